@@ -1,0 +1,63 @@
+# lb and syslogd: build, run, test, measure. `make` alone prints the list.
+#
+# A line "target: ## words" is its own documentation: `make help` reads this file.
+
+.DEFAULT_GOAL := help
+SHELL         := /bin/bash
+
+# A tag's leading v is git's custom, not part of the version.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null | sed 's/^v//' | grep . || echo 0.1.0)
+
+GO         ?= go
+LDFLAGS    := -s -w -X lbsyslogd/cmd/internal/buildinfo.version=$(VERSION)
+BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+STATICCHECK:= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# The end-to-end packages start daemons and offer load: one after the other, and never under the race detector.
+# `test/...` as a pattern would take a vendor tree along, so the list is asked of the go command.
+E2E     = $(shell $(GO) list ./test/e2e/... ./test/syslog/... 2>/dev/null)
+PLAIN   = $(filter-out $(E2E),$(shell $(GO) list ./...))
+
+FUZZTIME ?= 20s
+
+.PHONY: help build run test unit race e2e lint setup bench fuzz deb clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+build: ## bin/lb and bin/syslogd, static
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./cmd/lb ./cmd/syslogd
+
+run: build ## the demo: load, reloads and rotations together, then the ledger (ARGS=--stay leaves it running)
+	@$(GO) run ./test/demo -lb bin/lb -syslogd bin/syslogd $(ARGS)
+
+test: setup lint unit race e2e ## everything: vet, staticcheck, unit, race, end to end
+
+setup:
+	test/setup
+
+lint: ## go vet and staticcheck
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+
+unit: ## ordinary tests, fuzz seeds and command-line scripts
+	$(GO) test $(PLAIN)
+
+race: ## the ordinary tests under the race detector
+	$(GO) test -race $(PLAIN)
+
+e2e: ## end to end: ab, curl, openssl and logrotate against the real daemons
+	$(GO) test -count=1 -p 1 -timeout 14m $(E2E)
+
+bench: build ## CPU per request, lb and Debian's haproxy side by side
+	$(GO) run ./test/bench -lb bin/lb $(ARGS)
+
+fuzz: ## every fuzz target for FUZZTIME (default 20s) each
+	@test/fuzz $(FUZZTIME)
+
+deb: ## Debian packages
+	@echo "make deb: there is no packaging in this tree yet, so no package was built; 'make build' leaves the daemons in bin/" >&2; exit 1
+
+clean: ## remove what was built
+	rm -rf bin dist
