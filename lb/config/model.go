@@ -1,0 +1,314 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/rule"
+)
+
+// Config is one accepted configuration. Immutable after Load.
+type Config struct {
+	Global  Global
+	Proxies []*Proxy // frontends, backends and listens in the order of the files
+
+	// Notes are what an operator should hear although the configuration is
+	// accepted: keywords that are ignored (with the reason) or translated.
+	Notes []cfgfile.Note
+
+	// Digest is a hash over all that was read (files, certificates are not
+	// part of it): equal digests mean an equal text.
+	Digest [32]byte
+}
+
+// Global is the global section.
+type Global struct {
+	Logs          []Log
+	StatsSockets  []StatsSocket
+	StatsTimeout  time.Duration
+	MaxConn       int    // 0: derived from the file descriptor limit
+	NbThread      int    // 0: one loop per CPU
+	User, Group   string // "" keeps the current one
+	UID, GID      int    // numeric uid/gid keywords; -1 when absent
+	Daemon        bool
+	MasterWorker  bool
+	Pidfile       string
+	HardStopAfter time.Duration // 0: no bound
+	Chroot        string        // "" or ignored with a note
+	LogTag        string        // default "haproxy"... the operator's log-tag; "" means the program's name
+	LogSendHost   string        // log-send-hostname: "" off, else the name
+	Node          string
+	Description   string
+	SpreadChecks  int
+	MaxTLSConn    int
+	CABase        string
+	CrtBase       string
+}
+
+// Log is one `log` line. Target "global" is resolved: the proxy's list holds
+// copies of the global ones.
+type Log struct {
+	Network  string // "udp" or "unixgram"
+	Address  string // "127.0.0.1:514" or "/dev/log"
+	Format   string // "rfc3164" (default "local"), "rfc5424", "raw", "short", "priority", "timed", "iso"
+	Len      int    // 1024 by default
+	Facility int
+	Level    int // highest severity number sent (debug 7)
+	MinLevel int // lower numbers are raised to this one
+	SampleLo int // `sample`: 0 when unused
+	SampleHi int
+	SampleN  int
+	Pos      cfgfile.Pos
+}
+
+// StatsSocket is one `stats socket` line.
+type StatsSocket struct {
+	Bind   Bind
+	Level  string // "user", "operator" (default), "admin"
+	Expose bool   // expose-fd listeners
+}
+
+// Mode is a proxy's mode.
+type Mode uint8
+
+// Modes.
+const (
+	TCP Mode = iota
+	HTTP
+)
+
+// Proxy is a frontend, a backend or a listen (both).
+type Proxy struct {
+	Name     string
+	Pos      cfgfile.Pos
+	Frontend bool // has the client side: frontend or listen
+	Backend  bool // has the server side: backend or listen
+	Mode     Mode
+	Disabled bool
+
+	Binds   []Bind
+	MaxConn int // frontend's; 0 means the global limit
+	Backlog int
+
+	DefaultBackend string // "" none; checked to exist
+	UseBackends    []UseBackend
+
+	Balance     Balance
+	Servers     []Server
+	FullConn    int
+	Retries     int  // 3 by default
+	Redispatch  int  // option redispatch [N]: 0 off, 1 each retry, -1 the last (default of the bare option), as HAProxy counts
+	HTTPReuse   HTTPReuse
+	Cookie      *Cookie // nil: none
+	Check       Check   // what `check` on a server line uses
+	AllBackups  bool    // option allbackups
+	AbortOnClose bool   // option abortonclose
+
+	Timeouts Timeouts
+
+	Logs           []Log
+	LogFormat      *rule.Format // nil: no log-format; option httplog/tcplog set it
+	LogFormatPos   cfgfile.Pos
+	DontLogNull    bool
+	DontLogNormal  bool
+	LogAsap        bool
+	LogHealthCheck bool
+	LogSeparateErrors bool
+
+	ConnMode   ConnMode
+	ForwardFor *ForwardFor // nil: off
+
+	ErrorFiles map[int]ErrorFile
+	MonitorURI string
+
+	ReqRules rule.Rules // http-request, reqadd..., redirect: in order
+	ResRules rule.Rules // http-response, rspadd...
+
+	ReqCaptures []Capture // capture request header NAME len N
+	ResCaptures []Capture
+
+	Stats *StatsPage // stats enable/uri/...: nil off
+
+	ID int // numeric proxy id (iid); unique
+}
+
+// UseBackend is one use_backend rule; Cond nil means always.
+type UseBackend struct {
+	Backend string
+	Cond    *rule.Cond
+	Pos     cfgfile.Pos
+}
+
+// ConnMode says what becomes of connections after a response.
+type ConnMode uint8
+
+// Connection modes (options http-keep-alive, http-server-close, httpclose).
+const (
+	KeepAlive   ConnMode = iota // both sides are kept
+	ServerClose                 // the server side closes, the client side is kept
+	Close                       // both sides close
+)
+
+// HTTPReuse is the http-reuse policy.
+type HTTPReuse uint8
+
+// http-reuse policies; Safe is the default.
+const (
+	ReuseSafe HTTPReuse = iota
+	ReuseNever
+	ReuseAggressive
+	ReuseAlways
+)
+
+// Timeouts of a proxy; 0 means none is set (infinite).
+type Timeouts struct {
+	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Check, Tunnel, ClientFin, ServerFin, Tarpit time.Duration
+}
+
+// Bind is one address to listen on (a port range gives several).
+type Bind struct {
+	Pos     cfgfile.Pos
+	Network string // "tcp", "tcp4", "tcp6" (v6only), "unix", "abns", "fd"
+	Address string // "0.0.0.0:80", "[::]:80", "/path", "name", "3"
+	V4V6    bool
+	V6Only  bool
+	Name    string // name NAME
+	Mode    uint32 // unix socket permissions; 0 means default
+	User    string
+	Group   string
+	UID, GID int // -1 when absent
+	Backlog int
+	MaxConn int
+	Interface   string
+	DeferAccept bool
+	TFO         bool
+	Transparent bool
+	AcceptProxy bool
+	ID          int
+	TLS     *BindTLS // nil: plain
+}
+
+// BindTLS is `ssl` on a bind line, with ssl-default-bind-* applied.
+type BindTLS struct {
+	Certs      []string // files or directories, crt-base applied, in order
+	CrtLists   []string
+	CAFile     string
+	Verify     string // "none" (default), "optional", "required"
+	ALPN       []string
+	MinVersion uint16 // crypto/tls constants; 0 means the default (TLS 1.2)
+	MaxVersion uint16
+	Ciphers    []uint16 // for TLS 1.0-1.2; nil is Go's choice
+	StrictSNI  bool
+	NoTickets  bool
+}
+
+// Server is one server line (server-template gives several), with
+// default-server applied.
+type Server struct {
+	Name string
+	Pos  cfgfile.Pos
+	// Host and Port as written: an IP address or a name; Port 0 means the
+	// client's own destination port. Unix sockets have Network "unix".
+	Network string // "tcp" or "unix"
+	Host    string
+	Port    int
+	Addr    netip.Addr // set when Host is an IP address
+
+	Weight  int // 0..256, default 1
+	Backup  bool
+	Disabled bool
+	MaxConn int // 0: unlimited
+	MaxQueue int
+	Cookie  string
+	Check   bool
+	CheckPort int
+	CheckAddr string
+	Inter, FastInter, DownInter time.Duration // default 2s; 0 of the latter two means Inter
+	Rise, Fall int // 2, 3
+	SlowStart time.Duration
+	Redir   string
+	PoolMaxConn int // -1 unlimited
+	OnMarkedDownShutdown bool
+	InitAddr string
+	TLS     *ServerTLS // nil: plain
+	SendProxy int // 0, 1, 2
+	ID      int // numeric server id (sid)
+}
+
+// ServerTLS is `ssl` on a server line.
+type ServerTLS struct {
+	Verify string // "none" or "required"
+	CAFile string
+	SNI    string
+	ALPN   []string
+	Cert   string
+	MinVersion, MaxVersion uint16
+}
+
+// Balance is the balance algorithm.
+type Balance struct {
+	Algo      string // "roundrobin", "static-rr", "leastconn", "source", "uri", "random", "first", "hdr", "url_param"
+	Arg       string // hdr(NAME), random(N)
+	URILen    int
+	URIDepth  int
+	URIWhole  bool
+	HashConsistent bool // hash-type consistent
+}
+
+// Cookie is `cookie NAME insert ...`.
+type Cookie struct {
+	Name     string
+	Insert, Rewrite, Prefix bool
+	Indirect, NoCache, PostOnly, Preserve, HTTPOnly, Secure bool
+	Domain   string
+	MaxIdle, MaxLife time.Duration
+	Attrs []string
+}
+
+// Check is how servers of a backend are checked.
+type Check struct {
+	HTTP    bool // option httpchk
+	Method  string
+	URI     string
+	Version string
+	Headers []string // "Name: value" lines
+	Body    string
+	// Expect: "" means 2xx or 3xx
+	ExpectStatus string // e.g. "200-399" or "200,204"
+	ExpectString string
+	ExpectRegex  string
+	ExpectNot    bool
+}
+
+// ForwardFor is option forwardfor.
+type ForwardFor struct {
+	Except []netip.Prefix
+	Header string // "X-Forwarded-For"
+	IfNone bool
+}
+
+// ErrorFile is what replaces the built-in answer for a status.
+type ErrorFile struct {
+	Path string
+	Data []byte // the whole response as on the wire; empty for /dev/null
+}
+
+// Capture is one `capture request|response header`.
+type Capture struct {
+	Header string
+	Len    int
+}
+
+// StatsPage is the `stats ...` lines of a proxy.
+type StatsPage struct {
+	URI     string // "/haproxy?stats" by default
+	Realm   string
+	Auths   []string // user:password
+	Refresh time.Duration
+	HideVersion bool
+	ShowLegends bool
+	ShowNode    string
+	ShowDesc    string
+	Admin   *rule.Cond // stats admin if ...: nil off
+}

@@ -1,0 +1,210 @@
+package http1
+
+import "bytes"
+
+// frameRequest reads the framing fields of a request (RFC 9112 section 6).
+func (h *Head) frameRequest() error {
+	if err := h.frame(); err != nil {
+		return err
+	}
+	if h.Chunked && h.Length >= 0 {
+		return errLengthTE
+	}
+	return nil
+}
+
+// frameResponse reads the framing fields of a response. A Content-Length
+// beside Transfer-Encoding is dropped, as section 6.3 asks of a proxy.
+func (h *Head) frameResponse() error {
+	if err := h.frame(); err != nil {
+		return err
+	}
+	if h.Chunked && h.Length >= 0 {
+		h.Del("content-length")
+		h.Length = -1
+	}
+	return nil
+}
+
+// frame looks at each field once; the length of a name chooses the few that
+// matter here.
+func (h *Head) frame() error {
+	var te, upgrade bool
+	for i := range h.fields {
+		name := h.Name(i)
+		switch len(name) {
+		case len("host"):
+			if EqualFold(name, "host") {
+				if h.HasHost && !h.response {
+					return errHosts
+				}
+				h.HasHost = true
+			}
+		case len("expect"):
+			if EqualFold(name, "expect") && EqualFold(h.Value(i), "100-continue") {
+				h.Expect = h.minor >= 1
+			}
+		case len("upgrade"):
+			if EqualFold(name, "upgrade") {
+				upgrade = true
+			}
+		case len("connection"):
+			if EqualFold(name, "connection") {
+				h.connection(h.Value(i))
+			}
+		case len("content-length"):
+			if EqualFold(name, "content-length") {
+				n, ok := parseLength(h.Value(i))
+				if !ok {
+					return errLength
+				}
+				if h.Length >= 0 && (!h.response || n != h.Length) {
+					return errLengths
+				}
+				if h.Length >= 0 {
+					h.fields[i].deleted = true
+				}
+				h.Length = n
+			}
+		case len("transfer-encoding"):
+			if EqualFold(name, "transfer-encoding") {
+				if te {
+					return errCodings
+				}
+				te = true
+				if err := h.transferEncoding(h.Value(i)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	h.Upgrade = h.Upgrade && upgrade
+	if te && h.minor == 0 {
+		return errTEVersion
+	}
+	return nil
+}
+
+// connection reads the tokens of one Connection field.
+func (h *Head) connection(v []byte) {
+	for len(v) > 0 {
+		var tok []byte
+		if i := bytes.IndexByte(v, ','); i >= 0 {
+			tok, v = v[:i], v[i+1:]
+		} else {
+			tok, v = v, nil
+		}
+		tok = trimSpace(tok)
+		switch {
+		case EqualFold(tok, "close"):
+			h.Close = true
+		case EqualFold(tok, "keep-alive"):
+			h.KeepAlive = true
+		case EqualFold(tok, "upgrade"):
+			h.Upgrade = true
+		}
+	}
+}
+
+// transferEncoding accepts a list of known codings that ends with chunked,
+// once.
+func (h *Head) transferEncoding(v []byte) error {
+	for len(v) > 0 || !h.Chunked {
+		if h.Chunked {
+			return errCodings
+		}
+		tok := v
+		if i := bytes.IndexByte(v, ','); i >= 0 {
+			tok, v = v[:i], v[i+1:]
+		} else {
+			v = nil
+		}
+		tok = trimSpace(tok)
+		switch {
+		case EqualFold(tok, "chunked"):
+			h.Chunked = true
+		case EqualFold(tok, "gzip"), EqualFold(tok, "deflate"), EqualFold(tok, "compress"):
+			if v == nil {
+				return errCodings
+			}
+		default:
+			return errCoding
+		}
+	}
+	return nil
+}
+
+// parseLength reads 1*DIGIT below 2^63.
+func parseLength(v []byte) (int64, bool) {
+	if len(v) == 0 || len(v) > 18 {
+		return 0, false
+	}
+	var n int64
+	for _, c := range v {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, true
+}
+
+func trimSpace(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
+// Body says how a message's body ends.
+type Body uint8
+
+// Body kinds (RFC 9112 section 6.3).
+const (
+	NoBody     Body = iota
+	LengthBody      // Head.Length bytes
+	ChunkedBody
+	UntilClose // responses only
+	Tunnel     // 101, or 2xx to CONNECT: both directions are opaque from here
+)
+
+// RequestBody tells how this request's body ends.
+func (h *Head) RequestBody() Body {
+	switch {
+	case h.Chunked:
+		return ChunkedBody
+	case h.Length > 0:
+		return LengthBody
+	}
+	return NoBody
+}
+
+// ResponseBody tells how this response's body ends, given the method of its
+// request.
+func (h *Head) ResponseBody(method []byte) Body {
+	switch {
+	case h.status == 101, h.status/100 == 2 && string(method) == "CONNECT":
+		return Tunnel
+	case h.status/100 == 1, h.status == 204, h.status == 304, string(method) == "HEAD":
+		return NoBody
+	case h.Chunked:
+		return ChunkedBody
+	case h.Length == 0:
+		return NoBody
+	case h.Length > 0:
+		return LengthBody
+	}
+	return UntilClose
+}
+
+// Persistent reports whether the sender of this head offers to keep the
+// connection (section 9.3).
+func (h *Head) Persistent() bool {
+	if h.minor == 0 {
+		return h.KeepAlive && !h.Close
+	}
+	return !h.Close
+}

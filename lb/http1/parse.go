@@ -1,0 +1,253 @@
+package http1
+
+import (
+	"bytes"
+	"errors"
+)
+
+// Error is why a head or a body is refused. Its text goes to the log and the
+// journal; Status is what the peer is told (400 for most, 501 for a transfer
+// coding nobody here knows).
+type Error struct {
+	Status int
+	Text   string
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// ErrIncomplete says that the head does not end within the bytes given.
+var ErrIncomplete = errors.New("http1: the head is not complete")
+
+// What a strict parser refuses (RFC 9112; the section in brackets).
+var (
+	errStartLine  = &Error{400, "malformed start line [3, 4]"}
+	errMethod     = &Error{400, "malformed method [3.1]"}
+	errTarget     = &Error{400, "forbidden character in the request target [3.2]"}
+	errVersion    = &Error{400, "unsupported protocol version [2.3]"}
+	errBareCR     = &Error{400, "bare CR in the head [2.2]"}
+	errFold       = &Error{400, "folded header line [5.2]"}
+	errName       = &Error{400, "forbidden character in a header name, or space before its colon [5.1]"}
+	errValue      = &Error{400, "control character in a header value [5.5]"}
+	errTooMany    = &Error{400, "too many header fields"}
+	errLength     = &Error{400, "malformed Content-Length [6.2]"}
+	errLengths    = &Error{400, "more than one Content-Length [6.3]"}
+	errLengthTE   = &Error{400, "both Content-Length and Transfer-Encoding [6.3]"}
+	errCodings    = &Error{400, "more than one Transfer-Encoding, or chunked is not the last coding [6.1]"}
+	errCoding     = &Error{501, "unknown transfer coding [6.1]"}
+	errTEVersion  = &Error{400, "Transfer-Encoding in an HTTP/1.0 message [6.1]"}
+	errHosts      = &Error{400, "more than one Host [3.2]"}
+	errStatusLine = &Error{502, "malformed status line [4]"}
+)
+
+// ParseRequest reads a request head from the start of b and gives its length
+// in bytes. The error is ErrIncomplete or an *Error. Empty lines before the
+// request line are passed over (section 2.2).
+func (h *Head) ParseRequest(b []byte) (int, error) {
+	h.reset(b, false)
+	i := 0
+	for i < len(b) && (b[i] == '\r' || b[i] == '\n') {
+		if b[i] == '\r' && i+1 < len(b) && b[i+1] != '\n' {
+			return 0, errBareCR
+		}
+		i++
+	}
+	line, next, crlf, err := cutLine(b, i)
+	if err != nil {
+		return 0, err
+	}
+	if err := h.requestLine(line); err != nil {
+		return 0, err
+	}
+	h.start, h.rawStart = span{uint32(i), uint32(next)}, crlf && b[next-3] <= '1'
+	n, err := h.parseFields(next)
+	if err != nil {
+		return 0, err
+	}
+	return n, h.frameRequest()
+}
+
+// ParseResponse reads a response head from the start of b and gives its length
+// in bytes. The error is ErrIncomplete or an *Error.
+func (h *Head) ParseResponse(b []byte) (int, error) {
+	h.reset(b, true)
+	line, next, crlf, err := cutLine(b, 0)
+	if err != nil {
+		return 0, err
+	}
+	if err := h.statusLine(line); err != nil {
+		return 0, err
+	}
+	h.start, h.rawStart = span{0, uint32(next)}, crlf && b[7] <= '1'
+	n, err := h.parseFields(next)
+	if err != nil {
+		return 0, err
+	}
+	return n, h.frameResponse()
+}
+
+func (h *Head) reset(b []byte, response bool) {
+	*h = Head{wire: b, own: h.own[:0], fields: h.fields[:0], response: response, Length: -1}
+}
+
+// cutLine gives the line at i without its end and where the next one begins.
+func cutLine(b []byte, i int) (line []byte, next int, crlf bool, err error) {
+	n := bytes.IndexByte(b[i:], '\n')
+	if n < 0 {
+		return nil, 0, false, ErrIncomplete
+	}
+	line, next = b[i:i+n], i+n+1
+	if n > 0 && line[n-1] == '\r' {
+		return line[:n-1], next, true, nil
+	}
+	return line, next, false, nil
+}
+
+func (h *Head) requestLine(line []byte) error {
+	m := bytes.IndexByte(line, ' ')
+	if m <= 0 {
+		return errStartLine
+	}
+	v := len(line) - len(" HTTP/1.1")
+	if v <= m || !bytes.HasPrefix(line[v:], []byte(" HTTP/")) {
+		return errStartLine
+	}
+	if line[v+6] != '1' || line[v+7] != '.' || line[v+8] < '0' || line[v+8] > '9' {
+		return errVersion
+	}
+	h.method, h.uri, h.minor = line[:m], line[m+1:v], min(int(line[v+8]-'0'), 1)
+	for _, c := range h.method {
+		if class[c]&isToken == 0 {
+			return errMethod
+		}
+	}
+	if len(h.uri) == 0 {
+		return errTarget
+	}
+	for _, c := range h.uri {
+		if c <= ' ' || c >= 0x7f {
+			return errTarget
+		}
+	}
+	if c := h.uri[0]; c == '/' || string(h.uri) == "*" || string(h.method) == "CONNECT" || bytes.Contains(h.uri, []byte("://")) {
+		return nil
+	}
+	return errTarget
+}
+
+func (h *Head) statusLine(line []byte) error {
+	if len(line) < len("HTTP/1.1 200") || !bytes.HasPrefix(line, []byte("HTTP/1.")) || line[8] != ' ' ||
+		line[7] < '0' || line[7] > '9' {
+		return errStatusLine
+	}
+	for _, c := range line[9:12] {
+		if c < '0' || c > '9' {
+			return errStatusLine
+		}
+		h.status = h.status*10 + int(c-'0')
+	}
+	if h.status < 100 || len(line) > 12 && line[12] != ' ' {
+		return errStatusLine
+	}
+	h.minor = min(int(line[7]-'0'), 1)
+	if len(line) > 13 {
+		h.reason = line[13:]
+	}
+	for _, c := range h.reason {
+		if class[c]&isCtl != 0 {
+			return errStatusLine
+		}
+	}
+	return nil
+}
+
+// parseFields reads field lines from i up to the empty line and gives the
+// offset behind it.
+func (h *Head) parseFields(i int) (int, error) {
+	b := h.wire
+	for {
+		line, next, crlf, err := cutLine(b, i)
+		if err != nil {
+			return 0, err
+		}
+		if len(line) == 0 {
+			return next, nil
+		}
+		colon := 0
+		for colon < len(line) && class[line[colon]]&isToken != 0 {
+			colon++
+		}
+		if colon == 0 || colon == len(line) || line[colon] != ':' {
+			if line[0] == ' ' || line[0] == '\t' {
+				return 0, errFold
+			}
+			return 0, errName
+		}
+		from, to := colon+1, len(line)
+		for from < to && (line[from] == ' ' || line[from] == '\t') {
+			from++
+		}
+		for to > from && (line[to-1] == ' ' || line[to-1] == '\t') {
+			to--
+		}
+		for _, c := range line[from:to] {
+			if class[c]&isCtl != 0 {
+				if c == '\r' {
+					return 0, errBareCR
+				}
+				return 0, errValue
+			}
+		}
+		if len(h.fields) == MaxFields {
+			return 0, errTooMany
+		}
+		f := field{
+			name:  span{uint32(i), uint32(i + colon)},
+			value: span{uint32(i + from), uint32(i + to)},
+		}
+		if crlf {
+			f.line = span{uint32(i), uint32(next)}
+		}
+		h.fields = append(h.fields, f)
+		i = next
+	}
+}
+
+// Complete reports whether b holds the empty line that ends a head, searching
+// from an earlier call's length on: a client that sends byte by byte costs
+// one look per byte, not one parse.
+func Complete(b []byte, from int) bool {
+	for i := max(from-3, 0); ; {
+		n := bytes.IndexByte(b[i:], '\n')
+		if n < 0 {
+			return false
+		}
+		i += n + 1
+		if i < len(b) && b[i] == '\n' || i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n' {
+			return true
+		}
+	}
+}
+
+const (
+	isToken = 1 << iota
+	isCtl   // may not stand in a field value: C0 but TAB, DEL
+)
+
+// class and lower are constant tables over all bytes.
+var class, lower = tables()
+
+func tables() (class, lower [256]byte) {
+	for c := range 256 {
+		lower[c] = byte(c)
+		switch {
+		case c >= 'A' && c <= 'Z':
+			class[c] |= isToken
+			lower[c] = byte(c) + 'a' - 'A'
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), byte(c)) >= 0:
+			class[c] |= isToken
+		case c < ' ' && c != '\t' || c == 0x7f:
+			class[c] |= isCtl
+		}
+	}
+	return class, lower
+}
