@@ -1,0 +1,316 @@
+// Package backend decides which server gets a request, and holds what is known
+// of the servers: weight, administrative and health state, load.
+//
+//  1. Pick (or Take, for a client bound by a cookie) reserves a place on a
+//     server, by the balance algorithm, within the server's maxconn.
+//  2. When every server is full the caller queues a Waiter, which is granted a
+//     place when one is released.
+//  3. Release gives the place back, to the first waiter if there is one.
+//
+// All loops share a Backend; one short critical section per call is its only
+// synchronisation. It knows nothing of connections.
+package backend
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Algo is a balance algorithm.
+type Algo uint8
+
+// The balance algorithms (HAProxy configuration manual, "balance").
+const (
+	RoundRobin Algo = iota
+	LeastConn
+	Source
+	URI
+	Random
+	First
+)
+
+// Options of a backend. Immutable after New.
+type Options struct {
+	Name       string
+	Algo       Algo
+	Draws      int  // random(N): how many servers compete, 2 by default
+	Consistent bool // hash-type consistent
+	AllBackups bool // option allbackups: all backup servers share the load
+}
+
+// Backend is a set of servers.
+type Backend struct {
+	Options
+	Servers []*Server // immutable after New
+
+	mu sync.Mutex
+	// mu guards the fields below and the guarded fields of the servers.
+	active []*Server // who takes part in balancing now
+	total  int       // sum of their weights
+	hashes hashTable
+	turn   int // where leastconn begins to look, so that equals take turns
+	queue  queue
+	cur    int
+	max    int
+	picked uint64
+	change time.Time // last time the backend went up or down
+	downAt time.Time // zero while up
+	down   time.Duration
+	downs  uint64
+}
+
+// New makes a backend of servers, which must belong to no other.
+func New(o Options, servers []*Server) *Backend {
+	b := &Backend{Options: o, Servers: servers, change: time.Now()}
+	for _, s := range servers {
+		s.b = b
+		s.change = b.change
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rebuild()
+	return b
+}
+
+// Outcome is what Pick or Take came to.
+type Outcome uint8
+
+// Outcomes.
+const (
+	Picked Outcome = iota
+	Full           // there are usable servers, all at their maxconn: queue
+	None           // no server is usable
+)
+
+// Pick reserves a place on a server. hash places the request for the hashing
+// algorithms; avoid, when not nil, is a server that just refused (it is taken
+// only if there is no other). Picked means the caller must Release.
+func (b *Backend) Pick(hash uint32, avoid *Server) (*Server, Outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.active) == 0 {
+		return nil, None
+	}
+	if b.queue.len > 0 && b.Algo != Source && b.Algo != URI {
+		return nil, Full // whoever waits comes first
+	}
+	s := b.choose(hash, avoid)
+	if s == nil {
+		return nil, Full
+	}
+	b.take(s)
+	b.picked++
+	s.picked++
+	return s, Picked
+}
+
+// Take reserves a place on s itself, for a client that is bound to it.
+func (b *Backend) Take(s *Server) Outcome {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !s.usable():
+		return None
+	case s.full():
+		return Full
+	}
+	b.take(s)
+	return Picked
+}
+
+func (b *Backend) take(s *Server) {
+	s.cur++
+	s.max = max(s.max, s.cur)
+}
+
+// Release gives a place on s back. The longest waiter that s may serve gets
+// it.
+func (b *Backend) Release(s *Server) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s.cur--
+	b.grant(s)
+}
+
+// Enter and Leave count the sessions of the backend, as HAProxy's scur does.
+func (b *Backend) Enter() int32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cur++
+	b.max = max(b.max, b.cur)
+	return int32(b.cur)
+}
+
+// Leave ends what Enter began.
+func (b *Backend) Leave() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cur--
+}
+
+// choose applies the algorithm to the active servers that are not full.
+func (b *Backend) choose(hash uint32, avoid *Server) *Server {
+	switch b.Algo {
+	case Source, URI:
+		s := b.hashes.lookup(hash, b.total, avoid)
+		if s == nil || s.full() {
+			return nil
+		}
+		return s
+	case LeastConn:
+		return b.leastConn(avoid)
+	case Random:
+		return b.random(avoid)
+	case First:
+		for _, s := range b.active {
+			if !s.full() && (s != avoid || len(b.active) == 1) {
+				return s
+			}
+		}
+		return nil
+	}
+	return b.roundRobin(avoid)
+}
+
+// roundRobin is smooth weighted round robin: every server gains its weight,
+// the richest is chosen and pays the sum of all weights.
+func (b *Backend) roundRobin(avoid *Server) *Server {
+	var best *Server
+	total := 0
+	for _, s := range b.active {
+		if s.full() || s == avoid && len(b.active) > 1 {
+			continue
+		}
+		s.credit += s.weight
+		total += s.weight
+		if best == nil || s.credit > best.credit {
+			best = s
+		}
+	}
+	if best != nil {
+		best.credit -= total
+	}
+	return best
+}
+
+func (b *Backend) leastConn(avoid *Server) *Server {
+	var best *Server
+	b.turn++
+	for i := range b.active {
+		s := b.active[(i+b.turn)%len(b.active)]
+		if s.full() || s == avoid && len(b.active) > 1 {
+			continue
+		}
+		if best == nil || s.cur*best.weight < best.cur*s.weight {
+			best = s
+		}
+	}
+	return best
+}
+
+// random draws servers by weight and takes the least loaded of them.
+func (b *Backend) random(avoid *Server) *Server {
+	var best *Server
+	for range max(b.Draws, 2) {
+		n := rand.IntN(b.total)
+		for _, s := range b.active {
+			if n -= s.weight; n < 0 {
+				if !s.full() && s != avoid && (best == nil || s.cur*best.weight < best.cur*s.weight) {
+					best = s
+				}
+				break
+			}
+		}
+	}
+	if best == nil {
+		best = b.leastConn(avoid)
+	}
+	return best
+}
+
+// rebuild recomputes who takes part in balancing. mu is held.
+func (b *Backend) rebuild() {
+	was := len(b.active) > 0
+	b.active = b.active[:0]
+	for _, s := range b.Servers {
+		if !s.Backup && s.balanced() {
+			b.active = append(b.active, s)
+		}
+	}
+	if len(b.active) == 0 {
+		for _, s := range b.Servers {
+			if s.Backup && s.balanced() {
+				b.active = append(b.active, s)
+				if !b.AllBackups {
+					break
+				}
+			}
+		}
+	}
+	b.total = 0
+	for _, s := range b.active {
+		b.total += s.weight
+	}
+	if b.Algo == Source || b.Algo == URI {
+		b.hashes.build(b.active, b.total, b.Consistent)
+	}
+	b.clock(was)
+}
+
+// clock keeps the times of the backend's ups and downs.
+func (b *Backend) clock(was bool) {
+	switch is := len(b.active) > 0; {
+	case was == is:
+	case is:
+		b.change = time.Now()
+		if !b.downAt.IsZero() {
+			b.down += b.change.Sub(b.downAt)
+			b.downAt = time.Time{}
+		}
+	default:
+		b.change = time.Now()
+		b.downAt = b.change
+		b.downs++
+	}
+}
+
+// Stats is a snapshot of what the backend counts itself.
+type Stats struct {
+	Up               bool
+	Cur, Max         int
+	Queued, QueueMax int
+	Picked           uint64
+	Weight           int // sum over the active servers
+	Active, Backup   int // usable servers of either kind
+	Change           time.Time
+	Down             time.Duration
+	Downs            uint64
+}
+
+// Stats gives a consistent snapshot.
+func (b *Backend) Stats() Stats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	st := Stats{
+		Up: len(b.active) > 0, Cur: b.cur, Max: b.max, Queued: b.queue.len, QueueMax: b.queue.max,
+		Picked: b.picked, Weight: b.total, Change: b.change, Down: b.down, Downs: b.downs,
+	}
+	if !b.downAt.IsZero() {
+		st.Down += time.Since(b.downAt)
+	}
+	for _, s := range b.Servers {
+		switch {
+		case !s.balanced():
+		case s.Backup:
+			st.Backup++
+		default:
+			st.Active++
+		}
+	}
+	return st
+}
+
+// Unlimited is a maxconn that is never reached.
+const Unlimited = math.MaxInt32

@@ -1,0 +1,219 @@
+package backend
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Admin is a server's administrative state. Bits have HAProxy's values, which
+// `show servers state` prints.
+type Admin uint8
+
+// Administrative states.
+const (
+	ForcedMaint Admin = 0x01 // disable server, set server state maint
+	ConfigMaint Admin = 0x04 // disabled in the configuration
+	ForcedDrain Admin = 0x08 // set server state drain
+
+	Maint = ForcedMaint | ConfigMaint
+)
+
+// Server is one server of a backend.
+type Server struct {
+	// Immutable after New.
+
+	Name     string
+	ID       int // HAProxy's sid
+	Index    int // among all servers of all backends: where loops keep what is theirs
+	Addr     Addr
+	Backup   bool
+	MaxConn  int // Unlimited when there is no limit
+	MaxQueue int // Unlimited when there is no limit
+	Cookie   string
+	Checked  bool // has active health checks
+	Initial  int  // the configuration's weight
+
+	b *Backend
+	// Backend.mu guards the fields below.
+	weight int
+	admin  Admin
+	health bool // as the checks see it; true without checks
+	credit int  // roundrobin
+	cur    int
+	max    int
+	picked uint64
+	queue  queue
+	change time.Time
+	downAt time.Time
+	down   time.Duration
+	downs  uint64
+	fails  uint64 // failed checks while up
+}
+
+// SetInitial sets the state a server begins with, before New.
+func (s *Server) SetInitial(weight int, admin Admin, up bool) {
+	s.Initial, s.weight, s.admin, s.health = weight, weight, admin, up
+}
+
+// usable: requests may be sent there. mu is held.
+func (s *Server) usable() bool { return s.health && s.admin&Maint == 0 }
+
+// balanced: takes part in balancing. mu is held.
+func (s *Server) balanced() bool { return s.usable() && s.admin&ForcedDrain == 0 && s.weight > 0 }
+
+func (s *Server) full() bool { return s.cur >= s.MaxConn }
+
+// SetHealth tells what the checks found; true when that changed anything.
+func (s *Server) SetHealth(up bool) (changed bool) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	if s.health == up {
+		return false
+	}
+	s.transition(func() { s.health = up })
+	return true
+}
+
+// CheckFailed counts one failed check of a server that is up.
+func (s *Server) CheckFailed() {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.fails++
+}
+
+// SetAdmin replaces the administrative state.
+func (s *Server) SetAdmin(a Admin) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.transition(func() { s.admin = a })
+}
+
+// SetWeight sets the weight, 0 to 256; 0 drains.
+func (s *Server) SetWeight(w int) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.transition(func() { s.weight = w })
+}
+
+// transition changes the state and lets the backend follow. mu is held.
+func (s *Server) transition(change func()) {
+	was := s.usable()
+	change()
+	is := s.usable()
+	if was != is {
+		now := time.Now()
+		s.change = now
+		if is {
+			if !s.downAt.IsZero() {
+				s.down += now.Sub(s.downAt)
+			}
+			s.downAt = time.Time{}
+		} else {
+			s.downAt = now
+			s.downs++
+		}
+	}
+	s.b.rebuild()
+	if is {
+		s.b.grant(s)
+	} else {
+		s.b.requeue(s)
+	}
+}
+
+// ServerStats is a snapshot of a server's state and counts.
+type ServerStats struct {
+	Weight    int // as it is now
+	Effective int // 0 while it takes no part in balancing
+	Admin     Admin
+	Health    bool
+	Usable    bool
+	Cur, Max  int
+	Queued    int
+	QueueMax  int
+	Picked    uint64
+	Change    time.Time
+	Down      time.Duration
+	Downs     uint64
+	Fails     uint64
+}
+
+// Stats gives a consistent snapshot.
+func (s *Server) Stats() ServerStats {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	st := ServerStats{
+		Weight: s.weight, Admin: s.admin, Health: s.health, Usable: s.usable(), Cur: s.cur, Max: s.max,
+		Queued: s.queue.len, QueueMax: s.queue.max, Picked: s.picked, Change: s.change, Down: s.down,
+		Downs: s.downs, Fails: s.fails,
+	}
+	if s.balanced() {
+		st.Effective = s.weight
+	}
+	if !s.downAt.IsZero() {
+		st.Down += time.Since(s.downAt)
+	}
+	return st
+}
+
+// Load is the number of places taken now.
+func (s *Server) Load() int32 {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	return int32(s.cur)
+}
+
+// Addr is where a server is reached: an IP address and port, or a unix path.
+type Addr struct {
+	IP   netip.AddrPort // invalid for a unix socket
+	Path string
+
+	raw  unix.RawSockaddrAny
+	size uint32
+}
+
+// TCPAddr is the address of a server reached by TCP.
+func TCPAddr(ap netip.AddrPort) Addr {
+	a := Addr{IP: ap}
+	a.raw, a.size = rawIP(ap)
+	return a
+}
+
+// maxPath is what sun_path holds with its final NUL.
+const maxPath = 107
+
+// UnixAddr is the address of a server behind a unix stream socket; "@name" is
+// the abstract name.
+func UnixAddr(path string) (Addr, error) {
+	if len(path) == 0 || len(path) > maxPath {
+		return Addr{}, fmt.Errorf("unix path %q is empty or longer than %d bytes", path, maxPath)
+	}
+	a := Addr{Path: path}
+	sa := rawUnix(&a.raw)
+	sa.Family = unix.AF_UNIX
+	for i := range len(path) {
+		sa.Path[i] = int8(path[i])
+	}
+	a.size = 2 + uint32(len(path)) + 1
+	if path[0] == '@' {
+		sa.Path[0] = 0
+		a.size--
+	}
+	return a, nil
+}
+
+// Family is the socket family to connect with.
+func (a *Addr) Family() int { return int(a.raw.Addr.Family) }
+
+// Raw is the kernel's form of the address.
+func (a *Addr) Raw() (*unix.RawSockaddrAny, uint32) { return &a.raw, a.size }
+
+func (a *Addr) String() string {
+	if a.Path != "" {
+		return a.Path
+	}
+	return a.IP.String()
+}

@@ -1,0 +1,70 @@
+package loop
+
+// BufferSize is what one Buffer holds. With its header it fills Go's largest
+// small size class, so a buffer costs exactly 32 KiB.
+const BufferSize = 32<<10 - 64
+
+// Buffer is a pooled I/O buffer: Data[R:W] is unread. An idle connection holds
+// none.
+type Buffer struct {
+	R, W int
+	next *Buffer
+	Data [BufferSize]byte
+}
+
+// Bytes is the unread part.
+func (b *Buffer) Bytes() []byte { return b.Data[b.R:b.W] }
+
+// Space is the free room behind the unread part.
+func (b *Buffer) Space() []byte { return b.Data[b.W:] }
+
+// Len is the length of the unread part.
+func (b *Buffer) Len() int { return b.W - b.R }
+
+// Reset empties the buffer.
+func (b *Buffer) Reset() { b.R, b.W = 0, 0 }
+
+// Compact moves the unread part to the front.
+func (b *Buffer) Compact() {
+	b.W = copy(b.Data[:], b.Data[b.R:b.W])
+	b.R = 0
+}
+
+// Pool is a last-in first-out stack of buffers, so the next one is still in
+// the cache. Owned by a loop.
+type Pool struct {
+	free  *Buffer
+	count int
+	low   int // fewest free buffers since the last Trim
+}
+
+// Get gives an empty buffer. The caller must call Put exactly once.
+func (p *Pool) Get() *Buffer {
+	b := p.free
+	if b == nil {
+		return new(Buffer)
+	}
+	p.free = b.next
+	p.count--
+	p.low = min(p.low, p.count)
+	b.next = nil
+	b.R, b.W = 0, 0
+	return b
+}
+
+// Put takes a buffer back.
+func (p *Pool) Put(b *Buffer) {
+	b.next = p.free
+	p.free = b
+	p.count++
+}
+
+// Trim gives what was not needed since the last Trim to the garbage
+// collector; called every few seconds.
+func (p *Pool) Trim() {
+	for n := p.low; n > 0; n-- {
+		p.free = p.free.next
+		p.count--
+	}
+	p.low = p.count
+}

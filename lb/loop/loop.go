@@ -1,0 +1,302 @@
+package loop
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Events is a set of readiness bits.
+type Events uint32
+
+// Readiness as epoll reports it.
+const (
+	In    Events = unix.EPOLLIN
+	Out   Events = unix.EPOLLOUT
+	RdHup Events = unix.EPOLLRDHUP // the peer will send nothing more
+	Hup   Events = unix.EPOLLHUP
+	Err   Events = unix.EPOLLERR
+)
+
+// Handler is told of readiness. It owns its file descriptor and closes it
+// through Loop.CloseFD.
+type Handler interface {
+	Ready(ev Events)
+}
+
+// slot is what the loop knows of one descriptor number. gen tells a
+// descriptor from an earlier one of the same number, whose events may still
+// be in the batch at hand.
+type slot struct {
+	h   Handler
+	gen int32
+}
+
+// maxEvents is how many events one wait takes over.
+const maxEvents = 256
+
+// Loop is one event loop. All methods but Post and Stop are for its own
+// goroutine (or before Run).
+type Loop struct {
+	ID      int
+	Buffers Pool
+
+	ep     int
+	wakeFD int
+	slots  []slot
+	events [maxEvents]unix.EpollEvent
+	wheel  wheel
+	base   time.Time
+	clock  time.Time // read once a turn
+	now    int64     // the same, in ms since base
+	again  []Handler
+	spare  []Handler
+	turn   []func()
+
+	mailbox mailbox
+	stopped atomic.Bool
+}
+
+// mailbox carries work from other goroutines.
+type mailbox struct {
+	mu    sync.Mutex
+	funcs []func()
+	spare []func()
+	woken bool
+}
+
+// New makes a loop. The caller must run Run, which releases what New took.
+func New(id int) (*Loop, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("create an epoll instance: %w", err)
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(ep)
+		return nil, fmt.Errorf("create an eventfd: %w", err)
+	}
+	l := &Loop{ID: id, ep: ep, wakeFD: wake, base: time.Now()}
+	l.readClock()
+	l.wheel.init()
+	if err := l.ctl(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN, 0); err != nil {
+		unix.Close(ep)
+		unix.Close(wake)
+		return nil, err
+	}
+	return l, nil
+}
+
+// Now is the time of this turn in milliseconds since the loop began.
+func (l *Loop) Now() int64 { return l.now }
+
+// Time is the time of this turn.
+func (l *Loop) Time() time.Time { return l.clock }
+
+func (l *Loop) readClock() {
+	l.clock = time.Now()
+	l.now = int64(l.clock.Sub(l.base) / time.Millisecond)
+}
+
+// AtTurnEnd adds a hook that runs at the end of every turn.
+func (l *Loop) AtTurnEnd(f func()) { l.turn = append(l.turn, f) }
+
+// Add registers fd, edge-triggered for both directions. What is ready already
+// is reported in the next turn.
+func (l *Loop) Add(fd int, h Handler) error {
+	return l.add(fd, h, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP|unix.EPOLLET)
+}
+
+// AddListener registers a listening socket, level-triggered; of several loops
+// that watch it one is woken.
+func (l *Loop) AddListener(fd int, h Handler) error {
+	return l.add(fd, h, unix.EPOLLIN|unix.EPOLLEXCLUSIVE)
+}
+
+func (l *Loop) add(fd int, h Handler, events uint32) error {
+	for fd >= len(l.slots) {
+		l.slots = append(l.slots, make([]slot, max(64, len(l.slots)))...)
+	}
+	s := &l.slots[fd]
+	s.gen++
+	s.h = h
+	return l.ctl(unix.EPOLL_CTL_ADD, fd, events, s.gen)
+}
+
+// Forget takes fd out of the loop without closing it. It must come before the
+// close of a descriptor that another process holds too: epoll watches open
+// files, not numbers, and would report it for ever.
+func (l *Loop) Forget(fd int) {
+	if fd < len(l.slots) && l.slots[fd].h != nil {
+		l.slots[fd].h = nil
+		l.slots[fd].gen++
+		_ = l.ctl(unix.EPOLL_CTL_DEL, fd, 0, 0)
+	}
+}
+
+// CloseFD closes a descriptor that no other process holds; pending events of
+// it are dropped.
+func (l *Loop) CloseFD(fd int) {
+	if fd < len(l.slots) {
+		l.slots[fd].h = nil
+		l.slots[fd].gen++
+	}
+	CloseRaw(fd)
+}
+
+// Again has h called (with no events) before the loop waits again: for a
+// handler that stops in the middle of its work to be fair to others.
+func (l *Loop) Again(h Handler) { l.again = append(l.again, h) }
+
+// Post has f run by the loop soon. It may be called from any goroutine; after
+// the loop has ended f is dropped and Post says false.
+func (l *Loop) Post(f func()) bool {
+	m := &l.mailbox
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l.stopped.Load() {
+		return false
+	}
+	m.funcs = append(m.funcs, f)
+	if !m.woken {
+		m.woken = true
+		one := [8]byte{1}
+		_, _ = unix.Write(l.wakeFD, one[:])
+	}
+	return true
+}
+
+// Call runs f on the loop and waits for it; false when the loop has ended.
+// Never call it from the loop itself.
+func (l *Loop) Call(f func()) bool {
+	done := make(chan struct{})
+	if !l.Post(func() { f(); close(done) }) {
+		return false
+	}
+	<-done
+	return true
+}
+
+// Stop makes Run return at the end of the turn.
+func (l *Loop) Stop() { l.Post(func() { l.stopped.Store(true) }) }
+
+// Run is the loop. It locks its goroutine to a thread and returns after Stop.
+func (l *Loop) Run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for !l.stopped.Load() {
+		n := l.wait()
+		l.readClock()
+		for i := range n {
+			l.dispatch(&l.events[i])
+		}
+		l.runAgain()
+		l.wheel.expire(l.now)
+		for _, f := range l.turn {
+			f()
+		}
+	}
+	// Whoever posted between the stop and here must not wait for ever.
+	l.mailbox.mu.Lock()
+	funcs := l.mailbox.funcs
+	l.mailbox.funcs = nil
+	l.mailbox.mu.Unlock()
+	for _, f := range funcs {
+		f()
+	}
+	unix.Close(l.ep)
+	unix.Close(l.wakeFD)
+}
+
+// wait looks without blocking first, which costs the scheduler nothing; only
+// when nothing is ready does it block, and then as a system call the runtime
+// knows of, or a garbage collection would wait for this thread.
+func (l *Loop) wait() int {
+	if n := l.epollWait(0, true); n > 0 {
+		return n
+	}
+	timeout := -1
+	if len(l.again) > 0 {
+		return 0
+	}
+	if at, ok := l.wheel.next(); ok {
+		timeout = int(max(at-int64(time.Since(l.base)/time.Millisecond), 0))
+		if timeout == 0 {
+			return 0
+		}
+	}
+	return l.epollWait(timeout, false)
+}
+
+func (l *Loop) epollWait(timeout int, raw bool) int {
+	var n uintptr
+	var errno syscall.Errno
+	p := uintptr(unsafe.Pointer(&l.events[0]))
+	if raw {
+		n, _, errno = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.ep), p, maxEvents, uintptr(timeout), 0, 0)
+	} else {
+		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.ep), p, maxEvents, uintptr(timeout), 0, 0)
+	}
+	if errno != 0 {
+		return 0 // EINTR: the turn goes on with timers and the mailbox
+	}
+	return int(n)
+}
+
+func (l *Loop) dispatch(e *unix.EpollEvent) {
+	if int(e.Fd) == l.wakeFD {
+		l.runMailbox()
+		return
+	}
+	// A copied slot: the handler may grow the table.
+	if s := l.slots[e.Fd]; s.h != nil && s.gen == e.Pad {
+		s.h.Ready(Events(e.Events))
+	}
+}
+
+func (l *Loop) runMailbox() {
+	var count [8]byte
+	_, _ = Read(l.wakeFD, count[:])
+	m := &l.mailbox
+	m.mu.Lock()
+	funcs := m.funcs
+	m.funcs, m.spare = m.spare[:0], nil
+	m.woken = false
+	m.mu.Unlock()
+	for i, f := range funcs {
+		f()
+		funcs[i] = nil
+	}
+	m.mu.Lock()
+	m.spare = funcs
+	m.mu.Unlock()
+}
+
+func (l *Loop) runAgain() {
+	if len(l.again) == 0 {
+		return
+	}
+	hs := l.again
+	l.again = l.spare[:0]
+	for i, h := range hs {
+		h.Ready(0)
+		hs[i] = nil
+	}
+	l.spare = hs
+}
+
+func (l *Loop) ctl(op, fd int, events uint32, gen int32) error {
+	e := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: gen}
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(l.ep), uintptr(op), uintptr(fd),
+		uintptr(unsafe.Pointer(&e)), 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("watch descriptor %d: %w", fd, errno)
+	}
+	return nil
+}
