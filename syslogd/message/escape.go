@@ -1,0 +1,70 @@
+package message
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// AppendEscaped appends text as one printable line. Control characters (C0, DEL, C1) and bytes that are not UTF-8 become "#"
+// and three octal digits, as rsyslog writes them, so that nobody who can send a message can forge a second line or drive a
+// terminal.
+func AppendEscaped(dst, text []byte) []byte {
+	if n := plain(text); n == len(text) {
+		return append(dst, text...)
+	}
+	return appendEscapedSlow(dst, text)
+}
+
+// plain is how many bytes from the front need no closer look: a multiple of eight, or all of them.
+func plain(b []byte) int {
+	const ones = 0x0101010101010101
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		// Per byte: below 0x20 borrows into the top bit, 0x7f carries into it, 0x80 and above has it. A borrow from a
+		// neighbour can only make a byte look worse than it is, and then the slow way looks again.
+		if ((x-0x20*ones)|x|(x+ones))&(0x80*ones) != 0 {
+			return i
+		}
+	}
+	for ; i < len(b); i++ {
+		if b[i] < 0x20 || b[i] >= 0x7f {
+			return i &^ 7
+		}
+	}
+	return i
+}
+
+func appendEscapedSlow(dst, text []byte) []byte {
+	for len(text) > 0 {
+		if n := plain(text); n > 0 {
+			dst = append(dst, text[:n]...)
+			text = text[n:]
+			continue
+		}
+		c := text[0]
+		if c < utf8.RuneSelf {
+			if c < 0x20 || c == 0x7f {
+				dst = appendOctal(dst, c)
+			} else {
+				dst = append(dst, c)
+			}
+			text = text[1:]
+			continue
+		}
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n == 1 || r < 0xa0 {
+			for _, c := range text[:n] {
+				dst = appendOctal(dst, c)
+			}
+		} else {
+			dst = append(dst, text[:n]...)
+		}
+		text = text[n:]
+	}
+	return dst
+}
+
+func appendOctal(dst []byte, c byte) []byte {
+	return append(dst, '#', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
+}
