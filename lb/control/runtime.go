@@ -1,0 +1,105 @@
+package control
+
+import (
+	"errors"
+	"net"
+
+	"lbsyslogd/lb/stats"
+)
+
+// Runtime is what the commands act on: the engine. Its methods are called
+// from many goroutines.
+type Runtime interface {
+	// Snapshot is the state of everything. The result belongs to the caller.
+	Snapshot() *stats.Snapshot
+	// Backends names all backends in the order of the configuration.
+	Backends() []BackendID
+	// Servers lists the servers of a backend, or of all for "". The error is
+	// ErrNoBackend if there is no such backend.
+	Servers(backend string) ([]ServerState, error)
+	// SetAdmin changes the administrative state of a server.
+	SetAdmin(backend, server string, a AdminChange) error
+	// SetWeight gives a server another weight, 0 to 256.
+	SetWeight(backend, server string, weight int) error
+	// SetHealth overrides what the health checks found.
+	SetHealth(backend, server string, h Health) error
+	// SetFrontend makes a frontend stop or go on accepting connections. The
+	// error is ErrNoFrontend if there is no such frontend.
+	SetFrontend(frontend string, on bool) error
+	// ClearCounters sets maxima to zero, or all counters.
+	ClearCounters(all bool)
+	// SendSockets gives the listening sockets away over conn, as _getsocks
+	// says, and returns when all are taken or the other side is gone.
+	SendSockets(conn *net.UnixConn) error
+}
+
+// Errors a Runtime returns; their texts are HAProxy's answers.
+var (
+	ErrNoBackend  = errors.New("No such backend.")  //nolint:staticcheck // the answer's text
+	ErrNoServer   = errors.New("No such server.")   //nolint:staticcheck // the answer's text
+	ErrNoFrontend = errors.New("No such frontend.") //nolint:staticcheck // the answer's text
+)
+
+// BackendID names a backend.
+type BackendID struct {
+	Name string
+	ID   int
+}
+
+// AdminChange is what `set server ... state` asks for.
+type AdminChange uint8
+
+// Administrative changes.
+const (
+	Ready AdminChange = iota // neither maintenance nor drain
+	Drain                    // finish what there is, take no new sessions
+	Maint                    // down until further notice, not checked
+	// EndMaint only ends a maintenance (`enable server`): a server that also
+	// drains goes on draining.
+	EndMaint
+)
+
+// Health is what `set server ... health` asks for.
+type Health uint8
+
+// Health overrides.
+const (
+	HealthUp Health = iota
+	HealthStopping
+	HealthDown
+)
+
+// ServerState is one line of `show servers state`.
+type ServerState struct {
+	BackendID     int
+	Backend       string
+	ID            int
+	Name          string
+	Addr          string // IP address, or the path of a unix socket; "" shows "-"
+	Port          int
+	State         stats.State
+	Admin         stats.Admin
+	Weight        int // as an operator set it
+	InitialWeight int // as the configuration says
+	LastChange    int // seconds since the last change of state
+	CheckStatus   int // number of the last result, health.Status
+	CheckResult   int // 0 unknown, 1 neutral, 2 failed, 3 passed, 4 conditionally passed
+	CheckHealth   int
+	CheckState    CheckState
+	FQDN          string // the name Addr came from; "" shows "-"
+	TLS           bool
+	CheckPort     int
+	CheckAddr     string // "" shows "-"
+}
+
+// CheckState tells what the health checks of a server are doing: flags as they
+// stand in `show servers state`.
+type CheckState uint8
+
+// CheckState flags.
+const (
+	CheckRunning    CheckState = 1 << iota // a check is in flight
+	CheckConfigured                        // the line says check
+	CheckEnabled                           // checks are on
+	CheckPaused                            // checks are paused, in maintenance
+)

@@ -1,0 +1,200 @@
+package stats
+
+import "time"
+
+// Info is what `show info` tells of the process. Fields HAProxy has and this
+// process has no use for (pools, pipes, compression, peers) are written as
+// zeroes and have no field here.
+type Info struct {
+	Name        string // the program, "lb"
+	Version     string
+	ReleaseDate string // YYYY/MM/DD
+	BuildInfo   string
+	Node        string
+	Description string // "" is not shown
+	Threads     int
+	Pid         int
+	Start       time.Time // when the process started
+	Now         time.Time // when the snapshot was taken
+
+	ULimitN     int
+	MaxSock     int
+	MaxConn     int
+	HardMaxConn int
+
+	CurConns int
+	CumConns uint64
+	CumReqs  uint64
+
+	MaxSSLConns, CurSSLConns int
+	CumSSLConns              uint64
+
+	ConnRate, ConnRateLimit, MaxConnRate int
+	SessRate, SessRateLimit, MaxSessRate int
+	SSLRate, SSLRateLimit, MaxSSLRate    int
+	// Full handshakes: those that were not resumed.
+	SSLFrontKeyRate, SSLFrontMaxKeyRate, SSLFrontReusePct int
+	SSLBackKeyRate, SSLBackMaxKeyRate                     int
+	SSLCacheLookups, SSLCacheMisses                       uint64
+
+	MaxPipes, PipesUsed, PipesFree int // for splice
+
+	Tasks    int // timers and connections the loops look after
+	RunQueue int
+	IdlePct  int // share of the last second the loops spent waiting, 0..100
+
+	Stopping          bool
+	Jobs              int
+	Listeners         int
+	DroppedLogs       uint64
+	FailedResolutions uint64
+	TotalBytesOut     uint64
+	SplicedBytesOut   uint64
+	BytesOutRate      uint64
+}
+
+// uptime since the start of the process.
+func (i *Info) uptime() time.Duration {
+	if i.Start.IsZero() {
+		return 0
+	}
+	return i.Now.Sub(i.Start)
+}
+
+// infoField is one line of `show info`.
+type infoField struct {
+	name string
+	tags tags
+	help string
+	get  func(i *Info) value
+}
+
+func num(get func(i *Info) int) func(i *Info) value {
+	return func(i *Info) value { return gauge(get(i)) }
+}
+
+// cum is a counter HAProxy types as u32 although it may be larger.
+func cum(get func(i *Info) uint64) func(i *Info) value {
+	return func(i *Info) value { return value{typ: unsigned32, n: get(i)} }
+}
+
+func none(*Info) value { return gauge(0) }
+
+func hidden(*Info) value { return value{} }
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// infoFields stand in HAProxy 2.6's order; a field's position is its number
+// in the typed output. Never written after init.
+var infoFields = [...]infoField{
+	{"Name", "POS", "Name of the program", func(i *Info) value { return str(i.Name) }},
+	{"Version", "POS", "Version of the program", func(i *Info) value { return str(i.Version) }},
+	{"Release_date", "POS", "Date of the version", func(i *Info) value { return str(i.ReleaseDate) }},
+	{"Nbthread", "CGS", "Event loops", num(func(i *Info) int { return i.Threads })},
+	{"Nbproc", "CGS", "Processes that serve, always 1", num(func(*Info) int { return 1 })},
+	{"Process_num", "KGP", "Number of this process, always 1", num(func(*Info) int { return 1 })},
+	{"Pid", "SGP", "Process id of this worker", num(func(i *Info) int { return i.Pid })},
+	{"Uptime", "MDP", "Time since this worker started", func(i *Info) value { return str(Uptime(i.uptime())) }},
+	{"Uptime_sec", "MDP", "Seconds since this worker started", num(func(i *Info) int { return int(i.uptime() / time.Second) })},
+	{"Memmax_MB", "CLP", "Limit of memory, 0 is none", none},
+	{"PoolAlloc_MB", "MGP", "Memory in HAProxy's pools", none},
+	{"PoolUsed_MB", "MGP", "Memory used of HAProxy's pools", none},
+	{"PoolFailed", "MCP", "Failed allocations from HAProxy's pools", none},
+	{"Ulimit-n", "CLP", "Limit of file descriptors", num(func(i *Info) int { return i.ULimitN })},
+	{"Maxsock", "CLP", "Limit of sockets", num(func(i *Info) int { return i.MaxSock })},
+	{"Maxconn", "CLP", "Limit of client connections", num(func(i *Info) int { return i.MaxConn })},
+	{"Hard_maxconn", "CLP", "Limit of client connections by file descriptors", num(func(i *Info) int { return i.HardMaxConn })},
+	{"CurrConns", "MGP", "Client connections now", num(func(i *Info) int { return i.CurConns })},
+	{"CumConns", "MCP", "Client connections", cum(func(i *Info) uint64 { return i.CumConns })},
+	{"CumReq", "MCP", "Requests", cum(func(i *Info) uint64 { return i.CumReqs })},
+	{"MaxSslConns", "MMP", "Limit of TLS connections, 0 is none", num(func(i *Info) int { return i.MaxSSLConns })},
+	{"CurrSslConns", "MGP", "TLS connections now", num(func(i *Info) int { return i.CurSSLConns })},
+	{"CumSslConns", "MCP", "TLS connections", cum(func(i *Info) uint64 { return i.CumSSLConns })},
+	{"Maxpipes", "CLP", "Limit of pipes for splicing", num(func(i *Info) int { return i.MaxPipes })},
+	{"PipesUsed", "MGP", "Pipes in use", num(func(i *Info) int { return i.PipesUsed })},
+	{"PipesFree", "MGP", "Pipes kept for use", num(func(i *Info) int { return i.PipesFree })},
+	{"ConnRate", "MRP", "Client connections in the last second", num(func(i *Info) int { return i.ConnRate })},
+	{"ConnRateLimit", "CLP", "Limit of ConnRate", num(func(i *Info) int { return i.ConnRateLimit })},
+	{"MaxConnRate", "MMP", "Most client connections in one second", num(func(i *Info) int { return i.MaxConnRate })},
+	{"SessRate", "MRP", "Sessions in the last second", num(func(i *Info) int { return i.SessRate })},
+	{"SessRateLimit", "CLP", "Limit of SessRate", num(func(i *Info) int { return i.SessRateLimit })},
+	{"MaxSessRate", "MRP", "Most sessions in one second", num(func(i *Info) int { return i.MaxSessRate })},
+	{"SslRate", "MRP", "TLS connections in the last second", num(func(i *Info) int { return i.SSLRate })},
+	{"SslRateLimit", "CLP", "Limit of SslRate", num(func(i *Info) int { return i.SSLRateLimit })},
+	{"MaxSslRate", "MMP", "Most TLS connections in one second", num(func(i *Info) int { return i.MaxSSLRate })},
+	{"SslFrontendKeyRate", "MGP", "Full TLS handshakes with clients in the last second", num(func(i *Info) int { return i.SSLFrontKeyRate })},
+	{"SslFrontendMaxKeyRate", "MMP", "Most full TLS handshakes with clients in one second", num(func(i *Info) int { return i.SSLFrontMaxKeyRate })},
+	{"SslFrontendSessionReuse_pct", "MGP", "Percent of clients' TLS connections that were resumed", num(func(i *Info) int { return i.SSLFrontReusePct })},
+	{"SslBackendKeyRate", "MRP", "Full TLS handshakes with servers in the last second", num(func(i *Info) int { return i.SSLBackKeyRate })},
+	{"SslBackendMaxKeyRate", "MMP", "Most full TLS handshakes with servers in one second", num(func(i *Info) int { return i.SSLBackMaxKeyRate })},
+	{"SslCacheLookups", "MCP", "Lookups of TLS sessions", cum(func(i *Info) uint64 { return i.SSLCacheLookups })},
+	{"SslCacheMisses", "MCP", "Lookups of TLS sessions that found none", cum(func(i *Info) uint64 { return i.SSLCacheMisses })},
+	{"CompressBpsIn", "MRP", "Bytes given to compression in the last second", none},
+	{"CompressBpsOut", "MRP", "Bytes compression made in the last second", none},
+	{"CompressBpsRateLim", "CLP", "Limit of CompressBpsOut", none},
+	{"ZlibMemUsage", "MGP", "Memory of compression", hidden},
+	{"MaxZlibMemUsage", "CLP", "Limit of memory of compression", hidden},
+	{"Tasks", "MGP", "Connections and timers in the loops", num(func(i *Info) int { return i.Tasks })},
+	{"Run_queue", "MGP", "Work that is ready to run", num(func(i *Info) int { return i.RunQueue })},
+	{"Idle_pct", "MaP", "Percent of the last second spent waiting", num(func(i *Info) int { return i.IdlePct })},
+	{"node", "COS", "Name of this node", func(i *Info) value { return str(i.Node) }},
+	{"description", "COS", "Description of this node", func(i *Info) value { return strIf(i.Description) }},
+	{"Stopping", "MGP", "1 when this worker is leaving", num(func(i *Info) int { return flag(i.Stopping) })},
+	{"Jobs", "MGP", "Connections and listeners", num(func(i *Info) int { return i.Jobs })},
+	{"Unstoppable Jobs", "MGP", "Jobs a soft stop does not wait for", none},
+	{"Listeners", "MGP", "Listening sockets", num(func(i *Info) int { return i.Listeners })},
+	{"ActivePeers", "MGP", "Peers in use", none},
+	{"ConnectedPeers", "MGP", "Peers connected", none},
+	{"DroppedLogs", "MGP", "Log lines that could not be sent", cum(func(i *Info) uint64 { return i.DroppedLogs })},
+	{"BusyPolling", "MGP", "1 with busy polling", none},
+	{"FailedResolutions", "MGP", "Names that could not be resolved", cum(func(i *Info) uint64 { return i.FailedResolutions })},
+	{"TotalBytesOut", "MGP", "Bytes sent", func(i *Info) value { return counter(i.TotalBytesOut) }},
+	{"TotalSplicdedBytesOut", "MGP", "Bytes sent through a kernel pipe", func(i *Info) value { return counter(i.SplicedBytesOut) }},
+	{"BytesOutRate", "MRP", "Bytes sent in the last second", func(i *Info) value { return counter(i.BytesOutRate) }},
+	{"DebugCommandsIssued", "MGP", "Debug commands, there are none", none},
+	{"CumRecvLogs", "MCP", "Log messages received, there are none", none},
+	{"Build info", "POS", "What was built", func(i *Info) value { return str(i.BuildInfo) }},
+	{"Memmax_bytes", "CLP", "Limit of memory, 0 is none", none},
+	{"PoolAlloc_bytes", "MGP", "Memory in HAProxy's pools", func(*Info) value { return counter(0) }},
+	{"PoolUsed_bytes", "MGP", "Memory used of HAProxy's pools", func(*Info) value { return counter(0) }},
+	{"Start_time_sec", "MDP", "When this worker started, seconds since 1970", num(func(i *Info) int { return int(i.Start.Unix()) })},
+	{"Tainted", "SGP", "Experimental features in use", func(*Info) value { return str("0") }},
+}
+
+// AppendInfo writes `show info`: a "Name: value" line for each field. desc
+// adds what it means.
+func AppendInfo(dst []byte, in *Info, desc bool) []byte {
+	for i := range infoFields {
+		f := &infoFields[i]
+		v := f.get(in)
+		if v.typ == empty {
+			continue
+		}
+		dst = append(dst, f.name...)
+		dst = append(dst, ": "...)
+		dst = v.append(dst)
+		if desc {
+			dst = append(dst, ':', '"')
+			dst = append(dst, f.help...)
+			dst = append(dst, '"')
+		}
+		dst = append(dst, '\n')
+	}
+	return dst
+}
+
+// AppendInfoTyped writes `show info typed`.
+func AppendInfoTyped(dst []byte, in *Info, desc bool) []byte {
+	for i := range infoFields {
+		f := &infoFields[i]
+		if v := f.get(in); v.typ != empty {
+			dst = appendTyped(dst, i, f.name, f.tags, v, desc, f.help)
+		}
+	}
+	return dst
+}
