@@ -1,0 +1,400 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop is the load of one case: clients, backend and syslog receiver on one epoll instance and one thread, with bare system calls.
+// Owned by the goroutine that calls drive.
+type loop struct {
+	c       benchCase
+	epoll   int
+	listen  int // the backend's listener
+	syslog  int // the receiver's socket, -1 without logs
+	request []byte
+	answer  []byte
+	buf     []byte
+	peers   []*peer // by file descriptor
+
+	target unix.SockaddrInet4
+	begun  int // requests sent in this round
+	ended  int // answers read in this round
+	open   int // client connections
+	lines  int // log messages received
+	recv   receiver
+}
+
+// peer is one connection.
+type peer struct {
+	client  bool
+	waiting bool   // client: for the connection to be made
+	left    int    // client: body bytes to come, -1 while the head is; server: answer bytes to send
+	done    bool   // client: answered, waiting for the other end to close
+	head    []byte // an incomplete head
+}
+
+const (
+	readSize  = 64 << 10
+	roundTime = 2 * time.Minute // a round that takes longer hangs
+)
+
+func newLoop(c benchCase) (*loop, error) {
+	l := &loop{c: c, listen: -1, syslog: -1, epoll: -1, buf: make([]byte, readSize)}
+	l.answer = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", c.size)
+	l.answer = append(l.answer, bytes.Repeat([]byte("x"), c.size)...)
+	closing := ""
+	if c.perConn {
+		closing = "Connection: close\r\n"
+	}
+	l.request = []byte("GET /index.html HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: bench\r\nAccept: */*\r\n" + closing + "\r\n")
+
+	var err error
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	if l.listen, err = bound(unix.SOCK_STREAM); err == nil {
+		err = unix.Listen(l.listen, 4096)
+	}
+	if err == nil {
+		err = l.watch(l.listen, unix.EPOLLIN)
+	}
+	if err == nil && c.log {
+		if l.syslog, err = bound(unix.SOCK_DGRAM); err == nil {
+			// Without privilege the kernel grants what rmem_max allows, which is enough for the turns the receiver is left alone.
+			if unix.SetsockoptInt(l.syslog, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 32<<20) != nil {
+				err = unix.SetsockoptInt(l.syslog, unix.SOL_SOCKET, unix.SO_RCVBUF, 32<<20)
+			}
+			l.recv.init()
+		}
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// bound returns a non-blocking socket on a free port of 127.0.0.1.
+func bound(kind int) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func (l *loop) close() {
+	for fd, p := range l.peers {
+		if p != nil {
+			l.drop(fd)
+		}
+	}
+	for _, fd := range []int{l.epoll, l.listen, l.syslog} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+func (l *loop) backendAddr() string { return nameOf(l.listen) }
+func (l *loop) logAddr() string     { return nameOf(l.syslog) }
+
+func nameOf(fd int) string {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return err.Error()
+	}
+	a := sa.(*unix.SockaddrInet4)
+	return net.JoinHostPort(net.IP(a.Addr[:]).String(), strconv.Itoa(a.Port))
+}
+
+// drive sends one round of requests to addr from core, and returns when all are answered and their log messages read.
+func (l *loop) drive(addr *net.TCPAddr, core int) error {
+	runtime.LockOSThread() // until the core is given back
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return err
+	}
+	one.Set(core)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return fmt.Errorf("run on core %d: %w", core, err)
+	}
+	defer runtime.UnlockOSThread()
+	defer unix.SchedSetaffinity(0, &all)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+
+	l.begun, l.ended, l.lines = 0, 0, 0
+	l.target.Port = addr.Port
+	copy(l.target.Addr[:], addr.IP.To4())
+	for range l.c.conns {
+		if err := l.connect(); err != nil {
+			return err
+		}
+	}
+	events := make([]unix.EpollEvent, 256)
+	end := time.Now().Add(roundTime)
+	for turn := 0; l.open > 0 || l.c.log && l.lines < l.ended; turn++ {
+		n, err := unix.EpollWait(l.epoll, events, 20)
+		if err != nil && err != unix.EINTR {
+			return err
+		}
+		for _, e := range events[:max(n, 0)] {
+			if err := l.handle(int(e.Fd), e.Events); err != nil {
+				return err
+			}
+		}
+		if l.syslog >= 0 && (turn%16 == 0 || l.open == 0) {
+			l.lines += l.recv.drain(l.syslog)
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("after %v %d of %d requests are answered and %d log lines received", roundTime, l.ended, l.c.requests, l.lines)
+		}
+	}
+	return nil
+}
+
+func (l *loop) watch(fd int, events uint32) error {
+	for fd >= len(l.peers) {
+		l.peers = append(l.peers, nil)
+	}
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+}
+
+// connect begins a client connection if requests are left for it.
+func (l *loop) connect() error {
+	if l.begun >= l.c.requests {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err := unix.Connect(fd, &l.target); err != nil && err != unix.EINPROGRESS {
+		unix.Close(fd)
+		return fmt.Errorf("connect: %w", err)
+	}
+	if err := l.watch(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLET); err != nil {
+		return err
+	}
+	l.peers[fd] = &peer{client: true, waiting: true, left: -1}
+	l.open++
+	l.begun++
+	return nil
+}
+
+func (l *loop) drop(fd int) {
+	if l.peers[fd].client {
+		l.open--
+	}
+	l.peers[fd] = nil
+	unix.Close(fd)
+}
+
+func (l *loop) handle(fd int, events uint32) error {
+	if fd == l.listen {
+		return l.accept()
+	}
+	p := l.peers[fd]
+	switch {
+	case p == nil:
+		return nil // dropped earlier in this turn
+	case p.client:
+		return l.client(fd, p, events)
+	}
+	return l.server(fd, p, events)
+}
+
+func (l *loop) accept() error {
+	fd, _, err := unix.Accept4(l.listen, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	if err == unix.EAGAIN {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err := l.watch(fd, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLET); err != nil {
+		return err
+	}
+	l.peers[fd] = &peer{}
+	return nil
+}
+
+// server reads requests, which have no bodies, and answers each.
+func (l *loop) server(fd int, p *peer, events uint32) error {
+	for p.left == 0 {
+		n, err := read(fd, l.buf)
+		if err == unix.EAGAIN {
+			return nil
+		}
+		if n <= 0 {
+			l.drop(fd)
+			return nil
+		}
+		in := l.buf[:n]
+		if len(p.head) > 0 || !bytes.HasSuffix(in, []byte("\r\n\r\n")) {
+			p.head = append(p.head, in...)
+			if !bytes.HasSuffix(p.head, []byte("\r\n\r\n")) {
+				continue
+			}
+			p.head = p.head[:0]
+		}
+		p.left = len(l.answer)
+		if !l.send(fd, p) {
+			return nil
+		}
+		if n < len(l.buf) {
+			return nil // a short read means empty: the next request makes an event of its own
+		}
+	}
+	if events&unix.EPOLLOUT != 0 {
+		l.send(fd, p)
+	}
+	return nil
+}
+
+// send writes what is left of the answer and reports whether that was all.
+func (l *loop) send(fd int, p *peer) bool {
+	for p.left > 0 {
+		n, err := write(fd, l.answer[len(l.answer)-p.left:])
+		if err == unix.EAGAIN {
+			return false
+		}
+		if err != nil {
+			l.drop(fd)
+			return false
+		}
+		p.left -= n
+	}
+	return true
+}
+
+var (
+	errCut    = errors.New("a client's connection ended before its answer did")
+	errAnswer = errors.New("an answer is not a 200 with a content-length")
+)
+
+func (l *loop) client(fd int, p *peer, events uint32) error {
+	if p.waiting {
+		if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+			code, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+			return fmt.Errorf("connect: %w", unix.Errno(code))
+		}
+		p.waiting = false
+		return l.ask(fd)
+	}
+	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
+		return nil
+	}
+	for {
+		n, err := read(fd, l.buf)
+		if err == unix.EAGAIN {
+			return nil
+		}
+		if n <= 0 {
+			if !p.done {
+				return errCut
+			}
+			l.drop(fd)
+			return l.connect()
+		}
+		whole, err := l.take(p, l.buf[:n])
+		if err != nil {
+			return err
+		}
+		if whole {
+			l.ended++
+			if l.c.perConn {
+				p.done = true
+				continue
+			}
+			if l.begun >= l.c.requests {
+				l.drop(fd)
+				return nil
+			}
+			l.begun++
+			return l.ask(fd)
+		}
+		if n < len(l.buf) {
+			return nil
+		}
+	}
+}
+
+func (l *loop) ask(fd int) error {
+	if n, err := write(fd, l.request); n != len(l.request) {
+		return fmt.Errorf("write a request: %d of %d bytes: %w", n, len(l.request), err)
+	}
+	return nil
+}
+
+// take uses what a client has read, and reports whether the answer is complete.
+func (l *loop) take(p *peer, in []byte) (bool, error) {
+	if p.left < 0 {
+		if len(p.head) > 0 {
+			p.head = append(p.head, in...)
+			in = p.head
+		}
+		end := bytes.Index(in, []byte("\r\n\r\n"))
+		if end < 0 {
+			if len(p.head) == 0 {
+				p.head = append(p.head, in...)
+			}
+			return false, nil
+		}
+		p.head = p.head[:0]
+		n := contentLength(in[:end+2])
+		if n != l.c.size {
+			return false, fmt.Errorf("%w: %q", errAnswer, in[:end])
+		}
+		p.left = n
+		in = in[end+4:]
+	}
+	p.left -= len(in)
+	if p.left < 0 {
+		return false, fmt.Errorf("%w: %d bytes too many", errAnswer, -p.left)
+	}
+	if p.left > 0 {
+		return false, nil
+	}
+	p.left = -1
+	return true, nil
+}
+
+// contentLength returns what the head of a 200 says, or -1.
+func contentLength(head []byte) int {
+	if !bytes.HasPrefix(head, []byte("HTTP/1.1 200")) {
+		return -1
+	}
+	const name = "content-length: "
+	for len(head) > 0 {
+		line := head
+		i := bytes.IndexByte(head, '\n')
+		if i < 0 {
+			return -1
+		}
+		line, head = head[:i], head[i+1:]
+		if len(line) > len(name) && line[0]|0x20 == 'c' && bytes.EqualFold(line[:len(name)], []byte(name)) {
+			n := 0
+			for _, d := range bytes.TrimRight(line[len(name):], "\r ") {
+				n = n*10 + int(d-'0')
+			}
+			return n
+		}
+	}
+	return -1
+}

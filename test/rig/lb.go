@@ -1,0 +1,136 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// LB is a balancer in master-worker mode.
+type LB struct {
+	*Process
+	Config string // the configuration file
+	Master string // the master's socket
+	Stats  string // where the configuration should put the stats socket
+
+	program string
+	pidfile string
+}
+
+// LBIn names the files of a balancer that lives in dir, before it is started: the configuration's text needs them.
+func LBIn(dir string) *LB {
+	return &LB{
+		Config:  filepath.Join(dir, "lb.cfg"),
+		Master:  filepath.Join(dir, "master.sock"),
+		Stats:   filepath.Join(dir, "stats.sock"),
+		pidfile: filepath.Join(dir, "lb.pid"),
+	}
+}
+
+// Start writes the configuration and starts the balancer with mode (-W or -Ws); it returns when the worker serves.
+func (b *LB) Start(ctx context.Context, program, mode, config string) error {
+	if err := b.Configure(config); err != nil {
+		return err
+	}
+	p, err := Start(program, mode, "-f", b.Config, "-p", b.pidfile, "-S", b.Master)
+	if err != nil {
+		return err
+	}
+	b.Process, b.program = p, program
+	// The master writes its pid only when its worker is ready.
+	err = p.await(ctx, "the balancer's pid file", func() bool {
+		text, err := os.ReadFile(b.pidfile)
+		return err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(p.PID)
+	})
+	if err != nil {
+		return errors.Join(err, p.Stop())
+	}
+	return nil
+}
+
+// Configure replaces the configuration file; a reload is the caller's to ask for.
+func (b *LB) Configure(text string) error {
+	return os.WriteFile(b.Config, []byte(text), 0o600)
+}
+
+// Reload runs `lb reload` and returns what it said.
+func (b *LB) Reload(ctx context.Context) (string, error) {
+	return verb(ctx, b.program, "reload", "-S", b.Master)
+}
+
+// Status runs `lb status`.
+func (b *LB) Status(ctx context.Context) (string, error) {
+	return verb(ctx, b.program, "status", "-S", b.Master)
+}
+
+// Command sends one command to the stats socket and returns the answer.
+func (b *LB) Command(command string) (string, error) {
+	return ask(b.Stats, command)
+}
+
+// Info returns one number of `show info`.
+func (b *LB) Info(name string) (int, error) {
+	text, err := b.Command("show info")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, name+": "); ok {
+			return strconv.Atoi(strings.TrimSpace(value))
+		}
+	}
+	return 0, fmt.Errorf("show info has no %s:\n%s", name, text)
+}
+
+// Workers returns the pids of the worker that serves and of those that finish what they had, as the master tells them.
+func (b *LB) Workers() (serving int, leaving []int, err error) {
+	text, err := ask(b.Master, "show proc")
+	if err != nil {
+		return 0, nil, err
+	}
+	old := false
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) > 1 && f[0] == "#" {
+			old = f[1] == "old"
+		}
+		if len(f) < 2 || f[1] != "worker" {
+			continue
+		}
+		pid, err := strconv.Atoi(f[0])
+		switch {
+		case err != nil:
+			return 0, nil, fmt.Errorf("show proc: %q", line)
+		case old:
+			leaving = append(leaving, pid)
+		default:
+			serving = pid
+		}
+	}
+	if serving == 0 {
+		return 0, leaving, fmt.Errorf("show proc tells of no worker:\n%s", text)
+	}
+	return serving, leaving, nil
+}
+
+// ask sends one command to a unix socket and reads the answer to its end.
+func ask(socket, command string) (string, error) {
+	c, err := net.DialTimeout("unix", socket, 5*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(c, command+"\n"); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(c)
+	return string(answer), err
+}
