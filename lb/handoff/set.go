@@ -1,0 +1,102 @@
+package handoff
+
+import (
+	"iter"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Set holds listening sockets by name. It owns them: a socket leaves the set
+// by Take or Remove, or all are closed by Close. All methods may be called
+// from several goroutines.
+type Set struct {
+	// mu guards the fields below.
+	mu    sync.Mutex
+	order []string
+	fds   map[string]int
+}
+
+// Add puts a socket into the set under name. The set owns fd from now on and
+// closes what was there under that name.
+func (s *Set) Add(name string, fd int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fds == nil {
+		s.fds = make(map[string]int)
+	}
+	if old, ok := s.fds[name]; ok {
+		if old != fd {
+			unix.Close(old)
+		}
+	} else {
+		s.order = append(s.order, name)
+	}
+	s.fds[name] = fd
+}
+
+// Get returns the socket called name. It is valid until it is removed or the
+// set is closed; the caller must not close it.
+func (s *Set) Get(name string) (fd int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fd, ok = s.fds[name]
+	return fd, ok
+}
+
+// Take returns the socket called name and takes it out of the set: the caller
+// owns it now.
+func (s *Set) Take(name string) (fd int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fd, ok = s.fds[name]
+	if ok {
+		delete(s.fds, name)
+		s.order = slices.DeleteFunc(s.order, func(n string) bool { return n == name })
+	}
+	return fd, ok
+}
+
+// Remove closes the socket called name. Another process may still hold it.
+func (s *Set) Remove(name string) {
+	if fd, ok := s.Take(name); ok {
+		unix.Close(fd)
+	}
+}
+
+// Len is the number of sockets.
+func (s *Set) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.order)
+}
+
+// Names lists the sockets in the order in which they were added.
+func (s *Set) Names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.order)
+}
+
+// All gives names and sockets in the order in which they were added.
+func (s *Set) All() iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		for _, name := range s.Names() {
+			if fd, ok := s.Get(name); ok && !yield(name, fd) {
+				return
+			}
+		}
+	}
+}
+
+// Close closes every socket. Other processes that hold them keep them; the
+// last one to close loses what waits in the accept queue.
+func (s *Set) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, fd := range s.fds {
+		unix.Close(fd)
+	}
+	s.order, s.fds = nil, nil
+}

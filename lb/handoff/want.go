@@ -1,0 +1,119 @@
+package handoff
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Want is one listening socket that a worker asks for.
+type Want struct {
+	// Name is the socket's key; empty means Key(). It is what Set.Get takes.
+	Name string `json:"name"`
+
+	// Network is "tcp", "tcp4", "tcp6", "unix", "abns" or "fd".
+	Network string `json:"network"`
+
+	// Address is "0.0.0.0:80", "[::]:80", "/path", an abstract name without
+	// its leading NUL, or the number of an inherited descriptor.
+	Address string `json:"address"`
+
+	// Fixed when the socket is bound, so part of the key.
+	V6Only      bool   `json:"v6only,omitempty"`
+	V4V6        bool   `json:"v4v6,omitempty"`
+	Interface   string `json:"interface,omitempty"`
+	Transparent bool   `json:"transparent,omitempty"`
+
+	// Set again on a socket that is already there.
+	Backlog     int    `json:"backlog,omitempty"` // 0: as large as the kernel allows
+	DeferAccept bool   `json:"deferaccept,omitempty"`
+	TFO         bool   `json:"tfo,omitempty"`
+	Mode        uint32 `json:"mode,omitempty"` // permissions of a unix path; 0: by the umask
+	UID         int    `json:"uid"`            // owner of a unix path; -1: unchanged
+	GID         int    `json:"gid"`
+
+	// Where is the configuration line, "lb.cfg:12", for messages.
+	Where string `json:"where,omitempty"`
+}
+
+// Key names the socket by all that cannot be changed once it is bound.
+func (w Want) Key() string {
+	if w.Name != "" {
+		return w.Name
+	}
+	var b strings.Builder
+	b.WriteString(w.Network)
+	b.WriteByte('@')
+	b.WriteString(w.Address)
+	for _, o := range []struct {
+		on   bool
+		word string
+	}{
+		{w.V6Only, ",v6only"},
+		{w.V4V6, ",v4v6"},
+		{w.Transparent, ",transparent"},
+		{w.Interface != "", ",interface=" + w.Interface},
+	} {
+		if o.on {
+			b.WriteString(o.word)
+		}
+	}
+	return b.String()
+}
+
+// String is the address as an operator would write it.
+func (w Want) String() string {
+	switch w.Network {
+	case "abns", "fd":
+		return w.Network + "@" + w.Address
+	}
+	return w.Address
+}
+
+// check refuses a want that no socket call could satisfy.
+func (w Want) check() error {
+	switch w.Network {
+	case "tcp", "tcp4", "tcp6":
+		if _, err := w.addrPort(); err != nil {
+			return err
+		}
+	case "unix":
+		// sun_path holds 108 bytes with its NUL; a new socket is first bound
+		// beside its place, under a longer name.
+		if n := len(w.Address) + len(besideSuffix); n == len(besideSuffix) || n > 107 {
+			return fmt.Errorf("a unix socket's path has 1 to %d bytes, this one has %d", 107-len(besideSuffix), len(w.Address))
+		}
+	case "abns":
+		if n := len(w.Address); n == 0 || n > 107 {
+			return fmt.Errorf("an abstract socket's name has 1 to 107 bytes, this one has %d", n)
+		}
+	case "fd":
+		if n, err := strconv.Atoi(w.Address); err != nil || n < 0 {
+			return fmt.Errorf("fd@%s is not the number of a descriptor", w.Address)
+		}
+	default:
+		return fmt.Errorf("%q is not a kind of listening socket", w.Network)
+	}
+	return nil
+}
+
+var errAddress = errors.New("not an address with a port")
+
+// addrPort reads a TCP address; a missing host or "*" means all addresses.
+func (w Want) addrPort() (netip.AddrPort, error) {
+	a := strings.TrimPrefix(w.Address, "*")
+	if strings.HasPrefix(a, ":") {
+		if w.Network == "tcp6" || w.V6Only || w.V4V6 {
+			a = "[::]" + a
+		} else {
+			a = "0.0.0.0" + a
+		}
+	}
+	ap, err := netip.ParseAddrPort(a)
+	if err != nil {
+		return ap, fmt.Errorf("%s: %w", w.Address, errAddress)
+	}
+	return ap, nil
+}

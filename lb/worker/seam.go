@@ -1,0 +1,48 @@
+package worker
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Engine is what serves: the event loops with everything that hangs on them.
+// Build makes one from a configuration and its sockets. The methods are called
+// by one goroutine.
+type Engine interface {
+	// Start begins to accept. An error means that nothing was started.
+	Start() error
+
+	// Drain takes what the accept queues hold, stops accepting, closes the
+	// listeners and finishes the connections politely. It returns at once.
+	Drain()
+
+	// Done is closed when nothing is left after Drain, or after Stop.
+	Done() <-chan struct{}
+
+	// Stop ends everything now and closes all that is open.
+	Stop()
+
+	// Pause stops accepting, or begins again. The listeners stay open.
+	Pause(bool)
+
+	// Status tells what the engine does at the moment.
+	Status() Status
+}
+
+// Status is a moment of a worker's life, for show proc and lb status.
+type Status struct {
+	Connections int64  `json:"connections"` // client connections that are open
+	Total       int64  `json:"total"`       // client connections since the start
+	Requests    int64  `json:"requests"`    // requests since the start
+	Detail      string `json:"detail,omitempty"`
+}
+
+// Env is what Build needs to know beside the configuration.
+type Env struct {
+	Generation int       // 1 is the first worker of a master
+	Pid        int       // of this process
+	Master     int       // the master's pid; 0 without one
+	Started    time.Time // when this process started
+	Version    string
+	Logger     *slog.Logger // the process's own messages, not the access log
+}
