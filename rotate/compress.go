@@ -1,0 +1,160 @@
+package rotate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
+)
+
+// compress stores a rotated file in its compressed form. At every moment a crash leaves either the plain file, or both with the
+// compressed one whole: the plain one is removed only after the other is on the disk under its name.
+func (w *Writer) compress(ctx context.Context, b backup) error {
+	form := w.opt.Compress
+	plain := filepath.Join(w.dir, b.name)
+	final := plain + form.suffix()
+	tmp := final + tmpSuffix
+
+	src, err := os.OpenFile(plain, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	w.opt.step("compress: write")
+	err = w.opt.Compressor(ctx, dst, src, form)
+	if err == nil {
+		err = likeness(dst, src)
+	}
+	if err == nil {
+		w.opt.step("compress: sync")
+		err = dst.Sync()
+	}
+	err = errors.Join(err, dst.Close())
+	if err == nil {
+		w.opt.step("compress: rename")
+		err = renameNew(tmp, final)
+	}
+	if err != nil {
+		return fmt.Errorf("compress %s: %w", plain, errors.Join(err, ignoreMissing(os.Remove(tmp))))
+	}
+	w.opt.step("compress: remove")
+	if err := syncDir(w.dir); err != nil {
+		return err
+	}
+	if err := os.Remove(plain); err != nil {
+		return err
+	}
+	w.opt.step("compress: done")
+	return nil
+}
+
+// likeness gives dst the mode, the owner and the time of src. An owner that only root may give is not an error: the file then
+// belongs to the one who compressed it.
+func likeness(dst, src *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(src.Fd()), &st); err != nil {
+		return err
+	}
+	if err := dst.Chown(int(st.Uid), int(st.Gid)); err != nil && !errors.Is(err, os.ErrPermission) {
+		return err
+	}
+	if err := dst.Chmod(os.FileMode(st.Mode & 0o7777)); err != nil {
+		return err
+	}
+	times := []unix.Timeval{
+		{Sec: st.Atim.Sec, Usec: st.Atim.Nsec / 1000},
+		{Sec: st.Mtim.Sec, Usec: st.Mtim.Nsec / 1000},
+	}
+	return unix.Futimes(int(dst.Fd()), times)
+}
+
+// CompressInProcess is the Compressor that is used when no other is given. It uses one processor and a few megabytes.
+func CompressInProcess(ctx context.Context, dst, src *os.File, form Compression) error {
+	to, err := compressor(dst, form)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, untilDone{ctx, src})
+	return errors.Join(err, to.Close())
+}
+
+func compressor(dst io.Writer, form Compression) (io.WriteCloser, error) {
+	switch form {
+	case Gzip:
+		return gzip.NewWriter(dst), nil
+	case Zstd:
+		// The fastest level and a window of 1 MiB: log lines repeat within it, and memory stays small.
+		return zstd.NewWriter(dst, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithWindowSize(1<<20))
+	}
+	return nil, fmt.Errorf("%q is not a compression; gzip and zstd are", form)
+}
+
+func decompressor(src io.Reader, form Compression) (io.ReadCloser, error) {
+	if form == Gzip {
+		return gzip.NewReader(src)
+	}
+	d, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	return d.IOReadCloser(), nil
+}
+
+// untilDone ends a copy when ctx does.
+type untilDone struct {
+	ctx context.Context
+	src io.Reader
+}
+
+func (r untilDone) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.src.Read(p)
+}
+
+// sameContent says whether a compressed file holds exactly what the plain one does. A compressed file that cannot be read to
+// its end holds something else; an error means that one of the two could not be opened.
+func sameContent(plain, compressed string, form Compression) (bool, error) {
+	a, err := os.OpenFile(plain, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false, err
+	}
+	defer a.Close()
+	c, err := os.OpenFile(compressed, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false, err
+	}
+	defer c.Close()
+	b, err := decompressor(c, form)
+	if err != nil {
+		return false, nil
+	}
+	defer b.Close()
+
+	left, right := make([]byte, 64<<10), make([]byte, 64<<10)
+	for {
+		n, errA := io.ReadFull(a, left)
+		m, errB := io.ReadFull(b, right)
+		if n != m || !bytes.Equal(left[:n], right[:m]) {
+			return false, nil
+		}
+		if errA != nil || errB != nil {
+			return ended(errA) && ended(errB), nil
+		}
+	}
+}
+
+func ended(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }

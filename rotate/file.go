@@ -1,0 +1,169 @@
+package rotate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+	"gopkg.in/natefinch/lumberjack.v2"
+)
+
+// identity tells one file from another, whatever their names.
+type identity struct{ dev, ino uint64 }
+
+// file is an open log file. Owned by the Writer (under its mu) until it is retired, then by the goroutine that settles it.
+type file struct {
+	id      identity
+	size    int64 // as far as we wrote or looked
+	written int64 // bytes that went through this handle
+
+	// own is the descriptor that our open returned; the checks were made on it, and it syncs and truncates.
+	own *os.File
+	// out writes to the same file through a descriptor of its own.
+	out *lumberjack.Logger
+}
+
+// openFile opens the file at path for appending, or creates it with its directory. What is there must be a regular file: a
+// symlink may point at somebody else's, and a FIFO or a device cannot be rotated.
+func openFile(path string, mode os.FileMode, owner *Owner) (*file, error) {
+	own, err := openOrCreate(path, mode, owner)
+	if err != nil {
+		return nil, err
+	}
+	f := &file{own: own}
+	if err := f.adopt(); err != nil {
+		own.Close()
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return f, nil
+}
+
+func openOrCreate(path string, mode os.FileMode, owner *Owner) (*os.File, error) {
+	// O_NONBLOCK: opening a FIFO for writing would wait for a reader. It means nothing for a regular file.
+	const flags = unix.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	madeDir := false
+	for {
+		own, err := os.OpenFile(path, os.O_RDWR|flags, 0)
+		if errors.Is(err, fs.ErrPermission) {
+			own, err = os.OpenFile(path, os.O_WRONLY|flags, 0)
+		}
+		if err == nil {
+			return own, nil
+		}
+		if errors.Is(err, unix.ELOOP) {
+			return nil, fmt.Errorf("open %s: it is a symbolic link; name the file itself", path)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		own, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|flags, mode)
+		switch {
+		case err == nil:
+			return own, dress(own, mode, owner)
+		case errors.Is(err, fs.ErrExist):
+			continue // somebody created it between the two opens
+		case errors.Is(err, fs.ErrNotExist) && !madeDir:
+			madeDir = true
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, err
+		}
+	}
+}
+
+// dress gives a new file its mode, which the umask may have narrowed, and its owner.
+func dress(f *os.File, mode os.FileMode, owner *Owner) error {
+	if err := f.Chmod(mode); err != nil {
+		return err
+	}
+	if owner == nil {
+		return nil
+	}
+	return f.Chown(owner.UID, owner.GID)
+}
+
+// adopt looks at what was opened and hands it to a lumberjack.Logger.
+func (f *file) adopt() error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.own.Fd()), &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return errors.New("not a regular file, so it cannot be rotated")
+	}
+	f.id, f.size = identity{st.Dev, st.Ino}, st.Size
+	// lumberjack opens its file by name. This name leads to the very file we hold, without a path that another process
+	// could change in between, and with O_APPEND because it exists.
+	f.out = leaseLogger("/proc/self/fd/" + strconv.Itoa(int(f.own.Fd())))
+	if _, err := f.out.Write(nil); err != nil { // opens
+		returnLogger(f.out)
+		return err
+	}
+	return f.endLastLine()
+}
+
+// endLastLine ends a line that a killed process left unfinished, so that the next one does not stick to it.
+func (f *file) endLastLine() error {
+	if f.size == 0 {
+		return nil
+	}
+	var last [1]byte
+	if _, err := f.own.ReadAt(last[:], f.size-1); err != nil || last[0] == '\n' {
+		return nil // a file that cannot be read, because only writing is allowed, stays as it is
+	}
+	_, err := f.write(newline)
+	return err
+}
+
+// write appends p. With an error, n bytes of it are in the file.
+func (f *file) write(p []byte) (n int, err error) {
+	n, err = f.out.Write(p)
+	f.size += int64(n)
+	f.written += int64(n)
+	return n, err
+}
+
+// close syncs the file and closes both descriptors. It may take as long as the disk does.
+func (f *file) close() error {
+	err := f.own.Sync()
+	err = errors.Join(err, returnLogger(f.out))
+	return errors.Join(err, f.own.Close())
+}
+
+// loggers keeps closed lumberjack.Loggers for the next file. Each one starts a goroutine that nothing can end, so that a
+// process that opens a thousand files one after the other must not make a thousand of them; this is why it is the one
+// variable of the package. mu guards free.
+var loggers struct {
+	mu   sync.Mutex
+	free []*lumberjack.Logger
+}
+
+func leaseLogger(name string) *lumberjack.Logger {
+	loggers.mu.Lock()
+	defer loggers.mu.Unlock()
+	if n := len(loggers.free); n > 0 {
+		l := loggers.free[n-1]
+		loggers.free = loggers.free[:n-1]
+		l.Filename = name
+		return l
+	}
+	// No size ever makes it rotate, and nothing asks it to compress or remove: all of that is this package's.
+	return &lumberjack.Logger{Filename: name, MaxSize: math.MaxInt64 >> 20}
+}
+
+// returnLogger closes l. Nobody may use it afterwards.
+func returnLogger(l *lumberjack.Logger) error {
+	err := l.Close()
+	loggers.mu.Lock()
+	defer loggers.mu.Unlock()
+	loggers.free = append(loggers.free, l)
+	return err
+}

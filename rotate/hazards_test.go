@@ -1,0 +1,229 @@
+package rotate
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"gopkg.in/natefinch/lumberjack.v2"
+)
+
+// Each hazard of the bare library is shown on it first, so that the day it is gone there this test says so; then the same is
+// done to a Writer.
+
+func bare(t *testing.T, path string) *lumberjack.Logger {
+	t.Helper()
+	l := &lumberjack.Logger{Filename: path}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+func TestHazardQuickRotationsShareAName(t *testing.T) {
+	run := func(w interface{ Write([]byte) (int, error) }, rotate func() error) {
+		for i := range 200 {
+			write(t, w, numbered(i))
+			if err := rotate(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	theirs, ours := t.TempDir(), t.TempDir()
+	l := bare(t, filepath.Join(theirs, "app.log"))
+	run(l, l.Rotate)
+	if n := strings.Count(content(t, theirs, "app"), "\n"); n == 200 {
+		t.Error("the bare library kept all lines of 200 quick rotations")
+	}
+	w := open(t, filepath.Join(ours, "app.log"), Options{})
+	run(w, func() error { _, err := w.Rotate(); return err })
+	once(t, content(t, ours, "app"), 200)
+}
+
+func TestHazardTruncationLeavesAHole(t *testing.T) {
+	run := func(path string, w interface{ Write([]byte) (int, error) }, rotate func()) []byte {
+		write(t, w, "before\n")
+		rotate()
+		write(t, w, "between\n")
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		write(t, w, "after\n")
+		b, _ := os.ReadFile(path)
+		return b
+	}
+	path := filepath.Join(t.TempDir(), "app.log")
+	l := bare(t, path)
+	if b := run(path, l, func() { l.Rotate() }); !bytes.Contains(b, []byte{0}) {
+		t.Errorf("the bare library left %q", b)
+	}
+	path = filepath.Join(t.TempDir(), "app.log")
+	w := open(t, path, Options{})
+	if b := run(path, w, func() { w.Rotate() }); string(b) != "after\n" {
+		t.Errorf("the Writer left %q", b)
+	}
+}
+
+func TestHazardMovedFileIsNeverNoticed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	l := bare(t, path)
+	write(t, l, "one\n")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	write(t, l, "two\n") // succeeds, and is gone
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the bare library noticed that its file was removed")
+	}
+	// That a Writer notices is TestMovedDeletedAndTruncatedFilesAreFollowed.
+}
+
+func TestHazardSymlinkPlantedForTheCompressedFile(t *testing.T) {
+	victim := filepath.Join(t.TempDir(), "victim")
+	plant := func(dir string, rotated string) {
+		if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(victim, filepath.Join(dir, filepath.Base(rotated)+".gz")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs := t.TempDir()
+	old := filepath.Join(theirs, "app-2020-01-01T00-00-00.000.log")
+	if err := os.WriteFile(old, []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plant(theirs, old)
+	l := bare(t, filepath.Join(theirs, "app.log"))
+	l.Compress = true
+	write(t, l, "y\n")
+	until(t, "the bare library to overwrite the symlink's target", func() bool {
+		b, _ := os.ReadFile(victim)
+		return string(b) != "precious"
+	})
+
+	ours := t.TempDir()
+	old = filepath.Join(ours, "app-2020-01-01T00-00-00.000.log")
+	if err := os.WriteFile(old, []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plant(ours, old)
+	w := open(t, filepath.Join(ours, "app.log"), Options{Compress: Gzip})
+	until(t, "the Writer to refuse", func() bool { return w.Stats().CleanError != "" })
+	if b, _ := os.ReadFile(victim); string(b) != "precious" {
+		t.Errorf("the symlink's target holds %q", b)
+	}
+	if b, _ := os.ReadFile(old); string(b) != "x\n" {
+		t.Errorf("the rotated file holds %q", b)
+	}
+}
+
+func TestHazardSymlinkAndFIFOAtThePath(t *testing.T) {
+	dir := t.TempDir()
+	link, fifo := filepath.Join(dir, "link.log"), filepath.Join(dir, "fifo.log")
+	if err := os.Symlink(filepath.Join(dir, "elsewhere"), link); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := bare(t, link)
+	write(t, l, "x\n")
+	if info, err := os.Lstat(filepath.Join(dir, "elsewhere")); err != nil || info.Size() != 2 {
+		t.Error("the bare library did not follow the symlink")
+	}
+	for _, path := range []string{link, fifo, dir} {
+		if w, err := Open(path, Options{}); err == nil {
+			w.Close()
+			t.Errorf("Open(%s) worked", path)
+		}
+	}
+	r, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0) // with a reader, opening it for writing works
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if w, err := Open(fifo, Options{}); err == nil || !strings.Contains(err.Error(), "regular file") {
+		w.Close()
+		t.Errorf("Open of a FIFO with a reader: %v", err)
+	}
+}
+
+func TestHazardWriteLargerThanTheSizeIsRefused(t *testing.T) {
+	big := bytes.Repeat([]byte("x"), 1<<20+1)
+	big[len(big)-1] = '\n'
+	l := bare(t, filepath.Join(t.TempDir(), "app.log"))
+	l.MaxSize = 1
+	if _, err := l.Write(big); err == nil {
+		t.Error("the bare library took a write larger than its size")
+	}
+	w := open(t, filepath.Join(t.TempDir(), "app.log"), Options{Size: 1 << 20})
+	if n, err := w.Write(big); n != len(big) || err != nil {
+		t.Errorf("the Writer: %d, %v", n, err)
+	}
+}
+
+func TestHazardWriteAfterCloseReopens(t *testing.T) {
+	l := bare(t, filepath.Join(t.TempDir(), "app.log"))
+	write(t, l, "x\n")
+	l.Close()
+	if _, err := l.Write([]byte("y\n")); err != nil {
+		t.Error("the bare library refuses a write after Close")
+	}
+	// That a Writer refuses is TestModeAndClosed.
+}
+
+func TestHazardGoroutinesPileUp(t *testing.T) {
+	cycle := func(name string, open func(path string) interface {
+		Write([]byte) (int, error)
+		Close() error
+	},
+	) int {
+		before := runtime.NumGoroutine()
+		for i := range 50 {
+			w := open(filepath.Join(t.TempDir(), fmt.Sprintf("%s%d.log", name, i)))
+			write(t, w, "x\n")
+			w.Close()
+		}
+		return runtime.NumGoroutine() - before
+	}
+	type writeCloser = interface {
+		Write([]byte) (int, error)
+		Close() error
+	}
+	if n := cycle("bare", func(path string) writeCloser { return &lumberjack.Logger{Filename: path} }); n < 50 {
+		t.Errorf("the bare library left %d goroutines of 50", n)
+	}
+	n := cycle("ours", func(path string) writeCloser {
+		w, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	})
+	if n > 2 {
+		t.Errorf("50 Writers one after the other left %d goroutines; want at most 2", n)
+	}
+}
+
+func TestHazardAgeIsWrongByTheZone(t *testing.T) {
+	// lumberjack with LocalTime reads its local stamps as UTC. Ours are UTC on both ways, whatever the clock's zone.
+	dir := t.TempDir()
+	now := time.Now().In(time.FixedZone("far east", 12*3600))
+	n := namingOf("app.log")
+	young, aged := n.name(now.Add(-50*time.Minute)), n.name(now.Add(-70*time.Minute))
+	for _, name := range []string{young, aged} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := open(t, filepath.Join(dir, "app.log"), Options{MaxAge: time.Hour, Now: func() time.Time { return now }})
+	until(t, "the older file to go", func() bool { return w.Stats().Removed == 1 })
+	if _, err := os.Stat(filepath.Join(dir, young)); err != nil {
+		t.Errorf("the younger file: %v", err)
+	}
+}

@@ -1,0 +1,126 @@
+package rotate
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// until waits for a condition; a test that fails here says what it waited for.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 20 s for: %s", what)
+		}
+		<-tick.C
+	}
+}
+
+func open(t *testing.T, path string, o Options) *Writer {
+	t.Helper()
+	w, err := Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
+func write(t *testing.T, w io.Writer, text string) {
+	t.Helper()
+	if n, err := io.WriteString(w, text); n != len(text) || err != nil {
+		t.Fatalf("Write(%q) = %d, %v", text, n, err)
+	}
+}
+
+// numbered is line n in a form that shows when it is torn.
+func numbered(n int) string { return fmt.Sprintf("line %07d end\n", n) }
+
+// content is everything in the files of a directory whose names begin with prefix, oldest first, decompressed.
+func content(t *testing.T, dir, prefix string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all, current strings.Builder
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		f, err := os.Open(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r io.Reader = f
+		switch filepath.Ext(e.Name()) {
+		case ".gz":
+			r, err = decompressor(f, Gzip)
+		case ".zst":
+			r, err = decompressor(f, Zstd)
+		case ".tmp":
+			t.Errorf("%s was left behind", e.Name())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := &all
+		if e.Name() == prefix+".log" {
+			to = &current
+		}
+		if _, err := io.Copy(to, r); err != nil {
+			t.Errorf("%s: %v", e.Name(), err)
+		}
+		f.Close()
+	}
+	return all.String() + current.String()
+}
+
+// once fails unless text is the numbered lines 0 to n-1, each exactly once and none torn.
+func once(t *testing.T, text string, n int) {
+	t.Helper()
+	seen := make([]int, n)
+	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan(); {
+		k, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(s.Text(), "line "), " end"))
+		if err != nil || k >= n || s.Text()+"\n" != numbered(k) {
+			t.Errorf("a line reads %q", s.Text())
+			continue
+		}
+		seen[k]++
+	}
+	lost, twice := 0, 0
+	for _, k := range seen {
+		if k == 0 {
+			lost++
+		}
+		if k > 1 {
+			twice++
+		}
+	}
+	if lost+twice > 0 {
+		t.Errorf("of %d lines %d are lost and %d are there more than once", n, lost, twice)
+	}
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}

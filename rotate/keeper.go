@@ -1,0 +1,92 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// glance is how often the keeper looks. Two looks in a row must agree before it follows, because logrotate leaves the path
+// empty for a moment between its rename and its create, and would find our file in its way.
+const glance = 400 * time.Millisecond
+
+// keep does what is due without a Write: retries, rotations by time, following the path, syncing.
+func (w *Writer) keep(ctx context.Context) {
+	ticker := time.NewTicker(glance)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			w.look()
+		}
+	}
+}
+
+func (w *Writer) look() {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return
+	}
+	if w.stall.active && !w.opt.Now().Before(w.stall.retryAt) {
+		w.resume()
+	}
+	if !w.stall.active && w.timeIsUp() {
+		w.rotateAlong("its time is over")
+	}
+	w.follow()
+	var unsynced *os.File
+	if w.dirty && w.opt.Sync == SyncInterval {
+		unsynced, w.dirty = w.cur.own, false
+	}
+	w.mu.Unlock()
+
+	if unsynced == nil {
+		return
+	}
+	// Outside mu, because a sync takes as long as the disk does. A rotation meanwhile syncs and closes the file itself.
+	if err := unsynced.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) {
+		w.opt.Log.Error("sync", "path", w.path, "err", err)
+	}
+}
+
+// follow compares the file we write to with what stands at the path. Called with mu held.
+func (w *Writer) follow() {
+	id, err := identify(w.path)
+	if err == nil && id == w.cur.id {
+		w.strange = 0
+		w.noticeTruncation()
+		return
+	}
+	if w.strange++; w.strange < 2 || w.midLine || w.stall.owed {
+		return
+	}
+	old, err := w.swap()
+	w.report(&w.counts.ReopenError, err, "follow the log file, which was moved or deleted: open "+w.path)
+	if err != nil {
+		return
+	}
+	w.counts.Followed++
+	w.opt.Log.Warn("the log file was moved or deleted; writing to a new one", "path", w.path,
+		"old_inode", old.id.ino, "new_inode", w.cur.id.ino)
+	w.tasks.Go(func() {
+		if err := w.settle(old, ""); err != nil {
+			w.opt.Log.Error("close the moved file", "path", w.path, "err", err)
+		}
+	})
+}
+
+// noticeTruncation keeps the size right after somebody emptied the file. Nothing else is to do: O_APPEND goes on at the end.
+func (w *Writer) noticeTruncation() {
+	info, err := w.cur.own.Stat()
+	if err != nil || info.Size() >= w.cur.size {
+		return
+	}
+	w.counts.Truncations++
+	w.opt.Log.Warn("the log file was truncated by somebody", "path", w.path, "from", w.cur.size, "to", info.Size())
+	w.cur.size = info.Size()
+}

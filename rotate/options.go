@@ -1,0 +1,111 @@
+package rotate
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+)
+
+// Compression says how rotated files are stored.
+type Compression string
+
+// The forms of storage. The zero value is None too.
+const (
+	None Compression = "none"
+	Gzip Compression = "gzip"
+	Zstd Compression = "zstd"
+)
+
+// suffix is what a compressed file's name ends with, empty for None.
+func (c Compression) suffix() string {
+	switch c {
+	case Gzip:
+		return ".gz"
+	case Zstd:
+		return ".zst"
+	}
+	return ""
+}
+
+// SyncPolicy says when the file is forced to the disk. A rotation, a reopen, Flush and Close always do that.
+type SyncPolicy uint8
+
+const (
+	// SyncOnRotate leaves the current file to the kernel, which writes it back within about 30 seconds.
+	SyncOnRotate SyncPolicy = iota
+	// SyncInterval syncs about once a second while lines arrive.
+	SyncInterval
+	// SyncAlways syncs after each Write: a line that Write returned for survives a power cut.
+	SyncAlways
+)
+
+// Options say how a file is kept. The zero value appends to one file for ever.
+type Options struct {
+	Size     int64    // rotate before a write would take the file over so many bytes; 0: not by size
+	Schedule Schedule // rotate at these times; nil: not by time. An empty file is left alone
+
+	Keep     int           // how many rotated files stay; 0: any number
+	MaxAge   time.Duration // how old a rotated file gets, by the stamp in its name; 0: any age
+	MaxTotal int64         // how many bytes the rotated files take together; 0: any number
+	MinFree  int64         // how many bytes of the file system stay free, as long as there are rotated files to remove; 0: any
+
+	Compress      Compression   // how rotated files are stored
+	CompressAfter time.Duration // how long a rotated file stays plain, for those who follow it
+	// Compressor writes src to dst in the given form; nil does it in a goroutine of this process. A daemon that must not
+	// spend its own time passes one that starts a process of low priority.
+	Compressor func(ctx context.Context, dst, src *os.File, form Compression) error
+
+	Mode  os.FileMode // permissions of a new file; 0: 0640
+	Owner *Owner      // owner of a new file; nil: the process's
+
+	// Ring is how many bytes are kept in memory while the disk takes none; 0: 16 MiB. Memory is only used when needed.
+	// A negative number switches the ring off: then Write returns the error.
+	Ring int
+	// LossLine writes the line that takes the place of lines the ring had to drop; nil: DefaultLossLine.
+	LossLine func(dst []byte, loss Loss) []byte
+
+	Sync SyncPolicy
+	Log  *slog.Logger     // where changes of state are reported, once each; nil: nowhere
+	Now  func() time.Time // the clock; nil: time.Now. Its zone is the schedule's
+
+	// step is called before each step of a rotation and a compression, so that a test can end the process there.
+	step func(name string)
+}
+
+// Owner is a user and a group by number; -1 leaves either as it is.
+type Owner struct{ UID, GID int }
+
+const (
+	defaultMode = 0o640
+	defaultRing = 16 << 20
+)
+
+// filled is o with its zero values replaced by what they mean.
+func (o Options) filled() Options {
+	if o.Mode == 0 {
+		o.Mode = defaultMode
+	}
+	if o.Ring == 0 {
+		o.Ring = defaultRing
+	}
+	if o.Compress == "" {
+		o.Compress = None
+	}
+	if o.Compressor == nil {
+		o.Compressor = CompressInProcess
+	}
+	if o.LossLine == nil {
+		o.LossLine = DefaultLossLine
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.step == nil {
+		o.step = func(string) {}
+	}
+	return o
+}

@@ -1,0 +1,221 @@
+package rotate
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rotation tells what Rotate did. To is empty when there was nothing to rotate.
+type Rotation struct {
+	To    string // path of the rotated file, before compression
+	Bytes int64  // its size
+}
+
+// Reopening tells what Reopen did.
+type Reopening struct {
+	OldInode, NewInode uint64
+	Bytes              int64 // how many bytes this Writer had written to the old file
+}
+
+// Rotate renames the current file and goes on in a new one. When it returns, the old file is complete, synced and closed. An
+// empty file is left alone. When the new file cannot be opened the old one stays where it was and lines still go to it.
+func (w *Writer) Rotate() (Rotation, error) {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return Rotation{}, ErrClosed
+	}
+	if w.cur.size == 0 {
+		w.mu.Unlock()
+		return Rotation{}, nil
+	}
+	if err := w.endLine(); err != nil {
+		w.mu.Unlock()
+		return Rotation{}, err
+	}
+	old, name, err := w.rotate()
+	w.mu.Unlock()
+	if err != nil {
+		return Rotation{}, err
+	}
+	size := old.size
+	err = w.settle(old, name)
+	if name != "" {
+		name = filepath.Join(w.dir, name)
+	}
+	return Rotation{To: name, Bytes: size}, err
+}
+
+// rotateAlong rotates on the way of a Write, which does not wait for the old file to be synced. It says whether it did: a
+// rotation that cannot be done is reported once, and the old file goes on. Called with mu held.
+func (w *Writer) rotateAlong(why string) bool {
+	old, name, err := w.rotate()
+	w.report(&w.counts.RotateError, err, "rotate "+w.path)
+	if err != nil {
+		return false
+	}
+	w.opt.Log.Debug("rotated", "path", w.path, "to", name, "why", why)
+	w.tasks.Go(func() {
+		if err := w.settle(old, name); err != nil {
+			w.opt.Log.Error("close the rotated file", "path", w.path, "to", name, "err", err)
+		}
+	})
+	return true
+}
+
+// endLine ends a line that came in pieces and whose end has not come. Called with mu held.
+func (w *Writer) endLine() error {
+	if w.stall.owed {
+		return fmt.Errorf("%s ends in the middle of a line that the disk refuses: %w", w.path, w.stall.cause)
+	}
+	if !w.midLine {
+		return nil
+	}
+	_, err := w.append(newline)
+	return err
+}
+
+// rotate moves the current file out of the way and opens a new one. The old file is returned with its new name, which is empty
+// when somebody else had moved the file already. Called with mu held.
+func (w *Writer) rotate() (old *file, name string, err error) {
+	if id, err := identify(w.path); err != nil || id != w.cur.id {
+		// The file at the path is not ours to rename. Ours was moved or deleted, which is a rotation already.
+		old, err := w.swap()
+		return old, "", err
+	}
+	w.opt.step("rotate: rename")
+	if name, err = w.moveAside(); err != nil {
+		return nil, "", err
+	}
+	w.opt.step("rotate: open")
+	old, err = w.swap()
+	if err != nil {
+		back := renameNew(filepath.Join(w.dir, name), w.path)
+		return nil, "", errors.Join(err, back)
+	}
+	w.opt.step("rotate: swapped")
+	w.settling[name] = true
+	w.counts.Rotations++
+	return old, name, nil
+}
+
+// moveAside renames the current file to a name that nothing has, plain or compressed.
+func (w *Writer) moveAside() (string, error) {
+	stamp := nextStamp(w.opt.Now(), w.last)
+	for range 1000 {
+		name := w.naming.name(stamp)
+		if !w.taken(name) {
+			err := renameNew(w.path, filepath.Join(w.dir, name))
+			if err == nil {
+				w.last = stamp
+				return name, nil
+			}
+			if !errors.Is(err, fs.ErrExist) {
+				return "", err
+			}
+		}
+		stamp = stamp.Add(time.Millisecond)
+	}
+	return "", fmt.Errorf("rotate %s: a thousand names around %s are taken", w.path, w.naming.name(stamp))
+}
+
+// taken says whether a compressed file of this name is there; the plain one is found out by the rename itself.
+func (w *Writer) taken(name string) bool {
+	for _, form := range []Compression{Gzip, Zstd} {
+		if _, err := os.Lstat(filepath.Join(w.dir, name+form.suffix())); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// renameNew renames without replacing. File systems without RENAME_NOREPLACE (some FUSE and NFS) get the nearest thing: a
+// link fails where the name is taken.
+func renameNew(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		if err = os.Link(from, to); err == nil {
+			err = os.Remove(from)
+		}
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
+// Reopen opens the path again and goes on there; it is what to call after something else has renamed the file. When it returns,
+// the old file is complete, synced and closed, so it may be compressed or removed at once.
+func (w *Writer) Reopen() (Reopening, error) {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return Reopening{}, ErrClosed
+	}
+	if err := w.endLine(); err != nil {
+		w.mu.Unlock()
+		return Reopening{}, err
+	}
+	old, err := w.swap()
+	if err != nil {
+		w.mu.Unlock()
+		return Reopening{}, err
+	}
+	w.counts.Reopens++
+	result := Reopening{OldInode: old.id.ino, NewInode: w.cur.id.ino, Bytes: old.written}
+	if old.id == w.cur.id {
+		w.cur.written += old.written
+	}
+	w.mu.Unlock()
+	return result, w.settle(old, "")
+}
+
+// swap opens the path and makes that the current file. Called with mu held.
+func (w *Writer) swap() (old *file, err error) {
+	fresh, err := openFile(w.path, w.opt.Mode, w.opt.Owner)
+	if err != nil {
+		return nil, err
+	}
+	old, w.cur = w.cur, fresh
+	w.strange = 0
+	return old, nil
+}
+
+// settle syncs and closes a file that was swapped out, and then lets the janitor have it.
+func (w *Writer) settle(old *file, name string) error {
+	err := old.close()
+	if name == "" {
+		return err
+	}
+	err = errors.Join(err, syncDir(w.dir))
+	w.mu.Lock()
+	delete(w.settling, name)
+	w.mu.Unlock()
+	w.kick()
+	return err
+}
+
+// identify is the identity of what stands at path, not of what a symlink there points at.
+func identify(path string) (identity, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return identity{}, err
+	}
+	return identity{st.Dev, st.Ino}, nil
+}
+
+// syncDir makes renames in a directory survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

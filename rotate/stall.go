@@ -1,0 +1,217 @@
+package rotate
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+)
+
+// Loss says which lines never reached the file: they were the oldest when the ring was full.
+type Loss struct {
+	Lines, Bytes uint64
+	From, To     time.Time // when the first and the last of them were dropped
+	Cause        string    // what the disk said
+}
+
+// DefaultLossLine is "rotate: lost 12 lines (3456 bytes) between T and T: no space left on device".
+func DefaultLossLine(dst []byte, l Loss) []byte {
+	return fmt.Appendf(dst, "rotate: lost %d lines (%d bytes) between %s and %s: %s\n",
+		l.Lines, l.Bytes, l.From.Format(time.RFC3339), l.To.Format(time.RFC3339), l.Cause)
+}
+
+// A stall is the state between a write that the disk refused and the moment when it takes everything again.
+type stall struct {
+	active  bool
+	cause   error
+	since   time.Time
+	retryAt time.Time
+	backoff time.Duration
+
+	// owed: the file ends in the middle of a line, and rest is how it goes on. It is never dropped, and nothing else is
+	// written before it.
+	owed bool
+	rest []byte
+	ring ring
+	loss Loss
+}
+
+const (
+	firstBackoff = 50 * time.Millisecond
+	lastBackoff  = 2 * time.Second
+	resumePiece  = 256 << 10
+)
+
+// put appends p and says how much of it the file now has for good. When the disk takes a part only, the half line at its end is
+// cut off again; when even that cannot be done, midLine stays true and the rest of the line is owed.
+func (w *Writer) put(p []byte) (kept int, err error) {
+	before := w.midLine
+	n, err := w.append(p)
+	if err == nil {
+		return n, nil
+	}
+	kept = bytes.LastIndexByte(p[:n], '\n') + 1
+	half := n - kept
+	if half > 0 && w.cur.own.Truncate(w.cur.size-int64(half)) != nil {
+		return n, err
+	}
+	w.cur.size -= int64(half)
+	w.cur.written -= int64(half)
+	w.counts.Bytes -= uint64(half)
+	w.midLine = before && kept == 0
+	return kept, err
+}
+
+// hold starts a stall: p is what the disk did not take. Called with mu held.
+func (w *Writer) hold(p []byte, cause error) {
+	now := w.opt.Now()
+	w.stall.active, w.stall.cause, w.stall.since = true, cause, now
+	w.stall.backoff, w.stall.retryAt = firstBackoff, now.Add(firstBackoff)
+	w.stall.owed = w.midLine
+	w.opt.Log.Error("the disk takes no lines; they wait in memory", "path", w.path, "ring", w.opt.Ring, "err", cause)
+	w.counts.Stalls++
+	w.postpone(p)
+	w.kick() // retention may find something to remove
+}
+
+// postpone keeps p for later. Called with mu held, in a stall.
+func (w *Writer) postpone(p []byte) {
+	s := &w.stall
+	if s.owed && !bytes.HasSuffix(s.rest, newline) {
+		n := endOfLine(p)
+		s.rest = append(s.rest, p[:n]...)
+		p = p[n:]
+	}
+	lines, size := s.ring.push(p)
+	if size == 0 {
+		return
+	}
+	now := w.opt.Now()
+	if s.loss.Bytes == 0 {
+		s.loss.From = now
+	}
+	s.loss.To, s.loss.Cause = now, s.cause.Error()
+	s.loss.Lines += uint64(lines)
+	s.loss.Bytes += uint64(size)
+	w.counts.Lost += uint64(lines)
+	w.counts.LostBytes += uint64(size)
+}
+
+// resume tries to write what waits, in the order: the rest of a half line, the line that tells of the loss, the ring. It
+// returns false, and says when to try again, if the disk still refuses. Called with mu held.
+func (w *Writer) resume() bool {
+	s := &w.stall
+	for len(s.rest) > 0 {
+		n, err := w.put(s.rest)
+		s.rest = s.rest[n:]
+		if err != nil {
+			return w.still(err)
+		}
+	}
+	s.rest, s.owed = nil, false
+	if s.loss.Bytes > 0 {
+		line := w.opt.LossLine(nil, s.loss)
+		n, err := w.put(line)
+		if n > 0 {
+			w.opt.Log.Warn("lines were lost while the disk took none", "path", w.path, "lines", s.loss.Lines,
+				"bytes", s.loss.Bytes, "from", s.loss.From, "to", s.loss.To, "err", s.loss.Cause)
+			s.loss = Loss{}
+		}
+		if err != nil {
+			return w.still(err)
+		}
+	}
+	for s.ring.size() > 0 {
+		n, err := w.put(s.ring.front(resumePiece))
+		s.ring.pop(n)
+		if err != nil {
+			return w.still(err)
+		}
+	}
+	s.ring.buf, s.ring.head = nil, 0
+	s.active, s.cause = false, nil
+	w.opt.Log.Info("the disk takes lines again", "path", w.path, "after", w.opt.Now().Sub(s.since).Round(time.Millisecond).String())
+	return true
+}
+
+// still notes that the disk refuses as before. A half line that could not be cut off goes on from the ring.
+func (w *Writer) still(err error) bool {
+	s := &w.stall
+	s.cause = err
+	if w.midLine && len(s.rest) == 0 {
+		s.owed = true
+		line := s.ring.front(0)
+		s.rest = append(s.rest, line...)
+		s.ring.pop(len(line))
+	}
+	s.backoff = min(2*s.backoff, lastBackoff)
+	s.retryAt = w.opt.Now().Add(s.backoff)
+	return false
+}
+
+// A ring keeps the newest bytes of up to limit, cut at line borders. The zero value with a limit is ready.
+type ring struct {
+	limit int
+	buf   []byte
+	head  int  // buf[head:] is kept
+	skip  bool // the beginning of the next line was dropped, so its rest is too
+}
+
+func (r *ring) size() int { return len(r.buf) - r.head }
+
+func (r *ring) lines() int { return bytes.Count(r.buf[r.head:], newline) }
+
+// push adds p and drops the oldest whole lines that have no room. It says how many lines and bytes were dropped; a line that
+// is dropped in two pieces counts with the second.
+func (r *ring) push(p []byte) (lines, dropped int) {
+	if r.skip {
+		n := endOfLine(p)
+		dropped += n
+		if p[n-1] == '\n' {
+			lines++
+			r.skip = false
+		}
+		p = p[n:]
+	}
+	if over := r.size() + len(p) - r.limit; over > 0 {
+		if over >= r.size() { // all that is kept goes, and something of p
+			cut := over - r.size()
+			lines += r.lines()
+			dropped += r.size()
+			r.buf, r.head = r.buf[:0], 0
+			if cut > 0 {
+				end := cut - 1 + endOfLine(p[cut-1:])
+				lines += bytes.Count(p[:end], newline)
+				dropped += end
+				r.skip = p[end-1] != '\n'
+				p = p[end:]
+			}
+		} else {
+			kept := r.buf[r.head:]
+			end := over - 1 + endOfLine(kept[over-1:])
+			lines += bytes.Count(kept[:end], newline)
+			dropped += end
+			r.head += end
+		}
+	}
+	if r.head > 0 && r.head >= len(r.buf)/2 {
+		r.buf = r.buf[:copy(r.buf, r.buf[r.head:])]
+		r.head = 0
+	}
+	r.buf = append(r.buf, p...)
+	return lines, dropped
+}
+
+// front is the oldest whole lines of together up to n bytes, at least one.
+func (r *ring) front(n int) []byte {
+	kept := r.buf[r.head:]
+	if len(kept) <= n {
+		return kept
+	}
+	if end := bytes.LastIndexByte(kept[:n], '\n') + 1; end > 0 {
+		return kept[:end]
+	}
+	return kept[:endOfLine(kept)]
+}
+
+// pop removes n bytes from the front, which were written.
+func (r *ring) pop(n int) { r.head += n }

@@ -1,0 +1,228 @@
+package rotate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// ErrClosed is what a Writer's methods return after Close.
+var ErrClosed = errors.New("the log file is closed")
+
+// Writer writes lines to a file and rotates it. Its methods may be called from several goroutines; each Write stays together.
+type Writer struct {
+	// Immutable after Open.
+	path   string
+	dir    string
+	naming naming
+	opt    Options
+	cancel context.CancelFunc
+	wake   chan struct{} // tells the janitor that there may be something to do
+	tasks  sync.WaitGroup
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	closed  bool
+	cur     *file
+	midLine bool      // the last write did not end in a newline: no rotation now
+	next    time.Time // when the schedule wants the next rotation; zero: never
+	last    time.Time // stamp of the newest rotated file
+	strange int       // how many looks in a row found another file at the path
+	dirty   bool      // written to since the last sync
+	stall   stall
+	counts  Stats
+
+	settling map[string]bool // rotated files that are not closed yet, by name
+}
+
+// Open opens the file at path for appending, creating it and its directory when they are missing, and ends what an
+// earlier process left unfinished: half a line, half a compression, a rotation that was due meanwhile.
+func Open(path string, options Options) (*Writer, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	opt := options.filled()
+	w := &Writer{
+		path: path, dir: filepath.Dir(path), naming: namingOf(path), opt: opt,
+		wake: make(chan struct{}, 1), settling: make(map[string]bool),
+	}
+	w.stall.ring.limit = max(opt.Ring, 0)
+	if w.cur, err = openFile(path, opt.Mode, opt.Owner); err != nil {
+		return nil, err
+	}
+	backups, err := w.list()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("list %s: %w", w.dir, err), w.cur.close())
+	}
+	if len(backups) > 0 {
+		w.last = backups[len(backups)-1].stamp
+	}
+	if opt.Schedule != nil {
+		w.next = opt.Schedule.Next(w.began())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	w.tasks.Go(func() { w.keep(ctx) })
+	w.tasks.Go(func() { w.clean(ctx) })
+	return w, nil
+}
+
+// began is when the current file got its last line: a boundary between then and now was missed while no process ran.
+func (w *Writer) began() time.Time {
+	now := w.opt.Now()
+	if w.cur.size == 0 {
+		return now
+	}
+	info, err := w.cur.own.Stat()
+	if err != nil || info.ModTime().After(now) {
+		return now
+	}
+	return info.ModTime().In(now.Location())
+}
+
+// Write appends p, which should be whole lines; a line may also come in several pieces, and then no rotation separates them.
+// It returns an error only when the ring is off or p comes after Close: while the disk is full, p waits in the ring.
+func (w *Writer) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return 0, ErrClosed
+	}
+	if w.stall.active {
+		w.postpone(p)
+		return len(p), nil
+	}
+	if w.timeIsUp() {
+		w.rotateAlong("its time is over")
+	}
+	for rest := p; len(rest) > 0; {
+		n := w.fitting(rest)
+		if n == 0 {
+			if w.rotateAlong("it is full") {
+				continue
+			}
+			n = len(rest) // better one file too large than a line lost
+		}
+		kept, err := w.put(rest[:n])
+		rest = rest[kept:]
+		if err != nil && w.opt.Ring < 0 {
+			return len(p) - len(rest), fmt.Errorf("write %s: %w", w.path, err)
+		}
+		if err != nil {
+			w.hold(rest, err)
+			return len(p), nil
+		}
+	}
+	if w.opt.Sync == SyncAlways {
+		if err := w.cur.own.Sync(); err != nil {
+			return len(p), fmt.Errorf("sync %s: %w", w.path, err)
+		}
+		w.dirty = false
+	}
+	return len(p), nil
+}
+
+// fitting is how many bytes of p, as whole lines, the current file takes within its size; 0 means that it should be rotated
+// first. A single line larger than the size gets a file to itself.
+func (w *Writer) fitting(p []byte) int {
+	room := w.opt.Size - w.cur.size
+	if w.opt.Size <= 0 || int64(len(p)) <= room {
+		return len(p)
+	}
+	if w.midLine {
+		return endOfLine(p)
+	}
+	if room > 0 {
+		if n := bytes.LastIndexByte(p[:room], '\n') + 1; n > 0 {
+			return n
+		}
+	}
+	if w.cur.size > 0 {
+		return 0
+	}
+	return endOfLine(p)
+}
+
+// endOfLine is the length of the first line of p with its newline, or of p.
+func endOfLine(p []byte) int {
+	if i := bytes.IndexByte(p, '\n'); i >= 0 {
+		return i + 1
+	}
+	return len(p)
+}
+
+// append writes and counts. With an error, n bytes of p are in the file.
+func (w *Writer) append(p []byte) (n int, err error) {
+	n, err = w.cur.write(p)
+	if n > 0 {
+		w.counts.Bytes += uint64(n)
+		w.counts.Lines += uint64(bytes.Count(p[:n], newline))
+		w.midLine = p[n-1] != '\n'
+		w.dirty = true
+	}
+	return n, err
+}
+
+// newline is for bytes.Count, which wants a slice.
+var newline = []byte{'\n'}
+
+// timeIsUp says whether the schedule's moment has come, and sets the next one. Nothing is cut in the middle of a line.
+func (w *Writer) timeIsUp() bool {
+	if w.next.IsZero() || w.midLine {
+		return false
+	}
+	now := w.opt.Now()
+	if now.Before(w.next) {
+		return false
+	}
+	w.next = w.opt.Schedule.Next(now)
+	return w.cur.size > 0
+}
+
+// Flush writes what waits in the ring and forces the file to the disk. It returns an error when either cannot be done now.
+func (w *Writer) Flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return ErrClosed
+	}
+	if w.stall.active && !w.resume() {
+		return fmt.Errorf("%s takes no lines: %w", w.path, w.stall.cause)
+	}
+	w.dirty = false
+	if err := w.cur.own.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", w.path, err)
+	}
+	return nil
+}
+
+// Close writes what waits in the ring if the disk takes it, syncs and closes the file, and ends the Writer's goroutines. A
+// compression that is under way is given up; the next Open does it again.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return ErrClosed
+	}
+	w.closed = true
+	var err error
+	if w.stall.active && !w.resume() {
+		lines := w.stall.ring.lines() + int(w.stall.loss.Lines)
+		err = fmt.Errorf("close %s: %d lines are lost: %w", w.path, lines, w.stall.cause)
+		w.counts.Lost += uint64(w.stall.ring.lines())
+	}
+	cur := w.cur
+	w.mu.Unlock()
+
+	w.cancel()
+	w.tasks.Wait()
+	return errors.Join(err, cur.close())
+}
