@@ -19,7 +19,14 @@ type Ctx struct {
 	Reply Reply
 
 	scratch []byte // reused by fetches that must build a value
+	built   []byte // reused by actions: the value being set, before the head copies it
+	reply   []byte // backs Reply.Header and Reply.Body
+	cur     cursor // where a fetch with several occurrences stands
+	dates   dates  // the texts of the last second asked for
 }
+
+// begin forgets the values of the evaluation before.
+func (x *Ctx) begin() { x.scratch = x.scratch[:0] }
 
 // Reply is the answer an action gives instead of a server. The engine adds
 // Content-Length and Connection, and sends it.
@@ -30,6 +37,8 @@ type Reply struct {
 	// ErrorFile is true when the proxy's errorfile for Status should be sent
 	// if there is one (deny without a body of its own).
 	ErrorFile bool
+	// Reason is the reason phrase when a rule sets one; nil is the standard one.
+	Reason []byte
 }
 
 // Record holds the facts of one session or transaction that log formats and
@@ -79,6 +88,20 @@ type Record struct {
 	// log shows <BADREQ> for %r and its parts.
 	BadReq bool
 
+	// Asap is option logasap: the line was written before the end, so %B and
+	// the total times get a "+".
+	Asap bool
+
+	LogCount uint32 // %lc: lines this frontend has logged
+
+	// Level is what set-log-level asked for: 0 nothing, LevelSilent no line at
+	// all, else the severity plus one.
+	Level int8
+
+	// Vars are the transaction's variables (set-var). Reset them when the
+	// transaction ends.
+	Vars Vars
+
 	Pid      int    // %pid
 	Hostname string // %H
 
@@ -88,3 +111,6 @@ type Record struct {
 	URI    []byte
 	Minor  int // HTTP/1.Minor
 }
+
+// LevelSilent in Record.Level suppresses the log line.
+const LevelSilent = -1

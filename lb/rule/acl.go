@@ -1,0 +1,267 @@
+package rule
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// ACLs are the named ACLs of one proxy, beside the predefined ones. It is
+// written while the configuration is read, and only read afterwards.
+type ACLs struct {
+	named map[string]*acl
+}
+
+// acl is one name: it is true when any of its tests is.
+type acl struct {
+	name  string
+	tests []*aclTest
+	where where
+}
+
+// aclTest is one acl line, or one { ... }.
+type aclTest struct {
+	expr  *expr
+	match matcher
+}
+
+// NewACLs gives an empty set.
+func NewACLs() *ACLs { return &ACLs{named: map[string]*acl{}} }
+
+// predefined has the ACLs that exist without being declared (HAProxy
+// configuration manual, section 7.4).
+var predefined = map[string][]string{
+	"FALSE":          {"always_false"},
+	"HTTP":           {"req.proto_http"},
+	"HTTP_1.0":       {"req.ver", "1.0"},
+	"HTTP_1.1":       {"req.ver", "1.1"},
+	"HTTP_2.0":       {"req.ver", "2.0"},
+	"HTTP_CONTENT":   {"req.hdr_val(content-length)", "gt", "0"},
+	"HTTP_URL_ABS":   {"url_reg", "^[^/:]*://"},
+	"HTTP_URL_SLASH": {"url_beg", "/"},
+	"HTTP_URL_STAR":  {"url", "*"},
+	"LOCALHOST":      {"src", "127.0.0.1/8", "::1"},
+	"METH_CONNECT":   {"method", "CONNECT"},
+	"METH_DELETE":    {"method", "DELETE"},
+	"METH_GET":       {"method", "GET", "HEAD"},
+	"METH_HEAD":      {"method", "HEAD"},
+	"METH_OPTIONS":   {"method", "OPTIONS"},
+	"METH_POST":      {"method", "POST"},
+	"METH_PUT":       {"method", "PUT"},
+	"METH_TRACE":     {"method", "TRACE"},
+	"TRUE":           {"always_true"},
+}
+
+// Define reads one acl line: its name, its criterion, flags and patterns. A
+// name that exists already gets one more test, and is true when any is.
+func (a *ACLs) Define(words []string) error {
+	if len(words) == 0 || words[0] == "" {
+		return fmt.Errorf("missing ACL name; 'acl' expects <name> <criterion> [flags] [operator] <value>")
+	}
+	name := words[0]
+	for _, c := range name {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.:", c)) {
+			return fmt.Errorf("character '%c' is not permitted in acl name '%s'; use letters, digits, '-', '_', '.' and ':'", c, name)
+		}
+	}
+	if name == "or" {
+		return fmt.Errorf("acl name '%s' will never match: 'or' is the operator of conditions; choose another name", name)
+	}
+	t, err := parseTest(words[1:])
+	if err != nil {
+		return fmt.Errorf("error detected while parsing ACL '%s' : %w", name, err)
+	}
+	have := a.named[name]
+	if have == nil {
+		have = &acl{name: name, where: anywhere}
+		a.named[name] = have
+	}
+	have.tests = append(have.tests, t)
+	have.where &= t.expr.fetch.where
+	return nil
+}
+
+// find gives the ACL of that name, compiling a predefined one at first use.
+func (a *ACLs) find(name string) (*acl, error) {
+	if a != nil {
+		if have := a.named[name]; have != nil {
+			return have, nil
+		}
+	}
+	if words, ok := predefined[name]; ok {
+		t, err := parseTest(words)
+		if err != nil {
+			return nil, err
+		}
+		return &acl{name: name, tests: []*aclTest{t}, where: t.expr.fetch.where}, nil
+	}
+	var names []string
+	if a != nil {
+		for n := range a.named {
+			names = append(names, n)
+		}
+	}
+	for n := range predefined {
+		names = append(names, n)
+	}
+	return nil, fmt.Errorf("no such ACL : '%s'%s", name, hint(name, names))
+}
+
+// parseTest reads CRITERION [flags] [--] [operator] PATTERN...
+func parseTest(words []string) (*aclTest, error) {
+	if len(words) == 0 || words[0] == "" {
+		return nil, fmt.Errorf("missing fetch method in ACL expression")
+	}
+	s := &source{text: words[0]}
+	e, method, err := s.expr(true)
+	if err != nil {
+		return nil, fmt.Errorf("%w in ACL expression '%s'", err, words[0])
+	}
+	if s.at != len(words[0]) {
+		return nil, fmt.Errorf("unexpected '%s' in ACL expression '%s'", words[0][s.at:], words[0])
+	}
+	r := &aclReader{method: method}
+	rest, err := r.flags(words[1:])
+	if err != nil {
+		return nil, fmt.Errorf("%w in ACL expression '%s'", err, words[0])
+	}
+	m, err := r.compile(e, rest)
+	if err != nil {
+		return nil, fmt.Errorf("%w in ACL expression '%s'", err, words[0])
+	}
+	return &aclTest{expr: e, match: m}, nil
+}
+
+// aclReader reads the flags and patterns of one test.
+type aclReader struct {
+	method string // of -m, or the ACL keyword's
+	fold   bool
+	pats   []pat
+	files  bool // -f was given: an empty file is no mistake
+}
+
+// flags reads what stands before the patterns and gives the rest.
+func (r *aclReader) flags(words []string) ([]string, error) {
+	for len(words) > 0 && len(words[0]) > 1 && words[0][0] == '-' && !isNumber(words[0]) {
+		flag := words[0]
+		words = words[1:]
+		switch flag {
+		case "--":
+			return words, nil
+		case "-i":
+			r.fold = true
+			continue
+		case "-n": // names are never resolved here
+			continue
+		case "-M":
+			return nil, fmt.Errorf("flag '-M' (map files) is not supported by lb yet; '-f' reads a file of patterns")
+		case "-m", "-f", "-u":
+		default:
+			return nil, fmt.Errorf("unknown flag '%s'; the flags are -i, -f, -m, -n, -u and --", flag)
+		}
+		if len(words) == 0 {
+			return nil, fmt.Errorf("flag '%s' expects an argument", flag)
+		}
+		switch flag {
+		case "-m":
+			if r.files {
+				return nil, fmt.Errorf("'-m' must stand before '-f'")
+			}
+			r.method = words[0]
+		case "-f":
+			if err := r.file(words[0]); err != nil {
+				return nil, err
+			}
+		}
+		words = words[1:]
+	}
+	return words, nil
+}
+
+// isNumber keeps "-1" from being read as a flag.
+func isNumber(s string) bool { return s[1] >= '0' && s[1] <= '9' }
+
+// file reads patterns, one a line; empty lines and those that begin with "#"
+// do not count, leading blanks are stripped.
+func (r *aclReader) file(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("cannot read the pattern file: %w", err)
+	}
+	defer f.Close()
+	r.files = true
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		line := lines.Text()
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		if line = strings.TrimLeft(strings.TrimRight(line, "\r"), " \t"); line != "" {
+			r.pats = append(r.pats, pat{text: line, fold: r.fold})
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read pattern file %s: %w", name, err)
+	}
+	return nil
+}
+
+// compile builds the matcher now that the sample's type and the method are
+// known. Operators count only where patterns are integers.
+func (r *aclReader) compile(e *expr, words []string) (matcher, error) {
+	method := r.method
+	if method == "" {
+		if method = defaultMatch(e.kind); method == "" {
+			return nil, fmt.Errorf("a binary sample has no matching method of its own; use '-m'")
+		}
+	}
+	row, err := findMatch(method)
+	if err != nil {
+		return nil, err
+	}
+	if !row.on(e.kind) {
+		return nil, fmt.Errorf("matching method '%s' does not apply to a sample of type %s", method, e.kind)
+	}
+	op := ""
+	for _, w := range words {
+		switch w {
+		case "eq", "ge", "gt", "le", "lt":
+			if row.ints {
+				op = w
+				continue
+			}
+		}
+		r.pats = append(r.pats, pat{text: w, fold: r.fold, op: op})
+	}
+	if row.patterns && len(r.pats) == 0 && !r.files {
+		return nil, errNoPattern
+	}
+	return row.compile(r.pats)
+}
+
+// eval is true when any test is.
+func (a *acl) eval(x *Ctx) bool {
+	for _, t := range a.tests {
+		if t.eval(x) {
+			return true
+		}
+	}
+	return false
+}
+
+// eval tries every occurrence the fetch has until one matches.
+func (t *aclTest) eval(x *Ctx) bool {
+	x.cur = cursor{all: true}
+	for {
+		x.cur.more = false
+		v, ok := t.expr.eval(x)
+		if ok && t.match.match(x, v) {
+			return true
+		}
+		if !x.cur.more {
+			return false
+		}
+	}
+}

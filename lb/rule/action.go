@@ -1,0 +1,296 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Kind says which rule set a rule belongs to.
+type Kind uint8
+
+// The rule sets.
+const (
+	Request  Kind = iota // http-request, redirect
+	Response             // http-response
+)
+
+func (k Kind) String() string {
+	return [...]string{"http-request", "http-response"}[k]
+}
+
+func (k Kind) where() where {
+	if k == Response {
+		return inResponse
+	}
+	return inRequest
+}
+
+// Verdict is what a list of rules came to.
+type Verdict uint8
+
+// The verdicts. Deny, Redirect and Return have filled the Ctx's Reply; Tarpit
+// and Auth belong to actions that ParseRule refuses so far.
+const (
+	Continue Verdict = iota // no rule stopped the evaluation
+	Allow                   // go on with the request, no further rules of this list
+	Deny
+	Redirect
+	Return
+	Tarpit
+	Auth
+)
+
+func (v Verdict) String() string {
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "tarpit", "auth"}[v]
+}
+
+// Rule is one compiled line. Immutable after ParseRule.
+type Rule struct {
+	src  string
+	act  action
+	cond *Cond
+}
+
+// Rules are the lines of one set in their order.
+type Rules []*Rule
+
+// action does its work on a Ctx; what it answers other than Continue ends the
+// list.
+type action interface {
+	run(x *Ctx) Verdict
+}
+
+// String is the line without its set's name.
+func (r *Rule) String() string { return r.src }
+
+// Eval runs the rules whose conditions hold until one stops the list.
+func (r Rules) Eval(x *Ctx) Verdict {
+	for _, one := range r {
+		if !one.cond.Eval(x) {
+			continue
+		}
+		if v := one.act.run(x); v != Continue {
+			return v
+		}
+	}
+	return Continue
+}
+
+// ParseRule compiles the words behind "http-request" or "http-response". A
+// plain redirect line has its own ParseRedirect, because there "%" is literal.
+func ParseRule(kind Kind, words []string, acls *ACLs) (*Rule, error) {
+	p := &ruleParser{words: words, kind: kind, acls: acls}
+	name := p.next()
+	if name == "" {
+		return nil, fmt.Errorf("'%s' expects an action, such as %s", kind, strings.Join(actionNames(kind), ", "))
+	}
+	base, arg, paren := strings.Cut(name, "(")
+	if paren {
+		if !strings.HasSuffix(arg, ")") {
+			return nil, fmt.Errorf("'%s %s' : expected ')'", kind, name)
+		}
+		p.arg = strings.TrimSuffix(arg, ")")
+	}
+	row := findAction(base)
+	if row == nil || paren != row.paren {
+		return nil, unknownAction(kind, name, base, row)
+	}
+	if row.kinds&kind.where() == 0 {
+		return nil, fmt.Errorf("'%s' is not an action of '%s'", name, kind)
+	}
+	act, err := row.parse(p)
+	if err != nil {
+		return nil, fmt.Errorf("error detected while parsing '%s %s' rule : %w", kind, name, err)
+	}
+	return p.finish(act)
+}
+
+// ParseRedirect compiles the words behind a plain "redirect".
+func ParseRedirect(words []string, acls *ACLs) (*Rule, error) {
+	p := &ruleParser{words: words, kind: Request, acls: acls}
+	act, err := parseRedirect(p, true)
+	if err != nil {
+		return nil, fmt.Errorf("error detected while parsing redirect rule : %w", err)
+	}
+	return p.finish(act)
+}
+
+// ruleParser walks along a rule's words.
+type ruleParser struct {
+	words []string
+	at    int
+	kind  Kind
+	acls  *ACLs
+	arg   string // of action(arg)
+}
+
+// next gives the next word and moves on, "" at the end.
+func (p *ruleParser) next() string {
+	w := p.peek()
+	if p.at < len(p.words) {
+		p.at++
+	}
+	return w
+}
+
+func (p *ruleParser) peek() string {
+	if p.at < len(p.words) {
+		return p.words[p.at]
+	}
+	return ""
+}
+
+// atCond reports whether the action's own words are over.
+func (p *ruleParser) atCond() bool {
+	if p.at >= len(p.words) {
+		return true
+	}
+	w := p.words[p.at]
+	return w == "if" || w == "unless"
+}
+
+// need gives the next word, which must be there; what names it in the error.
+func (p *ruleParser) need(what string) (string, error) {
+	if p.at >= len(p.words) {
+		return "", fmt.Errorf("expects %s", what)
+	}
+	return p.next(), nil
+}
+
+// format reads a format whose text goes to a header, a path or a body.
+func (p *ruleParser) format(what string) (*Format, error) {
+	text, err := p.need(what)
+	if err != nil {
+		return nil, err
+	}
+	return parseFormat(text, p.kind.where())
+}
+
+// finish reads the condition and makes the rule.
+func (p *ruleParser) finish(act action) (*Rule, error) {
+	r := &Rule{src: strings.Join(p.words, " "), act: act}
+	if p.at >= len(p.words) {
+		return r, nil
+	}
+	word := p.next()
+	if word != "if" && word != "unless" {
+		return nil, fmt.Errorf("'%s' expects 'if', 'unless' or nothing behind its arguments, not '%s'", p.words[0], word)
+	}
+	cond, err := parseCond(p.words[p.at:], p.acls, p.kind.where())
+	if err != nil {
+		return nil, fmt.Errorf("error detected while parsing an '%s %s' condition : %w", p.kind, p.words[0], err)
+	}
+	if word == "unless" {
+		cond = cond.Negate()
+	}
+	r.cond = cond
+	return r, nil
+}
+
+// actionRow is one action.
+type actionRow struct {
+	name  string
+	kinds where
+	paren bool // its name carries an argument: set-var(txn.x)
+	parse func(p *ruleParser) (action, error)
+}
+
+const bothKinds = inRequest | inResponse
+
+// actions is the table; findAction reads it.
+var actions = []actionRow{
+	{name: "add-header", kinds: bothKinds, parse: parseAddHeader},
+	{name: "allow", kinds: bothKinds, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
+	{name: "del-header", kinds: bothKinds, parse: parseDelHeader},
+	{name: "deny", kinds: bothKinds, parse: parseDeny},
+	{name: "redirect", kinds: bothKinds, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
+	{name: "replace-header", kinds: bothKinds, parse: parseReplaceHeader},
+	{name: "replace-path", kinds: inRequest, parse: parseReplacePath},
+	{name: "replace-pathq", kinds: inRequest, parse: parseReplacePathQ},
+	{name: "replace-uri", kinds: inRequest, parse: parseReplaceURI},
+	{name: "replace-value", kinds: bothKinds, parse: parseReplaceValue},
+	{name: "return", kinds: bothKinds, parse: parseReturn},
+	{name: "set-header", kinds: bothKinds, parse: parseSetHeader},
+	{name: "set-log-level", kinds: bothKinds, parse: parseLogLevel},
+	{name: "set-method", kinds: inRequest, parse: parseSetMethod},
+	{name: "set-path", kinds: inRequest, parse: parseSetPath},
+	{name: "set-pathq", kinds: inRequest, parse: parseSetPathQ},
+	{name: "set-query", kinds: inRequest, parse: parseSetQuery},
+	{name: "set-status", kinds: inResponse, parse: parseSetStatus},
+	{name: "set-uri", kinds: inRequest, parse: parseSetURI},
+	{name: "set-var", kinds: bothKinds, paren: true, parse: parseSetVar},
+	{name: "set-var-fmt", kinds: bothKinds, paren: true, parse: parseSetVarFmt},
+	{name: "unset-var", kinds: bothKinds, paren: true, parse: parseUnsetVar},
+}
+
+// actionRefused are actions HAProxy has and lb has not, with the way out.
+var actionRefused = map[string]string{
+	"auth": "userlists are not supported by lb yet", "tarpit": "use 'deny'; lb does not hold clients yet", "reject": "use 'deny'", "silent-drop": "use 'deny'",
+	"capture": "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format",
+	"add-acl": "ACLs are fixed once loaded", "del-acl": "ACLs are fixed once loaded", "set-map": "maps are not supported by lb yet", "del-map": "maps are not supported by lb yet",
+	"cache-use": "caches are not supported by lb yet", "cache-store": "caches are not supported by lb yet", "use-service": "services are not supported by lb yet",
+	"track-sc0": "stick tables are not supported by lb yet", "track-sc1": "stick tables are not supported by lb yet", "track-sc2": "stick tables are not supported by lb yet",
+	"sc-inc-gpc": "stick tables are not supported by lb yet", "sc-inc-gpc0": "stick tables are not supported by lb yet", "sc-inc-gpc1": "stick tables are not supported by lb yet",
+	"sc-set-gpt": "stick tables are not supported by lb yet", "sc-set-gpt0": "stick tables are not supported by lb yet", "sc-add-gpc": "stick tables are not supported by lb yet",
+	"do-resolve": "", "disable-l7-retry": "", "early-hint": "", "normalize-uri": "", "send-spoe-group": "", "set-bandwidth-limit": "", "set-dst": "", "set-dst-port": "", "set-src": "", "set-src-port": "",
+	"set-mark": "", "set-tos": "", "set-nice": "", "set-priority-class": "", "set-priority-offset": "", "set-timeout": "", "strict-mode": "", "wait-for-body": "", "wait-for-handshake": "", "lua": "",
+}
+
+func findAction(name string) *actionRow {
+	for i := range actions {
+		if actions[i].name == name {
+			return &actions[i]
+		}
+	}
+	return nil
+}
+
+func actionNames(kind Kind) []string {
+	var names []string
+	for i := range actions {
+		if actions[i].kinds&kind.where() != 0 {
+			names = append(names, actions[i].name)
+		}
+	}
+	return names
+}
+
+func unknownAction(kind Kind, name, base string, row *actionRow) error {
+	if row != nil {
+		if row.paren {
+			return fmt.Errorf("'%s %s' expects a variable in parentheses, as in '%s(txn.name)'", kind, name, base)
+		}
+		return fmt.Errorf("'%s %s': '%s' takes no parentheses", kind, name, base)
+	}
+	if strings.HasPrefix(base, "lua.") {
+		base = "lua"
+	}
+	if why, ok := actionRefused[base]; ok {
+		if why == "" {
+			why = "it is not supported by lb yet"
+		}
+		return fmt.Errorf("'%s %s' is known to HAProxy, but %s", kind, name, why)
+	}
+	return fmt.Errorf("'%s' expects one of %s, but got '%s'%s", kind, strings.Join(actionNames(kind), ", "), name, hint(base, actionNames(kind)))
+}
+
+type allow struct{}
+
+func (allow) run(*Ctx) Verdict { return Allow }
+
+// errLineBreak refuses what would end a header line early.
+var errLineBreak = errors.New("the text holds a line break or a NUL, which a header cannot carry")
+
+// oneLine checks a format's literal parts; what expressions give is encoded
+// when it is evaluated.
+func oneLine(f *Format) error {
+	for i := range f.nodes {
+		for _, c := range f.nodes[i].lit {
+			if c == '\r' || c == '\n' || c == 0 {
+				return errLineBreak
+			}
+		}
+	}
+	return nil
+}

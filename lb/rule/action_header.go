@@ -1,0 +1,349 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/syslogd/message"
+)
+
+// head is the one the rules of a set edit.
+func (x *Ctx) head(k Kind) *http1.Head {
+	if k == Response {
+		return x.Res
+	}
+	return x.Req
+}
+
+// headerName checks a field name (RFC 9110, section 5.1) and gives it.
+func headerName(p *ruleParser) (string, error) {
+	name, err := p.need("a header name")
+	if err != nil {
+		return "", err
+	}
+	if !isToken(name) {
+		return "", fmt.Errorf("'%s' is not a header name", name)
+	}
+	return name, nil
+}
+
+// isToken is RFC 9110's token, section 5.6.2.
+func isToken[T string | []byte](s T) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return len(s) > 0
+}
+
+type setHeader struct {
+	kind   Kind
+	name   []byte
+	value  *Format
+	append bool // add-header
+}
+
+func parseSetHeader(p *ruleParser) (action, error) { return parseHeader(p, false) }
+func parseAddHeader(p *ruleParser) (action, error) { return parseHeader(p, true) }
+
+func parseHeader(p *ruleParser, add bool) (action, error) {
+	name, err := headerName(p)
+	if err != nil {
+		return nil, err
+	}
+	if p.atCond() {
+		return nil, fmt.Errorf("expects the value of '%s'", name)
+	}
+	value, err := p.format("a value")
+	if err != nil {
+		return nil, err
+	}
+	return &setHeader{kind: p.kind, name: []byte(name), value: value, append: add}, oneLine(value)
+}
+
+func (a *setHeader) run(x *Ctx) Verdict {
+	h := x.head(a.kind)
+	if h == nil {
+		return Continue
+	}
+	x.built = a.value.Append(x.built[:0], x)
+	if a.append {
+		h.Add(a.name, x.built)
+	} else {
+		h.Set(a.name, x.built)
+	}
+	return Continue
+}
+
+// delHeader deletes fields by name, or by a match on the name.
+type delHeader struct {
+	kind  Kind
+	name  string
+	match matcher // nil: the exact name
+}
+
+func parseDelHeader(p *ruleParser) (action, error) {
+	name, err := p.need("a header name")
+	if err != nil {
+		return nil, err
+	}
+	a := &delHeader{kind: p.kind, name: name}
+	if p.peek() != "-m" {
+		if !isToken(name) {
+			return nil, fmt.Errorf("'%s' is not a header name", name)
+		}
+		return a, nil
+	}
+	p.next()
+	method, err := p.need("a matching method behind '-m': str, beg, end, sub or reg")
+	if err != nil {
+		return nil, err
+	}
+	switch method {
+	case "str", "beg", "end", "sub", "reg":
+	default:
+		return nil, fmt.Errorf("'-m %s' does not apply to header names; use str, beg, end, sub or reg", method)
+	}
+	row, err := findMatch(method)
+	if err != nil {
+		return nil, err
+	}
+	a.match, err = row.compile([]pat{{text: name, fold: true}})
+	return a, err
+}
+
+func (a *delHeader) run(x *Ctx) Verdict {
+	h := x.head(a.kind)
+	if h == nil {
+		return Continue
+	}
+	if a.match == nil {
+		h.Del(a.name)
+		return Continue
+	}
+	for i := range h.Len() {
+		x.begin()
+		if !h.Deleted(i) && a.match.match(x, strValue(h.Name(i))) {
+			h.DelAt(i)
+		}
+	}
+	return Continue
+}
+
+// replaceHeader rewrites whole fields, or each comma-separated value, that
+// match. It allocates in the regexp package for every match.
+type replaceHeader struct {
+	kind  Kind
+	name  string
+	re    *pattern
+	with  *Format
+	value bool
+}
+
+func parseReplaceHeader(p *ruleParser) (action, error) { return parseReplace(p, false) }
+func parseReplaceValue(p *ruleParser) (action, error)  { return parseReplace(p, true) }
+
+func parseReplace(p *ruleParser, value bool) (action, error) {
+	name, err := headerName(p)
+	if err != nil {
+		return nil, err
+	}
+	re, with, err := p.substitution()
+	if err != nil {
+		return nil, err
+	}
+	return &replaceHeader{kind: p.kind, name: name, re: re, with: with, value: value}, oneLine(with)
+}
+
+// substitution reads <match-regex> <replace-fmt>.
+func (p *ruleParser) substitution() (*pattern, *Format, error) {
+	if p.atCond() {
+		return nil, nil, errors.New("expects a regular expression and its replacement")
+	}
+	re, err := compileRegex(p.next(), false)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.atCond() {
+		return nil, nil, errors.New("expects a replacement behind the regular expression")
+	}
+	with, err := p.format("a replacement")
+	return re, with, err
+}
+
+func (a *replaceHeader) run(x *Ctx) Verdict {
+	h := x.head(a.kind)
+	if h == nil {
+		return Continue
+	}
+	for i := h.Find(a.name, 0); i >= 0; i = h.Find(a.name, i+1) {
+		if v, changed := a.rewrite(x, h.Value(i)); changed {
+			h.SetValue(i, v)
+		}
+	}
+	return Continue
+}
+
+// rewrite gives the new value of one field, built behind the template in the
+// Ctx's buffer.
+func (a *replaceHeader) rewrite(x *Ctx, v []byte) ([]byte, bool) {
+	if a.re.re.Match(v) || a.value {
+		x.built = a.with.Append(x.built[:0], x)
+	} else {
+		return nil, false
+	}
+	template := string(x.built)
+	x.built = x.built[:0]
+	if !a.value {
+		x.built = expand(x.built, template, v, a.re.re.FindSubmatchIndex(v))
+		return sanitize(x.built), true
+	}
+	changed := false
+	for {
+		end := commaOrEnd(v)
+		part := trimBlank(v[:end])
+		if m := a.re.re.FindSubmatchIndex(part); m != nil {
+			lead := 0
+			for lead < end && (v[lead] == ' ' || v[lead] == '\t') {
+				lead++
+			}
+			x.built = append(x.built, v[:lead]...)
+			x.built = expand(x.built, template, part, m)
+			x.built = append(x.built, v[lead+len(part):end]...)
+			changed = true
+		} else {
+			x.built = append(x.built, v[:end]...)
+		}
+		if end == len(v) {
+			return sanitize(x.built), changed
+		}
+		x.built = append(x.built, ',')
+		v = v[end+1:]
+	}
+}
+
+// sanitize takes line ends out of a value: a template's \x0a may make one.
+func sanitize(b []byte) []byte {
+	for i, c := range b {
+		if c == '\r' || c == '\n' || c == 0 {
+			b[i] = ' '
+		}
+	}
+	return b
+}
+
+// setStatus changes a response's status line.
+type setStatus struct {
+	code   int
+	reason []byte
+}
+
+func parseSetStatus(p *ruleParser) (action, error) {
+	word, err := p.need("a status code between 100 and 999")
+	if err != nil {
+		return nil, err
+	}
+	code, err := strconv.Atoi(word)
+	if err != nil || code < 100 || code > 999 {
+		return nil, fmt.Errorf("expects an integer status code between 100 and 999, not '%s'", word)
+	}
+	a := &setStatus{code: code, reason: []byte(StatusText(code))}
+	if p.peek() == "reason" {
+		p.next()
+		reason, err := p.need("a text behind 'reason'")
+		if err != nil {
+			return nil, err
+		}
+		if strings.ContainsAny(reason, "\r\n\x00") {
+			return nil, errLineBreak
+		}
+		a.reason = []byte(reason)
+	}
+	return a, nil
+}
+
+func (a *setStatus) run(x *Ctx) Verdict {
+	if x.Res != nil {
+		x.Res.SetStatus(a.code, a.reason)
+	}
+	return Continue
+}
+
+// setLogLevel changes the severity of the transaction's line, or drops it.
+type setLogLevel struct{ level int8 }
+
+func parseLogLevel(p *ruleParser) (action, error) {
+	word, err := p.need("a log level name or 'silent'")
+	if err != nil {
+		return nil, err
+	}
+	if word == "silent" {
+		return setLogLevel{LevelSilent}, nil
+	}
+	s, ok := message.ParseSeverity(word)
+	if !ok {
+		return nil, fmt.Errorf("'%s' is not a log level; use silent, emerg, alert, crit, err, warning, notice, info or debug", word)
+	}
+	return setLogLevel{int8(s) + 1}, nil
+}
+
+func (a setLogLevel) run(x *Ctx) Verdict {
+	x.Rec.Level = a.level
+	return Continue
+}
+
+// setVar keeps a sample, or a format's text, under a name.
+type setVar struct {
+	name string
+	expr *expr
+	text *Format
+}
+
+func parseSetVar(p *ruleParser) (action, error) {
+	if err := checkVar(p.arg); err != nil {
+		return nil, err
+	}
+	word, err := p.need("a sample expression")
+	if err != nil {
+		return nil, err
+	}
+	e, err := parseExpr(word, p.kind.where())
+	return &setVar{name: p.arg, expr: e}, err
+}
+
+func parseSetVarFmt(p *ruleParser) (action, error) {
+	if err := checkVar(p.arg); err != nil {
+		return nil, err
+	}
+	f, err := p.format("a format")
+	return &setVar{name: p.arg, text: f}, err
+}
+
+func (a *setVar) run(x *Ctx) Verdict {
+	if a.text != nil {
+		x.built = a.text.Append(x.built[:0], x)
+		x.Rec.Vars.set(a.name, strValue(x.built))
+		return Continue
+	}
+	x.begin()
+	if v, ok := a.expr.one(x); ok {
+		x.Rec.Vars.set(a.name, v)
+	}
+	return Continue
+}
+
+type unsetVar struct{ name string }
+
+func parseUnsetVar(p *ruleParser) (action, error) {
+	return unsetVar{p.arg}, checkVar(p.arg)
+}
+
+func (a unsetVar) run(x *Ctx) Verdict {
+	x.Rec.Vars.unset(a.name)
+	return Continue
+}

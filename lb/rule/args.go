@@ -1,0 +1,58 @@
+package rule
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// readArgs reads a fetch's or converter's arguments by their signature, one
+// letter each: s a string, i an integer, o an integer or a variable's name; "?"
+// behind a letter makes it optional.
+func readArgs(signature string, list []string) (args, error) {
+	var a args
+	if len(list) == 1 && list[0] == "" {
+		list = nil
+	}
+	a.len = len(list)
+	refs, i := 0, 0
+	for p := 0; p < len(signature); p++ {
+		kind := signature[p]
+		optional := p+1 < len(signature) && signature[p+1] == '?'
+		if optional {
+			p++
+		}
+		if i >= len(list) {
+			if optional {
+				break
+			}
+			return a, fmt.Errorf("missing arguments (got %d)", len(list))
+		}
+		word := list[i]
+		switch kind {
+		case 's':
+			a.s[i] = word
+		case 'i':
+			n, err := strconv.ParseInt(word, 0, 64)
+			if err != nil && !(optional && word == "") {
+				return a, fmt.Errorf("'%s' is not an integer", word)
+			}
+			a.n[i] = n
+		case 'o':
+			n, err := strconv.ParseInt(word, 0, 64)
+			if err != nil {
+				if err := checkVar(word); err != nil {
+					return a, fmt.Errorf("'%s' is neither an integer nor a variable: %w", word, err)
+				}
+				a.ref[refs].name = word
+			}
+			a.ref[refs].n = n
+			refs++
+		}
+		i++
+	}
+	if i < len(list) {
+		return a, fmt.Errorf("too many arguments: '%s'", strings.Join(list[i:], ","))
+	}
+	return a, nil
+}

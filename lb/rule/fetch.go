@@ -1,0 +1,149 @@
+package rule
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fetchRow is one sample fetch.
+type fetchRow struct {
+	name   string
+	args   string // readArgs' signature
+	kind   kind
+	where  where
+	derive bool   // path_beg, path_end, ... exist beside path
+	match  string // matching method in ACLs when it is not the type's own
+	log    string // the log-format variable that shows the same
+	get    func(x *Ctx, a *args) (value, bool)
+	check  func(a *args) error
+}
+
+// fetches is the table; findFetch reads it.
+var fetches = append(append([]fetchRow{}, fetchesHTTP...), fetchesFacts...)
+
+// alias are other names of the rows.
+var fetchAlias = map[string]string{
+	"hdr_cnt":        "req.hdr_cnt",
+	"hdr_ip":         "req.hdr_ip",
+	"hdr_val":        "req.hdr_val",
+	"shdr":           "res.hdr",
+	"shdr_cnt":       "res.hdr_cnt",
+	"shdr_ip":        "res.hdr_ip",
+	"shdr_val":       "res.hdr_val",
+	"cook":           "req.cook",
+	"cook_cnt":       "req.cook_cnt",
+	"cook_val":       "req.cook_val",
+	"scook":          "res.cook",
+	"scook_cnt":      "res.cook_cnt",
+	"scook_val":      "res.cook_val",
+	"cookie":         "req.cook",
+	"set-cookie":     "res.cook",
+	"url_param":      "urlp",
+	"req_ver":        "req.ver",
+	"resp_ver":       "res.ver",
+	"req.proto_http": "always_true", // in HTTP mode the head was parsed
+}
+
+// suffixes are the ACL derivatives: name and matching method.
+var suffixes = []string{"beg", "dir", "dom", "end", "len", "reg", "sub"}
+
+// fetchRefused are fetches HAProxy has and lb has not, with the reason.
+var fetchRefused = map[string]string{
+	"http_auth": "userlists are not supported by lb yet", "http_auth_group": "userlists are not supported by lb yet",
+	"nbsrv": "server counts in rules are not supported by lb yet", "srv_is_up": "server states in rules are not supported by lb yet",
+	"be_conn": "", "fe_conn": "", "be_sess_rate": "", "fe_sess_rate": "", "queue": "", "avg_queue": "", "connslots": "",
+	"srv_conn": "", "srv_queue": "", "srv_sess_rate": "", "be_conn_free": "", "srv_conn_free": "", "be_id": "", "fe_id": "", "so_id": "", "srv_id": "",
+	"fe_req_rate": "", "be_req_rate": "", "res.body": "", "res.body_len": "",
+	"req.body": "", "req.body_len": "", "req.body_size": "", "req.body_param": "",
+	"req.payload": "", "req.payload_lv": "", "payload": "", "payload_lv": "", "req.len": "", "res.len": "", "wait_end": "",
+	"req.ssl_sni": "", "req_ssl_sni": "", "req.ssl_hello_type": "", "req_ssl_hello_type": "", "req.ssl_ver": "", "req_ssl_ver": "", "rdp_cookie": "", "rdp_cookie_cnt": "",
+	"ssl_c_s_dn": "", "ssl_c_i_dn": "", "ssl_c_verify": "", "ssl_c_used": "", "ssl_c_serial": "", "ssl_c_sha1": "", "ssl_fc_has_crt": "", "ssl_c_notafter": "", "ssl_c_notbefore": "", "ssl_c_der": "",
+	"ssl_fc_alpn": "", "ssl_fc_npn": "", "ssl_fc_session_id": "", "ssl_fc_unique_id": "", "ssl_fc_alg_keysize": "", "ssl_fc_use_keysize": "", "ssl_f_sha1": "", "ssl_bc": "",
+	"table_cnt": "stick tables are not supported by lb yet", "table_avail": "stick tables are not supported by lb yet",
+	"src_conn_rate": "stick tables are not supported by lb yet", "src_conn_cur": "stick tables are not supported by lb yet", "src_http_req_rate": "stick tables are not supported by lb yet",
+	"src_get_gpc0": "stick tables are not supported by lb yet", "src_inc_gpc0": "stick tables are not supported by lb yet", "src_clr_gpc0": "stick tables are not supported by lb yet",
+	"sc_http_req_rate": "stick tables are not supported by lb yet", "sc0_http_req_rate": "stick tables are not supported by lb yet", "sc1_http_req_rate": "stick tables are not supported by lb yet",
+	"sc_conn_rate": "stick tables are not supported by lb yet", "sc0_conn_rate": "stick tables are not supported by lb yet", "sc0_conn_cur": "stick tables are not supported by lb yet",
+	"sc0_get_gpc0": "stick tables are not supported by lb yet", "sc0_inc_gpc0": "stick tables are not supported by lb yet", "sc_get_gpc0": "stick tables are not supported by lb yet",
+}
+
+// findFetch finds a fetch by name; with acl set also an ACL keyword such as
+// path_beg, whose matching method comes along.
+func findFetch(name string, acl bool) (*fetchRow, string, error) {
+	if row := fetchNamed(name); row != nil {
+		if acl && name == "hdr" {
+			row = fetchNamed("req.hdr") // HAProxy: ACL keywords mean the request
+		}
+		return row, row.match, nil
+	}
+	base, suffix, ok := cutSuffix(name)
+	if ok {
+		if base == "hdr" {
+			base = "req.hdr"
+		}
+		if row := fetchNamed(base); row != nil && row.derive {
+			if acl {
+				return row, suffix, nil
+			}
+			return nil, "", fmt.Errorf("'%s' is an ACL keyword, not a fetch method; use '%s'", name, base)
+		}
+	}
+	if why, ok := fetchRefused[name]; ok {
+		if why == "" {
+			why = "it is not supported by lb yet"
+		}
+		return nil, "", fmt.Errorf("fetch method '%s' is known to HAProxy, but %s", name, why)
+	}
+	if name == "" {
+		return nil, "", fmt.Errorf("missing fetch method")
+	}
+	return nil, "", fmt.Errorf("unknown fetch method '%s'%s", name, hint(name, fetchNames(acl)))
+}
+
+func fetchNamed(name string) *fetchRow {
+	if real, ok := fetchAlias[name]; ok {
+		name = real
+	}
+	for i := range fetches {
+		if fetches[i].name == name {
+			return &fetches[i]
+		}
+	}
+	return nil
+}
+
+// cutSuffix splits "path_beg" into "path" and "beg".
+func cutSuffix(name string) (base, suffix string, ok bool) {
+	i := strings.LastIndexByte(name, '_')
+	if i < 0 {
+		return "", "", false
+	}
+	for _, s := range suffixes {
+		if name[i+1:] == s {
+			return name[:i], s, true
+		}
+	}
+	return "", "", false
+}
+
+// fetchNames lists what a mistyped name could have meant.
+func fetchNames(acl bool) []string {
+	var names []string
+	for i := range fetches {
+		names = append(names, fetches[i].name)
+		if acl && fetches[i].derive {
+			for _, s := range suffixes {
+				names = append(names, fetches[i].name+"_"+s)
+			}
+		}
+	}
+	for name := range fetchAlias {
+		names = append(names, name)
+	}
+	if acl {
+		for _, s := range suffixes {
+			names = append(names, "hdr_"+s, "cook_"+s)
+		}
+	}
+	return names
+}

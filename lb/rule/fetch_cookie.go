@@ -1,0 +1,123 @@
+package rule
+
+import (
+	"bytes"
+
+	"lbsyslogd/lb/http1"
+)
+
+func fetchCookie(x *Ctx, a *args) (value, bool)    { return cookie(x, x.Req, a, "cookie") }
+func fetchSetCookie(x *Ctx, a *args) (value, bool) { return cookie(x, x.Res, a, "set-cookie") }
+
+func fetchCookieCount(x *Ctx, a *args) (value, bool)    { return cookieCount(x.Req, a, "cookie") }
+func fetchSetCookieCount(x *Ctx, a *args) (value, bool) { return cookieCount(x.Res, a, "set-cookie") }
+
+// cookie gives the next occurrence in an ACL, else the last one of that name,
+// or the first of all when no name is given.
+func cookie(x *Ctx, h *http1.Head, a *args, field string) (value, bool) {
+	if h == nil {
+		return value{}, false
+	}
+	if x.cur.all {
+		v, ok := nextCookie(h, field, a.s[0], &x.cur)
+		return strValue(v), ok
+	}
+	var c cursor
+	var last []byte
+	found := false
+	for {
+		v, ok := nextCookie(h, field, a.s[0], &c)
+		if !ok {
+			return strValue(last), found
+		}
+		if last, found = v, true; a.s[0] == "" {
+			return strValue(last), true
+		}
+	}
+}
+
+func cookieCount(h *http1.Head, a *args, field string) (value, bool) {
+	if h == nil {
+		return value{}, false
+	}
+	var c cursor
+	for n := int64(0); ; n++ {
+		if _, ok := nextCookie(h, field, a.s[0], &c); !ok {
+			return intValue(n), true
+		}
+	}
+}
+
+// nextCookie gives the value of the next cookie called name. A Cookie field
+// holds several pairs, a Set-Cookie field one, its attributes are no cookies.
+func nextCookie(h *http1.Head, field, name string, c *cursor) ([]byte, bool) {
+	for {
+		i := h.Find(field, c.field)
+		if i < 0 {
+			c.field, c.more = h.Len(), false
+			return nil, false
+		}
+		if i != c.field {
+			c.field, c.pos = i, 0
+		}
+		v := h.Value(i)
+		part := v[min(c.pos, len(v)):]
+		end := bytes.IndexByte(part, ';')
+		if end < 0 || field == "set-cookie" {
+			c.field, c.pos = i+1, 0
+		} else {
+			c.pos += end + 1
+		}
+		if end >= 0 {
+			part = part[:end]
+		}
+		key, val, ok := bytes.Cut(part, equals)
+		if key = trimBlank(key); ok && (name == "" || string(key) == name) {
+			c.more = true
+			return trimBlank(val), true
+		}
+	}
+}
+
+var equals = []byte("=")
+
+// fetchURLParam gives a query parameter's value as sent; the second argument
+// replaces "?" as the mark behind which parameters begin.
+func fetchURLParam(x *Ctx, a *args) (value, bool) {
+	if x.Req == nil {
+		return value{}, false
+	}
+	mark := byte('?')
+	if a.s[1] != "" {
+		mark = a.s[1][0]
+	}
+	uri := x.Req.URI()
+	from := 0
+	if x.cur.all && x.cur.pos > 0 {
+		from = x.cur.pos
+	} else if from = bytes.IndexByte(uri, mark) + 1; from == 0 {
+		return value{}, false
+	}
+	for from <= len(uri) {
+		end := from + paramEnd(uri[from:], mark)
+		key, val, _ := bytes.Cut(uri[from:end], equals)
+		from = end + 1
+		if len(key) > 0 && (a.s[0] == "" || string(key) == a.s[0]) {
+			x.cur.pos, x.cur.more = from, from <= len(uri)
+			return strValue(val), true
+		}
+	}
+	x.cur.more = false
+	return value{}, false
+}
+
+// paramEnd is where a parameter ends: at "&", or at ";" when another mark than
+// "?" introduced the parameters.
+func paramEnd(b []byte, mark byte) int {
+	for i, c := range b {
+		if c == '&' || c == ';' || mark != '?' && c == '?' {
+			return i
+		}
+	}
+	return len(b)
+}

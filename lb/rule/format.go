@@ -1,0 +1,280 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The formats that have names (HAProxy configuration manual, section 8.2).
+const (
+	HTTPLog  = `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`
+	HTTPSLog = HTTPLog + ` %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc`
+	TCPLog   = `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`
+	CLFLog   = `%{+Q}o %{-Q}ci - - [%trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
+)
+
+// option is a set of a variable's flags.
+type option uint8
+
+const (
+	optQuote     option = 1 << iota // Q: in quotes
+	optHex                          // X: numbers and addresses in hexadecimal
+	optEscape                       // E: backslashes for RFC 5424
+	optMandatory                    // an empty text shows as "-"
+	optField                        // the text goes into a header: control characters as %XX
+)
+
+// Format is a compiled log-format string. Immutable after ParseFormat.
+type Format struct {
+	src   string
+	nodes []node
+	plain bool // nothing but literals
+}
+
+// node is a literal, a separator, a variable or an expression.
+type node struct {
+	lit  []byte
+	sep  bool
+	row  *varRow
+	expr *expr
+	opt  option
+}
+
+// ParseFormat compiles a log-format string for log lines, where runs of blanks
+// count as one and an absent value shows as "-".
+func ParseFormat(s string) (*Format, error) { return parseFormat(s, inLog) }
+
+// String is the source.
+func (f *Format) String() string { return f.src }
+
+// Append appends what the format shows of x.
+func (f *Format) Append(dst []byte, x *Ctx) []byte {
+	x.begin()
+	blank := true // a separator at the start, or behind another one, is dropped
+	for i := range f.nodes {
+		switch n := &f.nodes[i]; {
+		case n.row != nil:
+			var shown bool
+			if dst, shown = n.row.append(dst, x, n.opt); shown {
+				blank = false
+			}
+		case n.expr != nil:
+			dst = n.appendExpr(dst, x)
+			blank = false
+		case n.sep:
+			if !blank {
+				dst = append(dst, ' ')
+				blank = true
+			}
+		default:
+			dst = append(dst, n.lit...)
+			blank = false
+		}
+	}
+	return dst
+}
+
+func (n *node) appendExpr(dst []byte, x *Ctx) []byte {
+	v, ok := n.expr.one(x)
+	if !ok {
+		return appendText(dst, nil, n.opt)
+	}
+	b := v.text(x)
+	if n.opt&optField != 0 {
+		if n.opt&optQuote != 0 {
+			dst = append(dst, '"')
+		}
+		if n.opt&optEscape != 0 {
+			dst = appendBackslashed(dst, b, '%', escapeField)
+		} else {
+			dst = appendEscaped(dst, b, '%', escapeField)
+		}
+		if n.opt&optQuote != 0 {
+			dst = append(dst, '"')
+		}
+		return dst
+	}
+	return appendText(dst, b, n.opt)
+}
+
+// appendText appends a text as HAProxy's logs have it: only what would break
+// the line is encoded, and "-" stands for an empty text without quotes.
+func appendText(dst, b []byte, o option) []byte {
+	if o&optQuote != 0 {
+		dst = append(dst, '"')
+	}
+	switch {
+	case len(b) == 0:
+		if o&(optQuote|optMandatory) == optMandatory {
+			dst = append(dst, '-')
+		}
+	case o&optEscape != 0:
+		dst = appendBackslashed(dst, b, '#', escapeLine)
+	default:
+		dst = appendEscaped(dst, b, '#', escapeLine)
+	}
+	if o&optQuote != 0 {
+		dst = append(dst, '"')
+	}
+	return dst
+}
+
+// parseFormat compiles s for log lines or, at another place, for the value of
+// a header, a path or a body.
+func parseFormat(s string, at where) (*Format, error) {
+	p := &formatParser{text: s, at: at, global: optField}
+	if at == inLog {
+		p.global = optMandatory
+	}
+	for p.pos < len(s) {
+		if err := p.next(); err != nil {
+			return nil, err
+		}
+	}
+	f := &Format{src: s, nodes: p.nodes, plain: true}
+	for i := range f.nodes {
+		if f.nodes[i].row != nil || f.nodes[i].expr != nil {
+			f.plain = false
+		}
+	}
+	return f, nil
+}
+
+type formatParser struct {
+	text   string
+	pos    int
+	at     where
+	global option // %{+Q}o sets it for all variables that follow
+	nodes  []node
+}
+
+// literal appends text to the last node or makes one.
+func (p *formatParser) literal(b byte) {
+	if n := len(p.nodes); n > 0 && p.nodes[n-1].lit != nil {
+		p.nodes[n-1].lit = append(p.nodes[n-1].lit, b)
+		return
+	}
+	p.nodes = append(p.nodes, node{lit: []byte{b}})
+}
+
+func (p *formatParser) next() error {
+	c := p.text[p.pos]
+	p.pos++
+	switch {
+	case c == '%':
+		return p.variable()
+	case p.at == inLog && strings.IndexByte(" \t\r\n\v\f", c) >= 0:
+		if n := len(p.nodes); n == 0 || !p.nodes[n-1].sep {
+			p.nodes = append(p.nodes, node{sep: true})
+		}
+	default:
+		p.literal(c)
+	}
+	return nil
+}
+
+// variable reads what follows a "%".
+func (p *formatParser) variable() error {
+	opt := p.global
+	braced := ""
+	if p.peek() == '{' {
+		end := strings.IndexByte(p.text[p.pos:], '}')
+		if end < 0 {
+			return fmt.Errorf("truncated line after '%s'; a '}' is missing", p.text[p.pos-1:])
+		}
+		braced = p.text[p.pos-1 : p.pos+end+1]
+		var err error
+		if opt, err = flags(opt, p.text[p.pos+1:p.pos+end]); err != nil {
+			return err
+		}
+		p.pos += end + 1
+	}
+	switch c := p.peek(); {
+	case c == '[':
+		return p.expression(opt)
+	case c == '%' && braced == "":
+		p.pos++
+		p.literal('%')
+		return nil
+	case c == 0 && braced == "":
+		return errors.New("truncated line after '%'; if you wanted to emit the '%' character verbatim, you need to use '%%'")
+	}
+	from := p.pos
+	for c := p.peek(); c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'; c = p.peek() {
+		p.pos++
+	}
+	name := p.text[from:p.pos]
+	if name == "" {
+		if braced != "" {
+			return fmt.Errorf("parse argument modifier without variable name near '%%%s'", braced[1:])
+		}
+		return fmt.Errorf("no variable name behind '%%' near '%s'; if you wanted to emit the '%%' character verbatim, you need to use '%%%%'", p.text[from-1:])
+	}
+	if name == "o" {
+		p.global = opt
+		return nil
+	}
+	row := findVar(name)
+	if row == nil {
+		return fmt.Errorf("no such format variable '%s'%s. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", name, hint(name, varNames()))
+	}
+	p.nodes = append(p.nodes, node{row: row, opt: opt})
+	return nil
+}
+
+func (p *formatParser) peek() byte {
+	if p.pos < len(p.text) {
+		return p.text[p.pos]
+	}
+	return 0
+}
+
+// expression reads "[fetch,conv]".
+func (p *formatParser) expression(opt option) error {
+	s := &source{text: p.text, at: p.pos + 1}
+	e, _, err := s.expr(false)
+	if err != nil {
+		return fmt.Errorf("failed to parse sample expression <%s> : %w", p.text[p.pos+1:], err)
+	}
+	if s.peek() != ']' {
+		return fmt.Errorf("missing ']' after '%s'", p.text[p.pos+1:s.at])
+	}
+	if err := e.allowed(p.at); err != nil {
+		return err
+	}
+	p.pos = s.at + 1
+	p.nodes = append(p.nodes, node{expr: e, opt: opt})
+	return nil
+}
+
+// flags reads "+Q,-X" on top of what is set. HAProxy passes over letters it
+// does not know; here they are a mistake.
+func flags(opt option, text string) (option, error) {
+	for _, f := range strings.Split(text, ",") {
+		f = strings.TrimSpace(f)
+		if f == "" {
+			continue
+		}
+		var bit option
+		switch strings.TrimLeft(f, "+-") {
+		case "Q":
+			bit = optQuote
+		case "X":
+			bit = optHex
+		case "E":
+			bit = optEscape
+		case "M":
+			bit = optMandatory
+		}
+		if bit == 0 || f[0] != '+' && f[0] != '-' {
+			return 0, fmt.Errorf("unknown flag '%s' in '%%{%s}'; the flags are +Q (quotes), +X (hexadecimal) and +E (escapes), or with '-' to remove them", f, text)
+		}
+		if f[0] == '+' {
+			opt |= bit
+		} else {
+			opt &^= bit
+		}
+	}
+	return opt, nil
+}

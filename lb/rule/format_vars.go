@@ -1,0 +1,444 @@
+package rule
+
+import (
+	"bytes"
+	"net/netip"
+	"strconv"
+)
+
+// varRow is one log-format variable. append tells whether the variable counts
+// as shown: behind one that does not, the next blank is dropped.
+type varRow struct {
+	name   string
+	append func(dst []byte, x *Ctx, o option) ([]byte, bool)
+}
+
+// vars is the table (HAProxy configuration manual, section 8.2.6), the names
+// of before 1.5 at its end.
+var vars = []varRow{
+	{"B", count(func(r *Record) uint64 { return r.Sent }, true)},
+	{"CC", textOf(func(r *Record) string { return r.Cookie })},
+	{"CS", textOf(func(r *Record) string { return r.SCookie })},
+	{"H", textOf(func(r *Record) string { return r.Hostname })},
+	{"HM", requestPart(func(r *Record) []byte { return r.Method })},
+	{"HP", requestPart(uriPath)},
+	{"HPO", requestPart(pathOnly)},
+	{"HQ", requestPart(uriQuery)},
+	{"HU", requestPart(func(r *Record) []byte { return r.URI })},
+	{"HV", requestPart(httpVersion)},
+	{"ID", appendUniqueID},
+	{"ST", number(func(r *Record) int64 { return int64(r.Status) })},
+	{"T", date(func(dst []byte, x *Ctx) []byte { return x.dates.appendGMT(dst, x.Rec.Accept) })},
+	{"Ta", timer(func(r *Record) int32 { return r.Ta }, true)},
+	{"Tc", timer(func(r *Record) int32 { return r.Tc }, false)},
+	{"Td", timer(func(r *Record) int32 { return r.Td }, true)},
+	{"Th", timer(func(r *Record) int32 { return r.Th }, false)},
+	{"Ti", timer(func(r *Record) int32 { return r.Ti }, false)},
+	{"Tl", date(func(dst []byte, x *Ctx) []byte { return x.dates.appendLocal(dst, x.Rec.Accept) })},
+	{"TR", timer(func(r *Record) int32 { return r.TR }, false)},
+	{"Tq", timer(func(r *Record) int32 { return r.Tq }, false)},
+	{"Tr", timer(func(r *Record) int32 { return r.Tr }, false)},
+	{"Ts", hexable(func(r *Record) int64 { return r.Accept.Unix() }, 4)},
+	{"Tt", timer(func(r *Record) int32 { return r.Tt }, true)},
+	{"Tu", timer(userTime, true)},
+	{"Tw", timer(func(r *Record) int32 { return r.Tw }, false)},
+	{"U", count(func(r *Record) uint64 { return r.Received }, false)},
+	{"ac", number(func(r *Record) int64 { return int64(r.ActConn) })},
+	{"b", textOf(func(r *Record) string { return r.Backend })},
+	{"bc", number(func(r *Record) int64 { return int64(r.BeConn) })},
+	{"bi", address(func(r *Record) netip.AddrPort { return r.BackAddr })},
+	{"bp", port(func(r *Record) netip.AddrPort { return r.BackAddr })},
+	{"bq", number(func(r *Record) int64 { return int64(r.BeQueue) })},
+	{"ci", appendClient},
+	{"cp", appendClientPort},
+	{"f", textOf(func(r *Record) string { return r.Frontend })},
+	{"fc", number(func(r *Record) int64 { return int64(r.FeConn) })},
+	{"fi", address(func(r *Record) netip.AddrPort { return r.FrontAddr })},
+	{"fp", port(func(r *Record) netip.AddrPort { return r.FrontAddr })},
+	{"ft", appendFrontend},
+	{"hr", captures(func(r *Record) []string { return r.ReqCaptures })},
+	{"hrl", captureList(func(r *Record) []string { return r.ReqCaptures })},
+	{"hs", captures(func(r *Record) []string { return r.ResCaptures })},
+	{"hsl", captureList(func(r *Record) []string { return r.ResCaptures })},
+	{"lc", number(func(r *Record) int64 { return int64(r.LogCount) })},
+	{"ms", appendMs},
+	{"pid", hexable(func(r *Record) int64 { return int64(r.Pid) }, 4)},
+	{"r", appendRequest},
+	{"rc", appendRetries},
+	{"rt", hexable(func(r *Record) int64 { return int64(r.Counter) }, 4)},
+	{"s", textOf(func(r *Record) string { return r.Server })},
+	{"sc", number(func(r *Record) int64 { return int64(r.SrvConn) })},
+	{"si", address(func(r *Record) netip.AddrPort { return r.ServerAddr })},
+	{"sp", port(func(r *Record) netip.AddrPort { return r.ServerAddr })},
+	{"sq", number(func(r *Record) int64 { return int64(r.SrvQueue) })},
+	{"sslc", textOf(func(r *Record) string { return r.Cipher })},
+	{"sslv", textOf(func(r *Record) string { return r.TLSVer })},
+	{"t", date(func(dst []byte, x *Ctx) []byte { return x.dates.appendLogDate(dst, x.Rec.Accept) })},
+	{"tr", date(func(dst []byte, x *Ctx) []byte { return x.dates.appendLogDate(dst, x.Rec.Request) })},
+	{"trg", date(func(dst []byte, x *Ctx) []byte { return x.dates.appendGMT(dst, x.Rec.Request) })},
+	{"trl", date(func(dst []byte, x *Ctx) []byte { return x.dates.appendLocal(dst, x.Rec.Request) })},
+	{"ts", func(dst []byte, x *Ctx, _ option) ([]byte, bool) { return append(dst, x.Rec.Term[:2]...), true }},
+	{"tsc", func(dst []byte, x *Ctx, _ option) ([]byte, bool) { return append(dst, x.Rec.Term[:]...), true }},
+}
+
+// varAlias are names that HAProxy dropped after 1.5 and that old
+// configurations still carry.
+var varAlias = map[string]string{
+	"Bi": "bi", "Bp": "bp", "Ci": "ci", "Cp": "cp", "Fi": "fi", "Fp": "fp", "Si": "si", "Sp": "sp", "cc": "CC", "cs": "CS", "st": "ST",
+}
+
+func findVar(name string) *varRow {
+	if now, ok := varAlias[name]; ok {
+		name = now
+	}
+	for i := range vars {
+		if vars[i].name == name {
+			return &vars[i]
+		}
+	}
+	return nil
+}
+
+func varNames() []string {
+	names := make([]string, len(vars))
+	for i := range vars {
+		names[i] = vars[i].name
+	}
+	return names
+}
+
+func textOf(get func(*Record) string) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, o option) ([]byte, bool) { return appendString(dst, get(x.Rec), o), true }
+}
+
+// appendString is appendText for names out of the configuration and facts of
+// the engine, which hold nothing that breaks a line.
+func appendString(dst []byte, s string, o option) []byte {
+	switch {
+	case o&optQuote != 0:
+		dst = append(dst, '"')
+		dst = appendEscapedString(dst, s, o)
+		return append(dst, '"')
+	case s == "" && o&optMandatory != 0:
+		return append(dst, '-')
+	}
+	return appendEscapedString(dst, s, o)
+}
+
+func appendEscapedString(dst []byte, s string, o option) []byte {
+	if o&optEscape == 0 {
+		return append(dst, s...)
+	}
+	for i := range len(s) {
+		if c := s[i]; c == '"' || c == '\\' || c == ']' {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, s[i])
+	}
+	return dst
+}
+
+func number(get func(*Record) int64) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, _ option) ([]byte, bool) { return strconv.AppendInt(dst, get(x.Rec), 10), true }
+}
+
+// count is a number of bytes; early ones get a "+", when option logasap wrote
+// the line before the end.
+func count(get func(*Record) uint64, early bool) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, _ option) ([]byte, bool) {
+		if early && x.Rec.Asap {
+			dst = append(dst, '+')
+		}
+		return strconv.AppendUint(dst, get(x.Rec), 10), true
+	}
+}
+
+func timer(get func(*Record) int32, early bool) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, _ option) ([]byte, bool) {
+		if early && x.Rec.Asap {
+			dst = append(dst, '+')
+		}
+		return strconv.AppendInt(dst, int64(get(x.Rec)), 10), true
+	}
+}
+
+// userTime is what the user waited: the total without the idle time.
+func userTime(r *Record) int32 {
+	if r.Tt < 0 || r.Ti < 0 {
+		return -1
+	}
+	return r.Tt - r.Ti
+}
+
+// hexable is a number that the flag X shows in at least width hexadecimal
+// digits.
+func hexable(get func(*Record) int64, width int) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, o option) ([]byte, bool) {
+		n := get(x.Rec)
+		if o&optHex != 0 {
+			return appendHex(dst, uint64(n), width), true
+		}
+		return appendInt(dst, n, o), true
+	}
+}
+
+func appendHex(dst []byte, n uint64, width int) []byte {
+	for w := 16; w > 0; w-- {
+		d := n >> ((w - 1) * 4)
+		if d != 0 || w <= width {
+			dst = append(dst, upperHex[d&15])
+		}
+	}
+	return dst
+}
+
+// appendInt is a number among texts: the flag Q puts it in quotes.
+func appendInt(dst []byte, n int64, o option) []byte {
+	if o&optQuote != 0 {
+		dst = append(dst, '"')
+		dst = strconv.AppendInt(dst, n, 10)
+		return append(dst, '"')
+	}
+	return strconv.AppendInt(dst, n, 10)
+}
+
+func date(f func([]byte, *Ctx) []byte) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, o option) ([]byte, bool) {
+		if o&optQuote != 0 {
+			dst = f(append(dst, '"'), x)
+			return append(dst, '"'), true
+		}
+		return f(dst, x), true
+	}
+}
+
+func appendMs(dst []byte, x *Ctx, o option) ([]byte, bool) {
+	if o&optHex != 0 {
+		return appendHex(dst, uint64(x.Rec.Accept.Nanosecond()/1e6), 2), true
+	}
+	if o&optQuote != 0 {
+		dst = appendMillis(append(dst, '"'), x.Rec.Accept)
+		return append(dst, '"'), true
+	}
+	return appendMillis(dst, x.Rec.Accept), true
+}
+
+func address(get func(*Record) netip.AddrPort) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, o option) ([]byte, bool) {
+		return appendAddr(dst, get(x.Rec).Addr(), o), true
+	}
+}
+
+func appendAddr(dst []byte, a netip.Addr, o option) []byte {
+	if !a.IsValid() {
+		return appendText(dst, nil, o)
+	}
+	if o&optHex != 0 {
+		if a = a.Unmap(); a.Is4() {
+			for _, c := range a.As4() {
+				dst = append(dst, upperHex[c>>4], upperHex[c&15])
+			}
+			return dst
+		}
+		for _, c := range a.As16() {
+			dst = append(dst, upperHex[c>>4], upperHex[c&15])
+		}
+		return dst
+	}
+	if o&optQuote != 0 {
+		dst = a.AppendTo(append(dst, '"'))
+		return append(dst, '"')
+	}
+	return a.AppendTo(dst)
+}
+
+func port(get func(*Record) netip.AddrPort) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, o option) ([]byte, bool) {
+		a := get(x.Rec)
+		if !a.IsValid() {
+			return appendText(dst, nil, o), true
+		}
+		return appendPort(dst, a.Port(), o), true
+	}
+}
+
+func appendPort(dst []byte, p uint16, o option) []byte {
+	if o&optHex != 0 {
+		return appendHex(dst, uint64(p), 4)
+	}
+	return appendInt(dst, int64(p), o)
+}
+
+// appendClient shows "unix" for a client of a unix socket.
+func appendClient(dst []byte, x *Ctx, o option) ([]byte, bool) {
+	if a := x.Rec.Client.Addr(); a.IsValid() {
+		return appendAddr(dst, a, o), true
+	}
+	return appendString(dst, "unix", o), true
+}
+
+func appendClientPort(dst []byte, x *Ctx, o option) ([]byte, bool) {
+	return appendPort(dst, x.Rec.Client.Port(), o), true
+}
+
+func appendFrontend(dst []byte, x *Ctx, o option) ([]byte, bool) {
+	if !x.Rec.TLS {
+		return appendString(dst, x.Rec.Frontend, o), true
+	}
+	if o&optQuote != 0 {
+		dst = appendEscapedString(append(dst, '"'), x.Rec.Frontend, o)
+		return append(dst, '~', '"'), true
+	}
+	return append(appendEscapedString(dst, x.Rec.Frontend, o), '~'), true
+}
+
+// appendRetries puts a "+" before the number when the request went to another
+// server.
+func appendRetries(dst []byte, x *Ctx, _ option) ([]byte, bool) {
+	if x.Rec.Redispatched {
+		dst = append(dst, '+')
+	}
+	return strconv.AppendInt(dst, int64(x.Rec.Retries), 10), true
+}
+
+func appendUniqueID(dst []byte, x *Ctx, o option) ([]byte, bool) {
+	return appendText(dst, x.Rec.UniqueID, o), true
+}
+
+var badRequest = []byte("<BADREQ>")
+
+// appendEncoded appends a part of the request: what could confuse a reader of
+// the log as #XX.
+func appendEncoded(dst, b []byte, o option, set *escapeSet) []byte {
+	if o&optEscape != 0 {
+		return appendBackslashed(dst, b, '#', set)
+	}
+	return appendEscaped(dst, b, '#', set)
+}
+
+func appendRequest(dst []byte, x *Ctx, o option) ([]byte, bool) {
+	if o&optQuote != 0 {
+		dst = append(dst, '"')
+	}
+	if r := x.Rec; r.BadReq || len(r.Method) == 0 {
+		dst = append(dst, badRequest...)
+	} else {
+		dst = append(appendEncoded(dst, r.Method, o, escapeURL), ' ')
+		dst = append(appendEncoded(dst, r.URI, o, escapeURL), ' ')
+		dst = append(dst, httpVersion(r)...)
+	}
+	if o&optQuote != 0 {
+		dst = append(dst, '"')
+	}
+	return dst, true
+}
+
+func requestPart(get func(*Record) []byte) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, o option) ([]byte, bool) {
+		part := badRequest
+		if !x.Rec.BadReq && len(x.Rec.Method) > 0 {
+			part = get(x.Rec)
+		}
+		if o&optQuote != 0 {
+			dst = appendEncoded(append(dst, '"'), part, o, escapeURL)
+			return append(dst, '"'), true
+		}
+		return appendEncoded(dst, part, o, escapeURL), true
+	}
+}
+
+func httpVersion(r *Record) []byte {
+	if r.Minor == 0 {
+		return http10
+	}
+	return http11
+}
+
+// uriPath is the target without its query.
+func uriPath(r *Record) []byte {
+	if i := bytes.IndexByte(r.URI, '?'); i >= 0 {
+		return r.URI[:i]
+	}
+	return r.URI
+}
+
+// uriQuery is the query with its question mark.
+func uriQuery(r *Record) []byte {
+	if i := bytes.IndexByte(r.URI, '?'); i >= 0 {
+		return r.URI[i:]
+	}
+	return nil
+}
+
+// pathOnly is the target without scheme, authority and query.
+func pathOnly(r *Record) []byte {
+	u := uriPath(r)
+	if len(u) > 0 && u[0] != '/' {
+		if i := bytes.Index(u, schemeMark); i >= 0 {
+			if j := bytes.IndexByte(u[i+3:], '/'); j >= 0 {
+				return u[i+3+j:]
+			}
+			return nil
+		}
+	}
+	return u
+}
+
+// captures shows "{a|b}", and nothing at all where no capture is declared.
+func captures(get func(*Record) []string) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, o option) ([]byte, bool) {
+		list := get(x.Rec)
+		if len(list) == 0 {
+			return dst, false
+		}
+		if o&optQuote != 0 {
+			dst = append(dst, '"')
+		}
+		dst = append(dst, '{')
+		for i, s := range list {
+			if i > 0 {
+				dst = append(dst, '|')
+			}
+			dst = appendHeaderText(dst, s, o)
+		}
+		dst = append(dst, '}')
+		if o&optQuote != 0 {
+			dst = append(dst, '"')
+		}
+		return dst, true
+	}
+}
+
+// captureList shows the captures side by side, "-" for an absent one.
+func captureList(get func(*Record) []string) func([]byte, *Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *Ctx, o option) ([]byte, bool) {
+		for i, s := range get(x.Rec) {
+			if i > 0 {
+				dst = append(dst, ' ')
+			}
+			if o&optQuote != 0 {
+				dst = append(appendHeaderText(append(dst, '"'), s, o), '"')
+			} else if s == "" {
+				dst = append(dst, '-')
+			} else {
+				dst = appendHeaderText(dst, s, o)
+			}
+		}
+		return dst, len(get(x.Rec)) > 0
+	}
+}
+
+// appendHeaderText is appendEncoded for a captured header.
+func appendHeaderText(dst []byte, s string, o option) []byte {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case escapeHeader[c]:
+			dst = append(dst, '#', upperHex[c>>4], upperHex[c&15])
+		case o&optEscape != 0 && (c == '\\' || c == ']'):
+			dst = append(dst, '\\', c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
