@@ -53,10 +53,7 @@ type AdminChange uint8
 const (
 	Ready AdminChange = iota // neither maintenance nor drain
 	Drain                    // finish what there is, take no new sessions
-	Maint                    // down until further notice, not checked
-	// EndMaint only ends a maintenance (`enable server`): a server that also
-	// drains goes on draining.
-	EndMaint
+	Maint                    // down until further notice, not checked; ends a drain
 )
 
 // Health is what `set server ... health` asks for.

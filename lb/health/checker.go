@@ -1,0 +1,184 @@
+package health
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// Checker checks one server.
+type Checker struct {
+	spec   Spec         // Immutable after New.
+	report func(Report) // Called by Run only.
+	probe  func(context.Context, *Spec) result
+	offset time.Duration
+
+	mu sync.Mutex
+	// mu guards the fields below.
+	health  int // 0..Rise+Fall-1; up from Rise on
+	paused  bool
+	epoch   uint               // grows with every override, so that a check begun before it is void
+	checked bool               // at least one check has ended
+	cancel  context.CancelFunc // ends the check in flight; nil when there is none
+}
+
+// New prepares the checks of one server. health is what is known of it: Rise
+// of the spec for "up until a check fails", which is how HAProxy starts, or
+// what an earlier process handed over. offset is when the first check comes
+// (see Spread). report is called after every check on Run's goroutine, which
+// waits for it.
+func New(spec Spec, health int, offset time.Duration, report func(Report)) *Checker {
+	spec.Inter = positive(spec.Inter, 2*time.Second)
+	spec.FastInter = positive(spec.FastInter, spec.Inter)
+	spec.DownInter = positive(spec.DownInter, spec.Inter)
+	spec.Rise = positive(spec.Rise, 2)
+	spec.Fall = positive(spec.Fall, 3)
+	return &Checker{
+		spec:   spec,
+		report: report,
+		probe:  probe,
+		offset: offset,
+		health: min(max(health, 0), spec.Rise+spec.Fall-1),
+	}
+}
+
+func positive[T ~int | ~int64](v, otherwise T) T {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}
+
+// Spread is when the first check of server i of n comes: the first turns are
+// spread evenly over the interval, so that all servers are never asked at
+// once.
+func Spread(i, n int, inter time.Duration) time.Duration {
+	if n < 1 {
+		return 0
+	}
+	return inter * time.Duration(i) / time.Duration(n)
+}
+
+// Run checks until ctx ends.
+func (c *Checker) Run(ctx context.Context) {
+	turn := time.NewTimer(c.offset)
+	defer turn.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-turn.C:
+		}
+		begun := time.Now()
+		c.check(ctx)
+		// A turn is counted from the beginning of the one before; a check that
+		// took the whole interval is followed by the next at once.
+		turn.Reset(time.Until(begun.Add(c.interval())))
+	}
+}
+
+// check does one check, unless paused, and reports it.
+func (c *Checker) check(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c.mu.Lock()
+	epoch, paused := c.epoch, c.paused
+	c.cancel = cancel
+	c.mu.Unlock()
+	if paused {
+		return
+	}
+	res := c.probe(ctx, &c.spec)
+	if ctx.Err() != nil {
+		return // paused or ended meanwhile: what it found is not the server's fault
+	}
+	if r, ok := c.count(epoch, res); ok {
+		c.report(r)
+	}
+}
+
+// count makes the result of a check part of the server's health. A result that
+// an override has overtaken does not count.
+func (c *Checker) count(epoch uint, res result) (Report, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if epoch != c.epoch {
+		return Report{}, false
+	}
+	was := c.health >= c.spec.Rise
+	c.health = next(c.health, c.spec.Rise, c.spec.Fall, res.status.Passed())
+	up := c.health >= c.spec.Rise
+	r := Report{
+		Up: up, Changed: up != was, Passed: res.status.Passed(), First: !c.checked,
+		Status: res.status, Code: res.code, Duration: res.took, Info: res.info,
+		Health: c.health, Rise: c.spec.Rise, Fall: c.spec.Fall,
+	}
+	c.checked = true
+	return r, true
+}
+
+// next is HAProxy's counting: one step up or down, and over the border (rise)
+// at once to the far end, so that the next change takes rise or fall checks in
+// a row.
+func next(health, rise, fall int, passed bool) int {
+	if passed {
+		if health++; health >= rise {
+			health = rise + fall - 1
+		}
+		return health
+	}
+	if health--; health < rise {
+		health = 0
+	}
+	return health
+}
+
+// interval until the next check: inter while the server is surely up,
+// downinter while it is surely down, fastinter on the way.
+func (c *Checker) interval() time.Duration {
+	c.mu.Lock()
+	health := c.health
+	c.mu.Unlock()
+	d := c.spec.FastInter
+	switch health {
+	case c.spec.Rise + c.spec.Fall - 1:
+		d = c.spec.Inter
+	case 0:
+		d = c.spec.DownInter
+	}
+	if share := int64(d) * int64(c.spec.SpreadPct) / 100; share > 0 {
+		d += time.Duration(rand.Int64N(2*share) - share)
+	}
+	return d
+}
+
+// Health is what is known now, and how it counts: 0..rise+fall-1, up from rise
+// on.
+func (c *Checker) Health() (health, rise, fall int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.health, c.spec.Rise, c.spec.Fall
+}
+
+// Override sets the server's health, as an operator says: 0 is surely down,
+// rise+fall-1 surely up, rise up until a check fails. Later checks count from
+// there; one in flight is void.
+func (c *Checker) Override(health int) {
+	c.mu.Lock()
+	c.health = min(max(health, 0), c.spec.Rise+c.spec.Fall-1)
+	c.epoch++
+	c.mu.Unlock()
+}
+
+// Pause stops the checks (a server in maintenance) or lets them go on. A check
+// in flight is given up.
+func (c *Checker) Pause(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused = on
+	c.epoch++
+	if on && c.cancel != nil {
+		c.cancel()
+	}
+}

@@ -1,0 +1,173 @@
+package health
+
+import "strconv"
+
+// Who is the server a message is about.
+type Who struct {
+	Backend, Server string
+	Backup          bool
+}
+
+// Around is what a message tells of the backend after the change.
+type Around struct {
+	Active, Backup int // usable servers
+	Sessions       int // on the server, when it went down
+	Requeued       int // requests taken off it
+	Queued         int // requests waiting in the backend
+}
+
+// AppendCheck writes the line of `option log-health-checks` for a report:
+//
+//	Health check for server b/s failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 0/2 DOWN.
+func AppendCheck(dst []byte, w Who, r *Report) []byte {
+	dst = append(dst, "Health check for "...)
+	if w.Backup {
+		dst = append(dst, "backup "...)
+	}
+	dst = append(dst, "server "...)
+	dst = appendName(dst, w)
+	switch {
+	case r.Status == L7OKC:
+		dst = append(dst, " conditionally succeeded"...)
+	case r.Passed:
+		dst = append(dst, " succeeded"...)
+	default:
+		dst = append(dst, " failed"...)
+	}
+	dst = appendReason(dst, r)
+	dst = append(dst, ", status: "...)
+	if r.Up {
+		dst = strconv.AppendInt(dst, int64(r.Health-r.Rise+1), 10)
+		dst = append(dst, '/')
+		dst = strconv.AppendInt(dst, int64(r.Fall), 10)
+		return append(dst, " UP."...)
+	}
+	dst = strconv.AppendInt(dst, int64(r.Health), 10)
+	dst = append(dst, '/')
+	dst = strconv.AppendInt(dst, int64(r.Rise), 10)
+	return append(dst, " DOWN."...)
+}
+
+// Logged tells whether `option log-health-checks` writes a line for this
+// report: health moved, or the outcome is another than before.
+func (r *Report) Logged(before *Report) bool {
+	return r.First || before == nil || r.Health != before.Health || r.Status != before.Status
+}
+
+// AppendChange writes the line about a server that went up or down:
+//
+//	Server b/s is DOWN, reason: Layer4 timeout, check duration: 2001ms. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.
+//	Server b/s is UP. 2 active and 0 backup servers online. 0 sessions requeued, 0 total in queue.
+//
+// r is nil when no check is the reason, or when AppendCheck has told it.
+func AppendChange(dst []byte, w Who, up bool, r *Report, a Around) []byte {
+	dst = appendServer(dst, w)
+	if up {
+		dst = append(dst, " is UP"...)
+	} else {
+		dst = append(dst, " is DOWN"...)
+	}
+	if r != nil {
+		dst = appendReason(dst, r)
+	}
+	return appendAround(dst, up, a)
+}
+
+// Event is what an operator made of a server.
+type Event uint8
+
+// Events.
+const (
+	IntoMaint Event = iota
+	OutOfMaint
+	IntoDrain
+	OutOfDrain
+	SetUp       // set server ... health up
+	SetStopping // set server ... health stopping
+	SetDown     // set server ... health down
+)
+
+// AppendEvent writes the line about what an operator changed:
+//
+//	Server b/s is going DOWN for maintenance. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.
+//	Server b/s is UP/READY (leaving forced maintenance).
+func AppendEvent(dst []byte, w Who, e Event, a Around) []byte {
+	dst = appendServer(dst, w)
+	switch e {
+	case IntoMaint:
+		return appendAround(append(dst, " is going DOWN for maintenance"...), false, a)
+	case OutOfMaint:
+		return append(dst, " is UP/READY (leaving forced maintenance)."...)
+	case IntoDrain:
+		return appendAround(append(dst, " enters drain state"...), true, a)
+	case OutOfDrain:
+		return append(dst, " is UP (leaving forced drain)."...)
+	case SetUp:
+		return appendAround(append(dst, " is UP, changed from CLI"...), true, a)
+	case SetStopping:
+		return appendAround(append(dst, " is stopping, changed from CLI"...), true, a)
+	}
+	return appendAround(append(dst, " is DOWN, changed from CLI"...), false, a)
+}
+
+// AppendNoServer writes the line about a proxy that has lost its last server;
+// kind is "backend", or "proxy" for a listen section.
+func AppendNoServer(dst []byte, kind, name string) []byte {
+	dst = append(dst, kind...)
+	dst = append(dst, ' ')
+	dst = append(dst, name...)
+	return append(dst, " has no server available!"...)
+}
+
+func appendServer(dst []byte, w Who) []byte {
+	if w.Backup {
+		dst = append(dst, "Backup "...)
+	}
+	dst = append(dst, "Server "...)
+	return appendName(dst, w)
+}
+
+func appendName(dst []byte, w Who) []byte {
+	dst = append(dst, w.Backend...)
+	dst = append(dst, '/')
+	return append(dst, w.Server...)
+}
+
+func appendReason(dst []byte, r *Report) []byte {
+	dst = append(dst, ", reason: "...)
+	dst = append(dst, r.Status.Describe()...)
+	if r.Status.HasCode() {
+		dst = append(dst, ", code: "...)
+		dst = strconv.AppendInt(dst, int64(r.Code), 10)
+	}
+	if r.Info != "" {
+		dst = append(dst, `, info: "`...)
+		dst = append(dst, r.Info...)
+		dst = append(dst, '"')
+	}
+	dst = append(dst, ", check duration: "...)
+	dst = strconv.AppendInt(dst, r.Duration.Milliseconds(), 10)
+	return append(dst, "ms"...)
+}
+
+func appendAround(dst []byte, up bool, a Around) []byte {
+	dst = append(dst, ". "...)
+	dst = strconv.AppendInt(dst, int64(a.Active), 10)
+	dst = append(dst, " active and "...)
+	dst = strconv.AppendInt(dst, int64(a.Backup), 10)
+	dst = append(dst, " backup servers "...)
+	if up {
+		dst = append(dst, "online. "...)
+		dst = strconv.AppendInt(dst, int64(a.Requeued), 10)
+		dst = append(dst, " sessions requeued, "...)
+		dst = strconv.AppendInt(dst, int64(a.Queued), 10)
+		return append(dst, " total in queue."...)
+	}
+	dst = append(dst, "left. "...)
+	dst = strconv.AppendInt(dst, int64(a.Sessions), 10)
+	dst = append(dst, " sessions active, "...)
+	dst = strconv.AppendInt(dst, int64(a.Requeued), 10)
+	dst = append(dst, " requeued, "...)
+	dst = strconv.AppendInt(dst, int64(a.Queued), 10)
+	return append(dst, " remaining in queue."...)
+}
