@@ -122,17 +122,20 @@ func TestPauseAndOverride(t *testing.T) {
 		c.Pause(true)
 		synctest.Wait()
 		time.Sleep(30 * time.Second)
+		synctest.Wait()
 		if len(*times) != 1 || len(*reports) != 0 {
 			t.Fatalf("paused: checks at %v, %d reports", *times, len(*reports))
 		}
 		c.Pause(false)
 		c.Override(4)
 		time.Sleep(10 * time.Second) // the check at 45 s is in flight now
+		synctest.Wait()
 		if len(*times) != 2 {
 			t.Fatalf("resumed: checks at %v", *times)
 		}
 		c.Override(0)
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if h, _, _ := c.Health(); h != 0 || len(*reports) != 0 {
 			t.Errorf("override: health %d, reports %v", h, *reports)
 		}
