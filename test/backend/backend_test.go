@@ -56,7 +56,7 @@ func TestRoutes(t *testing.T) {
 	row("POST", "/r/run/18", body, 200, string(AppendSmall(nil, "/r/run/18", crc32.ChecksumIEEE([]byte(body)), 70000)))
 	row("GET", "/bytes/20000", "", 200, pattern(20000))
 	row("HEAD", "/bytes/20000", "", 200, "")
-	row("GET", "/chunked/30000", "", 200, pattern(30000))
+	row("GET", "/chunked/3000000", "", 200, pattern(3000000))
 	row("GET", "/chunked/0", "", 200, "")
 	row("GET", "/unsized/300", "", 200, pattern(300))
 	row("GET", "/drip/3", "", 200, pattern(3))

@@ -21,6 +21,7 @@ type request struct {
 	http10       bool
 	close        bool   // the client will not send another
 	upgrade      string // the protocol asked for, "" for none
+	wsKey        string // Sec-WebSocket-Key
 	length       int64  // of the body; -1 for chunked
 	head         []byte // the header lines as they came
 }
@@ -88,6 +89,8 @@ func (q *request) read(r *bufio.Reader, w *bufio.Writer) error {
 			}
 		case is(name, "upgrade"):
 			q.upgrade = string(value)
+		case is(name, "sec-websocket-key"):
+			q.wsKey = string(value)
 		case is(name, "expect"):
 			expect = is(value, "100-continue")
 		}

@@ -2,6 +2,8 @@ package backend
 
 import (
 	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -152,13 +154,16 @@ func (x *exchange) chunked(arg string) error {
 	if err != nil {
 		return err
 	}
+	if x.req.http10 {
+		return x.endless(n) // RFC 9112 section 6.1: a 1.0 client gets no chunks
+	}
 	x.head(200, "Transfer-Encoding: chunked\r\nTrailer: X-Length\r\n")
 	if x.req.method == "HEAD" {
 		return nil
 	}
 	body := x.filler(n)
-	for size := 1; len(body) > 0; size = size*3 + 1 {
-		chunk := body[:min(size, len(body), 10000)]
+	for size := 1; len(body) > 0; size = min(size*3+1, 10000) {
+		chunk := body[:min(size, len(body))]
 		fmt.Fprintf(x.w, "%x\r\n%s\r\n", len(chunk), chunk)
 		body = body[len(chunk):]
 	}
@@ -171,9 +176,14 @@ func (x *exchange) unsized(arg string) error {
 	if err != nil {
 		return err
 	}
+	return x.endless(n)
+}
+
+// endless answers with n bytes that end with the connection.
+func (x *exchange) endless(n int) error {
 	x.last = true
 	x.head(200, "")
-	_, err = x.w.Write(x.filler(n))
+	_, err := x.w.Write(x.filler(n))
 	return err
 }
 
@@ -268,7 +278,12 @@ func (x *exchange) upgrading(string) error {
 		return x.full(426, nil)
 	}
 	x.last = true
-	fmt.Fprintf(x.w, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nConnection: Upgrade\r\nX-Backend: %s\r\n\r\n", x.req.upgrade, x.name)
+	fmt.Fprintf(x.w, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\nConnection: Upgrade\r\nX-Backend: %s\r\n", x.req.upgrade, x.name)
+	if x.req.wsKey != "" {
+		sum := sha1.Sum([]byte(x.req.wsKey + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455 section 4.2.2
+		fmt.Fprintf(x.w, "Sec-WebSocket-Accept: %s\r\n", base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	x.w.WriteString("\r\n")
 	if err := x.w.Flush(); err != nil {
 		return err
 	}

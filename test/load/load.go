@@ -64,7 +64,8 @@ func (l *Load) Run(ctx context.Context) Result {
 // Progress returns what is known so far.
 func (l *Load) Progress() Result { return l.tally.result(time.Since(l.begun)) }
 
-// draw returns the next request's number once it is due, or false when there is none.
+// draw returns the next request's number once it is due, or false when there is none. A number that is drawn is sent, also when ctx
+// ends while it waits for its time: the numbers sent have no gap.
 func (l *Load) draw(ctx context.Context) (int, bool) {
 	if ctx.Err() != nil {
 		return 0, false
@@ -76,13 +77,7 @@ func (l *Load) draw(ctx context.Context) (int, bool) {
 	if l.opt.Rate > 0 {
 		due := l.begun.Add(time.Duration(n) * time.Second / time.Duration(l.opt.Rate))
 		if d := time.Until(due); d > 0 {
-			t := time.NewTimer(d)
-			defer t.Stop()
-			select {
-			case <-t.C:
-			case <-ctx.Done():
-				return 0, false
-			}
+			<-time.After(d)
 		}
 	}
 	return n, true
