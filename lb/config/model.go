@@ -94,26 +94,26 @@ type Proxy struct {
 	DefaultBackend string // "" none; checked to exist
 	UseBackends    []UseBackend
 
-	Balance     Balance
-	Servers     []Server
-	FullConn    int
-	Retries     int  // 3 by default
-	Redispatch  int  // option redispatch [N]: 0 off, 1 each retry, -1 the last (default of the bare option), as HAProxy counts
-	HTTPReuse   HTTPReuse
-	Cookie      *Cookie // nil: none
-	Check       Check   // what `check` on a server line uses
-	AllBackups  bool    // option allbackups
-	AbortOnClose bool   // option abortonclose
+	Balance      Balance
+	Servers      []Server
+	FullConn     int
+	Retries      int // 3 by default
+	Redispatch   int // option redispatch [N]: 0 off, 1 each retry, -1 the last (default of the bare option), as HAProxy counts
+	HTTPReuse    HTTPReuse
+	Cookie       *Cookie // nil: none
+	Check        Check   // what `check` on a server line uses
+	AllBackups   bool    // option allbackups
+	AbortOnClose bool    // option abortonclose
 
 	Timeouts Timeouts
 
-	Logs           []Log
-	LogFormat      *rule.Format // nil: no log-format; option httplog/tcplog set it
-	LogFormatPos   cfgfile.Pos
-	DontLogNull    bool
-	DontLogNormal  bool
-	LogAsap        bool
-	LogHealthCheck bool
+	Logs              []Log
+	LogFormat         *rule.Format // nil: no log-format; option httplog/tcplog set it
+	LogFormatPos      cfgfile.Pos
+	DontLogNull       bool
+	DontLogNormal     bool
+	LogAsap           bool
+	LogHealthCheck    bool
 	LogSeparateErrors bool
 
 	ConnMode   ConnMode
@@ -168,25 +168,25 @@ type Timeouts struct {
 
 // Bind is one address to listen on (a port range gives several).
 type Bind struct {
-	Pos     cfgfile.Pos
-	Network string // "tcp", "tcp4", "tcp6" (v6only), "unix", "abns", "fd"
-	Address string // "0.0.0.0:80", "[::]:80", "/path", "name", "3"
-	V4V6    bool
-	V6Only  bool
-	Name    string // name NAME
-	Mode    uint32 // unix socket permissions; 0 means default
-	User    string
-	Group   string
-	UID, GID int // -1 when absent
-	Backlog int
-	MaxConn int
+	Pos         cfgfile.Pos
+	Network     string // "tcp", "tcp4", "tcp6" (v6only), "unix", "abns", "fd"
+	Address     string // "0.0.0.0:80", "[::]:80", "/path", "name", "3"
+	V4V6        bool
+	V6Only      bool
+	Name        string // name NAME
+	Mode        uint32 // unix socket permissions; 0 means default
+	User        string
+	Group       string
+	UID, GID    int // -1 when absent
+	Backlog     int
+	MaxConn     int
 	Interface   string
 	DeferAccept bool
 	TFO         bool
 	Transparent bool
 	AcceptProxy bool
 	ID          int
-	TLS     *BindTLS // nil: plain
+	TLS         *BindTLS // nil: plain
 }
 
 // BindTLS is `ssl` on a bind line, with ssl-default-bind-* applied.
@@ -215,55 +215,55 @@ type Server struct {
 	Port    int
 	Addr    netip.Addr // set when Host is an IP address
 
-	Weight  int // 0..256, default 1
-	Backup  bool
-	Disabled bool
-	MaxConn int // 0: unlimited
-	MaxQueue int
-	Cookie  string
-	Check   bool
-	CheckPort int
-	CheckAddr string
+	Weight                      int // 0..256, default 1
+	Backup                      bool
+	Disabled                    bool
+	MaxConn                     int // 0: unlimited
+	MaxQueue                    int
+	Cookie                      string
+	Check                       bool
+	CheckPort                   int
+	CheckAddr                   string
 	Inter, FastInter, DownInter time.Duration // default 2s; 0 of the latter two means Inter
-	Rise, Fall int // 2, 3
-	SlowStart time.Duration
-	Redir   string
-	PoolMaxConn int // -1 unlimited
-	OnMarkedDownShutdown bool
-	InitAddr string
-	TLS     *ServerTLS // nil: plain
-	SendProxy int // 0, 1, 2
-	ID      int // numeric server id (sid)
+	Rise, Fall                  int           // 2, 3
+	SlowStart                   time.Duration
+	Redir                       string
+	PoolMaxConn                 int // -1 unlimited
+	OnMarkedDownShutdown        bool
+	InitAddr                    string
+	TLS                         *ServerTLS // nil: plain
+	SendProxy                   int        // 0, 1, 2
+	ID                          int        // numeric server id (sid)
 }
 
 // ServerTLS is `ssl` on a server line.
 type ServerTLS struct {
-	Verify string // "none" or "required"
-	CAFile string
-	SNI    string
-	ALPN   []string
-	Cert   string
+	Verify                 string // "none" or "required"
+	CAFile                 string
+	SNI                    string
+	ALPN                   []string
+	Cert                   string
 	MinVersion, MaxVersion uint16
 }
 
 // Balance is the balance algorithm.
 type Balance struct {
-	Algo      string // "roundrobin", "static-rr", "leastconn", "source", "uri", "random", "first", "hdr", "url_param"
-	Arg       string // hdr(NAME), random(N)
-	URILen    int
-	URIDepth  int
-	URIWhole  bool
+	Algo           string // "roundrobin", "static-rr", "leastconn", "source", "uri", "random", "first", "hdr", "url_param"
+	Arg            string // hdr(NAME), random(N)
+	URILen         int
+	URIDepth       int
+	URIWhole       bool
 	HashConsistent bool // hash-type consistent
 }
 
 // Cookie is `cookie NAME insert ...`.
 type Cookie struct {
-	Name     string
-	Insert, Rewrite, Prefix bool
+	Name                                                    string
+	Insert, Rewrite, Prefix                                 bool
 	Indirect, NoCache, PostOnly, Preserve, HTTPOnly, Secure bool
-	Domain   string
-	MaxIdle, MaxLife time.Duration
-	Attrs []string
+	Domain                                                  string
+	MaxIdle, MaxLife                                        time.Duration
+	Attrs                                                   []string
 }
 
 // Check is how servers of a backend are checked.
@@ -302,13 +302,13 @@ type Capture struct {
 
 // StatsPage is the `stats ...` lines of a proxy.
 type StatsPage struct {
-	URI     string // "/haproxy?stats" by default
-	Realm   string
-	Auths   []string // user:password
-	Refresh time.Duration
+	URI         string // "/haproxy?stats" by default
+	Realm       string
+	Auths       []string // user:password
+	Refresh     time.Duration
 	HideVersion bool
 	ShowLegends bool
 	ShowNode    string
 	ShowDesc    string
-	Admin   *rule.Cond // stats admin if ...: nil off
+	Admin       *rule.Cond // stats admin if ...: nil off
 }

@@ -1,0 +1,266 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Addresses as bind, server and log lines write them (configuration manual
+// 11, and str2sa_range's habits): an optional family prefix, then a path, a
+// name, or HOST[:PORT].
+
+// family splits "ipv4@...", "unix@..." off; a path without prefix is unix.
+func family(address string) (prefix, rest string) {
+	for _, known := range []string{"unix", "abns", "fd", "ipv4", "ipv6", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "quic4", "quic6", "sockpair", "ring", "uxst", "uxdg", "stream", "dgram"} {
+		if after, ok := strings.CutPrefix(address, known+"@"); ok {
+			switch known {
+			case "tcp4":
+				known = "ipv4"
+			case "tcp6":
+				known = "ipv6"
+			case "tcp":
+				known = ""
+			case "uxst":
+				known = "unix"
+			}
+			return known, after
+		}
+	}
+	if strings.HasPrefix(address, "/") {
+		return "unix", address
+	}
+	return "", address
+}
+
+// hostPort splits at the last colon, so ::1:80 works as it does in HAProxy;
+// brackets protect a v6 address without a port.
+func hostPort(address string) (host, port string) {
+	if strings.HasPrefix(address, "[") {
+		if end := strings.IndexByte(address, ']'); end > 0 {
+			return address[1:end], strings.TrimPrefix(address[end+1:], ":")
+		}
+	}
+	i := strings.LastIndexByte(address, ':')
+	if i < 0 {
+		return address, ""
+	}
+	return address[:i], address[i+1:]
+}
+
+// portNumber reads one port.
+func portNumber(what, word string) (int, error) {
+	n, err := strconv.ParseUint(word, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("'%s' : invalid port '%s' (1 to 65535)", what, word)
+	}
+	return int(n), nil
+}
+
+// bindAddresses reads the first argument of a bind line: addresses separated
+// by commas, each possibly with a range of ports.
+func (p *parser) bindAddresses(what, list string) ([]Bind, error) {
+	var binds []Bind
+	for one := range strings.SplitSeq(list, ",") {
+		more, err := p.bindAddress(what, p.env.Expand(one))
+		if err != nil {
+			return nil, err
+		}
+		binds = append(binds, more...)
+	}
+	return binds, nil
+}
+
+func (p *parser) bindAddress(what, address string) ([]Bind, error) {
+	prefix, rest := family(address)
+	if rest == "" {
+		return nil, fmt.Errorf("'%s' : address '%s' is empty", what, address)
+	}
+	switch prefix {
+	case "unix", "abns":
+		if prefix == "unix" && len(rest) > 100 {
+			return nil, fmt.Errorf("'%s' : socket path '%s' is too long (100 bytes at most)", what, rest)
+		}
+		return []Bind{{Network: prefix, Address: rest}}, nil
+	case "fd":
+		n, err := strconv.ParseUint(rest, 10, 31)
+		if err != nil {
+			return nil, fmt.Errorf("'%s' : 'fd@' expects the number of an inherited file descriptor, not '%s'", what, rest)
+		}
+		return []Bind{{Network: "fd", Address: strconv.FormatUint(n, 10)}}, nil
+	case "", "ipv4", "ipv6":
+	default:
+		return nil, fmt.Errorf("'%s' : address family '%s@' is not supported by lb yet in '%s'", what, prefix, address)
+	}
+	host, ports := hostPort(rest)
+	if ports == "" {
+		return nil, fmt.Errorf("'%s' : missing port specification in '%s'", what, address)
+	}
+	low, high, err := portRange(what, ports)
+	if err != nil {
+		return nil, err
+	}
+	ip, err := p.bindHost(what, host, prefix, address)
+	if err != nil {
+		return nil, err
+	}
+	// A v6 address is "tcp": the wildcard serves v4 too unless v6only says no.
+	network := "tcp"
+	if ip.Is4() {
+		network = "tcp4"
+	}
+	binds := make([]Bind, 0, high-low+1)
+	for port := low; port <= high; port++ {
+		binds = append(binds, Bind{Network: network, Address: netip.AddrPortFrom(ip, uint16(port)).String()})
+	}
+	return binds, nil
+}
+
+func portRange(what, ports string) (low, high int, err error) {
+	first, last, isRange := strings.Cut(ports, "-")
+	if low, err = portNumber(what, first); err != nil {
+		return 0, 0, err
+	}
+	if !isRange {
+		return low, low, nil
+	}
+	if high, err = portNumber(what, last); err != nil {
+		return 0, 0, err
+	}
+	if high < low {
+		return 0, 0, fmt.Errorf("'%s' : invalid port range '%s': it ends before it begins", what, ports)
+	}
+	return low, high, nil
+}
+
+// bindHost gives the IP address to listen on. Names are resolved here, since
+// a listener has to be known by its address to be handed over.
+func (p *parser) bindHost(what, host, prefix, address string) (netip.Addr, error) {
+	if host == "" || host == "*" {
+		if prefix == "ipv6" {
+			return netip.IPv6Unspecified(), nil
+		}
+		return netip.IPv4Unspecified(), nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if prefix == "ipv4" && !ip.Is4() || prefix == "ipv6" && ip.Is4() {
+			return netip.Addr{}, fmt.Errorf("'%s' : invalid address: '%s' in '%s' is not of that family", what, host, address)
+		}
+		return ip, nil
+	}
+	if !isHostName(host) {
+		return netip.Addr{}, fmt.Errorf("'%s' : invalid address: '%s' in '%s'", what, host, address)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	ips, err := p.opt.LookupIP(ctx, host)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("'%s' : invalid address: '%s' in '%s' (%w)", what, host, address, err)
+	}
+	best := netip.Addr{}
+	for _, ip := range ips {
+		ip = ip.Unmap()
+		if prefix == "ipv4" && !ip.Is4() || prefix == "ipv6" && ip.Is4() {
+			continue
+		}
+		if !best.IsValid() || ip.Is4() && !best.Is4() {
+			best = ip
+		}
+	}
+	if !best.IsValid() {
+		return best, fmt.Errorf("'%s' : '%s' has no address of the family wanted in '%s'", what, host, address)
+	}
+	return best, nil
+}
+
+// serverAddress fills in where a server is.
+func (p *parser) serverAddress(s *Server, address string) error {
+	address = p.env.Expand(address)
+	prefix, rest := family(address)
+	switch prefix {
+	case "unix":
+		if rest == "" {
+			return fmt.Errorf("the path of the socket is missing in '%s'", address)
+		}
+		s.Network, s.Host = "unix", rest
+		return nil
+	case "", "ipv4", "ipv6":
+	default:
+		return fmt.Errorf("address family '%s@' is not supported by lb yet in '%s'", prefix, address)
+	}
+	s.Network = "tcp"
+	host, port := hostPort(rest)
+	if strings.HasPrefix(port, "+") || strings.HasPrefix(port, "-") {
+		return fmt.Errorf("port '%s' relative to the client's is not supported by lb yet: write the server's own port", port)
+	}
+	if port != "" && port != "0" {
+		n, err := portNumber("server", port)
+		if err != nil {
+			return err
+		}
+		s.Port = n
+	}
+	s.Host = host
+	if host == "*" || host == "" {
+		return fmt.Errorf("'%s' names no server: connecting to the client's own destination ('transparent') is not supported by lb yet", address)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if prefix == "ipv4" && !ip.Is4() || prefix == "ipv6" && ip.Is4() {
+			return fmt.Errorf("invalid address: '%s' in '%s' is not of that family", host, address)
+		}
+		s.Addr = ip
+		return nil
+	}
+	if !isHostName(host) {
+		return fmt.Errorf("invalid address: '%s' in '%s'", host, address)
+	}
+	return nil
+}
+
+// isHostName says whether host could be a name in the DNS or in /etc/hosts.
+func isHostName(host string) bool {
+	if host == "" || len(host) > 253 || strings.Trim(host, "0123456789.") == "" {
+		return false
+	}
+	for _, c := range host {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.", c)) {
+			return false
+		}
+	}
+	return true
+}
+
+// logAddress gives the network and address of a log line's target.
+func (p *parser) logAddress(address string) (network, target string, err error) {
+	address = p.env.Expand(address)
+	switch address {
+	case "stdout", "stderr":
+		return "", "", fmt.Errorf("log : target '%s' is not supported by lb yet: log to syslogd (127.0.0.1:514) or to a socket (/dev/log)", address)
+	}
+	prefix, rest := family(address)
+	switch prefix {
+	case "unix", "uxdg":
+		return "unixgram", rest, nil
+	case "", "ipv4", "ipv6", "udp", "udp4", "udp6", "dgram":
+	default:
+		return "", "", fmt.Errorf("log : target '%s@' is not supported by lb yet: log to an UDP address or to a socket's path", prefix)
+	}
+	host, port := rest, "514"
+	if _, parseErr := netip.ParseAddr(rest); parseErr != nil {
+		var own string
+		if host, own = hostPort(rest); own != "" {
+			port = own
+		}
+	}
+	if _, err := portNumber("log", port); err != nil {
+		return "", "", err
+	}
+	if _, parseErr := netip.ParseAddr(host); parseErr != nil && !isHostName(host) {
+		return "", "", fmt.Errorf("log : invalid address: '%s' in '%s'", host, address)
+	}
+	return "udp", net.JoinHostPort(host, port), nil
+}

@@ -1,0 +1,255 @@
+package config
+
+import (
+	"crypto/tls"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"lbsyslogd/lb/cfgfile"
+)
+
+// bindDraft is a bind or stats socket line while its words are read.
+type bindDraft struct {
+	Bind
+	ssl    bool   // the word ssl was there; other TLS words alone do nothing
+	expose bool   // expose-fd listeners
+	level  string // of a stats socket
+}
+
+// bind applies a bind line.
+func (c *call) bind(d *draft) error {
+	binds, err := c.p.bindAddresses("bind", c.args[0])
+	if err != nil {
+		return err
+	}
+	model := bindDraft{Bind: Bind{Pos: c.pos, UID: -1, GID: -1}}
+	if err := c.bindOptions(&model, c.args[1:], "bind"); err != nil {
+		return err
+	}
+	if err := c.p.finishTLS(&model); err != nil {
+		return fmt.Errorf("'bind %s' : %w", c.args[0], err)
+	}
+	for _, b := range binds {
+		one := model.Bind
+		one.Network, one.Address = b.Network, b.Address
+		if one.V6Only {
+			if one.Network != "tcp" {
+				return fmt.Errorf("'bind %s' : 'v6only' needs an IPv6 address such as [::]:80", c.args[0])
+			}
+			one.Network = "tcp6"
+		}
+		d.Binds = append(d.Binds, one)
+	}
+	return nil
+}
+
+// bindOptions applies the words behind the address of a bind or stats socket
+// line.
+func (c *call) bindOptions(b *bindDraft, words []string, what string) error {
+	for len(words) > 0 {
+		r, n := c.p.binds.find(words[:1])
+		if r == nil {
+			return fmt.Errorf("'%s' : unknown keyword '%s'%s", what, words[0], didYouMean(cfgfile.Suggest(words[0], c.p.binds.names)))
+		}
+		if len(words)-n < r.min {
+			return fmt.Errorf("'%s' : '%s' expects %s", what, r.name, r.args)
+		}
+		one := &call{p: c.p, pos: c.pos, name: r.name, args: words[n : n+r.min]}
+		if err := r.run(one, b); err != nil {
+			return fmt.Errorf("'%s' : %w", what, err)
+		}
+		words = words[n+r.min:]
+	}
+	return nil
+}
+
+// bindTable holds the words of bind lines. Each takes exactly min arguments.
+func bindTable() []row[*bindDraft] {
+	text := func(set func(b *bindDraft, word string)) func(*call, *bindDraft) error {
+		return func(c *call, b *bindDraft) error { set(b, c.args[0]); return nil }
+	}
+	flag := func(set func(b *bindDraft)) func(*call, *bindDraft) error {
+		return func(_ *call, b *bindDraft) error { set(b); return nil }
+	}
+	count := func(low, high int, set func(b *bindDraft, n int)) func(*call, *bindDraft) error {
+		return func(c *call, b *bindDraft) error {
+			n, err := number(c.name, c.args[0], low, high)
+			set(b, n)
+			return err
+		}
+	}
+	secure := func(set func(t *BindTLS, word string)) func(*call, *bindDraft) error {
+		return func(c *call, b *bindDraft) error {
+			word := ""
+			if len(c.args) > 0 {
+				word = c.args[0]
+			}
+			set(b.secure(), word)
+			return nil
+		}
+	}
+	const big = 1<<31 - 1
+	table := []row[*bindDraft]{
+		{name: "backlog", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.Backlog = n })},
+		{name: "defer-accept", apply: flag(func(b *bindDraft) { b.DeferAccept = true })},
+		{name: "expose-fd", args: "listeners", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			b.expose = true
+			return oneOf("expose-fd", c.args[0], "listeners")
+		}},
+		{name: "gid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.GID = n })},
+		{name: "group", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.Group = w })},
+		{name: "id", args: "<number>", min: 1, max: 1, apply: count(1, big, func(b *bindDraft, n int) { b.ID = n })},
+		{name: "interface", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.Interface = w })},
+		{name: "level", args: "user|operator|admin", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			b.level = c.args[0]
+			return oneOf("level", c.args[0], "user", "operator", "admin")
+		}},
+		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.MaxConn = n })},
+		{name: "mode", args: "<octal>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
+			b.Mode, err = octal("mode", c.args[0])
+			return err
+		}},
+		{name: "name", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.Name = w })},
+		{name: "tfo", apply: flag(func(b *bindDraft) { b.TFO = true })},
+		{name: "transparent", apply: flag(func(b *bindDraft) { b.Transparent = true })},
+		{name: "uid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.UID = n })},
+		{name: "user", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.User = w })},
+		{name: "v4v6", apply: flag(func(b *bindDraft) { b.V4V6 = true })},
+		{name: "v6only", apply: flag(func(b *bindDraft) { b.V6Only = true })},
+
+		{name: "ssl", apply: flag(func(b *bindDraft) { b.secure(); b.ssl = true })},
+		{name: "alpn", args: "<protocols>", min: 1, max: 1, apply: (*call).alpn},
+		{name: "ca-file", args: "<file>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			b.secure().CAFile = c.p.under(c.p.cfg.Global.CABase, c.args[0])
+			return nil
+		}},
+		{name: "ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
+			b.secure().Ciphers, err = c.ciphers(c.args[0])
+			return err
+		}},
+		{name: "crt", args: "<file|directory>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			t := b.secure()
+			t.Certs = append(t.Certs, c.p.under(c.p.cfg.Global.CrtBase, c.args[0]))
+			return nil
+		}},
+		{name: "no-tls-tickets", apply: secure(func(t *BindTLS, _ string) { t.NoTickets = true })},
+		{name: "ssl-max-ver", args: "<version>", min: 1, max: 1, apply: tlsOption},
+		{name: "ssl-min-ver", args: "<version>", min: 1, max: 1, apply: tlsOption},
+		{name: "strict-sni", apply: secure(func(t *BindTLS, _ string) { t.StrictSNI = true })},
+		{name: "verify", args: "none|optional|required", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			b.secure().Verify = c.args[0]
+			return oneOf("verify", c.args[0], "none", "optional", "required")
+		}},
+
+		{name: "ciphersuites", args: "<list>", min: 1, max: 1, status: Ignored, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
+		{name: "curves", args: "<list>", min: 1, max: 1, status: Ignored, doc: "the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids"},
+		{name: "ecdhe", args: "<curve>", min: 1, max: 1, status: Ignored, doc: "the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids"},
+		{name: "nice", args: "<number>", min: 1, max: 1, status: Ignored, doc: "all connections of a loop have the same priority"},
+		{name: "npn", args: "<protocols>", min: 1, max: 1, status: Ignored, doc: "no client uses NPN any more; write alpn"},
+		{name: "no-ca-names", status: Ignored, doc: "names of authorities are sent with the request for a certificate"},
+		{name: "prefer-client-ciphers", status: Ignored, doc: "the best cipher that both sides have is taken, by the hardware of both"},
+		{name: "process", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
+		{name: "severity-output", args: "<format>", min: 1, max: 1, status: Ignored, doc: "answers carry no severity"},
+		{name: "shards", args: "<number>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
+		{name: "thread", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
+
+		{name: "accept-netscaler-cip", args: "<magic>", min: 1, max: 1, status: Refused, doc: "clients must come without a NetScaler header"},
+		{name: "accept-proxy", status: Refused, doc: "clients must come without a PROXY header"},
+		{name: "allow-0rtt", status: Refused, doc: "early data can be replayed; remove the word"},
+		{name: "ca-ignore-err", args: "<list>", min: 1, max: 1, status: Refused, doc: "use verify optional"},
+		{name: "ca-sign-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly"},
+		{name: "ca-sign-pass", args: "<password>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly"},
+		{name: "ca-verify-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "use ca-file with all authorities"},
+		{name: "crl-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "revocation lists are not read"},
+		{name: "crt-ignore-err", args: "<list>", min: 1, max: 1, status: Refused, doc: "use verify optional"},
+		{name: "crt-list", args: "<file>", min: 1, max: 1, status: Refused, doc: "write one crt word for each file; the certificate is chosen by its names"},
+		{name: "generate-certificates", status: Refused, doc: "certificates are not made on the fly"},
+		{name: "mss", args: "<size>", min: 1, max: 1, status: Refused, doc: "set advmss on the route (ip route)"},
+		{name: "namespace", args: "<name>", min: 1, max: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
+		{name: "proto", args: "<name>", min: 1, max: 1, status: Refused, doc: "the protocol follows from mode; only HTTP/1 is spoken"},
+		{name: "tcp-ut", args: "<time>", min: 1, max: 1, status: Refused, doc: "use timeout client"},
+		{name: "tls-ticket-keys", args: "<file>", min: 1, max: 1, status: Refused, doc: "keys are made by lb"},
+	}
+	for _, name := range tlsSwitches() {
+		table = append(table, row[*bindDraft]{name: name, apply: tlsOption})
+	}
+	for i := range table {
+		table[i].in = onBind
+	}
+	return table
+}
+
+// secure gives the TLS settings of a bind line, new ones at first.
+func (b *bindDraft) secure() *BindTLS {
+	if b.TLS == nil {
+		b.TLS = &BindTLS{Verify: "none"}
+	}
+	return b.TLS
+}
+
+// under puts a relative path under a base directory.
+func (p *parser) under(base, path string) string {
+	if base == "" || filepath.IsAbs(path) || strings.HasPrefix(path, "@") {
+		return path
+	}
+	return filepath.Join(base, path)
+}
+
+// alpn reads the list of protocols. HTTP/2 is not spoken yet, so it is left
+// out, and clients fall back to HTTP/1.1 as they do with any older server.
+func (c *call) alpn(b *bindDraft) error {
+	t := b.secure()
+	t.ALPN = nil
+	for proto := range strings.SplitSeq(c.args[0], ",") {
+		switch proto = strings.TrimSpace(proto); proto {
+		case "h2":
+			c.p.report.Notef(c.pos, "'alpn %s' : h2 is not offered, lb speaks HTTP/1.1 only; clients fall back to it", c.args[0])
+		case "":
+		default:
+			t.ALPN = append(t.ALPN, proto)
+		}
+	}
+	if t.ALPN == nil {
+		t.ALPN = []string{"http/1.1"}
+	}
+	return nil
+}
+
+// finishTLS applies the defaults of the global section to a bind line.
+func (p *parser) finishTLS(b *bindDraft) error {
+	t := b.TLS
+	if t == nil {
+		return nil
+	}
+	if !b.ssl {
+		// HAProxy takes certificates on a plain port without a word, and the
+		// operator learns it from a browser.
+		if len(t.Certs) > 0 {
+			return fmt.Errorf("a certificate is given, but the word 'ssl' is missing: the port would be plain")
+		}
+		b.TLS = nil
+		return nil
+	}
+	if len(t.Certs) == 0 {
+		return fmt.Errorf("'ssl' needs a certificate: add crt <file>")
+	}
+	if t.Verify != "none" && t.CAFile == "" {
+		return fmt.Errorf("'verify %s' needs the authorities that sign the clients' certificates: add ca-file <file>", t.Verify)
+	}
+	if t.MinVersion == 0 {
+		t.MinVersion = p.tls.min
+	}
+	if t.MaxVersion == 0 {
+		t.MaxVersion = p.tls.max
+	}
+	if t.Ciphers == nil {
+		t.Ciphers = p.tls.ciphers
+	}
+	t.NoTickets = t.NoTickets || p.tls.noTickets
+	t.StrictSNI = t.StrictSNI || p.tls.strictSNI
+	if t.MaxVersion != 0 && t.MaxVersion < max(t.MinVersion, tls.VersionTLS10) {
+		return fmt.Errorf("no version of TLS is left between %s and %s", tls.VersionName(t.MinVersion), tls.VersionName(t.MaxVersion))
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/rule"
+)
+
+// draft is a defaults section or a proxy while its lines are read. finish
+// publishes the Proxy in it.
+type draft struct {
+	Proxy
+	kind      sections // inDefaults, inFrontend, inListen or inBackend
+	section   string   // the word for it
+	base      *draft   // the defaults it began with; nil for none
+	from      bool     // base was named by the section
+	acls      *rule.ACLs
+	template  Server // default-server: what a server line begins with
+	logs      []logLine
+	logKind   logKind
+	send      sendState   // whether http-check send was seen
+	pages     cfgfile.Pos // first stats line
+	backPos   cfgfile.Pos // default_backend
+	cookiePos cfgfile.Pos
+	sids      map[int]string // server ids taken
+}
+
+// logLine is one log line of a proxy; global stands for those of the global
+// section, which may be read later.
+type logLine struct {
+	global bool
+	Log
+}
+
+// logKind says where a LogFormat came from.
+type logKind uint8
+
+const (
+	logNone logKind = iota
+	logCustom
+	logTCP
+	logHTTP // needs mode http
+)
+
+// sendState says where the request of a check comes from.
+type sendState uint8
+
+const (
+	noSend sendState = iota
+	inheritedSend
+	ownSend
+)
+
+func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
+	d := &draft{
+		Proxy: Proxy{
+			Name:       name,
+			Pos:        pos,
+			Retries:    3,
+			Balance:    Balance{Algo: "roundrobin"},
+			ErrorFiles: map[int]ErrorFile{},
+		},
+		section: p.section,
+		acls:    rule.NewACLs(),
+		template: Server{
+			Weight:      1,
+			Inter:       2 * time.Second,
+			Rise:        2,
+			Fall:        3,
+			PoolMaxConn: -1,
+		},
+		sids: map[int]string{},
+	}
+	switch p.section {
+	case "defaults":
+		d.kind = inDefaults
+	case "frontend":
+		d.kind, d.Frontend = inFrontend, true
+	case "backend":
+		d.kind, d.Backend = inBackend, true
+	case "listen":
+		d.kind, d.Frontend, d.Backend = inListen, true, true
+	}
+	return d
+}
+
+// inherit takes over the settings of a defaults section. Rules and compiled
+// formats are immutable and shared; everything that later lines change is
+// copied.
+func (d *draft) inherit(base *draft) {
+	kept := d.Proxy
+	d.Proxy = base.Proxy
+	d.Name, d.Pos, d.Frontend, d.Backend, d.ID = kept.Name, kept.Pos, kept.Frontend, kept.Backend, 0
+	d.ErrorFiles = maps.Clone(base.ErrorFiles)
+	d.ReqRules, d.ResRules = slices.Clone(base.ReqRules), slices.Clone(base.ResRules)
+	d.Check.Headers = slices.Clone(base.Check.Headers)
+	if base.Cookie != nil {
+		copied := *base.Cookie
+		d.Cookie = &copied
+	}
+	if base.ForwardFor != nil {
+		copied := *base.ForwardFor
+		d.ForwardFor = &copied
+	}
+	if base.Stats != nil {
+		copied := *base.Stats
+		copied.Auths = slices.Clone(copied.Auths)
+		d.Stats = &copied
+	}
+	d.base = base
+	d.template = base.template
+	if base.template.TLS != nil {
+		copied := *base.template.TLS
+		d.template.TLS = &copied
+	}
+	d.logs = slices.Clone(base.logs)
+	d.logKind = base.logKind
+	d.pages, d.backPos, d.cookiePos = base.pages, base.backPos, base.cookiePos
+	if base.send != noSend {
+		d.send = inheritedSend
+	}
+}
+
+// page gives the proxy's statistics page, which any stats line turns on.
+func (d *draft) page(pos cfgfile.Pos) *StatsPage {
+	if d.Stats == nil {
+		d.Stats, d.pages = &StatsPage{URI: "/haproxy?stats"}, pos
+	}
+	return d.Stats
+}

@@ -1,0 +1,269 @@
+package config
+
+import (
+	"strings"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/rule"
+)
+
+// finish checks what only the whole text can tell, in the order of the
+// proxies, and publishes them.
+func (p *parser) finish() {
+	p.checkDefaults()
+	for _, d := range p.drafts {
+		p.resolveLogs(d)
+		p.resolveMode(d)
+		p.resolveBackends(d)
+		p.checkServers(d)
+		p.checkTimeouts(d)
+		p.checkListeners(d)
+	}
+	p.checkAddresses()
+	p.assignIDs()
+	for _, d := range p.drafts {
+		p.cfg.Proxies = append(p.cfg.Proxies, &d.Proxy)
+	}
+}
+
+// checkDefaults refuses rules that would be inherited by accident: a defaults
+// section that one proxy names and another only happens to follow.
+func (p *parser) checkDefaults() {
+	for _, d := range p.drafts {
+		if d.base == nil || d.base.Name == "" || len(d.base.ReqRules)+len(d.base.ResRules) == 0 {
+			continue
+		}
+		if !d.from {
+			p.report.Errorf(d.Pos, "defaults section '%s' (declared at %s) holds rules and is used implicitly here: name it ('from %s'), or begin a defaults section without rules before", d.base.Name, d.base.Pos, d.base.Name)
+		}
+	}
+}
+
+// resolveLogs puts the global targets in the place of "log global".
+func (p *parser) resolveLogs(d *draft) {
+	for _, l := range d.logs {
+		switch {
+		case !l.global:
+			d.Logs = append(d.Logs, l.Log)
+		case len(p.cfg.Global.Logs) == 0:
+			p.report.Warnf(l.Pos, "'log global' has no effect for %s '%s': the global section has no log line", d.section, d.Name)
+		default:
+			d.Logs = append(d.Logs, p.cfg.Global.Logs...)
+		}
+	}
+}
+
+// resolveMode drops what needs mode http from a TCP proxy, as HAProxy does,
+// and says so.
+func (p *parser) resolveMode(d *draft) {
+	if d.Mode == HTTP {
+		return
+	}
+	drop := func(what string) {
+		p.report.Warnf(d.Pos, "%s ignored for %s '%s' as it requires HTTP mode (see 'mode')", what, d.section, d.Name)
+	}
+	if d.Frontend && d.logKind == logHTTP {
+		p.report.Warnf(d.LogFormatPos, "'option httplog' not usable with %s '%s' (needs 'mode http'). Falling back to 'option tcplog'", d.section, d.Name)
+		f, err := rule.ParseFormat(rule.TCPLog)
+		if err != nil {
+			p.report.Errorf(d.LogFormatPos, "'option tcplog' : %v", err)
+		}
+		d.LogFormat, d.logKind = f, logTCP
+	}
+	inherited := d.base != nil
+	if len(d.ReqRules) > 0 || len(d.ResRules) > 0 {
+		drop("'http-request', 'http-response' and 'redirect' rules")
+		d.ReqRules, d.ResRules = nil, nil
+	}
+	if d.Cookie != nil {
+		if !inherited || d.base.Cookie == nil {
+			drop("'cookie'")
+		}
+		d.Cookie = nil
+	}
+	if d.MonitorURI != "" {
+		drop("'monitor-uri'")
+		d.MonitorURI = ""
+	}
+	if len(d.ReqCaptures)+len(d.ResCaptures) > 0 {
+		drop("'capture'")
+		d.ReqCaptures, d.ResCaptures = nil, nil
+	}
+	if d.Stats != nil {
+		if !inherited || d.base.Stats == nil {
+			drop("'stats'")
+		}
+		d.Stats = nil
+	}
+	if d.ForwardFor != nil {
+		if !inherited || d.base.ForwardFor == nil {
+			drop("'option forwardfor'")
+		}
+		d.ForwardFor = nil
+	}
+	if d.Balance.Algo == "uri" {
+		p.report.Warnf(d.Pos, "'balance uri' ignored for %s '%s' as it requires HTTP mode. Falling back to round robin", d.section, d.Name)
+		d.Balance = Balance{Algo: "roundrobin"}
+	}
+}
+
+// resolveBackends checks the backends that a frontend names.
+func (p *parser) resolveBackends(d *draft) {
+	if !d.Frontend {
+		d.DefaultBackend = ""
+		return
+	}
+	if d.DefaultBackend != "" {
+		p.checkBackend(d, d.DefaultBackend, d.backPos, "default_backend")
+	}
+	for _, use := range d.UseBackends {
+		p.checkBackend(d, use.Backend, use.Pos, "use_backend")
+	}
+	if d.DefaultBackend == "" && len(d.UseBackends) == 0 && !d.Backend && d.Stats == nil && len(d.ReqRules) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
+		p.report.Warnf(d.Pos, "frontend '%s' has no backend: add default_backend, or every request gets 503", d.Name)
+	}
+}
+
+func (p *parser) checkBackend(d *draft, name string, pos cfgfile.Pos, keyword string) {
+	var names []string
+	for _, other := range p.drafts {
+		if !other.Backend {
+			continue
+		}
+		if other.Name != name {
+			names = append(names, other.Name)
+			continue
+		}
+		if other.Mode != d.Mode {
+			p.report.Errorf(pos, "%s %s '%s' (%s) tries to use incompatible %s %s '%s' (%s) in '%s' (see 'mode')", modeName(d.Mode), d.section, d.Name, d.Pos, modeName(other.Mode), other.section, name, other.Pos, keyword)
+		}
+		return
+	}
+	for _, other := range p.drafts {
+		if other.Name == name {
+			p.report.Errorf(pos, "%s '%s' refers to %s '%s', which has no backend capability", keyword, name, other.section, name)
+			return
+		}
+	}
+	p.report.Errorf(pos, "%s '%s': unable to find required %s: '%s'%s", d.section, d.Name, keyword, name, didYouMean(cfgfile.Suggest(name, names)))
+}
+
+func modeName(m Mode) string {
+	if m == HTTP {
+		return "http"
+	}
+	return "tcp"
+}
+
+// checkServers looks at servers and what refers to them.
+func (p *parser) checkServers(d *draft) {
+	cookies := false
+	for i := range d.Servers {
+		s := &d.Servers[i]
+		cookies = cookies || s.Cookie != ""
+		switch {
+		case s.Cookie != "" && d.Cookie == nil && d.Mode == HTTP:
+			p.report.Warnf(s.Pos, "'server %s/%s' has a cookie, but %s '%s' has no 'cookie' line: it is not used", d.Name, s.Name, d.section, d.Name)
+		case s.Check && s.Network == "tcp" && s.Port == 0 && s.CheckPort == 0:
+			p.report.Errorf(s.Pos, "'server %s/%s' has neither a port nor a check port: checks cannot connect; add a port to the address or 'port <port>'", d.Name, s.Name)
+		}
+	}
+	if d.Cookie != nil && d.Backend && len(d.Servers) > 0 && !cookies {
+		p.report.Warnf(d.cookiePos, "'cookie %s' has no effect: no server of %s '%s' has a cookie value", d.Cookie.Name, d.section, d.Name)
+	}
+}
+
+// checkTimeouts warns as HAProxy does: without them a dead peer keeps its
+// connection for ever.
+func (p *parser) checkTimeouts(d *draft) {
+	if d.Disabled {
+		return
+	}
+	var missing []string
+	if d.Frontend && d.Timeouts.Client == 0 {
+		missing = append(missing, "'client'")
+	}
+	if d.Backend && len(d.Servers) > 0 {
+		if d.Timeouts.Connect == 0 {
+			missing = append(missing, "'connect'")
+		}
+		if d.Timeouts.Server == 0 {
+			missing = append(missing, "'server'")
+		}
+	}
+	if len(missing) > 0 {
+		p.report.Warnf(d.Pos, "missing timeouts for %s '%s'.\nWhile not properly invalid, you will certainly encounter various problems\nwith such a configuration. To fix this, please ensure that all following\ntimeouts are set to a non-zero value: %s.", d.section, d.Name, strings.Join(missing, ", "))
+	}
+}
+
+// checkListeners warns about a frontend that listens nowhere.
+func (p *parser) checkListeners(d *draft) {
+	if d.kind == inFrontend && len(d.Binds) == 0 && !d.Disabled {
+		p.report.Warnf(d.Pos, "frontend '%s' has no 'bind' directive. Please declare it as a backend if this was intended.", d.Name)
+	}
+}
+
+// checkAddresses refuses two listeners on one address: which of them gets a
+// connection would be chance.
+func (p *parser) checkAddresses() {
+	seen := map[string]cfgfile.Pos{}
+	check := func(b *Bind, what string) {
+		key := b.Network + " " + b.Address + " " + b.Interface
+		if before, taken := seen[key]; taken {
+			p.report.Errorf(b.Pos, "'%s %s' : the address is used already at %s", what, b.Address, before)
+			return
+		}
+		seen[key] = b.Pos
+	}
+	for i := range p.cfg.Global.StatsSockets {
+		check(&p.cfg.Global.StatsSockets[i].Bind, "stats socket")
+	}
+	for _, d := range p.drafts {
+		for i := range d.Binds {
+			if !d.Disabled {
+				check(&d.Binds[i], "bind")
+			}
+		}
+	}
+}
+
+// assignIDs gives each proxy and server without an id the next free one.
+// HAProxy's own first proxy gets 2, since its internal one is 1.
+func (p *parser) assignIDs() {
+	taken := map[int]*draft{}
+	for _, d := range p.drafts {
+		if d.ID == 0 {
+			continue
+		}
+		if before := taken[d.ID]; before != nil {
+			p.report.Errorf(d.Pos, "%s '%s' : id %d is taken by %s '%s' at %s", d.section, d.Name, d.ID, before.section, before.Name, before.Pos)
+		}
+		taken[d.ID] = d
+	}
+	next := 2
+	for _, d := range p.drafts {
+		if d.ID == 0 {
+			for taken[next] != nil {
+				next++
+			}
+			d.ID = next
+			next++
+		}
+		d.assignServerIDs()
+	}
+}
+
+// assignServerIDs numbers servers by their place, past ids that are taken.
+func (d *draft) assignServerIDs() {
+	next := 1
+	for i := range d.Servers {
+		s := &d.Servers[i]
+		if s.ID == 0 {
+			for d.sids[next] != "" {
+				next++
+			}
+			s.ID, d.sids[next] = next, s.Name
+		}
+		next = max(next, i+2)
+	}
+}

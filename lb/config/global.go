@@ -1,0 +1,255 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// globalTable holds the keywords of the global section that have an effect,
+// and those that belong to features lb does not have.
+func globalTable() []row[*Global] {
+	text := func(set func(g *Global, word string)) func(*call, *Global) error {
+		return func(c *call, g *Global) error { set(g, c.args[0]); return nil }
+	}
+	flag := func(set func(g *Global)) func(*call, *Global) error {
+		return func(_ *call, g *Global) error { set(g); return nil }
+	}
+	count := func(low, high int, set func(g *Global, n int)) func(*call, *Global) error {
+		return func(c *call, g *Global) error {
+			n, err := number(c.name, c.args[0], low, high)
+			set(g, n)
+			return err
+		}
+	}
+	span := func(unit time.Duration, set func(g *Global, d time.Duration)) func(*call, *Global) error {
+		return func(c *call, g *Global) error {
+			d, err := duration(c.name, c.args[0], unit)
+			set(g, d)
+			return err
+		}
+	}
+	const big = 1<<31 - 1
+	table := []row[*Global]{
+		{name: "ca-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.CABase = w })},
+		{name: "chroot", args: "<dir>", min: 1, max: 1, apply: (*call).chroot},
+		{name: "crt-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.CrtBase = w })},
+		{name: "daemon", apply: flag(func(g *Global) { g.Daemon = true })},
+		{name: "description", args: "<text>", min: 1, max: many, apply: func(c *call, g *Global) error {
+			g.Description = strings.Join(c.args, " ")
+			return nil
+		}},
+		{name: "gid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.GID = n })},
+		{name: "group", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Group = w })},
+		{name: "hard-stop-after", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.HardStopAfter = d })},
+		{name: "log", args: "<address> [len <n>] [format <f>] <facility> [<level> [<minlevel>]]", min: 2, max: many, negate: true, apply: (*call).globalLog},
+		{name: "log-send-hostname", args: "[<name>]", max: 1, apply: func(c *call, g *Global) (err error) {
+			if len(c.args) > 0 {
+				g.LogSendHost = c.args[0]
+				return nil
+			}
+			g.LogSendHost, err = os.Hostname()
+			return err
+		}},
+		{name: "log-tag", args: "<tag>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.LogTag = w })},
+		{name: "master-worker", args: "[no-exit-on-failure]", max: 1, apply: func(c *call, g *Global) error {
+			g.MasterWorker = true
+			if len(c.args) > 0 {
+				return oneOf(c.name, c.args[0], "no-exit-on-failure")
+			}
+			return nil
+		}},
+		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.MaxConn = n })},
+		{name: "maxsslconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
+		{name: "nbproc", args: "<number>", min: 1, max: 1, apply: (*call).nbproc},
+		{name: "nbthread", args: "<number>", min: 1, max: 1, apply: count(1, 64, func(g *Global, n int) { g.NbThread = n })},
+		{name: "node", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Node = w })},
+		{name: "pidfile", args: "<path>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Pidfile = w })},
+		{name: "presetenv", args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error {
+			if _, set := c.p.env.Get(c.args[0]); !set {
+				c.p.env.Set(c.args[0], c.args[1])
+			}
+			return nil
+		}},
+		{name: "resetenv", args: "[<name> ...]", max: many, apply: func(c *call, _ *Global) error { c.p.env.Keep(c.args); return nil }},
+		{name: "setenv", args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error { c.p.env.Set(c.args[0], c.args[1]); return nil }},
+		{name: "spread-checks", args: "<0-50>", min: 1, max: 1, apply: count(0, 50, func(g *Global, n int) { g.SpreadChecks = n })},
+		{name: "ssl-default-bind-ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
+			c.p.tls.ciphers, err = c.ciphers(c.args[0])
+			return err
+		}},
+		{name: "ssl-default-bind-options", args: "<option> ...", min: 1, max: many, apply: (*call).defaultBindOptions},
+		{name: "stats socket", args: "<address> [mode <octal>] [level <level>] [expose-fd listeners] ...", min: 1, max: many, apply: (*call).statsSocket},
+		{name: "stats timeout", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.StatsTimeout = d })},
+		{name: "uid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.UID = n })},
+		{name: "unsetenv", args: "<name> ...", min: 1, max: many, apply: func(c *call, _ *Global) error {
+			for _, name := range c.args {
+				c.p.env.Unset(name)
+			}
+			return nil
+		}},
+		{name: "user", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.User = w })},
+		{name: "zero-warning", apply: func(c *call, _ *Global) error { c.p.zeroWarning = true; return nil }},
+
+		{name: "cluster-secret", args: "<secret>", min: 1, max: 1, status: Refused, doc: "only QUIC and dynamic cookies use it"},
+		{name: "default-path", args: "<kind>", min: 1, max: many, status: Refused, doc: "relative paths begin at the directory that lb was started in; write absolute ones"},
+		{name: "external-check", status: Refused, doc: "external commands are not run; use option httpchk or plain checks"},
+		{name: "h1-accept-payload-with-any-method", status: Refused, doc: "GET, HEAD and DELETE with a body are served as RFC 9110 says"},
+		{name: "h1-case-adjust", args: "<from> <to>", min: 2, max: 2, status: Refused, doc: "header names are passed on as they come, no rewriting is needed"},
+		{name: "h1-case-adjust-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "header names are passed on as they come, no rewriting is needed"},
+		{name: "httpclient.resolvers.id", args: "<name>", min: 1, max: 1, status: Refused, doc: "there is no HTTP client"},
+		{name: "httpclient.resolvers.prefer", args: "<family>", min: 1, max: 1, status: Refused, doc: "there is no HTTP client"},
+		{name: "httpclient.ssl.ca-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "there is no HTTP client"},
+		{name: "httpclient.ssl.verify", args: "<mode>", min: 1, max: 1, status: Refused, doc: "there is no HTTP client"},
+		{name: "issuers-chain-path", args: "<dir>", min: 1, max: 1, status: Refused, doc: "put the chain into the certificate's file"},
+		{name: "lua-load", args: "<file>", min: 1, max: many, status: Refused, doc: "scripts are not run"},
+		{name: "lua-load-per-thread", args: "<file>", min: 1, max: many, status: Refused, doc: "scripts are not run"},
+		{name: "lua-prepend-path", args: "<path>", min: 1, max: many, status: Refused, doc: "scripts are not run"},
+		{name: "maxcomprate", args: "<number>", min: 1, max: 1, status: Refused, doc: "answers are not compressed"},
+		{name: "maxconnrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxconn"},
+		{name: "maxsessrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxconn"},
+		{name: "maxsslrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxsslconn"},
+		{name: "pp2-never-send-local", status: Refused, doc: "PROXY headers are not sent"},
+		{name: "set-var", args: "<name> <expr>", min: 1, max: many, status: Refused, doc: "process-wide variables are not supported; use setenv and \"$NAME\""},
+		{name: "set-var-fmt", args: "<name> <format>", min: 1, max: many, status: Refused, doc: "process-wide variables are not supported; use setenv and \"$NAME\""},
+		{name: "ssl-load-extra-del-ext", status: Refused, doc: "name certificate files as they are"},
+		{name: "ssl-load-extra-files", args: "<kind> ...", min: 1, max: many, status: Refused, doc: "put key and chain into the certificate's file"},
+		{name: "ssl-propquery", args: "<query>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
+		{name: "ssl-provider", args: "<name>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
+		{name: "ssl-provider-path", args: "<path>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
+		{name: "stats bind-process", args: "<set>", min: 1, max: many, status: Ignored, doc: "there is one worker process"},
+		{name: "unix-bind", args: "<option> ...", min: 1, max: many, status: Refused, doc: "give mode, user and group on each bind line"},
+	}
+	for i := range table {
+		table[i].in = inGlobal
+	}
+	return table
+}
+
+// chroot needs root; an unprivileged worker has little to gain from it.
+func (c *call) chroot(g *Global) error {
+	if !c.p.opt.Privileged {
+		c.p.report.Notef(c.pos, "'chroot %s' is ignored: only root can do it, and lb was not started by root", c.args[0])
+		return nil
+	}
+	g.Chroot = c.args[0]
+	return nil
+}
+
+func (c *call) nbproc(*Global) error {
+	n, err := number("nbproc", c.args[0], 1, 1<<30)
+	if err != nil {
+		return err
+	}
+	if n > 1 {
+		return fmt.Errorf("'nbproc %d' is not possible: one worker process uses all cores by threads; write 'nbthread %d' instead", n, n)
+	}
+	c.p.report.Notef(c.pos, "'nbproc 1' is ignored: there is always one worker process")
+	return nil
+}
+
+// statsSocket applies a stats socket line.
+func (c *call) statsSocket(g *Global) error {
+	binds, err := c.p.bindAddresses("stats socket", c.args[0])
+	if err != nil {
+		return err
+	}
+	model := bindDraft{Bind: Bind{Pos: c.pos, UID: -1, GID: -1}, level: "operator"}
+	if err := c.bindOptions(&model, c.args[1:], "stats socket"); err != nil {
+		return err
+	}
+	if model.TLS != nil {
+		return fmt.Errorf("'stats socket' : TLS is not possible here; use a unix socket")
+	}
+	for _, b := range binds {
+		one := model.Bind
+		one.Network, one.Address = b.Network, b.Address
+		g.StatsSockets = append(g.StatsSockets, StatsSocket{Bind: one, Level: model.level, Expose: model.expose})
+	}
+	return nil
+}
+
+// globalLog applies a log line of the global section.
+func (c *call) globalLog(g *Global) error {
+	if c.no {
+		g.Logs = nil
+		return nil
+	}
+	if c.args[0] == "global" {
+		return fmt.Errorf("'log global' refers to the log lines of this section: name an address here")
+	}
+	l, err := c.logTarget()
+	if err == nil {
+		g.Logs = append(g.Logs, l)
+	}
+	return err
+}
+
+// globalTuning holds the keywords that tune HAProxy's own machinery. They are
+// ignored, each with the reason.
+func globalTuning() []row[*Global] {
+	const (
+		memory  = "memory is taken as needed"
+		http2   = "HTTP/2 is not spoken"
+		quic    = "QUIC is not spoken"
+		lua     = "scripts are not run"
+		library = "TLS is Go's, not OpenSSL's"
+		vars    = "variables have a fixed place in each transaction"
+		plain   = "connections to servers are plain"
+		poller  = "events come from epoll"
+		comp    = "answers are not compressed"
+		devices = "devices are not detected"
+	)
+	reasons := []struct{ reason, names string }{
+		{"state passes from worker to worker by itself", "server-state-base server-state-file"},
+		{"the number of file descriptors is raised as far as maxconn needs and the limits allow", "fd-hard-limit ulimit-n strict-limits"},
+		{"loops are spread over the CPUs by the kernel", "cpu-map numa-cpu-mapping thread-group thread-groups"},
+		{"an event loop sleeps when there is nothing to do", "busy-polling"},
+		{"checks are spread over their interval", "max-spread-checks"},
+		{"a worker that was replaced leaves when its connections are gone or were moved", "close-spread-time grace mworker-max-reloads"},
+		{"nothing is forked by a worker", "insecure-fork-wanted insecure-setuid-wanted set-dumpable"},
+		{"experimental keywords are refused one by one", "expose-experimental-directives"},
+		{"there are no peers", "localpeer tune.peers.max-updates-at-once"},
+		{comp, "maxcompcpuusage maxzlibmem tune.comp.maxlevel tune.zlib.memlevel tune.zlib.windowsize"},
+		{"pipes are taken as needed", "maxpipes tune.pipesize"},
+		{memory, "no-memory-trimming tune.buffers.limit tune.buffers.reserve tune.pool-high-fd-ratio tune.pool-low-fd-ratio tune.fail-alloc"},
+		{"a head may have 16 KiB, bodies are not limited by buffers", "tune.bufsize tune.maxrewrite tune.http.maxhdr"},
+		{"captures and log lines have their own limits (len)", "tune.http.cookielen tune.http.logurilen"},
+		{poller, "noepoll nopoll nokqueue noevports tune.fd.edge-triggered tune.maxpollevents"},
+		{"names are resolved by Go's resolver", "nogetaddrinfo"},
+		{"listeners are shared by all workers, the master holds them", "noreuseport tune.listener.multi-queue tune.maxaccept"},
+		{"bodies are moved as is cheapest for their size", "nosplice tune.idletimer tune.recv_enough"},
+		{"profile with perf or pprof", "profiling.tasks"},
+		{"the -q option makes lb quiet", "quiet"},
+		{"each loop has its own queue", "tune.runqueue-depth tune.sched.low-latency"},
+		{"each loop keeps its own idle connections", "tune.idle-pool.shared"},
+		{"the kernel sizes socket buffers by itself", "tune.rcvbuf.client tune.rcvbuf.server tune.sndbuf.client tune.sndbuf.server"},
+		{"patterns are compiled, there is no cache", "tune.pattern.cache-size"},
+		{http2, "h2-workaround-bogus-websocket-clients tune.h2.header-table-size tune.h2.initial-window-size tune.h2.max-concurrent-streams tune.h2.max-frame-size"},
+		{quic, "tune.quic.frontend.conn-tx-buffers.limit tune.quic.frontend.max-idle-timeout tune.quic.frontend.max-streams-bidi tune.quic.retry-threshold"},
+		{lua, "tune.lua.forced-yield tune.lua.maxmem tune.lua.service-timeout tune.lua.session-timeout tune.lua.task-timeout"},
+		{"there is no DHE key exchange, ECDHE is used", "ssl-dh-param-file tune.ssl.default-dh-param"},
+		{"sessions are resumed by tickets, there is no cache", "tune.ssl.cachesize tune.ssl.force-private-cache tune.ssl.lifetime"},
+		{"TLS records are sized by crypto/tls", "tune.ssl.hard-maxrecord tune.ssl.maxrecord"},
+		{library, "ssl-engine ssl-mode-async ssl-skip-self-issued-ca tune.ssl.capture-buffer-size tune.ssl.capture-cipherlist-size tune.ssl.keylog tune.ssl.ssl-ctx-cache-size"},
+		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-bind-ciphersuites"},
+		{"the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids", "ssl-default-bind-curves"},
+		{plain, "ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-options ssl-server-verify"},
+		{vars, "tune.vars.check-max-size tune.vars.global-max-size tune.vars.proc-max-size tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size"},
+		{devices, "51degrees-cache-size 51degrees-data-file 51degrees-property-name-list 51degrees-property-separator deviceatlas-json-file deviceatlas-log-level deviceatlas-properties-cookie deviceatlas-separator wurfl-cache-size wurfl-data-file wurfl-information-list wurfl-information-list-separator"},
+	}
+	var table []row[*Global]
+	for _, group := range reasons {
+		for name := range strings.FieldsSeq(group.names) {
+			table = append(table, row[*Global]{
+				name: name, args: "...", max: many, in: inGlobal, status: Ignored, doc: group.reason,
+				negate: true,
+			})
+		}
+	}
+	return append(table, row[*Global]{
+		name: "stats maxconn", args: "<number>", min: 1, max: 1, in: inGlobal,
+		status: Ignored, doc: "connections to the stats socket are few and not limited",
+	})
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lbsyslogd/lb/cfgfile"
+)
+
+// Status says what becomes of a keyword.
+type Status uint8
+
+// Statuses of a keyword.
+const (
+	Supported  Status = iota // has its effect
+	Ignored                  // accepted without effect; the reason is noted
+	Translated               // an older spelling, replaced by today's; noted
+	Refused                  // known to HAProxy, an error here, with the way out
+)
+
+func (s Status) String() string {
+	return [...]string{"supported", "ignored", "translated", "refused"}[s]
+}
+
+// sections is a set of places where a keyword may stand.
+type sections uint8
+
+const (
+	inGlobal sections = 1 << iota
+	inDefaults
+	inFrontend
+	inListen
+	inBackend
+	onBind
+	onServer
+
+	front    = inDefaults | inFrontend | inListen
+	back     = inDefaults | inListen | inBackend
+	anywhere = front | back
+	// The same without defaults.
+	ownFront    = inFrontend | inListen
+	ownBack     = inListen | inBackend
+	ownAnywhere = ownFront | ownBack
+)
+
+// row is one keyword. T is what it changes: *Global, *draft, *Bind, *Server.
+type row[T any] struct {
+	name string // one to three words: "maxconn", "option httplog"
+	args string // how arguments are written, for messages and documents
+	min  int    // fewest arguments
+	max  int    // most arguments; many has no bound
+	in   sections
+	// status other than Supported needs doc: the reason, the replacement or
+	// the way out, as half a sentence.
+	status Status
+	doc    string
+	negate bool // "no NAME" and "default NAME" are possible
+	hard   bool // in a proxy of the other side: an error instead of a warning
+	apply  func(c *call, t T) error
+}
+
+const many = -1
+
+// call is one use of a keyword.
+type call struct {
+	p    *parser
+	pos  cfgfile.Pos
+	name string   // as in the table
+	args []string // behind the name
+	no   bool     // "no NAME"
+}
+
+// run checks the arguments and applies the keyword as its status says.
+func (r *row[T]) run(c *call, t T) error {
+	switch {
+	case r.status == Refused:
+		return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: %s", r.name, r.doc)
+	case len(c.args) < r.min && !c.no:
+		if r.args == "" {
+			return fmt.Errorf("'%s' expects %d argument(s)", r.name, r.min)
+		}
+		return fmt.Errorf("'%s' expects arguments: %s %s", r.name, r.name, r.args)
+	case r.max >= 0 && len(c.args) > r.max:
+		return fmt.Errorf("'%s' cannot handle unexpected argument '%s'", r.name, c.args[r.max])
+	}
+	switch r.status {
+	case Ignored:
+		c.p.report.Notef(c.pos, "'%s' is ignored: %s", r.name, r.doc)
+	case Translated:
+		c.p.report.Notef(c.pos, "'%s' is an old spelling: %s", r.name, r.doc)
+	}
+	if r.apply == nil {
+		return nil
+	}
+	return r.apply(c, t)
+}
+
+// index finds rows by their words. Immutable after newIndex.
+type index[T any] struct {
+	rows   map[string]*row[T]
+	names  []string
+	groups map[string][]string // "option" -> "httplog", ...
+}
+
+func newIndex[T any](tables ...[]row[T]) *index[T] {
+	x := &index[T]{rows: map[string]*row[T]{}, groups: map[string][]string{}}
+	for _, table := range tables {
+		for i := range table {
+			r := &table[i]
+			x.rows[r.name] = r
+			x.names = append(x.names, r.name)
+			if first, rest, ok := strings.Cut(r.name, " "); ok {
+				x.groups[first] = append(x.groups[first], rest)
+			}
+		}
+	}
+	return x
+}
+
+// find gives the row whose name is the longest prefix of words, and how many
+// words that is.
+func (x *index[T]) find(words []string) (*row[T], int) {
+	for n := min(3, len(words)); n > 0; n-- {
+		if r := x.rows[strings.Join(words[:n], " ")]; r != nil {
+			return r, n
+		}
+	}
+	return nil, 0
+}
+
+// unknown is the error for words that no row has, in a section.
+func (x *index[T]) unknown(words []string, section string, in sections) error {
+	if group := x.groups[words[0]]; group != nil {
+		if len(words) == 1 {
+			return fmt.Errorf("'%s' expects one of '%s'", words[0], strings.Join(group, "', '"))
+		}
+		second := strings.Join(words[1:min(3, len(words))], " ")
+		guess := cfgfile.Suggest(words[1], group)
+		if guess == "" {
+			guess = cfgfile.Suggest(second, group)
+		}
+		if words[0] == "option" {
+			return fmt.Errorf("unknown option '%s'%s", words[1], didYouMean(guess))
+		}
+		if guess != "" {
+			return fmt.Errorf("'%s' does not know '%s'%s", words[0], words[1], didYouMean(guess))
+		}
+		return fmt.Errorf("'%s' supports '%s' (got '%s')", words[0], strings.Join(group, "', '"), words[1])
+	}
+	return fmt.Errorf("unknown keyword '%s' in '%s' section%s", words[0], section, didYouMean(x.guess(words[0], in)))
+}
+
+// guess gives the keyword of a section that word was meant to be.
+func (x *index[T]) guess(word string, in sections) string {
+	var candidates []string
+	for _, name := range x.names {
+		if x.rows[name].in&in == 0 {
+			continue
+		}
+		first, _, _ := strings.Cut(name, " ")
+		if !slices.Contains(candidates, first) {
+			candidates = append(candidates, first)
+		}
+	}
+	return cfgfile.Suggest(word, candidates)
+}
+
+// didYouMean is HAProxy's way to put a guess behind an error.
+func didYouMean(guess string) string {
+	if guess == "" {
+		return ""
+	}
+	return "; did you mean '" + guess + "' maybe ?"
+}

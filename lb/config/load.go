@@ -1,0 +1,405 @@
+package config
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/rule"
+)
+
+// CompatVersion is the HAProxy version whose language this is: what .if
+// version_atleast() compares with unless Options say otherwise.
+const CompatVersion = "2.6.12"
+
+// Options of Load. The zero value reads as an unprivileged process would.
+type Options struct {
+	// Environ is what $VAR and .if defined() see; nil is the process's own.
+	Environ []string
+	// Version and Features answer .if version_atleast() and feature(); empty
+	// and nil are CompatVersion and Features.
+	Version  string
+	Features []string
+	// Privileged says that the process runs as root, so that chroot, user and
+	// group can have an effect.
+	Privileged bool
+	// LookupIP resolves host names in bind lines; nil asks the system.
+	LookupIP func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// Features gives what feature() says yes to, by HAProxy's names.
+func Features() []string {
+	return []string{"ACCEPT4", "CPU_AFFINITY", "EPOLL", "GETADDRINFO", "LINUX_SPLICE", "OPENSSL", "POLL", "RT", "SYSTEMD", "TFO", "THREAD"}
+}
+
+// parser is the state of one Load.
+type parser struct {
+	opt    Options
+	env    *cfgfile.Env
+	report *cfgfile.Report
+	cfg    *Config
+	digest hash.Hash
+
+	globals *index[*Global]
+	proxies *index[*draft]
+	binds   *index[*bindDraft]
+	servers *index[*Server]
+
+	reader      *cfgfile.Reader
+	section     string // keyword of the section being read; "" before the first
+	skip        bool   // lines up to the next section belong to something refused
+	draft       *draft // the defaults or proxy being read
+	implicit    *draft // the last defaults section: what proxies without "from" begin with
+	named       map[string]*draft
+	drafts      []*draft // proxies in order
+	zeroWarning bool
+	tls         tlsDefaults
+}
+
+// Load reads the files (directories give their *.cfg files) and gives the
+// configuration, or a *cfgfile.Errors that holds everything that is wrong.
+func Load(files []string, opt Options) (*Config, error) {
+	sources, err := cfgfile.ReadFiles(files)
+	if err != nil {
+		return nil, &cfgfile.Errors{List: []*cfgfile.Error{{Text: err.Error()}}}
+	}
+	if len(sources) == 0 {
+		text := "no configuration file: name one with -f FILE"
+		if len(files) > 0 {
+			text = fmt.Sprintf("no *.cfg file in %s", strings.Join(files, ", "))
+		}
+		return nil, &cfgfile.Errors{List: []*cfgfile.Error{{Text: text}}}
+	}
+	return LoadSources(sources, opt)
+}
+
+// LoadSources is Load for texts that were read already.
+func LoadSources(sources []cfgfile.Source, opt Options) (*Config, error) {
+	p := newParser(opt)
+	names := make([]string, len(sources))
+	for i, src := range sources {
+		names[i] = src.Name
+	}
+	p.env.Set("HAPROXY_CFGFILES", strings.Join(names, ";"))
+	for _, src := range sources {
+		p.read(src)
+	}
+	p.finish()
+	if err := p.report.Err(); err != nil {
+		return nil, err
+	}
+	if p.zeroWarning && p.report.Warned() {
+		return nil, &cfgfile.Errors{
+			List:  []*cfgfile.Error{{Text: "Some warnings were found and 'zero-warning' is set. Aborting."}},
+			Notes: p.report.Notes(),
+		}
+	}
+	p.cfg.Notes = p.report.Notes()
+	p.digest.Sum(p.cfg.Digest[:0])
+	return p.cfg, nil
+}
+
+func newParser(opt Options) *parser {
+	if opt.Environ == nil {
+		opt.Environ = os.Environ()
+	}
+	if opt.LookupIP == nil {
+		opt.LookupIP = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	env := cfgfile.NewEnv(opt.Environ)
+	env.Version, env.Features = opt.Version, opt.Features
+	if env.Version == "" {
+		env.Version = CompatVersion
+	}
+	if env.Features == nil {
+		env.Features = Features()
+	}
+	return &parser{
+		opt:     opt,
+		env:     env,
+		report:  &cfgfile.Report{},
+		cfg:     &Config{Global: Global{UID: -1, GID: -1}},
+		digest:  sha256.New(),
+		globals: newIndex(globalTable(), globalTuning()),
+		proxies: newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), proxyRefusals()),
+		binds:   newIndex(bindTable()),
+		servers: newIndex(serverTable()),
+		named:   map[string]*draft{},
+	}
+}
+
+// read applies the lines of one file.
+func (p *parser) read(src cfgfile.Source) {
+	// A file begins outside of all sections, as in HAProxy.
+	p.section, p.skip, p.draft = "", false, nil
+	p.reader = cfgfile.NewReader(src, p.env, p.report)
+	for {
+		line, ok := p.reader.Next()
+		if !ok {
+			return
+		}
+		fmt.Fprintf(p.digest, "%s %s %q\n", line.Pos, line.Keyword(), line.Args())
+		if err := p.line(line); err != nil {
+			p.report.Errorf(line.Pos, "%v", err)
+		}
+	}
+}
+
+// sectionKeywords are the words that begin a section. Those with a hint are
+// refused, and their lines are passed over.
+func sectionKeywords() map[string]string {
+	return map[string]string{
+		"global": "", "defaults": "", "frontend": "", "backend": "", "listen": "",
+		"cache":       "answers are not cached; remove the section and its cache-use and cache-store rules",
+		"fcgi-app":    "only HTTP/1.1 servers can be used",
+		"http-errors": "use errorfile lines in a defaults section",
+		"log-forward": "syslogd receives and writes logs",
+		"mailers":     "watch 'show stat' or the metrics for alerts instead",
+		"peers":       "state passes from worker to worker at a reload without peers",
+		"program":     "start programs with units of their own",
+		"resolvers":   "names are resolved once, at start; reload to resolve again",
+		"ring":        "log to a syslog address",
+		"userlist":    "keep authentication in the servers for now",
+	}
+}
+
+// line applies one line.
+func (p *parser) line(line cfgfile.Line) error {
+	words := append([]string{line.Keyword()}, line.Args()...)
+	if hint, ok := sectionKeywords()[words[0]]; ok {
+		p.section, p.skip, p.draft = words[0], hint != "", nil
+		p.reader.Section = words[0]
+		if hint != "" {
+			return fmt.Errorf("section '%s' is known to HAProxy, but not supported by lb yet: %s", words[0], hint)
+		}
+		return p.begin(line.Pos, words[1:])
+	}
+	if p.skip {
+		return nil
+	}
+	words, err := trimEmpty(words)
+	if err != nil {
+		return err
+	}
+	c := &call{p: p, pos: line.Pos}
+	negated := ""
+	if len(words) > 1 && (words[0] == "no" || words[0] == "default") {
+		negated, c.no, words = words[0], words[0] == "no", words[1:]
+	}
+	switch p.section {
+	case "":
+		return fmt.Errorf("unknown keyword '%s' out of section%s", words[0], didYouMean(p.guessSection(words[0])))
+	case "global":
+		return dispatch(p.globals, c, words, negated, &p.cfg.Global, inGlobal, p)
+	}
+	return dispatch(p.proxies, c, words, negated, p.draft, p.draft.kind, p)
+}
+
+// trimEmpty drops an empty last argument ("${UNSET}"). HAProxy takes an empty
+// one in the middle for the end of the line and never reads the rest: that
+// must not happen unseen.
+func trimEmpty(words []string) ([]string, error) {
+	for len(words) > 1 && words[len(words)-1] == "" {
+		words = words[:len(words)-1]
+	}
+	if i := slices.Index(words, ""); i >= 0 {
+		return nil, fmt.Errorf("argument %d of '%s' is empty (an unset variable?), so '%s' behind it would never be read: remove it or give it a value", i, words[0], words[i+1])
+	}
+	return words, nil
+}
+
+// dispatch finds the keyword and applies it to t.
+func dispatch[T any](x *index[T], c *call, words []string, negated string, t T, in sections, p *parser) error {
+	r, n := x.find(words)
+	if r == nil {
+		// A misspelled section must not give its lines to the one before.
+		if guess := p.guessSection(words[0]); guess != "" && x.guess(words[0], in) == "" && x.groups[words[0]] == nil {
+			p.skip = true
+			return fmt.Errorf("unknown keyword '%s' in '%s' section%s", words[0], p.section, didYouMean(guess))
+		}
+		return p.elsewhere(x.unknown(words, p.section, in), words, in)
+	}
+	c.name, c.args = r.name, words[n:]
+	if negated != "" && !r.negate {
+		return fmt.Errorf("'%s %s' is not possible: '%s' cannot be negated or reset", negated, r.name, r.name)
+	}
+	if r.in&in == 0 {
+		return p.misplaced(r.name, r.in, r.hard, c.pos, in)
+	}
+	return r.run(c, t)
+}
+
+// elsewhere adds to an unknown keyword where it is known.
+func (p *parser) elsewhere(err error, words []string, in sections) error {
+	if in == inGlobal {
+		if r, _ := p.proxies.find(words); r != nil {
+			return fmt.Errorf("unknown keyword '%s' in 'global' section: it belongs in a proxy (defaults, frontend, backend, listen)", words[0])
+		}
+	} else if r, _ := p.globals.find(words); r != nil {
+		return fmt.Errorf("unknown keyword '%s' in '%s' section: it belongs in 'global'", words[0], p.section)
+	}
+	return err
+}
+
+// misplaced is a proxy keyword in a section that cannot use it.
+func (p *parser) misplaced(name string, allowed sections, hard bool, pos cfgfile.Pos, in sections) error {
+	if in == inDefaults {
+		return fmt.Errorf("'%s' not allowed in 'defaults' section", name)
+	}
+	side := "backend"
+	if allowed&inFrontend != 0 {
+		side = "frontend"
+	}
+	if hard {
+		return fmt.Errorf("'%s' not allowed because %s '%s' has no %s capability", name, p.section, p.draft.Name, side)
+	}
+	hint := ""
+	switch name {
+	case "maxconn":
+		hint = ". Maybe you want 'fullconn' instead ?"
+	case "fullconn":
+		hint = ". Maybe you want 'maxconn' instead ?"
+	}
+	p.report.Warnf(pos, "'%s' ignored because %s '%s' has no %s capability%s", name, p.section, p.draft.Name, side, hint)
+	return nil
+}
+
+func (p *parser) guessSection(word string) string {
+	return cfgfile.Suggest(word, sortedNames(sectionKeywords()))
+}
+
+// begin opens a section that is supported.
+func (p *parser) begin(pos cfgfile.Pos, args []string) error {
+	if p.section == "global" {
+		if len(args) > 0 {
+			p.skip = true
+			return fmt.Errorf("'global' cannot handle unexpected argument '%s'", args[0])
+		}
+		return nil
+	}
+	name, from, err := sectionName(p.section, args)
+	if err != nil {
+		p.skip = true
+		return err
+	}
+	d := p.newDraft(name, pos)
+	base, err := p.base(d, from)
+	if base != nil {
+		d.inherit(base)
+		d.from = from != ""
+	}
+	p.draft = d
+	if name != "" {
+		p.reader.Section = name
+	}
+	if d.kind == inDefaults {
+		p.implicit = d
+		if name != "" {
+			if before := p.named[name]; before != nil && err == nil {
+				p.report.Warnf(pos, "defaults section '%s' has the same name as another one declared at %s; the last one is used", name, before.Pos)
+			}
+			p.named[name] = d
+		}
+		return err
+	}
+	if before := p.clash(d); before != nil && err == nil {
+		err = fmt.Errorf("%s '%s' has the same name as %s '%s' declared at %s", p.section, name, before.section, before.Name, before.Pos)
+	}
+	p.drafts = append(p.drafts, d)
+	return err
+}
+
+// sectionName reads "NAME", "NAME from DEFAULTS" and "from DEFAULTS".
+func sectionName(section string, args []string) (name, from string, err error) {
+	rest := args
+	if len(rest) > 0 && (rest[0] != "from" || len(rest) != 2) {
+		name, rest = rest[0], rest[1:]
+	}
+	if len(rest) >= 2 && rest[0] == "from" {
+		from, rest = rest[1], rest[2:]
+	}
+	switch {
+	case len(rest) > 0 && strings.ContainsAny(rest[0], ":/"):
+		return "", "", fmt.Errorf("'%s' takes no address any more ('%s'): write a bind line below it", section, rest[0])
+	case len(rest) > 0:
+		return "", "", fmt.Errorf("'%s' cannot handle unexpected argument '%s'", section, rest[0])
+	case name == "" && section != "defaults":
+		return "", "", fmt.Errorf("'%s' expects a name: %s <name> [from <defaults>]", section, section)
+	}
+	if i := strings.IndexFunc(name, func(c rune) bool { return !nameRune(c) }); i >= 0 {
+		return "", "", fmt.Errorf("character '%c' is not permitted in %s name '%s': letters, digits and _ - . : are", name[i], section, name)
+	}
+	return name, from, nil
+}
+
+func nameRune(c rune) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_-.:", c)
+}
+
+// base gives the defaults that a section begins with.
+func (p *parser) base(d *draft, from string) (*draft, error) {
+	if from == "" {
+		if d.kind == inDefaults {
+			return nil, nil // a defaults section without "from" begins afresh
+		}
+		return p.implicit, nil
+	}
+	base := p.named[from]
+	if base == nil {
+		return nil, fmt.Errorf("defaults section '%s' not found for %s '%s'%s", from, p.section, d.Name, didYouMean(cfgfile.Suggest(from, sortedNames(p.named))))
+	}
+	return base, nil
+}
+
+// clash gives a proxy before d that has the same name and a side in common.
+func (p *parser) clash(d *draft) *draft {
+	for _, other := range p.drafts {
+		if other.Name == d.Name && (other.Frontend && d.Frontend || other.Backend && d.Backend) {
+			return other
+		}
+	}
+	return nil
+}
+
+// condition compiles "if ..." or "unless ..." ; no words give nil, which holds.
+func (c *call) condition(words []string, acls *rule.ACLs) (*rule.Cond, error) {
+	if len(words) == 0 {
+		return nil, nil
+	}
+	if words[0] != "if" && words[0] != "unless" {
+		return nil, fmt.Errorf("unexpected keyword '%s' in '%s', only 'if' and 'unless' are allowed", words[0], c.name)
+	}
+	if len(words) == 1 {
+		return nil, fmt.Errorf("'%s' has no condition behind '%s': name an ACL or write { criterion pattern }", c.name, words[0])
+	}
+	cond, err := rule.ParseCond(words[1:], acls)
+	if err != nil {
+		return nil, fmt.Errorf("error detected in the condition of '%s' : %w", c.name, err)
+	}
+	if words[0] == "unless" {
+		cond = cond.Negate()
+	}
+	return cond, nil
+}
+
+// number reads a whole number between low and high.
+func number(what, word string, low, high int) (int, error) {
+	n, err := strconv.Atoi(word)
+	if err != nil {
+		return 0, fmt.Errorf("'%s' expects a number, not '%s'", what, word)
+	}
+	if n < low || n > high {
+		return 0, fmt.Errorf("'%s' must be between %d and %d, not %s", what, low, high, word)
+	}
+	return n, nil
+}

@@ -1,0 +1,139 @@
+package config
+
+import (
+	"fmt"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/syslogd/message"
+)
+
+// logTable holds what proxies say about logs.
+func logTable() []row[*draft] {
+	return []row[*draft]{
+		{name: "log", args: "global | <address> [len <n>] [format <f>] <facility> [<level> [<minlevel>]]", min: 1, max: many, in: anywhere, negate: true, apply: (*call).log},
+		{name: "log-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
+			return c.logFormat(d, c.args[0], logCustom)
+		}},
+		{name: "option httplog", args: "[clf]", max: 1, in: front, apply: func(c *call, d *draft) error {
+			if len(c.args) > 0 {
+				if err := oneOf(c.name, c.args[0], "clf"); err != nil {
+					return err
+				}
+				return c.logFormat(d, commonLog, logHTTP)
+			}
+			return c.logFormat(d, rule.HTTPLog, logHTTP)
+		}},
+		{name: "option httpslog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, rule.HTTPSLog, logHTTP) }},
+		{name: "option tcplog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, rule.TCPLog, logTCP) }},
+		{name: "option dontlognull", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNull })},
+		{name: "option dontlog-normal", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNormal })},
+		{name: "option logasap", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogAsap })},
+		{name: "option log-separate-errors", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogSeparateErrors })},
+		{name: "option log-health-checks", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogHealthCheck })},
+	}
+}
+
+// commonLog is option httplog clf: what tools for web servers' logs read.
+const commonLog = `%{+Q}o %{-Q}ci - - [%trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
+
+// log applies a log line of a proxy.
+func (c *call) log(d *draft) error {
+	if c.no {
+		d.logs = nil
+		return nil
+	}
+	if c.args[0] == "global" {
+		if len(c.args) > 1 {
+			return fmt.Errorf("'log global' cannot handle unexpected argument '%s'", c.args[1])
+		}
+		for _, l := range d.logs {
+			if l.global {
+				return nil
+			}
+		}
+		d.logs = append(d.logs, logLine{global: true, Log: Log{Pos: c.pos}})
+		return nil
+	}
+	l, err := c.logTarget()
+	if err == nil {
+		d.logs = append(d.logs, logLine{Log: l})
+	}
+	return err
+}
+
+// logTarget reads ADDRESS [len N] [format F] FACILITY [LEVEL [MINLEVEL]].
+func (c *call) logTarget() (l Log, err error) {
+	if len(c.args) < 2 {
+		return l, fmt.Errorf("log : expects <address> and <facility> or global as arguments")
+	}
+	l = Log{Pos: c.pos, Format: "rfc3164", Len: 1024, Level: int(message.Debug)}
+	if l.Network, l.Address, err = c.p.logAddress(c.args[0]); err != nil {
+		return l, err
+	}
+	words := c.args[1:]
+	for len(words) >= 2 {
+		switch words[0] {
+		case "len":
+			if l.Len, err = number("log len", words[1], 80, 65535); err != nil {
+				return l, err
+			}
+		case "format":
+			l.Format = words[1]
+			if l.Format == "local" {
+				l.Format = "rfc3164"
+			}
+			if err = oneOf("log format", l.Format, "local", "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"); err != nil {
+				return l, err
+			}
+		case "sample":
+			return l, fmt.Errorf("'log ... sample' is known to HAProxy, but not supported by lb yet: every line is sent; syslogd can route them")
+		default:
+			return l, l.selector(words)
+		}
+		words = words[2:]
+	}
+	return l, l.selector(words)
+}
+
+// selector reads FACILITY [LEVEL [MINLEVEL]].
+func (l *Log) selector(words []string) error {
+	if len(words) == 0 {
+		return fmt.Errorf("log : the facility is missing: local0, daemon, ...")
+	}
+	facility, ok := message.ParseFacility(words[0])
+	if !ok {
+		return fmt.Errorf("log : unknown log facility '%s'%s", words[0], didYouMean(cfgfile.Suggest(words[0], []string{
+			"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "auth2", "ftp", "ntp", "audit", "alert", "cron2",
+			"local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+		})))
+	}
+	l.Facility = int(facility)
+	levels := []*int{&l.Level, &l.MinLevel}
+	if len(words) > 1+len(levels) {
+		return fmt.Errorf("log : cannot handle unexpected argument '%s'", words[3])
+	}
+	for i, word := range words[1:] {
+		level, ok := message.ParseSeverity(word)
+		if !ok {
+			return fmt.Errorf("log : unknown optional log level '%s'%s", word, didYouMean(cfgfile.Suggest(word, []string{
+				"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
+			})))
+		}
+		*levels[i] = int(level)
+	}
+	return nil
+}
+
+// logFormat compiles what a proxy's log lines look like.
+func (c *call) logFormat(d *draft, text string, kind logKind) error {
+	f, err := rule.ParseFormat(text)
+	if err != nil {
+		return fmt.Errorf("'%s' : %w", c.name, err)
+	}
+	if d.logKind != logNone && d.logKind != kind && d.LogFormatPos.File != "" && (d.base == nil || d.LogFormatPos != d.base.LogFormatPos) {
+		c.p.report.Warnf(c.pos, "'%s' overrides what line %d of %s says about the log format", c.name, d.LogFormatPos.Line, d.LogFormatPos.File)
+	}
+	d.LogFormat, d.LogFormatPos, d.logKind = f, c.pos, kind
+	return nil
+}

@@ -1,0 +1,156 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// optionTable holds the options that are not about logs or checks.
+func optionTable() []row[*draft] {
+	connMode := func(mode ConnMode) func(*call, *draft) error {
+		return func(c *call, d *draft) error {
+			switch {
+			case !c.no:
+				d.ConnMode = mode
+			case d.ConnMode == mode:
+				d.ConnMode = KeepAlive
+			}
+			return nil
+		}
+	}
+	const (
+		keepAliveProbes = "no keep-alive probes are sent; the timeouts end dead connections"
+		splice          = "bodies are moved as is cheapest for their size"
+		headerCase      = "header names are passed on as they come"
+	)
+	return []row[*draft]{
+		{name: "option abortonclose", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AbortOnClose })},
+		{name: "option allbackups", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AllBackups })},
+		{name: "option forwardfor", args: "[except <network>] [header <name>] [if-none]", max: many, in: anywhere, apply: (*call).forwardFor},
+		{name: "option http-keep-alive", in: anywhere, negate: true, apply: connMode(KeepAlive)},
+		{name: "option http-server-close", in: anywhere, negate: true, apply: connMode(ServerClose)},
+		{name: "option httpclose", in: anywhere, negate: true, apply: connMode(Close)},
+		{name: "option redispatch", args: "[<interval>]", max: 1, in: back, negate: true, apply: (*call).redispatch},
+
+		{name: "option forceclose", in: anywhere, negate: true, status: Translated, doc: "it is read as 'option httpclose'", apply: connMode(Close)},
+		{name: "redispatch", in: back, status: Translated, doc: "it is read as 'option redispatch'", apply: (*call).redispatch},
+
+		{name: "option clitcpka", in: front, negate: true, status: Ignored, doc: keepAliveProbes},
+		{name: "option srvtcpka", in: back, negate: true, status: Ignored, doc: keepAliveProbes},
+		{name: "option tcpka", in: anywhere, negate: true, status: Ignored, doc: keepAliveProbes},
+		{name: "option contstats", in: front, negate: true, status: Ignored, doc: "counters are always up to date"},
+		{name: "option disable-h2-upgrade", in: front, negate: true, status: Ignored, doc: "HTTP/2 is not spoken"},
+		{name: "option http-ignore-probes", in: front, negate: true, status: Ignored, doc: "connections without a request are closed; option dontlognull keeps them out of the log"},
+		{name: "option http-no-delay", in: anywhere, negate: true, status: Ignored, doc: "nothing is ever delayed"},
+		{name: "option idle-close-on-response", in: front, negate: true, status: Ignored, doc: "a reload never cuts an idle connection off: it closes when a request was answered, or is moved"},
+		{name: "option nolinger", in: anywhere, negate: true, status: Ignored, doc: "connections are closed in order, the kernel keeps nothing of them for long"},
+		{name: "option persist", in: back, negate: true, status: Refused, doc: "a client with a cookie for a server that is down gets another server; remove it"},
+		{name: "option prefer-last-server", in: back, negate: true, status: Ignored, doc: "idle connections to servers are shared by all clients, so there is no last server"},
+		{name: "option socket-stats", in: front, negate: true, status: Ignored, doc: "counters are kept for the frontend, not for each of its addresses"},
+		{name: "option splice-auto", in: anywhere, negate: true, status: Ignored, doc: splice},
+		{name: "option splice-request", in: anywhere, negate: true, status: Ignored, doc: splice},
+		{name: "option splice-response", in: anywhere, negate: true, status: Ignored, doc: splice},
+		{name: "option tcp-smart-accept", in: front, negate: true, status: Ignored, doc: "accept is always followed by a read"},
+		{name: "option tcp-smart-connect", in: back, negate: true, status: Ignored, doc: "the first bytes leave as soon as they are there"},
+
+		{name: "option accept-invalid-http-request", in: front, negate: true, status: Refused, doc: "invalid requests are answered with 400, as request smuggling begins with them"},
+		{name: "option accept-invalid-http-response", in: back, negate: true, status: Refused, doc: "invalid answers become 502, as response splitting begins with them"},
+		{name: "option checkcache", in: back, negate: true, status: Refused, doc: "write http-response rules"},
+		{name: "option h1-case-adjust-bogus-client", in: front, negate: true, status: Refused, doc: headerCase},
+		{name: "option h1-case-adjust-bogus-server", in: back, negate: true, status: Refused, doc: headerCase},
+		{name: "option http-buffer-request", in: anywhere, negate: true, status: Refused, doc: "timeout http-request bounds slow heads"},
+		{name: "option http-pretend-keepalive", in: back, negate: true, status: Refused, doc: "use option http-server-close, servers hear Connection: close and can be trusted with it"},
+		{name: "option http-restrict-req-hdr-names", args: "preserve|delete|reject", max: 1, in: anywhere, status: Refused, doc: "write http-request del-header rules"},
+		{name: "option http-tunnel", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.1; use option http-keep-alive"},
+		{name: "option http-use-proxy-header", in: front, negate: true, status: Refused, doc: "Proxy-Connection means nothing; remove it"},
+		{name: "option http_proxy", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.5; lb is no forward proxy"},
+		{name: "option independent-streams", in: anywhere, negate: true, status: Refused, doc: "traffic in either direction keeps a connection alive"},
+		{name: "option originalto", args: "...", max: many, in: anywhere, status: Refused, doc: "write http-request set-header X-Original-To %[dst]"},
+		{name: "option transparent", in: back, negate: true, status: Refused, doc: "name the servers"},
+	}
+}
+
+// forwardFor applies option forwardfor [except NET] [header NAME] [if-none].
+func (c *call) forwardFor(d *draft) error {
+	f := &ForwardFor{Header: "X-Forwarded-For"}
+	words := c.args
+	for len(words) > 0 {
+		n := 2
+		switch {
+		case words[0] == "if-none":
+			f.IfNone, n = true, 1
+		case words[0] != "except" && words[0] != "header":
+			return fmt.Errorf("'option forwardfor' only supports optional values: 'except', 'header' and 'if-none' (got '%s')", words[0])
+		case len(words) < 2:
+			return fmt.Errorf("'option forwardfor %s' expects a value", words[0])
+		case words[0] == "header":
+			f.Header = words[1]
+		default:
+			network, err := prefix(words[1])
+			if err != nil {
+				return fmt.Errorf("'option forwardfor except' expects <address>[/mask]: %w", err)
+			}
+			f.Except = append(f.Except, network)
+		}
+		words = words[n:]
+	}
+	d.ForwardFor = f
+	return nil
+}
+
+// prefix reads ADDRESS or ADDRESS/BITS or, for IPv4, ADDRESS/DOTTED-MASK.
+func prefix(word string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(word); err == nil {
+		return p.Masked(), nil
+	}
+	address, mask, masked := strings.Cut(word, "/")
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("'%s' is no address", word)
+	}
+	if !masked {
+		return netip.PrefixFrom(ip, ip.BitLen()), nil
+	}
+	bits, err := maskBits(mask)
+	if err != nil || !ip.Is4() {
+		return netip.Prefix{}, fmt.Errorf("'%s' has no mask such as /8 or /255.0.0.0", word)
+	}
+	return netip.PrefixFrom(ip, bits).Masked(), nil
+}
+
+// maskBits counts the bits of a dotted mask, which must be contiguous.
+func maskBits(mask string) (int, error) {
+	m, err := netip.ParseAddr(mask)
+	if err != nil || !m.Is4() {
+		return 0, fmt.Errorf("'%s' is no mask", mask)
+	}
+	b := m.As4()
+	v := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+	bits := 0
+	for ; v&(1<<31) != 0; v <<= 1 {
+		bits++
+	}
+	if v != 0 {
+		return 0, fmt.Errorf("'%s' is no mask", mask)
+	}
+	return bits, nil
+}
+
+// redispatch applies option redispatch [N]: a request may go to another
+// server at each N-th retry, or N-th before the last if N is negative.
+func (c *call) redispatch(d *draft) error {
+	d.Redispatch = 0
+	if c.no {
+		return nil
+	}
+	d.Redispatch = -1
+	if len(c.args) == 0 {
+		return nil
+	}
+	n, err := number(c.name, c.args[0], -1<<31, 1<<31-1)
+	if err == nil {
+		d.Redispatch = n
+	}
+	return err
+}

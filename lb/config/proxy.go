@@ -1,0 +1,260 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// onOff makes the function of an option that "no" turns off.
+func onOff(field func(d *draft) *bool) func(*call, *draft) error {
+	return func(c *call, d *draft) error {
+		*field(d) = !c.no
+		return nil
+	}
+}
+
+// proxyTable holds the plain keywords of proxies.
+func proxyTable() []row[*draft] {
+	count := func(low, high int, set func(d *draft, n int)) func(*call, *draft) error {
+		return func(c *call, d *draft) error {
+			n, err := number(c.name, c.args[0], low, high)
+			set(d, n)
+			return err
+		}
+	}
+	const big = 1<<31 - 1
+	return []row[*draft]{
+		{name: "backlog", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.Backlog = n })},
+		{name: "bind", args: "<address>[,...] [<option> ...]", min: 1, max: many, in: ownFront, apply: (*call).bind},
+		{name: "capture request header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
+		{name: "capture response header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
+		{name: "cookie", args: "<name> insert [indirect] [nocache] [preserve] [httponly] [secure] [domain <domain>] [maxidle <time>] [maxlife <time>] [attr <text>]", min: 1, max: many, in: back, apply: (*call).cookie},
+		{name: "default-server", args: "<option> ...", min: 1, max: many, in: back, hard: true, apply: (*call).defaultServer},
+		{name: "default_backend", args: "<backend>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
+			d.DefaultBackend, d.backPos = c.args[0], c.pos
+			return nil
+		}},
+		{name: "description", args: "<text>", min: 1, max: many, in: ownAnywhere, status: Ignored, doc: "it is shown nowhere; a comment does the same"},
+		{name: "disabled", in: anywhere, apply: func(_ *call, d *draft) error { d.Disabled = true; return nil }},
+		{name: "enabled", in: anywhere, apply: func(_ *call, d *draft) error { d.Disabled = false; return nil }},
+		{name: "errorfile", args: "<code> <file>", min: 2, max: 2, in: anywhere, apply: (*call).errorFile},
+		{name: "errorloc", args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
+		{name: "errorloc302", args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
+		{name: "errorloc303", args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
+		{name: "http-reuse", args: "never|safe|aggressive|always", min: 1, max: 1, in: back, apply: (*call).httpReuse},
+		{name: "id", args: "<number>", min: 1, max: 1, in: ownAnywhere, apply: count(1, big, func(d *draft, n int) { d.ID = n })},
+		{name: "maxconn", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.MaxConn = n })},
+		{name: "mode", args: "http|tcp", min: 1, max: 1, in: anywhere, apply: (*call).mode},
+		{name: "monitor-uri", args: "<uri>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error { d.MonitorURI = c.args[0]; return nil }},
+		{name: "retries", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
+		{name: "retry-on", args: "conn-failure", min: 1, max: many, in: back, apply: func(c *call, _ *draft) error {
+			for _, word := range c.args {
+				if word != "conn-failure" {
+					return fmt.Errorf("'retry-on %s' is known to HAProxy, but not supported by lb yet: only 'conn-failure', which is the default, as a request that a server has seen must not be sent twice", word)
+				}
+			}
+			return nil
+		}},
+		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
+		{name: "server-template", args: "<prefix> <number|range> <address>[:<port>] [<option> ...]", min: 3, max: many, in: ownBack, hard: true, apply: (*call).serverTemplate},
+		{name: "fullconn", args: "<number>", min: 1, max: 1, in: back, status: Ignored, doc: "there is no minconn that it would scale", apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
+	}
+}
+
+func (c *call) mode(d *draft) error {
+	switch c.args[0] {
+	case "http":
+		d.Mode = HTTP
+	case "tcp":
+		d.Mode = TCP
+	case "health":
+		return fmt.Errorf("'mode health' is gone since HAProxy 2.1: write 'http-request return status 200'")
+	default:
+		return fmt.Errorf("unknown proxy mode '%s': 'http' or 'tcp'", c.args[0])
+	}
+	return nil
+}
+
+func (c *call) httpReuse(d *draft) error {
+	switch c.args[0] {
+	case "safe":
+		d.HTTPReuse = ReuseSafe
+	case "never":
+		d.HTTPReuse = ReuseNever
+	case "aggressive":
+		d.HTTPReuse = ReuseAggressive
+	case "always":
+		d.HTTPReuse = ReuseAlways
+	}
+	return oneOf(c.name, c.args[0], "never", "safe", "aggressive", "always")
+}
+
+// capture applies capture request|response header NAME len N.
+func (c *call) capture(d *draft) error {
+	if c.args[1] != "len" {
+		return fmt.Errorf("'%s' expects <name> len <length>, not '%s'", c.name, c.args[1])
+	}
+	n, err := number(c.name+" len", c.args[2], 1, 65536)
+	if err != nil {
+		return err
+	}
+	one := Capture{Header: c.args[0], Len: n}
+	if strings.Contains(c.name, "request") {
+		d.ReqCaptures = append(d.ReqCaptures, one)
+	} else {
+		d.ResCaptures = append(d.ResCaptures, one)
+	}
+	return nil
+}
+
+// cookie applies cookie NAME insert ...
+func (c *call) cookie(d *draft) error {
+	k := &Cookie{Name: c.args[0]}
+	words := c.args[1:]
+	for len(words) > 0 {
+		n := 1
+		switch words[0] {
+		case "insert":
+			k.Insert = true
+		case "indirect":
+			k.Indirect = true
+		case "nocache":
+			k.NoCache = true
+		case "preserve":
+			k.Preserve = true
+		case "httponly":
+			k.HTTPOnly = true
+		case "secure":
+			k.Secure = true
+		case "rewrite", "prefix", "postonly", "dynamic":
+			return fmt.Errorf("'cookie %s' is known to HAProxy, but not supported by lb yet: use 'cookie %s insert indirect nocache'", words[0], k.Name)
+		case "domain", "maxidle", "maxlife", "attr":
+			if len(words) < 2 {
+				return fmt.Errorf("'cookie' : '%s' expects a value", words[0])
+			}
+			if err := k.value(words[0], words[1]); err != nil {
+				return err
+			}
+			n = 2
+		default:
+			return oneOf("cookie", words[0], "insert", "indirect", "nocache", "preserve", "httponly", "secure", "domain", "maxidle", "maxlife", "attr")
+		}
+		words = words[n:]
+	}
+	if !k.Insert {
+		return fmt.Errorf("'cookie %s' needs 'insert': learning or rewriting the servers' own cookies is not supported by lb yet", k.Name)
+	}
+	d.Cookie, d.cookiePos = k, c.pos
+	return nil
+}
+
+// value applies the words of a cookie line that have one.
+func (k *Cookie) value(word, value string) (err error) {
+	switch word {
+	case "domain":
+		// Several domains are possible; the browser sees each as an attribute.
+		if k.Domain != "" {
+			value = k.Domain + "; domain=" + value
+		}
+		k.Domain = value
+	case "maxidle":
+		k.MaxIdle, err = duration("cookie maxidle", value, time.Second)
+	case "maxlife":
+		k.MaxLife, err = duration("cookie maxlife", value, time.Second)
+	case "attr":
+		if strings.ContainsAny(value, ";\r\n") {
+			return fmt.Errorf("'cookie attr' cannot contain a semicolon or a line end: '%s'", value)
+		}
+		k.Attrs = append(k.Attrs, value)
+	}
+	return err
+}
+
+// errorCodes are the statuses whose answers can be replaced.
+func errorCodes() []int {
+	return []int{200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 425, 429, 500, 501, 502, 503, 504}
+}
+
+func (c *call) errorCode() (int, error) {
+	for _, code := range errorCodes() {
+		if fmt.Sprint(code) == c.args[0] {
+			return code, nil
+		}
+	}
+	return 0, fmt.Errorf("%s : status code '%s' not handled: %s are", c.name, c.args[0], strings.Trim(fmt.Sprint(errorCodes()), "[]"))
+}
+
+// errorFile reads the answer that replaces lb's own. It is a whole response,
+// as it goes over the wire.
+func (c *call) errorFile(d *draft) error {
+	code, err := c.errorCode()
+	if err != nil {
+		return err
+	}
+	path := c.args[1]
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("errorfile : error opening file '%s': %w", path, plainError(err))
+	}
+	if len(data) > 0 {
+		if data, err = wireResponse(data); err != nil {
+			return fmt.Errorf("errorfile : unusable response in '%s': %w", path, err)
+		}
+	}
+	d.ErrorFiles[code] = ErrorFile{Path: path, Data: data}
+	c.p.digest.Write(data)
+	return nil
+}
+
+// wireResponse checks that data is a whole HTTP/1 response and ends its head's
+// lines in CRLF, which files written by hand often lack.
+func wireResponse(data []byte) ([]byte, error) {
+	const most = 16 << 10
+	head, body, found := strings.Cut(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n\n")
+	if !found {
+		return nil, fmt.Errorf("no empty line ends the head")
+	}
+	if original := string(data); strings.Contains(original, "\r\n\r\n") {
+		_, body, _ = strings.Cut(original, "\r\n\r\n")
+	} else if strings.Contains(original, "\n\n") {
+		_, body, _ = strings.Cut(original, "\n\n")
+	}
+	lines := strings.Split(head, "\n")
+	version, _, _ := strings.Cut(lines[0], " ")
+	if version != "HTTP/1.0" && version != "HTTP/1.1" || len(lines[0]) < len("HTTP/1.0 200") {
+		return nil, fmt.Errorf("it begins with '%s', not with a status line such as 'HTTP/1.0 503 Service Unavailable'", lines[0])
+	}
+	for _, line := range lines[1:] {
+		if name, _, ok := strings.Cut(line, ":"); !ok || name == "" || strings.ContainsAny(name, " \t") {
+			return nil, fmt.Errorf("'%s' is no header line", line)
+		}
+	}
+	whole := strings.Join(lines, "\r\n") + "\r\n\r\n" + body
+	if len(whole) > most {
+		return nil, fmt.Errorf("it has %d bytes, at most %d are possible", len(whole), most)
+	}
+	return []byte(whole), nil
+}
+
+// errorLocation makes the answer for a status a redirect.
+func (c *call) errorLocation(d *draft) error {
+	code, err := c.errorCode()
+	if err != nil {
+		return err
+	}
+	url := c.args[1]
+	if strings.ContainsAny(url, "\r\n") {
+		return fmt.Errorf("%s : the URL contains a line end", c.name)
+	}
+	status := "302 Found"
+	if c.name == "errorloc303" {
+		status = "303 See Other"
+	}
+	d.ErrorFiles[code] = ErrorFile{
+		Path: url,
+		Data: []byte("HTTP/1.1 " + status + "\r\nCache-Control: no-cache\r\nContent-Length: 0\r\nLocation: " + url + "\r\n\r\n"),
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package config
+
+// proxyRefusals holds the keywords of proxies that belong to features lb does
+// not have, and those that are only about HAProxy's own machinery.
+func proxyRefusals() []row[*draft] {
+	const (
+		stick   = "there are no stick tables; use 'cookie ... insert' or 'balance source'"
+		content = "connections are accepted when they come; use http-request rules in mode http"
+		mail    = "watch 'show stat' or the metrics for alerts instead"
+		probes  = "no keep-alive probes are sent"
+		state   = "state passes from worker to worker by itself"
+	)
+	type refusal struct {
+		name   string
+		in     sections
+		status Status
+		doc    string
+	}
+	var table []row[*draft]
+	for _, r := range []refusal{
+		{"bind-process", anywhere, Ignored, "there is one worker process"},
+		{"clitcpka-cnt", front, Ignored, probes},
+		{"clitcpka-idle", front, Ignored, probes},
+		{"clitcpka-intvl", front, Ignored, probes},
+		{"srvtcpka-cnt", back, Ignored, probes},
+		{"srvtcpka-idle", back, Ignored, probes},
+		{"srvtcpka-intvl", back, Ignored, probes},
+		{"grace", anywhere, Ignored, "a worker that was replaced leaves when its connections are gone or were moved"},
+		{"load-server-state-from-file", back, Ignored, state},
+		{"server-state-file-name", back, Ignored, state},
+		{"max-keep-alive-queue", back, Ignored, "idle connections to servers are shared by all clients"},
+		{"tcp-request inspect-delay", anywhere, Ignored, "there are no tcp-request content rules that would wait"},
+		{"tcp-response inspect-delay", back, Ignored, "there are no tcp-response content rules that would wait"},
+
+		{"appsession", back, Refused, stick},
+		{"capture cookie", ownFront, Refused, "write 'capture request header Cookie len 128'"},
+		{"cliexp", front, Refused, "write http-response rules"},
+		{"compression", anywhere, Refused, "let the servers compress"},
+		{"declare capture", ownFront, Refused, "write 'capture request header'"},
+		{"dispatch", ownBack, Refused, "write a server line"},
+		{"email-alert", anywhere, Refused, mail},
+		{"error-log-format", front, Refused, "write log-format, it is used for errors too"},
+		{"errorfiles", anywhere, Refused, "write one errorfile line for each status"},
+		{"filter", ownAnywhere, Refused, "there are no filters"},
+		{"force-persist", ownBack, Refused, "use 'set server state ready' on the stats socket"},
+		{"http-after-response", anywhere, Refused, "write http-response rules, they are for the servers' answers"},
+		{"http-error", anywhere, Refused, "write errorfile lines"},
+		{"http-send-name-header", back, Refused, "servers know their names"},
+		{"ignore-persist", ownBack, Refused, "write a use_backend rule to a backend without cookie"},
+		{"log-format-sd", front, Refused, "structured data is not sent; write log-format"},
+		{"log-tag", anywhere, Refused, "write log-tag in the global section"},
+		{"monitor fail", ownFront, Refused, "monitor-uri always answers 200; write http-request deny rules before"},
+		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
+		{"option spoe", anywhere, Refused, "there are no filters"},
+		{"persist rdp-cookie", back, Refused, stick},
+		{"rate-limit sessions", front, Refused, "use maxconn"},
+		{"reqsetbe", ownFront, Refused, "write use_backend rules"},
+		{"reqisetbe", ownFront, Refused, "write use_backend rules"},
+		{"source", back, Refused, "set the source address on the route (ip route ... src)"},
+		{"srvexp", back, Refused, "write http-response rules"},
+		{"stick match", ownBack, Refused, stick},
+		{"stick on", ownBack, Refused, stick},
+		{"stick store-request", ownBack, Refused, stick},
+		{"stick store-response", ownBack, Refused, stick},
+		{"stick-table", ownAnywhere, Refused, stick},
+		{"tcp-request connection", front, Refused, content},
+		{"tcp-request content", anywhere, Refused, content},
+		{"tcp-request session", front, Refused, content},
+		{"tcp-response content", back, Refused, content},
+		{"transparent", back, Refused, "name the servers"},
+		{"unique-id-format", front, Refused, "write http-request set-header with %[uuid] or %rt in a log-format"},
+		{"unique-id-header", front, Refused, "write http-request set-header"},
+		{"use-fcgi-app", ownBack, Refused, "only HTTP/1.1 servers can be used"},
+		{"use-server", ownBack, Refused, "write use_backend rules to backends with one server"},
+	} {
+		table = append(table, row[*draft]{name: r.name, args: "...", max: many, in: r.in, status: r.status, doc: r.doc})
+	}
+	return table
+}

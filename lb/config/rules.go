@@ -1,0 +1,137 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"lbsyslogd/lb/rule"
+)
+
+// ruleTable holds ACLs, rules and the choice of a backend.
+func ruleTable() []row[*draft] {
+	const pattern = "write http-request rules (replace-path, replace-header, deny, del-header) with ACLs"
+	return []row[*draft]{
+		{name: "acl", args: "<name> <criterion> [flags] [--] <pattern> ...", min: 2, max: many, in: anywhere, apply: func(c *call, d *draft) error {
+			if err := d.namedDefaults(c.name); err != nil {
+				return err
+			}
+			return d.acls.Define(c.args)
+		}},
+		{name: "http-request", args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: anywhere, apply: (*call).rule},
+		{name: "http-response", args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: anywhere, apply: (*call).rule},
+		{name: "redirect", args: "location|prefix|scheme <target> [code <code>] [if|unless <condition>]", min: 2, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
+			return c.addRule(d, rule.Request, append([]string{"redirect"}, c.args...))
+		}},
+		{name: "use_backend", args: "<backend> [if|unless <condition>]", min: 1, max: many, in: ownFront, apply: (*call).useBackend},
+
+		{name: "block", args: "if|unless <condition>", min: 2, max: many, in: ownAnywhere, status: Translated, doc: "it is read as 'http-request deny'", apply: func(c *call, d *draft) error {
+			return c.addRule(d, rule.Request, append([]string{"deny"}, c.args...))
+		}},
+		{name: "reqadd", args: "<header line> [if|unless <condition>]", min: 1, max: many, in: anywhere, status: Translated, doc: "it is read as 'http-request add-header'", apply: (*call).addHeader},
+		{name: "rspadd", args: "<header line> [if|unless <condition>]", min: 1, max: many, in: anywhere, status: Translated, doc: "it is read as 'http-response add-header'", apply: (*call).addHeader},
+		{name: "reqdel", args: "<pattern> [if|unless <condition>]", min: 1, max: many, in: anywhere, status: Translated, doc: "it is read as 'http-request del-header'", apply: (*call).delHeader},
+		{name: "reqidel", args: "<pattern> [if|unless <condition>]", min: 1, max: many, in: anywhere, status: Translated, doc: "it is read as 'http-request del-header'", apply: (*call).delHeader},
+		{name: "rspdel", args: "<pattern> [if|unless <condition>]", min: 1, max: many, in: anywhere, status: Translated, doc: "it is read as 'http-response del-header'", apply: (*call).delHeader},
+		{name: "rspidel", args: "<pattern> [if|unless <condition>]", min: 1, max: many, in: anywhere, status: Translated, doc: "it is read as 'http-response del-header'", apply: (*call).delHeader},
+
+		{name: "reqallow", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "reqiallow", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "reqdeny", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "reqideny", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "reqpass", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "reqipass", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "reqrep", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "reqirep", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "reqtarpit", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "reqitarpit", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "rspdeny", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "rspideny", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "rsprep", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+		{name: "rspirep", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+	}
+}
+
+// namedDefaults refuses what only a defaults section with a name may hold:
+// rules that every later proxy would have without asking.
+func (d *draft) namedDefaults(keyword string) error {
+	if d.kind == inDefaults && d.Name == "" {
+		return fmt.Errorf("'%s' not allowed in anonymous 'defaults' section: give the section a name, and the proxies that should have it 'from <name>'", keyword)
+	}
+	return nil
+}
+
+// rule applies an http-request or http-response line.
+func (c *call) rule(d *draft) error {
+	kind := rule.Request
+	if c.name == "http-response" {
+		kind = rule.Response
+	}
+	if err := d.namedDefaults(c.name); err != nil {
+		return err
+	}
+	return c.addRule(d, kind, c.args)
+}
+
+func (c *call) addRule(d *draft, kind rule.Kind, words []string) error {
+	r, err := rule.ParseRule(kind, words, d.acls)
+	if err != nil {
+		return err
+	}
+	if kind == rule.Request {
+		d.ReqRules = append(d.ReqRules, r)
+	} else {
+		d.ResRules = append(d.ResRules, r)
+	}
+	return nil
+}
+
+// useBackend applies use_backend NAME [if|unless ...].
+func (c *call) useBackend(d *draft) error {
+	name := c.args[0]
+	if strings.Contains(name, "%[") {
+		return fmt.Errorf("'use_backend %s': a backend named by the request is not supported by lb yet: write one use_backend line for each backend", name)
+	}
+	cond, err := c.condition(c.args[1:], d.acls)
+	if err != nil {
+		return err
+	}
+	d.UseBackends = append(d.UseBackends, UseBackend{Backend: name, Cond: cond, Pos: c.pos})
+	return nil
+}
+
+// addHeader translates reqadd and rspadd: "Name: value", taken literally.
+func (c *call) addHeader(d *draft) error {
+	name, value, ok := strings.Cut(c.args[0], ":")
+	if !ok || name == "" || strings.ContainsAny(name, " \t") {
+		return fmt.Errorf("'%s' expects a header line such as X-Name:\\ value (with the blank escaped), not '%s'", c.name, c.args[0])
+	}
+	words := append([]string{"add-header", name, literal(strings.TrimSpace(value))}, c.args[1:]...)
+	return c.translated(d, words)
+}
+
+// delHeader translates reqdel, reqidel, rspdel and rspidel when the pattern
+// is a header's name: ^Name: with or without something that matches any value.
+func (c *call) delHeader(d *draft) error {
+	name, value, ok := strings.Cut(strings.TrimPrefix(c.args[0], "^"), ":")
+	switch value {
+	case "", ".*", ".*$", "\\ .*", " .*":
+	default:
+		ok = false
+	}
+	if !ok || name == "" || !strings.HasPrefix(c.args[0], "^") || strings.IndexFunc(name, func(r rune) bool { return !nameRune(r) || r == '.' || r == ':' }) >= 0 {
+		return fmt.Errorf("'%s %s' cannot be translated: only patterns of the form ^Name: can; write 'http-request del-header' or 'replace-header' rules", c.name, c.args[0])
+	}
+	return c.translated(d, append([]string{"del-header", name}, c.args[1:]...))
+}
+
+// translated adds a rule for an old keyword; rsp... are for responses.
+func (c *call) translated(d *draft, words []string) error {
+	kind := rule.Request
+	if strings.HasPrefix(c.name, "rsp") {
+		kind = rule.Response
+	}
+	if err := c.addRule(d, kind, words); err != nil {
+		return fmt.Errorf("'%s' : %w", c.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,290 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"lbsyslogd/lb/cfgfile"
+)
+
+// server applies a server line.
+func (c *call) server(d *draft) error {
+	name := c.args[0]
+	if err := serverName(name); err != nil {
+		return err
+	}
+	s := d.newServer(name, c.pos)
+	if err := c.p.serverAddress(&s, c.args[1]); err != nil {
+		return fmt.Errorf("'server %s/%s' : %w", d.Name, name, err)
+	}
+	if err := c.serverOptions(&s, c.args[2:], "server "+d.Name+"/"+name); err != nil {
+		return err
+	}
+	return d.addServer(s)
+}
+
+// newServer begins with default-server.
+func (d *draft) newServer(name string, pos cfgfile.Pos) Server {
+	s := d.template
+	s.Name, s.Pos = name, pos
+	if s.TLS != nil {
+		copied := *s.TLS
+		s.TLS = &copied
+	}
+	return s
+}
+
+func serverName(name string) error {
+	if i := strings.IndexFunc(name, func(c rune) bool { return !nameRune(c) }); i >= 0 {
+		return fmt.Errorf("character '%c' is not permitted in server name '%s': letters, digits and _ - . : are", name[i], name)
+	}
+	return nil
+}
+
+func (d *draft) addServer(s Server) error {
+	for _, other := range d.Servers {
+		if other.Name == s.Name {
+			return fmt.Errorf("%s '%s', another server named '%s' was already defined at line %d, please use distinct names", d.section, d.Name, s.Name, other.Pos.Line)
+		}
+	}
+	if s.ID != 0 {
+		if other := d.sids[s.ID]; other != "" {
+			return fmt.Errorf("'server %s/%s' : id %d is taken by server '%s'", d.Name, s.Name, s.ID, other)
+		}
+		d.sids[s.ID] = s.Name
+	}
+	d.Servers = append(d.Servers, s)
+	return nil
+}
+
+// serverTemplate applies server-template: PREFIX N|A-B HOST[:PORT] ...
+func (c *call) serverTemplate(d *draft) error {
+	prefix := c.args[0]
+	if err := serverName(prefix); err != nil {
+		return err
+	}
+	low, high, err := templateRange(c.args[1])
+	if err != nil {
+		return err
+	}
+	for i := low; i <= high; i++ {
+		s := d.newServer(prefix+strconv.Itoa(i), c.pos)
+		what := "server-template " + d.Name + "/" + prefix
+		if err := c.p.serverAddress(&s, c.args[2]); err != nil {
+			return fmt.Errorf("'%s' : %w", what, err)
+		}
+		if err := c.serverOptions(&s, c.args[3:], what); err != nil {
+			return err
+		}
+		if err := d.addServer(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func templateRange(word string) (low, high int, err error) {
+	const most = 1000
+	first, last, isRange := strings.Cut(word, "-")
+	if low, err = number("server-template", first, 1, 1<<30); err != nil {
+		return 0, 0, err
+	}
+	if !isRange {
+		low, high = 1, low
+	} else if high, err = number("server-template", last, low, 1<<30); err != nil {
+		return 0, 0, err
+	}
+	if high-low >= most {
+		return 0, 0, fmt.Errorf("'server-template' : '%s' makes more than %d servers", word, most)
+	}
+	return low, high, nil
+}
+
+// defaultServer applies a default-server line.
+func (c *call) defaultServer(d *draft) error {
+	return c.serverOptions(&d.template, c.args, "default-server")
+}
+
+// serverOptions applies the words behind a server's address. A word that is
+// refused does not hide the ones behind it.
+func (c *call) serverOptions(s *Server, words []string, what string) error {
+	var first error
+	for len(words) > 0 {
+		r, n := c.p.servers.find(words[:1])
+		if r == nil {
+			return fmt.Errorf("'%s' : unknown keyword '%s'%s", what, words[0], didYouMean(cfgfile.Suggest(words[0], c.p.servers.names)))
+		}
+		if len(words)-n < r.min {
+			return fmt.Errorf("'%s' : '%s' expects %s", what, r.name, r.args)
+		}
+		one := &call{p: c.p, pos: c.pos, name: r.name, args: words[n : n+r.min]}
+		if err := r.run(one, s); err != nil {
+			if first != nil {
+				c.p.report.Errorf(c.pos, "'%s' : %v", what, err)
+			} else {
+				first = fmt.Errorf("'%s' : %w", what, err)
+			}
+		}
+		words = words[n+r.min:]
+	}
+	return first
+}
+
+// serverTable holds the words of server and default-server lines. Each takes
+// exactly min arguments.
+func serverTable() []row[*Server] {
+	flag := func(set func(s *Server)) func(*call, *Server) error {
+		return func(_ *call, s *Server) error { set(s); return nil }
+	}
+	text := func(set func(s *Server, word string)) func(*call, *Server) error {
+		return func(c *call, s *Server) error { set(s, c.args[0]); return nil }
+	}
+	count := func(low, high int, set func(s *Server, n int)) func(*call, *Server) error {
+		return func(c *call, s *Server) error {
+			n, err := number(c.name, c.args[0], low, high)
+			set(s, n)
+			return err
+		}
+	}
+	span := func(set func(s *Server, d time.Duration)) func(*call, *Server) error {
+		return func(c *call, s *Server) error {
+			d, err := duration(c.name, c.args[0], time.Millisecond)
+			if err == nil && d == 0 {
+				err = fmt.Errorf("'%s' must be more than 0", c.name)
+			}
+			set(s, d)
+			return err
+		}
+	}
+	const big = 1<<31 - 1
+	table := []row[*Server]{
+		{name: "addr", args: "<address>", min: 1, apply: text(func(s *Server, w string) { s.CheckAddr = w })},
+		{name: "backup", apply: flag(func(s *Server) { s.Backup = true })},
+		{name: "check", apply: flag(func(s *Server) { s.Check = true })},
+		{name: "cookie", args: "<value>", min: 1, apply: text(func(s *Server, w string) { s.Cookie = w })},
+		{name: "disabled", apply: flag(func(s *Server) { s.Disabled = true })},
+		{name: "downinter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.DownInter = d })},
+		{name: "enabled", apply: flag(func(s *Server) { s.Disabled = false })},
+		{name: "fall", args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Fall = n })},
+		{name: "fastinter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.FastInter = d })},
+		{name: "id", args: "<number>", min: 1, apply: count(1, big, func(s *Server, n int) { s.ID = n })},
+		{name: "init-addr", args: "last|libc|none|<ip>,...", min: 1, apply: (*call).initAddr},
+		{name: "inter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.Inter = d })},
+		{name: "maxconn", args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxConn = n })},
+		{name: "maxqueue", args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxQueue = n })},
+		{name: "no-backup", apply: flag(func(s *Server) { s.Backup = false })},
+		{name: "no-check", apply: flag(func(s *Server) { s.Check = false })},
+		{name: "pool-max-conn", args: "<number>", min: 1, apply: count(-1, big, func(s *Server, n int) { s.PoolMaxConn = n })},
+		{name: "port", args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
+			s.CheckPort, err = portNumber("port", c.args[0])
+			return err
+		}},
+		{name: "rise", args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Rise = n })},
+		{name: "weight", args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
+
+		{name: "no-agent-check", doc: "there is no agent check"},
+		{name: "no-check-send-proxy", doc: "nothing is sent"},
+		{name: "no-check-ssl", doc: "checks are plain"},
+		{name: "no-send-proxy", doc: "nothing is sent"},
+		{name: "no-send-proxy-v2", doc: "nothing is sent"},
+		{name: "no-send-proxy-v2-ssl", doc: "nothing is sent"},
+		{name: "no-send-proxy-v2-ssl-cn", doc: "nothing is sent"},
+		{name: "no-ssl", doc: "servers are plain"},
+		{name: "no-tfo", doc: "connections are opened without TFO"},
+
+		{name: "max-reuse", args: "<count>", min: 1, status: Ignored, doc: "a connection is reused until one side closes it"},
+		{name: "non-stick", status: Ignored, doc: "there are no stick tables"},
+		{name: "pool-low-conn", args: "<number>", min: 1, status: Ignored, doc: "each loop keeps its own idle connections"},
+		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout"},
+		{name: "tfo", status: Ignored, doc: "connections are opened without TFO"},
+
+		{name: "agent-addr", args: "<address>", min: 1, status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
+		{name: "agent-check", status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
+		{name: "agent-inter", args: "<time>", min: 1, status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
+		{name: "agent-port", args: "<port>", min: 1, status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
+		{name: "agent-send", args: "<text>", min: 1, status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
+		{name: "check-proto", args: "<name>", min: 1, status: Refused, doc: "checks speak HTTP/1 with option httpchk, else they only connect"},
+		{name: "check-send-proxy", status: Refused, doc: "PROXY headers are not sent"},
+		{name: "check-via-socks4", status: Refused, doc: "servers are reached directly"},
+		{name: "error-limit", args: "<count>", min: 1, status: Refused, doc: "only checks take a server out, remove observe, on-error and error-limit"},
+		{name: "log-proto", args: "<name>", min: 1, status: Refused, doc: "rings are not supported"},
+		{name: "minconn", args: "<number>", min: 1, status: Refused, doc: "give a fixed maxconn"},
+		{name: "namespace", args: "<name>", min: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
+		{name: "observe", args: "<mode>", min: 1, status: Refused, doc: "only checks take a server out, remove observe, on-error and error-limit"},
+		{name: "on-error", args: "<action>", min: 1, status: Refused, doc: "only checks take a server out, remove observe, on-error and error-limit"},
+		{name: "on-marked-down", args: "<action>", min: 1, status: Refused, doc: "connections to a server that goes down end by themselves or by their timeout"},
+		{name: "on-marked-up", args: "<action>", min: 1, status: Refused, doc: "connections to backups end by themselves or by their timeout"},
+		{name: "proto", args: "<name>", min: 1, status: Refused, doc: "servers are spoken to in HTTP/1.1"},
+		{name: "proxy-v2-options", args: "<options>", min: 1, status: Refused, doc: "PROXY headers are not sent"},
+		{name: "redir", args: "<prefix>", min: 1, status: Refused, doc: "write an http-request redirect rule"},
+		{name: "resolve-net", args: "<networks>", min: 1, status: Refused, doc: "names are resolved once, at start; reload to resolve again"},
+		{name: "resolve-opts", args: "<options>", min: 1, status: Refused, doc: "names are resolved once, at start; reload to resolve again"},
+		{name: "resolve-prefer", args: "<family>", min: 1, status: Refused, doc: "names are resolved once, at start; reload to resolve again"},
+		{name: "resolvers", args: "<section>", min: 1, status: Refused, doc: "names are resolved once, at start; reload to resolve again"},
+		{name: "send-proxy", status: Refused, doc: "PROXY headers are not sent"},
+		{name: "send-proxy-v2", status: Refused, doc: "PROXY headers are not sent"},
+		{name: "send-proxy-v2-ssl", status: Refused, doc: "PROXY headers are not sent"},
+		{name: "send-proxy-v2-ssl-cn", status: Refused, doc: "PROXY headers are not sent"},
+		{name: "slowstart", args: "<time>", min: 1, status: Refused, doc: "a server gets its whole share when it comes up"},
+		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},
+		{name: "source", args: "<address>", min: 1, status: Refused, doc: "set the source address on the route (ip route ... src)"},
+		{name: "stick", status: Refused, doc: "there are no stick tables"},
+		{name: "tcp-ut", args: "<time>", min: 1, status: Refused, doc: "use timeout server"},
+		{name: "track", args: "[<proxy>/]<server>", min: 1, status: Refused, doc: "check each server"},
+		{name: "usesrc", args: "<address>", min: 1, status: Refused, doc: "add option forwardfor to tell servers the client's address"},
+		{name: "ws", args: "auto|h1|h2", min: 1, status: Refused, doc: "WebSocket runs over HTTP/1.1 upgrades"},
+	}
+	table = append(table, serverTLSTable()...)
+	for i := range table {
+		table[i].in, table[i].max = onServer, table[i].min
+	}
+	return table
+}
+
+// serverTLSTable holds the words about TLS to servers. The word ssl turns it
+// on and is refused; the others only choose how it would be done, and without
+// ssl they have no effect in HAProxy either.
+func serverTLSTable() []row[*Server] {
+	const plain = "connections to servers are plain"
+	table := []row[*Server]{
+		{name: "ssl", status: Refused, doc: "connections to servers are plain; remove it with its companions (verify, ca-file, sni, ...), or let the server listen on a plain port or socket"},
+		{name: "check-ssl", status: Refused, doc: "checks are plain"},
+	}
+	for _, w := range []struct {
+		name, args string
+	}{
+		{"alpn", "<protocols>"}, {"ca-file", "<file>"}, {"check-alpn", "<protocols>"}, {"check-sni", "<name>"}, {"ciphers", "<list>"},
+		{"ciphersuites", "<list>"}, {"crl-file", "<file>"}, {"crt", "<file>"}, {"npn", "<protocols>"}, {"sni", "<expression>"},
+		{"ssl-max-ver", "<version>"}, {"ssl-min-ver", "<version>"}, {"verify", "none|required"}, {"verifyhost", "<name>"},
+		{"allow-0rtt", ""}, {"no-ssl-reuse", ""}, {"no-tls-tickets", ""}, {"ssl-reuse", ""}, {"tls-tickets", ""},
+	} {
+		r := row[*Server]{name: w.name, args: w.args, status: Ignored, doc: plain}
+		if w.args != "" {
+			r.min = 1
+		}
+		table = append(table, r)
+	}
+	for _, name := range tlsSwitches() {
+		table = append(table, row[*Server]{name: name, status: Ignored, doc: plain})
+	}
+	return table
+}
+
+// initAddr reads how a server's name is resolved at start.
+func (c *call) initAddr(s *Server) error {
+	for method := range strings.SplitSeq(c.args[0], ",") {
+		switch method {
+		case "last", "libc", "none":
+		default:
+			if _, err := netip.ParseAddr(method); err == nil {
+				continue
+			}
+			return fmt.Errorf("'init-addr' only supports 'last', 'libc', 'none' and IP addresses (got '%s')", method)
+		}
+	}
+	s.InitAddr = c.args[0]
+	return nil
+}

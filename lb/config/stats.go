@@ -1,0 +1,50 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// statsTable holds the keywords of the statistics page. Each turns it on, as
+// in HAProxy.
+func statsTable() []row[*draft] {
+	flag := func(set func(s *StatsPage)) func(*call, *draft) error {
+		return func(c *call, d *draft) error {
+			set(d.page(c.pos))
+			return nil
+		}
+	}
+	text := func(set func(s *StatsPage, text string)) func(*call, *draft) error {
+		return func(c *call, d *draft) error {
+			set(d.page(c.pos), strings.Join(c.args, " "))
+			return nil
+		}
+	}
+	return []row[*draft]{
+		{name: "stats enable", in: anywhere, apply: flag(func(*StatsPage) {})},
+		{name: "stats uri", args: "<prefix>", min: 1, max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.URI = t })},
+		{name: "stats realm", args: "<realm>", min: 1, max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.Realm = t })},
+		{name: "stats auth", args: "<user>:<password>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error {
+			if user, _, ok := strings.Cut(c.args[0], ":"); !ok || user == "" {
+				return fmt.Errorf("'stats auth' expects <user>:<password>")
+			}
+			s := d.page(c.pos)
+			s.Auths = append(s.Auths, c.args[0])
+			return nil
+		}},
+		{name: "stats refresh", args: "<time>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) (err error) {
+			d.page(c.pos).Refresh, err = duration(c.name, c.args[0], time.Second)
+			return err
+		}},
+		{name: "stats hide-version", in: anywhere, apply: flag(func(s *StatsPage) { s.HideVersion = true })},
+		{name: "stats show-legends", in: anywhere, apply: flag(func(s *StatsPage) { s.ShowLegends = true })},
+		{name: "stats show-node", args: "[<name>]", max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowNode = t })},
+		{name: "stats show-desc", args: "[<text>]", max: many, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowDesc = t })},
+
+		{name: "stats admin", args: "if|unless <condition>", min: 1, max: many, in: ownAnywhere, status: Refused, doc: "the page only shows; use 'set server' on the stats socket"},
+		{name: "stats http-request", args: "...", max: many, in: ownAnywhere, status: Refused, doc: "use stats auth, or http-request rules of a listen section for the page alone"},
+		{name: "stats scope", args: "<proxy>", max: 1, in: anywhere, status: Refused, doc: "the page shows all proxies"},
+		{name: "stats show-modules", in: anywhere, status: Ignored, doc: "there are no modules with counters of their own"},
+	}
+}
