@@ -93,6 +93,22 @@ func Connect(fd int, sa *unix.RawSockaddrAny, size uint32) syscall.Errno {
 	return e
 }
 
+// PeerName is getpeername(2): ENOTCONN while a connection is being made.
+func PeerName(fd int, sa *unix.RawSockaddrAny) syscall.Errno {
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, e := syscall.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(sa)),
+		uintptr(unsafe.Pointer(&size)))
+	return e
+}
+
+// SockName is getsockname(2).
+func SockName(fd int, sa *unix.RawSockaddrAny) syscall.Errno {
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, e := syscall.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(sa)),
+		uintptr(unsafe.Pointer(&size)))
+	return e
+}
+
 // SetInt is setsockopt(2) with an int value.
 func SetInt(fd, level, opt, value int) syscall.Errno {
 	v := int32(value)

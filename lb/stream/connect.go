@@ -1,0 +1,400 @@
+package stream
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/loop"
+)
+
+// serverConn is one connection to a server: in use by t, or idle in its
+// shard's pool. Owned by the loop.
+type serverConn struct {
+	endpoint
+	sh    *Shard
+	srv   *backend.Server
+	be    *Backend
+	t     *txn // nil while idle
+	uses  uint32
+	owner *session // idle, but kept for this client alone
+	open  bool
+
+	next, prev *serverConn // in idlePool; next also in Shard.freeConns
+}
+
+// Ready implements loop.Handler.
+func (c *serverConn) Ready(ev loop.Events) {
+	c.note(ev)
+	switch {
+	case c.t != nil:
+		c.t.s.run()
+	case ev&(loop.In|loop.RdHup|loop.Hup|loop.Err) != 0:
+		// Bytes or the end on an idle connection: it is of no use any more.
+		c.drop()
+	}
+}
+
+// drop closes an idle connection, wherever it is kept.
+func (c *serverConn) drop() {
+	if c.owner != nil {
+		c.owner.own = nil
+	} else {
+		c.sh.pools[c.srv.Index].remove(c)
+	}
+	c.close()
+}
+
+// close closes the connection and frees c.
+func (c *serverConn) close() {
+	if !c.open {
+		return
+	}
+	sh := c.sh
+	if c.watched {
+		sh.Loop.CloseFD(c.fd)
+	} else {
+		loop.CloseRaw(c.fd)
+	}
+	*c = serverConn{next: sh.freeConns}
+	sh.freeConns = c
+}
+
+// idlePool holds one shard's idle connections to one server, the last used
+// first. Each is registered with epoll, so its end is noticed.
+type idlePool struct {
+	head, tail *serverConn
+	len        int
+	low        int // fewest since the last purge
+}
+
+func (p *idlePool) push(c *serverConn) {
+	c.prev, c.next = nil, p.head
+	if p.head != nil {
+		p.head.prev = c
+	} else {
+		p.tail = c
+	}
+	p.head = c
+	p.len++
+}
+
+func (p *idlePool) remove(c *serverConn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		p.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		p.tail = c.prev
+	}
+	c.next, c.prev = nil, nil
+	p.len--
+	p.low = min(p.low, p.len)
+}
+
+// take gives an idle connection that the policy allows for this use.
+func (p *idlePool) take(policy Reuse, first bool) *serverConn {
+	c := p.head
+	if c == nil || policy == ReuseNever || policy == ReuseSafe && first {
+		return nil
+	}
+	if policy == ReuseAggressive && first {
+		for c != nil && c.uses < 2 { // never proven to survive a second request
+			c = c.next
+		}
+		if c == nil {
+			return nil
+		}
+	}
+	p.remove(c)
+	return c
+}
+
+// purge closes half of what was not needed since the last purge.
+func (p *idlePool) purge() {
+	for n := (p.low + 1) / 2; n > 0; n-- {
+		last := p.tail
+		p.remove(last)
+		last.close()
+	}
+	p.low = p.len
+}
+
+// dial gets a connection to t.srv: an idle one, or a new one.
+func (t *txn) dial() {
+	s, sh := t.s, t.s.sh
+	now := sh.Loop.Now()
+	t.tryAt, t.srvAct = now, now
+	t.phase = phaseConnect
+	if own := s.own; own != nil {
+		s.own = nil
+		if own.srv == t.srv && s.fe.HTTP {
+			t.use(own, now)
+			return
+		}
+		own.close()
+	}
+	if s.fe.HTTP && !t.upgrade && t.rec.Retries == 0 {
+		if c := sh.pools[t.srv.Index].take(t.be.Reuse, s.requests == 1); c != nil {
+			t.use(c, now)
+			return
+		}
+	}
+	errno := t.open()
+	if errno != 0 && errno != syscall.EINPROGRESS {
+		t.connectError(errno)
+	}
+}
+
+// use goes on over a connection that is open.
+func (t *txn) use(c *serverConn, now int64) {
+	c.t, c.owner = t, nil
+	t.c = c
+	c.uses++
+	t.s.sh.Server[t.srv.Index].Reused++
+	t.established(now)
+}
+
+// open makes a new connection to t.srv.
+func (t *txn) open() syscall.Errno {
+	sh := t.s.sh
+	sa, size := t.srv.Addr.Raw()
+	family := t.srv.Addr.Family()
+	fd, errno := loop.Socket(family)
+	if errno != 0 {
+		return errno
+	}
+	if family != unix.AF_UNIX {
+		loop.SetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	c := sh.freeConns
+	if c == nil {
+		c = new(serverConn)
+	} else {
+		sh.freeConns = c.next
+	}
+	*c = serverConn{
+		endpoint: endpoint{fd: fd, canWrite: true},
+		sh:       sh, srv: t.srv, be: t.be, t: t, uses: 1, open: true,
+	}
+	t.c = c
+	errno = loop.Connect(fd, sa, size)
+	if errno != 0 && errno != syscall.EINPROGRESS {
+		return errno
+	}
+	c.watched = true
+	if err := sh.Loop.Add(fd, c); err != nil {
+		sh.eng.Report(err.Error())
+		return syscall.ENOMEM
+	}
+	sh.Server[t.srv.Index].Connects++
+	return 0
+}
+
+// connected tries to send over a connection that is being made: a local
+// server has taken it already. False while it is not known, or when it failed
+// (and the exchange has gone another way).
+func (t *txn) connected() bool {
+	c := t.c
+	if c == nil {
+		return false
+	}
+	if c.broken {
+		if errno := loop.SocketError(c.fd); errno != 0 {
+			t.connectError(errno)
+			return false
+		}
+		// Accepted and closed at once by the server: reading will say so.
+	}
+	if !c.canWrite {
+		return false
+	}
+	if t.s.fe.HTTP {
+		return t.sendHead()
+	}
+	return t.probe()
+}
+
+// probe asks whether the connection stands, when there is nothing to send.
+func (t *txn) probe() bool {
+	if errno := loop.PeerName(t.c.fd, &t.s.sh.sa); errno != 0 {
+		if errno == syscall.ENOTCONN {
+			t.c.canWrite = false
+			return false
+		}
+		t.connectError(errno)
+		return false
+	}
+	t.established(t.s.sh.Loop.Now())
+	return true
+}
+
+// established notes the time of the connection.
+func (t *txn) established(now int64) {
+	t.phase = phaseForward
+	t.sentAt, t.srvAct = now, now
+	t.rec.Tc = int32(now - t.dialAt)
+	if t.s.fe.WantsAddresses {
+		t.rec.BackAddr = t.s.sh.localAddr(t.c.fd)
+	}
+}
+
+// sendHead renders the request head and sends it with as much of the body as
+// is there. False when the connection is not made yet or has failed.
+func (t *txn) sendHead() bool {
+	sh, c := t.s.sh, t.c
+	sh.headBuf = t.appendRequest(sh.headBuf[:0])
+	sh.parsed = nil // edited for this attempt: the next one parses anew
+	b := sh.headBuf
+	var n int
+	var st ioStatus
+	if t.ready > 0 {
+		n, st = c.write2(b, t.src.Data[t.src.R:t.src.R+t.ready])
+	} else {
+		n, st = c.write(b)
+	}
+	switch st {
+	case ioAgain:
+		return t.phase == phaseForward && t.keepHead(b)
+	case ioError:
+		t.serverFailed()
+		return false
+	}
+	if t.phase == phaseConnect {
+		t.established(sh.Loop.Now())
+	}
+	t.reqSent = true
+	sh.Server[t.srv.Index].BytesOut += uint64(n)
+	if n < len(b) {
+		return t.keepHead(b[n:])
+	}
+	t.sentBody(n - len(b))
+	return true
+}
+
+// keepHead keeps what of the head could not be sent. A head that grew beyond
+// a buffer (rules added that much) ends the exchange.
+func (t *txn) keepHead(b []byte) bool {
+	t.reqSent = true
+	t.head = t.s.sh.Loop.Buffers.Get()
+	if len(b) > len(t.head.Data) {
+		t.fail('P', 'H', 500)
+		return false
+	}
+	t.head.W = copy(t.head.Data[:], b)
+	return true
+}
+
+// retryDelay is how many milliseconds pass before the same server is tried
+// again, HAProxy's one second.
+const retryDelay = 1000
+
+// connectError handles an attempt that ended with errno.
+func (t *txn) connectError(errno syscall.Errno) {
+	who := byte('S')
+	if errno == syscall.ETIMEDOUT {
+		who = 's'
+	}
+	t.connectFailed(who)
+}
+
+// connectFailed handles an attempt that was refused ('S') or took too long
+// ('s'): try another server at once, the same one in a moment, or give up.
+func (t *txn) connectFailed(who byte) {
+	sh := t.s.sh
+	if t.c != nil {
+		t.c.close()
+		t.c = nil
+	}
+	t.rec.Tc = -1
+	sh.Server[t.srv.Index].ConnectErrors++
+	sh.Back[t.be.Index].ConnectErrors++
+	if t.retries <= 0 {
+		t.fail(who, 'C', 503)
+		return
+	}
+	t.retries--
+	t.rec.Retries++
+	sh.Server[t.srv.Index].Retries++
+	sh.Back[t.be.Index].Retries++
+	if t.mayRedispatch() {
+		t.toAnother()
+		return
+	}
+	t.phase = phaseRetry
+	t.tryAt = sh.Loop.Now()
+	t.s.watch()
+	t.s.rearm()
+}
+
+// mayRedispatch: option redispatch N lets every N-th retry (or, counted from
+// the end, the last one) go to another server; a client bound to a server by
+// its cookie only then loses it.
+func (t *txn) mayRedispatch() bool {
+	n := t.be.Redispatch
+	switch {
+	case n > 0:
+		return int(t.rec.Retries)%n == 0
+	case n < 0:
+		every := t.be.Retries + 1 + n
+		return every > 0 && int(t.rec.Retries)%every == 0
+	}
+	return false
+}
+
+// toAnother gives the place on this server back and asks for one elsewhere.
+func (t *txn) toAnother() {
+	sh := t.s.sh
+	failed := t.srv
+	t.srv, t.bound = nil, false
+	t.avoid = failed
+	t.rec.Redispatched = true
+	sh.Server[failed.Index].Redispatched++
+	sh.Back[t.be.Index].Redispatched++
+	t.be.Release(failed)
+	t.balance()
+}
+
+// serverFailed handles the loss of a connection before any of the response
+// was there. A connection that had served before was most likely closed by
+// the server just as it was taken up: the request is sent again on a new one,
+// if it can be.
+func (t *txn) serverFailed() {
+	c := t.c
+	if t.phase == phaseConnect {
+		t.connectError(loop.SocketError(c.fd))
+		return
+	}
+	again := c.uses > 1 && t.retries > 0 && !t.gone && (!t.reqSent || idempotent(t.rec.Method))
+	if !again {
+		t.countServer(func(n *ServerCounters) { n.ResponseErrors++ })
+		t.fail('S', 'H', 502)
+		return
+	}
+	sh := t.s.sh
+	c.close()
+	t.c = nil
+	t.retries--
+	t.rec.Retries++
+	sh.Server[t.srv.Index].Retries++
+	sh.Back[t.be.Index].Retries++
+	t.rewind()
+	t.dial()
+}
+
+// rewind makes the request unsent again.
+func (t *txn) rewind() {
+	if t.head != nil {
+		t.s.sh.Loop.Buffers.Put(t.head)
+		t.head = nil
+	}
+	t.reqSent = false
+	if t.src == t.s.in {
+		t.ready += t.src.R - (t.headOff + t.headLen)
+		t.src.R = t.headOff + t.headLen
+	}
+}

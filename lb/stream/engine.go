@@ -1,0 +1,266 @@
+package stream
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/syslog"
+)
+
+// Engine is everything that one worker runs, in the form the data path reads.
+// Immutable after Start but for its atomics.
+type Engine struct {
+	Frontends []*Frontend // by Frontend.Index
+	Backends  []*Backend  // by Backend.Index
+	Servers   []*backend.Server
+	Targets   [][]syslog.Target // distinct sets of log targets; Frontend.Logs points here
+	MaxConn   int32             // client connections of the whole worker
+	Pid       int
+	Hostname  string
+	// Report tells of trouble that is nobody's request: one line, at most once
+	// a second for the same text. Called from loops: must not block.
+	Report func(text string)
+
+	Shards []*Shard
+
+	cur       atomic.Int32 // client connections
+	max       atomic.Int32
+	crowded   atomic.Bool   // some shard does not accept for want of room
+	accepting atomic.Bool
+	empty     chan struct{}
+	emptied   atomic.Bool
+	loops     sync.WaitGroup
+}
+
+// Timeouts in milliseconds; 0 is none.
+type Timeouts struct {
+	Connect, Client, Server, Request, KeepAlive, Queue, Tunnel, ClientFin, ServerFin int64
+}
+
+// ConnMode says what becomes of connections after a response; a frontend's and
+// a backend's combine to the larger.
+type ConnMode uint8
+
+// Connection modes.
+const (
+	KeepAlive ConnMode = iota
+	ServerClose
+	Close
+)
+
+// Reuse is the http-reuse policy.
+type Reuse uint8
+
+// http-reuse policies.
+const (
+	ReuseNever Reuse = iota
+	ReuseSafe
+	ReuseAggressive
+	ReuseAlways
+)
+
+// Proxy is what frontends and backends have in common.
+type Proxy struct {
+	Name       string
+	ID         int // the same for both halves of a listen section
+	HTTP       bool
+	Timeouts   Timeouts
+	ConnMode   ConnMode
+	ReqRules   rule.Rules
+	ResRules   rule.Rules
+	ForwardFor *ForwardFor
+	Pages      Pages // what stands in place of the built-in error answers
+	Page       *StatsPage
+}
+
+// Frontend is the client side of a proxy.
+type Frontend struct {
+	Proxy
+	Index      int
+	MaxConn    int32
+	Listeners  []*Listener
+	Switches   []Switch
+	Default    *Backend // nil: none
+	MonitorURI string
+
+	Logs          int // index into Engine.Targets, -1 for none
+	Format        *rule.Format
+	DontLogNull   bool
+	DontLogNormal bool
+	RaiseErrors   bool // log-separate-errors
+
+	// WantsAddresses: a format or a rule shows our own addresses, which cost
+	// a system call each.
+	WantsAddresses bool
+
+	ReqCaptures []Capture
+	ResCaptures []Capture
+
+	cur atomic.Int32
+	max atomic.Int32
+}
+
+// Switch is one use_backend rule.
+type Switch struct {
+	Cond *rule.Cond // nil: always
+	To   *Backend
+}
+
+// Backend is the server side of a proxy.
+type Backend struct {
+	Proxy
+	*backend.Backend
+	Index        int
+	Retries      int
+	Redispatch   int // 0 never, n: at every n-th retry, -1: at the last one
+	Reuse        Reuse
+	Cookie       *Cookie
+	AbortOnClose bool
+	HashURI      func(uri []byte) uint32 // balance uri's part of the URI
+}
+
+// ForwardFor is option forwardfor.
+type ForwardFor struct {
+	Except []netip.Prefix
+	Header []byte
+	IfNone bool
+}
+
+// Capture is one captured header.
+type Capture struct {
+	Header string
+	Len    int
+}
+
+// Listener is one listening socket of a frontend.
+type Listener struct {
+	Frontend *Frontend
+	Name     string // for messages: the bind line's address
+	FD       int    // a descriptor of our own; closed by Drain
+	TLS      *TLS   // nil: plain
+	Unix     bool
+}
+
+// Start makes the shards and runs their loops on goroutines of their own.
+func (e *Engine) Start(threads int) error {
+	e.empty = make(chan struct{})
+	for i := range threads {
+		l, err := loop.New(i)
+		if err != nil {
+			return err
+		}
+		sh, err := newShard(e, l)
+		if err != nil {
+			return err
+		}
+		e.Shards = append(e.Shards, sh)
+	}
+	e.accepting.Store(true)
+	for _, sh := range e.Shards {
+		e.loops.Go(func() {
+			sh.Loop.Run()
+			sh.lastLogs()
+		})
+		sh.Loop.Post(sh.listen)
+	}
+	return nil
+}
+
+// Drain stops accepting for good and lets what is there end politely: every
+// response from now on says Connection: close. Empty tells when all are gone.
+func (e *Engine) Drain() {
+	if !e.accepting.CompareAndSwap(true, false) {
+		return
+	}
+	for _, sh := range e.Shards {
+		sh.Loop.Call(sh.drain)
+	}
+	for _, fe := range e.Frontends {
+		for _, ln := range fe.Listeners {
+			loop.CloseRaw(ln.FD)
+		}
+	}
+	e.checkEmpty()
+}
+
+// Empty is closed when the last client connection has left after Drain.
+func (e *Engine) Empty() <-chan struct{} { return e.empty }
+
+// Stop ends all loops now, whatever they carry, and sends what they logged.
+func (e *Engine) Stop() {
+	for _, sh := range e.Shards {
+		sh.Loop.Stop()
+	}
+	e.loops.Wait()
+}
+
+// Pause stops accepting, or resumes, without giving the listeners up.
+func (e *Engine) Pause(pause bool) {
+	for _, sh := range e.Shards {
+		sh.Loop.Call(func() {
+			sh.paused = pause
+			if pause {
+				sh.unlisten()
+			} else {
+				sh.listen()
+			}
+		})
+	}
+}
+
+// Conns is the number of client connections now.
+func (e *Engine) Conns() int { return int(e.cur.Load()) }
+
+// MaxConns is the highest number of client connections so far.
+func (e *Engine) MaxConns() int { return int(e.max.Load()) }
+
+func (e *Engine) checkEmpty() {
+	if !e.accepting.Load() && e.cur.Load() == 0 && e.emptied.CompareAndSwap(false, true) {
+		close(e.empty)
+	}
+}
+
+// enter reserves room for one client connection; false when there is none.
+func (e *Engine) enter(fe *Frontend) bool {
+	if n := e.cur.Add(1); n > e.MaxConn {
+		e.cur.Add(-1)
+		return false
+	} else if n > e.max.Load() {
+		e.max.Store(n)
+	}
+	n := fe.cur.Add(1)
+	if n > fe.MaxConn {
+		fe.cur.Add(-1)
+		e.cur.Add(-1)
+		return false
+	}
+	if n > fe.max.Load() {
+		fe.max.Store(n)
+	}
+	return true
+}
+
+// leave gives the room back and lets shards accept again that could not.
+func (e *Engine) leave(fe *Frontend) {
+	fe.cur.Add(-1)
+	e.cur.Add(-1)
+	if e.crowded.Load() && e.crowded.CompareAndSwap(true, false) {
+		for _, sh := range e.Shards {
+			sh.Loop.Post(sh.listen)
+		}
+	}
+	if !e.accepting.Load() {
+		e.checkEmpty()
+	}
+}
+
+// Load is what a frontend counts across all shards: now, and at most so far.
+func (fe *Frontend) Load() (cur, highest int) { return int(fe.cur.Load()), int(fe.max.Load()) }
+
+// trimInterval is how often a shard gives unused memory back.
+const trimInterval = 5 * time.Second

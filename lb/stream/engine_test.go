@@ -1,0 +1,358 @@
+package stream
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/backend"
+)
+
+// rig is an engine with one frontend and one backend on loopback.
+type rig struct {
+	*Engine
+	addr string
+	fe   *Frontend
+	be   *Backend
+
+	mu      sync.Mutex
+	reports []string
+}
+
+// newRig starts an engine in front of the servers; adjust may change it first.
+func newRig(t *testing.T, http bool, servers []string, adjust func(*rig)) *rig {
+	t.Helper()
+	r := &rig{}
+	var srvs []*backend.Server
+	for i, a := range servers {
+		s := &backend.Server{
+			Name: fmt.Sprintf("s%d", i+1), ID: i + 1, Index: i, MaxConn: backend.Unlimited,
+			MaxQueue: backend.Unlimited, Addr: backend.TCPAddr(netip.MustParseAddrPort(a)),
+		}
+		s.SetInitial(1, 0, true)
+		srvs = append(srvs, s)
+	}
+	to := Timeouts{Connect: 5000, Client: 10_000, Server: 10_000}
+	r.be = &Backend{
+		Proxy:   Proxy{Name: "be", ID: 2, HTTP: http, Timeouts: to},
+		Backend: backend.New(backend.Options{Name: "be"}, srvs), Retries: 3, Redispatch: -1, Reuse: ReuseSafe,
+	}
+	fd, addr := listen(t)
+	r.addr = addr
+	r.fe = &Frontend{
+		Proxy:   Proxy{Name: "fe", ID: 1, HTTP: http, Timeouts: to},
+		MaxConn: 1 << 20, Default: r.be, Logs: -1,
+	}
+	r.fe.Listeners = []*Listener{{Frontend: r.fe, Name: addr, FD: fd}}
+	r.Engine = &Engine{
+		Frontends: []*Frontend{r.fe}, Backends: []*Backend{r.be}, Servers: srvs, MaxConn: 1 << 20,
+		Report: func(text string) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.reports = append(r.reports, text)
+		},
+	}
+	if adjust != nil {
+		adjust(r)
+	}
+	if err := r.Start(1); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Stop)
+	return r
+}
+
+// listen opens a non-blocking listening socket of our own.
+func listen(t *testing.T) (fd int, addr string) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 1024); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fd, fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port)
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://")
+}
+
+// talk sends raw bytes and gives everything that comes back until the end.
+func talk(t *testing.T, addr, send string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(c, send); err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatalf("after %q: %v", b, err)
+	}
+	return string(b)
+}
+
+func TestForward(t *testing.T) {
+	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/big":
+			w.Header().Set("Content-Length", fmt.Sprint(len(big)))
+			w.Write(big)
+		case "/chunks":
+			for i := range 100 {
+				fmt.Fprintf(w, "%d\n", i)
+				w.(http.Flusher).Flush()
+			}
+		case "/echo":
+			if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+				t.Error(err)
+			}
+			io.Copy(w, r.Body)
+		case "/close":
+			w.Header().Set("Connection", "close")
+			fmt.Fprint(w, "bye")
+		case "/empty":
+			w.WriteHeader(204)
+		default:
+			fmt.Fprintf(w, "%s %s %s", r.Method, r.URL, r.Header.Get("X-Forwarded-For"))
+		}
+	})
+	r := newRig(t, true, []string{srv}, func(r *rig) {
+		r.fe.ForwardFor = &ForwardFor{Header: []byte("X-Forwarded-For")}
+	})
+	client := &http.Client{Timeout: 20 * time.Second}
+	t.Cleanup(client.CloseIdleConnections)
+	get := func(method, path string, body io.Reader) (int, string) {
+		t.Helper()
+		req, err := http.NewRequest(method, "http://"+r.addr+path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	for range 3 {
+		if code, b := get("GET", "/a?b=c", nil); code != 200 || b != "GET /a?b=c 127.0.0.1" {
+			t.Errorf("GET: %d %q", code, b)
+		}
+		if code, b := get("HEAD", "/a", nil); code != 200 || b != "" {
+			t.Errorf("HEAD: %d %q", code, b)
+		}
+		if code, b := get("GET", "/big", nil); code != 200 || b != string(big) {
+			t.Errorf("big: %d, %d bytes", code, len(b))
+		}
+		if code, b := get("GET", "/chunks", nil); code != 200 || !strings.HasSuffix(b, "98\n99\n") {
+			t.Errorf("chunks: %d %q", code, b)
+		}
+		if code, b := get("POST", "/echo", bytes.NewReader(big)); code != 200 || b != string(big) {
+			t.Errorf("echo: %d, %d bytes", code, len(b))
+		}
+		// A reader without a length is sent in chunks.
+		if code, b := get("POST", "/echo", io.LimitReader(bytes.NewReader(big), 1<<20)); code != 200 || b != string(big) {
+			t.Errorf("chunked echo: %d, %d bytes", code, len(b))
+		}
+		if code, b := get("GET", "/close", nil); code != 200 || b != "bye" {
+			t.Errorf("close: %d %q", code, b)
+		}
+		if code, _ := get("GET", "/empty", nil); code != 204 {
+			t.Errorf("empty: %d", code)
+		}
+	}
+}
+
+func TestPipeline(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "[%s %s]", r.URL, b)
+	})
+	r := newRig(t, true, []string{srv}, nil)
+	send := "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n" +
+		"POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc" +
+		"POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\ndef\r\n0\r\n\r\n" +
+		"GET /4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+	got := talk(t, r.addr, send)
+	at := 0
+	for _, want := range []string{"[/1 ]", "[/2 abc]", "[/3 def]", "[/4 ]"} {
+		i := strings.Index(got[at:], want)
+		if i < 0 {
+			t.Fatalf("%s is missing or out of order in %q", want, got)
+		}
+		at += i
+	}
+}
+
+func TestOldClient(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for range 3 {
+			fmt.Fprint(w, "part ")
+			w.(http.Flusher).Flush()
+		}
+	})
+	r := newRig(t, true, []string{srv}, nil)
+	got := talk(t, r.addr, "GET / HTTP/1.0\r\n\r\n")
+	head, body, _ := strings.Cut(got, "\r\n\r\n")
+	if body != "part part part " || strings.Contains(strings.ToLower(head), "transfer-encoding") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestTunnel(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				b, _ := io.ReadAll(c) // until the client's half-close
+				fmt.Fprintf(c, "%d bytes", len(b))
+			}()
+		}
+	}()
+	r := newRig(t, false, []string{ln.Addr().String()}, nil)
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	io.WriteString(c, strings.Repeat("x", 3<<20))
+	c.(*net.TCPConn).CloseWrite()
+	if b, err := io.ReadAll(c); err != nil || string(b) != fmt.Sprintf("%d bytes", 3<<20) {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		c, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello ")
+		io.Copy(c, rw)
+	})
+	r := newRig(t, true, []string{srv}, nil)
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nearly ")
+	br := bufio.NewReader(c)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil || resp.StatusCode != 101 {
+		t.Fatal(resp, err)
+	}
+	io.WriteString(c, "late")
+	c.(*net.TCPConn).CloseWrite()
+	if b, err := io.ReadAll(br); err != nil || string(b) != "hello early late" {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+func TestRetryElsewhere(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ok") })
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Close() // nobody listens there now
+	r := newRig(t, true, []string{dead.Addr().String(), srv}, func(r *rig) { r.be.Redispatch = 1 })
+	for range 4 {
+		got := talk(t, r.addr, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
+		if !strings.HasSuffix(got, "ok") {
+			t.Errorf("got %q", got)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "never") })
+	r := newRig(t, true, []string{srv}, nil)
+	for _, send := range []string{
+		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("y", MaxHead) + "\r\n\r\n",
+	} {
+		if got := talk(t, r.addr, send); !strings.HasPrefix(got, "HTTP/1.1 400 Bad Request\r\n") {
+			t.Errorf("%.60q: got %q", send, got)
+		}
+	}
+}
+
+func TestDrain(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ok") })
+	r := newRig(t, true, []string{srv}, nil)
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	br := bufio.NewReader(c)
+	ask := func() *http.Response {
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.ReadAll(resp.Body)
+		return resp
+	}
+	if ask().Close {
+		t.Error("the first answer closes")
+	}
+	r.Drain()
+	if !ask().Close {
+		t.Error("an answer while draining does not say close")
+	}
+	<-r.Empty()
+}

@@ -1,0 +1,163 @@
+package stream
+
+import "lbsyslogd/syslogd/message"
+
+// abort ends the exchange without a proper end of its response.
+func (t *txn) abort(who, where byte) {
+	if t.rec.Term[0] == '-' {
+		t.rec.Term[0], t.rec.Term[1] = who, where
+	}
+	t.keep, t.keepServer = false, false
+	t.leaveQueue()
+	t.end()
+}
+
+// clientAborted ends the exchange because the client is gone.
+func (t *txn) clientAborted() {
+	sh := t.s.sh
+	sh.Front[t.s.fe.Index].Aborted++
+	if t.be != nil {
+		sh.Back[t.be.Index].ClientAborts++
+	}
+	if t.srv != nil {
+		sh.Server[t.srv.Index].ClientAborts++
+	}
+	if t.tunnel() && t.resHeadDone && t.rec.Term[0] == '-' && t.s.fe.HTTP {
+		t.abort('-', '-') // a tunnel's client may leave as it likes
+		return
+	}
+	t.abort('C', t.phaseLetter())
+}
+
+// end finishes the exchange: the log line, the counters, the connections.
+func (t *txn) end() {
+	s, sh := t.s, t.s.sh
+	t.times(sh.Loop.Now())
+	t.releaseServer()
+	if t.entered {
+		t.be.Leave()
+		sh.Back[t.be.Index].BytesIn += t.rec.Received
+		sh.Back[t.be.Index].BytesOut += t.rec.Sent
+		sh.Back[t.be.Index].times(&t.rec)
+	}
+	sh.log(t)
+
+	// What followed this request on the connection is the next one's.
+	if t.relay != nil && t.relay.Len() > 0 {
+		s.putIn()
+		s.in, t.relay = t.relay, nil
+	} else if s.in != nil && s.in.Len() == 0 {
+		s.putIn()
+	}
+	keep, unread := t.keep && !s.broken, t.unread || !t.reqDone
+	s.t = nil
+	sh.freeTxn(t)
+	if !keep {
+		s.closeGently(unread)
+		return
+	}
+	s.state = reading
+	s.since = sh.Loop.Now()
+	s.began, s.scanned, s.hsTime = -1, 0, 0
+	if s.in != nil { // pipelined: others have their turn first
+		sh.Loop.Again(s)
+	}
+}
+
+// times completes the timers of the record (HAProxy configuration manual,
+// section 8.4).
+func (t *txn) times(now int64) {
+	r, s := &t.rec, t.s
+	began := s.began
+	if began < 0 {
+		began = s.since
+	}
+	if r.TR >= 0 {
+		r.Tq = r.Th + r.Ti + r.TR
+	}
+	if t.headAt > 0 {
+		r.Td = int32(now - t.headAt)
+	}
+	r.Ta = int32(now - began)
+	r.Tt = int32(now - s.since)
+}
+
+// releaseServer gives up the server side: its connection is kept if it may
+// be, its place is given back.
+func (t *txn) releaseServer() {
+	if c := t.c; c != nil {
+		if t.keepServer && t.resDone && t.reqDone && t.ready == 0 && t.head == nil && !c.broken && !c.rdhup {
+			t.shelve(c)
+		} else {
+			c.close()
+		}
+		t.c = nil
+	}
+	if t.srv != nil {
+		sh := t.s.sh
+		n := &sh.Server[t.srv.Index]
+		n.times(&t.rec)
+		t.rec.SrvConn = t.srv.Load() - 1
+		t.be.Release(t.srv)
+		t.srv = nil
+	}
+}
+
+// dropServer gives up the server side in the middle of an exchange.
+func (t *txn) dropServer() {
+	t.keepServer = false
+	t.releaseServer()
+}
+
+// shelve keeps an idle server connection: for everyone, or with http-reuse
+// never for this client.
+func (t *txn) shelve(c *serverConn) {
+	s := t.s
+	c.t = nil
+	c.canRead = false
+	if t.be.Reuse == ReuseNever {
+		if !t.keep {
+			c.close()
+			return
+		}
+		s.own, c.owner = c, s
+		return
+	}
+	s.sh.pools[c.srv.Index].push(c)
+}
+
+// countServer counts one event on the exchange's server and backend.
+func (t *txn) countServer(count func(*ServerCounters)) {
+	if t.srv != nil {
+		count(&t.s.sh.Server[t.srv.Index])
+	}
+	if t.be != nil {
+		count(&t.s.sh.Back[t.be.Index].ServerCounters)
+	}
+}
+
+// log writes the exchange's line.
+func (sh *Shard) log(t *txn) {
+	s := t.s
+	fe, r := s.fe, &t.rec
+	if fe.Logs < 0 || t.unlogged {
+		return
+	}
+	failed := r.Term[0] != '-' && r.Term[0] != 'L' || r.Retries > 0 || r.Redispatched || r.Status >= 500
+	if fe.DontLogNormal && !failed {
+		return
+	}
+	sev := message.Info
+	if fe.RaiseErrors && failed {
+		sev = message.Err
+	}
+	r.ActConn = sh.eng.cur.Load()
+	r.FeConn = fe.cur.Load()
+	if t.entered {
+		r.BeConn--
+	}
+	x := &sh.ctx
+	x.Req, x.Res, x.Rec = nil, nil, r
+	sh.logBuf = fe.Format.Append(sh.logBuf[:0], x)
+	sh.senders[fe.Logs].Log(sev, sh.logBuf)
+}

@@ -1,0 +1,303 @@
+package stream
+
+import (
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/loop"
+)
+
+// maxTurns is how many buffers one direction moves before others have their
+// turn.
+const maxTurns = 8
+
+// forward moves bytes both ways until neither side goes on. False when the
+// exchange has ended or changed its phase.
+func (t *txn) forward() (alive bool) {
+	gen := t.gen
+	if t.phase == phaseForward {
+		if !t.toServer() || t.gen != gen {
+			return false
+		}
+	}
+	return t.toClient() && t.gen == gen
+}
+
+// toServer moves the request. False when the exchange ended or changed.
+func (t *txn) toServer() (alive bool) {
+	s, c := t.s, t.c
+	if s.fe.HTTP && !t.reqSent && !t.sendHead() {
+		return false
+	}
+	for range maxTurns {
+		if t.head != nil {
+			if ok, blocked := t.writeHead(); !ok || blocked {
+				return ok
+			}
+		}
+		if t.ready > 0 {
+			n, st := c.write(t.src.Data[t.src.R : t.src.R+t.ready])
+			switch st {
+			case ioAgain:
+				return true
+			case ioError:
+				return t.serverWriteFailed()
+			}
+			s.sh.Server[t.srv.Index].BytesOut += uint64(n)
+			t.srvAct = s.sh.Loop.Now()
+			t.sentBody(n)
+			if t.ready > 0 {
+				return true
+			}
+		}
+		if t.reqDone {
+			if t.tunnel() && s.eof {
+				c.shutdown()
+			}
+			t.releaseRelay()
+			return true
+		}
+		if ok, blocked := t.fromClient(); !ok || blocked {
+			return ok
+		}
+	}
+	s.sh.Loop.Again(s)
+	return true
+}
+
+// tunnel reports whether bytes flow without framing.
+func (t *txn) tunnel() bool { return t.reqKind == http1.Tunnel }
+
+// writeHead sends what was left of the head.
+func (t *txn) writeHead() (ok, blocked bool) {
+	n, st := t.c.write(t.head.Bytes())
+	switch st {
+	case ioAgain:
+		return true, true
+	case ioError:
+		return t.serverWriteFailed(), true
+	}
+	t.s.sh.Server[t.srv.Index].BytesOut += uint64(n)
+	t.srvAct = t.s.sh.Loop.Now()
+	t.head.R += n
+	if t.head.Len() > 0 {
+		return true, true
+	}
+	t.s.sh.Loop.Buffers.Put(t.head)
+	t.head = nil
+	return true, false
+}
+
+// sentBody advances past n body bytes that the server's kernel took.
+func (t *txn) sentBody(n int) {
+	if n > 0 {
+		t.src.R += n
+		t.ready -= n
+	}
+}
+
+// serverWriteFailed handles a server that takes no more. It may have answered
+// already: what it said is still to be read, so only if it said nothing the
+// exchange fails.
+func (t *txn) serverWriteFailed() (alive bool) {
+	if t.tunnel() || t.resHeadDone {
+		t.reqDone, t.ready = true, 0
+		t.unread, t.keepServer = true, false
+		if t.head != nil {
+			t.s.sh.Loop.Buffers.Put(t.head)
+			t.head = nil
+		}
+		return true
+	}
+	t.c.canRead = true
+	if t.headFromServer() {
+		return true
+	}
+	return false
+}
+
+// fromClient reads more of the request body, or of a tunnel.
+func (t *txn) fromClient() (ok, blocked bool) {
+	s := t.s
+	if t.relay == nil {
+		if !s.canRead && s.tls == nil && !s.eof {
+			s.watch()
+			return true, true
+		}
+		t.relay = s.sh.Loop.Buffers.Get()
+	}
+	t.src, t.gone = t.relay, t.gone || t.reqKind != http1.NoBody
+	t.relay.Reset()
+	space := t.relay.Data[:]
+	if t.reqKind == http1.LengthBody && t.reqLeft < int64(len(space)) {
+		space = space[:t.reqLeft] // what follows is the next request's
+	}
+	n, st := s.read(space)
+	switch st {
+	case ioAgain:
+		t.releaseRelay()
+		return true, true
+	case ioEOF, ioError:
+		if t.tunnel() && st == ioEOF {
+			t.reqDone = true
+			return true, false
+		}
+		t.clientAborted()
+		return false, true
+	}
+	t.relay.W = n
+	t.rec.Received += uint64(n)
+	if err := t.take(t.relay); err != nil {
+		t.refuseBody(err)
+		return false, true
+	}
+	return true, false
+}
+
+// releaseRelay gives the relay buffer back while nothing is in it.
+func (t *txn) releaseRelay() {
+	if t.relay != nil && t.relay.Len() == 0 && t.ready == 0 {
+		t.s.sh.Loop.Buffers.Put(t.relay)
+		t.relay = nil
+		t.src = t.s.in
+	}
+}
+
+// take checks the new bytes of b against the request's framing; those that
+// belong to it become ready.
+func (t *txn) take(b *loop.Buffer) error {
+	p := b.Data[b.R+t.ready : b.W]
+	switch t.reqKind {
+	case http1.LengthBody:
+		n := min(int64(len(p)), t.reqLeft)
+		t.reqLeft -= n
+		t.ready += int(n)
+		t.reqDone = t.reqLeft == 0
+	case http1.ChunkedBody:
+		n, err := t.reqCh.Pass(p)
+		if err != nil {
+			return err
+		}
+		t.ready += n
+		t.reqDone = t.reqCh.Done()
+	case http1.Tunnel:
+		t.ready += len(p)
+	}
+	return nil
+}
+
+// refuseBody ends an exchange whose request body is malformed.
+func (t *txn) refuseBody(err error) {
+	t.s.sh.Front[t.s.fe.Index].RequestErrors++
+	t.unread = true
+	if t.resBegun {
+		t.abort('P', 'D')
+		return
+	}
+	status := 400
+	if e, ok := err.(*http1.Error); ok {
+		status = e.Status
+	}
+	t.fail('P', t.phaseLetterOfRequest(), status)
+}
+
+// phaseLetterOfRequest tells a body refused at once from one refused while it
+// was forwarded.
+func (t *txn) phaseLetterOfRequest() byte {
+	if t.be == nil {
+		return 'R'
+	}
+	return 'D'
+}
+
+// toClient moves the response. False when the exchange ended or changed.
+func (t *txn) toClient() (alive bool) {
+	s := t.s
+	for range maxTurns {
+		if t.resHead != nil {
+			if ok, blocked := t.writeResHead(); !ok || blocked {
+				return ok
+			}
+		}
+		if t.resReady > 0 {
+			n, st := s.write(t.res.Data[t.res.R : t.res.R+t.resReady])
+			switch st {
+			case ioAgain:
+				return true
+			case ioError:
+				t.clientAborted()
+				return false
+			}
+			t.wroteResponse(n)
+			t.res.R += n
+			t.resReady -= n
+			if t.resReady > 0 {
+				return true
+			}
+		}
+		switch {
+		case t.resDone:
+			return t.responseSent()
+		case len(t.page) > 0:
+			t.fillPage()
+		case t.phase != phaseForward:
+			return true
+		case !t.resHeadDone:
+			if !t.headFromServer() {
+				return false
+			}
+			if !t.resHeadDone && t.resReady == 0 {
+				return true
+			}
+		default:
+			if ok, blocked := t.fromServer(); !ok || blocked {
+				return ok
+			}
+		}
+	}
+	s.sh.Loop.Again(s)
+	return true
+}
+
+func (t *txn) writeResHead() (ok, blocked bool) {
+	n, st := t.s.write(t.resHead.Bytes())
+	switch st {
+	case ioAgain:
+		return true, true
+	case ioError:
+		t.clientAborted()
+		return false, true
+	}
+	t.wroteResponse(n)
+	t.resHead.R += n
+	if t.resHead.Len() > 0 {
+		return true, true
+	}
+	t.s.sh.Loop.Buffers.Put(t.resHead)
+	t.resHead = nil
+	return true, false
+}
+
+func (t *txn) wroteResponse(n int) {
+	t.resBegun = true
+	t.rec.Sent += uint64(n)
+}
+
+// responseSent goes on when all of the response is with the client's kernel.
+// A tunnel ends when both directions have.
+func (t *txn) responseSent() (alive bool) {
+	s := t.s
+	if s.tls != nil && s.tls.pending() {
+		s.watch()
+		return true
+	}
+	if t.tunnel() && t.phase == phaseForward {
+		if !t.reqDone || t.ready > 0 || t.head != nil {
+			if s.tls != nil {
+				s.tls.closeNotify()
+			}
+			s.shutdown()
+			return true
+		}
+	}
+	t.end()
+	return false
+}

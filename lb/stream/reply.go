@@ -1,0 +1,261 @@
+package stream
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"lbsyslogd/lb/http1"
+)
+
+// Page is an answer that stands for a status: built in, or an errorfile.
+type Page struct {
+	Status int
+	Header []byte // complete field lines, without framing and Connection
+	Body   []byte
+}
+
+// Pages maps statuses to answers.
+type Pages map[int]*Page
+
+var (
+	htmlType    = []byte("content-type: text/html\r\n")
+	errorHeader = []byte("cache-control: no-cache\r\ncontent-type: text/html\r\n")
+	monitorBody = []byte("<html><body><h1>200 OK</h1>\nService ready.\n</body></html>\n")
+)
+
+// ParsePage reads an errorfile: a whole response as on the wire. An empty one
+// closes the connection without an answer, as /dev/null does for HAProxy.
+func ParsePage(data []byte) (*Page, error) {
+	if len(data) == 0 {
+		return &Page{}, nil
+	}
+	var h http1.Head
+	n, err := h.ParseResponse(data)
+	if err != nil {
+		return nil, err
+	}
+	p := &Page{Status: h.Status(), Body: data[n:]}
+	for _, name := range []string{"connection", "keep-alive", "content-length", "transfer-encoding"} {
+		h.Del(name)
+	}
+	for i := range h.Len() {
+		if !h.Deleted(i) {
+			p.Header = append(p.Header, h.Name(i)...)
+			p.Header = append(p.Header, ": "...)
+			p.Header = append(p.Header, h.Value(i)...)
+			p.Header = append(p.Header, "\r\n"...)
+		}
+	}
+	return p, nil
+}
+
+// explanations are what the built-in pages say below their title, in
+// HAProxy's words.
+var explanations = map[int]string{
+	400: "Your browser sent an invalid request.",
+	401: "You need a valid user and password to access this content.",
+	403: "Request forbidden by administrative rules.",
+	404: "The resource could not be found.",
+	405: "A request was made of a resource using a request method not supported by that resource",
+	408: "Your browser didn't send a complete request in time.",
+	410: "The resource is no longer available and will not be available again.",
+	413: "The request entity exceeds the maximum allowed.",
+	421: "Request sent to a non-authoritative server.",
+	422: "The server cannot process the contained instructions.",
+	425: "Your browser sent early data.",
+	429: "You have sent too many requests in a given amount of time.",
+	500: "An internal server error occurred.",
+	501: "The server does not support the functionality required to fulfill the request.",
+	502: "The server returned an invalid or incomplete response.",
+	503: "No server is available to handle this request.",
+	504: "The server didn't respond in time.",
+}
+
+// builtin makes the built-in page for a status.
+func builtin(status int) *Page {
+	body := "<html><body><h1>" + strconv.Itoa(status) + " " + reason(status) + "</h1>\n"
+	if text := explanations[status]; text != "" {
+		body += text + "\n"
+	}
+	body += "</body></html>\n"
+	return &Page{Status: status, Header: errorHeader, Body: []byte(body)}
+}
+
+// reason is the reason phrase of a status, with HAProxy's own where they
+// differ.
+func reason(status int) string {
+	switch status {
+	case 408:
+		return "Request Time-out"
+	case 504:
+		return "Gateway Time-out"
+	}
+	if text := http.StatusText(status); text != "" {
+		return text
+	}
+	return "Other"
+}
+
+// page finds the answer for a status: the backend's errorfile, the
+// frontend's, the built-in one.
+func (t *txn) errorPage(status int) *Page {
+	if t.be != nil && t.be.ID != t.s.fe.ID {
+		if p := t.be.Pages[status]; p != nil {
+			return p
+		}
+	}
+	if p := t.s.fe.Pages[status]; p != nil {
+		return p
+	}
+	return builtin(status)
+}
+
+// replyError answers with the page for a status.
+func (t *txn) replyError(status int) {
+	p := t.errorPage(status)
+	if p.Status == 0 { // an empty errorfile
+		t.rec.Status = status
+		t.dropServer()
+		t.keep = false
+		t.end()
+		return
+	}
+	t.reply(status, "", p.Header, p.Body)
+}
+
+// replyRule answers as the rule in the context's Reply says.
+func (t *txn) replyRule() {
+	r := &t.s.sh.ctx.Reply
+	if r.ErrorFile {
+		t.replyError(r.Status)
+		return
+	}
+	t.reply(r.Status, string(r.Reason), r.Header, r.Body)
+}
+
+// reply sends an answer of our own in a server's place. phrase is the reason
+// phrase, "" for the usual one; header and body are copied.
+func (t *txn) reply(status int, phrase string, header, body []byte) {
+	s, sh := t.s, t.s.sh
+	t.dropServer()
+	t.phase = phaseReply
+	t.rec.Status = status
+	sh.countStatus(t)
+	if !t.reqDone {
+		t.unread = true
+	}
+	t.keep = t.keep && !t.unread && !sh.draining && s.fe.ConnMode != Close && (t.be == nil || t.be.ConnMode != Close)
+	if t.res == nil {
+		t.res = sh.Loop.Buffers.Get()
+	}
+	t.res.Reset()
+	b := append(t.res.Data[:0], "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(status), 10)
+	b = append(b, ' ')
+	if phrase == "" {
+		phrase = reason(status)
+	}
+	b = append(b, phrase...)
+	b = append(b, "\r\n"...)
+	if status != 204 && status/100 != 1 {
+		b = append(b, "content-length: "...)
+		b = strconv.AppendInt(b, int64(len(body)), 10)
+		b = append(b, "\r\n"...)
+	}
+	switch {
+	case !t.keep:
+		b = append(b, "connection: close\r\n"...)
+	case t.clientMinor == 0:
+		b = append(b, "connection: keep-alive\r\n"...)
+	}
+	b = append(b, header...)
+	b = append(b, "\r\n"...)
+	if len(b) > len(t.res.Data) { // append moved it: a rule's header of 32 KiB
+		b = b[:copy(t.res.Data[:], "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")]
+		t.keep, body = false, nil
+	}
+	t.res.W = len(b)
+	t.page = nil
+	if t.method != methodHead && status != 304 && status != 204 {
+		n := copy(t.res.Space(), body)
+		t.res.W += n
+		t.page = bytes.Clone(body[n:])
+	}
+	t.resReady = t.res.W
+	t.resHeadDone, t.resKind, t.resDone = true, http1.NoBody, len(t.page) == 0
+}
+
+// fillPage moves the next part of our answer into the response buffer.
+func (t *txn) fillPage() {
+	t.res.Reset()
+	t.res.W = copy(t.res.Data[:], t.page)
+	t.page = t.page[t.res.W:]
+	t.resReady = t.res.W
+	t.resDone = len(t.page) == 0
+}
+
+// fail ends an exchange that cannot be completed: with an answer of that
+// status while none has begun, by closing otherwise.
+func (t *txn) fail(who, where byte, status int) {
+	if t.resBegun || !t.s.fe.HTTP {
+		t.abort(who, where)
+		return
+	}
+	t.rec.Term[0], t.rec.Term[1] = who, where
+	t.leaveQueue()
+	if t.resHead != nil {
+		t.s.sh.Loop.Buffers.Put(t.resHead)
+		t.resHead = nil
+	}
+	if status >= 500 || status == 408 {
+		t.keep = t.keep && t.reqDone
+	}
+	t.replyError(status)
+}
+
+// StatsPage is a statistics page behind a URI.
+type StatsPage struct {
+	URI string
+	// Serve makes the answer. It runs on a goroutine of its own: it asks all
+	// shards for their counters.
+	Serve func(StatsRequest) StatsReply
+}
+
+// StatsRequest is what the page needs to know; all of it is copied.
+type StatsRequest struct {
+	Method, URI, Authorization string
+}
+
+// StatsReply is the page's answer.
+type StatsReply struct {
+	Status int
+	Header []byte // complete field lines
+	Body   []byte
+}
+
+func (p *StatsPage) matches(uri []byte) bool {
+	return p != nil && len(uri) >= len(p.URI) && string(uri[:len(p.URI)]) == p.URI
+}
+
+// serveStats answers with the statistics page.
+func (t *txn) serveStats(p *StatsPage) {
+	s, sh, gen := t.s, t.s.sh, t.gen
+	t.phase = phaseWait
+	t.rec.Server = "<STATS>"
+	t.rec.Term = [4]byte{'L', 'R', '-', '-'}
+	sh.Front[s.fe.Index].Intercepted++
+	req := StatsRequest{
+		Method: string(t.rec.Method), URI: string(t.rec.URI), Authorization: string(sh.req.Get("authorization")),
+	}
+	s.watch()
+	go func() {
+		r := p.Serve(req)
+		sh.Loop.Post(func() {
+			if t.gen == gen && t.phase == phaseWait {
+				t.reply(r.Status, "", r.Header, r.Body)
+				s.run()
+			}
+		})
+	}()
+}

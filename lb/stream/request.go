@@ -1,0 +1,228 @@
+package stream
+
+import (
+	"lbsyslogd/lb/http1"
+)
+
+// MaxHead is the largest request or response head taken, in bytes.
+const MaxHead = 16 << 10
+
+// readRequest reads until a request head is complete and begins its exchange.
+func (s *session) readRequest() (again bool) {
+	sh := s.sh
+	if s.in == nil {
+		if !s.canRead && s.tls == nil {
+			s.watch()
+			return false
+		}
+		s.in = sh.Loop.Buffers.Get()
+	}
+	if s.in.Len() == int(s.scanned) { // nothing is there that was not looked at
+		n, st := s.fill()
+		switch st {
+		case ioAgain:
+			if s.in.Len() == 0 {
+				s.putIn()
+			}
+			return false
+		case ioEOF, ioError:
+			s.clientLeft()
+			return false
+		}
+		_ = n
+	}
+	if s.began < 0 {
+		s.began = sh.Loop.Now()
+	}
+	b := s.in.Bytes()
+	if s.scanned > 0 && !http1.Complete(b, int(s.scanned)) {
+		return s.headIncomplete()
+	}
+	n, err := sh.req.ParseRequest(b)
+	switch {
+	case err == http1.ErrIncomplete:
+		return s.headIncomplete()
+	case err != nil:
+		s.badRequest(err.(*http1.Error), 'P')
+		return true
+	case n > MaxHead:
+		s.badRequest(errHeadTooLarge, 'P')
+		return true
+	}
+	s.startExchange(n)
+	return true
+}
+
+var errHeadTooLarge = &http1.Error{Status: 400, Text: "the request head is larger than 16 KiB"}
+
+// fill reads more of a head into in.
+func (s *session) fill() (int, ioStatus) {
+	if len(s.in.Space()) == 0 {
+		s.in.Compact()
+	}
+	n, st := s.read(s.in.Space())
+	s.in.W += n
+	return n, st
+}
+
+func (s *session) headIncomplete() (again bool) {
+	if s.in.Len() >= MaxHead {
+		s.badRequest(errHeadTooLarge, 'P')
+		return true
+	}
+	s.scanned = int32(s.in.Len())
+	return true // to read on, until there is no more
+}
+
+// clientLeft handles the end of the stream while a head was awaited. A client
+// that leaves between requests, or never sent any, is not an error.
+func (s *session) clientLeft() {
+	if s.in.Len() == 0 {
+		if s.requests == 0 && !s.fe.DontLogNull {
+			s.badRequestLog(-1, 'C')
+			return
+		}
+		s.close()
+		return
+	}
+	s.sh.Front[s.fe.Index].RequestErrors++
+	s.refuse(errTruncated, 'C')
+}
+
+var errTruncated = &http1.Error{Status: 400, Text: "the client left in the middle of a request head"}
+
+// readDeadline is when the wait for a request head is over: for the first
+// byte timeout http-keep-alive (between requests) or http-request, for the
+// rest of the head timeout http-request; timeout client stands in for both.
+func (s *session) readDeadline() int64 {
+	to := &s.fe.Timeouts
+	switch {
+	case s.began >= 0 && to.Request > 0:
+		return s.began + to.Request
+	case s.began >= 0:
+		return after(s.act, to.Client)
+	case s.requests > 0 && to.KeepAlive > 0:
+		return s.since + to.KeepAlive
+	case to.Request > 0:
+		return s.since + to.Request
+	}
+	return after(s.since, to.Client)
+}
+
+var errSlow = &http1.Error{Status: 408, Text: "no complete request head within timeout http-request"}
+
+func (s *session) readTimeout() {
+	switch {
+	case s.began >= 0:
+		s.sh.Front[s.fe.Index].RequestErrors++
+		s.refuse(errSlow, 'c')
+	case s.requests == 0 && !s.fe.DontLogNull:
+		s.badRequestLog(408, 'c')
+	default:
+		s.closeGently(false)
+	}
+}
+
+// badRequest refuses what cannot be parsed.
+func (s *session) badRequest(e *http1.Error, who byte) {
+	s.sh.Front[s.fe.Index].RequestErrors++
+	s.refuse(e, who)
+}
+
+// refuse answers an unreadable request with e's status and ends the session.
+func (s *session) refuse(e *http1.Error, who byte) {
+	t := s.sh.newTxn(s)
+	t.rec.BadReq = true
+	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, noServer
+	t.reqDone, t.keep, t.unread = true, false, true
+	t.rec.Term = [4]byte{who, 'R', '-', '-'}
+	s.t, s.state = t, exchanging
+	t.replyError(e.Status)
+}
+
+// badRequestLog logs a connection on which nothing came, and closes it.
+func (s *session) badRequestLog(status int, who byte) {
+	t := s.sh.newTxn(s)
+	t.rec.BadReq = true
+	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, noServer
+	t.rec.Term = [4]byte{who, 'R', '-', '-'}
+	t.rec.Status = status
+	s.t, s.state = t, exchanging
+	t.keep = false
+	t.end()
+}
+
+// noServer stands in logs where no server was chosen.
+const noServer = "<NOSRV>"
+
+// startExchange begins the exchange of the request parsed into sh.req, whose
+// head is n bytes long.
+func (s *session) startExchange(n int) {
+	sh := s.sh
+	t := sh.newTxn(s)
+	s.t, s.state = t, exchanging
+	s.requests++
+	s.scanned = 0
+	h := &sh.req
+	sh.parsed = t
+	t.headOff, t.headLen = s.in.R, n
+	s.in.R += n
+	t.src = s.in
+
+	r := &t.rec
+	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, noServer
+	r.Method, r.URI, r.Minor = h.Method(), h.URI(), h.Minor()
+	r.Received = uint64(n)
+	r.Counter = s.requests
+	now := sh.Loop.Now()
+	r.TR = int32(now - s.began)
+	t.method = methodOf(r.Method)
+	t.clientMinor = h.Minor()
+	t.reqKind = h.RequestBody()
+	t.reqLeft = max(h.Length, 0)
+	t.reqDone = t.reqKind == http1.NoBody
+	t.upgrade = h.Upgrade
+	t.keep = h.Persistent()
+
+	sh.Front[s.fe.Index].request(now)
+	if err := t.take(s.in); err != nil { // what came with the head
+		t.refuseBody(err)
+		return
+	}
+	t.route()
+}
+
+// method is what the data path needs to know of a request's method.
+type method uint8
+
+const (
+	methodOther method = iota
+	methodGet
+	methodHead
+	methodConnect
+	methodPost
+)
+
+func methodOf(m []byte) method {
+	switch string(m) {
+	case "GET":
+		return methodGet
+	case "HEAD":
+		return methodHead
+	case "POST":
+		return methodPost
+	case "CONNECT":
+		return methodConnect
+	}
+	return methodOther
+}
+
+// idempotent reports whether a request with this method may be sent again
+// when it is not known whether the server saw it (RFC 9110 section 9.2.2).
+func idempotent(m []byte) bool {
+	switch string(m) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,290 @@
+package stream
+
+import (
+	"net/netip"
+	"time"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/rule"
+)
+
+func msec(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// context prepares the shard's evaluation context for t.
+func (t *txn) context() *rule.Ctx {
+	sh := t.s.sh
+	x := &sh.ctx
+	x.Req, x.Res, x.Rec = nil, nil, &t.rec
+	x.Reply = rule.Reply{}
+	if t.s.fe.HTTP {
+		x.Req = &sh.req
+	}
+	return x
+}
+
+// route decides who answers: a rule, the statistics page, or a server.
+func (t *txn) route() {
+	s := t.s
+	sh, fe := s.sh, s.fe
+	if fe.MonitorURI != "" && string(t.rec.URI) == fe.MonitorURI {
+		t.unlogged = true
+		t.reply(200, "", htmlType, monitorBody)
+		return
+	}
+	x := t.context()
+	t.captureRequest()
+	if !t.obey(fe.ReqRules.Eval(x), &sh.Front[fe.Index].Denied) {
+		return
+	}
+	if fe.Page.matches(t.rec.URI) {
+		t.serveStats(fe.Page)
+		return
+	}
+	be := t.choose(x)
+	if be == nil {
+		t.rec.Term = [4]byte{'S', 'C', '-', '-'}
+		t.replyError(503)
+		return
+	}
+	t.enter(be)
+	if be.ID != fe.ID {
+		if !t.obey(be.ReqRules.Eval(x), &sh.Back[be.Index].DeniedRequests) {
+			return
+		}
+		if be.Page.matches(t.rec.URI) {
+			t.serveStats(be.Page)
+			return
+		}
+	}
+	if be.Cookie != nil {
+		t.readCookie()
+	}
+	t.balance()
+}
+
+// choose applies use_backend rules, then default_backend.
+func (t *txn) choose(x *rule.Ctx) *Backend {
+	for i := range t.s.fe.Switches {
+		sw := &t.s.fe.Switches[i]
+		if sw.Cond == nil || sw.Cond.Eval(x) {
+			return sw.To
+		}
+	}
+	return t.s.fe.Default
+}
+
+// enter counts t into its backend.
+func (t *txn) enter(be *Backend) {
+	t.be, t.entered = be, true
+	t.rec.Backend = be.Name
+	t.rec.BeConn = be.Enter()
+	t.retries = be.Retries
+	t.s.sh.Back[be.Index].session(t.s.sh.Loop.Now())
+}
+
+// obey carries out what the rules came to; false when they gave an answer.
+func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
+	switch v {
+	case rule.Continue, rule.Allow:
+		return true
+	case rule.Deny:
+		*denied++
+		t.rec.Term = [4]byte{'P', 'R', '-', '-'}
+	default:
+		t.rec.Term = [4]byte{'L', 'R', '-', '-'}
+		t.s.sh.Front[t.s.fe.Index].Intercepted++
+	}
+	t.replyRule()
+	return false
+}
+
+// balance reserves a place on a server, or queues for one.
+func (t *txn) balance() {
+	now := t.s.sh.Loop.Now()
+	if srv := t.srv; srv != nil { // bound by its cookie
+		t.srv = nil
+		switch t.be.Take(srv) {
+		case backend.Picked:
+			t.srv = srv
+			t.assigned()
+			return
+		case backend.Full:
+			t.enqueue(srv)
+			return
+		}
+		t.bound = false
+	}
+	srv, got := t.be.Pick(t.hash(), t.avoid)
+	switch got {
+	case backend.Picked:
+		t.srv = srv
+		t.assigned()
+	case backend.Full:
+		t.enqueue(nil)
+	default:
+		t.rec.Tw = int32(now - t.start)
+		t.rec.Term[0], t.rec.Term[1] = 'S', 'C'
+		t.s.sh.Back[t.be.Index].ConnectErrors++
+		t.replyError(503)
+	}
+}
+
+// hash places the request for balance source and uri.
+func (t *txn) hash() uint32 {
+	switch t.be.Algo {
+	case backend.Source:
+		return backend.HashAddr(t.s.peer.Addr())
+	case backend.URI:
+		return t.be.HashURI(t.rec.URI)
+	}
+	return 0
+}
+
+// assigned goes on with a place on t.srv.
+func (t *txn) assigned() {
+	sh := t.s.sh
+	t.rec.Server = t.srv.Name
+	t.rec.ServerAddr = t.srv.Addr.IP
+	t.rec.Tw = int32(sh.Loop.Now() - t.start)
+	sh.Server[t.srv.Index].session(sh.Loop.Now())
+	t.dialAt = sh.Loop.Now()
+	t.dial()
+}
+
+// enqueue waits for a place on srv, or on any server when srv is nil.
+func (t *txn) enqueue(srv *backend.Server) {
+	s, sh, gen := t.s, t.s.sh, t.gen
+	t.phase = phaseQueue
+	t.queuedAt = sh.Loop.Now()
+	w := &backend.Waiter{}
+	w.Wake = func() {
+		sh.Loop.Post(func() {
+			if t.gen == gen && t.queued == w {
+				t.grantedPlace()
+				s.run()
+			}
+		})
+	}
+	t.queued = w
+	ahead := int32(t.be.Enqueue(w, srv))
+	if srv != nil {
+		t.rec.SrvQueue = ahead
+	} else {
+		t.rec.BeQueue = ahead
+	}
+	s.watch() // its abort must be noticed
+}
+
+// grantedPlace takes the place this exchange was granted.
+func (t *txn) grantedPlace() {
+	srv := t.be.Granted(t.queued)
+	if srv == nil {
+		return
+	}
+	t.queued = nil
+	t.srv = srv
+	t.assigned()
+}
+
+// leaveQueue gives up waiting; a place granted meanwhile is given back.
+func (t *txn) leaveQueue() {
+	if t.queued == nil {
+		return
+	}
+	if srv := t.be.Cancel(t.queued); srv != nil {
+		t.be.Release(srv)
+	}
+	t.queued = nil
+}
+
+// parse makes sh.req this exchange's request again, with the rules applied,
+// when another's has taken its place: a retry, or the end of a queue.
+func (t *txn) parse() *http1.Head {
+	sh := t.s.sh
+	if sh.parsed == t {
+		return &sh.req
+	}
+	b := t.s.in.Data[t.headOff : t.headOff+t.headLen]
+	if _, err := sh.req.ParseRequest(b); err != nil {
+		// It was accepted before, from the same bytes.
+		sh.eng.Report("request head changed in its buffer: " + err.Error())
+	}
+	sh.parsed = t
+	x := t.context()
+	t.s.fe.ReqRules.Eval(x)
+	if t.be.ID != t.s.fe.ID {
+		t.be.ReqRules.Eval(x)
+	}
+	if t.be.Cookie != nil {
+		t.be.Cookie.strip(&sh.req)
+	}
+	return &sh.req
+}
+
+// appendRequest renders the request head for the server.
+func (t *txn) appendRequest(dst []byte) []byte {
+	h := t.parse()
+	if h.Find("connection", 0) >= 0 || h.Find("proxy-connection", 0) >= 0 {
+		h.Del("connection")
+		h.Del("proxy-connection")
+	}
+	h.Del("keep-alive")
+	mode := max(t.be.ConnMode, t.s.fe.ConnMode)
+	switch {
+	case t.upgrade:
+		h.AddString("Connection", "Upgrade")
+	case mode >= ServerClose:
+		h.AddString("Connection", "close")
+	case h.Minor() == 0:
+		h.AddString("Connection", "keep-alive")
+	}
+	if !t.upgrade {
+		h.Del("upgrade")
+	}
+	t.forwardFor(h, t.s.fe.ForwardFor)
+	if t.be.ID != t.s.fe.ID && t.s.fe.ForwardFor == nil {
+		t.forwardFor(h, t.be.ForwardFor)
+	}
+	return h.Append(dst)
+}
+
+// forwardFor adds X-Forwarded-For.
+func (t *txn) forwardFor(h *http1.Head, f *ForwardFor) {
+	if f == nil || !t.s.peer.IsValid() || contains(f.Except, t.s.peer.Addr()) {
+		return
+	}
+	if f.IfNone && h.Find(string(f.Header), 0) >= 0 {
+		return
+	}
+	var text [64]byte
+	h.Add(f.Header, t.s.peer.Addr().AppendTo(text[:0]))
+}
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// captureRequest records the request headers that the log shows.
+func (t *txn) captureRequest() {
+	if fe := t.s.fe; len(fe.ReqCaptures) > 0 {
+		t.rec.ReqCaptures = capture(&t.s.sh.req, fe.ReqCaptures)
+	}
+}
+
+func capture(h *http1.Head, want []Capture) []string {
+	got := make([]string, len(want))
+	for i, c := range want {
+		// The last of several is what HAProxy keeps.
+		for j := h.Find(c.Header, 0); j >= 0; j = h.Find(c.Header, j+1) {
+			v := h.Value(j)
+			got[i] = string(v[:min(len(v), c.Len)])
+		}
+	}
+	return got
+}

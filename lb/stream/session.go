@@ -1,0 +1,316 @@
+package stream
+
+import (
+	"net/netip"
+	"time"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/loop"
+)
+
+// state is where a session stands.
+type state uint8
+
+const (
+	closed      state = iota
+	handshaking       // a goroutine does the TLS handshake
+	reading           // waiting for a request head, or for the rest of one
+	exchanging        // session.t is at work
+	lingering         // our end is sent; what still comes is thrown away
+)
+
+// session is one client connection. Idle, it holds no buffer and no txn.
+// Owned by the shard's loop.
+type session struct {
+	endpoint
+	sh    *Shard
+	fe    *Frontend
+	ln    *Listener
+	tls   *tlsConn     // nil: plain
+	in    *loop.Buffer // bytes from the client that no exchange has taken yet
+	t     *txn         // while exchanging
+	own   *serverConn  // kept for this client alone (http-reuse never)
+	timer loop.Timer
+
+	peer     netip.AddrPort
+	accepted time.Time
+	since    int64 // ms: when the present wait began (accept, or the end of the last exchange)
+	began    int64 // ms: first byte of the head at hand; -1 before it
+	act      int64 // ms: last progress on the client side
+	hsTime   int32 // ms: TLS handshake
+	scanned  int32 // bytes of in known not to end a head
+	requests uint32
+	gen      uint32 // changes when the struct is reused
+	state    state
+
+	next, prev *session // in Shard.sessions
+}
+
+// sessionList links all sessions of a shard.
+type sessionList struct {
+	head session
+	len  int
+}
+
+func (l *sessionList) init() { l.head.next, l.head.prev = &l.head, &l.head }
+
+func (l *sessionList) push(s *session) {
+	s.prev, s.next = l.head.prev, &l.head
+	s.prev.next, l.head.prev = s, s
+	l.len++
+}
+
+func (l *sessionList) remove(s *session) {
+	s.prev.next, s.next.prev = s.next, s.prev
+	s.prev, s.next = nil, nil
+	l.len--
+}
+
+// newSession begins a session on an accepted descriptor; sh.sa holds the
+// peer's address. The request is likely there already, so it is read at once.
+func (sh *Shard) newSession(ln *Listener, fd int) {
+	s := sh.freeSessions
+	if s != nil {
+		sh.freeSessions = s.next
+	} else {
+		s = new(session)
+	}
+	gen := s.gen
+	*s = session{
+		endpoint: endpoint{fd: fd, canRead: true, canWrite: true},
+		sh:       sh, fe: ln.Frontend, ln: ln, gen: gen,
+		accepted: sh.Loop.Time(), since: sh.Loop.Now(), act: sh.Loop.Now(), began: -1,
+		state: reading,
+	}
+	s.timer.OnExpire = s
+	if !ln.Unix {
+		s.peer = backend.FromRaw(&sh.sa)
+	}
+	sh.sessions.push(s)
+	sh.Front[s.fe.Index].accepted(sh.Loop.Now())
+	switch {
+	case ln.TLS != nil:
+		s.handshake()
+	case !s.fe.HTTP:
+		s.startTunnel()
+		s.run()
+	default:
+		s.run()
+	}
+}
+
+// Ready implements loop.Handler.
+func (s *session) Ready(ev loop.Events) {
+	s.note(ev)
+	if s.state == handshaking {
+		s.tls.poke()
+		return
+	}
+	if s.tls != nil && s.canWrite {
+		s.tls.flush()
+	}
+	s.run()
+}
+
+// run goes as far as the session can go without waiting.
+func (s *session) run() {
+	for again := true; again; {
+		switch s.state {
+		case reading:
+			again = s.readRequest()
+		case exchanging:
+			again = s.t.pump()
+		case lingering:
+			again = s.linger()
+		default:
+			return
+		}
+	}
+	if s.state != closed {
+		s.rearm()
+	}
+}
+
+// watch registers the connection with epoll, once; what is ready already is
+// then reported.
+func (s *session) watch() {
+	if s.watched {
+		return
+	}
+	s.watched = true
+	if err := s.sh.Loop.Add(s.fd, s); err != nil {
+		s.sh.eng.Report(err.Error())
+		s.broken = true
+	}
+}
+
+// read is endpoint.read through TLS where there is TLS.
+func (s *session) read(b []byte) (n int, st ioStatus) {
+	if s.tls == nil {
+		n, st = s.endpoint.read(b)
+	} else {
+		n, st = s.tls.read(b)
+	}
+	switch st {
+	case ioOK:
+		s.act = s.sh.Loop.Now()
+		s.sh.Front[s.fe.Index].BytesIn += uint64(n)
+	case ioAgain:
+		s.watch()
+	}
+	return n, st
+}
+
+// write is endpoint.write through TLS where there is TLS.
+func (s *session) write(b []byte) (n int, st ioStatus) {
+	if s.tls == nil {
+		n, st = s.endpoint.write(b)
+	} else {
+		n, st = s.tls.write(b)
+	}
+	switch st {
+	case ioOK:
+		s.act = s.sh.Loop.Now()
+		s.sh.Front[s.fe.Index].BytesOut += uint64(n)
+		if n < len(b) {
+			s.watch()
+		}
+	case ioAgain:
+		s.watch()
+	}
+	return n, st
+}
+
+// putIn gives the input buffer back when nothing is in it.
+func (s *session) putIn() {
+	if s.in != nil {
+		s.sh.Loop.Buffers.Put(s.in)
+		s.in = nil
+	}
+}
+
+// closeGently ends the session. When the client may still be sending, our end
+// goes first and the rest is read and thrown away: closing on unread bytes
+// would reset the connection, and the client might never see the answer.
+func (s *session) closeGently(unread bool) {
+	if s.tls != nil {
+		s.tls.closeNotify()
+		unread = unread || s.tls.pending()
+	}
+	if !unread || s.broken || s.eof {
+		s.close()
+		return
+	}
+	if s.tls == nil || !s.tls.pending() {
+		s.shutdown()
+	}
+	s.state = lingering
+	s.act = s.sh.Loop.Now()
+	s.since = s.act
+}
+
+// lingerTime bounds how long a closing session waits for the client's end, ms.
+const lingerTime = 2000
+
+func (s *session) linger() (again bool) {
+	if s.tls != nil && s.tls.pending() {
+		if s.broken {
+			s.close()
+		} else {
+			s.watch()
+		}
+		return false
+	}
+	s.shutdown()
+	b := s.sh.Loop.Buffers.Get()
+	defer s.sh.Loop.Buffers.Put(b)
+	for range 8 {
+		// Past TLS: nobody will look at these bytes.
+		switch _, st := s.endpoint.read(b.Data[:]); st {
+		case ioAgain:
+			s.watch()
+			return false
+		case ioEOF, ioError:
+			s.close()
+			return false
+		}
+	}
+	s.sh.Loop.Again(s)
+	return false
+}
+
+// close ends the session at once and frees it.
+func (s *session) close() {
+	sh := s.sh
+	if s.own != nil {
+		s.own.close()
+		s.own = nil
+	}
+	s.putIn()
+	sh.Loop.Disarm(&s.timer)
+	sh.Loop.CloseFD(s.fd)
+	s.state = closed
+	s.gen++
+	sh.sessions.remove(s)
+	sh.eng.leave(s.fe)
+	s.tls, s.t = nil, nil
+	s.next = sh.freeSessions
+	sh.freeSessions = s
+}
+
+// rearm sets the timer when the session's next deadline comes before what it
+// is set to; a later deadline is found when the timer expires, so the common
+// request does not touch the wheel.
+func (s *session) rearm() {
+	d := s.deadline()
+	if d == noDeadline || s.timer.Armed() && s.timer.At() <= d {
+		return
+	}
+	s.sh.Loop.ArmAt(&s.timer, d)
+}
+
+const noDeadline = int64(1) << 62
+
+// after is a deadline ms after from; a timeout of 0 never comes.
+func after(from, ms int64) int64 {
+	if ms == 0 {
+		return noDeadline
+	}
+	return from + ms
+}
+
+// deadline is when the session's present wait is over.
+func (s *session) deadline() int64 {
+	to := &s.fe.Timeouts
+	switch s.state {
+	case reading:
+		return s.readDeadline()
+	case exchanging:
+		return s.t.deadline()
+	case lingering:
+		return s.since + lingerTime
+	}
+	return after(s.act, to.Client)
+}
+
+// Expire implements loop.Expirer.
+func (s *session) Expire() {
+	if d := s.deadline(); d > s.sh.Loop.Now() {
+		if d != noDeadline {
+			s.sh.Loop.ArmAt(&s.timer, d)
+		}
+		return
+	}
+	switch s.state {
+	case reading:
+		s.readTimeout()
+	case exchanging:
+		s.t.timeout()
+	case lingering:
+		s.close()
+		return
+	}
+	if s.state != closed {
+		s.run()
+	}
+}

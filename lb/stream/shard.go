@@ -1,0 +1,246 @@
+package stream
+
+import (
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/syslog"
+)
+
+// Shard is one loop's share of the engine. Everything in it is owned by the
+// loop.
+type Shard struct {
+	Loop *loop.Loop
+	eng  *Engine
+
+	Front  []FrontCounters  // by Frontend.Index
+	Back   []BackCounters   // by Backend.Index
+	Server []ServerCounters // by backend.Server.Index
+
+	senders []*syslog.Sender // by Frontend.Logs
+	pools   []idlePool       // by backend.Server.Index
+
+	// Scratch for the request or response at hand; parsed says whose request
+	// head req is.
+	req     http1.Head
+	res     http1.Head
+	parsed  *txn
+	ctx     rule.Ctx
+	headBuf []byte
+	logBuf  []byte
+	sa      unix.RawSockaddrAny
+
+	acceptors []*acceptor
+	paused    bool
+	draining  bool
+
+	sessions sessionList
+	late     []lateEntry
+	lateTick loop.Timer
+	trim     loop.Timer
+
+	freeSessions *session
+	freeTxns     *txn
+	freeConns    *serverConn
+}
+
+// lateEntry is a client connection that was not registered with epoll when it
+// was accepted: most requests are answered sooner than it would be worth it.
+type lateEntry struct {
+	s   *session
+	gen uint32
+}
+
+// lateDelay is how many milliseconds a client connection may go unwatched
+// while its request runs; then its abort must be noticed.
+const lateDelay = 10
+
+func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
+	sh := &Shard{
+		Loop:   l,
+		eng:    e,
+		Front:  make([]FrontCounters, len(e.Frontends)),
+		Back:   make([]BackCounters, len(e.Backends)),
+		Server: make([]ServerCounters, len(e.Servers)),
+		pools:  make([]idlePool, len(e.Servers)),
+	}
+	for _, targets := range e.Targets {
+		s, err := syslog.NewSender(targets...)
+		if err != nil {
+			return nil, err
+		}
+		sh.senders = append(sh.senders, s)
+	}
+	sh.sessions.init()
+	for _, fe := range e.Frontends {
+		for _, ln := range fe.Listeners {
+			sh.acceptors = append(sh.acceptors, &acceptor{sh: sh, ln: ln})
+		}
+	}
+	sh.lateTick.OnExpire = expireFunc(sh.registerLate)
+	sh.trim.OnExpire = expireFunc(sh.trimMemory)
+	l.Arm(&sh.trim, trimInterval.Milliseconds())
+	l.AtTurnEnd(sh.flushLogs)
+	return sh, nil
+}
+
+// expireFunc lets a function be a timer's target.
+type expireFunc func()
+
+// Expire implements loop.Expirer.
+func (f expireFunc) Expire() { f() }
+
+// flushLogs sends what this turn logged. A sender that could not send all
+// wants to be called again soon, though nothing else may happen.
+func (sh *Shard) flushLogs() {
+	for _, s := range sh.senders {
+		s.Flush()
+		if s.Pending() && !sh.lateTick.Armed() {
+			sh.Loop.Arm(&sh.lateTick, 1)
+		}
+	}
+}
+
+// lastWait bounds how long an ending worker waits for its log's receiver.
+const lastWait = 2 * time.Second
+
+// lastLogs sends what is still to be logged, after the loop has ended.
+func (sh *Shard) lastLogs() {
+	until := time.Now().Add(lastWait)
+	for _, s := range sh.senders {
+		for s.Flush(); s.Pending() && time.Now().Before(until); s.Flush() {
+			time.Sleep(time.Millisecond)
+		}
+		s.Close()
+	}
+}
+
+func (sh *Shard) registerLate() {
+	for i, e := range sh.late {
+		if e.s.gen == e.gen && e.s.state == exchanging {
+			e.s.watch()
+		}
+		sh.late[i].s = nil
+	}
+	sh.late = sh.late[:0]
+}
+
+func (sh *Shard) trimMemory() {
+	sh.Loop.Buffers.Trim()
+	for i := range sh.pools {
+		sh.pools[i].purge()
+	}
+	sh.Loop.Arm(&sh.trim, trimInterval.Milliseconds())
+}
+
+// acceptor is one listener as one shard watches it.
+type acceptor struct {
+	sh      *Shard
+	ln      *Listener
+	on      bool
+	retry   loop.Timer
+	refused bool // the last accept ran out of descriptors
+}
+
+// maxAccept is how many connections one turn takes from one listener.
+const maxAccept = 64
+
+// listen watches every listener that is not watched.
+func (sh *Shard) listen() {
+	if sh.draining || sh.paused {
+		return
+	}
+	for _, a := range sh.acceptors {
+		a.start()
+	}
+}
+
+func (sh *Shard) unlisten() {
+	for _, a := range sh.acceptors {
+		a.stop()
+	}
+}
+
+func (a *acceptor) start() {
+	if a.on || a.sh.draining || a.sh.paused {
+		return
+	}
+	if err := a.sh.Loop.AddListener(a.ln.FD, a); err != nil {
+		a.sh.eng.Report("listener " + a.ln.Name + ": " + err.Error())
+		return
+	}
+	a.on = true
+}
+
+func (a *acceptor) stop() {
+	if a.on {
+		a.sh.Loop.Forget(a.ln.FD)
+		a.on = false
+	}
+}
+
+// Ready accepts what has come, as far as there is room.
+func (a *acceptor) Ready(loop.Events) {
+	sh, fe := a.sh, a.ln.Frontend
+	for range maxAccept {
+		if !sh.eng.enter(fe) {
+			// Room is made by leave, which resumes; one that was made just
+			// now, before crowded was set, is found by asking again.
+			sh.eng.crowded.Store(true)
+			if !sh.eng.enter(fe) {
+				a.stop()
+				return
+			}
+		}
+		fd, errno := loop.Accept(a.ln.FD, &sh.sa)
+		if errno != 0 {
+			sh.eng.leave(fe)
+			a.failed(errno)
+			return
+		}
+		a.refused = false
+		sh.newSession(a.ln, fd)
+	}
+}
+
+// failed handles an accept that gave no connection. Out of descriptors the
+// listener rests a moment: it would be reported ready again and again.
+func (a *acceptor) failed(errno syscall.Errno) {
+	switch errno {
+	case syscall.EAGAIN, syscall.EINTR, syscall.EPROTO, syscall.EPERM:
+		return
+	}
+	if !a.refused {
+		a.refused = true
+		a.sh.eng.Report("listener " + a.ln.Name + ": accept: " + errno.Error() +
+			"; raise LimitNOFILE or lower maxconn")
+	}
+	a.stop()
+	a.retry.OnExpire = expireFunc(a.start)
+	a.sh.Loop.Arm(&a.retry, 100)
+}
+
+// drain stops accepting; idle connections stay until their next request,
+// which is answered with Connection: close, or until their time is up.
+func (sh *Shard) drain() {
+	sh.unlisten()
+	sh.draining = true
+	for _, a := range sh.acceptors {
+		sh.Loop.Disarm(&a.retry)
+	}
+}
+
+// localAddr is the local address of a socket, invalid for a unix one.
+func (sh *Shard) localAddr(fd int) netip.AddrPort {
+	if loop.SockName(fd, &sh.sa) != 0 {
+		return netip.AddrPort{}
+	}
+	return backend.FromRaw(&sh.sa)
+}

@@ -1,0 +1,293 @@
+package stream
+
+import (
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/rule"
+)
+
+// phase is how far an exchange has come.
+type phase uint8
+
+const (
+	phaseRoute   phase = iota // rules run, a server is being chosen
+	phaseWait                 // a goroutine prepares our own answer
+	phaseQueue                // every server is full
+	phaseRetry                // a moment's rest before the same server is tried again
+	phaseConnect              // the connection is being made
+	phaseForward              // both directions flow
+	phaseReply                // our own answer is being sent
+)
+
+// txn is one exchange: a request and its response, or a tunnel. Pooled by the
+// shard, owned by its loop.
+type txn struct {
+	s   *session
+	be  *Backend
+	srv *backend.Server // a place on it is taken; released exactly once
+	c   *serverConn     // the connection to it
+
+	phase  phase
+	method method
+
+	// The request, on its way to the server.
+	src     *loop.Buffer // where unsent bytes lie: session.in, then relay
+	relay   *loop.Buffer // body bytes beyond what came with the head
+	head    *loop.Buffer // the rendered head's unsent rest; nil almost always
+	headOff int          // where the head lies in session.in, for logs and retries
+	headLen int
+	ready   int // bytes of src checked and unsent
+	reqLeft int64
+	reqKind http1.Body
+	reqCh   http1.Chunks
+	reqDone bool // nothing more to read of the request
+	reqSent bool // some of it was given to the server's kernel
+	gone    bool // body bytes were dropped: it cannot be sent again
+
+	// The response, on its way to the client.
+	res         *loop.Buffer
+	resHead     *loop.Buffer // a rendered head that did not fit before its body
+	resReady    int
+	resLeft     int64
+	resKind     http1.Body
+	resCh       http1.Chunks
+	resHeadDone bool
+	resDone     bool   // nothing more to read of the response
+	resBegun    bool   // some of it was given to the client's kernel
+	page        []byte // the unsent rest of our own answer
+
+	dechunk     bool // an HTTP/1.0 client gets a chunked body without chunks
+	keep        bool // the client's connection outlives the exchange
+	keepServer  bool // and the server's
+	upgrade     bool // the client asked to switch protocols
+	unread      bool // the client may still send: close gently
+	bound       bool // the server was chosen by its cookie
+	hadCookie   bool // the client came with a cookie of ours, valid or not
+	redispatch  bool // the client's server is gone and may be replaced
+	entered     bool // counted in backend.Enter
+	unlogged    bool // monitor requests
+	clientMinor int
+	retries     int // left
+	avoid       *backend.Server
+
+	queued *backend.Waiter
+	rec    rule.Record
+
+	// Milestones in ms on the loop's clock; 0 until reached.
+	start    int64 // the request was complete
+	queuedAt int64
+	dialAt   int64 // the first attempt to connect
+	tryAt    int64 // this attempt
+	sentAt   int64 // connected
+	headAt   int64 // the response's head was complete
+	srvAct   int64 // last progress on the server side
+
+	gen  uint32
+	next *txn // in Shard.freeTxns
+}
+
+// newTxn takes an exchange from the pool, for s.
+func (sh *Shard) newTxn(s *session) *txn {
+	t := sh.freeTxns
+	if t == nil {
+		t = new(txn)
+	} else {
+		sh.freeTxns = t.next
+	}
+	gen := t.gen
+	*t = txn{s: s, gen: gen, start: sh.Loop.Now(), srvAct: sh.Loop.Now()}
+	r := &t.rec
+	r.Client, r.TLS = s.peer, s.tls != nil
+	r.Accept, r.Request = s.accepted, sh.Loop.Time()
+	r.Status = -1
+	r.Term = [4]byte{'-', '-', '-', '-'}
+	r.Th, r.Ti, r.TR, r.Tq, r.Tw, r.Tc, r.Tr, r.Td = s.hsTime, 0, -1, -1, -1, -1, -1, -1
+	r.Pid, r.Hostname = sh.eng.Pid, sh.eng.Hostname
+	if s.began >= 0 {
+		r.Ti = int32(s.began-s.since) - s.hsTime
+		r.Request = sh.Loop.Time().Add(-msec(sh.Loop.Now() - s.began))
+	}
+	if s.fe.WantsAddresses {
+		r.FrontAddr = sh.localAddr(s.fd)
+	}
+	if s.tls != nil {
+		s.tls.describe(r)
+	}
+	return t
+}
+
+// freeTxn gives t and its buffers back. Its session has let go of it.
+func (sh *Shard) freeTxn(t *txn) {
+	pool := &sh.Loop.Buffers
+	for _, b := range [...]*loop.Buffer{t.relay, t.head, t.res, t.resHead} {
+		if b != nil {
+			pool.Put(b)
+		}
+	}
+	if sh.parsed == t {
+		sh.parsed = nil
+	}
+	gen := t.gen + 1
+	*t = txn{gen: gen, next: sh.freeTxns}
+	sh.freeTxns = t
+}
+
+// pump goes as far as the exchange can without waiting. It says true when the
+// session has another step to do at once.
+func (t *txn) pump() (again bool) {
+	s := t.s
+	switch t.phase {
+	case phaseWait, phaseQueue, phaseRetry:
+		if s.broken || s.rdhup && t.be != nil && t.be.AbortOnClose {
+			t.clientAborted()
+			return true
+		}
+		return false
+	case phaseConnect:
+		if s.broken {
+			t.clientAborted()
+			return true
+		}
+		tries := t.rec.Retries
+		if !t.connected() {
+			// A failure leads elsewhere: to another attempt, or to an answer
+			// of our own.
+			return t.phase != phaseConnect || t.rec.Retries != tries
+		}
+	}
+	if !t.forward() {
+		return true
+	}
+	if !s.watched && s.state == exchanging {
+		s.sh.watchLate(s)
+	}
+	return false
+}
+
+// watchLate has the session registered soon, if it is still exchanging then.
+func (sh *Shard) watchLate(s *session) {
+	if n := len(sh.late); n > 0 && sh.late[n-1].s == s && sh.late[n-1].gen == s.gen {
+		return
+	}
+	sh.late = append(sh.late, lateEntry{s, s.gen})
+	if !sh.lateTick.Armed() {
+		sh.Loop.Arm(&sh.lateTick, lateDelay)
+	}
+}
+
+// deadline is when the exchange's present wait is over.
+func (t *txn) deadline() int64 {
+	s := t.s
+	client := after(s.act, s.fe.Timeouts.Client)
+	if t.be == nil || t.phase == phaseReply {
+		return client
+	}
+	to := &t.be.Timeouts
+	switch t.phase {
+	case phaseWait:
+		return noDeadline
+	case phaseQueue:
+		if to.Queue == 0 {
+			return after(t.queuedAt, to.Connect)
+		}
+		return t.queuedAt + to.Queue
+	case phaseRetry:
+		return t.tryAt + retryDelay
+	case phaseConnect:
+		return after(t.tryAt, to.Connect)
+	}
+	if t.resKind == http1.Tunnel && t.resHeadDone {
+		return t.tunnelDeadline()
+	}
+	server := after(t.srvAct, to.Server)
+	switch {
+	case t.resReady > 0 || t.resHead != nil: // the client does not take what is there
+		return client
+	case t.ready > 0 || t.head != nil: // nor the server
+		return server
+	case !t.reqDone: // the client is to send
+		return client
+	}
+	return server
+}
+
+// tunnelDeadline: timeout tunnel replaces the others once both sides are open;
+// a half-closed side has its own.
+func (t *txn) tunnelDeadline() int64 {
+	s, to := t.s, &t.be.Timeouts
+	last := max(s.act, t.srvAct)
+	switch {
+	case s.eof && s.fe.Timeouts.ClientFin > 0:
+		return last + s.fe.Timeouts.ClientFin
+	case t.c != nil && t.c.eof && to.ServerFin > 0:
+		return last + to.ServerFin
+	case to.Tunnel > 0:
+		return last + to.Tunnel
+	}
+	return min(after(last, s.fe.Timeouts.Client), after(last, to.Server))
+}
+
+// timeout ends the wait whose deadline has passed.
+func (t *txn) timeout() {
+	s, now := t.s, t.s.sh.Loop.Now()
+	switch t.phase {
+	case phaseQueue:
+		t.leaveQueue()
+		t.rec.Tw = int32(now - t.start)
+		t.fail('s', 'Q', 503)
+		return
+	case phaseRetry:
+		t.dial()
+		return
+	case phaseConnect:
+		t.connectFailed('s')
+		return
+	case phaseReply:
+		t.abort('c', 'D')
+		return
+	}
+	if t.resHeadDone && t.resKind == http1.Tunnel {
+		if t.rec.Term[0] == '-' {
+			who := byte('s')
+			if s.act <= t.srvAct && s.fe.Timeouts.Client > 0 {
+				who = 'c'
+			}
+			t.abort(who, 'D')
+		} else {
+			t.end()
+		}
+		return
+	}
+	waitsForClient := t.resReady > 0 || t.resHead != nil || !t.reqDone && t.ready == 0 && t.head == nil
+	switch {
+	case waitsForClient && t.resHeadDone:
+		t.abort('c', 'D')
+	case waitsForClient:
+		t.fail('c', 'D', 408)
+	case t.resHeadDone:
+		t.countServer(func(c *ServerCounters) { c.ResponseErrors++ })
+		t.abort('s', 'D')
+	default:
+		t.countServer(func(c *ServerCounters) { c.ResponseErrors++ })
+		t.fail('s', 'H', 504)
+	}
+}
+
+// phaseLetter is the second letter of the termination state: what the
+// exchange was doing.
+func (t *txn) phaseLetter() byte {
+	switch {
+	case t.phase == phaseQueue:
+		return 'Q'
+	case t.phase == phaseConnect || t.phase == phaseRetry:
+		return 'C'
+	case t.resHeadDone && t.resDone:
+		return 'L'
+	case t.resHeadDone || t.phase == phaseReply:
+		return 'D'
+	case !t.reqDone:
+		return 'D'
+	}
+	return 'H'
+}
