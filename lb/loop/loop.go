@@ -71,8 +71,9 @@ type mailbox struct {
 	woken bool
 }
 
-// New makes a loop. The caller must run Run, which releases what New took.
-func New(id int) (*Loop, error) {
+// New makes a loop whose clock counts from base, the same for all loops of a
+// process. The caller must run Run, which releases what New took.
+func New(id int, base time.Time) (*Loop, error) {
 	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("create an epoll instance: %w", err)
@@ -82,7 +83,7 @@ func New(id int) (*Loop, error) {
 		unix.Close(ep)
 		return nil, fmt.Errorf("create an eventfd: %w", err)
 	}
-	l := &Loop{ID: id, ep: ep, wakeFD: wake, base: time.Now()}
+	l := &Loop{ID: id, ep: ep, wakeFD: wake, base: base}
 	l.readClock()
 	l.wheel.init()
 	if err := l.ctl(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN, 0); err != nil {

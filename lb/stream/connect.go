@@ -155,7 +155,7 @@ func (t *txn) use(c *serverConn, now int64) {
 	c.t, c.owner = t, nil
 	t.c = c
 	c.uses++
-	t.s.sh.Server[t.srv.Index].Reused++
+	t.s.sh.Server[t.srv.Index].Reuses++
 	t.established(now)
 }
 
@@ -268,7 +268,7 @@ func (t *txn) sendHead() bool {
 		t.established(sh.Loop.Now())
 	}
 	t.reqSent = true
-	sh.Server[t.srv.Index].BytesOut += uint64(n)
+	sh.Server[t.srv.Index].BytesIn += uint64(n)
 	if n < len(b) {
 		return t.keepHead(b[n:])
 	}
@@ -311,8 +311,8 @@ func (t *txn) connectFailed(who byte) {
 		t.c = nil
 	}
 	t.rec.Tc = -1
-	sh.Server[t.srv.Index].ConnectErrors++
-	sh.Back[t.be.Index].ConnectErrors++
+	sh.Server[t.srv.Index].ErrConn++
+	sh.Back[t.be.Index].ErrConn++
 	if t.retries <= 0 {
 		t.fail(who, 'C', 503)
 		return
@@ -353,8 +353,8 @@ func (t *txn) toAnother() {
 	t.srv, t.bound = nil, false
 	t.avoid = failed
 	t.rec.Redispatched = true
-	sh.Server[failed.Index].Redispatched++
-	sh.Back[t.be.Index].Redispatched++
+	sh.Server[failed.Index].Redispatches++
+	sh.Back[t.be.Index].Redispatches++
 	t.be.Release(failed)
 	t.balance()
 }
@@ -371,7 +371,7 @@ func (t *txn) serverFailed() {
 	}
 	again := c.uses > 1 && t.retries > 0 && !t.gone && (!t.reqSent || idempotent(t.rec.Method))
 	if !again {
-		t.countServer(func(n *ServerCounters) { n.ResponseErrors++ })
+		t.countServer(func(n *ServerCounters) { n.ErrResp++ })
 		t.fail('S', 'H', 502)
 		return
 	}

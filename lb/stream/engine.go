@@ -30,7 +30,7 @@ type Engine struct {
 
 	cur       atomic.Int32 // client connections
 	max       atomic.Int32
-	crowded   atomic.Bool   // some shard does not accept for want of room
+	crowded   atomic.Bool // some shard does not accept for want of room
 	accepting atomic.Bool
 	empty     chan struct{}
 	emptied   atomic.Bool
@@ -149,8 +149,9 @@ type Listener struct {
 // Start makes the shards and runs their loops on goroutines of their own.
 func (e *Engine) Start(threads int) error {
 	e.empty = make(chan struct{})
+	base := time.Now()
 	for i := range threads {
-		l, err := loop.New(i)
+		l, err := loop.New(i, base)
 		if err != nil {
 			return err
 		}

@@ -15,12 +15,12 @@ func (t *txn) abort(who, where byte) {
 // clientAborted ends the exchange because the client is gone.
 func (t *txn) clientAborted() {
 	sh := t.s.sh
-	sh.Front[t.s.fe.Index].Aborted++
+	sh.Front[t.s.fe.Index].CliAborts++
 	if t.be != nil {
-		sh.Back[t.be.Index].ClientAborts++
+		sh.Back[t.be.Index].CliAborts++
 	}
 	if t.srv != nil {
-		sh.Server[t.srv.Index].ClientAborts++
+		sh.Server[t.srv.Index].CliAborts++
 	}
 	if t.tunnel() && t.resHeadDone && t.rec.Term[0] == '-' && t.s.fe.HTTP {
 		t.abort('-', '-') // a tunnel's client may leave as it likes
@@ -132,7 +132,7 @@ func (t *txn) countServer(count func(*ServerCounters)) {
 		count(&t.s.sh.Server[t.srv.Index])
 	}
 	if t.be != nil {
-		count(&t.s.sh.Back[t.be.Index].ServerCounters)
+		count(&t.s.sh.Back[t.be.Index])
 	}
 }
 

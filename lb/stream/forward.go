@@ -41,7 +41,7 @@ func (t *txn) toServer() (alive bool) {
 			case ioError:
 				return t.serverWriteFailed()
 			}
-			s.sh.Server[t.srv.Index].BytesOut += uint64(n)
+			s.sh.Server[t.srv.Index].BytesIn += uint64(n)
 			t.srvAct = s.sh.Loop.Now()
 			t.sentBody(n)
 			if t.ready > 0 {
@@ -75,7 +75,7 @@ func (t *txn) writeHead() (ok, blocked bool) {
 	case ioError:
 		return t.serverWriteFailed(), true
 	}
-	t.s.sh.Server[t.srv.Index].BytesOut += uint64(n)
+	t.s.sh.Server[t.srv.Index].BytesIn += uint64(n)
 	t.srvAct = t.s.sh.Loop.Now()
 	t.head.R += n
 	if t.head.Len() > 0 {
@@ -186,7 +186,7 @@ func (t *txn) take(b *loop.Buffer) error {
 
 // refuseBody ends an exchange whose request body is malformed.
 func (t *txn) refuseBody(err error) {
-	t.s.sh.Front[t.s.fe.Index].RequestErrors++
+	t.s.sh.Front[t.s.fe.Index].ErrReq++
 	t.unread = true
 	if t.resBegun {
 		t.abort('P', 'D')

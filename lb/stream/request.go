@@ -85,7 +85,7 @@ func (s *session) clientLeft() {
 		s.close()
 		return
 	}
-	s.sh.Front[s.fe.Index].RequestErrors++
+	s.sh.Front[s.fe.Index].ErrReq++
 	s.refuse(errTruncated, 'C')
 }
 
@@ -114,7 +114,7 @@ var errSlow = &http1.Error{Status: 408, Text: "no complete request head within t
 func (s *session) readTimeout() {
 	switch {
 	case s.began >= 0:
-		s.sh.Front[s.fe.Index].RequestErrors++
+		s.sh.Front[s.fe.Index].ErrReq++
 		s.refuse(errSlow, 'c')
 	case s.requests == 0 && !s.fe.DontLogNull:
 		s.badRequestLog(408, 'c')
@@ -125,7 +125,7 @@ func (s *session) readTimeout() {
 
 // badRequest refuses what cannot be parsed.
 func (s *session) badRequest(e *http1.Error, who byte) {
-	s.sh.Front[s.fe.Index].RequestErrors++
+	s.sh.Front[s.fe.Index].ErrReq++
 	s.refuse(e, who)
 }
 

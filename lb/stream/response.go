@@ -38,7 +38,7 @@ func (t *txn) headFromServer() (alive bool) {
 			return false
 		} else {
 			t.srvAct = sh.Loop.Now()
-			sh.Server[t.srv.Index].BytesIn += uint64(n)
+			sh.Server[t.srv.Index].BytesOut += uint64(n)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func (t *txn) headMissing() {
 // badResponse ends the exchange with a server that talks nonsense ('P') or
 // stopped in the middle of its head ('S').
 func (t *txn) badResponse(who byte) {
-	t.countServer(func(c *ServerCounters) { c.ResponseErrors++ })
+	t.countServer(func(c *ServerCounters) { c.ErrResp++ })
 	t.fail(who, 'H', 502)
 }
 
@@ -221,7 +221,7 @@ func (t *txn) fromServer() (ok, blocked bool) {
 	}
 	t.res.W = n
 	t.srvAct = sh.Loop.Now()
-	sh.Server[t.srv.Index].BytesIn += uint64(n)
+	sh.Server[t.srv.Index].BytesOut += uint64(n)
 	if err := t.takeResponse(); err != nil {
 		t.brokenBody()
 		return false, true
@@ -240,14 +240,14 @@ func (t *txn) serverEnded(st ioStatus) (alive bool) {
 		}
 		return true
 	}
-	t.countServer(func(c *ServerCounters) { c.Aborted++ })
+	t.countServer(func(c *ServerCounters) { c.SrvAborts++ })
 	t.abort('S', 'D')
 	return false
 }
 
 // brokenBody ends a response whose chunks are malformed.
 func (t *txn) brokenBody() {
-	t.countServer(func(c *ServerCounters) { c.ResponseErrors++ })
+	t.countServer(func(c *ServerCounters) { c.ErrResp++ })
 	if !t.resBegun {
 		t.resHeadDone = false
 		t.fail('P', 'H', 502)
@@ -307,7 +307,7 @@ func (t *txn) obeyResponse(v rule.Verdict) (goOn bool) {
 	case rule.Continue, rule.Allow:
 		return true
 	}
-	t.s.sh.Back[t.be.Index].DeniedResponses++
+	t.s.sh.Back[t.be.Index].DeniedResp++
 	t.resHeadDone = false
 	t.rec.Term[0], t.rec.Term[1] = 'P', 'H'
 	t.replyRule()

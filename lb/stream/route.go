@@ -34,7 +34,7 @@ func (t *txn) route() {
 	}
 	x := t.context()
 	t.captureRequest()
-	if !t.obey(fe.ReqRules.Eval(x), &sh.Front[fe.Index].Denied) {
+	if !t.obey(fe.ReqRules.Eval(x), &sh.Front[fe.Index].DeniedReq) {
 		return
 	}
 	if fe.Page.matches(t.rec.URI) {
@@ -49,7 +49,7 @@ func (t *txn) route() {
 	}
 	t.enter(be)
 	if be.ID != fe.ID {
-		if !t.obey(be.ReqRules.Eval(x), &sh.Back[be.Index].DeniedRequests) {
+		if !t.obey(be.ReqRules.Eval(x), &sh.Back[be.Index].DeniedReq) {
 			return
 		}
 		if be.Page.matches(t.rec.URI) {
@@ -125,7 +125,7 @@ func (t *txn) balance() {
 	default:
 		t.rec.Tw = int32(now - t.start)
 		t.rec.Term[0], t.rec.Term[1] = 'S', 'C'
-		t.s.sh.Back[t.be.Index].ConnectErrors++
+		t.s.sh.Back[t.be.Index].ErrConn++
 		t.replyError(503)
 	}
 }

@@ -21,7 +21,7 @@ type Shard struct {
 	eng  *Engine
 
 	Front  []FrontCounters  // by Frontend.Index
-	Back   []BackCounters   // by Backend.Index
+	Back   []ServerCounters // by Backend.Index
 	Server []ServerCounters // by backend.Server.Index
 
 	senders []*syslog.Sender // by Frontend.Logs
@@ -67,7 +67,7 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 		Loop:   l,
 		eng:    e,
 		Front:  make([]FrontCounters, len(e.Frontends)),
-		Back:   make([]BackCounters, len(e.Backends)),
+		Back:   make([]ServerCounters, len(e.Backends)),
 		Server: make([]ServerCounters, len(e.Servers)),
 		pools:  make([]idlePool, len(e.Servers)),
 	}

@@ -86,7 +86,7 @@ func (s *session) handshaken(err error) {
 	t.blocking = false
 	s.canRead, s.canWrite = true, true
 	if err != nil {
-		sh.Front[s.fe.Index].RequestErrors++
+		sh.Front[s.fe.Index].ErrReq++
 		s.close()
 		return
 	}

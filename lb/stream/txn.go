@@ -266,10 +266,10 @@ func (t *txn) timeout() {
 	case waitsForClient:
 		t.fail('c', 'D', 408)
 	case t.resHeadDone:
-		t.countServer(func(c *ServerCounters) { c.ResponseErrors++ })
+		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
 		t.abort('s', 'D')
 	default:
-		t.countServer(func(c *ServerCounters) { c.ResponseErrors++ })
+		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
 		t.fail('s', 'H', 504)
 	}
 }
