@@ -80,10 +80,8 @@ func (w Want) check() error {
 			return err
 		}
 	case "unix":
-		// sun_path holds 108 bytes with its NUL; a new socket is first bound
-		// beside its place, under a longer name.
-		if n := len(w.Address) + len(besideSuffix); n == len(besideSuffix) || n > 107 {
-			return fmt.Errorf("a unix socket's path has 1 to %d bytes, this one has %d", 107-len(besideSuffix), len(w.Address))
+		if n := len(w.Address); n == 0 || n > maxPath {
+			return fmt.Errorf("a unix socket's path has 1 to %d bytes, this one has %d", maxPath, n)
 		}
 	case "abns":
 		if n := len(w.Address); n == 0 || n > 107 {

@@ -1,0 +1,192 @@
+package handoff
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxFDs is the most descriptors one message carries (SCM_MAX_FD).
+const MaxFDs = 253
+
+// MaxMessage is the most bytes one message carries: well below the default
+// send buffer, because a packet is sent whole or not at all.
+const MaxMessage = 64 << 10
+
+// Conn carries messages with descriptors between two processes of one
+// machine. A message is one packet: it arrives whole, with its descriptors,
+// or not at all, and a process that takes a connection over after another one
+// died begins at a boundary. Send and Receive may run at the same time; of
+// each, one at a time.
+type Conn struct {
+	c   *net.UnixConn
+	buf []byte // Receive's
+	oob []byte // Receive's
+}
+
+// Pair makes a connection. The file is the other end, for a child; the caller
+// closes it after the child has been started.
+func Pair() (*Conn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socket pair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "peer")
+	ours, err := NewConn(os.NewFile(uintptr(fds[0]), "control"))
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+// NewConn makes a Conn of one end of a packet socket. It closes f.
+func NewConn(f *os.File) (*Conn, error) {
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("control connection: %w", err)
+	}
+	uc, ok := c.(*net.UnixConn)
+	if !ok {
+		c.Close()
+		return nil, errors.New("control connection: not a unix socket")
+	}
+	return FromUnix(uc), nil
+}
+
+// FromUnix makes a Conn of a connected packet socket, which it then owns.
+func FromUnix(c *net.UnixConn) *Conn {
+	return &Conn{c: c, buf: make([]byte, MaxMessage), oob: make([]byte, unix.CmsgSpace(4*MaxFDs))}
+}
+
+// Send sends v as JSON together with fds, which stay the caller's. It waits
+// up to timeout for a receiver that is slow or that holds too many
+// descriptors in flight.
+func (c *Conn) Send(v any, fds []int, timeout time.Duration) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode message: %w", err)
+	}
+	switch {
+	case len(data) > MaxMessage:
+		return fmt.Errorf("a message of %d bytes is over the limit of %d", len(data), MaxMessage)
+	case len(fds) > MaxFDs:
+		return fmt.Errorf("a message with %d descriptors is over the limit of %d", len(fds), MaxFDs)
+	}
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	end := time.Now().Add(timeout)
+	if err := c.c.SetWriteDeadline(end); err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	for {
+		_, _, err = c.c.WriteMsgUnix(data, oob, nil)
+		// Too many descriptors in flight for an unprivileged user: they are
+		// counted until the receiver takes them out, so this passes.
+		if !errors.Is(err, unix.ETOOMANYREFS) || time.Now().After(end) {
+			break
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	if err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	return nil
+}
+
+// ErrDescriptors means that this process could not take all the descriptors
+// of a message, because of its limit of open files.
+var ErrDescriptors = errors.New("the limit of open files is too low for the sockets that were sent (raise LimitNOFILE or ulimit -n)")
+
+// Receive waits for a message, decodes it into v and returns the descriptors
+// that came with it: close-on-exec, and the caller's. io.EOF means that the
+// other process is gone.
+func (c *Conn) Receive(v any) ([]int, error) {
+	n, oobn, flags, _, err := c.c.ReadMsgUnix(c.buf, c.oob)
+	if err != nil {
+		if errors.Is(err, unix.ECONNRESET) {
+			return nil, io.EOF
+		}
+		return nil, fmt.Errorf("receive: %w", err)
+	}
+	if n == 0 && oobn == 0 {
+		return nil, io.EOF
+	}
+	fds, err := rights(c.oob[:oobn])
+	switch {
+	case err != nil:
+	case flags&unix.MSG_CTRUNC != 0:
+		err = ErrDescriptors
+	case flags&unix.MSG_TRUNC != 0:
+		err = errors.New("receive: a message is larger than the limit")
+	default:
+		err = json.Unmarshal(c.buf[:n], v)
+	}
+	if err != nil {
+		closeAll(fds)
+		return nil, err
+	}
+	return fds, nil
+}
+
+// Peer returns who made the other end of a connection that was accepted or
+// dialled.
+func (c *Conn) Peer() (*unix.Ucred, error) { return Peer(c.c) }
+
+// Peer returns the credentials of the process at the other end.
+func Peer(c *net.UnixConn) (*unix.Ucred, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var cred *unix.Ucred
+	var cerr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, cerr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return nil, err
+	}
+	return cred, cerr
+}
+
+// File duplicates the connection's descriptor, for the fd store or a process
+// that takes over.
+func (c *Conn) File() (*os.File, error) { return c.c.File() }
+
+// Close ends the connection.
+func (c *Conn) Close() error { return c.c.Close() }
+
+// rights takes the descriptors out of a control message.
+func rights(oob []byte) ([]int, error) {
+	if len(oob) == 0 {
+		return nil, nil
+	}
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, fmt.Errorf("receive descriptors: %w", err)
+	}
+	var fds []int
+	for i := range messages {
+		got, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			continue // credentials or the like
+		}
+		fds = append(fds, got...)
+	}
+	return fds, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}

@@ -1,0 +1,323 @@
+package handoff
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Opener opens listening sockets. The zero value is ready. Owned by one
+// goroutine.
+type Opener struct {
+	// SharePort also tries SO_REUSEPORT where an address is taken: for the
+	// moment in which an old process that is about to leave still listens.
+	SharePort bool
+
+	// Taken holds sockets taken from another process; they are preferred.
+	Taken *Taken
+
+	// Inherited returns the descriptor that fd@N means; nil means N itself.
+	Inherited func(n int) (fd int, ok bool)
+
+	places map[string]place // unix paths that this Opener made, by name
+}
+
+// Open returns a listening socket for w: taken over, inherited or new. The
+// caller owns it. The error is a sentence for an operator, without w.Where.
+func (o *Opener) Open(w Want) (int, error) {
+	if err := w.check(); err != nil {
+		return -1, err
+	}
+	if fd, ok := o.Taken.take(w); ok {
+		return fd, Refresh(fd, w)
+	}
+	switch w.Network {
+	case "fd":
+		return o.inherit(w)
+	case "unix":
+		return o.openPath(w)
+	case "abns":
+		return openAbstract(w)
+	}
+	fd, err := openTCP(w, false)
+	if o.SharePort && errors.Is(err, unix.EADDRINUSE) {
+		fd, err = openTCP(w, true)
+	}
+	if errors.Is(err, unix.EADDRINUSE) {
+		return -1, &InUse{Want: w, Owner: Owner(w)}
+	}
+	return fd, err
+}
+
+// Forget unlinks the unix path that was opened under name, if it is still
+// ours: for a socket that nobody wants any more.
+func (o *Opener) Forget(name string) error {
+	p, ok := o.places[name]
+	if !ok {
+		return nil
+	}
+	delete(o.places, name)
+	return p.remove()
+}
+
+// InUse says that an address is taken. It matches EADDRINUSE.
+type InUse struct {
+	Want  Want
+	Owner string // "nginx (pid 812)"; empty when it could not be found
+}
+
+func (e *InUse) Error() string {
+	if e.Owner == "" {
+		return e.Want.String() + " is taken by another process"
+	}
+	return e.Want.String() + " is taken by " + e.Owner
+}
+
+// Unwrap lets errors.Is find EADDRINUSE.
+func (e *InUse) Unwrap() error { return unix.EADDRINUSE }
+
+func backlog(w Want) int {
+	if w.Backlog > 0 {
+		return w.Backlog
+	}
+	return 1 << 16 // the kernel lowers it to net.core.somaxconn
+}
+
+func openTCP(w Want, sharePort bool) (int, error) {
+	ap, err := w.addrPort()
+	if err != nil {
+		return -1, err
+	}
+	family := unix.AF_INET
+	if ap.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket for %s: %w", w, err)
+	}
+	if err := bindTCP(fd, ap, w, sharePort); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// bindTCP sets what must be set before bind, then binds and listens.
+func bindTCP(fd int, ap netip.AddrPort, w Want, sharePort bool) error {
+	set := func(level, option int, name string) error {
+		if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
+			return fmt.Errorf("%s for %s: %w", name, w, err)
+		}
+		return nil
+	}
+	if err := set(unix.SOL_SOCKET, unix.SO_REUSEADDR, "SO_REUSEADDR"); err != nil {
+		return err
+	}
+	if sharePort {
+		if err := set(unix.SOL_SOCKET, unix.SO_REUSEPORT, "SO_REUSEPORT"); err != nil {
+			return err
+		}
+	}
+	if w.Transparent {
+		level, option := unix.SOL_IP, unix.IP_TRANSPARENT
+		if ap.Addr().Is6() {
+			level, option = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
+		}
+		if err := set(level, option, "transparent (it needs CAP_NET_ADMIN)"); err != nil {
+			return err
+		}
+	}
+	if w.Interface != "" {
+		if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, w.Interface); err != nil {
+			return fmt.Errorf("interface %s for %s: %w", w.Interface, w, err)
+		}
+	}
+	var sa unix.Sockaddr
+	if a := ap.Addr(); a.Is6() {
+		// Neither keyword: net.ipv6.bindv6only decides, as for HAProxy.
+		switch {
+		case w.V4V6:
+			if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
+				return fmt.Errorf("v4v6 for %s: %w", w, err)
+			}
+		case w.V6Only, w.Network == "tcp6":
+			if err := set(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, "v6only"); err != nil {
+				return err
+			}
+		}
+		sa6 := &unix.SockaddrInet6{Port: int(ap.Port()), Addr: a.As16()}
+		if zone := a.Zone(); zone != "" {
+			id, err := zoneID(zone)
+			if err != nil {
+				return fmt.Errorf("%s: %w", w, err)
+			}
+			sa6.ZoneId = id
+		}
+		sa = sa6
+	} else {
+		sa = &unix.SockaddrInet4{Port: int(ap.Port()), Addr: a.As4()}
+	}
+	if err := Refresh(fd, w); err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		return bindError(w, err)
+	}
+	if err := unix.Listen(fd, backlog(w)); err != nil {
+		return bindError(w, err)
+	}
+	return nil
+}
+
+// bindError adds what an operator can do about the usual refusals.
+func bindError(w Want, err error) error {
+	switch {
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return fmt.Errorf("bind %s: this machine does not have that address (add it, or use `transparent`): %w", w, err)
+	case errors.Is(err, unix.EACCES):
+		return fmt.Errorf("bind %s: a port below net.ipv4.ip_unprivileged_port_start needs root or CAP_NET_BIND_SERVICE: %w", w, err)
+	}
+	return fmt.Errorf("bind %s: %w", w, err)
+}
+
+func zoneID(zone string) (uint32, error) {
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n), nil
+	}
+	text, err := os.ReadFile("/sys/class/net/" + zone + "/ifindex")
+	if err != nil {
+		return 0, fmt.Errorf("there is no interface %s", zone)
+	}
+	n, err := strconv.ParseUint(string(text[:max(len(text)-1, 0)]), 10, 32)
+	return uint32(n), err
+}
+
+// Refresh gives a socket the options of w that may change while it lives.
+// TCP_NODELAY and SO_KEEPALIVE's kin are inherited by what it accepts, which
+// saves a system call for every connection.
+func Refresh(fd int, w Want) error {
+	switch w.Network {
+	case "tcp", "tcp4", "tcp6":
+	case "unix":
+		if err := own(w.Address, w); err != nil {
+			return err
+		}
+		return relisten(fd, w)
+	default:
+		return nil
+	}
+	deferred, queue := 0, 0
+	if w.DeferAccept {
+		deferred = 1
+	}
+	if w.TFO {
+		queue = 256
+	}
+	for _, o := range []struct {
+		option, value int
+		name          string
+	}{
+		{unix.TCP_NODELAY, 1, "TCP_NODELAY"},
+		{unix.TCP_DEFER_ACCEPT, deferred, "defer-accept"},
+	} {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, o.option, o.value); err != nil {
+			return fmt.Errorf("%s for %s: %w", o.name, w, err)
+		}
+	}
+	// Fast open is a wish: without net.ipv4.tcp_fastopen it is refused.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, queue)
+	return relisten(fd, w)
+}
+
+// relisten gives a socket that listens already its new backlog.
+func relisten(fd int, w Want) error {
+	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil || on == 0 {
+		return nil
+	}
+	if err := unix.Listen(fd, backlog(w)); err != nil {
+		return fmt.Errorf("listen on %s: %w", w, err)
+	}
+	return nil
+}
+
+func (o *Opener) openPath(w Want) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket for %s: %w", w, err)
+	}
+	p, err := bindPath(fd, w)
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	if o.places == nil {
+		o.places = make(map[string]place)
+	}
+	o.places[w.Key()] = p
+	return fd, nil
+}
+
+// openAbstract binds the name padded with NULs to the full length: HAProxy's
+// abns@ addresses are that, and its servers would not find a shorter one.
+func openAbstract(w Want) (int, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket for %s: %w", w, err)
+	}
+	sa := unix.RawSockaddrUnix{Family: unix.AF_UNIX}
+	for i := range len(w.Address) {
+		sa.Path[1+i] = int8(w.Address[i])
+	}
+	// unix.Bind measures the name and refuses one of full length.
+	if _, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&sa)), unsafe.Sizeof(sa)); errno != 0 {
+		err = errno
+	}
+	if err == nil {
+		err = unix.Listen(fd, backlog(w))
+	}
+	if err == nil {
+		return fd, nil
+	}
+	unix.Close(fd)
+	if errors.Is(err, unix.EADDRINUSE) {
+		return -1, &InUse{Want: w, Owner: Owner(w)}
+	}
+	return -1, fmt.Errorf("bind %s: %w", w, err)
+}
+
+// inherit duplicates the descriptor that the process was started with, after a
+// look at what it is.
+func (o *Opener) inherit(w Want) (int, error) {
+	n, err := strconv.Atoi(w.Address)
+	if err != nil {
+		return -1, fmt.Errorf("fd@%s is not the number of a descriptor", w.Address)
+	}
+	from, ok := n, true
+	if o.Inherited != nil {
+		from, ok = o.Inherited(n)
+	}
+	if !ok {
+		return -1, fmt.Errorf("descriptor %d was not open when the program was started", n)
+	}
+	on, err := unix.GetsockoptInt(from, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	switch {
+	case errors.Is(err, unix.EBADF):
+		return -1, fmt.Errorf("descriptor %d was not open when the program was started", n)
+	case err != nil:
+		return -1, fmt.Errorf("descriptor %d is no socket: %w", n, err)
+	case on == 0:
+		return -1, fmt.Errorf("descriptor %d is a socket that does not listen", n)
+	}
+	fd, err := unix.FcntlInt(uintptr(from), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1, fmt.Errorf("duplicate descriptor %d: %w", n, err)
+	}
+	return fd, unix.SetNonblock(fd, true)
+}
