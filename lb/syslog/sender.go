@@ -1,0 +1,224 @@
+package syslog
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/syslogd/message"
+)
+
+// How long a target waits before it connects again: the receiver that was
+// replaced is there at once, one that is gone should not cost a socket a turn.
+const (
+	firstBackoff = 5 * time.Millisecond
+	lastBackoff  = time.Second
+)
+
+// Sender sends lines to its targets. Owned by one loop; only Dropped, Sent and
+// Waiting may be called from elsewhere.
+type Sender struct {
+	targets []*target
+	now     time.Time // of this turn, taken at its first line
+	fresh   bool
+
+	sent    atomic.Uint64
+	dropped atomic.Uint64
+	waiting atomic.Uint64
+}
+
+// target is one destination. Owned by its Sender.
+type target struct {
+	Target
+	header  header
+	sock    *socket
+	lines   backlog
+	backoff time.Duration // 0: the socket works
+	retry   time.Time
+}
+
+// NewSender makes a sender. Sockets are opened by the first Flush, and again
+// whenever a receiver comes back. The error names a target that can never
+// work.
+func NewSender(targets ...Target) (*Sender, error) {
+	s := &Sender{}
+	for i := range targets {
+		t := &target{Target: targets[i]}
+		if t.Len <= 0 {
+			t.Len = defaultLen
+		}
+		t.lines.limit = t.Backlog
+		if t.lines.limit <= 0 {
+			t.lines.limit = defaultBacklog
+		}
+		var err error
+		if t.header, err = newHeader(&t.Target); err != nil {
+			return nil, err
+		}
+		if t.sock, err = newSocket(t.Network, t.Address); err != nil {
+			return nil, err
+		}
+		s.targets = append(s.targets, t)
+	}
+	return s, nil
+}
+
+// Log takes one line for every target whose level admits it. msg is copied,
+// without its own line end.
+func (s *Sender) Log(sev message.Severity, msg []byte) {
+	if !s.fresh {
+		s.now, s.fresh = time.Now(), true
+	}
+	if n := len(msg); n > 0 && msg[n-1] == '\n' {
+		msg = msg[:n-1]
+	}
+	for _, t := range s.targets {
+		if int(sev) > t.Level {
+			continue
+		}
+		if dropped := t.add(sev, msg, s.now); dropped > 0 {
+			s.dropped.Add(uint64(dropped))
+		}
+	}
+}
+
+// add appends one line, cut to the target's length, and gives the number of
+// old lines dropped for it.
+func (t *target) add(sev message.Severity, msg []byte, now time.Time) (dropped int) {
+	dropped = t.lines.begin(t.Len + 1)
+	from := len(t.lines.buf)
+	buf := t.header.append(t.lines.buf, max(sev, message.Severity(t.MinLevel)), now)
+	room := t.Len - (len(buf) - from)
+	switch {
+	case room < 0:
+		buf = buf[:from+t.Len]
+	case len(msg) > room:
+		buf = append(buf, msg[:room]...)
+	default:
+		buf = append(buf, msg...)
+	}
+	t.lines.buf = append(buf, '\n')
+	t.lines.end(from)
+	return dropped
+}
+
+// Flush sends what the kernel takes, at the end of a loop's turn. It never
+// blocks.
+func (s *Sender) Flush() {
+	s.fresh = false
+	waiting := 0
+	for _, t := range s.targets {
+		if t.lines.len() > 0 {
+			sent, dropped := t.flush()
+			if sent != 0 { // negative when more came back than went out
+				s.sent.Add(uint64(sent))
+			}
+			if dropped > 0 {
+				s.dropped.Add(uint64(dropped))
+			}
+		}
+		waiting += t.lines.len()
+	}
+	if s.waiting.Load() != uint64(waiting) {
+		s.waiting.Store(uint64(waiting))
+	}
+}
+
+// Pending reports whether lines wait for a receiver: the loop calls Flush
+// again within about a millisecond then.
+func (s *Sender) Pending() bool {
+	for _, t := range s.targets {
+		if t.lines.len() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Sent is the number of lines handed to the kernel and not reported back as
+// unreceived.
+func (s *Sender) Sent() uint64 { return s.sent.Load() }
+
+// Dropped is the number of lines lost here: the backlog was full, a line was
+// larger than the socket takes, or nobody listened (as far as ICMP tells).
+func (s *Sender) Dropped() uint64 { return s.dropped.Load() }
+
+// Waiting is the number of lines kept at the last Flush.
+func (s *Sender) Waiting() uint64 { return s.waiting.Load() }
+
+// Close makes a last attempt to send, counts what is left as dropped and
+// closes the sockets.
+func (s *Sender) Close() {
+	s.Flush()
+	for _, t := range s.targets {
+		back := 0
+		if t.sock.udp && t.sock.fd >= 0 {
+			back = t.sock.refused()
+		}
+		s.sent.Add(-uint64(back))
+		s.dropped.Add(uint64(back + t.lines.len()))
+		t.lines.done(t.lines.len())
+		t.sock.close()
+	}
+	s.waiting.Store(0)
+}
+
+// flush sends batches until the target's lines are gone or the kernel says
+// wait. A datagram that came back is taken off sent and counted as dropped.
+func (t *target) flush() (sent, dropped int) {
+	for opened := false; t.lines.len() > 0; {
+		if t.sock.fd < 0 {
+			if opened { // it broke again at once
+				t.wait()
+			}
+			if !t.connect() {
+				return sent, dropped
+			}
+			opened = true
+		}
+		want := min(t.lines.len(), batch)
+		n, errno := t.sock.send(&t.lines)
+		t.lines.done(n)
+		sent += n
+		if t.sock.udp && n < want { // an error in mid-batch is not reported, only the short count
+			back := t.sock.refused()
+			sent, dropped = sent-back, dropped+back
+		}
+		switch errno {
+		case 0:
+			t.backoff = 0
+		case unix.ECONNREFUSED:
+			if t.sock.udp {
+				continue // it was about an earlier datagram; the socket stays usable
+			}
+			t.sock.close()
+		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
+			return sent, dropped
+		case unix.EMSGSIZE, unix.EPERM, unix.EACCES:
+			t.lines.done(1) // this line, not the receiver, is refused
+			dropped++
+		default: // the receiver is gone: ENOTCONN, EPIPE, ECONNRESET, ENETUNREACH, ...
+			t.sock.close()
+		}
+	}
+	return sent, dropped
+}
+
+// connect opens the socket unless a failure was too recent.
+func (t *target) connect() bool {
+	if t.backoff > 0 && time.Now().Before(t.retry) {
+		return false
+	}
+	if t.sock.open() != nil {
+		t.wait()
+		return false
+	}
+	return true
+}
+
+// wait doubles the time until the next attempt.
+func (t *target) wait() {
+	t.backoff = min(max(t.backoff*2, firstBackoff), lastBackoff)
+	t.retry = time.Now().Add(t.backoff)
+}
