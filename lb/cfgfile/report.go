@@ -75,6 +75,7 @@ func (e *Errors) Unwrap() []error {
 type Report struct {
 	list  []*Error
 	notes []Note
+	noted map[Note]bool
 	files []string // names in the order of reading, for sorting
 }
 
@@ -93,12 +94,24 @@ func (r *Report) Mark(pos Pos, source, text string) {
 
 // Warnf adds a warning at pos.
 func (r *Report) Warnf(pos Pos, format string, args ...any) {
-	r.notes = append(r.notes, Note{Pos: pos, Level: Warning, Text: fmt.Sprintf(format, args...)})
+	r.note(Note{Pos: pos, Level: Warning, Text: fmt.Sprintf(format, args...)})
 }
 
 // Notef adds a notice at pos.
 func (r *Report) Notef(pos Pos, format string, args ...any) {
-	r.notes = append(r.notes, Note{Pos: pos, Level: Notice, Text: fmt.Sprintf(format, args...)})
+	r.note(Note{Pos: pos, Level: Notice, Text: fmt.Sprintf(format, args...)})
+}
+
+// note adds a note once: a line of a defaults section speaks for many proxies.
+func (r *Report) note(n Note) {
+	if r.noted[n] {
+		return
+	}
+	if r.noted == nil {
+		r.noted = map[Note]bool{}
+	}
+	r.noted[n] = true
+	r.notes = append(r.notes, n)
 }
 
 // Warned says whether a warning was added.

@@ -20,6 +20,8 @@ type draft struct {
 	acls      *rule.ACLs
 	template  Server // default-server: what a server line begins with
 	logs      []logLine
+	blocks    rule.Rules // block lines: before ReqRules, as in HAProxy
+	redirects rule.Rules // redirect lines: behind ReqRules
 	logKind   logKind
 	send      sendState   // whether http-check send was seen
 	pages     cfgfile.Pos // first stats line

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"lbsyslogd/lb/cfgfile"
@@ -12,6 +13,7 @@ import (
 func (p *parser) finish() {
 	p.checkDefaults()
 	for _, d := range p.drafts {
+		d.ReqRules = slices.Concat(d.blocks, d.ReqRules, d.redirects)
 		p.resolveLogs(d)
 		p.resolveMode(d)
 		p.resolveBackends(d)
@@ -46,7 +48,7 @@ func (p *parser) resolveLogs(d *draft) {
 		case !l.global:
 			d.Logs = append(d.Logs, l.Log)
 		case len(p.cfg.Global.Logs) == 0:
-			p.report.Warnf(l.Pos, "'log global' has no effect for %s '%s': the global section has no log line", d.section, d.Name)
+			p.report.Warnf(l.Pos, "'log global' has no effect: the global section has no log line")
 		default:
 			d.Logs = append(d.Logs, p.cfg.Global.Logs...)
 		}

@@ -74,6 +74,8 @@ type call struct {
 // run checks the arguments and applies the keyword as its status says.
 func (r *row[T]) run(c *call, t T) error {
 	switch {
+	case c.no && (r.status == Refused || r.status == Ignored):
+		return nil // what lb does not do is off already
 	case r.status == Refused:
 		return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: %s", r.name, r.doc)
 	case len(c.args) < r.min && !c.no:

@@ -194,7 +194,8 @@ func (p *parser) line(line cfgfile.Line) error {
 	c := &call{p: p, pos: line.Pos}
 	negated := ""
 	if len(words) > 1 && (words[0] == "no" || words[0] == "default") {
-		negated, c.no, words = words[0], words[0] == "no", words[1:]
+		// The default of all that can be negated is off.
+		negated, c.no, words = words[0], true, words[1:]
 	}
 	switch p.section {
 	case "":

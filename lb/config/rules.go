@@ -20,12 +20,22 @@ func ruleTable() []row[*draft] {
 		{name: "http-request", args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: anywhere, apply: (*call).rule},
 		{name: "http-response", args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: anywhere, apply: (*call).rule},
 		{name: "redirect", args: "location|prefix|scheme <target> [code <code>] [if|unless <condition>]", min: 2, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
-			return c.addRule(d, rule.Request, append([]string{"redirect"}, c.args...))
+			r, err := rule.ParseRedirect(c.args, d.acls)
+			if err != nil {
+				return err
+			}
+			d.redirects = append(d.redirects, r)
+			return nil
 		}},
 		{name: "use_backend", args: "<backend> [if|unless <condition>]", min: 1, max: many, in: ownFront, apply: (*call).useBackend},
 
-		{name: "block", args: "if|unless <condition>", min: 2, max: many, in: ownAnywhere, status: Translated, doc: "it is read as 'http-request deny'", apply: func(c *call, d *draft) error {
-			return c.addRule(d, rule.Request, append([]string{"deny"}, c.args...))
+		{name: "block", args: "if|unless <condition>", min: 2, max: many, in: ownAnywhere, status: Translated, doc: "it is read as 'http-request deny' before all other rules", apply: func(c *call, d *draft) error {
+			r, err := rule.ParseRule(rule.Request, append([]string{"deny"}, c.args...), d.acls)
+			if err != nil {
+				return err
+			}
+			d.blocks = append(d.blocks, r)
+			return nil
 		}},
 		{name: "reqadd", args: "<header line> [if|unless <condition>]", min: 1, max: many, in: anywhere, status: Translated, doc: "it is read as 'http-request add-header'", apply: (*call).addHeader},
 		{name: "rspadd", args: "<header line> [if|unless <condition>]", min: 1, max: many, in: anywhere, status: Translated, doc: "it is read as 'http-response add-header'", apply: (*call).addHeader},

@@ -1,0 +1,168 @@
+// Gendoc writes docs/haproxy-compat.md from the keyword tables of lb/config:
+//
+//	go generate ./lb/config
+//
+// A test holds that the file in the tree is what it would write.
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/rule"
+)
+
+func main() {
+	out := flag.String("o", "", "file to write; without it, standard output")
+	flag.Parse()
+	var page bytes.Buffer
+	render(&page)
+	if *out == "" {
+		os.Stdout.Write(page.Bytes())
+		return
+	}
+	if err := os.WriteFile(*out, page.Bytes(), 0o644); err != nil {
+		fmt.Fprintf(os.Stderr, "gendoc: write the page: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+const intro = `# HAProxy compatibility
+
+<!-- Written by "go generate ./lb/config" from the keyword tables. Edit those. -->
+
+` + "`lb`" + ` reads haproxy.cfg in the language of HAProxy ` + config.CompatVersion + ` (its configuration manual is the
+reference for what each keyword means). No keyword is accepted silently:
+
+| status | what happens |
+|---|---|
+| supported | it has its effect |
+| translated | an older spelling that HAProxy itself gave up; read as today's, with a notice |
+| ignored | accepted without effect, with a notice that gives the reason |
+| refused | an error with its line and the way out; the configuration does not load |
+
+` + "`lb -c -f FILE`" + ` prints all errors and notices of a file and changes nothing.
+
+## Where lb is stricter
+
+- ` + "`if` and `unless`" + ` without a condition are errors; HAProxy reads ` + "`use_backend b unless`" + ` as "always".
+- An empty argument in the middle of a line (` + "`\"${UNSET}\"`" + `) is an error; HAProxy reads nothing behind it.
+- Two bind lines on one address are an error; in HAProxy chance decides which of them gets a connection.
+- A certificate on a bind line without the word ` + "`ssl`" + ` is an error; HAProxy serves the port in plain text.
+- Numbers must be numbers: HAProxy reads ` + "`maxconn 10x`" + ` as 10.
+- Both sides of a condition in ` + "`.if`" + ` are checked, and versions in it must be versions.
+- A TCP frontend cannot use an HTTP backend.
+- A misspelled section is one error, and its lines are not read as part of the section before.
+
+`
+
+func render(w io.Writer) {
+	io.WriteString(w, intro)
+	sections(w)
+	for _, kind := range []struct{ name, title, text string }{
+		{"global", "Global section", ""},
+		{"proxy", "Proxies", "D, F, L and B stand for the sections defaults, frontend, listen and backend. In a frontend or backend\nthat cannot use a keyword it is ignored with a warning, as in HAProxy."},
+		{"bind", "Bind lines", "They also stand on `stats socket` lines, where only those about the socket itself have a meaning."},
+		{"server", "Server lines", "They also stand on `default-server` and `server-template` lines."},
+	} {
+		fmt.Fprintf(w, "\n## %s\n\n", kind.title)
+		if kind.text != "" {
+			fmt.Fprintf(w, "%s\n\n", kind.text)
+		}
+		table(w, config.Keywords(kind.name), kind.name == "proxy")
+	}
+	actions(w)
+}
+
+// sections lists what can begin a section.
+func sections(w io.Writer) {
+	all := config.Sections()
+	names := make([]string, 0, len(all))
+	for name := range all {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	fmt.Fprint(w, "## Sections\n\n| section | status | note |\n|---|---|---|\n")
+	for _, name := range names {
+		status := config.Supported
+		if all[name] != "" {
+			status = config.Refused
+		}
+		fmt.Fprintf(w, "| `%s` | %s | %s |\n", name, status, all[name])
+	}
+}
+
+// table lists keywords by name, with a count of each status on top.
+func table(w io.Writer, rows []config.Keyword, places bool) {
+	slices.SortFunc(rows, func(a, b config.Keyword) int { return strings.Compare(a.Name, b.Name) })
+	counts := map[config.Status]int{}
+	for _, k := range rows {
+		counts[k.Status]++
+	}
+	fmt.Fprintf(w, "%d supported, %d translated, %d ignored, %d refused.\n\n", counts[config.Supported], counts[config.Translated], counts[config.Ignored], counts[config.Refused])
+	if places {
+		fmt.Fprint(w, "| keyword | in | status | note |\n|---|---|---|---|\n")
+	} else {
+		fmt.Fprint(w, "| keyword | status | note |\n|---|---|---|\n")
+	}
+	for _, k := range rows {
+		fmt.Fprintf(w, "| `%s` |", cell(strings.TrimSpace(k.Name+" "+usage(k))))
+		if places {
+			fmt.Fprintf(w, " %s |", letters(k.Places))
+		}
+		fmt.Fprintf(w, " %s | %s |\n", k.Status, cell(k.Note))
+	}
+}
+
+// usage leaves out arguments of what cannot be used anyway.
+func usage(k config.Keyword) string {
+	if k.Status == config.Refused || k.Args == "..." {
+		return ""
+	}
+	return k.Args
+}
+
+func cell(text string) string { return strings.ReplaceAll(text, "|", "\\|") }
+
+func letters(places []string) string {
+	var out []string
+	for _, p := range places {
+		out = append(out, strings.ToUpper(p[:1]))
+	}
+	return strings.Join(out, " ")
+}
+
+// actions lists HAProxy's http-request and http-response actions by asking
+// the compiler for each whether it knows it.
+func actions(w io.Writer) {
+	fmt.Fprint(w, "\n## Actions of http-request and http-response\n\n| action | http-request | http-response |\n|---|---|---|\n")
+	for _, name := range strings.Fields(`add-acl add-header allow auth cache-store cache-use capture del-acl del-header del-map deny
+		disable-l7-retry do-resolve early-hint normalize-uri redirect reject replace-header replace-path replace-pathq replace-uri
+		replace-value return sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-dst set-dst-port set-header
+		set-log-level set-map set-mark set-method set-nice set-path set-pathq set-priority-class set-priority-offset set-query set-src
+		set-src-port set-status set-timeout set-tos set-uri set-var set-var-fmt silent-drop strict-mode tarpit track-sc0 unset-var
+		use-service wait-for-body wait-for-handshake`) {
+		fmt.Fprintf(w, "| `%s` | %s | %s |\n", name, known(rule.Request, name), known(rule.Response, name))
+	}
+}
+
+// known asks for an action without arguments: one that exists complains about
+// those, or wants parentheses.
+func known(kind rule.Kind, name string) string {
+	for _, word := range []string{name, name + "(txn.x)"} {
+		_, err := rule.ParseRule(kind, []string{word}, rule.NewACLs())
+		if err == nil || strings.HasPrefix(err.Error(), "error detected while parsing") {
+			return config.Supported.String()
+		}
+		if strings.Contains(err.Error(), "is not an action of") {
+			return ""
+		}
+	}
+	return config.Refused.String()
+}
