@@ -117,7 +117,7 @@ func (s *splitter) strong() *SyntaxError {
 
 // weak reads "...": escapes and variables work inside.
 func (s *splitter) weak() *SyntaxError {
-	open := s.at
+	open, fresh := s.at, !s.inWord
 	// A word is begun late: "${LIST[*]}" with an empty list is no word at all.
 	expanded := false
 	for s.at++; s.at < len(s.line); {
@@ -126,6 +126,9 @@ func (s *splitter) weak() *SyntaxError {
 		case '"':
 			if !expanded {
 				s.begin()
+			}
+			if fresh {
+				s.start = open + 1
 			}
 			s.at++
 			return nil
