@@ -312,5 +312,22 @@ func (b *Backend) Stats() Stats {
 	return st
 }
 
+// Clear forgets the maxima, and with all the counts too, of the backend and
+// its servers.
+func (b *Backend) Clear(all bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.max, b.queue.max = b.cur, b.queue.len
+	if all {
+		b.picked, b.downs = 0, 0
+	}
+	for _, s := range b.Servers {
+		s.max, s.queue.max = s.cur, s.queue.len
+		if all {
+			s.picked, s.downs, s.fails = 0, 0, 0
+		}
+	}
+}
+
 // Unlimited is a maxconn that is never reached.
 const Unlimited = math.MaxInt32

@@ -101,8 +101,9 @@ type Frontend struct {
 	ReqCaptures []Capture
 	ResCaptures []Capture
 
-	cur atomic.Int32
-	max atomic.Int32
+	cur    atomic.Int32
+	max    atomic.Int32
+	paused atomic.Bool
 }
 
 // Switch is one use_backend rule.
@@ -213,6 +214,26 @@ func (e *Engine) Pause(pause bool) {
 		})
 	}
 }
+
+// PauseFrontend is Pause for one frontend alone.
+func (e *Engine) PauseFrontend(fe *Frontend, pause bool) {
+	fe.paused.Store(pause)
+	for _, sh := range e.Shards {
+		sh.Loop.Call(func() {
+			sh.unlisten()
+			sh.listen()
+		})
+	}
+}
+
+// Paused reports whether the frontend was told not to accept.
+func (fe *Frontend) Paused() bool { return fe.paused.Load() }
+
+// ClearMax forgets the highest number of connections.
+func (fe *Frontend) ClearMax() { fe.max.Store(fe.cur.Load()) }
+
+// Draining reports whether Drain was called.
+func (e *Engine) Draining() bool { return !e.accepting.Load() }
 
 // Conns is the number of client connections now.
 func (e *Engine) Conns() int { return int(e.cur.Load()) }

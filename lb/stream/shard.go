@@ -169,7 +169,7 @@ func (sh *Shard) unlisten() {
 }
 
 func (a *acceptor) start() {
-	if a.on || a.sh.draining || a.sh.paused {
+	if a.on || a.sh.draining || a.sh.paused || a.ln.Frontend.Paused() {
 		return
 	}
 	if err := a.sh.Loop.AddListener(a.ln.FD, a); err != nil {
@@ -186,8 +186,12 @@ func (a *acceptor) stop() {
 	}
 }
 
-// Ready accepts what has come, as far as there is room.
-func (a *acceptor) Ready(loop.Events) {
+// Ready implements loop.Handler.
+func (a *acceptor) Ready(loop.Events) { a.accept() }
+
+// accept takes what has come, as far as there is room; true when there may be
+// more.
+func (a *acceptor) accept() (more bool) {
 	sh, fe := a.sh, a.ln.Frontend
 	for range maxAccept {
 		if !sh.eng.enter(fe) {
@@ -196,18 +200,19 @@ func (a *acceptor) Ready(loop.Events) {
 			sh.eng.crowded.Store(true)
 			if !sh.eng.enter(fe) {
 				a.stop()
-				return
+				return false
 			}
 		}
 		fd, errno := loop.Accept(a.ln.FD, &sh.sa)
 		if errno != 0 {
 			sh.eng.leave(fe)
 			a.failed(errno)
-			return
+			return false
 		}
 		a.refused = false
 		sh.newSession(a.ln, fd)
 	}
+	return true
 }
 
 // failed handles an accept that gave no connection. Out of descriptors the
@@ -227,9 +232,18 @@ func (a *acceptor) failed(errno syscall.Errno) {
 	a.sh.Loop.Arm(&a.retry, 100)
 }
 
+// lastRounds bounds what a draining shard still takes from an accept queue:
+// one that nobody else serves any more must be empty when it is closed, one
+// that others share never is.
+const lastRounds = 16
+
 // drain stops accepting; idle connections stay until their next request,
 // which is answered with Connection: close, or until their time is up.
 func (sh *Shard) drain() {
+	for _, a := range sh.acceptors {
+		for round := 0; a.on && a.accept() && round < lastRounds; round++ {
+		}
+	}
 	sh.unlisten()
 	sh.draining = true
 	for _, a := range sh.acceptors {
