@@ -1,0 +1,169 @@
+// Command syslogd receives log messages, writes them to files and rotates those without losing a line.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"lbsyslogd/cmd/internal/buildinfo"
+	"lbsyslogd/syslogd/config"
+	"lbsyslogd/syslogd/control"
+	"lbsyslogd/syslogd/daemon"
+)
+
+const usage = `syslogd receives log messages, writes them to files and rotates those.
+
+  syslogd [-f FILE] [-c]           run; -c only checks the configuration
+  syslogd reopen|rotate|flush      have the running daemon do it, and return when it is done
+          [-s SOCK] [--output NAME] [--timeout 30s]
+  syslogd status [-s SOCK] [--json]
+  syslogd -version
+
+Without -f it reads /etc/syslogd/syslogd.yaml if that exists, and else receives on udp://127.0.0.1:514 and writes to
+/var/log/lb/lb.log, rotated daily and at 100 MB. SIGHUP reopens the files, SIGUSR1 rotates them.
+
+Exit status: 0 done, 1 refused or failed with the reason on the standard error, 2 wrong usage.
+`
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program; it returns the exit status.
+func run(args []string, out, errs io.Writer) int {
+	var err error
+	switch {
+	case len(args) > 0 && args[0] == daemon.CompressArg:
+		err = daemon.Compress(args[1:])
+	case len(args) > 0 && (args[0] == "reopen" || args[0] == "rotate" || args[0] == "flush" || args[0] == "status"):
+		err = ask(args, out)
+	default:
+		err = serve(args, out, errs)
+	}
+	var wrong usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		io.WriteString(out, usage)
+		return 0
+	case errors.As(err, &wrong):
+		fmt.Fprintf(errs, "syslogd: %v\n\n%s", err, usage)
+		return 2
+	}
+	fmt.Fprintf(errs, "%v\n", err)
+	return 1
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+func parse(flags *flag.FlagSet, args []string) error {
+	flags.SetOutput(io.Discard)
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return usageError{err}
+	}
+	if flags.NArg() > 0 {
+		return usageError{fmt.Errorf("unexpected %q", flags.Arg(0))}
+	}
+	return nil
+}
+
+// ask has the running daemon carry out a command.
+func ask(args []string, out io.Writer) error {
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	socket := flags.String("s", "", "")
+	output := flags.String("output", "", "")
+	timeout := flags.Duration("timeout", 30*time.Second, "")
+	asJSON := flags.Bool("json", false, "")
+	file := flags.String("f", "", "")
+	if err := parse(flags, args[1:]); err != nil {
+		return err
+	}
+	words := args[:1]
+	if *asJSON {
+		words = append(words[:1:1], "--json")
+	}
+	if *output != "" {
+		words = append(words[:1:1], "--output", *output)
+	}
+	if *socket == "" {
+		*socket = config.DefaultControl
+		if cfg, _, err := load(*file); err == nil {
+			*socket = cfg.Control.Path
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
+	defer cancel()
+	if err := control.Ask(ctx, *socket, words, out); err != nil {
+		return fmt.Errorf("syslogd %s: %w", args[0], err)
+	}
+	return nil
+}
+
+// serve runs the daemon, or checks what it would run.
+func serve(args []string, out, errs io.Writer) error {
+	flags := flag.NewFlagSet("syslogd", flag.ContinueOnError)
+	file := flags.String("f", "", "")
+	check := flags.Bool("c", false, "")
+	version := flags.Bool("version", false, "")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if *version {
+		fmt.Fprintf(out, "syslogd %s\n", buildinfo.Version())
+		return nil
+	}
+	cfg, from, err := load(*file)
+	if err != nil {
+		return err
+	}
+	if *check {
+		fmt.Fprintln(out, "the configuration is valid")
+		return nil
+	}
+	d := daemon.Daemon{
+		Config: cfg, File: from, Version: buildinfo.Version(), Log: logger(errs),
+		Executable: "/proc/self/exe", // this very program, also after an upgrade has replaced the file
+	}
+	if err := d.Run(context.Background()); err != nil {
+		return fmt.Errorf("syslogd: %w", err)
+	}
+	return nil
+}
+
+// load reads the configuration from path, or from the usual place, or takes the built-in one. from is the file it came from.
+func load(path string) (cfg *config.Config, from string, err error) {
+	if path != "" {
+		cfg, err = config.Load(path)
+		return cfg, path, err
+	}
+	cfg, err = config.Load(config.DefaultPath)
+	if errors.Is(err, fs.ErrNotExist) {
+		return config.Default(), "", nil
+	}
+	return cfg, config.DefaultPath, err
+}
+
+// logger writes to the standard error. The journal has its own clock.
+func logger(to io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{}
+	if os.Getenv("JOURNAL_STREAM") != "" {
+		options.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.New(slog.NewTextHandler(to, options))
+}

@@ -1,0 +1,348 @@
+// Package config reads syslogd.yaml. It is strict: an unknown key, a value of the wrong kind and a contradiction are errors with
+// their line, and all of them are told at once.
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/format"
+	"lbsyslogd/syslogd/route"
+)
+
+// Config is a checked configuration.
+type Config struct {
+	Listen     []Listen
+	Control    Control
+	Host       string // name for messages of this host that carry none; empty: the kernel's host name
+	MaxMessage int    // bytes of a message that are kept
+	Refuse     bool   // drop larger messages instead of keeping their beginning
+	Buffer     int    // bytes of receive buffer to ask the kernel for, for each socket
+	Allow      []netip.Prefix
+	Outputs    []Output
+}
+
+// Listen is one place to receive from.
+type Listen struct {
+	Scheme  string // udp, unix or systemd
+	Address string // host:port, path, or the name of systemd's socket
+}
+
+func (l Listen) String() string {
+	if l.Scheme == "systemd" {
+		return "systemd:" + l.Address
+	}
+	return l.Scheme + "://" + l.Address
+}
+
+// Control is the socket that the commands reopen, rotate, flush and status talk to.
+type Control struct {
+	Path string
+	Mode os.FileMode
+}
+
+// Output is one file and what goes to it.
+type Output struct {
+	Name   string
+	Rule   route.Rule // without its Output
+	Path   string
+	Rotate rotate.Options // without Log and Compressor
+	Owner  string         // user name or number, empty: as is
+	Group  string
+	Queue  int // bytes on the way to the file
+}
+
+// The values of what a configuration leaves out.
+const (
+	DefaultPath    = "/etc/syslogd/syslogd.yaml"
+	DefaultControl = "/run/syslogd/control.sock"
+	DefaultFile    = "/var/log/lb/lb.log"
+	DefaultListen  = "udp://127.0.0.1:514"
+	// DefaultSelect leaves out what the daemon says of itself: that goes to its journal.
+	DefaultSelect  = "*.*;syslog.none"
+	defaultMessage = 8 << 10
+	defaultBuffer  = 64 << 20
+	defaultQueue   = 8 << 20
+	smallMessage   = 480 // RFC 5424 section 6.1: every receiver must take at least this
+	largeMessage   = 64 << 10
+	largestFile    = 1 << 20 // of a configuration: more is a mistake
+)
+
+// Default is what runs without a configuration file.
+func Default() *Config {
+	c := blank()
+	c.Listen = []Listen{{"udp", strings.TrimPrefix(DefaultListen, "udp://")}}
+	o := blankOutput()
+	o.Name, o.Path = DefaultFile, DefaultFile
+	c.Outputs = []Output{o}
+	return c
+}
+
+func blank() *Config {
+	return &Config{
+		Control:    Control{Path: DefaultControl, Mode: 0o660},
+		MaxMessage: defaultMessage, Buffer: defaultBuffer,
+	}
+}
+
+// blankOutput takes everything into files of at most 100 MB or a day, of which it keeps 90.
+func blankOutput() Output {
+	everything, err := route.ParseSelector(DefaultSelect)
+	if err != nil {
+		panic(err) // a constant of this file
+	}
+	daily, err := rotate.ParseSchedule("day")
+	if err != nil {
+		panic(err) // a constant of this file
+	}
+	return Output{
+		Rule:   route.Rule{Select: everything},
+		Queue:  defaultQueue,
+		Rotate: rotate.Options{Size: 100e6, Schedule: daily, Keep: 90, Compress: rotate.Zstd},
+	}
+}
+
+// Load reads and checks a file.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, largestFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if len(text) > largestFile {
+		return nil, fmt.Errorf("%s is larger than a megabyte; that is no configuration", path)
+	}
+	return Parse(path, text)
+}
+
+// Parse reads and checks text. name is what the errors call it. The error is an Errors.
+func Parse(name string, text []byte) (*Config, error) {
+	d := &decoder{file: name}
+	var doc yaml.Node
+	parser := yaml.NewDecoder(bytes.NewReader(text))
+	if err := parser.Decode(&doc); err != nil {
+		if err == io.EOF {
+			return nil, Errors{fmt.Sprintf("%s:1: the file is empty; it wants at least listen and outputs", name)}
+		}
+		return nil, Errors{d.syntax(err)}
+	}
+	if err := parser.Decode(new(yaml.Node)); err != io.EOF {
+		return nil, Errors{fmt.Sprintf("%s: there is more than one document; keep the first", name)}
+	}
+	c := blank()
+	root := doc.Content[0]
+	d.mapping(root, "the configuration", map[string]func(*yaml.Node){
+		"listen":         func(n *yaml.Node) { d.list(n, func(n *yaml.Node) { d.listen(n, c) }) },
+		"control":        d.text(&c.Control.Path),
+		"control_mode":   d.mode(&c.Control.Mode),
+		"host":           d.text(&c.Host),
+		"max_message":    d.size(&c.MaxMessage),
+		"oversized":      func(n *yaml.Node) { c.Refuse = d.choice(n, "cut", "refuse") == "refuse" },
+		"receive_buffer": d.size(&c.Buffer),
+		"allow":          func(n *yaml.Node) { d.list(n, d.network(&c.Allow)) },
+		"outputs":        func(n *yaml.Node) { d.list(n, func(n *yaml.Node) { d.output(n, c) }) },
+	})
+	if c.MaxMessage < smallMessage || c.MaxMessage > largeMessage {
+		d.add(root, "max_message is %d; it must be from %d to %d", c.MaxMessage, smallMessage, largeMessage)
+	}
+	if len(c.Listen) == 0 && len(d.errs) == 0 {
+		d.add(root, "nothing to listen on; add for example: listen: [%s]", DefaultListen)
+	}
+	if len(c.Outputs) == 0 && len(d.errs) == 0 {
+		d.add(root, "no outputs; add for example: outputs: [{match: \"*.*\", file: %s}]", DefaultFile)
+	}
+	if len(d.errs) > 0 {
+		return nil, d.errs
+	}
+	return c, nil
+}
+
+func (d *decoder) listen(n *yaml.Node, c *Config) {
+	var text string
+	d.text(&text)(n)
+	if text == "" {
+		return
+	}
+	l, err := parseListen(text)
+	if err != nil {
+		d.add(n, "%v", err)
+		return
+	}
+	for _, other := range c.Listen {
+		if other == l {
+			d.add(n, "listens on %s twice", text)
+		}
+	}
+	c.Listen = append(c.Listen, l)
+}
+
+func parseListen(text string) (Listen, error) {
+	if name, ok := strings.CutPrefix(text, "systemd:"); ok && name != "" {
+		return Listen{"systemd", name}, nil
+	}
+	scheme, address, ok := strings.Cut(text, "://")
+	if !ok {
+		return Listen{}, fmt.Errorf("listen %q: want udp://HOST:PORT, unix:///PATH or systemd:NAME", text)
+	}
+	switch scheme {
+	case "udp":
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return Listen{}, fmt.Errorf("listen %q: %w; want for example udp://127.0.0.1:514", text, err)
+		}
+	case "unix":
+		if !filepath.IsAbs(address) {
+			return Listen{}, fmt.Errorf("listen %q: want a whole path, as in unix:///run/syslogd/log", text)
+		}
+	default:
+		return Listen{}, fmt.Errorf("listen %q: %q is not known; udp, unix and systemd are", text, scheme)
+	}
+	return Listen{scheme, address}, nil
+}
+
+func (d *decoder) output(n *yaml.Node, c *Config) {
+	before := len(d.errs)
+	o := blankOutput()
+	r := &o.Rule
+	d.mapping(n, "the output", map[string]func(*yaml.Node){
+		"name":   d.text(&o.Name),
+		"match":  d.selector(&r.Select),
+		"tag":    func(n *yaml.Node) { d.list(n, d.pattern(&r.Tags)) },
+		"host":   func(n *yaml.Node) { d.list(n, d.pattern(&r.Hosts)) },
+		"from":   func(n *yaml.Node) { d.list(n, d.network(&r.From)) },
+		"text":   d.regexp(&r.Text),
+		"final":  d.boolean(&r.Final),
+		"format": d.format(&r.Format),
+		"file":   d.text(&o.Path),
+		"mode":   d.mode(&o.Rotate.Mode),
+		"owner":  d.text(&o.Owner),
+		"group":  d.text(&o.Group),
+		"queue":  d.size(&o.Queue),
+		"ring":   d.size(&o.Rotate.Ring),
+		"sync":   d.sync(&o.Rotate.Sync),
+		"rotate": func(n *yaml.Node) { d.rotation(n, &o.Rotate) },
+	})
+	if o.Path == "" && len(d.errs) == before {
+		d.add(n, "the output has no file")
+	}
+	if o.Path != "" {
+		o.Path = filepath.Clean(o.Path)
+	}
+	if o.Name == "" {
+		o.Name = o.Path
+	}
+	for _, other := range c.Outputs {
+		if other.Path == o.Path && o.Path != "" {
+			d.add(n, "two outputs write to %s; give one of them both selectors, separated by \";\"", o.Path)
+		}
+		if other.Name == o.Name && other.Path != o.Path {
+			d.add(n, "two outputs are called %q", o.Name)
+		}
+	}
+	c.Outputs = append(c.Outputs, o)
+}
+
+// rotation reads what stands under rotate. Whoever writes it says all of it: no default of ours rotates besides.
+func (d *decoder) rotation(n *yaml.Node, o *rotate.Options) {
+	o.Size, o.Schedule, o.Keep, o.Compress = 0, nil, 0, rotate.None
+	if n.Kind == yaml.ScalarNode && n.Value == "never" {
+		return
+	}
+	d.mapping(n, "rotate", map[string]func(*yaml.Node){
+		"size":           d.bytes(&o.Size),
+		"every":          d.schedule(&o.Schedule),
+		"keep":           d.count(&o.Keep),
+		"max_age":        d.duration(&o.MaxAge),
+		"max_total":      d.bytes(&o.MaxTotal),
+		"min_free":       d.bytes(&o.MinFree),
+		"compress":       func(n *yaml.Node) { o.Compress = rotate.Compression(d.choice(n, "none", "gzip", "zstd")) },
+		"compress_after": d.duration(&o.CompressAfter),
+	})
+}
+
+func (d *decoder) selector(to *route.Selector) func(*yaml.Node) {
+	return d.scalar(func(text string) (err error) { *to, err = route.ParseSelector(text); return err })
+}
+
+func (d *decoder) schedule(to *rotate.Schedule) func(*yaml.Node) {
+	return d.scalar(func(text string) (err error) { *to, err = rotate.ParseSchedule(text); return err })
+}
+
+func (d *decoder) regexp(to **regexp.Regexp) func(*yaml.Node) {
+	return d.scalar(func(text string) (err error) { *to, err = regexp.Compile(text); return err })
+}
+
+func (d *decoder) format(to *string) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		*to = text
+		_, err := format.New(text)
+		return err
+	})
+}
+
+func (d *decoder) pattern(to *[]string) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		if _, err := filepath.Match(text, ""); err != nil {
+			return fmt.Errorf("%q is not a shell pattern: %w", text, err)
+		}
+		*to = append(*to, text)
+		return nil
+	})
+}
+
+func (d *decoder) network(to *[]netip.Prefix) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			a, err := netip.ParseAddr(text)
+			if err != nil {
+				return fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", text)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		*to = append(*to, p.Masked())
+		return nil
+	})
+}
+
+func (d *decoder) sync(to *rotate.SyncPolicy) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		switch d.choice(n, "rotate", "interval", "always") {
+		case "interval":
+			*to = rotate.SyncInterval
+		case "always":
+			*to = rotate.SyncAlways
+		}
+	}
+}
+
+// parseDuration adds days and weeks to what time.ParseDuration reads.
+func parseDuration(text string) (time.Duration, error) {
+	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+		if number, ok := strings.CutSuffix(text, unit); ok {
+			var n int
+			if _, err := fmt.Sscanf(number+"\n", "%d\n", &n); err == nil && n > 0 && n < 40000 {
+				return time.Duration(n) * length, nil
+			}
+		}
+	}
+	t, err := time.ParseDuration(text)
+	if err != nil || t < 0 {
+		return 0, fmt.Errorf("%q is not a duration such as 30s, 12h or 90d", text)
+	}
+	return t, nil
+}

@@ -1,0 +1,236 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Errors is everything that is wrong with a configuration, one "file:line: what, and the way out" each, in the order of the
+// lines.
+type Errors []string
+
+func (e Errors) Error() string { return strings.Join(e, "\n") }
+
+// A decoder walks the nodes of a YAML file and gathers what is wrong with them.
+type decoder struct {
+	file string
+	errs Errors
+}
+
+func (d *decoder) add(n *yaml.Node, text string, args ...any) {
+	d.errs = append(d.errs, fmt.Sprintf("%s:%d: %s", d.file, n.Line, fmt.Sprintf(text, args...)))
+}
+
+// syntax makes "file:line: what" of the library's "yaml: line N: what".
+func (d *decoder) syntax(err error) string {
+	if m := regexp.MustCompile(`(?s)^yaml: line (\d+): (.*)$`).FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Sprintf("%s:%s: %s", d.file, m[1], m[2])
+	}
+	return fmt.Sprintf("%s: %s", d.file, strings.TrimPrefix(err.Error(), "yaml: "))
+}
+
+// mapping hands each value to the function of its key.
+func (d *decoder) mapping(n *yaml.Node, what string, fields map[string]func(*yaml.Node)) {
+	n = resolve(n)
+	if n.Kind != yaml.MappingNode {
+		d.add(n, "%s must be keys with values, such as \"key: value\"; this is %s", what, kind(n))
+		return
+	}
+	seen := make(map[string]bool)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		set, known := fields[key.Value]
+		switch {
+		case !known:
+			d.add(key, "%q is not a key of %s%s", key.Value, what, didYouMean(key.Value, fields))
+		case seen[key.Value]:
+			d.add(key, "%q is there twice", key.Value)
+		default:
+			seen[key.Value] = true
+			set(resolve(value))
+		}
+	}
+}
+
+// list hands each element to set. A single value is a list of one.
+func (d *decoder) list(n *yaml.Node, set func(*yaml.Node)) {
+	if n.Kind != yaml.SequenceNode {
+		set(n)
+		return
+	}
+	for _, element := range n.Content {
+		set(resolve(element))
+	}
+}
+
+// resolve follows "*alias".
+func resolve(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+func kind(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.MappingNode:
+		return "a mapping"
+	}
+	return strconv.Quote(n.Value)
+}
+
+// scalar hands a single value to set, whose error gets the line.
+func (d *decoder) scalar(set func(text string) error) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+			d.add(n, "want a single value; this is %s", kind(n))
+			return
+		}
+		if err := set(n.Value); err != nil {
+			d.add(n, "%v", err)
+		}
+	}
+}
+
+func (d *decoder) text(to *string) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		if text == "" {
+			return fmt.Errorf("the value is empty")
+		}
+		*to = text
+		return nil
+	})
+}
+
+func (d *decoder) boolean(to *bool) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		switch text {
+		case "true", "yes", "on":
+			*to = true
+		case "false", "no", "off":
+			*to = false
+		default:
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		return nil
+	})
+}
+
+func (d *decoder) count(to *int) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return fmt.Errorf("%q is not a number of files", text)
+		}
+		*to = n
+		return nil
+	})
+}
+
+// choice returns one of the given words.
+func (d *decoder) choice(n *yaml.Node, words ...string) (chosen string) {
+	d.scalar(func(text string) error {
+		if !slices.Contains(words, text) {
+			return fmt.Errorf("%q is not known; %s are", text, strings.Join(words, ", "))
+		}
+		chosen = text
+		return nil
+	})(n)
+	return chosen
+}
+
+func (d *decoder) mode(to *os.FileMode) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		n, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 32)
+		if err != nil || n > 0o777 {
+			return fmt.Errorf("%q is not a file mode such as 0640", text)
+		}
+		*to = os.FileMode(n)
+		return nil
+	})
+}
+
+func (d *decoder) duration(to *time.Duration) func(*yaml.Node) {
+	return d.scalar(func(text string) (err error) { *to, err = parseDuration(text); return err })
+}
+
+func (d *decoder) bytes(to *int64) func(*yaml.Node) {
+	return d.scalar(func(text string) (err error) { *to, err = parseSize(text); return err })
+}
+
+// size is bytes for what is held in memory.
+func (d *decoder) size(to *int) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		n, err := parseSize(text)
+		if err == nil && n > 1<<31-1 {
+			return fmt.Errorf("%q is too much for a piece of memory", text)
+		}
+		*to = int(n)
+		return err
+	})
+}
+
+// parseSize reads "4096", "100MB" and "64MiB". k, M and G alone are logrotate's, powers of 1024.
+func parseSize(text string) (int64, error) {
+	digits := 0
+	for digits < len(text) && text[digits] >= '0' && text[digits] <= '9' {
+		digits++
+	}
+	n, err := strconv.ParseInt(text[:digits], 10, 64)
+	unit, known := map[string]int64{
+		"": 1, "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
+		"k": 1 << 10, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
+	}[strings.TrimSpace(text[digits:])]
+	if err != nil || !known || n > (1<<62)/unit {
+		return 0, fmt.Errorf("%q is not a size such as 100MB or 64MiB", text)
+	}
+	return n * unit, nil
+}
+
+// didYouMean is "; did you mean "x"?" when a known key is near, or else all that are known.
+func didYouMean(key string, fields map[string]func(*yaml.Node)) string {
+	var known []string
+	best, least := "", 3
+	for name := range fields {
+		known = append(known, name)
+		if n := distance(key, name); n < least || n == least && best != "" && name < best {
+			best, least = name, n
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("; did you mean %q?", best)
+	}
+	sort.Strings(known)
+	return "; known are " + strings.Join(known, ", ")
+}
+
+// distance is how many letters must be changed, added or taken to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

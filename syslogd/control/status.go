@@ -1,0 +1,135 @@
+package control
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+)
+
+// Status is what the daemon says about itself. Its JSON form is an interface that scripts read: names stay, and are only added.
+//
+// Nothing is lost without a number: for each input received = routed + unmatched + oversized + denied + undecodable, what was
+// sent = received + kernel_drops; for each output given = written + ring_overflow + disk_lost + waiting.
+type Status struct {
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	Config  string    `json:"config,omitempty"`
+	Total   Total     `json:"total"`
+	Inputs  []Input   `json:"inputs"`
+	Outputs []Output  `json:"outputs"`
+}
+
+// Total adds up all inputs and outputs. With one output for each message, received = written + each of the others but
+// kernel_drops, which were never received.
+type Total struct {
+	Received     uint64 `json:"received"`
+	Written      uint64 `json:"written"`
+	Waiting      uint64 `json:"waiting"`
+	KernelDrops  uint64 `json:"kernel_drops"`
+	RingOverflow uint64 `json:"ring_overflow"`
+	DiskLost     uint64 `json:"disk_lost"`
+	Oversized    uint64 `json:"oversized"`
+	Undecodable  uint64 `json:"undecodable"`
+	Denied       uint64 `json:"denied"`
+	Unmatched    uint64 `json:"unmatched"`
+	Rotations    uint64 `json:"rotations"`
+	Reopens      uint64 `json:"reopens"`
+}
+
+// Input is one socket.
+type Input struct {
+	Name          string `json:"name"`
+	Address       string `json:"address"`
+	ReceiveBuffer int    `json:"receive_buffer"` // bytes that the kernel granted
+	Received      uint64 `json:"received"`
+	Bytes         uint64 `json:"bytes"`
+	KernelDrops   uint64 `json:"kernel_drops"`
+	EarlierDrops  uint64 `json:"earlier_drops"` // before this process got the socket
+	ReceiveErrors uint64 `json:"receive_errors"`
+	Routed        uint64 `json:"routed"`
+	Unmatched     uint64 `json:"unmatched"`
+	Oversized     uint64 `json:"oversized"`   // refused for their size
+	Cut           uint64 `json:"cut"`         // of the routed: only their beginning was kept
+	Denied        uint64 `json:"denied"`      // from a network that may not send
+	Undecodable   uint64 `json:"undecodable"` // nothing in them
+	Hint          string `json:"hint,omitempty"`
+}
+
+// Output is one file.
+type Output struct {
+	Name         string   `json:"name"`
+	File         string   `json:"file"`
+	Inode        uint64   `json:"inode"`
+	Size         int64    `json:"size"`
+	Given        uint64   `json:"given"`
+	Written      uint64   `json:"written"`
+	Waiting      uint64   `json:"waiting"`
+	RingOverflow uint64   `json:"ring_overflow"` // the disk was too slow
+	DiskLost     uint64   `json:"disk_lost"`     // the disk refused for too long
+	Rotations    uint64   `json:"rotations"`
+	Reopens      uint64   `json:"reopens"`
+	Followed     uint64   `json:"followed"` // reopened because somebody moved or deleted the file
+	Truncations  uint64   `json:"truncations"`
+	Compressed   uint64   `json:"compressed"`
+	Removed      uint64   `json:"removed"` // rotated files, by retention
+	Stalls       uint64   `json:"stalls"`
+	Errors       []string `json:"errors,omitempty"` // what does not work right now
+}
+
+// AddUp fills Total.
+func (s *Status) AddUp() {
+	t := Total{}
+	for _, in := range s.Inputs {
+		t.Received += in.Received
+		t.KernelDrops += in.KernelDrops
+		t.Oversized += in.Oversized
+		t.Undecodable += in.Undecodable
+		t.Denied += in.Denied
+		t.Unmatched += in.Unmatched
+	}
+	for _, out := range s.Outputs {
+		t.Written += out.Written
+		t.Waiting += out.Waiting
+		t.RingOverflow += out.RingOverflow
+		t.DiskLost += out.DiskLost
+		t.Rotations += out.Rotations
+		t.Reopens += out.Reopens
+	}
+	s.Total = t
+}
+
+// WriteTable writes the status for people.
+func (s *Status) WriteTable(w io.Writer, now time.Time) error {
+	fmt.Fprintf(w, "syslogd %s, pid %d, up %s\n\n", s.Version, s.PID, now.Sub(s.Started).Round(time.Second))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "received\tkernel drops\toversized\tempty\tdenied\tunmatched\tbuffer KiB\t  input\t")
+	for _, in := range s.Inputs {
+		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t  %s\t\n", in.Received, in.KernelDrops, in.Oversized, in.Undecodable,
+			in.Denied, in.Unmatched, in.ReceiveBuffer>>10, in.Name)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(t, "written\twaiting\tring overflow\tdisk lost\trotations\treopens\tcompressed\tremoved\t  output\t")
+	for _, out := range s.Outputs {
+		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t  %s\t\n", out.Written, out.Waiting, out.RingOverflow, out.DiskLost,
+			out.Rotations, out.Reopens, out.Compressed, out.Removed, out.Name)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, in := range s.Inputs {
+		if in.Hint != "" {
+			fmt.Fprintf(w, "\n%s: %s\n", in.Name, in.Hint)
+		}
+	}
+	for _, out := range s.Outputs {
+		for _, e := range out.Errors {
+			fmt.Fprintf(w, "\n%s: %s\n", out.Name, e)
+		}
+	}
+	return nil
+}

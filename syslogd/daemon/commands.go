@@ -1,0 +1,178 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/control"
+	"lbsyslogd/syslogd/message"
+	"lbsyslogd/syslogd/write"
+)
+
+// commands are what the control socket understands.
+func (d *Daemon) commands() map[string]control.Command {
+	onOutputs := func(do func(ctx context.Context, output string) ([]string, error)) control.Command {
+		return func(ctx context.Context, args []string, reply io.Writer) error {
+			output, err := outputArg(args)
+			if err != nil {
+				return err
+			}
+			lines, err := do(ctx, output)
+			for _, line := range lines {
+				fmt.Fprintln(reply, line)
+			}
+			return err
+		}
+	}
+	return map[string]control.Command{
+		"reopen": onOutputs(d.reopen),
+		"rotate": onOutputs(d.rotate),
+		"flush":  onOutputs(d.flush),
+		"status": d.answerStatus,
+	}
+}
+
+// outputArg reads "--output NAME", the only argument there is. A name may have spaces.
+func outputArg(args []string) (string, error) {
+	if len(args) == 0 {
+		return "", nil
+	}
+	if args[0] != "--output" || len(args) < 2 {
+		return "", fmt.Errorf("unexpected %q; want --output NAME or nothing", strings.Join(args, " "))
+	}
+	return strings.Join(args[1:], " "), nil
+}
+
+// each brings everything that was sent before the call into the files, and then does something with each output, or with one.
+func (d *Daemon) each(ctx context.Context, name string, do func(o *write.Output) (string, error)) (lines []string, err error) {
+	if err := d.barrier(ctx); err != nil {
+		return nil, err
+	}
+	known := make([]string, 0, len(d.outputs))
+	found := false
+	var problems []error
+	for _, o := range d.outputs {
+		known = append(known, o.Name())
+		if name != "" && o.Name() != name {
+			continue
+		}
+		found = true
+		if err := o.Drain(ctx); err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		line, err := do(o)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("output %s: %w", o.Name(), err))
+			continue
+		}
+		lines = append(lines, line)
+	}
+	if !found {
+		return nil, fmt.Errorf("there is no output %q; %s are", name, strings.Join(known, ", "))
+	}
+	return lines, errors.Join(problems...)
+}
+
+// barrier returns when the readers have taken what was in their sockets.
+func (d *Daemon) barrier(ctx context.Context) error {
+	for _, in := range d.inputs {
+		if err := in.reader.Barrier(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Daemon) reopen(ctx context.Context, name string) ([]string, error) {
+	return d.each(ctx, name, func(o *write.Output) (string, error) {
+		r, err := o.File().Reopen()
+		return fmt.Sprintf("%s: inode %d -> %d, %d bytes written to the old file", o.Name(), r.OldInode, r.NewInode, r.Bytes), err
+	})
+}
+
+func (d *Daemon) rotate(ctx context.Context, name string) ([]string, error) {
+	return d.each(ctx, name, func(o *write.Output) (string, error) {
+		r, err := o.File().Rotate()
+		if r.To == "" {
+			return o.Name() + ": nothing to rotate, the file is empty", err
+		}
+		return fmt.Sprintf("%s: %d bytes are now %s", o.Name(), r.Bytes, r.To), err
+	})
+}
+
+func (d *Daemon) flush(ctx context.Context, name string) ([]string, error) {
+	return d.each(ctx, name, func(o *write.Output) (string, error) {
+		err := o.File().Flush()
+		return fmt.Sprintf("%s: %d lines written", o.Name(), o.Counts().Written), err
+	})
+}
+
+func (d *Daemon) answerStatus(_ context.Context, args []string, reply io.Writer) error {
+	s := d.status()
+	if len(args) == 1 && args[0] == "--json" {
+		e := json.NewEncoder(reply)
+		e.SetIndent("", "  ")
+		return e.Encode(s)
+	}
+	if len(args) > 0 {
+		return fmt.Errorf("unexpected %q; want --json or nothing", strings.Join(args, " "))
+	}
+	return s.WriteTable(reply, time.Now())
+}
+
+// hintBuffer is the receive buffer below which a burst of some hundred thousand messages does not fit.
+const hintBuffer = 32 << 20
+
+func (d *Daemon) status() *control.Status {
+	s := &control.Status{Version: d.Version, PID: os.Getpid(), Started: d.started, Config: d.File}
+	for _, in := range d.inputs {
+		socket, c, n := in.reader.Socket(), in.reader.Counts(), &in.counts
+		i := control.Input{
+			Name: socket.Name, Address: socket.Address(), ReceiveBuffer: socket.Granted,
+			Received: n.Received.Load(), Bytes: c.Bytes, KernelDrops: c.KernelDrops, EarlierDrops: c.EarlierDrops,
+			ReceiveErrors: c.ReceiveErrors, Routed: n.Routed.Load(), Unmatched: n.Unmatched.Load(),
+			Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(),
+		}
+		if socket.Granted > 0 && socket.Granted < hintBuffer && socket.Granted < d.Config.Buffer {
+			i.Hint = fmt.Sprintf("the kernel granted %d KiB of receive buffer, so a burst of messages may be dropped; "+
+				"run with CAP_NET_ADMIN or raise net.core.rmem_max to %d", socket.Granted>>10, d.Config.Buffer)
+		}
+		s.Inputs = append(s.Inputs, i)
+	}
+	for _, o := range d.outputs {
+		s.Outputs = append(s.Outputs, outputStatus(o))
+	}
+	s.AddUp()
+	return s
+}
+
+func outputStatus(o *write.Output) control.Output {
+	c := o.Counts()
+	f := c.File
+	s := control.Output{
+		Name: o.Name(), File: o.File().Path(), Inode: f.Inode, Size: f.Size, Given: c.Given, Written: c.Written,
+		Waiting: c.Waiting, RingOverflow: c.Overflow, DiskLost: c.Lost, Rotations: f.Rotations, Reopens: f.Reopens,
+		Followed: f.Followed, Truncations: f.Truncations, Compressed: f.Compressed, Removed: f.Removed, Stalls: f.Stalls,
+	}
+	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError} {
+		if e != "" {
+			s.Errors = append(s.Errors, e)
+		}
+	}
+	return s
+}
+
+// lossLine is the line that stands where lines are missing, in the form of all the others.
+func (d *Daemon) lossLine(dst []byte, l rotate.Loss) []byte {
+	dst = message.AppendTimestamp(dst, l.To)
+	return fmt.Appendf(dst, " %s syslogd[%d]: lost %d messages (%d bytes) between %s and %s: %s\n", d.shared.Host, os.Getpid(),
+		l.Lines, l.Bytes, l.From.Format(time.RFC3339), l.To.Format(time.RFC3339), l.Cause)
+}

@@ -1,0 +1,230 @@
+package receive
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Reader reads one socket on a thread of its own and feeds one Handler.
+type Reader struct {
+	// Immutable after NewReader.
+	socket  *Socket
+	handler Handler
+	log     *slog.Logger
+	batch   *batch
+	gather  time.Duration
+	bell    int // eventfd: rung to end a wait
+	first   uint32
+
+	// Owned by the thread in Run.
+	senders senders
+
+	received atomic.Uint64
+	bytes    atomic.Uint64
+	errors   atomic.Uint64
+	stop     atomic.Bool
+
+	// mu guards the fields below.
+	mu       sync.Mutex
+	dropped  uint64 // kernel drops seen so far
+	lastSeen uint32 // the kernel's counter then
+	barriers []chan struct{}
+	ended    bool
+}
+
+const (
+	// longestGather is how long a busy Reader lets messages pile up in the socket, so that one wake-up serves many. It is what
+	// a line may be late, and what a SIGKILL may lose.
+	longestGather = 5 * time.Millisecond
+	// busy is how many messages in a batch make it worth to gather.
+	busy = 8
+	// worstRate is the flood that must fit in the socket's buffer while we gather: messages per second of worstSize bytes of
+	// kernel memory each.
+	worstRate, worstSize = 1_000_000, 1024
+)
+
+// Counts is what a Reader did.
+type Counts struct {
+	Received      uint64 // messages
+	Bytes         uint64
+	KernelDrops   uint64 // messages that the kernel dropped since this process has the socket
+	EarlierDrops  uint64 // and before, on a socket that was handed to us
+	ReceiveErrors uint64
+}
+
+// NewReader prepares to read a socket, messages of up to size bytes. The Socket belongs to the Reader from then on.
+func NewReader(socket *Socket, handler Handler, size int, log *slog.Logger) (*Reader, error) {
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", socket.Name, err)
+	}
+	r := &Reader{socket: socket, handler: handler, log: log, batch: newBatch(size), bell: bell}
+	r.gather = gatherFor(socket)
+	if r.first, err = socket.drops(); err != nil {
+		unix.Close(bell)
+		return nil, fmt.Errorf("%s: drop counter: %w", socket.Name, err)
+	}
+	r.lastSeen = r.first
+	return r, nil
+}
+
+// gatherFor is the longest time that a flood takes to fill half the buffer, and none for unix sockets, whose queue is as short
+// as net.unix.max_dgram_qlen and whose senders wait.
+func gatherFor(s *Socket) time.Duration {
+	full := time.Duration(s.Granted) * time.Second / (worstRate * worstSize)
+	d := min(longestGather, full/2)
+	if d < time.Millisecond {
+		return 0
+	}
+	return d
+}
+
+// Run reads until ctx is done. What is queued in a socket of our own is read to the end first; in an inherited one it waits
+// for the next process.
+func (r *Reader) Run(ctx context.Context) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer context.AfterFunc(ctx, func() {
+		r.stop.Store(true)
+		r.ring()
+	})()
+	for !r.stop.Load() {
+		n := r.turn()
+		if n == len(r.batch.msgs) {
+			continue
+		}
+		r.passBarriers()
+		if n >= busy && r.gather > 0 {
+			nap(r.gather)
+		} else if n == 0 || n < busy {
+			r.wait()
+		}
+	}
+	if !r.socket.Inherited {
+		for end := time.Now().Add(2 * time.Second); r.turn() > 0 && time.Now().Before(end); {
+		}
+	}
+	r.Counts() // the kernel's last word, before the socket goes
+	r.mu.Lock()
+	r.ended = true
+	r.mu.Unlock()
+	r.passBarriers()
+}
+
+// turn takes one batch and says how many messages there were.
+func (r *Reader) turn() int {
+	n, err := r.batch.receive(r.socket.fd)
+	if err != nil {
+		// Whatever it is (ENOBUFS, ENOMEM), the socket is still ours and the next call may work; but not in a tight loop.
+		if r.errors.Add(1) == 1 {
+			r.log.Error("receive", "socket", r.socket.Name, "err", err)
+		}
+		nap(longestGather)
+		return 0
+	}
+	if n == 0 {
+		return 0
+	}
+	r.handler.Begin(time.Now())
+	total := 0
+	for i := range n {
+		data, size, name, length := r.batch.message(i)
+		total += size
+		r.handler.Message(r.senders.find(name, length), data, size)
+	}
+	r.received.Add(uint64(n))
+	r.bytes.Add(uint64(total))
+	r.handler.End()
+	r.batch.reset(n)
+	return n
+}
+
+// wait returns when there is something to read or the bell rings.
+func (r *Reader) wait() {
+	fds := [2]unix.PollFd{{Fd: int32(r.socket.fd), Events: unix.POLLIN}, {Fd: int32(r.bell), Events: unix.POLLIN}}
+	if _, err := unix.Ppoll(fds[:], nil, nil); err != nil {
+		return // EINTR: the caller looks at the socket and waits again
+	}
+	if fds[1].Revents != 0 {
+		var count [8]byte
+		unix.Read(r.bell, count[:]) // resets it; that it was rung is all it says
+	}
+}
+
+func (r *Reader) ring() {
+	one := [8]byte{1}
+	unix.Write(r.bell, one[:]) // fails only when it is rung already
+}
+
+// nap sleeps on this thread, which the scheduler does not take part in. A signal may end it early.
+func nap(d time.Duration) {
+	ts := unix.NsecToTimespec(int64(d))
+	unix.Nanosleep(&ts, nil)
+}
+
+// Barrier returns when everything that was queued in the socket at the time of the call has gone through the Handler, or when
+// ctx is done.
+func (r *Reader) Barrier(ctx context.Context) error {
+	passed := make(chan struct{})
+	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		return nil
+	}
+	r.barriers = append(r.barriers, passed)
+	r.mu.Unlock()
+	r.ring()
+	select {
+	case <-passed:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", r.socket.Name, ctx.Err())
+	}
+}
+
+// passBarriers is called when a batch was not full: then the queue was empty for a moment, after the barriers that were
+// already there before the batch. Those that came during the batch are passed with the next one.
+func (r *Reader) passBarriers() {
+	r.mu.Lock()
+	waiting := r.barriers
+	r.barriers = nil
+	r.mu.Unlock()
+	if len(waiting) == 0 {
+		return
+	}
+	for r.turn() == len(r.batch.msgs) && !r.stop.Load() {
+	}
+	for _, passed := range waiting {
+		close(passed)
+	}
+}
+
+// Counts asks the kernel for its drops and returns the counters.
+func (r *Reader) Counts() Counts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now, err := r.socket.drops(); err == nil && !r.ended {
+		r.dropped += uint64(now - r.lastSeen) // modulo 2^32, as the kernel counts
+		r.lastSeen = now
+	}
+	return Counts{
+		Received: r.received.Load(), Bytes: r.bytes.Load(), KernelDrops: r.dropped, EarlierDrops: uint64(r.first),
+		ReceiveErrors: r.errors.Load(),
+	}
+}
+
+// Socket is what the Reader reads.
+func (r *Reader) Socket() *Socket { return r.socket }
+
+// Close closes the socket. Run must have returned, and Counts must have been read before.
+func (r *Reader) Close() error {
+	unix.Close(r.bell)
+	return r.socket.Close()
+}

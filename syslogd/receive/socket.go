@@ -1,0 +1,182 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Socket is a datagram socket to read from.
+type Socket struct {
+	Name      string // as configured: udp://127.0.0.1:514
+	Granted   int    // bytes of receive buffer that the kernel allows; 0 for unix sockets, where the sender's counts
+	Inherited bool   // whoever gave it to us keeps it when we go, with what is queued in it
+	file      *os.File
+	fd        int
+	unlink    string
+}
+
+// ListenUDP opens a socket on host:port. An empty host is all addresses of both families.
+func ListenUDP(ctx context.Context, address string, buffer int) (*Socket, error) {
+	var config net.ListenConfig
+	conn, err := config.ListenPacket(ctx, "udp", address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	file, err := conn.(*net.UDPConn).File() // a duplicate that the Go poller does not know
+	if err != nil {
+		return nil, err
+	}
+	s := &Socket{Name: "udp://" + address, file: file, fd: int(file.Fd())}
+	return s, s.enlarge(buffer)
+}
+
+// ListenUnix opens a datagram socket at path, in the place of one that nobody listens on any more.
+func ListenUnix(path string, mode os.FileMode) (*Socket, error) {
+	if err := removeDead(path); err != nil {
+		return nil, err
+	}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	if err := os.Chmod(path, mode); err != nil {
+		return nil, err
+	}
+	file, err := conn.File()
+	if err != nil {
+		return nil, err
+	}
+	return &Socket{Name: "unix://" + path, file: file, fd: int(file.Fd()), unlink: path}, nil
+}
+
+// removeDead removes the socket that a killed process left at path. One that somebody listens on is left alone.
+func removeDead(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("listen on %s: there is a file of another kind; remove it or choose another path", path)
+	}
+	conn, err := net.Dial("unixgram", path)
+	if err == nil {
+		conn.Close()
+		return fmt.Errorf("listen on %s: another process listens there", path)
+	}
+	return os.Remove(path)
+}
+
+// Adopt takes a datagram socket that was opened by somebody else, such as systemd. The file belongs to the Socket from then on.
+func Adopt(file *os.File, name string, buffer int) (*Socket, error) {
+	fd := int(file.Fd())
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", name, err)
+	}
+	if kind != unix.SOCK_DGRAM {
+		return nil, fmt.Errorf("socket %s is not a datagram socket", name)
+	}
+	s := &Socket{Name: name, Inherited: true, file: file, fd: fd}
+	if domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && domain == unix.AF_UNIX {
+		return s, nil
+	}
+	return s, s.enlarge(buffer)
+}
+
+// enlarge asks for a receive buffer of so many bytes: past the system's limit where we may (CAP_NET_ADMIN), else as far as it
+// goes. It never makes a buffer smaller.
+func (s *Socket) enlarge(want int) error {
+	granted, err := s.buffer()
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	if granted < want {
+		if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, want) != nil {
+			err = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, want)
+		}
+		if err == nil {
+			granted, err = s.buffer()
+		}
+	}
+	s.Granted = granted
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	return nil
+}
+
+// buffer is the size in the unit in which it is asked for: the kernel reports twice that, for its own bookkeeping.
+func (s *Socket) buffer() (int, error) {
+	n, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	if err != nil {
+		return 0, fmt.Errorf("%s: receive buffer: %w", s.Name, err)
+	}
+	return n / 2, nil
+}
+
+// Address is where the socket listens, for sockets opened on port 0.
+func (s *Socket) Address() string {
+	address, err := AddressOf(s.file)
+	if err != nil {
+		return s.Name
+	}
+	return address
+}
+
+// AddressOf is where a socket is bound, as host:port or as a path.
+func AddressOf(file *os.File) (string, error) {
+	name, err := unix.Getsockname(int(file.Fd()))
+	if err != nil {
+		return "", err
+	}
+	switch a := name.(type) {
+	case *unix.SockaddrInet4:
+		return (&net.UDPAddr{IP: a.Addr[:], Port: a.Port}).String(), nil
+	case *unix.SockaddrInet6:
+		return (&net.UDPAddr{IP: a.Addr[:], Port: a.Port}).String(), nil
+	case *unix.SockaddrUnix:
+		return a.Name, nil
+	}
+	return "", errors.New("a socket of an unknown family")
+}
+
+// memInfoDrops is the index of the drop counter in what SO_MEMINFO returns: the same sk_drops that SO_RXQ_OVFL attaches to
+// messages, but there to be asked for, so that a drop after the last message is seen too.
+const (
+	memInfoDrops = 8
+	memInfoVars  = 9
+)
+
+// drops is how many datagrams the kernel has dropped since the socket exists, modulo 2^32.
+func (s *Socket) drops() (uint32, error) {
+	var info [memInfoVars]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return info[memInfoDrops], nil
+}
+
+// Close closes the socket and removes its path, unless it is somebody else's.
+func (s *Socket) Close() error {
+	if s.unlink != "" && !s.Inherited {
+		if err := os.Remove(s.unlink); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(err, s.file.Close())
+		}
+	}
+	return s.file.Close()
+}

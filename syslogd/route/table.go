@@ -1,0 +1,84 @@
+package route
+
+import (
+	"net/netip"
+	"path"
+	"regexp"
+
+	"lbsyslogd/syslogd/format"
+	"lbsyslogd/syslogd/message"
+	"lbsyslogd/syslogd/write"
+)
+
+// A Rule sends the messages that all of its conditions fit to one output. An absent condition fits everything.
+type Rule struct {
+	Select Selector
+	Tags   []string // shell patterns on the tag
+	Hosts  []string // shell patterns on the host as it is written
+	From   []netip.Prefix
+	Text   *regexp.Regexp
+	Final  bool // no later rule sees a message that this one took
+
+	Output *write.Output
+	Format string
+}
+
+// A Table is what rules were compiled to. Immutable.
+type Table struct {
+	rules      []Rule
+	byPriority [message.Facilities * message.Severities][]int
+}
+
+// Compile makes a Table of rules, whose order counts. Every Format must be one that format.New knows.
+func Compile(rules []Rule) (*Table, error) {
+	t := &Table{rules: rules}
+	for i := range rules {
+		if _, err := format.New(rules[i].Format); err != nil {
+			return nil, err
+		}
+		for pri := range t.byPriority {
+			if rules[i].Select.Has(pri) {
+				t.byPriority[pri] = append(t.byPriority[pri], i)
+			}
+		}
+	}
+	return t, nil
+}
+
+// fits says whether the conditions besides the selector hold.
+func (r *Rule) fits(m *message.Message, e *format.Envelope, from netip.Addr) bool {
+	if r.Tags != nil && !anyMatch(r.Tags, m.Tag) {
+		return false
+	}
+	if r.Hosts != nil {
+		host := m.Host
+		if len(host) == 0 {
+			host = []byte(e.Host)
+		}
+		if !anyMatch(r.Hosts, host) {
+			return false
+		}
+	}
+	if r.From != nil && !anyContains(r.From, from) {
+		return false
+	}
+	return r.Text == nil || r.Text.Match(m.Text)
+}
+
+func anyMatch(patterns []string, name []byte) bool {
+	for _, p := range patterns {
+		if ok, err := path.Match(p, string(name)); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func anyContains(nets []netip.Prefix, a netip.Addr) bool {
+	for _, n := range nets {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
