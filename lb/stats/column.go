@@ -245,7 +245,7 @@ var columns = [...]column{
 	{"comp_byp", "MCP", "", "Bytes compression passed over", zero(onF | onB)},
 	{"comp_rsp", "MCP", "", "Compressed responses", zero(onF | onB)},
 	{"lastsess", "MAP", "", "Seconds since the last session, -1 never", lastsess},
-	{"last_chk", "MOP", "", "Detail of the last health check", checkOnly(func(r *Row) value { return strIf(r.CheckInfo) })},
+	{"last_chk", "MOP", "", "Detail of the last health check", checkOnly(func(r *Row) value { return str(r.CheckInfo) })},
 	{"last_agt", "MOP", "", "Detail of the last agent check", never},
 	{"qtime", "MaP", "", "Average queue time in ms", level(onB|onS, func(r *Row) int { return r.QueueTime })},
 	{"ctime", "MaP", "", "Average connect time in ms", level(onB|onS, func(r *Row) int { return r.ConnectTime })},

@@ -1,0 +1,130 @@
+package stats
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Page is what a stats page shows (the `stats ...` lines of a proxy).
+type Page struct {
+	URI         string        // of the page itself, without what follows ";"
+	Refresh     time.Duration // 0: no automatic refresh
+	HideVersion bool
+	ShowNode    string // "" shows none
+	ShowDesc    string // "" shows none
+	ShowLegends bool   // addresses, algorithms and cookies
+	// Scope, when not nil, names the only proxies to show (stats scope).
+	Scope []string
+	// Prometheus is the path of the metrics page, shown as a link; "" if there
+	// is none.
+	Prometheus string
+}
+
+// Answer is a rendered page.
+type Answer struct {
+	ContentType string
+	Refresh     int // seconds, for a Refresh field; 0 is none
+	Body        []byte
+}
+
+// Render answers a request for uri, which begins with p.URI: HTML, or CSV or
+// JSON or typed lines after ";csv", ";json" or ";typed". ";norefresh" and
+// ";up" (hide what is down) may follow, and "?scope=TEXT" shows only proxies
+// whose name contains TEXT.
+func (p *Page) Render(uri string, s *Snapshot) Answer {
+	v := p.view(uri)
+	f := Filter{HideDown: v.up, HideSetup: !p.ShowLegends}
+	shown := p.scoped(s, v.scope)
+	a := Answer{Refresh: int(p.Refresh / time.Second)}
+	if v.norefresh {
+		a.Refresh = 0
+	}
+	switch v.form {
+	case "csv":
+		a.ContentType, a.Body = "text/plain", AppendCSV(nil, shown, f)
+	case "typed":
+		a.ContentType, a.Body = "text/plain", AppendTyped(nil, shown, f, false)
+	case "json":
+		a.ContentType, a.Body = "application/json", AppendJSON(nil, shown, f)
+	default:
+		a.ContentType, a.Body = "text/html; charset=utf-8", p.appendHTML(nil, shown, v, a.Refresh)
+	}
+	return a
+}
+
+// view is what a request asks of the page.
+type view struct {
+	form      string // "", "csv", "typed", "json"
+	up        bool
+	norefresh bool
+	scope     string
+}
+
+// view reads what follows the page's URI.
+func (p *Page) view(uri string) view {
+	var v view
+	rest, ok := strings.CutPrefix(uri, p.URI)
+	if !ok {
+		return v
+	}
+	if i := strings.Index(rest, "scope="); i >= 0 {
+		scope := rest[i+len("scope="):]
+		rest = rest[:i]
+		if j := strings.IndexAny(scope, ";&"); j >= 0 {
+			rest += scope[j:]
+			scope = scope[:j]
+		}
+		const most = 20 // of HAProxy's form field
+		v.scope = unescape(scope)
+		v.scope = v.scope[:min(len(v.scope), most)]
+	}
+	for word := range strings.FieldsFuncSeq(rest, func(r rune) bool { return r == ';' || r == '?' || r == '&' }) {
+		switch word {
+		case "csv", "typed", "json":
+			v.form = word
+		case "up":
+			v.up = true
+		case "norefresh":
+			v.norefresh = true
+		}
+	}
+	return v
+}
+
+// unescape undoes the encoding of a form field; what is not one stays.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '+':
+			b.WriteByte(' ')
+		case s[i] == '%' && i+2 < len(s):
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+			b.WriteByte('%')
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String()
+}
+
+// scoped is the part of s that the page and the request let see.
+func (p *Page) scoped(s *Snapshot, scope string) *Snapshot {
+	if p.Scope == nil && scope == "" {
+		return s
+	}
+	part := &Snapshot{Info: s.Info}
+	for i := range s.Rows {
+		name := s.Rows[i].Proxy
+		if strings.Contains(name, scope) && (p.Scope == nil || slices.Contains(p.Scope, name)) {
+			part.Rows = append(part.Rows, s.Rows[i])
+		}
+	}
+	return part
+}

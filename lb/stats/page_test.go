@@ -1,0 +1,128 @@
+package stats
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What follows the page's address chooses the form, as in HAProxy's links.
+func TestView(t *testing.T) {
+	is := func(page, uri string, want view) {
+		t.Helper()
+		if got := (&Page{URI: page}).view(uri); got != want {
+			t.Errorf("%s: %+v, want %+v", uri, got, want)
+		}
+	}
+	is("/st", "/st", view{})
+	is("/st", "/st;csv", view{form: "csv"})
+	is("/st", "/st;csv;norefresh", view{form: "csv", norefresh: true})
+	is("/st", "/st;json", view{form: "json"})
+	is("/st", "/st;typed", view{form: "typed"})
+	is("/st", "/st;up;norefresh", view{up: true, norefresh: true})
+	is("/st", "/st?scope=web", view{scope: "web"})
+	is("/st", "/st;up?scope=a+b%2Cc;csv", view{up: true, form: "csv", scope: "a b,c"})
+	is("/st", "/st?scope="+strings.Repeat("x", 30), view{scope: strings.Repeat("x", 20)})
+	is("/haproxy?stats", "/haproxy?stats;csv", view{form: "csv"})
+	is("/st", "/stats", view{})
+	is("/st", "/other;csv", view{})
+	is("/st", "/st?scope=%zz%4", view{scope: "%zz%4"})
+}
+
+func TestRender(t *testing.T) {
+	p := Page{URI: "/st", Refresh: 5 * time.Second}
+	a := p.Render("/st", sample())
+	if a.ContentType != "text/html; charset=utf-8" || a.Refresh != 5 {
+		t.Errorf("%s, refresh %d", a.ContentType, a.Refresh)
+	}
+	if a := p.Render("/st;norefresh", sample()); a.Refresh != 0 || strings.Contains(string(a.Body), "http-equiv") {
+		t.Error("norefresh refreshes")
+	}
+	a = p.Render("/st;csv", sample())
+	if rows, err := csv.NewReader(strings.NewReader(string(a.Body))).ReadAll(); err != nil || len(rows) != 7 || a.ContentType != "text/plain" {
+		t.Errorf("csv: %s, %d rows, %v", a.ContentType, len(rows), err)
+	}
+	a = p.Render("/st;json", sample())
+	if !json.Valid(a.Body) || a.ContentType != "application/json" {
+		t.Errorf("json: %s", a.ContentType)
+	}
+	if a = p.Render("/st;typed", sample()); !strings.HasPrefix(string(a.Body), "F.2.0.0.pxname.1:KNS:str:web\n") {
+		t.Errorf("typed: %.60s", a.Body)
+	}
+	a = p.Render("/st;csv?scope=pp", sample())
+	if s := string(a.Body); strings.Contains(s, "\nweb,") || !strings.Contains(s, "\napp,") {
+		t.Error("scope shows other proxies")
+	}
+	p.Scope = []string{"web"}
+	if s := string(p.Render("/st;csv", sample()).Body); strings.Contains(s, "\napp,") || !strings.Contains(s, "\nweb,") {
+		t.Error("stats scope shows other proxies")
+	}
+}
+
+// The page holds every proxy and row, closes what it opens, and shows nothing
+// the operator hides. Names from outside are text, never markup.
+func TestHTML(t *testing.T) {
+	p := Page{URI: "/st?a=1&b", HideVersion: true, ShowNode: "n1", ShowDesc: "<desc>", Prometheus: "/metrics"}
+	s := sample()
+	s.Rows[3].CheckInfo = `"><script>`
+	out := string(p.Render(`/st?a=1&b?scope="><script>`, s).Body)
+	if strings.Contains(out, "<script") || strings.Contains(out, "a<1>") || strings.Contains(out, "<desc>") {
+		t.Error("markup from outside")
+	}
+	out = string(p.Render("/st?a=1&b", s).Body)
+	for _, tag := range []string{"table", "tr", "td", "th", "div", "a", "p", "h2", "form", "body", "html", "style", "thead", "tbody"} {
+		opened := strings.Count(out, "<"+tag+">") + strings.Count(out, "<"+tag+" ")
+		if closed := strings.Count(out, "</"+tag+">"); opened != closed || opened == 0 {
+			t.Errorf("<%s> %d times, closed %d times", tag, opened, closed)
+		}
+	}
+	if n := strings.Count(out, "<table>"); n != 2 {
+		t.Errorf("%d tables, want one for each proxy", n)
+	}
+	rows := 0
+	for row := range strings.SplitSeq(out, "<tr class=") {
+		if body, _, ok := strings.Cut(row, "</tr>"); ok && strings.Contains(body, "<td") {
+			rows++
+			if n := strings.Count(body, "<td"); n != 31 {
+				t.Errorf("%d cells in a row, want the name and 30: %s", n, body)
+			}
+		}
+	}
+	if rows != len(s.Rows) {
+		t.Errorf("%d rows, want %d", rows, len(s.Rows))
+	}
+	if strings.Contains(out, "9.87") || strings.Contains(out, "127.0.0.1") {
+		t.Error("hidden things are shown")
+	}
+	for _, want := range []string{"on <b>n1</b>: &lt;desc&gt;", `class="up"`, `class="down"`, `class="maint"`, "L7OK/200 in 0ms", "8.0 Mbps", `href="/metrics"`, "a&lt;1&gt;"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	p.ShowLegends = true
+	if out := string(p.Render("/st", s).Body); !strings.Contains(out, `title="127.0.0.1:81"`) {
+		t.Error("legends are not shown")
+	}
+	if out := string(p.Render(p.URI+";up", s).Body); strings.Contains(out, `class="down"`) {
+		t.Error("a server that is down is not hidden")
+	}
+}
+
+// No address of a page breaks its rendering.
+func FuzzView(f *testing.F) {
+	for _, s := range []string{"/st", "/st;csv", "/st?scope=%41", "/st;up?scope=a;json", "/st?scope=%"} {
+		f.Add(s)
+	}
+	s := sample()
+	f.Fuzz(func(t *testing.T, uri string) {
+		a := (&Page{URI: "/st"}).Render(uri, s)
+		if len(a.Body) == 0 && a.ContentType != "text/plain" {
+			t.Fatal("an empty page")
+		}
+		if strings.Contains(string(a.Body), "<script") {
+			t.Fatal("markup from outside")
+		}
+	})
+}
