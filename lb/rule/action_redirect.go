@@ -72,6 +72,9 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 	if !found {
 		return nil, errors.New("redirection type expected ('prefix', 'location' or 'scheme')")
 	}
+	if p.kind == Response && a.kind != toLocation {
+		return nil, errors.New("a response can only be redirected by 'location': its request is gone")
+	}
 	if strings.ContainsAny(a.cookie, "\r\n\x00") {
 		return nil, errLineBreak
 	}

@@ -11,8 +11,8 @@ import (
 // behind a letter makes it optional.
 func readArgs(signature string, list []string) (args, error) {
 	var a args
-	if len(list) == 1 && list[0] == "" {
-		list = nil
+	if len(list) == 1 && list[0] == "" && !requiredString(signature) {
+		list = nil // path() is path, while str() is the empty string
 	}
 	a.len = len(list)
 	refs, i := 0, 0
@@ -55,4 +55,8 @@ func readArgs(signature string, list []string) (args, error) {
 		return a, fmt.Errorf("too many arguments: '%s'", strings.Join(list[i:], ","))
 	}
 	return a, nil
+}
+
+func requiredString(signature string) bool {
+	return strings.HasPrefix(signature, "s") && !strings.HasPrefix(signature, "s?")
 }

@@ -38,7 +38,6 @@ var convs = []convRow{
 	{name: "lower", in: kindStr, out: kindStr, get: mapped('A', 'Z', 'a'-'A')},
 	{name: "ltime", args: "si?", in: kindInt, out: kindStr, get: convLocalTime, check: checkTime},
 	{name: "ltrim", args: "s", in: kindStr, out: kindStr, get: convLTrim},
-	{name: "md5", in: kindBin, out: kindBin, get: convMD5},
 	{name: "mod", args: "o", in: kindInt, out: kindInt, get: arith(modulo)},
 	{name: "mul", args: "o", in: kindInt, out: kindInt, get: arith(multiply)},
 	{name: "neg", in: kindInt, out: kindInt, get: unary(func(a int64) int64 { return -a })},

@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -13,25 +12,12 @@ import (
 const upperHex = "0123456789ABCDEF"
 
 func convHex(x *Ctx, _ *args, v value) (value, bool) {
-	src := v.text(x)
-	if v.kind == kindInt || v.kind == kindBool {
-		// HAProxy casts an integer to its text first only for strings; hex of a
-		// number is its eight bytes.
-		return hexOf(x, uint64(v.n)), true
-	}
+	src := v.binary(x)
 	off := len(x.scratch)
 	for _, c := range src {
 		x.scratch = append(x.scratch, upperHex[c>>4], upperHex[c&15])
 	}
 	return strValue(x.scratch[off:]), true
-}
-
-func hexOf(x *Ctx, n uint64) value {
-	off := len(x.scratch)
-	for shift := 60; shift >= 0; shift -= 4 {
-		x.scratch = append(x.scratch, upperHex[n>>shift&15])
-	}
-	return strValue(x.scratch[off:])
 }
 
 func convHex2I(x *Ctx, _ *args, v value) (value, bool) {
@@ -57,7 +43,7 @@ func convUB64Dec(x *Ctx, _ *args, v value) (value, bool) {
 }
 
 func encode64(x *Ctx, v value, enc *base64.Encoding) (value, bool) {
-	src := v.text(x)
+	src := v.binary(x)
 	off := len(x.scratch)
 	x.scratch = enc.AppendEncode(x.scratch, src)
 	return strValue(x.scratch[off:]), true
@@ -75,7 +61,7 @@ func decode64(x *Ctx, v value, enc *base64.Encoding) (value, bool) {
 }
 
 func convCRC32(x *Ctx, a *args, v value) (value, bool) {
-	sum := crc32.ChecksumIEEE(v.text(x))
+	sum := crc32.ChecksumIEEE(v.binary(x))
 	if a.n[0] != 0 {
 		sum = avalanche(sum)
 	}
@@ -92,13 +78,8 @@ func avalanche(a uint32) uint32 {
 	return a ^ 0xb55a4f09 ^ a>>16
 }
 
-func convMD5(x *Ctx, _ *args, v value) (value, bool) {
-	sum := md5.Sum(v.text(x))
-	return digest(x, sum[:])
-}
-
 func convSHA1(x *Ctx, _ *args, v value) (value, bool) {
-	sum := sha1.Sum(v.text(x))
+	sum := sha1.Sum(v.binary(x))
 	return digest(x, sum[:])
 }
 
@@ -111,7 +92,7 @@ func checkSHA2(a *args) error {
 }
 
 func convSHA2(x *Ctx, a *args, v value) (value, bool) {
-	src := v.text(x)
+	src := v.binary(x)
 	switch a.n[0] {
 	case 224:
 		sum := sha256.Sum224(src)

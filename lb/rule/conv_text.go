@@ -25,7 +25,7 @@ func mapped(lo, hi byte, shift int) func(*Ctx, *args, value) (value, bool) {
 }
 
 func convBytes(x *Ctx, a *args, v value) (value, bool) {
-	b := v.text(x)
+	b := v.binary(x)
 	if a.n[0] < 0 || a.n[0] > int64(len(b)) {
 		return value{}, false
 	}
@@ -133,10 +133,11 @@ func nextPiece(b []byte, at int, delims string, back bool) (start, end int) {
 	return at, end
 }
 
-// convHostOnly and convPortOnly split a Host value; IPv6 stands in brackets.
+// convHostOnly and convPortOnly split a Host value; IPv6 stands in brackets,
+// and the name comes out in lower case.
 func convHostOnly(x *Ctx, _ *args, v value) (value, bool) {
 	host, _ := splitHost(v.text(x))
-	return strValue(host), true
+	return strValue(lowered(x, host)), true
 }
 
 func convPortOnly(x *Ctx, _ *args, v value) (value, bool) {

@@ -62,21 +62,36 @@ func nextCookie(h *http1.Head, field, name string, c *cursor) ([]byte, bool) {
 		}
 		v := h.Value(i)
 		part := v[min(c.pos, len(v)):]
-		end := bytes.IndexByte(part, ';')
-		if end < 0 || field == "set-cookie" {
+		end := cookieEnd(part)
+		if end == len(part) || field == "set-cookie" {
 			c.field, c.pos = i+1, 0
 		} else {
 			c.pos += end + 1
 		}
-		if end >= 0 {
-			part = part[:end]
-		}
+		part = part[:end]
 		key, val, ok := bytes.Cut(part, equals)
 		if key = trimBlank(key); ok && (name == "" || string(key) == name) {
 			c.more = true
 			return trimBlank(val), true
 		}
 	}
+}
+
+// cookieEnd is where a pair ends: at ";" or, for clients older than RFC 6265,
+// at ",", outside quotes.
+func cookieEnd(b []byte) int {
+	quoted := false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case (c == ';' || c == ',') && !quoted:
+			return i
+		}
+	}
+	return len(b)
 }
 
 var equals = []byte("=")
@@ -100,9 +115,9 @@ func fetchURLParam(x *Ctx, a *args) (value, bool) {
 	}
 	for from <= len(uri) {
 		end := from + paramEnd(uri[from:], mark)
-		key, val, _ := bytes.Cut(uri[from:end], equals)
+		key, val, ok := bytes.Cut(uri[from:end], equals)
 		from = end + 1
-		if len(key) > 0 && (a.s[0] == "" || string(key) == a.s[0]) {
+		if ok && (a.s[0] == "" || string(key) == a.s[0]) {
 			x.cur.pos, x.cur.more = from, from <= len(uri)
 			return strValue(val), true
 		}

@@ -153,7 +153,7 @@ func headerNames(x *Ctx, h *http1.Head, a *args) (value, bool) {
 		if len(x.scratch) > off {
 			x.scratch = append(x.scratch, sep)
 		}
-		x.scratch = append(x.scratch, h.Name(i)...)
+		lowered(x, h.Name(i)) // names have no case in HAProxy's own form
 	}
 	return strValue(x.scratch[off:]), true
 }

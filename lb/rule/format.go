@@ -22,7 +22,7 @@ const (
 	optHex                          // X: numbers and addresses in hexadecimal
 	optEscape                       // E: backslashes for RFC 5424
 	optMandatory                    // an empty text shows as "-"
-	optField                        // the text goes into a header: control characters as %XX
+	optField                        // the text goes into a header: control characters as %XX, samples without quotes
 )
 
 // Format is a compiled log-format string. Immutable after ParseFormat.
@@ -76,26 +76,17 @@ func (f *Format) Append(dst []byte, x *Ctx) []byte {
 }
 
 func (n *node) appendExpr(dst []byte, x *Ctx) []byte {
-	v, ok := n.expr.one(x)
-	if !ok {
-		return appendText(dst, nil, n.opt)
+	var b []byte
+	if v, ok := n.expr.one(x); ok {
+		b = v.text(x)
 	}
-	b := v.text(x)
-	if n.opt&optField != 0 {
-		if n.opt&optQuote != 0 {
-			dst = append(dst, '"')
-		}
-		if n.opt&optEscape != 0 {
-			dst = appendBackslashed(dst, b, '%', escapeField)
-		} else {
-			dst = appendEscaped(dst, b, '%', escapeField)
-		}
-		if n.opt&optQuote != 0 {
-			dst = append(dst, '"')
-		}
-		return dst
+	switch {
+	case n.opt&optField == 0:
+		return appendText(dst, b, n.opt)
+	case n.opt&optEscape != 0:
+		return appendBackslashed(dst, b, '%', escapeField)
 	}
-	return appendText(dst, b, n.opt)
+	return appendEscaped(dst, b, '%', escapeField)
 }
 
 // appendText appends a text as HAProxy's logs have it: only what would break

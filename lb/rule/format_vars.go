@@ -178,7 +178,7 @@ func hexable(get func(*Record) int64, width int) func([]byte, *Ctx, option) ([]b
 		if o&optHex != 0 {
 			return appendHex(dst, uint64(n), width), true
 		}
-		return appendInt(dst, n, o), true
+		return strconv.AppendInt(dst, n, 10), true
 	}
 }
 
@@ -192,33 +192,13 @@ func appendHex(dst []byte, n uint64, width int) []byte {
 	return dst
 }
 
-// appendInt is a number among texts: the flag Q puts it in quotes.
-func appendInt(dst []byte, n int64, o option) []byte {
-	if o&optQuote != 0 {
-		dst = append(dst, '"')
-		dst = strconv.AppendInt(dst, n, 10)
-		return append(dst, '"')
-	}
-	return strconv.AppendInt(dst, n, 10)
-}
-
 func date(f func([]byte, *Ctx) []byte) func([]byte, *Ctx, option) ([]byte, bool) {
-	return func(dst []byte, x *Ctx, o option) ([]byte, bool) {
-		if o&optQuote != 0 {
-			dst = f(append(dst, '"'), x)
-			return append(dst, '"'), true
-		}
-		return f(dst, x), true
-	}
+	return func(dst []byte, x *Ctx, _ option) ([]byte, bool) { return f(dst, x), true }
 }
 
 func appendMs(dst []byte, x *Ctx, o option) ([]byte, bool) {
 	if o&optHex != 0 {
 		return appendHex(dst, uint64(x.Rec.Accept.Nanosecond()/1e6), 2), true
-	}
-	if o&optQuote != 0 {
-		dst = appendMillis(append(dst, '"'), x.Rec.Accept)
-		return append(dst, '"'), true
 	}
 	return appendMillis(dst, x.Rec.Accept), true
 }
@@ -266,7 +246,7 @@ func appendPort(dst []byte, p uint16, o option) []byte {
 	if o&optHex != 0 {
 		return appendHex(dst, uint64(p), 4)
 	}
-	return appendInt(dst, int64(p), o)
+	return strconv.AppendUint(dst, uint64(p), 10)
 }
 
 // appendClient shows "unix" for a client of a unix socket.

@@ -52,7 +52,7 @@ var matches = []matchRow{
 	{name: "dir", patterns: true, on: anyKind, compile: compileWords("/")},
 	{name: "dom", patterns: true, on: anyKind, compile: compileWords("/?.:")},
 	{name: "reg", patterns: true, on: anyKind, compile: compileReg},
-	{name: "meth", patterns: true, on: anyKind, compile: compileStr},
+	{name: "meth", patterns: true, on: anyKind, compile: compileMeth},
 }
 
 func findMatch(name string) (*matchRow, error) {
@@ -97,6 +97,15 @@ func compileStr(pats []pat) (matcher, error) {
 		}
 	}
 	return &m, nil
+}
+
+// compileMeth compares methods, which are case-sensitive whatever -i says (RFC
+// 9110, section 9.1).
+func compileMeth(pats []pat) (matcher, error) {
+	for i := range pats {
+		pats[i].fold = false
+	}
+	return compileStr(pats)
 }
 
 func (m *matchStr) match(x *Ctx, v value) bool {

@@ -3,7 +3,6 @@ package rule
 import (
 	"fmt"
 	"math"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -147,13 +146,16 @@ func (m *matchIP) match(_ *Ctx, v value) bool {
 	return false
 }
 
-// parseNet reads an address with an optional mask; "10", "10.1" and their
-// like stand for their zero-filled forms, as in HAProxy.
+// parseNet reads an address with an optional mask. Of an abbreviated IPv4
+// address the last number is the last octet, as in HAProxy: 10.1 is 10.0.0.1.
 func parseNet(text string) (netip.Prefix, error) {
 	host, mask, masked := strings.Cut(text, "/")
 	addr, ok := parseShort(host)
 	if !ok {
 		return netip.Prefix{}, fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address or network; names are not resolved here, write the address", text)
+	}
+	if masked && !strings.ContainsAny(host, ".:") {
+		return netip.Prefix{}, fmt.Errorf("'%s' would be the network of %s; write all four octets", text, addr)
 	}
 	bits := addr.BitLen()
 	if masked {
@@ -179,9 +181,8 @@ func parseShort(host string) (netip.Addr, bool) {
 	if len(parts) >= 4 {
 		return netip.Addr{}, false
 	}
-	for len(parts) < net.IPv4len {
-		parts = append(parts, "0")
-	}
-	addr, err := netip.ParseAddr(strings.Join(parts, "."))
+	last := len(parts) - 1
+	full := append(append(parts[:last:last], "0.0.0"[:5-2*last]), parts[last])
+	addr, err := netip.ParseAddr(strings.Join(full, "."))
 	return addr, err == nil
 }

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"strconv"
 )
@@ -48,6 +49,27 @@ func (v value) text(x *Ctx) []byte {
 	}
 	off := len(x.scratch)
 	x.scratch = v.append(x.scratch)
+	return x.scratch[off:]
+}
+
+// binary gives the sample as HAProxy casts it to a block: an integer is eight
+// bytes in network order, an address its own bytes.
+func (v value) binary(x *Ctx) []byte {
+	off := len(x.scratch)
+	switch v.kind {
+	case kindBool, kindInt:
+		x.scratch = binary.BigEndian.AppendUint64(x.scratch, uint64(v.n))
+	case kindAddr:
+		if v.addr.Is4() {
+			a := v.addr.As4()
+			x.scratch = append(x.scratch, a[:]...)
+		} else {
+			a := v.addr.As16()
+			x.scratch = append(x.scratch, a[:]...)
+		}
+	default:
+		return v.b
+	}
 	return x.scratch[off:]
 }
 

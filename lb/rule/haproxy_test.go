@@ -1,0 +1,314 @@
+package rule
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/http1"
+)
+
+// These tests ask Debian's HAProxy 2.6 the same questions and compare answers.
+
+// oracleRequest is what both sides see; %d is replaced by nothing, the text is
+// sent as it stands.
+const oracleRequest = "GET /static/css/a%20b.css?v=12&name=a%20b+c&empty&void=&x=%zz;y=1 HTTP/1.1\r\n" +
+	"Host: www.Example.com:8080\r\n" +
+	"User-Agent: u\"a#{x|y}\\]\xc3\xa9\tz\r\n" +
+	"X-List: a, \"b,c\" ,d\r\n" +
+	"X-Forwarded-For: 192.0.2.7, 203.0.113.9:443\r\n" +
+	"X-List: e\r\n" +
+	"X-Num: 42abc\r\n" +
+	"X-Enc: a%0d%0ab%09c%00d\r\n" +
+	"Cookie: sid=abc; theme=dark;  sid=def ; q=\"x;y\"; c=1,2; d=3,e=4;noeq\r\n" +
+	"Empty:\r\n" +
+	"Authorization: Bearer abc.def\r\n" +
+	"Connection: close\r\n\r\n"
+
+// freePort gives a TCP port nobody listens on now.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// haproxy starts one with cfg and waits until port answers.
+func haproxy(t *testing.T, cfg string, port int) {
+	t.Helper()
+	bin, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Fatal("haproxy is not installed, and this test compares with it: apt-get install haproxy")
+	}
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd := exec.Command(bin, "-db", "-f", file)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-ended
+	})
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		select {
+		case <-ended:
+			ended <- nil
+			t.Fatalf("haproxy ended:\n%s", out.String())
+		default:
+		}
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("haproxy does not listen")
+		}
+	}
+}
+
+// ask sends the request and gives the whole answer and our own port.
+func ask(t *testing.T, port int, request string) (answer string, from netip.AddrPort) {
+	t.Helper()
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b), c.LocalAddr().(*net.TCPAddr).AddrPort()
+}
+
+const oracleHead = "global\n tune.http.maxhdr 1000\n tune.bufsize 65536\ndefaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n"
+
+// oracleCtx is our view of that request.
+func oracleCtx(t testing.TB, client netip.AddrPort, port int) *Ctx {
+	t.Helper()
+	h := &http1.Head{}
+	if _, err := h.ParseRequest([]byte(oracleRequest)); err != nil {
+		t.Fatal(err)
+	}
+	return &Ctx{Req: h, Rec: &Record{
+		Client: client, FrontAddr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port)),
+		Frontend: "f", Backend: "f", Server: "<NOSRV>", Method: h.Method(), URI: h.URI(), Minor: 1, Status: -1, Hostname: hostname(t),
+	}}
+}
+
+func hostname(t testing.TB) string {
+	name, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+var oracleConditions = []string{
+	"path /static/css/a%20b.css", "path -i /STATIC/CSS/A%20B.CSS", "path_beg /static", "path_beg -i /STATIC", "path_end .css", "path_end -i .CSS .js", "path_sub css/a", "path_sub -i CSS/A", "path_sub nope",
+	"path_dir css", "path_dir cs", "path_dir static/css", "path_dir /static/css/", "path_dir a%20b.css", "path_dir b.css", "path_dom css", "path_dom b", "path_reg ^/static/.*\\.css$", "path_reg -i ^/STATIC", "path_reg css.", "path_len 21",
+	"path_len 20:22", "path_len gt 20", "path_len lt 20", "path_len ge 21", "path_len :5 100:", "path -m found", "path_beg /x /y /static", "url_beg /static", "url_sub v=12", "url_end zz", "url_len gt 40", "query -m found", "query -m beg v=",
+	"base_beg www.Example.com:8080/static", "base_dom Example.com", "base_dom -i example.com", "base_end .css", "hdr(host) www.Example.com:8080", "hdr(host) -i WWW.example.com:8080", "hdr(HOST) -m end 8080", "hdr_dom(host) Example.com", "hdr_dom(host) -i example", "hdr_dom(host) ample.com",
+	"hdr_dom(host) .Example.com.", "hdr_dom(host) 8080", "hdr_beg(host) www", "hdr_end(host) :8080", "hdr_reg(host) Ex.mple", "hdr_sub(user-agent) x|y", "hdr_len(host) 20", "hdr(x-list) a", "hdr(x-list) d", "hdr(x-list) e", "hdr(x-list) \\\"b,c\\\"", "hdr(x-list) b",
+	"hdr(x-list,1) a", "hdr(x-list,2) a", "hdr(x-list,-1) e", "hdr(x-list,-4) a", "hdr(x-list,-5) -m found", "hdr(x-list,9) -m found", "req.fhdr(x-list) e", "req.fhdr(x-list,1) -m beg a,", "hdr_cnt(x-list) 4", "hdr_cnt(x-list) 3", "req.fhdr_cnt(x-list) 2", "hdr_cnt(nope) 0", "hdr(nope) -m found", "hdr(empty) -m found",
+	"hdr(empty) -m len 0", "hdr_ip(x-forwarded-for) 192.0.2.7", "hdr_ip(x-forwarded-for) 203.0.113.0/24", "hdr_ip(x-forwarded-for,-1) 192.0.2.7", "hdr_ip(x-list) 0.0.0.0/0", "hdr_val(x-num) 42", "hdr_val(x-num) gt 41", "hdr_val(x-list) 0", "cook(sid) abc", "cook(sid) def", "cook(theme) dark", "cook(nope) -m found", "cook_cnt(sid) 2", "cook_beg(theme) da",
+	"req.cook(q) -m found", "req.cook(q) -m len gt 2", "cook(c) 1", "cook(c) 1,2", "cook(e) 4", "cook(noeq) -m found", "cook_cnt 8", "urlp(v) 12", "urlp(v) -m int gt 11", "url_param(name) a%20b+c", "urlp(empty) -m found", "urlp(void) -m found", "urlp(y) 1", "urlp(x) -m found", "urlp(nope) -m found", "urlp(name),url_dec -m sub b", "urlp(x) -m found", "urlp(x),url_dec -m found", "src 127.0.0.1", "src 127.0.0.0/8 10.0.0.0/8", "src 127", "src 127.1", "src 127.0.1", "src 127.0.0/8", "src 127.1/32", "src 127.0.0.0/255.0.0.0", "src ::1", "src ::ffff:127.0.0.1",
+	"dst 127.0.0.1", "src_port 1024:65535", "dst_port lt 5", "method GET", "method POST PUT", "method get", "method -i get", "req.ver 1.1", "req.ver 1.0", "ssl_fc", "always_true", "always_false", "int(5) gt 4", "int(-5) lt 0", "int(5) 1:9", "str(x) x", "str(x) y", "bool(true)", "bool(0)", "path,lower -m beg /static", "path,upper -m sub CSS", "path,length 21", "path_beg,lower /static/css/a%20b.css",
+	"str(A) -m bin 41", "str(-i) -- -i", "str(a) -i -m str A", "str(abc) -m sub b", "str(abc) -m reg ^a.c$", "str(abc) -m len 3", "int(10) -m str 10", "src -m str 127.0.0.1", "src -m beg 127.", "http_auth_bearer abc.def", "str(5) -m int 5", "str(5x) -m int 5", "str(x) -m int 0", "str(10.1.2.3) -m ip 10.0.0.0/8", "str(nope) -m ip 0.0.0.0/0",
+	"str() -m found", "str() -m str a", "always_true -m int 1", "int(0) -m bool", "int(7) -m bool", "rand(1) 0", "path_beg", "capture.req.uri -m beg /static", "capture.req.method GET",
+}
+
+func TestConditionsAgreeWithHAProxy(t *testing.T) {
+	port := freePort(t)
+	cfg := oracleHead + fmt.Sprintf("frontend f\n bind 127.0.0.1:%d\n", port)
+	var ours []*Cond
+	var asked []string
+	for _, c := range oracleConditions {
+		w, err := cfgWords(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cond, err := ParseCond(append(append([]string{"{"}, w...), "}"), NewACLs())
+		if err != nil {
+			if c == "path_beg" { // HAProxy takes an ACL that can never match; we say so
+				continue
+			}
+			t.Errorf("%s: %v", c, err)
+			continue
+		}
+		cfg += fmt.Sprintf(" http-request add-header x-cond-%d 1 if { %s }\n", len(ours), c)
+		ours, asked = append(ours, cond), append(asked, c)
+	}
+	cfg += ` http-request return status 200 content-type text/plain lf-string "%[req.hdr_names],"` + "\n"
+	haproxy(t, cfg, port)
+	answer, from := ask(t, port, oracleRequest)
+	x := oracleCtx(t, from, port)
+	for i, c := range ours {
+		theirs := strings.Contains(answer, fmt.Sprintf(",x-cond-%d,", i))
+		if got := c.Eval(x); got != theirs {
+			t.Errorf("{ %s }: we say %v, HAProxy says %v", asked[i], got, theirs)
+		}
+	}
+}
+
+// cfgWords splits a line of the tables: blanks separate, a backslash protects.
+func cfgWords(line string) ([]string, error) {
+	var words []string
+	var b strings.Builder
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '\\' && i+1 < len(line) && strings.IndexByte("\\\" #", line[i+1]) >= 0:
+			i++
+			b.WriteByte(line[i])
+		case c == ' ':
+			words = append(words, b.String())
+			b.Reset()
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return append(words, b.String()), nil
+}
+
+var oracleSamples = []string{
+	"path", "path,lower", "path,upper", "path,length", "path,hex", "path,base64", "url", "query", "pathq", "base", "baseq", "method", "method,lower", "req.ver", "src", "dst", "src_port", "dst_port", "hdr(host)", "req.hdr(x-list)", "req.hdr(x-list,1)", "req.hdr(x-list,2)",
+	"req.hdr(x-list,-2)", "req.fhdr(x-list)", "req.fhdr(x-list,1)", "req.fhdr_cnt(x-list)", "hdr_cnt(x-list)", "hdr_cnt(nope)", "hdr(nope)", "hdr(empty)", "hdr_ip(x-forwarded-for)", "hdr_ip(x-forwarded-for,1)", "hdr_val(x-num)", "hdr(user-agent)", "cook(sid)", "cook(theme)", "cook(nope)", "cook_cnt(sid)", "cook", "req.cook(q)",
+	"urlp(v)", "urlp(name)", "urlp(name),url_dec", "urlp(name),url_dec(1)", "urlp(empty)", "urlp(nope)", "urlp(void)", "urlp(y)", "urlp(x)", "urlp(x),url_dec", "urlp", "hdr(x-enc),url_dec", "path,url_dec", "path,word(1,/)", "path,word(2,/)", "path,word(-1,/)", "path,word(9,/)", "path,field(1,/)", "path,field(2,/)", "path,field(-1,/)",
+	"str(f1_f2_f3__f5),field(5,_)", "str(f1_f2_f3__f5),field(2,_,0)", "str(f1_f2_f3__f5),field(2,_,2)", "str(f1_f2_f3__f5),field(-2,_,3)", "str(f1_f2_f3__f5),field(-3,_,0)", "str(f1_f2_f3__f5),field(4,_)", "str(f1_f2_f3__f5),field(6,_)",
+	"str(f1_f2_f3__f5),word(4,_)", "str(f1_f2_f3__f5),word(2,_,0)", "str(f1_f2_f3__f5),word(3,_,2)", "str(f1_f2_f3__f5),word(-2,_,3)", "str(f1_f2_f3__f5),word(-3,_,0)", "str(/f1/f2/f3/f4),word(1,/)", "str(__a__b__),word(2,_)", "str(a.b-c),field(2,.-)",
+	"path,regsub(css,js)", "path,regsub(s,S,g)", "path,regsub(S,x,gi)", "path,regsub(\"^/([a-z]+)/\",\"/\\1/\")", "str(aaa),regsub(^a,b,g)", "str(abc),regsub(x*,-)", "int(5),add(3)", "int(5),sub(8)", "int(5),mul(-2)", "int(7),div(2)", "int(-7),div(2)", "int(-7),mod(3)", "int(7),mod(0)", "int(7),div(0)", "int(5),neg",
+	"int(5),not", "int(0),not", "int(5),odd", "int(5),even", "int(5),and(4)", "int(5),or(2)", "int(5),xor(1)", "int(5),cpl", "int(5),bool", "int(9223372036854775807),add(1)", "int(-9223372036854775807),sub(9)", "int(9223372036854775807),mul(2)", "int(255),hex", "str(ab),hex", "str(ff),hex2i", "str(7fffffff),hex2i",
+	"str(abc),concat(x)", "str(abc),concat(x,,y)", "str(abc),concat(,txn.none,y)", "str(YWJj),b64dec", "str(abc),base64", "str(ab?),ub64enc", "str(YWI_),ub64dec", "str(abc),bytes(1)", "str(abc),bytes(1,1)", "str(abc),bytes(0,9)", "str(abc),crc32", "str(abc),crc32(1)", "str(abc),sha1,hex", "str(abc),sha2,hex", "str(abc),sha2(512),hex",
+	"src,ipmask(24)", "src,ipmask(255.0.0.0)", "str(a b/c?d),url_enc", "str(xxabcxx),ltrim(x)", "str(xxabcxx),rtrim(x)", "hdr(host),host_only", "hdr(host),port_only", "str([::1]:80),host_only", "str([::1]:80),port_only", "str(abc),host_only", "str(abc),port_only", "int(0),http_date", "int(1700000000),http_date", "int(1700000000),utime(\"%Y-%m-%d %H:%M:%S\")",
+	"always_true", "always_false", "always_true,iif(yes,no)", "always_false,iif(yes,no)", "bool(true)", "int(5)", "str(a b)", "ipv4(1.2.3.4)", "ipv6(::1)", "ipv6(2001:db8::0:1)", "meth(PUT)", "capture.req.uri", "capture.req.method", "capture.req.ver", "hostname", "ssl_fc", "ssl_fc_sni", "fe_name", "var(txn.none)", "http_auth_bearer", "unique-id", "req.hdr_names(;),regsub(;connection,)", "src,hex", "src,base64", "int(255),base64", "int(5),crc32", "src,sha1,hex", "always_true,hex", "src,bytes(1,2),hex", "ipv6(::1),hex", "ipv6(::1),ipmask(24,64)", "src,add(1)", "src,concat(x)", "src_port,bytes(0,6),hex", "always_true,add(1)", "str(5),add(1)", "str(5x),add(1)", "str(x),add(1)", "src,lower",
+}
+
+func TestSamplesAgreeWithHAProxy(t *testing.T) {
+	port := freePort(t)
+	var lines []string
+	for _, s := range oracleSamples {
+		lines = append(lines, "<%["+s+"]|%{+Q}["+s+"]|%{+E}["+s+"]>")
+	}
+	file := filepath.Join(t.TempDir(), "lf")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	haproxy(t, oracleHead+fmt.Sprintf("frontend f\n bind 127.0.0.1:%d\n http-request return status 200 content-type text/plain lf-file %s\n", port, file), port)
+	answer, from := ask(t, port, oracleRequest)
+	_, body, ok := strings.Cut(answer, "\r\n\r\n")
+	if !ok {
+		t.Fatalf("answer: %q", answer)
+	}
+	theirs := strings.Split(body, "\n")
+	if len(theirs) != len(lines) {
+		t.Fatalf("%d lines for %d questions:\n%s", len(theirs), len(lines), body)
+	}
+	x := oracleCtx(t, from, port)
+	for i, text := range lines {
+		f, err := parseFormat(text, inRequest)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := string(f.Append(nil, x)); got != theirs[i] {
+			t.Errorf("%s: we say\n  %q, HAProxy says\n  %q", oracleSamples[i], got, theirs[i])
+		}
+	}
+}
+
+// oracleVars are shown plain and with every flag; those whose value depends on
+// the moment are masked.
+var oracleVars = []string{
+	"B", "CC", "CS", "H", "HM", "HP", "HPO", "HQ", "HU", "HV", "ID", "ST", "T", "Ta", "Tc", "Td", "Th", "Ti", "Tl", "TR", "Tq", "Tr", "Ts", "Tt", "Tu", "Tw", "U", "ac", "b", "bc", "bi", "bp", "bq", "ci", "cp", "f", "fc", "fi", "fp", "ft",
+	"hr", "hrl", "hs", "hsl", "lc", "ms", "pid", "r", "rc", "rt", "s", "sc", "si", "sp", "sq", "sslc", "sslv", "t", "tr", "trg", "trl", "ts", "tsc", "[capture.req.hdr(0)]", "[capture.req.hdr(1)]", "[capture.req.hdr(2)]", "[src]", "[src_port]", "[ssl_fc_sni]", "[int(5)]", "[str(a\\]b)]", "[method]", "[fc_err]", "[ssl_fc_err,hex]", "[ssl_c_err]", "[ssl_fc_is_resumed]",
+}
+
+// volatile masks what two processes cannot share: times, counters, the pid.
+var volatile = regexp.MustCompile(`\d+/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d(\.\d{3})?`)
+
+func TestLogVariablesAgreeWithHAProxy(t *testing.T) {
+	port := freePort(t)
+	sock := filepath.Join(t.TempDir(), "log")
+	logs, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: sock, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer logs.Close()
+	var parts []string
+	changing := map[string]bool{"Ts": true, "ms": true, "pid": true, "rt": true, "lc": true, "B": true, "U": true, "ac": true, "fc": true}
+	for _, v := range oracleVars {
+		for _, flags := range []string{"", "{+Q}", "{+X}", "{+E}", "{+Q,+E}", "{+Q,+X}"} {
+			parts = append(parts, "<"+v+flags+" %"+flags+v+">")
+		}
+	}
+	format := strings.Join(parts, " %hs ")
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, " ", `\ `, "#", `\#`).Replace(format)
+	cfg := strings.Replace(oracleHead, "global\n", "global\n log "+sock+" len 65535 format raw local0\n", 1) +
+		fmt.Sprintf("frontend f\n bind 127.0.0.1:%d\n log global\n capture request header User-Agent len 64\n capture request header X-None len 10\n capture request header Host len 8\n log-format %s\n http-request return status 200\n", port, quoted)
+	haproxy(t, cfg, port)
+	answer, from := ask(t, port, oracleRequest)
+	x := oracleCtx(t, from, port)
+	r := x.Rec
+	r.Status, r.Sent, r.Received = 200, uint64(len(answer)), uint64(len(oracleRequest))
+	r.Term = [4]byte{'L', 'R', '-', '-'}
+	r.Tw, r.Tc, r.Tr, r.Td = -1, -1, -1, -1
+	r.ReqCaptures = []string{"u\"a#{x|y}\\]\xc3\xa9\tz", "", "www.Exam"}
+	r.Accept, r.Request = time.Now(), time.Now()
+	r.ActConn, r.FeConn = 1, 1
+	line := ""
+	for buf := make([]byte, 1<<17); !strings.Contains(line, "GET /static"); { // the readiness probe is logged too
+		if err := logs.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := logs.Read(buf)
+		if err != nil {
+			t.Fatalf("no log line: %v", err)
+		}
+		line = string(buf[:n])
+	}
+	f, err := ParseFormat(format)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := volatile.ReplaceAllString(string(f.Append(nil, x)), "DATE")
+	want := volatile.ReplaceAllString(strings.TrimSuffix(line, "\n"), "DATE")
+	for v := range changing {
+		mask := regexp.MustCompile(`(<` + v + `\S* "?)[0-9A-F]+`)
+		got, want = mask.ReplaceAllString(got, "${1}N"), mask.ReplaceAllString(want, "${1}N")
+	}
+	gots, wants := strings.Split(got, "> "), strings.Split(want, "> ")
+	if len(gots) != len(wants) {
+		t.Fatalf("we say\n%s\nHAProxy says\n%s", got, want)
+	}
+	for i := range gots {
+		if gots[i] != wants[i] {
+			t.Errorf("we say  %s>, HAProxy says  %s>", gots[i], wants[i])
+		}
+	}
+}
