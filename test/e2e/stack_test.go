@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -37,9 +38,9 @@ type stack struct {
 
 // options say what a test needs beyond the usual.
 type options struct {
-	log    bool   // start syslogd and log to it
-	global string // lines for the configuration's sections
-	fe, be string
+	log     bool   // start syslogd and log to it
+	maxconn int    // 0 means 4000
+	fe, be  string // lines for the configuration's sections
 }
 
 // start brings a stack up; the test's end takes it down and, if the test failed, prints what the daemons said.
@@ -88,8 +89,7 @@ func (s *stack) config(opt options) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
     stats socket %s mode 600 level admin
-    maxconn 4000
-%s
+    maxconn %d
 defaults
     mode http
 %s    timeout connect 5s
@@ -104,7 +104,7 @@ frontend fe
 backend be
     balance roundrobin
 %s
-`, s.lb.Stats, opt.global, log, s.http, s.https, s.cert, opt.fe, opt.be)
+`, s.lb.Stats, cmp.Or(opt.maxconn, 4000), log, s.http, s.https, s.cert, opt.fe, opt.be)
 	for i, server := range s.backends {
 		fmt.Fprintf(&b, "    server b%d %s\n", i+1, server.Addr())
 	}

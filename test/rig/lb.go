@@ -44,10 +44,14 @@ func (b *LB) Start(ctx context.Context, program, mode, config string) error {
 		return err
 	}
 	b.Process, b.program = p, program
-	// The master writes its pid only when its worker is ready.
+	// lb's master writes its pid only when its worker is ready; HAProxy's writes it earlier, so its sockets are asked too.
 	err = p.await(ctx, "the balancer's pid file", func() bool {
 		text, err := os.ReadFile(b.pidfile)
-		return err == nil && strings.TrimSpace(string(text)) == strconv.Itoa(p.PID)
+		if err != nil || strings.TrimSpace(string(text)) != strconv.Itoa(p.PID) {
+			return false
+		}
+		_, _, err = b.Workers()
+		return err == nil
 	})
 	if err != nil {
 		return errors.Join(err, p.Stop())
@@ -120,7 +124,8 @@ func (b *LB) Workers() (serving int, leaving []int, err error) {
 	return serving, leaving, nil
 }
 
-// ask sends one command to a unix socket and reads the answer to its end.
+// ask sends one command to a unix socket and reads the answer to its end, as `echo command | socat - SOCKET` does: HAProxy's master
+// closes only when its client has ended.
 func ask(socket, command string) (string, error) {
 	c, err := net.DialTimeout("unix", socket, 5*time.Second)
 	if err != nil {
@@ -129,6 +134,9 @@ func ask(socket, command string) (string, error) {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := io.WriteString(c, command+"\n"); err != nil {
+		return "", err
+	}
+	if err := c.(*net.UnixConn).CloseWrite(); err != nil {
 		return "", err
 	}
 	answer, err := io.ReadAll(c)
