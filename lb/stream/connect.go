@@ -57,17 +57,31 @@ func (c *serverConn) close() {
 	} else {
 		loop.CloseRaw(c.fd)
 	}
+	if c.t != nil {
+		sh.pools[c.srv.Index].end()
+	}
 	*c = serverConn{next: sh.freeConns}
 	sh.freeConns = c
 }
 
 // idlePool holds one shard's idle connections to one server, the last used
-// first. Each is registered with epoll, so its end is noticed.
+// first. Each is registered with epoll, so its end is noticed. It keeps no
+// more than were needed at once of late: a client that opens a connection for
+// every request must not leave one idle behind each.
 type idlePool struct {
 	head, tail *serverConn
 	len        int
-	low        int // fewest since the last purge
+	used       int // connections with an exchange on them
+	need       int // most of them at once, of late
 }
+
+// begin and end count a connection in use.
+func (p *idlePool) begin() {
+	p.used++
+	p.need = max(p.need, p.used)
+}
+
+func (p *idlePool) end() { p.used-- }
 
 func (p *idlePool) push(c *serverConn) {
 	c.prev, c.next = nil, p.head
@@ -93,35 +107,36 @@ func (p *idlePool) remove(c *serverConn) {
 	}
 	c.next, c.prev = nil, nil
 	p.len--
-	p.low = min(p.low, p.len)
 }
 
-// take gives an idle connection that the policy allows for this use.
-func (p *idlePool) take(policy Reuse, first bool) *serverConn {
+// take gives an idle connection that the policy allows for this use: the
+// first request of a client, or a later one. replay says that the request can
+// be sent again should the connection turn out to be dead, which makes even a
+// first request safe.
+func (p *idlePool) take(policy Reuse, first, replay bool) *serverConn {
 	c := p.head
-	if c == nil || policy == ReuseNever || policy == ReuseSafe && first {
+	if policy == ReuseNever || policy == ReuseSafe && first && !replay {
 		return nil
 	}
-	if policy == ReuseAggressive && first {
+	if policy == ReuseAggressive && first && !replay {
 		for c != nil && c.uses < 2 { // never proven to survive a second request
 			c = c.next
 		}
-		if c == nil {
-			return nil
-		}
 	}
-	p.remove(c)
+	if c != nil {
+		p.remove(c)
+	}
 	return c
 }
 
-// purge closes half of what was not needed since the last purge.
+// purge closes what is not needed any more, and lets the need fade.
 func (p *idlePool) purge() {
-	for n := (p.low + 1) / 2; n > 0; n-- {
+	for p.len > 0 && p.used+p.len > p.need {
 		last := p.tail
 		p.remove(last)
 		last.close()
 	}
-	p.low = p.len
+	p.need = (p.need + p.used) / 2
 }
 
 // dial gets a connection to t.srv: an idle one, or a new one.
@@ -139,7 +154,7 @@ func (t *txn) dial() {
 		own.close()
 	}
 	if s.fe.HTTP && !t.upgrade && t.rec.Retries == 0 {
-		if c := sh.pools[t.srv.Index].take(t.be.Reuse, s.requests == 1); c != nil {
+		if c := sh.pools[t.srv.Index].take(t.be.Reuse, s.requests == 1, t.replayable()); c != nil {
 			t.use(c, now)
 			return
 		}
@@ -150,11 +165,18 @@ func (t *txn) dial() {
 	}
 }
 
+// replayable reports whether the request can be sent a second time: all of it
+// is here, and doing it twice does no more than doing it once.
+func (t *txn) replayable() bool {
+	return t.reqDone && !t.gone && t.retries > 0 && idempotent(t.rec.Method)
+}
+
 // use goes on over a connection that is open.
 func (t *txn) use(c *serverConn, now int64) {
 	c.t, c.owner = t, nil
 	t.c = c
 	c.uses++
+	t.s.sh.pools[c.srv.Index].begin()
 	t.s.sh.Server[t.srv.Index].Reuses++
 	t.established(now)
 }
@@ -182,6 +204,7 @@ func (t *txn) open() syscall.Errno {
 		sh:       sh, srv: t.srv, be: t.be, t: t, uses: 1, open: true,
 	}
 	t.c = c
+	sh.pools[t.srv.Index].begin()
 	errno = loop.Connect(fd, sa, size)
 	if errno != 0 && errno != syscall.EINPROGRESS {
 		return errno

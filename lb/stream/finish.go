@@ -113,17 +113,19 @@ func (t *txn) dropServer() {
 // never for this client.
 func (t *txn) shelve(c *serverConn) {
 	s := t.s
-	c.t = nil
-	c.canRead = false
-	if t.be.Reuse == ReuseNever {
-		if !t.keep {
-			c.close()
-			return
-		}
+	pool := &s.sh.pools[c.srv.Index]
+	never := t.be.Reuse == ReuseNever
+	if never && !t.keep || !never && pool.used-1+pool.len >= pool.need {
+		c.close()
+		return
+	}
+	pool.end()
+	c.t, c.canRead = nil, false
+	if never {
 		s.own, c.owner = c, s
 		return
 	}
-	s.sh.pools[c.srv.Index].push(c)
+	pool.push(c)
 }
 
 // countServer counts one event on the exchange's server and backend.
