@@ -46,6 +46,7 @@ type setHeader struct {
 	name   []byte
 	value  *Format
 	append bool // add-header
+	host   bool // Host of a request
 }
 
 func parseSetHeader(p *ruleParser) (action, error) { return parseHeader(p, false) }
@@ -63,7 +64,7 @@ func parseHeader(p *ruleParser, add bool) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &setHeader{kind: p.kind, name: []byte(name), value: value, append: add}, oneLine(value)
+	return &setHeader{kind: p.kind, name: []byte(name), value: value, append: add, host: p.kind == Request && strings.EqualFold(name, "host")}, oneLine(value)
 }
 
 func (a *setHeader) run(x *Ctx) Verdict {
@@ -74,8 +75,11 @@ func (a *setHeader) run(x *Ctx) Verdict {
 	x.built = a.value.Append(x.built[:0], x)
 	if a.append {
 		h.Add(a.name, x.built)
-	} else {
-		h.Set(a.name, x.built)
+		return Continue
+	}
+	h.Set(a.name, x.built)
+	if a.host {
+		setAuthority(h, x.built)
 	}
 	return Continue
 }
@@ -208,13 +212,7 @@ func (a *replaceHeader) rewrite(x *Ctx, v []byte) ([]byte, bool) {
 		end := commaOrEnd(v)
 		part := trimBlank(v[:end])
 		if m := a.re.re.FindSubmatchIndex(part); m != nil {
-			lead := 0
-			for lead < end && (v[lead] == ' ' || v[lead] == '\t') {
-				lead++
-			}
-			x.built = append(x.built, v[:lead]...)
 			x.built = expand(x.built, template, part, m)
-			x.built = append(x.built, v[lead+len(part):end]...)
 			changed = true
 		} else {
 			x.built = append(x.built, v[:end]...)

@@ -63,6 +63,7 @@ func parseReply(p *ruleParser, r *reply) (action, error) {
 			}
 			var code string
 			if code, err = p.need("a status code"); err == nil {
+				r.errfile = r.errfile && word == "deny_status" // "status" alone is an answer without a body
 				if r.status, err = strconv.Atoi(code); err != nil || r.status < 200 || r.status > 599 {
 					err = fmt.Errorf("'%s' expects a status code between 200 and 599, not '%s'", word, code)
 				}
@@ -163,18 +164,11 @@ func (r *reply) errorfile(text []byte) error {
 
 // settle checks what was read as a whole.
 func (r *reply) settle(payload string) error {
-	switch payload {
-	case "":
-		// deny alone means default-errorfiles; return alone an empty answer.
-	case "default-errorfiles":
-		r.errfile = true
-	default:
-		r.errfile = false
+	if payload != "" {
+		r.errfile = payload == "default-errorfiles"
 	}
-	if payload == "default-errorfiles" || payload == "" && r.verdict == Deny {
-		if !builtin(r.status) {
-			return fmt.Errorf("status %d has no error page; give the reply a payload, such as 'content-type text/plain string ...'", r.status)
-		}
+	if r.errfile && !builtin(r.status) {
+		return fmt.Errorf("status %d has no error page; give the reply a payload, such as 'content-type text/plain string ...'", r.status)
 	}
 	if r.ctype == "" && payload != "errorfile" && (len(r.body) > 0 || r.format != nil) {
 		return errors.New("a content-type must be given with a payload, such as 'content-type text/plain'")

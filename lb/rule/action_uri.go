@@ -60,6 +60,41 @@ func replaceTarget(x *Ctx, part uriPart, value []byte) {
 		next = append([]byte{'/'}, next...) // an empty path is no request target
 	}
 	x.Req.SetURI(next)
+	if part == partAll {
+		if from, to := authority(next); to > 0 && x.Req.HasHost {
+			x.Req.Set(hostName, next[from:to])
+		}
+	}
+}
+
+var hostName = []byte("Host")
+
+// authority are the bounds of the authority in an absolute target, 0 and 0 in
+// another.
+func authority(uri []byte) (from, to int) {
+	i := bytes.Index(uri, schemeMark)
+	if i <= 0 || uri[0] == '/' {
+		return 0, 0
+	}
+	from = i + len(schemeMark)
+	to = len(uri)
+	if j := bytes.IndexAny(uri[from:], "/?"); j >= 0 {
+		to = from + j
+	}
+	return from, to
+}
+
+// setAuthority keeps an absolute target in step with its Host: a server goes
+// by the target (RFC 9112, section 3.2.2).
+func setAuthority(h *http1.Head, host []byte) {
+	uri := h.URI()
+	from, to := authority(uri)
+	if to == 0 {
+		return
+	}
+	next := append(make([]byte, 0, len(uri)+len(host)), uri[:from]...)
+	next = appendEscaped(next, host, '%', escapeTarget)
+	h.SetURI(append(next, uri[to:]...))
 }
 
 // partBounds are the offsets of a part in the target.

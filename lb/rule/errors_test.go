@@ -1,0 +1,231 @@
+package rule
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every mistake has to say what is wrong and the way out, so the sentences are
+// part of what is tested.
+func TestConditionMistakes(t *testing.T) {
+	acls := NewACLs()
+	if err := acls.Define([]string{"static", "path_beg", "/static"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ cond, want string }{
+		{"", "a condition is expected behind 'if' or 'unless'"},
+		{"statik", "no such ACL : 'statik'; did you mean 'static'?"},
+		{"METH_GRT", "did you mean 'METH_GET'?"},
+		{"static or", "the condition ends where an ACL is expected"},
+		{"or static", "nothing stands before 'or'"},
+		{"static ||| TRUE", "no such ACL : '|||'"},
+		{"static !", "the condition ends where an ACL is expected"},
+		{"{ path /x", "missing closing '}' in condition"},
+		{"{path /x }", "'{' must be a word of its own"},
+		{"{ }", "missing fetch method"},
+		{"{ pth /x }", "unknown fetch method 'pth'; did you mean 'path'?"},
+		{"{ path_beginning /x }", "unknown fetch method 'path_beginning'"},
+		{"{ hdr_bg(host) x }", "did you mean 'hdr_beg'?"},
+		{"{ path }", "no pattern is given, so it would never match; '-m found' tests for presence alone"},
+		{"{ path -m found }", ""},
+		{"{ path -m start /x }", "unknown matching method 'start'"},
+		{"{ path -m }", "flag '-m' expects an argument"},
+		{"{ path -q /x }", "unknown flag '-q'; the flags are -i, -f, -m, -n, -u and --"},
+		{"{ path -M /x }", "map files"},
+		{"{ path -f /no/such/file }", "cannot read the pattern file"},
+		{"{ path_reg a(?=b) }", "uses a lookahead '(?=...)', which PCRE has but this engine has not"},
+		{`{ path_reg (a)\1 }`, `a backreference '\1'`},
+		{"{ path_reg a++ }", "a possessive quantifier '++'"},
+		{"{ path_reg ( }", "regex '(' is invalid (missing closing )"},
+		{"{ src host.example }", "names are not resolved here, write the address"},
+		{"{ src 1.2.3.4/33 }", "has an invalid netmask '33'"},
+		{"{ src 10/8 }", "would be the network of 0.0.0.10; write all four octets"},
+		{"{ dst_port http }", "'http' is not an integer nor a range such as 1024:65535"},
+		{"{ dst_port gt 1:2 }", "the operator 'gt' takes one integer, not the range '1:2'"},
+		{"{ dst_port : }", "is not an integer nor a range"},
+		{"{ ssl_fc -m ip 1.2.3.4 }", "matching method 'ip' does not apply to a sample of type boolean"},
+		{"{ path,nosuch /x }", "unknown converter 'nosuch'"},
+		{"{ path,lowr /x }", "did you mean 'lower'?"},
+		{"{ path,len 5 }", "its name in HAProxy is 'length'"},
+		{"{ path,map(/x) y }", "maps are not supported by lb yet"},
+		{"{ path(x) /x }", "too many arguments: 'x'"},
+		{"{ hdr(host /x }", "expected ')'"},
+		{`{ hdr("host) /x }`, "is not closed"},
+		{"{ hdr(host,x) y }", "'x' is not an integer"},
+		{"{ urlp(a),word(0,/) b }", "the index counts from 1"},
+		{"{ path,word(1) b }", "missing arguments"},
+		{"{ path,hex,add(x) b }", "neither an integer nor a variable"},
+		{"{ var(x) y }", "it must begin with its scope, as in 'txn.x'"},
+		{"{ var(sess.x) y }", "scope 'sess' is not supported by lb yet; 'txn.x'"},
+		{"{ var(foo.x) y }", "the scope 'foo' is unknown; use 'txn', 'req' or 'res'"},
+		{"{ nbsrv(b) lt 1 }", "is known to HAProxy, but server counts in rules are not supported by lb yet"},
+		{"{ src_get_gpc0 gt 1 }", "stick tables are not supported by lb yet"},
+		{"{ res.hdr(x) y }", "needs 'HTTP response headers', which a request rule does not have; use it in an http-response rule"},
+		{"{ path_beg,b64dec x }", "a binary sample has no matching method of its own; use '-m'"},
+		{"{ path,b64dec,add(1) x }", "converter 'add' cannot be applied to a sample of type binary"},
+		{"{ path]x y }", "unexpected ']x'"},
+	} {
+		_, err := ParseCond(strings.Fields(c.cond), acls)
+		checkError(t, c.cond, err, c.want)
+	}
+	for _, c := range []struct{ line, want string }{
+		{"", "missing ACL name"},
+		{"a=b path /x", "character '=' is not permitted in acl name 'a=b'"},
+		{"or path /x", "'or' is the operator of conditions"},
+		{"x", "missing fetch method"},
+		{"x pathbeg /x", "error detected while parsing ACL 'x' : unknown fetch method 'pathbeg'; did you mean 'path_beg'?"},
+	} {
+		checkError(t, "acl "+c.line, NewACLs().Define(strings.Fields(c.line)), c.want)
+	}
+}
+
+func checkError(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("%s: %v", what, err)
+	case want != "" && err == nil:
+		t.Errorf("%s: accepted, want an error with %q", what, want)
+	case want != "" && !strings.Contains(err.Error(), want):
+		t.Errorf("%s:\n  error %q\n  wants %q", what, err, want)
+	}
+}
+
+func TestRuleMistakes(t *testing.T) {
+	big := filepath.Join(t.TempDir(), "big")
+	if err := os.WriteFile(big, make([]byte, 20000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := filepath.Join(t.TempDir(), "broken")
+	if err := os.WriteFile(broken, []byte("<html>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ rule, want string }{
+		{"", "expects an action, such as add-header, allow"},
+		{"set-headr X y", "but got 'set-headr'; did you mean 'set-header'?"},
+		{"set-header", "expects a header name"},
+		{"set-header X", "expects the value of 'X'"},
+		{"set-header X if TRUE", "expects the value of 'X'"},
+		{"set-header X y z", "expects 'if', 'unless' or nothing behind its arguments, not 'z'"},
+		{"set-header X: y", "'X:' is not a header name"},
+		{"set-header X %[path", "missing ']'"},
+		{"set-header X %zz", "no such format variable 'zz'"},
+		{"set-header X 100%", "you need to use '%%'"},
+		{"set-header X %{+Zci", "a '}' is missing"},
+		{"set-header X %{+Z}ci", "unknown flag '+Z'"},
+		{"set-header X %{+Q}", "parse argument modifier without variable name near '%{+Q}'"},
+		{"set-header X %[res.hdr(a)]", "use it in an http-response rule"},
+		{"set-header X y if", "a condition is expected"},
+		{"set-header X y if nosuch", "error detected while parsing an 'http-request set-header' condition : no such ACL : 'nosuch'"},
+		{"set-header(X) y", "takes no parentheses"},
+		{"set-var path", "expects a variable in parentheses, as in 'set-var(txn.name)'"},
+		{"set-var(x) path", "it must begin with its scope"},
+		{"set-var(txn.x", "expected ')'"},
+		{"set-var(txn.x) nosuch", "unknown fetch method 'nosuch'"},
+		{"set-status 200", "'set-status' is not an action of 'http-request'"},
+		{"del-header ^x -m rex", "use str, beg, end, sub or reg"},
+		{"replace-header X", "expects a regular expression and its replacement"},
+		{"replace-header X .*", "expects a replacement behind the regular expression"},
+		{"replace-header X ( y", "is invalid"},
+		{"deny status", "expects a status code"},
+		{"deny status 99", "between 200 and 599, not '99'"},
+		{"deny deny_status 418", "status 418 has no error page; give the reply a payload"},
+		{"deny stats 403", "unknown argument 'stats'; did you mean 'status'?"},
+		{"deny string x", "a content-type must be given with a payload"},
+		{"return deny_status 403", "'deny_status' belongs to deny"},
+		{"return content-type a/b string x file y", "'string' and 'file' exclude each other"},
+		{"return status 204 content-type a/b string x", "a 204 answer has no body"},
+		{"return content-type a/b file /no/such", "cannot read the file"},
+		{"return content-type a/b file " + big, "must fit in a buffer of 16384"},
+		{"return errorfile " + broken, "does not begin with an HTTP response head"},
+		{"return errorfiles x", "not supported by lb yet; use 'errorfile'"},
+		{"return content-type a/b string x hdr Content-Length 5", "is set by the reply itself"},
+		{"redirect", "redirection type expected"},
+		{"redirect locations /x", "unexpected keyword 'locations'; did you mean 'location'?"},
+		{"redirect location /x code 305", "unsupported HTTP code '305'"},
+		{"set-log-level loud", "'loud' is not a log level"},
+		{"auth realm x", "is known to HAProxy, but userlists are not supported by lb yet"},
+		{"tarpit", "use 'deny'"},
+		{"track-sc0 src", "stick tables are not supported by lb yet"},
+		{"lua.x", "is known to HAProxy"},
+		{"capture hdr(x) len 5", "set-var(txn.NAME)"},
+	} {
+		_, err := ParseRule(Request, strings.Fields(c.rule), NewACLs())
+		checkError(t, "http-request "+c.rule, err, c.want)
+	}
+	for _, c := range []struct{ rule, want string }{
+		{"set-header X %[path]", "'http-request set-var(txn.NAME) path' keeps the value, and var(txn.NAME) shows it there"},
+		{"set-header X y if { path_beg /x }", "would never match here"},
+		{"set-header X y if METH_GET", ""},
+		{"set-header X y if HTTP_1.1", "acl 'HTTP_1.1' would never match here"},
+		{"set-path /x", "'set-path' is not an action of 'http-response'"},
+		{"set-status 99", "between 100 and 999, not '99'"},
+		{"redirect prefix /x", "a response can only be redirected by 'location'"},
+	} {
+		_, err := ParseRule(Response, strings.Fields(c.rule), NewACLs())
+		checkError(t, "http-response "+c.rule, err, c.want)
+	}
+	_, err := ParseRule(Request, []string{"set-header", "X", "a\r\nb"}, nil)
+	checkError(t, "a line break", err, "holds a line break or a NUL")
+	_, err = ParseRule(Request, []string{"redirect", "location", "/x", "set-cookie", "a\r\nb"}, nil)
+	checkError(t, "a line break", err, "holds a line break or a NUL")
+}
+
+func TestFormatMistakes(t *testing.T) {
+	for _, c := range []struct{ format, want string }{
+		{"%foo", "no such format variable 'foo'"},
+		{"%Tcx", "no such format variable 'Tcx'; did you mean 'Tc'?"},
+		{"%[path]", "which a log format does not have; a log format has %HPO for it"},
+		{"%[req.hdr(x)]", "keeps the value, and var(txn.NAME) shows it there"},
+		{"%[res.hdr(x)]", "'http-response set-var(txn.NAME) res.hdr(x)'"},
+		{"%[src", "missing ']' after 'src'"},
+		{"%[path_beg]", "'path_beg' is an ACL keyword, not a fetch method; use 'path'"},
+		{"%", "truncated line after '%'"},
+		{"a %- b", "no variable name behind '%'"},
+		{"%st %cc %Ci:%Cp", ""},
+	} {
+		_, err := ParseFormat(c.format)
+		checkError(t, c.format, err, c.want)
+	}
+}
+
+// Patterns from files: comments, blanks, DOS line ends and duplicates.
+func TestPatternFiles(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	paths := write("paths", "# comment\n\n/a\r\n  /static/css\n/a\n #hash\n")
+	nets := write("nets", "10.0.0.0/8\n2001:db8::/32\n")
+	empty := write("empty", "")
+	x := request(t, sample)
+	for _, c := range []struct {
+		cond string
+		want bool
+	}{
+		{"{ path_beg -f " + paths + " }", true},
+		{"{ path_beg -i -f " + paths + " }", true},
+		{"{ path -f " + paths + " }", false},
+		{"{ path -f " + paths + " /static/css/site.css }", true},
+		{"{ path -m beg -f " + paths + " -f " + nets + " }", true},
+		{"{ src -f " + nets + " }", true},
+		{"{ src -n -f " + nets + " -- 1.2.3.4 }", true},
+		{"{ src -f " + empty + " }", false},
+		{"{ str(#hash) -f " + paths + " }", true},
+	} {
+		cond, err := ParseCond(strings.Fields(c.cond), nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.cond, err)
+		} else if got := cond.Eval(x); got != c.want {
+			t.Errorf("%s = %v", c.cond, got)
+		}
+	}
+	_, err := ParseCond(strings.Fields("{ path -f "+paths+" -m beg }"), nil)
+	checkError(t, "-m behind -f", err, "'-m' must stand before '-f'")
+}
