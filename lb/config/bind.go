@@ -19,6 +19,7 @@ type bindDraft struct {
 
 // bind applies a bind line.
 func (c *call) bind(d *draft) error {
+	d.bound = true
 	binds, err := c.p.bindAddresses("bind", c.args[0])
 	if err != nil {
 		return err

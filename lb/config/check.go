@@ -104,8 +104,11 @@ func (c *call) checkSend(d *draft) error {
 	if k.Method == "" {
 		k.Method, k.URI, k.Version = "OPTIONS", "/", "HTTP/1.0"
 	}
-	if d.send == inheritedSend {
+	switch d.send {
+	case inheritedSend:
 		k.Headers, k.Body = nil, ""
+	case ownSend:
+		return fmt.Errorf("'http-check send' : a check is one request, and another line describes it already: put all on one line")
 	}
 	d.send = ownSend
 	words := c.args
@@ -148,10 +151,14 @@ func (c *call) checkSend(d *draft) error {
 	return nil
 }
 
-// checkExpect applies http-check expect [!] KIND VALUE. As in HAProxy the last
-// one counts for checks of one step.
+// checkExpect applies http-check expect [!] KIND VALUE. A proxy's own line
+// takes the place of its defaults' one.
 func (c *call) checkExpect(d *draft) error {
 	k := &d.Check
+	if d.expects {
+		return fmt.Errorf("'http-check expect' : a check has one expectation, and another line gives it already")
+	}
+	d.expects = true
 	words := c.args
 	not := false
 	if words[0] == "!" {

@@ -24,9 +24,11 @@ type draft struct {
 	redirects rule.Rules // redirect lines: behind ReqRules
 	logKind   logKind
 	send      sendState   // whether http-check send was seen
+	expects   bool        // whether http-check expect was seen here
 	pages     cfgfile.Pos // first stats line
 	backPos   cfgfile.Pos // default_backend
 	cookiePos cfgfile.Pos
+	bound     bool           // a bind line was seen, sound or not
 	sids      map[int]string // server ids taken
 }
 

@@ -136,7 +136,9 @@ func (p *parser) checkBackend(d *draft, name string, pos cfgfile.Pos, keyword st
 			names = append(names, other.Name)
 			continue
 		}
-		if other.Mode != d.Mode {
+		if other == d {
+			p.report.Errorf(pos, "loop detected for %s '%s': a listen section uses its own servers without it", keyword, name)
+		} else if other.Mode != d.Mode {
 			p.report.Errorf(pos, "%s %s '%s' (%s) tries to use incompatible %s %s '%s' (%s) in '%s' (see 'mode')", modeName(d.Mode), d.section, d.Name, d.Pos, modeName(other.Mode), other.section, name, other.Pos, keyword)
 		}
 		return
@@ -200,7 +202,7 @@ func (p *parser) checkTimeouts(d *draft) {
 
 // checkListeners warns about a frontend that listens nowhere.
 func (p *parser) checkListeners(d *draft) {
-	if d.kind == inFrontend && len(d.Binds) == 0 && !d.Disabled {
+	if d.kind == inFrontend && !d.bound && !d.Disabled {
 		p.report.Warnf(d.Pos, "frontend '%s' has no 'bind' directive. Please declare it as a backend if this was intended.", d.Name)
 	}
 }

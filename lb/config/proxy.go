@@ -212,18 +212,24 @@ func (c *call) errorFile(d *draft) error {
 // lines in CRLF, which files written by hand often lack.
 func wireResponse(data []byte) ([]byte, error) {
 	const most = 16 << 10
-	head, body, found := strings.Cut(strings.ReplaceAll(string(data), "\r\n", "\n"), "\n\n")
-	if !found {
-		return nil, fmt.Errorf("no empty line ends the head")
+	var lines []string
+	body := string(data)
+	for {
+		line, rest, ended := strings.Cut(body, "\n")
+		if !ended {
+			return nil, fmt.Errorf("no empty line ends the head")
+		}
+		line, body = strings.TrimSuffix(line, "\r"), rest
+		if line == "" {
+			break
+		}
+		lines = append(lines, line)
 	}
-	if original := string(data); strings.Contains(original, "\r\n\r\n") {
-		_, body, _ = strings.Cut(original, "\r\n\r\n")
-	} else if strings.Contains(original, "\n\n") {
-		_, body, _ = strings.Cut(original, "\n\n")
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("it begins with an empty line, not with a status line such as 'HTTP/1.0 503 Service Unavailable'")
 	}
-	lines := strings.Split(head, "\n")
-	version, _, _ := strings.Cut(lines[0], " ")
-	if version != "HTTP/1.0" && version != "HTTP/1.1" || len(lines[0]) < len("HTTP/1.0 200") {
+	version, rest, _ := strings.Cut(lines[0], " ")
+	if version != "HTTP/1.0" && version != "HTTP/1.1" || len(rest) < 3 {
 		return nil, fmt.Errorf("it begins with '%s', not with a status line such as 'HTTP/1.0 503 Service Unavailable'", lines[0])
 	}
 	for _, line := range lines[1:] {

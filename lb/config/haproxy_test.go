@@ -1,0 +1,269 @@
+package config
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lbsyslogd/lb/cfgfile"
+)
+
+const timeouts = "  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n"
+
+// Each gives a whole configuration with the lines in one of its sections.
+func inGlobalSection(lines string) string {
+	return "global\n" + indent(lines) + "defaults\n  mode http\n" + timeouts + "frontend f\n  bind 127.0.0.1:18000\n  default_backend b\nbackend b\n  server s 127.0.0.1:1\n"
+}
+
+func inDefaultsSection(lines string) string {
+	return "defaults\n  mode http\n" + timeouts + indent(lines) + "frontend f\n  bind 127.0.0.1:18000\n  default_backend b\nbackend b\n  server s 127.0.0.1:1\n"
+}
+
+func inFrontendSection(lines string) string {
+	return "defaults\n  mode http\n" + timeouts + "frontend f\n  bind 127.0.0.1:18000\n  default_backend b\n" + indent(lines) + "backend b\n  server s 127.0.0.1:1\nbackend b2\n  server s 127.0.0.1:1\n"
+}
+
+func inBackendSection(lines string) string {
+	return "defaults\n  mode http\n" + timeouts + "frontend f\n  bind 127.0.0.1:18000\n  default_backend b\nbackend b\n  server s 127.0.0.1:1\n" + indent(lines)
+}
+
+func indent(lines string) string { return "  " + strings.ReplaceAll(lines, "\n", "\n  ") + "\n" }
+
+// TestVerdictsAgainstHAProxy compares what lb and Debian's haproxy accept. A
+// difference is allowed only where a row says so, and why.
+func TestVerdictsAgainstHAProxy(t *testing.T) {
+	haproxy, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Fatal("haproxy is not installed: this test compares with it (test/setup installs it)")
+	}
+	dir := t.TempDir()
+	errorfile := filepath.Join(dir, "503.http")
+	if err := os.WriteFile(errorfile, []byte("HTTP/1.0 503 No\r\nConnection: close\r\n\r\nno\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "t.cfg")
+	verdict := func(text string) (lb, theirs bool, lbErr error, output string) {
+		text = strings.ReplaceAll(text, "ERRORFILE", errorfile)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, lbErr = Load([]string{path}, Options{Environ: []string{"PORT=18001", "EMPTY="}})
+		cmd := exec.Command(haproxy, "-c", "-f", path)
+		cmd.Env = append(os.Environ(), "PORT=18001", "EMPTY=")
+		out, err := cmd.CombinedOutput()
+		if _, ran := err.(*exec.ExitError); err != nil && !ran {
+			t.Fatal(err)
+		}
+		return lbErr == nil, err == nil, lbErr, string(out)
+	}
+	all := func(err error) string {
+		e, ok := err.(*cfgfile.Errors)
+		if !ok {
+			return ""
+		}
+		var texts []string
+		for _, one := range e.List {
+			texts = append(texts, one.Error())
+		}
+		return strings.Join(texts, "\n")
+	}
+	accept := func(text string) {
+		t.Helper()
+		if lb, theirs, err, out := verdict(text); !lb || !theirs {
+			t.Errorf("accepted by lb: %v, by haproxy: %v\n%s\nlb: %s\nhaproxy: %s", lb, theirs, text, all(err), out)
+		}
+	}
+	refuse := func(text, part string) {
+		t.Helper()
+		if lb, theirs, err, _ := verdict(text); lb || theirs || !strings.Contains(all(err), part) {
+			t.Errorf("accepted by lb: %v, by haproxy: %v\n%s\nlb: %s\nwant %q", lb, theirs, text, all(err), part)
+		}
+	}
+	stricter := func(text, part string) { // lb refuses what haproxy takes
+		t.Helper()
+		if lb, theirs, err, out := verdict(text); lb || !theirs || !strings.Contains(all(err), part) {
+			t.Errorf("accepted by lb: %v, by haproxy: %v\n%s\nlb: %s\nwant %q\nhaproxy: %s", lb, theirs, text, all(err), part, out)
+		}
+	}
+	looser := func(text string) { // lb reads what haproxy gave up
+		t.Helper()
+		if lb, theirs, err, _ := verdict(text); !lb || theirs {
+			t.Errorf("accepted by lb: %v, by haproxy: %v\n%s\nlb: %s", lb, theirs, text, all(err))
+		}
+	}
+
+	// Sections and words.
+	accept(inBackendSection(""))
+	accept("global\nglobal\n" + inDefaultsSection(""))
+	accept("# comment\n\n" + inFrontendSection("bind \"127.0.0.1:${PORT}\""))
+	accept(inFrontendSection("bind 127.0.0.1:${PORT}")) // addresses expand without quotes
+	accept(inFrontendSection("maxconn 10 # comment"))
+	accept(strings.ReplaceAll(inFrontendSection("maxconn 10"), "\n", "\r\n"))
+	accept("defaults a\n  mode http\n" + timeouts + "defaults b\n  mode tcp\n" + timeouts + "frontend f from a\n  bind 127.0.0.1:18000\n  default_backend x\nbackend x from a\n  server s 127.0.0.1:1\n")
+	refuse("frobal\n  mode http\n", "unknown keyword 'frobal' out of section; did you mean 'global' maybe ?")
+	refuse("mode http\n", "out of section")
+	refuse("frontend\n", "expects a name")
+	refuse("frontend a{b\n", "not permitted")
+	refuse("backend b from nothing\n", "defaults section 'nothing' not found")
+	refuse("frontend a\n  bind 127.0.0.1:18000\nfrontend a\n  bind 127.0.0.1:18001\n", "has the same name")
+	refuse(inFrontendSection("fronted x"), "unknown keyword 'fronted'")
+	refuse(inFrontendSection("mode 'http"), "unmatched quote")
+	refuse("global\n  maxconn 1", "Missing LF")
+	refuse(".if 1\nglobal\n", "no '.endif'")
+	refuse(inGlobalSection("listen-on 1"), "unknown keyword 'listen-on' in 'global' section")
+	stricter(inFrontendSection(`maxconn 10 "${EMPTY}" 20`), "argument 2 of 'maxconn' is empty")
+	stricter(".if version_atleast(x)\n.endif\n"+inBackendSection(""), "no version")
+
+	// Global.
+	accept(inGlobalSection("maxconn 100\nnbthread 2\nhard-stop-after 30s\ndaemon\nspread-checks 5\nnode n\ndescription some words\nlog-tag lb"))
+	accept(inGlobalSection("log 127.0.0.1 local0\nlog 127.0.0.1:514 len 2048 format rfc5424 daemon notice err\nlog /dev/log local1 info\nlog [::1]:514 local2"))
+	accept(inGlobalSection("log-send-hostname\nmaster-worker no-exit-on-failure\nlog 127.0.0.1:514 local0"))
+	accept(inGlobalSection("stats socket /tmp/h.sock mode 600 level admin expose-fd listeners\nstats socket ipv4@127.0.0.1:18099 level user\nstats timeout 2m"))
+	accept(inGlobalSection("tune.bufsize 32768\ntune.maxrewrite 1024\ntune.ssl.default-dh-param 2048\nulimit-n 10000\ncpu-map 1 0\nno strict-limits\nnoepoll\nquiet"))
+	accept(inGlobalSection("setenv X http\npresetenv X tcp\nunsetenv Y\nresetenv X") + "backend env\n  mode \"$X\"\n")
+	accept(inGlobalSection("ssl-default-bind-ciphers ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL\nssl-default-bind-options no-sslv3 no-tlsv10 no-tls-tickets ssl-min-ver TLSv1.2"))
+	refuse(inGlobalSection("maxcon 10"), "did you mean 'maxconn'")
+	refuse(inGlobalSection("maxconn"), "'maxconn' expects")
+	refuse(inGlobalSection("maxconn 10 20"), "cannot handle unexpected argument '20'")
+	refuse(inGlobalSection("daemon x"), "cannot handle unexpected argument 'x'")
+	refuse(inGlobalSection("nbthread x"), "expects a number")
+	refuse(inGlobalSection("nbthread 0"), "between 1 and 64")
+	refuse(inGlobalSection("log 127.0.0.1 loc0"), "unknown log facility 'loc0'; did you mean 'local0'")
+	refuse(inGlobalSection("log 127.0.0.1 local0 notify"), "unknown optional log level 'notify'")
+	refuse(inGlobalSection("log 127.0.0.1"), "log")
+	refuse(inGlobalSection("log 127.0.0.1 len 10 local0"), "between 80 and 65535")
+	refuse(inGlobalSection("log 127.0.0.1 format foo local0"), "log format")
+	refuse(inGlobalSection("stats socket /tmp/h.sock level root"), "level")
+	refuse(inGlobalSection("stats socket /tmp/h.sock foo"), "unknown keyword 'foo'")
+	refuse(inGlobalSection("stats timeout 2x"), "unit 'x'")
+	refuse(inGlobalSection("hard-stop-after"), "expects")
+	refuse(inGlobalSection("ssl-default-bind-options no-foo"), "no-foo")
+	refuse(inGlobalSection("nbproc 4"), "nbthread 4")
+	refuse(inGlobalSection("mode http"), "it belongs in a proxy")
+	looser(inGlobalSection("nbproc 1"))
+	stricter(inGlobalSection("maxconn 10x"), "expects a number")
+	stricter(inGlobalSection("log stdout format raw local0"), "not supported by lb yet")
+	stricter(inGlobalSection("log 127.0.0.1 sample 1:2 local0"), "sample")
+
+	// Binds.
+	accept(inFrontendSection("bind :18001\nbind *:18002,127.0.0.1:18003\nbind 127.0.0.1:18004-18006\nbind [::1]:18007\nbind ::1:18008\nbind [::]:18009 v4v6\nbind [::]:18010 v6only"))
+	accept(inFrontendSection("bind ipv4@127.0.0.1:18001\nbind ipv6@:18002\nbind /tmp/h-bind.sock mode 600\nbind unix@/tmp/h-bind2.sock\nbind abns@h-test"))
+	accept(inFrontendSection("bind 127.0.0.1:18001 name x id 5 backlog 10 maxconn 5 defer-accept tfo interface lo"))
+	accept(inFrontendSection("bind localhost:18001"))
+	refuse(inFrontendSection("bind 127.0.0.1"), "missing port")
+	refuse(inFrontendSection("bind :99999"), "invalid port '99999'")
+	refuse(inFrontendSection("bind :0"), "invalid port '0'")
+	refuse(inFrontendSection("bind 1.2.3.4.5:80"), "invalid address")
+	refuse(inFrontendSection("bind :18001 nam x"), "unknown keyword 'nam'; did you mean 'name'")
+	refuse(inFrontendSection("bind :18001 name"), "'name' expects")
+	refuse(inFrontendSection("bind :18001 ssl"), "needs a certificate")
+	refuse(inFrontendSection("bind :18001 ssl crt /nonexistent verify sometimes"), "verify")
+	stricter(inFrontendSection("bind 127.0.0.1:18000"), "the address is used already at")
+	stricter(inFrontendSection("bind :18001 accept-proxy"), "not supported by lb yet")
+
+	// Proxies.
+	accept(inDefaultsSection("retries 2\noption redispatch\nbalance roundrobin\nhttp-reuse always\nmaxconn 1000\nbacklog 100\nfullconn 10"))
+	accept(inFrontendSection("acl a path_beg /x\nacl a hdr(host) -i example.com\nacl b src 10.0.0.0/8\nuse_backend b2 if a !b or METH_POST\nuse_backend b2 unless { path /y }"))
+	accept(inFrontendSection("redirect scheme https code 301 if !{ ssl_fc }\nhttp-request set-header X-A %[src]\nhttp-request deny if { method TRACE }\nhttp-response del-header Server"))
+	accept(inFrontendSection("capture request header Host len 64\ncapture response header Server len 16\nmonitor-uri /alive"))
+	accept(inFrontendSection("option httplog\noption dontlognull\nno option dontlognull\noption logasap\noption dontlog-normal\noption log-separate-errors\nlog 127.0.0.1:514 local0\nno log"))
+	accept(inFrontendSection(`log-format "%ci:%cp [%t] %ft %b/%s %Tq/%Tw/%Tc/%Tr/%Tt %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r"`))
+	accept(inFrontendSection("option forwardfor except 127.0.0.0/8 header X-Client if-none\noption http-server-close\noption httpclose\nno option httpclose\noption http-keep-alive"))
+	accept(inFrontendSection("errorfile 503 ERRORFILE\nerrorloc 500 http://x/\nerrorloc303 502 /y"))
+	accept(inFrontendSection("stats enable\nstats uri /s?x\nstats realm A\\ B\nstats auth a:b\nstats refresh 5s\nstats hide-version\nstats show-legends\nstats show-node\nstats show-desc some text"))
+	accept(inFrontendSection("timeout client 10\ntimeout http-request 5s\ntimeout http-keep-alive 1m\ntimeout client-fin 1h\nid 77\ndescription x y\nenabled"))
+	accept(inBackendSection("timeout queue 1d\ntimeout check 500ms\ntimeout tunnel 1h\ntimeout server-fin 1s\ntimeout tarpit 1s"))
+	accept(inBackendSection("balance leastconn\nbalance static-rr\nbalance first\nbalance source\nbalance uri\nbalance uri len 5 depth 3 whole\nbalance random\nbalance random(3)\nhash-type consistent\nhash-type map-based sdbm"))
+	accept(inBackendSection("cookie SRV insert indirect nocache preserve httponly secure domain .x.org domain .y.org maxidle 30m maxlife 8h attr SameSite=Lax\nserver c 127.0.0.1:2 cookie c"))
+	accept(inBackendSection("option httpchk\noption httpchk /x\noption httpchk GET /x\noption httpchk GET /x HTTP/1.0\nhttp-check send meth GET uri /y ver HTTP/1.1 hdr Host a hdr X b body x comment y\nhttp-check expect status 200,204,300-399"))
+	accept(inBackendSection("option httpchk\nhttp-check expect ! string bad"))
+	accept(inBackendSection("option httpchk\nhttp-check expect rstring ok[0-9]"))
+	accept(inBackendSection("option httpchk\nhttp-check expect !status 500"))
+	stricter(inBackendSection("option httpchk\nhttp-check expect status 200\nhttp-check expect string ok"), "one expectation")
+	refuse(inBackendSection("option httpchk\nhttp-check send meth GET\nhttp-check send uri /"), "one request")
+	accept(inBackendSection("option abortonclose\noption allbackups\noption log-health-checks\noption redispatch 2\noption redispatch -1\nno option redispatch\nretry-on conn-failure\noption tcp-check"))
+	accept(inBackendSection("no option splice-auto\noption splice-auto\noption tcpka\noption srvtcpka\noption prefer-last-server\nload-server-state-from-file none\nmax-keep-alive-queue 3"))
+	accept(inFrontendSection("timeout server 1s\nbalance roundrobin\noption redispatch")) // a warning each
+	accept(inBackendSection("bind 127.0.0.1:1\nmaxconn 4\noption httplog"))               // a warning each
+	refuse(inFrontendSection("mode htp"), "unknown proxy mode 'htp'")
+	refuse(inFrontendSection("moed http"), "did you mean 'mode'")
+	refuse(inFrontendSection("timeout conect 1s"), "did you mean 'connect'")
+	refuse(inFrontendSection("timeout client abc"), "expects a time")
+	refuse(inFrontendSection("timeout client 30d"), "timer overflow")
+	refuse(inFrontendSection("option httplgo"), "unknown option 'httplgo'; did you mean 'httplog'")
+	refuse(inFrontendSection("no option httplog"), "cannot be negated")
+	refuse(inFrontendSection("no maxconn"), "cannot be negated")
+	refuse(inFrontendSection("use_backend nope"), "unable to find required use_backend: 'nope'")
+	refuse(strings.Replace(inFrontendSection(""), "default_backend b\n", "default_backend bb2\n", 1), "did you mean 'b2'")
+	refuse(inFrontendSection("use_backend b2 if nope"), "no such ACL : 'nope'")
+	refuse(inFrontendSection("use_backend b2 when x"), "only 'if' and 'unless' are allowed")
+	refuse(inFrontendSection("acl a pth /x"), "pth")
+	refuse(inFrontendSection("http-request frob"), "frob")
+	refuse(inFrontendSection("log-format %zz"), "zz")
+	refuse(inFrontendSection("server s 127.0.0.1:1"), "no backend capability")
+	refuse(inFrontendSection("errorfile 503 /nonexistent"), "no such file")
+	refuse(inFrontendSection("errorfile 999 ERRORFILE"), "status code '999' not handled")
+	refuse(inFrontendSection("option forwardfor foo"), "only supports optional values")
+	refuse(inFrontendSection("option forwardfor except 10.0.0.0/99"), "expects <address>[/mask]")
+	refuse(inFrontendSection("capture request header x"), "capture request header")
+	refuse(inFrontendSection("stats uri"), "stats uri")
+	refuse(inFrontendSection("stats refresh 1x"), "unit 'x'")
+	refuse(inDefaultsSection("bind :1"), "'bind' not allowed in 'defaults' section")
+	refuse(inDefaultsSection("server a 127.0.0.1:1"), "'server' not allowed in 'defaults' section")
+	refuse(inDefaultsSection("acl a path /"), "anonymous 'defaults'")
+	refuse(inDefaultsSection("http-request deny"), "anonymous 'defaults'")
+	refuse(inDefaultsSection("use_backend x"), "'use_backend' not allowed")
+	refuse(inBackendSection("balance rr"), "balance")
+	refuse(inBackendSection("balance random(0)"), "between 1 and")
+	refuse(inBackendSection("balance uri foo"), "balance uri")
+	refuse(inBackendSection("hash-type x"), "hash-type")
+	refuse(inBackendSection("http-reuse x"), "http-reuse")
+	refuse(inBackendSection("cookie"), "cookie")
+	refuse(inBackendSection("cookie X foo"), "cookie")
+	refuse(inBackendSection("cookie X insert maxidle"), "maxidle")
+	refuse(inBackendSection("http-check expect x y"), "http-check expect")
+	refuse(inBackendSection("http-check send foo"), "foo")
+	stricter(inBackendSection("option httpchk\nhttp-check expect status 99"), "between 100 and 999")
+	stricter(inBackendSection("retries -1"), "between 0 and")
+	refuse("frontend f\n  mode http\n  bind 127.0.0.1:18000\n"+timeouts+"  default_backend b\nbackend b\n  mode tcp\n"+timeouts+"  server s 127.0.0.1:1\n", "incompatible")
+	refuse("listen l\n  bind 127.0.0.1:18000\n"+timeouts+"  default_backend l\n", "loop detected")
+	stricter(inFrontendSection("use_backend b2 unless"), "no condition")
+	stricter(inFrontendSection("use_backend b2 if"), "no condition")
+	stricter(inFrontendSection("use_backend %[path]"), "not supported by lb yet")
+	stricter(inBackendSection("compression algo gzip"), "known to HAProxy")
+	stricter(inBackendSection("stick-table type ip size 1k"), "known to HAProxy")
+	stricter(inBackendSection("cookie X rewrite"), "known to HAProxy")
+	stricter(inBackendSection("balance hdr(host)"), "known to HAProxy")
+	looser(inFrontendSection("reqadd X-A:\\ b\nrspadd X-B:\\ c if { status 200 }\nreqidel ^X-C:\nrspdel ^X-D:.*"))
+	looser(inDefaultsSection("contimeout 1000\nclitimeout 1000\nsrvtimeout 1000"))
+	looser(inFrontendSection("option forceclose"))
+	looser(inFrontendSection("block if { path /x }"))
+	looser(inDefaultsSection("redispatch"))
+	refuse(inFrontendSection("reqrep ^a b"), "known to HAProxy")
+	refuse(inFrontendSection("reqidel X-.*"), "cannot be translated")
+	refuse("listen f 127.0.0.1:80\n", "takes no address any more")
+
+	// Servers.
+	accept(inBackendSection("server a 127.0.0.1:2 check inter 2s fastinter 1s downinter 5s rise 2 fall 3 weight 10 backup maxconn 5 maxqueue 6 id 9 port 80 addr 127.0.0.2"))
+	accept(inBackendSection("default-server check inter 1s weight 5\nserver a 127.0.0.1:2 no-check\nserver c localhost:3 disabled\nserver d [::1]:4 enabled\nserver e ::1:5\nserver f /tmp/h.sock\nserver g unix@/tmp/h.sock"))
+	accept(inBackendSection("server a 127.0.0.1\nserver c 127.0.0.1:0\nserver d localhost:3 init-addr last,libc,none"))
+	accept(inBackendSection("server-template t 3 localhost:80 check\nserver-template u 1-2 127.0.0.1:80"))
+	accept(inBackendSection("default-server pool-max-conn 10 pool-purge-delay 1s pool-low-conn 2 max-reuse 100 no-tfo"))
+	refuse(inBackendSection("server a"), "'server' expects")
+	refuse(inBackendSection("server a 127.0.0.1:2 chek"), "unknown keyword 'chek'; did you mean 'check'")
+	refuse(inBackendSection("server a 127.0.0.1:2 inter"), "'inter' expects")
+	refuse(inBackendSection("server a 127.0.0.1:2 inter 2x"), "unit 'x'")
+	refuse(inBackendSection("server a 127.0.0.1:2 weight 300"), "between 0 and 256")
+	refuse(inBackendSection("server a 127.0.0.1:99999"), "invalid port")
+	refuse(inBackendSection("server a 1.2.3.4.5:80"), "invalid address")
+	refuse(inBackendSection("server s 127.0.0.1:3"), "another server named 's'")
+	refuse(inBackendSection("server a 127.0.0.1:2 id 5\nserver c 127.0.0.1:2 id 5"), "id 5 is taken")
+	refuse(inBackendSection("server a{ 127.0.0.1:2"), "not permitted")
+	refuse(inBackendSection("server a 127.0.0.1 check"), "neither a port nor a check port")
+	stricter(inBackendSection("server a 127.0.0.1:2 send-proxy"), "known to HAProxy")
+	stricter(inBackendSection("server a 127.0.0.1:2 ssl verify none"), "connections to servers are plain")
+	stricter(inBackendSection("server x 127.0.0.1:2 check\nserver a 127.0.0.1:2 track b/x"), "known to HAProxy")
+	stricter(inBackendSection("server a 127.0.0.1:+1"), "relative")
+}

@@ -1,0 +1,459 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/cfgfile"
+)
+
+// load reads a text that must be accepted.
+func load(t *testing.T, text string, opt Options) *Config {
+	t.Helper()
+	if opt.Environ == nil {
+		opt.Environ = []string{}
+	}
+	c, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text)}}, opt)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return c
+}
+
+// proxy gives a proxy by name.
+func proxy(t *testing.T, c *Config, name string) *Proxy {
+	t.Helper()
+	for _, p := range c.Proxies {
+		if p.Name == name {
+			return p
+		}
+	}
+	t.Fatalf("no proxy %q", name)
+	return nil
+}
+
+const samples = "../../test/cfg"
+
+// sample loads a file of test/cfg by the name that its messages show.
+func sample(t *testing.T, name string) (*Config, error) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(samples, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return LoadSources([]cfgfile.Source{{Name: filepath.Base(name), Data: data}}, Options{Environ: []string{"CFGDIR=" + samples}})
+}
+
+func TestSamplesThatLoad(t *testing.T) {
+	files, err := filepath.Glob(samples + "/ok/*.cfg")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		t.Run(name, func(t *testing.T) {
+			c, err := sample(t, "ok/"+name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var notes strings.Builder
+			if err := cfgfile.WriteNotes(&notes, 1, c.Notes); err != nil {
+				t.Fatal(err)
+			}
+			want, err := os.ReadFile(strings.TrimSuffix(file, ".cfg") + ".notes")
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+			if notes.String() != string(want) {
+				t.Errorf("notes:\n%swant:\n%s", notes.String(), want)
+			}
+		})
+	}
+}
+
+func TestSamplesThatAreRefused(t *testing.T) {
+	files, err := filepath.Glob(samples + "/refused/*.cfg")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	for _, file := range files {
+		name := filepath.Base(file)
+		t.Run(name, func(t *testing.T) {
+			_, err := sample(t, "refused/"+name)
+			e, ok := errors.AsType[*cfgfile.Errors](err)
+			if !ok {
+				t.Fatalf("accepted: %v", err)
+			}
+			var messages strings.Builder
+			if err := e.Write(&messages, 1); err != nil {
+				t.Fatal(err)
+			}
+			want, err := os.ReadFile(strings.TrimSuffix(file, ".cfg") + ".messages")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if messages.String() != string(want) {
+				t.Errorf("messages:\n%swant:\n%s", messages.String(), want)
+			}
+		})
+	}
+}
+
+func TestOperatorsFile(t *testing.T) {
+	c, err := sample(t, "ok/operator.cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := c.Global.StatsSockets[0]
+	if socket.Bind.Network != "unix" || socket.Bind.Address != "/run/haproxy/admin.sock" || socket.Bind.Mode != 0o777 || socket.Level != "admin" || !socket.Expose {
+		t.Errorf("stats socket: %+v", socket)
+	}
+	www := proxy(t, c, "www")
+	if www.Timeouts.Connect != 5*time.Second || www.Timeouts.Client != 50*time.Second || www.Timeouts.Server != 50*time.Second {
+		t.Errorf("timeouts: %+v", www.Timeouts)
+	}
+	if len(www.Logs) != 2 || www.Logs[0].Address != "/dev/log" || www.Logs[0].Network != "unixgram" || www.Logs[1].Level != 5 {
+		t.Errorf("logs: %+v", www.Logs)
+	}
+	if len(www.ErrorFiles) != 7 || !strings.HasPrefix(string(www.ErrorFiles[503].Data), "HTTP/1.0 503 ") {
+		t.Errorf("%d error files", len(www.ErrorFiles))
+	}
+	if got := www.LogFormat.String(); !strings.HasPrefix(got, "%ci:%cp [%t] %ft %b/%s %Tq/") {
+		t.Errorf("log-format: %s", got)
+	}
+	if len(www.Binds) != 2 || www.Binds[0].TLS != nil || www.Binds[1].TLS == nil {
+		t.Fatalf("binds: %+v", www.Binds)
+	}
+	if tls := www.Binds[1].TLS; !reflect.DeepEqual(tls.Certs, []string{"/etc/ssl/private/site.pem"}) || len(tls.Ciphers) == 0 {
+		t.Errorf("tls: %+v", tls)
+	}
+	if len(www.ReqRules) != 2 || len(www.ResRules) != 1 || !strings.HasPrefix(www.ReqRules[1].String(), "scheme https") && !strings.HasPrefix(www.ReqRules[1].String(), "redirect") {
+		t.Errorf("rules: %v %v", www.ReqRules, www.ResRules)
+	}
+	app := proxy(t, c, "app")
+	if !app.Check.HTTP || app.Check.Method != "HEAD" || app.Check.Version != "HTTP/1.1" || !reflect.DeepEqual(app.Check.Headers, []string{"Host: localhost"}) {
+		t.Errorf("check: %+v", app.Check)
+	}
+	if len(app.Servers) != 3 || app.Servers[2].Port != 9002 || !app.Servers[2].Backup || !app.Servers[0].Check {
+		t.Errorf("servers: %+v", app.Servers)
+	}
+	page := proxy(t, c, "stats").Stats
+	if page == nil || page.URI != "/admin?stats" || page.Realm != "Strictly Private" || page.Refresh != 30*time.Second || !reflect.DeepEqual(page.Auths, []string{"admin:secret"}) {
+		t.Errorf("stats: %+v", page)
+	}
+}
+
+func TestBinds(t *testing.T) {
+	lookup := func(_ context.Context, host string) ([]netip.Addr, error) {
+		if host == "dual.test" {
+			return []netip.Addr{netip.MustParseAddr("::1"), netip.MustParseAddr("127.0.0.9")}, nil
+		}
+		return nil, errors.New("no such host")
+	}
+	test := func(bind string, want ...string) {
+		t.Helper()
+		c, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(inFrontendSection("bind " + bind))}},
+			Options{Environ: []string{"FD=7"}, LookupIP: lookup})
+		if err != nil {
+			t.Errorf("%s: %v", bind, err)
+			return
+		}
+		var got []string
+		for _, b := range proxy(t, c, "f").Binds[1:] {
+			got = append(got, b.Network+" "+b.Address)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %q, want %q", bind, got, want)
+		}
+	}
+	test(":80", "tcp4 0.0.0.0:80")
+	test("*:80", "tcp4 0.0.0.0:80")
+	test("10.0.0.1:80-82", "tcp4 10.0.0.1:80", "tcp4 10.0.0.1:81", "tcp4 10.0.0.1:82")
+	test(":80,10.0.0.1:81", "tcp4 0.0.0.0:80", "tcp4 10.0.0.1:81")
+	test("[::]:80", "tcp [::]:80")
+	test(":::80 v4v6", "tcp [::]:80")
+	test("[::]:80 v6only", "tcp6 [::]:80")
+	test("ipv6@:80 v6only", "tcp6 [::]:80")
+	test("[::1]:80", "tcp [::1]:80")
+	test("ipv4@:80", "tcp4 0.0.0.0:80")
+	test("dual.test:80", "tcp4 127.0.0.9:80")
+	test("ipv6@dual.test:80", "tcp [::1]:80")
+	test("/run/x.sock", "unix /run/x.sock")
+	test("unix@x.sock", "unix x.sock")
+	test("abns@name", "abns name")
+	test("fd@5", "fd 5")
+	test("fd@${FD}", "fd 7")
+	test(`"fd@${FD}"`, "fd 7")
+}
+
+func TestBindOptions(t *testing.T) {
+	c := load(t, "global\n  crt-base /certs\n  ca-base /cas\n  ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets\n"+
+		inFrontendSection("bind :80 name n id 4 backlog 10 maxconn 9 interface lo defer-accept tfo\n"+
+			"bind /s mode 640 user u group g uid 1 gid 2\n"+
+			"bind :443 ssl crt a.pem crt /abs/b.pem ca-file ca.pem verify optional alpn h2,http/1.1 strict-sni ssl-max-ver TLSv1.3\n"+
+			"bind :444 ssl crt a.pem force-tlsv12"), Options{})
+	binds := proxy(t, c, "f").Binds[1:]
+	if b := binds[0]; b.Name != "n" || b.ID != 4 || b.Backlog != 10 || b.MaxConn != 9 || b.Interface != "lo" || !b.DeferAccept || !b.TFO || b.UID != -1 {
+		t.Errorf("%+v", b)
+	}
+	if b := binds[1]; b.Mode != 0o640 || b.User != "u" || b.Group != "g" || b.UID != 1 || b.GID != 2 {
+		t.Errorf("%+v", b)
+	}
+	want := &BindTLS{
+		Certs: []string{"/certs/a.pem", "/abs/b.pem"}, CAFile: "/cas/ca.pem", Verify: "optional", ALPN: []string{"http/1.1"},
+		MinVersion: 0x304, MaxVersion: 0x304, StrictSNI: true, NoTickets: true,
+	}
+	if got := binds[2].TLS; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	if got := binds[3].TLS; got.MinVersion != 0x303 || got.MaxVersion != 0x303 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestServers(t *testing.T) {
+	c := load(t, inBackendSection("default-server check inter 1s weight 5 maxconn 7\n"+
+		"server a 127.0.0.1:2 weight 9\nserver b [::1]:3 id 5 no-check\nserver c name.test:4 disabled\nserver d /run/d.sock\nserver e 127.0.0.1 port 80\nserver-template t 2-3 10.0.0.1:8"), Options{})
+	servers := proxy(t, c, "b").Servers
+	type brief struct {
+		name, network, host string
+		port, weight, id    int
+		check, off          bool
+		inter               time.Duration
+	}
+	var got []brief
+	for _, s := range servers {
+		got = append(got, brief{s.Name, s.Network, s.Host, s.Port, s.Weight, s.ID, s.Check, s.Disabled, s.Inter})
+		if _, err := netip.ParseAddr(s.Host); (err == nil) != s.Addr.IsValid() {
+			t.Errorf("server %s: host %s, address %v", s.Name, s.Host, s.Addr)
+		}
+	}
+	want := []brief{
+		{"s", "tcp", "127.0.0.1", 1, 1, 1, false, false, 2 * time.Second},
+		{"a", "tcp", "127.0.0.1", 2, 9, 2, true, false, time.Second},
+		{"b", "tcp", "::1", 3, 5, 5, false, false, time.Second},
+		{"c", "tcp", "name.test", 4, 5, 4, true, true, time.Second},
+		{"d", "unix", "/run/d.sock", 0, 5, 6, true, false, time.Second},
+		{"e", "tcp", "127.0.0.1", 0, 5, 7, true, false, time.Second},
+		{"t2", "tcp", "10.0.0.1", 8, 5, 8, true, false, time.Second},
+		{"t3", "tcp", "10.0.0.1", 8, 5, 9, true, false, time.Second},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestDefaultsAreCopied(t *testing.T) {
+	c := load(t, `defaults one
+  mode http
+  timeout connect 1s
+  timeout client 2s
+  timeout server 3s
+  option httplog
+  option redispatch
+  option forwardfor
+  stats auth a:b
+  errorloc 503 /x
+  log 127.0.0.1:514 local0
+  http-request set-header X-One 1
+  default-server inter 9s
+defaults two from one
+  timeout client 5s
+  option forwardfor header X-Two
+  errorloc 500 /y
+frontend f from two
+  bind :80
+  default_backend b
+  http-request set-header X-Own 1
+  stats auth c:d
+  no log
+  log 127.0.0.2:514 local1
+backend b from one
+  no option redispatch
+  default-server weight 3
+  server s 127.0.0.1:1
+`, Options{})
+	f, b := proxy(t, c, "f"), proxy(t, c, "b")
+	if f.Timeouts.Client != 5*time.Second || b.Timeouts.Client != 2*time.Second || f.Timeouts.Server != 3*time.Second {
+		t.Errorf("timeouts: %v %v", f.Timeouts, b.Timeouts)
+	}
+	if f.ForwardFor.Header != "X-Two" || b.ForwardFor.Header != "X-Forwarded-For" {
+		t.Errorf("forwardfor: %v %v", f.ForwardFor, b.ForwardFor)
+	}
+	if len(f.ErrorFiles) != 2 || len(b.ErrorFiles) != 1 {
+		t.Errorf("errorfiles: %d %d", len(f.ErrorFiles), len(b.ErrorFiles))
+	}
+	if len(f.ReqRules) != 2 || len(b.ReqRules) != 1 {
+		t.Errorf("rules: %v %v", f.ReqRules, b.ReqRules)
+	}
+	if len(f.Stats.Auths) != 2 || len(b.Stats.Auths) != 1 {
+		t.Errorf("auths: %v %v", f.Stats.Auths, b.Stats.Auths)
+	}
+	if f.Redispatch != -1 || b.Redispatch != 0 {
+		t.Errorf("redispatch: %d %d", f.Redispatch, b.Redispatch)
+	}
+	if len(f.Logs) != 1 || f.Logs[0].Address != "127.0.0.2:514" || len(b.Logs) != 1 || b.Logs[0].Address != "127.0.0.1:514" {
+		t.Errorf("logs: %v %v", f.Logs, b.Logs)
+	}
+	if s := b.Servers[0]; s.Inter != 9*time.Second || s.Weight != 3 {
+		t.Errorf("server: %+v", s)
+	}
+}
+
+func TestTCPModeDropsWhatNeedsHTTP(t *testing.T) {
+	c := load(t, "defaults\n  mode tcp\n"+timeouts+"  option httplog\n  stats enable\n  option forwardfor\n  cookie X insert\nlisten l\n  bind :80\n  redirect prefix /x\n  capture request header A len 1\n  monitor-uri /m\n  balance uri\n  server s 127.0.0.1:1\n", Options{})
+	l := proxy(t, c, "l")
+	if len(l.ReqRules)+len(l.ReqCaptures) != 0 || l.MonitorURI != "" || l.Stats != nil || l.ForwardFor != nil || l.Cookie != nil || l.Balance.Algo != "roundrobin" {
+		t.Errorf("%+v", l)
+	}
+	if got := l.LogFormat.String(); strings.Contains(got, "%{+Q}r") {
+		t.Errorf("log format is still that of HTTP: %s", got)
+	}
+	var texts []string
+	for _, n := range c.Notes {
+		texts = append(texts, n.Text)
+	}
+	all := strings.Join(texts, "\n")
+	for _, part := range []string{"Falling back to 'option tcplog'", "'capture' ignored", "'monitor-uri' ignored", "rules ignored", "round robin"} {
+		if !strings.Contains(all, part) {
+			t.Errorf("no note about %q in:\n%s", part, all)
+		}
+	}
+	if strings.Contains(all, "'stats' ignored") {
+		t.Errorf("a note about what was only inherited:\n%s", all)
+	}
+}
+
+func TestIDsAreHAProxys(t *testing.T) {
+	c := load(t, "defaults\n"+timeouts+"frontend a\n  bind :80\n  default_backend b\nbackend b\n  id 4\nbackend c\nbackend d\n", Options{})
+	var got []int
+	for _, p := range c.Proxies {
+		got = append(got, p.ID)
+	}
+	if want := []int{2, 4, 3, 5}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestRulesKeepHAProxysOrder(t *testing.T) {
+	c := load(t, inFrontendSection("redirect prefix /r\nhttp-request set-header A 1\nblock if { path /b }\nreqadd B:\\ 50%"), Options{})
+	var got []string
+	for _, r := range proxy(t, c, "f").ReqRules {
+		got = append(got, strings.Fields(r.String())[0])
+	}
+	if want := "deny set-header add-header"; !strings.HasPrefix(strings.Join(got, " "), want) || len(got) != 4 {
+		t.Errorf("got %q, want %q and then the redirect", got, want)
+	}
+}
+
+func TestPrivileges(t *testing.T) {
+	if c := load(t, inGlobalSection("chroot /x"), Options{}); c.Global.Chroot != "" || len(c.Notes) != 1 {
+		t.Errorf("chroot %q, notes %v", c.Global.Chroot, c.Notes)
+	}
+	if c := load(t, inGlobalSection("chroot /x"), Options{Privileged: true}); c.Global.Chroot != "/x" || len(c.Notes) != 0 {
+		t.Errorf("chroot %q, notes %v", c.Global.Chroot, c.Notes)
+	}
+}
+
+func TestZeroWarning(t *testing.T) {
+	text := "global\n  zero-warning\ndefaults\n  timeout client 1s\nlisten l\n  bind :80\n  server s 127.0.0.1:1\n"
+	_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text)}}, Options{Environ: []string{}})
+	if err == nil || !strings.Contains(err.Error(), "zero-warning") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMisspelledSectionHidesItsLines(t *testing.T) {
+	_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte("defaults\n" + timeouts + "fronted www\n  bind :80\n  use_backend x\nbackend x\n")}}, Options{Environ: []string{}})
+	e, ok := errors.AsType[*cfgfile.Errors](err)
+	if !ok || len(e.List) != 1 || e.List[0].Pos.Line != 5 || !strings.Contains(e.List[0].Text, "did you mean 'frontend'") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestSeveralFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"1.cfg": "defaults\n" + timeouts, "2.cfg": "frontend f\n  bind :80\n  default_backend b\n", "3.cfg": "backend b\n  timeout server 9s\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := Load([]string{dir}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Proxies) != 2 || c.Proxies[1].Timeouts.Connect != time.Second || !strings.HasSuffix(c.Proxies[1].Pos.File, "3.cfg") {
+		t.Errorf("%+v", c.Proxies)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "2.cfg"), []byte("bind :80\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load([]string{dir}, Options{}); err == nil || !strings.Contains(err.Error(), "2.cfg:1: unknown keyword 'bind' out of section") {
+		t.Errorf("a file began inside the section of the one before: %v", err)
+	}
+	if _, err := Load([]string{filepath.Join(dir, "none.cfg")}, Options{}); err == nil || !strings.Contains(err.Error(), "none.cfg: no such file") {
+		t.Errorf("missing file: %v", err)
+	}
+	if _, err := Load(nil, Options{}); err == nil || !strings.Contains(err.Error(), "-f FILE") {
+		t.Errorf("no file: %v", err)
+	}
+	if _, err := Load([]string{t.TempDir()}, Options{}); err == nil || !strings.Contains(err.Error(), "no *.cfg file in") {
+		t.Errorf("empty directory: %v", err)
+	}
+}
+
+func TestDigest(t *testing.T) {
+	text := inFrontendSection("maxconn 10 # a comment\nmonitor-uri \"${X-/m}\"")
+	base := load(t, text, Options{}).Digest
+	if load(t, text, Options{}).Digest != base {
+		t.Error("the same text has two digests")
+	}
+	if load(t, strings.Replace(text, "maxconn 10", "maxconn 11", 1), Options{}).Digest == base {
+		t.Error("another number has the same digest")
+	}
+	if load(t, text, Options{Environ: []string{"X=/other"}}).Digest == base {
+		t.Error("another value of a variable has the same digest")
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, pattern := range []string{"/ok/*.cfg", "/refused/*.cfg"} {
+		files, err := filepath.Glob(samples + pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(string(data))
+		}
+	}
+	f.Add("listen l\n bind :80-90,/x mode 7\n server s :1 check inter 1\n cookie a insert\n stats uri\n")
+	opt := Options{
+		Environ:  []string{"CFGDIR=" + samples},
+		LookupIP: func(context.Context, string) ([]netip.Addr, error) { return nil, errors.New("no such host") },
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "file") || strings.Contains(text, "-f") {
+			return // a fuzzer has no business in the file system
+		}
+		c, err := LoadSources([]cfgfile.Source{{Name: "f", Data: []byte(text)}}, opt)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("config %v, error %v", c, err)
+		}
+		if e, ok := errors.AsType[*cfgfile.Errors](err); err != nil && (!ok || len(e.List) == 0) {
+			t.Fatalf("an error without a message: %v", err)
+		}
+	})
+}
