@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"lbsyslogd/syslogd/control"
 )
 
 // EnoughBuffer is the receive buffer, in bytes, below which a burst of access log lines over UDP may be lost on a busy machine: the
@@ -62,31 +64,15 @@ func StartSyslogd(ctx context.Context, program, dir, host, rotate string) (*Sysl
 	return s, nil
 }
 
-// Status is what the tests read of `syslogd status --json`.
-type Status struct {
-	Received uint64 `json:"received"`
-	Written  uint64 `json:"written"`
-	Inputs   []struct {
-		Listen string `json:"listen"`
-		Buffer int    `json:"buffer"`
-		Drops  uint64 `json:"kernel_drops"`
-	} `json:"inputs"`
-	Outputs []struct {
-		File      string `json:"file"`
-		Rotations uint64 `json:"rotations"`
-		Reopens   uint64 `json:"reopens"`
-	} `json:"outputs"`
-}
-
 // Status asks the daemon for its counters.
-func (s *Syslogd) Status(ctx context.Context) (Status, error) {
+func (s *Syslogd) Status(ctx context.Context) (control.Status, error) {
 	text, err := s.Verb(ctx, "status", "--json")
 	if err != nil {
-		return Status{}, err
+		return control.Status{}, err
 	}
-	var st Status
+	var st control.Status
 	if err := json.Unmarshal([]byte(text), &st); err != nil {
-		return Status{}, fmt.Errorf("syslogd status --json: %w: %s", err, text)
+		return control.Status{}, fmt.Errorf("syslogd status --json: %w: %s", err, text)
 	}
 	return st, nil
 }
@@ -104,7 +90,7 @@ func (s *Syslogd) Target(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for _, in := range st.Inputs {
-		if in.Listen == "udp://"+s.UDP && in.Buffer >= EnoughBuffer {
+		if in.Name == "udp://"+s.UDP && in.ReceiveBuffer >= EnoughBuffer {
 			return s.UDP, nil
 		}
 	}
