@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -24,8 +25,17 @@ type Opener struct {
 	// Inherited returns the descriptor that fd@N means; nil means N itself.
 	Inherited func(n int) (fd int, ok bool)
 
+	// Old are processes that leave as soon as this one serves (-sf, -st). Where
+	// they still hold an address they are asked to pause (SIGTTOU); Resume
+	// undoes it.
+	Old    []int
+	paused bool
+
 	places map[string]place // unix paths that this Opener made, by name
 }
+
+// pauseWait bounds how long paused processes may take to free an address.
+const pauseWait = 2 * time.Second
 
 // Open returns a listening socket for w: taken over, inherited or new. The
 // caller owns it. The error is a sentence for an operator, without w.Where.
@@ -45,13 +55,45 @@ func (o *Opener) Open(w Want) (int, error) {
 		return openAbstract(w)
 	}
 	fd, err := openTCP(w, false)
-	if o.SharePort && errors.Is(err, unix.EADDRINUSE) {
+	if (o.SharePort || len(o.Old) > 0) && errors.Is(err, unix.EADDRINUSE) {
 		fd, err = openTCP(w, true)
+	}
+	if len(o.Old) > 0 && errors.Is(err, unix.EADDRINUSE) {
+		fd, err = o.pushAside(w)
 	}
 	if errors.Is(err, unix.EADDRINUSE) {
 		return -1, &InUse{Want: w, Owner: Owner(w)}
 	}
 	return fd, err
+}
+
+// pushAside asks the old processes to pause and waits for the address.
+func (o *Opener) pushAside(w Want) (fd int, err error) {
+	if !o.paused {
+		o.paused = true
+		o.signalOld(unix.SIGTTOU)
+	}
+	for end := time.Now().Add(pauseWait); ; time.Sleep(10 * time.Millisecond) {
+		fd, err = openTCP(w, false)
+		if !errors.Is(err, unix.EADDRINUSE) || time.Now().After(end) {
+			return fd, err
+		}
+	}
+}
+
+// Resume lets paused processes go on, because this one will not serve.
+func (o *Opener) Resume() {
+	if o.paused {
+		o.paused = false
+		o.signalOld(unix.SIGTTIN)
+	}
+}
+
+func (o *Opener) signalOld(sig unix.Signal) {
+	for _, pid := range o.Old {
+		// One that is gone already has what it was asked for.
+		_ = unix.Kill(pid, sig)
+	}
 }
 
 // Forget unlinks the unix path that was opened under name, if it is still

@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 	"sync"
@@ -88,6 +89,20 @@ func (s *Set) All() iter.Seq2[string, int] {
 			}
 		}
 	}
+}
+
+// Clone duplicates every descriptor into a set of its own.
+func (s *Set) Clone() (*Set, error) {
+	out := new(Set)
+	for name, fd := range s.All() {
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			out.Close()
+			return nil, fmt.Errorf("duplicate listener %s: %w", name, err)
+		}
+		out.Add(name, dup)
+	}
+	return out, nil
 }
 
 // Close closes every socket. Other processes that hold them keep them; the

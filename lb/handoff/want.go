@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -114,4 +115,35 @@ func (w Want) addrPort() (netip.AddrPort, error) {
 		return ap, fmt.Errorf("%s: %w", w.Address, errAddress)
 	}
 	return ap, nil
+}
+
+// Twice lists the wants that ask for a socket that an earlier one asks for:
+// two listeners on one socket would take connections from each other.
+func Twice(wants []Want) []WantError {
+	var errs []WantError
+	first := make(map[string]string, len(wants))
+	for _, w := range wants {
+		where, ok := first[w.Key()]
+		if ok {
+			errs = append(errs, WantError{w.Where, fmt.Sprintf("%s is listened on twice, the first time at %s", w, where)})
+			continue
+		}
+		first[w.Key()] = w.Where
+	}
+	return errs
+}
+
+// PathsLast orders wants so that unix paths come last: opening one replaces
+// what another process has there, so it waits until all else has worked.
+func PathsLast(wants []Want) []Want {
+	ordered := slices.Clone(wants)
+	slices.SortStableFunc(ordered, func(a, b Want) int { return a.rank() - b.rank() })
+	return ordered
+}
+
+func (w Want) rank() int {
+	if w.Network == "unix" {
+		return 1
+	}
+	return 0
 }

@@ -3,6 +3,8 @@ package worker
 import (
 	"log/slog"
 	"time"
+
+	"lbsyslogd/lb/handoff"
 )
 
 // Engine is what serves: the event loops with everything that hangs on them.
@@ -30,16 +32,12 @@ type Engine interface {
 }
 
 // Status is a moment of a worker's life, for show proc and lb status.
-type Status struct {
-	Connections int64  `json:"connections"` // client connections that are open
-	Total       int64  `json:"total"`       // client connections since the start
-	Requests    int64  `json:"requests"`    // requests since the start
-	Detail      string `json:"detail,omitempty"`
-}
+type Status = handoff.Status
 
 // Env is what Build needs to know beside the configuration.
 type Env struct {
 	Generation int       // 1 is the first worker of a master
+	Reloads    int       // how often its master had reloaded when it started
 	Pid        int       // of this process
 	Master     int       // the master's pid; 0 without one
 	Started    time.Time // when this process started

@@ -1,0 +1,92 @@
+package handoff
+
+import (
+	"fmt"
+	"time"
+)
+
+// The words that a master and a worker exchange. A worker begins:
+//
+//	worker                      master
+//	Wanted, in parts, with Facts ->
+//	                            <- Sockets, in parts, or Refused
+//	Ready                      ->
+//	                            <- Drain, Stop, Pause, Resume, Ask
+//	Tell (answers Ask)         ->
+//
+// A master that finds a worker of a dead master begins with Adopt; the worker
+// answers with its Facts and all its sockets, then goes on as if nothing had
+// happened.
+const (
+	Wanted  = "wanted"
+	Ready   = "ready"
+	Tell    = "tell"
+	Adopted = "adopted"
+
+	Sockets = "sockets"
+	Refused = "refused"
+	Drain   = "drain"
+	Stop    = "stop"
+	Pause   = "pause"
+	Resume  = "resume"
+	Ask     = "ask"
+	Adopt   = "adopt"
+)
+
+// Facts is what a master has to know about a worker and its configuration.
+// The master never reads the configuration itself.
+type Facts struct {
+	Pid        int           `json:"pid"`
+	Generation int           `json:"generation"`
+	Reloads    int           `json:"reloads"`
+	Version    string        `json:"version"`
+	Started    time.Time     `json:"started"`
+	Digest     string        `json:"digest,omitempty"` // of the configuration's text
+	Pidfile    string        `json:"pidfile,omitempty"`
+	HardStop   time.Duration `json:"hardstop,omitempty"` // hard-stop-after; 0: no bound
+}
+
+// Status is a moment of a worker's life, for show proc and lb status.
+type Status struct {
+	Connections int64  `json:"connections"` // client connections that are open
+	Total       int64  `json:"total"`       // client connections since the start
+	Requests    int64  `json:"requests"`    // requests since the start
+	Detail      string `json:"detail,omitempty"`
+}
+
+// Report is a message from a worker.
+type Report struct {
+	Kind     string   `json:"kind"`
+	Facts    *Facts   `json:"facts,omitempty"`
+	Wants    []Want   `json:"wants,omitempty"`
+	Names    []string `json:"names,omitempty"`    // of the descriptors that come along
+	More     bool     `json:"more,omitempty"`     // the next message goes on
+	Draining bool     `json:"draining,omitempty"` // with Adopted: it is leaving already
+	Status   *Status  `json:"status,omitempty"`
+	Text     string   `json:"text,omitempty"`
+}
+
+// Order is a message from the master.
+type Order struct {
+	Kind   string      `json:"kind"`
+	Names  []string    `json:"names,omitempty"` // of the descriptors that come along
+	More   bool        `json:"more,omitempty"`
+	Errors []WantError `json:"errors,omitempty"`
+}
+
+// WantError says why a wanted socket cannot be had.
+type WantError struct {
+	Where string `json:"where"` // "lb.cfg:12"
+	Text  string `json:"text"`  // "0.0.0.0:80 is taken by nginx (pid 812)"
+}
+
+func (e WantError) Error() string {
+	if e.Where == "" {
+		return e.Text
+	}
+	return fmt.Sprintf("parsing [%s] : %s", e.Where, e.Text)
+}
+
+// Batch is how many wants or sockets go into one message, so that neither
+// MaxMessage nor MaxFDs is reached: a want takes less than 600 bytes.
+const Batch = 100

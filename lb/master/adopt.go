@@ -1,0 +1,168 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// introductionWait bounds how long a worker may take to say who it is.
+const introductionWait = 5 * time.Second
+
+// FindWorkers dials the workers of a master that is gone. prefix is the
+// beginning of their rendezvous paths. Workers that have a master hang up.
+func FindWorkers(prefix string) []*handoff.Conn {
+	paths, err := filepath.Glob(prefix + ".worker.*")
+	if err != nil {
+		return nil // the prefix has wildcards in it: there is no such path
+	}
+	var found []*handoff.Conn
+	for _, path := range paths {
+		c, err := net.DialTimeout("unixpacket", path, time.Second)
+		if err != nil {
+			if errors.Is(err, unix.ECONNREFUSED) {
+				_ = os.Remove(path) // its worker was killed
+			}
+			continue
+		}
+		uc := c.(*net.UnixConn)
+		if cred, err := handoff.Peer(uc); err != nil || cred.Uid != 0 && int(cred.Uid) != os.Geteuid() {
+			c.Close()
+			continue
+		}
+		found = append(found, handoff.FromUnix(uc))
+	}
+	return found
+}
+
+// adoptAll asks the workers that a former master left to introduce themselves.
+// false means that there are none.
+func (r *run) adoptAll() bool {
+	if len(r.Links) == 0 {
+		return false
+	}
+	for _, link := range r.Links {
+		w := r.newWorker(link)
+		w.adopting = true
+		r.adopting = append(r.adopting, w)
+		r.order(w, handoff.Adopt)
+	}
+	r.after(introductionWait, func() {
+		for _, w := range slices.Clone(r.adopting) {
+			r.Log.Warn("a worker of the former master does not say who it is, leaving it alone")
+			r.adoptedOrNot(w)
+		}
+	})
+	return true
+}
+
+// introduced takes in what a worker says about itself and its sockets. It
+// returns the descriptors that nobody needs.
+func (r *run) introduced(w *worker, report *handoff.Report, fds []int) []int {
+	if !w.adopting || len(fds) != len(report.Names) {
+		return fds
+	}
+	if report.Facts != nil {
+		w.facts, w.draining = *report.Facts, report.Draining
+		w.pid = w.facts.Pid
+	}
+	var spare []int
+	for i, name := range report.Names {
+		w.wants = append(w.wants, handoff.Want{Name: name})
+		if _, ok := r.sockets.Get(name); ok {
+			spare = append(spare, fds[i])
+			continue
+		}
+		r.sockets.Add(name, fds[i])
+		r.store(listenerPrefix+name, fds[i])
+	}
+	if report.More {
+		return spare
+	}
+	if err := r.watch(w); err != nil {
+		r.Log.Warn(err.Error())
+	} else {
+		w.adopting, w.ready, w.readyAt = false, true, w.facts.Started
+		r.old = append(r.old, w)
+		r.keepLink(w)
+	}
+	r.adoptedOrNot(w)
+	return spare
+}
+
+// watch waits for the end of a process that is, as a rule, not a child.
+func (r *run) watch(w *worker) error {
+	process, err := os.FindProcess(w.pid)
+	if err != nil {
+		return fmt.Errorf("adopt worker %d: %w", w.pid, err)
+	}
+	pidfd, err := unix.PidfdOpen(w.pid, 0)
+	if err != nil {
+		return fmt.Errorf("adopt worker %d: %w", w.pid, err)
+	}
+	w.process = process
+	go func() {
+		defer unix.Close(pidfd)
+		for {
+			_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
+			if !errors.Is(err, unix.EINTR) {
+				break
+			}
+		}
+		// After an upgrade in place it is a child, and its status can be had.
+		how := ""
+		var ws syscall.WaitStatus
+		if pid, err := syscall.Wait4(w.pid, &ws, 0, nil); err == nil && pid == w.pid && ws.Signaled() {
+			how = fmt.Sprintf("was killed by signal %d (%v)", ws.Signal(), ws.Signal())
+		}
+		r.post(func() { r.exited(w, how) })
+	}()
+	return nil
+}
+
+// adoptedOrNot strikes a worker off the list of those that are waited for.
+// After the last one the newest of them serves, and a new worker with the
+// configuration and the binary of now is on its way.
+func (r *run) adoptedOrNot(w *worker) {
+	i := slices.Index(r.adopting, w)
+	if i < 0 {
+		return
+	}
+	r.adopting = slices.Delete(r.adopting, i, i+1)
+	if len(r.adopting) > 0 || r.stopping {
+		return
+	}
+	for _, w := range r.old {
+		r.generation = max(r.generation, w.facts.Generation)
+		r.reloads = max(r.reloads, w.facts.Reloads)
+		if !w.draining && (r.current == nil || w.facts.Generation > r.current.facts.Generation) {
+			r.current = w
+		}
+	}
+	if r.current == nil {
+		r.begin(attempt{why: starting})
+		return
+	}
+	r.old = slices.DeleteFunc(r.old, func(w *worker) bool { return w == r.current })
+	for _, w := range r.old {
+		if !w.draining {
+			w.draining = true
+			r.order(w, handoff.Drain)
+		}
+	}
+	r.Log.Info(fmt.Sprintf("Adopted worker %d (generation %d)", r.current.pid, r.current.facts.Generation))
+	r.good = time.Now()
+	r.writePidfile()
+	r.firstReady()
+	r.notify("READY=1\n" + r.statusLine())
+	r.begin(attempt{why: reloading, waiters: []chan Outcome{r.Upgraded}})
+}

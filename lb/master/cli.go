@@ -1,0 +1,185 @@
+package master
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// cliIdle ends a command connection on which nothing happens.
+const cliIdle = 10 * time.Minute
+
+// maxLine is the longest line of commands.
+const maxLine = 16 << 10
+
+// serveCLI answers commands until the listener is closed.
+func (r *run) serveCLI(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Out of descriptors, most likely: others will be closed.
+			r.Log.Warn(fmt.Sprintf("command socket: %v", err))
+			select {
+			case <-time.After(100 * time.Millisecond):
+				continue
+			case <-r.over:
+				return
+			}
+		}
+		go r.converse(c)
+	}
+}
+
+// converse answers one connection as HAProxy does: one line of commands, or
+// lines until quit once `prompt` was said.
+func (r *run) converse(c net.Conn) {
+	defer c.Close()
+	s := &session{run: r, w: c}
+	in := bufio.NewReaderSize(io.LimitReader(c, 1<<30), maxLine)
+	for {
+		if err := c.SetReadDeadline(time.Now().Add(cliIdle)); err != nil {
+			return
+		}
+		line, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			fmt.Fprintf(c, "The line is longer than %d bytes.\n", maxLine)
+			return
+		}
+		if len(line) == 0 && err != nil {
+			return
+		}
+		for command := range strings.SplitSeq(string(line), ";") {
+			s.command(strings.Fields(command))
+		}
+		if s.quit || !s.prompt {
+			return
+		}
+		if _, err := io.WriteString(c, "\nmaster> "); err != nil {
+			return
+		}
+	}
+}
+
+// session is one command connection.
+type session struct {
+	*run
+	w      io.Writer
+	prompt bool
+	quit   bool
+}
+
+// command is one word, or two, of the command language.
+type command struct {
+	name string
+	help string
+	do   func(*session, []string)
+}
+
+func commands() []command {
+	return []command{
+		{"help", "this list", (*session).showHelp},
+		{"prompt", "stay and ask for the next command", func(s *session, _ []string) { s.prompt = true }},
+		{"quit", "end the connection", func(s *session, _ []string) { s.quit = true }},
+		{"reload", "start a new worker with the configuration of now, wait for it and say how it went", (*session).reloadNow},
+		{"upgrade", "replace this master by the program on disk, then reload", (*session).upgradeNow},
+		{"show proc", "the processes", (*session).showProc},
+		{"show version", "the version", func(s *session, _ []string) { fmt.Fprintln(s.w, s.Version) }},
+		{"status", "what serves, how the last reload went, what the workers are doing", (*session).showStatus},
+		{"stop", "finish what is open, then end; `stop now` does not finish it", (*session).stopNow},
+		{"detach", "end this master and leave the workers to the next one", (*session).detachNow},
+	}
+}
+
+func (s *session) command(words []string) {
+	if len(words) == 0 || s.quit {
+		return
+	}
+	if strings.HasPrefix(words[0], "@") {
+		s.say("Commands for a worker (%s) are not forwarded: use the worker's own stats socket.", words[0])
+		return
+	}
+	for _, c := range commands() {
+		name := strings.Fields(c.name)
+		if len(words) >= len(name) && slices.Equal(words[:len(name)], name) {
+			c.do(s, words[len(name):])
+			return
+		}
+	}
+	s.say("Unknown command: '%s', but `help` lists those that there are.", strings.Join(words, " "))
+}
+
+// say answers a line. Who hung up does not want it.
+func (s *session) say(format string, args ...any) { fmt.Fprintf(s.w, format+"\n", args...) }
+
+func (s *session) showHelp([]string) {
+	s.say("The following commands are valid at this level:")
+	for _, c := range commands() {
+		s.say("  %-42s : %s", c.name, c.help)
+	}
+}
+
+// reloadNow waits for the outcome and says it as HAProxy does: Success=0 or 1,
+// two dashes, all messages.
+func (s *session) reloadNow([]string) {
+	waiter := make(chan Outcome, 1)
+	s.post(func() { s.reload(waiter) })
+	select {
+	case o := <-waiter:
+		s.sayOutcome(o)
+	case <-s.over:
+		s.sayOutcome(Outcome{Reason: "the master has ended"})
+	}
+}
+
+func (s *session) sayOutcome(o Outcome) { SayOutcome(s.w, o) }
+
+// SayOutcome writes the answer to `reload`. The line after the messages is the
+// one that `lb reload` shows to an operator who wants no more.
+func SayOutcome(w io.Writer, o Outcome) {
+	success := 0
+	if o.OK {
+		success = 1
+	}
+	fmt.Fprintf(w, "Success=%d\n--\n%s", success, o.Text)
+	if o.Text != "" && !strings.HasSuffix(o.Text, "\n") {
+		fmt.Fprintln(w)
+	}
+	if o.OK {
+		fmt.Fprintf(w, "Generation %d serves.\n", o.Generation)
+	} else {
+		fmt.Fprintf(w, "Reload failed: %s\n", o.Reason)
+	}
+}
+
+// stopNow answers when the workers have ended, by the end of the connection.
+func (s *session) stopNow(words []string) {
+	hard := slices.Contains(words, "now")
+	s.post(func() {
+		if hard {
+			s.stopHard(0)
+			return
+		}
+		s.stopSoft()
+	})
+	<-s.over
+}
+
+func (s *session) detachNow([]string) {
+	errs := make(chan error, 1)
+	if s.post(func() { errs <- s.detach() }) {
+		if err := <-errs; err != nil {
+			s.say("Refused: %v", err)
+			return
+		}
+		s.say("The workers serve on.")
+	}
+	<-s.over
+}

@@ -1,0 +1,118 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+// crashes is what a master remembers of workers that died while they served.
+// Owned by the goroutine of Run.
+type crashes struct {
+	row  int       // crashes without a quiet minute between them
+	last time.Time // the newest one
+
+	// config is what a replacement runs: the very text that the dead worker
+	// ran, whatever has happened to the files meanwhile. nil is the files.
+	config *os.File
+
+	// former is the configuration before the current one; nil when there was
+	// none or when it is not known.
+	former *os.File
+}
+
+// quiet is how long a worker must live for its crash to be a first one.
+const quiet = time.Minute
+
+// serves is told of every worker that comes into service, and which one it
+// takes over from (nil after a crash).
+func (c *crashes) serves(w why, former *worker) {
+	if w != reloading || former == nil || former.snapshot == nil {
+		return
+	}
+	if c.former != nil {
+		c.former.Close()
+	}
+	c.former, former.snapshot = former.snapshot, nil
+}
+
+// crashed replaces the current worker, which is gone. The sockets are open as
+// ever: what connects meanwhile waits in their queues.
+func (r *run) crashed(w *worker, how string) {
+	if r.stopping {
+		return
+	}
+	if how == "" {
+		how = "exited although nobody told it to"
+	}
+	r.Log.Error(fmt.Sprintf("Current worker (%d) %s", w.pid, how))
+	r.notify("STATUS=The worker crashed, another one is being started")
+	c := &r.crashes
+	if time.Since(c.last) > quiet {
+		c.row = 0
+	}
+	c.row++
+	c.last = time.Now()
+	blamed := c.former != nil && time.Since(w.readyAt) < r.Probation
+	if c.config != nil {
+		c.config.Close()
+	}
+	c.config, w.snapshot = w.snapshot, nil
+	if r.starting != nil {
+		return // it serves in a moment, or cannotServe goes on
+	}
+	if blamed {
+		r.Log.Error(fmt.Sprintf("the new configuration lived for %v only, going back to the former one", time.Since(w.readyAt).Round(time.Millisecond)))
+		r.failed++
+		c.config.Close()
+		c.config, c.former = c.former, nil
+		r.begin(attempt{why: returning, snapshot: c.config})
+		return
+	}
+	r.replace()
+}
+
+// cannotServe is called when there is no worker and one did not come up.
+func (r *run) cannotServe(w why, o Outcome) {
+	if w == starting {
+		r.Opener.Resume()
+		r.status = 1
+		r.stopping, r.stopped = true, true
+		r.refuseWaiting()
+		return
+	}
+	// Requests for a reload may bring a better configuration than retries.
+	if len(r.waiting) > 0 {
+		next := r.waiting
+		r.waiting = nil
+		r.begin(attempt{why: reloading, waiters: next})
+		return
+	}
+	r.crashes.row++
+	r.replace()
+}
+
+// replace starts a worker for one that died, the later the more of them died
+// in a row.
+func (r *run) replace() {
+	d := delay(r.crashes.row)
+	if d == 0 {
+		r.begin(attempt{why: replacing, snapshot: r.crashes.config})
+		return
+	}
+	r.Log.Warn(fmt.Sprintf("%d crashes in a row, the next worker is started in %v", r.crashes.row, d))
+	r.after(d, func() {
+		if r.current == nil && r.starting == nil && !r.stopping {
+			r.begin(attempt{why: replacing, snapshot: r.crashes.config})
+		}
+	})
+}
+
+// delay before the replacement for the nth crash in a row: none, then 100 ms
+// doubled up to 10 s.
+func delay(row int) time.Duration {
+	if row <= 1 {
+		return 0
+	}
+	return min(100*time.Millisecond<<min(row-2, 10), 10*time.Second)
+}

@@ -1,0 +1,131 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// row is one process of `show proc`.
+type row struct {
+	pid, reloads int
+	kind, extra  string
+	started      time.Time
+	version      string
+}
+
+// String is HAProxy's line: tools read it by columns.
+func (p row) String() string {
+	reloads := fmt.Sprint(p.reloads)
+	if p.extra != "" {
+		reloads += " " + p.extra
+	}
+	return fmt.Sprintf("%-15d %-15s %-15s %-15s %-15s\n", p.pid, p.kind, reloads, uptime(time.Since(p.started)), p.version)
+}
+
+// uptime writes 0d00h00m07s.
+func uptime(d time.Duration) string {
+	s := int64(max(d, 0) / time.Second)
+	return fmt.Sprintf("%dd%02dh%02dm%02ds", s/86400, s/3600%24, s/60%60, s%60)
+}
+
+func (s *session) showProc([]string) {
+	text := make(chan string, 1)
+	if s.post(func() { text <- s.procTable() }) {
+		fmt.Fprint(s.w, <-text)
+	}
+}
+
+func (r *run) procTable() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-15s %-15s %-15s %-15s %-15s\n", "#<PID>", "<type>", "<reloads>", "<uptime>", "<version>")
+	b.WriteString(row{os.Getpid(), r.reloads, "master", fmt.Sprintf("[failed: %d]", r.failed), r.Started, r.Version}.String())
+	line := func(w *worker) {
+		// A worker's count is the number of reloads it has lived through.
+		b.WriteString(row{w.pid, r.reloads - w.facts.Reloads, "worker", "", w.facts.Started, w.facts.Version}.String())
+	}
+	b.WriteString("# workers\n")
+	if r.current != nil {
+		line(r.current)
+	}
+	if len(r.old) > 0 {
+		b.WriteString("# old workers\n")
+		for _, w := range r.old {
+			line(w)
+		}
+	}
+	b.WriteString("# programs\n")
+	return b.String()
+}
+
+// showStatus tells an operator how things are. It asks every worker, so it
+// waits for the slowest, but not for long.
+func (s *session) showStatus([]string) {
+	type answer struct {
+		pid    int
+		status *handoff.Status
+	}
+	answers := make(chan answer, 64)
+	text := make(chan string, 1)
+	asked := make(chan []int, 1)
+	if !s.post(func() {
+		var pids []int
+		for _, w := range s.workers() {
+			if w == s.starting || len(pids) == cap(answers) {
+				continue
+			}
+			pids = append(pids, w.pid)
+			s.ask(w, func(st *handoff.Status) { answers <- answer{w.pid, st} })
+		}
+		text <- s.statusText()
+		asked <- pids
+	}) {
+		return
+	}
+	fmt.Fprint(s.w, <-text)
+	pids := <-asked
+	got := make(map[int]*handoff.Status)
+	timeout := time.After(2 * time.Second)
+	for range pids {
+		select {
+		case a := <-answers:
+			got[a.pid] = a.status
+		case <-timeout:
+		}
+	}
+	for _, pid := range pids {
+		st := got[pid]
+		if st == nil {
+			s.say("worker %d: does not answer", pid)
+			continue
+		}
+		s.say("worker %d: %d connections open, %d connections and %d requests so far%s", pid, st.Connections, st.Total, st.Requests, st.Detail)
+	}
+}
+
+func (r *run) statusText() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "lb %s, master %d, up %s, %d reloads\n", r.Version, os.Getpid(), uptime(time.Since(r.Started)), r.reloads)
+	switch {
+	case r.stopping:
+		b.WriteString("stopping\n")
+	case r.current == nil:
+		b.WriteString("no worker serves\n")
+	default:
+		fmt.Fprintf(&b, "generation %d (worker %d) serves since %s\n", r.current.facts.Generation, r.current.pid, r.good.Format(time.DateTime))
+	}
+	for _, w := range r.old {
+		fmt.Fprintf(&b, "generation %d (worker %d) finishes what it has\n", w.facts.Generation, w.pid)
+	}
+	switch {
+	case r.last.When.IsZero():
+	case r.last.OK:
+		fmt.Fprintf(&b, "last load: good, at %s\n", r.last.When.Format(time.DateTime))
+	default:
+		fmt.Fprintf(&b, "last load: failed at %s: %s\n", r.last.When.Format(time.DateTime), r.last.Reason)
+	}
+	return b.String()
+}

@@ -1,0 +1,264 @@
+package master
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// why says what a new worker is for.
+type why string
+
+const (
+	starting  why = "start"
+	reloading why = "reload"
+	replacing why = "replacement of a crashed worker"
+	returning why = "return to the former configuration"
+)
+
+// attempt is one new worker on its way. Owned by the goroutine of Run.
+type attempt struct {
+	why     why
+	waiters []chan Outcome
+	// snapshot is the configuration to run in place of the files; nil is the
+	// files. It stays the caller's.
+	snapshot *os.File
+}
+
+// Outcome is how a reload ended.
+type Outcome struct {
+	OK         bool
+	Generation int
+	Reason     string // one sentence when it failed
+	Text       string // all that the new worker said
+	When       time.Time
+}
+
+// reload asks for a new worker. A request that comes while one is on its way
+// joins the next one: the configuration it means may be newer than what has
+// been read already.
+func (r *run) reload(waiter chan Outcome) {
+	switch {
+	case r.stopping:
+		answer(waiter, Outcome{Reason: "the master is stopping", When: time.Now()})
+	case r.starting != nil:
+		r.waiting = append(r.waiting, waiter)
+	default:
+		r.begin(attempt{why: reloading, waiters: []chan Outcome{waiter}})
+	}
+}
+
+// answer never blocks: a waiter's channel has room for its one outcome. A nil
+// waiter is a signal, which waits for nothing.
+func answer(waiter chan Outcome, o Outcome) {
+	if waiter != nil {
+		waiter <- o
+	}
+}
+
+// begin starts a worker. There is none on its way.
+func (r *run) begin(a attempt) {
+	r.attempt = a
+	if a.why == reloading {
+		r.reloads++
+		r.Log.Info("Reloading")
+		r.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic()))
+	}
+	w, err := r.spawn(a.snapshot)
+	if err != nil {
+		r.ended(Outcome{Reason: err.Error()})
+		return
+	}
+	r.starting = w
+	r.Log.Info(fmt.Sprintf("New worker (%d) forked", w.pid))
+	w.timer = r.after(r.StartTimeout, func() {
+		if r.starting == w {
+			r.Log.Error(fmt.Sprintf("the new worker (%d) was not ready within %v, killing it", w.pid, r.StartTimeout))
+			w.kill(unix.SIGKILL)
+		}
+	})
+}
+
+// isReady makes the starting worker the current one.
+func (r *run) isReady(w *worker) {
+	if w != r.starting {
+		return
+	}
+	w.timer.Stop()
+	w.ready, w.readyAt = true, time.Now()
+	former := r.current
+	r.current, r.starting = w, nil
+	r.crashes.serves(r.attempt.why, former)
+	r.retire()
+	if former != nil {
+		r.old = append(r.old, former)
+		former.draining = true
+		r.order(former, drainOrder)
+	}
+	r.writePidfile()
+	r.firstReady()
+	r.Log.Info("Loading success.")
+	r.ended(Outcome{OK: true})
+}
+
+// neverReady is called when the starting worker is gone.
+func (r *run) neverReady(w *worker, how string) {
+	w.timer.Stop()
+	r.starting = nil
+	r.takeBack(w)
+	reason := firstAlert(w.words.String())
+	if reason == "" {
+		if how == "" {
+			how = "exited before it was ready"
+		}
+		reason = fmt.Sprintf("the new worker (%d) %s", w.pid, how)
+	}
+	r.ended(Outcome{Reason: reason, Text: w.words.String()})
+}
+
+// firstAlert is the first thing that a worker called an error, without what
+// precedes the message.
+func firstAlert(text string) string {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return "the new worker crashed: " + line
+		}
+		rest, ok := strings.CutPrefix(line, "[ALERT]")
+		if !ok {
+			continue
+		}
+		if _, message, ok := strings.Cut(rest, ") : "); ok {
+			rest = message
+		}
+		rest = strings.TrimPrefix(rest, "config : ")
+		return strings.TrimPrefix(rest, "parsing ")
+	}
+	return ""
+}
+
+// ended is the end of an attempt, good or bad: everybody hears of it, and the
+// requests that came meanwhile get their turn.
+func (r *run) ended(o Outcome) {
+	o.Generation, o.When = r.generation, time.Now()
+	if o.OK && r.current != nil && o.Text == "" {
+		o.Text = r.current.words.String()
+	}
+	a := r.attempt
+	r.attempt = attempt{}
+	r.last = o
+	if o.OK {
+		r.failed = 0
+		r.good = o.When
+	} else if a.why == reloading {
+		r.failed++
+	}
+	r.tellOutcome(a.why, o)
+	for _, waiter := range a.waiters {
+		answer(waiter, o)
+	}
+	switch {
+	case r.stopping:
+		r.refuseWaiting()
+		r.maybeStopped()
+	case !o.OK && r.current == nil:
+		r.cannotServe(a.why, o)
+	case len(r.waiting) > 0:
+		next := r.waiting
+		r.waiting = nil
+		r.begin(attempt{why: reloading, waiters: next})
+	}
+}
+
+// tellOutcome tells the journal and the service manager.
+func (r *run) tellOutcome(w why, o Outcome) {
+	if !o.OK {
+		switch {
+		case w == reloading && r.current != nil:
+			r.Log.Error(fmt.Sprintf("the reload failed, generation %d serves on: %s", r.current.facts.Generation, o.Reason))
+		default:
+			r.Log.Error(fmt.Sprintf("%s failed: %s", w, o.Reason))
+		}
+	}
+	if r.current != nil && !r.stopping {
+		r.notify("READY=1\n" + r.statusLine())
+	}
+}
+
+// statusLine is one sentence for systemctl status.
+func (r *run) statusLine() string {
+	var b strings.Builder
+	b.WriteString("STATUS=")
+	if r.current == nil {
+		b.WriteString("No worker serves")
+	} else {
+		fmt.Fprintf(&b, "Generation %d serves since %s", r.current.facts.Generation, r.good.Format(time.DateTime))
+	}
+	if n := len(r.old); n > 0 {
+		fmt.Fprintf(&b, ", %d older finishing", n)
+	}
+	if !r.last.OK && !r.last.When.IsZero() {
+		fmt.Fprintf(&b, "; the last reload failed at %s: %s", r.last.When.Format(time.TimeOnly), r.last.Reason)
+	}
+	return strings.ReplaceAll(b.String(), "\n", " ")
+}
+
+// refuseWaiting answers those whose reload will not come any more.
+func (r *run) refuseWaiting() {
+	for _, waiter := range r.waiting {
+		answer(waiter, Outcome{Reason: "the master is stopping", When: time.Now()})
+	}
+	r.waiting = nil
+}
+
+// exited is called when a worker's process has ended. how is "" when it ended
+// well.
+func (r *run) exited(w *worker, how string) {
+	r.unstore(linkName(w.pid))
+	if r.Rendezvous != "" {
+		// It is there only when the worker could not remove it itself.
+		_ = os.Remove(RendezvousPath(r.Rendezvous, w.pid))
+	}
+	switch {
+	case w == r.starting:
+		r.neverReady(w, how)
+	case w == r.current:
+		r.current = nil
+		r.crashed(w, how)
+	default:
+		r.old = slices.DeleteFunc(r.old, func(o *worker) bool { return o == w })
+		r.formerGone(w, how)
+	}
+	if w.snapshot != nil {
+		w.snapshot.Close()
+	}
+	r.maybeStopped()
+}
+
+// formerGone says how an old worker ended.
+func (r *run) formerGone(w *worker, how string) {
+	if how == "" {
+		r.Log.Info(fmt.Sprintf("Former worker (%d) exited with code 0 (Exit)", w.pid))
+	} else {
+		r.Log.Warn(fmt.Sprintf("Former worker (%d) %s", w.pid, how))
+	}
+	if r.current != nil && !r.stopping {
+		r.notify(r.statusLine())
+	}
+}
+
+// firstReady tells the process's surroundings that it serves, once.
+func (r *run) firstReady() {
+	if r.served {
+		return
+	}
+	r.served = true
+	r.Opener.Old = nil // they are about to leave, and their pids may be others' soon
+	if r.FirstReady != nil {
+		r.FirstReady()
+	}
+}

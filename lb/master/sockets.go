@@ -1,0 +1,151 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// provide opens what a worker wants and nobody has opened yet, then sends it
+// all of its sockets. Where one cannot be had it gets the reasons instead, and
+// what was opened for it is closed.
+func (r *run) provide(w *worker) {
+	errs := handoff.Twice(w.wants)
+	for _, want := range handoff.PathsLast(w.wants) {
+		if want.Network == "unix" && len(errs) > 0 {
+			break
+		}
+		if err := r.socket(w, want); err != nil {
+			errs = append(errs, handoff.WantError{Where: want.Where, Text: err.Error()})
+		}
+	}
+	if len(errs) > 0 {
+		r.takeBack(w)
+		r.refuse(w, errs)
+		return
+	}
+	if r.reloads == 0 && r.Opener.Taken.Len() > 0 {
+		r.Opener.Taken.Close() // what was taken from another process and nobody wants
+	}
+	names := w.names()
+	for first := true; first || len(names) > 0; first = false {
+		part := names[:min(len(names), handoff.Batch)]
+		names = names[len(part):]
+		fds := make([]int, len(part))
+		for i, name := range part {
+			fds[i], _ = r.sockets.Get(name)
+		}
+		// A copy of the descriptors would cost a system call each: the set
+		// keeps them at least until the worker is ready or dead.
+		r.send(w, parcel{order: handoff.Order{Kind: handoff.Sockets, Names: part, More: len(names) > 0}, fds: fds})
+	}
+}
+
+func (w *worker) names() []string {
+	names := make([]string, len(w.wants))
+	for i, want := range w.wants {
+		names[i] = want.Key()
+	}
+	return names
+}
+
+// socket makes sure that the set has what is wanted.
+func (r *run) socket(w *worker, want handoff.Want) error {
+	name := want.Key()
+	if fd, ok := r.sockets.Get(name); ok {
+		return handoff.Refresh(fd, want)
+	}
+	fd, err := r.Opener.Open(want)
+	if errors.Is(err, unix.EADDRINUSE) {
+		fd, err = r.openBesideOurOwn(w, want, err)
+	}
+	if err != nil {
+		return err
+	}
+	r.sockets.Add(name, fd)
+	w.fresh = append(w.fresh, name)
+	return nil
+}
+
+// openBesideOurOwn opens an address that conflicts with one that the
+// configuration had until now, *:80 with 127.0.0.1:80: both exist for the
+// moment of the switch. SO_REUSEPORT may be set on a bound socket, and is
+// taken away again, so that no stranger can share the port. The first error
+// stays when the address is somebody else's.
+func (r *run) openBesideOurOwn(w *worker, want handoff.Want, first error) (int, error) {
+	names := w.names()
+	var ours []int
+	for name, fd := range r.sockets.All() {
+		if !slices.Contains(names, name) {
+			ours = append(ours, fd)
+		}
+	}
+	if len(ours) == 0 {
+		return -1, first
+	}
+	sharePort := func(on int) {
+		for _, fd := range ours {
+			// Unix sockets refuse it, and it does not concern them.
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, on)
+		}
+	}
+	sharePort(1)
+	defer sharePort(0)
+	sharing := handoff.Opener{SharePort: true}
+	fd, err := sharing.Open(want)
+	if err != nil {
+		return -1, first
+	}
+	// A failure leaves the option on, which costs nothing.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 0)
+	return fd, nil
+}
+
+// refuse sends the reasons, in as many messages as they need.
+func (r *run) refuse(w *worker, errs []handoff.WantError) {
+	for part := range slices.Chunk(errs, handoff.Batch/4) {
+		errs = errs[len(part):]
+		r.send(w, parcel{order: handoff.Order{Kind: handoff.Refused, Errors: part, More: len(errs) > 0}})
+	}
+}
+
+// takeBack closes the sockets that were opened for a worker that will not
+// serve.
+func (r *run) takeBack(w *worker) {
+	for _, name := range w.fresh {
+		r.drop(name)
+	}
+	w.fresh = nil
+}
+
+// drop closes the master's copy of a socket.
+func (r *run) drop(name string) {
+	r.sockets.Remove(name)
+	if err := r.Opener.Forget(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		r.Log.Warn(fmt.Sprintf("remove the socket's path: %v", err))
+	}
+}
+
+// retire closes the sockets that the current worker does not want. The old
+// worker still has its copies: it serves what waits in their queues before it
+// closes them.
+func (r *run) retire() {
+	names := r.current.names()
+	for _, name := range r.sockets.Names() {
+		if !slices.Contains(names, name) {
+			r.drop(name)
+			r.unstore(listenerPrefix + name)
+		}
+	}
+	for name, fd := range r.sockets.All() {
+		if slices.Contains(r.current.fresh, name) {
+			r.store(listenerPrefix+name, fd)
+		}
+	}
+	r.current.fresh = nil
+}

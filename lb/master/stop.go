@@ -1,0 +1,147 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+)
+
+const drainOrder = handoff.Drain
+
+// signal obeys what HAProxy's master obeys.
+func (r *run) signal(sig os.Signal) {
+	switch sig {
+	case unix.SIGUSR2, unix.SIGHUP:
+		r.reload(nil)
+	case unix.SIGTERM:
+		r.stopHard(0)
+	case unix.SIGINT:
+		r.stopHard(128 + int(unix.SIGINT))
+	case unix.SIGUSR1:
+		r.stopSoft()
+	case unix.SIGTTOU:
+		r.pause(handoff.Pause)
+	case unix.SIGTTIN:
+		r.pause(handoff.Resume)
+	}
+}
+
+func (r *run) pause(kind string) {
+	if r.current != nil {
+		r.order(r.current, kind)
+	}
+}
+
+// stopSoft lets the workers finish what is open. Later requests to stop may
+// still be harder.
+func (r *run) stopSoft() {
+	r.beginStop()
+	for _, w := range r.workers() {
+		if !w.draining && w != r.starting {
+			w.draining = true
+			r.order(w, handoff.Drain)
+		}
+	}
+	r.maybeStopped()
+}
+
+// stopHard ends the workers now; those that do not end are killed.
+func (r *run) stopHard(status int) {
+	r.beginStop()
+	r.status = status
+	for _, w := range r.workers() {
+		if w != r.starting {
+			r.order(w, handoff.Stop)
+		}
+	}
+	r.after(r.StopWait, func() {
+		for _, w := range r.workers() {
+			r.Log.Warn(fmt.Sprintf("worker %d did not end within %v, killing it", w.pid, r.StopWait))
+			w.kill(unix.SIGKILL)
+		}
+	})
+	r.maybeStopped()
+}
+
+func (r *run) beginStop() {
+	if r.stopping {
+		return
+	}
+	r.stopping = true
+	r.notify("STOPPING=1\nSTATUS=Stopping")
+	if r.starting != nil {
+		r.starting.kill(unix.SIGKILL)
+	}
+	r.refuseWaiting()
+}
+
+// maybeStopped ends Run when nothing is left to wait for.
+func (r *run) maybeStopped() {
+	if r.stopping && len(r.workers()) == 0 {
+		r.stopped = true
+	}
+}
+
+// detach ends this master and leaves workers and sockets to the next one.
+func (r *run) detach() error {
+	if r.Notify == nil && r.Rendezvous == "" {
+		return errors.New("there is neither a command socket (-S) nor a service manager through which the next master could find the workers")
+	}
+	if r.starting != nil {
+		return errors.New("a new worker is being started; try again when it is ready")
+	}
+	r.detached, r.stopping, r.stopped = true, true, true
+	r.notify("STOPPING=1\nSTATUS=The workers serve on while the master is restarted")
+	r.refuseWaiting()
+	return nil
+}
+
+// leave closes what Run leaves open, or leaves it to the next master.
+func (r *run) leave() {
+	if r.CLI != nil {
+		r.CLI.Close()
+	}
+	if r.detached {
+		return
+	}
+	for _, name := range r.sockets.Names() {
+		r.drop(name)
+		r.unstore(listenerPrefix + name)
+	}
+	if r.pidfile != "" {
+		if text, err := os.ReadFile(r.pidfile); err == nil && string(text) == pidText() {
+			_ = os.Remove(r.pidfile) // a stale one does no harm
+		}
+	}
+}
+
+func pidText() string { return strconv.Itoa(os.Getpid()) + "\n" }
+
+// writePidfile writes this process's pid once a worker serves.
+func (r *run) writePidfile() {
+	path := r.Pidfile
+	if path == "" {
+		path = r.current.facts.Pidfile
+	}
+	if path == "" || path == r.pidfile {
+		return
+	}
+	if err := WritePidfile(path); err != nil {
+		r.Log.Warn(err.Error())
+		return
+	}
+	r.pidfile = path
+}
+
+// WritePidfile writes this process's pid to path.
+func WritePidfile(path string) error {
+	if err := os.WriteFile(path, []byte(pidText()), 0o644); err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	return nil
+}

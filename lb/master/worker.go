@@ -1,0 +1,159 @@
+package master
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// worker is one worker as its master sees it. Owned by the goroutine of Run,
+// but for words, which has its own lock.
+type worker struct {
+	pid      int
+	process  *os.Process
+	facts    handoff.Facts
+	link     *handoff.Conn // its sender and receiver use it
+	out      chan<- parcel // to its sender
+	words    words         // what it printed before it was ready
+	wants    []handoff.Want
+	snapshot *os.File // its configuration's text; nil unknown
+	fresh    []string // sockets that were opened for it alone
+	ready    bool
+	readyAt  time.Time
+	draining bool
+	asked    []func(*handoff.Status)
+	timer    *time.Timer // ends its patience: start timeout
+	adopting bool        // its facts have not come yet
+}
+
+// parcel is one message to a worker. fds are closed after the sending when
+// own is set.
+type parcel struct {
+	order handoff.Order
+	fds   []int
+	own   bool
+}
+
+// sendWait bounds one send to a worker, which reads all the time.
+const sendWait = 10 * time.Second
+
+// newWorker starts the two goroutines that talk to a worker. Both end with the
+// connection.
+func (r *run) newWorker(link *handoff.Conn) *worker {
+	out := make(chan parcel, 256)
+	w := &worker{link: link, out: out}
+	gone := make(chan struct{})
+	go func() { // sender
+		defer link.Close()
+		for {
+			select {
+			case p := <-out:
+				err := link.Send(p.order, p.fds, sendWait)
+				if p.own {
+					closeAll(p.fds)
+				}
+				if err != nil {
+					return // the receiver notices the end
+				}
+			case <-gone:
+				return
+			}
+		}
+	}()
+	go func() { // receiver
+		defer close(gone)
+		for {
+			report := new(handoff.Report)
+			fds, err := link.Receive(report)
+			if err != nil {
+				if err != io.EOF {
+					r.post(func() { r.Log.Warn(fmt.Sprintf("worker %d: %v", w.pid, err)) })
+				}
+				r.post(func() { r.hungUp(w) })
+				return
+			}
+			if !r.post(func() { r.hear(w, report, fds) }) {
+				closeAll(fds)
+				return
+			}
+		}
+	}()
+	return w
+}
+
+// send hands a message to the worker's sender. One that does not take its
+// messages any more is stuck, and killed.
+func (r *run) send(w *worker, p parcel) {
+	select {
+	case w.out <- p:
+	default:
+		if p.own {
+			closeAll(p.fds)
+		}
+		r.Log.Error(fmt.Sprintf("worker %d does not take orders any more, killing it", w.pid))
+		w.kill(unix.SIGKILL)
+	}
+}
+
+func (r *run) order(w *worker, kind string) { r.send(w, parcel{order: handoff.Order{Kind: kind}}) }
+
+// hear takes a message from a worker. fds are this function's.
+func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
+	defer func() { closeAll(fds) }()
+	switch report.Kind {
+	case handoff.Wanted:
+		if report.Facts != nil {
+			w.facts = *report.Facts
+			if len(fds) == 1 {
+				w.snapshot, fds = os.NewFile(uintptr(fds[0]), "configuration"), nil
+			}
+		}
+		w.wants = append(w.wants, report.Wants...)
+		if !report.More {
+			r.provide(w)
+		}
+	case handoff.Ready:
+		r.isReady(w)
+	case handoff.Tell:
+		asked := w.asked
+		w.asked = nil
+		for _, answer := range asked {
+			answer(report.Status)
+		}
+	case handoff.Adopted:
+		fds = r.introduced(w, report, fds)
+	}
+}
+
+// ask has answer called with the worker's status, or nil if it is gone.
+func (r *run) ask(w *worker, answer func(*handoff.Status)) {
+	w.asked = append(w.asked, answer)
+	if len(w.asked) == 1 {
+		r.order(w, handoff.Ask)
+	}
+}
+
+// hungUp is called when the connection to a worker has ended. Its process has
+// ended too, or does so in a moment: exited decides.
+func (r *run) hungUp(w *worker) {
+	for _, answer := range w.asked {
+		answer(nil)
+	}
+	w.asked = nil
+	r.adoptedOrNot(w)
+}
+
+// kill sends a signal. A process that is gone needs none.
+func (w *worker) kill(sig syscall.Signal) { _ = w.process.Signal(sig) }
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+}

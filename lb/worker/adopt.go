@@ -1,0 +1,98 @@
+package worker
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// Adoption: a master may die while its workers go on serving. The next master
+// finds a worker either through the end of the connection that systemd kept
+// in its fd store (then the worker notices nothing until it is asked to
+// introduce itself), or by dialling the worker's rendezvous.
+
+// orphaned is called when the master is gone.
+func (l *life) orphaned() {
+	l.Link.Close()
+	l.Link, l.orders = nil, nil
+	if l.Rendezvous == nil {
+		l.Env.Logger.Warn("the master is gone, finishing what is open")
+		l.drain()
+		return
+	}
+	l.Env.Logger.Warn("the master is gone, serving on until the next one comes")
+}
+
+// answer begins to accept masters at the rendezvous.
+func (l *life) answer() {
+	masters := make(chan *handoff.Conn)
+	l.masters = masters
+	go func() {
+		for {
+			c, err := l.Rendezvous.AcceptUnix()
+			if err != nil {
+				return // closed: the process ends
+			}
+			if err := mayCommand(c); err != nil {
+				l.Env.Logger.Warn("refused a master: " + err.Error())
+				c.Close()
+				continue
+			}
+			select {
+			case masters <- handoff.FromUnix(c):
+			case <-l.quit:
+				c.Close()
+				return
+			}
+		}
+	}()
+}
+
+// mayCommand refuses all but root and the user this process was started as.
+func mayCommand(c *net.UnixConn) error {
+	cred, err := handoff.Peer(c)
+	if err != nil {
+		return err
+	}
+	if cred.Uid != 0 && int(cred.Uid) != os.Geteuid() {
+		return fmt.Errorf("pid %d belongs to user %d", cred.Pid, cred.Uid)
+	}
+	return nil
+}
+
+// adopt takes a new master, unless there is one.
+func (l *life) adopt(c *handoff.Conn) {
+	if l.Link != nil {
+		c.Close()
+		return
+	}
+	l.read(c)
+}
+
+// introduce tells a new master what this worker is and gives it the sockets.
+func (l *life) introduce() {
+	names := l.set.Names()
+	facts := l.facts
+	for first := true; first || len(names) > 0; first = false {
+		part := names[:min(len(names), handoff.Batch)]
+		names = names[len(part):]
+		r := handoff.Report{Kind: handoff.Adopted, More: len(names) > 0, Draining: l.draining}
+		if first {
+			r.Facts = &facts
+		}
+		var fds []int
+		for _, name := range part {
+			if fd, ok := l.set.Get(name); ok {
+				r.Names = append(r.Names, name)
+				fds = append(fds, fd)
+			}
+		}
+		if err := l.Link.Send(r, fds, linkWait); err != nil {
+			l.Env.Logger.Warn("introduce to the new master: " + err.Error())
+			return
+		}
+	}
+	l.Env.Logger.Info("a new master has taken over")
+}

@@ -1,0 +1,185 @@
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/handoff"
+)
+
+// Loader reads the configuration as the command line says.
+type Loader struct {
+	Files   []string // -f
+	MaxConn int      // -n; 0 leaves maxconn to the configuration
+	Quiet   bool     // -q: errors only
+	Out     io.Writer
+	Pid     int
+
+	// Snapshot is a configuration's text as a former worker read it; it is
+	// used in place of Files.
+	Snapshot io.Reader
+}
+
+// Config reads the configuration and prints what there is to say. The error is
+// ErrSaid.
+func (l Loader) Config() (*config.Config, []cfgfile.Source, error) {
+	sources, err := l.sources()
+	if err != nil {
+		fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : %v\n", l.Pid, err)
+		return nil, nil, ErrSaid
+	}
+	cfg, err := config.LoadSources(sources, config.Options{Privileged: os.Geteuid() == 0})
+	if err != nil {
+		l.say(err)
+		return nil, nil, ErrSaid
+	}
+	if l.MaxConn > 0 {
+		cfg.Global.MaxConn = l.MaxConn
+	}
+	if !l.Quiet {
+		if err := cfgfile.WriteNotes(l.Out, l.Pid, cfg.Notes); err != nil {
+			return nil, nil, err
+		}
+	}
+	return cfg, sources, nil
+}
+
+func (l Loader) sources() ([]cfgfile.Source, error) {
+	if l.Snapshot != nil {
+		var sources []cfgfile.Source
+		if err := json.NewDecoder(l.Snapshot).Decode(&sources); err != nil {
+			return nil, fmt.Errorf("the former configuration: %w", err)
+		}
+		return sources, nil
+	}
+	sources, err := cfgfile.ReadFiles(l.Files)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(sources) > 0:
+		return sources, nil
+	case len(l.Files) > 0:
+		return nil, fmt.Errorf("no *.cfg file in %v", l.Files)
+	}
+	return nil, errors.New("no configuration file: name one with -f FILE")
+}
+
+// say prints the errors of a configuration in HAProxy's form.
+func (l Loader) say(err error) {
+	var all *cfgfile.Errors
+	if !errors.As(err, &all) {
+		fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : %v\n", l.Pid, err)
+		return
+	}
+	if l.Quiet {
+		all = &cfgfile.Errors{List: all.List}
+	}
+	// Nothing is left to tell it to where stderr itself fails.
+	_ = all.Write(l.Out, l.Pid)
+}
+
+// Check says whether a worker could be built of the configuration: what -c
+// does.
+func (l Loader) Check() error {
+	cfg, _, err := l.Config()
+	if err != nil {
+		return err
+	}
+	return l.check(cfg)
+}
+
+// check prints what only the building finds out.
+func (l Loader) check(cfg *config.Config) error {
+	err := Check(cfg)
+	if twice := handoff.Twice(Wants(cfg)); err == nil && twice != nil {
+		err = SocketErrors(twice)
+	}
+	if err == nil {
+		return nil
+	}
+	for _, one := range flatten(err) {
+		fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : %v\n", l.Pid, one)
+	}
+	fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : Fatal errors found in configuration.\n", l.Pid)
+	return ErrSaid
+}
+
+// flatten takes a joined error apart.
+func flatten(err error) []error {
+	if twice, ok := err.(SocketErrors); ok {
+		var all []error
+		for _, one := range twice {
+			all = append(all, one)
+		}
+		return all
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, one := range joined.Unwrap() {
+		all = append(all, flatten(one)...)
+	}
+	return all
+}
+
+// Plan reads the configuration and says what is needed to serve it.
+func (l Loader) Plan() (*Plan, error) {
+	cfg, sources, err := l.Config()
+	if err != nil {
+		return nil, err
+	}
+	return l.PlanOf(cfg, sources)
+}
+
+// PlanOf says what is needed to serve a configuration that was read.
+func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, error) {
+	snapshot, err := json.Marshal(sources)
+	if err != nil {
+		return nil, fmt.Errorf("keep the configuration's text: %w", err)
+	}
+	uid, gid, err := identity(&cfg.Global)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{
+		Wants: Wants(cfg),
+		Facts: handoff.Facts{
+			Digest:   fmt.Sprintf("%x", cfg.Digest),
+			Pidfile:  cfg.Global.Pidfile,
+			HardStop: cfg.Global.HardStopAfter,
+		},
+		UID: uid, GID: gid,
+		Files:    files(cfg),
+		Snapshot: snapshot,
+		Build: func(socks *handoff.Set, env Env) (Engine, error) {
+			engine, err := Build(cfg, socks, env)
+			if err == nil {
+				return engine, nil
+			}
+			for _, one := range flatten(err) {
+				fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : %v\n", l.Pid, one)
+			}
+			return nil, ErrSaid
+		},
+	}, nil
+}
+
+// files is the number of descriptors that maxconn asks for: two for each
+// connection, some for listeners, checks, logs and control.
+func files(cfg *config.Config) uint64 {
+	if cfg.Global.MaxConn <= 0 {
+		return 0
+	}
+	n := 2*cfg.Global.MaxConn + 100
+	for _, p := range cfg.Proxies {
+		n += len(p.Binds) + 2*len(p.Servers)
+	}
+	return uint64(n)
+}

@@ -1,0 +1,189 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// Plan is an accepted configuration: what a process needs to know of it.
+type Plan struct {
+	Wants []handoff.Want
+	Facts handoff.Facts // Digest, Pidfile and HardStop; Run fills in the rest
+
+	// UID and GID are what the process becomes before it serves; -1 stays.
+	UID, GID int
+
+	// Files is how many descriptors the configuration's maxconn asks for; 0
+	// when it names none.
+	Files uint64
+
+	// Snapshot is the configuration's text in a form that Load can read again;
+	// the master keeps it for the day the next configuration crashes.
+	Snapshot []byte
+
+	// Build makes the engine. The engine owns the set from then on.
+	Build func(*handoff.Set, Env) (Engine, error)
+}
+
+// Source is where a worker's listening sockets come from.
+type Source interface {
+	// Open returns the wanted sockets by their keys. The error is a
+	// SocketErrors when wants cannot be met.
+	Open(*Plan) (*handoff.Set, error)
+}
+
+// SocketErrors lists all wanted sockets that cannot be had.
+type SocketErrors []handoff.WantError
+
+func (e SocketErrors) Error() string {
+	if len(e) == 1 {
+		return e[0].Error()
+	}
+	return fmt.Sprintf("%v (and %d more)", e[0], len(e)-1)
+}
+
+// Process is one serving process. Set the fields, then call Run.
+type Process struct {
+	// Load reads the configuration. It has said what is wrong when it returns
+	// ErrSaid; any other error is printed by Run.
+	Load func() (*Plan, error)
+
+	Sockets Source
+	Env     Env
+	Signals <-chan os.Signal
+
+	// Out is where messages for the operator go in HAProxy's form.
+	Out io.Writer
+
+	// BeforeReady is called when everything serves, before anybody is told:
+	// the pid file, signals to old processes. An error ends the process.
+	BeforeReady func(handoff.Facts) error
+
+	// Link is the connection to the master; nil without one.
+	Link *handoff.Conn
+
+	// Rendezvous is where a new master finds this process after its own died.
+	// With a Link but without a Rendezvous the process drains when the master
+	// is gone. Run closes it.
+	Rendezvous *net.UnixListener
+
+	// Owned by Run.
+	plan   *Plan
+	set    *handoff.Set // kept for the next master; nil without one
+	engine Engine
+	facts  handoff.Facts
+}
+
+// ErrSaid stands for an error that the operator has been told already.
+var ErrSaid = errors.New("the reason is printed above")
+
+// Exit statuses beside 0.
+const (
+	Failed     = 1
+	Terminated = 128 + int(unix.SIGTERM)
+	Interrupt  = 128 + int(unix.SIGINT)
+)
+
+// Run does what the package describes and returns the exit status.
+func (p *Process) Run() int {
+	if err := p.prepare(); err != nil {
+		p.complain(err)
+		return Failed
+	}
+	return p.serve()
+}
+
+// prepare goes all the way to an engine that serves.
+func (p *Process) prepare() error {
+	plan, err := p.Load()
+	if err != nil {
+		return err
+	}
+	p.plan, p.facts = plan, plan.Facts
+	p.facts.Pid = p.Env.Pid
+	p.facts.Generation = p.Env.Generation
+	p.facts.Reloads = p.Env.Reloads
+	p.facts.Version = p.Env.Version
+	p.facts.Started = p.Env.Started
+	plan.Facts = p.facts
+
+	if err := raiseFiles(plan.Files); err != nil {
+		p.Env.Logger.Warn(err.Error())
+	}
+	if p.set, err = p.Sockets.Open(plan); err != nil {
+		return err
+	}
+	if err := p.build(); err != nil {
+		return err
+	}
+	if err := become(plan.UID, plan.GID); err != nil {
+		p.engine.Stop()
+		return err
+	}
+	if err := p.engine.Start(); err != nil {
+		p.engine.Stop()
+		return err
+	}
+	if p.BeforeReady != nil {
+		if err := p.BeforeReady(p.facts); err != nil {
+			p.engine.Stop()
+			return err
+		}
+	}
+	if p.Link != nil {
+		if err := p.Link.Send(handoff.Report{Kind: handoff.Ready}, nil, linkWait); err != nil {
+			p.engine.Stop()
+			return fmt.Errorf("tell the master: %w", err)
+		}
+	}
+	return nil
+}
+
+// build makes the engine. With a master the sockets are kept beside it, for
+// the next master.
+func (p *Process) build() error {
+	socks := p.set
+	p.set = nil
+	if p.Link != nil {
+		kept, err := socks.Clone()
+		if err != nil {
+			socks.Close()
+			return err
+		}
+		p.set = kept
+	}
+	engine, err := p.plan.Build(socks, p.Env)
+	if err != nil {
+		socks.Close()
+		return err
+	}
+	p.engine = engine
+	return nil
+}
+
+// linkWait bounds a send to the master, which reads all the time.
+const linkWait = 10 * time.Second
+
+// complain prints why the process cannot serve.
+func (p *Process) complain(err error) {
+	if errors.Is(err, ErrSaid) {
+		return
+	}
+	var sockets SocketErrors
+	if !errors.As(err, &sockets) {
+		fmt.Fprintf(p.Out, "[ALERT]    (%d) : %v\n", p.Env.Pid, err)
+		return
+	}
+	for _, one := range sockets {
+		fmt.Fprintf(p.Out, "[ALERT]    (%d) : %v\n", p.Env.Pid, one)
+	}
+	fmt.Fprintf(p.Out, "[ALERT]    (%d) : %d of %d listeners cannot be opened\n", p.Env.Pid, len(sockets), len(p.plan.Wants))
+}

@@ -1,0 +1,150 @@
+package worker
+
+import (
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// serve obeys until the engine is done. It returns the exit status.
+func (p *Process) serve() int {
+	l := &life{Process: p, done: p.engine.Done(), quit: make(chan struct{})}
+	defer close(l.quit)
+	if p.Link != nil {
+		l.read(p.Link)
+	}
+	if p.Rendezvous != nil {
+		defer p.Rendezvous.Close()
+		l.answer()
+	}
+	for {
+		select {
+		case <-l.done:
+			return l.status
+		case sig := <-p.Signals:
+			l.signal(sig)
+		case m := <-l.orders:
+			l.obey(m)
+		case conn := <-l.masters:
+			l.adopt(conn)
+		case <-l.hardStop:
+			p.Env.Logger.Warn("hard-stop-after has passed, closing what is left", "connections", p.engine.Status().Connections)
+			p.engine.Stop()
+		}
+	}
+}
+
+// life is what changes while a process serves. Owned by serve.
+type life struct {
+	*Process
+	done     <-chan struct{}
+	quit     chan struct{} // closed when serve ends
+	orders   <-chan order  // nil without a master
+	masters  <-chan *handoff.Conn
+	hardStop <-chan time.Time
+	draining bool
+	status   int
+}
+
+// order is what one Receive gave.
+type order struct {
+	handoff.Order
+	err error // the master is gone
+}
+
+// read starts to receive what the master sends over c, until it is gone.
+func (l *life) read(c *handoff.Conn) {
+	l.Link = c
+	orders := make(chan order)
+	l.orders = orders
+	go func() {
+		for {
+			var o order
+			// No order carries descriptors; a stranger's are not kept.
+			var fds []int
+			fds, o.err = c.Receive(&o.Order)
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
+			select {
+			case orders <- o:
+			case <-l.quit:
+				return
+			}
+			if o.err != nil {
+				return
+			}
+		}
+	}()
+}
+
+func (l *life) signal(sig os.Signal) {
+	switch sig {
+	case unix.SIGUSR1:
+		l.drain()
+	case unix.SIGTERM:
+		l.stop(Terminated)
+	case unix.SIGINT:
+		// A terminal's Ctrl-C reaches the whole group; the master decides.
+		if l.Link == nil && l.Env.Master == 0 {
+			l.stop(Interrupt)
+		}
+	case unix.SIGTTOU:
+		l.engine.Pause(true)
+	case unix.SIGTTIN:
+		l.engine.Pause(false)
+	}
+}
+
+func (l *life) obey(o order) {
+	if o.err != nil {
+		l.orphaned()
+		return
+	}
+	switch o.Kind {
+	case handoff.Drain:
+		l.drain()
+	case handoff.Stop:
+		l.stop(0)
+	case handoff.Pause:
+		l.engine.Pause(true)
+	case handoff.Resume:
+		l.engine.Pause(false)
+	case handoff.Ask:
+		st := l.engine.Status()
+		l.tell(handoff.Report{Kind: handoff.Tell, Status: &st})
+	case handoff.Adopt:
+		l.introduce()
+	}
+}
+
+// drain begins to leave. hard-stop-after counts from here.
+func (l *life) drain() {
+	if l.draining {
+		return
+	}
+	l.draining = true
+	l.engine.Drain()
+	if l.set != nil {
+		l.set.Close() // the engine's are the last ones of this process
+	}
+	if l.facts.HardStop > 0 {
+		l.hardStop = time.After(l.facts.HardStop)
+	}
+}
+
+func (l *life) stop(status int) {
+	l.status = status
+	l.engine.Stop()
+}
+
+// tell answers the master. One that does not read is as good as gone: its end
+// of the connection is found out by read.
+func (l *life) tell(r handoff.Report) {
+	if err := l.Link.Send(r, nil, linkWait); err != nil {
+		l.Env.Logger.Warn("answer the master: " + err.Error())
+	}
+}
