@@ -1,0 +1,260 @@
+package accesslog
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/syslog"
+	"lbsyslogd/syslogd/message"
+)
+
+// logSocket is a syslog receiver on a unix socket.
+func logSocket(t *testing.T) (string, *net.UnixConn) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "log")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return path, c
+}
+
+// lineWith reads datagrams until one holds the mark.
+func lineWith(t *testing.T, c *net.UnixConn, mark string) string {
+	t.Helper()
+	buf := make([]byte, 1<<16)
+	for {
+		if err := c.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := c.Read(buf)
+		if err != nil {
+			t.Fatalf("no line with %q: %v", mark, err)
+		}
+		if strings.Contains(string(buf[:n]), mark) {
+			return string(buf[:n])
+		}
+	}
+}
+
+// freePort gives a TCP port nobody listens on now.
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort().Port()
+}
+
+// startHAProxy runs one until the test ends and gives its pid.
+func startHAProxy(t *testing.T, cfg string, ports ...uint16) int {
+	t.Helper()
+	bin, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Fatal("haproxy is not installed, and this test compares with it: apt-get install haproxy")
+	}
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bin, "-db", "-f", file)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	for _, port := range ports {
+		for {
+			c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err == nil {
+				c.Close()
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("haproxy does not listen")
+			}
+		}
+	}
+	return cmd.Process.Pid
+}
+
+// masks hide what two runs cannot share: the times, the timers and the counts
+// of bytes, which each proxy takes from its own form of the message.
+var masks = []struct {
+	re   *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`>[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d:\d\d `), ">STAMP "},
+	{regexp.MustCompile(`\[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d\.\d{3}\]`), "[DATE]"},
+	{regexp.MustCompile(` \d+(/-?\d+){4} (\d{3}) \d+ `), " TIMERS $2 BYTES "},
+	{regexp.MustCompile(` \d+/\d+/\d+ \d+ `), " TIMERS BYTES "},
+}
+
+func masked(line string) string {
+	for _, m := range masks {
+		line = m.re.ReplaceAllString(line, m.with)
+	}
+	return line
+}
+
+// One request through HAProxy and the same transaction told by us: the
+// datagrams are the same bytes.
+func TestLinesAreHAProxys(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Kind", `a "b" {c}`)
+		io.WriteString(w, "hello")
+	}))
+	defer srv.Close()
+	server := netip.MustParseAddrPort(srv.Listener.Addr().String())
+	theirPath, theirLog := logSocket(t)
+	ourPath, ourLog := logSocket(t)
+	web, plain, raw := freePort(t), freePort(t), freePort(t)
+	pid := startHAProxy(t, fmt.Sprintf(`
+global
+ log %s len 2000 local2
+defaults
+ log global
+ timeout client 5s
+ timeout server 5s
+ timeout connect 5s
+frontend web
+ bind 127.0.0.1:%d
+ mode http
+ option httplog
+ option dontlognull
+ capture request header Host len 10
+ capture request header User-Agent len 64
+ capture response header X-Kind len 20
+ capture cookie SID= len 10
+ default_backend app
+frontend plain
+ bind 127.0.0.1:%d
+ mode http
+ option httplog
+ option dontlognull
+ http-request deny if { path /denied }
+ default_backend app
+backend app
+ mode http
+ server s1 %s
+listen raw
+ bind 127.0.0.1:%d
+ mode tcp
+ option tcplog
+ option dontlognull
+ server s2 %s
+`, theirPath, web, plain, server, raw, server), web, plain, raw)
+
+	formats, err := NewFormats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender, err := syslog.NewSender(syslog.Target{
+		Network: "unixgram", Address: ourPath, Len: 2000, Facility: int(message.Local0) + 2, Level: int(message.Debug), Tag: "haproxy", Pid: pid,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Close()
+
+	for _, c := range []struct {
+		name   string
+		port   uint16
+		target string
+		mark   string
+		record rule.Record
+	}{
+		{"captures", web, `/find?q="ab"&x={y}|z`, `/find`, rule.Record{
+			Frontend: "web", Backend: "app", Server: "s1", Status: 200, Term: [4]byte{'-', '-', '-', '-'}, Cookie: "SID=77", ActConn: 1, FeConn: 1,
+			ReqCaptures: []string{"127.0.0.1:", `agent "1" #2|{3}`}, ResCaptures: []string{`a "b" {c}`},
+		}},
+		{"no captures", plain, "/plain", "/plain", rule.Record{
+			Frontend: "plain", Backend: "app", Server: "s1", Status: 200, Term: [4]byte{'-', '-', '-', '-'}, ActConn: 1, FeConn: 1,
+		}},
+		{"denied", plain, "/denied", "/denied", rule.Record{
+			Frontend: "plain", Backend: "plain", Server: "<NOSRV>", Status: 403, Term: [4]byte{'P', 'R', '-', '-'}, ActConn: 1, FeConn: 1,
+			Tw: -1, Tc: -1, Tr: -1,
+		}},
+		{"tcp", raw, "/tcp", "raw/s2", rule.Record{
+			Frontend: "raw", Backend: "raw", Server: "s2", Term: [4]byte{'-', '-'}, ActConn: 1, FeConn: 1,
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:80\r\nUser-Agent: agent \"1\" #2|{3}\r\nCookie: a=b; SID=77\r\nConnection: close\r\n\r\n", c.target)
+			if _, err := io.ReadAll(conn); err != nil {
+				t.Fatal(err)
+			}
+			conn.Close()
+			theirs := lineWith(t, theirLog, c.mark)
+
+			r := &c.record
+			r.Client = conn.LocalAddr().(*net.TCPAddr).AddrPort()
+			r.Method, r.URI, r.Minor = []byte("GET"), []byte(c.target), 1
+			r.Accept, r.Request = time.Now(), time.Now()
+			p := Policy{Format: formats.HTTP, HTTP: true, DontLogNull: true}
+			if c.port == raw {
+				p.Format = formats.TCP
+			}
+			r.Received = 1
+			// Counters of connections are HAProxy's business of that moment.
+			for _, n := range []struct {
+				field *int32
+				at    int
+			}{{&r.ActConn, 0}, {&r.FeConn, 1}, {&r.BeConn, 2}, {&r.SrvConn, 3}} {
+				*n.field = connections(t, theirs, n.at)
+			}
+			sev, ok := p.Severity(r)
+			if !ok {
+				t.Fatal("no line")
+			}
+			x := &rule.Ctx{Rec: r}
+			sender.Log(sev, p.Append(nil, x))
+			sender.Flush()
+			ours := lineWith(t, ourLog, c.mark)
+			if masked(ours) != masked(theirs) {
+				t.Errorf("our line\n%q\nHAProxy's\n%q", ours, theirs)
+			}
+		})
+	}
+}
+
+// connections reads one of ac/fc/bc/sc out of a line.
+func connections(t *testing.T, line string, at int) int32 {
+	t.Helper()
+	m := regexp.MustCompile(` (\d+)/(\d+)/(\d+)/(\d+)/\d+ \d+/\d+`).FindStringSubmatch(line)
+	if m == nil {
+		t.Fatalf("no connection counters in %q", line)
+	}
+	n, err := strconv.ParseInt(m[at+1], 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int32(n)
+}
