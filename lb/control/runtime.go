@@ -13,7 +13,7 @@ type Runtime interface {
 	// Snapshot is the state of everything. The result belongs to the caller.
 	Snapshot() *stats.Snapshot
 	// Backends names all backends in the order of the configuration.
-	Backends() []BackendID
+	Backends() []string
 	// Servers lists the servers of a backend, or of all for "". The error is
 	// ErrNoBackend if there is no such backend.
 	Servers(backend string) ([]ServerState, error)
@@ -23,8 +23,7 @@ type Runtime interface {
 	SetWeight(backend, server string, weight int) error
 	// SetHealth overrides what the health checks found.
 	SetHealth(backend, server string, h Health) error
-	// SetFrontend makes a frontend stop or go on accepting connections. The
-	// error is ErrNoFrontend if there is no such frontend.
+	// SetFrontend makes a frontend stop or go on accepting connections.
 	SetFrontend(frontend string, on bool) error
 	// ClearCounters sets maxima to zero, or all counters.
 	ClearCounters(all bool)
@@ -33,18 +32,15 @@ type Runtime interface {
 	SendSockets(conn *net.UnixConn) error
 }
 
-// Errors a Runtime returns; their texts are HAProxy's answers.
+// Errors a Runtime returns, which have answers of their own. Another error's
+// text is the answer.
 var (
-	ErrNoBackend  = errors.New("No such backend.")  //nolint:staticcheck // the answer's text
-	ErrNoServer   = errors.New("No such server.")   //nolint:staticcheck // the answer's text
-	ErrNoFrontend = errors.New("No such frontend.") //nolint:staticcheck // the answer's text
+	ErrNoBackend  = errors.New("no such backend")
+	ErrNoServer   = errors.New("no such server")
+	ErrNoFrontend = errors.New("no such frontend")
+	// ErrNoChange says that a frontend is already as SetFrontend wants it.
+	ErrNoChange = errors.New("no change")
 )
-
-// BackendID names a backend.
-type BackendID struct {
-	Name string
-	ID   int
-}
 
 // AdminChange is what `set server ... state` asks for.
 type AdminChange uint8
@@ -83,7 +79,8 @@ type ServerState struct {
 	CheckResult   int // 0 unknown, 1 neutral, 2 failed, 3 passed, 4 conditionally passed
 	CheckHealth   int
 	CheckState    CheckState
-	FQDN          string // the name Addr came from; "" shows "-"
+	FQDN          string  // the name Addr came from; "" shows "-"
+	ForcedIDs     [2]bool // the backend's, the server's number is given by `id`
 	TLS           bool
 	CheckPort     int
 	CheckAddr     string // "" shows "-"

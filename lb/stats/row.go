@@ -96,16 +96,16 @@ type Admin uint8
 const (
 	ForcedMaint    Admin = 1 << iota // set server ... state maint
 	InheritedMaint                   // the tracked server is in maintenance
-	ConfigMaint                      // `disabled` on the server line
+	ConfigMaint                      // it began with `disabled` on its line; says nothing of now
 	ForcedDrain                      // set server ... state drain
 	InheritedDrain                   // the tracked server drains
 	ResolvedMaint                    // its name does not resolve
-	NamedMaint                       // its name was changed at run time and does not resolve yet
+	RenamedHost                      // its name was changed at run time; says nothing of now
 )
 
 // Maint tells whether any reason for maintenance holds.
 func (a Admin) Maint() bool {
-	return a&(ForcedMaint|InheritedMaint|ConfigMaint|ResolvedMaint|NamedMaint) != 0
+	return a&(ForcedMaint|InheritedMaint|ResolvedMaint) != 0
 }
 
 // Drain tells whether the server drains.

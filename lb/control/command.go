@@ -1,0 +1,195 @@
+package control
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// command is one row of the language.
+type command struct {
+	words string // it begins with these
+	usage string // for help
+	help  string
+	level Level
+	run   func(c *session, args []string) // args are the words after words
+	// absent is why there is no such command although HAProxy has it, and what
+	// to do instead.
+	absent string
+}
+
+// toReload is what to do instead of changing a running configuration.
+const toReload = "change the configuration and reload: that loses no request"
+
+// commands in the order of help: HAProxy's texts, so that what reads them
+// goes on working. A new command is a new row.
+func commands() []command {
+	return []command{
+		{"clear counters", "clear counters [all]", "clear max statistics counters (or all counters)", Operator, clearCounters, ""},
+		{"disable frontend", "disable frontend <frontend>", "temporarily disable specific frontend", Admin, disableFrontend, ""},
+		{"disable server", "disable server (DEPRECATED)", "disable a server for maintenance (use 'set server' instead)", Admin, disableServer, ""},
+		{"enable frontend", "enable frontend <frontend>", "re-enable specific frontend", Admin, enableFrontend, ""},
+		{"enable server", "enable server  (DEPRECATED)", "enable a disabled server (use 'set server' instead)", Admin, enableServer, ""},
+		{"get weight", "get weight <bk>/<srv>", "report a server's current weight", User, getWeight, ""},
+		{"operator", "operator", "lower the level of the current CLI session to operator", Operator, lowerTo(Operator), ""},
+		{"set server", "set server <bk>/<srv> [opts]", "change a server's state, weight or health", Admin, setServer, ""},
+		{"set timeout", "set timeout [cli] <delay>", "change a timeout setting", User, setTimeout, ""},
+		{"set weight", "set weight <bk>/<srv>  (DEPRECATED)", "change a server's weight (use 'set server' instead)", Admin, setWeight, ""},
+		{"show backend", "show backend", "list backends in the current running config", User, showBackend, ""},
+		{"show cli level", "show cli level", "display the level of the current CLI session", User, showLevel, ""},
+		{"show cli sockets", "show cli sockets", "dump list of cli sockets", User, showSockets, ""},
+		{"show env", "show env [var]", "dump environment variables known to the process", Operator, showEnv, ""},
+		{"show info", "show info [desc|json|typed]*", "report information about the running process", User, showInfo, ""},
+		{"show servers state", "show servers state [<backend>]", "dump volatile server information (all or for a single backend)", User, showServersState, ""},
+		{"show stat", "show stat [desc|json|no-maint|typed|up]*", "report counters for each proxy and server", User, showStat, ""},
+		{"show version", "show version", "show version of the current process", User, showVersion, ""},
+		{"user", "user", "lower the level of the current CLI session to user", User, lowerTo(User), ""},
+		{"help", "help [<command>]", "list matching or all commands", User, help, ""},
+		{"prompt", "prompt", "toggle interactive mode with prompt", User, prompt, ""},
+		{"quit", "quit", "disconnect", User, quit, ""},
+		{"_getsocks", "", "", User, getSockets, ""},
+
+		{words: "add acl", absent: toReload},
+		{words: "add map", absent: toReload},
+		{words: "add server", absent: toReload},
+		{words: "add ssl", absent: toReload},
+		{words: "clear acl", absent: toReload},
+		{words: "clear map", absent: toReload},
+		{words: "clear table", absent: "there are no stick tables"},
+		{words: "commit", absent: toReload},
+		{words: "del", absent: toReload},
+		{words: "disable agent", absent: "there are no agent checks"},
+		{words: "disable health", absent: "use 'set server <bk>/<srv> state maint', which stops the checks as well"},
+		{words: "enable agent", absent: "there are no agent checks"},
+		{words: "enable health", absent: "use 'set server <bk>/<srv> state ready'"},
+		{words: "expert-mode", absent: "there are no expert commands"},
+		{words: "experimental-mode", absent: "there are no experimental commands"},
+		{words: "set map", absent: toReload},
+		{words: "set maxconn", absent: toReload},
+		{words: "set rate-limit", absent: toReload},
+		{words: "set ssl", absent: toReload},
+		{words: "set table", absent: "there are no stick tables"},
+		{words: "show acl", absent: "read the configuration"},
+		{words: "show errors", absent: "the access log has the requests that were refused"},
+		{words: "show map", absent: "read the configuration"},
+		{words: "show peers", absent: "there are no peers"},
+		{words: "show pools", absent: "there are no pools"},
+		{words: "show resolvers", absent: "there are no resolvers sections"},
+		{words: "show servers conn", absent: "'show stat' has the servers' connections"},
+		{words: "show sess", absent: "'show stat' has the numbers of sessions"},
+		{words: "show ssl", absent: "read the configuration"},
+		{words: "show table", absent: "there are no stick tables"},
+		{words: "shutdown", absent: "use 'set server <bk>/<srv> state drain' and wait for 'show stat'"},
+	}
+}
+
+// execute finds the command that most of the words name, and runs it.
+func (c *session) execute(words []string) {
+	table := commands()
+	var best *command
+	for i := range table {
+		cmd := &table[i]
+		if cmd.matches(words) && (best == nil || len(cmd.words) > len(best.words)) {
+			best = cmd
+		}
+	}
+	switch {
+	case best == nil:
+		c.unknown(table, words)
+	case best.absent != "":
+		c.say("'" + best.words + "' is not available here: " + best.absent + ".")
+	case c.level < best.level:
+		c.say("Permission denied")
+	default:
+		best.run(c, words[strings.Count(best.words, " ")+1:])
+	}
+}
+
+// matches tells whether words begin with the command's.
+func (cmd *command) matches(words []string) bool {
+	own := strings.Fields(cmd.words)
+	return len(words) >= len(own) && slices.Equal(words[:len(own)], own)
+}
+
+// always are the commands that end every list.
+func (cmd *command) always() bool {
+	return cmd.words == "help" || cmd.words == "prompt" || cmd.words == "quit"
+}
+
+// likely tells whether the command may be meant: its first word is the one
+// given, or begins with it.
+func (cmd *command) likely(words []string) bool {
+	return len(words) > 0 && words[0] != "" && strings.HasPrefix(cmd.words, words[0])
+}
+
+// unknown answers what is no command with those it may have been.
+func (c *session) unknown(table []command, words []string) {
+	var near []command
+	for _, cmd := range table {
+		if cmd.likely(words) && c.offered(&cmd) {
+			near = append(near, cmd)
+		}
+	}
+	if len(near) == 0 {
+		c.say("Unknown command. Please enter one of the following commands only:")
+		c.list(table, func(cmd *command) bool { return true })
+		return
+	}
+	c.say("Unknown command, but maybe one of the following ones is a better match:")
+	c.list(table, func(cmd *command) bool { return cmd.likely(words) })
+}
+
+// offered tells whether help shows the command to this session.
+func (c *session) offered(cmd *command) bool {
+	return cmd.usage != "" && cmd.level <= c.level && !cmd.always()
+}
+
+// list writes the offered commands that want holds for, then those that are
+// always there.
+func (c *session) list(table []command, want func(*command) bool) {
+	for i := range table {
+		if cmd := &table[i]; c.offered(cmd) && want(cmd) {
+			c.say(cmd.line())
+		}
+	}
+	for i := range table {
+		if cmd := &table[i]; cmd.always() {
+			c.say(cmd.line())
+		}
+	}
+}
+
+func (cmd *command) line() string {
+	const width = 40
+	return "  " + cmd.usage + strings.Repeat(" ", max(width-len(cmd.usage), 0)) + ": " + cmd.help
+}
+
+// help lists all commands, or those that begin with the given words.
+func help(c *session, args []string) {
+	c.say("The following commands are valid at this level:")
+	c.list(commands(), func(cmd *command) bool {
+		return strings.HasPrefix(cmd.words+" ", strings.Join(append(args, ""), " "))
+	})
+}
+
+func prompt(c *session, _ []string) { c.prompt = !c.prompt }
+
+func quit(c *session, _ []string) { c.done = true }
+
+// lowerTo gives up rights for the rest of the session.
+func lowerTo(l Level) func(c *session, _ []string) {
+	return func(c *session, _ []string) { c.level = min(c.level, l) }
+}
+
+// getSockets gives the listening sockets away. There is no answer in words,
+// and none at all if that is not allowed: HAProxy understands the silence.
+func getSockets(c *session, _ []string) {
+	c.done = true
+	if conn, ok := c.conn.(*net.UnixConn); ok && c.Expose && c.flush() {
+		conn.SetDeadline(time.Now().Add(c.timeout))
+		// The other side sees how far it came, and says so: there is nobody
+		// here to tell.
+		_ = c.Runtime.SendSockets(conn)
+	}
+}

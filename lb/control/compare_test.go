@@ -1,0 +1,156 @@
+package control
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// haproxyConfig is what newFake has. The servers are never connected to.
+const haproxyConfig = `
+global
+  stats socket DIR/admin mode 600 level admin
+  stats socket DIR/operator mode 600 level operator
+  stats socket DIR/user mode 600 level user
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 1s
+  timeout server 1s
+frontend fe
+  bind unix@DIR/fe
+  default_backend be
+backend be
+  balance roundrobin
+  server s1 127.0.0.1:18490 weight 10
+  server s2 127.0.0.1:18491 backup
+  server s3 127.0.0.1:18492 weight 200 disabled
+backend tcpbe
+  mode tcp
+  server t1 127.0.0.1:18490
+`
+
+// startHAProxy runs Debian's haproxy and gives the directory of its sockets.
+func startHAProxy(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cfg := filepath.Join(dir, "cfg")
+	if err := os.WriteFile(cfg, []byte(strings.ReplaceAll(haproxyConfig, "DIR", dir)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("haproxy", "-db", "-f", cfg)
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%v (test/setup installs it)", err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "user")); err == nil {
+			return dir
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("haproxy does not start")
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+// moment is what differs between two processes although both are right: the
+// seconds since a change.
+var moment = regexp.MustCompile(`(?m)^(\d+ \S+ \d+ \S+ \S+ \d+ \d+ \d+ \d+) \d+ `)
+
+// The same commands in the same order give the same answers, byte for byte,
+// as HAProxy 2.6 gives, at each level.
+func TestAnswersAsHAProxy(t *testing.T) {
+	dir := startHAProxy(t)
+	f := newFake()
+	run := func(level Level, commands ...string) {
+		path, _ := serve(t, &Server{Runtime: f, Level: level, Version: "x"})
+		for _, c := range commands {
+			want := ask(t, filepath.Join(dir, level.String()), c+"\n")
+			got := ask(t, path, c+"\n")
+			mask := func(s string) string { return moment.ReplaceAllString(s, "$1 0 ") }
+			if mask(got) != mask(want) {
+				t.Errorf("%s> %s\n got %q\nwant %q", level, c, got, want)
+			}
+		}
+	}
+	run(User,
+		"show cli level", "show backend", "get weight be/s1", "show servers state", "set weight be/s1 5", "set server be/s1 state maint",
+		"set server", "disable server be/s1", "enable server nope", "disable frontend fe", "clear counters", "clear counters all",
+		"show env HOME", "set timeout cli 5", "operator", "_getsocks", "user;show cli level", "quit", "quit;show backend")
+	run(Operator,
+		"show cli level", "set weight be/s1 5", "clear counters", "clear counters all", "show env NOT_THERE", "user;show env NOT_THERE;show cli level",
+		"enable frontend fe")
+	run(Admin,
+		"show cli level", "operator;show cli level;set weight be/s1 5;user;operator;show cli level",
+		"show servers state", "show servers state be", "show servers state nope", "show servers state be extra",
+		"show backend", "show backend;show backend", "prompt;show backend;quit", "show backend;prompt;prompt", "  show   backend  ", "show backend\r",
+		"get weight", "get weight be", "get weight be/", "get weight zz/s1", "get weight be/zz", "get weight be/s1", "get weight be/s3",
+		"set weight", "set weight be", "set weight be/s1", "set weight be/zz 5", "set weight be/s1 20", "get weight be/s1",
+		"set server be/s1 weight", "set server be/s1 weight 300", "set server be/s1 weight -1", "set server be/s1 weight -5%", "set server be/s1 weight -0",
+		"set server be/s1 weight +7", "get weight be/s1",
+		"set server be/s1 weight 50%", "get weight be/s1", "set server be/s3 weight 2000%", "get weight be/s3",
+		"set server be/s3 weight 99999999999999999999%", "get weight be/s3", "set server be/s1 weight 0", "get weight be/s1",
+		"set server be/s1 weight 10 more words", "get weight be/s1",
+		"set server", "set server be", "set server zz/s1", "set server be/zz state ready", "set server be/s1 state", "set server be/s1 state foo",
+		"set server be/s1 health", "set server be/s1 health foo",
+		"set server be/s1 state drain", "show servers state be", "set server be/s1 state maint", "show servers state be", "set server be/s1 state ready", "show servers state be",
+		"enable server be/s3", "show servers state be", "disable server be/s3", "show servers state be", "enable server be/s3;disable server be/s3",
+		"set server be/s1 state drain;enable server be/s1;show servers state be", "set server be/s1 state drain;disable server be/s1;show servers state be;enable server be/s1",
+		"set server tcpbe/t1 health down", "show servers state tcpbe", "set server tcpbe/t1 health stopping", "show servers state tcpbe",
+		"set server tcpbe/t1 health up", "show servers state tcpbe",
+		"enable server", "disable server be", "disable server zz/s1", "enable server be/zz",
+		"disable frontend", "disable frontend zz", "enable frontend fe", "disable frontend fe", "disable frontend fe", "enable frontend fe",
+		"set timeout", "set timeout foo 1", "set timeout cli", "set timeout cli abc", "set timeout cli 0", "set timeout cli 5s", "set timeout cli 2m", "set timeout cli 7x",
+		"clear counters", "clear counters all", "clear counters foo",
+		"show stat nope 1 -1", "quit", "show env NOT_THERE")
+}
+
+// What HAProxy answers with its whole table begins the same here, and the
+// lists have its form.
+func TestListsAsHAProxy(t *testing.T) {
+	dir := startHAProxy(t)
+	path, _ := serve(t, &Server{Runtime: newFake(), Level: Admin})
+	for _, c := range []string{"help", "help set weight", "help quit", "xyzzy-plugh", "", "show", "show backends", "set nothing", "show stat;", ";", "; ;", "clear nothing"} {
+		want, got := ask(t, filepath.Join(dir, "admin"), c+"\n"), ask(t, path, c+"\n")
+		first := func(s string) string { return s[:strings.IndexByte(s, '\n')+1] }
+		last := func(s string) string { return s[max(0, len(s)-150):] }
+		if strings.HasPrefix(want, "#") {
+			continue
+		}
+		if c == "xyzzy-plugh" {
+			want = "Unknown command. " + want // HAProxy finds words like it by their letters
+		}
+		if first(got)[:16] != first(want)[:16] || last(got)[80:] != last(want)[80:] {
+			t.Errorf("%q\n got %s\n...\n%s\nwant %s\n...\n%s", c, first(got), last(got), first(want), last(want))
+		}
+	}
+}
+
+// What help offers here that HAProxy has as well is described in its words and
+// columns.
+func TestHelpAsHAProxy(t *testing.T) {
+	dir := startHAProxy(t)
+	theirs := ask(t, filepath.Join(dir, "admin"), "help\n")
+	for _, cmd := range commands() {
+		if cmd.usage == "" {
+			continue
+		}
+		switch cmd.words {
+		case "set server", "show info", "show stat":
+			continue // they take fewer options here
+		}
+		if !strings.Contains(theirs, cmd.line()+"\n") {
+			t.Errorf("HAProxy has no line %q", cmd.line())
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package control
+
+import (
+	"context"
+	"io"
+	"net"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/stats"
+)
+
+// fake is a Runtime with a few servers and no engine: the seam this package is
+// tested at. It changes state as HAProxy does.
+type fake struct {
+	mu       sync.Mutex
+	servers  []ServerState
+	paused   map[string]bool
+	cleared  []bool
+	given    int
+	snapshot stats.Snapshot
+}
+
+// newFake has what haproxy.cfg in compare_test.go says.
+func newFake() *fake {
+	server := func(bid int, b string, id int, s string, port, weight int) ServerState {
+		return ServerState{
+			BackendID: bid, Backend: b, ID: id, Name: s, Addr: "127.0.0.1", Port: port, State: stats.Running,
+			Weight: weight, InitialWeight: weight, CheckStatus: 1, CheckHealth: 2,
+		}
+	}
+	f := &fake{
+		servers: []ServerState{
+			server(3, "be", 1, "s1", 18490, 10), server(3, "be", 2, "s2", 18491, 1), server(3, "be", 3, "s3", 18492, 200),
+			server(4, "tcpbe", 1, "t1", 18490, 1),
+		},
+		paused: map[string]bool{},
+		snapshot: stats.Snapshot{Info: stats.Info{Name: "HAProxy"}, Rows: []stats.Row{
+			{Kind: stats.Frontend, Proxy: "fe", ProxyID: 2, HTTP: true, Status: "OPEN"},
+			{Kind: stats.Backend, Proxy: "be", ProxyID: 3, HTTP: true, Status: "UP", Algo: "roundrobin"},
+		}},
+	}
+	f.servers[2].State, f.servers[2].Admin, f.servers[2].CheckHealth = stats.Stopped, stats.ForcedMaint|stats.ConfigMaint, 0
+	f.servers[2].CheckState = CheckPaused
+	return f
+}
+
+func (f *fake) Snapshot() *stats.Snapshot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.snapshot
+	s.Rows = slices.Clone(s.Rows)
+	return &s
+}
+
+func (f *fake) Backends() []string { return []string{"be", "tcpbe"} }
+
+func (f *fake) Servers(backend string) ([]ServerState, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []ServerState
+	for _, s := range f.servers {
+		if backend == "" || s.Backend == backend {
+			out = append(out, s)
+		}
+	}
+	if out == nil {
+		return nil, ErrNoBackend
+	}
+	return out, nil
+}
+
+func (f *fake) change(backend, server string, change func(s *ServerState)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.servers {
+		if s := &f.servers[i]; s.Backend == backend && s.Name == server {
+			change(s)
+			return nil
+		}
+	}
+	return ErrNoServer
+}
+
+func (f *fake) SetAdmin(backend, server string, a AdminChange) error {
+	return f.change(backend, server, func(s *ServerState) {
+		s.Admin &^= stats.ForcedMaint | stats.ForcedDrain
+		s.State = stats.Running
+		switch a {
+		case Drain:
+			s.Admin |= stats.ForcedDrain
+		case Maint:
+			s.Admin |= stats.ForcedMaint
+			s.State, s.CheckHealth = stats.Stopped, 0
+		}
+	})
+}
+
+func (f *fake) SetWeight(backend, server string, weight int) error {
+	return f.change(backend, server, func(s *ServerState) { s.Weight = weight })
+}
+
+func (f *fake) SetHealth(backend, server string, h Health) error {
+	return f.change(backend, server, func(s *ServerState) {
+		switch h {
+		case HealthUp:
+			s.State, s.CheckHealth = stats.Running, 4
+		case HealthStopping:
+			s.State, s.CheckHealth = stats.Stopping, 4
+		case HealthDown:
+			s.State, s.CheckHealth = stats.Stopped, 0
+		}
+	})
+}
+
+func (f *fake) SetFrontend(frontend string, on bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if frontend != "fe" {
+		return ErrNoFrontend
+	}
+	if f.paused[frontend] == !on {
+		return ErrNoChange
+	}
+	f.paused[frontend] = !on
+	return nil
+}
+
+func (f *fake) ClearCounters(all bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cleared = append(f.cleared, all)
+}
+
+func (f *fake) SendSockets(conn *net.UnixConn) error {
+	f.mu.Lock()
+	f.given++
+	f.mu.Unlock()
+	_, err := conn.Write([]byte("sockets"))
+	return err
+}
+
+// serve runs s on a unix socket until the test ends or stop is called, which
+// waits for it.
+func serve(t *testing.T, s *Server) (path string, stop func()) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, l) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return path, stop
+}
+
+// dial connects, with a deadline that only a broken test reaches.
+func dial(t *testing.T, path string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// ask sends what is given on a connection of its own and reads to the end.
+func ask(t *testing.T, path, commands string) string {
+	t.Helper()
+	c := dial(t, path)
+	if _, err := io.WriteString(c, commands); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(c)
+	if err != nil {
+		t.Fatalf("%q: %v after %q", commands, err, answer)
+	}
+	return string(answer)
+}

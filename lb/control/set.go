@@ -1,0 +1,230 @@
+package control
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setUsage is the answer to `set server` that asks for nothing it knows.
+const setUsage = "usage: set server <backend>/<server> health | state | weight"
+
+// target reads BACKEND/SERVER, the first of args, and finds the server's
+// state. It answers if there is no such server.
+func (c *session) target(args []string) (*ServerState, bool) {
+	var backend, server string
+	if len(args) > 0 {
+		backend, server, _ = strings.Cut(args[0], "/")
+	}
+	if backend == "" || server == "" {
+		c.say("Require 'backend/server'.")
+		return nil, false
+	}
+	servers, err := c.Runtime.Servers(backend)
+	if err != nil {
+		c.answer(err)
+		return nil, false
+	}
+	for i := range servers {
+		if servers[i].Name == server {
+			return &servers[i], true
+		}
+	}
+	c.answer(ErrNoServer)
+	return nil, false
+}
+
+// answer writes an error in HAProxy's words; nil has no answer.
+func (c *session) answer(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrNoBackend):
+		c.say("No such backend.")
+	case errors.Is(err, ErrNoServer):
+		c.say("No such server.")
+	case errors.Is(err, ErrNoFrontend):
+		c.say("No such frontend.")
+	default:
+		c.say(err.Error())
+	}
+}
+
+func setServer(c *session, args []string) {
+	s, ok := c.target(args)
+	if !ok {
+		return
+	}
+	what, value := "", ""
+	if len(args) > 1 {
+		what = args[1]
+	}
+	if len(args) > 2 {
+		value = args[2]
+	}
+	switch what {
+	case "state":
+		states := map[string]AdminChange{"ready": Ready, "drain": Drain, "maint": Maint}
+		a, ok := states[value]
+		if !ok {
+			c.say("'set server <srv> state' expects 'ready', 'drain' and 'maint'.")
+			return
+		}
+		c.answer(c.Runtime.SetAdmin(s.Backend, s.Name, a))
+	case "health":
+		healths := map[string]Health{"up": HealthUp, "stopping": HealthStopping, "down": HealthDown}
+		h, ok := healths[value]
+		if !ok {
+			c.say("'set server <srv> health' expects 'up', 'stopping', or 'down'.")
+			return
+		}
+		c.answer(c.Runtime.SetHealth(s.Backend, s.Name, h))
+	case "weight":
+		c.setWeight(s, value)
+	case "addr", "fqdn", "check-addr", "check-port", "ssl":
+		c.say("'set server <srv> " + what + "' is not available here: " + toReload + ".")
+	case "agent", "agent-addr", "agent-port", "agent-send":
+		c.say("'set server <srv> " + what + "' is not available here: there are no agent checks.")
+	default:
+		c.say(setUsage)
+	}
+}
+
+func setWeight(c *session, args []string) {
+	s, ok := c.target(args)
+	if !ok {
+		return
+	}
+	value := ""
+	if len(args) > 1 {
+		value = args[1]
+	}
+	c.setWeight(s, value)
+}
+
+func (c *session) setWeight(s *ServerState, value string) {
+	w, err := parseWeight(value, s.InitialWeight)
+	if err == nil {
+		err = c.Runtime.SetWeight(s.Backend, s.Name, w)
+	}
+	c.answer(err)
+}
+
+// parseWeight reads a weight, absolute or in percent of the initial one. The
+// errors are HAProxy's answers.
+func parseWeight(s string, initial int) (int, error) {
+	if s == "" {
+		return 0, refusal("Require <weight> or <weight%>.")
+	}
+	number := s
+	if s[0] == '+' || s[0] == '-' {
+		number = s[1:]
+	}
+	n := 0
+	digits := 0
+	for ; digits < len(number) && number[digits] >= '0' && number[digits] <= '9'; digits++ {
+		n = min(n*10+int(number[digits]-'0'), 1<<20) // far beyond any limit below
+	}
+	rest := number[digits:]
+	negative := s[0] == '-' && n > 0
+	switch {
+	case digits == 0:
+		return 0, refusal("Empty weight string empty or preceded by garbage")
+	case rest == "%" && negative:
+		return 0, refusal("Relative weight must be positive.")
+	case rest == "%":
+		return min(initial*n/100, 256), nil
+	case negative || n > 256:
+		return 0, refusal("Absolute weight can only be between 0 and 256 inclusive.")
+	case rest != "":
+		return 0, refusal("Trailing garbage in weight string")
+	}
+	return n, nil
+}
+
+// refusal is an error whose text is the answer.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func getWeight(c *session, args []string) {
+	if s, ok := c.target(args); ok {
+		c.say(strconv.Itoa(s.Weight) + " (initial " + strconv.Itoa(s.InitialWeight) + ")")
+	}
+}
+
+func enableServer(c *session, args []string) {
+	if s, ok := c.target(args); ok {
+		c.answer(c.Runtime.SetAdmin(s.Backend, s.Name, Ready))
+	}
+}
+
+func disableServer(c *session, args []string) {
+	if s, ok := c.target(args); ok {
+		c.answer(c.Runtime.SetAdmin(s.Backend, s.Name, Maint))
+	}
+}
+
+func enableFrontend(c *session, args []string)  { c.setFrontend(args, true) }
+func disableFrontend(c *session, args []string) { c.setFrontend(args, false) }
+
+func (c *session) setFrontend(args []string, on bool) {
+	if len(args) == 0 {
+		c.say("A frontend name is expected.")
+		return
+	}
+	err := c.Runtime.SetFrontend(args[0], on)
+	switch {
+	case errors.Is(err, ErrNoChange) && on:
+		c.say("All sockets are already enabled.")
+	case errors.Is(err, ErrNoChange):
+		c.say("All sockets are already disabled.")
+	default:
+		c.answer(err)
+	}
+}
+
+func clearCounters(c *session, args []string) {
+	every := len(args) > 0 && args[0] == "all"
+	if every && c.level < Admin {
+		c.say("Permission denied")
+		return
+	}
+	c.Runtime.ClearCounters(every)
+}
+
+func setTimeout(c *session, args []string) {
+	switch {
+	case len(args) == 0 || args[0] != "cli":
+		c.say("'set timeout' only supports 'cli'.")
+	case len(args) == 1:
+		c.say("Expects an integer value.")
+	default:
+		d, ok := parseDelay(args[1])
+		if !ok {
+			c.say("Invalid timeout value.")
+			return
+		}
+		c.timeout = d
+	}
+}
+
+// parseDelay reads a time with HAProxy's units (us ms s m h d; seconds without
+// one), more than zero and at most 24 days.
+func parseDelay(s string) (time.Duration, bool) {
+	digits := strings.TrimRight(s, "usmhd")
+	n, err := strconv.ParseUint(digits, 10, 31)
+	if err != nil || n == 0 {
+		return 0, false
+	}
+	units := map[string]time.Duration{
+		"us": time.Microsecond, "ms": time.Millisecond, "": time.Second, "s": time.Second,
+		"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
+	}
+	unit, ok := units[s[len(digits):]]
+	const most = 24 * 24 * time.Hour // what HAProxy's 31 bits of milliseconds hold
+	if !ok || n > uint64(most/unit) {
+		return 0, false
+	}
+	return time.Duration(n) * unit, true
+}
