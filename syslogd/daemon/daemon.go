@@ -76,9 +76,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
+	defer cancel() // runs before Wait
 	for _, in := range d.inputs {
 		tasks.Go(func() { in.reader.Run(ctx) })
 	}

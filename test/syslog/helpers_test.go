@@ -1,0 +1,257 @@
+// Package syslog_test runs the real syslogd against real senders, the real logrotate and real faults, and counts every line.
+package syslog_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"lbsyslogd/syslogd/control"
+	"lbsyslogd/test/syslog/flood"
+)
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+// buildAndRun builds syslogd once, into a directory that goes again.
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "syslogd-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "syslogd")
+	build := exec.Command("go", "build", "-o", binary, "lbsyslogd/cmd/syslogd")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build syslogd: %v\n%s", err, out)
+		return 1
+	}
+	os.Setenv("SYSLOGD_UNDER_TEST", binary)
+	return m.Run()
+}
+
+func binary() string { return os.Getenv("SYSLOGD_UNDER_TEST") }
+
+// A daemon is a syslogd with a directory of its own.
+type daemon struct {
+	t      *testing.T
+	dir    string
+	port   int
+	config string
+	cmd    *exec.Cmd
+	said   *bytes.Buffer
+}
+
+// start runs syslogd with a configuration, in which DIR and PORT stand for what this test uses.
+func start(t *testing.T, config string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, dir: t.TempDir(), port: freePort(t)}
+	// logrotate does not work in a directory that others may write to.
+	if err := os.Chmod(d.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("DIR", d.dir, "PORT", strconv.Itoa(d.port)).Replace(config)
+	d.config = filepath.Join(d.dir, "syslogd.yaml")
+	if err := os.WriteFile(d.config, []byte("control: "+d.socket()+"\n"+text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.run()
+	t.Cleanup(func() {
+		d.stop()
+		if t.Failed() {
+			t.Logf("syslogd said:\n%s", d.said)
+		}
+	})
+	return d
+}
+
+func (d *daemon) socket() string { return filepath.Join(d.dir, "ctl") }
+func (d *daemon) file() string   { return filepath.Join(d.dir, "lb.log") }
+func (d *daemon) addr() string   { return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)) }
+
+func (d *daemon) run() {
+	d.t.Helper()
+	d.said = new(bytes.Buffer)
+	d.cmd = exec.Command(binary(), "-f", d.config)
+	d.cmd.Stdout, d.cmd.Stderr = d.said, d.said
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	until(d.t, "syslogd to answer", func() bool { return d.try("status") == nil })
+}
+
+// stop ends the daemon as systemd does, and fails the test if it does not go willingly.
+func (d *daemon) stop() {
+	d.t.Helper()
+	if d.cmd.ProcessState != nil {
+		return
+	}
+	d.cmd.Process.Signal(syscall.SIGTERM)
+	late := time.AfterFunc(20*time.Second, func() { d.cmd.Process.Signal(syscall.SIGQUIT) }) // says where it hangs
+	defer late.Stop()
+	if err := d.cmd.Wait(); err != nil {
+		d.t.Errorf("syslogd ended with %v", err)
+	}
+}
+
+func (d *daemon) kill() {
+	d.cmd.Process.Kill()
+	d.cmd.Wait()
+}
+
+func (d *daemon) try(words ...string) error {
+	args := append([]string{words[0], "-s", d.socket()}, words[1:]...)
+	out, err := exec.Command(binary(), args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("syslogd %v: %w: %s", words, err, out)
+	}
+	return nil
+}
+
+func (d *daemon) do(words ...string) {
+	d.t.Helper()
+	if err := d.try(words...); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *daemon) status() control.Status {
+	d.t.Helper()
+	out, err := exec.Command(binary(), "status", "--json", "-s", d.socket()).Output()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var s control.Status
+	if err := json.Unmarshal(out, &s); err != nil {
+		d.t.Fatal(err)
+	}
+	return s
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).Port
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 30 s for: %s", what)
+		}
+		<-tick.C
+	}
+}
+
+// A ledger says how often each numbered line is in the files.
+type ledger struct {
+	lines, torn, lost, twice int
+	other                    []string // lines that are not numbered
+}
+
+// account reads every file in dir whose name begins with prefix, plain or compressed, and looks for the lines first to first+n-1.
+func account(t *testing.T, dir, prefix string, first, n, size int) ledger {
+	t.Helper()
+	seen := make([]uint8, n)
+	var l ledger
+	want := []byte(nil)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		if strings.HasSuffix(e.Name(), ".tmp") {
+			t.Errorf("%s was left behind", e.Name())
+			continue
+		}
+		f, err := os.Open(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := plain(f)
+		if err != nil {
+			t.Fatalf("%s: %v", e.Name(), err)
+		}
+		in := bufio.NewReaderSize(r, 1<<20)
+		for {
+			line, err := in.ReadSlice('\n')
+			if err != nil {
+				if len(line) > 0 {
+					l.torn++
+				}
+				if err != io.EOF {
+					t.Errorf("%s: %v", e.Name(), err)
+				}
+				break
+			}
+			l.lines++
+			_, text, found := bytes.Cut(line, []byte(" flood[42]: "))
+			if !found {
+				l.lines--
+				l.other = append(l.other, e.Name()+": "+string(line))
+				continue
+			}
+			number, _, _ := bytes.Cut(bytes.TrimPrefix(text, []byte("n=")), []byte(" "))
+			k, err := strconv.Atoi(string(number))
+			want = append(flood.Line(want[:0], k, flood.TextSize(size)), '\n')
+			if err != nil || k < first || k >= first+n || !bytes.Equal(text, want) {
+				l.torn++
+				continue
+			}
+			if seen[k-first]++; seen[k-first] > 1 {
+				l.twice++
+			}
+		}
+		f.Close()
+	}
+	for _, k := range seen {
+		if k == 0 {
+			l.lost++
+		}
+	}
+	return l
+}
+
+func plain(f *os.File) (io.Reader, error) {
+	switch filepath.Ext(f.Name()) {
+	case ".gz":
+		return gzip.NewReader(f)
+	case ".zst":
+		return zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
+	}
+	return f, nil
+}
+
+// balanced fails the test unless each line is there once.
+func (l ledger) balanced(t *testing.T) {
+	t.Helper()
+	if l.lost+l.torn+l.twice+len(l.other) > 0 {
+		t.Errorf("%d lines: %d lost, %d torn, %d twice, and others: %.5q", l.lines, l.lost, l.torn, l.twice, l.other)
+	}
+}
