@@ -143,6 +143,12 @@ func (f *fake) SendSockets(conn *net.UnixConn) error {
 	return err
 }
 
+func (f *fake) gifts() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.given
+}
+
 // serve runs s on a unix socket until the test ends or stop is called, which
 // waits for it.
 func serve(t *testing.T, s *Server) (path string, stop func()) {

@@ -90,13 +90,8 @@ func TestTimeout(t *testing.T) {
 	if got := ended(t, dial(t, path)); got != "" {
 		t.Errorf("%q", got)
 	}
-	c := dial(t, path)
-	io.WriteString(c, "prompt\n")
-	if got := ended(t, c); got != "\n> " {
-		t.Errorf("at the prompt: %q", got)
-	}
 	long, _ := serve(t, &Server{Runtime: newFake()})
-	c = dial(t, long)
+	c := dial(t, long)
 	io.WriteString(c, "prompt;set timeout cli 30ms\n")
 	if got := ended(t, c); got != "\n> \n> " {
 		t.Errorf("own timeout: %q", got)
@@ -157,11 +152,11 @@ func TestMaxConn(t *testing.T) {
 func TestGetSockets(t *testing.T) {
 	f := newFake()
 	closed, _ := serve(t, &Server{Runtime: f, Level: Admin})
-	if got := ask(t, closed, "_getsocks\n"); got != "" || f.given != 0 {
+	if got := ask(t, closed, "_getsocks\n"); got != "" || f.gifts() != 0 {
 		t.Errorf("given without expose-fd: %q", got)
 	}
 	open, _ := serve(t, &Server{Runtime: f, Level: User, Expose: true})
-	if got := ask(t, open, "_getsocks\n"); got != "sockets" || f.given != 1 {
+	if got := ask(t, open, "_getsocks\n"); got != "sockets" || f.gifts() != 1 {
 		t.Errorf("not given: %q", got)
 	}
 }
@@ -221,6 +216,8 @@ func TestClearCounters(t *testing.T) {
 	f := newFake()
 	path, _ := serve(t, &Server{Runtime: f, Level: Admin})
 	ask(t, path, "clear counters;clear counters all\n")
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if !reflect.DeepEqual(f.cleared, []bool{false, true}) {
 		t.Errorf("%v", f.cleared)
 	}
