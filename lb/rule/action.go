@@ -285,8 +285,8 @@ var errLineBreak = errors.New("the text holds a line break or a NUL, which a hea
 // oneLine checks a format's literal parts; what expressions give is encoded
 // when it is evaluated.
 func oneLine(f *Format) error {
-	for i := range f.nodes {
-		for _, c := range f.nodes[i].lit {
+	for i := range f.steps {
+		for _, c := range f.steps[i].lit {
 			if c == '\r' || c == '\n' || c == 0 {
 				return errLineBreak
 			}

@@ -89,11 +89,7 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 
 // literalFormat is a format without variables.
 func literalFormat(s string) *Format {
-	f := &Format{src: s, plain: true}
-	if s != "" {
-		f.nodes = []node{{lit: []byte(s)}}
-	}
-	return f
+	return &Format{src: s, steps: []step{{lit: []byte(s)}}}
 }
 
 func (a *redirect) run(x *Ctx) Verdict {

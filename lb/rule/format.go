@@ -28,17 +28,18 @@ const (
 // Format is a compiled log-format string. Immutable after ParseFormat.
 type Format struct {
 	src   string
-	nodes []node
-	plain bool // nothing but literals
+	steps []step
 }
 
-// node is a literal, a separator, a variable or an expression.
-type node struct {
-	lit  []byte
-	sep  bool
-	row  *varRow
-	expr *expr
-	opt  option
+// step shows a literal and then a variable or an expression, either of which
+// may be missing: half as many steps as parts.
+type step struct {
+	sep   bool   // before it all, a blank unless one stands there
+	lit   []byte // literal
+	blank bool   // lit ends in a separator
+	row   *varRow
+	expr  *expr
+	opt   option
 }
 
 // ParseFormat compiles a log-format string for log lines, where runs of blanks
@@ -52,8 +53,22 @@ func (f *Format) String() string { return f.src }
 func (f *Format) Append(dst []byte, x *Ctx) []byte {
 	x.begin()
 	blank := true // a separator at the start, or behind another one, is dropped
-	for i := range f.nodes {
-		switch n := &f.nodes[i]; {
+	for i := range f.steps {
+		n := &f.steps[i]
+		if n.sep && !blank {
+			dst = append(dst, ' ')
+			blank = true
+		}
+		switch len(n.lit) {
+		case 0:
+		case 1:
+			dst = append(dst, n.lit[0])
+			blank = n.blank
+		default:
+			dst = append(dst, n.lit...)
+			blank = n.blank
+		}
+		switch {
 		case n.row != nil:
 			var shown bool
 			if dst, shown = n.row.append(dst, x, n.opt); shown {
@@ -62,20 +77,12 @@ func (f *Format) Append(dst []byte, x *Ctx) []byte {
 		case n.expr != nil:
 			dst = n.appendExpr(dst, x)
 			blank = false
-		case n.sep:
-			if !blank {
-				dst = append(dst, ' ')
-				blank = true
-			}
-		default:
-			dst = append(dst, n.lit...)
-			blank = false
 		}
 	}
 	return dst
 }
 
-func (n *node) appendExpr(dst []byte, x *Ctx) []byte {
+func (n *step) appendExpr(dst []byte, x *Ctx) []byte {
 	var b []byte
 	if v, ok := n.expr.one(x); ok {
 		b = v.text(x)
@@ -123,13 +130,7 @@ func parseFormat(s string, at where) (*Format, error) {
 			return nil, err
 		}
 	}
-	f := &Format{src: s, nodes: p.nodes, plain: true}
-	for i := range f.nodes {
-		if f.nodes[i].row != nil || f.nodes[i].expr != nil {
-			f.plain = false
-		}
-	}
-	return f, nil
+	return &Format{src: s, steps: p.steps}, nil
 }
 
 type formatParser struct {
@@ -137,16 +138,38 @@ type formatParser struct {
 	pos    int
 	at     where
 	global option // %{+Q}o sets it for all variables that follow
-	nodes  []node
+	steps  []step
 }
 
-// literal appends text to the last node or makes one.
-func (p *formatParser) literal(b byte) {
-	if n := len(p.nodes); n > 0 && p.nodes[n-1].lit != nil {
-		p.nodes[n-1].lit = append(p.nodes[n-1].lit, b)
-		return
+// open gives the step a literal or a variable goes into.
+func (p *formatParser) open() *step {
+	if n := len(p.steps); n > 0 && p.steps[n-1].row == nil && p.steps[n-1].expr == nil {
+		return &p.steps[n-1]
 	}
-	p.nodes = append(p.nodes, node{lit: []byte{b}})
+	p.steps = append(p.steps, step{})
+	return &p.steps[len(p.steps)-1]
+}
+
+func (p *formatParser) literal(b byte) {
+	s := p.open()
+	s.lit, s.blank = append(s.lit, b), false
+}
+
+// separator adds a blank between parts. Only behind a variable that may show
+// nothing does it have to be decided for each line.
+func (p *formatParser) separator() {
+	n := len(p.steps)
+	switch {
+	case n == 0 || p.steps[n-1].blank && p.steps[n-1].row == nil && p.steps[n-1].expr == nil:
+		return
+	case p.steps[n-1].row != nil && p.steps[n-1].row.maybe:
+		p.steps = append(p.steps, step{sep: true})
+	case p.steps[n-1].sep && len(p.steps[n-1].lit) == 0 && p.steps[n-1].row == nil && p.steps[n-1].expr == nil:
+		return
+	default:
+		s := p.open()
+		s.lit, s.blank = append(s.lit, ' '), true
+	}
 }
 
 func (p *formatParser) next() error {
@@ -156,9 +179,7 @@ func (p *formatParser) next() error {
 	case c == '%':
 		return p.variable()
 	case p.at == inLog && strings.IndexByte(" \t\r\n\v\f", c) >= 0:
-		if n := len(p.nodes); n == 0 || !p.nodes[n-1].sep {
-			p.nodes = append(p.nodes, node{sep: true})
-		}
+		p.separator()
 	default:
 		p.literal(c)
 	}
@@ -210,7 +231,8 @@ func (p *formatParser) variable() error {
 	if row == nil {
 		return fmt.Errorf("no such format variable '%s'%s. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", name, hint(name, varNames()))
 	}
-	p.nodes = append(p.nodes, node{row: row, opt: opt})
+	n := p.open()
+	n.row, n.opt = row, opt
 	return nil
 }
 
@@ -235,7 +257,8 @@ func (p *formatParser) expression(opt option) error {
 		return err
 	}
 	p.pos = s.at + 1
-	p.nodes = append(p.nodes, node{expr: e, opt: opt})
+	n := p.open()
+	n.expr, n.opt = e, opt
 	return nil
 }
 
