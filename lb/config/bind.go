@@ -106,7 +106,6 @@ func bindTable() []row[*bindDraft] {
 			b.level = c.args[0]
 			return oneOf("level", c.args[0], "user", "operator", "admin")
 		}},
-		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.MaxConn = n })},
 		{name: "mode", args: "<octal>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.Mode, err = octal("mode", c.args[0])
 			return err
@@ -166,6 +165,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "crt-ignore-err", args: "<list>", min: 1, max: 1, status: Refused, doc: "use verify optional"},
 		{name: "crt-list", args: "<file>", min: 1, max: 1, status: Refused, doc: "write one crt word for each file; the certificate is chosen by its names"},
 		{name: "generate-certificates", status: Refused, doc: "certificates are not made on the fly"},
+		{name: "maxconn", args: "<number>", min: 1, max: 1, status: Refused, doc: "write a maxconn line for the frontend"},
 		{name: "mss", args: "<size>", min: 1, max: 1, status: Refused, doc: "set advmss on the route (ip route)"},
 		{name: "namespace", args: "<name>", min: 1, max: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
 		{name: "proto", args: "<name>", min: 1, max: 1, status: Refused, doc: "the protocol follows from mode; only HTTP/1 is spoken"},

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"os/user"
 	"strings"
 	"time"
 )
@@ -40,8 +41,11 @@ func globalTable() []row[*Global] {
 			g.Description = strings.Join(c.args, " ")
 			return nil
 		}},
-		{name: "gid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.GID = n })},
-		{name: "group", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Group = w })},
+		{name: "gid", args: "<number>", min: 1, max: 1, apply: identity(func(g *Global, w string) (err error) {
+			g.GID, err = number("gid", w, 0, big)
+			return err
+		})},
+		{name: "group", args: "<name>", min: 1, max: 1, apply: identity(func(g *Global, w string) error { g.Group = w; return nil })},
 		{name: "hard-stop-after", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.HardStopAfter = d })},
 		{name: "log", args: "<address> [len <n>] [format <f>] <facility> [<level> [<minlevel>]]", min: 2, max: many, negate: true, apply: (*call).globalLog},
 		{name: "log-send-hostname", args: "[<name>]", max: 1, apply: func(c *call, g *Global) (err error) {
@@ -61,7 +65,7 @@ func globalTable() []row[*Global] {
 			return nil
 		}},
 		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.MaxConn = n })},
-		{name: "maxsslconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
+		{name: "maxsslconn", args: "<number>", min: 1, max: 1, status: Ignored, doc: "maxconn bounds TLS connections too", apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
 		{name: "nbproc", args: "<number>", min: 1, max: 1, apply: (*call).nbproc},
 		{name: "nbthread", args: "<number>", min: 1, max: 1, apply: count(1, 64, func(g *Global, n int) { g.NbThread = n })},
 		{name: "node", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Node = w })},
@@ -82,14 +86,17 @@ func globalTable() []row[*Global] {
 		{name: "ssl-default-bind-options", args: "<option> ...", min: 1, max: many, apply: (*call).defaultBindOptions},
 		{name: "stats socket", args: "<address> [mode <octal>] [level <level>] [expose-fd listeners] ...", min: 1, max: many, apply: (*call).statsSocket},
 		{name: "stats timeout", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.StatsTimeout = d })},
-		{name: "uid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.UID = n })},
+		{name: "uid", args: "<number>", min: 1, max: 1, apply: identity(func(g *Global, w string) (err error) {
+			g.UID, err = number("uid", w, 0, big)
+			return err
+		})},
 		{name: "unsetenv", args: "<name> ...", min: 1, max: many, apply: func(c *call, _ *Global) error {
 			for _, name := range c.args {
 				c.p.env.Unset(name)
 			}
 			return nil
 		}},
-		{name: "user", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.User = w })},
+		{name: "user", args: "<name>", min: 1, max: 1, apply: identity(func(g *Global, w string) error { g.User = w; return nil })},
 		{name: "zero-warning", apply: func(c *call, _ *Global) error { c.p.zeroWarning = true; return nil }},
 
 		{name: "cluster-secret", args: "<secret>", min: 1, max: 1, status: Refused, doc: "only QUIC and dynamic cookies use it"},
@@ -109,7 +116,7 @@ func globalTable() []row[*Global] {
 		{name: "maxcomprate", args: "<number>", min: 1, max: 1, status: Refused, doc: "answers are not compressed"},
 		{name: "maxconnrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxconn"},
 		{name: "maxsessrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxconn"},
-		{name: "maxsslrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxsslconn"},
+		{name: "maxsslrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxconn"},
 		{name: "pp2-never-send-local", status: Refused, doc: "PROXY headers are not sent"},
 		{name: "set-var", args: "<name> <expr>", min: 1, max: many, status: Refused, doc: "process-wide variables are not supported; use setenv and \"$NAME\""},
 		{name: "set-var-fmt", args: "<name> <format>", min: 1, max: many, status: Refused, doc: "process-wide variables are not supported; use setenv and \"$NAME\""},
@@ -127,14 +134,36 @@ func globalTable() []row[*Global] {
 	return table
 }
 
-// chroot needs root; an unprivileged worker has little to gain from it.
+// chroot is not done: a worker gives up root's rights for good.
 func (c *call) chroot(g *Global) error {
-	if !c.p.opt.Privileged {
-		c.p.report.Notef(c.pos, "'chroot %s' is ignored: only root can do it, and lb was not started by root", c.args[0])
-		return nil
-	}
 	g.Chroot = c.args[0]
+	reason := "the worker gives up root's rights for good instead; ProtectSystem= and the like in its unit confine it further"
+	if !c.p.opt.Privileged {
+		reason = "only root could do it, and lb was not started by root"
+	}
+	c.p.report.Notef(c.pos, "'chroot %s' is ignored: %s", c.args[0], reason)
 	return nil
+}
+
+// identity applies user, group, uid and gid.
+func identity(set func(g *Global, word string) error) func(*call, *Global) error {
+	return func(c *call, g *Global) error {
+		if !c.p.opt.Privileged {
+			c.p.report.Notef(c.pos, "'%s %s' has no effect: only root can change it, and lb was not started by root", c.name, c.args[0])
+			return set(g, c.args[0])
+		}
+		switch c.name {
+		case "user":
+			if _, err := user.Lookup(c.args[0]); err != nil {
+				return fmt.Errorf("cannot find user id for '%s': create the user, or name another one", c.args[0])
+			}
+		case "group":
+			if _, err := user.LookupGroup(c.args[0]); err != nil {
+				return fmt.Errorf("cannot find group id for '%s': create the group, or name another one", c.args[0])
+			}
+		}
+		return set(g, c.args[0])
+	}
 }
 
 func (c *call) nbproc(*Global) error {

@@ -44,7 +44,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "t.cfg")
-	verdict := func(text string) (lb, theirs bool, lbErr error, output string) {
+	verdict := func(text string) (lb, theirs bool, output string, lbErr error) {
 		text = strings.ReplaceAll(text, "ERRORFILE", errorfile)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -56,7 +56,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 		if _, ran := err.(*exec.ExitError); err != nil && !ran {
 			t.Fatal(err)
 		}
-		return lbErr == nil, err == nil, lbErr, string(out)
+		return lbErr == nil, err == nil, string(out), lbErr
 	}
 	all := func(err error) string {
 		e, ok := err.(*cfgfile.Errors)
@@ -71,25 +71,25 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	}
 	accept := func(text string) {
 		t.Helper()
-		if lb, theirs, err, out := verdict(text); !lb || !theirs {
+		if lb, theirs, out, err := verdict(text); !lb || !theirs {
 			t.Errorf("accepted by lb: %v, by haproxy: %v\n%s\nlb: %s\nhaproxy: %s", lb, theirs, text, all(err), out)
 		}
 	}
 	refuse := func(text, part string) {
 		t.Helper()
-		if lb, theirs, err, _ := verdict(text); lb || theirs || !strings.Contains(all(err), part) {
+		if lb, theirs, _, err := verdict(text); lb || theirs || !strings.Contains(all(err), part) {
 			t.Errorf("accepted by lb: %v, by haproxy: %v\n%s\nlb: %s\nwant %q", lb, theirs, text, all(err), part)
 		}
 	}
 	stricter := func(text, part string) { // lb refuses what haproxy takes
 		t.Helper()
-		if lb, theirs, err, out := verdict(text); lb || !theirs || !strings.Contains(all(err), part) {
+		if lb, theirs, out, err := verdict(text); lb || !theirs || !strings.Contains(all(err), part) {
 			t.Errorf("accepted by lb: %v, by haproxy: %v\n%s\nlb: %s\nwant %q\nhaproxy: %s", lb, theirs, text, all(err), part, out)
 		}
 	}
 	looser := func(text string) { // lb reads what haproxy gave up
 		t.Helper()
-		if lb, theirs, err, _ := verdict(text); !lb || theirs {
+		if lb, theirs, _, err := verdict(text); !lb || theirs {
 			t.Errorf("accepted by lb: %v, by haproxy: %v\n%s\nlb: %s", lb, theirs, text, all(err))
 		}
 	}
@@ -150,7 +150,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	// Binds.
 	accept(inFrontendSection("bind :18001\nbind *:18002,127.0.0.1:18003\nbind 127.0.0.1:18004-18006\nbind [::1]:18007\nbind ::1:18008\nbind [::]:18009 v4v6\nbind [::]:18010 v6only"))
 	accept(inFrontendSection("bind ipv4@127.0.0.1:18001\nbind ipv6@:18002\nbind /tmp/h-bind.sock mode 600\nbind unix@/tmp/h-bind2.sock\nbind abns@h-test"))
-	accept(inFrontendSection("bind 127.0.0.1:18001 name x id 5 backlog 10 maxconn 5 defer-accept tfo interface lo"))
+	accept(inFrontendSection("bind 127.0.0.1:18001 name x id 5 backlog 10 defer-accept tfo interface lo"))
 	accept(inFrontendSection("bind localhost:18001"))
 	refuse(inFrontendSection("bind 127.0.0.1"), "missing port")
 	refuse(inFrontendSection("bind :99999"), "invalid port '99999'")
@@ -168,7 +168,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	accept(inFrontendSection("acl a path_beg /x\nacl a hdr(host) -i example.com\nacl b src 10.0.0.0/8\nuse_backend b2 if a !b or METH_POST\nuse_backend b2 unless { path /y }"))
 	accept(inFrontendSection("redirect scheme https code 301 if !{ ssl_fc }\nhttp-request set-header X-A %[src]\nhttp-request deny if { method TRACE }\nhttp-response del-header Server"))
 	accept(inFrontendSection("capture request header Host len 64\ncapture response header Server len 16\nmonitor-uri /alive"))
-	accept(inFrontendSection("option httplog\noption dontlognull\nno option dontlognull\noption logasap\noption dontlog-normal\noption log-separate-errors\nlog 127.0.0.1:514 local0\nno log"))
+	accept(inFrontendSection("option httplog\noption dontlognull\nno option dontlognull\noption dontlog-normal\noption log-separate-errors\nlog 127.0.0.1:514 local0\nno log"))
 	accept(inFrontendSection(`log-format "%ci:%cp [%t] %ft %b/%s %Tq/%Tw/%Tc/%Tr/%Tt %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r"`))
 	accept(inFrontendSection("option forwardfor except 127.0.0.0/8 header X-Client if-none\noption http-server-close\noption httpclose\nno option httpclose\noption http-keep-alive"))
 	accept(inFrontendSection("errorfile 503 ERRORFILE\nerrorloc 500 http://x/\nerrorloc303 502 /y"))
@@ -176,7 +176,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	accept(inFrontendSection("timeout client 10\ntimeout http-request 5s\ntimeout http-keep-alive 1m\ntimeout client-fin 1h\nid 77\ndescription x y\nenabled"))
 	accept(inBackendSection("timeout queue 1d\ntimeout check 500ms\ntimeout tunnel 1h\ntimeout server-fin 1s\ntimeout tarpit 1s"))
 	accept(inBackendSection("balance leastconn\nbalance static-rr\nbalance first\nbalance source\nbalance uri\nbalance uri len 5 depth 3 whole\nbalance random\nbalance random(3)\nhash-type consistent\nhash-type map-based sdbm"))
-	accept(inBackendSection("cookie SRV insert indirect nocache preserve httponly secure domain .x.org domain .y.org maxidle 30m maxlife 8h attr SameSite=Lax\nserver c 127.0.0.1:2 cookie c"))
+	accept(inBackendSection("cookie SRV insert indirect nocache preserve httponly secure domain .x.org domain .y.org attr SameSite=Lax\nserver c 127.0.0.1:2 cookie c"))
 	accept(inBackendSection("option httpchk\noption httpchk /x\noption httpchk GET /x\noption httpchk GET /x HTTP/1.0\nhttp-check send meth GET uri /y ver HTTP/1.1 hdr Host a hdr X b body x comment y\nhttp-check expect status 200,204,300-399"))
 	accept(inBackendSection("option httpchk\nhttp-check expect ! string bad"))
 	accept(inBackendSection("option httpchk\nhttp-check expect rstring ok[0-9]"))
@@ -222,7 +222,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("http-reuse x"), "http-reuse")
 	refuse(inBackendSection("cookie"), "cookie")
 	refuse(inBackendSection("cookie X foo"), "cookie")
-	refuse(inBackendSection("cookie X insert maxidle"), "maxidle")
+	refuse(inBackendSection("cookie X insert domain"), "domain")
+	stricter(inBackendSection("cookie X insert maxidle 30m"), "not supported by lb yet")
 	refuse(inBackendSection("http-check expect x y"), "http-check expect")
 	refuse(inBackendSection("http-check send foo"), "foo")
 	stricter(inBackendSection("option httpchk\nhttp-check expect status 99"), "between 100 and 999")
@@ -248,7 +249,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	// Servers.
 	accept(inBackendSection("server a 127.0.0.1:2 check inter 2s fastinter 1s downinter 5s rise 2 fall 3 weight 10 backup maxconn 5 maxqueue 6 id 9 port 80 addr 127.0.0.2"))
 	accept(inBackendSection("default-server check inter 1s weight 5\nserver a 127.0.0.1:2 no-check\nserver c localhost:3 disabled\nserver d [::1]:4 enabled\nserver e ::1:5\nserver f /tmp/h.sock\nserver g unix@/tmp/h.sock"))
-	accept(inBackendSection("server a 127.0.0.1\nserver c 127.0.0.1:0\nserver d localhost:3 init-addr last,libc,none"))
+	accept(inBackendSection("server a 127.0.0.1\nserver c 127.0.0.1:0\nserver d localhost:3 init-addr last,libc"))
 	accept(inBackendSection("server-template t 3 localhost:80 check\nserver-template u 1-2 127.0.0.1:80"))
 	accept(inBackendSection("default-server pool-max-conn 10 pool-purge-delay 1s pool-low-conn 2 max-reuse 100 no-tfo"))
 	refuse(inBackendSection("server a"), "'server' expects")
@@ -266,4 +267,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	stricter(inBackendSection("server a 127.0.0.1:2 ssl verify none"), "connections to servers are plain")
 	stricter(inBackendSection("server x 127.0.0.1:2 check\nserver a 127.0.0.1:2 track b/x"), "known to HAProxy")
 	stricter(inBackendSection("server a 127.0.0.1:+1"), "relative")
+	stricter(inBackendSection("server a localhost:1 init-addr last,libc,none"), "must resolve at start")
+	stricter(inFrontendSection("bind 127.0.0.1:18001 maxconn 5"), "write a maxconn line")
+	stricter(inFrontendSection("option logasap"), "at the end of the request")
+	accept(inFrontendSection("no option logasap"))
 }

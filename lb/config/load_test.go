@@ -195,12 +195,12 @@ func TestBinds(t *testing.T) {
 
 func TestBindOptions(t *testing.T) {
 	c := load(t, "global\n  crt-base /certs\n  ca-base /cas\n  ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets\n"+
-		inFrontendSection("bind :80 name n id 4 backlog 10 maxconn 9 interface lo defer-accept tfo\n"+
+		inFrontendSection("bind :80 name n id 4 backlog 10 interface lo defer-accept tfo\n"+
 			"bind /s mode 640 user u group g uid 1 gid 2\n"+
 			"bind :443 ssl crt a.pem crt /abs/b.pem ca-file ca.pem verify optional alpn h2,http/1.1 strict-sni ssl-max-ver TLSv1.3\n"+
 			"bind :444 ssl crt a.pem force-tlsv12"), Options{})
 	binds := proxy(t, c, "f").Binds[1:]
-	if b := binds[0]; b.Name != "n" || b.ID != 4 || b.Backlog != 10 || b.MaxConn != 9 || b.Interface != "lo" || !b.DeferAccept || !b.TFO || b.UID != -1 {
+	if b := binds[0]; b.Name != "n" || b.ID != 4 || b.Backlog != 10 || b.Interface != "lo" || !b.DeferAccept || !b.TFO || b.UID != -1 {
 		t.Errorf("%+v", b)
 	}
 	if b := binds[1]; b.Mode != 0o640 || b.User != "u" || b.Group != "g" || b.UID != 1 || b.GID != 2 {
@@ -354,11 +354,17 @@ func TestRulesKeepHAProxysOrder(t *testing.T) {
 }
 
 func TestPrivileges(t *testing.T) {
-	if c := load(t, inGlobalSection("chroot /x"), Options{}); c.Global.Chroot != "" || len(c.Notes) != 1 {
-		t.Errorf("chroot %q, notes %v", c.Global.Chroot, c.Notes)
+	text := inGlobalSection("chroot /x\nuser root\ngroup root\nuid 5")
+	if c := load(t, text, Options{}); len(c.Notes) != 4 || c.Global.User != "root" || c.Global.UID != 5 {
+		t.Errorf("without root: user %q, notes %v", c.Global.User, c.Notes)
 	}
-	if c := load(t, inGlobalSection("chroot /x"), Options{Privileged: true}); c.Global.Chroot != "/x" || len(c.Notes) != 0 {
-		t.Errorf("chroot %q, notes %v", c.Global.Chroot, c.Notes)
+	if c := load(t, text, Options{Privileged: true}); len(c.Notes) != 1 || c.Global.Group != "root" {
+		t.Errorf("as root: group %q, notes %v", c.Global.Group, c.Notes)
+	}
+	text = inGlobalSection("user nobody-of-that-name\ngroup nobody-of-that-name")
+	_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text)}}, Options{Environ: []string{}, Privileged: true})
+	if e, ok := errors.AsType[*cfgfile.Errors](err); !ok || len(e.List) != 2 || !strings.Contains(e.List[0].Text, "cannot find user id") {
+		t.Errorf("unknown user as root: %v", err)
 	}
 }
 

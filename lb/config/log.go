@@ -28,7 +28,7 @@ func logTable() []row[*draft] {
 		{name: "option tcplog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, rule.TCPLog, logTCP) }},
 		{name: "option dontlognull", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNull })},
 		{name: "option dontlog-normal", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNormal })},
-		{name: "option logasap", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogAsap })},
+		{name: "option logasap", in: front, negate: true, status: Refused, doc: "a line is written when all is known, at the end of the request"},
 		{name: "option log-separate-errors", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogSeparateErrors })},
 		{name: "option log-health-checks", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogHealthCheck })},
 	}
@@ -99,7 +99,7 @@ func (c *call) logTarget() (l Log, err error) {
 // selector reads FACILITY [LEVEL [MINLEVEL]].
 func (l *Log) selector(words []string) error {
 	if len(words) == 0 {
-		return fmt.Errorf("log : the facility is missing: local0, daemon, ...")
+		return fmt.Errorf("log : the facility is missing (local0 or daemon are usual)")
 	}
 	facility, ok := message.ParseFacility(words[0])
 	if !ok {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 )
 
 // onOff makes the function of an option that "no" turns off.
@@ -30,7 +29,7 @@ func proxyTable() []row[*draft] {
 		{name: "bind", args: "<address>[,...] [<option> ...]", min: 1, max: many, in: ownFront, apply: (*call).bind},
 		{name: "capture request header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
 		{name: "capture response header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
-		{name: "cookie", args: "<name> insert [indirect] [nocache] [preserve] [httponly] [secure] [domain <domain>] [maxidle <time>] [maxlife <time>] [attr <text>]", min: 1, max: many, in: back, apply: (*call).cookie},
+		{name: "cookie", args: "<name> insert [indirect] [nocache] [postonly] [preserve] [httponly] [secure] [domain <domain>] [attr <text>]", min: 1, max: many, in: back, apply: (*call).cookie},
 		{name: "default-server", args: "<option> ...", min: 1, max: many, in: back, hard: true, apply: (*call).defaultServer},
 		{name: "default_backend", args: "<backend>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
 			d.DefaultBackend, d.backPos = c.args[0], c.pos
@@ -128,9 +127,13 @@ func (c *call) cookie(d *draft) error {
 			k.HTTPOnly = true
 		case "secure":
 			k.Secure = true
-		case "rewrite", "prefix", "postonly", "dynamic":
+		case "postonly":
+			k.PostOnly = true
+		case "maxidle", "maxlife":
+			return fmt.Errorf("'cookie %s' is known to HAProxy, but not supported by lb yet: the cookie lives as long as the browser's session, or as long as 'attr Max-Age=<seconds>' says", words[0])
+		case "rewrite", "prefix", "dynamic":
 			return fmt.Errorf("'cookie %s' is known to HAProxy, but not supported by lb yet: use 'cookie %s insert indirect nocache'", words[0], k.Name)
-		case "domain", "maxidle", "maxlife", "attr":
+		case "domain", "attr":
 			if len(words) < 2 {
 				return fmt.Errorf("'cookie' : '%s' expects a value", words[0])
 			}
@@ -139,7 +142,7 @@ func (c *call) cookie(d *draft) error {
 			}
 			n = 2
 		default:
-			return oneOf("cookie", words[0], "insert", "indirect", "nocache", "preserve", "httponly", "secure", "domain", "maxidle", "maxlife", "attr")
+			return oneOf("cookie", words[0], "insert", "indirect", "nocache", "postonly", "preserve", "httponly", "secure", "domain", "attr")
 		}
 		words = words[n:]
 	}
@@ -151,7 +154,7 @@ func (c *call) cookie(d *draft) error {
 }
 
 // value applies the words of a cookie line that have one.
-func (k *Cookie) value(word, value string) (err error) {
+func (k *Cookie) value(word, value string) error {
 	switch word {
 	case "domain":
 		// Several domains are possible; the browser sees each as an attribute.
@@ -159,17 +162,13 @@ func (k *Cookie) value(word, value string) (err error) {
 			value = k.Domain + "; domain=" + value
 		}
 		k.Domain = value
-	case "maxidle":
-		k.MaxIdle, err = duration("cookie maxidle", value, time.Second)
-	case "maxlife":
-		k.MaxLife, err = duration("cookie maxlife", value, time.Second)
 	case "attr":
 		if strings.ContainsAny(value, ";\r\n") {
 			return fmt.Errorf("'cookie attr' cannot contain a semicolon or a line end: '%s'", value)
 		}
 		k.Attrs = append(k.Attrs, value)
 	}
-	return err
+	return nil
 }
 
 // errorCodes are the statuses whose answers can be replaced.

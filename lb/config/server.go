@@ -171,13 +171,12 @@ func serverTable() []row[*Server] {
 		{name: "fall", args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Fall = n })},
 		{name: "fastinter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.FastInter = d })},
 		{name: "id", args: "<number>", min: 1, apply: count(1, big, func(s *Server, n int) { s.ID = n })},
-		{name: "init-addr", args: "last|libc|none|<ip>,...", min: 1, apply: (*call).initAddr},
+		{name: "init-addr", args: "last|libc,...", min: 1, apply: (*call).initAddr},
 		{name: "inter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.Inter = d })},
 		{name: "maxconn", args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxConn = n })},
 		{name: "maxqueue", args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxQueue = n })},
 		{name: "no-backup", apply: flag(func(s *Server) { s.Backup = false })},
 		{name: "no-check", apply: flag(func(s *Server) { s.Check = false })},
-		{name: "pool-max-conn", args: "<number>", min: 1, apply: count(-1, big, func(s *Server, n int) { s.PoolMaxConn = n })},
 		{name: "port", args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
 			s.CheckPort, err = portNumber("port", c.args[0])
 			return err
@@ -198,6 +197,7 @@ func serverTable() []row[*Server] {
 		{name: "max-reuse", args: "<count>", min: 1, status: Ignored, doc: "a connection is reused until one side closes it"},
 		{name: "non-stick", status: Ignored, doc: "there are no stick tables"},
 		{name: "pool-low-conn", args: "<number>", min: 1, status: Ignored, doc: "each loop keeps its own idle connections"},
+		{name: "pool-max-conn", args: "<number>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout; 'http-reuse never' keeps none", apply: count(-1, big, func(s *Server, n int) { s.PoolMaxConn = n })},
 		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout"},
 		{name: "tfo", status: Ignored, doc: "connections are opened without TFO"},
 
@@ -273,16 +273,16 @@ func serverTLSTable() []row[*Server] {
 	return table
 }
 
-// initAddr reads how a server's name is resolved at start.
+// initAddr reads how a server's name is resolved at start: by the C library's
+// rules, and there is no other way to go on without an address.
 func (c *call) initAddr(s *Server) error {
 	for method := range strings.SplitSeq(c.args[0], ",") {
-		switch method {
-		case "last", "libc", "none":
+		switch _, err := netip.ParseAddr(method); {
+		case method == "last" || method == "libc":
+		case method == "none" || err == nil:
+			return fmt.Errorf("'init-addr ... %s' is known to HAProxy, but not supported by lb yet: a server's name must resolve at start; write the address on the server line, or put the name into /etc/hosts", method)
 		default:
-			if _, err := netip.ParseAddr(method); err == nil {
-				continue
-			}
-			return fmt.Errorf("'init-addr' only supports 'last', 'libc', 'none' and IP addresses (got '%s')", method)
+			return oneOf("init-addr", method, "last", "libc")
 		}
 	}
 	s.InitAddr = c.args[0]
