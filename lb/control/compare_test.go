@@ -42,7 +42,11 @@ func startHAProxy(t *testing.T) string {
 	if err := os.WriteFile(cfg, []byte(strings.ReplaceAll(haproxyConfig, "DIR", dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("haproxy", "-db", "-f", cfg)
+	program, err := exec.LookPath("haproxy")
+	if err != nil {
+		program = "/usr/sbin/haproxy" // not in every user's PATH
+	}
+	cmd := exec.Command(program, "-db", "-f", cfg)
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%v (test/setup installs it)", err)
