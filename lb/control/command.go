@@ -186,7 +186,7 @@ func lowerTo(l Level) func(c *session, _ []string) {
 // and none at all if that is not allowed: HAProxy understands the silence.
 func getSockets(c *session, _ []string) {
 	c.done = true
-	if conn, ok := c.conn.(*net.UnixConn); ok && c.Expose && c.flush() {
+	if conn, ok := c.conn.(*net.UnixConn); ok && c.ExposeFD && c.flush() {
 		conn.SetDeadline(time.Now().Add(c.timeout))
 		// The other side sees how far it came, and says so: there is nobody
 		// here to tell.

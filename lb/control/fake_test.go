@@ -56,7 +56,7 @@ func (f *fake) Snapshot() *stats.Snapshot {
 	return &s
 }
 
-func (f *fake) Backends() []string { return []string{"be", "tcpbe"} }
+func (f *fake) Backends() []BackendID { return []BackendID{{"be", 3}, {"tcpbe", 4}} }
 
 func (f *fake) Servers(backend string) ([]ServerState, error) {
 	f.mu.Lock()
@@ -158,9 +158,10 @@ func serve(t *testing.T, s *Server) (path string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Listener = l
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx, l) }()
+	go func() { ended <- s.Serve(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {

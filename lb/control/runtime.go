@@ -13,7 +13,7 @@ type Runtime interface {
 	// Snapshot is the state of everything. The result belongs to the caller.
 	Snapshot() *stats.Snapshot
 	// Backends names all backends in the order of the configuration.
-	Backends() []string
+	Backends() []BackendID
 	// Servers lists the servers of a backend, or of all for "". The error is
 	// ErrNoBackend if there is no such backend.
 	Servers(backend string) ([]ServerState, error)
@@ -41,6 +41,12 @@ var (
 	// ErrNoChange says that a frontend is already as SetFrontend wants it.
 	ErrNoChange = errors.New("no change")
 )
+
+// BackendID names a backend.
+type BackendID struct {
+	Name string
+	ID   int
+}
 
 // AdminChange is what `set server ... state` asks for.
 type AdminChange uint8

@@ -35,10 +35,13 @@ func (l Level) String() string { return [...]string{"user", "operator", "admin"}
 // Server answers on one stats socket. Its fields are set before Serve and not
 // changed after.
 type Server struct {
-	Runtime Runtime
-	Level   Level
-	// Expose lets _getsocks take the listening sockets (expose-fd listeners).
-	Expose bool
+	// Listener is closed by Serve. One made of a descriptor leaves the socket
+	// itself to whoever else holds it.
+	Listener net.Listener
+	Runtime  Runtime
+	Level    Level
+	// ExposeFD lets _getsocks take the listening sockets (expose-fd listeners).
+	ExposeFD bool
 	// Timeout ends a connection that is silent for so long (stats timeout);
 	// 10s when 0.
 	Timeout time.Duration
@@ -61,9 +64,9 @@ const maxLine = 16 << 10
 
 // Serve accepts connections until ctx ends, and returns when the last of them
 // is done: those that wait at a prompt end at once, others have their command
-// answered first. l is closed; a listener made of a descriptor leaves the
-// socket itself to whoever else holds it.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+// answered first.
+func (s *Server) Serve(ctx context.Context) error {
+	l := s.Listener
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
 	defer context.AfterFunc(ctx, func() { l.Close() })()

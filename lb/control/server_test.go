@@ -155,7 +155,7 @@ func TestGetSockets(t *testing.T) {
 	if got := ask(t, closed, "_getsocks\n"); got != "" || f.gifts() != 0 {
 		t.Errorf("given without expose-fd: %q", got)
 	}
-	open, _ := serve(t, &Server{Runtime: f, Level: User, Expose: true})
+	open, _ := serve(t, &Server{Runtime: f, Level: User, ExposeFD: true})
 	if got := ask(t, open, "_getsocks\n"); got != "sockets" || f.gifts() != 1 {
 		t.Errorf("not given: %q", got)
 	}

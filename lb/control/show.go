@@ -93,7 +93,7 @@ func lastOf(args []string, words ...string) string {
 func showBackend(c *session, _ []string) {
 	c.say("# name")
 	for _, b := range c.Runtime.Backends() {
-		c.say(b)
+		c.say(b.Name)
 	}
 }
 

@@ -106,12 +106,13 @@ func (c *Checker) count(epoch uint, res result) (Report, bool) {
 	if epoch != c.epoch {
 		return Report{}, false
 	}
-	was := c.health >= c.spec.Rise
+	before := c.health
 	c.health = next(c.health, c.spec.Rise, c.spec.Fall, res.status.Passed())
 	up := c.health >= c.spec.Rise
 	r := Report{
-		Up: up, Changed: up != was, Passed: res.status.Passed(), First: !c.checked,
-		Status: res.status, Code: res.code, Duration: res.took, Info: res.info,
+		Up: up, Changed: up != (before >= c.spec.Rise), Passed: res.status.Passed(), First: !c.checked,
+		Counted: !res.status.Passed() && before > 0,
+		Status:  res.status, Code: res.code, Duration: res.took, Info: res.info,
 		Health: c.health, Rise: c.spec.Rise, Fall: c.spec.Fall,
 	}
 	c.checked = true

@@ -75,7 +75,11 @@ func TestIntervals(t *testing.T) {
 			}
 		}
 		var changes []bool
-		for _, r := range *reports {
+		for i, r := range *reports {
+			// Failures count as long as there is health to lose.
+			if want := i == 2 || i == 3; r.Counted != want {
+				t.Errorf("report %d: Counted %v, want %v", i, r.Counted, want)
+			}
 			if r.Changed {
 				changes = append(changes, r.Up)
 			}

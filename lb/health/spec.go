@@ -60,6 +60,7 @@ type Report struct {
 	Changed  bool // and was not before, or the other way round
 	Passed   bool // this check was good
 	First    bool // the first check of this server
+	Counted  bool // it failed and there was health to lose: chkfail grows
 	Status   Status
 	Code     int           // HTTP status code, 0 if there was none
 	Duration time.Duration // of this check
