@@ -13,23 +13,24 @@ import (
 // publishes the Proxy in it.
 type draft struct {
 	Proxy
-	kind      sections // inDefaults, inFrontend, inListen or inBackend
-	section   string   // the word for it
-	base      *draft   // the defaults it began with; nil for none
-	from      bool     // base was named by the section
-	acls      *rule.ACLs
-	template  Server // default-server: what a server line begins with
-	logs      []logLine
-	blocks    rule.Rules // block lines: before ReqRules, as in HAProxy
-	redirects rule.Rules // redirect lines: behind ReqRules
-	logKind   logKind
-	send      sendState   // whether http-check send was seen
-	expects   bool        // whether http-check expect was seen here
-	pages     cfgfile.Pos // first stats line
-	backPos   cfgfile.Pos // default_backend
-	cookiePos cfgfile.Pos
-	bound     bool           // a bind line was seen, sound or not
-	sids      map[int]string // server ids taken
+	kind        sections // inDefaults, inFrontend, inListen or inBackend
+	section     string   // the word for it
+	base        *draft   // the defaults it began with; nil for none
+	from        bool     // base was named by the section
+	acls        *rule.ACLs
+	template    Server // default-server: what a server line begins with
+	logs        []logLine
+	blocks      rule.Rules // block lines: before ReqRules, as in HAProxy
+	redirects   rule.Rules // redirect lines: behind ReqRules
+	logKind     logKind
+	send        sendState   // whether http-check send was seen
+	expects     bool        // whether http-check expect was seen here
+	pages       cfgfile.Pos // first stats line
+	backPos     cfgfile.Pos // default_backend
+	cookiePos   cfgfile.Pos
+	bound       bool           // a bind line was seen, sound or not
+	sids        map[int]string // server ids taken
+	serverLines map[string]int // where each server is
 }
 
 // logLine is one log line of a proxy; global stands for those of the global
@@ -76,7 +77,8 @@ func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
 			Fall:        3,
 			PoolMaxConn: -1,
 		},
-		sids: map[int]string{},
+		sids:        map[int]string{},
+		serverLines: map[string]int{},
 	}
 	switch p.section {
 	case "defaults":

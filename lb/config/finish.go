@@ -127,29 +127,32 @@ func (p *parser) resolveBackends(d *draft) {
 }
 
 func (p *parser) checkBackend(d *draft, name string, pos cfgfile.Pos, keyword string) {
+	var found *draft
+	for _, other := range p.byName[name] {
+		if found == nil || other.Backend {
+			found = other
+		}
+	}
+	switch {
+	case found == nil:
+		p.report.Errorf(pos, "%s '%s': unable to find required %s: '%s'%s", d.section, d.Name, keyword, name, didYouMean(cfgfile.Suggest(name, p.backendNames())))
+	case !found.Backend:
+		p.report.Errorf(pos, "%s '%s' refers to %s '%s', which has no backend capability", keyword, name, found.section, name)
+	case found == d:
+		p.report.Errorf(pos, "loop detected for %s '%s': a listen section uses its own servers without it", keyword, name)
+	case found.Mode != d.Mode:
+		p.report.Errorf(pos, "%s %s '%s' (%s) tries to use incompatible %s %s '%s' (%s) in '%s' (see 'mode')", modeName(d.Mode), d.section, d.Name, d.Pos, modeName(found.Mode), found.section, name, found.Pos, keyword)
+	}
+}
+
+func (p *parser) backendNames() []string {
 	var names []string
-	for _, other := range p.drafts {
-		if !other.Backend {
-			continue
-		}
-		if other.Name != name {
-			names = append(names, other.Name)
-			continue
-		}
-		if other == d {
-			p.report.Errorf(pos, "loop detected for %s '%s': a listen section uses its own servers without it", keyword, name)
-		} else if other.Mode != d.Mode {
-			p.report.Errorf(pos, "%s %s '%s' (%s) tries to use incompatible %s %s '%s' (%s) in '%s' (see 'mode')", modeName(d.Mode), d.section, d.Name, d.Pos, modeName(other.Mode), other.section, name, other.Pos, keyword)
-		}
-		return
-	}
-	for _, other := range p.drafts {
-		if other.Name == name {
-			p.report.Errorf(pos, "%s '%s' refers to %s '%s', which has no backend capability", keyword, name, other.section, name)
-			return
+	for _, d := range p.drafts {
+		if d.Backend {
+			names = append(names, d.Name)
 		}
 	}
-	p.report.Errorf(pos, "%s '%s': unable to find required %s: '%s'%s", d.section, d.Name, keyword, name, didYouMean(cfgfile.Suggest(name, names)))
+	return names
 }
 
 func modeName(m Mode) string {

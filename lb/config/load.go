@@ -48,10 +48,11 @@ type parser struct {
 	cfg    *Config
 	digest hash.Hash
 
-	globals *index[*Global]
-	proxies *index[*draft]
-	binds   *index[*bindDraft]
-	servers *index[*Server]
+	sections map[string]string // sectionKeywords
+	globals  *index[*Global]
+	proxies  *index[*draft]
+	binds    *index[*bindDraft]
+	servers  *index[*Server]
 
 	reader      *cfgfile.Reader
 	section     string // keyword of the section being read; "" before the first
@@ -59,7 +60,8 @@ type parser struct {
 	draft       *draft // the defaults or proxy being read
 	implicit    *draft // the last defaults section: what proxies without "from" begin with
 	named       map[string]*draft
-	drafts      []*draft // proxies in order
+	drafts      []*draft            // proxies in order
+	byName      map[string][]*draft // the same; a frontend and a backend may share a name
 	zeroWarning bool
 	tls         tlsDefaults
 }
@@ -125,16 +127,18 @@ func newParser(opt Options) *parser {
 		env.Features = Features()
 	}
 	return &parser{
-		opt:     opt,
-		env:     env,
-		report:  &cfgfile.Report{},
-		cfg:     &Config{Global: Global{UID: -1, GID: -1}},
-		digest:  sha256.New(),
-		globals: newIndex(globalTable(), globalTuning()),
-		proxies: newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), proxyRefusals()),
-		binds:   newIndex(bindTable()),
-		servers: newIndex(serverTable()),
-		named:   map[string]*draft{},
+		opt:      opt,
+		env:      env,
+		report:   &cfgfile.Report{},
+		cfg:      &Config{Global: Global{UID: -1, GID: -1}},
+		digest:   sha256.New(),
+		sections: sectionKeywords(),
+		globals:  newIndex(globalTable(), globalTuning()),
+		proxies:  newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), proxyRefusals()),
+		binds:    newIndex(bindTable()),
+		servers:  newIndex(serverTable()),
+		named:    map[string]*draft{},
+		byName:   map[string][]*draft{},
 	}
 }
 
@@ -176,7 +180,7 @@ func sectionKeywords() map[string]string {
 // line applies one line.
 func (p *parser) line(line cfgfile.Line) error {
 	words := append([]string{line.Keyword()}, line.Args()...)
-	if hint, ok := sectionKeywords()[words[0]]; ok {
+	if hint, ok := p.sections[words[0]]; ok {
 		p.section, p.skip, p.draft = words[0], hint != "", nil
 		p.reader.Section = words[0]
 		if hint != "" {
@@ -276,7 +280,7 @@ func (p *parser) misplaced(name string, allowed sections, hard bool, pos cfgfile
 }
 
 func (p *parser) guessSection(word string) string {
-	return cfgfile.Suggest(word, sortedNames(sectionKeywords()))
+	return cfgfile.Suggest(word, sortedNames(p.sections))
 }
 
 // begin opens a section that is supported.
@@ -317,6 +321,7 @@ func (p *parser) begin(pos cfgfile.Pos, args []string) error {
 		err = fmt.Errorf("%s '%s' has the same name as %s '%s' declared at %s", p.section, name, before.section, before.Name, before.Pos)
 	}
 	p.drafts = append(p.drafts, d)
+	p.byName[name] = append(p.byName[name], d)
 	return err
 }
 
@@ -364,8 +369,8 @@ func (p *parser) base(d *draft, from string) (*draft, error) {
 
 // clash gives a proxy before d that has the same name and a side in common.
 func (p *parser) clash(d *draft) *draft {
-	for _, other := range p.drafts {
-		if other.Name == d.Name && (other.Frontend && d.Frontend || other.Backend && d.Backend) {
+	for _, other := range p.byName[d.Name] {
+		if other.Frontend && d.Frontend || other.Backend && d.Backend {
 			return other
 		}
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -462,4 +463,26 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("an error without a message: %v", err)
 		}
 	})
+}
+
+// BenchmarkLoad reads a large configuration: a reload must not wait for it.
+func BenchmarkLoad(b *testing.B) {
+	var text strings.Builder
+	text.WriteString("defaults\n  mode http\n" + timeouts + "  option httplog\nfrontend f\n  bind :80\n")
+	for i := range 2000 {
+		fmt.Fprintf(&text, "  use_backend b%d if { hdr(host) -i host%d.example.com }\n", i, i)
+	}
+	for i := range 2000 {
+		fmt.Fprintf(&text, "backend b%d\n  balance leastconn\n  option httpchk GET /health\n", i)
+		for j := range 5 {
+			fmt.Fprintf(&text, "  server s%d 10.%d.%d.%d:8000 check inter 2s weight 10 maxconn 100\n", j, i/250, i%250, j+1)
+		}
+	}
+	sources := []cfgfile.Source{{Name: "large.cfg", Data: []byte(text.String())}}
+	b.SetBytes(int64(text.Len()))
+	for b.Loop() {
+		if _, err := LoadSources(sources, Options{Environ: []string{}}); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

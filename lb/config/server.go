@@ -45,11 +45,10 @@ func serverName(name string) error {
 }
 
 func (d *draft) addServer(s Server) error {
-	for _, other := range d.Servers {
-		if other.Name == s.Name {
-			return fmt.Errorf("%s '%s', another server named '%s' was already defined at line %d, please use distinct names", d.section, d.Name, s.Name, other.Pos.Line)
-		}
+	if line, taken := d.serverLines[s.Name]; taken {
+		return fmt.Errorf("%s '%s', another server named '%s' was already defined at line %d, please use distinct names", d.section, d.Name, s.Name, line)
 	}
+	d.serverLines[s.Name] = s.Pos.Line
 	if s.ID != 0 {
 		if other := d.sids[s.ID]; other != "" {
 			return fmt.Errorf("'server %s/%s' : id %d is taken by server '%s'", d.Name, s.Name, s.ID, other)
