@@ -50,7 +50,10 @@ var predefined = map[string][]string{
 	"METH_POST":      {"method", "POST"},
 	"METH_PUT":       {"method", "PUT"},
 	"METH_TRACE":     {"method", "TRACE"},
+	"RDP_COOKIE":     {"rdp_cookie_cnt", "gt", "0"},
+	"REQ_CONTENT":    {"req.len", "gt", "0"},
 	"TRUE":           {"always_true"},
+	"WAIT_END":       {"wait_end"},
 }
 
 // Define reads one acl line: its name, its criterion, flags and patterns. A

@@ -47,9 +47,10 @@ func (v Verdict) String() string {
 
 // Rule is one compiled line. Immutable after ParseRule.
 type Rule struct {
-	src  string
-	act  action
-	cond *Cond
+	src   string
+	act   action
+	cond  *Cond
+	needs Needs // of the action
 }
 
 // Rules are the lines of one set in their order.
@@ -123,6 +124,7 @@ type ruleParser struct {
 	kind  Kind
 	acls  *ACLs
 	arg   string // of action(arg)
+	needs Needs  // of the formats and expressions read so far
 }
 
 // next gives the next word and moves on, "" at the end.
@@ -164,12 +166,22 @@ func (p *ruleParser) format(what string) (*Format, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseFormat(text, p.kind.where())
+	return p.compile(text)
+}
+
+// compile makes a format and notes what it shows.
+func (p *ruleParser) compile(text string) (*Format, error) {
+	f, err := parseFormat(text, p.kind.where())
+	if err != nil {
+		return nil, err
+	}
+	p.needs |= f.Needs()
+	return f, nil
 }
 
 // finish reads the condition and makes the rule.
 func (p *ruleParser) finish(act action) (*Rule, error) {
-	r := &Rule{src: strings.Join(p.words, " "), act: act}
+	r := &Rule{src: strings.Join(p.words, " "), act: act, needs: p.needs}
 	if p.at >= len(p.words) {
 		return r, nil
 	}

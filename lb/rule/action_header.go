@@ -311,7 +311,11 @@ func parseSetVar(p *ruleParser) (action, error) {
 		return nil, err
 	}
 	e, err := parseExpr(word, p.kind.where())
-	return &setVar{name: p.arg, expr: e}, err
+	if err != nil {
+		return nil, err
+	}
+	p.needs |= e.fetch.needs
+	return &setVar{name: p.arg, expr: e}, nil
 }
 
 func parseSetVarFmt(p *ruleParser) (action, error) {

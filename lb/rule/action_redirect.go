@@ -81,7 +81,7 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 	var err error
 	if literal {
 		a.to = literalFormat(target)
-	} else if a.to, err = parseFormat(target, p.kind.where()); err != nil {
+	} else if a.to, err = p.compile(target); err != nil {
 		return nil, err
 	}
 	return a, oneLine(a.to)

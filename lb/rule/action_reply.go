@@ -138,7 +138,7 @@ func (r *reply) payload(p *ruleParser, word string) error {
 	case "string", "file":
 		r.body = text
 	case "lf-string", "lf-file":
-		r.format, err = parseFormat(string(text), p.kind.where())
+		r.format, err = p.compile(string(text))
 	}
 	return err
 }

@@ -14,6 +14,7 @@ type fetchRow struct {
 	derive bool   // path_beg, path_end, ... exist beside path
 	match  string // matching method in ACLs when it is not the type's own
 	log    string // the log-format variable that shows the same
+	needs  Needs  // facts the engine gathers only when asked
 	get    func(x *Ctx, a *args) (value, bool)
 	check  func(a *args) error
 }

@@ -15,10 +15,10 @@ var fetchesFacts = []fetchRow{
 	{name: "be_name", kind: kindStr, where: inResponse | inLog, get: func(x *Ctx, _ *args) (value, bool) { return named(x, x.Rec.Backend) }},
 	{name: "bool", args: "s", kind: kindBool, where: anywhere, get: literal, check: checkBool},
 	{name: "date", args: "i?s?", kind: kindInt, where: anywhere, get: fetchDate, check: checkDate},
-	{name: "dst", kind: kindAddr, where: anywhere, log: "%fi", get: func(x *Ctx, _ *args) (value, bool) {
+	{name: "dst", kind: kindAddr, where: anywhere, log: "%fi", needs: NeedsFrontAddr, get: func(x *Ctx, _ *args) (value, bool) {
 		return addrValue(x.Rec.FrontAddr.Addr().Unmap()), x.Rec.FrontAddr.IsValid()
 	}},
-	{name: "dst_port", kind: kindInt, where: anywhere, get: func(x *Ctx, _ *args) (value, bool) {
+	{name: "dst_port", kind: kindInt, where: anywhere, needs: NeedsFrontAddr, get: func(x *Ctx, _ *args) (value, bool) {
 		return intValue(int64(x.Rec.FrontAddr.Port())), x.Rec.FrontAddr.IsValid()
 	}},
 	{name: "env", args: "s", kind: kindStr, where: anywhere, get: literal, check: checkEnv},

@@ -162,7 +162,7 @@ func (p *formatParser) separator() {
 	switch {
 	case n == 0 || p.steps[n-1].blank && p.steps[n-1].row == nil && p.steps[n-1].expr == nil:
 		return
-	case p.steps[n-1].row != nil && p.steps[n-1].row.maybe:
+	case p.steps[n-1].row != nil && p.steps[n-1].row.trait&maybeShown != 0:
 		p.steps = append(p.steps, step{sep: true})
 	case p.steps[n-1].sep && len(p.steps[n-1].lit) == 0 && p.steps[n-1].row == nil && p.steps[n-1].expr == nil:
 		return

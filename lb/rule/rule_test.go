@@ -28,18 +28,6 @@ func request(t testing.TB, head string) *Ctx {
 	}}
 }
 
-// response gives a Ctx a response.
-func response(t testing.TB, x *Ctx, head string) *Ctx {
-	t.Helper()
-	h := &http1.Head{}
-	if _, err := h.ParseResponse([]byte(strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n")); err != nil {
-		t.Fatalf("response %q: %v", head, err)
-	}
-	x.Res = h
-	x.Rec.Status = h.Status()
-	return x
-}
-
 const sample = `GET /static/css/site.css?v=12&name=a%20b&empty HTTP/1.1
 Host: www.Example.com:8080
 User-Agent: curl/7.88
@@ -107,3 +95,34 @@ func TestConditions(t *testing.T) {
 
 // words splits on blanks; double quotes keep their place as data.
 func words(line string) []string { return strings.Fields(line) }
+
+func TestNeeds(t *testing.T) {
+	acls := NewACLs()
+	if err := acls.Define([]string{"tls", "dst_port", "443"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		rule string
+		want Needs
+	}{
+		{"set-header X %[src]", 0}, {"set-header X %[dst]", NeedsFrontAddr}, {"deny if tls", NeedsFrontAddr}, {"set-var(txn.a) dst_port", NeedsFrontAddr},
+		{"redirect location /%[dst]", NeedsFrontAddr}, {"return content-type a/b lf-string %fi", NeedsFrontAddr}, {"return hdr X %bi", NeedsBackAddr}, {"deny if { path /dst }", 0},
+	} {
+		r, err := ParseRule(Request, words(c.rule), acls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (Rules{r}).Needs(); got != c.want {
+			t.Errorf("%s needs %b, want %b", c.rule, got, c.want)
+		}
+	}
+	for text, want := range map[string]Needs{HTTPLog: 0, "%fp %bp": NeedsFrontAddr | NeedsBackAddr, "%[dst_port]": NeedsFrontAddr} {
+		f, err := ParseFormat(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.Needs(); got != want {
+			t.Errorf("%s needs %b, want %b", text, got, want)
+		}
+	}
+}
