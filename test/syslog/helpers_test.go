@@ -255,3 +255,18 @@ func (l ledger) balanced(t *testing.T) {
 		t.Errorf("%d lines: %d lost, %d torn, %d twice, and others: %.5q", l.lines, l.lost, l.torn, l.twice, l.other)
 	}
 }
+
+// send sends datagrams to a unix socket.
+func send(t *testing.T, path string, messages ...string) {
+	t.Helper()
+	conn, err := net.Dial("unixgram", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, m := range messages {
+		if _, err := conn.Write([]byte(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

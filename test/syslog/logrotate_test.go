@@ -1,0 +1,138 @@
+package syslog_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"lbsyslogd/test/syslog/flood"
+)
+
+// long is how long a test under load lasts: LB_LONG=1 asks for the whole of it.
+func long(short, whole time.Duration) time.Duration {
+	if os.Getenv("LB_LONG") != "" {
+		return whole
+	}
+	return short
+}
+
+// dropIn is the packaged logrotate configuration, turned to this test's file and daemon. It compresses and does not delay that.
+func dropIn(t *testing.T, d *daemon) string {
+	t.Helper()
+	text, err := os.ReadFile("../../logrotate/lb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf := strings.Replace(string(text), "/var/log/lb/*.log", d.file(), 1)
+	conf = strings.Replace(conf, "/usr/sbin/syslogd reopen", binary()+" reopen -s "+d.socket(), 1)
+	conf = regexp.MustCompile(`rotate 90`).ReplaceAllString(conf, "rotate 1000")
+	if !strings.Contains(conf, "compress") || strings.Contains(strings.SplitN(conf, "{", 2)[1], "delaycompress") || strings.Contains(conf, "/usr/sbin") {
+		t.Fatalf("the drop-in has changed:\n%s", conf)
+	}
+	path := filepath.Join(t.TempDir(), "lb")
+	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func logrotate(conf string) error {
+	out, err := exec.Command("logrotate", "-f", "-s", conf+".state", conf).CombinedOutput()
+	if err != nil || len(out) > 0 {
+		return fmt.Errorf("logrotate: %v: %s", err, out)
+	}
+	return nil
+}
+
+// TestLogrotateUnderLoad is the night that killed the operators' balancer, once a second: logrotate renames the file, runs the
+// drop-in's postrotate and compresses at once, while lines keep coming.
+func TestLogrotateUnderLoad(t *testing.T) {
+	d := start(t, `
+listen: [udp://127.0.0.1:PORT]
+outputs: [{match: "local0.*", file: DIR/lb.log, rotate: never}]
+`)
+	conf := dropIn(t, d)
+	ctx, cancel := context.WithTimeout(context.Background(), long(12*time.Second, 30*time.Second))
+	defer cancel()
+	sent := make(chan int)
+	go func() {
+		n, err := flood.Flood{To: d.addr(), Rate: 20_000}.Send(ctx)
+		if err != nil {
+			t.Error(err)
+		}
+		sent <- n
+	}()
+	rotations := 0
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+			if err := logrotate(conf); err != nil {
+				t.Error(err)
+			}
+			rotations++
+		}
+	}
+	n := <-sent
+	d.do("flush")
+	l := account(t, d.dir, "lb", 0, n, 200)
+	s := d.status()
+	t.Logf("%d lines sent, %d found after %d rotations; %d dropped by the kernel", n, l.lines, rotations, s.Total.KernelDrops)
+	l.balanced(t)
+	if n < 100_000 || rotations < 8 {
+		t.Errorf("%d lines and %d rotations show nothing", n, rotations)
+	}
+	if s.Outputs[0].Reopens != uint64(rotations) {
+		t.Errorf("%d reopens for %d rotations", s.Outputs[0].Reopens, rotations)
+	}
+}
+
+// TestRotationsInProcessUnderLoad rotates by command and by size at once while lines keep coming, and compresses.
+func TestRotationsInProcessUnderLoad(t *testing.T) {
+	d := start(t, `
+listen: [udp://127.0.0.1:PORT]
+outputs: [{file: DIR/lb.log, rotate: {size: 1MB, compress: zstd}}]
+`)
+	ctx, cancel := context.WithTimeout(context.Background(), long(5*time.Second, 60*time.Second))
+	defer cancel()
+	sent := make(chan int)
+	go func() {
+		n, err := flood.Flood{To: d.addr(), Rate: 50_000}.Send(ctx)
+		if err != nil {
+			t.Error(err)
+		}
+		sent <- n
+	}()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		d.do("rotate")
+		d.do("reopen")
+		<-tick.C
+	}
+	n := <-sent
+	d.do("flush")
+	s := d.status()
+	d.stop() // a compression under way is given up
+	d.run()  // and done again
+	until(t, "all rotated files to be compressed", func() bool {
+		rotated, err := filepath.Glob(filepath.Join(d.dir, "lb-*"))
+		for _, name := range rotated {
+			if !strings.HasSuffix(name, ".zst") {
+				return false
+			}
+		}
+		return err == nil
+	})
+	l := account(t, d.dir, "lb", 0, n, 200)
+	t.Logf("%d lines sent, %d found after %d rotations", n, l.lines, s.Total.Rotations)
+	l.balanced(t)
+}

@@ -1,0 +1,62 @@
+package syslog_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestLogger has the real logger send in every form it knows for datagrams.
+func TestLogger(t *testing.T) {
+	d := start(t, `
+listen: [udp://127.0.0.1:PORT, unix://DIR/dgram]
+host: here
+outputs: [{file: DIR/lb.log}]
+`)
+	udp := []string{"-d", "-n", "127.0.0.1", "-P", strings.TrimPrefix(d.addr(), "127.0.0.1:")}
+	logger := func(want string, args ...string) {
+		t.Helper()
+		if out, err := exec.Command("logger", args...).CombinedOutput(); err != nil {
+			t.Fatalf("logger %q: %v: %s", args, err, out)
+		}
+		d.do("flush")
+		text, err := os.ReadFile(d.file())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+		if last := lines[len(lines)-1]; len(last) < 16 || !strings.HasSuffix(last[15:], want) {
+			t.Errorf("logger %q left %q; want it to end in %q", args, last, want)
+		}
+	}
+	logger(" app[7]: rfc5424 by default", append(udp, "-t", "app", "--id=7", "rfc5424 by default")...)
+	logger(" app: with structured data", append(udp, "-t", "app", "--rfc5424", "--sd-id", "x@1", "--sd-param", `a="b"`, "with structured data")...)
+	logger(" app: an old one", append(udp, "-t", "app", "--rfc3164", "an old one")...)
+	logger(" here app: over a unix socket", "-u", filepath.Join(d.dir, "dgram"), "-t", "app", "over a unix socket")
+	logger(" here app[9]: with a pid", "-u", filepath.Join(d.dir, "dgram"), "-t", "app", "--id=9", "with a pid")
+	logger(" app: tab#011and grüße", append(udp, "-t", "app", "--rfc3164", "tab\tand grüße")...)
+}
+
+// TestHalogReadsTheFile sends a line as HAProxy does and has HAProxy's own log analyser count it.
+func TestHalogReadsTheFile(t *testing.T) {
+	d := start(t, `
+listen: [unix://DIR/dgram]
+outputs: [{file: DIR/lb.log}]
+`)
+	const line = `<134>Nov 21 03:04:05 haproxy[42]: 127.0.0.1:4242 [21/Nov/2026:03:04:05.123] fe be/s1 0/0/0/1/1 200 1024 - - ---- 1/1/0/0/0 0/0 "GET / HTTP/1.1"`
+	send(t, filepath.Join(d.dir, "dgram"), line, line, line)
+	d.do("flush")
+	in, err := os.Open(d.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	halog := exec.Command("halog", "-srv", "-q")
+	halog.Stdin = in
+	out, err := halog.Output()
+	if err != nil || !strings.Contains(string(out), "be/s1 0 3 0 0 0 0 3 3") {
+		t.Errorf("halog: %v\n%s", err, out)
+	}
+}
