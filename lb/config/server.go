@@ -255,10 +255,25 @@ func serverTLSTable() []row[*Server] {
 	for _, w := range []struct {
 		name, args string
 	}{
-		{"alpn", "<protocols>"}, {"ca-file", "<file>"}, {"check-alpn", "<protocols>"}, {"check-sni", "<name>"}, {"ciphers", "<list>"},
-		{"ciphersuites", "<list>"}, {"crl-file", "<file>"}, {"crt", "<file>"}, {"npn", "<protocols>"}, {"sni", "<expression>"},
-		{"ssl-max-ver", "<version>"}, {"ssl-min-ver", "<version>"}, {"verify", "none|required"}, {"verifyhost", "<name>"},
-		{"allow-0rtt", ""}, {"no-ssl-reuse", ""}, {"no-tls-tickets", ""}, {"ssl-reuse", ""}, {"tls-tickets", ""},
+		{"alpn", "<protocols>"},
+		{"ca-file", "<file>"},
+		{"check-alpn", "<protocols>"},
+		{"check-sni", "<name>"},
+		{"ciphers", "<list>"},
+		{"ciphersuites", "<list>"},
+		{"crl-file", "<file>"},
+		{"crt", "<file>"},
+		{"npn", "<protocols>"},
+		{"sni", "<expression>"},
+		{"ssl-max-ver", "<version>"},
+		{"ssl-min-ver", "<version>"},
+		{"verify", "none|required"},
+		{"verifyhost", "<name>"},
+		{"allow-0rtt", ""},
+		{"no-ssl-reuse", ""},
+		{"no-tls-tickets", ""},
+		{"ssl-reuse", ""},
+		{"tls-tickets", ""},
 	} {
 		r := row[*Server]{name: w.name, args: w.args, status: Ignored, doc: plain}
 		if w.args != "" {
