@@ -27,7 +27,17 @@ func headerName(p *ruleParser) (string, error) {
 	if !isToken(name) {
 		return "", fmt.Errorf("'%s' is not a header name", name)
 	}
+	if framing(name) {
+		return "", fmt.Errorf("'%s' says where the body ends, which is the proxy's own business: a rule that changes it would let one request hide in another", name)
+	}
 	return name, nil
+}
+
+// framing names the fields that must agree with the body (RFC 9112, section
+// 6).
+func framing[T string | []byte](name T) bool {
+	return len(name) == len("content-length") && strings.EqualFold(string(name), "content-length") ||
+		len(name) == len("transfer-encoding") && strings.EqualFold(string(name), "transfer-encoding")
 }
 
 // isToken is RFC 9110's token, section 5.6.2.
@@ -92,17 +102,11 @@ type delHeader struct {
 }
 
 func parseDelHeader(p *ruleParser) (action, error) {
-	name, err := p.need("a header name")
-	if err != nil {
-		return nil, err
+	if p.at+1 >= len(p.words) || p.words[p.at+1] != "-m" {
+		name, err := headerName(p)
+		return &delHeader{kind: p.kind, name: name}, err
 	}
-	a := &delHeader{kind: p.kind, name: name}
-	if p.peek() != "-m" {
-		if !isToken(name) {
-			return nil, fmt.Errorf("'%s' is not a header name", name)
-		}
-		return a, nil
-	}
+	a := &delHeader{kind: p.kind, name: p.next()}
 	p.next()
 	method, err := p.need("a matching method behind '-m': str, beg, end, sub or reg")
 	if err != nil {
@@ -117,7 +121,7 @@ func parseDelHeader(p *ruleParser) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.match, err = row.compile([]pat{{text: name, fold: true}})
+	a.match, err = row.compile([]pat{{text: a.name, fold: true}})
 	return a, err
 }
 
@@ -132,7 +136,7 @@ func (a *delHeader) run(x *Ctx) Verdict {
 	}
 	for i := range h.Len() {
 		x.begin()
-		if !h.Deleted(i) && a.match.match(x, strValue(h.Name(i))) {
+		if !h.Deleted(i) && a.match.match(x, strValue(h.Name(i))) && !framing(h.Name(i)) {
 			h.DelAt(i)
 		}
 	}

@@ -98,8 +98,8 @@ func (r *reply) header(p *ruleParser) error {
 	if err != nil {
 		return err
 	}
-	if strings.EqualFold(name, "content-length") || strings.EqualFold(name, "transfer-encoding") || strings.EqualFold(name, "content-type") {
-		return fmt.Errorf("'hdr %s' is set by the reply itself", name)
+	if strings.EqualFold(name, "content-type") {
+		return fmt.Errorf("'hdr %s' has an argument of its own, 'content-type'", name)
 	}
 	if p.atCond() {
 		return fmt.Errorf("'hdr %s' expects a value", name)

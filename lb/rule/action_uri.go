@@ -45,6 +45,9 @@ func (a *setURI) run(x *Ctx) Verdict {
 // stand in a request line is percent-encoded, so that no sample can end it.
 func replaceTarget(x *Ctx, part uriPart, value []byte) {
 	uri := x.Req.URI()
+	if _, to := authority(uri); part != partAll && to == 0 && uri[0] != '/' {
+		return // "*" and a CONNECT's authority have neither path nor query
+	}
 	from, to := partBounds(x.Req, part)
 	next := make([]byte, 0, len(uri)+len(value)+8) // the head keeps it
 	next = append(next, uri[:from]...)

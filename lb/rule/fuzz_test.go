@@ -79,6 +79,8 @@ func FuzzRule(f *testing.F) {
 			f.Add(strings.TrimPrefix(strings.TrimPrefix(one, "http-"), "request "), "/a?b=c", "x%0d%0ay")
 		}
 	}
+	f.Add("set-header Host %[hdr(x-in)]", "http://h/x", "a/b?c")
+	f.Add("replace-header X-In (.*) \\1%[hdr(x-in)]", "/", `\x0d\x0ay`)
 	f.Add("set-path %[hdr(x-in),url_dec]", "/", "%20HTTP/1.1%0d%0aX:%20y")
 	f.Fuzz(func(t *testing.T, text, target, in string) {
 		if strings.Contains(text, "file") || strings.Contains(text, "-f") {

@@ -261,7 +261,8 @@ func TestLogVariablesAgreeWithHAProxy(t *testing.T) {
 	}
 	defer logs.Close()
 	var parts []string
-	changing := map[string]bool{"Ts": true, "ms": true, "pid": true, "rt": true, "lc": true, "B": true, "U": true, "ac": true, "fc": true}
+	changing := map[string]bool{"Ts": true, "ms": true, "pid": true, "rt": true, "lc": true, "B": true, "U": true, "ac": true, "fc": true,
+		"Ta": true, "Th": true, "Ti": true, "TR": true, "Tq": true, "Tt": true, "Tu": true}
 	for _, v := range oracleVars {
 		for _, flags := range []string{"", "{+Q}", "{+X}", "{+E}", "{+Q,+E}", "{+Q,+X}"} {
 			parts = append(parts, "<"+v+flags+" %"+flags+v+">")
