@@ -151,15 +151,12 @@ func Parse(name string, text []byte) (*Config, error) {
 		"control":        d.text(&c.Control.Path),
 		"control_mode":   d.mode(&c.Control.Mode),
 		"host":           d.text(&c.Host),
-		"max_message":    d.size(&c.MaxMessage),
+		"max_message":    d.sizeBetween(&c.MaxMessage, smallMessage, largeMessage),
 		"oversized":      func(n *yaml.Node) { c.Refuse = d.choice(n, "cut", "refuse") == "refuse" },
 		"receive_buffer": d.size(&c.Buffer),
 		"allow":          func(n *yaml.Node) { d.list(n, d.network(&c.Allow)) },
 		"outputs":        func(n *yaml.Node) { d.list(n, func(n *yaml.Node) { d.output(n, c) }) },
 	})
-	if c.MaxMessage < smallMessage || c.MaxMessage > largeMessage {
-		d.add(root, "max_message is %d; it must be from %d to %d", c.MaxMessage, smallMessage, largeMessage)
-	}
 	if len(c.Listen) == 0 && len(d.errs) == 0 {
 		d.add(root, "nothing to listen on; add for example: listen: [%s]", DefaultListen)
 	}

@@ -180,6 +180,18 @@ func (d *decoder) size(to *int) func(*yaml.Node) {
 	})
 }
 
+// sizeBetween is size within bounds.
+func (d *decoder) sizeBetween(to *int, least, most int) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		n, err := parseSize(text)
+		if err == nil && (n < int64(least) || n > int64(most)) {
+			return fmt.Errorf("%q is not from %d to %d", text, least, most)
+		}
+		*to = int(n)
+		return err
+	})
+}
+
 // parseSize reads "4096", "100MB" and "64MiB". k, M and G alone are logrotate's, powers of 1024.
 func parseSize(text string) (int64, error) {
 	digits := 0

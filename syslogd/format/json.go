@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 	"unicode/utf8"
@@ -10,10 +11,10 @@ import (
 	"lbsyslogd/syslogd/message"
 )
 
-// jsonLines is one JSON object a line. The fields are go-syslog's, as far as it can be trusted: host, tag and pid are replaced by
-// what our own scan found, because the library loses or invents them, and the text is the whole text.
+// jsonLines is one JSON object a line. The fields of RFC 5424 that only decoding gives are go-syslog's; time, host, tag, pid and
+// text are what our own scan found, because the library loses or invents them.
 type jsonLines struct {
-	panics int
+	line bytes.Buffer
 }
 
 // record has the fields in the order in which they are written.
@@ -42,10 +43,7 @@ func (f *jsonLines) Append(dst []byte, m *message.Message, e *Envelope) []byte {
 	if e.Size > len(e.Raw) {
 		r.Cut = e.Size
 	}
-	if parts := f.decode(m, e); parts != nil {
-		if t, ok := parts["timestamp"].(time.Time); ok && !t.IsZero() && m.Kind != message.NoStamp {
-			r.Time = t.Format(time.RFC3339Nano)
-		}
+	if parts := decode(m, e); parts != nil {
 		if data, ok := parts["structured_data"].(string); ok && data != "-" {
 			r.Data = data
 		}
@@ -53,32 +51,28 @@ func (f *jsonLines) Append(dst []byte, m *message.Message, e *Envelope) []byte {
 			r.MsgID = id
 		}
 	}
-	line, err := json.Marshal(r)
-	if err != nil {
-		// Strings and integers always marshal; this keeps the line should that ever change.
+	f.line.Reset()
+	encoder := json.NewEncoder(&f.line)
+	encoder.SetEscapeHTML(false) // log lines are full of & and <, and nobody shows them to a browser unescaped
+	if err := encoder.Encode(r); err != nil {
+		// Strings and integers always encode; this keeps the line should that ever change.
 		return (raw{}).Append(dst, m, e)
 	}
-	dst = append(dst, line...)
-	return append(dst, '\n')
+	return append(dst, f.line.Bytes()...)
 }
 
 // decode asks go-syslog for the fields of a message that our own scan could read, and returns nil when it has no answer. Some
 // inputs make the library panic; what it must never do is take the daemon with it.
-func (f *jsonLines) decode(m *message.Message, e *Envelope) (parts syslog.LogParts) {
-	if len(m.Content) == 0 || m.Kind == message.NoStamp {
-		return nil
+func decode(m *message.Message, e *Envelope) (parts syslog.LogParts) {
+	if !m.RFC5424 {
+		return nil // its RFC 3164 parser has nothing that our scan does not have
 	}
 	defer func() {
 		if recover() != nil {
-			f.panics++
 			parts = nil
 		}
 	}()
-	var form syslog.Format = &syslog.RFC3164{}
-	if m.RFC5424 {
-		form = &syslog.RFC5424{}
-	}
-	parser := form.GetParser(e.Raw)
+	parser := (&syslog.RFC5424{}).GetParser(e.Raw)
 	parser.Location(e.Received.Location())
 	if err := parser.Parse(); err != nil {
 		return nil

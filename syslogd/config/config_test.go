@@ -1,0 +1,168 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/message"
+)
+
+func TestParse(t *testing.T) {
+	c, err := Parse("x.yaml", []byte(`
+listen: [udp://127.0.0.1:514, "unix:///run/syslogd/log", systemd:lb]
+control: /run/x.sock
+control_mode: 0600
+host: web1
+max_message: 4KiB
+oversized: refuse
+receive_buffer: 32MiB
+allow: [10.0.0.0/8, "::1"]
+outputs:
+  - name: balancer
+    match: "local0.*;local1.notice"
+    file: /var/log/lb/lb.log
+    mode: 0644
+    group: adm
+    format: json
+    queue: 1MiB
+    ring: 2MiB
+    sync: interval
+    tag: haproxy
+    host: [web*, "10.*"]
+    from: 10.1.0.0/16
+    text: "50[234]"
+    final: true
+    rotate: {size: 100MB, every: day 03:30, keep: 90, max_age: 4w, max_total: 10GB, min_free: 1G, compress: zstd, compress_after: 30s}
+  - file: other.log
+    rotate: never
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(c.Listen); got != "[udp://127.0.0.1:514 unix:///run/syslogd/log systemd:lb]" {
+		t.Errorf("listens on %s", got)
+	}
+	if c.Control != (Control{"/run/x.sock", 0o600}) || c.Host != "web1" || c.MaxMessage != 4096 || !c.Refuse || c.Buffer != 32<<20 || len(c.Allow) != 2 {
+		t.Errorf("got %+v", c)
+	}
+	o, r := c.Outputs[0], c.Outputs[0].Rotate
+	if o.Name != "balancer" || o.Path != "/var/log/lb/lb.log" || o.Group != "adm" || o.Queue != 1<<20 || o.Rule.Format != "json" ||
+		len(o.Rule.Tags) != 1 || len(o.Rule.Hosts) != 2 || len(o.Rule.From) != 1 || !o.Rule.Final || !o.Rule.Text.MatchString("502") {
+		t.Errorf("got %+v", o)
+	}
+	if r.Size != 100e6 || r.Schedule == nil || r.Keep != 90 || r.MaxAge != 4*7*24*time.Hour || r.MaxTotal != 10e9 || r.MinFree != 1<<30 ||
+		r.Compress != rotate.Zstd || r.CompressAfter != 30*time.Second || r.Mode != 0o644 || r.Ring != 2<<20 || r.Sync != rotate.SyncInterval {
+		t.Errorf("got %+v", r)
+	}
+	o = c.Outputs[1]
+	if o.Name != "other.log" || o.Rotate.Size != 0 || o.Rotate.Schedule != nil || o.Rotate.Compress != rotate.None || o.Rule.Select.Has(message.Priority(message.Syslog, 0)) {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestEveryMistakeIsToldWithItsLine(t *testing.T) {
+	_, err := Parse("x.yaml", []byte(`listn: [udp://127.0.0.1:514]
+listen: [udp://127.0.0.1, http://x, unix://relative, "udp://:514", "udp://:514"]
+max_message: 3
+oversized: maybe
+receive_buffer: lots
+allow: [300.1.1.1]
+host:
+outputs:
+  - match: "lcal0.*"
+    file: /a
+    rotate: {size: 1x, evry: day, every: noon, compress: bzip2, keep: -1}
+    text: "("
+    mode: 0999
+    format: xml
+    tag: "["
+  - file: /a
+  - match: "*.*"
+  - name: [x]
+    final: perhaps
+    final: true
+  - just a word
+`))
+	want := []string{
+		`x.yaml:1: "listn" is not a key of the configuration; did you mean "listen"?`,
+		`x.yaml:2: listen "udp://127.0.0.1"`, `x.yaml:2: listen "http://x": "http" is not known`, `x.yaml:2: listen "unix://relative"`,
+		`x.yaml:2: listens on udp://:514 twice`,
+		`x.yaml:3: "3" is not from 480 to 65536`,
+		`x.yaml:4: "maybe" is not known; cut, refuse are`,
+		`x.yaml:5: "lots" is not a size`,
+		`x.yaml:6: "300.1.1.1" is neither`,
+		`x.yaml:7: want a single value`,
+		`x.yaml:9: selector "lcal0.*": there is no facility "lcal0"`,
+		`x.yaml:11: "1x" is not a size`, `x.yaml:11: "evry" is not a key of rotate; did you mean "every"?`, `x.yaml:11: schedule "noon"`,
+		`x.yaml:11: "bzip2" is not known`, `x.yaml:11: "-1" is not a number of files`,
+		`x.yaml:12: error parsing regexp`, `x.yaml:13: "0999" is not a file mode`, `x.yaml:14: format "xml" is not known`,
+		`x.yaml:15: "[" is not a shell pattern`,
+		`x.yaml:16: two outputs write to /a`, `x.yaml:17: the output has no file`,
+		`x.yaml:18: want a single value; this is a list`, `x.yaml:19: "perhaps" is neither true nor false`, `x.yaml:20: "final" is there twice`,
+		`x.yaml:21: the output must be keys with values`,
+	}
+	lines, ok := err.(Errors)
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	for i, w := range want {
+		if i >= len(lines) || !strings.HasPrefix(lines[i], w) {
+			t.Fatalf("error %d is\n%s\nwant\n%s", i, lines[min(i, len(lines)-1):], w)
+		}
+	}
+	if len(lines) != len(want) {
+		t.Errorf("more errors than mistakes: %s", lines[len(want):])
+	}
+}
+
+func TestNothingToDo(t *testing.T) {
+	row := func(text, want string) {
+		t.Helper()
+		if _, err := Parse("x.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v; want %q", text, err, want)
+		}
+	}
+	row("", "x.yaml:1: the file is empty")
+	row("outputs: [{file: a}]", "x.yaml:1: nothing to listen on")
+	row("listen: udp://:514", "x.yaml:1: no outputs")
+	row("a: [", "x.yaml:")
+	row("\tlisten: x", "x.yaml:")
+	row("a word", "x.yaml:1: the configuration must be keys")
+	row("listen: udp://:514\noutputs: [{file: a}]\n---\nx: y", "more than one document")
+}
+
+func TestLoadAndDefault(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	if _, err := Load(path); !os.IsNotExist(err) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	if err := os.WriteFile(path, make([]byte, largestFile+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "no configuration") {
+		t.Errorf("a file of a megabyte: %v", err)
+	}
+	if d := Default(); d.Outputs[0].Path != DefaultFile || d.Listen[0].String() != DefaultListen || d.Control.Path != DefaultControl {
+		t.Errorf("the default is %+v", d)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		"listen: [udp://127.0.0.1:514]\noutputs: [{file: a, match: \"*.*\", rotate: {size: 1MB, every: day}}]", "a: &x [*x]", "? {a: b}\n: c",
+		"<<: {a: b}", "outputs: {file: [}", "listen: *nope", "outputs: [{rotate: {max_age: 99999999999999999999d}}]", "max_message: 9223372036854775807TB",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse("x.yaml", text)
+		if (c == nil) == (err == nil) {
+			t.Errorf("Parse(%q) = %v, %v", text, c, err)
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package format
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"lbsyslogd/syslogd/message"
+)
+
+var received = time.Date(2026, 11, 21, 9, 8, 7, 0, time.UTC)
+
+func line(t *testing.T, name, in string) string {
+	t.Helper()
+	f, err := New(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m message.Message
+	m.Parse([]byte(in))
+	e := Envelope{Received: received, Peer: "192.0.2.1", Host: "192.0.2.1", Raw: []byte(in), Size: len(in)}
+	return string(f.Append(nil, &m, &e))
+}
+
+func TestTraditional(t *testing.T) {
+	row := func(in, want string) {
+		t.Helper()
+		if got := line(t, "traditional", in); got != want+"\n" {
+			t.Errorf("%q is written %q; want %q", in, got, want)
+		}
+	}
+	row("<134>Nov 21 03:04:05 haproxy[42]: 1.2.3.4:5 text", "Nov 21 03:04:05 192.0.2.1 haproxy[42]: 1.2.3.4:5 text")
+	row("<134>Nov 21 03:04:05 web1 haproxy[42]: text", "Nov 21 03:04:05 web1 haproxy[42]: text")
+	row("<134>1 2026-11-21T03:04:05Z web1 app 7 - - text", "Nov 21 03:04:05 web1 app[7]: text")
+	row("<134>1 - - - - - - text", "Nov 21 09:08:07 192.0.2.1 text")
+	row("<134>app[7]: text", "Nov 21 09:08:07 192.0.2.1 app[7]: text")
+	row("no header at all", "Nov 21 09:08:07 192.0.2.1 no header at all")
+	row("<13>a: one\nNov 21 03:04:05 root su: forged", "Nov 21 09:08:07 192.0.2.1 a: one#012Nov 21 03:04:05 root su: forged")
+}
+
+func TestRFC5424(t *testing.T) {
+	row := func(in, want string) {
+		t.Helper()
+		if got := line(t, "rfc5424", in); got != want+"\n" {
+			t.Errorf("%q is written %q; want %q", in, got, want)
+		}
+	}
+	row("<134>Nov 21 03:04:05 haproxy[42]: text", "<134>1 2026-11-21T03:04:05.000000Z 192.0.2.1 haproxy 42 - - text")
+	row(`<134>1 2026-11-21T03:04:05.5+01:00 web1 app 7 id [x@1 a="b"] text`, `<134>1 2026-11-21T02:04:05.500000Z web1 app 7 id [x@1 a="b"] text`)
+	row("<134>Dec 31 23:59:59 web1 app: text", "<134>1 2025-12-31T23:59:59.000000Z web1 app - - - text")
+	row("text", "<13>1 2026-11-21T09:08:07.000000Z 192.0.2.1 - - - - text")
+}
+
+func TestRaw(t *testing.T) {
+	if got := line(t, "raw", "<134>Nov 21 03:04:05 a: b\tc\n"); got != "<134>Nov 21 03:04:05 a: b#011c\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	row := func(in string, want record) {
+		t.Helper()
+		var got record
+		text := line(t, "json", in)
+		if err := json.Unmarshal([]byte(text), &got); err != nil || strings.Count(text, "\n") != 1 {
+			t.Errorf("%q is written %q: %v", in, text, err)
+		}
+		want.Received, want.Peer = "2026-11-21T09:08:07Z", "192.0.2.1"
+		if got != want {
+			t.Errorf("%q:\n got %+v\nwant %+v", in, got, want)
+		}
+	}
+	// What go-syslog alone gets wrong: the host of a host-less line, the pid, a time with Z, leading spaces, further lines.
+	row("<134>Nov 21 03:04:05 haproxy[42]: a <b> & c", record{
+		Time: "2026-11-21T03:04:05.000000Z", Host: "192.0.2.1", Facility: "local0", Severity: "info", Tag: "haproxy", PID: "42", Text: "a <b> & c",
+	})
+	row("<134>2026-11-21T03:04:05.5Z web1 app: x\ny", record{
+		Time: "2026-11-21T03:04:05.500000Z", Host: "web1", Facility: "local0", Severity: "info", Tag: "app", Text: "x\ny",
+	})
+	row(`<134>1 2026-11-21T03:04:05.5Z web1 app 7 id [x@1 a="b"] text`, record{
+		Time: "2026-11-21T03:04:05.500000Z", Host: "web1", Facility: "local0", Severity: "info", Tag: "app", PID: "7", MsgID: "id",
+		Data: `[x@1 a="b"]`, Text: "text",
+	})
+	row("\xff", record{Time: "2026-11-21T09:08:07.000000Z", Host: "192.0.2.1", Facility: "user", Severity: "notice", Text: "#377"})
+}
+
+func TestUnknownFormat(t *testing.T) {
+	if _, err := New("xml"); err == nil || !strings.Contains(err.Error(), "traditional") {
+		t.Errorf("New(xml): %v", err)
+	}
+}
+
+// FuzzFormats holds that every format makes exactly one printable line of anything, and that nothing panics: go-syslog does, for
+// some of the seeds.
+func FuzzFormats(f *testing.F) {
+	for _, seed := range []string{
+		"<13>", "-5 abc", "9223372036854775807 x", "<134>Nov 21 03:04:05 haproxy[42]: x", "<165>1 2026-11-21T03:04:05Z h a 7 id [x@1 a=\"b\"] t",
+		"<165>1 2026-11-21T03:04:05Z h a 7 id [x@1 a=\"b\"", "<13>Nov 21 03:04:05 ", "<13>1 2026-11-21T03:04:05.1234567Z - - - - - ", "\xff\n\u0085",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		for _, name := range []string{"traditional", "rfc5424", "raw", "json"} {
+			out := line(t, name, string(in))
+			if strings.Count(out, "\n") != 1 || !strings.HasSuffix(out, "\n") || !utf8.ValidString(out) || strings.ContainsAny(out, "\x1b\x00\x7f\r") {
+				t.Errorf("%s of %q is %q", name, in, out)
+			}
+		}
+	})
+}

@@ -1,0 +1,123 @@
+package write
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"lbsyslogd/rotate"
+)
+
+func output(t *testing.T, limit int) (*Output, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "x.log")
+	file, err := rotate.Open(path, rotate.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New("x", file, limit), path
+}
+
+func TestLinesOfSeveralReadersArriveOnceAndWhole(t *testing.T) {
+	o, path := output(t, 1<<20)
+	var readers sync.WaitGroup
+	for r := range 4 {
+		readers.Go(func() {
+			var buf []byte
+			for i := range 1000 {
+				n := 0
+				for range 1 + i%7 {
+					buf = fmt.Appendf(buf, "reader %d line %d of %d\n", r, i, 1+i%7)
+					n++
+				}
+				buf = o.Give(buf, n)
+				if len(buf) != 0 {
+					t.Error("Give returned a buffer that is not empty")
+				}
+			}
+		})
+	}
+	readers.Wait()
+	if err := o.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := o.Counts()
+	if c.Given != c.Written || c.Waiting+c.Overflow+c.Lost != 0 {
+		t.Errorf("counts %+v", c)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || uint64(strings.Count(string(text), "\n")) != c.Given {
+		t.Errorf("%d lines, %v; want %d", strings.Count(string(text), "\n"), err, c.Given)
+	}
+	for r := range 4 {
+		at := 0
+		for i := range 1000 { // each reader's lines are in its order
+			for range 1 + i%7 {
+				want := fmt.Sprintf("reader %d line %d of %d\n", r, i, 1+i%7)
+				k := strings.Index(string(text[at:]), want)
+				if k < 0 {
+					t.Fatalf("%q is missing or late", want)
+				}
+				at += k + len(want)
+			}
+		}
+	}
+}
+
+func TestBatchLargerThanAPieceIsCutAtLines(t *testing.T) {
+	o, path := output(t, 16<<20)
+	var buf []byte
+	const n = 50_000
+	for i := range n {
+		buf = fmt.Appendf(buf, "line %d %s\n", i, strings.Repeat("x", i%50))
+	}
+	want := string(buf)
+	o.Give(buf, n)
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != want {
+		t.Errorf("%d bytes arrived of %d, %v", len(text), len(want), err)
+	}
+}
+
+func TestSlowDiskOverflowsWithANumber(t *testing.T) {
+	// The goroutine is not started, which is as slow as a disk can be.
+	o := &Output{name: "x", limit: 100, wake: make(chan struct{}, 1)}
+	line := []byte(strings.Repeat("x", 39) + "\n")
+	for range 10 {
+		o.Give(append([]byte(nil), line...), 1)
+	}
+	if o.given != 10 || o.overflow != 8 || o.lines != 2 || !o.late {
+		t.Errorf("given %d, overflow %d, waiting %d", o.given, o.overflow, o.lines)
+	}
+}
+
+func TestGivingAllocatesNothing(t *testing.T) {
+	o, _ := output(t, 16<<20)
+	defer o.Close()
+	line := []byte(strings.Repeat("x", 199) + "\n")
+	buf := make([]byte, 0, 64<<10)
+	give := func() {
+		for range 100 {
+			buf = append(buf, line...)
+		}
+		buf = o.Give(buf, 100)
+		if err := o.Drain(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 10 {
+		give()
+	}
+	// Drain allocates to watch its ctx; a hundred lines cost nothing besides.
+	if n := testing.AllocsPerRun(100, give); n > 8 {
+		t.Errorf("a batch costs %v allocations", n)
+	}
+}
