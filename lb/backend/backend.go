@@ -12,8 +12,10 @@
 package backend
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -35,7 +37,7 @@ const (
 type Options struct {
 	Name       string
 	Algo       Algo
-	Draws      int  // random(N): how many servers compete, 2 by default
+	Draws      int  // random(N): how many servers compete; 0 is the default, 2
 	Consistent bool // hash-type consistent
 	AllBackups bool // option allbackups: all backup servers share the load
 }
@@ -50,8 +52,10 @@ type Backend struct {
 	active []*Server // who takes part in balancing now
 	total  int       // sum of their weights
 	hashes hashTable
+	unit   int // what the configured weights are multiples of
 	turn   int // where leastconn begins to look, so that equals take turns
 	queue  queue
+	seq    uint64 // of the latest waiter
 	cur    int
 	max    int
 	picked uint64
@@ -63,7 +67,7 @@ type Backend struct {
 
 // New makes a backend of servers, which must belong to no other.
 func New(o Options, servers []*Server) *Backend {
-	b := &Backend{Options: o, Servers: servers, change: time.Now()}
+	b := &Backend{Options: o, Servers: servers, change: time.Now(), unit: commonUnit(servers)}
 	for _, s := range servers {
 		s.b = b
 		s.change = b.change
@@ -86,7 +90,8 @@ const (
 
 // Pick reserves a place on a server. hash places the request for the hashing
 // algorithms; avoid, when not nil, is a server that just refused (it is taken
-// only if there is no other). Picked means the caller must Release.
+// only if there is no other). Picked means the caller must Release; Full gives
+// the server to queue for when the hash names one, or nil to queue for any.
 func (b *Backend) Pick(hash uint32, avoid *Server) (*Server, Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,8 +102,8 @@ func (b *Backend) Pick(hash uint32, avoid *Server) (*Server, Outcome) {
 		return nil, Full // whoever waits comes first
 	}
 	s := b.choose(hash, avoid)
-	if s == nil {
-		return nil, Full
+	if s == nil || s.full() {
+		return s, Full
 	}
 	b.take(s)
 	b.picked++
@@ -150,15 +155,12 @@ func (b *Backend) Leave() {
 	b.cur--
 }
 
-// choose applies the algorithm to the active servers that are not full.
+// choose applies the algorithm to the active servers that are not full; only a
+// hash may choose a full one. mu is held.
 func (b *Backend) choose(hash uint32, avoid *Server) *Server {
 	switch b.Algo {
 	case Source, URI:
-		s := b.hashes.lookup(hash, b.total, avoid)
-		if s == nil || s.full() {
-			return nil
-		}
-		return s
+		return b.hashes.lookup(hash, avoid)
 	case LeastConn:
 		return b.leastConn(avoid)
 	case Random:
@@ -213,7 +215,11 @@ func (b *Backend) leastConn(avoid *Server) *Server {
 // random draws servers by weight and takes the least loaded of them.
 func (b *Backend) random(avoid *Server) *Server {
 	var best *Server
-	for range max(b.Draws, 2) {
+	draws := b.Draws
+	if draws == 0 {
+		draws = 2
+	}
+	for range draws {
 		n := rand.IntN(b.total)
 		for _, s := range b.active {
 			if n -= s.weight; n < 0 {
@@ -233,6 +239,9 @@ func (b *Backend) random(avoid *Server) *Server {
 // rebuild recomputes who takes part in balancing. mu is held.
 func (b *Backend) rebuild() {
 	was := len(b.active) > 0
+	for _, s := range b.active {
+		s.active = false
+	}
 	b.active = b.active[:0]
 	for _, s := range b.Servers {
 		if !s.Backup && s.balanced() {
@@ -249,12 +258,16 @@ func (b *Backend) rebuild() {
 			}
 		}
 	}
+	if b.Algo == First {
+		slices.SortStableFunc(b.active, func(x, y *Server) int { return cmp.Compare(x.ID, y.ID) })
+	}
 	b.total = 0
 	for _, s := range b.active {
+		s.active = true
 		b.total += s.weight
 	}
 	if b.Algo == Source || b.Algo == URI {
-		b.hashes.build(b.active, b.total, b.Consistent)
+		b.hashes.build(b.active, b.unit, b.Consistent)
 	}
 	b.clock(was)
 }

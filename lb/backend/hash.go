@@ -20,27 +20,33 @@ type ringPoint struct {
 	srv *Server
 }
 
-// pointsPerWeight is how many ring points a unit of weight has.
-const pointsPerWeight = 16
+const (
+	pointsPerWeight = 16                    // ring points of a unit of weight
+	maxPoints       = 256 * pointsPerWeight // of one server: what keeps servers' points apart
+)
 
-func (t *hashTable) build(active []*Server, total int, consistent bool) {
+// build lays the table out for the active servers. unit is what all configured
+// weights are multiples of: a map's slots stand for units of it.
+func (t *hashTable) build(active []*Server, unit int, consistent bool) {
 	t.slots, t.ring = t.slots[:0], t.ring[:0]
 	if consistent {
-		for _, s := range active {
-			for n := range s.weight * pointsPerWeight {
-				t.ring = append(t.ring, ringPoint{FullHash(uint32(s.ID*256*pointsPerWeight + n)), s})
-			}
-		}
-		slices.SortFunc(t.ring, func(a, b ringPoint) int { return cmp.Compare(a.at, b.at) })
+		t.buildRing(active)
 		return
 	}
+	total := 0
+	for _, s := range active {
+		total += s.units(unit)
+	}
+	// Each slot goes to the first of the servers that have saved up most whole
+	// turns: not to the one that has saved up most, which would give another map
+	// than HAProxy's.
 	score := make([]int, len(active))
 	for range total {
-		best := 0
+		best, most := 0, -1
 		for i, s := range active {
-			score[i] += s.weight
-			if score[i] > score[best] {
-				best = i
+			score[i] += s.units(unit)
+			if turns := (score[i] + total) / total; turns > most {
+				best, most = i, turns
 			}
 		}
 		score[best] -= total
@@ -48,22 +54,61 @@ func (t *hashTable) build(active []*Server, total int, consistent bool) {
 	}
 }
 
-func (t *hashTable) lookup(hash uint32, total int, avoid *Server) *Server {
+// units is the weight in units of unit; a weight set since may be no multiple.
+func (s *Server) units(unit int) int { return (s.weight + unit - 1) / unit }
+
+// commonUnit is the greatest common divisor of the configured weights.
+func commonUnit(servers []*Server) int {
+	unit := 0
+	for _, s := range servers {
+		for a, b := unit, s.Initial; ; a, b = b, a%b {
+			if b == 0 {
+				unit = a
+				break
+			}
+		}
+	}
+	return max(unit, 1)
+}
+
+func (t *hashTable) buildRing(active []*Server) {
+	for _, s := range active {
+		for n := range s.weight * pointsPerWeight {
+			t.ring = append(t.ring, ringPoint{FullHash(uint32(s.ID*maxPoints + n)), s})
+		}
+	}
+	slices.SortStableFunc(t.ring, func(a, b ringPoint) int { return cmp.Compare(a.at, b.at) })
+}
+
+// lookup gives the server of a hash, or the one behind it in the table when
+// that is to be avoided; nil when the table is empty.
+func (t *hashTable) lookup(hash uint32, avoid *Server) *Server {
 	if len(t.ring) > 0 {
-		i, _ := slices.BinarySearchFunc(t.ring, hash, func(p ringPoint, h uint32) int { return cmp.Compare(p.at, h) })
-		for n := range t.ring {
-			if s := t.ring[(i+n)%len(t.ring)].srv; s != avoid {
+		for i, n := t.nearest(FullHash(hash)), 0; n < len(t.ring); i, n = i+1, n+1 {
+			if s := t.ring[i%len(t.ring)].srv; s != avoid {
 				return s
 			}
 		}
 		return avoid
 	}
 	for n := range t.slots {
-		if s := t.slots[(int(hash%uint32(total))+n)%len(t.slots)]; s != avoid {
+		if s := t.slots[(int(hash%uint32(len(t.slots)))+n)%len(t.slots)]; s != avoid {
 			return s
 		}
 	}
 	return avoid
+}
+
+// nearest is the index of the ring's point next to hash, on either side; the
+// one before it of two as near.
+func (t *hashTable) nearest(hash uint32) int {
+	next, _ := slices.BinarySearchFunc(t.ring, hash, func(p ringPoint, h uint32) int { return cmp.Compare(p.at, h) })
+	next %= len(t.ring)
+	prev := (next + len(t.ring) - 1) % len(t.ring)
+	if hash-t.ring[prev].at <= t.ring[next].at-hash {
+		return prev
+	}
+	return next
 }
 
 // HashAddr is the hash of balance source.
@@ -78,7 +123,7 @@ func HashAddr(a netip.Addr) uint32 {
 			h ^= word(b[i:])
 		}
 	}
-	return FullHash(h)
+	return h
 }
 
 func word(b []byte) uint32 {

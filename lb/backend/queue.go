@@ -10,25 +10,43 @@ type Waiter struct {
 	// Backend.mu guards the fields below.
 	next, prev *Waiter
 	in         *queue
+	seq        uint64 // smaller is older
 	granted    *Server
 }
 
-// queue is a first-in first-out line of waiters.
+// queue is a line of waiters, the oldest first.
 type queue struct {
 	head, tail *Waiter
 	len, max   int
 }
 
-func (q *queue) push(w *Waiter) {
-	w.in, w.prev, w.next = q, q.tail, nil
-	if q.tail != nil {
-		q.tail.next = w
+// insert puts w before at, or last when at is nil.
+func (q *queue) insert(w, at *Waiter) {
+	w.in, w.prev, w.next = q, q.tail, at
+	if at != nil {
+		w.prev, at.prev = at.prev, w
+	} else {
+		q.tail = w
+	}
+	if w.prev != nil {
+		w.prev.next = w
 	} else {
 		q.head = w
 	}
-	q.tail = w
 	q.len++
 	q.max = max(q.max, q.len)
+}
+
+// merge moves the waiters of from to where their age puts them.
+func (q *queue) merge(from *queue) {
+	at := q.head
+	for w := from.head; w != nil; w = from.head {
+		from.remove(w)
+		for at != nil && at.seq < w.seq {
+			at = at.next
+		}
+		q.insert(w, at)
+	}
 }
 
 func (q *queue) remove(w *Waiter) {
@@ -46,24 +64,24 @@ func (q *queue) remove(w *Waiter) {
 	q.len--
 }
 
-// Enqueue puts w in line for any server, or for s alone when s is not nil. It
-// gives how many waited before it. When a place came free meanwhile it is
-// granted at once.
+// Enqueue puts w in line for any server, or for s alone when s is not nil and
+// still usable. It gives how many waited before it. When a place came free
+// meanwhile it is granted at once.
 func (b *Backend) Enqueue(w *Waiter, s *Server) (ahead int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.seq++
+	w.seq = b.seq
 	q := &b.queue
-	if s != nil {
+	if s != nil && s.usable() {
 		q = &s.queue
 	}
 	ahead = q.len
-	q.push(w)
-	if s != nil {
+	q.insert(w, nil)
+	if q != &b.queue {
 		b.grant(s)
-		return ahead
-	}
-	for _, s := range b.active {
-		b.grant(s)
+	} else {
+		b.grantAll()
 	}
 	return ahead
 }
@@ -90,38 +108,41 @@ func (b *Backend) Cancel(w *Waiter) *Server {
 	return s
 }
 
-// grant hands free places on s to those who wait: for s itself first. mu is
-// held.
+// grant hands free places on s to those who wait for s or for any server, the
+// oldest first. mu is held.
 func (b *Backend) grant(s *Server) {
 	for !s.full() {
-		var w *Waiter
+		var own, any *Waiter
+		if s.usable() {
+			own = s.queue.head
+		}
+		if s.active {
+			any = b.queue.head
+		}
+		w := own
 		switch {
-		case s.queue.head != nil && s.usable():
-			w = s.queue.head
-			s.queue.remove(w)
-		case b.queue.head != nil && s.balanced():
-			w = b.queue.head
-			b.queue.remove(w)
+		case own == nil && any == nil:
+			return
+		case own == nil || any != nil && any.seq < own.seq:
+			w = any
 			b.picked++
 			s.picked++
-		default:
-			return
 		}
+		w.in.remove(w)
 		b.take(s)
 		w.granted = s
 		w.Wake()
 	}
 }
 
-// requeue lets those who wait for s alone wait for any server, now that s is
-// not usable. mu is held.
-func (b *Backend) requeue(s *Server) {
-	for s.queue.head != nil {
-		w := s.queue.head
-		s.queue.remove(w)
-		b.queue.push(w)
-	}
-	for _, other := range b.active {
-		b.grant(other)
+// grantAll hands out every free place.
+// Invariant: after it, and after each exported call, whoever waits for any
+// server waits because all the active ones are full. mu is held.
+func (b *Backend) grantAll() {
+	for _, s := range b.active {
+		if b.queue.head == nil {
+			return
+		}
+		b.grant(s)
 	}
 }

@@ -41,6 +41,7 @@ type Server struct {
 	weight int
 	admin  Admin
 	health bool // as the checks see it; true without checks
+	active bool // in Backend.active
 	credit int  // roundrobin
 	cur    int
 	max    int
@@ -120,8 +121,11 @@ func (s *Server) transition(change func()) {
 	if is {
 		s.b.grant(s)
 	} else {
-		s.b.requeue(s)
+		s.b.queue.merge(&s.queue) // they may wait for any server now
 	}
+	// Not only s may have become free to serve: when the last server leaves,
+	// the backups take over.
+	s.b.grantAll()
 }
 
 // ServerStats is a snapshot of a server's state and counts.
