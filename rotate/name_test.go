@@ -64,3 +64,12 @@ func FuzzParseName(f *testing.F) {
 		}
 	})
 }
+
+func mustStamp(t *testing.T, text string) time.Time {
+	t.Helper()
+	stamp, err := time.Parse(stampLayout, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stamp
+}

@@ -1,0 +1,143 @@
+package rotate
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestDiskFull runs TestOnASmallDisk in a process with a mount namespace of its own, where it may mount a small tmpfs. Who is not
+// root gets a user namespace for it too.
+func TestDiskFull(t *testing.T) {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestOnASmallDisk$", "-test.v")
+	cmd.Env = append(os.Environ(), "ROTATE_MOUNT="+t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestOnASmallDisk") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestOnASmallDisk fills a disk of 2 MiB, goes on writing until the ring has to drop lines, and makes room. The loss line then
+// tells how many are missing, to the line. Only TestDiskFull can give it the disk.
+func TestOnASmallDisk(t *testing.T) {
+	dir := os.Getenv("ROTATE_MOUNT")
+	if dir == "" {
+		return
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, filepath.Join(dir, "app.log"), Options{Ring: 256 << 10})
+	n := 0
+	batch := func() {
+		var b strings.Builder
+		for range 97 {
+			b.WriteString(numbered(n))
+			n++
+		}
+		write(t, w, b.String())
+	}
+	for w.Stats().Lost < 20_000 {
+		batch()
+	}
+	s := w.Stats()
+	if s.Stalls != 1 || !strings.Contains(s.WriteError, "no space left") {
+		t.Errorf("%d stalls, error %q", s.Stalls, s.WriteError)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "app.log")); err != nil || len(text)%len(numbered(0)) != 0 {
+		t.Errorf("the full file ends in a torn line: %d bytes, %v", len(text), err)
+	}
+	if err := w.Flush(); err == nil {
+		t.Error("Flush says that all is well")
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the ring to be written", func() bool { return w.Stats().Waiting == 0 })
+	batch()
+	lost := w.Stats().Lost
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	text := content(t, dir, "app")
+	line := regexp.MustCompile(`(?m)^rotate: lost (\d+) lines .*no space left on device\n`).FindAllStringSubmatch(text, -1)
+	if len(line) != 1 || line[0][1] != strconv.FormatUint(lost, 10) {
+		t.Fatalf("the loss lines are %q; %d are lost", line, lost)
+	}
+	// The lines that are there are in order, with one gap, which is where the loss line stands and as large as it says.
+	gap, next := 0, 0
+	for _, l := range strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n") {
+		if strings.HasPrefix(l, "rotate: ") {
+			gap = next
+			continue
+		}
+		var k int
+		if _, err := fmt.Sscanf(l, "line %d end", &k); err != nil {
+			t.Fatalf("a line reads %q", l)
+		}
+		if k != next {
+			if next != gap || k-next != int(lost) {
+				t.Fatalf("after line %d comes %d; the loss line is after %d and says %d", next-1, k, gap-1, lost)
+			}
+		}
+		next = k + 1
+	}
+	if next != n {
+		t.Errorf("the last line is %d of %d", next-1, n-1)
+	}
+}
+
+// TestRingCounts gives a ring lines in pieces of every size and compares it with what it should keep.
+func TestRingCounts(t *testing.T) {
+	for _, limit := range []int{0, 17, 18, 19, 100, 1000} {
+		r := ring{limit: limit}
+		var all strings.Builder
+		for i := range 300 {
+			all.WriteString(numbered(i))
+		}
+		text := all.String()
+		lost, bytes := 0, 0
+		for i, at := 1, 0; at < len(text); i++ {
+			end := min(len(text), at+i%131+1)
+			l, b := r.push([]byte(text[at:end]))
+			lost, bytes, at = lost+l, bytes+b, end
+		}
+		if got := string(r.buf[r.head:]); got != text[bytes:] || lost != bytes/len(numbered(0)) || bytes%len(numbered(0)) != 0 || len(got) > limit {
+			t.Errorf("limit %d: %d lines and %d bytes are lost, and %d bytes kept", limit, lost, bytes, len(got))
+		}
+	}
+}
+
+// TestWithoutARingTheErrorComesBack writes to the device that is always full.
+func TestWithoutARingTheErrorComesBack(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "app.log"), Options{Ring: -1})
+	write(t, w, "one\n")
+	w.cur.out.Close()
+	w.cur.out.Filename = "/dev/full"
+	if n, err := w.Write([]byte("two\n")); n != 0 || err == nil || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("Write() = %d, %v", n, err)
+	}
+}

@@ -1,0 +1,111 @@
+package rotate_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"lbsyslogd/rotate"
+)
+
+func Example() {
+	dir, _ := os.MkdirTemp("", "rotate")
+	defer os.RemoveAll(dir)
+
+	daily, err := rotate.ParseSchedule("day 03:30")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w, err := rotate.Open(filepath.Join(dir, "app.log"), rotate.Options{
+		Size: 100 << 20, Schedule: daily, Keep: 30, Compress: rotate.Gzip,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+	fmt.Fprintln(w, "hello")
+	fmt.Println(w.Stats().Lines, "line")
+	// Output: 1 line
+}
+
+// A Writer is what slog, the log package and zap (through zapcore.AddSync) write to.
+func ExampleWriter_slog() {
+	dir, _ := os.MkdirTemp("", "rotate")
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "app.log")
+
+	w, err := rotate.Open(path, rotate.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	noTime := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: noTime})).Info("started", "port", 8080)
+	w.Close()
+
+	text, _ := os.ReadFile(path)
+	fmt.Print(string(text))
+	// Output: level=INFO msg=started port=8080
+}
+
+// Rotate returns when the old file is complete, synced and closed.
+func ExampleWriter_Rotate() {
+	dir, _ := os.MkdirTemp("", "rotate")
+	defer os.RemoveAll(dir)
+
+	w, err := rotate.Open(filepath.Join(dir, "app.log"), rotate.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+	io.WriteString(w, "before\n")
+	r, err := w.Rotate()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	text, _ := os.ReadFile(r.To)
+	fmt.Print(strings.HasPrefix(filepath.Base(r.To), "app-"), " ", string(text))
+	// Output: true before
+}
+
+// Reopen belongs into the handler of SIGHUP, or of whatever logrotate's postrotate calls.
+func ExampleWriter_Reopen() {
+	dir, _ := os.MkdirTemp("", "rotate")
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "app.log")
+
+	w, err := rotate.Open(path, rotate.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+	io.WriteString(w, "old\n")
+	os.Rename(path, path+".1") // what logrotate does
+	r, err := w.Reopen()
+	fmt.Println(r.Bytes, r.OldInode != r.NewInode, err)
+	// Output: 4 true <nil>
+}
+
+func ExampleParseSchedule() {
+	s, err := rotate.ParseSchedule("sun 03:30")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(s.Next(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)).Format(time.RFC1123))
+	// Output: Sun, 22 Nov 2026 03:30:00 UTC
+}
