@@ -21,7 +21,7 @@ func TestOperatorsTable(t *testing.T) {
 	s := start(t, options{log: true})
 	row := func(name string, clients int, every time.Duration, disturb func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) {
-			path := "/" + strings.ReplaceAll(name, " ", "-")
+			path := "/r/" + strings.ReplaceAll(name, " ", "-")
 			stop := make(chan struct{})
 			done := make(chan int)
 			go func() { done <- repeat(every, stop, func() { disturb(t) }) }()

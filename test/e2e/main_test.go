@@ -38,10 +38,15 @@ func run(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	if other := os.Getenv("E2E_LB"); other != "" {
-		built.LB = other
-	} else if built, err = rig.Build(dir); err != nil {
+	names, other := []string{"syslogd", "lb"}, os.Getenv("E2E_LB")
+	if other != "" {
+		names = names[:1]
+	}
+	if built, err = rig.Build(dir, names...); err != nil {
 		return 0, err
+	}
+	if other != "" {
+		built.LB = other
 	}
 	return m.Run(), nil
 }

@@ -151,9 +151,9 @@ func TestFailingReload(t *testing.T) {
 	at := func(n int) string { return fmt.Sprintf("%s:%d", s.lb.Config, lines+n) }
 	row("syntax error", string(good)+"backend x\n    server \"unterminated 127.0.0.1:1\n", at(2))
 	row("unknown keyword", string(good)+"backend x\n    balanec roundrobin\n", at(2), "balanec", "balance")
-	row("port in use", string(good)+"frontend x\n    bind "+taken.Addr().String()+"\n    default_backend be\n", taken.Addr().String(), "in use")
+	row("port in use", string(good)+"frontend x\n    bind "+taken.Addr().String()+"\n    default_backend be\n", taken.Addr().String(), "taken")
 	row("missing certificate", string(good)+"frontend x\n    bind "+host+":9 ssl crt /nowhere/site.pem\n    default_backend be\n", at(2), "/nowhere/site.pem")
-	row("missing file", "", "") // an empty configuration serves nothing
+	row("empty file", "", "listener") // as a truncated file would be: it may not end the service
 
 	before := s.worker(t)
 	if err := s.lb.Configure(string(good)); err != nil {

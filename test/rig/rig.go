@@ -21,12 +21,19 @@ import (
 // Programs are the paths of the daemons.
 type Programs struct{ LB, Syslogd string }
 
-// Build builds both daemons into dir from the module that the working directory is in.
-func Build(dir string) (Programs, error) {
-	cmd := exec.Command("go", "build", "-o", dir, "lbsyslogd/cmd/lb", "lbsyslogd/cmd/syslogd")
+// Build builds daemons, both if none is named, into dir, from the module that the working directory is in.
+func Build(dir string, names ...string) (Programs, error) {
+	if len(names) == 0 {
+		names = []string{"lb", "syslogd"}
+	}
+	args := []string{"build", "-o", dir + "/"}
+	for _, name := range names {
+		args = append(args, "lbsyslogd/cmd/"+name)
+	}
+	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return Programs{}, fmt.Errorf("build the daemons: %w\n%s", err, out)
+		return Programs{}, fmt.Errorf("build %s: %w\n%s", strings.Join(names, " and "), err, out)
 	}
 	return Programs{LB: filepath.Join(dir, "lb"), Syslogd: filepath.Join(dir, "syslogd")}, nil
 }

@@ -14,7 +14,7 @@ func TestSyslogdStartsReceivesAndStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	programs, err := Build(dir)
+	programs, err := Build(dir, "syslogd")
 	if err != nil {
 		t.Fatal(err)
 	}
