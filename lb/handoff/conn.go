@@ -113,7 +113,7 @@ var ErrDescriptors = errors.New("the limit of open files is too low for the sock
 func (c *Conn) Receive(v any) ([]int, error) {
 	n, oobn, flags, _, err := c.c.ReadMsgUnix(c.buf, c.oob)
 	if err != nil {
-		if errors.Is(err, unix.ECONNRESET) {
+		if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
 			return nil, io.EOF
 		}
 		return nil, fmt.Errorf("receive: %w", err)

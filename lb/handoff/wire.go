@@ -12,6 +12,7 @@ import (
 //	                            <- Sockets, in parts, or Refused
 //	Ready                      ->
 //	                            <- Drain, Stop, Pause, Resume, Ask
+//	Leaving (answers Drain)    ->
 //	Tell (answers Ask)         ->
 //
 // A master that finds a worker of a dead master begins with Adopt; the worker
@@ -20,6 +21,7 @@ import (
 const (
 	Wanted  = "wanted"
 	Ready   = "ready"
+	Leaving = "leaving"
 	Tell    = "tell"
 	Adopted = "adopted"
 

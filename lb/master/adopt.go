@@ -3,10 +3,12 @@ package master
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -42,6 +44,36 @@ func FindWorkers(prefix string) []*handoff.Conn {
 		found = append(found, handoff.FromUnix(uc))
 	}
 	return found
+}
+
+// TakeKept takes what the service manager kept for the next master: listening
+// sockets and connections to workers. What has another name is closed.
+func (m *Master) TakeKept(kept iter.Seq2[string, *os.File]) error {
+	m.Sockets = new(handoff.Set)
+	for name, f := range kept {
+		if socket, ok := strings.CutPrefix(name, listenerPrefix); ok {
+			fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+			f.Close()
+			if err != nil {
+				return fmt.Errorf("take back listener %s: %w", socket, err)
+			}
+			if err := unix.SetNonblock(fd, true); err != nil {
+				return fmt.Errorf("take back listener %s: %w", socket, err)
+			}
+			m.Sockets.Add(socket, fd)
+			continue
+		}
+		if !strings.HasPrefix(name, linkPrefix) {
+			f.Close()
+			continue
+		}
+		link, err := handoff.NewConn(f)
+		if err != nil {
+			return fmt.Errorf("take back %s: %w", name, err)
+		}
+		m.Links = append(m.Links, link)
+	}
+	return nil
 }
 
 // adoptAll asks the workers that a former master left to introduce themselves.

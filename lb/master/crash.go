@@ -42,6 +42,7 @@ func (r *run) crashed(w *worker, how string) {
 	if r.stopping {
 		return
 	}
+	r.switched(r.attempt.former)
 	if how == "" {
 		how = "exited although nobody told it to"
 	}

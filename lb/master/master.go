@@ -92,7 +92,7 @@ type run struct {
 	reloads    int
 	failed     int // reloads since the last one that worked
 
-	attempt attempt        // what starting is for
+	attempt attempt        // what starting is for; its why is empty when there is none
 	waiting []chan Outcome // asked for a reload while another one ran
 	last    Outcome
 	good    time.Time // when the last start or reload worked

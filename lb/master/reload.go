@@ -27,6 +27,9 @@ type attempt struct {
 	// snapshot is the configuration to run in place of the files; nil is the
 	// files. It stays the caller's.
 	snapshot *os.File
+	// former is the worker that has to stop accepting before the attempt has
+	// ended; nil until the new one is ready.
+	former *worker
 }
 
 // Outcome is how a reload ended.
@@ -45,7 +48,7 @@ func (r *run) reload(waiter chan Outcome) {
 	switch {
 	case r.stopping:
 		answer(waiter, Outcome{Reason: "the master is stopping", When: time.Now()})
-	case r.starting != nil:
+	case r.attempt.why != "":
 		r.waiting = append(r.waiting, waiter)
 	default:
 		r.begin(attempt{why: reloading, waiters: []chan Outcome{waiter}})
@@ -102,7 +105,25 @@ func (r *run) isReady(w *worker) {
 	r.writePidfile()
 	r.firstReady()
 	r.Log.Info("Loading success.")
-	r.ended(Outcome{OK: true})
+	if former == nil {
+		r.ended(Outcome{OK: true})
+		return
+	}
+	// Whoever asked hears of it when the old worker does not accept any more:
+	// from then on all that connects meets the new configuration.
+	r.attempt.former = former
+	r.after(leavingWait, func() { r.switched(former) })
+}
+
+// leavingWait bounds how long an old worker may take to stop accepting. It
+// goes on without a word when it is stuck.
+const leavingWait = 2 * time.Second
+
+// switched ends an attempt that waits for the old worker to stop accepting.
+func (r *run) switched(former *worker) {
+	if former != nil && r.attempt.former == former {
+		r.ended(Outcome{OK: true})
+	}
 }
 
 // neverReady is called when the starting worker is gone.
@@ -223,6 +244,7 @@ func (r *run) exited(w *worker, how string) {
 		// It is there only when the worker could not remove it itself.
 		_ = os.Remove(RendezvousPath(r.Rendezvous, w.pid))
 	}
+	r.switched(w)
 	switch {
 	case w == r.starting:
 		r.neverReady(w, how)

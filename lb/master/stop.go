@@ -47,7 +47,15 @@ func (r *run) stopSoft() {
 			r.order(w, handoff.Drain)
 		}
 	}
+	r.closeSockets() // the workers serve what waits in their copies' queues
 	r.maybeStopped()
+}
+
+func (r *run) closeSockets() {
+	for _, name := range r.sockets.Names() {
+		r.drop(name)
+		r.unstore(listenerPrefix + name)
+	}
 }
 
 // stopHard ends the workers now; those that do not end are killed.
@@ -92,7 +100,7 @@ func (r *run) detach() error {
 	if r.Notify == nil && r.Rendezvous == "" {
 		return errors.New("there is neither a command socket (-S) nor a service manager through which the next master could find the workers")
 	}
-	if r.starting != nil {
+	if r.attempt.why != "" {
 		return errors.New("a new worker is being started; try again when it is ready")
 	}
 	r.detached, r.stopping, r.stopped = true, true, true
@@ -109,10 +117,7 @@ func (r *run) leave() {
 	if r.detached {
 		return
 	}
-	for _, name := range r.sockets.Names() {
-		r.drop(name)
-		r.unstore(listenerPrefix + name)
-	}
+	r.closeSockets()
 	if r.pidfile != "" {
 		if text, err := os.ReadFile(r.pidfile); err == nil && string(text) == pidText() {
 			_ = os.Remove(r.pidfile) // a stale one does no harm

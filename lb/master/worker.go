@@ -120,6 +120,8 @@ func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
 		}
 	case handoff.Ready:
 		r.isReady(w)
+	case handoff.Leaving:
+		r.switched(w)
 	case handoff.Tell:
 		asked := w.asked
 		w.asked = nil
@@ -146,6 +148,7 @@ func (r *run) hungUp(w *worker) {
 		answer(nil)
 	}
 	w.asked = nil
+	r.switched(w)
 	r.adoptedOrNot(w)
 }
 

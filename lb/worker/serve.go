@@ -107,6 +107,7 @@ func (l *life) obey(o order) {
 	switch o.Kind {
 	case handoff.Drain:
 		l.drain()
+		l.tell(handoff.Report{Kind: handoff.Leaving})
 	case handoff.Stop:
 		l.stop(0)
 	case handoff.Pause:

@@ -1,0 +1,270 @@
+package master
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+	process "lbsyslogd/lb/worker"
+)
+
+// The tests run real processes: this binary is the master when its first
+// argument is masterArg, and a worker when it is WorkerArg. The worker's
+// engine is a line server: each line is answered with generation and pid.
+const masterArg = "@test-master"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case masterArg:
+			os.Exit(testMaster(os.Args[2:]))
+		case WorkerArg:
+			os.Exit(testWorker(os.Args[2:]))
+		case "-c":
+			os.Exit(testCheck(os.Args[3]))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func catch() <-chan os.Signal {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGTTOU, unix.SIGTTIN, unix.SIGPIPE)
+	return signals
+}
+
+// testMaster runs a master: CONFIG SOCKET.
+func testMaster(args []string) int {
+	config, socket := args[0], args[1]
+	m := &Master{
+		Binary: os.Args[0], Args: []string{config}, Version: "1.0", Started: time.Now(),
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Out: os.Stderr, Stdout: os.Stdout, Stderr: os.Stderr,
+		Rendezvous: socket, Pidfile: socket + ".pid", Opener: new(handoff.Opener),
+		StartTimeout: 5 * time.Second, Probation: 3 * time.Second, StopWait: 3 * time.Second,
+	}
+	estate, err := Inherit()
+	if err == nil && estate != nil {
+		err = estate.Take(m)
+	}
+	if err == nil && m.CLI == nil {
+		m.Links = FindWorkers(socket)
+		var fd int
+		if fd, err = m.Opener.Open(handoff.Want{Network: "unix", Address: socket, UID: -1, GID: -1}); err == nil {
+			f := os.NewFile(uintptr(fd), socket)
+			m.CLI, err = net.FileListener(f)
+			f.Close()
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run(catch())
+}
+
+// testCheck is what `-c -q CONFIG` does.
+func testCheck(config string) int {
+	if _, err := readPlan(config); err != nil {
+		fmt.Fprintf(os.Stderr, "[ALERT]    (%d) : config : %v\n", os.Getpid(), err)
+		return 1
+	}
+	return 0
+}
+
+// testWorker runs a worker as cmd/lb does.
+func testWorker(args []string) int {
+	var b Birth
+	if err := json.Unmarshal([]byte(os.Getenv(WorkerEnv)), &b); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	link, err := handoff.NewConn(os.NewFile(LinkFD, "link"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	path := RendezvousPath(b.Rendezvous, os.Getpid())
+	meet, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	config := args[0]
+	if b.Snapshot {
+		config = fmt.Sprintf("/proc/self/fd/%d", SnapshotFD)
+	}
+	p := process.Process{
+		Load:    func() (*process.Plan, error) { return readPlan(config) },
+		Sockets: process.FromMaster{Link: link},
+		Env: process.Env{Generation: b.Generation, Reloads: b.Reloads, Pid: os.Getpid(), Master: b.Master, Version: "1.0",
+			Started: time.Now(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))},
+		Signals: catch(), Out: os.Stderr, Link: link, Rendezvous: meet,
+		BeforeReady: func(handoff.Facts) error {
+			return errors.Join(unix.Dup3(StdoutFD, 1, 0), unix.Dup3(StderrFD, 2, 0))
+		},
+	}
+	return p.Run()
+}
+
+// readPlan reads a test configuration, a word and its value in each line.
+func readPlan(path string) (*process.Plan, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	plan := &process.Plan{UID: -1, GID: -1, Snapshot: text}
+	e := &lineEngine{done: make(chan struct{}), conns: map[net.Conn]bool{}}
+	for i, line := range strings.Split(string(text), "\n") {
+		word, value, _ := strings.Cut(line, " ")
+		switch word {
+		case "", "#":
+		case "listen":
+			w := handoff.Want{Network: "tcp", Address: value, UID: -1, GID: -1, Where: fmt.Sprintf("t.cfg:%d", i+1)}
+			if strings.HasPrefix(value, "/") {
+				w.Network = "unix"
+			}
+			plan.Wants = append(plan.Wants, w)
+		case "hard-stop-after":
+			if plan.Facts.HardStop, err = time.ParseDuration(value); err != nil {
+				return nil, err
+			}
+		case "panic":
+			panic(value)
+		case "hang":
+			select {}
+		case "die":
+			e.die = value
+		case "notice":
+			fmt.Fprintf(os.Stderr, "[NOTICE]   (%d) : %s\n", os.Getpid(), value)
+		default:
+			return nil, fmt.Errorf("config : parsing [t.cfg:%d] : unknown keyword %q", i+1, word)
+		}
+	}
+	plan.Build = func(socks *handoff.Set, env process.Env) (process.Engine, error) {
+		e.env = env
+		for _, w := range plan.Wants {
+			fd, ok := socks.Take(w.Key())
+			if !ok {
+				return nil, fmt.Errorf("no socket for %s", w)
+			}
+			f := os.NewFile(uintptr(fd), w.Address)
+			l, err := net.FileListener(f)
+			f.Close()
+			if err != nil {
+				return nil, err
+			}
+			if u, ok := l.(*net.UnixListener); ok {
+				u.SetUnlinkOnClose(false)
+			}
+			e.listeners = append(e.listeners, l)
+		}
+		return e, nil
+	}
+	return plan, nil
+}
+
+// lineEngine answers lines.
+type lineEngine struct {
+	env       process.Env
+	listeners []net.Listener
+	die       string
+	done      chan struct{}
+
+	// mu guards the fields below.
+	mu       sync.Mutex
+	conns    map[net.Conn]bool
+	total    int64
+	draining bool
+	ended    bool
+}
+
+func (e *lineEngine) Start() error {
+	for _, l := range e.listeners {
+		go e.accept(l)
+	}
+	if e.die != "" {
+		go func() { panic("as configured: " + e.die) }()
+	}
+	return nil
+}
+
+func (e *lineEngine) accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		e.mu.Lock()
+		e.conns[c] = true
+		e.total++
+		e.mu.Unlock()
+		go e.serve(c)
+	}
+}
+
+func (e *lineEngine) serve(c net.Conn) {
+	for s := bufio.NewScanner(c); s.Scan(); {
+		if _, err := fmt.Fprintf(c, "%d %d\n", e.env.Generation, e.env.Pid); err != nil {
+			break
+		}
+	}
+	c.Close()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.conns, c)
+	e.maybeDone()
+}
+
+// maybeDone is called with mu held.
+func (e *lineEngine) maybeDone() {
+	if e.draining && len(e.conns) == 0 && !e.ended {
+		e.ended = true
+		close(e.done)
+	}
+}
+
+func (e *lineEngine) Drain() {
+	for _, l := range e.listeners {
+		l.Close()
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.draining = true
+	e.maybeDone()
+}
+
+func (e *lineEngine) Stop() {
+	e.Drain()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.conns {
+		c.Close()
+	}
+	if !e.ended {
+		e.ended = true
+		close(e.done)
+	}
+}
+
+func (e *lineEngine) Done() <-chan struct{} { return e.done }
+func (e *lineEngine) Pause(bool)            {}
+func (e *lineEngine) Status() process.Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return process.Status{Connections: int64(len(e.conns)), Total: e.total}
+}
+
+var _ io.Writer = (*words)(nil)
