@@ -1,0 +1,102 @@
+// Command lb is a TCP and HTTP load balancer that reads HAProxy's configuration
+// and is reloaded without losing a request.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"lbsyslogd/cmd/internal/buildinfo"
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/master"
+	"lbsyslogd/lb/worker"
+)
+
+// Exit statuses.
+const (
+	done    = 0
+	refused = 1 // with the reason on the standard error
+	misused = 2
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the program; it returns the exit status.
+func run(args []string, out, errs *os.File) int {
+	if len(args) > 0 {
+		if args[0] == master.WorkerArg {
+			return beWorker(args[1:], errs)
+		}
+		if v, ok := verbs()[args[0]]; ok {
+			return status(v.run(args[1:], out, errs), errs)
+		}
+	}
+	o, err := parse(args)
+	if err != nil {
+		return status(err, errs)
+	}
+	switch {
+	case o.help:
+		io.WriteString(out, usage)
+		return done
+	case o.version > 0:
+		writeVersion(out, o.version > 1)
+		return done
+	case o.condition != nil:
+		return evaluate(*o.condition, errs)
+	}
+	if o.dir != "" {
+		if err := os.Chdir(o.dir); err != nil {
+			return status(fmt.Errorf("-C: %w", err), errs)
+		}
+	}
+	if o.check {
+		return check(o, out, errs)
+	}
+	return serve(o, args, errs)
+}
+
+// usageError is a wrong command line.
+type usageError struct{ text string }
+
+func (e usageError) Error() string { return e.text }
+
+// status prints an error and turns it into an exit status.
+func status(err error, errs io.Writer) int {
+	var wrong usageError
+	switch {
+	case err == nil:
+		return done
+	case errors.Is(err, worker.ErrSaid):
+		return refused
+	case errors.As(err, &wrong):
+		fmt.Fprintf(errs, "lb: %v\n\n%s", err, usage)
+		return misused
+	}
+	fmt.Fprintf(errs, "lb: %v\n", err)
+	return refused
+}
+
+// check is -c: all that is wrong, and nothing is touched.
+func check(o *options, out, errs io.Writer) int {
+	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, Quiet: o.quiet, Out: errs, Pid: os.Getpid()}
+	if err := l.Check(); err != nil {
+		return status(err, errs)
+	}
+	if o.verbose {
+		fmt.Fprintln(out, "Configuration file is valid")
+	}
+	return done
+}
+
+// writeVersion is -v and -vv, in the shape that HAProxy's tools read.
+func writeVersion(out io.Writer, long bool) {
+	fmt.Fprintf(out, "lb version %s (speaks the configuration language of HAProxy version %s)\n", buildinfo.Version(), config.CompatVersion)
+	if long {
+		io.WriteString(out, details())
+	}
+}

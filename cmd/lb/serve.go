@@ -1,0 +1,188 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/cmd/internal/buildinfo"
+	"lbsyslogd/cmd/internal/console"
+	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/master"
+	"lbsyslogd/lb/worker"
+)
+
+// serve chooses between a master with workers and a single process, and
+// between the foreground and the background.
+func serve(o *options, args []string, errs *os.File) int {
+	signals := catch()
+	out := &console.Writer{File: errs}
+	if !o.master && !o.foreground {
+		// The configuration may say daemon or master-worker.
+		l := worker.Loader{Files: o.files, MaxConn: o.maxConn, Quiet: true, Out: out, Pid: os.Getpid()}
+		cfg, _, err := l.Config()
+		if err != nil {
+			return status(err, errs)
+		}
+		o.master = cfg.Global.MasterWorker
+		o.daemon = o.daemon || cfg.Global.Daemon && !o.master
+	}
+	if o.daemon && !o.foreground && !o.systemd && !isDaemon() {
+		return status(daemonize(args), errs)
+	}
+	inherited := closeOnExec()
+	opener := &handoff.Opener{
+		Inherited: func(n int) (int, bool) { return n, slices.Contains(inherited, n) },
+		Old:       slices.Concat(o.finish, o.end),
+	}
+	if err := takeSockets(o, opener, out); err != nil {
+		return status(err, errs)
+	}
+	defer opener.Taken.Close()
+	if o.master {
+		code, err := beMaster(o, args, opener, signals, out)
+		if err != nil {
+			return status(err, errs)
+		}
+		return code
+	}
+	return beSingle(o, opener, signals, out)
+}
+
+// catch has the signals that lb knows delivered to a channel. SIGPIPE is
+// caught so that a standard error nobody reads does not end the process.
+func catch() <-chan os.Signal {
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGTTOU, unix.SIGTTIN, unix.SIGPIPE)
+	return signals
+}
+
+// takeSockets is -x. Its failure is fatal, except for a master, which can do
+// without.
+func takeSockets(o *options, opener *handoff.Opener, out io.Writer) error {
+	if o.takeFrom == "" || o.takeFrom == "/dev/null" {
+		return nil
+	}
+	taken, err := handoff.TakeSockets(o.takeFrom)
+	if err == nil {
+		opener.Taken = taken
+		return nil
+	}
+	if !o.master {
+		return fmt.Errorf("-x: %w", err)
+	}
+	fmt.Fprintf(out, "[WARNING]  (%d) : -x: %v\n", os.Getpid(), err)
+	return nil
+}
+
+// beSingle serves in this process.
+func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out *console.Writer) int {
+	pid := os.Getpid()
+	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, Quiet: o.quiet, Out: out, Pid: pid}
+	pidfile := ""
+	p := worker.Process{
+		Load:    l.Plan,
+		Sockets: worker.Local{Opener: opener},
+		Env: worker.Env{
+			Generation: 1, Pid: pid, Started: time.Now(), Version: buildinfo.Version(),
+			Logger: console.Logger(out, pid, o.quiet),
+		},
+		Signals: signals,
+		Out:     out,
+		BeforeReady: func(f handoff.Facts) error {
+			pidfile = o.pidfile
+			if pidfile == "" && (o.daemon || o.foreground) {
+				pidfile = f.Pidfile
+			}
+			if pidfile != "" {
+				if err := master.WritePidfile(pidfile); err != nil {
+					return err
+				}
+			}
+			replaceOld(o)
+			return tellParent()
+		},
+	}
+	code := p.Run()
+	opener.Resume()
+	if pidfile != "" {
+		removePidfile(pidfile)
+	}
+	return code
+}
+
+// replaceOld is the end of -sf and -st: the new process serves, the old ones
+// may go.
+func replaceOld(o *options) {
+	for _, old := range []struct {
+		pids []int
+		sig  unix.Signal
+	}{{o.finish, unix.SIGUSR1}, {o.end, unix.SIGTERM}} {
+		for _, pid := range old.pids {
+			// One that is gone already has done what it was asked for.
+			_ = unix.Kill(pid, old.sig)
+		}
+	}
+}
+
+// removePidfile removes the file if it still names this process.
+func removePidfile(path string) {
+	if text, err := os.ReadFile(path); err == nil && string(text) == strconv.Itoa(os.Getpid())+"\n" {
+		_ = os.Remove(path) // a stale one does no harm
+	}
+}
+
+// closeOnExec marks every descriptor that this process was started with, but
+// for the standard ones, so that no child holds a pipe or a socket open that
+// it does not know of. It returns them: fd@N may name only these.
+func closeOnExec() []int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	var inherited []int
+	for _, e := range entries {
+		n, err := strconv.Atoi(e.Name())
+		if err != nil || n < 3 {
+			continue
+		}
+		flags, err := unix.FcntlInt(uintptr(n), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			continue // the directory itself, or the runtime's own
+		}
+		unix.CloseOnExec(n)
+		inherited = append(inherited, n)
+	}
+	return inherited
+}
+
+// program is the path this program was started by, which after an upgrade is
+// the new program; /proc/self/exe would be the old one, deleted.
+func program() (string, error) {
+	path := os.Args[0]
+	if filepath.Base(path) == path {
+		if found, err := exec.LookPath(path); err == nil {
+			path = found
+		}
+	}
+	abs, err := filepath.Abs(path)
+	if err == nil {
+		if _, err := os.Stat(abs); err == nil {
+			return abs, nil
+		}
+	}
+	abs, err = os.Executable()
+	if err != nil {
+		return "", errors.New("cannot tell which file this program was started from")
+	}
+	return abs, nil
+}

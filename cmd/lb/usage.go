@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/config"
+)
+
+const usage = `lb balances TCP and HTTP connections over servers, as its haproxy.cfg says.
+
+  lb -f FILE [-c] [-W|-Ws|-D|-db] [more options]    run; -c only checks the configuration
+  lb reload  [-S SOCK] [--timeout 90s]              load the configuration anew; the answer is the outcome
+  lb status  [-S SOCK]                              what serves, and how the last reload went
+  lb stop    [-S SOCK] [--now] [--timeout 0]        finish what is open, then end; --now does not finish it
+  lb upgrade [-S SOCK] [--timeout 90s]              the running master becomes the program on disk, then reloads
+  lb detach  [-S SOCK]                              end the master only; the next one takes the workers over
+
+  -f FILE|DIR   configuration, repeatable; of a directory the *.cfg in order; without -f /etc/lb/lb.cfg
+  -c            check the configuration and exit; every mistake is told, with its line
+  -W            a master that is reloaded (SIGUSR2, lb reload) and workers that serve
+  -Ws           the same for systemd (Type=notify)
+  -D            go to the background once everything serves
+  -db, -d       stay in the foreground, whatever the configuration says; -d says more
+  -S ADDR       the master's command socket, PATH[,mode,600][,user,NAME][,group,NAME][,uid,N][,gid,N] or fd@N;
+                with -Ws and RuntimeDirectory= it is there without being asked for
+  -p FILE       write the process id (the master's with -W) once everything serves
+  -x SOCK       take the listening sockets of the HAProxy or lb behind that stats socket
+  -sf [PID...]  when everything serves, tell these processes to finish and leave; -st: to end at once
+  -n N          maxconn, over the configuration's
+  -C DIR        change to DIR first
+  -q, -V        say less, say more
+  -v, -vv       version; with build details
+  -cc EXPR      evaluate a condition as .if does; exit 0 true, 1 false, 2 wrong
+  -L -m -N -dM -dr -dS and other -d options of HAProxy are accepted and have no effect
+
+Commands speak to /run/lb/master.sock unless -S names another socket.
+Exit status: 0 done, 1 refused or failed with the reason on the standard error, 2 wrong usage.
+`
+
+// details is what -vv says after the version.
+func details() string {
+	var features []string
+	for _, f := range config.Features() {
+		features = append(features, "+"+f)
+	}
+	return fmt.Sprintf(`Build options :
+  TARGET = linux
+  CPU    = %s
+  CC     = %s
+
+Feature list : %s
+
+Available polling systems :
+      epoll : pref=300,  test result OK
+Total: 1 (1 usable), will use epoll.
+
+Available services : none
+`, runtime.GOARCH, runtime.Version(), strings.Join(features, " "))
+}
+
+// evaluate is -cc.
+func evaluate(condition string, errs io.Writer) int {
+	env := cfgfile.NewEnv(os.Environ())
+	env.Version, env.Features = config.CompatVersion, config.Features()
+	ok, err := env.Eval(condition)
+	switch {
+	case err != nil:
+		fmt.Fprintf(errs, "lb: -cc %q: %v\n", condition, err)
+		return misused
+	case ok:
+		return done
+	}
+	return refused
+}

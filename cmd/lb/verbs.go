@@ -1,0 +1,229 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+
+	"lbsyslogd/lb/worker"
+)
+
+const defaultSocket = "/run/lb/master.sock"
+
+// verb is a command for a running master.
+type verb struct {
+	run func(args []string, out, errs io.Writer) error
+}
+
+func verbs() map[string]verb {
+	return map[string]verb{
+		"reload":  {outcome("reload")},
+		"upgrade": {outcome("upgrade")},
+		"status":  {tell("status")},
+		"detach":  {tell("detach")},
+		"stop":    {stop},
+		"help": {func(_ []string, out, _ io.Writer) error {
+			_, err := io.WriteString(out, usage)
+			return err
+		}},
+	}
+}
+
+// request is the command line of a verb.
+type request struct {
+	socket  string
+	timeout time.Duration
+	flags   map[string]bool
+	help    bool
+}
+
+// requested reads a verb's options. flags names those of its own.
+func requested(verb string, args []string, timeout time.Duration, flags ...string) (*request, error) {
+	r := &request{socket: defaultSocket, timeout: timeout, flags: map[string]bool{}}
+	for ; len(args) > 0; args = args[1:] {
+		name := "-" + strings.TrimLeft(args[0], "-")
+		value, given := "", false
+		if n, v, ok := strings.Cut(name, "="); ok {
+			name, value, given = n, v, true
+		}
+		switch name {
+		case "-h", "-help":
+			r.help = true
+			continue
+		case "-S", "-timeout":
+			if !given {
+				if len(args) < 2 {
+					return nil, usageError{fmt.Sprintf("%s: %s needs a value", verb, args[0])}
+				}
+				args = args[1:]
+				value = args[0]
+			}
+		}
+		switch {
+		case name == "-S":
+			r.socket = strings.TrimPrefix(strings.TrimPrefix(value, "unix@"), "unix:")
+		case name == "-timeout":
+			d, err := time.ParseDuration(value)
+			if value == "0" {
+				d, err = 0, nil
+			}
+			if err != nil || d < 0 {
+				return nil, usageError{fmt.Sprintf("%s: --timeout %s is not a duration like 90s", verb, value)}
+			}
+			r.timeout = d
+		case strings.HasPrefix(args[0], "-") && slices.Contains(flags, name):
+			r.flags[name] = true
+		default:
+			return nil, usageError{fmt.Sprintf("%s: %q is not understood", verb, args[0])}
+		}
+	}
+	return r, nil
+}
+
+// ask sends a command to the master and returns all that it answers.
+func (r *request) ask(command string) (string, error) {
+	c, err := net.DialTimeout("unix", r.socket, 5*time.Second)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", fmt.Errorf("no master has its socket at %s: is lb running with -W or -Ws, and with this -S?", r.socket)
+	case err != nil:
+		return "", fmt.Errorf("the master's socket: %w", err)
+	}
+	defer c.Close()
+	if r.timeout > 0 {
+		if err := c.SetDeadline(time.Now().Add(r.timeout)); err != nil {
+			return "", err
+		}
+	}
+	if _, err := io.WriteString(c, command+"\n"); err != nil {
+		return "", fmt.Errorf("ask the master at %s: %w", r.socket, err)
+	}
+	answer, err := io.ReadAll(c)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return string(answer), fmt.Errorf("the master at %s did not finish within %v; it goes on (see lb status)", r.socket, r.timeout)
+	}
+	if err != nil {
+		return string(answer), fmt.Errorf("the master's answer: %w", err)
+	}
+	return string(answer), nil
+}
+
+// outcome runs a command that is answered with Success=0 or 1.
+func outcome(command string) func([]string, io.Writer, io.Writer) error {
+	return func(args []string, out, errs io.Writer) error {
+		r, err := requested(command, args, 90*time.Second)
+		if err != nil || r.help {
+			return helped(out, err)
+		}
+		answer, err := r.ask(command)
+		if err != nil {
+			return err
+		}
+		head, rest, _ := strings.Cut(answer, "\n--\n")
+		switch head {
+		case "Success=1":
+			_, err := io.WriteString(out, rest)
+			return err
+		case "Success=0":
+			io.WriteString(errs, rest)
+			return worker.ErrSaid
+		case "":
+			return fmt.Errorf("the master at %s ended before it answered", r.socket)
+		}
+		return errors.New(strings.TrimSpace(answer))
+	}
+}
+
+// tell runs a command whose answer is shown.
+func tell(command string) func([]string, io.Writer, io.Writer) error {
+	return func(args []string, out, _ io.Writer) error {
+		r, err := requested(command, args, 30*time.Second)
+		if err != nil || r.help {
+			return helped(out, err)
+		}
+		answer, err := r.ask(command)
+		if err != nil {
+			return err
+		}
+		if text, ok := strings.CutPrefix(answer, "Refused: "); ok {
+			return errors.New(strings.TrimSpace(text))
+		}
+		_, err = io.WriteString(out, answer)
+		return err
+	}
+}
+
+// stop ends the master. With --or-detach (what the unit's ExecStop says) it
+// only detaches when systemd is about to start the service again.
+func stop(args []string, out, _ io.Writer) error {
+	r, err := requested("stop", args, 0, "-now", "-or-detach")
+	if err != nil || r.help {
+		return helped(out, err)
+	}
+	command := "stop"
+	switch {
+	case r.flags["-or-detach"] && restarting():
+		command = "detach"
+	case r.flags["-now"]:
+		command = "stop now"
+	}
+	answer, err := r.ask(command)
+	if err != nil {
+		return err
+	}
+	if text, ok := strings.CutPrefix(answer, "Refused: "); ok {
+		return errors.New(strings.TrimSpace(text))
+	}
+	return nil
+}
+
+// restarting says whether systemd stops this unit only to start it again: the
+// job that is running is a restart then.
+func restarting() bool {
+	out, err := exec.Command("systemctl", "list-jobs", "--no-legend", "--plain").Output()
+	if err != nil {
+		return false
+	}
+	unit := ownUnit()
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line) // job, unit, type, state
+		if len(f) >= 3 && f[1] == unit {
+			return f[2] == "restart"
+		}
+	}
+	return false
+}
+
+// ownUnit is the unit that this process runs in: the last part of its control
+// group.
+func ownUnit() string {
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			for part := range strings.SplitSeq(path, "/") {
+				if strings.HasSuffix(part, ".service") {
+					return part
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// helped answers --help, unless the command line was wrong.
+func helped(out io.Writer, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(out, usage)
+	return err
+}
