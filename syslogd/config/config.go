@@ -31,11 +31,22 @@ type Config struct {
 	Buffer     int    // bytes of receive buffer to ask the kernel for, for each socket
 	Allow      []netip.Prefix
 	Outputs    []Output
+
+	// For TCP and TLS.
+	Connections, ConnectionsEach int           // at most, in total and from one address
+	Idle                         time.Duration // after which a silent connection ends
+	TLS                          TLS
+}
+
+// TLS is the server's side of it.
+type TLS struct {
+	Cert, Key, ClientCA string
+	Names               []string // that clients' certificates may have, as shell patterns
 }
 
 // Listen is one place to receive from.
 type Listen struct {
-	Scheme  string // udp, unix or systemd
+	Scheme  string // udp, tcp, tls, unix or systemd
 	Address string // host:port, path, or the name of systemd's socket
 }
 
@@ -77,6 +88,10 @@ const (
 	smallMessage   = 480 // RFC 5424 section 6.1: every receiver must take at least this
 	largeMessage   = 64 << 10
 	largestFile    = 1 << 20 // of a configuration: more is a mistake
+
+	defaultConnections     = 4096
+	defaultConnectionsEach = 256
+	defaultIdle            = 24 * time.Hour
 )
 
 // Default is what runs without a configuration file.
@@ -93,6 +108,7 @@ func blank() *Config {
 	return &Config{
 		Control:    Control{Path: DefaultControl, Mode: 0o660},
 		MaxMessage: defaultMessage, Buffer: defaultBuffer,
+		Connections: defaultConnections, ConnectionsEach: defaultConnectionsEach, Idle: defaultIdle,
 	}
 }
 
@@ -154,9 +170,16 @@ func Parse(name string, text []byte) (*Config, error) {
 		"max_message":    d.sizeBetween(&c.MaxMessage, smallMessage, largeMessage),
 		"oversized":      func(n *yaml.Node) { c.Refuse = d.choice(n, "cut", "refuse") == "refuse" },
 		"receive_buffer": d.size(&c.Buffer),
+		"connections":    func(n *yaml.Node) { d.connections(n, c) },
+		"tls":            func(n *yaml.Node) { d.tls(n, &c.TLS) },
 		"allow":          func(n *yaml.Node) { d.list(n, d.network(&c.Allow)) },
 		"outputs":        func(n *yaml.Node) { d.list(n, func(n *yaml.Node) { d.output(n, c) }) },
 	})
+	for _, l := range c.Listen {
+		if l.Scheme == "tls" && c.TLS.Cert == "" {
+			d.add(root, "listens on %s without a certificate; add for example: tls: {cert: server.pem, key: server.key}", l)
+		}
+	}
 	if len(c.Listen) == 0 && len(d.errs) == 0 {
 		d.add(root, "nothing to listen on; add for example: listen: [%s]", DefaultListen)
 	}
@@ -167,6 +190,36 @@ func Parse(name string, text []byte) (*Config, error) {
 		return nil, d.errs
 	}
 	return c, nil
+}
+
+func (d *decoder) connections(n *yaml.Node, c *Config) {
+	d.mapping(n, "connections", map[string]func(*yaml.Node){
+		"most":      d.count(&c.Connections),
+		"most_each": d.count(&c.ConnectionsEach),
+		"idle":      d.duration(&c.Idle),
+	})
+}
+
+func (d *decoder) tls(n *yaml.Node, t *TLS) {
+	before := len(d.errs)
+	d.mapping(n, "tls", map[string]func(*yaml.Node){
+		"cert":         d.text(&t.Cert),
+		"key":          d.text(&t.Key),
+		"client_ca":    d.text(&t.ClientCA),
+		"client_names": func(n *yaml.Node) { d.list(n, d.pattern(&t.Names)) },
+	})
+	if len(d.errs) > before {
+		return
+	}
+	if t.Key == "" {
+		t.Key = t.Cert // one file may hold both
+	}
+	if t.Cert == "" {
+		d.add(n, "tls has no cert")
+	}
+	if t.Names != nil && t.ClientCA == "" {
+		d.add(n, "client_names mean nothing without client_ca, which says whose certificates to believe")
+	}
 }
 
 func (d *decoder) listen(n *yaml.Node, c *Config) {
@@ -194,19 +247,19 @@ func parseListen(text string) (Listen, error) {
 	}
 	scheme, address, ok := strings.Cut(text, "://")
 	if !ok {
-		return Listen{}, fmt.Errorf("listen %q: want udp://HOST:PORT, unix:///PATH or systemd:NAME", text)
+		return Listen{}, fmt.Errorf("listen %q: want udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:///PATH or systemd:NAME", text)
 	}
 	switch scheme {
-	case "udp":
+	case "udp", "tcp", "tls":
 		if _, _, err := net.SplitHostPort(address); err != nil {
-			return Listen{}, fmt.Errorf("listen %q: %w; want for example udp://127.0.0.1:514", text, err)
+			return Listen{}, fmt.Errorf("listen %q: %w; want for example %s://127.0.0.1:514", text, err, scheme)
 		}
 	case "unix":
 		if !filepath.IsAbs(address) {
 			return Listen{}, fmt.Errorf("listen %q: want a whole path, as in unix:///run/syslogd/log", text)
 		}
 	default:
-		return Listen{}, fmt.Errorf("listen %q: %q is not known; udp, unix and systemd are", text, scheme)
+		return Listen{}, fmt.Errorf("listen %q: %q is not known; udp, tcp, tls, unix and systemd are", text, scheme)
 	}
 	return Listen{scheme, address}, nil
 }

@@ -99,7 +99,7 @@ outputs:
 		`x.yaml:7: want a single value`,
 		`x.yaml:9: selector "lcal0.*": there is no facility "lcal0"`,
 		`x.yaml:11: "1x" is not a size`, `x.yaml:11: "evry" is not a key of rotate; did you mean "every"?`, `x.yaml:11: schedule "noon"`,
-		`x.yaml:11: "bzip2" is not known`, `x.yaml:11: "-1" is not a number of files`,
+		`x.yaml:11: "bzip2" is not known`, `x.yaml:11: "-1" is not a number`,
 		`x.yaml:12: error parsing regexp`, `x.yaml:13: "0999" is not a file mode`, `x.yaml:14: format "xml" is not known`,
 		`x.yaml:15: "[" is not a shell pattern`,
 		`x.yaml:16: two outputs write to /a`, `x.yaml:17: the output has no file`,

@@ -130,7 +130,7 @@ func (d *decoder) count(to *int) func(*yaml.Node) {
 	return d.scalar(func(text string) error {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return fmt.Errorf("%q is not a number of files", text)
+			return fmt.Errorf("%q is not a number", text)
 		}
 		*to = n
 		return nil

@@ -54,6 +54,8 @@ type Input struct {
 	Cut           uint64 `json:"cut"`         // of the routed: only their beginning was kept
 	Denied        uint64 `json:"denied"`      // from a network that may not send
 	Undecodable   uint64 `json:"undecodable"` // nothing in them
+	Connections   int    `json:"connections,omitempty"`
+	Refused       uint64 `json:"refused_connections,omitempty"`
 	Hint          string `json:"hint,omitempty"`
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -106,21 +108,32 @@ func (d *Daemon) openInputs(ctx context.Context) error {
 
 	passed := activation.Files(true)
 	for _, l := range d.Config.Listen {
-		sockets, rest, err := d.open(ctx, l, passed)
-		passed = rest
-		for _, s := range sockets {
-			in := &input{}
-			reader, readerErr := receive.NewReader(s, route.NewStage(&d.shared, &in.counts), d.Config.MaxMessage, d.Log)
-			if readerErr != nil {
-				err = errors.Join(err, readerErr, s.Close())
-				continue
+		var mine, rest []*os.File
+		for _, f := range passed {
+			if meant(l, f) {
+				mine = append(mine, f)
+			} else {
+				rest = append(rest, f)
 			}
-			in.reader = reader
-			d.inputs = append(d.inputs, in)
-			d.Log.Info("listening", "input", s.Name, "address", s.Address(), "receive_buffer", s.Granted, "inherited", s.Inherited)
 		}
-		if err != nil {
+		passed = rest
+		if l.Scheme == "systemd" && len(mine) == 0 {
+			err := fmt.Errorf("systemd passed no socket of this name; is FileDescriptorName=%s set in the socket unit?", l.Address)
 			return errors.Join(fmt.Errorf("listen on %s: %w", l, err), closeAll(passed))
+		}
+		if len(mine) == 0 {
+			mine = []*os.File{nil} // to be opened
+		}
+		for i, f := range mine {
+			in := &input{}
+			source, err := d.open(ctx, l, f, in)
+			if err != nil {
+				return errors.Join(fmt.Errorf("listen on %s: %w", l, err), closeAll(mine[i+1:]), closeAll(passed))
+			}
+			in.source = source
+			d.inputs = append(d.inputs, in)
+			what := in.Describe()
+			d.Log.Info("listening", "input", what.Name, "address", what.Address, "receive_buffer", what.Buffer, "inherited", f != nil)
 		}
 	}
 	for _, f := range passed {
@@ -137,35 +150,56 @@ func closeAll(files []*os.File) error {
 	return err
 }
 
-// open opens the sockets of one listen entry, and returns the passed ones it had no use for.
-func (d *Daemon) open(ctx context.Context, l config.Listen, passed []*os.File) (sockets []*receive.Socket, rest []*os.File, err error) {
-	for _, f := range passed {
-		if !meant(l, f) {
-			rest = append(rest, f)
-			continue
-		}
-		s, err := receive.Adopt(f, l.String(), d.Config.Buffer)
-		if err != nil {
-			return sockets, append(rest, passed[len(rest)+len(sockets)+1:]...), err
-		}
-		sockets = append(sockets, s)
+// open makes a source of a listen entry, from the socket that was passed for it or, without one, from a new socket.
+func (d *Daemon) open(ctx context.Context, l config.Listen, passed *os.File, in *input) (source, error) {
+	stream := l.Scheme == "tcp" || l.Scheme == "tls"
+	if passed != nil && l.Scheme == "systemd" {
+		stream = !receive.IsDatagram(passed)
 	}
-	if len(sockets) > 0 {
-		return sockets, rest, nil
+	if stream {
+		return d.openStream(ctx, l, passed, in)
 	}
 	var s *receive.Socket
-	switch l.Scheme {
-	case "udp":
+	var err error
+	switch {
+	case passed != nil:
+		s, err = receive.Adopt(passed, l.String(), d.Config.Buffer)
+	case l.Scheme == "udp":
 		s, err = receive.ListenUDP(ctx, l.Address, d.Config.Buffer)
-	case "unix":
+	case l.Scheme == "unix":
 		s, err = receive.ListenUnix(l.Address, 0o666)
-	case "systemd":
-		err = fmt.Errorf("systemd passed no socket of this name; is FileDescriptorName=%s set in the socket unit?", l.Address)
 	}
 	if err != nil {
-		return nil, rest, err
+		return nil, err
 	}
-	return []*receive.Socket{s}, rest, nil
+	reader, err := receive.NewReader(s, route.NewStage(&d.shared, &in.counts), d.Config.MaxMessage, d.Log)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return reader, nil
+}
+
+func (d *Daemon) openStream(ctx context.Context, l config.Listen, passed *os.File, in *input) (source, error) {
+	c := d.Config
+	s := &receive.Stream{
+		Name: l.String(), Size: c.MaxMessage, Most: c.Connections, MostEach: c.ConnectionsEach, Idle: c.Idle, Log: d.Log,
+		NewHandler: func() receive.Handler { return route.NewStage(&d.shared, &in.counts) },
+		Allowed: func(a netip.Addr) bool {
+			return len(c.Allow) == 0 || slices.ContainsFunc(c.Allow, func(p netip.Prefix) bool { return p.Contains(a) })
+		},
+	}
+	if l.Scheme == "tls" {
+		certs := &receive.Certs{Cert: c.TLS.Cert, Key: c.TLS.Key, ClientCA: c.TLS.ClientCA, Names: c.TLS.Names}
+		config, err := certs.Config()
+		if err != nil {
+			return nil, err
+		}
+		s.TLS = config
+	}
+	if err := s.Listen(ctx, l.Address, passed); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // meant says whether a passed socket is the one to listen on: by name, or by address.
@@ -180,7 +214,7 @@ func meant(l config.Listen, f *os.File) bool {
 func (d *Daemon) closeInputs() error {
 	var problems []error
 	for _, in := range d.inputs {
-		problems = append(problems, in.reader.Close())
+		problems = append(problems, in.Close())
 	}
 	d.inputs = nil
 	return errors.Join(problems...)

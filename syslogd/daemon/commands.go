@@ -84,7 +84,7 @@ func (d *Daemon) each(ctx context.Context, name string, do func(o *write.Output)
 // barrier returns when the readers have taken what was in their sockets.
 func (d *Daemon) barrier(ctx context.Context) error {
 	for _, in := range d.inputs {
-		if err := in.reader.Barrier(ctx); err != nil {
+		if err := in.Barrier(ctx); err != nil {
 			return err
 		}
 	}
@@ -134,16 +134,16 @@ const hintBuffer = 32 << 20
 func (d *Daemon) status() *control.Status {
 	s := &control.Status{Version: d.Version, PID: os.Getpid(), Started: d.started, Config: d.File}
 	for _, in := range d.inputs {
-		socket, c, n := in.reader.Socket(), in.reader.Counts(), &in.counts
+		what, c, n := in.Describe(), in.Counts(), &in.counts
 		i := control.Input{
-			Name: socket.Name, Address: socket.Address(), ReceiveBuffer: socket.Granted,
+			Name: what.Name, Address: what.Address, ReceiveBuffer: what.Buffer, Connections: c.Connections, Refused: c.Refused,
 			Received: n.Received.Load(), Bytes: c.Bytes, KernelDrops: c.KernelDrops, EarlierDrops: c.EarlierDrops,
 			ReceiveErrors: c.ReceiveErrors, Routed: n.Routed.Load(), Unmatched: n.Unmatched.Load(),
 			Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(),
 		}
-		if socket.Granted > 0 && socket.Granted < hintBuffer && socket.Granted < d.Config.Buffer {
+		if what.Buffer > 0 && what.Buffer < hintBuffer && what.Buffer < d.Config.Buffer {
 			i.Hint = fmt.Sprintf("the kernel granted %d KiB of receive buffer, so a burst of messages may be dropped; "+
-				"run with CAP_NET_ADMIN or raise net.core.rmem_max to %d", socket.Granted>>10, d.Config.Buffer)
+				"run with CAP_NET_ADMIN or raise net.core.rmem_max to %d", what.Buffer>>10, d.Config.Buffer)
 		}
 		s.Inputs = append(s.Inputs, i)
 	}

@@ -48,9 +48,18 @@ type Daemon struct {
 	table   atomic.Pointer[route.Table]
 }
 
-// input is a socket with what reads it.
+// A source is a receive.Reader or a receive.Stream.
+type source interface {
+	Run(ctx context.Context)
+	Barrier(ctx context.Context) error
+	Counts() receive.Counts
+	Describe() receive.Description
+	Close() error
+}
+
+// input is a source and what its Stages counted.
 type input struct {
-	reader *receive.Reader
+	source
 	counts route.Counts
 }
 
@@ -80,7 +89,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	defer tasks.Wait()
 	defer cancel() // runs before Wait
 	for _, in := range d.inputs {
-		tasks.Go(func() { in.reader.Run(ctx) })
+		tasks.Go(func() { in.Run(ctx) })
 	}
 	tasks.Go(func() { server.Serve(ctx) })
 	tasks.Go(func() { d.watchDrops(ctx) })
@@ -137,10 +146,11 @@ func (d *Daemon) watchDrops(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for i, in := range d.inputs {
-			now := in.reader.Counts().KernelDrops
+			now := in.Counts().KernelDrops
 			if now > told[i] {
-				d.Log.Warn("the kernel dropped messages because the receive buffer was full", "input", in.reader.Socket().Name,
-					"messages", now-told[i], "since_start", now, "receive_buffer", in.reader.Socket().Granted)
+				what := in.Describe()
+				d.Log.Warn("the kernel dropped messages because the receive buffer was full", "input", what.Name,
+					"messages", now-told[i], "since_start", now, "receive_buffer", what.Buffer)
 				told[i] = now
 			}
 		}

@@ -57,6 +57,15 @@ type Counts struct {
 	KernelDrops   uint64 // messages that the kernel dropped since this process has the socket
 	EarlierDrops  uint64 // and before, on a socket that was handed to us
 	ReceiveErrors uint64
+	Refused       uint64 // connections
+	Connections   int    // now
+}
+
+// Description tells what an input is.
+type Description struct {
+	Name    string // as configured
+	Address string // where it listens
+	Buffer  int    // bytes of receive buffer that the kernel granted; 0 where that says nothing
 }
 
 // NewReader prepares to read a socket, messages of up to size bytes. The Socket belongs to the Reader from then on.
@@ -220,8 +229,10 @@ func (r *Reader) Counts() Counts {
 	}
 }
 
-// Socket is what the Reader reads.
-func (r *Reader) Socket() *Socket { return r.socket }
+// Describe tells what this is.
+func (r *Reader) Describe() Description {
+	return Description{Name: r.socket.Name, Address: r.socket.Address(), Buffer: r.socket.Granted}
+}
 
 // Close closes the socket. Run must have returned, and Counts must have been read before.
 func (r *Reader) Close() error {

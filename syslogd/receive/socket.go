@@ -81,11 +81,7 @@ func removeDead(path string) error {
 // Adopt takes a datagram socket that was opened by somebody else, such as systemd. The file belongs to the Socket from then on.
 func Adopt(file *os.File, name string, buffer int) (*Socket, error) {
 	fd := int(file.Fd())
-	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	if err != nil {
-		return nil, fmt.Errorf("socket %s: %w", name, err)
-	}
-	if kind != unix.SOCK_DGRAM {
+	if !IsDatagram(file) {
 		return nil, fmt.Errorf("socket %s is not a datagram socket", name)
 	}
 	s := &Socket{Name: name, Inherited: true, file: file, fd: fd}
@@ -93,6 +89,12 @@ func Adopt(file *os.File, name string, buffer int) (*Socket, error) {
 		return s, nil
 	}
 	return s, s.enlarge(buffer)
+}
+
+// IsDatagram tells a socket for datagrams from one for connections.
+func IsDatagram(file *os.File) bool {
+	kind, err := unix.GetsockoptInt(int(file.Fd()), unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && kind == unix.SOCK_DGRAM
 }
 
 // enlarge asks for a receive buffer of so many bytes: past the system's limit where we may (CAP_NET_ADMIN), else as far as it

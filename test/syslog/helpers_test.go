@@ -55,10 +55,20 @@ type daemon struct {
 	config string
 	cmd    *exec.Cmd
 	said   *bytes.Buffer
+	// command starts it; nil: in the ordinary way.
+	command func() *exec.Cmd
 }
 
 // start runs syslogd with a configuration, in which DIR and PORT stand for what this test uses.
 func start(t *testing.T, config string) *daemon {
+	t.Helper()
+	d := configure(t, config)
+	d.run()
+	return d
+}
+
+// configure is start without starting.
+func configure(t *testing.T, config string) *daemon {
 	t.Helper()
 	d := &daemon{t: t, dir: t.TempDir(), port: freePort(t)}
 	// logrotate does not work in a directory that others may write to.
@@ -70,7 +80,6 @@ func start(t *testing.T, config string) *daemon {
 	if err := os.WriteFile(d.config, []byte("control: "+d.socket()+"\n"+text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.run()
 	t.Cleanup(func() {
 		d.stop()
 		if t.Failed() {
@@ -88,6 +97,9 @@ func (d *daemon) run() {
 	d.t.Helper()
 	d.said = new(bytes.Buffer)
 	d.cmd = exec.Command(binary(), "-f", d.config)
+	if d.command != nil {
+		d.cmd = d.command()
+	}
 	d.cmd.Stdout, d.cmd.Stderr = d.said, d.said
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
@@ -98,7 +110,7 @@ func (d *daemon) run() {
 // stop ends the daemon as systemd does, and fails the test if it does not go willingly.
 func (d *daemon) stop() {
 	d.t.Helper()
-	if d.cmd.ProcessState != nil {
+	if d.cmd == nil || d.cmd.ProcessState != nil {
 		return
 	}
 	d.cmd.Process.Signal(syscall.SIGTERM)

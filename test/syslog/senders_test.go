@@ -11,17 +11,23 @@ import (
 // TestLogger has the real logger send in every form it knows for datagrams.
 func TestLogger(t *testing.T) {
 	d := start(t, `
-listen: [udp://127.0.0.1:PORT, unix://DIR/dgram]
+listen: [udp://127.0.0.1:PORT, tcp://127.0.0.1:PORT, unix://DIR/dgram]
 host: here
 outputs: [{file: DIR/lb.log}]
 `)
+	sent := uint64(0)
+	tcp := []string{"-T", "-n", "127.0.0.1", "-P", strings.TrimPrefix(d.addr(), "127.0.0.1:")}
 	udp := []string{"-d", "-n", "127.0.0.1", "-P", strings.TrimPrefix(d.addr(), "127.0.0.1:")}
 	logger := func(want string, args ...string) {
 		t.Helper()
 		if out, err := exec.Command("logger", args...).CombinedOutput(); err != nil {
 			t.Fatalf("logger %q: %v: %s", args, err, out)
 		}
-		d.do("flush")
+		sent++
+		until(t, "the line", func() bool { // TCP has no barrier: what logger sent may still be under way
+			d.do("flush")
+			return d.status().Total.Written == sent
+		})
 		text, err := os.ReadFile(d.file())
 		if err != nil {
 			t.Fatal(err)
@@ -34,6 +40,9 @@ outputs: [{file: DIR/lb.log}]
 	logger(" app[7]: rfc5424 by default", append(udp, "-t", "app", "--id=7", "rfc5424 by default")...)
 	logger(" app: with structured data", append(udp, "-t", "app", "--rfc5424", "--sd-id", "x@1", "--sd-param", `a="b"`, "with structured data")...)
 	logger(" app: an old one", append(udp, "-t", "app", "--rfc3164", "an old one")...)
+	logger(" app: over tcp", append(tcp, "-t", "app", "--rfc5424", "over tcp")...)
+	logger(" app: an old one over tcp", append(tcp, "-t", "app", "--rfc3164", "an old one over tcp")...)
+	logger(" app: counted", append(tcp, "-t", "app", "--octet-count", "counted")...)
 	logger(" here app: over a unix socket", "-u", filepath.Join(d.dir, "dgram"), "-t", "app", "over a unix socket")
 	logger(" here app[9]: with a pid", "-u", filepath.Join(d.dir, "dgram"), "-t", "app", "--id=9", "with a pid")
 	logger(" app: tab#011and grüße", append(udp, "-t", "app", "--rfc3164", "tab\tand grüße")...)

@@ -1,0 +1,348 @@
+package receive
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// stream runs a Stream whose messages all go to one keeper.
+func stream(t *testing.T, s *Stream) (*Stream, *keeper) {
+	t.Helper()
+	k := new(keeper)
+	s.Name, s.Size, s.Log = "tcp://test", 512, slog.New(slog.DiscardHandler)
+	s.NewHandler = func() Handler { return k }
+	if s.Most == 0 {
+		s.Most, s.MostEach = 10_000, 10_000
+	}
+	if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, k
+}
+
+func (k *keeper) got() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.texts)
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 20 s for: %s", what)
+		}
+		<-tick.C
+	}
+}
+
+func TestStreamOfBothFramings(t *testing.T) {
+	s, k := stream(t, new(Stream))
+	c := dial(t, "tcp", s.Describe().Address)
+	say(t, c, "<13>one\n7 <13>two8 <13>")
+	until(t, "two messages", func() bool { return len(k.got()) == 2 })
+	say(t, c, "four<13>without a newline")
+	c.Close()
+	until(t, "the rest", func() bool { return len(k.got()) == 4 })
+	if got := strings.Join(k.got(), "|"); got != "<13>one|<13>two|<13>four|<13>without a newline" {
+		t.Errorf("got %s", got)
+	}
+	until(t, "the end of the connection", func() bool { return s.Counts().Connections == 0 })
+}
+
+func TestManyMessagesOverManyConnections(t *testing.T) {
+	s, k := stream(t, new(Stream))
+	const conns, each = 20, 500
+	for i := range conns {
+		c := dial(t, "tcp", s.Describe().Address)
+		var text strings.Builder
+		for j := range each {
+			m := fmt.Sprintf("<13>%d of %d", j, i)
+			if i%2 == 0 {
+				fmt.Fprintf(&text, "%d %s", len(m), m)
+			} else {
+				text.WriteString(m + "\n")
+			}
+		}
+		go func() {
+			io.WriteString(c, text.String())
+			c.Close()
+		}()
+	}
+	until(t, "all messages", func() bool { return len(k.got()) == conns*each })
+	got := k.got()
+	slices.Sort(got)
+	if n := len(slices.Compact(got)); n != conns*each {
+		t.Errorf("%d different messages", n)
+	}
+}
+
+func TestIdleAndSlowClientsDoNotDelayOthers(t *testing.T) {
+	s, k := stream(t, new(Stream))
+	for range 500 {
+		dial(t, "tcp", s.Describe().Address)
+	}
+	slow := dial(t, "tcp", s.Describe().Address)
+	for _, c := range "<13>a slow one" {
+		say(t, slow, string(c))
+	}
+	quick := dial(t, "tcp", s.Describe().Address)
+	say(t, quick, "<13>quick\n")
+	until(t, "the quick one", func() bool { return len(k.got()) == 1 })
+	say(t, slow, "\n")
+	until(t, "the slow one", func() bool { return len(k.got()) == 2 })
+	if got := k.got(); got[0] != "<13>quick" || got[1] != "<13>a slow one" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSilentConnectionEnds(t *testing.T) {
+	s, _ := stream(t, &Stream{Idle: 30 * time.Millisecond})
+	c := dial(t, "tcp", s.Describe().Address)
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("Read: %v; want EOF", err)
+	}
+	if n := s.Counts(); n.ReceiveErrors != 0 {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestConnectionsAreLimited(t *testing.T) {
+	s, k := stream(t, &Stream{Most: 3, MostEach: 2})
+	for range 2 {
+		dial(t, "tcp", s.Describe().Address)
+	}
+	until(t, "two connections", func() bool { return s.Counts().Connections == 2 })
+	third := dial(t, "tcp", s.Describe().Address)
+	if _, err := third.Read(make([]byte, 1)); err == nil {
+		t.Error("a third connection from one address stays")
+	}
+	if n := s.Counts().Refused; n != 1 {
+		t.Errorf("%d refused", n)
+	}
+	if len(k.got()) != 0 {
+		t.Errorf("got %q", k.got())
+	}
+}
+
+func TestStrangersAreRefused(t *testing.T) {
+	s, _ := stream(t, &Stream{Allowed: func(a netip.Addr) bool { return !a.IsLoopback() }})
+	c := dial(t, "tcp", s.Describe().Address)
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection stays")
+	}
+}
+
+func TestWhatHasArrivedIsReadAtTheEnd(t *testing.T) {
+	k := new(keeper)
+	s := &Stream{
+		Name: "tcp://test", Size: 512, Most: 10, MostEach: 10, Log: slog.New(slog.DiscardHandler),
+		NewHandler: func() Handler { return k },
+	}
+	if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.Run(ctx) }()
+	c := dial(t, "tcp", s.Describe().Address)
+	until(t, "the connection", func() bool { return s.Counts().Connections == 1 })
+	for i := range 1000 {
+		say(t, c, fmt.Sprintf("<13>%d\n", i))
+	}
+	cancel()
+	<-ended
+	if n := len(k.got()); n != 1000 {
+		t.Errorf("%d messages of 1000", n)
+	}
+}
+
+// authority signs certificates for the names of its tests.
+type authority struct {
+	t    *testing.T
+	dir  string
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+}
+
+func newAuthority(t *testing.T) *authority {
+	a := &authority{t: t, dir: t.TempDir()}
+	a.cert, a.key = a.sign("ca", nil)
+	return a
+}
+
+// sign writes NAME.pem with certificate and key.
+func (a *authority) sign(name string, parent *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: parent == nil, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	signer, signKey := template, key
+	if parent != nil {
+		signer, signKey = parent.cert, parent.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, signer, &key.PublicKey, signKey)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	if err := os.WriteFile(a.path(name), text, 0o600); err != nil {
+		a.t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return cert, key
+}
+
+func (a *authority) path(name string) string { return filepath.Join(a.dir, name+".pem") }
+
+// dial connects as the given client and sends a message; what the server thinks of it shows when reading.
+func (a *authority) dial(address, client string) error {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	config := &tls.Config{RootCAs: pool, ServerName: "server"}
+	if client != "" {
+		pair, err := tls.LoadX509KeyPair(a.path(client), a.path(client))
+		if err != nil {
+			return err
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	c, err := tls.Dial("tcp", address, config)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := fmt.Fprintf(c, "%d <13>from %s", len("<13>from ")+len(client), client); err != nil {
+		return err
+	}
+	if err := c.CloseWrite(); err != nil {
+		return err
+	}
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+func TestTLSWithClientCertificates(t *testing.T) {
+	a := newAuthority(t)
+	for _, name := range []string{"server", "web1", "stranger"} {
+		a.sign(name, a)
+	}
+	certs := &Certs{Cert: a.path("server"), Key: a.path("server"), ClientCA: a.path("ca"), Names: []string{"web*"}}
+	config, err := certs.Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, k := stream(t, &Stream{TLS: config})
+	// One that never finishes its handshake does not keep the others waiting.
+	silent := dial(t, "tcp", s.Describe().Address)
+	say(t, silent, "\x16\x03\x01")
+	if err := a.dial(s.Describe().Address, "web1"); err != nil {
+		t.Errorf("web1: %v", err)
+	}
+	for _, client := range []string{"", "stranger"} {
+		if err := a.dial(s.Describe().Address, client); err == nil {
+			t.Errorf("client %q may send", client)
+		}
+	}
+	until(t, "the message", func() bool { return len(k.got()) == 1 })
+	if got := k.got(); got[0] != "<13>from web1" {
+		t.Errorf("got %q", got)
+	}
+	if c := dial(t, "tcp", s.Describe().Address); c != nil {
+		say(t, c, "<13>in the clear\n")
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c)
+	}
+	if got := k.got(); len(got) != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
+	a := newAuthority(t)
+	first, _ := a.sign("server", a)
+	certs := &Certs{Cert: a.path("server"), Key: a.path("server")}
+	if _, err := certs.Config(); err != nil {
+		t.Fatal(err)
+	}
+	serial := func() *big.Int {
+		certs.mu.Lock()
+		certs.looked = time.Time{}
+		certs.mu.Unlock()
+		config, err := certs.current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf, err := x509.ParseCertificate(config.Certificates[0].Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return leaf.SerialNumber
+	}
+	if serial().Cmp(first.SerialNumber) != 0 {
+		t.Error("another certificate than was written")
+	}
+	if err := os.WriteFile(a.path("server"), []byte("half of a fi"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if serial().Cmp(first.SerialNumber) != 0 {
+		t.Error("a broken file replaced a good certificate")
+	}
+	second, _ := a.sign("server", a)
+	later := time.Now().Add(time.Minute)
+	if err := os.Chtimes(a.path("server"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	if serial().Cmp(second.SerialNumber) != 0 {
+		t.Error("the new certificate is not used")
+	}
+	if _, err := (&Certs{Cert: "/nowhere", Key: "/nowhere"}).Config(); err == nil {
+		t.Error("a file that is not there is a certificate")
+	}
+}
