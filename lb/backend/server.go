@@ -41,6 +41,7 @@ type Server struct {
 	weight int
 	admin  Admin
 	health bool // as the checks see it; true without checks
+	stop   bool // an operator lets it take bound clients only
 	active bool // in Backend.active
 	credit int  // roundrobin
 	cur    int
@@ -63,7 +64,9 @@ func (s *Server) SetInitial(weight int, admin Admin, up bool) {
 func (s *Server) usable() bool { return s.health && s.admin&Maint == 0 }
 
 // balanced: takes part in balancing. mu is held.
-func (s *Server) balanced() bool { return s.usable() && s.admin&ForcedDrain == 0 && s.weight > 0 }
+func (s *Server) balanced() bool {
+	return s.usable() && !s.stop && s.admin&ForcedDrain == 0 && s.weight > 0
+}
 
 func (s *Server) full() bool { return s.cur >= s.MaxConn }
 
@@ -83,6 +86,14 @@ func (s *Server) CheckFailed() {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
 	s.fails++
+}
+
+// SetStopping leaves a server to the clients that are bound to it, or ends
+// that.
+func (s *Server) SetStopping(on bool) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.transition(func() { s.stop = on })
 }
 
 // SetAdmin replaces the administrative state.
@@ -135,6 +146,7 @@ type ServerStats struct {
 	Admin     Admin
 	Health    bool
 	Usable    bool
+	Stopping  bool
 	Cur, Max  int
 	Queued    int
 	QueueMax  int
@@ -150,7 +162,7 @@ func (s *Server) Stats() ServerStats {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
 	st := ServerStats{
-		Weight: s.weight, Admin: s.admin, Health: s.health, Usable: s.usable(), Cur: s.cur, Max: s.max,
+		Weight: s.weight, Admin: s.admin, Health: s.health, Usable: s.usable(), Stopping: s.stop, Cur: s.cur, Max: s.max,
 		Queued: s.queue.len, QueueMax: s.queue.max, Picked: s.picked, Change: s.change, Down: s.down,
 		Downs: s.downs, Fails: s.fails,
 	}
