@@ -47,7 +47,6 @@ func serve(o *options, args []string, errs *os.File) int {
 	if err := takeSockets(o, opener, out); err != nil {
 		return status(err, errs)
 	}
-	defer opener.Taken.Close()
 	if o.master {
 		code, err := beMaster(o, args, opener, signals, out)
 		if err != nil {
@@ -108,6 +107,7 @@ func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out 
 					return err
 				}
 			}
+			opener.Settled()
 			replaceOld(o)
 			return tellParent()
 		},

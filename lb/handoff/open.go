@@ -26,9 +26,11 @@ type Opener struct {
 	Inherited func(n int) (fd int, ok bool)
 
 	// Old are processes that leave as soon as this one serves (-sf, -st). Where
-	// they still hold an address they are asked to pause (SIGTTOU); Resume
-	// undoes it.
+	// they still hold an address, their sockets are taken over; where that is
+	// not allowed the port is shared if they share it, or else they are asked
+	// to pause (SIGTTOU). Resume undoes the latter.
 	Old    []int
+	olds   *Taken // from Old; nil before it was needed
 	paused bool
 
 	places map[string]place // unix paths that this Opener made, by name
@@ -55,6 +57,11 @@ func (o *Opener) Open(w Want) (int, error) {
 		return openAbstract(w)
 	}
 	fd, err := openTCP(w, false)
+	if len(o.Old) > 0 && errors.Is(err, unix.EADDRINUSE) {
+		if fd, ok := o.takeOver(w); ok {
+			return fd, Refresh(fd, w)
+		}
+	}
 	if (o.SharePort || len(o.Old) > 0) && errors.Is(err, unix.EADDRINUSE) {
 		fd, err = openTCP(w, true)
 	}
@@ -65,6 +72,27 @@ func (o *Opener) Open(w Want) (int, error) {
 		return -1, &InUse{Want: w, Owner: Owner(w)}
 	}
 	return fd, err
+}
+
+// takeOver looks for w among the sockets of the old processes.
+func (o *Opener) takeOver(w Want) (fd int, ok bool) {
+	if o.olds == nil {
+		o.olds = new(Taken)
+		for _, pid := range o.Old {
+			// Not being allowed to is usual; there are other ways.
+			if t, err := TakeFromProcess(pid); err == nil {
+				o.olds.list = append(o.olds.list, t.list...)
+			}
+		}
+	}
+	return o.olds.take(w)
+}
+
+// Settled closes what nobody asked for. The old processes may leave now.
+func (o *Opener) Settled() {
+	o.Taken.Close()
+	o.olds.Close()
+	o.Old, o.olds = nil, nil
 }
 
 // pushAside asks the old processes to pause and waits for the address.

@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -103,6 +104,36 @@ func (s *Set) Clone() (*Set, error) {
 		out.Add(name, dup)
 	}
 	return out, nil
+}
+
+// Unlisten takes the TCP sockets out of service without giving up their
+// addresses, so that another process may bind them: what HAProxy expects of
+// the old process when it starts without taking its sockets over. What waits
+// in the queues is lost; that is why there are better ways.
+func (s *Set) Unlisten() error {
+	return s.eachTCP(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RD) })
+}
+
+// Listen undoes Unlisten.
+func (s *Set) Listen() error {
+	return s.eachTCP(func(fd int) error { return unix.Listen(fd, backlog(Want{})) })
+}
+
+func (s *Set) eachTCP(do func(fd int) error) error {
+	var errs []error
+	for name, fd := range s.All() {
+		domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+		if err == nil && domain == unix.AF_UNIX {
+			continue
+		}
+		if err == nil {
+			err = do(fd)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("listener %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Close closes every socket. Other processes that hold them keep them; the

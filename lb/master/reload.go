@@ -279,7 +279,7 @@ func (r *run) firstReady() {
 		return
 	}
 	r.served = true
-	r.Opener.Old = nil // they are about to leave, and their pids may be others' soon
+	r.Opener.Settled()
 	if r.FirstReady != nil {
 		r.FirstReady()
 	}

@@ -29,9 +29,6 @@ func (r *run) provide(w *worker) {
 		r.refuse(w, errs)
 		return
 	}
-	if r.reloads == 0 && r.Opener.Taken.Len() > 0 {
-		r.Opener.Taken.Close() // what was taken from another process and nobody wants
-	}
 	names := w.names()
 	for first := true; first || len(names) > 0; first = false {
 		part := names[:min(len(names), handoff.Batch)]

@@ -28,6 +28,5 @@ func (s Local) Open(plan *Plan) (*handoff.Set, error) {
 		s.Opener.Resume()
 		return nil, refused
 	}
-	s.Opener.Taken.Close() // what nobody asked for
 	return set, nil
 }

@@ -77,7 +77,7 @@ type Process struct {
 
 	// Owned by Run.
 	plan   *Plan
-	set    *handoff.Set // kept for the next master; nil without one
+	set    *handoff.Set // copies of the engine's listeners
 	engine Engine
 	facts  handoff.Facts
 }
@@ -147,19 +147,16 @@ func (p *Process) prepare() error {
 	return nil
 }
 
-// build makes the engine. With a master the sockets are kept beside it, for
-// the next master.
+// build makes the engine. The sockets are kept beside it, for the next master
+// and for Pause.
 func (p *Process) build() error {
 	socks := p.set
-	p.set = nil
-	if p.Link != nil {
-		kept, err := socks.Clone()
-		if err != nil {
-			socks.Close()
-			return err
-		}
-		p.set = kept
+	kept, err := socks.Clone()
+	if err != nil {
+		socks.Close()
+		return err
 	}
+	p.set = kept
 	engine, err := p.plan.Build(socks, p.Env)
 	if err != nil {
 		socks.Close()

@@ -46,6 +46,7 @@ type life struct {
 	masters  <-chan *handoff.Conn
 	hardStop <-chan time.Time
 	draining bool
+	paused   bool
 	status   int
 }
 
@@ -93,9 +94,9 @@ func (l *life) signal(sig os.Signal) {
 			l.stop(Interrupt)
 		}
 	case unix.SIGTTOU:
-		l.engine.Pause(true)
+		l.pause(true)
 	case unix.SIGTTIN:
-		l.engine.Pause(false)
+		l.pause(false)
 	}
 }
 
@@ -111,9 +112,9 @@ func (l *life) obey(o order) {
 	case handoff.Stop:
 		l.stop(0)
 	case handoff.Pause:
-		l.engine.Pause(true)
+		l.pause(true)
 	case handoff.Resume:
-		l.engine.Pause(false)
+		l.pause(false)
 	case handoff.Ask:
 		st := l.engine.Status()
 		l.tell(handoff.Report{Kind: handoff.Tell, Status: &st})
@@ -129,11 +130,29 @@ func (l *life) drain() {
 	}
 	l.draining = true
 	l.engine.Drain()
-	if l.set != nil {
-		l.set.Close() // the engine's are the last ones of this process
-	}
+	l.set.Close() // the engine's are the last ones of this process
 	if l.facts.HardStop > 0 {
 		l.hardStop = time.After(l.facts.HardStop)
+	}
+}
+
+// pause frees the addresses for a process that is about to take over, or takes
+// them back because it did not.
+func (l *life) pause(on bool) {
+	if l.draining || l.paused == on {
+		return
+	}
+	l.paused = on
+	var err error
+	if on {
+		l.engine.Pause(true)
+		err = l.set.Unlisten()
+	} else {
+		err = l.set.Listen()
+		l.engine.Pause(false)
+	}
+	if err != nil {
+		l.Env.Logger.Warn("pause or resume: " + err.Error())
 	}
 }
 
