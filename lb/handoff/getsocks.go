@@ -101,7 +101,8 @@ func receiveSockets(c *net.UnixConn, count int) (fds []int, data []byte, err err
 		if len(got) == 0 {
 			continue // the rest of a message's data
 		}
-		if err := sendCount(c, len(fds)); err != nil {
+		// HAProxy does not wait for the last acknowledgement: it may be gone.
+		if err := sendCount(c, len(fds)); err != nil && len(fds) < count {
 			return fds, nil, err
 		}
 	}

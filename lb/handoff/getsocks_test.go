@@ -181,13 +181,15 @@ frontend f
 	}
 
 	giver := start()
-	// Connections that come while haproxy starts are closed without an answer.
-	var taken *Taken
-	eventually(t, "haproxy gives its sockets", func() bool {
-		var err error
-		taken, err = TakeSockets(dir + "/admin")
+	eventually(t, "haproxy's stats socket", func() bool {
+		_, err := os.Stat(dir + "/admin")
 		return err == nil
 	})
+	taken, err := TakeSockets(dir + "/admin")
+	if err != nil {
+		stop(giver)
+		t.Fatal(err)
+	}
 	defer taken.Close()
 	taker := Opener{Taken: taken}
 	set := new(Set)
