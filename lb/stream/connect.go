@@ -7,19 +7,21 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/rule"
 )
 
 // serverConn is one connection to a server: in use by t, or idle in its
 // shard's pool. Owned by the loop.
 type serverConn struct {
 	endpoint
-	sh    *Shard
-	srv   *backend.Server
-	be    *Backend
-	t     *txn // nil while idle
-	uses  uint32
-	owner *session // idle, but kept for this client alone
-	open  bool
+	sh      *Shard
+	srv     *backend.Server
+	be      *Backend
+	t       *txn // nil while idle
+	uses    uint32
+	owner   *session // idle, but kept for this client alone
+	open    bool
+	leaving bool // packed for another process
 
 	next, prev *serverConn // in idlePool; next also in Shard.freeConns
 }
@@ -29,7 +31,10 @@ func (c *serverConn) Ready(ev loop.Events) {
 	c.note(ev)
 	switch {
 	case c.t != nil:
-		c.t.s.run()
+		if c.t.s.state != movingAway {
+			c.t.s.run()
+		}
+	case c.leaving: // another process has it by now
 	case ev&(loop.In|loop.RdHup|loop.Hup|loop.Err) != 0:
 		// Bytes or the end on an idle connection: it is of no use any more.
 		c.drop()
@@ -193,6 +198,21 @@ func (t *txn) open() syscall.Errno {
 	if family != unix.AF_UNIX {
 		loop.SetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
+	errno = loop.Connect(fd, sa, size)
+	if errno != 0 && errno != syscall.EINPROGRESS {
+		loop.CloseRaw(fd)
+		return errno
+	}
+	c := sh.takeConn(t.be, t.srv, fd)
+	c.t, c.uses, c.canRead = t, 1, false
+	t.c = c
+	sh.pools[t.srv.Index].begin()
+	sh.Server[t.srv.Index].Connects++
+	return 0
+}
+
+// takeConn takes a connection from the pool, for an open socket.
+func (sh *Shard) takeConn(be *Backend, srv *backend.Server, fd int) *serverConn {
 	c := sh.freeConns
 	if c == nil {
 		c = new(serverConn)
@@ -200,22 +220,14 @@ func (t *txn) open() syscall.Errno {
 		sh.freeConns = c.next
 	}
 	*c = serverConn{
-		endpoint: endpoint{fd: fd, canWrite: true},
-		sh:       sh, srv: t.srv, be: t.be, t: t, uses: 1, open: true,
+		endpoint: endpoint{fd: fd, watched: true, canRead: true, canWrite: true},
+		sh:       sh, srv: srv, be: be, open: true,
 	}
-	t.c = c
-	sh.pools[t.srv.Index].begin()
-	errno = loop.Connect(fd, sa, size)
-	if errno != 0 && errno != syscall.EINPROGRESS {
-		return errno
-	}
-	c.watched = true
 	if err := sh.Loop.Add(fd, c); err != nil {
 		sh.eng.Report(err.Error())
-		return syscall.ENOMEM
+		c.broken = true
 	}
-	sh.Server[t.srv.Index].Connects++
-	return 0
+	return c
 }
 
 // connected tries to send over a connection that is being made: a local
@@ -261,7 +273,7 @@ func (t *txn) established(now int64) {
 	t.phase = phaseForward
 	t.sentAt, t.srvAct = now, now
 	t.rec.Tc = int32(now - t.dialAt)
-	if t.s.fe.WantsAddresses {
+	if t.s.fe.Needs&rule.NeedsBackAddr != 0 {
 		t.rec.BackAddr = t.s.sh.localAddr(t.c.fd)
 	}
 }

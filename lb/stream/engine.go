@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
@@ -22,6 +23,7 @@ type Engine struct {
 	MaxConn   int32             // client connections of the whole worker
 	Pid       int
 	Hostname  string
+	Formats   *accesslog.Formats
 	// Report tells of trouble that is nobody's request: one line, at most once
 	// a second for the same text. Called from loops: must not block.
 	Report func(text string)
@@ -34,6 +36,7 @@ type Engine struct {
 	accepting atomic.Bool
 	empty     chan struct{}
 	emptied   atomic.Bool
+	adopted   atomic.Uint32 // spreads adopted connections over the shards
 	loops     sync.WaitGroup
 }
 
@@ -88,15 +91,9 @@ type Frontend struct {
 	Default    *Backend // nil: none
 	MonitorURI string
 
-	Logs          int // index into Engine.Targets, -1 for none
-	Format        *rule.Format
-	DontLogNull   bool
-	DontLogNormal bool
-	RaiseErrors   bool // log-separate-errors
-
-	// WantsAddresses: a format or a rule shows our own addresses, which cost
-	// a system call each.
-	WantsAddresses bool
+	Logs   int // index into Engine.Targets, -1 for none
+	Access accesslog.Policy
+	Needs  rule.Needs // of the format and of all rules a request may meet
 
 	ReqCaptures []Capture
 	ResCaptures []Capture
@@ -265,6 +262,16 @@ func (e *Engine) enter(fe *Frontend) bool {
 		fe.max.Store(n)
 	}
 	return true
+}
+
+// admit counts a client connection that is there already, limits or not.
+func (e *Engine) admit(fe *Frontend) {
+	if n := e.cur.Add(1); n > e.max.Load() {
+		e.max.Store(n)
+	}
+	if n := fe.cur.Add(1); n > fe.max.Load() {
+		fe.max.Store(n)
+	}
 }
 
 // leave gives the room back and lets shards accept again that could not.

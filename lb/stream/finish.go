@@ -1,6 +1,9 @@
 package stream
 
-import "lbsyslogd/syslogd/message"
+import (
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/syslogd/message"
+)
 
 // abort ends the exchange without a proper end of its response.
 func (t *txn) abort(who, where byte) {
@@ -145,13 +148,9 @@ func (sh *Shard) log(t *txn) {
 	if fe.Logs < 0 || t.unlogged {
 		return
 	}
-	failed := r.Term[0] != '-' && r.Term[0] != 'L' || r.Retries > 0 || r.Redispatched || r.Status >= 500
-	if fe.DontLogNormal && !failed {
+	sev, wanted := fe.Access.Severity(r)
+	if !wanted {
 		return
-	}
-	sev := message.Info
-	if fe.RaiseErrors && failed {
-		sev = message.Err
 	}
 	r.ActConn = sh.eng.cur.Load()
 	r.FeConn = fe.cur.Load()
@@ -160,6 +159,20 @@ func (sh *Shard) log(t *txn) {
 	}
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, r
-	sh.logBuf = fe.Format.Append(sh.logBuf[:0], x)
+	sh.logBuf = fe.Access.Append(sh.logBuf[:0], x)
 	sh.senders[fe.Logs].Log(sev, sh.logBuf)
+}
+
+// logEmbryonic writes the line of a connection that ended before it could
+// carry anything.
+func (sh *Shard) logEmbryonic(s *session, what string) {
+	fe := s.fe
+	if fe.Logs < 0 {
+		return
+	}
+	x := &sh.ctx
+	x.Req, x.Res = nil, nil
+	x.Rec = &rule.Record{Client: s.peer, Accept: s.accepted, Frontend: fe.Name, TLS: s.tls != nil}
+	sh.logBuf = sh.eng.Formats.AppendEmbryonic(sh.logBuf[:0], x, s.ln.Name, what)
+	sh.senders[fe.Logs].Log(message.Info, sh.logBuf)
 }

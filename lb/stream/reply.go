@@ -145,7 +145,7 @@ func (t *txn) reply(status int, phrase string, header, body []byte) {
 	if !t.reqDone {
 		t.unread = true
 	}
-	t.keep = t.keep && !t.unread && !sh.draining && s.fe.ConnMode != Close && (t.be == nil || t.be.ConnMode != Close)
+	t.keep = t.keep && !t.unread && !s.closing() && s.fe.ConnMode != Close && (t.be == nil || t.be.ConnMode != Close)
 	if t.res == nil {
 		t.res = sh.Loop.Buffers.Get()
 	}

@@ -78,7 +78,7 @@ func (s *session) headIncomplete() (again bool) {
 // that leaves between requests, or never sent any, is not an error.
 func (s *session) clientLeft() {
 	if s.in.Len() == 0 {
-		if s.requests == 0 && !s.fe.DontLogNull {
+		if s.requests == 0 && !s.fe.Access.DontLogNull {
 			s.badRequestLog(-1, 'C')
 			return
 		}
@@ -116,7 +116,7 @@ func (s *session) readTimeout() {
 	case s.began >= 0:
 		s.sh.Front[s.fe.Index].ErrReq++
 		s.refuse(errSlow, 'c')
-	case s.requests == 0 && !s.fe.DontLogNull:
+	case s.requests == 0 && !s.fe.Access.DontLogNull:
 		s.badRequestLog(408, 'c')
 	default:
 		s.closeGently(false)
@@ -134,6 +134,7 @@ func (s *session) refuse(e *http1.Error, who byte) {
 	t := s.sh.newTxn(s)
 	t.rec.BadReq = true
 	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, noServer
+	t.rec.Received = uint64(s.in.Len())
 	t.reqDone, t.keep, t.unread = true, false, true
 	t.rec.Term = [4]byte{who, 'R', '-', '-'}
 	s.t, s.state = t, exchanging

@@ -107,7 +107,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 		t.keepServer = false
 	}
 	t.dechunk = t.resKind == http1.ChunkedBody && t.clientMinor == 0
-	if mode == Close || sh.draining || t.resKind == http1.UntilClose || t.dechunk || t.resKind == http1.Tunnel {
+	if mode == Close || s.closing() || t.resKind == http1.UntilClose || t.dechunk || t.resKind == http1.Tunnel {
 		t.keep = false
 	}
 	if len(s.fe.ResCaptures) > 0 {

@@ -17,6 +17,7 @@ const (
 	reading           // waiting for a request head, or for the rest of one
 	exchanging        // session.t is at work
 	lingering         // our end is sent; what still comes is thrown away
+	movingAway        // packed for another process: nobody reads it here
 )
 
 // session is one client connection. Idle, it holds no buffer and no txn.
@@ -42,6 +43,8 @@ type session struct {
 	requests uint32
 	gen      uint32 // changes when the struct is reused
 	state    state
+	before   state // while movingAway: what to go back to
+	fixed    bool  // stays in this process until it ends
 
 	next, prev *session // in Shard.sessions
 }
@@ -69,6 +72,23 @@ func (l *sessionList) remove(s *session) {
 // newSession begins a session on an accepted descriptor; sh.sa holds the
 // peer's address. The request is likely there already, so it is read at once.
 func (sh *Shard) newSession(ln *Listener, fd int) {
+	s := sh.takeSession(ln, fd)
+	if !ln.Unix {
+		s.peer = backend.FromRaw(&sh.sa)
+	}
+	sh.Front[s.fe.Index].accepted(sh.Loop.Now())
+	switch {
+	case ln.TLS != nil:
+		s.handshake()
+		return
+	case !s.fe.HTTP:
+		s.startTunnel()
+	}
+	s.run()
+}
+
+// takeSession takes a session from the pool, for a client of ln.
+func (sh *Shard) takeSession(ln *Listener, fd int) *session {
 	s := sh.freeSessions
 	if s != nil {
 		sh.freeSessions = s.next
@@ -83,27 +103,18 @@ func (sh *Shard) newSession(ln *Listener, fd int) {
 		state: reading,
 	}
 	s.timer.OnExpire = s
-	if !ln.Unix {
-		s.peer = backend.FromRaw(&sh.sa)
-	}
 	sh.sessions.push(s)
-	sh.Front[s.fe.Index].accepted(sh.Loop.Now())
-	switch {
-	case ln.TLS != nil:
-		s.handshake()
-	case !s.fe.HTTP:
-		s.startTunnel()
-		s.run()
-	default:
-		s.run()
-	}
+	return s
 }
 
 // Ready implements loop.Handler.
 func (s *session) Ready(ev loop.Events) {
 	s.note(ev)
-	if s.state == handshaking {
+	switch s.state {
+	case handshaking:
 		s.tls.poke()
+		return
+	case movingAway:
 		return
 	}
 	if s.tls != nil && s.canWrite {
@@ -128,6 +139,9 @@ func (s *session) run() {
 	}
 	if s.state != closed {
 		s.rearm()
+		if m := s.sh.mover; m != nil {
+			m.consider(s)
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ type Shard struct {
 	acceptors []*acceptor
 	paused    bool
 	draining  bool
+	mover     *mover // while connections move to the next generation
 
 	sessions sessionList
 	late     []lateEntry

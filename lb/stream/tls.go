@@ -86,13 +86,21 @@ func (s *session) handshaken(err error) {
 	t.blocking = false
 	s.canRead, s.canWrite = true, true
 	if err != nil {
-		sh.Front[s.fe.Index].ErrReq++
+		c := &sh.Front[s.fe.Index]
+		c.ErrReq++
+		c.SSLFailed++
+		sh.logEmbryonic(s, "SSL handshake failure")
 		s.close()
 		return
 	}
 	cs := t.conn.ConnectionState()
 	t.version, t.cipher = s.ln.TLS.VersionName(cs.Version), s.ln.TLS.CipherName(cs.CipherSuite)
 	t.sni, t.resumed = cs.ServerName, cs.DidResume
+	c := &sh.Front[s.fe.Index]
+	c.SSLSessions++
+	if cs.DidResume {
+		c.SSLReused++
+	}
 	s.hsTime = int32(sh.Loop.Now() - s.since)
 	s.act = sh.Loop.Now()
 	s.state = reading

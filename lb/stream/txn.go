@@ -95,9 +95,11 @@ func (sh *Shard) newTxn(s *session) *txn {
 	} else {
 		sh.freeTxns = t.next
 	}
-	gen := t.gen
+	gen, vars := t.gen, t.rec.Vars
 	*t = txn{s: s, gen: gen, start: sh.Loop.Now(), srvAct: sh.Loop.Now()}
 	r := &t.rec
+	r.Vars = vars
+	r.Vars.Reset()
 	r.Client, r.TLS = s.peer, s.tls != nil
 	r.Accept, r.Request = s.accepted, sh.Loop.Time()
 	r.Status = -1
@@ -108,7 +110,7 @@ func (sh *Shard) newTxn(s *session) *txn {
 		r.Ti = int32(s.began-s.since) - s.hsTime
 		r.Request = sh.Loop.Time().Add(-msec(sh.Loop.Now() - s.began))
 	}
-	if s.fe.WantsAddresses {
+	if s.fe.Needs&rule.NeedsFrontAddr != 0 {
 		r.FrontAddr = sh.localAddr(s.fd)
 	}
 	if s.tls != nil {
@@ -128,8 +130,9 @@ func (sh *Shard) freeTxn(t *txn) {
 	if sh.parsed == t {
 		sh.parsed = nil
 	}
-	gen := t.gen + 1
+	gen, vars := t.gen+1, t.rec.Vars
 	*t = txn{gen: gen, next: sh.freeTxns}
+	t.rec.Vars = vars
 	sh.freeTxns = t
 }
 

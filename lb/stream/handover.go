@@ -1,0 +1,468 @@
+package stream
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/rule"
+)
+
+// How connections move to the next generation:
+//
+//  1. Handover makes every shard look at its sessions. One that stands at a
+//     boundary (idle, in the middle of a head, queued, a tunnel) is packed into
+//     a Parcel; from then on nobody reads from it here, because two readers of
+//     one socket would tear its stream.
+//  2. Parcels leave in batches, one at a time per shard, so that the loop goes
+//     on serving between them.
+//  3. The receiver's Adopt makes sessions of them and says which it took.
+//  4. What was taken is closed here without a word to the peer: the other
+//     process holds the same socket. What was refused is served on here, and
+//     ends politely.
+//  5. A session that is busy is looked at again whenever it has moved on.
+
+// Kind says what a Parcel holds.
+type Kind string
+
+// Kinds of parcels, with their descriptors.
+const (
+	ClientParcel Kind = "client" // a client between or at the beginning of a request
+	TunnelParcel Kind = "tunnel" // a client and its server
+	ServerParcel Kind = "server" // an idle server connection
+)
+
+// Parcel is one connection, or the pair of a tunnel, on its way to another
+// process. Names tell where it belongs; the receiver refuses what its
+// configuration does not have.
+type Parcel struct {
+	Kind Kind  `json:"kind"`
+	FDs  []int `json:"-"`
+
+	Frontend string `json:"frontend,omitempty"`
+	Listener string `json:"listener,omitempty"`
+	Backend  string `json:"backend,omitempty"`
+	Server   string `json:"server,omitempty"`
+	Address  string `json:"address,omitempty"` // the server's
+
+	Peer     netip.AddrPort `json:"peer"`
+	Accepted time.Time      `json:"accepted"`
+	Since    int64          `json:"since"` // wall clock, ms: the wait for the request began
+	Began    int64          `json:"began"` // wall clock, ms: its first byte; -1 before it
+	Requests uint32         `json:"requests"`
+	In       []byte         `json:"in,omitempty"` // received, belongs to no exchange yet
+
+	Tunnel *TunnelState `json:"tunnel,omitempty"`
+}
+
+// TunnelState is what a tunnel has beside its two sockets.
+type TunnelState struct {
+	ToServer   []byte      `json:"to_server,omitempty"` // received from the client, unsent
+	ToClient   []byte      `json:"to_client,omitempty"` // received from the server, unsent
+	ClientEOF  bool        `json:"client_eof,omitempty"`
+	ServerEOF  bool        `json:"server_eof,omitempty"`
+	ClientShut bool        `json:"client_shut,omitempty"` // our end was sent to the client
+	ServerShut bool        `json:"server_shut,omitempty"`
+	HeadAt     int64       `json:"head_at"` // wall clock, ms; 0 never
+	Record     rule.Record `json:"record"`
+}
+
+// Carrier takes a batch to the receiver and tells which parcels it took, in
+// their order. An error means that none was, and that there is no receiver any
+// more. It is called from several goroutines, one batch at a time each.
+type Carrier func([]*Parcel) (taken []bool, err error)
+
+// BatchFDs is how many descriptors one batch holds at most: the kernel takes
+// 253 in a message.
+const BatchFDs = 240
+
+// mover is a shard's side of a handover. Owned by the loop.
+type mover struct {
+	sh    *Shard
+	carry Carrier
+	batch []*moving
+	busy  bool // a batch is on its way
+	dead  bool // the receiver is gone: everything stays
+}
+
+// moving is a parcel with what it was made of.
+type moving struct {
+	Parcel
+	s *session
+	c *serverConn
+}
+
+// Handover stops accepting and moves every connection that can be moved to
+// the process behind carry; the others end politely, as with Drain.
+func (e *Engine) Handover(carry Carrier) {
+	for _, sh := range e.Shards {
+		sh.Loop.Call(func() {
+			sh.mover = &mover{sh: sh, carry: carry}
+			sh.Loop.AtTurnEnd(sh.mover.turn)
+		})
+	}
+	e.Drain()
+	for _, sh := range e.Shards {
+		sh.Loop.Post(sh.mover.begin)
+	}
+}
+
+// begin looks at all sessions and all idle server connections.
+func (m *mover) begin() {
+	for s := m.sh.sessions.head.next; s != &m.sh.sessions.head; s = s.next {
+		m.consider(s)
+	}
+	m.turn()
+}
+
+// consider packs s if it stands at a boundary.
+func (m *mover) consider(s *session) {
+	if m.dead || s.fixed || s.tls != nil || s.broken {
+		return
+	}
+	switch {
+	case s.state == reading:
+		m.add(&moving{Parcel: s.parcel(), s: s})
+	case s.state == exchanging && s.t.phase == phaseQueue:
+		s.unqueue()
+		m.add(&moving{Parcel: s.parcel(), s: s})
+	case s.state == exchanging && s.t.movableTunnel():
+		m.add(&moving{Parcel: s.tunnelParcel(), s: s})
+	}
+}
+
+func (m *mover) add(v *moving) {
+	if v.s != nil {
+		v.s.before, v.s.state = v.s.state, movingAway
+		m.sh.Loop.Disarm(&v.s.timer)
+	}
+	m.batch = append(m.batch, v)
+}
+
+// turn sends the next batch, at the end of a turn of the loop.
+func (m *mover) turn() {
+	if m.busy || m.dead {
+		return
+	}
+	m.takeIdle()
+	n, fds := 0, 0
+	for n < len(m.batch) && fds+len(m.batch[n].FDs) <= BatchFDs {
+		fds += len(m.batch[n].FDs)
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	send := slices.Clone(m.batch[:n])
+	m.batch = append(m.batch[:0], m.batch[n:]...)
+	m.busy = true
+	parcels := make([]*Parcel, n)
+	for i := range send {
+		parcels[i] = &send[i].Parcel
+	}
+	go func() {
+		taken, err := m.carry(parcels)
+		m.sh.Loop.Post(func() { m.answered(send, taken, err) })
+	}()
+}
+
+// takeIdle packs idle server connections.
+func (m *mover) takeIdle() {
+	for i := range m.sh.pools {
+		for m.sh.pools[i].head != nil {
+			c := m.sh.pools[i].head
+			m.sh.pools[i].remove(c)
+			c.leaving = true
+			m.batch = append(m.batch, &moving{c: c, Parcel: Parcel{
+				Kind: ServerParcel, FDs: []int{c.fd}, Began: -1,
+				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.srv.Addr.String(),
+			}})
+		}
+	}
+}
+
+// answered takes the receiver's word for one batch.
+func (m *mover) answered(sent []*moving, taken []bool, err error) {
+	m.busy = false
+	if err != nil {
+		m.dead = true
+		m.sh.eng.Report("hand connections over: " + err.Error() + "; they are served here until they end")
+		sent = append(sent, m.batch...)
+		m.batch = nil
+		taken = make([]bool, len(sent))
+	}
+	for i, v := range sent {
+		switch {
+		case v.c != nil:
+			v.c.forget()
+		case taken[i]:
+			v.s.forget()
+		default:
+			v.s.stay()
+		}
+	}
+	m.turn()
+}
+
+// closing reports whether s is to be closed after its response, because this
+// process leaves and s cannot go along to the next.
+func (s *session) closing() bool {
+	sh := s.sh
+	return sh.draining && (sh.mover == nil || sh.mover.dead || s.fixed || s.tls != nil)
+}
+
+// wallMs is a time of the loop's clock as wall clock time, ms.
+func (sh *Shard) wallMs(ms int64) int64 { return sh.Loop.Time().UnixMilli() - (sh.Loop.Now() - ms) }
+
+// loopMs is the way back.
+func (sh *Shard) loopMs(wall int64) int64 { return sh.Loop.Now() - (sh.Loop.Time().UnixMilli() - wall) }
+
+// parcel packs a session that is between requests.
+func (s *session) parcel() Parcel {
+	p := Parcel{
+		Kind: ClientParcel, FDs: []int{s.fd}, Frontend: s.fe.Proxy.Name, Listener: s.ln.Name, Peer: s.peer,
+		Accepted: s.accepted, Since: s.sh.wallMs(s.since), Began: -1, Requests: s.requests,
+	}
+	if s.began >= 0 {
+		p.Began = s.sh.wallMs(s.began)
+	}
+	if s.in != nil {
+		p.In = slices.Clone(s.in.Bytes())
+	}
+	return p
+}
+
+// unqueue takes a waiting request back to where it was read from: the
+// receiver reads it again.
+func (s *session) unqueue() {
+	t, sh := s.t, s.sh
+	t.leaveQueue()
+	if t.entered {
+		t.be.Leave()
+		sh.Back[t.be.Index].SessTotal--
+	}
+	sh.Front[s.fe.Index].ReqTotal--
+	s.requests--
+	s.in.R = t.headOff
+	s.scanned = 0
+	s.t, s.state = nil, reading
+	sh.freeTxn(t)
+}
+
+// movableTunnel reports whether t is a tunnel whose unsent bytes are all in
+// its two buffers.
+func (t *txn) movableTunnel() bool {
+	return t.phase == phaseForward && t.tunnel() && t.resKind == http1.Tunnel && t.resHeadDone &&
+		t.resHead == nil && t.head == nil && t.c != nil && !t.c.broken
+}
+
+func (s *session) tunnelParcel() Parcel {
+	t := s.t
+	p := s.parcel()
+	p.Kind, p.In = TunnelParcel, nil
+	p.FDs = append(p.FDs, t.c.fd)
+	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.srv.Addr.String()
+	p.Tunnel = &TunnelState{
+		ClientEOF: s.eof, ServerEOF: t.c.eof, ClientShut: s.shut, ServerShut: t.c.shut, Record: t.rec,
+	}
+	if t.headAt > 0 {
+		p.Tunnel.HeadAt = s.sh.wallMs(t.headAt)
+	}
+	if t.ready > 0 {
+		p.Tunnel.ToServer = slices.Clone(t.src.Data[t.src.R : t.src.R+t.ready])
+	}
+	if t.resReady > 0 {
+		p.Tunnel.ToClient = slices.Clone(t.res.Data[t.res.R : t.res.R+t.resReady])
+	}
+	return p
+}
+
+// stay goes on with a session that the receiver did not take.
+func (s *session) stay() {
+	s.state, s.fixed = s.before, true
+	s.canRead, s.canWrite = true, true
+	if s.state == exchanging {
+		s.t.c.canRead, s.t.c.canWrite = true, true
+	}
+	s.watch()
+	s.run()
+}
+
+// forget lets go of a session that lives on in another process: no shutdown,
+// no log line.
+func (s *session) forget() {
+	sh := s.sh
+	if t := s.t; t != nil {
+		if t.c != nil {
+			t.c.forget()
+			t.c = nil
+		}
+		t.be.Release(t.srv)
+		t.be.Leave()
+		sh.freeTxn(t)
+		s.t = nil
+	}
+	sh.Loop.Forget(s.fd)
+	s.close()
+}
+
+// forget lets go of a server connection that lives on in another process.
+func (c *serverConn) forget() {
+	c.sh.Loop.Forget(c.fd)
+	c.close()
+}
+
+// Adopt makes connections of parcels from an earlier generation and tells
+// which were taken: their descriptors belong to the engine then, the others
+// still to the caller. Not from a loop.
+func (e *Engine) Adopt(parcels []*Parcel) []bool {
+	taken := make([]bool, len(parcels))
+	var done sync.WaitGroup
+	for i, p := range parcels {
+		sh := e.Shards[int(e.adopted.Add(1))%len(e.Shards)]
+		done.Add(1)
+		if !sh.Loop.Post(func() { taken[i] = sh.adopt(p); done.Done() }) {
+			done.Done()
+		}
+	}
+	done.Wait()
+	return taken
+}
+
+func (sh *Shard) adopt(p *Parcel) bool {
+	if sh.draining {
+		return false
+	}
+	switch p.Kind {
+	case ClientParcel:
+		return len(p.FDs) == 1 && sh.adoptClient(p)
+	case TunnelParcel:
+		return len(p.FDs) == 2 && p.Tunnel != nil && sh.adoptTunnel(p)
+	case ServerParcel:
+		return len(p.FDs) == 1 && sh.adoptServer(p)
+	}
+	return false
+}
+
+// listenerOf finds where a client belongs: the same bind line, or, when that
+// is gone, another plain one of the same frontend.
+func (e *Engine) listenerOf(p *Parcel) *Listener {
+	for _, fe := range e.Frontends {
+		if fe.Proxy.Name != p.Frontend {
+			continue
+		}
+		var other *Listener
+		for _, ln := range fe.Listeners {
+			if ln.TLS == nil && ln.Name == p.Listener {
+				return ln
+			}
+			if ln.TLS == nil {
+				other = ln
+			}
+		}
+		return other
+	}
+	return nil
+}
+
+// serverOf finds a parcel's server, if it still has the same address.
+func (e *Engine) serverOf(p *Parcel) (*Backend, int) {
+	for _, be := range e.Backends {
+		if be.Proxy.Name != p.Backend {
+			continue
+		}
+		for i, s := range be.Servers {
+			if s.Name == p.Server && s.Addr.String() == p.Address {
+				return be, i
+			}
+		}
+	}
+	return nil, 0
+}
+
+// adoptSession makes a session of a parcel's client.
+func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
+	sh.eng.admit(ln.Frontend)
+	s := sh.takeSession(ln, p.FDs[0])
+	s.peer, s.accepted, s.requests = p.Peer, p.Accepted, p.Requests
+	s.since = sh.loopMs(p.Since)
+	if p.Began >= 0 {
+		s.began = sh.loopMs(p.Began)
+	}
+	return s
+}
+
+func (sh *Shard) adoptClient(p *Parcel) bool {
+	ln := sh.eng.listenerOf(p)
+	if ln == nil || !ln.Frontend.HTTP || len(p.In) > loop.BufferSize {
+		return false
+	}
+	s := sh.adoptSession(ln, p)
+	if len(p.In) > 0 {
+		s.in = sh.Loop.Buffers.Get()
+		s.in.W = copy(s.in.Data[:], p.In)
+	}
+	s.watch()
+	s.run()
+	return true
+}
+
+func (sh *Shard) adoptTunnel(p *Parcel) bool {
+	ts := p.Tunnel
+	ln := sh.eng.listenerOf(p)
+	be, i := sh.eng.serverOf(p)
+	if ln == nil || be == nil || len(ts.ToServer) > loop.BufferSize || len(ts.ToClient) > loop.BufferSize {
+		return false
+	}
+	s := sh.adoptSession(ln, p)
+	t := sh.newTxn(s)
+	s.t, s.state = t, exchanging
+	t.rec = ts.Record
+	t.rec.Frontend, t.rec.Backend, t.rec.Server = ln.Frontend.Proxy.Name, be.Proxy.Name, be.Servers[i].Name
+	t.be, t.entered, t.srv = be, true, be.Servers[i]
+	be.Enter()
+	be.Admit(t.srv)
+	t.c = sh.takeConn(be, t.srv, p.FDs[1])
+	t.c.t, t.c.uses = t, 1
+	sh.pools[t.srv.Index].begin()
+	t.c.eof, t.c.shut, t.c.rdhup = ts.ServerEOF, ts.ServerShut, ts.ServerEOF
+	s.eof, s.shut, s.rdhup = ts.ClientEOF, ts.ClientShut, ts.ClientEOF
+	t.phase = phaseForward
+	t.reqKind, t.resKind = http1.Tunnel, http1.Tunnel
+	t.reqSent, t.reqDone = true, ts.ClientEOF
+	t.resHeadDone, t.resBegun, t.resDone = true, true, ts.ServerEOF
+	t.unread = true
+	if ts.HeadAt > 0 {
+		t.headAt = sh.loopMs(ts.HeadAt)
+	}
+	if len(ts.ToServer) > 0 {
+		t.relay = sh.Loop.Buffers.Get()
+		t.relay.W = copy(t.relay.Data[:], ts.ToServer)
+		t.src, t.ready = t.relay, t.relay.W
+	}
+	if len(ts.ToClient) > 0 {
+		t.res = sh.Loop.Buffers.Get()
+		t.res.W = copy(t.res.Data[:], ts.ToClient)
+		t.resReady = t.res.W
+	}
+	s.watch()
+	s.run()
+	return true
+}
+
+func (sh *Shard) adoptServer(p *Parcel) bool {
+	be, i := sh.eng.serverOf(p)
+	if be == nil || be.Reuse == ReuseNever || be.ConnMode != KeepAlive {
+		return false
+	}
+	c := sh.takeConn(be, be.Servers[i], p.FDs[0])
+	c.uses = 2 // it has served before
+	c.canRead = false
+	pool := &sh.pools[c.srv.Index]
+	pool.need = max(pool.need, pool.used+pool.len+1)
+	pool.push(c)
+	return true
+}
