@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"lbsyslogd/cmd/internal/buildinfo"
@@ -23,11 +24,12 @@ const usage = `syslogd receives log messages, writes them to files and rotates t
   syslogd [-f FILE] [-c]           run; -c only checks the configuration
   syslogd reopen|rotate|flush      have the running daemon do it, and return when it is done
           [-s SOCK] [--output NAME] [--timeout 30s]
+  syslogd reload [-s SOCK]         have it read its configuration again
   syslogd status [-s SOCK] [--json]
   syslogd -version
 
 Without -f it reads /etc/syslogd/syslogd.yaml if that exists, and else receives on udp://127.0.0.1:514 and writes to
-/var/log/lb/lb.log, rotated daily and at 100 MB. SIGHUP reopens the files, SIGUSR1 rotates them.
+/var/log/lb/lb.log, rotated daily and at 100 MB. SIGHUP reopens the files and reloads the configuration, SIGUSR1 rotates.
 
 Exit status: 0 done, 1 refused or failed with the reason on the standard error, 2 wrong usage.
 `
@@ -42,7 +44,7 @@ func run(args []string, out, errs io.Writer) int {
 	switch {
 	case len(args) > 0 && args[0] == daemon.CompressArg:
 		err = daemon.Compress(args[1:])
-	case len(args) > 0 && (args[0] == "reopen" || args[0] == "rotate" || args[0] == "flush" || args[0] == "status"):
+	case len(args) > 0 && slices.Contains([]string{"reopen", "rotate", "flush", "reload", "status"}, args[0]):
 		err = ask(args, out)
 	default:
 		err = serve(args, out, errs)

@@ -114,8 +114,8 @@ func TestStatusAddsUpAndPrints(t *testing.T) {
 		Inputs:  []Input{{Name: "a", Received: 3, KernelDrops: 1, Hint: "buy memory"}, {Name: "b", Received: 4, Denied: 1}},
 		Outputs: []Output{{Name: "x", Written: 5, Errors: []string{"disk on fire"}}, {Name: "y", Written: 1, RingOverflow: 1}},
 	}
-	s.AddUp()
-	if s.Total != (Total{Received: 7, Written: 6, KernelDrops: 1, RingOverflow: 1, Denied: 1}) {
+	s.AddUp(Total{Received: 1, Written: 1})
+	if s.Total != (Total{Received: 8, Written: 7, KernelDrops: 1, RingOverflow: 1, Denied: 1}) {
 		t.Errorf("total %+v", s.Total)
 	}
 	var out bytes.Buffer

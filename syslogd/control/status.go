@@ -80,9 +80,9 @@ type Output struct {
 	Errors       []string `json:"errors,omitempty"` // what does not work right now
 }
 
-// AddUp fills Total.
-func (s *Status) AddUp() {
-	t := Total{}
+// AddUp fills Total. past is what was counted by inputs and outputs that are closed.
+func (s *Status) AddUp(past Total) {
+	t := past
 	for _, in := range s.Inputs {
 		t.Received += in.Received
 		t.KernelDrops += in.KernelDrops

@@ -7,10 +7,9 @@ import (
 	"net/netip"
 	"os"
 	"os/user"
+	"reflect"
 	"slices"
 	"strconv"
-
-	"github.com/coreos/go-systemd/v22/activation"
 
 	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/config"
@@ -19,47 +18,98 @@ import (
 	"lbsyslogd/syslogd/write"
 )
 
-func (d *Daemon) openOutputs() error {
-	var rules []route.Rule
-	for _, o := range d.Config.Outputs {
-		options := o.Rotate
-		options.Log = d.Log
-		if d.Executable != "" {
-			options.Compressor = compressWith(d.Executable)
+// openOutputs opens the outputs of a configuration, but for those that are in keep and configured in the same way. On an error
+// nothing new stays open.
+func (d *Daemon) openOutputs(c *config.Config, keep []*output) (outputs []*output, err error) {
+	for _, o := range c.Outputs {
+		i := slices.IndexFunc(keep, func(old *output) bool { return sameFile(old.config, o) })
+		if i >= 0 {
+			outputs = append(outputs, keep[i])
+			continue
 		}
-		owner, err := ownerOf(o.Owner, o.Group)
+		out, err := d.openOutput(c, o)
 		if err != nil {
-			return fmt.Errorf("output %s: %w", o.Name, err)
+			return nil, errors.Join(fmt.Errorf("output %s: %w", o.Name, err), closeOutputs(without(outputs, keep)))
 		}
-		options.Owner = owner
-		options.LossLine = d.lossLine
-		file, err := rotate.Open(o.Path, options)
-		if err != nil {
-			return fmt.Errorf("output %s: %w", o.Name, err)
-		}
-		out := write.New(o.Name, file, o.Queue)
-		d.outputs = append(d.outputs, out)
-		rule := o.Rule
-		rule.Output = out
-		rules = append(rules, rule)
+		outputs = append(outputs, out)
 	}
-	table, err := route.Compile(rules)
-	if err != nil {
-		return err
-	}
-	d.table.Store(table)
-	return nil
+	return outputs, nil
 }
 
-func (d *Daemon) closeOutputs() error {
+// sameFile says whether two outputs differ at most in what goes to them.
+func sameFile(a, b config.Output) bool {
+	a.Rule, b.Rule = route.Rule{}, route.Rule{}
+	return reflect.DeepEqual(a, b)
+}
+
+// without is those of all that are not in others.
+func without[T comparable](all, others []T) (rest []T) {
+	for _, x := range all {
+		if !slices.Contains(others, x) {
+			rest = append(rest, x)
+		}
+	}
+	return rest
+}
+
+func (d *Daemon) openOutput(c *config.Config, o config.Output) (*output, error) {
+	options := o.Rotate
+	options.Log = d.Log
+	if d.Executable != "" {
+		options.Compressor = compressWith(d.Executable)
+	}
+	owner, err := ownerOf(o.Owner, o.Group)
+	if err != nil {
+		return nil, err
+	}
+	options.Owner = owner
+	host, err := hostName(c)
+	if err != nil {
+		return nil, err
+	}
+	options.LossLine = func(dst []byte, l rotate.Loss) []byte { return lossLine(dst, host, l) }
+	file, err := rotate.Open(o.Path, options)
+	if err != nil {
+		return nil, err
+	}
+	return &output{Output: write.New(o.Name, file, o.Queue), config: o}, nil
+}
+
+// compile makes the table that sends messages to outputs, which are those of c in the same order.
+func (d *Daemon) compile(c *config.Config, outputs []*output) (*route.Table, error) {
+	host, err := hostName(c)
+	if err != nil {
+		return nil, err
+	}
+	var rules []route.Rule
+	for i, o := range c.Outputs {
+		rule := o.Rule
+		rule.Output = outputs[i].Output
+		rules = append(rules, rule)
+	}
+	return route.Compile(rules, route.Settings{Host: host, Allow: c.Allow, RefuseOversized: c.Refuse})
+}
+
+func closeOutputs(outputs []*output) error {
 	var problems []error
-	for _, o := range d.outputs {
+	for _, o := range outputs {
 		if err := o.Close(); err != nil {
 			problems = append(problems, fmt.Errorf("output %s: %w", o.Name(), err))
 		}
 	}
-	d.outputs = nil
 	return errors.Join(problems...)
+}
+
+// hostName is what messages of this host are from when they do not say so.
+func hostName(c *config.Config) (string, error) {
+	if c.Host != "" {
+		return c.Host, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("host name: %w; set host in the configuration", err)
+	}
+	return name, nil
 }
 
 // ownerOf makes numbers of names. Neither is nil: files belong to the process.
@@ -93,21 +143,25 @@ func ownerOf(name, group string) (*rotate.Owner, error) {
 	return o, nil
 }
 
-// openInputs opens what the configuration listens on. A socket that systemd holds for the same address is taken instead, because
-// what is queued in it while we are away is not lost.
-func (d *Daemon) openInputs(ctx context.Context) error {
-	host := d.Config.Host
-	if host == "" {
-		name, err := os.Hostname()
-		if err != nil {
-			return fmt.Errorf("host name: %w; set host in the configuration", err)
+// openInputs opens what a configuration listens on, but for what is in keep. A socket that systemd holds for the same address is
+// taken instead, because what is queued in it while we are away is not lost. On an error nothing new stays open.
+func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input, passed []*os.File) (inputs []*input, err error) {
+	defer func() {
+		for _, f := range passed {
+			d.Log.Warn("systemd passed a socket that nothing in the configuration listens on", "name", f.Name())
 		}
-		host = name
-	}
-	d.shared = route.Shared{Table: &d.table, Host: host, Allow: d.Config.Allow, RefuseOversized: d.Config.Refuse}
-
-	passed := activation.Files(true)
-	for _, l := range d.Config.Listen {
+		err = errors.Join(err, closeAll(passed))
+		if err != nil {
+			err = errors.Join(err, closeInputs(without(inputs, keep)))
+			inputs = nil
+		}
+	}()
+	for _, l := range c.Listen {
+		old := slices.DeleteFunc(slices.Clone(keep), func(in *input) bool { return in.listen != l })
+		if len(old) > 0 {
+			inputs = append(inputs, old...)
+			continue
+		}
 		var mine, rest []*os.File
 		for _, f := range passed {
 			if meant(l, f) {
@@ -118,28 +172,22 @@ func (d *Daemon) openInputs(ctx context.Context) error {
 		}
 		passed = rest
 		if l.Scheme == "systemd" && len(mine) == 0 {
-			err := fmt.Errorf("systemd passed no socket of this name; is FileDescriptorName=%s set in the socket unit?", l.Address)
-			return errors.Join(fmt.Errorf("listen on %s: %w", l, err), closeAll(passed))
+			return inputs, fmt.Errorf("listen on %s: systemd passed no socket of this name; is FileDescriptorName=%s set in the socket unit?", l, l.Address)
 		}
 		if len(mine) == 0 {
 			mine = []*os.File{nil} // to be opened
 		}
 		for i, f := range mine {
-			in := &input{}
-			source, err := d.open(ctx, l, f, in)
-			if err != nil {
-				return errors.Join(fmt.Errorf("listen on %s: %w", l, err), closeAll(mine[i+1:]), closeAll(passed))
+			in := &input{listen: l}
+			if in.source, err = d.open(ctx, c, f, in); err != nil {
+				return inputs, errors.Join(fmt.Errorf("listen on %s: %w", l, err), closeAll(mine[i+1:]))
 			}
-			in.source = source
-			d.inputs = append(d.inputs, in)
+			inputs = append(inputs, in)
 			what := in.Describe()
 			d.Log.Info("listening", "input", what.Name, "address", what.Address, "receive_buffer", what.Buffer, "inherited", f != nil)
 		}
 	}
-	for _, f := range passed {
-		d.Log.Warn("systemd passed a socket that nothing in the configuration listens on", "name", f.Name())
-	}
-	return closeAll(passed)
+	return inputs, nil
 }
 
 func closeAll(files []*os.File) error {
@@ -151,39 +199,40 @@ func closeAll(files []*os.File) error {
 }
 
 // open makes a source of a listen entry, from the socket that was passed for it or, without one, from a new socket.
-func (d *Daemon) open(ctx context.Context, l config.Listen, passed *os.File, in *input) (source, error) {
+func (d *Daemon) open(ctx context.Context, c *config.Config, passed *os.File, in *input) (source, error) {
+	l := in.listen
 	stream := l.Scheme == "tcp" || l.Scheme == "tls"
 	if passed != nil && l.Scheme == "systemd" {
 		stream = !receive.IsDatagram(passed)
 	}
 	if stream {
-		return d.openStream(ctx, l, passed, in)
+		return d.openStream(ctx, c, passed, in)
 	}
 	var s *receive.Socket
 	var err error
 	switch {
 	case passed != nil:
-		s, err = receive.Adopt(passed, l.String(), d.Config.Buffer)
+		s, err = receive.Adopt(passed, l.String(), c.Buffer)
 	case l.Scheme == "udp":
-		s, err = receive.ListenUDP(ctx, l.Address, d.Config.Buffer)
+		s, err = receive.ListenUDP(ctx, l.Address, c.Buffer)
 	case l.Scheme == "unix":
 		s, err = receive.ListenUnix(l.Address, 0o666)
 	}
 	if err != nil {
 		return nil, err
 	}
-	reader, err := receive.NewReader(s, route.NewStage(&d.shared, &in.counts), d.Config.MaxMessage, d.Log)
+	reader, err := receive.NewReader(s, route.NewStage(&d.table, &in.counts), c.MaxMessage, d.Log)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return reader, nil
 }
 
-func (d *Daemon) openStream(ctx context.Context, l config.Listen, passed *os.File, in *input) (source, error) {
-	c := d.Config
+func (d *Daemon) openStream(ctx context.Context, c *config.Config, passed *os.File, in *input) (source, error) {
+	l := in.listen
 	s := &receive.Stream{
 		Name: l.String(), Size: c.MaxMessage, Most: c.Connections, MostEach: c.ConnectionsEach, Idle: c.Idle, Log: d.Log,
-		NewHandler: func() receive.Handler { return route.NewStage(&d.shared, &in.counts) },
+		NewHandler: func() receive.Handler { return route.NewStage(&d.table, &in.counts) },
 		Allowed: func(a netip.Addr) bool {
 			return len(c.Allow) == 0 || slices.ContainsFunc(c.Allow, func(p netip.Prefix) bool { return p.Contains(a) })
 		},
@@ -211,11 +260,11 @@ func meant(l config.Listen, f *os.File) bool {
 	return err == nil && address == l.Address
 }
 
-func (d *Daemon) closeInputs() error {
+// closeInputs ends and closes inputs, started or not.
+func closeInputs(inputs []*input) error {
 	var problems []error
-	for _, in := range d.inputs {
-		problems = append(problems, in.Close())
+	for _, in := range inputs {
+		problems = append(problems, in.finish())
 	}
-	d.inputs = nil
 	return errors.Join(problems...)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // commands are what the control socket understands.
-func (d *Daemon) commands() map[string]control.Command {
+func (d *Daemon) commands(run context.Context) map[string]control.Command {
 	onOutputs := func(do func(ctx context.Context, output string) ([]string, error)) control.Command {
 		return func(ctx context.Context, args []string, reply io.Writer) error {
 			output, err := outputArg(args)
@@ -36,6 +36,16 @@ func (d *Daemon) commands() map[string]control.Command {
 		"rotate": onOutputs(d.rotate),
 		"flush":  onOutputs(d.flush),
 		"status": d.answerStatus,
+		"reload": func(_ context.Context, args []string, reply io.Writer) error {
+			if len(args) > 0 {
+				return fmt.Errorf("unexpected %q", strings.Join(args, " "))
+			}
+			said, err := d.reload(run) // what it starts lives on after the command
+			for _, line := range said {
+				fmt.Fprintln(reply, line)
+			}
+			return err
+		},
 	}
 }
 
@@ -55,10 +65,11 @@ func (d *Daemon) each(ctx context.Context, name string, do func(o *write.Output)
 	if err := d.barrier(ctx); err != nil {
 		return nil, err
 	}
-	known := make([]string, 0, len(d.outputs))
+	_, outputs := d.now()
+	known := make([]string, 0, len(outputs))
 	found := false
 	var problems []error
-	for _, o := range d.outputs {
+	for _, o := range outputs {
 		known = append(known, o.Name())
 		if name != "" && o.Name() != name {
 			continue
@@ -68,7 +79,7 @@ func (d *Daemon) each(ctx context.Context, name string, do func(o *write.Output)
 			problems = append(problems, err)
 			continue
 		}
-		line, err := do(o)
+		line, err := do(o.Output)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("output %s: %w", o.Name(), err))
 			continue
@@ -83,7 +94,8 @@ func (d *Daemon) each(ctx context.Context, name string, do func(o *write.Output)
 
 // barrier returns when the readers have taken what was in their sockets.
 func (d *Daemon) barrier(ctx context.Context) error {
-	for _, in := range d.inputs {
+	inputs, _ := d.now()
+	for _, in := range inputs {
 		if err := in.Barrier(ctx); err != nil {
 			return err
 		}
@@ -132,26 +144,34 @@ func (d *Daemon) answerStatus(_ context.Context, args []string, reply io.Writer)
 const hintBuffer = 32 << 20
 
 func (d *Daemon) status() *control.Status {
+	d.mu.Lock()
+	inputs, outputs, wanted, past := d.inputs, d.outputs, d.Config.Buffer, d.past
+	d.mu.Unlock()
 	s := &control.Status{Version: d.Version, PID: os.Getpid(), Started: d.started, Config: d.File}
-	for _, in := range d.inputs {
-		what, c, n := in.Describe(), in.Counts(), &in.counts
-		i := control.Input{
-			Name: what.Name, Address: what.Address, ReceiveBuffer: what.Buffer, Connections: c.Connections, Refused: c.Refused,
-			Received: n.Received.Load(), Bytes: c.Bytes, KernelDrops: c.KernelDrops, EarlierDrops: c.EarlierDrops,
-			ReceiveErrors: c.ReceiveErrors, Routed: n.Routed.Load(), Unmatched: n.Unmatched.Load(),
-			Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(),
-		}
-		if what.Buffer > 0 && what.Buffer < hintBuffer && what.Buffer < d.Config.Buffer {
-			i.Hint = fmt.Sprintf("the kernel granted %d KiB of receive buffer, so a burst of messages may be dropped; "+
-				"run with CAP_NET_ADMIN or raise net.core.rmem_max to %d", what.Buffer>>10, d.Config.Buffer)
-		}
-		s.Inputs = append(s.Inputs, i)
+	for _, in := range inputs {
+		s.Inputs = append(s.Inputs, inputStatus(in, wanted))
 	}
-	for _, o := range d.outputs {
-		s.Outputs = append(s.Outputs, outputStatus(o))
+	for _, o := range outputs {
+		s.Outputs = append(s.Outputs, outputStatus(o.Output))
 	}
-	s.AddUp()
+	s.AddUp(past)
 	return s
+}
+
+// inputStatus is what is known of an input for which a receive buffer of so many bytes was wanted.
+func inputStatus(in *input, wanted int) control.Input {
+	what, c, n := in.Describe(), in.Counts(), &in.counts
+	i := control.Input{
+		Name: what.Name, Address: what.Address, ReceiveBuffer: what.Buffer, Connections: c.Connections, Refused: c.Refused,
+		Received: n.Received.Load(), Bytes: c.Bytes, KernelDrops: c.KernelDrops, EarlierDrops: c.EarlierDrops,
+		ReceiveErrors: c.ReceiveErrors, Routed: n.Routed.Load(), Unmatched: n.Unmatched.Load(),
+		Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(),
+	}
+	if what.Buffer > 0 && what.Buffer < hintBuffer && what.Buffer < wanted {
+		i.Hint = fmt.Sprintf("the kernel granted %d KiB of receive buffer, so a burst of messages may be dropped; "+
+			"run with CAP_NET_ADMIN or raise net.core.rmem_max to %d", what.Buffer>>10, wanted)
+	}
+	return i
 }
 
 func outputStatus(o *write.Output) control.Output {
@@ -171,8 +191,8 @@ func outputStatus(o *write.Output) control.Output {
 }
 
 // lossLine is the line that stands where lines are missing, in the form of all the others.
-func (d *Daemon) lossLine(dst []byte, l rotate.Loss) []byte {
+func lossLine(dst []byte, host string, l rotate.Loss) []byte {
 	dst = message.AppendTimestamp(dst, l.To)
-	return fmt.Appendf(dst, " %s syslogd[%d]: lost %d messages (%d bytes) between %s and %s: %s\n", d.shared.Host, os.Getpid(),
+	return fmt.Appendf(dst, " %s syslogd[%d]: lost %d messages (%d bytes) between %s and %s: %s\n", host, os.Getpid(),
 		l.Lines, l.Bytes, l.From.Format(time.RFC3339), l.To.Format(time.RFC3339), l.Cause)
 }

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
@@ -40,12 +41,23 @@ type Daemon struct {
 	Executable string
 	Log        *slog.Logger
 
-	// Immutable once Run has started everything.
 	started time.Time
-	inputs  []*input
-	outputs []*write.Output
-	shared  route.Shared
 	table   atomic.Pointer[route.Table]
+	tasks   sync.WaitGroup
+
+	// reloading is held by one reload at a time.
+	reloading sync.Mutex
+	// mu guards the fields below and Config. The slices are replaced, never changed.
+	mu      sync.Mutex
+	inputs  []*input
+	outputs []*output
+	past    control.Total // of inputs and outputs that a reload has closed
+}
+
+// An output is a write.Output with what it was configured as.
+type output struct {
+	*write.Output
+	config config.Output
 }
 
 // A source is a receive.Reader or a receive.Stream.
@@ -60,7 +72,29 @@ type source interface {
 // input is a source and what its Stages counted.
 type input struct {
 	source
+	listen config.Listen
 	counts route.Counts
+	stop   context.CancelFunc
+	ended  chan struct{}
+}
+
+// start runs the source until ctx is done or finish is called.
+func (in *input) start(ctx context.Context, tasks *sync.WaitGroup) {
+	ctx, in.stop = context.WithCancel(ctx)
+	in.ended = make(chan struct{})
+	tasks.Go(func() {
+		defer close(in.ended)
+		in.Run(ctx)
+	})
+}
+
+// finish ends the source and closes it.
+func (in *input) finish() error {
+	if in.stop != nil {
+		in.stop()
+		<-in.ended
+	}
+	return in.Close()
 }
 
 // Run runs until ctx is done, or SIGTERM or SIGINT arrives. An error means that it could not start, or that lines given to an
@@ -71,29 +105,33 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	signal.Notify(signals, unix.SIGHUP, unix.SIGUSR1, unix.SIGTERM, unix.SIGINT)
 	defer signal.Stop(signals)
 
-	if err := d.openOutputs(); err != nil {
-		return errors.Join(err, d.closeOutputs())
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		d.tasks.Wait()
+		err = errors.Join(err, closeInputs(d.inputs), closeOutputs(d.outputs))
+	}()
+	if d.outputs, err = d.openOutputs(d.Config, nil); err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, d.closeOutputs()) }()
-	if err := d.openInputs(ctx); err != nil {
-		return errors.Join(err, d.closeInputs())
-	}
-	defer func() { err = errors.Join(err, d.closeInputs()) }()
-	server, err := control.Listen(d.Config.Control.Path, d.Config.Control.Mode, d.commands(), d.Log)
+	table, err := d.compile(d.Config, d.outputs)
 	if err != nil {
 		return err
 	}
-
-	ctx, cancel := context.WithCancel(ctx)
-	var tasks sync.WaitGroup
-	defer tasks.Wait()
-	defer cancel() // runs before Wait
-	for _, in := range d.inputs {
-		tasks.Go(func() { in.Run(ctx) })
+	d.table.Store(table)
+	if d.inputs, err = d.openInputs(ctx, d.Config, nil, activation.Files(true)); err != nil {
+		return err
 	}
-	tasks.Go(func() { server.Serve(ctx) })
-	tasks.Go(func() { d.watchDrops(ctx) })
-	tasks.Go(func() { d.watchdog(ctx) })
+	server, err := control.Listen(d.Config.Control.Path, d.Config.Control.Mode, d.commands(ctx), d.Log)
+	if err != nil {
+		return err
+	}
+	for _, in := range d.inputs {
+		in.start(ctx, &d.tasks)
+	}
+	d.tasks.Go(func() { server.Serve(ctx) })
+	d.tasks.Go(func() { d.watchDrops(ctx) })
+	d.tasks.Go(func() { d.watchdog(ctx) })
 
 	d.notify(sd.SdNotifyReady + "\nSTATUS=" + d.summary())
 	d.Log.Info("ready", "inputs", len(d.inputs), "outputs", len(d.outputs), "control", d.Config.Control.Path)
@@ -105,7 +143,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 				d.notify(sd.SdNotifyStopping)
 				return nil
 			}
-			tasks.Go(func() { d.onSignal(ctx, s) })
+			d.tasks.Go(func() { d.onSignal(ctx, s) })
 		case <-ctx.Done():
 			d.notify(sd.SdNotifyStopping)
 			return nil
@@ -115,14 +153,18 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 
 // onSignal does what the command of the same meaning does, and has only the log to tell how it went.
 func (d *Daemon) onSignal(ctx context.Context, s os.Signal) {
-	ctx, cancel := context.WithTimeout(ctx, signalTime)
+	limited, cancel := context.WithTimeout(ctx, signalTime)
 	defer cancel()
 	var err error
 	switch s {
 	case unix.SIGHUP:
-		_, err = d.reopen(ctx, "")
+		_, err = d.reopen(limited, "")
+		if d.File != "" {
+			_, reloadErr := d.reload(ctx)
+			err = errors.Join(err, reloadErr)
+		}
 	case unix.SIGUSR1:
-		_, err = d.rotate(ctx, "")
+		_, err = d.rotate(limited, "")
 	}
 	if err != nil {
 		d.Log.Error("after "+s.(syscall.Signal).String(), "err", err)
@@ -138,20 +180,21 @@ const (
 func (d *Daemon) watchDrops(ctx context.Context) {
 	ticker := time.NewTicker(dropsPeriod)
 	defer ticker.Stop()
-	told := make([]uint64, len(d.inputs))
+	told := make(map[*input]uint64)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		for i, in := range d.inputs {
+		inputs, _ := d.now()
+		for _, in := range inputs {
 			now := in.Counts().KernelDrops
-			if now > told[i] {
+			if now > told[in] {
 				what := in.Describe()
 				d.Log.Warn("the kernel dropped messages because the receive buffer was full", "input", what.Name,
-					"messages", now-told[i], "since_start", now, "receive_buffer", what.Buffer)
-				told[i] = now
+					"messages", now-told[in], "since_start", now, "receive_buffer", what.Buffer)
+				told[in] = now
 			}
 		}
 	}
@@ -181,6 +224,13 @@ func (d *Daemon) watchdog(ctx context.Context) {
 func (d *Daemon) summary() string {
 	s := d.status()
 	return fmt.Sprintf("%d received, %d written, %d dropped by the kernel", s.Total.Received, s.Total.Written, s.Total.KernelDrops)
+}
+
+// now is the inputs and outputs of this moment.
+func (d *Daemon) now() ([]*input, []*output) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inputs, d.outputs
 }
 
 // notify tells systemd; without one it does nothing.

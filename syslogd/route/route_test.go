@@ -83,10 +83,11 @@ type bench struct {
 	dir   string
 	outs  []*write.Output
 	stage *Stage
+	table atomic.Pointer[Table]
 	count Counts
 }
 
-func newBench(t *testing.T, shared Shared, rules ...Rule) *bench {
+func newBench(t *testing.T, settings Settings, rules ...Rule) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir()}
 	for i := range rules {
@@ -99,14 +100,13 @@ func newBench(t *testing.T, shared Shared, rules ...Rule) *bench {
 		rules[i].Output = out
 		b.outs = append(b.outs, out)
 	}
-	table, err := Compile(rules)
+	settings.Host = "here"
+	table, err := Compile(rules, settings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	shared.Table = new(atomic.Pointer[Table])
-	shared.Table.Store(table)
-	shared.Host = "here"
-	b.stage = NewStage(&shared, &b.count)
+	b.table.Store(table)
+	b.stage = NewStage(&b.table, &b.count)
 	return b
 }
 
@@ -151,7 +151,7 @@ func selector(t *testing.T, text string) Selector {
 }
 
 func TestMessageGoesToEveryOutputThatWantsIt(t *testing.T) {
-	b := newBench(t, Shared{}, Rule{Select: selector(t, "local0.*")}, Rule{Select: selector(t, "*.err")})
+	b := newBench(t, Settings{}, Rule{Select: selector(t, "local0.*")}, Rule{Select: selector(t, "*.err")})
 	b.send("", "<134>Nov 21 03:04:05 a: info", "<131>Nov 21 03:04:05 a: err", "<14>Nov 21 03:04:05 a: user", "<134>", "")
 	b.want("Nov 21 03:04:05 here a: info\nNov 21 03:04:05 here a: err\n", "Nov 21 03:04:05 here a: err\n")
 	if b.count.Unmatched.Load() != 1 || b.count.Empty.Load() != 2 {
@@ -160,14 +160,14 @@ func TestMessageGoesToEveryOutputThatWantsIt(t *testing.T) {
 }
 
 func TestFinalEndsTheSearch(t *testing.T) {
-	b := newBench(t, Shared{}, Rule{Select: selector(t, "local0.*"), Final: true}, Rule{Select: selector(t, "*.*")})
+	b := newBench(t, Settings{}, Rule{Select: selector(t, "local0.*"), Final: true}, Rule{Select: selector(t, "*.*")})
 	b.send("", "<134>a: one", "<14>a: two")
 	b.want("Nov 21 03:04:05 here a: one\n", "Nov 21 03:04:05 here a: two\n")
 }
 
 func TestConditions(t *testing.T) {
 	all := selector(t, "*.*")
-	b := newBench(t, Shared{},
+	b := newBench(t, Settings{},
 		Rule{Select: all, Tags: []string{"hap*"}},
 		Rule{Select: all, Hosts: []string{"web1", "10.*"}},
 		Rule{Select: all, From: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}},
@@ -179,10 +179,11 @@ func TestConditions(t *testing.T) {
 }
 
 func TestDeniedAndOversized(t *testing.T) {
-	b := newBench(t, Shared{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, RefuseOversized: true}, Rule{Select: selector(t, "*.*")})
+	b := newBench(t, Settings{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, RefuseOversized: true}, Rule{Select: selector(t, "*.*")})
 	b.send("192.0.2.1", "<13>no")
 	b.send("10.0.0.1", "<13>yes")
 	b.send("", "<13>local")
+	b.stage.Begin(received)
 	b.stage.Message(receive.NewSender(netip.Addr{}), []byte("<13>beginning"), 9000)
 	b.stage.End()
 	b.want("Nov 21 03:04:05 10.0.0.1 yes\nNov 21 03:04:05 here local\n")
@@ -192,7 +193,7 @@ func TestDeniedAndOversized(t *testing.T) {
 }
 
 func TestCutMessageSaysSo(t *testing.T) {
-	b := newBench(t, Shared{}, Rule{Select: selector(t, "*.*")})
+	b := newBench(t, Settings{}, Rule{Select: selector(t, "*.*")})
 	b.stage.Begin(received)
 	b.stage.Message(receive.NewSender(netip.Addr{}), []byte("<13>beginning"), 9000)
 	b.stage.End()
@@ -203,7 +204,7 @@ func TestCutMessageSaysSo(t *testing.T) {
 }
 
 func TestMessageOnTheWayToAFileAllocatesNothing(t *testing.T) {
-	b := newBench(t, Shared{}, Rule{Select: selector(t, "local0.*")}, Rule{Select: selector(t, "mail.*")})
+	b := newBench(t, Settings{}, Rule{Select: selector(t, "local0.*")}, Rule{Select: selector(t, "mail.*")})
 	who := receive.NewSender(netip.Addr{})
 	line := []byte("<134>Nov 21 03:04:05 haproxy[42]: 127.0.0.1:4242 [x] f b/s 0/0/0/1/1 200 1024")
 	one := func() {
@@ -222,5 +223,31 @@ func TestMessageOnTheWayToAFileAllocatesNothing(t *testing.T) {
 	// The output's goroutine runs beside and may grow a buffer of its own: less than one in a hundred messages is none.
 	if n := testing.AllocsPerRun(200, one); n > 0.5 {
 		t.Errorf("fifty messages cost %v allocations; want 0", n)
+	}
+}
+
+func TestRetireWaitsForTheBatch(t *testing.T) {
+	b := newBench(t, Settings{}, Rule{Select: selector(t, "*.*")})
+	old := b.table.Load()
+	b.stage.Begin(received)
+	next, err := Compile(nil, Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.table.Store(next)
+	retired := make(chan struct{})
+	go func() { old.Retire(); close(retired) }()
+	b.stage.Message(receive.NewSender(netip.Addr{}), []byte("<13>in the old batch"), 20)
+	select {
+	case <-retired:
+		t.Error("the old table is retired in the middle of a batch")
+	default:
+	}
+	b.stage.End()
+	<-retired
+	b.send("", "<13>in the new one")
+	b.want("Nov 21 03:04:05 here in the old batch\n")
+	if b.count.Unmatched.Load() != 1 {
+		t.Errorf("%d unmatched", b.count.Unmatched.Load())
 	}
 }

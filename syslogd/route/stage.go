@@ -1,7 +1,6 @@
 package route
 
 import (
-	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -9,16 +8,6 @@ import (
 	"lbsyslogd/syslogd/message"
 	"lbsyslogd/syslogd/receive"
 )
-
-// Shared is what all Stages have in common.
-type Shared struct {
-	Table *atomic.Pointer[Table]
-	Host  string // this host's name, for messages from here that carry none
-	// Allow lists the networks that may send; empty is everyone. Unix sockets have permissions instead.
-	Allow []netip.Prefix
-	// RefuseOversized drops what did not fit instead of writing its beginning.
-	RefuseOversized bool
-}
 
 // Counts are what a Stage did with the messages it was given: Received = Routed + Unmatched + Oversized + Denied + Empty.
 type Counts struct {
@@ -33,9 +22,9 @@ type Counts struct {
 
 // A Stage makes lines of one reader's messages. It is the receive.Handler, and belongs to that reader.
 type Stage struct {
-	shared   *Shared
+	current  *atomic.Pointer[Table]
 	counts   *Counts
-	table    *Table
+	table    *Table // of this batch, and until the next begins of the last
 	lanes    []lane // as the table's rules
 	msg      message.Message
 	envelope format.Envelope
@@ -56,15 +45,22 @@ type lane struct {
 // fullLane is when a lane is given away before the batch ends, so that a batch of large messages needs no large buffer.
 const fullLane = 256 << 10
 
-// NewStage makes a Stage that counts in counts.
-func NewStage(shared *Shared, counts *Counts) *Stage {
-	return &Stage{shared: shared, counts: counts}
+// NewStage makes a Stage that asks the current Table and counts in counts.
+func NewStage(current *atomic.Pointer[Table], counts *Counts) *Stage {
+	return &Stage{current: current, counts: counts}
 }
 
 // Begin implements receive.Handler. It is the moment when a new Table takes effect.
 func (s *Stage) Begin(now time.Time) {
 	s.envelope.Received = now
-	if t := s.shared.Table.Load(); t != s.table {
+	t := s.current.Load()
+	t.users.RLock()
+	for newer := s.current.Load(); newer != t; newer = s.current.Load() {
+		t.users.RUnlock() // replaced in between, and perhaps retired
+		t = newer
+		t.users.RLock()
+	}
+	if t != s.table {
 		s.table = t
 		s.lanes = make([]lane, len(t.rules))
 		for i := range s.lanes {
@@ -76,11 +72,11 @@ func (s *Stage) Begin(now time.Time) {
 // Message implements receive.Handler.
 func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 	s.received++
-	if len(s.shared.Allow) > 0 && from.Addr.IsValid() && !anyContains(s.shared.Allow, from.Addr) {
+	if len(s.table.Allow) > 0 && from.Addr.IsValid() && !anyContains(s.table.Allow, from.Addr) {
 		s.denied++
 		return
 	}
-	if size > len(b) && s.shared.RefuseOversized {
+	if size > len(b) && s.table.RefuseOversized {
 		s.oversized++
 		return
 	}
@@ -92,7 +88,7 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 	}
 	e.Raw, e.Size, e.Peer, e.Host = b, size, from.Name, from.Name
 	if from.Local {
-		e.Host = s.shared.Host
+		e.Host = s.table.Host
 	}
 	taken := false
 	for _, i := range s.table.byPriority[m.Priority] {
@@ -128,6 +124,7 @@ func (s *Stage) End() {
 			s.give(i)
 		}
 	}
+	s.table.users.RUnlock()
 	c := s.counts
 	c.Received.Add(s.received)
 	c.Routed.Add(s.routed)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"path"
 	"regexp"
+	"sync"
 
 	"lbsyslogd/syslogd/format"
 	"lbsyslogd/syslogd/message"
@@ -23,15 +24,28 @@ type Rule struct {
 	Format string
 }
 
-// A Table is what rules were compiled to. Immutable.
+// Settings are what a Table says besides its rules.
+type Settings struct {
+	Host string // this host's name, for messages from here that carry none
+	// Allow lists the networks that may send; empty is everyone. Unix sockets have permissions instead.
+	Allow []netip.Prefix
+	// RefuseOversized drops what did not fit instead of writing its beginning.
+	RefuseOversized bool
+}
+
+// A Table is what rules were compiled to. Immutable, but for its users.
 type Table struct {
+	Settings
 	rules      []Rule
 	byPriority [message.Facilities * message.Severities][]int
+
+	// users is held for reading by every Stage that is in a batch with this Table.
+	users sync.RWMutex
 }
 
 // Compile makes a Table of rules, whose order counts. Every Format must be one that format.New knows.
-func Compile(rules []Rule) (*Table, error) {
-	t := &Table{rules: rules}
+func Compile(rules []Rule, settings Settings) (*Table, error) {
+	t := &Table{rules: rules, Settings: settings}
 	for i := range rules {
 		if _, err := format.New(rules[i].Format); err != nil {
 			return nil, err
@@ -43,6 +57,12 @@ func Compile(rules []Rule) (*Table, error) {
 		}
 	}
 	return t, nil
+}
+
+// Retire returns when no Stage uses the Table any more. Something else must have taken its place before.
+func (t *Table) Retire() {
+	t.users.Lock()
+	defer t.users.Unlock()
 }
 
 // fits says whether the conditions besides the selector hold.

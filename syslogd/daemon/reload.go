@@ -1,0 +1,117 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"lbsyslogd/syslogd/config"
+	"lbsyslogd/syslogd/control"
+)
+
+// reload reads the configuration again and changes what has changed. Inputs and outputs that stay the same are not touched. An error
+// means that nothing has changed at all. What it starts ends with run. said is what the operator should know.
+func (d *Daemon) reload(run context.Context) (said []string, err error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if d.File == "" {
+		return nil, errors.New("there is no configuration file to read again")
+	}
+	d.notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
+	defer func() {
+		state := d.summary()
+		if err != nil {
+			state = "the new configuration was refused: " + firstLine(err)
+		}
+		d.notify(sd.SdNotifyReady + "\nSTATUS=" + state)
+	}()
+	next, err := config.Load(d.File)
+	if err != nil {
+		return nil, err
+	}
+	oldInputs, oldOutputs := d.now()
+	outputs, err := d.openOutputs(next, oldOutputs)
+	if err != nil {
+		return nil, err
+	}
+	table, err := d.compile(next, outputs)
+	if err != nil {
+		return nil, errors.Join(err, closeOutputs(without(outputs, oldOutputs)))
+	}
+	inputs, err := d.openInputs(run, next, oldInputs, nil)
+	if err != nil {
+		return nil, errors.Join(err, closeOutputs(without(outputs, oldOutputs)))
+	}
+
+	// From here on nothing fails.
+	d.mu.Lock()
+	before := d.Config
+	d.Config, d.inputs, d.outputs = next, inputs, outputs
+	d.mu.Unlock()
+	old := d.table.Swap(table)
+	for _, in := range without(inputs, oldInputs) {
+		in.start(run, &d.tasks)
+	}
+	// The old inputs still have messages for whichever table is current; the old outputs have what the old table gave them.
+	err = closeInputs(without(oldInputs, inputs))
+	old.Retire()
+	err = errors.Join(err, closeOutputs(without(oldOutputs, outputs)))
+	d.remember(without(oldInputs, inputs), without(oldOutputs, outputs))
+	if err != nil {
+		d.Log.Error("close what the new configuration has no more", "err", err)
+	}
+	said = append(said, fmt.Sprintf("%d inputs (%d new), %d outputs (%d new)", len(inputs), len(without(inputs, oldInputs)),
+		len(outputs), len(without(outputs, oldOutputs))))
+	for _, key := range needRestart(before, next) {
+		said = append(said, key+" has changed, which takes effect at the next restart")
+	}
+	d.Log.Info("reloaded", "config", d.File, "said", said)
+	return said, nil
+}
+
+// remember keeps what was counted by inputs and outputs that are closed now, so that the totals go on adding up.
+func (d *Daemon) remember(inputs []*input, outputs []*output) {
+	var s control.Status
+	for _, in := range inputs {
+		s.Inputs = append(s.Inputs, inputStatus(in, 0))
+	}
+	for _, o := range outputs {
+		s.Outputs = append(s.Outputs, outputStatus(o.Output))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.AddUp(d.past)
+	d.past = s.Total
+}
+
+// needRestart is the keys that have changed and that inputs take only when they are opened.
+func needRestart(a, b *config.Config) (keys []string) {
+	for _, k := range []struct {
+		name    string
+		changed bool
+	}{
+		{"control", a.Control != b.Control},
+		{"max_message", a.MaxMessage != b.MaxMessage},
+		{"receive_buffer", a.Buffer != b.Buffer},
+		{"connections", a.Connections != b.Connections || a.ConnectionsEach != b.ConnectionsEach || a.Idle != b.Idle},
+		{"tls", !reflect.DeepEqual(a.TLS, b.TLS)},
+	} {
+		if k.changed {
+			keys = append(keys, k.name)
+		}
+	}
+	return keys
+}
+
+func firstLine(err error) string {
+	text := err.Error()
+	for i, c := range text {
+		if c == '\n' {
+			return text[:i]
+		}
+	}
+	return text
+}

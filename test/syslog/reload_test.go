@@ -1,0 +1,97 @@
+package syslog_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"lbsyslogd/test/syslog/flood"
+)
+
+// TestReloadUnderLoad adds and removes an output, changes how the file is kept and gives bad configurations, all while lines come.
+func TestReloadUnderLoad(t *testing.T) {
+	const one = `
+listen: [udp://127.0.0.1:PORT]
+outputs:
+  - {match: "local0.*", file: DIR/lb.log, rotate: never}
+`
+	d := start(t, one)
+	good, err := os.ReadFile(d.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	configure := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(d.config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	two := strings.Replace(string(good), "rotate: never", "rotate: {size: 1MB}", 1) +
+		"  - {match: \"*.*\", file: " + filepath.Join(d.dir, "copy.log") + ", rotate: never}\n"
+
+	ctx, cancel := context.WithTimeout(context.Background(), long(3*time.Second, 30*time.Second))
+	defer cancel()
+	sent := make(chan int)
+	go func() {
+		n, err := flood.Flood{To: d.addr(), Rate: 20_000}.Send(ctx)
+		if err != nil {
+			t.Error(err)
+		}
+		sent <- n
+	}()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for i := 0; ctx.Err() == nil; i++ {
+		switch i % 3 {
+		case 0:
+			configure(two)
+			d.do("reload")
+		case 1:
+			configure(two + "bogus: 1\n")
+			if err := d.try("reload"); err == nil || !strings.Contains(err.Error(), `"bogus" is not a key`) {
+				t.Errorf("a bad configuration: %v", err)
+			}
+		case 2:
+			configure(string(good))
+			d.do("reload")
+		}
+		<-tick.C
+	}
+	n := <-sent
+	d.do("flush")
+	account(t, d.dir, "lb", 0, n, 200).balanced(t)
+	s := d.status()
+	if s.Total.Received != uint64(n) || s.Total.KernelDrops != 0 {
+		t.Errorf("%d sent, %d received", n, s.Total.Received)
+	}
+}
+
+// TestHangupReloads has SIGHUP open a new input, and keep the old ones when the configuration is bad.
+func TestHangupReloads(t *testing.T) {
+	d := start(t, `
+listen: [udp://127.0.0.1:PORT]
+outputs: [{file: DIR/lb.log, rotate: never}]
+`)
+	text, err := os.ReadFile(d.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(s string) {
+		if err := os.WriteFile(d.config, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(strings.Replace(string(text), "listen: [", "listen: [unix://"+filepath.Join(d.dir, "dgram")+", ", 1))
+	until(t, "the second input", func() bool { return len(d.status().Inputs) == 2 })
+	write("nonsense")
+	until(t, "two reopens", func() bool { return d.status().Outputs[0].Reopens == 2 })
+	send(t, filepath.Join(d.dir, "dgram"), "<13>still here")
+	until(t, "the line", func() bool { return d.status().Total.Written == 1 })
+}
