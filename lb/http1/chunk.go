@@ -12,12 +12,15 @@ var (
 	errChunkExt  = &Error{400, "malformed or too long chunk extension [7.1.1]"}
 	errChunkEnd  = &Error{400, "chunk data does not end in CRLF [7.1]"}
 	errTrailer   = &Error{400, "malformed or too long trailer section [7.1.2]"}
+
+	errTrailerName = &Error{400, "a trailer that frames or routes a message [7.1.2]"}
 )
 
 type chunkState uint8
 
 const (
-	chunkSize chunkState = iota // the zero value: before the first digit
+	chunkSize  chunkState = iota // the zero value: before the first digit
+	chunkBlank                   // white space behind the size: only an extension or the end may follow
 	chunkExt
 	chunkSizeLF
 	chunkData
@@ -36,9 +39,14 @@ const (
 type Chunks struct {
 	left   uint64 // bytes of the current chunk still to come
 	state  chunkState
-	digits uint8
+	digits uint8  // of the size so far; in a trailer's name, its bytes so far
+	maybe  uint8  // which of reserved the trailer's name may still become, a bit each
 	count  uint16 // bytes of extension or trailer so far
 }
+
+// reserved names no trailer may have: a server that merges trailers into the
+// head would frame or route by them (RFC 9110 section 6.5.1).
+var reserved = [...]string{"content-length", "transfer-encoding", "host", "connection"}
 
 // Done reports whether the last byte of the trailer section has passed.
 func (c *Chunks) Done() bool { return c.state == chunkDone }
@@ -94,14 +102,12 @@ func (c *Chunks) frameByte(x byte) error {
 			return errChunkSize
 		}
 		c.count = 0
-		switch x {
-		case '\r':
-			c.state = chunkSizeLF
-		case ';', ' ', '\t':
-			c.state = chunkExt
-		default:
-			return errChunkSize
+		return c.afterSize(x)
+	case chunkBlank:
+		if c.count++; c.count > maxChunkExt {
+			return errChunkExt
 		}
+		return c.afterSize(x)
 	case chunkExt:
 		if c.count++; c.count > maxChunkExt {
 			return errChunkExt
@@ -137,6 +143,21 @@ func (c *Chunks) frameByte(x byte) error {
 	return nil
 }
 
+// afterSize takes a byte behind the digits of a size.
+func (c *Chunks) afterSize(x byte) error {
+	switch x {
+	case '\r':
+		c.state = chunkSizeLF
+	case ';':
+		c.state = chunkExt
+	case ' ', '\t':
+		c.state = chunkBlank
+	default:
+		return errChunkSize
+	}
+	return nil
+}
+
 func (c *Chunks) trailerByte(x byte) error {
 	if c.count++; c.count > maxTrailer {
 		return errTrailer
@@ -148,14 +169,22 @@ func (c *Chunks) trailerByte(x byte) error {
 			c.state = trailerEndLF
 		case class[x]&isToken != 0:
 			c.state = trailerName
+			c.digits, c.maybe = 0, 1<<len(reserved)-1
+			c.nameByte(x)
 		default:
 			return errTrailer
 		}
 	case trailerName:
-		if x == ':' {
+		switch {
+		case x == ':':
+			if c.isReserved() {
+				return errTrailerName
+			}
 			c.state = trailerValue
-		} else if class[x]&isToken == 0 {
+		case class[x]&isToken == 0:
 			return errTrailer
+		default:
+			c.nameByte(x)
 		}
 	case trailerValue:
 		if x == '\r' {
@@ -175,6 +204,27 @@ func (c *Chunks) trailerByte(x byte) error {
 		c.state = chunkDone
 	}
 	return nil
+}
+
+// nameByte follows a trailer's name along the reserved ones.
+func (c *Chunks) nameByte(x byte) {
+	for i, name := range reserved {
+		if int(c.digits) >= len(name) || name[c.digits] != lower[x] {
+			c.maybe &^= 1 << i
+		}
+	}
+	if c.maybe != 0 {
+		c.digits++
+	}
+}
+
+func (c *Chunks) isReserved() bool {
+	for i, name := range reserved {
+		if c.maybe&(1<<i) != 0 && int(c.digits) == len(name) {
+			return true
+		}
+	}
+	return false
 }
 
 func hexDigit(x byte) int {

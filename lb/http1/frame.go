@@ -29,7 +29,7 @@ func (h *Head) frameResponse() error {
 // frame looks at each field once; the length of a name chooses the few that
 // matter here.
 func (h *Head) frame() error {
-	var te, upgrade bool
+	var te, upgrade, h2c bool
 	for i := range h.fields {
 		name := h.Name(i)
 		switch len(name) {
@@ -39,6 +39,9 @@ func (h *Head) frame() error {
 					return errHosts
 				}
 				h.HasHost = true
+				if !h.response && !all(h.Value(i), isHost) {
+					return errHost
+				}
 			}
 		case len("expect"):
 			if EqualFold(name, "expect") && EqualFold(h.Value(i), "100-continue") {
@@ -47,6 +50,7 @@ func (h *Head) frame() error {
 		case len("upgrade"):
 			if EqualFold(name, "upgrade") {
 				upgrade = true
+				h2c = h2c || offersH2C(h.Value(i))
 			}
 		case len("connection"):
 			if EqualFold(name, "connection") {
@@ -78,7 +82,7 @@ func (h *Head) frame() error {
 			}
 		}
 	}
-	h.Upgrade = h.Upgrade && upgrade
+	h.Upgrade = h.Upgrade && upgrade && !h2c
 	if te && h.minor == 0 {
 		return errTEVersion
 	}
@@ -106,32 +110,39 @@ func (h *Head) connection(v []byte) {
 	}
 }
 
-// transferEncoding accepts a list of known codings that ends with chunked,
-// once.
+// offersH2C reports whether an Upgrade field names cleartext HTTP/2. It is not
+// passed on: what followed would be a tunnel past all rules.
+func offersH2C(v []byte) bool {
+	for i := 0; i+len("h2c") <= len(v); i++ {
+		if EqualFold(v[i:i+len("h2c")], "h2c") {
+			return true
+		}
+	}
+	return false
+}
+
+// transferEncoding accepts chunked alone in a request: servers differ in what
+// they make of a list. A response may have known codings before it.
 func (h *Head) transferEncoding(v []byte) error {
-	for len(v) > 0 || !h.Chunked {
-		if h.Chunked {
-			return errCodings
-		}
-		tok := v
-		if i := bytes.IndexByte(v, ','); i >= 0 {
-			tok, v = v[:i], v[i+1:]
-		} else {
-			v = nil
-		}
+	for {
+		tok, rest, more := bytes.Cut(v, []byte(","))
 		tok = trimSpace(tok)
 		switch {
 		case EqualFold(tok, "chunked"):
+			if more {
+				return errCodings
+			}
 			h.Chunked = true
-		case EqualFold(tok, "gzip"), EqualFold(tok, "deflate"), EqualFold(tok, "compress"):
-			if v == nil {
+			return nil
+		case h.response && (EqualFold(tok, "gzip") || EqualFold(tok, "deflate") || EqualFold(tok, "compress")):
+			if !more {
 				return errCodings
 			}
 		default:
 			return errCoding
 		}
+		v = rest
 	}
-	return nil
 }
 
 // parseLength reads 1*DIGIT below 2^63.
@@ -147,6 +158,16 @@ func parseLength(v []byte) (int64, bool) {
 		n = n*10 + int64(c-'0')
 	}
 	return n, true
+}
+
+// all reports whether every byte of v is of a class.
+func all(v []byte, of byte) bool {
+	for _, c := range v {
+		if class[c]&of == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func trimSpace(b []byte) []byte {

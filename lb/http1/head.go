@@ -206,10 +206,13 @@ func (h *Head) origin() []byte {
 	if len(u) == 0 || u[0] == '/' {
 		return u
 	}
-	if i := bytes.Index(u, []byte("://")); i >= 0 {
-		if j := bytes.IndexByte(u[i+3:], '/'); j >= 0 {
-			return u[i+3+j:]
-		}
+	i := bytes.Index(u, []byte("://"))
+	if i < 0 {
+		return nil
+	}
+	u = u[i+3:]
+	if j := bytes.IndexAny(u, "/?"); j >= 0 {
+		return u[j:]
 	}
 	return nil
 }

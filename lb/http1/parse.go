@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 )
 
@@ -22,7 +23,7 @@ var ErrIncomplete = errors.New("http1: the head is not complete")
 var (
 	errStartLine  = &Error{400, "malformed start line [3, 4]"}
 	errMethod     = &Error{400, "malformed method [3.1]"}
-	errTarget     = &Error{400, "forbidden character in the request target [3.2]"}
+	errTarget     = &Error{400, "malformed request target, or a forbidden character in it [3.2]"}
 	errVersion    = &Error{400, "unsupported protocol version [2.3]"}
 	errBareCR     = &Error{400, "bare CR in the head [2.2]"}
 	errFold       = &Error{400, "folded header line [5.2]"}
@@ -36,6 +37,8 @@ var (
 	errCoding     = &Error{501, "unknown transfer coding [6.1]"}
 	errTEVersion  = &Error{400, "Transfer-Encoding in an HTTP/1.0 message [6.1]"}
 	errHosts      = &Error{400, "more than one Host [3.2]"}
+	errHost       = &Error{400, "forbidden character in Host [3.2]"}
+	errAuthority  = &Error{400, "the request target names another host than Host does [3.2.2]"}
 	errStatusLine = &Error{502, "malformed status line [4]"}
 )
 
@@ -63,7 +66,10 @@ func (h *Head) ParseRequest(b []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return n, h.frameRequest()
+	if err := h.frameRequest(); err != nil {
+		return 0, err
+	}
+	return n, h.checkAuthority()
 }
 
 // ParseResponse reads a response head from the start of b and gives its length
@@ -82,7 +88,10 @@ func (h *Head) ParseResponse(b []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return n, h.frameResponse()
+	if err := h.frameResponse(); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 func (h *Head) reset(b []byte, response bool) {
@@ -115,23 +124,22 @@ func (h *Head) requestLine(line []byte) error {
 		return errVersion
 	}
 	h.method, h.uri, h.minor = line[:m], line[m+1:v], min(int(line[v+8]-'0'), 1)
-	for _, c := range h.method {
-		if class[c]&isToken == 0 {
-			return errMethod
-		}
+	if !all(h.method, isToken) {
+		return errMethod
 	}
-	if len(h.uri) == 0 {
+	if len(h.uri) == 0 || !all(h.uri, isTarget) {
 		return errTarget
 	}
-	for _, c := range h.uri {
-		if c <= ' ' || c >= 0x7f {
+	if h.uri[0] == '/' || string(h.uri) == "*" {
+		if string(h.method) == "CONNECT" {
 			return errTarget
 		}
-	}
-	if c := h.uri[0]; c == '/' || string(h.uri) == "*" || string(h.method) == "CONNECT" || bytes.Contains(h.uri, []byte("://")) {
 		return nil
 	}
-	return errTarget
+	if _, host := h.authority(); len(host) == 0 {
+		return errTarget
+	}
+	return nil
 }
 
 func (h *Head) statusLine(line []byte) error {
@@ -189,13 +197,11 @@ func (h *Head) parseFields(i int) (int, error) {
 		for to > from && (line[to-1] == ' ' || line[to-1] == '\t') {
 			to--
 		}
-		for _, c := range line[from:to] {
-			if class[c]&isCtl != 0 {
-				if c == '\r' {
-					return 0, errBareCR
-				}
-				return 0, errValue
+		if c, bad := control(line[from:to]); bad {
+			if c == '\r' {
+				return 0, errBareCR
 			}
+			return 0, errValue
 		}
 		if len(h.fields) == MaxFields {
 			return 0, errTooMany
@@ -210,6 +216,30 @@ func (h *Head) parseFields(i int) (int, error) {
 		h.fields = append(h.fields, f)
 		i = next
 	}
+}
+
+// control finds a byte of v that may not stand in a field value. Eight bytes
+// are looked at in one go: most values hold nothing below a space, and no DEL.
+func control(v []byte) (c byte, bad bool) {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; len(v) >= 8; v = v[8:] {
+		x := binary.LittleEndian.Uint64(v)
+		del := x ^ 0x7f*ones // a byte that is 0 here is a DEL
+		if ((x-' '*ones)&^x|(del-ones)&^del)&tops == 0 {
+			continue
+		}
+		for _, c := range v[:8] { // a TAB is no mistake
+			if class[c]&isCtl != 0 {
+				return c, true
+			}
+		}
+	}
+	for _, c := range v {
+		if class[c]&isCtl != 0 {
+			return c, true
+		}
+	}
+	return 0, false
 }
 
 // Complete reports whether b holds the empty line that ends a head, searching
@@ -229,8 +259,10 @@ func Complete(b []byte, from int) bool {
 }
 
 const (
-	isToken = 1 << iota
-	isCtl   // may not stand in a field value: C0 but TAB, DEL
+	isToken  = 1 << iota
+	isCtl    // may not stand in a field value: C0 but TAB, DEL
+	isTarget // may stand in a request target: ASCII without controls, space and "#"
+	isHost   // may stand in Host (RFC 3986 section 3.2.2), with a port
 )
 
 // class and lower are constant tables over all bytes.
@@ -239,11 +271,19 @@ var class, lower = tables()
 func tables() (class, lower [256]byte) {
 	for c := range 256 {
 		lower[c] = byte(c)
+		if c > ' ' && c < 0x7f && c != '#' {
+			class[c] |= isTarget
+		}
+		if bytes.IndexByte([]byte("!$%&'()*+,-.:;=[]_~"), byte(c)) >= 0 {
+			class[c] |= isHost
+		}
 		switch {
 		case c >= 'A' && c <= 'Z':
-			class[c] |= isToken
+			class[c] |= isToken | isHost
 			lower[c] = byte(c) + 'a' - 'A'
-		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), byte(c)) >= 0:
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			class[c] |= isToken | isHost
+		case bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), byte(c)) >= 0:
 			class[c] |= isToken
 		case c < ' ' && c != '\t' || c == 0x7f:
 			class[c] |= isCtl
