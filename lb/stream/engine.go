@@ -35,6 +35,7 @@ type Engine struct {
 	crowded   atomic.Bool // some shard does not accept for want of room
 	accepting atomic.Bool
 	empty     chan struct{}
+	drained   atomic.Bool // every shard has stopped accepting; before that an empty engine may fill again
 	emptied   atomic.Bool
 	adopted   atomic.Uint32 // spreads adopted connections over the shards
 	loops     sync.WaitGroup
@@ -184,6 +185,7 @@ func (e *Engine) Drain() {
 			loop.CloseRaw(ln.FD)
 		}
 	}
+	e.drained.Store(true)
 	e.checkEmpty()
 }
 
@@ -239,7 +241,7 @@ func (e *Engine) Conns() int { return int(e.cur.Load()) }
 func (e *Engine) MaxConns() int { return int(e.max.Load()) }
 
 func (e *Engine) checkEmpty() {
-	if !e.accepting.Load() && e.cur.Load() == 0 && e.emptied.CompareAndSwap(false, true) {
+	if e.drained.Load() && e.cur.Load() == 0 && e.emptied.CompareAndSwap(false, true) {
 		close(e.empty)
 	}
 }
@@ -283,9 +285,7 @@ func (e *Engine) leave(fe *Frontend) {
 			sh.Loop.Post(sh.listen)
 		}
 	}
-	if !e.accepting.Load() {
-		e.checkEmpty()
-	}
+	e.checkEmpty()
 }
 
 // Load is what a frontend counts across all shards: now, and at most so far.
