@@ -118,14 +118,14 @@ func show(ctx context.Context, s *site, g goals, w *os.File) error {
 	return err
 }
 
-// every calls f now and then each interval, with 0, 1, ..., until ctx ends.
+// every calls f each interval, with 0, 1, ..., until ctx ends.
 func every(ctx context.Context, interval time.Duration, f func(n int)) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for n := 0; ; n++ {
-		f(n)
 		select {
 		case <-tick.C:
+			f(n)
 		case <-ctx.Done():
 			return
 		}
@@ -141,7 +141,7 @@ func (s *site) broken(n int) (config, word string) {
 	case 1:
 		return strings.Replace(good, "balance roundrobin", "balanec roundrobin", 1), "balance"
 	case 2:
-		return good + "frontend x\n    bind 127.0.0.1:1 ssl crt " + s.cert() + ".missing\n    default_backend web\n", ".missing"
+		return strings.Replace(good, "crt "+s.cert(), "crt "+s.cert()+".missing", 1), ".missing"
 	}
 	_, port, _ := net.SplitHostPort(s.backends[0].Addr())
 	return good + "frontend x\n    bind 127.0.0.1:" + port + "\n    default_backend web\n", port
