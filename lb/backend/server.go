@@ -36,6 +36,8 @@ type Server struct {
 	Checked  bool // has active health checks
 	Initial  int  // the configuration's weight
 
+	InitialAdmin Admin // and its administrative state
+
 	b *Backend
 	// Backend.mu guards the fields below.
 	weight int
@@ -57,7 +59,8 @@ type Server struct {
 
 // SetInitial sets the state a server begins with, before New.
 func (s *Server) SetInitial(weight int, admin Admin, up bool) {
-	s.Initial, s.weight, s.admin, s.health = weight, weight, admin, up
+	s.Initial, s.InitialAdmin = weight, admin
+	s.weight, s.admin, s.health = weight, admin, up
 }
 
 // usable: requests may be sent there. mu is held.

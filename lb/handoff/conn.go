@@ -17,7 +17,7 @@ const MaxFDs = 253
 
 // MaxMessage is the most bytes one message carries: well below the default
 // send buffer, because a packet is sent whole or not at all.
-const MaxMessage = 64 << 10
+const MaxMessage = 160 << 10
 
 // Conn carries messages with descriptors between two processes of one
 // machine. A message is one packet: it arrives whole, with its descriptors,

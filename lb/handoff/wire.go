@@ -11,7 +11,7 @@ import (
 //	Wanted, in parts, with Facts ->
 //	                            <- Sockets, in parts, or Refused
 //	Ready                      ->
-//	                            <- Drain, Stop, Pause, Resume, Ask
+//	                            <- Drain, Stop, Pause, Resume, Ask, Successor
 //	Leaving (answers Drain)    ->
 //	Tell (answers Ask)         ->
 //
@@ -32,8 +32,17 @@ const (
 	Pause   = "pause"
 	Resume  = "resume"
 	Ask     = "ask"
-	Adopt   = "adopt"
+
+	// Successor comes with one end of a connection whose other end the new
+	// worker finds among its sockets, as Former: over it a worker gives its
+	// state and its connections to the next.
+	Successor = "successor"
+	Adopt     = "adopt"
 )
+
+// Former names the connection to the worker before among the descriptors of a
+// Sockets order. No socket has this name.
+const Former = "@former"
 
 // Facts is what a master has to know about a worker and its configuration.
 // The master never reads the configuration itself.

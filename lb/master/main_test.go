@@ -261,6 +261,8 @@ func (e *lineEngine) Stop() {
 
 func (e *lineEngine) Done() <-chan struct{} { return e.done }
 func (e *lineEngine) Pause(bool)            {}
+func (e *lineEngine) Successor(next *handoff.Conn) { next.Close() }
+
 func (e *lineEngine) Status() process.Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()

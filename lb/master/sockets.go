@@ -29,6 +29,7 @@ func (r *run) provide(w *worker) {
 		r.refuse(w, errs)
 		return
 	}
+	r.acquaint(w)
 	names := w.names()
 	for first := true; first || len(names) > 0; first = false {
 		part := names[:min(len(names), handoff.Batch)]
@@ -41,6 +42,21 @@ func (r *run) provide(w *worker) {
 		// keeps them at least until the worker is ready or dead.
 		r.send(w, parcel{order: handoff.Order{Kind: handoff.Sockets, Names: part, More: len(names) > 0}, fds: fds})
 	}
+}
+
+// acquaint gives the serving worker and the new one a connection between them:
+// state and connections go over it without the master.
+func (r *run) acquaint(w *worker) {
+	if r.current == nil {
+		return
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		r.Log.Warn(fmt.Sprintf("connect worker %d to worker %d: %v; connections will not move", r.current.pid, w.pid, err))
+		return
+	}
+	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Successor}, fds: fds[:1], own: true})
+	r.send(w, parcel{order: handoff.Order{Kind: handoff.Sockets, Names: []string{handoff.Former}, More: true}, fds: fds[1:], own: true})
 }
 
 func (w *worker) names() []string {

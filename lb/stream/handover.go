@@ -79,6 +79,18 @@ type Carrier func([]*Parcel) (taken []bool, err error)
 // 253 in a message.
 const BatchFDs = 240
 
+// batchSize is how many bytes one batch has at most, encoded.
+const batchSize = 100 << 10
+
+// size is about what p takes when it is encoded, in bytes.
+func (p *Parcel) size() int {
+	n := 400 + len(p.In)*4/3
+	if p.Tunnel != nil {
+		n += 1600 + (len(p.Tunnel.ToServer)+len(p.Tunnel.ToClient))*4/3
+	}
+	return n
+}
+
 // mover is a shard's side of a handover. Owned by the loop.
 type mover struct {
 	sh    *Shard
@@ -148,9 +160,13 @@ func (m *mover) turn() {
 		return
 	}
 	m.takeIdle()
-	n, fds := 0, 0
-	for n < len(m.batch) && fds+len(m.batch[n].FDs) <= BatchFDs {
+	n, fds, size := 0, 0, 0
+	for n < len(m.batch) {
 		fds += len(m.batch[n].FDs)
+		size += m.batch[n].size()
+		if n > 0 && (fds > BatchFDs || size > batchSize) {
+			break
+		}
 		n++
 	}
 	if n == 0 {

@@ -31,5 +31,6 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 		b.refuse(bind.Pos, err)
 		return nil
 	}
+	b.rt.tickets.add(want(bind).Key(), cfg)
 	return &stream.TLS{Config: cfg, VersionName: certs.Version, CipherName: certs.Cipher}
 }

@@ -151,6 +151,13 @@ func (p *Process) prepare() error {
 // and for Pause.
 func (p *Process) build() error {
 	socks := p.set
+	if fd, ok := socks.Take(handoff.Former); ok {
+		former, err := handoff.NewConn(os.NewFile(uintptr(fd), "former"))
+		if err != nil {
+			return err
+		}
+		p.Env.Former = former
+	}
 	kept, err := socks.Clone()
 	if err != nil {
 		socks.Close()

@@ -32,6 +32,11 @@ type Runtime struct {
 	controls  []*control.Server
 	reports   reports
 	exposed   *handoff.Set // what _getsocks gives away
+	tickets   tickets
+	former    former        // what the workers before have counted
+	next      *successor    // the worker that will take over, once there is one
+	ready     chan struct{} // closed when former has what there is
+	inherited sync.Once
 
 	ctx     context.Context // ends with Stop
 	cancel  context.CancelFunc
@@ -44,7 +49,7 @@ type Runtime struct {
 }
 
 func newRuntime(cfg *config.Config, env Env, eng *stream.Engine) *Runtime {
-	rt := &Runtime{cfg: cfg, env: env, eng: eng, done: make(chan struct{})}
+	rt := &Runtime{cfg: cfg, env: env, eng: eng, done: make(chan struct{}), ready: make(chan struct{})}
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	rt.serving, rt.retire = context.WithCancel(rt.ctx)
 	rt.reports.logger = env.Logger
@@ -64,14 +69,24 @@ func (rt *Runtime) Start() error {
 	if threads == 0 {
 		threads = cpus()
 	}
+	if rt.env.Former != nil {
+		if err := rt.inherit(); err != nil {
+			rt.note("take the state of the former worker over: " + err.Error())
+		}
+	}
 	if err := rt.eng.Start(threads); err != nil {
 		return err
 	}
+	if rt.env.Former != nil {
+		rt.work.Go(rt.takeOver)
+	}
+	rt.work.Go(func() { rt.tickets.run(rt.ctx) })
 	for _, c := range rt.checks {
 		rt.work.Go(func() { c.run(rt.ctx) })
 	}
 	for _, c := range rt.controls {
 		rt.work.Go(func() {
+			rt.awaitCounts()
 			if err := c.Serve(rt.serving); err != nil {
 				rt.note("stats socket " + c.Listener.Addr().String() + ": " + err.Error())
 			}
@@ -80,6 +95,7 @@ func (rt *Runtime) Start() error {
 	go func() {
 		select {
 		case <-rt.eng.Empty():
+			rt.farewell()
 			rt.Stop()
 		case <-rt.ctx.Done():
 		}
@@ -91,7 +107,11 @@ func (rt *Runtime) Start() error {
 func (rt *Runtime) Drain() {
 	rt.drain.Do(func() {
 		rt.retire()
-		rt.eng.Drain()
+		if rt.next != nil && rt.next.alive() {
+			rt.handover(rt.next)
+		} else {
+			rt.eng.Drain()
+		}
 		rt.exposed.Close()
 	})
 }
@@ -104,8 +124,24 @@ func (rt *Runtime) Stop() {
 	rt.stop.Do(func() {
 		rt.cancel()
 		rt.eng.Stop()
+		if rt.next != nil {
+			rt.next.link.Close()
+		}
+		if rt.env.Former != nil {
+			rt.env.Former.Close()
+		}
 		close(rt.done)
 	})
+}
+
+// farewell tells the next worker the last counts.
+func (rt *Runtime) farewell() {
+	if rt.next == nil || !rt.next.alive() {
+		return
+	}
+	if err := rt.sendCounts(rt.next); err != nil {
+		rt.note("tell the next worker the last counters: " + err.Error())
+	}
 }
 
 // Pause implements Engine.
@@ -356,6 +392,7 @@ func (rt *Runtime) SetFrontend(name string, on bool) error {
 
 // ClearCounters implements control.Runtime.
 func (rt *Runtime) ClearCounters(all bool) {
+	rt.former.clear(all)
 	for _, sh := range rt.eng.Shards {
 		sh.Clear(all)
 	}

@@ -27,6 +27,10 @@ type Engine interface {
 	// Pause stops accepting, or begins again. The listeners stay open.
 	Pause(bool)
 
+	// Successor tells of the process that will take over: it is given what it
+	// asks for, and at Drain the connections. The engine owns the connection.
+	Successor(next *handoff.Conn)
+
 	// Status tells what the engine does at the moment.
 	Status() Status
 }
@@ -43,4 +47,8 @@ type Env struct {
 	Started    time.Time // when this process started
 	Version    string
 	Logger     *slog.Logger // the process's own messages, not the access log
+
+	// Former is the connection to the worker that this one takes over from;
+	// nil without one. The engine owns it.
+	Former *handoff.Conn
 }

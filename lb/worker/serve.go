@@ -53,6 +53,7 @@ type life struct {
 // order is what one Receive gave.
 type order struct {
 	handoff.Order
+	fds []int // the receiver's
 	err error // the master is gone
 }
 
@@ -64,12 +65,7 @@ func (l *life) read(c *handoff.Conn) {
 	go func() {
 		for {
 			var o order
-			// No order carries descriptors; a stranger's are not kept.
-			var fds []int
-			fds, o.err = c.Receive(&o.Order)
-			for _, fd := range fds {
-				unix.Close(fd)
-			}
+			o.fds, o.err = c.Receive(&o.Order)
 			select {
 			case orders <- o:
 			case <-l.quit:
@@ -105,6 +101,13 @@ func (l *life) obey(o order) {
 		l.orphaned()
 		return
 	}
+	if o.Kind == handoff.Successor && len(o.fds) == 1 {
+		l.successor(o.fds[0])
+		return
+	}
+	for _, fd := range o.fds { // no other order carries descriptors
+		unix.Close(fd)
+	}
 	switch o.Kind {
 	case handoff.Drain:
 		l.drain()
@@ -121,6 +124,16 @@ func (l *life) obey(o order) {
 	case handoff.Adopt:
 		l.introduce()
 	}
+}
+
+// successor hears of the process that will take over.
+func (l *life) successor(fd int) {
+	next, err := handoff.NewConn(os.NewFile(uintptr(fd), "successor"))
+	if err != nil {
+		l.Env.Logger.Warn("meet the next worker: " + err.Error())
+		return
+	}
+	l.engine.Successor(next)
 }
 
 // drain begins to leave. hard-stop-after counts from here.

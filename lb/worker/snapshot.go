@@ -75,6 +75,7 @@ func (rt *Runtime) Snapshot() *stats.Snapshot {
 			}
 		}
 	}
+	rt.former.add(snap)
 	return snap
 }
 
