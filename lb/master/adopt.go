@@ -194,7 +194,7 @@ func (r *run) adoptedOrNot(w *worker) {
 	r.Log.Info(fmt.Sprintf("Adopted worker %d (generation %d)", r.current.pid, r.current.facts.Generation))
 	r.good = time.Now()
 	r.writePidfile()
-	r.firstReady()
-	r.notify("READY=1\n" + r.statusLine())
+	// The outcome of this reload is what tells the service manager that the
+	// start is over: a restart returns with the configuration of now in force.
 	r.begin(attempt{why: reloading, waiters: []chan Outcome{r.Upgraded}})
 }

@@ -178,6 +178,9 @@ func (r *run) ended(o Outcome) {
 	} else if a.why == reloading {
 		r.failed++
 	}
+	if r.current != nil {
+		r.firstReady() // an adopted worker serves even when its successor failed
+	}
 	r.tellOutcome(a.why, o)
 	for _, waiter := range a.waiters {
 		answer(waiter, o)
