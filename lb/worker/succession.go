@@ -254,9 +254,9 @@ func (rt *Runtime) takeOver() {
 			}
 		case kindMove:
 			taken := rt.adopt(l, fds)
-			if err := link.Send(letter{Kind: kindTaken, Taken: taken}, nil, linkWait); err != nil {
-				rt.note("answer the former worker: " + err.Error())
-			}
+			// A worker that gave its last idle connections away may have ended
+			// without waiting for the answer.
+			_ = link.Send(letter{Kind: kindTaken, Taken: taken}, nil, linkWait)
 			continue
 		}
 		for _, fd := range fds {
