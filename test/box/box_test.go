@@ -1,0 +1,304 @@
+package box
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// machine is one booted box with the service installed.
+type machine struct {
+	t    *testing.T
+	name string
+	dir  string // the same inside and outside
+}
+
+const config = `global
+    stats socket /run/lb/admin.sock mode 600 level admin
+    hard-stop-after 20s
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 10s
+    timeout server 10s
+listen www
+    bind 127.0.0.1:80
+    monitor-uri /
+`
+
+// boot builds lb and boots a machine that runs it.
+func boot(t *testing.T, name string) *machine {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("booting a machine needs root")
+	}
+	m := &machine{t: t, name: fmt.Sprintf("%s%d", name, os.Getpid()), dir: t.TempDir()}
+	m.build()
+	unit, err := os.ReadFile("../../packaging/systemd/lb.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.write("lb.service", string(unit))
+	m.write("lb.cfg", config)
+	t.Cleanup(func() {
+		if t.Failed() {
+			out, _ := m.try("journalctl -u lb --no-pager | tail -60")
+			t.Logf("the journal ends:\n%s", out)
+		}
+		if out, err := exec.Command("./box", "down", m.name).CombinedOutput(); err != nil {
+			t.Errorf("box down: %v\n%s", err, out)
+		}
+	})
+	if out, err := exec.Command("./box", "up", m.name, m.dir).CombinedOutput(); err != nil {
+		t.Fatalf("box up: %v\n%s", err, out)
+	}
+	m.sh(`cp %[1]s/lb /usr/sbin/lb; mkdir -p /etc/lb; cp %[1]s/lb.cfg /etc/lb/; cp %[1]s/lb.service /etc/systemd/system/; systemctl daemon-reload; systemctl start lb`, m.dir)
+	return m
+}
+
+// build makes the binary that is installed.
+func (m *machine) build(flags ...string) {
+	m.t.Helper()
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", filepath.Join(m.dir, "lb"), "lbsyslogd/cmd/lb")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		m.t.Fatalf("build lb: %v\n%s", err, out)
+	}
+}
+
+func (m *machine) write(name, text string) {
+	m.t.Helper()
+	if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o644); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// try runs a shell command in the machine.
+func (m *machine) try(format string, args ...any) (string, error) {
+	script := format
+	if len(args) > 0 {
+		script = fmt.Sprintf(format, args...)
+	}
+	out, err := exec.Command("./box", "exec", m.name, "--", "bash", "-c", "set -e; "+script).CombinedOutput()
+	return string(out), err
+}
+
+// sh runs a shell command that must succeed.
+func (m *machine) sh(format string, args ...any) string {
+	m.t.Helper()
+	out, err := m.try(format, args...)
+	if err != nil {
+		m.t.Fatalf("%s: %v\n%s", format, err, out)
+	}
+	return strings.TrimSpace(out)
+}
+
+// mainPID is the master as systemd knows it.
+func (m *machine) mainPID() string {
+	m.t.Helper()
+	return m.sh("systemctl show lb -p MainPID --value")
+}
+
+// await polls a shell condition.
+func (m *machine) await(what, condition string) {
+	m.t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(30 * time.Second); ; <-tick.C {
+		out, err := m.try("%s", condition)
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			m.t.Fatalf("timed out: %s\n%s", what, out)
+		}
+	}
+}
+
+// load runs ab in the background of act, which is repeated until ab has ended.
+// It returns the number of requests that failed.
+func (m *machine) load(requests int, options string, act func(), every time.Duration) (failed int) {
+	m.t.Helper()
+	type result struct {
+		out string
+		err error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		out, err := m.try("ab -r -q -s 20 %s -c 100 -n %d http://127.0.0.1/", options, requests)
+		ended <- result{out, err}
+	}()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for acts := 0; ; {
+		select {
+		case <-tick.C:
+			act()
+			acts++
+		case r := <-ended:
+			if r.err != nil {
+				m.t.Fatalf("ab: %v\n%s", r.err, r.out)
+			}
+			if n := number(m.t, r.out, "Complete requests:"); n != requests {
+				m.t.Errorf("ab completed %d of %d requests\n%s", n, requests, r.out)
+			}
+			if strings.Contains(r.out, "Non-2xx") {
+				m.t.Errorf("answers other than 200:\n%s", r.out)
+			}
+			failed = number(m.t, r.out, "Failed requests:")
+			m.t.Logf("%d requests, %d failed, %d times", requests, failed, acts)
+			return failed
+		}
+	}
+}
+
+// number reads the value after a label of ab.
+func number(t *testing.T, text, label string) int {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, label)
+	if !ok {
+		t.Fatalf("no %q in\n%s", label, text)
+	}
+	n, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatalf("%s %v", label, err)
+	}
+	return n
+}
+
+func TestRestartUnderLoadRefusesNobody(t *testing.T) {
+	m := boot(t, "restart")
+	before := m.mainPID()
+	if failed := m.load(150_000, "", func() { m.sh("systemctl restart lb") }, 500*time.Millisecond); failed != 0 {
+		t.Errorf("%d requests failed", failed)
+	}
+	if m.mainPID() == before {
+		t.Error("the master is the same as before")
+	}
+	m.await("only one worker is left", `test "$(pgrep -fc '[l]b @worker')" = 1`)
+	m.sh("lb status")
+}
+
+func TestKilledMasterIsReplacedUnderLoad(t *testing.T) {
+	m := boot(t, "killmaster")
+	if failed := m.load(150_000, "", func() {
+		pid := m.mainPID()
+		m.sh("systemctl kill -s KILL --kill-who=main lb")
+		m.await("the next master serves", fmt.Sprintf(`test "$(systemctl show lb -p MainPID --value)" != %s && systemctl is-active -q lb`, pid))
+	}, 700*time.Millisecond); failed != 0 {
+		t.Errorf("%d requests failed", failed)
+	}
+}
+
+func TestKilledWorkerIsReplaced(t *testing.T) {
+	m := boot(t, "killworker")
+	kills := 0
+	failed := m.load(100_000, "", func() {
+		if kills == 3 {
+			return
+		}
+		kills++
+		m.sh(`kill -9 "$(pgrep -fn '[l]b @worker')"`)
+		m.await("a new worker serves", "curl -sf -o /dev/null http://127.0.0.1/")
+	}, 400*time.Millisecond)
+	// What a killed process held is lost: at most what was in flight in it, and
+	// what waited in its own buffers. ab counts some of them three times.
+	if limit := 3 * 100 * max(kills, 1); failed > limit {
+		t.Errorf("%d requests failed in %d kills, more than were in flight", failed, kills)
+	}
+	if out := m.sh("journalctl -u lb -o cat --no-pager"); !strings.Contains(out, "was killed by signal 9") {
+		t.Errorf("the journal does not tell of the crash:\n%s", out)
+	}
+}
+
+func TestReloadTellsItsOutcome(t *testing.T) {
+	m := boot(t, "reload")
+	m.sh("systemctl reload lb")
+	if s := m.sh("systemctl show lb -p StatusText --value"); !strings.HasPrefix(s, "Generation 2 serves") {
+		t.Errorf("status %q", s)
+	}
+	m.sh("systemd-run -q --unit squatter socat TCP-LISTEN:8088,bind=127.0.0.1,fork EXEC:cat")
+	m.await("somebody has the port", "socat -u OPEN:/dev/null TCP:127.0.0.1:8088")
+	for _, c := range []struct{ name, change, reason string }{
+		{"a mistake", "echo '    ballance roundrobin' >>/etc/lb/lb.cfg", "/etc/lb/lb.cfg:12"},
+		{"a port that is taken", "echo '    bind 127.0.0.1:8088' >>/etc/lb/lb.cfg", "127.0.0.1:8088 is taken by socat (pid "},
+	} {
+		m.sh("%s", c.change)
+		if out, err := m.try("systemctl reload lb"); err == nil {
+			t.Errorf("%s: the reload succeeded\n%s", c.name, out)
+		}
+		if log := m.sh("journalctl -u lb -o cat --no-pager | tail -20"); !strings.Contains(log, c.reason) {
+			t.Errorf("%s: the journal lacks %q:\n%s", c.name, c.reason, log)
+		}
+		if s := m.sh("systemctl show lb -p StatusText --value"); !strings.Contains(s, c.reason) {
+			t.Errorf("%s: status %q", c.name, s)
+		}
+		if s := m.sh("systemctl show lb -p ActiveState --value"); s != "active" {
+			t.Errorf("%s: the unit is %s", c.name, s)
+		}
+		m.sh("cp %s/lb.cfg /etc/lb/", m.dir)
+	}
+	m.sh("systemctl reload lb")
+	if out := m.sh("journalctl -u lb -p err -o cat --no-pager"); strings.Count(out, "the reload failed") != 2 {
+		t.Errorf("the journal's errors are not the two failures:\n%s", out)
+	}
+}
+
+func TestStopEndsEverything(t *testing.T) {
+	m := boot(t, "stop")
+	m.sh("systemctl restart lb; systemctl reload lb; systemctl stop lb")
+	if out, err := m.try("pgrep -a lb"); err == nil {
+		t.Errorf("processes are left:\n%s", out)
+	}
+	if n := m.sh("systemctl show lb -p NFileDescriptorStore --value"); n != "0" {
+		t.Errorf("%s descriptors are left in the store", n)
+	}
+	m.sh("systemctl start lb; curl -sf -o /dev/null http://127.0.0.1/")
+}
+
+func TestUpgradeUnderLoad(t *testing.T) {
+	m := boot(t, "upgrade")
+	before := m.mainPID()
+	m.build("-ldflags", "-X lbsyslogd/cmd/internal/buildinfo.version=99.1")
+	upgraded := false
+	if failed := m.load(100_000, "-k", func() {
+		if upgraded {
+			return
+		}
+		upgraded = true
+		m.sh("cp %s/lb /usr/sbin/lb.new; mv /usr/sbin/lb.new /usr/sbin/lb; lb upgrade", m.dir)
+	}, 200*time.Millisecond); failed != 0 {
+		t.Errorf("%d requests failed", failed)
+	}
+	if got := m.mainPID(); got != before {
+		t.Errorf("the main process is %s, was %s", got, before)
+	}
+	if s := m.sh("lb status"); !strings.Contains(s, "lb 99.1") {
+		t.Errorf("the old program is still in charge:\n%s", s)
+	}
+	// One that does not even start leaves everything as it is.
+	if out, err := m.try("printf '#!/bin/sh\nexit 3\n' >/usr/sbin/lb.bad; chmod +x /usr/sbin/lb.bad; cp /usr/sbin/lb /root/lb; mv /usr/sbin/lb.bad /usr/sbin/lb; /root/lb upgrade"); err == nil || !strings.Contains(out, "nothing has changed") {
+		t.Errorf("a broken program: %v\n%s", err, out)
+	}
+	m.sh("curl -sf -o /dev/null http://127.0.0.1/; systemctl is-active lb")
+}
+
+func TestWatchdogReplacesAStuckMaster(t *testing.T) {
+	m := boot(t, "watchdog")
+	m.sh("mkdir -p /etc/systemd/system/lb.service.d; printf '[Service]\nWatchdogSec=1s\n' >/etc/systemd/system/lb.service.d/w.conf; systemctl daemon-reload; systemctl restart lb")
+	before := m.mainPID()
+	if failed := m.load(100_000, "", func() {
+		if m.mainPID() == before {
+			m.sh("kill -STOP %s || true", before)
+		}
+	}, 300*time.Millisecond); failed != 0 {
+		t.Errorf("%d requests failed", failed)
+	}
+	m.await("systemd replaces the master", fmt.Sprintf(`p=$(systemctl show lb -p MainPID --value); test $p != %s && test $p != 0 && systemctl is-active -q lb`, before))
+	m.sh("curl -sf -o /dev/null http://127.0.0.1/; lb status")
+}
