@@ -1,7 +1,7 @@
 // Package daemon puts syslogd together: sockets, readers, stages, outputs, the control socket, signals and systemd.
 //
 //  1. Run opens the outputs, then the sockets, then the control socket, and tells systemd that it is ready (build.go),
-//  2. each socket has a Reader on its own thread with a route.Stage, each output a goroutine (receive, route, write),
+//  2. each socket has a Reader with a route.Stage, each connection a goroutine, each output a goroutine (receive, route, write),
 //  3. commands and signals go to the same few methods (commands.go),
 //  4. when ctx is done, the Readers end first, then the outputs write what they were given and sync.
 package daemon

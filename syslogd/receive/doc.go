@@ -3,15 +3,15 @@
 // The way of a datagram:
 //
 //  1. the kernel queues it in the socket's buffer, which is as large as the kernel allows (socket.go),
-//  2. a Reader on a thread of its own takes up to some hundred with one recvmmsg (batch.go),
+//  2. a Reader takes up to some hundred with one recvmmsg (batch.go),
 //  3. gives each to its Handler as a view of the buffer it arrived in, with the sender (sender.go),
 //  4. ends the batch, upon which the Handler hands on what it made of it,
 //  5. and gathers for a few milliseconds before the next recvmmsg when messages come thick, or waits when they do not (reader.go).
+//
+// A Stream does the same for TCP and TLS (stream.go), cutting messages from each connection by RFC 6587 (frame.go).
 package receive
 
-import (
-	"time"
-)
+import "time"
 
 // A Handler makes something of messages. Each Reader and each connection has one of its own, so it needs no locks.
 type Handler interface {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reader reads one socket on a thread of its own and feeds one Handler.
+// Reader reads one socket and feeds one Handler.
 type Reader struct {
 	// Immutable after NewReader.
 	socket  *Socket
@@ -23,7 +22,7 @@ type Reader struct {
 	bell    int // eventfd: rung to end a wait
 	first   uint32
 
-	// Owned by the thread in Run.
+	// Owned by Run.
 	senders senders
 
 	received atomic.Uint64
@@ -43,7 +42,7 @@ const (
 	// longestGather is how long a busy Reader lets messages pile up in the socket, so that one wake-up serves many. It is what
 	// a line may be late, and what a SIGKILL may lose.
 	longestGather = 5 * time.Millisecond
-	// busy is how many messages in a batch make it worth to gather.
+	// busy is how many messages must be expected, at the rate of those just received, to make a gather worth it.
 	busy = 8
 	// worstRate is the flood that must fit in the socket's buffer while we gather: messages per second of worstSize bytes of
 	// kernel memory each.
@@ -98,23 +97,25 @@ func gatherFor(s *Socket) time.Duration {
 // Run reads until ctx is done. What is queued in a socket of our own is read to the end first; in an inherited one it waits
 // for the next process.
 func (r *Reader) Run(ctx context.Context) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	defer context.AfterFunc(ctx, func() {
 		r.stop.Store(true)
 		r.ring()
 	})()
-	for !r.stop.Load() {
+	for last := time.Now(); !r.stop.Load(); {
 		n := r.turn()
 		if n == len(r.batch.msgs) {
 			continue
 		}
 		r.passBarriers()
-		if n >= busy && r.gather > 0 {
-			nap(r.gather)
-		} else if n == 0 || n < busy {
+		now := time.Now()
+		if r.gather > 0 && time.Duration(n)*r.gather >= busy*now.Sub(last) {
+			// Not a sleep in the kernel by our own call: the runtime would take the processor from us after 20 microseconds,
+			// and wake up fifty times to see whether we want it back.
+			time.Sleep(r.gather)
+		} else {
 			r.wait()
 		}
+		last = now
 	}
 	if !r.socket.Inherited {
 		for end := time.Now().Add(2 * time.Second); r.turn() > 0 && time.Now().Before(end); {
@@ -135,7 +136,7 @@ func (r *Reader) turn() int {
 		if r.errors.Add(1) == 1 {
 			r.log.Error("receive", "socket", r.socket.Name, "err", err)
 		}
-		nap(longestGather)
+		time.Sleep(longestGather)
 		return 0
 	}
 	if n == 0 {
@@ -170,12 +171,6 @@ func (r *Reader) wait() {
 func (r *Reader) ring() {
 	one := [8]byte{1}
 	unix.Write(r.bell, one[:]) // fails only when it is rung already
-}
-
-// nap sleeps on this thread, which the scheduler does not take part in. A signal may end it early.
-func nap(d time.Duration) {
-	ts := unix.NsecToTimespec(int64(d))
-	unix.Nanosleep(&ts, nil)
 }
 
 // Barrier returns when everything that was queued in the socket at the time of the call has gone through the Handler, or when

@@ -7,17 +7,18 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// Socket is a datagram socket to read from.
+// Socket is a datagram socket to read from. It holds a bare descriptor: what the Go runtime has an os.File or a net.Conn of is
+// registered with its poller, which then wakes up for each message that arrives.
 type Socket struct {
 	Name      string // as configured: udp://127.0.0.1:514
 	Granted   int    // bytes of receive buffer that the kernel allows; 0 for unix sockets, where the sender's counts
 	Inherited bool   // whoever gave it to us keeps it when we go, with what is queued in it
-	file      *os.File
 	fd        int
 	unlink    string
 }
@@ -30,11 +31,11 @@ func ListenUDP(ctx context.Context, address string, buffer int) (*Socket, error)
 		return nil, err
 	}
 	defer conn.Close()
-	file, err := conn.(*net.UDPConn).File() // a duplicate that the Go poller does not know
+	fd, err := duplicate(conn.(*net.UDPConn))
 	if err != nil {
 		return nil, err
 	}
-	s := &Socket{Name: "udp://" + address, file: file, fd: int(file.Fd())}
+	s := &Socket{Name: "udp://" + address, fd: fd}
 	return s, s.enlarge(buffer)
 }
 
@@ -51,11 +52,22 @@ func ListenUnix(path string, mode os.FileMode) (*Socket, error) {
 	if err := os.Chmod(path, mode); err != nil {
 		return nil, err
 	}
-	file, err := conn.File()
+	fd, err := duplicate(conn)
 	if err != nil {
 		return nil, err
 	}
-	return &Socket{Name: "unix://" + path, file: file, fd: int(file.Fd()), unlink: path}, nil
+	return &Socket{Name: "unix://" + path, fd: fd, unlink: path}, nil
+}
+
+// duplicate is a second descriptor of an open socket.
+func duplicate(c syscall.Conn) (fd int, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	var dupErr error
+	err = raw.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(err, dupErr)
 }
 
 // removeDead removes the socket that a killed process left at path. One that somebody listens on is left alone.
@@ -80,11 +92,15 @@ func removeDead(path string) error {
 
 // Adopt takes a datagram socket that was opened by somebody else, such as systemd. The file belongs to the Socket from then on.
 func Adopt(file *os.File, name string, buffer int) (*Socket, error) {
-	fd := int(file.Fd())
+	defer file.Close()
 	if !IsDatagram(file) {
 		return nil, fmt.Errorf("socket %s is not a datagram socket", name)
 	}
-	s := &Socket{Name: name, Inherited: true, file: file, fd: fd}
+	fd, err := duplicate(file)
+	if err != nil {
+		return nil, fmt.Errorf("socket %s: %w", name, err)
+	}
+	s := &Socket{Name: name, Inherited: true, fd: fd}
 	if domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && domain == unix.AF_UNIX {
 		return s, nil
 	}
@@ -130,7 +146,7 @@ func (s *Socket) buffer() (int, error) {
 
 // Address is where the socket listens, for sockets opened on port 0.
 func (s *Socket) Address() string {
-	address, err := AddressOf(s.file)
+	address, err := addressOf(s.fd)
 	if err != nil {
 		return s.Name
 	}
@@ -138,8 +154,10 @@ func (s *Socket) Address() string {
 }
 
 // AddressOf is where a socket is bound, as host:port or as a path.
-func AddressOf(file *os.File) (string, error) {
-	name, err := unix.Getsockname(int(file.Fd()))
+func AddressOf(file *os.File) (string, error) { return addressOf(int(file.Fd())) }
+
+func addressOf(fd int) (string, error) {
+	name, err := unix.Getsockname(fd)
 	if err != nil {
 		return "", err
 	}
@@ -177,8 +195,8 @@ func (s *Socket) drops() (uint32, error) {
 func (s *Socket) Close() error {
 	if s.unlink != "" && !s.Inherited {
 		if err := os.Remove(s.unlink); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(err, s.file.Close())
+			return errors.Join(err, unix.Close(s.fd))
 		}
 	}
-	return s.file.Close()
+	return unix.Close(s.fd)
 }

@@ -1,8 +1,9 @@
-// Package write keeps lines between the readers, which must never wait for a disk, and the files.
+// Package write keeps lines between the readers and the files.
 //
-//  1. a reader gives its Output a batch of lines, which costs a swap of two buffers or a copy,
-//  2. the Output's goroutine takes all that piled up meanwhile and writes it in pieces of whole lines,
-//  3. and rotate.Writer does the rest.
+//  1. A reader gives its Output a batch of lines. When nothing else is on the way, it writes them itself: that costs no wake-up, and
+//     an ordinary write only copies into the page cache.
+//  2. When a write is under way, or a recent one took long, the lines go to a queue, and the Output's goroutine writes them,
+//  3. in pieces of whole lines that rotate.Writer takes.
 package write
 
 import (
@@ -26,17 +27,21 @@ type Output struct {
 
 	// mu guards the fields below.
 	mu       sync.Mutex
-	pending  []byte
-	lines    int // in pending
-	writing  int // lines taken from pending and not written yet
+	queue    [][]byte  // buffers of lines, oldest first
+	size     int       // bytes in queue
+	lines    int       // in queue
+	free     [][]byte  // empty buffers
+	busy     bool      // somebody writes
+	writing  int       // lines that he has not written yet
+	direct   time.Time // readers do not write themselves before
 	given    uint64
 	overflow uint64
 	lostHere uint64        // lines that the file refused because it was closed
 	late     bool          // a reader waited in vain: until there is room again, nobody waits
-	closing  bool          // the goroutine ends when pending is empty
-	room     chan struct{} // closed when the goroutine takes pending; nil when nobody waits
+	closing  bool          // the goroutine ends when the queue is empty
+	room     chan struct{} // closed when the goroutine takes the queue; nil when nobody waits
 	done     uint64        // lines that are through, to compare with given
-	idle     *sync.Cond    // done has changed
+	idle     *sync.Cond    // done or busy has changed
 }
 
 const (
@@ -44,8 +49,11 @@ const (
 	piece = 256 << 10
 	// patience is how long a reader waits for a slow disk before lines are dropped. Meanwhile the socket's buffer fills.
 	patience = time.Second
-	// keepBuffer is the largest buffer kept for the next batch; a larger one goes back after the burst that needed it.
-	keepBuffer = 2 << 20
+	// slowWrite is how long a write may take before readers leave writing to the goroutine, for the time of mistrust.
+	slowWrite = 20 * time.Millisecond
+	mistrust  = 10 * time.Second
+	// keepFree is how many empty buffers wait for the next batches; what a burst needed besides goes back.
+	keepFree = 8
 )
 
 // New starts an Output that holds up to limit bytes on the way to file. The Writer belongs to the Output from then on.
@@ -62,7 +70,7 @@ func (o *Output) Name() string { return o.name }
 // File is where the lines go.
 func (o *Output) File() *rotate.Writer { return o.file }
 
-// Give takes lines and returns an empty buffer for the next ones. When the disk is so slow that there is no room, it waits a
+// Give takes lines and returns an empty buffer for the next ones. When the disk is so slow that the queue is full, it waits a
 // little; when that does not help the lines are dropped and counted, so that one output never holds up the others for long.
 func (o *Output) Give(lines []byte, n int) []byte {
 	if n == 0 {
@@ -71,27 +79,49 @@ func (o *Output) Give(lines []byte, n int) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.given += uint64(n)
-	if len(o.pending)+len(lines) > o.limit && !o.waitForRoom(len(lines)) {
+	if !o.busy && len(o.queue) == 0 {
+		if now := time.Now(); now.After(o.direct) {
+			o.write(lines, n)
+			if end := time.Now(); end.Sub(now) > slowWrite {
+				o.direct = end.Add(mistrust)
+			}
+			if len(o.queue) > 0 {
+				o.ring() // lines that came meanwhile
+			}
+			return lines[:0]
+		}
+	}
+	if o.size+len(lines) > o.limit && !o.waitForRoom(len(lines)) {
 		o.overflow += uint64(n)
 		o.done += uint64(n)
 		return lines[:0]
 	}
 	o.lines += n
-	if len(o.pending) == 0 {
-		o.pending, lines = lines, o.pending
-	} else {
-		o.pending = append(o.pending, lines...)
+	o.size += len(lines)
+	o.ring()
+	if k := len(o.queue) - 1; k >= 0 && cap(o.queue[k])-len(o.queue[k]) >= len(lines) {
+		o.queue[k] = append(o.queue[k], lines...)
+		return lines[:0]
 	}
+	o.queue = append(o.queue, lines)
+	if k := len(o.free) - 1; k >= 0 {
+		lines, o.free = o.free[k], o.free[:k]
+		return lines
+	}
+	return make([]byte, 0, cap(lines))
+}
+
+// ring tells the goroutine that there is something to do. It never blocks: one ring stands for all.
+func (o *Output) ring() {
 	select {
 	case o.wake <- struct{}{}:
 	default:
 	}
-	return lines[:0]
 }
 
 // waitForRoom is called with mu held and gives it up while it waits. A batch larger than the limit fits when nothing else waits.
 func (o *Output) waitForRoom(size int) bool {
-	fits := func() bool { return len(o.pending) == 0 || len(o.pending)+size <= o.limit }
+	fits := func() bool { return o.size == 0 || o.size+size <= o.limit }
 	if fits() {
 		return true
 	}
@@ -120,57 +150,76 @@ func (o *Output) waitForRoom(size int) bool {
 
 func (o *Output) run() {
 	defer close(o.ended)
-	var spare []byte
-	for range o.wake {
-		for {
-			o.mu.Lock()
-			batch, n := o.pending, o.lines
-			if n > 0 {
-				o.pending, o.lines, o.writing = spare[:0], 0, n
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for {
+		for o.busy { // a reader writes
+			o.idle.Wait()
+		}
+		if len(o.queue) == 0 {
+			if o.closing {
+				return
 			}
-			o.late = false
-			if o.room != nil {
-				close(o.room)
-				o.room = nil
-			}
-			closing := o.closing
 			o.mu.Unlock()
-			if n == 0 {
-				if closing {
-					return
-				}
-				break
-			}
-			o.write(batch)
-			spare = batch
-			if cap(spare) > keepBuffer {
-				spare = nil
-			}
+			<-o.wake
+			o.mu.Lock()
+			continue
+		}
+		o.writeQueue()
+	}
+}
+
+// writeQueue takes the whole queue and writes it. Called with mu held and not busy.
+func (o *Output) writeQueue() {
+	queue, rest := o.queue, o.lines
+	o.queue, o.size, o.lines, o.late = nil, 0, 0, false
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
+	for i, buf := range queue {
+		n := rest
+		if i < len(queue)-1 {
+			n = bytes.Count(buf, newline)
+		}
+		rest -= n
+		o.lines += rest // still counted as waiting, though no longer in the queue
+		o.write(buf, n)
+		o.lines -= rest
+		if len(o.free) < keepFree {
+			o.free = append(o.free, buf[:0])
 		}
 	}
 }
 
-// write writes a batch in pieces of whole lines.
-func (o *Output) write(batch []byte) {
-	for len(batch) > 0 {
-		n := len(batch)
-		if n > piece {
-			if n = bytes.LastIndexByte(batch[:piece], '\n') + 1; n == 0 {
-				n = bytes.IndexByte(batch, '\n') + 1
+// write writes n lines in pieces of whole lines. Called with mu held and not busy; it gives mu up while it writes, and nobody
+// else writes meanwhile.
+func (o *Output) write(lines []byte, n int) {
+	o.busy, o.writing = true, n
+	for len(lines) > 0 {
+		end := len(lines)
+		if end > piece {
+			if end = bytes.LastIndexByte(lines[:piece], '\n') + 1; end == 0 {
+				end = bytes.IndexByte(lines, '\n') + 1
 			}
 		}
-		lines := bytes.Count(batch[:n], newline)
-		_, err := o.file.Write(batch[:n])
+		k := n
+		if end < len(lines) {
+			k = bytes.Count(lines[:end], newline)
+		}
+		o.mu.Unlock()
+		_, err := o.file.Write(lines[:end])
 		o.mu.Lock()
 		if err != nil {
-			o.lostHere += uint64(lines)
+			o.lostHere += uint64(k)
 		}
-		o.writing -= lines
-		o.done += uint64(lines)
+		o.writing -= k
+		o.done += uint64(k)
+		lines, n = lines[end:], n-k
 		o.idle.Broadcast()
-		o.mu.Unlock()
-		batch = batch[n:]
 	}
+	o.busy = false
+	o.idle.Broadcast()
 }
 
 // newline is for bytes.Count, which wants a slice.
@@ -200,10 +249,7 @@ func (o *Output) Close() error {
 	o.mu.Lock()
 	o.closing = true
 	o.mu.Unlock()
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
+	o.ring()
 	<-o.ended
 	return o.file.Close()
 }

@@ -88,8 +88,8 @@ func TestBatchLargerThanAPieceIsCutAtLines(t *testing.T) {
 }
 
 func TestSlowDiskOverflowsWithANumber(t *testing.T) {
-	// The goroutine is not started, which is as slow as a disk can be.
-	o := &Output{name: "x", limit: 100, wake: make(chan struct{}, 1)}
+	// Somebody writes and does not come to an end, which is as slow as a disk can be.
+	o := &Output{name: "x", limit: 100, wake: make(chan struct{}, 1), busy: true}
 	line := []byte(strings.Repeat("x", 39) + "\n")
 	for range 10 {
 		o.Give(append([]byte(nil), line...), 1)

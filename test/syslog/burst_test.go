@@ -2,6 +2,8 @@ package syslog_test
 
 import (
 	"context"
+	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -11,10 +13,18 @@ import (
 // TestBurstOfAMillion sends a million datagrams as fast as the kernel takes them. What is not in the file the kernel dropped, and
 // its number is known to the message; with the buffer that was asked for it drops none.
 func TestBurstOfAMillion(t *testing.T) {
-	d := start(t, `
+	d := configure(t, `
 listen: [udp://127.0.0.1:PORT]
 outputs: [{file: DIR/lb.log, rotate: {size: 50MB}}]
 `)
+	d.command = func() *exec.Cmd {
+		if os.Geteuid() != 0 {
+			return exec.Command(binary(), "-f", d.config)
+		}
+		// As in the unit: a receiver that does not get a processor can only lose messages.
+		return exec.Command("nice", "-n", "-10", binary(), "-f", d.config)
+	}
+	d.run()
 	const n, size = 1_000_000, 200
 	began := time.Now()
 	sent, err := flood.Flood{To: d.addr(), Count: n, Size: size}.Send(context.Background())

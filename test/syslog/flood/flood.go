@@ -75,8 +75,8 @@ func (f Flood) Send(ctx context.Context) (sent int, err error) {
 	for (f.Count == 0 || sent < f.Count) && ctx.Err() == nil {
 		n := batch
 		if f.Rate > 0 {
-			// At most 2 ms' worth at a time, so that the rate is a rate and not bursts.
-			n = min(n, max(1, f.Rate/500))
+			// At most a fifth of a millisecond's worth at a time, so that the rate is a rate and not bursts.
+			n = min(n, max(1, f.Rate/5000))
 			if ahead := time.Duration(sent)*time.Second/time.Duration(f.Rate) - time.Since(start); ahead > 0 {
 				ts := unix.NsecToTimespec(int64(ahead))
 				unix.Nanosleep(&ts, nil)

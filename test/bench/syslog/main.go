@@ -1,0 +1,186 @@
+// Command syslog measures what a message costs a log daemon and how many are lost in a burst: ours, and beside it in the same run
+// rsyslog (as installed and tuned) and syslog-ng, as far as they are there.
+//
+//	go run ./test/bench/syslog -syslogd bin/syslogd
+//
+// Each is pinned to the first processor and the sender to the second. The rounds go through all daemons in turn, and the median counts.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/syslog/flood"
+)
+
+func main() {
+	ours := flag.String("syslogd", "bin/syslogd", "the syslogd to measure")
+	rounds := flag.Int("rounds", 3, "how often everything is measured")
+	seconds := flag.Int("seconds", 4, "how long the load of 50,000 messages a second lasts")
+	burst := flag.Int("burst", 1_000_000, "messages in the burst")
+	flag.Parse()
+	if err := run(*ours, *rounds, *seconds, *burst, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench-syslog:", err)
+		os.Exit(1)
+	}
+}
+
+// result is one round of one subject.
+type result struct {
+	steady, flood float64 // microseconds of processor time for a message in the file
+	lost          int     // of the burst
+	memory        int     // KiB
+}
+
+const rate, messageSize = 50_000, 200
+
+func run(ours string, rounds, seconds, burst int, out io.Writer) error {
+	all := subjects(ours)
+	if len(all) == 0 || all[0].name != "syslogd" {
+		return fmt.Errorf("%s is not there; make build makes it", ours)
+	}
+	results := make([][]result, len(all))
+	for round := range rounds {
+		for i, s := range all {
+			r, err := s.measure(seconds, burst)
+			if err != nil {
+				return err
+			}
+			results[i] = append(results[i], r)
+			fmt.Fprintf(os.Stderr, "round %d of %d: %s done\n", round+1, rounds, s.name)
+		}
+	}
+	fmt.Fprintf(out, "%d-byte messages, %d rounds, median\n\n", messageSize, rounds)
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "daemon\tus/msg at %d/s\tratio\tus/msg in a burst\tratio\tlost of %d\tRSS MB\t\n", rate, burst)
+	first := median(results[0])
+	for i, s := range all {
+		m := median(results[i])
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%.1f\t\n", s.name, m.steady, first.steady/m.steady, m.flood, first.flood/m.flood,
+			m.lost, float64(m.memory)/1024)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "\nratio: ours divided by the one in the line")
+	return nil
+}
+
+func median(rs []result) result {
+	pick := func(value func(result) float64) float64 {
+		var v []float64
+		for _, r := range rs {
+			v = append(v, value(r))
+		}
+		slices.Sort(v)
+		return v[len(v)/2]
+	}
+	return result{
+		steady: pick(func(r result) float64 { return r.steady }), flood: pick(func(r result) float64 { return r.flood }),
+		lost:   int(pick(func(r result) float64 { return float64(r.lost) })),
+		memory: int(pick(func(r result) float64 { return float64(r.memory) })),
+	}
+}
+
+// measure starts a subject twice, for the steady load and for the burst.
+func (s subject) measure(seconds, burst int) (r result, err error) {
+	lines, cpu, memory, err := s.load(flood.Flood{Count: rate * seconds, Rate: rate, Size: messageSize})
+	if err != nil {
+		return r, err
+	}
+	r.steady = float64(cpu.Microseconds()) / float64(max(lines, 1))
+	lines, cpu, r.memory, err = s.load(flood.Flood{Count: burst, Size: messageSize})
+	if err != nil {
+		return r, err
+	}
+	r.memory = max(r.memory, memory)
+	r.flood = float64(cpu.Microseconds()) / float64(max(lines, 1))
+	r.lost = burst - lines
+	return r, nil
+}
+
+// load sends to a fresh subject and says how many lines arrived and what they cost, without what starting cost.
+func (s subject) load(f flood.Flood) (lines int, cpu time.Duration, memory int, err error) {
+	port, err := freePort()
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	d, err := s.start(port)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	defer func() { err = errors.Join(err, d.stop()) }()
+	f.To = fmt.Sprintf("127.0.0.1:%d", port)
+	before, err := d.cpu()
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	if err := sendPinned(f); err != nil {
+		return 0, 0, 0, err
+	}
+	if lines, err = d.settle(); err != nil {
+		return 0, 0, 0, err
+	}
+	after, err := d.cpu()
+	return lines, after - before, d.memory(), err
+}
+
+// sendPinned sends on the second processor, where there is one.
+func sendPinned(f flood.Flood) error {
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, pinned as it is
+		if runtime.NumCPU() > 1 {
+			var set unix.CPUSet
+			set.Set(1)
+			if err := unix.SchedSetaffinity(0, &set); err != nil {
+				ended <- err
+				return
+			}
+		}
+		_, err := f.Send(context.Background())
+		ended <- err
+	}()
+	return <-ended
+}
+
+func freePort() (int, error) {
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	return c.LocalAddr().(*net.UDPAddr).Port, nil
+}
+
+func countLines(path string) (int, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	n := 0
+	buf := make([]byte, 1<<20)
+	for {
+		k, err := f.Read(buf)
+		n += bytes.Count(buf[:k], []byte{'\n'})
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}

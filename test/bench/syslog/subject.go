@@ -1,0 +1,199 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A subject is a log daemon to measure: how it is started, with its whole configuration.
+type subject struct {
+	name   string
+	binary string
+	args   func(dir string) []string
+	files  func(dir string, port int) map[string]string // name in dir to text
+}
+
+// subjects are ours first, and then those of the others that are installed.
+func subjects(ours string) []subject {
+	all := []subject{
+		{
+			name: "syslogd", binary: ours,
+			args: func(dir string) []string { return []string{"-f", filepath.Join(dir, "conf")} },
+			files: func(dir string, port int) map[string]string {
+				return map[string]string{"conf": fmt.Sprintf("listen: [udp://127.0.0.1:%d]\ncontrol: %s/ctl\noutputs: [{file: %s/out.log, rotate: never}]\n", port, dir, dir)}
+			},
+		},
+		rsyslog("rsyslog", `module(load="imudp")
+input(type="imudp" address="127.0.0.1" port="PORT")
+*.* action(type="omfile" file="DIR/out.log")
+`),
+		// The best of what its documentation offers: a large receive buffer, large batches, a ruleset with a queue of its own, few looks
+		// at the clock, and one write for many lines.
+		rsyslog("rsyslog tuned", `module(load="imudp" timeRequery="64" batchSize="512" threads="1")
+input(type="imudp" address="127.0.0.1" port="PORT" rcvbufSize="64m" ruleset="in")
+template(name="line" type="string" string="%timestamp% %hostname% %syslogtag%%msg:::drop-last-lf%\n")
+ruleset(name="in" queue.type="FixedArray" queue.size="1000000" queue.dequeueBatchSize="4096" queue.workerThreads="1") {
+  action(type="omfile" file="DIR/out.log" template="line" ioBufferSize="256k" flushOnTXEnd="off" flushInterval="1" asyncWriting="on")
+}
+`),
+		{
+			name: "syslog-ng", binary: "syslog-ng",
+			args: func(dir string) []string {
+				return []string{"-F", "-f", dir + "/conf", "-R", dir + "/persist", "-p", dir + "/pid", "-c", dir + "/ctl", "--no-caps"}
+			},
+			files: func(dir string, port int) map[string]string {
+				return map[string]string{"conf": fmt.Sprintf(`@version: 3.38
+options { flush-lines(1000); log-fifo-size(2000000); use-dns(no); stats-freq(0); };
+source s { network(ip("127.0.0.1") port(%d) transport("udp") so-rcvbuf(67108864) flags(no-parse)); };
+destination d { file("%s/out.log"); };
+log { source(s); destination(d); };
+`, port, dir)}
+			},
+		},
+	}
+	var there []subject
+	for _, s := range all {
+		if path, err := exec.LookPath(s.binary); err == nil {
+			s.binary = path
+			there = append(there, s)
+		}
+	}
+	return there
+}
+
+func rsyslog(name, conf string) subject {
+	return subject{
+		name: name, binary: "rsyslogd",
+		args: func(dir string) []string { return []string{"-n", "-f", dir + "/conf", "-i", dir + "/pid"} },
+		files: func(dir string, port int) map[string]string {
+			return map[string]string{"conf": `global(workDirectory="DIR")` + "\n" + strings.NewReplacer("DIR", dir, "PORT", strconv.Itoa(port)).Replace(conf)}
+		},
+	}
+}
+
+// running is a started subject.
+type running struct {
+	cmd  *exec.Cmd
+	dir  string
+	port int
+}
+
+// start runs a subject on the first processor; the sender uses the second.
+func (s subject) start(port int) (*running, error) {
+	dir, err := os.MkdirTemp("", "bench-syslog-")
+	if err != nil {
+		return nil, err
+	}
+	for name, text := range s.files(dir, port) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	log, err := os.Create(filepath.Join(dir, "said"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd := exec.Command("taskset", append([]string{"-c", "0", s.binary}, s.args(dir)...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	r := &running{cmd, dir, port}
+	if err := wait(func() bool { return listens(port) }); err != nil {
+		text, _ := os.ReadFile(log.Name())
+		return nil, fmt.Errorf("%s does not listen: %w: %s", s.name, err, text)
+	}
+	return r, nil
+}
+
+// stop ends it and removes what it wrote.
+func (r *running) stop() error {
+	r.cmd.Process.Signal(unix.SIGTERM)
+	late := time.AfterFunc(20*time.Second, func() { r.cmd.Process.Kill() })
+	defer late.Stop()
+	r.cmd.Wait() // its exit status says nothing about what was measured
+	return os.RemoveAll(r.dir)
+}
+
+// cpu is the processor time that its threads have used, to the nanosecond: the first number of each thread's schedstat.
+func (r *running) cpu() (total time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", r.cmd.Process.Pid))
+	if err != nil || len(threads) == 0 {
+		return 0, fmt.Errorf("process %d has no threads any more", r.cmd.Process.Pid)
+	}
+	for _, name := range threads {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // a thread that has just ended
+		}
+		first, _, _ := strings.Cut(string(text), " ")
+		n, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", name, err)
+		}
+		total += time.Duration(n)
+	}
+	return total, nil
+}
+
+// memory is the most it has held, in KiB.
+func (r *running) memory() int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			n, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return n
+		}
+	}
+	return 0
+}
+
+// settle waits until the file has not grown for a while, and counts its lines.
+func (r *running) settle() (lines int, err error) {
+	path := filepath.Join(r.dir, "out.log")
+	size, since := int64(-1), time.Now()
+	err = wait(func() bool {
+		info, err := os.Stat(path)
+		if err != nil {
+			return false
+		}
+		if info.Size() != size {
+			size, since = info.Size(), time.Now()
+		}
+		return time.Since(since) > 1500*time.Millisecond
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", path, err)
+	}
+	return countLines(path)
+}
+
+// listens says whether a UDP socket is bound to the port.
+func listens(port int) bool {
+	text, err := os.ReadFile("/proc/net/udp")
+	return err == nil && strings.Contains(string(text), fmt.Sprintf("0100007F:%04X ", port))
+}
+
+func wait(ok func() bool) error {
+	deadline := time.Now().Add(60 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waited a minute")
+		}
+		<-tick.C
+	}
+	return nil
+}
