@@ -37,7 +37,13 @@ const (
 	// worker finds among its sockets, as Former: over it a worker gives its
 	// state and its connections to the next.
 	Successor = "successor"
-	Adopt     = "adopt"
+
+	// Flights brings the memory in which a worker notes its requests in
+	// flight. Should it be killed, its master gives that memory with Wreck to
+	// the worker that serves then, which logs what was lost.
+	Flights = "flights"
+	Wreck   = "wreck"
+	Adopt   = "adopt"
 )
 
 // Former names the connection to the worker before among the descriptors of a

@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
 )
 
 // crashes is what a master remembers of workers that died while they served.
@@ -116,4 +120,34 @@ func delay(row int) time.Duration {
 		return 0
 	}
 	return min(100*time.Millisecond<<min(row-2, 10), 10*time.Second)
+}
+
+// salvage keeps what a killed worker had in flight for the worker that serves
+// now, or for the next one: it knows where the log goes.
+func (r *run) salvage(w *worker, how string) {
+	if w.flights == nil {
+		return
+	}
+	if how == "" || r.stopping {
+		w.flights.Close()
+		return
+	}
+	r.wrecks = append(r.wrecks, w.flights)
+	if r.current != nil {
+		r.sendWrecks()
+	}
+}
+
+// sendWrecks hands the records of killed workers to the current one.
+func (r *run) sendWrecks() {
+	for _, f := range r.wrecks {
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+		f.Close()
+		if err != nil {
+			r.Log.Warn("give the record of a killed worker on: " + err.Error())
+			continue
+		}
+		r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Wreck}, fds: []int{fd}, own: true})
+	}
+	r.wrecks = nil
 }

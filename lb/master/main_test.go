@@ -261,6 +261,10 @@ func (e *lineEngine) Stop() {
 
 func (e *lineEngine) Done() <-chan struct{} { return e.done }
 func (e *lineEngine) Pause(bool)            {}
+func (e *lineEngine) Flights() *os.File     { return nil }
+
+func (e *lineEngine) Wreck(f *os.File) { f.Close() }
+
 func (e *lineEngine) Successor(next *handoff.Conn) { next.Close() }
 
 func (e *lineEngine) Status() process.Status {

@@ -98,6 +98,7 @@ type run struct {
 	good    time.Time // when the last start or reload worked
 
 	crashes crashes
+	wrecks  []*os.File // requests in flight in killed workers, for the next that serves
 
 	served   bool // FirstReady was called
 	stopping bool

@@ -96,6 +96,7 @@ func (r *run) isReady(w *worker) {
 	former := r.current
 	r.current, r.starting = w, nil
 	r.crashes.serves(r.attempt.why, former)
+	r.sendWrecks()
 	r.retire()
 	if former != nil {
 		r.old = append(r.old, former)
@@ -261,6 +262,7 @@ func (r *run) exited(w *worker, how string) {
 	if w.snapshot != nil {
 		w.snapshot.Close()
 	}
+	r.salvage(w, how)
 	r.maybeStopped()
 }
 

@@ -23,6 +23,7 @@ type worker struct {
 	words    words         // what it printed before it was ready
 	wants    []handoff.Want
 	snapshot *os.File // its configuration's text; nil unknown
+	flights  *os.File // its requests in flight; nil if it left no record
 	fresh    []string // sockets that were opened for it alone
 	ready    bool
 	readyAt  time.Time
@@ -120,6 +121,10 @@ func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
 		}
 	case handoff.Ready:
 		r.isReady(w)
+	case handoff.Flights:
+		if len(fds) == 1 {
+			w.flights, fds = os.NewFile(uintptr(fds[0]), "flights"), nil
+		}
 	case handoff.Leaving:
 		r.switched(w)
 	case handoff.Tell:

@@ -273,6 +273,11 @@ func (t *txn) established(now int64) {
 	t.phase = phaseForward
 	t.sentAt, t.srvAct = now, now
 	t.rec.Tc = int32(now - t.dialAt)
+	if t.tunnel() {
+		t.flightPhase('D')
+	} else {
+		t.flightPhase('H')
+	}
 	if t.s.fe.Needs&rule.NeedsBackAddr != 0 {
 		t.rec.BackAddr = t.s.sh.localAddr(t.c.fd)
 	}

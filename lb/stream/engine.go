@@ -2,6 +2,7 @@ package stream
 
 import (
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,10 @@ type Engine struct {
 	Report func(text string)
 
 	Shards []*Shard
+
+	// Flights is the memory file with the requests in flight, for ReadFlights
+	// after this process was killed; nil if there is none.
+	Flights *os.File
 
 	cur       atomic.Int32 // client connections
 	max       atomic.Int32
@@ -148,6 +153,11 @@ type Listener struct {
 // Start makes the shards and runs their loops on goroutines of their own.
 func (e *Engine) Start(threads int) error {
 	e.empty = make(chan struct{})
+	var parts [][]flight
+	var err error
+	if e.Flights, parts, err = e.openFlights(threads); err != nil {
+		e.Report("record requests in flight: " + err.Error() + "; what a killed worker loses will not be logged")
+	}
 	base := time.Now()
 	for i := range threads {
 		l, err := loop.New(i, base)
@@ -157,6 +167,12 @@ func (e *Engine) Start(threads int) error {
 		sh, err := newShard(e, l)
 		if err != nil {
 			return err
+		}
+		if parts != nil {
+			sh.flights = parts[i]
+			for j := range sh.flights {
+				sh.freeFlights = append(sh.freeFlights, int32(flightsPerShard-1-j))
+			}
 		}
 		e.Shards = append(e.Shards, sh)
 	}

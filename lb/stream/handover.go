@@ -451,6 +451,8 @@ func (sh *Shard) adoptTunnel(p *Parcel) bool {
 	t.reqSent, t.reqDone = true, ts.ClientEOF
 	t.resHeadDone, t.resBegun, t.resDone = true, true, ts.ServerEOF
 	t.unread = true
+	t.recordFlight()
+	t.flightPhase('D')
 	if ts.HeadAt > 0 {
 		t.headAt = sh.loopMs(ts.HeadAt)
 	}

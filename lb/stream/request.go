@@ -186,6 +186,7 @@ func (s *session) startExchange(n int) {
 	t.keep = h.Persistent()
 
 	sh.Front[s.fe.Index].request(now)
+	t.recordFlight()
 	if err := t.take(s.in); err != nil { // what came with the head
 		t.refuseBody(err)
 		return

@@ -93,6 +93,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 	t.headAt = now
 	t.rec.Tr = int32(now - t.sentAt)
 	t.rec.Status = h.Status()
+	t.flightPhase('D')
 	sh.countStatus(t)
 
 	t.resKind = h.ResponseBody(t.rec.Method)

@@ -149,6 +149,7 @@ func (t *txn) assigned() {
 	t.rec.Tw = int32(sh.Loop.Now() - t.start)
 	sh.Server[t.srv.Index].session(sh.Loop.Now())
 	t.dialAt = sh.Loop.Now()
+	t.flightPhase('C')
 	t.dial()
 }
 

@@ -42,6 +42,10 @@ type Shard struct {
 	draining  bool
 	mover     *mover // while connections move to the next generation
 
+	flights     []flight // slots in the memory that outlives the process
+	freeFlights []int32
+	landed      []int32 // ended in this turn
+
 	sessions sessionList
 	late     []lateEntry
 	lateTick loop.Timer
@@ -106,6 +110,9 @@ func (sh *Shard) flushLogs() {
 		if s.Pending() && !sh.lateTick.Armed() {
 			sh.Loop.Arm(&sh.lateTick, 1)
 		}
+	}
+	if len(sh.landed) > 0 {
+		sh.freeLanded()
 	}
 }
 

@@ -13,6 +13,7 @@ func (s *session) startTunnel() {
 	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, noServer
 	t.reqKind, t.resKind, t.resHeadDone = http1.Tunnel, http1.Tunnel, true
 	t.unread = true
+	t.recordFlight()
 	sh.parsed = nil
 	be := t.choose(t.context())
 	if be == nil {

@@ -72,6 +72,7 @@ type txn struct {
 	avoid       *backend.Server
 
 	queued *backend.Waiter
+	flight *flight // what is left of the request should this process be killed
 	rec    rule.Record
 
 	// Milestones in ms on the loop's clock; 0 until reached.
@@ -130,6 +131,7 @@ func (sh *Shard) freeTxn(t *txn) {
 	if sh.parsed == t {
 		sh.parsed = nil
 	}
+	t.endFlight(sh)
 	gen, vars := t.gen+1, t.rec.Vars
 	*t = txn{gen: gen, next: sh.freeTxns}
 	t.rec.Vars = vars

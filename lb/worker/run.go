@@ -143,8 +143,21 @@ func (p *Process) prepare() error {
 			p.engine.Stop()
 			return fmt.Errorf("tell the master: %w", err)
 		}
+		p.leaveRecord()
 	}
 	return nil
+}
+
+// leaveRecord gives the master what it needs should this process be killed.
+// Without it requests are served as well.
+func (p *Process) leaveRecord() {
+	f := p.engine.Flights()
+	if f == nil {
+		return
+	}
+	if err := p.Link.Send(handoff.Report{Kind: handoff.Flights}, []int{int(f.Fd())}, linkWait); err != nil {
+		p.Env.Logger.Warn("leave the record of requests in flight with the master: " + err.Error())
+	}
 }
 
 // build makes the engine. The sockets are kept beside it, for the next master

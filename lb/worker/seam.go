@@ -2,6 +2,7 @@ package worker
 
 import (
 	"log/slog"
+	"os"
 	"time"
 
 	"lbsyslogd/lb/handoff"
@@ -30,6 +31,13 @@ type Engine interface {
 	// Successor tells of the process that will take over: it is given what it
 	// asks for, and at Drain the connections. The engine owns the connection.
 	Successor(next *handoff.Conn)
+
+	// Flights is the memory that tells what was in flight should this process
+	// be killed; nil if there is none. Its descriptor is the engine's.
+	Flights() *os.File
+
+	// Wreck logs what was in flight in a worker that was killed. It owns f.
+	Wreck(f *os.File)
 
 	// Status tells what the engine does at the moment.
 	Status() Status

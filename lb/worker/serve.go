@@ -105,6 +105,10 @@ func (l *life) obey(o order) {
 		l.successor(o.fds[0])
 		return
 	}
+	if o.Kind == handoff.Wreck && len(o.fds) == 1 {
+		l.engine.Wreck(os.NewFile(uintptr(o.fds[0]), "flights"))
+		return
+	}
 	for _, fd := range o.fds { // no other order carries descriptors
 		unix.Close(fd)
 	}

@@ -1,0 +1,228 @@
+package stream
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/rule"
+)
+
+// A worker that is killed takes its requests with it, but not the knowledge of
+// them: each request in flight has a slot in a memory file that outlives the
+// process. Whoever holds the file can tell afterwards what was lost.
+//
+// The file begins with a header and the names of all proxies and servers; the
+// slots follow, a fixed number for each shard. A slot is written by its
+// shard alone, with plain stores: the reader comes when the writer is dead.
+
+// flight is one slot.
+type flight struct {
+	state     uint32 // inFlight, or anything else
+	frontend  int32  // indices into the names; -1 is none
+	backend   int32
+	server    int32
+	accepted  int64 // Unix time, ms
+	request   int64 // Unix time, ms
+	peer      [16]byte
+	port      uint16
+	uriLen    uint16
+	methodLen uint8
+	minor     uint8
+	phase     byte // second letter of the termination state, were it to end now
+	tls       uint8
+	text      [184]byte // method, then URI, cut
+}
+
+const (
+	inFlight        = 0x666c7921
+	flightsPerShard = 4096
+	flightSize      = unsafe.Sizeof(flight{})
+	flightsMagic    = "lbflts1\n"
+	flightsHeader   = 16 // magic, shards, length of the names
+)
+
+// flightNames are the names that slots point to.
+type flightNames struct {
+	Frontends []string `json:"frontends"`
+	Backends  []string `json:"backends"`
+	Servers   []string `json:"servers"`
+}
+
+// openFlights makes the memory file and gives each of the shards its slots.
+func (e *Engine) openFlights(shards int) (*os.File, [][]flight, error) {
+	var names flightNames
+	for _, fe := range e.Frontends {
+		names.Frontends = append(names.Frontends, fe.Proxy.Name)
+	}
+	for _, be := range e.Backends {
+		names.Backends = append(names.Backends, be.Proxy.Name)
+	}
+	for _, s := range e.Servers {
+		names.Servers = append(names.Servers, s.Name)
+	}
+	text, err := json.Marshal(names)
+	if err != nil {
+		return nil, nil, err
+	}
+	fd, err := unix.MemfdCreate("flights", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, nil, err
+	}
+	f := os.NewFile(uintptr(fd), "flights")
+	start := flightsStart(len(text))
+	size := start + shards*flightsPerShard*int(flightSize)
+	if err := f.Truncate(int64(size)); err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	mem, err := unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	copy(mem, flightsMagic)
+	binary.NativeEndian.PutUint32(mem[8:], uint32(shards))
+	binary.NativeEndian.PutUint32(mem[12:], uint32(len(text)))
+	copy(mem[flightsHeader:], text)
+	parts := make([][]flight, shards)
+	for i := range parts {
+		at := start + i*flightsPerShard*int(flightSize)
+		parts[i] = unsafe.Slice((*flight)(unsafe.Pointer(&mem[at])), flightsPerShard)
+	}
+	return f, parts, nil
+}
+
+// flightsStart is where the slots begin: aligned, behind the names.
+func flightsStart(names int) int { return (flightsHeader + names + 63) &^ 63 }
+
+// recordFlight takes a slot for t. When there is none left the request is not
+// recorded; it is served all the same.
+func (t *txn) recordFlight() {
+	sh, s := t.s.sh, t.s
+	if len(sh.freeFlights) == 0 {
+		return
+	}
+	t.flight = &sh.flights[sh.freeFlights[len(sh.freeFlights)-1]]
+	sh.freeFlights = sh.freeFlights[:len(sh.freeFlights)-1]
+	f := t.flight
+	f.frontend, f.backend, f.server = int32(s.fe.Index), -1, -1
+	f.accepted, f.request = s.accepted.UnixMilli(), t.rec.Request.UnixMilli()
+	f.peer, f.port = s.peer.Addr().As16(), s.peer.Port()
+	n := copy(f.text[:], t.rec.Method)
+	f.methodLen = uint8(n)
+	f.uriLen = uint16(copy(f.text[n:], t.rec.URI))
+	f.minor, f.phase, f.tls = uint8(t.rec.Minor), 'R', 0
+	if s.tls != nil {
+		f.tls = 1
+	}
+	f.state = inFlight
+}
+
+// flightPhase notes how far the exchange has come.
+func (t *txn) flightPhase(phase byte) {
+	if f := t.flight; f != nil {
+		f.phase = phase
+		if t.be != nil {
+			f.backend = int32(t.be.Index)
+		}
+		if t.srv != nil {
+			f.server = int32(t.srv.Index)
+		}
+	}
+}
+
+// endFlight lets the slot go when this turn's log lines have left: a process
+// killed before that has not logged the request.
+func (t *txn) endFlight(sh *Shard) {
+	if t.flight == nil {
+		return
+	}
+	t.flight.phase = 'L'
+	i := (uintptr(unsafe.Pointer(t.flight)) - uintptr(unsafe.Pointer(&sh.flights[0]))) / flightSize
+	sh.landed = append(sh.landed, int32(i))
+	t.flight = nil
+}
+
+// freeLanded gives the slots of requests whose lines have left back.
+func (sh *Shard) freeLanded() {
+	for _, i := range sh.landed {
+		sh.flights[i].state = 0
+	}
+	sh.freeFlights = append(sh.freeFlights, sh.landed...)
+	sh.landed = sh.landed[:0]
+}
+
+// ReadFlights gives the requests that were in flight when the process that
+// wrote f ended, as records with the termination state X and how far each had
+// come.
+func ReadFlights(f *os.File) ([]rule.Record, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("read the record of requests in flight: %w", err)
+	}
+	defer unix.Munmap(mem)
+	if len(mem) < flightsHeader || string(mem[:8]) != flightsMagic {
+		return nil, errors.New("the record of requests in flight has another format")
+	}
+	shards := int(binary.NativeEndian.Uint32(mem[8:]))
+	length := int(binary.NativeEndian.Uint32(mem[12:]))
+	start := flightsStart(length)
+	if len(mem) < start+shards*flightsPerShard*int(flightSize) {
+		return nil, errors.New("the record of requests in flight is cut short")
+	}
+	var names flightNames
+	if err := json.Unmarshal(mem[flightsHeader:flightsHeader+length], &names); err != nil {
+		return nil, fmt.Errorf("the record of requests in flight: %w", err)
+	}
+	slots := unsafe.Slice((*flight)(unsafe.Pointer(&mem[start])), shards*flightsPerShard)
+	var lost []rule.Record
+	for i := range slots {
+		if slots[i].state == inFlight {
+			lost = append(lost, slots[i].record(&names))
+		}
+	}
+	return lost, nil
+}
+
+// record is the slot as the log shows it.
+func (f *flight) record(names *flightNames) rule.Record {
+	r := rule.Record{
+		Frontend: name(names.Frontends, f.frontend, "-"),
+		TLS:      f.tls != 0,
+		Accept:   time.UnixMilli(f.accepted), Request: time.UnixMilli(f.request),
+		Status: -1, Term: [4]byte{'X', f.phase, '-', '-'},
+		Th: 0, Ti: 0, TR: -1, Tq: -1, Tw: -1, Tc: -1, Tr: -1, Td: -1,
+		Minor: int(f.minor),
+	}
+	if f.port != 0 { // a unix socket's client has no address
+		r.Client = netip.AddrPortFrom(netip.AddrFrom16(f.peer).Unmap(), f.port)
+	}
+	r.Backend = name(names.Backends, f.backend, r.Frontend)
+	r.Server = name(names.Servers, f.server, noServer)
+	m := min(int(f.methodLen), len(f.text))
+	u := min(int(f.uriLen), len(f.text)-m)
+	r.Method = append([]byte(nil), f.text[:m]...)
+	r.URI = append([]byte(nil), f.text[m:m+u]...)
+	since := int32(time.Since(r.Request) / time.Millisecond)
+	r.Ta, r.Tt = since, int32(time.Since(r.Accept)/time.Millisecond)
+	return r
+}
+
+func name(list []string, i int32, none string) string {
+	if i < 0 || int(i) >= len(list) {
+		return none
+	}
+	return list[i]
+}

@@ -1,0 +1,69 @@
+package worker
+
+import (
+	"fmt"
+	"os"
+
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/stats"
+	"lbsyslogd/lb/stream"
+	"lbsyslogd/lb/syslog"
+)
+
+// Flights implements Engine.
+func (rt *Runtime) Flights() *os.File { return rt.eng.Flights }
+
+// Wreck implements Engine: every request that a killed worker had in flight
+// gets its line, with the termination state X, and counts as an internal error
+// of its frontend.
+func (rt *Runtime) Wreck(f *os.File) {
+	defer f.Close()
+	lost, err := stream.ReadFlights(f)
+	if err != nil {
+		rt.note("a worker was killed, and what it had in flight is not known: " + err.Error())
+		return
+	}
+	for i := range lost {
+		rt.logLost(&lost[i])
+	}
+	if len(lost) > 0 {
+		rt.note(fmt.Sprintf("a worker was killed with %d requests in flight; each has its line in the log, termination state X", len(lost)))
+	}
+}
+
+// logLost logs one lost request where its frontend logs.
+func (rt *Runtime) logLost(r *rule.Record) {
+	for _, fe := range rt.eng.Frontends {
+		if fe.Proxy.Name != r.Frontend {
+			continue
+		}
+		rt.former.lost(fe.Proxy.Name)
+		r.Pid, r.Hostname = rt.eng.Pid, rt.eng.Hostname
+		sev, wanted := fe.Access.Severity(r)
+		if fe.Logs < 0 || !wanted {
+			return
+		}
+		out, err := syslog.NewShared(rt.eng.Targets[fe.Logs]...)
+		if err != nil {
+			rt.note("log a lost request: " + err.Error())
+			return
+		}
+		defer out.Close()
+		out.Log(sev, string(fe.Access.Append(nil, &rule.Ctx{Rec: r})))
+		return
+	}
+}
+
+// lost counts a request that a killed worker had in flight.
+func (f *former) lost(frontend string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rows == nil {
+		f.rows = map[rowKey]tally{}
+	}
+	k := rowKey{stats.Frontend, frontend, ""}
+	row := f.rows[k]
+	row.Kind, row.Proxy = stats.Frontend, frontend
+	row.Count.InternalErrors++
+	f.rows[k] = row
+}
