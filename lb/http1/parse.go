@@ -69,7 +69,10 @@ func (h *Head) ParseRequest(b []byte) (int, error) {
 	if err := h.frameRequest(); err != nil {
 		return 0, err
 	}
-	return n, h.checkAuthority()
+	if err := h.checkAuthority(); err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // ParseResponse reads a response head from the start of b and gives its length

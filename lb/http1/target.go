@@ -28,7 +28,7 @@ func (h *Head) authority() (scheme, host []byte) {
 	if !all(u, isHost) {
 		return nil, nil
 	}
-	if scheme == nil && bytes.LastIndexByte(u, ':') <= 0 {
+	if port := bytes.LastIndexByte(u, ':'); scheme == nil && (port <= 0 || port == len(u)-1) {
 		return nil, nil
 	}
 	return scheme, u

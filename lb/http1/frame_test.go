@@ -1,0 +1,103 @@
+package http1
+
+import "testing"
+
+func TestRequestFraming(t *testing.T) {
+	for _, c := range []struct {
+		name, lines string
+		minor       byte
+		body        Body
+		length      int64
+		persistent  bool
+		upgrade     bool
+		expect      bool
+	}{
+		{"nothing", "", '1', NoBody, -1, true, false, false},
+		{"nothing in 1.0", "", '0', NoBody, -1, false, false, false},
+		{"length", "Content-Length: 5\r\n", '1', LengthBody, 5, true, false, false},
+		{"length 0", "Content-Length: 0\r\n", '1', NoBody, 0, true, false, false},
+		{"length with zeros", "Content-Length: 005\r\n", '1', LengthBody, 5, true, false, false},
+		{"chunked", "Transfer-Encoding: chunked\r\n", '1', ChunkedBody, -1, true, false, false},
+		{"close", "Connection: close\r\n", '1', NoBody, -1, false, false, false},
+		{"close in a list", "Connection: x, ClOsE ,y\r\n", '1', NoBody, -1, false, false, false},
+		{"close and keep-alive", "Connection: keep-alive\r\nConnection: close\r\n", '1', NoBody, -1, false, false, false},
+		{"not quite close", "Connection: closed, xclose\r\n", '1', NoBody, -1, true, false, false},
+		{"keep-alive in 1.0", "Connection: Keep-Alive\r\n", '0', NoBody, -1, true, false, false},
+		{"both in 1.0", "Connection: keep-alive, close\r\n", '0', NoBody, -1, false, false, false},
+		{"upgrade", "Connection: upgrade\r\nUpgrade: websocket\r\n", '1', NoBody, -1, true, true, false},
+		{"upgrade, the other way round", "Upgrade: x\r\nConnection: keep-alive, Upgrade\r\n", '1', NoBody, -1, true, true, false},
+		{"upgrade not offered", "Connection: upgrade\r\n", '1', NoBody, -1, true, false, false},
+		{"upgrade not meant", "Upgrade: websocket\r\n", '1', NoBody, -1, true, false, false},
+		{"upgrade to HTTP/2", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", '1', NoBody, -1, true, false, false},
+		{"HTTP/2 in a list", "Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n", '1', NoBody, -1, true, false, false},
+		{"HTTP/2 in a second field", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n", '1', NoBody, -1, true, false, false},
+		{"expect", "Expect: 100-Continue\r\nContent-Length: 1\r\n", '1', LengthBody, 1, true, false, true},
+		{"expect in 1.0", "Expect: 100-continue\r\n", '0', NoBody, -1, false, false, false},
+		{"expect something else", "Expect: miracles\r\n", '1', NoBody, -1, true, false, false},
+	} {
+		var h Head
+		in := []byte("POST / HTTP/1.x\r\n" + c.lines + "\r\n")
+		in[14] = c.minor
+		if _, err := h.ParseRequest(in); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if h.RequestBody() != c.body || h.Length != c.length || h.Persistent() != c.persistent || h.Upgrade != c.upgrade || h.Expect != c.expect {
+			t.Errorf("%s: body %d, length %d, persistent %v, upgrade %v, expect %v",
+				c.name, h.RequestBody(), h.Length, h.Persistent(), h.Upgrade, h.Expect)
+		}
+	}
+}
+
+func TestResponseFraming(t *testing.T) {
+	for _, c := range []struct {
+		status, lines, method string
+		body                  Body
+		length                int64
+	}{
+		{"200", "", "GET", UntilClose, -1},
+		{"200", "Content-Length: 0\r\n", "GET", NoBody, 0},
+		{"200", "Content-Length: 7\r\n", "GET", LengthBody, 7},
+		{"200", "Content-Length: 7\r\nContent-Length: 7\r\n", "GET", LengthBody, 7},
+		{"200", "Transfer-Encoding: chunked\r\n", "GET", ChunkedBody, -1},
+		{"200", "Transfer-Encoding: gzip, chunked\r\n", "GET", ChunkedBody, -1},
+		{"200", "Content-Length: 7\r\nTransfer-Encoding: chunked\r\n", "GET", ChunkedBody, -1},
+		{"200", "Content-Length: 7\r\n", "HEAD", NoBody, 7},
+		{"200", "Transfer-Encoding: chunked\r\n", "HEAD", NoBody, -1},
+		{"204", "Content-Length: 7\r\n", "GET", NoBody, 7},
+		{"304", "Content-Length: 7\r\n", "GET", NoBody, 7},
+		{"304", "Transfer-Encoding: chunked\r\n", "GET", NoBody, -1},
+		{"100", "", "POST", NoBody, -1},
+		{"103", "Content-Length: 7\r\n", "GET", NoBody, 7},
+		{"101", "", "GET", Tunnel, -1},
+		{"200", "Content-Length: 7\r\n", "CONNECT", Tunnel, 7},
+		{"403", "Content-Length: 7\r\n", "CONNECT", LengthBody, 7},
+	} {
+		var h Head
+		if _, err := h.ParseResponse([]byte("HTTP/1.1 " + c.status + " X\r\n" + c.lines + "\r\n")); err != nil {
+			t.Errorf("%v: %v", c, err)
+			continue
+		}
+		if got := h.ResponseBody([]byte(c.method)); got != c.body || h.Length != c.length {
+			t.Errorf("%v: body %d, length %d", c, got, h.Length)
+		}
+	}
+}
+
+// TestOneLengthIsPassedOn: what a receiver behind us could misread is taken
+// out of a response.
+func TestOneLengthIsPassedOn(t *testing.T) {
+	for _, c := range []struct{ in, out string }{
+		{"Content-Length: 7\r\nX: y\r\nContent-Length: 7\r\n", "Content-Length: 7\r\nX: y\r\n"},
+		{"Content-Length: 7\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\n"},
+		{"Content-Length: 7\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\n"},
+	} {
+		var h Head
+		if _, err := h.ParseResponse([]byte("HTTP/1.1 200 OK\r\n" + c.in + "\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := string(h.Append(nil)), "HTTP/1.1 200 OK\r\n"+c.out+"\r\n"; got != want {
+			t.Errorf("%q comes out as %q", c.in, got)
+		}
+	}
+}
