@@ -46,6 +46,11 @@ func globalTable() []row[*Global] {
 			return err
 		})},
 		{name: "group", args: "<name>", min: 1, max: 1, apply: identity(func(g *Global, w string) error { g.Group = w; return nil })},
+		{name: "close-spread-time", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.CloseSpread = d })},
+		{name: "handover", args: "move|drain|close", min: 1, max: 1, apply: func(c *call, g *Global) error {
+			g.Handover = c.args[0]
+			return oneOf("handover", c.args[0], "move", "drain", "close")
+		}},
 		{name: "hard-stop-after", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.HardStopAfter = d })},
 		{name: "log", args: "<address> [len <n>] [format <f>] <facility> [<level> [<minlevel>]]", min: 2, max: many, negate: true, apply: (*call).globalLog},
 		{name: "log-send-hostname", args: "[<name>]", max: 1, apply: func(c *call, g *Global) (err error) {
@@ -236,7 +241,7 @@ func globalTuning() []row[*Global] {
 		{"loops are spread over the CPUs by the kernel", "cpu-map numa-cpu-mapping thread-group thread-groups"},
 		{"an event loop sleeps when there is nothing to do", "busy-polling"},
 		{"checks are spread over their interval", "max-spread-checks"},
-		{"a worker that was replaced leaves when its connections are gone or were moved", "close-spread-time grace mworker-max-reloads"},
+		{"a worker that was replaced leaves when its connections are gone or were moved", "grace mworker-max-reloads"},
 		{"nothing is forked by a worker", "insecure-fork-wanted insecure-setuid-wanted set-dumpable"},
 		{"experimental keywords are refused one by one", "expose-experimental-directives"},
 		{"there are no peers", "localpeer tune.peers.max-updates-at-once"},

@@ -35,6 +35,8 @@ type Global struct {
 	MasterWorker  bool
 	Pidfile       string
 	HardStopAfter time.Duration // 0: no bound
+	CloseSpread   time.Duration // close-spread-time; 0: idle connections are not closed by a reload
+	Handover      string        // "move" (default), "drain" or "close": what a reload does with connections
 	Chroot        string        // "" or ignored with a note
 	LogTag        string        // default "haproxy"... the operator's log-tag; "" means the program's name
 	LogSendHost   string        // log-send-hostname: "" off, else the name

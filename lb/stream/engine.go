@@ -31,6 +31,10 @@ type Engine struct {
 
 	Shards []*Shard
 
+	// Leaving says what Drain does with idle connections that do not move to
+	// another process. Set before Drain.
+	Leaving Leaving
+
 	// Flights is the memory file with the requests in flight, for ReadFlights
 	// after this process was killed; nil if there is none.
 	Flights *os.File
@@ -44,6 +48,15 @@ type Engine struct {
 	emptied   atomic.Bool
 	adopted   atomic.Uint32 // spreads adopted connections over the shards
 	loops     sync.WaitGroup
+}
+
+// Leaving is how idle client connections end when this process leaves. By
+// default they stay until their next request, whose answer says close, or
+// until their time is up: a client that sends its request just as an idle
+// connection is closed loses it.
+type Leaving struct {
+	CloseIdle bool          // they are closed
+	Spread    time.Duration // over that time, so that not all come back at once; > 0 closes them too
 }
 
 // Timeouts in milliseconds; 0 is none.

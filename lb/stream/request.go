@@ -97,6 +97,8 @@ var errTruncated = &http1.Error{Status: 400, Text: "the client left in the middl
 func (s *session) readDeadline() int64 {
 	to := &s.fe.Timeouts
 	switch {
+	case s.leaveAt > 0 && s.began < 0:
+		return s.leaveAt
 	case s.began >= 0 && to.Request > 0:
 		return s.began + to.Request
 	case s.began >= 0:
@@ -116,7 +118,7 @@ func (s *session) readTimeout() {
 	case s.began >= 0:
 		s.sh.Front[s.fe.Index].ErrReq++
 		s.refuse(errSlow, 'c')
-	case s.requests == 0 && !s.fe.Access.DontLogNull:
+	case s.requests == 0 && s.leaveAt == 0 && !s.fe.Access.DontLogNull:
 		s.badRequestLog(408, 'c')
 	default:
 		s.closeGently(false)

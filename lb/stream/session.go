@@ -38,6 +38,7 @@ type session struct {
 	since    int64 // ms: when the present wait began (accept, or the end of the last exchange)
 	began    int64 // ms: first byte of the head at hand; -1 before it
 	act      int64 // ms: last progress on the client side
+	leaveAt  int64 // ms: when it is closed if it is idle then; 0 never
 	hsTime   int32 // ms: TLS handshake
 	scanned  int32 // bytes of in known not to end a head
 	requests uint32

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"syscall"
 	"time"
@@ -254,8 +255,24 @@ func (sh *Shard) drain() {
 	}
 	sh.unlisten()
 	sh.draining = true
+	if l := sh.eng.Leaving; l.CloseIdle || l.Spread > 0 {
+		sh.sendAway(l.Spread.Milliseconds())
+	}
 	for _, a := range sh.acceptors {
 		sh.Loop.Disarm(&a.retry)
+	}
+}
+
+// sendAway closes idle clients that do not move, some time within spread ms.
+func (sh *Shard) sendAway(spread int64) {
+	for s := sh.sessions.head.next; s != &sh.sessions.head; s = s.next {
+		if s.state == reading && s.closing() {
+			s.leaveAt = sh.Loop.Now() + 1
+			if spread > 0 {
+				s.leaveAt += rand.Int64N(spread)
+			}
+			s.rearm()
+		}
 	}
 }
 

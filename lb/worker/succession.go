@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +40,8 @@ const (
 // letter is one message between the two.
 type letter struct {
 	Kind    string           `json:"kind"`
-	More    bool             `json:"more,omitempty"` // the next letter goes on
+	Policy  string           `json:"policy,omitempty"` // with ask: the new configuration's `handover`
+	More    bool             `json:"more,omitempty"`   // the next letter goes on
 	Servers []serverState    `json:"servers,omitempty"`
 	Tickets []ticketKeys     `json:"tickets,omitempty"`
 	Rows    []tally          `json:"rows,omitempty"`
@@ -69,6 +71,8 @@ type successor struct {
 	taken chan []bool
 	gone  chan struct{}
 	mu    sync.Mutex // guards sending, and the wait for an answer
+
+	policy atomic.Pointer[string] // what the next worker's configuration says
 }
 
 // Successor implements Engine.
@@ -95,6 +99,7 @@ func (rt *Runtime) listenTo(s *successor) {
 		}
 		switch l.Kind {
 		case kindAsk:
+			s.policy.Store(&l.Policy)
 			if err := rt.sendState(s); err != nil {
 				rt.note("tell the next worker the state: " + err.Error())
 				return
@@ -159,9 +164,19 @@ func (rt *Runtime) sendCounts(s *successor) error {
 	return s.send(letter{Kind: kindCounts, Rows: rows, Total: totalsOf(&snap.Info)}, nil)
 }
 
-// handover leaves with everything that can move.
+// handover leaves as the next worker's configuration wants it: with
+// everything that can move, or with nothing.
 func (rt *Runtime) handover(s *successor) {
-	rt.eng.Handover(func(parcels []*stream.Parcel) ([]bool, error) { return s.carry(parcels) })
+	policy := "move"
+	if p := s.policy.Load(); p != nil && *p != "" {
+		policy = *p
+	}
+	rt.eng.Leaving.CloseIdle = policy == "close"
+	if policy == "move" {
+		rt.eng.Handover(s.carry)
+	} else {
+		rt.eng.Drain()
+	}
 	if err := rt.sendCounts(s); err != nil {
 		rt.note("tell the next worker the counters: " + err.Error())
 	}
@@ -196,7 +211,7 @@ func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
 // inherit asks the worker before for its state, before this one accepts.
 func (rt *Runtime) inherit() error {
 	link := rt.env.Former
-	if err := link.Send(letter{Kind: kindAsk}, nil, linkWait); err != nil {
+	if err := link.Send(letter{Kind: kindAsk, Policy: rt.cfg.Global.Handover}, nil, linkWait); err != nil {
 		return err
 	}
 	for more := true; more; {
