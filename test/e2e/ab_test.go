@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -54,6 +55,14 @@ func TestOperatorsTable(t *testing.T) {
 		t.Error("the reloads left the worker in place")
 	}
 	row("reload every 200 ms, 200 clients", 200, 200*time.Millisecond, usr2)
+
+	row("restart every second", 100, time.Second, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := s.lb.Replace(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 
 	good, err := os.ReadFile(s.lb.Config)
 	if err != nil {

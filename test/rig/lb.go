@@ -20,8 +20,8 @@ type LB struct {
 	Master string // the master's socket
 	Stats  string // where the configuration should put the stats socket
 
-	program string
-	pidfile string
+	program, mode string
+	pidfile       string
 }
 
 // LBIn names the files of a balancer that lives in dir, before it is started: the configuration's text needs them.
@@ -43,9 +43,29 @@ func (b *LB) Start(ctx context.Context, program, mode, config string) error {
 	if err != nil {
 		return err
 	}
-	b.Process, b.program = p, program
+	b.Process, b.program, b.mode = p, program, mode
+	return b.ready(ctx, p)
+}
+
+// Replace starts another balancer with -sf and the old one's pid, as an init script's restart does, and returns when the new one serves and the
+// old one has left.
+func (b *LB) Replace(ctx context.Context) error {
+	old := b.Process
+	p, err := Start(b.program, b.mode, "-f", b.Config, "-p", b.pidfile, "-S", b.Master, "-sf", strconv.Itoa(old.PID))
+	if err != nil {
+		return err
+	}
+	b.Process = p
+	if err := b.ready(ctx, p); err != nil {
+		return err
+	}
+	return Until(ctx, "the old balancer to leave", func() bool { return !old.Running() })
+}
+
+// ready waits until p serves, and stops it if it does not.
+func (b *LB) ready(ctx context.Context, p *Process) error {
 	// lb's master writes its pid only when its worker is ready; HAProxy's writes it earlier, so its sockets are asked too.
-	err = p.await(ctx, "the balancer's pid file", func() bool {
+	err := p.await(ctx, "the balancer's pid file", func() bool {
 		text, err := os.ReadFile(b.pidfile)
 		if err != nil || strings.TrimSpace(string(text)) != strconv.Itoa(p.PID) {
 			return false
