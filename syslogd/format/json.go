@@ -45,10 +45,10 @@ func (f *jsonLines) Append(dst []byte, m *message.Message, e *Envelope) []byte {
 	}
 	if parts := decode(m, e); parts != nil {
 		if data, ok := parts["structured_data"].(string); ok && data != "-" {
-			r.Data = data
+			r.Data = text([]byte(data))
 		}
 		if id, ok := parts["msg_id"].(string); ok && id != "-" {
-			r.MsgID = id
+			r.MsgID = text([]byte(id))
 		}
 	}
 	f.line.Reset()
@@ -80,9 +80,11 @@ func decode(m *message.Message, e *Envelope) (parts syslog.LogParts) {
 	return parser.Dump()
 }
 
-// text is b as a JSON string may hold it: bytes that are not UTF-8 are escaped as in every other format.
+// text is b as a JSON string may hold it. JSON itself escapes C0; what it would let through to a terminal (DEL, C1) or cannot hold
+// (bytes that are not UTF-8) is escaped as in every other format.
 func text(b []byte) string {
-	if utf8.Valid(b) {
+	unfit := func(r rune) bool { return r >= 0x7f && r < 0xa0 }
+	if utf8.Valid(b) && bytes.IndexFunc(b, unfit) < 0 {
 		return string(b)
 	}
 	return string(message.AppendEscaped(nil, b))
