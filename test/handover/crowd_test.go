@@ -1,0 +1,288 @@
+package handover
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// errorsOf gathers what went wrong in a crowd; the first few are told.
+type errorsOf struct {
+	n     atomic.Int64
+	mu    sync.Mutex
+	first []error // guarded by mu
+}
+
+func (e *errorsOf) add(err error) {
+	e.n.Add(1)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.first) < 5 {
+		e.first = append(e.first, err)
+	}
+}
+
+func (e *errorsOf) report(t *testing.T, what string) {
+	t.Helper()
+	if e.n.Load() > 0 {
+		t.Errorf("%s: %d errors, the first: %v", what, e.n.Load(), e.first)
+	}
+}
+
+// each calls f for 0 to n-1, some at a time.
+func each(n int, f func(i int)) {
+	var next atomic.Int64
+	var done sync.WaitGroup
+	for range 50 {
+		done.Go(func() {
+			for i := int(next.Add(1) - 1); i < n; i = int(next.Add(1) - 1) {
+				f(i)
+			}
+		})
+	}
+	done.Wait()
+}
+
+// keeper is a client of one kept connection.
+type keeper struct {
+	c net.Conn
+	r *bufio.Reader
+}
+
+func keep(addr string) (*keeper, error) {
+	c, err := net.DialTimeout("tcp", addr, 20*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	return &keeper{c, bufio.NewReaderSize(c, 512)}, nil
+}
+
+// get sends one request and checks its answer; the connection must stay.
+func (k *keeper) get(path string) error {
+	k.c.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := fmt.Fprintf(k.c, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	a, err := http.ReadResponse(k.r, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	n, err := io.Copy(io.Discard, a.Body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", path, err)
+	case a.StatusCode != 200 || n != 200:
+		return fmt.Errorf("%s: %d with %d bytes", path, a.StatusCode, n)
+	case a.Close:
+		return fmt.Errorf("%s: the balancer closes the connection", path)
+	}
+	return nil
+}
+
+// idle opens n connections, each with one request done.
+func idle(addr string, n int, errs *errorsOf) []*keeper {
+	list := make([]*keeper, n)
+	each(n, func(i int) {
+		k, err := keep(addr)
+		if err == nil {
+			list[i] = k
+			err = k.get(fmt.Sprintf("/r/idle/%d.0", i))
+		}
+		if err != nil {
+			errs.add(err)
+		}
+	})
+	return list
+}
+
+// again does one more request on each.
+func again(list []*keeper, round int, errs *errorsOf) {
+	each(len(list), func(i int) {
+		if list[i] == nil {
+			return
+		}
+		if err := list[i].get(fmt.Sprintf("/r/idle/%d.%d", i, round)); err != nil {
+			errs.add(err)
+		}
+	})
+}
+
+func leave(list []*keeper) {
+	for _, k := range list {
+		if k != nil {
+			k.c.Close()
+		}
+	}
+}
+
+// slow keeps n connections busy with requests that take their time, until ctx ends; it returns how many were answered by each.
+func slow(ctx context.Context, addr string, n int, delay time.Duration, errs *errorsOf) (wait func() []int) {
+	counts := make([]int, n)
+	var done sync.WaitGroup
+	for i := range n {
+		done.Go(func() {
+			k, err := keep(addr)
+			if err != nil {
+				errs.add(err)
+				return
+			}
+			defer k.c.Close()
+			for ctx.Err() == nil {
+				ms := int(delay.Milliseconds())/2 + rand.IntN(int(delay.Milliseconds()))
+				if err := k.get(fmt.Sprintf("/delay/%d?slow=%d.%d", ms, i, counts[i])); err != nil {
+					errs.add(err)
+					return
+				}
+				counts[i]++
+			}
+		})
+	}
+	return func() []int {
+		done.Wait()
+		return counts
+	}
+}
+
+// tunnel is one connection through which numbers pass both ways, and what the client counted of it.
+type tunnel struct {
+	c        *net.TCPConn
+	r        *bufio.Reader
+	addr     string // the client's
+	in, out  int64  // bytes, all of them
+	begun    time.Time
+	numbers  uint64 // sent, 8 bytes each
+	received uint64
+}
+
+func (u *tunnel) write(b []byte) error {
+	n, err := u.c.Write(b)
+	u.out += int64(n)
+	return err
+}
+
+// openTunnel connects; with upgrade it asks an HTTP frontend to switch protocols.
+func openTunnel(addr string, upgrade bool) (*tunnel, error) {
+	c, err := net.DialTimeout("tcp", addr, 20*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	u := &tunnel{c: c.(*net.TCPConn), addr: c.LocalAddr().String(), begun: time.Now()}
+	u.r = bufio.NewReaderSize(reader{u}, 2048)
+	if !upgrade {
+		return u, nil
+	}
+	request := fmt.Sprintf("GET /upgrade?%s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", u.addr)
+	if err := u.write([]byte(request)); err != nil {
+		return u, err
+	}
+	a, err := http.ReadResponse(u.r, nil)
+	if err == nil && a.StatusCode != 101 {
+		err = fmt.Errorf("the upgrade was answered with %d", a.StatusCode)
+	}
+	return u, err
+}
+
+// reader counts what a tunnel's client receives.
+type reader struct{ u *tunnel }
+
+func (r reader) Read(b []byte) (int, error) {
+	n, err := r.u.c.Read(b)
+	r.u.in += int64(n)
+	return n, err
+}
+
+// send writes numbered words in bursts of odd sizes until ctx ends, then ends its side.
+func (u *tunnel) send(ctx context.Context, pause time.Duration) error {
+	buf := make([]byte, 0, 8<<10)
+	tick := time.NewTicker(pause/2 + time.Duration(rand.Int64N(int64(pause))))
+	defer tick.Stop()
+	for {
+		buf = buf[:0]
+		for range 1 + rand.IntN(300) {
+			buf = binary.BigEndian.AppendUint64(buf, u.numbers)
+			u.numbers++
+		}
+		// Cut anywhere, so that a word is often half in one segment.
+		cut := rand.IntN(len(buf))
+		if err := u.write(buf[:cut]); err != nil {
+			return err
+		}
+		if err := u.write(buf[cut:]); err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return u.c.CloseWrite()
+		}
+	}
+}
+
+// receive reads numbered words up to the end.
+func (u *tunnel) receive() error {
+	var word [8]byte
+	for {
+		_, err := io.ReadFull(u.r, word[:])
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("after %d words: %w", u.received, err)
+		}
+		if n := binary.BigEndian.Uint64(word[:]); n != u.received {
+			return fmt.Errorf("word %d came in place of %d", n, u.received)
+		}
+		u.received++
+	}
+}
+
+// tunnels runs n of them until ctx ends; wait returns them when each has ended.
+func tunnels(ctx context.Context, addr string, upgrade bool, n int, pause time.Duration, errs *errorsOf) (wait func() []*tunnel) {
+	list := make([]*tunnel, n)
+	each(n, func(i int) {
+		u, err := openTunnel(addr, upgrade)
+		if err != nil {
+			errs.add(err)
+			return
+		}
+		list[i] = u
+	})
+	var done sync.WaitGroup
+	for _, u := range list {
+		if u == nil {
+			continue
+		}
+		u.c.SetDeadline(time.Now().Add(5 * time.Minute))
+		done.Go(func() {
+			sent := make(chan error, 1)
+			go func() { sent <- u.send(ctx, pause) }()
+			err := u.receive()
+			if err != nil {
+				u.c.Close() // or the sender would wait for ever
+			}
+			if werr := <-sent; err == nil {
+				err = werr
+			}
+			if err == nil && u.received != u.numbers {
+				err = fmt.Errorf("%d words came back of %d", u.received, u.numbers)
+			}
+			if err != nil {
+				errs.add(fmt.Errorf("tunnel of %s: %w", u.addr, err))
+			}
+			u.c.Close()
+		})
+	}
+	return func() []*tunnel {
+		done.Wait()
+		return list
+	}
+}
