@@ -29,20 +29,19 @@ func (k Kind) where() where {
 // Verdict is what a list of rules came to.
 type Verdict uint8
 
-// The verdicts. Deny, Redirect and Return have filled the Ctx's Reply; Tarpit
-// and Auth belong to actions that ParseRule refuses so far.
+// The verdicts. Deny, Redirect and Return have filled the Ctx's Reply; Service
+// leaves the answer to the engine.
 const (
 	Continue Verdict = iota // no rule stopped the evaluation
 	Allow                   // go on with the request, no further rules of this list
 	Deny
 	Redirect
 	Return
-	Tarpit
-	Auth
+	Service
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "tarpit", "auth"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -233,6 +232,7 @@ var actions = []actionRow{
 	{name: "set-uri", kinds: inRequest, parse: parseSetURI},
 	{name: "set-var", kinds: bothKinds, paren: true, parse: parseSetVar},
 	{name: "set-var-fmt", kinds: bothKinds, paren: true, parse: parseSetVarFmt},
+	{name: "use-service", kinds: inRequest, parse: parseUseService},
 	{name: "unset-var", kinds: bothKinds, paren: true, parse: parseUnsetVar},
 }
 
@@ -241,7 +241,7 @@ var actionRefused = map[string]string{
 	"auth": "userlists are not supported by lb yet", "tarpit": "use 'deny'; lb does not hold clients yet", "reject": "use 'deny'", "silent-drop": "use 'deny'",
 	"capture": "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format",
 	"add-acl": "ACLs are fixed once loaded", "del-acl": "ACLs are fixed once loaded", "set-map": "maps are not supported by lb yet", "del-map": "maps are not supported by lb yet",
-	"cache-use": "caches are not supported by lb yet", "cache-store": "caches are not supported by lb yet", "use-service": "services are not supported by lb yet",
+	"cache-use": "caches are not supported by lb yet", "cache-store": "caches are not supported by lb yet",
 	"track-sc0": "stick tables are not supported by lb yet", "track-sc1": "stick tables are not supported by lb yet", "track-sc2": "stick tables are not supported by lb yet",
 	"sc-inc-gpc": "stick tables are not supported by lb yet", "sc-inc-gpc0": "stick tables are not supported by lb yet", "sc-inc-gpc1": "stick tables are not supported by lb yet",
 	"sc-set-gpt": "stick tables are not supported by lb yet", "sc-set-gpt0": "stick tables are not supported by lb yet", "sc-add-gpc": "stick tables are not supported by lb yet",

@@ -25,6 +25,7 @@ type Engine struct {
 	Pid       int
 	Hostname  string
 	Formats   *accesslog.Formats
+	Metrics   *StatsPage // http-request use-service prometheus-exporter
 	// Report tells of trouble that is nobody's request: one line, at most once
 	// a second for the same text. Called from loops: must not block.
 	Report func(text string)

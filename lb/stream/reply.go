@@ -214,9 +214,11 @@ func (t *txn) fail(who, where byte, status int) {
 	t.replyError(status)
 }
 
-// StatsPage is a statistics page behind a URI.
+// StatsPage is an answer made of the engine's own state: the statistics page
+// behind its URI, or the metrics.
 type StatsPage struct {
-	URI string
+	URI  string
+	Name string // in place of a server's in logs, "<STATS>"
 	// Serve makes the answer. It runs on a goroutine of its own: it asks all
 	// shards for their counters.
 	Serve func(StatsRequest) StatsReply
@@ -238,11 +240,11 @@ func (p *StatsPage) matches(uri []byte) bool {
 	return p != nil && len(uri) >= len(p.URI) && string(uri[:len(p.URI)]) == p.URI
 }
 
-// serveStats answers with the statistics page.
-func (t *txn) serveStats(p *StatsPage) {
+// serve answers with a page of our own state.
+func (t *txn) serve(p *StatsPage) {
 	s, sh, gen := t.s, t.s.sh, t.gen
 	t.phase = phaseWait
-	t.rec.Server = "<STATS>"
+	t.rec.Server = p.Name
 	t.rec.Term = [4]byte{'L', 'R', '-', '-'}
 	sh.Front[s.fe.Index].Intercepted++
 	req := StatsRequest{

@@ -38,7 +38,7 @@ func (t *txn) route() {
 		return
 	}
 	if fe.Page.matches(t.rec.URI) {
-		t.serveStats(fe.Page)
+		t.serve(fe.Page)
 		return
 	}
 	be := t.choose(x)
@@ -53,7 +53,7 @@ func (t *txn) route() {
 			return
 		}
 		if be.Page.matches(t.rec.URI) {
-			t.serveStats(be.Page)
+			t.serve(be.Page)
 			return
 		}
 	}
@@ -91,6 +91,9 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 	case rule.Deny:
 		*denied++
 		t.rec.Term = [4]byte{'P', 'R', '-', '-'}
+	case rule.Service:
+		t.serve(t.s.sh.eng.Metrics)
+		return false
 	default:
 		t.rec.Term = [4]byte{'L', 'R', '-', '-'}
 		t.s.sh.Front[t.s.fe.Index].Intercepted++

@@ -68,6 +68,7 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
 	b.rt = newRuntime(cfg, env, b.eng)
 	b.eng.Report = b.rt.reports.report
+	b.eng.Metrics = b.rt.metricsPage()
 	return b
 }
 

@@ -20,7 +20,7 @@ func (rt *Runtime) statsPage(p *config.Proxy) *stream.StatsPage {
 		ShowNode: c.ShowNode, ShowDesc: c.ShowDesc,
 	}
 	return &stream.StatsPage{
-		URI: c.URI,
+		URI: c.URI, Name: "<STATS>",
 		Serve: func(req stream.StatsRequest) stream.StatsReply {
 			if len(c.Auths) > 0 && !authorized(req.Authorization, c.Auths) {
 				return unauthorized(c.Realm)
@@ -60,5 +60,22 @@ func unauthorized(realm string) stream.StatsReply {
 		Header: []byte("cache-control: no-cache\r\ncontent-type: text/html\r\nwww-authenticate: Basic realm=\"" + realm + "\"\r\n"),
 		Body: []byte("<html><body><h1>401 Unauthorized</h1>\n" +
 			"You need a valid user and password to access this content.\n</body></html>\n"),
+	}
+}
+
+// metricsPage serves the metrics in Prometheus' text format.
+func (rt *Runtime) metricsPage() *stream.StatsPage {
+	return &stream.StatsPage{
+		Name: "<PROMEX>",
+		Serve: func(req stream.StatsRequest) stream.StatsReply {
+			if req.Method != "GET" && req.Method != "HEAD" {
+				return stream.StatsReply{Status: 405, Header: []byte("allow: GET, HEAD\r\n")}
+			}
+			return stream.StatsReply{
+				Status: 200,
+				Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain; version=0.0.4\r\n"),
+				Body:   stats.AppendPrometheus(nil, rt.Snapshot()),
+			}
+		},
 	}
 }
