@@ -23,7 +23,7 @@ type verb struct {
 
 func verbs() map[string]verb {
 	return map[string]verb{
-		"reload":  {outcome("reload")},
+		"reload":  {outcome("reload", "-if-changed")},
 		"upgrade": {outcome("upgrade")},
 		"status":  {tell("status")},
 		"detach":  {tell("detach")},
@@ -115,13 +115,17 @@ func (r *request) ask(command string) (string, error) {
 }
 
 // outcome runs a command that is answered with Success=0 or 1.
-func outcome(command string) func([]string, io.Writer, io.Writer) error {
+func outcome(command string, flags ...string) func([]string, io.Writer, io.Writer) error {
 	return func(args []string, out, errs io.Writer) error {
-		r, err := requested(command, args, 90*time.Second)
+		r, err := requested(command, args, 90*time.Second, flags...)
 		if err != nil || r.help {
 			return helped(out, err)
 		}
-		answer, err := r.ask(command)
+		line := command
+		if r.flags["-if-changed"] {
+			line += " if-changed"
+		}
+		answer, err := r.ask(line)
 		if err != nil {
 			return err
 		}

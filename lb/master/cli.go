@@ -88,7 +88,7 @@ func commands() []command {
 		{"help", "this list", (*session).showHelp},
 		{"prompt", "stay and ask for the next command", func(s *session, _ []string) { s.prompt = true }},
 		{"quit", "end the connection", func(s *session, _ []string) { s.quit = true }},
-		{"reload", "start a new worker with the configuration of now, wait for it and say how it went", (*session).reloadNow},
+		{"reload", "start a new worker with the configuration of now, wait for it and say how it went; `reload if-changed` does nothing for an equal one", (*session).reloadNow},
 		{"upgrade", "replace this master by the program on disk, then reload", (*session).upgradeNow},
 		{"show proc", "the processes", (*session).showProc},
 		{"show version", "the version", func(s *session, _ []string) { fmt.Fprintln(s.w, s.Version) }},
@@ -128,9 +128,10 @@ func (s *session) showHelp([]string) {
 
 // reloadNow waits for the outcome and says it as HAProxy does: Success=0 or 1,
 // two dashes, all messages.
-func (s *session) reloadNow([]string) {
+func (s *session) reloadNow(words []string) {
+	ifChanged := slices.Contains(words, "if-changed")
 	waiter := make(chan Outcome, 1)
-	s.post(func() { s.reload(waiter) })
+	s.post(func() { s.reload(waiter, ifChanged) })
 	select {
 	case o := <-waiter:
 		s.sayOutcome(o)
@@ -152,9 +153,12 @@ func SayOutcome(w io.Writer, o Outcome) {
 	if o.Text != "" && !strings.HasSuffix(o.Text, "\n") {
 		fmt.Fprintln(w)
 	}
-	if o.OK {
+	switch {
+	case o.Unchanged:
+		fmt.Fprintf(w, "Nothing has changed, generation %d serves on.\n", o.Generation)
+	case o.OK:
 		fmt.Fprintf(w, "Generation %d serves.\n", o.Generation)
-	} else {
+	default:
 		fmt.Fprintf(w, "Reload failed: %s\n", o.Reason)
 	}
 }

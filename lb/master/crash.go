@@ -88,9 +88,7 @@ func (r *run) cannotServe(w why, o Outcome) {
 	}
 	// Requests for a reload may bring a better configuration than retries.
 	if len(r.waiting) > 0 {
-		next := r.waiting
-		r.waiting = nil
-		r.begin(attempt{why: reloading, waiters: next})
+		r.nextReload()
 		return
 	}
 	r.crashes.row++

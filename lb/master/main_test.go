@@ -126,6 +126,7 @@ func readPlan(path string) (*process.Plan, error) {
 		return nil, err
 	}
 	plan := &process.Plan{UID: -1, GID: -1, Snapshot: text}
+	plan.Facts.Digest = string(text)
 	e := &lineEngine{done: make(chan struct{}), conns: map[net.Conn]bool{}}
 	for i, line := range strings.Split(string(text), "\n") {
 		word, value, _ := strings.Cut(line, " ")
@@ -195,9 +196,6 @@ func (e *lineEngine) Start() error {
 	for _, l := range e.listeners {
 		go e.accept(l)
 	}
-	if e.die != "" {
-		go func() { panic("as configured: " + e.die) }()
-	}
 	return nil
 }
 
@@ -206,6 +204,9 @@ func (e *lineEngine) accept(l net.Listener) {
 		c, err := l.Accept()
 		if err != nil {
 			return
+		}
+		if e.die != "" {
+			panic("as configured: " + e.die)
 		}
 		e.mu.Lock()
 		e.conns[c] = true

@@ -95,7 +95,9 @@ type run struct {
 	attempt attempt        // what starting is for; its why is empty when there is none
 	waiting []chan Outcome // asked for a reload while another one ran
 	last    Outcome
-	good    time.Time // when the last start or reload worked
+
+	waitingAnyway bool      // one of them wants it whether or not anything has changed
+	good          time.Time // when the last start or reload worked
 
 	crashes crashes
 	wrecks  []*os.File // requests in flight in killed workers, for the next that serves

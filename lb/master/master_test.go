@@ -383,6 +383,26 @@ func TestManyReloadsAtOnceAreFew(t *testing.T) {
 	}
 }
 
+func TestReloadIfChanged(t *testing.T) {
+	r := newRig(t)
+	r.start("listen " + r.addr)
+	if a := r.ask("reload if-changed"); !strings.HasPrefix(a, "Success=1") || !strings.Contains(a, "Nothing has changed") {
+		t.Errorf("for an equal configuration: %q", a)
+	}
+	_, first := r.mustCall()
+	if table := r.ask("show proc"); !strings.Contains(table, fmt.Sprint(first)) || strings.Contains(table, "old workers") {
+		t.Errorf("it was loaded all the same:\n%s", table)
+	}
+	r.configure("listen "+r.addr, "# changed")
+	if a := r.ask("reload if-changed"); !strings.HasPrefix(a, "Success=1") || !strings.Contains(a, "Generation 3 serves") {
+		t.Errorf("for a changed configuration: %q", a)
+	}
+	r.configure("nonsense")
+	if a := r.ask("reload if-changed"); !strings.HasPrefix(a, "Success=0") {
+		t.Errorf("for a bad configuration: %q", a)
+	}
+}
+
 func TestACrashedWorkerIsReplaced(t *testing.T) {
 	r := newRig(t)
 	r.start("listen " + r.addr)
@@ -404,8 +424,10 @@ func TestACrashedWorkerIsReplaced(t *testing.T) {
 func TestAConfigurationThatCrashesIsTakenBack(t *testing.T) {
 	r := newRig(t)
 	r.start("listen " + r.addr)
-	r.configure("listen "+r.addr, "die at once")
-	r.ask("reload") // ready for a moment, or not even that
+	r.configure("listen "+r.addr, "die of the first connection")
+	if a := r.ask("reload"); !strings.HasPrefix(a, "Success=1") {
+		t.Fatal(a)
+	}
 	r.await("the former configuration serves", func() bool {
 		g, _, err := r.call()
 		return err == nil && g >= 3

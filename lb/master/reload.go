@@ -27,6 +27,9 @@ type attempt struct {
 	// snapshot is the configuration to run in place of the files; nil is the
 	// files. It stays the caller's.
 	snapshot *os.File
+	// ifChanged gives up when the configuration is the one that serves.
+	ifChanged bool
+	unchanged bool // and it was
 	// former is the worker that has to stop accepting before the attempt has
 	// ended; nil until the new one is ready.
 	former *worker
@@ -35,6 +38,7 @@ type attempt struct {
 // Outcome is how a reload ended.
 type Outcome struct {
 	OK         bool
+	Unchanged  bool // nothing was done, because nothing was to be done
 	Generation int
 	Reason     string // one sentence when it failed
 	Text       string // all that the new worker said
@@ -43,15 +47,17 @@ type Outcome struct {
 
 // reload asks for a new worker. A request that comes while one is on its way
 // joins the next one: the configuration it means may be newer than what has
-// been read already.
-func (r *run) reload(waiter chan Outcome) {
+// been read already. With ifChanged nothing happens when the configuration, the
+// files it names and the program are those that serve already.
+func (r *run) reload(waiter chan Outcome, ifChanged bool) {
 	switch {
 	case r.stopping:
 		answer(waiter, Outcome{Reason: "the master is stopping", When: time.Now()})
 	case r.attempt.why != "":
+		r.waitingAnyway = r.waitingAnyway || !ifChanged
 		r.waiting = append(r.waiting, waiter)
 	default:
-		r.begin(attempt{why: reloading, waiters: []chan Outcome{waiter}})
+		r.begin(attempt{why: reloading, waiters: []chan Outcome{waiter}, ifChanged: ifChanged})
 	}
 }
 
@@ -132,6 +138,11 @@ func (r *run) neverReady(w *worker, how string) {
 	w.timer.Stop()
 	r.starting = nil
 	r.takeBack(w)
+	if r.attempt.unchanged {
+		r.reloads--
+		r.ended(Outcome{OK: true, Unchanged: true})
+		return
+	}
 	reason := firstAlert(w.words.String())
 	if reason == "" {
 		if how == "" {
@@ -167,15 +178,22 @@ func firstAlert(text string) string {
 // requests that came meanwhile get their turn.
 func (r *run) ended(o Outcome) {
 	o.Generation, o.When = r.generation, time.Now()
-	if o.OK && r.current != nil && o.Text == "" {
+	if r.current != nil && o.OK {
+		o.Generation = r.current.facts.Generation
+	}
+	if o.OK && !o.Unchanged && r.current != nil && o.Text == "" {
 		o.Text = r.current.words.String()
 	}
 	a := r.attempt
 	r.attempt = attempt{}
-	r.last = o
+	if !o.Unchanged {
+		r.last = o
+	}
 	if o.OK {
 		r.failed = 0
-		r.good = o.When
+		if !o.Unchanged {
+			r.good = o.When
+		}
 	} else if a.why == reloading {
 		r.failed++
 	}
@@ -193,10 +211,21 @@ func (r *run) ended(o Outcome) {
 	case !o.OK && r.current == nil:
 		r.cannotServe(a.why, o)
 	case len(r.waiting) > 0:
-		next := r.waiting
-		r.waiting = nil
-		r.begin(attempt{why: reloading, waiters: next})
+		r.nextReload()
 	}
+}
+
+// nextReload is for those who asked while another attempt was under way.
+func (r *run) nextReload() {
+	next := attempt{why: reloading, waiters: r.waiting, ifChanged: !r.waitingAnyway}
+	r.waiting, r.waitingAnyway = nil, false
+	r.begin(next)
+}
+
+// sameAsServing says that a starting worker is what serves already.
+func (r *run) sameAsServing(w *worker) bool {
+	return r.current != nil && w.facts.Digest != "" &&
+		w.facts.Digest == r.current.facts.Digest && w.facts.Version == r.current.facts.Version
 }
 
 // tellOutcome tells the journal and the service manager.

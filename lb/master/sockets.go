@@ -15,6 +15,11 @@ import (
 // all of its sockets. Where one cannot be had it gets the reasons instead, and
 // what was opened for it is closed.
 func (r *run) provide(w *worker) {
+	if r.attempt.ifChanged && r.sameAsServing(w) {
+		r.attempt.unchanged = true
+		r.order(w, handoff.Stop)
+		return
+	}
 	errs := handoff.Twice(w.wants)
 	for _, want := range handoff.PathsLast(w.wants) {
 		if want.Network == "unix" && len(errs) > 0 {

@@ -17,7 +17,7 @@ const drainOrder = handoff.Drain
 func (r *run) signal(sig os.Signal) {
 	switch sig {
 	case unix.SIGUSR2, unix.SIGHUP:
-		r.reload(nil)
+		r.reload(nil, false)
 	case unix.SIGTERM:
 		r.stopHard(0)
 	case unix.SIGINT:

@@ -64,6 +64,9 @@ func (m FromMaster) receive() (*handoff.Set, error) {
 		case o.Kind == handoff.Refused:
 			set.Close()
 			return nil, refused
+		case o.Kind == handoff.Stop:
+			set.Close()
+			return nil, ErrSaid // the configuration is the one that serves already
 		default:
 			set.Close()
 			return nil, fmt.Errorf("sockets from the master: it said %q", o.Kind)

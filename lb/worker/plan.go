@@ -151,7 +151,7 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 	return &Plan{
 		Wants: Wants(cfg),
 		Facts: handoff.Facts{
-			Digest:   fmt.Sprintf("%x", cfg.Digest),
+			Digest:   digest(cfg),
 			Pidfile:  cfg.Global.Pidfile,
 			HardStop: cfg.Global.HardStopAfter,
 		},

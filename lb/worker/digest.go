@@ -1,0 +1,79 @@
+package worker
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"lbsyslogd/lb/config"
+)
+
+// digest is a hash over all that a configuration is made of: its text, and the
+// files that it names, certificates above all. `lb reload --if-changed`
+// compares it. A file that cannot be read counts as empty: whether that is an
+// error is for others to say.
+func digest(cfg *config.Config) string {
+	h := sha256.New()
+	h.Write(cfg.Digest[:])
+	for _, path := range named(cfg) {
+		addPath(h, path)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// named lists the files and directories that the configuration names, but for
+// those that were read with it.
+func named(cfg *config.Config) []string {
+	var paths []string
+	for _, p := range cfg.Proxies {
+		for i := range p.Binds {
+			if t := p.Binds[i].TLS; t != nil {
+				paths = append(paths, slices.Concat(t.Certs, t.CrtLists, []string{t.CAFile})...)
+			}
+		}
+		for i := range p.Servers {
+			if t := p.Servers[i].TLS; t != nil {
+				paths = append(paths, t.CAFile, t.Cert)
+			}
+		}
+		statuses := make([]int, 0, len(p.ErrorFiles))
+		for status := range p.ErrorFiles {
+			statuses = append(statuses, status)
+		}
+		slices.Sort(statuses)
+		for _, status := range statuses {
+			paths = append(paths, p.ErrorFiles[status].Path)
+		}
+	}
+	return paths
+}
+
+// addPath adds a file, or the files of a directory in order.
+func addPath(h hash.Hash, path string) {
+	io.WriteString(h, path+"\x00")
+	entries, err := os.ReadDir(path)
+	if err == nil {
+		for _, e := range entries {
+			addFile(h, filepath.Join(path, e.Name()))
+		}
+		return
+	}
+	addFile(h, path)
+}
+
+func addFile(h hash.Hash, path string) {
+	io.WriteString(h, path+"\x00")
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return
+	}
+	_, _ = io.Copy(h, f)
+}
