@@ -2,6 +2,7 @@ package loop
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -227,7 +228,8 @@ func (l *Loop) wait() int {
 		return 0
 	}
 	if at, ok := l.wheel.next(); ok {
-		timeout = int(max(at-int64(time.Since(l.base)/time.Millisecond), 0))
+		// epoll_wait takes 32 bits; woken before its time the loop just waits on.
+		timeout = int(min(max(at-int64(time.Since(l.base)/time.Millisecond), 0), math.MaxInt32))
 		if timeout == 0 {
 			return 0
 		}

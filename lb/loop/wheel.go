@@ -99,12 +99,10 @@ func (w *wheel) next() (int64, bool) {
 		}
 		shift := wheelBits * level
 		cur := w.now >> shift & wheelMask
-		// Slots ahead of now on this level, nearest first.
-		ahead := bits.RotateLeft64(w.occupied[level], -int(cur))
-		dist := int64(bits.TrailingZeros64(ahead))
-		if dist == 0 {
-			dist = wheelSlots // the slot of now itself: a full round away
-		}
+		// Slots ahead of now on this level, nearest first; the slot of now
+		// itself comes last, a full round away.
+		ahead := bits.RotateLeft64(w.occupied[level], -int(cur+1))
+		dist := int64(bits.TrailingZeros64(ahead)) + 1
 		return (w.now>>shift + dist) << shift, true
 	}
 	return 0, false
