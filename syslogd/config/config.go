@@ -31,6 +31,7 @@ type Config struct {
 	Buffer     int    // bytes of receive buffer to ask the kernel for, for each socket
 	Allow      []netip.Prefix
 	Outputs    []Output
+	Metrics    string // address of the Prometheus endpoint; empty: none
 
 	// For TCP and TLS.
 	Connections, ConnectionsEach int           // at most, in total and from one address
@@ -167,6 +168,7 @@ func Parse(name string, text []byte) (*Config, error) {
 		"control":        d.text(&c.Control.Path),
 		"control_mode":   d.mode(&c.Control.Mode),
 		"host":           d.text(&c.Host),
+		"metrics":        d.address(&c.Metrics),
 		"max_message":    d.sizeBetween(&c.MaxMessage, smallMessage, largeMessage),
 		"oversized":      func(n *yaml.Node) { c.Refuse = d.choice(n, "cut", "refuse") == "refuse" },
 		"receive_buffer": d.size(&c.Buffer),
@@ -365,6 +367,16 @@ func (d *decoder) network(to *[]netip.Prefix) func(*yaml.Node) {
 			p = netip.PrefixFrom(a, a.BitLen())
 		}
 		*to = append(*to, p.Masked())
+		return nil
+	})
+}
+
+func (d *decoder) address(to *string) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		*to = text
+		if _, _, err := net.SplitHostPort(text); err != nil {
+			return fmt.Errorf("%q is not an address such as 127.0.0.1:9516: %w", text, err)
+		}
 		return nil
 	})
 }

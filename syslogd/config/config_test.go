@@ -18,6 +18,9 @@ listen: [udp://127.0.0.1:514, "unix:///run/syslogd/log", systemd:lb]
 control: /run/x.sock
 control_mode: 0600
 host: web1
+metrics: 127.0.0.1:9516
+connections: {most: 10, most_each: 5, idle: 30s}
+tls: {cert: a.pem, client_ca: ca.pem, client_names: "web*"}
 max_message: 4KiB
 oversized: refuse
 receive_buffer: 32MiB
@@ -48,6 +51,10 @@ outputs:
 		t.Errorf("listens on %s", got)
 	}
 	if c.Control != (Control{"/run/x.sock", 0o600}) || c.Host != "web1" || c.MaxMessage != 4096 || !c.Refuse || c.Buffer != 32<<20 || len(c.Allow) != 2 {
+		t.Errorf("got %+v", c)
+	}
+	if c.Metrics != "127.0.0.1:9516" || c.Connections != 10 || c.ConnectionsEach != 5 || c.Idle != 30*time.Second ||
+		c.TLS.Cert != "a.pem" || c.TLS.Key != "a.pem" || c.TLS.ClientCA != "ca.pem" || len(c.TLS.Names) != 1 {
 		t.Errorf("got %+v", c)
 	}
 	o, r := c.Outputs[0], c.Outputs[0].Rotate
@@ -130,6 +137,9 @@ func TestNothingToDo(t *testing.T) {
 	row("", "x.yaml:1: the file is empty")
 	row("outputs: [{file: a}]", "x.yaml:1: nothing to listen on")
 	row("listen: udp://:514", "x.yaml:1: no outputs")
+	row("listen: tls://:6514\noutputs: [{file: a}]", "without a certificate")
+	row("listen: tls://:6514\ntls: {cert: a, client_names: b}\noutputs: [{file: a}]", "x.yaml:2: client_names mean nothing")
+	row("listen: udp://:514\nmetrics: here\noutputs: [{file: a}]", "x.yaml:2: \"here\" is not an address")
 	row("a: [", "x.yaml:")
 	row("\tlisten: x", "x.yaml:")
 	row("a word", "x.yaml:1: the configuration must be keys")

@@ -84,6 +84,9 @@ func (s *Server) Serve(ctx context.Context) {
 	}
 }
 
+// Close closes the socket of a Server that never served.
+func (s *Server) Close() error { return s.listener.Close() }
+
 func (s *Server) client(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(commandTime))

@@ -151,6 +151,9 @@ func (d *Daemon) status() *control.Status {
 	for _, in := range inputs {
 		s.Inputs = append(s.Inputs, inputStatus(in, wanted))
 	}
+	if n := d.self.Received.Load(); n > 0 {
+		s.Inputs = append(s.Inputs, control.Input{Name: "syslogd itself", Received: n, Routed: d.self.Routed.Load(), Unmatched: d.self.Unmatched.Load()})
+	}
 	for _, o := range outputs {
 		s.Outputs = append(s.Outputs, outputStatus(o.Output))
 	}

@@ -43,6 +43,7 @@ type Daemon struct {
 
 	started time.Time
 	table   atomic.Pointer[route.Table]
+	self    route.Counts // of the lines that are our own
 	tasks   sync.WaitGroup
 
 	// reloading is held by one reload at a time.
@@ -126,15 +127,18 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := d.serveMetrics(ctx); err != nil {
+		return errors.Join(err, server.Close())
+	}
 	for _, in := range d.inputs {
 		in.start(ctx, &d.tasks)
 	}
-	d.tasks.Go(func() { server.Serve(ctx) })
+	d.Log.Info("ready", "inputs", len(d.inputs), "outputs", len(d.outputs), "control", d.Config.Control.Path)
+	d.tasks.Go(func() { server.Serve(ctx) }) // from here on a reload may change what mu guards
 	d.tasks.Go(func() { d.watchDrops(ctx) })
 	d.tasks.Go(func() { d.watchdog(ctx) })
 
 	d.notify(sd.SdNotifyReady + "\nSTATUS=" + d.summary())
-	d.Log.Info("ready", "inputs", len(d.inputs), "outputs", len(d.outputs), "control", d.Config.Control.Path)
 	for {
 		select {
 		case s := <-signals:
@@ -176,11 +180,13 @@ const (
 	dropsPeriod = time.Second
 )
 
-// watchDrops tells the log when the kernel had to drop messages: once a second at most, with the number.
+// watchDrops tells when the kernel had to drop messages, the journal and those outputs that take syslog.warning: once a second at
+// most, with the number.
 func (d *Daemon) watchDrops(ctx context.Context) {
 	ticker := time.NewTicker(dropsPeriod)
 	defer ticker.Stop()
 	told := make(map[*input]uint64)
+	marks := route.NewStage(&d.table, &d.self)
 	for {
 		select {
 		case <-ctx.Done():
@@ -194,6 +200,7 @@ func (d *Daemon) watchDrops(ctx context.Context) {
 				what := in.Describe()
 				d.Log.Warn("the kernel dropped messages because the receive buffer was full", "input", what.Name,
 					"messages", now-told[in], "since_start", now, "receive_buffer", what.Buffer)
+				d.mark(marks, fmt.Sprintf("the kernel dropped %d messages of %s because the receive buffer was full", now-told[in], what.Name))
 				told[in] = now
 			}
 		}

@@ -94,6 +94,7 @@ func needRestart(a, b *config.Config) (keys []string) {
 		changed bool
 	}{
 		{"control", a.Control != b.Control},
+		{"metrics", a.Metrics != b.Metrics},
 		{"max_message", a.MaxMessage != b.MaxMessage},
 		{"receive_buffer", a.Buffer != b.Buffer},
 		{"connections", a.Connections != b.Connections || a.ConnectionsEach != b.ConnectionsEach || a.Idle != b.Idle},

@@ -2,8 +2,13 @@ package syslog_test
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,4 +99,48 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 	until(t, "two reopens", func() bool { return d.status().Outputs[0].Reopens == 2 })
 	send(t, filepath.Join(d.dir, "dgram"), "<13>still here")
 	until(t, "the line", func() bool { return d.status().Total.Written == 1 })
+}
+
+// TestMetricsAndMark makes the kernel drop messages. The endpoint, status and the mark in the log tell the same number.
+func TestMetricsAndMark(t *testing.T) {
+	metrics := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
+	d := start(t, `
+listen: [udp://127.0.0.1:PORT]
+metrics: `+metrics+`
+receive_buffer: 1
+outputs:
+  - {match: "local0.*", file: DIR/lb.log, rotate: never}
+  - {match: "syslog.*", file: DIR/marks.log, rotate: never}
+`)
+	// A stopped reader is as slow as one can be.
+	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	const n = 20_000
+	if _, err := (flood.Flood{To: d.addr(), Count: n}).Send(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	d.do("flush")
+	drops := d.status().Total.KernelDrops
+	l := account(t, d.dir, "lb", 0, n, 200)
+	if drops == 0 || l.lines+int(drops) != n {
+		t.Errorf("%d lines and %d drops of %d", l.lines, drops, n)
+	}
+	want := fmt.Sprintf("the kernel dropped %d messages of udp://%s", drops, d.addr())
+	until(t, "the mark", func() bool {
+		text, err := os.ReadFile(filepath.Join(d.dir, "marks.log"))
+		return err == nil && strings.Contains(string(text), want)
+	})
+	answer, err := http.Get("http://" + metrics + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if want := fmt.Sprintf("syslogd_input_kernel_drops_total{input=\"udp://%s\"} %d\n", d.addr(), drops); err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("%q is missing in %v\n%s", want, err, text)
+	}
 }

@@ -1,0 +1,62 @@
+package control
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// WriteMetrics writes the status in Prometheus' text format. The counters are the fields of Status under the same names.
+func (s *Status) WriteMetrics(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "# HELP syslogd_build_info The running version.\n# TYPE syslogd_build_info gauge\nsyslogd_build_info{version=%s} 1\n", label(s.Version))
+	fmt.Fprintf(out, "# HELP syslogd_start_time_seconds When the process started.\n# TYPE syslogd_start_time_seconds gauge\nsyslogd_start_time_seconds %d\n", s.Started.Unix())
+	for _, m := range []struct {
+		name, kind, help string
+		value            func(*Input) float64
+	}{
+		{"received_total", "counter", "Messages received.", func(i *Input) float64 { return float64(i.Received) }},
+		{"received_bytes_total", "counter", "Bytes received.", func(i *Input) float64 { return float64(i.Bytes) }},
+		{"kernel_drops_total", "counter", "Messages that the kernel dropped because the receive buffer was full.", func(i *Input) float64 { return float64(i.KernelDrops) }},
+		{"unmatched_total", "counter", "Messages that no output wanted.", func(i *Input) float64 { return float64(i.Unmatched) }},
+		{"oversized_total", "counter", "Messages refused for their size.", func(i *Input) float64 { return float64(i.Oversized) }},
+		{"cut_total", "counter", "Messages of which only the beginning was kept.", func(i *Input) float64 { return float64(i.Cut) }},
+		{"denied_total", "counter", "Messages from networks that may not send.", func(i *Input) float64 { return float64(i.Denied) }},
+		{"undecodable_total", "counter", "Messages with nothing in them.", func(i *Input) float64 { return float64(i.Undecodable) }},
+		{"refused_connections_total", "counter", "Connections refused.", func(i *Input) float64 { return float64(i.Refused) }},
+		{"connections", "gauge", "Connections now.", func(i *Input) float64 { return float64(i.Connections) }},
+		{"receive_buffer_bytes", "gauge", "Receive buffer that the kernel granted.", func(i *Input) float64 { return float64(i.ReceiveBuffer) }},
+	} {
+		fmt.Fprintf(out, "# HELP syslogd_input_%s %s\n# TYPE syslogd_input_%s %s\n", m.name, m.help, m.name, m.kind)
+		for i := range s.Inputs {
+			fmt.Fprintf(out, "syslogd_input_%s{input=%s} %g\n", m.name, label(s.Inputs[i].Name), m.value(&s.Inputs[i]))
+		}
+	}
+	for _, m := range []struct {
+		name, kind, help string
+		value            func(*Output) float64
+	}{
+		{"given_total", "counter", "Lines made for the output.", func(o *Output) float64 { return float64(o.Given) }},
+		{"written_total", "counter", "Lines written.", func(o *Output) float64 { return float64(o.Written) }},
+		{"ring_overflow_total", "counter", "Lines dropped because the disk was too slow.", func(o *Output) float64 { return float64(o.RingOverflow) }},
+		{"disk_lost_total", "counter", "Lines dropped because the disk refused for too long.", func(o *Output) float64 { return float64(o.DiskLost) }},
+		{"rotations_total", "counter", "Rotations.", func(o *Output) float64 { return float64(o.Rotations) }},
+		{"reopens_total", "counter", "Reopens by command or signal.", func(o *Output) float64 { return float64(o.Reopens) }},
+		{"stalls_total", "counter", "How often the disk began to refuse.", func(o *Output) float64 { return float64(o.Stalls) }},
+		{"waiting", "gauge", "Lines on the way to the file.", func(o *Output) float64 { return float64(o.Waiting) }},
+		{"size_bytes", "gauge", "Size of the current file.", func(o *Output) float64 { return float64(o.Size) }},
+		{"errors", "gauge", "How many things do not work right now.", func(o *Output) float64 { return float64(len(o.Errors)) }},
+	} {
+		fmt.Fprintf(out, "# HELP syslogd_output_%s %s\n# TYPE syslogd_output_%s %s\n", m.name, m.help, m.name, m.kind)
+		for i := range s.Outputs {
+			fmt.Fprintf(out, "syslogd_output_%s{output=%s} %g\n", m.name, label(s.Outputs[i].Name), m.value(&s.Outputs[i]))
+		}
+	}
+	return out.Flush()
+}
+
+// label quotes a label's value: the format knows three escapes, and Go's quoting has more.
+func label(value string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(value) + `"`
+}

@@ -1,0 +1,172 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/config"
+	"lbsyslogd/syslogd/control"
+)
+
+// run runs a Daemon in this process, so that the race detector sees all of it, and returns its control socket.
+func run(t *testing.T, dir, text string) (socket string) {
+	t.Helper()
+	socket = filepath.Join(dir, "ctl")
+	file := filepath.Join(dir, "conf")
+	configure(t, dir, text)
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Daemon{Config: c, File: file, Version: "test", Log: slog.New(slog.DiscardHandler)}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for ask(t, socket, "status") == "" {
+		if time.Now().After(deadline) {
+			t.Fatal("the daemon does not answer")
+		}
+		<-tick.C
+	}
+	return socket
+}
+
+func configure(t *testing.T, dir, text string) {
+	t.Helper()
+	text = "control: DIR/ctl\nhost: here\n" + text
+	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(strings.ReplaceAll(text, "DIR", dir)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ask returns the answer, or nothing when there was an error.
+func ask(t *testing.T, socket string, words ...string) string {
+	var out bytes.Buffer
+	if err := control.Ask(t.Context(), socket, words, &out); err != nil {
+		return ""
+	}
+	return out.String()
+}
+
+func TestCommandsAndReloadWhileMessagesCome(t *testing.T) {
+	dir := t.TempDir()
+	const one = "listen: unix://DIR/a\noutputs: [{file: DIR/a.log, rotate: never}]\n"
+	const two = "listen: [unix://DIR/a, unix://DIR/b, tcp://127.0.0.1:0]\n" +
+		"outputs: [{file: DIR/a.log, rotate: {size: 4kB}}, {match: \"user.*\", file: DIR/b.log, format: json, rotate: never}]\n"
+	socket := run(t, dir, one)
+
+	const n = 2000
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		conn, err := net.Dial("unixgram", filepath.Join(dir, "a"))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		for i := range n {
+			if _, err := fmt.Fprintf(conn, "<13>app: line %d", i); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for i := range 10 {
+		configure(t, dir, []string{two, one}[i%2])
+		for _, command := range []string{"reload", "rotate", "reopen", "flush", "status --json"} {
+			if ask(t, socket, strings.Fields(command)...) == "" {
+				t.Errorf("%s failed", command)
+			}
+		}
+	}
+	configure(t, dir, one+"bogus: 1\n")
+	if err := control.Ask(t.Context(), socket, []string{"reload"}, io.Discard); err == nil || !strings.Contains(err.Error(), "conf:5:") {
+		t.Errorf("a bad configuration: %v", err)
+	}
+	sender.Wait()
+	if ask(t, socket, "flush") == "" {
+		t.Error("flush failed")
+	}
+	lines := 0
+	files, err := filepath.Glob(filepath.Join(dir, "a*.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += strings.Count(string(text), " here app: line ")
+	}
+	if lines != n {
+		t.Errorf("%d lines of %d", lines, n)
+	}
+}
+
+func TestOneOutputByName(t *testing.T) {
+	dir := t.TempDir()
+	socket := run(t, dir, "listen: unix://DIR/a\noutputs: [{name: first, file: DIR/a.log}, {name: the second, file: DIR/b.log}]\n")
+	if got := ask(t, socket, "reopen", "--output", "the", "second"); !strings.HasPrefix(got, "the second: inode ") || strings.Count(got, "\n") != 1 {
+		t.Errorf("got %q", got)
+	}
+	for _, words := range [][]string{{"reopen", "--output", "third"}, {"reopen", "now"}, {"status", "now"}, {"reload", "now"}} {
+		if err := control.Ask(t.Context(), socket, words, io.Discard); err == nil {
+			t.Errorf("%q is carried out", words)
+		}
+	}
+}
+
+func TestCannotStart(t *testing.T) {
+	dir := t.TempDir()
+	busy, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	row := func(text, want string) {
+		t.Helper()
+		c, err := config.Parse("conf", []byte("control: "+dir+"/ctl\n"+strings.ReplaceAll(text, "DIR", dir)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := Daemon{Config: c, Log: slog.New(slog.DiscardHandler)}
+		if err := d.Run(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Run() = %v; want %q", err, want)
+		}
+	}
+	row("listen: udp://"+busy.LocalAddr().String()+"\noutputs: [{file: DIR/a.log}]", "address already in use")
+	row("listen: systemd:lb\noutputs: [{file: DIR/a.log}]", "FileDescriptorName=lb")
+	row("listen: unix://DIR/a\noutputs: [{file: DIR}]", "output "+dir)
+	row("listen: unix://DIR/a\noutputs: [{file: DIR/a.log, owner: nobody-of-this-name}]", "nobody-of-this-name")
+	row("listen: tls://127.0.0.1:0\ntls: {cert: DIR/none.pem}\noutputs: [{file: DIR/a.log}]", "none.pem")
+}
+
+// TestLossLineReadsAsALogLine holds the form of the line that stands where lines are missing.
+func TestLossLineReadsAsALogLine(t *testing.T) {
+	when := time.Date(2026, 11, 21, 3, 4, 5, 0, time.UTC)
+	line := string(lossLine(nil, "here", rotate.Loss{Lines: 7, Bytes: 700, From: when.Add(-time.Second), To: when, Cause: "no space left on device"}))
+	want := fmt.Sprintf("Nov 21 03:04:05 here syslogd[%d]: lost 7 messages (700 bytes) between 2026-11-21T03:04:04Z and 2026-11-21T03:04:05Z: no space left on device\n", os.Getpid())
+	if line != want {
+		t.Errorf("got  %q\nwant %q", line, want)
+	}
+}
