@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/rule"
 )
 
 // rig is an engine with one frontend and one backend on loopback.
@@ -325,6 +326,24 @@ func TestRefused(t *testing.T) {
 		if got := talk(t, r.addr, send); !strings.HasPrefix(got, "HTTP/1.1 400 Bad Request\r\n") {
 			t.Errorf("%.60q: got %q", send, got)
 		}
+	}
+}
+
+// A body that nobody wanted must not be read as the next request.
+func TestUnwantedBody(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "[%s]", r.URL) })
+	r := newRig(t, true, []string{srv}, func(r *rig) {
+		rl, err := rule.ParseRule(rule.Request, strings.Fields("deny if { path /deny }"), rule.NewACLs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.fe.ReqRules = rule.Rules{rl}
+	})
+	inner := "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+	got := talk(t, r.addr, fmt.Sprintf("POST /deny HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(inner), inner)+
+		"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	if strings.Contains(got, "smuggled") || !strings.Contains(got, "403") || !strings.Contains(got, "[/next]") {
+		t.Errorf("got %q", got)
 	}
 }
 

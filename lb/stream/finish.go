@@ -43,16 +43,27 @@ func (t *txn) end() {
 		sh.Back[t.be.Index].BytesOut += t.rec.Sent
 		sh.Back[t.be.Index].times(&t.rec)
 	}
+	if s.fe.HTTP && t.rec.Status > 0 {
+		sh.countStatus(t)
+	}
 	sh.log(t)
 
-	// What followed this request on the connection is the next one's.
+	// What followed this request on the connection is the next one's; of its
+	// own body nothing may stay that could be taken for a request.
+	if t.reqDone && t.ready > 0 {
+		t.src.R += t.ready
+	}
 	if t.relay != nil && t.relay.Len() > 0 {
 		s.putIn()
 		s.in, t.relay = t.relay, nil
 	} else if s.in != nil && s.in.Len() == 0 {
 		s.putIn()
 	}
-	keep, unread := t.keep && !s.broken, t.unread || !t.reqDone
+	unread := t.unread || !t.reqDone
+	keep := t.keep && !unread && !s.broken
+	if t.pipelines || s.in != nil || s.canRead {
+		unread = true // more may be on its way: a close would reset the connection
+	}
 	s.t = nil
 	sh.freeTxn(t)
 	if !keep {
