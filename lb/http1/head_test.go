@@ -110,8 +110,14 @@ func TestEqualFold(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"", "", true}, {"aB-c", "Ab-C", true}, {"a", "b", false}, {"a", "ab", false},
-		{"k", "\u212a", false}, {"[", "{", false}, {"@", "`", false}, {"\xe4", "\xc4", false},
+		{"", "", true},
+		{"aB-c", "Ab-C", true},
+		{"a", "b", false},
+		{"a", "ab", false},
+		{"k", "\u212a", false},
+		{"[", "{", false},
+		{"@", "`", false},
+		{"\xe4", "\xc4", false},
 	} {
 		if EqualFold([]byte(c.a), c.b) != c.want {
 			t.Errorf("%q and %q: not %v", c.a, c.b, c.want)
