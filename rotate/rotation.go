@@ -90,7 +90,11 @@ func (w *Writer) rotate() (old *file, name string, err error) {
 		return old, "", err
 	}
 	w.opt.step("rotate: rename")
-	if name, err = w.moveAside(); err != nil {
+	if name, err = w.moveAside(); errors.Is(err, fs.ErrNotExist) {
+		old, err := w.swap() // somebody moved it this very moment
+		return old, "", err
+	}
+	if err != nil {
 		return nil, "", err
 	}
 	w.opt.step("rotate: open")

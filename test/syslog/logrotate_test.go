@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -95,29 +96,53 @@ outputs: [{match: "local0.*", file: DIR/lb.log, rotate: never}]
 	}
 }
 
-// TestRotationsInProcessUnderLoad rotates by command and by size at once while lines keep coming, and compresses.
-func TestRotationsInProcessUnderLoad(t *testing.T) {
+// TestRotationsFromAllSides rotates by command, by size and by logrotate at once, compresses with zstd, and reopens in a loop, while
+// lines keep coming.
+func TestRotationsFromAllSides(t *testing.T) {
 	d := start(t, `
 listen: [udp://127.0.0.1:PORT]
-outputs: [{file: DIR/lb.log, rotate: {size: 1MB, compress: zstd}}]
+outputs: [{match: "local0.*", file: DIR/lb.log, rotate: {size: 5MB, compress: zstd}}]
 `)
-	ctx, cancel := context.WithTimeout(context.Background(), long(5*time.Second, 60*time.Second))
+	conf := dropIn(t, d)
+	ctx, cancel := context.WithTimeout(context.Background(), long(6*time.Second, 60*time.Second))
 	defer cancel()
 	sent := make(chan int)
 	go func() {
-		n, err := flood.Flood{To: d.addr(), Rate: 50_000}.Send(ctx)
+		n, err := flood.Flood{To: d.addr(), Rate: 100_000}.Send(ctx)
 		if err != nil {
 			t.Error(err)
 		}
 		sent <- n
 	}()
+	var others sync.WaitGroup
+	others.Go(func() {
+		for ctx.Err() == nil {
+			if err := d.try("reopen"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	others.Go(func() {
+		tick := time.NewTicker(2 * time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if err := logrotate(conf); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for ctx.Err() == nil {
 		d.do("rotate")
-		d.do("reopen")
 		<-tick.C
 	}
+	others.Wait()
 	n := <-sent
 	d.do("flush")
 	s := d.status()
@@ -133,6 +158,10 @@ outputs: [{file: DIR/lb.log, rotate: {size: 1MB, compress: zstd}}]
 		return err == nil
 	})
 	l := account(t, d.dir, "lb", 0, n, 200)
-	t.Logf("%d lines sent, %d found after %d rotations", n, l.lines, s.Total.Rotations)
+	t.Logf("%d lines sent, %d found after %d rotations and %d reopens; %d dropped by the kernel", n, l.lines, s.Total.Rotations,
+		s.Total.Reopens, s.Total.KernelDrops)
+	if l.lost -= int(s.Total.KernelDrops); l.lost < 0 {
+		t.Errorf("fewer lines are lost than the kernel says it dropped: %d", l.lost)
+	}
 	l.balanced(t)
 }
