@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -74,6 +75,9 @@ func (rt *Runtime) Start() error {
 			rt.note("take the state of the former worker over: " + err.Error())
 		}
 	}
+	// A loop keeps its thread busy: the goroutines beside it (handshakes,
+	// checks, control) must not wait for it to rest.
+	runtime.GOMAXPROCS(threads + 1)
 	if err := rt.eng.Start(threads); err != nil {
 		return err
 	}
