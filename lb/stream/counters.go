@@ -45,15 +45,12 @@ func (c *ServerCounters) times(r *rule.Record) {
 	}
 }
 
-// countStatus counts the exchange's answer by its class.
+// countStatus counts the answer that the client got by its class; what the
+// server said is counted when it says it.
 func (sh *Shard) countStatus(t *txn) {
-	st := t.rec.Status
-	sh.Front[t.s.fe.Index].CountStatus(st)
+	sh.Front[t.s.fe.Index].CountStatus(t.rec.Status)
 	if t.entered {
-		sh.Back[t.be.Index].CountStatus(st)
-	}
-	if t.srv != nil {
-		sh.Server[t.srv.Index].CountStatus(st)
+		sh.Back[t.be.Index].CountStatus(t.rec.Status)
 	}
 }
 

@@ -232,6 +232,9 @@ func (t *txn) toClient() (alive bool) {
 			if t.resReady > 0 {
 				return true
 			}
+			if !t.resHeadDone { // an interim response, complete: any answer may follow
+				t.resBegun = false
+			}
 		}
 		switch {
 		case t.resDone:
@@ -289,15 +292,21 @@ func (t *txn) responseSent() (alive bool) {
 		s.watch()
 		return true
 	}
-	if t.tunnel() && t.phase == phaseForward {
-		if !t.reqDone || t.ready > 0 || t.head != nil {
+	if t.phase == phaseForward && t.unsent() {
+		switch {
+		case t.tunnel():
 			if s.tls != nil {
 				s.tls.closeNotify()
 			}
 			s.shutdown()
 			return true
+		case t.keep && t.keepServer && !t.c.rdhup && !t.c.broken:
+			return true // an early answer: both go on once the request is complete
 		}
 	}
 	t.end()
 	return false
 }
+
+// unsent reports whether the server has not been given all of the request.
+func (t *txn) unsent() bool { return !t.reqDone || t.ready > 0 || t.head != nil }

@@ -141,7 +141,6 @@ func (t *txn) reply(status int, phrase string, header, body []byte) {
 	t.dropServer()
 	t.phase = phaseReply
 	t.rec.Status = status
-	sh.countStatus(t)
 	if !t.reqDone {
 		t.unread = true
 	}

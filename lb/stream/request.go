@@ -186,6 +186,7 @@ func (s *session) startExchange(n int) {
 	t.reqDone = t.reqKind == http1.NoBody
 	t.upgrade = h.Upgrade
 	t.keep = h.Persistent()
+	t.pipelines = t.keep
 
 	sh.Front[s.fe.Index].request(now)
 	t.recordFlight()

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
 )
 
@@ -89,12 +90,16 @@ func (t *txn) gotHead(n int) (alive bool) {
 	if h.Status()/100 == 1 && h.Status() != 101 {
 		return t.interim(n)
 	}
+	if h.Status() == 101 && !t.upgrade {
+		t.badResponse('P') // nobody asked: a tunnel would lead past all rules
+		return false
+	}
 	now := sh.Loop.Now()
 	t.headAt = now
 	t.rec.Tr = int32(now - t.sentAt)
 	t.rec.Status = h.Status()
 	t.flightPhase('D')
-	sh.countStatus(t)
+	sh.Server[t.srv.Index].CountStatus(t.rec.Status)
 
 	t.resKind = h.ResponseBody(t.rec.Method)
 	t.resLeft = max(h.Length, 0)
@@ -108,7 +113,8 @@ func (t *txn) gotHead(n int) (alive bool) {
 		t.keepServer = false
 	}
 	t.dechunk = t.resKind == http1.ChunkedBody && t.clientMinor == 0
-	if mode == Close || s.closing() || t.resKind == http1.UntilClose || t.dechunk || t.resKind == http1.Tunnel {
+	if mode == Close || s.closing() || t.resKind == http1.UntilClose || t.dechunk || t.resKind == http1.Tunnel ||
+		t.unsent() && (!t.keepServer || t.c.rdhup || t.c.broken) { // nobody will take the rest of the request
 		t.keep = false
 	}
 	if len(s.fe.ResCaptures) > 0 {
@@ -118,7 +124,11 @@ func (t *txn) gotHead(n int) (alive bool) {
 		return false
 	}
 	t.editResponse(h)
-	t.placeHead(n)
+	if !t.placeHead(n) {
+		t.resHeadDone = false
+		t.fail('P', 'H', 500)
+		return false
+	}
 	if err := t.takeResponse(); err != nil {
 		t.brokenBody()
 		return false
@@ -139,9 +149,10 @@ func (t *txn) interim(n int) (alive bool) {
 // openTunnel lets bytes flow freely from here, behind the response's head.
 func (t *txn) openTunnel() {
 	t.reqKind, t.reqDone, t.keepServer = http1.Tunnel, t.s.eof, false
-	if t.src == t.s.in && t.src != nil { // what the client sent ahead
+	if t.src != nil { // what the client sent ahead
 		t.ready = t.src.Len()
 	}
+	t.s.sh.Loop.Again(t.s) // this turn has passed the client's side already
 }
 
 // responseRules runs http-response rules; false when they gave another answer.
@@ -185,8 +196,9 @@ func (t *txn) editResponse(h *http1.Head) {
 	}
 }
 
-// placeHead renders the head in front of the body bytes that came with it.
-func (t *txn) placeHead(n int) {
+// placeHead renders the head in front of the body bytes that came with it;
+// false when rules have made it larger than a buffer.
+func (t *txn) placeHead(n int) bool {
 	sh := t.s.sh
 	sh.headBuf = sh.res.Append(sh.headBuf[:0])
 	b, body := sh.headBuf, t.res.R+n
@@ -194,11 +206,15 @@ func (t *txn) placeHead(n int) {
 		t.res.R = body - len(b)
 		copy(t.res.Data[t.res.R:], b)
 		t.resReady = len(b)
-		return
+		return true
+	}
+	if len(b) > loop.BufferSize {
+		return false
 	}
 	t.resHead = sh.Loop.Buffers.Get()
 	t.resHead.W = copy(t.resHead.Data[:], b)
 	t.res.R = body
+	return true
 }
 
 // fromServer reads more of the response body, or of a tunnel.

@@ -59,6 +59,7 @@ type txn struct {
 
 	dechunk     bool // an HTTP/1.0 client gets a chunked body without chunks
 	keep        bool // the client's connection outlives the exchange
+	pipelines   bool // the client counts on that: it may have sent more
 	keepServer  bool // and the server's
 	upgrade     bool // the client asked to switch protocols
 	unread      bool // the client may still send: close gently
@@ -142,18 +143,18 @@ func (sh *Shard) freeTxn(t *txn) {
 // session has another step to do at once.
 func (t *txn) pump() (again bool) {
 	s := t.s
+	if t.clientGone() {
+		t.clientAborted()
+		return true
+	}
 	switch t.phase {
 	case phaseWait, phaseQueue, phaseRetry:
-		if s.broken || s.rdhup && t.be != nil && t.be.AbortOnClose {
+		if s.rdhup && t.be != nil && t.be.AbortOnClose {
 			t.clientAborted()
 			return true
 		}
 		return false
 	case phaseConnect:
-		if s.broken {
-			t.clientAborted()
-			return true
-		}
 		tries := t.rec.Retries
 		if !t.connected() {
 			// A failure leads elsewhere: to another attempt, or to an answer
@@ -170,6 +171,14 @@ func (t *txn) pump() (again bool) {
 	return false
 }
 
+// clientGone reports whether nobody is there to take the response any more.
+// After our own end has been sent a hang-up is no more than the client's end;
+// and what the client of a tunnel sent before it reset is still passed on.
+func (t *txn) clientGone() bool {
+	s := t.s
+	return s.broken && !s.shut && (!t.tunnel() || t.reqDone || t.phase != phaseForward)
+}
+
 // watchLate has the session registered soon, if it is still exchanging then.
 func (sh *Shard) watchLate(s *session) {
 	if n := len(sh.late); n > 0 && sh.late[n-1].s == s && sh.late[n-1].gen == s.gen {
@@ -184,7 +193,10 @@ func (sh *Shard) watchLate(s *session) {
 // deadline is when the exchange's present wait is over.
 func (t *txn) deadline() int64 {
 	s := t.s
-	client := after(s.act, s.fe.Timeouts.Client)
+	// Whoever is waited for was perhaps held up by the other side until then:
+	// the wait begins with the last progress on either.
+	last := max(s.act, t.srvAct)
+	client := after(last, s.fe.Timeouts.Client)
 	if t.be == nil || t.phase == phaseReply {
 		return client
 	}
@@ -205,16 +217,22 @@ func (t *txn) deadline() int64 {
 	if t.resKind == http1.Tunnel && t.resHeadDone {
 		return t.tunnelDeadline()
 	}
-	server := after(t.srvAct, to.Server)
-	switch {
-	case t.resReady > 0 || t.resHead != nil: // the client does not take what is there
-		return client
-	case t.ready > 0 || t.head != nil: // nor the server
-		return server
-	case !t.reqDone: // the client is to send
+	if t.waitsForClient() {
 		return client
 	}
-	return server
+	return after(last, to.Server)
+}
+
+// waitsForClient reports which side is to move: the client, by taking what is
+// there or by sending, or the server.
+func (t *txn) waitsForClient() bool {
+	switch {
+	case t.resReady > 0 || t.resHead != nil || t.s.tls != nil && t.s.tls.pending():
+		return true
+	case t.ready > 0 || t.head != nil:
+		return false
+	}
+	return !t.reqDone
 }
 
 // tunnelDeadline: timeout tunnel replaces the others once both sides are open;
@@ -264,11 +282,10 @@ func (t *txn) timeout() {
 		}
 		return
 	}
-	waitsForClient := t.resReady > 0 || t.resHead != nil || !t.reqDone && t.ready == 0 && t.head == nil
-	switch {
-	case waitsForClient && t.resHeadDone:
+	switch waits := t.waitsForClient(); {
+	case waits && t.resHeadDone:
 		t.abort('c', 'D')
-	case waitsForClient:
+	case waits:
 		t.fail('c', 'D', 408)
 	case t.resHeadDone:
 		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
