@@ -87,6 +87,9 @@ func (c *call) hashType(d *draft) error {
 		return err
 	}
 	for _, word := range c.args[1:] {
+		if word == "sdbm" && c.args[0] == "consistent" {
+			return fmt.Errorf("'hash-type consistent sdbm' is known to HAProxy, but not supported by lb yet: write 'hash-type consistent', whose keys are spread (avalanche)")
+		}
 		if word != "sdbm" {
 			return fmt.Errorf("'hash-type ... %s' is known to HAProxy, but not supported by lb yet: only the default function, sdbm, without modifier", word)
 		}

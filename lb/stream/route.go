@@ -124,7 +124,7 @@ func (t *txn) balance() {
 		t.srv = srv
 		t.assigned()
 	case backend.Full:
-		t.enqueue(nil)
+		t.enqueue(srv) // nil but for the hashes, which name one server
 	default:
 		t.rec.Tw = int32(now - t.start)
 		t.rec.Term[0], t.rec.Term[1] = 'S', 'C'
