@@ -43,7 +43,10 @@ const (
 	// the worker that serves then, which logs what was lost.
 	Flights = "flights"
 	Wreck   = "wreck"
-	Adopt   = "adopt"
+
+	// Story tells the serving worker how reloads went, for its metrics.
+	Story = "story"
+	Adopt = "adopt"
 )
 
 // Former names the connection to the worker before among the descriptors of a
@@ -89,6 +92,7 @@ type Order struct {
 	Names  []string    `json:"names,omitempty"` // of the descriptors that come along
 	More   bool        `json:"more,omitempty"`
 	Errors []WantError `json:"errors,omitempty"`
+	Story  *Reloads    `json:"story,omitempty"`
 }
 
 // WantError says why a wanted socket cannot be had.
@@ -107,3 +111,10 @@ func (e WantError) Error() string {
 // Batch is how many wants or sockets go into one message, so that neither
 // MaxMessage nor MaxFDs is reached: a want takes less than 600 bytes.
 const Batch = 100
+
+// Reloads is how the reloads of a master went.
+type Reloads struct {
+	Total    int       `json:"total"`  // that were tried
+	Failed   int       `json:"failed"` // of them
+	LastGood time.Time `json:"last_good"`
+}

@@ -262,7 +262,9 @@ func (e *lineEngine) Stop() {
 
 func (e *lineEngine) Done() <-chan struct{} { return e.done }
 func (e *lineEngine) Pause(bool)            {}
-func (e *lineEngine) Flights() *os.File     { return nil }
+func (e *lineEngine) Story(handoff.Reloads) {}
+
+func (e *lineEngine) Flights() *os.File { return nil }
 
 func (e *lineEngine) Wreck(f *os.File) { f.Close() }
 

@@ -91,6 +91,7 @@ type run struct {
 	generation int // of the newest worker that was started
 	reloads    int
 	failed     int // reloads since the last one that worked
+	failures   int // reloads that failed, ever
 
 	attempt attempt        // what starting is for; its why is empty when there is none
 	waiting []chan Outcome // asked for a reload while another one ran

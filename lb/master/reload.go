@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
 )
 
 // why says what a new worker is for.
@@ -196,9 +198,11 @@ func (r *run) ended(o Outcome) {
 		}
 	} else if a.why == reloading {
 		r.failed++
+		r.failures++
 	}
 	if r.current != nil {
 		r.firstReady() // an adopted worker serves even when its successor failed
+		r.tellStory()
 	}
 	r.tellOutcome(a.why, o)
 	for _, waiter := range a.waiters {
@@ -213,6 +217,12 @@ func (r *run) ended(o Outcome) {
 	case len(r.waiting) > 0:
 		r.nextReload()
 	}
+}
+
+// tellStory tells the serving worker how reloads went.
+func (r *run) tellStory() {
+	story := &handoff.Reloads{Total: r.reloads, Failed: r.failures, LastGood: r.good}
+	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Story, Story: story}})
 }
 
 // nextReload is for those who asked while another attempt was under way.

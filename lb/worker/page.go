@@ -62,20 +62,3 @@ func unauthorized(realm string) stream.StatsReply {
 			"You need a valid user and password to access this content.\n</body></html>\n"),
 	}
 }
-
-// metricsPage serves the metrics in Prometheus' text format.
-func (rt *Runtime) metricsPage() *stream.StatsPage {
-	return &stream.StatsPage{
-		Name: "<PROMEX>",
-		Serve: func(req stream.StatsRequest) stream.StatsReply {
-			if req.Method != "GET" && req.Method != "HEAD" {
-				return stream.StatsReply{Status: 405, Header: []byte("allow: GET, HEAD\r\n")}
-			}
-			return stream.StatsReply{
-				Status: 200,
-				Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain; version=0.0.4\r\n"),
-				Body:   stats.AppendPrometheus(nil, rt.Snapshot()),
-			}
-		},
-	}
-}

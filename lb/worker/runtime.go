@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,9 +35,10 @@ type Runtime struct {
 	reports   reports
 	exposed   *handoff.Set // what _getsocks gives away
 	tickets   tickets
-	former    former        // what the workers before have counted
-	next      *successor    // the worker that will take over, once there is one
-	ready     chan struct{} // closed when former has what there is
+	reloads   atomic.Pointer[handoff.Reloads] // nil without a master
+	former    former                          // what the workers before have counted
+	next      *successor                      // the worker that will take over, once there is one
+	ready     chan struct{}                   // closed when former has what there is
 	inherited sync.Once
 
 	ctx     context.Context // ends with Stop
@@ -82,7 +84,8 @@ func (rt *Runtime) Start() error {
 		return err
 	}
 	if rt.env.Former != nil {
-		rt.work.Go(rt.takeOver)
+		before := rt.former.meet(rt.env.Former) // here, so that a drain does not miss it
+		rt.work.Go(func() { rt.takeOver(before) })
 	}
 	rt.work.Go(func() { rt.tickets.run(rt.ctx) })
 	for _, c := range rt.checks {
@@ -131,9 +134,7 @@ func (rt *Runtime) Stop() {
 		if rt.next != nil {
 			rt.next.link.Close()
 		}
-		if rt.env.Former != nil {
-			rt.env.Former.Close()
-		}
+		rt.former.close()
 		close(rt.done)
 	})
 }

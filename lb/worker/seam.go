@@ -39,6 +39,9 @@ type Engine interface {
 	// Wreck logs what was in flight in a worker that was killed. It owns f.
 	Wreck(f *os.File)
 
+	// Story takes over how the master's reloads went, for the metrics.
+	Story(handoff.Reloads)
+
 	// Status tells what the engine does at the moment.
 	Status() Status
 }

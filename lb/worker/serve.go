@@ -113,6 +113,10 @@ func (l *life) obey(o order) {
 		unix.Close(fd)
 	}
 	switch o.Kind {
+	case handoff.Story:
+		if o.Story != nil {
+			l.engine.Story(*o.Story)
+		}
 	case handoff.Drain:
 		l.drain()
 		l.tell(handoff.Report{Kind: handoff.Leaving})

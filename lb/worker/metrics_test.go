@@ -1,0 +1,25 @@
+package worker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/handoff"
+)
+
+func TestReloadMetrics(t *testing.T) {
+	var rt Runtime
+	if got := rt.appendReloads(nil); len(got) != 0 {
+		t.Errorf("without a master: %q", got)
+	}
+	rt.Story(handoff.Reloads{Total: 7, Failed: 2, LastGood: time.Unix(1700000000, 0)})
+	got := string(rt.appendReloads(nil))
+	for _, want := range []string{
+		"\nlb_reloads_total 7\n", "\nlb_reload_failures_total 2\n", "\nlb_last_reload_success_timestamp 1700000000\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in %q", want, got)
+		}
+	}
+}
