@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -207,7 +208,8 @@ func (d *Daemon) watchDrops(ctx context.Context) {
 	}
 }
 
-// watchdog tells systemd that the readers still read, as often as it wants to know.
+// watchdog tells systemd that the readers still read, as often as it wants to know. One that waits for a disk is not stuck in a way
+// that a restart would help: that would only lose what waits in memory.
 func (d *Daemon) watchdog(ctx context.Context) {
 	period, err := sd.SdWatchdogEnabled(false)
 	if err != nil || period == 0 {
@@ -221,10 +223,24 @@ func (d *Daemon) watchdog(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := d.barrier(ctx); err == nil {
-			d.notify(sd.SdNotifyWatchdog + "\nSTATUS=" + d.summary())
+		limited, cancel := context.WithTimeout(ctx, period/4)
+		err := d.barrier(limited)
+		cancel()
+		state := d.summary()
+		if err != nil {
+			if !d.diskBusy() {
+				d.Log.Error("a reader does not read", "err", err)
+				continue
+			}
+			state = "waiting for the disk; " + state
 		}
+		d.notify(sd.SdNotifyWatchdog + "\nSTATUS=" + state)
 	}
+}
+
+func (d *Daemon) diskBusy() bool {
+	_, outputs := d.now()
+	return slices.ContainsFunc(outputs, func(o *output) bool { return o.Busy() })
 }
 
 // summary is the line that systemctl status shows.

@@ -70,8 +70,16 @@ func (o *Output) Name() string { return o.name }
 // File is where the lines go.
 func (o *Output) File() *rotate.Writer { return o.file }
 
+// Busy says whether a write is under way.
+func (o *Output) Busy() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.busy
+}
+
 // Give takes lines and returns an empty buffer for the next ones. When the disk is so slow that the queue is full, it waits a
-// little; when that does not help the lines are dropped and counted, so that one output never holds up the others for long.
+// little; when that does not help the lines are dropped and counted, so that one output never holds up the others for long. The
+// exception is the one write that finds the disk hanging: its reader hangs too, and the socket's buffer fills meanwhile.
 func (o *Output) Give(lines []byte, n int) []byte {
 	if n == 0 {
 		return lines[:0]
