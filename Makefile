@@ -56,7 +56,7 @@ bench: build ## CPU per request, lb and Debian's haproxy side by side
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	@test/fuzz $(FUZZTIME)
 
-deb: ## Debian packages
+deb: ## Debian packages: not in this tree yet
 	@echo "make deb: there is no packaging in this tree yet, so no package was built; 'make build' leaves the daemons in bin/" >&2; exit 1
 
 clean: ## remove what was built
