@@ -138,6 +138,10 @@ func (c *Conn) Receive(v any) ([]int, error) {
 	return fds, nil
 }
 
+// Interrupt makes Receive return os.ErrDeadlineExceeded, now and from now on.
+// What was not received stays in the socket: another process can go on there.
+func (c *Conn) Interrupt() error { return c.c.SetReadDeadline(time.Unix(1, 0)) }
+
 // Peer returns who made the other end of a connection that was accepted or
 // dialled.
 func (c *Conn) Peer() (*unix.Ucred, error) { return Peer(c.c) }

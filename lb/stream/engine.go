@@ -164,6 +164,11 @@ type Listener struct {
 	Unix     bool
 }
 
+// clockPast is how long before the start of the engine the clock of its loops
+// begins: connections of earlier generations bring times from then, and 0 and
+// less mean never.
+const clockPast = 365 * 24 * time.Hour
+
 // Start makes the shards and runs their loops on goroutines of their own.
 func (e *Engine) Start(threads int) error {
 	e.empty = make(chan struct{})
@@ -172,7 +177,7 @@ func (e *Engine) Start(threads int) error {
 	if e.Flights, parts, err = e.openFlights(threads); err != nil {
 		e.Report("record requests in flight: " + err.Error() + "; what a killed worker loses will not be logged")
 	}
-	base := time.Now()
+	base := time.Now().Add(-clockPast)
 	for i := range threads {
 		l, err := loop.New(i, base)
 		if err != nil {

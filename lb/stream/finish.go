@@ -72,7 +72,7 @@ func (t *txn) end() {
 	}
 	s.state = reading
 	s.since = sh.Loop.Now()
-	s.began, s.scanned, s.hsTime = -1, 0, 0
+	s.began, s.scanned, s.hsTime, s.waiting = -1, 0, 0, 0
 	if s.in != nil { // pipelined: others have their turn first
 		sh.Loop.Again(s)
 	}

@@ -19,7 +19,9 @@ import (
 //     one socket would tear its stream.
 //  2. Parcels leave in batches, one at a time per shard, so that the loop goes
 //     on serving between them.
-//  3. The receiver's Adopt makes sessions of them and says which it took.
+//  3. The receiver's Adopt makes sessions of them and says which it took; it
+//     starts them only when it has said so. One that is killed before has read
+//     nothing, and the sender can go on with all of the batch.
 //  4. What was taken is closed here without a word to the peer: the other
 //     process holds the same socket. What was refused is served on here, and
 //     ends politely.
@@ -50,8 +52,10 @@ type Parcel struct {
 
 	Peer     netip.AddrPort `json:"peer"`
 	Accepted time.Time      `json:"accepted"`
-	Since    int64          `json:"since"` // wall clock, ms: the wait for the request began
-	Began    int64          `json:"began"` // wall clock, ms: its first byte; -1 before it
+	Since    int64          `json:"since"`             // wall clock, ms: the wait for the request began
+	Began    int64          `json:"began"`             // wall clock, ms: its first byte; -1 before it
+	Active   int64          `json:"active"`            // wall clock, ms: the client's last progress
+	Waiting  int64          `json:"waiting,omitempty"` // wall clock, ms: the request at hand waits for a server since; 0 it does not
 	Requests uint32         `json:"requests"`
 	In       []byte         `json:"in,omitempty"` // received, belongs to no exchange yet
 
@@ -67,6 +71,7 @@ type TunnelState struct {
 	ClientShut bool        `json:"client_shut,omitempty"` // our end was sent to the client
 	ServerShut bool        `json:"server_shut,omitempty"`
 	HeadAt     int64       `json:"head_at"` // wall clock, ms; 0 never
+	Active     int64       `json:"active"`  // wall clock, ms: the server's last progress
 	Record     rule.Record `json:"record"`
 }
 
@@ -240,7 +245,10 @@ func (sh *Shard) loopMs(wall int64) int64 { return sh.Loop.Now() - (sh.Loop.Time
 func (s *session) parcel() Parcel {
 	p := Parcel{
 		Kind: ClientParcel, FDs: []int{s.fd}, Frontend: s.fe.Proxy.Name, Listener: s.ln.Name, Peer: s.peer,
-		Accepted: s.accepted, Since: s.sh.wallMs(s.since), Began: -1, Requests: s.requests,
+		Accepted: s.accepted, Since: s.sh.wallMs(s.since), Began: -1, Active: s.sh.wallMs(s.act), Requests: s.requests,
+	}
+	if s.waiting > 0 {
+		p.Waiting = s.sh.wallMs(s.waiting)
 	}
 	if s.began >= 0 {
 		p.Began = s.sh.wallMs(s.began)
@@ -264,6 +272,7 @@ func (s *session) unqueue() {
 	s.requests--
 	s.in.R = t.headOff
 	s.scanned = 0
+	s.waiting = t.start
 	s.t, s.state = nil, reading
 	sh.freeTxn(t)
 }
@@ -283,6 +292,7 @@ func (s *session) tunnelParcel() Parcel {
 	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.srv.Addr.String()
 	p.Tunnel = &TunnelState{
 		ClientEOF: s.eof, ServerEOF: t.c.eof, ClientShut: s.shut, ServerShut: t.c.shut, Record: t.rec,
+		Active: s.sh.wallMs(t.srvAct),
 	}
 	if t.headAt > 0 {
 		p.Tunnel.HeadAt = s.sh.wallMs(t.headAt)
@@ -333,34 +343,55 @@ func (c *serverConn) forget() {
 
 // Adopt makes connections of parcels from an earlier generation and tells
 // which were taken: their descriptors belong to the engine then, the others
-// still to the caller. Not from a loop.
-func (e *Engine) Adopt(parcels []*Parcel) []bool {
-	taken := make([]bool, len(parcels))
+// still to the caller. Nothing is read or written before start is called,
+// which the caller must do exactly once. Not from a loop.
+func (e *Engine) Adopt(parcels []*Parcel) (taken []bool, start func()) {
+	taken = make([]bool, len(parcels))
+	starts := make([]func(), len(parcels))
+	shards := make([]*Shard, len(parcels))
 	var done sync.WaitGroup
 	for i, p := range parcels {
 		sh := e.Shards[int(e.adopted.Add(1))%len(e.Shards)]
+		shards[i] = sh
 		done.Add(1)
-		if !sh.Loop.Post(func() { taken[i] = sh.adopt(p); done.Done() }) {
+		if !sh.Loop.Post(func() { starts[i] = sh.adopt(p); done.Done() }) {
 			done.Done()
 		}
 	}
 	done.Wait()
-	return taken
+	for i := range starts {
+		taken[i] = starts[i] != nil
+	}
+	return taken, func() {
+		for i, f := range starts {
+			if f != nil {
+				shards[i].Loop.Post(f)
+			}
+		}
+	}
 }
 
-func (sh *Shard) adopt(p *Parcel) bool {
+// adopt makes a connection of p, which rests until the function given is
+// called; nil when it was refused.
+func (sh *Shard) adopt(p *Parcel) (start func()) {
 	if sh.draining {
-		return false
+		return nil
 	}
 	switch p.Kind {
 	case ClientParcel:
-		return len(p.FDs) == 1 && sh.adoptClient(p)
+		if len(p.FDs) == 1 {
+			return sh.adoptClient(p)
+		}
 	case TunnelParcel:
-		return len(p.FDs) == 2 && p.Tunnel != nil && sh.adoptTunnel(p)
+		if len(p.FDs) == 2 && p.Tunnel != nil {
+			return sh.adoptTunnel(p)
+		}
 	case ServerParcel:
-		return len(p.FDs) == 1 && sh.adoptServer(p)
+		if len(p.FDs) == 1 {
+			return sh.adoptServer(p)
+		}
 	}
-	return false
+	return nil
 }
 
 // listenerOf finds where a client belongs: the same bind line, or, when that
@@ -405,37 +436,47 @@ func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	s := sh.takeSession(ln, p.FDs[0])
 	s.peer, s.accepted, s.requests = p.Peer, p.Accepted, p.Requests
 	s.since = sh.loopMs(p.Since)
+	s.act = sh.loopMs(p.Active)
+	if p.Waiting > 0 {
+		s.waiting = max(sh.loopMs(p.Waiting), 1)
+	}
 	if p.Began >= 0 {
 		s.began = sh.loopMs(p.Began)
 	}
+	s.state = movingAway
 	return s
 }
 
-func (sh *Shard) adoptClient(p *Parcel) bool {
+// arrived sets an adopted session in motion, in the state it is to have.
+func (s *session) arrived(st state) {
+	s.state = st
+	s.watch()
+	s.run()
+}
+
+func (sh *Shard) adoptClient(p *Parcel) (start func()) {
 	ln := sh.eng.listenerOf(p)
 	if ln == nil || !ln.Frontend.HTTP || len(p.In) > loop.BufferSize {
-		return false
+		return nil
 	}
 	s := sh.adoptSession(ln, p)
 	if len(p.In) > 0 {
 		s.in = sh.Loop.Buffers.Get()
 		s.in.W = copy(s.in.Data[:], p.In)
 	}
-	s.watch()
-	s.run()
-	return true
+	return func() { s.arrived(reading) }
 }
 
-func (sh *Shard) adoptTunnel(p *Parcel) bool {
+func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	ts := p.Tunnel
 	ln := sh.eng.listenerOf(p)
 	be, i := sh.eng.serverOf(p)
 	if ln == nil || be == nil || len(ts.ToServer) > loop.BufferSize || len(ts.ToClient) > loop.BufferSize {
-		return false
+		return nil
 	}
 	s := sh.adoptSession(ln, p)
 	t := sh.newTxn(s)
-	s.t, s.state = t, exchanging
+	s.t = t
 	t.rec = ts.Record
 	t.rec.Frontend, t.rec.Backend, t.rec.Server = ln.Frontend.Proxy.Name, be.Proxy.Name, be.Servers[i].Name
 	t.be, t.entered, t.srv = be, true, be.Servers[i]
@@ -451,6 +492,7 @@ func (sh *Shard) adoptTunnel(p *Parcel) bool {
 	t.reqSent, t.reqDone = true, ts.ClientEOF
 	t.resHeadDone, t.resBegun, t.resDone = true, true, ts.ServerEOF
 	t.unread = true
+	t.srvAct = sh.loopMs(ts.Active)
 	t.recordFlight()
 	t.flightPhase('D')
 	if ts.HeadAt > 0 {
@@ -466,21 +508,20 @@ func (sh *Shard) adoptTunnel(p *Parcel) bool {
 		t.res.W = copy(t.res.Data[:], ts.ToClient)
 		t.resReady = t.res.W
 	}
-	s.watch()
-	s.run()
-	return true
+	return func() { s.arrived(exchanging) }
 }
 
-func (sh *Shard) adoptServer(p *Parcel) bool {
+func (sh *Shard) adoptServer(p *Parcel) (start func()) {
 	be, i := sh.eng.serverOf(p)
 	if be == nil || be.Reuse == ReuseNever || be.ConnMode != KeepAlive {
-		return false
+		return nil
 	}
-	c := sh.takeConn(be, be.Servers[i], p.FDs[0])
-	c.uses = 2 // it has served before
-	c.canRead = false
-	pool := &sh.pools[c.srv.Index]
-	pool.need = max(pool.need, pool.used+pool.len+1)
-	pool.push(c)
-	return true
+	return func() {
+		c := sh.takeConn(be, be.Servers[i], p.FDs[0])
+		c.uses = 2 // it has served before
+		c.canRead = false
+		pool := &sh.pools[c.srv.Index]
+		pool.need = max(pool.need, pool.used+pool.len+1)
+		pool.push(c)
+	}
 }

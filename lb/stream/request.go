@@ -178,7 +178,7 @@ func (s *session) startExchange(n int) {
 	r.Received = uint64(n)
 	r.Counter = s.requests
 	now := sh.Loop.Now()
-	r.TR = int32(now - s.began)
+	r.TR = int32(t.start - s.began)
 	t.method = methodOf(r.Method)
 	t.clientMinor = h.Minor()
 	t.reqKind = h.RequestBody()

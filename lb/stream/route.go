@@ -161,6 +161,9 @@ func (t *txn) enqueue(srv *backend.Server) {
 	s, sh, gen := t.s, t.s.sh, t.gen
 	t.phase = phaseQueue
 	t.queuedAt = sh.Loop.Now()
+	if s.waiting > 0 { // a reload does not lengthen timeout queue
+		t.queuedAt = s.waiting
+	}
 	w := &backend.Waiter{}
 	w.Wake = func() {
 		sh.Loop.Post(func() {

@@ -17,7 +17,7 @@ const (
 	reading           // waiting for a request head, or for the rest of one
 	exchanging        // session.t is at work
 	lingering         // our end is sent; what still comes is thrown away
-	movingAway        // packed for another process: nobody reads it here
+	movingAway        // packed for another process, or just come from one: nobody reads it here
 )
 
 // session is one client connection. Idle, it holds no buffer and no txn.
@@ -38,6 +38,7 @@ type session struct {
 	since    int64 // ms: when the present wait began (accept, or the end of the last exchange)
 	began    int64 // ms: first byte of the head at hand; -1 before it
 	act      int64 // ms: last progress on the client side
+	waiting  int64 // ms: an earlier process had the request at hand wait for a server since; 0 none did
 	leaveAt  int64 // ms: when it is closed if it is idle then; 0 never
 	hsTime   int32 // ms: TLS handshake
 	scanned  int32 // bytes of in known not to end a head

@@ -99,6 +99,9 @@ func (sh *Shard) newTxn(s *session) *txn {
 	}
 	gen, vars := t.gen, t.rec.Vars
 	*t = txn{s: s, gen: gen, start: sh.Loop.Now(), srvAct: sh.Loop.Now()}
+	if s.waiting > 0 {
+		t.start = s.waiting
+	}
 	r := &t.rec
 	r.Vars = vars
 	r.Vars.Reset()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,7 +13,6 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
-	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
 )
 
@@ -27,6 +27,11 @@ import (
 //	taken                               ->
 //	                                    <- counts, when nothing is left
 //
+// A worker that leaves may itself still be receiving from one before it, which
+// has a long request to finish. It passes that connection on with former, so
+// the oldest worker's connections move to the newest, and nobody has to stay
+// for the sake of another.
+//
 // A new worker of an old binary, or the other way round, ignores what it does
 // not know: fields are only ever added.
 const (
@@ -35,6 +40,7 @@ const (
 	kindCounts = "counts"
 	kindMove   = "move"
 	kindTaken  = "taken"
+	kindFormer = "former"
 )
 
 // letter is one message between the two.
@@ -151,28 +157,60 @@ func (rt *Runtime) sendState(s *successor) error {
 	return s.send(letter{Kind: kindState, Servers: servers, Tickets: rt.tickets.all()}, nil)
 }
 
-// sendCounts tells the next worker all that has been counted up to now.
+// sendCounts tells the next worker all that has been counted up to now, but
+// for what it hears itself from the workers that were passed on.
 func (rt *Runtime) sendCounts(s *successor) error {
 	snap := rt.Snapshot()
-	rows := tallies(snap)
-	for len(rows) > letterParts {
-		if err := s.send(letter{Kind: kindCounts, Rows: rows[:letterParts], More: true}, nil); err != nil {
+	return s.sendRows(letter{Kind: kindCounts, Rows: tallies(snap), Total: totalsOf(&snap.Info)}, nil)
+}
+
+// sendRows sends a letter with any number of rows; the last part carries fds.
+func (s *successor) sendRows(l letter, fds []int) error {
+	for len(l.Rows) > letterParts {
+		if err := s.send(letter{Kind: l.Kind, Rows: l.Rows[:letterParts], More: true}, nil); err != nil {
 			return err
 		}
-		rows = rows[letterParts:]
+		l.Rows = l.Rows[letterParts:]
 	}
-	return s.send(letter{Kind: kindCounts, Rows: rows, Total: totalsOf(&snap.Info)}, nil)
+	return s.send(l, fds)
+}
+
+// passOn gives the next worker the connections to the workers before this
+// one. What they said and nobody read yet is read by the next.
+func (rt *Runtime) passOn(s *successor) error {
+	for p := rt.former.next(); p != nil; p = rt.former.next() {
+		_ = p.link.Interrupt() // fails when p is gone, which ends the receiving too
+		<-p.ended
+		rows, total, ok := rt.former.release(p)
+		if !ok {
+			continue
+		}
+		f, err := p.link.File()
+		if err != nil {
+			return err
+		}
+		err = s.sendRows(letter{Kind: kindFormer, Rows: rows, Total: &total}, []int{int(f.Fd())})
+		f.Close()
+		p.link.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // handover leaves as the next worker's configuration wants it: with
 // everything that can move, or with nothing.
 func (rt *Runtime) handover(s *successor) {
-	policy := "move"
+	policy := policyMove
 	if p := s.policy.Load(); p != nil && *p != "" {
 		policy = *p
 	}
+	if err := rt.passOn(s); err != nil {
+		rt.note("introduce the next worker to the ones before: " + err.Error())
+	}
 	rt.eng.Leaving.CloseIdle = policy == "close"
-	if policy == "move" {
+	if policy == policyMove {
 		rt.eng.Handover(s.carry)
 	} else {
 		rt.eng.Drain()
@@ -182,7 +220,21 @@ func (rt *Runtime) handover(s *successor) {
 	}
 }
 
-var errGone = errors.New("the next worker is gone")
+// policyMove is the default of `handover`.
+const policyMove = "move"
+
+// policy is what this worker's configuration says.
+func (rt *Runtime) policy() string {
+	if p := rt.cfg.Global.Handover; p != "" {
+		return p
+	}
+	return policyMove
+}
+
+var (
+	errGone   = errors.New("the next worker is gone")
+	errNoRoom = errors.New("the next worker could not receive them, most likely because of its limit of open files (LimitNOFILE, ulimit -n)")
+)
 
 // carry is a stream.Carrier.
 func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
@@ -199,6 +251,9 @@ func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
 	}
 	select {
 	case taken := <-s.taken:
+		if len(taken) == 0 {
+			return nil, errNoRoom
+		}
 		if len(taken) != len(parcels) {
 			return nil, fmt.Errorf("%d connections were sent and %d answered for", len(parcels), len(taken))
 		}
@@ -211,7 +266,7 @@ func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
 // inherit asks the worker before for its state, before this one accepts.
 func (rt *Runtime) inherit() error {
 	link := rt.env.Former
-	if err := link.Send(letter{Kind: kindAsk, Policy: rt.cfg.Global.Handover}, nil, linkWait); err != nil {
+	if err := link.Send(letter{Kind: kindAsk, Policy: rt.policy()}, nil, linkWait); err != nil {
 		return err
 	}
 	for more := true; more; {
@@ -247,32 +302,53 @@ func (rt *Runtime) restore(st serverState) {
 	}
 }
 
-// takeOver receives what the worker before gives away, until it is gone.
-func (rt *Runtime) takeOver() {
-	link := rt.env.Former
+// takeOver receives what the worker before gives away, until it is gone or
+// passed on.
+func (rt *Runtime) takeOver(p *predecessor) {
+	rt.receiveFrom(p)
+	rt.inherited.Do(func() { close(rt.ready) })
+}
+
+// receiveFrom receives what one earlier worker gives away. When it returns,
+// p.link was read up to a letter's end.
+func (rt *Runtime) receiveFrom(p *predecessor) {
+	defer close(p.ended)
+	var older []tally // of a worker that is being introduced
 	for {
 		var l letter
-		fds, err := link.Receive(&l)
-		if err != nil {
+		fds, err := p.link.Receive(&l)
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return // passOn
+		case errors.Is(err, handoff.ErrDescriptors):
+			// Nothing was taken: the worker before serves on what it has.
+			rt.note("take connections over: " + err.Error())
+			l = letter{Kind: kindMove}
+		default:
 			if !errors.Is(err, io.EOF) && rt.ctx.Err() == nil {
 				rt.note("take connections over: " + err.Error())
 			}
-			rt.inherited.Do(func() { close(rt.ready) })
-			link.Close()
+			rt.former.bury(p)
+			p.link.Close()
 			return
 		}
 		switch l.Kind {
 		case kindCounts:
-			rt.former.take(l.Rows, l.Total)
+			rt.former.take(p, l.Rows, l.Total)
 			if !l.More {
 				rt.inherited.Do(func() { close(rt.ready) })
 			}
 		case kindMove:
-			taken := rt.adopt(l, fds)
-			// A worker that gave its last idle connections away may have ended
-			// without waiting for the answer.
-			_ = link.Send(letter{Kind: kindTaken, Taken: taken}, nil, linkWait)
+			rt.takeParcels(p, l, fds)
 			continue
+		case kindFormer:
+			older = append(older, l.Rows...)
+			if !l.More && len(fds) == 1 {
+				rt.introduced(fds[0], older, l.Total)
+				older = nil
+				continue
+			}
 		}
 		for _, fd := range fds {
 			unix.Close(fd)
@@ -280,17 +356,47 @@ func (rt *Runtime) takeOver() {
 	}
 }
 
-// adopt gives each parcel its descriptors and the engine the parcels.
-func (rt *Runtime) adopt(l letter, fds []int) []bool {
-	if len(l.FDs) != len(l.Parcels) {
-		return make([]bool, len(l.Parcels))
+// takeParcels takes what can be taken, and says so before any of it is read:
+// until p has heard of it, p may have to go on with all of it, should this
+// process be killed.
+func (rt *Runtime) takeParcels(p *predecessor, l letter, fds []int) {
+	taken, start := rt.adopt(l, fds)
+	// A worker that gave its last idle connections away may have ended without
+	// waiting for the answer.
+	_ = p.link.Send(letter{Kind: kindTaken, Taken: taken}, nil, linkWait)
+	start()
+}
+
+// introduced meets a worker that the one before has passed on.
+func (rt *Runtime) introduced(fd int, rows []tally, total *totals) {
+	link, err := handoff.NewConn(os.NewFile(uintptr(fd), "former"))
+	if err != nil {
+		rt.note("meet an earlier worker: " + err.Error())
+		return
 	}
+	p := rt.former.meet(link)
+	rt.former.take(p, rows, total)
+	rt.work.Go(func() { rt.receiveFrom(p) })
+}
+
+// adopt gives each parcel its descriptors and the engine the parcels. start
+// sets those in motion that were taken.
+func (rt *Runtime) adopt(l letter, fds []int) (taken []bool, start func()) {
 	rest := fds
-	for i, p := range l.Parcels {
-		n := min(l.FDs[i], len(rest))
-		p.FDs, rest = rest[:n], rest[n:]
+	if len(l.FDs) == len(l.Parcels) {
+		for i, p := range l.Parcels {
+			n := min(l.FDs[i], len(rest))
+			p.FDs, rest = rest[:n], rest[n:]
+		}
 	}
-	taken := rt.eng.Adopt(l.Parcels)
+	if rt.policy() == policyMove {
+		taken, start = rt.eng.Adopt(l.Parcels)
+	} else { // an older worker was passed on, whose connections may not stay
+		taken, start = make([]bool, len(l.Parcels)), func() {}
+	}
+	for _, fd := range rest {
+		unix.Close(fd)
+	}
 	for i, p := range l.Parcels {
 		if !taken[i] {
 			for _, fd := range p.FDs {
@@ -298,7 +404,7 @@ func (rt *Runtime) adopt(l letter, fds []int) []bool {
 			}
 		}
 	}
-	return taken
+	return taken, start
 }
 
 // controlWait bounds how long the stats sockets wait for what the worker
@@ -316,107 +422,5 @@ func (rt *Runtime) awaitCounts() {
 	case <-rt.ready:
 	case <-wait.C:
 	case <-rt.ctx.Done():
-	}
-}
-
-// tally is what a worker counted for one row of `show stat`.
-type tally struct {
-	Kind  stats.Kind     `json:"kind"`
-	Proxy string         `json:"proxy"`
-	Name  string         `json:"name,omitempty"`
-	Count stats.Counters `json:"count"`
-
-	SessMax  int `json:"smax,omitempty"`
-	QueueMax int `json:"qmax,omitempty"`
-	RateMax  int `json:"rate_max,omitempty"`
-	ReqMax   int `json:"req_rate_max,omitempty"`
-	Downtime int `json:"downtime,omitempty"`
-}
-
-// totals is what a worker counted for `show info`.
-type totals struct {
-	Conns, Requests, TLS, BytesOut, DroppedLogs uint64
-}
-
-func tallies(s *stats.Snapshot) []tally {
-	var list []tally
-	for i := range s.Rows {
-		r := &s.Rows[i]
-		list = append(list, tally{
-			Kind: r.Kind, Proxy: r.Proxy, Name: r.Name, Count: r.Counters, SessMax: r.SessMax, QueueMax: r.QueueMax,
-			RateMax: r.SessRateMax, ReqMax: r.ReqRateMax, Downtime: r.Downtime,
-		})
-	}
-	return list
-}
-
-func totalsOf(in *stats.Info) *totals {
-	return &totals{
-		Conns: in.CumConns, Requests: in.CumReqs, TLS: in.CumSSLConns, BytesOut: in.TotalBytesOut,
-		DroppedLogs: in.DroppedLogs,
-	}
-}
-
-// former is what the workers before have counted: their totals as far as they
-// told. Each telling replaces the one before it.
-type former struct {
-	mu sync.Mutex
-	// mu guards the fields below.
-	rows  map[rowKey]tally
-	total totals
-}
-
-type rowKey struct {
-	kind        stats.Kind
-	proxy, name string
-}
-
-func (f *former) take(rows []tally, total *totals) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.rows == nil {
-		f.rows = map[rowKey]tally{}
-	}
-	for _, r := range rows {
-		f.rows[rowKey{r.Kind, r.Proxy, r.Name}] = r
-	}
-	if total != nil {
-		f.total = *total
-	}
-}
-
-// add adds what was counted before to a snapshot of this worker.
-func (f *former) add(s *stats.Snapshot) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i := range s.Rows {
-		r := &s.Rows[i]
-		b, known := f.rows[rowKey{r.Kind, r.Proxy, r.Name}]
-		if !known {
-			continue
-		}
-		r.Counters.Merge(&b.Count)
-		r.SessMax, r.QueueMax = max(r.SessMax, b.SessMax), max(r.QueueMax, b.QueueMax)
-		r.SessRateMax, r.ReqRateMax = max(r.SessRateMax, b.RateMax), max(r.ReqRateMax, b.ReqMax)
-		r.Downtime += b.Downtime
-	}
-	in := &s.Info
-	in.CumConns += f.total.Conns
-	in.CumReqs += f.total.Requests
-	in.CumSSLConns += f.total.TLS
-	in.TotalBytesOut += f.total.BytesOut
-	in.DroppedLogs += f.total.DroppedLogs
-}
-
-// clear forgets the maxima, or all.
-func (f *former) clear(all bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if all {
-		f.rows, f.total = nil, totals{}
-	}
-	for k, r := range f.rows {
-		r.SessMax, r.QueueMax, r.RateMax, r.ReqMax = 0, 0, 0, 0
-		f.rows[k] = r
 	}
 }

@@ -1,0 +1,220 @@
+package worker
+
+import (
+	"slices"
+	"sync"
+
+	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/stats"
+)
+
+// tally is what a worker counted for one row of `show stat`.
+type tally struct {
+	Kind  stats.Kind     `json:"kind"`
+	Proxy string         `json:"proxy"`
+	Name  string         `json:"name,omitempty"`
+	Count stats.Counters `json:"count"`
+
+	SessMax  int `json:"smax,omitempty"`
+	QueueMax int `json:"qmax,omitempty"`
+	RateMax  int `json:"rate_max,omitempty"`
+	ReqMax   int `json:"req_rate_max,omitempty"`
+	Downtime int `json:"downtime,omitempty"`
+}
+
+// totals is what a worker counted for `show info`.
+type totals struct {
+	Conns, Requests, TLS, BytesOut, DroppedLogs uint64
+}
+
+func tallies(s *stats.Snapshot) []tally {
+	var list []tally
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		list = append(list, tally{
+			Kind: r.Kind, Proxy: r.Proxy, Name: r.Name, Count: r.Counters, SessMax: r.SessMax, QueueMax: r.QueueMax,
+			RateMax: r.SessRateMax, ReqMax: r.ReqRateMax, Downtime: r.Downtime,
+		})
+	}
+	return list
+}
+
+func totalsOf(in *stats.Info) *totals {
+	return &totals{
+		Conns: in.CumConns, Requests: in.CumReqs, TLS: in.CumSSLConns, BytesOut: in.TotalBytesOut,
+		DroppedLogs: in.DroppedLogs,
+	}
+}
+
+// former is what the workers before have counted, and which of them are left.
+type former struct {
+	mu sync.Mutex
+	// mu guards the fields below.
+	rows   map[rowKey]tally // of workers that are gone
+	total  totals
+	living []*predecessor
+}
+
+// predecessor is an earlier worker that has connections left: its totals as
+// far as it told. Each telling replaces the one before it.
+type predecessor struct {
+	link  *handoff.Conn
+	ended chan struct{} // closed when nobody here reads from link any more
+
+	// former.mu guards the fields below.
+	rows  map[rowKey]tally
+	total totals
+}
+
+type rowKey struct {
+	kind        stats.Kind
+	proxy, name string
+}
+
+func (t *tally) key() rowKey { return rowKey{t.Kind, t.Proxy, t.Name} }
+
+// merge adds what another worker counted for the same row.
+func (t *tally) merge(o *tally) {
+	t.Kind, t.Proxy, t.Name = o.Kind, o.Proxy, o.Name
+	t.Count.Merge(&o.Count)
+	t.SessMax, t.QueueMax = max(t.SessMax, o.SessMax), max(t.QueueMax, o.QueueMax)
+	t.RateMax, t.ReqMax = max(t.RateMax, o.RateMax), max(t.ReqMax, o.ReqMax)
+	t.Downtime += o.Downtime
+}
+
+func (t *totals) merge(o *totals) {
+	t.Conns += o.Conns
+	t.Requests += o.Requests
+	t.TLS += o.TLS
+	t.BytesOut += o.BytesOut
+	t.DroppedLogs += o.DroppedLogs
+}
+
+// meet adds an earlier worker.
+func (f *former) meet(link *handoff.Conn) *predecessor {
+	p := &predecessor{link: link, ended: make(chan struct{}), rows: map[rowKey]tally{}}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.living = append(f.living, p)
+	return p
+}
+
+// take notes what p told.
+func (f *former) take(p *predecessor, rows []tally, total *totals) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range rows {
+		p.rows[r.key()] = r
+	}
+	if total != nil {
+		p.total = *total
+	}
+}
+
+// bury keeps what p counted when it is gone.
+func (f *former) bury(p *predecessor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.living = slices.DeleteFunc(f.living, func(o *predecessor) bool { return o == p })
+	if f.rows == nil {
+		f.rows = map[rowKey]tally{}
+	}
+	for k, r := range p.rows {
+		sum := f.rows[k]
+		sum.merge(&r)
+		f.rows[k] = sum
+	}
+	f.total.merge(&p.total)
+}
+
+// next is one of the workers that are left; nil if there is none.
+func (f *former) next() *predecessor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.living) == 0 {
+		return nil
+	}
+	return f.living[0]
+}
+
+// release takes p out, with what it told: another worker counts it from now
+// on. It is false when p is gone already.
+func (f *former) release(p *predecessor) (rows []tally, total totals, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.Index(f.living, p)
+	if i < 0 {
+		return nil, totals{}, false
+	}
+	f.living = slices.Delete(f.living, i, i+1)
+	for _, r := range p.rows {
+		rows = append(rows, r)
+	}
+	return rows, p.total, true
+}
+
+// close ends the connections to the workers before, when this one ends.
+func (f *former) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.living {
+		p.link.Close()
+	}
+}
+
+// add adds what was counted before to a snapshot of this worker.
+func (f *former) add(s *stats.Snapshot) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.addTo(s, f.rows, &f.total)
+	for _, p := range f.living {
+		f.addTo(s, p.rows, &p.total)
+	}
+}
+
+// addTo adds one worker's counts. mu is held.
+func (f *former) addTo(s *stats.Snapshot, rows map[rowKey]tally, total *totals) {
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		b, known := rows[rowKey{r.Kind, r.Proxy, r.Name}]
+		if !known {
+			continue
+		}
+		r.Counters.Merge(&b.Count)
+		r.SessMax, r.QueueMax = max(r.SessMax, b.SessMax), max(r.QueueMax, b.QueueMax)
+		r.SessRateMax, r.ReqRateMax = max(r.SessRateMax, b.RateMax), max(r.ReqRateMax, b.ReqMax)
+		r.Downtime += b.Downtime
+	}
+	in := &s.Info
+	in.CumConns += total.Conns
+	in.CumReqs += total.Requests
+	in.CumSSLConns += total.TLS
+	in.TotalBytesOut += total.BytesOut
+	in.DroppedLogs += total.DroppedLogs
+}
+
+// clear forgets the maxima, or all.
+func (f *former) clear(all bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clearRows(f.rows, all)
+	for _, p := range f.living {
+		clearRows(p.rows, all)
+		if all {
+			p.total = totals{}
+		}
+	}
+	if all {
+		f.total = totals{}
+	}
+}
+
+func clearRows(rows map[rowKey]tally, all bool) {
+	for k, r := range rows {
+		r.SessMax, r.QueueMax, r.RateMax, r.ReqMax = 0, 0, 0, 0
+		rows[k] = r
+	}
+	if all {
+		clear(rows)
+	}
+}
