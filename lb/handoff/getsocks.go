@@ -115,10 +115,14 @@ var errSocketData = errors.New("the list of sockets is cut off")
 // options. The namespace is not ours to enter.
 func nextSocket(data []byte) (iface string, rest []byte, err error) {
 	for range 2 {
-		if len(data) == 0 || len(data) < 1+int(data[0]) {
+		if len(data) == 0 {
 			return "", nil, errSocketData
 		}
-		iface, data = string(data[1:1+data[0]]), data[1+data[0]:]
+		n := 1 + int(data[0])
+		if len(data) < n {
+			return "", nil, errSocketData
+		}
+		iface, data = string(data[1:n]), data[n:]
 	}
 	if len(data) < 4 {
 		return "", nil, errSocketData

@@ -222,6 +222,7 @@ func FuzzNextSocket(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0})
 	f.Add([]byte{3, 'n', 'e', 't', 4, 'e', 't', 'h', '0', 0, 0, 0, 0})
 	f.Add([]byte{255, 1})
+	f.Add(append([]byte{255}, make([]byte, 300)...))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		iface, rest, err := nextSocket(data)
 		if err == nil && len(rest)+len(iface)+6 > len(data) {

@@ -31,6 +31,7 @@ type builder struct {
 // certificate, a server name that does not resolve.
 func Check(cfg *config.Config) error {
 	b := newBuilder(cfg, Env{})
+	b.something()
 	b.backends()
 	for _, p := range b.proxies() {
 		for i := range p.Binds {
@@ -44,6 +45,7 @@ func Check(cfg *config.Config) error {
 // out of the set. Nothing runs before Start.
 func Build(cfg *config.Config, socks *handoff.Set, env Env) (Engine, error) {
 	b := newBuilder(cfg, env)
+	b.something()
 	b.backends()
 	b.frontends(socks)
 	b.control(socks)
@@ -70,6 +72,17 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	b.eng.Report = b.rt.reports.report
 	b.eng.Metrics = b.rt.metricsPage()
 	return b
+}
+
+// something refuses a configuration that serves nothing: an emptied file must
+// not take a balancer's listeners away.
+func (b *builder) something() {
+	for _, p := range b.proxies() {
+		if len(p.Binds) > 0 {
+			return
+		}
+	}
+	b.errs = append(b.errs, errors.New("no bind line in any frontend or listen section: nothing would be served; is it the right file?"))
 }
 
 func (b *builder) refuse(pos fmt.Stringer, err error) {
