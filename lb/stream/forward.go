@@ -108,10 +108,7 @@ func (t *txn) serverWriteFailed() (alive bool) {
 		return true
 	}
 	t.c.canRead = true
-	if t.headFromServer() {
-		return true
-	}
-	return false
+	return t.headFromServer()
 }
 
 // fromClient reads more of the request body, or of a tunnel.

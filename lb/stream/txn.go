@@ -65,7 +65,6 @@ type txn struct {
 	unread      bool // the client may still send: close gently
 	bound       bool // the server was chosen by its cookie
 	hadCookie   bool // the client came with a cookie of ours, valid or not
-	redispatch  bool // the client's server is gone and may be replaced
 	entered     bool // counted in backend.Enter
 	unlogged    bool // monitor requests
 	clientMinor int
