@@ -145,13 +145,8 @@ func (r *rig) ended() int {
 // ask sends a line to the master and returns the answer.
 func (r *rig) ask(line string) string {
 	r.t.Helper()
-	c, err := net.Dial("unix", r.socket)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	c := r.say(line)
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
-	fmt.Fprintln(c, line)
 	answer, err := io.ReadAll(c)
 	if err != nil {
 		r.t.Fatalf("%s: %v", line, err)
@@ -435,6 +430,18 @@ func TestAConfigurationThatCrashesIsTakenBack(t *testing.T) {
 	r.await("it is told", func() bool { return strings.Contains(r.out.String(), "going back to the former one") })
 }
 
+// say sends a line to the master; whoever wants the answer reads it.
+func (r *rig) say(line string) net.Conn {
+	r.t.Helper()
+	c, err := net.Dial("unix", r.socket)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	fmt.Fprintln(c, line)
+	return c
+}
+
 func TestStops(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -445,7 +452,10 @@ func TestStops(t *testing.T) {
 		{"SIGTERM", func(r *rig) { r.cmd.Process.Signal(unix.SIGTERM) }, 0, false},
 		{"SIGINT", func(r *rig) { r.cmd.Process.Signal(unix.SIGINT) }, 130, false},
 		{"SIGUSR1", func(r *rig) { r.cmd.Process.Signal(unix.SIGUSR1) }, 0, true},
-		{"stop", func(r *rig) { go r.ask("stop") }, 0, true},
+		{"stop", func(r *rig) {
+			c := r.say("stop") // the answer comes when the last worker has ended
+			r.t.Cleanup(func() { c.Close() })
+		}, 0, true},
 		{"stop now", func(r *rig) { r.ask("stop now") }, 0, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
