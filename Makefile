@@ -20,10 +20,10 @@ PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 
 FUZZTIME ?= 20s
 
-.PHONY: help build run test unit race e2e lint setup bench fuzz deb clean
+.PHONY: help build run test unit race e2e lint setup bench bench-syslog fuzz deb clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/lb and bin/syslogd, static
 	@mkdir -p bin
@@ -52,6 +52,9 @@ e2e: ## end to end: ab, curl, openssl and logrotate against the real daemons
 
 bench: build ## CPU per request, lb and Debian's haproxy side by side
 	$(GO) run ./test/bench -lb bin/lb $(ARGS)
+
+bench-syslog: build ## CPU per message and burst losses, syslogd beside rsyslog and syslog-ng
+	$(GO) run ./test/bench/syslog -syslogd bin/syslogd $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	@test/fuzz $(FUZZTIME)
