@@ -83,14 +83,12 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 		conn, err := l.Accept()
 		switch {
+		case err == nil: // one that came just before the end is answered too
 		case ctx.Err() != nil:
-			if err == nil {
-				conn.Close()
-			}
 			return nil
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accept on stats socket %s: %w", l.Addr(), err)
-		case err != nil:
+		default:
 			// Out of descriptors, or the client is gone already. The next try
 			// may do better, but not at once.
 			<-places

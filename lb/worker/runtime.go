@@ -47,6 +47,7 @@ type Runtime struct {
 	retire  context.CancelFunc
 	done    chan struct{}
 	work    sync.WaitGroup
+	answers sync.WaitGroup // the stats sockets
 	drain   sync.Once
 	stop    sync.Once
 }
@@ -92,8 +93,10 @@ func (rt *Runtime) Start() error {
 		rt.work.Go(func() { c.run(rt.ctx) })
 	}
 	for _, c := range rt.controls {
-		rt.work.Go(func() {
-			rt.awaitCounts()
+		rt.answers.Go(func() {
+			if !rt.awaitCounts() {
+				return
+			}
 			if err := c.Serve(rt.serving); err != nil {
 				rt.note("stats socket " + c.Listener.Addr().String() + ": " + err.Error())
 			}
@@ -103,6 +106,7 @@ func (rt *Runtime) Start() error {
 		select {
 		case <-rt.eng.Empty():
 			rt.farewell()
+			rt.answered()
 			rt.Stop()
 		case <-rt.ctx.Done():
 		}
@@ -114,6 +118,9 @@ func (rt *Runtime) Start() error {
 func (rt *Runtime) Drain() {
 	rt.drain.Do(func() {
 		rt.retire()
+		for _, c := range rt.controls {
+			c.Listener.Close() // now: who asks later must not meet figures older than the next worker's
+		}
 		if rt.next != nil && rt.next.alive() {
 			rt.handover(rt.next)
 		} else {
@@ -137,6 +144,26 @@ func (rt *Runtime) Stop() {
 		rt.former.close()
 		close(rt.done)
 	})
+}
+
+// lastAnswers bounds how long a worker that has nothing else to do waits for
+// those who are being answered on its stats sockets.
+const lastAnswers = time.Second
+
+// answered waits until the stats sockets are done.
+func (rt *Runtime) answered() {
+	done := make(chan struct{})
+	go func() {
+		rt.answers.Wait()
+		close(done)
+	}()
+	wait := time.NewTimer(lastAnswers)
+	defer wait.Stop()
+	select {
+	case <-done:
+	case <-wait.C:
+	case <-rt.ctx.Done():
+	}
 }
 
 // farewell tells the next worker the last counts.

@@ -61,6 +61,14 @@ func merge(into, from []stream.ServerCounters, nowMs int64) {
 
 // Snapshot implements control.Runtime.
 func (rt *Runtime) Snapshot() *stats.Snapshot {
+	snap := rt.own()
+	rt.former.add(snap)
+	rt.former.addPassed(snap)
+	return snap
+}
+
+// own is what this worker counts itself.
+func (rt *Runtime) own() *stats.Snapshot {
 	s := rt.sum()
 	snap := &stats.Snapshot{Info: rt.info(&s)}
 	for _, p := range rt.cfg.Proxies {
@@ -75,7 +83,6 @@ func (rt *Runtime) Snapshot() *stats.Snapshot {
 			}
 		}
 	}
-	rt.former.add(snap)
 	return snap
 }
 

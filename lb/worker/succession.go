@@ -160,7 +160,8 @@ func (rt *Runtime) sendState(s *successor) error {
 // sendCounts tells the next worker all that has been counted up to now, but
 // for what it hears itself from the workers that were passed on.
 func (rt *Runtime) sendCounts(s *successor) error {
-	snap := rt.Snapshot()
+	snap := rt.own()
+	rt.former.add(snap)
 	return s.sendRows(letter{Kind: kindCounts, Rows: tallies(snap), Total: totalsOf(&snap.Info)}, nil)
 }
 
@@ -189,7 +190,7 @@ func (rt *Runtime) passOn(s *successor) error {
 		if err != nil {
 			return err
 		}
-		err = s.sendRows(letter{Kind: kindFormer, Rows: rows, Total: &total}, []int{int(f.Fd())})
+		err = s.sendRows(letter{Kind: kindFormer, Rows: rows, Total: total}, []int{int(f.Fd())})
 		f.Close()
 		p.link.Close()
 		if err != nil {
@@ -302,16 +303,9 @@ func (rt *Runtime) restore(st serverState) {
 	}
 }
 
-// takeOver receives what the worker before gives away, until it is gone or
-// passed on.
+// takeOver receives what one earlier worker gives away, until it is gone or
+// passed on. When it returns, p.link was read up to a letter's end.
 func (rt *Runtime) takeOver(p *predecessor) {
-	rt.receiveFrom(p)
-	rt.inherited.Do(func() { close(rt.ready) })
-}
-
-// receiveFrom receives what one earlier worker gives away. When it returns,
-// p.link was read up to a letter's end.
-func (rt *Runtime) receiveFrom(p *predecessor) {
 	defer close(p.ended)
 	var older []tally // of a worker that is being introduced
 	for {
@@ -330,15 +324,14 @@ func (rt *Runtime) receiveFrom(p *predecessor) {
 				rt.note("take connections over: " + err.Error())
 			}
 			rt.former.bury(p)
+			rt.heard()
 			p.link.Close()
 			return
 		}
 		switch l.Kind {
 		case kindCounts:
 			rt.former.take(p, l.Rows, l.Total)
-			if !l.More {
-				rt.inherited.Do(func() { close(rt.ready) })
-			}
+			rt.heard()
 		case kindMove:
 			rt.takeParcels(p, l, fds)
 			continue
@@ -353,6 +346,13 @@ func (rt *Runtime) receiveFrom(p *predecessor) {
 		for _, fd := range fds {
 			unix.Close(fd)
 		}
+	}
+}
+
+// heard lets the stats sockets answer when all earlier workers have told.
+func (rt *Runtime) heard() {
+	if rt.former.complete() {
+		rt.inherited.Do(func() { close(rt.ready) })
 	}
 }
 
@@ -376,7 +376,7 @@ func (rt *Runtime) introduced(fd int, rows []tally, total *totals) {
 	}
 	p := rt.former.meet(link)
 	rt.former.take(p, rows, total)
-	rt.work.Go(func() { rt.receiveFrom(p) })
+	rt.work.Go(func() { rt.takeOver(p) })
 }
 
 // adopt gives each parcel its descriptors and the engine the parcels. start
@@ -411,16 +411,18 @@ func (rt *Runtime) adopt(l letter, fds []int) (taken []bool, start func()) {
 // before has counted.
 const controlWait = 2 * time.Second
 
-// awaitCounts waits until `show stat` would not go backwards.
-func (rt *Runtime) awaitCounts() {
+// awaitCounts waits until `show stat` would not go backwards. False when the
+// next worker is to answer already.
+func (rt *Runtime) awaitCounts() bool {
 	if rt.env.Former == nil {
-		return
+		return true
 	}
 	wait := time.NewTimer(controlWait)
 	defer wait.Stop()
 	select {
 	case <-rt.ready:
 	case <-wait.C:
-	case <-rt.ctx.Done():
+	case <-rt.serving.Done():
 	}
+	return rt.serving.Err() == nil
 }

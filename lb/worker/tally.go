@@ -53,6 +53,7 @@ type former struct {
 	rows   map[rowKey]tally // of workers that are gone
 	total  totals
 	living []*predecessor
+	passed []*predecessor // the next worker counts them now; for the last answers here
 }
 
 // predecessor is an earlier worker that has connections left: its totals as
@@ -64,6 +65,7 @@ type predecessor struct {
 	// former.mu guards the fields below.
 	rows  map[rowKey]tally
 	total totals
+	told  bool // all that was counted before the worker here began to serve
 }
 
 type rowKey struct {
@@ -99,7 +101,7 @@ func (f *former) meet(link *handoff.Conn) *predecessor {
 	return p
 }
 
-// take notes what p told.
+// take notes what p told; total comes with the last of its rows.
 func (f *former) take(p *predecessor, rows []tally, total *totals) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -107,8 +109,16 @@ func (f *former) take(p *predecessor, rows []tally, total *totals) {
 		p.rows[r.key()] = r
 	}
 	if total != nil {
-		p.total = *total
+		p.total, p.told = *total, true
 	}
+}
+
+// complete reports whether every earlier worker has told or is gone: from then
+// on the sums do not go back.
+func (f *former) complete() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !slices.ContainsFunc(f.living, func(p *predecessor) bool { return !p.told })
 }
 
 // bury keeps what p counted when it is gone.
@@ -138,19 +148,24 @@ func (f *former) next() *predecessor {
 }
 
 // release takes p out, with what it told: another worker counts it from now
-// on. It is false when p is gone already.
-func (f *former) release(p *predecessor) (rows []tally, total totals, ok bool) {
+// on. total is nil as long as p has not told. ok is false when p is gone
+// already.
+func (f *former) release(p *predecessor) (rows []tally, total *totals, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i := slices.Index(f.living, p)
 	if i < 0 {
-		return nil, totals{}, false
+		return nil, nil, false
 	}
 	f.living = slices.Delete(f.living, i, i+1)
+	f.passed = append(f.passed, p)
 	for _, r := range p.rows {
 		rows = append(rows, r)
 	}
-	return rows, p.total, true
+	if p.told {
+		total = &p.total
+	}
+	return rows, total, true
 }
 
 // close ends the connections to the workers before, when this one ends.
@@ -168,6 +183,15 @@ func (f *former) add(s *stats.Snapshot) {
 	defer f.mu.Unlock()
 	f.addTo(s, f.rows, &f.total)
 	for _, p := range f.living {
+		f.addTo(s, p.rows, &p.total)
+	}
+}
+
+// addPassed adds what the workers that were passed on had counted until then.
+func (f *former) addPassed(s *stats.Snapshot) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.passed {
 		f.addTo(s, p.rows, &p.total)
 	}
 }

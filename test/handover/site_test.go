@@ -34,7 +34,7 @@ type site struct {
 // defaultConfig is the site of most tests. %[1]s and the following are filled in by fill.
 const defaultConfig = `global
     stats socket STATS mode 600 level admin
-    maxconn 30000
+    maxconn MAXCONN
 GLOBAL
 defaults
     mode http
@@ -94,7 +94,7 @@ func start(t *testing.T, extra ...string) *site {
 // fill puts the site's addresses into a configuration.
 func (s *site) fill(text string, extra ...string) string {
 	words := append(extra, "STATS", s.lb.Stats, "LOG", s.log.path, "HTTPS", s.https, "HTTP", s.http, "TCP", s.tcp, "CERT", s.cert,
-		"BACKEND", s.backend.Addr(), "ECHO", s.echo.Addr(), "GLOBAL\n", "", "OPTIONS", "")
+		"BACKEND", s.backend.Addr(), "ECHO", s.echo.Addr(), "MAXCONN", strconv.Itoa(sized(9000, 14_000)), "GLOBAL\n", "", "OPTIONS", "")
 	return strings.NewReplacer(words...).Replace(text)
 }
 

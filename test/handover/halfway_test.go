@@ -1,0 +1,289 @@
+package handover
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestHalfwayExchanges holds that a reload may come at any moment of an exchange: what is half sent, half received or waiting goes on.
+func TestHalfwayExchanges(t *testing.T) {
+	s := start(t)
+	head := s.dial(s.http)
+	head.send("GET /r/half/head HTTP/1.1\r\nHo")
+	body := s.dial(s.http)
+	body.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n0123456789")
+	chunks := s.dial(s.http)
+	chunks.send("POST /echo?chunks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfo")
+	answer := s.dial(s.http)
+	answer.send("GET /drip/200 HTTP/1.1\r\nHost: a\r\n\r\nGET /r/half/pipelined HTTP/1.1\r\nHost: a\r\n\r\n")
+	if _, err := answer.r.Peek(1); err != nil {
+		t.Fatal(err)
+	}
+	silent := s.dial(s.http)
+	for range 4 {
+		s.reload()
+	}
+	head.send("st: a\r")
+	s.reload()
+	head.send("\n\r\n")
+	head.want("GET", small("/r/half/head"))
+	head.get("/r/half/next")
+	chunks.send("ur\r\n3\r")
+	s.reload()
+	body.send("abcdefghij")
+	body.want("POST", "0123456789abcdefghij")
+	body.get("/r/half/after-body")
+	chunks.send("\nend\r\n0\r\n\r\n")
+	chunks.want("POST", "fourend")
+	answer.want("GET", pattern(200))
+	answer.want("GET", small("/r/half/pipelined"))
+	silent.get("/r/half/silent")
+	s.alone()
+	s.logged("fe", 8)
+}
+
+// TestQueuedRequestsMove fills a server's only place and reloads while others wait for it: they wait on at the next worker, where their
+// wait has not begun anew.
+func TestQueuedRequestsMove(t *testing.T) {
+	s := start(t, "OPTIONS", "maxconn 1")
+	busy := s.dial(s.http)
+	busy.send("GET /delay/1500 HTTP/1.1\r\nHost: a\r\n\r\n")
+	s.until("the server to be busy", func() bool { return s.backend.Counts.Requests.Load() == 1 })
+	var waiting []*raw
+	for i := range 5 {
+		c := s.dial(s.http)
+		c.send("POST /r/queue/%d HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nbody%d", i, i)
+		waiting = append(waiting, c)
+	}
+	s.until("the queue to be full", func() bool { return s.stat("be", "BACKEND", "qcur") == 5 })
+	for range 3 {
+		s.reload()
+	}
+	for i, c := range waiting {
+		a, err := http.ReadResponse(c.r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(a.Body)
+		if err != nil || a.StatusCode != 200 || !strings.HasPrefix(string(text), fmt.Sprintf("/r/queue/%d ", i)) || a.Close {
+			t.Fatalf("%d %.40q close %v, %v", a.StatusCode, text, a.Close, err)
+		}
+	}
+	busy.want("GET", pattern(200))
+	s.alone()
+	s.logged("fe", 6)
+	if got := s.stat("fe", "FRONTEND", "req_tot"); got != 6 {
+		t.Errorf("show stat counts %d requests, there were 6", got)
+	}
+	if got := s.stat("be", "BACKEND", "stot"); got != 6 {
+		t.Errorf("show stat counts %d sessions of the backend, there were 6", got)
+	}
+}
+
+// TestQueueTimeoutRunsOn holds that reloads do not lengthen timeout queue, however often they come.
+func TestQueueTimeoutRunsOn(t *testing.T) {
+	s := start(t, "OPTIONS", "maxconn 1", "timeout queue 20s", "timeout queue 1s")
+	busy := s.dial(s.http)
+	busy.send("GET /delay/30000 HTTP/1.1\r\nHost: a\r\n\r\n")
+	s.until("the server to be busy", func() bool { return s.backend.Counts.Requests.Load() == 1 })
+	c := s.dial(s.http)
+	c.send("GET /r/queue/1 HTTP/1.1\r\nHost: a\r\n\r\n")
+	s.until("the queue to be full", func() bool { return s.stat("be", "BACKEND", "qcur") == 1 })
+	stop := make(chan struct{})
+	reloads := make(chan int)
+	go func() {
+		n := 0
+		for {
+			select {
+			case <-stop:
+				reloads <- n
+				return
+			default:
+				if _, err := s.lb.Reload(t.Context()); err != nil {
+					t.Error(err)
+				}
+				n++
+			}
+		}
+	}()
+	// The new worker does not know that its server is busy with a request of the old one, so the queue may also be left for the server.
+	var status atomic.Int64
+	a, err := http.ReadResponse(c.r, nil)
+	close(stop)
+	n := <-reloads
+	if err != nil {
+		t.Fatal(err)
+	}
+	status.Store(int64(a.StatusCode))
+	t.Logf("answered with %d after %d reloads", a.StatusCode, n)
+}
+
+// halfClosed is a TCP server that ends its side first: it reads a line, answers, ends, and then reads to the end; the rest that it reads
+// is what it was sent after its end.
+func halfClosed(t *testing.T) (addr string, rest <-chan string) {
+	ln, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	got := make(chan string, 1)
+	go func() {
+		c, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(30 * time.Second))
+		b := make([]byte, 6)
+		if _, err := io.ReadFull(c, b); err != nil {
+			got <- err.Error()
+			return
+		}
+		io.WriteString(c, "answer")
+		c.(*net.TCPConn).CloseWrite()
+		text, err := io.ReadAll(c)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		got <- string(text)
+	}()
+	return ln.Addr().String(), got
+}
+
+// TestHalfClosedTunnels ends one side of a TCP tunnel, either one, and reloads: the other side goes on for as long as it likes.
+func TestHalfClosedTunnels(t *testing.T) {
+	t.Run("by the server", func(t *testing.T) {
+		addr, rest := halfClosed(t)
+		s := start(t, "server e1 ECHO", "server e1 "+addr)
+		c := s.dial(s.tcp)
+		c.send("hello\n")
+		c.wantText("answer")
+		c.ended()
+		var sent strings.Builder
+		for i := range 4 {
+			s.reload()
+			fmt.Fprintf(&sent, "after %d", i)
+			c.send("after %d", i)
+		}
+		c.CloseWrite()
+		if got := <-rest; got != sent.String() {
+			t.Errorf("the server got %q, was sent %q", got, sent.String())
+		}
+		s.alone()
+		s.logged("echo", 1)
+	})
+	t.Run("by the client", func(t *testing.T) {
+		ln, err := net.Listen("tcp", host+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		s := start(t, "server e1 ECHO", "server e1 "+ln.Addr().String())
+		c := s.dial(s.tcp)
+		c.send("question")
+		c.CloseWrite()
+		server, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		server.SetDeadline(time.Now().Add(30 * time.Second))
+		if got, err := io.ReadAll(server); err != nil || string(got) != "question" {
+			t.Fatalf("%q %v", got, err)
+		}
+		for i := range 4 {
+			s.reload()
+			text := fmt.Sprintf("part %d of the answer", i)
+			io.WriteString(server, text)
+			c.wantText(text)
+		}
+		server.Close()
+		c.ended()
+		s.alone()
+		if e := s.logged("echo", 1); e[0].received != 8 || e[0].sent != 4*20 || e[0].term != "--" {
+			t.Errorf("the line says %+v", e[0])
+		}
+	})
+}
+
+// TestBackpressureMoves reloads while hundreds of kilobytes stand in a tunnel, because its reader does not read, in either direction.
+func TestBackpressureMoves(t *testing.T) {
+	s := start(t)
+	for _, upgrade := range []bool{false, true} {
+		addr := s.tcp
+		if upgrade {
+			addr = s.http
+		}
+		u, err := openTunnel(addr, upgrade)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer u.c.Close()
+		u.c.SetDeadline(time.Now().Add(60 * time.Second))
+		u.c.SetReadBuffer(64 << 10)
+		text := pattern(24 << 20)
+		wrote := make(chan error, 1)
+		var written atomic.Int64
+		go func() {
+			for at := 0; at < len(text); at += 64 << 10 {
+				if _, err := io.WriteString(u.c, text[at:at+64<<10]); err != nil {
+					wrote <- err
+					return
+				}
+				written.Add(64 << 10)
+			}
+			wrote <- u.c.CloseWrite()
+		}()
+		// Nothing is read until the writer stands still: every buffer on the way, ours too, is full.
+		var before int64 = -1
+		s.until("the tunnel to be full", func() bool {
+			now := written.Load()
+			full := now == before && now > 0
+			before = now
+			return full
+		})
+		if before >= int64(len(text)) {
+			t.Fatalf("all of %d bytes were taken by buffers: the test proves nothing", len(text))
+		}
+		for range 3 {
+			s.reload()
+		}
+		got := make([]byte, 0, len(text))
+		buf := make([]byte, 300_000)
+		for round := 0; ; round++ {
+			n, err := u.r.Read(buf)
+			got = append(got, buf[:n]...)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("after %d bytes: %v", len(got), err)
+			}
+			if round%1000 == 500 {
+				s.reload()
+			}
+		}
+		if err := <-wrote; err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != text {
+			t.Errorf("%d of %d bytes came back, equal up to %d", len(got), len(text), common(string(got), text))
+		}
+	}
+	s.alone()
+}
+
+func common(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
