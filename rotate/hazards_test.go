@@ -195,7 +195,8 @@ func TestHazardGoroutinesPileUp(t *testing.T) {
 		Write([]byte) (int, error)
 		Close() error
 	}
-	if n := cycle("bare", func(path string) writeCloser { return &lumberjack.Logger{Filename: path} }); n < 50 {
+	if n := cycle("bare", func(path string) writeCloser { return &lumberjack.Logger{Filename: path} }); n < 40 {
+		// Goroutines of earlier tests may end meanwhile, so not each of the 50 shows.
 		t.Errorf("the bare library left %d goroutines of 50", n)
 	}
 	n := cycle("ours", func(path string) writeCloser {
