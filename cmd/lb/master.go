@@ -36,6 +36,16 @@ func beMaster(o *options, args []string, opener *handoff.Opener, signals <-chan 
 			}
 		},
 	}
+	if isDaemon() {
+		// Once they serve, workers must not hold what the daemon's parent was
+		// started with; what they say before that comes through the master.
+		null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+		if err != nil {
+			return refused, err
+		}
+		defer null.Close()
+		m.Stdout, m.Stderr = null, null
+	}
 	if err := serviceManager(o, m); err != nil {
 		return refused, err
 	}
