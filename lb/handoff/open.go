@@ -42,7 +42,7 @@ const pauseWait = 2 * time.Second
 // Open returns a listening socket for w: taken over, inherited or new. The
 // caller owns it. The error is a sentence for an operator, without w.Where.
 func (o *Opener) Open(w Want) (int, error) {
-	if err := w.check(); err != nil {
+	if err := w.Check(); err != nil {
 		return -1, err
 	}
 	if fd, ok := o.Taken.take(w); ok {

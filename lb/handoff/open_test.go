@@ -212,6 +212,8 @@ func TestWantsThatCannotBe(t *testing.T) {
 		{Network: "unix", Address: "/" + strings.Repeat("x", 107)},
 		{Network: "abns", Address: strings.Repeat("x", 108)},
 		{Network: "carrier-pigeon", Address: "home"},
+		{Network: "unix", Address: "/tmp/lb-nobodys", User: "no-such-user-here", UID: -1, GID: -1},
+		{Network: "unix", Address: "/tmp/lb-nobodys", Group: "no-such-group-here", UID: -1, GID: -1},
 	} {
 		if fd, err := o.Open(w); err == nil {
 			unix.Close(fd)

@@ -66,8 +66,12 @@ func settle(fd int, beside string, w Want) (place, error) {
 
 // own sets mode and owner of a socket's path as wanted.
 func own(path string, w Want) error {
-	if w.UID >= 0 || w.GID >= 0 {
-		if err := os.Lchown(path, w.UID, w.GID); err != nil {
+	uid, gid, err := w.owner()
+	if err != nil {
+		return err
+	}
+	if uid >= 0 || gid >= 0 {
+		if err := os.Lchown(path, uid, gid); err != nil {
 			return err
 		}
 	}

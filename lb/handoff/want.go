@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os/user"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,8 +33,10 @@ type Want struct {
 	DeferAccept bool   `json:"deferaccept,omitempty"`
 	TFO         bool   `json:"tfo,omitempty"`
 	Mode        uint32 `json:"mode,omitempty"` // permissions of a unix path; 0: by the umask
-	UID         int    `json:"uid"`            // owner of a unix path; -1: unchanged
-	GID         int    `json:"gid"`
+	UID         int    `json:"uid"`            // owner of a unix path; -1: User, or unchanged
+	GID         int    `json:"gid"`            // -1: Group, or unchanged
+	User        string `json:"user,omitempty"`
+	Group       string `json:"group,omitempty"`
 
 	// Where is the configuration line, "lb.cfg:12", for messages.
 	Where string `json:"where,omitempty"`
@@ -73,8 +76,8 @@ func (w Want) String() string {
 	return w.Address
 }
 
-// check refuses a want that no socket call could satisfy.
-func (w Want) check() error {
+// Check refuses a want that no socket call could satisfy.
+func (w Want) Check() error {
 	switch w.Network {
 	case "tcp", "tcp4", "tcp6":
 		if _, err := w.addrPort(); err != nil {
@@ -83,6 +86,9 @@ func (w Want) check() error {
 	case "unix":
 		if n := len(w.Address); n == 0 || n > maxPath {
 			return fmt.Errorf("a unix socket's path has 1 to %d bytes, this one has %d", maxPath, n)
+		}
+		if _, _, err := w.owner(); err != nil {
+			return err
 		}
 	case "abns":
 		if n := len(w.Address); n == 0 || n > 107 {
@@ -96,6 +102,30 @@ func (w Want) check() error {
 		return fmt.Errorf("%q is not a kind of listening socket", w.Network)
 	}
 	return nil
+}
+
+// owner is who a unix path shall belong to; -1 leaves a part as it is.
+func (w Want) owner() (uid, gid int, err error) {
+	uid, gid = w.UID, w.GID
+	if uid < 0 && w.User != "" {
+		u, err := user.Lookup(w.User)
+		if err != nil {
+			return -1, -1, fmt.Errorf("user %s of %s: there is no such user", w.User, w)
+		}
+		if uid, err = strconv.Atoi(u.Uid); err != nil {
+			return -1, -1, fmt.Errorf("user %s of %s: %w", w.User, w, err)
+		}
+	}
+	if gid < 0 && w.Group != "" {
+		g, err := user.LookupGroup(w.Group)
+		if err != nil {
+			return -1, -1, fmt.Errorf("group %s of %s: there is no such group", w.Group, w)
+		}
+		if gid, err = strconv.Atoi(g.Gid); err != nil {
+			return -1, -1, fmt.Errorf("group %s of %s: %w", w.Group, w, err)
+		}
+	}
+	return uid, gid, nil
 }
 
 var errAddress = errors.New("not an address with a port")

@@ -93,30 +93,35 @@ func (l Loader) Check() error {
 	return l.check(cfg)
 }
 
-// check prints what only the building finds out.
+// check prints what only the building and the opening find out.
 func (l Loader) check(cfg *config.Config) error {
-	err := Check(cfg)
-	if twice := handoff.Twice(Wants(cfg)); err == nil && twice != nil {
-		err = SocketErrors(twice)
+	errs := flatten(Check(cfg))
+	wants := Wants(cfg)
+	for _, twice := range handoff.Twice(wants) {
+		errs = append(errs, twice)
 	}
-	if err == nil {
+	for _, w := range wants {
+		if err := w.Check(); err != nil {
+			errs = append(errs, handoff.WantError{Where: w.Where, Text: err.Error()})
+		}
+	}
+	if _, _, err := identity(&cfg.Global); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) == 0 {
 		return nil
 	}
-	for _, one := range flatten(err) {
+	for _, one := range errs {
 		fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : %v\n", l.Pid, one)
 	}
 	fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : Fatal errors found in configuration.\n", l.Pid)
 	return ErrSaid
 }
 
-// flatten takes a joined error apart.
+// flatten takes a joined error apart; nil gives none.
 func flatten(err error) []error {
-	if twice, ok := err.(SocketErrors); ok {
-		var all []error
-		for _, one := range twice {
-			all = append(all, one)
-		}
-		return all
+	if err == nil {
+		return nil
 	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {

@@ -31,7 +31,7 @@ func want(b *config.Bind) handoff.Want {
 		Network: b.Network, Address: b.Address,
 		V6Only: b.V6Only, V4V6: b.V4V6, Interface: b.Interface, Transparent: b.Transparent,
 		Backlog: b.Backlog, DeferAccept: b.DeferAccept, TFO: b.TFO,
-		Mode: b.Mode, UID: b.UID, GID: b.GID,
+		Mode: b.Mode, UID: b.UID, GID: b.GID, User: b.User, Group: b.Group,
 		Where: b.Pos.String(),
 	}
 }
