@@ -205,7 +205,7 @@ func (b *Backend) leastConn(avoid *Server) *Server {
 		if s.full() || s == avoid && len(b.active) > 1 {
 			continue
 		}
-		if best == nil || s.cur*best.weight < best.cur*s.weight {
+		if best == nil || s.load()*best.weight < best.load()*s.weight {
 			best = s
 		}
 	}
@@ -223,7 +223,7 @@ func (b *Backend) random(avoid *Server) *Server {
 		n := rand.IntN(b.total)
 		for _, s := range b.active {
 			if n -= s.weight; n < 0 {
-				if !s.full() && s != avoid && (best == nil || s.cur*best.weight < best.cur*s.weight) {
+				if !s.full() && s != avoid && (best == nil || s.load()*best.weight < best.load()*s.weight) {
 					best = s
 				}
 				break

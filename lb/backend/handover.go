@@ -49,3 +49,15 @@ func (b *Backend) Admit(s *Server) {
 	defer b.mu.Unlock()
 	b.take(s)
 }
+
+// SetOthers tells how many places on s earlier processes hold: they count for
+// maxconn and for the choice of the least loaded server as those of this one.
+func (s *Server) SetOthers(n int) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	freed := n < s.others
+	s.others = n
+	if freed {
+		s.b.grant(s)
+	}
+}

@@ -48,6 +48,7 @@ type Server struct {
 	credit int  // roundrobin
 	cur    int
 	max    int
+	others int // places that earlier processes have taken and not given back yet
 	picked uint64
 	queue  queue
 	change time.Time
@@ -71,7 +72,10 @@ func (s *Server) balanced() bool {
 	return s.usable() && !s.stop && s.admin&ForcedDrain == 0 && s.weight > 0
 }
 
-func (s *Server) full() bool { return s.cur >= s.MaxConn }
+func (s *Server) full() bool { return s.load() >= s.MaxConn }
+
+// load is what the server has to carry, wherever it comes from. mu is held.
+func (s *Server) load() int { return s.cur + s.others }
 
 // SetHealth tells what the checks found; true when that changed anything.
 func (s *Server) SetHealth(up bool) (changed bool) {

@@ -3,11 +3,8 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +18,7 @@ import (
 //	new worker, before it accepts          old worker, serving
 //	ask                                 ->
 //	                                    <- state: servers, ticket keys
+//	                                    <- busy: load of the servers, whenever it changes
 //	new worker, serving                    old worker, told to drain
 //	                                    <- counts: all that was counted
 //	                                    <- move: connections
@@ -41,6 +39,7 @@ const (
 	kindMove   = "move"
 	kindTaken  = "taken"
 	kindFormer = "former"
+	kindBusy   = "busy"
 )
 
 // letter is one message between the two.
@@ -52,6 +51,7 @@ type letter struct {
 	Tickets []ticketKeys     `json:"tickets,omitempty"`
 	Rows    []tally          `json:"rows,omitempty"`
 	Total   *totals          `json:"total,omitempty"`
+	Busy    []busy           `json:"busy,omitempty"`
 	Parcels []*stream.Parcel `json:"parcels,omitempty"`
 	FDs     []int            `json:"fds,omitempty"` // how many descriptors each parcel has
 	Taken   []bool           `json:"taken,omitempty"`
@@ -110,6 +110,7 @@ func (rt *Runtime) listenTo(s *successor) {
 				rt.note("tell the next worker the state: " + err.Error())
 				return
 			}
+			rt.work.Go(func() { rt.tellBusy(s) })
 		case kindTaken:
 			select {
 			case s.taken <- l.Taken:
@@ -186,11 +187,18 @@ func (rt *Runtime) passOn(s *successor) error {
 		if !ok {
 			continue
 		}
+		places := rt.held(p)
 		f, err := p.link.File()
 		if err != nil {
 			return err
 		}
-		err = s.sendRows(letter{Kind: kindFormer, Rows: rows, Total: total}, []int{int(f.Fd())})
+		for err == nil && len(places) > letterParts {
+			err = s.send(letter{Kind: kindFormer, Busy: places[:letterParts], More: true}, nil)
+			places = places[letterParts:]
+		}
+		if err == nil {
+			err = s.sendRows(letter{Kind: kindFormer, Rows: rows, Total: total, Busy: places}, []int{int(f.Fd())})
+		}
 		f.Close()
 		p.link.Close()
 		if err != nil {
@@ -262,167 +270,4 @@ func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
 	case <-s.gone:
 		return nil, errGone
 	}
-}
-
-// inherit asks the worker before for its state, before this one accepts.
-func (rt *Runtime) inherit() error {
-	link := rt.env.Former
-	if err := link.Send(letter{Kind: kindAsk, Policy: rt.policy()}, nil, linkWait); err != nil {
-		return err
-	}
-	for more := true; more; {
-		var l letter
-		fds, err := link.Receive(&l)
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
-		if err != nil {
-			return err
-		}
-		more = l.More
-		for _, st := range l.Servers {
-			rt.restore(st)
-		}
-		rt.tickets.take(l.Tickets)
-	}
-	return nil
-}
-
-// restore gives one server the state it had in the worker before.
-func (rt *Runtime) restore(st serverState) {
-	c, err := rt.find(st.Backend, st.Server)
-	if err != nil || c.srv.Addr.String() != st.Address {
-		return
-	}
-	c.srv.Restore(st.State)
-	if c.Checker != nil {
-		c.Override(st.Checks)
-		if c.srv.Stats().Admin&backend.Maint != 0 {
-			c.Pause(true)
-		}
-	}
-}
-
-// takeOver receives what one earlier worker gives away, until it is gone or
-// passed on. When it returns, p.link was read up to a letter's end.
-func (rt *Runtime) takeOver(p *predecessor) {
-	defer close(p.ended)
-	var older []tally // of a worker that is being introduced
-	for {
-		var l letter
-		fds, err := p.link.Receive(&l)
-		switch {
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return // passOn
-		case errors.Is(err, handoff.ErrDescriptors):
-			// Nothing was taken: the worker before serves on what it has.
-			rt.note("take connections over: " + err.Error())
-			l = letter{Kind: kindMove}
-		default:
-			if !errors.Is(err, io.EOF) && rt.ctx.Err() == nil {
-				rt.note("take connections over: " + err.Error())
-			}
-			rt.former.bury(p)
-			rt.heard()
-			p.link.Close()
-			return
-		}
-		switch l.Kind {
-		case kindCounts:
-			rt.former.take(p, l.Rows, l.Total)
-			rt.heard()
-		case kindMove:
-			rt.takeParcels(p, l, fds)
-			continue
-		case kindFormer:
-			older = append(older, l.Rows...)
-			if !l.More && len(fds) == 1 {
-				rt.introduced(fds[0], older, l.Total)
-				older = nil
-				continue
-			}
-		}
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
-	}
-}
-
-// heard lets the stats sockets answer when all earlier workers have told.
-func (rt *Runtime) heard() {
-	if rt.former.complete() {
-		rt.inherited.Do(func() { close(rt.ready) })
-	}
-}
-
-// takeParcels takes what can be taken, and says so before any of it is read:
-// until p has heard of it, p may have to go on with all of it, should this
-// process be killed.
-func (rt *Runtime) takeParcels(p *predecessor, l letter, fds []int) {
-	taken, start := rt.adopt(l, fds)
-	// A worker that gave its last idle connections away may have ended without
-	// waiting for the answer.
-	_ = p.link.Send(letter{Kind: kindTaken, Taken: taken}, nil, linkWait)
-	start()
-}
-
-// introduced meets a worker that the one before has passed on.
-func (rt *Runtime) introduced(fd int, rows []tally, total *totals) {
-	link, err := handoff.NewConn(os.NewFile(uintptr(fd), "former"))
-	if err != nil {
-		rt.note("meet an earlier worker: " + err.Error())
-		return
-	}
-	p := rt.former.meet(link)
-	rt.former.take(p, rows, total)
-	rt.work.Go(func() { rt.takeOver(p) })
-}
-
-// adopt gives each parcel its descriptors and the engine the parcels. start
-// sets those in motion that were taken.
-func (rt *Runtime) adopt(l letter, fds []int) (taken []bool, start func()) {
-	rest := fds
-	if len(l.FDs) == len(l.Parcels) {
-		for i, p := range l.Parcels {
-			n := min(l.FDs[i], len(rest))
-			p.FDs, rest = rest[:n], rest[n:]
-		}
-	}
-	if rt.policy() == policyMove {
-		taken, start = rt.eng.Adopt(l.Parcels)
-	} else { // an older worker was passed on, whose connections may not stay
-		taken, start = make([]bool, len(l.Parcels)), func() {}
-	}
-	for _, fd := range rest {
-		unix.Close(fd)
-	}
-	for i, p := range l.Parcels {
-		if !taken[i] {
-			for _, fd := range p.FDs {
-				unix.Close(fd)
-			}
-		}
-	}
-	return taken, start
-}
-
-// controlWait bounds how long the stats sockets wait for what the worker
-// before has counted.
-const controlWait = 2 * time.Second
-
-// awaitCounts waits until `show stat` would not go backwards. False when the
-// next worker is to answer already.
-func (rt *Runtime) awaitCounts() bool {
-	if rt.env.Former == nil {
-		return true
-	}
-	wait := time.NewTimer(controlWait)
-	defer wait.Stop()
-	select {
-	case <-rt.ready:
-	case <-wait.C:
-	case <-rt.serving.Done():
-	}
-	return rt.serving.Err() == nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sync"
 
+	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/stats"
 )
@@ -65,7 +66,8 @@ type predecessor struct {
 	// former.mu guards the fields below.
 	rows  map[rowKey]tally
 	total totals
-	told  bool // all that was counted before the worker here began to serve
+	busy  map[*backend.Server]int // places it holds
+	told  bool                    // all that was counted before the worker here began to serve
 }
 
 type rowKey struct {
@@ -94,7 +96,7 @@ func (t *totals) merge(o *totals) {
 
 // meet adds an earlier worker.
 func (f *former) meet(link *handoff.Conn) *predecessor {
-	p := &predecessor{link: link, ended: make(chan struct{}), rows: map[rowKey]tally{}}
+	p := &predecessor{link: link, ended: make(chan struct{}), rows: map[rowKey]tally{}, busy: map[*backend.Server]int{}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.living = append(f.living, p)
@@ -126,6 +128,7 @@ func (f *former) bury(p *predecessor) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.living = slices.DeleteFunc(f.living, func(o *predecessor) bool { return o == p })
+	f.letGo(p)
 	if f.rows == nil {
 		f.rows = map[rowKey]tally{}
 	}

@@ -31,6 +31,13 @@ func (e *errorsOf) add(err error) {
 	}
 }
 
+// all returns the errors that were kept.
+func (e *errorsOf) all() []error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.first
+}
+
 func (e *errorsOf) report(t *testing.T, what string) {
 	t.Helper()
 	if e.n.Load() > 0 {
@@ -159,7 +166,8 @@ type tunnel struct {
 	addr     string // the client's
 	in, out  int64  // bytes, all of them
 	begun    time.Time
-	numbers  uint64 // sent, 8 bytes each
+	ended    time.Time // when the client had read the end
+	numbers  uint64    // sent, 8 bytes each
 	received uint64
 }
 
@@ -266,6 +274,7 @@ func tunnels(ctx context.Context, addr string, upgrade bool, n int, pause time.D
 			sent := make(chan error, 1)
 			go func() { sent <- u.send(ctx, pause) }()
 			err := u.receive()
+			u.ended = time.Now()
 			if err != nil {
 				u.c.Close() // or the sender would wait for ever
 			}
