@@ -329,9 +329,16 @@ func (t *txn) keepHead(b []byte) bool {
 	return true
 }
 
-// retryDelay is how many milliseconds pass before the same server is tried
-// again, HAProxy's one second.
-const retryDelay = 1000
+// maxRetryDelay bounds how many milliseconds pass before the same server is
+// tried again: timeout connect, but HAProxy's one second at most.
+const maxRetryDelay = 1000
+
+func (t *txn) retryDelay() int64 {
+	if to := t.be.Timeouts.Connect; to > 0 {
+		return min(to, maxRetryDelay)
+	}
+	return maxRetryDelay
+}
 
 // connectError handles an attempt that ended with errno.
 func (t *txn) connectError(errno syscall.Errno) {
@@ -373,10 +380,14 @@ func (t *txn) connectFailed(who byte) {
 
 // mayRedispatch: option redispatch N lets every N-th retry (or, counted from
 // the end, the last one) go to another server; a client bound to a server by
-// its cookie only then loses it.
+// its cookie only then loses it. Who was sent to this server by turn only goes
+// to another at once.
 func (t *txn) mayRedispatch() bool {
 	n := t.be.Redispatch
+	byTurn := t.be.Algo == backend.RoundRobin || t.be.Algo == backend.Random
 	switch {
+	case n != 0 && !t.bound && byTurn && t.be.Stats().Active > 1:
+		return true
 	case n > 0:
 		return int(t.rec.Retries)%n == 0
 	case n < 0:
@@ -391,6 +402,9 @@ func (t *txn) toAnother() {
 	sh := t.s.sh
 	failed := t.srv
 	t.srv, t.bound = nil, false
+	if t.rec.Term[2] == 'V' { // the cookie's server counts as down from here
+		t.rec.Term[2] = 'D'
+	}
 	t.avoid = failed
 	t.rec.Redispatched = true
 	sh.Server[failed.Index].Redispatches++

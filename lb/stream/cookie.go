@@ -103,14 +103,17 @@ func (c *Cookie) strip(h *http1.Head) {
 }
 
 // setCookie tells the client its server, unless it knows. The fourth letter
-// of the termination state says what was done: N nothing, I inserted, P the
-// server's own was left.
+// of the termination state says what was done: N nothing, I inserted, D the
+// server's own deleted, P left.
 func (t *txn) setCookie(h *http1.Head) {
 	c := t.be.Cookie
 	t.rec.Term[3] = 'N'
 	if c.Preserve && c.setByServer(h) {
 		t.rec.Term[3] = 'P'
 		return
+	}
+	if c.removeServers(h) {
+		t.rec.Term[3] = 'D'
 	}
 	if t.bound || t.srv.Cookie == "" || c.PostOnly && t.method != methodPost {
 		return
@@ -124,6 +127,17 @@ func (t *txn) setCookie(h *http1.Head) {
 	if c.NoCache {
 		h.Add([]byte("Cache-Control"), []byte("private"))
 	}
+}
+
+// removeServers deletes what the server itself sets under the cookie's name.
+func (c *Cookie) removeServers(h *http1.Head) (any bool) {
+	for i := h.Find("set-cookie", 0); i >= 0; i = h.Find("set-cookie", i+1) {
+		if bytes.HasPrefix(h.Value(i), c.prefix) {
+			h.DelAt(i)
+			any = true
+		}
+	}
+	return any
 }
 
 func (c *Cookie) setByServer(h *http1.Head) bool {

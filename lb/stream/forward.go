@@ -13,10 +13,13 @@ const maxTurns = 8
 // exchange has ended or changed its phase.
 func (t *txn) forward() (alive bool) {
 	gen := t.gen
-	if t.phase == phaseForward {
+	switch t.phase {
+	case phaseForward:
 		if !t.toServer() || t.gen != gen {
 			return false
 		}
+	case phaseDiscard:
+		return t.discard()
 	}
 	return t.toClient() && t.gen == gen
 }
@@ -98,14 +101,17 @@ func (t *txn) sentBody(n int) {
 // already: what it said is still to be read, so only if it said nothing the
 // exchange fails.
 func (t *txn) serverWriteFailed() (alive bool) {
-	if t.tunnel() || t.resHeadDone {
-		t.reqDone, t.ready = true, 0
-		t.unread, t.keepServer = true, false
+	t.keepServer = false
+	switch {
+	case t.tunnel():
+		t.reqDone, t.ready, t.unread = true, 0, true
 		if t.head != nil {
 			t.s.sh.Loop.Buffers.Put(t.head)
 			t.head = nil
 		}
 		return true
+	case t.resHeadDone:
+		return true // responseSent sees to the rest of the request
 	}
 	t.c.canRead = true
 	return t.headFromServer()
@@ -297,12 +303,36 @@ func (t *txn) responseSent() (alive bool) {
 			}
 			s.shutdown()
 			return true
-		case t.keep && t.keepServer && !t.c.rdhup && !t.c.broken:
+		case !t.keep || t.unread:
+		case t.keepServer && !t.c.rdhup && !t.c.broken:
 			return true // an early answer: both go on once the request is complete
+		default:
+			t.dropServer()
+			t.phase = phaseDiscard
+			return t.discard()
 		}
 	}
 	t.end()
 	return false
+}
+
+// discard reads the rest of a request that was answered before it was
+// complete by a server that is gone: the client may not look at the answer
+// before it has sent all, and its next request begins behind it.
+func (t *txn) discard() (alive bool) {
+	for range maxTurns {
+		t.src.R += t.ready
+		t.ready = 0
+		if t.reqDone {
+			t.end()
+			return false
+		}
+		if ok, blocked := t.fromClient(); !ok || blocked {
+			return ok
+		}
+	}
+	t.s.sh.Loop.Again(t.s)
+	return true
 }
 
 // unsent reports whether the server has not been given all of the request.

@@ -19,7 +19,6 @@ type Page struct {
 type Pages map[int]*Page
 
 var (
-	htmlType    = []byte("content-type: text/html\r\n")
 	errorHeader = []byte("cache-control: no-cache\r\ncontent-type: text/html\r\n")
 	monitorBody = []byte("<html><body><h1>200 OK</h1>\nService ready.\n</body></html>\n")
 )
@@ -86,8 +85,14 @@ func builtin(status int) *Page {
 // differ.
 func reason(status int) string {
 	switch status {
+	case 400:
+		return "Bad request"
 	case 408:
 		return "Request Time-out"
+	case 413:
+		return "Payload Too Large"
+	case 422:
+		return "Unprocessable Content"
 	case 504:
 		return "Gateway Time-out"
 	}

@@ -27,7 +27,7 @@ func (s *session) readRequest() (again bool) {
 			return false
 		case ioEOF, ioError:
 			s.clientLeft()
-			return false
+			return true // its answer or its end
 		}
 		_ = n
 	}
@@ -79,7 +79,7 @@ func (s *session) headIncomplete() (again bool) {
 func (s *session) clientLeft() {
 	if s.in.Len() == 0 {
 		if s.requests == 0 && !s.fe.Access.DontLogNull {
-			s.badRequestLog(-1, 'C')
+			s.badRequestLog(400, 'C')
 			return
 		}
 		s.close()

@@ -113,8 +113,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 		t.keepServer = false
 	}
 	t.dechunk = t.resKind == http1.ChunkedBody && t.clientMinor == 0
-	if mode == Close || s.closing() || t.resKind == http1.UntilClose || t.dechunk || t.resKind == http1.Tunnel ||
-		t.unsent() && (!t.keepServer || t.c.rdhup || t.c.broken) { // nobody will take the rest of the request
+	if mode == Close || s.closing() || t.resKind == http1.UntilClose || t.dechunk || t.resKind == http1.Tunnel {
 		t.keep = false
 	}
 	if len(s.fe.ResCaptures) > 0 {
@@ -125,7 +124,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 	}
 	t.editResponse(h)
 	if !t.placeHead(n) {
-		t.resHeadDone = false
+		t.noResponse()
 		t.fail('P', 'H', 500)
 		return false
 	}
@@ -187,8 +186,10 @@ func (t *txn) editResponse(h *http1.Head) {
 		h.Del("transfer-encoding")
 	}
 	switch {
-	case t.resKind == http1.Tunnel && h.Status() == 101:
-		h.AddString("Connection", "Upgrade")
+	case t.resKind == http1.Tunnel:
+		if h.Status() == 101 { // 2xx to CONNECT needs no word
+			h.AddString("Connection", "Upgrade")
+		}
 	case !t.keep:
 		h.AddString("Connection", "close")
 	case t.clientMinor == 0:
@@ -266,11 +267,18 @@ func (t *txn) serverEnded(st ioStatus) (alive bool) {
 func (t *txn) brokenBody() {
 	t.countServer(func(c *ServerCounters) { c.ErrResp++ })
 	if !t.resBegun {
-		t.resHeadDone = false
+		t.noResponse()
 		t.fail('P', 'H', 502)
 		return
 	}
 	t.abort('P', 'D')
+}
+
+// noResponse forgets a head that does not reach the client: another answer
+// stands in its place.
+func (t *txn) noResponse() {
+	t.resHeadDone = false
+	t.headAt, t.rec.Tr = 0, -1
 }
 
 // takeResponse checks the new bytes of res, those behind resReady, against
@@ -325,7 +333,7 @@ func (t *txn) obeyResponse(v rule.Verdict) (goOn bool) {
 		return true
 	}
 	t.s.sh.Back[t.be.Index].DeniedResp++
-	t.resHeadDone = false
+	t.noResponse()
 	t.rec.Term[0], t.rec.Term[1] = 'P', 'H'
 	t.replyRule()
 	return false

@@ -29,7 +29,7 @@ func (t *txn) route() {
 	sh, fe := s.sh, s.fe
 	if fe.MonitorURI != "" && string(t.rec.URI) == fe.MonitorURI {
 		t.unlogged = true
-		t.reply(200, "", htmlType, monitorBody)
+		t.reply(200, "", errorHeader, monitorBody)
 		return
 	}
 	x := t.context()
@@ -104,7 +104,6 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 
 // balance reserves a place on a server, or queues for one.
 func (t *txn) balance() {
-	now := t.s.sh.Loop.Now()
 	if srv := t.srv; srv != nil { // bound by its cookie
 		t.srv = nil
 		switch t.be.Take(srv) {
@@ -126,7 +125,6 @@ func (t *txn) balance() {
 	case backend.Full:
 		t.enqueue(srv) // nil but for the hashes, which name one server
 	default:
-		t.rec.Tw = int32(now - t.start)
 		t.rec.Term[0], t.rec.Term[1] = 'S', 'C'
 		t.s.sh.Back[t.be.Index].ErrConn++
 		t.replyError(503)
@@ -201,8 +199,13 @@ func (t *txn) leaveQueue() {
 	}
 	if srv := t.be.Cancel(t.queued); srv != nil {
 		t.be.Release(srv)
+	} else if t.bound { // who leaves unserved counts itself, as with HAProxy
+		t.rec.SrvQueue++
+	} else {
+		t.rec.BeQueue++
 	}
 	t.queued = nil
+	t.rec.Tw = int32(t.s.sh.Loop.Now() - t.start)
 }
 
 // parse makes sh.req this exchange's request again, with the rules applied,

@@ -18,6 +18,7 @@ const (
 	phaseConnect              // the connection is being made
 	phaseForward              // both directions flow
 	phaseReply                // our own answer is being sent
+	phaseDiscard              // answered; the rest of the request is read and thrown away
 )
 
 // txn is one exchange: a request and its response, or a tunnel. Pooled by the
@@ -199,7 +200,7 @@ func (t *txn) deadline() int64 {
 	// the wait begins with the last progress on either.
 	last := max(s.act, t.srvAct)
 	client := after(last, s.fe.Timeouts.Client)
-	if t.be == nil || t.phase == phaseReply {
+	if t.be == nil || t.phase == phaseReply || t.phase == phaseDiscard {
 		return client
 	}
 	to := &t.be.Timeouts
@@ -212,7 +213,7 @@ func (t *txn) deadline() int64 {
 		}
 		return t.queuedAt + to.Queue
 	case phaseRetry:
-		return t.tryAt + retryDelay
+		return t.tryAt + t.retryDelay()
 	case phaseConnect:
 		return after(t.tryAt, to.Connect)
 	}
@@ -243,9 +244,9 @@ func (t *txn) tunnelDeadline() int64 {
 	s, to := t.s, &t.be.Timeouts
 	last := max(s.act, t.srvAct)
 	switch {
-	case s.eof && s.fe.Timeouts.ClientFin > 0:
+	case s.shut && s.fe.Timeouts.ClientFin > 0: // the client is to end, too
 		return last + s.fe.Timeouts.ClientFin
-	case t.c != nil && t.c.eof && to.ServerFin > 0:
+	case t.c != nil && t.c.shut && to.ServerFin > 0:
 		return last + to.ServerFin
 	case to.Tunnel > 0:
 		return last + to.Tunnel
@@ -253,13 +254,26 @@ func (t *txn) tunnelDeadline() int64 {
 	return min(after(last, s.fe.Timeouts.Client), after(last, to.Server))
 }
 
+// tunnelSide tells whose time in a tunnel is up: that of the side which is to
+// end, or else of the one with the shorter timeout.
+func (t *txn) tunnelSide() byte {
+	s, to := t.s, &t.be.Timeouts
+	switch {
+	case s.shut && s.fe.Timeouts.ClientFin > 0:
+		return 'c'
+	case t.c != nil && t.c.shut && to.ServerFin > 0:
+		return 's'
+	case to.Tunnel == 0 && after(0, to.Server) < after(0, s.fe.Timeouts.Client):
+		return 's'
+	}
+	return 'c'
+}
+
 // timeout ends the wait whose deadline has passed.
 func (t *txn) timeout() {
-	s, now := t.s, t.s.sh.Loop.Now()
 	switch t.phase {
 	case phaseQueue:
 		t.leaveQueue()
-		t.rec.Tw = int32(now - t.start)
 		t.fail('s', 'Q', 503)
 		return
 	case phaseRetry:
@@ -268,17 +282,13 @@ func (t *txn) timeout() {
 	case phaseConnect:
 		t.connectFailed('s')
 		return
-	case phaseReply:
+	case phaseReply, phaseDiscard:
 		t.abort('c', 'D')
 		return
 	}
 	if t.resHeadDone && t.resKind == http1.Tunnel {
 		if t.rec.Term[0] == '-' {
-			who := byte('s')
-			if s.act <= t.srvAct && s.fe.Timeouts.Client > 0 {
-				who = 'c'
-			}
-			t.abort(who, 'D')
+			t.abort(t.tunnelSide(), 'D')
 		} else {
 			t.end()
 		}
@@ -306,7 +316,7 @@ func (t *txn) phaseLetter() byte {
 		return 'Q'
 	case t.phase == phaseConnect || t.phase == phaseRetry:
 		return 'C'
-	case t.resHeadDone && t.resDone:
+	case t.resHeadDone && t.resDone && t.reqDone:
 		return 'L'
 	case t.resHeadDone || t.phase == phaseReply:
 		return 'D'
