@@ -57,7 +57,7 @@ func boot(t *testing.T, name string) *machine {
 	if out, err := exec.Command("./box", "up", m.name, m.dir).CombinedOutput(); err != nil {
 		t.Fatalf("box up: %v\n%s", err, out)
 	}
-	m.sh(`cp %[1]s/lb /usr/sbin/lb; mkdir -p /etc/lb; cp %[1]s/lb.cfg /etc/lb/; cp %[1]s/lb.service /etc/systemd/system/; systemctl daemon-reload; systemctl start lb`, m.dir)
+	m.sh(`useradd --system --user-group lb; cp %[1]s/lb /usr/sbin/lb; mkdir -p /etc/lb; cp %[1]s/lb.cfg /etc/lb/; cp %[1]s/lb.service /etc/systemd/system/; systemctl daemon-reload; systemctl start lb`, m.dir)
 	return m
 }
 
@@ -226,7 +226,7 @@ func TestReloadTellsItsOutcome(t *testing.T) {
 	m.await("somebody has the port", "socat -u OPEN:/dev/null TCP:127.0.0.1:8088")
 	for _, c := range []struct{ name, change, reason string }{
 		{"a mistake", "echo '    ballance roundrobin' >>/etc/lb/lb.cfg", "/etc/lb/lb.cfg:12"},
-		{"a port that is taken", "echo '    bind 127.0.0.1:8088' >>/etc/lb/lb.cfg", "127.0.0.1:8088 is taken by socat (pid "},
+		{"a port that is taken", "echo '    bind 127.0.0.1:8088' >>/etc/lb/lb.cfg", "127.0.0.1:8088 is taken"},
 	} {
 		m.sh("%s", c.change)
 		if out, err := m.try("systemctl reload lb"); err == nil {
