@@ -1,0 +1,336 @@
+package stream
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// across is a Carrier to an engine in the same process: parcels pass through
+// their encoding, and descriptors are duplicated, as between two processes.
+type across struct {
+	t  *testing.T
+	to *Engine
+
+	// refuse says which parcels the receiver does not take; nil takes all.
+	refuse func(*Parcel) bool
+	// die has the receiver take the batch and then vanish before it says so.
+	die bool
+
+	mu    sync.Mutex
+	kinds map[Kind]int // of the parcels that were taken
+}
+
+func (a *across) carry(parcels []*Parcel) ([]bool, error) {
+	var sent []*Parcel
+	for _, p := range parcels {
+		text, err := json.Marshal(p)
+		if err != nil {
+			a.t.Error(err)
+		}
+		q := &Parcel{}
+		if err := json.Unmarshal(text, q); err != nil {
+			a.t.Error(err)
+		}
+		for _, fd := range p.FDs {
+			dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+			if err != nil {
+				a.t.Error(err)
+			}
+			q.FDs = append(q.FDs, dup)
+		}
+		if a.refuse != nil && a.refuse(p) {
+			q.Frontend, q.Backend = "another", "another"
+		}
+		sent = append(sent, q)
+	}
+	taken, begin := a.to.Adopt(sent)
+	for i, q := range sent {
+		if !taken[i] || a.die {
+			for _, fd := range q.FDs {
+				unix.Close(fd)
+			}
+		}
+	}
+	if a.die {
+		return nil, errors.New("the receiver was killed")
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, p := range parcels {
+		if taken[i] {
+			a.kinds[p.Kind]++
+		}
+	}
+	begin()
+	return taken, nil
+}
+
+// moved is how many parcels of a kind were taken.
+func (a *across) moved(k Kind) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.kinds[k]
+}
+
+// client is a raw connection to an engine.
+type client struct {
+	t *testing.T
+	*net.TCPConn
+	r *bufio.Reader
+}
+
+func connect(t *testing.T, addr string) *client {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return &client{t, c.(*net.TCPConn), bufio.NewReader(c)}
+}
+
+func (c *client) say(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *client) hear(text string) {
+	c.t.Helper()
+	got := make([]byte, len(text))
+	if n, err := io.ReadFull(c.r, got); err != nil || string(got) != text {
+		c.t.Fatalf("got %q (%v), want %q", got[:n], err, text)
+	}
+}
+
+// get has one request answered and reports whether the connection stays.
+func (c *client) get(path string) (keeps bool) {
+	c.t.Helper()
+	c.say("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+	return c.answer(path)
+}
+
+func (c *client) answer(path string) (keeps bool) {
+	c.t.Helper()
+	a, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		c.t.Fatalf("%s: %v", path, err)
+	}
+	body, err := io.ReadAll(a.Body)
+	if err != nil || string(body) != path {
+		c.t.Fatalf("%s: %q %v", path, body, err)
+	}
+	return !a.Close
+}
+
+// pair is an engine that leaves and one that takes over, in front of the same
+// server.
+func pair(t *testing.T, http bool, server string) (old, next *rig, a *across) {
+	t.Helper()
+	old = newRig(t, http, []string{server}, nil)
+	next = newRig(t, http, []string{server}, nil)
+	return old, next, &across{t: t, to: next.Engine, kinds: map[Kind]int{}}
+}
+
+func awaitEmpty(t *testing.T, e *Engine) {
+	t.Helper()
+	select {
+	case <-e.Empty():
+	case <-time.After(20 * time.Second):
+		t.Fatalf("%d connections are left in the engine that leaves", e.Conns())
+	}
+}
+
+func pathServer(t *testing.T) string {
+	return serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
+}
+
+// echoServer sends back what it gets, behind an upgrade if it is asked for one.
+func echoServer(t *testing.T) string {
+	return script(t, func(c *net.TCPConn, br *bufio.Reader) {
+		if first, err := br.Peek(3); err == nil && string(first) == "GET" {
+			readHead(br)
+			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		}
+		io.Copy(c, br)
+		c.CloseWrite()
+	})
+}
+
+func TestHandoverOfRequests(t *testing.T) {
+	old, next, a := pair(t, true, pathServer(t))
+	var idle []*client
+	for i := range 300 { // more than one batch
+		c := connect(t, old.addr)
+		if !c.get(fmt.Sprintf("/first/%d", i)) {
+			t.Fatal("not kept")
+		}
+		idle = append(idle, c)
+	}
+	half := connect(t, old.addr)
+	half.say("GET /half HTTP/1.1\r\nHo")
+	silent := connect(t, old.addr)
+	old.Handover(a.carry)
+	awaitEmpty(t, old.Engine)
+	for i, c := range idle {
+		if !c.get(fmt.Sprintf("/second/%d", i)) {
+			t.Fatal("the answer after the move ends the connection")
+		}
+	}
+	half.say("st: a\r\n\r\n")
+	half.answer("/half")
+	silent.get("/silent")
+	if n := a.moved(ClientParcel); n != 302 || next.Conns() != 302 {
+		t.Errorf("%d moved, %d are there", n, next.Conns())
+	}
+	var was, is FrontCounters
+	was, is = old.Shards[0].Read().Front[0], next.Shards[0].Read().Front[0]
+	if n := was.SessTotal + is.SessTotal; n != 302 {
+		t.Errorf("%d sessions were counted, there were 302", n)
+	}
+	if n := was.ReqTotal + is.ReqTotal; n != 602 {
+		t.Errorf("%d requests were counted, there were 602", n)
+	}
+}
+
+func TestHandoverOfTunnels(t *testing.T) {
+	for _, upgrade := range []bool{false, true} {
+		old, next, a := pair(t, upgrade, echoServer(t))
+		c := connect(t, old.addr)
+		if upgrade {
+			c.say("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			if a, err := http.ReadResponse(c.r, nil); err != nil || a.StatusCode != 101 {
+				t.Fatal(a, err)
+			}
+		}
+		c.say("before")
+		c.hear("before")
+		// So much that it stands in every buffer on the way.
+		text := strings.Repeat("0123456789abcdef", 1<<20)
+		sent := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(c, text)
+			if err == nil {
+				err = c.CloseWrite()
+			}
+			sent <- err
+		}()
+		c.hear(text[:1])
+		old.Handover(a.carry)
+		awaitEmpty(t, old.Engine)
+		c.hear(text[1:])
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		if rest, err := io.ReadAll(c.r); err != nil || len(rest) > 0 {
+			t.Errorf("after the end: %d bytes, %v", len(rest), err)
+		}
+		if n := a.moved(TunnelParcel); n != 1 {
+			t.Errorf("%d tunnels moved", n)
+		}
+		in := old.Shards[0].Read().Front[0].BytesIn + next.Shards[0].Read().Front[0].BytesIn
+		if want := uint64(len("before") + len(text)); in < want || !upgrade && in != want {
+			t.Errorf("%d bytes were counted, want %d", in, want)
+		}
+	}
+}
+
+// TestHandoverToOneThatDies has the receiver vanish after it took the
+// connections and before it said so: it has read nothing, so the sender goes on
+// as if nothing had been.
+func TestHandoverToOneThatDies(t *testing.T) {
+	old, _, a := pair(t, false, echoServer(t))
+	a.die = true
+	var tunnels []*client
+	for i := range 20 {
+		c := connect(t, old.addr)
+		c.say(fmt.Sprintf("before %d", i))
+		c.hear(fmt.Sprintf("before %d", i))
+		tunnels = append(tunnels, c)
+	}
+	old.Handover(func(parcels []*Parcel) ([]bool, error) {
+		for i, c := range tunnels { // it is there to be read while the receiver has it
+			c.say(fmt.Sprintf("meanwhile %d", i))
+		}
+		return a.carry(parcels)
+	})
+	for i, c := range tunnels {
+		c.hear(fmt.Sprintf("meanwhile %d", i))
+		c.say("after")
+		c.hear("after")
+		c.CloseWrite()
+		if rest, err := io.ReadAll(c.r); err != nil || len(rest) > 0 {
+			t.Errorf("after the end: %d bytes, %v", len(rest), err)
+		}
+	}
+	awaitEmpty(t, old.Engine)
+}
+
+// TestHandoverRefused has the receiver refuse some: they are served on where
+// they are, and their next answer ends them.
+func TestHandoverRefused(t *testing.T) {
+	old, _, a := pair(t, true, pathServer(t))
+	var clients []*client
+	ports := map[uint16]bool{} // of those that are refused
+	for i := range 40 {
+		c := connect(t, old.addr)
+		c.get("/first")
+		clients = append(clients, c)
+		if i%2 == 0 {
+			ports[c.LocalAddr().(*net.TCPAddr).AddrPort().Port()] = true
+		}
+	}
+	a.refuse = func(p *Parcel) bool { return ports[p.Peer.Port()] }
+	old.Handover(a.carry)
+	for i, c := range clients {
+		if keeps := c.get("/second"); keeps != (i%2 == 1) {
+			t.Errorf("connection %d is kept: %v", i, keeps)
+		}
+		c.Close()
+	}
+	awaitEmpty(t, old.Engine)
+	if n := a.moved(ClientParcel); n != 20 {
+		t.Errorf("%d moved", n)
+	}
+}
+
+// TestHandoverWaitsForTheAnswer has a request in flight: its connection moves
+// when it is answered.
+func TestHandoverWaitsForTheAnswer(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	old, next, a := pair(t, true, serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(arrived)
+			<-release
+		}
+		io.WriteString(w, r.URL.Path)
+	}))
+	c := connect(t, old.addr)
+	c.say("GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /pipelined HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-arrived
+	old.Handover(a.carry)
+	if n := old.Conns(); n != 1 {
+		t.Errorf("%d connections are left", n)
+	}
+	close(release)
+	if !c.answer("/slow") || !c.answer("/pipelined") || !c.get("/then") {
+		t.Error("an answer ends the connection")
+	}
+	awaitEmpty(t, old.Engine)
+	if next.Conns() != 1 {
+		t.Errorf("%d connections are there", next.Conns())
+	}
+}
