@@ -172,11 +172,11 @@ func (t *txn) enqueue(srv *backend.Server) {
 		})
 	}
 	t.queued = w
-	ahead := int32(t.be.Enqueue(w, srv))
+	place := int32(t.be.Enqueue(w, srv)) + 1 // the first in line is 1, as with HAProxy
 	if srv != nil {
-		t.rec.SrvQueue = ahead
+		t.rec.SrvQueue = place
 	} else {
-		t.rec.BeQueue = ahead
+		t.rec.BeQueue = place
 	}
 	s.watch() // its abort must be noticed
 }
@@ -199,10 +199,6 @@ func (t *txn) leaveQueue() {
 	}
 	if srv := t.be.Cancel(t.queued); srv != nil {
 		t.be.Release(srv)
-	} else if t.bound { // who leaves unserved counts itself, as with HAProxy
-		t.rec.SrvQueue++
-	} else {
-		t.rec.BeQueue++
 	}
 	t.queued = nil
 	t.rec.Tw = int32(t.s.sh.Loop.Now() - t.start)

@@ -1,0 +1,108 @@
+// Package chaos puts misbehaving clients and servers on both sides of a balancer.
+//
+//  1. A scene says what each side does and what the configuration asks for (scenes_test.go, messages_test.go, policies_test.go).
+//  2. It is played through lb and through Debian's HAProxy at once (subject_test.go, peer_test.go).
+//  3. Bytes and log lines are compared (compare_test.go).
+package chaos
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"lbsyslogd/test/rig"
+)
+
+const haproxy = "/usr/sbin/haproxy"
+
+// TestAsHAProxy plays every scene through lb and through HAProxy: what the
+// client gets, what the server gets and what is logged must be the same, but
+// where a scene says how and docs/logs.md says why.
+func TestAsHAProxy(t *testing.T) {
+	built, err := rig.Build(t.TempDir(), "lb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenes := slices.Concat(aborts, timeouts, messages, policies)
+	var ours, theirs []outcome
+	var wg sync.WaitGroup
+	// An address of its own keeps other tests' ports away.
+	host := fmt.Sprintf("127.%d.%d.%d", 10+rand.IntN(200), rand.IntN(256), 1+rand.IntN(254))
+	ports, err := rig.FreePorts(host, 4*len(scenes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(ports)
+	ports = slices.Compact(ports) // drawn at random, perhaps twice
+	wg.Go(func() { ours = playAll(t, built.LB, scenes, host, ports[:len(scenes)]) })
+	wg.Go(func() { theirs = playAll(t, haproxy, scenes, host, ports[len(scenes):2*len(scenes)]) })
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	for i, sc := range scenes {
+		t.Run(sc.name, func(t *testing.T) { sc.compare(t, ours[i], theirs[i]) })
+	}
+}
+
+// playAll plays the scenes against one balancer, some at a time.
+func playAll(t *testing.T, program string, scenes []scene, host string, ports []int) []outcome {
+	stages := make([]*stage, len(scenes))
+	for i, sc := range scenes {
+		play := sc.server
+		if play == nil {
+			play = answer
+		}
+		var err error
+		if stages[i], err = openStage(play); err != nil {
+			t.Error(err)
+			return nil
+		}
+	}
+	s, err := start(t, program, scenes, stages, host, ports)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	outcomes := make([]outcome, len(scenes))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 24)
+	for i, sc := range scenes {
+		wg.Go(func() {
+			slots <- struct{}{}
+			outcomes[i] = s.play(sc, host, ports[i], stages[i])
+			<-slots
+		})
+	}
+	wg.Wait()
+	return outcomes
+}
+
+func (sc *scene) compare(t *testing.T, ours, theirs outcome) {
+	if sc.ours != "" {
+		if got := strings.Join(ours.log, "\n"); got != sc.ours {
+			t.Errorf("log:\n  lb      %q\n  wanted  %q\n  haproxy %q", got, sc.ours, theirs.log)
+		}
+	} else if !slices.Equal(ours.log, theirs.log) {
+		t.Errorf("log:\n  lb      %q\n  haproxy %q", ours.log, theirs.log)
+	}
+	if sc.wire {
+		return
+	}
+	if ours.client != theirs.client {
+		t.Errorf("the client got:\n  lb      %s\n  haproxy %s", quote(ours.client), quote(theirs.client))
+	}
+	if !slices.Equal(ours.server, theirs.server) {
+		t.Errorf("the server got:\n  lb      %s\n  haproxy %s", quote(fmt.Sprint(ours.server)), quote(fmt.Sprint(theirs.server)))
+	}
+}
+
+func quote(s string) string {
+	if len(s) > 700 {
+		s = s[:700] + "..."
+	}
+	return fmt.Sprintf("%q", s)
+}
