@@ -38,7 +38,7 @@ func (e *errorsOf) all() []error {
 	return e.first
 }
 
-func (e *errorsOf) report(t *testing.T, what string) {
+func (e *errorsOf) report(t testing.TB, what string) {
 	t.Helper()
 	if e.n.Load() > 0 {
 		t.Errorf("%s: %d errors, the first: %v", what, e.n.Load(), e.first)

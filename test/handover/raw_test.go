@@ -14,7 +14,7 @@ import (
 
 // raw is a client that writes what it likes.
 type raw struct {
-	t *testing.T
+	t testing.TB
 	*net.TCPConn
 	r *bufio.Reader
 }

@@ -20,7 +20,7 @@ const host = "127.83.49.21"
 
 // site is a balancer, what stands behind it, and what it logs.
 type site struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	lb      *rig.LB
 	backend *backend.Server
@@ -59,7 +59,7 @@ listen echo
 
 // start brings a site up; the test's end takes it down and, if the test failed, prints what the balancer said. extra are pairs of
 // a word of the configuration and what stands in its place.
-func start(t *testing.T, extra ...string) *site {
+func start(t testing.TB, extra ...string) *site {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lb-") // t.TempDir is too long for the path of a socket
 	if err != nil {
