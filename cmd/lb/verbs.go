@@ -28,6 +28,7 @@ func verbs() map[string]verb {
 		"status":  {tell("status")},
 		"detach":  {tell("detach")},
 		"stop":    {stop},
+		"doctor":  {doctor},
 		"help": {func(_ []string, out, _ io.Writer) error {
 			_, err := io.WriteString(out, usage)
 			return err
