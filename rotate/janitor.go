@@ -70,8 +70,9 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 	}
 	rest, err := w.list()
 	problems = append(problems, err)
+	held := w.holds(rest)
 	for _, b := range rest {
-		if b.form != None || w.unsettled(b.name) {
+		if b.form != None || w.unsettled(b.name) || held[b.name] {
 			continue
 		}
 		if wait := w.opt.CompressAfter - w.opt.Now().Sub(b.stamp); wait > 0 {
@@ -153,6 +154,7 @@ func (w *Writer) prune() error {
 	var total int64
 	now := w.opt.Now()
 	kept := 0
+	held := w.holds(all)
 	for i := len(all) - 1; i >= 0; i-- {
 		b := all[i]
 		info, err := os.Lstat(filepath.Join(w.dir, b.file()))
@@ -160,7 +162,7 @@ func (w *Writer) prune() error {
 			continue
 		}
 		total += info.Size()
-		if (w.opt.Keep == 0 || kept < w.opt.Keep) && (w.opt.MaxAge == 0 || now.Sub(b.stamp) <= w.opt.MaxAge) &&
+		if held[b.name] || (w.opt.Keep == 0 || kept < w.opt.Keep) && (w.opt.MaxAge == 0 || now.Sub(b.stamp) <= w.opt.MaxAge) &&
 			(w.opt.MaxTotal == 0 || total <= w.opt.MaxTotal) {
 			kept++
 			continue
@@ -168,7 +170,7 @@ func (w *Writer) prune() error {
 		problems = append(problems, w.remove(b))
 	}
 	for _, b := range all {
-		if w.opt.MinFree == 0 || b.tmp || w.unsettled(b.name) {
+		if w.opt.MinFree == 0 || b.tmp || w.unsettled(b.name) || held[b.name] {
 			continue
 		}
 		var fs unix.Statfs_t

@@ -50,6 +50,10 @@ type Options struct {
 	MaxTotal int64         // how many bytes the rotated files take together; 0: any number
 	MinFree  int64         // how many bytes of the file system stay free, as long as there are rotated files to remove; 0: any
 
+	// Hold is how many bytes of rotated files are neither compressed nor removed before a Follower has released them; 0: there is
+	// no Follower.
+	Hold int64
+
 	Compress      Compression   // how rotated files are stored
 	CompressAfter time.Duration // how long a rotated file stays plain, for those who follow it
 	// Compressor writes src to dst in the given form; nil does it in a goroutine of this process. A daemon that must not

@@ -15,6 +15,7 @@ type Stats struct {
 	Truncations uint64 // somebody emptied the file
 	Compressed  uint64 // rotated files
 	Removed     uint64 // rotated files, by retention
+	Unheld      uint64 // bytes of rotated files that the hold was too small for, before a Follower released them
 
 	Size  int64  // of the current file
 	Inode uint64 // of the current file

@@ -22,6 +22,8 @@ type Writer struct {
 	opt    Options
 	cancel context.CancelFunc
 	wake   chan struct{} // tells the janitor that there may be something to do
+	news   chan struct{} // tells the Follower that there may be something to read
+	opened Position      // where the file ended when it was opened
 	tasks  sync.WaitGroup
 
 	// mu guards the fields below.
@@ -36,6 +38,11 @@ type Writer struct {
 	stall   stall
 	counts  Stats
 
+	// For the Follower: it has released what was rotated up to floor, once followed says that there is one.
+	followed bool
+	floor    time.Time
+	gaveUp   time.Time // stamp of the newest file that the hold was too small for
+
 	settling map[string]bool // rotated files that are not closed yet, by name
 }
 
@@ -49,7 +56,7 @@ func Open(path string, options Options) (*Writer, error) {
 	opt := options.filled()
 	w := &Writer{
 		path: path, dir: filepath.Dir(path), naming: namingOf(path), opt: opt,
-		wake: make(chan struct{}, 1), settling: make(map[string]bool),
+		wake: make(chan struct{}, 1), news: make(chan struct{}, 1), settling: make(map[string]bool),
 	}
 	w.stall.ring.limit = max(opt.Ring, 0)
 	if w.cur, err = openFile(path, opt.Mode, opt.Owner); err != nil {
@@ -61,6 +68,12 @@ func Open(path string, options Options) (*Writer, error) {
 	}
 	if len(backups) > 0 {
 		w.last = backups[len(backups)-1].stamp
+	}
+	if opt.Hold > 0 {
+		w.opened = Position{Inode: w.cur.id.ino, Offset: w.cur.size, After: w.last}
+		if w.opened.Check, err = checkBefore(w.cur.own, w.cur.size); err != nil {
+			return nil, errors.Join(fmt.Errorf("follow %s: %w", path, err), w.cur.close())
+		}
 	}
 	if opt.Schedule != nil {
 		w.next = opt.Schedule.Next(w.began())
@@ -167,6 +180,12 @@ func (w *Writer) append(p []byte) (n int, err error) {
 		w.counts.Lines += uint64(bytes.Count(p[:n], newline))
 		w.midLine = p[n-1] != '\n'
 		w.dirty = true
+		if w.opt.Hold > 0 {
+			select {
+			case w.news <- struct{}{}:
+			default:
+			}
+		}
 	}
 	return n, err
 }

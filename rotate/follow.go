@@ -1,0 +1,344 @@
+package rotate
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Position is a place between two lines of a log. Rotations do not change it. It may be stored as JSON and given to Follow after a
+// restart.
+type Position struct {
+	Inode  uint64 `json:"inode"`
+	Offset int64  `json:"offset"`
+	// Check is a checksum of the bytes before Offset, because an inode alone may be another file's by now.
+	Check uint32 `json:"check"`
+	// After is a stamp: files that were rotated later hold this position or what comes behind it.
+	After time.Time `json:"after"`
+}
+
+// checked is how many bytes before a Position its Check covers: most of a line, with the time in it.
+const checked = 64
+
+// A Follower reads what a Writer writes, in order and through rotations, as whole lines. It belongs to one goroutine.
+//
+//  1. Next reads on from its offset in the file it has open, as far as the last newline,
+//  2. at the end of a file that the Writer writes to no more it goes on to the next newer one, and at last to the current one,
+//  3. Release lets retention have what the reader does not need again.
+//
+// The Writer must have Options.Hold, which keeps files from being compressed or removed before they were released.
+type Follower struct {
+	w        *Writer
+	file     *os.File
+	id       identity
+	pos      Position
+	finished bool // the Writer writes to another file: the end of this one is its end
+	buf      []byte
+}
+
+const (
+	firstRead = 64 << 10
+	mostRead  = 16 << 20 // a line that is larger is handed on in pieces
+)
+
+// Follow begins to read at p; nil is where the file ended when the Writer opened it. found is false when the file that p is in is no
+// longer there: then the Follower begins with the oldest file behind it. A Writer has one Follower at a time.
+func (w *Writer) Follow(p *Position) (f *Follower, found bool, err error) {
+	if w.opt.Hold <= 0 {
+		return nil, false, errors.New("follow a log file without Options.Hold: rotated files would be compressed before they are read")
+	}
+	f = &Follower{w: w, buf: make([]byte, firstRead)}
+	if p == nil {
+		p = &w.opened
+	}
+	found, err = f.Seek(*p)
+	if err != nil {
+		return nil, found, err
+	}
+	f.Release(f.pos)
+	return f, found, nil
+}
+
+// News has a value when lines were written since it was last received from.
+func (f *Follower) News() <-chan struct{} { return f.w.news }
+
+// Position is behind the lines that Next has returned.
+func (f *Follower) Position() Position { return f.pos }
+
+// Close closes the file that is being read. What was not released stays held.
+func (f *Follower) Close() error { return f.file.Close() }
+
+// Release lets retention have everything before p.
+func (f *Follower) Release(p Position) {
+	f.w.mu.Lock()
+	f.w.floor, f.w.followed = p.After, true
+	f.w.mu.Unlock()
+	f.w.kick()
+}
+
+// Seek goes to p, or if the file that it is in is gone, which found tells, to the oldest file behind it.
+func (f *Follower) Seek(p Position) (found bool, err error) {
+	for range 10 { // rotations may come in between
+		file, err := f.w.find(p)
+		if err != nil {
+			return false, err
+		}
+		if file != nil {
+			return true, f.adopt(file, p)
+		}
+		f.finished = true
+		if err := f.advance(p.After, identity{}); !errors.Is(err, errTurned) {
+			return false, err
+		}
+	}
+	return false, fmt.Errorf("follow %s: it is rotated faster than it can be opened", f.w.path)
+}
+
+// adopt goes on in file, which belongs to the Follower from then on.
+func (f *Follower) adopt(file *os.File, p Position) error {
+	id, err := identityOf(file)
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	if f.file != nil {
+		f.file.Close()
+	}
+	p.Inode = id.ino
+	f.file, f.id, f.pos, f.finished = file, id, p, false
+	return nil
+}
+
+// Next is the next whole lines, and nothing when there are none yet. They are valid until the next call. Besides when there is News,
+// it should be called about once a second, for the sake of files that somebody else moves.
+func (f *Follower) Next() ([]byte, error) {
+	for {
+		n, err := f.file.ReadAt(f.buf, f.pos.Offset)
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		end := bytes.LastIndexByte(f.buf[:n], '\n') + 1
+		switch {
+		case end == 0 && n == len(f.buf) && n < mostRead:
+			f.buf = make([]byte, 2*n)
+			continue
+		case end == 0 && (n == len(f.buf) || f.finished):
+			end = n
+		}
+		if end > 0 {
+			lines := f.buf[:end]
+			f.pos.Offset += int64(end)
+			if f.pos.Check = check(lines); end >= checked {
+				return lines, nil
+			}
+			f.pos.Check, err = checkBefore(f.file, f.pos.Offset)
+			return lines, err
+		}
+		if f.finished {
+			err := f.advance(f.pos.After, f.id)
+			if errors.Is(err, errTurned) {
+				return nil, nil // the caller comes again
+			}
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if f.current() {
+			return nil, f.noticeTruncation()
+		}
+		f.finished = true // nobody writes to it from now on, but somebody may have since we read
+	}
+}
+
+// current says whether the Writer still writes to the file that we read.
+func (f *Follower) current() bool {
+	f.w.mu.Lock()
+	defer f.w.mu.Unlock()
+	return f.w.cur.id == f.id
+}
+
+// noticeTruncation begins at the front of a file that somebody emptied.
+func (f *Follower) noticeTruncation() error {
+	info, err := f.file.Stat()
+	if err == nil && info.Size() < f.pos.Offset {
+		f.pos.Offset, f.pos.Check = 0, 0
+	}
+	return err
+}
+
+// errTurned says that a rotation came between two looks.
+var errTurned = errors.New("the log file was rotated meanwhile")
+
+// advance goes on to the oldest file behind a stamp that is not the given one, or to the current one.
+func (f *Follower) advance(after time.Time, but identity) error {
+	f.w.mu.Lock()
+	cur, last := f.w.cur.id, f.w.last
+	f.w.mu.Unlock()
+	// Every rotation up to last has its name by now, so what the directory does not show is the current file.
+	backups, err := f.w.list()
+	if err != nil {
+		return err
+	}
+	for _, b := range backups {
+		if b.form != None || !b.stamp.After(after) {
+			continue
+		}
+		file, err := openRead(filepath.Join(f.w.dir, b.name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return errTurned
+		}
+		if err != nil {
+			return err
+		}
+		if id, err := identityOf(file); err != nil || id == but || id == cur {
+			file.Close()
+			continue
+		}
+		return f.adopt(file, Position{After: b.stamp.Add(-1)})
+	}
+	file, err := openRead(f.w.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return errTurned // the Writer makes a new one within a second
+	}
+	if err != nil {
+		return err
+	}
+	if id, err := identityOf(file); err != nil || id != cur {
+		file.Close()
+		return errTurned
+	}
+	return f.adopt(file, Position{After: last})
+}
+
+// find opens the file that p is in, under whichever name it has now. It returns nothing when there is none.
+func (w *Writer) find(p Position) (*os.File, error) {
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(w.dir, e.Name())
+		if id, err := identify(path); err != nil || id.ino != p.Inode {
+			continue
+		}
+		file, err := openRead(path)
+		if err != nil {
+			continue // gone this very moment
+		}
+		if sum, err := checkBefore(file, p.Offset); err == nil && sum == p.Check {
+			return file, nil
+		}
+		file.Close()
+	}
+	return nil, nil
+}
+
+// Behind is how many bytes there are behind p.
+func (w *Writer) Behind(p Position) (int64, error) {
+	w.mu.Lock()
+	cur, size := w.cur.id, w.cur.size
+	w.mu.Unlock()
+	total := size
+	if cur.ino == p.Inode {
+		return max(size-p.Offset, 0), nil
+	}
+	backups, err := w.list()
+	if err != nil {
+		return 0, err
+	}
+	for _, b := range backups {
+		if b.form != None || !b.stamp.After(p.After) {
+			continue
+		}
+		var st unix.Stat_t
+		if unix.Lstat(filepath.Join(w.dir, b.name), &st) != nil {
+			continue
+		}
+		total += st.Size
+		if st.Ino == p.Inode {
+			total -= min(p.Offset, st.Size)
+		}
+	}
+	return total, nil
+}
+
+// holds says which rotated files are kept as they are for the Follower, by name: those it has not released, from the newest back as
+// long as they are within the hold. It counts what it gives up for that.
+func (w *Writer) holds(all []backup) map[string]bool {
+	if w.opt.Hold <= 0 {
+		return nil
+	}
+	w.mu.Lock()
+	floor, followed := w.floor, w.followed
+	w.mu.Unlock()
+	held := make(map[string]bool)
+	var total int64
+	for i := len(all) - 1; i >= 0; i-- {
+		b := all[i]
+		if b.form != None || followed && !b.stamp.After(floor) {
+			continue
+		}
+		info, err := os.Lstat(filepath.Join(w.dir, b.name))
+		if err != nil {
+			continue
+		}
+		if total += info.Size(); total <= w.opt.Hold {
+			held[b.name] = true
+		} else if followed {
+			w.giveUp(b, info.Size())
+		} else {
+			held[b.name] = true // whether it was read already is not known yet
+		}
+	}
+	return held
+}
+
+// giveUp counts a file that is not held though it was not released, once.
+func (w *Writer) giveUp(b backup, size int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !b.stamp.After(w.gaveUp) {
+		return
+	}
+	w.gaveUp = b.stamp
+	w.counts.Unheld += uint64(size)
+	w.opt.Log.Error("a rotated file is given up before it was read, because more waits than may be held", "path", w.path,
+		"file", b.name, "bytes", size, "hold", w.opt.Hold)
+}
+
+func openRead(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+}
+
+func identityOf(file *os.File) (identity, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		return identity{}, err
+	}
+	return identity{st.Dev, st.Ino}, nil
+}
+
+func check(before []byte) uint32 {
+	return crc32.ChecksumIEEE(before[max(len(before)-checked, 0):])
+}
+
+// checkBefore is the Check of a position in file.
+func checkBefore(file io.ReaderAt, offset int64) (uint32, error) {
+	var b [checked]byte
+	n := min(offset, checked)
+	if _, err := file.ReadAt(b[:n], offset-n); err != nil {
+		return 0, err
+	}
+	return check(b[:n]), nil
+}

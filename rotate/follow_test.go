@@ -1,0 +1,182 @@
+package rotate
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// follow reads with f until it has seen n bytes.
+func follow(t *testing.T, f *Follower, n int) string {
+	t.Helper()
+	var all bytes.Buffer
+	until(t, "lines to follow", func() bool {
+		for {
+			lines, err := f.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(lines) == 0 {
+				return all.Len() >= n
+			}
+			all.Write(lines)
+		}
+	})
+	return all.String()
+}
+
+func followed(t *testing.T, w *Writer, p *Position) (*Follower, bool) {
+	t.Helper()
+	f, found, err := w.Follow(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f, found
+}
+
+// TestFollowThroughRotations reads while a thousand rotations, compressions and removals go on, and begins anew in the middle again
+// and again, from a position that went through a restart.
+func TestFollowThroughRotations(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	o := Options{Size: 500, Keep: 2, Compress: Gzip, Hold: 1 << 30}
+	w := open(t, path, o)
+	f, _ := followed(t, w, nil)
+	const n = 20_000
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	writer.Go(func() {
+		for i := range n {
+			if _, err := w.Write([]byte(numbered(i))); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	var got strings.Builder
+	size := len(numbered(0))
+	for step := 0; got.Len() < n*size; step++ {
+		lines, err := f.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Write(lines)
+		p := f.Position()
+		f.Release(p)
+		if step%50 == 0 {
+			f.Close()
+			var found bool
+			if f, found = followed(t, w, &p); !found {
+				t.Fatalf("%+v is not found again", p)
+			}
+		}
+	}
+	writer.Wait()
+	once(t, got.String(), n)
+	if strings.Index(got.String(), numbered(100)) > strings.Index(got.String(), numbered(101)) {
+		t.Error("out of order")
+	}
+	if s := w.Stats(); s.Unheld != 0 || s.Rotations < 500 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestHold holds that nothing is compressed or removed before it is released, also over a restart, and that there is a limit.
+func TestHold(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.log")
+	o := Options{Keep: 1, Compress: Gzip, Hold: 1 << 20}
+	w := open(t, path, o)
+	f, _ := followed(t, w, nil)
+	start := f.Position()
+	for i := range 5 {
+		write(t, w, numbered(i))
+		if _, err := w.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w = open(t, path, o)
+	f, found := followed(t, w, &start)
+	if got := follow(t, f, 5*len(numbered(0))); !found || strings.Count(got, "\n") != 5 {
+		t.Errorf("found %v: %q", found, got)
+	}
+	if behind, err := w.Behind(start); err != nil || behind != int64(5*len(numbered(0))) {
+		t.Errorf("%d bytes behind the start: %v", behind, err)
+	}
+	f.Release(f.Position())
+	until(t, "retention to have its way", func() bool {
+		left := names(t, dir)
+		return len(left) == 2 && strings.HasSuffix(left[0], ".gz")
+	})
+
+	w.Close()
+	o.Hold = int64(2 * len(numbered(0)))
+	w = open(t, path, o)
+	p := f.Position()
+	f, _ = followed(t, w, &p)
+	for i := range 5 {
+		write(t, w, numbered(i))
+		if _, err := w.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the oldest to be given up", func() bool { return w.Stats().Unheld == uint64(3*len(numbered(0))) })
+	f.Close()
+	f, found = followed(t, w, &Position{Inode: 1, After: p.After})
+	if got := follow(t, f, 1); found || got != numbered(3)+numbered(4) {
+		t.Errorf("found %v: %q", found, got)
+	}
+}
+
+// TestFollowWhatOthersDo has somebody rename and truncate the file.
+func TestFollowWhatOthersDo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	write := func(w *Writer, n int) { write(t, w, numbered(n)) }
+	if err := os.WriteFile(path, []byte("before\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, path, Options{Hold: 1 << 20})
+	f, _ := followed(t, w, nil)
+	write(w, 0)
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	write(w, 1)
+	p := f.Position()
+	if _, err := w.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	write(w, 2)
+	if got := follow(t, f, 1); got != numbered(0)+numbered(1)+numbered(2) {
+		t.Errorf("got %q", got)
+	}
+	if found, err := f.Seek(p); !found || err != nil {
+		t.Errorf("the renamed file: found %v, %v", found, err)
+	}
+	if got := follow(t, f, 1); strings.Count(got, "\n") != 3 {
+		t.Errorf("got %q", got)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if lines, err := f.Next(); len(lines) > 0 || err != nil {
+		t.Errorf("after a truncation: %q, %v", lines, err)
+	}
+	write(w, 3)
+	if got := follow(t, f, 1); got != numbered(3) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestFollowWantsAHold(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "a.log"), Options{})
+	if _, _, err := w.Follow(nil); err == nil || !strings.Contains(err.Error(), "Hold") {
+		t.Errorf("Follow() = %v", err)
+	}
+}
