@@ -15,7 +15,7 @@ STATICCHECK:= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # The end-to-end packages start daemons and offer load, one even boots a systemd: one after the other, and never under the race
 # detector, which is for the packages that the daemons are made of.
-E2E   = $(shell $(GO) list ./test/box/... ./test/e2e/... ./test/handover/... ./test/syslog/...)
+E2E   = $(shell $(GO) list ./test/box/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/syslog/...)
 PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 
 FUZZTIME ?= 20s
@@ -59,8 +59,8 @@ bench-syslog: build ## CPU per message and burst losses, syslogd beside rsyslog 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	@test/fuzz $(FUZZTIME)
 
-deb: ## Debian packages: not in this tree yet
-	@echo "make deb: there is no packaging in this tree yet, so no package was built; 'make build' leaves the daemons in bin/" >&2; exit 1
+deb: ## dist/*.deb and dist/*.rpm, for amd64 and arm64; two builds give the same bytes
+	@VERSION="$(VERSION)" packaging/build
 
 clean: ## remove what was built
 	rm -rf bin dist

@@ -1,0 +1,24 @@
+# bash completion for lb(8)
+
+_lb() {
+    local cur=$2 prev=$3
+    local verbs="reload status stop upgrade detach doctor help"
+    local options="-f -c -W -Ws -D -d -db -S -p -x -sf -st -n -C -q -V -v -vv -cc -L -m -N -dM -dr -dS"
+    case $prev in
+        -f | -S | -p | -x) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        -C) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
+        -sf | -st) mapfile -t COMPREPLY < <(compgen -W "$(pgrep -x lb)" -- "$cur"); return ;;
+        --timeout) mapfile -t COMPREPLY < <(compgen -W "10s 90s 5m 0" -- "$cur"); return ;;
+        -n | -cc | -L | -m | -N) return ;;
+    esac
+    case ${COMP_WORDS[1]} in
+        reload) options="-S --timeout --if-changed" verbs= ;;
+        upgrade) options="-S --timeout" verbs= ;;
+        status | detach) options="-S" verbs= ;;
+        stop) options="-S --now --or-detach --timeout" verbs= ;;
+        doctor) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    esac
+    [ "$COMP_CWORD" = 1 ] || verbs=
+    mapfile -t COMPREPLY < <(compgen -W "$verbs $options" -- "$cur")
+}
+complete -F _lb lb
