@@ -175,8 +175,8 @@ func TestRestartUnderLoadRefusesNobody(t *testing.T) {
 	m := boot(t, "restart")
 	before := m.mainPID()
 	// With -k the clients keep their connections: those outlive the restarts too.
-	for _, options := range []string{"", "-k"} {
-		if failed := m.load(100_000, options, func() { m.sh("systemctl restart lb") }, 500*time.Millisecond); failed != 0 {
+	for options, requests := range map[string]int{"": 100_000, "-k": 300_000} {
+		if failed := m.load(requests, options, func() { m.sh("systemctl restart lb") }, 500*time.Millisecond); failed != 0 {
 			t.Errorf("ab %s: %d requests failed", options, failed)
 		}
 	}
@@ -194,8 +194,8 @@ func TestKilledMasterIsReplacedUnderLoad(t *testing.T) {
 		m.sh("systemctl kill -s KILL --kill-who=main lb")
 		m.await("the next master serves", fmt.Sprintf(`test "$(systemctl show lb -p MainPID --value)" != %s && systemctl is-active -q lb`, pid))
 	}
-	for _, options := range []string{"", "-k"} {
-		if failed := m.load(100_000, options, kill, 700*time.Millisecond); failed != 0 {
+	for options, requests := range map[string]int{"": 100_000, "-k": 300_000} {
+		if failed := m.load(requests, options, kill, 700*time.Millisecond); failed != 0 {
 			t.Errorf("ab %s: %d requests failed", options, failed)
 		}
 	}
