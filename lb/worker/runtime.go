@@ -36,6 +36,8 @@ type Runtime struct {
 	exposed   *handoff.Set // what _getsocks gives away
 	tickets   tickets
 	reloads   atomic.Pointer[handoff.Reloads] // nil without a master
+	counting  sync.Mutex                      // guards last, and the making of snapshots
+	last      *stats.Snapshot                 // what was told to the next worker first; nil before
 	former    former                          // what the workers before have counted
 	next      *successor                      // the worker that will take over, once there is one
 	ready     chan struct{}                   // closed when former has what there is

@@ -61,6 +61,11 @@ func merge(into, from []stream.ServerCounters, nowMs int64) {
 
 // Snapshot implements control.Runtime.
 func (rt *Runtime) Snapshot() *stats.Snapshot {
+	rt.counting.Lock()
+	defer rt.counting.Unlock()
+	if rt.last != nil {
+		return rt.last
+	}
 	snap := rt.own()
 	rt.former.add(snap)
 	rt.former.addPassed(snap)

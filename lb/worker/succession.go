@@ -161,9 +161,17 @@ func (rt *Runtime) sendState(s *successor) error {
 // sendCounts tells the next worker all that has been counted up to now, but
 // for what it hears itself from the workers that were passed on.
 func (rt *Runtime) sendCounts(s *successor) error {
+	rt.counting.Lock()
 	snap := rt.own()
 	rt.former.add(snap)
-	return s.sendRows(letter{Kind: kindCounts, Rows: tallies(snap), Total: totalsOf(&snap.Info)}, nil)
+	rows, total := tallies(snap), totalsOf(&snap.Info)
+	if rt.last == nil {
+		// Whoever still asks here gets what the next worker begins with.
+		rt.former.addPassed(snap)
+		rt.last = snap
+	}
+	rt.counting.Unlock()
+	return s.sendRows(letter{Kind: kindCounts, Rows: rows, Total: total}, nil)
 }
 
 // sendRows sends a letter with any number of rows; the last part carries fds.
