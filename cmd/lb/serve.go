@@ -36,6 +36,11 @@ func serve(o *options, args []string, errs *os.File) int {
 		o.master = cfg.Global.MasterWorker
 		o.daemon = o.daemon || cfg.Global.Daemon && !o.master
 	}
+	if os.Getenv(master.UpgradeEnv) != "" {
+		// As the former program this very process has gone to the background and
+		// replaced its predecessors; another process may have their ids by now.
+		o.daemon, o.takeFrom, o.finish, o.end = false, "", nil, nil
+	}
 	if o.daemon && !o.foreground && !o.systemd && !isDaemon() {
 		return status(daemonize(args), errs)
 	}
