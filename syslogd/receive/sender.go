@@ -25,6 +25,8 @@ func NewSender(addr netip.Addr) *Sender {
 
 // senders remembers peers, so that a message from a known one allocates nothing. Owned by one Reader.
 type senders struct {
+	last4   *Sender // the last one with an IPv4 address, which is addr4: most messages come from one of them after the other
+	addr4   [4]byte
 	lastKey senderKey
 	last    *Sender
 	known   map[senderKey]*Sender
@@ -39,6 +41,17 @@ type senderKey struct {
 const maxSenders = 4096
 
 func (s *senders) find(name *unix.RawSockaddrInet6, length uint32) *Sender {
+	if length != unix.SizeofSockaddrInet4 || name.Family != unix.AF_INET {
+		return s.search(name, length)
+	}
+	addr := (*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr
+	if s.last4 == nil || addr != s.addr4 {
+		s.last4, s.addr4 = s.search(name, length), addr
+	}
+	return s.last4
+}
+
+func (s *senders) search(name *unix.RawSockaddrInet6, length uint32) *Sender {
 	key := senderKey{}
 	if length >= unix.SizeofSockaddrInet4 {
 		key.family = name.Family
