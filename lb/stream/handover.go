@@ -127,8 +127,10 @@ func (e *Engine) Handover(carry Carrier) {
 	}
 }
 
-// begin looks at all sessions and all idle server connections.
+// begin looks at all idle server connections and all sessions, in this order:
+// when the last client has moved, this process ends.
 func (m *mover) begin() {
+	m.takeIdle()
 	for s := m.sh.sessions.head.next; s != &m.sh.sessions.head; s = s.next {
 		m.consider(s)
 	}

@@ -306,3 +306,17 @@ func common(a, b string) int {
 	}
 	return n
 }
+
+// TestServerConnectionsMove holds that idle connections to servers go along: the first request after a reload needs no new one.
+func TestServerConnectionsMove(t *testing.T) {
+	s := start(t, "GLOBAL", "    nbthread 1")
+	c := s.dial(s.http)
+	c.get("/r/server/first")
+	for i := range 10 {
+		s.reload()
+		c.get(fmt.Sprintf("/r/server/%d", i))
+	}
+	if n := s.backend.Counts.Connections.Load(); n != 1 {
+		t.Errorf("one client's requests took %d connections to the server, over 10 reloads", n)
+	}
+}
