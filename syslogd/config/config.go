@@ -73,7 +73,20 @@ type Output struct {
 	Owner  string         // user name or number, empty: as is
 	Group  string
 	Queue  int // bytes on the way to the file
+
+	Forward *Forward // nil: nowhere
 }
+
+// Forward is another syslog server that gets what an output has written.
+type Forward struct {
+	Scheme  string // tcp or tls
+	Address string // host:port
+	// For TLS: whose certificates to believe (empty: the system's), the name that the peer's must have (empty: the host of Address), and
+	// our own.
+	CA, Name, Cert, Key string
+}
+
+func (f Forward) String() string { return f.Scheme + "://" + f.Address }
 
 // The values of what a configuration leaves out.
 const (
@@ -93,6 +106,8 @@ const (
 	defaultConnections     = 4096
 	defaultConnectionsEach = 256
 	defaultIdle            = 24 * time.Hour
+
+	defaultHold = 10e9 // bytes on the disk that wait for a peer
 )
 
 // Default is what runs without a configuration file.
@@ -271,23 +286,27 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 	o := blankOutput()
 	r := &o.Rule
 	d.mapping(n, "the output", map[string]func(*yaml.Node){
-		"name":   d.text(&o.Name),
-		"match":  d.selector(&r.Select),
-		"tag":    func(n *yaml.Node) { d.list(n, d.pattern(&r.Tags)) },
-		"host":   func(n *yaml.Node) { d.list(n, d.pattern(&r.Hosts)) },
-		"from":   func(n *yaml.Node) { d.list(n, d.network(&r.From)) },
-		"text":   d.regexp(&r.Text),
-		"final":  d.boolean(&r.Final),
-		"format": d.format(&r.Format),
-		"file":   d.text(&o.Path),
-		"mode":   d.mode(&o.Rotate.Mode),
-		"owner":  d.text(&o.Owner),
-		"group":  d.text(&o.Group),
-		"queue":  d.size(&o.Queue),
-		"ring":   d.size(&o.Rotate.Ring),
-		"sync":   d.sync(&o.Rotate.Sync),
-		"rotate": func(n *yaml.Node) { d.rotation(n, &o.Rotate) },
+		"name":    d.text(&o.Name),
+		"match":   d.selector(&r.Select),
+		"tag":     func(n *yaml.Node) { d.list(n, d.pattern(&r.Tags)) },
+		"host":    func(n *yaml.Node) { d.list(n, d.pattern(&r.Hosts)) },
+		"from":    func(n *yaml.Node) { d.list(n, d.network(&r.From)) },
+		"text":    d.regexp(&r.Text),
+		"final":   d.boolean(&r.Final),
+		"format":  d.format(&r.Format),
+		"file":    d.text(&o.Path),
+		"mode":    d.mode(&o.Rotate.Mode),
+		"owner":   d.text(&o.Owner),
+		"group":   d.text(&o.Group),
+		"queue":   d.size(&o.Queue),
+		"ring":    d.size(&o.Rotate.Ring),
+		"sync":    d.sync(&o.Rotate.Sync),
+		"rotate":  func(n *yaml.Node) { d.rotation(n, &o.Rotate) },
+		"forward": func(n *yaml.Node) { d.forward(n, &o) },
 	})
+	if o.Forward != nil && len(d.errs) == before {
+		d.forwardable(n, o)
+	}
 	if o.Path == "" && len(d.errs) == before {
 		d.add(n, "the output has no file")
 	}

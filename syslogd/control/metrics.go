@@ -53,7 +53,37 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 			fmt.Fprintf(out, "syslogd_output_%s{output=%s} %g\n", m.name, label(s.Outputs[i].Name), m.value(&s.Outputs[i]))
 		}
 	}
+	s.writeForwardMetrics(out)
 	return out.Flush()
+}
+
+// writeForwardMetrics writes those of the outputs that are forwarded.
+func (s *Status) writeForwardMetrics(out io.Writer) {
+	for _, m := range []struct {
+		name, kind, help string
+		value            func(*Forward) float64
+	}{
+		{"sent_total", "counter", "Lines sent to the peer.", func(f *Forward) float64 { return float64(f.Sent) }},
+		{"confirmed_total", "counter", "Lines that the peer has taken.", func(f *Forward) float64 { return float64(f.Confirmed) }},
+		{"again_total", "counter", "Lines sent in vain, and so once more.", func(f *Forward) float64 { return float64(f.Again) }},
+		{"connections_total", "counter", "Connections made.", func(f *Forward) float64 { return float64(f.Connections) }},
+		{"missed_files_total", "counter", "Files that were gone before they were sent.", func(f *Forward) float64 { return float64(f.Missed) }},
+		{"given_up_bytes_total", "counter", "Bytes that retention took before they were sent.", func(f *Forward) float64 { return float64(f.GivenUp) }},
+		{"behind_bytes", "gauge", "Bytes that are not confirmed yet.", func(f *Forward) float64 { return float64(f.Behind) }},
+	} {
+		head := false
+		for i := range s.Outputs {
+			o := &s.Outputs[i]
+			if o.Forward == nil {
+				continue
+			}
+			if !head {
+				fmt.Fprintf(out, "# HELP syslogd_forward_%s %s\n# TYPE syslogd_forward_%s %s\n", m.name, m.help, m.name, m.kind)
+				head = true
+			}
+			fmt.Fprintf(out, "syslogd_forward_%s{output=%s,to=%s} %g\n", m.name, label(o.Name), label(o.Forward.To), m.value(o.Forward))
+		}
+	}
 }
 
 // label quotes a label's value: the format knows three escapes, and Go's quoting has more.

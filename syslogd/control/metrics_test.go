@@ -11,7 +11,7 @@ func TestMetrics(t *testing.T) {
 	s := Status{
 		Version: "1.0", Started: time.Unix(1000, 0),
 		Inputs:  []Input{{Name: "udp://a", Received: 123456789, KernelDrops: 7}, {Name: `b"\` + "\n"}},
-		Outputs: []Output{{Name: "x", Written: 5, Errors: []string{"full"}}},
+		Outputs: []Output{{Name: "x", Written: 5, Errors: []string{"full"}}, {Name: "y", Forward: &Forward{To: "tcp://h:1", Again: 3}}},
 	}
 	var out bytes.Buffer
 	if err := s.WriteMetrics(&out); err != nil {
@@ -21,6 +21,7 @@ func TestMetrics(t *testing.T) {
 		`syslogd_build_info{version="1.0"} 1`, "syslogd_start_time_seconds 1000",
 		`syslogd_input_received_total{input="udp://a"} 1.23456789e+08`, `syslogd_input_kernel_drops_total{input="udp://a"} 7`,
 		`syslogd_input_received_total{input="b\"\\\n"} 0`, `syslogd_output_written_total{output="x"} 5`, `syslogd_output_errors{output="x"} 1`,
+		`syslogd_forward_again_total{output="y",to="tcp://h:1"} 3`,
 	} {
 		if !strings.Contains(out.String(), want+"\n") {
 			t.Errorf("%s is missing in:\n%s", want, out.String())

@@ -78,6 +78,21 @@ type Output struct {
 	Removed      uint64   `json:"removed"` // rotated files, by retention
 	Stalls       uint64   `json:"stalls"`
 	Errors       []string `json:"errors,omitempty"` // what does not work right now
+	Forward      *Forward `json:"forward,omitempty"`
+}
+
+// Forward is where an output's lines are sent besides. Sent = confirmed + again + those that are not decided yet.
+type Forward struct {
+	To          string `json:"to"`
+	Connected   bool   `json:"connected"`
+	Connections uint64 `json:"connections"`
+	Sent        uint64 `json:"sent"`
+	Confirmed   uint64 `json:"confirmed"`    // the peer has taken them
+	Again       uint64 `json:"again"`        // sent in vain, as far as is known, and so once more
+	Behind      int64  `json:"behind_bytes"` // not confirmed yet
+	Missed      uint64 `json:"missed_files"` // gone before they were sent
+	GivenUp     uint64 `json:"given_up_bytes"`
+	Error       string `json:"error,omitempty"`
 }
 
 // AddUp fills Total. past is what was counted by inputs and outputs that are closed.
@@ -122,6 +137,12 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	for _, out := range s.Outputs {
+		if f := out.Forward; f != nil {
+			fmt.Fprintf(w, "\n%s -> %s: %d sent, %d confirmed, %d again, %d bytes behind, %d bytes given up\n", out.Name, f.To, f.Sent,
+				f.Confirmed, f.Again, f.Behind, f.GivenUp)
+		}
 	}
 	for _, in := range s.Inputs {
 		if in.Hint != "" {

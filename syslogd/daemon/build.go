@@ -13,6 +13,7 @@ import (
 
 	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/config"
+	"lbsyslogd/syslogd/format"
 	"lbsyslogd/syslogd/receive"
 	"lbsyslogd/syslogd/route"
 	"lbsyslogd/syslogd/write"
@@ -36,9 +37,9 @@ func (d *Daemon) openOutputs(c *config.Config, keep []*output) (outputs []*outpu
 	return outputs, nil
 }
 
-// sameFile says whether two outputs differ at most in what goes to them.
+// sameFile says whether two outputs differ at most in what goes to them. The format is what lines of loss are written in.
 func sameFile(a, b config.Output) bool {
-	a.Rule, b.Rule = route.Rule{}, route.Rule{}
+	a.Rule, b.Rule = route.Rule{Format: a.Rule.Format}, route.Rule{Format: b.Rule.Format}
 	return reflect.DeepEqual(a, b)
 }
 
@@ -67,12 +68,20 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output) (*output, error) 
 	if err != nil {
 		return nil, err
 	}
-	options.LossLine = func(dst []byte, l rotate.Loss) []byte { return lossLine(dst, host, l) }
+	form, err := format.New(o.Rule.Format)
+	if err != nil {
+		return nil, err
+	}
+	options.LossLine = func(dst []byte, l rotate.Loss) []byte { return lossLine(dst, form, host, l) }
 	file, err := rotate.Open(o.Path, options)
 	if err != nil {
 		return nil, err
 	}
-	return &output{Output: write.New(o.Name, file, o.Queue), config: o}, nil
+	forwarder, err := newForwarder(o.Forward, file, d.Log)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &output{Output: write.New(o.Name, file, o.Queue), config: o, forward: forwarder}, nil
 }
 
 // compile makes the table that sends messages to outputs, which are those of c in the same order.

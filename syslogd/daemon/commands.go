@@ -12,6 +12,7 @@ import (
 
 	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/syslogd/format"
 	"lbsyslogd/syslogd/message"
 	"lbsyslogd/syslogd/write"
 )
@@ -155,7 +156,7 @@ func (d *Daemon) status() *control.Status {
 		s.Inputs = append(s.Inputs, control.Input{Name: "syslogd itself", Received: n, Routed: d.self.Routed.Load(), Unmatched: d.self.Unmatched.Load()})
 	}
 	for _, o := range outputs {
-		s.Outputs = append(s.Outputs, outputStatus(o.Output))
+		s.Outputs = append(s.Outputs, outputStatus(o))
 	}
 	s.AddUp(past)
 	return s
@@ -177,25 +178,32 @@ func inputStatus(in *input, wanted int) control.Input {
 	return i
 }
 
-func outputStatus(o *write.Output) control.Output {
+func outputStatus(o *output) control.Output {
 	c := o.Counts()
 	f := c.File
 	s := control.Output{
 		Name: o.Name(), File: o.File().Path(), Inode: f.Inode, Size: f.Size, Given: c.Given, Written: c.Written,
 		Waiting: c.Waiting, RingOverflow: c.Overflow, DiskLost: c.Lost, Rotations: f.Rotations, Reopens: f.Reopens,
 		Followed: f.Followed, Truncations: f.Truncations, Compressed: f.Compressed, Removed: f.Removed, Stalls: f.Stalls,
+		Forward: forwardStatus(o),
 	}
 	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError} {
 		if e != "" {
 			s.Errors = append(s.Errors, e)
 		}
 	}
+	if s.Forward != nil && s.Forward.Error != "" {
+		s.Errors = append(s.Errors, "forward to "+s.Forward.To+": "+s.Forward.Error)
+	}
 	return s
 }
 
 // lossLine is the line that stands where lines are missing, in the form of all the others.
-func lossLine(dst []byte, host string, l rotate.Loss) []byte {
-	dst = message.AppendTimestamp(dst, l.To)
-	return fmt.Appendf(dst, " %s syslogd[%d]: lost %d messages (%d bytes) between %s and %s: %s\n", host, os.Getpid(),
-		l.Lines, l.Bytes, l.From.Format(time.RFC3339), l.To.Format(time.RFC3339), l.Cause)
+func lossLine(dst []byte, form format.Format, host string, l rotate.Loss) []byte {
+	raw := message.AppendHeader(nil, message.Priority(message.Syslog, message.Warning), l.To, "", "syslogd", os.Getpid())
+	raw = fmt.Appendf(raw, "lost %d messages (%d bytes) between %s and %s: %s", l.Lines, l.Bytes, l.From.Format(time.RFC3339),
+		l.To.Format(time.RFC3339), l.Cause)
+	var m message.Message
+	m.Parse(raw)
+	return form.Append(dst, &m, &format.Envelope{Received: l.To, Host: host, Raw: raw, Size: len(raw)})
 }

@@ -25,6 +25,7 @@ import (
 
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/syslogd/forward"
 	"lbsyslogd/syslogd/receive"
 	"lbsyslogd/syslogd/route"
 	"lbsyslogd/syslogd/write"
@@ -59,7 +60,18 @@ type Daemon struct {
 // An output is a write.Output with what it was configured as.
 type output struct {
 	*write.Output
-	config config.Output
+	config     config.Output
+	forward    *forward.Forwarder // nil: not forwarded
+	forwarding bool               // it was started
+}
+
+// Close ends the forwarding, writes what the output was given and closes the file.
+func (o *output) Close() error {
+	var err error
+	if o.forward != nil && o.forwarding {
+		err = o.forward.Close()
+	}
+	return errors.Join(err, o.Output.Close())
 }
 
 // A source is a receive.Reader or a receive.Stream.
@@ -114,6 +126,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		err = errors.Join(err, closeInputs(d.inputs), closeOutputs(d.outputs))
 	}()
 	if d.outputs, err = d.openOutputs(d.Config, nil); err != nil {
+		return err
+	}
+	if err := startForwarding(d.outputs); err != nil {
 		return err
 	}
 	table, err := d.compile(d.Config, d.outputs)

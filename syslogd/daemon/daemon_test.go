@@ -17,6 +17,7 @@ import (
 	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/syslogd/format"
 )
 
 // run runs a Daemon in this process, so that the race detector sees all of it, and returns its control socket.
@@ -164,7 +165,11 @@ func TestCannotStart(t *testing.T) {
 // TestLossLineReadsAsALogLine holds the form of the line that stands where lines are missing.
 func TestLossLineReadsAsALogLine(t *testing.T) {
 	when := time.Date(2026, 11, 21, 3, 4, 5, 0, time.UTC)
-	line := string(lossLine(nil, "here", rotate.Loss{Lines: 7, Bytes: 700, From: when.Add(-time.Second), To: when, Cause: "no space left on device"}))
+	form, err := format.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := string(lossLine(nil, form, "here", rotate.Loss{Lines: 7, Bytes: 700, From: when.Add(-time.Second), To: when, Cause: "no space left on device"}))
 	want := fmt.Sprintf("Nov 21 03:04:05 here syslogd[%d]: lost 7 messages (700 bytes) between 2026-11-21T03:04:04Z and 2026-11-21T03:04:05Z: no space left on device\n", os.Getpid())
 	if line != want {
 		t.Errorf("got  %q\nwant %q", line, want)

@@ -59,6 +59,9 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	err = closeInputs(without(oldInputs, inputs))
 	old.Retire()
 	err = errors.Join(err, closeOutputs(without(oldOutputs, outputs)))
+	if forwardErr := startForwarding(without(outputs, oldOutputs)); forwardErr != nil {
+		said = append(said, "not everything is forwarded: "+forwardErr.Error())
+	}
 	d.remember(without(oldInputs, inputs), without(oldOutputs, outputs))
 	if err != nil {
 		d.Log.Error("close what the new configuration has no more", "err", err)
@@ -79,7 +82,7 @@ func (d *Daemon) remember(inputs []*input, outputs []*output) {
 		s.Inputs = append(s.Inputs, inputStatus(in, 0))
 	}
 	for _, o := range outputs {
-		s.Outputs = append(s.Outputs, outputStatus(o.Output))
+		s.Outputs = append(s.Outputs, outputStatus(o))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,0 +1,67 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// forward reads "tcp://HOST:PORT", or a mapping with that under "to".
+func (d *decoder) forward(n *yaml.Node, o *Output) {
+	before := len(d.errs)
+	f := &Forward{}
+	o.Rotate.Hold = defaultHold
+	if n.Kind == yaml.ScalarNode {
+		d.peer(f)(n)
+	} else {
+		d.mapping(n, "forward", map[string]func(*yaml.Node){
+			"to":   d.peer(f),
+			"hold": d.bytes(&o.Rotate.Hold),
+			"ca":   d.text(&f.CA),
+			"name": d.text(&f.Name),
+			"cert": d.text(&f.Cert),
+			"key":  d.text(&f.Key),
+		})
+	}
+	if len(d.errs) > before {
+		return
+	}
+	if f.Key == "" {
+		f.Key = f.Cert // one file may hold both
+	}
+	switch {
+	case f.Address == "":
+		d.add(n, "forward has no peer; want for example to: tls://loghost:6514")
+	case o.Rotate.Hold == 0:
+		d.add(n, "hold is 0, so that nothing could wait for the peer; want for example 10GB")
+	case f.Cert == "" && f.Key != "":
+		d.add(n, "forward has a key and no cert")
+	case f.Scheme == "tcp" && (f.CA != "" || f.Name != "" || f.Cert != ""):
+		d.add(n, "ca, name, cert and key mean nothing for %s; want tls://%s", f, f.Address)
+	}
+	o.Forward = f
+}
+
+func (d *decoder) peer(f *Forward) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		scheme, address, _ := strings.Cut(text, "://")
+		host, port, err := net.SplitHostPort(address)
+		if scheme != "tcp" && scheme != "tls" || err != nil || host == "" || port == "" {
+			return fmt.Errorf("forward %q: want tcp://HOST:PORT or tls://HOST:PORT", text)
+		}
+		f.Scheme, f.Address = scheme, address
+		return nil
+	})
+}
+
+// forwardable says what else a forwarded output needs. Called when forward itself is right.
+func (d *decoder) forwardable(n *yaml.Node, o Output) {
+	if o.Rule.Format != "rfc5424" {
+		d.add(n, "forward sends what the file holds, and that must be RFC 5424; add format: rfc5424, to an output of its own if this file is to stay as it is")
+	}
+	if r := o.Rotate; r.Size == 0 && r.Schedule == nil {
+		d.add(n, "forward with rotate: never; logrotate would take files away that are not sent yet, so give rotate a size or a schedule")
+	}
+}

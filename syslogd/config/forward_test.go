@@ -1,0 +1,35 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestForward(t *testing.T) {
+	const head = "listen: udp://:514\noutputs:\n- file: a\n"
+	row := func(text, want string) *Config {
+		t.Helper()
+		c, err := Parse("x.yaml", []byte(head+text))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v; want %q", text, err, want)
+		}
+		return c
+	}
+	o := row("  format: rfc5424\n  forward: tcp://loghost:514\n", "").Outputs[0]
+	if o.Forward.String() != "tcp://loghost:514" || o.Rotate.Hold != defaultHold {
+		t.Errorf("got %+v", o)
+	}
+	o = row("  format: rfc5424\n  forward: {to: \"tls://[::1]:6514\", ca: ca.pem, name: loghost, cert: me.pem, hold: 1GB}\n", "").Outputs[0]
+	if *o.Forward != (Forward{Scheme: "tls", Address: "[::1]:6514", CA: "ca.pem", Name: "loghost", Cert: "me.pem", Key: "me.pem"}) || o.Rotate.Hold != 1e9 {
+		t.Errorf("got %+v", o)
+	}
+	row("  forward: tcp://loghost:514\n", "x.yaml:3: forward sends what the file holds, and that must be RFC 5424")
+	row("  format: rfc5424\n  forward: udp://loghost:514\n", `x.yaml:5: forward "udp://loghost:514": want tcp://HOST:PORT`)
+	row("  format: rfc5424\n  forward: tcp://loghost\n", "want tcp://HOST:PORT")
+	row("  format: rfc5424\n  forward: {hold: 1GB}\n", "x.yaml:5: forward has no peer")
+	row("  format: rfc5424\n  forward: {to: tcp://h:1, hold: 0}\n", "x.yaml:5: hold is 0")
+	row("  format: rfc5424\n  forward: {to: tcp://h:1, ca: x}\n", "x.yaml:5: ca, name, cert and key mean nothing for tcp://h:1; want tls://h:1")
+	row("  format: rfc5424\n  forward: {to: tls://h:1, key: x}\n", "x.yaml:5: forward has a key and no cert")
+	row("  format: rfc5424\n  forward: {too: tls://h:1}\n", `did you mean "to"?`)
+	row("  format: rfc5424\n  rotate: never\n  forward: tcp://h:1\n", "x.yaml:3: forward with rotate: never")
+}
