@@ -120,6 +120,7 @@ func (m *machine) runs(version string) {
 
 // TestUpgradeThatCannotBe installs a version while the configuration is broken: the former one serves on, and dpkg says what to do.
 func TestUpgradeThatCannotBe(t *testing.T) {
+	t.Parallel()
 	m := boot(t, "refused")
 	m.install(version)
 	m.serve()

@@ -189,19 +189,13 @@ func (m *machine) load(run string, requests, rate int, act func()) {
 		ended <- result{out, err}
 	}()
 	act()
-	under := true
-	select {
-	case r := <-ended:
-		under = false
-		ended <- r
-	default:
-	}
+	under := len(ended) == 0
 	r := <-ended
 	m.t.Logf("%s (to the last act: %v)", r.out, under)
 	if r.err != nil {
 		m.t.Errorf("load %s: %v", run, r.err)
 	}
-	m.await("every request in the log exactly once", fmt.Sprintf("syslogd flush >/dev/null; ./ledger -run %s -n %d /var/log/lb/lb.log", run, requests))
+	m.await("every request in the log exactly once", fmt.Sprintf("syslogd flush >/dev/null; mkdir -p /root/ledger; zcat -f /var/log/lb/* >/root/ledger/lb.log; ./ledger -run %s -n %d /root/ledger/lb.log", run, requests))
 }
 
 // number reads the number that follows a label.
