@@ -22,7 +22,6 @@ type scene struct {
 	name   string
 	tcp    bool
 	config string // lines of its listen section
-	dead   bool   // nobody listens where the server should be
 	lines  int    // log lines expected; 0 is one, -1 none
 	server func(p *peer, n int)
 	client func(p *peer)
