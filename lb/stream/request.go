@@ -38,6 +38,7 @@ func (s *session) readRequest() (again bool) {
 	if s.scanned > 0 && !http1.Complete(b, int(s.scanned)) {
 		return s.headIncomplete()
 	}
+	sh.parsed = nil // even half a head takes the place of the request that was there
 	n, err := sh.req.ParseRequest(b)
 	switch {
 	case err == http1.ErrIncomplete:
