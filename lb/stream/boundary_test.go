@@ -247,6 +247,39 @@ func TestCloseWithoutReset(t *testing.T) {
 	}
 }
 
+// TestQueuedHead: what others send while a request waits in the queue does not
+// change it.
+func TestQueuedHead(t *testing.T) {
+	asked := make(chan string, 4)
+	proceed := make(chan struct{})
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.Path + " " + r.Header.Get("Authorization")
+		select {
+		case <-proceed:
+		case <-t.Context().Done():
+		}
+	})
+	r := newRig(t, true, []string{srv}, func(r *rig) { r.Servers[0].MaxConn = 1 })
+	first, _ := dial(t, r.addr)
+	io.WriteString(first, "GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
+	if got := <-asked; got != "/first " {
+		t.Fatalf("the server was asked for %q", got)
+	}
+	queued, br := dial(t, r.addr)
+	io.WriteString(queued, "GET /queued HTTP/1.1\r\nHost: a\r\nAuthorization: mine\r\n\r\n")
+	awaitCond(t, "the queue", func() bool { return r.be.Stats().Queued == 1 })
+	other, _ := dial(t, r.addr)
+	io.WriteString(other, "GET /other HTTP/1.1\r\nHost: a\r\nAuthorization: theirs\r\n")
+	awaitCond(t, "half a head", func() bool { return r.Shards[0].Read().Front[0].BytesIn >= 32+54+53 })
+	close(proceed)
+	if got := <-asked; got != "/queued mine" {
+		t.Errorf("the server was asked for %q", got)
+	}
+	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {
+		t.Error(resp, err)
+	}
+}
+
 // awaitCond waits until cond holds.
 func awaitCond(t *testing.T, what string, cond func() bool) {
 	t.Helper()

@@ -27,6 +27,8 @@ type rig struct {
 	fe   *Frontend
 	be   *Backend
 
+	threads int // 0 is one
+
 	mu      sync.Mutex
 	reports []string
 }
@@ -67,7 +69,7 @@ func newRig(t *testing.T, http bool, servers []string, adjust func(*rig)) *rig {
 	if adjust != nil {
 		adjust(r)
 	}
-	if err := r.Start(1); err != nil {
+	if err := r.Start(max(r.threads, 1)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Stop)
