@@ -17,8 +17,9 @@ import (
 //     boundary (idle, in the middle of a head, queued, a tunnel) is packed into
 //     a Parcel; from then on nobody reads from it here, because two readers of
 //     one socket would tear its stream.
-//  2. Parcels leave in batches, one at a time per shard, so that the loop goes
-//     on serving between them.
+//  2. Parcels leave in small batches, one at a time per shard. Idle sessions
+//     are packed only when their batch is next, so that a request that comes
+//     meanwhile is served at once.
 //  3. The receiver's Adopt makes sessions of them and says which it took; it
 //     starts them only when it has said so. One that is killed before has read
 //     nothing, and the sender can go on with all of the batch.
@@ -80,18 +81,20 @@ type TunnelState struct {
 // more. It is called from several goroutines, one batch at a time each.
 type Carrier func([]*Parcel) (taken []bool, err error)
 
-// BatchFDs is how many descriptors one batch holds at most: the kernel takes
-// 253 in a message.
-const BatchFDs = 240
+// BatchFDs is how many descriptors one batch holds at most. The kernel takes
+// 253 in a message; fewer are on their way for a shorter time.
+const BatchFDs = 64
 
-// batchSize is how many bytes one batch has at most, encoded.
-const batchSize = 100 << 10
+// batchSize is about how many bytes one batch has, encoded, before it is full.
+// Even the largest parcel, a tunnel with two full buffers, then still fits
+// into a message beside the rest.
+const batchSize = 48 << 10
 
 // size is about what p takes when it is encoded, in bytes.
 func (p *Parcel) size() int {
 	n := 400 + len(p.In)*4/3
 	if p.Tunnel != nil {
-		n += 1600 + (len(p.Tunnel.ToServer)+len(p.Tunnel.ToClient))*4/3
+		n += 1600 + (len(p.Tunnel.ToServer)+len(p.Tunnel.ToClient)+len(p.Tunnel.Record.URI))*4/3
 	}
 	return n
 }
@@ -100,9 +103,12 @@ func (p *Parcel) size() int {
 type mover struct {
 	sh    *Shard
 	carry Carrier
-	batch []*moving
-	busy  bool // a batch is on its way
-	dead  bool // the receiver is gone: everything stays
+	batch []*moving // packed
+	fds   int       // in batch
+	size  int       // of batch
+	more  bool      // not all sessions were looked at
+	busy  bool      // a batch is on its way
+	dead  bool      // the receiver is gone: everything stays
 }
 
 // moving is a parcel with what it was made of.
@@ -130,35 +136,44 @@ func (e *Engine) Handover(carry Carrier) {
 // begin looks at all idle server connections and all sessions, in this order:
 // when the last client has moved, this process ends.
 func (m *mover) begin() {
-	m.takeIdle()
-	for s := m.sh.sessions.head.next; s != &m.sh.sessions.head; s = s.next {
-		m.consider(s)
-	}
+	m.more = true
 	m.turn()
 }
 
-// consider packs s if it stands at a boundary.
+// full reports whether the next batch holds all it may.
+func (m *mover) full() bool { return m.fds >= BatchFDs || m.size >= batchSize }
+
+// consider packs s if it stands at a boundary. One that gets there must be
+// packed at once, room or not: a busy client's next request comes soon, and
+// the process would never be rid of it.
 func (m *mover) consider(s *session) {
-	if m.dead || s.fixed || s.tls != nil || s.broken {
+	if m.dead || s.fixed || s.tls != nil || s.broken || !s.movable() {
 		return
 	}
+	v := &moving{s: s}
 	switch {
 	case s.state == reading:
-		m.add(&moving{Parcel: s.parcel(), s: s})
-	case s.state == exchanging && s.t.phase == phaseQueue:
+		v.Parcel = s.parcel()
+	case s.t.phase == phaseQueue:
 		s.unqueue()
-		m.add(&moving{Parcel: s.parcel(), s: s})
-	case s.state == exchanging && s.t.movableTunnel():
-		m.add(&moving{Parcel: s.tunnelParcel(), s: s})
+		v.Parcel = s.parcel()
+	default:
+		v.Parcel = s.tunnelParcel()
 	}
+	s.before, s.state = s.state, movingAway
+	m.sh.Loop.Disarm(&s.timer)
+	m.add(v)
+}
+
+// movable reports whether s stands at a boundary.
+func (s *session) movable() bool {
+	return s.state == reading || s.state == exchanging && (s.t.phase == phaseQueue || s.t.movableTunnel())
 }
 
 func (m *mover) add(v *moving) {
-	if v.s != nil {
-		v.s.before, v.s.state = v.s.state, movingAway
-		m.sh.Loop.Disarm(&v.s.timer)
-	}
 	m.batch = append(m.batch, v)
+	m.fds += len(v.FDs)
+	m.size += v.size()
 }
 
 // turn sends the next batch, at the end of a turn of the loop.
@@ -167,39 +182,58 @@ func (m *mover) turn() {
 		return
 	}
 	m.takeIdle()
-	n, fds, size := 0, 0, 0
-	for n < len(m.batch) {
-		fds += len(m.batch[n].FDs)
-		size += m.batch[n].size()
-		if n > 0 && (fds > BatchFDs || size > batchSize) {
-			break
-		}
-		n++
+	if m.more {
+		m.look()
 	}
-	if n == 0 {
+	if len(m.batch) == 0 {
 		return
 	}
-	send := slices.Clone(m.batch[:n])
-	m.batch = append(m.batch[:0], m.batch[n:]...)
-	m.busy = true
-	parcels := make([]*Parcel, n)
+	send := m.next()
+	parcels := make([]*Parcel, len(send))
 	for i := range send {
 		parcels[i] = &send[i].Parcel
 	}
+	m.busy = true
 	go func() {
 		taken, err := m.carry(parcels)
 		m.sh.Loop.Post(func() { m.answered(send, taken, err) })
 	}()
 }
 
+// look packs sessions that were at a boundary all along, as long as there is
+// room. Those that were packed before are gone from the list.
+func (m *mover) look() {
+	for s := m.sh.sessions.head.next; s != &m.sh.sessions.head; s = s.next {
+		if m.full() {
+			return
+		}
+		m.consider(s)
+	}
+	m.more = false
+}
+
+// next takes one message's worth out of the batch.
+func (m *mover) next() []*moving {
+	n, fds, size := 0, 0, 0
+	for n < len(m.batch) && fds < BatchFDs && size < batchSize {
+		fds += len(m.batch[n].FDs)
+		size += m.batch[n].size()
+		n++
+	}
+	send := slices.Clone(m.batch[:n])
+	m.batch = slices.Delete(m.batch, 0, n)
+	m.fds, m.size = m.fds-fds, m.size-size
+	return send
+}
+
 // takeIdle packs idle server connections.
 func (m *mover) takeIdle() {
 	for i := range m.sh.pools {
-		for m.sh.pools[i].head != nil {
+		for m.sh.pools[i].head != nil && !m.full() {
 			c := m.sh.pools[i].head
 			m.sh.pools[i].remove(c)
 			c.leaving = true
-			m.batch = append(m.batch, &moving{c: c, Parcel: Parcel{
+			m.add(&moving{c: c, Parcel: Parcel{
 				Kind: ServerParcel, FDs: []int{c.fd}, Began: -1,
 				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.srv.Addr.String(),
 			}})

@@ -145,6 +145,21 @@ func pair(t *testing.T, http bool, server string) (old, next *rig, a *across) {
 	return old, next, &across{t: t, to: next.Engine, kinds: map[Kind]int{}}
 }
 
+// until waits for cond.
+func until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	patience := time.After(20 * time.Second)
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-patience:
+			t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
 func awaitEmpty(t *testing.T, e *Engine) {
 	t.Helper()
 	select {
@@ -295,6 +310,18 @@ func TestHandoverRefused(t *testing.T) {
 	}
 	a.refuse = func(p *Parcel) bool { return ports[p.Peer.Port()] }
 	old.Handover(a.carry)
+	until(t, "those that stay to be alone", func() bool {
+		fixed := 0
+		sh := old.Shards[0]
+		sh.Loop.Call(func() {
+			for s := sh.sessions.head.next; s != &sh.sessions.head; s = s.next {
+				if s.fixed {
+					fixed++
+				}
+			}
+		})
+		return fixed == 20 && old.Conns() == 20
+	})
 	for i, c := range clients {
 		if keeps := c.get("/second"); keeps != (i%2 == 1) {
 			t.Errorf("connection %d is kept: %v", i, keeps)
