@@ -92,25 +92,24 @@ func takeSockets(o *options, opener *handoff.Opener, out io.Writer) error {
 func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out *console.Writer) int {
 	pid := os.Getpid()
 	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, Quiet: o.quiet, Out: out, Pid: pid}
-	pidfile := ""
+	named := &pidfile{Source: worker.Local{Opener: opener}, path: func(configured string) string {
+		if o.pidfile == "" && (o.daemon || o.foreground) {
+			return configured
+		}
+		return o.pidfile
+	}}
 	p := worker.Process{
 		Load:    l.Plan,
-		Sockets: worker.Local{Opener: opener},
+		Sockets: named,
 		Env: worker.Env{
 			Generation: 1, Pid: pid, Started: time.Now(), Version: buildinfo.Version(),
 			Logger: console.Logger(out, pid, o.quiet),
 		},
 		Signals: signals,
 		Out:     out,
-		BeforeReady: func(f handoff.Facts) error {
-			pidfile = o.pidfile
-			if pidfile == "" && (o.daemon || o.foreground) {
-				pidfile = f.Pidfile
-			}
-			if pidfile != "" {
-				if err := master.WritePidfile(pidfile); err != nil {
-					return err
-				}
+		BeforeReady: func(handoff.Facts) error {
+			if err := named.write(); err != nil {
+				return err
 			}
 			opener.Settled()
 			replaceOld(o)
@@ -119,9 +118,7 @@ func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out 
 	}
 	code := p.Run()
 	opener.Resume()
-	if pidfile != "" {
-		removePidfile(pidfile)
-	}
+	named.remove()
 	return code
 }
 
@@ -136,13 +133,6 @@ func replaceOld(o *options) {
 			// One that is gone already has done what it was asked for.
 			_ = unix.Kill(pid, old.sig)
 		}
-	}
-}
-
-// removePidfile removes the file if it still names this process.
-func removePidfile(path string) {
-	if text, err := os.ReadFile(path); err == nil && string(text) == strconv.Itoa(os.Getpid())+"\n" {
-		_ = os.Remove(path) // a stale one does no harm
 	}
 }
 

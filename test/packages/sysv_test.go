@@ -38,7 +38,7 @@ func TestSysvScripts(t *testing.T) {
 			m := *m
 			m.t = t
 			before := m.sh("cat /run/lb/lb.pid")
-			m.ab(50_000, 500*time.Millisecond, func() { m.bare("/etc/init.d/lb %s", c.action) })
+			m.ab("http://127.0.0.1/health", 50_000, 500*time.Millisecond, func() { m.bare("/etc/init.d/lb %s", c.action) })
 			if after := m.sh("cat /run/lb/lb.pid"); (after != before) != c.newMaster {
 				t.Errorf("the master was %s and is %s", before, after)
 			}
@@ -71,8 +71,8 @@ func TestSysvScripts(t *testing.T) {
 	}
 }
 
-// ab asks for a page of the balancer's own while act is done again and again; no request may fail.
-func (m *machine) ab(requests int, every time.Duration, act func()) {
+// ab asks for a page while act is done again and again; no request may fail.
+func (m *machine) ab(url string, requests int, every time.Duration, act func()) {
 	m.t.Helper()
 	type result struct {
 		out string
@@ -80,7 +80,7 @@ func (m *machine) ab(requests int, every time.Duration, act func()) {
 	}
 	ended := make(chan result, 1)
 	go func() {
-		out, err := m.try("ab -r -q -s 20 -c 100 -n %d http://127.0.0.1/health", requests)
+		out, err := m.try("ab -r -q -s 20 -c 100 -n %d %s", requests, url)
 		ended <- result{out, err}
 	}()
 	tick := time.NewTicker(every)
