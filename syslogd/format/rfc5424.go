@@ -53,6 +53,10 @@ func appendField(dst, field []byte) []byte {
 // or last year's when that would put the message more than a month into the future, as in January with December's messages.
 func appendTime(dst []byte, m *message.Message, received time.Time) []byte {
 	switch m.Kind {
+	case message.LocalStamp:
+		if t, ok := message.ParseLocal(m.Stamp, received.Location()); ok {
+			return t.AppendFormat(dst, isoLayout)
+		}
 	case message.ISOStamp:
 		if t, ok := message.ParseISO(m.Stamp); ok {
 			return t.In(received.Location()).AppendFormat(dst, isoLayout)

@@ -12,6 +12,8 @@ const (
 	BSDStamp
 	// ISOStamp: RFC 3339, with a zone and perhaps a fraction.
 	ISOStamp
+	// LocalStamp: the same without a zone, so that it means that of the receiver. RFC 5424 does not allow it.
+	LocalStamp
 )
 
 // Message is one received message taken apart. Every slice is a view of the bytes given to Parse and is valid as long as they
@@ -117,6 +119,9 @@ func (m *Message) stamp(b []byte) []byte {
 	}
 	if word, after := cutWord(s); isoStamp(word) {
 		m.Kind, m.Stamp = ISOStamp, word
+		return after
+	} else if localStamp(word) {
+		m.Kind, m.Stamp = LocalStamp, word
 		return after
 	}
 	return b

@@ -34,6 +34,9 @@ func TestParse(t *testing.T) {
 	row("<189>Nov 21 03:04:05: %SYS-5-CONFIG_I: Configured", 189, BSDStamp, bsd, "", "%SYS-5-CONFIG_I", "", "Configured")
 	row("<189>29: *Nov 21 03:04:05.483 UTC: %SYS-5-CONFIG_I: Done", 189, BSDStamp, bsd, "", "%SYS-5-CONFIG_I", "", "Done")
 	row("<13>2026-11-21T03:04:05.123Z web1 app[7]: x", 13, ISOStamp, "2026-11-21T03:04:05.123Z", "web1", "app", "7", "x")
+	row("<38>2026-11-21T03:04:05 localhost prg00000[1234]: x", 38, LocalStamp, "2026-11-21T03:04:05", "localhost", "prg00000", "1234", "x")
+	row("<13>2026-11-21T03:04:05.5 web1 app: x", 13, LocalStamp, "2026-11-21T03:04:05.5", "web1", "app", "", "x")
+	row("<13>2026-11-21T03:04:05. web1 app: x", 13, NoStamp, "", "", "", "", "2026-11-21T03:04:05. web1 app: x")
 	row("<13>2026-11-21T03:04:05+01:00 web1 app: x", 13, ISOStamp, "2026-11-21T03:04:05+01:00", "web1", "app", "", "x")
 	// Parts left out.
 	row("hello world", 13, NoStamp, "", "", "", "", "hello world")

@@ -45,24 +45,50 @@ func isoStamp(b []byte) bool {
 	return ok
 }
 
+func localStamp(b []byte) bool {
+	_, rest, ok := isoClock(b)
+	return ok && len(rest) == 0
+}
+
 // ParseISO reads an RFC 3339 time with an optional fraction of up to nine digits: "2026-11-21T03:04:05.123456+01:00". It is
 // written out because time.Parse allocates, and so that every number is bounded before it is used.
 func ParseISO(b []byte) (time.Time, bool) {
-	if len(b) < len("2026-11-21T03:04:05Z") || len(b) > len("2026-11-21T03:04:05.123456789+01:00") {
+	t, rest, ok := isoClock(b)
+	if !ok {
 		return time.Time{}, false
 	}
-	if b[4] != '-' || b[7] != '-' || b[10]|0x20 != 't' || b[13] != ':' || b[16] != ':' {
+	offset, ok := zone(rest)
+	return t.Add(-offset), ok
+}
+
+// ParseLocal reads the same without a zone at its end, as loggen writes it: the time is in the zone of the reader.
+func ParseLocal(b []byte, zone *time.Location) (time.Time, bool) {
+	t, rest, ok := isoClock(b)
+	if !ok || len(rest) > 0 {
 		return time.Time{}, false
+	}
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	return time.Date(year, month, day, hour, minute, second, t.Nanosecond(), zone), true
+}
+
+// isoClock reads date and time of day, as if in UTC, and returns what stands behind it.
+func isoClock(b []byte) (t time.Time, rest []byte, ok bool) {
+	if len(b) < len("2026-11-21T03:04:05") || len(b) > len("2026-11-21T03:04:05.123456789+01:00") {
+		return time.Time{}, nil, false
+	}
+	if b[4] != '-' || b[7] != '-' || b[10]|0x20 != 't' || b[13] != ':' || b[16] != ':' {
+		return time.Time{}, nil, false
 	}
 	century, year := two(b), two(b[2:])
 	mon, day, hour, minute, second := two(b[5:]), two(b[8:]), two(b[11:]), two(b[14:]), two(b[17:])
 	if century == 99 || year == 99 && (b[2] != '9' || b[3] != '9') || mon < 1 || mon > 12 || day < 1 || day > 31 ||
 		hour > 23 || minute > 59 || second > 60 {
-		return time.Time{}, false
+		return time.Time{}, nil, false
 	}
 	b = b[19:]
 	nano := 0
-	if b[0] == '.' {
+	if len(b) > 0 && b[0] == '.' {
 		scale := 100_000_000
 		i := 1
 		for i < len(b) && i < 10 && isDigit(b[i]) {
@@ -71,16 +97,11 @@ func ParseISO(b []byte) (time.Time, bool) {
 			i++
 		}
 		if i == 1 {
-			return time.Time{}, false
+			return time.Time{}, nil, false
 		}
 		b = b[i:]
 	}
-	offset, ok := zone(b)
-	if !ok {
-		return time.Time{}, false
-	}
-	t := time.Date(century*100+year, time.Month(mon), day, hour, minute, second, nano, time.UTC)
-	return t.Add(-offset), true
+	return time.Date(century*100+year, time.Month(mon), day, hour, minute, second, nano, time.UTC), b, true
 }
 
 // zone reads "Z" or "+hh:mm".
@@ -116,6 +137,10 @@ func (m *Message) AppendStamp(dst []byte, seconds, recent *Stamper, received tim
 	case ISOStamp:
 		if t, ok := ParseISO(m.Stamp); ok {
 			return recent.Append(dst, t.In(received.Location()))
+		}
+	case LocalStamp:
+		if t, ok := ParseLocal(m.Stamp, received.Location()); ok {
+			return recent.Append(dst, t)
 		}
 	}
 	return seconds.Append(dst, received)
