@@ -67,7 +67,7 @@ func (c *call) logTarget() (l Log, err error) {
 	if len(c.args) < 2 {
 		return l, fmt.Errorf("log : expects <address> and <facility> or global as arguments")
 	}
-	l = Log{Pos: c.pos, Format: "rfc3164", Len: 1024, Level: int(message.Debug)}
+	l = Log{Pos: c.pos, Format: "local", Len: 1024, Level: int(message.Debug)}
 	if l.Network, l.Address, err = c.p.logAddress(c.args[0]); err != nil {
 		return l, err
 	}
@@ -80,9 +80,6 @@ func (c *call) logTarget() (l Log, err error) {
 			}
 		case "format":
 			l.Format = words[1]
-			if l.Format == "local" {
-				l.Format = "rfc3164"
-			}
 			if err = oneOf("log format", l.Format, "local", "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"); err != nil {
 				return l, err
 			}

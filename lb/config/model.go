@@ -53,7 +53,7 @@ type Global struct {
 type Log struct {
 	Network  string // "udp" or "unixgram"
 	Address  string // "127.0.0.1:514" or "/dev/log"
-	Format   string // "rfc3164" (default "local"), "rfc5424", "raw", "short", "priority", "timed", "iso"
+	Format   string // "local" (default), "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"
 	Len      int    // 1024 by default
 	Facility int
 	Level    int // highest severity number sent (debug 7)

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -47,6 +48,9 @@ func FreePorts(host string, n int) ([]int, error) {
 			return nil, fmt.Errorf("no free ports on %s", host)
 		}
 		port := 10000 + rand.IntN(20000)
+		if slices.Contains(ports, port) {
+			continue
+		}
 		addr := fmt.Sprintf("%s:%d", host, port)
 		ln, err := net.Listen("tcp", addr)
 		if err != nil {
