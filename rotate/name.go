@@ -80,3 +80,19 @@ func nextStamp(now, last time.Time) time.Time {
 	}
 	return stamp
 }
+
+// LooksRotated says whether a file of this name may be taken for a rotated or half compressed one of another log, which would then
+// compress or remove it. Who makes names of what strangers send must not use such a name.
+func LooksRotated(file string) bool {
+	for _, suffix := range []string{tmpSuffix, Gzip.suffix(), Zstd.suffix()} {
+		if strings.HasSuffix(file, suffix) {
+			return true
+		}
+	}
+	for end := len(file); end >= len(stampLayout); end-- {
+		if _, err := time.Parse(stampLayout, file[end-len(stampLayout):end]); err == nil {
+			return true
+		}
+	}
+	return false
+}

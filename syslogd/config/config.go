@@ -75,6 +75,15 @@ type Output struct {
 	Queue  int // bytes on the way to the file
 
 	Forward *Forward // nil: nowhere
+	Files   *Files   // nil: Path is one file, and otherwise a template
+}
+
+// Files are what an output's path stands for when messages choose the file.
+type Files struct {
+	Base     string // directory beneath which all of them are
+	Template string // of the path from there
+	Open     int    // files open at a time
+	Names    int    // different names in a day
 }
 
 // Forward is another syslog server that gets what an output has written.
@@ -108,6 +117,9 @@ const (
 	defaultIdle            = 24 * time.Hour
 
 	defaultHold = 10e9 // bytes on the disk that wait for a peer
+
+	defaultOpen  = 100
+	defaultNames = 1000
 )
 
 // Default is what runs without a configuration file.
@@ -239,51 +251,10 @@ func (d *decoder) tls(n *yaml.Node, t *TLS) {
 	}
 }
 
-func (d *decoder) listen(n *yaml.Node, c *Config) {
-	var text string
-	d.text(&text)(n)
-	if text == "" {
-		return
-	}
-	l, err := parseListen(text)
-	if err != nil {
-		d.add(n, "%v", err)
-		return
-	}
-	for _, other := range c.Listen {
-		if other == l {
-			d.add(n, "listens on %s twice", text)
-		}
-	}
-	c.Listen = append(c.Listen, l)
-}
-
-func parseListen(text string) (Listen, error) {
-	if name, ok := strings.CutPrefix(text, "systemd:"); ok && name != "" {
-		return Listen{"systemd", name}, nil
-	}
-	scheme, address, ok := strings.Cut(text, "://")
-	if !ok {
-		return Listen{}, fmt.Errorf("listen %q: want udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:///PATH or systemd:NAME", text)
-	}
-	switch scheme {
-	case "udp", "tcp", "tls":
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			return Listen{}, fmt.Errorf("listen %q: %w; want for example %s://127.0.0.1:514", text, err, scheme)
-		}
-	case "unix":
-		if !filepath.IsAbs(address) {
-			return Listen{}, fmt.Errorf("listen %q: want a whole path, as in unix:///run/syslogd/log", text)
-		}
-	default:
-		return Listen{}, fmt.Errorf("listen %q: %q is not known; udp, tcp, tls, unix and systemd are", text, scheme)
-	}
-	return Listen{scheme, address}, nil
-}
-
 func (d *decoder) output(n *yaml.Node, c *Config) {
 	before := len(d.errs)
 	o := blankOutput()
+	files := Files{Open: defaultOpen, Names: defaultNames}
 	r := &o.Rule
 	d.mapping(n, "the output", map[string]func(*yaml.Node){
 		"name":    d.text(&o.Name),
@@ -303,7 +274,11 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 		"sync":    d.sync(&o.Rotate.Sync),
 		"rotate":  func(n *yaml.Node) { d.rotation(n, &o.Rotate) },
 		"forward": func(n *yaml.Node) { d.forward(n, &o) },
+		"files":   func(n *yaml.Node) { d.files(n, &files) },
 	})
+	if strings.Contains(o.Path, "%") {
+		d.template(n, &o, files)
+	}
 	if o.Forward != nil && len(d.errs) == before {
 		d.forwardable(n, o)
 	}
@@ -324,6 +299,7 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 			d.add(n, "two outputs are called %q", o.Name)
 		}
 	}
+	d.apart(n, c, o)
 	c.Outputs = append(c.Outputs, o)
 }
 
@@ -357,12 +333,25 @@ func (d *decoder) regexp(to **regexp.Regexp) func(*yaml.Node) {
 	return d.scalar(func(text string) (err error) { *to, err = regexp.Compile(text); return err })
 }
 
+// format reads the name of a format, or "{template: TEXT}".
 func (d *decoder) format(to *string) func(*yaml.Node) {
-	return d.scalar(func(text string) error {
-		*to = text
-		_, err := format.New(text)
-		return err
-	})
+	named := func(prefix string) func(*yaml.Node) {
+		return d.scalar(func(text string) error {
+			if prefix == "" && strings.Contains(text, ":") {
+				return fmt.Errorf("format %q is not known; for a template write {template: \"%%host%% %%text%%\"}", text)
+			}
+			*to = prefix + text
+			_, err := format.New(*to)
+			return err
+		})
+	}
+	return func(n *yaml.Node) {
+		if n.Kind != yaml.MappingNode {
+			named("")(n)
+			return
+		}
+		d.mapping(n, "format", map[string]func(*yaml.Node){"template": named(format.TemplatePrefix)})
+	}
 }
 
 func (d *decoder) pattern(to *[]string) func(*yaml.Node) {

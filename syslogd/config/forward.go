@@ -58,6 +58,9 @@ func (d *decoder) peer(f *Forward) func(*yaml.Node) {
 
 // forwardable says what else a forwarded output needs. Called when forward itself is right.
 func (d *decoder) forwardable(n *yaml.Node, o Output) {
+	if o.Files != nil {
+		d.add(n, "forward cannot follow several files; send to the peer from an output with one")
+	}
 	if o.Rule.Format != "rfc5424" {
 		d.add(n, "forward sends what the file holds, and that must be RFC 5424; add format: rfc5424, to an output of its own if this file is to stay as it is")
 	}

@@ -79,6 +79,11 @@ type Output struct {
 	Stalls       uint64   `json:"stalls"`
 	Errors       []string `json:"errors,omitempty"` // what does not work right now
 	Forward      *Forward `json:"forward,omitempty"`
+
+	// When messages choose the file.
+	Files   int    `json:"files,omitempty"`   // open now
+	Names   int    `json:"names,omitempty"`   // different ones, of the last day
+	Renamed uint64 `json:"renamed,omitempty"` // lines that went to the "_other" file for want of names
 }
 
 // Forward is where an output's lines are sent besides. Sent = confirmed + again + those that are not decided yet.

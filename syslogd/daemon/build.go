@@ -54,25 +54,17 @@ func without[T comparable](all, others []T) (rest []T) {
 }
 
 func (d *Daemon) openOutput(c *config.Config, o config.Output) (*output, error) {
-	options := o.Rotate
-	options.Log = d.Log
-	if d.Executable != "" {
-		options.Compressor = compressWith(d.Executable)
-	}
-	owner, err := ownerOf(o.Owner, o.Group)
+	options, err := d.rotation(c, o)
 	if err != nil {
 		return nil, err
 	}
-	options.Owner = owner
-	host, err := hostName(c)
-	if err != nil {
-		return nil, err
+	if o.Files != nil {
+		s, err := openSet(o, options)
+		if err != nil {
+			return nil, err
+		}
+		return &output{sink: s, config: o}, nil
 	}
-	form, err := format.New(o.Rule.Format)
-	if err != nil {
-		return nil, err
-	}
-	options.LossLine = func(dst []byte, l rotate.Loss) []byte { return lossLine(dst, form, host, l) }
 	file, err := rotate.Open(o.Path, options)
 	if err != nil {
 		return nil, err
@@ -81,7 +73,31 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output) (*output, error) 
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return &output{Output: write.New(o.Name, file, o.Queue), config: o, forward: forwarder}, nil
+	return &output{sink: write.New(o.Name, file, o.Queue), config: o, forward: forwarder}, nil
+}
+
+// rotation is how the files of an output are kept.
+func (d *Daemon) rotation(c *config.Config, o config.Output) (rotate.Options, error) {
+	options := o.Rotate
+	options.Log = d.Log
+	if d.Executable != "" {
+		options.Compressor = compressWith(d.Executable)
+	}
+	owner, err := ownerOf(o.Owner, o.Group)
+	if err != nil {
+		return options, err
+	}
+	options.Owner = owner
+	host, err := hostName(c)
+	if err != nil {
+		return options, err
+	}
+	form, err := format.New(o.Rule.Format)
+	if err != nil {
+		return options, err
+	}
+	options.LossLine = func(dst []byte, l rotate.Loss) []byte { return lossLine(dst, form, host, l) }
+	return options, nil
 }
 
 // compile makes the table that sends messages to outputs, which are those of c in the same order.
@@ -93,7 +109,12 @@ func (d *Daemon) compile(c *config.Config, outputs []*output) (*route.Table, err
 	var rules []route.Rule
 	for i, o := range c.Outputs {
 		rule := o.Rule
-		rule.Output = outputs[i].Output
+		switch s := outputs[i].sink.(type) {
+		case *write.Output:
+			rule.Output = s
+		case *write.Set:
+			rule.Files, rule.Path = s, o.Files.Template
+		}
 		rules = append(rules, rule)
 	}
 	return route.Compile(rules, route.Settings{Host: host, Allow: c.Allow, RefuseOversized: c.Refuse})

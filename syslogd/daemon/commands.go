@@ -80,12 +80,16 @@ func (d *Daemon) each(ctx context.Context, name string, do func(o *write.Output)
 			problems = append(problems, err)
 			continue
 		}
-		line, err := do(o.Output)
+		err := o.Each(func(of *write.Output) error {
+			line, err := do(of)
+			if err == nil {
+				lines = append(lines, line)
+			}
+			return err
+		})
 		if err != nil {
 			problems = append(problems, fmt.Errorf("output %s: %w", o.Name(), err))
-			continue
 		}
-		lines = append(lines, line)
 	}
 	if !found {
 		return nil, fmt.Errorf("there is no output %q; %s are", name, strings.Join(known, ", "))
@@ -179,15 +183,22 @@ func inputStatus(in *input, wanted int) control.Input {
 }
 
 func outputStatus(o *output) control.Output {
-	c := o.Counts()
+	var c write.SetCounts
+	path := o.config.Path
+	switch s := o.sink.(type) {
+	case *write.Output:
+		c.Counts, path = s.Counts(), s.File().Path()
+	case *write.Set:
+		c = s.Counts()
+	}
 	f := c.File
 	s := control.Output{
-		Name: o.Name(), File: o.File().Path(), Inode: f.Inode, Size: f.Size, Given: c.Given, Written: c.Written,
+		Name: o.Name(), File: path, Files: c.Open, Names: c.Names, Renamed: c.Renamed, Inode: f.Inode, Size: f.Size, Given: c.Given, Written: c.Written,
 		Waiting: c.Waiting, RingOverflow: c.Overflow, DiskLost: c.Lost, Rotations: f.Rotations, Reopens: f.Reopens,
 		Followed: f.Followed, Truncations: f.Truncations, Compressed: f.Compressed, Removed: f.Removed, Stalls: f.Stalls,
 		Forward: forwardStatus(o),
 	}
-	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError} {
+	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError, c.Error} {
 		if e != "" {
 			s.Errors = append(s.Errors, e)
 		}

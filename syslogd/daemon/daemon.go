@@ -57,9 +57,9 @@ type Daemon struct {
 	past    control.Total // of inputs and outputs that a reload has closed
 }
 
-// An output is a write.Output with what it was configured as.
+// An output is a write.Output or a write.Set with what it was configured as.
 type output struct {
-	*write.Output
+	sink
 	config     config.Output
 	forward    *forward.Forwarder // nil: not forwarded
 	forwarding bool               // it was started
@@ -71,7 +71,16 @@ func (o *output) Close() error {
 	if o.forward != nil && o.forwarding {
 		err = o.forward.Close()
 	}
-	return errors.Join(err, o.Output.Close())
+	return errors.Join(err, o.sink.Close())
+}
+
+// A sink is a write.Output or a write.Set.
+type sink interface {
+	Name() string
+	Busy() bool
+	Each(do func(o *write.Output) error) error
+	Drain(ctx context.Context) error
+	Close() error
 }
 
 // A source is a receive.Reader or a receive.Stream.

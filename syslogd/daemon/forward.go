@@ -81,6 +81,6 @@ func forwardStatus(o *output) *control.Forward {
 	c := o.forward.Counts()
 	return &control.Forward{
 		To: o.config.Forward.String(), Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again,
-		Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, GivenUp: o.File().Stats().Unheld, Error: c.Error,
+		Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, GivenUp: o.forward.File.Stats().Unheld, Error: c.Error,
 	}
 }

@@ -4,6 +4,7 @@ package format
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"lbsyslogd/syslogd/message"
@@ -23,8 +24,11 @@ type Format interface {
 	Append(dst []byte, m *message.Message, e *Envelope) []byte
 }
 
-// New makes the format of this name: traditional, rfc5424, raw or json. Each reader needs its own.
+// New makes the format of this name: traditional, rfc5424, raw, json, or "template:" and the text of one. Each reader needs its own.
 func New(name string) (Format, error) {
+	if text, ok := strings.CutPrefix(name, TemplatePrefix); ok {
+		return ParseTemplate(text)
+	}
 	switch name {
 	case "", "traditional":
 		return &traditional{}, nil

@@ -181,8 +181,10 @@ func open(t *testing.T, path string) *rotate.Writer {
 
 func start(t *testing.T, w *rotate.Writer, p *peer, settle time.Duration) *Forwarder {
 	t.Helper()
-	f := &Forwarder{Address: p.address, File: w, Log: slog.New(slog.DiscardHandler), Session: 50 * time.Millisecond, Settle: settle,
-		Backoff: 200 * time.Millisecond}
+	f := &Forwarder{
+		Address: p.address, File: w, Log: slog.New(slog.DiscardHandler), Session: 50 * time.Millisecond, Settle: settle,
+		Backoff: 200 * time.Millisecond,
+	}
 	if err := f.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -31,16 +31,27 @@ type Stage struct {
 
 	// Counted here and added to counts once a batch.
 	received, routed, unmatched, oversized, denied, empty, cut uint64
+
+	name []byte // of the file that the message at hand goes to
 }
 
 var _ receive.Handler = (*Stage)(nil)
 
-// A lane gathers the lines for one rule.
+// A lane gathers the lines for one rule, or for one file of a rule that has several.
 type lane struct {
 	format format.Format
 	buf    []byte
 	lines  int
+
+	// For a rule with several files.
+	path   *format.Template
+	files  map[string]*lane
+	active []*lane // those of files that have lines
+	file   string  // of one of files: its name
 }
+
+// idleLanes is how many files a Stage keeps buffers for from one batch to the next.
+const idleLanes = 64
 
 // fullLane is when a lane is given away before the batch ends, so that a batch of large messages needs no large buffer.
 const fullLane = 256 << 10
@@ -65,6 +76,10 @@ func (s *Stage) Begin(now time.Time) {
 		s.lanes = make([]lane, len(t.rules))
 		for i := range s.lanes {
 			s.lanes[i].format, _ = format.New(t.rules[i].Format) // Compile has tried it
+			if t.rules[i].Files != nil {
+				s.lanes[i].path, _ = format.ParseTemplate(t.rules[i].Path) // this one too
+				s.lanes[i].files = make(map[string]*lane)
+			}
 		}
 	}
 }
@@ -97,10 +112,14 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 			continue
 		}
 		l := &s.lanes[i]
-		l.buf = l.format.Append(l.buf, m, e)
+		form := l.format
+		if l.path != nil {
+			l = s.laneOf(l)
+		}
+		l.buf = form.Append(l.buf, m, e)
 		l.lines++
 		if len(l.buf) >= fullLane {
-			s.give(i)
+			rule.give(l)
 		}
 		taken = true
 		if rule.Final {
@@ -120,8 +139,18 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 // End implements receive.Handler.
 func (s *Stage) End() {
 	for i := range s.lanes {
-		if s.lanes[i].lines > 0 {
-			s.give(i)
+		l := &s.lanes[i]
+		if l.lines > 0 {
+			s.table.rules[i].give(l)
+		}
+		for _, of := range l.active {
+			if of.lines > 0 {
+				s.table.rules[i].give(of)
+			}
+		}
+		l.active = l.active[:0]
+		if len(l.files) > idleLanes {
+			clear(l.files)
 		}
 	}
 	s.table.users.RUnlock()
@@ -136,8 +165,25 @@ func (s *Stage) End() {
 	s.received, s.routed, s.unmatched, s.oversized, s.denied, s.empty, s.cut = 0, 0, 0, 0, 0, 0, 0
 }
 
-func (s *Stage) give(i int) {
-	l := &s.lanes[i]
-	l.buf = s.table.rules[i].Output.Give(l.buf, l.lines)
+// laneOf finds the lane of the file that the message at hand belongs in.
+func (s *Stage) laneOf(l *lane) *lane {
+	s.name = l.path.AppendName(s.name[:0], &s.msg, &s.envelope)
+	of := l.files[string(s.name)]
+	if of == nil {
+		of = &lane{file: string(s.name)}
+		l.files[of.file] = of
+	}
+	if of.lines == 0 {
+		l.active = append(l.active, of)
+	}
+	return of
+}
+
+func (r *Rule) give(l *lane) {
+	if r.Files != nil {
+		l.buf = r.Files.Give(l.file, l.buf, l.lines)
+	} else {
+		l.buf = r.Output.Give(l.buf, l.lines)
+	}
 	l.lines = 0
 }

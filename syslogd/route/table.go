@@ -22,6 +22,10 @@ type Rule struct {
 
 	Output *write.Output
 	Format string
+
+	// Files is set instead of Output when the message says which of them it goes to, by the template Path.
+	Files *write.Set
+	Path  string
 }
 
 // Settings are what a Table says besides its rules.
@@ -43,11 +47,14 @@ type Table struct {
 	users sync.RWMutex
 }
 
-// Compile makes a Table of rules, whose order counts. Every Format must be one that format.New knows.
+// Compile makes a Table of rules, whose order counts. Every Format must be one that format.New knows, every Path a template.
 func Compile(rules []Rule, settings Settings) (*Table, error) {
 	t := &Table{rules: rules, Settings: settings}
 	for i := range rules {
 		if _, err := format.New(rules[i].Format); err != nil {
+			return nil, err
+		}
+		if _, err := format.ParseTemplate(rules[i].Path); err != nil {
 			return nil, err
 		}
 		for pri := range t.byPriority {

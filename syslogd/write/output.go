@@ -70,6 +70,9 @@ func (o *Output) Name() string { return o.name }
 // File is where the lines go.
 func (o *Output) File() *rotate.Writer { return o.file }
 
+// Each does something with the Output; it is what a Set does with each of its own.
+func (o *Output) Each(do func(o *Output) error) error { return do(o) }
+
 // Busy says whether a write is under way.
 func (o *Output) Busy() bool {
 	o.mu.Lock()

@@ -1,0 +1,115 @@
+package write
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lbsyslogd/rotate"
+)
+
+func newSet(t *testing.T, dir string, limits Limits) *Set {
+	t.Helper()
+	s := NewSet("files", limits, func(file string) (*Output, error) {
+		if strings.HasPrefix(file, "bad") {
+			return nil, errors.New("no such luck")
+		}
+		w, err := rotate.Open(filepath.Join(dir, file), rotate.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return New(file, w, 1<<20), nil
+	})
+	return s
+}
+
+// TestSetUnderPressure has more files than may be open, several readers, and counts every line.
+func TestSetUnderPressure(t *testing.T) {
+	dir := t.TempDir()
+	s := newSet(t, dir, Limits{Open: 3, Names: 1000, Other: "other"})
+	const readers, files, rounds = 3, 20, 15
+	var all sync.WaitGroup
+	for r := range readers {
+		all.Go(func() {
+			for i := range rounds * files {
+				s.Give(fmt.Sprint("f", i%files), fmt.Appendf(nil, "%d %d\n", r, i), 1)
+			}
+		})
+	}
+	all.Wait()
+	if err := s.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if c := s.Counts(); c.Written != readers*files*rounds || c.Given != c.Written || c.Names != files || c.Open > 3+readers {
+		t.Errorf("%+v", c)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if c := s.Counts(); c.Written != readers*files*rounds || c.Open != 0 {
+		t.Errorf("%+v", c)
+	}
+	for i := range files {
+		text, err := os.ReadFile(filepath.Join(dir, fmt.Sprint("f", i)))
+		if err != nil || strings.Count(string(text), "\n") != readers*rounds {
+			t.Errorf("file %d has %d lines: %v", i, strings.Count(string(text), "\n"), err)
+		}
+	}
+}
+
+func TestSetRefusesNames(t *testing.T) {
+	dir := t.TempDir()
+	s := newSet(t, dir, Limits{Open: 10, Names: 2, Other: "other"})
+	defer s.Close()
+	for _, file := range []string{"a", "a-2026-11-21T03-04-05.678.log", "b.gz", "c", "d", "a"} {
+		s.Give(file, []byte("line\n"), 1)
+	}
+	if err := s.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "other"))
+	if c := s.Counts(); err != nil || len(text) != 4*5 || c.Renamed != 4 || c.Open != 2 || c.Written != 6 {
+		t.Errorf("%q in the other file: %v; %+v", text, err, c)
+	}
+}
+
+func TestSetThatCannotOpen(t *testing.T) {
+	s := newSet(t, t.TempDir(), Limits{Open: 10, Names: 10, Other: "other"})
+	s.Give("bad", []byte("line\n"), 1)
+	if c := s.Counts(); c.Given != 1 || c.Lost != 1 || c.Error != "no such luck" {
+		t.Errorf("%+v", c)
+	}
+	s.Give("good", []byte("line\n"), 1)
+	if c := s.Counts(); c.Given != 2 || c.Lost != 1 || c.Error != "" {
+		t.Errorf("%+v", c)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSetForgets(t *testing.T) {
+	s := newSet(t, t.TempDir(), Limits{Open: 10, Names: 10, Other: "other"})
+	defer s.Close()
+	s.Give("a", []byte("line\n"), 1)
+	s.sweep(time.Now())
+	if c := s.Counts(); c.Open != 1 {
+		t.Errorf("%+v", c)
+	}
+	s.sweep(time.Now().Add(2 * idleTime))
+	if err := s.Drain(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if c := s.Counts(); c.Open != 0 || c.Names != 1 || c.Written != 1 {
+		t.Errorf("%+v", c)
+	}
+	s.sweep(time.Now().Add(2 * forgetTime))
+	if c := s.Counts(); c.Names != 0 {
+		t.Errorf("%+v", c)
+	}
+}
