@@ -126,6 +126,9 @@ func (f *file) endLastLine() error {
 // write appends p. With an error, n bytes of it are in the file.
 func (f *file) write(p []byte) (n int, err error) {
 	n, err = f.out.Write(p)
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		err = at.Err // it names our descriptor, which means nothing to anybody
+	}
 	f.size += int64(n)
 	f.written += int64(n)
 	return n, err
