@@ -24,6 +24,8 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 		{"cut_total", "counter", "Messages of which only the beginning was kept.", func(i *Input) float64 { return float64(i.Cut) }},
 		{"denied_total", "counter", "Messages from networks that may not send.", func(i *Input) float64 { return float64(i.Denied) }},
 		{"undecodable_total", "counter", "Messages with nothing in them.", func(i *Input) float64 { return float64(i.Undecodable) }},
+		{"sequence_gaps_total", "counter", "Numbers that senders' sequenceIds left out.", func(i *Input) float64 { return float64(i.SequenceGaps) }},
+		{"sequence_late_total", "counter", "Those of them that came later.", func(i *Input) float64 { return float64(i.SequenceLate) }},
 		{"refused_connections_total", "counter", "Connections refused.", func(i *Input) float64 { return float64(i.Refused) }},
 		{"connections", "gauge", "Connections now.", func(i *Input) float64 { return float64(i.Connections) }},
 		{"receive_buffer_bytes", "gauge", "Receive buffer that the kernel granted.", func(i *Input) float64 { return float64(i.ReceiveBuffer) }},

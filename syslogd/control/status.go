@@ -57,6 +57,18 @@ type Input struct {
 	Connections   int    `json:"connections,omitempty"`
 	Refused       uint64 `json:"refused_connections,omitempty"`
 	Hint          string `json:"hint,omitempty"`
+
+	// Of senders that number their messages in [meta sequenceId].
+	SequenceGaps uint64     `json:"sequence_gaps,omitempty"` // numbers left out
+	SequenceLate uint64     `json:"sequence_late,omitempty"` // those of them that came later
+	Gaps         []Sequence `json:"gaps,omitempty"`          // the worst senders
+}
+
+// Sequence is a sender of which numbered messages are missing.
+type Sequence struct {
+	Sender  string `json:"sender"` // its address, and the host it speaks for
+	Seen    uint64 `json:"seen"`
+	Missing uint64 `json:"missing"`
 }
 
 // Output is one file.
@@ -147,6 +159,11 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 		if f := out.Forward; f != nil {
 			fmt.Fprintf(w, "\n%s -> %s: %d sent, %d confirmed, %d again, %d bytes behind, %d bytes given up\n", out.Name, f.To, f.Sent,
 				f.Confirmed, f.Again, f.Behind, f.GivenUp)
+		}
+	}
+	for _, in := range s.Inputs {
+		for _, g := range in.Gaps {
+			fmt.Fprintf(w, "\n%s: of sender %q %d messages arrived and %d are missing by their numbers\n", in.Name, g.Sender, g.Seen, g.Missing)
 		}
 	}
 	for _, in := range s.Inputs {

@@ -148,6 +148,9 @@ func (d *Daemon) answerStatus(_ context.Context, args []string, reply io.Writer)
 // hintBuffer is the receive buffer below which a burst of some hundred thousand messages does not fit.
 const hintBuffer = 32 << 20
 
+// worstSenders is how many of the senders that miss something status lists.
+const worstSenders = 20
+
 func (d *Daemon) status() *control.Status {
 	d.mu.Lock()
 	inputs, outputs, wanted, past := d.inputs, d.outputs, d.Config.Buffer, d.past
@@ -174,6 +177,10 @@ func inputStatus(in *input, wanted int) control.Input {
 		Received: n.Received.Load(), Bytes: c.Bytes, KernelDrops: c.KernelDrops, EarlierDrops: c.EarlierDrops,
 		ReceiveErrors: c.ReceiveErrors, Routed: n.Routed.Load(), Unmatched: n.Unmatched.Load(),
 		Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(),
+	}
+	i.SequenceGaps, i.SequenceLate = n.Sequences.Totals()
+	for _, q := range n.Sequences.Worst(worstSenders) {
+		i.Gaps = append(i.Gaps, control.Sequence{Sender: q.Sender, Seen: q.Seen, Missing: q.Gaps - q.Late})
 	}
 	if what.Buffer > 0 && what.Buffer < hintBuffer && what.Buffer < wanted {
 		i.Hint = fmt.Sprintf("the kernel granted %d KiB of receive buffer, so a burst of messages may be dropped; "+

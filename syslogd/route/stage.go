@@ -18,6 +18,8 @@ type Counts struct {
 	Denied    atomic.Uint64 // from a network that may not send
 	Empty     atomic.Uint64 // nothing in it
 	Cut       atomic.Uint64 // of the routed: only their beginning
+
+	Sequences Sequences
 }
 
 // A Stage makes lines of one reader's messages. It is the receive.Handler, and belongs to that reader.
@@ -32,7 +34,7 @@ type Stage struct {
 	// Counted here and added to counts once a batch.
 	received, routed, unmatched, oversized, denied, empty, cut uint64
 
-	name []byte // of the file that the message at hand goes to
+	name []byte // of the file, or the sender, of the message at hand
 }
 
 var _ receive.Handler = (*Stage)(nil)
@@ -105,6 +107,9 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 	if from.Local {
 		e.Host = s.table.Host
 	}
+	if len(m.Data) > 0 {
+		s.noteSequence(from)
+	}
 	taken := false
 	for _, i := range s.table.byPriority[m.Priority] {
 		rule := &s.table.rules[i]
@@ -163,6 +168,22 @@ func (s *Stage) End() {
 	c.Empty.Add(s.empty)
 	c.Cut.Add(s.cut)
 	s.received, s.routed, s.unmatched, s.oversized, s.denied, s.empty, s.cut = 0, 0, 0, 0, 0, 0, 0
+}
+
+// noteSequence notes the number of the message at hand if it has one. A sender is an address and the host that it speaks for.
+func (s *Stage) noteSequence(from *receive.Sender) {
+	n, ok := message.SequenceID(s.msg.Data)
+	if !ok {
+		return
+	}
+	s.name = append(s.name[:0], from.Name...)
+	if len(s.msg.Host) > 0 {
+		if len(s.name) > 0 {
+			s.name = append(s.name, ' ')
+		}
+		s.name = message.AppendEscaped(s.name, s.msg.Host)
+	}
+	s.counts.Sequences.note(s.name, n)
 }
 
 // laneOf finds the lane of the file that the message at hand belongs in.

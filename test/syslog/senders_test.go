@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lbsyslogd/syslogd/control"
 )
 
 // TestLogger has the real logger send in every form it knows for datagrams.
@@ -67,5 +69,21 @@ outputs: [{file: DIR/lb.log}]
 	out, err := halog.Output()
 	if err != nil || !strings.Contains(string(out), "be/s1 0 3 0 0 0 0 3 3") {
 		t.Errorf("halog: %v\n%s", err, out)
+	}
+}
+
+// TestNumberedSender leaves out numbers as a lossy network does, and status says how many.
+func TestNumberedSender(t *testing.T) {
+	d := start(t, `
+listen: [unix://DIR/dgram, tcp://127.0.0.1:PORT]
+outputs: [{file: DIR/lb.log}]
+`)
+	for _, n := range []string{"1", "2", "5", "4", "9"} { // 3, 6, 7 and 8 are missing
+		send(t, filepath.Join(d.dir, "dgram"), `<13>1 - web1 app - - [meta sequenceId="`+n+`"] text`)
+	}
+	d.do("flush")
+	in := d.status().Inputs[0]
+	if in.SequenceGaps != 5 || in.SequenceLate != 1 || len(in.Gaps) != 1 || in.Gaps[0] != (control.Sequence{Sender: "web1", Seen: 5, Missing: 4}) {
+		t.Errorf("%+v", in)
 	}
 }
