@@ -35,6 +35,9 @@ func TestLogrotateHook(t *testing.T) {
 			}
 		})
 	}
+	// What logrotate's timer starts, with the sandbox of its unit, a day later.
+	m.sh(`printf 'logrotate state -- version 2\n"/var/log/lb/lb.log" 2020-1-1-0:0:0\n' >/var/lib/logrotate/status; rm -f /var/log/lb/lb.log[.-]*`)
+	m.sh("curl -s -o /dev/null http://127.0.0.1/r/night/0; syslogd flush; systemctl start logrotate.service; zgrep -q /r/night/0 /var/log/lb/lb.log.1.gz")
 	// The story: the balancer does not know that anything was rotated.
 	if now := m.sh("systemctl show lb -p MainPID,ActiveEnterTimestamp --value; pgrep -x lb | sort"); now != pid {
 		t.Errorf("rotation changed the balancer from\n%s\nto\n%s", pid, now)
@@ -78,5 +81,38 @@ func TestLogrotateWithoutSyslogd(t *testing.T) {
 		if n := m.sh("zcat -f /var/log/lb/* | grep -c 'line %d\\.' || :", i+1); n != "1" {
 			t.Errorf("line %d is there %s times:\n%s", i+1, n, m.sh("ls -l /var/log/lb"))
 		}
+	}
+}
+
+// TestTheStory is the control: HAProxy with the hook that an operator had, rotated under load. Requests fail, and lb doctor says which
+// line of which file it was.
+func TestTheStory(t *testing.T) {
+	t.Parallel()
+	m := boot(t, "story")
+	m.sh("dpkg -i lb_%s-1_*.deb; systemctl stop lb", version)
+	m.write("/etc/haproxy/haproxy.cfg", strings.NewReplacer("/run/lb", "/run/haproxy", "    bind 127.0.0.1:443 ssl crt /etc/lb/certs/\n", "").Replace(site))
+	m.write("/etc/logrotate.d/haproxy", "/var/log/haproxy.log {\n    daily\n    rotate 7\n    missingok\n    compress\n    postrotate\n        systemctl restart haproxy\n    endscript\n}\n")
+	m.sh("systemd-run -q --unit backends %s/backend 127.0.0.1:9001 127.0.0.1:9002 127.0.0.1:9003; systemctl restart haproxy", m.dir)
+	m.await("the site", "curl -sf -o /dev/null http://127.0.0.1/r/probe/0")
+	pid := m.sh("systemctl show haproxy -p MainPID --value")
+	type result struct {
+		out string
+		err error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		out, err := m.try("./load -n 6000 -rate 2000 -c 50 -per-conn 20 -timeout 5s 127.0.0.1:80")
+		ended <- result{out, err}
+	}()
+	for range 3 {
+		m.sh("echo line >>/var/log/haproxy.log; logrotate -f /etc/logrotate.d/haproxy")
+	}
+	r := <-ended
+	t.Logf("%s", r.out)
+	if now := m.sh("systemctl show haproxy -p MainPID --value"); r.err == nil || now == pid {
+		t.Errorf("no request failed, or the process is %s as before (%s): this shows nothing\n%s", now, pid, r.out)
+	}
+	if out, err := m.try("lb doctor"); err == nil || !strings.Contains(out, "/etc/logrotate.d/haproxy:7: postrotate restarts haproxy: systemctl restart haproxy") {
+		t.Errorf("lb doctor: %v\n%s", err, out)
 	}
 }
