@@ -126,12 +126,21 @@ func (f *file) endLastLine() error {
 // write appends p. With an error, n bytes of it are in the file.
 func (f *file) write(p []byte) (n int, err error) {
 	n, err = f.out.Write(p)
-	if at := (*fs.PathError)(nil); errors.As(err, &at) {
-		err = at.Err // it names our descriptor, which means nothing to anybody
-	}
 	f.size += int64(n)
 	f.written += int64(n)
+	if err != nil {
+		err = nameless(err)
+	}
 	return n, err
+}
+
+// nameless is the cause in err, which names our descriptor: that means nothing to anybody.
+func nameless(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 // close syncs the file and closes both descriptors. It may take as long as the disk does.
