@@ -175,3 +175,57 @@ func TestLossLineReadsAsALogLine(t *testing.T) {
 		t.Errorf("got  %q\nwant %q", line, want)
 	}
 }
+
+// TestForwardingOverReloads begins, changes and ends forwarding while the daemon runs. The peer is another daemon.
+func TestForwardingOverReloads(t *testing.T) {
+	there, here := t.TempDir(), t.TempDir()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	run(t, there, "listen: tcp://"+address+"\noutputs: [{file: DIR/b.log, rotate: never}]\n")
+	const plain = "listen: unix://DIR/a\noutputs: [{file: DIR/a.log, format: rfc5424, rotate: {size: 1MB}}]\n"
+	forwarded := strings.Replace(plain, "}}]", "}, forward: tcp://"+address+"}]", 1)
+	socket := run(t, here, plain)
+	conn, err := net.Dial("unixgram", filepath.Join(here, "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for i, text := range []string{plain, forwarded, strings.Replace(forwarded, "1MB", "2MB", 1), plain, forwarded} {
+		configure(t, here, text)
+		if ask(t, socket, "reload") == "" {
+			t.Fatalf("reload %d failed", i)
+		}
+		if _, err := fmt.Fprintf(conn, "<13>app: line %d", i); err != nil {
+			t.Fatal(err)
+		}
+		if ask(t, socket, "flush") == "" {
+			t.Fatal("flush failed")
+		}
+	}
+	// Line 0 came before forwarding. Line 3 came while there was none, but the position was kept.
+	want := []string{"line 1", "line 2", "line 3", "line 4"}
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		text, err := os.ReadFile(filepath.Join(there, "b.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		missing := strings.Contains(string(text), "line 0")
+		for _, w := range want {
+			missing = missing || !strings.Contains(string(text), " here app: "+w+"\n")
+		}
+		if !missing {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the peer has %q; want %q", text, want)
+		}
+		<-tick.C
+	}
+}
