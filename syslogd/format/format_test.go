@@ -102,7 +102,7 @@ func FuzzFormats(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		for _, name := range []string{"traditional", "rfc5424", "raw", "json"} {
+		for _, name := range []string{"traditional", "rfc5424", "raw", "json", TemplatePrefix + "%host% %tag% %pid% %data% %time% %text%"} {
 			out := line(t, name, string(in))
 			if strings.Count(out, "\n") != 1 || !strings.HasSuffix(out, "\n") || !utf8.ValidString(out) || strings.ContainsAny(out, "\x1b\x00\x7f\r") {
 				t.Errorf("%s of %q is %q", name, in, out)
