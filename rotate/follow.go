@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,13 +87,17 @@ func (f *Follower) Release(p Position) {
 
 // Seek goes to p, or if the file that it is in is gone, which found tells, to the oldest file behind it.
 func (f *Follower) Seek(p Position) (found bool, err error) {
-	for range 10 { // rotations may come in between
-		file, err := f.w.find(p)
+	for range seekTries { // rotations may come in between
+		file, sure, err := f.w.find(p)
 		if err != nil {
 			return false, err
 		}
 		if file != nil {
 			return true, f.adopt(file, p)
+		}
+		if !sure {
+			time.Sleep(time.Millisecond)
+			continue
 		}
 		f.finished = true
 		if err := f.advance(p.After, identity{}); !errors.Is(err, errTurned) {
@@ -101,6 +106,9 @@ func (f *Follower) Seek(p Position) (found bool, err error) {
 	}
 	return false, fmt.Errorf("follow %s: it is rotated faster than it can be opened", f.w.path)
 }
+
+// seekTries bounds how often a rotation may come between two looks.
+const seekTries = 1000
 
 // adopt goes on in file, which belongs to the Follower from then on.
 func (f *Follower) adopt(file *os.File, p Position) error {
@@ -160,9 +168,7 @@ func (f *Follower) Next() ([]byte, error) {
 
 // current says whether the Writer still writes to the file that we read.
 func (f *Follower) current() bool {
-	f.w.mu.Lock()
-	defer f.w.mu.Unlock()
-	return f.w.cur.id == f.id
+	return f.w.writing() == f.id
 }
 
 // noticeTruncation begins at the front of a file that somebody emptied.
@@ -218,12 +224,15 @@ func (f *Follower) advance(after time.Time, but identity) error {
 	return f.adopt(file, Position{After: last})
 }
 
-// find opens the file that p is in, under whichever name it has now. It returns nothing when there is none.
-func (w *Writer) find(p Position) (*os.File, error) {
+// find opens the file that p is in, under whichever name it has now. It returns nothing when there is none; sure is false when that
+// may be for a rotation that came while the directory was read: the file had its old name no more and its new one not yet.
+func (w *Writer) find(p Position) (file *os.File, sure bool, err error) {
+	before := w.writing()
 	entries, err := os.ReadDir(w.dir)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	other := false // p's inode is another file's by now
 	for _, e := range entries {
 		if !e.Type().IsRegular() {
 			continue
@@ -236,12 +245,26 @@ func (w *Writer) find(p Position) (*os.File, error) {
 		if err != nil {
 			continue // gone this very moment
 		}
+		id, err := identityOf(file)
+		if err != nil || id.ino != p.Inode { // another one has its name since we looked
+			file.Close()
+			continue
+		}
 		if sum, err := checkBefore(file, p.Offset); err == nil && sum == p.Check {
-			return file, nil
+			return file, true, nil
 		}
 		file.Close()
+		other = true
 	}
-	return nil, nil
+	after := w.writing()
+	return nil, other || before == after && after.ino != p.Inode, nil
+}
+
+// writing is the file that the Writer writes to.
+func (w *Writer) writing() identity {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.cur.id
 }
 
 // Behind is how many bytes there are behind p.
@@ -283,6 +306,11 @@ func (w *Writer) holds(all []backup) map[string]bool {
 	floor, followed := w.floor, w.followed
 	w.mu.Unlock()
 	held := make(map[string]bool)
+	type over struct {
+		backup
+		size int64
+	}
+	var given []over // the newest first
 	var total int64
 	for i := len(all) - 1; i >= 0; i-- {
 		b := all[i]
@@ -296,15 +324,18 @@ func (w *Writer) holds(all []backup) map[string]bool {
 		if total += info.Size(); total <= w.opt.Hold {
 			held[b.name] = true
 		} else if followed {
-			w.giveUp(b, info.Size())
+			given = append(given, over{b, info.Size()})
 		} else {
 			held[b.name] = true // whether it was read already is not known yet
 		}
 	}
+	for _, o := range slices.Backward(given) {
+		w.giveUp(o.backup, o.size)
+	}
 	return held
 }
 
-// giveUp counts a file that is not held though it was not released, once.
+// giveUp counts a file that is not held though it was not released, once: files come in the order of their stamps.
 func (w *Writer) giveUp(b backup, size int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
