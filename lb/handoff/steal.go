@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -36,6 +37,9 @@ func TakeFromProcess(pid int) (*Taken, error) {
 			continue
 		}
 		fd, err := unix.PidfdGetfd(pidfd, n, 0)
+		if errors.Is(err, unix.EBADF) {
+			continue // a connection that has ended since the directory was read
+		}
 		if err != nil {
 			t.Close()
 			return nil, fmt.Errorf("take sockets from process %d: %w", pid, err)
