@@ -184,7 +184,14 @@ var timeouts = []scene{
 		server: func(p *peer, _ int) { p.shut(); p.rest() }, client: func(p *peer) { p.rest(); <-time.After(time.Second) }},
 	{name: "timeout_tcp_server_stays", tcp: true, config: "timeout server-fin 300ms", server: silent2, client: func(p *peer) { p.send("x"); p.shut(); p.rest() }},
 	{name: "queue_served", config: "timeout queue 2s\nserver s1 $s maxconn 1", lines: 2,
-		server: func(p *peer, _ int) { p.head(1); pause(); pause(); pause(); p.send(ok); p.close() },
+		server: func(p *peer, _ int) {
+			p.head(1)
+			pause()
+			pause()
+			pause()
+			p.send(ok)
+			p.close()
+		},
 		client: func(p *peer) {
 			p.send(get)
 			pause()
