@@ -289,6 +289,7 @@ func (s *session) parcel() Parcel {
 	if s.began >= 0 {
 		p.Began = s.sh.wallMs(s.began)
 	}
+	p.In = slices.Clone(s.half())
 	if s.in != nil {
 		p.In = slices.Clone(s.in.Bytes())
 	}

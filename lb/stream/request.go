@@ -15,7 +15,7 @@ func (s *session) readRequest() (again bool) {
 			s.watch()
 			return false
 		}
-		s.in = sh.Loop.Buffers.Get()
+		s.unpark()
 	}
 	if s.in.Len() == int(s.scanned) { // nothing is there that was not looked at
 		n, st := s.fill()
@@ -23,6 +23,8 @@ func (s *session) readRequest() (again bool) {
 		case ioAgain:
 			if s.in.Len() == 0 {
 				s.putIn()
+			} else {
+				s.park()
 			}
 			return false
 		case ioEOF, ioError:
@@ -117,6 +119,9 @@ var errSlow = &http1.Error{Status: 408, Text: "no complete request head within t
 func (s *session) readTimeout() {
 	switch {
 	case s.began >= 0:
+		if s.in == nil {
+			s.unpark()
+		}
 		s.sh.Front[s.fe.Index].ErrReq++
 		s.refuse(errSlow, 'c')
 	case s.requests == 0 && s.leaveAt == 0 && !s.fe.Access.DontLogNull:
@@ -166,7 +171,7 @@ func (s *session) startExchange(n int) {
 	t := sh.newTxn(s)
 	s.t, s.state = t, exchanging
 	s.requests++
-	s.scanned = 0
+	s.dropHalf()
 	h := &sh.req
 	sh.parsed = t
 	t.headOff, t.headLen = s.in.R, n

@@ -20,7 +20,8 @@ const (
 	movingAway        // packed for another process, or just come from one: nobody reads it here
 )
 
-// session is one client connection. Idle, it holds no buffer and no txn.
+// session is one client connection. Idle, it holds no buffer and no txn; with
+// half a head, no buffer either (half.go).
 // Owned by the shard's loop.
 type session struct {
 	endpoint
@@ -263,6 +264,7 @@ func (s *session) close() {
 		s.own = nil
 	}
 	s.putIn()
+	s.dropHalf()
 	sh.Loop.Disarm(&s.timer)
 	sh.Loop.CloseFD(s.fd)
 	s.state = closed

@@ -48,6 +48,7 @@ type Shard struct {
 	landed      []int32 // ended in this turn
 
 	sessions sessionList
+	halves   map[*session][]byte // half heads, see half.go
 	late     []lateEntry
 	lateTick loop.Timer
 	trim     loop.Timer
@@ -76,6 +77,7 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 		Back:   make([]ServerCounters, len(e.Backends)),
 		Server: make([]ServerCounters, len(e.Servers)),
 		pools:  make([]idlePool, len(e.Servers)),
+		halves: map[*session][]byte{},
 	}
 	for _, targets := range e.Targets {
 		s, err := syslog.NewSender(targets...)
