@@ -16,6 +16,7 @@ import (
 
 	"lbsyslogd/cmd/internal/buildinfo"
 	"lbsyslogd/cmd/internal/console"
+	"lbsyslogd/cmd/internal/orphans"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/master"
 	"lbsyslogd/lb/worker"
@@ -24,6 +25,7 @@ import (
 // serve chooses between a master with workers and a single process, and
 // between the foreground and the background.
 func serve(o *options, args []string, errs *os.File) int {
+	defer orphans.Reap()()
 	signals := catch()
 	out := &console.Writer{File: errs}
 	if !o.master && !o.foreground {

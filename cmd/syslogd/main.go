@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lbsyslogd/cmd/internal/buildinfo"
+	"lbsyslogd/cmd/internal/orphans"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/syslogd/daemon"
@@ -133,6 +134,7 @@ func serve(args []string, out, errs io.Writer) error {
 		fmt.Fprintln(out, "the configuration is valid")
 		return nil
 	}
+	defer orphans.Reap()()
 	d := daemon.Daemon{
 		Config: cfg, File: from, Version: buildinfo.Version(), Log: logger(errs),
 		Executable: "/proc/self/exe", // this very program, also after an upgrade has replaced the file
