@@ -16,7 +16,7 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   lb -f FILE [-c] [-W|-Ws|-D|-db] [more options]    run; -c only checks the configuration
   lb reload  [-S SOCK] [--timeout 90s]              load the configuration anew; the answer is the outcome
              [--if-changed]                         unless it, its certificates and the program are what serves already
-  lb status  [-S SOCK]                              what serves, and how the last reload went
+  lb status  [-S SOCK]                              what serves, and how the last reload went; exit status 1 if nothing serves
   lb stop    [-S SOCK] [--now] [--timeout 0]        finish what is open, then end; --now does not finish it
   lb upgrade [-S SOCK] [--timeout 90s]              the running master becomes the program on disk, then reloads
   lb detach  [-S SOCK]                              end the master only; the next one takes the workers over

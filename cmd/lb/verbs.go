@@ -25,7 +25,7 @@ func verbs() map[string]verb {
 	return map[string]verb{
 		"reload":  {outcome("reload", "-if-changed")},
 		"upgrade": {outcome("upgrade")},
-		"status":  {tell("status")},
+		"status":  {health},
 		"detach":  {tell("detach")},
 		"stop":    {stop},
 		"doctor":  {doctor},
@@ -162,6 +162,18 @@ func tell(command string) func([]string, io.Writer, io.Writer) error {
 		_, err = io.WriteString(out, answer)
 		return err
 	}
+}
+
+// health is status, whose exit status says whether anything serves: health checks of containers and monitors ask for no more.
+func health(args []string, out, errs io.Writer) error {
+	var said strings.Builder
+	if err := tell("status")(args, io.MultiWriter(out, &said), errs); err != nil {
+		return err
+	}
+	if strings.Contains(said.String(), "\nno worker serves\n") {
+		return worker.ErrSaid
+	}
+	return nil
 }
 
 // stop ends the master. With --or-detach (what the unit's ExecStop says) it

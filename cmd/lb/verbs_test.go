@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lbsyslogd/lb/worker"
+)
+
+// TestStatusSaysWhetherAnythingServes: what a container's health check sees.
+func TestStatusSaysWhetherAnythingServes(t *testing.T) {
+	for _, c := range []struct {
+		answer string
+		serves bool
+	}{
+		{"lb 1.0, master 1, up 0d00h00m07s, 0 reloads\ngeneration 1 (worker 9) serves since 2026-01-01 00:00:00\n", true},
+		{"lb 1.0, master 1, up 0d00h00m07s, 0 reloads\nno worker serves\nlast load: failed at 2026-01-01 00:00:00: lb.cfg:3: x\n", false},
+	} {
+		path := filepath.Join(t.TempDir(), "master.sock")
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			if _, err := conn.Read(make([]byte, 64)); err == nil {
+				_, _ = io.Copy(conn, strings.NewReader(c.answer)) // an error shows in what the client has read
+			}
+		}()
+		var out, errs bytes.Buffer
+		err = verbs()["status"].run([]string{"-S", path}, &out, &errs)
+		if (err == nil) != c.serves || err != nil && !errors.Is(err, worker.ErrSaid) || out.String() != c.answer {
+			t.Errorf("%v\n%s", err, &out)
+		}
+	}
+}
