@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -16,23 +17,27 @@ import (
 
 // compress stores a rotated file in its compressed form. At every moment a crash leaves either the plain file, or both with the
 // compressed one whole: the plain one is removed only after the other is on the disk under its name.
-func (w *Writer) compress(ctx context.Context, b backup) error {
-	form := w.opt.Compress
-	plain := filepath.Join(w.dir, b.name)
-	final := plain + form.suffix()
-	tmp := final + tmpSuffix
-
-	src, err := os.OpenFile(plain, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+func (w *Writer) compress(ctx context.Context, b backup) (done bool, err error) {
+	src, err := openRead(filepath.Join(w.dir, b.file()))
 	if err != nil {
-		return ignoreMissing(err)
+		return false, ignoreMissing(err)
 	}
 	defer src.Close()
+	if id, err := identityOf(src); err != nil || id != b.id {
+		w.kick() // a rotation has renumbered it since we looked
+		return false, err
+	}
+	unfinished := backup{name: b.name, form: w.opt.Compress, tmp: true}
+	if b.number > 0 {
+		unfinished.name = w.series.base // its number may change meanwhile
+	}
+	tmp := filepath.Join(w.dir, unfinished.file())
 	dst, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return err
+		return false, err
 	}
 	w.opt.step("compress: write")
-	err = w.opt.Compressor(ctx, dst, src, form)
+	err = w.opt.Compressor(ctx, dst, src, unfinished.form)
 	if err == nil {
 		err = likeness(dst, src)
 	}
@@ -43,20 +48,39 @@ func (w *Writer) compress(ctx context.Context, b backup) error {
 	err = errors.Join(err, dst.Close())
 	if err == nil {
 		w.opt.step("compress: rename")
-		err = renameNew(tmp, final)
+		done, err = w.replace(b, tmp)
 	}
 	if err != nil {
-		return fmt.Errorf("compress %s: %w", plain, errors.Join(err, ignoreMissing(os.Remove(tmp))))
+		return false, fmt.Errorf("compress %s: %w", filepath.Join(w.dir, b.file()), errors.Join(err, ignoreMissing(os.Remove(tmp))))
+	}
+	return done, nil
+}
+
+// replace puts the finished file tmp in the place of the plain one. The numbers stay as they are meanwhile: a crash must not leave the
+// two under different ones.
+func (w *Writer) replace(b backup, tmp string) (done bool, err error) {
+	defer w.freeze()()
+	b, ok, err := w.again(b)
+	if err != nil {
+		return false, err
+	}
+	if !ok {
+		return false, ignoreMissing(os.Remove(tmp)) // somebody took the plain one away
+	}
+	final := b
+	final.form = w.opt.Compress
+	if err := renameNew(tmp, filepath.Join(w.dir, final.file())); err != nil {
+		return false, err
 	}
 	w.opt.step("compress: remove")
 	if err := syncDir(w.dir); err != nil {
-		return err
+		return false, err
 	}
-	if err := os.Remove(plain); err != nil {
-		return err
+	if err := os.Remove(filepath.Join(w.dir, b.file())); err != nil {
+		return false, err
 	}
 	w.opt.step("compress: done")
-	return nil
+	return true, nil
 }
 
 // likeness gives dst the mode, the owner and the time of src. An owner that only root may give is not an error: the file then
@@ -72,11 +96,7 @@ func likeness(dst, src *os.File) error {
 	if err := dst.Chmod(os.FileMode(st.Mode & 0o7777)); err != nil {
 		return err
 	}
-	times := []unix.Timeval{
-		{Sec: st.Atim.Sec, Usec: st.Atim.Nsec / 1000},
-		{Sec: st.Mtim.Sec, Usec: st.Mtim.Nsec / 1000},
-	}
-	return unix.Futimes(int(dst.Fd()), times)
+	return setTime(dst, time.Unix(st.Mtim.Unix()))
 }
 
 // CompressInProcess is the Compressor that is used when no other is given. It uses one processor and a few megabytes.

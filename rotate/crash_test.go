@@ -6,43 +6,85 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 )
 
-// steps are the moments between two changes to the directory.
-func steps() []string {
-	return []string{
-		"rotate: rename", "rotate: open", "rotate: swapped",
-		"compress: write", "compress: sync", "compress: rename", "compress: remove", "compress: done",
+// steps are the moments between two changes to the directory, and how often each comes before the process is killed there.
+func steps(form Naming) []string {
+	list := []string{"rotate: rename 1", "rotate: open 1", "rotate: swapped 1"}
+	if form == Numbered {
+		// A shift needs files, as many as are to be shifted before it.
+		list = append(list, "rotate: stamp 1", "rotate: shift 3", "rotate: stamp 1", "rotate: shift 2", "rotate: shift 1", "rotate: rename 1")
 	}
+	return append(list, "compress: write 1", "compress: sync 1", "compress: rename 1", "compress: remove 1", "compress: done 1")
 }
 
 // TestKilledAtEveryStep runs a process that writes lines and rotates, kills it at one step after the other, and lets the next one
-// go on. After the last each line is there once, and nothing half done is left.
+// go on. After the last each line is there once, in the order of the names, and nothing half done is left.
 func TestKilledAtEveryStep(t *testing.T) {
-	for _, form := range []Compression{Gzip, Zstd} {
-		dir := t.TempDir()
-		line := 0
-		for _, step := range append(steps(), "") {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestChildThatIsKilled$")
-			cmd.Env = append(os.Environ(), "ROTATE_DIR="+dir, "ROTATE_FIRST="+strconv.Itoa(line), "ROTATE_STEP="+step, "ROTATE_FORM="+string(form))
-			out, err := cmd.CombinedOutput()
-			if step == "" && err != nil {
-				t.Fatalf("the last process: %v\n%s", err, out)
-			}
-			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); step != "" && (!ok || status.Signal() != syscall.SIGKILL) {
-				t.Fatalf("at %q: %v\n%s", step, err, out)
-			}
-			line += 10
+	for _, naming := range []Naming{Dated, Numbered} {
+		for _, form := range []Compression{Gzip, Zstd} {
+			t.Run(string(naming)+" "+string(form), func(t *testing.T) {
+				dir := t.TempDir()
+				line := 0
+				for _, step := range append(steps(naming), "") {
+					cmd := exec.Command(os.Args[0], "-test.run=^TestChildThatIsKilled$")
+					cmd.Env = append(os.Environ(), "ROTATE_DIR="+dir, "ROTATE_FIRST="+strconv.Itoa(line), "ROTATE_STEP="+step,
+						"ROTATE_FORM="+string(form), "ROTATE_NAMING="+string(naming))
+					out, err := cmd.CombinedOutput()
+					if step == "" && err != nil {
+						t.Fatalf("the last process: %v\n%s", err, out)
+					}
+					if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); step != "" && (!ok || status.Signal() != syscall.SIGKILL) {
+						t.Fatalf("at %q: %v\n%s", step, err, out)
+					}
+					line += 10
+				}
+				for _, name := range names(t, dir) {
+					if name != "app.log" && !strings.HasSuffix(name, form.suffix()) {
+						t.Errorf("%s was left as it is", name)
+					}
+				}
+				once(t, content(t, dir, "app"), line)
+				inOrder(t, dir)
+			})
 		}
-		for _, name := range names(t, dir) {
-			if name != "app.log" && !strings.HasSuffix(name, form.suffix()) {
-				t.Errorf("%s was left as it is", name)
+	}
+}
+
+// TestFollowAfterKills kills at every step of a rotation, and then reads all of it again, in order.
+func TestFollowAfterKills(t *testing.T) {
+	for _, naming := range []Naming{Dated, Numbered} {
+		t.Run(string(naming), func(t *testing.T) {
+			dir := t.TempDir()
+			line := 0
+			for range 3 {
+				for _, step := range append(steps(naming), "") {
+					if strings.HasPrefix(step, "compress") {
+						continue
+					}
+					cmd := exec.Command(os.Args[0], "-test.run=^TestChildThatIsKilled$")
+					cmd.Env = append(os.Environ(), "ROTATE_DIR="+dir, "ROTATE_FIRST="+strconv.Itoa(line), "ROTATE_STEP="+step,
+						"ROTATE_FORM=zstd", "ROTATE_NAMING="+string(naming), "ROTATE_HOLD=1")
+					if out, err := cmd.CombinedOutput(); (err == nil) != (step == "") {
+						t.Fatalf("at %q: %v\n%s", step, err, out)
+					}
+					line += 10
+				}
 			}
-		}
-		once(t, content(t, dir, "app"), line)
+			w := open(t, filepath.Join(dir, "app.log"), Options{Hold: 1 << 30, Naming: naming, Compress: Gzip})
+			f, found := followed(t, w, &Position{Inode: 1})
+			var want strings.Builder
+			for i := range line {
+				want.WriteString(numbered(i))
+			}
+			if got := follow(t, f, want.Len()); found || got != want.String() {
+				t.Errorf("%d bytes of %d, in order or not", len(got), want.Len())
+			}
+		})
 	}
 }
 
@@ -57,18 +99,32 @@ func TestChildThatIsKilled(t *testing.T) {
 	}
 	// Not before its lines are written: it also compresses what the one before left, and would take the step with that.
 	var written atomic.Bool
-	w := open(t, filepath.Join(dir, "app.log"), Options{Compress: form, step: func(name string) {
-		if name == step && written.Load() {
+	var mu sync.Mutex
+	came := make(map[string]int)
+	o := Options{Compress: form, Naming: Naming(os.Getenv("ROTATE_NAMING")), step: func(name string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if !written.Load() {
+			return
+		}
+		if came[name]++; step == name+" "+strconv.Itoa(came[name]) {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {} // until it arrives
 		}
-	}})
+	}}
+	if os.Getenv("ROTATE_HOLD") != "" {
+		o.Hold = 1 << 30
+	}
+	w := open(t, filepath.Join(dir, "app.log"), o)
 	for i := range 10 {
 		write(t, w, numbered(first+i))
 	}
 	written.Store(true)
 	if _, err := w.Rotate(); err != nil {
 		t.Error(err)
+	}
+	if o.Hold > 0 {
+		return // nothing is compressed before it was read
 	}
 	until(t, "nothing but compressed files", func() bool {
 		all, err := w.list()
@@ -84,7 +140,7 @@ func TestChildThatIsKilled(t *testing.T) {
 // TestCompressedTwinOfACrash puts a plain file beside a compressed one that does not hold the same: the plain one is the original.
 func TestCompressedTwinOfACrash(t *testing.T) {
 	dir := t.TempDir()
-	name := namingOf("app.log").name(mustStamp(t, "2026-11-21T03-04-05.678"))
+	name := seriesOf("app.log").dated(mustStamp(t, "2026-11-21T03-04-05.678"))
 	for file, text := range map[string]string{name: numbered(0), name + ".gz": "cut off"} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

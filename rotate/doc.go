@@ -5,7 +5,7 @@
 //
 //  1. Write takes whole lines, and first rotates when they would take the file over its size or when its day is over,
 //  2. the lines go to the file in one write; what a full disk refuses goes to a bounded ring and is tried again (stall.go),
-//  3. a rotation renames the file to a name nobody has, opens a new one and swaps (rotation.go); a reopen only opens and swaps,
+//  3. a rotation renames the file to a name nobody has (list.go), opens a new one and swaps (rotation.go); a reopen only opens and swaps,
 //  4. the old file is synced and closed, and from then on nobody writes to it (file.go),
 //  5. the janitor compresses it, keeps what retention says and removes the rest (janitor.go, compress.go),
 //  6. a Follower reads them again, in order, and holds off the janitor meanwhile (follow.go),

@@ -194,7 +194,7 @@ func (f *Follower) advance(after time.Time, but identity) error {
 		return err
 	}
 	for _, b := range backups {
-		if b.form != None || !b.stamp.After(after) {
+		if b.form != None || !b.stamp.After(after) || b.id == but || b.id == cur {
 			continue
 		}
 		file, err := openRead(filepath.Join(f.w.dir, b.name))
@@ -204,9 +204,9 @@ func (f *Follower) advance(after time.Time, but identity) error {
 		if err != nil {
 			return err
 		}
-		if id, err := identityOf(file); err != nil || id == but || id == cur {
+		if id, err := identityOf(file); err != nil || id != b.id {
 			file.Close()
-			continue
+			return errTurned // renumbered since
 		}
 		return f.adopt(file, Position{After: b.stamp.Add(-1)})
 	}
@@ -228,11 +228,21 @@ func (f *Follower) advance(after time.Time, but identity) error {
 // may be for a rotation that came while the directory was read: the file had its old name no more and its new one not yet.
 func (w *Writer) find(p Position) (file *os.File, sure bool, err error) {
 	before := w.writing()
+	file, other, err := w.search(p)
+	if file != nil || err != nil {
+		return file, true, err
+	}
+	after := w.writing()
+	return nil, other || before == after && after.ino != p.Inode, nil
+}
+
+// search looks for the file that p is in. other says that p's inode is another file's by now.
+func (w *Writer) search(p Position) (file *os.File, other bool, err error) {
+	defer w.freeze()()
 	entries, err := os.ReadDir(w.dir)
 	if err != nil {
 		return nil, false, err
 	}
-	other := false // p's inode is another file's by now
 	for _, e := range entries {
 		if !e.Type().IsRegular() {
 			continue
@@ -251,13 +261,12 @@ func (w *Writer) find(p Position) (file *os.File, sure bool, err error) {
 			continue
 		}
 		if sum, err := checkBefore(file, p.Offset); err == nil && sum == p.Check {
-			return file, true, nil
+			return file, false, nil
 		}
 		file.Close()
 		other = true
 	}
-	after := w.writing()
-	return nil, other || before == after && after.ino != p.Inode, nil
+	return nil, other, nil
 }
 
 // writing is the file that the Writer writes to.
@@ -284,68 +293,56 @@ func (w *Writer) Behind(p Position) (int64, error) {
 		if b.form != None || !b.stamp.After(p.After) {
 			continue
 		}
-		var st unix.Stat_t
-		if unix.Lstat(filepath.Join(w.dir, b.name), &st) != nil {
-			continue
-		}
-		total += st.Size
-		if st.Ino == p.Inode {
-			total -= min(p.Offset, st.Size)
+		total += b.size
+		if b.id.ino == p.Inode {
+			total -= min(p.Offset, b.size)
 		}
 	}
 	return total, nil
 }
 
-// holds says which rotated files are kept as they are for the Follower, by name: those it has not released, from the newest back as
+// holds says which rotated files are kept as they are for the Follower: those it has not released, from the newest back as
 // long as they are within the hold. It counts what it gives up for that.
-func (w *Writer) holds(all []backup) map[string]bool {
+func (w *Writer) holds(all []backup) map[identity]bool {
 	if w.opt.Hold <= 0 {
 		return nil
 	}
 	w.mu.Lock()
 	floor, followed := w.floor, w.followed
 	w.mu.Unlock()
-	held := make(map[string]bool)
-	type over struct {
-		backup
-		size int64
-	}
-	var given []over // the newest first
+	held := make(map[identity]bool)
+	var given []backup // the newest first
 	var total int64
 	for i := len(all) - 1; i >= 0; i-- {
 		b := all[i]
 		if b.form != None || followed && !b.stamp.After(floor) {
 			continue
 		}
-		info, err := os.Lstat(filepath.Join(w.dir, b.name))
-		if err != nil {
-			continue
-		}
-		if total += info.Size(); total <= w.opt.Hold {
-			held[b.name] = true
+		if total += b.size; total <= w.opt.Hold {
+			held[b.id] = true
 		} else if followed {
-			given = append(given, over{b, info.Size()})
+			given = append(given, b)
 		} else {
-			held[b.name] = true // whether it was read already is not known yet
+			held[b.id] = true // whether it was read already is not known yet
 		}
 	}
 	for _, o := range slices.Backward(given) {
-		w.giveUp(o.backup, o.size)
+		w.giveUp(o)
 	}
 	return held
 }
 
 // giveUp counts a file that is not held though it was not released, once: files come in the order of their stamps.
-func (w *Writer) giveUp(b backup, size int64) {
+func (w *Writer) giveUp(b backup) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !b.stamp.After(w.gaveUp) {
 		return
 	}
 	w.gaveUp = b.stamp
-	w.counts.Unheld += uint64(size)
+	w.counts.Unheld += uint64(b.size)
 	w.opt.Log.Error("a rotated file is given up before it was read, because more waits than may be held", "path", w.path,
-		"file", b.name, "bytes", size, "hold", w.opt.Hold)
+		"file", b.name, "bytes", b.size, "hold", w.opt.Hold)
 }
 
 func openRead(path string) (*os.File, error) {

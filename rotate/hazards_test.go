@@ -83,21 +83,23 @@ func TestHazardMovedFileIsNeverNoticed(t *testing.T) {
 }
 
 func TestHazardSymlinkPlantedForTheCompressedFile(t *testing.T) {
-	victim := filepath.Join(t.TempDir(), "victim")
-	plant := func(dir string, rotated string) {
+	// Each has a victim of its own: the library goes on writing to its after the test has seen enough.
+	plant := func(dir string, rotated string) (victim string) {
+		victim = filepath.Join(t.TempDir(), "victim")
 		if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Symlink(victim, filepath.Join(dir, filepath.Base(rotated)+".gz")); err != nil {
 			t.Fatal(err)
 		}
+		return victim
 	}
 	theirs := t.TempDir()
 	old := filepath.Join(theirs, "app-2020-01-01T00-00-00.000.log")
 	if err := os.WriteFile(old, []byte("x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	plant(theirs, old)
+	victim := plant(theirs, old)
 	l := bare(t, filepath.Join(theirs, "app.log"))
 	l.Compress = true
 	write(t, l, "y\n")
@@ -111,7 +113,7 @@ func TestHazardSymlinkPlantedForTheCompressedFile(t *testing.T) {
 	if err := os.WriteFile(old, []byte("x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	plant(ours, old)
+	victim = plant(ours, old)
 	w := open(t, filepath.Join(ours, "app.log"), Options{Compress: Gzip})
 	until(t, "the Writer to refuse", func() bool { return w.Stats().CleanError != "" })
 	if b, _ := os.ReadFile(victim); string(b) != "precious" {
@@ -215,8 +217,8 @@ func TestHazardAgeIsWrongByTheZone(t *testing.T) {
 	// lumberjack with LocalTime reads its local stamps as UTC. Ours are UTC on both ways, whatever the clock's zone.
 	dir := t.TempDir()
 	now := time.Now().In(time.FixedZone("far east", 12*3600))
-	n := namingOf("app.log")
-	young, aged := n.name(now.Add(-50*time.Minute)), n.name(now.Add(-70*time.Minute))
+	n := seriesOf("app.log")
+	young, aged := n.dated(now.Add(-50*time.Minute)), n.dated(now.Add(-70*time.Minute))
 	for _, name := range []string{young, aged} {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)

@@ -58,32 +58,66 @@ func content(t *testing.T, dir, prefix string) string {
 		if !strings.HasPrefix(e.Name(), prefix) {
 			continue
 		}
-		f, err := os.Open(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r io.Reader = f
-		switch filepath.Ext(e.Name()) {
-		case ".gz":
-			r, err = decompressor(f, Gzip)
-		case ".zst":
-			r, err = decompressor(f, Zstd)
-		case ".tmp":
+		if filepath.Ext(e.Name()) == ".tmp" {
 			t.Errorf("%s was left behind", e.Name())
-		}
-		if err != nil {
-			t.Fatal(err)
 		}
 		to := &all
 		if e.Name() == prefix+".log" {
 			to = &current
 		}
-		if _, err := io.Copy(to, r); err != nil {
-			t.Errorf("%s: %v", e.Name(), err)
-		}
-		f.Close()
+		to.WriteString(read(t, filepath.Join(dir, e.Name())))
 	}
 	return all.String() + current.String()
+}
+
+// inOrder fails unless the files of app.log hold their lines in the order in which a list has the files.
+func inOrder(t *testing.T, dir string) {
+	t.Helper()
+	w := Writer{dir: dir, series: seriesOf("app.log")}
+	all, err := w.list()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for _, b := range all {
+		files = append(files, b.file())
+	}
+	last := -1
+	for _, name := range append(files, "app.log") {
+		text := read(t, filepath.Join(dir, name))
+		for line := range strings.Lines(text) {
+			var k int
+			if _, err := fmt.Sscanf(line, "line %d end", &k); err != nil || k <= last {
+				t.Fatalf("in %s, after line %d comes %q, %v; the files are %q", name, last, line, err, files)
+			}
+			last = k
+		}
+	}
+}
+
+// read is what a file holds, decompressed.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var r io.Reader = f
+	switch filepath.Ext(path) {
+	case ".gz":
+		r, err = decompressor(f, Gzip)
+	case ".zst":
+		r, err = decompressor(f, Zstd)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Errorf("%s: %v", path, err)
+	}
+	return string(text)
 }
 
 // once fails unless text is the numbered lines 0 to n-1, each exactly once and none torn.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -58,6 +57,7 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 	if err != nil {
 		return again, err
 	}
+	all = w.ours(all)
 	var problems []error
 	for _, b := range all {
 		if b.tmp { // only the janitor writes these, and it is not at it
@@ -70,61 +70,52 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 	}
 	rest, err := w.list()
 	problems = append(problems, err)
+	rest = w.ours(rest)
 	held := w.holds(rest)
 	for _, b := range rest {
-		if b.form != None || w.unsettled(b.name) || held[b.name] {
+		if b.form != None || w.unsettled(b.id) || held[b.id] {
 			continue
 		}
 		if wait := w.opt.CompressAfter - w.opt.Now().Sub(b.stamp); wait > 0 {
 			again = min(again, wait)
 			continue
 		}
-		if err := w.compress(ctx, b); err != nil {
-			problems = append(problems, err)
-			continue
+		done, err := w.compress(ctx, b)
+		problems = append(problems, err)
+		if done {
+			w.mu.Lock()
+			w.counts.Compressed++
+			w.mu.Unlock()
 		}
-		w.mu.Lock()
-		w.counts.Compressed++
-		w.mu.Unlock()
 	}
 	problems = append(problems, w.prune())
 	return again, errors.Join(problems...)
 }
 
-// list is the rotated files, oldest first, the plain one before the compressed one of the same name.
-func (w *Writer) list() ([]backup, error) {
-	entries, err := os.ReadDir(w.dir)
-	if err != nil {
-		return nil, err
-	}
-	var all []backup
-	for _, e := range entries {
-		if b, ok := w.naming.parse(e.Name()); ok && e.Type().IsRegular() {
-			all = append(all, b)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b backup) int { return a.stamp.Compare(b.stamp) })
-	return all, nil
-}
-
-func (w *Writer) unsettled(name string) bool {
+func (w *Writer) unsettled(id identity) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.settling[name]
+	return w.settling[id]
 }
 
 // reconcile finds rotated files that are there both plain and compressed, as a crash between the two last steps of a
 // compression leaves them, and makes one of the two.
 func (w *Writer) reconcile(all []backup) error {
+	if w.opt.Naming == Numbered {
+		if err := w.tidyNumbers(); err != nil {
+			return err
+		}
+	}
 	var problems []error
-	plain := make(map[string]bool)
+	plain := make(map[string]backup)
 	for _, b := range all {
-		if b.form == None {
-			plain[b.name] = true
+		if b.form == None && b.number == 0 {
+			plain[b.name] = b
 		}
 	}
 	for _, b := range all {
-		if b.form == None || b.tmp || !plain[b.name] {
+		twin, ok := plain[b.name]
+		if b.form == None || b.tmp || !ok {
 			continue
 		}
 		same, err := sameContent(filepath.Join(w.dir, b.name), filepath.Join(w.dir, b.file()), b.form)
@@ -132,11 +123,11 @@ func (w *Writer) reconcile(all []backup) error {
 			problems = append(problems, err)
 			continue
 		}
-		surplus := b.name
+		surplus := twin
 		if !same {
-			surplus = b.file() // the plain file is the original
+			surplus = b // the plain file is the original
 		}
-		problems = append(problems, ignoreMissing(os.Remove(filepath.Join(w.dir, surplus))))
+		problems = append(problems, ignoreMissing(os.Remove(filepath.Join(w.dir, surplus.file()))))
 	}
 	return errors.Join(problems...)
 }
@@ -150,6 +141,7 @@ func (w *Writer) prune() error {
 	if err != nil {
 		return err
 	}
+	all = w.ours(all)
 	var problems []error
 	var total int64
 	now := w.opt.Now()
@@ -157,12 +149,11 @@ func (w *Writer) prune() error {
 	held := w.holds(all)
 	for i := len(all) - 1; i >= 0; i-- {
 		b := all[i]
-		info, err := os.Lstat(filepath.Join(w.dir, b.file()))
-		if err != nil || b.tmp || w.unsettled(b.name) {
+		if b.tmp || w.unsettled(b.id) {
 			continue
 		}
-		total += info.Size()
-		if held[b.name] || (w.opt.Keep == 0 || kept < w.opt.Keep) && (w.opt.MaxAge == 0 || now.Sub(b.stamp) <= w.opt.MaxAge) &&
+		total += b.size
+		if held[b.id] || (w.opt.Keep == 0 || kept < w.opt.Keep) && (w.opt.MaxAge == 0 || now.Sub(b.stamp) <= w.opt.MaxAge) &&
 			(w.opt.MaxTotal == 0 || total <= w.opt.MaxTotal) {
 			kept++
 			continue
@@ -170,7 +161,7 @@ func (w *Writer) prune() error {
 		problems = append(problems, w.remove(b))
 	}
 	for _, b := range all {
-		if w.opt.MinFree == 0 || b.tmp || w.unsettled(b.name) || held[b.name] {
+		if w.opt.MinFree == 0 || b.tmp || w.unsettled(b.id) || held[b.id] {
 			continue
 		}
 		var fs unix.Statfs_t
@@ -180,16 +171,6 @@ func (w *Writer) prune() error {
 		problems = append(problems, w.remove(b))
 	}
 	return errors.Join(problems...)
-}
-
-func (w *Writer) remove(b backup) error {
-	err := os.Remove(filepath.Join(w.dir, b.file()))
-	if err == nil {
-		w.mu.Lock()
-		w.counts.Removed++
-		w.mu.Unlock()
-	}
-	return ignoreMissing(err)
 }
 
 func ignoreMissing(err error) error {

@@ -2,8 +2,21 @@ package rotate
 
 import (
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
+)
+
+// Naming says what rotated files are called.
+type Naming string
+
+// The forms of names. The zero value is Dated too.
+const (
+	// Dated names never change: app.log becomes app-2026-11-21T03-04-05.678.log.
+	Dated Naming = "dated"
+	// Numbered names are logrotate's: app.log becomes app.log.1, what was app.log.1 becomes app.log.2, and so on. Each rotation renames
+	// all of them. When a file was rotated is kept in its modification time.
+	Numbered Naming = "numbered"
 )
 
 // stampLayout is lumberjack's, in UTC: it sorts by time, and tools that know lumberjack's files know ours.
@@ -12,24 +25,32 @@ const stampLayout = "2006-01-02T15-04-05.000"
 // tmpSuffix ends the name of a compressed file that is still being written.
 const tmpSuffix = ".tmp"
 
-// A naming gives rotated files their names: app.log becomes app-STAMP.log. Immutable.
-type naming struct{ prefix, ext string }
+// maxDigits of a number: nobody keeps a billion files.
+const maxDigits = 9
 
-func namingOf(path string) naming {
+// A series is the names that the rotated files of one log have. Immutable.
+type series struct{ base, prefix, ext string }
+
+func seriesOf(path string) series {
 	base := filepath.Base(path)
 	ext := filepath.Ext(base)
 	if ext == base { // ".log" has a name and no extension
 		ext = ""
 	}
-	return naming{prefix: strings.TrimSuffix(base, ext) + "-", ext: ext}
+	return series{base: base, prefix: strings.TrimSuffix(base, ext) + "-", ext: ext}
 }
 
-// backup is a rotated file by its name.
+// backup is a rotated file: what its name says, and for a file of a list what it is.
 type backup struct {
-	name  string // without compression suffix
-	stamp time.Time
-	form  Compression
-	tmp   bool // an unfinished compressed file
+	name   string    // without compression suffix
+	number int       // 0: dated
+	stamp  time.Time // when it was rotated
+	form   Compression
+	tmp    bool // an unfinished compressed file
+
+	id   identity
+	size int64
+	time time.Time // the file's own
 }
 
 // file is the name in the directory.
@@ -40,12 +61,15 @@ func (b backup) file() string {
 	return b.name + b.form.suffix()
 }
 
-func (n naming) name(stamp time.Time) string {
-	return n.prefix + stamp.UTC().Format(stampLayout) + n.ext
+// dated is the name of a file that was rotated at stamp.
+func (s series) dated(stamp time.Time) string {
+	return s.prefix + stamp.UTC().Format(stampLayout) + s.ext
 }
 
+func (s series) numbered(n int) string { return s.base + "." + strconv.Itoa(n) }
+
 // parse says whether a file of this name is one of ours. It is strict, because what it accepts retention may remove.
-func (n naming) parse(file string) (backup, bool) {
+func (s series) parse(file string) (backup, bool) {
 	b := backup{form: None}
 	rest := file
 	for _, form := range []Compression{Gzip, Zstd} {
@@ -55,16 +79,24 @@ func (n naming) parse(file string) (backup, bool) {
 		}
 	}
 	b.name = rest
-	rest, ok := strings.CutPrefix(rest, n.prefix)
+	if rest == s.base {
+		return b, b.tmp // which number it will get is not known yet
+	}
+	if digits, ok := strings.CutPrefix(rest, s.base+"."); ok && !b.tmp && len(digits) <= maxDigits {
+		n, err := strconv.Atoi(digits)
+		b.number = n
+		return b, err == nil && n > 0 && s.numbered(n) == rest
+	}
+	rest, ok := strings.CutPrefix(rest, s.prefix)
 	if !ok {
 		return backup{}, false
 	}
-	rest, ok = strings.CutSuffix(rest, n.ext)
+	rest, ok = strings.CutSuffix(rest, s.ext)
 	if !ok {
 		return backup{}, false
 	}
 	stamp, err := time.Parse(stampLayout, rest)
-	if err != nil || n.name(stamp) != b.name {
+	if err != nil || s.dated(stamp) != b.name {
 		return backup{}, false
 	}
 	b.stamp = stamp
@@ -76,13 +108,19 @@ func (n naming) parse(file string) (backup, bool) {
 func nextStamp(now, last time.Time) time.Time {
 	stamp := now.UTC().Truncate(time.Millisecond)
 	if !stamp.After(last) {
-		return last.Add(time.Millisecond)
+		return last.Truncate(time.Millisecond).Add(time.Millisecond)
 	}
 	return stamp
 }
 
-// LooksRotated says whether a file of this name may be taken for a rotated or half compressed one of another log, which would then
-// compress or remove it. Who makes names of what strangers send must not use such a name.
+// Rotates says whether file may be a rotated one of the log at path, which would then compress or remove it.
+func (o Options) Rotates(path, file string) bool {
+	b, ok := seriesOf(path).parse(filepath.Base(file))
+	return ok && filepath.Dir(filepath.Clean(path)) == filepath.Dir(filepath.Clean(file)) && (b.number == 0 || o.Naming == Numbered)
+}
+
+// LooksRotated says whether a file of this name may be taken for a rotated or half compressed one of another log with dated names, which
+// would then compress or remove it. Who makes names of what strangers send must not use such a name.
 func LooksRotated(file string) bool {
 	for _, suffix := range []string{tmpSuffix, Gzip.suffix(), Zstd.suffix()} {
 		if strings.HasSuffix(file, suffix) {

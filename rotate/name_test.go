@@ -9,7 +9,7 @@ func TestNames(t *testing.T) {
 	stamp := time.Date(2026, 11, 21, 3, 4, 5, 678e6, time.UTC)
 	row := func(path, want string) {
 		t.Helper()
-		if got := namingOf(path).name(stamp.In(time.FixedZone("x", 3600))); got != want {
+		if got := seriesOf(path).dated(stamp.In(time.FixedZone("x", 3600))); got != want {
 			t.Errorf("the rotated file of %s is %s; want %s", path, got, want)
 		}
 	}
@@ -20,7 +20,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestParseNameTakesOnlyOurs(t *testing.T) {
-	n := namingOf("app.log")
+	n := seriesOf("app.log")
 	row := func(name string, ok bool, form Compression, tmp bool) {
 		t.Helper()
 		b, got := n.parse(name)
@@ -35,12 +35,38 @@ func TestParseNameTakesOnlyOurs(t *testing.T) {
 	row(stamp+".gz.tmp", true, Gzip, true)
 	row(stamp+".tmp", false, None, false)
 	row("app.log", false, None, false)
-	row("app.log.1.gz", false, None, false)
+	row("app.log.1", true, None, false)
+	row("app.log.1.gz", true, Gzip, false)
+	row("app.log.123456789.zst", true, Zstd, false)
+	row("app.log.gz.tmp", true, Gzip, true)
+	row("app.log.gz", false, None, false)
+	row("app.log.0", false, None, false)
+	row("app.log.01", false, None, false)
+	row("app.log.-1", false, None, false)
+	row("app.log.1234567890", false, None, false)
+	row("app.log.1.gz.tmp", false, None, false)
+	row("app.log.1.bz2", false, None, false)
+	row("app.log.1.log", false, None, false)
 	row("app-2026-11-21.log", false, None, false)
 	row("app-2026-13-21T03-04-05.678.log", false, None, false)
 	row("app-x-2026-11-21T03-04-05.678.log", false, None, false)
 	row("other-2026-11-21T03-04-05.678.log", false, None, false)
 	row("app-2026-11-21T03-04-05.678.txt", false, None, false)
+}
+
+func TestRotates(t *testing.T) {
+	row := func(naming Naming, path, file string, want bool) {
+		t.Helper()
+		if got := (Options{Naming: naming}).Rotates(path, file); got != want {
+			t.Errorf("%s %s rotates %s: %v", naming, path, file, got)
+		}
+	}
+	row(Numbered, "/var/log/a", "/var/log/a.1", true)
+	row(Numbered, "/var/log/a", "/var/log//a.2.gz", true)
+	row(Dated, "/var/log/a", "/var/log/a.1", false)
+	row(Dated, "/var/log/a.log", "/var/log/a-2026-11-21T03-04-05.678.log", true)
+	row(Numbered, "/var/log/a", "/var/a.1", false)
+	row(Numbered, "/var/log/a", "/var/log/a.b", false)
 }
 
 func TestNextStampNeverGoesBack(t *testing.T) {
@@ -54,10 +80,10 @@ func TestNextStampNeverGoesBack(t *testing.T) {
 }
 
 func FuzzParseName(f *testing.F) {
-	for _, seed := range []string{"app-2026-11-21T03-04-05.678.log", "app-2026-11-21T03-04-05.678.log.gz.tmp", "app-.log", "app.log", ".tmp"} {
+	for _, seed := range []string{"app-2026-11-21T03-04-05.678.log", "app-2026-11-21T03-04-05.678.log.gz.tmp", "app-.log", "app.log", ".tmp", "app.log.1", "app.log.00", "app.log.7.zst", "app.log.zst.tmp"} {
 		f.Add(seed)
 	}
-	n := namingOf("app.log")
+	n := seriesOf("app.log")
 	f.Fuzz(func(t *testing.T, name string) {
 		if b, ok := n.parse(name); ok && b.file() != name {
 			t.Errorf("parse(%q) leads back to %q", name, b.file())

@@ -44,9 +44,10 @@ const (
 type Options struct {
 	Size     int64    // rotate before a write would take the file over so many bytes; 0: not by size
 	Schedule Schedule // rotate at these times; nil: not by time. An empty file is left alone
+	Naming   Naming   // what rotated files are called
 
 	Keep     int           // how many rotated files stay; 0: any number
-	MaxAge   time.Duration // how old a rotated file gets, by the stamp in its name; 0: any age
+	MaxAge   time.Duration // how old a rotated file gets, counted from its rotation; 0: any age
 	MaxTotal int64         // how many bytes the rotated files take together; 0: any number
 	MinFree  int64         // how many bytes of the file system stay free, as long as there are rotated files to remove; 0: any
 
@@ -92,6 +93,9 @@ func (o Options) filled() Options {
 	}
 	if o.Ring == 0 {
 		o.Ring = defaultRing
+	}
+	if o.Naming == "" {
+		o.Naming = Dated
 	}
 	if o.Compress == "" {
 		o.Compress = None

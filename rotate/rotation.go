@@ -6,14 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Rotation tells what Rotate did. To is empty when there was nothing to rotate.
 type Rotation struct {
-	To    string // path of the rotated file, before compression
+	To    string // path of the rotated file, before compression; a numbered one changes with the next rotation
 	Bytes int64  // its size
 }
 
@@ -90,53 +89,27 @@ func (w *Writer) rotate() (old *file, name string, err error) {
 		return old, "", err
 	}
 	w.opt.step("rotate: rename")
+	id := w.cur.id
+	w.settling[id] = true // before it has a name that the janitor knows
 	if name, err = w.moveAside(); errors.Is(err, fs.ErrNotExist) {
+		delete(w.settling, id)
 		old, err := w.swap() // somebody moved it this very moment
 		return old, "", err
 	}
 	if err != nil {
+		delete(w.settling, id)
 		return nil, "", err
 	}
 	w.opt.step("rotate: open")
 	old, err = w.swap()
 	if err != nil {
-		back := renameNew(filepath.Join(w.dir, name), w.path)
-		return nil, "", errors.Join(err, back)
+		err = errors.Join(err, renameNew(filepath.Join(w.dir, name), w.path))
+		delete(w.settling, id)
+		return nil, "", err
 	}
 	w.opt.step("rotate: swapped")
-	w.settling[name] = true
 	w.counts.Rotations++
 	return old, name, nil
-}
-
-// moveAside renames the current file to a name that nothing has, plain or compressed.
-func (w *Writer) moveAside() (string, error) {
-	stamp := nextStamp(w.opt.Now(), w.last)
-	for range 1000 {
-		name := w.naming.name(stamp)
-		if !w.taken(name) {
-			err := renameNew(w.path, filepath.Join(w.dir, name))
-			if err == nil {
-				w.last = stamp
-				return name, nil
-			}
-			if !errors.Is(err, fs.ErrExist) {
-				return "", err
-			}
-		}
-		stamp = stamp.Add(time.Millisecond)
-	}
-	return "", fmt.Errorf("rotate %s: a thousand names around %s are taken", w.path, w.naming.name(stamp))
-}
-
-// taken says whether a compressed file of this name is there; the plain one is found out by the rename itself.
-func (w *Writer) taken(name string) bool {
-	for _, form := range []Compression{Gzip, Zstd} {
-		if _, err := os.Lstat(filepath.Join(w.dir, name+form.suffix())); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // renameNew renames without replacing. File systems without RENAME_NOREPLACE (some FUSE and NFS) get the nearest thing: a
@@ -199,7 +172,7 @@ func (w *Writer) settle(old *file, name string) error {
 	}
 	err = errors.Join(err, syncDir(w.dir))
 	w.mu.Lock()
-	delete(w.settling, name)
+	delete(w.settling, old.id)
 	w.mu.Unlock()
 	w.kick()
 	return err

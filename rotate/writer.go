@@ -18,7 +18,7 @@ type Writer struct {
 	// Immutable after Open.
 	path   string
 	dir    string
-	naming naming
+	series series
 	opt    Options
 	cancel context.CancelFunc
 	wake   chan struct{} // tells the janitor that there may be something to do
@@ -43,7 +43,10 @@ type Writer struct {
 	floor    time.Time
 	gaveUp   time.Time // stamp of the newest file that the hold was too small for
 
-	settling map[string]bool // rotated files that are not closed yet, by name
+	settling map[identity]bool // files on their way out that are not closed yet
+
+	// numbers is held while numbered files change their names, and by those who need them to stay. See freeze.
+	numbers sync.Mutex
 }
 
 // Open opens the file at path for appending, creating it and its directory when they are missing, and ends what an
@@ -54,13 +57,25 @@ func Open(path string, options Options) (*Writer, error) {
 		return nil, err
 	}
 	opt := options.filled()
+	if opt.Naming != Dated && opt.Naming != Numbered {
+		return nil, fmt.Errorf("%q is not a naming; dated and numbered are", opt.Naming)
+	}
 	w := &Writer{
-		path: path, dir: filepath.Dir(path), naming: namingOf(path), opt: opt,
-		wake: make(chan struct{}, 1), news: make(chan struct{}, 1), settling: make(map[string]bool),
+		path: path, dir: filepath.Dir(path), series: seriesOf(path), opt: opt,
+		wake: make(chan struct{}, 1), news: make(chan struct{}, 1), settling: make(map[identity]bool),
 	}
 	w.stall.ring.limit = max(opt.Ring, 0)
 	if w.cur, err = openFile(path, opt.Mode, opt.Owner); err != nil {
 		return nil, err
+	}
+	if opt.Naming == Numbered {
+		if err := w.tidyNumbers(); err != nil {
+			return nil, errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close())
+		}
+		// Only a Follower goes by the times.
+		if err := w.stampNewest(); err != nil && opt.Hold > 0 {
+			return nil, errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close())
+		}
 	}
 	backups, err := w.list()
 	if err != nil {

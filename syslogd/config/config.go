@@ -295,6 +295,11 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 		if other.Path == o.Path && o.Path != "" {
 			d.add(n, "two outputs write to %s; give one of them both selectors, separated by \";\"", o.Path)
 		}
+		for _, pair := range [][2]Output{{o, other}, {other, o}} {
+			if pair[0].Rotate.Rotates(pair[0].Path, pair[1].Path) {
+				d.add(n, "%s reads as a rotated file of %s, which would compress or remove it; give one of them another name", pair[1].Path, pair[0].Path)
+			}
+		}
 		if other.Name == o.Name && other.Path != o.Path {
 			d.add(n, "two outputs are called %q", o.Name)
 		}
@@ -305,13 +310,14 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 
 // rotation reads what stands under rotate. Whoever writes it says all of it: no default of ours rotates besides.
 func (d *decoder) rotation(n *yaml.Node, o *rotate.Options) {
-	o.Size, o.Schedule, o.Keep, o.Compress = 0, nil, 0, rotate.None
+	o.Size, o.Schedule, o.Keep, o.Compress, o.Naming = 0, nil, 0, rotate.None, ""
 	if n.Kind == yaml.ScalarNode && n.Value == "never" {
 		return
 	}
 	d.mapping(n, "rotate", map[string]func(*yaml.Node){
 		"size":           d.bytes(&o.Size),
 		"every":          d.schedule(&o.Schedule),
+		"naming":         func(n *yaml.Node) { o.Naming = rotate.Naming(d.choice(n, "dated", "numbered")) },
 		"keep":           d.count(&o.Keep),
 		"max_age":        d.duration(&o.MaxAge),
 		"max_total":      d.bytes(&o.MaxTotal),
@@ -319,6 +325,9 @@ func (d *decoder) rotation(n *yaml.Node, o *rotate.Options) {
 		"compress":       func(n *yaml.Node) { o.Compress = rotate.Compression(d.choice(n, "none", "gzip", "zstd")) },
 		"compress_after": d.duration(&o.CompressAfter),
 	})
+	if o.Naming == rotate.Numbered && o.Keep == 0 && o.MaxAge == 0 && o.MaxTotal == 0 && o.MinFree == 0 {
+		d.add(n, "numbered files are all renamed at each rotation, so there must be an end to them; add keep, max_age, max_total or min_free")
+	}
 }
 
 func (d *decoder) selector(to *route.Selector) func(*yaml.Node) {

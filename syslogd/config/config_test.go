@@ -40,7 +40,7 @@ outputs:
     from: 10.1.0.0/16
     text: "50[234]"
     final: true
-    rotate: {size: 100MB, every: day 03:30, keep: 90, max_age: 4w, max_total: 10GB, min_free: 1G, compress: zstd, compress_after: 30s}
+    rotate: {size: 100MB, every: day 03:30, naming: numbered, keep: 90, max_age: 4w, max_total: 10GB, min_free: 1G, compress: zstd, compress_after: 30s}
   - file: other.log
     rotate: never
 `))
@@ -62,7 +62,7 @@ outputs:
 		len(o.Rule.Tags) != 1 || len(o.Rule.Hosts) != 2 || len(o.Rule.From) != 1 || !o.Rule.Final || !o.Rule.Text.MatchString("502") {
 		t.Errorf("got %+v", o)
 	}
-	if r.Size != 100e6 || r.Schedule == nil || r.Keep != 90 || r.MaxAge != 4*7*24*time.Hour || r.MaxTotal != 10e9 || r.MinFree != 1<<30 ||
+	if r.Size != 100e6 || r.Schedule == nil || r.Naming != rotate.Numbered || r.Keep != 90 || r.MaxAge != 4*7*24*time.Hour || r.MaxTotal != 10e9 || r.MinFree != 1<<30 ||
 		r.Compress != rotate.Zstd || r.CompressAfter != 30*time.Second || r.Mode != 0o644 || r.Ring != 2<<20 || r.Sync != rotate.SyncInterval {
 		t.Errorf("got %+v", r)
 	}
@@ -140,6 +140,10 @@ func TestNothingToDo(t *testing.T) {
 	row("listen: tls://:6514\noutputs: [{file: a}]", "without a certificate")
 	row("listen: tls://:6514\ntls: {cert: a, client_names: b}\noutputs: [{file: a}]", "x.yaml:2: client_names mean nothing")
 	row("listen: udp://:514\nmetrics: here\noutputs: [{file: a}]", "x.yaml:2: \"here\" is not an address")
+	row("listen: udp://:514\noutputs: [{file: a, rotate: {size: 1MB, naming: numbered}}]", "x.yaml:2: numbered files are all renamed at each rotation")
+	row("listen: udp://:514\noutputs: [{file: a, rotate: {naming: roman}}]", "x.yaml:2: \"roman\" is not known; dated, numbered are")
+	row("listen: udp://:514\noutputs: [{file: a, rotate: {naming: numbered, keep: 1}}, {file: a.1}]", "x.yaml:2: a.1 reads as a rotated file of a,")
+	row("listen: udp://:514\noutputs: [{file: a.1}, {file: a, rotate: {naming: numbered, keep: 1}}]", "x.yaml:2: a.1 reads as a rotated file of a,")
 	row("a: [", "x.yaml:")
 	row("\tlisten: x", "x.yaml:")
 	row("a word", "x.yaml:1: the configuration must be keys")

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/format"
 )
 
@@ -42,6 +43,11 @@ func (d *decoder) template(n *yaml.Node, o *Output, f Files) {
 			d.add(n, "file %q: no part of it may be empty or begin with a dot", o.Path)
 			return
 		}
+	}
+	ext := filepath.Ext(f.Template)
+	if o.Rotate.Naming == rotate.Numbered && (strings.Contains(ext, "%") || strings.Trim(ext, ".0123456789") == "") {
+		d.add(n, "file %q: a message could ask for the name of a numbered file; let it end in text, such as .log", o.Path)
+		return
 	}
 	o.Files = &f
 }

@@ -31,6 +31,10 @@ func TestFileTemplates(t *testing.T) {
 	row("- file: /var/log/h/%host%.log\n- file: /var/log/h/x/%tag%\n", "x.yaml:4: /var/log/h/x/%tag% lies beneath /var/log/h")
 	row("- file: /var/log/h/%host%.log\n- file: /var/log/hh/a.log\n", "")
 	row("- file: /var/log/h/%host%.log\n  format: rfc5424\n  forward: tcp://h:1\n", "x.yaml:3: forward cannot follow several files")
+	row("- file: /var/log/h/%host%.log\n  rotate: {naming: numbered, keep: 3}\n", "")
+	for _, end := range []string{"%host%", "%host%.%Y", "%tag%.7", "%host%/log"} {
+		row("- file: /var/log/h/"+end+"\n  rotate: {naming: numbered, keep: 3}\n", "let it end in text, such as .log")
+	}
 	row("- file: a\n  format: \"template:%text%\"\n", "for a template write {template:")
 	row("- file: a\n  format: {template: \"%texts%\"}\n", "x.yaml:4: template \"%texts%\"")
 }
