@@ -72,13 +72,19 @@ func (r *rsyslog) end(s syscall.Signal) {
 // TestForwardToRsyslog restarts and kills rsyslogd, and at last syslogd itself, while lines come. Each arrives, in the order in which
 // they were sent, those that came a second time left out.
 func TestForwardToRsyslog(t *testing.T) {
+	for _, naming := range []string{"dated", "numbered"} {
+		t.Run(naming, func(t *testing.T) { forwardToRsyslog(t, naming) })
+	}
+}
+
+func forwardToRsyslog(t *testing.T, naming string) {
 	peer := newRsyslog(t)
 	d := start(t, `
 listen: [udp://127.0.0.1:PORT]
 outputs:
   - file: DIR/lb.log
     format: rfc5424
-    rotate: {size: 500kB, keep: 1, compress: zstd}
+    rotate: {size: 500kB, naming: `+naming+`, keep: 1, compress: zstd}
     forward: tcp://127.0.0.1:`+strconv.Itoa(peer.port)+`
 `)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -136,7 +142,7 @@ outputs:
 	}
 	// What was sent is not held any more.
 	until(t, "retention", func() bool {
-		left, err := filepath.Glob(filepath.Join(d.dir, "lb-*"))
+		left, err := filepath.Glob(filepath.Join(d.dir, "lb*.zst"))
 		return err == nil && len(left) == 1
 	})
 }
