@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"lbsyslogd/cmd/internal/buildinfo"
+	"lbsyslogd/cmd/internal/console"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/master"
 	"lbsyslogd/lb/worker"
@@ -26,7 +28,9 @@ func main() {
 }
 
 // run is the program; it returns the exit status.
-func run(args []string, out, errs *os.File) int {
+func run(args []string, out, stderr *os.File) int {
+	errs := &console.Writer{File: stderr, Prefix: "LB_"}
+	defer errs.Flush()
 	if len(args) > 0 {
 		if args[0] == master.WorkerArg {
 			return beWorker(args[1:], errs)
@@ -66,7 +70,7 @@ type usageError struct{ text string }
 func (e usageError) Error() string { return e.text }
 
 // status prints an error and turns it into an exit status.
-func status(err error, errs io.Writer) int {
+func status(err error, errs *console.Writer) int {
 	var wrong usageError
 	switch {
 	case err == nil:
@@ -74,15 +78,19 @@ func status(err error, errs io.Writer) int {
 	case errors.Is(err, worker.ErrSaid):
 		return refused
 	case errors.As(err, &wrong):
-		fmt.Fprintf(errs, "lb: %v\n\n%s", err, usage)
+		if errs.Journal() {
+			errs.Fail(fmt.Sprintf("lb: %v; see lb -h", err))
+		} else {
+			errs.Fail(fmt.Sprintf("lb: %v\n\n%s", err, strings.TrimSuffix(usage, "\n")))
+		}
 		return misused
 	}
-	fmt.Fprintf(errs, "lb: %v\n", err)
+	errs.Fail(fmt.Sprintf("lb: %v", err))
 	return refused
 }
 
 // check is -c: all that is wrong, and nothing is touched.
-func check(o *options, out, errs io.Writer) int {
+func check(o *options, out io.Writer, errs *console.Writer) int {
 	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, Quiet: o.quiet, Out: errs, Pid: os.Getpid()}
 	if err := l.Check(); err != nil {
 		return status(err, errs)

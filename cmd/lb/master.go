@@ -27,7 +27,7 @@ func beMaster(o *options, args []string, opener *handoff.Opener, signals <-chan 
 	pid := os.Getpid()
 	m := &master.Master{
 		Binary: self, Args: args, Version: buildinfo.Version(), Started: time.Now(),
-		Log: console.Logger(out, pid, o.quiet), Out: out, Stdout: os.Stdout, Stderr: out.File,
+		Log: console.Logger(out, pid, o.quiet), Out: out, Terse: out.Journal(), Stdout: os.Stdout, Stderr: out.File,
 		Pidfile: o.pidfile, Opener: opener,
 		FirstReady: func() {
 			replaceOld(o)

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+
+	"lbsyslogd/cmd/internal/console"
+	"lbsyslogd/lb/event"
 )
 
 func TestOptionsAreHAProxys(t *testing.T) {
@@ -81,4 +84,11 @@ func FuzzParse(f *testing.F) {
 			_, _ = commandAddress(o.cli)
 		}
 	})
+}
+
+// What the balancer says aside must be what the console takes for it.
+func TestAsideIsOneLevel(t *testing.T) {
+	if console.Aside != event.Aside {
+		t.Errorf("%v and %v", console.Aside, event.Aside)
+	}
 }

@@ -24,16 +24,15 @@ import (
 
 // serve chooses between a master with workers and a single process, and
 // between the foreground and the background.
-func serve(o *options, args []string, errs *os.File) int {
+func serve(o *options, args []string, out *console.Writer) int {
 	defer orphans.Reap()()
 	signals := catch()
-	out := &console.Writer{File: errs}
 	if !o.master && !o.foreground {
 		// The configuration may say daemon or master-worker.
 		l := worker.Loader{Files: o.files, MaxConn: o.maxConn, Quiet: true, Out: out, Pid: os.Getpid()}
 		cfg, _, err := l.Config()
 		if err != nil {
-			return status(err, errs)
+			return status(err, out)
 		}
 		o.master = cfg.Global.MasterWorker
 		o.daemon = o.daemon || cfg.Global.Daemon && !o.master
@@ -44,7 +43,7 @@ func serve(o *options, args []string, errs *os.File) int {
 		o.daemon, o.takeFrom, o.finish, o.end = false, "", nil, nil
 	}
 	if o.daemon && !o.foreground && !o.systemd && !isDaemon() {
-		return status(daemonize(args), errs)
+		return status(daemonize(args), out)
 	}
 	inherited := closeOnExec()
 	opener := &handoff.Opener{
@@ -52,12 +51,12 @@ func serve(o *options, args []string, errs *os.File) int {
 		Old:       slices.Concat(o.finish, o.end),
 	}
 	if err := takeSockets(o, opener, out); err != nil {
-		return status(err, errs)
+		return status(err, out)
 	}
 	if o.master {
 		code, err := beMaster(o, args, opener, signals, out)
 		if err != nil {
-			return status(err, errs)
+			return status(err, out)
 		}
 		return code
 	}

@@ -8,9 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"lbsyslogd/cmd/internal/console"
+	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/worker"
 )
 
@@ -42,6 +45,8 @@ type request struct {
 	timeout time.Duration
 	flags   map[string]bool
 	help    bool
+
+	sameUnit bool // the master that was asked runs in this process's own unit of systemd
 }
 
 // requested reads a verb's options. flags names those of its own.
@@ -97,6 +102,12 @@ func (r *request) ask(command string) (string, error) {
 		return "", fmt.Errorf("the master's socket: %w", err)
 	}
 	defer c.Close()
+	if u, ok := c.(*net.UnixConn); ok {
+		if cred, err := handoff.Peer(u); err == nil {
+			unit := unitOf("self")
+			r.sameUnit = unit != "" && unit == unitOf(strconv.Itoa(int(cred.Pid)))
+		}
+	}
 	if r.timeout > 0 {
 		if err := c.SetDeadline(time.Now().Add(r.timeout)); err != nil {
 			return "", err
@@ -131,6 +142,9 @@ func outcome(command string, flags ...string) func([]string, io.Writer, io.Write
 			return err
 		}
 		head, rest, _ := strings.Cut(answer, "\n--\n")
+		if w, ok := errs.(*console.Writer); ok && w.Journal() {
+			out, errs, rest = w, w, r.verdict(rest)
+		}
 		switch head {
 		case "Success=1":
 			_, err := io.WriteString(out, rest)
@@ -143,6 +157,21 @@ func outcome(command string, flags ...string) func([]string, io.Writer, io.Write
 		}
 		return errors.New(strings.TrimSpace(answer))
 	}
+}
+
+// verdict is what a journal needs of an answer: its last line, as a notice or
+// an alert. It needs nothing when the master has just told the same journal.
+func (r *request) verdict(answer string) string {
+	if r.sameUnit {
+		return ""
+	}
+	answer = strings.TrimSuffix(answer, "\n")
+	line := answer[strings.LastIndex(answer, "\n")+1:]
+	tag := "[NOTICE]  "
+	if strings.HasPrefix(line, "Reload failed") {
+		tag = "[ALERT]   "
+	}
+	return fmt.Sprintf("%s (%d) : %s\n", tag, os.Getpid(), line)
 }
 
 // tell runs a command whose answer is shown.
@@ -207,7 +236,7 @@ func restarting() bool {
 	if err != nil {
 		return false
 	}
-	unit := ownUnit()
+	unit := unitOf("self")
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line) // job, unit, type, state
 		if len(f) >= 3 && f[1] == unit {
@@ -217,10 +246,10 @@ func restarting() bool {
 	return false
 }
 
-// ownUnit is the unit that this process runs in: the last part of its control
-// group.
-func ownUnit() string {
-	text, err := os.ReadFile("/proc/self/cgroup")
+// unitOf is the unit that a process runs in: a part of its control group. ""
+// is none, or not to be found out.
+func unitOf(pid string) string {
+	text, err := os.ReadFile("/proc/" + pid + "/cgroup")
 	if err != nil {
 		return ""
 	}

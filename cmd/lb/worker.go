@@ -20,22 +20,21 @@ import (
 
 // beWorker is a process that a master started: its listening sockets, orders
 // and identity come from there.
-func beWorker(args []string, errs *os.File) int {
+func beWorker(args []string, out *console.Writer) int {
 	signals := catch()
-	out := &console.Writer{File: errs}
 	o, birth, err := born(args)
 	if err != nil {
-		return status(err, errs)
+		return status(err, out)
 	}
 	link, err := handoff.NewConn(os.NewFile(master.LinkFD, "master"))
 	if err != nil {
-		return status(err, errs)
+		return status(err, out)
 	}
 	pid := os.Getpid()
 	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, Quiet: o.quiet, Out: out, Pid: pid}
 	if birth.Snapshot {
 		if l.Snapshot, err = snapshot(); err != nil {
-			return status(err, errs)
+			return status(err, out)
 		}
 	}
 	p := worker.Process{
@@ -53,7 +52,7 @@ func beWorker(args []string, errs *os.File) int {
 	}
 	if birth.Rendezvous != "" {
 		if p.Rendezvous, err = rendezvous(master.RendezvousPath(birth.Rendezvous, pid)); err != nil {
-			return status(err, errs)
+			return status(err, out)
 		}
 	}
 	return p.Run()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
 )
 
@@ -191,7 +193,8 @@ func (r *run) adoptedOrNot(w *worker) {
 			r.order(w, handoff.Drain)
 		}
 	}
-	r.Log.Info(fmt.Sprintf("Adopted worker %d (generation %d)", r.current.pid, r.current.facts.Generation))
+	r.tell(slog.LevelInfo, event.Adopted, fmt.Sprintf("found worker %d (generation %d) of the former master: it serves on until the next one does", r.current.pid, r.current.facts.Generation),
+		event.Generation(r.current.facts.Generation), event.Worker(r.current.pid))
 	r.good = time.Now()
 	r.writePidfile()
 	// The outcome of this reload is what tells the service manager that the

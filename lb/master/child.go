@@ -90,7 +90,7 @@ func (r *run) spawn(snapshot *os.File) (*worker, error) {
 		defer said.Close()
 		// The pipe ends when the worker is ready or gone; an error of Out
 		// means that nobody listens.
-		_, _ = io.Copy(io.MultiWriter(&w.words, r.Out), said)
+		_, _ = io.Copy(io.MultiWriter(&w.words, &relay{to: r.Out, terse: r.Terse}), said)
 	}()
 	go func() {
 		err := cmd.Wait()

@@ -2,11 +2,13 @@ package master
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
 )
 
@@ -15,6 +17,8 @@ import (
 type crashes struct {
 	row  int       // crashes without a quiet minute between them
 	last time.Time // the newest one
+	ever int       // since the master started
+	how  string    // of the newest one
 
 	// config is what a replacement runs: the very text that the dead worker
 	// ran, whatever has happened to the files meanwhile. nil is the files.
@@ -50,31 +54,42 @@ func (r *run) crashed(w *worker, how string) {
 	if how == "" {
 		how = "exited although nobody told it to"
 	}
-	r.Log.Error(fmt.Sprintf("Current worker (%d) %s", w.pid, how))
-	r.notify("STATUS=The worker crashed, another one is being started")
 	c := &r.crashes
 	if time.Since(c.last) > quiet {
 		c.row = 0
 	}
 	c.row++
-	c.last = time.Now()
+	c.ever++
+	c.last, c.how = time.Now(), how
 	blamed := c.former != nil && time.Since(w.readyAt) < r.Probation
 	if c.config != nil {
 		c.config.Close()
 	}
 	c.config, w.snapshot = w.snapshot, nil
 	if r.starting != nil {
-		return // it serves in a moment, or cannotServe goes on
+		// It serves in a moment, or cannotServe goes on.
+		r.tellCrash(event.WorkerCrashed, w, "another one is being started already")
+		return
 	}
 	if blamed {
-		r.Log.Error(fmt.Sprintf("the new configuration lived for %v only, going back to the former one", time.Since(w.readyAt).Round(time.Millisecond)))
+		r.tellCrash(event.TakenBack, w, fmt.Sprintf("the new configuration lived for %v only, going back to the former one", time.Since(w.readyAt).Round(time.Millisecond)))
 		r.failed++
 		c.config.Close()
 		c.config, c.former = c.former, nil
 		r.begin(attempt{why: returning, snapshot: c.config})
 		return
 	}
+	if d := delay(c.row); d > 0 {
+		r.tellCrash(event.CrashLoop, w, r.waitLine(d))
+	} else {
+		r.tellCrash(event.WorkerCrashed, w, "the next one starts at once on the same sockets")
+	}
 	r.replace()
+}
+
+// waitLine says why no worker is being started.
+func (r *run) waitLine(d time.Duration) string {
+	return fmt.Sprintf("%d crashes in a row, the next worker is started in %v", r.crashes.row, d)
 }
 
 // cannotServe is called when there is no worker and one did not come up.
@@ -92,6 +107,7 @@ func (r *run) cannotServe(w why, o Outcome) {
 		return
 	}
 	r.crashes.row++
+	r.tell(slog.LevelWarn, event.CrashLoop, r.waitLine(delay(r.crashes.row)))
 	r.replace()
 }
 
@@ -103,7 +119,7 @@ func (r *run) replace() {
 		r.begin(attempt{why: replacing, snapshot: r.crashes.config})
 		return
 	}
-	r.Log.Warn(fmt.Sprintf("%d crashes in a row, the next worker is started in %v", r.crashes.row, d))
+	r.notify("STATUS=No worker serves: " + r.waitLine(d) + "; the last one " + r.crashes.how)
 	r.after(d, func() {
 		if r.current == nil && r.starting == nil && !r.stopping {
 			r.begin(attempt{why: replacing, snapshot: r.crashes.config})

@@ -25,6 +25,10 @@ type Master struct {
 	Log *slog.Logger
 	Out io.Writer // what a worker prints before it is ready goes here too
 
+	// Terse is for a journal, where each fact stands once: what a worker that
+	// does not become ready says against itself is told with the outcome.
+	Terse bool
+
 	// Stdout and Stderr are what a worker that is ready writes to.
 	Stdout, Stderr *os.File
 

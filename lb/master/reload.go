@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -76,8 +75,8 @@ func (r *run) begin(a attempt) {
 	r.attempt = a
 	if a.why == reloading {
 		r.reloads++
-		r.Log.Info("Reloading")
-		r.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonic()))
+		r.aside("Reloading")
+		r.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d\nSTATUS=%s", monotonic(), r.loadingLine()))
 	}
 	w, err := r.spawn(a.snapshot)
 	if err != nil {
@@ -85,7 +84,7 @@ func (r *run) begin(a attempt) {
 		return
 	}
 	r.starting = w
-	r.Log.Info(fmt.Sprintf("New worker (%d) forked", w.pid))
+	r.aside(fmt.Sprintf("New worker (%d) forked", w.pid))
 	w.timer = r.after(r.StartTimeout, func() {
 		if r.starting == w {
 			r.Log.Error(fmt.Sprintf("the new worker (%d) was not ready within %v, killing it", w.pid, r.StartTimeout))
@@ -113,7 +112,7 @@ func (r *run) isReady(w *worker) {
 	}
 	r.writePidfile()
 	r.firstReady()
-	r.Log.Info("Loading success.")
+	r.aside("Loading success.")
 	if former == nil {
 		r.ended(Outcome{OK: true})
 		return
@@ -155,27 +154,6 @@ func (r *run) neverReady(w *worker, how string) {
 	r.ended(Outcome{Reason: reason, Text: w.words.String()})
 }
 
-// firstAlert is the first thing that a worker called an error, without what
-// precedes the message.
-func firstAlert(text string) string {
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
-			return "the new worker crashed: " + line
-		}
-		rest, ok := strings.CutPrefix(line, "[ALERT]")
-		if !ok {
-			continue
-		}
-		if _, message, ok := strings.Cut(rest, ") : "); ok {
-			rest = message
-		}
-		rest = strings.TrimPrefix(rest, "config : ")
-		return strings.TrimPrefix(rest, "parsing ")
-	}
-	return ""
-}
-
 // ended is the end of an attempt, good or bad: everybody hears of it, and the
 // requests that came meanwhile get their turn.
 func (r *run) ended(o Outcome) {
@@ -188,7 +166,7 @@ func (r *run) ended(o Outcome) {
 	}
 	a := r.attempt
 	r.attempt = attempt{}
-	if !o.Unchanged {
+	if !o.Unchanged && !(o.OK && a.why == replacing) { // which ran what ran before: a reload that failed still did
 		r.last = o
 	}
 	if o.OK {
@@ -204,7 +182,7 @@ func (r *run) ended(o Outcome) {
 		r.firstReady() // an adopted worker serves even when its successor failed
 		r.tellStory()
 	}
-	r.tellOutcome(a.why, o)
+	r.tellOutcome(a, o)
 	for _, waiter := range a.waiters {
 		answer(waiter, o)
 	}
@@ -236,39 +214,6 @@ func (r *run) nextReload() {
 func (r *run) sameAsServing(w *worker) bool {
 	return r.current != nil && w.facts.Digest != "" &&
 		w.facts.Digest == r.current.facts.Digest && w.facts.Version == r.current.facts.Version
-}
-
-// tellOutcome tells the journal and the service manager.
-func (r *run) tellOutcome(w why, o Outcome) {
-	if !o.OK {
-		switch {
-		case w == reloading && r.current != nil:
-			r.Log.Error(fmt.Sprintf("the reload failed, generation %d serves on: %s", r.current.facts.Generation, o.Reason))
-		default:
-			r.Log.Error(fmt.Sprintf("%s failed: %s", w, o.Reason))
-		}
-	}
-	if r.current != nil && !r.stopping {
-		r.notify("READY=1\n" + r.statusLine())
-	}
-}
-
-// statusLine is one sentence for systemctl status.
-func (r *run) statusLine() string {
-	var b strings.Builder
-	b.WriteString("STATUS=")
-	if r.current == nil {
-		b.WriteString("No worker serves")
-	} else {
-		fmt.Fprintf(&b, "Generation %d serves since %s", r.current.facts.Generation, r.good.Format(time.DateTime))
-	}
-	if n := len(r.old); n > 0 {
-		fmt.Fprintf(&b, ", %d older finishing", n)
-	}
-	if !r.last.OK && !r.last.When.IsZero() {
-		fmt.Fprintf(&b, "; the last reload failed at %s: %s", r.last.When.Format(time.TimeOnly), r.last.Reason)
-	}
-	return strings.ReplaceAll(b.String(), "\n", " ")
 }
 
 // refuseWaiting answers those whose reload will not come any more.
@@ -303,18 +248,6 @@ func (r *run) exited(w *worker, how string) {
 	}
 	r.salvage(w, how)
 	r.maybeStopped()
-}
-
-// formerGone says how an old worker ended.
-func (r *run) formerGone(w *worker, how string) {
-	if how == "" {
-		r.Log.Info(fmt.Sprintf("Former worker (%d) exited with code 0 (Exit)", w.pid))
-	} else {
-		r.Log.Warn(fmt.Sprintf("Former worker (%d) %s", w.pid, how))
-	}
-	if r.current != nil && !r.stopping {
-		r.notify(r.statusLine())
-	}
 }
 
 // firstReady tells the process's surroundings that it serves, once.

@@ -3,6 +3,7 @@ package master
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
 )
 
@@ -111,7 +113,7 @@ func (r *run) become(client *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
-	r.Log.Info("Upgrading: becoming " + r.Binary)
+	r.tell(slog.LevelInfo, event.Upgrading, "upgrading: this process becomes the program in "+r.Binary)
 	r.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d\nSTATUS=Upgrading", monotonic()))
 	env := append(os.Environ(), UpgradeEnv+"="+string(estate))
 	err = syscall.Exec(r.Binary, append([]string{os.Args[0]}, os.Args[1:]...), env)

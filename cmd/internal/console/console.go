@@ -3,57 +3,54 @@
 //
 //	[NOTICE]   (812) : New worker (815) forked
 //
-// When standard error is the journal each line gets its level as sd-daemon(3)
-// asks for it, so that `journalctl -p err` finds it.
+// Where standard error is the journal a message goes there by the journal's own
+// protocol, with its level and with fields to search by:
+//
+//  1. a slog.Record, or lines in HAProxy's form, become an entry   logger.go, lines.go
+//  2. the entry goes to journald's socket as KEY=VALUE             journal.go
+//  3. journald that cannot be reached gets "<4>text" on the stream console.go
 package console
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 )
 
-// Writer passes whole lines on to a file. Lines that begin as HAProxy's do are
-// given their level where the file is the journal.
+// Writer passes whole lines on to a file. Where the file is the journal, lines
+// become entries.
 type Writer struct {
 	// File is where lines go; it may be turned into another file meanwhile
 	// (dup2), so what it is, is looked up for every write.
 	File *os.File
 
-	// mu keeps lines whole.
-	mu sync.Mutex
+	// Prefix begins the names of the program's own fields: "LB_".
+	Prefix string
+
+	// IDs are the MESSAGE_IDs of records by their text, for those that do not
+	// bring one as an attribute.
+	IDs map[string]string
+
+	// Socket is where journald listens; empty is the usual place.
+	Socket string
+
+	// mu keeps lines whole and guards the field below.
+	mu      sync.Mutex
+	journal journal
 }
 
-// Write writes p, which should hold whole lines.
-func (w *Writer) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !isJournal(w.File) {
-		return w.File.Write(p)
-	}
-	var out []byte
-	for line := range bytes.Lines(p) {
-		out = append(append(out, level(line)...), line...)
-	}
-	if _, err := w.File.Write(out); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// isJournal compares the file with JOURNAL_STREAM, "DEVICE:INODE".
-func isJournal(f *os.File) bool {
+// Journal says whether what is written goes to the journal: JOURNAL_STREAM is
+// "DEVICE:INODE" of the stream that systemd gave this process.
+func (w *Writer) Journal() bool {
 	want := os.Getenv("JOURNAL_STREAM")
 	if want == "" {
 		return false
 	}
-	st, err := f.Stat()
+	st, err := w.File.Stat()
 	if err != nil {
 		return false
 	}
@@ -61,74 +58,61 @@ func isJournal(f *os.File) bool {
 	return ok && fmt.Sprintf("%d:%d", sys.Dev, sys.Ino) == want
 }
 
-// level is sd-daemon's prefix for a line.
-func level(line []byte) string {
-	for _, l := range []struct{ tag, prefix string }{
-		{"[ALERT]", "<3>"}, {"[WARNING]", "<4>"}, {"[NOTICE]", "<5>"}, {"panic:", "<2>"}, {"fatal error:", "<2>"},
-	} {
-		if bytes.HasPrefix(line, []byte(l.tag)) {
-			return l.prefix
+// Write writes p, which should hold whole lines. In the journal the lines of
+// one message are one entry.
+func (w *Writer) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.Journal() {
+		return w.File.Write(p)
+	}
+	for message := range messages(p) {
+		if err := w.enter(readEntry(message, w.Prefix)); err != nil {
+			return 0, err
 		}
 	}
-	return "<6>"
+	return len(p), nil
 }
 
-// Logger returns a logger whose records become HAProxy's lines: errors are
-// alerts, what is below a warning is a notice. quiet leaves only alerts.
-func Logger(w io.Writer, pid int, quiet bool) *slog.Logger {
-	least := slog.LevelInfo
-	if quiet {
-		least = slog.LevelError
+// Fail writes why the program cannot do what it was asked for. In the journal
+// it is an error, elsewhere it is the text alone.
+func (w *Writer) Fail(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.Journal() {
+		// Nobody is left to tell when standard error fails.
+		_, _ = fmt.Fprintln(w.File, text)
+		return
 	}
-	return slog.New(&handler{w: w, pid: pid, least: least})
-}
-
-// handler writes one line for a record. Immutable after Logger.
-type handler struct {
-	w     io.Writer
-	pid   int
-	least slog.Level
-	attrs string // " key=value" of WithAttrs
-	group string // "name." of WithGroup
-}
-
-// Enabled reports whether a level is shown.
-func (h *handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.least }
-
-// Handle writes the record.
-func (h *handler) Handle(_ context.Context, rec slog.Record) error {
-	tag := "[NOTICE]  "
-	switch {
-	case rec.Level >= slog.LevelError:
-		tag = "[ALERT]   "
-	case rec.Level >= slog.LevelWarn:
-		tag = "[WARNING] "
+	for line := range strings.Lines(text) {
+		e := entry{priority: priErr, message: strings.TrimRight(line, "\n")}
+		e.place(w.Prefix)
+		_ = w.enter(e)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s (%d) : %s%s", tag, h.pid, strings.ReplaceAll(rec.Message, "\n", "\n   | "), h.attrs)
-	rec.Attrs(func(a slog.Attr) bool {
-		fmt.Fprintf(&b, " %s%s=%v", h.group, a.Key, a.Value)
-		return true
-	})
-	b.WriteByte('\n')
-	_, err := io.WriteString(h.w, b.String())
+}
+
+// Flush waits until journald has taken what was sent. An entry whose sender has
+// ended before belongs to no unit any more, and `journalctl -u` would lack it:
+// just the one that says why the program ended.
+func (w *Writer) Flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.journal.flush()
+}
+
+// enter sends one entry. The caller holds mu.
+func (w *Writer) enter(e entry) error {
+	socket := w.Socket
+	if socket == "" {
+		socket = "/run/systemd/journal/socket"
+	}
+	if w.journal.send(socket, e.encode(filepath.Base(os.Args[0]))) == nil {
+		return nil
+	}
+	var out bytes.Buffer
+	for line := range strings.Lines(e.message + "\n") {
+		fmt.Fprintf(&out, "<%d>%s", e.priority, line)
+	}
+	_, err := w.File.Write(out.Bytes())
 	return err
-}
-
-// WithAttrs returns a handler that adds attrs to every line.
-func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	c := *h
-	for _, a := range attrs {
-		c.attrs += fmt.Sprintf(" %s%s=%v", h.group, a.Key, a.Value)
-	}
-	return &c
-}
-
-// WithGroup returns a handler whose attributes are named within name.
-func (h *handler) WithGroup(name string) slog.Handler {
-	c := *h
-	if name != "" {
-		c.group += name + "."
-	}
-	return &c
 }

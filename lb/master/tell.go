@@ -1,0 +1,248 @@
+package master
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"lbsyslogd/lb/event"
+)
+
+// What the master says: to the log, and to `systemctl status`.
+
+// tell logs one event.
+func (r *run) tell(level slog.Level, kind event.Kind, text string, about ...slog.Attr) {
+	r.Log.LogAttrs(context.Background(), level, text, append(about, kind.Attr())...)
+}
+
+// aside says what HAProxy's master says; the events have messages of their own.
+func (r *run) aside(text string) { r.Log.Log(context.Background(), event.Aside, text) }
+
+// tellOutcome tells how an attempt ended.
+func (r *run) tellOutcome(a attempt, o Outcome) {
+	var about []slog.Attr
+	if a.why == reloading {
+		about = append(about, event.Reload(r.reloads))
+	}
+	if w := r.current; w != nil {
+		about = append(about, event.Generation(w.facts.Generation), event.Worker(w.pid))
+	}
+	switch {
+	case o.Unchanged:
+		r.aside(fmt.Sprintf("nothing has changed, generation %d serves on", o.Generation))
+	case o.OK && r.current != nil:
+		if r.Terse { // what the relay kept back
+			for _, one := range alerts(o.Text) {
+				r.tell(slog.LevelError, event.Serving, one, about...)
+			}
+		}
+		r.tell(slog.LevelInfo, event.Serving, r.servingLine(a), about...)
+	case !o.OK:
+		r.tellFailure(a, o, about)
+	}
+	if r.current != nil && !r.stopping {
+		r.notify("READY=1\n" + r.statusLine())
+	}
+}
+
+// servingLine is what an operator reads after an attempt that worked.
+func (r *run) servingLine(a attempt) string {
+	var b strings.Builder
+	w := r.current
+	if a.why == reloading {
+		fmt.Fprintf(&b, "reload %d: ", r.reloads)
+	}
+	fmt.Fprintf(&b, "generation %d (worker %d) serves", w.facts.Generation, w.pid)
+	switch a.why {
+	case starting:
+		fmt.Fprintf(&b, " on %s", someNames(w))
+	case replacing:
+		b.WriteString(" in place of the one that crashed, with the same configuration")
+	case returning:
+		b.WriteString(" with the configuration of before; mend the new one and reload")
+	}
+	if a.former != nil {
+		fmt.Fprintf(&b, " in place of generation %d (worker %d)", a.former.facts.Generation, a.former.pid)
+	}
+	return b.String()
+}
+
+// someNames are the addresses that a worker listens on, the first few of them.
+func someNames(w *worker) string {
+	const most = 6
+	var names []string
+	for _, want := range w.wants {
+		if len(names) == most {
+			names = append(names, fmt.Sprintf("%d more", len(w.wants)-most))
+			break
+		}
+		names = append(names, want.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// tellFailure tells why an attempt failed. Where the worker's own words have
+// not been passed on, they are the reason: one is told with the verdict, more
+// have a line each.
+func (r *run) tellFailure(a attempt, o Outcome, about []slog.Attr) {
+	kind, verdict := event.StartFailed, string(a.why)+" failed"
+	if a.why == reloading && r.current != nil {
+		kind = event.ReloadFailed
+		verdict = fmt.Sprintf("the reload failed, generation %d serves on", r.current.facts.Generation)
+	}
+	reason := o.Reason
+	if all := alerts(o.Text); r.Terse && len(all) > 1 {
+		for _, one := range all {
+			r.tell(slog.LevelError, kind, one, about...)
+		}
+		reason = fmt.Sprintf("for the %d reasons above", len(all))
+	}
+	r.tell(slog.LevelError, kind, verdict+": "+reason, append(about, slog.String("LB_REASON", o.Reason))...)
+}
+
+// tellCrash tells that the worker that served is gone, and what comes now.
+func (r *run) tellCrash(kind event.Kind, w *worker, next string) {
+	hint := ""
+	if strings.Contains(r.crashes.how, "signal 9") {
+		hint = " (nobody did that? the kernel does it when memory is short: journalctl -k)"
+	}
+	r.tell(slog.LevelError, kind, fmt.Sprintf("worker %d (generation %d) %s%s; %s", w.pid, w.facts.Generation, r.crashes.how, hint, next),
+		event.Generation(w.facts.Generation), event.Worker(w.pid))
+	r.notify(fmt.Sprintf("STATUS=No worker serves: worker %d %s; %s", w.pid, r.crashes.how, next))
+}
+
+// formerGone says how an old worker ended. What it had finished it has said
+// itself.
+func (r *run) formerGone(w *worker, how string) {
+	if how == "" {
+		r.aside(fmt.Sprintf("Former worker (%d) exited with code 0 (Exit)", w.pid))
+	} else {
+		r.tell(slog.LevelWarn, event.WorkerCrashed, fmt.Sprintf("worker %d (generation %d), which finished what it had, %s", w.pid, w.facts.Generation, how),
+			event.Generation(w.facts.Generation), event.Worker(w.pid))
+	}
+	if r.current != nil && !r.stopping {
+		r.notify(r.statusLine())
+	}
+}
+
+// statusLine is one sentence for systemctl status.
+func (r *run) statusLine() string {
+	var b strings.Builder
+	b.WriteString("STATUS=")
+	if r.current == nil {
+		b.WriteString("No worker serves")
+	} else {
+		fmt.Fprintf(&b, "Generation %d serves since %s", r.current.facts.Generation, r.good.Format(time.DateTime))
+	}
+	if n := len(r.old); n > 0 {
+		fmt.Fprintf(&b, ", %d older finishing", n)
+	}
+	if c := &r.crashes; c.ever > 0 {
+		fmt.Fprintf(&b, "; %d of its predecessors crashed, the last one at %s: it %s", c.ever, c.last.Format(time.DateTime), c.how)
+	}
+	if !r.last.OK && !r.last.When.IsZero() {
+		fmt.Fprintf(&b, "; the last reload failed at %s: %s", r.last.When.Format(time.TimeOnly), r.last.Reason)
+	}
+	return strings.ReplaceAll(b.String(), "\n", " ")
+}
+
+// loadingLine is the status while a reload is under way.
+func (r *run) loadingLine() string {
+	if r.current == nil {
+		return "Reloading"
+	}
+	return fmt.Sprintf("Generation %d serves; reload %d is starting the next one", r.current.facts.Generation, r.reloads)
+}
+
+// firstAlert is the first thing that a worker called an error, without what
+// precedes the message.
+func firstAlert(text string) string {
+	if all := alerts(text); len(all) > 0 {
+		first, _, _ := strings.Cut(all[0], "\n")
+		return first
+	}
+	return ""
+}
+
+// alerts are what a worker called errors, with the lines that belong to them.
+// A panic is one.
+func alerts(text string) []string {
+	var all []string
+	open := false // lines that are set off belong to the last one
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if strings.HasPrefix(line, " ") {
+			if open {
+				all[len(all)-1] += "\n" + line
+			}
+			continue
+		}
+		message, ok := alert(line)
+		open = ok
+		if ok {
+			all = append(all, message)
+		}
+	}
+	return all
+}
+
+// alert is the message of a line that tells an error. Those that only sum up
+// are none.
+func alert(line string) (message string, ok bool) {
+	line = strings.TrimSpace(line)
+	if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+		return "the new worker crashed: " + line, true
+	}
+	rest, ok := strings.CutPrefix(line, "[ALERT]")
+	if !ok {
+		return "", false
+	}
+	if _, message, ok := strings.Cut(rest, ") : "); ok {
+		rest = message
+	}
+	rest = strings.TrimPrefix(rest, "config : ")
+	rest = strings.TrimPrefix(rest, "parsing ")
+	for _, sum := range []string{"Error(s) found in configuration file", "Fatal errors found in configuration", "listeners cannot be opened"} {
+		if strings.Contains(rest, sum) {
+			return "", false
+		}
+	}
+	return rest, true
+}
+
+// relay passes a worker's lines on whole, so that each has its level. Where
+// alerts are told with the outcome it keeps them back.
+type relay struct {
+	to    io.Writer
+	terse bool
+
+	part    []byte // of a line
+	swallow bool   // the last line was an alert: what belongs to it follows
+}
+
+// Write passes on the lines that p completes. The end of a text without a line
+// end is lost, which no message of ours is.
+func (r *relay) Write(p []byte) (int, error) {
+	r.part = append(r.part, p...)
+	end := bytes.LastIndexByte(r.part, '\n') + 1
+	var out []byte
+	for line := range bytes.Lines(r.part[:end]) {
+		if !bytes.HasPrefix(line, []byte(" ")) {
+			r.swallow = r.terse && bytes.HasPrefix(line, []byte("[ALERT]"))
+		}
+		if !r.swallow {
+			out = append(out, line...)
+		}
+	}
+	r.part = append(r.part[:0], r.part[end:]...)
+	if len(out) > 0 {
+		if _, err := r.to.Write(out); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
