@@ -25,6 +25,19 @@ func Read(fd int, b []byte) (n int, errno syscall.Errno) {
 	}
 }
 
+// Quiet reports whether nothing has come over a socket, not even its end:
+// recv(2) with MSG_PEEK would block.
+func Quiet(fd int) bool {
+	var b byte
+	for {
+		_, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), 1,
+			unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		if e != syscall.EINTR {
+			return e == syscall.EAGAIN
+		}
+	}
+}
+
 // Write is send(2) with MSG_NOSIGNAL; b must not be empty.
 func Write(fd int, b []byte) (n int, errno syscall.Errno) {
 	for {

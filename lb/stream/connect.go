@@ -152,16 +152,23 @@ func (t *txn) dial() {
 	t.phase = phaseConnect
 	if own := s.own; own != nil {
 		s.own = nil
-		if own.srv == t.srv && s.fe.HTTP {
+		if own.srv == t.srv && s.fe.HTTP && t.trusts(own) {
 			t.use(own, now)
 			return
 		}
 		own.close()
 	}
 	if s.fe.HTTP && !t.upgrade && t.rec.Retries == 0 {
-		if c := sh.pools[t.srv.Index].take(t.be.Reuse, s.requests == 1, t.replayable()); c != nil {
-			t.use(c, now)
-			return
+		for {
+			c := sh.pools[t.srv.Index].take(t.be.Reuse, s.requests == 1, t.replayable())
+			if c == nil {
+				break
+			}
+			if t.trusts(c) {
+				t.use(c, now)
+				return
+			}
+			c.close()
 		}
 	}
 	errno := t.open()
@@ -175,6 +182,11 @@ func (t *txn) dial() {
 func (t *txn) replayable() bool {
 	return t.reqDone && !t.gone && t.retries > 0 && idempotent(t.rec.Method)
 }
+
+// trusts reports whether the request may go out over idle connection c. The
+// server's end of it may have arrived without its event having had its turn: a
+// request that can be replayed finds out by trying, any other one looks first.
+func (t *txn) trusts(c *serverConn) bool { return t.replayable() || loop.Quiet(c.fd) }
 
 // use goes on over a connection that is open.
 func (t *txn) use(c *serverConn, now int64) {
