@@ -1,0 +1,232 @@
+package stick
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Type is what the keys of a table are.
+type Type uint8
+
+// The types of keys (HAProxy configuration manual, "stick-table type").
+const (
+	IP Type = iota
+	IPv6
+	Integer
+	String
+	Binary
+)
+
+func (t Type) String() string { return [...]string{"ip", "ipv6", "integer", "string", "binary"}[t] }
+
+// Types lists them.
+func Types() []Type { return []Type{IP, IPv6, Integer, String, Binary} }
+
+// Data is one thing that a table may hold of each entry.
+type Data uint8
+
+// The data types, in the order in which HAProxy shows them.
+const (
+	ServerID Data = iota
+	GPT0
+	GPC0
+	GPC0Rate
+	ConnCnt
+	ConnRate
+	ConnCur
+	SessCnt
+	SessRate
+	HTTPReqCnt
+	HTTPReqRate
+	HTTPErrCnt
+	HTTPErrRate
+	BytesInCnt
+	BytesInRate
+	BytesOutCnt
+	BytesOutRate
+	GPC1
+	GPC1Rate
+	ServerKey
+	HTTPFailCnt
+	HTTPFailRate
+
+	NumData
+)
+
+// form is how a data type is kept and how two workers' shares of it add up.
+type form uint8
+
+const (
+	count  form = iota // grows
+	gauge              // grows and shrinks
+	tag                // is set: the last one counts
+	rate               // events over a period
+	server             // the name of a server, by its number in Table.names
+)
+
+var dataRows = [NumData]struct {
+	name string
+	form form
+}{
+	ServerID: {"server_id", tag}, GPT0: {"gpt0", tag}, GPC0: {"gpc0", count}, GPC0Rate: {"gpc0_rate", rate},
+	ConnCnt: {"conn_cnt", count}, ConnRate: {"conn_rate", rate}, ConnCur: {"conn_cur", gauge},
+	SessCnt: {"sess_cnt", count}, SessRate: {"sess_rate", rate},
+	HTTPReqCnt: {"http_req_cnt", count}, HTTPReqRate: {"http_req_rate", rate},
+	HTTPErrCnt: {"http_err_cnt", count}, HTTPErrRate: {"http_err_rate", rate},
+	BytesInCnt: {"bytes_in_cnt", count}, BytesInRate: {"bytes_in_rate", rate},
+	BytesOutCnt: {"bytes_out_cnt", count}, BytesOutRate: {"bytes_out_rate", rate},
+	GPC1: {"gpc1", count}, GPC1Rate: {"gpc1_rate", rate}, ServerKey: {"server_key", server},
+	HTTPFailCnt: {"http_fail_cnt", count}, HTTPFailRate: {"http_fail_rate", rate},
+}
+
+func (d Data) String() string { return dataRows[d].name }
+
+// IsRate reports whether d counts over a period.
+func (d Data) IsRate() bool { return dataRows[d].form == rate }
+
+// IsServer reports whether d is kept for `stick` rules, which ask for it
+// themselves.
+func (d Data) IsServer() bool { return d == ServerID || d == ServerKey }
+
+// ParseData finds a data type by its name.
+func ParseData(name string) (Data, bool) {
+	for d := range NumData {
+		if dataRows[d].name == name {
+			return d, true
+		}
+	}
+	return 0, false
+}
+
+// Spec says what a table is. Immutable once a Table was made of it.
+type Spec struct {
+	Name    string
+	Type    Type
+	Len     int   // bytes of a key; the most for a string. KeyLen gives it for the other types
+	Size    int   // entries at most
+	Expire  int64 // ms without a touch after which an entry goes; 0 never
+	NoPurge bool  // a full table takes no new entry, in place of giving up its oldest
+
+	Stores [NumData]bool
+	Period [NumData]int64 // of rates, ms
+}
+
+// KeyLen is how many bytes a key of a type has; 0 where the table says.
+func (t Type) KeyLen() int {
+	switch t {
+	case IP, Integer:
+		return 4
+	case IPv6:
+		return 16
+	}
+	return 0
+}
+
+// KeyAddr appends an address as a key; false when the table's type has no room
+// for it.
+func (s *Spec) KeyAddr(dst []byte, a netip.Addr) ([]byte, bool) {
+	if a = a.Unmap(); !a.IsValid() {
+		return dst, false
+	}
+	switch {
+	case s.Type == IPv6:
+		b := a.As16()
+		return append(dst, b[:]...), true
+	case a.Is4():
+		b := a.As4()
+		return append(dst, b[:]...), true
+	}
+	return dst, false
+}
+
+// KeyInt appends an integer as a key; like HAProxy's it has 32 bits.
+func KeyInt(dst []byte, n int64) []byte { return binary.BigEndian.AppendUint32(dst, uint32(n)) }
+
+// KeyBytes appends a string or a block as a key: cut to the table's length, and
+// a block filled up with zeros to it.
+func (s *Spec) KeyBytes(dst, b []byte) []byte {
+	dst = append(dst, b[:min(len(b), s.Len)]...)
+	if s.Type == Binary {
+		for n := len(b); n < s.Len; n++ {
+			dst = append(dst, 0)
+		}
+	}
+	return dst
+}
+
+// ParseKey reads a key as an operator writes it.
+func (s *Spec) ParseKey(text string) ([]byte, error) {
+	switch s.Type {
+	case IP, IPv6:
+		a, err := netip.ParseAddr(text)
+		if err == nil {
+			if key, ok := s.KeyAddr(nil, a.WithZone("")); ok {
+				return key, nil
+			}
+		}
+		return nil, fmt.Errorf("'%s' is no key of table %s, whose type is %s", text, s.Name, s.Type)
+	case Integer:
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("'%s' is no key of table %s, whose type is integer", text, s.Name)
+		}
+		return KeyInt(nil, int64(n)), nil
+	}
+	return s.KeyBytes(nil, []byte(text)), nil
+}
+
+// AppendKey appends a key as HAProxy shows it.
+func (s *Spec) AppendKey(dst, key []byte) []byte {
+	switch s.Type {
+	case IP, IPv6:
+		if a, ok := netip.AddrFromSlice(key); ok {
+			return a.AppendTo(dst)
+		}
+	case Integer:
+		return strconv.AppendUint(dst, uint64(binary.BigEndian.Uint32(key)), 10)
+	case String:
+		return appendText(dst, key)
+	}
+	const digits = "0123456789ABCDEF"
+	for _, c := range key {
+		dst = append(dst, digits[c>>4], digits[c&15])
+	}
+	return dst
+}
+
+// appendText keeps a text one word: HAProxy's dump_text.
+func appendText(dst, text []byte) []byte {
+	const digits = "0123456789abcdef"
+	for _, c := range text {
+		switch {
+		case c == ' ' || c == '=' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c > ' ' && c < 0x7f:
+			dst = append(dst, c)
+		case c == '\t':
+			dst = append(dst, `\t`...)
+		case c == '\n':
+			dst = append(dst, `\n`...)
+		case c == '\r':
+			dst = append(dst, `\r`...)
+		case c == 0x1b:
+			dst = append(dst, `\e`...)
+		default:
+			dst = append(dst, '\\', 'x', digits[c>>4], digits[c&15])
+		}
+	}
+	return dst
+}
+
+// Now is the time tables count in: milliseconds of the machine's monotonic
+// clock, which every process reads alike.
+func Now() int64 {
+	var ts unix.Timespec
+	// It fails for unknown clocks only, and this one is known.
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return ts.Nano() / 1e6
+}
