@@ -112,7 +112,9 @@ func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out 
 			if err := named.write(); err != nil {
 				return err
 			}
-			opener.Settled()
+			if err := opener.Settled(); err != nil {
+				return fmt.Errorf("put a unix socket in its place: %w", err)
+			}
 			replaceOld(o)
 			return tellParent()
 		},

@@ -104,6 +104,62 @@ func TestSocketsGoFromOneToAnother(t *testing.T) {
 	}
 }
 
+// TestTakenPathIsReplacedWhenAllServes: a unix path that another process has leads to that one until the new one serves, and from
+// then on to the new one, whatever the other one removes when it leaves.
+func TestTakenPathIsReplacedWhenAllServes(t *testing.T) {
+	for _, serves := range []bool{true, false} {
+		var giver Opener
+		w := Want{Network: "unix", Address: filepath.Join(t.TempDir(), "s"), Mode: 0o600, UID: -1, GID: -1}
+		set := new(Set)
+		set.Add(w.Key(), mustOpenLoose(t, &giver, w))
+		former := fileOf(t, w.Address)
+		taken, err := TakeSockets(serveSockets(t, set))
+		if err != nil {
+			t.Fatal(err)
+		}
+		taker := Opener{Taken: taken}
+		mustOpen(t, &taker, w)
+		if now := fileOf(t, w.Address); now != former {
+			t.Error("the path leads to a process that does not serve yet")
+		}
+		if serves {
+			if err := taker.Settled(); err != nil {
+				t.Fatal(err)
+			}
+			if err := giver.Forget(w.Key()); err != nil {
+				t.Error(err)
+			}
+			if now := fileOf(t, w.Address); now == former {
+				t.Error("the path leads to the process that leaves")
+			}
+			if err := taker.Forget(w.Key()); err != nil {
+				t.Error(err)
+			}
+		} else {
+			taker.Resume()
+			if now := fileOf(t, w.Address); now != former {
+				t.Error("a start that failed changed the path")
+			}
+			if err := giver.Forget(w.Key()); err != nil {
+				t.Error(err)
+			}
+		}
+		if left, err := os.ReadDir(filepath.Dir(w.Address)); err != nil || len(left) > 0 {
+			t.Errorf("left: %v %v", left, err)
+		}
+	}
+}
+
+// fileOf is the inode at a path.
+func fileOf(t *testing.T, path string) uint64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Ino
+}
+
 func mustOpenLoose(t *testing.T, o *Opener, w Want) int {
 	t.Helper()
 	fd, err := o.Open(w)

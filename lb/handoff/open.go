@@ -33,7 +33,8 @@ type Opener struct {
 	olds   *Taken // from Old; nil before it was needed
 	paused bool
 
-	places map[string]place // unix paths that this Opener made, by name
+	places  map[string]place  // unix paths that this Opener made, by name
+	waiting map[string]string // names of those that are not at their place yet, and that place
 }
 
 // pauseWait bounds how long paused processes may take to free an address.
@@ -46,7 +47,12 @@ func (o *Opener) Open(w Want) (int, error) {
 		return -1, err
 	}
 	if fd, ok := o.Taken.take(w); ok {
-		return fd, Refresh(fd, w)
+		if w.Network != "unix" {
+			return fd, Refresh(fd, w)
+		}
+		// The path is the giver's: it removes it when it leaves, and in another container it is not even there. So there is a new
+		// socket, which comes to its place when everything serves; what waits in the old one is the giver's to answer.
+		unix.Close(fd)
 	}
 	switch w.Network {
 	case "fd":
@@ -88,12 +94,27 @@ func (o *Opener) takeOver(w Want) (fd int, ok bool) {
 	return o.olds.take(w)
 }
 
-// Settled closes what nobody asked for. The old processes may leave now.
-func (o *Opener) Settled() {
+// Settled puts unix sockets in their places and closes what nobody asked for. The old processes may leave now. The error tells of a
+// path that could not be taken.
+func (o *Opener) Settled() error {
+	var errs []error
+	for name, path := range o.waiting {
+		p := o.places[name]
+		if err := os.Rename(p.path, path); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p.path = path
+		o.places[name] = p
+	}
 	o.Taken.Close()
 	o.olds.Close()
-	o.Old, o.olds = nil, nil
+	o.Taken, o.Old, o.olds, o.waiting = nil, nil, nil, nil
+	return errors.Join(errs...)
 }
+
+// replaces says whether there is another process that serves until this one does.
+func (o *Opener) replaces() bool { return o.Taken != nil || len(o.Old) > 0 }
 
 // pushAside asks the old processes to pause and waits for the address.
 func (o *Opener) pushAside(w Want) (fd int, err error) {
@@ -111,6 +132,9 @@ func (o *Opener) pushAside(w Want) (fd int, err error) {
 
 // Resume lets paused processes go on, because this one will not serve.
 func (o *Opener) Resume() {
+	for name := range o.waiting {
+		_ = o.Forget(name) // a file that is left beside its place does no harm
+	}
 	if o.paused {
 		o.paused = false
 		o.signalOld(unix.SIGTTIN)
@@ -132,6 +156,7 @@ func (o *Opener) Forget(name string) error {
 		return nil
 	}
 	delete(o.places, name)
+	delete(o.waiting, name)
 	return p.remove()
 }
 
@@ -330,6 +355,19 @@ func (o *Opener) openPath(w Want) (int, error) {
 	if o.places == nil {
 		o.places = make(map[string]place)
 	}
+	o.places[w.Key()] = p
+	if o.replaces() {
+		if o.waiting == nil {
+			o.waiting = make(map[string]string)
+		}
+		o.waiting[w.Key()] = w.Address
+		return fd, nil
+	}
+	if err := os.Rename(p.path, w.Address); err != nil {
+		unix.Close(fd)
+		return -1, errors.Join(err, o.Forget(w.Key()))
+	}
+	p.path = w.Address
 	o.places[w.Key()] = p
 	return fd, nil
 }

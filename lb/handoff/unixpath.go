@@ -23,11 +23,9 @@ type place struct {
 	dev, ino uint64
 }
 
-// bindPath puts a unix socket at w.Address. It is bound under a name beside
-// it, given its owner and mode, and renamed over whatever was there: a client
-// finds the old socket or the new one, never none and never one that is still
-// open to everybody. The name has the form that HAProxy's own comparison
-// accepts when it takes the socket over (path.PID.tmp).
+// bindPath makes a unix socket for w.Address. It is bound under a name beside it and given its owner and mode; then it is renamed
+// over whatever was there: a client finds the old socket or the new one, never none and never one that is still open to everybody.
+// The name has the form that HAProxy's own comparison accepts when it takes the socket over (path.PID.tmp).
 func bindPath(fd int, w Want) (place, error) {
 	if st, err := os.Lstat(w.Address); err == nil && st.Mode().Type() != fs.ModeSocket {
 		return place{}, fmt.Errorf("%s is there already and is no socket: remove it or choose another path", w.Address)
@@ -46,7 +44,7 @@ func bindPath(fd int, w Want) (place, error) {
 	return p, err
 }
 
-// settle gives the bound socket its owner, its mode, its queue and its name.
+// settle gives the bound socket its owner, its mode and its queue.
 func settle(fd int, beside string, w Want) (place, error) {
 	if err := own(beside, w); err != nil {
 		return place{}, err
@@ -58,10 +56,7 @@ func settle(fd int, beside string, w Want) (place, error) {
 	if err := unix.Lstat(beside, &st); err != nil {
 		return place{}, fmt.Errorf("look at %s: %w", beside, err)
 	}
-	if err := os.Rename(beside, w.Address); err != nil {
-		return place{}, err
-	}
-	return place{path: w.Address, dev: st.Dev, ino: st.Ino}, nil
+	return place{path: beside, dev: st.Dev, ino: st.Ino}, nil
 }
 
 // own sets mode and owner of a socket's path as wanted.

@@ -256,7 +256,9 @@ func (r *run) firstReady() {
 		return
 	}
 	r.served = true
-	r.Opener.Settled()
+	if err := r.Opener.Settled(); err != nil {
+		r.Log.Warn(fmt.Sprintf("put a unix socket in its place: %v", err))
+	}
 	if r.FirstReady != nil {
 		r.FirstReady()
 	}
