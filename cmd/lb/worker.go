@@ -30,6 +30,7 @@ func beWorker(args []string, out *console.Writer) int {
 	if err != nil {
 		return status(err, out)
 	}
+	out.Carry = birth.Journal
 	pid := os.Getpid()
 	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, Quiet: o.quiet, Out: out, Pid: pid}
 	if birth.Snapshot {
@@ -43,7 +44,7 @@ func beWorker(args []string, out *console.Writer) int {
 		Env: worker.Env{
 			Generation: birth.Generation, Reloads: birth.Reloads, Pid: pid, Master: birth.Master,
 			Started: time.Now(), Version: buildinfo.Version(),
-			Logger: console.Logger(out, pid, o.quiet),
+			Logger: console.Logger(out, pid, o.quiet).With("LB_GENERATION", birth.Generation, "LB_WORKER_PID", pid),
 		},
 		Signals:     signals,
 		Out:         out,

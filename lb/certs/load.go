@@ -34,6 +34,9 @@ func Load(o Options) (*tls.Config, []Note, error) {
 				continue
 			}
 			set.add(c)
+			if o.Loaded != nil {
+				o.Loaded(file, c.Leaf)
+			}
 		}
 	}
 	if len(o.Files) == 0 {

@@ -1,6 +1,9 @@
 package certs
 
-import "crypto/tls"
+import (
+	"crypto/tls"
+	"crypto/x509"
+)
 
 // Options are what a bind line says about TLS.
 type Options struct {
@@ -24,6 +27,8 @@ type Options struct {
 	Verify tls.ClientAuthType
 	// NoTickets turns session tickets off.
 	NoTickets bool
+	// Loaded is called with each certificate that is used; nil is not.
+	Loaded func(file string, leaf *x509.Certificate)
 }
 
 // Note is something an operator should know although the certificates can be

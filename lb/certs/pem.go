@@ -177,17 +177,32 @@ func signs(issuer, c *x509.Certificate) bool {
 // remarks are what is worth a warning about a certificate that can be used.
 func remarks(file, keyFile string, leaf *x509.Certificate) []Note {
 	var notes []Note
-	now := time.Now()
-	switch {
-	case now.After(leaf.NotAfter):
-		notes = append(notes, Note{file, fmt.Sprintf("the certificate for %s expired on %s; clients will refuse it", title(leaf), day(leaf.NotAfter))})
-	case now.Before(leaf.NotBefore):
-		notes = append(notes, Note{file, fmt.Sprintf("the certificate for %s is valid from %s only; clients will refuse it until then", title(leaf), day(leaf.NotBefore))})
+	if text := Expiry(leaf, time.Now()); text != "" {
+		notes = append(notes, Note{file, text})
 	}
 	if info, err := os.Stat(keyFile); err == nil && info.Mode().Perm()&0o007 != 0 {
 		notes = append(notes, Note{keyFile, fmt.Sprintf("everybody may read the private key (mode %04o); chmod 0600 it", info.Mode().Perm())})
 	}
 	return notes
+}
+
+// soon is when an end is near: two weeks before it, or in the last quarter of
+// a short life.
+const soon = 14 * 24 * time.Hour
+
+// Expiry tells whether a certificate is out of its time, or soon will be; ""
+// is neither.
+func Expiry(leaf *x509.Certificate, now time.Time) string {
+	left := leaf.NotAfter.Sub(now)
+	switch {
+	case left < 0:
+		return fmt.Sprintf("the certificate for %s expired on %s; clients will refuse it", title(leaf), day(leaf.NotAfter))
+	case now.Before(leaf.NotBefore):
+		return fmt.Sprintf("the certificate for %s is valid from %s only; clients will refuse it until then", title(leaf), day(leaf.NotBefore))
+	case left < min(soon, leaf.NotAfter.Sub(leaf.NotBefore)/4):
+		return fmt.Sprintf("the certificate for %s expires on %s; clients will refuse it from then on", title(leaf), day(leaf.NotAfter))
+	}
+	return ""
 }
 
 func day(t time.Time) string { return t.UTC().Format("2006-01-02") }

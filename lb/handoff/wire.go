@@ -71,6 +71,7 @@ type Status struct {
 	Connections int64  `json:"connections"` // client connections that are open
 	Total       int64  `json:"total"`       // client connections since the start
 	Requests    int64  `json:"requests"`    // requests since the start
+	Moved       int64  `json:"moved"`       // client connections that the next worker has taken
 	Detail      string `json:"detail,omitempty"`
 }
 

@@ -37,6 +37,7 @@ type Birth struct {
 	Master     int    `json:"master"`
 	Rendezvous string `json:"rendezvous,omitempty"` // the beginning of its path
 	Snapshot   bool   `json:"snapshot,omitempty"`
+	Journal    bool   `json:"journal,omitempty"` // what it says ends in the journal: lines carry fields
 }
 
 // RendezvousPath is where a worker waits for the next master.
@@ -59,7 +60,7 @@ func (r *run) spawn(snapshot *os.File) (*worker, error) {
 	defer says.Close()
 	birth, err := json.Marshal(Birth{
 		Generation: r.generation + 1, Reloads: r.reloads, Master: os.Getpid(),
-		Rendezvous: r.Rendezvous, Snapshot: snapshot != nil,
+		Rendezvous: r.Rendezvous, Snapshot: snapshot != nil, Journal: r.Terse,
 	})
 	if err != nil {
 		link.Close()
@@ -90,7 +91,9 @@ func (r *run) spawn(snapshot *os.File) (*worker, error) {
 		defer said.Close()
 		// The pipe ends when the worker is ready or gone; an error of Out
 		// means that nobody listens.
-		_, _ = io.Copy(io.MultiWriter(&w.words, &relay{to: r.Out, terse: r.Terse}), said)
+		relay := &relay{words: &w.words, to: r.Out, terse: r.Terse}
+		_, _ = io.Copy(relay, said)
+		relay.end()
 	}()
 	go func() {
 		err := cmd.Wait()

@@ -214,9 +214,10 @@ func alert(line string) (message string, ok bool) {
 	return rest, true
 }
 
-// relay passes a worker's lines on whole, so that each has its level. Where
-// alerts are told with the outcome it keeps them back.
+// relay passes a worker's lines on whole, so that each has its level, and keeps
+// them. Where alerts are told with the outcome it does not pass them on.
 type relay struct {
+	words io.Writer
 	to    io.Writer
 	terse bool
 
@@ -224,25 +225,40 @@ type relay struct {
 	swallow bool   // the last line was an alert: what belongs to it follows
 }
 
-// Write passes on the lines that p completes. The end of a text without a line
-// end is lost, which no message of ours is.
+// Write takes the lines that p completes.
 func (r *relay) Write(p []byte) (int, error) {
 	r.part = append(r.part, p...)
 	end := bytes.LastIndexByte(r.part, '\n') + 1
-	var out []byte
-	for line := range bytes.Lines(r.part[:end]) {
+	r.lines(r.part[:end])
+	r.part = append(r.part[:0], r.part[end:]...)
+	return len(p), nil
+}
+
+// end takes what is left without a line end.
+func (r *relay) end() {
+	if len(r.part) > 0 {
+		r.lines(append(r.part, '\n'))
+	}
+}
+
+// lines takes whole lines. An error means that nobody listens.
+func (r *relay) lines(p []byte) {
+	var kept, passed []byte
+	for line := range bytes.Lines(p) {
+		text, _, carries := bytes.Cut(line, []byte("\x1f")) // fields for the journal follow
+		kept = append(kept, text...)
+		if carries {
+			kept = append(kept, '\n')
+		}
 		if !bytes.HasPrefix(line, []byte(" ")) {
 			r.swallow = r.terse && bytes.HasPrefix(line, []byte("[ALERT]"))
 		}
 		if !r.swallow {
-			out = append(out, line...)
+			passed = append(passed, line...)
 		}
 	}
-	r.part = append(r.part[:0], r.part[end:]...)
-	if len(out) > 0 {
-		if _, err := r.to.Write(out); err != nil {
-			return 0, err
-		}
+	_, _ = r.words.Write(kept)
+	if len(passed) > 0 {
+		_, _ = r.to.Write(passed)
 	}
-	return len(p), nil
 }

@@ -2,9 +2,11 @@ package worker
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
 )
 
@@ -18,11 +20,11 @@ func (l *life) orphaned() {
 	l.Link.Close()
 	l.Link, l.orders = nil, nil
 	if l.Rendezvous == nil {
-		l.Env.Logger.Warn("the master is gone, finishing what is open")
+		l.say(slog.LevelWarn, event.MasterGone, "the master is gone, finishing what is open")
 		l.drain()
 		return
 	}
-	l.Env.Logger.Warn("the master is gone, serving on until the next one comes")
+	l.say(slog.LevelWarn, event.MasterGone, "the master is gone, serving on until the next one comes")
 }
 
 // answer begins to accept masters at the rendezvous.
@@ -94,5 +96,5 @@ func (l *life) introduce() {
 			return
 		}
 	}
-	l.Env.Logger.Info("a new master has taken over")
+	l.say(event.Aside, event.Adopted, "a new master has taken over") // which says so itself
 }

@@ -24,12 +24,14 @@ type builder struct {
 	rt    *Runtime
 	nodes map[string]*stream.Backend // by proxy name
 	errs  []error
+	notes []string // warnings that have been told already, where there is a logger
 	logs  logTargets
 }
 
 // Check refuses what Build would refuse although the text is right: a missing
-// certificate, a server name that does not resolve.
-func Check(cfg *config.Config) error {
+// certificate, a server name that does not resolve. notes are what it would
+// warn of.
+func Check(cfg *config.Config) (notes []string, err error) {
 	b := newBuilder(cfg, Env{})
 	b.something()
 	b.backends()
@@ -38,7 +40,7 @@ func Check(cfg *config.Config) error {
 			b.tls(&p.Binds[i])
 		}
 	}
-	return errors.Join(b.errs...)
+	return b.notes, errors.Join(b.errs...)
 }
 
 // Build makes the engine for a configuration over its sockets, which it takes

@@ -2,9 +2,12 @@ package worker
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
 
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/stream"
 )
 
@@ -23,9 +26,14 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 	cfg, notes, err := certs.Load(certs.Options{
 		Files: t.Certs, StrictSNI: t.StrictSNI, ALPN: t.ALPN, MinVersion: t.MinVersion, MaxVersion: t.MaxVersion,
 		Ciphers: t.Ciphers, ClientCA: t.CAFile, Verify: verifies[t.Verify], NoTickets: t.NoTickets,
+		Loaded: func(file string, leaf *x509.Certificate) {
+			b.rt.leaves = append(b.rt.leaves, served{bind.Pos.String() + ": " + file, leaf})
+		},
 	})
 	for _, n := range notes {
-		b.rt.note(bind.Pos.String() + ": " + n.File + ": " + n.Text)
+		text := bind.Pos.String() + ": " + n.File + ": " + n.Text
+		b.notes = append(b.notes, text)
+		b.rt.tell(slog.LevelWarn, event.Certificate, text)
 	}
 	if err != nil {
 		b.refuse(bind.Pos, err)

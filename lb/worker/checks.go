@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"regexp"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/stream"
 	"lbsyslogd/lb/syslog"
@@ -26,6 +28,7 @@ type check struct {
 	kind string // what the log calls the proxy when its last server is gone
 	logs *syslog.Shared
 	each bool // option log-health-checks
+	rt   *Runtime
 
 	mu sync.Mutex
 	// mu guards the fields below.
@@ -52,7 +55,7 @@ func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*check {
 	for i, srv := range be.Servers {
 		cs := serverConfig(p, srv.Name)
 		c := &check{
-			cfg: cs, be: be, srv: srv, kind: kind, logs: logs, each: p.LogHealthCheck,
+			cfg: cs, be: be, srv: srv, kind: kind, logs: logs, each: p.LogHealthCheck, rt: b.rt,
 			who: health.Who{Backend: p.Name, Server: srv.Name, Backup: srv.Backup},
 		}
 		if cs.Check {
@@ -149,6 +152,9 @@ func (c *check) report(r health.Report) {
 		return
 	}
 	c.srv.SetHealth(r.Up)
+	if c.rt.serving.Err() != nil {
+		return // the next worker checks this server too, and tells
+	}
 	told := &r
 	if c.each {
 		told = nil
@@ -157,8 +163,19 @@ func (c *check) report(r health.Report) {
 	if !r.Up {
 		sev = message.Alert
 	}
-	c.log(sev, health.AppendChange(nil, c.who, r.Up, told, c.around()))
+	around := c.around()
+	c.log(sev, health.AppendChange(nil, c.who, r.Up, told, around))
+	c.tell(r.Up, string(health.AppendChange(nil, c.who, r.Up, &r, around)))
 	c.noServer()
+}
+
+// tell tells the process's own messages of a change.
+func (c *check) tell(up bool, text string) {
+	level, kind := slog.LevelInfo, event.ServerUp
+	if !up {
+		level, kind = slog.LevelWarn, event.ServerDown
+	}
+	c.rt.tell(level, kind, text, event.Proxy(c.who.Backend), event.Server(c.who.Backend, c.who.Server), slog.String("LB_SERVER_ADDRESS", c.srv.Addr.String()))
 }
 
 // override sets the health that the checks go on from.
@@ -174,13 +191,17 @@ func (c *check) event(e health.Event) {
 	if e == health.IntoMaint || e == health.SetDown {
 		sev = message.Alert
 	}
-	c.log(sev, health.AppendEvent(nil, c.who, e, c.around()))
+	line := health.AppendEvent(nil, c.who, e, c.around())
+	c.log(sev, line)
+	c.tell(sev == message.Notice, string(line))
 	c.noServer()
 }
 
 func (c *check) noServer() {
 	if !c.be.Stats().Up {
-		c.log(message.Emerg, health.AppendNoServer(nil, c.kind, c.who.Backend))
+		line := health.AppendNoServer(nil, c.kind, c.who.Backend)
+		c.log(message.Emerg, line)
+		c.rt.tell(event.Alert, event.NoServer, string(line)+" Clients get 503.", event.Proxy(c.who.Backend))
 	}
 }
 

@@ -95,7 +95,13 @@ func (l Loader) Check() error {
 
 // check prints what only the building and the opening find out.
 func (l Loader) check(cfg *config.Config) error {
-	errs := flatten(Check(cfg))
+	notes, err := Check(cfg)
+	errs := flatten(err)
+	for _, text := range notes {
+		if !l.Quiet {
+			fmt.Fprintf(l.Out, "[WARNING]  (%d) : config : %s\n", l.Pid, text)
+		}
+	}
 	wants := Wants(cfg)
 	for _, twice := range handoff.Twice(wants) {
 		errs = append(errs, twice)

@@ -1,10 +1,14 @@
 package worker
 
 import (
+	"context"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
+
+	"lbsyslogd/lb/event"
 )
 
 // reports tells the journal of trouble that loops meet, each text at most
@@ -32,7 +36,11 @@ func (r *reports) report(text string) {
 		r.last = map[string]time.Time{}
 	}
 	r.last[text] = time.Now()
-	go r.logger.Warn(text)
+	var about []slog.Attr
+	if strings.Contains(text, "LimitNOFILE") {
+		about = append(about, event.FewFiles.Attr())
+	}
+	go r.logger.LogAttrs(context.Background(), slog.LevelWarn, text, about...)
 }
 
 // cpus is how many loops are run where nbthread is not set.

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
 )
 
@@ -116,7 +118,7 @@ func (p *Process) prepare() error {
 	plan.Facts = p.facts
 
 	if err := raiseFiles(plan.Files); err != nil {
-		p.Env.Logger.Warn(err.Error())
+		p.say(slog.LevelWarn, event.FewFiles, err.Error())
 	}
 	if p.set, err = p.Sockets.Open(plan); err != nil {
 		return err

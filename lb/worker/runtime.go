@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"os"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/stats"
@@ -35,6 +37,7 @@ type Runtime struct {
 	reports   reports
 	exposed   *handoff.Set // what _getsocks gives away
 	tickets   tickets
+	leaves    []served                        // certificates
 	reloads   atomic.Pointer[handoff.Reloads] // nil without a master
 	counting  sync.Mutex                      // guards last, and the making of snapshots
 	last      *stats.Snapshot                 // what was told to the next worker first; nil before
@@ -62,11 +65,18 @@ func newRuntime(cfg *config.Config, env Env, eng *stream.Engine) *Runtime {
 	return rt
 }
 
-// note tells an operator something about the configuration.
-func (rt *Runtime) note(text string) {
-	if rt.env.Logger != nil {
-		rt.env.Logger.Warn(text)
+// note warns an operator.
+func (rt *Runtime) note(text string) { rt.tell(slog.LevelWarn, "", text) }
+
+// tell tells an operator of an event.
+func (rt *Runtime) tell(level slog.Level, kind event.Kind, text string, about ...slog.Attr) {
+	if rt.env.Logger == nil {
+		return
 	}
+	if kind != "" {
+		about = append(about, kind.Attr())
+	}
+	rt.env.Logger.LogAttrs(context.Background(), level, text, about...)
 }
 
 // Start implements Engine.
@@ -91,6 +101,7 @@ func (rt *Runtime) Start() error {
 		rt.work.Go(func() { rt.takeOver(before) })
 	}
 	rt.work.Go(func() { rt.tickets.run(rt.ctx) })
+	rt.work.Go(func() { rt.watchCertificates(rt.serving) })
 	for _, c := range rt.checks {
 		rt.work.Go(func() { c.run(rt.ctx) })
 	}
@@ -184,6 +195,9 @@ func (rt *Runtime) Pause(on bool) { rt.eng.Pause(on) }
 // Status implements Engine.
 func (rt *Runtime) Status() Status {
 	st := Status{Connections: int64(rt.eng.Conns())}
+	if rt.next != nil {
+		st.Moved = rt.next.moved.Load()
+	}
 	for _, sh := range rt.eng.Shards {
 		c := sh.Read()
 		for i := range c.Front {

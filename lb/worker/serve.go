@@ -23,6 +23,7 @@ func (p *Process) serve() int {
 	for {
 		select {
 		case <-l.done:
+			l.farewell()
 			return l.status
 		case sig := <-p.Signals:
 			l.signal(sig)
@@ -31,7 +32,7 @@ func (p *Process) serve() int {
 		case conn := <-l.masters:
 			l.adopt(conn)
 		case <-l.hardStop:
-			p.Env.Logger.Warn("hard-stop-after has passed, closing what is left", "connections", p.engine.Status().Connections)
+			l.cut = p.engine.Status().Connections
 			p.engine.Stop()
 		}
 	}
@@ -48,6 +49,10 @@ type life struct {
 	draining bool
 	paused   bool
 	status   int
+
+	leaving time.Time // when it began to leave; zero before
+	open    int64     // client connections at that moment
+	cut     int64     // that were not let finish
 }
 
 // order is what one Receive gave.
@@ -150,6 +155,7 @@ func (l *life) drain() {
 		return
 	}
 	l.draining = true
+	l.leave()
 	l.engine.Drain()
 	l.set.Close() // the engine's are the last ones of this process
 	if l.facts.HardStop > 0 {
@@ -179,6 +185,8 @@ func (l *life) pause(on bool) {
 
 func (l *life) stop(status int) {
 	l.status = status
+	l.leave()
+	l.cut = l.engine.Status().Connections
 	l.engine.Stop()
 }
 

@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -79,6 +80,7 @@ type successor struct {
 	mu    sync.Mutex // guards sending, and the wait for an answer
 
 	policy atomic.Pointer[string] // what the next worker's configuration says
+	moved  atomic.Int64           // client connections that it has taken
 }
 
 // Successor implements Engine.
@@ -232,7 +234,8 @@ func (rt *Runtime) handover(s *successor) {
 	} else {
 		rt.eng.Drain()
 	}
-	if err := rt.sendCounts(s); err != nil {
+	// Closed: the last connection has moved already, and farewell has told them.
+	if err := rt.sendCounts(s); err != nil && !errors.Is(err, net.ErrClosed) {
 		rt.note("tell the next worker the counters: " + err.Error())
 	}
 }
@@ -273,6 +276,11 @@ func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
 		}
 		if len(taken) != len(parcels) {
 			return nil, fmt.Errorf("%d connections were sent and %d answered for", len(parcels), len(taken))
+		}
+		for i, p := range parcels {
+			if taken[i] && p.Kind != stream.ServerParcel {
+				s.moved.Add(1)
+			}
 		}
 		return taken, nil
 	case <-s.gone:

@@ -2,8 +2,10 @@ package worker
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
@@ -27,7 +29,7 @@ func (rt *Runtime) Wreck(f *os.File) {
 		rt.logLost(&lost[i])
 	}
 	if len(lost) > 0 {
-		rt.note(fmt.Sprintf("a worker was killed with %d requests in flight; each has its line in the log, termination state X", len(lost)))
+		rt.tell(slog.LevelWarn, event.RequestsLost, fmt.Sprintf("the worker that was killed had %d requests in flight; each has its line in the log, termination state X", len(lost)))
 	}
 }
 

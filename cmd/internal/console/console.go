@@ -31,6 +31,10 @@ type Writer struct {
 	// Prefix begins the names of the program's own fields: "LB_".
 	Prefix string
 
+	// Carry has lines that are not for the journal carry their records' fields
+	// along, behind their text: the process that reads them has the journal.
+	Carry bool
+
 	// IDs are the MESSAGE_IDs of records by their text, for those that do not
 	// bring one as an attribute.
 	IDs map[string]string

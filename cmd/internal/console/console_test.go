@@ -156,6 +156,25 @@ func TestRecordsBecomeEntries(t *testing.T) {
 	row(slog.LevelError, "down", []any{"n", 1}, map[string]string{"PRIORITY": "3", "MESSAGE": "down (g.n=1)", "LB_SERVER": "app/s1", "LB_G_N": "1"})
 }
 
+// A process without the journal passes its fields on to one that has it.
+func TestFieldsAreCarriedAlong(t *testing.T) {
+	pipe, says, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	Logger(&Writer{File: says, Carry: true}, 7, false).Warn("two\nlines", "a", 1, "MESSAGE_ID", "ab", "LB_SERVER", "b/s")
+	says.Close()
+	w, _, received := inJournal(t)
+	if _, err := io.Copy(w, pipe); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"PRIORITY": "4", "MESSAGE": "two\n   | lines a=1", "LB_WORKER_PID": "7", "MESSAGE_ID": "ab", "LB_SERVER": "b/s"}
+	if got := received(); !maps.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}
+
 // Without journald, or with one that is stuck, the stream tells at least the level.
 func TestJournalThatIsNotThere(t *testing.T) {
 	w, stream, _ := inJournal(t)

@@ -37,10 +37,18 @@ var form = regexp.MustCompile(`(?s)^\[(ALERT|WARNING|NOTICE)\] +\(([0-9]+)\) : (
 // levels are the priorities of HAProxy's words.
 var levels = map[string]int{"ALERT": priErr, "WARNING": priWarning, "NOTICE": priNotice}
 
+// carried is before each field that a line carries along.
+const carried = '\x1f'
+
 // readEntry makes an entry of a message. The text loses what the entry's fields
 // say: level and process.
 func readEntry(text, prefix string) entry {
+	text, along, _ := strings.Cut(text, string(carried))
 	e := entry{priority: priInfo, message: text}
+	for f := range strings.SplitSeq(along, string(carried)) {
+		name, value, _ := strings.Cut(f, "=")
+		e.add(name, value)
+	}
 	if strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ") {
 		e.priority = priCrit
 	}

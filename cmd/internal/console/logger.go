@@ -73,6 +73,13 @@ func (h *handler) Handle(_ context.Context, rec slog.Record) error {
 			fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
 		}
 	}
+	if h.journal != nil && h.journal.Carry {
+		for _, a := range attrs {
+			if Hidden(a) {
+				fmt.Fprintf(&b, "%c%s=%s", carried, a.Key, strings.ReplaceAll(a.Value.String(), "\n", " "))
+			}
+		}
+	}
 	b.WriteByte('\n')
 	_, err := io.WriteString(h.w, b.String())
 	return err
