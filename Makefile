@@ -20,7 +20,7 @@ PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 
 FUZZTIME ?= 20s
 
-.PHONY: help build run test unit race e2e lint setup bench bench-syslog fuzz deb clean
+.PHONY: help build run test unit race e2e lint setup bench bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -61,6 +61,9 @@ fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 
 deb: ## dist/*.deb and dist/*.rpm, for amd64 and arm64; two builds give the same bytes
 	@VERSION="$(VERSION)" packaging/build
+
+image: ## dist/container, to build images of both from; without root or an engine
+	@VERSION="$(VERSION)" packaging/container/build
 
 clean: ## remove what was built
 	rm -rf bin dist

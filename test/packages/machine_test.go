@@ -36,12 +36,15 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// build makes the packages and the load client, the backend and the ledger.
+// build makes the packages, what images are built from, the load client, the backend and the ledger.
 func build(dir string) error {
 	for _, v := range []string{version, later} {
 		if err := pack(dir, v, "deb"); err != nil {
 			return err
 		}
+	}
+	if err := produce("container/build", filepath.Join(dir, "site"), version, ""); err != nil {
+		return err
 	}
 	for _, name := range []string{"load", "backend", "ledger"} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), "lbsyslogd/test/"+name+"/cmd")
@@ -53,16 +56,19 @@ func build(dir string) error {
 	return nil
 }
 
-// pack runs the project's own build script for this machine's architecture.
-func pack(dir, version, formats string) error {
+// pack makes packages.
+func pack(dir, version, formats string) error { return produce("build", dir, version, formats) }
+
+// produce runs a build script of packaging/ for this machine's architecture.
+func produce(script, dir, version, formats string) error {
 	arch, err := exec.Command("dpkg", "--print-architecture").Output()
 	if err != nil {
 		return fmt.Errorf("dpkg --print-architecture: %w", err)
 	}
-	cmd := exec.Command("../../packaging/build")
+	cmd := exec.Command("../../packaging/" + script)
 	cmd.Env = append(os.Environ(), "VERSION="+version, "OUT="+dir, "FORMATS="+formats, "SOURCE_DATE_EPOCH=1767225600", "ARCHS="+strings.TrimSpace(string(arch)))
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("packaging/build: %w\n%s", err, out)
+		return fmt.Errorf("packaging/%s: %w\n%s", script, err, out)
 	}
 	return nil
 }
@@ -72,6 +78,7 @@ type machine struct {
 	t    *testing.T
 	name string
 	dir  string // with built in it: the same inside and outside
+	logs string // command that gathers the balancer's log as /root/ledger/lb.log
 }
 
 func boot(t *testing.T, name string) *machine {
@@ -79,10 +86,10 @@ func boot(t *testing.T, name string) *machine {
 	if os.Geteuid() != 0 {
 		t.Fatal("booting a machine needs root")
 	}
-	m := &machine{t: t, name: fmt.Sprintf("%s%d", name, os.Getpid()), dir: built}
+	m := &machine{t: t, name: fmt.Sprintf("%s%d", name, os.Getpid()), dir: built, logs: "syslogd flush >/dev/null; zcat -f /var/log/lb/* >/root/ledger/lb.log"}
 	t.Cleanup(func() {
 		if t.Failed() {
-			out, _ := m.try("journalctl --no-pager -o short-precise | grep -v -E 'kernel|systemd-journald' | tail -60")
+			out, _ := m.try("journalctl --no-pager -o short-precise | grep -v -E 'kernel|systemd-journald|podman[[]' | tail -60")
 			t.Logf("the journal ends:\n%s", out)
 		}
 		if out, err := exec.Command(box, "down", m.name).CombinedOutput(); err != nil {
@@ -195,7 +202,7 @@ func (m *machine) load(run string, requests, rate int, act func()) {
 	if r.err != nil {
 		m.t.Errorf("load %s: %v", run, r.err)
 	}
-	m.await("every request in the log exactly once", fmt.Sprintf("syslogd flush >/dev/null; mkdir -p /root/ledger; zcat -f /var/log/lb/* >/root/ledger/lb.log; ./ledger -run %s -n %d /root/ledger/lb.log", run, requests))
+	m.await("every request in the log exactly once", fmt.Sprintf("mkdir -p /root/ledger; %s; ./ledger -run %s -n %d /root/ledger/lb.log", m.logs, run, requests))
 }
 
 // number reads the number that follows a label.
