@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lbsyslogd/cmd/internal/buildinfo"
+	"lbsyslogd/cmd/internal/notify"
 	"lbsyslogd/cmd/internal/orphans"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
@@ -138,6 +139,12 @@ func serve(args []string, out, errs io.Writer) error {
 	d := daemon.Daemon{
 		Config: cfg, File: from, Version: buildinfo.Version(), Log: logger(errs),
 		Executable: "/proc/self/exe", // this very program, also after an upgrade has replaced the file
+	}
+	for _, kept := range notify.Take() {
+		d.Passed = append(d.Passed, daemon.Passed(kept))
+	}
+	if manager := notify.Find(); manager != nil {
+		d.Keeper = manager
 	}
 	if err := d.Run(context.Background()); err != nil {
 		return fmt.Errorf("syslogd: %w", err)

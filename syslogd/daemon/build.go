@@ -173,76 +173,77 @@ func ownerOf(name, group string) (*rotate.Owner, error) {
 	return o, nil
 }
 
-// openInputs opens what a configuration listens on, but for what is in keep. A socket that systemd holds for the same address is
-// taken instead, because what is queued in it while we are away is not lost. On an error nothing new stays open.
-func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input, passed []*os.File) (inputs []*input, err error) {
+// openInputs opens what a configuration listens on, but for what is in keep. A socket that was passed for the same place is taken
+// instead, because what is queued in it while we are away is not lost. On an error nothing new stays open.
+func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input, passed []Passed) (inputs []*input, err error) {
+	meant, rest := claim(c.Listen, passed)
 	defer func() {
-		for _, f := range passed {
-			d.Log.Warn("systemd passed a socket that nothing in the configuration listens on", "name", f.Name())
+		for _, left := range meant {
+			err = errors.Join(err, closeAll(left))
 		}
-		err = errors.Join(err, closeAll(passed))
 		if err != nil {
 			err = errors.Join(err, closeInputs(without(inputs, keep)))
 			inputs = nil
 		}
 	}()
+	if err := d.disown(rest); err != nil {
+		return nil, err
+	}
 	for _, l := range c.Listen {
 		old := slices.DeleteFunc(slices.Clone(keep), func(in *input) bool { return in.listen != l })
 		if len(old) > 0 {
 			inputs = append(inputs, old...)
 			continue
 		}
-		var mine, rest []*os.File
-		for _, f := range passed {
-			if meant(l, f) {
-				mine = append(mine, f)
-			} else {
-				rest = append(rest, f)
-			}
-		}
-		passed = rest
+		mine := meant[l]
+		delete(meant, l)
 		if l.Scheme == "systemd" && len(mine) == 0 {
 			return inputs, fmt.Errorf("listen on %s: systemd passed no socket of this name; is FileDescriptorName=%s set in the socket unit?", l, l.Address)
 		}
 		if len(mine) == 0 {
-			mine = []*os.File{nil} // to be opened
+			mine = []Passed{{}} // to be opened
 		}
-		for i, f := range mine {
+		for i, p := range mine {
 			in := &input{listen: l}
-			if in.source, err = d.open(ctx, c, f, in); err != nil {
+			if in.source, err = d.open(ctx, c, p, in); err != nil {
 				return inputs, errors.Join(fmt.Errorf("listen on %s: %w", l, err), closeAll(mine[i+1:]))
 			}
 			inputs = append(inputs, in)
 			what := in.Describe()
-			d.Log.Info("listening", "input", what.Name, "address", what.Address, "receive_buffer", what.Buffer, "inherited", f != nil)
+			d.Log.Info("listening", "input", what.Name, "address", what.Address, "receive_buffer", what.Buffer, "inherited", p.File != nil)
 		}
 	}
 	return inputs, nil
 }
 
-func closeAll(files []*os.File) error {
-	var err error
-	for _, f := range files {
-		err = errors.Join(err, f.Close())
-	}
-	return err
-}
-
 // open makes a source of a listen entry, from the socket that was passed for it or, without one, from a new socket.
-func (d *Daemon) open(ctx context.Context, c *config.Config, passed *os.File, in *input) (source, error) {
+func (d *Daemon) open(ctx context.Context, c *config.Config, passed Passed, in *input) (source, error) {
 	l := in.listen
 	stream := l.Scheme == "tcp" || l.Scheme == "tls"
-	if passed != nil && l.Scheme == "systemd" {
-		stream = !receive.IsDatagram(passed)
+	if passed.File != nil && l.Scheme == "systemd" {
+		place, err := receive.PlaceOf(passed.File)
+		if err != nil {
+			return nil, errors.Join(err, passed.File.Close())
+		}
+		stream = place.Network == "tcp"
+	}
+	if passed.ours() && d.Keeper != nil {
+		in.kept = passed.Name
 	}
 	if stream {
-		return d.openStream(ctx, c, passed, in)
+		return d.openStream(ctx, c, passed.File, in)
 	}
 	var s *receive.Socket
 	var err error
 	switch {
-	case passed != nil:
-		s, err = receive.Adopt(passed, l.String(), c.Buffer)
+	case passed.File != nil:
+		if s, err = receive.Adopt(passed.File, l.String(), c.Buffer); err == nil && passed.ours() {
+			path := ""
+			if l.Scheme == "unix" {
+				path = l.Address
+			}
+			s.Reclaim(path)
+		}
 	case l.Scheme == "udp":
 		s, err = receive.ListenUDP(ctx, l.Address, c.Buffer)
 	case l.Scheme == "unix":
@@ -279,15 +280,6 @@ func (d *Daemon) openStream(ctx context.Context, c *config.Config, passed *os.Fi
 		return nil, err
 	}
 	return s, nil
-}
-
-// meant says whether a passed socket is the one to listen on: by name, or by address.
-func meant(l config.Listen, f *os.File) bool {
-	if l.Scheme == "systemd" {
-		return f.Name() == l.Address
-	}
-	address, err := receive.AddressOf(f)
-	return err == nil && address == l.Address
 }
 
 // closeInputs ends and closes inputs, started or not.

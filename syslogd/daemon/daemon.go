@@ -19,7 +19,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
@@ -41,7 +40,11 @@ type Daemon struct {
 	Version string
 	// Executable compresses rotated files when it is started with CompressArg; empty: this process does it itself.
 	Executable string
-	Log        *slog.Logger
+	// Passed are the sockets that were handed over at the start. They belong to Run.
+	Passed []Passed
+	// Keeper keeps our sockets when this process goes; nil: nobody does.
+	Keeper Keeper
+	Log    *slog.Logger
 
 	started time.Time
 	table   atomic.Pointer[route.Table]
@@ -89,6 +92,8 @@ type source interface {
 	Barrier(ctx context.Context) error
 	Counts() receive.Counts
 	Describe() receive.Description
+	Give(to func(fd int) error) error
+	TakeBack()
 	Close() error
 }
 
@@ -96,6 +101,7 @@ type source interface {
 type input struct {
 	source
 	listen config.Listen
+	kept   string // the name under which the Keeper has it; empty: it does not
 	counts route.Counts
 	stop   context.CancelFunc
 	ended  chan struct{}
@@ -145,9 +151,10 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	d.table.Store(table)
-	if d.inputs, err = d.openInputs(ctx, d.Config, nil, activation.Files(true)); err != nil {
+	if d.inputs, err = d.openInputs(ctx, d.Config, nil, d.Passed); err != nil {
 		return err
 	}
+	d.keep(d.inputs)
 	server, err := control.Listen(d.Config.Control.Path, d.Config.Control.Mode, d.commands(ctx), d.Log)
 	if err != nil {
 		return err

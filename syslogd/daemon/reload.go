@@ -55,8 +55,9 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	for _, in := range without(inputs, oldInputs) {
 		in.start(run, &d.tasks)
 	}
+	d.keep(without(inputs, oldInputs))
 	// The old inputs still have messages for whichever table is current; the old outputs have what the old table gave them.
-	err = closeInputs(without(oldInputs, inputs))
+	err = d.discard(without(oldInputs, inputs))
 	old.Retire()
 	err = errors.Join(err, closeOutputs(without(oldOutputs, outputs)))
 	if forwardErr := startForwarding(without(outputs, oldOutputs)); forwardErr != nil {

@@ -67,6 +67,8 @@ type Description struct {
 	Name    string // as configured
 	Address string // where it listens
 	Buffer  int    // bytes of receive buffer that the kernel granted; 0 where that says nothing
+
+	Inherited bool // the socket is somebody else's, who keeps it
 }
 
 // NewReader prepares to read a socket, messages of up to size bytes. The Socket belongs to the Reader from then on. Neither
@@ -249,8 +251,20 @@ func (r *Reader) Counts() Counts {
 
 // Describe tells what this is.
 func (r *Reader) Describe() Description {
-	return Description{Name: r.socket.Name, Address: r.socket.Address(), Buffer: r.socket.Granted}
+	return Description{Name: r.socket.Name, Address: r.socket.Address(), Buffer: r.socket.Granted, Inherited: r.socket.Inherited}
 }
+
+// Give hands the socket's descriptor to somebody who keeps it when we go. Then Close leaves the path that leads to it.
+func (r *Reader) Give(to func(fd int) error) error {
+	if err := to(r.socket.fd); err != nil {
+		return err
+	}
+	r.socket.kept = true
+	return nil
+}
+
+// TakeBack says that nobody keeps it any more.
+func (r *Reader) TakeBack() { r.socket.kept = false }
 
 // Close closes the socket. Run must have returned, and Counts must have been read before.
 func (r *Reader) Close() error {

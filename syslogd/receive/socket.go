@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"unsafe"
@@ -21,6 +22,7 @@ type Socket struct {
 	Inherited bool   // whoever gave it to us keeps it when we go, with what is queued in it
 	fd        int
 	unlink    string
+	kept      bool // somebody gives it to the next process: its path stays
 }
 
 // ListenUDP opens a socket on host:port. An empty host is all addresses of both families.
@@ -41,7 +43,7 @@ func ListenUDP(ctx context.Context, address string, buffer int) (*Socket, error)
 
 // ListenUnix opens a datagram socket at path, in the place of one that nobody listens on any more.
 func ListenUnix(path string, mode os.FileMode) (*Socket, error) {
-	if err := removeDead(path); err != nil {
+	if err := RemoveDead(path); err != nil {
 		return nil, err
 	}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -70,8 +72,8 @@ func duplicate(c syscall.Conn) (fd int, err error) {
 	return fd, errors.Join(err, dupErr)
 }
 
-// removeDead removes the socket that a killed process left at path. One that somebody listens on is left alone.
-func removeDead(path string) error {
+// RemoveDead removes the socket that a killed process left at path. One that somebody listens on is left alone.
+func RemoveDead(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -93,8 +95,8 @@ func removeDead(path string) error {
 // Adopt takes a datagram socket that was opened by somebody else, such as systemd. The file belongs to the Socket from then on.
 func Adopt(file *os.File, name string, buffer int) (*Socket, error) {
 	defer file.Close()
-	if !IsDatagram(file) {
-		return nil, fmt.Errorf("socket %s is not a datagram socket", name)
+	if place, err := PlaceOf(file); err != nil || place.Network == "tcp" {
+		return nil, errors.Join(fmt.Errorf("socket %s is not a datagram socket", name), err)
 	}
 	fd, err := duplicate(file)
 	if err != nil {
@@ -107,11 +109,8 @@ func Adopt(file *os.File, name string, buffer int) (*Socket, error) {
 	return s, s.enlarge(buffer)
 }
 
-// IsDatagram tells a socket for datagrams from one for connections.
-func IsDatagram(file *os.File) bool {
-	kind, err := unix.GetsockoptInt(int(file.Fd()), unix.SOL_SOCKET, unix.SO_TYPE)
-	return err == nil && kind == unix.SOCK_DGRAM
-}
+// Reclaim says that an adopted socket is our own, opened by an earlier process, perhaps at a path.
+func (s *Socket) Reclaim(path string) { s.Inherited, s.kept, s.unlink = false, true, path }
 
 // enlarge asks for a receive buffer of so many bytes: past the system's limit where we may (CAP_NET_ADMIN), else as far as it
 // goes. It never makes a buffer smaller.
@@ -153,8 +152,47 @@ func (s *Socket) Address() string {
 	return address
 }
 
-// AddressOf is where a socket is bound, as host:port or as a path.
-func AddressOf(file *os.File) (string, error) { return addressOf(int(file.Fd())) }
+// A Place is where a socket listens. Two that are equal are the same.
+type Place struct {
+	Network string         // udp, tcp, or unix for datagrams
+	Address netip.AddrPort // of udp and tcp
+	Path    string         // of unix
+}
+
+// PlaceOf is where an open socket listens. One that is connected or not bound is no such place.
+func PlaceOf(file *os.File) (p Place, err error) {
+	fd := int(file.Fd())
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	if err != nil {
+		return p, err
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return p, err
+	}
+	switch a := name.(type) {
+	case *unix.SockaddrInet4:
+		p.Address = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+	case *unix.SockaddrInet6:
+		p.Address = netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port))
+	case *unix.SockaddrUnix:
+		p.Path = a.Name
+	}
+	listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	switch {
+	case err != nil:
+		return p, err
+	case kind == unix.SOCK_DGRAM && p.Path != "":
+		p.Network = "unix"
+	case kind == unix.SOCK_DGRAM && p.Address.Port() != 0:
+		p.Network = "udp"
+	case kind == unix.SOCK_STREAM && listens != 0 && p.Address.Port() != 0:
+		p.Network = "tcp"
+	default:
+		return p, errors.New("a socket of a kind that cannot be read from")
+	}
+	return p, nil
+}
 
 func addressOf(fd int) (string, error) {
 	name, err := unix.Getsockname(fd)
@@ -193,7 +231,7 @@ func (s *Socket) drops() (uint32, error) {
 
 // Close closes the socket and removes its path, unless it is somebody else's.
 func (s *Socket) Close() error {
-	if s.unlink != "" && !s.Inherited {
+	if s.unlink != "" && !s.Inherited && !s.kept {
 		if err := os.Remove(s.unlink); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(err, unix.Close(s.fd))
 		}

@@ -36,9 +36,10 @@ type Stream struct {
 	NewHandler func() Handler
 	Log        *slog.Logger
 
-	listener *net.TCPListener
-	handlers sync.Pool
-	buffers  sync.Pool
+	listener  *net.TCPListener
+	inherited bool
+	handlers  sync.Pool
+	buffers   sync.Pool
 
 	received, bytes atomic.Uint64
 	refused, failed atomic.Uint64
@@ -74,7 +75,7 @@ func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File)
 		l.Close()
 		return fmt.Errorf("%s is not a TCP socket", s.Name)
 	}
-	s.listener = listener
+	s.listener, s.inherited = listener, inherited != nil
 	s.conns, s.each = make(map[net.Conn]netip.Addr), make(map[netip.Addr]int)
 	s.handlers.New = func() any { return s.NewHandler() }
 	s.buffers.New = func() any { b := make([]byte, 0, s.Size+frameSlack); return &b }
@@ -345,8 +346,22 @@ func (s *Stream) Counts() Counts {
 
 // Describe tells what this is.
 func (s *Stream) Describe() Description {
-	return Description{Name: s.Name, Address: s.listener.Addr().String()}
+	return Description{Name: s.Name, Address: s.listener.Addr().String(), Inherited: s.inherited}
 }
+
+// Give hands the listening socket's descriptor to somebody who keeps it when we go.
+func (s *Stream) Give(to func(fd int) error) error {
+	raw, err := s.listener.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var giveErr error
+	err = raw.Control(func(fd uintptr) { giveErr = to(int(fd)) })
+	return errors.Join(err, giveErr)
+}
+
+// TakeBack says that nobody keeps it any more.
+func (s *Stream) TakeBack() {}
 
 // Close closes the socket, if Run has not done so.
 func (s *Stream) Close() error {

@@ -4,7 +4,9 @@
 package notify
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -41,21 +43,47 @@ func (m *Manager) Store(name string, fd int) error {
 	if err := m.Remove(name); err != nil {
 		return err
 	}
+	// A listener never hangs up, and a worker's connection that does is
+	// dropped by the manager itself (FDPOLL is on unless said otherwise).
+	return m.send("FDSTORE=1\nFDNAME="+encode(name), fd)
+}
+
+// send sends assignments with a descriptor.
+func (m *Manager) send(state string, fd int) error {
 	// Not a net.UnixConn: a connected one refuses to send descriptors along.
 	sock, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(sock)
-	// A listener never hangs up, and a worker's connection that does is
-	// dropped by the manager itself (FDPOLL is on unless said otherwise).
-	state := "FDSTORE=1\nFDNAME=" + encode(name)
 	return unix.Sendmsg(sock, []byte(state), unix.UnixRights(fd), &unix.SockaddrUnix{Name: m.path}, 0)
 }
 
 // Remove drops what is kept under name.
 func (m *Manager) Remove(name string) error {
 	return m.Send("FDSTOREREMOVE=1\nFDNAME=" + encode(name))
+}
+
+// Barrier returns when the manager has done all that it was asked to before
+// (sd_notify_barrier(3)), or after limit with an error.
+func (m *Manager) Barrier(limit time.Duration) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	// The manager closes its copy when it comes to this message.
+	err = errors.Join(m.send("BARRIER=1", int(w.Fd())), w.Close())
+	if err == nil {
+		err = r.SetReadDeadline(time.Now().Add(limit))
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := r.Read(make([]byte, 1)); err != io.EOF {
+		return fmt.Errorf("the service manager does not answer: %w", err)
+	}
+	return nil
 }
 
 // Kept is one descriptor that the manager kept, or a socket of a socket unit.

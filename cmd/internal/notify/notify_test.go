@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,6 +63,35 @@ func TestStoreSendsTheDescriptorWithItsName(t *testing.T) {
 		if fds != want.fds {
 			t.Errorf("%d descriptors came, want %d", fds, want.fds)
 		}
+	}
+}
+
+func TestBarrierWaitsForTheManager(t *testing.T) {
+	c := manager(t)
+	m := Find()
+	if err := m.Barrier(time.Millisecond); err == nil {
+		t.Error("the barrier was passed before the manager saw it")
+	}
+	passed := make(chan error)
+	go func() { passed <- m.Barrier(time.Minute) }()
+	buf, oob := make([]byte, 4096), make([]byte, 256)
+	for range 2 { // the one above too
+		n, oobn, _, _, err := c.ReadMsgUnix(buf, oob)
+		if err != nil || string(buf[:n]) != "BARRIER=1" {
+			t.Fatalf("sent %q, %v", buf[:n], err)
+		}
+		messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+		if err != nil || len(messages) != 1 {
+			t.Fatalf("%d control messages, %v", len(messages), err)
+		}
+		fds, err := unix.ParseUnixRights(&messages[0])
+		if err != nil || len(fds) != 1 {
+			t.Fatalf("%d descriptors, %v", len(fds), err)
+		}
+		unix.Close(fds[0])
+	}
+	if err := <-passed; err != nil {
+		t.Error(err)
 	}
 }
 
