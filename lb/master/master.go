@@ -98,7 +98,8 @@ type run struct {
 	failures   int // reloads that failed, ever
 
 	attempt attempt        // what starting is for; its why is empty when there is none
-	waiting []chan Outcome // asked for a reload while another one ran
+	waiting []chan Outcome // asked for the next reload
+	pace    pace           // of reloads
 	last    Outcome
 
 	waitingAnyway bool      // one of them wants it whether or not anything has changed

@@ -51,14 +51,15 @@ type Outcome struct {
 // been read already. With ifChanged nothing happens when the configuration, the
 // files it names and the program are those that serve already.
 func (r *run) reload(waiter chan Outcome, ifChanged bool) {
-	switch {
-	case r.stopping:
+	if r.stopping {
 		answer(waiter, Outcome{Reason: "the master is stopping", When: time.Now()})
-	case r.attempt.why != "":
-		r.waitingAnyway = r.waitingAnyway || !ifChanged
-		r.waiting = append(r.waiting, waiter)
-	default:
-		r.begin(attempt{why: reloading, waiters: []chan Outcome{waiter}, ifChanged: ifChanged})
+		return
+	}
+	r.pace.ask(time.Now())
+	r.waitingAnyway = r.waitingAnyway || !ifChanged
+	r.waiting = append(r.waiting, waiter)
+	if len(r.waiting) == 1 { // what follows the attempt, or the timer, is under way for more
+		r.nextReload()
 	}
 }
 
@@ -192,7 +193,7 @@ func (r *run) ended(o Outcome) {
 		r.maybeStopped()
 	case !o.OK && r.current == nil:
 		r.cannotServe(a.why, o)
-	case len(r.waiting) > 0:
+	default:
 		r.nextReload()
 	}
 }
@@ -201,13 +202,6 @@ func (r *run) ended(o Outcome) {
 func (r *run) tellStory() {
 	story := &handoff.Reloads{Total: r.reloads, Failed: r.failures, LastGood: r.good}
 	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Story, Story: story}})
-}
-
-// nextReload is for those who asked while another attempt was under way.
-func (r *run) nextReload() {
-	next := attempt{why: reloading, waiters: r.waiting, ifChanged: !r.waitingAnyway}
-	r.waiting, r.waitingAnyway = nil, false
-	r.begin(next)
 }
 
 // sameAsServing says that a starting worker is what serves already.

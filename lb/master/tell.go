@@ -92,7 +92,7 @@ func (r *run) tellFailure(a attempt, o Outcome, about []slog.Attr) {
 	kind, verdict := event.StartFailed, string(a.why)+" failed"
 	if a.why == reloading && r.current != nil {
 		kind = event.ReloadFailed
-		verdict = fmt.Sprintf("the reload failed, generation %d serves on", r.current.facts.Generation)
+		verdict = fmt.Sprintf("reload %d failed, generation %d serves on", r.reloads, r.current.facts.Generation)
 	}
 	reason := o.Reason
 	if all := alerts(o.Text); r.Terse && len(all) > 1 {
@@ -108,9 +108,9 @@ func (r *run) tellFailure(a attempt, o Outcome, about []slog.Attr) {
 func (r *run) tellCrash(kind event.Kind, w *worker, next string) {
 	hint := ""
 	if strings.Contains(r.crashes.how, "signal 9") {
-		hint = " (nobody did that? the kernel does it when memory is short: journalctl -k)"
+		hint = ". If nobody did that, memory was short: see journalctl -k"
 	}
-	r.tell(slog.LevelError, kind, fmt.Sprintf("worker %d (generation %d) %s%s; %s", w.pid, w.facts.Generation, r.crashes.how, hint, next),
+	r.tell(slog.LevelError, kind, fmt.Sprintf("worker %d (generation %d) %s; %s%s", w.pid, w.facts.Generation, r.crashes.how, next, hint),
 		event.Generation(w.facts.Generation), event.Worker(w.pid))
 	r.notify(fmt.Sprintf("STATUS=No worker serves: worker %d %s; %s", w.pid, r.crashes.how, next))
 }

@@ -67,7 +67,7 @@ func (r *run) checkBinary() error {
 
 // become replaces this program. It returns only when that failed.
 func (r *run) become(client *net.UnixConn) error {
-	if r.attempt.why != "" || r.stopping {
+	if r.attempt.why != "" || len(r.waiting) > 0 || r.stopping {
 		return fmt.Errorf("a worker is being started or the master is stopping; try again")
 	}
 	var keep []int
