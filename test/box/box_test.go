@@ -250,7 +250,7 @@ func TestReloadTellsItsOutcome(t *testing.T) {
 		m.sh("cp %s/lb.cfg /etc/lb/", m.dir)
 	}
 	m.sh("systemctl reload lb")
-	if out := m.sh("journalctl -u lb -p err -o cat --no-pager"); strings.Count(out, "the reload failed") != 2 {
+	if out := m.sh("journalctl -u lb -p err -o cat --no-pager"); strings.Count(out, " failed, generation ") != 2 {
 		t.Errorf("the journal's errors are not the two failures:\n%s", out)
 	}
 }
