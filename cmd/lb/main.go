@@ -12,6 +12,7 @@ import (
 	"lbsyslogd/cmd/internal/buildinfo"
 	"lbsyslogd/cmd/internal/console"
 	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/master"
 	"lbsyslogd/lb/worker"
 )
@@ -29,7 +30,7 @@ func main() {
 
 // run is the program; it returns the exit status.
 func run(args []string, out, stderr *os.File) int {
-	errs := &console.Writer{File: stderr, Prefix: "LB_"}
+	errs := &console.Writer{File: stderr, Prefix: "LB_", Skip: event.SumsUp}
 	defer errs.Flush()
 	if len(args) > 0 {
 		if args[0] == master.WorkerArg {

@@ -8,7 +8,10 @@
 // -x` shows below each message.
 package event
 
-import "log/slog"
+import (
+	"log/slog"
+	"strings"
+)
 
 // Levels beside those of slog.
 const (
@@ -44,6 +47,17 @@ const (
 	LogsBack      Kind = "d10326c2b99e48dea48267a98375fa11" // log lines are taken again
 	HardStop      Kind = "3a4696c81303470d9235d78ec2ea73df" // hard-stop-after has ended what was still open
 )
+
+// SumsUp says whether a line only says that there are errors, which have lines
+// of their own: HAProxy's tools look for it, and it tells an operator nothing.
+func SumsUp(line string) bool {
+	for _, sum := range []string{"Error(s) found in configuration file", "Fatal errors found in configuration", "listeners cannot be opened"} {
+		if strings.Contains(line, sum) {
+			return true
+		}
+	}
+	return false
+}
 
 // Attr is the field that a message of this kind has.
 func (k Kind) Attr() slog.Attr { return slog.String("MESSAGE_ID", string(k)) }

@@ -3,6 +3,7 @@ package handoff
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"strconv"
@@ -168,7 +169,11 @@ type InUse struct {
 
 func (e *InUse) Error() string {
 	if e.Owner == "" {
-		return e.Want.String() + " is taken by another process"
+		hint := ""
+		if _, port, err := net.SplitHostPort(e.Want.Address); err == nil {
+			hint = "; as root, `ss -ltnp sport = :" + port + "` tells which"
+		}
+		return e.Want.String() + " is taken by another process" + hint
 	}
 	return e.Want.String() + " is taken by " + e.Owner
 }

@@ -89,19 +89,19 @@ func someNames(w *worker) string {
 // not been passed on, they are the reason: one is told with the verdict, more
 // have a line each.
 func (r *run) tellFailure(a attempt, o Outcome, about []slog.Attr) {
-	kind, verdict := event.StartFailed, string(a.why)+" failed"
+	kind, verdict := event.StartFailed, "the "+string(a.why)+" failed"
 	if a.why == reloading && r.current != nil {
 		kind = event.ReloadFailed
 		verdict = fmt.Sprintf("reload %d failed, generation %d serves on", r.reloads, r.current.facts.Generation)
 	}
-	reason := o.Reason
+	reason := ": " + o.Reason
 	if all := alerts(o.Text); r.Terse && len(all) > 1 {
 		for _, one := range all {
 			r.tell(slog.LevelError, kind, one, about...)
 		}
-		reason = fmt.Sprintf("for the %d reasons above", len(all))
+		reason = fmt.Sprintf(", for the %d reasons above", len(all))
 	}
-	r.tell(slog.LevelError, kind, verdict+": "+reason, append(about, slog.String("LB_REASON", o.Reason))...)
+	r.tell(slog.LevelError, kind, verdict+reason, append(about, slog.String("LB_REASON", o.Reason))...)
 }
 
 // tellCrash tells that the worker that served is gone, and what comes now.
@@ -142,7 +142,7 @@ func (r *run) statusLine() string {
 		fmt.Fprintf(&b, ", %d older finishing", n)
 	}
 	if c := &r.crashes; c.ever > 0 {
-		fmt.Fprintf(&b, "; %d of its predecessors crashed, the last one at %s: it %s", c.ever, c.last.Format(time.DateTime), c.how)
+		fmt.Fprintf(&b, "; workers before it crashed %d times, the last one at %s: it %s", c.ever, c.last.Format(time.DateTime), c.how)
 	}
 	if !r.last.OK && !r.last.When.IsZero() {
 		fmt.Fprintf(&b, "; the last reload failed at %s: %s", r.last.When.Format(time.TimeOnly), r.last.Reason)
@@ -206,12 +206,7 @@ func alert(line string) (message string, ok bool) {
 	}
 	rest = strings.TrimPrefix(rest, "config : ")
 	rest = strings.TrimPrefix(rest, "parsing ")
-	for _, sum := range []string{"Error(s) found in configuration file", "Fatal errors found in configuration", "listeners cannot be opened"} {
-		if strings.Contains(rest, sum) {
-			return "", false
-		}
-	}
-	return rest, true
+	return rest, !event.SumsUp(rest)
 }
 
 // relay passes a worker's lines on whole, so that each has its level, and keeps

@@ -205,6 +205,7 @@ func (t *txn) open() syscall.Errno {
 	family := t.srv.Addr.Family()
 	fd, errno := loop.Socket(family)
 	if errno != 0 {
+		sh.eng.Report("no socket for a connection to a server: " + errno.Error() + "; raise LimitNOFILE or lower maxconn")
 		return errno
 	}
 	if family != unix.AF_UNIX {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -11,36 +12,57 @@ import (
 	"lbsyslogd/lb/event"
 )
 
-// reports tells the journal of trouble that loops meet, each text at most
-// once a second: a thousand connections may meet the same.
+// reports tells the journal of trouble that loops meet: a text at once, and
+// then at most once in pause, with how often it came. A thousand connections
+// may meet the same.
 type reports struct {
 	logger *slog.Logger
 
 	mu sync.Mutex
-	// mu guards the fields below.
-	last map[string]time.Time
+	// mu guards the field below.
+	told map[string]*told
 }
 
-// maxReports bounds the texts remembered.
-const maxReports = 100
+// told is one text.
+type told struct {
+	last  time.Time
+	again int // since then
+}
+
+const (
+	pause      = time.Minute
+	maxReports = 100 // bounds the texts remembered
+)
 
 // report is stream.Engine.Report. The logger's write is left to a goroutine:
 // a loop must not wait for stderr.
 func (r *reports) report(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.logger == nil || time.Since(r.last[text]) < time.Second {
+	if r.logger == nil {
 		return
 	}
-	if r.last == nil || len(r.last) >= maxReports {
-		r.last = map[string]time.Time{}
+	if r.told == nil || len(r.told) >= maxReports {
+		r.told = map[string]*told{}
 	}
-	r.last[text] = time.Now()
+	t := r.told[text]
+	if t == nil {
+		t = new(told)
+		r.told[text] = t
+	} else if time.Since(t.last) < pause {
+		t.again++
+		return
+	}
+	line := text
+	if t.again > 0 {
+		line += fmt.Sprintf(" (and %d times more in the last %v)", t.again, time.Since(t.last).Round(time.Second))
+	}
+	t.last, t.again = time.Now(), 0
 	var about []slog.Attr
 	if strings.Contains(text, "LimitNOFILE") {
 		about = append(about, event.FewFiles.Attr())
 	}
-	go r.logger.LogAttrs(context.Background(), slog.LevelWarn, text, about...)
+	go r.logger.LogAttrs(context.Background(), slog.LevelWarn, line, about...)
 }
 
 // cpus is how many loops are run where nbthread is not set.

@@ -35,6 +35,9 @@ type Writer struct {
 	// along, behind their text: the process that reads them has the journal.
 	Carry bool
 
+	// Skip says which lines the journal does not need; nil is none.
+	Skip func(line string) bool
+
 	// IDs are the MESSAGE_IDs of records by their text, for those that do not
 	// bring one as an attribute.
 	IDs map[string]string
@@ -71,6 +74,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 		return w.File.Write(p)
 	}
 	for message := range messages(p) {
+		if w.Skip != nil && w.Skip(message) {
+			continue
+		}
 		if err := w.enter(readEntry(message, w.Prefix)); err != nil {
 			return 0, err
 		}
