@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 // build makes the packages, what images are built from, the load client, the backend and the ledger.
 func build(dir string) error {
 	for _, v := range []string{version, later} {
-		if err := pack(dir, v, "deb"); err != nil {
+		if err := pack(dir, v, "deb rpm"); err != nil {
 			return err
 		}
 	}

@@ -10,8 +10,10 @@ import (
 // bare runs a command in the machine as if there were no systemd: what tells of it is out of sight.
 func (m *machine) bare(format string, args ...any) string {
 	m.t.Helper()
-	return m.sh(`unshare --mount bash -c 'set -e; mount -t tmpfs none /run/systemd; %s'`, fmt.Sprintf(format, args...))
+	return m.sh(bare, fmt.Sprintf(format, args...))
 }
+
+const bare = `unshare --mount bash -c 'set -e; mount -t tmpfs none /run/systemd; %s'`
 
 // TestSysvScripts installs the packages on a machine without systemd, and has the init scripts do what they can under ab.
 func TestSysvScripts(t *testing.T) {
@@ -48,7 +50,7 @@ func TestSysvScripts(t *testing.T) {
 
 	m.sh("echo '    ballance roundrobin' >>/etc/lb/lb.cfg")
 	for _, action := range []string{"reload", "reload-socket", "restart", "configtest"} {
-		if out, err := m.try("/etc/init.d/lb %s", action); err == nil || !strings.Contains(out, "ballance") {
+		if out, err := m.try(bare, "/etc/init.d/lb "+action); err == nil || !strings.Contains(out, "ballance") {
 			t.Errorf("%s with a mistake in the configuration: %v\n%s", action, err, out)
 		}
 	}
@@ -61,7 +63,7 @@ func TestSysvScripts(t *testing.T) {
 		t.Errorf("processes are left:\n%s", out)
 	}
 	for _, name := range []string{"lb", "syslogd"} {
-		if out := m.sh("/etc/init.d/%s status && echo 0 || echo $?", name); !strings.HasSuffix(out, "3") {
+		if out := m.bare("/etc/init.d/%s status && echo 0 || echo $?", name); !strings.HasSuffix(out, "3") {
 			t.Errorf("the status of %s when stopped: %s", name, out)
 		}
 	}
