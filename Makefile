@@ -18,9 +18,12 @@ STATICCHECK:= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 E2E   = $(shell $(GO) list ./test/box/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/syslog/...)
 PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 
+# Tests that have a long form, which LB_LONG asks for.
+LONG = $(shell grep -rl LB_LONG --include='*_test.go' ./test | xargs -n1 dirname | sort -u)
+
 FUZZTIME ?= 20s
 
-.PHONY: help build run test unit race e2e lint setup bench bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e soak lint setup bench bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +52,9 @@ race: ## the ordinary tests under the race detector
 
 e2e: ## end to end: ab, curl, openssl and logrotate against the real daemons
 	$(GO) test -count=1 -p 1 -timeout 14m $(E2E)
+
+soak: setup ## the tests that have a long form, in full size: some minutes
+	LB_LONG=1 $(GO) test -count=1 -p 1 -timeout 60m $(LONG)
 
 bench: build ## CPU per request, lb and Debian's haproxy side by side
 	$(GO) run ./test/bench -lb bin/lb $(ARGS)
