@@ -32,7 +32,9 @@ type stall struct {
 	owed bool
 	rest []byte
 	ring ring
-	loss Loss
+	loss Loss // since the last line that told of one
+
+	waited, lost uint64 // lines, in all of this stall
 }
 
 const (
@@ -67,6 +69,7 @@ func (w *Writer) hold(p []byte, cause error) {
 	w.stall.active, w.stall.cause, w.stall.since = true, cause, now
 	w.stall.backoff, w.stall.retryAt = firstBackoff, now.Add(firstBackoff)
 	w.stall.owed = w.midLine
+	w.stall.waited, w.stall.lost = 0, 0
 	w.opt.Log.Error("the disk takes no lines; they wait in memory", "path", w.path, "ring", w.opt.Ring, "err", cause)
 	w.counts.Stalls++
 	w.postpone(p)
@@ -81,6 +84,7 @@ func (w *Writer) postpone(p []byte) {
 		s.rest = append(s.rest, p[:n]...)
 		p = p[n:]
 	}
+	s.waited += uint64(bytes.Count(p, newline))
 	lines, size := s.ring.push(p)
 	if size == 0 {
 		return
@@ -112,8 +116,7 @@ func (w *Writer) resume() bool {
 		line := w.opt.LossLine(nil, s.loss)
 		n, err := w.put(line)
 		if n > 0 {
-			w.opt.Log.Warn("lines were lost while the disk took none", "path", w.path, "lines", s.loss.Lines,
-				"bytes", s.loss.Bytes, "from", s.loss.From, "to", s.loss.To, "err", s.loss.Cause)
+			s.lost += s.loss.Lines
 			s.loss = Loss{}
 		}
 		if err != nil {
@@ -129,7 +132,12 @@ func (w *Writer) resume() bool {
 	}
 	s.ring.buf, s.ring.head = nil, 0
 	s.active, s.cause = false, nil
-	w.opt.Log.Info("the disk takes lines again", "path", w.path, "after", w.opt.Now().Sub(s.since).Round(time.Millisecond).String())
+	about := []any{"path", w.path, "after", w.opt.Now().Sub(s.since).Round(time.Millisecond).String(), "waited", s.waited - s.lost}
+	if s.lost > 0 {
+		w.opt.Log.Warn("the disk takes lines again, but some were lost while it took none", append(about, "lost", s.lost)...)
+	} else {
+		w.opt.Log.Info("the disk takes lines again", about...)
+	}
 	return true
 }
 

@@ -142,15 +142,11 @@ func outcome(command string, flags ...string) func([]string, io.Writer, io.Write
 			return err
 		}
 		head, rest, _ := strings.Cut(answer, "\n--\n")
-		if w, ok := errs.(*console.Writer); ok && w.Journal() {
-			out, errs, rest = w, w, r.verdict(rest)
-		}
 		switch head {
 		case "Success=1":
-			_, err := io.WriteString(out, rest)
-			return err
+			return r.say(out, rest)
 		case "Success=0":
-			io.WriteString(errs, rest)
+			_ = r.say(errs, rest) // the exit status tells it too
 			return worker.ErrSaid
 		case "":
 			return fmt.Errorf("the master at %s ended before it answered", r.socket)
@@ -159,11 +155,16 @@ func outcome(command string, flags ...string) func([]string, io.Writer, io.Write
 	}
 }
 
-// verdict is what a journal needs of an answer: its last line, as a notice or
-// an alert. It needs nothing when the master has just told the same journal.
-func (r *request) verdict(answer string) string {
-	if r.sameUnit {
-		return ""
+// say shows the master's answer. A journal needs its last line only, and
+// nothing when the master has just told the same journal.
+func (r *request) say(to io.Writer, answer string) error {
+	w := console.Into(to)
+	switch {
+	case w == nil:
+		_, err := io.WriteString(to, answer)
+		return err
+	case r.sameUnit:
+		return nil
 	}
 	answer = strings.TrimSuffix(answer, "\n")
 	line := answer[strings.LastIndex(answer, "\n")+1:]
@@ -171,7 +172,8 @@ func (r *request) verdict(answer string) string {
 	if strings.HasPrefix(line, "Reload failed") {
 		tag = "[ALERT]   "
 	}
-	return fmt.Sprintf("%s (%d) : %s\n", tag, os.Getpid(), line)
+	_, err := fmt.Fprintf(w, "%s (%d) : %s\n", tag, os.Getpid(), line)
+	return err
 }
 
 // tell runs a command whose answer is shown.

@@ -11,9 +11,11 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"lbsyslogd/cmd/internal/buildinfo"
+	"lbsyslogd/cmd/internal/console"
 	"lbsyslogd/cmd/internal/notify"
 	"lbsyslogd/cmd/internal/orphans"
 	"lbsyslogd/syslogd/config"
@@ -41,7 +43,9 @@ func main() {
 }
 
 // run is the program; it returns the exit status.
-func run(args []string, out, errs io.Writer) int {
+func run(args []string, out, stderr *os.File) int {
+	errs := &console.Writer{File: stderr, Prefix: "SYSLOGD_", IDs: daemon.MessageIDs()}
+	defer errs.Flush()
 	var err error
 	switch {
 	case len(args) > 0 && args[0] == daemon.CompressArg:
@@ -59,10 +63,14 @@ func run(args []string, out, errs io.Writer) int {
 		io.WriteString(out, usage)
 		return 0
 	case errors.As(err, &wrong):
-		fmt.Fprintf(errs, "syslogd: %v\n\n%s", err, usage)
+		if errs.Journal() {
+			errs.Fail(fmt.Sprintf("syslogd: %v; see syslogd -h", err))
+		} else {
+			errs.Fail(fmt.Sprintf("syslogd: %v\n\n%s", err, strings.TrimSuffix(usage, "\n")))
+		}
 		return 2
 	}
-	fmt.Fprintf(errs, "%v\n", err)
+	errs.Fail(err.Error())
 	return 1
 }
 
@@ -106,6 +114,9 @@ func ask(args []string, out io.Writer) error {
 			*socket = cfg.Control.Path
 		}
 	}
+	if args[0] != "status" && console.Into(out) != nil {
+		out = io.Discard // the daemon tells the journal what there is to tell
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
 	defer cancel()
 	if err := control.Ask(ctx, *socket, words, out); err != nil {
@@ -115,7 +126,7 @@ func ask(args []string, out io.Writer) error {
 }
 
 // serve runs the daemon, or checks what it would run.
-func serve(args []string, out, errs io.Writer) error {
+func serve(args []string, out io.Writer, errs *console.Writer) error {
 	flags := flag.NewFlagSet("syslogd", flag.ContinueOnError)
 	file := flags.String("f", "", "")
 	check := flags.Bool("c", false, "")
@@ -132,7 +143,9 @@ func serve(args []string, out, errs io.Writer) error {
 		return err
 	}
 	if *check {
-		fmt.Fprintln(out, "the configuration is valid")
+		if console.Into(out) == nil {
+			fmt.Fprintln(out, "the configuration is valid")
+		}
 		return nil
 	}
 	defer orphans.Reap()()
@@ -165,16 +178,17 @@ func load(path string) (cfg *config.Config, from string, err error) {
 	return cfg, config.DefaultPath, err
 }
 
-// logger writes to the standard error. The journal has its own clock.
-func logger(to io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{}
-	if os.Getenv("JOURNAL_STREAM") != "" {
-		options.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.TimeKey {
+// logger writes to the standard error, or to the journal. Attributes that are fields of the journal alone are left out elsewhere.
+func logger(to *console.Writer) *slog.Logger {
+	if to.Journal() {
+		return console.Logger(to, os.Getpid(), false)
+	}
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if console.Hidden(a) {
 				return slog.Attr{}
 			}
 			return a
-		}
-	}
-	return slog.New(slog.NewTextHandler(to, options))
+		},
+	}))
 }

@@ -79,7 +79,7 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output) (*output, error) 
 // rotation is how the files of an output are kept.
 func (d *Daemon) rotation(c *config.Config, o config.Output) (rotate.Options, error) {
 	options := o.Rotate
-	options.Log = d.Log
+	options.Log = d.Log.With("SYSLOGD_OUTPUT", o.Name)
 	if d.Executable != "" {
 		options.Compressor = compressWith(d.Executable)
 	}
@@ -210,7 +210,10 @@ func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input
 			}
 			inputs = append(inputs, in)
 			what := in.Describe()
-			d.Log.Info("listening", "input", what.Name, "address", what.Address, "receive_buffer", what.Buffer, "inherited", p.File != nil)
+			d.Log.Debug("listening", "input", what.Name, "address", what.Address, "receive_buffer", what.Buffer, "inherited", p.File != nil)
+			if s := inputStatus(in, c.Buffer); s.Hint != "" {
+				d.Log.Warn("the receive buffer is small", "err", s.Hint, "input", what.Name)
+			}
 		}
 	}
 	return inputs, nil

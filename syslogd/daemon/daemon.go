@@ -3,7 +3,7 @@
 //  1. Run opens the outputs, then the sockets, then the control socket, and tells systemd that it is ready (build.go),
 //  2. each socket has a Reader with a route.Stage, each connection a goroutine, each output a goroutine (receive, route, write),
 //  3. commands and signals go to the same few methods (commands.go),
-//  4. when ctx is done, the Readers end first, then the outputs write what they were given and sync.
+//  4. at the end clients are told, then the Readers end, then the outputs write what they were given and sync.
 package daemon
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -136,6 +137,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
+		d.endStreams()
 		cancel()
 		d.tasks.Wait()
 		err = errors.Join(err, closeInputs(d.inputs), closeOutputs(d.outputs))
@@ -165,7 +167,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	for _, in := range d.inputs {
 		in.start(ctx, &d.tasks)
 	}
-	d.Log.Info("ready", "inputs", len(d.inputs), "outputs", len(d.outputs), "control", d.Config.Control.Path)
+	d.Log.Info("ready", "inputs", names(d.inputs), "outputs", names(d.outputs))
 	d.tasks.Go(func() { server.Serve(ctx) }) // from here on a reload may change what mu guards
 	d.tasks.Go(func() { d.watchDrops(ctx) })
 	d.tasks.Go(func() { d.watchdog(ctx) })
@@ -175,7 +177,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		select {
 		case s := <-signals:
 			if s == unix.SIGTERM || s == unix.SIGINT {
-				d.Log.Info("stopping", "signal", s.String())
+				d.Log.Info("stopping", "totals", d.summary())
 				d.notify(sd.SdNotifyStopping)
 				return nil
 			}
@@ -184,6 +186,21 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 			d.notify(sd.SdNotifyStopping)
 			return nil
 		}
+	}
+}
+
+// endStreams has clients end their connections, for which they have a moment; datagrams are read meanwhile.
+func (d *Daemon) endStreams() {
+	inputs, _ := d.now()
+	var ended []chan struct{}
+	for _, in := range inputs {
+		if _, ok := in.source.(*receive.Stream); ok && in.stop != nil {
+			in.stop()
+			ended = append(ended, in.ended)
+		}
+	}
+	for _, e := range ended {
+		<-e
 	}
 }
 
@@ -210,14 +227,21 @@ func (d *Daemon) onSignal(ctx context.Context, s os.Signal) {
 const (
 	signalTime  = 30 * time.Second
 	dropsPeriod = time.Second
+	dropsPause  = time.Minute
 )
 
-// watchDrops tells when the kernel had to drop messages, the journal and those outputs that take syslog.warning: once a second at
-// most, with the number.
+// dropsTold is what is known of an input's drops. Owned by watchDrops.
+type dropsTold struct {
+	marked, logged uint64
+	last           time.Time // when the journal heard of them
+}
+
+// watchDrops tells when the kernel had to drop messages, with the number: those outputs that take syslog.warning once a second at
+// most, the journal at once and then once a minute at most.
 func (d *Daemon) watchDrops(ctx context.Context) {
 	ticker := time.NewTicker(dropsPeriod)
 	defer ticker.Stop()
-	told := make(map[*input]uint64)
+	told := make(map[*input]*dropsTold)
 	marks := route.NewStage(&d.table, &d.self)
 	for {
 		select {
@@ -227,13 +251,20 @@ func (d *Daemon) watchDrops(ctx context.Context) {
 		}
 		inputs, _ := d.now()
 		for _, in := range inputs {
-			now := in.Counts().KernelDrops
-			if now > told[in] {
-				what := in.Describe()
+			t := told[in]
+			if t == nil {
+				t = new(dropsTold)
+				told[in] = t
+			}
+			now, what := in.Counts().KernelDrops, in.Describe()
+			if now > t.marked {
+				d.mark(marks, fmt.Sprintf("the kernel dropped %d messages of %s because the receive buffer was full", now-t.marked, what.Name))
+				t.marked = now
+			}
+			if now > t.logged && time.Since(t.last) >= dropsPause {
 				d.Log.Warn("the kernel dropped messages because the receive buffer was full", "input", what.Name,
-					"messages", now-told[in], "since_start", now, "receive_buffer", what.Buffer)
-				d.mark(marks, fmt.Sprintf("the kernel dropped %d messages of %s because the receive buffer was full", now-told[in], what.Name))
-				told[in] = now
+					"messages", now-t.logged, "since_start", now, "receive_buffer", what.Buffer)
+				t.logged, t.last = now, time.Now()
 			}
 		}
 	}
@@ -277,8 +308,26 @@ func (d *Daemon) diskBusy() bool {
 // summary is the line that systemctl status shows.
 func (d *Daemon) summary() string {
 	s := d.status()
-	return fmt.Sprintf("%d received, %d written, %d dropped by the kernel", s.Total.Received, s.Total.Written, s.Total.KernelDrops)
+	text := fmt.Sprintf("%d received, %d written, %d dropped by the kernel", s.Total.Received, s.Total.Written, s.Total.KernelDrops)
+	for _, o := range s.Outputs {
+		if o.Waiting > 0 && len(o.Errors) > 0 {
+			text += fmt.Sprintf("; %s: %d lines wait: %s", o.Name, o.Waiting, o.Errors[0])
+		}
+	}
+	return text
 }
+
+// names lists inputs or outputs for an operator.
+func names[T interface{ String() string }](list []T) string {
+	var all []string
+	for _, x := range list {
+		all = append(all, x.String())
+	}
+	return strings.Join(all, ", ")
+}
+
+func (in *input) String() string { return in.listen.String() }
+func (o *output) String() string { return o.Name() }
 
 // now is the inputs and outputs of this moment.
 func (d *Daemon) now() ([]*input, []*output) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
@@ -72,7 +73,7 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	for _, key := range needRestart(before, next) {
 		said = append(said, key+" has changed, which takes effect at the next restart")
 	}
-	d.Log.Info("reloaded", "config", d.File, "said", said)
+	d.Log.Info("the configuration was reloaded", "config", d.File, "now", strings.Join(said, "; "))
 	return said, nil
 }
 

@@ -14,6 +14,7 @@ package console
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,6 +64,18 @@ func (w *Writer) Journal() bool {
 	}
 	sys, ok := st.Sys().(*syscall.Stat_t)
 	return ok && fmt.Sprintf("%d:%d", sys.Dev, sys.Ino) == want
+}
+
+// Into gives the Writer behind w if that is the journal, and nil if not.
+func Into(w io.Writer) *Writer {
+	j, ok := w.(*Writer)
+	if f, isFile := w.(*os.File); isFile {
+		j, ok = &Writer{File: f}, true
+	}
+	if ok && j.Journal() {
+		return j
+	}
+	return nil
 }
 
 // Write writes p, which should hold whole lines. In the journal the lines of
