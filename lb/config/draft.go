@@ -28,6 +28,7 @@ type draft struct {
 	pages       cfgfile.Pos // first stats line
 	backPos     cfgfile.Pos // default_backend
 	cookiePos   cfgfile.Pos
+	tablePos    cfgfile.Pos
 	bound       bool           // a bind line was seen, sound or not
 	sids        map[int]string // server ids taken
 	serverLines map[string]int // where each server is
@@ -102,6 +103,7 @@ func (d *draft) inherit(base *draft) {
 	d.Name, d.Pos, d.Frontend, d.Backend, d.ID = kept.Name, kept.Pos, kept.Frontend, kept.Backend, 0
 	d.ErrorFiles = maps.Clone(base.ErrorFiles)
 	d.ReqRules, d.ResRules = slices.Clone(base.ReqRules), slices.Clone(base.ResRules)
+	d.ConnRules, d.SessRules, d.ContentRules = slices.Clone(base.ConnRules), slices.Clone(base.SessRules), slices.Clone(base.ContentRules)
 	d.Check.Headers = slices.Clone(base.Check.Headers)
 	if base.Cookie != nil {
 		copied := *base.Cookie

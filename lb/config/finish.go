@@ -21,6 +21,8 @@ func (p *parser) finish() {
 		p.checkTimeouts(d)
 		p.checkListeners(d)
 	}
+	p.resolveTables()
+	p.resolvePeers()
 	p.checkAddresses()
 	p.assignIDs()
 	for _, d := range p.drafts {
@@ -32,7 +34,7 @@ func (p *parser) finish() {
 // section that one proxy names and another only happens to follow.
 func (p *parser) checkDefaults() {
 	for _, d := range p.drafts {
-		if d.base == nil || d.base.Name == "" || len(d.base.ReqRules)+len(d.base.ResRules) == 0 {
+		if d.base == nil || d.base.Name == "" || len(d.base.ReqRules)+len(d.base.ResRules)+len(d.base.ConnRules)+len(d.base.SessRules)+len(d.base.ContentRules) == 0 {
 			continue
 		}
 		if !d.from {

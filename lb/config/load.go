@@ -62,6 +62,10 @@ type parser struct {
 	named       map[string]*draft
 	drafts      []*draft            // proxies in order
 	byName      map[string][]*draft // the same; a frontend and a backend may share a name
+	uses        []tableUse
+	peers       map[string]*peersSection
+	atPeers     *peersSection // being read
+	usedPeers   []peersUse
 	zeroWarning bool
 	tls         tlsDefaults
 }
@@ -134,10 +138,11 @@ func newParser(opt Options) *parser {
 		digest:   sha256.New(),
 		sections: sectionKeywords(),
 		globals:  newIndex(globalTable(), globalTuning()),
-		proxies:  newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), proxyRefusals()),
+		proxies:  newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
 		binds:    newIndex(bindTable()),
 		servers:  newIndex(serverTable()),
 		named:    map[string]*draft{},
+		peers:    map[string]*peersSection{},
 		byName:   map[string][]*draft{},
 	}
 }
@@ -169,7 +174,7 @@ func sectionKeywords() map[string]string {
 		"http-errors": "use errorfile lines in a defaults section",
 		"log-forward": "syslogd receives and writes logs",
 		"mailers":     "watch 'show stat' or the metrics for alerts instead",
-		"peers":       "state passes from worker to worker at a reload without peers",
+		"peers":       "",
 		"program":     "start programs with units of their own",
 		"resolvers":   "names are resolved once, at start; reload to resolve again",
 		"ring":        "log to a syslog address",
@@ -185,6 +190,9 @@ func (p *parser) line(line cfgfile.Line) error {
 		p.reader.Section = words[0]
 		if hint != "" {
 			return fmt.Errorf("section '%s' is known to HAProxy, but not supported by lb yet: %s", words[0], hint)
+		}
+		if words[0] == "peers" {
+			return p.beginPeers(line.Pos, words[1:])
 		}
 		return p.begin(line.Pos, words[1:])
 	}
@@ -206,8 +214,14 @@ func (p *parser) line(line cfgfile.Line) error {
 		return fmt.Errorf("unknown keyword '%s' out of section%s", words[0], didYouMean(p.guessSection(words[0])))
 	case "global":
 		return dispatch(p.globals, c, words, negated, &p.cfg.Global, inGlobal, p)
+	case "peers":
+		return p.peersLine(words)
 	}
-	return dispatch(p.proxies, c, words, negated, p.draft, p.draft.kind, p)
+	err = dispatch(p.proxies, c, words, negated, p.draft, p.draft.kind, p)
+	for _, ref := range p.draft.acls.Take() {
+		p.uses = append(p.uses, tableUse{ref, p.draft, line.Pos})
+	}
+	return err
 }
 
 // trimEmpty drops an empty last argument ("${UNSET}"). HAProxy takes an empty

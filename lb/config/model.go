@@ -6,12 +6,14 @@ import (
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/stick"
 )
 
 // Config is one accepted configuration. Immutable after Load.
 type Config struct {
 	Global  Global
 	Proxies []*Proxy // frontends, backends and listens in the order of the files
+	Tables  []TableUse
 
 	// Notes are what an operator should hear although the configuration is
 	// accepted: keywords that are ignored (with the reason) or translated.
@@ -127,6 +129,11 @@ type Proxy struct {
 	ReqRules rule.Rules // http-request, reqadd..., redirect: in order
 	ResRules rule.Rules // http-response, rspadd...
 
+	ConnRules, SessRules, ContentRules rule.Rules // tcp-request connection, session, content
+
+	Table  *stick.Spec   // nil: none
+	Sticks []*rule.Stick // stick on, match, store-...: in order
+
 	ReqCaptures []Capture // capture request header NAME len N
 	ResCaptures []Capture
 
@@ -223,6 +230,7 @@ type Server struct {
 	MaxConn                     int // 0: unlimited
 	MaxQueue                    int
 	Cookie                      string
+	NonStick                    bool // stick rules do not store it
 	Check                       bool
 	CheckPort                   int
 	CheckAddr                   string

@@ -4,8 +4,8 @@ package config
 // not have, and those that are only about HAProxy's own machinery.
 func proxyRefusals() []row[*draft] {
 	const (
-		stick   = "there are no stick tables; use 'cookie ... insert' or 'balance source'"
-		content = "connections are accepted when they come; use http-request rules in mode http"
+		session = "use 'stick on' with the cookie that the servers set, or 'cookie ... insert'"
+		content = "answers are not looked into; use http-response rules in mode http"
 		mail    = "watch 'show stat' or the metrics for alerts instead"
 		probes  = "no keep-alive probes are sent"
 		state   = "state passes from worker to worker by itself"
@@ -29,10 +29,10 @@ func proxyRefusals() []row[*draft] {
 		{"load-server-state-from-file", back, Ignored, state},
 		{"server-state-file-name", back, Ignored, state},
 		{"max-keep-alive-queue", back, Ignored, "idle connections to servers are shared by all clients"},
-		{"tcp-request inspect-delay", anywhere, Ignored, "there are no tcp-request content rules that would wait"},
+		{"tcp-request inspect-delay", anywhere, Ignored, "tcp-request content rules never wait for data"},
 		{"tcp-response inspect-delay", back, Ignored, "there are no tcp-response content rules that would wait"},
 
-		{"appsession", back, Refused, stick},
+		{"appsession", back, Refused, session},
 		{"capture cookie", ownFront, Refused, "write 'capture request header Cookie len 128'"},
 		{"cliexp", front, Refused, "write http-response rules"},
 		{"compression", anywhere, Refused, "let the servers compress"},
@@ -52,20 +52,12 @@ func proxyRefusals() []row[*draft] {
 		{"monitor fail", ownFront, Refused, "monitor-uri always answers 200; write http-request deny rules before"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "there are no filters"},
-		{"persist rdp-cookie", back, Refused, stick},
+		{"persist rdp-cookie", back, Refused, "use 'stick on src'"},
 		{"rate-limit sessions", front, Refused, "use maxconn"},
 		{"reqsetbe", ownFront, Refused, "write use_backend rules"},
 		{"reqisetbe", ownFront, Refused, "write use_backend rules"},
 		{"source", back, Refused, "set the source address on the route (ip route ... src)"},
 		{"srvexp", back, Refused, "write http-response rules"},
-		{"stick match", ownBack, Refused, stick},
-		{"stick on", ownBack, Refused, stick},
-		{"stick store-request", ownBack, Refused, stick},
-		{"stick store-response", ownBack, Refused, stick},
-		{"stick-table", ownAnywhere, Refused, stick},
-		{"tcp-request connection", front, Refused, content},
-		{"tcp-request content", anywhere, Refused, content},
-		{"tcp-request session", front, Refused, content},
 		{"tcp-response content", back, Refused, content},
 		{"transparent", back, Refused, "name the servers"},
 		{"unique-id-format", front, Refused, "write http-request set-header with %[uuid] or %rt in a log-format"},

@@ -176,11 +176,13 @@ func serverTable() []row[*Server] {
 		{name: "maxqueue", args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxQueue = n })},
 		{name: "no-backup", apply: flag(func(s *Server) { s.Backup = false })},
 		{name: "no-check", apply: flag(func(s *Server) { s.Check = false })},
+		{name: "non-stick", apply: flag(func(s *Server) { s.NonStick = true })},
 		{name: "port", args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
 			s.CheckPort, err = portNumber("port", c.args[0])
 			return err
 		}},
 		{name: "rise", args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Rise = n })},
+		{name: "stick", apply: flag(func(s *Server) { s.NonStick = false })},
 		{name: "weight", args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
 
 		{name: "no-agent-check", doc: "there is no agent check"},
@@ -194,7 +196,6 @@ func serverTable() []row[*Server] {
 		{name: "no-tfo", doc: "connections are opened without TFO"},
 
 		{name: "max-reuse", args: "<count>", min: 1, status: Ignored, doc: "a connection is reused until one side closes it"},
-		{name: "non-stick", status: Ignored, doc: "there are no stick tables"},
 		{name: "pool-low-conn", args: "<number>", min: 1, status: Ignored, doc: "each loop keeps its own idle connections"},
 		{name: "pool-max-conn", args: "<number>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout; 'http-reuse never' keeps none", apply: count(-1, big, func(s *Server, n int) { s.PoolMaxConn = n })},
 		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout"},
@@ -230,7 +231,6 @@ func serverTable() []row[*Server] {
 		{name: "slowstart", args: "<time>", min: 1, status: Refused, doc: "a server gets its whole share when it comes up"},
 		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},
 		{name: "source", args: "<address>", min: 1, status: Refused, doc: "set the source address on the route (ip route ... src)"},
-		{name: "stick", status: Refused, doc: "there are no stick tables"},
 		{name: "tcp-ut", args: "<time>", min: 1, status: Refused, doc: "use timeout server"},
 		{name: "track", args: "[<proxy>/]<server>", min: 1, status: Refused, doc: "check each server"},
 		{name: "usesrc", args: "<address>", min: 1, status: Refused, doc: "add option forwardfor to tell servers the client's address"},

@@ -11,6 +11,7 @@ import (
 // written while the configuration is read, and only read afterwards.
 type ACLs struct {
 	named map[string]*acl
+	refs  []*TableRef // read since the last Take
 }
 
 // acl is one name: it is true when any of its tests is.
@@ -75,6 +76,7 @@ func (a *ACLs) Define(words []string) error {
 	if err != nil {
 		return fmt.Errorf("error detected while parsing ACL '%s' : %w", name, err)
 	}
+	a.Note(t.expr.tables())
 	have := a.named[name]
 	if have == nil {
 		have = &acl{name: name, where: anywhere}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"lbsyslogd/lb/stick"
 )
 
 // Kind says which rule set a rule belongs to.
@@ -11,17 +13,23 @@ type Kind uint8
 
 // The rule sets.
 const (
-	Request  Kind = iota // http-request, redirect
-	Response             // http-response
+	Request       Kind = iota // http-request, redirect
+	Response                  // http-response
+	TCPConnection             // tcp-request connection: before anything was read
+	TCPSession                // tcp-request session: behind a TLS handshake
+	TCPContent                // tcp-request content: in mode http once a request's head is there
 )
 
 func (k Kind) String() string {
-	return [...]string{"http-request", "http-response"}[k]
+	return [...]string{"http-request", "http-response", "tcp-request connection", "tcp-request session", "tcp-request content"}[k]
 }
 
 func (k Kind) where() where {
-	if k == Response {
+	switch k {
+	case Response:
 		return inResponse
+	case TCPConnection, TCPSession:
+		return inConn
 	}
 	return inRequest
 }
@@ -70,9 +78,11 @@ func (r Rules) Eval(x *Ctx) Verdict {
 		if !one.cond.Eval(x) {
 			continue
 		}
-		if v := one.act.run(x); v != Continue {
-			return v
+		v := one.act.run(x)
+		if v == Continue || x.Again && v != Allow {
+			continue
 		}
+		return v
 	}
 	return Continue
 }
@@ -93,10 +103,13 @@ func ParseRule(kind Kind, words []string, acls *ACLs) (*Rule, error) {
 		p.arg = strings.TrimSuffix(arg, ")")
 	}
 	row := findAction(base)
-	if row == nil || paren != row.paren {
+	if row == nil || paren != (row.paren != "") {
 		return nil, unknownAction(kind, name, base, row)
 	}
-	if row.kinds&kind.where() == 0 {
+	if row.kinds&(1<<kind) == 0 {
+		if actionRefused[base] != "" {
+			return nil, unknownAction(kind, name, base, nil)
+		}
 		return nil, fmt.Errorf("'%s' is not an action of '%s'", name, kind)
 	}
 	act, err := row.parse(p)
@@ -168,6 +181,17 @@ func (p *ruleParser) format(what string) (*Format, error) {
 	return p.compile(text)
 }
 
+// expression compiles a whole word as an expression and notes what it needs.
+func (p *ruleParser) expression(word string) (*expr, error) {
+	e, err := parseExpr(word, p.kind.where())
+	if err != nil {
+		return nil, err
+	}
+	p.needs |= e.fetch.needs
+	p.acls.Note(e.tables())
+	return e, nil
+}
+
 // compile makes a format and notes what it shows.
 func (p *ruleParser) compile(text string) (*Format, error) {
 	f, err := parseFormat(text, p.kind.where())
@@ -175,65 +199,72 @@ func (p *ruleParser) compile(text string) (*Format, error) {
 		return nil, err
 	}
 	p.needs |= f.Needs()
+	p.acls.Note(f.Tables())
 	return f, nil
 }
 
 // finish reads the condition and makes the rule.
 func (p *ruleParser) finish(act action) (*Rule, error) {
 	r := &Rule{src: strings.Join(p.words, " "), act: act, needs: p.needs}
-	if p.at >= len(p.words) {
-		return r, nil
+	var err error
+	if r.cond, err = p.condition(fmt.Sprintf("%s %s", p.kind, p.words[0])); err != nil {
+		return nil, err
 	}
-	word := p.next()
-	if word != "if" && word != "unless" {
-		return nil, fmt.Errorf("'%s' expects 'if', 'unless' or nothing behind its arguments, not '%s'", p.words[0], word)
-	}
-	cond, err := parseCond(p.words[p.at:], p.acls, p.kind.where())
-	if err != nil {
-		return nil, fmt.Errorf("error detected while parsing an '%s %s' condition : %w", p.kind, p.words[0], err)
-	}
-	if word == "unless" {
-		cond = cond.Negate()
-	}
-	r.cond = cond
 	return r, nil
 }
 
 // actionRow is one action.
 type actionRow struct {
 	name  string
-	kinds where
-	paren bool // its name carries an argument: set-var(txn.x)
+	kinds kindSet
+	paren string // its name carries an argument, such as this one: set-var(txn.name)
 	parse func(p *ruleParser) (action, error)
 }
 
-const bothKinds = inRequest | inResponse
+// kindSet is a set of rule sets.
+type kindSet uint8
+
+const (
+	onRequest  kindSet = 1 << Request
+	onResponse kindSet = 1 << Response
+	onHTTP             = onRequest | onResponse
+	onTCP      kindSet = 1<<TCPConnection | 1<<TCPSession | 1<<TCPContent
+	onContent  kindSet = 1 << TCPContent
+)
 
 // actions is the table; findAction reads it.
 var actions = []actionRow{
-	{name: "add-header", kinds: bothKinds, parse: parseAddHeader},
-	{name: "allow", kinds: bothKinds, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
-	{name: "del-header", kinds: bothKinds, parse: parseDelHeader},
-	{name: "deny", kinds: bothKinds, parse: parseDeny},
-	{name: "redirect", kinds: bothKinds, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
-	{name: "replace-header", kinds: bothKinds, parse: parseReplaceHeader},
-	{name: "replace-path", kinds: inRequest, parse: parseReplacePath},
-	{name: "replace-pathq", kinds: inRequest, parse: parseReplacePathQ},
-	{name: "replace-uri", kinds: inRequest, parse: parseReplaceURI},
-	{name: "replace-value", kinds: bothKinds, parse: parseReplaceValue},
-	{name: "return", kinds: bothKinds, parse: parseReturn},
-	{name: "set-header", kinds: bothKinds, parse: parseSetHeader},
-	{name: "set-log-level", kinds: bothKinds, parse: parseLogLevel},
-	{name: "set-method", kinds: inRequest, parse: parseSetMethod},
-	{name: "set-path", kinds: inRequest, parse: parseSetPath},
-	{name: "set-pathq", kinds: inRequest, parse: parseSetPathQ},
-	{name: "set-query", kinds: inRequest, parse: parseSetQuery},
-	{name: "set-status", kinds: inResponse, parse: parseSetStatus},
-	{name: "set-uri", kinds: inRequest, parse: parseSetURI},
-	{name: "set-var", kinds: bothKinds, paren: true, parse: parseSetVar},
-	{name: "set-var-fmt", kinds: bothKinds, paren: true, parse: parseSetVarFmt},
-	{name: "use-service", kinds: inRequest, parse: parseUseService},
-	{name: "unset-var", kinds: bothKinds, paren: true, parse: parseUnsetVar},
+	{name: "accept", kinds: onTCP, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
+	{name: "add-header", kinds: onHTTP, parse: parseAddHeader},
+	{name: "allow", kinds: onHTTP, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
+	{name: "del-header", kinds: onHTTP, parse: parseDelHeader},
+	{name: "deny", kinds: onHTTP, parse: parseDeny},
+	{name: "redirect", kinds: onHTTP, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
+	{name: "reject", kinds: onTCP, parse: func(*ruleParser) (action, error) { return reject{}, nil }},
+	{name: "replace-header", kinds: onHTTP, parse: parseReplaceHeader},
+	{name: "replace-path", kinds: onRequest, parse: parseReplacePath},
+	{name: "replace-pathq", kinds: onRequest, parse: parseReplacePathQ},
+	{name: "replace-uri", kinds: onRequest, parse: parseReplaceURI},
+	{name: "replace-value", kinds: onHTTP, parse: parseReplaceValue},
+	{name: "return", kinds: onHTTP, parse: parseReturn},
+	{name: "sc-inc-gpc0", kinds: onHTTP | onTCP, paren: "0", parse: parseStep(stick.GPC0, stick.GPC0Rate)},
+	{name: "sc-inc-gpc1", kinds: onHTTP | onTCP, paren: "0", parse: parseStep(stick.GPC1, stick.GPC1Rate)},
+	{name: "sc-set-gpt0", kinds: onHTTP | onTCP, paren: "0", parse: parseSetTag},
+	{name: "set-header", kinds: onHTTP, parse: parseSetHeader},
+	{name: "set-log-level", kinds: onHTTP, parse: parseLogLevel},
+	{name: "set-method", kinds: onRequest, parse: parseSetMethod},
+	{name: "set-path", kinds: onRequest, parse: parseSetPath},
+	{name: "set-pathq", kinds: onRequest, parse: parseSetPathQ},
+	{name: "set-query", kinds: onRequest, parse: parseSetQuery},
+	{name: "set-status", kinds: onResponse, parse: parseSetStatus},
+	{name: "set-uri", kinds: onRequest, parse: parseSetURI},
+	{name: "set-var", kinds: onHTTP | onContent, paren: "txn.name", parse: parseSetVar},
+	{name: "set-var-fmt", kinds: onHTTP | onContent, paren: "txn.name", parse: parseSetVarFmt},
+	{name: "track-sc0", kinds: onHTTP | onTCP, parse: parseTrack(0)},
+	{name: "track-sc1", kinds: onHTTP | onTCP, parse: parseTrack(1)},
+	{name: "track-sc2", kinds: onHTTP | onTCP, parse: parseTrack(2)},
+	{name: "use-service", kinds: onRequest, parse: parseUseService},
+	{name: "unset-var", kinds: onHTTP | onContent, paren: "txn.name", parse: parseUnsetVar},
 }
 
 // actionRefused are actions HAProxy has and lb has not, with the way out.
@@ -242,11 +273,9 @@ var actionRefused = map[string]string{
 	"capture": "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format",
 	"add-acl": "ACLs are fixed once loaded", "del-acl": "ACLs are fixed once loaded", "set-map": "maps are not supported by lb yet", "del-map": "maps are not supported by lb yet",
 	"cache-use": "caches are not supported by lb yet", "cache-store": "caches are not supported by lb yet",
-	"track-sc0": "stick tables are not supported by lb yet", "track-sc1": "stick tables are not supported by lb yet", "track-sc2": "stick tables are not supported by lb yet",
-	"sc-inc-gpc": "stick tables are not supported by lb yet", "sc-inc-gpc0": "stick tables are not supported by lb yet", "sc-inc-gpc1": "stick tables are not supported by lb yet",
-	"sc-set-gpt": "stick tables are not supported by lb yet", "sc-set-gpt0": "stick tables are not supported by lb yet", "sc-add-gpc": "stick tables are not supported by lb yet",
+	"sc-inc-gpc": gpcArrays, "sc-set-gpt": gpcArrays, "sc-add-gpc": gpcArrays, "expect-proxy": "connections with a PROXY header are not taken", "set-mark": "", "set-tos": "",
 	"do-resolve": "", "disable-l7-retry": "", "early-hint": "", "normalize-uri": "", "send-spoe-group": "", "set-bandwidth-limit": "", "set-dst": "", "set-dst-port": "", "set-src": "", "set-src-port": "",
-	"set-mark": "", "set-tos": "", "set-nice": "", "set-priority-class": "", "set-priority-offset": "", "set-timeout": "", "strict-mode": "", "wait-for-body": "", "wait-for-handshake": "", "lua": "",
+	"set-nice": "", "set-priority-class": "", "set-priority-offset": "", "set-timeout": "", "strict-mode": "", "wait-for-body": "", "wait-for-handshake": "", "lua": "",
 }
 
 func findAction(name string) *actionRow {
@@ -261,7 +290,7 @@ func findAction(name string) *actionRow {
 func actionNames(kind Kind) []string {
 	var names []string
 	for i := range actions {
-		if actions[i].kinds&kind.where() != 0 {
+		if actions[i].kinds&(1<<kind) != 0 {
 			names = append(names, actions[i].name)
 		}
 	}
@@ -270,8 +299,12 @@ func actionNames(kind Kind) []string {
 
 func unknownAction(kind Kind, name, base string, row *actionRow) error {
 	if row != nil {
-		if row.paren {
-			return fmt.Errorf("'%s %s' expects a variable in parentheses, as in '%s(txn.name)'", kind, name, base)
+		if row.paren != "" {
+			what := "a variable"
+			if row.paren == "0" {
+				what = "a counter's number"
+			}
+			return fmt.Errorf("'%s %s' expects %s in parentheses, as in '%s(%s)'", kind, name, what, base, row.paren)
 		}
 		return fmt.Errorf("'%s %s': '%s' takes no parentheses", kind, name, base)
 	}

@@ -314,11 +314,10 @@ func parseSetVar(p *ruleParser) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := parseExpr(word, p.kind.where())
+	e, err := p.expression(word)
 	if err != nil {
 		return nil, err
 	}
-	p.needs |= e.fetch.needs
 	return &setVar{name: p.arg, expr: e}, nil
 }
 

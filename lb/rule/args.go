@@ -7,7 +7,8 @@ import (
 )
 
 // readArgs reads a fetch's or converter's arguments by their signature, one
-// letter each: s a string, i an integer, o an integer or a variable's name; "?"
+// letter each: s a string, i an integer, o an integer or a variable's name, t a
+// stick table's name; "?"
 // behind a letter makes it optional.
 func readArgs(signature string, list []string) (args, error) {
 	var a args
@@ -38,6 +39,13 @@ func readArgs(signature string, list []string) (args, error) {
 				return a, fmt.Errorf("'%s' is not an integer", word)
 			}
 			a.n[i] = n
+		case 't':
+			if word == "" && !optional {
+				return a, fmt.Errorf("missing a stick table's name")
+			}
+			if word != "" {
+				a.table = &TableRef{Name: word}
+			}
 		case 'o':
 			n, err := strconv.ParseInt(word, 0, 64)
 			if err != nil {

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"slices"
 )
 
 // convRow is one converter. in is what it takes, out what it gives.
@@ -14,8 +15,12 @@ type convRow struct {
 	check func(a *args) error
 }
 
-// convs is the table (HAProxy configuration manual, section 7.3.1).
-var convs = []convRow{
+// convs is the table; findConv reads it.
+var convs = slices.Concat(convsValue, convsTable)
+
+// convsValue work on the sample alone (HAProxy configuration manual, section
+// 7.3.1).
+var convsValue = []convRow{
 	{name: "add", args: "o", in: kindInt, out: kindInt, get: arith(func(a, b int64) int64 { return saturate(a, b) })},
 	{name: "and", args: "o", in: kindInt, out: kindInt, get: arith(func(a, b int64) int64 { return a & b })},
 	{name: "b64dec", in: kindStr, out: kindBin, get: convB64Dec},
@@ -66,7 +71,7 @@ var convRefused = map[string]string{
 	"map": "maps are not supported by lb yet; write the pairs as conditions", "map_str": "maps are not supported by lb yet", "map_beg": "maps are not supported by lb yet",
 	"map_dom": "maps are not supported by lb yet", "map_end": "maps are not supported by lb yet", "map_reg": "maps are not supported by lb yet", "map_sub": "maps are not supported by lb yet",
 	"map_dir": "maps are not supported by lb yet", "map_ip": "maps are not supported by lb yet", "map_int": "maps are not supported by lb yet", "map_regm": "maps are not supported by lb yet",
-	"in_table": "stick tables are not supported by lb yet", "table_conn_cur": "stick tables are not supported by lb yet", "table_http_req_rate": "stick tables are not supported by lb yet",
+	"table_gpc": gpcArrays, "table_gpc_rate": gpcArrays, "table_gpt": gpcArrays,
 	"len": "its name in HAProxy is 'length'", "json": "", "json_query": "", "jwt_verify": "", "jwt_header_query": "", "jwt_payload_query": "", "language": "", "djb2": "", "sdbm": "", "wt6": "",
 	"xxh32": "", "xxh64": "", "xxh3": "", "sha": "its name in HAProxy is 'sha1' or 'sha2'", "hmac": "", "digest": "", "secure_memcmp": "", "aes_gcm_dec": "", "protobuf": "", "fix_tag_value": "",
 	"htonl": "", "crc32c": "", "capture-req": "captures by rules are not supported by lb yet", "capture-res": "captures by rules are not supported by lb yet",

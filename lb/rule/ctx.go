@@ -15,10 +15,21 @@ type Ctx struct {
 	Res *http1.Head // nil before the response's head is there
 	Rec *Record     // never nil
 
+	// What is counted in stick tables: the exchange's entries and the session's,
+	// nil where there is none; and the time on their clock (stick.Now).
+	Txn, Session *Tracks
+	Now          int64
+
+	// Again says that the rules ran for this request before: its head is made
+	// anew. What counts must not count twice, and who was let through then is
+	// let through.
+	Again bool
+
 	// Reply is filled by an action that answers in the server's place.
 	Reply Reply
 
 	scratch []byte // reused by fetches that must build a value
+	key     []byte // reused for keys of stick tables
 	built   []byte // reused by actions: the value being set, before the head copies it
 	reply   []byte // backs Reply.Header and Reply.Body
 	cur     cursor // where a fetch with several occurrences stands

@@ -15,8 +15,9 @@ const (
 	inRequest where = 1 << iota
 	inResponse
 	inLog
+	inConn // the connection alone: tcp-request connection and session
 
-	anywhere = inRequest | inResponse | inLog
+	anywhere = inRequest | inResponse | inLog | inConn
 )
 
 func (w where) String() string {
@@ -25,6 +26,8 @@ func (w where) String() string {
 		return "a request rule"
 	case inResponse:
 		return "an http-response rule"
+	case inConn:
+		return "a rule about the connection"
 	}
 	return "a log format"
 }
@@ -77,7 +80,9 @@ type args struct {
 	ref [2]operand // add(), concat(): a number, or a variable
 	lit value      // what the row's check made of them
 	re  *pattern   // regsub's regular expression
-	len int
+	// table is a stick table, nil when none is named.
+	table *TableRef
+	len   int
 }
 
 // operand is an integer or the name of a variable.
@@ -264,6 +269,9 @@ func (e *expr) allowed(at where) error {
 		} else {
 			hint = "'http-response set-var(txn.NAME) " + e.src + "' keeps the value, and var(txn.NAME) shows it there"
 		}
+	}
+	if at == inConn {
+		hint = "use it in an http-request rule"
 	}
 	if at == inLog && e.fetch.log != "" {
 		hint = "a log format has " + e.fetch.log + " for it"

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +21,7 @@ type fetchRow struct {
 }
 
 // fetches is the table; findFetch reads it.
-var fetches = append(append([]fetchRow{}, fetchesHTTP...), fetchesFacts...)
+var fetches = slices.Concat(fetchesHTTP, fetchesFacts, fetchesTable)
 
 // alias are other names of the rows.
 var fetchAlias = map[string]string{
@@ -60,13 +61,13 @@ var fetchRefused = map[string]string{
 	"req.ssl_sni": "", "req_ssl_sni": "", "req.ssl_hello_type": "", "req_ssl_hello_type": "", "req.ssl_ver": "", "req_ssl_ver": "", "rdp_cookie": "", "rdp_cookie_cnt": "",
 	"ssl_c_s_dn": "", "ssl_c_i_dn": "", "ssl_c_verify": "", "ssl_c_used": "", "ssl_c_serial": "", "ssl_c_sha1": "", "ssl_fc_has_crt": "", "ssl_c_notafter": "", "ssl_c_notbefore": "", "ssl_c_der": "",
 	"ssl_fc_alpn": "", "ssl_fc_npn": "", "ssl_fc_session_id": "", "ssl_fc_unique_id": "", "ssl_fc_alg_keysize": "", "ssl_fc_use_keysize": "", "ssl_f_sha1": "", "ssl_bc": "",
-	"table_cnt": "stick tables are not supported by lb yet", "table_avail": "stick tables are not supported by lb yet",
-	"src_conn_rate": "stick tables are not supported by lb yet", "src_conn_cur": "stick tables are not supported by lb yet", "src_http_req_rate": "stick tables are not supported by lb yet",
-	"src_get_gpc0": "stick tables are not supported by lb yet", "src_inc_gpc0": "stick tables are not supported by lb yet", "src_clr_gpc0": "stick tables are not supported by lb yet",
-	"sc_http_req_rate": "stick tables are not supported by lb yet", "sc0_http_req_rate": "stick tables are not supported by lb yet", "sc1_http_req_rate": "stick tables are not supported by lb yet",
-	"sc_conn_rate": "stick tables are not supported by lb yet", "sc0_conn_rate": "stick tables are not supported by lb yet", "sc0_conn_cur": "stick tables are not supported by lb yet",
-	"sc0_get_gpc0": "stick tables are not supported by lb yet", "sc0_inc_gpc0": "stick tables are not supported by lb yet", "sc_get_gpc0": "stick tables are not supported by lb yet",
+	"sc_get_gpc": gpcArrays, "sc_inc_gpc": gpcArrays, "sc_clr_gpc": gpcArrays, "sc_gpc_rate": gpcArrays, "sc_get_gpt": gpcArrays,
+	"src_get_gpc": gpcArrays, "src_inc_gpc": gpcArrays, "src_clr_gpc": gpcArrays, "src_gpc_rate": gpcArrays, "src_get_gpt": gpcArrays,
+	"src_updt_conn_cnt": "use a track-sc rule, which counts connections in conn_cnt",
 }
+
+// gpcArrays is the way out where HAProxy has more than two general counters.
+const gpcArrays = "tables have gpc0, gpc1 and gpt0, not arrays of them"
 
 // findFetch finds a fetch by name; with acl set also an ACL keyword such as
 // path_beg, whose matching method comes along.

@@ -288,6 +288,7 @@ func (t *txn) established(now int64) {
 	t.rec.Tc = int32(now - t.dialAt)
 	if t.tunnel() {
 		t.flightPhase('D')
+		t.stuck(false)
 	} else {
 		t.flightPhase('H')
 	}

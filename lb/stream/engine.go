@@ -11,6 +11,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/syslog"
 )
 
@@ -25,7 +26,8 @@ type Engine struct {
 	Pid       int
 	Hostname  string
 	Formats   *accesslog.Formats
-	Metrics   *StatsPage // http-request use-service prometheus-exporter
+	Tables    map[string]*stick.Table // stick tables by name
+	Metrics   *StatsPage              // http-request use-service prometheus-exporter
 	// Report tells of trouble that is nobody's request: one line, at most once
 	// a second for the same text. Called from loops: must not block.
 	Report func(text string)
@@ -96,6 +98,7 @@ type Proxy struct {
 	ConnMode   ConnMode
 	ReqRules   rule.Rules
 	ResRules   rule.Rules
+	Content    rule.Rules // tcp-request content
 	ForwardFor *ForwardFor
 	Pages      Pages // what stands in place of the built-in error answers
 	Page       *StatsPage
@@ -110,6 +113,8 @@ type Frontend struct {
 	Switches   []Switch
 	Default    *Backend // nil: none
 	MonitorURI string
+	ConnRules  rule.Rules // tcp-request connection
+	SessRules  rule.Rules // tcp-request session
 
 	Logs   int // index into Engine.Targets, -1 for none
 	Access accesslog.Policy
@@ -140,6 +145,8 @@ type Backend struct {
 	Cookie       *Cookie
 	AbortOnClose bool
 	HashURI      func(uri []byte) uint32 // balance uri's part of the URI
+	Sticks       []*rule.Stick
+	NonStick     map[*backend.Server]bool // nil when all may be stored
 }
 
 // ForwardFor is option forwardfor.

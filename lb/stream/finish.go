@@ -37,6 +37,7 @@ func (t *txn) end() {
 	s, sh := t.s, t.s.sh
 	t.times(sh.Loop.Now())
 	t.releaseServer()
+	t.countBytes()
 	if t.entered {
 		t.be.Leave()
 		sh.Back[t.be.Index].BytesIn += t.rec.Received
@@ -170,6 +171,7 @@ func (sh *Shard) log(t *txn) {
 	}
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, r
+	x.Txn, x.Session, x.Now = &t.track, &s.track, sh.stickNow()
 	sh.logBuf = fe.Access.Append(sh.logBuf[:0], x)
 	sh.senders[fe.Logs].Log(sev, sh.logBuf)
 }
@@ -181,9 +183,7 @@ func (sh *Shard) logEmbryonic(s *session, what string) {
 	if fe.Logs < 0 {
 		return
 	}
-	x := &sh.ctx
-	x.Req, x.Res = nil, nil
-	x.Rec = &rule.Record{Client: s.peer, Accept: s.accepted, Frontend: fe.Name, TLS: s.tls != nil}
+	x := sh.aboutSession(s, &rule.Record{Client: s.peer, Accept: s.accepted, Frontend: fe.Name, TLS: s.tls != nil})
 	sh.logBuf = sh.eng.Formats.AppendEmbryonic(sh.logBuf[:0], x, s.ln.Name, what)
 	sh.senders[fe.Logs].Log(message.Info, sh.logBuf)
 }

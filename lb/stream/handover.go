@@ -59,6 +59,7 @@ type Parcel struct {
 	Waiting  int64          `json:"waiting,omitempty"` // wall clock, ms: the request at hand waits for a server since; 0 it does not
 	Requests uint32         `json:"requests"`
 	In       []byte         `json:"in,omitempty"` // received, belongs to no exchange yet
+	Tracks   []Tracked      `json:"tracks,omitempty"`
 
 	Tunnel *TunnelState `json:"tunnel,omitempty"`
 }
@@ -74,6 +75,7 @@ type TunnelState struct {
 	HeadAt     int64       `json:"head_at"` // wall clock, ms; 0 never
 	Active     int64       `json:"active"`  // wall clock, ms: the server's last progress
 	Record     rule.Record `json:"record"`
+	Tracks     []Tracked   `json:"tracks,omitempty"` // the exchange's, beside the client's
 }
 
 // Carrier takes a batch to the receiver and tells which parcels it took, in
@@ -93,7 +95,11 @@ const batchSize = 48 << 10
 // size is about what p takes when it is encoded, in bytes.
 func (p *Parcel) size() int {
 	n := 400 + len(p.In)*4/3
+	for _, t := range p.Tracks {
+		n += 100 + len(t.Key)*4/3
+	}
 	if p.Tunnel != nil {
+		n += len(p.Tunnel.Tracks) * 1500
 		n += 1600 + (len(p.Tunnel.ToServer)+len(p.Tunnel.ToClient)+len(p.Tunnel.Record.URI))*4/3
 	}
 	return n
@@ -282,6 +288,7 @@ func (s *session) parcel() Parcel {
 	p := Parcel{
 		Kind: ClientParcel, FDs: []int{s.fd}, Frontend: s.fe.Proxy.Name, Listener: s.ln.Name, Peer: s.peer,
 		Accepted: s.accepted, Since: s.sh.wallMs(s.since), Began: -1, Active: s.sh.wallMs(s.act), Requests: s.requests,
+		Tracks: pack(&s.track),
 	}
 	if s.waiting > 0 {
 		p.Waiting = s.sh.wallMs(s.waiting)
@@ -306,6 +313,7 @@ func (s *session) unqueue() {
 		sh.Back[t.be.Index].SessTotal--
 	}
 	sh.Front[s.fe.Index].ReqTotal--
+	t.untrack()
 	s.requests--
 	s.in.R = t.headOff
 	s.scanned = 0
@@ -329,7 +337,7 @@ func (s *session) tunnelParcel() Parcel {
 	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.srv.Addr.String()
 	p.Tunnel = &TunnelState{
 		ClientEOF: s.eof, ServerEOF: t.c.eof, ClientShut: s.shut, ServerShut: t.c.shut, Record: t.rec,
-		Active: s.sh.wallMs(t.srvAct),
+		Active: s.sh.wallMs(t.srvAct), Tracks: pack(&t.track),
 	}
 	if t.headAt > 0 {
 		p.Tunnel.HeadAt = s.sh.wallMs(t.headAt)
@@ -365,9 +373,11 @@ func (s *session) forget() {
 		}
 		t.be.Release(t.srv)
 		t.be.Leave()
+		t.track.Forget()
 		sh.freeTxn(t)
 		s.t = nil
 	}
+	s.track.Forget()
 	sh.Loop.Forget(s.fd)
 	s.close()
 }
@@ -480,6 +490,7 @@ func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	if p.Began >= 0 {
 		s.began = sh.loopMs(p.Began)
 	}
+	sh.adoptTracks(&s.track, p.Tracks)
 	s.state = movingAway
 	return s
 }
@@ -530,6 +541,7 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	t.resHeadDone, t.resBegun, t.resDone = true, true, ts.ServerEOF
 	t.unread = true
 	t.srvAct = sh.loopMs(ts.Active)
+	sh.adoptTracks(&t.track, ts.Tracks)
 	t.recordFlight()
 	t.flightPhase('D')
 	if ts.HeadAt > 0 {

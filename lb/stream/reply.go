@@ -212,6 +212,12 @@ func (t *txn) fail(who, where byte, status int) {
 		t.s.sh.Loop.Buffers.Put(t.resHead)
 		t.resHead = nil
 	}
+	switch status {
+	case 400, 408:
+		t.countClientError()
+	case 502, 504:
+		t.countServerError()
+	}
 	if status >= 500 || status == 408 {
 		t.keep = t.keep && t.reqDone
 	}

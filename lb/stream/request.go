@@ -146,6 +146,7 @@ func (s *session) refuse(e *http1.Error, who byte) {
 	t.reqDone, t.keep, t.unread = true, false, true
 	t.rec.Term = [4]byte{who, 'R', '-', '-'}
 	s.t, s.state = t, exchanging
+	t.countBadRequest()
 	t.replyError(e.Status)
 }
 

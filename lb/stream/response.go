@@ -100,6 +100,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 	t.rec.Status = h.Status()
 	t.flightPhase('D')
 	sh.Server[t.srv.Index].CountStatus(t.rec.Status)
+	t.countAnswer(t.rec.Status)
 
 	t.resKind = h.ResponseBody(t.rec.Method)
 	t.resLeft = max(h.Length, 0)
@@ -118,6 +119,9 @@ func (t *txn) gotHead(n int) (alive bool) {
 	}
 	if len(s.fe.ResCaptures) > 0 {
 		t.rec.ResCaptures = capture(h, s.fe.ResCaptures)
+	}
+	if len(t.be.Sticks) > 0 {
+		t.stuck(true)
 	}
 	if !t.responseRules() {
 		return false

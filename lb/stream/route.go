@@ -16,6 +16,7 @@ func (t *txn) context() *rule.Ctx {
 	sh := t.s.sh
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, &t.rec
+	x.Txn, x.Session, x.Now, x.Again = &t.track, &t.s.track, sh.stickNow(), false
 	x.Reply = rule.Reply{}
 	if t.s.fe.HTTP {
 		x.Req = &sh.req
@@ -34,6 +35,10 @@ func (t *txn) route() {
 	}
 	x := t.context()
 	t.captureRequest()
+	if !t.content(fe.Content, x) {
+		return
+	}
+	t.countRequest()
 	if !t.obey(fe.ReqRules.Eval(x), &sh.Front[fe.Index].DeniedReq) {
 		return
 	}
@@ -49,6 +54,9 @@ func (t *txn) route() {
 	}
 	t.enter(be)
 	if be.ID != fe.ID {
+		if !t.content(be.Content, x) {
+			return
+		}
 		if !t.obey(be.ReqRules.Eval(x), &sh.Back[be.Index].DeniedReq) {
 			return
 		}
@@ -60,6 +68,7 @@ func (t *txn) route() {
 	if be.Cookie != nil {
 		t.readCookie()
 	}
+	t.stick(x)
 	t.balance()
 }
 
@@ -90,6 +99,7 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 		return true
 	case rule.Deny:
 		*denied++
+		t.countClientError()
 		t.rec.Term = [4]byte{'P', 'R', '-', '-'}
 	case rule.Service:
 		t.serve(t.s.sh.eng.Metrics)
@@ -104,7 +114,7 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 
 // balance reserves a place on a server, or queues for one.
 func (t *txn) balance() {
-	if srv := t.srv; srv != nil { // bound by its cookie
+	if srv := t.srv; srv != nil { // bound by its cookie, or stuck
 		t.srv = nil
 		switch t.be.Take(srv) {
 		case backend.Picked:
@@ -218,6 +228,7 @@ func (t *txn) parse() *http1.Head {
 	}
 	sh.parsed = t
 	x := t.context()
+	x.Again = true
 	t.s.fe.ReqRules.Eval(x)
 	if t.be.ID != t.s.fe.ID {
 		t.be.ReqRules.Eval(x)

@@ -6,6 +6,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/rule"
 )
 
 // state is where a session stands.
@@ -49,6 +50,8 @@ type session struct {
 	before   state // while movingAway: what to go back to
 	fixed    bool  // stays in this process until it ends
 
+	track rule.Tracks // entries of stick tables that it is counted in
+
 	next, prev *session // in Shard.sessions
 }
 
@@ -81,8 +84,12 @@ func (sh *Shard) newSession(ln *Listener, fd int) {
 	}
 	sh.Front[s.fe.Index].accepted(sh.Loop.Now())
 	switch {
+	case !s.permit():
+		return
 	case ln.TLS != nil:
 		s.handshake()
+		return
+	case !s.opened():
 		return
 	case !s.fe.HTTP:
 		s.startTunnel()
@@ -265,6 +272,7 @@ func (s *session) close() {
 	}
 	s.putIn()
 	s.dropHalf()
+	s.track.Release(sh.stickNow())
 	sh.Loop.Disarm(&s.timer)
 	sh.Loop.CloseFD(s.fd)
 	s.state = closed

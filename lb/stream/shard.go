@@ -12,6 +12,7 @@ import (
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/syslog"
 )
 
@@ -34,9 +35,12 @@ type Shard struct {
 	res     http1.Head
 	parsed  *txn
 	ctx     rule.Ctx
+	sessRec rule.Record // of a rule about a session alone
 	headBuf []byte
 	logBuf  []byte
 	sa      unix.RawSockaddrAny
+
+	stickBase int64 // what the clock of stick tables is ahead of the loop's, ms
 
 	acceptors []*acceptor
 	paused    bool
@@ -71,8 +75,11 @@ const lateDelay = 10
 
 func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 	sh := &Shard{
-		Loop:   l,
-		eng:    e,
+		Loop: l,
+		eng:  e,
+
+		stickBase: stick.Now() - l.Now(),
+
 		Front:  make([]FrontCounters, len(e.Frontends)),
 		Back:   make([]ServerCounters, len(e.Backends)),
 		Server: make([]ServerCounters, len(e.Servers)),

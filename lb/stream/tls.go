@@ -104,6 +104,9 @@ func (s *session) handshaken(err error) {
 	s.hsTime = int32(sh.Loop.Now() - s.since)
 	s.act = sh.Loop.Now()
 	s.state = reading
+	if !s.opened() {
+		return
+	}
 	if !s.fe.HTTP {
 		s.startTunnel()
 	}

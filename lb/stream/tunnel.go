@@ -15,11 +15,19 @@ func (s *session) startTunnel() {
 	t.unread = true
 	t.recordFlight()
 	sh.parsed = nil
-	be := t.choose(t.context())
+	x := t.context()
+	if !t.content(s.fe.Content, x) {
+		return
+	}
+	be := t.choose(x)
 	if be == nil {
 		t.abort('S', 'C')
 		return
 	}
 	t.enter(be)
+	if be.ID != s.fe.ID && !t.content(be.Content, x) {
+		return
+	}
+	t.stick(x)
 	t.balance()
 }

@@ -76,6 +76,9 @@ type txn struct {
 	flight *flight // what is left of the request should this process be killed
 	rec    rule.Record
 
+	track   rule.Tracks // entries of stick tables that it is counted in
+	stuckTo stuckKeys
+
 	// Milestones in ms on the loop's clock; 0 until reached.
 	start    int64 // the request was complete
 	queuedAt int64
@@ -97,8 +100,8 @@ func (sh *Shard) newTxn(s *session) *txn {
 	} else {
 		sh.freeTxns = t.next
 	}
-	gen, vars := t.gen, t.rec.Vars
-	*t = txn{s: s, gen: gen, start: sh.Loop.Now(), srvAct: sh.Loop.Now()}
+	gen, vars, stuckTo := t.gen, t.rec.Vars, t.stuckTo
+	*t = txn{s: s, gen: gen, start: sh.Loop.Now(), srvAct: sh.Loop.Now(), stuckTo: stuckTo}
 	if s.waiting > 0 {
 		t.start = s.waiting
 	}
@@ -136,8 +139,10 @@ func (sh *Shard) freeTxn(t *txn) {
 		sh.parsed = nil
 	}
 	t.endFlight(sh)
-	gen, vars := t.gen+1, t.rec.Vars
-	*t = txn{gen: gen, next: sh.freeTxns}
+	t.track.Release(sh.stickNow())
+	t.stuckTo.reset()
+	gen, vars, stuckTo := t.gen+1, t.rec.Vars, t.stuckTo
+	*t = txn{gen: gen, next: sh.freeTxns, stuckTo: stuckTo}
 	t.rec.Vars = vars
 	sh.freeTxns = t
 }

@@ -48,6 +48,7 @@ func Check(cfg *config.Config) (notes []string, err error) {
 func Build(cfg *config.Config, socks *handoff.Set, env Env) (Engine, error) {
 	b := newBuilder(cfg, env)
 	b.something()
+	b.tables()
 	b.backends()
 	b.frontends(socks)
 	b.control(socks)
@@ -101,7 +102,7 @@ func (b *builder) common(p *config.Proxy) stream.Proxy {
 	c := stream.Proxy{
 		Name: p.Name, ID: p.ID, HTTP: p.Mode == config.HTTP,
 		Timeouts: timeouts(&p.Timeouts), ConnMode: stream.ConnMode(p.ConnMode),
-		ReqRules: p.ReqRules, ResRules: p.ResRules,
+		ReqRules: p.ReqRules, ResRules: p.ResRules, Content: p.ContentRules,
 	}
 	if f := p.ForwardFor; f != nil {
 		c.ForwardFor = &stream.ForwardFor{Except: f.Except, Header: []byte(f.Header), IfNone: f.IfNone}
@@ -142,6 +143,7 @@ func (b *builder) frontends(socks *handoff.Set) {
 			Proxy: b.common(p), Index: len(b.eng.Frontends), MaxConn: int32(p.MaxConn),
 			Default: b.nodes[p.DefaultBackend], MonitorURI: p.MonitorURI,
 			ReqCaptures: captures(p.ReqCaptures), ResCaptures: captures(p.ResCaptures),
+			ConnRules: p.ConnRules, SessRules: p.SessRules,
 		}
 		if fe.MaxConn == 0 {
 			fe.MaxConn = b.eng.MaxConn
@@ -193,8 +195,12 @@ func (b *builder) logging(fe *stream.Frontend, p *config.Proxy) {
 	}
 	fe.Needs = fe.Access.Format.Needs()
 	for _, any := range b.cfg.Proxies { // a request may reach any backend's rules
-		fe.Needs |= any.ReqRules.Needs() | any.ResRules.Needs()
+		fe.Needs |= any.ReqRules.Needs() | any.ResRules.Needs() | any.ContentRules.Needs()
+		for _, s := range any.Sticks {
+			fe.Needs |= s.Needs()
+		}
 	}
+	fe.Needs |= p.ConnRules.Needs() | p.SessRules.Needs()
 	for _, u := range p.UseBackends {
 		fe.Needs |= u.Cond.Needs()
 	}
@@ -226,7 +232,15 @@ func (b *builder) backends() {
 				Consistent: p.Balance.HashConsistent, AllBackups: p.AllBackups,
 			}, servers),
 			Retries: p.Retries, Redispatch: p.Redispatch, Reuse: reuses[p.HTTPReuse],
-			AbortOnClose: p.AbortOnClose, HashURI: uriHash(&p.Balance),
+			AbortOnClose: p.AbortOnClose, HashURI: uriHash(&p.Balance), Sticks: p.Sticks,
+		}
+		for i, s := range servers {
+			if len(servers) == len(p.Servers) && p.Servers[i].NonStick {
+				if be.NonStick == nil {
+					be.NonStick = map[*backend.Server]bool{}
+				}
+				be.NonStick[s] = true
+			}
 		}
 		if p.Cookie != nil {
 			be.Cookie = cookie(p.Cookie)

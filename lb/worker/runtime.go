@@ -20,6 +20,7 @@ import (
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/stats"
+	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/stream"
 )
 
@@ -37,6 +38,7 @@ type Runtime struct {
 	reports   reports
 	exposed   *handoff.Set // what _getsocks gives away
 	tickets   tickets
+	tables    []*stick.Table                  // in the order of the configuration
 	leaves    []served                        // certificates
 	reloads   atomic.Pointer[handoff.Reloads] // nil without a master
 	counting  sync.Mutex                      // guards last, and the making of snapshots
@@ -101,6 +103,7 @@ func (rt *Runtime) Start() error {
 		rt.work.Go(func() { rt.takeOver(before) })
 	}
 	rt.work.Go(func() { rt.tickets.run(rt.ctx) })
+	rt.work.Go(func() { rt.sweepTables(rt.ctx) })
 	rt.work.Go(func() { rt.watchCertificates(rt.serving) })
 	for _, c := range rt.checks {
 		rt.work.Go(func() { c.run(rt.ctx) })

@@ -90,11 +90,14 @@ func sections(w io.Writer) {
 	slices.Sort(names)
 	fmt.Fprint(w, "## Sections\n\n| section | status | note |\n|---|---|---|\n")
 	for _, name := range names {
-		status := config.Supported
-		if all[name] != "" {
+		status, note := config.Supported, all[name]
+		switch {
+		case name == "peers":
+			status, note = config.Ignored, "stick tables move to the next worker by themselves; with peers on other machines it is refused"
+		case note != "":
 			status = config.Refused
 		}
-		fmt.Fprintf(w, "| `%s` | %s | %s |\n", name, status, all[name])
+		fmt.Fprintf(w, "| `%s` | %s | %s |\n", name, status, note)
 	}
 }
 
@@ -138,17 +141,26 @@ func letters(places []string) string {
 	return strings.Join(out, " ")
 }
 
-// actions lists HAProxy's http-request and http-response actions by asking
+// actions lists HAProxy's actions of request and response rules by asking
 // the compiler for each whether it knows it.
 func actions(w io.Writer) {
-	fmt.Fprint(w, "\n## Actions of http-request and http-response\n\n| action | http-request | http-response |\n|---|---|---|\n")
-	for _, name := range strings.Fields(`add-acl add-header allow auth cache-store cache-use capture del-acl del-header del-map deny
+	kinds := []rule.Kind{rule.Request, rule.Response, rule.TCPConnection, rule.TCPSession, rule.TCPContent}
+	fmt.Fprint(w, "\n## Actions of rules\n\n| action |")
+	for _, k := range kinds {
+		fmt.Fprintf(w, " %s |", k)
+	}
+	fmt.Fprint(w, "\n|---|---|---|---|---|---|\n")
+	for _, name := range strings.Fields(`accept add-acl add-header allow auth cache-store cache-use capture del-acl del-header del-map deny
 		disable-l7-retry do-resolve early-hint normalize-uri redirect reject replace-header replace-path replace-pathq replace-uri
 		replace-value return sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-dst set-dst-port set-header
 		set-log-level set-map set-mark set-method set-nice set-path set-pathq set-priority-class set-priority-offset set-query set-src
 		set-src-port set-status set-timeout set-tos set-uri set-var set-var-fmt silent-drop strict-mode tarpit track-sc0 unset-var
 		use-service wait-for-body wait-for-handshake`) {
-		fmt.Fprintf(w, "| `%s` | %s | %s |\n", name, known(rule.Request, name), known(rule.Response, name))
+		fmt.Fprintf(w, "| `%s` |", name)
+		for _, k := range kinds {
+			fmt.Fprintf(w, " %s |", known(k, name))
+		}
+		fmt.Fprintln(w)
 	}
 }
 

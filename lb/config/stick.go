@@ -1,0 +1,312 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/stick"
+)
+
+// stickTable holds stick tables and the rules that only they give a meaning.
+func stickTable() []row[*draft] {
+	const (
+		sticky = "[table <table>] [if|unless <condition>]"
+		action = "accept|reject|track-sc0..2 <key> [table <table>]|sc-inc-gpc0(<n>)|... [if|unless <condition>]"
+	)
+	return []row[*draft]{
+		{name: "stick-table", args: "type ip|ipv6|integer|string [len <n>]|binary [len <n>] size <entries> [expire <time>] [nopurge] [store <data>[(<period>)],...]", min: 2, max: many, in: ownAnywhere, apply: (*call).stickTable},
+		{name: "stick on", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
+		{name: "stick match", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
+		{name: "stick store-request", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
+		{name: "stick store-response", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
+		{name: "tcp-request connection", args: action, min: 1, max: many, in: front, apply: (*call).tcpRule},
+		{name: "tcp-request session", args: action, min: 1, max: many, in: front, apply: (*call).tcpRule},
+		{name: "tcp-request content", args: action, min: 1, max: many, in: anywhere, apply: (*call).tcpRule},
+	}
+}
+
+// tcpRule applies tcp-request connection, session and content.
+func (c *call) tcpRule(d *draft) error {
+	if err := d.namedDefaults(c.name); err != nil {
+		return err
+	}
+	kind, list := rule.TCPContent, &d.ContentRules
+	switch c.name {
+	case "tcp-request connection":
+		kind, list = rule.TCPConnection, &d.ConnRules
+	case "tcp-request session":
+		kind, list = rule.TCPSession, &d.SessRules
+	}
+	r, err := rule.ParseRule(kind, c.args, d.acls)
+	if err == nil {
+		*list = append(*list, r)
+	}
+	return err
+}
+
+// stick applies stick on, match, store-request and store-response.
+func (c *call) stick(d *draft) error {
+	words := append(strings.Fields(c.name)[1:], c.args...)
+	s, err := rule.ParseStick(words, d.acls)
+	if err == nil {
+		d.Sticks = append(d.Sticks, s)
+	}
+	return err
+}
+
+// stickTable applies stick-table.
+func (c *call) stickTable(d *draft) error {
+	if d.Table != nil {
+		return fmt.Errorf("'stick-table' : %s '%s' has one already, at %s; a table of its own name goes into a backend of that name", d.section, d.Name, d.tablePos)
+	}
+	t := &stick.Spec{Name: d.Name, Size: -1}
+	typed := false
+	for words := c.args; len(words) > 0; {
+		word := words[0]
+		words = words[1:]
+		if word == "nopurge" {
+			t.NoPurge = true
+			continue
+		}
+		if len(words) == 0 {
+			return fmt.Errorf("stick-table: missing argument after '%s'", word)
+		}
+		value := words[0]
+		words = words[1:]
+		var err error
+		switch word {
+		case "type":
+			typed = true
+			err = tableType(t, value)
+			if err == nil && len(words) > 0 && words[0] == "len" && (t.Type == stick.String || t.Type == stick.Binary) {
+				if len(words) < 2 {
+					return fmt.Errorf("stick-table: missing argument after 'len'")
+				}
+				t.Len, err = number("stick-table len", words[1], 1, 1024)
+				words = words[2:]
+			}
+		case "size":
+			t.Size, err = tableSize(value)
+		case "expire":
+			var span time.Duration
+			span, err = duration("stick-table expire", value, time.Millisecond)
+			t.Expire = span.Milliseconds()
+		case "store":
+			err = c.stores(t, value)
+		case "peers":
+			c.p.usedPeers = append(c.p.usedPeers, peersUse{value, c.pos})
+		case "srvkey":
+			if value != "name" {
+				err = fmt.Errorf("stick-table: 'srvkey %s' is known to HAProxy, but not supported by lb yet: servers are kept by their names", value)
+			}
+		default:
+			err = oneOf("stick-table", word, "type", "size", "expire", "nopurge", "store", "peers", "srvkey")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case !typed:
+		return fmt.Errorf("stick-table: missing type (ip, ipv6, integer, string or binary)")
+	case t.Size <= 0:
+		return fmt.Errorf("stick-table: missing size: how many entries there may be, such as 100k")
+	}
+	d.Table, d.tablePos = t, c.pos
+	return nil
+}
+
+// tableType reads the type of a table's keys.
+func tableType(t *stick.Spec, word string) error {
+	var names []string
+	for _, kind := range stick.Types() {
+		if kind.String() == word {
+			t.Type, t.Len = kind, kind.KeyLen()
+			if t.Len == 0 {
+				t.Len = 32
+			}
+			return nil
+		}
+		names = append(names, kind.String())
+	}
+	return oneOf("stick-table: type", word, names...)
+}
+
+// tableSize reads a number of entries, with k, m or g for powers of 1024.
+func tableSize(word string) (int, error) {
+	unit := 1
+	digits := strings.TrimRight(word, "kKmMgG")
+	switch strings.ToLower(word[len(digits):]) {
+	case "":
+	case "k":
+		unit = 1 << 10
+	case "m":
+		unit = 1 << 20
+	case "g":
+		unit = 1 << 30
+	default:
+		return 0, fmt.Errorf("stick-table: '%s' is no size such as 5000, 100k or 1m", word)
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil || n < 0 || n > math.MaxInt32/unit {
+		return 0, fmt.Errorf("stick-table: '%s' is no size such as 5000, 100k or 1m", word)
+	}
+	return n * unit, nil
+}
+
+// stores reads what a table holds: "gpc0,conn_rate(10s)".
+func (c *call) stores(t *stick.Spec, list string) error {
+	for item := range strings.SplitSeq(list, ",") {
+		name, arg, bracket := strings.Cut(item, "(")
+		arg, closed := strings.CutSuffix(arg, ")")
+		switch name {
+		case "gpc", "gpc_rate", "gpt":
+			return fmt.Errorf("stick-table: 'store %s' is known to HAProxy, but not supported by lb yet: tables have gpc0, gpc1 and gpt0, not arrays of them", item)
+		}
+		data, known := stick.ParseData(name)
+		switch {
+		case !known:
+			var names []string
+			for d := range stick.NumData {
+				names = append(names, d.String())
+			}
+			return fmt.Errorf("stick-table: unknown store option '%s'%s", name, didYouMean(cfgfile.Suggest(name, names)))
+		case bracket && !closed:
+			return fmt.Errorf("stick-table: expected ')' in store option '%s'", item)
+		case data.IsRate() && arg == "":
+			return fmt.Errorf("stick-table: missing argument to store option '%s': the period to count over, such as %s(10s)", name, name)
+		case !data.IsRate() && bracket:
+			return fmt.Errorf("stick-table: unexpected argument to store option '%s'", name)
+		case t.Stores[data]:
+			c.p.report.Warnf(c.pos, "stick-table: store option '%s' already enabled, ignored", name)
+			continue
+		}
+		t.Stores[data] = true
+		if data.IsRate() {
+			period, err := duration("store "+name, arg, time.Millisecond)
+			if err == nil && period == 0 {
+				err = fmt.Errorf("stick-table: the period of '%s' must be more than 0", item)
+			}
+			if err != nil {
+				return err
+			}
+			t.Period[data] = period.Milliseconds()
+		}
+	}
+	return nil
+}
+
+// TableUse is a rule's reference to a stick table, by the table's name.
+type TableUse struct {
+	Ref  *rule.TableRef
+	Name string
+}
+
+// tableUse is the same before all proxies are known.
+type tableUse struct {
+	ref  *rule.TableRef
+	from *draft
+	pos  cfgfile.Pos
+}
+
+// resolveTables finds the table of each reference.
+func (p *parser) resolveTables() {
+	tables := map[string]*draft{}
+	for _, d := range p.drafts {
+		if d.Table == nil {
+			continue
+		}
+		if before := tables[d.Name]; before != nil {
+			p.report.Errorf(d.tablePos, "stick-table name '%s' conflicts with table declared in %s '%s' at %s", d.Name, before.section, d.Name, before.tablePos)
+		}
+		tables[d.Name] = d
+	}
+	for _, u := range p.uses {
+		name := u.ref.Name
+		if name == "" {
+			if u.from.kind == inDefaults {
+				p.report.Errorf(u.pos, "a rule in a defaults section has no table of its own: name one ('table <name>', or in parentheses)")
+				continue
+			}
+			name = u.from.Name
+		}
+		d := tables[name]
+		if d == nil {
+			p.report.Errorf(u.pos, "unable to find table '%s'%s: write a stick-table line in a proxy of that name (a backend without servers may hold just a table)", name, didYouMean(cfgfile.Suggest(name, sortedNames(tables))))
+			continue
+		}
+		if err := u.ref.Fits(d.Table.Type); err != nil {
+			p.report.Errorf(u.pos, "table '%s' cannot be used here: %v", name, err)
+			continue
+		}
+		if u.ref.Servers {
+			d.Table.Stores[stick.ServerID], d.Table.Stores[stick.ServerKey] = true, true
+		}
+		p.cfg.Tables = append(p.cfg.Tables, TableUse{u.ref, name})
+	}
+}
+
+// peersSection is a peers section. With its own name alone in it, it is how
+// tables are kept over a reload in HAProxy; here they are kept anyway.
+type peersSection struct {
+	pos   cfgfile.Pos
+	peers int
+}
+
+// peersUse is `stick-table ... peers NAME`.
+type peersUse struct {
+	name string
+	pos  cfgfile.Pos
+}
+
+// beginPeers opens a peers section.
+func (p *parser) beginPeers(pos cfgfile.Pos, args []string) error {
+	p.skip = len(args) != 1
+	if p.skip {
+		return fmt.Errorf("'peers' expects a name")
+	}
+	p.atPeers = &peersSection{pos: pos}
+	p.peers[args[0]] = p.atPeers
+	return nil
+}
+
+// peersLine applies a line of a peers section.
+func (p *parser) peersLine(words []string) error {
+	s := p.atPeers
+	switch words[0] {
+	case "peer", "server":
+		if len(words) < 2 {
+			return fmt.Errorf("'%s' expects a name and an address", words[0])
+		}
+		if s.peers++; s.peers == 2 {
+			return fmt.Errorf("'%s %s' is known to HAProxy, but not supported by lb yet: stick tables are not sent to other machines; name only this machine's own peer, or remove the section", words[0], words[1])
+		}
+	case "table":
+		return fmt.Errorf("'table' in a peers section is known to HAProxy, but not supported by lb yet: write a stick-table line in a backend, and use its name")
+	case "bind", "default-bind", "default-server", "disabled", "enabled", "log":
+	default:
+		return oneOf("peers", words[0], "peer", "server", "bind", "default-bind", "default-server", "disabled", "enabled", "log", "table")
+	}
+	return nil
+}
+
+// resolvePeers checks the peers that tables name.
+func (p *parser) resolvePeers() {
+	for _, name := range sortedNames(p.peers) {
+		if s := p.peers[name]; s.peers < 2 {
+			p.report.Notef(s.pos, "section 'peers' is ignored: stick tables move to the next worker by themselves")
+		}
+	}
+	for _, u := range p.usedPeers {
+		if p.peers[u.name] == nil {
+			p.report.Errorf(u.pos, "unable to find sync peers '%s'%s", u.name, didYouMean(cfgfile.Suggest(u.name, sortedNames(p.peers))))
+			continue
+		}
+		p.report.Notef(u.pos, "'stick-table ... peers %s' is ignored: tables move to the next worker by themselves", u.name)
+	}
+}

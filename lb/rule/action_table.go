@@ -1,0 +1,162 @@
+package rule
+
+import (
+	"fmt"
+	"strconv"
+
+	"lbsyslogd/lb/stick"
+)
+
+// track is track-sc0 to track-sc2: the request or the session is counted in
+// the entry of its key from here to its end.
+type track struct {
+	kind  Kind
+	slot  int
+	key   *expr
+	table *TableRef
+}
+
+func parseTrack(slot int) func(p *ruleParser) (action, error) {
+	return func(p *ruleParser) (action, error) {
+		e, ref, err := p.tableKey()
+		return &track{kind: p.kind, slot: slot, key: e, table: ref}, err
+	}
+}
+
+// tableKey reads EXPRESSION [table NAME].
+func (p *ruleParser) tableKey() (*expr, *TableRef, error) {
+	word, err := p.need("a key, such as src")
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := p.expression(word)
+	if err != nil {
+		return nil, nil, err
+	}
+	ref := &TableRef{keyed: true, kind: e.kind}
+	if p.peek() == "table" {
+		p.next()
+		if ref.Name, err = p.need("a table's name behind 'table'"); err != nil {
+			return nil, nil, err
+		}
+	}
+	p.acls.Note([]*TableRef{ref})
+	return e, ref, nil
+}
+
+func (a *track) run(x *Ctx) Verdict {
+	slots := x.Txn
+	if a.kind == TCPConnection || a.kind == TCPSession {
+		slots = x.Session
+	}
+	t := a.table.table
+	if slots == nil || t == nil || slots[a.slot].Valid() {
+		return Continue
+	}
+	x.begin()
+	v, ok := a.key.one(x)
+	if !ok {
+		return Continue
+	}
+	key, ok := x.tableKey(t, v)
+	if !ok {
+		return Continue
+	}
+	ref := t.Track(key, x.Now)
+	slots[a.slot] = ref
+	// The request was counted before these rules in what was tracked then.
+	if a.kind == Request || a.kind == Response {
+		ref.Count(stick.HTTPReqCnt, stick.HTTPReqRate, 1, x.Now)
+	}
+	if a.kind == Response && x.Res != nil {
+		CountStatus(ref, x.Res.Status(), x.Now)
+	}
+	return Continue
+}
+
+// CountStatus counts a server's answer: 4xx is the client's error, 5xx the
+// server's, but for those that say what the server cannot do at all.
+func CountStatus(r stick.Ref, status int, now int64) {
+	switch {
+	case status/100 == 4:
+		r.Count(stick.HTTPErrCnt, stick.HTTPErrRate, 1, now)
+	case status/100 == 5 && status != 501 && status != 505:
+		r.Count(stick.HTTPFailCnt, stick.HTTPFailRate, 1, now)
+	}
+}
+
+// counterStep is sc-inc-gpc0 and sc-inc-gpc1.
+type counterStep struct {
+	slot      int64
+	cnt, rate stick.Data
+}
+
+func parseStep(cnt, rate stick.Data) func(p *ruleParser) (action, error) {
+	return func(p *ruleParser) (action, error) {
+		slot, err := p.trackSlot()
+		return &counterStep{slot, cnt, rate}, err
+	}
+}
+
+// trackSlot reads the number in the action's parentheses.
+func (p *ruleParser) trackSlot() (int64, error) {
+	n, err := strconv.ParseUint(p.arg, 10, 8)
+	if err != nil || n >= trackSlots {
+		return 0, fmt.Errorf("there are counters 0 to %d, not '%s'", trackSlots-1, p.arg)
+	}
+	return int64(n), nil
+}
+
+func (a *counterStep) run(x *Ctx) Verdict {
+	if !x.Again {
+		x.tracked(a.slot).Count(a.cnt, a.rate, 1, x.Now)
+	}
+	return Continue
+}
+
+// setTag is sc-set-gpt0.
+type setTag struct {
+	slot int64
+	n    int64
+	expr *expr // nil: n
+}
+
+func parseSetTag(p *ruleParser) (action, error) {
+	slot, err := p.trackSlot()
+	if err != nil {
+		return nil, err
+	}
+	word, err := p.need("an integer or an expression")
+	if err != nil {
+		return nil, err
+	}
+	if n, err := strconv.ParseUint(word, 10, 32); err == nil {
+		return &setTag{slot: slot, n: int64(n)}, nil
+	}
+	e, err := p.expression(word)
+	if err == nil && !castable(e.kind, kindInt) {
+		err = fmt.Errorf("'%s' is of type %s, not an integer", word, e.kind)
+	}
+	return &setTag{slot: slot, expr: e}, err
+}
+
+func (a *setTag) run(x *Ctx) Verdict {
+	n := a.n
+	if a.expr != nil {
+		x.begin()
+		v, ok := a.expr.one(x)
+		if !ok {
+			return Continue
+		}
+		if n, ok = v.integer(); !ok {
+			return Continue
+		}
+	}
+	x.tracked(a.slot).Set(stick.GPT0, uint64(uint32(n)), x.Now)
+	return Continue
+}
+
+// reject ends a connection without a word.
+type reject struct{}
+
+func (reject) run(*Ctx) Verdict { return Deny }

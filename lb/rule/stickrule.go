@@ -1,0 +1,91 @@
+package rule
+
+import (
+	"fmt"
+	"strings"
+
+	"lbsyslogd/lb/stick"
+)
+
+// Stick is one `stick` line: where a request's server is looked up, and where
+// the one it got is kept. Immutable after ParseStick.
+type Stick struct {
+	Match    bool // the request goes to the server that its key has
+	Store    bool // the server is kept under the request's key
+	Response bool // the server is kept under the response's key
+
+	key   *expr
+	table *TableRef
+	cond  *Cond
+	needs Needs
+}
+
+// ParseStick compiles the words behind "stick".
+func ParseStick(words []string, acls *ACLs) (*Stick, error) {
+	p := &ruleParser{words: words, kind: Request, acls: acls}
+	s := &Stick{}
+	what := p.next()
+	switch what {
+	case "on":
+		s.Match, s.Store = true, true
+	case "match":
+		s.Match = true
+	case "store-request":
+		s.Store = true
+	case "store-response":
+		s.Response, p.kind = true, Response
+	default:
+		return nil, fmt.Errorf("'stick' expects 'on', 'match', 'store-request' or 'store-response', not '%s'", what)
+	}
+	var err error
+	if s.key, s.table, err = p.tableKey(); err != nil {
+		return nil, fmt.Errorf("'stick %s' : %w", what, err)
+	}
+	s.table.Servers = true
+	if s.cond, err = p.condition("stick " + what); err != nil {
+		return nil, err
+	}
+	s.needs = p.needs | s.cond.Needs()
+	return s, nil
+}
+
+// Needs is what the rule looks at.
+func (s *Stick) Needs() Needs { return s.needs }
+
+// Key is the table and the key that the rule comes to now; nil when it does not
+// hold or has no key. The key is valid until the next evaluation.
+func (s *Stick) Key(x *Ctx) (*stick.Table, []byte) {
+	t := s.table.table
+	if t == nil || !s.cond.Eval(x) {
+		return nil, nil
+	}
+	x.begin()
+	v, ok := s.key.one(x)
+	if !ok {
+		return nil, nil
+	}
+	key, ok := x.tableKey(t, v)
+	if !ok {
+		return nil, nil
+	}
+	return t, key
+}
+
+// condition reads what is left: nothing, or a condition.
+func (p *ruleParser) condition(what string) (*Cond, error) {
+	if p.at >= len(p.words) {
+		return nil, nil
+	}
+	word := p.next()
+	if word != "if" && word != "unless" {
+		return nil, fmt.Errorf("'%s' expects 'if', 'unless' or nothing behind its arguments, not '%s'", strings.TrimSpace(what), word)
+	}
+	cond, err := parseCond(p.words[p.at:], p.acls, p.kind.where())
+	if err != nil {
+		return nil, fmt.Errorf("error detected while parsing an '%s' condition : %w", what, err)
+	}
+	if word == "unless" {
+		cond = cond.Negate()
+	}
+	return cond, nil
+}

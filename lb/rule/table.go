@@ -1,0 +1,133 @@
+package rule
+
+import (
+	"fmt"
+
+	"lbsyslogd/lb/stick"
+)
+
+// TableRef is a stick table as a rule names it. It means nothing until Bind:
+// tables may stand behind the rules that use them.
+type TableRef struct {
+	Name    string // "" is the table of the proxy in which the rule stands
+	Servers bool   // servers are stored in it
+
+	keyed bool // its keys are made of samples of this kind
+	kind  kind
+	table *stick.Table
+}
+
+// Bind gives the reference its table. Before the first evaluation.
+func (r *TableRef) Bind(t *stick.Table) { r.table = t }
+
+// Fits refuses a table whose keys cannot be made of what the rule has.
+func (r *TableRef) Fits(t stick.Type) error {
+	to := [...]kind{stick.IP: kindAddr, stick.IPv6: kindAddr, stick.Integer: kindInt, stick.String: kindStr, stick.Binary: kindBin}[t]
+	if r.keyed && !castable(r.kind, to) {
+		return fmt.Errorf("its keys are of type %s, which a sample of type %s cannot be turned into", t, r.kind)
+	}
+	return nil
+}
+
+// Tracks are the entries that a session, or one exchange of it, is counted in:
+// those of track-sc0 to track-sc2.
+type Tracks [trackSlots]stick.Ref
+
+const trackSlots = 3
+
+// Release ends all of them.
+func (ts *Tracks) Release(now int64) {
+	for i := range ts {
+		ts[i].Release(now)
+		ts[i] = stick.Ref{}
+	}
+}
+
+// Forget lets go of all of them; another process has them now.
+func (ts *Tracks) Forget() {
+	for i := range ts {
+		ts[i].Forget()
+		ts[i] = stick.Ref{}
+	}
+}
+
+// Any reports whether anything is tracked.
+func (ts *Tracks) Any() bool { return ts[0].Valid() || ts[1].Valid() || ts[2].Valid() }
+
+// tracked is the entry behind sc0, sc1 or sc2: the exchange's, or else the
+// session's.
+func (x *Ctx) tracked(slot int64) stick.Ref {
+	if slot < 0 || slot >= trackSlots {
+		return stick.Ref{}
+	}
+	if x.Txn != nil && x.Txn[slot].Valid() {
+		return x.Txn[slot]
+	}
+	if x.Session != nil {
+		return x.Session[slot]
+	}
+	return stick.Ref{}
+}
+
+// tableKey makes a sample a key of a table; false when it cannot be one. The
+// key is valid until the next one is made.
+func (x *Ctx) tableKey(t *stick.Table, v value) (key []byte, ok bool) {
+	x.key = x.key[:0]
+	switch t.Type {
+	case stick.IP, stick.IPv6:
+		a, ok := v.address()
+		if !ok {
+			return nil, false
+		}
+		x.key, ok = t.KeyAddr(x.key, a)
+		return x.key, ok
+	case stick.Integer:
+		n, ok := v.integer()
+		x.key = stick.KeyInt(x.key, n)
+		return x.key, ok
+	case stick.String:
+		x.key = t.KeyBytes(x.key, v.text(x))
+	default:
+		x.key = t.KeyBytes(x.key, v.binary(x))
+	}
+	return x.key, true
+}
+
+// tables are those that the expression names.
+func (e *expr) tables() []*TableRef {
+	var list []*TableRef
+	if r := e.args.table; r != nil {
+		list = append(list, r)
+	}
+	for i := range e.convs {
+		if r := e.convs[i].args.table; r != nil {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// Tables are the tables that the format names.
+func (f *Format) Tables() []*TableRef {
+	var list []*TableRef
+	for i := range f.steps {
+		if e := f.steps[i].expr; e != nil {
+			list = append(list, e.tables()...)
+		}
+	}
+	return list
+}
+
+// Note keeps references for Take.
+func (a *ACLs) Note(refs []*TableRef) {
+	if a != nil {
+		a.refs = append(a.refs, refs...)
+	}
+}
+
+// Take gives the references to tables that were read since the last Take.
+func (a *ACLs) Take() []*TableRef {
+	refs := a.refs
+	a.refs = nil
+	return refs
+}

@@ -1,0 +1,262 @@
+package stream
+
+import (
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/stick"
+)
+
+// Stick tables in the data path. What a session tracks is released when it
+// closes, what an exchange tracks when it is freed; of both, an exchange's
+// entry takes the place of the session's with the same number.
+//
+//	accepted             tcp-request connection   session.permit
+//	handshake done       tcp-request session      session.opened, which counts the session
+//	request head read    tcp-request content      txn.route; the request is counted
+//	                     http-request
+//	server wanted        stick on, match          txn.stick
+//	response head read   stick store-...          txn.stuck; its status is counted
+//	                     http-response
+//	end                  bytes are counted        txn.countBytes
+
+// stickNow is this turn's time on the clock of stick tables.
+func (sh *Shard) stickNow() int64 { return sh.Loop.Now() + sh.stickBase }
+
+// aboutSession prepares the context for a rule or a line about s alone.
+func (sh *Shard) aboutSession(s *session, r *rule.Record) *rule.Ctx {
+	x := &sh.ctx
+	x.Req, x.Res, x.Rec = nil, nil, r
+	x.Txn, x.Session, x.Now, x.Again = nil, &s.track, sh.stickNow(), false
+	return x
+}
+
+// permit asks the tcp-request connection rules; false when they closed the
+// connection.
+func (s *session) permit() bool {
+	if len(s.fe.ConnRules) == 0 || s.obeyTCP(s.fe.ConnRules) {
+		return true
+	}
+	s.sh.Front[s.fe.Index].DeniedConn++
+	s.close()
+	return false
+}
+
+// opened asks the tcp-request session rules and counts the session; false when
+// they closed it.
+func (s *session) opened() bool {
+	if len(s.fe.SessRules) > 0 && !s.obeyTCP(s.fe.SessRules) {
+		s.sh.Front[s.fe.Index].DeniedSess++
+		s.close()
+		return false
+	}
+	if s.track.Any() {
+		for _, r := range s.track {
+			r.Count(stick.SessCnt, stick.SessRate, 1, s.sh.stickNow())
+		}
+	}
+	return true
+}
+
+func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
+	sh := s.sh
+	r := &sh.sessRec
+	*r = rule.Record{Client: s.peer, Accept: s.accepted, Frontend: s.fe.Name, TLS: s.tls != nil, Pid: sh.eng.Pid, Hostname: sh.eng.Hostname}
+	if s.fe.Needs&rule.NeedsFrontAddr != 0 {
+		r.FrontAddr = sh.localAddr(s.fd)
+	}
+	if s.tls != nil && s.state != handshaking {
+		s.tls.describe(r)
+	}
+	return rules.Eval(sh.aboutSession(s, r)) != rule.Deny
+}
+
+// content asks tcp-request content rules; false when they ended the exchange.
+func (t *txn) content(rules rule.Rules, x *rule.Ctx) (goOn bool) {
+	if len(rules) == 0 || rules.Eval(x) != rule.Deny {
+		return true
+	}
+	sh := t.s.sh
+	sh.Front[t.s.fe.Index].DeniedReq++
+	t.keep, t.unread = false, true
+	t.abort('P', 'R')
+	return false
+}
+
+// tracked is the entry of a number, the exchange's or the session's.
+func (t *txn) tracked(slot int) stick.Ref {
+	if r := t.track[slot]; r.Valid() {
+		return r
+	}
+	return t.s.track[slot]
+}
+
+// count counts one event in all that is tracked.
+func (t *txn) count(cnt, rate stick.Data, n uint64) {
+	if !t.track.Any() && !t.s.track.Any() {
+		return
+	}
+	now := t.s.sh.stickNow()
+	for i := range t.track {
+		t.tracked(i).Count(cnt, rate, n, now)
+	}
+}
+
+func (t *txn) countRequest() { t.count(stick.HTTPReqCnt, stick.HTTPReqRate, 1) }
+
+// countBadRequest counts a request that could not be read.
+func (t *txn) countBadRequest() {
+	t.countRequest()
+	t.countClientError()
+}
+
+func (t *txn) countClientError() { t.count(stick.HTTPErrCnt, stick.HTTPErrRate, 1) }
+func (t *txn) countServerError() { t.count(stick.HTTPFailCnt, stick.HTTPFailRate, 1) }
+
+// countAnswer counts a server's answer that was an error.
+func (t *txn) countAnswer(status int) {
+	if status < 400 || !t.track.Any() && !t.s.track.Any() {
+		return
+	}
+	now := t.s.sh.stickNow()
+	for i := range t.track {
+		rule.CountStatus(t.tracked(i), status, now)
+	}
+}
+
+func (t *txn) countBytes() {
+	t.count(stick.BytesInCnt, stick.BytesInRate, t.rec.Received)
+	t.count(stick.BytesOutCnt, stick.BytesOutRate, t.rec.Sent)
+}
+
+// untrack forgets that the request was ever counted: another process reads it
+// again, and counts it.
+func (t *txn) untrack() {
+	now := t.s.sh.stickNow()
+	for i := range t.track {
+		if r := t.track[i]; r.Valid() {
+			r.Undo(now, 1)
+			t.track[i] = stick.Ref{}
+		} else {
+			t.s.track[i].Uncount(now, 1)
+		}
+	}
+}
+
+// stuckKeys are what an exchange stores its server under once it has one.
+// Their memory is kept for the next exchange.
+type stuckKeys struct {
+	list []stuckKey
+	keys []byte
+}
+
+type stuckKey struct {
+	table    *stick.Table
+	from, to int
+}
+
+func (k *stuckKeys) reset() { k.list, k.keys = k.list[:0], k.keys[:0] }
+
+// add keeps a key; of a table the first one counts.
+func (k *stuckKeys) add(t *stick.Table, key []byte) {
+	for i := range k.list {
+		if k.list[i].table == t {
+			return
+		}
+	}
+	from := len(k.keys)
+	k.keys = append(k.keys, key...)
+	k.list = append(k.list, stuckKey{t, from, len(k.keys)})
+}
+
+// stick binds the exchange to the server that one of its keys has, unless its
+// cookie has done so, and notes where the server it gets is to be kept.
+func (t *txn) stick(x *rule.Ctx) {
+	for _, r := range t.be.Sticks {
+		if r.Response {
+			continue
+		}
+		table, key := r.Key(x)
+		if table == nil {
+			continue
+		}
+		if r.Match && !t.bound {
+			if name, id, found := table.Server(key, x.Now); found {
+				if srv := t.be.known(name, id); srv != nil && srv.Stats().Usable {
+					t.srv, t.bound = srv, true
+				}
+			}
+		}
+		if r.Store {
+			t.stuckTo.add(table, key)
+		}
+	}
+}
+
+// known finds a server by its name, or without one by its number.
+func (be *Backend) known(name string, id int) *backend.Server {
+	for _, s := range be.Servers {
+		if name != "" && s.Name == name || name == "" && s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// stuck keeps the server that the exchange got. response says that there is a
+// response in sh.res.
+func (t *txn) stuck(response bool) {
+	if t.srv == nil || t.be.NonStick[t.srv] {
+		return
+	}
+	sh := t.s.sh
+	if response {
+		x := t.context()
+		x.Req, x.Res = nil, &sh.res
+		for _, r := range t.be.Sticks {
+			if !r.Response {
+				continue
+			}
+			if table, key := r.Key(x); table != nil {
+				t.stuckTo.add(table, key)
+			}
+		}
+	}
+	now := sh.stickNow()
+	for _, k := range t.stuckTo.list {
+		k.table.Stick(t.stuckTo.keys[k.from:k.to], t.srv.Name, t.srv.ID, now)
+	}
+	t.stuckTo.reset()
+}
+
+// Tracked is an entry that a connection is counted in, on its way to another
+// process.
+type Tracked struct {
+	Slot  int    `json:"slot"`
+	Table string `json:"table"`
+	Key   []byte `json:"key"`
+}
+
+// pack tells what is tracked.
+func pack(tracks *rule.Tracks) []Tracked {
+	if !tracks.Any() {
+		return nil
+	}
+	var list []Tracked
+	for i, r := range tracks {
+		if r.Valid() {
+			list = append(list, Tracked{i, r.Table().Name, r.AppendKey(nil)})
+		}
+	}
+	return list
+}
+
+// adoptTracks takes up what another process tracked for a connection.
+func (sh *Shard) adoptTracks(tracks *rule.Tracks, list []Tracked) {
+	for _, a := range list {
+		t := sh.eng.Tables[a.Table]
+		if t == nil || a.Slot < 0 || a.Slot >= len(tracks) || tracks[a.Slot].Valid() || len(a.Key) > t.Len {
+			continue
+		}
+		tracks[a.Slot] = t.Adopt(a.Key, sh.stickNow())
+	}
+}
