@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/stats"
+	"lbsyslogd/lb/stick"
 )
 
 // fake is a Runtime with a few servers and no engine: the seam this package is
@@ -22,6 +23,7 @@ type fake struct {
 	cleared  []bool
 	given    int
 	snapshot stats.Snapshot
+	tables   []*stick.Table
 }
 
 // newFake has what haproxy.cfg in compare_test.go says.
@@ -38,6 +40,7 @@ func newFake() *fake {
 			server(4, "tcpbe", 1, "t1", 18490, 1),
 		},
 		paused: map[string]bool{},
+		tables: []*stick.Table{addrTable(), nameTable()},
 		snapshot: stats.Snapshot{Info: stats.Info{Name: "HAProxy"}, Rows: []stats.Row{
 			{Kind: stats.Frontend, Proxy: "fe", ProxyID: 2, HTTP: true, Status: "OPEN"},
 			{Kind: stats.Backend, Proxy: "be", ProxyID: 3, HTTP: true, Status: "UP", Algo: "roundrobin"},
@@ -47,6 +50,23 @@ func newFake() *fake {
 	f.servers[2].CheckState = CheckPaused
 	return f
 }
+
+// addrTable and nameTable are the stick tables of that configuration.
+func addrTable() *stick.Table {
+	s := stick.Spec{Name: "fe", Type: stick.IP, Len: 4, Size: 1024, Expire: 30_000}
+	for d := range stick.NumData {
+		s.Stores[d], s.Period[d] = !d.IsServer(), 10_000
+	}
+	return stick.New(s)
+}
+
+func nameTable() *stick.Table {
+	s := stick.Spec{Name: "tcpbe", Type: stick.String, Len: 20, Size: 100}
+	s.Stores[stick.ServerID], s.Stores[stick.ServerKey], s.Stores[stick.GPC0] = true, true, true
+	return stick.New(s)
+}
+
+func (f *fake) Tables() []*stick.Table { return f.tables }
 
 func (f *fake) Snapshot() *stats.Snapshot {
 	f.mu.Lock()

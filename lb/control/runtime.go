@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"lbsyslogd/lb/stats"
+	"lbsyslogd/lb/stick"
 )
 
 // Runtime is what the commands act on: the engine. Its methods are called
@@ -27,6 +28,8 @@ type Runtime interface {
 	SetFrontend(frontend string, on bool) error
 	// ClearCounters sets maxima to zero, or all counters.
 	ClearCounters(all bool)
+	// Tables are the stick tables in the order of the configuration.
+	Tables() []*stick.Table
 	// SendSockets gives the listening sockets away over conn, as _getsocks
 	// says, and returns when all are taken or the other side is gone.
 	SendSockets(conn *net.UnixConn) error

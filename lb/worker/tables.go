@@ -44,3 +44,6 @@ func (rt *Runtime) sweepTables(ctx context.Context) {
 		}
 	}
 }
+
+// Tables implements control.Runtime.
+func (rt *Runtime) Tables() []*stick.Table { return rt.tables }
