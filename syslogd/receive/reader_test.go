@@ -21,8 +21,11 @@ type keeper struct {
 }
 
 func (k *keeper) Begin(time.Time) {
-	if k.hold != nil {
-		<-k.hold
+	k.mu.Lock()
+	hold := k.hold
+	k.mu.Unlock()
+	if hold != nil {
+		<-hold
 	}
 }
 func (k *keeper) End() {}

@@ -5,8 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -46,15 +46,17 @@ type Stream struct {
 
 	// mu guards the fields below.
 	mu    sync.Mutex
-	conns map[net.Conn]netip.Addr
+	conns map[*connection]struct{}
 	each  map[netip.Addr]int
-	told  time.Time // when a refusal was last logged
-	quiet int       // refusals since
+	told  time.Time       // when a refusal was last logged
+	quiet int             // refusals since
+	asked []chan struct{} // to be closed when the connections that wait are accepted
+	ended bool
 }
 
 const (
-	handshakeTime = 10 * time.Second
 	refusalPeriod = 10 * time.Second
+	maxBacklog    = 4096 // connections that the kernel lets wait, unless somebody has changed that
 )
 
 // Listen opens the socket, or takes an open one.
@@ -76,31 +78,36 @@ func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File)
 		return fmt.Errorf("%s is not a TCP socket", s.Name)
 	}
 	s.listener, s.inherited = listener, inherited != nil
-	s.conns, s.each = make(map[net.Conn]netip.Addr), make(map[netip.Addr]int)
+	s.conns, s.each = make(map[*connection]struct{}), make(map[netip.Addr]int)
 	s.handlers.New = func() any { return s.NewHandler() }
 	s.buffers.New = func() any { b := make([]byte, 0, s.Size+frameSlack); return &b }
 	return nil
 }
 
-// Run accepts until ctx is done. Then each connection is read as far as its bytes have arrived.
+// Run accepts until ctx is done. Then each client is told, and read for a moment more.
 func (s *Stream) Run(ctx context.Context) {
 	var clients sync.WaitGroup
 	defer clients.Wait()
+	defer s.end()
 	defer context.AfterFunc(ctx, func() {
 		s.listener.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for conn := range s.conns {
-			conn.SetReadDeadline(time.Now())
+		for c := range s.conns {
+			c.wake()
 		}
 	})()
 	for {
 		conn, err := s.listener.AcceptTCP()
 		if ctx.Err() != nil {
-			if conn != nil {
-				conn.Close()
+			if conn != nil { // just so, and it may have been written to
+				s.take(ctx, conn, &clients)
 			}
 			return
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			s.catchUp(ctx, &clients)
+			continue
 		}
 		if err != nil {
 			s.failed.Add(1)
@@ -111,42 +118,65 @@ func (s *Stream) Run(ctx context.Context) {
 			}
 			continue
 		}
-		addr, err := s.admit(ctx, conn)
-		if err != nil {
-			s.refuse(conn, err)
-			continue
-		}
-		clients.Go(func() {
-			defer s.release(conn, addr)
-			s.client(ctx, conn, NewSender(addr))
-		})
+		s.take(ctx, conn, &clients)
+	}
+}
+
+// take reads a new connection, or refuses it.
+func (s *Stream) take(ctx context.Context, conn *net.TCPConn, clients *sync.WaitGroup) {
+	c, err := s.admit(ctx, conn)
+	if err != nil {
+		s.refuse(conn, err)
+		return
+	}
+	clients.Go(func() {
+		defer s.release(c)
+		c.run(ctx)
+	})
+}
+
+// end answers those who wait for the next accept.
+func (s *Stream) end() {
+	s.mu.Lock()
+	asked := s.asked
+	s.asked, s.ended = nil, true
+	s.mu.Unlock()
+	for _, passed := range asked {
+		close(passed)
 	}
 }
 
 // admit says whether a connection may stay.
-func (s *Stream) admit(ctx context.Context, conn *net.TCPConn) (netip.Addr, error) {
+func (s *Stream) admit(ctx context.Context, conn *net.TCPConn) (*connection, error) {
 	peer, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
-		return netip.Addr{}, errors.New("it has no address any more")
+		return nil, errors.New("it has no address any more")
 	}
 	addr := peer.AddrPort().Addr().Unmap()
 	if s.Allowed != nil && !s.Allowed(addr) {
-		return addr, fmt.Errorf("%s may not send", addr)
+		return nil, fmt.Errorf("%s may not send", addr)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case len(s.conns) >= s.Most:
-		return addr, fmt.Errorf("there are %d connections already", s.Most)
+		return nil, fmt.Errorf("there are %d connections already", s.Most)
 	case s.each[addr] >= s.MostEach:
-		return addr, fmt.Errorf("%s has %d connections already", addr, s.MostEach)
+		return nil, fmt.Errorf("%s has %d connections already", addr, s.MostEach)
 	}
-	s.conns[conn] = addr
+	c := &connection{
+		stream: s, conn: conn, raw: raw, addr: addr, from: NewSender(addr), framer: framer{size: s.Size}, left: math.MaxInt, ready: s.TLS == nil,
+	}
+	s.conns[c] = struct{}{}
 	s.each[addr]++
 	if ctx.Err() != nil {
-		conn.SetReadDeadline(time.Now()) // the others got theirs already
+		c.wake() // the others were woken already
 	}
-	return addr, nil
+	return c, nil
 }
 
 // refuse closes a connection. The log hears of it now and then and not each time: whoever is not wanted must not fill it.
@@ -165,174 +195,88 @@ func (s *Stream) refuse(conn net.Conn, why error) {
 	s.Log.Warn("connections refused", "input", s.Name, "number", n, "the_last", why)
 }
 
-func (s *Stream) release(conn net.Conn, addr netip.Addr) {
-	conn.Close()
+func (s *Stream) release(c *connection) {
+	c.conn.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, conn)
-	if s.each[addr]--; s.each[addr] == 0 {
-		delete(s.each, addr)
+	delete(s.conns, c)
+	if s.each[c.addr]--; s.each[c.addr] == 0 {
+		delete(s.each, c.addr)
 	}
 }
 
-// client reads one connection to its end.
-func (s *Stream) client(ctx context.Context, conn *net.TCPConn, from *Sender) {
-	c := connection{stream: s, from: from, framer: framer{size: s.Size}}
-	var err error
-	if s.TLS != nil {
-		err = c.readTLS(ctx, conn)
-	} else {
-		err = c.readPlain(ctx, conn)
-	}
-	if ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
-		err = nil
-	}
-	if len(c.rest) > 0 {
-		c.batch(func() { c.framer.end(c.rest, c.emit) })
-	}
-	if err != nil {
-		s.failed.Add(1)
-		s.Log.Debug("connection", "input", s.Name, "peer", from.Addr, "err", err)
-	}
-}
-
-// A connection is the state of one client. Owned by its goroutine.
-type connection struct {
-	stream  *Stream
-	from    *Sender
-	framer  framer
-	handler Handler // during a batch
-	rest    []byte  // in buffer
-	buffer  *[]byte // from the pool; nil while nothing is kept
-}
-
-// readPlain waits without a buffer and takes one only when there is something to read.
-func (c *connection) readPlain(ctx context.Context, conn *net.TCPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	for {
-		if err := c.extend(ctx, conn); err != nil {
-			return err
-		}
-		var n int
-		var readErr error
-		err := raw.Read(func(fd uintptr) bool {
-			n, readErr = unix.Read(int(fd), c.room())
-			for readErr == unix.EINTR {
-				n, readErr = unix.Read(int(fd), c.room())
-			}
-			if readErr == unix.EAGAIN {
-				c.idle()
-				return false
-			}
-			return true
-		})
-		if err != nil && ctx.Err() != nil {
-			return c.drain(raw)
-		}
-		if err = errors.Join(err, readErr); err != nil {
-			return err
-		}
-		if n == 0 {
-			return io.EOF
-		}
-		c.took(n)
-	}
-}
-
-// drain reads what has arrived, because a deadline lets nothing through any more.
-func (c *connection) drain(raw interface{ Control(func(uintptr)) error }) error {
-	return raw.Control(func(fd uintptr) {
-		for {
-			n, err := unix.Read(int(fd), c.room())
-			if n <= 0 || err != nil {
-				return
-			}
-			c.took(n)
-		}
-	})
-}
-
-// readTLS does the handshake first, which may not take long.
-func (c *connection) readTLS(ctx context.Context, conn *net.TCPConn) error {
-	secure := tls.Server(conn, c.stream.TLS)
-	hurry, cancel := context.WithTimeout(ctx, handshakeTime)
-	defer cancel()
-	if err := secure.HandshakeContext(hurry); err != nil {
-		return fmt.Errorf("TLS handshake: %w", err)
-	}
-	for {
-		if err := c.extend(ctx, conn); err != nil {
-			return err
-		}
-		n, err := secure.Read(c.room())
-		if n > 0 {
-			c.took(n)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// extend sets the time until which the client must say something.
-func (c *connection) extend(ctx context.Context, conn net.Conn) error {
-	if c.stream.Idle == 0 || ctx.Err() != nil {
+// Barrier returns when every byte is with the Handlers that had arrived at the time of the call, from clients whose connection was made
+// by then, be it accepted or not; or when ctx is done. A client in a TLS handshake is not waited for, and neither is a message of which
+// only the beginning had arrived.
+func (s *Stream) Barrier(ctx context.Context) error {
+	accepted := make(chan struct{})
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
 		return nil
 	}
-	err := conn.SetReadDeadline(time.Now().Add(c.stream.Idle))
-	if ctx.Err() != nil {
-		conn.SetReadDeadline(time.Now()) // which may have been set a moment ago, and overwritten
+	s.asked = append(s.asked, accepted)
+	s.listener.SetDeadline(time.Now())
+	s.mu.Unlock()
+	waiting := []chan struct{}{accepted}
+	for first := true; len(waiting) > 0; first = false {
+		for _, passed := range waiting {
+			select {
+			case <-passed:
+			case <-ctx.Done():
+				return fmt.Errorf("%s: %w", s.Name, ctx.Err())
+			}
+		}
+		waiting = nil
+		if first {
+			waiting = s.ask()
+		}
 	}
-	return err
+	return nil
 }
 
-// room is where to read to.
-func (c *connection) room() []byte {
-	if c.buffer == nil {
-		c.buffer = c.stream.buffers.Get().(*[]byte)
-		c.rest = (*c.buffer)[:0]
+// ask asks all connections that have something on the way.
+func (s *Stream) ask() (waiting []chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if passed := c.ask(); passed != nil {
+			waiting = append(waiting, passed)
+		}
 	}
-	return c.rest[len(c.rest):cap(c.rest)]
+	return waiting
 }
 
-// idle gives the buffer back when nothing is in it.
-func (c *connection) idle() {
-	if len(c.rest) == 0 && c.buffer != nil {
-		c.stream.buffers.Put(c.buffer)
-		c.buffer, c.rest = nil, nil
+// catchUp accepts the connections that wait by now, and then tells those who asked for that.
+func (s *Stream) catchUp(ctx context.Context, clients *sync.WaitGroup) {
+	s.mu.Lock()
+	asked := s.asked
+	s.asked = nil
+	s.listener.SetDeadline(time.Time{})
+	s.mu.Unlock()
+	raw, err := s.listener.SyscallConn()
+	for range maxBacklog {
+		fd := -1
+		if err == nil {
+			err = raw.Control(func(l uintptr) {
+				fd, _, _ = unix.Accept4(int(l), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC) // of an error the next ordinary accept tells
+			})
+		}
+		if fd < 0 {
+			break
+		}
+		file := os.NewFile(uintptr(fd), s.Name)
+		conn, err := net.FileConn(file)
+		file.Close()
+		if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
+			tcp.SetKeepAlive(true) // as an ordinary accept does
+			s.take(ctx, tcp, clients)
+		}
+	}
+	for _, passed := range asked {
+		close(passed)
 	}
 }
-
-// took makes messages of n more bytes.
-func (c *connection) took(n int) {
-	c.stream.bytes.Add(uint64(n))
-	data := c.rest[:len(c.rest)+n]
-	var rest []byte
-	c.batch(func() { rest = c.framer.take(data, c.emit) })
-	c.rest = (*c.buffer)[:copy((*c.buffer)[:cap(*c.buffer)], rest)]
-	c.idle()
-}
-
-// batch borrows a Handler.
-func (c *connection) batch(do func()) {
-	c.handler = c.stream.handlers.Get().(Handler)
-	c.handler.Begin(time.Now())
-	do()
-	c.handler.End()
-	c.stream.handlers.Put(c.handler)
-	c.handler = nil
-}
-
-func (c *connection) emit(msg []byte, size int) {
-	c.stream.received.Add(1)
-	c.handler.Message(c.from, msg, size)
-}
-
-// Barrier returns at once: what a client has sent and we have not read is still under way, as far as TCP can tell.
-func (s *Stream) Barrier(context.Context) error { return nil }
 
 // Counts returns the counters. The kernel drops nothing of a TCP connection.
 func (s *Stream) Counts() Counts {

@@ -28,7 +28,9 @@ func stream(t *testing.T, s *Stream) (*Stream, *keeper) {
 	t.Helper()
 	k := new(keeper)
 	s.Name, s.Size, s.Log = "tcp://test", 512, slog.New(slog.DiscardHandler)
-	s.NewHandler = func() Handler { return k }
+	if s.NewHandler == nil {
+		s.NewHandler = func() Handler { return k }
+	}
 	if s.Most == 0 {
 		s.Most, s.MostEach = 10_000, 10_000
 	}

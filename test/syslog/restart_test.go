@@ -3,10 +3,12 @@ package syslog_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +33,108 @@ func TestRestartsWithAHeldSocket(t *testing.T) {
 	})
 }
 
+// TestTCPOverRestarts has clients that end when the other end does, and connect again, as a good sender does. Restarts lose none of their
+// messages: the listening socket is held, so that they are not refused, and what they had sent is read.
+func TestTCPOverRestarts(t *testing.T) {
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	file, err := listener.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	d := configure(t, `
+listen: [systemd:lb]
+outputs: [{file: DIR/lb.log, rotate: never}]
+`)
+	d.command = held(d, file)
+	d.run()
+	ctx, cancel := context.WithTimeout(context.Background(), long(4*time.Second, 30*time.Second))
+	defer cancel()
+	const clients, room = 5, 1_000_000
+	var sent [clients]int
+	var senders sync.WaitGroup
+	for k := range clients {
+		senders.Go(func() {
+			n := k * room
+			defer func() { sent[k] = n - k*room }()
+			for ctx.Err() == nil {
+				next, err := politely(ctx, listener.Addr().String(), n)
+				if n = next; err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	times := 0
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		<-tick.C
+		d.stop()
+		d.run()
+		times++
+	}
+	senders.Wait()
+	d.do("flush")
+	for k, n := range sent {
+		if n < 1000 {
+			t.Errorf("client %d sent %d messages only", k, n)
+		}
+		l := account(t, d.dir, "lb", k*room, n, 200)
+		if l.lost+l.twice > 0 || len(l.other) > 0 {
+			t.Errorf("of %d messages of client %d are %d lost and %d there twice; others: %.3q", n, k, l.lost, l.twice, l.other)
+		}
+	}
+	t.Logf("%v messages over %d restarts", sent, times)
+}
+
+// politely sends messages from number n on until ctx is done or the other end closes, and returns the next number.
+func politely(ctx context.Context, address string, n int) (next int, err error) {
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		return n, err
+	}
+	defer c.Close()
+	told := make(chan struct{})
+	go func() {
+		defer close(told)
+		io.Copy(io.Discard, c)
+	}()
+	tick := time.NewTicker(200 * time.Microsecond)
+	defer tick.Stop()
+	var line []byte
+	for {
+		select {
+		case <-told:
+			return n, nil
+		case <-ctx.Done():
+			return n, nil
+		case <-tick.C:
+		}
+		line = append(flood.Line(append(line[:0], "<134>Nov 21 03:04:05 flood[42]: "...), n, flood.TextSize(200)), '\n')
+		if _, err := c.Write(line); err != nil {
+			return n, err
+		}
+		n++
+	}
+}
+
+// held starts syslogd with a socket as systemd does.
+func held(d *daemon, file *os.File) func() *exec.Cmd {
+	return func() *exec.Cmd {
+		// LISTEN_PID must be syslogd's own, which only the shell knows that becomes it.
+		cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, binary(), "-f", d.config)
+		cmd.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES=lb")
+		cmd.ExtraFiles = []*os.File{file}
+		return cmd
+	}
+}
+
 func restarts(t *testing.T, end func(*daemon)) (l ledger, times int) {
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -48,13 +152,7 @@ listen: [systemd:lb]
 outputs: [{file: DIR/lb.log, rotate: never}]
 `)
 	d.port = socket.LocalAddr().(*net.UDPAddr).Port
-	d.command = func() *exec.Cmd {
-		// LISTEN_PID must be syslogd's own, which only the shell knows that becomes it.
-		cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, binary(), "-f", d.config)
-		cmd.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES=lb")
-		cmd.ExtraFiles = []*os.File{file}
-		return cmd
-	}
+	d.command = held(d, file)
 	d.run()
 	ctx, cancel := context.WithTimeout(context.Background(), long(4*time.Second, 30*time.Second))
 	defer cancel()

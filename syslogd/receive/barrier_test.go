@@ -1,0 +1,237 @@
+package receive
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// arrived waits until the other end's kernel has all that was written.
+func arrived(t *testing.T, c net.Conn) {
+	t.Helper()
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the other end's kernel to have it", func() bool {
+		var left int
+		var ioctlErr error
+		if err := raw.Control(func(fd uintptr) { left, ioctlErr = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil || ioctlErr != nil {
+			t.Fatal(err, ioctlErr)
+		}
+		return left == 0
+	})
+}
+
+func pass(t *testing.T, s *Stream) {
+	t.Helper()
+	limited, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := s.Barrier(limited); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBarrierCoversWhatHasArrived speaks over connections old, idle and brand-new, and looks once, behind the barrier.
+func TestBarrierCoversWhatHasArrived(t *testing.T) {
+	s, k := stream(t, &Stream{Idle: time.Hour})
+	for range 300 {
+		dial(t, "tcp", s.Describe().Address) // these never say anything
+	}
+	old := dial(t, "tcp", s.Describe().Address)
+	var want []string
+	for i := range 50 {
+		fresh := dial(t, "tcp", s.Describe().Address)
+		for who, c := range map[string]net.Conn{"old": old, "fresh": fresh} {
+			text := fmt.Sprintf("<13>%s %d %s", who, i, strings.Repeat("x", i))
+			say(t, c, text+"\n")
+			want = append(want, text)
+			arrived(t, c)
+		}
+		pass(t, s)
+		got := "\n" + strings.Join(k.got(), "\n") + "\n"
+		for _, text := range want {
+			if !strings.Contains(got, "\n"+text+"\n") {
+				t.Fatalf("behind barrier %d, %.20q is missing", i, text)
+			}
+		}
+	}
+	say(t, old, "<13>the beginning") // of which no barrier can have the end
+	arrived(t, old)
+	pass(t, s)
+	say(t, old, " and the end\n")
+	arrived(t, old)
+	pass(t, s)
+	if got := k.got(); len(got) != 101 || got[100] != "<13>the beginning and the end" {
+		t.Errorf("%d messages, the last %q", len(got), got[len(got)-1])
+	}
+}
+
+// TestBarrierOverTLS has large messages, of several records each.
+func TestBarrierOverTLS(t *testing.T) {
+	a := newAuthority(t)
+	a.sign("server", a)
+	config, err := (&Certs{Cert: a.path("server"), Key: a.path("server")}).Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, k := stream(t, &Stream{TLS: config, Idle: time.Hour})
+	dial(t, "tcp", s.Describe().Address) // stays in its handshake, and holds up nobody
+	c, err := tls.Dial("tcp", s.Describe().Address, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	say(t, c, "<13>hello\n")
+	until(t, "the end of the handshake", func() bool { return len(k.got()) == 1 })
+	for i := range 20 {
+		say(t, c, strings.Repeat("<13>one of a hundred\n", 100*i)+"<13>a half one, ")
+		arrived(t, c)
+		pass(t, s)
+		say(t, c, "and its end\n")
+		arrived(t, c)
+		pass(t, s)
+		if want := 1 + 100*i*(i+1)/2 + i + 1; len(k.got()) != want {
+			t.Fatalf("behind barrier %d are %d messages; want %d", i, len(k.got()), want)
+		}
+	}
+}
+
+// choosy is a Handler that keeps nothing but messages with numbers.
+type choosy struct{ keeper }
+
+func (c *choosy) Message(from *Sender, b []byte, size int) {
+	if bytes.HasPrefix(b, []byte("<13>number ")) {
+		c.keeper.Message(from, b, size)
+	}
+}
+
+// TestBarrierBesideAClientThatNeverStops wants it to be passed, and by the messages that came before.
+func TestBarrierBesideAClientThatNeverStops(t *testing.T) {
+	k := new(choosy)
+	s, _ := stream(t, &Stream{NewHandler: func() Handler { return k }})
+	var sender sync.WaitGroup
+	defer sender.Wait()
+	c := dial(t, "tcp", s.Describe().Address)
+	defer c.Close()
+	sender.Go(func() {
+		for text := strings.Repeat("<13>and on\n", 1000); ; {
+			if _, err := io.WriteString(c, text); err != nil {
+				return
+			}
+		}
+	})
+	other := dial(t, "tcp", s.Describe().Address)
+	for i := range 20 {
+		text := fmt.Sprintf("<13>number %d", i)
+		say(t, other, text+"\n")
+		arrived(t, other)
+		pass(t, s)
+		if got := k.got(); len(got) != i+1 || got[i] != text {
+			t.Fatalf("behind the barrier of %q are %q", text, got)
+		}
+	}
+}
+
+// TestBarrierWaitsForABatchUnderWay holds a batch whose bytes the kernel has no more.
+func TestBarrierWaitsForABatchUnderWay(t *testing.T) {
+	s, k := stream(t, new(Stream))
+	hold := make(chan struct{})
+	k.mu.Lock()
+	k.hold = hold
+	k.mu.Unlock()
+	c := dial(t, "tcp", s.Describe().Address)
+	say(t, c, "<13>slow\n")
+	arrived(t, c)
+	early, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := s.Barrier(early); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the barrier was passed before the batch: %v", err)
+	}
+	close(hold)
+	pass(t, s)
+	if got := k.got(); len(got) != 1 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestPoliteClientsLoseNothing ends the Stream while clients send that stop when they are told, as a syslog sender does that waits for
+// the other end to close.
+func TestPoliteClientsLoseNothing(t *testing.T) {
+	a := newAuthority(t)
+	a.sign("server", a)
+	config, err := (&Certs{Cert: a.path("server"), Key: a.path("server")}).Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range map[string]*Stream{"tcp": new(Stream), "tls": {TLS: config}} {
+		t.Run(name, func(t *testing.T) {
+			k := new(keeper)
+			s.Name, s.Size, s.Log, s.Most, s.MostEach = name, 512, slog.New(slog.DiscardHandler), 100, 100
+			s.NewHandler = func() Handler { return k }
+			if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() { defer close(ended); s.Run(ctx) }()
+
+			sent := make(chan int)
+			for range 5 {
+				var c net.Conn
+				if s.TLS == nil {
+					c = dial(t, "tcp", s.Describe().Address)
+				} else if c, err = tls.Dial("tcp", s.Describe().Address, &tls.Config{InsecureSkipVerify: true}); err != nil {
+					t.Fatal(err)
+				}
+				told := make(chan struct{})
+				go func() {
+					defer close(told)
+					io.Copy(io.Discard, c) // until the other end closes
+				}()
+				go func() {
+					n := 0
+					tick := time.NewTicker(100 * time.Microsecond)
+					defer tick.Stop()
+					for {
+						select {
+						case <-told:
+							c.Close()
+							sent <- n
+							return
+						case <-tick.C:
+						}
+						if _, err := io.WriteString(c, "<13>one more\n"); err != nil {
+							t.Error(err)
+						}
+						n++
+					}
+				}()
+			}
+			until(t, "some messages", func() bool { return len(k.got()) > 500 })
+			cancel()
+			total := 0
+			for range 5 {
+				total += <-sent
+			}
+			<-ended
+			if got := len(k.got()); got != total {
+				t.Errorf("%d messages of %d", got, total)
+			}
+		})
+	}
+}

@@ -1,0 +1,366 @@
+package receive
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A connection reads one client to its end. Its fields belong to its goroutine, but for those under mu and busy.
+//
+//  1. It waits without a buffer, and takes one when there is something to read (wait, room),
+//  2. reads, and makes messages of what came (read, took),
+//  3. is woken by a read deadline in the past, when somebody asks whether all that has arrived is through, or when all is to end (woken).
+type connection struct {
+	stream *Stream
+	conn   *net.TCPConn
+	raw    syscall.RawConn
+	secure *tls.Conn // nil: in the clear
+	addr   netip.Addr
+	from   *Sender
+
+	framer  framer
+	handler Handler // during a batch
+	rest    []byte  // in buffer
+	buffer  *[]byte // from the pool; nil while nothing is kept
+
+	left    int // how many bytes may be taken from the socket; less than the memory's end in a drain only
+	leaving bool
+	try     func(fd uintptr) bool // attempt, which would be made anew for each read
+	n       int                   // what it returned last
+	err     error
+
+	// busy is set while bytes that were taken from the socket are not with the Handler yet.
+	busy atomic.Bool
+
+	// mu guards the fields below and the read deadline.
+	mu    sync.Mutex
+	ready bool            // what comes now is messages and not a TLS handshake
+	asked []chan struct{} // to be closed when what has arrived is through
+	until time.Time       // when to end
+}
+
+const (
+	handshakeTime = 10 * time.Second
+	// farewell is how long a client has to end when we want to: it is told, and what it sends until then is still read.
+	farewell = time.Second
+)
+
+// run reads until the client ends or is silent for too long, or ctx is done.
+func (c *connection) run(ctx context.Context) {
+	defer c.answer(nil)
+	err := c.begin(ctx)
+	for err == nil {
+		if err = c.extend(ctx); err == nil {
+			err = c.read()
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = c.woken(ctx)
+		}
+	}
+	if len(c.rest) > 0 {
+		c.batch(func() { c.framer.end(c.rest, c.emit) })
+	}
+	c.rest = nil
+	c.idle()
+	if ctx.Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.stream.failed.Add(1)
+		c.stream.Log.Debug("connection", "input", c.stream.Name, "peer", c.from.Addr, "err", err)
+	}
+}
+
+// begin does a TLS handshake, which may not take long.
+func (c *connection) begin(ctx context.Context) error {
+	c.try = c.attempt
+	if c.stream.TLS != nil {
+		c.secure = tls.Server(wire{c.conn, c}, c.stream.TLS)
+		hurry, cancel := context.WithTimeout(ctx, handshakeTime)
+		defer cancel()
+		if err := c.secure.HandshakeContext(hurry); err != nil {
+			return fmt.Errorf("TLS handshake: %w", err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ready = true
+	return nil
+}
+
+// extend sets the time until which the client must say something.
+func (c *connection) extend(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.asked) > 0 {
+		return os.ErrDeadlineExceeded
+	}
+	if c.stream.Idle == 0 || c.leaving {
+		return nil
+	}
+	c.until = time.Now().Add(c.stream.Idle)
+	return c.limit(ctx)
+}
+
+// limit has reads end at until. Called with mu held.
+func (c *connection) limit(ctx context.Context) error {
+	err := c.conn.SetReadDeadline(c.until)
+	if ctx.Err() != nil && !c.leaving {
+		c.conn.SetReadDeadline(time.Now()) // which may have been set a moment ago, and overwritten
+	}
+	return err
+}
+
+// read waits for bytes and makes messages of them.
+func (c *connection) read() error {
+	if c.secure != nil {
+		return c.readSecure()
+	}
+	err := c.raw.Read(c.try)
+	if err = errors.Join(err, c.err); err != nil {
+		return err
+	}
+	c.took(c.n)
+	return nil
+}
+
+// attempt reads from the socket. It says whether to stop waiting.
+func (c *connection) attempt(fd uintptr) bool {
+	c.busy.Store(true)
+	c.n, c.err = readFrom(fd, c.room())
+	if c.err == unix.EAGAIN {
+		c.err = nil
+		c.idle()
+		c.busy.Store(false)
+		return false
+	}
+	if c.n == 0 && c.err == nil {
+		c.err = io.EOF
+	}
+	return true
+}
+
+// readSecure is read for TLS: it takes what there is, and then waits for more.
+func (c *connection) readSecure() error {
+	c.busy.Store(true)
+	n, err := c.secure.Read(c.room())
+	if n > 0 {
+		c.took(n)
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	c.idle()
+	c.busy.Store(false)
+	return c.raw.Read(func(fd uintptr) bool {
+		var one [1]byte
+		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		return err != unix.EAGAIN
+	})
+}
+
+// wire is the socket as TLS sees it: after the handshake a read never waits, and takes no more than the connection's left.
+type wire struct {
+	*net.TCPConn
+	c *connection
+}
+
+// Read implements net.Conn. Its timeout is a net.Error that is Temporary, over which a tls.Conn keeps its state.
+func (w wire) Read(p []byte) (n int, err error) {
+	c := w.c
+	if !c.ready { // only the connection's goroutine sets it
+		return w.TCPConn.Read(p)
+	}
+	if c.left == 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	p = p[:min(len(p), c.left)]
+	if controlErr := c.raw.Control(func(fd uintptr) { n, err = readFrom(fd, p) }); controlErr != nil {
+		return 0, controlErr
+	}
+	switch {
+	case err == unix.EAGAIN:
+		return 0, os.ErrDeadlineExceeded
+	case err == nil && n == 0:
+		return 0, io.EOF
+	}
+	if c.left != math.MaxInt {
+		c.left -= n
+	}
+	return n, err
+}
+
+// readFrom reads without waiting: the Go runtime's sockets do not block.
+func readFrom(fd uintptr, p []byte) (n int, err error) {
+	for {
+		if n, err = unix.Read(int(fd), p); err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// woken is called when a read deadline has passed. It says whether to go on.
+func (c *connection) woken(ctx context.Context) error {
+	c.mu.Lock()
+	asked := c.asked
+	c.asked = nil
+	var err error
+	if len(asked) > 0 {
+		err = c.limit(ctx)
+	}
+	c.mu.Unlock()
+	if len(asked) > 0 {
+		err = errors.Join(c.drain(), err)
+		c.answer(asked)
+		return err
+	}
+	if ctx.Err() == nil {
+		return os.ErrDeadlineExceeded // it was silent for too long
+	}
+	if !c.leaving {
+		c.leave()
+		return nil
+	}
+	return errors.Join(c.drain(), io.EOF)
+}
+
+// wake has the connection end, unless it is about to.
+func (c *connection) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.leaving {
+		c.conn.SetReadDeadline(time.Now())
+	}
+}
+
+// leave tells the client that we want to end. One that listens for that ends too, and has lost nothing.
+func (c *connection) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaving, c.until = true, time.Now().Add(farewell)
+	if c.secure != nil {
+		c.conn.SetWriteDeadline(c.until)
+		c.secure.CloseWrite() // if it cannot be told, it learns it when we close
+	}
+	c.conn.CloseWrite()
+	c.conn.SetReadDeadline(c.until)
+}
+
+// drain takes as much as has arrived by now, and no more: a client that never stops must not hold us.
+func (c *connection) drain() error {
+	c.busy.Store(true)
+	defer c.busy.Store(false)
+	c.left = c.queued()
+	defer func() { c.left = math.MaxInt }()
+	if c.secure != nil {
+		for {
+			n, err := c.secure.Read(c.room())
+			if n > 0 {
+				c.took(n)
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				c.idle()
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for c.left > 0 {
+		more := false
+		if err := c.raw.Control(func(fd uintptr) { more = c.attempt(fd) }); err != nil || c.err != nil {
+			return errors.Join(err, c.err)
+		}
+		if !more {
+			return nil
+		}
+		c.left -= min(c.left, c.n)
+		c.took(c.n)
+	}
+	return nil
+}
+
+// queued is how many bytes have arrived that were not taken from the socket.
+func (c *connection) queued() (n int) {
+	c.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) }) // of a socket that fails there is nothing to take
+	return n
+}
+
+// ask has the connection tell when what has arrived by now is with its Handler. It returns nil when it is already, or when the
+// connection is in its handshake.
+func (c *connection) ask() (passed chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ready || c.queued() == 0 && !c.busy.Load() {
+		return nil
+	}
+	passed = make(chan struct{})
+	c.asked = append(c.asked, passed)
+	c.conn.SetReadDeadline(time.Now())
+	return passed
+}
+
+// answer tells those who asked; nil is those who still do, at the end.
+func (c *connection) answer(asked []chan struct{}) {
+	if asked == nil {
+		c.mu.Lock()
+		asked, c.asked, c.ready = c.asked, nil, false
+		c.mu.Unlock()
+	}
+	for _, passed := range asked {
+		close(passed)
+	}
+}
+
+// room is where to read to.
+func (c *connection) room() []byte {
+	if c.buffer == nil {
+		c.buffer = c.stream.buffers.Get().(*[]byte)
+		c.rest = (*c.buffer)[:0]
+	}
+	return c.rest[len(c.rest):cap(c.rest)]
+}
+
+// idle gives the buffer back when nothing is in it.
+func (c *connection) idle() {
+	if len(c.rest) == 0 && c.buffer != nil {
+		c.stream.buffers.Put(c.buffer)
+		c.buffer, c.rest = nil, nil
+	}
+}
+
+// took makes messages of n more bytes.
+func (c *connection) took(n int) {
+	c.stream.bytes.Add(uint64(n))
+	data := c.rest[:len(c.rest)+n]
+	var rest []byte
+	c.batch(func() { rest = c.framer.take(data, c.emit) })
+	c.rest = (*c.buffer)[:copy((*c.buffer)[:cap(*c.buffer)], rest)]
+	c.idle()
+}
+
+// batch borrows a Handler.
+func (c *connection) batch(do func()) {
+	c.handler = c.stream.handlers.Get().(Handler)
+	c.handler.Begin(time.Now())
+	do()
+	c.handler.End()
+	c.stream.handlers.Put(c.handler)
+	c.handler = nil
+}
+
+func (c *connection) emit(msg []byte, size int) {
+	c.stream.received.Add(1)
+	c.handler.Message(c.from, msg, size)
+}
