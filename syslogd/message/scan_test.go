@@ -169,11 +169,12 @@ func BenchmarkParseHAProxyLine(b *testing.B) {
 		"1024 - - ---- 1/1/0/0/0 0/0 \"GET /some/path?with=query HTTP/1.1\" and a bit more")
 	buf := make([]byte, 0, 1024)
 	var m Message
+	var p Parser
 	var s, r Stamper
 	now := time.Now()
 	b.SetBytes(int64(len(line)))
 	for b.Loop() {
-		m.Parse(line)
+		p.Parse(&m, line)
 		buf = m.AppendStamp(buf[:0], &s, &r, now)
 		buf = AppendEscaped(buf, m.Content)
 	}

@@ -28,6 +28,7 @@ type Stage struct {
 	counts   *Counts
 	table    *Table // of this batch, and until the next begins of the last
 	lanes    []lane // as the table's rules
+	parser   message.Parser
 	msg      message.Message
 	envelope format.Envelope
 
@@ -98,7 +99,7 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 		return
 	}
 	m, e := &s.msg, &s.envelope
-	m.Parse(b)
+	s.parser.Parse(m, b)
 	if len(m.Content) == 0 && len(m.Tag) == 0 && len(m.Data) == 0 {
 		s.empty++
 		return

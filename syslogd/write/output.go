@@ -34,6 +34,7 @@ type Output struct {
 	busy     bool      // somebody writes
 	writing  int       // lines that he has not written yet
 	direct   time.Time // readers do not write themselves before
+	mistrust time.Duration
 	given    uint64
 	overflow uint64
 	lostHere uint64        // lines that the file refused because it was closed
@@ -49,9 +50,11 @@ const (
 	piece = 256 << 10
 	// patience is how long a reader waits for a slow disk before lines are dropped. Meanwhile the socket's buffer fills.
 	patience = time.Second
-	// slowWrite is how long a write may take before readers leave writing to the goroutine, for the time of mistrust.
-	slowWrite = 20 * time.Millisecond
-	mistrust  = 10 * time.Second
+	// slowWrite is how long a write may take before readers leave writing to the goroutine for a while. One such write may only mean
+	// that the processor was taken from us, so the while is short, and doubles with each slow write that comes soon after it.
+	slowWrite     = 20 * time.Millisecond
+	firstMistrust = 100 * time.Millisecond
+	lastMistrust  = 10 * time.Second
 	// keepFree is how many empty buffers wait for the next batches; what a burst needed besides goes back.
 	keepFree = 8
 )
@@ -94,7 +97,11 @@ func (o *Output) Give(lines []byte, n int) []byte {
 		if now := time.Now(); now.After(o.direct) {
 			o.write(lines, n)
 			if end := time.Now(); end.Sub(now) > slowWrite {
-				o.direct = end.Add(mistrust)
+				if end.Sub(o.direct) > lastMistrust {
+					o.mistrust = 0
+				}
+				o.mistrust = min(max(2*o.mistrust, firstMistrust), lastMistrust)
+				o.direct = end.Add(o.mistrust)
 			}
 			if len(o.queue) > 0 {
 				o.ring() // lines that came meanwhile

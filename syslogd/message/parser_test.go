@@ -1,0 +1,62 @@
+package message
+
+import (
+	"reflect"
+	"testing"
+)
+
+// sameAsFresh parses messages one after the other with one Parser and holds each to be what Message.Parse makes of it.
+func sameAsFresh(t *testing.T, inputs ...[]byte) {
+	t.Helper()
+	var p Parser
+	var got Message
+	for _, in := range inputs {
+		p.Parse(&got, in)
+		var want Message
+		want.Parse(in)
+		if !reflect.DeepEqual(got, want) {
+			t.Fatalf("after others, %q is\n%+v; alone it is\n%+v", in, got, want)
+		}
+	}
+}
+
+func TestParserRemembersOnlyWhatDecides(t *testing.T) {
+	row := func(inputs ...string) {
+		t.Helper()
+		var all [][]byte
+		for _, in := range inputs {
+			all = append(all, []byte(in))
+		}
+		sameAsFresh(t, all...)
+	}
+	const head = "<134>Nov 21 03:04:05 haproxy[42]: "
+	row(head+"one", head+"two", head, head+"\n", head[:len(head)-1], head+"<13>x: y")
+	row("<13>Nov 21 03:04:05 host app: x", "<13>Nov 21 03:04:05 host app: ", "<13>Nov 21 03:04:05 host app:", "<13>Nov 21 03:04:05 host")
+	row("<13>2026-11-21T03:04:05Z h app[]: x", "<13>2026-11-21T03:04:05Z h app[]: y", "<13>2026-11-21T03:04:05Z h app[]:y")
+	row("<13>app: x", "<13>app: y", "<13>app: 21 03:04:05 x: y")
+	row("<13>1 - h a: x", "<13>1 - h a: - -", "<13>1 - h a: - - - text")
+	row(head+"one", "<165>1 - h a p m [x y=\"z\"] text", head+"two")
+	row("<189>29: *Nov 21 03:04:05.483 UTC: %SYS-5: a", "<189>29: *Nov 21 03:04:05.483 UTC: %SYS-5: b", "<189>30: *Nov 21 03:04:05.483 UTC: %SYS-5: b")
+	row("<13>Nov 21 03:04:05 A: ", "<13>Nov 21 03:04:05 A: x: y", "<13>Nov 21 03:04:05 AB: ", "<13>Nov 21 03:04:05 AB: x: y")
+}
+
+// FuzzParser holds that what a Parser remembers of one message changes nothing of the next, be it another one or the same header with
+// another text.
+func FuzzParser(f *testing.F) {
+	for _, seed := range [][3]string{
+		{"<134>Nov 21 03:04:05 haproxy[42]: one", "<134>Nov 21 03:04:05 haproxy[42]: two", "three"},
+		{"<13>Nov 21 03:04:05 h a: x", "<13>Nov 21 03:04:05 A: x", ""},
+		{"<13>2026-11-21T03:04:05.123Z web1 app[7]: x", "<165>1 - - - - - -", " "},
+		{"<13>tag[1]:x", "<13>1 - h a: - -", "21 03:04:05 x: y"},
+	} {
+		f.Add([]byte(seed[0]), []byte(seed[1]), []byte(seed[2]))
+	}
+	f.Fuzz(func(t *testing.T, first, second, text []byte) {
+		var m Message
+		m.Parse(first)
+		trimmed := TrimTrailer(first)
+		head := trimmed[:len(trimmed)-len(m.Text)]
+		again := append(append([]byte(nil), head...), text...)
+		sameAsFresh(t, first, again, second, first, head, again)
+	})
+}
