@@ -50,7 +50,7 @@ func (a *track) run(x *Ctx) Verdict {
 		slots = x.Session
 	}
 	t := a.table.table
-	if slots == nil || t == nil || slots[a.slot].Valid() {
+	if slots == nil || t == nil || x.tracked(int64(a.slot)).Valid() { // the first rule has it
 		return Continue
 	}
 	x.begin()

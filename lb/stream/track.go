@@ -250,6 +250,11 @@ func pack(tracks *rule.Tracks) []Tracked {
 	return list
 }
 
+// Tracked reports whether the connection is counted in a stick table.
+func (p *Parcel) Tracked() bool {
+	return len(p.Tracks) > 0 || p.Tunnel != nil && len(p.Tunnel.Tracks) > 0
+}
+
 // adoptTracks takes up what another process tracked for a connection.
 func (sh *Shard) adoptTracks(tracks *rule.Tracks, list []Tracked) {
 	for _, a := range list {

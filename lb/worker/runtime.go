@@ -39,6 +39,8 @@ type Runtime struct {
 	exposed   *handoff.Set // what _getsocks gives away
 	tickets   tickets
 	tables    []*stick.Table                  // in the order of the configuration
+	telling   sync.Mutex                      // guards listener, and the order of what is told of tables
+	listener  *successor                      // hears of the tables
 	leaves    []served                        // certificates
 	reloads   atomic.Pointer[handoff.Reloads] // nil without a master
 	counting  sync.Mutex                      // guards last, and the making of snapshots
@@ -186,6 +188,9 @@ func (rt *Runtime) answered() {
 func (rt *Runtime) farewell() {
 	if rt.next == nil || !rt.next.alive() {
 		return
+	}
+	if err := rt.tellTables(rt.next); err != nil {
+		rt.note("tell the next worker the last of the stick tables: " + err.Error())
 	}
 	if err := rt.sendCounts(rt.next); err != nil {
 		rt.note("tell the next worker the last counters: " + err.Error())

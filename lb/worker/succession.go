@@ -18,6 +18,7 @@ import (
 //
 //	new worker, before it accepts          old worker, serving
 //	ask                                 ->
+//	                                    <- tables: stick tables, see telltables.go
 //	                                    <- state: servers, ticket keys
 //	                                    <- busy: load of the servers, whenever it changes
 //	new worker, serving                    old worker, told to drain
@@ -41,6 +42,7 @@ const (
 	kindTaken  = "taken"
 	kindFormer = "former"
 	kindBusy   = "busy"
+	kindTables = "tables"
 )
 
 // letter is one message between the two.
@@ -95,6 +97,7 @@ func (rt *Runtime) Successor(link *handoff.Conn) {
 
 // listenTo reads what the next worker says, until it or this one ends.
 func (rt *Runtime) listenTo(s *successor) {
+	defer rt.endTelling(s)
 	defer close(s.gone)
 	for {
 		var l letter
@@ -108,6 +111,9 @@ func (rt *Runtime) listenTo(s *successor) {
 		switch l.Kind {
 		case kindAsk:
 			s.policy.Store(&l.Policy)
+			if err := rt.beginTelling(s); err != nil {
+				rt.note("tell the next worker the stick tables: " + err.Error())
+			}
 			if err := rt.sendState(s); err != nil {
 				rt.note("tell the next worker the state: " + err.Error())
 				return
@@ -225,18 +231,24 @@ func (rt *Runtime) handover(s *successor) {
 	if p := s.policy.Load(); p != nil && *p != "" {
 		policy = *p
 	}
+	if err := rt.tellTables(s); err != nil {
+		rt.note("tell the next worker the stick tables: " + err.Error())
+	}
 	if err := rt.passOn(s); err != nil {
 		rt.note("introduce the next worker to the ones before: " + err.Error())
 	}
 	rt.eng.Leaving.CloseIdle = policy == "close"
 	if policy == policyMove {
-		rt.eng.Handover(s.carry)
+		rt.eng.Handover(rt.carrier(s))
 	} else {
 		rt.eng.Drain()
 	}
 	// Closed: the last connection has moved already, and farewell has told them.
 	if err := rt.sendCounts(s); err != nil && !errors.Is(err, net.ErrClosed) {
 		rt.note("tell the next worker the counters: " + err.Error())
+	}
+	if len(rt.tables) > 0 {
+		rt.work.Go(func() { rt.keepTelling(s) })
 	}
 }
 

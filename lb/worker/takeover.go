@@ -23,6 +23,10 @@ func (rt *Runtime) inherit() error {
 	for more := true; more; {
 		var l letter
 		fds, err := link.Receive(&l)
+		if err == nil && l.Kind == kindTables {
+			rt.hearTables(fds)
+			continue
+		}
 		for _, fd := range fds {
 			unix.Close(fd)
 		}
@@ -84,6 +88,9 @@ func (rt *Runtime) takeOver(p *predecessor) {
 			rt.heard()
 		case kindBusy:
 			rt.share(p, l.Busy)
+		case kindTables:
+			rt.hearTables(fds)
+			continue
 		case kindMove:
 			rt.takeParcels(p, l, fds)
 			continue

@@ -1,0 +1,149 @@
+package worker
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/stick"
+	"lbsyslogd/lb/stream"
+)
+
+// Stick tables on their way to the next worker (package stick says what is
+// told, succession.go when). A telling is a memory file: a table may be far
+// larger than a letter.
+//
+//	new worker, before it accepts          old worker, serving
+//	ask                                 ->
+//	                                    <- tables: all entries
+//	                                    <- state
+//	new worker, serving                    old worker, told to drain
+//	                                    <- tables: what has changed since
+//	                                    <- tables, move: a connection that is tracked never comes before its entry
+//	                                    <- tables: what its last connections change, now and then
+//	                                    <- tables, counts: when nothing is left
+
+// tellEvery is how long a change that a leaving worker's last connections make
+// may be unknown to the next worker.
+const tellEvery = 250 * time.Millisecond
+
+// beginTelling begins to tell the next worker of the tables.
+func (rt *Runtime) beginTelling(s *successor) error {
+	rt.telling.Lock()
+	rt.listener = s
+	for _, t := range rt.tables {
+		t.BeginTelling()
+	}
+	rt.telling.Unlock()
+	return rt.tellTables(s)
+}
+
+// endTelling gives up when the next worker is gone.
+func (rt *Runtime) endTelling(s *successor) {
+	rt.telling.Lock()
+	defer rt.telling.Unlock()
+	if rt.listener != s {
+		return
+	}
+	rt.listener = nil
+	for _, t := range rt.tables {
+		t.EndTelling()
+	}
+}
+
+// tellTables tells the next worker what it does not know yet.
+func (rt *Runtime) tellTables(s *successor) error {
+	rt.telling.Lock()
+	defer rt.telling.Unlock()
+	if rt.listener != s {
+		return nil
+	}
+	var f *os.File
+	var part []byte
+	for _, t := range rt.tables {
+		for more := true; more; {
+			part, more = t.AppendChanges(part[:0])
+			if len(part) == 0 {
+				continue
+			}
+			if f == nil {
+				fd, err := unix.MemfdCreate("lb-tables", unix.MFD_CLOEXEC)
+				if err != nil {
+					return fmt.Errorf("make a memory file: %w", err)
+				}
+				f = os.NewFile(uintptr(fd), "tables")
+				defer f.Close()
+			}
+			if _, err := f.Write(part); err != nil {
+				return fmt.Errorf("write a memory file: %w", err)
+			}
+		}
+	}
+	if f == nil {
+		return nil
+	}
+	return s.send(letter{Kind: kindTables, More: true}, []int{int(f.Fd())})
+}
+
+// keepTelling tells until one of the two workers ends.
+func (rt *Runtime) keepTelling(s *successor) {
+	tick := time.NewTicker(tellEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := rt.tellTables(s); err != nil {
+				return // the receiver notices the end
+			}
+		case <-s.gone:
+			return
+		case <-rt.ctx.Done():
+			return
+		}
+	}
+}
+
+// carrier carries connections to s, each behind what it is counted in.
+func (rt *Runtime) carrier(s *successor) stream.Carrier {
+	return func(parcels []*stream.Parcel) ([]bool, error) {
+		if slices.ContainsFunc(parcels, (*stream.Parcel).Tracked) {
+			if err := rt.tellTables(s); err != nil {
+				return nil, err
+			}
+		}
+		return s.carry(parcels)
+	}
+}
+
+// hearTables takes over what an earlier worker tells of its tables. It owns the
+// descriptors.
+func (rt *Runtime) hearTables(fds []int) {
+	for _, fd := range fds {
+		if err := rt.loadTables(fd); err != nil {
+			rt.note("take stick tables over: " + err.Error() + "; what is missing in them is counted anew")
+		}
+		unix.Close(fd)
+	}
+}
+
+func (rt *Runtime) loadTables(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("look at a memory file: %w", err)
+	}
+	if st.Size == 0 {
+		return nil
+	}
+	told, err := unix.Mmap(fd, 0, int(st.Size), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("map a memory file: %w", err)
+	}
+	err = stick.Load(told, func(name string) *stick.Table { return rt.eng.Tables[name] }, stick.Now())
+	if e := unix.Munmap(told); err == nil && e != nil {
+		err = fmt.Errorf("unmap a memory file: %w", e)
+	}
+	return err
+}
