@@ -1,0 +1,205 @@
+package packages
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// chapter is a part of docs/operations.md with the commands in it.
+type chapter struct {
+	heading  string
+	commands []string // blocks marked sh, and the second column of tables
+	rules    string   // a block marked yaml
+}
+
+// chapters reads a document.
+func chapters(t *testing.T, path string) []chapter {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []chapter
+	for _, part := range regexp.MustCompile(`(?m)^## `).Split(string(text), -1)[1:] {
+		heading, body, _ := strings.Cut(part, "\n")
+		c := chapter{heading: heading}
+		for _, m := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$|^\\| [^|]+ \\| `([^`]+)` \\| [^|]*\\|$").FindAllStringSubmatch(body, -1) {
+			switch {
+			case m[1] == "sh":
+				c.commands = append(c.commands, m[2])
+			case m[1] == "yaml":
+				c.rules += m[2]
+			case m[3] != "" && heading == "Day by day":
+				c.commands = append(c.commands, m[3])
+			}
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// haproxyCfg is what an administrator has who comes from HAProxy.
+const haproxyCfg = `global
+    log /dev/log local0
+    chroot /var/lib/haproxy
+    stats socket /run/haproxy/admin.sock mode 660 level admin expose-fd listeners
+    user haproxy
+    group haproxy
+    daemon
+defaults
+    mode http
+    log global
+    option httplog
+    option idle-close-on-response
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend www
+    bind 127.0.0.1:80
+    default_backend app
+backend app
+    server a1 127.0.0.1:9001
+    server a2 127.0.0.1:9002
+`
+
+// step is what a test has to do around a chapter.
+type step struct {
+	before string // shell commands for what the chapter presumes
+	load   int    // requests while it goes on, none of which may fail; 0 for none
+	logged bool   // and each of them is in lb's log once
+	after  func(m *machine, out string)
+}
+
+// TestTheManual runs every command of docs/operations.md as it stands there, from top to bottom. A chapter with commands that has no
+// step here fails it.
+func TestTheManual(t *testing.T) {
+	t.Parallel()
+	m := boot(t, "manual")
+	m.logs = `rm -rf /root/got; cp -r /var/log/lb /root/got; rm -f /root/got/*.tmp; zstd -dqf --rm /root/got/*.zst 2>/dev/null || :; zcat -f /root/got/* >/root/ledger/lb.log`
+	m.sh(`mkdir -p /root/manual/dist; cp %[1]s/*_%[2]s-1_*.deb /root/manual/dist
+		openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj /CN=lb.example -keyout /root/site.key -out /root/site.crt 2>/dev/null
+		systemd-run -q --unit backends -p LimitNOFILE=20000 %[1]s/backend 127.0.0.1:9001 127.0.0.1:9002`, m.dir, version)
+	steps := map[string]step{
+		"Install": {after: func(m *machine, _ string) {
+			m.sh(`sed '/^# A site/,$d' /etc/lb/lb.cfg >/root/none.cfg; cp /root/none.cfg /root/own.cfg; cat >>/root/own.cfg <<'END'
+frontend www
+    bind 127.0.0.1:80
+    bind 127.0.0.1:443 ssl crt /etc/lb/certs/
+    default_backend app
+backend app
+    server a1 127.0.0.1:9001
+    server a2 127.0.0.1:9002
+END
+				cp /root/own.cfg /etc/lb/lb.cfg; systemctl reload lb; curl -skf -o /dev/null https://127.0.0.1/r/probe/0`)
+		}},
+		"Day by day": {load: 12_000, logged: true},
+		"Rotate": {load: 8000, logged: true, after: func(m *machine, out string) {
+			m.says(out, "lb-20")
+		}},
+		"Upgrade and go back": {"mv dist former; mkdir dist; cp " + m.dir + "/*_" + later + "-1_*.deb dist", 12_000, true, func(m *machine, out string) {
+			m.says(out, "lb "+later, "syslogd "+later)
+			m.runs(version)
+		}},
+		"From HAProxy": {`cp /root/none.cfg /etc/lb/lb.cfg; systemctl reload lb; cat >/etc/haproxy/haproxy.cfg <<'END'
+` + haproxyCfg + "END\nsystemctl restart haproxy", 16_000, false, func(m *machine, out string) {
+			m.says(out, "serves since")
+			if out := m.sh("systemctl is-active haproxy lb || :; tail -1 /etc/default/lb"); out != "active\ninactive\nEXTRAOPTS=" {
+				m.t.Errorf("in the end, HAProxy, lb, and its options:\n%s", out)
+			}
+			m.sh("systemctl stop haproxy; cp /root/own.cfg /etc/lb/lb.cfg; systemctl start lb")
+		}},
+		"Hooks that signal a balancer": {before: "printf '/var/log/h.log {\n postrotate\n  systemctl restart haproxy\n endscript\n}\n' >/etc/logrotate.d/h",
+			after: func(m *machine, out string) { m.says(out, "/etc/logrotate.d/h:3: ", "something above reaches") }},
+		"Tune": {load: 16_000, logged: true, after: func(m *machine, out string) {
+			m.says(out, " 65536 ", " 250000 ")
+			if cpus := m.sh("grep Cpus_allowed_list /proc/$(pgrep -fn '[l]b @worker')/status"); !strings.HasSuffix(cpus, "\t0") {
+				m.t.Errorf("the worker's processors: %s", cpus)
+			}
+		}},
+		"Monitor": {after: func(m *machine, out string) {
+			m.says(out, "Generation ", "www,FRONTEND,", "DroppedLogs: 0", `"kernel_drops"`, "lb_reloads_total", "syslogd_input_received_total")
+		}},
+		"Containers": {before: engine + "\nsystemctl stop lb syslogd.socket syslogd; sysctl -q -w net.ipv4.ip_unprivileged_port_start=0; cp -r " + m.dir + "/site dist/container",
+			after: func(m *machine, _ string) {
+				m.sh("podman ps | grep -q ' b$'; curl -sf -o /dev/null http://127.0.0.1:8404/health; podman stop b")
+			}},
+	}
+	for _, c := range chapters(t, "../../docs/operations.md") {
+		s, ok := steps[c.heading]
+		delete(steps, c.heading)
+		if len(c.commands) == 0 {
+			continue
+		}
+		if passed := t.Run(c.heading, func(t *testing.T) {
+			if !ok {
+				t.Fatalf("no test runs its commands:\n%s", strings.Join(c.commands, "\n"))
+			}
+			m := *m
+			m.t = t
+			m.follow(c, s)
+		}); !passed {
+			return // one chapter presumes the other
+		}
+	}
+	if len(steps) > 0 {
+		t.Errorf("the document lacks the chapters of %v", steps)
+	}
+}
+
+// follow does what a chapter says.
+func (m *machine) follow(c chapter, s step) {
+	m.t.Helper()
+	m.sh("cd /root/manual\n%s", s.before)
+	var out strings.Builder
+	act := func() {
+		for _, command := range c.commands {
+			// Everything in it has to succeed. For a reader it goes on; here it does not.
+			out.WriteString(m.sh("cd /root/manual; export DOCKER_HOST=unix:///run/podman/podman.sock\n%s", command) + "\n")
+		}
+	}
+	switch {
+	case s.logged:
+		m.load(regexp.MustCompile(`\W`).ReplaceAllString(c.heading, ""), s.load, 2000, act)
+	case s.load > 0:
+		m.sh("systemd-run -q --unit load -p WorkingDirectory=%[1]s -p LimitNOFILE=20000 %[1]s/load -n %[2]d -rate 1500 -c 50 -per-conn 20 127.0.0.1:80", m.dir, s.load)
+		act()
+		m.sh("systemctl is-active -q load") // all of it happened under load
+		m.await("the load to end", "! systemctl is-active -q load")
+		m.sh("journalctl -u load -o cat | tee /root/load | grep -q '^%d ok' || { cat /root/load; exit 1; }", s.load)
+	default:
+		act()
+	}
+	if s.after != nil {
+		s.after(m, out.String())
+	}
+	if c.rules != "" {
+		m.measured(c.rules)
+	}
+}
+
+// says wants texts in an output.
+func (m *machine) says(out string, want ...string) {
+	m.t.Helper()
+	for _, w := range want {
+		if !strings.Contains(out, w) {
+			m.t.Errorf("no %q in\n%s", w, out)
+		}
+	}
+}
+
+// measured wants each metric that rules speak of to be there.
+func (m *machine) measured(rules string) {
+	m.t.Helper()
+	scraped := m.sh("curl -s http://127.0.0.1:8404/metrics; curl -s http://127.0.0.1:8514/metrics")
+	names := regexp.MustCompile(`\b(?:haproxy|lb|syslogd)_\w+`).FindAllString(rules, -1)
+	if len(names) < 10 {
+		m.t.Errorf("the rules have only %v", names)
+	}
+	for _, name := range names {
+		if !regexp.MustCompile(`(?m)^` + name + `[ {]`).MatchString(scraped) {
+			m.t.Errorf("there is no metric %s", name)
+		}
+	}
+}
