@@ -2,8 +2,8 @@ package rotate
 
 import (
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -17,22 +17,17 @@ import (
 // TestDiskFull runs TestOnASmallDisk in a process with a mount namespace of its own, where it may mount a small tmpfs. Who is not
 // root gets a user namespace for it too.
 func TestDiskFull(t *testing.T) {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestOnASmallDisk$", "-test.v")
-	cmd.Env = append(os.Environ(), "ROTATE_MOUNT="+t.TempDir())
+	cmd := child("TestOnASmallDisk", "ROTATE_MOUNT="+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestOnASmallDisk") {
-		t.Errorf("%v\n%s", err, out)
-	}
+	mustPass(t, cmd)
 }
 
-// TestOnASmallDisk fills a disk of 2 MiB, goes on writing until the ring has to drop lines, and makes room. The loss line then
-// tells how many are missing, to the line. Only TestDiskFull can give it the disk.
+// TestOnASmallDisk has a disk of 2 MiB. Only TestDiskFull can give it that.
 func TestOnASmallDisk(t *testing.T) {
 	dir := os.Getenv("ROTATE_MOUNT")
 	if dir == "" {
@@ -41,14 +36,72 @@ func TestOnASmallDisk(t *testing.T) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+	for name, test := range map[string]func(t *testing.T, dir, ballast string){
+		"lines wait in the ring": fillTheRing, "retention makes room": makeRoomByRetention, "bare": fillTheBareLibrary,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+			ballast := filepath.Join(dir, "ballast")
+			if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			test(t, dir, ballast)
+		})
+	}
+}
+
+// makeRoomByRetention rotates until only so much of the disk is free as must stay free; then the oldest files go.
+func makeRoomByRetention(t *testing.T, dir, _ string) {
+	const free, lines = 512 << 10, 5000
+	w := open(t, filepath.Join(dir, "app.log"), Options{MinFree: free})
+	for n := range 30 {
+		var b strings.Builder
+		for i := range lines {
+			b.WriteString(numbered(n*lines + i))
+		}
+		write(t, w, b.String())
+		if _, err := w.Rotate(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "room", func() bool {
+			var fs unix.Statfs_t
+			return unix.Statfs(dir, &fs) == nil && int64(fs.Bavail)*fs.Bsize >= free
+		})
+	}
+	all, err := w.list()
+	if err != nil || len(all) < 3 || w.Stats().Removed != uint64(30-len(all)) {
+		t.Fatalf("%d files are left, and %+v, %v", len(all), w.Stats(), err)
+	}
+	if text := read(t, filepath.Join(dir, all[0].file())); !strings.HasPrefix(text, numbered((30-len(all))*lines)) {
+		t.Errorf("the oldest file left begins with %.20q", text)
+	}
+}
+
+// fillTheBareLibrary shows what lumberjack does: the line after the one that was torn sticks to it.
+func fillTheBareLibrary(t *testing.T, dir, ballast string) {
+	path := filepath.Join(dir, "bare.log")
+	l := bare(t, path)
+	line := strings.Repeat("x", 4999) + "\n"
+	var err error
+	for err == nil {
+		_, err = io.WriteString(l, line)
+	}
+	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Unmount(dir, unix.MNT_DETACH)
-	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
-		t.Fatal(err)
+	write(t, l, "next\n")
+	text := read(t, path)
+	if last := text[strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n')+1:]; last == "next\n" || !strings.HasSuffix(last, "xnext\n") {
+		t.Errorf("after the torn line comes %.20q", last)
 	}
+}
+
+// fillTheRing fills the disk, goes on writing until the ring has to drop lines, and makes room. The loss line then tells how many are
+// missing, to the line.
+func fillTheRing(t *testing.T, dir, ballast string) {
 	w := open(t, filepath.Join(dir, "app.log"), Options{Ring: 256 << 10})
 	n := 0
 	batch := func() {

@@ -59,6 +59,47 @@ func ExampleWriter_slog() {
 	// Output: level=INFO msg=started port=8080
 }
 
+// zap writes to a zapcore.WriteSyncer, which a Writer is: zapcore.NewCore(encoder, w, level).
+func ExampleWriter_zap() {
+	type writeSyncer interface { // zapcore's
+		io.Writer
+		Sync() error
+	}
+	dir, _ := os.MkdirTemp("", "rotate")
+	defer os.RemoveAll(dir)
+
+	w, err := rotate.Open(filepath.Join(dir, "app.log"), rotate.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+	var out writeSyncer = w
+	io.WriteString(out, "{\"level\":\"info\",\"msg\":\"started\"}\n")
+	fmt.Println(out.Sync(), w.Stats().Lines)
+	// Output: <nil> 1
+}
+
+// Numbered names are logrotate's.
+func ExampleOptions_naming() {
+	dir, _ := os.MkdirTemp("", "rotate")
+	defer os.RemoveAll(dir)
+
+	w, err := rotate.Open(filepath.Join(dir, "app.log"), rotate.Options{Naming: rotate.Numbered, Keep: 7})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+	for _, line := range []string{"one\n", "two\n"} {
+		io.WriteString(w, line)
+		w.Rotate()
+	}
+	text, _ := os.ReadFile(filepath.Join(dir, "app.log.2"))
+	fmt.Print(string(text))
+	// Output: one
+}
+
 // Rotate returns when the old file is complete, synced and closed.
 func ExampleWriter_Rotate() {
 	dir, _ := os.MkdirTemp("", "rotate")

@@ -143,9 +143,11 @@ func nameless(err error) error {
 	return err
 }
 
-// close syncs the file and closes both descriptors. It may take as long as the disk does.
-func (f *file) close() error {
-	err := f.own.Sync()
+// close closes both descriptors, and before that syncs the file if the policy says so, which may take as long as the disk does.
+func (f *file) close(policy SyncPolicy) (err error) {
+	if policy != SyncNever {
+		err = f.own.Sync()
+	}
 	err = errors.Join(err, returnLogger(f.out))
 	return errors.Join(err, f.own.Close())
 }

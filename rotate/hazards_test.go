@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -144,6 +145,12 @@ func TestHazardSymlinkAndFIFOAtThePath(t *testing.T) {
 			t.Errorf("Open(%s) worked", path)
 		}
 	}
+	if err := l.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(link); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the bare library left the symlink where it was: %v", err)
+	}
 	r, err := os.OpenFile(fifo, os.O_RDONLY|unix.O_NONBLOCK, 0) // with a reader, opening it for writing works
 	if err != nil {
 		t.Fatal(err)
@@ -214,6 +221,8 @@ func TestHazardGoroutinesPileUp(t *testing.T) {
 }
 
 func TestHazardAgeIsWrongByTheZone(t *testing.T) {
+	mustPass(t, child("TestBareLibraryInTheFarWest", "TZ=Etc/GMT+12", "ROTATE_ZONE=1"))
+
 	// lumberjack with LocalTime reads its local stamps as UTC. Ours are UTC on both ways, whatever the clock's zone.
 	dir := t.TempDir()
 	now := time.Now().In(time.FixedZone("far east", 12*3600))
@@ -228,5 +237,157 @@ func TestHazardAgeIsWrongByTheZone(t *testing.T) {
 	until(t, "the older file to go", func() bool { return w.Stats().Removed == 1 })
 	if _, err := os.Stat(filepath.Join(dir, young)); err != nil {
 		t.Errorf("the younger file: %v", err)
+	}
+}
+
+// TestBareLibraryInTheFarWest wants a clock that is twelve hours behind UTC.
+func TestBareLibraryInTheFarWest(t *testing.T) {
+	if os.Getenv("ROTATE_ZONE") == "" {
+		return
+	}
+	dir := t.TempDir()
+	young := filepath.Join(dir, "app-"+time.Now().Add(-13*time.Hour).Format(stampLayout)+".log")
+	if err := os.WriteFile(young, []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := bare(t, filepath.Join(dir, "app.log"))
+	l.LocalTime, l.MaxAge = true, 1
+	write(t, l, "y\n")
+	until(t, "the bare library to take 13 hours for more than a day", func() bool {
+		_, err := os.Stat(young)
+		return os.IsNotExist(err)
+	})
+}
+
+func TestHazardErrorsAreSwallowed(t *testing.T) {
+	put := func(dir string) {
+		for _, name := range []string{"app-2020-01-01T00-00-00.000.log", "app-2020-01-02T00-00-00.000.log"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("x\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Mkdir(filepath.Join(dir, "app-2020-01-02T00-00-00.000.log.gz"), 0o700); err != nil { // in the way
+			t.Fatal(err)
+		}
+	}
+	compressed := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, "app-2020-01-01T00-00-00.000.log.gz"))
+		return err == nil
+	}
+	theirs, ours := t.TempDir(), t.TempDir()
+	put(theirs)
+	l := bare(t, filepath.Join(theirs, "app.log"))
+	l.Compress = true
+	write(t, l, "y\n")
+	until(t, "the bare library to compress what it can", func() bool { return compressed(theirs) })
+	write(t, l, "z\n") // and nobody hears of what it could not
+
+	put(ours)
+	w := open(t, filepath.Join(ours, "app.log"), Options{Compress: Gzip})
+	until(t, "the Writer to tell", func() bool { return strings.Contains(w.Stats().CleanError, "app-2020-01-02T00-00-00.000.log") })
+	until(t, "the other file to be compressed", func() bool { return compressed(ours) })
+}
+
+func TestHazardNewFilesAreForTheirOwnerOnly(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	write(t, bare(t, path), "x\n")
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the bare library made a file with mode %v, %v", info.Mode(), err)
+	}
+	path = filepath.Join(t.TempDir(), "app.log")
+	open(t, path, Options{})
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("the Writer made a file with mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestHazardRotateAfterLogrotateLeavesAnEmptyFile(t *testing.T) {
+	// What logrotate with "create" does before its postrotate.
+	logrotate := func(path string) {
+		if err := os.Rename(path, path+".1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o640); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "app.log")
+	l := bare(t, path)
+	write(t, l, "x\n")
+	logrotate(path)
+	if err := l.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(names(t, filepath.Dir(path))); n != 3 {
+		t.Errorf("the bare library left %d files", n)
+	}
+	path = filepath.Join(t.TempDir(), "app.log")
+	w := open(t, path, Options{})
+	write(t, w, "x\n")
+	logrotate(path)
+	if _, err := w.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(names(t, filepath.Dir(path))); n != 2 {
+		t.Errorf("the Writer left %d files", n)
+	}
+}
+
+func TestHazardDirectoryThatCannotBeWrittenTo(t *testing.T) {
+	mustPass(t, child("TestAsNobodyInAReadOnlyDirectory", "ROTATE_READONLY="+t.TempDir()))
+}
+
+// TestAsNobodyInAReadOnlyDirectory gives up root's rights, for good.
+func TestAsNobodyInAReadOnlyDirectory(t *testing.T) {
+	dir := os.Getenv("ROTATE_READONLY")
+	if dir == "" {
+		return
+	}
+	for _, at := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() == 0 {
+		const nobody = 65534
+		if err := errors.Join(os.Chown(dir, nobody, nobody), unix.Setgid(nobody), unix.Setuid(nobody)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l := &lumberjack.Logger{Filename: filepath.Join(dir, "bare.log"), MaxSize: 1}
+	w, err := Open(filepath.Join(dir, "app.log"), Options{Size: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := []byte(strings.Repeat("x", 4999) + "\n")
+	fail := func(to interface{ Write([]byte) (int, error) }) (n int) {
+		for range 1000 {
+			if _, err := to.Write(line); err != nil {
+				n++
+			}
+		}
+		return n
+	}
+	write(t, l, "first\n")
+	if err := os.Chmod(dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	if n := fail(l); n < 500 {
+		t.Errorf("of the bare library's writes %d fail", n)
+	}
+	if n := fail(w); n > 0 {
+		t.Errorf("%d writes fail", n)
+	}
+	if s := w.Stats(); s.RotateError == "" || s.Lines != 1000 {
+		t.Errorf("%+v", s)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(line); err != nil || w.Stats().Rotations != 1 || w.Stats().RotateError != "" {
+		t.Errorf("after that: %v, %+v", err, w.Stats())
 	}
 }

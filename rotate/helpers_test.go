@@ -2,9 +2,11 @@ package rotate
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -143,6 +145,21 @@ func once(t *testing.T, text string, n int) {
 	}
 	if lost+twice > 0 {
 		t.Errorf("of %d lines %d are lost and %d are there more than once", n, lost, twice)
+	}
+}
+
+// child is this program as another process that runs one test.
+func child(test string, env ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v")
+	cmd.Env = append(os.Environ(), env...)
+	return cmd
+}
+
+// mustPass runs a child whose test must pass.
+func mustPass(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if out, err := cmd.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS: ")) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,56 +89,6 @@ func TestNumbersTakeOverFromLogrotate(t *testing.T) {
 	}
 	if got := read(t, filepath.Join(dir, "app.log.2")); got != "newest\n" {
 		t.Errorf("number 2 holds %q", got)
-	}
-}
-
-// TestNumbersAreKept holds each kind of retention.
-func TestNumbersAreKept(t *testing.T) {
-	run := func(name string, o Options, rotations, left int) {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			o.Naming, o.Compress = Numbered, Zstd
-			now := time.Now()
-			var mu sync.Mutex
-			o.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
-			w := open(t, filepath.Join(dir, "app.log"), o)
-			for i := range rotations {
-				write(t, w, numbered(i))
-				turn(t, w)
-				mu.Lock()
-				now = now.Add(time.Minute)
-				mu.Unlock()
-			}
-			w.kick()
-			var want []string
-			for n := range left {
-				want = append(want, fmt.Sprintf("app.log.%d.zst", n+1))
-			}
-			slices.Sort(want)
-			until(t, strings.Join(want, " "), func() bool {
-				return slices.Equal(names(t, dir), append([]string{"app.log"}, want...))
-			})
-			if left > 0 { // the newest ones
-				if got := read(t, filepath.Join(dir, want[0])); got != numbered(rotations-1) {
-					t.Errorf("number 1 holds %q", got)
-				}
-			}
-		})
-	}
-	run("count", Options{Keep: 3}, 12, 3)
-	run("age", Options{MaxAge: 4*time.Minute + time.Second}, 12, 4)
-	run("free disk", Options{MinFree: 1 << 62}, 3, 0)
-
-	// Compressed, each of these takes some thirty bytes.
-	dir := t.TempDir()
-	w := open(t, filepath.Join(dir, "app.log"), Options{Naming: Numbered, MaxTotal: 100})
-	for i := range 20 {
-		write(t, w, numbered(i))
-		turn(t, w)
-	}
-	until(t, "no more than fit", func() bool { return len(names(t, dir)) == 1+100/len(numbered(0)) })
-	if got := read(t, filepath.Join(dir, "app.log.1")); got != numbered(19) {
-		t.Errorf("number 1 holds %q", got)
 	}
 }
 

@@ -28,16 +28,19 @@ func (c Compression) suffix() string {
 	return ""
 }
 
-// SyncPolicy says when the file is forced to the disk. A rotation, a reopen, Flush and Close always do that.
+// SyncPolicy says when the file is forced to the disk. Flush always does that.
 type SyncPolicy uint8
 
 const (
-	// SyncOnRotate leaves the current file to the kernel, which writes it back within about 30 seconds.
+	// SyncOnRotate leaves the current file to the kernel, which writes it back within about 30 seconds. A rotation, a reopen and Close
+	// wait until the file that they leave is on the disk.
 	SyncOnRotate SyncPolicy = iota
-	// SyncInterval syncs about once a second while lines arrive.
+	// SyncInterval also syncs about once a second while lines arrive.
 	SyncInterval
-	// SyncAlways syncs after each Write: a line that Write returned for survives a power cut.
+	// SyncAlways also syncs after each Write: a line that Write returned for survives a power cut.
 	SyncAlways
+	// SyncNever leaves rotated files to the kernel too. A crash of the machine may cost the newest half minute of either.
+	SyncNever
 )
 
 // Options say how a file is kept. The zero value appends to one file for ever.

@@ -166,11 +166,13 @@ func (w *Writer) swap() (old *file, err error) {
 
 // settle syncs and closes a file that was swapped out, and then lets the janitor have it.
 func (w *Writer) settle(old *file, name string) error {
-	err := old.close()
+	err := old.close(w.opt.Sync)
 	if name == "" {
 		return err
 	}
-	err = errors.Join(err, syncDir(w.dir))
+	if w.opt.Sync != SyncNever {
+		err = errors.Join(err, syncDir(w.dir))
+	}
 	w.mu.Lock()
 	delete(w.settling, old.id)
 	w.mu.Unlock()

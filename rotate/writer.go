@@ -70,16 +70,16 @@ func Open(path string, options Options) (*Writer, error) {
 	}
 	if opt.Naming == Numbered {
 		if err := w.tidyNumbers(); err != nil {
-			return nil, errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close())
+			return nil, errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close(SyncNever))
 		}
 		// Only a Follower goes by the times.
 		if err := w.stampNewest(); err != nil && opt.Hold > 0 {
-			return nil, errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close())
+			return nil, errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close(SyncNever))
 		}
 	}
 	backups, err := w.list()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("list %s: %w", w.dir, err), w.cur.close())
+		return nil, errors.Join(fmt.Errorf("list %s: %w", w.dir, err), w.cur.close(SyncNever))
 	}
 	if len(backups) > 0 {
 		w.last = backups[len(backups)-1].stamp
@@ -87,7 +87,7 @@ func Open(path string, options Options) (*Writer, error) {
 	if opt.Hold > 0 {
 		w.opened = Position{Inode: w.cur.id.ino, Offset: w.cur.size, After: w.last}
 		if w.opened.Check, err = checkBefore(w.cur.own, w.cur.size); err != nil {
-			return nil, errors.Join(fmt.Errorf("follow %s: %w", path, err), w.cur.close())
+			return nil, errors.Join(fmt.Errorf("follow %s: %w", path, err), w.cur.close(SyncNever))
 		}
 	}
 	if opt.Schedule != nil {
@@ -238,6 +238,9 @@ func (w *Writer) Flush() error {
 	return nil
 }
 
+// Sync is Flush, under the name that zapcore.WriteSyncer has for it.
+func (w *Writer) Sync() error { return w.Flush() }
+
 // Close writes what waits in the ring if the disk takes it, syncs and closes the file, and ends the Writer's goroutines. A
 // compression that is under way is given up; the next Open does it again.
 func (w *Writer) Close() error {
@@ -258,5 +261,5 @@ func (w *Writer) Close() error {
 
 	w.cancel()
 	w.tasks.Wait()
-	return errors.Join(err, cur.close())
+	return errors.Join(err, cur.close(w.opt.Sync))
 }

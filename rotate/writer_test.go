@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -257,6 +258,42 @@ func TestMovedDeletedAndTruncatedFilesAreFollowed(t *testing.T) {
 	}
 	if b, _ := os.ReadFile(path + ".moved"); string(b) != "one\n" {
 		t.Errorf("the moved file holds %q", b)
+	}
+	if err := os.WriteFile(path+".new", []byte("somebody's\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the file that took its place", func() bool { return w.Stats().Followed == 3 })
+	write(t, w, "five\n")
+	if b, _ := os.ReadFile(path); string(b) != "somebody's\nfive\n" {
+		t.Errorf("after the replacement the file holds %q", b)
+	}
+}
+
+// TestOwnerAndModeGoAlong wants them on the file, on the next one and on the compressed one.
+func TestOwnerAndModeGoAlong(t *testing.T) {
+	dir := t.TempDir()
+	owner := &Owner{UID: -1, GID: os.Getegid()}
+	if os.Geteuid() == 0 {
+		owner = &Owner{UID: 12345, GID: 23456}
+	}
+	w := open(t, filepath.Join(dir, "app.log"), Options{Owner: owner, Mode: 0o660, Compress: Zstd, Naming: Numbered})
+	write(t, w, "one\n")
+	if _, err := w.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the compression", func() bool { return w.Stats().Compressed == 1 })
+	for _, name := range []string{"app.log", "app.log.1.zst"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := info.Sys().(*syscall.Stat_t)
+		if info.Mode().Perm() != 0o660 || int(st.Gid) != owner.GID || owner.UID >= 0 && int(st.Uid) != owner.UID {
+			t.Errorf("%s: mode %v, owner %d:%d", name, info.Mode(), st.Uid, st.Gid)
+		}
 	}
 }
 

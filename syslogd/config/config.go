@@ -400,7 +400,9 @@ func (d *decoder) address(to *string) func(*yaml.Node) {
 
 func (d *decoder) sync(to *rotate.SyncPolicy) func(*yaml.Node) {
 	return func(n *yaml.Node) {
-		switch d.choice(n, "rotate", "interval", "always") {
+		switch d.choice(n, "never", "rotate", "interval", "always") {
+		case "never":
+			*to = rotate.SyncNever
 		case "interval":
 			*to = rotate.SyncInterval
 		case "always":
