@@ -313,4 +313,13 @@ func TestWatchdogReplacesAStuckMaster(t *testing.T) {
 	}
 	m.await("systemd replaces the master", fmt.Sprintf(`p=$(systemctl show lb -p MainPID --value); test $p != %s && test $p != 0 && systemctl is-active -q lb`, before))
 	m.sh("curl -sf -o /dev/null http://127.0.0.1/; lb status")
+
+	// A program that the master becomes is watched as well, and has to know.
+	m.sh("lb upgrade")
+	after := m.mainPID()
+	fed := m.sh("systemctl show lb -p WatchdogTimestampMonotonic --value")
+	m.await("the upgraded master feeds the watchdog", fmt.Sprintf("test $(systemctl show lb -p WatchdogTimestampMonotonic --value) -gt $((%s + 3000000))", fed))
+	if got := m.mainPID(); got != after {
+		t.Errorf("the watchdog has killed the upgraded master %s", after)
+	}
 }

@@ -104,9 +104,10 @@ func Take() []Kept {
 }
 
 // Watchdog is how often the manager wants to hear from this process; 0 is
-// never.
+// never. The environment goes on saying so: a program that this process turns
+// into has to know it too.
 func Watchdog() (time.Duration, error) {
-	d, err := daemon.SdWatchdogEnabled(true)
+	d, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		return 0, fmt.Errorf("WATCHDOG_USEC: %w", err)
 	}
