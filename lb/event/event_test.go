@@ -32,7 +32,14 @@ func TestCatalogExplainsEveryKind(t *testing.T) {
 			t.Errorf("%s has no subject, or no text", id)
 		}
 	}
+	page, err := os.ReadFile("../../docs/journal.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, k := range kinds {
+		if !strings.Contains(string(page), "`"+k[2]+"`") {
+			t.Errorf("docs/journal.md does not list %s (%s)", k[1], k[2])
+		}
 		if entries[k[2]] == "" {
 			t.Errorf("%s (%s) is not explained", k[1], k[2])
 		}

@@ -41,7 +41,14 @@ func TestCatalogExplainsEveryMessage(t *testing.T) {
 			t.Errorf("%s has no subject, or no text", id)
 		}
 	}
+	page, err := os.ReadFile("../../docs/journal.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for text, id := range MessageIDs() {
+		if !strings.Contains(string(page), "syslogd: "+text+" |") || !strings.Contains(string(page), "`"+id+"`") {
+			t.Errorf("docs/journal.md does not list %q (%s)", text, id)
+		}
 		if !strings.Contains(source.String(), `("`+text+`"`) {
 			t.Errorf("nobody says %q", text)
 		}

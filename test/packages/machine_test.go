@@ -131,15 +131,26 @@ func (m *machine) write(path, text string) {
 // await polls a shell condition.
 func (m *machine) await(what, condition string) {
 	m.t.Helper()
+	var out string
+	if !within(func() bool {
+		var err error
+		out, err = m.try("%s", condition)
+		return err == nil
+	}) {
+		m.t.Fatalf("timed out: %s\n%s", what, out)
+	}
+}
+
+// within polls a condition for half a minute.
+func within(condition func() bool) bool {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(30 * time.Second); ; <-tick.C {
-		out, err := m.try("%s", condition)
-		if err == nil {
-			return
+		if condition() {
+			return true
 		}
 		if time.Now().After(end) {
-			m.t.Fatalf("timed out: %s\n%s", what, out)
+			return false
 		}
 	}
 }
