@@ -141,6 +141,39 @@ func ExampleWriter_Reopen() {
 	// Output: 4 true <nil>
 }
 
+// A Follower reads the lines again, through rotations, and a Position survives a restart.
+func ExampleWriter_Follow() {
+	dir, _ := os.MkdirTemp("", "rotate")
+	defer os.RemoveAll(dir)
+
+	w, err := rotate.Open(filepath.Join(dir, "app.log"), rotate.Options{Hold: 1 << 30})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer w.Close()
+	f, _, err := w.Follow(nil) // or from a stored Position
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer f.Close()
+	io.WriteString(w, "one\n")
+	w.Rotate()
+	io.WriteString(w, "two\n")
+	for {
+		lines, err := f.Next()
+		if err != nil || len(lines) == 0 {
+			break // for now: wait for f.News()
+		}
+		fmt.Print(string(lines))
+		f.Release(f.Position()) // retention may have what was read
+	}
+	// Output:
+	// one
+	// two
+}
+
 func ExampleParseSchedule() {
 	s, err := rotate.ParseSchedule("sun 03:30")
 	if err != nil {

@@ -2,6 +2,8 @@ package rotate
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -119,4 +121,17 @@ func (o Options) filled() Options {
 		o.step = func(string) {}
 	}
 	return o
+}
+
+// check refuses what means nothing.
+func (o Options) check() error {
+	switch {
+	case o.Naming != Dated && o.Naming != Numbered:
+		return fmt.Errorf("%q is not a naming; dated and numbered are", o.Naming)
+	case o.Compress != None && o.Compress.suffix() == "":
+		return fmt.Errorf("%q is not a compression; none, gzip and zstd are", o.Compress)
+	case min(o.Size, int64(o.Keep), int64(o.MaxAge), o.MaxTotal, o.MinFree, o.Hold, int64(o.CompressAfter)) < 0:
+		return errors.New("a limit of a log file is negative; 0 is none")
+	}
+	return nil
 }

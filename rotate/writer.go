@@ -57,8 +57,8 @@ func Open(path string, options Options) (*Writer, error) {
 		return nil, err
 	}
 	opt := options.filled()
-	if opt.Naming != Dated && opt.Naming != Numbered {
-		return nil, fmt.Errorf("%q is not a naming; dated and numbered are", opt.Naming)
+	if err := opt.check(); err != nil {
+		return nil, err
 	}
 	w := &Writer{
 		path: path, dir: filepath.Dir(path), series: seriesOf(path), opt: opt,

@@ -324,6 +324,19 @@ func TestRotationThatCannotOpenANewFileGoesOnInTheOld(t *testing.T) {
 	}
 }
 
+func TestOptionsThatMeanNothing(t *testing.T) {
+	row := func(o Options, want string) {
+		t.Helper()
+		if _, err := Open(filepath.Join(t.TempDir(), "app.log"), o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Open(%+v) = %v; want %q", o, err, want)
+		}
+	}
+	row(Options{Naming: "roman"}, `"roman" is not a naming; dated and numbered are`)
+	row(Options{Compress: "bzip2"}, `"bzip2" is not a compression; none, gzip and zstd are`)
+	row(Options{Keep: -1}, "negative")
+	row(Options{MaxAge: -time.Hour}, "negative")
+}
+
 func TestWriteAllocatesNothing(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "app.log"), Options{Size: 1 << 40})
 	p := []byte(strings.Repeat(numbered(1), 100))

@@ -251,3 +251,27 @@ func TestKeptSocketsFollowTheConfiguration(t *testing.T) {
 	m.sh("systemctl stop syslogd")
 	kept("0")
 }
+
+// TestUnitLetsItWork has the unit as it is packaged, system call filter and all: files are rotated and compressed in both forms, a reload
+// tells its outcome, and the watchdog replaces a process that does not read.
+func TestUnitLetsItWork(t *testing.T) {
+	const config = "listen: udp://127.0.0.1:5514\noutputs: [{file: /var/log/lb/lb.log, rotate: {size: 1MB, keep: 9, compress: %s}}]\n"
+	m := boot(t, fmt.Sprintf(config, "zstd"))
+	for _, c := range []struct{ form, suffix string }{{"zstd", "zst"}, {"gzip", "gz"}} {
+		m.configure(fmt.Sprintf(config, c.form))
+		m.sh("systemctl reload syslogd; logger -d -n 127.0.0.1 -P 5514 -t app one; syslogd rotate")
+		m.sh("until ls /var/log/lb/lb-*.%s 2>/dev/null; do :; done", c.suffix)
+	}
+	m.configure("listen: nowhere\n")
+	if out, err := m.try("systemctl reload syslogd"); err == nil {
+		t.Errorf("a bad configuration: the reload succeeded\n%s", out)
+	}
+	if s := m.sh("systemctl show syslogd -p ActiveState,StatusText --value"); !strings.Contains(s, "active") || !strings.Contains(s, "refused") {
+		t.Errorf("after a bad configuration: %s", s)
+	}
+	m.configure(fmt.Sprintf(config, "zstd"))
+	m.sh("systemctl reload syslogd; install -d /run/systemd/system/syslogd.service.d; printf '[Service]\nWatchdogSec=1s\n' >/run/systemd/system/syslogd.service.d/w.conf; systemctl daemon-reload; systemctl restart syslogd")
+	before := m.sh("systemctl show syslogd -p MainPID --value")
+	m.sh("kill -STOP %[1]s; until p=$(systemctl show syslogd -p MainPID --value); test $p != %[1]s -a $p != 0 && systemctl is-active -q syslogd; do :; done", before)
+	m.sh("logger -d -n 127.0.0.1 -P 5514 -t app two; syslogd flush; grep -q ' app: two' /var/log/lb/lb.log")
+}

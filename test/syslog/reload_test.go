@@ -75,11 +75,11 @@ outputs:
 	}
 }
 
-// TestHangupReloads has SIGHUP open a new input, and keep the old ones when the configuration is bad.
+// TestHangupReloads has SIGHUP open a new input, and keep the old ones when the configuration is bad. SIGUSR1 rotates.
 func TestHangupReloads(t *testing.T) {
 	d := start(t, `
 listen: [udp://127.0.0.1:PORT]
-outputs: [{file: DIR/lb.log, rotate: never}]
+outputs: [{file: DIR/lb.log, rotate: {size: 1GB}}]
 `)
 	text, err := os.ReadFile(d.config)
 	if err != nil {
@@ -99,6 +99,10 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 	until(t, "two reopens", func() bool { return d.status().Outputs[0].Reopens == 2 })
 	send(t, filepath.Join(d.dir, "dgram"), "<13>still here")
 	until(t, "the line", func() bool { return d.status().Total.Written == 1 })
+	if err := d.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a rotation", func() bool { return d.status().Total.Rotations == 1 })
 }
 
 // TestMetricsAndMark makes the kernel drop messages. The endpoint, status and the mark in the log tell the same number.
@@ -115,6 +119,9 @@ outputs:
 	// A stopped reader is as slow as one can be.
 	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
+	}
+	if err := d.try("flush", "--timeout", "100ms"); err == nil || !strings.Contains(err.Error(), "did not finish \"flush\" in time") {
+		t.Errorf("flush of a stopped daemon: %v", err)
 	}
 	const n = 20_000
 	if _, err := (flood.Flood{To: d.addr(), Count: n}).Send(context.Background()); err != nil {
