@@ -1,5 +1,7 @@
 package stick
 
+import "math"
+
 // A rate is two words of an entry: the time at which its current period began,
 // and the events of that period (low half) and of the one before (high half).
 // The rate is the current period's events and the share of the former ones
@@ -49,23 +51,31 @@ func (f freq) read(now, period int64) uint64 {
 	return (past*uint64(max(remain, 0)) + cur*uint64(period)) / uint64(period)
 }
 
-// since is what was counted after the counter stood at base. The result stands
-// for events, not for a rate: its periods are those of f.
-func (f freq) since(base freq, period int64) freq {
+// events are what was counted since some moment, in the periods of the counter;
+// fewer than none when it was cleared meanwhile.
+type events struct {
+	tick      int64
+	cur, prev int64
+}
+
+// since is what was counted after the counter stood at base.
+func (f freq) since(base freq, period int64) events {
+	e := events{f.tick, int64(f.cur), int64(f.prev)}
 	switch f.tick - base.tick {
 	case 0:
-		f.cur, f.prev = less(f.cur, base.cur), less(f.prev, base.prev)
+		e.cur -= int64(base.cur)
+		e.prev -= int64(base.prev)
 	case period:
-		f.prev = less(f.prev, base.cur)
+		e.prev -= int64(base.cur)
 	}
-	return f
+	return e
 }
 
 // merge adds events that were counted elsewhere, each to the period that it
 // falls into mostly.
-func (f *freq) merge(o freq, now, period int64) {
+func (f *freq) merge(o events, now, period int64) {
 	if f.tick == 0 && f.cur == 0 && f.prev == 0 {
-		*f = o
+		*f = freq{o.tick, moved(0, o.cur), moved(0, o.prev)}
 		return
 	}
 	f.turn(now, period)
@@ -74,18 +84,16 @@ func (f *freq) merge(o freq, now, period int64) {
 }
 
 // at adds the n events of a period that began at tick.
-func (f *freq) at(tick int64, n uint32, period int64) {
+func (f *freq) at(tick, n, period int64) {
 	switch d := f.tick - tick; {
 	case 2*d < period:
-		f.cur += n
+		f.cur = moved(f.cur, n)
 	case 2*d < 3*period:
-		f.prev += n
+		f.prev = moved(f.prev, n)
 	}
 }
 
-func less(a, b uint32) uint32 {
-	if a < b {
-		return 0 // cleared meanwhile
-	}
-	return a - b
+// moved adds n, and stays within what a counter can hold.
+func moved(have uint32, n int64) uint32 {
+	return uint32(min(max(int64(have)+n, 0), math.MaxUint32))
 }

@@ -84,8 +84,8 @@ func TestFreqToldInParts(t *testing.T) {
 	worst := int64(0)
 	for range 300 {
 		now := int64(1_000_000)
-		var one, old, next, told freq
-		for range 4 { // both begin with the same
+		var one, old, next, told freq // told is what next knows of old
+		for range 4 {                 // both begin with the same
 			one.add(now, period, 10)
 			now += 200
 		}

@@ -115,7 +115,7 @@ type record struct {
 	at      int64
 	changed uint64
 	num     [NumData]int64
-	freq    [NumData]freq
+	rate    [NumData]events
 	name    []byte
 }
 
@@ -150,7 +150,7 @@ func (t *Table) merge(s *section, rec *record, now int64) {
 		case rate:
 			if s.period[d] == t.Period[d] {
 				f := loadFreq(w[o:])
-				f.merge(rec.freq[d], now, t.Period[d])
+				f.merge(rec.rate[d], now, t.Period[d])
 				f.store(w[o:])
 			}
 		}
@@ -194,7 +194,7 @@ func (r *reader) record() (rec record) {
 		case server:
 			rec.name = r.bytes()
 		case rate:
-			rec.freq[d] = freq{tick: r.varint(), cur: uint32(r.uvarint()), prev: uint32(r.uvarint())}
+			rec.rate[d] = events{tick: r.varint(), cur: r.varint(), prev: r.varint()}
 		}
 	}
 	return rec

@@ -1,6 +1,6 @@
 package stick
 
-// Ref is an entry that is held: it stays in its table until Release, Undo or
+// Ref is an entry that is held: it stays in its table until Release or
 // Forget, one of which its owner must call exactly once. The zero Ref holds
 // nothing; to release, count or read it does nothing.
 type Ref struct {
@@ -92,39 +92,6 @@ func (r Ref) Release(now int64) {
 	r.t.touch(r.i, now)
 	r.t.add(r.i, ConnCur, -1)
 	r.t.drop(r.i)
-}
-
-// Undo ends what Track began as if it had not been, because another process
-// does it all over. requests is how many requests were counted meanwhile.
-func (r Ref) Undo(now int64, requests int) {
-	if r.t == nil {
-		return
-	}
-	r.t.mu.Lock()
-	defer r.t.mu.Unlock()
-	r.t.touch(r.i, now)
-	r.t.add(r.i, ConnCur, -1)
-	r.t.add(r.i, ConnCnt, -1)
-	r.t.takeRate(r.i, ConnRate, 1)
-	r.t.uncount(r.i, requests)
-	r.t.drop(r.i)
-}
-
-// Uncount takes back that requests were counted.
-func (r Ref) Uncount(now int64, requests int) {
-	if r.t == nil {
-		return
-	}
-	r.t.mu.Lock()
-	defer r.t.mu.Unlock()
-	r.t.touch(r.i, now)
-	r.t.uncount(r.i, requests)
-}
-
-// uncount takes requests back. mu is held, and the entry was touched.
-func (t *Table) uncount(i uint32, requests int) {
-	t.add(i, HTTPReqCnt, -int64(requests))
-	t.takeRate(i, HTTPReqRate, uint32(requests))
 }
 
 // Forget lets go of an entry for a connection that another process tracks from
@@ -321,15 +288,6 @@ func (t *Table) addRate(i uint32, d Data, n uint32, now int64) {
 		w := t.data(i)[o:]
 		f := loadFreq(w)
 		f.add(now, t.Period[d], n)
-		f.store(w)
-	}
-}
-
-func (t *Table) takeRate(i uint32, d Data, n uint32) {
-	if o := t.offset[d]; o >= 0 {
-		w := t.data(i)[o:]
-		f := loadFreq(w)
-		f.cur = less(f.cur, n)
 		f.store(w)
 	}
 }

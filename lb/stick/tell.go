@@ -12,7 +12,7 @@ import (
 //	          uvarint(stores), uvarint(period) of each rate that is stored, records
 //	record  = text(key), varint(last touch), uvarint(data types that follow), values
 //	value   = varint(difference) of a count or a gauge; uvarint of a tag; text of a server;
-//	          varint(tick), uvarint(events), uvarint(events of the period before) of a rate
+//	          varint(tick), varint(events), varint(events of the period before) of a rate
 //	text    = uvarint(length), bytes
 //
 // Counts and rates are told as what was added since the last telling, so that
@@ -186,13 +186,14 @@ func (t *Table) appendRecord(dst []byte, i uint32) []byte {
 		case server:
 			dst = appendBytes(dst, t.names[w[o]])
 		case rate:
-			f := loadFreq(w[o:])
+			var before freq
 			if base != nil {
-				f = f.since(loadFreq(base[o:]), t.Period[d])
+				before = loadFreq(base[o:])
 			}
-			dst = binary.AppendVarint(dst, f.tick)
-			dst = binary.AppendUvarint(dst, uint64(f.cur))
-			dst = binary.AppendUvarint(dst, uint64(f.prev))
+			e := loadFreq(w[o:]).since(before, t.Period[d])
+			dst = binary.AppendVarint(dst, e.tick)
+			dst = binary.AppendVarint(dst, e.cur)
+			dst = binary.AppendVarint(dst, e.prev)
 		}
 	}
 	return dst

@@ -59,7 +59,10 @@ type Parcel struct {
 	Waiting  int64          `json:"waiting,omitempty"` // wall clock, ms: the request at hand waits for a server since; 0 it does not
 	Requests uint32         `json:"requests"`
 	In       []byte         `json:"in,omitempty"` // received, belongs to no exchange yet
-	Tracks   []Tracked      `json:"tracks,omitempty"`
+
+	// What it is counted in: the client, and a request that waits for a server.
+	Tracks    []Tracked `json:"tracks,omitempty"`
+	Suspended []Tracked `json:"suspended,omitempty"`
 
 	Tunnel *TunnelState `json:"tunnel,omitempty"`
 }
@@ -95,11 +98,9 @@ const batchSize = 48 << 10
 // size is about what p takes when it is encoded, in bytes.
 func (p *Parcel) size() int {
 	n := 400 + len(p.In)*4/3
-	for _, t := range p.Tracks {
-		n += 100 + len(t.Key)*4/3
-	}
+	n += packedSize(p.Tracks) + packedSize(p.Suspended)
 	if p.Tunnel != nil {
-		n += len(p.Tunnel.Tracks) * 1500
+		n += packedSize(p.Tunnel.Tracks)
 		n += 1600 + (len(p.Tunnel.ToServer)+len(p.Tunnel.ToClient)+len(p.Tunnel.Record.URI))*4/3
 	}
 	return n
@@ -173,7 +174,7 @@ func (m *mover) consider(s *session) {
 
 // movable reports whether s stands at a boundary.
 func (s *session) movable() bool {
-	return s.state == reading || s.state == exchanging && (s.t.phase == phaseQueue || s.t.movableTunnel())
+	return s.state == reading || s.state == exchanging && (s.t.phase == phaseQueue && s.fe.HTTP || s.t.movableTunnel())
 }
 
 func (m *mover) add(v *moving) {
@@ -288,7 +289,7 @@ func (s *session) parcel() Parcel {
 	p := Parcel{
 		Kind: ClientParcel, FDs: []int{s.fd}, Frontend: s.fe.Proxy.Name, Listener: s.ln.Name, Peer: s.peer,
 		Accepted: s.accepted, Since: s.sh.wallMs(s.since), Began: -1, Active: s.sh.wallMs(s.act), Requests: s.requests,
-		Tracks: pack(&s.track),
+		Tracks: pack(&s.track), Suspended: pack(s.suspended),
 	}
 	if s.waiting > 0 {
 		p.Waiting = s.sh.wallMs(s.waiting)
@@ -313,7 +314,7 @@ func (s *session) unqueue() {
 		sh.Back[t.be.Index].SessTotal--
 	}
 	sh.Front[s.fe.Index].ReqTotal--
-	t.untrack()
+	t.suspend()
 	s.requests--
 	s.in.R = t.headOff
 	s.scanned = 0
@@ -378,6 +379,9 @@ func (s *session) forget() {
 		s.t = nil
 	}
 	s.track.Forget()
+	if s.suspended != nil {
+		s.suspended.Forget()
+	}
 	sh.Loop.Forget(s.fd)
 	s.close()
 }
@@ -491,6 +495,10 @@ func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 		s.began = sh.loopMs(p.Began)
 	}
 	sh.adoptTracks(&s.track, p.Tracks)
+	if len(p.Suspended) > 0 {
+		s.suspended = new(rule.Tracks)
+		sh.adoptTracks(s.suspended, p.Suspended)
+	}
 	s.state = movingAway
 	return s
 }

@@ -50,7 +50,8 @@ type session struct {
 	before   state // while movingAway: what to go back to
 	fixed    bool  // stays in this process until it ends
 
-	track rule.Tracks // entries of stick tables that it is counted in
+	track     rule.Tracks  // entries of stick tables that it is counted in
+	suspended *rule.Tracks // those of an exchange whose request is to be read again
 
 	next, prev *session // in Shard.sessions
 }
@@ -273,6 +274,10 @@ func (s *session) close() {
 	s.putIn()
 	s.dropHalf()
 	s.track.Release(sh.stickNow())
+	if s.suspended != nil {
+		s.suspended.Release(sh.stickNow())
+		s.suspended = nil
+	}
 	sh.Loop.Disarm(&s.timer)
 	sh.Loop.CloseFD(s.fd)
 	s.state = closed

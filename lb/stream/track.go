@@ -101,7 +101,11 @@ func (t *txn) count(cnt, rate stick.Data, n uint64) {
 	}
 }
 
-func (t *txn) countRequest() { t.count(stick.HTTPReqCnt, stick.HTTPReqRate, 1) }
+func (t *txn) countRequest() {
+	if !t.again {
+		t.count(stick.HTTPReqCnt, stick.HTTPReqRate, 1)
+	}
+}
 
 // countBadRequest counts a request that could not be read.
 func (t *txn) countBadRequest() {
@@ -128,17 +132,20 @@ func (t *txn) countBytes() {
 	t.count(stick.BytesOutCnt, stick.BytesOutRate, t.rec.Sent)
 }
 
-// untrack forgets that the request was ever counted: another process reads it
-// again, and counts it.
-func (t *txn) untrack() {
-	now := t.s.sh.stickNow()
-	for i := range t.track {
-		if r := t.track[i]; r.Valid() {
-			r.Undo(now, 1)
-			t.track[i] = stick.Ref{}
-		} else {
-			t.s.track[i].Uncount(now, 1)
-		}
+// suspend keeps what an exchange tracks for the time when its request is read
+// again, here or in another process: it was counted, and is not again.
+func (t *txn) suspend() {
+	if t.track.Any() {
+		kept := t.track
+		t.s.suspended, t.track = &kept, rule.Tracks{}
+	}
+}
+
+// resume gives the exchange of such a request what was tracked for it.
+func (t *txn) resume() {
+	t.again = t.s.waiting > 0
+	if kept := t.s.suspended; kept != nil {
+		t.track, t.s.suspended = *kept, nil
 	}
 }
 
@@ -238,7 +245,7 @@ type Tracked struct {
 
 // pack tells what is tracked.
 func pack(tracks *rule.Tracks) []Tracked {
-	if !tracks.Any() {
+	if tracks == nil || !tracks.Any() {
 		return nil
 	}
 	var list []Tracked
@@ -250,9 +257,17 @@ func pack(tracks *rule.Tracks) []Tracked {
 	return list
 }
 
+// packedSize is about what they take when they are encoded, in bytes.
+func packedSize(list []Tracked) (n int) {
+	for _, t := range list {
+		n += 60 + len(t.Table) + len(t.Key)*4/3
+	}
+	return n
+}
+
 // Tracked reports whether the connection is counted in a stick table.
 func (p *Parcel) Tracked() bool {
-	return len(p.Tracks) > 0 || p.Tunnel != nil && len(p.Tunnel.Tracks) > 0
+	return len(p.Tracks) > 0 || len(p.Suspended) > 0 || p.Tunnel != nil && len(p.Tunnel.Tracks) > 0
 }
 
 // adoptTracks takes up what another process tracked for a connection.

@@ -78,6 +78,7 @@ type txn struct {
 
 	track   rule.Tracks // entries of stick tables that it is counted in
 	stuckTo stuckKeys
+	again   bool // an earlier process, or this one, ran the rules for this request already
 
 	// Milestones in ms on the loop's clock; 0 until reached.
 	start    int64 // the request was complete
@@ -105,6 +106,7 @@ func (sh *Shard) newTxn(s *session) *txn {
 	if s.waiting > 0 {
 		t.start = s.waiting
 	}
+	t.resume()
 	r := &t.rec
 	r.Vars = vars
 	r.Vars.Reset()

@@ -77,7 +77,7 @@ backend be
 			status, server := c.get(path, headers...)
 			got = append(got, result{status, server})
 		}
-		for _, path := range []string{"/small", "/status/403", "/status/500", "/status/501", "/status/505", "/denied", "/own404", "/step", "/headers", "/bytes/5000"} {
+		for _, path := range []string{"/r/a/1", "/status/403", "/status/500", "/status/501", "/status/505", "/denied", "/own404", "/step", "/headers", "/bytes/5000"} {
 			get(short, path)
 			get(long, path)
 		}
@@ -88,10 +88,10 @@ backend be
 			get(long, "/clear")
 			get(short, "/source")
 		}
-		get(long, "/small", "Key: a")
+		get(long, "/r/a/1", "Key: a")
 		other := s.client("127.91.17.6", false)
 		for _, key := range []string{"a", "longer than eight", "with=and \\", "7", "-3", "4294967297", "12abc", "abc"} {
-			for _, path := range []string{"/small", "/six", "/number", "/block", "/status/404", "/status/500"} {
+			for _, path := range []string{"/r/a/1", "/six", "/number", "/block", "/status/404", "/status/500"} {
 				get(other, path, "Key: "+key)
 			}
 		}
@@ -189,11 +189,11 @@ backend be
 	drive := func(s *subject) (got []int) {
 		c := s.client(host, true)
 		for range 30 {
-			status, _ := c.get("/small")
+			status, _ := c.get("/r/a/1")
 			got = append(got, status)
 		}
 		for range 5 { // others are not limited
-			status, _ := s.client("127.91.17.6", false).get("/small")
+			status, _ := s.client("127.91.17.6", false).get("/r/a/1")
 			got = append(got, status)
 		}
 		// The fourth connection at once is closed, and the fifth.
@@ -213,14 +213,14 @@ backend be
 			until(t, "the connection to be counted", func() bool { return s.data("fe", "127.91.17.7", "conn_cur") == want })
 		}
 		for i, conn := range open {
-			fmt.Fprintf(conn, "GET /small HTTP/1.1\r\nHost: a\r\n\r\n")
+			fmt.Fprintf(conn, "GET /r/a/1 HTTP/1.1\r\nHost: a\r\n\r\n")
 			conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 			if n, _ := conn.Read(make([]byte, 1)); n > 0 {
 				got = append(got, i)
 			}
 		}
 		for _, from := range []string{"127.91.17.8", "127.91.17.9"} {
-			path := "/small"
+			path := "/r/a/1"
 			if from == "127.91.17.9" {
 				path = "/rejected"
 			}
@@ -234,13 +234,13 @@ backend be
 		if _, err := s.Command("set table fe key 127.91.17.10 data.gpc0 1"); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := s.client("127.91.17.10", false).try("/small"); err != nil {
+		if _, _, err := s.client("127.91.17.10", false).try("/r/a/1"); err != nil {
 			got = append(got, -2)
 		}
 		if _, err := s.Command("clear table fe key 127.91.17.10"); err != nil {
 			t.Fatal(err)
 		}
-		status, _ := s.client("127.91.17.10", false).get("/small")
+		status, _ := s.client("127.91.17.10", false).get("/r/a/1")
 		return append(got, status)
 	}
 	want, got := drive(theirs), drive(ours)
@@ -283,7 +283,7 @@ backend responses
 		c := s.client(host, false)
 		for range 4 {
 			for _, user := range users {
-				_, server := c.get("/small", "User: "+user)
+				_, server := c.get("/r/a/1", "User: "+user)
 				if first[user] == "" || first[user] == "s3" { // s3 does not stick
 					first[user] = server
 				}
@@ -291,7 +291,7 @@ backend responses
 			}
 		}
 		for _, user := range users {
-			_, server := c.get("/small", "Friend: "+user)
+			_, server := c.get("/r/a/1", "Friend: "+user)
 			got = append(got, fmt.Sprint(user, " friend ", server == first[user] || first[user] == "s3"))
 		}
 		// Only those of s1 move when it goes into maintenance; they stay where they went.
@@ -299,7 +299,7 @@ backend responses
 		second := map[string]string{}
 		for range 2 {
 			for _, user := range users {
-				_, server := c.get("/small", "User: "+user)
+				_, server := c.get("/r/a/1", "User: "+user)
 				got = append(got, fmt.Sprint(user, first[user] == "s2" && server != "s2", server == "s1"))
 				second[user] = server
 			}
@@ -307,7 +307,7 @@ backend responses
 		command("set server be/s1 state ready")
 		command("set server be/s2 state drain")
 		for _, user := range users {
-			_, server := c.get("/small", "User: "+user)
+			_, server := c.get("/r/a/1", "User: "+user)
 			got = append(got, fmt.Sprint(user, second[user] == "s2" && server != "s2"))
 		}
 		command("set server be/s2 state ready")
