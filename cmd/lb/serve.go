@@ -67,7 +67,7 @@ func serve(o *options, args []string, out *console.Writer) int {
 // caught so that a standard error nobody reads does not end the process.
 func catch() <-chan os.Signal {
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGTTOU, unix.SIGTTIN, unix.SIGPIPE)
+	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGTTOU, unix.SIGTTIN, unix.SIGPIPE, master.Part)
 	return signals
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -205,47 +204,6 @@ func health(args []string, out, errs io.Writer) error {
 		return worker.ErrSaid
 	}
 	return nil
-}
-
-// stop ends the master. With --or-detach (what the unit's ExecStop says) it
-// only detaches when systemd is about to start the service again.
-func stop(args []string, out, _ io.Writer) error {
-	r, err := requested("stop", args, 0, "-now", "-or-detach")
-	if err != nil || r.help {
-		return helped(out, err)
-	}
-	command := "stop"
-	switch {
-	case r.flags["-or-detach"] && restarting():
-		command = "detach"
-	case r.flags["-now"]:
-		command = "stop now"
-	}
-	answer, err := r.ask(command)
-	if err != nil {
-		return err
-	}
-	if text, ok := strings.CutPrefix(answer, "Refused: "); ok {
-		return errors.New(strings.TrimSpace(text))
-	}
-	return nil
-}
-
-// restarting says whether systemd stops this unit only to start it again: the
-// job that is running is a restart then.
-func restarting() bool {
-	out, err := exec.Command("systemctl", "list-jobs", "--no-legend", "--plain").Output()
-	if err != nil {
-		return false
-	}
-	unit := unitOf("self")
-	for line := range strings.Lines(string(out)) {
-		f := strings.Fields(line) // job, unit, type, state
-		if len(f) >= 3 && f[1] == unit {
-			return f[2] == "restart"
-		}
-	}
-	return false
 }
 
 // unitOf is the unit that a process runs in: a part of its control group. ""

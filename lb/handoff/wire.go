@@ -44,6 +44,10 @@ const (
 	Flights = "flights"
 	Wreck   = "wreck"
 
+	// Snapshot brings an adopted worker's configuration, as it came with Wanted
+	// to the former master.
+	Snapshot = "snapshot"
+
 	// Story tells the serving worker how reloads went, for its metrics.
 	Story = "story"
 	Adopt = "adopt"

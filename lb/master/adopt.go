@@ -155,10 +155,12 @@ func (r *run) watch(w *worker) error {
 		// After an upgrade in place it is a child, and its status can be had.
 		how := ""
 		var ws syscall.WaitStatus
-		if pid, err := syscall.Wait4(w.pid, &ws, 0, nil); err == nil && pid == w.pid && ws.Signaled() {
+		pid, err := syscall.Wait4(w.pid, &ws, 0, nil)
+		child := err == nil && pid == w.pid
+		if child && ws.Signaled() {
 			how = fmt.Sprintf("was killed by signal %d (%v)", ws.Signal(), ws.Signal())
 		}
-		r.post(func() { r.exited(w, how) })
+		r.post(func() { w.stranger = !child; r.exited(w, how) })
 	}()
 	return nil
 }
@@ -199,5 +201,5 @@ func (r *run) adoptedOrNot(w *worker) {
 	r.writePidfile()
 	// The outcome of this reload is what tells the service manager that the
 	// start is over: a restart returns with the configuration of now in force.
-	r.begin(attempt{why: reloading, waiters: []chan Outcome{r.Upgraded}})
+	r.begin(attempt{why: reloading, waiters: []chan Outcome{r.Upgraded}, owing: r.owing})
 }

@@ -51,9 +51,6 @@ func (r *run) crashed(w *worker, how string) {
 		return
 	}
 	r.switched(r.attempt.former)
-	if how == "" {
-		how = "exited although nobody told it to"
-	}
 	c := &r.crashes
 	if time.Since(c.last) > quiet {
 		c.row = 0
@@ -142,7 +139,8 @@ func (r *run) salvage(w *worker, how string) {
 	if w.flights == nil {
 		return
 	}
-	if how == "" || r.stopping {
+	// One that ended well has nothing in flight.
+	if how == "" && !w.stranger || r.stopping {
 		w.flights.Close()
 		return
 	}

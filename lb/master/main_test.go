@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 func catch() <-chan os.Signal {
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGTTOU, unix.SIGTTIN, unix.SIGPIPE)
+	signal.Notify(signals, unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGTTOU, unix.SIGTTIN, unix.SIGPIPE, Part)
 	return signals
 }
 

@@ -110,7 +110,9 @@ type run struct {
 
 	served   bool // FirstReady was called
 	stopping bool
+	parting  bool // detached as soon as somebody serves
 	detached bool // leave the workers and sockets to the next master
+	owing    bool // somebody waits for the outcome of the start
 	stopped  bool // nothing is left
 	status   int  // to exit with
 	pidfile  string
@@ -134,6 +136,7 @@ func (m *Master) Run(signals <-chan os.Signal) int {
 	if m.CLI != nil {
 		go r.serveCLI(m.CLI)
 	}
+	r.owing = r.owed()
 	tick := r.watchdog()
 	if !r.adoptAll() {
 		r.begin(attempt{why: starting})

@@ -31,6 +31,7 @@ type attempt struct {
 	// ifChanged gives up when the configuration is the one that serves.
 	ifChanged bool
 	unchanged bool // and it was
+	owing     bool // it is a restart, and somebody waits for its outcome
 	// former is the worker that has to stop accepting before the attempt has
 	// ended; nil until the new one is ready.
 	former *worker
@@ -69,6 +70,14 @@ func answer(waiter chan Outcome, o Outcome) {
 	if waiter != nil {
 		waiter <- o
 	}
+}
+
+// give answers all who wait for a.
+func (a *attempt) give(o Outcome) {
+	for _, waiter := range a.waiters {
+		answer(waiter, o)
+	}
+	a.waiters = nil
 }
 
 // begin starts a worker. There is none on its way.
@@ -167,6 +176,10 @@ func (r *run) ended(o Outcome) {
 	}
 	a := r.attempt
 	r.attempt = attempt{}
+	if a.owing && !o.OK {
+		r.failRestart(a, o)
+		return
+	}
 	if !o.Unchanged && !(o.OK && a.why == replacing) { // which ran what ran before: a reload that failed still did
 		r.last = o
 	}
@@ -184,10 +197,10 @@ func (r *run) ended(o Outcome) {
 		r.tellStory()
 	}
 	r.tellOutcome(a, o)
-	for _, waiter := range a.waiters {
-		answer(waiter, o)
-	}
+	a.give(o)
 	switch {
+	case r.parting:
+		r.part()
 	case r.stopping:
 		r.refuseWaiting()
 		r.maybeStopped()
@@ -227,6 +240,9 @@ func (r *run) exited(w *worker, how string) {
 		_ = os.Remove(RendezvousPath(r.Rendezvous, w.pid))
 	}
 	r.switched(w)
+	if w == r.current && how == "" {
+		how = "exited although nobody told it to"
+	}
 	switch {
 	case w == r.starting:
 		r.neverReady(w, how)

@@ -1,7 +1,6 @@
 package master
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -28,6 +27,10 @@ func (r *run) signal(sig os.Signal) {
 		r.pause(handoff.Pause)
 	case unix.SIGTTIN:
 		r.pause(handoff.Resume)
+	case Part:
+		if r.stopping || r.detach() != nil {
+			r.stopHard(0)
+		}
 	}
 }
 
@@ -93,20 +96,6 @@ func (r *run) maybeStopped() {
 	if r.stopping && len(r.workers()) == 0 {
 		r.stopped = true
 	}
-}
-
-// detach ends this master and leaves workers and sockets to the next one.
-func (r *run) detach() error {
-	if r.Notify == nil && r.Rendezvous == "" {
-		return errors.New("there is neither a command socket (-S) nor a service manager through which the next master could find the workers")
-	}
-	if r.attempt.why != "" {
-		return errors.New("a new worker is being started; try again when it is ready")
-	}
-	r.detached, r.stopping, r.stopped = true, true, true
-	r.notify("STOPPING=1\nSTATUS=The workers serve on while the master is restarted")
-	r.refuseWaiting()
-	return nil
 }
 
 // leave closes what Run leaves open, or leaves it to the next master.

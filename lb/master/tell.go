@@ -93,6 +93,9 @@ func (r *run) tellFailure(a attempt, o Outcome, about []slog.Attr) {
 	if a.why == reloading && r.current != nil {
 		kind = event.ReloadFailed
 		verdict = fmt.Sprintf("reload %d failed, generation %d serves on", r.reloads, r.current.facts.Generation)
+		if a.owing {
+			verdict = fmt.Sprintf("the restart failed, generation %d serves on", r.current.facts.Generation)
+		}
 	}
 	reason := ": " + o.Reason
 	if all := alerts(o.Text); r.Terse && len(all) > 1 {

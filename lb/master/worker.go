@@ -31,6 +31,7 @@ type worker struct {
 	asked    []func(*handoff.Status)
 	timer    *time.Timer // ends its patience: start timeout
 	adopting bool        // its facts have not come yet
+	stranger bool        // no child of this process: how it ends is not known
 }
 
 // parcel is one message to a worker. fds are closed after the sending when
@@ -111,9 +112,7 @@ func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
 	case handoff.Wanted:
 		if report.Facts != nil {
 			w.facts = *report.Facts
-			if len(fds) == 1 {
-				w.snapshot, fds = os.NewFile(uintptr(fds[0]), "configuration"), nil
-			}
+			fds = keep(&w.snapshot, "configuration", fds)
 		}
 		w.wants = append(w.wants, report.Wants...)
 		if !report.More {
@@ -122,9 +121,9 @@ func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
 	case handoff.Ready:
 		r.isReady(w)
 	case handoff.Flights:
-		if len(fds) == 1 {
-			w.flights, fds = os.NewFile(uintptr(fds[0]), "flights"), nil
-		}
+		fds = keep(&w.flights, "flights", fds)
+	case handoff.Snapshot:
+		fds = keep(&w.snapshot, "configuration", fds)
 	case handoff.Leaving:
 		r.switched(w)
 	case handoff.Tell:
@@ -136,6 +135,19 @@ func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
 	case handoff.Adopted:
 		fds = r.introduced(w, report, fds)
 	}
+}
+
+// keep puts the one descriptor of a message into f. It returns what is left.
+// A worker that is adopted twice brings the same again.
+func keep(f **os.File, name string, fds []int) []int {
+	if len(fds) != 1 {
+		return fds
+	}
+	if *f != nil {
+		(*f).Close()
+	}
+	*f = os.NewFile(uintptr(fds[0]), name)
+	return nil
 }
 
 // ask has answer called with the worker's status, or nil if it is gone.

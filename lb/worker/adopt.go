@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
 )
@@ -73,8 +75,15 @@ func (l *life) adopt(c *handoff.Conn) {
 	l.read(c)
 }
 
-// introduce tells a new master what this worker is and gives it the sockets.
+// introduce tells a new master what this worker is and gives it the sockets,
+// and what it needs should this worker be killed.
 func (l *life) introduce() {
+	if fd, err := memfile(l.plan.Snapshot); err == nil {
+		// An error tells the next message too.
+		_ = l.Link.Send(handoff.Report{Kind: handoff.Snapshot}, []int{fd}, linkWait)
+		unix.Close(fd)
+	}
+	l.leaveRecord()
 	names := l.set.Names()
 	facts := l.facts
 	for first := true; first || len(names) > 0; first = false {

@@ -15,7 +15,7 @@ _lb() {
         reload) options="-S --timeout --if-changed" verbs= ;;
         upgrade) options="-S --timeout" verbs= ;;
         status | detach) options="-S" verbs= ;;
-        stop) options="-S --now --or-detach --timeout" verbs= ;;
+        stop) options="-S --now --or-detach --left-over --timeout" verbs= ;;
         doctor) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     esac
     [ "$COMP_CWORD" = 1 ] || verbs=

@@ -67,18 +67,26 @@ func TestKilledWorker(t *testing.T) {
 		t.Errorf("the journal does not tell of %d crashes:\n%s", kills, log)
 	}
 
-	// Requests that are in flight for certain.
+	// Requests that are in flight for certain: in the worker that serves, then in one that finishes them for a master that did not start it.
+	m.lose("lost", `kill -9 "$(pgrep -fn '[l]b @worker')"`)
+	m.await("a new worker serves", "curl -sf -o /dev/null http://127.0.0.1/r/up/0")
+	m.lose("left", `w=$(pgrep -fn '[l]b @worker'); kill -9 "$(systemctl show lb -p MainPID --value)"; until systemctl is-active -q lb && test "$(pgrep -fn '[l]b @worker')" != $w; do sleep 0.05; done; kill -9 $w`)
+	if strings.Contains(m.sh("journalctl -o cat --no-pager"), "/r/up/") {
+		t.Error("a request that went well is said to be lost")
+	}
+}
+
+// lose has requests in flight when a worker is killed, and wants a line for each.
+func (m *machine) lose(name, kill string) {
+	m.t.Helper()
 	const held = 20
-	m.sh(`for i in $(seq %d); do curl -s -o /dev/null "http://127.0.0.1/delay/20000?lost-$i-" & done; until [ "$(ss -Htn state established dst 127.0.0.1:9000 | wc -l)" -ge %[1]d ]; do :; done; kill -9 "$(pgrep -fn '[l]b @worker')"; wait`, held)
-	m.await("a line for each", fmt.Sprintf(`test "$(journalctl -o cat --no-pager | grep -c ' XH-- .*lost-')" -ge %d`, held))
+	m.sh(`for i in $(seq %d); do curl -s -o /dev/null "http://127.0.0.1/delay/20000?%s-$i-" & done; until [ "$(ss -Htn state established dst 127.0.0.1:9000 | wc -l)" -ge %[1]d ]; do sleep 0.02; done; %[3]s; wait`, held, name, kill)
+	m.await("a line for each", fmt.Sprintf(`test "$(journalctl -o cat --no-pager | grep -c ' XH-- .*%s-')" -ge %d`, name, held))
 	lines := m.sh("journalctl -o cat --no-pager")
 	for i := 1; i <= held; i++ {
-		if n := len(regexp.MustCompile(fmt.Sprintf(`www/s1 .* -1 \d+ - - XH-- .*"GET /delay/20000\?lost-%d- HTTP/1\.1"`, i)).FindAllString(lines, -1)); n != 1 {
-			t.Errorf("lost request %d has %d lines", i, n)
+		if n := len(regexp.MustCompile(fmt.Sprintf(`www/s1 .* -1 \d+ - - XH-- .*"GET /delay/20000\?%s-%d- HTTP/1\.1"`, name, i)).FindAllString(lines, -1)); n != 1 {
+			m.t.Errorf("lost request %s-%d has %d lines", name, i, n)
 		}
-	}
-	if strings.Contains(lines, "/r/up/") {
-		t.Errorf("a request that went well is said to be lost:\n%s", lines)
 	}
 }
 
