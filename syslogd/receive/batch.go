@@ -22,12 +22,13 @@ type batch struct {
 	iovs  []unix.Iovec
 	names []unix.RawSockaddrInet6
 	msgs  []mmsghdr
+	named bool // the kernel is asked for the senders' addresses
 }
 
 const (
-	maxSlots    = 512     // more per call gain nothing measurable
-	maxBatch    = 8 << 20 // bytes of slots together
-	minSlots    = 16
+	maxSlots = 512     // more per call gain nothing measurable
+	maxBatch = 8 << 20 // bytes of slots together
+	minSlots = 16
 	// stagger comes between two slots. Messages are short and sizes are powers of two: without it the beginnings of all slots, which
 	// are all that is used of them, would share a few sets of the processor's caches and drive each other out.
 	stagger     = 5 * 64
@@ -48,10 +49,21 @@ func newBatch(size int) *batch {
 		b.iovs[i].SetLen(size)
 		b.msgs[i].hdr.Iov = &b.iovs[i]
 		b.msgs[i].hdr.Iovlen = 1
-		b.msgs[i].hdr.Name = (*byte)(unsafe.Pointer(&b.names[i]))
-		b.msgs[i].hdr.Namelen = addressSize
 	}
+	b.askNames(true)
 	return b
+}
+
+// askNames says whether the next messages come with their senders' addresses.
+func (b *batch) askNames(named bool) {
+	b.named = named
+	for i := range b.msgs {
+		h := &b.msgs[i].hdr
+		h.Name, h.Namelen = nil, 0
+		if named {
+			h.Name, h.Namelen = (*byte)(unsafe.Pointer(&b.names[i])), addressSize
+		}
+	}
 }
 
 // receive takes what is queued, up to the number of slots, and does not wait. None is (0, nil).
@@ -82,6 +94,9 @@ func (b *batch) message(i int) (data []byte, size int, name *unix.RawSockaddrIne
 
 // reset makes the first n slots ready again: the kernel wrote the length of each address over the room there was.
 func (b *batch) reset(n int) {
+	if !b.named {
+		return
+	}
 	for i := range n {
 		b.msgs[i].hdr.Namelen = addressSize
 	}

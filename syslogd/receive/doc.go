@@ -23,3 +23,10 @@ type Handler interface {
 	// End ends the batch. No message is left behind in the Handler.
 	End()
 }
+
+// A Chooser is a Handler that says whether anything depends on which address a message came from. Where nothing does, a Reader whose
+// socket only this host can reach does not ask the kernel for it, which is a twentieth of what a message costs; all messages are then
+// from the address where the socket listens.
+type Chooser interface {
+	NeedsAddress() bool
+}

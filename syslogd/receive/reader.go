@@ -23,6 +23,8 @@ type Reader struct {
 	gather  time.Duration
 	bell    int // eventfd: rung to end a wait
 	first   uint32
+	here    *Sender // whom every message is from when the senders' addresses do not matter; nil if they always do
+	chooser Chooser // the handler, if it is one
 
 	// Owned by Run.
 	senders senders
@@ -80,6 +82,8 @@ func NewReader(socket *Socket, handler Handler, size int, log *slog.Logger) (*Re
 	}
 	r := &Reader{socket: socket, handler: handler, log: log, batch: newBatch(size), bell: bell}
 	r.gather = gatherFor(socket)
+	r.here = socket.onlySender()
+	r.chooser, _ = handler.(Chooser)
 	if r.first, err = socket.drops(); err != nil {
 		unix.Close(bell)
 		return nil, fmt.Errorf("%s: drop counter: %w", socket.Name, err)
@@ -135,7 +139,12 @@ func (r *Reader) Run(ctx context.Context) {
 }
 
 // turn takes one batch and says how many messages there were.
+//
+// A reload may come between the look at what the Handler needs and Begin. Then this batch, which was there already, is from here.
 func (r *Reader) turn() int {
+	if named := r.here == nil || r.chooser == nil || r.chooser.NeedsAddress(); named != r.batch.named {
+		r.batch.askNames(named)
+	}
 	n, err := r.batch.receive(r.socket.fd)
 	if err != nil {
 		// Whatever it is (ENOBUFS, ENOMEM), the socket is still ours and the next call may work; but not in a tight loop.
@@ -153,7 +162,11 @@ func (r *Reader) turn() int {
 	for i := range n {
 		data, size, name, length := r.batch.message(i)
 		total += size
-		r.handler.Message(r.senders.find(name, length), data, size)
+		from := r.here
+		if r.batch.named {
+			from = r.senders.find(name, length)
+		}
+		r.handler.Message(from, data, size)
 	}
 	r.received.Add(uint64(n))
 	r.bytes.Add(uint64(total))

@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -244,5 +245,46 @@ func TestSendersAreBounded(t *testing.T) {
 	}
 	if len(s.known) > maxSenders {
 		t.Errorf("%d senders are remembered", len(s.known))
+	}
+}
+
+// indifferent is a keeper to whom addresses matter only sometimes.
+type indifferent struct {
+	keeper
+	matters atomic.Bool
+}
+
+func (h *indifferent) NeedsAddress() bool { return h.matters.Load() }
+
+func TestAddressesAreAskedForWhenTheyMatter(t *testing.T) {
+	s := listenUDP(t, "127.0.0.1:0", 1<<20)
+	h := new(indifferent)
+	r := read(t, s, h, 512)
+	to, err := net.ResolveUDPAddr("udp", s.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)}, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for i, matters := range []bool{false, true, false} {
+		h.matters.Store(matters)
+		barrier(t, r) // what was received under the old rule is through, and no batch is begun
+		say(t, c, "x")
+		barrier(t, r)
+		want := "127.0.0.1"
+		if matters {
+			want = "127.0.0.2"
+		}
+		if got := h.from[i]; got.Addr.String() != want || !got.Local || got.Name != "" {
+			t.Errorf("message %d, addresses matter: %v: from %+v; want %s", i, matters, got, want)
+		}
+	}
+	wide := listenUDP(t, "0.0.0.0:0", 1<<20)
+	defer wide.Close()
+	if who := wide.onlySender(); who != nil {
+		t.Errorf("a socket for all addresses takes messages from %+v only", who)
 	}
 }

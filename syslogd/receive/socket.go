@@ -194,6 +194,28 @@ func PlaceOf(file *os.File) (p Place, err error) {
 	return p, nil
 }
 
+// onlySender is this host as a sender if nobody else can reach the socket, and nil if somebody can.
+func (s *Socket) onlySender() *Sender {
+	name, err := unix.Getsockname(s.fd)
+	if err != nil {
+		return nil
+	}
+	addr := netip.Addr{}
+	switch a := name.(type) {
+	case *unix.SockaddrInet4:
+		addr = netip.AddrFrom4(a.Addr)
+	case *unix.SockaddrInet6:
+		addr = netip.AddrFrom16(a.Addr)
+	case *unix.SockaddrUnix:
+	default:
+		return nil
+	}
+	if who := NewSender(addr); who.Local {
+		return who
+	}
+	return nil
+}
+
 func addressOf(fd int) (string, error) {
 	name, err := unix.Getsockname(fd)
 	if err != nil {

@@ -38,7 +38,13 @@ type Stage struct {
 	name []byte // of the file, or the sender, of the message at hand
 }
 
-var _ receive.Handler = (*Stage)(nil)
+var (
+	_ receive.Handler = (*Stage)(nil)
+	_ receive.Chooser = (*Stage)(nil)
+)
+
+// NeedsAddress implements receive.Chooser.
+func (s *Stage) NeedsAddress() bool { return s.current.Load().byAddress }
 
 // A lane gathers the lines for one rule, or for one file of a rule that has several.
 type lane struct {

@@ -42,6 +42,7 @@ type Table struct {
 	Settings
 	rules      []Rule
 	byPriority [message.Facilities * message.Severities][]int
+	byAddress  bool // something depends on which address a message is from, beyond its being this host's
 
 	// users is held for reading by every Stage that is in a batch with this Table.
 	users sync.RWMutex
@@ -49,8 +50,9 @@ type Table struct {
 
 // Compile makes a Table of rules, whose order counts. Every Format must be one that format.New knows, every Path a template.
 func Compile(rules []Rule, settings Settings) (*Table, error) {
-	t := &Table{rules: rules, Settings: settings}
+	t := &Table{rules: rules, Settings: settings, byAddress: len(settings.Allow) > 0}
 	for i := range rules {
+		t.byAddress = t.byAddress || rules[i].From != nil
 		if _, err := format.New(rules[i].Format); err != nil {
 			return nil, err
 		}

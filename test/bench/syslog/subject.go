@@ -20,62 +20,13 @@ type subject struct {
 	files  func(dir string, port int) map[string]string // name in dir to text
 }
 
-// subjects are ours first, and then those of the others that are installed.
-func subjects(ours string) []subject {
-	all := []subject{
-		{
-			name: "syslogd", binary: ours,
-			args: func(dir string) []string { return []string{"-f", filepath.Join(dir, "conf")} },
-			files: func(dir string, port int) map[string]string {
-				return map[string]string{"conf": fmt.Sprintf("listen: [udp://127.0.0.1:%d]\ncontrol: %s/ctl\noutputs: [{file: %s/out.log, rotate: never}]\n", port, dir, dir)}
-			},
-		},
-		rsyslog("rsyslog", `module(load="imudp")
-input(type="imudp" address="127.0.0.1" port="PORT")
-*.* action(type="omfile" file="DIR/out.log")
-`),
-		// The best of what its documentation offers: a large receive buffer, large batches, a ruleset with a queue of its own, few looks
-		// at the clock, and one write for many lines.
-		rsyslog("rsyslog tuned", `module(load="imudp" timeRequery="64" batchSize="512" threads="1")
-input(type="imudp" address="127.0.0.1" port="PORT" rcvbufSize="64m" ruleset="in")
-template(name="line" type="string" string="%timestamp% %hostname% %syslogtag%%msg:::drop-last-lf%\n")
-ruleset(name="in" queue.type="FixedArray" queue.size="1000000" queue.dequeueBatchSize="4096" queue.workerThreads="1") {
-  action(type="omfile" file="DIR/out.log" template="line" ioBufferSize="256k" flushOnTXEnd="off" flushInterval="1" asyncWriting="on")
-}
-`),
-		{
-			name: "syslog-ng", binary: "syslog-ng",
-			args: func(dir string) []string {
-				return []string{"-F", "-f", dir + "/conf", "-R", dir + "/persist", "-p", dir + "/pid", "-c", dir + "/ctl", "--no-caps"}
-			},
-			files: func(dir string, port int) map[string]string {
-				return map[string]string{"conf": fmt.Sprintf(`@version: 3.38
-options { flush-lines(1000); log-fifo-size(2000000); use-dns(no); stats-freq(0); };
-source s { network(ip("127.0.0.1") port(%d) transport("udp") so-rcvbuf(67108864) flags(no-parse)); };
-destination d { file("%s/out.log"); };
-log { source(s); destination(d); };
-`, port, dir)}
-			},
-		},
+// text is the whole configuration, for whoever wants to see that a comparison is fair.
+func (s subject) text() string {
+	var b strings.Builder
+	for name, text := range s.files("DIR", 514) {
+		fmt.Fprintf(&b, "# %s: %s %s\n# %s\n%s", s.name, s.binary, strings.Join(s.args("DIR"), " "), name, text)
 	}
-	var there []subject
-	for _, s := range all {
-		if path, err := exec.LookPath(s.binary); err == nil {
-			s.binary = path
-			there = append(there, s)
-		}
-	}
-	return there
-}
-
-func rsyslog(name, conf string) subject {
-	return subject{
-		name: name, binary: "rsyslogd",
-		args: func(dir string) []string { return []string{"-n", "-f", dir + "/conf", "-i", dir + "/pid"} },
-		files: func(dir string, port int) map[string]string {
-			return map[string]string{"conf": `global(workDirectory="DIR")` + "\n" + strings.NewReplacer("DIR", dir, "PORT", strconv.Itoa(port)).Replace(conf)}
-		},
-	}
+	return b.String()
 }
 
 // running is a started subject.
