@@ -20,7 +20,7 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   lb stop    [-S SOCK] [--now] [--timeout 0]        finish what is open, then end; --now does not finish it
   lb upgrade [-S SOCK] [--timeout 90s]              the running master becomes the program on disk, then reloads
   lb detach  [-S SOCK]                              end the master only; the next one takes the workers over
-  lb doctor  [FILE...]                              find logrotate's hooks that would restart or signal a daemon
+  lb doctor  [FILE...]                              find what logrotate, cron and systemd's timers would do to a balancer or its log daemon
 
   -f FILE|DIR   configuration, repeatable; of a directory the *.cfg in order; without -f /etc/lb/lb.cfg
   -c            check the configuration and exit; every mistake is told, with its line
