@@ -19,35 +19,55 @@ import (
 
 // commands are what the control socket understands.
 func (d *Daemon) commands(run context.Context) map[string]control.Command {
-	onOutputs := func(do func(ctx context.Context, output string) ([]string, error)) control.Command {
+	say := func(reply io.Writer, lines []string, err error) error {
+		for _, line := range lines {
+			fmt.Fprintln(reply, line)
+		}
+		return err
+	}
+	onOutputs := func(verb string) control.Command {
 		return func(ctx context.Context, args []string, reply io.Writer) error {
 			output, err := outputArg(args)
 			if err != nil {
 				return err
 			}
-			lines, err := do(ctx, output)
-			for _, line := range lines {
-				fmt.Fprintln(reply, line)
-			}
-			return err
+			lines, err := d.order(ctx, run, verb, output)
+			return say(reply, lines, err)
 		}
 	}
 	return map[string]control.Command{
-		"reopen": onOutputs(d.reopen),
-		"rotate": onOutputs(d.rotate),
-		"flush":  onOutputs(d.flush),
+		"reopen": onOutputs("reopen"),
+		"rotate": onOutputs("rotate"),
+		"flush":  onOutputs("flush"),
 		"status": d.answerStatus,
-		"reload": func(_ context.Context, args []string, reply io.Writer) error {
+		"reload": func(ctx context.Context, args []string, reply io.Writer) error {
 			if len(args) > 0 {
 				return fmt.Errorf("unexpected %q", strings.Join(args, " "))
 			}
-			said, err := d.reload(run) // what it starts lives on after the command
-			for _, line := range said {
-				fmt.Fprintln(reply, line)
-			}
-			return err
+			lines, err := d.order(ctx, run, "reload", "")
+			return say(reply, lines, err)
 		},
 	}
+}
+
+// orderTime bounds what one order may take, however many wait for it.
+const orderTime = 2 * time.Minute
+
+// order carries out a command, once for all who give it while another is under way. run is the daemon's own context.
+func (d *Daemon) order(ctx, run context.Context, verb, output string) ([]string, error) {
+	return d.turns.pass(ctx, strings.TrimSpace(verb+" "+output), d.tasks.Go, func() ([]string, error) {
+		limited, cancel := context.WithTimeout(run, orderTime)
+		defer cancel()
+		switch verb {
+		case "reopen":
+			return d.reopen(limited, output)
+		case "rotate":
+			return d.rotate(limited, output)
+		case "flush":
+			return d.flush(limited, output)
+		}
+		return d.reload(run) // what it starts lives on after the command
+	})
 }
 
 // outputArg reads "--output NAME", the only argument there is. A name may have spaces.

@@ -51,6 +51,7 @@ type Daemon struct {
 	table   atomic.Pointer[route.Table]
 	self    route.Counts // of the lines that are our own
 	tasks   sync.WaitGroup
+	turns   turnstiles
 
 	// reloading is held by one reload at a time.
 	reloading sync.Mutex
@@ -211,13 +212,13 @@ func (d *Daemon) onSignal(ctx context.Context, s os.Signal) {
 	var err error
 	switch s {
 	case unix.SIGHUP:
-		_, err = d.reopen(limited, "")
+		_, err = d.order(limited, ctx, "reopen", "")
 		if d.File != "" {
-			_, reloadErr := d.reload(ctx)
+			_, reloadErr := d.order(limited, ctx, "reload", "")
 			err = errors.Join(err, reloadErr)
 		}
 	case unix.SIGUSR1:
-		_, err = d.rotate(limited, "")
+		_, err = d.order(limited, ctx, "rotate", "")
 	}
 	if err != nil {
 		d.Log.Error("after "+s.(syscall.Signal).String(), "err", err)

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	syslog "gopkg.in/mcuadros/go-syslog.v2/format"
+
 	"lbsyslogd/syslogd/message"
 )
 
@@ -84,6 +86,38 @@ func TestJSON(t *testing.T) {
 		Data: `[x@1 a="b"]`, Text: "text",
 	})
 	row("\xff", record{Time: "2026-11-21T09:08:07.000000Z", Host: "192.0.2.1", Facility: "user", Severity: "notice", Text: "#377"})
+}
+
+// TestWhatMakesGoSyslogPanic shows that the bare library does, so that the day it does not any more this test says so, and that every
+// format makes a line of it.
+func TestWhatMakesGoSyslogPanic(t *testing.T) {
+	panics := func(f syslog.Format, in string) (did bool) {
+		defer func() { did = recover() != nil }()
+		f.GetParser([]byte(in)).Parse()
+		return false
+	}
+	splits := func(f syslog.Format, in string) (did bool) {
+		defer func() { did = recover() != nil }()
+		f.GetSplitFunc()([]byte(in), true)
+		return false
+	}
+	for _, in := range []string{"<13>", "<134>"} {
+		if !panics(&syslog.RFC3164{}, in) || !panics(&syslog.Automatic{}, in) {
+			t.Errorf("the bare library parses %q", in)
+		}
+	}
+	for _, in := range []string{"-5 abc", "9223372036854775807 x"} {
+		if !splits(&syslog.RFC6587{}, in) || !splits(&syslog.Automatic{}, in) {
+			t.Errorf("the bare library splits %q", in)
+		}
+	}
+	for _, in := range []string{"<13>", "<134>", "-5 abc", "9223372036854775807 x", "<134>1 "} {
+		for _, name := range []string{"traditional", "rfc5424", "raw", "json", "template:%text%"} {
+			if got := line(t, name, in); strings.Count(got, "\n") != 1 {
+				t.Errorf("%s makes %q of %q", name, got, in)
+			}
+		}
+	}
 }
 
 func TestUnknownFormat(t *testing.T) {

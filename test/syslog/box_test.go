@@ -19,14 +19,14 @@ import (
 	"lbsyslogd/test/syslog/flood"
 )
 
-// A machine is a throw-away one with a real systemd, on which syslogd is installed with its unit and without its socket unit.
+// A machine is a throw-away one with a real systemd, on which syslogd is installed with its unit and perhaps its socket unit.
 type machine struct {
 	t    *testing.T
 	name string
 	dir  string // the same inside and outside
 }
 
-func boot(t *testing.T, config string) *machine {
+func boot(t *testing.T, config string, socketUnit bool) *machine {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("booting a machine needs root")
@@ -36,7 +36,8 @@ func boot(t *testing.T, config string) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for from, to := range map[string]string{binary(): "syslogd", self: "tests", "../../packaging/systemd/syslogd.service": "syslogd.service"} {
+	for from, to := range map[string]string{binary(): "syslogd", self: "tests", "../../packaging/systemd/syslogd.service": "syslogd.service",
+		"../../packaging/systemd/syslogd.socket": "syslogd.socket"} {
 		m.copy(from, filepath.Join(m.dir, to))
 	}
 	t.Cleanup(func() {
@@ -52,7 +53,10 @@ func boot(t *testing.T, config string) *machine {
 		t.Fatalf("box up: %v\n%s", err, out)
 	}
 	m.sh(`useradd --system --user-group syslogd; install -d -o syslogd -g syslogd /var/log/lb; install -d /etc/syslogd
-		cp %[1]s/syslogd /usr/sbin/; cp %[1]s/syslogd.service /etc/systemd/system/; systemctl mask -q syslogd.socket`, m.dir)
+		cp %[1]s/syslogd /usr/sbin/; cp %[1]s/syslogd.service %[1]s/syslogd.socket /etc/systemd/system/`, m.dir)
+	if !socketUnit {
+		m.sh("rm /etc/systemd/system/syslogd.socket; systemctl mask -q syslogd.socket")
+	}
 	m.configure(config)
 	m.sh("systemctl daemon-reload; systemctl start syslogd")
 	return m
@@ -124,13 +128,19 @@ func TestFloodInTheMachine(t *testing.T) {
 	fmt.Printf("sent %d messages\n", n)
 }
 
-// TestSocketsOfItsOwnOutliveIt has no socket unit: syslogd opens its sockets and systemd keeps them in its store. Restarts and kills once
-// a second under load lose no more than with a socket unit, and a connection that comes meanwhile is not refused.
-func TestSocketsOfItsOwnOutliveIt(t *testing.T) {
+// TestSocketsOutliveIt restarts and kills syslogd once a second under load, with the socket unit, which opens the UDP socket, and without
+// one: then syslogd opens it, as it does the others, and systemd keeps it in its store. Both lose the same, and a connection that comes
+// meanwhile is not refused.
+func TestSocketsOutliveIt(t *testing.T) {
+	t.Run("socket unit", func(t *testing.T) { outlive(t, true, "2") })
+	t.Run("of its own", func(t *testing.T) { outlive(t, false, "3") })
+}
+
+func outlive(t *testing.T, socketUnit bool, kept string) {
 	m := boot(t, `
-listen: [udp://127.0.0.1:5514, "tcp://:5514", unix:///run/syslogd/log]
+listen: [udp://127.0.0.1:514, "tcp://:5514", unix:///run/syslogd/log]
 outputs: [{file: /var/log/lb/lb.log, rotate: never}]
-`)
+`, socketUnit)
 	for round, c := range []struct {
 		name, end string
 		most      int // lines lost each time
@@ -151,7 +161,7 @@ outputs: [{file: /var/log/lb/lb.log, rotate: never}]
 			}
 			ended := make(chan result)
 			go func() {
-				out, err := m.child(ctx, "TestFloodInTheMachine", "FLOOD_TO=127.0.0.1:5514", "FLOOD_TIME="+limit.String()).CombinedOutput()
+				out, err := m.child(ctx, "TestFloodInTheMachine", "FLOOD_TO=127.0.0.1:514", "FLOOD_TIME="+limit.String()).CombinedOutput()
 				ended <- result{out, err}
 			}()
 			times, n := 0, 0
@@ -189,15 +199,15 @@ outputs: [{file: /var/log/lb/lb.log, rotate: never}]
 			t.Logf("%d lines, %d times %s: %d lost", n, times, c.name, l.lost)
 		})
 	}
-	if got := m.sh("systemctl show syslogd -p NFileDescriptorStore --value"); got != "3" {
-		t.Errorf("systemd keeps %s sockets; want 3", got)
+	if got := m.sh("systemctl show syslogd -p NFileDescriptorStore --value"); got != kept {
+		t.Errorf("systemd keeps %s sockets; want %s", got, kept)
 	}
 }
 
 // TestKeptSocketsFollowTheConfiguration changes what is listened on, over a reload and over a restart. The store has exactly that.
 func TestKeptSocketsFollowTheConfiguration(t *testing.T) {
 	const outputs = "outputs: [{file: /var/log/lb/lb.log, rotate: never}]\n"
-	m := boot(t, "listen: [udp://127.0.0.1:5514, tcp://127.0.0.1:5514, unix:///run/syslogd/log]\n"+outputs)
+	m := boot(t, "listen: [udp://127.0.0.1:5514, tcp://127.0.0.1:5514, unix:///run/syslogd/log]\n"+outputs, false)
 	kept := func(want string) {
 		t.Helper()
 		if got := m.sh("systemctl show syslogd -p NFileDescriptorStore --value"); got != want {
@@ -256,7 +266,7 @@ func TestKeptSocketsFollowTheConfiguration(t *testing.T) {
 // tells its outcome, and the watchdog replaces a process that does not read.
 func TestUnitLetsItWork(t *testing.T) {
 	const config = "listen: udp://127.0.0.1:5514\noutputs: [{file: /var/log/lb/lb.log, rotate: {size: 1MB, keep: 9, compress: %s}}]\n"
-	m := boot(t, fmt.Sprintf(config, "zstd"))
+	m := boot(t, fmt.Sprintf(config, "zstd"), false)
 	for _, c := range []struct{ form, suffix string }{{"zstd", "zst"}, {"gzip", "gz"}} {
 		m.configure(fmt.Sprintf(config, c.form))
 		m.sh("systemctl reload syslogd; logger -d -n 127.0.0.1 -P 5514 -t app one; syslogd rotate")
