@@ -234,9 +234,11 @@ func (e *Engine) Drain() {
 // Empty is closed when the last client connection has left after Drain.
 func (e *Engine) Empty() <-chan struct{} { return e.empty }
 
-// Stop ends all loops now, whatever they carry, and sends what they logged.
+// Stop ends all loops now, whatever they carry. Each exchange that is cut off
+// has its log line.
 func (e *Engine) Stop() {
 	for _, sh := range e.Shards {
+		sh.Loop.Post(sh.cut)
 		sh.Loop.Stop()
 	}
 	e.loops.Wait()
