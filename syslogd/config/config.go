@@ -31,7 +31,8 @@ type Config struct {
 	Buffer     int    // bytes of receive buffer to ask the kernel for, for each socket
 	Allow      []netip.Prefix
 	Outputs    []Output
-	Metrics    string // address of the Prometheus endpoint; empty: none
+	Metrics    string         // address of the Prometheus endpoint; empty: none
+	Zone       *time.Location // of the times we give ourselves; nil: local
 
 	// For TCP and TLS.
 	Connections, ConnectionsEach int           // at most, in total and from one address
@@ -72,7 +73,8 @@ type Output struct {
 	Rotate rotate.Options // without Log and Compressor
 	Owner  string         // user name or number, empty: as is
 	Group  string
-	Queue  int // bytes on the way to the file
+	Queue  int    // bytes on the way to the file
+	Zone   string // the configuration's, for the schedule; empty: local
 
 	Forward *Forward // nil: nowhere
 	Files   *Files   // nil: Path is one file, and otherwise a template
@@ -196,6 +198,7 @@ func Parse(name string, text []byte) (*Config, error) {
 		"control_mode":   d.mode(&c.Control.Mode),
 		"host":           d.text(&c.Host),
 		"metrics":        d.address(&c.Metrics),
+		"time_zone":      d.zone(&c.Zone),
 		"max_message":    d.sizeBetween(&c.MaxMessage, smallMessage, largeMessage),
 		"oversized":      func(n *yaml.Node) { c.Refuse = d.choice(n, "cut", "refuse") == "refuse" },
 		"receive_buffer": d.size(&c.Buffer),
@@ -204,6 +207,11 @@ func Parse(name string, text []byte) (*Config, error) {
 		"allow":          func(n *yaml.Node) { d.list(n, d.network(&c.Allow)) },
 		"outputs":        func(n *yaml.Node) { d.list(n, func(n *yaml.Node) { d.output(n, c) }) },
 	})
+	for i := range c.Outputs {
+		if c.Zone != nil {
+			c.Outputs[i].Zone = c.Zone.String()
+		}
+	}
 	for _, l := range c.Listen {
 		if l.Scheme == "tls" && c.TLS.Cert == "" {
 			d.add(root, "listens on %s without a certificate; add for example: tls: {cert: server.pem, key: server.key}", l)
@@ -262,6 +270,8 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 		"tag":     func(n *yaml.Node) { d.list(n, d.pattern(&r.Tags)) },
 		"host":    func(n *yaml.Node) { d.list(n, d.pattern(&r.Hosts)) },
 		"from":    func(n *yaml.Node) { d.list(n, d.network(&r.From)) },
+		"msgid":   func(n *yaml.Node) { d.list(n, d.pattern(&r.MsgIDs)) },
+		"data":    d.regexp(&r.Data),
 		"text":    d.regexp(&r.Text),
 		"final":   d.boolean(&r.Final),
 		"format":  d.format(&r.Format),
@@ -336,6 +346,25 @@ func (d *decoder) selector(to *route.Selector) func(*yaml.Node) {
 
 func (d *decoder) schedule(to *rotate.Schedule) func(*yaml.Node) {
 	return d.scalar(func(text string) (err error) { *to, err = rotate.ParseSchedule(text); return err })
+}
+
+func (d *decoder) zone(to **time.Location) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		switch text {
+		case "local":
+			*to = nil
+			return nil
+		case "utc", "UTC":
+			*to = time.UTC
+			return nil
+		}
+		zone, err := time.LoadLocation(text)
+		if err != nil || text == "" || text == "Local" {
+			return fmt.Errorf("%q is not a time zone; local, utc and names such as Europe/Berlin are", text)
+		}
+		*to = zone
+		return nil
+	})
 }
 
 func (d *decoder) regexp(to **regexp.Regexp) func(*yaml.Node) {

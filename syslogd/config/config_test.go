@@ -19,6 +19,7 @@ control: /run/x.sock
 control_mode: 0600
 host: web1
 metrics: 127.0.0.1:9516
+time_zone: utc
 connections: {most: 10, most_each: 5, idle: 30s}
 tls: {cert: a.pem, client_ca: ca.pem, client_names: "web*"}
 max_message: 4KiB
@@ -39,6 +40,8 @@ outputs:
     host: [web*, "10.*"]
     from: 10.1.0.0/16
     text: "50[234]"
+    msgid: [A*, B]
+    data: 'user="root"'
     final: true
     rotate: {size: 100MB, every: day 03:30, naming: numbered, keep: 90, max_age: 4w, max_total: 10GB, min_free: 1G, compress: zstd, compress_after: 30s}
   - file: other.log
@@ -51,6 +54,9 @@ outputs:
 		t.Errorf("listens on %s", got)
 	}
 	if c.Control != (Control{"/run/x.sock", 0o600}) || c.Host != "web1" || c.MaxMessage != 4096 || !c.Refuse || c.Buffer != 32<<20 || len(c.Allow) != 2 {
+		t.Errorf("got %+v", c)
+	}
+	if c.Zone != time.UTC || c.Outputs[0].Zone != "UTC" || len(c.Outputs[0].Rule.MsgIDs) != 2 || !c.Outputs[0].Rule.Data.MatchString(`[x user="root"]`) {
 		t.Errorf("got %+v", c)
 	}
 	if c.Metrics != "127.0.0.1:9516" || c.Connections != 10 || c.ConnectionsEach != 5 || c.Idle != 30*time.Second ||
@@ -144,6 +150,7 @@ func TestNothingToDo(t *testing.T) {
 	row("listen: udp://:514\noutputs: [{file: a, rotate: {naming: roman}}]", "x.yaml:2: \"roman\" is not known; dated, numbered are")
 	row("listen: udp://:514\noutputs: [{file: a, rotate: {naming: numbered, keep: 1}}, {file: a.1}]", "x.yaml:2: a.1 reads as a rotated file of a,")
 	row("listen: udp://:514\noutputs: [{file: a.1}, {file: a, rotate: {naming: numbered, keep: 1}}]", "x.yaml:2: a.1 reads as a rotated file of a,")
+	row("listen: udp://:514\ntime_zone: Mars/Olympus\noutputs: [{file: a}]", "x.yaml:2: \"Mars/Olympus\" is not a time zone")
 	row("a: [", "x.yaml:")
 	row("\tlisten: x", "x.yaml:")
 	row("a word", "x.yaml:1: the configuration must be keys")

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"time"
 
 	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/config"
@@ -79,6 +80,9 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output) (*output, error) 
 // rotation is how the files of an output are kept.
 func (d *Daemon) rotation(c *config.Config, o config.Output) (rotate.Options, error) {
 	options := o.Rotate
+	if zone := c.Zone; zone != nil {
+		options.Now = func() time.Time { return time.Now().In(zone) }
+	}
 	options.Log = d.Log.With("SYSLOGD_OUTPUT", o.Name)
 	if d.Executable != "" {
 		options.Compressor = compressWith(d.Executable)
@@ -117,7 +121,7 @@ func (d *Daemon) compile(c *config.Config, outputs []*output) (*route.Table, err
 		}
 		rules = append(rules, rule)
 	}
-	return route.Compile(rules, route.Settings{Host: host, Allow: c.Allow, RefuseOversized: c.Refuse})
+	return route.Compile(rules, route.Settings{Host: host, Zone: c.Zone, Allow: c.Allow, RefuseOversized: c.Refuse})
 }
 
 func closeOutputs(outputs []*output) error {

@@ -41,9 +41,13 @@ func (d *Daemon) serveMetrics(ctx context.Context) error {
 
 // mark writes a line of our own, syslog.warning, to the outputs that want it. Called by watchDrops only, whose Stage it is.
 func (d *Daemon) mark(h receive.Handler, text string) {
-	line := message.AppendHeader(nil, message.Priority(message.Syslog, message.Warning), time.Now(), "", "syslogd", os.Getpid())
+	now := time.Now()
+	if zone := d.table.Load().Zone; zone != nil {
+		now = now.In(zone)
+	}
+	line := message.AppendHeader(nil, message.Priority(message.Syslog, message.Warning), now, "", "syslogd", os.Getpid())
 	line = append(line, text...)
-	h.Begin(time.Now())
+	h.Begin(now)
 	h.Message(&receive.Sender{Local: true}, line, len(line))
 	h.End()
 }

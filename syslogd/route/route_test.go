@@ -178,6 +178,27 @@ func TestConditions(t *testing.T) {
 	b.want(first, first+second, first, first)
 }
 
+func TestConditionsOnRFC5424(t *testing.T) {
+	all := selector(t, "*.*")
+	b := newBench(t, Settings{},
+		Rule{Select: all, MsgIDs: []string{"AUTH*", "LOGIN"}},
+		Rule{Select: all, Data: regexp.MustCompile(`\[auth@1 [^]]*user="root"`)})
+	b.send("10.1.2.3", `<13>1 2026-11-21T03:04:05Z h app - AUTH7 - one`)
+	b.send("10.1.2.3", `<13>1 2026-11-21T03:04:05Z h app - - [auth@1 try="2" user="root"] two`)
+	b.send("10.1.2.3", `<13>1 2026-11-21T03:04:05Z h app - - [auth@1 try="2"][x@1 user="root"] three`)
+	b.send("10.1.2.3", "<13>Nov 21 03:04:05 h app: LOGIN") // has neither
+	b.want("Nov 21 03:04:05 h app: one\n", "Nov 21 03:04:05 h app: two\n")
+}
+
+// TestZone gives the times that are ours, and those that say what they mean, in another zone; a time without one stays as it was sent.
+func TestZone(t *testing.T) {
+	b := newBench(t, Settings{Zone: time.FixedZone("x", 2*3600)}, Rule{Select: selector(t, "*.*")}, Rule{Select: selector(t, "*.*"), Format: "rfc5424"})
+	b.send("10.1.2.3", "<13>1 2026-11-21T03:04:05Z h app - - - told")
+	b.send("10.1.2.3", "<13>Nov 21 03:04:05 h app: not told")
+	b.want("Nov 21 05:04:05 h app: told\nNov 21 03:04:05 h app: not told\n",
+		"<13>1 2026-11-21T05:04:05.000000+02:00 h app - - - told\n<13>1 2026-11-21T03:04:05.000000+02:00 h app - - - not told\n")
+}
+
 func TestDeniedAndOversized(t *testing.T) {
 	b := newBench(t, Settings{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, RefuseOversized: true}, Rule{Select: selector(t, "*.*")})
 	b.send("192.0.2.1", "<13>no")

@@ -72,13 +72,16 @@ func NewStage(current *atomic.Pointer[Table], counts *Counts) *Stage {
 
 // Begin implements receive.Handler. It is the moment when a new Table takes effect.
 func (s *Stage) Begin(now time.Time) {
-	s.envelope.Received = now
 	t := s.current.Load()
 	t.users.RLock()
 	for newer := s.current.Load(); newer != t; newer = s.current.Load() {
 		t.users.RUnlock() // replaced in between, and perhaps retired
 		t = newer
 		t.users.RLock()
+	}
+	s.envelope.Received = now
+	if t.Zone != nil {
+		s.envelope.Received = now.In(t.Zone)
 	}
 	if t != s.table {
 		s.table = t

@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"sync"
+	"time"
 
 	"lbsyslogd/syslogd/format"
 	"lbsyslogd/syslogd/message"
@@ -17,6 +18,8 @@ type Rule struct {
 	Tags   []string // shell patterns on the tag
 	Hosts  []string // shell patterns on the host as it is written
 	From   []netip.Prefix
+	MsgIDs []string       // shell patterns on the message id of RFC 5424
+	Data   *regexp.Regexp // on its structured data, as it was sent
 	Text   *regexp.Regexp
 	Final  bool // no later rule sees a message that this one took
 
@@ -31,6 +34,8 @@ type Rule struct {
 // Settings are what a Table says besides its rules.
 type Settings struct {
 	Host string // this host's name, for messages from here that carry none
+	// Zone is that of the times we give ourselves, and of those that come without one; nil: local.
+	Zone *time.Location
 	// Allow lists the networks that may send; empty is everyone. Unix sockets have permissions instead.
 	Allow []netip.Prefix
 	// RefuseOversized drops what did not fit instead of writing its beginning.
@@ -87,6 +92,12 @@ func (r *Rule) fits(m *message.Message, e *format.Envelope, from netip.Addr) boo
 		if !anyMatch(r.Hosts, host) {
 			return false
 		}
+	}
+	if r.MsgIDs != nil && !anyMatch(r.MsgIDs, m.MsgID) {
+		return false
+	}
+	if r.Data != nil && !r.Data.Match(m.Data) {
+		return false
 	}
 	if r.From != nil && !anyContains(r.From, from) {
 		return false
