@@ -339,7 +339,7 @@ func FuzzSplit(f *testing.F) {
 
 // No line of commands makes a session do worse than refuse.
 func FuzzSession(f *testing.F) {
-	for _, s := range []string{"help", "show stat 1 2 3 typed", "set server be/s1 weight 5%", "set timeout cli 1d", "show servers state be;prompt", "_getsocks", "get weight /"} {
+	for _, s := range []string{"help", "show stat 1 2 3 typed", "set server be/s1 weight 5%", "set timeout cli 1d", "show servers state be;prompt", "set table fe key 192.0.2.1 data.gpc0 5 data.conn_rate 7;show table fe data.gpc0 gt 4", `set table tcpbe key a\ b data.server_id 2;clear table tcpbe key a\ b`, "_getsocks", "get weight /"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, line string) {

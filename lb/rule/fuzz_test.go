@@ -13,6 +13,7 @@ func FuzzCond(f *testing.F) {
 	for _, c := range oracleConditions {
 		f.Add("{ " + c + " }")
 	}
+	f.Add("{ sc_http_req_rate(0) gt 10 } { src_inc_gpc0 ge 1 } { src,in_table(t) } { sc1_tracked } { table_avl(t) lt 5 } { src,table_expire(t,7) 7 }")
 	f.Add("TRUE or !FALSE { path /x } || ! METH_GET")
 	f.Add(`{ path_reg (a|b)+ } { src 10.0.0.0/8 ::1 } !{ hdr(a,-1),word(1,"\,") -m found }`)
 	x := request(f, sample)
@@ -81,6 +82,8 @@ func FuzzRule(f *testing.F) {
 	}
 	f.Add("set-header Host %[hdr(x-in)]", "http://h/x", "a/b?c")
 	f.Add("replace-header X-In (.*) \\1%[hdr(x-in)]", "/", `\x0d\x0ay`)
+	f.Add("track-sc0 hdr(x-in),lower table t if { sc0_conn_rate(t) gt 1 }", "/", "k")
+	f.Add("sc-set-gpt0(1) %[src,table_conn_cur(t)]", "/", "7")
 	f.Add("set-path %[hdr(x-in),url_dec]", "/", "%20HTTP/1.1%0d%0aX:%20y")
 	f.Fuzz(func(t *testing.T, text, target, in string) {
 		if strings.Contains(text, "file") || strings.Contains(text, "-f") {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -28,8 +29,8 @@ func spec(kind Type, size int, expire int64, stores ...Data) Spec {
 func list(t *Table, now int64) string {
 	var b []byte
 	for _, k := range t.Keys(nil, now) {
-		line := string(t.AppendEntry(nil, k, nil, now))
-		b = append(b, line[strings.Index(line, "key="):]...)
+		_, line, _ := strings.Cut(string(t.AppendEntry(nil, k, nil, now)), ": ")
+		b = append(b, line...)
 	}
 	return string(b)
 }
@@ -221,21 +222,59 @@ func TestRandomUse(t *testing.T) {
 	}
 }
 
+// What a request costs that is tracked, counted, read and released.
 func BenchmarkTrackCountRelease(b *testing.B) {
-	tb := New(spec(IP, 1<<20, 30_000, ConnCur, HTTPReqRate))
-	var key [4]byte
-	for i := range uint32(1 << 20) {
-		key = [4]byte{byte(i), byte(i >> 8), byte(i >> 16), 10}
-		tb.Track(key[:], 1).Release(1)
+	for _, size := range []uint32{1000, 1_000_000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			tb := New(spec(IP, int(size), 30_000, ConnCur, HTTPReqRate))
+			key := func(i uint32) []byte { return KeyInt(nil, int64(i%size)) }
+			for i := range size {
+				tb.Track(key(i), 1).Release(1)
+			}
+			i := uint32(0)
+			for b.Loop() {
+				i += 7919
+				r := tb.Track(key(i), 2)
+				r.Count(HTTPReqCnt, HTTPReqRate, 1, 2)
+				r.Get(HTTPReqRate, 2)
+				r.Release(2)
+			}
+		})
 	}
-	i := uint32(0)
-	for b.Loop() {
-		i += 7919
-		key = [4]byte{byte(i), byte(i >> 8), byte(i >> 16 & 15), 10}
-		r := tb.Track(key[:], 2)
-		r.Count(HTTPReqCnt, HTTPReqRate, 1, 2)
-		r.Get(HTTPReqRate, 2)
-		r.Release(2)
+}
+
+// Many loops use one table at once; what they count adds up, while others look
+// at it and tell it.
+func TestManyLoops(t *testing.T) {
+	tb := New(spec(Integer, 64, 50, ConnCur, ConnCnt, HTTPReqRate, GPC0))
+	tb.SetKey(KeyInt(nil, 7), GPC0, 0, true, 1)
+	held := tb.Track(KeyInt(nil, 7), 1) // so that it does not end
+	var all sync.WaitGroup
+	const loops, rounds = 4, 3000
+	for n := range loops {
+		all.Go(func() {
+			for i := range rounds {
+				now := int64(i / 10)
+				r := tb.Track(KeyInt(nil, int64(i*n%200)), now)
+				r.Count(HTTPReqCnt, HTTPReqRate, 1, now)
+				tb.CountKey(KeyInt(nil, 7), GPC0, GPC0Rate, 1, now)
+				r.Release(now)
+			}
+		})
+	}
+	all.Go(func() {
+		for i := range rounds / 100 {
+			tb.BeginTelling()
+			for more := true; more; {
+				_, more = tb.AppendChanges(nil)
+			}
+			list(tb, int64(i))
+			tb.Sweep(int64(i))
+		}
+	})
+	all.Wait()
+	if n, _ := held.Get(GPC0, rounds); n != loops*rounds {
+		t.Errorf("%d of %d events are counted", n, loops*rounds)
 	}
 }
 

@@ -331,3 +331,97 @@ backend responses
 		}
 	}
 }
+
+// TestLogsAsHAProxy: what was counted shows in the log, of a request that was refused as well.
+func TestLogsAsHAProxy(t *testing.T) {
+	behind := servers(t)
+	var lines [2][]string
+	for i, program := range []string{"haproxy", built.LB} {
+		log, err := net.ListenPacket("udp", host+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		s := start(t, program, `global
+  stats socket STATS mode 600 level admin
+  log `+log.LocalAddr().String()+` local0
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend fe
+  bind HTTP
+  log global
+  log-format "LINE %ST %ts %[sc0_http_req_cnt] %[sc0_http_err_cnt] %[sc_conn_cur(0)] %[sc1_http_req_rate] %[sc1_tracked] %[src_gpc0_rate(fe)] %[src,table_http_req_cnt(fe)]"
+  stick-table type ip size 1k expire 100s store http_req_cnt,http_err_cnt,conn_cur,gpc0_rate(100s)
+  tcp-request session track-sc0 src
+  tcp-request content reject if { path /rejected }
+  http-request track-sc1 path table paths if { path_beg /r/ }
+  http-request sc-inc-gpc0(0)
+  http-request deny if { sc0_http_req_cnt gt 6 }
+  default_backend be
+backend paths
+  stick-table type string size 1k expire 100s store http_req_rate(100s)
+backend be
+  server s1 S1
+`, behind)
+		c := s.client(host, true)
+		for _, path := range []string{"/r/a/1", "/r/a/1", "/status/404", "/status/500", "/rejected", "/r/b/2", "/r/b/2"} {
+			c.try(path) // what comes of it is in the log
+		}
+		log.SetReadDeadline(time.Now().Add(10 * time.Second))
+		b := make([]byte, 4096)
+		for len(lines[i]) < 7 {
+			n, _, err := log.ReadFrom(b)
+			if err != nil {
+				t.Fatal(s.name, err, lines[i])
+			}
+			if _, line, ok := strings.Cut(string(b[:n]), "LINE "); ok {
+				lines[i] = append(lines[i], strings.TrimSpace(line))
+			}
+		}
+	}
+	if !slices.Equal(lines[1], lines[0]) {
+		t.Errorf("\n got %s\nwant %s", strings.Join(lines[1], "\n     "), strings.Join(lines[0], "\n     "))
+	}
+}
+
+// TestRedispatchAsHAProxy: a client whose server does not answer any more gets another one, and stays there.
+func TestRedispatchAsHAProxy(t *testing.T) {
+	behind := servers(t)
+	const config = preface + `
+frontend fe
+  bind HTTP
+  default_backend be
+backend be
+  stick-table type string len 20 size 1k expire 100s
+  stick on hdr(user)
+  retries 1
+  option redispatch
+  server s1 S1
+  server s2 S2
+`
+	subjects := []*subject{start(t, "haproxy", config, behind), start(t, built.LB, config, behind)}
+	for _, s := range subjects {
+		for {
+			if _, server := s.client(host, false).get("/r/a/1", "User: ann"); server == "s1" {
+				break // else she is on s2, and who comes next is on s1
+			}
+			if out, err := s.Command("clear table be"); err != nil || strings.TrimSpace(out) != "" {
+				t.Fatal(s.name, out, err)
+			}
+		}
+	}
+	behind[0].Close()
+	for _, s := range subjects {
+		for range 3 {
+			if status, server := s.client(host, false).get("/r/a/1", "User: ann"); status != 200 || server != "s2" {
+				t.Errorf("%s: %d by %s", s.name, status, server)
+			}
+			if got, want := s.table("be"), "# table: be, type: string, size:1024, used:1\nkey=ann use=0 server_id=2 server_key=s2\n"; strings.TrimRight(got, "\n") != strings.TrimRight(want, "\n") {
+				t.Errorf("%s: %s", s.name, got)
+			}
+		}
+	}
+}
