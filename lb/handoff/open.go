@@ -171,7 +171,7 @@ func (e *InUse) Error() string {
 	if e.Owner == "" {
 		hint := ""
 		if _, port, err := net.SplitHostPort(e.Want.Address); err == nil {
-			hint = "; as root, `ss -ltnp sport = :" + port + "` tells which"
+			hint = "; as root, ss -ltnp sport = :" + port + " tells which"
 		}
 		return e.Want.String() + " is taken by another process" + hint
 	}

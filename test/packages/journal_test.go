@@ -56,7 +56,7 @@ func (m *machine) said() []entry {
 func (m *machine) forget() { m.sh("journalctl --rotate -q; journalctl --vacuum-time=1us -q") }
 
 // changing is what is another each time.
-var changing = regexp.MustCompile(`worker [0-9]+|[0-9.]+m?s\b|(waited|totals)=("[^"]*"|[0-9]+)`)
+var changing = regexp.MustCompile(`worker [0-9]+|[0-9.]+m?s\b|[0-9]+ KiB|(waited|totals|receive_buffer)=("[^"]*"|[0-9]+)`)
 
 func masked(lines []string) string { return changing.ReplaceAllString(strings.Join(lines, "\n"), "*") }
 
@@ -135,6 +135,52 @@ func TestDayInTheJournal(t *testing.T) {
 		}
 	}
 	m.fields()
+}
+
+// TestSyslogdInTheJournal holds what syslogd says when messages are lost, and when it is told nonsense: once, with number and level.
+func TestSyslogdInTheJournal(t *testing.T) {
+	t.Parallel()
+	m := boot(t, "lossy")
+	m.install(version)
+	m.sh(`systemctl stop lb syslogd.socket syslogd; mkdir -p /etc/systemd/system/syslogd.service.d
+		printf '[Service]\nAmbientCapabilities=\nCapabilityBoundingSet=\n' >/etc/systemd/system/syslogd.service.d/poor.conf; systemctl daemon-reload`)
+	m.write("/etc/syslogd/syslogd.yaml", "listen: [udp://127.0.0.1:5514]\noutputs: [{match: '*.*', file: /var/log/lb/lb.log}]\n")
+	m.forget()
+	m.sh("systemctl start syslogd")
+	has := func(want ...string) {
+		t.Helper()
+		var have []string
+		if !within(func() bool {
+			have = nil
+			for _, e := range m.said() {
+				have = append(have, e.String())
+			}
+			return masked(have) == masked(want)
+		}) {
+			t.Fatalf("the journal has\n%s\nwant\n%s", strings.Join(have, "\n"), strings.Join(want, "\n"))
+		}
+		m.forget()
+	}
+	has("warning  syslogd: systemd passed a socket that nothing in the configuration listens on (name=lb)",
+		"warning  syslogd: the receive buffer is small: the kernel granted 416 KiB of receive buffer, so a burst of messages may be dropped; run with CAP_NET_ADMIN or raise net.core.rmem_max to 67108864 (input=udp://127.0.0.1:5514)",
+		"notice   syslogd: ready (inputs=udp://127.0.0.1:5514 outputs=/var/log/lb/lb.log)")
+
+	// It does not read for a moment, and what comes does not fit.
+	m.sh(`pkill -STOP -x syslogd; exec 3>/dev/udp/127.0.0.1/5514; for i in {1..30000}; do echo "<13>Nov 21 03:04:05 h t: $i" >&3; done; pkill -CONT -x syslogd`)
+	status := ""
+	m.await("the loss is counted", `syslogd flush >/dev/null; syslogd status --json >/root/status; test "$(jq .inputs[0].kernel_drops /root/status)" -gt 0`)
+	status = m.sh("jq .inputs[0].kernel_drops /root/status")
+	has(fmt.Sprintf("warning  syslogd: the kernel dropped messages because the receive buffer was full (input=udp://127.0.0.1:5514 messages=%[1]s since_start=%[1]s receive_buffer=425984)", status))
+
+	m.sh("echo 'bogus: 1' >>/etc/syslogd/syslogd.yaml")
+	m.exits("systemctl reload syslogd", "1")
+	found := m.journal("-u syslogd -p err SYSLOGD_CONFIG_FILE=/etc/syslogd/syslogd.yaml SYSLOGD_CONFIG_LINE=3")
+	if len(found) != 1 || !strings.Contains(found[0].get("MESSAGE"), "bogus") {
+		t.Errorf("the refused configuration: %v", m.said())
+	}
+	if s := m.sh("systemctl show syslogd -p StatusText --value"); !strings.Contains(s, "bogus") {
+		t.Errorf("the status is %q", s)
+	}
 }
 
 // fields looks for the day's events by their fields.
