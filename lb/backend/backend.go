@@ -125,6 +125,19 @@ func (b *Backend) Take(s *Server) Outcome {
 	return Picked
 }
 
+// TakeDown reserves a place on a server that is down, within no limit, for a
+// client that is to try it (option persist); false when it is up, and Take is
+// to be asked.
+func (b *Backend) TakeDown(s *Server) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if s.usable() {
+		return false
+	}
+	b.take(s)
+	return true
+}
+
 func (b *Backend) take(s *Server) {
 	s.cur++
 	s.max = max(s.max, s.cur)

@@ -108,6 +108,7 @@ type Proxy struct {
 	Check        Check   // what `check` on a server line uses
 	AllBackups   bool    // option allbackups
 	AbortOnClose bool    // option abortonclose
+	Persist      bool    // option persist
 
 	Timeouts Timeouts
 

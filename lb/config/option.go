@@ -31,6 +31,7 @@ func optionTable() []row[*draft] {
 		{name: "option http-keep-alive", in: anywhere, negate: true, apply: connMode(KeepAlive)},
 		{name: "option http-server-close", in: anywhere, negate: true, apply: connMode(ServerClose)},
 		{name: "option httpclose", in: anywhere, negate: true, apply: connMode(Close)},
+		{name: "option persist", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.Persist })},
 		{name: "option redispatch", args: "[<interval>]", max: 1, in: back, negate: true, apply: (*call).redispatch},
 
 		{name: "option forceclose", in: anywhere, negate: true, status: Translated, doc: "it is read as 'option httpclose'", apply: connMode(Close)},
@@ -45,7 +46,6 @@ func optionTable() []row[*draft] {
 		{name: "option http-no-delay", in: anywhere, negate: true, status: Ignored, doc: "nothing is ever delayed"},
 		{name: "option idle-close-on-response", in: front, negate: true, status: Ignored, doc: "a reload never cuts an idle connection off: it closes when a request was answered, or is moved"},
 		{name: "option nolinger", in: anywhere, negate: true, status: Ignored, doc: "connections are closed in order, the kernel keeps nothing of them for long"},
-		{name: "option persist", in: back, negate: true, status: Refused, doc: "a client with a cookie for a server that is down gets another server; remove it"},
 		{name: "option prefer-last-server", in: back, negate: true, status: Ignored, doc: "idle connections to servers are shared by all clients, so there is no last server"},
 		{name: "option socket-stats", in: front, negate: true, status: Ignored, doc: "counters are kept for the frontend, not for each of its addresses"},
 		{name: "option splice-auto", in: anywhere, negate: true, status: Ignored, doc: splice},

@@ -48,6 +48,9 @@ func (t *txn) readCookie() {
 		t.rec.Term[2] = 'I'
 	case !srv.Stats().Usable:
 		t.rec.Term[2] = 'D'
+		if t.be.Persist {
+			t.srv, t.bound = srv, true
+		}
 	default:
 		t.rec.Term[2] = 'V'
 		t.srv, t.bound = srv, true

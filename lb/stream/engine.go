@@ -144,6 +144,7 @@ type Backend struct {
 	Reuse        Reuse
 	Cookie       *Cookie
 	AbortOnClose bool
+	Persist      bool                    // who is bound to a server that is down tries it
 	HashURI      func(uri []byte) uint32 // balance uri's part of the URI
 	Sticks       []*rule.Stick
 	NonStick     map[*backend.Server]bool // nil when all may be stored

@@ -116,6 +116,11 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 func (t *txn) balance() {
 	if srv := t.srv; srv != nil { // bound by its cookie, or stuck
 		t.srv = nil
+		if t.be.Persist && t.be.TakeDown(srv) {
+			t.srv = srv
+			t.assigned()
+			return
+		}
 		switch t.be.Take(srv) {
 		case backend.Picked:
 			t.srv = srv

@@ -52,7 +52,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (Engine, error) {
 	b.backends()
 	b.frontends(socks)
 	b.control(socks)
-	b.eng.Targets = b.logs.sets
+	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err
 	}
@@ -73,6 +73,7 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
 	b.rt = newRuntime(cfg, env, b.eng)
 	b.eng.Report = b.rt.reports.report
+	b.logs.tell = b.rt.tellLogs
 	b.eng.Metrics = b.rt.metricsPage()
 	return b
 }
@@ -232,7 +233,7 @@ func (b *builder) backends() {
 				Consistent: p.Balance.HashConsistent, AllBackups: p.AllBackups,
 			}, servers),
 			Retries: p.Retries, Redispatch: p.Redispatch, Reuse: reuses[p.HTTPReuse],
-			AbortOnClose: p.AbortOnClose, HashURI: uriHash(&p.Balance), Sticks: p.Sticks,
+			AbortOnClose: p.AbortOnClose, Persist: p.Persist, HashURI: uriHash(&p.Balance), Sticks: p.Sticks,
 		}
 		for i, s := range servers {
 			if len(servers) == len(p.Servers) && p.Servers[i].NonStick {

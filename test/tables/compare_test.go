@@ -425,3 +425,48 @@ backend be
 		}
 	}
 }
+
+// TestPersistAsHAProxy: with option persist a client tries its server although it is down, by its cookie and by its key; without another server's
+// answer it is told so.
+func TestPersistAsHAProxy(t *testing.T) {
+	theirs, ours := both(t, preface+`
+  option persist
+frontend fe
+  bind HTTP
+  use_backend cookies if { path_beg /r/cookie }
+  default_backend be
+backend be
+  stick-table type string len 20 size 1k expire 100s
+  stick on hdr(user)
+  server s1 S1
+  server s2 S2
+backend cookies
+  cookie SRV insert indirect nocache
+  server s1 S1 cookie one
+  server s2 S2 cookie two
+`)
+	drive := func(s *subject) (got []string) {
+		c := s.client(host, false)
+		command := func(command string) {
+			if out, err := s.Command(command); err != nil || strings.TrimSpace(out) != "" {
+				t.Fatal(s.name, out, err)
+			}
+		}
+		command("set table be key ann data.server_id 1")
+		for _, state := range []string{"maint", "ready", "drain", "ready"} {
+			command("set server be/s1 state " + state)
+			command("set server cookies/s1 state " + state)
+			for range 2 {
+				status, server := c.get("/r/a/1", "User: ann")
+				got = append(got, fmt.Sprint(state, status, server))
+				status, server = c.get("/r/cookie/1", "Cookie: SRV=one")
+				got = append(got, fmt.Sprint(state, status, server))
+			}
+		}
+		return append(got, s.table("be"))
+	}
+	want, got := drive(theirs), drive(ours)
+	if !slices.Equal(got, want) {
+		t.Errorf("\n got %v\nwant %v", got, want)
+	}
+}
