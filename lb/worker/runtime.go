@@ -22,6 +22,7 @@ import (
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/stream"
+	"lbsyslogd/lb/syslog"
 )
 
 // Runtime is one built configuration, running or about to: the engine on its
@@ -42,6 +43,7 @@ type Runtime struct {
 	telling   sync.Mutex                      // guards listener, and the order of what is told of tables
 	listener  *successor                      // hears of the tables
 	leaves    []served                        // certificates
+	receivers []*syslog.Health                // of log lines
 	reloads   atomic.Pointer[handoff.Reloads] // nil without a master
 	counting  sync.Mutex                      // guards last, and the making of snapshots
 	last      *stats.Snapshot                 // what was told to the next worker first; nil before
@@ -448,7 +450,10 @@ func (rt *Runtime) SetFrontend(name string, on bool) error {
 
 // ClearCounters implements control.Runtime.
 func (rt *Runtime) ClearCounters(all bool) {
-	rt.former.clear(all)
+	for _, p := range rt.former.clear(all) {
+		// An error means that it has left: what it told is cleared.
+		_ = p.link.Send(letter{Kind: kindClear, All: all}, nil, linkWait)
+	}
 	for _, sh := range rt.eng.Shards {
 		sh.Clear(all)
 	}

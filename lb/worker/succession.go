@@ -25,6 +25,8 @@ import (
 //	                                    <- counts: all that was counted
 //	                                    <- move: connections
 //	taken                               ->
+//	clear, when an operator says so     ->
+//	                                    <- cleared, and counts
 //	                                    <- counts, when nothing is left
 //
 // A worker that leaves may itself still be receiving from one before it, which
@@ -35,14 +37,16 @@ import (
 // A new worker of an old binary, or the other way round, ignores what it does
 // not know: fields are only ever added.
 const (
-	kindAsk    = "ask"
-	kindState  = "state"
-	kindCounts = "counts"
-	kindMove   = "move"
-	kindTaken  = "taken"
-	kindFormer = "former"
-	kindBusy   = "busy"
-	kindTables = "tables"
+	kindAsk     = "ask"
+	kindState   = "state"
+	kindCounts  = "counts"
+	kindMove    = "move"
+	kindTaken   = "taken"
+	kindFormer  = "former"
+	kindBusy    = "busy"
+	kindTables  = "tables"
+	kindClear   = "clear"
+	kindCleared = "cleared"
 )
 
 // letter is one message between the two.
@@ -58,6 +62,7 @@ type letter struct {
 	Parcels []*stream.Parcel `json:"parcels,omitempty"`
 	FDs     []int            `json:"fds,omitempty"` // how many descriptors each parcel has
 	Taken   []bool           `json:"taken,omitempty"`
+	All     bool             `json:"all,omitempty"` // with clear: not the maxima alone
 }
 
 // serverState is one server's state at run time. A server with another
@@ -119,6 +124,9 @@ func (rt *Runtime) listenTo(s *successor) {
 				return
 			}
 			rt.work.Go(func() { rt.tellBusy(s) })
+		case kindClear:
+			// Not here: sending may have to wait for what is read here.
+			rt.work.Go(func() { rt.clearFor(s, l.All) })
 		case kindTaken:
 			select {
 			case s.taken <- l.Taken:
@@ -180,6 +188,18 @@ func (rt *Runtime) sendCounts(s *successor) error {
 	}
 	rt.counting.Unlock()
 	return s.sendRows(letter{Kind: kindCounts, Rows: rows, Total: total}, nil)
+}
+
+// clearFor clears what was counted here, because the next worker was told to.
+func (rt *Runtime) clearFor(s *successor, all bool) {
+	rt.ClearCounters(all)
+	err := s.send(letter{Kind: kindCleared}, nil)
+	if err == nil {
+		err = rt.sendCounts(s)
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		rt.note("tell the next worker that the counters are cleared: " + err.Error())
+	}
 }
 
 // sendRows sends a letter with any number of rows; the last part carries fds.

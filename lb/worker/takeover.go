@@ -86,6 +86,8 @@ func (rt *Runtime) takeOver(p *predecessor) {
 		case kindCounts:
 			rt.former.take(p, l.Rows, l.Total)
 			rt.heard()
+		case kindCleared:
+			rt.former.cleared(p)
 		case kindBusy:
 			rt.share(p, l.Busy)
 		case kindTables:

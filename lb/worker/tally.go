@@ -68,6 +68,7 @@ type predecessor struct {
 	total totals
 	busy  map[*backend.Server]int // places it holds
 	told  bool                    // all that was counted before the worker here began to serve
+	stale bool                    // what it tells is from before a `clear counters` here
 }
 
 type rowKey struct {
@@ -107,12 +108,23 @@ func (f *former) meet(link *handoff.Conn) *predecessor {
 func (f *former) take(p *predecessor, rows []tally, total *totals) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	p.told = p.told || total != nil
+	if p.stale {
+		return
+	}
 	for _, r := range rows {
 		p.rows[r.key()] = r
 	}
 	if total != nil {
-		p.total, p.told = *total, true
+		p.total = *total
 	}
+}
+
+// cleared is told when p has cleared its counters too.
+func (f *former) cleared(p *predecessor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.stale = false
 }
 
 // complete reports whether every earlier worker has told or is gone: from then
@@ -220,13 +232,15 @@ func (f *former) addTo(s *stats.Snapshot, rows map[rowKey]tally, total *totals) 
 	in.DroppedLogs += total.DroppedLogs
 }
 
-// clear forgets the maxima, or all.
-func (f *former) clear(all bool) {
+// clear forgets the maxima, or all, and returns the workers before, which have
+// to do the same: until they have, what they tell does not count.
+func (f *former) clear(all bool) (living []*predecessor) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clearRows(f.rows, all)
 	for _, p := range f.living {
 		clearRows(p.rows, all)
+		p.stale = true
 		if all {
 			p.total = totals{}
 		}
@@ -234,6 +248,7 @@ func (f *former) clear(all bool) {
 	if all {
 		f.total = totals{}
 	}
+	return slices.Clone(f.living)
 }
 
 func clearRows(rows map[rowKey]tally, all bool) {

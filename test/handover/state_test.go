@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -202,6 +203,45 @@ func TestCountersNeverGoBack(t *testing.T) {
 	if got, err := s.lb.Info("CumReq"); err != nil || got != total {
 		t.Errorf("show info counts %d requests, the clients %d (%v)", got, total, err)
 	}
+}
+
+// TestClearedCountersStayCleared clears the counters while an old worker still has requests: what it counted before does not come back with its
+// last word, what it counts after does.
+func TestClearedCountersStayCleared(t *testing.T) {
+	s := start(t)
+	var errs errorsOf
+	leave(idle(s.http, 50, &errs))
+	const held = 5
+	var conns []*raw
+	for i := range held {
+		c := s.dial(s.http)
+		c.send("GET /delay/3000?%d HTTP/1.1\r\nHost: a\r\n\r\n", i)
+		conns = append(conns, c)
+	}
+	s.until("the requests to be with the backend", func() bool { return s.stat("be", "b1", "scur") == held })
+	old := s.worker()
+	s.reload()
+	if got := s.stat("fe", "FRONTEND", "req_tot"); got != 50+held {
+		t.Errorf("before: %d requests", got)
+	}
+	if out, err := s.lb.Command("clear counters all"); err != nil || strings.TrimSpace(out) != "" {
+		t.Fatalf("clear counters: %q %v", out, err)
+	}
+	if err := syscall.Kill(old, 0); err != nil {
+		t.Fatalf("the old worker has left already: %v", err)
+	}
+	for _, c := range conns {
+		c.wantText("HTTP/1.1 200 ")
+	}
+	s.gone(old)
+	s.alone()
+	// The requests were counted as such when they came; their answers came after.
+	for column, want := range map[string]int{"req_tot": 0, "hrsp_2xx": held} {
+		if got := s.stat("fe", "FRONTEND", column); got != want {
+			t.Errorf("%s is %d in the end, want %d", column, got, want)
+		}
+	}
+	errs.report(t, "requests")
 }
 
 // poll asks for the counters until ctx ends, and fails the test for each that is less than it was.
