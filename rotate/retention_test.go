@@ -8,6 +8,35 @@ import (
 	"time"
 )
 
+// TestGraceBeforeCompression leaves a rotated file plain for those who follow it, for as long as was asked.
+func TestGraceBeforeCompression(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	var mu sync.Mutex
+	w := open(t, filepath.Join(dir, "app.log"), Options{
+		Compress: Gzip, CompressAfter: time.Hour, Keep: 5, Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return now },
+	})
+	write(t, w, numbered(0))
+	turn(t, w)
+	mu.Lock()
+	now = now.Add(59 * time.Minute)
+	mu.Unlock()
+	write(t, w, numbered(1))
+	turn(t, w)
+	again, err := w.pass(t.Context())
+	if all, listErr := w.list(); err != nil || listErr != nil || all[0].form != None || again > time.Minute {
+		t.Errorf("before the hour is over: %+v, the next look in %v; %v, %v", all, again, err, listErr)
+	}
+	mu.Lock()
+	now = now.Add(time.Minute)
+	mu.Unlock()
+	w.kick()
+	until(t, "the older of the two to be compressed", func() bool {
+		all, err := w.list()
+		return err == nil && all[0].form == Gzip && all[1].form == None
+	})
+}
+
 // TestRetention holds each limit by itself, for both kinds of names. That free disk is kept free is in TestOnASmallDisk.
 func TestRetention(t *testing.T) {
 	for _, naming := range []Naming{Dated, Numbered} {

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -157,11 +158,51 @@ func TestConnectionsAreLimited(t *testing.T) {
 }
 
 func TestStrangersAreRefused(t *testing.T) {
-	s, _ := stream(t, &Stream{Allowed: func(a netip.Addr) bool { return !a.IsLoopback() }})
-	c := dial(t, "tcp", s.Describe().Address)
-	if _, err := c.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection stays")
+	k := new(keeper)
+	var told lockedBuffer
+	s := &Stream{
+		Name: "tcp://test", Size: 512, Most: 10, MostEach: 10, Log: slog.New(slog.NewTextHandler(&told, nil)),
+		Allowed: func(a netip.Addr) bool { return !a.IsLoopback() }, NewHandler: func() Handler { return k },
 	}
+	if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.Run(ctx) }()
+	for range 200 {
+		c := dial(t, "tcp", s.Describe().Address)
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("the connection stays")
+		}
+	}
+	cancel()
+	<-ended
+	if n := s.Counts().Refused; n != 200 || len(k.got()) > 0 {
+		t.Errorf("%d are refused, and %d messages came", n, len(k.got()))
+	}
+	// Whoever is not wanted must not fill the journal.
+	if n := strings.Count(told.String(), "\n"); n == 0 || n > 5 {
+		t.Errorf("the journal has %d lines", n)
+	}
+}
+
+// lockedBuffer is what a logger may write to while a test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
 
 func TestWhatHasArrivedIsReadAtTheEnd(t *testing.T) {

@@ -1,7 +1,6 @@
 package syslog_test
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -84,7 +83,7 @@ outputs: [{file: `+dir+`/lb.log, ring: 2MB, rotate: never}]
 	s := d.status()
 	d.stop()
 
-	if took := bytes.Count(d.said.Bytes(), []byte("the disk takes no lines")); took != 1 {
+	if took := strings.Count(d.said.String(), "the disk takes no lines"); took != 1 {
 		t.Errorf("the journal says %d times that the disk is full", took)
 	}
 	l := account(t, dir, "lb", 0, n, 200)

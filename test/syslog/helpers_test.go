@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ type daemon struct {
 	port   int
 	config string
 	cmd    *exec.Cmd
-	said   *bytes.Buffer
+	said   *journal
 	// command starts it; nil: in the ordinary way.
 	command func() *exec.Cmd
 }
@@ -92,13 +93,41 @@ func configure(t *testing.T, config string) *daemon {
 	return d
 }
 
+// A journal is what a daemon says. It may be read while it is written.
+type journal struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
+}
+
+// holds says whether the log file has a text in it.
+func (d *daemon) holds(text string) bool {
+	d.t.Helper()
+	b, err := os.ReadFile(d.file())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return strings.Contains(string(b), text)
+}
+
 func (d *daemon) socket() string { return filepath.Join(d.dir, "ctl") }
 func (d *daemon) file() string   { return filepath.Join(d.dir, "lb.log") }
 func (d *daemon) addr() string   { return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port)) }
 
 func (d *daemon) run() {
 	d.t.Helper()
-	d.said = new(bytes.Buffer)
+	d.said = new(journal)
 	d.cmd = exec.Command(binary(), "-f", d.config)
 	if d.command != nil {
 		d.cmd = d.command()
