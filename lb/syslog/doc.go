@@ -10,6 +10,8 @@
 //     loop to come back soon.
 //  4. A receiver that was replaced (unix sockets) is connected to anew, with a
 //     short backoff; datagrams that nobody received (UDP, by ICMP) are counted.
+//  5. A Health per receiver counts for all senders, and tells when an outage
+//     begins and when it is over.
 //
 // Always: lines logged = sent + dropped + pending.
 package syslog

@@ -21,6 +21,8 @@ type Target struct {
 	Hostname string // "" unless log-send-hostname
 	Pid      int
 	Backlog  int // bytes kept for a receiver that does not take them; 0 means 4 MiB
+
+	Health *Health // shared by all targets of this address; nil: one of its own
 }
 
 const (

@@ -1,7 +1,9 @@
 package syslog
 
 import (
+	"errors"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,7 +38,16 @@ type target struct {
 	lines   backlog
 	backoff time.Duration // 0: the socket works
 	retry   time.Time
+
+	stuck  time.Time     // since when lines wait; zero: none does
+	reason syscall.Errno // why
+	looked time.Time     // at what came back
 }
+
+// lookEvery is how often a sender asks for datagrams that came back though
+// the kernel took all it was given: it tells of them only at the next one,
+// which may be long in coming.
+const lookEvery = 100 * time.Millisecond
 
 // NewSender makes a sender. Sockets are opened by the first Flush, and again
 // whenever a receiver comes back. The error names a target that can never
@@ -45,6 +56,9 @@ func NewSender(targets ...Target) (*Sender, error) {
 	s := &Sender{}
 	for i := range targets {
 		t := &target{Target: targets[i]}
+		if t.Health == nil {
+			t.Health = &Health{Address: t.Address}
+		}
 		if t.Len <= 0 {
 			t.Len = defaultLen
 		}
@@ -79,6 +93,7 @@ func (s *Sender) Log(sev message.Severity, msg []byte) {
 		}
 		if dropped := t.add(sev, msg, s.now); dropped > 0 {
 			s.dropped.Add(uint64(dropped))
+			t.Health.trouble(s.now, t.reason, dropped, t.lines.len())
 		}
 	}
 }
@@ -111,17 +126,45 @@ func (s *Sender) Flush() {
 	for _, t := range s.targets {
 		if t.lines.len() > 0 {
 			sent, dropped := t.flush()
+			if t.sock.udp && t.sock.fd >= 0 && s.now.Sub(t.looked) >= lookEvery {
+				t.looked = s.now
+				back := t.back()
+				sent, dropped = sent-back, dropped+back
+			}
 			if sent != 0 { // negative when more came back than went out
 				s.sent.Add(uint64(sent))
+				t.Health.sent.Add(uint64(sent))
 			}
 			if dropped > 0 {
 				s.dropped.Add(uint64(dropped))
 			}
+			t.judge(dropped)
 		}
 		waiting += t.lines.len()
 	}
 	if s.waiting.Load() != uint64(waiting) {
 		s.waiting.Store(uint64(waiting))
+	}
+}
+
+// judge tells Health how a flush went that lost so many lines.
+func (t *target) judge(dropped int) {
+	if dropped == 0 && t.lines.len() == 0 {
+		t.stuck, t.reason = time.Time{}, 0
+		if t.Health.bad.Load() {
+			t.Health.fine(time.Now())
+		}
+		return
+	}
+	now := time.Now()
+	switch {
+	case t.lines.len() == 0:
+		t.stuck = time.Time{}
+	case t.stuck.IsZero():
+		t.stuck = now
+	}
+	if dropped > 0 || now.Sub(t.stuck) >= patience {
+		t.Health.trouble(now, t.reason, dropped, t.lines.len())
 	}
 }
 
@@ -154,10 +197,15 @@ func (s *Sender) Close() {
 	for _, t := range s.targets {
 		back := 0
 		if t.sock.udp && t.sock.fd >= 0 {
-			back = t.sock.refused()
+			back = t.back()
 		}
 		s.sent.Add(-uint64(back))
-		s.dropped.Add(uint64(back + t.lines.len()))
+		t.Health.sent.Add(-uint64(back))
+		lost := back + t.lines.len()
+		s.dropped.Add(uint64(lost))
+		if lost > 0 {
+			t.Health.trouble(time.Now(), t.reason, lost, 0)
+		}
 		t.lines.done(t.lines.len())
 		t.sock.close()
 	}
@@ -182,8 +230,11 @@ func (t *target) flush() (sent, dropped int) {
 		t.lines.done(n)
 		sent += n
 		if t.sock.udp && n < want { // an error in mid-batch is not reported, only the short count
-			back := t.sock.refused()
+			back := t.back()
 			sent, dropped = sent-back, dropped+back
+		}
+		if errno != 0 {
+			t.reason = errno
 		}
 		switch errno {
 		case 0:
@@ -210,11 +261,22 @@ func (t *target) connect() bool {
 	if t.backoff > 0 && time.Now().Before(t.retry) {
 		return false
 	}
-	if t.sock.open() != nil {
+	if err := t.sock.open(); err != nil {
+		t.reason = unix.EIO
+		errors.As(err, &t.reason)
 		t.wait()
 		return false
 	}
 	return true
+}
+
+// back gives the number of datagrams that came back since the last call.
+func (t *target) back() int {
+	n, reason := t.sock.refused()
+	if reason != 0 {
+		t.reason = reason
+	}
+	return n
 }
 
 // wait doubles the time until the next attempt.

@@ -1,6 +1,7 @@
 package syslog
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -118,14 +119,18 @@ func (s *socket) send(b *backlog) (int, syscall.Errno) {
 }
 
 // refused empties the error queue and gives the number of datagrams that came
-// back because nobody listens.
-func (s *socket) refused() int {
-	for n := 0; ; n++ {
+// back because nobody listens, and why the last of them did.
+func (s *socket) refused() (n int, reason syscall.Errno) {
+	for ; ; n++ {
 		var hdr unix.Msghdr
 		hdr.Control = &s.ctl[0]
 		hdr.SetControllen(len(s.ctl))
 		if _, _, errno := syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&hdr)), unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT); errno != 0 {
-			return n
+			return n, reason
+		}
+		// The one control message is a sock_extended_err, whose first field is the error.
+		if at := unix.CmsgLen(0); int(hdr.Controllen) >= at+4 {
+			reason = syscall.Errno(binary.NativeEndian.Uint32(s.ctl[at:]))
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package worker
 
 import (
+	"log/slog"
 	"slices"
 
 	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/syslog"
 )
 
@@ -13,6 +15,21 @@ type logTargets struct {
 	tag, host string
 	pid       int
 	sets      [][]syslog.Target
+
+	tell   func(syslog.Outage)
+	health []*syslog.Health // one for each receiver
+}
+
+// healthOf finds the record of a receiver, or makes it.
+func (l *logTargets) healthOf(address string) *syslog.Health {
+	for _, h := range l.health {
+		if h.Address == address {
+			return h
+		}
+	}
+	h := &syslog.Health{Address: address, Tell: l.tell}
+	l.health = append(l.health, h)
+	return h
 }
 
 // add gives the number of the set for these log lines.
@@ -37,8 +54,18 @@ func (l *logTargets) targets(logs []config.Log) []syslog.Target {
 		set = append(set, syslog.Target{
 			Network: c.Network, Address: c.Address, Format: c.Format, Len: c.Len,
 			Facility: c.Facility, Level: c.Level, MinLevel: c.MinLevel,
-			Tag: tag, Hostname: l.host, Pid: l.pid,
+			Tag: tag, Hostname: l.host, Pid: l.pid, Health: l.healthOf(c.Address),
 		})
 	}
 	return set
+}
+
+// tellLogs tells of log lines that nobody takes, and of their being taken
+// again. A loop must not wait for the logger.
+func (rt *Runtime) tellLogs(o syslog.Outage) {
+	level, kind := slog.LevelWarn, event.LogsLost
+	if o.Over {
+		level, kind = slog.LevelInfo, event.LogsBack
+	}
+	go rt.tell(level, kind, o.String(), slog.String("LB_LOG_TARGET", o.Address))
 }

@@ -23,10 +23,23 @@ func (rt *Runtime) metricsPage() *stream.StatsPage {
 			return stream.StatsReply{
 				Status: 200,
 				Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain; version=0.0.4\r\n"),
-				Body:   rt.appendReloads(stats.AppendPrometheus(nil, rt.Snapshot())),
+				Body:   rt.appendReloads(rt.appendLogs(stats.AppendPrometheus(nil, rt.Snapshot()))),
 			}
 		},
 	}
+}
+
+// appendLogs counts the log lines of this worker by their receiver.
+func (rt *Runtime) appendLogs(dst []byte) []byte {
+	if len(rt.receivers) == 0 {
+		return dst
+	}
+	dst = append(dst, "# HELP lb_log_lines_total Log lines by receiver: sent, or lost because it did not take them\n# TYPE lb_log_lines_total counter\n"...)
+	for _, h := range rt.receivers {
+		dst = fmt.Appendf(dst, "lb_log_lines_total{target=%q,result=\"sent\"} %d\n", h.Address, h.Sent())
+		dst = fmt.Appendf(dst, "lb_log_lines_total{target=%q,result=\"lost\"} %d\n", h.Address, h.Lost())
+	}
+	return dst
 }
 
 func (rt *Runtime) appendReloads(dst []byte) []byte {

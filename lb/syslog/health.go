@@ -1,0 +1,150 @@
+package syslog
+
+import (
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Health is how one receiver does, as all senders of the process that send to
+// it see it. It counts, and tells of an outage once and of its end once.
+type Health struct {
+	Address string
+	// Tell is called at the beginning and the end of an outage, from loops too,
+	// so it must not wait. Nil: nobody wants to know.
+	Tell func(Outage)
+
+	sent, lost atomic.Uint64
+	bad        atomic.Bool // mu's fields tell of an outage
+
+	// mu guards the fields below.
+	mu     sync.Mutex
+	now    Outage
+	told   bool      // the outage has been told of
+	proof  time.Time // since when everything is taken again; zero: it is not
+	silent time.Time // no other outage is told of before
+}
+
+// Outage is a time in which a receiver took nothing, or not enough.
+type Outage struct {
+	Address string
+	Over    bool
+	Reason  syscall.Errno
+	Lost    uint64 // lines, so far
+	Waiting int    // and kept for later, when it began
+	Since   time.Time
+	Until   time.Time // the last trouble
+}
+
+const (
+	// proven is how long everything must be taken before an outage is over:
+	// what nobody received is told by ICMP, which needs a moment.
+	proven = 200 * time.Millisecond
+	// patience is how long lines may wait without one being lost before that is
+	// an outage: a receiver that is restarted is away for less.
+	patience = time.Second
+	// hush is the least time between the end of an outage that was told and the
+	// next that is: a receiver that comes and goes must not fill the journal.
+	hush = time.Minute
+)
+
+// Sent is the number of lines the kernel took and that were not reported back.
+func (h *Health) Sent() uint64 { return h.sent.Load() }
+
+// Lost is the number of lines that the receiver did not get.
+func (h *Health) Lost() uint64 { return h.lost.Load() }
+
+// trouble notes that lines were lost, or wait for long.
+func (h *Health) trouble(now time.Time, reason syscall.Errno, lost, waiting int) {
+	h.lost.Add(uint64(lost))
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.bad.Load() {
+		h.bad.Store(true)
+		h.now = Outage{Address: h.Address, Since: now}
+		h.told = false
+	}
+	h.now.Reason, h.now.Until, h.now.Waiting = reason, now, waiting
+	h.now.Lost += uint64(lost)
+	h.proof = time.Time{}
+	if !h.told && !now.Before(h.silent) {
+		h.told = true
+		h.say()
+	}
+}
+
+// fine notes, in an outage, that everything was taken.
+func (h *Health) fine(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case !h.bad.Load():
+	case h.proof.IsZero():
+		h.proof = now
+	case now.Sub(h.proof) >= proven:
+		h.bad.Store(false)
+		h.now.Over = true
+		if h.told {
+			h.silent = now.Add(hush)
+			h.say()
+		}
+	}
+}
+
+func (h *Health) say() {
+	if h.Tell != nil {
+		h.Tell(h.now)
+	}
+}
+
+// String is the outage as an operator's sentence.
+func (o Outage) String() string {
+	if o.Over {
+		if o.Lost == 0 {
+			return fmt.Sprintf("log: %s takes lines again; none was lost", o.Address)
+		}
+		return fmt.Sprintf("log: %s takes lines again; %s lost between %s and %s", o.Address, count(o.Lost, "was", "were"),
+			o.Since.Format(time.TimeOnly), o.Until.Format(time.TimeOnly))
+	}
+	what := "cannot be reached"
+	hint := ": is syslogd running?"
+	switch o.Reason {
+	case unix.ECONNREFUSED:
+		what = "refuses datagrams"
+	case unix.ENOENT:
+		what = "is not there"
+	case 0, unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
+		o.Reason = unix.EAGAIN
+		what, hint = "takes lines too slowly", ": is the log daemon's machine too busy?"
+	case unix.EPERM, unix.EACCES:
+		what, hint = "may not be sent to", ": look at the firewall, or the socket's permissions."
+	case unix.EMSGSIZE:
+		what, hint = "refuses a line for its length", ": lower len on the log line."
+	default:
+		if _, _, err := net.SplitHostPort(o.Address); err == nil {
+			hint = ": is there a route to it?"
+		}
+	}
+	fate := count(o.Lost, "", "") + " lost so far"
+	if o.Lost == 0 {
+		fate = count(uint64(o.Waiting), "waits", "wait")
+	}
+	return fmt.Sprintf("log: %s %s (%s)%s %s", o.Address, what, o.Reason.Error(), hint, fate)
+}
+
+// count is "1 line was" or "2 lines were".
+func count(n uint64, one, many string) string {
+	text, verb := "lines", many
+	if n == 1 {
+		text, verb = "line", one
+	}
+	if verb != "" {
+		verb = " " + verb
+	}
+	return fmt.Sprintf("%d %s%s", n, text, verb)
+}
