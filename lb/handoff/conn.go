@@ -22,8 +22,8 @@ const MaxMessage = 160 << 10
 // Conn carries messages with descriptors between two processes of one
 // machine. A message is one packet: it arrives whole, with its descriptors,
 // or not at all, and a process that takes a connection over after another one
-// died begins at a boundary. Send and Receive may run at the same time; of
-// each, one at a time.
+// died begins at a boundary. Send may be called from several goroutines, beside
+// one that calls Receive.
 type Conn struct {
 	c   *net.UnixConn
 	buf []byte // Receive's
@@ -136,6 +136,21 @@ func (c *Conn) Receive(v any) ([]int, error) {
 		return nil, err
 	}
 	return fds, nil
+}
+
+// ReceiveWithin is Receive with a limit: os.ErrDeadlineExceeded is its error
+// when nothing came by then.
+func (c *Conn) ReceiveWithin(v any, limit time.Duration) ([]int, error) {
+	if err := c.c.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		return nil, fmt.Errorf("receive: %w", err)
+	}
+	fds, err := c.Receive(v)
+	if err == nil {
+		err = c.c.SetReadDeadline(time.Time{})
+	} else if errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = c.c.SetReadDeadline(time.Time{}) // it worked before
+	}
+	return fds, err
 }
 
 // Interrupt makes Receive return os.ErrDeadlineExceeded, now and from now on.

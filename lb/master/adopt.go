@@ -191,8 +191,7 @@ func (r *run) adoptedOrNot(w *worker) {
 	r.old = slices.DeleteFunc(r.old, func(w *worker) bool { return w == r.current })
 	for _, w := range r.old {
 		if !w.draining {
-			w.draining = true
-			r.order(w, handoff.Drain)
+			r.drain(w)
 		}
 	}
 	r.tell(slog.LevelInfo, event.Adopted, fmt.Sprintf("found worker %d (generation %d) of the former master: it serves on until the next one does", r.current.pid, r.current.facts.Generation),

@@ -117,8 +117,7 @@ func (r *run) isReady(w *worker) {
 	r.retire()
 	if former != nil {
 		r.old = append(r.old, former)
-		former.draining = true
-		r.order(former, drainOrder)
+		r.drain(former)
 	}
 	r.writePidfile()
 	r.firstReady()

@@ -3,14 +3,14 @@ package master
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/handoff"
 )
-
-const drainOrder = handoff.Drain
 
 // signal obeys what HAProxy's master obeys.
 func (r *run) signal(sig os.Signal) {
@@ -46,12 +46,29 @@ func (r *run) stopSoft() {
 	r.beginStop()
 	for _, w := range r.workers() {
 		if !w.draining && w != r.starting {
-			w.draining = true
-			r.order(w, handoff.Drain)
+			r.drain(w)
 		}
 	}
 	r.closeSockets() // the workers serve what waits in their copies' queues
 	r.maybeStopped()
+}
+
+// stuckWait is how much longer than hard-stop-after a worker may take, which
+// keeps that limit itself unless it is stuck.
+const stuckWait = 5 * time.Second
+
+// drain tells a worker to finish what it has and leave.
+func (r *run) drain(w *worker) {
+	w.draining = true
+	r.order(w, handoff.Drain)
+	if limit := w.facts.HardStop; limit > 0 {
+		r.after(limit+stuckWait, func() {
+			if slices.Contains(r.workers(), w) {
+				r.Log.Warn(fmt.Sprintf("worker %d (generation %d) is stuck: it has not left %v after hard-stop-after, killing it", w.pid, w.facts.Generation, stuckWait))
+				w.kill(unix.SIGKILL)
+			}
+		})
+	}
 }
 
 func (r *run) closeSockets() {

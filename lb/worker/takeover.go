@@ -2,6 +2,7 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -14,6 +15,10 @@ import (
 
 // The new worker's end of a succession (succession.go).
 
+// inheritWait bounds how long a worker waits for each part of the state of the
+// one before, which is stuck then. It is what a reload is there to replace.
+const inheritWait = 5 * time.Second
+
 // inherit asks the worker before for its state, before this one accepts.
 func (rt *Runtime) inherit() error {
 	link := rt.env.Former
@@ -22,13 +27,16 @@ func (rt *Runtime) inherit() error {
 	}
 	for more := true; more; {
 		var l letter
-		fds, err := link.Receive(&l)
+		fds, err := link.ReceiveWithin(&l, inheritWait)
 		if err == nil && l.Kind == kindTables {
 			rt.hearTables(fds)
 			continue
 		}
 		for _, fd := range fds {
 			unix.Close(fd)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("it has said nothing for %v and is stuck, most likely", inheritWait)
 		}
 		if err != nil {
 			return err

@@ -59,6 +59,27 @@ func TestHardStop(t *testing.T) {
 	}
 }
 
+// TestStuckWorkerIsReplaced stops the worker that serves, as if it hung, and reloads: the next one serves without it, and what hangs is ended
+// some seconds after its time.
+func TestStuckWorkerIsReplaced(t *testing.T) {
+	s := start(t, "GLOBAL\n", "    hard-stop-after 100ms\n")
+	old := s.worker()
+	if err := syscall.Kill(old, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if now := s.reload(); now == old {
+		t.Error("the worker that hangs serves")
+	}
+	c := s.dial(s.http)
+	c.get("/r/stuck/1")
+	s.gone(old)
+	for _, said := range []string{"is stuck, most likely", "is stuck: it has not left"} {
+		if !strings.Contains(s.lb.Output(), said) {
+			t.Errorf("nobody said %q", said)
+		}
+	}
+}
+
 // TestPolicies reloads into configurations that do not let connections move: idle ones end after their next answer, or at once, or within
 // close-spread-time, and tunnels are served to their end by the worker that has them.
 func TestPolicies(t *testing.T) {
