@@ -3,12 +3,59 @@ package stream
 import (
 	"io"
 	"net"
+	"strings"
 	"testing"
+
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/stick"
 )
 
 // TestNoAllocations sends keep-alive requests through an engine: nothing on
 // either side of it allocates, so what is counted is the engine's.
 func TestNoAllocations(t *testing.T) {
+	noAllocations(t, func(r *rig) { r.fe.ForwardFor = &ForwardFor{Header: []byte("X-Forwarded-For")} })
+}
+
+// TestTrackingDoesNotAllocate is the same for a request that is counted in
+// stick tables, may be refused for it, and sticks to its server.
+func TestTrackingDoesNotAllocate(t *testing.T) {
+	spec := stick.Spec{Type: stick.String, Len: 32, Size: 100}
+	for d := range stick.NumData {
+		spec.Stores[d], spec.Period[d] = true, 1_000_000
+	}
+	table := stick.New(spec)
+	acls := rule.NewACLs()
+	one := func(kind rule.Kind, line string) rule.Rules {
+		t.Helper()
+		r, err := rule.ParseRule(kind, strings.Fields(line), acls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rule.Rules{r}
+	}
+	conn, content := one(rule.TCPConnection, "track-sc0 src"), one(rule.TCPContent, "track-sc1 path")
+	deny, response := one(rule.Request, "deny if { sc_http_req_rate(0) lt 1 }"), one(rule.Response, "track-sc2 res.hdr(content-length)")
+	sticky, err := rule.ParseStick([]string{"on", "hdr(user-agent)"}, acls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range acls.Take() {
+		ref.Bind(table)
+	}
+	noAllocations(t, func(r *rig) {
+		r.fe.ConnRules, r.fe.Content, r.fe.ReqRules, r.fe.ResRules = conn, content, deny, response
+		r.be.Sticks = []*rule.Stick{sticky}
+	})
+	now := stick.Now()
+	for key, d := range map[string]stick.Data{"127.0.0.1": stick.HTTPReqRate, "/a/b": stick.HTTPReqRate, "5": stick.HTTPReqRate, "test": stick.ServerID} {
+		if n, _ := table.GetKey([]byte(key), d, now); n == 0 {
+			t.Errorf("%s of %s is 0", d, key)
+		}
+	}
+}
+
+func noAllocations(t *testing.T, change func(*rig)) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -33,9 +80,7 @@ func TestNoAllocations(t *testing.T) {
 			}()
 		}
 	}()
-	r := newRig(t, true, []string{ln.Addr().String()}, func(r *rig) {
-		r.fe.ForwardFor = &ForwardFor{Header: []byte("X-Forwarded-For")}
-	})
+	r := newRig(t, true, []string{ln.Addr().String()}, change)
 	c, err := net.Dial("tcp", r.addr)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@
 //     retried (connect.go).
 //  5. Bytes flow both ways with backpressure, checked against the framing as
 //     they pass (forward.go, response.go). A tunnel is the same without framing.
+//     What rules count in stick tables on the way is in track.go.
 //  6. The exchange ends: log line, counters, and both connections are kept or
 //     closed (finish.go).
 //
