@@ -25,11 +25,13 @@ func beMaster(o *options, args []string, opener *handoff.Opener, signals <-chan 
 		return refused, err
 	}
 	pid := os.Getpid()
+	patience := patience{config: o.files}
 	m := &master.Master{
 		Binary: self, Args: args, Version: buildinfo.Version(), Started: time.Now(),
 		Log: console.Logger(out, pid, o.quiet), Out: out, Terse: out.Journal(), Stdout: os.Stdout, Stderr: out.File,
 		Pidfile: o.pidfile, Opener: opener,
 		FirstReady: func() {
+			patience.worked()
 			replaceOld(o)
 			if err := tellParent(); err != nil {
 				fmt.Fprintf(out, "[WARNING]  (%d) : %v\n", pid, err)
@@ -49,12 +51,30 @@ func beMaster(o *options, args []string, opener *handoff.Opener, signals <-chan 
 	if err := serviceManager(o, m); err != nil {
 		return refused, err
 	}
+	if dir := runtimeDirectory(); m.Notify != nil && dir != "" && len(m.Links) == 0 {
+		patience.path = filepath.Join(dir, "failed-starts")
+		patience.notify = func(status string) { _ = m.Notify.Send("STATUS=" + status) } // nothing depends on it
+		if !patience.wait(signals) {
+			return done, nil
+		}
+	}
 	forget, err := commandSocket(o, m, opener)
 	if err != nil {
+		patience.failed()
 		return refused, err
 	}
 	defer forget()
-	return m.Run(signals), nil
+	code := m.Run(signals)
+	if code == refused {
+		patience.failed()
+	}
+	return code, nil
+}
+
+// runtimeDirectory is the unit's RuntimeDirectory=; "" without one.
+func runtimeDirectory() string {
+	dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":")
+	return dir
 }
 
 // serviceManager connects the master to systemd, and takes back what it kept.
@@ -88,7 +108,7 @@ func serviceManager(o *options, m *master.Master) error {
 // commandSocket opens -S. The function returned removes its path again.
 func commandSocket(o *options, m *master.Master, opener *handoff.Opener) (forget func(), err error) {
 	address := o.cli
-	if dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); address == "" && o.systemd && dir != "" {
+	if dir := runtimeDirectory(); address == "" && o.systemd && dir != "" {
 		address = filepath.Join(dir, "master.sock")
 	}
 	if address == "" {

@@ -147,6 +147,33 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestPatientStart has a start fail again and again: systemd tries without end, ever more slowly, and what an operator mends is in force
+// without a command, or with any.
+func TestPatientStart(t *testing.T) {
+	t.Parallel()
+	m := boot(t, "patient")
+	m.install(version)
+	m.sh("systemctl stop lb; cp /etc/lb/lb.cfg /root/good")
+	spoil := func() {
+		m.sh("echo ballance >>/etc/lb/lb.cfg")
+		m.exits("systemctl start lb", "1")
+		m.await("systemd tries again, and lb waits", "systemctl show lb -p StatusText --value | grep -q '^[4-9] starts in a row failed'")
+	}
+	spoil()
+	m.sh("cp /root/good /etc/lb/lb.cfg")
+	m.await("lb serves by itself", "systemctl is-active -q lb && curl -sf -o /dev/null http://127.0.0.1:8404/health")
+	for _, command := range []string{"start", "restart"} {
+		m.sh("systemctl stop lb")
+		spoil()
+		m.sh("cp /root/good /etc/lb/lb.cfg")
+		m.exits("systemctl "+command+" lb", "0")
+		m.sh("curl -sf -o /dev/null http://127.0.0.1:8404/health")
+	}
+	m.sh("systemctl stop lb")
+	spoil()
+	m.sh("systemctl stop lb; ! pgrep -x lb")
+}
+
 // expired is a certificate of the past, with its key.
 func expired(t *testing.T) string {
 	t.Helper()
