@@ -30,13 +30,14 @@ func dropIn(t *testing.T, d *daemon) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	path := filepath.Join(t.TempDir(), "lb")
 	conf := strings.Replace(string(text), "/var/log/lb/*.log", d.file(), 1)
-	conf = strings.Replace(conf, "/usr/sbin/syslogd reopen", binary()+" reopen -s "+d.socket(), 1)
-	conf = regexp.MustCompile(`rotate 90`).ReplaceAllString(conf, "rotate 1000")
-	if !strings.Contains(conf, "compress") || strings.Contains(strings.SplitN(conf, "{", 2)[1], "delaycompress") || strings.Contains(conf, "/usr/sbin") {
+	conf = strings.NewReplacer("/usr/sbin/syslogd reopen", binary()+" reopen -s "+d.socket(), "/var/log/lb", d.dir, "/etc/logrotate.d/lb", path,
+		"rotate 90", "rotate 1000").Replace(conf)
+	if !regexp.MustCompile(`(?m)^\s*compress$`).MatchString(conf) || regexp.MustCompile(`(?m)^\s*(delaycompress|nocompress)$`).MatchString(conf) ||
+		strings.Contains(conf, "/usr/sbin") || !strings.Contains(conf, "rotate 1000") {
 		t.Fatalf("the drop-in has changed:\n%s", conf)
 	}
-	path := filepath.Join(t.TempDir(), "lb")
 	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
