@@ -12,10 +12,11 @@ func TestLogrotateHook(t *testing.T) {
 	m := boot(t, "logrotate")
 	m.install(version)
 	m.serve()
+	m.sh("cp /etc/logrotate.d/lb /root/drop-in")
 	pid := m.sh("systemctl show lb -p MainPID,ActiveEnterTimestamp --value; pgrep -x lb | sort")
 	for _, c := range []struct{ name, edit string }{
 		{"as it is", ""},
-		{"delaycompress", `s/^    compress/    compress\n    delaycompress/`},
+		{"delaycompress", `s/^    nodelaycompress/    delaycompress/`},
 		{"uncompressed", `s/^    compress/    nocompress/`},
 		{"dated", `s/^    compress/    compress\n    dateext\n    dateformat -%Y%m%d-%s/`},
 		{"su", `s/^    compress/    compress\n    su syslogd adm/`},
@@ -24,11 +25,11 @@ func TestLogrotateHook(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := *m
 			m.t = t
-			m.sh("sed -e '%s' /etc/logrotate.d/lb >/root/rotate; rm -f /var/log/lb/*.log.* /var/log/lb/*.log-*", c.edit)
-			m.load(strings.ReplaceAll(c.name, " ", "-"), 6000, 4000, func() {
+			m.sh("sed -e '%s' /root/drop-in >/etc/logrotate.d/lb; rm -f /var/log/lb/*.log.* /var/log/lb/*.log-*", c.edit)
+			m.load(strings.ReplaceAll(c.name, " ", "-"), 6000, 2000, func() {
 				for range 3 {
 					// An empty file is not rotated; a dated name is free once a second.
-					m.await("a rotation", "test -s /var/log/lb/lb.log && logrotate -f /root/rotate")
+					m.await("a rotation", "test -s /var/log/lb/lb.log && logrotate -f /etc/logrotate.d/lb")
 				}
 			})
 			if n := m.sh("ls /var/log/lb | grep -c 'lb.log[.-]'"); n != "3" {
@@ -48,39 +49,58 @@ func TestLogrotateHook(t *testing.T) {
 	}
 }
 
-// TestLogrotateWithoutSyslogd rotates three times while syslogd is hung or gone: logrotate fails visibly, and no line is overwritten.
-func TestLogrotateWithoutSyslogd(t *testing.T) {
+// TestLogrotateThatFails rotates while syslogd is hung or gone, or while the compressor fails, in the variants of the drop-in:
+// logrotate fails visibly, and no line is overwritten, neither then nor by the runs after it.
+func TestLogrotateThatFails(t *testing.T) {
 	t.Parallel()
 	m := boot(t, "failsafe")
 	m.install(version)
-	m.serve()
 	// Otherwise systemd would help.
 	m.sh("mkdir /etc/systemd/system/syslogd.service.d; printf '[Service]\nWatchdogSec=0\n' >/etc/systemd/system/syslogd.service.d/w.conf; systemctl daemon-reload; systemctl restart syslogd")
-	m.sh("sed -e 's/syslogd reopen/syslogd reopen --timeout 300ms/' /etc/logrotate.d/lb >/root/rotate")
-	lines := 0
-	say := func() {
-		lines++
-		m.sh("logger -n 127.0.0.1 -P 514 -d --rfc3164 -p local0.info -t test 'line %d.'", lines)
-	}
-	const stop, cont = "kill -STOP $(systemctl show syslogd -p MainPID --value)", "kill -CONT $(systemctl show syslogd -p MainPID --value)"
-	for round := range 3 {
-		say()
-		m.await("the line", fmt.Sprintf("syslogd flush >/dev/null; grep -q 'line %d\\.' /var/log/lb/lb.log", lines))
-		m.sh(stop)
-		if out, err := m.try("logrotate -f /root/rotate"); err == nil || !strings.Contains(out, "error running shared postrotate script") {
-			t.Errorf("logrotate was content with a hung daemon: %v\n%s", err, out)
-		} else if kept := strings.Contains(out, "it is kept as"); kept != (round > 0) {
-			t.Errorf("round %d: logrotate said\n%s", round, out)
-		}
-		m.sh(cont)
-		m.await("a new file", "test -e /var/log/lb/lb.log")
-	}
-	say()
-	m.await("the line", fmt.Sprintf("syslogd flush >/dev/null; grep -q 'line %d\\.' /var/log/lb/lb.log", lines))
-	m.sh("logrotate -f /root/rotate; test ! -e /var/log/lb/.reopen-failed")
-	for i := range lines {
-		if n := m.sh("zcat -f /var/log/lb/* | grep -c 'line %d\\.' || :", i+1); n != "1" {
-			t.Errorf("line %d is there %s times:\n%s", i+1, n, m.sh("ls -l /var/log/lb"))
+	m.sh("cp /etc/logrotate.d/lb /root/drop-in")
+	for _, c := range []struct{ name, edit string }{
+		{"as it is", ""},
+		{"delaycompress", `s/^    nodelaycompress/    delaycompress/`},
+		{"dated", `s/^    compress/    compress\n    dateext\n    dateformat -%Y%m%d-%s/`},
+		{"su", `s/^    compress/    compress\n    su syslogd adm/`},
+		{"each file for itself", `/sharedscripts/d`},
+		{"from zero", `s/^    compress/    compress\n    start 0/`},
+		{"in a directory", `s/^    compress/    compress\n    olddir old\n    createolddir 750 syslogd adm/`},
+	} {
+		for _, f := range []struct{ name, edit, begin, end, said string }{
+			{"hung", "s/syslogd reopen/syslogd reopen --timeout 300ms/", "kill -STOP $(systemctl show syslogd -p MainPID --value)", "kill -CONT $(systemctl show syslogd -p MainPID --value)", "postrotate script"},
+			{"gone", "", "systemctl stop syslogd.socket syslogd", "systemctl start syslogd.socket syslogd", "postrotate script"},
+			{"compressor", "s#^    compress#    compress\\n    compresscmd /root/compress\\n    compressext .gz#", "rm -f /root/compress; printf '#!/bin/sh\\nexit 1\\n' >/root/compress; chmod 755 /root /root/compress", "ln -sf /bin/gzip /root/compress", "failed to compress"},
+		} {
+			t.Run(c.name+", "+f.name, func(t *testing.T) {
+				m := *m
+				m.t = t
+				m.sh("sed -e '%s' -e '%s' /root/drop-in >/etc/logrotate.d/lb; rm -rf /var/log/lb/old /var/log/lb/*.log?*", c.edit, f.edit)
+				lines := 0
+				say := func() {
+					lines++
+					m.sh("logger -n 127.0.0.1 -P 514 -d --rfc3164 -p local0.info -t test '%s line %d.'", t.Name(), lines)
+					m.await("the line", fmt.Sprintf("syslogd flush >/dev/null; grep -qF '%s line %d.' /var/log/lb/lb.log", t.Name(), lines))
+				}
+				for round := range 2 {
+					say()
+					m.sh("%s", f.begin)
+					out, err := m.try("logrotate -f /etc/logrotate.d/lb")
+					// The compressor comes late with delaycompress: there is nothing to compress at first.
+					if late := f.name == "compressor" && c.name == "delaycompress" && round == 0; (err == nil) != late || !late && !strings.Contains(out, f.said) {
+						t.Errorf("round %d: logrotate: %v\n%s", round, err, out)
+					}
+					m.sh("%s", f.end)
+					m.await("a file to write to", "syslogd reopen >/dev/null && test -e /var/log/lb/lb.log")
+				}
+				say()
+				m.await("a rotation that succeeds", "logrotate -f /etc/logrotate.d/lb && test ! -e /var/log/lb/.reopen-failed")
+				for i := range lines {
+					if n := m.sh("zcat -f $(find /var/log/lb -type f) | grep -cF '%s line %d.' || :", t.Name(), i+1); n != "1" {
+						t.Errorf("line %d is there %s times:\n%s", i+1, n, m.sh("ls -lR /var/log/lb"))
+					}
+				}
+			})
 		}
 	}
 }
