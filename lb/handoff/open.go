@@ -30,7 +30,10 @@ type Opener struct {
 	// they still hold an address, their sockets are taken over; where that is
 	// not allowed the port is shared if they share it, or else they are asked
 	// to pause (SIGTTOU). Resume undoes the latter.
-	Old    []int
+	Old []int
+	// Activated are sockets that the service manager passed.
+	Activated Activated
+
 	olds   *Taken // from Old; nil before it was needed
 	paused bool
 
@@ -46,6 +49,9 @@ const pauseWait = 2 * time.Second
 func (o *Opener) Open(w Want) (int, error) {
 	if err := w.Check(); err != nil {
 		return -1, err
+	}
+	if fd, ok := o.Activated.lend(w); ok {
+		return fd, Refresh(fd, w)
 	}
 	if fd, ok := o.Taken.take(w); ok {
 		if w.Network != "unix" {

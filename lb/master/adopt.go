@@ -48,8 +48,8 @@ func FindWorkers(prefix string) []*handoff.Conn {
 	return found
 }
 
-// TakeKept takes what the service manager kept for the next master: listening
-// sockets and connections to workers. What has another name is closed.
+// TakeKept takes what the service manager kept for the next master, listening
+// sockets and connections to workers, and what it opened itself (lb.socket).
 func (m *Master) TakeKept(kept iter.Seq2[string, *os.File]) error {
 	m.Sockets = new(handoff.Set)
 	for name, f := range kept {
@@ -66,7 +66,12 @@ func (m *Master) TakeKept(kept iter.Seq2[string, *os.File]) error {
 			continue
 		}
 		if !strings.HasPrefix(name, linkPrefix) {
+			fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 			f.Close()
+			if err != nil {
+				return fmt.Errorf("take socket %s of the service manager: %w", name, err)
+			}
+			m.Opener.Activated.Add(fd)
 			continue
 		}
 		link, err := handoff.NewConn(f)

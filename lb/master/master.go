@@ -85,7 +85,8 @@ type run struct {
 	events chan func()
 	over   chan struct{} // closed when Run returns
 
-	sockets *handoff.Set
+	sockets  *handoff.Set
+	unwanted string // what of the service manager's sockets nobody asks for
 
 	current  *worker   // serves
 	starting *worker   // will serve, or not

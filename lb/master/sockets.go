@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -166,4 +167,15 @@ func (r *run) retire() {
 		}
 	}
 	r.current.fresh = nil
+	r.tellUnwanted()
+}
+
+// tellUnwanted warns of sockets on which the service manager listens for
+// nothing: who connects there waits for ever. Once for each set of them.
+func (r *run) tellUnwanted() {
+	list := strings.Join(r.Opener.Activated.Unwanted(r.current.wants), ", ")
+	if list != "" && list != r.unwanted {
+		r.Log.Warn(fmt.Sprintf("the service manager listens on %s, which no bind line asks for: what connects there waits and is never answered", list))
+	}
+	r.unwanted = list
 }

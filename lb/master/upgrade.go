@@ -26,6 +26,7 @@ const UpgradeEnv = "LB_UPGRADE"
 type Estate struct {
 	Sockets map[string]int `json:"sockets"`
 	Links   []int          `json:"links"`
+	Given   []int          `json:"given"`  // by the service manager
 	CLI     int            `json:"cli"`    // -1: none
 	Client  int            `json:"client"` // who asked for the upgrade
 }
@@ -87,6 +88,14 @@ func (r *run) become(client *net.UnixConn) error {
 		}
 		keep = append(keep, dup)
 		e.Sockets[name] = dup
+	}
+	for _, fd := range r.Opener.Activated.FDs() {
+		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD, 3)
+		if err != nil {
+			return fmt.Errorf("keep a socket of the service manager: %w", err)
+		}
+		keep = append(keep, dup)
+		e.Given = append(e.Given, dup)
 	}
 	var err error
 	for _, w := range r.workers() {
@@ -157,6 +166,9 @@ func (e *Estate) Take(m *Master) error {
 	for name, fd := range e.Sockets {
 		unix.CloseOnExec(fd)
 		m.Sockets.Add(name, fd)
+	}
+	for _, fd := range e.Given {
+		m.Opener.Activated.Add(fd)
 	}
 	for _, fd := range e.Links {
 		link, err := handoff.NewConn(os.NewFile(uintptr(fd), "worker"))
