@@ -56,7 +56,7 @@ func (m *machine) said() []entry {
 func (m *machine) forget() { m.sh("journalctl --rotate -q; journalctl --vacuum-time=1us -q") }
 
 // changing is what is another each time.
-var changing = regexp.MustCompile(`worker [0-9]+|[0-9.]+m?s\b|[0-9]+ KiB|(waited|totals|receive_buffer)=("[^"]*"|[0-9]+)`)
+var changing = regexp.MustCompile(`worker [0-9]+|[0-9.]+m?s\b|[0-9]+ KiB|[0-9]+ lines? (were |was )?lost.*|(waited|totals|receive_buffer)=("[^"]*"|[0-9]+)`)
 
 func masked(lines []string) string { return changing.ReplaceAllString(strings.Join(lines, "\n"), "*") }
 
