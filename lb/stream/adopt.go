@@ -1,0 +1,202 @@
+package stream
+
+import (
+	"sync"
+
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/rule"
+)
+
+// The receiving end of a handover (handover.go).
+
+// Adopt makes connections of parcels from an earlier generation and tells
+// which were taken: their descriptors belong to the engine then, the others
+// still to the caller. Nothing is read or written before start is called,
+// which the caller must do exactly once. Not from a loop.
+func (e *Engine) Adopt(parcels []*Parcel) (taken []bool, start func()) {
+	taken = make([]bool, len(parcels))
+	starts := make([]func(), len(parcels))
+	shards := make([]*Shard, len(parcels))
+	var done sync.WaitGroup
+	for i, p := range parcels {
+		sh := e.Shards[int(e.adopted.Add(1))%len(e.Shards)]
+		shards[i] = sh
+		done.Add(1)
+		if !sh.Loop.Post(func() { starts[i] = sh.adopt(p); done.Done() }) {
+			done.Done()
+		}
+	}
+	done.Wait()
+	for i := range starts {
+		taken[i] = starts[i] != nil
+	}
+	return taken, func() {
+		for i, f := range starts {
+			if f != nil {
+				shards[i].Loop.Post(f)
+			}
+		}
+	}
+}
+
+// adopt makes a connection of p, which rests until the function given is
+// called; nil when it was refused.
+func (sh *Shard) adopt(p *Parcel) (start func()) {
+	if sh.draining {
+		return nil
+	}
+	switch p.Kind {
+	case ClientParcel:
+		if len(p.FDs) == 1 {
+			return sh.adoptClient(p)
+		}
+	case TunnelParcel:
+		if len(p.FDs) == 2 && p.Tunnel != nil {
+			return sh.adoptTunnel(p)
+		}
+	case ServerParcel:
+		if len(p.FDs) == 1 {
+			return sh.adoptServer(p)
+		}
+	}
+	return nil
+}
+
+// listenerOf finds where a client belongs: the same bind line, or, when that
+// is gone, another plain one of the same frontend.
+func (e *Engine) listenerOf(p *Parcel) *Listener {
+	for _, fe := range e.Frontends {
+		if fe.Proxy.Name != p.Frontend {
+			continue
+		}
+		var other *Listener
+		for _, ln := range fe.Listeners {
+			if ln.TLS == nil && ln.Name == p.Listener {
+				return ln
+			}
+			if ln.TLS == nil {
+				other = ln
+			}
+		}
+		return other
+	}
+	return nil
+}
+
+// serverOf finds a parcel's server, if it still has the same address.
+func (e *Engine) serverOf(p *Parcel) (*Backend, int) {
+	for _, be := range e.Backends {
+		if be.Proxy.Name != p.Backend {
+			continue
+		}
+		for i, s := range be.Servers {
+			if s.Name == p.Server && s.Addr.String() == p.Address {
+				return be, i
+			}
+		}
+	}
+	return nil, 0
+}
+
+// adoptSession makes a session of a parcel's client.
+func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
+	sh.eng.admit(ln.Frontend)
+	s := sh.takeSession(ln, p.FDs[0])
+	s.peer, s.accepted, s.requests = p.Peer, p.Accepted, p.Requests
+	s.since = sh.loopMs(p.Since)
+	s.act = sh.loopMs(p.Active)
+	if p.Waiting > 0 {
+		s.waiting = max(sh.loopMs(p.Waiting), 1)
+	}
+	if p.Began >= 0 {
+		s.began = sh.loopMs(p.Began)
+	}
+	sh.adoptTracks(&s.track, p.Tracks)
+	if len(p.Suspended) > 0 {
+		s.suspended = new(rule.Tracks)
+		sh.adoptTracks(s.suspended, p.Suspended)
+	}
+	s.state = movingAway
+	return s
+}
+
+// arrived sets an adopted session in motion, in the state it is to have.
+func (s *session) arrived(st state) {
+	s.state = st
+	s.watch()
+	s.run()
+}
+
+func (sh *Shard) adoptClient(p *Parcel) (start func()) {
+	ln := sh.eng.listenerOf(p)
+	if ln == nil || !ln.Frontend.HTTP || len(p.In) > loop.BufferSize {
+		return nil
+	}
+	s := sh.adoptSession(ln, p)
+	if len(p.In) > 0 {
+		s.in = sh.Loop.Buffers.Get()
+		s.in.W = copy(s.in.Data[:], p.In)
+	}
+	return func() { s.arrived(reading) }
+}
+
+func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
+	ts := p.Tunnel
+	ln := sh.eng.listenerOf(p)
+	be, i := sh.eng.serverOf(p)
+	if ln == nil || be == nil || len(ts.ToServer) > loop.BufferSize || len(ts.ToClient) > loop.BufferSize {
+		return nil
+	}
+	s := sh.adoptSession(ln, p)
+	t := sh.newTxn(s)
+	s.t = t
+	t.rec = ts.Record
+	t.rec.Frontend, t.rec.Backend, t.rec.Server = ln.Frontend.Proxy.Name, be.Proxy.Name, be.Servers[i].Name
+	t.be, t.entered, t.srv = be, true, be.Servers[i]
+	be.Enter()
+	be.Admit(t.srv)
+	t.c = sh.takeConn(be, t.srv, p.FDs[1])
+	t.c.t, t.c.uses = t, 1
+	sh.pools[t.srv.Index].begin()
+	t.c.eof, t.c.shut, t.c.rdhup = ts.ServerEOF, ts.ServerShut, ts.ServerEOF
+	s.eof, s.shut, s.rdhup = ts.ClientEOF, ts.ClientShut, ts.ClientEOF
+	t.phase = phaseForward
+	t.reqKind, t.resKind = http1.Tunnel, http1.Tunnel
+	t.reqSent, t.reqDone = true, ts.ClientEOF
+	t.resHeadDone, t.resBegun, t.resDone = true, true, ts.ServerEOF
+	t.unread = true
+	t.srvAct = sh.loopMs(ts.Active)
+	sh.adoptTracks(&t.track, ts.Tracks)
+	t.recordFlight()
+	t.flightPhase('D')
+	if ts.HeadAt > 0 {
+		t.headAt = sh.loopMs(ts.HeadAt)
+	}
+	if len(ts.ToServer) > 0 {
+		t.relay = sh.Loop.Buffers.Get()
+		t.relay.W = copy(t.relay.Data[:], ts.ToServer)
+		t.src, t.ready = t.relay, t.relay.W
+	}
+	if len(ts.ToClient) > 0 {
+		t.res = sh.Loop.Buffers.Get()
+		t.res.W = copy(t.res.Data[:], ts.ToClient)
+		t.resReady = t.res.W
+	}
+	return func() { s.arrived(exchanging) }
+}
+
+func (sh *Shard) adoptServer(p *Parcel) (start func()) {
+	be, i := sh.eng.serverOf(p)
+	if be == nil || be.Reuse == ReuseNever || be.ConnMode != KeepAlive {
+		return nil
+	}
+	return func() {
+		c := sh.takeConn(be, be.Servers[i], p.FDs[0])
+		c.uses = 2 // it has served before
+		c.canRead = false
+		pool := &sh.pools[c.srv.Index]
+		pool.need = max(pool.need, pool.used+pool.len+1)
+		pool.push(c)
+	}
+}

@@ -1,0 +1,151 @@
+package stream
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/rule"
+)
+
+// What moves to the next generation (handover.go), and how a connection becomes
+// it; adopt.go has the way back.
+
+// Kind says what a Parcel holds.
+type Kind string
+
+// Kinds of parcels, with their descriptors.
+const (
+	ClientParcel Kind = "client" // a client between or at the beginning of a request
+	TunnelParcel Kind = "tunnel" // a client and its server
+	ServerParcel Kind = "server" // an idle server connection
+)
+
+// Parcel is one connection, or the pair of a tunnel, on its way to another
+// process. Names tell where it belongs; the receiver refuses what its
+// configuration does not have.
+type Parcel struct {
+	Kind Kind  `json:"kind"`
+	FDs  []int `json:"-"`
+
+	Frontend string `json:"frontend,omitempty"`
+	Listener string `json:"listener,omitempty"`
+	Backend  string `json:"backend,omitempty"`
+	Server   string `json:"server,omitempty"`
+	Address  string `json:"address,omitempty"` // the server's
+
+	Peer     netip.AddrPort `json:"peer"`
+	Accepted time.Time      `json:"accepted"`
+	Since    int64          `json:"since"`             // wall clock, ms: the wait for the request began
+	Began    int64          `json:"began"`             // wall clock, ms: its first byte; -1 before it
+	Active   int64          `json:"active"`            // wall clock, ms: the client's last progress
+	Waiting  int64          `json:"waiting,omitempty"` // wall clock, ms: the request at hand waits for a server since; 0 it does not
+	Requests uint32         `json:"requests"`
+	In       []byte         `json:"in,omitempty"` // received, belongs to no exchange yet
+
+	// What it is counted in: the client, and a request that waits for a server.
+	Tracks    []Tracked `json:"tracks,omitempty"`
+	Suspended []Tracked `json:"suspended,omitempty"`
+
+	Tunnel *TunnelState `json:"tunnel,omitempty"`
+}
+
+// TunnelState is what a tunnel has beside its two sockets.
+type TunnelState struct {
+	ToServer   []byte      `json:"to_server,omitempty"` // received from the client, unsent
+	ToClient   []byte      `json:"to_client,omitempty"` // received from the server, unsent
+	ClientEOF  bool        `json:"client_eof,omitempty"`
+	ServerEOF  bool        `json:"server_eof,omitempty"`
+	ClientShut bool        `json:"client_shut,omitempty"` // our end was sent to the client
+	ServerShut bool        `json:"server_shut,omitempty"`
+	HeadAt     int64       `json:"head_at"` // wall clock, ms; 0 never
+	Active     int64       `json:"active"`  // wall clock, ms: the server's last progress
+	Record     rule.Record `json:"record"`
+	Tracks     []Tracked   `json:"tracks,omitempty"` // the exchange's, beside the client's
+}
+
+// size is about what p takes when it is encoded, in bytes.
+func (p *Parcel) size() int {
+	n := 400 + len(p.In)*4/3
+	n += packedSize(p.Tracks) + packedSize(p.Suspended)
+	if p.Tunnel != nil {
+		n += packedSize(p.Tunnel.Tracks)
+		n += 1600 + (len(p.Tunnel.ToServer)+len(p.Tunnel.ToClient)+len(p.Tunnel.Record.URI))*4/3
+	}
+	return n
+}
+
+// wallMs is a time of the loop's clock as wall clock time, ms.
+func (sh *Shard) wallMs(ms int64) int64 { return sh.Loop.Time().UnixMilli() - (sh.Loop.Now() - ms) }
+
+// loopMs is the way back.
+func (sh *Shard) loopMs(wall int64) int64 { return sh.Loop.Now() - (sh.Loop.Time().UnixMilli() - wall) }
+
+// parcel packs a session that is between requests.
+func (s *session) parcel() Parcel {
+	p := Parcel{
+		Kind: ClientParcel, FDs: []int{s.fd}, Frontend: s.fe.Proxy.Name, Listener: s.ln.Name, Peer: s.peer,
+		Accepted: s.accepted, Since: s.sh.wallMs(s.since), Began: -1, Active: s.sh.wallMs(s.act), Requests: s.requests,
+		Tracks: pack(&s.track), Suspended: pack(s.suspended),
+	}
+	if s.waiting > 0 {
+		p.Waiting = s.sh.wallMs(s.waiting)
+	}
+	if s.began >= 0 {
+		p.Began = s.sh.wallMs(s.began)
+	}
+	p.In = slices.Clone(s.half())
+	if s.in != nil {
+		p.In = slices.Clone(s.in.Bytes())
+	}
+	return p
+}
+
+// unqueue takes a waiting request back to where it was read from: the
+// receiver reads it again.
+func (s *session) unqueue() {
+	t, sh := s.t, s.sh
+	t.leaveQueue()
+	if t.entered {
+		t.be.Leave()
+		sh.Back[t.be.Index].SessTotal--
+	}
+	sh.Front[s.fe.Index].ReqTotal--
+	t.suspend()
+	s.requests--
+	s.in.R = t.headOff
+	s.scanned = 0
+	s.waiting = t.start
+	s.t, s.state = nil, reading
+	sh.freeTxn(t)
+}
+
+// movableTunnel reports whether t is a tunnel whose unsent bytes are all in
+// its two buffers.
+func (t *txn) movableTunnel() bool {
+	return t.phase == phaseForward && t.tunnel() && t.resKind == http1.Tunnel && t.resHeadDone &&
+		t.resHead == nil && t.head == nil && t.c != nil && !t.c.broken
+}
+
+func (s *session) tunnelParcel() Parcel {
+	t := s.t
+	p := s.parcel()
+	p.Kind, p.In = TunnelParcel, nil
+	p.FDs = append(p.FDs, t.c.fd)
+	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.srv.Addr.String()
+	p.Tunnel = &TunnelState{
+		ClientEOF: s.eof, ServerEOF: t.c.eof, ClientShut: s.shut, ServerShut: t.c.shut, Record: t.rec,
+		Active: s.sh.wallMs(t.srvAct), Tracks: pack(&t.track),
+	}
+	if t.headAt > 0 {
+		p.Tunnel.HeadAt = s.sh.wallMs(t.headAt)
+	}
+	if t.ready > 0 {
+		p.Tunnel.ToServer = slices.Clone(t.src.Data[t.src.R : t.src.R+t.ready])
+	}
+	if t.resReady > 0 {
+		p.Tunnel.ToClient = slices.Clone(t.res.Data[t.res.R : t.res.R+t.resReady])
+	}
+	return p
+}
