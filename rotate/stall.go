@@ -19,6 +19,13 @@ func DefaultLossLine(dst []byte, l Loss) []byte {
 		l.Lines, l.Bytes, l.From.Format(time.RFC3339), l.To.Format(time.RFC3339), l.Cause)
 }
 
+// AppendLoss appends the line that Options.LossLine makes, for lines that were lost before they came to Write.
+func (w *Writer) AppendLoss(dst []byte, l Loss) []byte {
+	zone := w.opt.Now().Location()
+	l.From, l.To = l.From.In(zone), l.To.In(zone)
+	return w.opt.LossLine(dst, l)
+}
+
 // A stall is the state between a write that the disk refused and the moment when it takes everything again.
 type stall struct {
 	active  bool

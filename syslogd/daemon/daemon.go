@@ -231,18 +231,18 @@ const (
 	dropsPause  = time.Minute
 )
 
-// dropsTold is what is known of an input's drops. Owned by watchDrops.
+// dropsTold is what is known of the drops of an input or an output. Owned by watchDrops.
 type dropsTold struct {
 	marked, logged uint64
 	last           time.Time // when the journal heard of them
 }
 
 // watchDrops tells when the kernel had to drop messages, with the number: those outputs that take syslog.warning once a second at
-// most, the journal at once and then once a minute at most.
+// most, the journal at once and then once a minute at most. The journal also hears of outputs whose queue was full.
 func (d *Daemon) watchDrops(ctx context.Context) {
 	ticker := time.NewTicker(dropsPeriod)
 	defer ticker.Stop()
-	told := make(map[*input]*dropsTold)
+	told, slow := make(map[*input]*dropsTold), make(map[*output]*dropsTold)
 	marks := route.NewStage(&d.table, &d.self)
 	for {
 		select {
@@ -250,7 +250,19 @@ func (d *Daemon) watchDrops(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		inputs, _ := d.now()
+		inputs, outputs := d.now()
+		for _, o := range outputs {
+			t := slow[o]
+			if t == nil {
+				t = new(dropsTold)
+				slow[o] = t
+			}
+			if now := outputStatus(o).RingOverflow; now > t.logged && time.Since(t.last) >= dropsPause {
+				d.Log.Warn("lines were dropped because the disk is too slow and the queue full; the file says where", "SYSLOGD_OUTPUT", o.Name(),
+					"lines", now-t.logged, "since_start", now)
+				t.logged, t.last = now, time.Now()
+			}
+		}
 		for _, in := range inputs {
 			t := told[in]
 			if t == nil {

@@ -37,6 +37,7 @@ type Output struct {
 	mistrust time.Duration
 	given    uint64
 	overflow uint64
+	loss     rotate.Loss   // of the overflow, what the file does not tell of yet: it comes behind the queue
 	lostHere uint64        // lines that the file refused because it was closed
 	late     bool          // a reader waited in vain: until there is room again, nobody waits
 	closing  bool          // the goroutine ends when the queue is empty
@@ -112,6 +113,7 @@ func (o *Output) Give(lines []byte, n int) []byte {
 	if o.size+len(lines) > o.limit && !o.waitForRoom(len(lines)) {
 		o.overflow += uint64(n)
 		o.done += uint64(n)
+		o.lose(n, len(lines))
 		return lines[:0]
 	}
 	o.lines += n
@@ -127,6 +129,17 @@ func (o *Output) Give(lines []byte, n int) []byte {
 		return lines
 	}
 	return make([]byte, 0, cap(lines))
+}
+
+// lose notes a loss for the line that stands where the lines are missing. Called with mu held.
+func (o *Output) lose(lines, size int) {
+	now := time.Now()
+	if o.loss.Lines == 0 {
+		o.loss.From = now
+	}
+	o.loss.To, o.loss.Cause = now, "the disk is too slow, and the queue is full"
+	o.loss.Lines += uint64(lines)
+	o.loss.Bytes += uint64(size)
 }
 
 // ring tells the goroutine that there is something to do. It never blocks: one ring stands for all.
@@ -189,7 +202,8 @@ func (o *Output) run() {
 
 // writeQueue takes the whole queue and writes it. Called with mu held and not busy.
 func (o *Output) writeQueue() {
-	queue, rest := o.queue, o.lines
+	queue, rest, loss := o.queue, o.lines, o.loss
+	o.loss = rotate.Loss{}
 	o.queue, o.size, o.lines, o.late = nil, 0, 0, false
 	if o.room != nil {
 		close(o.room)
@@ -207,6 +221,14 @@ func (o *Output) writeQueue() {
 		if len(o.free) < keepFree {
 			o.free = append(o.free, buf[:0])
 		}
+	}
+	if loss.Lines > 0 { // what was lost came after this queue, and before all that waits by now
+		o.busy = true
+		o.mu.Unlock()
+		o.file.Write(o.file.AppendLoss(nil, loss)) // of an error the lines around it tell
+		o.mu.Lock()
+		o.busy = false
+		o.idle.Broadcast()
 	}
 }
 

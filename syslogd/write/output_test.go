@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -96,6 +97,41 @@ func TestSlowDiskOverflowsWithANumber(t *testing.T) {
 	}
 	if o.given != 10 || o.overflow != 8 || o.lines != 2 || !o.late {
 		t.Errorf("given %d, overflow %d, waiting %d", o.given, o.overflow, o.lines)
+	}
+}
+
+// TestLossLineStandsWhereLinesAreMissing holds up the writing until lines are dropped, twice.
+func TestLossLineStandsWhereLinesAreMissing(t *testing.T) {
+	o, path := output(t, 100)
+	line := func(n int) []byte { return fmt.Appendf(nil, "line %034d\n", n) } // 40 bytes
+	for round := range 2 {
+		o.mu.Lock()
+		o.busy = true
+		o.late = true // nobody waits for room
+		o.mu.Unlock()
+		for i := range 10 {
+			o.Give(line(10*round+i), 1)
+		}
+		o.mu.Lock()
+		o.busy = false
+		o.idle.Broadcast()
+		o.mu.Unlock()
+		if err := o.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := o.Counts()
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := `rotate: lost 8 lines \(320 bytes\) between \S+ and \S+: the disk is too slow, and the queue is full\n`
+	want := regexp.MustCompile("^" + string(line(0)) + string(line(1)) + lost + string(line(10)) + string(line(11)) + lost + "$")
+	if c.Given != 20 || c.Written != 4 || c.Overflow != 16 || !want.Match(text) {
+		t.Errorf("%+v, and the file holds\n%s", c, text)
 	}
 }
 
