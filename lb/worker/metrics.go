@@ -23,7 +23,7 @@ func (rt *Runtime) metricsPage() *stream.StatsPage {
 			return stream.StatsReply{
 				Status: 200,
 				Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain; version=0.0.4\r\n"),
-				Body:   rt.appendReloads(rt.appendLogs(stats.AppendPrometheus(nil, rt.Snapshot()))),
+				Body:   rt.appendReloads(rt.appendLogs(rt.appendTables(stats.AppendPrometheus(nil, rt.Snapshot())))),
 			}
 		},
 	}

@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"lbsyslogd/lb/stick"
@@ -47,3 +49,24 @@ func (rt *Runtime) sweepTables(ctx context.Context) {
 
 // Tables implements control.Runtime.
 func (rt *Runtime) Tables() []*stick.Table { return rt.tables }
+
+// appendTables appends the stick tables' metrics, as HAProxy has them.
+func (rt *Runtime) appendTables(dst []byte) []byte {
+	if len(rt.tables) == 0 {
+		return dst
+	}
+	now := stick.Now()
+	for _, m := range []struct {
+		name, help string
+		value      func(t *stick.Table) int
+	}{
+		{"size", "Stick table size.", func(t *stick.Table) int { return t.Size }},
+		{"used", "Number of entries used in this stick table.", func(t *stick.Table) int { return t.Used(now) }},
+	} {
+		dst = fmt.Appendf(dst, "# HELP haproxy_sticktable_%[1]s %[2]s\n# TYPE haproxy_sticktable_%[1]s gauge\n", m.name, m.help)
+		for _, t := range slices.Backward(rt.tables) {
+			dst = fmt.Appendf(dst, "haproxy_sticktable_%s{name=%q,type=%q} %d\n", m.name, t.Name, t.Type, m.value(t))
+		}
+	}
+	return dst
+}

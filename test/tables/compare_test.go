@@ -2,7 +2,9 @@ package tables
 
 import (
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -384,6 +386,43 @@ backend be
 	}
 	if !slices.Equal(lines[1], lines[0]) {
 		t.Errorf("\n got %s\nwant %s", strings.Join(lines[1], "\n     "), strings.Join(lines[0], "\n     "))
+	}
+}
+
+// TestMetricsAsHAProxy: the tables' metrics are HAProxy's.
+func TestMetricsAsHAProxy(t *testing.T) {
+	theirs, ours := both(t, preface+`
+frontend fe
+  bind HTTP
+  stick-table type ip size 1k expire 100s store gpc0
+  tcp-request connection track-sc0 src
+  http-request use-service prometheus-exporter if { path /metrics }
+backend names
+  stick-table type string size 5 store gpc0
+`)
+	metrics := func(s *subject) (got []string) {
+		if out, err := s.Command("set table names key a data.gpc0 1"); err != nil || strings.TrimSpace(out) != "" {
+			t.Fatal(out, err)
+		}
+		res, err := http.Get("http://" + s.http + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		page, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(page)) {
+			if strings.Contains(line, "sticktable") {
+				got = append(got, line)
+			}
+		}
+		return got
+	}
+	want, got := metrics(theirs), metrics(ours)
+	if !slices.Equal(got, want) || len(want) != 8 {
+		t.Errorf("\n got %v\nwant %v", got, want)
 	}
 }
 
