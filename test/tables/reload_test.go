@@ -442,3 +442,52 @@ func (s *subject) title(name string) string {
 	}
 	return ""
 }
+
+// TestManyConnections: idle connections of many clients stay counted, each once, while they move from worker to worker.
+func TestManyConnections(t *testing.T) {
+	conns := 1000
+	if os.Getenv("LB_LONG") != "" {
+		conns = 8000
+	}
+	s := start(t, built.LB, preface+`
+  maxconn 20000
+frontend fe
+  bind HTTP
+  stick-table type ip size 100k expire 100s store conn_cur,conn_cnt,http_req_cnt
+  tcp-request connection track-sc0 src
+  default_backend be
+backend be
+  server s1 S1
+`, servers(t))
+	address := func(i int) string { return fmt.Sprintf("127.93.%d.%d", i/200, i%200+1) }
+	list := make([]*client, conns)
+	for i := range list {
+		list[i] = s.client(address(i/2), true) // two from each address
+		list[i].get("/r/a/1")
+	}
+	var took []time.Duration
+	for range 3 {
+		begun := time.Now()
+		s.reload()
+		until(t, "the old worker to leave", func() bool {
+			_, old, err := s.Workers()
+			return err == nil && len(old) == 0
+		})
+		took = append(took, time.Since(begun))
+	}
+	t.Logf("%d connections: reloads took %v until the old worker had left", conns, took)
+	entries := func(want string) int { return strings.Count(s.table("fe"), want) }
+	if got := entries(" conn_cnt=2 conn_cur=2 http_req_cnt=2\n"); got != conns/2 {
+		t.Errorf("%d of %d clients are counted right:\n%.2000s", got, conns/2, s.table("fe"))
+	}
+	for _, c := range list {
+		c.get("/r/a/1")
+	}
+	if got := entries(" conn_cnt=2 conn_cur=2 http_req_cnt=4\n"); got != conns/2 {
+		t.Errorf("%d of %d clients go on being counted right", got, conns/2)
+	}
+	for _, c := range list {
+		c.http.CloseIdleConnections()
+	}
+	until(t, "all connections to end", func() bool { return entries("use=0 conn_cnt=2 conn_cur=0 ") == conns/2 })
+}
