@@ -71,7 +71,7 @@ func (p *Parcel) size() int {
 	n += packedSize(p.Tracks) + packedSize(p.Suspended)
 	if p.Tunnel != nil {
 		n += packedSize(p.Tunnel.Tracks)
-		n += 1600 + (len(p.Tunnel.ToServer)+len(p.Tunnel.ToClient)+len(p.Tunnel.Record.URI))*4/3
+		n += 1600 + (len(p.Tunnel.ToServer)+len(p.Tunnel.ToClient)+len(p.Tunnel.Record.URI))*4/3 + p.Tunnel.Record.Vars.Size()
 	}
 	return n
 }
