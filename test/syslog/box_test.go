@@ -147,7 +147,7 @@ outputs: [{file: /var/log/lb/lb.log, rotate: never}]
 	}{
 		{"restart", "systemctl restart syslogd", 0},
 		// As with a socket unit: 20,000 lines a second for a gather, a batch and a write, with room for a busy machine.
-		{"kill", "systemctl kill -s KILL --kill-who=main syslogd", 20_000 / 20},
+		{"kill", "until systemctl is-active -q syslogd; do :; done; systemctl kill -s KILL --kill-who=main syslogd", 20_000 / 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := *m
@@ -262,8 +262,8 @@ func TestKeptSocketsFollowTheConfiguration(t *testing.T) {
 	kept("0")
 }
 
-// TestUnitLetsItWork has the unit as it is packaged, system call filter and all: files are rotated and compressed in both forms, a reload
-// tells its outcome, and the watchdog replaces a process that does not read.
+// TestUnitLetsItWork has the unit as it is packaged, system call filter and all: files are rotated and compressed in both forms, strangers
+// give no commands, a reload tells its outcome, and the watchdog replaces a process that does not read.
 func TestUnitLetsItWork(t *testing.T) {
 	const config = "listen: udp://127.0.0.1:5514\noutputs: [{file: /var/log/lb/lb.log, rotate: {size: 1MB, keep: 9, compress: %s}}]\n"
 	m := boot(t, fmt.Sprintf(config, "zstd"), false)
@@ -271,6 +271,16 @@ func TestUnitLetsItWork(t *testing.T) {
 		m.configure(fmt.Sprintf(config, c.form))
 		m.sh("systemctl reload syslogd; logger -d -n 127.0.0.1 -P 5514 -t app one; syslogd rotate")
 		m.sh("until ls /var/log/lb/lb-*.%s 2>/dev/null; do :; done", c.suffix)
+	}
+	// Who may give commands: root, the daemon's user and the members of its group. The kernel says who asks, whatever the socket's mode.
+	const nobody = "setpriv --reuid=65534 --regid=65534 --groups=%s syslogd status"
+	if out, err := m.try(nobody, "65534"); err == nil {
+		t.Errorf("nobody may ask:\n%s", out)
+	}
+	m.sh(nobody, "$(id -g syslogd)")
+	m.sh("chmod 666 /run/syslogd/control.sock")
+	if out, err := m.try(nobody, "65534"); err == nil || !strings.Contains(out, "user 65534 may not give commands") {
+		t.Errorf("nobody may ask when the mode says so: %v\n%s", err, out)
 	}
 	m.configure("listen: nowhere\n")
 	if out, err := m.try("systemctl reload syslogd"); err == nil {
