@@ -88,6 +88,7 @@ func (m *machine) hardened() {
 		if level == nil {
 			m.t.Fatalf("systemd-analyze security %s:\n%s", unit, out)
 		}
+		m.t.Logf("%s is exposed at %s of 10", unit, level[1])
 		if x, err := strconv.ParseFloat(level[1], 64); err != nil || x > 2.0 {
 			m.t.Errorf("the exposure of %s is %s", unit, level[1])
 		}

@@ -2,6 +2,8 @@ package packages
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -146,6 +148,39 @@ END
 	if len(steps) > 0 {
 		t.Errorf("the document lacks the chapters of %v", steps)
 	}
+}
+
+// TestQuickStart runs the commands of the README's quick start at once, as somebody does who pastes them.
+func TestQuickStart(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n## Quick start\n")
+	part, _, _ := strings.Cut(rest, "\n## ")
+	commands := strings.Join(regexp.MustCompile(`(?m)^    (.*)$`).FindAllString(part, -1), "\n")
+	if !strings.Contains(commands, "make build") {
+		t.Fatalf("the README's quick start is not there:\n%s", part)
+	}
+	// The tree, where it can be written to, and the toolchain with its caches, which the machine has at the same places.
+	tree := filepath.Join(built, "tree")
+	if out, err := exec.Command("bash", "-c", "mkdir "+tree+"; cd ../..; cp -r Makefile go.mod go.sum cmd lb rotate syslogd "+tree).CombinedOutput(); err != nil {
+		t.Fatalf("copy the tree: %v\n%s", err, out)
+	}
+	goenv, err := exec.Command("go", "env", "GOROOT", "GOMODCACHE", "GOCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := strings.Fields(string(goenv))
+	m := boot(t, "quick")
+	out := m.sh("export PATH=%s/bin:$PATH GOMODCACHE=%s GOCACHE=%s GOPROXY=off; cd %s\n%s", where[0], where[1], where[2], tree, unindented(commands))
+	m.says(out, "HTTP/1.1 200", "Generation 2 serves", "generation 2 (worker ")
+	m.await("everything to have ended", "! pgrep -x lb")
+}
+
+func unindented(text string) string {
+	return regexp.MustCompile(`(?m)^    `).ReplaceAllString(text, "")
 }
 
 // follow does what a chapter says.
