@@ -145,12 +145,20 @@ func (r *run) statusLine() string {
 		fmt.Fprintf(&b, ", %d older finishing", n)
 	}
 	if c := &r.crashes; c.ever > 0 {
-		fmt.Fprintf(&b, "; workers before it crashed %d times, the last one at %s: it %s", c.ever, c.last.Format(time.DateTime), c.how)
+		fmt.Fprintf(&b, "; workers before it crashed %s, the last one at %s: it %s", times(c.ever), c.last.Format(time.DateTime), c.how)
 	}
 	if !r.last.OK && !r.last.When.IsZero() {
 		fmt.Fprintf(&b, "; the last reload failed at %s: %s", r.last.When.Format(time.TimeOnly), r.last.Reason)
 	}
 	return strings.ReplaceAll(b.String(), "\n", " ")
+}
+
+// times is how often something happened.
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // loadingLine is the status while a reload is under way.

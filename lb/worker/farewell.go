@@ -36,7 +36,11 @@ func (l *life) farewell() {
 	var b strings.Builder
 	fmt.Fprintf(&b, "generation %d (worker %d) has left after %v:", l.facts.Generation, l.facts.Pid, took.Round(time.Millisecond))
 	if st.Moved > 0 {
-		fmt.Fprintf(&b, " %d connections moved to the next worker,", st.Moved)
+		things := "connections"
+		if st.Moved == 1 {
+			things = "connection"
+		}
+		fmt.Fprintf(&b, " %d %s moved to the next worker,", st.Moved, things)
 	}
 	fmt.Fprintf(&b, " %d finished", max(l.open-st.Moved-l.cut, 0))
 	if l.cut > 0 {

@@ -48,8 +48,8 @@ func (m *machine) shown(f failure) {
 			have = append(have, e.String())
 			if e.get("SYSLOG_IDENTIFIER") == f.unit && strings.Contains(e.get("MESSAGE"), f.shows) {
 				found++
-				if !strings.HasPrefix(e.String(), f.level+" ") {
-					m.t.Errorf("the level should be %s: %s", f.level, e)
+				if !strings.HasPrefix(e.String(), f.level+" ") || len(e.get("MESSAGE_ID")) != 32 {
+					m.t.Errorf("the level should be %s, and there should be a MESSAGE_ID: %s %s", f.level, e, e.get("MESSAGE_ID"))
 				}
 			}
 		}

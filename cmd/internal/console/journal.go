@@ -106,6 +106,18 @@ type journal struct {
 	sent bool // since the last flush
 }
 
+// open makes the socket, once.
+func (j *journal) open() error {
+	if j.conn != nil {
+		return nil
+	}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram"})
+	if err == nil {
+		j.conn = conn
+	}
+	return err
+}
+
 // sendWait bounds one send: nothing that serves may wait for a journal that is
 // stuck.
 const sendWait = 200 * time.Millisecond
@@ -113,12 +125,8 @@ const sendWait = 200 * time.Millisecond
 // send sends one datagram. The address is looked up every time, so that a
 // journald that was restarted is found.
 func (j *journal) send(socket string, datagram []byte) error {
-	if j.conn == nil {
-		conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram"})
-		if err != nil {
-			return err
-		}
-		j.conn = conn
+	if err := j.open(); err != nil {
+		return err
 	}
 	j.addr = net.UnixAddr{Name: socket, Net: "unixgram"}
 	if err := j.conn.SetWriteDeadline(time.Now().Add(sendWait)); err != nil {

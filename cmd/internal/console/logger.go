@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -26,6 +27,11 @@ func Logger(w io.Writer, pid int, quiet bool) *slog.Logger {
 		h.least = slog.LevelError
 	}
 	h.journal, _ = w.(*Writer)
+	if h.journal != nil && os.Getenv("JOURNAL_STREAM") != "" {
+		// Now, because there may be no descriptor left when that is what is to be
+		// told. Without it the stream is used.
+		_ = h.journal.journal.open()
+	}
 	return slog.New(h)
 }
 
