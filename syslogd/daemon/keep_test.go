@@ -1,0 +1,187 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/syslogd/config"
+)
+
+// cupboard is a Keeper in this process. It says what it was asked, and gives out copies of what it has.
+type cupboard struct {
+	mu   sync.Mutex
+	has  map[string]int
+	said []string
+}
+
+func (k *cupboard) Store(name string, fd int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	kept, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if k.has == nil {
+		k.has = make(map[string]int)
+	}
+	k.has[name] = kept
+	k.said = append(k.said, "store "+name)
+	return err
+}
+
+func (k *cupboard) Remove(name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	unix.Close(k.has[name])
+	delete(k.has, name)
+	k.said = append(k.said, "remove "+name)
+	return nil
+}
+
+func (k *cupboard) Barrier(time.Duration) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.said = append(k.said, "barrier")
+	return nil
+}
+
+// heard is what it was asked since the last time.
+func (k *cupboard) heard() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	said := strings.Join(k.said, ", ")
+	k.said = nil
+	return said
+}
+
+func (k *cupboard) pass(t *testing.T) (passed []Passed) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for name, fd := range k.has {
+		copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		passed = append(passed, Passed{Name: name, File: os.NewFile(uintptr(copied), name)})
+	}
+	return passed
+}
+
+// TestSocketsGoFromOneProcessToTheNext runs one Daemon after the other with the same Keeper.
+func TestSocketsGoFromOneProcessToTheNext(t *testing.T) {
+	dir := t.TempDir()
+	free, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.LocalAddr().(*net.UDPAddr).Port
+	free.Close()
+	udp, tcp, path := fmt.Sprintf("udp://127.0.0.1:%d", port), fmt.Sprintf("tcp://127.0.0.1:%d", port), "unix://"+dir+"/log"
+	keeper := new(cupboard)
+	live := func(listen []string, during func(socket string)) {
+		t.Helper()
+		configure(t, dir, "listen: ["+strings.Join(listen, ", ")+"]\noutputs: [{file: DIR/a.log, rotate: never}]\n")
+		c, err := config.Load(filepath.Join(dir, "conf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := Daemon{Config: c, File: filepath.Join(dir, "conf"), Log: slog.New(slog.DiscardHandler), Keeper: keeper, Passed: keeper.pass(t)}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- d.Run(ctx) }()
+		socket := filepath.Join(dir, "ctl")
+		deadline := time.Now().Add(20 * time.Second)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for ask(t, socket, "status") == "" {
+			if time.Now().After(deadline) {
+				t.Fatal("the daemon does not answer")
+			}
+			<-tick.C
+		}
+		during(socket)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(said string) {
+		t.Helper()
+		if got := keeper.heard(); got != said {
+			t.Errorf("the keeper was asked %q; want %q", got, said)
+		}
+	}
+	send := func(network, address, text string) {
+		t.Helper()
+		c, err := net.Dial(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte("<13>" + text + "\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	live([]string{udp, tcp, path}, func(string) {
+		want("store listen@" + udp + ", store listen@" + tcp + ", store listen@" + path)
+	})
+	send("udp", address, "while nobody listens, udp") // into the kept sockets
+	send("tcp", address, "while nobody listens, tcp")
+	send("unixgram", filepath.Join(dir, "log"), "while nobody listens, unix")
+	live([]string{tcp, path, udp}, func(socket string) {
+		want("")
+		if ask(t, socket, "flush") == "" {
+			t.Error("flush failed")
+		}
+		// One goes with a reload, and comes back with the next.
+		for range 3 {
+			configure(t, dir, "listen: ["+tcp+", "+path+"]\noutputs: [{file: DIR/a.log, rotate: never}]\n")
+			if ask(t, socket, "reload") == "" {
+				t.Error("a reload failed")
+			}
+			want("remove listen@" + udp + ", barrier")
+			configure(t, dir, "listen: ["+tcp+", "+path+", "+udp+"]\noutputs: [{file: DIR/a.log, rotate: never}]\n")
+			if ask(t, socket, "reload") == "" {
+				t.Error("a reload failed")
+			}
+			want("store listen@" + udp)
+		}
+	})
+	text, err := os.ReadFile(filepath.Join(dir, "a.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, network := range []string{"udp", "tcp", "unix"} {
+		if n := strings.Count(string(text), " while nobody listens, "+network+"\n"); n != 1 {
+			t.Errorf("what came over %s meanwhile is there %d times", network, n)
+		}
+	}
+	// The wildcard is another place: the kept sockets are in its way, and so closed first.
+	wildcard := fmt.Sprintf("udp://:%d", port)
+	live([]string{wildcard}, func(string) {
+		said := strings.Split(keeper.heard(), ", ")
+		slices.Sort(said[:min(3, len(said))])
+		if got := strings.Join(said, ", "); got != "remove listen@"+tcp+", remove listen@"+udp+", remove listen@"+path+", barrier, store listen@"+wildcard {
+			t.Errorf("the keeper was asked %q", got)
+		}
+		if _, err := os.Lstat(filepath.Join(dir, "log")); err == nil {
+			t.Error("the path of a socket that was given up is still there")
+		}
+	})
+	keeper.heard()
+	// The same place in other words.
+	live([]string{fmt.Sprintf("\"udp://[::]:%d\"", port)}, func(string) { want("") })
+	for name := range keeper.has {
+		keeper.Remove(name)
+	}
+}
