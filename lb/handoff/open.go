@@ -269,7 +269,7 @@ func bindTCP(fd int, ap netip.AddrPort, w Want, sharePort bool) error {
 	} else {
 		sa = &unix.SockaddrInet4{Port: int(ap.Port()), Addr: a.As4()}
 	}
-	if err := Refresh(fd, w); err != nil {
+	if err := tune(fd, w); err != nil {
 		return err
 	}
 	if err := unix.Bind(fd, sa); err != nil {
@@ -304,20 +304,35 @@ func zoneID(zone string) (uint32, error) {
 	return uint32(n), err
 }
 
-// Refresh gives a socket the options of w that may change while it lives.
-// TCP_NODELAY and SO_KEEPALIVE's kin are inherited by what it accepts, which
-// saves a system call for every connection.
+// Refresh gives a bound socket the options of w that may change while it
+// lives, and has it listen, which it may have stopped for a pause.
 func Refresh(fd int, w Want) error {
 	switch w.Network {
 	case "tcp", "tcp4", "tcp6":
+		if err := tune(fd, w); err != nil {
+			return err
+		}
 	case "unix":
 		if err := own(w.Address, w); err != nil {
 			return err
 		}
-		return relisten(fd, w)
-	default:
+	case "fd":
 		return nil
 	}
+	err := unix.Listen(fd, backlog(w))
+	if errors.Is(err, unix.EADDRINUSE) {
+		return &InUse{Want: w, Owner: Owner(w)}
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", w, err)
+	}
+	return nil
+}
+
+// tune sets the options of a TCP socket that may change while it lives.
+// TCP_NODELAY and SO_KEEPALIVE's kin are inherited by what it accepts, which
+// saves a system call for every connection.
+func tune(fd int, w Want) error {
 	deferred, queue := 0, 0
 	if w.DeferAccept {
 		deferred = 1
@@ -338,18 +353,6 @@ func Refresh(fd int, w Want) error {
 	}
 	// Fast open is a wish: without net.ipv4.tcp_fastopen it is refused.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, queue)
-	return relisten(fd, w)
-}
-
-// relisten gives a socket that listens already its new backlog.
-func relisten(fd int, w Want) error {
-	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err != nil || on == 0 {
-		return nil
-	}
-	if err := unix.Listen(fd, backlog(w)); err != nil {
-		return fmt.Errorf("listen on %s: %w", w, err)
-	}
 	return nil
 }
 

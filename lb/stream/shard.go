@@ -250,17 +250,27 @@ func (a *acceptor) failed(errno syscall.Errno) {
 	a.sh.Loop.Arm(&a.retry, 100)
 }
 
-// lastRounds bounds what a draining shard still takes from an accept queue:
-// one that nobody else serves any more must be empty when it is closed, one
-// that others share never is.
-const lastRounds = 16
+// lastTake is what a draining shard takes from an accept queue whose length it
+// cannot know.
+const lastTake = 4096
+
+// lastAccept takes what waits in the queue now: if nobody else serves it any
+// more it must be empty when it is closed, and if others do it never is.
+func (a *acceptor) lastAccept() {
+	left := lastTake
+	// Of a socket that listens this is the length of its accept queue.
+	if info, err := unix.GetsockoptTCPInfo(a.ln.FD, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+		left = int(info.Unacked)
+	}
+	for ; a.on && left > 0 && a.accept(); left -= maxAccept {
+	}
+}
 
 // drain stops accepting; idle connections stay until their next request,
 // which is answered with Connection: close, or until their time is up.
 func (sh *Shard) drain() {
 	for _, a := range sh.acceptors {
-		for round := 0; a.on && a.accept() && round < lastRounds; round++ {
-		}
+		a.lastAccept()
 	}
 	sh.unlisten()
 	sh.draining = true

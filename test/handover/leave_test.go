@@ -1,8 +1,10 @@
 package handover
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,6 +79,58 @@ func TestStuckWorkerIsReplaced(t *testing.T) {
 		if !strings.Contains(s.lb.Output(), said) {
 			t.Errorf("nobody said %q", said)
 		}
+	}
+}
+
+// TestQueueOfRemovedListenerIsServed takes a bind line away while more clients wait in its accept queue than a loop takes in a turn, each with
+// its request sent: all are answered.
+func TestQueueOfRemovedListenerIsServed(t *testing.T) {
+	s := start(t)
+	old := s.worker()
+	if err := syscall.Kill(old, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	const waiting = 3000
+	var clients []*raw
+	for i := range waiting {
+		c := s.dial(s.http)
+		c.send("GET /r/queue/%d HTTP/1.1\r\nHost: a\r\n\r\n", i)
+		clients = append(clients, c)
+	}
+	s.configure(strings.Replace(defaultConfig, "    bind HTTP\n", "", 1))
+	s.reload()
+	if err := syscall.Kill(old, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range clients {
+		c.wantAny(small(fmt.Sprintf("/r/queue/%d", i)))
+	}
+	s.until("the listener to be gone", s.refuses)
+}
+
+// refuses says whether nobody listens on the HTTP address.
+func (s *site) refuses() bool {
+	c, err := net.Dial("tcp", s.http)
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// TestPausedListenersListenAgain pauses the balancer, as a process that wants its addresses does, and lets it go on; a reload does so too.
+func TestPausedListenersListenAgain(t *testing.T) {
+	s := start(t)
+	for _, resume := range []func(){
+		func() { s.lb.Signal(syscall.SIGTTIN) },
+		func() { s.reload() },
+	} {
+		if err := s.lb.Signal(syscall.SIGTTOU); err != nil {
+			t.Fatal(err)
+		}
+		s.until("the address to be free", s.refuses)
+		resume()
+		s.until("the address to be served", func() bool { return !s.refuses() })
+		s.dial(s.http).get("/r/paused/1")
 	}
 }
 

@@ -57,6 +57,19 @@ func (c *raw) want(method, body string) {
 	}
 }
 
+// wantAny reads one response and wants it to be 200 with that body, on a connection that stays or not.
+func (c *raw) wantAny(body string) {
+	c.t.Helper()
+	a, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	got, err := io.ReadAll(a.Body)
+	if err != nil || a.StatusCode != 200 || string(got) != body {
+		c.t.Fatalf("%d %q %v", a.StatusCode, got, err)
+	}
+}
+
 // wantText reads exactly text.
 func (c *raw) wantText(text string) {
 	c.t.Helper()
