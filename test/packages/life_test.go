@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -138,17 +139,26 @@ func TestUpgradeThatCannotBe(t *testing.T) {
 	m.sh("curl -sf -o /dev/null http://127.0.0.1/r/probe/0")
 }
 
-// TestPackagesAreReproducible builds twice, into and by way of different directories.
+// TestPackagesAreReproducible builds packages and what images are made of twice: into and by way of different directories, in
+// different time zones, for somebody whose new files nobody else may read.
 func TestPackagesAreReproducible(t *testing.T) {
 	once, again := t.TempDir(), t.TempDir()
 	for _, dir := range []string{once, again} {
 		t.Setenv("TMPDIR", dir)
-		if err := pack(filepath.Join(dir, "out"), version, "deb rpm"); err != nil {
+		if dir == again {
+			t.Setenv("TZ", "Asia/Tokyo")
+			defer syscall.Umask(syscall.Umask(0o077))
+		}
+		out := filepath.Join(dir, "out")
+		if err := pack(out, version, "deb rpm"); err != nil {
+			t.Fatal(err)
+		}
+		if err := produce("container/build", out, version, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
 	first, err := filepath.Glob(filepath.Join(once, "out", "*"))
-	if err != nil || len(first) != 4 {
+	if err != nil || len(first) != 8 {
 		t.Fatalf("%v %v", first, err)
 	}
 	for _, name := range first {
