@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -91,6 +92,78 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 		}
 	}
 	t.Logf("%v messages over %d restarts", sent, times)
+}
+
+// TestRsyslogOverRestarts has a real rsyslogd forward what is written to a file, over TCP, while syslogd is restarted again and again. It
+// notices the end of a connection before it sends the next lines.
+func TestRsyslogOverRestarts(t *testing.T) {
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	file, err := listener.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	d := configure(t, `
+listen: [systemd:lb]
+outputs: [{file: DIR/lb.log, rotate: never}]
+`)
+	d.port = listener.Addr().(*net.TCPAddr).Port
+	d.command = held(d, file)
+	d.run()
+	dir, _ := program(t, d, `
+global(workDirectory="DIR")
+module(load="imfile" mode="inotify")
+input(type="imfile" file="DIR/in.txt" tag="flood[42]:" facility="local0" severity="info")
+action(type="omfwd" target="127.0.0.1" port="TARGET" protocol="tcp" TCP_Framing="octet-counted" action.resumeRetryCount="-1" action.resumeInterval="1")
+`, "rsyslogd", "-n", "-f", "DIR/conf", "-i", "DIR/pid")
+	in, err := os.OpenFile(filepath.Join(dir, "in.txt"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), long(6*time.Second, 30*time.Second))
+	defer cancel()
+	n := 0
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
+		var lines []byte
+		for ctx.Err() == nil {
+			<-tick.C
+			lines = lines[:0]
+			for range 4 {
+				lines = append(flood.Line(lines, n, flood.TextSize(200)), '\n')
+				n++
+			}
+			if _, err := in.Write(lines); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	times := 0
+	tick := time.NewTicker(700 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		<-tick.C
+		d.stop()
+		d.run()
+		times++
+	}
+	writer.Wait()
+	until(t, "the last line", func() bool {
+		d.do("flush")
+		return d.holds(fmt.Sprintf(" n=%d ", n-1))
+	})
+	l := account(t, d.dir, "lb", 0, n, 200)
+	if l.lost+l.torn > 0 || len(l.other) > 0 {
+		t.Errorf("of %d lines are %d lost, %d torn; others: %.3q", n, l.lost, l.torn, l.other)
+	}
+	t.Logf("%d lines over %d restarts, %d of them twice", n, times, l.twice)
 }
 
 // politely sends messages from number n on until ctx is done or the other end closes, and returns the next number.
