@@ -90,10 +90,16 @@ func (t *Table) load(parts []section, now int64) error {
 	if over := len(places) - t.Size; over > 0 && t.Used(now) == 0 {
 		places = places[over:]
 	}
-	for len(places) > 0 {
+	t.mu.Lock()
+	inUse := t.joined // else it is being filled before anybody uses it
+	t.joined = true
+	t.mu.Unlock()
+	for round := 1; len(places) > 0; round++ {
+		if inUse {
+			rest(round)
+		}
 		n := min(len(places), batch)
 		t.mu.Lock()
-		t.joined = true
 		for _, p := range places[:n] {
 			s := &parts[p.part]
 			r := reader{rest: s.records[p.off:]}
@@ -103,9 +109,6 @@ func (t *Table) load(parts []section, now int64) error {
 		t.mu.Unlock()
 		places = places[n:]
 	}
-	t.mu.Lock()
-	t.joined = true
-	t.mu.Unlock()
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/maphash"
 	"sync"
+	"time"
 )
 
 // Table is one stick table. All methods may be called from any goroutine.
@@ -216,12 +217,23 @@ func (t *Table) sweep(now int64, n int) (more bool) {
 // others: some ten microseconds.
 const batch = 256
 
+// rest is called behind each batch of a long walk, the n-th. One that never
+// rested would be preempted in the middle of a batch sooner or later, and on a
+// busy machine all loops would then wait for its next turn.
+func rest(n int) {
+	const work = 16
+	if n%work == 0 {
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
 // Sweep removes all entries whose time is over.
 func (t *Table) Sweep(now int64) {
-	for more := true; more; {
+	for n, more := 1, true; more; n++ {
 		t.mu.Lock()
 		more = t.sweep(now, batch)
 		t.mu.Unlock()
+		rest(n)
 	}
 }
 

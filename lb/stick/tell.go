@@ -81,8 +81,11 @@ func (t *Table) AppendChanges(dst []byte) (all []byte, more bool) {
 	from := len(dst)
 	dst = t.appendHead(append(dst, make([]byte, room)...))
 	records := len(dst)
-	for more = true; more && len(dst)-from < sectionSize; {
-		dst, more = t.appendSome(dst)
+	for n := 1; ; n++ {
+		if dst, more = t.appendSome(dst); !more || len(dst)-from >= sectionSize {
+			break
+		}
+		rest(n)
 	}
 	if len(dst) == records {
 		return dst[:from], more
@@ -95,7 +98,7 @@ func (t *Table) AppendChanges(dst []byte) (all []byte, more bool) {
 }
 
 // sectionSize is about how many bytes a section has.
-const sectionSize = 256 << 10
+const sectionSize = 128 << 10
 
 func (t *Table) appendHead(dst []byte) []byte {
 	dst = append(dst, tellVersion)

@@ -191,7 +191,7 @@ func (rt *Runtime) farewell() {
 	if rt.next == nil || !rt.next.alive() {
 		return
 	}
-	if err := rt.tellTables(rt.next); err != nil {
+	if _, err := rt.tellTables(rt.next); err != nil {
 		rt.note("tell the next worker the last of the stick tables: " + err.Error())
 	}
 	if err := rt.sendCounts(rt.next); err != nil {

@@ -251,7 +251,7 @@ func (rt *Runtime) handover(s *successor) {
 	if p := s.policy.Load(); p != nil && *p != "" {
 		policy = *p
 	}
-	if err := rt.tellTables(s); err != nil {
+	if err := rt.catchUp(s); err != nil {
 		rt.note("tell the next worker the stick tables: " + err.Error())
 	}
 	if err := rt.passOn(s); err != nil {
@@ -290,30 +290,39 @@ var (
 
 // carry is a stream.Carrier.
 func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	l := letter{Kind: kindMove, Parcels: parcels}
 	var fds []int
 	for _, p := range parcels {
 		l.FDs = append(l.FDs, len(p.FDs))
 		fds = append(fds, p.FDs...)
 	}
+	taken, err := s.answer(l, fds)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(taken) == 0:
+		return nil, errNoRoom
+	case len(taken) != len(parcels):
+		return nil, fmt.Errorf("%d connections were sent and %d answered for", len(parcels), len(taken))
+	}
+	for i, p := range parcels {
+		if taken[i] && p.Kind != stream.ServerParcel {
+			s.moved.Add(1)
+		}
+	}
+	return taken, nil
+}
+
+// answer sends a letter of kind move and gives the answer: all that was sent
+// before it is known to the next worker then.
+func (s *successor) answer(l letter, fds []int) (taken []bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.link.Send(l, fds, linkWait); err != nil {
 		return nil, err
 	}
 	select {
 	case taken := <-s.taken:
-		if len(taken) == 0 {
-			return nil, errNoRoom
-		}
-		if len(taken) != len(parcels) {
-			return nil, fmt.Errorf("%d connections were sent and %d answered for", len(parcels), len(taken))
-		}
-		for i, p := range parcels {
-			if taken[i] && p.Kind != stream.ServerParcel {
-				s.moved.Add(1)
-			}
-		}
 		return taken, nil
 	case <-s.gone:
 		return nil, errGone

@@ -22,6 +22,8 @@ import (
 //	                                    <- state
 //	new worker, serving                    old worker, told to drain
 //	                                    <- tables: what has changed since
+//	                                    <- move, of nothing
+//	taken                               ->
 //	                                    <- tables, move: a connection that is tracked never comes before its entry
 //	                                    <- tables: what its last connections change, now and then
 //	                                    <- tables, counts: when nothing is left
@@ -38,7 +40,8 @@ func (rt *Runtime) beginTelling(s *successor) error {
 		t.BeginTelling()
 	}
 	rt.telling.Unlock()
-	return rt.tellTables(s)
+	_, err := rt.tellTables(s)
+	return err
 }
 
 // endTelling gives up when the next worker is gone.
@@ -54,12 +57,30 @@ func (rt *Runtime) endTelling(s *successor) {
 	}
 }
 
-// tellTables tells the next worker what it does not know yet.
-func (rt *Runtime) tellTables(s *successor) error {
+// catchUp tells the next worker what has changed since it began to start, and
+// waits until it knows, as often as that is much: a connection that is moved is
+// served by nobody while it waits for what is told before it.
+func (rt *Runtime) catchUp(s *successor) error {
+	const rounds, little = 5, 16 << 10
+	for range rounds {
+		told, err := rt.tellTables(s)
+		if err != nil || told == 0 {
+			return err
+		}
+		if _, err := s.answer(letter{Kind: kindMove}, nil); err != nil || told < little {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellTables tells the next worker what it does not know yet, and how many
+// bytes that was.
+func (rt *Runtime) tellTables(s *successor) (told int, err error) {
 	rt.telling.Lock()
 	defer rt.telling.Unlock()
 	if rt.listener != s {
-		return nil
+		return 0, nil
 	}
 	var f *os.File
 	var part []byte
@@ -72,20 +93,21 @@ func (rt *Runtime) tellTables(s *successor) error {
 			if f == nil {
 				fd, err := unix.MemfdCreate("lb-tables", unix.MFD_CLOEXEC)
 				if err != nil {
-					return fmt.Errorf("make a memory file: %w", err)
+					return 0, fmt.Errorf("make a memory file: %w", err)
 				}
 				f = os.NewFile(uintptr(fd), "tables")
 				defer f.Close()
 			}
 			if _, err := f.Write(part); err != nil {
-				return fmt.Errorf("write a memory file: %w", err)
+				return 0, fmt.Errorf("write a memory file: %w", err)
 			}
+			told += len(part)
 		}
 	}
 	if f == nil {
-		return nil
+		return 0, nil
 	}
-	return s.send(letter{Kind: kindTables, More: true}, []int{int(f.Fd())})
+	return told, s.send(letter{Kind: kindTables, More: true}, []int{int(f.Fd())})
 }
 
 // keepTelling tells until one of the two workers ends.
@@ -95,7 +117,7 @@ func (rt *Runtime) keepTelling(s *successor) {
 	for {
 		select {
 		case <-tick.C:
-			if err := rt.tellTables(s); err != nil {
+			if _, err := rt.tellTables(s); err != nil {
 				return // the receiver notices the end
 			}
 		case <-s.gone:
@@ -110,7 +132,7 @@ func (rt *Runtime) keepTelling(s *successor) {
 func (rt *Runtime) carrier(s *successor) stream.Carrier {
 	return func(parcels []*stream.Parcel) ([]bool, error) {
 		if slices.ContainsFunc(parcels, (*stream.Parcel).Tracked) {
-			if err := rt.tellTables(s); err != nil {
+			if _, err := rt.tellTables(s); err != nil {
 				return nil, err
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -417,7 +418,12 @@ backend be
 		slices.Sort(d)
 		return d[len(d)*99/100]
 	}
-	t.Logf("%d entries: reloads took %v; p99 of a request %v, during reloads %v (%d of them), at most %v", entries, took, p99(quiet), p99(busy), len(busy), busy[len(busy)-1])
+	t.Logf("%d entries: reloads took %v; p99 of a request %v, at most %v (of %d); during reloads %v, at most %v (of %d)",
+		entries, took, p99(quiet), quiet[len(quiet)-1], len(quiet), p99(busy), busy[len(busy)-1], len(busy))
+	if pid, _, err := s.Workers(); err == nil {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		t.Log("the worker's memory: ", regexp.MustCompile(`VmRSS:.*`).FindString(string(status)))
+	}
 	if got, want := s.title("fe"), fmt.Sprintf("used:%d", entries); !strings.Contains(got, want) {
 		t.Errorf("%s, want %s", got, want)
 	}
