@@ -150,6 +150,33 @@ END
 	}
 }
 
+// TestTakeoverByCommand runs the commands of docs/reload.md that go from HAProxy to lb and back, under load.
+func TestTakeoverByCommand(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/reload.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n## From HAProxy and back\n")
+	part, _, _ := strings.Cut(rest, "\n## ")
+	commands := regexp.MustCompile(`(?m)^    .*$`).FindAllString(part, -1)
+	if len(commands) != 2 {
+		t.Fatalf("docs/reload.md has not two commands, but %q", commands)
+	}
+	m := boot(t, "takeover")
+	m.sh("dpkg -i lb_%[1]s-1_*.deb; systemctl stop lb; mkdir -p /run/haproxy /run/lb; systemd-run -q --unit backends -p LimitNOFILE=20000 %[2]s/backend 127.0.0.1:9001 127.0.0.1:9002", version, m.dir)
+	m.write("/etc/haproxy/haproxy.cfg", haproxyCfg)
+	m.sh("sed 's#/run/haproxy/#/run/lb/#' /etc/haproxy/haproxy.cfg >/etc/lb/lb.cfg; haproxy -W -D -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid")
+	m.underLoad(15_000, func() {
+		for i, serves := range []string{"lb", "haproxy", "lb"} {
+			m.sh("%s", commands[i%2])
+			other := map[string]string{"lb": "haproxy", "haproxy": "lb"}[serves]
+			m.await(other+" to leave", "! pgrep -x "+other)
+			m.sh("echo 'show info' | socat - /run/%[1]s/admin.sock | grep -qi '^Name: %[1]s' && test -s /run/%[1]s.pid", serves)
+		}
+	})
+}
+
 // TestQuickStart runs the commands of the README's quick start at once, as somebody does who pastes them.
 func TestQuickStart(t *testing.T) {
 	t.Parallel()
@@ -198,11 +225,7 @@ func (m *machine) follow(c chapter, s step) {
 	case s.logged:
 		m.load(regexp.MustCompile(`\W`).ReplaceAllString(c.heading, ""), s.load, 2000, act)
 	case s.load > 0:
-		m.sh("systemd-run -q --unit load -p WorkingDirectory=%[1]s -p LimitNOFILE=20000 %[1]s/load -n %[2]d -rate 1500 -c 50 -per-conn 20 127.0.0.1:80", m.dir, s.load)
-		act()
-		m.sh("systemctl is-active -q load") // all of it happened under load
-		m.await("the load to end", "! systemctl is-active -q load")
-		m.sh("journalctl -u load -o cat | tee /root/load | grep -q '^%d ok' || { cat /root/load; exit 1; }", s.load)
+		m.underLoad(s.load, act)
 	default:
 		act()
 	}
@@ -212,6 +235,16 @@ func (m *machine) follow(c chapter, s step) {
 	if c.rules != "" {
 		m.measured(c.rules)
 	}
+}
+
+// underLoad sends requests while act runs, none of which may fail.
+func (m *machine) underLoad(requests int, act func()) {
+	m.t.Helper()
+	m.sh("systemd-run -q --unit load -p LimitNOFILE=20000 %s/load -n %d -rate 1500 -c 50 -per-conn 20 127.0.0.1:80", m.dir, requests)
+	act()
+	m.sh("systemctl is-active -q load") // all of it happened under load
+	m.await("the load to end", "! systemctl is-active -q load")
+	m.sh("journalctl -u load -o cat | tee /root/load | grep -q '^%d ok' || { cat /root/load; exit 1; }", requests)
 }
 
 // says wants texts in an output.
