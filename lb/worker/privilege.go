@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // raiseFiles raises the limit of open files to what is needed: the soft limit
@@ -30,8 +32,8 @@ func raiseFiles(need uint64) error {
 }
 
 // become gives up root: the group first, because without root it could not.
-// -1 leaves a part as it is.
-func become(uid, gid int) error {
+// -1 leaves a part as it is. With wayBack asRoot can still be called.
+func become(uid, gid int, wayBack bool) error {
 	if gid >= 0 && gid != os.Getegid() {
 		if os.Geteuid() == 0 {
 			if err := syscall.Setgroups([]int{gid}); err != nil {
@@ -43,9 +45,31 @@ func become(uid, gid int) error {
 		}
 	}
 	if uid >= 0 && uid != os.Geteuid() {
-		if err := syscall.Setresuid(uid, uid, uid); err != nil {
+		saved := uid
+		if wayBack {
+			saved = os.Geteuid()
+		}
+		if err := syscall.Setresuid(uid, uid, saved); err != nil {
 			return fmt.Errorf("become user %d: %w (only root may; remove `user`, or start as root)", uid, err)
 		}
 	}
 	return nil
+}
+
+// asRoot calls f as the user that this process was before become, and then
+// goes the way back for the last time. What a start is completed with needs it:
+// signals to processes of another user, paths in directories of root.
+func asRoot(f func() error) error {
+	_, effective, before := unix.Getresuid()
+	if before == effective {
+		return f()
+	}
+	if err := syscall.Setresuid(-1, before, -1); err != nil {
+		return fmt.Errorf("become user %d again: %w", before, err)
+	}
+	err := f()
+	if gone := syscall.Setresuid(effective, effective, effective); gone != nil {
+		return fmt.Errorf("give up user %d: %w", before, gone)
+	}
+	return err
 }

@@ -66,7 +66,8 @@ type Process struct {
 	Out io.Writer
 
 	// BeforeReady is called when everything serves, before anybody is told:
-	// the pid file, signals to old processes. An error ends the process.
+	// the pid file, signals to old processes. It is called as the user that the
+	// process was started as. An error ends the process.
 	BeforeReady func(handoff.Facts) error
 
 	// Link is the connection to the master; nil without one.
@@ -126,7 +127,7 @@ func (p *Process) prepare() error {
 	if err := p.build(); err != nil {
 		return err
 	}
-	if err := become(plan.UID, plan.GID); err != nil {
+	if err := become(plan.UID, plan.GID, p.BeforeReady != nil); err != nil {
 		p.engine.Stop()
 		return err
 	}
@@ -135,7 +136,7 @@ func (p *Process) prepare() error {
 		return err
 	}
 	if p.BeforeReady != nil {
-		if err := p.BeforeReady(p.facts); err != nil {
+		if err := asRoot(func() error { return p.BeforeReady(p.facts) }); err != nil {
 			p.engine.Stop()
 			return err
 		}
