@@ -1,9 +1,13 @@
 package rotate
 
 import (
+	"bufio"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,6 +139,93 @@ func TestChildThatIsKilled(t *testing.T) {
 		}
 		return err == nil
 	})
+}
+
+// TestKilledAtAnyMoment kills a process that writes and rotates as fast as it can, again and again, wherever it happens to be. Each line
+// that it had written is there once, in the order of the files.
+func TestKilledAtAnyMoment(t *testing.T) {
+	for _, naming := range []Naming{Dated, Numbered} {
+		t.Run(string(naming), func(t *testing.T) {
+			dir := t.TempDir()
+			lines, r := 0, rand.New(rand.NewPCG(7, 7))
+			for range 25 {
+				cmd := exec.Command(os.Args[0], "-test.run=^TestChildThatNeverStops$")
+				cmd.Env = append(os.Environ(), "ROTATE_DIR="+dir, "ROTATE_FIRST="+strconv.Itoa(lines), "ROTATE_NAMING="+string(naming))
+				said, err := cmd.StdoutPipe()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				// It says each number when the line is written.
+				in, stop := bufio.NewScanner(said), 1+r.IntN(2000)
+				last := -1
+				for in.Scan() {
+					if k, err := strconv.Atoi(in.Text()); err == nil {
+						last = k
+					}
+					if last >= lines+stop {
+						break
+					}
+				}
+				cmd.Process.Kill()
+				for in.Scan() { // what it still said
+					if k, err := strconv.Atoi(in.Text()); err == nil {
+						last = k
+					}
+				}
+				cmd.Wait()
+				if last < lines {
+					t.Fatalf("the process wrote nothing: %v", in.Err())
+				}
+				// One line more may be written and not said.
+				all := last + 1
+				if _, found := newest(t, dir, all); found {
+					all++
+				}
+				lines = all
+			}
+			w := open(t, filepath.Join(dir, "app.log"), Options{Naming: naming, Compress: Gzip})
+			until(t, "all of them to be compressed", func() bool {
+				all, err := w.list()
+				return err == nil && !slices.ContainsFunc(all, func(b backup) bool { return b.form == None || b.tmp })
+			})
+			w.Close()
+			once(t, content(t, dir, "app"), lines)
+			inOrder(t, dir)
+		})
+	}
+}
+
+// newest looks for line n where the newest lines are: in the current file, or in a plain rotated one.
+func newest(t *testing.T, dir string, n int) (name string, found bool) {
+	t.Helper()
+	for _, name := range names(t, dir) {
+		if ext := filepath.Ext(name); ext != ".gz" && ext != tmpSuffix && strings.Contains(read(t, filepath.Join(dir, name)), numbered(n)) {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// TestChildThatNeverStops is that process.
+func TestChildThatNeverStops(t *testing.T) {
+	dir := os.Getenv("ROTATE_DIR")
+	if dir == "" {
+		return
+	}
+	first, err := strconv.Atoi(os.Getenv("ROTATE_FIRST"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, filepath.Join(dir, "app.log"), Options{Naming: Naming(os.Getenv("ROTATE_NAMING")), Size: 3000, Compress: Gzip})
+	for n := first; ; n++ {
+		write(t, w, numbered(n))
+		if _, err := fmt.Println(n); err != nil {
+			return // the one who listened is gone
+		}
+	}
 }
 
 // TestCompressedTwinOfACrash puts a plain file beside a compressed one that does not hold the same: the plain one is the original.
