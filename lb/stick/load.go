@@ -124,7 +124,7 @@ type record struct {
 
 // merge adds one record. mu is held.
 func (t *Table) merge(s *section, rec *record, now int64) {
-	if len(rec.key) > t.keyCap {
+	if !t.valid(rec.key) {
 		return
 	}
 	i := t.find(rec.key, now)

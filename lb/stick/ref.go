@@ -31,9 +31,14 @@ func (t *Table) Track(key []byte, now int64) Ref {
 	return Ref{t, i}
 }
 
-// Adopt takes up a connection that an earlier worker tracked. That worker has
-// counted it; it is counted here only when this table does not know of it.
-func (t *Table) Adopt(key []byte, now int64) Ref {
+// Adopt takes up a connection that an earlier worker tracked in a table whose
+// keys were of a type and a length; the zero Ref when they are others here. That
+// worker has counted it; it is counted here only when this table does not know
+// of it.
+func (t *Table) Adopt(kind Type, size int, key []byte, now int64) Ref {
+	if kind != t.Type || size != t.Len || !t.valid(key) {
+		return Ref{}
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := t.find(key, now)

@@ -158,6 +158,11 @@ func (s *Spec) KeyBytes(dst, b []byte) []byte {
 	return dst
 }
 
+// valid reports whether a key that another process made can be one here.
+func (s *Spec) valid(key []byte) bool {
+	return len(key) == s.Len || s.Type == String && len(key) < s.Len
+}
+
 // ParseKey reads a key as an operator writes it.
 func (s *Spec) ParseKey(text string) ([]byte, error) {
 	switch s.Type {

@@ -98,7 +98,7 @@ func TestMovedConnections(t *testing.T) {
 	told(t, old, next, 2)
 	after := old.Track(key, 3)
 	told(t, old, next, 3) // before the connections themselves
-	a, b := next.Adopt(key, 4), next.Adopt(key, 4)
+	a, b := next.Adopt(Integer, 4, key, 4), next.Adopt(Integer, 4, key, 4)
 	before.Forget()
 	after.Forget()
 	told(t, old, next, 5)
@@ -112,9 +112,14 @@ func TestMovedConnections(t *testing.T) {
 	}
 	// A table that began anew has not been told of the connection.
 	fresh := New(spec(Integer, 10, 0, ConnCur))
-	r := fresh.Adopt(key, 7)
+	r := fresh.Adopt(Integer, 4, key, 7)
 	if n, _ := r.Get(ConnCur, 7); n != 1 {
 		t.Error(n, "connections after a move into an empty table")
+	}
+	for _, r := range []Ref{next.Adopt(String, 4, key, 8), next.Adopt(Integer, 5, key, 8), next.Adopt(Integer, 4, key[:3], 8)} {
+		if r.Valid() {
+			t.Error("a key of another type was taken")
+		}
 	}
 }
 
@@ -170,14 +175,21 @@ func FuzzLoad(f *testing.F) {
 	b, _ := tb.AppendChanges(nil)
 	f.Add(b)
 	f.Add(b[:len(b)-1])
+	numbers := New(spec(Integer, 10, 1000, GPC0))
+	numbers.Track(KeyInt(nil, 7), 5).Count(GPC0, GPC0Rate, 3, 5)
+	numbers.BeginTelling()
+	b, _ = numbers.AppendChanges(nil)
+	f.Add(b)
 	f.Add([]byte{0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got := New(spec(String, 10, 1000, ConnCnt, ConnCur, HTTPReqRate, ServerID, ServerKey, GPT0))
-		_ = Load(b, func(string) *Table { return got }, 6)
-		if n := got.Used(6); n > 10 {
-			t.Errorf("%d entries", n)
+		for _, kind := range Types() {
+			got := New(spec(kind, 10, 1000, ConnCnt, ConnCur, HTTPReqRate, ServerID, ServerKey, GPT0))
+			_ = Load(b, func(string) *Table { return got }, 6)
+			if n := got.Used(6); n > 10 {
+				t.Errorf("%d entries", n)
+			}
+			list(got, 6)
 		}
-		list(got, 6)
 	})
 }
 

@@ -238,9 +238,11 @@ func (t *txn) stuck(response bool) {
 // Tracked is an entry that a connection is counted in, on its way to another
 // process.
 type Tracked struct {
-	Slot  int    `json:"slot"`
-	Table string `json:"table"`
-	Key   []byte `json:"key"`
+	Slot  int        `json:"slot"`
+	Table string     `json:"table"`
+	Type  stick.Type `json:"type"`
+	Len   int        `json:"len"`
+	Key   []byte     `json:"key"`
 }
 
 // pack tells what is tracked.
@@ -251,7 +253,8 @@ func pack(tracks *rule.Tracks) []Tracked {
 	var list []Tracked
 	for i, r := range tracks {
 		if r.Valid() {
-			list = append(list, Tracked{i, r.Table().Name, r.AppendKey(nil)})
+			t := r.Table()
+			list = append(list, Tracked{i, t.Name, t.Type, t.Len, r.AppendKey(nil)})
 		}
 	}
 	return list
@@ -260,7 +263,7 @@ func pack(tracks *rule.Tracks) []Tracked {
 // packedSize is about what they take when they are encoded, in bytes.
 func packedSize(list []Tracked) (n int) {
 	for _, t := range list {
-		n += 60 + len(t.Table) + len(t.Key)*4/3
+		n += 80 + len(t.Table) + len(t.Key)*4/3
 	}
 	return n
 }
@@ -274,9 +277,9 @@ func (p *Parcel) Tracked() bool {
 func (sh *Shard) adoptTracks(tracks *rule.Tracks, list []Tracked) {
 	for _, a := range list {
 		t := sh.eng.Tables[a.Table]
-		if t == nil || a.Slot < 0 || a.Slot >= len(tracks) || tracks[a.Slot].Valid() || len(a.Key) > t.Len {
+		if t == nil || a.Slot < 0 || a.Slot >= len(tracks) || tracks[a.Slot].Valid() {
 			continue
 		}
-		tracks[a.Slot] = t.Adopt(a.Key, sh.stickNow())
+		tracks[a.Slot] = t.Adopt(a.Type, a.Len, a.Key, sh.stickNow())
 	}
 }

@@ -32,6 +32,9 @@ import (
 // may be unknown to the next worker.
 const tellEvery = 250 * time.Millisecond
 
+// catchUpWait is how long the next worker may take for it.
+const catchUpWait = 20 * time.Second
+
 // beginTelling begins to tell the next worker of the tables.
 func (rt *Runtime) beginTelling(s *successor) error {
 	rt.telling.Lock()
@@ -62,6 +65,9 @@ func (rt *Runtime) endTelling(s *successor) {
 // served by nobody while it waits for what is told before it.
 func (rt *Runtime) catchUp(s *successor) error {
 	const rounds, little = 5, 16 << 10
+	// One that never answers is given up: without it everything ends here.
+	giveUp := time.AfterFunc(catchUpWait, func() { s.link.Close() })
+	defer giveUp.Stop()
 	for range rounds {
 		told, err := rt.tellTables(s)
 		if err != nil || told == 0 {
