@@ -1,5 +1,7 @@
 package stats
 
+import "encoding/json"
+
 // Rate counts events per second over the second that is ending, without
 // keeping each event: the events of the current second plus the share of the
 // previous second that still is less than a second ago. Seconds are those of
@@ -90,4 +92,30 @@ func (a *Average) Merge(o Average) {
 	a.sum += o.sum
 	a.n += o.n
 	a.Max = max(a.Max, o.Max)
+}
+
+// Before takes in what was seen before the first of a's values: as much of it as
+// the last 1024 of both hold.
+func (a *Average) Before(o Average) {
+	if a.n < window && o.n > 0 {
+		k := min(o.n, window-a.n)
+		a.sum += o.sum * uint64(k) / uint64(o.n)
+		a.n += k
+	}
+	a.Max = max(a.Max, o.Max)
+}
+
+// MarshalJSON implements json.Marshaler: sum, number and maximum.
+func (a Average) MarshalJSON() ([]byte, error) {
+	return json.Marshal([3]uint64{a.sum, uint64(a.n), uint64(a.Max)})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *Average) UnmarshalJSON(text []byte) error {
+	var parts [3]uint64
+	if err := json.Unmarshal(text, &parts); err != nil {
+		return err
+	}
+	*a = Average{sum: parts[0], n: uint32(parts[1]), Max: uint32(parts[2])}
+	return nil
 }

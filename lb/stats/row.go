@@ -61,6 +61,9 @@ type Row struct {
 	QueueTime, ConnectTime, ResponseTime, TotalTime             int // ms, average over the last 1024
 	QueueTimeMax, ConnectTimeMax, ResponseTimeMax, TotalTimeMax int // ms
 
+	// Times is what the eight figures above are of. SetTimes sets them.
+	Times [4]Average
+
 	// The fields below are for servers only.
 
 	State    State
@@ -122,3 +125,10 @@ const (
 	Running
 	Stopping // up, takes persistent sessions only
 )
+
+// SetTimes sets the figures of queue, connect, response and total times.
+func (r *Row) SetTimes(t [4]Average) {
+	r.Times = t
+	r.QueueTime, r.ConnectTime, r.ResponseTime, r.TotalTime = t[0].Value(), t[1].Value(), t[2].Value(), t[3].Value()
+	r.QueueTimeMax, r.ConnectTimeMax, r.ResponseTimeMax, r.TotalTimeMax = int(t[0].Max), int(t[1].Max), int(t[2].Max), int(t[3].Max)
+}

@@ -238,10 +238,7 @@ func fillTimes(r *stats.Row, c *stream.ServerCounters, nowMs int64) {
 	if c.LastMs > 0 {
 		r.LastSess = int((nowMs - c.LastMs) / 1000)
 	}
-	r.QueueTime, r.ConnectTime, r.ResponseTime, r.TotalTime =
-		c.Times[0].Value(), c.Times[1].Value(), c.Times[2].Value(), c.Times[3].Value()
-	r.QueueTimeMax, r.ConnectTimeMax, r.ResponseTimeMax, r.TotalTimeMax =
-		int(c.Times[0].Max), int(c.Times[1].Max), int(c.Times[2].Max), int(c.Times[3].Max)
+	r.SetTimes(c.Times)
 }
 
 func seconds(since time.Time) int { return int(time.Since(since) / time.Second) }

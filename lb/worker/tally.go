@@ -3,6 +3,7 @@ package worker
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
@@ -21,6 +22,9 @@ type tally struct {
 	RateMax  int `json:"rate_max,omitempty"`
 	ReqMax   int `json:"req_rate_max,omitempty"`
 	Downtime int `json:"downtime,omitempty"`
+
+	Times [4]stats.Average `json:"times"`
+	Last  int64            `json:"last,omitempty"` // Unix time of the last session, s; 0 none
 }
 
 // totals is what a worker counted for `show info`.
@@ -34,10 +38,18 @@ func tallies(s *stats.Snapshot) []tally {
 		r := &s.Rows[i]
 		list = append(list, tally{
 			Kind: r.Kind, Proxy: r.Proxy, Name: r.Name, Count: r.Counters, SessMax: r.SessMax, QueueMax: r.QueueMax,
-			RateMax: r.SessRateMax, ReqMax: r.ReqRateMax, Downtime: r.Downtime,
+			RateMax: r.SessRateMax, ReqMax: r.ReqRateMax, Downtime: r.Downtime, Times: r.Times, Last: lastOf(r),
 		})
 	}
 	return list
+}
+
+// lastOf is when the last session of a row began, as Unix time in seconds.
+func lastOf(r *stats.Row) int64 {
+	if r.LastSess < 0 || r.Kind != stats.Backend && r.Kind != stats.Server {
+		return 0
+	}
+	return time.Now().Unix() - int64(r.LastSess)
 }
 
 func totalsOf(in *stats.Info) *totals {
@@ -78,13 +90,18 @@ type rowKey struct {
 
 func (t *tally) key() rowKey { return rowKey{t.Kind, t.Proxy, t.Name} }
 
-// merge adds what another worker counted for the same row.
+// merge adds what a later worker counted for the same row.
 func (t *tally) merge(o *tally) {
 	t.Kind, t.Proxy, t.Name = o.Kind, o.Proxy, o.Name
 	t.Count.Merge(&o.Count)
 	t.SessMax, t.QueueMax = max(t.SessMax, o.SessMax), max(t.QueueMax, o.QueueMax)
 	t.RateMax, t.ReqMax = max(t.RateMax, o.RateMax), max(t.ReqMax, o.ReqMax)
 	t.Downtime += o.Downtime
+	t.Last = max(t.Last, o.Last)
+	for i, later := range o.Times {
+		later.Before(t.Times[i])
+		t.Times[i] = later
+	}
 }
 
 func (t *totals) merge(o *totals) {
@@ -223,6 +240,14 @@ func (f *former) addTo(s *stats.Snapshot, rows map[rowKey]tally, total *totals) 
 		r.SessMax, r.QueueMax = max(r.SessMax, b.SessMax), max(r.QueueMax, b.QueueMax)
 		r.SessRateMax, r.ReqRateMax = max(r.SessRateMax, b.RateMax), max(r.ReqRateMax, b.ReqMax)
 		r.Downtime += b.Downtime
+		times := r.Times
+		for i := range times {
+			times[i].Before(b.Times[i])
+		}
+		r.SetTimes(times)
+		if ago := int(time.Now().Unix() - b.Last); b.Last > 0 && (r.LastSess < 0 || ago < r.LastSess) {
+			r.LastSess = max(ago, 0)
+		}
 	}
 	in := &s.Info
 	in.CumConns += total.Conns
@@ -254,6 +279,9 @@ func (f *former) clear(all bool) (living []*predecessor) {
 func clearRows(rows map[rowKey]tally, all bool) {
 	for k, r := range rows {
 		r.SessMax, r.QueueMax, r.RateMax, r.ReqMax = 0, 0, 0, 0
+		for i := range r.Times {
+			r.Times[i].Max = 0
+		}
 		rows[k] = r
 	}
 	if all {

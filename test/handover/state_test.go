@@ -205,6 +205,32 @@ func TestCountersNeverGoBack(t *testing.T) {
 	}
 }
 
+// TestAveragesSurvive holds that what `show stat` says of times goes on over reloads: averages, maxima, the last session.
+func TestAveragesSurvive(t *testing.T) {
+	s := start(t)
+	for range 4 {
+		c := s.dial(s.http)
+		c.send("GET /delay/60 HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.want("GET", pattern(200))
+	}
+	for range 3 {
+		old := s.worker()
+		s.reload()
+		s.gone(old)
+		s.alone()
+	}
+	s.dial(s.http).get("/r/average/1")
+	for _, row := range []string{"b1", "BACKEND"} {
+		// Four of 60 ms and one of nearly none.
+		if avg, most := s.stat("be", row, "rtime"), s.stat("be", row, "rtime_max"); avg < 45 || avg > 500 || most < 60 {
+			t.Errorf("rtime of %s is %d on average and %d at most", row, avg, most)
+		}
+		if got := s.stat("be", row, "lastsess"); got < 0 || got > 30 {
+			t.Errorf("the last session of %s was %d s ago", row, got)
+		}
+	}
+}
+
 // TestClearedCountersStayCleared clears the counters while an old worker still has requests: what it counted before does not come back with its
 // last word, what it counts after does.
 func TestClearedCountersStayCleared(t *testing.T) {
