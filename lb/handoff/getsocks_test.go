@@ -109,6 +109,13 @@ func TestSocketsGoFromOneToAnother(t *testing.T) {
 func TestTakenPathIsReplacedWhenAllServes(t *testing.T) {
 	for _, serves := range []bool{true, false} {
 		var giver Opener
+		gave := Want{Network: "unix", Address: filepath.Join(t.TempDir(), "gave"), Mode: 0o600, UID: -1, GID: -1}
+		mustOpen(t, &giver, gave)
+		giver.GaveAway(gave.Key())
+		if err := giver.Forget(gave.Key()); err != nil {
+			t.Error(err)
+		}
+		fileOf(t, gave.Address) // HAProxy listens there
 		w := Want{Network: "unix", Address: filepath.Join(t.TempDir(), "s"), Mode: 0o600, UID: -1, GID: -1}
 		set := new(Set)
 		set.Add(w.Key(), mustOpenLoose(t, &giver, w))

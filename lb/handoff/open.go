@@ -167,6 +167,10 @@ func (o *Opener) Forget(name string) error {
 	return p.remove()
 }
 
+// GaveAway leaves the unix path that was opened under name to another process,
+// which listens there too.
+func (o *Opener) GaveAway(name string) { delete(o.places, name) }
+
 // InUse says that an address is taken. It matches EADDRINUSE.
 type InUse struct {
 	Want  Want

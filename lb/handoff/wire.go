@@ -25,6 +25,10 @@ const (
 	Tell    = "tell"
 	Adopted = "adopted"
 
+	// Gave names the sockets that a worker gave to another process (_getsocks).
+	// Their paths are that one's now.
+	Gave = "gave"
+
 	Sockets = "sockets"
 	Refused = "refused"
 	Drain   = "drain"

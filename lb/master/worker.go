@@ -126,6 +126,10 @@ func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
 		fds = keep(&w.snapshot, "configuration", fds)
 	case handoff.Leaving:
 		r.switched(w)
+	case handoff.Gave:
+		for _, name := range report.Names {
+			r.Opener.GaveAway(name)
+		}
 	case handoff.Tell:
 		asked := w.asked
 		w.asked = nil

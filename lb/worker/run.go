@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -124,6 +125,9 @@ func (p *Process) prepare() error {
 	if p.set, err = p.Sockets.Open(plan); err != nil {
 		return err
 	}
+	if p.Link != nil {
+		p.Env.Gave = p.gave
+	}
 	if err := p.build(); err != nil {
 		return err
 	}
@@ -149,6 +153,16 @@ func (p *Process) prepare() error {
 		p.leaveRecord()
 	}
 	return nil
+}
+
+// gave tells the master whose paths it must not remove any more. Should it not
+// hear of it, it removes them when it ends.
+func (p *Process) gave(names []string) {
+	for part := range slices.Chunk(names, handoff.Batch) {
+		if err := p.Link.Send(handoff.Report{Kind: handoff.Gave, Names: part}, nil, linkWait); err != nil {
+			p.Env.Logger.Warn("tell the master of sockets that were given away: " + err.Error())
+		}
+	}
 }
 
 // leaveRecord gives the master what it needs should this process be killed.

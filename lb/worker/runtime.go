@@ -271,7 +271,12 @@ func (rt *Runtime) expose(name string, fd int) {
 }
 
 // SendSockets implements control.Runtime.
-func (rt *Runtime) SendSockets(c *net.UnixConn) error { return handoff.SendSockets(c, rt.exposed) }
+func (rt *Runtime) SendSockets(c *net.UnixConn) error {
+	if rt.env.Gave != nil {
+		rt.env.Gave(rt.exposed.Names())
+	}
+	return handoff.SendSockets(c, rt.exposed)
+}
 
 // Backends implements control.Runtime.
 func (rt *Runtime) Backends() []control.BackendID {

@@ -62,4 +62,8 @@ type Env struct {
 	// Former is the connection to the worker that this one takes over from;
 	// nil without one. The engine owns it.
 	Former *handoff.Conn
+
+	// Gave is told which sockets were given to another process; nil: nobody
+	// has to know.
+	Gave func(names []string)
 }

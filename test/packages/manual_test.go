@@ -150,7 +150,7 @@ END
 	}
 }
 
-// TestTakeoverByCommand runs the commands of docs/reload.md that go from HAProxy to lb and back, under load.
+// TestTakeoverByCommand runs the commands of docs/reload.md, and the one of lb(8), that go from HAProxy to lb and back, under load.
 func TestTakeoverByCommand(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/reload.md")
@@ -163,16 +163,26 @@ func TestTakeoverByCommand(t *testing.T) {
 	if len(commands) != 2 {
 		t.Fatalf("docs/reload.md has not two commands, but %q", commands)
 	}
+	manual, err := os.ReadFile("../../packaging/man/lb.8.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile(`(?m)^lb .* -x .*$`).FindString(string(manual))
 	m := boot(t, "takeover")
 	m.sh("dpkg -i lb_%[1]s-1_*.deb; systemctl stop lb; mkdir -p /run/haproxy /run/lb; systemd-run -q --unit backends -p LimitNOFILE=20000 %[2]s/backend 127.0.0.1:9001 127.0.0.1:9002", version, m.dir)
 	m.write("/etc/haproxy/haproxy.cfg", haproxyCfg)
 	m.sh("sed 's#/run/haproxy/#/run/lb/#' /etc/haproxy/haproxy.cfg >/etc/lb/lb.cfg; haproxy -W -D -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid")
-	m.underLoad(15_000, func() {
-		for i, serves := range []string{"lb", "haproxy", "lb"} {
-			m.sh("%s", commands[i%2])
-			other := map[string]string{"lb": "haproxy", "haproxy": "lb"}[serves]
-			m.await(other+" to leave", "! pgrep -x "+other)
-			m.sh("echo 'show info' | socat - /run/%[1]s/admin.sock | grep -qi '^Name: %[1]s' && test -s /run/%[1]s.pid", serves)
+	m.underLoad(20_000, func() {
+		for _, c := range []struct{ command, serves, other, directory string }{
+			{commands[0], "lb", "haproxy", "lb"},
+			{commands[1], "haproxy", "lb", "haproxy"},
+			// One configuration for both: the stats socket's path goes from hand to hand.
+			{example, "lb", "haproxy", "haproxy"},
+			{strings.Replace(commands[1], "/run/lb/admin.sock", "/run/haproxy/admin.sock", 1), "haproxy", "lb", "haproxy"},
+		} {
+			m.sh("%s", c.command)
+			m.await(c.other+" to leave", "! pgrep -x "+c.other)
+			m.sh("echo 'show info' | socat - /run/%s/admin.sock | grep -qi '^Name: %[2]s' && test -s /run/%[2]s.pid", c.directory, c.serves)
 		}
 	})
 }
