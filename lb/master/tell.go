@@ -110,8 +110,11 @@ func (r *run) tellFailure(a attempt, o Outcome, about []slog.Attr) {
 // tellCrash tells that the worker that served is gone, and what comes now.
 func (r *run) tellCrash(kind event.Kind, w *worker, next string) {
 	hint := ""
-	if strings.Contains(r.crashes.how, "signal 9") {
+	switch {
+	case strings.Contains(r.crashes.how, "signal 9"):
 		hint = ". If nobody did that, memory was short: see journalctl -k"
+	case r.Terse:
+		hint = fmt.Sprintf(". Its last words: journalctl _PID=%d", w.pid)
 	}
 	r.tell(slog.LevelError, kind, fmt.Sprintf("worker %d (generation %d) %s; %s%s", w.pid, w.facts.Generation, r.crashes.how, next, hint),
 		event.Generation(w.facts.Generation), event.Worker(w.pid))

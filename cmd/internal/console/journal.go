@@ -99,7 +99,9 @@ func shown(text string) string {
 	}, text[:min(len(text), maxMessage)])
 }
 
-// journal is the way to journald.
+// journal is the way to journald. go-systemd's Send has no bound on how long it
+// waits, opens its socket when it may be too late, and cannot tell whether an
+// entry has arrived; here each of these matters.
 type journal struct {
 	conn *net.UnixConn
 	addr net.UnixAddr
