@@ -5,10 +5,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/backend"
 )
 
 const preface = `global
@@ -386,6 +389,60 @@ backend be
 	}
 	if !slices.Equal(lines[1], lines[0]) {
 		t.Errorf("\n got %s\nwant %s", strings.Join(lines[1], "\n     "), strings.Join(lines[0], "\n     "))
+	}
+}
+
+// TestTunnelsAsHAProxy: in mode tcp sessions are counted, refused and stuck as well.
+func TestTunnelsAsHAProxy(t *testing.T) {
+	behind := servers(t)
+	var echoes []*backend.Echo
+	for range 2 {
+		e, err := backend.StartEcho(host + ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		echoes = append(echoes, e)
+	}
+	config := strings.NewReplacer("ECHO1", echoes[0].Addr(), "ECHO2", echoes[1].Addr()).Replace(preface + `
+frontend fe
+  mode tcp
+  bind HTTP
+  stick-table type ip size 1k expire 100s store conn_cnt,conn_cur,sess_cnt,bytes_in_cnt,bytes_out_cnt,gpc0,http_req_cnt
+  tcp-request connection track-sc0 src
+  tcp-request content track-sc1 src table be
+  tcp-request content sc-inc-gpc0(0)
+  tcp-request content reject if { sc0_conn_cnt gt 6 }
+  default_backend be
+backend be
+  mode tcp
+  stick-table type ip size 1k expire 100s store conn_cnt,conn_cur,bytes_in_cnt,gpc1
+  tcp-request content sc-inc-gpc1(1)
+  stick on src
+  server e1 ECHO1
+  server e2 ECHO2
+`)
+	drive := func(s *subject) string {
+		for _, from := range []string{"127.91.17.21", "127.91.17.22", "127.91.17.23"} {
+			for range 8 {
+				d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+				c, err := d.Dial("tcp", s.http)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.SetDeadline(time.Now().Add(10 * time.Second))
+				fmt.Fprint(c, "hello")
+				_, _ = io.ReadFull(c, make([]byte, 5)) // the last two are refused
+				c.Close()
+				until(t, "the end of the session", func() bool { return s.data("fe", from, "conn_cur") == 0 })
+			}
+		}
+		// Which server was the first is chance.
+		return regexp.MustCompile(`server_id=\d|server_key=e\d`).ReplaceAllString(s.table("fe")+s.table("be"), "")
+	}
+	want, got := drive(start(t, "haproxy", config, behind)), drive(start(t, built.LB, config, behind))
+	if got != want {
+		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }
 
