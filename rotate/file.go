@@ -153,7 +153,7 @@ func (f *file) close(policy SyncPolicy) (err error) {
 }
 
 // loggers keeps closed lumberjack.Loggers for the next file. Each one starts a goroutine that nothing can end, so that a
-// process that opens a thousand files one after the other must not make a thousand of them; this is why it is the one
+// process that opens a thousand files one after the other must not make a thousand of them; this is why it is a
 // variable of the package. mu guards free.
 var loggers struct {
 	mu   sync.Mutex

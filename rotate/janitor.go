@@ -27,6 +27,9 @@ func (w *Writer) kick() {
 // clean is the janitor. It keeps no queue: what is to do is read from the directory each time, so that it does the same after
 // a crash as without one.
 func (w *Writer) clean(ctx context.Context) {
+	if w.await(ctx) != nil {
+		return
+	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -35,6 +38,9 @@ func (w *Writer) clean(ctx context.Context) {
 			return
 		case <-w.wake:
 		case <-timer.C:
+		}
+		if !w.mayClean() {
+			continue // whoever succeeds does it, or wakes us when it goes
 		}
 		again, err := w.pass(ctx)
 		if ctx.Err() != nil {
@@ -48,6 +54,12 @@ func (w *Writer) clean(ctx context.Context) {
 		w.mu.Unlock()
 		timer.Reset(again)
 	}
+}
+
+func (w *Writer) mayClean() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.alone()
 }
 
 // pass does all there is to do now and says when there may be more.

@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,7 +26,16 @@ type Reopening struct {
 // Rotate renames the current file and goes on in a new one. When it returns, the old file is complete, synced and closed. An
 // empty file is left alone. When the new file cannot be opened the old one stays where it was and lines still go to it.
 func (w *Writer) Rotate() (Rotation, error) {
+	limited, cancel := context.WithTimeout(context.Background(), successionTime)
+	defer cancel()
+	if err := w.await(limited); err != nil {
+		return Rotation{}, fmt.Errorf("rotate %w", err)
+	}
 	w.mu.Lock()
+	if !w.closed && !w.alone() {
+		w.mu.Unlock()
+		return Rotation{}, fmt.Errorf("rotate %s: another Writer of this process has it since", w.path)
+	}
 	if w.closed {
 		w.mu.Unlock()
 		return Rotation{}, ErrClosed

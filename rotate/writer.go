@@ -24,6 +24,8 @@ type Writer struct {
 	wake   chan struct{} // tells the janitor that there may be something to do
 	news   chan struct{} // tells the Follower that there may be something to read
 	opened Position      // where the file ended when it was opened
+	gone   chan struct{} // closed when this Writer and those before it are
+	left   bool          // it is closed itself. Guarded by tenures.mu
 	tasks  sync.WaitGroup
 
 	// mu guards the fields below.
@@ -43,6 +45,9 @@ type Writer struct {
 	floor    time.Time
 	gaveUp   time.Time // stamp of the newest file that the hold was too small for
 
+	before    *Writer // had the path and is not closed yet, as far as is known
+	succeeded bool    // another Writer was opened for the path
+
 	settling map[identity]bool // files on their way out that are not closed yet
 
 	// numbers is held while numbered files change their names, and by those who need them to stay. See freeze.
@@ -50,7 +55,8 @@ type Writer struct {
 }
 
 // Open opens the file at path for appending, creating it and its directory when they are missing, and ends what an
-// earlier process left unfinished: half a line, half a compression, a rotation that was due meanwhile.
+// earlier process left unfinished: half a line, half a compression, a rotation that was due meanwhile. While this process has another
+// Writer for the path, neither rotates; the new one begins with it when the other is closed.
 func Open(path string, options Options) (*Writer, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -62,24 +68,39 @@ func Open(path string, options Options) (*Writer, error) {
 	}
 	w := &Writer{
 		path: path, dir: filepath.Dir(path), series: seriesOf(path), opt: opt,
-		wake: make(chan struct{}, 1), news: make(chan struct{}, 1), settling: make(map[identity]bool),
+		wake: make(chan struct{}, 1), news: make(chan struct{}, 1), settling: make(map[identity]bool), gone: make(chan struct{}),
 	}
-	w.stall.ring.limit = max(opt.Ring, 0)
-	if w.cur, err = openFile(path, opt.Mode, opt.Owner); err != nil {
+	w.succeed()
+	if err := w.begin(); err != nil {
+		w.leave()
 		return nil, err
 	}
-	if opt.Naming == Numbered {
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	w.tasks.Go(func() { w.keep(ctx) })
+	w.tasks.Go(func() { w.clean(ctx) })
+	return w, nil
+}
+
+// begin opens the file and finds out where things stand.
+func (w *Writer) begin() (err error) {
+	opt, path := w.opt, w.path
+	w.stall.ring.limit = max(opt.Ring, 0)
+	if w.cur, err = openFile(path, opt.Mode, opt.Owner); err != nil {
+		return err
+	}
+	if opt.Naming == Numbered && w.before == nil {
 		if err := w.tidyNumbers(); err != nil {
-			return nil, errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close(SyncNever))
+			return errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close(SyncNever))
 		}
 		// Only a Follower goes by the times.
 		if err := w.stampNewest(); err != nil && opt.Hold > 0 {
-			return nil, errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close(SyncNever))
+			return errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close(SyncNever))
 		}
 	}
 	backups, err := w.list()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("list %s: %w", w.dir, err), w.cur.close(SyncNever))
+		return errors.Join(fmt.Errorf("list %s: %w", w.dir, err), w.cur.close(SyncNever))
 	}
 	if len(backups) > 0 {
 		w.last = backups[len(backups)-1].stamp
@@ -87,17 +108,13 @@ func Open(path string, options Options) (*Writer, error) {
 	if opt.Hold > 0 {
 		w.opened = Position{Inode: w.cur.id.ino, Offset: w.cur.size, After: w.last}
 		if w.opened.Check, err = checkBefore(w.cur.own, w.cur.size); err != nil {
-			return nil, errors.Join(fmt.Errorf("follow %s: %w", path, err), w.cur.close(SyncNever))
+			return errors.Join(fmt.Errorf("follow %s: %w", path, err), w.cur.close(SyncNever))
 		}
 	}
 	if opt.Schedule != nil {
 		w.next = opt.Schedule.Next(w.began())
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel = cancel
-	w.tasks.Go(func() { w.keep(ctx) })
-	w.tasks.Go(func() { w.clean(ctx) })
-	return w, nil
+	return nil
 }
 
 // began is when the current file got its last line: a boundary between then and now was missed while no process ran.
@@ -134,7 +151,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		n := w.fitting(rest)
 		if n == 0 {
-			if w.rotateAlong("it is full") {
+			if w.alone() && w.rotateAlong("it is full") {
 				continue
 			}
 			n = len(rest) // better one file too large than a line lost
@@ -210,7 +227,7 @@ var newline = []byte{'\n'}
 
 // timeIsUp says whether the schedule's moment has come, and sets the next one. Nothing is cut in the middle of a line.
 func (w *Writer) timeIsUp() bool {
-	if w.next.IsZero() || w.midLine {
+	if w.next.IsZero() || w.midLine || !w.alone() {
 		return false
 	}
 	now := w.opt.Now()
@@ -261,5 +278,7 @@ func (w *Writer) Close() error {
 
 	w.cancel()
 	w.tasks.Wait()
-	return errors.Join(err, cur.close(w.opt.Sync))
+	err = errors.Join(err, cur.close(w.opt.Sync))
+	w.leave()
+	return err
 }

@@ -35,7 +35,7 @@ outputs:
 			t.Fatal(err)
 		}
 	}
-	two := strings.Replace(string(good), "rotate: never", "rotate: {size: 1MB}", 1) +
+	two := strings.Replace(string(good), "rotate: never", "rotate: {size: 200kB, naming: numbered, keep: 10000, compress: zstd}", 1) +
 		"  - {match: \"*.*\", file: " + filepath.Join(d.dir, "copy.log") + ", rotate: never}\n"
 
 	ctx, cancel := context.WithTimeout(context.Background(), long(3*time.Second, 30*time.Second))
@@ -68,8 +68,17 @@ outputs:
 	}
 	n := <-sent
 	d.do("flush")
-	account(t, d.dir, "lb", 0, n, 200).balanced(t)
 	s := d.status()
+	d.stop() // a compression under way is given up
+	configure(two)
+	d.run() // and done again
+	until(t, "all rotated files to be compressed", func() bool {
+		plain, err := filepath.Glob(filepath.Join(d.dir, "lb.log.*[0-9]"))
+		unfinished, _ := filepath.Glob(filepath.Join(d.dir, "*.tmp"))
+		return err == nil && len(plain)+len(unfinished) == 0
+	})
+	d.stop()
+	account(t, d.dir, "lb", 0, n, 200).balanced(t)
 	if s.Total.Received != uint64(n) || s.Total.KernelDrops != 0 {
 		t.Errorf("%d sent, %d received", n, s.Total.Received)
 	}
