@@ -17,7 +17,8 @@ func TestSocketUnit(t *testing.T) {
 	m.sh(`systemctl stop lb; mkdir -p /etc/systemd/system/lb.service.d; cp %[1]s/drop.conf /etc/systemd/system/lb.service.d/; cp %[1]s/lb.socket /etc/systemd/system/
 		sysctl -qw net.ipv4.ip_unprivileged_port_start=82; systemctl daemon-reload; systemctl start lb.socket`, m.dir)
 	// Who connects starts it, and is answered.
-	m.sh("curl -sf -o /dev/null -m 20 http://127.0.0.1/; systemctl is-active lb")
+	m.sh("curl -sf -o /dev/null -m 20 http://127.0.0.1/")
+	m.await("systemd hears that it serves", "systemctl is-active -q lb")
 	const unwanted = "listens on 127.0.0.1:81, /run/lb.http, which no bind line asks for"
 	if log := m.sh("journalctl -u lb -p warning -o cat --no-pager"); strings.Count(log, unwanted) != 1 {
 		t.Errorf("the journal's warnings are\n%s", log)
@@ -50,5 +51,7 @@ func TestSocketUnit(t *testing.T) {
 		t.Errorf("the load was over after %d steps", step)
 	}
 	all()
-	m.sh("systemctl stop lb; curl -sf -o /dev/null -m 20 http://127.0.0.1:81/; systemctl is-active lb; systemctl stop lb.socket lb")
+	m.sh("systemctl stop lb; curl -sf -o /dev/null -m 20 http://127.0.0.1:81/")
+	m.await("systemd hears that it serves", "systemctl is-active -q lb")
+	m.sh("systemctl stop lb.socket lb")
 }
