@@ -175,3 +175,19 @@ func TestPackagesAreReproducible(t *testing.T) {
 		}
 	}
 }
+
+// TestBesideRsyslog: the system's log daemon keeps /dev/log and its files, whatever happens to syslogd.
+func TestBesideRsyslog(t *testing.T) {
+	t.Parallel()
+	m := boot(t, "beside")
+	m.sh("systemctl start rsyslog")
+	socket := m.sh("readlink -f /dev/log; systemctl show rsyslog -p MainPID --value")
+	m.install(version)
+	m.sh("systemctl restart syslogd lb; systemctl is-active syslogd rsyslog; logger -p local0.info from-the-system; curl -s -o /dev/null http://127.0.0.1:8404/from-the-balancer; syslogd flush")
+	m.await("both logs", "grep -q from-the-system /var/log/syslog && grep -q from-the-balancer /var/log/lb/lb.log")
+	m.sh("! grep -q from-the-system /var/log/lb/lb.log; ! grep -q from-the-balancer /var/log/syslog")
+	m.sh("dpkg -P syslogd lb")
+	if now := m.sh("readlink -f /dev/log; systemctl show rsyslog -p MainPID --value"); now != socket {
+		t.Errorf("/dev/log and rsyslog were\n%s\nand are\n%s", socket, now)
+	}
+}
