@@ -59,7 +59,7 @@ soak: setup ## the tests that have a long form, in full size: some minutes
 bench: build ## CPU per request, lb and Debian's haproxy side by side
 	$(GO) run ./test/bench -lb bin/lb $(ARGS)
 
-bench-syslog: build ## CPU per message and burst losses, syslogd beside rsyslog and syslog-ng
+bench-syslog: build ## CPU per message and burst losses, syslogd beside rsyslog and syslog-ng (ARGS=-show: their settings, -sweep: others)
 	$(GO) run ./test/bench/syslog -syslogd bin/syslogd $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
