@@ -6,6 +6,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"slices"
@@ -204,6 +206,12 @@ func TestLastConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	tcp := net.JoinHostPort(host, strconv.Itoa(ports[0]))
+	answer := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-answer
+		io.WriteString(w, "at last")
+	}))
+	defer slow.Close()
 	s := start(t, built.LB, preface+`
 frontend fe
   bind HTTP
@@ -211,7 +219,7 @@ frontend fe
   http-request track-sc0 src
   default_backend be
 backend be
-  server s1 S1
+  server s1 `+slow.Listener.Addr().String()+`
 listen tunnel
   mode tcp
   bind `+tcp+`
@@ -224,7 +232,7 @@ listen tunnel
 	c := s.client(host, true)
 	done := make(chan struct{})
 	go func() {
-		c.get("/delay/1500")
+		c.get("/")
 		close(done)
 	}()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.91.17.6")}}
@@ -260,6 +268,7 @@ listen tunnel
 	until(t, "the tunnel's end to be counted", func() bool {
 		return s.data("fe", "127.91.17.6", "conn_cur") == 0 && s.data("tunnel", "", "conn_cur") == 0 && s.data("tunnel", "", "bytes_in_cnt") == 11
 	})
+	close(answer)
 	<-done
 	until(t, "the old request's end to be counted", func() bool {
 		return s.data("fe", host, "conn_cur") == 0 && s.data("fe", host, "bytes_out_cnt") > 0
