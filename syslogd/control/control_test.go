@@ -83,6 +83,31 @@ func TestAnswerComesWhenItIsDone(t *testing.T) {
 	}
 }
 
+// TestRefusalComesBeforeTheQuestion has a server that answers and closes without reading, which the client may find out by its write.
+func TestRefusalComesBeforeTheQuestion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctl")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(conn, "error: you may not\n")
+			conn.Close()
+		}
+	}()
+	for range 200 {
+		if err := Ask(t.Context(), path, []string{"status"}, io.Discard); err == nil || err.Error() != "you may not" {
+			t.Fatalf("got %v", err)
+		}
+	}
+}
+
 func TestListen(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ctl")

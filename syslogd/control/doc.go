@@ -34,14 +34,16 @@ func Ask(ctx context.Context, path string, words []string, out io.Writer) error 
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	if _, err := io.WriteString(conn, strings.Join(words, " ")+"\n"); err != nil {
-		return fmt.Errorf("ask syslogd on %s: %w", path, err)
-	}
+	// Who is refused has the answer before the question is read, or even written: an error of that is told only without an answer.
+	_, askErr := io.WriteString(conn, strings.Join(words, " ")+"\n")
 	answer := bufio.NewReader(conn)
 	for {
 		line, err := answer.ReadString('\n')
 		if ctx.Err() != nil {
 			return fmt.Errorf("syslogd on %s did not finish %q in time", path, words[0])
+		}
+		if err != nil && askErr != nil {
+			return fmt.Errorf("ask syslogd on %s: %w", path, askErr)
 		}
 		if err != nil {
 			return fmt.Errorf("syslogd on %s broke off its answer to %q: %w", path, words[0], err)
