@@ -105,7 +105,7 @@ END
 			m.runs(version)
 		}},
 		"From HAProxy": {`cp /root/none.cfg /etc/lb/lb.cfg; systemctl reload lb; cat >/etc/haproxy/haproxy.cfg <<'END'
-` + haproxyCfg + "END\nsystemctl restart haproxy", 16_000, false, func(m *machine, out string) {
+` + haproxyCfg + "END\nsystemctl restart haproxy", 24_000, false, func(m *machine, out string) {
 			m.says(out, "serves since")
 			if out := m.sh("systemctl is-active haproxy lb || :; tail -1 /etc/default/lb"); out != "active\ninactive\nEXTRAOPTS=" {
 				m.t.Errorf("in the end, HAProxy, lb, and its options:\n%s", out)
@@ -172,7 +172,7 @@ func TestTakeoverByCommand(t *testing.T) {
 	m.sh("dpkg -i lb_%[1]s-1_*.deb; systemctl stop lb; mkdir -p /run/haproxy /run/lb; systemd-run -q --unit backends -p LimitNOFILE=20000 %[2]s/backend 127.0.0.1:9001 127.0.0.1:9002", version, m.dir)
 	m.write("/etc/haproxy/haproxy.cfg", haproxyCfg)
 	m.sh("sed 's#/run/haproxy/#/run/lb/#' /etc/haproxy/haproxy.cfg >/etc/lb/lb.cfg; haproxy -W -D -f /etc/haproxy/haproxy.cfg -p /run/haproxy.pid")
-	m.underLoad(20_000, func() {
+	m.underLoad(24_000, func() {
 		for _, c := range []struct{ command, serves, other, directory string }{
 			{commands[0], "lb", "haproxy", "lb"},
 			{commands[1], "haproxy", "lb", "haproxy"},
