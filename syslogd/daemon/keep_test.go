@@ -79,13 +79,15 @@ func (k *cupboard) pass(t *testing.T) (passed []Passed) {
 // TestSocketsGoFromOneProcessToTheNext runs one Daemon after the other with the same Keeper.
 func TestSocketsGoFromOneProcessToTheNext(t *testing.T) {
 	dir := t.TempDir()
-	free, err := net.ListenPacket("udp", "127.0.0.1:0")
+	// An address of its own: what is free for UDP on 127.0.0.1 may be some client's TCP port.
+	const host = "127.83.49.35"
+	free, err := net.ListenPacket("udp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := free.LocalAddr().(*net.UDPAddr).Port
 	free.Close()
-	udp, tcp, path := fmt.Sprintf("udp://127.0.0.1:%d", port), fmt.Sprintf("tcp://127.0.0.1:%d", port), "unix://"+dir+"/log"
+	udp, tcp, path := fmt.Sprintf("udp://%s:%d", host, port), fmt.Sprintf("tcp://%s:%d", host, port), "unix://"+dir+"/log"
 	keeper := new(cupboard)
 	live := func(listen []string, during func(socket string)) {
 		t.Helper()
@@ -96,17 +98,21 @@ func TestSocketsGoFromOneProcessToTheNext(t *testing.T) {
 		}
 		d := Daemon{Config: c, File: filepath.Join(dir, "conf"), Log: slog.New(slog.DiscardHandler), Keeper: keeper, Passed: keeper.pass(t)}
 		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
+		ended := make(chan error, 1)
 		go func() { ended <- d.Run(ctx) }()
 		socket := filepath.Join(dir, "ctl")
 		deadline := time.Now().Add(20 * time.Second)
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for ask(t, socket, "status") == "" {
+			select {
+			case err := <-ended:
+				t.Fatalf("the daemon ended: %v", err)
+			case <-tick.C:
+			}
 			if time.Now().After(deadline) {
 				t.Fatal("the daemon does not answer")
 			}
-			<-tick.C
 		}
 		during(socket)
 		cancel()
@@ -131,7 +137,7 @@ func TestSocketsGoFromOneProcessToTheNext(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", port)
+	address := fmt.Sprintf("%s:%d", host, port)
 	live([]string{udp, tcp, path}, func(string) {
 		want("store listen@" + udp + ", store listen@" + tcp + ", store listen@" + path)
 	})
