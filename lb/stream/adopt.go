@@ -186,17 +186,26 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	return func() { s.arrived(exchanging) }
 }
 
+// adoptServer takes an idle server connection, and closes it if there are as
+// many already as the earlier generation needed at once. The exchanges that
+// still run there leave theirs later, when this one has opened others long
+// ago: without the limit each of many reloads in a row would add to the heap.
 func (sh *Shard) adoptServer(p *Parcel) (start func()) {
 	be, i := sh.eng.serverOf(p)
 	if be == nil || be.Reuse == ReuseNever || be.ConnMode != KeepAlive {
 		return nil
 	}
 	return func() {
-		c := sh.takeConn(be, be.Servers[i], p.FDs[0])
+		srv := be.Servers[i]
+		pool := &sh.pools[srv.Index]
+		pool.need = max(pool.need, p.Need)
+		if pool.used+pool.len >= pool.need {
+			loop.CloseRaw(p.FDs[0])
+			return
+		}
+		c := sh.takeConn(be, srv, p.FDs[0])
 		c.uses = 2 // it has served before
 		c.canRead = false
-		pool := &sh.pools[c.srv.Index]
-		pool.need = max(pool.need, pool.used+pool.len+1)
 		pool.push(c)
 	}
 }

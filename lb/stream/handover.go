@@ -169,7 +169,7 @@ func (m *mover) takeIdle() {
 			c.leaving = true
 			m.add(&moving{c: c, Parcel: Parcel{
 				Kind: ServerParcel, FDs: []int{c.fd}, Began: -1,
-				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.srv.Addr.String(),
+				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.srv.Addr.String(), Need: m.sh.pools[i].need,
 			}})
 		}
 	}

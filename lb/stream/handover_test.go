@@ -361,3 +361,63 @@ func TestHandoverWaitsForTheAnswer(t *testing.T) {
 		t.Errorf("%d connections are there", next.Conns())
 	}
 }
+
+// TestAdoptedServerConnectionsAreFew: however many idle server connections
+// come from earlier generations, no more are kept than those needed at once.
+func TestAdoptedServerConnectionsAreFew(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	addr := ln.Addr().String()
+	r := newRig(t, true, []string{addr}, nil)
+	const come, need = 10, 3
+	var parcels []*Parcel
+	ended := make(chan struct{}, come)
+	for range come {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := c.(*net.TCPConn).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied, err := unix.Dup(int(f.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix.SetNonblock(copied, true)
+		f.Close()
+		c.Close()
+		parcels = append(parcels, &Parcel{
+			Kind: ServerParcel, FDs: []int{copied}, Began: -1, Need: need,
+			Backend: "be", Server: "s1", Address: r.Servers[0].Addr.String(),
+		})
+		server, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			io.Copy(io.Discard, server)
+			server.Close()
+			ended <- struct{}{}
+		}()
+	}
+	taken, start := r.Adopt(parcels)
+	start()
+	for i := range taken {
+		if !taken[i] {
+			t.Errorf("connection %d was refused: the sender would go on with it", i)
+		}
+	}
+	for range come - need {
+		<-ended
+	}
+	kept := 0
+	r.Shards[0].Loop.Call(func() { kept = r.Shards[0].pools[0].len })
+	if kept != need {
+		t.Errorf("%d connections are kept, %d were needed at once", kept, need)
+	}
+}

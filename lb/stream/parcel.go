@@ -42,7 +42,8 @@ type Parcel struct {
 	Active   int64          `json:"active"`            // wall clock, ms: the client's last progress
 	Waiting  int64          `json:"waiting,omitempty"` // wall clock, ms: the request at hand waits for a server since; 0 it does not
 	Requests uint32         `json:"requests"`
-	In       []byte         `json:"in,omitempty"` // received, belongs to no exchange yet
+	Need     int            `json:"need,omitempty"` // connections to its server that were needed at once
+	In       []byte         `json:"in,omitempty"`   // received, belongs to no exchange yet
 
 	// What it is counted in: the client, and a request that waits for a server.
 	Tracks    []Tracked `json:"tracks,omitempty"`
