@@ -23,15 +23,6 @@ func ParseCond(words []string, acls *ACLs) (*Cond, error) {
 	return parseCond(words, acls, inRequest)
 }
 
-// ParseUnless reads the words behind "unless", for a request.
-func ParseUnless(words []string, acls *ACLs) (*Cond, error) {
-	c, err := ParseCond(words, acls)
-	if err != nil {
-		return nil, err
-	}
-	return c.Negate(), nil
-}
-
 // Negate gives the opposite condition.
 func (c *Cond) Negate() *Cond {
 	if c == nil {
