@@ -127,6 +127,7 @@ func (r *Reader) Run(ctx context.Context) {
 		}
 		last = now
 	}
+	r.socket.deafen()
 	if !r.socket.Inherited {
 		for end := time.Now().Add(2 * time.Second); r.turn() > 0 && time.Now().Before(end); {
 		}
@@ -272,12 +273,12 @@ func (r *Reader) Give(to func(fd int) error) error {
 	if err := to(r.socket.fd); err != nil {
 		return err
 	}
-	r.socket.kept = true
+	r.socket.kept.Store(true)
 	return nil
 }
 
 // TakeBack says that nobody keeps it any more.
-func (r *Reader) TakeBack() { r.socket.kept = false }
+func (r *Reader) TakeBack() { r.socket.kept.Store(false) }
 
 // Close closes the socket. Run must have returned, and Counts must have been read before.
 func (r *Reader) Close() error {

@@ -150,6 +150,49 @@ func TestUnixDatagrams(t *testing.T) {
 	}
 }
 
+// TestUnixSocketThatGoesTakesNothingAlong: what a sender was told is sent has been read, however its sending and our end meet.
+func TestUnixSocketThatGoesTakesNothingAlong(t *testing.T) {
+	for range 50 {
+		path := filepath.Join(t.TempDir(), "log")
+		s, err := ListenUnix(path, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := new(keeper)
+		r, err := NewReader(s, k, 512, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); r.Run(ctx) }()
+		c := dial(t, "unixgram", path)
+		sent := make(chan int)
+		flowing := make(chan struct{})
+		go func() {
+			n := 0
+			for ; ; n++ {
+				if n == 100 {
+					close(flowing)
+				}
+				if _, err := c.Write([]byte("a line")); err != nil {
+					break
+				}
+			}
+			sent <- n
+		}()
+		<-flowing
+		cancel()
+		<-ended
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := <-sent; len(k.texts) != n {
+			t.Fatalf("%d messages were sent, %d were read", n, len(k.texts))
+		}
+	}
+}
+
 func TestSocketOfAKilledProcessIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	dead, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})

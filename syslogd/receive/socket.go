@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -22,7 +23,7 @@ type Socket struct {
 	Inherited bool   // whoever gave it to us keeps it when we go, with what is queued in it
 	fd        int
 	unlink    string
-	kept      bool // somebody gives it to the next process: its path stays
+	kept      atomic.Bool // somebody gives it to the next process: its path stays
 }
 
 // ListenUDP opens a socket on host:port. An empty host is all addresses of both families.
@@ -110,7 +111,10 @@ func Adopt(file *os.File, name string, buffer int) (*Socket, error) {
 }
 
 // Reclaim says that an adopted socket is our own, opened by an earlier process, perhaps at a path.
-func (s *Socket) Reclaim(path string) { s.Inherited, s.kept, s.unlink = false, true, path }
+func (s *Socket) Reclaim(path string) {
+	s.Inherited, s.unlink = false, path
+	s.kept.Store(true)
+}
 
 // enlarge asks for a receive buffer of so many bytes: past the system's limit where we may (CAP_NET_ADMIN), else as far as it
 // goes. It never makes a buffer smaller.
@@ -251,9 +255,17 @@ func (s *Socket) drops() (uint32, error) {
 	return info[memInfoDrops], nil
 }
 
+// deafen has the kernel refuse what is sent from now on (EPIPE), while what is queued can still be read: a sender then keeps a
+// message that would be gone with the socket. It is for unix sockets that go with this process; UDP knows no such thing.
+func (s *Socket) deafen() {
+	if s.unlink != "" && !s.Inherited && !s.kept.Load() {
+		_ = unix.Shutdown(s.fd, unix.SHUT_RD) // what fails leaves the socket as it was
+	}
+}
+
 // Close closes the socket and removes its path, unless it is somebody else's.
 func (s *Socket) Close() error {
-	if s.unlink != "" && !s.Inherited && !s.kept {
+	if s.unlink != "" && !s.Inherited && !s.kept.Load() {
 		if err := os.Remove(s.unlink); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(err, unix.Close(s.fd))
 		}
