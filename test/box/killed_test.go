@@ -80,7 +80,7 @@ func TestKilledWorker(t *testing.T) {
 func (m *machine) lose(name, kill string) {
 	m.t.Helper()
 	const held = 20
-	m.sh(`for i in $(seq %d); do curl -s -o /dev/null "http://127.0.0.1/delay/20000?%s-$i-" & done; until [ "$(ss -Htn state established dst 127.0.0.1:9000 | wc -l)" -ge %[1]d ]; do sleep 0.02; done; %[3]s; wait`, held, name, kill)
+	m.sh(`for i in $(seq %d); do curl -s -o /dev/null "http://127.0.0.1/delay/20000?%s-$i-" & done; until [ "$(echo show stat | socat -t 5 - /run/lb/admin.sock | awk -F, '$1 == "www" && $2 == "s1" { print $5 }')" = %[1]d ]; do sleep 0.02; done; %[3]s; wait`, held, name, kill)
 	m.await("a line for each", fmt.Sprintf(`test "$(journalctl -o cat --no-pager | grep -c ' XH-- .*%s-')" -ge %d`, name, held))
 	lines := m.sh("journalctl -o cat --no-pager")
 	for i := 1; i <= held; i++ {

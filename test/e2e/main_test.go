@@ -6,9 +6,7 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"testing"
 
 	"lbsyslogd/test/rig"
@@ -18,35 +16,15 @@ import (
 var built rig.Programs
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	for _, tool := range []string{"ab", "curl", "openssl", "logrotate", "halog"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return 0, fmt.Errorf("%s is missing: test/setup installs what the tests need", tool)
+	rig.Main(m, "e2e", []string{"ab", "curl", "openssl", "logrotate", "halog"}, func(dir string) (err error) {
+		names, other := []string{"syslogd", "lb"}, os.Getenv("E2E_LB")
+		if other != "" {
+			names = names[:1]
 		}
-	}
-	dir, err := os.MkdirTemp("", "e2e-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	names, other := []string{"syslogd", "lb"}, os.Getenv("E2E_LB")
-	if other != "" {
-		names = names[:1]
-	}
-	if built, err = rig.Build(dir, names...); err != nil {
-		return 0, err
-	}
-	if other != "" {
-		built.LB = other
-	}
-	return m.Run(), nil
+		built, err = rig.Build(dir, names...)
+		if other != "" {
+			built.LB = other
+		}
+		return err
+	})
 }

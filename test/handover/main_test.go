@@ -9,9 +9,7 @@
 package handover
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"syscall"
 	"testing"
 
@@ -22,31 +20,11 @@ import (
 var built rig.Programs
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "handover:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	for _, tool := range []string{"ab", "openssl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return 0, fmt.Errorf("%s is missing: test/setup installs what the tests need", tool)
-		}
-	}
 	raiseFiles()
-	dir, err := os.MkdirTemp("", "handover-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	if built, err = rig.Build(dir, "lb"); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
+	rig.Main(m, "handover", []string{"ab", "openssl"}, func(dir string) (err error) {
+		built, err = rig.Build(dir, "lb")
+		return err
+	})
 }
 
 // raiseFiles makes room for both ends of every connection. Without the privilege for more, the hard limit has to do.

@@ -37,22 +37,7 @@ func TestRestartsWithAHeldSocket(t *testing.T) {
 // TestTCPOverRestarts has clients that end when the other end does, and connect again, as a good sender does. Restarts lose none of their
 // messages: the listening socket is held, so that they are not refused, and what they had sent is read.
 func TestTCPOverRestarts(t *testing.T) {
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	file, err := listener.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	d := configure(t, `
-listen: [systemd:lb]
-outputs: [{file: DIR/lb.log, rotate: never}]
-`)
-	d.command = held(d, file)
-	d.run()
+	d, address := heldTCP(t)
 	ctx, cancel := context.WithTimeout(context.Background(), long(4*time.Second, 30*time.Second))
 	defer cancel()
 	const clients, room = 5, 1_000_000
@@ -63,7 +48,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 			n := k * room
 			defer func() { sent[k] = n - k*room }()
 			for ctx.Err() == nil {
-				next, err := politely(ctx, listener.Addr().String(), n)
+				next, err := politely(ctx, address, n)
 				if n = next; err != nil {
 					t.Error(err)
 					return
@@ -71,15 +56,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 			}
 		})
 	}
-	times := 0
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		<-tick.C
-		d.stop()
-		d.run()
-		times++
-	}
+	times := again(ctx, d, 500*time.Millisecond, (*daemon).stop)
 	senders.Wait()
 	d.do("flush")
 	for k, n := range sent {
@@ -97,23 +74,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 // TestRsyslogOverRestarts has a real rsyslogd forward what is written to a file, over TCP, while syslogd is restarted again and again. It
 // notices the end of a connection before it sends the next lines.
 func TestRsyslogOverRestarts(t *testing.T) {
-	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	file, err := listener.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	d := configure(t, `
-listen: [systemd:lb]
-outputs: [{file: DIR/lb.log, rotate: never}]
-`)
-	d.port = listener.Addr().(*net.TCPAddr).Port
-	d.command = held(d, file)
-	d.run()
+	d, _ := heldTCP(t)
 	dir, _ := program(t, d, `
 global(workDirectory="DIR")
 module(load="imfile" mode="inotify")
@@ -145,15 +106,7 @@ action(type="omfwd" target="127.0.0.1" port="TARGET" protocol="tcp" TCP_Framing=
 			}
 		}
 	})
-	times := 0
-	tick := time.NewTicker(700 * time.Millisecond)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		<-tick.C
-		d.stop()
-		d.run()
-		times++
-	}
+	times := again(ctx, d, 700*time.Millisecond, (*daemon).stop)
 	writer.Wait()
 	until(t, "the last line", func() bool {
 		d.do("flush")
@@ -197,15 +150,55 @@ func politely(ctx context.Context, address string, n int) (next int, err error) 
 	}
 }
 
-// held starts syslogd with a socket as systemd does.
-func held(d *daemon, file *os.File) func() *exec.Cmd {
-	return func() *exec.Cmd {
+// heldTCP is held with a TCP socket; address is the socket's.
+func heldTCP(t *testing.T) (d *daemon, address string) {
+	t.Helper()
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return held(t, listener, listener.Addr().(*net.TCPAddr).Port), listener.Addr().String()
+}
+
+// held starts syslogd with a socket as systemd does, which keeps the socket until the test's end.
+func held(t *testing.T, socket interface {
+	io.Closer
+	File() (*os.File, error)
+}, port int) *daemon {
+	t.Helper()
+	t.Cleanup(func() { socket.Close() })
+	file, err := socket.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	d := configure(t, `
+listen: [systemd:lb]
+outputs: [{file: DIR/lb.log, rotate: never}]
+`)
+	d.port = port
+	d.command = func() *exec.Cmd {
 		// LISTEN_PID must be syslogd's own, which only the shell knows that becomes it.
 		cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, binary(), "-f", d.config)
 		cmd.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES=lb")
 		cmd.ExtraFiles = []*os.File{file}
 		return cmd
 	}
+	d.run()
+	return d
+}
+
+// again ends and starts a daemon every so often until ctx is done.
+func again(ctx context.Context, d *daemon, every time.Duration, end func(*daemon)) (times int) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		<-tick.C
+		end(d)
+		d.run()
+		times++
+	}
+	return times
 }
 
 func restarts(t *testing.T, end func(*daemon)) (l ledger, times int) {
@@ -213,20 +206,7 @@ func restarts(t *testing.T, end func(*daemon)) (l ledger, times int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close()
-	file, err := socket.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-
-	d := configure(t, `
-listen: [systemd:lb]
-outputs: [{file: DIR/lb.log, rotate: never}]
-`)
-	d.port = socket.LocalAddr().(*net.UDPAddr).Port
-	d.command = held(d, file)
-	d.run()
+	d := held(t, socket, socket.LocalAddr().(*net.UDPAddr).Port)
 	ctx, cancel := context.WithTimeout(context.Background(), long(4*time.Second, 30*time.Second))
 	defer cancel()
 	sent := make(chan int)
@@ -237,14 +217,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 		}
 		sent <- n
 	}()
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		<-tick.C
-		end(d)
-		d.run()
-		times++
-	}
+	times = again(ctx, d, 500*time.Millisecond, end)
 	n := <-sent
 	d.do("flush")
 	s := d.status()

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -27,28 +26,10 @@ const host = "127.91.17.5"
 var built rig.Programs
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "tables:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	if _, err := exec.LookPath("haproxy"); err != nil {
-		return 0, fmt.Errorf("haproxy is missing: test/setup installs what the tests need")
-	}
-	dir, err := os.MkdirTemp("", "tables-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	if built, err = rig.Build(dir, "lb"); err != nil {
-		return 0, err
-	}
-	return m.Run(), nil
+	rig.Main(m, "tables", []string{"haproxy"}, func(dir string) (err error) {
+		built, err = rig.Build(dir, "lb")
+		return err
+	})
 }
 
 // servers are three servers that say their names.

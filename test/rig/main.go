@@ -1,0 +1,38 @@
+package rig
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Main is a TestMain: it wants the tools that the tests of a package call, has
+// the daemons built into a directory of the run, and ends the process with the
+// tests' status.
+func Main(m *testing.M, name string, tools []string, build func(dir string) error) {
+	code, err := runTests(m, name, tools, build)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runTests(m *testing.M, name string, tools []string, build func(dir string) error) (int, error) {
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			return 0, fmt.Errorf("%s is missing: test/setup installs what the tests need", tool)
+		}
+	}
+	dir, err := os.MkdirTemp("", name+"-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	if err := build(dir); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
