@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,31 @@ type generation struct {
 	socks *handoff.Set // copies of its listeners
 }
 
+// notes is what engines say. They may say it when their test is over: t.Output would panic then.
+type notes struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (n *notes) Write(b []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.Write(b)
+}
+
+// said gives notes that are shown if the test fails.
+func said(t *testing.T) *notes {
+	n := new(notes)
+	t.Cleanup(func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if t.Failed() && n.text.Len() > 0 {
+			t.Logf("the engines said:\n%s", n.text.String())
+		}
+	})
+	return n
+}
+
 // begin builds and starts an engine; former is the one it follows, nil for the
 // first. The sockets of the first are opened, the others share them.
 func begin(t *testing.T, text string, former *generation) *generation {
@@ -35,7 +61,7 @@ func begin(t *testing.T, text string, former *generation) *generation {
 		t.Fatal(err)
 	}
 	g := &generation{}
-	env := Env{Pid: 1, Started: time.Now(), Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	env := Env{Pid: 1, Started: time.Now(), Logger: slog.New(slog.NewTextHandler(said(t), nil))}
 	if former == nil {
 		g.socks, err = Local{Opener: &handoff.Opener{}}.Open(&Plan{Wants: Wants(cfg)})
 	} else {
