@@ -188,14 +188,20 @@ func (f *Follower) advance(after time.Time, but identity) error {
 	f.w.mu.Lock()
 	cur, last := f.w.cur.id, f.w.last
 	f.w.mu.Unlock()
+	f.w.opt.step("follow: list")
 	// Every rotation up to last has its name by now, so what the directory does not show is the current file.
 	backups, err := f.w.list()
 	if err != nil {
 		return err
 	}
+	// Of those that came since, the list may show a later one and not the one before it.
+	turned := f.w.writing() != cur
 	for _, b := range backups {
 		if b.form != None || !b.stamp.After(after) || b.id == but || b.id == cur {
 			continue
+		}
+		if turned && b.stamp.After(last) {
+			return errTurned
 		}
 		file, err := openRead(filepath.Join(f.w.dir, b.name))
 		if errors.Is(err, fs.ErrNotExist) {

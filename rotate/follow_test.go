@@ -93,6 +93,42 @@ func followThroughRotations(t *testing.T, naming Naming) {
 	}
 }
 
+// TestFollowMissesNoRotation has two rotations come while the Follower looks for the next file: the first of them, which had no name yet
+// when it began to look, is not passed over for the second.
+func TestFollowMissesNoRotation(t *testing.T) {
+	for _, naming := range []Naming{Dated, Numbered} {
+		t.Run(string(naming), func(t *testing.T) {
+			var meanwhile func()
+			w := open(t, filepath.Join(t.TempDir(), "a.log"), Options{Hold: 1 << 20, Naming: naming, step: func(name string) {
+				if name == "follow: list" && meanwhile != nil {
+					do := meanwhile
+					meanwhile = nil
+					do()
+				}
+			}})
+			f, _ := followed(t, w, nil)
+			next := 0
+			line := func() {
+				write(t, w, numbered(next))
+				next++
+			}
+			turn := func() {
+				line()
+				if _, err := w.Rotate(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			turn()
+			meanwhile = func() {
+				turn()
+				turn()
+				line()
+			}
+			once(t, follow(t, f, 4*len(numbered(0))), 4)
+		})
+	}
+}
+
 // TestHold holds that nothing is compressed or removed before it is released, also over a restart, and that there is a limit.
 func TestHold(t *testing.T) {
 	for _, naming := range []Naming{Dated, Numbered} {

@@ -4,9 +4,9 @@
 //  1. A rotate.Follower reads whole lines from the file that the output writes: what waits for the peer waits on the disk (forward.go),
 //  2. each becomes a counted frame; a line that is no RFC 5424 message gets a header without fields (frame.go),
 //  3. frames go out on one connection for some seconds, or some megabytes: a session (session.go),
-//  4. then our side of the connection is closed, and the peer closes its own when it has read everything: that, unlike TCP's
+//  4. then the next connection is made and our side of this one is closed, and the peer closes its own when it has read everything: that, unlike TCP's
 //     acknowledgement, says that a process has taken the lines,
-//  5. when the next connection has stood for a while too, the peer has not died with what it had taken: the position behind the lines is
+//  5. when the next connection still stands a while later, the peer has not died with what it had taken: the position behind the lines is
 //     stored beside the file, and the files before it are released (position.go),
 //  6. when anything else happens to a connection, all lines behind the last stored position are sent again.
 package forward

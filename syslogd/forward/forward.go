@@ -31,6 +31,7 @@ type Forwarder struct {
 	frames   []byte
 	sent     uint64 // lines that were sent behind the position, other than to be sent again
 	settling []taken
+	next     *link // connected before the last session ended, for the next one
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -133,6 +134,7 @@ func (f *Forwarder) run(ctx context.Context) {
 		if err == nil {
 			continue
 		}
+		f.hangUp()
 		if ctx.Err() != nil {
 			return
 		}
@@ -145,6 +147,18 @@ func (f *Forwarder) run(ctx context.Context) {
 		case <-time.After(backoff):
 		}
 		backoff = min(2*backoff, f.Backoff)
+	}
+	if f.next == nil || f.next.alive() {
+		f.confirm(time.Now().Add(f.Settle)) // there is no later: that the peer took it must do
+	}
+	f.hangUp()
+}
+
+// hangUp closes a connection that no session has begun with.
+func (f *Forwarder) hangUp() {
+	if f.next != nil {
+		f.next.Close()
+		f.next = nil
 	}
 }
 
@@ -168,6 +182,11 @@ func (f *Forwarder) missed() {
 	f.counts.Missed++
 	f.mu.Unlock()
 	f.Log.Error("the file that is forwarded is gone before all of it was sent; going on with the next one", "to", f.Address, "path", f.File.Path())
+}
+
+// due says whether a position has settled by now.
+func (f *Forwarder) due(now time.Time) bool {
+	return len(f.settling) > 0 && !now.Before(f.settling[0].due)
 }
 
 // confirm stores the positions that have settled by now.

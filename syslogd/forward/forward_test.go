@@ -24,20 +24,29 @@ import (
 	"lbsyslogd/rotate"
 )
 
-// A peer takes frames as a syslog server does. Like a real one it holds what it has taken in memory for a while, and loses that when
-// it is killed.
+// A peer takes frames as a syslog server does. Like a real one it holds what it has taken in memory for a while, saveTime at most, and
+// loses that when it is killed.
 type peer struct {
 	t       *testing.T
 	address string
 	tls     *tls.Config
+	ended   func() // called when a connection was read to its end and closed
 
 	// mu guards the fields below.
 	mu       sync.Mutex
 	listener net.Listener
 	conns    map[net.Conn]bool
-	memory   []string
+	memory   []held
 	disk     []string
 }
+
+// held is a line in memory.
+type held struct {
+	line string
+	came time.Time
+}
+
+const saveTime = 100 * time.Millisecond
 
 func newPeer(t *testing.T, config *tls.Config) *peer {
 	p := &peer{t: t, address: "127.0.0.1:0", tls: config}
@@ -63,14 +72,24 @@ func (p *peer) start() {
 				return
 			}
 			p.mu.Lock()
-			p.conns[c] = true
+			alive := p.listener == l
+			if alive {
+				p.conns[c] = true
+			}
 			p.mu.Unlock()
+			if !alive {
+				reset(c)
+				return
+			}
 			go p.serve(c)
 		}
 	}()
 }
 
 func (p *peer) serve(raw net.Conn) {
+	if p.ended != nil {
+		defer p.ended()
+	}
 	defer raw.Close()
 	c := raw
 	if p.tls != nil {
@@ -94,7 +113,7 @@ func (p *peer) serve(raw net.Conn) {
 		}
 		p.mu.Lock()
 		if p.conns[raw] { // the dead take nothing
-			p.memory = append(p.memory, string(b))
+			p.memory = append(p.memory, held{string(b), time.Now()})
 		}
 		p.mu.Unlock()
 	}
@@ -104,20 +123,36 @@ func (p *peer) serve(raw net.Conn) {
 func (p *peer) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.listener.Close()
-	for c := range p.conns {
-		c.(*net.TCPConn).SetLinger(0)
-		c.Close()
+	if p.listener == nil {
+		return
 	}
+	p.listener.Close()
+	p.listener = nil
+	for c := range p.conns {
+		reset(c)
+	}
+	p.write(time.Now().Add(-saveTime))
 	p.conns, p.memory = nil, nil
+}
+
+func reset(c net.Conn) {
+	c.(*net.TCPConn).SetLinger(0)
+	c.Close()
 }
 
 // save brings what is in memory to the disk.
 func (p *peer) save() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.disk = append(p.disk, p.memory...)
-	p.memory = nil
+	p.write(time.Now())
+}
+
+// write brings to the disk what came until a moment. Called with mu held.
+func (p *peer) write(until time.Time) {
+	for len(p.memory) > 0 && !p.memory[0].came.After(until) {
+		p.disk = append(p.disk, p.memory[0].line)
+		p.memory = p.memory[1:]
+	}
 }
 
 // has says whether the peer's disk has all n lines.
@@ -224,6 +259,29 @@ func TestPeerIsKilled(t *testing.T) {
 	c := f.Counts()
 	if c.Confirmed != uint64(n) || c.Sent != c.Confirmed+c.Again || c.Again == 0 || c.Missed != 0 || c.Error != "" {
 		t.Errorf("of %d lines: %+v", n, c)
+	}
+}
+
+// TestPeerDiesBetweenSessions kills the peer when it has closed a session's connection as it should, and has it back at once: that what
+// answers next is another process is noticed.
+func TestPeerDiesBetweenSessions(t *testing.T) {
+	p := newPeer(t, nil)
+	var once sync.Once
+	p.ended = func() {
+		once.Do(func() {
+			p.kill()
+			p.start()
+		})
+	}
+	w := open(t, filepath.Join(t.TempDir(), "a.log"))
+	defer w.Close()
+	f := start(t, w, p, 300*time.Millisecond)
+	defer f.Close()
+	write(t, w, 0, 1)
+	until(t, "the line", func() bool { return p.has(1) })
+	until(t, "the confirmation", func() bool { return f.Counts().Confirmed == 1 })
+	if c := f.Counts(); c.Again == 0 {
+		t.Errorf("the first process lost nothing: %+v", c)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -25,9 +27,59 @@ type conn interface {
 	CloseWrite() error
 }
 
-// session connects, sends for a while, and has the peer take what was sent. No error means that it has, or that ctx is done.
-func (f *Forwarder) session(ctx context.Context) (err error) {
+// A link is a connection to the peer.
+type link struct {
+	conn
+	gone chan error // has a value when the peer has ended it
+}
+
+// alive says whether the connection stands, as far as the kernel has heard.
+func (l *link) alive() bool {
+	c := net.Conn(l.conn)
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	established := false
+	err = raw.Control(func(fd uintptr) {
+		info, err := unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO)
+		established = err == nil && info.State == unix.BPF_TCP_ESTABLISHED
+	})
+	return err == nil && established
+}
+
+// connect opens a link.
+func (f *Forwarder) connect(ctx context.Context) (*link, error) {
 	c, err := f.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &link{conn: c, gone: make(chan error, 1)}
+	// A peer has nothing to say; what it does say is read so that its end is seen.
+	go func() {
+		_, err := io.Copy(io.Discard, c)
+		l.gone <- err
+	}()
+	f.mu.Lock()
+	f.counts.Connections++
+	f.mu.Unlock()
+	return l, nil
+}
+
+// session sends for a while, and has the peer take what was sent. No error means that it has, or that ctx was done before there was a
+// connection.
+func (f *Forwarder) session(ctx context.Context) (err error) {
+	c := f.next
+	f.next = nil
+	if c == nil {
+		c, err = f.connect(ctx)
+	}
+	if ctx.Err() != nil && err != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -36,28 +88,22 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 	defer f.connected(false)
 	f.report(nil)
 
-	// A peer has nothing to say; what it does say is read so that its end is seen.
-	gone := make(chan error, 1)
-	go func() {
-		_, err := io.Copy(io.Discard, c)
-		gone <- err
-	}()
 	// A write that is under way when ctx ends is given the time of the farewell.
 	defer context.AfterFunc(ctx, func() { c.SetWriteDeadline(time.Now().Add(farewell)) })()
 
-	lines, err := f.send(ctx, c, gone)
-	if err != nil {
+	lines, err := f.send(ctx, c)
+	if err != nil || lines == 0 {
 		return err
 	}
-	if lines > 0 {
-		if err := f.finish(ctx, c, gone); err != nil {
-			return err
-		}
-		f.settling = append(f.settling, taken{f.follower.Position(), lines, time.Now().Add(f.Settle)})
+	if ctx.Err() == nil {
+		// The next connection stands before this one ends, so that no moment is left in which a peer can die and come back unseen. A peer that
+		// wants no second one is not asked for more than what it does with the first.
+		f.next, _ = f.connect(ctx)
 	}
-	if ctx.Err() != nil { // there is no later: the peer is there, and that must do
-		f.confirm(time.Now().Add(f.Settle))
+	if err := f.finish(ctx, c); err != nil {
+		return err
 	}
+	f.settling = append(f.settling, taken{f.follower.Position(), lines, time.Now().Add(f.Settle)})
 	return nil
 }
 
@@ -80,13 +126,15 @@ func (f *Forwarder) dial(ctx context.Context) (conn, error) {
 }
 
 // send sends what there is until the session is long or large enough. It says how many lines it sent.
-func (f *Forwarder) send(ctx context.Context, c conn, gone <-chan error) (lines uint64, err error) {
+func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error) {
 	tick := time.NewTicker(min(glance, f.Session, f.Settle))
 	defer tick.Stop()
 	var end time.Time // of the session, once something was sent
 	for size := 0; size < sessionMax && ctx.Err() == nil; {
 		now := time.Now()
-		f.confirm(now)
+		if f.due(now) && c.alive() {
+			f.confirm(now)
+		}
 		if !end.IsZero() && now.After(end) {
 			return lines, nil
 		}
@@ -99,13 +147,13 @@ func (f *Forwarder) send(ctx context.Context, c conn, gone <-chan error) (lines 
 			case <-f.follower.News():
 			case <-tick.C:
 			case <-ctx.Done():
-			case err := <-gone:
+			case err := <-c.gone:
 				return lines, closedBy(err)
 			}
 			continue
 		}
 		select {
-		case err := <-gone:
+		case err := <-c.gone:
 			return lines, closedBy(err)
 		default:
 		}
@@ -133,7 +181,7 @@ func (f *Forwarder) send(ctx context.Context, c conn, gone <-chan error) (lines 
 
 // finish closes our side and waits until the peer closes its own, which it does when it has read to the end. A peer that dies with
 // something unread resets the connection instead.
-func (f *Forwarder) finish(ctx context.Context, c conn, gone <-chan error) error {
+func (f *Forwarder) finish(ctx context.Context, c *link) error {
 	if err := c.CloseWrite(); err != nil {
 		return err
 	}
@@ -143,7 +191,7 @@ func (f *Forwarder) finish(ctx context.Context, c conn, gone <-chan error) error
 	stopped := ctx.Done()
 	for {
 		select {
-		case err := <-gone:
+		case err := <-c.gone:
 			// Many close TLS without saying so. That the next connection stands is what tells this from a cut one.
 			if err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
 				return nil
@@ -169,7 +217,4 @@ func (f *Forwarder) connected(yes bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts.Connected = yes
-	if yes {
-		f.counts.Connections++
-	}
 }
