@@ -58,10 +58,14 @@ func TestRetention(t *testing.T) {
 				w.kick()
 				var all []backup
 				until(t, "retention", func() (ok bool) {
+					if w.Stats().Removed != uint64(rotations-left) { // asked before the list, which none of them is in any more
+						return false
+					}
 					var err error
 					all, err = w.list()
 					plain := slices.ContainsFunc(all, func(b backup) bool { return b.form == None })
-					return err == nil && len(all) == left && w.Stats().Removed == uint64(rotations-left) && plain == (left > 0 && o.Compress == "")
+					unfinished := slices.ContainsFunc(all, func(b backup) bool { return b.tmp })
+					return err == nil && len(all) == left && plain == (left > 0 && o.Compress == "") && !unfinished
 				})
 				for i, b := range all { // the newest ones
 					if got := read(t, filepath.Join(dir, b.file())); got != numbered(rotations-left+i) {

@@ -283,7 +283,7 @@ func TestFailedReloadsChangeNothing(t *testing.T) {
 	}{
 		{"a mistake", []string{"lissen " + r.addr}, "t.cfg:1"},
 		{"a port that is taken", []string{"listen " + r.addr, "listen " + free, "listen " + taken.Addr().String()},
-			fmt.Sprintf("[t.cfg:3] : %s is taken by master.test (pid %d)", taken.Addr(), os.Getpid())},
+			fmt.Sprintf("[t.cfg:3] : %s is taken by %s (pid %d)", taken.Addr(), commandName(t), os.Getpid())},
 		{"the same address twice", []string{"listen " + r.addr, "listen " + r.addr}, "[t.cfg:2] : " + r.addr + " is listened on twice, the first time at t.cfg:1"},
 		{"a panic", []string{"panic attack"}, "panic: attack"},
 		{"a worker that is never ready", []string{"hang"}, "was killed by signal 9"},
@@ -617,4 +617,14 @@ func TestUpgradeKeepsPidWorkersAndConnections(t *testing.T) {
 	if got := r.ended(); got != 0 {
 		t.Errorf("exit status %d", got)
 	}
+}
+
+// commandName is what the kernel calls this process.
+func commandName(t *testing.T) string {
+	t.Helper()
+	name, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(name))
 }
