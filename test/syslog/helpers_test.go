@@ -220,6 +220,27 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
+// compressed waits until dir has no file whose name says that it is left to be compressed. The children that compress get only what
+// processor is to spare: as long as there are fewer and fewer files, it waits on.
+func compressed(t *testing.T, dir string, left func(name string) bool) {
+	t.Helper()
+	count := func() (n int) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if left(e.Name()) {
+				n++
+			}
+		}
+		return n
+	}
+	for n := count(); n > 0; n = count() {
+		until(t, fmt.Sprintf("one more of %d files to be compressed", n), func() bool { return count() < n })
+	}
+}
+
 // A ledger says how often each numbered line is in the files.
 type ledger struct {
 	lines, torn, lost, twice int

@@ -149,15 +149,7 @@ outputs: [{match: "local0.*", file: DIR/lb.log, rotate: {size: 5MB, compress: zs
 	s := d.status()
 	d.stop() // a compression under way is given up
 	d.run()  // and done again
-	until(t, "all rotated files to be compressed", func() bool {
-		rotated, err := filepath.Glob(filepath.Join(d.dir, "lb-*"))
-		for _, name := range rotated {
-			if !strings.HasSuffix(name, ".zst") {
-				return false
-			}
-		}
-		return err == nil
-	})
+	compressed(t, d.dir, func(name string) bool { return strings.HasPrefix(name, "lb-") && !strings.HasSuffix(name, ".zst") })
 	l := account(t, d.dir, "lb", 0, n, 200)
 	t.Logf("%d lines sent, %d found after %d rotations and %d reopens; %d dropped by the kernel", n, l.lines, s.Total.Rotations,
 		s.Total.Reopens, s.Total.KernelDrops)

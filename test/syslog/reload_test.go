@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,11 +73,8 @@ outputs:
 	d.stop() // a compression under way is given up
 	configure(two)
 	d.run() // and done again
-	until(t, "all rotated files to be compressed", func() bool {
-		plain, err := filepath.Glob(filepath.Join(d.dir, "lb.log.*[0-9]"))
-		unfinished, _ := filepath.Glob(filepath.Join(d.dir, "*.tmp"))
-		return err == nil && len(plain)+len(unfinished) == 0
-	})
+	plain := regexp.MustCompile(`^lb\.log\.\d+$|\.tmp$`)
+	compressed(t, d.dir, plain.MatchString)
 	d.stop()
 	account(t, d.dir, "lb", 0, n, 200).balanced(t)
 	if s.Total.Received != uint64(n) || s.Total.KernelDrops != 0 {
