@@ -112,6 +112,10 @@ var ErrDescriptors = errors.New("the limit of open files is too low for the sock
 // other process is gone.
 func (c *Conn) Receive(v any) ([]int, error) {
 	n, oobn, flags, _, err := c.c.ReadMsgUnix(c.buf, c.oob)
+	if errors.Is(err, unix.ECONNRESET) {
+		// It ended with something unread. The kernel says so once, and before what it had sent.
+		n, oobn, flags, _, err = c.c.ReadMsgUnix(c.buf, c.oob)
+	}
 	if err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
 			return nil, io.EOF

@@ -119,3 +119,26 @@ func TestConnSaysThatDescriptorsWereLost(t *testing.T) {
 		g.Close()
 	}
 }
+
+// TestLastWordsAreHeard: a process that ends before it has read what it was sent has still said what it said.
+func TestLastWordsAreHeard(t *testing.T) {
+	a, b := pair(t)
+	if err := a.Send(note{"an order"}, nil, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"one", "two"} {
+		if err := b.Send(note{text}, nil, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Close()
+	for _, want := range []string{"one", "two"} {
+		var got note
+		if _, err := a.Receive(&got); err != nil || got.Text != want {
+			t.Fatalf("heard %q, %v, want %q", got.Text, err, want)
+		}
+	}
+	if _, err := a.Receive(new(note)); err != io.EOF {
+		t.Errorf("then %v", err)
+	}
+}
