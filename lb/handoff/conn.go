@@ -109,7 +109,8 @@ var ErrDescriptors = errors.New("the limit of open files is too low for the sock
 
 // Receive waits for a message, decodes it into v and returns the descriptors
 // that came with it: close-on-exec, and the caller's. io.EOF means that the
-// other process is gone.
+// other process is gone. With ErrDescriptors v holds what the message says, and
+// none of its descriptors is left.
 func (c *Conn) Receive(v any) ([]int, error) {
 	n, oobn, flags, _, err := c.c.ReadMsgUnix(c.buf, c.oob)
 	if errors.Is(err, unix.ECONNRESET) {
@@ -126,14 +127,14 @@ func (c *Conn) Receive(v any) ([]int, error) {
 		return nil, io.EOF
 	}
 	fds, err := rights(c.oob[:oobn])
-	switch {
-	case err != nil:
-	case flags&unix.MSG_CTRUNC != 0:
-		err = ErrDescriptors
-	case flags&unix.MSG_TRUNC != 0:
+	if err == nil && flags&unix.MSG_TRUNC != 0 {
 		err = errors.New("receive: a message is larger than the limit")
-	default:
+	}
+	if err == nil {
 		err = json.Unmarshal(c.buf[:n], v)
+	}
+	if err == nil && flags&unix.MSG_CTRUNC != 0 {
+		err = ErrDescriptors
 	}
 	if err != nil {
 		closeAll(fds)

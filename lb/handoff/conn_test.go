@@ -109,8 +109,9 @@ func TestConnSaysThatDescriptorsWereLost(t *testing.T) {
 	if err := a.Send(note{"many"}, fds, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Receive(new(note)); !errors.Is(err, ErrDescriptors) {
-		t.Errorf("received %v, want ErrDescriptors", err)
+	var got note
+	if _, err := b.Receive(&got); !errors.Is(err, ErrDescriptors) || got.Text != "many" {
+		t.Errorf("received %q, %v, want ErrDescriptors with what was said", got.Text, err)
 	}
 	// None of those that did arrive stays open.
 	if g, err := os.Open("/dev/null"); err != nil {

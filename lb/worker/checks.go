@@ -14,7 +14,6 @@ import (
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/stream"
-	"lbsyslogd/lb/syslog"
 	"lbsyslogd/syslogd/message"
 )
 
@@ -26,7 +25,7 @@ type check struct {
 	srv  *backend.Server
 	who  health.Who
 	kind string // what the log calls the proxy when its last server is gone
-	logs *syslog.Shared
+	logs *sideLog
 	each bool // option log-health-checks
 	rt   *Runtime
 
@@ -39,10 +38,10 @@ type check struct {
 // checks prepares the health checks of a backend's servers; servers without
 // `check` have an entry too, for operators' changes.
 func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*check {
-	var logs *syslog.Shared
+	var logs *sideLog
 	if len(p.Logs) > 0 {
 		var err error
-		if logs, err = syslog.NewShared(b.logs.targets(p.Logs)...); err != nil {
+		if logs, err = b.rt.side.open(b.logs.targets(p.Logs)); err != nil {
 			b.refuse(p.Pos, err)
 			return nil
 		}
@@ -212,7 +211,7 @@ func (c *check) around() health.Around {
 
 func (c *check) log(sev message.Severity, line []byte) {
 	if c.logs != nil {
-		c.logs.Log(sev, string(line))
+		c.logs.write(sev, string(line))
 	}
 }
 

@@ -44,6 +44,7 @@ type Runtime struct {
 	listener  *successor                      // hears of the tables
 	leaves    []served                        // certificates
 	receivers []*syslog.Health                // of log lines
+	side      sideLogs                        // log lines that no loop writes
 	reloads   atomic.Pointer[handoff.Reloads] // nil without a master
 	counting  sync.Mutex                      // guards last, and the making of snapshots
 	last      *stats.Snapshot                 // what was told to the next worker first; nil before
@@ -162,6 +163,7 @@ func (rt *Runtime) Stop() {
 			rt.next.link.Close()
 		}
 		rt.former.close()
+		rt.side.finish()
 		close(rt.done)
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
-	"lbsyslogd/lb/syslog"
 )
 
 // Flights implements Engine.
@@ -45,13 +44,12 @@ func (rt *Runtime) logLost(r *rule.Record) {
 		if fe.Logs < 0 || !wanted {
 			return
 		}
-		out, err := syslog.NewShared(rt.eng.Targets[fe.Logs]...)
+		out, err := rt.side.ofFrontend(fe.Logs, rt.eng.Targets[fe.Logs])
 		if err != nil {
 			rt.note("log a lost request: " + err.Error())
 			return
 		}
-		defer out.Close()
-		out.Log(sev, string(fe.Access.Append(nil, &rule.Ctx{Rec: r})))
+		out.write(sev, string(fe.Access.Append(nil, &rule.Ctx{Rec: r})))
 		return
 	}
 }
