@@ -122,6 +122,14 @@ func commandSocket(o *options, m *master.Master, opener *handoff.Opener) (forget
 		m.Rendezvous = w.Address
 	}
 	forget = func() { _ = opener.Forget(w.Key()) } // a path that is gone already is as good
+	if m.Rendezvous != "" {
+		// Those with a connection that is known already hang up. One may have been missed.
+		defer func() {
+			if err == nil {
+				m.Links = append(m.Links, master.FindWorkers(m.Rendezvous)...)
+			}
+		}()
+	}
 	if m.CLI != nil {
 		return forget, nil // kept by an upgrade
 	}
@@ -138,9 +146,6 @@ func commandSocket(o *options, m *master.Master, opener *handoff.Opener) (forget
 	defer f.Close()
 	if m.CLI, err = net.FileListener(f); err != nil {
 		return nil, fmt.Errorf("-S: %w", err)
-	}
-	if len(m.Links) == 0 && m.Rendezvous != "" {
-		m.Links = master.FindWorkers(m.Rendezvous)
 	}
 	return forget, nil
 }

@@ -19,9 +19,6 @@ import (
 	"lbsyslogd/lb/handoff"
 )
 
-// introductionWait bounds how long a worker may take to say who it is.
-const introductionWait = 5 * time.Second
-
 // FindWorkers dials the workers of a master that is gone. prefix is the
 // beginning of their rendezvous paths. Workers that have a master hang up.
 func FindWorkers(prefix string) []*handoff.Conn {
@@ -95,9 +92,9 @@ func (r *run) adoptAll() bool {
 		r.adopting = append(r.adopting, w)
 		r.order(w, handoff.Adopt)
 	}
-	r.after(introductionWait, func() {
+	r.after(r.Introduction, func() {
 		for _, w := range slices.Clone(r.adopting) {
-			r.Log.Warn("a worker of the former master does not say who it is, leaving it alone")
+			r.Log.Warn("a worker of the former master does not say who it is, going on without it")
 			r.adoptedOrNot(w)
 		}
 	})
@@ -115,9 +112,11 @@ func (r *run) introduced(w *worker, report *handoff.Report, fds []int) []int {
 		w.pid = w.facts.Pid
 	}
 	var spare []int
+	// Who says it too late serves on only if nobody else does.
+	late := r.stopping || r.current != nil && !slices.Contains(r.adopting, w)
 	for i, name := range report.Names {
 		w.wants = append(w.wants, handoff.Want{Name: name})
-		if _, ok := r.sockets.Get(name); ok {
+		if _, ok := r.sockets.Get(name); ok || late {
 			spare = append(spare, fds[i])
 			continue
 		}
@@ -131,11 +130,25 @@ func (r *run) introduced(w *worker, report *handoff.Report, fds []int) []int {
 		r.Log.Warn(err.Error())
 	} else {
 		w.adopting, w.ready, w.readyAt = false, true, w.facts.Started
-		r.old = append(r.old, w)
 		r.keepLink(w)
+		r.take(w, late)
 	}
 	r.adoptedOrNot(w)
 	return spare
+}
+
+// take gives a worker that has introduced itself its place. As a rule that is
+// among the old ones, until all have done so.
+func (r *run) take(w *worker, late bool) {
+	if !late && !w.draining && !slices.Contains(r.adopting, w) {
+		r.current = w // until the one that was started without it is ready
+		r.generation = max(r.generation, w.facts.Generation)
+		return
+	}
+	r.old = append(r.old, w)
+	if late && !w.draining {
+		r.drain(w)
+	}
 }
 
 // watch waits for the end of a process that is, as a rule, not a child.
@@ -165,7 +178,7 @@ func (r *run) watch(w *worker) error {
 		if child && ws.Signaled() {
 			how = fmt.Sprintf("was killed by signal %d (%v)", ws.Signal(), ws.Signal())
 		}
-		r.post(func() { w.stranger = !child; r.exited(w, how) })
+		r.post(func() { w.stranger = !child; r.processGone(w, how) })
 	}()
 	return nil
 }
@@ -179,7 +192,11 @@ func (r *run) adoptedOrNot(w *worker) {
 		return
 	}
 	r.adopting = slices.Delete(r.adopting, i, i+1)
-	if len(r.adopting) > 0 || r.stopping {
+	switch {
+	case r.stopping:
+		r.maybeStopped()
+		return
+	case len(r.adopting) > 0:
 		return
 	}
 	for _, w := range r.old {

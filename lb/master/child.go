@@ -102,7 +102,7 @@ func (r *run) spawn(snapshot *os.File) (*worker, error) {
 		case <-heard:
 		case <-time.After(time.Second):
 		}
-		r.post(func() { r.exited(w, fate(err)) })
+		r.post(func() { r.processGone(w, fate(err)) })
 	}()
 	return w, nil
 }

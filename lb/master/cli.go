@@ -57,7 +57,9 @@ func (r *run) converse(c net.Conn) {
 			return
 		}
 		for command := range strings.SplitSeq(string(line), ";") {
+			r.answering.RLock()
 			s.command(strings.Fields(command))
+			r.answering.RUnlock()
 		}
 		if s.quit || !s.prompt {
 			return
@@ -65,6 +67,20 @@ func (r *run) converse(c net.Conn) {
 		if _, err := io.WriteString(c, "\nmaster> "); err != nil {
 			return
 		}
+	}
+}
+
+// answered waits, but not for long, until everybody who asked something has
+// been answered. It is the last act of Run.
+func (r *run) answered() {
+	all := make(chan struct{})
+	go func() {
+		r.answering.Lock()
+		close(all)
+	}()
+	select {
+	case <-all:
+	case <-time.After(time.Second):
 	}
 }
 
@@ -136,7 +152,12 @@ func (s *session) reloadNow(words []string) {
 	case o := <-waiter:
 		s.sayOutcome(o)
 	case <-s.over:
-		s.sayOutcome(Outcome{Reason: "the master has ended"})
+		select {
+		case o := <-waiter: // at the very end
+			s.sayOutcome(o)
+		default:
+			s.sayOutcome(Outcome{Reason: "the master has ended"})
+		}
 	}
 }
 

@@ -59,6 +59,12 @@ func (r *run) crashed(w *worker, how string) {
 	c.ever++
 	c.last, c.how = time.Now(), how
 	blamed := c.former != nil && time.Since(w.readyAt) < r.Probation
+	if c.former != nil && !blamed {
+		// The configuration has stood its test. What kills the workers that
+		// follow, however soon, came from elsewhere.
+		c.former.Close()
+		c.former = nil
+	}
 	if c.config != nil {
 		c.config.Close()
 	}

@@ -6,8 +6,6 @@ import (
 	"os"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Part is the signal with which a service manager ends a master that is being
@@ -40,7 +38,7 @@ func (r *run) part() {
 			return // ended comes back
 		}
 		r.attempt.give(Outcome{Reason: "the master is being restarted, which loads the configuration of then", When: time.Now()})
-		w.kill(unix.SIGKILL)
+		w.kill()
 		r.takeBack(w)
 		r.unstore(linkName(w.pid))
 	}

@@ -26,6 +26,9 @@ import (
 // engine is a line server: each line is answered with generation and pid.
 const masterArg = "@test-master"
 
+// probation is the master's.
+const probation = 3 * time.Second
+
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -46,14 +49,19 @@ func catch() <-chan os.Signal {
 	return signals
 }
 
-// testMaster runs a master: CONFIG SOCKET.
+// testMaster runs a master: CONFIG SOCKET INTRODUCTION.
 func testMaster(args []string) int {
 	config, socket := args[0], args[1]
+	introduction, err := time.ParseDuration(args[2])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
 	m := &Master{
 		Binary: os.Args[0], Args: []string{config}, Version: "1.0", Started: time.Now(),
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Out: os.Stderr, Stdout: os.Stdout, Stderr: os.Stderr,
 		Rendezvous: socket, Pidfile: socket + ".pid", Opener: new(handoff.Opener),
-		StartTimeout: 5 * time.Second, Probation: 3 * time.Second, StopWait: 3 * time.Second,
+		StartTimeout: 5 * time.Second, Probation: probation, StopWait: 3 * time.Second, Introduction: introduction,
 	}
 	estate, err := Inherit()
 	if err == nil && estate != nil {
@@ -75,8 +83,12 @@ func testMaster(args []string) int {
 	return m.Run(catch())
 }
 
-// testCheck is what `-c -q CONFIG` does.
+// testCheck is what `-c -q CONFIG` does. It leaves a file that says that it was called.
 func testCheck(config string) int {
+	if err := os.WriteFile(config+".checked", nil, 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
 	if _, err := readPlan(config); err != nil {
 		fmt.Fprintf(os.Stderr, "[ALERT]    (%d) : config : %v\n", os.Getpid(), err)
 		return 1
@@ -266,7 +278,12 @@ func (e *lineEngine) Story(handoff.Reloads) {}
 
 func (e *lineEngine) Flights() *os.File { return nil }
 
-func (e *lineEngine) Wreck(f *os.File) { f.Close() }
+func (e *lineEngine) Wreck(f *os.File) {
+	defer f.Close()
+	text := make([]byte, 64)
+	n, _ := f.ReadAt(text, 0)
+	e.env.Logger.Info(fmt.Sprintf("a wreck: %s", text[:n]))
+}
 
 func (e *lineEngine) Successor(next *handoff.Conn) { next.Close() }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"lbsyslogd/lb/handoff"
@@ -59,6 +60,7 @@ type Master struct {
 	StartTimeout time.Duration // a worker must be ready by then: 60 s
 	Probation    time.Duration // a worker that dies earlier is blamed on its configuration: 5 s
 	StopWait     time.Duration // workers that were stopped are killed then: 10 s
+	Introduction time.Duration // what a former master left must have said by then what it is: 5 s
 
 	// What a former master left.
 	Sockets *handoff.Set    // listening sockets by name; nil is empty
@@ -83,7 +85,11 @@ type Notifier interface {
 type run struct {
 	*Master
 	events chan func()
-	over   chan struct{} // closed when Run returns
+	over   chan struct{} // closed when Run is about to return
+
+	// answering is held for reading by who answers a command, so that nobody is
+	// left without the outcome because the process ended a moment earlier.
+	answering sync.RWMutex
 
 	sockets  *handoff.Set
 	unwanted string // what of the service manager's sockets nobody asks for
@@ -101,6 +107,7 @@ type run struct {
 	attempt attempt        // what starting is for; its why is empty when there is none
 	waiting []chan Outcome // asked for the next reload
 	pace    pace           // of reloads
+	idle    []func()       // wait until no attempt is under way
 	last    Outcome
 
 	waitingAnyway bool      // one of them wants it whether or not anything has changed
@@ -132,6 +139,7 @@ func (m *Master) Run(signals <-chan os.Signal) int {
 	if r.sockets == nil {
 		r.sockets = new(handoff.Set)
 	}
+	defer r.answered()
 	defer close(r.over)
 	defer r.leave()
 	if m.CLI != nil {
@@ -139,6 +147,7 @@ func (m *Master) Run(signals <-chan os.Signal) int {
 	}
 	r.owing = r.owed()
 	tick := r.watchdog()
+	r.notify("WATCHDOG=1") // a program that this one was before may have done so long ago
 	if !r.adoptAll() {
 		r.begin(attempt{why: starting})
 	}
@@ -163,6 +172,7 @@ func (m *Master) defaults() {
 		{&m.StartTimeout, 60 * time.Second},
 		{&m.Probation, 5 * time.Second},
 		{&m.StopWait, 10 * time.Second},
+		{&m.Introduction, 5 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value

@@ -25,6 +25,7 @@ type rig struct {
 	config string
 	socket string
 	addr   string
+	wait   time.Duration // for what a former master left to introduce itself
 	cmd    *exec.Cmd
 	gone   chan struct{} // closed when the process has ended
 	out    *output
@@ -56,7 +57,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, dir: dir, config: filepath.Join(dir, "t.cfg"), socket: filepath.Join(dir, "m"), addr: freeAddr(t), out: new(output)}
+	r := &rig{t: t, dir: dir, config: filepath.Join(dir, "t.cfg"), socket: filepath.Join(dir, "m"), addr: freeAddr(t), wait: 10 * time.Second, out: new(output)}
 	t.Cleanup(func() {
 		for _, pid := range r.pids() {
 			unix.Kill(pid, unix.SIGKILL)
@@ -73,15 +74,27 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// freeAddr is a loopback address that was free a moment ago.
+// freeAddr is a loopback address that is the test's own: a socket is bound to it all the while. It does not listen, so that another one
+// with SO_REUSEADDR may have the address too; and the kernel gives a bound port neither to who connects nor to who asks for any.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { unix.Close(fd) })
+	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if err == nil {
+		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
 }
 
 func (r *rig) configure(lines ...string) {
@@ -94,7 +107,7 @@ func (r *rig) configure(lines ...string) {
 // launch starts the master process.
 func (r *rig) launch() {
 	r.t.Helper()
-	r.cmd = exec.Command(os.Args[0], masterArg, r.config, r.socket)
+	r.cmd = exec.Command(os.Args[0], masterArg, r.config, r.socket, r.wait.String())
 	// Workers hold the output open, and some outlive their master.
 	said, says, err := os.Pipe()
 	if err != nil {

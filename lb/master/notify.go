@@ -66,9 +66,10 @@ func (r *run) watchdog() <-chan time.Time {
 }
 
 // feedWatchdog says that this loop runs and that somebody serves, or is about
-// to: a start in progress has a limit of its own, and so has a backoff.
+// to: a start in progress has a limit of its own, and so have an adoption and a
+// backoff.
 func (r *run) feedWatchdog() {
-	if r.current != nil || r.starting != nil || r.crashes.row > 0 || r.stopping {
+	if r.current != nil || r.starting != nil || len(r.adopting) > 0 || r.crashes.row > 0 || r.stopping {
 		r.notify("WATCHDOG=1")
 	}
 }

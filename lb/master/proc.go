@@ -89,11 +89,12 @@ func (s *session) showStatus([]string) {
 	pids := <-asked
 	got := make(map[int]*handoff.Status)
 	timeout := time.After(2 * time.Second)
-	for range pids {
+	for late := false; len(got) < len(pids) && !late; {
 		select {
 		case a := <-answers:
 			got[a.pid] = a.status
 		case <-timeout:
+			late = true
 		}
 	}
 	for _, pid := range pids {

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"lbsyslogd/lb/handoff"
 )
 
@@ -98,14 +96,15 @@ func (r *run) begin(a attempt) {
 	w.timer = r.after(r.StartTimeout, func() {
 		if r.starting == w {
 			r.Log.Error(fmt.Sprintf("the new worker (%d) was not ready within %v, killing it", w.pid, r.StartTimeout))
-			w.kill(unix.SIGKILL)
+			w.kill()
 		}
 	})
 }
 
-// isReady makes the starting worker the current one.
+// isReady makes the starting worker the current one. One that was killed may
+// have said so a moment before.
 func (r *run) isReady(w *worker) {
-	if w != r.starting {
+	if w != r.starting || w.killed {
 		return
 	}
 	w.timer.Stop()
@@ -207,6 +206,22 @@ func (r *run) ended(o Outcome) {
 		r.cannotServe(a.why, o)
 	default:
 		r.nextReload()
+	}
+	r.maybeIdle()
+}
+
+// whenIdle calls act when no attempt is under way and nobody waits for one, or
+// when none will come because the master is stopping.
+func (r *run) whenIdle(act func()) {
+	r.idle = append(r.idle, act)
+	r.maybeIdle()
+}
+
+func (r *run) maybeIdle() {
+	for len(r.idle) > 0 && (r.stopping || r.attempt.why == "" && len(r.waiting) == 0 && len(r.adopting) == 0) {
+		act := r.idle[0]
+		r.idle = r.idle[1:]
+		act()
 	}
 }
 

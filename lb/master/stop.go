@@ -49,6 +49,9 @@ func (r *run) stopSoft() {
 			r.drain(w)
 		}
 	}
+	for _, w := range r.adopting {
+		r.order(w, handoff.Drain)
+	}
 	r.closeSockets() // the workers serve what waits in their copies' queues
 	r.maybeStopped()
 }
@@ -65,7 +68,7 @@ func (r *run) drain(w *worker) {
 		r.after(limit+stuckWait, func() {
 			if slices.Contains(r.workers(), w) {
 				r.Log.Warn(fmt.Sprintf("worker %d (generation %d) is stuck: it has not left %v after hard-stop-after, killing it", w.pid, w.facts.Generation, stuckWait))
-				w.kill(unix.SIGKILL)
+				w.kill()
 			}
 		})
 	}
@@ -82,7 +85,7 @@ func (r *run) closeSockets() {
 func (r *run) stopHard(status int) {
 	r.beginStop()
 	r.status = status
-	for _, w := range r.workers() {
+	for _, w := range append(r.workers(), r.adopting...) {
 		if w != r.starting {
 			r.order(w, handoff.Stop)
 		}
@@ -90,7 +93,7 @@ func (r *run) stopHard(status int) {
 	r.after(r.StopWait, func() {
 		for _, w := range r.workers() {
 			r.Log.Warn(fmt.Sprintf("worker %d did not end within %v, killing it", w.pid, r.StopWait))
-			w.kill(unix.SIGKILL)
+			w.kill()
 		}
 	})
 	r.maybeStopped()
@@ -103,14 +106,16 @@ func (r *run) beginStop() {
 	r.stopping = true
 	r.notify("STOPPING=1\nSTATUS=Stopping")
 	if r.starting != nil {
-		r.starting.kill(unix.SIGKILL)
+		r.starting.kill()
 	}
 	r.refuseWaiting()
+	r.maybeIdle()
 }
 
-// maybeStopped ends Run when nothing is left to wait for.
+// maybeStopped ends Run when nothing is left to wait for. What a former master
+// left ends too; one that does not say who it is cannot be waited for longer.
 func (r *run) maybeStopped() {
-	if r.stopping && len(r.workers()) == 0 {
+	if r.stopping && len(r.workers()) == 0 && len(r.adopting) == 0 {
 		r.stopped = true
 	}
 }

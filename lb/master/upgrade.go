@@ -2,6 +2,7 @@ package master
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -44,9 +45,14 @@ func (s *session) upgradeNow([]string) {
 		return
 	}
 	errs := make(chan error, 1)
-	if s.post(func() { errs <- s.become(client) }) {
+	if s.post(func() { s.whenIdle(func() { errs <- s.become(client) }) }) {
 		// There is no answer but a failure.
-		s.say("Upgrade failed, nothing has changed: %v", <-errs)
+		select {
+		case err := <-errs:
+			s.say("Upgrade failed, nothing has changed: %v", err)
+		case <-s.over:
+			s.say("Upgrade failed: the master has ended")
+		}
 	}
 }
 
@@ -66,10 +72,12 @@ func (r *run) checkBinary() error {
 	return fmt.Errorf("%s -c: %w: %s", r.Binary, err, reason)
 }
 
-// become replaces this program. It returns only when that failed.
+// become replaces this program while no worker is on its way: what it has not
+// told yet nobody but this program could take over. It returns only when that
+// failed.
 func (r *run) become(client *net.UnixConn) error {
-	if r.attempt.why != "" || len(r.waiting) > 0 || r.stopping {
-		return fmt.Errorf("a worker is being started or the master is stopping; try again")
+	if r.stopping {
+		return errors.New("the master is stopping")
 	}
 	var keep []int
 	hold := func(conn syscall.Conn) (int, error) {
@@ -123,7 +131,7 @@ func (r *run) become(client *net.UnixConn) error {
 		return err
 	}
 	r.tell(slog.LevelInfo, event.Upgrading, "upgrading: this process becomes the program in "+r.Binary)
-	r.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d\nSTATUS=Upgrading", monotonic()))
+	r.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d\nWATCHDOG=1\nSTATUS=Upgrading", monotonic()))
 	env := append(os.Environ(), UpgradeEnv+"="+string(estate))
 	err = syscall.Exec(r.Binary, append([]string{os.Args[0]}, os.Args[1:]...), env)
 	r.notify("READY=1\n" + r.statusLine())

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,6 +31,9 @@ type worker struct {
 	timer    *time.Timer // ends its patience: start timeout
 	adopting bool        // its facts have not come yet
 	stranger bool        // no child of this process: how it ends is not known
+	killed   bool        // by its master: it will not serve, whatever it says
+	hungUp   bool        // all that it said has been heard
+	gone     func()      // its process has ended, and what it said is waited for; nil before and after
 }
 
 // parcel is one message to a worker. fds are closed after the sending when
@@ -99,7 +101,7 @@ func (r *run) send(w *worker, p parcel) {
 			closeAll(p.fds)
 		}
 		r.Log.Error(fmt.Sprintf("worker %d does not take orders any more, killing it", w.pid))
-		w.kill(unix.SIGKILL)
+		w.kill()
 	}
 }
 
@@ -165,16 +167,47 @@ func (r *run) ask(w *worker, answer func(*handoff.Status)) {
 // hungUp is called when the connection to a worker has ended. Its process has
 // ended too, or does so in a moment: exited decides.
 func (r *run) hungUp(w *worker) {
+	w.hungUp = true
 	for _, answer := range w.asked {
 		answer(nil)
 	}
 	w.asked = nil
 	r.switched(w)
 	r.adoptedOrNot(w)
+	w.buried()
 }
 
-// kill sends a signal. A process that is gone needs none.
-func (w *worker) kill(sig syscall.Signal) { _ = w.process.Signal(sig) }
+// lastWordsWait bounds the wait for what a worker said before its end. Its end
+// of the connection is closed with it, unless a process of its own has it.
+const lastWordsWait = time.Second
+
+// processGone is called when a worker's process has ended. What it said before
+// (whose requests it had in flight, say) is heard first, as it may still be
+// under way.
+func (r *run) processGone(w *worker, how string) {
+	w.gone = func() { r.exited(w, how) }
+	if w.hungUp {
+		w.buried()
+		return
+	}
+	r.after(lastWordsWait, w.buried)
+}
+
+// buried ends the wait of processGone.
+func (w *worker) buried() {
+	if gone := w.gone; gone != nil {
+		w.gone = nil
+		gone()
+	}
+}
+
+// kill ends a worker.
+func (w *worker) kill() {
+	w.killed = true
+	if w.process != nil { // it has said who it is
+		_ = w.process.Signal(unix.SIGKILL) // one that is gone needs none
+	}
+}
 
 func closeAll(fds []int) {
 	for _, fd := range fds {

@@ -1,0 +1,236 @@
+package master
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// left is a worker of a master that is gone, which says what the test has it say: a process that does nothing, and the test at its rendezvous.
+type left struct {
+	t    *testing.T
+	pid  int
+	cmd  *exec.Cmd
+	meet *net.UnixListener
+	link *handoff.Conn
+}
+
+func (r *rig) leave() *left {
+	r.t.Helper()
+	cmd := exec.Command("sleep", "600")
+	if err := cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	w := &left{t: r.t, pid: cmd.Process.Pid, cmd: cmd}
+	r.t.Cleanup(w.end)
+	var err error
+	w.meet, err = net.ListenUnix("unixpacket", &net.UnixAddr{Name: RendezvousPath(r.socket, w.pid), Net: "unixpacket"})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return w
+}
+
+// found waits for the next master.
+func (w *left) found() {
+	w.t.Helper()
+	w.meet.SetDeadline(time.Now().Add(20 * time.Second))
+	c, err := w.meet.AcceptUnix()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.link = handoff.FromUnix(c)
+	w.t.Cleanup(func() { w.link.Close() })
+	w.hears(handoff.Adopt)
+}
+
+// hears waits for an order.
+func (w *left) hears(kind string) {
+	w.t.Helper()
+	var o handoff.Order
+	if _, err := w.link.ReceiveWithin(&o, 20*time.Second); err != nil || o.Kind != kind {
+		w.t.Fatalf("heard %q, %v, want %q", o.Kind, err, kind)
+	}
+}
+
+func (w *left) says(report handoff.Report, fds ...int) {
+	w.t.Helper()
+	if err := w.link.Send(report, fds, 20*time.Second); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *left) introduces(generation int, draining bool) {
+	w.t.Helper()
+	w.says(handoff.Report{Kind: handoff.Adopted, Draining: draining, Facts: &handoff.Facts{Pid: w.pid, Generation: generation, Started: time.Now()}})
+}
+
+// end kills the process and waits for it. The connection stays open.
+func (w *left) end() {
+	if w.cmd != nil {
+		w.cmd.Process.Kill()
+		w.cmd.Wait()
+		w.cmd, _ = nil, w.meet.Close()
+	}
+}
+
+// TestAStopWhileWorkersAreBeingAdopted: they end too, whether they have said who they are or not.
+func TestAStopWhileWorkersAreBeingAdopted(t *testing.T) {
+	for _, c := range []struct{ command, order string }{{"stop", handoff.Drain}, {"stop now", handoff.Stop}} {
+		t.Run(c.command, func(t *testing.T) {
+			r := newRig(t)
+			r.configure("listen " + r.addr)
+			w := r.leave()
+			r.launch()
+			w.found()
+			defer r.say(c.command).Close()
+			w.hears(c.order)
+			w.introduces(7, false)
+			w.end()
+			w.link.Close()
+			if got := r.ended(); got != 0 {
+				t.Errorf("exit status %d", got)
+			}
+		})
+	}
+}
+
+// TestAWorkerThatIntroducesItselfLate finishes: others serve in its place.
+func TestAWorkerThatIntroducesItselfLate(t *testing.T) {
+	r := newRig(t)
+	r.configure("listen " + r.addr)
+	r.wait = 50 * time.Millisecond
+	w := r.leave()
+	r.launch()
+	w.found()
+	r.await("a worker serves", func() bool { _, err := os.Stat(r.socket + ".pid"); return err == nil })
+	w.introduces(7, false)
+	w.hears(handoff.Drain)
+	if table := r.ask("show proc"); !strings.Contains(table, fmt.Sprintf("# old workers\n%d ", w.pid)) {
+		t.Errorf("the table does not have it:\n%s", table)
+	}
+}
+
+// TestALateWorkerServesOnWhereNobodyElseCan: the configuration of now is bad, and while that is being found out it says who it is.
+func TestALateWorkerServesOnWhereNobodyElseCan(t *testing.T) {
+	r := newRig(t)
+	r.configure("hang")
+	r.wait = 50 * time.Millisecond
+	w := r.leave()
+	r.launch()
+	w.found()
+	r.await("a worker is started without it", func() bool { return len(r.pids()) == 2 })
+	w.introduces(7, false)
+	r.await("it serves", func() bool {
+		return strings.Contains(r.ask("status"), fmt.Sprintf("generation 7 (worker %d) serves", w.pid))
+	})
+	r.await("the start fails", func() bool { return strings.Contains(r.out.String(), "was killed by signal 9") })
+	if s := r.ask("show proc"); !strings.Contains(s, fmt.Sprintf("# workers\n%d ", w.pid)) {
+		t.Errorf("it does not serve on:\n%s", s)
+	}
+}
+
+// TestStatusWithWorkersThatAreStuck: two that do not answer cost the time of one.
+func TestStatusWithWorkersThatAreStuck(t *testing.T) {
+	r := newRig(t)
+	r.configure("listen " + r.addr)
+	stuck := []*left{r.leave(), r.leave()}
+	r.launch()
+	for _, w := range stuck {
+		w.found()
+		w.introduces(7, true)
+	}
+	r.await("a worker serves", func() bool { _, err := os.Stat(r.socket + ".pid"); return err == nil })
+	s := r.ask("status")
+	for _, w := range stuck {
+		if !strings.Contains(s, fmt.Sprintf("worker %d: does not answer", w.pid)) {
+			t.Errorf("status does not say that %d does not answer:\n%s", w.pid, s)
+		}
+	}
+}
+
+// TestLastWordsOfAKilledWorker: the record of what it had in flight was under way when it died.
+func TestLastWordsOfAKilledWorker(t *testing.T) {
+	r := newRig(t)
+	r.configure("listen " + r.addr)
+	w := r.leave()
+	r.launch()
+	w.found()
+	w.introduces(7, true)
+	r.await("a worker serves", func() bool { _, err := os.Stat(r.socket + ".pid"); return err == nil })
+	record, err := os.CreateTemp(r.dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer record.Close()
+	io.WriteString(record, "three requests")
+	w.end()
+	w.says(handoff.Report{Kind: handoff.Flights}, int(record.Fd()))
+	w.link.Close()
+	r.await("they reach the next worker", func() bool { return strings.Contains(r.out.String(), "a wreck: three requests") })
+}
+
+// TestAnUpgradeWaitsForAnAdoption, which nobody but this master could finish.
+func TestAnUpgradeWaitsForAnAdoption(t *testing.T) {
+	r := newRig(t)
+	r.configure("listen " + r.addr)
+	w := r.leave()
+	r.launch()
+	w.found()
+	c := r.say("upgrade")
+	defer c.Close()
+	r.await("the master has looked at the program", func() bool { _, err := os.Stat(r.config + ".checked"); return err == nil })
+	w.introduces(7, true)
+	w.hears(handoff.Adopt) // the program that the master has become knows it too
+	w.introduces(7, true)
+	answer, err := io.ReadAll(c)
+	if err != nil || !strings.HasPrefix(string(answer), "Success=1") {
+		t.Errorf("the upgrade answers %q, %v", answer, err)
+	}
+}
+
+// TestWhoAskedIsAnswered although the master ends in that moment.
+func TestWhoAskedIsAnswered(t *testing.T) {
+	r := newRig(t)
+	r.start("listen " + r.addr)
+	r.configure("hang")
+	c := r.say("reload")
+	defer c.Close()
+	r.await("a worker is on its way", func() bool { return len(r.pids()) == 2 })
+	if a := r.ask("detach"); a != "The workers serve on.\n" {
+		t.Errorf("detach answers %q", a)
+	}
+	if a, err := io.ReadAll(c); err != nil || !strings.Contains(string(a), "is being restarted") {
+		t.Errorf("the reload answers %q, %v", a, err)
+	}
+}
+
+// TestAProvenConfigurationIsNotTakenBack: it served longer than its probation, so it is not to blame if the workers that follow are killed soon.
+func TestAProvenConfigurationIsNotTakenBack(t *testing.T) {
+	r := newRig(t)
+	other := freeAddr(t)
+	r.start("listen " + other)
+	r.configure("listen " + r.addr)
+	if a := r.ask("reload"); !strings.HasPrefix(a, "Success=1") {
+		t.Fatal(a)
+	}
+	loaded := time.Now()
+	r.await("it has proved itself", func() bool { return time.Since(loaded) > probation })
+	for range 2 {
+		g, pid := r.mustCall()
+		unix.Kill(pid, unix.SIGKILL)
+		r.await("the next worker serves", func() bool { return strings.Contains(r.ask("status"), fmt.Sprintf("generation %d ", g+1)) })
+	}
+	if g, _ := r.mustCall(); g != 4 {
+		t.Errorf("generation %d serves", g)
+	}
+}

@@ -1,0 +1,55 @@
+package master
+
+import (
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// manager is a service manager that remembers what it was told.
+type manager struct{ heard []string }
+
+func (m *manager) Send(state string) error { m.heard = append(m.heard, state); return nil }
+func (*manager) Store(string, int) error   { return nil }
+func (*manager) Remove(string) error       { return nil }
+
+// TestTheWatchdogIsFedFromTheFirst: the program that a master was before an upgrade may have fed it almost an interval ago, and this one
+// does so again half an interval from now.
+func TestTheWatchdogIsFedFromTheFirst(t *testing.T) {
+	link, theirs, err := handoff.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	sm := new(manager)
+	m := &Master{Binary: "/nonexistent", Log: slog.New(slog.DiscardHandler), Out: io.Discard, Notify: sm, Watchdog: time.Hour, Links: []*handoff.Conn{link}}
+	if got := m.Run(nil); got != 1 {
+		t.Errorf("exit status %d", got)
+	}
+	if len(sm.heard) == 0 || !strings.Contains(sm.heard[0], "WATCHDOG=1") {
+		t.Errorf("the service manager hears %q", sm.heard)
+	}
+	// Then while workers are being adopted, which has a limit of its own.
+	r := &run{Master: m, adopting: []*worker{{}}}
+	sm.heard = nil
+	r.feedWatchdog()
+	if len(sm.heard) != 1 {
+		t.Errorf("while a worker is being adopted the service manager hears %q", sm.heard)
+	}
+}
+
+// TestAKilledWorkerIsNotReady, although it has just said so: the one that serves goes on.
+func TestAKilledWorkerIsNotReady(t *testing.T) {
+	serves, late := new(worker), &worker{timer: time.NewTimer(time.Hour)}
+	defer late.timer.Stop()
+	r := &run{Master: &Master{Log: slog.New(slog.DiscardHandler)}, current: serves, starting: late}
+	late.kill()
+	r.isReady(late)
+	if r.current != serves || r.starting != late {
+		t.Error("it took over")
+	}
+}
