@@ -27,6 +27,10 @@ func (w *Writer) compress(ctx context.Context, b backup) (done bool, err error) 
 		w.kick() // a rotation has renumbered it since we looked
 		return false, err
 	}
+	before, err := src.Stat()
+	if err != nil {
+		return false, err
+	}
 	unfinished := backup{name: b.name, form: w.opt.Compress, tmp: true}
 	if b.number > 0 {
 		unfinished.name = w.series.base // its number may change meanwhile
@@ -37,7 +41,7 @@ func (w *Writer) compress(ctx context.Context, b backup) (done bool, err error) 
 		return false, err
 	}
 	w.opt.step("compress: write")
-	err = w.opt.Compressor(ctx, dst, src, unfinished.form)
+	err = w.pruning(func() error { return w.opt.Compressor(ctx, dst, src, unfinished.form) })
 	if err == nil {
 		err = likeness(dst, src)
 	}
@@ -48,6 +52,10 @@ func (w *Writer) compress(ctx context.Context, b backup) (done bool, err error) 
 	err = errors.Join(err, dst.Close())
 	if err == nil {
 		w.opt.step("compress: rename")
+		if after, statErr := src.Stat(); statErr != nil || after.Size() != before.Size() {
+			w.kick() // somebody who had it open has appended: once more
+			return false, errors.Join(statErr, ignoreMissing(os.Remove(tmp)))
+		}
 		done, err = w.replace(b, tmp)
 	}
 	if err != nil {

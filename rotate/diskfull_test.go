@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -38,6 +39,7 @@ func TestOnASmallDisk(t *testing.T) {
 	}
 	for name, test := range map[string]func(t *testing.T, dir, ballast string){
 		"lines wait in the ring": fillTheRing, "retention makes room": makeRoomByRetention, "bare": fillTheBareLibrary,
+		"two Writers": fillWithAnother,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
@@ -161,6 +163,37 @@ func fillTheRing(t *testing.T, dir, ballast string) {
 	if next != n {
 		t.Errorf("the last line is %d of %d", next-1, n-1)
 	}
+}
+
+// fillWithAnother has two Writers append to one file, as a reload does for a moment. When the disk takes a part of a line from one of them,
+// it is not cut off what the other has written.
+func fillWithAnother(t *testing.T, dir, ballast string) {
+	path := filepath.Join(dir, "app.log")
+	first := open(t, path, Options{})
+	second := open(t, path, Options{})
+	n := 0
+	lines := func(w *Writer, k int) {
+		var b strings.Builder
+		for range k {
+			b.WriteString(numbered(n))
+			n++
+		}
+		write(t, w, b.String())
+	}
+	lines(first, 1000)
+	lines(second, 1000)
+	lines(first, 100_000) // more than there is room for
+	if s := first.Stats(); s.Stalls != 1 {
+		t.Errorf("%d stalls", s.Stalls)
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the ring to be written", func() bool { return first.Stats().Waiting == 0 })
+	if err := errors.Join(second.Close(), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	once(t, content(t, dir, "app"), n)
 }
 
 // TestRingCounts gives a ring lines in pieces of every size and compares it with what it should keep.

@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -95,14 +96,13 @@ func (f *Follower) Seek(p Position) (found bool, err error) {
 		if file != nil {
 			return true, f.adopt(file, p)
 		}
-		if !sure {
-			time.Sleep(time.Millisecond)
-			continue
+		if sure {
+			f.finished = true
+			if err := f.advance(p.After, identity{}); !errors.Is(err, errTurned) {
+				return false, err
+			}
 		}
-		f.finished = true
-		if err := f.advance(p.After, identity{}); !errors.Is(err, errTurned) {
-			return false, err
-		}
+		time.Sleep(time.Millisecond)
 	}
 	return false, fmt.Errorf("follow %s: it is rotated faster than it can be opened", f.w.path)
 }
@@ -168,7 +168,7 @@ func (f *Follower) Next() ([]byte, error) {
 
 // current says whether the Writer still writes to the file that we read.
 func (f *Follower) current() bool {
-	return f.w.writing() == f.id
+	return f.w.current().id == f.id
 }
 
 // noticeTruncation begins at the front of a file that somebody emptied.
@@ -186,23 +186,24 @@ var errTurned = errors.New("the log file was rotated meanwhile")
 // advance goes on to the oldest file behind a stamp that is not the given one, or to the current one.
 func (f *Follower) advance(after time.Time, but identity) error {
 	f.w.mu.Lock()
-	cur, last := f.w.cur.id, f.w.last
+	cur, last := f.w.cur, f.w.last
 	f.w.mu.Unlock()
 	f.w.opt.step("follow: list")
 	// Every rotation up to last has its name by now, so what the directory does not show is the current file.
-	backups, err := f.w.list()
+	b, read, err := f.oldest(after, but, cur.id)
 	if err != nil {
 		return err
 	}
-	// Of those that came since, the list may show a later one and not the one before it.
-	turned := f.w.writing() != cur
-	for _, b := range backups {
-		if b.form != None || !b.stamp.After(after) || b.id == but || b.id == cur {
-			continue
-		}
-		if turned && b.stamp.After(last) {
-			return errTurned
-		}
+	// What somebody else renames while the directory is read may be missing: it had its old name no more and its new one not yet. Nobody
+	// renames a file twice in so short a time.
+	if again, _, err := f.oldest(after, but, cur.id); err != nil || again.id != b.id {
+		return cmp.Or(err, errTurned)
+	}
+	// Of the rotations that came since, the list may show a later one and not the one before it.
+	if f.w.current() != cur && (b.name == "" || b.stamp.After(last)) {
+		return errTurned
+	}
+	if b.name != "" {
 		file, err := openRead(filepath.Join(f.w.dir, b.name))
 		if errors.Is(err, fs.ErrNotExist) {
 			return errTurned
@@ -216,6 +217,9 @@ func (f *Follower) advance(after time.Time, but identity) error {
 		}
 		return f.adopt(file, Position{After: b.stamp.Add(-1)})
 	}
+	if read.After(last) { // somebody else moved the file that was read
+		last = read
+	}
 	file, err := openRead(f.w.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errTurned // the Writer makes a new one within a second
@@ -223,23 +227,41 @@ func (f *Follower) advance(after time.Time, but identity) error {
 	if err != nil {
 		return err
 	}
-	if id, err := identityOf(file); err != nil || id != cur {
+	if id, err := identityOf(file); err != nil || id != cur.id {
 		file.Close()
 		return errTurned
 	}
 	return f.adopt(file, Position{After: last})
 }
 
+// oldest is the oldest plain file behind a stamp that is neither the given one nor the current one; without a name: there is none. read is
+// the stamp of the given one, if it is a rotated file by now.
+func (f *Follower) oldest(after time.Time, but, cur identity) (b backup, read time.Time, err error) {
+	all, err := f.w.list()
+	for _, o := range all {
+		switch {
+		case o.id == but:
+			read = o.stamp
+		case b.name == "" && o.form == None && o.stamp.After(after) && o.id != cur:
+			b = o
+		}
+	}
+	return b, read, err
+}
+
 // find opens the file that p is in, under whichever name it has now. It returns nothing when there is none; sure is false when that
 // may be for a rotation that came while the directory was read: the file had its old name no more and its new one not yet.
 func (w *Writer) find(p Position) (file *os.File, sure bool, err error) {
-	before := w.writing()
+	before := w.current()
 	file, other, err := w.search(p)
+	if file == nil && err == nil && !other {
+		file, other, err = w.search(p) // the rotation may have been somebody else's, of which we know nothing
+	}
 	if file != nil || err != nil {
 		return file, true, err
 	}
-	after := w.writing()
-	return nil, other || before == after && after.ino != p.Inode, nil
+	after := w.current()
+	return nil, other || before == after && after.id.ino != p.Inode, nil
 }
 
 // search looks for the file that p is in. other says that p's inode is another file's by now.
@@ -249,6 +271,7 @@ func (w *Writer) search(p Position) (file *os.File, other bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
+	w.opt.step("list: read")
 	for _, e := range entries {
 		if !e.Type().IsRegular() {
 			continue
@@ -275,11 +298,11 @@ func (w *Writer) search(p Position) (file *os.File, other bool, err error) {
 	return nil, other, nil
 }
 
-// writing is the file that the Writer writes to.
-func (w *Writer) writing() identity {
+// current is the file that the Writer writes to. It is to be compared and for its id only.
+func (w *Writer) current() *file {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.cur.id
+	return w.cur
 }
 
 // Behind is how many bytes there are behind p.

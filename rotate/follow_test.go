@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -231,5 +232,32 @@ func TestFollowWantsAHold(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "a.log"), Options{})
 	if _, _, err := w.Follow(nil); err == nil || !strings.Contains(err.Error(), "Hold") {
 		t.Errorf("Follow() = %v", err)
+	}
+}
+
+// TestFollowAsLogrotateRotates has logrotate rename the file again and again, each time after it was read: nothing is read twice, nor
+// counted as if it were still to be read.
+func TestFollowAsLogrotateRotates(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	w := open(t, path, Options{Hold: 1 << 20})
+	f, _ := followed(t, w, nil)
+	var all strings.Builder
+	const rotations = 5
+	for n := range rotations {
+		write(t, w, numbered(n))
+		all.WriteString(follow(t, f, len(numbered(n))))
+		for old := n; old > 0; old-- {
+			rename(t, fmt.Sprint(path, ".", old), fmt.Sprint(path, ".", old+1))
+		}
+		rename(t, path, path+".1")
+		if _, err := w.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, w, numbered(rotations))
+	all.WriteString(follow(t, f, 1))
+	once(t, all.String(), rotations+1)
+	if behind, err := w.Behind(f.Position()); behind != 0 || err != nil {
+		t.Errorf("%d bytes are behind the last line: %v", behind, err)
 	}
 }

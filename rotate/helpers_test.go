@@ -75,7 +75,7 @@ func content(t *testing.T, dir, prefix string) string {
 // inOrder fails unless the files of app.log hold their lines in the order in which a list has the files.
 func inOrder(t *testing.T, dir string) {
 	t.Helper()
-	w := Writer{dir: dir, series: seriesOf("app.log")}
+	w := Writer{dir: dir, series: seriesOf("app.log"), opt: Options{}.filled()}
 	all, err := w.list()
 	if err != nil {
 		t.Fatal(err)

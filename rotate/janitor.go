@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -104,10 +105,12 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 	return again, errors.Join(problems...)
 }
 
+// unsettled says whether a file with a rotated one's name may still be written to: it is on its way out, or somebody else has renamed the
+// current one.
 func (w *Writer) unsettled(id identity) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.settling[id]
+	return w.settling[id] || w.cur.id == id
 }
 
 // reconcile finds rotated files that are there both plain and compressed, as a crash between the two last steps of a
@@ -183,6 +186,35 @@ func (w *Writer) prune() error {
 		problems = append(problems, w.remove(b))
 	}
 	return errors.Join(problems...)
+}
+
+// pruning does something that may take long, and has retention have its way meanwhile: the disk must not fill because a compression waits
+// for the processor.
+func (w *Writer) pruning(do func() error) error {
+	done := make(chan struct{})
+	var pruner sync.WaitGroup
+	pruner.Go(func() {
+		ticker := time.NewTicker(retryClean)
+		defer ticker.Stop()
+		woken := false
+		for {
+			select {
+			case <-done:
+				if woken {
+					w.kick() // there may be more to do than that
+				}
+				return
+			case <-w.wake:
+				woken = true
+			case <-ticker.C:
+			}
+			_ = w.prune() // it comes again at the end of the pass, which tells of what fails
+		}
+	})
+	err := do()
+	close(done)
+	pruner.Wait()
+	return err
 }
 
 func ignoreMissing(err error) error {

@@ -32,6 +32,7 @@ func (w *Writer) look() {
 		w.mu.Unlock()
 		return
 	}
+	w.noticeClock()
 	if w.stall.active && !w.opt.Now().Before(w.stall.retryAt) {
 		w.resume()
 	}
@@ -52,6 +53,21 @@ func (w *Writer) look() {
 	if err := unsynced.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		w.opt.Log.Error("sync", "path", w.path, "err", err)
 	}
+}
+
+// noticeClock has the schedule begin anew when the clock was set back: the next rotation may be years away, if the clock was wrong when
+// the last one came. Called with mu held.
+func (w *Writer) noticeClock() {
+	if w.next.IsZero() {
+		return
+	}
+	now := w.opt.Now().Round(0) // without the monotonic reading, which is never set
+	if now.Before(w.looked) {
+		if next := w.opt.Schedule.Next(now); next.Before(w.next) {
+			w.next = next
+		}
+	}
+	w.looked = now
 }
 
 // follow compares the file we write to with what stands at the path. Called with mu held.

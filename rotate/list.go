@@ -34,6 +34,7 @@ func (w *Writer) listFrozen() ([]backup, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.opt.step("list: read")
 	var all []backup
 	for _, e := range entries {
 		b, ok := w.series.parse(e.Name())

@@ -178,6 +178,7 @@ func (w *Writer) swap() (old *file, err error) {
 func (w *Writer) settle(old *file, name string) error {
 	err := old.close(w.opt.Sync)
 	if name == "" {
+		w.kick() // the name that somebody else gave it may be one of ours
 		return err
 	}
 	if w.opt.Sync != SyncNever {

@@ -60,7 +60,7 @@ func (w *Writer) put(p []byte) (kept int, err error) {
 	}
 	kept = bytes.LastIndexByte(p[:n], '\n') + 1
 	half := n - kept
-	if half > 0 && w.cur.own.Truncate(w.cur.size-int64(half)) != nil {
+	if half > 0 && !w.cutOff(half) {
 		return n, err
 	}
 	w.cur.size -= int64(half)
@@ -68,6 +68,13 @@ func (w *Writer) put(p []byte) (kept int, err error) {
 	w.counts.Bytes -= uint64(half)
 	w.midLine = before && kept == 0
 	return kept, err
+}
+
+// cutOff takes the last n bytes off the current file. It does not when they are not where they should be: another Writer has appended
+// since, or somebody has truncated the file. Called with mu held.
+func (w *Writer) cutOff(n int) bool {
+	info, err := w.cur.own.Stat()
+	return err == nil && info.Size() == w.cur.size && w.cur.own.Truncate(w.cur.size-int64(n)) == nil
 }
 
 // hold starts a stall: p is what the disk did not take. Called with mu held.

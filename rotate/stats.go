@@ -30,15 +30,22 @@ func (w *Writer) Stats() Stats {
 	defer w.mu.Unlock()
 	s := w.counts
 	s.Size, s.Inode = w.cur.size, w.cur.id.ino
-	s.Waiting = w.stall.ring.size() + len(w.stall.rest)
-	s.WaitingLines = w.stall.ring.lines()
-	if len(w.stall.rest) > 0 {
-		s.WaitingLines++
-	}
+	s.Waiting, s.WaitingLines = w.waitingBytes(), w.waitingLines()
 	if w.stall.cause != nil {
 		s.WriteError = w.stall.cause.Error()
 	}
 	return s
+}
+
+// waitingBytes is how many bytes the disk has not taken yet. Called with mu held.
+func (w *Writer) waitingBytes() int { return w.stall.ring.size() + len(w.stall.rest) }
+
+// waitingLines is how many lines those are. Called with mu held.
+func (w *Writer) waitingLines() int {
+	if len(w.stall.rest) > 0 {
+		return w.stall.ring.lines() + 1
+	}
+	return w.stall.ring.lines()
 }
 
 // Path is the absolute path of the current file.

@@ -33,6 +33,7 @@ type Writer struct {
 	closed  bool
 	cur     *file
 	midLine bool      // the last write did not end in a newline: no rotation now
+	looked  time.Time // when the keeper last looked, by the clock
 	next    time.Time // when the schedule wants the next rotation; zero: never
 	last    time.Time // stamp of the newest rotated file
 	strange int       // how many looks in a row found another file at the path
@@ -269,9 +270,11 @@ func (w *Writer) Close() error {
 	w.closed = true
 	var err error
 	if w.stall.active && !w.resume() {
-		lines := w.stall.ring.lines() + int(w.stall.loss.Lines)
-		err = fmt.Errorf("close %s: %d lines are lost: %w", w.path, lines, w.stall.cause)
-		w.counts.Lost += uint64(w.stall.ring.lines())
+		waiting := w.waitingLines()
+		err = fmt.Errorf("close %s: %d lines are lost: %w", w.path, waiting+int(w.stall.loss.Lines), w.stall.cause)
+		w.counts.Lost += uint64(waiting)
+		w.counts.LostBytes += uint64(w.waitingBytes())
+		w.stall.ring, w.stall.rest = ring{}, nil
 	}
 	cur := w.cur
 	w.mu.Unlock()
