@@ -42,7 +42,9 @@ type mover struct {
 	size  int       // of batch
 	more  bool      // not all sessions were looked at
 	busy  bool      // a batch is on its way
-	dead  bool      // the receiver is gone: everything stays
+	dead  bool      // the receiver is gone, or the time is up: everything stays
+
+	quiet chan struct{} // closed when nothing is on its way; nil before recall
 }
 
 // moving is a parcel with what it was made of.
@@ -179,12 +181,23 @@ func (m *mover) takeIdle() {
 func (m *mover) answered(sent []*moving, taken []bool, err error) {
 	m.busy = false
 	if err != nil {
+		if !m.dead {
+			m.sh.eng.Report("hand connections over: " + err.Error() + "; they are served here until they end")
+		}
 		m.dead = true
-		m.sh.eng.Report("hand connections over: " + err.Error() + "; they are served here until they end")
 		sent = append(sent, m.batch...)
 		m.batch = nil
 		taken = make([]bool, len(sent))
 	}
+	m.settle(sent, taken)
+	if m.quiet != nil {
+		close(m.quiet)
+	}
+	m.turn()
+}
+
+// settle lets go of what was taken and goes on with the rest.
+func (m *mover) settle(sent []*moving, taken []bool) {
 	for i, v := range sent {
 		switch {
 		case v.c != nil:
@@ -195,7 +208,6 @@ func (m *mover) answered(sent []*moving, taken []bool, err error) {
 			v.s.stay()
 		}
 	}
-	m.turn()
 }
 
 // closing reports whether s is to be closed after its response, because this

@@ -295,17 +295,6 @@ func (sh *Shard) sendAway(spread int64) {
 	}
 }
 
-// cut ends all exchanges at once. One that is on its way to the next worker is
-// logged there, if that took it.
-func (sh *Shard) cut() {
-	for s, next := sh.sessions.head.next, (*session)(nil); s != &sh.sessions.head; s = next {
-		next = s.next
-		if s.state == exchanging {
-			s.t.abort('K', s.t.phaseLetter())
-		}
-	}
-}
-
 // localAddr is the local address of a socket, invalid for a unix one.
 func (sh *Shard) localAddr(fd int) netip.AddrPort {
 	if loop.SockName(fd, &sh.sa) != 0 {

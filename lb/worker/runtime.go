@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -61,6 +62,7 @@ type Runtime struct {
 	work    sync.WaitGroup
 	answers sync.WaitGroup // the stats sockets
 	drain   sync.Once
+	parting sync.Once
 	stop    sync.Once
 }
 
@@ -157,13 +159,20 @@ func (rt *Runtime) Done() <-chan struct{} { return rt.done }
 // Stop implements Engine.
 func (rt *Runtime) Stop() {
 	rt.stop.Do(func() {
+		rt.eng.Cut()
+		rt.lastWords()
 		rt.cancel()
+		logged := make(chan struct{})
+		go func() {
+			rt.side.finish()
+			close(logged)
+		}()
 		rt.eng.Stop()
 		if rt.next != nil {
 			rt.next.link.Close()
 		}
 		rt.former.close()
-		rt.side.finish()
+		<-logged
 		close(rt.done)
 	})
 }
@@ -193,12 +202,34 @@ func (rt *Runtime) farewell() {
 	if rt.next == nil || !rt.next.alive() {
 		return
 	}
-	if _, err := rt.tellTables(rt.next); err != nil {
-		rt.note("tell the next worker the last of the stick tables: " + err.Error())
+	rt.parting.Do(func() {
+		if _, err := rt.tellTables(rt.next); err != nil && !nobody(err) {
+			rt.note("tell the next worker the last of the stick tables: " + err.Error())
+		}
+		if err := rt.sendCounts(rt.next); err != nil && !nobody(err) {
+			rt.note("tell the next worker the last counters: " + err.Error())
+		}
+	})
+}
+
+// nobody reports whether a letter was not sent because its receiver has ended:
+// then there is nobody who would have to know.
+func nobody(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET)
+}
+
+// lastWordsWait bounds how long a worker that is to end at once waits for the
+// next one to take what it counted.
+const lastWordsWait = time.Second
+
+// lastWords is the farewell of a worker that was leaving and is cut off.
+func (rt *Runtime) lastWords() {
+	if rt.serving.Err() == nil || rt.next == nil {
+		return
 	}
-	if err := rt.sendCounts(rt.next); err != nil {
-		rt.note("tell the next worker the last counters: " + err.Error())
-	}
+	giveUp := time.AfterFunc(lastWordsWait, func() { rt.next.link.Close() })
+	defer giveUp.Stop()
+	rt.farewell()
 }
 
 // Pause implements Engine.

@@ -266,6 +266,52 @@ func TestGenerations(t *testing.T) {
 	}
 }
 
+// TestHardStopTellsCounts ends a worker in the middle of its last requests:
+// what it counted since it began to leave is not lost.
+func TestHardStopTellsCounts(t *testing.T) {
+	arrived, answer, end := make(chan struct{}, 2), make(chan struct{}), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		if r.URL.Path == "/answered" {
+			<-answer
+		} else {
+			<-end
+		}
+		io.WriteString(w, r.URL.Path)
+	}))
+	t.Cleanup(func() {
+		close(end)
+		s.CloseClientConnections()
+		s.Close()
+	})
+	addr := freeAddr(t)
+	text := configFor(addr, s.Listener.Addr().String(), "")
+	first := begin(t, text, nil)
+	one, two := browse(t, addr), browse(t, addr)
+	one.ask("/answered")
+	<-arrived
+	two.ask("/cut")
+	<-arrived
+	second := first.follow(t, text)
+	second.told(t)
+	close(answer)
+	one.hear("/answered")
+	first.Stop()
+	patience, tick := time.After(20*time.Second), time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		r := second.row(t, stats.Frontend, "fe", "")
+		if r.Resp[1] > 0 {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-patience:
+			t.Fatal("the request that was answered while the worker left is not counted")
+		}
+	}
+}
+
 // TestMaxConnOverGenerations holds that a server's maxconn counts what earlier
 // workers have running there.
 func TestMaxConnOverGenerations(t *testing.T) {
