@@ -22,6 +22,9 @@ import (
 //	ExecStop=+lb stop --or-detach      while the master can be asked
 //	KillSignal=SIGRTMIN+1              in the middle of a start or a reload (master.Part)
 //	ExecStopPost=+lb stop --left-over  for workers whose master went that way
+//
+// A stop that comes while systemd waits to start the unit again runs none of
+// them. Workers notice it themselves (worker.Process.Abandoned).
 
 // stop ends the master.
 func stop(args []string, out, _ io.Writer) error {
@@ -33,7 +36,7 @@ func stop(args []string, out, _ io.Writer) error {
 	switch {
 	case r.flags["-left-over"]:
 		return endLeftOver(r.timeout)
-	case r.flags["-or-detach"] && job() == "restart":
+	case r.flags["-or-detach"] && mayDetach(job()):
 		command = "detach"
 	case r.flags["-now"]:
 		command = "stop now"
@@ -48,21 +51,59 @@ func stop(args []string, out, _ io.Writer) error {
 	return nil
 }
 
+// mayDetach says whether the workers may be left to the next master. Where
+// systemd does not answer they are, as a restart that ends them costs what a
+// stop that leaves them does not: ExecStopPost asks again, and workers whose
+// unit is gone leave by themselves.
+func mayDetach(job string, err error) bool { return err != nil || job == "restart" }
+
 // job is what systemd is doing to the unit that this process runs in, as
-// "restart" or "stop"; "" is nothing, or not to be found out.
-func job() string {
-	out, err := exec.Command("systemctl", "list-jobs", "--no-legend", "--plain").Output()
-	if err != nil {
-		return ""
-	}
+// "restart" or "stop"; "" is nothing.
+func job() (string, error) {
 	unit := unitOf("self")
+	if unit == "" {
+		return "", nil
+	}
+	return jobOf(unit, func() ([]byte, error) {
+		return exec.Command("systemctl", "list-jobs", "--no-legend", "--plain").Output()
+	})
+}
+
+// jobOf asks a few times: a manager that is busy, or just starting anew, does
+// not answer at once.
+func jobOf(unit string, list func() ([]byte, error)) (string, error) {
+	out, err := list()
+	for range 3 {
+		if err == nil || errors.Is(err, exec.ErrNotFound) {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+		out, err = list()
+	}
+	if err != nil {
+		return "", fmt.Errorf("ask systemd for its jobs: %w", err)
+	}
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line) // job, unit, type, state
 		if len(f) >= 3 && f[1] == unit {
-			return f[2]
+			return f[2], nil
 		}
 	}
-	return ""
+	return "", nil
+}
+
+// systemdUnits is where systemd tells journald of the units that are running.
+const systemdUnits = "/run/systemd/units"
+
+// stopped says that systemd does not run a unit: it is stopped, or waits to be
+// started again. Nothing that an ordinary user may ask says more where there is
+// no D-Bus. Where systemd does not tell it is false.
+func stopped(unit, units string) bool {
+	if st, err := os.Stat(units); err != nil || !st.IsDir() {
+		return false
+	}
+	_, err := os.Lstat(units + "/invocation:" + unit)
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // leftOverWait is how long workers without a master may finish what is open
@@ -72,8 +113,8 @@ const leftOverWait = 80 * time.Second
 // endLeftOver ends the workers that serve on in this process's unit, if that
 // is being stopped: softly, and after a while at once.
 func endLeftOver(wait time.Duration) error {
-	if job() != "stop" {
-		return nil
+	if what, err := job(); what != "stop" {
+		return err
 	}
 	if wait == 0 {
 		wait = leftOverWait

@@ -51,6 +51,9 @@ func beWorker(args []string, out *console.Writer) int {
 		Link:        link,
 		BeforeReady: func(handoff.Facts) error { return outputOfMaster() },
 	}
+	if unit := unitOf("self"); birth.Kept && unit != "" {
+		p.Abandoned = func() bool { return stopped(unit, systemdUnits) }
+	}
 	if birth.Rendezvous != "" {
 		if p.Rendezvous, err = rendezvous(master.RendezvousPath(birth.Rendezvous, pid)); err != nil {
 			return status(err, out)

@@ -38,6 +38,7 @@ type Birth struct {
 	Rendezvous string `json:"rendezvous,omitempty"` // the beginning of its path
 	Snapshot   bool   `json:"snapshot,omitempty"`
 	Journal    bool   `json:"journal,omitempty"` // what it says ends in the journal: lines carry fields
+	Kept       bool   `json:"kept,omitempty"`    // the service manager keeps the connection as long as there is a service
 }
 
 // RendezvousPath is where a worker waits for the next master.
@@ -60,7 +61,7 @@ func (r *run) spawn(snapshot *os.File) (*worker, error) {
 	defer says.Close()
 	birth, err := json.Marshal(Birth{
 		Generation: r.generation + 1, Reloads: r.reloads, Master: os.Getpid(),
-		Rendezvous: r.Rendezvous, Snapshot: snapshot != nil, Journal: r.Terse,
+		Rendezvous: r.Rendezvous, Snapshot: snapshot != nil, Journal: r.Terse, Kept: r.Notify != nil,
 	})
 	if err != nil {
 		link.Close()

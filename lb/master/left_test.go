@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -233,4 +234,36 @@ func TestAProvenConfigurationIsNotTakenBack(t *testing.T) {
 	if g, _ := r.mustCall(); g != 4 {
 		t.Errorf("generation %d serves", g)
 	}
+}
+
+// TestAStopWithoutAMaster: nobody tells the worker; it notices that there is no service any more.
+func TestAStopWithoutAMaster(t *testing.T) {
+	r := newRig(t)
+	r.start("listen " + r.addr)
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, pid, err := exchange(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.config+".stopped", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.cmd.Process.Kill()
+	<-r.gone
+	r.await("it listens no more", func() bool {
+		c, err := net.Dial("tcp", r.addr)
+		if err == nil {
+			c.Close()
+		}
+		return errors.Is(err, unix.ECONNREFUSED)
+	})
+	if _, _, err := exchange(c); err != nil {
+		t.Errorf("what is open is not finished: %v", err)
+	}
+	c.Close()
+	r.await("it leaves", func() bool { return !running(pid) })
 }

@@ -27,6 +27,7 @@ func (l *life) orphaned() {
 		return
 	}
 	l.say(slog.LevelWarn, event.MasterGone, "the master is gone, serving on until the next one comes")
+	l.watchOver()
 }
 
 // answer begins to accept masters at the rendezvous.

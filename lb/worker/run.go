@@ -79,6 +79,11 @@ type Process struct {
 	// is gone. Run closes it.
 	Rendezvous *net.UnixListener
 
+	// Abandoned says that the service which this process belongs to is not
+	// running, so that there may be no next master. It is asked while there is
+	// none; nil is never.
+	Abandoned func() bool
+
 	// Owned by Run.
 	plan   *Plan
 	set    *handoff.Set // copies of the engine's listeners

@@ -31,6 +31,8 @@ func (p *Process) serve() int {
 			l.obey(m)
 		case conn := <-l.masters:
 			l.adopt(conn)
+		case <-l.look:
+			l.lookAfter()
 		case <-l.hardStop:
 			l.cut = p.engine.Status().Connections
 			p.engine.Stop()
@@ -46,6 +48,7 @@ type life struct {
 	orders   <-chan order  // nil without a master
 	masters  <-chan *handoff.Conn
 	hardStop <-chan time.Time
+	look     <-chan time.Time // for the end of the service; nil with a master
 	draining bool
 	paused   bool
 	status   int
@@ -53,6 +56,8 @@ type life struct {
 	leaving time.Time // when it began to leave; zero before
 	open    int64     // client connections at that moment
 	cut     int64     // that were not let finish
+
+	goneSince time.Time // the service is not running since then; zero while it is
 }
 
 // order is what one Receive gave.
