@@ -15,7 +15,7 @@ STATICCHECK:= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # The end-to-end packages start daemons and offer load, one even boots a systemd: one after the other, and never under the race
 # detector, which is for the packages that the daemons are made of.
-E2E   = $(shell $(GO) list ./test/box/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/syslog/... ./test/tables/...)
+E2E   = $(shell $(GO) list ./test/box/... ./test/dialect/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/syslog/... ./test/tables/...)
 PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 
 # Tests that have a long form, which LB_LONG asks for.

@@ -115,7 +115,7 @@ func (d *draft) inherit(base *draft) {
 	}
 	if base.Stats != nil {
 		copied := *base.Stats
-		copied.Auths = slices.Clone(copied.Auths)
+		copied.Auths, copied.Rules = slices.Clone(copied.Auths), slices.Clone(copied.Rules)
 		d.Stats = &copied
 	}
 	d.base = base

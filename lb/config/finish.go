@@ -17,11 +17,13 @@ func (p *parser) finish() {
 		p.resolveLogs(d)
 		p.resolveMode(d)
 		p.resolveBackends(d)
+		p.checkPage(d)
 		p.checkServers(d)
 		p.checkTimeouts(d)
 		p.checkListeners(d)
 	}
 	p.resolveTables()
+	p.resolveUserlists()
 	p.resolvePeers()
 	p.checkAddresses()
 	p.assignIDs()
@@ -162,6 +164,13 @@ func modeName(m Mode) string {
 		return "http"
 	}
 	return "tcp"
+}
+
+// checkPage refuses two ways to let people to the statistics page.
+func (p *parser) checkPage(d *draft) {
+	if s := d.Stats; s != nil && len(s.Rules) > 0 && (len(s.Auths) > 0 || s.Realm != "") {
+		p.report.Errorf(d.pages, "%s '%s': stats 'auth'/'realm' and 'http-request' can't be used at the same time", d.section, d.Name)
+	}
 }
 
 // checkServers looks at servers and what refers to them.

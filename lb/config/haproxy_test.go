@@ -147,6 +147,24 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	stricter(inGlobalSection("log stdout format raw local0"), "not supported by lb yet")
 	stricter(inGlobalSection("log 127.0.0.1 sample 1:2 local0"), "sample")
 
+	// Userlists.
+	inList := func(lines string) string {
+		return inFrontendSection("http-request auth unless { http_auth(u) }") + "userlist u\n" + indent(lines)
+	}
+	accept(inList("user a insecure-password b"))
+	accept(inList("group g users a,b\ngroup h\nuser a insecure-password b groups h\nuser b password $5$abcdefgh$gruCpC7VkOTspMQTTSAR8mtlO9Upms.fwqE5y16JVM. groups g,h"))
+	accept(inFrontendSection("stats http-request auth realm a\\ b unless { src 127.0.0.1 }\nstats http-request deny"))
+	refuse(inFrontendSection("stats auth a:b\nstats http-request deny"), "can't be used at the same time")
+	refuse(inList("user a insecure-password b groups g"), "no such group 'g'")
+	refuse(inList("group g users x"), "no such user 'x'")
+	refuse(inList("usr a insecure-password b"), "only supports 'user'")
+	refuse(inList("user a pasword b"), "only supports 'password'")
+	refuse(inFrontendSection("http-request auth unless { http_auth(w) }"), "unable to find userlist 'w'")
+	refuse(inFrontendSection("http-request auth unless { http_auth }"), "missing arguments")
+	refuse(inFrontendSection("http-request auth unless { http_auth_group(u) }")+"userlist u\n", "no group is given")
+	stricter(inList("user a password plain"), "insecure-password")
+	stricter(inList("user a"), "has no password")
+
 	// Binds.
 	accept(inFrontendSection("bind :18001\nbind *:18002,127.0.0.1:18003\nbind 127.0.0.1:18004-18006\nbind [::1]:18007\nbind ::1:18008\nbind [::]:18009 v4v6\nbind [::]:18010 v6only"))
 	accept(inFrontendSection("bind ipv4@127.0.0.1:18001\nbind ipv6@:18002\nbind /tmp/h-bind.sock mode 600\nbind unix@/tmp/h-bind2.sock\nbind abns@h-test"))

@@ -14,6 +14,7 @@ import (
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/userlist"
 )
 
 // CompatVersion is the HAProxy version whose language this is: what .if
@@ -66,6 +67,9 @@ type parser struct {
 	peers       map[string]*peersSection
 	atPeers     *peersSection // being read
 	usedPeers   []peersUse
+	userlists   map[string]*userlist.List
+	atUserlist  *userlistSection // being read
+	usedLists   []listUse
 	zeroWarning bool
 	tls         tlsDefaults
 }
@@ -131,19 +135,20 @@ func newParser(opt Options) *parser {
 		env.Features = Features()
 	}
 	return &parser{
-		opt:      opt,
-		env:      env,
-		report:   &cfgfile.Report{},
-		cfg:      &Config{Global: Global{UID: -1, GID: -1}},
-		digest:   sha256.New(),
-		sections: sectionKeywords(),
-		globals:  newIndex(globalTable(), globalTuning()),
-		proxies:  newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
-		binds:    newIndex(bindTable()),
-		servers:  newIndex(serverTable()),
-		named:    map[string]*draft{},
-		peers:    map[string]*peersSection{},
-		byName:   map[string][]*draft{},
+		opt:       opt,
+		env:       env,
+		report:    &cfgfile.Report{},
+		cfg:       &Config{Global: Global{UID: -1, GID: -1}},
+		digest:    sha256.New(),
+		sections:  sectionKeywords(),
+		globals:   newIndex(globalTable(), globalTuning()),
+		proxies:   newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
+		binds:     newIndex(bindTable()),
+		servers:   newIndex(serverTable()),
+		named:     map[string]*draft{},
+		peers:     map[string]*peersSection{},
+		userlists: map[string]*userlist.List{},
+		byName:    map[string][]*draft{},
 	}
 }
 
@@ -178,7 +183,7 @@ func sectionKeywords() map[string]string {
 		"program":     "start programs with units of their own",
 		"resolvers":   "names are resolved once, at start; reload to resolve again",
 		"ring":        "log to a syslog address",
-		"userlist":    "keep authentication in the servers for now",
+		"userlist":    "",
 	}
 }
 
@@ -191,8 +196,11 @@ func (p *parser) line(line cfgfile.Line) error {
 		if hint != "" {
 			return fmt.Errorf("section '%s' is known to HAProxy, but not supported by lb yet: %s", words[0], hint)
 		}
-		if words[0] == "peers" {
+		switch words[0] {
+		case "peers":
 			return p.beginPeers(line.Pos, words[1:])
+		case "userlist":
+			return p.beginUserlist(line.Pos, words[1:])
 		}
 		return p.begin(line.Pos, words[1:])
 	}
@@ -216,11 +224,11 @@ func (p *parser) line(line cfgfile.Line) error {
 		return dispatch(p.globals, c, words, negated, &p.cfg.Global, inGlobal, p)
 	case "peers":
 		return p.peersLine(words)
+	case "userlist":
+		return p.userlistLine(words)
 	}
 	err = dispatch(p.proxies, c, words, negated, p.draft, p.draft.kind, p)
-	for _, ref := range p.draft.acls.Take() {
-		p.uses = append(p.uses, tableUse{ref, p.draft, line.Pos})
-	}
+	p.noteRefs(p.draft, line.Pos)
 	return err
 }
 

@@ -128,7 +128,7 @@ func (c *call) logFormat(d *draft, text string, kind logKind) error {
 	if err != nil {
 		return fmt.Errorf("'%s' : %w", c.name, err)
 	}
-	d.acls.Note(f.Tables())
+	d.acls.Note(f.Refs())
 	if d.logKind != logNone && d.logKind != kind && d.LogFormatPos.File != "" && (d.base == nil || d.LogFormatPos != d.base.LogFormatPos) {
 		c.p.report.Warnf(c.pos, "'%s' overrides what line %d of %s says about the log format", c.name, d.LogFormatPos.Line, d.LogFormatPos.File)
 	}

@@ -7,6 +7,7 @@ import (
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/stick"
+	"lbsyslogd/lb/userlist"
 )
 
 // Config is one accepted configuration. Immutable after Load.
@@ -14,6 +15,10 @@ type Config struct {
 	Global  Global
 	Proxies []*Proxy // frontends, backends and listens in the order of the files
 	Tables  []TableUse
+
+	// Userlists are those that rules name and whose passwords take a while to
+	// check.
+	Userlists []*userlist.List
 
 	// Notes are what an operator should hear although the configuration is
 	// accepted: keywords that are ignored (with the reason) or translated.
@@ -316,6 +321,7 @@ type StatsPage struct {
 	URI         string // "/haproxy?stats" by default
 	Realm       string
 	Auths       []string // user:password
+	Rules       rule.Rules
 	Refresh     time.Duration
 	HideVersion bool
 	ShowLegends bool

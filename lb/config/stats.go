@@ -2,8 +2,11 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"lbsyslogd/lb/rule"
 )
 
 // statsTable holds the keywords of the statistics page. Each turns it on, as
@@ -33,6 +36,22 @@ func statsTable() []row[*draft] {
 			s.Auths = append(s.Auths, c.args[0])
 			return nil
 		}},
+		{name: "stats http-request", args: "allow|deny|auth [realm <realm>] [if|unless <condition>]", min: 1, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
+			words := c.args
+			if err := oneOf(c.name, words[0], "allow", "deny", "auth"); err != nil {
+				return err
+			}
+			if words[0] == "auth" && (len(words) < 2 || words[1] != "realm") {
+				words = slices.Insert(slices.Clone(words), 1, "realm", "HAProxy Statistics")
+			}
+			r, err := rule.ParseRule(rule.Request, words, d.acls)
+			if err != nil {
+				return err
+			}
+			s := d.page(c.pos)
+			s.Rules = append(s.Rules, r)
+			return nil
+		}},
 		{name: "stats refresh", args: "<time>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) (err error) {
 			d.page(c.pos).Refresh, err = duration(c.name, c.args[0], time.Second)
 			return err
@@ -43,7 +62,6 @@ func statsTable() []row[*draft] {
 		{name: "stats show-desc", args: "[<text>]", max: many, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowDesc = t })},
 
 		{name: "stats admin", args: "if|unless <condition>", min: 1, max: many, in: ownAnywhere, status: Refused, doc: "the page only shows; use 'set server' on the stats socket"},
-		{name: "stats http-request", args: "...", max: many, in: ownAnywhere, status: Refused, doc: "use stats auth, or http-request rules of a listen section for the page alone"},
 		{name: "stats scope", args: "<proxy>", max: 1, in: anywhere, status: Refused, doc: "the page shows all proxies"},
 		{name: "stats show-modules", in: anywhere, status: Ignored, doc: "there are no modules with counters of their own"},
 	}

@@ -214,6 +214,18 @@ type tableUse struct {
 	pos  cfgfile.Pos
 }
 
+// noteRefs keeps what a line names for the time when all sections are known.
+func (p *parser) noteRefs(from *draft, pos cfgfile.Pos) {
+	for _, ref := range from.acls.Take() {
+		switch r := ref.(type) {
+		case *rule.TableRef:
+			p.uses = append(p.uses, tableUse{r, from, pos})
+		case *rule.UserRef:
+			p.usedLists = append(p.usedLists, listUse{r, pos})
+		}
+	}
+}
+
 // resolveTables finds the table of each reference.
 func (p *parser) resolveTables() {
 	tables := map[string]*draft{}

@@ -11,7 +11,7 @@ import (
 // written while the configuration is read, and only read afterwards.
 type ACLs struct {
 	named map[string]*acl
-	refs  []*TableRef // read since the last Take
+	refs  []Ref // read since the last Take
 }
 
 // acl is one name: it is true when any of its tests is.
@@ -76,7 +76,7 @@ func (a *ACLs) Define(words []string) error {
 	if err != nil {
 		return fmt.Errorf("error detected while parsing ACL '%s' : %w", name, err)
 	}
-	a.Note(t.expr.tables())
+	a.Note(t.expr.refs())
 	have := a.named[name]
 	if have == nil {
 		have = &acl{name: name, where: anywhere}
@@ -221,6 +221,12 @@ func (r *aclReader) compile(e *expr, words []string) (matcher, error) {
 		if method = defaultMatch(e.kind); method == "" {
 			return nil, fmt.Errorf("a binary sample has no matching method of its own; use '-m'")
 		}
+	}
+	if method == "auth" && e.args.users != nil && len(e.convs) == 0 {
+		for _, w := range words {
+			r.pats = append(r.pats, pat{text: w})
+		}
+		return compileGroups(e, r.pats)
 	}
 	row, err := findMatch(method)
 	if err != nil {

@@ -46,10 +46,11 @@ const (
 	Redirect
 	Return
 	Service
+	Unauthorized // Reply asks who the client is
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "service"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -188,7 +189,7 @@ func (p *ruleParser) expression(word string) (*expr, error) {
 		return nil, err
 	}
 	p.needs |= e.fetch.needs
-	p.acls.Note(e.tables())
+	p.acls.Note(e.refs())
 	return e, nil
 }
 
@@ -199,7 +200,7 @@ func (p *ruleParser) compile(text string) (*Format, error) {
 		return nil, err
 	}
 	p.needs |= f.Needs()
-	p.acls.Note(f.Tables())
+	p.acls.Note(f.Refs())
 	return f, nil
 }
 
@@ -238,6 +239,7 @@ var actions = []actionRow{
 	{name: "add-header", kinds: onHTTP, parse: parseAddHeader},
 	{name: "allow", kinds: onHTTP, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
 	{name: "del-header", kinds: onHTTP, parse: parseDelHeader},
+	{name: "auth", kinds: onRequest, parse: parseAuth},
 	{name: "deny", kinds: onHTTP, parse: parseDeny},
 	{name: "redirect", kinds: onHTTP, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
 	{name: "reject", kinds: onTCP, parse: func(*ruleParser) (action, error) { return reject{}, nil }},
@@ -269,7 +271,7 @@ var actions = []actionRow{
 
 // actionRefused are actions HAProxy has and lb has not, with the way out.
 var actionRefused = map[string]string{
-	"auth": "userlists are not supported by lb yet", "tarpit": "use 'deny'; lb does not hold clients yet", "reject": "use 'deny'", "silent-drop": "use 'deny'",
+	"tarpit": "use 'deny'; lb does not hold clients yet", "reject": "use 'deny'", "silent-drop": "use 'deny'",
 	"capture": "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format",
 	"add-acl": "ACLs are fixed once loaded", "del-acl": "ACLs are fixed once loaded", "set-map": "maps are not supported by lb yet", "del-map": "maps are not supported by lb yet",
 	"cache-use": "caches are not supported by lb yet", "cache-store": "caches are not supported by lb yet",

@@ -8,7 +8,7 @@ import (
 
 // readArgs reads a fetch's or converter's arguments by their signature, one
 // letter each: s a string, i an integer, o an integer or a variable's name, t a
-// stick table's name; "?"
+// stick table's name, u a userlist's; "?"
 // behind a letter makes it optional.
 func readArgs(signature string, list []string) (args, error) {
 	var a args
@@ -46,6 +46,11 @@ func readArgs(signature string, list []string) (args, error) {
 			if word != "" {
 				a.table = &TableRef{Name: word}
 			}
+		case 'u':
+			if word == "" {
+				return a, fmt.Errorf("missing a userlist's name")
+			}
+			a.users = &UserRef{Name: word}
 		case 'o':
 			n, err := strconv.ParseInt(word, 0, 64)
 			if err != nil {

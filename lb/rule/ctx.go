@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/userlist"
 )
 
 // Ctx is what one evaluation sees: the request, the response if there is one
@@ -24,6 +25,9 @@ type Ctx struct {
 	// anew. What counts must not count twice, and who was let through then is
 	// let through.
 	Again bool
+
+	// Doubt is what had to be computed of the client's password; nil nothing.
+	Doubt *userlist.Doubt
 
 	// Reply is filled by an action that answers in the server's place.
 	Reply Reply
@@ -46,7 +50,7 @@ type Reply struct {
 	Header []byte // complete field lines, each ending in CRLF
 	Body   []byte
 	// ErrorFile is true when the proxy's errorfile for Status should be sent
-	// if there is one (deny without a body of its own).
+	// if there is one (deny without a body of its own), with Header added.
 	ErrorFile bool
 	// Reason is the reason phrase when a rule sets one; nil is the standard one.
 	Reason []byte

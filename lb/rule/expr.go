@@ -75,13 +75,13 @@ type cursor struct {
 
 // args are the arguments of one fetch or converter, read at compile time.
 type args struct {
-	s   [4]string
-	n   [4]int64
-	ref [2]operand // add(), concat(): a number, or a variable
-	lit value      // what the row's check made of them
-	re  *pattern   // regsub's regular expression
-	// table is a stick table, nil when none is named.
-	table *TableRef
+	s     [4]string
+	n     [4]int64
+	ref   [2]operand // add(), concat(): a number, or a variable
+	lit   value      // what the row's check made of them
+	re    *pattern   // regsub's regular expression
+	table *TableRef  // a stick table, nil when none is named
+	users *UserRef   // a userlist
 	len   int
 }
 

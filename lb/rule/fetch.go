@@ -21,7 +21,7 @@ type fetchRow struct {
 }
 
 // fetches is the table; findFetch reads it.
-var fetches = slices.Concat(fetchesHTTP, fetchesFacts, fetchesTable)
+var fetches = slices.Concat(fetchesHTTP, fetchesFacts, fetchesTable, fetchesAuth)
 
 // alias are other names of the rows.
 var fetchAlias = map[string]string{
@@ -51,7 +51,6 @@ var suffixes = []string{"beg", "dir", "dom", "end", "len", "reg", "sub"}
 
 // fetchRefused are fetches HAProxy has and lb has not, with the reason.
 var fetchRefused = map[string]string{
-	"http_auth": "userlists are not supported by lb yet", "http_auth_group": "userlists are not supported by lb yet",
 	"nbsrv": "server counts in rules are not supported by lb yet", "srv_is_up": "server states in rules are not supported by lb yet",
 	"be_conn": "", "fe_conn": "", "be_sess_rate": "", "fe_sess_rate": "", "queue": "", "avg_queue": "", "connslots": "",
 	"srv_conn": "", "srv_queue": "", "srv_sess_rate": "", "be_conn_free": "", "srv_conn_free": "", "be_id": "", "fe_id": "", "so_id": "", "srv_id": "",

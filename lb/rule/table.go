@@ -93,40 +93,45 @@ func (x *Ctx) tableKey(t *stick.Table, v value) (key []byte, ok bool) {
 	return x.key, true
 }
 
-// tables are those that the expression names.
-func (e *expr) tables() []*TableRef {
-	var list []*TableRef
-	if r := e.args.table; r != nil {
-		list = append(list, r)
-	}
+// refs are what the expression names.
+func (e *expr) refs() []Ref {
+	list := e.args.refs(nil)
 	for i := range e.convs {
-		if r := e.convs[i].args.table; r != nil {
-			list = append(list, r)
-		}
+		list = e.convs[i].args.refs(list)
 	}
 	return list
 }
 
-// Tables are the tables that the format names.
-func (f *Format) Tables() []*TableRef {
-	var list []*TableRef
+func (a *args) refs(list []Ref) []Ref {
+	if a.table != nil {
+		list = append(list, a.table)
+	}
+	if a.users != nil {
+		list = append(list, a.users)
+	}
+	return list
+}
+
+// Refs are what the format names.
+func (f *Format) Refs() []Ref {
+	var list []Ref
 	for i := range f.steps {
 		if e := f.steps[i].expr; e != nil {
-			list = append(list, e.tables()...)
+			list = append(list, e.refs()...)
 		}
 	}
 	return list
 }
 
 // Note keeps references for Take.
-func (a *ACLs) Note(refs []*TableRef) {
+func (a *ACLs) Note(refs []Ref) {
 	if a != nil {
 		a.refs = append(a.refs, refs...)
 	}
 }
 
-// Take gives the references to tables that were read since the last Take.
-func (a *ACLs) Take() []*TableRef {
+// Take gives the references that were read since the last Take.
+func (a *ACLs) Take() []Ref {
 	refs := a.refs
 	a.refs = nil
 	return refs

@@ -40,7 +40,7 @@ func TestTrackingDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, ref := range acls.Take() {
-		ref.Bind(table)
+		ref.(*rule.TableRef).Bind(table)
 	}
 	noAllocations(t, func(r *rig) {
 		r.fe.ConnRules, r.fe.Content, r.fe.ReqRules, r.fe.ResRules = conn, content, deny, response

@@ -13,6 +13,7 @@ import (
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/syslog"
+	"lbsyslogd/lb/userlist"
 )
 
 // Engine is everything that one worker runs, in the form the data path reads.
@@ -28,6 +29,7 @@ type Engine struct {
 	Formats   *accesslog.Formats
 	Tables    map[string]*stick.Table // stick tables by name
 	Metrics   *StatsPage              // http-request use-service prometheus-exporter
+	Userlists []*userlist.List        // whose passwords take long to check: it is done before the rules ask
 	// Report tells of trouble that is nobody's request: one line, at most once
 	// a second for the same text. Called from loops: must not block.
 	Report func(text string)
@@ -42,6 +44,7 @@ type Engine struct {
 	// after this process was killed; nil if there is none.
 	Flights *os.File
 
+	bench     *userlist.Bench
 	cur       atomic.Int32 // client connections
 	max       atomic.Int32
 	crowded   atomic.Bool // some shard does not accept for want of room
@@ -180,6 +183,7 @@ const clockPast = 365 * 24 * time.Hour
 // Start makes the shards and runs their loops on goroutines of their own.
 func (e *Engine) Start(threads int) error {
 	e.empty = make(chan struct{})
+	e.bench = userlist.NewBench()
 	var parts [][]flight
 	var err error
 	if e.Flights, parts, err = e.openFlights(threads); err != nil {

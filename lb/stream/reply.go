@@ -6,11 +6,13 @@ import (
 	"strconv"
 
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/rule"
 )
 
 // Page is an answer that stands for a status: built in, or an errorfile.
 type Page struct {
 	Status int
+	Reason string // the reason phrase, "" the usual one
 	Header []byte // complete field lines, without framing and Connection
 	Body   []byte
 }
@@ -34,7 +36,7 @@ func ParsePage(data []byte) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Page{Status: h.Status(), Body: data[n:]}
+	p := &Page{Status: h.Status(), Reason: string(h.Reason()), Body: data[n:]}
 	for _, name := range []string{"connection", "keep-alive", "content-length", "transfer-encoding"} {
 		h.Del(name)
 	}
@@ -117,7 +119,10 @@ func (t *txn) errorPage(status int) *Page {
 }
 
 // replyError answers with the page for a status.
-func (t *txn) replyError(status int) {
+func (t *txn) replyError(status int) { t.replyPage(status, nil) }
+
+// replyPage answers with the page for a status and some more header lines.
+func (t *txn) replyPage(status int, more []byte) {
 	p := t.errorPage(status)
 	if p.Status == 0 { // an empty errorfile
 		t.rec.Status = status
@@ -126,14 +131,18 @@ func (t *txn) replyError(status int) {
 		t.end()
 		return
 	}
-	t.reply(status, "", p.Header, p.Body)
+	header := p.Header
+	if len(more) > 0 {
+		header = append(bytes.Clone(header), more...)
+	}
+	t.reply(p.Status, p.Reason, header, p.Body)
 }
 
 // replyRule answers as the rule in the context's Reply says.
 func (t *txn) replyRule() {
 	r := &t.s.sh.ctx.Reply
 	if r.ErrorFile {
-		t.replyError(r.Status)
+		t.replyPage(r.Status, r.Header)
 		return
 	}
 	t.reply(r.Status, string(r.Reason), r.Header, r.Body)
@@ -227,8 +236,9 @@ func (t *txn) fail(who, where byte, status int) {
 // StatsPage is an answer made of the engine's own state: the statistics page
 // behind its URI, or the metrics.
 type StatsPage struct {
-	URI  string
-	Name string // in place of a server's in logs, "<STATS>"
+	URI   string
+	Rules rule.Rules // who may see it; nil everybody
+	Name  string     // in place of a server's in logs, "<STATS>"
 	// Serve makes the answer. It runs on a goroutine of its own: it asks all
 	// shards for their counters.
 	Serve func(StatsRequest) StatsReply
@@ -248,6 +258,14 @@ type StatsReply struct {
 
 func (p *StatsPage) matches(uri []byte) bool {
 	return p != nil && len(uri) >= len(p.URI) && string(uri[:len(p.URI)]) == p.URI
+}
+
+// visit serves a page to those who may see it.
+func (t *txn) visit(p *StatsPage, x *rule.Ctx, denied *uint64) {
+	t.rec.Server = p.Name
+	if t.obey(p.Rules.Eval(x), denied) {
+		t.serve(p)
+	}
 }
 
 // serve answers with a page of our own state.

@@ -17,7 +17,7 @@ func (t *txn) context() *rule.Ctx {
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, &t.rec
 	x.Txn, x.Session, x.Now, x.Again = &t.track, &t.s.track, sh.stickNow(), t.again
-	x.Reply = rule.Reply{}
+	x.Doubt, x.Reply = t.doubt, rule.Reply{}
 	if t.s.fe.HTTP {
 		x.Req = &sh.req
 	}
@@ -33,6 +33,9 @@ func (t *txn) route() {
 		t.reply(200, "", errorHeader, monitorBody)
 		return
 	}
+	if t.vouch() {
+		return
+	}
 	x := t.context()
 	t.captureRequest()
 	if !t.content(fe.Content, x) {
@@ -43,7 +46,7 @@ func (t *txn) route() {
 		return
 	}
 	if fe.Page.matches(t.rec.URI) {
-		t.serve(fe.Page)
+		t.visit(fe.Page, x, &sh.Front[fe.Index].DeniedReq)
 		return
 	}
 	be := t.choose(x)
@@ -61,7 +64,7 @@ func (t *txn) route() {
 			return
 		}
 		if be.Page.matches(t.rec.URI) {
-			t.serve(be.Page)
+			t.visit(be.Page, x, &sh.Back[be.Index].DeniedReq)
 			return
 		}
 	}
@@ -104,6 +107,9 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 	case rule.Service:
 		t.serve(t.s.sh.eng.Metrics)
 		return false
+	case rule.Unauthorized:
+		t.countClientError()
+		t.rec.Term = [4]byte{'L', 'R', '-', '-'}
 	default:
 		t.rec.Term = [4]byte{'L', 'R', '-', '-'}
 		t.s.sh.Front[t.s.fe.Index].Intercepted++
@@ -226,12 +232,7 @@ func (t *txn) parse() *http1.Head {
 	if sh.parsed == t {
 		return &sh.req
 	}
-	b := t.s.in.Data[t.headOff : t.headOff+t.headLen]
-	if _, err := sh.req.ParseRequest(b); err != nil {
-		// It was accepted before, from the same bytes.
-		sh.eng.Report("request head changed in its buffer: " + err.Error())
-	}
-	sh.parsed = t
+	t.reread()
 	x := t.context()
 	x.Again = true
 	t.s.fe.ReqRules.Eval(x)

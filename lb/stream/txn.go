@@ -5,6 +5,7 @@ import (
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/userlist"
 )
 
 // phase is how far an exchange has come.
@@ -76,7 +77,8 @@ type txn struct {
 	flight *flight // what is left of the request should this process be killed
 	rec    rule.Record
 
-	track   rule.Tracks // entries of stick tables that it is counted in
+	doubt   *userlist.Doubt // what was computed of the client's password
+	track   rule.Tracks     // entries of stick tables that it is counted in
 	stuckTo stuckKeys
 	again   bool // an earlier process, or this one, ran the rules for this request already
 

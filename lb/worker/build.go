@@ -70,6 +70,7 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	if b.eng.Formats, err = accesslog.NewFormats(); err != nil {
 		b.errs = append(b.errs, err)
 	}
+	b.eng.Userlists = cfg.Userlists
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
 	b.rt = newRuntime(cfg, env, b.eng)
 	b.eng.Report = b.rt.reports.report

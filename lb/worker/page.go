@@ -20,7 +20,7 @@ func (rt *Runtime) statsPage(p *config.Proxy) *stream.StatsPage {
 		ShowNode: c.ShowNode, ShowDesc: c.ShowDesc,
 	}
 	return &stream.StatsPage{
-		URI: c.URI, Name: "<STATS>",
+		URI: c.URI, Name: "<STATS>", Rules: c.Rules,
 		Serve: func(req stream.StatsRequest) stream.StatsReply {
 			if len(c.Auths) > 0 && !authorized(req.Authorization, c.Auths) {
 				return unauthorized(c.Realm)

@@ -1,0 +1,108 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/userlist"
+)
+
+// userlistSection is the section being read.
+type userlistSection struct {
+	*userlist.List
+	pos cfgfile.Pos
+}
+
+// listUse is a rule's reference to a userlist.
+type listUse struct {
+	ref *rule.UserRef
+	pos cfgfile.Pos
+}
+
+// beginUserlist opens a userlist section.
+func (p *parser) beginUserlist(pos cfgfile.Pos, args []string) error {
+	p.endUserlist()
+	p.skip = len(args) != 1
+	if p.skip {
+		return fmt.Errorf("'userlist' expects a name")
+	}
+	if p.userlists[args[0]] != nil {
+		p.skip = true
+		return fmt.Errorf("userlist '%s' was declared before: give it another name", args[0])
+	}
+	p.atUserlist = &userlistSection{userlist.New(args[0]), pos}
+	p.userlists[args[0]] = p.atUserlist.List
+	return nil
+}
+
+// endUserlist checks the section that was read last: its groups and users may
+// name each other in any order.
+func (p *parser) endUserlist() {
+	if s := p.atUserlist; s != nil {
+		if err := s.Finish(); err != nil {
+			p.report.Errorf(s.pos, "%v", err)
+		}
+		p.atUserlist = nil
+	}
+}
+
+// userlistLine applies a line of a userlist section.
+func (p *parser) userlistLine(words []string) error {
+	if err := oneOf("userlist", words[0], "user", "group"); err != nil {
+		return err
+	}
+	if len(words) < 2 {
+		return fmt.Errorf("'%s' expects a name", words[0])
+	}
+	name, rest := words[1], words[2:]
+	if words[0] == "group" {
+		var users []string
+		switch {
+		case len(rest) == 2 && rest[0] == "users":
+			users = strings.Split(rest[1], ",")
+		case len(rest) > 0:
+			return fmt.Errorf("'group %s' expects 'users <user>[,<user>...]', not '%s'", name, strings.Join(rest, " "))
+		}
+		return p.atUserlist.AddGroup(name, users)
+	}
+	var groups []string
+	add := func() error {
+		return fmt.Errorf("'user %s' has no password, so nobody would be let in by that name: add 'password <hash>' or 'insecure-password <text>'", name)
+	}
+	for ; len(rest) > 0; rest = rest[2:] {
+		if len(rest) < 2 {
+			return fmt.Errorf("'user %s' : '%s' expects a value", name, rest[0])
+		}
+		word, value := rest[0], rest[1]
+		switch word {
+		case "password":
+			add = func() error { return p.atUserlist.AddHashed(name, value, groups) }
+		case "insecure-password":
+			add = func() error { return p.atUserlist.Add(name, value, groups) }
+		case "groups":
+			groups = strings.Split(value, ",")
+		default:
+			return oneOf("user", word, "password", "insecure-password", "groups")
+		}
+	}
+	return add()
+}
+
+// resolveUserlists gives the rules the lists that they name.
+func (p *parser) resolveUserlists() {
+	p.endUserlist()
+	for _, u := range p.usedLists {
+		l := p.userlists[u.ref.Name]
+		if l == nil {
+			p.report.Errorf(u.pos, "unable to find userlist '%s'%s", u.ref.Name, didYouMean(cfgfile.Suggest(u.ref.Name, sortedNames(p.userlists))))
+			continue
+		}
+		u.ref.Bind(l)
+		if l.Slow() && !slices.Contains(p.cfg.Userlists, l) {
+			p.cfg.Userlists = append(p.cfg.Userlists, l)
+		}
+	}
+}

@@ -1,0 +1,256 @@
+// Package dialect holds that a configuration means the same here and to HAProxy: the same requests to both, side by side with Debian's haproxy,
+// have the same answers, reach the servers as the same, and leave the same lines in the log.
+package dialect
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"lbsyslogd/test/backend"
+	"lbsyslogd/test/rig"
+)
+
+// host is the loopback address of the tests.
+const host = "127.91.18.5"
+
+// built holds the daemon under test. TestMain sets it; it is only read afterwards.
+var built rig.Programs
+
+func TestMain(m *testing.M) {
+	rig.Main(m, "dialect", []string{"haproxy", "openssl"}, func(dir string) (err error) {
+		built, err = rig.Build(dir, "lb")
+		return err
+	})
+}
+
+// subject is a running balancer, lb or haproxy, with servers and a log of its own.
+type subject struct {
+	*rig.LB
+	t     testing.TB
+	name  string
+	addr  string // of HTTP in the configuration
+	dir   string
+	words []string
+	log   net.PacketConn
+}
+
+// start runs program on a configuration. In it are filled in HTTP, HTTP2 and HTTP3 (addresses to bind), S1, S2 and S3 (servers that say their names),
+// DOWN (an address where nobody listens), LOG, STATS and DIR (for files).
+func start(t testing.TB, program, config string, files map[string]string) *subject {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lb-") // t.TempDir is too long for the path of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ports, err := rig.FreePorts(host, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(i int) string { return fmt.Sprintf("%s:%d", host, ports[i]) }
+	s := &subject{LB: rig.LBIn(dir), t: t, name: "haproxy", addr: at(0), dir: dir}
+	if program == built.LB {
+		s.name = "lb"
+	}
+	if s.log, err = net.ListenPacket("udp", host+":0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.log.Close() })
+	s.words = []string{"STATS", s.Stats, "HTTP3", at(2), "HTTP2", at(1), "HTTP", at(0), "DOWN", at(3), "LOG", s.log.LocalAddr().String(), "DIR", dir}
+	for i := range 3 {
+		b, err := backend.Start(fmt.Sprintf("s%d", i+1), host+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { b.Close() })
+		s.words = append(s.words, fmt.Sprintf("S%d", i+1), b.Addr())
+	}
+	if err := s.Start(t.Context(), program, "-W", s.fill(config)); err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	t.Cleanup(func() {
+		s.Stop() // its status is a test of its own
+		if t.Failed() {
+			text := s.Output()
+			t.Logf("%s said:\n%s", s.name, text[max(0, len(text)-3000):])
+		}
+	})
+	return s
+}
+
+func (s *subject) fill(text string) string { return strings.NewReplacer(s.words...).Replace(text) }
+
+// mask puts the words of the configuration in the place of what differs between two balancers.
+func (s *subject) mask(text string) string {
+	var back []string
+	for i := 0; i < len(s.words); i += 2 {
+		back = append(back, s.words[i+1], s.words[i])
+	}
+	return strings.NewReplacer(back...).Replace(text)
+}
+
+// both runs haproxy and lb on the same configuration.
+func both(t *testing.T, config string, files map[string]string) (theirs, ours *subject) {
+	t.Helper()
+	return start(t, "haproxy", config, files), start(t, built.LB, config, files)
+}
+
+// preface begins a configuration that logs what a test wants to see.
+func preface(global, format string) string {
+	return "global\n  stats socket STATS mode 600 level admin\n  log LOG local0\n" + indent(global) + `defaults
+  mode http
+  log global
+  log-format "` + format + `"
+  timeout connect 2s
+  timeout client 20s
+  timeout server 20s
+`
+}
+
+func indent(lines string) string {
+	if lines == "" {
+		return ""
+	}
+	return "  " + strings.ReplaceAll(strings.TrimSpace(lines), "\n", "\n  ") + "\n"
+}
+
+// client is one connection to a balancer.
+type client struct {
+	s *subject
+	net.Conn
+	r *bufio.Reader
+}
+
+func (s *subject) dial(addr string) *client {
+	s.t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		s.t.Fatalf("%s: %v", s.name, err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return &client{s, c, bufio.NewReader(c)}
+}
+
+// shown are the header fields of an answer that tests compare, beside those that begin with X-.
+var shown = []string{"Www-Authenticate", "Location", "Content-Type", "Set-Cookie", "Cache-Control"}
+
+// do sends a request's text and describes the answer: status, fields, body.
+func (c *client) do(request string) string {
+	c.s.t.Helper()
+	if _, err := io.WriteString(c, request); err != nil {
+		return "not sent"
+	}
+	method, _, _ := strings.Cut(request, " ")
+	r, err := http.ReadResponse(c.r, &http.Request{Method: method})
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "closed"
+	}
+	if err != nil {
+		return "no answer"
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		c.s.t.Fatalf("%s: %v", c.s.name, err)
+	}
+	var fields []string
+	for name, values := range r.Header {
+		if strings.HasPrefix(name, "X-") || slices.Contains(shown, name) {
+			fields = append(fields, fmt.Sprintf("%s=%q", name, values))
+		}
+	}
+	slices.Sort(fields)
+	text := strings.ReplaceAll(string(body), "\r\n", "\n")
+	if strings.HasPrefix(text, "GET /headers") { // what reached the server: names of fields are written as one likes
+		text = fieldName.ReplaceAllStringFunc(text, strings.ToLower)
+	}
+	return c.s.mask(fmt.Sprintf("%s %s %q", r.Status, strings.Join(fields, " "), text))
+}
+
+var fieldName = regexp.MustCompile(`(?m)^[A-Za-z0-9-]+:`)
+
+// get requests a path on a connection of its own, with headers as "Name: value".
+func (s *subject) get(path string, headers ...string) string {
+	s.t.Helper()
+	c := s.dial(s.addr)
+	defer c.Close()
+	return c.do(request(path, append(headers, "Connection: close")...))
+}
+
+func request(path string, headers ...string) string {
+	return "GET " + path + " HTTP/1.1\r\nHost: site.example\r\n" + strings.Join(append(headers, ""), "\r\n") + "\r\n"
+}
+
+// lines reads n lines of the log from behind the word LINE, of which each logged format should have one, and sorts them: a line may come behind the
+// next request's.
+func (s *subject) lines(n int) (lines []string) {
+	s.t.Helper()
+	s.log.SetReadDeadline(time.Now().Add(20 * time.Second))
+	b := make([]byte, 65536)
+	for len(lines) < n {
+		k, _, err := s.log.ReadFrom(b)
+		if err != nil {
+			s.t.Fatalf("%s: %v; lines so far:\n%s", s.name, err, strings.Join(lines, "\n"))
+		}
+		if _, line, ok := strings.Cut(string(b[:k]), "LINE "); ok {
+			lines = append(lines, s.mask(strings.TrimSpace(line)))
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// command sends a command to the stats socket.
+func (s *subject) command(text string) string {
+	s.t.Helper()
+	out, err := s.Command(text)
+	if err != nil {
+		s.t.Fatalf("%s: %s: %v", s.name, text, err)
+	}
+	return s.mask(out)
+}
+
+// same compares what the two have given, line by line.
+func same(t *testing.T, what string, theirs, ours []string) {
+	t.Helper()
+	for i := range max(len(theirs), len(ours)) {
+		var w, g string
+		if i < len(theirs) {
+			w = theirs[i]
+		}
+		if i < len(ours) {
+			g = ours[i]
+		}
+		if w != g {
+			t.Errorf("%s %d:\n    lb: %s\nhaproxy: %s", what, i+1, g, w)
+		}
+	}
+}
+
+// until waits for a condition.
+func until(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := rig.Until(ctx, what, cond); err != nil {
+		t.Fatal(err)
+	}
+}
