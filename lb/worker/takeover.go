@@ -28,8 +28,12 @@ func (rt *Runtime) inherit() error {
 	for more := true; more; {
 		var l letter
 		fds, err := link.ReceiveWithin(&l, inheritWait)
-		if err == nil && l.Kind == kindTables {
+		switch {
+		case err == nil && l.Kind == kindTables:
 			rt.hearTables(fds)
+			continue
+		case errors.Is(err, handoff.ErrDescriptors): // which the state does not need
+			rt.noRoom(l, err)
 			continue
 		}
 		for _, fd := range fds {
@@ -42,12 +46,17 @@ func (rt *Runtime) inherit() error {
 			return err
 		}
 		more = l.More
-		for _, st := range l.Servers {
-			rt.restore(st)
-		}
-		rt.tickets.take(l.Tickets)
+		rt.takeState(l)
 	}
 	return nil
+}
+
+// takeState takes over what one letter says of servers and ticket keys.
+func (rt *Runtime) takeState(l letter) {
+	for _, st := range l.Servers {
+		rt.restore(st)
+	}
+	rt.tickets.take(l.Tickets)
 }
 
 // restore gives one server the state it had in the worker before.
@@ -66,25 +75,39 @@ func (rt *Runtime) restore(st serverState) {
 }
 
 // takeOver receives what one earlier worker gives away, until it is gone or
-// passed on. When it returns, p.link was read up to a letter's end.
+// passed on. When it returns, p.link was read up to a letter's end, and the
+// letters in which p introduces a worker were read to the last of them.
 func (rt *Runtime) takeOver(p *predecessor) {
 	defer close(p.ended)
-	var older letter // of a worker that is being introduced
-	for {
+	var older letter // of a worker that is being introduced; without a kind there is none
+	receive := p.link.Receive
+	for passing := false; !passing || older.Kind != ""; {
 		var l letter
-		fds, err := p.link.Receive(&l)
+		fds, err := receive(&l)
 		switch {
 		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return // passOn
+		case errors.Is(err, os.ErrDeadlineExceeded) && !passing: // passOn
+			passing = true
+			receive = func(v any) ([]int, error) { return p.link.ReceiveWithin(v, linkWait) }
+			continue
+		case errors.Is(err, os.ErrDeadlineExceeded): // stuck in the middle
+			rt.former.absorb(older.Rows, nil)
+			return
 		case errors.Is(err, handoff.ErrDescriptors):
-			// Nothing was taken: the worker before serves on what it has.
-			rt.note("take connections over: " + err.Error())
-			l = letter{Kind: kindMove}
+			rt.noRoom(l, err)
+			switch l.Kind {
+			case kindMove: // it serves on what it has
+				_ = p.link.Send(letter{Kind: kindTaken}, nil, linkWait) // fails when it is gone
+			case kindFormer:
+				rt.former.absorb(append(older.Rows, l.Rows...), l.Total)
+				older = letter{}
+			}
+			continue
 		default:
 			if !errors.Is(err, io.EOF) && rt.ctx.Err() == nil {
 				rt.note("take connections over: " + err.Error())
 			}
+			rt.former.absorb(older.Rows, nil)
 			rt.former.bury(p)
 			rt.heard()
 			p.link.Close()
@@ -101,10 +124,13 @@ func (rt *Runtime) takeOver(p *predecessor) {
 		case kindTables:
 			rt.hearTables(fds)
 			continue
+		case kindState: // it was slower than inherit could wait: late is better than never
+			rt.takeState(l)
 		case kindMove:
 			rt.takeParcels(p, l, fds)
 			continue
 		case kindFormer:
+			older.Kind = kindFormer
 			older.Rows, older.Busy = append(older.Rows, l.Rows...), append(older.Busy, l.Busy...)
 			if !l.More && len(fds) == 1 {
 				older.Total = l.Total
@@ -117,6 +143,19 @@ func (rt *Runtime) takeOver(p *predecessor) {
 			unix.Close(fd)
 		}
 	}
+}
+
+// noRoom tells what is lost of a letter for whose descriptors the limit of open
+// files had no room.
+func (rt *Runtime) noRoom(l letter, err error) {
+	what, then := "take connections over", ""
+	switch l.Kind {
+	case kindTables:
+		what, then = "take stick tables over", "; what is missing in them is counted anew"
+	case kindFormer:
+		what, then = "meet an earlier worker", "; it serves its connections until they end"
+	}
+	rt.note(what + ": " + err.Error() + then)
 }
 
 // heard lets the stats sockets answer when all earlier workers have told.
@@ -143,6 +182,7 @@ func (rt *Runtime) introduced(fd int, l letter) {
 	link, err := handoff.NewConn(os.NewFile(uintptr(fd), "former"))
 	if err != nil {
 		rt.note("meet an earlier worker: " + err.Error())
+		rt.former.absorb(l.Rows, l.Total)
 		return
 	}
 	p := rt.former.meet(link)

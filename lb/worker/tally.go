@@ -158,15 +158,33 @@ func (f *former) bury(p *predecessor) {
 	defer f.mu.Unlock()
 	f.living = slices.DeleteFunc(f.living, func(o *predecessor) bool { return o == p })
 	f.letGo(p)
+	for _, r := range p.rows {
+		f.keep(r)
+	}
+	f.total.merge(&p.total)
+}
+
+// absorb keeps what an earlier worker counted of which nothing more will be
+// heard; total is nil if it was not told.
+func (f *former) absorb(rows []tally, total *totals) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range rows {
+		f.keep(r)
+	}
+	if total != nil {
+		f.total.merge(total)
+	}
+}
+
+// keep adds a row of a worker that is gone. mu is held.
+func (f *former) keep(r tally) {
 	if f.rows == nil {
 		f.rows = map[rowKey]tally{}
 	}
-	for k, r := range p.rows {
-		sum := f.rows[k]
-		sum.merge(&r)
-		f.rows[k] = sum
-	}
-	f.total.merge(&p.total)
+	sum := f.rows[r.key()]
+	sum.merge(&r)
+	f.rows[r.key()] = sum
 }
 
 // next is one of the workers that are left; nil if there is none.
