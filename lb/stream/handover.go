@@ -28,10 +28,13 @@ type Carrier func([]*Parcel) (taken []bool, err error)
 // 253 in a message; fewer are on their way for a shorter time.
 const BatchFDs = 64
 
-// batchSize is about how many bytes one batch has, encoded, before it is full.
-// Even the largest parcel, a tunnel with two full buffers, then still fits
-// into a message beside the rest.
-const batchSize = 48 << 10
+// batchSize is about how many bytes one batch has, encoded, before it is full;
+// maxBatch is how many it may have at most, below what one message carries
+// (handoff.MaxMessage). A tunnel with two full buffers takes two thirds of it.
+const (
+	batchSize = 48 << 10
+	maxBatch  = 150 << 10
+)
 
 // mover is a shard's side of a handover. Owned by the loop.
 type mover struct {
@@ -95,6 +98,10 @@ func (m *mover) consider(s *session) {
 		v.Parcel = s.parcel()
 	default:
 		v.Parcel = s.tunnelParcel()
+		if v.size() > maxBatch { // with variables or captures without measure
+			s.fixed = true
+			return
+		}
 	}
 	s.before, s.state = s.state, movingAway
 	m.sh.Loop.Disarm(&s.timer)
@@ -152,8 +159,12 @@ func (m *mover) look() {
 func (m *mover) next() []*moving {
 	n, fds, size := 0, 0, 0
 	for n < len(m.batch) && fds < BatchFDs && size < batchSize {
+		more := m.batch[n].size()
+		if n > 0 && size+more > maxBatch {
+			break
+		}
 		fds += len(m.batch[n].FDs)
-		size += m.batch[n].size()
+		size += more
 		n++
 	}
 	send := slices.Clone(m.batch[:n])

@@ -72,9 +72,22 @@ func (p *Parcel) size() int {
 	n += packedSize(p.Tracks) + packedSize(p.Suspended)
 	if p.Tunnel != nil {
 		n += packedSize(p.Tunnel.Tracks)
-		n += 1600 + (len(p.Tunnel.ToServer)+len(p.Tunnel.ToClient)+len(p.Tunnel.Record.URI))*4/3 + p.Tunnel.Record.Vars.Size()
+		n += (len(p.Tunnel.ToServer) + len(p.Tunnel.ToClient)) * 4 / 3
+		n += recordSize(&p.Tunnel.Record)
 	}
 	return n
+}
+
+// recordSize is about what r takes. Of a text each byte may become an escape
+// of six.
+func recordSize(r *rule.Record) int {
+	text := len(r.SNI) + len(r.Cookie) + len(r.SCookie)
+	for _, list := range [...][]string{r.ReqCaptures, r.ResCaptures} {
+		for _, s := range list {
+			text += len(s) + 1
+		}
+	}
+	return 1600 + (len(r.Method)+len(r.URI)+len(r.UniqueID))*4/3 + 6*text + r.Vars.Size()
 }
 
 // wallMs is a time of the loop's clock as wall clock time, ms.
