@@ -153,3 +153,38 @@ func TestStatusAddsUpAndPrints(t *testing.T) {
 		}
 	}
 }
+
+// TestSilentClientHoldsUpNoStop has clients that connected and said nothing, or do not take their answer, when the Server is to end.
+func TestSilentClientHoldsUpNoStop(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ctl")
+	begun := make(chan struct{})
+	s, err := Listen(path, 0o600, map[string]Command{"tell": func(_ context.Context, _ []string, reply io.Writer) error {
+		close(begun)
+		_, err := reply.Write(make([]byte, 16<<20))
+		return err
+	}}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.Serve(ctx) }()
+	for _, text := range []string{"", "tell\n"} {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-begun
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(commandTime / 2):
+		t.Error("the clients hold up the end")
+	}
+}

@@ -31,6 +31,9 @@ type Server struct {
 // commandTime bounds a command, so that a client that never reads cannot hold a connection for ever.
 const commandTime = 2 * time.Minute
 
+// farewell is how long an answer may take when all is to end.
+const farewell = time.Second
+
 // Listen opens the socket at path with the given mode, in the place of one that nobody listens on any more.
 func Listen(path string, mode os.FileMode, commands map[string]Command, log *slog.Logger) (*Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -67,6 +70,7 @@ func (s *Server) Serve(ctx context.Context) {
 	var clients sync.WaitGroup
 	defer clients.Wait()
 	defer context.AfterFunc(ctx, func() { s.listener.Close() })()
+	defer s.listener.Close() // ctx says that it is done a moment before it calls the function, and may then not call it any more
 	for {
 		conn, err := s.listener.AcceptUnix()
 		if ctx.Err() != nil {
@@ -90,6 +94,10 @@ func (s *Server) Close() error { return s.listener.Close() }
 func (s *Server) client(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(commandTime))
+	defer context.AfterFunc(ctx, func() { // one that says nothing, or does not listen, holds up no stop
+		conn.SetReadDeadline(time.Now())
+		conn.SetWriteDeadline(time.Now().Add(farewell))
+	})()
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
 	out := bufio.NewWriter(conn)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -233,5 +234,101 @@ func TestPoliteClientsLoseNothing(t *testing.T) {
 				t.Errorf("%d messages of %d", got, total)
 			}
 		})
+	}
+}
+
+// slowToTell is a context between two steps of its cancellation: it says that it is done, and has not told anybody yet.
+type slowToTell struct {
+	context.Context
+	done atomic.Bool
+}
+
+func (c *slowToTell) Err() error {
+	if c.done.Load() {
+		return context.Canceled
+	}
+	return c.Context.Err()
+}
+
+// TestEndBetweenTwoSteps has a connection come in the very moment of a stop: the other clients are told all the same.
+func TestEndBetweenTwoSteps(t *testing.T) {
+	s := &Stream{Name: "tcp://test", Size: 1024, Most: 10, MostEach: 10, NewHandler: func() Handler { return new(keeper) }, Log: slog.New(slog.DiscardHandler)}
+	if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
+		t.Fatal(err)
+	}
+	inner, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ctx := &slowToTell{Context: inner}
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.Run(ctx) }()
+	old := dial(t, "tcp", s.Describe().Address)
+	until(t, "the connection", func() bool { return s.Counts().Connections == 1 })
+	ctx.done.Store(true)
+	dial(t, "tcp", s.Describe().Address)
+	old.SetReadDeadline(time.Now().Add(20 * time.Second))
+	if _, err := old.Read(make([]byte, 1)); err != io.EOF {
+		t.Fatalf("the client reads %v; want to be told of the end", err)
+	}
+	<-ended
+}
+
+// corked is a connection that gathers what is written to it from its second write on.
+type corked struct {
+	net.Conn
+	writes int
+	held   []byte
+}
+
+func (c *corked) Write(p []byte) (int, error) {
+	if c.writes++; c.writes == 1 {
+		return c.Conn.Write(p)
+	}
+	c.held = append(c.held, p...)
+	return len(p), nil
+}
+
+// TestBarrierAtTheEndOfAHandshake has a message come in one segment with the end of the TLS handshake: it has left the socket's queue and
+// was not read yet, and a barrier must not pass it.
+func TestBarrierAtTheEndOfAHandshake(t *testing.T) {
+	a := newAuthority(t)
+	a.sign("server", a)
+	config, err := (&Certs{Cert: a.path("server"), Key: a.path("server")}).Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Stream{
+		Name: "tls://test", Size: 1024, Most: 10, MostEach: 10, TLS: config, NewHandler: func() Handler { return new(keeper) },
+		Log: slog.New(slog.DiscardHandler),
+	}
+	if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	client := &corked{Conn: dial(t, "tcp", s.Describe().Address)}
+	conn, err := s.listener.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c, err := s.admit(t.Context(), conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := make(chan error)
+	go func() { begun <- c.begin(t.Context()) }()
+	secure := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
+	if err := secure.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	say(t, secure, "<13>hello\n")
+	say(t, client.Conn, string(client.held))
+	if err := <-begun; err != nil {
+		t.Fatal(err)
+	}
+	if c.queued() > 0 {
+		t.Fatal("the message is still in the socket, which shows nothing")
+	}
+	if c.ask() == nil {
+		t.Error("the connection says that all is through")
 	}
 }

@@ -94,6 +94,7 @@ func (c *connection) begin(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.busy.Store(c.secure != nil) // messages may have come with the end of the handshake
 	c.ready = true
 	return nil
 }

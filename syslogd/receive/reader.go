@@ -207,7 +207,13 @@ func (r *Reader) answer() {
 	unix.Read(r.bell, count[:]) // that it was rung is all it says
 }
 
+// ring ends a wait. Who rings may come late, and the bell's number may be another file's by then: mu is held until it has rung.
 func (r *Reader) ring() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return
+	}
 	one := [8]byte{1}
 	unix.Write(r.bell, one[:]) // fails only when it is rung already
 }
@@ -253,9 +259,11 @@ func (r *Reader) passBarriers() {
 func (r *Reader) Counts() Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if now, err := r.socket.drops(); err == nil && !r.ended {
-		r.dropped += uint64(now - r.lastSeen) // modulo 2^32, as the kernel counts
-		r.lastSeen = now
+	if !r.ended {
+		if now, err := r.socket.drops(); err == nil {
+			r.dropped += uint64(now - r.lastSeen) // modulo 2^32, as the kernel counts
+			r.lastSeen = now
+		}
 	}
 	return Counts{
 		Received: r.received.Load(), Bytes: r.bytes.Load(), KernelDrops: r.dropped, EarlierDrops: uint64(r.first),
@@ -285,6 +293,9 @@ func (r *Reader) Close() error {
 	if r.gather > 0 {
 		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)-1))
 	}
+	r.mu.Lock()
+	r.ended = true // if it never ran
+	r.mu.Unlock()
 	unix.Close(r.bell)
 	return r.socket.Close()
 }

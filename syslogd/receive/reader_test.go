@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // keeper is a Handler that keeps what it gets.
@@ -329,5 +331,36 @@ func TestAddressesAreAskedForWhenTheyMatter(t *testing.T) {
 	defer wide.Close()
 	if who := wide.onlySender(); who != nil {
 		t.Errorf("a socket for all addresses takes messages from %+v only", who)
+	}
+}
+
+// TestLateBell rings a Reader that was closed meanwhile, as a stop or a barrier does that comes late: what has the bell's number by then
+// hears nothing of it.
+func TestLateBell(t *testing.T) {
+	r, err := NewReader(listenUDP(t, "127.0.0.1:0", 1<<16), new(keeper), 1024, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bell, err := unix.FcntlInt(uintptr(r.bell), unix.F_DUPFD_CLOEXEC, 0) // what stands for another file
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(bell)
+	number := r.bell
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if number, err = unix.FcntlInt(uintptr(bell), unix.F_DUPFD_CLOEXEC, number); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(number)
+	r.bell = number
+	r.ring()
+	var count [8]byte
+	if _, err := unix.Read(bell, count[:]); err != unix.EAGAIN {
+		t.Errorf("it rang: %v", err)
+	}
+	if err := r.Barrier(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

@@ -89,14 +89,16 @@ func (s *Stream) Run(ctx context.Context) {
 	var clients sync.WaitGroup
 	defer clients.Wait()
 	defer s.end()
-	defer context.AfterFunc(ctx, func() {
+	hush := func() {
 		s.listener.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for c := range s.conns {
 			c.wake()
 		}
-	})()
+	}
+	defer context.AfterFunc(ctx, hush)()
+	defer hush() // ctx says that it is done a moment before it calls hush, and may then not call it any more
 	for {
 		conn, err := s.listener.AcceptTCP()
 		if ctx.Err() != nil {
