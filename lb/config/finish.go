@@ -123,6 +123,9 @@ func (p *parser) resolveBackends(d *draft) {
 		p.checkBackend(d, d.DefaultBackend, d.backPos, "default_backend")
 	}
 	for _, use := range d.UseBackends {
+		if use.Name != nil {
+			continue
+		}
 		p.checkBackend(d, use.Backend, use.Pos, "use_backend")
 	}
 	if d.DefaultBackend == "" && len(d.UseBackends) == 0 && !d.Backend && d.Stats == nil && len(d.ReqRules) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
@@ -175,6 +178,11 @@ func (p *parser) checkPage(d *draft) {
 
 // checkServers looks at servers and what refers to them.
 func (p *parser) checkServers(d *draft) {
+	for _, use := range d.UseServers {
+		if use.Name == nil && d.serverLines[use.Server] == 0 {
+			p.report.Errorf(use.Pos, "%s '%s': unable to find server '%s' referenced in a 'use-server' rule%s", d.section, d.Name, use.Server, didYouMean(cfgfile.Suggest(use.Server, sortedNames(d.serverLines))))
+		}
+	}
 	cookies := false
 	for i := range d.Servers {
 		s := &d.Servers[i]

@@ -165,6 +165,14 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	stricter(inList("user a password plain"), "insecure-password")
 	stricter(inList("user a"), "has no password")
 
+	// The choice of servers and backends.
+	accept(inBackendSection("use-server s if { path /x }\nuse-server %[hdr(x)] unless TRUE\nforce-persist if { src 127.0.0.1 }\nignore-persist unless { path_beg /static }"))
+	accept(inFrontendSection("use_backend %[req.hdr(host),lower] if TRUE\nuse_backend b_%[path]"))
+	refuse(inBackendSection("use-server t if TRUE"), "unable to find server 't'")
+	refuse(inBackendSection("use-server s"), "'use-server' expects")
+	refuse(inBackendSection("force-persist"), "'force-persist' expects")
+	refuse(inFrontendSection("use_backend %[nosuch]"), "unknown fetch method 'nosuch'")
+
 	// Binds.
 	accept(inFrontendSection("bind :18001\nbind *:18002,127.0.0.1:18003\nbind 127.0.0.1:18004-18006\nbind [::1]:18007\nbind ::1:18008\nbind [::]:18009 v4v6\nbind [::]:18010 v6only"))
 	accept(inFrontendSection("bind ipv4@127.0.0.1:18001\nbind ipv6@:18002\nbind /tmp/h-bind.sock mode 600\nbind unix@/tmp/h-bind2.sock\nbind abns@h-test"))
@@ -250,7 +258,6 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse("listen l\n  bind 127.0.0.1:18000\n"+timeouts+"  default_backend l\n", "loop detected")
 	stricter(inFrontendSection("use_backend b2 unless"), "no condition")
 	stricter(inFrontendSection("use_backend b2 if"), "no condition")
-	stricter(inFrontendSection("use_backend %[path]"), "not supported by lb yet")
 	stricter(inBackendSection("compression algo gzip"), "known to HAProxy")
 	const table = "stick-table type ip size 1k expire 10s store gpc0,gpc0_rate(10s),http_req_rate(10s),conn_cur\n"
 	accept(inFrontendSection(table + "tcp-request connection track-sc0 src\ntcp-request connection reject if { sc0_conn_cur gt 10 } !{ src 127.0.0.2 }\nhttp-request deny deny_status 429 if { sc_http_req_rate(0) gt 20 }"))

@@ -114,6 +114,8 @@ type Proxy struct {
 	AllBackups   bool    // option allbackups
 	AbortOnClose bool    // option abortonclose
 	Persist      bool    // option persist
+	UseServers   []UseServer
+	Persistence  []PersistRule
 
 	Timeouts Timeouts
 
@@ -148,9 +150,24 @@ type Proxy struct {
 	ID int // numeric proxy id (iid); unique
 }
 
+// UseServer is one use-server rule; Cond nil means always.
+type UseServer struct {
+	Server string
+	Name   *rule.Format // what makes the name; nil: Server is the name
+	Cond   *rule.Cond
+	Pos    cfgfile.Pos
+}
+
+// PersistRule is one force-persist or ignore-persist rule.
+type PersistRule struct {
+	Cond   *rule.Cond
+	Ignore bool
+}
+
 // UseBackend is one use_backend rule; Cond nil means always.
 type UseBackend struct {
 	Backend string
+	Name    *rule.Format // what makes the name; nil: Backend is the name
 	Cond    *rule.Cond
 	Pos     cfgfile.Pos
 }

@@ -42,11 +42,9 @@ func proxyRefusals() []row[*draft] {
 		{"error-log-format", front, Refused, "write log-format, it is used for errors too"},
 		{"errorfiles", anywhere, Refused, "write one errorfile line for each status"},
 		{"filter", ownAnywhere, Refused, "there are no filters"},
-		{"force-persist", ownBack, Refused, "use 'set server state ready' on the stats socket"},
 		{"http-after-response", anywhere, Refused, "write http-response rules, they are for the servers' answers"},
 		{"http-error", anywhere, Refused, "write errorfile lines"},
 		{"http-send-name-header", back, Refused, "servers know their names"},
-		{"ignore-persist", ownBack, Refused, "write a use_backend rule to a backend without cookie"},
 		{"log-format-sd", front, Refused, "structured data is not sent; write log-format"},
 		{"log-tag", anywhere, Refused, "write log-tag in the global section"},
 		{"monitor fail", ownFront, Refused, "monitor-uri always answers 200; write http-request deny rules before"},
@@ -63,7 +61,6 @@ func proxyRefusals() []row[*draft] {
 		{"unique-id-format", front, Refused, "write http-request set-header with %[uuid] or %rt in a log-format"},
 		{"unique-id-header", front, Refused, "write http-request set-header"},
 		{"use-fcgi-app", ownBack, Refused, "only HTTP/1.1 servers can be used"},
-		{"use-server", ownBack, Refused, "write use_backend rules to backends with one server"},
 	} {
 		table = append(table, row[*draft]{name: r.name, args: "...", max: many, in: r.in, status: r.status, doc: r.doc})
 	}

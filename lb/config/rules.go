@@ -29,6 +29,10 @@ func ruleTable() []row[*draft] {
 		}},
 		{name: "use_backend", args: "<backend> [if|unless <condition>]", min: 1, max: many, in: ownFront, apply: (*call).useBackend},
 
+		{name: "use-server", args: "<server> if|unless <condition>", min: 3, max: many, in: ownBack, apply: (*call).useServer},
+		{name: "force-persist", args: "if|unless <condition>", min: 2, max: many, in: ownBack, apply: (*call).persist},
+		{name: "ignore-persist", args: "if|unless <condition>", min: 2, max: many, in: ownBack, apply: (*call).persist},
+
 		{name: "block", args: "if|unless <condition>", min: 2, max: many, in: ownAnywhere, status: Translated, doc: "it is read as 'http-request deny' before all other rules", apply: func(c *call, d *draft) error {
 			r, err := rule.ParseRule(rule.Request, append([]string{"deny"}, c.args...), d.acls)
 			if err != nil {
@@ -97,15 +101,47 @@ func (c *call) addRule(d *draft, kind rule.Kind, words []string) error {
 
 // useBackend applies use_backend NAME [if|unless ...].
 func (c *call) useBackend(d *draft) error {
-	name := c.args[0]
-	if strings.Contains(name, "%[") {
-		return fmt.Errorf("'use_backend %s': a backend named by the request is not supported by lb yet: write one use_backend line for each backend", name)
-	}
 	cond, err := c.condition(c.args[1:], d.acls)
 	if err != nil {
 		return err
 	}
-	d.UseBackends = append(d.UseBackends, UseBackend{Backend: name, Cond: cond, Pos: c.pos})
+	use := UseBackend{Backend: c.args[0], Cond: cond, Pos: c.pos}
+	use.Name, err = c.named(d, use.Backend)
+	d.UseBackends = append(d.UseBackends, use)
+	return err
+}
+
+// named compiles a name that each request makes; nil for one that is fixed.
+func (c *call) named(d *draft, word string) (*rule.Format, error) {
+	if !strings.Contains(word, "%") {
+		return nil, nil
+	}
+	f, err := rule.ParseText(word, d.acls)
+	if err != nil {
+		return nil, fmt.Errorf("'%s %s' : %w", c.name, word, err)
+	}
+	return f, nil
+}
+
+// useServer applies use-server NAME if|unless ...
+func (c *call) useServer(d *draft) error {
+	cond, err := c.condition(c.args[1:], d.acls)
+	if err != nil {
+		return err
+	}
+	use := UseServer{Server: c.args[0], Cond: cond, Pos: c.pos}
+	use.Name, err = c.named(d, use.Server)
+	d.UseServers = append(d.UseServers, use)
+	return err
+}
+
+// persist applies force-persist and ignore-persist.
+func (c *call) persist(d *draft) error {
+	cond, err := c.condition(c.args, d.acls)
+	if err != nil {
+		return err
+	}
+	d.Persistence = append(d.Persistence, PersistRule{Ignore: c.name == "ignore-persist", Cond: cond})
 	return nil
 }
 

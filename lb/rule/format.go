@@ -46,6 +46,16 @@ type step struct {
 // count as one and an absent value shows as "-".
 func ParseFormat(s string) (*Format, error) { return parseFormat(s, inLog) }
 
+// ParseText compiles a format whose text a request makes: a name, an
+// identifier. What it refers to is noted in acls.
+func ParseText(s string, acls *ACLs) (*Format, error) {
+	f, err := parseFormat(s, inRequest)
+	if err == nil {
+		acls.Note(f.Refs())
+	}
+	return f, err
+}
+
 // String is the source.
 func (f *Format) String() string { return f.src }
 

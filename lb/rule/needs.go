@@ -13,6 +13,9 @@ const (
 // Needs is what the format shows.
 func (f *Format) Needs() Needs {
 	var n Needs
+	if f == nil {
+		return n
+	}
 	for i := range f.steps {
 		if e := f.steps[i].expr; e != nil {
 			n |= e.fetch.needs

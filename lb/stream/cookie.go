@@ -33,7 +33,8 @@ func (c *Cookie) Bind(servers []*backend.Server) {
 
 // readCookie binds the exchange to the server that the client's cookie names.
 // The third letter of the termination state says what came: N none, I an
-// unknown value, D a server that is down, V a valid one.
+// unknown value, D a server that is down, V a valid one, U one that is not used
+// because a rule has chosen the server or ignores persistence.
 func (t *txn) readCookie() {
 	c, h := t.be.Cookie, &t.s.sh.req
 	value, found := c.find(h)
@@ -44,11 +45,13 @@ func (t *txn) readCookie() {
 	t.hadCookie = true
 	srv := c.servers[string(value)]
 	switch {
+	case t.bound || t.ignored:
+		t.rec.Term[2] = 'U'
 	case srv == nil:
 		t.rec.Term[2] = 'I'
 	case !srv.Stats().Usable:
 		t.rec.Term[2] = 'D'
-		if t.be.Persist {
+		if t.be.Persist || t.forced {
 			t.srv, t.bound = srv, true
 		}
 	default:
@@ -118,7 +121,7 @@ func (t *txn) setCookie(h *http1.Head) {
 	if c.removeServers(h) {
 		t.rec.Term[3] = 'D'
 	}
-	if t.bound || t.srv.Cookie == "" || c.PostOnly && t.method != methodPost {
+	if t.bound || t.ignored || t.srv.Cookie == "" || c.PostOnly && t.method != methodPost {
 		return
 	}
 	t.rec.Term[3] = 'I'

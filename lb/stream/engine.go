@@ -27,6 +27,7 @@ type Engine struct {
 	Pid       int
 	Hostname  string
 	Formats   *accesslog.Formats
+	Names     map[string]*Backend     // backends by name
 	Tables    map[string]*stick.Table // stick tables by name
 	Metrics   *StatsPage              // http-request use-service prometheus-exporter
 	Userlists []*userlist.List        // whose passwords take long to check: it is done before the rules ask
@@ -135,6 +136,20 @@ type Frontend struct {
 type Switch struct {
 	Cond *rule.Cond // nil: always
 	To   *Backend
+	Name *rule.Format // makes the backend's name in place of To; nil does not
+}
+
+// ServerRule is one use-server rule.
+type ServerRule struct {
+	Cond *rule.Cond // nil: always
+	To   *backend.Server
+	Name *rule.Format // makes the server's name in place of To; nil does not
+}
+
+// PersistRule is one force-persist or ignore-persist rule.
+type PersistRule struct {
+	Cond   *rule.Cond
+	Ignore bool
 }
 
 // Backend is the server side of a proxy.
@@ -151,6 +166,8 @@ type Backend struct {
 	HashURI      func(uri []byte) uint32 // balance uri's part of the URI
 	Sticks       []*rule.Stick
 	NonStick     map[*backend.Server]bool // nil when all may be stored
+	ServerRules  []ServerRule
+	Persistence  []PersistRule
 }
 
 // ForwardFor is option forwardfor.

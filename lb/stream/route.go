@@ -68,6 +68,7 @@ func (t *txn) route() {
 			return
 		}
 	}
+	t.direct(x)
 	if be.Cookie != nil {
 		t.readCookie()
 	}
@@ -79,11 +80,73 @@ func (t *txn) route() {
 func (t *txn) choose(x *rule.Ctx) *Backend {
 	for i := range t.s.fe.Switches {
 		sw := &t.s.fe.Switches[i]
-		if sw.Cond == nil || sw.Cond.Eval(x) {
+		if sw.Cond != nil && !sw.Cond.Eval(x) {
+			continue
+		}
+		if sw.Name == nil {
 			return sw.To
 		}
+		if be := t.named(sw.Name, x); be != nil {
+			return be
+		}
+		break // as HAProxy: a name that nobody has ends the rules
 	}
 	return t.s.fe.Default
+}
+
+// named finds the backend whose name a rule has made.
+func (t *txn) named(name *rule.Format, x *rule.Ctx) *Backend {
+	sh := t.s.sh
+	sh.nameBuf = name.Append(sh.nameBuf[:0], x)
+	if be := sh.eng.Names[string(sh.nameBuf)]; be != nil && be.HTTP == t.s.fe.HTTP {
+		return be
+	}
+	return nil
+}
+
+// direct asks the rules that choose a server: whether its being down is to be
+// overlooked, or persistence is, and then use-server.
+func (t *txn) direct(x *rule.Ctx) {
+	be := t.be
+	for i := range be.Persistence {
+		if r := &be.Persistence[i]; r.Cond.Eval(x) {
+			t.forced, t.ignored = !r.Ignore, r.Ignore
+			break
+		}
+	}
+	for i := range be.ServerRules {
+		r := &be.ServerRules[i]
+		if r.Cond != nil && !r.Cond.Eval(x) {
+			continue
+		}
+		srv := r.To
+		if r.Name != nil {
+			sh := t.s.sh
+			sh.nameBuf = r.Name.Append(sh.nameBuf[:0], x)
+			if srv = be.serverNamed(sh.nameBuf); srv == nil {
+				continue
+			}
+		}
+		if t.reachable(srv) {
+			t.srv, t.bound = srv, true
+			break
+		}
+	}
+}
+
+// serverNamed finds a server by its name.
+func (be *Backend) serverNamed(name []byte) *backend.Server {
+	for _, s := range be.Servers {
+		if s.Name == string(name) {
+			return s
+		}
+	}
+	return nil
+}
+
+// reachable reports whether a server may be chosen by what binds to it.
+func (t *txn) reachable(srv *backend.Server) bool {
+	return t.be.Persist || t.forced || srv.Stats().Usable
 }
 
 // enter counts t into its backend.
@@ -122,7 +185,7 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 func (t *txn) balance() {
 	if srv := t.srv; srv != nil { // bound by its cookie, or stuck
 		t.srv = nil
-		if t.be.Persist && t.be.TakeDown(srv) {
+		if (t.be.Persist || t.forced) && t.be.TakeDown(srv) {
 			t.srv = srv
 			t.assigned()
 			return

@@ -37,6 +37,7 @@ type Shard struct {
 	ctx     rule.Ctx
 	sessRec rule.Record // of a rule about a session alone
 	headBuf []byte
+	nameBuf []byte
 	logBuf  []byte
 	sa      unix.RawSockaddrAny
 

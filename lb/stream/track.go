@@ -188,7 +188,7 @@ func (t *txn) stick(x *rule.Ctx) {
 		}
 		if r.Match && !t.bound {
 			if name, id, found := table.Server(key, x.Now); found {
-				if srv := t.be.known(name, id); srv != nil && (t.be.Persist || srv.Stats().Usable) {
+				if srv := t.be.known(name, id); srv != nil && t.reachable(srv) {
 					t.srv, t.bound = srv, true
 				}
 			}

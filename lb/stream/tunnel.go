@@ -28,6 +28,7 @@ func (s *session) startTunnel() {
 	if be.ID != s.fe.ID && !t.content(be.Content, x) {
 		return
 	}
+	t.direct(x)
 	t.stick(x)
 	t.balance()
 }

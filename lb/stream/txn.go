@@ -65,7 +65,9 @@ type txn struct {
 	keepServer  bool // and the server's
 	upgrade     bool // the client asked to switch protocols
 	unread      bool // the client may still send: close gently
-	bound       bool // the server was chosen by its cookie
+	bound       bool // the server was chosen by its cookie, a stick table or a rule
+	forced      bool // force-persist: by those also a server that is down
+	ignored     bool // ignore-persist: not by its cookie, nor by a stick table
 	hadCookie   bool // the client came with a cookie of ours, valid or not
 	entered     bool // counted in backend.Enter
 	unlogged    bool // monitor requests

@@ -52,6 +52,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (Engine, error) {
 	b.backends()
 	b.frontends(socks)
 	b.control(socks)
+	b.eng.Names = b.nodes
 	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err
@@ -154,7 +155,7 @@ func (b *builder) frontends(socks *handoff.Set) {
 			fe.Default = b.nodes[p.Name]
 		}
 		for _, u := range p.UseBackends {
-			fe.Switches = append(fe.Switches, stream.Switch{Cond: u.Cond, To: b.nodes[u.Backend]})
+			fe.Switches = append(fe.Switches, stream.Switch{Cond: u.Cond, To: b.nodes[u.Backend], Name: u.Name})
 		}
 		b.logging(fe, p)
 		b.eng.Frontends = append(b.eng.Frontends, fe)
@@ -201,10 +202,16 @@ func (b *builder) logging(fe *stream.Frontend, p *config.Proxy) {
 		for _, s := range any.Sticks {
 			fe.Needs |= s.Needs()
 		}
+		for _, u := range any.UseServers {
+			fe.Needs |= u.Cond.Needs() | u.Name.Needs()
+		}
+		for _, r := range any.Persistence {
+			fe.Needs |= r.Cond.Needs()
+		}
 	}
 	fe.Needs |= p.ConnRules.Needs() | p.SessRules.Needs()
 	for _, u := range p.UseBackends {
-		fe.Needs |= u.Cond.Needs()
+		fe.Needs |= u.Cond.Needs() | u.Name.Needs()
 	}
 }
 
@@ -248,11 +255,27 @@ func (b *builder) backends() {
 			be.Cookie = cookie(p.Cookie)
 			be.Cookie.Bind(servers)
 		}
+		for _, u := range p.UseServers {
+			be.ServerRules = append(be.ServerRules, stream.ServerRule{Cond: u.Cond, Name: u.Name, To: serverNamed(servers, u.Server)})
+		}
+		for _, r := range p.Persistence {
+			be.Persistence = append(be.Persistence, stream.PersistRule(r))
+		}
 		b.nodes[p.Name] = be
 		b.eng.Backends = append(b.eng.Backends, be)
 		b.rt.backends = append(b.rt.backends, p)
 		b.rt.checks = append(b.rt.checks, b.checks(p, be)...)
 	}
+}
+
+// serverNamed finds a server; nil for a name that is made by each request.
+func serverNamed(servers []*backend.Server, name string) *backend.Server {
+	for _, s := range servers {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
 }
 
 // algorithms maps the configuration's words.

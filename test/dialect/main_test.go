@@ -178,7 +178,7 @@ func (c *client) do(request string) string {
 		}
 	}
 	slices.Sort(fields)
-	text := strings.ReplaceAll(string(body), "\r\n", "\n")
+	text := strings.TrimRight(strings.ReplaceAll(string(body), "\r\n", "\n"), ".")
 	if strings.HasPrefix(text, "GET /headers") { // what reached the server: names of fields are written as one likes
 		text = fieldName.ReplaceAllStringFunc(text, strings.ToLower)
 	}
