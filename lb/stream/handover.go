@@ -201,6 +201,9 @@ func (m *mover) answered(sent []*moving, taken []bool, err error) {
 		taken = make([]bool, len(sent))
 	}
 	m.settle(sent, taken)
+	if l := m.sh.eng.Leaving; slices.Contains(taken, false) && (l.CloseIdle || l.Spread > 0) {
+		m.sh.sendAway(l.Spread.Milliseconds()) // those that stay have not been
+	}
 	if m.quiet != nil {
 		close(m.quiet)
 	}

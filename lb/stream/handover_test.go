@@ -334,6 +334,36 @@ func TestHandoverRefused(t *testing.T) {
 	}
 }
 
+// TestHandoverRefusedAndSpread: those that are refused, or stay because the
+// receiver is gone, leave within close-spread-time, as if there had been no
+// handover.
+func TestHandoverRefusedAndSpread(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		old := newRig(t, true, []string{pathServer(t)}, func(r *rig) {
+			r.fe.Timeouts.Client = 600_000
+			r.Leaving.Spread = 20 * time.Millisecond
+		})
+		var clients []*client
+		for range 10 {
+			c := connect(t, old.addr)
+			c.get("/first")
+			clients = append(clients, c)
+		}
+		old.Handover(func(parcels []*Parcel) ([]bool, error) {
+			if gone {
+				return nil, errors.New("the receiver was killed")
+			}
+			return make([]bool, len(parcels)), nil
+		})
+		for _, c := range clients {
+			if _, err := c.r.ReadByte(); err != io.EOF {
+				t.Errorf("gone %v: %v, want the end", gone, err)
+			}
+		}
+		awaitEmpty(t, old.Engine)
+	}
+}
+
 // TestHandoverWaitsForTheAnswer has a request in flight: its connection moves
 // when it is answered.
 func TestHandoverWaitsForTheAnswer(t *testing.T) {
