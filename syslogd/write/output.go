@@ -42,7 +42,8 @@ type Output struct {
 	late     bool          // a reader waited in vain: until there is room again, nobody waits
 	closing  bool          // the goroutine ends when the queue is empty
 	room     chan struct{} // closed when the goroutine takes the queue; nil when nobody waits
-	done     uint64        // lines that are through, to compare with given
+	taken    uint64        // lines that were not dropped before they came to the queue or a write
+	done     uint64        // of those, which go through in their order, the ones that are through
 	idle     *sync.Cond    // done or busy has changed
 }
 
@@ -96,6 +97,7 @@ func (o *Output) Give(lines []byte, n int) []byte {
 	o.given += uint64(n)
 	if !o.busy && len(o.queue) == 0 {
 		if now := time.Now(); now.After(o.direct) {
+			o.taken += uint64(n)
 			o.write(lines, n)
 			if end := time.Now(); end.Sub(now) > slowWrite {
 				if end.Sub(o.direct) > lastMistrust {
@@ -112,10 +114,10 @@ func (o *Output) Give(lines []byte, n int) []byte {
 	}
 	if o.size+len(lines) > o.limit && !o.waitForRoom(len(lines)) {
 		o.overflow += uint64(n)
-		o.done += uint64(n)
 		o.lose(n, len(lines))
 		return lines[:0]
 	}
+	o.taken += uint64(n)
 	o.lines += n
 	o.size += len(lines)
 	o.ring()
@@ -265,11 +267,11 @@ func (o *Output) write(lines []byte, n int) {
 // newline is for bytes.Count, which wants a slice.
 var newline = []byte{'\n'}
 
-// Drain returns when every line given before the call has gone to the file, or when ctx is done.
+// Drain returns when every line that Give has taken before the call has gone to the file, or when ctx is done.
 func (o *Output) Drain(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	until := o.given
+	until := o.taken
 	defer context.AfterFunc(ctx, func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()

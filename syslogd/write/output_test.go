@@ -1,6 +1,7 @@
 package write
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"lbsyslogd/rotate"
 )
@@ -98,6 +100,33 @@ func TestSlowDiskOverflowsWithANumber(t *testing.T) {
 	if o.given != 10 || o.overflow != 8 || o.lines != 2 || !o.late {
 		t.Errorf("given %d, overflow %d, waiting %d", o.given, o.overflow, o.lines)
 	}
+}
+
+// TestDrainWaitsForWhatWasTaken drops lines while others that came before them wait: the dropped ones do not stand for those.
+func TestDrainWaitsForWhatWasTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &Output{name: "x", limit: 100, wake: make(chan struct{}, 1), busy: true, late: true}
+		o.idle = sync.NewCond(&o.mu)
+		give := func() { o.Give([]byte(strings.Repeat("x", 39)+"\n"), 1) }
+		give()
+		give()
+		ctx, cancel := context.WithCancel(t.Context())
+		drained := make(chan error, 1)
+		go func() { drained <- o.Drain(ctx) }()
+		synctest.Wait()
+		for range 10 {
+			give()
+		}
+		o.idle.Broadcast()
+		synctest.Wait()
+		cancel()
+		if err := <-drained; err == nil || !strings.Contains(err.Error(), "2 lines still wait") {
+			t.Errorf("Drain() = %v", err)
+		}
+		if c := o.overflow; c != 10 {
+			t.Errorf("%d lines are dropped", c)
+		}
+	})
 }
 
 // TestLossLineStandsWhereLinesAreMissing holds up the writing until lines are dropped, twice.

@@ -197,46 +197,57 @@ func (s *Set) sweep(now time.Time) {
 	}
 }
 
-// Each does something with each open file, by name. They stay open meanwhile.
-func (s *Set) Each(do func(o *Output) error) error {
+// hold is the open files, by name, which stay open until release is called once for each, and what is closed when those on their way out
+// are. No file is neither.
+func (s *Set) hold() (open []*member, leaving []chan struct{}) {
 	s.mu.Lock()
-	var all []*member
 	for _, m := range s.members {
-		if m.closed == nil {
-			m.users++
-			all = append(all, m)
+		if m.closed != nil {
+			leaving = append(leaving, m.closed)
+			continue
 		}
+		m.users++
+		open = append(open, m)
 	}
 	s.mu.Unlock()
-	slices.SortFunc(all, func(a, b *member) int { return strings.Compare(a.file.Path(), b.file.Path()) })
+	slices.SortFunc(open, func(a, b *member) int { return strings.Compare(a.file.Path(), b.file.Path()) })
+	return open, leaving
+}
+
+// Each does something with each open file, by name. They stay open meanwhile, and those on their way out are closed when it returns.
+func (s *Set) Each(do func(o *Output) error) error {
+	open, leaving := s.hold()
 	var problems []error
-	for _, m := range all {
+	for _, m := range open {
 		if err := do(m.Output); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", m.file.Path(), err))
 		}
 		s.release(m)
+	}
+	for _, closed := range leaving {
+		<-closed
 	}
 	return errors.Join(problems...)
 }
 
 // Drain is Output.Drain for all files. Those on their way out have written everything when it returns.
 func (s *Set) Drain(ctx context.Context) error {
-	s.mu.Lock()
-	var leaving []chan struct{}
-	for _, m := range s.members {
-		if m.closed != nil {
-			leaving = append(leaving, m.closed)
+	open, leaving := s.hold()
+	var problems []error
+	for _, m := range open {
+		if err := m.Drain(ctx); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", m.file.Path(), err))
 		}
+		s.release(m)
 	}
-	s.mu.Unlock()
 	for _, closed := range leaving {
 		select {
 		case <-closed:
 		case <-ctx.Done():
-			return fmt.Errorf("output %s: %w", s.name, ctx.Err())
+			return errors.Join(append(problems, fmt.Errorf("output %s: %w", s.name, ctx.Err()))...)
 		}
 	}
-	return s.Each(func(o *Output) error { return o.Drain(ctx) })
+	return errors.Join(problems...)
 }
 
 // Busy says whether a write is under way.

@@ -113,3 +113,70 @@ func TestSetForgets(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// TestSetDrainsWhatLeavesMeanwhile has files idle for long while Drain waits for another: they are not put out before it has looked at them,
+// and when Each returns, nobody has those open that were on their way out.
+func TestSetDrainsWhatLeavesMeanwhile(t *testing.T) {
+	s := newSet(t, t.TempDir(), Limits{Open: 10, Names: 10, Other: "other"})
+	defer s.Close()
+	stuck := make(map[string]*Output)
+	for _, name := range []string{"a", "b", "c"} {
+		s.Give(name, []byte("first\n"), 1)
+		o := s.members[name].Output
+		stuck[name] = o
+		o.mu.Lock()
+		o.busy = true
+		o.mu.Unlock()
+		s.Give(name, []byte("second\n"), 1)
+	}
+	loosen := func(name string) {
+		o := stuck[name]
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.busy = false
+		o.idle.Broadcast()
+	}
+	evict := func(name string) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.evict(name, s.members[name])
+	}
+	evict("a")
+	drained := make(chan error)
+	go func() { drained <- s.Drain(t.Context()) }()
+	until(t, "Drain to wait", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.members["b"].users+s.members["c"].users > 0
+	})
+	s.sweep(time.Now().Add(2 * idleTime))
+	if b, c := s.members["b"], s.members["c"]; b.closed != nil || c.closed != nil {
+		t.Error("a file is put out that Drain waits for")
+	}
+	for name := range stuck {
+		loosen(name)
+	}
+	if err := <-drained; err != nil {
+		t.Error(err)
+	}
+	evict("b")
+	if err := s.Each(func(*Output) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	if c := s.Counts(); c.Open != 1 || c.Written != 6 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 20 s for: %s", what)
+		}
+		<-tick.C
+	}
+}
