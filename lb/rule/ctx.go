@@ -125,6 +125,7 @@ type Record struct {
 	Method []byte
 	URI    []byte
 	Minor  int // HTTP/1.Minor
+	HTTP2  bool
 }
 
 // LevelSilent in Record.Level suppresses the log line.

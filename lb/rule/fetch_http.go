@@ -165,10 +165,13 @@ func fetchCaptureURI(x *Ctx, _ *args) (value, bool) {
 	return strValue(u), len(u) > 0
 }
 
-var http10, http11 = []byte("HTTP/1.0"), []byte("HTTP/1.1")
+var http10, http11, http20 = []byte("HTTP/1.0"), []byte("HTTP/1.1"), []byte("HTTP/2.0")
 
 func fetchCaptureVer(x *Ctx, _ *args) (value, bool) {
 	minor := x.Rec.Minor
+	if x.Rec.HTTP2 {
+		return strValue(http20), true
+	}
 	if len(x.Rec.Method) == 0 {
 		if x.Req == nil {
 			return value{}, false
@@ -181,7 +184,13 @@ func fetchCaptureVer(x *Ctx, _ *args) (value, bool) {
 	return strValue(http11), true
 }
 
-func fetchReqVer(x *Ctx, _ *args) (value, bool) { return version(x.Req) }
+func fetchReqVer(x *Ctx, _ *args) (value, bool) {
+	if x.Req != nil && x.Rec != nil && x.Rec.HTTP2 {
+		return strValue(http20[5:]), true
+	}
+	return version(x.Req)
+}
+
 func fetchResVer(x *Ctx, _ *args) (value, bool) { return version(x.Res) }
 
 func version(h *http1.Head) (value, bool) {

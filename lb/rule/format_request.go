@@ -45,7 +45,10 @@ func requestPart(get func(*Record) []byte) func([]byte, *Ctx, option) ([]byte, b
 }
 
 func httpVersion(r *Record) []byte {
-	if r.Minor == 0 {
+	switch {
+	case r.HTTP2:
+		return http20
+	case r.Minor == 0:
 		return http10
 	}
 	return http11

@@ -149,14 +149,22 @@ func TestForward(t *testing.T) {
 			fmt.Fprintf(w, "%s %s %s", r.Method, r.URL, r.Header.Get("X-Forwarded-For"))
 		}
 	})
-	r := newRig(t, true, []string{srv}, func(r *rig) {
-		r.fe.ForwardFor = &ForwardFor{Header: []byte("X-Forwarded-For")}
-	})
-	client := &http.Client{Timeout: 20 * time.Second}
-	t.Cleanup(client.CloseIdleConnections)
+	for _, kind := range []protocol{http1Plain, http2Plain, http2TLS} {
+		t.Run(kind.String(), func(t *testing.T) {
+			r := newRig(t, true, []string{srv}, func(r *rig) {
+				r.fe.ForwardFor = &ForwardFor{Header: []byte("X-Forwarded-For")}
+				kind.adjust(t, r)
+			})
+			forwards(t, kind.url(r), kind.client(t), big)
+		})
+	}
+}
+
+// forwards asks for everything that TestForward's server has.
+func forwards(t *testing.T, url string, client *http.Client, big []byte) {
 	get := func(method, path string, body io.Reader) (int, string) {
 		t.Helper()
-		req, err := http.NewRequest(method, "http://"+r.addr+path, body)
+		req, err := http.NewRequest(method, url+path, body)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,6 +60,9 @@ func (t *txn) end() {
 	} else if s.in != nil && s.in.Len() == 0 {
 		s.putIn()
 	}
+	if s.stream != nil {
+		s.stream.complete = t.whole()
+	}
 	unread := t.unread || !t.reqDone
 	keep := t.keep && !unread && !s.broken
 	if t.pipelines || s.in != nil || s.canRead {
@@ -171,7 +174,7 @@ func (sh *Shard) log(t *txn) {
 	}
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, r
-	x.Txn, x.Session, x.Now = &t.track, &s.track, sh.stickNow()
+	x.Txn, x.Session, x.Now = &t.track, s.tracks(), sh.stickNow()
 	sh.logBuf = fe.Access.Append(sh.logBuf[:0], x)
 	sh.senders[fe.Logs].Log(sev, sh.logBuf)
 }

@@ -103,6 +103,9 @@ func (e *Engine) openFlights(shards int) (*os.File, [][]flight, error) {
 // flightsStart is where the slots begin: aligned, behind the names.
 func flightsStart(names int) int { return (flightsHeader + names + 63) &^ 63 }
 
+// flightHTTP2 stands in flight.minor.
+const flightHTTP2 = 2
+
 // recordFlight takes a slot for t. When there is none left the request is not
 // recorded; it is served all the same.
 func (t *txn) recordFlight() {
@@ -120,6 +123,9 @@ func (t *txn) recordFlight() {
 	f.methodLen = uint8(n)
 	f.uriLen = uint16(copy(f.text[n:], t.rec.URI))
 	f.minor, f.phase, f.tls = uint8(t.rec.Minor), 'R', 0
+	if t.rec.HTTP2 {
+		f.minor = flightHTTP2
+	}
 	if s.tls != nil {
 		f.tls = 1
 	}
@@ -204,7 +210,7 @@ func (f *flight) record(names *flightNames) rule.Record {
 		Accept:   time.UnixMilli(f.accepted), Request: time.UnixMilli(f.request),
 		Status: -1, Term: [4]byte{'X', f.phase, '-', '-'},
 		Th: 0, Ti: 0, TR: -1, Tq: -1, Tw: -1, Tc: -1, Tr: -1, Td: -1,
-		Minor: int(f.minor),
+		Minor: int(min(f.minor, 1)), HTTP2: f.minor == flightHTTP2,
 	}
 	if f.port != 0 { // a unix socket's client has no address
 		r.Client = netip.AddrPortFrom(netip.AddrFrom16(f.peer).Unmap(), f.port)

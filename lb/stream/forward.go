@@ -121,7 +121,7 @@ func (t *txn) serverWriteFailed() (alive bool) {
 func (t *txn) fromClient() (ok, blocked bool) {
 	s := t.s
 	if t.relay == nil {
-		if !s.canRead && s.tls == nil && !s.eof {
+		if !s.mayRead() && !s.eof {
 			s.watch()
 			return true, true
 		}
@@ -291,7 +291,7 @@ func (t *txn) wroteResponse(n int) {
 // A tunnel ends when both directions have.
 func (t *txn) responseSent() (alive bool) {
 	s := t.s
-	if s.tls != nil && s.tls.pending() {
+	if s.pending() {
 		s.watch()
 		return true
 	}

@@ -1,7 +1,10 @@
 package stream
 
 import (
+	"bytes"
+
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/http2"
 )
 
 // MaxHead is the largest request or response head taken, in bytes.
@@ -11,7 +14,7 @@ const MaxHead = 16 << 10
 func (s *session) readRequest() (again bool) {
 	sh := s.sh
 	if s.in == nil {
-		if !s.canRead && s.tls == nil {
+		if !s.mayRead() {
 			s.watch()
 			return false
 		}
@@ -37,6 +40,14 @@ func (s *session) readRequest() (again bool) {
 		s.began = sh.Loop.Now()
 	}
 	b := s.in.Bytes()
+	if s.requests == 0 && s.stream == nil && b[0] == http2.Preface[0] && bytes.HasPrefix(b, []byte(http2.Preface[:min(len(b), len(http2.Preface))])) {
+		if len(b) < len(http2.Preface) {
+			return s.headIncomplete()
+		}
+		s.dropHalf()
+		s.startMux()
+		return true
+	}
 	if s.scanned > 0 && !http1.Complete(b, int(s.scanned)) {
 		return s.headIncomplete()
 	}
@@ -192,7 +203,8 @@ func (s *session) startExchange(n int) {
 	t.reqLeft = max(h.Length, 0)
 	t.reqDone = t.reqKind == http1.NoBody
 	t.upgrade = h.Upgrade
-	t.keep = h.Persistent()
+	t.keep = h.Persistent() && s.stream == nil // each stream is one request's
+	r.HTTP2 = s.stream != nil
 	t.pipelines = t.keep
 
 	sh.Front[s.fe.Index].request(now)

@@ -113,7 +113,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 	if mode >= ServerClose {
 		t.keepServer = false
 	}
-	t.dechunk = t.resKind == http1.ChunkedBody && t.clientMinor == 0
+	t.dechunk = t.resKind == http1.ChunkedBody && (t.clientMinor == 0 || s.stream != nil)
 	if mode == Close || s.closing() || t.resKind == http1.UntilClose || t.dechunk || t.resKind == http1.Tunnel {
 		t.keep = false
 	}

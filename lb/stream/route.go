@@ -16,7 +16,7 @@ func (t *txn) context() *rule.Ctx {
 	sh := t.s.sh
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, &t.rec
-	x.Txn, x.Session, x.Now, x.Again = &t.track, &t.s.track, sh.stickNow(), t.again
+	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
 	x.Doubt, x.Reply = t.doubt, rule.Reply{}
 	if t.s.fe.HTTP {
 		x.Req = &sh.req

@@ -13,12 +13,13 @@ import (
 type state uint8
 
 const (
-	closed      state = iota
-	handshaking       // a goroutine does the TLS handshake
-	reading           // waiting for a request head, or for the rest of one
-	exchanging        // session.t is at work
-	lingering         // our end is sent; what still comes is thrown away
-	movingAway        // packed for another process, or just come from one: nobody reads it here
+	closed       state = iota
+	handshaking        // a goroutine does the TLS handshake
+	reading            // waiting for a request head, or for the rest of one
+	exchanging         // session.t is at work
+	multiplexing       // session.mux is at work: HTTP/2
+	lingering          // our end is sent; what still comes is thrown away
+	movingAway         // packed for another process, or just come from one: nobody reads it here
 )
 
 // session is one client connection. Idle, it holds no buffer and no txn; with
@@ -26,14 +27,16 @@ const (
 // Owned by the shard's loop.
 type session struct {
 	endpoint
-	sh    *Shard
-	fe    *Frontend
-	ln    *Listener
-	tls   *tlsConn     // nil: plain
-	in    *loop.Buffer // bytes from the client that no exchange has taken yet
-	t     *txn         // while exchanging
-	own   *serverConn  // kept for this client alone (http-reuse never)
-	timer loop.Timer
+	sh     *Shard
+	fe     *Frontend
+	ln     *Listener
+	tls    *tlsConn     // nil: plain
+	in     *loop.Buffer // bytes from the client that no exchange has taken yet
+	t      *txn         // while exchanging
+	mux    *mux         // while multiplexing
+	stream *muxStream   // what it has in place of a socket, if it is one of a connection's
+	own    *serverConn  // kept for this client alone (http-reuse never)
+	timer  loop.Timer
 
 	peer     netip.AddrPort
 	accepted time.Time
@@ -142,6 +145,8 @@ func (s *session) run() {
 			again = s.readRequest()
 		case exchanging:
 			again = s.t.pump()
+		case multiplexing:
+			again = s.mux.pump()
 		case lingering:
 			again = s.linger()
 		default:
@@ -169,34 +174,65 @@ func (s *session) watch() {
 	}
 }
 
-// read is endpoint.read through TLS where there is TLS.
+// mayRead reports whether a read could give something. Under TLS only a read
+// tells.
+func (s *session) mayRead() bool {
+	if s.stream != nil {
+		return s.stream.readable()
+	}
+	return s.canRead || s.tls != nil
+}
+
+// read reads from the client and counts.
 func (s *session) read(b []byte) (n int, st ioStatus) {
-	if s.tls == nil {
-		n, st = s.endpoint.read(b)
-	} else {
+	n, st = s.readRaw(b)
+	if st == ioOK {
+		s.sh.Front[s.fe.Index].BytesIn += uint64(n)
+	}
+	return n, st
+}
+
+// readRaw is endpoint.read through TLS or from a stream where there is one.
+func (s *session) readRaw(b []byte) (n int, st ioStatus) {
+	switch {
+	case s.stream != nil:
+		n, st = s.stream.read(b)
+	case s.tls != nil:
 		n, st = s.tls.read(b)
+	default:
+		n, st = s.endpoint.read(b)
 	}
 	switch st {
 	case ioOK:
 		s.act = s.sh.Loop.Now()
-		s.sh.Front[s.fe.Index].BytesIn += uint64(n)
 	case ioAgain:
 		s.watch()
 	}
 	return n, st
 }
 
-// write is endpoint.write through TLS where there is TLS.
+// write writes to the client and counts.
 func (s *session) write(b []byte) (n int, st ioStatus) {
-	if s.tls == nil {
-		n, st = s.endpoint.write(b)
-	} else {
+	n, st = s.writeRaw(b)
+	if st == ioOK {
+		s.sh.Front[s.fe.Index].BytesOut += uint64(n)
+	}
+	return n, st
+}
+
+// writeRaw is endpoint.write through TLS or to a stream where there is one.
+func (s *session) writeRaw(b []byte) (n int, st ioStatus) {
+	switch {
+	case s.stream != nil:
+		n, st = s.stream.write(b)
+	case s.tls != nil:
 		n, st = s.tls.write(b)
+	default:
+		n, st = s.endpoint.write(b)
 	}
 	switch st {
 	case ioOK:
 		s.act = s.sh.Loop.Now()
-		s.sh.Front[s.fe.Index].BytesOut += uint64(n)
 		if n < len(b) {
 			s.watch()
 		}
@@ -204,6 +240,25 @@ func (s *session) write(b []byte) (n int, st ioStatus) {
 		s.watch()
 	}
 	return n, st
+}
+
+// pending reports whether bytes that TLS has encrypted wait for the client.
+func (s *session) pending() bool { return s.stream == nil && s.tls != nil && s.tls.pending() }
+
+// socket is the descriptor of the client's connection.
+func (s *session) socket() int {
+	if s.stream != nil {
+		return s.stream.m.s.fd
+	}
+	return s.fd
+}
+
+// tracks is what the connection is counted in.
+func (s *session) tracks() *rule.Tracks {
+	if s.stream != nil {
+		return &s.stream.m.s.track
+	}
+	return &s.track
 }
 
 // putIn gives the input buffer back when nothing is in it.
@@ -218,6 +273,10 @@ func (s *session) putIn() {
 // goes first and the rest is read and thrown away: closing on unread bytes
 // would reset the connection, and the client might never see the answer.
 func (s *session) closeGently(unread bool) {
+	if s.stream != nil {
+		s.close()
+		return
+	}
 	if s.tls != nil {
 		s.tls.closeNotify()
 		unread = unread || s.tls.pending()
@@ -226,7 +285,7 @@ func (s *session) closeGently(unread bool) {
 		s.close()
 		return
 	}
-	if s.tls == nil || !s.tls.pending() {
+	if !s.pending() {
 		s.shutdown()
 	}
 	s.state = lingering
@@ -238,7 +297,7 @@ func (s *session) closeGently(unread bool) {
 const lingerTime = 2000
 
 func (s *session) linger() (again bool) {
-	if s.tls != nil && s.tls.pending() {
+	if s.pending() {
 		if s.broken {
 			s.close()
 		} else {
@@ -279,12 +338,16 @@ func (s *session) close() {
 		s.suspended = nil
 	}
 	sh.Loop.Disarm(&s.timer)
-	sh.Loop.CloseFD(s.fd)
 	s.state = closed
 	s.gen++
 	sh.sessions.remove(s)
-	sh.eng.leave(s.fe)
-	s.tls, s.t = nil, nil
+	if s.stream != nil {
+		s.stream.close()
+	} else {
+		sh.Loop.CloseFD(s.fd)
+		sh.eng.leave(s.fe)
+	}
+	s.tls, s.t, s.mux, s.stream = nil, nil, nil, nil
 	s.next = sh.freeSessions
 	sh.freeSessions = s
 }
@@ -318,6 +381,8 @@ func (s *session) deadline() int64 {
 		return s.readDeadline()
 	case exchanging:
 		return s.t.deadline()
+	case multiplexing:
+		return s.mux.deadline()
 	case lingering:
 		return s.since + lingerTime
 	}
@@ -337,6 +402,8 @@ func (s *session) Expire() {
 		s.readTimeout()
 	case exchanging:
 		s.t.timeout()
+	case multiplexing:
+		s.mux.timeout()
 	case lingering:
 		s.close()
 		return

@@ -52,6 +52,9 @@ type Shard struct {
 	freeFlights []int32
 	landed      []int32 // ended in this turn
 
+	muxes   []*mux // with frames to send at the end of the turn
+	muxHead http1.Head
+
 	sessions sessionList
 	halves   map[*session][]byte // half heads, see half.go
 	late     []lateEntry
@@ -103,6 +106,7 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 	sh.lateTick.OnExpire = expireFunc(sh.registerLate)
 	sh.trim.OnExpire = expireFunc(sh.trimMemory)
 	l.Arm(&sh.trim, trimInterval.Milliseconds())
+	l.AtTurnEnd(sh.flushMuxes) // which may log
 	l.AtTurnEnd(sh.flushLogs)
 	return sh, nil
 }
@@ -275,6 +279,11 @@ func (sh *Shard) drain() {
 	}
 	sh.unlisten()
 	sh.draining = true
+	for s := sh.sessions.head.next; s != &sh.sessions.head; s = s.next {
+		if s.state == multiplexing {
+			s.mux.leaveWithin(sh.eng.Leaving.Spread.Milliseconds())
+		}
+	}
 	if l := sh.eng.Leaving; l.CloseIdle || l.Spread > 0 {
 		sh.sendAway(l.Spread.Milliseconds())
 	}

@@ -107,8 +107,11 @@ func (s *session) handshaken(err error) {
 	if !s.opened() {
 		return
 	}
-	if !s.fe.HTTP {
+	switch {
+	case !s.fe.HTTP:
 		s.startTunnel()
+	case cs.NegotiatedProtocol == "h2":
+		s.startMux()
 	}
 	s.run()
 }

@@ -26,7 +26,7 @@ func (sh *Shard) stickNow() int64 { return sh.Loop.Now() + sh.stickBase }
 func (sh *Shard) aboutSession(s *session, r *rule.Record) *rule.Ctx {
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, r
-	x.Txn, x.Session, x.Now, x.Again = nil, &s.track, sh.stickNow(), false
+	x.Txn, x.Session, x.Now, x.Again = nil, s.tracks(), sh.stickNow(), false
 	return x
 }
 
@@ -87,12 +87,12 @@ func (t *txn) tracked(slot int) stick.Ref {
 	if r := t.track[slot]; r.Valid() {
 		return r
 	}
-	return t.s.track[slot]
+	return t.s.tracks()[slot]
 }
 
 // count counts one event in all that is tracked.
 func (t *txn) count(cnt, rate stick.Data, n uint64) {
-	if !t.track.Any() && !t.s.track.Any() {
+	if !t.track.Any() && !t.s.tracks().Any() {
 		return
 	}
 	now := t.s.sh.stickNow()
@@ -118,7 +118,7 @@ func (t *txn) countServerError() { t.count(stick.HTTPFailCnt, stick.HTTPFailRate
 
 // countAnswer counts a server's answer that was an error.
 func (t *txn) countAnswer(status int) {
-	if status < 400 || !t.track.Any() && !t.s.track.Any() {
+	if status < 400 || !t.track.Any() && !t.s.tracks().Any() {
 		return
 	}
 	now := t.s.sh.stickNow()

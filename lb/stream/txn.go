@@ -125,7 +125,7 @@ func (sh *Shard) newTxn(s *session) *txn {
 		r.Request = sh.Loop.Time().Add(-msec(sh.Loop.Now() - s.began))
 	}
 	if s.fe.Needs&rule.NeedsFrontAddr != 0 {
-		r.FrontAddr = sh.localAddr(s.fd)
+		r.FrontAddr = sh.localAddr(s.socket())
 	}
 	if s.tls != nil {
 		s.tls.describe(r)
@@ -241,7 +241,7 @@ func (t *txn) deadline() int64 {
 // there or by sending, or the server.
 func (t *txn) waitsForClient() bool {
 	switch {
-	case t.resReady > 0 || t.resHead != nil || t.s.tls != nil && t.s.tls.pending():
+	case t.resReady > 0 || t.resHead != nil || t.s.pending():
 		return true
 	case t.ready > 0 || t.head != nil:
 		return false

@@ -1,0 +1,11 @@
+// Package http2 reads and writes HTTP/2 (RFC 9113) for a load balancer that
+// works with HTTP/1 messages inside: a request becomes an HTTP/1.1 head, and an
+// HTTP/1.1 response head becomes a block of fields. It does no I/O.
+//
+//  1. ParseHeader reads a frame's nine bytes (frame.go).
+//  2. A Decoder turns a field block into a request's head, or refuses what could
+//     smuggle another request into it (request.go).
+//  3. An Encoder turns a response's head into a field block (response.go).
+//
+// Connections, streams and their windows are in package stream.
+package http2

@@ -1,0 +1,285 @@
+package http2
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http2/hpack"
+)
+
+// MaxFields bounds a request's fields, decoded, as section 6.5.2 counts them.
+const MaxFields = 16 << 10
+
+// tableSize is the dynamic table that both directions keep (RFC 7541).
+const tableSize = 4096
+
+// Request is a decoded field block of a client. Its bytes are valid until the
+// Decoder's next call.
+type Request struct {
+	Head    []byte // a complete HTTP/1.1 request head
+	Length  int64  // content-length, -1 when there is none
+	Chunked bool   // the body follows in chunks, because nobody said how long it is
+
+	TooLarge bool   // more than MaxFields: there is no head
+	Fault    string // what is malformed, "" when nothing is (section 8.1.1): there is no head
+}
+
+// Decoder reads the field blocks of one connection, all of them and in order.
+type Decoder struct {
+	hp *hpack.Decoder
+
+	method, scheme, authority, path string
+	host                            string
+	pseudos                         int
+	regular                         bool
+	fields, cookie                  []byte
+	length                          int64
+	size                            int
+	fault                           string
+	trailers                        bool
+	head                            []byte
+}
+
+// NewDecoder makes the decoder of a connection.
+func NewDecoder() *Decoder {
+	d := new(Decoder)
+	d.hp = hpack.NewDecoder(tableSize, d.field)
+	d.hp.SetMaxStringLength(MaxFields)
+	return d
+}
+
+func (d *Decoder) reset(trailers bool) {
+	d.method, d.scheme, d.authority, d.path, d.host, d.fault = "", "", "", "", "", ""
+	d.pseudos, d.regular, d.size, d.length, d.trailers = 0, false, 0, -1, trailers
+	d.fields, d.cookie, d.head = d.fields[:0], d.cookie[:0], d.head[:0]
+}
+
+func (d *Decoder) read(block []byte) *Error {
+	d.hp.SetEmitEnabled(true)
+	if _, err := d.hp.Write(block); err != nil {
+		return &Error{CompressionError, "a field block that cannot be read"}
+	}
+	if err := d.hp.Close(); err != nil {
+		return &Error{CompressionError, "a field block that is cut short"}
+	}
+	return nil
+}
+
+// Request reads the block that begins a request. end says that no body follows.
+func (d *Decoder) Request(block []byte, end bool) (Request, *Error) {
+	d.reset(false)
+	if err := d.read(block); err != nil {
+		return Request{}, err
+	}
+	if d.size > MaxFields {
+		return Request{TooLarge: true}, nil
+	}
+	if d.fault == "" {
+		d.fault = d.check(end)
+	}
+	if d.fault != "" {
+		return Request{Fault: d.fault}, nil
+	}
+	return d.build(end), nil
+}
+
+// Trailers reads the block behind a body; what it gives are lines of an
+// HTTP/1.1 trailer section.
+func (d *Decoder) Trailers(block []byte) (lines []byte, fault string, e *Error) {
+	d.reset(true)
+	if err := d.read(block); err != nil {
+		return nil, "", err
+	}
+	if d.size > MaxFields && d.fault == "" {
+		d.fault = "the trailers are larger than 16 KiB"
+	}
+	return d.fields, d.fault, nil
+}
+
+// field takes one field. It is called also when the block is refused already,
+// so that the table stays the peer's.
+func (d *Decoder) field(f hpack.HeaderField) {
+	if d.size += int(f.Size()); d.size > MaxFields || d.fault != "" {
+		return
+	}
+	if !cleanValue(f.Value) {
+		d.fault = "forbidden character in a field value"
+		return
+	}
+	if strings.HasPrefix(f.Name, ":") {
+		d.pseudo(f)
+		return
+	}
+	d.regular = true
+	if !cleanName(f.Name) {
+		d.fault = "forbidden character in a field name"
+		return
+	}
+	switch f.Name {
+	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
+		d.fault = "a field that belongs to HTTP/1 connections"
+		return
+	case "te":
+		if f.Value != "trailers" {
+			d.fault = "te is something else than trailers"
+			return
+		}
+	}
+	if d.trailers {
+		d.trailer(f)
+		return
+	}
+	switch f.Name {
+	case "host":
+		if d.host != "" && d.host != f.Value {
+			d.fault = "two different hosts"
+		}
+		d.host = f.Value
+	case "cookie": // may come in pieces (section 8.2.3)
+		if len(d.cookie) > 0 {
+			d.cookie = append(d.cookie, "; "...)
+		}
+		d.cookie = append(d.cookie, f.Value...)
+	case "content-length":
+		n, err := strconv.ParseUint(f.Value, 10, 63)
+		if err != nil || d.length >= 0 {
+			d.fault = "malformed content-length, or more than one"
+			return
+		}
+		d.length = int64(n)
+		d.fields = appendField(d.fields, f.Name, f.Value)
+	default:
+		d.fields = appendField(d.fields, f.Name, f.Value)
+	}
+}
+
+// trailer takes a field behind the body. What frames or routes a message may
+// not come so late (RFC 9110 section 6.5.1).
+func (d *Decoder) trailer(f hpack.HeaderField) {
+	switch f.Name {
+	case "host", "content-length", "trailer", "te", "cookie", "authorization", "content-encoding", "content-type", "content-range", "cache-control",
+		"expect", "max-forwards", "range", "proxy-authorization", "x-forwarded-for":
+		return
+	}
+	d.fields = appendField(d.fields, f.Name, f.Value)
+}
+
+func appendField(dst []byte, name, value string) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, "\r\n"...)
+}
+
+const (
+	sawMethod = 1 << iota
+	sawScheme
+	sawAuthority
+	sawPath
+)
+
+// pseudo takes one of the fields that make the request line (section 8.3.1).
+func (d *Decoder) pseudo(f hpack.HeaderField) {
+	var bit int
+	var to *string
+	switch f.Name {
+	case ":method":
+		bit, to = sawMethod, &d.method
+	case ":scheme":
+		bit, to = sawScheme, &d.scheme
+	case ":authority":
+		bit, to = sawAuthority, &d.authority
+	case ":path":
+		bit, to = sawPath, &d.path
+	}
+	switch {
+	case d.trailers || d.regular || to == nil || d.pseudos&bit != 0:
+		d.fault = "a pseudo-header field in the wrong place, unknown or twice"
+		return
+	}
+	d.pseudos |= bit
+	*to = f.Value
+}
+
+// check says what is missing or contradicts itself.
+func (d *Decoder) check(end bool) string {
+	switch {
+	case d.method == "CONNECT":
+		return "" // build makes a request of it that is refused with an answer
+	case d.pseudos&(sawMethod|sawScheme|sawPath) != sawMethod|sawScheme|sawPath || d.method == "" || d.scheme == "" || d.path == "":
+		return "a pseudo-header field is missing"
+	case !cleanName(strings.ToLower(d.method)) || !cleanTarget(d.path) || !cleanTarget(d.authority):
+		return "forbidden character in the request line"
+	case d.path[0] != '/' && (d.path != "*" || d.method != "OPTIONS"):
+		return "the path does not begin with a slash"
+	case d.authority != "" && d.host != "" && !strings.EqualFold(d.authority, d.host):
+		return "host is not the authority"
+	case end && d.length > 0:
+		return "a content-length and no content"
+	}
+	return ""
+}
+
+func (d *Decoder) build(end bool) Request {
+	if d.method == "CONNECT" { // tunnels are HTTP/1.1's
+		d.path, d.length = "/", -1
+		end = true
+	}
+	b := append(d.head, d.method...)
+	b = append(b, ' ')
+	b = append(b, d.path...)
+	b = append(b, " HTTP/1.1\r\n"...)
+	host := d.authority
+	if host == "" {
+		host = d.host
+	}
+	if host != "" {
+		b = appendField(b, "host", host)
+	}
+	b = append(b, d.fields...)
+	if len(d.cookie) > 0 {
+		b = append(b, "cookie: "...)
+		b = append(b, d.cookie...)
+		b = append(b, "\r\n"...)
+	}
+	r := Request{Length: d.length, Chunked: !end && d.length < 0}
+	if r.Chunked {
+		b = append(b, "transfer-encoding: chunked\r\n"...)
+	}
+	b = append(b, "\r\n"...)
+	d.head, r.Head = b, b
+	return r
+}
+
+// cleanName reports whether name is a token in lower case (section 8.2.1).
+func cleanName(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
+			continue
+		}
+		if c <= ' ' || c >= 0x7f || c >= 'A' && c <= 'Z' || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// cleanValue reports whether value may stand in a line: no CR, LF or NUL, and no
+// white space around it (section 8.2.1).
+func cleanValue(value string) bool {
+	if value == "" {
+		return true
+	}
+	if strings.ContainsAny(value, "\r\n\x00") {
+		return false
+	}
+	first, last := value[0], value[len(value)-1]
+	return first != ' ' && first != '\t' && last != ' ' && last != '\t'
+}
+
+// cleanTarget reports whether s may stand in a request line.
+func cleanTarget(s string) bool {
+	return bytes.IndexFunc([]byte(s), func(r rune) bool { return r <= ' ' || r == 0x7f }) < 0
+}

@@ -1,0 +1,703 @@
+package stream
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+
+	"lbsyslogd/lb/http2"
+)
+
+// HTTP/2 (RFC 9113). A connection is a session whose mux reads frames; each of
+// its streams is a session of its own (muxstream.go), which reads a request in
+// HTTP/1.1 and writes a response in HTTP/1.1 as any other does. So rules, logs,
+// counters, retries and timeouts are the same for both.
+//
+//  1. A session becomes a mux when TLS has agreed on h2, or a plain client
+//     sends HTTP/2's preface.
+//  2. pump reads frames; a complete field block makes a stream's session, which
+//     runs at once; DATA goes to its stream.
+//  3. What streams write becomes frames in out, which leaves at the end of the
+//     turn in one write. A stream that is out of window, or finds out full,
+//     waits in line.
+//  4. When the process leaves, GOAWAY is sent twice (section 6.8): first for
+//     every stream there could be, then, when the client has surely read that,
+//     with the last one that came. Then the streams end, and the connection.
+
+const (
+	maxStreams     = 100       // at once, of a connection
+	streamWindow   = 128 << 10 // bytes of a request body that may wait for its server
+	connWindow     = 512 << 10 // of all of them together
+	maxBlock       = 32 << 10  // of a field block, as it is sent
+	maxOutFrames   = 64 << 10  // frames that may wait for the client before streams wait
+	rapidResets    = 200       // requests that a client may take back within a second
+	rapidFrames    = 2000      // frames without any use for a second
+	worthAFrame    = 1 << 10   // bytes of window that are worth a frame
+	goAwayPatience = 1000      // ms: for the answer to the ping behind the first GOAWAY
+)
+
+// mux is one HTTP/2 connection. Owned by the loop.
+type mux struct {
+	s       *session
+	dec     *http2.Decoder
+	enc     *http2.Encoder
+	streams map[uint32]*muxStream
+	past    past
+	lastID  uint32 // the highest stream that the client began
+
+	begun   bool   // the preface was read
+	settled bool   // and the client's first SETTINGS
+	rest    []byte // of a frame that is not complete, while no buffer is held
+	block   []byte // a field block that continues
+	blockOf http2.Header
+	blockOn bool
+
+	out     []byte
+	sent    int64 // bytes of frames that left out so far
+	dirty   bool  // in Shard.muxes
+	held    bool  // not read from, because out is full
+	dead    bool
+	waiting []*muxStream // for window or for room in out
+
+	sendWindow  int64
+	recvWindow  int
+	consumed    int // of the connection's window, and not given back yet
+	firstWindow int64
+	maxFrame    int
+
+	leaving leaveStep
+	leftAt  int64 // ms: first GOAWAY
+	second  int64 // ms: resets and idles are of this second
+	resets  int
+	useless int
+}
+
+// leaveStep is how far a connection's end has come.
+type leaveStep uint8
+
+const (
+	staying   leaveStep = iota
+	announced           // first GOAWAY
+	decided             // second: no stream above lastID
+	over                // an error, or the client's GOAWAY: nothing new
+)
+
+// past remembers streams that ended a short while ago.
+type past struct {
+	ids  [128]uint32
+	cut  [128]bool // we ended it before the client did: frames may be on their way
+	next int
+}
+
+func (p *past) add(id uint32, cut bool) {
+	p.ids[p.next], p.cut[p.next] = id, cut
+	p.next = (p.next + 1) % len(p.ids)
+}
+
+func (p *past) find(id uint32) (known, cut bool) {
+	for i, had := range p.ids {
+		if had == id {
+			return true, p.cut[i]
+		}
+	}
+	return false, false
+}
+
+// startMux makes s an HTTP/2 connection.
+func (s *session) startMux() {
+	m := &mux{
+		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*muxStream{},
+		sendWindow: http2.DefaultWindow, firstWindow: http2.DefaultWindow, recvWindow: connWindow, maxFrame: http2.MinMaxFrame,
+	}
+	s.mux, s.state, s.fixed = m, multiplexing, true
+	s.began, s.scanned = -1, 0
+	m.out = http2.AppendSettings(m.out,
+		http2.Setting{ID: http2.MaxConcurrentStreams, Value: maxStreams},
+		http2.Setting{ID: http2.InitialWindowSize, Value: streamWindow},
+		http2.Setting{ID: http2.MaxHeaderListSize, Value: http2.MaxFields})
+	m.out = http2.AppendWindowUpdate(m.out, 0, connWindow-http2.DefaultWindow)
+	if s.sh.draining {
+		m.leave()
+	}
+	s.watch()
+	m.touch()
+}
+
+// touch has out flushed at the end of the turn.
+func (m *mux) touch() {
+	if !m.dirty {
+		m.dirty = true
+		m.s.sh.muxes = append(m.s.sh.muxes, m)
+	}
+}
+
+// flushMuxes sends what this turn wrote.
+func (sh *Shard) flushMuxes() {
+	for i := 0; i < len(sh.muxes); i++ { // ending one may touch another
+		m := sh.muxes[i]
+		sh.muxes[i] = nil
+		m.dirty = false
+		if !m.dead {
+			m.flush()
+		}
+	}
+	sh.muxes = sh.muxes[:0]
+}
+
+// flush sends out, and goes on with what waits for that.
+func (m *mux) flush() {
+	s := m.s
+	if !m.send() {
+		m.lost()
+		return
+	}
+	switch {
+	case m.finished() && len(m.out) == 0:
+		m.dead = true
+		s.closeGently(true)
+	case len(m.out) < maxOutFrames && (m.held || m.hasReady()):
+		s.sh.Loop.Again(s)
+	}
+	s.rearm()
+}
+
+// send gives out to the connection; false when that is gone.
+func (m *mux) send() bool {
+	s := m.s
+	for len(m.out) > 0 {
+		n, st := s.writeRaw(m.out)
+		switch st {
+		case ioAgain:
+			return true
+		case ioError:
+			return false
+		}
+		m.sent += int64(n)
+		m.out = append(m.out[:0], m.out[n:]...)
+	}
+	return true
+}
+
+// finished reports whether nothing more is to be done but to close.
+func (m *mux) finished() bool { return m.leaving >= decided && len(m.streams) == 0 }
+
+// pump reads frames.
+func (m *mux) pump() (again bool) {
+	s := m.s
+	if len(m.out) > 0 {
+		m.touch()
+	}
+	for range maxTurns {
+		if s.in != nil {
+			if e := m.frames(); e != nil {
+				m.fail(e)
+				return true
+			}
+		}
+		m.resume()
+		if m.held = len(m.out) >= maxOutFrames; m.held { // who does not read is not read from
+			return false
+		}
+		if s.in == nil {
+			s.in = s.sh.Loop.Buffers.Get()
+			s.in.W = copy(s.in.Data[:], m.rest)
+			m.rest = m.rest[:0]
+		}
+		if len(s.in.Space()) == 0 || s.in.R > len(s.in.Data)/2 {
+			s.in.Compact()
+		}
+		n, st := s.readRaw(s.in.Space())
+		switch st {
+		case ioAgain:
+			m.rest = append(m.rest[:0], s.in.Bytes()...)
+			s.putIn()
+			return false
+		case ioEOF, ioError:
+			m.lost()
+			return true
+		}
+		s.in.W += n
+	}
+	s.sh.Loop.Again(s)
+	return false
+}
+
+// frames takes the complete frames out of the input buffer.
+func (m *mux) frames() *http2.Error {
+	in := m.s.in
+	if !m.begun {
+		n := min(in.Len(), len(http2.Preface))
+		if string(in.Bytes()[:n]) != http2.Preface[:n] {
+			return &http2.Error{Code: http2.ProtocolError, Text: "no HTTP/2 preface"}
+		}
+		if n < len(http2.Preface) {
+			return nil
+		}
+		in.R += n
+		m.begun = true
+	}
+	for in.Len() >= http2.HeaderLen {
+		h := http2.ParseHeader(in.Bytes())
+		if h.Length > http2.MinMaxFrame {
+			return &http2.Error{Code: http2.FrameSizeError, Text: "a frame larger than MAX_FRAME_SIZE"}
+		}
+		if in.Len() < http2.HeaderLen+h.Length {
+			return nil
+		}
+		payload := in.Bytes()[http2.HeaderLen : http2.HeaderLen+h.Length]
+		in.R += http2.HeaderLen + h.Length
+		if e := m.frame(h, payload); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+func (m *mux) frame(h http2.Header, payload []byte) *http2.Error {
+	switch {
+	case m.blockOn && (h.Type != http2.Continuation || h.Stream != m.blockOf.Stream):
+		return &http2.Error{Code: http2.ProtocolError, Text: "a field block was interrupted"}
+	case !m.settled && (h.Type != http2.SettingsFrame || h.Flags&http2.Ack != 0):
+		return &http2.Error{Code: http2.ProtocolError, Text: "the first frame is not SETTINGS"}
+	}
+	m.settled = true
+	switch h.Type {
+	case http2.Data:
+		return m.data(h, payload)
+	case http2.Headers:
+		return m.headers(h, payload)
+	case http2.Continuation:
+		return m.continuation(h, payload)
+	case http2.Priority:
+		return m.priority(h, payload)
+	case http2.RSTStream:
+		return m.reset(h, payload)
+	case http2.SettingsFrame:
+		return m.settings(h, payload)
+	case http2.PushPromise:
+		return &http2.Error{Code: http2.ProtocolError, Text: "PUSH_PROMISE from a client"}
+	case http2.Ping:
+		return m.ping(h, payload)
+	case http2.GoAway:
+		if h.Stream != 0 || h.Length < 8 {
+			return &http2.Error{Code: http2.ProtocolError, Text: "malformed GOAWAY"}
+		}
+		m.leaving = over
+		m.touch()
+		return nil
+	case http2.WindowUpdate:
+		return m.windowUpdate(h, payload)
+	}
+	return m.idle() // an extension that we do not know (section 5.5)
+}
+
+// idle counts a frame that moves nothing; too many of them are an attack.
+func (m *mux) idle() *http2.Error {
+	m.tick()
+	if m.useless++; m.useless > rapidFrames {
+		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "too many frames without content"}
+	}
+	return nil
+}
+
+// tick begins to count anew each second.
+func (m *mux) tick() {
+	if now := m.s.sh.Loop.Now(); now-m.second >= 1000 {
+		m.second, m.resets, m.useless = now, 0, 0
+	}
+}
+
+func (m *mux) data(h http2.Header, payload []byte) *http2.Error {
+	if h.Stream == 0 {
+		return &http2.Error{Code: http2.ProtocolError, Text: "DATA without a stream"}
+	}
+	if m.recvWindow -= h.Length; m.recvWindow < 0 {
+		return &http2.Error{Code: http2.FlowControlError, Text: "more DATA than the connection's window"}
+	}
+	data, e := http2.Unpad(h, payload)
+	if e != nil {
+		return e
+	}
+	st := m.streams[h.Stream]
+	if st == nil {
+		m.giveBack(h.Length)
+		return m.late(h)
+	}
+	m.giveBack(h.Length - len(data)) // padding is read already
+	if len(data) == 0 && h.Flags&http2.EndStream == 0 {
+		if e := m.idle(); e != nil {
+			return e
+		}
+	}
+	st.data(data, h)
+	return nil
+}
+
+// late judges a frame for a stream that is not there any more.
+func (m *mux) late(h http2.Header) *http2.Error {
+	if m.ignores(h.Stream) {
+		return nil
+	}
+	if h.Stream > m.lastID || h.Stream%2 == 0 {
+		return &http2.Error{Code: http2.ProtocolError, Text: "a frame for a stream that was not opened"}
+	}
+	if _, cut := m.past.find(h.Stream); cut {
+		return nil
+	}
+	return &http2.Error{Code: http2.StreamClosed, Text: "a frame for a stream that is closed"}
+}
+
+// ignores reports whether a stream was opened too late: its request is not
+// looked at, and the client knows that it may send it elsewhere (section 6.8).
+func (m *mux) ignores(id uint32) bool { return m.leaving >= decided && id > m.lastID }
+
+// giveBack returns n bytes of the connection's window to the client.
+func (m *mux) giveBack(n int) {
+	if m.consumed += n; m.consumed >= connWindow/4 {
+		m.out = http2.AppendWindowUpdate(m.out, 0, m.consumed)
+		m.recvWindow += m.consumed
+		m.consumed = 0
+		m.touch()
+	}
+}
+
+func (m *mux) headers(h http2.Header, payload []byte) *http2.Error {
+	if h.Stream%2 == 0 {
+		return &http2.Error{Code: http2.ProtocolError, Text: "HEADERS on a stream that is not a client's"}
+	}
+	block, e := http2.Unpad(h, payload)
+	if e != nil {
+		return e
+	}
+	if h.Flags&http2.HasPrio != 0 {
+		at := 0
+		if h.Flags&http2.Padded != 0 {
+			at = 1
+		}
+		if http2.DependsOn(payload[at:]) == h.Stream {
+			return &http2.Error{Code: http2.ProtocolError, Text: "a stream depends on itself"}
+		}
+	}
+	if h.Flags&http2.EndHeaders != 0 {
+		return m.fields(h, block)
+	}
+	m.block, m.blockOf, m.blockOn = append(m.block[:0], block...), h, true
+	return nil
+}
+
+func (m *mux) continuation(h http2.Header, payload []byte) *http2.Error {
+	if !m.blockOn {
+		return &http2.Error{Code: http2.ProtocolError, Text: "CONTINUATION without HEADERS"}
+	}
+	if len(payload) == 0 {
+		if e := m.idle(); e != nil {
+			return e
+		}
+	}
+	if m.block = append(m.block, payload...); len(m.block) > maxBlock {
+		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "a field block of more than 32 KiB"}
+	}
+	if h.Flags&http2.EndHeaders == 0 {
+		return nil
+	}
+	m.blockOn = false
+	return m.fields(m.blockOf, m.block)
+}
+
+// fields takes a complete field block: a request's head, or trailers.
+func (m *mux) fields(h http2.Header, block []byte) *http2.Error {
+	end := h.Flags&http2.EndStream != 0
+	if st := m.streams[h.Stream]; st != nil || h.Stream <= m.lastID {
+		return m.trailers(h, st, block)
+	}
+	// Read in any case: the table is the connection's.
+	r, e := m.dec.Request(block, end)
+	if e != nil {
+		return e
+	}
+	if m.ignores(h.Stream) {
+		m.out = http2.AppendRST(m.out, h.Stream, http2.RefusedStream)
+		m.touch()
+		return nil
+	}
+	m.lastID = h.Stream
+	if len(m.streams) >= maxStreams {
+		m.out = http2.AppendRST(m.out, h.Stream, http2.RefusedStream)
+		m.past.add(h.Stream, true)
+		m.touch()
+		return m.idle()
+	}
+	m.open(h.Stream, r, end)
+	return nil
+}
+
+func (m *mux) trailers(h http2.Header, st *muxStream, block []byte) *http2.Error {
+	lines, fault, e := m.dec.Trailers(block)
+	switch known, cut := m.past.find(h.Stream); {
+	case e != nil:
+		return e
+	case st == nil && cut:
+		return nil
+	case st == nil && !known:
+		return &http2.Error{Code: http2.ProtocolError, Text: "a stream's number is not higher than the last one's"}
+	case st == nil || st.ended:
+		return &http2.Error{Code: http2.StreamClosed, Text: "HEADERS on a stream that has ended"}
+	case fault != "" || h.Flags&http2.EndStream == 0:
+		st.abort(http2.ProtocolError)
+		return nil
+	}
+	st.trailers = append(st.trailers, lines...)
+	st.end()
+	return nil
+}
+
+func (m *mux) priority(h http2.Header, payload []byte) *http2.Error {
+	switch {
+	case h.Stream == 0:
+		return &http2.Error{Code: http2.ProtocolError, Text: "PRIORITY without a stream"}
+	case h.Length != 5:
+		return &http2.Error{Code: http2.FrameSizeError, Text: "PRIORITY of a broken length"}
+	case http2.DependsOn(payload) == h.Stream:
+		return &http2.Error{Code: http2.ProtocolError, Text: "a stream depends on itself"}
+	}
+	return m.idle()
+}
+
+func (m *mux) reset(h http2.Header, payload []byte) *http2.Error {
+	switch {
+	case h.Length != 4:
+		return &http2.Error{Code: http2.FrameSizeError, Text: "RST_STREAM of a broken length"}
+	case h.Stream == 0 || h.Stream > m.lastID && !m.ignores(h.Stream):
+		return &http2.Error{Code: http2.ProtocolError, Text: "RST_STREAM for a stream that was not opened"}
+	}
+	st := m.streams[h.Stream]
+	if st == nil {
+		return m.idle()
+	}
+	m.tick()
+	if m.resets++; m.resets > rapidResets {
+		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "too many requests taken back"}
+	}
+	st.reset = true
+	st.drop()
+	return nil
+}
+
+func (m *mux) settings(h http2.Header, payload []byte) *http2.Error {
+	if h.Stream != 0 {
+		return &http2.Error{Code: http2.ProtocolError, Text: "SETTINGS on a stream"}
+	}
+	if h.Flags&http2.Ack != 0 {
+		if h.Length != 0 {
+			return &http2.Error{Code: http2.FrameSizeError, Text: "an acknowledgement with a content"}
+		}
+		return m.idle()
+	}
+	all, e := http2.ParseSettings(payload)
+	if e != nil {
+		return e
+	}
+	for _, one := range all {
+		switch one.ID {
+		case http2.HeaderTableSize:
+			m.enc.SetTableSize(one.Value)
+		case http2.MaxFrameSize:
+			m.maxFrame = int(min(one.Value, http2.MinMaxFrame))
+		case http2.InitialWindowSize:
+			more := int64(one.Value) - m.firstWindow
+			m.firstWindow = int64(one.Value)
+			for _, st := range m.streams {
+				if st.window += more; st.window > http2.MaxWindow {
+					return &http2.Error{Code: http2.FlowControlError, Text: "INITIAL_WINDOW_SIZE makes a window too large"}
+				}
+			}
+		}
+	}
+	m.out = http2.AppendSettingsAck(m.out)
+	m.touch()
+	return m.idle()
+}
+
+// farewell is the ping behind the first GOAWAY.
+var farewell = [8]byte{'f', 'a', 'r', 'e', 'w', 'e', 'l', 'l'}
+
+func (m *mux) ping(h http2.Header, payload []byte) *http2.Error {
+	switch {
+	case h.Stream != 0:
+		return &http2.Error{Code: http2.ProtocolError, Text: "PING on a stream"}
+	case h.Length != 8:
+		return &http2.Error{Code: http2.FrameSizeError, Text: "PING of a broken length"}
+	case h.Flags&http2.Ack == 0:
+		m.out = http2.AppendPing(m.out, http2.Ack, [8]byte(payload))
+		m.touch()
+	case [8]byte(payload) == farewell && m.leaving == announced:
+		m.decide()
+	}
+	return m.idle()
+}
+
+func (m *mux) windowUpdate(h http2.Header, payload []byte) *http2.Error {
+	if h.Length != 4 {
+		return &http2.Error{Code: http2.FrameSizeError, Text: "WINDOW_UPDATE of a broken length"}
+	}
+	n := int64(binary.BigEndian.Uint32(payload) & http2.MaxWindow)
+	st := m.streams[h.Stream]
+	switch {
+	case h.Stream == 0:
+		if m.sendWindow += n; n == 0 || m.sendWindow > http2.MaxWindow {
+			return windowError(n)
+		}
+	case st == nil && h.Stream > m.lastID && !m.ignores(h.Stream):
+		return &http2.Error{Code: http2.ProtocolError, Text: "WINDOW_UPDATE for a stream that was not opened"}
+	case st != nil:
+		if st.window += n; n == 0 || st.window > http2.MaxWindow {
+			st.abort(windowError(n).Code)
+		}
+	}
+	if n >= worthAFrame {
+		return nil
+	}
+	return m.idle()
+}
+
+func windowError(n int64) *http2.Error {
+	if n == 0 {
+		return &http2.Error{Code: http2.ProtocolError, Text: "WINDOW_UPDATE by nothing"}
+	}
+	return &http2.Error{Code: http2.FlowControlError, Text: "WINDOW_UPDATE makes a window too large"}
+}
+
+// wait puts st in line for window, or for room in out.
+func (m *mux) wait(st *muxStream) {
+	if !st.waiting {
+		st.waiting = true
+		m.waiting = append(m.waiting, st)
+	}
+}
+
+// hasReady reports whether a stream in line could go on.
+func (m *mux) hasReady() bool {
+	if m.sendWindow <= 0 {
+		return false
+	}
+	for _, st := range m.waiting {
+		if st.window > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// resume lets streams in line go on, each for one frame's worth before the next
+// has its turn.
+func (m *mux) resume() {
+	for n := len(m.waiting); n > 0 && len(m.out) < maxOutFrames && m.sendWindow > 0; n-- {
+		st := m.waiting[0]
+		m.waiting = append(m.waiting[:0], m.waiting[1:]...)
+		st.waiting = false
+		switch {
+		case st.closed:
+		case st.window <= 0:
+			m.wait(st)
+		default:
+			st.s.run()
+		}
+	}
+}
+
+// fail ends the connection for an error of the client's.
+func (m *mux) fail(e *http2.Error) {
+	m.out = http2.AppendGoAway(m.out, m.lastID, e.Code, e.Text)
+	m.leaving = over
+	m.s.sh.Front[m.s.fe.Index].ErrReq++
+	m.dropAll()
+	m.send()
+	m.s.closeGently(true)
+}
+
+// lost ends a connection whose client is gone.
+func (m *mux) lost() {
+	m.leaving = over
+	m.dropAll()
+	m.s.close()
+}
+
+// dropAll ends all streams as aborted by the client.
+func (m *mux) dropAll() {
+	m.dead = true // nothing more is written
+	all := make([]*muxStream, 0, len(m.streams))
+	for _, st := range m.streams {
+		all = append(all, st)
+	}
+	for _, st := range all {
+		st.reset = true
+		st.drop()
+	}
+}
+
+// leave begins the connection's polite end.
+func (m *mux) leave() {
+	if m.leaving != staying {
+		return
+	}
+	m.leaving, m.leftAt = announced, m.s.sh.Loop.Now()
+	m.out = http2.AppendGoAway(m.out, http2.MaxWindow, http2.NoError, "")
+	m.out = http2.AppendPing(m.out, 0, farewell)
+	m.touch()
+}
+
+// leaveWithin is leave at some moment within spread ms.
+func (m *mux) leaveWithin(spread int64) {
+	if spread == 0 {
+		m.leave()
+	} else if m.s.leaveAt == 0 {
+		m.s.leaveAt = m.s.sh.Loop.Now() + 1 + rand.Int64N(spread)
+	}
+	m.s.rearm()
+}
+
+// decide says which stream is the last one.
+func (m *mux) decide() {
+	m.leaving = decided
+	m.out = http2.AppendGoAway(m.out, m.lastID, http2.NoError, "")
+	m.touch()
+}
+
+// deadline is when the connection itself has waited long enough; its streams
+// have deadlines of their own.
+func (m *mux) deadline() int64 {
+	s := m.s
+	to := &s.fe.Timeouts
+	switch {
+	case m.leaving == announced:
+		return m.leftAt + goAwayPatience
+	case s.leaveAt > 0 && m.leaving == staying:
+		return s.leaveAt
+	case len(m.streams) > 0 && len(m.out) == 0:
+		return noDeadline
+	case m.leaving >= decided || len(m.out) > 0: // the client takes nothing
+		return after(max(s.act, s.since), to.Client)
+	case s.requests > 0 && to.KeepAlive > 0:
+		return s.since + to.KeepAlive
+	case to.Request > 0 && s.requests == 0:
+		return s.since + to.Request
+	}
+	return after(max(s.since, s.act), to.Client)
+}
+
+// timeout ends the wait whose deadline has passed.
+func (m *mux) timeout() {
+	switch {
+	case m.leaving == announced:
+		m.decide()
+	case m.s.leaveAt > 0 && m.leaving == staying:
+		m.leave()
+	case len(m.out) > 0:
+		m.lost()
+	default:
+		m.out = http2.AppendGoAway(m.out, m.lastID, http2.NoError, "")
+		m.leaving = over
+		m.dropAll()
+		m.send()
+		m.s.closeGently(false)
+	}
+}

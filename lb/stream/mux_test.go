@@ -1,0 +1,156 @@
+package stream
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/loop"
+)
+
+// protocol is how a test's client speaks.
+type protocol int
+
+const (
+	http1Plain protocol = iota
+	http2Plain          // with prior knowledge
+	http2TLS            // agreed on by ALPN
+)
+
+func (p protocol) String() string { return [...]string{"HTTP1", "HTTP2", "HTTP2 TLS"}[p] }
+
+func (p protocol) adjust(t *testing.T, r *rig) {
+	if p != http2TLS {
+		return
+	}
+	config := certificate(t)
+	config.NextProtos = []string{"h2", "http/1.1"}
+	name := func(uint16) string { return "-" }
+	r.fe.Listeners[0].TLS = &TLS{Config: config, VersionName: name, CipherName: name}
+}
+
+func (p protocol) url(r *rig) string {
+	if p == http2TLS {
+		return "https://" + r.addr
+	}
+	return "http://" + r.addr
+}
+
+func (p protocol) client(t *testing.T) *http.Client {
+	tr := &http.Transport{Protocols: new(http.Protocols), TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	switch p {
+	case http1Plain:
+		tr.Protocols.SetHTTP1(true)
+	case http2Plain:
+		tr.Protocols.SetUnencryptedHTTP2(true)
+	case http2TLS:
+		tr.Protocols.SetHTTP2(true)
+	}
+	c := &http.Client{Timeout: 20 * time.Second, Transport: tr}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+// TestStreamsAtOnce has many requests and bodies on one connection, each of which gets its own answer.
+func TestStreamsAtOnce(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil {
+			t.Error(err)
+		}
+		io.WriteString(w, r.URL.Path+" ")
+		io.Copy(w, r.Body)
+	})
+	for _, kind := range []protocol{http2Plain, http2TLS} {
+		t.Run(kind.String(), func(t *testing.T) {
+			r := newRig(t, true, []string{srv}, func(r *rig) { kind.adjust(t, r) })
+			c := kind.client(t)
+			if resp, err := c.Get(kind.url(r)); err != nil { // from now on it knows how many streams there may be
+				t.Fatal(err)
+			} else {
+				resp.Body.Close()
+			}
+			var all sync.WaitGroup
+			atOnce := make(chan bool, maxStreams-10)
+			for i := range 300 {
+				all.Go(func() {
+					atOnce <- true
+					defer func() { <-atOnce }()
+					body := strings.Repeat(fmt.Sprintf("%d.", i), i*300)
+					resp, err := c.Post(kind.url(r)+fmt.Sprintf("/%d", i), "text/plain", strings.NewReader(body))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer resp.Body.Close()
+					got, err := io.ReadAll(resp.Body)
+					if want := fmt.Sprintf("/%d %s", i, body); err != nil || string(got) != want || resp.ProtoMajor != 2 {
+						t.Errorf("%d: %s, %d bytes of %d, %v", i, resp.Proto, len(got), len(want), err)
+					}
+				})
+			}
+			all.Wait()
+			if n := r.MaxConns(); n > 2 { // the client may count a stream a moment longer than we do
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+// TestLeavingTwice sends requests without a pause while one engine leaves and the next one takes what comes anew: each stream that the first
+// does not want to see was refused by a GOAWAY, so that the client sends it to the next one.
+func TestLeavingTwice(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
+	for _, kind := range []protocol{http2Plain, http2TLS} {
+		t.Run(kind.String(), func(t *testing.T) {
+			var shared int
+			old := newRig(t, true, []string{srv}, func(r *rig) {
+				kind.adjust(t, r)
+				var err error
+				if shared, err = unix.Dup(r.fe.Listeners[0].FD); err != nil {
+					t.Fatal(err)
+				}
+			})
+			next := newRig(t, true, []string{srv}, func(r *rig) {
+				kind.adjust(t, r)
+				loop.CloseRaw(r.fe.Listeners[0].FD)
+				r.fe.Listeners[0].FD = shared
+			})
+			c := kind.client(t)
+			one := func(i int) {
+				resp, err := c.Get(kind.url(old) + fmt.Sprintf("/%d", i))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if err != nil || string(got) != fmt.Sprintf("/%d", i) {
+					t.Errorf("answer %d: %q, %v", i, got, err)
+				}
+			}
+			one(0)
+			var all sync.WaitGroup
+			for worker := range 8 {
+				all.Go(func() {
+					for i := range 200 {
+						one(worker*1000 + i)
+					}
+				})
+			}
+			old.Drain()
+			awaitEmpty(t, old.Engine)
+			all.Wait()
+			one(1)
+			if next.Conns() == 0 {
+				t.Error("nothing came to the next engine")
+			}
+		})
+	}
+}

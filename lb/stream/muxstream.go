@@ -1,0 +1,264 @@
+package stream
+
+import (
+	"strconv"
+
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/http2"
+)
+
+// muxStream is one stream of an HTTP/2 connection: what a session has in place
+// of a socket. Reading gives the request in HTTP/1.1, writing takes the response
+// in HTTP/1.1 without chunks. Owned by the loop.
+type muxStream struct {
+	m  *mux
+	id uint32
+	s  *session
+
+	// The request.
+	head     []byte // unread
+	body     []byte // unread
+	trailers []byte
+	left     int64 // of a content-length; -1: there is none
+	credit   int   // of the window that the client was given
+	consumed int   // and not given back yet
+	chunked  bool
+	ended    bool // the client has sent all
+	read0    bool // the last chunk was read
+
+	// The response.
+	headSent bool
+	window   int64
+	waiting  bool
+	last     int64 // where in the connection's frames its last one begins; -1: nowhere
+
+	complete bool       // the session says that all of the response was written
+	code     http2.Code // why not
+	reset    bool       // the client knows
+	closed   bool
+}
+
+// open makes the session of a new stream and runs it.
+func (m *mux) open(id uint32, r http2.Request, end bool) {
+	outer := m.s
+	sh := outer.sh
+	st := &muxStream{
+		m: m, id: id, left: r.Length, chunked: r.Chunked, ended: end, window: m.firstWindow, credit: streamWindow, last: -1,
+		head: append([]byte(nil), r.Head...), code: http2.InternalError,
+	}
+	m.streams[id] = st
+	s := sh.takeSession(outer.ln, -1)
+	st.s = s
+	s.stream, s.tls, s.fixed, s.watched = st, outer.tls, true, true
+	s.peer, s.accepted = outer.peer, outer.accepted
+	s.requests = outer.requests
+	if outer.requests == 0 { // the handshake is this one's
+		s.since, s.hsTime = outer.since, outer.hsTime
+	}
+	outer.requests++
+	outer.act = sh.Loop.Now()
+	switch {
+	case r.Fault != "":
+		st.code = http2.ProtocolError
+		sh.Front[s.fe.Index].ErrReq++
+		s.badRequestLog(400, 'P')
+	case r.TooLarge:
+		s.in = sh.Loop.Buffers.Get()
+		s.badRequest(errHeadTooLarge, 'P')
+		s.run()
+	default:
+		s.run()
+	}
+}
+
+// data takes the content of a DATA frame.
+func (st *muxStream) data(data []byte, h http2.Header) {
+	end := h.Flags&http2.EndStream != 0
+	switch {
+	case st.ended:
+		st.m.giveBack(len(data))
+		st.abort(http2.StreamClosed)
+		return
+	case h.Length > st.credit:
+		st.abort(http2.FlowControlError)
+		return
+	case st.left >= 0 && (int64(len(data)) > st.left || end && int64(len(data)) < st.left):
+		st.m.giveBack(len(data))
+		st.abort(http2.ProtocolError) // not what content-length says (section 8.1.1)
+		return
+	}
+	st.credit -= h.Length
+	st.consumed += h.Length - len(data)
+	if st.left >= 0 {
+		st.left -= int64(len(data))
+	}
+	st.body = append(st.body, data...)
+	st.ended = end
+	st.s.run()
+}
+
+// end takes the client's end, behind trailers.
+func (st *muxStream) end() {
+	if st.left > 0 {
+		st.abort(http2.ProtocolError)
+		return
+	}
+	st.ended = true
+	st.s.run()
+}
+
+// abort ends the stream for an error of the client's.
+func (st *muxStream) abort(code http2.Code) {
+	st.code = code
+	st.drop()
+}
+
+// drop ends the stream's session as one whose client is gone.
+func (st *muxStream) drop() {
+	st.s.broken = true
+	st.s.run()
+	if !st.closed { // it had no exchange yet
+		st.s.close()
+	}
+}
+
+// readable reports whether read has something to give.
+func (st *muxStream) readable() bool {
+	return len(st.head) > 0 || len(st.body) > 0 || st.chunked && st.ended && !st.read0 || st.s.broken
+}
+
+// chunkRoom is what the framing of a chunk takes at most.
+const chunkRoom = 16
+
+// read is the request in HTTP/1.1.
+func (st *muxStream) read(b []byte) (n int, status ioStatus) {
+	if st.s.broken {
+		return 0, ioError
+	}
+	n = copy(b, st.head)
+	if st.head = st.head[n:]; len(st.head) > 0 {
+		return n, ioOK
+	}
+	st.head = nil
+	took := 0
+	switch {
+	case !st.chunked:
+		took = copy(b[n:], st.body)
+		n += took
+	case len(st.body) > 0 && len(b)-n > chunkRoom:
+		took = min(len(st.body), len(b)-n-chunkRoom)
+		c := strconv.AppendInt(b[:n], int64(took), 16)
+		c = append(c, "\r\n"...)
+		c = append(c, st.body[:took]...)
+		n = len(append(c, "\r\n"...))
+	}
+	st.took(took)
+	if st.chunked && st.ended && len(st.body) == 0 && !st.read0 && len(b)-n >= len("0\r\n\r\n")+len(st.trailers) {
+		c := append(b[:n], "0\r\n"...)
+		c = append(c, st.trailers...)
+		n = len(append(c, "\r\n"...))
+		st.read0 = true
+	}
+	if n == 0 {
+		return 0, ioAgain
+	}
+	return n, ioOK
+}
+
+// took gives the windows of n body bytes back.
+func (st *muxStream) took(n int) {
+	if n == 0 {
+		return
+	}
+	if st.body = st.body[n:]; len(st.body) == 0 {
+		st.body = nil
+	}
+	st.m.giveBack(n)
+	if st.consumed += n; st.consumed >= streamWindow/4 && !st.ended {
+		st.m.out = http2.AppendWindowUpdate(st.m.out, st.id, st.consumed)
+		st.credit += st.consumed
+		st.consumed = 0
+		st.m.touch()
+	}
+}
+
+// write takes the response in HTTP/1.1, its head in one piece.
+func (st *muxStream) write(b []byte) (n int, status ioStatus) {
+	m := st.m
+	if st.s.broken || m.dead {
+		return 0, ioError
+	}
+	if !st.headSent {
+		h := &m.s.sh.muxHead
+		length, err := h.ParseResponse(b)
+		if err != nil || h.Status() == 101 {
+			return 0, ioError
+		}
+		st.mark()
+		m.out = http2.AppendBlock(m.out, st.id, 0, m.enc.Response(h), m.maxFrame)
+		st.headSent = h.Status() >= 200
+		n = length
+		m.touch()
+	}
+	for n < len(b) {
+		part := min(int64(len(b)-n), int64(m.maxFrame), st.window, m.sendWindow)
+		if part <= 0 || len(m.out) >= maxOutFrames {
+			m.wait(st)
+			break
+		}
+		st.mark()
+		m.out = http2.AppendHeader(m.out, http2.Header{Length: int(part), Type: http2.Data, Stream: st.id})
+		m.out = append(m.out, b[n:n+int(part)]...)
+		st.window -= part
+		m.sendWindow -= part
+		n += int(part)
+		m.touch()
+	}
+	if n == 0 {
+		return 0, ioAgain
+	}
+	return n, ioOK
+}
+
+// mark notes where the stream's last frame begins.
+func (st *muxStream) mark() { st.last = st.m.sent + int64(len(st.m.out)) }
+
+// close ends the stream after its session.
+func (st *muxStream) close() {
+	m := st.m
+	st.closed = true
+	delete(m.streams, st.id)
+	m.past.add(st.id, !st.ended || !st.complete)
+	m.s.since = m.s.sh.Loop.Now()
+	m.giveBack(len(st.body))
+	if m.dead {
+		return
+	}
+	m.touch()
+	switch {
+	case st.reset:
+	case !st.complete:
+		m.out = http2.AppendRST(m.out, st.id, st.code)
+	default:
+		st.endStream()
+		if !st.ended { // nobody reads the rest of the request (section 8.1)
+			m.out = http2.AppendRST(m.out, st.id, http2.NoError)
+		}
+	}
+}
+
+// endStream says that the response is complete: in its last frame, if that has
+// not left yet.
+func (st *muxStream) endStream() {
+	m := st.m
+	if at := st.last - m.sent; st.last >= 0 && at >= 0 {
+		m.out[at+4] |= byte(http2.EndStream)
+		return
+	}
+	m.out = http2.AppendHeader(m.out, http2.Header{Type: http2.Data, Flags: http2.EndStream, Stream: st.id})
+}
+
+// whole reports whether the exchange's response was written to its end.
+func (t *txn) whole() bool {
+	return t.resHeadDone && t.resDone && t.resReady == 0 && t.resHead == nil && len(t.page) == 0 && t.resKind != http1.Tunnel
+}
