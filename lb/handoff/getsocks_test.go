@@ -244,8 +244,11 @@ frontend f
 	}
 
 	giver := start()
-	eventually(t, "haproxy's stats socket", func() bool {
-		_, err := os.Stat(dir + "/admin")
+	eventually(t, "haproxy's stats socket", func() bool { // its path is there before it listens
+		c, err := net.Dial("unix", dir+"/admin")
+		if err == nil {
+			c.Close()
+		}
 		return err == nil
 	})
 	taken, err := TakeSockets(dir + "/admin")

@@ -136,9 +136,12 @@ func TestEarlyAnswerToUnreadBody(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		<-t.Context().Done() // and never reads on
 	})
-	r := newRig(t, true, []string{srv}, func(r *rig) { r.fe.Timeouts.Client, r.be.Timeouts.Server = 500, 500 })
-	c, br := dial(t, r.addr)
+	r := newRig(t, true, []string{srv}, func(r *rig) {
+		r.fe.Timeouts.Client, r.be.Timeouts.Server = 500, 500
+		r.fe.Timeouts.Request = 20_000 // the head comes when the test has the processor
+	})
 	body := strings.Repeat(smuggled, 16<<20/len(smuggled))
+	c, br := dial(t, r.addr)
 	go io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 16777216\r\n\r\n"+body)
 	resp, err := http.ReadResponse(br, nil)
 	if err != nil {
