@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
@@ -22,7 +23,7 @@ func main() {
 	defer stop()
 
 	var opt load.Options
-	flag.IntVar(&opt.Requests, "n", 10000, "requests to send")
+	flag.IntVar(&opt.Requests, "n", 10000, "requests to send; 0 for as many as there is time for until SIGINT or SIGTERM")
 	flag.IntVar(&opt.Conns, "c", 10, "connections at once")
 	flag.IntVar(&opt.PerConn, "per-conn", 0, "requests on one connection; 0 for no end, 1 for a new one each")
 	flag.IntVar(&opt.Rate, "rate", 0, "requests a second; 0 for as fast as answers come")
@@ -37,13 +38,17 @@ func main() {
 		os.Exit(2)
 	}
 	opt.Addr = flag.Arg(0)
+	endless := opt.Requests == 0
+	if endless {
+		opt.Requests = math.MaxInt
+	}
 	if *secure {
 		opt.TLS = &tls.Config{InsecureSkipVerify: true}
 	}
 
 	result := load.New(opt).Run(ctx)
 	fmt.Println(result)
-	if result.OK() != uint64(opt.Requests) {
+	if result.Failed() > 0 || !endless && result.OK() != uint64(opt.Requests) {
 		os.Exit(1)
 	}
 }
