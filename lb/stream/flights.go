@@ -25,7 +25,7 @@ import (
 
 // flight is one slot.
 type flight struct {
-	state     uint32 // inFlight, or anything else
+	state     uint32 // inFlight, handedOver, or anything else
 	frontend  int32  // indices into the names; -1 is none
 	backend   int32
 	server    int32
@@ -43,6 +43,7 @@ type flight struct {
 
 const (
 	inFlight        = 0x666c7921
+	handedOver      = 0x666c7922 // on its way to another process, which has a slot for it if it took it
 	flightsPerShard = 4096
 	flightSize      = unsafe.Sizeof(flight{})
 	flightsMagic    = "lbflts1\n"
@@ -142,6 +143,17 @@ func (t *txn) flightPhase(phase byte) {
 		if t.srv != nil {
 			f.server = int32(t.srv.Index)
 		}
+	}
+}
+
+// flightAway notes whether t is on its way to another process.
+func (t *txn) flightAway(away bool) {
+	switch {
+	case t == nil || t.flight == nil:
+	case away:
+		t.flight.state = handedOver
+	default:
+		t.flight.state = inFlight
 	}
 }
 

@@ -133,8 +133,11 @@ func (m *mover) turn() {
 	}
 	send := m.next()
 	parcels := make([]*Parcel, len(send))
-	for i := range send {
-		parcels[i] = &send[i].Parcel
+	for i, v := range send {
+		parcels[i] = &v.Parcel
+		if v.s != nil {
+			v.s.t.flightAway(true)
+		}
 	}
 	m.busy = true
 	go func() {
@@ -233,6 +236,7 @@ func (s *session) closing() bool {
 
 // stay goes on with a session that the receiver did not take.
 func (s *session) stay() {
+	s.t.flightAway(false)
 	s.state, s.fixed = s.before, true
 	s.canRead, s.canWrite = true, true
 	if s.state == exchanging {

@@ -364,6 +364,48 @@ func TestHandoverRefusedAndSpread(t *testing.T) {
 	}
 }
 
+// TestKilledWithTunnelsOnTheirWay reads what a killed engine had in flight while
+// its tunnels are on their way: the receiver knows of them, and logs each when
+// it ends. One that it refuses is this engine's again.
+func TestKilledWithTunnelsOnTheirWay(t *testing.T) {
+	const all = 10
+	old, next, a := pair(t, false, echoServer(t))
+	inFlight := func(r *rig) int {
+		t.Helper()
+		lost, err := ReadFlights(r.Flights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(lost)
+	}
+	var tunnels []*client
+	for range all {
+		c := connect(t, old.addr)
+		c.say("before")
+		c.hear("before")
+		tunnels = append(tunnels, c)
+	}
+	if n := inFlight(old); n != all {
+		t.Fatalf("%d are in flight", n)
+	}
+	stays := uint16(tunnels[0].port())
+	a.refuse = func(p *Parcel) bool { return p.Peer.Port() == stays }
+	old.Handover(func(parcels []*Parcel) ([]bool, error) {
+		taken, err := a.carry(parcels)
+		if was, is := inFlight(old), inFlight(next); was != 0 || is != all-1 {
+			t.Errorf("on their way %d would be lost with this process, %d with the next", was, is)
+		}
+		return taken, err
+	})
+	until(t, "the refused one to be alone", func() (alone bool) {
+		old.Shards[0].Loop.Call(func() { alone = old.Conns() == 1 })
+		return alone
+	})
+	if n := inFlight(old); n != 1 {
+		t.Errorf("%d are in flight", n)
+	}
+}
+
 // TestHandoverWaitsForTheAnswer has a request in flight: its connection moves
 // when it is answered.
 func TestHandoverWaitsForTheAnswer(t *testing.T) {
