@@ -74,6 +74,9 @@ func (s *Server) Serve(ctx context.Context) {
 	for {
 		conn, err := s.listener.AcceptUnix()
 		if ctx.Err() != nil {
+			if conn != nil {
+				conn.Close() // came just now
+			}
 			return
 		}
 		if err != nil {

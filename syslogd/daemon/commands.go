@@ -83,6 +83,8 @@ func outputArg(args []string) (string, error) {
 
 // each brings everything that was sent before the call into the files, and then does something with each output, or with one.
 func (d *Daemon) each(ctx context.Context, name string, do func(o *write.Output) (string, error)) (lines []string, err error) {
+	d.reloading.RLock()
+	defer d.reloading.RUnlock()
 	if err := d.barrier(ctx); err != nil {
 		return nil, err
 	}
@@ -173,7 +175,7 @@ const worstSenders = 20
 
 func (d *Daemon) status() *control.Status {
 	d.mu.Lock()
-	inputs, outputs, wanted, past := d.inputs, d.outputs, d.Config.Buffer, d.past
+	inputs, outputs, wanted, leaving, past := d.inputs, d.outputs, d.Config.Buffer, d.leaving, d.past
 	d.mu.Unlock()
 	s := &control.Status{Version: d.Version, PID: os.Getpid(), Started: d.started, Config: d.File}
 	for _, in := range inputs {
@@ -185,7 +187,7 @@ func (d *Daemon) status() *control.Status {
 	for _, o := range outputs {
 		s.Outputs = append(s.Outputs, outputStatus(o))
 	}
-	s.AddUp(past)
+	s.AddUp(leaving.total(past))
 	return s
 }
 

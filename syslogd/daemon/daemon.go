@@ -53,13 +53,21 @@ type Daemon struct {
 	tasks   sync.WaitGroup
 	turns   turnstiles
 
-	// reloading is held by one reload at a time.
-	reloading sync.Mutex
-	// mu guards the fields below and Config. The slices are replaced, never changed.
+	// reloading is held by one reload at a time, and read-locked by the commands for outputs: one that a reload is still closing has its
+	// file open too.
+	reloading sync.RWMutex
+	// mu guards the fields below, Config, and the start of an input. The slices are replaced, never changed.
 	mu      sync.Mutex
 	inputs  []*input
 	outputs []*output
+	leaving closing       // by the reload that is under way
 	past    control.Total // of inputs and outputs that a reload has closed
+}
+
+// closing is what a reload closes.
+type closing struct {
+	inputs  []*input
+	outputs []*output
 }
 
 // An output is a write.Output or a write.Set with what it was configured as.
@@ -192,14 +200,15 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 
 // endStreams has clients end their connections, for which they have a moment; datagrams are read meanwhile.
 func (d *Daemon) endStreams() {
-	inputs, _ := d.now()
 	var ended []chan struct{}
-	for _, in := range inputs {
+	d.mu.Lock()
+	for _, in := range d.inputs {
 		if _, ok := in.source.(*receive.Stream); ok && in.stop != nil {
 			in.stop()
 			ended = append(ended, in.ended)
 		}
 	}
+	d.mu.Unlock()
 	for _, e := range ended {
 		<-e
 	}

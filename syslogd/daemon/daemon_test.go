@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,6 +24,13 @@ import (
 // run runs a Daemon in this process, so that the race detector sees all of it, and returns its control socket.
 func run(t *testing.T, dir, text string) (socket string) {
 	t.Helper()
+	socket, _ = runUntil(t, dir, text)
+	return socket
+}
+
+// runUntil is run for a test that stops the Daemon itself.
+func runUntil(t *testing.T, dir, text string) (socket string, stop func()) {
+	t.Helper()
 	socket = filepath.Join(dir, "ctl")
 	file := filepath.Join(dir, "conf")
 	configure(t, dir, text)
@@ -34,22 +42,15 @@ func run(t *testing.T, dir, text string) (socket string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- d.Run(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for ask(t, socket, "status") == "" {
-		if time.Now().After(deadline) {
-			t.Fatal("the daemon does not answer")
-		}
-		<-tick.C
-	}
-	return socket
+	t.Cleanup(stop)
+	until(t, "the daemon to answer", func() bool { return ask(t, socket, "status") != "" })
+	return socket, stop
 }
 
 func configure(t *testing.T, dir, text string) {
@@ -225,6 +226,86 @@ func TestForwardingOverReloads(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the peer has %q; want %q", text, want)
+		}
+		<-tick.C
+	}
+}
+
+// TestCommandsDuringAReload gives commands while a reload is closing an input and an output, for which a client that does not end takes
+// its time: the totals keep what those have counted, and when reopen returns, nobody has the renamed file open.
+func TestCommandsDuringAReload(t *testing.T) {
+	dir := t.TempDir()
+	socket := run(t, dir, "listen: [unix://DIR/a, tcp://127.0.0.1:0]\noutputs: [{file: DIR/a.log, rotate: never}]\n")
+	status := func() (s control.Status) {
+		if err := json.Unmarshal([]byte(ask(t, socket, "status", "--json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	conn, err := net.Dial("tcp", status().Inputs[1].Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "<13>app: one\n<13>app: two\n"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the messages", func() bool { return status().Total.Received == 2 })
+	configure(t, dir, "listen: unix://DIR/a\noutputs: [{file: DIR/a.log, rotate: {size: 1MB}}]\n")
+	var reload sync.WaitGroup
+	reload.Go(func() {
+		if err := control.Ask(t.Context(), socket, []string{"reload"}, io.Discard); err != nil {
+			t.Error(err)
+		}
+	})
+	until(t, "the reload to have begun", func() bool { return len(status().Inputs) == 1 })
+	if s := status(); s.Total.Received != 2 || s.Total.Written != 2 {
+		t.Errorf("the totals forget: %+v", s.Total)
+	}
+	renamed := filepath.Join(dir, "renamed")
+	if err := os.Rename(filepath.Join(dir, "a.log"), renamed); err != nil {
+		t.Fatal(err)
+	}
+	if ask(t, socket, "reopen") == "" {
+		t.Error("reopen failed")
+	}
+	open, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range open {
+		if name, err := os.Readlink(fd); err == nil && name == renamed {
+			t.Error("after reopen the renamed file is still open")
+		}
+	}
+	reload.Wait()
+	if s := status(); s.Total.Received != 2 || s.Total.Written != 2 {
+		t.Errorf("after the reload: %+v", s.Total)
+	}
+}
+
+// TestStopDuringAReload stops the daemon at all moments of a reload that starts an input; the race detector has an eye on it.
+func TestStopDuringAReload(t *testing.T) {
+	for range 10 {
+		dir := t.TempDir()
+		const one = "listen: unix://DIR/a\noutputs: [{file: DIR/a.log, rotate: never}]\n"
+		socket, stop := runUntil(t, dir, one)
+		configure(t, dir, strings.Replace(one, "unix://DIR/a", "[unix://DIR/a, tcp://127.0.0.1:0]", 1))
+		var reload sync.WaitGroup
+		reload.Go(func() { ask(t, socket, "reload") }) // which may fail
+		stop()
+		reload.Wait()
+	}
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited 20 s for: %s", what)
 		}
 		<-tick.C
 	}

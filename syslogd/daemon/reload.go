@@ -51,11 +51,12 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	d.mu.Lock()
 	before := d.Config
 	d.Config, d.inputs, d.outputs = next, inputs, outputs
-	d.mu.Unlock()
+	d.leaving = closing{without(oldInputs, inputs), without(oldOutputs, outputs)}
 	old := d.table.Swap(table)
 	for _, in := range without(inputs, oldInputs) {
 		in.start(run, &d.tasks)
 	}
+	d.mu.Unlock()
 	d.keep(without(inputs, oldInputs))
 	// The old inputs still have messages for whichever table is current; the old outputs have what the old table gave them.
 	err = d.discard(without(oldInputs, inputs))
@@ -64,7 +65,7 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	if forwardErr := startForwarding(without(outputs, oldOutputs)); forwardErr != nil {
 		said = append(said, "not everything is forwarded: "+forwardErr.Error())
 	}
-	d.remember(without(oldInputs, inputs), without(oldOutputs, outputs))
+	d.remember()
 	if err != nil {
 		d.Log.Error("close what the new configuration has no more", "err", err)
 	}
@@ -78,18 +79,27 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 }
 
 // remember keeps what was counted by inputs and outputs that are closed now, so that the totals go on adding up.
-func (d *Daemon) remember(inputs []*input, outputs []*output) {
-	var s control.Status
-	for _, in := range inputs {
-		s.Inputs = append(s.Inputs, inputStatus(in, 0))
-	}
-	for _, o := range outputs {
-		s.Outputs = append(s.Outputs, outputStatus(o))
-	}
+func (d *Daemon) remember() {
+	d.mu.Lock()
+	leaving, past := d.leaving, d.past
+	d.mu.Unlock()
+	past = leaving.total(past)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s.AddUp(d.past)
-	d.past = s.Total
+	d.past, d.leaving = past, closing{}
+}
+
+// total adds what was counted so far to what was counted before.
+func (c closing) total(past control.Total) control.Total {
+	var s control.Status
+	for _, in := range c.inputs {
+		s.Inputs = append(s.Inputs, inputStatus(in, 0))
+	}
+	for _, o := range c.outputs {
+		s.Outputs = append(s.Outputs, outputStatus(o))
+	}
+	s.AddUp(past)
+	return s.Total
 }
 
 // needRestart is the keys that have changed and that inputs take only when they are opened.
