@@ -27,25 +27,52 @@ func TestAsHAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	scenes := slices.Concat(aborts, timeouts, messages, policies)
-	var ours, theirs []outcome
-	var wg sync.WaitGroup
+	differences := make([][]string, len(scenes))
+	left := make([]int, len(scenes)) // to be played, by their numbers
+	for i := range left {
+		left[i] = i
+	}
+	// A scene is about the order of things, which it makes by waiting a little. On a machine where that was too little it is played again,
+	// with less around it; what is different is so every time.
+	for try := 0; try < 5 && len(left) > 0; try++ {
+		var cast []scene
+		for _, i := range left {
+			cast = append(cast, scenes[i])
+		}
+		ours, theirs := playBoth(t, built.LB, cast)
+		if t.Failed() {
+			return
+		}
+		var again []int
+		for n, i := range left {
+			if differences[i] = scenes[i].differences(ours[n], theirs[n]); len(differences[i]) > 0 {
+				again = append(again, i)
+			}
+		}
+		left = again
+	}
+	for i, sc := range scenes {
+		t.Run(sc.name, func(t *testing.T) {
+			for _, d := range differences[i] {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// playBoth plays the scenes against lb and against HAProxy, at the same time.
+func playBoth(t *testing.T, lb string, scenes []scene) (ours, theirs []outcome) {
 	// An address of its own keeps other tests' ports away.
 	host := fmt.Sprintf("127.%d.%d.%d", 10+rand.IntN(200), rand.IntN(256), 1+rand.IntN(254))
-	ports, err := rig.FreePorts(host, 4*len(scenes))
+	ports, err := rig.FreePorts(host, 2*len(scenes))
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.Sort(ports)
-	ports = slices.Compact(ports) // drawn at random, perhaps twice
-	wg.Go(func() { ours = playAll(t, built.LB, scenes, host, ports[:len(scenes)]) })
-	wg.Go(func() { theirs = playAll(t, haproxy, scenes, host, ports[len(scenes):2*len(scenes)]) })
+	var wg sync.WaitGroup
+	wg.Go(func() { ours = playAll(t, lb, scenes, host, ports[:len(scenes)]) })
+	wg.Go(func() { theirs = playAll(t, haproxy, scenes, host, ports[len(scenes):]) })
 	wg.Wait()
-	if t.Failed() {
-		return
-	}
-	for i, sc := range scenes {
-		t.Run(sc.name, func(t *testing.T) { sc.compare(t, ours[i], theirs[i]) })
-	}
+	return ours, theirs
 }
 
 // playAll plays the scenes against one balancer, some at a time.
@@ -81,23 +108,26 @@ func playAll(t *testing.T, program string, scenes []scene, host string, ports []
 	return outcomes
 }
 
-func (sc *scene) compare(t *testing.T, ours, theirs outcome) {
+// differences are what a reader should know of how lb did not do as HAProxy.
+func (sc *scene) differences(ours, theirs outcome) (list []string) {
+	differ := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if sc.ours != "" {
 		if got := strings.Join(ours.log, "\n"); got != sc.ours {
-			t.Errorf("log:\n  lb      %q\n  wanted  %q\n  haproxy %q", got, sc.ours, theirs.log)
+			differ("log:\n  lb      %q\n  wanted  %q\n  haproxy %q", got, sc.ours, theirs.log)
 		}
 	} else if !slices.Equal(ours.log, theirs.log) {
-		t.Errorf("log:\n  lb      %q\n  haproxy %q", ours.log, theirs.log)
+		differ("log:\n  lb      %q\n  haproxy %q", ours.log, theirs.log)
 	}
 	if sc.wire {
-		return
+		return list
 	}
 	if ours.client != theirs.client {
-		t.Errorf("the client got:\n  lb      %s\n  haproxy %s", quote(ours.client), quote(theirs.client))
+		differ("the client got:\n  lb      %s\n  haproxy %s", quote(ours.client), quote(theirs.client))
 	}
 	if !slices.Equal(ours.server, theirs.server) {
-		t.Errorf("the server got:\n  lb      %s\n  haproxy %s", quote(fmt.Sprint(ours.server)), quote(fmt.Sprint(theirs.server)))
+		differ("the server got:\n  lb      %s\n  haproxy %s", quote(fmt.Sprint(ours.server)), quote(fmt.Sprint(theirs.server)))
 	}
+	return list
 }
 
 func quote(s string) string {

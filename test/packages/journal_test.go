@@ -75,8 +75,8 @@ frontend www
     bind 127.0.0.1:80
     default_backend app
 backend app
-    server s1 127.0.0.1:9001 check inter 200ms
-    server s2 127.0.0.1:9002 check inter 200ms
+    server s1 127.0.0.1:9001 check inter 1s fastinter 200ms downinter 200ms
+    server s2 127.0.0.1:9002 check inter 1s fastinter 200ms downinter 200ms
 `
 
 // servers starts the servers of that configuration, as units s1 and s2.
