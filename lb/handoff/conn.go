@@ -182,6 +182,22 @@ func Peer(c *net.UnixConn) (*unix.Ucred, error) {
 	return cred, cerr
 }
 
+// Ended says that the other process is gone, which Receive comes to when it has
+// given all that was sent.
+func (c *Conn) Ended() bool {
+	raw, err := c.c.SyscallConn()
+	if err != nil {
+		return true
+	}
+	ended := false
+	err = raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(p, 0)
+		ended = err == nil && n == 1 && p[0].Revents&unix.POLLHUP != 0
+	})
+	return ended || err != nil
+}
+
 // File duplicates the connection's descriptor, for the fd store or a process
 // that takes over.
 func (c *Conn) File() (*os.File, error) { return c.c.File() }

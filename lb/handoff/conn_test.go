@@ -132,7 +132,13 @@ func TestLastWordsAreHeard(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if a.Ended() {
+		t.Error("it is said to have ended while it lives")
+	}
 	b.Close()
+	if !a.Ended() {
+		t.Error("it is not said to have ended")
+	}
 	for _, want := range []string{"one", "two"} {
 		var got note
 		if _, err := a.Receive(&got); err != nil || got.Text != want {

@@ -267,3 +267,23 @@ func TestAStopWithoutAMaster(t *testing.T) {
 	c.Close()
 	r.await("it leaves", func() bool { return !running(pid) })
 }
+
+// TestAMasterThatComesBeforeItsPredecessorIsMissed: a worker that had no time for either hears of the end of the one and of the other at once.
+func TestAMasterThatComesBeforeItsPredecessorIsMissed(t *testing.T) {
+	r := newRig(t)
+	r.start("listen " + r.addr)
+	for range 6 {
+		_, pid := r.mustCall()
+		r.await("no other worker is left", func() bool { return len(r.pids()) == 1 })
+		unix.Kill(pid, unix.SIGSTOP)
+		r.cmd.Process.Kill()
+		<-r.gone
+		os.Remove(r.socket)
+		r.launch()
+		// It opens its own socket when it has looked for workers.
+		r.await("the next master has called", func() bool { _, err := os.Stat(r.socket); return err == nil })
+		unix.Kill(pid, unix.SIGCONT)
+		r.await("it finds the worker", func() bool { return strings.Contains(r.out.String(), fmt.Sprintf("found worker %d ", pid)) })
+		r.await("the next worker serves", func() bool { _, next := r.mustCall(); return next != pid })
+	}
+}

@@ -21,6 +21,11 @@ import (
 func (l *life) orphaned() {
 	l.Link.Close()
 	l.Link, l.orders = nil, nil
+	if next := l.next; next != nil {
+		l.next = nil
+		l.read(next)
+		return
+	}
 	if l.Rendezvous == nil {
 		l.say(slog.LevelWarn, event.MasterGone, "the master is gone, finishing what is open")
 		l.drain()
@@ -67,13 +72,20 @@ func mayCommand(c *net.UnixConn) error {
 	return nil
 }
 
-// adopt takes a new master, unless there is one.
+// adopt takes a new master, unless there is one. When the one before has just
+// ended, what it said to the last is obeyed first.
 func (l *life) adopt(c *handoff.Conn) {
-	if l.Link != nil {
+	switch {
+	case l.Link == nil:
+		l.read(c)
+	case l.Link.Ended():
+		if l.next != nil {
+			l.next.Close()
+		}
+		l.next = c
+	default:
 		c.Close()
-		return
 	}
-	l.read(c)
 }
 
 // introduce tells a new master what this worker is and gives it the sockets,

@@ -48,6 +48,7 @@ type life struct {
 	orders   <-chan order  // nil without a master
 	masters  <-chan *handoff.Conn
 	hardStop <-chan time.Time
+	next     *handoff.Conn    // a master that came before the end of the one before was heard of; nil as a rule
 	look     <-chan time.Time // for the end of the service; nil with a master
 	draining bool
 	paused   bool
