@@ -119,7 +119,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "v6only", apply: flag(func(b *bindDraft) { b.V6Only = true })},
 
 		{name: "ssl", apply: flag(func(b *bindDraft) { b.secure(); b.ssl = true })},
-		{name: "alpn", args: "<protocols>", min: 1, max: 1, apply: (*call).alpn},
+		{name: "alpn", args: "<protocols>", min: 1, max: 1, apply: (*call).alpn, doc: "h2 and http/1.1; without it TLS clients are served in HTTP/1.1"},
 		{name: "ca-file", args: "<file>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
 			b.secure().CAFile = c.p.under(c.p.cfg.Global.CABase, c.args[0])
 			return nil
@@ -168,7 +168,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "maxconn", args: "<number>", min: 1, max: 1, status: Refused, doc: "write a maxconn line for the frontend"},
 		{name: "mss", args: "<size>", min: 1, max: 1, status: Refused, doc: "set advmss on the route (ip route)"},
 		{name: "namespace", args: "<name>", min: 1, max: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
-		{name: "proto", args: "<name>", min: 1, max: 1, status: Refused, doc: "the protocol follows from mode; only HTTP/1 is spoken"},
+		{name: "proto", args: "h1|h2", min: 1, max: 1, status: Ignored, doc: "a client that begins with HTTP/2's preface is served in HTTP/2, with TLS or without, all others in HTTP/1"},
 		{name: "tcp-ut", args: "<time>", min: 1, max: 1, status: Refused, doc: "use timeout client"},
 		{name: "tls-ticket-keys", args: "<file>", min: 1, max: 1, status: Refused, doc: "keys are made by lb"},
 	}
@@ -197,22 +197,17 @@ func (p *parser) under(base, path string) string {
 	return filepath.Join(base, path)
 }
 
-// alpn reads the list of protocols. HTTP/2 is not spoken yet, so it is left
-// out, and clients fall back to HTTP/1.1 as they do with any older server.
+// alpn reads the list of protocols, in the order of preference.
 func (c *call) alpn(b *bindDraft) error {
 	t := b.secure()
 	t.ALPN = nil
 	for proto := range strings.SplitSeq(c.args[0], ",") {
-		switch proto = strings.TrimSpace(proto); proto {
-		case "h2":
-			c.p.report.Notef(c.pos, "'alpn %s' : h2 is not offered, lb speaks HTTP/1.1 only; clients fall back to it", c.args[0])
-		case "":
-		default:
+		if proto = strings.TrimSpace(proto); proto != "" {
 			t.ALPN = append(t.ALPN, proto)
 		}
 	}
 	if t.ALPN == nil {
-		t.ALPN = []string{"http/1.1"}
+		return fmt.Errorf("'alpn' names no protocol; write alpn h2,http/1.1")
 	}
 	return nil
 }

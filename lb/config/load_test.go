@@ -208,7 +208,7 @@ func TestBindOptions(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	want := &BindTLS{
-		Certs: []string{"/certs/a.pem", "/abs/b.pem"}, CAFile: "/cas/ca.pem", Verify: "optional", ALPN: []string{"http/1.1"},
+		Certs: []string{"/certs/a.pem", "/abs/b.pem"}, CAFile: "/cas/ca.pem", Verify: "optional", ALPN: []string{"h2", "http/1.1"},
 		MinVersion: 0x304, MaxVersion: 0x304, StrictSNI: true, NoTickets: true,
 	}
 	if got := binds[2].TLS; !reflect.DeepEqual(got, want) {

@@ -72,6 +72,7 @@ type Record struct {
 	SNI      string
 	TLSVer   string // %sslv, "TLSv1.3"
 	Cipher   string // %sslc, OpenSSL's name
+	ALPN     string // the protocol that both sides chose
 	Resumed  bool   // ssl_fc_is_resumed
 
 	Accept  time.Time // %t %T %Tl %ts: when the connection was accepted

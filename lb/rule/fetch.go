@@ -59,7 +59,7 @@ var fetchRefused = map[string]string{
 	"req.payload": "", "req.payload_lv": "", "payload": "", "payload_lv": "", "req.len": "", "res.len": "", "wait_end": "",
 	"req.ssl_sni": "", "req_ssl_sni": "", "req.ssl_hello_type": "", "req_ssl_hello_type": "", "req.ssl_ver": "", "req_ssl_ver": "", "rdp_cookie": "", "rdp_cookie_cnt": "",
 	"ssl_c_s_dn": "", "ssl_c_i_dn": "", "ssl_c_verify": "", "ssl_c_used": "", "ssl_c_serial": "", "ssl_c_sha1": "", "ssl_fc_has_crt": "", "ssl_c_notafter": "", "ssl_c_notbefore": "", "ssl_c_der": "",
-	"ssl_fc_alpn": "", "ssl_fc_npn": "", "ssl_fc_session_id": "", "ssl_fc_unique_id": "", "ssl_fc_alg_keysize": "", "ssl_fc_use_keysize": "", "ssl_f_sha1": "", "ssl_bc": "",
+	"ssl_fc_npn": "", "ssl_fc_session_id": "", "ssl_fc_unique_id": "", "ssl_fc_alg_keysize": "", "ssl_fc_use_keysize": "", "ssl_f_sha1": "", "ssl_bc": "",
 	"sc_get_gpc": gpcArrays, "sc_inc_gpc": gpcArrays, "sc_clr_gpc": gpcArrays, "sc_gpc_rate": gpcArrays, "sc_get_gpt": gpcArrays,
 	"src_get_gpc": gpcArrays, "src_inc_gpc": gpcArrays, "src_clr_gpc": gpcArrays, "src_gpc_rate": gpcArrays, "src_get_gpt": gpcArrays,
 	"src_updt_conn_cnt": "use a track-sc rule, which counts connections in conn_cnt",

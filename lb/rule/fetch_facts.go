@@ -40,6 +40,7 @@ var fetchesFacts = []fetchRow{
 	{name: "ssl_c_ca_err", kind: kindInt, where: anywhere, get: noTLSError},
 	{name: "ssl_c_err", kind: kindInt, where: anywhere, get: noTLSError},
 	{name: "ssl_fc", kind: kindBool, where: anywhere, get: func(x *Ctx, _ *args) (value, bool) { return boolValue(x.Rec.TLS), true }},
+	{name: "ssl_fc_alpn", kind: kindStr, where: anywhere, get: func(x *Ctx, _ *args) (value, bool) { return named(x, x.Rec.ALPN) }},
 	{name: "ssl_fc_cipher", kind: kindStr, where: anywhere, get: func(x *Ctx, _ *args) (value, bool) { return named(x, x.Rec.Cipher) }},
 	{name: "ssl_fc_err", kind: kindInt, where: anywhere, get: noTLSError},
 	{name: "ssl_fc_has_sni", kind: kindBool, where: anywhere, get: func(x *Ctx, _ *args) (value, bool) { return boolValue(x.Rec.SNI != ""), true }},

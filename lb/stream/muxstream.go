@@ -228,7 +228,7 @@ func (st *muxStream) close() {
 	m := st.m
 	st.closed = true
 	delete(m.streams, st.id)
-	m.past.add(st.id, !st.ended || !st.complete)
+	m.past.add(st.id, !st.reset && (!st.ended || !st.complete))
 	m.s.since = m.s.sh.Loop.Now()
 	m.giveBack(len(st.body))
 	if m.dead {

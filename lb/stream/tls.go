@@ -35,7 +35,7 @@ type tlsConn struct {
 	blocking bool
 
 	version, cipher string
-	sni             string
+	sni, alpn       string
 	resumed         bool
 	notified        bool
 }
@@ -95,7 +95,7 @@ func (s *session) handshaken(err error) {
 	}
 	cs := t.conn.ConnectionState()
 	t.version, t.cipher = s.ln.TLS.VersionName(cs.Version), s.ln.TLS.CipherName(cs.CipherSuite)
-	t.sni, t.resumed = cs.ServerName, cs.DidResume
+	t.sni, t.alpn, t.resumed = cs.ServerName, cs.NegotiatedProtocol, cs.DidResume
 	c := &sh.Front[s.fe.Index]
 	c.SSLSessions++
 	if cs.DidResume {
@@ -110,7 +110,7 @@ func (s *session) handshaken(err error) {
 	switch {
 	case !s.fe.HTTP:
 		s.startTunnel()
-	case cs.NegotiatedProtocol == "h2":
+	case t.alpn == "h2":
 		s.startMux()
 	}
 	s.run()
@@ -125,7 +125,7 @@ func (t *tlsConn) poke() {
 }
 
 func (t *tlsConn) describe(r *rule.Record) {
-	r.TLSVer, r.Cipher, r.SNI, r.Resumed = t.version, t.cipher, t.sni, t.resumed
+	r.TLSVer, r.Cipher, r.SNI, r.ALPN, r.Resumed = t.version, t.cipher, t.sni, t.alpn, t.resumed
 }
 
 // read decrypts into b.
