@@ -41,7 +41,7 @@ func stop(args []string, out, _ io.Writer) error {
 	case r.flags["-now"]:
 		command = "stop now"
 	}
-	answer, err := r.ask(command)
+	answer, err := r.insist(command)
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,7 @@ type request struct {
 	flags   map[string]bool
 	help    bool
 
+	master   int  // the process that was asked
 	sameUnit bool // the master that was asked runs in this process's own unit of systemd
 }
 
@@ -104,6 +105,7 @@ func (r *request) ask(command string) (string, error) {
 	if u, ok := c.(*net.UnixConn); ok {
 		if cred, err := handoff.Peer(u); err == nil {
 			unit := unitOf("self")
+			r.master = int(cred.Pid)
 			r.sameUnit = unit != "" && unit == unitOf(strconv.Itoa(int(cred.Pid)))
 		}
 	}
@@ -125,6 +127,29 @@ func (r *request) ask(command string) (string, error) {
 	return string(answer), nil
 }
 
+// insist is ask for what may be asked twice. A master that becomes another
+// program (`lb upgrade`) in that moment leaves its clients without an answer,
+// and is there again at once.
+func (r *request) insist(command string) (string, error) {
+	for try := 0; ; try++ {
+		answer, err := r.ask(command)
+		if err != nil || answer != "" || try == 3 || !r.lives() {
+			return answer, err
+		}
+	}
+}
+
+// lives says that the process that was asked listens still.
+func (r *request) lives() bool {
+	c, err := net.DialTimeout("unix", r.socket, 5*time.Second)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	cred, err := handoff.Peer(c.(*net.UnixConn))
+	return err == nil && int(cred.Pid) == r.master
+}
+
 // outcome runs a command that is answered with Success=0 or 1.
 func outcome(command string, flags ...string) func([]string, io.Writer, io.Writer) error {
 	return func(args []string, out, errs io.Writer) error {
@@ -136,7 +161,11 @@ func outcome(command string, flags ...string) func([]string, io.Writer, io.Write
 		if r.flags["-if-changed"] {
 			line += " if-changed"
 		}
-		answer, err := r.ask(line)
+		ask := r.insist
+		if command == "upgrade" { // a program that died of the first one need not be asked again
+			ask = r.ask
+		}
+		answer, err := ask(line)
 		if err != nil {
 			return err
 		}

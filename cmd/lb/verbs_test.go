@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -41,6 +42,55 @@ func TestStatusSaysWhetherAnythingServes(t *testing.T) {
 		err = verbs()["status"].run([]string{"-S", path}, &out, &errs)
 		if (err == nil) != c.serves || err != nil && !errors.Is(err, worker.ErrSaid) || out.String() != c.answer {
 			t.Errorf("%v\n%s", err, &out)
+		}
+	}
+}
+
+// TestAskedInTheMomentOfAnUpgrade: the master becomes another program, which closes all connections but goes on listening. What was asked is
+// asked again.
+func TestAskedInTheMomentOfAnUpgrade(t *testing.T) {
+	for _, c := range []struct {
+		verb   string
+		answer string // to the second question; the listener is closed before an empty one
+		asked  string
+	}{
+		{"reload", "Success=1\n--\nGeneration 2 serves.\n", "reload\nreload\n"},
+		{"stop", "", "stop\nstop\n"},
+	} {
+		path := filepath.Join(t.TempDir(), "master.sock")
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		asked := make(chan string)
+		go func() {
+			var all strings.Builder
+			for n := 0; n < 2; {
+				conn, err := l.Accept()
+				if err != nil {
+					break
+				}
+				line, _ := bufio.NewReader(conn).ReadString('\n')
+				if all.WriteString(line); line != "" { // else it was only looked whether somebody is there
+					n++
+				}
+				if n == 2 {
+					if c.answer == "" {
+						l.Close()
+					}
+					_, _ = io.WriteString(conn, c.answer) // an error shows in what the client says
+				}
+				conn.Close()
+			}
+			asked <- all.String()
+		}()
+		var out, errs bytes.Buffer
+		if err := verbs()[c.verb].run([]string{"-S", path}, &out, &errs); err != nil {
+			t.Errorf("%s: %v\n%s", c.verb, err, &errs)
+		}
+		if got := <-asked; got != c.asked {
+			t.Errorf("%s: the master was asked %q", c.verb, got)
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/lb/handoff"
 )
 
@@ -51,5 +53,27 @@ func TestAKilledWorkerIsNotReady(t *testing.T) {
 	r.isReady(late)
 	if r.current != serves || r.starting != late {
 		t.Error("it took over")
+	}
+}
+
+// TestFlush: what a worker was to be told has been sent when flush returns; a program that this one becomes does not know of it.
+func TestFlush(t *testing.T) {
+	link, theirs, err := handoff.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	r := &run{Master: &Master{Log: slog.New(slog.DiscardHandler)}, over: make(chan struct{})}
+	defer close(r.over)
+	r.current = r.newWorker(link)
+	const orders = 50
+	for range orders {
+		r.order(r.current, handoff.Pause)
+	}
+	r.flush()
+	for i := range orders {
+		if _, _, err := unix.Recvfrom(int(theirs.Fd()), make([]byte, 1024), unix.MSG_DONTWAIT); err != nil {
+			t.Fatalf("after %d orders: %v", i, err)
+		}
 	}
 }

@@ -79,6 +79,7 @@ func (r *run) become(client *net.UnixConn) error {
 	if r.stopping {
 		return errors.New("the master is stopping")
 	}
+	r.flush()
 	var keep []int
 	hold := func(conn syscall.Conn) (int, error) {
 		fd, err := inheritable(conn)

@@ -42,6 +42,7 @@ type parcel struct {
 	order handoff.Order
 	fds   []int
 	own   bool
+	sent  chan struct{} // instead of a message: closed when all before it was sent; nil as a rule
 }
 
 // sendWait bounds one send to a worker, which reads all the time.
@@ -58,6 +59,10 @@ func (r *run) newWorker(link *handoff.Conn) *worker {
 		for {
 			select {
 			case p := <-out:
+				if p.sent != nil {
+					close(p.sent)
+					continue
+				}
 				err := link.Send(p.order, p.fds, sendWait)
 				if p.own {
 					closeAll(p.fds)
@@ -102,6 +107,25 @@ func (r *run) send(w *worker, p parcel) {
 		}
 		r.Log.Error(fmt.Sprintf("worker %d does not take orders any more, killing it", w.pid))
 		w.kill()
+	}
+}
+
+// flush waits until the workers have been sent all that they were to be, but
+// not for long.
+func (r *run) flush() {
+	limit := time.After(time.Second)
+	for _, w := range r.workers() {
+		p := parcel{sent: make(chan struct{})}
+		select {
+		case w.out <- p:
+		default:
+			continue // it is stuck
+		}
+		select {
+		case <-p.sent:
+		case <-limit:
+			return
+		}
 	}
 }
 
