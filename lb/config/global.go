@@ -33,6 +33,10 @@ func globalTable() []row[*Global] {
 	}
 	const big = 1<<31 - 1
 	table := []row[*Global]{
+		{name: "ssl-server-verify", args: "none|required", min: 1, max: 1, apply: func(c *call, g *Global) error {
+			g.SSLServerVerifyNone = c.args[0] == "none"
+			return oneOf(c.name, c.args[0], "none", "required")
+		}},
 		{name: "ca-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.CABase = w })},
 		{name: "chroot", args: "<dir>", min: 1, max: 1, apply: (*call).chroot},
 		{name: "crt-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.CrtBase = w })},
@@ -225,7 +229,7 @@ func (c *call) globalLog(g *Global) error {
 func globalTuning() []row[*Global] {
 	const (
 		memory  = "memory is taken as needed"
-		http2   = "an HTTP/2 connection has 100 streams at once, windows of 128 KiB for each and 512 KiB for all, frames of 16 KiB and tables of 4 KiB"
+		http2   = "HTTP/2 is not spoken"
 		quic    = "QUIC is not spoken"
 		lua     = "scripts are not run"
 		library = "TLS is Go's, not OpenSSL's"
@@ -269,7 +273,7 @@ func globalTuning() []row[*Global] {
 		{library, "ssl-engine ssl-mode-async ssl-skip-self-issued-ca tune.ssl.capture-buffer-size tune.ssl.capture-cipherlist-size tune.ssl.keylog tune.ssl.ssl-ctx-cache-size"},
 		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-bind-ciphersuites"},
 		{"the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids", "ssl-default-bind-curves"},
-		{plain, "ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-options ssl-server-verify"},
+		{plain, "ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-options"},
 		{vars, "tune.vars.check-max-size tune.vars.global-max-size tune.vars.proc-max-size tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size"},
 		{devices, "51degrees-cache-size 51degrees-data-file 51degrees-property-name-list 51degrees-property-separator deviceatlas-json-file deviceatlas-log-level deviceatlas-properties-cookie deviceatlas-separator wurfl-cache-size wurfl-data-file wurfl-information-list wurfl-information-list-separator"},
 	}

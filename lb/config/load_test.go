@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/health"
 )
 
 // load reads a text that must be accepted.
@@ -139,7 +140,7 @@ func TestOperatorsFile(t *testing.T) {
 		t.Errorf("rules: %v %v", www.ReqRules, www.ResRules)
 	}
 	app := proxy(t, c, "app")
-	if !app.Check.HTTP || app.Check.Method != "HEAD" || app.Check.Version != "HTTP/1.1" || !reflect.DeepEqual(app.Check.Headers, []string{"Host: localhost"}) {
+	if q := app.Check.Script.Steps[0].Request; app.Check.Script.Kind != health.HTTP || q.Method != "HEAD" || q.Version != "HTTP/1.1" || !reflect.DeepEqual(q.Headers, []string{"Host: localhost"}) {
 		t.Errorf("check: %+v", app.Check)
 	}
 	if len(app.Servers) != 3 || app.Servers[2].Port != 9002 || !app.Servers[2].Backup || !app.Servers[0].Check {
