@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -157,7 +158,13 @@ func (t *txn) flightAway(away bool) {
 	}
 }
 
-// endFlight lets the slot go when this turn's log lines have left: a process
+// landing is the slot of a request that has ended.
+type landing struct {
+	slot int32
+	logs int32 // where its line goes: Frontend.Logs
+}
+
+// endFlight lets the slot go when the request's log line has left: a process
 // killed before that has not logged the request.
 func (t *txn) endFlight(sh *Shard) {
 	if t.flight == nil {
@@ -165,17 +172,47 @@ func (t *txn) endFlight(sh *Shard) {
 	}
 	t.flight.phase = 'L'
 	i := (uintptr(unsafe.Pointer(t.flight)) - uintptr(unsafe.Pointer(&sh.flights[0]))) / flightSize
-	sh.landed = append(sh.landed, int32(i))
+	logs := int32(-1)
+	if !t.unlogged {
+		logs = int32(t.s.fe.Logs)
+	}
+	sh.landed = append(sh.landed, landing{int32(i), logs})
 	t.flight = nil
 }
 
 // freeLanded gives the slots of requests whose lines have left back.
 func (sh *Shard) freeLanded() {
-	for _, i := range sh.landed {
-		sh.flights[i].state = 0
+	for _, l := range sh.landed {
+		sh.freeFlight(l.slot)
 	}
-	sh.freeFlights = append(sh.freeFlights, sh.landed...)
 	sh.landed = sh.landed[:0]
+}
+
+func (sh *Shard) freeFlight(slot int32) {
+	sh.flights[slot].state = 0
+	sh.freeFlights = append(sh.freeFlights, slot)
+}
+
+// keepUnsent is freeLanded while lines wait for a receiver that is behind: the
+// last requests are those whose lines wait. They leave half of the slots to
+// requests in flight.
+func (sh *Shard) keepUnsent() {
+	sh.unsent = sh.unsent[:0]
+	for _, s := range sh.senders {
+		sh.unsent = append(sh.unsent, int(s.Waiting()))
+	}
+	kept := 0
+	for i := len(sh.landed) - 1; i >= 0; i-- {
+		l := &sh.landed[i]
+		if l.logs >= 0 && sh.unsent[l.logs] > 0 && kept < flightsPerShard/2 {
+			sh.unsent[l.logs]--
+			kept++
+			continue
+		}
+		sh.freeFlight(l.slot)
+		l.slot = -1
+	}
+	sh.landed = slices.DeleteFunc(sh.landed, func(l landing) bool { return l.slot < 0 })
 }
 
 // ReadFlights gives the requests that were in flight when the process that

@@ -50,7 +50,8 @@ type Shard struct {
 
 	flights     []flight // slots in the memory that outlives the process
 	freeFlights []int32
-	landed      []int32 // ended in this turn
+	landed      []landing // ended, and their lines have not left
+	unsent      []int     // scratch of keepUnsent
 
 	muxes   []*mux // with frames to send at the end of the turn
 	muxHead http1.Head
@@ -120,13 +121,21 @@ func (f expireFunc) Expire() { f() }
 // flushLogs sends what this turn logged. A sender that could not send all
 // wants to be called again soon, though nothing else may happen.
 func (sh *Shard) flushLogs() {
+	behind := false
 	for _, s := range sh.senders {
 		s.Flush()
-		if s.Pending() && !sh.lateTick.Armed() {
-			sh.Loop.Arm(&sh.lateTick, 1)
+		if s.Pending() {
+			behind = true
+			if !sh.lateTick.Armed() {
+				sh.Loop.Arm(&sh.lateTick, 1)
+			}
 		}
 	}
-	if len(sh.landed) > 0 {
+	switch {
+	case len(sh.landed) == 0:
+	case behind:
+		sh.keepUnsent()
+	default:
 		sh.freeLanded()
 	}
 }
