@@ -40,6 +40,7 @@ type Options struct {
 	Draws      int  // random(N): how many servers compete; 0 is the default, 2
 	Consistent bool // hash-type consistent
 	AllBackups bool // option allbackups: all backup servers share the load
+	FullConn   int  // sessions at which servers with a minconn have their whole maxconn
 }
 
 // Backend is a set of servers.
@@ -50,7 +51,9 @@ type Backend struct {
 	mu sync.Mutex
 	// mu guards the fields below and the guarded fields of the servers.
 	active []*Server // who takes part in balancing now
-	total  int       // sum of their weights
+	total  int       // sum of their shares
+	scale  int       // of a share to a weight: 100 when some server starts slowly, else 1
+	grows  bool      // some server has a minconn
 	hashes hashTable
 	unit   int // what the configured weights are multiples of
 	turn   int // where leastconn begins to look, so that equals take turns
@@ -68,9 +71,15 @@ type Backend struct {
 // New makes a backend of servers, which must belong to no other.
 func New(o Options, servers []*Server) *Backend {
 	b := &Backend{Options: o, Servers: servers, change: time.Now(), unit: commonUnit(servers)}
+	b.scale = 1
 	for _, s := range servers {
 		s.b = b
 		s.change = b.change
+		s.warm.percent = 100
+		b.grows = b.grows || s.MinConn > 0
+		if s.SlowStart > 0 {
+			b.scale = 100
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -158,6 +167,9 @@ func (b *Backend) Enter() int32 {
 	defer b.mu.Unlock()
 	b.cur++
 	b.max = max(b.max, b.cur)
+	if b.grows {
+		b.grown()
+	}
 	return int32(b.cur)
 }
 
@@ -198,8 +210,8 @@ func (b *Backend) roundRobin(avoid *Server) *Server {
 		if s.full() || s == avoid && len(b.active) > 1 {
 			continue
 		}
-		s.credit += s.weight
-		total += s.weight
+		s.credit += s.share
+		total += s.share
 		if best == nil || s.credit > best.credit {
 			best = s
 		}
@@ -218,7 +230,7 @@ func (b *Backend) leastConn(avoid *Server) *Server {
 		if s.full() || s == avoid && len(b.active) > 1 {
 			continue
 		}
-		if best == nil || s.load()*best.weight < best.load()*s.weight {
+		if best == nil || s.load()*best.share < best.load()*s.share {
 			best = s
 		}
 	}
@@ -235,8 +247,8 @@ func (b *Backend) random(avoid *Server) *Server {
 	for range draws {
 		n := rand.IntN(b.total)
 		for _, s := range b.active {
-			if n -= s.weight; n < 0 {
-				if !s.full() && s != avoid && (best == nil || s.load()*best.weight < best.load()*s.weight) {
+			if n -= s.share; n < 0 {
+				if !s.full() && s != avoid && (best == nil || s.load()*best.share < best.load()*s.share) {
 					best = s
 				}
 				break
@@ -277,7 +289,8 @@ func (b *Backend) rebuild() {
 	b.total = 0
 	for _, s := range b.active {
 		s.active = true
-		b.total += s.weight
+		s.share = s.part()
+		b.total += s.share
 	}
 	if b.Algo == Source || b.Algo == URI {
 		b.hashes.build(b.active, b.unit, b.Consistent)
@@ -321,10 +334,13 @@ func (b *Backend) Stats() Stats {
 	defer b.mu.Unlock()
 	st := Stats{
 		Up: len(b.active) > 0, Cur: b.cur, Max: b.max, Queued: b.queue.len, QueueMax: b.queue.max,
-		Picked: b.picked, Weight: b.total, Change: b.change, Down: b.down, Downs: b.downs,
+		Picked: b.picked, Change: b.change, Down: b.down, Downs: b.downs,
 	}
 	if !b.downAt.IsZero() {
 		st.Down += time.Since(b.downAt)
+	}
+	for _, s := range b.active {
+		st.Weight += s.shown()
 	}
 	for _, s := range b.Servers {
 		switch {

@@ -1,5 +1,7 @@
 package backend
 
+import "time"
+
 // State is what a server is at run time: what the next process takes over.
 type State struct {
 	Weight   int   `json:"weight"`
@@ -8,20 +10,28 @@ type State struct {
 	Stopping bool  `json:"stopping,omitempty"`
 	Credit   int   `json:"credit"` // the round robin position
 
+	MaxConn int   `json:"maxconn,omitempty"` // when it was changed at run time
+	Started int64 `json:"started,omitempty"` // when it came up, if it still starts slowly; Unix ms
+
 	// As the configuration had them: a value an operator changed is kept only
 	// while the configuration's own stays the same.
-	InitialWeight int   `json:"initial_weight"`
-	InitialAdmin  Admin `json:"initial_admin"`
+	InitialWeight  int   `json:"initial_weight"`
+	InitialAdmin   Admin `json:"initial_admin"`
+	InitialMaxConn int   `json:"initial_maxconn,omitempty"`
 }
 
 // State gives s's state for the next process.
 func (s *Server) State() State {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
-	return State{
+	st := State{
 		Weight: s.weight, Admin: s.admin, Health: s.health, Stopping: s.stop, Credit: s.credit,
-		InitialWeight: s.Initial, InitialAdmin: s.InitialAdmin,
+		InitialWeight: s.Initial, InitialAdmin: s.InitialAdmin, InitialMaxConn: s.MaxConn, MaxConn: s.limit,
 	}
+	if s.warm.percent < 100 && s.usable() {
+		st.Started = s.warm.since.UnixMilli()
+	}
+	return st
 }
 
 // Restore takes an earlier process's state over.
@@ -36,10 +46,19 @@ func (s *Server) Restore(st State) {
 			s.admin = st.Admin
 		}
 		s.stop, s.credit = st.Stopping, st.Credit
+		if st.MaxConn != 0 && st.InitialMaxConn == s.MaxConn {
+			s.limit = st.MaxConn
+		}
 		if s.Checked {
 			s.health = st.Health
 		}
 	})
+	if st.Started != 0 && s.usable() && s.SlowStart > 0 {
+		s.begin(time.UnixMilli(st.Started))
+	} else {
+		s.warm.percent = 100 // what this process has not seen come up is up
+		s.b.rebuild()
+	}
 }
 
 // Admit takes a place on s for a connection that is there already, whatever

@@ -18,7 +18,12 @@ const (
 	ConfigMaint Admin = 0x04 // disabled in the configuration
 	ForcedDrain Admin = 0x08 // set server state drain
 
-	Maint = ForcedMaint | ConfigMaint
+	TrackedMaint Admin = 0x02 // the server it tracks is in maintenance
+	TrackedDrain Admin = 0x10 // the server it tracks drains
+
+	Maint   = ForcedMaint | ConfigMaint | TrackedMaint
+	Drain   = ForcedDrain | TrackedDrain
+	Tracked = TrackedMaint | TrackedDrain
 )
 
 // Server is one server of a backend.
@@ -30,17 +35,24 @@ type Server struct {
 	Index    int // among all servers of all backends: where loops keep what is theirs
 	Addr     Addr
 	Backup   bool
-	MaxConn  int // Unlimited when there is no limit
+	MaxConn  int // Unlimited when there is no limit; SetMaxConn may change it
+	MinConn  int // the limit while the backend is idle, which grows to MaxConn as it fills; 0: always MaxConn
 	MaxQueue int // Unlimited when there is no limit
 	Cookie   string
 	Checked  bool // has active health checks
 	Initial  int  // the configuration's weight
+
+	SlowStart time.Duration // over which a server that comes up gets its whole share; 0: at once
+	Watch     *Watch        // hears of errors of the traffic; nil: nobody asks
 
 	InitialAdmin Admin // and its administrative state
 
 	b *Backend
 	// Backend.mu guards the fields below.
 	weight int
+	share  int // what the algorithms see of it, see warm.go
+	limit  int // what took MaxConn's place; 0 nothing
+	warm   warmth
 	admin  Admin
 	health bool // as the checks see it; true without checks
 	stop   bool // an operator lets it take bound clients only
@@ -69,10 +81,10 @@ func (s *Server) usable() bool { return s.health && s.admin&Maint == 0 }
 
 // balanced: takes part in balancing. mu is held.
 func (s *Server) balanced() bool {
-	return s.usable() && !s.stop && s.admin&ForcedDrain == 0 && s.weight > 0
+	return s.usable() && !s.stop && s.admin&Drain == 0 && s.weight > 0
 }
 
-func (s *Server) full() bool { return s.load() >= s.MaxConn }
+func (s *Server) full() bool { return s.load() >= s.room() }
 
 // load is what the server has to carry, wherever it comes from. mu is held.
 func (s *Server) load() int { return s.cur + s.others }
@@ -103,11 +115,27 @@ func (s *Server) SetStopping(on bool) {
 	s.transition(func() { s.stop = on })
 }
 
+// SetTracked makes the server follow another one: its health, whether it takes
+// new clients, and its administrative state (bits of Tracked).
+func (s *Server) SetTracked(up, stopping bool, a Admin) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.transition(func() { s.health, s.stop, s.admin = up, stopping, s.admin&^Tracked|a&Tracked })
+}
+
 // SetAdmin replaces the administrative state.
 func (s *Server) SetAdmin(a Admin) {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
 	s.transition(func() { s.admin = a })
+}
+
+// SetMaxConn gives the server another limit.
+func (s *Server) SetMaxConn(n int) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	s.limit = n
+	s.b.grant(s)
 }
 
 // SetWeight sets the weight, 0 to 256; 0 drains.
@@ -122,6 +150,7 @@ func (s *Server) transition(change func()) {
 	was := s.usable()
 	change()
 	is := s.usable()
+	s.heat(was, is)
 	if was != is {
 		now := time.Now()
 		s.change = now
@@ -150,10 +179,14 @@ func (s *Server) transition(change func()) {
 type ServerStats struct {
 	Weight    int // as it is now
 	Effective int // 0 while it takes no part in balancing
+	Share     int // the weight, less of it while Starting
 	Admin     Admin
 	Health    bool
 	Usable    bool
 	Stopping  bool
+	Starting  bool // slowly
+	Throttle  int  // percent of its share, while Starting
+	MaxConn   int
 	Cur, Max  int
 	Queued    int
 	QueueMax  int
@@ -174,8 +207,10 @@ func (s *Server) Stats() ServerStats {
 		Downs: s.downs, Fails: s.fails,
 	}
 	if s.balanced() {
-		st.Effective = s.weight
+		st.Effective = s.shown()
 	}
+	st.MaxConn, st.Share = s.most(), s.shown()
+	st.Starting, st.Throttle = s.usable() && s.warm.percent < 100, s.warm.percent
 	if !s.downAt.IsZero() {
 		st.Down += time.Since(s.downAt)
 	}

@@ -2,68 +2,69 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
+
+	"lbsyslogd/lb/health"
 )
 
 // checkTable holds how servers are checked.
 func checkTable() []row[*draft] {
 	const (
-		connectOnly = "plain checks connect, option httpchk asks over HTTP"
-		oneStep     = "a check is one request (http-check send) and one expectation"
-		scripted    = "TCP checks connect only; use option httpchk for more"
+		fixed    = "write fixed texts and ports, checks have no variables"
+		external = "checks run no programs; use tcp-check or http-check rules"
 	)
+	protocol := func(script func() health.Script) func(*call, *draft) error {
+		return func(_ *call, d *draft) error {
+			d.check.kind = protocolCheck
+			d.check.protocol = script()
+			return nil
+		}
+	}
 	return []row[*draft]{
 		{name: "option httpchk", args: "[[<method>] <uri> [<version>]]", max: many, in: back, negate: true, apply: (*call).httpCheck},
-		{name: "http-check send", args: "[meth <method>] [uri <uri>] [ver <version>] [hdr <name> <value>]... [body <text>]", min: 1, max: many, in: back, apply: (*call).checkSend},
-		{name: "http-check expect", args: "[!] status|string|rstring <value>", min: 2, max: many, in: back, apply: (*call).checkExpect},
-		{name: "option tcp-check", in: back, negate: true, status: Ignored, doc: "without tcp-check rules it is the plain connection check, which is the default", apply: func(_ *call, d *draft) error { d.Check = Check{}; return nil }},
+		{name: "http-check comment", args: "<text>", min: 1, max: 1, in: back, apply: checkStep(httpCheck, (*call).checkComment)},
+		{name: "http-check connect", args: checkConnectArgs, max: many, in: back, apply: checkStep(httpCheck, (*call).checkConnect)},
+		{name: "http-check disable-on-404", in: back, apply: func(_ *call, d *draft) error { d.Check.DisableOn404 = true; return nil }},
+		{name: "http-check expect", args: "[min-recv <bytes>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] status|rstatus|hdr|fhdr|string|rstring <pattern>", min: 2, max: many, in: back, apply: checkStep(httpCheck, (*call).checkExpect)},
+		{name: "http-check send", args: "[meth <method>] [uri <uri>] [ver <version>] [hdr <name> <value>]... [body <text>] [comment <text>]", min: 1, max: many, in: back, apply: checkStep(httpCheck, (*call).checkSend)},
+		{name: "http-check send-state", in: back, apply: func(_ *call, d *draft) error { d.Check.SendState = true; return nil }},
+		{name: "option tcp-check", in: back, negate: true, apply: func(c *call, d *draft) error { d.check.set(tcpCheck, !c.no); return nil }},
+		{name: "tcp-check comment", args: "<text>", min: 1, max: 1, in: back, apply: checkStep(tcpCheck, (*call).checkComment)},
+		{name: "tcp-check connect", args: checkConnectArgs, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkConnect)},
+		{name: "tcp-check expect", args: "[min-recv <bytes>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] string|rstring|binary|rbinary <pattern>", min: 2, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkExpect)},
+		{name: "tcp-check send", args: "<text> [comment <text>]", min: 1, max: 3, in: back, apply: checkStep(tcpCheck, (*call).checkSendBytes)},
+		{name: "tcp-check send-binary", args: "<hex digits> [comment <text>]", min: 1, max: 3, in: back, apply: checkStep(tcpCheck, (*call).checkSendBytes)},
+		{name: "option ldap-check", in: back, apply: protocol(health.LDAP)},
+		{name: "option mysql-check", args: "[user <name> [pre-41|post-41]]", max: 3, in: back, apply: (*call).mysqlCheck},
+		{name: "option pgsql-check", args: "user <name>", min: 2, max: 2, in: back, apply: (*call).pgsqlCheck},
+		{name: "option redis-check", in: back, apply: protocol(health.Redis)},
+		{name: "option smtpchk", args: "[HELO|EHLO <domain>]", max: 2, in: back, apply: (*call).smtpCheck},
+		{name: "option ssl-hello-chk", in: back, apply: protocol(health.SSLHello)},
 
-		{name: "http-check comment", args: "<text>", min: 1, max: many, in: back, status: Refused, doc: oneStep},
-		{name: "http-check connect", args: "...", max: many, in: back, status: Refused, doc: oneStep},
-		{name: "http-check disable-on-404", in: back, status: Refused, doc: "use 'set server state drain' on the stats socket"},
-		{name: "http-check send-state", in: back, status: Refused, doc: "servers are not told their state; remove it"},
-		{name: "http-check set-var", args: "...", max: many, in: back, status: Refused, doc: oneStep},
-		{name: "http-check set-var-fmt", args: "...", max: many, in: back, status: Refused, doc: oneStep},
-		{name: "http-check unset-var", args: "...", max: many, in: back, status: Refused, doc: oneStep},
-		{name: "tcp-check comment", args: "<text>", max: many, in: back, status: Refused, doc: scripted},
-		{name: "tcp-check connect", args: "...", max: many, in: back, status: Refused, doc: scripted},
-		{name: "tcp-check expect", args: "...", max: many, in: back, status: Refused, doc: scripted},
-		{name: "tcp-check send", args: "...", max: many, in: back, status: Refused, doc: scripted},
-		{name: "tcp-check send-binary", args: "...", max: many, in: back, status: Refused, doc: scripted},
-		{name: "tcp-check send-binary-lf", args: "...", max: many, in: back, status: Refused, doc: scripted},
-		{name: "tcp-check send-lf", args: "...", max: many, in: back, status: Refused, doc: scripted},
-		{name: "tcp-check set-var", args: "...", max: many, in: back, status: Refused, doc: scripted},
-		{name: "tcp-check set-var-fmt", args: "...", max: many, in: back, status: Refused, doc: scripted},
-		{name: "tcp-check unset-var", args: "...", max: many, in: back, status: Refused, doc: scripted},
-		{name: "external-check command", args: "<command>", max: many, in: back, status: Refused, doc: connectOnly},
-		{name: "external-check path", args: "<path>", max: many, in: back, status: Refused, doc: connectOnly},
-		{name: "option external-check", in: back, status: Refused, doc: connectOnly},
-		{name: "option ldap-check", in: back, status: Refused, doc: connectOnly},
-		{name: "option mysql-check", args: "...", max: many, in: back, status: Refused, doc: connectOnly},
-		{name: "option pgsql-check", args: "...", max: many, in: back, status: Refused, doc: connectOnly},
-		{name: "option redis-check", in: back, status: Refused, doc: connectOnly},
-		{name: "option smtpchk", args: "...", max: many, in: back, status: Refused, doc: connectOnly},
-		{name: "option spop-check", in: back, status: Refused, doc: connectOnly},
-		{name: "option ssl-hello-chk", in: back, status: Refused, doc: connectOnly},
+		{name: "http-check set-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
+		{name: "http-check set-var-fmt", args: "...", max: many, in: back, status: Refused, doc: fixed},
+		{name: "http-check unset-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
+		{name: "tcp-check send-binary-lf", args: "...", max: many, in: back, status: Refused, doc: fixed},
+		{name: "tcp-check send-lf", args: "...", max: many, in: back, status: Refused, doc: fixed},
+		{name: "tcp-check set-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
+		{name: "tcp-check set-var-fmt", args: "...", max: many, in: back, status: Refused, doc: fixed},
+		{name: "tcp-check unset-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
+		{name: "external-check command", args: "<command>", max: many, in: back, status: Refused, doc: external},
+		{name: "external-check path", args: "<path>", max: many, in: back, status: Refused, doc: external},
+		{name: "option external-check", in: back, status: Refused, doc: external},
+		{name: "option spop-check", in: back, status: Refused, doc: "there are no filters whose agents it would check"},
 	}
 }
 
 // httpCheck applies option httpchk [URI | METHOD URI [VERSION]].
 func (c *call) httpCheck(d *draft) error {
-	if c.no {
-		d.Check = Check{}
-		return nil
+	d.check.set(httpCheck, !c.no)
+	if c.no || len(c.args) == 0 && d.check.inherited {
+		return nil // the defaults say more
 	}
-	k := &d.Check
-	k.HTTP = true
-	if len(c.args) == 0 && d.send != noSend {
-		return nil // http-check send says more
-	}
-	k.Method, k.URI, k.Version = "OPTIONS", "/", "HTTP/1.0"
-	if d.send == noSend {
-		k.Headers, k.Body = nil, "" // those of another option httpchk
-	}
+	d.check.inherited = false
+	k := &d.check.request
+	*k = health.Request{Method: "OPTIONS", URI: "/", Version: "HTTP/1.0"}
 	switch {
 	case len(c.args) == 1:
 		k.URI = c.args[0]
@@ -98,112 +99,51 @@ func checkVersion(version string) error {
 	return oneOf("http-check ver", version, "HTTP/1.0", "HTTP/1.1")
 }
 
-// checkSend applies http-check send.
-func (c *call) checkSend(d *draft) error {
-	k := &d.Check
-	if k.Method == "" {
-		k.Method, k.URI, k.Version = "OPTIONS", "/", "HTTP/1.0"
-	}
-	switch d.send {
-	case inheritedSend:
-		k.Headers, k.Body = nil, ""
-	case ownSend:
-		return fmt.Errorf("'http-check send' : a check is one request, and another line describes it already: put all on one line")
-	}
-	d.send = ownSend
-	words := c.args
-	for len(words) > 0 {
-		need := 2
-		if words[0] == "hdr" {
-			need = 3
-		}
-		if len(words) < need {
-			return fmt.Errorf("'http-check send' : '%s' expects a value", words[0])
-		}
-		if strings.ContainsAny(strings.Join(words[1:need], ""), "\r\n") && words[0] != "body" {
-			return fmt.Errorf("'http-check send' : '%s' contains a line end", words[0])
-		}
-		switch words[0] {
-		case "meth":
-			k.Method = words[1]
-		case "uri":
-			k.URI = words[1]
-		case "ver":
-			k.Version = words[1]
-			if err := checkVersion(k.Version); err != nil {
-				return err
-			}
-		case "hdr":
-			if strings.Contains(words[2], "%[") {
-				return fmt.Errorf("'http-check send hdr %s' : variables are not supported by lb yet in '%s'", words[1], words[2])
-			}
-			k.Headers = append(k.Headers, words[1]+": "+words[2])
-		case "body":
-			k.Body = words[1]
-		case "comment":
-		case "uri-lf", "body-lf":
-			return fmt.Errorf("'http-check send %s' is known to HAProxy, but not supported by lb yet: write a fixed text with '%s'", words[0], strings.TrimSuffix(words[0], "-lf"))
-		default:
-			return oneOf("http-check send", words[0], "meth", "uri", "ver", "hdr", "body", "comment")
-		}
-		words = words[need:]
-	}
-	return nil
-}
-
-// checkExpect applies http-check expect [!] KIND VALUE. A proxy's own line
-// takes the place of its defaults' one.
-func (c *call) checkExpect(d *draft) error {
-	k := &d.Check
-	if d.expects {
-		return fmt.Errorf("'http-check expect' : a check has one expectation, and another line gives it already")
-	}
-	d.expects = true
-	words := c.args
-	not := false
-	if words[0] == "!" {
-		not, words = true, words[1:]
-	} else if strings.HasPrefix(words[0], "!") {
-		not, words = true, append([]string{words[0][1:]}, words[1:]...)
-	}
-	if len(words) < 2 {
-		return fmt.Errorf("'http-check expect %s' expects a value", words[0])
-	}
-	// An unquoted pattern may be several words.
-	value := strings.Join(words[1:], " ")
-	k.ExpectStatus, k.ExpectString, k.ExpectRegex, k.ExpectNot = "", "", "", not
-	switch words[0] {
-	case "status":
-		k.ExpectStatus = value
-		return statusSet(value)
-	case "string":
-		k.ExpectString = value
-	case "rstring":
-		k.ExpectRegex = value
-		if _, err := regexp.Compile(value); err != nil {
-			return fmt.Errorf("'http-check expect rstring' : '%s' is no regular expression: %w", value, err)
-		}
-	case "rstatus", "string-lf", "hdr", "fhdr", "min-recv", "comment", "ok-status", "error-status", "tout-status", "on-success", "on-error", "status-code":
-		return fmt.Errorf("'http-check expect %s' is known to HAProxy, but not supported by lb yet: use 'status', 'string' or 'rstring'", words[0])
+// mysqlCheck applies option mysql-check [user NAME [pre-41|post-41]].
+func (c *call) mysqlCheck(d *draft) error {
+	d.check.kind = protocolCheck
+	user, old := "", false
+	switch {
+	case len(c.args) == 0:
+	case c.args[0] != "user":
+		return fmt.Errorf("'%s' only supports optional values: 'user' (got '%s')", c.name, c.args[0])
+	case len(c.args) == 1:
+		return fmt.Errorf("'%s user' expects <username> as argument", c.name)
 	default:
-		return oneOf("http-check expect", words[0], "status", "string", "rstring")
+		user = c.args[1]
 	}
-	return nil
-}
-
-// statusSet checks a list such as 200,204 or 200-399.
-func statusSet(value string) error {
-	for item := range strings.SplitSeq(value, ",") {
-		low, high, isRange := strings.Cut(item, "-")
-		first, err := number("http-check expect status", low, 100, 999)
-		if err != nil {
+	if len(c.args) > 2 {
+		if err := oneOf(c.name+" user", c.args[2], "post-41", "pre-41"); err != nil {
 			return err
 		}
-		if isRange {
-			if _, err := number("http-check expect status", high, first, 999); err != nil {
-				return err
-			}
-		}
+		old = c.args[2] == "pre-41"
 	}
+	d.check.protocol = health.MySQL(user, old)
+	return nil
+}
+
+// pgsqlCheck applies option pgsql-check user NAME.
+func (c *call) pgsqlCheck(d *draft) error {
+	d.check.kind = protocolCheck
+	if c.args[0] != "user" {
+		return fmt.Errorf("'%s' only supports optional values: 'user' (got '%s')", c.name, c.args[0])
+	}
+	d.check.protocol = health.PostgreSQL(c.args[1])
+	return nil
+}
+
+// smtpCheck applies option smtpchk [HELO|EHLO DOMAIN].
+func (c *call) smtpCheck(d *draft) error {
+	d.check.kind = protocolCheck
+	greeting := "HELO localhost"
+	if len(c.args) == 2 && (c.args[0] == "HELO" || c.args[0] == "EHLO") {
+		greeting = c.args[0] + " " + c.args[1]
+	} else if len(c.args) > 0 {
+		return fmt.Errorf("'%s' expects HELO <domain> or EHLO <domain>, not '%s'", c.name, strings.Join(c.args, " "))
+	}
+	if strings.ContainsAny(greeting, "\r\n") {
+		return fmt.Errorf("'%s' : the domain contains a line end", c.name)
+	}
+	d.check.protocol = health.SMTP(greeting)
 	return nil
 }

@@ -23,8 +23,7 @@ type draft struct {
 	blocks      rule.Rules // block lines: before ReqRules, as in HAProxy
 	redirects   rule.Rules // redirect lines: behind ReqRules
 	logKind     logKind
-	send        sendState   // whether http-check send was seen
-	expects     bool        // whether http-check expect was seen here
+	check       checkDraft
 	pages       cfgfile.Pos // first stats line
 	backPos     cfgfile.Pos // default_backend
 	cookiePos   cfgfile.Pos
@@ -51,15 +50,6 @@ const (
 	logHTTP // needs mode http
 )
 
-// sendState says where the request of a check comes from.
-type sendState uint8
-
-const (
-	noSend sendState = iota
-	inheritedSend
-	ownSend
-)
-
 func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
 	d := &draft{
 		Proxy: Proxy{
@@ -77,6 +67,8 @@ func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
 			Rise:        2,
 			Fall:        3,
 			PoolMaxConn: -1,
+			ErrorLimit:  10,
+			AgentInter:  2 * time.Second,
 		},
 		sids:        map[int]string{},
 		serverLines: map[string]int{},
@@ -104,7 +96,7 @@ func (d *draft) inherit(base *draft) {
 	d.ErrorFiles = maps.Clone(base.ErrorFiles)
 	d.ReqRules, d.ResRules = slices.Clone(base.ReqRules), slices.Clone(base.ResRules)
 	d.ConnRules, d.SessRules, d.ContentRules = slices.Clone(base.ConnRules), slices.Clone(base.SessRules), slices.Clone(base.ContentRules)
-	d.Check.Headers = slices.Clone(base.Check.Headers)
+	d.check = base.check.inherit()
 	if base.Cookie != nil {
 		copied := *base.Cookie
 		d.Cookie = &copied
@@ -120,16 +112,9 @@ func (d *draft) inherit(base *draft) {
 	}
 	d.base = base
 	d.template = base.template
-	if base.template.TLS != nil {
-		copied := *base.template.TLS
-		d.template.TLS = &copied
-	}
 	d.logs = slices.Clone(base.logs)
 	d.logKind = base.logKind
 	d.pages, d.backPos, d.cookiePos = base.pages, base.backPos, base.cookiePos
-	if base.send != noSend {
-		d.send = inheritedSend
-	}
 }
 
 // page gives the proxy's statistics page, which any stats line turns on.

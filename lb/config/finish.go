@@ -18,10 +18,12 @@ func (p *parser) finish() {
 		p.resolveMode(d)
 		p.resolveBackends(d)
 		p.checkPage(d)
+		p.resolveCheck(d)
 		p.checkServers(d)
 		p.checkTimeouts(d)
 		p.checkListeners(d)
 	}
+	p.resolveTracks()
 	p.resolveTables()
 	p.resolveUserlists()
 	p.resolvePeers()
@@ -190,9 +192,10 @@ func (p *parser) checkServers(d *draft) {
 		switch {
 		case s.Cookie != "" && d.Cookie == nil && d.Mode == HTTP:
 			p.report.Warnf(s.Pos, "'server %s/%s' has a cookie, but %s '%s' has no 'cookie' line: it is not used", d.Name, s.Name, d.section, d.Name)
-		case s.Check && s.Network == "tcp" && s.Port == 0 && s.CheckPort == 0:
+		case s.Check && s.Network == "tcp" && s.Port == 0 && s.CheckPort == 0 && !d.check.placed():
 			p.report.Errorf(s.Pos, "'server %s/%s' has neither a port nor a check port: checks cannot connect; add a port to the address or 'port <port>'", d.Name, s.Name)
 		}
+		p.checkChecks(d, s)
 	}
 	if d.Cookie != nil && d.Backend && len(d.Servers) > 0 && !cookies {
 		p.report.Warnf(d.cookiePos, "'cookie %s' has no effect: no server of %s '%s' has a cookie value", d.Cookie.Name, d.section, d.Name)

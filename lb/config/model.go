@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/userlist"
@@ -53,6 +54,8 @@ type Global struct {
 	MaxTLSConn    int
 	CABase        string
 	CrtBase       string
+	// SSLServerVerifyNone is ssl-server-verify none.
+	SSLServerVerifyNone bool
 }
 
 // Log is one `log` line. Target "global" is resolved: the proxy's list holds
@@ -261,21 +264,34 @@ type Server struct {
 	Rise, Fall                  int           // 2, 3
 	SlowStart                   time.Duration
 	Redir                       string
-	PoolMaxConn                 int // -1 unlimited
-	OnMarkedDownShutdown        bool
+	PoolMaxConn                 int    // -1 unlimited
+	OnMarkedDownShutdown        bool   // on-marked-down shutdown-sessions
+	OnMarkedUpShutdown          bool   // on-marked-up shutdown-backup-sessions
+	Observe                     string // "" no, "layer4" or "layer7"
+	OnError                     health.OnError
+	ErrorLimit                  int    // 10
+	Track                       string // "[proxy/]server"; "" none
+	MinConn                     int
 	InitAddr                    string
-	TLS                         *ServerTLS // nil: plain
-	SendProxy                   int        // 0, 1, 2
-	ID                          int        // numeric server id (sid)
+	TLS                         ServerTLS // of the checks
+	CheckTLS                    bool      // check-ssl
+	CheckProxy                  bool      // check-send-proxy
+	Agent                       bool
+	AgentAddr                   string
+	AgentPort                   int
+	AgentInter                  time.Duration // 2s
+	AgentSend                   string
+	ID                          int // numeric server id (sid)
 }
 
-// ServerTLS is `ssl` on a server line.
+// ServerTLS is what a server line says about TLS.
 type ServerTLS struct {
-	Verify                 string // "none" or "required"
+	Verify                 string // "none" or "required"; "" is required
+	VerifyHost             string
 	CAFile                 string
-	SNI                    string
+	Cert                   string // client's certificate and key
+	SNI                    string // check-sni
 	ALPN                   []string
-	Cert                   string
 	MinVersion, MaxVersion uint16
 }
 
@@ -301,17 +317,9 @@ type Cookie struct {
 
 // Check is how servers of a backend are checked.
 type Check struct {
-	HTTP    bool // option httpchk
-	Method  string
-	URI     string
-	Version string
-	Headers []string // "Name: value" lines
-	Body    string
-	// Expect: "" means 2xx or 3xx
-	ExpectStatus string // e.g. "200-399" or "200,204"
-	ExpectString string
-	ExpectRegex  string
-	ExpectNot    bool
+	Script       health.Script // without steps a connection is enough
+	DisableOn404 bool
+	SendState    bool
 }
 
 // ForwardFor is option forwardfor.

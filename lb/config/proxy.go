@@ -58,7 +58,7 @@ func proxyTable() []row[*draft] {
 		}},
 		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
 		{name: "server-template", args: "<prefix> <number|range> <address>[:<port>] [<option> ...]", min: 3, max: many, in: ownBack, hard: true, apply: (*call).serverTemplate},
-		{name: "fullconn", args: "<number>", min: 1, max: 1, in: back, status: Ignored, doc: "there is no minconn that it would scale", apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
+		{name: "fullconn", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
 	}
 }
 

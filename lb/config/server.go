@@ -30,10 +30,6 @@ func (c *call) server(d *draft) error {
 func (d *draft) newServer(name string, pos cfgfile.Pos) Server {
 	s := d.template
 	s.Name, s.Pos = name, pos
-	if s.TLS != nil {
-		copied := *s.TLS
-		s.TLS = &copied
-	}
 	return s
 }
 
@@ -185,9 +181,6 @@ func serverTable() []row[*Server] {
 		{name: "stick", apply: flag(func(s *Server) { s.NonStick = false })},
 		{name: "weight", args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
 
-		{name: "no-agent-check", doc: "there is no agent check"},
-		{name: "no-check-send-proxy", doc: "nothing is sent"},
-		{name: "no-check-ssl", doc: "checks are plain"},
 		{name: "no-send-proxy", doc: "nothing is sent"},
 		{name: "no-send-proxy-v2", doc: "nothing is sent"},
 		{name: "no-send-proxy-v2-ssl", doc: "nothing is sent"},
@@ -201,22 +194,10 @@ func serverTable() []row[*Server] {
 		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout"},
 		{name: "tfo", status: Ignored, doc: "connections are opened without TFO"},
 
-		{name: "agent-addr", args: "<address>", min: 1, status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
-		{name: "agent-check", status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
-		{name: "agent-inter", args: "<time>", min: 1, status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
-		{name: "agent-port", args: "<port>", min: 1, status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
-		{name: "agent-send", args: "<text>", min: 1, status: Refused, doc: "use health checks, or 'set server' on the stats socket"},
 		{name: "check-proto", args: "<name>", min: 1, status: Refused, doc: "checks speak HTTP/1 with option httpchk, else they only connect"},
-		{name: "check-send-proxy", status: Refused, doc: "PROXY headers are not sent"},
 		{name: "check-via-socks4", status: Refused, doc: "servers are reached directly"},
-		{name: "error-limit", args: "<count>", min: 1, status: Refused, doc: "only checks take a server out, remove observe, on-error and error-limit"},
 		{name: "log-proto", args: "<name>", min: 1, status: Refused, doc: "rings are not supported"},
-		{name: "minconn", args: "<number>", min: 1, status: Refused, doc: "give a fixed maxconn"},
 		{name: "namespace", args: "<name>", min: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
-		{name: "observe", args: "<mode>", min: 1, status: Refused, doc: "only checks take a server out, remove observe, on-error and error-limit"},
-		{name: "on-error", args: "<action>", min: 1, status: Refused, doc: "only checks take a server out, remove observe, on-error and error-limit"},
-		{name: "on-marked-down", args: "<action>", min: 1, status: Refused, doc: "connections to a server that goes down end by themselves or by their timeout"},
-		{name: "on-marked-up", args: "<action>", min: 1, status: Refused, doc: "connections to backups end by themselves or by their timeout"},
 		{name: "proto", args: "<name>", min: 1, status: Refused, doc: "servers are spoken to in HTTP/1.1"},
 		{name: "proxy-v2-options", args: "<options>", min: 1, status: Refused, doc: "PROXY headers are not sent"},
 		{name: "redir", args: "<prefix>", min: 1, status: Refused, doc: "write an http-request redirect rule"},
@@ -228,15 +209,14 @@ func serverTable() []row[*Server] {
 		{name: "send-proxy-v2", status: Refused, doc: "PROXY headers are not sent"},
 		{name: "send-proxy-v2-ssl", status: Refused, doc: "PROXY headers are not sent"},
 		{name: "send-proxy-v2-ssl-cn", status: Refused, doc: "PROXY headers are not sent"},
-		{name: "slowstart", args: "<time>", min: 1, status: Refused, doc: "a server gets its whole share when it comes up"},
 		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},
 		{name: "source", args: "<address>", min: 1, status: Refused, doc: "set the source address on the route (ip route ... src)"},
 		{name: "tcp-ut", args: "<time>", min: 1, status: Refused, doc: "use timeout server"},
-		{name: "track", args: "[<proxy>/]<server>", min: 1, status: Refused, doc: "check each server"},
 		{name: "usesrc", args: "<address>", min: 1, status: Refused, doc: "add option forwardfor to tell servers the client's address"},
 		{name: "ws", args: "auto|h1|h2", min: 1, status: Refused, doc: "WebSocket runs over HTTP/1.1 upgrades"},
 	}
 	table = append(table, serverTLSTable()...)
+	table = append(table, serverCheckTable()...)
 	for i := range table {
 		table[i].in, table[i].max = onServer, table[i].min
 	}
@@ -250,25 +230,16 @@ func serverTLSTable() []row[*Server] {
 	const plain = "connections to servers are plain"
 	table := []row[*Server]{
 		{name: "ssl", status: Refused, doc: "connections to servers are plain; remove it with its companions (verify, ca-file, sni, ...), or let the server listen on a plain port or socket"},
-		{name: "check-ssl", status: Refused, doc: "checks are plain"},
 	}
 	for _, w := range []struct {
 		name, args string
 	}{
 		{"alpn", "<protocols>"},
-		{"ca-file", "<file>"},
-		{"check-alpn", "<protocols>"},
-		{"check-sni", "<name>"},
 		{"ciphers", "<list>"},
 		{"ciphersuites", "<list>"},
 		{"crl-file", "<file>"},
-		{"crt", "<file>"},
 		{"npn", "<protocols>"},
 		{"sni", "<expression>"},
-		{"ssl-max-ver", "<version>"},
-		{"ssl-min-ver", "<version>"},
-		{"verify", "none|required"},
-		{"verifyhost", "<name>"},
 		{"allow-0rtt", ""},
 		{"no-ssl-reuse", ""},
 		{"no-tls-tickets", ""},

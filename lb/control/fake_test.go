@@ -123,6 +123,42 @@ func (f *fake) SetWeight(backend, server string, weight int) error {
 	return f.change(backend, server, func(s *ServerState) { s.Weight = weight })
 }
 
+func (f *fake) SetMaxConn(backend, server string, n int) error {
+	return f.change(backend, server, func(*ServerState) {})
+}
+
+// agent does something to a server's agent, which s2 alone has.
+func (f *fake) agent(backend, server string, do func(s *ServerState)) error {
+	if server != "s2" {
+		return ErrNoAgent
+	}
+	return f.change(backend, server, do)
+}
+
+func (f *fake) SetAgent(backend, server string, up bool) error {
+	return f.agent(backend, server, func(s *ServerState) {
+		s.State = stats.Stopped
+		if up {
+			s.State = stats.Running
+		}
+	})
+}
+
+func (f *fake) EnableAgent(backend, server string, on bool) error {
+	if server != "s2" && on {
+		return ErrNoAgentConfigured
+	}
+	return f.change(backend, server, func(*ServerState) {})
+}
+
+func (f *fake) AgentTarget(backend, server, addr string, port int) error {
+	return f.agent(backend, server, func(s *ServerState) { s.AgentAddr, s.AgentPort = addr, port })
+}
+
+func (f *fake) AgentSend(backend, server, text string) error {
+	return f.agent(backend, server, func(*ServerState) {})
+}
+
 func (f *fake) SetHealth(backend, server string, h Health) error {
 	return f.change(backend, server, func(s *ServerState) {
 		switch h {

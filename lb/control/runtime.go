@@ -24,6 +24,17 @@ type Runtime interface {
 	SetWeight(backend, server string, weight int) error
 	// SetHealth overrides what the health checks found.
 	SetHealth(backend, server string, h Health) error
+	// SetMaxConn gives a server another maxconn; 0 is none.
+	SetMaxConn(backend, server string, n int) error
+	// SetAgent overrides what a server's agent said. The error is ErrNoAgent
+	// if none is asked.
+	SetAgent(backend, server string, up bool) error
+	// EnableAgent begins to ask a server's agent, or stops.
+	EnableAgent(backend, server string, on bool) error
+	// AgentTarget changes where the agent is; "" and 0 keep what there is.
+	AgentTarget(backend, server, addr string, port int) error
+	// AgentSend changes what the agent is asked with.
+	AgentSend(backend, server, text string) error
 	// SetFrontend makes a frontend stop or go on accepting connections.
 	SetFrontend(frontend string, on bool) error
 	// ClearCounters sets maxima to zero, or all counters.
@@ -41,6 +52,10 @@ var (
 	ErrNoBackend  = errors.New("no such backend")
 	ErrNoServer   = errors.New("no such server")
 	ErrNoFrontend = errors.New("no such frontend")
+	// ErrNoAgent says that no agent of the server is asked.
+	ErrNoAgent = errors.New("agent checks are not enabled on this server.")
+	// ErrNoAgentConfigured says that the configuration names none.
+	ErrNoAgentConfigured = errors.New("Agent was not configured on this server, cannot enable.")
 	// ErrNoChange says that a frontend is already as SetFrontend wants it.
 	ErrNoChange = errors.New("no change")
 )
@@ -88,6 +103,9 @@ type ServerState struct {
 	CheckResult   int // 0 unknown, 1 neutral, 2 failed, 3 passed, 4 conditionally passed
 	CheckHealth   int
 	CheckState    CheckState
+	AgentState    CheckState
+	AgentAddr     string
+	AgentPort     int
 	FQDN          string  // the name Addr came from; "" shows "-"
 	ForcedIDs     [2]bool // the backend's, the server's number is given by `id`
 	TLS           bool
@@ -105,4 +123,5 @@ const (
 	CheckConfigured                        // the line says check
 	CheckEnabled                           // checks are on
 	CheckPaused                            // checks are paused, in maintenance
+	CheckAgent                             // it is the agent that is spoken of
 )

@@ -2,13 +2,14 @@ package control
 
 import (
 	"errors"
+	"net"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // setUsage is the answer to `set server` that asks for nothing it knows.
-const setUsage = "usage: set server <backend>/<server> health | state | weight"
+const setUsage = "usage: set server <backend>/<server> agent | agent-addr | agent-port | agent-send | health | state | weight"
 
 // target reads BACKEND/SERVER, the first of args, and finds the server's
 // state. It answers if there is no such server.
@@ -83,8 +84,16 @@ func setServer(c *session, args []string) {
 		c.setWeight(s, value)
 	case "addr", "fqdn", "check-addr", "check-port", "ssl":
 		c.say("'set server <srv> " + what + "' is not available here: " + toReload + ".")
-	case "agent", "agent-addr", "agent-port", "agent-send":
-		c.say("'set server <srv> " + what + "' is not available here: there are no agent checks.")
+	case "agent":
+		if value != "up" && value != "down" {
+			c.say("'set server <srv> agent' expects 'up' or 'down'.")
+			return
+		}
+		c.answer(c.Runtime.SetAgent(s.Backend, s.Name, value == "up"))
+	case "agent-addr", "agent-port":
+		c.setAgentTarget(s, args[1:])
+	case "agent-send":
+		c.answer(c.Runtime.AgentSend(s.Backend, s.Name, value))
 	default:
 		c.say(setUsage)
 	}
@@ -162,6 +171,65 @@ func enableServer(c *session, args []string) {
 func disableServer(c *session, args []string) {
 	if s, ok := c.target(args); ok {
 		c.answer(c.Runtime.SetAdmin(s.Backend, s.Name, Maint))
+	}
+}
+
+// setAgentTarget reads agent-addr ADDRESS [port PORT] and agent-port PORT.
+func (c *session) setAgentTarget(s *ServerState, words []string) {
+	addr, port := "", 0
+	for len(words) > 1 {
+		switch words[0] {
+		case "agent-addr":
+			if addr = words[1]; net.ParseIP(addr) == nil {
+				c.say("incorrect addr address given for agent.")
+				return
+			}
+		case "agent-port", "port":
+			n, err := strconv.ParseUint(words[1], 10, 16)
+			if err != nil || n == 0 {
+				c.say("provided port is not an integer between 1 and 65535.")
+				return
+			}
+			port = int(n)
+		default:
+			c.say("'" + words[0] + "' is not understood: agent-addr <address> [port <port>] or agent-port <port>.")
+			return
+		}
+		words = words[2:]
+	}
+	if addr == "" && port == 0 {
+		c.say("agent-addr expects an address, agent-port a port.")
+		return
+	}
+	c.answer(c.Runtime.AgentTarget(s.Backend, s.Name, addr, port))
+}
+
+func setMaxConn(c *session, args []string) {
+	s, ok := c.target(args)
+	if !ok {
+		return
+	}
+	if len(args) < 2 {
+		c.say("Require <maxconn>.")
+		return
+	}
+	n, err := strconv.ParseUint(args[1], 10, 31)
+	if err != nil {
+		c.say("Trailing garbage in maxconn string")
+		return
+	}
+	c.answer(c.Runtime.SetMaxConn(s.Backend, s.Name, int(n)))
+}
+
+func enableAgent(c *session, args []string) {
+	if s, ok := c.target(args); ok {
+		c.answer(c.Runtime.EnableAgent(s.Backend, s.Name, true))
+	}
+}
+
+func disableAgent(c *session, args []string) {
+	if s, ok := c.target(args); ok {
+		c.answer(c.Runtime.EnableAgent(s.Backend, s.Name, false))
 	}
 }
 

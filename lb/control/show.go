@@ -151,7 +151,7 @@ func (s *ServerState) append(dst []byte) []byte {
 	num(s.CheckResult)
 	num(s.CheckHealth)
 	num(int(s.CheckState))
-	num(0) // agent's state: there are no agent checks
+	num(int(s.AgentState))
 	flag(s.ForcedIDs[0])
 	flag(s.ForcedIDs[1])
 	text(s.FQDN)
@@ -160,6 +160,6 @@ func (s *ServerState) append(dst []byte) []byte {
 	flag(s.TLS)
 	num(s.CheckPort)
 	text(s.CheckAddr)
-	text("") // agent's address
-	return append(dst, "0\n"...)
+	text(s.AgentAddr)
+	return append(strconv.AppendInt(dst, int64(s.AgentPort), 10), '\n')
 }

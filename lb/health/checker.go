@@ -9,10 +9,12 @@ import (
 
 // Checker checks one server.
 type Checker struct {
-	spec   Spec         // Immutable after New.
+	spec   Spec         // Immutable but for what Change changes, under mu.
+	eager  bool         // a fastinter was set. Immutable after New.
 	report func(Report) // Called by Run only.
-	probe  func(context.Context, *Spec) result
+	probe  func(ctx context.Context, s *Spec, up bool) result
 	offset time.Duration
+	errors chan Trouble // of the traffic; Run counts them as a failed check
 
 	mu sync.Mutex
 	// mu guards the fields below.
@@ -21,6 +23,8 @@ type Checker struct {
 	epoch   uint               // grows with every override, so that a check begun before it is void
 	checked bool               // at least one check has ended
 	cancel  context.CancelFunc // ends the check in flight; nil when there is none
+	running bool               // a check is in flight
+	hurry   bool               // the traffic met errors: the next check comes soon
 }
 
 // New prepares the checks of one server. health is what is known of it: Rise
@@ -30,6 +34,7 @@ type Checker struct {
 // waits for it.
 func New(spec Spec, health int, offset time.Duration, report func(Report)) *Checker {
 	spec.Inter = positive(spec.Inter, 2*time.Second)
+	eager := spec.FastInter > 0
 	spec.FastInter = positive(spec.FastInter, spec.Inter)
 	spec.DownInter = positive(spec.DownInter, spec.Inter)
 	spec.Rise = positive(spec.Rise, 2)
@@ -39,6 +44,8 @@ func New(spec Spec, health int, offset time.Duration, report func(Report)) *Chec
 		report: report,
 		probe:  probe,
 		offset: offset,
+		errors: make(chan Trouble, 1),
+		eager:  eager,
 		health: min(max(health, 0), spec.Rise+spec.Fall-1),
 	}
 }
@@ -68,6 +75,14 @@ func (c *Checker) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case t := <-c.errors:
+			if r, ok := c.trouble(t); ok {
+				c.report(r)
+			}
+			if c.eager {
+				turn.Reset(c.interval())
+			}
+			continue
 		case <-turn.C:
 		}
 		begun := time.Now()
@@ -83,13 +98,18 @@ func (c *Checker) check(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c.mu.Lock()
-	epoch, paused := c.epoch, c.paused
+	epoch, paused, up, spec := c.epoch, c.paused, c.health >= c.spec.Rise, c.spec
 	c.cancel = cancel
+	c.running = !paused
+	c.hurry = false
 	c.mu.Unlock()
 	if paused {
 		return
 	}
-	res := c.probe(ctx, &c.spec)
+	res := c.probe(ctx, &spec, up)
+	c.mu.Lock()
+	c.running = false
+	c.mu.Unlock()
 	if ctx.Err() != nil {
 		return // paused or ended meanwhile: what it found is not the server's fault
 	}
@@ -106,17 +126,27 @@ func (c *Checker) count(epoch uint, res result) (Report, bool) {
 	if epoch != c.epoch {
 		return Report{}, false
 	}
-	before := c.health
-	c.health = next(c.health, c.spec.Rise, c.spec.Fall, res.status.Passed())
+	return c.move(res), true
+}
+
+// move moves the health by one result. mu is held.
+func (c *Checker) move(res result) Report {
+	before, passed := c.health, res.status.Passed()
+	// That an agent is out of reach, or does not speak of the health, leaves
+	// the health as it is.
+	neutral := c.spec.Agent && !passed && res.status != L7STS
+	if !neutral {
+		c.health = next(c.health, c.spec.Rise, c.spec.Fall, passed)
+	}
 	up := c.health >= c.spec.Rise
 	r := Report{
-		Up: up, Changed: up != (before >= c.spec.Rise), Passed: res.status.Passed(), First: !c.checked,
-		Counted: !res.status.Passed() && before > 0,
-		Status:  res.status, Code: res.code, Duration: res.took, Info: res.info,
+		Up: up, Changed: up != (before >= c.spec.Rise), Passed: passed, First: !c.checked,
+		Counted: !neutral && !passed && before > 0, Agent: c.spec.Agent, Orders: res.orders,
+		Status: res.status, Code: res.code, Duration: res.took, Info: res.info,
 		Health: c.health, Rise: c.spec.Rise, Fall: c.spec.Fall,
 	}
 	c.checked = true
-	return r, true
+	return r
 }
 
 // next is HAProxy's counting: one step up or down, and over the border (rise)
@@ -139,13 +169,14 @@ func next(health, rise, fall int, passed bool) int {
 // downinter while it is surely down, fastinter on the way.
 func (c *Checker) interval() time.Duration {
 	c.mu.Lock()
-	health := c.health
+	health, hurry := c.health, c.hurry
 	c.mu.Unlock()
 	d := c.spec.FastInter
-	switch health {
-	case c.spec.Rise + c.spec.Fall - 1:
+	switch {
+	case hurry && c.eager:
+	case health == c.spec.Rise+c.spec.Fall-1:
 		d = c.spec.Inter
-	case 0:
+	case health == 0:
 		d = c.spec.DownInter
 	}
 	if share := int64(d) * int64(c.spec.SpreadPct) / 100; share > 0 {
@@ -170,6 +201,28 @@ func (c *Checker) Override(health int) {
 	c.health = min(max(health, 0), c.spec.Rise+c.spec.Fall-1)
 	c.epoch++
 	c.mu.Unlock()
+}
+
+// Change changes how the server is checked from the next check on: where, and
+// with what.
+func (c *Checker) Change(f func(*Spec)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.spec)
+}
+
+// Running reports whether a check is in flight.
+func (c *Checker) Running() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running
+}
+
+// Up reports whether the server is up as far as these checks know.
+func (c *Checker) Up() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.health >= c.spec.Rise
 }
 
 // Pause stops the checks (a server in maintenance) or lets them go on. A check

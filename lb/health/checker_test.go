@@ -40,7 +40,7 @@ func scripted(t *testing.T, spec Spec, health int, took time.Duration, script st
 	begun := time.Now()
 	c = New(spec, health, spec.Inter/2, func(r Report) { *reports = append(*reports, r) })
 	i := 0
-	c.probe = func(ctx context.Context, _ *Spec) result {
+	c.probe = func(ctx context.Context, _ *Spec, _ bool) result {
 		*times = append(*times, time.Since(begun))
 		select {
 		case <-ctx.Done():

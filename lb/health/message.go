@@ -6,6 +6,7 @@ import "strconv"
 type Who struct {
 	Backend, Server string
 	Backup          bool
+	Via             string // the server it tracks, "" none
 }
 
 // Around is what a message tells of the backend after the change.
@@ -20,7 +21,11 @@ type Around struct {
 //
 //	Health check for server b/s failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 0/2 DOWN.
 func AppendCheck(dst []byte, w Who, r *Report) []byte {
-	dst = append(dst, "Health check for "...)
+	if r.Agent {
+		dst = append(dst, "Agent check for "...)
+	} else {
+		dst = append(dst, "Health check for "...)
+	}
 	if w.Backup {
 		dst = append(dst, "backup "...)
 	}
@@ -67,10 +72,26 @@ func AppendChange(dst []byte, w Who, up bool, r *Report, a Around) []byte {
 	} else {
 		dst = append(dst, " is DOWN"...)
 	}
+	return appendAround(appendCause(dst, w, r), up, a)
+}
+
+// AppendStopping writes the line about a server that wants no new clients, as
+// AppendChange does.
+func AppendStopping(dst []byte, w Who, r *Report, a Around) []byte {
+	return appendAround(appendCause(append(appendServer(dst, w), " is stopping"...), w, r), true, a)
+}
+
+// appendCause writes what is behind a change: the server that is tracked, or
+// a check.
+func appendCause(dst []byte, w Who, r *Report) []byte {
+	if w.Via != "" {
+		dst = append(dst, " via "...)
+		dst = append(dst, w.Via...)
+	}
 	if r != nil {
 		dst = appendReason(dst, r)
 	}
-	return appendAround(dst, up, a)
+	return dst
 }
 
 // Event is what an operator made of a server.
@@ -144,6 +165,9 @@ func appendReason(dst []byte, r *Report) []byte {
 		dst = append(dst, `, info: "`...)
 		dst = append(dst, r.Info...)
 		dst = append(dst, '"')
+	}
+	if r.Duration < 0 { // no check, but the traffic
+		return dst
 	}
 	dst = append(dst, ", check duration: "...)
 	dst = strconv.AppendInt(dst, r.Duration.Milliseconds(), 10)

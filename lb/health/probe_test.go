@@ -74,23 +74,28 @@ func reset(c net.Conn) {
 	c.(*net.TCPConn).SetLinger(0)
 }
 
+// asks is a check of one request and one expectation.
+func asks(q Request, e Expect) Script {
+	return Script{Kind: HTTP, Steps: []Step{{Number: 1, Request: &q}, {Number: 2, Expect: &e}}}
+}
+
 // The outcomes are those of HAProxy 2.6 against the same servers.
 func TestOutcomes(t *testing.T) {
 	ok := says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 	notFound := says("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc")
-	run := func(name string, serve func(net.Conn), h *HTTPSpec, status Status, code int, info string) {
+	run := func(name string, serve func(net.Conn), h Script, status Status, code int, info string) {
 		t.Helper()
-		spec := Spec{Network: "tcp", Address: server(t, serve), Inter: 5 * time.Second, HTTP: h}
+		spec := Spec{Network: "tcp", Address: server(t, serve), Inter: 5 * time.Second, Script: h}
 		if status == L7TOUT || status == L6TOUT {
 			spec.Connect, spec.Check = time.Second, 50*time.Millisecond
 		}
-		r := probe(t.Context(), &spec)
+		r := probe(t.Context(), &spec, true)
 		if r.status != status || r.code != code || r.info != info {
 			t.Errorf("%s: %v %d %q, want %v %d %q", name, r.status, r.code, r.info, status, code, info)
 		}
 	}
-	httpchk := &HTTPSpec{}
-	expect := func(e Expect) *HTTPSpec { return &HTTPSpec{Method: "GET", URI: "/x", Expect: e} }
+	httpchk := asks(Request{}, Expect{})
+	expect := func(e Expect) Script { return asks(Request{Method: "GET", URI: "/x"}, e) }
 	codes := func(s string) Statuses {
 		set, err := ParseStatuses(s)
 		if err != nil {
@@ -98,31 +103,31 @@ func TestOutcomes(t *testing.T) {
 		}
 		return set
 	}
-	run("tcp", silent, nil, L4OK, 0, "")
+	run("tcp", silent, Script{}, L4OK, 0, "")
 	run("200", ok, httpchk, L7OK, 200, "")
 	run("302", says("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), httpchk, L7OK, 302, "")
 	run("503", says("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"), httpchk, L7STS, 503, "Service Unavailable")
-	run("no reason", says("HTTP/1.1 204 \r\n\r\n"), &HTTPSpec{Method: "HEAD", Version: "HTTP/1.1"}, L7OK, 204, "")
+	run("no reason", says("HTTP/1.1 204 \r\n\r\n"), asks(Request{Method: "HEAD", Version: "HTTP/1.1"}, Expect{}), L7OK, 204, "")
 	run("garbage", says("garbage\r\n\r\n"), httpchk, L7RSP, 0, "")
 	run("closed", says(""), httpchk, L7RSP, 0, "")
 	run("half a head", says("HTTP/1.1 200 OK\r\nContent-Le"), httpchk, L7RSP, 0, "")
 	run("endless head", says("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 200<<10)), httpchk, L7RSP, 0, "")
 	run("silent", silent, httpchk, L7TOUT, 0, "")
 	run("reset", reset, httpchk, SocketError, 0, "Connection reset by peer")
-	run("status 200", ok, expect(Expect{Status: codes("200")}), L7OK, 200, "")
-	run("status 200, got 404", notFound, expect(Expect{Status: codes("200-204,301")}), L7STS, 404, "Not Found")
-	run("! status 404", notFound, expect(Expect{Status: codes("404"), Not: true}), L7STS, 404, "Not Found")
-	run("! rstatus ^2", ok, expect(Expect{Regexp: regexp.MustCompile("^2"), OnStatus: true, Not: true}), L7STS, 200, "OK")
-	run("rstatus ^4", notFound, expect(Expect{Regexp: regexp.MustCompile("^4"), OnStatus: true}), L7OK, 404, "")
-	run("string hello", ok, expect(Expect{String: "hello"}), L7OK, 200, "")
-	run("string hellu", ok, expect(Expect{String: "hellu"}), L7RSP, 0, "HTTP content check did not match")
-	run("! string hello", ok, expect(Expect{String: "hello", Not: true}), L7RSP, 0, "HTTP check matched unwanted content")
+	run("status 200", ok, expect(Expect{Statuses: codes("200")}), L7OK, 200, "")
+	run("status 200, got 404", notFound, expect(Expect{Statuses: codes("200-204,301")}), L7STS, 404, "Not Found")
+	run("! status 404", notFound, expect(Expect{Statuses: codes("404"), Not: true}), L7STS, 404, "Not Found")
+	run("! rstatus ^2", ok, expect(Expect{Status: regexp.MustCompile("^2"), Not: true}), L7STS, 200, "OK")
+	run("rstatus ^4", notFound, expect(Expect{Status: regexp.MustCompile("^4")}), L7OK, 404, "")
+	run("string hello", ok, expect(Expect{Text: []byte("hello")}), L7OK, 200, "")
+	run("string hellu", ok, expect(Expect{Text: []byte("hellu")}), L7RSP, 0, "HTTP content check did not match")
+	run("! string hello", ok, expect(Expect{Text: []byte("hello"), Not: true}), L7RSP, 0, "HTTP check matched unwanted content")
 	run("rstring", ok, expect(Expect{Regexp: regexp.MustCompile("^hel+o$")}), L7OK, 200, "")
 	run("string, body silent", func(c net.Conn) {
 		says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")(c)
 		silent(c)
-	}, expect(Expect{String: "hello"}), L7TOUT, 0, "")
-	run("string, body cut short", says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhellu"), expect(Expect{String: "hello"}), L7RSP, 0, "")
+	}, expect(Expect{Text: []byte("hello")}), L7TOUT, 0, "")
+	run("string, body cut short", says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhellu"), expect(Expect{Text: []byte("hello")}), L7RSP, 0, "")
 	run("reason with control characters", says("HTTP/1.1 500 a\x01\"b\r\n\r\n"), httpchk, L7STS, 500, "a??b")
 }
 
@@ -133,11 +138,11 @@ func TestNoListener(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	r := probe(t.Context(), &Spec{Network: "tcp", Address: addr})
+	r := probe(t.Context(), &Spec{Network: "tcp", Address: addr}, true)
 	if r.status != L4CON || r.info != "Connection refused" {
 		t.Errorf("%v %q", r.status, r.info)
 	}
-	r = probe(t.Context(), &Spec{Network: "unix", Address: filepath.Join(t.TempDir(), "none")})
+	r = probe(t.Context(), &Spec{Network: "unix", Address: filepath.Join(t.TempDir(), "none")}, true)
 	if r.status != L4CON || r.info != "No such file or directory" {
 		t.Errorf("unix: %v %q", r.status, r.info)
 	}
@@ -146,7 +151,7 @@ func TestNoListener(t *testing.T) {
 // A server whose accept queue is full lets connections wait: L4TOUT.
 func TestConnectTimeout(t *testing.T) {
 	full := fullListener(t)
-	r := probe(t.Context(), &Spec{Network: "tcp", Address: full, Inter: 5 * time.Second, Connect: 50 * time.Millisecond, Check: time.Second})
+	r := probe(t.Context(), &Spec{Network: "tcp", Address: full, Inter: 5 * time.Second, Connect: 50 * time.Millisecond, Check: time.Second}, true)
 	if r.status != L4TOUT {
 		t.Errorf("%v %q, want L4TOUT", r.status, r.info)
 	}
@@ -155,17 +160,17 @@ func TestConnectTimeout(t *testing.T) {
 // What is sent: HAProxy's default, a request of the operator's, and what it
 // adds to it.
 func TestRequests(t *testing.T) {
-	run := func(h HTTPSpec, want string) {
+	test := func(q Request, want string) {
 		t.Helper()
-		if got := string(h.request()); got != want {
+		if got := string((&run{spec: &Spec{}}).request(&q)); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	run(HTTPSpec{}, "OPTIONS / HTTP/1.0\r\n\r\n")
-	run(HTTPSpec{Method: "GET", URI: "/x"}, "GET /x HTTP/1.0\r\n\r\n")
-	run(HTTPSpec{Method: "HEAD", URI: "/y", Version: "HTTP/1.1", Headers: []string{"host: foo"}},
+	test(Request{}, "OPTIONS / HTTP/1.0\r\n\r\n")
+	test(Request{Method: "GET", URI: "/x"}, "GET /x HTTP/1.0\r\n\r\n")
+	test(Request{Method: "HEAD", URI: "/y", Version: "HTTP/1.1", Headers: []string{"host: foo"}},
 		"HEAD /y HTTP/1.1\r\nhost: foo\r\nconnection: close\r\n\r\n")
-	run(HTTPSpec{Method: "POST", URI: "/z", Version: "HTTP/1.1", Headers: []string{"Connection: x"}, Body: "hello"},
+	test(Request{Method: "POST", URI: "/z", Version: "HTTP/1.1", Headers: []string{"Connection: x"}, Body: "hello"},
 		"POST /z HTTP/1.1\r\nConnection: x\r\ncontent-length: 5\r\n\r\nhello")
 }
 
@@ -177,16 +182,16 @@ func TestTLS(t *testing.T) {
 	addr := s.Listener.Addr().String()
 	run := func(name string, spec Spec, want Status) {
 		t.Helper()
-		spec.Network, spec.Inter = "tcp", 5*time.Second
-		if r := probe(t.Context(), &spec); r.status != want {
+		spec.Network, spec.Inter, spec.Secure = "tcp", 5*time.Second, true
+		if r := probe(t.Context(), &spec, true); r.status != want {
 			t.Errorf("%s: %v %q, want %v", name, r.status, r.info, want)
 		}
 	}
 	lax := &tls.Config{InsecureSkipVerify: true}
 	run("handshake", Spec{Address: addr, TLS: lax}, L6OK)
-	run("request over it", Spec{Address: addr, TLS: lax, HTTP: &HTTPSpec{}}, L7OK)
+	run("request over it", Spec{Address: addr, TLS: lax, Script: asks(Request{}, Expect{})}, L7OK)
 	run("unknown authority", Spec{Address: addr, TLS: &tls.Config{ServerName: "example.com"}}, L6RSP)
-	run("not TLS", Spec{Address: server(t, says("HTTP/1.0 400 Bad\r\n\r\n")), TLS: lax, Check: 50 * time.Millisecond, Connect: time.Second}, L6TOUT)
+	run("not TLS", Spec{Address: server(t, says("HTTP/1.0 400 Bad\r\n\r\n")), TLS: lax, Check: time.Second, Connect: 50 * time.Millisecond}, L6TOUT)
 }
 
 // A cancelled check ends at once, whatever it waits for, and leaves no file
@@ -199,14 +204,14 @@ func TestNothingLeft(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
-			probe(ctx, &Spec{Network: "tcp", Address: addr, Inter: time.Hour, HTTP: &HTTPSpec{}})
+			probe(ctx, &Spec{Network: "tcp", Address: addr, Inter: time.Hour, Script: asks(Request{}, Expect{})}, true)
 			close(ended)
 		}()
 		cancel()
 		<-ended
 	}
 	for range 200 {
-		probe(t.Context(), &Spec{Network: "tcp", Address: ok, HTTP: &HTTPSpec{}})
+		probe(t.Context(), &Spec{Network: "tcp", Address: ok, Script: asks(Request{}, Expect{})}, true)
 	}
 	// The servers' own ends close when they see ours closed.
 	deadline := time.Now().Add(10 * time.Second)

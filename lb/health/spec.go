@@ -2,7 +2,6 @@ package health
 
 import (
 	"crypto/tls"
-	"regexp"
 	"time"
 )
 
@@ -27,40 +26,34 @@ type Spec struct {
 	// percent, either way (spread-checks).
 	SpreadPct int
 
-	HTTP *HTTPSpec   // nil: a connection is enough
-	TLS  *tls.Config // nil: plain
-}
+	// Script is what is done; without steps a connection is enough.
+	Script Script
 
-// HTTPSpec says what is asked and which answers are good. The zero value is
-// HAProxy's `option httpchk`: OPTIONS / HTTP/1.0, good if 2xx or 3xx.
-type HTTPSpec struct {
-	Method  string   // "OPTIONS" when ""
-	URI     string   // "/" when ""
-	Version string   // "HTTP/1.0" when ""
-	Headers []string // "Name: value" lines
-	Body    string
-	Expect  Expect
-}
+	TLS         *tls.Config // of connections over TLS
+	Secure      bool        // connections that do as the server line says are such
+	ProxyHeader int         // version of the PROXY header such connections begin with; 0: none
 
-// Expect says which answers are good: at most one of the first three is set;
-// none means a 2xx or 3xx status.
-type Expect struct {
-	Status Statuses       // status codes
-	String string         // text the body contains
-	Regexp *regexp.Regexp // matches the status (with OnStatus) or the body
-	// OnStatus makes Regexp look at the status code instead of the body
-	// (rstatus).
-	OnStatus bool
-	Not      bool // turns the judgement around
+	// DisableOn404 makes the answer 404 of a server that is up mean that it
+	// wants no new clients (http-check disable-on-404).
+	DisableOn404 bool
+	// State gives the X-Haproxy-Server-State header of requests; nil sends
+	// none (http-check send-state).
+	State func() string
+
+	// Agent makes the check an agent's: what it says is more than good or bad,
+	// and that nobody answers means nothing.
+	Agent bool
 }
 
 // Report is the outcome of one check, and what became of the server's health.
 type Report struct {
-	Up       bool // the server is up now
-	Changed  bool // and was not before, or the other way round
-	Passed   bool // this check was good
-	First    bool // the first check of this server
-	Counted  bool // it failed and there was health to lose: chkfail grows
+	Up       bool   // the server is up now
+	Changed  bool   // and was not before, or the other way round
+	Passed   bool   // this check was good
+	Agent    bool   // it was the agent's
+	Orders   Orders // what the agent wants
+	First    bool   // the first check of this server
+	Counted  bool   // it failed and there was health to lose: chkfail grows
 	Status   Status
 	Code     int           // HTTP status code, 0 if there was none
 	Duration time.Duration // of this check

@@ -8,6 +8,8 @@ type Status uint8
 const (
 	Unknown       Status = 0
 	INI           Status = 1 // not checked yet
+	Checked       Status = 3 // an agent answered, and said nothing of the health
+	Observed      Status = 4 // too many errors of the traffic in a row
 	SocketError   Status = 5 // no socket: our side's trouble
 	L4OK          Status = 6
 	L4TOUT        Status = 7
@@ -29,6 +31,10 @@ func (s Status) String() string {
 	switch s {
 	case INI:
 		return "INI"
+	case Checked:
+		return "CHECKED"
+	case Observed:
+		return "HANA"
 	case SocketError:
 		return "SOCKERR"
 	case L4OK:
@@ -62,6 +68,10 @@ func (s Status) Describe() string {
 	switch s {
 	case INI:
 		return "Initializing"
+	case Checked:
+		return "No status change"
+	case Observed:
+		return "Health analyze"
 	case SocketError:
 		return "Socket error"
 	case L4OK:
@@ -96,12 +106,24 @@ func (s Status) HasCode() bool { return s >= firstWithCode && s <= lastStatus }
 // Passed tells whether the check was good.
 func (s Status) Passed() bool { return s == L4OK || s == L6OK || s == L7OK || s == L7OKC }
 
-// Result is the number `show servers state` prints: 0 unknown, 2 failed, 3
-// passed, 4 conditionally passed.
+// ParseStatus reads the names that expectations may use for their outcome.
+func ParseStatus(name string, good bool) (Status, bool) {
+	for s := L4OK; s <= lastStatus; s++ {
+		if s.Passed() == good && s.String() == name {
+			return s, true
+		}
+	}
+	return Unknown, false
+}
+
+// Result is the number `show servers state` prints: 0 unknown, 1 neutral, 2
+// failed, 3 passed, 4 conditionally passed.
 func (s Status) Result() int {
 	switch {
 	case s <= INI:
 		return 0
+	case s == Checked:
+		return 1
 	case s == L7OKC:
 		return 4
 	case s.Passed():

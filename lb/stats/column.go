@@ -73,6 +73,37 @@ func checkOnly(get func(r *Row) value) func(r *Row) value {
 	}
 }
 
+// agentOnly empties a column on servers without an agent that is asked.
+func agentOnly(get func(r *Row) value) func(r *Row) value {
+	return func(r *Row) value {
+		if r.Kind != Server || !r.AgentConfigured || r.AgentStatus == "" {
+			return value{}
+		}
+		return get(r)
+	}
+}
+
+func checkCode(r *Row) value {
+	if r.CheckHasCode {
+		return gauge(r.CheckCode)
+	}
+	return gaugeIf(r.CheckCode)
+}
+
+func agentCode(r *Row) value {
+	if !r.AgentHasCode {
+		return value{}
+	}
+	return gauge(r.AgentCode)
+}
+
+func agentDuration(r *Row) value {
+	if r.AgentDuration < 0 {
+		return value{}
+	}
+	return counter(uint64(r.AgentDuration))
+}
+
 // never is a column this program has no meaning for.
 func never(*Row) value { return value{} }
 
@@ -221,7 +252,7 @@ var columns = [...]column{
 	{"rate_lim", "CLP", "", "Limit of sessions per second", level(onF, func(r *Row) int { return r.SessRateLimit })},
 	{"rate_max", "MMP", "MGP", "Most sessions in one second", level(onF|onB|onS, func(r *Row) int { return r.SessRateMax })},
 	{"check_status", "MOP", "", "Result of the last health check", checkOnly(checkStatus)},
-	{"check_code", "MOP", "", "Status code of the last health check", checkOnly(func(r *Row) value { return gaugeIf(r.CheckCode) })},
+	{"check_code", "MOP", "", "Status code of the last health check", checkOnly(checkCode)},
 	{"check_duration", "MDP", "", "Milliseconds the last health check took", checkOnly(checkDuration)},
 	{"hrsp_1xx", "MCP", "", "Responses with a 1xx status", responses(0)},
 	{"hrsp_2xx", "MCP", "", "Responses with a 2xx status", responses(1)},
@@ -229,7 +260,12 @@ var columns = [...]column{
 	{"hrsp_4xx", "MCP", "", "Responses with a 4xx status", responses(3)},
 	{"hrsp_5xx", "MCP", "", "Responses with a 5xx status", responses(4)},
 	{"hrsp_other", "MCP", "", "Responses with another status", responses(5)},
-	{"hanafail", "MCP", "", "Failed health analyses", never},
+	{"hanafail", "MCP", "", "Rows of errors of the traffic", func(r *Row) value {
+		if r.Kind != Server || !r.Observed {
+			return value{}
+		}
+		return counter(r.HanaFail)
+	}},
 	{"req_rate", "MRP", "", "Requests in the last second", level(onF, func(r *Row) int { return r.ReqRate })},
 	{"req_rate_max", "MMP", "", "Most requests in one second", level(onF, func(r *Row) int { return r.ReqRateMax })},
 	{"req_tot", "MCP", "", "HTTP requests", func(r *Row) value {
@@ -246,22 +282,22 @@ var columns = [...]column{
 	{"comp_rsp", "MCP", "", "Compressed responses", zero(onF | onB)},
 	{"lastsess", "MAP", "", "Seconds since the last session, -1 never", lastsess},
 	{"last_chk", "MOP", "", "Detail of the last health check", checkOnly(func(r *Row) value { return str(r.CheckInfo) })},
-	{"last_agt", "MOP", "", "Detail of the last agent check", never},
+	{"last_agt", "MOP", "", "Detail of the last agent check", agentOnly(func(r *Row) value { return str(r.AgentInfo) })},
 	{"qtime", "MaP", "", "Average queue time in ms", level(onB|onS, func(r *Row) int { return r.QueueTime })},
 	{"ctime", "MaP", "", "Average connect time in ms", level(onB|onS, func(r *Row) int { return r.ConnectTime })},
 	{"rtime", "MaP", "", "Average response time in ms", level(onB|onS, func(r *Row) int { return r.ResponseTime })},
 	{"ttime", "MaP", "", "Average total time in ms", level(onB|onS, func(r *Row) int { return r.TotalTime })},
-	{"agent_status", "MOP", "", "Result of the last agent check", never},
-	{"agent_code", "MOP", "", "Unused", never},
-	{"agent_duration", "MDP", "", "Milliseconds the last agent check took", never},
+	{"agent_status", "MOP", "", "Result of the last agent check", agentOnly(func(r *Row) value { return str(r.AgentStatus) })},
+	{"agent_code", "MOP", "", "Status code of the last agent check, 0", agentOnly(agentCode)},
+	{"agent_duration", "MDP", "", "Milliseconds the last agent check took", agentOnly(agentDuration)},
 	{"check_desc", "MOP", "", "Meaning of check_status", checkOnly(func(r *Row) value { return str(r.CheckDesc) })},
-	{"agent_desc", "MOP", "", "Meaning of agent_status", never},
+	{"agent_desc", "MOP", "", "Meaning of agent_status", agentOnly(func(r *Row) value { return str(r.AgentDesc) })},
 	{"check_rise", "CGS", "", "Checks that must succeed to go up", checkOnly(func(r *Row) value { return gauge(r.CheckRise) })},
 	{"check_fall", "CGS", "", "Checks that must fail to go down", checkOnly(func(r *Row) value { return gauge(r.CheckFall) })},
 	{"check_health", "CGS", "", "Health from 0 to rise+fall-1, up from rise on", checkOnly(func(r *Row) value { return gauge(r.CheckHealth) })},
-	{"agent_rise", "CGS", "", "Agent's rise", never},
-	{"agent_fall", "CGS", "", "Agent's fall", never},
-	{"agent_health", "CGS", "", "Agent's health", never},
+	{"agent_rise", "CGS", "", "Agent's rise", agentOnly(func(r *Row) value { return gauge(r.AgentRise) })},
+	{"agent_fall", "CGS", "", "Agent's fall", agentOnly(func(r *Row) value { return gauge(r.AgentFall) })},
+	{"agent_health", "CGS", "", "Agent's health", agentOnly(func(r *Row) value { return gauge(r.AgentHealth) })},
 	{"addr", "CGS", "", "Address and port", on(onS|onL, func(r *Row) value { return strIf(r.Addr) })},
 	{"cookie", "CNS", "", "Cookie's name, or the server's value of it", on(onB|onS, func(r *Row) value { return strIf(r.Cookie) })},
 	{"mode", "CGS", "", "http or tcp", mode},

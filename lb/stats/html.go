@@ -184,7 +184,7 @@ func rowClass(r *Row) string {
 	switch r.class() {
 	case classMaint:
 		return "maint"
-	case classDown:
+	case classDown, classDownAgent:
 		return "down"
 	case classGoingUp, classGoingDown:
 		return "warn"

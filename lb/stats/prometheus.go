@@ -343,7 +343,7 @@ func (r *Row) state() string {
 		switch r.class() {
 		case classMaint:
 			return "MAINT"
-		case classDown, classGoingUp:
+		case classDown, classDownAgent, classGoingUp:
 			return "DOWN"
 		case classNoLB:
 			return "NOLB"

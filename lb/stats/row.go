@@ -75,13 +75,29 @@ type Row struct {
 	CheckConfigured bool   // the line says check; false hides chkfail, chkdown and downtime
 	CheckStatus     string // L7OK, L4CON...; "" or a server in maintenance shows empty
 	CheckRunning    bool   // a check is in flight: `* ` stands before the status
-	CheckCode       int    // last status code; 0 shows empty
+	CheckCode       int    // last status code; 0 shows empty unless CheckHasCode
+	CheckHasCode    bool   // the last check's status has a code, be it 0
 	CheckDuration   int    // ms; -1 (no check has ended yet) shows empty
 	CheckDesc       string // "Layer7 check passed"
 	CheckInfo       string // last_chk: detail of the last check, "Connection refused"
 	CheckRise       int
 	CheckFall       int
-	CheckHealth     int // 0..rise+fall-1; up from rise on
+	CheckHealth     int    // 0..rise+fall-1; up from rise on
+	TrackedChecked  bool   // the server it tracks is checked, and CheckHealth is that one's
+	TrackedAgent    bool   // it has an agent that is asked, and AgentHealth is that one's
+	Observed        bool   // observe: HanaFail is shown
+	HanaFail        uint64 // rows of errors of the traffic (observe)
+
+	AgentConfigured bool   // the line says agent-check
+	AgentStatus     string // as CheckStatus; "" (disabled) hides all of the agent's
+	AgentCode       int
+	AgentHasCode    bool
+	AgentDuration   int // ms; -1 shows empty
+	AgentDesc       string
+	AgentInfo       string // last_agt: what it said, or why it did not
+	AgentRise       int
+	AgentFall       int
+	AgentHealth     int
 
 	IdleConns   int // kept idle connections, all
 	UnsafeConns int // idle connections that may only be reused by a safe request

@@ -11,6 +11,7 @@ type class uint8
 
 const (
 	classDown class = iota
+	classDownAgent
 	classGoingUp
 	classGoingDown
 	classUp
@@ -22,12 +23,15 @@ const (
 
 // class of a server's row.
 func (r *Row) class() class {
-	checked := r.CheckConfigured
+	checked := r.CheckConfigured || r.TrackedChecked
 	full := !checked || r.CheckHealth >= r.CheckRise+r.CheckFall-1
 	switch {
 	case r.Admin.Maint():
 		return classMaint
 	case r.State == Stopped:
+		if r.agent() && r.AgentHealth == 0 {
+			return classDownAgent
+		}
 		if checked && r.CheckHealth > 0 {
 			return classGoingUp
 		}
@@ -50,7 +54,7 @@ func (r *Row) StatusText() string {
 	if r.Kind != Server {
 		return r.Status
 	}
-	full := !r.CheckConfigured || r.CheckHealth >= r.CheckRise+r.CheckFall-1
+	full := !(r.CheckConfigured || r.TrackedChecked) || r.CheckHealth >= r.CheckRise+r.CheckFall-1
 	word := "UP"
 	switch r.class() {
 	case classMaint:
@@ -63,6 +67,8 @@ func (r *Row) StatusText() string {
 		return "MAINT"
 	case classDown:
 		return "DOWN"
+	case classDownAgent:
+		return "DOWN (agent)"
 	case classGoingUp:
 		return "DOWN " + strconv.Itoa(r.CheckHealth) + "/" + strconv.Itoa(r.CheckRise)
 	case classNoCheck:
@@ -70,6 +76,9 @@ func (r *Row) StatusText() string {
 	case classNoLB:
 		word = "NOLB"
 	case classDrain:
+		if r.agent() {
+			return "DRAIN (agent)"
+		}
 		word = "DRAIN"
 	}
 	if full {
@@ -77,6 +86,9 @@ func (r *Row) StatusText() string {
 	}
 	return word + " " + strconv.Itoa(r.CheckHealth-r.CheckRise+1) + "/" + strconv.Itoa(r.CheckFall)
 }
+
+// agent tells whether an agent is asked.
+func (r *Row) agent() bool { return r.AgentConfigured && r.AgentStatus != "" || r.TrackedAgent }
 
 // down tells whether the filter "up" hides the row.
 func (r *Row) down() bool {

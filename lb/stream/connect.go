@@ -218,7 +218,7 @@ func (t *txn) open() syscall.Errno {
 	}
 	c := sh.takeConn(t.be, t.srv, fd)
 	c.t, c.uses, c.canRead = t, 1, false
-	t.c = c
+	t.c, t.fresh = c, true
 	sh.pools[t.srv.Index].begin()
 	sh.Server[t.srv.Index].Connects++
 	return 0
@@ -284,6 +284,10 @@ func (t *txn) probe() bool {
 // established notes the time of the connection.
 func (t *txn) established(now int64) {
 	t.phase = phaseForward
+	if t.fresh {
+		t.fresh = false
+		t.srv.Watch.Connected()
+	}
 	t.sentAt, t.srvAct = now, now
 	t.rec.Tc = int32(now - t.dialAt)
 	if t.tunnel() {
@@ -372,6 +376,7 @@ func (t *txn) connectFailed(who byte) {
 		t.c = nil
 	}
 	t.rec.Tc = -1
+	t.srv.Watch.ConnectFailed()
 	sh.Server[t.srv.Index].ErrConn++
 	sh.Back[t.be.Index].ErrConn++
 	if t.retries <= 0 {
@@ -440,6 +445,7 @@ func (t *txn) serverFailed() {
 	again := c.uses > 1 && t.retries > 0 && !t.gone && (!t.reqSent || idempotent(t.rec.Method))
 	if !again {
 		t.countServer(func(n *ServerCounters) { n.ErrResp++ })
+		t.srv.Watch.Failed(backend.ServerClose)
 		t.fail('S', 'H', 502)
 		return
 	}

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
@@ -80,6 +81,7 @@ func (t *txn) headMissing() {
 // stopped in the middle of its head ('S').
 func (t *txn) badResponse(who byte) {
 	t.countServer(func(c *ServerCounters) { c.ErrResp++ })
+	t.srv.Watch.Failed(backend.InvalidHead)
 	t.fail(who, 'H', 502)
 }
 
@@ -100,6 +102,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 	t.rec.Status = h.Status()
 	t.flightPhase('D')
 	sh.Server[t.srv.Index].CountStatus(t.rec.Status)
+	t.srv.Watch.Answered(t.rec.Status)
 	t.countAnswer(t.rec.Status)
 
 	t.resKind = h.ResponseBody(t.rec.Method)
@@ -270,6 +273,7 @@ func (t *txn) serverEnded(st ioStatus) (alive bool) {
 // brokenBody ends a response whose chunks are malformed.
 func (t *txn) brokenBody() {
 	t.countServer(func(c *ServerCounters) { c.ErrResp++ })
+	t.srv.Watch.Failed(backend.InvalidAnswer)
 	if !t.resBegun {
 		t.noResponse()
 		t.fail('P', 'H', 502)

@@ -65,6 +65,7 @@ type txn struct {
 	keepServer  bool // and the server's
 	upgrade     bool // the client asked to switch protocols
 	unread      bool // the client may still send: close gently
+	fresh       bool // its connection to the server is being made
 	bound       bool // the server was chosen by its cookie, a stick table or a rule
 	forced      bool // force-persist: by those also a server that is down
 	ignored     bool // ignore-persist: not by its cookie, nor by a stick table
@@ -315,6 +316,7 @@ func (t *txn) timeout() {
 		t.abort('s', 'D')
 	default:
 		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
+		t.srv.Watch.Failed(backend.ReadTimeout)
 		t.fail('s', 'H', 504)
 	}
 }

@@ -50,7 +50,9 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (Engine, error) {
 	b.something()
 	b.tables()
 	b.backends()
+	b.track()
 	b.frontends(socks)
+	b.full()
 	b.control(socks)
 	b.eng.Names = b.nodes
 	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
@@ -344,7 +346,8 @@ func (b *builder) servers(p *config.Proxy) []*backend.Server {
 		}
 		s := &backend.Server{
 			Name: cs.Name, ID: cs.ID, Index: len(b.eng.Servers), Addr: addr, Backup: cs.Backup,
-			MaxConn: limit(cs.MaxConn), MaxQueue: limit(cs.MaxQueue), Cookie: cs.Cookie, Checked: cs.Check,
+			MaxConn: limit(cs.MaxConn), MinConn: cs.MinConn, MaxQueue: limit(cs.MaxQueue), Cookie: cs.Cookie,
+			Checked: cs.Check || cs.Agent, SlowStart: cs.SlowStart,
 		}
 		var admin backend.Admin
 		if cs.Disabled {

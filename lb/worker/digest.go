@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"lbsyslogd/lb/config"
 )
@@ -36,8 +37,11 @@ func named(cfg *config.Config) []string {
 			}
 		}
 		for i := range p.Servers {
-			if t := p.Servers[i].TLS; t != nil {
-				paths = append(paths, t.CAFile, t.Cert)
+			t := &p.Servers[i].TLS
+			for _, file := range []string{t.CAFile, t.Cert} {
+				if file != "" && !strings.HasPrefix(file, "@") {
+					paths = append(paths, file)
+				}
 			}
 		}
 		statuses := make([]int, 0, len(p.ErrorFiles))

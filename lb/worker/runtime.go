@@ -113,6 +113,11 @@ func (rt *Runtime) Start() error {
 	rt.work.Go(func() { rt.sweepTables(rt.ctx) })
 	rt.work.Go(func() { rt.watchCertificates(rt.serving) })
 	for _, c := range rt.checks {
+		if c.tracks != nil {
+			c.follow()
+		}
+	}
+	for _, c := range rt.checks {
 		rt.work.Go(func() { c.run(rt.ctx) })
 	}
 	for _, c := range rt.controls {
@@ -376,6 +381,13 @@ func (c *check) serverState() control.ServerState {
 			s.FQDN = c.cfg.Host
 		}
 	}
+	if c.agent != nil {
+		s.AgentState = control.CheckConfigured | control.CheckAgent
+		if _, _, off := c.agentState(); !off {
+			s.AgentState |= control.CheckEnabled
+		}
+		s.AgentAddr, s.AgentPort = c.cfg.AgentAddr, c.cfg.AgentPort
+	}
 	if c.Checker != nil {
 		s.CheckState = control.CheckConfigured | control.CheckEnabled
 		s.CheckHealth, _, _ = c.Health()
@@ -397,6 +409,8 @@ func operational(st backend.ServerStats) stats.State {
 		return stats.Stopped
 	case st.Stopping:
 		return stats.Stopping
+	case st.Starting:
+		return stats.Starting
 	}
 	return stats.Running
 }
@@ -407,39 +421,48 @@ func (rt *Runtime) SetAdmin(be, server string, a control.AdminChange) error {
 	if err != nil {
 		return err
 	}
-	before := c.srv.Stats().Admin
-	var after backend.Admin
-	switch a {
-	case control.Drain:
-		after = backend.ForcedDrain
-	case control.Maint:
-		after = backend.ForcedMaint
-	}
-	if before == after {
-		return nil
-	}
-	if c.Checker != nil {
-		c.Pause(a == control.Maint)
-	}
-	switch { // leaving maintenance, a server is up until a check fails
-	case after&backend.Maint != 0:
-		c.override(0)
-	case before&backend.Maint != 0:
-		c.override(c.cfg.Rise)
-		c.srv.SetHealth(true)
-	}
-	c.srv.SetAdmin(after)
-	switch {
-	case after == backend.ForcedMaint:
-		c.event(health.IntoMaint)
-	case after == backend.ForcedDrain:
-		c.event(health.IntoDrain)
-	case before&backend.Maint != 0:
-		c.event(health.OutOfMaint)
-	default:
-		c.event(health.OutOfDrain)
-	}
+	c.admin(a)
 	return nil
+}
+
+// admin changes the administrative state, because an operator or the agent
+// says so.
+func (c *check) admin(a control.AdminChange) {
+	c.change(func() {
+		before := c.srv.Stats().Admin
+		after := before & backend.Tracked
+		switch a {
+		case control.Drain:
+			after |= backend.ForcedDrain
+		case control.Maint:
+			after |= backend.ForcedMaint
+		}
+		if before == after {
+			return
+		}
+		if c.Checker != nil {
+			c.Pause(a == control.Maint)
+		}
+		const own = backend.Maint &^ backend.TrackedMaint
+		switch { // leaving maintenance, a server is up until a check fails
+		case after&own != 0:
+			c.override(0)
+		case before&own != 0:
+			c.override(c.cfg.Rise)
+			c.srv.SetHealth(c.tracks == nil || c.tracks.srv.Stats().Health)
+		}
+		c.srv.SetAdmin(after)
+		switch {
+		case after&backend.ForcedMaint != 0:
+			c.event(health.IntoMaint)
+		case after&backend.ForcedDrain != 0:
+			c.event(health.IntoDrain)
+		case before&own != 0:
+			c.event(health.OutOfMaint)
+		default:
+			c.event(health.OutOfDrain)
+		}
+	})
 }
 
 // SetWeight implements control.Runtime.
@@ -465,9 +488,11 @@ func (rt *Runtime) SetHealth(be, server string, h control.Health) error {
 		event, up, value = health.SetDown, false, 0
 	}
 	c.override(value)
-	c.srv.SetHealth(up)
-	c.srv.SetStopping(h == control.HealthStopping)
-	c.event(event)
+	c.change(func() {
+		c.srv.SetHealth(up)
+		c.srv.SetStopping(h == control.HealthStopping)
+		c.event(event)
+	})
 	return nil
 }
 

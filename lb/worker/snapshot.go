@@ -93,13 +93,10 @@ func (rt *Runtime) own() *stats.Snapshot {
 
 func (rt *Runtime) info(s *sum) stats.Info {
 	in := stats.Info{
-		Name: "lb", Version: rt.env.Version, Node: rt.eng.Hostname, Description: rt.cfg.Global.Description,
+		Name: "lb", Version: rt.env.Version, Node: rt.node(), Description: rt.cfg.Global.Description,
 		Threads: len(rt.eng.Shards), Pid: rt.env.Pid, Start: rt.env.Started, Now: time.Now(),
 		MaxConn: int(rt.eng.MaxConn), HardMaxConn: int(rt.eng.MaxConn), CurConns: rt.eng.Conns(),
 		DroppedLogs: s.dropped, Stopping: rt.eng.Draining(),
-	}
-	if n := rt.cfg.Global.Node; n != "" {
-		in.Node = n
 	}
 	var lim syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) == nil {
@@ -205,9 +202,9 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 	r := stats.Row{
 		Kind: stats.Server, HTTP: be.HTTP, Proxy: be.Proxy.Name, Name: srv.Name, ProxyID: be.ID, ID: srv.ID,
 		Counters: n.Counters, QueueCur: st.Queued, QueueMax: st.QueueMax, SessCur: st.Cur, SessMax: st.Max,
-		SessLimit: c.cfg.MaxConn, QLimit: c.cfg.MaxQueue, Weight: st.Effective, UserWeight: st.Weight,
+		SessLimit: sessLimit(st.MaxConn), QLimit: c.cfg.MaxQueue, Weight: st.Share, UserWeight: st.Weight,
 		LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second), Cookie: srv.Cookie, Addr: srv.Addr.String(),
-		State: operational(st), Admin: stats.Admin(st.Admin), CheckConfigured: srv.Checked,
+		State: operational(st), Admin: stats.Admin(st.Admin), CheckConfigured: c.Checker != nil,
 		CheckDuration: -1, IdleLimit: c.cfg.PoolMaxConn, IdleConns: s.idle[srv.Index], SafeConns: s.idle[srv.Index],
 		UsedConns: st.Cur,
 	}
@@ -218,6 +215,36 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 		r.Active = 1
 	}
 	fillTimes(&r, n, s.nowMs)
+	r.Throttle, r.Tracked = st.Throttle, c.cfg.Track
+	r.Observed, r.HanaFail = srv.Watch != nil, srv.Watch.Told()
+	if c.agent != nil {
+		r.AgentConfigured = true
+		r.AgentHealth, r.AgentRise, r.AgentFall = c.agent.Health()
+		r.AgentStatus, r.AgentDesc, r.AgentDuration = health.INI.String(), health.INI.Describe(), -1
+		last, known, off := c.agentState()
+		if known {
+			r.AgentStatus, r.AgentDesc, r.AgentInfo = last.Status.String(), last.Status.Describe(), last.Info
+			r.AgentDuration = int(last.Duration / time.Millisecond)
+			r.AgentCode, r.AgentHasCode = last.Code, last.Status.HasCode()
+		}
+		if off {
+			r.AgentStatus = ""
+		}
+	}
+	if c.tracks != nil {
+		t := c.tracks
+		for t.tracks != nil {
+			t = t.tracks
+		}
+		r.TrackedChecked = t.Checker != nil
+		if _, _, off := t.agentState(); t.agent != nil && !off {
+			r.TrackedAgent = true
+			r.AgentHealth, _, _ = t.agent.Health()
+		}
+		if t.Checker != nil {
+			r.CheckHealth, r.CheckRise, r.CheckFall = t.Health()
+		}
+	}
 	if c.Checker != nil {
 		r.CheckHealth, r.CheckRise, r.CheckFall = c.Health()
 		r.CheckStatus, r.CheckDesc = health.INI.String(), health.INI.Describe()
@@ -225,7 +252,10 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 			r.CheckStatus, r.CheckDesc, r.CheckInfo = last.Status.String(), last.Status.Describe(), last.Info
 			r.CheckDuration = int(last.Duration / time.Millisecond)
 			if last.Status.HasCode() {
-				r.CheckCode = last.Code
+				r.CheckCode, r.CheckHasCode = last.Code, true
+			}
+			if last.Duration < 0 {
+				r.CheckDuration = -1
 			}
 		}
 	}

@@ -73,6 +73,13 @@ type serverState struct {
 	Address string        `json:"address"`
 	State   backend.State `json:"state"`
 	Checks  int           `json:"checks"` // health as the checks count it
+	Agent   *agentState   `json:"agent,omitempty"`
+}
+
+// agentState is what is known of a server's agent.
+type agentState struct {
+	Health int  `json:"health"`
+	Off    bool `json:"off,omitempty"` // disable agent
 }
 
 // letterParts is how many servers or rows one letter holds: it must stay well
@@ -162,6 +169,11 @@ func (rt *Runtime) sendState(s *successor) error {
 		}
 		if c.Checker != nil {
 			st.Checks, _, _ = c.Health()
+		}
+		if c.agent != nil {
+			st.Agent = new(agentState)
+			st.Agent.Health, _, _ = c.agent.Health()
+			_, _, st.Agent.Off = c.agentState()
 		}
 		servers = append(servers, st)
 	}

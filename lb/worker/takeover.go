@@ -66,6 +66,10 @@ func (rt *Runtime) restore(st serverState) {
 		return
 	}
 	c.srv.Restore(st.State)
+	if c.agent != nil && st.Agent != nil {
+		c.agent.Override(st.Agent.Health)
+		c.enableAgent(!st.Agent.Off)
+	}
 	if c.Checker != nil {
 		c.Override(st.Checks)
 		if c.srv.Stats().Admin&backend.Maint != 0 {

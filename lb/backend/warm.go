@@ -1,0 +1,111 @@
+package backend
+
+import "time"
+
+// This file holds what a server may carry while it, or its backend, warms up:
+// slowstart and minconn.
+
+// warmth is how far a server is that came up and starts slowly.
+type warmth struct {
+	since   time.Time
+	percent int // of its share; 100 when it has all of it
+	timer   *time.Timer
+}
+
+// heat begins a slow start when the server comes up, and ends it when it goes
+// down. One that is up from the beginning has its share at once. mu is held.
+func (s *Server) heat(was, is bool) {
+	switch {
+	case was == is || s.SlowStart <= 0:
+	case is:
+		s.begin(time.Now())
+	default:
+		s.warm.percent = 100
+		if s.warm.timer != nil {
+			s.warm.timer.Stop()
+		}
+	}
+}
+
+// begin starts slowly from a time on. mu is held.
+func (s *Server) begin(since time.Time) {
+	s.warm.since = since
+	s.warm.percent = s.heated(time.Now())
+	if s.warm.timer != nil {
+		s.warm.timer.Stop()
+	}
+	if s.warm.percent < 100 {
+		s.warm.timer = time.AfterFunc(s.pace(), s.warmer)
+	}
+	s.b.rebuild()
+}
+
+// heated is the percentage at a time.
+func (s *Server) heated(now time.Time) int {
+	gone := now.Sub(s.warm.since)
+	return int(min(max(gone*100/s.SlowStart, 1), 100))
+}
+
+// pace is how often the share grows: twenty times, but not more often than it
+// can be noticed.
+func (s *Server) pace() time.Duration { return max(s.SlowStart/20, 20*time.Millisecond) }
+
+// warmer lets the share grow.
+func (s *Server) warmer() {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	if !s.usable() || s.warm.percent == 100 {
+		return
+	}
+	s.warm.percent = s.heated(time.Now())
+	if s.warm.percent < 100 {
+		s.warm.timer.Reset(s.pace())
+	}
+	s.b.rebuild()
+	s.b.grant(s)
+}
+
+// part is the server's share in the balancing. mu is held.
+func (s *Server) part() int {
+	if s.b.scale == 1 {
+		return s.weight
+	}
+	return max(s.weight*s.warm.percent, 1)
+}
+
+// shown is the share as a weight, at least 1. mu is held.
+func (s *Server) shown() int { return (s.weight*s.warm.percent + 99) / 100 }
+
+// room is how many places the server has now: its maxconn, or less of it while
+// the backend is not full (minconn) or the server starts slowly. mu is held.
+func (s *Server) room() int {
+	n := s.most()
+	if n == Unlimited {
+		return n
+	}
+	if s.MinConn > 0 && s.MinConn < n && s.b.cur < s.b.FullConn {
+		n = max(s.MinConn, int(int64(s.b.cur)*int64(n)/int64(s.b.FullConn)))
+	}
+	if s.warm.percent < 100 {
+		n = max(n*s.warm.percent/100, 1)
+	}
+	return n
+}
+
+// most is the limit of a server that is warm. mu is held.
+func (s *Server) most() int {
+	if s.limit != 0 {
+		return s.limit
+	}
+	return s.MaxConn
+}
+
+// grown hands out the places that one more session in the backend gives its
+// servers. mu is held.
+func (b *Backend) grown() {
+	for _, s := range b.Servers {
+		if s.MinConn > 0 && (b.queue.head != nil || s.queue.head != nil) {
+			b.grant(s)
+		}
+	}
+}

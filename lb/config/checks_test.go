@@ -1,0 +1,174 @@
+package config
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/health"
+)
+
+// TestCheckVerdictsAgainstHAProxy compares what lb and Debian's haproxy accept
+// of the words about health checks and agents.
+func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
+	haproxy, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Fatal("haproxy is not installed: this test compares with it (test/setup installs it)")
+	}
+	path := filepath.Join(t.TempDir(), "t.cfg")
+	verdict := func(lines string) (lb error, theirs bool, out []byte) {
+		text := inBackendSection(lines)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, lb = Load([]string{path}, Options{Environ: []string{}})
+		out, err := exec.Command(haproxy, "-c", "-f", path).CombinedOutput()
+		return lb, err == nil, out
+	}
+	accept := func(lines string) {
+		t.Helper()
+		if err, theirs, out := verdict(lines); err != nil || !theirs {
+			t.Errorf("%s\nlb: %v\nhaproxy: %v %s", lines, err, theirs, out)
+		}
+	}
+	refuse := func(lines, part string) {
+		t.Helper()
+		if err, theirs, _ := verdict(lines); err == nil || theirs || !strings.Contains(err.Error(), part) {
+			t.Errorf("%s\nlb: %v, want %q\nhaproxy accepts: %v", lines, err, part, theirs)
+		}
+	}
+	stricter := func(lines, part string) {
+		t.Helper()
+		if err, theirs, out := verdict(lines); err == nil || !theirs || !strings.Contains(err.Error(), part) {
+			t.Errorf("%s\nlb: %v, want %q\nhaproxy: %v %s", lines, err, part, theirs, out)
+		}
+	}
+
+	// tcp-check.
+	accept("option tcp-check\ntcp-check connect port 80 comment a\ntcp-check send PING\\r\\n comment b\ntcp-check expect string +PONG\ntcp-check comment c\ntcp-check send-binary 0a0B\ntcp-check expect binary 0a comment d\ntcp-check expect rbinary ^0A\ntcp-check expect ! rstring x|y\ntcp-check expect !string z\ntcp-check connect default linger\ntcp-check connect addr 127.0.0.1:80 sni x alpn h2 send-proxy")
+	refuse("option tcp-check\ntcp-check connect ssl\nserver a 127.0.0.1:2 check", "no CA file")
+	accept("option tcp-check\ntcp-check expect min-recv 4 comment a ok-status L6OK error-status L7STS tout-status L6TOUT on-success yes on-error no string x")
+	refuse("option tcp-check\ntcp-check send a\ntcp-check connect", "first step must be a connect")
+	refuse("option tcp-check\ntcp-check send-binary 0", "hexadecimal")
+	refuse("option tcp-check\ntcp-check expect string", "tcp-check expect")
+	refuse("option tcp-check\ntcp-check expect strung x", "strung")
+	refuse("option tcp-check\ntcp-check expect rstring (", "regular expression")
+	refuse("option tcp-check\ntcp-check expect string a b", "behind the pattern")
+	refuse("option tcp-check\ntcp-check expect ok-status L7RSP string x", "unknown status")
+	refuse("option tcp-check\ntcp-check connect prt 80", "prt")
+	refuse("option tcp-check\ntcp-check connect port 0", "port")
+	refuse("option tcp-check\ntcp-check send", "tcp-check send")
+	refuse("option tcp-check\ntcp-check foo", "foo")
+	stricter("option tcp-check\ntcp-check send-lf %[srv_name]", "fixed texts")
+	stricter("option tcp-check\ntcp-check expect on-error %[res.payload(0,0)] string x", "fixed text")
+	stricter("option tcp-check\ntcp-check connect port var(check.port)", "write a number")
+
+	// http-check.
+	accept("option httpchk\nhttp-check connect\nhttp-check send meth GET uri /a\nhttp-check expect status 200\nhttp-check expect string ok\nhttp-check connect port 81\nhttp-check send uri /b\nhttp-check expect rstatus ^2\nhttp-check expect hdr name -m beg x-\nhttp-check expect fhdr name Vary value -m sub a,b\nhttp-check comment all")
+	accept("option httpchk\nhttp-check disable-on-404\nhttp-check send-state")
+	refuse("option httpchk\nhttp-check expect hdr foo", "hdr")
+	refuse("option httpchk\nhttp-check expect binary 00", "binary")
+
+	// Protocols.
+	accept("option redis-check")
+	accept("option mysql-check\noption mysql-check user root\noption mysql-check user root pre-41\noption mysql-check user root post-41")
+	refuse("option mysql-check foo", "'user'")
+	refuse("option mysql-check user", "<username>")
+	refuse("option mysql-check user root new", "post-41")
+	accept("option pgsql-check user post")
+	refuse("option pgsql-check", "user")
+	refuse("option pgsql-check foo bar", "'user'")
+	accept("option smtpchk\noption smtpchk HELO example.com\noption smtpchk EHLO example.com")
+	stricter("option smtpchk FOO example.com", "HELO <domain>")
+	accept("option ldap-check\noption ssl-hello-chk")
+	refuse("option external-check", "no programs")
+
+	// Server lines.
+	accept("server a 127.0.0.1:2 check check-ssl verify none check-sni x check-send-proxy")
+	refuse("server a 127.0.0.1:2 check check-ssl", "no CA file")
+	refuse("server a 127.0.0.1:2 check check-ssl verify required", "no CA file")
+	refuse("server a 127.0.0.1:2 check check-ssl verify maybe", "verify")
+	accept("server a 127.0.0.1:2 agent-check agent-port 1 agent-addr 127.0.0.1 agent-inter 5s agent-send foo no-agent-check")
+	refuse("server a 127.0.0.1:2 agent-check", "agent-port")
+	refuse("server a 127.0.0.1:2 agent-check agent-port 1 agent-inter 0", "agent-inter")
+	accept("server a 127.0.0.1:2 check observe layer7 error-limit 5 on-error mark-down on-marked-down shutdown-sessions on-marked-up shutdown-backup-sessions slowstart 10s minconn 5 maxconn 10\nfullconn 100")
+	refuse("server a 127.0.0.1:2 observe layer5", "layer5")
+	refuse("server a 127.0.0.1:2 error-limit 0", "error-limit")
+	refuse("server a 127.0.0.1:2 on-error panic", "panic")
+	refuse("server a 127.0.0.1:2 on-marked-down die", "die")
+	accept("server x 127.0.0.1:2 check\nserver a 127.0.0.1:2 track b/x\nserver c 127.0.0.1:2 track a")
+	refuse("server x 127.0.0.1:2 check\nserver a 127.0.0.1:2 check track b/x", "at the same time")
+	refuse("server a 127.0.0.1:2 track b/y", "'b/y' for tracking")
+	refuse("server a 127.0.0.1:2 track s", "does not have any check")
+	refuse("server a 127.0.0.1:2 track c\nserver c 127.0.0.1:2 track a", "looping back")
+}
+
+// A proxy's own rules take the place of those of its defaults; option httpchk
+// and the first http-check send make one request; comments belong to the rules
+// behind them.
+func TestCheckScripts(t *testing.T) {
+	c := load(t, `defaults
+  mode http
+  timeout connect 1s
+  timeout client 1s
+  timeout server 1s
+  option httpchk GET /x
+  http-check send hdr A b
+  http-check expect status 200
+backend inherits
+backend own
+  option httpchk
+  http-check expect string ok
+backend again
+  option httpchk HEAD /y HTTP/1.1
+backend sends
+  http-check send uri /z body text
+backend bytes
+  option tcp-check
+  tcp-check comment hello
+  tcp-check send a
+  tcp-check send b comment other
+  tcp-check expect string c
+backend plain
+  no option httpchk
+backend timed
+  server a 127.0.0.1:1 check slowstart 5 agent-check agent-port 2 agent-inter 7 check-ssl verify none
+`, Options{Environ: []string{}})
+	request := func(name, want string, expect func(*health.Expect) bool) {
+		t.Helper()
+		s := proxy(t, c, name).Check.Script
+		if s.Kind != health.HTTP || len(s.Steps) != 2 || s.Steps[0].Request == nil || s.Steps[1].Expect == nil {
+			t.Fatalf("%s: %+v", name, s)
+		}
+		q := s.Steps[0].Request
+		if got := strings.Join(append([]string{q.Method, q.URI, q.Version, q.Body}, q.Headers...), " "); got != want {
+			t.Errorf("%s: request %q, want %q", name, got, want)
+		}
+		if !expect(s.Steps[1].Expect) {
+			t.Errorf("%s: expects %+v", name, s.Steps[1].Expect)
+		}
+	}
+	is200 := func(e *health.Expect) bool { return e.Statuses.Has(200) && !e.Statuses.Has(204) }
+	request("inherits", "GET /x HTTP/1.0  A: b", is200)
+	request("own", "GET /x HTTP/1.0  A: b", func(e *health.Expect) bool { return string(e.Text) == "ok" })
+	request("again", "HEAD /y HTTP/1.1 ", is200)
+	request("sends", "GET /z HTTP/1.0 text A: b", func(e *health.Expect) bool { return e.Statuses == nil })
+	s := proxy(t, c, "bytes").Check.Script
+	var told []string
+	for _, step := range s.Steps {
+		told = append(told, string(step.Send)+":"+step.Comment)
+	}
+	if got := strings.Join(told, " "); s.Kind != health.TCP || got != "a:hello b:other :" || s.Steps[0].Number != 2 {
+		t.Errorf("bytes: %q, first number %d", got, s.Steps[0].Number)
+	}
+	if s := proxy(t, c, "plain").Check.Script; len(s.Steps) != 0 {
+		t.Errorf("plain: %+v", s)
+	}
+	a := proxy(t, c, "timed").Servers[0]
+	if a.SlowStart != 5*time.Second || a.AgentInter != 7*time.Millisecond || !a.CheckTLS || a.ErrorLimit != 10 {
+		t.Errorf("server: %+v", a)
+	}
+}

@@ -1,0 +1,518 @@
+package config
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"lbsyslogd/lb/health"
+)
+
+// checkKind says which of a proxy's ways of checking is in force.
+type checkKind uint8
+
+const (
+	plainCheck checkKind = iota
+	tcpCheck
+	httpCheck
+	protocolCheck // option redis-check and its like
+)
+
+// checkDraft is how a proxy's servers are checked, while its lines are read.
+type checkDraft struct {
+	kind      checkKind
+	protocol  health.Script
+	request   health.Request // option httpchk
+	inherited bool           // request is that of the defaults
+	rules     [protocolCheck][]health.Step
+	own       [protocolCheck]bool // rules are the proxy's, not its defaults'
+}
+
+// set makes kind the way of checking, or ends it ("no option ...").
+func (k *checkDraft) set(kind checkKind, on bool) {
+	switch {
+	case on:
+		k.kind = kind
+	case k.kind == kind:
+		k.kind = plainCheck
+	}
+}
+
+// inherit is what a proxy begins with. Its own rules of a kind take the place
+// of all those of its defaults, but the request is asked on.
+func (k *checkDraft) inherit() checkDraft {
+	next := *k
+	next.own = [protocolCheck]bool{}
+	next.inherited = k.kind == httpCheck
+	if first := firstRequest(k.rules[httpCheck]); first >= 0 {
+		next.request = merge(k.request, k.rules[httpCheck][first].Request)
+		next.rules[httpCheck] = slices.Clone(k.rules[httpCheck])
+		next.rules[httpCheck][first].Request = &health.Request{}
+	}
+	return next
+}
+
+// firstRequest is the place of the rule that says more of option httpchk's
+// request, -1 if there is none.
+func firstRequest(rules []health.Step) int {
+	for i := range rules {
+		switch {
+		case rules[i].Request != nil:
+			return i
+		case rules[i].Expect != nil:
+			return -1
+		}
+	}
+	return -1
+}
+
+// merge is option httpchk's request with what an http-check send says.
+func merge(base health.Request, send *health.Request) health.Request {
+	if send.Method != "" {
+		base.Method = send.Method
+	}
+	if send.URI != "" {
+		base.URI = send.URI
+	}
+	if send.Version != "" {
+		base.Version = send.Version
+	}
+	if len(send.Headers) > 0 {
+		base.Headers = send.Headers
+	}
+	if send.Body != "" {
+		base.Body = send.Body
+	}
+	return base
+}
+
+// script is what the checks do.
+func (k *checkDraft) script() health.Script {
+	switch k.kind {
+	case protocolCheck:
+		return k.protocol
+	case tcpCheck:
+		return health.Script{Kind: health.TCP, Steps: commented(k.rules[tcpCheck])}
+	case httpCheck:
+		steps := slices.Clone(k.rules[httpCheck])
+		if i := firstRequest(steps); i >= 0 {
+			q := merge(k.request, steps[i].Request)
+			steps[i].Request = &q
+		} else {
+			at := slices.IndexFunc(steps, func(s health.Step) bool { return s.Expect != nil || s.Request != nil })
+			if at < 0 {
+				at = len(steps)
+			}
+			q := k.request
+			steps = slices.Insert(steps, at, health.Step{Request: &q})
+		}
+		steps = commented(steps)
+		if steps[len(steps)-1].Expect == nil {
+			steps = append(steps, health.Step{Expect: &health.Expect{}})
+		}
+		return health.Script{Kind: health.HTTP, Steps: steps}
+	}
+	return health.Script{}
+}
+
+// commented gives comments to the rules of one kind behind them.
+func commented(rules []health.Step) []health.Step {
+	var steps []health.Step
+	kind := func(s *health.Step) int {
+		switch {
+		case s.Connect != nil:
+			return 1
+		case s.Expect != nil:
+			return 2
+		}
+		return 3
+	}
+	comment, before := "", 0
+	for _, s := range rules {
+		if s.Connect == nil && s.Expect == nil && s.Request == nil && s.Send == nil {
+			comment, before = s.Comment, 0
+			continue
+		}
+		if before != 0 && before != kind(&s) {
+			comment = ""
+		}
+		before = kind(&s)
+		if s.Comment == "" {
+			s.Comment = comment
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+// resolveCheck publishes how the servers are checked.
+func (p *parser) resolveCheck(d *draft) {
+	if !d.Backend {
+		return
+	}
+	for kind, word := range map[checkKind][2]string{tcpCheck: {"tcp-check", "tcp-check"}, httpCheck: {"http-check", "httpchk"}} {
+		if d.check.own[kind] && d.check.kind != kind {
+			p.report.Warnf(d.Pos, "%s '%s' uses %s rules without 'option %s', so the rules are ignored", d.section, d.Name, word[0], word[1])
+		}
+	}
+	d.Check.Script = d.check.script()
+}
+
+// checkStep makes the function of a rule that apply reads into a step.
+func checkStep(kind checkKind, apply func(c *call, d *draft, s *health.Step) error) func(*call, *draft) error {
+	return func(c *call, d *draft) error {
+		k := &d.check
+		var s health.Step
+		if err := apply(c, d, &s); err != nil {
+			return fmt.Errorf("'%s' : %w", c.name, err)
+		}
+		if !k.own[kind] {
+			k.own[kind], k.rules[kind] = true, nil
+		}
+		rules := k.rules[kind]
+		s.Number = len(rules) + 1
+		if s.Connect != nil {
+			for i := range rules {
+				if rules[i].Connect != nil {
+					break
+				}
+				if rules[i].Expect != nil || rules[i].Send != nil || rules[i].Request != nil {
+					return fmt.Errorf("'%s' : the first step must be a connect too, when there is one", c.name)
+				}
+			}
+		}
+		if s.Request != nil {
+			for i := len(rules) - 1; i >= 0 && rules[i].Connect == nil; i-- {
+				if rules[i].Request != nil {
+					return fmt.Errorf("'%s' : a connection carries one request, and another line describes it already: put all on one line, or an http-check connect between", c.name)
+				}
+			}
+		}
+		k.rules[kind] = append(rules, s)
+		return nil
+	}
+}
+
+func (c *call) checkComment(_ *draft, s *health.Step) error {
+	s.Comment = c.args[0]
+	return nil
+}
+
+const checkConnectArgs = "[default] [port <port>] [addr <address>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [linger] [comment <text>]"
+
+func (c *call) checkConnect(_ *draft, s *health.Step) error {
+	s.Connect = &health.Connect{}
+	for words := c.args; len(words) > 0; {
+		n := 1
+		switch words[0] {
+		case "port", "addr", "sni", "alpn", "comment", "proto":
+			n = 2
+		}
+		if len(words) < n {
+			return fmt.Errorf("'%s' expects a value", words[0])
+		}
+		if err := checkConnectWord(s, words[:n]); err != nil {
+			return err
+		}
+		words = words[n:]
+	}
+	return nil
+}
+
+func checkConnectWord(s *health.Step, words []string) (err error) {
+	switch how := s.Connect; words[0] {
+	case "default":
+		how.Default = true
+	case "send-proxy":
+		how.ProxyHeader = true
+	case "ssl":
+		how.Secure = true
+	case "linger": // connections always end in order
+	case "port":
+		if strings.Trim(words[1], "0123456789") != "" {
+			return fmt.Errorf("'port %s' is known to HAProxy, but not supported by lb yet: write a number", words[1])
+		}
+		how.Port, err = portNumber("port", words[1])
+	case "addr":
+		how.Address = words[1]
+		if ip, err := netip.ParseAddrPort(words[1]); err == nil {
+			how.Address, how.Port = ip.Addr().String(), int(ip.Port())
+		} else if host, port, err := net.SplitHostPort(words[1]); err == nil {
+			how.Address = host
+			how.Port, err = portNumber("addr", port)
+			return err
+		}
+	case "sni":
+		how.SNI = words[1]
+	case "alpn":
+		how.ALPN = strings.Split(words[1], ",")
+	case "comment":
+		s.Comment = words[1]
+	case "via-socks4", "proto":
+		return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: servers are reached directly, in HTTP/1", words[0])
+	default:
+		return oneOf("connect", words[0], "default", "port", "addr", "send-proxy", "ssl", "sni", "alpn", "linger", "comment")
+	}
+	return err
+}
+
+// checkSendBytes applies tcp-check send and send-binary.
+func (c *call) checkSendBytes(_ *draft, s *health.Step) error {
+	s.Send = []byte(c.args[0])
+	if c.name == "tcp-check send-binary" {
+		b, err := hex.DecodeString(c.args[0])
+		if err != nil {
+			return fmt.Errorf("'%s' is no row of pairs of hexadecimal digits", c.args[0])
+		}
+		s.Send = b
+	}
+	switch {
+	case len(c.args) == 1:
+	case c.args[1] != "comment" || len(c.args) != 3:
+		return fmt.Errorf("expects 'comment <text>' behind the text, not '%s'; put quotes around a text with blanks", c.args[1])
+	default:
+		s.Comment = c.args[2]
+	}
+	return nil
+}
+
+// checkSend applies http-check send.
+func (c *call) checkSend(_ *draft, s *health.Step) error {
+	q := &health.Request{}
+	s.Request = q
+	for words := c.args; len(words) > 0; {
+		need := 2
+		if words[0] == "hdr" {
+			need = 3
+		}
+		if len(words) < need {
+			return fmt.Errorf("'%s' expects a value", words[0])
+		}
+		if strings.ContainsAny(strings.Join(words[1:need], ""), "\r\n") && words[0] != "body" {
+			return fmt.Errorf("'%s' contains a line end", words[0])
+		}
+		switch words[0] {
+		case "meth":
+			q.Method = words[1]
+		case "uri":
+			q.URI = words[1]
+		case "ver":
+			q.Version = words[1]
+			if err := checkVersion(q.Version); err != nil {
+				return err
+			}
+		case "hdr":
+			if strings.Contains(words[2], "%[") {
+				return fmt.Errorf("'hdr %s' : variables are not supported by lb yet in '%s'", words[1], words[2])
+			}
+			if name := strings.ToLower(words[1]); name != "content-length" && name != "transfer-encoding" { // lb says so itself
+				q.Headers = append(q.Headers, words[1]+": "+words[2])
+			}
+		case "body":
+			q.Body = words[1]
+		case "comment":
+			s.Comment = words[1]
+		case "uri-lf", "body-lf":
+			return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: write a fixed text with '%s'", words[0], strings.TrimSuffix(words[0], "-lf"))
+		default:
+			return oneOf("http-check send", words[0], "meth", "uri", "ver", "hdr", "body", "comment")
+		}
+		words = words[need:]
+	}
+	return nil
+}
+
+// checkExpect applies tcp-check expect and http-check expect.
+func (c *call) checkExpect(_ *draft, s *health.Step) error {
+	e := &health.Expect{}
+	s.Expect = e
+	pattern := false
+	for words := c.args; len(words) > 0; {
+		n := 2
+		var err error
+		switch word := words[0]; {
+		case word == "!" && !pattern:
+			e.Not, n = true, 1
+		case pattern && !expectOption(word):
+			return fmt.Errorf("'%s' behind the pattern is not understood; put quotes around a pattern with blanks", word)
+		case len(words) < 2:
+			return fmt.Errorf("'%s' expects a value", word)
+		case word == "comment":
+			s.Comment = words[1]
+		case word == "min-recv":
+			// -1 is the default: as many as it takes.
+			e.MinRecv, err = number("min-recv", words[1], -1, 1<<31-1)
+			e.MinRecv = max(e.MinRecv, 0)
+		case word == "ok-status", word == "error-status", word == "tout-status":
+			err = expectStatus(e, word, words[1])
+		case word == "on-success", word == "on-error":
+			err = expectNote(e, word, words[1])
+		case word == "status-code":
+			return fmt.Errorf("'status-code' is known to HAProxy, but not supported by lb yet: remove it")
+		default:
+			if strings.HasPrefix(word, "!") {
+				e.Not, word = true, word[1:]
+			}
+			n, err = c.expectPattern(e, word, words)
+			pattern = true
+		}
+		if err != nil {
+			return err
+		}
+		words = words[n:]
+	}
+	if !pattern {
+		return fmt.Errorf("expects a pattern")
+	}
+	return nil
+}
+
+// expectOption reports whether a word of an expect rule stands beside the
+// pattern.
+func expectOption(word string) bool {
+	switch word {
+	case "comment", "min-recv", "ok-status", "error-status", "tout-status", "on-success", "on-error", "status-code":
+		return true
+	}
+	return false
+}
+
+func expectStatus(e *health.Expect, word, value string) error {
+	status, known := health.ParseStatus(value, word == "ok-status")
+	if !known {
+		return fmt.Errorf("'%s %s' : unknown status; L4OK, L6OK, L7OK and L7OKC are good, L4TOUT, L4CON, L6TOUT, L6RSP, L7TOUT, L7RSP and L7STS are not", word, value)
+	}
+	switch word {
+	case "ok-status":
+		e.OK = status
+	case "error-status":
+		e.Bad = status
+	default:
+		e.Late = status
+	}
+	return nil
+}
+
+func expectNote(e *health.Expect, word, text string) error {
+	if strings.Contains(text, "%[") {
+		return fmt.Errorf("'%s' : '%s' is known to HAProxy, but not supported by lb yet: write a fixed text", word, text)
+	}
+	note := func([]byte) string { return text }
+	if word == "on-success" {
+		e.OnOK = note
+	} else {
+		e.OnBad = note
+	}
+	return nil
+}
+
+// expectPattern reads what is expected, and gives how many words that took.
+func (c *call) expectPattern(e *health.Expect, word string, words []string) (n int, err error) {
+	value := words[1]
+	http := strings.HasPrefix(c.name, "http")
+	switch {
+	case word == "string":
+		e.Text = []byte(value)
+	case word == "rstring", word == "rbinary" && !http, word == "rstatus" && http:
+		var re *regexp.Regexp
+		if re, err = regexp.Compile(value); err != nil {
+			return 0, fmt.Errorf("'%s' is no regular expression: %w", value, err)
+		}
+		if word == "rstatus" {
+			e.Status = re
+		} else {
+			e.Regexp, e.Hex = re, word == "rbinary"
+		}
+	case word == "binary" && !http:
+		e.Hex = true
+		if e.Text, err = hex.DecodeString(value); err != nil {
+			return 0, fmt.Errorf("'%s' is no row of pairs of hexadecimal digits", value)
+		}
+	case word == "status" && http:
+		if err := statusSet(value); err != nil {
+			return 0, err
+		}
+		e.Statuses, err = health.ParseStatuses(value)
+	case (word == "hdr" || word == "fhdr") && http:
+		return headerMatch(e, word, words)
+	case word == "string-lf", word == "binary-lf":
+		return 0, fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: write a fixed text with '%s'", word, strings.TrimSuffix(word, "-lf"))
+	case http:
+		return 0, oneOf(c.name, word, "status", "rstatus", "hdr", "fhdr", "string", "rstring")
+	default:
+		return 0, oneOf(c.name, word, "string", "rstring", "binary", "rbinary")
+	}
+	return 2, err
+}
+
+// headerMatch reads hdr|fhdr name [-m METHOD] NAME [value [-m METHOD] VALUE].
+func headerMatch(e *health.Expect, word string, words []string) (n int, err error) {
+	e.Header = &health.HeaderMatch{Whole: word == "fhdr"}
+	// part reads [-m METHOD] PATTERN behind the word at.
+	part := func(at int, fold bool) (func(string) bool, int, error) {
+		method := "str"
+		at++
+		if at+1 < len(words) && words[at] == "-m" {
+			method, at = words[at+1], at+2
+		}
+		if at >= len(words) {
+			return nil, 0, fmt.Errorf("'%s' expects name [-m <method>] <name> [value [-m <method>] <value>]", word)
+		}
+		pattern := words[at]
+		if fold && method != "reg" { // names are compared in lower case
+			pattern = strings.ToLower(pattern)
+		}
+		f, err := textMatch(method, pattern)
+		return f, at + 1, err
+	}
+	if words[1] != "name" {
+		return 0, fmt.Errorf("'%s' expects 'name <name>', not '%s'", word, words[1])
+	}
+	e.Header.Name, n, err = part(1, true)
+	if err == nil && n < len(words) && words[n] == "value" {
+		e.Header.Value, n, err = part(n, false)
+	}
+	return n, err
+}
+
+// textMatch is a way to compare, by its name after -m.
+func textMatch(method, pattern string) (func(string) bool, error) {
+	switch method {
+	case "str":
+		return func(s string) bool { return s == pattern }, nil
+	case "beg":
+		return func(s string) bool { return strings.HasPrefix(s, pattern) }, nil
+	case "end":
+		return func(s string) bool { return strings.HasSuffix(s, pattern) }, nil
+	case "sub":
+		return func(s string) bool { return strings.Contains(s, pattern) }, nil
+	case "reg":
+		re, err := regexp.Compile(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("'%s' is no regular expression: %w", pattern, err)
+		}
+		return re.MatchString, nil
+	}
+	return nil, oneOf("-m", method, "str", "beg", "end", "sub", "reg")
+}
+
+// statusSet checks a list such as 200,204 or 200-399.
+func statusSet(value string) error {
+	for item := range strings.SplitSeq(value, ",") {
+		low, high, isRange := strings.Cut(item, "-")
+		first, err := number("status", low, 100, 999)
+		if err != nil {
+			return err
+		}
+		if isRange {
+			if _, err := number("status", high, first, 999); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

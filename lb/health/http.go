@@ -1,0 +1,200 @@
+package health
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// answer is an HTTP answer: its head, and its body as far as it was looked at.
+type answer struct {
+	*http.Response
+	status int
+	body   []byte
+	done   bool // all of the body is there, or as much as is looked at
+}
+
+func (q *Request) method() string {
+	if q.Method == "" {
+		return "OPTIONS"
+	}
+	return q.Method
+}
+
+// request as it goes over the wire. A body is announced, and an HTTP/1.1
+// server is asked to close.
+func (c *run) request(q *Request) []byte {
+	uri, version := q.URI, q.Version
+	if uri == "" {
+		uri = "/"
+	}
+	if version == "" {
+		version = "HTTP/1.0"
+	}
+	var b bytes.Buffer
+	b.WriteString(q.method() + " " + uri + " " + version + "\r\n")
+	for _, line := range q.Headers {
+		b.WriteString(line + "\r\n")
+	}
+	if c.spec.State != nil {
+		b.WriteString("x-haproxy-server-state: " + c.spec.State() + "\r\n")
+	}
+	if !q.has("connection") && version == "HTTP/1.1" {
+		b.WriteString("connection: close\r\n")
+	}
+	if q.Body != "" && !q.has("content-length") {
+		b.WriteString("content-length: " + strconv.Itoa(len(q.Body)) + "\r\n")
+	}
+	b.WriteString("\r\n" + q.Body)
+	return b.Bytes()
+}
+
+func (q *Request) has(name string) bool {
+	for _, line := range q.Headers {
+		if n, _, _ := strings.Cut(line, ":"); strings.EqualFold(strings.TrimSpace(n), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// head reads the answer's head, once for each request.
+func (c *run) head() (result, bool) {
+	if c.answer != nil {
+		return result{}, true
+	}
+	method := "OPTIONS"
+	for i := range c.spec.Script.Steps {
+		s := &c.spec.Script.Steps[i]
+		if s.Request != nil {
+			method = s.Request.method()
+		}
+		if s == c.step {
+			break
+		}
+	}
+	resp, err := http.ReadResponse(c.reader(), &http.Request{Method: method})
+	if err != nil {
+		return c.broken(err), false
+	}
+	c.answer = &answer{Response: resp, status: resp.StatusCode}
+	return result{}, true
+}
+
+// broken names what kept an answer from being one.
+func (c *run) broken(err error) result {
+	var errno syscall.Errno
+	if isTimeout(err) {
+		return c.late()
+	}
+	if errors.As(err, &errno) {
+		return c.failed(err, L7TOUT)
+	}
+	return result{status: L7RSP}
+}
+
+// expectHTTP judges the answer by what is expected of it.
+func (c *run) expectHTTP(e *Expect) (result, bool) {
+	if r, ok := c.head(); !ok {
+		return r, false
+	}
+	a := c.answer
+	c.code = a.status
+	if c.spec.DisableOn404 && c.up && a.status == 404 {
+		return result{}, true // passed makes it a conditional pass
+	}
+	_, reason, _ := strings.Cut(a.Status, " ")
+	r := result{status: L7STS, code: a.status, info: printable(reason)}
+	match := false
+	switch {
+	case e.Header != nil:
+		match = e.Header.in(a.Header)
+	case e.Status != nil:
+		match = e.Status.MatchString(strconv.Itoa(a.status))
+	case e.Statuses != nil:
+		match = e.Statuses.Has(a.status)
+	case e.Text != nil || e.Regexp != nil:
+		var ok bool
+		if match, r, ok = c.body(e); !ok {
+			return r, false
+		}
+		r = result{status: L7RSP, info: "HTTP content check did not match"}
+		if match {
+			r.info = "HTTP check matched unwanted content"
+		}
+	default:
+		match = a.status >= 200 && a.status <= 399
+	}
+	if match != e.Not {
+		return result{}, true
+	}
+	if e.Bad != 0 {
+		r.status = e.Bad
+	}
+	if r.status.HasCode() {
+		r.code = a.status
+	}
+	if e.OnBad != nil {
+		r.info = printable(e.OnBad(a.body))
+	}
+	if c.step.Comment != "" {
+		r.info += " comment: " + c.step.Comment
+	}
+	return r, false
+}
+
+// body looks for what is expected in the body, as far as it takes.
+func (c *run) body(e *Expect) (match bool, r result, ok bool) {
+	a := c.answer
+	for {
+		if len(a.body) > 0 && (a.done || len(a.body) >= e.MinRecv) {
+			match = e.Regexp != nil && e.Regexp.Match(a.body) || e.Regexp == nil && bytes.Contains(a.body, e.Text)
+		}
+		if match || a.done || e.MinRecv > 0 && len(a.body) >= e.MinRecv {
+			break
+		}
+		if a.body == nil {
+			a.body = make([]byte, 0, answerSize)
+		}
+		n, err := a.Body.Read(a.body[len(a.body):cap(a.body)])
+		a.body = a.body[:len(a.body)+n]
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, c.broken(err), false
+		}
+		a.done = err != nil || len(a.body) == cap(a.body)
+	}
+	if len(a.body) == 0 && !e.Not {
+		return false, result{status: L7RSP, info: "HTTP content check could not find a response body"}, false
+	}
+	return match, result{}, true
+}
+
+// in reports whether a header of h is what is looked for.
+func (m *HeaderMatch) in(h http.Header) bool {
+	for name, values := range h {
+		if !m.Name(strings.ToLower(name)) {
+			continue
+		}
+		if m.Value == nil {
+			return true
+		}
+		for _, v := range values {
+			if m.Whole {
+				if m.Value(strings.TrimSpace(v)) {
+					return true
+				}
+				continue
+			}
+			for part := range strings.SplitSeq(v, ",") {
+				if m.Value(strings.TrimSpace(part)) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,106 @@
+package health
+
+import "regexp"
+
+// Kind says how the steps of a script are judged and told of.
+type Kind uint8
+
+// Kinds of scripts.
+const (
+	TCP      Kind = iota // tcp-check rules: failures name the step
+	HTTP                 // http-check rules: expectations are of an HTTP answer
+	Protocol             // a protocol's own check, such as option redis-check
+)
+
+// Script is what a check does, step by step. Immutable, shared by servers.
+type Script struct {
+	Kind  Kind
+	Steps []Step
+}
+
+// Step is one rule of a script. One of the pointers, or Send, is set.
+type Step struct {
+	Number  int // as the configuration counts, from 1
+	Comment string
+
+	Connect *Connect
+	Send    []byte
+	Request *Request
+	Expect  *Expect
+}
+
+// Connect opens a connection; the one before is closed. The first one needs no
+// step if it does as the server line says.
+type Connect struct {
+	Default     bool // TLS and PROXY header as the server line has them
+	Address     string
+	Port        int
+	Secure      bool   // TLS, whatever the server line says
+	SNI         string // takes the place of the server line's
+	ALPN        []string
+	ProxyHeader bool
+}
+
+// Request is an HTTP request. The zero value is HAProxy's `option httpchk`:
+// OPTIONS / HTTP/1.0.
+type Request struct {
+	Method  string   // "OPTIONS" when ""
+	URI     string   // "/" when ""
+	Version string   // "HTTP/1.0" when ""
+	Headers []string // "Name: value" lines
+	Body    string
+}
+
+// Expect says which answers are good. Of the fields up to Custom one is set.
+type Expect struct {
+	Text   []byte         // the answer, or its body, contains it
+	Regexp *regexp.Regexp // matches the answer, or its body
+	Hex    bool           // as upper-case hexadecimal digits: Regexp sees the answer so, messages show Text so
+
+	// Of HTTP answers alone.
+	Statuses Statuses       // status codes
+	Status   *regexp.Regexp // matches the status code
+	Header   *HeaderMatch
+
+	// Custom judges the bytes that came; last says that no more will come.
+	Custom func(data []byte, last bool) Verdict
+
+	Not bool // turns the judgement around
+
+	// MinRecv is how many bytes must be there for the judgement. With 0 one
+	// that fails waits for more as long as there may be more.
+	MinRecv int
+
+	OK, Bad, Late Status // in place of the usual ones; 0 keeps those
+
+	// Notes for the table and the log, and the status code, out of what came.
+	OnOK, OnBad func(data []byte) string
+	Code        func(data []byte) int
+}
+
+// Verdict is what Custom comes to. The zero value is good.
+type Verdict struct {
+	More   bool   // it needs more bytes
+	Status Status // what is wrong
+	Code   int
+	Note   string
+}
+
+// HeaderMatch looks for a header of an HTTP answer.
+type HeaderMatch struct {
+	Name, Value func(string) bool // Value nil: any
+	Whole       bool              // values are not taken apart at commas
+}
+
+// lead gives where waiting for more bytes goes on from: the first of the
+// negative expectations in the row before step i, since what comes may be what
+// they forbid.
+func (s *Script) lead(i int) int {
+	first := i
+	for j := i - 1; j >= 0 && s.Steps[j].Expect != nil; j-- {
+		if s.Steps[j].Expect.Not {
+			first = j
+		}
+	}
+	return first
+}
