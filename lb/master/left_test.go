@@ -287,3 +287,18 @@ func TestAMasterThatComesBeforeItsPredecessorIsMissed(t *testing.T) {
 		r.await("the next worker serves", func() bool { _, next := r.mustCall(); return next != pid })
 	}
 }
+
+// TestAWorkerWithoutAFreeDescriptor cannot take the connection to the next one. It hears everything else, and leaves.
+func TestAWorkerWithoutAFreeDescriptor(t *testing.T) {
+	r := newRig(t)
+	r.start("listen "+r.addr, "full")
+	first := r.pids()
+	r.configure("listen " + r.addr)
+	if a := r.ask("reload"); !strings.HasPrefix(a, "Success=1") {
+		t.Fatal(a)
+	}
+	r.await("the old worker leaves", func() bool { return !running(first[0]) })
+	if g, _ := r.mustCall(); g != 2 {
+		t.Errorf("generation %d serves", g)
+	}
+}

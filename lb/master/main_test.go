@@ -159,6 +159,8 @@ func readPlan(path string) (*process.Plan, error) {
 			panic(value)
 		case "hang":
 			select {}
+		case "full":
+			e.full = true
 		case "die":
 			e.die = value
 		case "notice":
@@ -195,6 +197,7 @@ type lineEngine struct {
 	env       process.Env
 	listeners []net.Listener
 	die       string
+	full      bool // take all descriptors there are
 	done      chan struct{}
 
 	// mu guards the fields below.
@@ -206,6 +209,19 @@ type lineEngine struct {
 }
 
 func (e *lineEngine) Start() error {
+	if e.full {
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			return err
+		}
+		limit.Cur = 64
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			return err
+		}
+		for err := error(nil); err == nil; {
+			_, err = unix.Open("/dev/null", unix.O_CLOEXEC, 0)
+		}
+	}
 	for _, l := range e.listeners {
 		go e.accept(l)
 	}

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -80,6 +81,11 @@ func (r *run) newWorker(link *handoff.Conn) *worker {
 		for {
 			report := new(handoff.Report)
 			fds, err := link.Receive(report)
+			if errors.Is(err, handoff.ErrDescriptors) {
+				// The worker is there, and what else it says is to be heard.
+				r.post(func() { r.Log.Warn(fmt.Sprintf("worker %d: %v", w.pid, handoff.ErrDescriptors)) })
+				err = nil
+			}
 			if err != nil {
 				if err != io.EOF {
 					r.post(func() { r.Log.Warn(fmt.Sprintf("worker %d: %v", w.pid, err)) })

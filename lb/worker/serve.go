@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -77,6 +79,11 @@ func (l *life) read(c *handoff.Conn) {
 		for {
 			var o order
 			o.fds, o.err = c.Receive(&o.Order)
+			if errors.Is(o.err, handoff.ErrDescriptors) {
+				// Out of descriptors, not out of a master: what came with them can be done without, the next order cannot.
+				o.err = nil
+				l.Env.Logger.Warn(fmt.Sprintf("the master's order %q came without its sockets: %v", o.Kind, handoff.ErrDescriptors))
+			}
 			select {
 			case orders <- o:
 			case <-l.quit:
