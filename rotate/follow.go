@@ -2,7 +2,6 @@ package rotate
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -194,11 +193,6 @@ func (f *Follower) advance(after time.Time, but identity) error {
 	if err != nil {
 		return err
 	}
-	// What somebody else renames while the directory is read may be missing: it had its old name no more and its new one not yet. Nobody
-	// renames a file twice in so short a time.
-	if again, _, err := f.oldest(after, but, cur.id); err != nil || again.id != b.id {
-		return cmp.Or(err, errTurned)
-	}
 	// Of the rotations that came since, the list may show a later one and not the one before it.
 	if f.w.current() != cur && (b.name == "" || b.stamp.After(last)) {
 		return errTurned
@@ -236,17 +230,30 @@ func (f *Follower) advance(after time.Time, but identity) error {
 
 // oldest is the oldest plain file behind a stamp that is neither the given one nor the current one; without a name: there is none. read is
 // the stamp of the given one, if it is a rotated file by now.
+//
+// What somebody else renames while the directory is read may be missing: it had its old name no more and its new one not yet. Nobody renames
+// a file twice in so short a time, so it looks twice.
 func (f *Follower) oldest(after time.Time, but, cur identity) (b backup, read time.Time, err error) {
-	all, err := f.w.list()
-	for _, o := range all {
-		switch {
-		case o.id == but:
-			read = o.stamp
-		case b.name == "" && o.form == None && o.stamp.After(after) && o.id != cur:
-			b = o
+	defer f.w.freeze()()
+	var looks [2]backup
+	for i := range looks {
+		all, err := f.w.listFrozen()
+		if err != nil {
+			return b, read, err
+		}
+		for _, o := range all {
+			switch {
+			case o.id == but:
+				read = o.stamp
+			case looks[i].name == "" && o.form == None && o.stamp.After(after) && o.id != cur:
+				looks[i] = o
+			}
 		}
 	}
-	return b, read, err
+	if looks[0].id != looks[1].id {
+		return b, read, errTurned
+	}
+	return looks[1], read, nil
 }
 
 // find opens the file that p is in, under whichever name it has now. It returns nothing when there is none; sure is false when that

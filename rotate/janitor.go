@@ -194,9 +194,10 @@ func (w *Writer) pruning(do func() error) error {
 	done := make(chan struct{})
 	var pruner sync.WaitGroup
 	pruner.Go(func() {
-		ticker := time.NewTicker(retryClean)
+		ticker := time.NewTicker(glance)
 		defer ticker.Stop()
-		woken := false
+		asked, woken := false, false
+		last := time.Now()
 		for {
 			select {
 			case <-done:
@@ -205,10 +206,13 @@ func (w *Writer) pruning(do func() error) error {
 				}
 				return
 			case <-w.wake:
-				woken = true
-			case <-ticker.C:
+				asked, woken = true, true
+			case now := <-ticker.C:
+				if asked || now.Sub(last) >= retryClean {
+					asked, last = false, now
+					_ = w.prune() // it comes again at the end of the pass, which tells of what fails
+				}
 			}
-			_ = w.prune() // it comes again at the end of the pass, which tells of what fails
 		}
 	})
 	err := do()
