@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -92,6 +93,8 @@ type successor struct {
 	taken chan []bool
 	gone  chan struct{}
 	mu    sync.Mutex // guards sending, and the wait for an answer
+
+	untold *os.File // what could not be told of stick tables; Runtime.telling guards it
 
 	policy atomic.Pointer[string] // what the next worker's configuration says
 	moved  atomic.Int64           // client connections that it has taken

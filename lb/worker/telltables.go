@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -51,12 +52,22 @@ func (rt *Runtime) beginTelling(s *successor) error {
 func (rt *Runtime) endTelling(s *successor) {
 	rt.telling.Lock()
 	defer rt.telling.Unlock()
+	s.dropUntold()
 	if rt.listener != s {
 		return
 	}
 	rt.listener = nil
 	for _, t := range rt.tables {
 		t.EndTelling()
+	}
+}
+
+// dropUntold forgets what has been told by now, or never will be.
+// Runtime.telling is held.
+func (s *successor) dropUntold() {
+	if s.untold != nil {
+		s.untold.Close()
+		s.untold = nil
 	}
 }
 
@@ -81,39 +92,42 @@ func (rt *Runtime) catchUp(s *successor) error {
 }
 
 // tellTables tells the next worker what it does not know yet, and how many
-// bytes that was.
+// bytes that was. A table tells each change once, so what could not be sent is
+// kept for the next time.
 func (rt *Runtime) tellTables(s *successor) (told int, err error) {
 	rt.telling.Lock()
 	defer rt.telling.Unlock()
-	if rt.listener != s {
+	if rt.listener != s || len(rt.tables) == 0 {
 		return 0, nil
 	}
-	var f *os.File
+	if s.untold == nil { // before anything is asked for that would have to be put into it
+		fd, err := unix.MemfdCreate("lb-tables", unix.MFD_CLOEXEC)
+		if err != nil {
+			return 0, fmt.Errorf("make a memory file: %w", err)
+		}
+		s.untold = os.NewFile(uintptr(fd), "tables")
+	}
 	var part []byte
 	for _, t := range rt.tables {
 		for more := true; more; {
 			part, more = t.AppendChanges(part[:0])
-			if len(part) == 0 {
-				continue
-			}
-			if f == nil {
-				fd, err := unix.MemfdCreate("lb-tables", unix.MFD_CLOEXEC)
-				if err != nil {
-					return 0, fmt.Errorf("make a memory file: %w", err)
-				}
-				f = os.NewFile(uintptr(fd), "tables")
-				defer f.Close()
-			}
-			if _, err := f.Write(part); err != nil {
+			if _, err := s.untold.Write(part); err != nil {
+				s.dropUntold() // half a section would spoil what comes behind it
 				return 0, fmt.Errorf("write a memory file: %w", err)
 			}
-			told += len(part)
 		}
 	}
-	if f == nil {
-		return 0, nil
+	size, err := s.untold.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, fmt.Errorf("measure a memory file: %w", err)
 	}
-	return told, s.send(letter{Kind: kindTables, More: true}, []int{int(f.Fd())})
+	if size > 0 {
+		if err := s.send(letter{Kind: kindTables, More: true}, []int{int(s.untold.Fd())}); err != nil {
+			return 0, err
+		}
+	}
+	s.dropUntold()
+	return int(size), nil
 }
 
 // keepTelling tells until one of the two workers ends.
@@ -123,9 +137,8 @@ func (rt *Runtime) keepTelling(s *successor) {
 	for {
 		select {
 		case <-tick.C:
-			if _, err := rt.tellTables(s); err != nil {
-				return // the receiver notices the end
-			}
+			// An error passes, or the receiver is gone: then s.gone says so.
+			_, _ = rt.tellTables(s)
 		case <-s.gone:
 			return
 		case <-rt.ctx.Done():
