@@ -433,23 +433,33 @@ func (t *txn) toAnother() {
 }
 
 // serverFailed handles the loss of a connection before any of the response
-// was there. A connection that had served before was most likely closed by
-// the server just as it was taken up: the request is sent again on a new one,
-// if it can be.
+// was there.
 func (t *txn) serverFailed() {
-	c := t.c
 	if t.phase == phaseConnect {
-		t.connectError(loop.SocketError(c.fd))
+		t.connectError(loop.SocketError(t.c.fd))
 		return
 	}
-	again := c.uses > 1 && t.retries > 0 && !t.gone && (!t.reqSent || idempotent(t.rec.Method))
-	if !again {
+	if !t.sendAgain() {
 		t.countServer(func(n *ServerCounters) { n.ErrResp++ })
 		t.srv.Watch.Failed(backend.ServerClose)
 		t.fail('S', 'H', 502)
-		return
+	}
+}
+
+// sendAgain sends the request over a new connection, if it can be sent twice
+// and its connection had served before: then the server most likely closed it
+// just as it was taken up, or what came over it was left over from the answer
+// before.
+func (t *txn) sendAgain() bool {
+	c := t.c
+	if c.uses < 2 || t.retries <= 0 || t.gone || t.reqSent && !idempotent(t.rec.Method) {
+		return false
 	}
 	sh := t.s.sh
+	if t.res != nil {
+		sh.Loop.Buffers.Put(t.res)
+		t.res = nil
+	}
 	c.close()
 	t.c = nil
 	t.retries--
@@ -458,6 +468,7 @@ func (t *txn) serverFailed() {
 	sh.Back[t.be.Index].Retries++
 	t.rewind()
 	t.dial()
+	return true
 }
 
 // rewind makes the request unsent again.

@@ -80,6 +80,9 @@ func (t *txn) headMissing() {
 // badResponse ends the exchange with a server that talks nonsense ('P') or
 // stopped in the middle of its head ('S').
 func (t *txn) badResponse(who byte) {
+	if !t.resBegun && t.resReady == 0 && t.sendAgain() {
+		return
+	}
 	t.countServer(func(c *ServerCounters) { c.ErrResp++ })
 	t.srv.Watch.Failed(backend.InvalidHead)
 	t.fail(who, 'H', 502)

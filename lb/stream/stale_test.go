@@ -50,6 +50,48 @@ func (f *fickle) endAll() {
 	f.conns = nil
 }
 
+// TestGetMeetsLeftovers: a server answers HEAD with a body, as broken ones do,
+// and the body comes when the connection is idle and the next GET already waits
+// for the loop, which takes it for the GET's answer. It is none, and the GET is
+// sent again.
+func TestGetMeetsLeftovers(t *testing.T) {
+	idle := make(chan *net.TCPConn, 100)
+	srv := script(t, func(c *net.TCPConn, br *bufio.Reader) {
+		for {
+			head := readHead(br)
+			if head == "" {
+				return
+			}
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+			if strings.HasPrefix(head, "GET") {
+				io.WriteString(c, "ok")
+			} else {
+				idle <- c
+			}
+		}
+	})
+	r := newRig(t, true, []string{srv}, func(r *rig) { r.be.Reuse = ReuseAlways })
+	c, in := dial(t, r.addr)
+	for i := range 20 {
+		io.WriteString(c, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+		if _, err := http.ReadResponse(in, &http.Request{Method: "HEAD"}); err != nil {
+			t.Fatal(err)
+		}
+		server := <-idle
+		r.Shards[0].Loop.Call(func() {
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			io.WriteString(server, "leftovers of the answer to HEAD\r\n\r\n")
+		})
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(body) != "ok" {
+			t.Fatalf("GET %d got %s %q", i, resp.Status, body)
+		}
+	}
+}
+
 // TestPostMeetsAnEndedConnection: the server ends its idle connection when the
 // client's POST is already waiting for the loop, so that the POST has its turn
 // before the end has. It must not go out over the dead connection: nobody
