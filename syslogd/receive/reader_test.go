@@ -360,7 +360,5 @@ func TestLateBell(t *testing.T) {
 	if _, err := unix.Read(bell, count[:]); err != unix.EAGAIN {
 		t.Errorf("it rang: %v", err)
 	}
-	if err := r.Barrier(t.Context()); err != nil {
-		t.Error(err)
-	}
+	barrier(t, r)
 }
