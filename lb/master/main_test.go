@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -124,7 +125,11 @@ func testWorker(args []string) int {
 		Env: process.Env{Generation: b.Generation, Reloads: b.Reloads, Pid: os.Getpid(), Master: b.Master, Version: "1.0",
 			Started: time.Now(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))},
 		Signals: catch(), Out: os.Stderr, Link: link, Rendezvous: meet,
-		Abandoned: func() bool { _, err := os.Stat(config + ".stopped"); return err == nil },
+		Abandoned: func() bool { // so is one whose test is over
+			_, stopped := os.Stat(args[0] + ".stopped")
+			_, there := os.Stat(filepath.Dir(args[0]))
+			return stopped == nil || there != nil
+		},
 		BeforeReady: func(handoff.Facts) error {
 			return errors.Join(unix.Dup3(StdoutFD, 1, 0), unix.Dup3(StderrFD, 2, 0))
 		},

@@ -59,12 +59,12 @@ func newRig(t *testing.T) *rig {
 	}
 	r := &rig{t: t, dir: dir, config: filepath.Join(dir, "t.cfg"), socket: filepath.Join(dir, "m"), addr: freeAddr(t), wait: 10 * time.Second, out: new(output)}
 	t.Cleanup(func() {
-		for _, pid := range r.pids() {
-			unix.Kill(pid, unix.SIGKILL)
-		}
-		if r.cmd != nil {
+		if r.cmd != nil { // first: it replaces workers that are killed
 			r.cmd.Process.Kill()
 			<-r.gone
+		}
+		for _, pid := range r.pids() {
+			unix.Kill(pid, unix.SIGKILL)
 		}
 		os.RemoveAll(dir)
 		if t.Failed() {
