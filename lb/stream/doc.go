@@ -13,6 +13,9 @@
 //  6. The exchange ends: log line, counters, and both connections are kept or
 //     closed (finish.go).
 //
+// An HTTP/2 connection is a session whose streams are sessions of their own
+// (mux.go, muxframe.go, muxstream.go).
+//
 // Each loop has a Shard, which owns its sessions, idle server connections and
 // counters; nothing of it is locked. Shards meet in backend.Backend and in a
 // few atomic counts of the Engine.

@@ -40,6 +40,7 @@ type stack struct {
 type options struct {
 	log     bool   // start syslogd and log to it
 	maxconn int    // 0 means 4000
+	tls     string // words behind the TLS bind line
 	fe, be  string // lines for the configuration's sections
 }
 
@@ -98,13 +99,13 @@ defaults
     option redispatch
 frontend fe
     bind %s
-    bind %s ssl crt %s
+    bind %s ssl crt %s %s
 %s
     default_backend be
 backend be
     balance roundrobin
 %s
-`, s.lb.Stats, cmp.Or(opt.maxconn, 4000), log, s.http, s.https, s.cert, opt.fe, opt.be)
+`, s.lb.Stats, cmp.Or(opt.maxconn, 4000), log, s.http, s.https, s.cert, opt.tls, opt.fe, opt.be)
 	for i, server := range s.backends {
 		fmt.Fprintf(&b, "    server b%d %s\n", i+1, server.Addr())
 	}

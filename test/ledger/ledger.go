@@ -152,7 +152,7 @@ func startsWhole(line []byte) bool {
 
 // endsWhole reports whether what follows the number is the end of an access log line: the quoted request is its last field.
 func endsWhole(rest []byte) bool {
-	return bytes.HasPrefix(rest, []byte(" HTTP/1.")) && bytes.HasSuffix(rest, []byte("\"\n"))
+	return (bytes.HasPrefix(rest, []byte(" HTTP/1.")) || bytes.HasPrefix(rest, []byte(" HTTP/2.0\""))) && bytes.HasSuffix(rest, []byte("\"\n"))
 }
 
 // Report returns the outcome of everything read so far.
