@@ -178,6 +178,8 @@ func (p *parser) checkChecks(d *draft, s *Server) {
 	switch {
 	case s.Agent && s.AgentPort == 0:
 		p.report.Errorf(s.Pos, "%sagent-check needs 'agent-port <port>'", what)
+	case s.Agent && s.Network == "unix" && s.AgentAddr == "":
+		p.report.Errorf(s.Pos, "%sagent-check needs 'agent-addr <address>', as the server has none of its own", what)
 	case !s.Check || !secure:
 		if t.Verify+t.VerifyHost+t.CAFile+t.Cert+t.SNI != "" || t.ALPN != nil || t.MinVersion != 0 || t.MaxVersion != 0 {
 			p.report.Notef(s.Pos, "%sits words about TLS have no effect: the server's connections are plain, and so are its checks without 'check' and 'check-ssl'", what)

@@ -23,7 +23,6 @@ type Checker struct {
 	epoch   uint               // grows with every override, so that a check begun before it is void
 	checked bool               // at least one check has ended
 	cancel  context.CancelFunc // ends the check in flight; nil when there is none
-	running bool               // a check is in flight
 	hurry   bool               // the traffic met errors: the next check comes soon
 }
 
@@ -100,16 +99,12 @@ func (c *Checker) check(ctx context.Context) {
 	c.mu.Lock()
 	epoch, paused, up, spec := c.epoch, c.paused, c.health >= c.spec.Rise, c.spec
 	c.cancel = cancel
-	c.running = !paused
 	c.hurry = false
 	c.mu.Unlock()
 	if paused {
 		return
 	}
 	res := c.probe(ctx, &spec, up)
-	c.mu.Lock()
-	c.running = false
-	c.mu.Unlock()
 	if ctx.Err() != nil {
 		return // paused or ended meanwhile: what it found is not the server's fault
 	}
@@ -209,13 +204,6 @@ func (c *Checker) Change(f func(*Spec)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f(&c.spec)
-}
-
-// Running reports whether a check is in flight.
-func (c *Checker) Running() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.running
 }
 
 // Up reports whether the server is up as far as these checks know.

@@ -386,8 +386,7 @@ func mismatch(e *Expect, match bool) string {
 	return s + " '" + printable(string(e.Text)) + "'"
 }
 
-// Read makes run the source of an HTTP answer: what came already, then the
-// connection.
+// reader gives the connection to what reads an HTTP answer.
 func (c *run) reader() *bufio.Reader {
 	// The answer's head and body together are bounded, so a server that never
 	// ends costs no more than this.
