@@ -14,6 +14,8 @@ import (
 // Policy is how one frontend logs. Immutable once made.
 type Policy struct {
 	Format         *rule.Format
+	Errors         *rule.Format // of connections that end before they carry anything; nil: HAProxy's own words
+	Asap           bool         // option logasap
 	HTTP           bool // mode http: a status of 500 and more is an error
 	DontLogNull    bool // option dontlognull
 	DontLogNormal  bool // option dontlog-normal

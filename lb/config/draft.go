@@ -26,6 +26,7 @@ type draft struct {
 	check       checkDraft
 	pages       cfgfile.Pos // first stats line
 	backPos     cfgfile.Pos // default_backend
+	uniquePos   cfgfile.Pos // unique-id-header
 	cookiePos   cfgfile.Pos
 	tablePos    cfgfile.Pos
 	bound       bool           // a bind line was seen, sound or not
@@ -114,6 +115,7 @@ func (d *draft) inherit(base *draft) {
 	d.template = base.template
 	d.logs = slices.Clone(base.logs)
 	d.logKind = base.logKind
+	d.uniquePos = base.uniquePos
 	d.pages, d.backPos, d.cookiePos = base.pages, base.backPos, base.cookiePos
 }
 

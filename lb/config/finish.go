@@ -17,6 +17,7 @@ func (p *parser) finish() {
 		p.resolveLogs(d)
 		p.resolveMode(d)
 		p.resolveBackends(d)
+		p.checkUnique(d)
 		p.checkPage(d)
 		p.resolveCheck(d)
 		p.checkServers(d)
@@ -26,6 +27,7 @@ func (p *parser) finish() {
 	p.resolveTracks()
 	p.resolveTables()
 	p.resolveUserlists()
+	p.resolveGauges()
 	p.resolvePeers()
 	p.checkAddresses()
 	p.assignIDs()
@@ -58,6 +60,9 @@ func (p *parser) resolveLogs(d *draft) {
 		default:
 			d.Logs = append(d.Logs, p.cfg.Global.Logs...)
 		}
+	}
+	for i := range d.Logs {
+		d.Logs[i].Tag = d.LogTag
 	}
 }
 
@@ -92,6 +97,10 @@ func (p *parser) resolveMode(d *draft) {
 	if d.MonitorURI != "" {
 		drop("'monitor-uri'")
 		d.MonitorURI = ""
+	}
+	if d.UniqueHeader != "" {
+		drop("'unique-id-header'")
+		d.UniqueHeader = ""
 	}
 	if len(d.ReqCaptures)+len(d.ResCaptures) > 0 {
 		drop("'capture'")
@@ -169,6 +178,46 @@ func modeName(m Mode) string {
 		return "http"
 	}
 	return "tcp"
+}
+
+// checkUnique warns of a header that would never be sent.
+func (p *parser) checkUnique(d *draft) {
+	if d.Frontend && d.UniqueHeader != "" && d.UniqueID == nil {
+		p.report.Warnf(d.uniquePos, "'unique-id-header' has no effect: %s '%s' has no 'unique-id-format'", d.section, d.Name)
+		d.UniqueHeader = ""
+	}
+}
+
+// resolveGauges gives the numbers that rules ask for their proxies' names.
+func (p *parser) resolveGauges() {
+	for _, u := range p.gauges {
+		g := u.gauge
+		side := "backend"
+		if g.What == "fe_conn" {
+			side = "frontend"
+		}
+		name := g.Proxy
+		if name == "" {
+			name = u.from.Name
+		}
+		var found *draft
+		for _, d := range p.byName[name] {
+			if side == "frontend" && d.Frontend || side == "backend" && d.Backend {
+				found = d
+			}
+		}
+		switch {
+		case u.from.kind == inDefaults && g.Proxy == "":
+			p.report.Errorf(u.pos, "'%s' in a defaults section has no proxy of its own: name one in parentheses", g.What)
+		case found == nil:
+			p.report.Errorf(u.pos, "'%s' : unable to find %s '%s'%s", g.What, side, name, didYouMean(cfgfile.Suggest(name, sortedNames(p.byName))))
+		case g.Server != "" && found.serverLines[g.Server] == 0:
+			p.report.Errorf(u.pos, "'%s' : unable to find server '%s' in %s '%s'%s", g.What, g.Server, found.section, name, didYouMean(cfgfile.Suggest(g.Server, sortedNames(found.serverLines))))
+		default:
+			g.Proxy = name
+			p.cfg.Gauges = append(p.cfg.Gauges, g)
+		}
+	}
 }
 
 // checkPage refuses two ways to let people to the statistics page.

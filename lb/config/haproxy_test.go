@@ -173,6 +173,15 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("force-persist"), "'force-persist' expects")
 	refuse(inFrontendSection("use_backend %[nosuch]"), "unknown fetch method 'nosuch'")
 
+	// Ids, monitors and logs.
+	accept(inFrontendSection("unique-id-format %{+X}o\\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid\nunique-id-header X-ID\nmonitor-uri /x\nmonitor fail if { nbsrv(b) lt 1 } or { srv_is_up(b/s) -m bool false }"))
+	accept(inFrontendSection("log-tag x\nerror-log-format %ci\noption logasap\nno option logasap"))
+	refuse(inFrontendSection("monitor fail"), "'monitor fail' expects")
+	refuse(inFrontendSection("monitor fail if { nbsrv(c) lt 1 }"), "unable to find backend 'c'")
+	refuse(inFrontendSection("monitor fail if { srv_is_up(b/t) }"), "unable to find server 't'")
+	refuse(inFrontendSection("unique-id-format %zz"), "no such format variable 'zz'")
+	stricter(inFrontendSection("unique-id-format a\nunique-id-header a:b"), "not a header name")
+
 	// Binds.
 	accept(inFrontendSection("bind :18001\nbind *:18002,127.0.0.1:18003\nbind 127.0.0.1:18004-18006\nbind [::1]:18007\nbind ::1:18008\nbind [::]:18009 v4v6\nbind [::]:18010 v6only"))
 	accept(inFrontendSection("bind ipv4@127.0.0.1:18001\nbind ipv6@:18002\nbind /tmp/h-bind.sock mode 600\nbind unix@/tmp/h-bind2.sock\nbind abns@h-test"))
@@ -319,6 +328,5 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	stricter(inBackendSection("server a 127.0.0.1:+1"), "relative")
 	stricter(inBackendSection("server a localhost:1 init-addr last,libc,none"), "must resolve at start")
 	stricter(inFrontendSection("bind 127.0.0.1:18001 maxconn 5"), "write a maxconn line")
-	stricter(inFrontendSection("option logasap"), "at the end of the request")
 	accept(inFrontendSection("no option logasap"))
 }

@@ -70,6 +70,7 @@ type parser struct {
 	userlists   map[string]*userlist.List
 	atUserlist  *userlistSection // being read
 	usedLists   []listUse
+	gauges      []gaugeUse
 	zeroWarning bool
 	tls         tlsDefaults
 }

@@ -15,6 +15,29 @@ func logTable() []row[*draft] {
 		{name: "log-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
 			return c.logFormat(d, c.args[0], logCustom)
 		}},
+		{name: "error-log-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
+			f, err := rule.ParseFormat(c.args[0])
+			if err != nil {
+				return fmt.Errorf("'%s' : %w", c.name, err)
+			}
+			d.acls.Note(f.Refs())
+			d.ErrorLogFormat = f
+			return nil
+		}},
+		{name: "log-tag", args: "<tag>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error { d.LogTag = c.args[0]; return nil }},
+		{name: "unique-id-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) (err error) {
+			if d.UniqueID, err = rule.ParseText(c.args[0], d.acls); err != nil {
+				err = fmt.Errorf("'%s' : %w", c.name, err)
+			}
+			return err
+		}},
+		{name: "unique-id-header", args: "<name>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
+			if !rule.IsHeaderName(c.args[0]) {
+				return fmt.Errorf("'%s' : '%s' is not a header name", c.name, c.args[0])
+			}
+			d.UniqueHeader, d.uniquePos = c.args[0], c.pos
+			return nil
+		}},
 		{name: "option httplog", args: "[clf]", max: 1, in: front, apply: func(c *call, d *draft) error {
 			if len(c.args) > 0 {
 				if err := oneOf(c.name, c.args[0], "clf"); err != nil {
@@ -28,7 +51,7 @@ func logTable() []row[*draft] {
 		{name: "option tcplog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, rule.TCPLog, logTCP) }},
 		{name: "option dontlognull", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNull })},
 		{name: "option dontlog-normal", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNormal })},
-		{name: "option logasap", in: front, negate: true, status: Refused, doc: "a line is written when all is known, at the end of the request"},
+		{name: "option logasap", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogAsap })},
 		{name: "option log-separate-errors", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogSeparateErrors })},
 		{name: "option log-health-checks", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogHealthCheck })},
 	}

@@ -17,6 +17,9 @@ type Config struct {
 	Proxies []*Proxy // frontends, backends and listens in the order of the files
 	Tables  []TableUse
 
+	// Gauges are the numbers that rules ask the engine for.
+	Gauges []*rule.Gauge
+
 	// Userlists are those that rules name and whose passwords take a while to
 	// check.
 	Userlists []*userlist.List
@@ -66,9 +69,10 @@ type Log struct {
 	Format   string // "local" (default), "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"
 	Len      int    // 1024 by default
 	Facility int
-	Level    int // highest severity number sent (debug 7)
-	MinLevel int // lower numbers are raised to this one
-	SampleLo int // `sample`: 0 when unused
+	Tag      string // the proxy's log-tag; "" the global one
+	Level    int    // highest severity number sent (debug 7)
+	MinLevel int    // lower numbers are raised to this one
+	SampleLo int    // `sample`: 0 when unused
 	SampleHi int
 	SampleN  int
 	Pos      cfgfile.Pos
@@ -125,6 +129,10 @@ type Proxy struct {
 	Logs              []Log
 	LogFormat         *rule.Format // nil: no log-format; option httplog/tcplog set it
 	LogFormatPos      cfgfile.Pos
+	LogTag            string       // "" the global one; Logs have it
+	ErrorLogFormat    *rule.Format // of connections that end before they carry anything; nil: HAProxy's own words
+	UniqueID          *rule.Format // nil: requests have no id
+	UniqueHeader      string       // tells servers the id; "" none does
 	DontLogNull       bool
 	DontLogNormal     bool
 	LogAsap           bool
@@ -136,6 +144,8 @@ type Proxy struct {
 
 	ErrorFiles map[int]ErrorFile
 	MonitorURI string
+	// MonitorFails make the answer to MonitorURI a 503 when any holds.
+	MonitorFails []*rule.Cond
 
 	ReqRules rule.Rules // http-request, reqadd..., redirect: in order
 	ResRules rule.Rules // http-response, rspadd...

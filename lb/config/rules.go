@@ -19,6 +19,11 @@ func ruleTable() []row[*draft] {
 		}},
 		{name: "http-request", args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: anywhere, apply: (*call).rule},
 		{name: "http-response", args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: anywhere, apply: (*call).rule},
+		{name: "monitor fail", args: "if|unless <condition>", min: 2, max: many, in: ownFront, apply: func(c *call, d *draft) error {
+			cond, err := c.condition(c.args, d.acls)
+			d.MonitorFails = append(d.MonitorFails, cond)
+			return err
+		}},
 		{name: "redirect", args: "location|prefix|scheme <target> [code <code>] [if|unless <condition>]", min: 2, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
 			r, err := rule.ParseRedirect(c.args, d.acls)
 			if err != nil {

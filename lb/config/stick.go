@@ -214,6 +214,13 @@ type tableUse struct {
 	pos  cfgfile.Pos
 }
 
+// gaugeUse is a number that a rule asks for.
+type gaugeUse struct {
+	gauge *rule.Gauge
+	from  *draft
+	pos   cfgfile.Pos
+}
+
 // noteRefs keeps what a line names for the time when all sections are known.
 func (p *parser) noteRefs(from *draft, pos cfgfile.Pos) {
 	for _, ref := range from.acls.Take() {
@@ -222,6 +229,8 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos) {
 			p.uses = append(p.uses, tableUse{r, from, pos})
 		case *rule.UserRef:
 			p.usedLists = append(p.usedLists, listUse{r, pos})
+		case *rule.Gauge:
+			p.gauges = append(p.gauges, gaugeUse{r, from, pos})
 		}
 	}
 }

@@ -33,6 +33,10 @@ func headerName(p *ruleParser) (string, error) {
 	return name, nil
 }
 
+// IsHeaderName reports whether name can be a header's (RFC 9110, section 5.1)
+// that a proxy may write.
+func IsHeaderName(name string) bool { return isToken(name) && !framing(name) }
+
 // framing names the fields that must agree with the body (RFC 9112, section
 // 6).
 func framing[T string | []byte](name T) bool {

@@ -8,7 +8,7 @@ import (
 
 // readArgs reads a fetch's or converter's arguments by their signature, one
 // letter each: s a string, i an integer, o an integer or a variable's name, t a
-// stick table's name, u a userlist's; "?"
+// stick table's name, u a userlist's, g a proxy's, v a server's; "?"
 // behind a letter makes it optional.
 func readArgs(signature string, list []string) (args, error) {
 	var a args
@@ -46,6 +46,12 @@ func readArgs(signature string, list []string) (args, error) {
 			if word != "" {
 				a.table = &TableRef{Name: word}
 			}
+		case 'g', 'v':
+			g, err := gaugeOf(word, kind == 'v')
+			if err != nil {
+				return a, err
+			}
+			a.gauge = g
 		case 'u':
 			if word == "" {
 				return a, fmt.Errorf("missing a userlist's name")

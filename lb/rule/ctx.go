@@ -26,6 +26,10 @@ type Ctx struct {
 	// let through.
 	Again bool
 
+	// ID makes the exchange's unique id when something shows it first; nil when
+	// there is none.
+	ID *Format
+
 	// Doubt is what had to be computed of the client's password; nil nothing.
 	Doubt *userlist.Doubt
 

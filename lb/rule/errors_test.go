@@ -60,7 +60,6 @@ func TestConditionMistakes(t *testing.T) {
 		{"{ var(x) y }", "it must begin with its scope, as in 'txn.x'"},
 		{"{ var(sess.x) y }", "scope 'sess' is not supported by lb yet; 'txn.x'"},
 		{"{ var(foo.x) y }", "the scope 'foo' is unknown; use 'txn', 'req' or 'res'"},
-		{"{ nbsrv(b) lt 1 }", "is known to HAProxy, but server counts in rules are not supported by lb yet"},
 		{"{ src_get_gpc(0) gt 1 }", "tables have gpc0, gpc1 and gpt0, not arrays of them"},
 		{"{ sc_get_gpc0(3) gt 1 }", "there are counters 0 to 2, not 3"},
 		{"{ res.hdr(x) y }", "needs 'HTTP response headers', which a request rule does not have; use it in an http-response rule"},

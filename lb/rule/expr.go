@@ -82,6 +82,7 @@ type args struct {
 	re    *pattern   // regsub's regular expression
 	table *TableRef  // a stick table, nil when none is named
 	users *UserRef   // a userlist
+	gauge *Gauge     // a number of a proxy or server
 	len   int
 }
 

@@ -21,7 +21,7 @@ type fetchRow struct {
 }
 
 // fetches is the table; findFetch reads it.
-var fetches = slices.Concat(fetchesHTTP, fetchesFacts, fetchesTable, fetchesAuth)
+var fetches = slices.Concat(fetchesHTTP, fetchesFacts, fetchesTable, fetchesAuth, fetchesGauge)
 
 // alias are other names of the rows.
 var fetchAlias = map[string]string{
@@ -51,9 +51,7 @@ var suffixes = []string{"beg", "dir", "dom", "end", "len", "reg", "sub"}
 
 // fetchRefused are fetches HAProxy has and lb has not, with the reason.
 var fetchRefused = map[string]string{
-	"nbsrv": "server counts in rules are not supported by lb yet", "srv_is_up": "server states in rules are not supported by lb yet",
-	"be_conn": "", "fe_conn": "", "be_sess_rate": "", "fe_sess_rate": "", "queue": "", "avg_queue": "", "connslots": "",
-	"srv_conn": "", "srv_queue": "", "srv_sess_rate": "", "be_conn_free": "", "srv_conn_free": "", "be_id": "", "fe_id": "", "so_id": "", "srv_id": "",
+	"be_sess_rate": "", "fe_sess_rate": "", "srv_sess_rate": "", "be_conn_free": "", "srv_conn_free": "", "be_id": "", "fe_id": "", "so_id": "", "srv_id": "",
 	"fe_req_rate": "", "be_req_rate": "", "res.body": "", "res.body_len": "",
 	"req.body": "", "req.body_len": "", "req.body_size": "", "req.body_param": "",
 	"req.payload": "", "req.payload_lv": "", "payload": "", "payload_lv": "", "req.len": "", "res.len": "", "wait_end": "",

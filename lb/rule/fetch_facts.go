@@ -48,7 +48,10 @@ var fetchesFacts = []fetchRow{
 	{name: "ssl_fc_protocol", kind: kindStr, where: anywhere, get: func(x *Ctx, _ *args) (value, bool) { return named(x, x.Rec.TLSVer) }},
 	{name: "ssl_fc_sni", kind: kindStr, where: anywhere, derive: true, get: func(x *Ctx, _ *args) (value, bool) { return named(x, x.Rec.SNI) }},
 	{name: "str", args: "s", kind: kindStr, where: anywhere, get: literal, check: checkStr},
-	{name: "unique-id", kind: kindStr, where: anywhere, get: func(x *Ctx, _ *args) (value, bool) { return strValue(x.Rec.UniqueID), len(x.Rec.UniqueID) > 0 }},
+	{name: "unique-id", kind: kindStr, where: anywhere, get: func(x *Ctx, _ *args) (value, bool) {
+		id := x.UniqueID()
+		return strValue(id), len(id) > 0
+	}},
 	{name: "var", args: "s", kind: kindStr, where: anywhere, get: fetchVar, check: func(a *args) error { return checkVar(a.s[0]) }},
 }
 

@@ -49,7 +49,7 @@ func ParseFormat(s string) (*Format, error) { return parseFormat(s, inLog) }
 // ParseText compiles a format whose text a request makes: a name, an
 // identifier. What it refers to is noted in acls.
 func ParseText(s string, acls *ACLs) (*Format, error) {
-	f, err := parseFormat(s, inRequest)
+	f, err := (&formatParser{text: s, at: inRequest, global: optField, blanks: true}).parse()
 	if err == nil {
 		acls.Note(f.Refs())
 	}
@@ -62,6 +62,11 @@ func (f *Format) String() string { return f.src }
 // Append appends what the format shows of x.
 func (f *Format) Append(dst []byte, x *Ctx) []byte {
 	x.begin()
+	return f.render(dst, x)
+}
+
+// render is Append in the middle of another evaluation, whose values stay.
+func (f *Format) render(dst []byte, x *Ctx) []byte {
 	blank := true // a separator at the start, or behind another one, is dropped
 	for i := range f.steps {
 		n := &f.steps[i]
@@ -133,14 +138,18 @@ func appendText(dst, b []byte, o option) []byte {
 func parseFormat(s string, at where) (*Format, error) {
 	p := &formatParser{text: s, at: at, global: optField}
 	if at == inLog {
-		p.global = optMandatory
+		p.global, p.blanks = optMandatory, true
 	}
-	for p.pos < len(s) {
+	return p.parse()
+}
+
+func (p *formatParser) parse() (*Format, error) {
+	for p.pos < len(p.text) {
 		if err := p.next(); err != nil {
 			return nil, err
 		}
 	}
-	return &Format{src: s, steps: p.steps}, nil
+	return &Format{src: p.text, steps: p.steps}, nil
 }
 
 type formatParser struct {
@@ -148,6 +157,7 @@ type formatParser struct {
 	pos    int
 	at     where
 	global option // %{+Q}o sets it for all variables that follow
+	blanks bool   // runs of blanks count as one, at the beginning as none
 	steps  []step
 }
 
@@ -188,7 +198,7 @@ func (p *formatParser) next() error {
 	switch {
 	case c == '%':
 		return p.variable()
-	case p.at == inLog && strings.IndexByte(" \t\r\n\v\f", c) >= 0:
+	case p.blanks && strings.IndexByte(" \t\r\n\v\f", c) >= 0:
 		p.separator()
 	default:
 		p.literal(c)

@@ -40,7 +40,7 @@ var vars = []varRow{
 	{"T", date(func(dst []byte, x *Ctx) []byte { return x.dates.appendGMT(dst, x.Rec.Accept) }), 0},
 	{"Ta", timer(func(r *Record) int32 { return r.Ta }, true), 0},
 	{"Tc", timer(func(r *Record) int32 { return r.Tc }, false), 0},
-	{"Td", timer(func(r *Record) int32 { return r.Td }, true), 0},
+	{"Td", timer(func(r *Record) int32 { return r.Td }, false), 0},
 	{"Th", timer(func(r *Record) int32 { return r.Th }, false), 0},
 	{"Ti", timer(func(r *Record) int32 { return r.Ti }, false), 0},
 	{"Tl", date(func(dst []byte, x *Ctx) []byte { return x.dates.appendLocal(dst, x.Rec.Accept) }), 0},
@@ -291,5 +291,5 @@ func appendRetries(dst []byte, x *Ctx, _ option) ([]byte, bool) {
 }
 
 func appendUniqueID(dst []byte, x *Ctx, o option) ([]byte, bool) {
-	return appendText(dst, x.Rec.UniqueID, o), true
+	return appendText(dst, x.UniqueID(), o), true
 }

@@ -106,6 +106,9 @@ func (a *args) refs(list []Ref) []Ref {
 	if a.table != nil {
 		list = append(list, a.table)
 	}
+	if a.gauge != nil {
+		list = append(list, a.gauge)
+	}
 	if a.users != nil {
 		list = append(list, a.users)
 	}

@@ -152,6 +152,7 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	t := sh.newTxn(s)
 	s.t = t
 	t.rec = ts.Record
+	t.unlogged = t.rec.Asap // its line has been written
 	t.rec.Frontend, t.rec.Backend, t.rec.Server = ln.Frontend.Proxy.Name, be.Proxy.Name, be.Servers[i].Name
 	t.be, t.entered, t.srv = be, true, be.Servers[i]
 	be.Enter()

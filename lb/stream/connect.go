@@ -299,6 +299,9 @@ func (t *txn) established(now int64) {
 	if t.s.fe.Needs&rule.NeedsBackAddr != 0 {
 		t.rec.BackAddr = t.s.sh.localAddr(t.c.fd)
 	}
+	if !t.s.fe.HTTP {
+		t.logEarly()
+	}
 }
 
 // sendHead renders the request head and sends it with as much of the body as

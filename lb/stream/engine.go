@@ -117,8 +117,10 @@ type Frontend struct {
 	Switches   []Switch
 	Default    *Backend // nil: none
 	MonitorURI string
-	ConnRules  rule.Rules // tcp-request connection
-	SessRules  rule.Rules // tcp-request session
+	// MonitorFails make the answer to MonitorURI a 503 when any holds.
+	MonitorFails []*rule.Cond
+	ConnRules    rule.Rules // tcp-request connection
+	SessRules    rule.Rules // tcp-request session
 
 	Logs   int // index into Engine.Targets, -1 for none
 	Access accesslog.Policy
@@ -126,6 +128,9 @@ type Frontend struct {
 
 	ReqCaptures []Capture
 	ResCaptures []Capture
+
+	UniqueID     *rule.Format // nil: requests have no id
+	UniqueHeader []byte       // tells servers the id; nil none does
 
 	cur    atomic.Int32
 	max    atomic.Int32
@@ -222,6 +227,7 @@ func (e *Engine) Start(threads int) error {
 				sh.freeFlights = append(sh.freeFlights, int32(flightsPerShard-1-j))
 			}
 		}
+		sh.counter = uint32(i)
 		e.Shards = append(e.Shards, sh)
 	}
 	e.accepting.Store(true)

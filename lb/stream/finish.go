@@ -167,16 +167,31 @@ func (sh *Shard) log(t *txn) {
 	if !wanted {
 		return
 	}
+	r.Asap = fe.Access.Asap
 	r.ActConn = sh.eng.cur.Load()
 	r.FeConn = fe.cur.Load()
 	if t.entered {
 		r.BeConn--
 	}
 	x := &sh.ctx
-	x.Req, x.Res, x.Rec = nil, nil, r
+	x.Req, x.Res, x.Rec, x.ID = nil, nil, r, fe.UniqueID
+	if r.BadReq { // it never was a request
+		x.ID = nil
+	}
 	x.Txn, x.Session, x.Now = &t.track, s.tracks(), sh.stickNow()
 	sh.logBuf = fe.Access.Append(sh.logBuf[:0], x)
 	sh.senders[fe.Logs].Log(sev, sh.logBuf)
+}
+
+// logEarly writes the line now that all is known but how much is transferred:
+// option logasap.
+func (t *txn) logEarly() {
+	if sh := t.s.sh; t.s.fe.Access.Asap && !t.unlogged {
+		t.times(sh.Loop.Now())
+		sh.log(t)
+		t.endFlight(sh)
+		t.unlogged = true
+	}
 }
 
 // logEmbryonic writes the line of a connection that ended before it could
@@ -186,7 +201,11 @@ func (sh *Shard) logEmbryonic(s *session, what string) {
 	if fe.Logs < 0 {
 		return
 	}
-	x := sh.aboutSession(s, &rule.Record{Client: s.peer, Accept: s.accepted, Frontend: fe.Name, TLS: s.tls != nil})
-	sh.logBuf = sh.eng.Formats.AppendEmbryonic(sh.logBuf[:0], x, s.ln.Name, what)
+	x := sh.aboutSession(s, &rule.Record{Client: s.peer, Accept: s.accepted, Frontend: fe.Name, Backend: fe.Name, Server: noServer, Term: [4]byte{'P', 'R', '-', '-'}, TLS: s.tls != nil})
+	if f := fe.Access.Errors; f != nil {
+		sh.logBuf = f.Append(sh.logBuf[:0], x)
+	} else {
+		sh.logBuf = sh.eng.Formats.AppendEmbryonic(sh.logBuf[:0], x, s.ln.Name, what)
+	}
 	sh.senders[fe.Logs].Log(message.Info, sh.logBuf)
 }

@@ -194,7 +194,6 @@ func (s *session) startExchange(n int) {
 	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, noServer
 	r.Method, r.URI, r.Minor = h.Method(), h.URI(), h.Minor()
 	r.Received = uint64(n)
-	r.Counter = s.requests
 	now := sh.Loop.Now()
 	r.TR = int32(t.start - s.began)
 	t.method = methodOf(r.Method)

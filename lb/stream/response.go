@@ -133,6 +133,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 		return false
 	}
 	t.editResponse(h)
+	t.logEarly()
 	if !t.placeHead(n) {
 		t.noResponse()
 		t.fail('P', 'H', 500)

@@ -17,6 +17,7 @@ func (t *txn) context() *rule.Ctx {
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, &t.rec
 	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
+	x.ID = t.s.fe.UniqueID
 	x.Doubt, x.Reply = t.doubt, rule.Reply{}
 	if t.s.fe.HTTP {
 		x.Req = &sh.req
@@ -30,7 +31,7 @@ func (t *txn) route() {
 	sh, fe := s.sh, s.fe
 	if fe.MonitorURI != "" && string(t.rec.URI) == fe.MonitorURI {
 		t.unlogged = true
-		t.reply(200, "", errorHeader, monitorBody)
+		t.monitor()
 		return
 	}
 	if t.vouch() {
@@ -73,7 +74,20 @@ func (t *txn) route() {
 		t.readCookie()
 	}
 	t.stick(x)
+	x.UniqueID() // while the request's head is there
 	t.balance()
+}
+
+// monitor answers whoever asks whether we are well.
+func (t *txn) monitor() {
+	x := t.context()
+	for _, fails := range t.s.fe.MonitorFails {
+		if fails.Eval(x) {
+			t.replyError(503)
+			return
+		}
+	}
+	t.reply(200, "", errorHeader, monitorBody)
 }
 
 // choose applies use_backend rules, then default_backend.
@@ -163,6 +177,9 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 	switch v {
 	case rule.Continue, rule.Allow:
 		return true
+	}
+	t.s.sh.ctx.UniqueID()
+	switch v {
 	case rule.Deny:
 		*denied++
 		t.countClientError()
@@ -327,6 +344,9 @@ func (t *txn) appendRequest(dst []byte) []byte {
 	}
 	if !t.upgrade {
 		h.Del("upgrade")
+	}
+	if name := t.s.fe.UniqueHeader; name != nil {
+		h.Add(name, t.rec.UniqueID)
 	}
 	t.forwardFor(h, t.s.fe.ForwardFor)
 	if t.be.ID != t.s.fe.ID && t.s.fe.ForwardFor == nil {

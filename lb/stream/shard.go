@@ -41,7 +41,8 @@ type Shard struct {
 	logBuf  []byte
 	sa      unix.RawSockaddrAny
 
-	stickBase int64 // what the clock of stick tables is ahead of the loop's, ms
+	counter   uint32 // numbers exchanges, in steps of the number of shards
+	stickBase int64  // what the clock of stick tables is ahead of the loop's, ms
 
 	acceptors []*acceptor
 	paused    bool

@@ -25,7 +25,7 @@ func (sh *Shard) stickNow() int64 { return sh.Loop.Now() + sh.stickBase }
 // aboutSession prepares the context for a rule or a line about s alone.
 func (sh *Shard) aboutSession(s *session, r *rule.Record) *rule.Ctx {
 	x := &sh.ctx
-	x.Req, x.Res, x.Rec = nil, nil, r
+	x.Req, x.Res, x.Rec, x.ID = nil, nil, r, nil
 	x.Txn, x.Session, x.Now, x.Again = nil, s.tracks(), sh.stickNow(), false
 	return x
 }

@@ -30,5 +30,6 @@ func (s *session) startTunnel() {
 	}
 	t.direct(x)
 	t.stick(x)
+	x.UniqueID()
 	t.balance()
 }

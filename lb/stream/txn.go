@@ -106,7 +106,7 @@ func (sh *Shard) newTxn(s *session) *txn {
 	} else {
 		sh.freeTxns = t.next
 	}
-	gen, vars, stuckTo := t.gen, t.rec.Vars, t.stuckTo
+	gen, vars, stuckTo, id := t.gen, t.rec.Vars, t.stuckTo, t.rec.UniqueID[:0]
 	*t = txn{s: s, gen: gen, start: sh.Loop.Now(), srvAct: sh.Loop.Now(), stuckTo: stuckTo}
 	if s.waiting > 0 {
 		t.start = s.waiting
@@ -115,6 +115,9 @@ func (sh *Shard) newTxn(s *session) *txn {
 	r := &t.rec
 	r.Vars = vars
 	r.Vars.Reset()
+	r.UniqueID = id
+	r.Counter = sh.counter
+	sh.counter += uint32(len(sh.eng.Shards))
 	r.Client, r.TLS = s.peer, s.tls != nil
 	r.Accept, r.Request = s.accepted, sh.Loop.Time()
 	r.Status = -1
@@ -148,9 +151,9 @@ func (sh *Shard) freeTxn(t *txn) {
 	t.endFlight(sh)
 	t.track.Release(sh.stickNow())
 	t.stuckTo.reset()
-	gen, vars, stuckTo := t.gen+1, t.rec.Vars, t.stuckTo
+	gen, vars, stuckTo, id := t.gen+1, t.rec.Vars, t.stuckTo, t.rec.UniqueID[:0]
 	*t = txn{gen: gen, next: sh.freeTxns, stuckTo: stuckTo}
-	t.rec.Vars = vars
+	t.rec.Vars, t.rec.UniqueID = vars, id
 	sh.freeTxns = t
 }
 

@@ -55,6 +55,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (Engine, error) {
 	b.full()
 	b.control(socks)
 	b.eng.Names = b.nodes
+	b.gauges()
 	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err
@@ -149,6 +150,10 @@ func (b *builder) frontends(socks *handoff.Set) {
 			Default: b.nodes[p.DefaultBackend], MonitorURI: p.MonitorURI,
 			ReqCaptures: captures(p.ReqCaptures), ResCaptures: captures(p.ResCaptures),
 			ConnRules: p.ConnRules, SessRules: p.SessRules,
+			MonitorFails: p.MonitorFails, UniqueID: p.UniqueID,
+		}
+		if p.UniqueHeader != "" {
+			fe.UniqueHeader = []byte(p.UniqueHeader)
 		}
 		if fe.MaxConn == 0 {
 			fe.MaxConn = b.eng.MaxConn
@@ -185,6 +190,7 @@ func (b *builder) listener(fe *stream.Frontend, bind *config.Bind, socks *handof
 func (b *builder) logging(fe *stream.Frontend, p *config.Proxy) {
 	fe.Access = accesslog.Policy{
 		Format: p.LogFormat, HTTP: fe.HTTP,
+		Errors: p.ErrorLogFormat, Asap: p.LogAsap,
 		DontLogNull: p.DontLogNull, DontLogNormal: p.DontLogNormal, SeparateErrors: p.LogSeparateErrors,
 	}
 	switch {
@@ -198,7 +204,10 @@ func (b *builder) logging(fe *stream.Frontend, p *config.Proxy) {
 	if len(p.Logs) > 0 {
 		fe.Logs = b.logs.add(p.Logs)
 	}
-	fe.Needs = fe.Access.Format.Needs()
+	fe.Needs = fe.Access.Format.Needs() | p.ErrorLogFormat.Needs() | p.UniqueID.Needs()
+	for _, c := range p.MonitorFails {
+		fe.Needs |= c.Needs()
+	}
 	for _, any := range b.cfg.Proxies { // a request may reach any backend's rules
 		fe.Needs |= any.ReqRules.Needs() | any.ResRules.Needs() | any.ContentRules.Needs()
 		for _, s := range any.Sticks {

@@ -45,12 +45,15 @@ func (l *logTargets) add(logs []config.Log) int {
 }
 
 func (l *logTargets) targets(logs []config.Log) []syslog.Target {
-	tag := l.tag
-	if tag == "" {
-		tag = "haproxy" // what halog and existing filters look for
-	}
 	var set []syslog.Target
 	for _, c := range logs {
+		tag := c.Tag
+		if tag == "" {
+			tag = l.tag
+		}
+		if tag == "" {
+			tag = "haproxy" // what halog and existing filters look for
+		}
 		set = append(set, syslog.Target{
 			Network: c.Network, Address: c.Address, Format: c.Format, Len: c.Len,
 			Facility: c.Facility, Level: c.Level, MinLevel: c.MinLevel,
