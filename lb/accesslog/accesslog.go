@@ -16,10 +16,10 @@ type Policy struct {
 	Format         *rule.Format
 	Errors         *rule.Format // of connections that end before they carry anything; nil: HAProxy's own words
 	Asap           bool         // option logasap
-	HTTP           bool // mode http: a status of 500 and more is an error
-	DontLogNull    bool // option dontlognull
-	DontLogNormal  bool // option dontlog-normal
-	SeparateErrors bool // option log-separate-errors
+	HTTP           bool         // mode http: a status of 500 and more is an error
+	DontLogNull    bool         // option dontlognull
+	DontLogNormal  bool         // option dontlog-normal
+	SeparateErrors bool         // option log-separate-errors
 }
 
 // Severity is the line's severity; false means no line at all.

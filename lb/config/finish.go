@@ -28,6 +28,7 @@ func (p *parser) finish() {
 	p.resolveTables()
 	p.resolveUserlists()
 	p.resolveGauges()
+	p.resolveFiles()
 	p.resolvePeers()
 	p.checkAddresses()
 	p.assignIDs()

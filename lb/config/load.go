@@ -71,6 +71,7 @@ type parser struct {
 	atUserlist  *userlistSection // being read
 	usedLists   []listUse
 	gauges      []gaugeUse
+	files       []fileUse
 	zeroWarning bool
 	tls         tlsDefaults
 }

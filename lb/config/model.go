@@ -6,6 +6,7 @@ import (
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/health"
+	"lbsyslogd/lb/lookup"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/userlist"
@@ -16,6 +17,10 @@ type Config struct {
 	Global  Global
 	Proxies []*Proxy // frontends, backends and listens in the order of the files
 	Tables  []TableUse
+
+	// Files are the map files and files of ACL patterns that rules look samples
+	// up in.
+	Files []*lookup.File
 
 	// Gauges are the numbers that rules ask the engine for.
 	Gauges []*rule.Gauge

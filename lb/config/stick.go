@@ -229,6 +229,8 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos) {
 			p.uses = append(p.uses, tableUse{r, from, pos})
 		case *rule.UserRef:
 			p.usedLists = append(p.usedLists, listUse{r, pos})
+		case *rule.FileRef:
+			p.files = append(p.files, fileUse{r, pos})
 		case *rule.Gauge:
 			p.gauges = append(p.gauges, gaugeUse{r, from, pos})
 		}

@@ -153,7 +153,7 @@ func TestHelpAsHAProxy(t *testing.T) {
 			continue
 		}
 		switch cmd.words {
-		case "set server", "show info", "show stat":
+		case "set server", "show info", "show stat", "add acl", "add map", "clear acl", "clear map", "show acl", "show map":
 			continue // they take fewer options here
 		}
 		if !strings.Contains(theirs, cmd.line()+"\n") {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/lookup"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stick"
 )
@@ -23,6 +24,7 @@ type fake struct {
 	cleared  []bool
 	given    int
 	snapshot stats.Snapshot
+	files    []*lookup.File
 	tables   []*stick.Table
 }
 
@@ -65,6 +67,8 @@ func nameTable() *stick.Table {
 	s.Stores[stick.ServerID], s.Stores[stick.ServerKey], s.Stores[stick.GPC0] = true, true, true
 	return stick.New(s)
 }
+
+func (f *fake) Files() []*lookup.File { return f.files }
 
 func (f *fake) Tables() []*stick.Table { return f.tables }
 

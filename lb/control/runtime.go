@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 
+	"lbsyslogd/lb/lookup"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stick"
 )
@@ -41,6 +42,9 @@ type Runtime interface {
 	ClearCounters(all bool)
 	// Tables are the stick tables in the order of the configuration.
 	Tables() []*stick.Table
+	// Files are the map files and files of ACL patterns, in the order of the
+	// configuration.
+	Files() []*lookup.File
 	// SendSockets gives the listening sockets away over conn, as _getsocks
 	// says, and returns when all are taken or the other side is gone.
 	SendSockets(conn *net.UnixConn) error

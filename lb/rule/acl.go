@@ -1,10 +1,12 @@
 package rule
 
 import (
-	"bufio"
 	"fmt"
-	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
+
+	"lbsyslogd/lb/lookup"
 )
 
 // ACLs are the named ACLs of one proxy, beside the predefined ones. It is
@@ -25,7 +27,11 @@ type acl struct {
 type aclTest struct {
 	expr  *expr
 	match matcher
+	files []Ref // that the patterns are read from
 }
+
+// refs are what the test names.
+func (t *aclTest) refs() []Ref { return append(t.expr.refs(), t.files...) }
 
 // NewACLs gives an empty set.
 func NewACLs() *ACLs { return &ACLs{named: map[string]*acl{}} }
@@ -76,7 +82,7 @@ func (a *ACLs) Define(words []string) error {
 	if err != nil {
 		return fmt.Errorf("error detected while parsing ACL '%s' : %w", name, err)
 	}
-	a.Note(t.expr.refs())
+	a.Note(t.refs())
 	have := a.named[name]
 	if have == nil {
 		have = &acl{name: name, where: anywhere}
@@ -135,7 +141,14 @@ func parseTest(words []string) (*aclTest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w in ACL expression '%s'", err, words[0])
 	}
-	return &aclTest{expr: e, match: m}, nil
+	t := &aclTest{expr: e, match: m}
+	if r.keyed && len(r.paths) == 0 {
+		return nil, fmt.Errorf("flag '-M' (map files) says how '-f' reads its file, and there is no '-f' in ACL expression '%s'", words[0])
+	}
+	if len(r.paths) > 0 {
+		t.watch(r, m)
+	}
+	return t, nil
 }
 
 // aclReader reads the flags and patterns of one test.
@@ -144,6 +157,10 @@ type aclReader struct {
 	fold   bool
 	pats   []pat
 	files  bool // -f was given: an empty file is no mistake
+	keyed  bool // -M: of the files' lines only the first word counts
+	row    *matchRow
+	own    []pat     // those of the line itself
+	paths  []aclFile // and the files'
 }
 
 // flags reads what stands before the patterns and gives the rest.
@@ -160,10 +177,11 @@ func (r *aclReader) flags(words []string) ([]string, error) {
 		case "-n": // names are never resolved here
 			continue
 		case "-M":
-			return nil, fmt.Errorf("flag '-M' (map files) is not supported by lb yet; '-f' reads a file of patterns")
+			r.keyed = true
+			continue
 		case "-m", "-f", "-u":
 		default:
-			return nil, fmt.Errorf("unknown flag '%s'; the flags are -i, -f, -m, -n, -u and --", flag)
+			return nil, fmt.Errorf("unknown flag '%s'; the flags are -i, -f, -m, -M, -n, -u and --", flag)
 		}
 		if len(words) == 0 {
 			return nil, fmt.Errorf("flag '%s' expects an argument", flag)
@@ -187,30 +205,25 @@ func (r *aclReader) flags(words []string) ([]string, error) {
 // isNumber keeps "-1" from being read as a flag.
 func isNumber(s string) bool { return s[1] >= '0' && s[1] <= '9' }
 
-// file reads patterns, one a line; empty lines and those that begin with "#"
-// do not count, leading blanks are stripped.
+// file reads patterns, one a line.
 func (r *aclReader) file(name string) error {
-	f, err := os.Open(name)
+	f, err := lookup.Read(name, r.keyed)
 	if err != nil {
-		return fmt.Errorf("cannot read the pattern file: %w", err)
+		return err
 	}
-	defer f.Close()
 	r.files = true
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := lines.Text()
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		if line = strings.TrimLeft(strings.TrimRight(line, "\r"), " \t"); line != "" {
-			r.pats = append(r.pats, pat{text: line, fold: r.fold})
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read pattern file %s: %w", name, err)
+	r.paths = append(r.paths, aclFile{name, r.keyed, r.fold})
+	for _, e := range f.Entries() {
+		r.pats = append(r.pats, pat{text: e.Key, fold: r.fold})
 	}
 	return nil
+}
+
+// aclFile is one -f.
+type aclFile struct {
+	path  string
+	keyed bool
+	fold  bool
 }
 
 // compile builds the matcher now that the sample's type and the method are
@@ -244,12 +257,45 @@ func (r *aclReader) compile(e *expr, words []string) (matcher, error) {
 				continue
 			}
 		}
-		r.pats = append(r.pats, pat{text: w, fold: r.fold, op: op})
+		r.own = append(r.own, pat{text: w, fold: r.fold, op: op})
 	}
+	r.row, r.pats = row, append(r.pats, r.own...)
 	if row.patterns && len(r.pats) == 0 && !r.files {
 		return nil, errNoPattern
 	}
 	return row.compile(r.pats)
+}
+
+// fileMatch is a matcher whose patterns can change while it is used.
+type fileMatch struct{ now atomic.Pointer[matcher] }
+
+func (m *fileMatch) match(x *Ctx, v value) bool { return (*m.now.Load()).match(x, v) }
+
+// watch has the matcher follow what the stats socket does to its files.
+func (t *aclTest) watch(r *aclReader, first matcher) {
+	m := &fileMatch{}
+	m.now.Store(&first)
+	t.match = m
+	lists := make([][]pat, len(r.paths))
+	for i, p := range r.paths {
+		t.files = append(t.files, &FileRef{Path: p.path, Map: p.keyed, bind: func(f *lookup.File) error {
+			return f.OnChange(func(list []lookup.Entry) error {
+				pats := make([]pat, len(list))
+				for k, entry := range list {
+					pats[k] = pat{text: entry.Key, fold: p.fold}
+				}
+				before := lists[i]
+				lists[i] = pats
+				made, err := r.row.compile(slices.Concat(slices.Concat(lists...), r.own))
+				if err != nil {
+					lists[i] = before
+					return err
+				}
+				m.now.Store(&made)
+				return nil
+			})
+		}})
+	}
 }
 
 // eval is true when any test is.

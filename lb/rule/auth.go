@@ -19,7 +19,7 @@ type UserRef struct {
 func (r *UserRef) Bind(l *userlist.List) { r.list = l }
 
 // Ref is what a rule names and only the whole configuration can find:
-// *TableRef, *UserRef or *Gauge.
+// *TableRef, *UserRef, *Gauge or *FileRef.
 type Ref interface{ isRef() }
 
 func (*TableRef) isRef() {}

@@ -91,7 +91,7 @@ func parseCond(words []string, acls *ACLs, at where) (*Cond, error) {
 			if err != nil {
 				return nil, err
 			}
-			acls.Note(test.expr.refs())
+			acls.Note(test.refs())
 			i = end
 			t.acl = &acl{name: "{ " + test.expr.src + " }", tests: []*aclTest{test}, where: test.expr.fetch.where}
 		} else {

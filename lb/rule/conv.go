@@ -16,7 +16,7 @@ type convRow struct {
 }
 
 // convs is the table; findConv reads it.
-var convs = slices.Concat(convsValue, convsTable)
+var convs = slices.Concat(convsValue, convsTable, convsMap)
 
 // convsValue work on the sample alone (HAProxy configuration manual, section
 // 7.3.1).
@@ -68,9 +68,6 @@ var convsValue = []convRow{
 
 // convRefused are converters HAProxy has and lb has not, with the way out.
 var convRefused = map[string]string{
-	"map": "maps are not supported by lb yet; write the pairs as conditions", "map_str": "maps are not supported by lb yet", "map_beg": "maps are not supported by lb yet",
-	"map_dom": "maps are not supported by lb yet", "map_end": "maps are not supported by lb yet", "map_reg": "maps are not supported by lb yet", "map_sub": "maps are not supported by lb yet",
-	"map_dir": "maps are not supported by lb yet", "map_ip": "maps are not supported by lb yet", "map_int": "maps are not supported by lb yet", "map_regm": "maps are not supported by lb yet",
 	"table_gpc": gpcArrays, "table_gpc_rate": gpcArrays, "table_gpt": gpcArrays,
 	"len": "its name in HAProxy is 'length'", "json": "", "json_query": "", "jwt_verify": "", "jwt_header_query": "", "jwt_payload_query": "", "language": "", "djb2": "", "sdbm": "", "wt6": "",
 	"xxh32": "", "xxh64": "", "xxh3": "", "sha": "its name in HAProxy is 'sha1' or 'sha2'", "hmac": "", "digest": "", "secure_memcmp": "", "aes_gcm_dec": "", "protobuf": "", "fix_tag_value": "",

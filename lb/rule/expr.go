@@ -75,15 +75,16 @@ type cursor struct {
 
 // args are the arguments of one fetch or converter, read at compile time.
 type args struct {
-	s     [4]string
-	n     [4]int64
-	ref   [2]operand // add(), concat(): a number, or a variable
-	lit   value      // what the row's check made of them
-	re    *pattern   // regsub's regular expression
-	table *TableRef  // a stick table, nil when none is named
-	users *UserRef   // a userlist
-	gauge *Gauge     // a number of a proxy or server
-	len   int
+	s       [4]string
+	n       [4]int64
+	ref     [2]operand // add(), concat(): a number, or a variable
+	lit     value      // what the row's check made of them
+	re      *pattern   // regsub's regular expression
+	table   *TableRef  // a stick table, nil when none is named
+	users   *UserRef   // a userlist
+	gauge   *Gauge     // a number of a proxy or server
+	mapping *mapping   // a map file's use
+	len     int
 }
 
 // operand is an integer or the name of a variable.

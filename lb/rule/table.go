@@ -106,6 +106,9 @@ func (a *args) refs(list []Ref) []Ref {
 	if a.table != nil {
 		list = append(list, a.table)
 	}
+	if a.mapping != nil {
+		list = append(list, a.mapping.ref)
+	}
 	if a.gauge != nil {
 		list = append(list, a.gauge)
 	}

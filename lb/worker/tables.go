@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	patterns "lbsyslogd/lb/lookup"
 	"lbsyslogd/lb/stick"
 )
 
@@ -46,6 +47,9 @@ func (rt *Runtime) sweepTables(ctx context.Context) {
 		}
 	}
 }
+
+// Files implements control.Runtime.
+func (rt *Runtime) Files() []*patterns.File { return rt.cfg.Files }
 
 // Tables implements control.Runtime.
 func (rt *Runtime) Tables() []*stick.Table { return rt.tables }

@@ -68,6 +68,13 @@ reference for what each keyword means). No keyword is accepted silently:
 - With ` + "`balance source` and `balance uri`, `slowstart`" + ` lowers a server's maxconn, but not its part of the requests.
 - What checks and agents found, a slow start under way, ` + "`disable agent` and `set maxconn server`" + ` survive a reload; ` + "`set server ... agent-addr`,\n  `agent-port` and `agent-send`" + ` last until the next one, as HAProxy's do.
 
+## What a reload keeps
+
+State that has grown while the balancer ran goes along: stick tables, counters, what checks and operators made of the servers. What commands made of
+map files and of files of ACL patterns (` + "`add map`, `set map`, `del acl`" + ` and so on) does not, as in HAProxy: a reload reads the files again. Change the
+file as well if it is to last. Who was let in by a userlist is asked for the password's hash once more by each new worker, which takes a moment and
+shows nowhere.
+
 `
 
 func render(w io.Writer) {

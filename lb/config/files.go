@@ -1,0 +1,49 @@
+package config
+
+import (
+	"fmt"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/lookup"
+	"lbsyslogd/lb/rule"
+)
+
+// fileUse is a rule's reference to a map file or a file of ACL patterns.
+type fileUse struct {
+	ref *rule.FileRef
+	pos cfgfile.Pos
+}
+
+// resolveFiles reads the files that rules look samples up in, each once.
+func (p *parser) resolveFiles() {
+	type key struct {
+		path  string
+		isMap bool
+	}
+	read := map[key]*lookup.File{}
+	for _, u := range p.files {
+		k := key{u.ref.Path, u.ref.Map}
+		f := read[k]
+		if f == nil {
+			var err error
+			if f, err = lookup.Read(u.ref.Path, u.ref.Map); err != nil {
+				p.report.Errorf(u.pos, "%v", err)
+				continue
+			}
+			f.Index = len(p.cfg.Files)
+			read[k] = f
+			p.cfg.Files = append(p.cfg.Files, f)
+			for _, e := range f.Entries() {
+				fmt.Fprintf(p.digest, "%q %q\n", e.Key, e.Value)
+			}
+		}
+		what := "acl"
+		if u.ref.Map {
+			what = "map"
+		}
+		f.Users = append(f.Users, fmt.Sprintf("by %s at file '%s' line %d", what, u.pos.File, u.pos.Line))
+		if err := u.ref.Bind(f); err != nil {
+			p.report.Errorf(u.pos, "%v", err)
+		}
+	}
+}

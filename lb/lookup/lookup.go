@@ -1,0 +1,167 @@
+// Package lookup holds the files that rules look samples up in: map files,
+// whose lines are a key and a value, and files of ACL patterns, whose lines are
+// keys. Commands on the stats socket change what was read, not the files.
+//
+//	config: Read -> File -> OnChange of each rule that uses it, which compiles its index
+//	stats socket: Add, Set, Delete, Clear -> the rules' indexes are compiled anew and swapped
+//
+// A rule never waits for a command: it uses the index that is there.
+package lookup
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Entry is one line.
+type Entry struct {
+	ID    uint64 // of this process, never used twice
+	Key   string
+	Value string
+}
+
+// File is what was read from a file, and what has become of it.
+type File struct {
+	Path  string
+	Map   bool // lines have values
+	Index int  // its number among all files
+	Users []string
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	entries []Entry
+	nextID  uint64
+	changed []func([]Entry) error
+}
+
+// maxLine is the longest line that is read, in bytes.
+const maxLine = 1 << 20
+
+// Read reads a file: empty lines and those that begin with "#" do not count.
+func Read(path string, isMap bool) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the pattern file: %w", err)
+	}
+	defer f.Close()
+	out := &File{Path: path, Map: isMap}
+	if err := out.read(f); err != nil {
+		return nil, fmt.Errorf("read pattern file %s: %w", path, err)
+	}
+	return out, nil
+}
+
+func (f *File) read(r io.Reader) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxLine)
+	for lines.Scan() {
+		line := lines.Text()
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		if line = strings.TrimLeft(strings.TrimRight(line, "\r"), " \t"); line == "" {
+			continue
+		}
+		key, value := line, ""
+		if f.Map {
+			if i := strings.IndexAny(line, " \t"); i >= 0 {
+				key, value = line[:i], strings.Trim(line[i:], " \t")
+			}
+		}
+		f.add(key, value)
+	}
+	return lines.Err()
+}
+
+func (f *File) add(key, value string) {
+	f.nextID++
+	f.entries = append(f.entries, Entry{f.nextID, key, value})
+}
+
+// Entries are the lines as they are now. The result belongs to the caller.
+func (f *File) Entries() []Entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.entries)
+}
+
+// OnChange has compile called with the lines, now and after each change; what
+// it refuses is not done.
+func (f *File) OnChange(compile func([]Entry) error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := compile(f.entries); err != nil {
+		return fmt.Errorf("in file '%s': %w", f.Path, err)
+	}
+	f.changed = append(f.changed, compile)
+	return nil
+}
+
+// ErrNoEntry says that there is no such line.
+var ErrNoEntry = errors.New("entry not found")
+
+// Add appends a line.
+func (f *File) Add(key, value string) error {
+	return f.change(func(list []Entry) ([]Entry, error) {
+		f.nextID++
+		return append(list, Entry{f.nextID, key, value}), nil
+	})
+}
+
+// Set gives all lines of a key another value.
+func (f *File) Set(match func(*Entry) bool, value string) error {
+	return f.change(func(list []Entry) ([]Entry, error) {
+		found := false
+		for i := range list {
+			if match(&list[i]) {
+				list[i].Value, found = value, true
+			}
+		}
+		if !found {
+			return nil, ErrNoEntry
+		}
+		return list, nil
+	})
+}
+
+// Delete removes all lines of a key.
+func (f *File) Delete(match func(*Entry) bool) error {
+	return f.change(func(list []Entry) ([]Entry, error) {
+		left := slices.DeleteFunc(list, func(e Entry) bool { return match(&e) })
+		if len(left) == len(f.entries) {
+			return nil, ErrNoEntry
+		}
+		return left, nil
+	})
+}
+
+// Clear removes all lines.
+func (f *File) Clear() error {
+	return f.change(func([]Entry) ([]Entry, error) { return nil, nil })
+}
+
+// change makes the lines anew, in all rules or in none.
+func (f *File) change(edit func([]Entry) ([]Entry, error)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list, err := edit(slices.Clone(f.entries))
+	if err != nil {
+		return err
+	}
+	for i, compile := range f.changed {
+		if err := compile(list); err != nil {
+			for _, undo := range f.changed[:i] {
+				_ = undo(f.entries) // it took them before
+			}
+			return err
+		}
+	}
+	f.entries = list
+	return nil
+}
