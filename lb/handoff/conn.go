@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -198,9 +199,23 @@ func (c *Conn) Ended() bool {
 	return ended || err != nil
 }
 
-// File duplicates the connection's descriptor, for the fd store or a process
-// that takes over.
-func (c *Conn) File() (*os.File, error) { return c.c.File() }
+// Dup duplicates the connection's descriptor, for the fd store or a process
+// that takes over. (An os.File would not do: to ask one for its descriptor makes
+// the connection a blocking one, for all who share it.)
+func (c *Conn) Dup() (int, error) {
+	raw, err := c.c.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	dup := -1
+	if cerr := raw.Control(func(fd uintptr) { dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 3) }); cerr != nil {
+		return -1, cerr
+	}
+	return dup, err
+}
+
+// SyscallConn is the connection as the kernel knows it.
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.c.SyscallConn() }
 
 // Close ends the connection.
 func (c *Conn) Close() error { return c.c.Close() }

@@ -149,3 +149,16 @@ func TestLastWordsAreHeard(t *testing.T) {
 		t.Errorf("then %v", err)
 	}
 }
+
+// TestDupLeavesTheMode holds that a duplicate does not make the connection a blocking one, whose deadlines nobody would keep.
+func TestDupLeavesTheMode(t *testing.T) {
+	a, _ := pair(t)
+	fd, err := a.Dup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || flags&unix.O_NONBLOCK == 0 {
+		t.Errorf("flags %#x, %v", flags, err)
+	}
+}

@@ -48,13 +48,13 @@ func (r *run) keepLink(w *worker) {
 	if r.Notify == nil {
 		return
 	}
-	f, err := w.link.File()
+	fd, err := w.link.Dup()
 	if err != nil {
 		r.Log.Warn(fmt.Sprintf("keep the connection to worker %d: %v", w.pid, err))
 		return
 	}
-	defer f.Close()
-	r.store(linkName(w.pid), int(f.Fd()))
+	defer unix.Close(fd)
+	r.store(linkName(w.pid), fd)
 }
 
 // watchdog ticks twice in the interval that the service manager watches.

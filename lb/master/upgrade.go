@@ -108,12 +108,7 @@ func (r *run) become(client *net.UnixConn) error {
 	}
 	var err error
 	for _, w := range r.workers() {
-		f, ferr := w.link.File()
-		if ferr != nil {
-			return fmt.Errorf("keep worker %d: %w", w.pid, ferr)
-		}
-		defer f.Close()
-		fd, err := hold(f)
+		fd, err := hold(w.link)
 		if err != nil {
 			return fmt.Errorf("keep worker %d: %w", w.pid, err)
 		}

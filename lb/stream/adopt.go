@@ -3,6 +3,8 @@ package stream
 import (
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
@@ -45,6 +47,12 @@ func (e *Engine) Adopt(parcels []*Parcel) (taken []bool, start func()) {
 func (sh *Shard) adopt(p *Parcel) (start func()) {
 	if sh.draining {
 		return nil
+	}
+	for _, fd := range p.FDs {
+		// Whoever shares the socket may have made it a blocking one, and a read that waits would be the end of this loop.
+		if unix.SetNonblock(fd, true) != nil {
+			return nil
+		}
 	}
 	switch p.Kind {
 	case ClientParcel:

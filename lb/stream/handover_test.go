@@ -460,7 +460,6 @@ func TestAdoptedServerConnectionsAreFew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		unix.SetNonblock(copied, true)
 		f.Close()
 		c.Close()
 		parcels = append(parcels, &Parcel{
@@ -492,4 +491,38 @@ func TestAdoptedServerConnectionsAreFew(t *testing.T) {
 	if kept != need {
 		t.Errorf("%d connections are kept, %d were needed at once", kept, need)
 	}
+}
+
+// TestAdoptedBlockingSocket takes over a connection whose socket somebody has made a blocking one: it holds up nobody.
+func TestAdoptedBlockingSocket(t *testing.T) {
+	r := newRig(t, true, []string{pathServer(t)}, nil)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c := connect(t, ln.Addr().String())
+	accepted, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := accepted.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied, err := unix.Dup(int(f.Fd())) // Fd makes it a blocking one
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	accepted.Close()
+	taken, start := r.Adopt([]*Parcel{{
+		Kind: ClientParcel, FDs: []int{copied}, Frontend: "fe", Listener: r.addr, Accepted: time.Now(), Began: -1,
+	}})
+	if !taken[0] {
+		t.Fatal("refused")
+	}
+	start()
+	connect(t, r.addr).get("/other")
+	c.get("/adopted")
 }

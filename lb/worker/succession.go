@@ -239,7 +239,7 @@ func (rt *Runtime) passOn(s *successor) error {
 			continue
 		}
 		places := rt.held(p)
-		f, err := p.link.File()
+		fd, err := p.link.Dup()
 		if err != nil {
 			return err
 		}
@@ -248,9 +248,9 @@ func (rt *Runtime) passOn(s *successor) error {
 			places = places[letterParts:]
 		}
 		if err == nil {
-			err = s.sendRows(letter{Kind: kindFormer, Rows: rows, Total: total, Busy: places}, []int{int(f.Fd())})
+			err = s.sendRows(letter{Kind: kindFormer, Rows: rows, Total: total, Busy: places}, []int{fd})
 		}
-		f.Close()
+		unix.Close(fd)
 		p.link.Close()
 		if err != nil {
 			return err
