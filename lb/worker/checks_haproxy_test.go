@@ -13,10 +13,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/stats"
 )
@@ -226,7 +229,7 @@ backend none
 	add("tracker-up", "track tcp-plain/s", closed)
 
 	hcfg := filepath.Join(t.TempDir(), "h.cfg")
-	if err := os.WriteFile(hcfg, []byte("global\n  stats socket "+socket+"\n"+strings.ReplaceAll(head, "127.0.0.1:0", peerGone(t))+text.String()), 0o600); err != nil {
+	if err := os.WriteFile(hcfg, []byte("global\n  stats socket "+socket+"\n"+strings.ReplaceAll(head, "127.0.0.1:0", filepath.Join(filepath.Dir(hcfg), "front"))+text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(haproxy, "-db", "-f", hcfg)
@@ -236,7 +239,7 @@ backend none
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	g := begin(t, strings.ReplaceAll(head, "127.0.0.1:0", freeAddr(t))+text.String(), nil)
+	g := begin(t, strings.ReplaceAll(head, "127.0.0.1:0", filepath.Join(t.TempDir(), "front"))+text.String(), nil)
 
 	columns := []string{"status", "weight", "slim", "check_status", "check_code", "last_chk", "check_desc", "check_rise", "check_fall", "check_health",
 		"agent_status", "agent_code", "last_agt", "agent_desc", "agent_rise", "agent_fall", "agent_health", "tracked"}
@@ -311,15 +314,23 @@ func differing(ours, theirs string) string {
 	return strings.Join(out, "; ")
 }
 
-// peerGone is an address where nobody listens.
+// peerGone is an address where nobody listens, nor will until the test ends:
+// it is bound.
 func peerGone(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(sa.(*unix.SockaddrInet4).Port))
 }
 
 func portOf(addr string) string {
