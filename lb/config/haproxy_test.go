@@ -182,6 +182,15 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inFrontendSection("unique-id-format %zz"), "no such format variable 'zz'")
 	stricter(inFrontendSection("unique-id-format a\nunique-id-header a:b"), "not a header name")
 
+	// Error pages.
+	accept("http-errors site\n  errorfile 503 ERRORFILE\n  errorfile 404 ERRORFILE\n" + inFrontendSection("errorfiles site 503\nerrorfiles site\nhttp-error status 404 content-type text/plain string no hdr X-A b\nhttp-error status 503 errorfiles site"))
+	accept(inFrontendSection("http-error status 404 content-type text/plain string no hdr X-A b\nhttp-error status 500 errorfile ERRORFILE\nhttp-error status 400 default-errorfiles"))
+	refuse(inFrontendSection("errorfiles nowhere"), "unable to find http-errors section 'nowhere'")
+	refuse(inFrontendSection("http-error status 999 content-type text/plain string no"), "not handled")
+	refuse(inFrontendSection("http-error status 404 string no"), "content-type must be given")
+	refuse("http-errors site\n  errorfil 503 ERRORFILE\n"+inFrontendSection(""), "only supports 'errorfile'")
+	stricter(inFrontendSection("http-error status 404 content-type text/plain lf-string %[src]"), "http-request return")
+
 	// Binds.
 	accept(inFrontendSection("bind :18001\nbind *:18002,127.0.0.1:18003\nbind 127.0.0.1:18004-18006\nbind [::1]:18007\nbind ::1:18008\nbind [::]:18009 v4v6\nbind [::]:18010 v6only"))
 	accept(inFrontendSection("bind ipv4@127.0.0.1:18001\nbind ipv6@:18002\nbind /tmp/h-bind.sock mode 600\nbind unix@/tmp/h-bind2.sock\nbind abns@h-test"))

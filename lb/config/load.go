@@ -72,6 +72,8 @@ type parser struct {
 	usedLists   []listUse
 	gauges      []gaugeUse
 	files       []fileUse
+	errorPages  map[string]map[int]ErrorFile // of http-errors sections
+	atErrors    map[int]ErrorFile            // being read
 	zeroWarning bool
 	tls         tlsDefaults
 }
@@ -137,20 +139,21 @@ func newParser(opt Options) *parser {
 		env.Features = Features()
 	}
 	return &parser{
-		opt:       opt,
-		env:       env,
-		report:    &cfgfile.Report{},
-		cfg:       &Config{Global: Global{UID: -1, GID: -1}},
-		digest:    sha256.New(),
-		sections:  sectionKeywords(),
-		globals:   newIndex(globalTable(), globalTuning()),
-		proxies:   newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
-		binds:     newIndex(bindTable()),
-		servers:   newIndex(serverTable()),
-		named:     map[string]*draft{},
-		peers:     map[string]*peersSection{},
-		userlists: map[string]*userlist.List{},
-		byName:    map[string][]*draft{},
+		opt:        opt,
+		env:        env,
+		report:     &cfgfile.Report{},
+		cfg:        &Config{Global: Global{UID: -1, GID: -1}},
+		digest:     sha256.New(),
+		sections:   sectionKeywords(),
+		globals:    newIndex(globalTable(), globalTuning()),
+		proxies:    newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
+		binds:      newIndex(bindTable()),
+		servers:    newIndex(serverTable()),
+		named:      map[string]*draft{},
+		peers:      map[string]*peersSection{},
+		userlists:  map[string]*userlist.List{},
+		errorPages: map[string]map[int]ErrorFile{},
+		byName:     map[string][]*draft{},
 	}
 }
 
@@ -178,7 +181,7 @@ func sectionKeywords() map[string]string {
 		"global": "", "defaults": "", "frontend": "", "backend": "", "listen": "",
 		"cache":       "answers are not cached; remove the section and its cache-use and cache-store rules",
 		"fcgi-app":    "only HTTP/1.1 servers can be used",
-		"http-errors": "use errorfile lines in a defaults section",
+		"http-errors": "",
 		"log-forward": "syslogd receives and writes logs",
 		"mailers":     "watch 'show stat' or the metrics for alerts instead",
 		"peers":       "",
@@ -201,6 +204,8 @@ func (p *parser) line(line cfgfile.Line) error {
 		switch words[0] {
 		case "peers":
 			return p.beginPeers(line.Pos, words[1:])
+		case "http-errors":
+			return p.beginErrors(words[1:])
 		case "userlist":
 			return p.beginUserlist(line.Pos, words[1:])
 		}
@@ -226,6 +231,8 @@ func (p *parser) line(line cfgfile.Line) error {
 		return dispatch(p.globals, c, words, negated, &p.cfg.Global, inGlobal, p)
 	case "peers":
 		return p.peersLine(words)
+	case "http-errors":
+		return p.errorsLine(c, words)
 	case "userlist":
 		return p.userlistLine(words)
 	}

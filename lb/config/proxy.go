@@ -39,6 +39,8 @@ func proxyTable() []row[*draft] {
 		{name: "disabled", in: anywhere, apply: func(_ *call, d *draft) error { d.Disabled = true; return nil }},
 		{name: "enabled", in: anywhere, apply: func(_ *call, d *draft) error { d.Disabled = false; return nil }},
 		{name: "errorfile", args: "<code> <file>", min: 2, max: 2, in: anywhere, apply: (*call).errorFile},
+		{name: "errorfiles", args: "<section> [<code> ...]", min: 1, max: many, in: anywhere, apply: (*call).errorFiles},
+		{name: "http-error", args: "status <code> [content-type <type>] [errorfile|errorfiles|file|string <argument>] [hdr <name> <text>]...", min: 2, max: many, in: anywhere, apply: (*call).httpError},
 		{name: "errorloc", args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
 		{name: "errorloc302", args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
 		{name: "errorloc303", args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
@@ -176,35 +178,38 @@ func errorCodes() []int {
 	return []int{200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 425, 429, 500, 501, 502, 503, 504}
 }
 
-func (c *call) errorCode() (int, error) {
+func (c *call) errorCode(word string) (int, error) {
 	for _, code := range errorCodes() {
-		if fmt.Sprint(code) == c.args[0] {
+		if fmt.Sprint(code) == word {
 			return code, nil
 		}
 	}
-	return 0, fmt.Errorf("%s : status code '%s' not handled: %s are", c.name, c.args[0], strings.Trim(fmt.Sprint(errorCodes()), "[]"))
+	return 0, fmt.Errorf("%s : status code '%s' not handled: %s are", c.name, word, strings.Trim(fmt.Sprint(errorCodes()), "[]"))
 }
 
 // errorFile reads the answer that replaces lb's own. It is a whole response,
 // as it goes over the wire.
 func (c *call) errorFile(d *draft) error {
-	code, err := c.errorCode()
+	code, err := c.errorCode(c.args[0])
 	if err != nil {
 		return err
 	}
-	path := c.args[1]
+	d.ErrorFiles[code], err = c.readErrorFile(c.args[1])
+	return err
+}
+
+func (c *call) readErrorFile(path string) (ErrorFile, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("errorfile : error opening file '%s': %w", path, plainError(err))
+		return ErrorFile{}, fmt.Errorf("errorfile : error opening file '%s': %w", path, plainError(err))
 	}
 	if len(data) > 0 {
 		if data, err = wireResponse(data); err != nil {
-			return fmt.Errorf("errorfile : unusable response in '%s': %w", path, err)
+			return ErrorFile{}, fmt.Errorf("errorfile : unusable response in '%s': %w", path, err)
 		}
 	}
-	d.ErrorFiles[code] = ErrorFile{Path: path, Data: data}
 	c.p.digest.Write(data)
-	return nil
+	return ErrorFile{Path: path, Data: data}, nil
 }
 
 // wireResponse checks that data is a whole HTTP/1 response and ends its head's
@@ -245,7 +250,7 @@ func wireResponse(data []byte) ([]byte, error) {
 
 // errorLocation makes the answer for a status a redirect.
 func (c *call) errorLocation(d *draft) error {
-	code, err := c.errorCode()
+	code, err := c.errorCode(c.args[0])
 	if err != nil {
 		return err
 	}

@@ -136,6 +136,7 @@ func (t *txn) replyPage(status int, more []byte) {
 		header = append(bytes.Clone(header), more...)
 	}
 	t.reply(p.Status, p.Reason, header, p.Body)
+	t.rec.Status = status // what it is about, whatever the page says
 }
 
 // replyRule answers as the rule in the context's Reply says.

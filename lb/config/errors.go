@@ -1,0 +1,157 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"strconv"
+	"strings"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/rule"
+)
+
+// beginErrors opens an http-errors section: error pages under a name.
+func (p *parser) beginErrors(args []string) error {
+	p.skip = len(args) != 1
+	if p.skip {
+		return fmt.Errorf("'http-errors' expects a name")
+	}
+	if p.errorPages[args[0]] != nil {
+		p.skip = true
+		return fmt.Errorf("http-errors section '%s' was declared before: give it another name", args[0])
+	}
+	p.atErrors = map[int]ErrorFile{}
+	p.errorPages[args[0]] = p.atErrors
+	return nil
+}
+
+// errorsLine applies a line of an http-errors section.
+func (p *parser) errorsLine(c *call, words []string) error {
+	if err := oneOf("http-errors", words[0], "errorfile"); err != nil {
+		return err
+	}
+	if len(words) != 3 {
+		return fmt.Errorf("'errorfile' expects arguments: errorfile <code> <file>")
+	}
+	c.name, c.args = words[0], words[1:]
+	code, err := c.errorCode(c.args[0])
+	if err != nil {
+		return err
+	}
+	p.atErrors[code], err = c.readErrorFile(c.args[1])
+	return err
+}
+
+// errorFiles applies errorfiles NAME [CODE ...].
+func (c *call) errorFiles(d *draft) error {
+	pages := c.p.errorPages[c.args[0]]
+	if pages == nil {
+		return fmt.Errorf("unable to find http-errors section '%s', which must stand before this line%s", c.args[0], didYouMean(cfgfile.Suggest(c.args[0], sortedNames(c.p.errorPages))))
+	}
+	if len(c.args) == 1 {
+		maps.Copy(d.ErrorFiles, pages)
+		return nil
+	}
+	for _, word := range c.args[1:] {
+		code, err := c.errorCode(word)
+		if err != nil {
+			return err
+		}
+		page, have := pages[code]
+		if !have {
+			c.p.report.Warnf(c.pos, "'errorfiles' : status '%d' not declared in http-errors section '%s'", code, c.args[0])
+			continue
+		}
+		d.ErrorFiles[code] = page
+	}
+	return nil
+}
+
+// httpError applies http-error status CODE with a page that is the same for all
+// requests.
+func (c *call) httpError(d *draft) error {
+	if c.args[0] != "status" {
+		return fmt.Errorf("'http-error' expects 'status <code>', not '%s'", c.args[0])
+	}
+	code, err := c.errorCode(c.args[1])
+	if err != nil {
+		return err
+	}
+	var page *ErrorFile
+	var ctype, body, payload string
+	head := "HTTP/1.1 " + strconv.Itoa(code) + " " + rule.StatusText(code) + "\r\n"
+	for words := c.args[2:]; len(words) > 0; {
+		word, n := words[0], 2
+		switch word {
+		case "default-errorfiles":
+			n = 1
+		case "hdr":
+			n = 3
+		case "lf-file", "lf-string":
+			return fmt.Errorf("'http-error ... %s' is known to HAProxy, but not supported by lb yet: a page is the same for all requests; use 'http-request return' for others", word)
+		case "content-type", "errorfile", "errorfiles", "file", "string":
+		default:
+			return oneOf("http-error", word, "content-type", "default-errorfiles", "errorfile", "errorfiles", "file", "string", "hdr")
+		}
+		if len(words) < n {
+			return fmt.Errorf("'http-error' : '%s' expects a value", word)
+		}
+		if word != "content-type" && word != "hdr" {
+			if payload != "" {
+				return fmt.Errorf("'http-error' : '%s' and '%s' exclude each other", payload, word)
+			}
+			payload = word
+		}
+		switch word {
+		case "content-type":
+			ctype = words[1]
+		case "hdr":
+			if !rule.IsHeaderName(words[1]) || strings.ContainsAny(words[2], "\r\n") || strings.Contains(strings.ReplaceAll(words[2], "%%", ""), "%") {
+				return fmt.Errorf("'http-error ... hdr %s' expects a header's name and a fixed text: a page is the same for all requests", words[1])
+			}
+			head += words[1] + ": " + strings.ReplaceAll(words[2], "%%", "%") + "\r\n"
+		case "errorfile":
+			read, err := c.readErrorFile(words[1])
+			if err != nil {
+				return err
+			}
+			page = &read
+		case "errorfiles":
+			named, have := c.p.errorPages[words[1]][code]
+			if !have {
+				return fmt.Errorf("'http-error' : status '%d' not declared in http-errors section '%s', which must stand before this line", code, words[1])
+			}
+			page = &named
+		case "file":
+			data, err := os.ReadFile(words[1])
+			if err != nil {
+				return fmt.Errorf("'http-error' : error opening file '%s': %w", words[1], plainError(err))
+			}
+			c.p.digest.Write(data)
+			body = string(data)
+		case "string":
+			body = words[1]
+		}
+		words = words[n:]
+	}
+	switch {
+	case payload == "default-errorfiles":
+		return nil
+	case page != nil:
+		d.ErrorFiles[code] = *page
+		return nil
+	case payload != "" && ctype == "":
+		return fmt.Errorf("'http-error' : a content-type must be given with '%s', such as 'content-type text/plain'", payload)
+	case strings.ContainsAny(ctype, "\r\n"):
+		return fmt.Errorf("'http-error' : the content-type contains a line end")
+	case body != "":
+		head += "content-type: " + ctype + "\r\n"
+	}
+	data, err := wireResponse([]byte(head + "\r\n" + body))
+	if err != nil {
+		return fmt.Errorf("'http-error' : %w", err)
+	}
+	d.ErrorFiles[code] = ErrorFile{Path: fmt.Sprintf("of line %d", c.pos.Line), Data: data}
+	return nil
+}
