@@ -43,7 +43,7 @@ func (s *Server) Restore(st State) {
 			s.weight = st.Weight
 		}
 		if st.InitialAdmin == s.InitialAdmin {
-			s.admin = st.Admin
+			s.admin = st.Admin &^ Tracked // which is the tracked server's, if it still is tracked
 		}
 		s.stop, s.credit = st.Stopping, st.Credit
 		if st.MaxConn != 0 && st.InitialMaxConn == s.MaxConn {

@@ -209,3 +209,18 @@ func TestSlowStartAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for a request", n)
 	}
 }
+
+// What a server has of the one it tracks stays behind: the next process may
+// have it track another one, or none.
+func TestTrackedStateStays(t *testing.T) {
+	old, next := newBackend(Options{}, 1), newBackend(Options{}, 1)
+	old.Servers[0].SetAdmin(ForcedDrain)
+	old.Servers[0].SetTracked(true, false, TrackedMaint|TrackedDrain)
+	if st := old.Servers[0].Stats(); st.Usable || st.Admin != ForcedDrain|TrackedMaint|TrackedDrain {
+		t.Errorf("usable %v, admin %x", st.Usable, st.Admin)
+	}
+	next.Servers[0].Restore(old.Servers[0].State())
+	if st := next.Servers[0].Stats(); !st.Usable || st.Admin != ForcedDrain {
+		t.Errorf("in the next process: usable %v, admin %x", st.Usable, st.Admin)
+	}
+}

@@ -285,8 +285,11 @@ func (c *check) override(health int) {
 	}
 }
 
-// event logs what an operator changed.
+// event logs what an operator, or an agent, changed.
 func (c *check) event(e health.Event) {
+	if c.rt.serving.Err() != nil {
+		return // the next worker hears the agent too, and tells
+	}
 	sev := message.Notice
 	if e == health.IntoMaint || e == health.SetDown {
 		sev = message.Alert
