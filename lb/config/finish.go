@@ -107,6 +107,7 @@ func (p *parser) resolveMode(d *draft) {
 		drop("'capture'")
 		d.ReqCaptures, d.ResCaptures = nil, nil
 	}
+	d.CookieCapture = Capture{}
 	if d.Stats != nil {
 		if !inherited || d.base.Stats == nil {
 			drop("'stats'")

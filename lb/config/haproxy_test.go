@@ -182,6 +182,12 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inFrontendSection("unique-id-format %zz"), "no such format variable 'zz'")
 	stricter(inFrontendSection("unique-id-format a\nunique-id-header a:b"), "not a header name")
 
+	accept(inFrontendSection("capture cookie ID len 20"))
+	accept(inBackendSection("http-send-name-header X-Server"))
+	refuse(inBackendSection("http-send-name-header"), "'http-send-name-header' expects")
+	refuse(inFrontendSection("capture cookie ID"), "'capture cookie' expects")
+	stricter(inBackendSection("http-send-name-header Host"), "cannot be used as a name")
+
 	// Error pages.
 	accept("http-errors site\n  errorfile 503 ERRORFILE\n  errorfile 404 ERRORFILE\n" + inFrontendSection("errorfiles site 503\nerrorfiles site\nhttp-error status 404 content-type text/plain string no hdr X-A b\nhttp-error status 503 errorfiles site"))
 	accept(inFrontendSection("http-error status 404 content-type text/plain string no hdr X-A b\nhttp-error status 500 errorfile ERRORFILE\nhttp-error status 400 default-errorfiles"))

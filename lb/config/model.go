@@ -163,6 +163,9 @@ type Proxy struct {
 	ReqCaptures []Capture // capture request header NAME len N
 	ResCaptures []Capture
 
+	CookieCapture Capture // Header begins the cookie's name; Len 0: none
+	NameHeader    string  // http-send-name-header: tells servers their names; "" none does
+
 	Stats *StatsPage // stats enable/uri/...: nil off
 
 	ID int // numeric proxy id (iid); unique

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"lbsyslogd/lb/rule"
 )
 
 // onOff makes the function of an option that "no" turns off.
@@ -27,6 +29,18 @@ func proxyTable() []row[*draft] {
 	return []row[*draft]{
 		{name: "backlog", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.Backlog = n })},
 		{name: "bind", args: "<address>[,...] [<option> ...]", min: 1, max: many, in: ownFront, apply: (*call).bind},
+		{name: "capture cookie", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: func(c *call, d *draft) error {
+			one, err := c.captured()
+			d.CookieCapture = one
+			return err
+		}},
+		{name: "http-send-name-header", args: "<name>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) error {
+			if !rule.IsHeaderName(c.args[0]) || strings.EqualFold(c.args[0], "host") {
+				return fmt.Errorf("'%s' cannot be used as a name for http-send-name-header", c.args[0])
+			}
+			d.NameHeader = c.args[0]
+			return nil
+		}},
 		{name: "capture request header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
 		{name: "capture response header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
 		{name: "cookie", args: "<name> insert [indirect] [nocache] [postonly] [preserve] [httponly] [secure] [domain <domain>] [attr <text>]", min: 1, max: many, in: back, apply: (*call).cookie},
@@ -94,20 +108,25 @@ func (c *call) httpReuse(d *draft) error {
 
 // capture applies capture request|response header NAME len N.
 func (c *call) capture(d *draft) error {
-	if c.args[1] != "len" {
-		return fmt.Errorf("'%s' expects <name> len <length>, not '%s'", c.name, c.args[1])
-	}
-	n, err := number(c.name+" len", c.args[2], 1, 65536)
+	one, err := c.captured()
 	if err != nil {
 		return err
 	}
-	one := Capture{Header: c.args[0], Len: n}
 	if strings.Contains(c.name, "request") {
 		d.ReqCaptures = append(d.ReqCaptures, one)
 	} else {
 		d.ResCaptures = append(d.ResCaptures, one)
 	}
 	return nil
+}
+
+// captured reads NAME len N.
+func (c *call) captured() (Capture, error) {
+	if c.args[1] != "len" {
+		return Capture{}, fmt.Errorf("'%s' expects <name> len <length>, not '%s'", c.name, c.args[1])
+	}
+	n, err := number(c.name+" len", c.args[2], 1, 65536)
+	return Capture{Header: c.args[0], Len: n}, err
 }
 
 // cookie applies cookie NAME insert ...

@@ -33,7 +33,6 @@ func proxyRefusals() []row[*draft] {
 		{"tcp-response inspect-delay", back, Ignored, "there are no tcp-response content rules that would wait"},
 
 		{"appsession", back, Refused, session},
-		{"capture cookie", ownFront, Refused, "write 'capture request header Cookie len 128'"},
 		{"cliexp", front, Refused, "write http-response rules"},
 		{"compression", anywhere, Refused, "let the servers compress"},
 		{"declare capture", ownFront, Refused, "write 'capture request header'"},
@@ -41,7 +40,6 @@ func proxyRefusals() []row[*draft] {
 		{"email-alert", anywhere, Refused, mail},
 		{"filter", ownAnywhere, Refused, "there are no filters"},
 		{"http-after-response", anywhere, Refused, "write http-response rules, they are for the servers' answers"},
-		{"http-send-name-header", back, Refused, "servers know their names"},
 		{"log-format-sd", front, Refused, "structured data is not sent; write log-format"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "there are no filters"},

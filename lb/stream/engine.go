@@ -129,6 +129,8 @@ type Frontend struct {
 	ReqCaptures []Capture
 	ResCaptures []Capture
 
+	CookieCapture Capture // Header begins the cookie's name; Len 0: none
+
 	UniqueID     *rule.Format // nil: requests have no id
 	UniqueHeader []byte       // tells servers the id; nil none does
 
@@ -172,6 +174,7 @@ type Backend struct {
 	Sticks       []*rule.Stick
 	NonStick     map[*backend.Server]bool // nil when all may be stored
 	ServerRules  []ServerRule
+	NameHeader   string // tells servers their names; "" none does
 	Persistence  []PersistRule
 }
 

@@ -132,6 +132,9 @@ func (t *txn) gotHead(n int) (alive bool) {
 	if !t.responseRules() {
 		return false
 	}
+	if c := &s.fe.CookieCapture; c.Len > 0 {
+		t.rec.SCookie = c.cookie(h, "set-cookie")
+	}
 	t.editResponse(h)
 	t.logEarly()
 	if !t.placeHead(n) {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 
@@ -68,6 +69,9 @@ func (t *txn) route() {
 			t.visit(be.Page, x, &sh.Back[be.Index].DeniedReq)
 			return
 		}
+	}
+	if c := &fe.CookieCapture; c.Len > 0 {
+		t.rec.Cookie = c.cookie(&sh.req, "cookie")
 	}
 	t.direct(x)
 	if be.Cookie != nil {
@@ -345,6 +349,10 @@ func (t *txn) appendRequest(dst []byte) []byte {
 	if !t.upgrade {
 		h.Del("upgrade")
 	}
+	if name := t.be.NameHeader; name != "" && t.srv != nil {
+		h.Del(name)
+		h.AddString(name, t.srv.Name)
+	}
 	if name := t.s.fe.UniqueHeader; name != nil {
 		h.Add(name, t.rec.UniqueID)
 	}
@@ -393,4 +401,35 @@ func capture(h *http1.Head, want []Capture) []string {
 		}
 	}
 	return got
+}
+
+// cookie is the first cookie whose name begins as wanted, as NAME=VALUE: of a
+// Cookie field any pair, of a Set-Cookie field the first.
+func (c *Capture) cookie(h *http1.Head, field string) string {
+	for i := h.Find(field, 0); i >= 0; i = h.Find(field, i+1) {
+		rest := h.Value(i)
+		for more := true; more; more = len(rest) > 0 && field == "cookie" {
+			end := pairEnd(rest)
+			pair := bytes.TrimSpace(rest[:end])
+			rest = rest[min(end+1, len(rest)):]
+			if len(pair) >= len(c.Header) && string(pair[:len(c.Header)]) == c.Header && bytes.IndexByte(pair, '=') > 0 {
+				return string(pair[:min(len(pair), c.Len)])
+			}
+		}
+	}
+	return ""
+}
+
+// pairEnd is where a cookie's pair ends: at a semicolon that is not quoted.
+func pairEnd(b []byte) int {
+	quoted := false
+	for i, c := range b {
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case c == ';' && !quoted:
+			return i
+		}
+	}
+	return len(b)
 }

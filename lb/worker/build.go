@@ -150,7 +150,7 @@ func (b *builder) frontends(socks *handoff.Set) {
 			Default: b.nodes[p.DefaultBackend], MonitorURI: p.MonitorURI,
 			ReqCaptures: captures(p.ReqCaptures), ResCaptures: captures(p.ResCaptures),
 			ConnRules: p.ConnRules, SessRules: p.SessRules,
-			MonitorFails: p.MonitorFails, UniqueID: p.UniqueID,
+			CookieCapture: stream.Capture(p.CookieCapture), MonitorFails: p.MonitorFails, UniqueID: p.UniqueID,
 		}
 		if p.UniqueHeader != "" {
 			fe.UniqueHeader = []byte(p.UniqueHeader)
@@ -266,6 +266,7 @@ func (b *builder) backends() {
 			be.Cookie = cookie(p.Cookie)
 			be.Cookie.Bind(servers)
 		}
+		be.NameHeader = p.NameHeader
 		for _, u := range p.UseServers {
 			be.ServerRules = append(be.ServerRules, stream.ServerRule{Cond: u.Cond, Name: u.Name, To: serverNamed(servers, u.Server)})
 		}
