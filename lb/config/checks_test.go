@@ -19,30 +19,30 @@ func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
 		t.Fatal("haproxy is not installed: this test compares with it (test/setup installs it)")
 	}
 	path := filepath.Join(t.TempDir(), "t.cfg")
-	verdict := func(lines string) (lb error, theirs bool, out []byte) {
+	verdict := func(lines string) (theirs bool, out []byte, lb error) {
 		text := inBackendSection(lines)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, lb = Load([]string{path}, Options{Environ: []string{}})
 		out, err := exec.Command(haproxy, "-c", "-f", path).CombinedOutput()
-		return lb, err == nil, out
+		return err == nil, out, lb
 	}
 	accept := func(lines string) {
 		t.Helper()
-		if err, theirs, out := verdict(lines); err != nil || !theirs {
+		if theirs, out, err := verdict(lines); err != nil || !theirs {
 			t.Errorf("%s\nlb: %v\nhaproxy: %v %s", lines, err, theirs, out)
 		}
 	}
 	refuse := func(lines, part string) {
 		t.Helper()
-		if err, theirs, _ := verdict(lines); err == nil || theirs || !strings.Contains(err.Error(), part) {
+		if theirs, _, err := verdict(lines); err == nil || theirs || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s\nlb: %v, want %q\nhaproxy accepts: %v", lines, err, part, theirs)
 		}
 	}
 	stricter := func(lines, part string) {
 		t.Helper()
-		if err, theirs, out := verdict(lines); err == nil || !theirs || !strings.Contains(err.Error(), part) {
+		if theirs, out, err := verdict(lines); err == nil || !theirs || !strings.Contains(err.Error(), part) {
 			t.Errorf("%s\nlb: %v, want %q\nhaproxy: %v %s", lines, err, part, theirs, out)
 		}
 	}

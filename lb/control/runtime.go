@@ -56,12 +56,20 @@ var (
 	ErrNoBackend  = errors.New("no such backend")
 	ErrNoServer   = errors.New("no such server")
 	ErrNoFrontend = errors.New("no such frontend")
-	// ErrNoAgent says that no agent of the server is asked.
-	ErrNoAgent = errors.New("agent checks are not enabled on this server.")
-	// ErrNoAgentConfigured says that the configuration names none.
-	ErrNoAgentConfigured = errors.New("Agent was not configured on this server, cannot enable.")
 	// ErrNoChange says that a frontend is already as SetFrontend wants it.
 	ErrNoChange = errors.New("no change")
+)
+
+// Answer is an error whose text is HAProxy's answer to the letter.
+type Answer string
+
+func (a Answer) Error() string { return string(a) }
+
+const (
+	// ErrNoAgent says that no agent of the server is asked.
+	ErrNoAgent Answer = "agent checks are not enabled on this server."
+	// ErrNoAgentConfigured says that the configuration names none.
+	ErrNoAgentConfigured Answer = "Agent was not configured on this server, cannot enable."
 )
 
 // BackendID names a backend.
