@@ -516,8 +516,9 @@ func TestAdoptedBlockingSocket(t *testing.T) {
 	}
 	f.Close()
 	accepted.Close()
+	now := time.Now()
 	taken, start := r.Adopt([]*Parcel{{
-		Kind: ClientParcel, FDs: []int{copied}, Frontend: "fe", Listener: r.addr, Accepted: time.Now(), Began: -1,
+		Kind: ClientParcel, FDs: []int{copied}, Frontend: "fe", Listener: r.addr, Accepted: now, Since: now.UnixMilli(), Active: now.UnixMilli(), Began: -1,
 	}})
 	if !taken[0] {
 		t.Fatal("refused")
