@@ -56,6 +56,28 @@ func TestAKilledWorkerIsNotReady(t *testing.T) {
 	}
 }
 
+// TestTheEndOfAConnectionIsNoWarning, whether the sender notices it first or the receiver.
+func TestTheEndOfAConnectionIsNoWarning(t *testing.T) {
+	var said strings.Builder
+	r := &run{Master: &Master{Log: slog.New(slog.NewTextHandler(&said, nil))}, over: make(chan struct{}), events: make(chan func())}
+	defer close(r.over)
+	for range 100 {
+		link, theirs, err := handoff.Pair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := r.newWorker(link)
+		theirs.Close()
+		r.order(w, handoff.Adopt)
+		for !w.hungUp {
+			(<-r.events)()
+		}
+	}
+	if said.Len() > 0 {
+		t.Error(said.String())
+	}
+}
+
 // TestFlush: what a worker was to be told has been sent when flush returns; a program that this one becomes does not know of it.
 func TestFlush(t *testing.T) {
 	link, theirs, err := handoff.Pair()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -87,7 +88,7 @@ func (r *run) newWorker(link *handoff.Conn) *worker {
 				err = nil
 			}
 			if err != nil {
-				if err != io.EOF {
+				if err != io.EOF && !errors.Is(err, net.ErrClosed) { // the sender may have noticed the end first
 					r.post(func() { r.Log.Warn(fmt.Sprintf("worker %d: %v", w.pid, err)) })
 				}
 				r.post(func() { r.hungUp(w) })
