@@ -96,7 +96,7 @@ func check(o *options, out io.Writer, errs *console.Writer) int {
 	if err := l.Check(); err != nil {
 		return status(err, errs)
 	}
-	if o.verbose {
+	if !o.quiet {
 		fmt.Fprintln(out, "Configuration file is valid")
 	}
 	return done

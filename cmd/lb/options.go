@@ -18,7 +18,6 @@ type options struct {
 	dir     string   // -C
 	check   bool
 	quiet   bool
-	verbose bool
 	maxConn int // -n; 0 not given
 
 	foreground bool // -db, -d
@@ -77,7 +76,7 @@ func table() []option {
 		{name: "-C", arg: true, set: text(func(o *options) *string { return &o.dir })},
 		{name: "-c", set: on(func(o *options) *bool { return &o.check })},
 		{name: "-q", set: on(func(o *options) *bool { return &o.quiet })},
-		{name: "-V", set: on(func(o *options) *bool { return &o.verbose })},
+		{name: "-V", set: func(o *options, _ string) error { o.quiet = false; return nil }},
 		{name: "-n", arg: true, set: func(o *options, v string) (err error) {
 			if o.maxConn, err = strconv.Atoi(v); err != nil || o.maxConn < 0 {
 				return fmt.Errorf("%q is not a number of connections", v)
@@ -85,7 +84,7 @@ func table() []option {
 			return nil
 		}},
 		{name: "-db", set: on(func(o *options) *bool { return &o.foreground })},
-		{name: "-d", set: func(o *options, _ string) error { o.foreground, o.verbose = true, true; return nil }},
+		{name: "-d", set: func(o *options, _ string) error { o.foreground, o.quiet = true, false; return nil }},
 		{name: "-D", set: on(func(o *options) *bool { return &o.daemon })},
 		{name: "-W", set: on(func(o *options) *bool { return &o.master })},
 		{name: "-Ws", set: func(o *options, _ string) error { o.master, o.systemd = true, true; return nil }},

@@ -27,7 +27,7 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   -W            a master that is reloaded (SIGUSR2, lb reload) and workers that serve
   -Ws           the same for systemd (Type=notify)
   -D            go to the background once everything serves
-  -db, -d       stay in the foreground, whatever the configuration says; -d says more
+  -db, -d       stay in the foreground, whatever the configuration says; -d undoes -q
   -S ADDR       the master's command socket, PATH[,mode,600][,user,NAME][,group,NAME][,uid,N][,gid,N] or fd@N;
                 with -Ws and RuntimeDirectory= it is there without being asked for
   -p FILE       write the process id (the master's with -W) once everything serves
@@ -35,7 +35,7 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   -sf [PID...]  when everything serves, tell these processes to finish and leave; -st: to end at once
   -n N          maxconn, over the configuration's
   -C DIR        change to DIR first
-  -q, -V        say less, say more
+  -q, -V        tell errors only; undo -q
   -v, -vv       version; with build details
   -cc EXPR      evaluate a condition as .if does; exit 0 true, 1 false, 2 wrong
   -L -m -N -dM -dr -dS and other -d options of HAProxy are accepted and have no effect

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"lbsyslogd/cmd/internal/console"
@@ -98,6 +99,8 @@ func (r *request) ask(command string) (string, error) {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return "", fmt.Errorf("no master has its socket at %s: is lb running with -W or -Ws, and with this -S?", r.socket)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "", fmt.Errorf("the master whose socket is %s is gone: start lb again; workers that it left serve until then", r.socket)
 	case err != nil:
 		return "", fmt.Errorf("the master's socket: %w", err)
 	}
