@@ -30,6 +30,7 @@ type draft struct {
 	cookiePos   cfgfile.Pos
 	tablePos    cfgfile.Pos
 	bound       bool           // a bind line was seen, sound or not
+	switched    bool           // a use_backend line was seen, sound or not
 	sids        map[int]string // server ids taken
 	serverLines map[string]int // where each server is
 }

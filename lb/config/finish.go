@@ -141,7 +141,7 @@ func (p *parser) resolveBackends(d *draft) {
 		}
 		p.checkBackend(d, use.Backend, use.Pos, "use_backend")
 	}
-	if d.DefaultBackend == "" && len(d.UseBackends) == 0 && !d.Backend && d.Stats == nil && len(d.ReqRules) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
+	if d.DefaultBackend == "" && !d.switched && !d.Backend && d.Stats == nil && len(d.ReqRules) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
 		p.report.Warnf(d.Pos, "frontend '%s' has no backend: add default_backend, or every request gets 503", d.Name)
 	}
 }

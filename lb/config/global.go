@@ -110,7 +110,7 @@ func globalTable() []row[*Global] {
 
 		{name: "cluster-secret", args: "<secret>", min: 1, max: 1, status: Refused, doc: "only QUIC and dynamic cookies use it"},
 		{name: "default-path", args: "<kind>", min: 1, max: many, status: Refused, doc: "relative paths begin at the directory that lb was started in; write absolute ones"},
-		{name: "external-check", status: Refused, doc: "external commands are not run; use option httpchk or plain checks"},
+		{name: "external-check", status: Refused, doc: "checks run no programs; use tcp-check or http-check rules"},
 		{name: "h1-accept-payload-with-any-method", status: Refused, doc: "GET, HEAD and DELETE with a body are served as RFC 9110 says"},
 		{name: "h1-case-adjust", args: "<from> <to>", min: 2, max: 2, status: Refused, doc: "header names are passed on as they come, no rewriting is needed"},
 		{name: "h1-case-adjust-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "header names are passed on as they come, no rewriting is needed"},

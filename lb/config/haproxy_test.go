@@ -344,4 +344,5 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	stricter(inBackendSection("server a localhost:1 init-addr last,libc,none"), "must resolve at start")
 	stricter(inFrontendSection("bind 127.0.0.1:18001 maxconn 5"), "write a maxconn line")
 	accept(inFrontendSection("no option logasap"))
+	accept(inFrontendSection("option disable-h2-upgrade\nno option disable-h2-upgrade"))
 }

@@ -378,6 +378,19 @@ func TestZeroWarning(t *testing.T) {
 	}
 }
 
+// TestNoMistakeIsToldTwice: nothing is said of what only follows from a mistake.
+func TestNoMistakeIsToldTwice(t *testing.T) {
+	for _, text := range []string{
+		"defaults\n" + timeouts + "frontend f\n  bind :8001\n  use_backend b if nosuch\nbackend b\n  server s 127.0.0.1:1\n",
+		"userlist u\n  group g users a\n  user a password $5$x$y\ndefaults\n" + timeouts + "listen f\n  bind :8001\n  server s 127.0.0.1:1\n",
+	} {
+		_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text)}}, Options{Environ: []string{}})
+		if e, ok := errors.AsType[*cfgfile.Errors](err); !ok || len(e.List) != 1 || len(e.Notes) != 0 {
+			t.Errorf("%s\nis told of as %v", text, err)
+		}
+	}
+}
+
 func TestMisspelledSectionHidesItsLines(t *testing.T) {
 	_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte("defaults\n" + timeouts + "fronted www\n  bind :80\n  use_backend x\nbackend x\n")}}, Options{Environ: []string{}})
 	e, ok := errors.AsType[*cfgfile.Errors](err)

@@ -144,8 +144,9 @@ type Proxy struct {
 	LogHealthCheck    bool
 	LogSeparateErrors bool
 
-	ConnMode   ConnMode
-	ForwardFor *ForwardFor // nil: off
+	ConnMode    ConnMode
+	NoH2Upgrade bool        // option disable-h2-upgrade
+	ForwardFor  *ForwardFor // nil: off
 
 	ErrorFiles map[int]ErrorFile
 	MonitorURI string

@@ -27,6 +27,7 @@ func optionTable() []row[*draft] {
 	return []row[*draft]{
 		{name: "option abortonclose", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AbortOnClose })},
 		{name: "option allbackups", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AllBackups })},
+		{name: "option disable-h2-upgrade", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.NoH2Upgrade })},
 		{name: "option forwardfor", args: "[except <network>] [header <name>] [if-none]", max: many, in: anywhere, apply: (*call).forwardFor},
 		{name: "option http-keep-alive", in: anywhere, negate: true, apply: connMode(KeepAlive)},
 		{name: "option http-server-close", in: anywhere, negate: true, apply: connMode(ServerClose)},
@@ -41,7 +42,6 @@ func optionTable() []row[*draft] {
 		{name: "option srvtcpka", in: back, negate: true, status: Ignored, doc: keepAliveProbes},
 		{name: "option tcpka", in: anywhere, negate: true, status: Ignored, doc: keepAliveProbes},
 		{name: "option contstats", in: front, negate: true, status: Ignored, doc: "counters are always up to date"},
-		{name: "option disable-h2-upgrade", in: front, negate: true, status: Ignored, doc: "HTTP/2 is not spoken"},
 		{name: "option http-ignore-probes", in: front, negate: true, status: Ignored, doc: "connections without a request are closed; option dontlognull keeps them out of the log"},
 		{name: "option http-no-delay", in: anywhere, negate: true, status: Ignored, doc: "nothing is ever delayed"},
 		{name: "option idle-close-on-response", in: front, negate: true, status: Ignored, doc: "a reload never cuts an idle connection off: it closes when a request was answered, or is moved"},

@@ -106,6 +106,7 @@ func (c *call) addRule(d *draft, kind rule.Kind, words []string) error {
 
 // useBackend applies use_backend NAME [if|unless ...].
 func (c *call) useBackend(d *draft) error {
+	d.switched = true
 	cond, err := c.condition(c.args[1:], d.acls)
 	if err != nil {
 		return err

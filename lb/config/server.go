@@ -194,7 +194,7 @@ func serverTable() []row[*Server] {
 		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout"},
 		{name: "tfo", status: Ignored, doc: "connections are opened without TFO"},
 
-		{name: "check-proto", args: "<name>", min: 1, status: Refused, doc: "checks speak HTTP/1 with option httpchk, else they only connect"},
+		{name: "check-proto", args: "<name>", min: 1, status: Refused, doc: "checks speak HTTP/1, or what tcp-check rules say"},
 		{name: "check-via-socks4", status: Refused, doc: "servers are reached directly"},
 		{name: "log-proto", args: "<name>", min: 1, status: Refused, doc: "rings are not supported"},
 		{name: "namespace", args: "<name>", min: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},

@@ -269,17 +269,6 @@ var actions = []actionRow{
 	{name: "unset-var", kinds: onHTTP | onContent, paren: "txn.name", parse: parseUnsetVar},
 }
 
-// actionRefused are actions HAProxy has and lb has not, with the way out.
-var actionRefused = map[string]string{
-	"tarpit": "use 'deny'; lb does not hold clients yet", "reject": "use 'deny'", "silent-drop": "use 'deny'",
-	"capture": "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format",
-	"add-acl": "ACLs are fixed once loaded", "del-acl": "ACLs are fixed once loaded", "set-map": "maps are not supported by lb yet", "del-map": "maps are not supported by lb yet",
-	"cache-use": "caches are not supported by lb yet", "cache-store": "caches are not supported by lb yet",
-	"sc-inc-gpc": gpcArrays, "sc-set-gpt": gpcArrays, "sc-add-gpc": gpcArrays, "expect-proxy": "connections with a PROXY header are not taken", "set-mark": "", "set-tos": "",
-	"do-resolve": "", "disable-l7-retry": "", "early-hint": "", "normalize-uri": "", "send-spoe-group": "", "set-bandwidth-limit": "", "set-dst": "", "set-dst-port": "", "set-src": "", "set-src-port": "",
-	"set-nice": "", "set-priority-class": "", "set-priority-offset": "", "set-timeout": "", "strict-mode": "", "wait-for-body": "", "wait-for-handshake": "", "lua": "",
-}
-
 func findAction(name string) *actionRow {
 	for i := range actions {
 		if actions[i].name == name {
@@ -314,10 +303,7 @@ func unknownAction(kind Kind, name, base string, row *actionRow) error {
 		base = "lua"
 	}
 	if why, ok := actionRefused[base]; ok {
-		if why == "" {
-			why = "it is not supported by lb yet"
-		}
-		return fmt.Errorf("'%s %s' is known to HAProxy, but %s", kind, name, why)
+		return refused(fmt.Sprintf("'%s %s'", kind, name), why)
 	}
 	return fmt.Errorf("'%s' expects one of %s, but got '%s'%s", kind, strings.Join(actionNames(kind), ", "), name, hint(base, actionNames(kind)))
 }

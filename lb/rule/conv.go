@@ -66,13 +66,14 @@ var convsValue = []convRow{
 	{name: "xor", args: "o", in: kindInt, out: kindInt, get: arith(func(a, b int64) int64 { return a ^ b })},
 }
 
-// convRefused are converters HAProxy has and lb has not, with the way out.
-var convRefused = map[string]string{
-	"table_gpc": gpcArrays, "table_gpc_rate": gpcArrays, "table_gpt": gpcArrays,
-	"len": "its name in HAProxy is 'length'", "json": "", "json_query": "", "jwt_verify": "", "jwt_header_query": "", "jwt_payload_query": "", "language": "", "djb2": "", "sdbm": "", "wt6": "",
-	"xxh32": "", "xxh64": "", "xxh3": "", "sha": "its name in HAProxy is 'sha1' or 'sha2'", "hmac": "", "digest": "", "secure_memcmp": "", "aes_gcm_dec": "", "protobuf": "", "fix_tag_value": "",
-	"htonl": "", "crc32c": "", "capture-req": "captures by rules are not supported by lb yet", "capture-res": "captures by rules are not supported by lb yet",
-	"set-var": "use 'http-request set-var(txn.NAME)' instead", "unset-var": "", "debug": "", "nbsrv": "server counts in rules are not supported by lb yet", "srv_queue": "", "url32": "", "rfc7239_is_valid": "", "param": "", "add_item": "", "cut_crlf": "", "be2dec": "", "be2hex": "", "x509_v_err_str": "", "strcat": "its name in HAProxy is 'concat'",
+// Converters names all converters.
+func Converters() []string {
+	names := make([]string, len(convs))
+	for i := range convs {
+		names[i] = convs[i].name
+	}
+	slices.Sort(names)
+	return names
 }
 
 func findConv(name string) *convRow {
@@ -85,15 +86,11 @@ func findConv(name string) *convRow {
 }
 
 func unknownConv(name string) error {
+	if real, ok := convMeant[name]; ok {
+		return fmt.Errorf("unknown converter '%s': its name in HAProxy is %s", name, real)
+	}
 	if why, ok := convRefused[name]; ok {
-		if why == "" {
-			why = "it is known to HAProxy, but not supported by lb yet"
-		}
-		return fmt.Errorf("converter '%s': %s", name, why)
+		return refused(fmt.Sprintf("converter '%s'", name), why)
 	}
-	names := make([]string, len(convs))
-	for i := range convs {
-		names[i] = convs[i].name
-	}
-	return fmt.Errorf("unknown converter '%s'%s", name, hint(name, names))
+	return fmt.Errorf("unknown converter '%s'%s", name, hint(name, Converters()))
 }

@@ -117,7 +117,7 @@ func TestRuleMistakes(t *testing.T) {
 		{"set-header X %{+Q}", "parse argument modifier without variable name near '%{+Q}'"},
 		{"set-header X %[res.hdr(a)]", "use it in an http-response rule"},
 		{"set-header X y if", "a condition is expected"},
-		{"set-header X y if nosuch", "error detected while parsing an 'http-request set-header' condition : no such ACL : 'nosuch'"},
+		{"set-header X y if nosuch", "error detected in the condition of 'http-request set-header' : no such ACL : 'nosuch'"},
 		{"set-header(X) y", "takes no parentheses"},
 		{"set-var path", "expects a variable in parentheses, as in 'set-var(txn.name)'"},
 		{"set-var(x) path", "it must begin with its scope"},
@@ -158,6 +158,10 @@ func TestRuleMistakes(t *testing.T) {
 		{"sc-inc-gpc0", "expects a counter's number in parentheses, as in 'sc-inc-gpc0(0)'"},
 		{"lua.x", "is known to HAProxy"},
 		{"capture hdr(x) len 5", "set-var(txn.NAME)"},
+		{"set-map(/f) k v", "not supported by lb yet: 'set map' on the stats socket does it"},
+		{"deny if { req_ssl_sni a }", "fetch method 'req_ssl_sni' is known to HAProxy, but not supported by lb yet: TLS that is passed on is not looked into"},
+		{"deny if { path,xxh32 1 }", "converter 'xxh32' is known to HAProxy, but not supported by lb yet: use crc32"},
+		{"deny if { path,len 1 }", "its name in HAProxy is 'length'"},
 	} {
 		_, err := ParseRule(Request, strings.Fields(c.rule), NewACLs())
 		checkError(t, "http-request "+c.rule, err, c.want)

@@ -49,23 +49,6 @@ var fetchAlias = map[string]string{
 // suffixes are the ACL derivatives: name and matching method.
 var suffixes = []string{"beg", "dir", "dom", "end", "len", "reg", "sub"}
 
-// fetchRefused are fetches HAProxy has and lb has not, with the reason.
-var fetchRefused = map[string]string{
-	"be_sess_rate": "", "fe_sess_rate": "", "srv_sess_rate": "", "be_conn_free": "", "srv_conn_free": "", "be_id": "", "fe_id": "", "so_id": "", "srv_id": "",
-	"fe_req_rate": "", "be_req_rate": "", "res.body": "", "res.body_len": "",
-	"req.body": "", "req.body_len": "", "req.body_size": "", "req.body_param": "",
-	"req.payload": "", "req.payload_lv": "", "payload": "", "payload_lv": "", "req.len": "", "res.len": "", "wait_end": "",
-	"req.ssl_sni": "", "req_ssl_sni": "", "req.ssl_hello_type": "", "req_ssl_hello_type": "", "req.ssl_ver": "", "req_ssl_ver": "", "rdp_cookie": "", "rdp_cookie_cnt": "",
-	"ssl_c_s_dn": "", "ssl_c_i_dn": "", "ssl_c_verify": "", "ssl_c_used": "", "ssl_c_serial": "", "ssl_c_sha1": "", "ssl_fc_has_crt": "", "ssl_c_notafter": "", "ssl_c_notbefore": "", "ssl_c_der": "",
-	"ssl_fc_npn": "", "ssl_fc_session_id": "", "ssl_fc_unique_id": "", "ssl_fc_alg_keysize": "", "ssl_fc_use_keysize": "", "ssl_f_sha1": "", "ssl_bc": "",
-	"sc_get_gpc": gpcArrays, "sc_inc_gpc": gpcArrays, "sc_clr_gpc": gpcArrays, "sc_gpc_rate": gpcArrays, "sc_get_gpt": gpcArrays,
-	"src_get_gpc": gpcArrays, "src_inc_gpc": gpcArrays, "src_clr_gpc": gpcArrays, "src_gpc_rate": gpcArrays, "src_get_gpt": gpcArrays,
-	"src_updt_conn_cnt": "use a track-sc rule, which counts connections in conn_cnt",
-}
-
-// gpcArrays is the way out where HAProxy has more than two general counters.
-const gpcArrays = "tables have gpc0, gpc1 and gpt0, not arrays of them"
-
 // findFetch finds a fetch by name; with acl set also an ACL keyword such as
 // path_beg, whose matching method comes along.
 func findFetch(name string, acl bool) (*fetchRow, string, error) {
@@ -88,15 +71,19 @@ func findFetch(name string, acl bool) (*fetchRow, string, error) {
 		}
 	}
 	if why, ok := fetchRefused[name]; ok {
-		if why == "" {
-			why = "it is not supported by lb yet"
-		}
-		return nil, "", fmt.Errorf("fetch method '%s' is known to HAProxy, but %s", name, why)
+		return nil, "", refused(fmt.Sprintf("fetch method '%s'", name), why)
 	}
 	if name == "" {
 		return nil, "", fmt.Errorf("missing fetch method")
 	}
 	return nil, "", fmt.Errorf("unknown fetch method '%s'%s", name, hint(name, fetchNames(acl)))
+}
+
+// Fetches names all sample fetches, without ACL derivatives.
+func Fetches() []string {
+	names := fetchNames(false)
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func fetchNamed(name string) *fetchRow {

@@ -82,7 +82,7 @@ func (p *ruleParser) condition(what string) (*Cond, error) {
 	}
 	cond, err := parseCond(p.words[p.at:], p.acls, p.kind.where())
 	if err != nil {
-		return nil, fmt.Errorf("error detected while parsing an '%s' condition : %w", what, err)
+		return nil, fmt.Errorf("error detected in the condition of '%s' : %w", what, err)
 	}
 	if word == "unless" {
 		cond = cond.Negate()

@@ -117,6 +117,8 @@ type Frontend struct {
 	Switches   []Switch
 	Default    *Backend // nil: none
 	MonitorURI string
+	// NoH2Upgrade leaves HTTP/2 to those who agreed on it (ALPN).
+	NoH2Upgrade bool
 	// MonitorFails make the answer to MonitorURI a 503 when any holds.
 	MonitorFails []*rule.Cond
 	ConnRules    rule.Rules // tcp-request connection

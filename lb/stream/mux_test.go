@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/http2"
 	"lbsyslogd/lb/loop"
 )
 
@@ -100,6 +101,24 @@ func TestStreamsAtOnce(t *testing.T) {
 				t.Errorf("%d connections", n)
 			}
 		})
+	}
+}
+
+// TestOptionDisableH2Upgrade: who agreed on HTTP/2 is served in it, and who begins with its preface is not.
+func TestOptionDisableH2Upgrade(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
+	plain := newRig(t, true, []string{srv}, func(r *rig) { r.fe.NoH2Upgrade = true })
+	if got := talk(t, plain.addr, http2.Preface); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
+		t.Errorf("the preface is answered %q", got)
+	}
+	agreed := newRig(t, true, []string{srv}, func(r *rig) { http2TLS.adjust(t, r); r.fe.NoH2Upgrade = true })
+	resp, err := http2TLS.client(t).Get(http2TLS.url(agreed) + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Errorf("who agreed on h2 is answered in %s", resp.Proto)
 	}
 }
 

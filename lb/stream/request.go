@@ -40,7 +40,7 @@ func (s *session) readRequest() (again bool) {
 		s.began = sh.Loop.Now()
 	}
 	b := s.in.Bytes()
-	if s.requests == 0 && s.stream == nil && b[0] == http2.Preface[0] && bytes.HasPrefix(b, []byte(http2.Preface[:min(len(b), len(http2.Preface))])) {
+	if s.requests == 0 && s.stream == nil && !s.fe.NoH2Upgrade && b[0] == http2.Preface[0] && bytes.HasPrefix(b, []byte(http2.Preface[:min(len(b), len(http2.Preface))])) {
 		if len(b) < len(http2.Preface) {
 			return s.headIncomplete()
 		}

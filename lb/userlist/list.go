@@ -46,10 +46,11 @@ func (l *List) Add(name, password string, groups []string) error {
 
 // AddHashed adds a user with a password as crypt(3) makes them.
 func (l *List) AddHashed(name, hash string, groups []string) error {
+	u := &User{name: name, hash: hash, groups: groups}
 	if err := checkHash(hash); err != nil {
+		_ = l.add(u) // groups may name it: that is no second mistake
 		return fmt.Errorf("user '%s': %w", name, err)
 	}
-	u := &User{name: name, hash: hash, groups: groups}
 	if l.decoy == nil {
 		l.decoy = u
 	}

@@ -147,7 +147,7 @@ func (b *builder) frontends(socks *handoff.Set) {
 		}
 		fe := &stream.Frontend{
 			Proxy: b.common(p), Index: len(b.eng.Frontends), MaxConn: int32(p.MaxConn),
-			Default: b.nodes[p.DefaultBackend], MonitorURI: p.MonitorURI,
+			Default: b.nodes[p.DefaultBackend], MonitorURI: p.MonitorURI, NoH2Upgrade: p.NoH2Upgrade,
 			ReqCaptures: captures(p.ReqCaptures), ResCaptures: captures(p.ResCaptures),
 			ConnRules: p.ConnRules, SessRules: p.SessRules,
 			CookieCapture: stream.Capture(p.CookieCapture), MonitorFails: p.MonitorFails, UniqueID: p.UniqueID,

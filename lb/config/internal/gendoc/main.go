@@ -93,6 +93,7 @@ func render(w io.Writer) {
 		table(w, config.Keywords(kind.name), kind.name == "proxy")
 	}
 	actions(w)
+	samples(w)
 }
 
 // sections lists what can begin a section.
@@ -177,6 +178,22 @@ func actions(w io.Writer) {
 		}
 		fmt.Fprintln(w)
 	}
+}
+
+// samples lists the fetches and converters of expressions, without the rows of
+// those that differ in a number or a type.
+func samples(w io.Writer) {
+	list := func(names []string, families ...string) {
+		names = slices.DeleteFunc(names, func(name string) bool {
+			return slices.ContainsFunc(families, func(f string) bool { return name != "src_port" && strings.HasPrefix(name, f) })
+		})
+		fmt.Fprintf(w, "`%s`", strings.Join(names, "`, `"))
+	}
+	fmt.Fprint(w, "\n## Fetches and converters\n\nWhat HAProxy has beyond these is refused, with a hint. ACLs know the derivatives too (`path_beg`, `hdr_dom`, `url_reg` and so on).\n\nFetches: ")
+	list(rule.Fetches(), "sc_", "sc0_", "sc1_", "sc2_", "src_")
+	fmt.Fprint(w, "; and `sc_NAME`, `sc0_NAME` to `sc2_NAME` and `src_NAME` for what stick tables count (stick-tables.md).\n\nConverters: ")
+	list(rule.Converters(), "table_", "map_")
+	fmt.Fprint(w, "; `map_str`, `map_beg`, `map_sub`, `map_end`, `map_dir`, `map_dom`, `map_reg`, `map_regm`, `map_int` and `map_ip`, also with `_str`, `_int` or `_ip` behind; and `table_NAME` for what stick tables count.\n")
 }
 
 // known asks for an action without arguments: one that exists complains about
