@@ -168,7 +168,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "maxconn", args: "<number>", min: 1, max: 1, status: Refused, doc: "write a maxconn line for the frontend"},
 		{name: "mss", args: "<size>", min: 1, max: 1, status: Refused, doc: "set advmss on the route (ip route)"},
 		{name: "namespace", args: "<name>", min: 1, max: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
-		{name: "proto", args: "h1|h2", min: 1, max: 1, status: Ignored, doc: "a client that begins with HTTP/2's preface is served in HTTP/2, with TLS or without, all others in HTTP/1"},
+		{name: "proto", args: "h1|h2", min: 1, max: 1, status: Ignored, doc: "the client's first bytes tell; 'option disable-h2-upgrade' leaves HTTP/2 to those who agreed on it (alpn)"},
 		{name: "tcp-ut", args: "<time>", min: 1, max: 1, status: Refused, doc: "use timeout client"},
 		{name: "tls-ticket-keys", args: "<file>", min: 1, max: 1, status: Refused, doc: "keys are made by lb"},
 	}

@@ -71,6 +71,7 @@ func (p *parser) resolveLogs(d *draft) {
 // and says so.
 func (p *parser) resolveMode(d *draft) {
 	if d.Mode == HTTP {
+		p.checkALPN(d)
 		return
 	}
 	drop := func(what string) {
@@ -103,11 +104,10 @@ func (p *parser) resolveMode(d *draft) {
 		drop("'unique-id-header'")
 		d.UniqueHeader = ""
 	}
-	if len(d.ReqCaptures)+len(d.ResCaptures) > 0 {
+	if len(d.ReqCaptures)+len(d.ResCaptures) > 0 || d.CookieCapture != (Capture{}) {
 		drop("'capture'")
-		d.ReqCaptures, d.ResCaptures = nil, nil
+		d.ReqCaptures, d.ResCaptures, d.CookieCapture = nil, nil, Capture{}
 	}
-	d.CookieCapture = Capture{}
 	if d.Stats != nil {
 		if !inherited || d.base.Stats == nil {
 			drop("'stats'")
@@ -120,9 +120,31 @@ func (p *parser) resolveMode(d *draft) {
 		}
 		d.ForwardFor = nil
 	}
+	if d.NameHeader != "" {
+		if !inherited || d.base.NameHeader == "" {
+			drop("'http-send-name-header'")
+		}
+		d.NameHeader = ""
+	}
 	if d.Balance.Algo == "uri" {
 		p.report.Warnf(d.Pos, "'balance uri' ignored for %s '%s' as it requires HTTP mode. Falling back to round robin", d.section, d.Name)
 		d.Balance = Balance{Algo: "roundrobin"}
+	}
+}
+
+// checkALPN warns of protocols that a client may agree on and an HTTP frontend
+// does not speak.
+func (p *parser) checkALPN(d *draft) {
+	for i := range d.Binds {
+		b := &d.Binds[i]
+		if b.TLS == nil {
+			continue
+		}
+		for _, proto := range b.TLS.ALPN {
+			if proto != "h2" && proto != "http/1.1" && proto != "http/1.0" {
+				p.report.Warnf(b.Pos, "'alpn' : '%s' is not spoken in mode http, a client that agrees on it is served in HTTP/1.1; h2 and http/1.1 are", proto)
+			}
+		}
 	}
 }
 

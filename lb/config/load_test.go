@@ -310,7 +310,7 @@ backend b from one
 }
 
 func TestTCPModeDropsWhatNeedsHTTP(t *testing.T) {
-	c := load(t, "defaults\n  mode tcp\n"+timeouts+"  option httplog\n  stats enable\n  option forwardfor\n  cookie X insert\nlisten l\n  bind :80\n  redirect prefix /x\n  capture request header A len 1\n  monitor-uri /m\n  balance uri\n  server s 127.0.0.1:1\n", Options{})
+	c := load(t, "defaults\n  mode tcp\n"+timeouts+"  option httplog\n  stats enable\n  option forwardfor\n  cookie X insert\nlisten l\n  bind :80\n  redirect prefix /x\n  capture request header A len 1\n  monitor-uri /m\n  balance uri\n  http-send-name-header X\n  server s 127.0.0.1:1\n", Options{})
 	l := proxy(t, c, "l")
 	if len(l.ReqRules)+len(l.ReqCaptures) != 0 || l.MonitorURI != "" || l.Stats != nil || l.ForwardFor != nil || l.Cookie != nil || l.Balance.Algo != "roundrobin" {
 		t.Errorf("%+v", l)
@@ -323,13 +323,31 @@ func TestTCPModeDropsWhatNeedsHTTP(t *testing.T) {
 		texts = append(texts, n.Text)
 	}
 	all := strings.Join(texts, "\n")
-	for _, part := range []string{"Falling back to 'option tcplog'", "'capture' ignored", "'monitor-uri' ignored", "rules ignored", "round robin"} {
+	for _, part := range []string{"Falling back to 'option tcplog'", "'capture' ignored", "'monitor-uri' ignored", "rules ignored", "round robin", "'http-send-name-header' ignored"} {
 		if !strings.Contains(all, part) {
 			t.Errorf("no note about %q in:\n%s", part, all)
 		}
 	}
 	if strings.Contains(all, "'stats' ignored") {
 		t.Errorf("a note about what was only inherited:\n%s", all)
+	}
+}
+
+// TestNothingOfHTTPIsDroppedSilently, also when it stands alone.
+func TestNothingOfHTTPIsDroppedSilently(t *testing.T) {
+	c := load(t, "defaults\n  mode tcp\n"+timeouts+"listen l\n  bind :80\n  capture cookie A len 1\n  server s 127.0.0.1:1\n", Options{})
+	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0].Text, "'capture' ignored") {
+		t.Errorf("notes %v", c.Notes)
+	}
+}
+
+// TestProtocolsThatAreNotSpoken: TCP proxies pass on whatever the two sides agreed on.
+func TestProtocolsThatAreNotSpoken(t *testing.T) {
+	for mode, want := range map[string]int{"tcp": 0, "http": 1} {
+		c := load(t, "defaults\n  mode "+mode+"\n"+timeouts+"listen l\n  bind :443 ssl crt /a.pem alpn h3,h2,http/1.1\n  server s 127.0.0.1:1\n", Options{})
+		if len(c.Notes) != want || want == 1 && !strings.Contains(c.Notes[0].Text, "'h3' is not spoken") {
+			t.Errorf("%s: notes %v", mode, c.Notes)
+		}
 	}
 }
 
