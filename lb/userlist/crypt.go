@@ -165,27 +165,33 @@ func shaCrypt(algo func() hash.Hash, order []byte, key, salt []byte, rounds int)
 	}
 	s := stretch(h.Sum(nil), len(salt))
 	// 21: the rounds
+	a = spin(h, a, p, s, rounds)
+	return encode64(a, order)
+}
+
+// spin hashes a sum with the key's and the salt's bytes again and again, which is what makes guessing dear.
+func spin(h hash.Hash, sum, key, salt []byte, rounds int) []byte {
 	for i := range rounds {
 		h.Reset()
 		if i&1 == 1 {
-			h.Write(p)
+			h.Write(key)
 		} else {
-			h.Write(a)
+			h.Write(sum)
 		}
 		if i%3 != 0 {
-			h.Write(s)
+			h.Write(salt)
 		}
 		if i%7 != 0 {
-			h.Write(p)
+			h.Write(key)
 		}
 		if i&1 == 1 {
-			h.Write(a)
+			h.Write(sum)
 		} else {
-			h.Write(p)
+			h.Write(key)
 		}
-		a = h.Sum(a[:0])
+		sum = h.Sum(sum[:0])
 	}
-	return encode64(a, order)
+	return sum
 }
 
 // stretch repeats sum to n bytes.
@@ -219,26 +225,7 @@ func md5Crypt(key, salt []byte) string {
 		}
 	}
 	a := h.Sum(nil)
-	for i := range 1000 {
-		h.Reset()
-		if i&1 == 1 {
-			h.Write(key)
-		} else {
-			h.Write(a)
-		}
-		if i%3 != 0 {
-			h.Write(salt)
-		}
-		if i%7 != 0 {
-			h.Write(key)
-		}
-		if i&1 == 1 {
-			h.Write(a)
-		} else {
-			h.Write(key)
-		}
-		a = h.Sum(a[:0])
-	}
+	a = spin(h, a, key, salt, 1000)
 	return encode64(a, md5Order[:])
 }
 
