@@ -229,7 +229,7 @@ func (c *call) globalLog(g *Global) error {
 func globalTuning() []row[*Global] {
 	const (
 		memory  = "memory is taken as needed"
-		http2   = "an HTTP/2 connection has 100 streams at once, windows of 128 KiB for each and 512 KiB for all, frames of 16 KiB and tables of 4 KiB"
+		http2   = "the limits of HTTP/2 connections are fixed, docs/http2.md has them"
 		quic    = "QUIC is not spoken"
 		lua     = "scripts are not run"
 		library = "TLS is Go's, not OpenSSL's"
