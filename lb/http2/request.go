@@ -11,6 +11,11 @@ import (
 // MaxFields bounds a request's fields, decoded, as section 6.5.2 counts them.
 const MaxFields = 16 << 10
 
+// maxString bounds one name or value, decoded, far above MaxFields: a request
+// that has too much is refused with an answer, but a string that was not read
+// would leave the table unknown and be the end of the connection.
+const maxString = 64 << 10
+
 // tableSize is the dynamic table that both directions keep (RFC 7541).
 const tableSize = 4096
 
@@ -45,7 +50,7 @@ type Decoder struct {
 func NewDecoder() *Decoder {
 	d := new(Decoder)
 	d.hp = hpack.NewDecoder(tableSize, d.field)
-	d.hp.SetMaxStringLength(MaxFields)
+	d.hp.SetMaxStringLength(maxString)
 	return d
 }
 

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"lbsyslogd/lb/http2"
 )
@@ -24,15 +25,22 @@ import (
 
 const (
 	maxStreams     = 100       // at once, of a connection
-	streamWindow   = 128 << 10 // bytes of a request body that may wait for its server
-	connWindow     = 512 << 10 // of all of them together
+	streamWindow   = 64 << 10  // bytes of a request body that may wait for its server; at least DefaultWindow
+	wideWindow     = 256 << 10 // of a body that was begun to be read
+	maxWide        = 4         // bodies at once that have it
 	maxBlock       = 32 << 10  // of a field block, as it is sent
 	maxOutFrames   = 64 << 10  // frames that may wait for the client before streams wait
-	rapidResets    = 200       // requests that a client may take back within a second
+	rapidResets    = 200       // requests that a client may take back, or have us break off, within a second
 	rapidFrames    = 2000      // frames without any use for a second
 	worthAFrame    = 1 << 10   // bytes of window that are worth a frame
 	goAwayPatience = 1000      // ms: for the answer to the ping behind the first GOAWAY
+	keptOuts       = 64        // unused outs that a shard keeps
 )
+
+// connWindow is never what a body waits for: one whose server takes it would
+// otherwise wait for those that fill it up, and they perhaps for its place on
+// the server.
+const connWindow = maxStreams*streamWindow + maxWide*(wideWindow-streamWindow)
 
 // mux is one HTTP/2 connection. Owned by the loop.
 type mux struct {
@@ -50,16 +58,18 @@ type mux struct {
 	blockOf http2.Header
 	blockOn bool
 
-	out     []byte
-	sent    int64 // bytes of frames that left out so far
-	dirty   bool  // in Shard.muxes
-	held    bool  // not read from, because out is full
+	out     []byte // nil while nothing is to be sent
+	sent    int64  // bytes of frames that left out so far
+	dirty   bool   // in Shard.muxes
+	held    bool   // not read from, because out is full
 	dead    bool
-	waiting []*muxStream // for window or for room in out
+	waiting []*muxStream // for window or for room in out; all of them open
+	fed     []*muxStream // with new bytes of their requests, in the present turn
 
 	sendWindow  int64
 	recvWindow  int
 	consumed    int // of the connection's window, and not given back yet
+	wide        int // streams with a wide window
 	firstWindow int64
 	maxFrame    int
 
@@ -82,24 +92,22 @@ const (
 
 // past remembers streams that ended a short while ago.
 type past struct {
+	ended ring // by both sides
+	cut   ring // we ended it before the client did: frames may be on their way
+}
+
+// ring is the last numbers of its kind.
+type ring struct {
 	ids  [128]uint32
-	cut  [128]bool // we ended it before the client did: frames may be on their way
 	next int
 }
 
-func (p *past) add(id uint32, cut bool) {
-	p.ids[p.next], p.cut[p.next] = id, cut
-	p.next = (p.next + 1) % len(p.ids)
+func (r *ring) add(id uint32) {
+	r.ids[r.next] = id
+	r.next = (r.next + 1) % len(r.ids)
 }
 
-func (p *past) find(id uint32) (known, cut bool) {
-	for i, had := range p.ids {
-		if had == id {
-			return true, p.cut[i]
-		}
-	}
-	return false, false
-}
+func (r *ring) has(id uint32) bool { return slices.Contains(r.ids[:], id) }
 
 // startMux makes s an HTTP/2 connection.
 func (s *session) startMux() {
@@ -109,6 +117,7 @@ func (s *session) startMux() {
 	}
 	s.mux, s.state, s.fixed = m, multiplexing, true
 	s.began, s.scanned = -1, 0
+	m.touch()
 	m.out = http2.AppendSettings(m.out,
 		http2.Setting{ID: http2.MaxConcurrentStreams, Value: maxStreams},
 		http2.Setting{ID: http2.InitialWindowSize, Value: streamWindow},
@@ -118,15 +127,28 @@ func (s *session) startMux() {
 		m.leave()
 	}
 	s.watch()
-	m.touch()
 }
 
-// touch has out flushed at the end of the turn.
+// touch prepares out for being appended to, and has it flushed at the end of
+// the turn.
 func (m *mux) touch() {
+	sh := m.s.sh
+	if n := len(sh.muxOuts); m.out == nil && n > 0 {
+		m.out, sh.muxOuts[n-1] = sh.muxOuts[n-1], nil
+		sh.muxOuts = sh.muxOuts[:n-1]
+	}
 	if !m.dirty {
 		m.dirty = true
-		m.s.sh.muxes = append(m.s.sh.muxes, m)
+		sh.muxes = append(sh.muxes, m)
 	}
+}
+
+// putOut gives out back when nothing is in it: an idle connection holds none.
+func (m *mux) putOut() {
+	if sh := m.s.sh; cap(m.out) <= 2*maxOutFrames && len(sh.muxOuts) < keptOuts {
+		sh.muxOuts = append(sh.muxOuts, m.out[:0])
+	}
+	m.out = nil
 }
 
 // flushMuxes sends what this turn wrote.
@@ -150,9 +172,12 @@ func (m *mux) flush() {
 		return
 	}
 	switch {
-	case m.finished() && len(m.out) == 0:
+	case m.finished() && len(m.out) == 0 && !s.pending():
 		m.dead = true
 		s.closeGently(true)
+		if s.state == closed { // and free for another client
+			return
+		}
 	case len(m.out) < maxOutFrames && (m.held || m.hasReady()):
 		s.sh.Loop.Again(s)
 	}
@@ -173,6 +198,9 @@ func (m *mux) send() bool {
 		m.sent += int64(n)
 		m.out = append(m.out[:0], m.out[n:]...)
 	}
+	if m.out != nil {
+		m.putOut()
+	}
 	return true
 }
 
@@ -182,12 +210,14 @@ func (m *mux) finished() bool { return m.leaving >= decided && len(m.streams) ==
 // pump reads frames.
 func (m *mux) pump() (again bool) {
 	s := m.s
-	if len(m.out) > 0 {
+	if len(m.out) > 0 || m.finished() {
 		m.touch()
 	}
 	for range maxTurns {
 		if s.in != nil {
-			if e := m.frames(); e != nil {
+			e := m.frames()
+			m.feed()
+			if e != nil {
 				m.fail(e)
 				return true
 			}
@@ -207,7 +237,9 @@ func (m *mux) pump() (again bool) {
 		n, st := s.readRaw(s.in.Space())
 		switch st {
 		case ioAgain:
-			m.rest = append(m.rest[:0], s.in.Bytes()...)
+			if m.rest = append(m.rest[:0], s.in.Bytes()...); len(m.rest) == 0 {
+				m.rest = nil
+			}
 			s.putIn()
 			return false
 		case ioEOF, ioError:
@@ -228,6 +260,26 @@ func (m *mux) wait(st *muxStream) {
 	}
 }
 
+// unwait takes st out of the line.
+func (m *mux) unwait(st *muxStream) {
+	if st.waiting {
+		st.waiting = false
+		m.waiting = slices.DeleteFunc(m.waiting, func(other *muxStream) bool { return other == st })
+	}
+}
+
+// feed runs the streams that DATA came for, once each however many frames it
+// was.
+func (m *mux) feed() {
+	for i, st := range m.fed {
+		m.fed[i] = nil
+		if st.fed = false; !st.closed {
+			st.s.run()
+		}
+	}
+	m.fed = m.fed[:0]
+}
+
 // hasReady reports whether a stream in line could go on.
 func (m *mux) hasReady() bool {
 	if m.sendWindow <= 0 {
@@ -246,13 +298,10 @@ func (m *mux) hasReady() bool {
 func (m *mux) resume() {
 	for n := len(m.waiting); n > 0 && len(m.out) < maxOutFrames && m.sendWindow > 0; n-- {
 		st := m.waiting[0]
-		m.waiting = append(m.waiting[:0], m.waiting[1:]...)
-		st.waiting = false
-		switch {
-		case st.closed:
-		case st.window <= 0:
+		m.unwait(st)
+		if st.window <= 0 {
 			m.wait(st)
-		default:
+		} else {
 			st.s.run()
 		}
 	}
@@ -260,6 +309,7 @@ func (m *mux) resume() {
 
 // fail ends the connection for an error of the client's.
 func (m *mux) fail(e *http2.Error) {
+	m.touch()
 	m.out = http2.AppendGoAway(m.out, m.lastID, e.Code, e.Text)
 	m.leaving = over
 	m.s.sh.Front[m.s.fe.Index].ErrReq++
@@ -283,8 +333,10 @@ func (m *mux) dropAll() {
 		all = append(all, st)
 	}
 	for _, st := range all {
-		st.reset = true
-		st.drop()
+		if !st.closed {
+			st.reset = true
+			st.drop()
+		}
 	}
 }
 
@@ -294,9 +346,9 @@ func (m *mux) leave() {
 		return
 	}
 	m.leaving, m.leftAt = announced, m.s.sh.Loop.Now()
+	m.touch()
 	m.out = http2.AppendGoAway(m.out, http2.MaxWindow, http2.NoError, "")
 	m.out = http2.AppendPing(m.out, 0, farewell)
-	m.touch()
 }
 
 // leaveWithin is leave at some moment within spread ms.
@@ -312,9 +364,12 @@ func (m *mux) leaveWithin(spread int64) {
 // decide says which stream is the last one.
 func (m *mux) decide() {
 	m.leaving = decided
-	m.out = http2.AppendGoAway(m.out, m.lastID, http2.NoError, "")
 	m.touch()
+	m.out = http2.AppendGoAway(m.out, m.lastID, http2.NoError, "")
 }
+
+// unsent reports whether the client has not been given all: of TLS, too.
+func (m *mux) unsent() bool { return len(m.out) > 0 || m.s.pending() }
 
 // deadline is when the connection itself has waited long enough; its streams
 // have deadlines of their own.
@@ -328,7 +383,7 @@ func (m *mux) deadline() int64 {
 		return s.leaveAt
 	case len(m.streams) > 0 && len(m.out) == 0:
 		return noDeadline
-	case m.leaving >= decided || len(m.out) > 0: // the client takes nothing
+	case m.leaving >= decided || m.unsent(): // the client takes nothing
 		return after(max(s.act, s.since), to.Client)
 	case s.requests > 0 && to.KeepAlive > 0:
 		return s.since + to.KeepAlive
@@ -345,9 +400,10 @@ func (m *mux) timeout() {
 		m.decide()
 	case m.s.leaveAt > 0 && m.leaving == staying:
 		m.leave()
-	case len(m.out) > 0:
+	case m.unsent():
 		m.lost()
 	default:
+		m.touch()
 		m.out = http2.AppendGoAway(m.out, m.lastID, http2.NoError, "")
 		m.leaving = over
 		m.dropAll()

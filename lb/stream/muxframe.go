@@ -9,7 +9,8 @@ import (
 // What an HTTP/2 connection makes of the frames that come. An error ends the
 // connection; what is wrong with one stream alone ends that stream.
 
-// frames takes the complete frames out of the input buffer.
+// frames takes the complete frames out of the input buffer, as long as there is
+// room for what they are answered with.
 func (m *mux) frames() *http2.Error {
 	in := m.s.in
 	if !m.begun {
@@ -23,7 +24,7 @@ func (m *mux) frames() *http2.Error {
 		in.R += n
 		m.begun = true
 	}
-	for in.Len() >= http2.HeaderLen {
+	for in.Len() >= http2.HeaderLen && len(m.out) < maxOutFrames {
 		h := http2.ParseHeader(in.Bytes())
 		if h.Length > http2.MinMaxFrame {
 			return &http2.Error{Code: http2.FrameSizeError, Text: "a frame larger than MAX_FRAME_SIZE"}
@@ -87,6 +88,16 @@ func (m *mux) idle() *http2.Error {
 	return nil
 }
 
+// takenBack counts a request that the client takes back, or has us break off
+// with a frame that must not be: the work for it is done in vain either way.
+func (m *mux) takenBack() *http2.Error {
+	m.tick()
+	if m.resets++; m.resets > rapidResets {
+		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "too many requests taken back"}
+	}
+	return nil
+}
+
 // tick begins to count anew each second.
 func (m *mux) tick() {
 	if now := m.s.sh.Loop.Now(); now-m.second >= 1000 {
@@ -116,22 +127,19 @@ func (m *mux) data(h http2.Header, payload []byte) *http2.Error {
 			return e
 		}
 	}
-	st.data(data, h)
-	return nil
+	return st.data(data, h)
 }
 
-// late judges a frame for a stream that is not there any more.
+// late judges DATA for a stream that is not there any more.
 func (m *mux) late(h http2.Header) *http2.Error {
-	if m.ignores(h.Stream) {
-		return nil
-	}
-	if h.Stream > m.lastID || h.Stream%2 == 0 {
+	switch {
+	case m.ignores(h.Stream):
+	case h.Stream > m.lastID || h.Stream%2 == 0:
 		return &http2.Error{Code: http2.ProtocolError, Text: "a frame for a stream that was not opened"}
+	case m.past.ended.has(h.Stream):
+		return &http2.Error{Code: http2.StreamClosed, Text: "a frame for a stream that is closed"}
 	}
-	if _, cut := m.past.find(h.Stream); cut {
-		return nil
-	}
-	return &http2.Error{Code: http2.StreamClosed, Text: "a frame for a stream that is closed"}
+	return m.idle() // on its way when we ended the stream, perhaps long ago
 }
 
 // ignores reports whether a stream was opened too late: its request is not
@@ -140,11 +148,11 @@ func (m *mux) ignores(id uint32) bool { return m.leaving >= decided && id > m.la
 
 // giveBack returns n bytes of the connection's window to the client.
 func (m *mux) giveBack(n int) {
-	if m.consumed += n; m.consumed >= connWindow/4 {
+	if m.consumed += n; m.consumed >= wideWindow/4 {
+		m.touch()
 		m.out = http2.AppendWindowUpdate(m.out, 0, m.consumed)
 		m.recvWindow += m.consumed
 		m.consumed = 0
-		m.touch()
 	}
 }
 
@@ -168,7 +176,7 @@ func (m *mux) headers(h http2.Header, payload []byte) *http2.Error {
 	if h.Flags&http2.EndHeaders != 0 {
 		return m.fields(h, block)
 	}
-	m.block, m.blockOf, m.blockOn = append(m.block[:0], block...), h, true
+	m.block, m.blockOf, m.blockOn = append([]byte(nil), block...), h, true
 	return nil
 }
 
@@ -187,8 +195,9 @@ func (m *mux) continuation(h http2.Header, payload []byte) *http2.Error {
 	if h.Flags&http2.EndHeaders == 0 {
 		return nil
 	}
-	m.blockOn = false
-	return m.fields(m.blockOf, m.block)
+	block := m.block
+	m.block, m.blockOn = nil, false
+	return m.fields(m.blockOf, block)
 }
 
 // fields takes a complete field block: a request's head, or trailers.
@@ -203,39 +212,40 @@ func (m *mux) fields(h http2.Header, block []byte) *http2.Error {
 		return e
 	}
 	if m.ignores(h.Stream) {
-		m.out = http2.AppendRST(m.out, h.Stream, http2.RefusedStream)
 		m.touch()
-		return nil
+		m.out = http2.AppendRST(m.out, h.Stream, http2.RefusedStream)
+		return m.idle()
 	}
 	m.lastID = h.Stream
 	if len(m.streams) >= maxStreams {
-		m.out = http2.AppendRST(m.out, h.Stream, http2.RefusedStream)
-		m.past.add(h.Stream, true)
 		m.touch()
+		m.out = http2.AppendRST(m.out, h.Stream, http2.RefusedStream)
+		m.past.cut.add(h.Stream)
 		return m.idle()
 	}
 	m.open(h.Stream, r, end)
+	if r.Fault != "" {
+		return m.takenBack()
+	}
 	return nil
 }
 
 func (m *mux) trailers(h http2.Header, st *muxStream, block []byte) *http2.Error {
 	lines, fault, e := m.dec.Trailers(block)
-	switch known, cut := m.past.find(h.Stream); {
+	switch {
 	case e != nil:
 		return e
-	case st == nil && cut:
-		return nil
-	case st == nil && !known:
+	case st == nil && m.past.cut.has(h.Stream):
+		return m.idle()
+	case st == nil && !m.past.ended.has(h.Stream):
 		return &http2.Error{Code: http2.ProtocolError, Text: "a stream's number is not higher than the last one's"}
 	case st == nil || st.ended:
 		return &http2.Error{Code: http2.StreamClosed, Text: "HEADERS on a stream that has ended"}
 	case fault != "" || h.Flags&http2.EndStream == 0:
-		st.abort(http2.ProtocolError)
-		return nil
+		return st.abort(http2.ProtocolError)
 	}
 	st.trailers = append(st.trailers, lines...)
-	st.end()
-	return nil
+	return st.end()
 }
 
 func (m *mux) priority(h http2.Header, payload []byte) *http2.Error {
@@ -261,13 +271,9 @@ func (m *mux) reset(h http2.Header, payload []byte) *http2.Error {
 	if st == nil {
 		return m.idle()
 	}
-	m.tick()
-	if m.resets++; m.resets > rapidResets {
-		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "too many requests taken back"}
-	}
 	st.reset = true
 	st.drop()
-	return nil
+	return m.takenBack()
 }
 
 func (m *mux) settings(h http2.Header, payload []byte) *http2.Error {
@@ -300,8 +306,8 @@ func (m *mux) settings(h http2.Header, payload []byte) *http2.Error {
 			}
 		}
 	}
-	m.out = http2.AppendSettingsAck(m.out)
 	m.touch()
+	m.out = http2.AppendSettingsAck(m.out)
 	return m.idle()
 }
 
@@ -315,8 +321,8 @@ func (m *mux) ping(h http2.Header, payload []byte) *http2.Error {
 	case h.Length != 8:
 		return &http2.Error{Code: http2.FrameSizeError, Text: "PING of a broken length"}
 	case h.Flags&http2.Ack == 0:
-		m.out = http2.AppendPing(m.out, http2.Ack, [8]byte(payload))
 		m.touch()
+		m.out = http2.AppendPing(m.out, http2.Ack, [8]byte(payload))
 	case [8]byte(payload) == farewell && m.leaving == announced:
 		m.decide()
 	}
@@ -338,7 +344,7 @@ func (m *mux) windowUpdate(h http2.Header, payload []byte) *http2.Error {
 		return &http2.Error{Code: http2.ProtocolError, Text: "WINDOW_UPDATE for a stream that was not opened"}
 	case st != nil:
 		if st.window += n; n == 0 || st.window > http2.MaxWindow {
-			st.abort(windowError(n).Code)
+			return st.abort(windowError(n).Code)
 		}
 	}
 	if n >= worthAFrame {

@@ -19,6 +19,8 @@ type muxStream struct {
 	head     []byte // unread
 	body     []byte // unread
 	trailers []byte
+	fed      bool  // in mux.fed
+	wide     bool  // the client was given wideWindow
 	left     int64 // of a content-length; -1: there is none
 	credit   int   // of the window that the client was given
 	consumed int   // and not given back yet
@@ -72,20 +74,18 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 }
 
 // data takes the content of a DATA frame.
-func (st *muxStream) data(data []byte, h http2.Header) {
+func (st *muxStream) data(data []byte, h http2.Header) *http2.Error {
 	end := h.Flags&http2.EndStream != 0
 	switch {
 	case st.ended:
 		st.m.giveBack(len(data))
-		st.abort(http2.StreamClosed)
-		return
+		return st.abort(http2.StreamClosed)
 	case h.Length > st.credit:
-		st.abort(http2.FlowControlError)
-		return
+		st.m.giveBack(len(data))
+		return st.abort(http2.FlowControlError)
 	case st.left >= 0 && (int64(len(data)) > st.left || end && int64(len(data)) < st.left):
 		st.m.giveBack(len(data))
-		st.abort(http2.ProtocolError) // not what content-length says (section 8.1.1)
-		return
+		return st.abort(http2.ProtocolError) // not what content-length says (section 8.1.1)
 	}
 	st.credit -= h.Length
 	st.consumed += h.Length - len(data)
@@ -94,23 +94,33 @@ func (st *muxStream) data(data []byte, h http2.Header) {
 	}
 	st.body = append(st.body, data...)
 	st.ended = end
-	st.s.run()
+	st.feed()
+	return nil
 }
 
 // end takes the client's end, behind trailers.
-func (st *muxStream) end() {
+func (st *muxStream) end() *http2.Error {
 	if st.left > 0 {
-		st.abort(http2.ProtocolError)
-		return
+		return st.abort(http2.ProtocolError)
 	}
 	st.ended = true
-	st.s.run()
+	st.feed()
+	return nil
+}
+
+// feed has the session run when the frames at hand have been read.
+func (st *muxStream) feed() {
+	if !st.fed {
+		st.fed = true
+		st.m.fed = append(st.m.fed, st)
+	}
 }
 
 // abort ends the stream for an error of the client's.
-func (st *muxStream) abort(code http2.Code) {
+func (st *muxStream) abort(code http2.Code) *http2.Error {
 	st.code = code
 	st.drop()
+	return st.m.takenBack()
 }
 
 // drop ends the stream's session as one whose client is gone.
@@ -173,12 +183,18 @@ func (st *muxStream) took(n int) {
 	if st.body = st.body[n:]; len(st.body) == 0 {
 		st.body = nil
 	}
-	st.m.giveBack(n)
+	m := st.m
+	m.giveBack(n)
 	if st.consumed += n; st.consumed >= streamWindow/4 && !st.ended {
-		st.m.out = http2.AppendWindowUpdate(st.m.out, st.id, st.consumed)
+		if !st.wide && m.wide < maxWide {
+			st.wide = true
+			m.wide++
+			st.consumed += wideWindow - streamWindow
+		}
+		m.touch()
+		m.out = http2.AppendWindowUpdate(m.out, st.id, st.consumed)
 		st.credit += st.consumed
 		st.consumed = 0
-		st.m.touch()
 	}
 }
 
@@ -194,11 +210,11 @@ func (st *muxStream) write(b []byte) (n int, status ioStatus) {
 		if err != nil || h.Status() == 101 {
 			return 0, ioError
 		}
+		m.touch()
 		st.mark()
 		m.out = http2.AppendBlock(m.out, st.id, 0, m.enc.Response(h), m.maxFrame)
 		st.headSent = h.Status() >= 200
 		n = length
-		m.touch()
 	}
 	for n < len(b) {
 		part := min(int64(len(b)-n), int64(m.maxFrame), st.window, m.sendWindow)
@@ -206,13 +222,13 @@ func (st *muxStream) write(b []byte) (n int, status ioStatus) {
 			m.wait(st)
 			break
 		}
+		m.touch()
 		st.mark()
 		m.out = http2.AppendHeader(m.out, http2.Header{Length: int(part), Type: http2.Data, Stream: st.id})
 		m.out = append(m.out, b[n:n+int(part)]...)
 		st.window -= part
 		m.sendWindow -= part
 		n += int(part)
-		m.touch()
 	}
 	if n == 0 {
 		return 0, ioAgain
@@ -228,12 +244,21 @@ func (st *muxStream) close() {
 	m := st.m
 	st.closed = true
 	delete(m.streams, st.id)
-	m.past.add(st.id, !st.reset && (!st.ended || !st.complete))
+	m.unwait(st)
+	if st.wide {
+		m.wide--
+	}
+	if !st.reset && (!st.ended || !st.complete) {
+		m.past.cut.add(st.id)
+	} else {
+		m.past.ended.add(st.id)
+	}
 	m.s.since = m.s.sh.Loop.Now()
-	m.giveBack(len(st.body))
 	if m.dead {
 		return
 	}
+	m.giveBack(len(st.body))
+	st.body = nil
 	m.touch()
 	switch {
 	case st.reset:

@@ -54,7 +54,8 @@ type Shard struct {
 	landed      []landing // ended, and their lines have not left
 	unsent      []int     // scratch of keepUnsent
 
-	muxes   []*mux // with frames to send at the end of the turn
+	muxes   []*mux   // with frames to send at the end of the turn
+	muxOuts [][]byte // empty, for muxes that will have some
 	muxHead http1.Head
 
 	sessions sessionList
@@ -167,6 +168,7 @@ func (sh *Shard) registerLate() {
 
 func (sh *Shard) trimMemory() {
 	sh.Loop.Buffers.Trim()
+	sh.muxOuts = nil
 	for i := range sh.pools {
 		sh.pools[i].purge()
 	}
