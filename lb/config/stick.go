@@ -173,9 +173,15 @@ func (c *call) stores(t *stick.Spec, list string) error {
 		case !known:
 			var names []string
 			for d := range stick.NumData {
-				names = append(names, d.String())
+				if d != stick.ServerID && d != stick.ServerKey { // those come with stick rules
+					names = append(names, d.String())
+				}
 			}
-			return fmt.Errorf("stick-table: unknown store option '%s'%s", name, didYouMean(cfgfile.Suggest(name, names)))
+			guess := didYouMean(cfgfile.Suggest(name, names))
+			if guess == "" {
+				guess = ": there are " + strings.Join(names, ", ")
+			}
+			return fmt.Errorf("stick-table: unknown store option '%s'%s", name, guess)
 		case bracket && !closed:
 			return fmt.Errorf("stick-table: expected ')' in store option '%s'", item)
 		case data.IsRate() && arg == "":

@@ -127,7 +127,7 @@ func parseTest(words []string) (*aclTest, error) {
 	s := &source{text: words[0]}
 	e, method, err := s.expr(true)
 	if err != nil {
-		return nil, fmt.Errorf("%w in ACL expression '%s'", err, words[0])
+		return nil, fmt.Errorf("%w (in ACL expression '%s')", err, words[0])
 	}
 	if s.at != len(words[0]) {
 		return nil, fmt.Errorf("unexpected '%s' in ACL expression '%s'", words[0][s.at:], words[0])
@@ -135,11 +135,11 @@ func parseTest(words []string) (*aclTest, error) {
 	r := &aclReader{method: method}
 	rest, err := r.flags(words[1:])
 	if err != nil {
-		return nil, fmt.Errorf("%w in ACL expression '%s'", err, words[0])
+		return nil, fmt.Errorf("%w (in ACL expression '%s')", err, words[0])
 	}
 	m, err := r.compile(e, rest)
 	if err != nil {
-		return nil, fmt.Errorf("%w in ACL expression '%s'", err, words[0])
+		return nil, fmt.Errorf("%w (in ACL expression '%s')", err, words[0])
 	}
 	t := &aclTest{expr: e, match: m}
 	if r.keyed && len(r.paths) == 0 {
