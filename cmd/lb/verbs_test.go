@@ -94,3 +94,23 @@ func TestAskedInTheMomentOfAnUpgrade(t *testing.T) {
 		}
 	}
 }
+
+// TestNobodyAtTheSocket: there is none, or the master that had it is gone.
+func TestNobodyAtTheSocket(t *testing.T) {
+	dir := t.TempDir()
+	left := filepath.Join(dir, "left.sock")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: left, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	for path, want := range map[string]string{left: "the master whose socket is " + left + " is gone", filepath.Join(dir, "none.sock"): "is lb running with -W or -Ws"} {
+		for _, verb := range []string{"reload", "status", "detach"} {
+			var out, errs bytes.Buffer
+			if err := verbs()[verb].run([]string{"-S", path}, &out, &errs); err == nil || !strings.Contains(err.Error()+errs.String(), want) {
+				t.Errorf("%s: %v\n%s", verb, err, &errs)
+			}
+		}
+	}
+}
