@@ -389,6 +389,12 @@ func (x *chaos) check(br *bufio.Reader, a *ask) (again bool, err error) {
 	for ; err == nil && resp.StatusCode/100 == 1; resp, err = http.ReadResponse(br, a.http) {
 		x.certain(a.id)
 	}
+	return x.checkAnswer(resp, a, err)
+}
+
+// checkAnswer is check for an answer whose head was read, or was not because of
+// err.
+func (x *chaos) checkAnswer(resp *http.Response, a *ask, err error) (again bool, _ error) {
 	if err != nil {
 		if a.d.fails {
 			x.cut.Add(1)
@@ -488,11 +494,13 @@ func TestChaos(t *testing.T) {
 		{"close", false, func(r *rig) { r.fe.ConnMode = Close }},
 		{"tls", true, func(r *rig) { r.be.Reuse = ReuseAlways }},
 	} {
-		t.Run(mode.name, func(t *testing.T) { runChaos(t, mode.tls, mode.adjust) })
+		t.Run(mode.name, func(t *testing.T) { runChaos(t, mode.tls, mode.adjust, nil) })
 	}
 }
 
-func runChaos(t *testing.T, secure bool, adjust func(*rig)) {
+// runChaos has clients talk to a rig; client is one of them, nil for one that
+// speaks HTTP/1.1.
+func runChaos(t *testing.T, secure bool, adjust func(*rig), client func(*chaos, *rig, *rand.Rand)) {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("CHAOS_SEED"); text != "" {
 		seed, _ = strconv.ParseUint(text, 10, 64)
@@ -519,6 +527,9 @@ func runChaos(t *testing.T, secure bool, adjust func(*rig)) {
 		if secure {
 			name := func(uint16) string { return "" }
 			r.fe.Listeners[0].TLS = &TLS{Config: config, VersionName: name, CipherName: name}
+			if r.Formats, err = accesslog.NewFormats(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		adjust(r)
 	})
@@ -536,7 +547,11 @@ func runChaos(t *testing.T, secure bool, adjust func(*rig)) {
 		wg.Go(func() {
 			rnd := rand.New(rand.NewPCG(seed, uint64(1000+worker)))
 			for range 12 {
-				x.client(dial, rnd)
+				if client != nil {
+					client(x, r, rnd)
+				} else {
+					x.client(dial, rnd)
+				}
 			}
 		})
 	}
