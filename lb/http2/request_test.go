@@ -79,6 +79,9 @@ func TestLargeRequest(t *testing.T) {
 	if r, err := d.Request(block(with("x", strings.Repeat("y", MaxFields))...), true); err != nil || !r.TooLarge || r.Head != nil {
 		t.Errorf("%+v, %v", r, err)
 	}
+	if r, err := d.Request(block(with("x", strings.Repeat("y", 2*MaxFields))...), true); err != nil || !r.TooLarge {
+		t.Errorf("one value that is too large: %+v, %v", r, err)
+	}
 	if r, err := d.Request(block(get...), true); err != nil || len(r.Head) == 0 {
 		t.Errorf("the one behind it: %+v, %v", r, err)
 	}
