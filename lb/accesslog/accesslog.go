@@ -65,6 +65,7 @@ type Formats struct {
 	// ConnectHTTP and ConnectTCP are what a frontend without any log format
 	// writes, when the connection comes.
 	ConnectHTTP, ConnectTCP *rule.Format
+	ConnectNeeds            rule.Needs // of those two
 
 	embryonic *rule.Format
 }
@@ -72,6 +73,7 @@ type Formats struct {
 // NewFormats compiles the named formats.
 func NewFormats() (*Formats, error) {
 	f := &Formats{}
+	var uses rule.Uses
 	for _, one := range []struct {
 		to   **rule.Format
 		text string
@@ -82,10 +84,11 @@ func NewFormats() (*Formats, error) {
 		{&f.embryonic, "%ci:%cp [%t] %f/"},
 	} {
 		var err error
-		if *one.to, err = rule.ParseFormat(one.text); err != nil {
+		if *one.to, err = rule.ParseFormat(one.text, &uses); err != nil {
 			return nil, err
 		}
 	}
+	f.ConnectNeeds = uses.LogNeeds() // the named formats before them need nothing
 	return f, nil
 }
 

@@ -112,6 +112,7 @@ func (d *draft) inherit(base *draft) {
 		copied.Auths, copied.Rules = slices.Clone(copied.Auths), slices.Clone(copied.Rules)
 		d.Stats = &copied
 	}
+	d.acls.Inherit(&base.acls.Uses)
 	d.base = base
 	d.template = base.template
 	d.logs = slices.Clone(base.logs)

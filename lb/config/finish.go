@@ -33,6 +33,7 @@ func (p *parser) finish() {
 	p.checkAddresses()
 	p.assignIDs()
 	for _, d := range p.drafts {
+		d.Needs, d.LogNeeds = d.acls.Needs(), d.acls.LogNeeds()
 		p.cfg.Proxies = append(p.cfg.Proxies, &d.Proxy)
 	}
 }
@@ -79,7 +80,7 @@ func (p *parser) resolveMode(d *draft) {
 	}
 	if d.Frontend && d.logKind == logHTTP {
 		p.report.Warnf(d.LogFormatPos, "'option httplog' not usable with %s '%s' (needs 'mode http'). Falling back to 'option tcplog'", d.section, d.Name)
-		f, err := rule.ParseFormat(rule.TCPLog)
+		f, err := rule.ParseFormat(rule.TCPLog, &d.acls.Uses)
 		if err != nil {
 			p.report.Errorf(d.LogFormatPos, "'option tcplog' : %v", err)
 		}

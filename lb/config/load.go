@@ -237,7 +237,7 @@ func (p *parser) line(line cfgfile.Line) error {
 		return p.userlistLine(words)
 	}
 	err = dispatch(p.proxies, c, words, negated, p.draft, p.draft.kind, p)
-	p.noteRefs(p.draft, line.Pos)
+	p.noteRefs(p.draft, line.Pos, err == nil)
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/health"
+	"lbsyslogd/lb/rule"
 )
 
 // load reads a text that must be accepted.
@@ -447,6 +448,26 @@ func TestSeveralFiles(t *testing.T) {
 	}
 	if _, err := Load([]string{t.TempDir()}, Options{}); err == nil || !strings.Contains(err.Error(), "no *.cfg file in") {
 		t.Errorf("empty directory: %v", err)
+	}
+}
+
+// Whatever line asks for the address that the client connected to, the proxy says so: none is forgotten.
+func TestNeedsOfEveryLine(t *testing.T) {
+	const cond = " if { dst 127.0.0.1 }"
+	for _, line := range []string{
+		"http-request deny" + cond, "http-response del-header X" + cond, "tcp-request connection reject" + cond, "tcp-request session reject" + cond,
+		"tcp-request content reject" + cond, "stats http-request deny" + cond, "redirect location /" + cond, "monitor fail" + cond, "use_backend b" + cond,
+		"use_backend %[dst]", "use-server s" + cond, "force-persist" + cond, "ignore-persist" + cond, "stick on dst", "stick on src" + cond, "acl local dst 127.0.0.1",
+		"unique-id-format %fi", "block" + cond, "reqadd X:\\ y" + cond,
+	} {
+		c := load(t, "listen l\n  mode http\n  bind 127.0.0.1:1\n  stick-table type ip size 1k\n  server s 127.0.0.1:2\n  "+line+"\nbackend b\n  mode http\n", Options{})
+		if p := proxy(t, c, "l"); p.Needs != rule.NeedsFrontAddr || p.LogNeeds != 0 {
+			t.Errorf("%s: needs %b, for logs %b", line, p.Needs, p.LogNeeds)
+		}
+	}
+	c := load(t, "defaults d\n  mode http\n  log-format %fi\n  http-request deny if { dst 127.0.0.1 }\nfrontend f from d\n  bind 127.0.0.1:1\n", Options{})
+	if p := proxy(t, c, "f"); p.Needs != rule.NeedsFrontAddr || p.LogNeeds != rule.NeedsFrontAddr {
+		t.Errorf("inherited: needs %b, for logs %b", p.Needs, p.LogNeeds)
 	}
 }
 

@@ -16,17 +16,16 @@ func logTable() []row[*draft] {
 			return c.logFormat(d, c.args[0], logCustom)
 		}},
 		{name: "error-log-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
-			f, err := rule.ParseFormat(c.args[0])
+			f, err := rule.ParseFormat(c.args[0], &d.acls.Uses)
 			if err != nil {
 				return fmt.Errorf("'%s' : %w", c.name, err)
 			}
-			d.acls.Note(f.Refs())
 			d.ErrorLogFormat = f
 			return nil
 		}},
 		{name: "log-tag", args: "<tag>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error { d.LogTag = c.args[0]; return nil }},
 		{name: "unique-id-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) (err error) {
-			if d.UniqueID, err = rule.ParseText(c.args[0], d.acls); err != nil {
+			if d.UniqueID, err = rule.ParseText(c.args[0], &d.acls.Uses); err != nil {
 				err = fmt.Errorf("'%s' : %w", c.name, err)
 			}
 			return err
@@ -147,11 +146,10 @@ func (l *Log) selector(words []string) error {
 
 // logFormat compiles what a proxy's log lines look like.
 func (c *call) logFormat(d *draft, text string, kind logKind) error {
-	f, err := rule.ParseFormat(text)
+	f, err := rule.ParseFormat(text, &d.acls.Uses)
 	if err != nil {
 		return fmt.Errorf("'%s' : %w", c.name, err)
 	}
-	d.acls.Note(f.Refs())
 	if d.logKind != logNone && d.logKind != kind && d.LogFormatPos.File != "" && (d.base == nil || d.LogFormatPos != d.base.LogFormatPos) {
 		c.p.report.Warnf(c.pos, "'%s' overrides what line %d of %s says about the log format", c.name, d.LogFormatPos.Line, d.LogFormatPos.File)
 	}

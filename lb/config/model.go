@@ -153,6 +153,9 @@ type Proxy struct {
 	// MonitorFails make the answer to MonitorURI a 503 when any holds.
 	MonitorFails []*rule.Cond
 
+	Needs    rule.Needs // of all that rules evaluate
+	LogNeeds rule.Needs // of what only log lines show
+
 	ReqRules rule.Rules // http-request, reqadd..., redirect: in order
 	ResRules rule.Rules // http-response, rspadd...
 

@@ -122,7 +122,7 @@ func (c *call) named(d *draft, word string) (*rule.Format, error) {
 	if !strings.Contains(word, "%") {
 		return nil, nil
 	}
-	f, err := rule.ParseText(word, d.acls)
+	f, err := rule.ParseText(word, &d.acls.Uses)
 	if err != nil {
 		return nil, fmt.Errorf("'%s %s' : %w", c.name, word, err)
 	}

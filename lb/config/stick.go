@@ -227,9 +227,14 @@ type gaugeUse struct {
 	pos   cfgfile.Pos
 }
 
-// noteRefs keeps what a line names for the time when all sections are known.
-func (p *parser) noteRefs(from *draft, pos cfgfile.Pos) {
-	for _, ref := range from.acls.Take() {
+// noteRefs keeps what a line names for the time when all sections are known;
+// not what a line names that is wrong anyway.
+func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
+	refs := from.acls.Take()
+	if !sound {
+		return
+	}
+	for _, ref := range refs {
 		switch r := ref.(type) {
 		case *rule.TableRef:
 			p.uses = append(p.uses, tableUse{r, from, pos})

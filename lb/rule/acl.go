@@ -12,8 +12,8 @@ import (
 // ACLs are the named ACLs of one proxy, beside the predefined ones. It is
 // written while the configuration is read, and only read afterwards.
 type ACLs struct {
+	Uses
 	named map[string]*acl
-	refs  []Ref // read since the last Take
 }
 
 // acl is one name: it is true when any of its tests is.
@@ -27,14 +27,18 @@ type acl struct {
 type aclTest struct {
 	expr  *expr
 	match matcher
-	files []Ref // that the patterns are read from
 }
-
-// refs are what the test names.
-func (t *aclTest) refs() []Ref { return append(t.expr.refs(), t.files...) }
 
 // NewACLs gives an empty set.
 func NewACLs() *ACLs { return &ACLs{named: map[string]*acl{}} }
+
+// uses is the collector, nil without ACLs.
+func (a *ACLs) uses() *Uses {
+	if a == nil {
+		return nil
+	}
+	return &a.Uses
+}
 
 // predefined has the ACLs that exist without being declared (HAProxy
 // configuration manual, section 7.4).
@@ -78,11 +82,10 @@ func (a *ACLs) Define(words []string) error {
 	if name == "or" {
 		return fmt.Errorf("acl name '%s' will never match: 'or' is the operator of conditions; choose another name", name)
 	}
-	t, err := parseTest(words[1:])
+	t, err := parseTest(words[1:], &a.Uses)
 	if err != nil {
 		return fmt.Errorf("error detected while parsing ACL '%s' : %w", name, err)
 	}
-	a.Note(t.refs())
 	have := a.named[name]
 	if have == nil {
 		have = &acl{name: name, where: anywhere}
@@ -101,7 +104,7 @@ func (a *ACLs) find(name string) (*acl, error) {
 		}
 	}
 	if words, ok := predefined[name]; ok {
-		t, err := parseTest(words)
+		t, err := parseTest(words, a.uses())
 		if err != nil {
 			return nil, err
 		}
@@ -120,11 +123,11 @@ func (a *ACLs) find(name string) (*acl, error) {
 }
 
 // parseTest reads CRITERION [flags] [--] [operator] PATTERN...
-func parseTest(words []string) (*aclTest, error) {
+func parseTest(words []string, uses *Uses) (*aclTest, error) {
 	if len(words) == 0 || words[0] == "" {
 		return nil, fmt.Errorf("missing fetch method in ACL expression")
 	}
-	s := &source{text: words[0]}
+	s := &source{text: words[0], uses: uses}
 	e, method, err := s.expr(true)
 	if err != nil {
 		return nil, fmt.Errorf("%w (in ACL expression '%s')", err, words[0])
@@ -146,7 +149,7 @@ func parseTest(words []string) (*aclTest, error) {
 		return nil, fmt.Errorf("flag '-M' (map files) says how '-f' reads its file, and there is no '-f' in ACL expression '%s'", words[0])
 	}
 	if len(r.paths) > 0 {
-		t.watch(r, m)
+		t.watch(r, m, uses)
 	}
 	return t, nil
 }
@@ -272,13 +275,13 @@ type fileMatch struct{ now atomic.Pointer[matcher] }
 func (m *fileMatch) match(x *Ctx, v value) bool { return (*m.now.Load()).match(x, v) }
 
 // watch has the matcher follow what the stats socket does to its files.
-func (t *aclTest) watch(r *aclReader, first matcher) {
+func (t *aclTest) watch(r *aclReader, first matcher, uses *Uses) {
 	m := &fileMatch{}
 	m.now.Store(&first)
 	t.match = m
 	lists := make([][]pat, len(r.paths))
 	for i, p := range r.paths {
-		t.files = append(t.files, &FileRef{Path: p.path, Map: p.keyed, bind: func(f *lookup.File) error {
+		uses.note(&FileRef{Path: p.path, Map: p.keyed, bind: func(f *lookup.File) error {
 			return f.OnChange(func(list []lookup.Entry) error {
 				pats := make([]pat, len(list))
 				for k, entry := range list {

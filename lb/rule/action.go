@@ -55,10 +55,9 @@ func (v Verdict) String() string {
 
 // Rule is one compiled line. Immutable after ParseRule.
 type Rule struct {
-	src   string
-	act   action
-	cond  *Cond
-	needs Needs // of the action
+	src  string
+	act  action
+	cond *Cond
 }
 
 // Rules are the lines of one set in their order.
@@ -137,7 +136,6 @@ type ruleParser struct {
 	kind  Kind
 	acls  *ACLs
 	arg   string // of action(arg)
-	needs Needs  // of the formats and expressions read so far
 }
 
 // next gives the next word and moves on, "" at the end.
@@ -182,31 +180,19 @@ func (p *ruleParser) format(what string) (*Format, error) {
 	return p.compile(text)
 }
 
-// expression compiles a whole word as an expression and notes what it needs.
+// expression compiles a whole word as an expression.
 func (p *ruleParser) expression(word string) (*expr, error) {
-	e, err := parseExpr(word, p.kind.where())
-	if err != nil {
-		return nil, err
-	}
-	p.needs |= e.fetch.needs
-	p.acls.Note(e.refs())
-	return e, nil
+	return parseExpr(word, p.kind.where(), p.acls.uses())
 }
 
-// compile makes a format and notes what it shows.
+// compile makes a format.
 func (p *ruleParser) compile(text string) (*Format, error) {
-	f, err := parseFormat(text, p.kind.where())
-	if err != nil {
-		return nil, err
-	}
-	p.needs |= f.Needs()
-	p.acls.Note(f.Refs())
-	return f, nil
+	return parseFormat(text, p.kind.where(), p.acls.uses())
 }
 
 // finish reads the condition and makes the rule.
 func (p *ruleParser) finish(act action) (*Rule, error) {
-	r := &Rule{src: strings.Join(p.words, " "), act: act, needs: p.needs}
+	r := &Rule{src: strings.Join(p.words, " "), act: act}
 	var err error
 	if r.cond, err = p.condition(fmt.Sprintf("%s %s", p.kind, p.words[0])); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (p *ruleParser) tableKey() (*expr, *TableRef, error) {
 			return nil, nil, err
 		}
 	}
-	p.acls.Note([]Ref{ref})
+	p.acls.uses().note(ref)
 	return e, ref, nil
 }
 

@@ -97,7 +97,7 @@ func TestVariables(t *testing.T) {
 		one(t, text).Eval(x)
 	}
 	copy(x.Req.URI(), "/xxx")
-	f, err := ParseFormat("%[var(txn.a)] %[var(txn.b)] %[var(txn.c),add(txn.c)] %[var(txn.none)]")
+	f, err := ParseFormat("%[var(txn.a)] %[var(txn.b)] %[var(txn.c),add(txn.c)] %[var(txn.none)]", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestBlanksOfALogLine(t *testing.T) {
 		"%hr%f %hr %hr %b": "web app",
 		"":                 "",
 	} {
-		f, err := ParseFormat(format)
+		f, err := ParseFormat(format, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +163,7 @@ func TestBlanksOfALogLine(t *testing.T) {
 		}
 	}
 	x.Rec.ReqCaptures, x.Rec.ResCaptures = []string{"a", ""}, []string{""}
-	f, err := ParseFormat("1 %hr %hs %hrl 2")
+	f, err := ParseFormat("1 %hr %hs %hrl 2", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func TestFormatsDoNotAllocate(t *testing.T) {
 	for _, text := range []string{
 		HTTPLog, TCPLog, HTTPSLog, CLFLog, "%{+X}ci %{+X}cp %Ts %T %Tl %trg", "%[capture.req.uri,lower] %[src,ipmask(24)] %[src_port,add(1)] %[fe_name] %[var(txn.x)]",
 	} {
-		f, err := ParseFormat(text)
+		f, err := ParseFormat(text, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func BenchmarkHTTPLog(b *testing.B) { benchmarkFormat(b, HTTPLog) }
 func BenchmarkTCPLog(b *testing.B)  { benchmarkFormat(b, TCPLog) }
 
 func benchmarkFormat(b *testing.B, text string) {
-	f, err := ParseFormat(text)
+	f, err := ParseFormat(text, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

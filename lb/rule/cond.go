@@ -87,11 +87,10 @@ func parseCond(words []string, acls *ACLs, at where) (*Cond, error) {
 			if end == len(words) {
 				return nil, errors.New("missing closing '}' in condition; it must be a word of its own, with a space before it")
 			}
-			test, err := parseTest(words[i+1 : end])
+			test, err := parseTest(words[i+1:end], acls.uses())
 			if err != nil {
 				return nil, err
 			}
-			acls.Note(test.refs())
 			i = end
 			t.acl = &acl{name: "{ " + test.expr.src + " }", tests: []*aclTest{test}, where: test.expr.fetch.where}
 		} else {

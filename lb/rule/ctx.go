@@ -112,7 +112,7 @@ type Record struct {
 	// the total times get a "+".
 	Asap bool
 
-	LogCount uint32 // %lc: lines this frontend has logged
+	LogCount uint32 // %lc: lines that this frontend logged before
 
 	// Level is what set-log-level asked for: 0 nothing, LevelSilent no line at
 	// all, else the severity plus one.

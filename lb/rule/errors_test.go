@@ -197,7 +197,7 @@ func TestFormatMistakes(t *testing.T) {
 		{"a %- b", "no variable name behind '%'"},
 		{"%st %cc %Ci:%Cp", ""},
 	} {
-		_, err := ParseFormat(c.format)
+		_, err := ParseFormat(c.format, nil)
 		checkError(t, c.format, err, c.want)
 	}
 }

@@ -108,8 +108,10 @@ func (o *operand) value(x *Ctx) (int64, bool) {
 // source reads an expression's text; parentheses and quotes inside arguments
 // belong to it.
 type source struct {
-	text string
-	at   int
+	text  string
+	at    int
+	place where // what stands there, for uses
+	uses  *Uses
 }
 
 func (s *source) peek() byte {
@@ -184,8 +186,8 @@ func unescape(c byte) string {
 }
 
 // parseExpr reads a whole word as an expression.
-func parseExpr(text string, at where) (*expr, error) {
-	s := &source{text: text}
+func parseExpr(text string, at where, uses *Uses) (*expr, error) {
+	s := &source{text: text, place: at, uses: uses}
 	e, _, err := s.expr(false)
 	if err != nil {
 		return nil, err
@@ -216,6 +218,8 @@ func (s *source) expr(acl bool) (*expr, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("invalid args in fetch method '%s' : %w", name, err)
 	}
+	s.uses.need(row.needs, s.place)
+	s.uses.note(e.args.refs()...)
 	for s.peek() == ',' {
 		s.at++
 		name := s.word()
@@ -237,6 +241,7 @@ func (s *source) expr(acl bool) (*expr, string, error) {
 		if !castable(e.kind, c.in) {
 			return nil, "", fmt.Errorf("converter '%s' cannot be applied to a sample of type %s", name, e.kind)
 		}
+		s.uses.note(cv.args.refs()...)
 		e.convs = append(e.convs, cv)
 		e.kind, match = c.out, ""
 	}

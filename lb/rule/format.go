@@ -44,16 +44,12 @@ type step struct {
 
 // ParseFormat compiles a log-format string for log lines, where runs of blanks
 // count as one and an absent value shows as "-".
-func ParseFormat(s string) (*Format, error) { return parseFormat(s, inLog) }
+func ParseFormat(s string, uses *Uses) (*Format, error) { return parseFormat(s, inLog, uses) }
 
 // ParseText compiles a format whose text a request makes: a name, an
-// identifier. What it refers to is noted in acls.
-func ParseText(s string, acls *ACLs) (*Format, error) {
-	f, err := (&formatParser{text: s, at: inRequest, global: optField, blanks: true}).parse()
-	if err == nil {
-		acls.Note(f.Refs())
-	}
-	return f, err
+// identifier.
+func ParseText(s string, uses *Uses) (*Format, error) {
+	return (&formatParser{text: s, at: inRequest, global: optField, blanks: true, uses: uses}).parse()
 }
 
 // String is the source.
@@ -135,8 +131,8 @@ func appendText(dst, b []byte, o option) []byte {
 
 // parseFormat compiles s for log lines or, at another place, for the value of
 // a header, a path or a body.
-func parseFormat(s string, at where) (*Format, error) {
-	p := &formatParser{text: s, at: at, global: optField}
+func parseFormat(s string, at where, uses *Uses) (*Format, error) {
+	p := &formatParser{text: s, at: at, global: optField, uses: uses}
 	if at == inLog {
 		p.global, p.blanks = optMandatory, true
 	}
@@ -158,6 +154,7 @@ type formatParser struct {
 	at     where
 	global option // %{+Q}o sets it for all variables that follow
 	blanks bool   // runs of blanks count as one, at the beginning as none
+	uses   *Uses
 	steps  []step
 }
 
@@ -182,7 +179,7 @@ func (p *formatParser) separator() {
 	switch {
 	case n == 0 || p.steps[n-1].blank && p.steps[n-1].row == nil && p.steps[n-1].expr == nil:
 		return
-	case p.steps[n-1].row != nil && p.steps[n-1].row.trait&maybeShown != 0:
+	case p.steps[n-1].row != nil && p.steps[n-1].row.maybe:
 		p.steps = append(p.steps, step{sep: true})
 	case p.steps[n-1].sep && len(p.steps[n-1].lit) == 0 && p.steps[n-1].row == nil && p.steps[n-1].expr == nil:
 		return
@@ -251,6 +248,7 @@ func (p *formatParser) variable() error {
 	if row == nil {
 		return fmt.Errorf("no such format variable '%s'%s. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", name, hint(name, varNames()))
 	}
+	p.uses.need(row.needs, p.at)
 	n := p.open()
 	n.row, n.opt = row, opt
 	return nil
@@ -265,7 +263,7 @@ func (p *formatParser) peek() byte {
 
 // expression reads "[fetch,conv]".
 func (p *formatParser) expression(opt option) error {
-	s := &source{text: p.text, at: p.pos + 1}
+	s := &source{text: p.text, at: p.pos + 1, place: p.at, uses: p.uses}
 	e, _, err := s.expr(false)
 	if err != nil {
 		return fmt.Errorf("failed to parse sample expression <%s> : %w", p.text[p.pos+1:], err)

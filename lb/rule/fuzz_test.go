@@ -53,11 +53,11 @@ func FuzzFormat(f *testing.F) {
 			return
 		}
 		for _, at := range []where{inLog, inRequest} {
-			a, err := parseFormat(text, at)
+			a, err := parseFormat(text, at, nil)
 			if err != nil {
 				continue
 			}
-			b, err := parseFormat(a.String(), at)
+			b, err := parseFormat(a.String(), at, nil)
 			if err != nil {
 				t.Fatalf("%q: its own source is refused: %v", text, err)
 			}

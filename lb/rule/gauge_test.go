@@ -41,11 +41,11 @@ func TestGauges(t *testing.T) {
 // another evaluation as well.
 func TestUniqueID(t *testing.T) {
 	acls := NewACLs()
-	id, err := ParseText("%{+X}o %ci-%[path,upper]-%ID", acls)
+	id, err := ParseText("%{+X}o %ci-%[path,upper]-%ID", acls.uses())
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := parseFormat("%[path,lower]/%[unique-id]/%[path,upper]/%ID", inRequest)
+	shown, err := parseFormat("%[path,lower]/%[unique-id]/%[path,upper]/%ID", inRequest, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

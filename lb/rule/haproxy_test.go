@@ -231,7 +231,7 @@ func TestSamplesAgreeWithHAProxy(t *testing.T) {
 	}
 	x := oracleCtx(t, from, port)
 	for i, text := range lines {
-		f, err := parseFormat(text, inRequest)
+		f, err := parseFormat(text, inRequest, nil)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -293,7 +293,7 @@ func TestLogVariablesAgreeWithHAProxy(t *testing.T) {
 		}
 		line = string(buf[:n])
 	}
-	f, err := ParseFormat(format)
+	f, err := ParseFormat(format, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func TestMaps(t *testing.T) {
 		{"path,map_regm(" + regs + ")", "</b/ca>"}, {"path,map_reg(" + regs + ")", "<\\2\\1>"}, {"str(/a),map_str_int(" + nums + "),add(2)", "7"}, {"str(/b),map_str_int(" + nums + ",1),add(2)", "3"},
 	} {
 		acls := NewACLs()
-		f, err := ParseText("%["+c.expr+"]", acls)
+		f, err := ParseText("%["+c.expr+"]", acls.uses())
 		if err != nil {
 			t.Errorf("%s: %v", c.expr, err)
 			continue
@@ -66,13 +66,13 @@ func TestMaps(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"path,map", "path,map()", "path,map_str_int(f,x)", "path,map_str_ip(f,x)", "path,map_foo(f)"} {
-		if _, err := ParseText("%["+bad+"]", NewACLs()); err == nil {
+		if _, err := ParseText("%["+bad+"]", NewACLs().uses()); err == nil {
 			t.Errorf("%s is accepted", bad)
 		}
 	}
 	for name, expr := range map[string]string{nets: "path,map_str_int(", strs: "src,map_ip(", spans: "path,map_str_ip("} {
 		acls := NewACLs()
-		if _, err := ParseText("%["+expr+name+")]", acls); err != nil {
+		if _, err := ParseText("%["+expr+name+")]", acls.uses()); err != nil {
 			t.Fatal(err)
 		}
 		f, err := lookup.Read(name, true)

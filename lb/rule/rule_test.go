@@ -97,32 +97,42 @@ func TestConditions(t *testing.T) {
 func words(line string) []string { return strings.Fields(line) }
 
 func TestNeeds(t *testing.T) {
-	acls := NewACLs()
-	if err := acls.Define([]string{"tls", "dst_port", "443"}); err != nil {
-		t.Fatal(err)
+	rule := func(kind Kind) func(string, *ACLs) error {
+		return func(line string, acls *ACLs) error {
+			_, err := ParseRule(kind, words(line), acls)
+			return err
+		}
 	}
+	format := func(text string, acls *ACLs) error { _, err := ParseFormat(text, acls.uses()); return err }
 	for _, c := range []struct {
-		rule string
-		want Needs
+		parse       func(string, *ACLs) error
+		line        string
+		rules, logs Needs
 	}{
-		{"set-header X %[src]", 0}, {"set-header X %[dst]", NeedsFrontAddr}, {"deny if tls", NeedsFrontAddr}, {"set-var(txn.a) dst_port", NeedsFrontAddr},
-		{"redirect location /%[dst]", NeedsFrontAddr}, {"return content-type a/b lf-string %fi", NeedsFrontAddr}, {"return hdr X %bi", NeedsBackAddr}, {"deny if { path /dst }", 0},
+		{rule(Request), "set-header X %[src]", 0, 0},
+		{rule(Request), "set-header X %[dst]", NeedsFrontAddr, 0},
+		{rule(Request), "deny if { dst_port 443 }", NeedsFrontAddr, 0},
+		{rule(Request), "set-var(txn.a) dst_port", NeedsFrontAddr, 0},
+		{rule(Request), "redirect location /%[dst]", NeedsFrontAddr, 0},
+		{rule(Request), "return content-type a/b lf-string %fi", NeedsFrontAddr, 0},
+		{rule(Request), "return hdr X %bi", NeedsBackAddr, 0},
+		{rule(Request), "deny if { path /dst }", 0, 0},
+		{rule(TCPSession), "reject if { dst 1.2.3.4 }", NeedsFrontAddr, 0},
+		{func(l string, a *ACLs) error { _, err := ParseStick(words(l), a); return err }, "on dst", NeedsFrontAddr, 0},
+		{func(l string, a *ACLs) error { _, err := ParseCond(words(l), a); return err }, "{ dst_port 443 }", NeedsFrontAddr, 0},
+		{func(l string, a *ACLs) error { return a.Define(words(l)) }, "tls dst_port 443", NeedsFrontAddr, 0},
+		{func(l string, a *ACLs) error { _, err := ParseText(l, a.uses()); return err }, "%fi", NeedsFrontAddr, 0},
+		{format, HTTPLog, 0, 0},
+		{format, "%fp %bp", 0, NeedsFrontAddr | NeedsBackAddr},
+		{format, "%[dst_port]", 0, NeedsFrontAddr},
+		{format, "%lc", 0, NeedsLogCount},
 	} {
-		r, err := ParseRule(Request, words(c.rule), acls)
-		if err != nil {
-			t.Fatal(err)
+		acls := NewACLs()
+		if err := c.parse(c.line, acls); err != nil {
+			t.Fatalf("%s: %v", c.line, err)
 		}
-		if got := (Rules{r}).Needs(); got != c.want {
-			t.Errorf("%s needs %b, want %b", c.rule, got, c.want)
-		}
-	}
-	for text, want := range map[string]Needs{HTTPLog: 0, "%fp %bp": NeedsFrontAddr | NeedsBackAddr, "%[dst_port]": NeedsFrontAddr} {
-		f, err := ParseFormat(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := f.Needs(); got != want {
-			t.Errorf("%s needs %b, want %b", text, got, want)
+		if rules, logs := acls.Needs(), acls.LogNeeds(); rules != c.rules || logs != c.logs {
+			t.Errorf("%s needs %b and for logs %b, want %b and %b", c.line, rules, logs, c.rules, c.logs)
 		}
 	}
 }

@@ -17,7 +17,6 @@ type Stick struct {
 	key   *expr
 	table *TableRef
 	cond  *Cond
-	needs Needs
 }
 
 // ParseStick compiles the words behind "stick".
@@ -45,12 +44,8 @@ func ParseStick(words []string, acls *ACLs) (*Stick, error) {
 	if s.cond, err = p.condition("stick " + what); err != nil {
 		return nil, err
 	}
-	s.needs = p.needs | s.cond.Needs()
 	return s, nil
 }
-
-// Needs is what the rule looks at.
-func (s *Stick) Needs() Needs { return s.needs }
 
 // Key is the table and the key that the rule comes to now; nil when it does not
 // hold or has no key. The key is valid until the next evaluation.

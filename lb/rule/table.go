@@ -93,16 +93,9 @@ func (x *Ctx) tableKey(t *stick.Table, v value) (key []byte, ok bool) {
 	return x.key, true
 }
 
-// refs are what the expression names.
-func (e *expr) refs() []Ref {
-	list := e.args.refs(nil)
-	for i := range e.convs {
-		list = e.convs[i].args.refs(list)
-	}
-	return list
-}
-
-func (a *args) refs(list []Ref) []Ref {
+// refs are what the arguments name.
+func (a *args) refs() []Ref {
+	var list []Ref
 	if a.table != nil {
 		list = append(list, a.table)
 	}
@@ -116,29 +109,4 @@ func (a *args) refs(list []Ref) []Ref {
 		list = append(list, a.users)
 	}
 	return list
-}
-
-// Refs are what the format names.
-func (f *Format) Refs() []Ref {
-	var list []Ref
-	for i := range f.steps {
-		if e := f.steps[i].expr; e != nil {
-			list = append(list, e.refs()...)
-		}
-	}
-	return list
-}
-
-// Note keeps references for Take.
-func (a *ACLs) Note(refs []Ref) {
-	if a != nil {
-		a.refs = append(a.refs, refs...)
-	}
-}
-
-// Take gives the references that were read since the last Take.
-func (a *ACLs) Take() []Ref {
-	refs := a.refs
-	a.refs = nil
-	return refs
 }

@@ -61,11 +61,10 @@ func TestTrackedFetches(t *testing.T) {
 	conn := rulesOf(t, acls, TCPConnection, "track-sc0 src")
 	req := rulesOf(t, acls, Request, "track-sc0 path", "track-sc1 path table other", "sc-inc-gpc0(1)", "sc-set-gpt0(0) 9", "sc-set-gpt0(1) src_port,add(1)", "deny if { sc_http_req_cnt(1) gt 1 }")
 	bind(t, acls, own, own, other)
-	f, err := ParseFormat("%[sc0_conn_cur] %[sc0_http_req_cnt] %[sc1_http_req_cnt] %[sc_get_gpc0(1)] %[sc0_get_gpt0]/%[sc1_get_gpt0] %[sc0_tracked]%[sc2_tracked] %[sc2_conn_cur] %[src_conn_cnt(own)] %[str(/a),table_http_req_cnt(other)] %[str(/b),in_table(other)] %[src,table_conn_cur(own)] %[table_cnt(other)]")
+	f, err := ParseFormat("%[sc0_conn_cur] %[sc0_http_req_cnt] %[sc1_http_req_cnt] %[sc_get_gpc0(1)] %[sc0_get_gpt0]/%[sc1_get_gpt0] %[sc0_tracked]%[sc2_tracked] %[sc2_conn_cur] %[src_conn_cnt(own)] %[str(/a),table_http_req_cnt(other)] %[str(/b),in_table(other)] %[src,table_conn_cur(own)] %[table_cnt(other)]", acls.uses())
 	if err != nil {
 		t.Fatal(err)
 	}
-	acls.Note(f.Refs())
 	bind(t, acls, own, own, other)
 
 	x := request(t, "GET /a HTTP/1.1\nHost: a")

@@ -509,7 +509,7 @@ func runChaos(t *testing.T, secure bool, adjust func(*rig), client func(*chaos, 
 	before := descriptors(t)
 	x := &chaos{t: t, lines: map[int]int{}, sure: map[int]bool{}, conns: map[net.Conn]bool{}}
 	log := x.logs()
-	format, err := rule.ParseFormat("path=%HU %ST %ts")
+	format, err := rule.ParseFormat("path=%HU %ST %ts", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ type serverConn struct {
 	be      *Backend
 	t       *txn // nil while idle
 	uses    uint32
+	local   localAddr
 	owner   *session // idle, but kept for this client alone
 	open    bool
 	leaving bool // packed for another process
@@ -297,7 +298,7 @@ func (t *txn) established(now int64) {
 		t.flightPhase('H')
 	}
 	if t.s.fe.Needs&rule.NeedsBackAddr != 0 {
-		t.rec.BackAddr = t.s.sh.localAddr(t.c.fd)
+		t.rec.BackAddr = t.c.local.of(t.s.sh, t.c.fd)
 	}
 	if !t.s.fe.HTTP {
 		t.logEarly()

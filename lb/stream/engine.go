@@ -139,6 +139,7 @@ type Frontend struct {
 	cur    atomic.Int32
 	max    atomic.Int32
 	paused atomic.Bool
+	lines  atomic.Uint32 // log lines, where %lc is shown
 }
 
 // Switch is one use_backend rule.

@@ -179,8 +179,18 @@ func (sh *Shard) log(t *txn) {
 		x.ID = nil
 	}
 	x.Txn, x.Session, x.Now = &t.track, s.tracks(), sh.stickNow()
+	r.LogCount = fe.countLine()
 	sh.logBuf = fe.Access.Append(sh.logBuf[:0], x)
 	sh.senders[fe.Logs].Log(sev, sh.logBuf)
+}
+
+// countLine is how many lines the frontend has logged before this one since
+// this worker began, for frontends that show it.
+func (fe *Frontend) countLine() uint32 {
+	if fe.Needs&rule.NeedsLogCount == 0 {
+		return 0
+	}
+	return fe.lines.Add(1) - 1
 }
 
 // logEarly writes the line now that all is known but how much is transferred:
@@ -201,7 +211,7 @@ func (sh *Shard) logEmbryonic(s *session, what string) {
 	if fe.Logs < 0 {
 		return
 	}
-	x := sh.aboutSession(s, &rule.Record{Client: s.peer, Accept: s.accepted, Frontend: fe.Name, Backend: fe.Name, Server: noServer, Term: [4]byte{'P', 'R', '-', '-'}, TLS: s.tls != nil})
+	x := sh.aboutSession(s, &rule.Record{Client: s.peer, FrontAddr: s.frontAddr(), LogCount: fe.countLine(), Accept: s.accepted, Frontend: fe.Name, Backend: fe.Name, Server: noServer, Term: [4]byte{'P', 'R', '-', '-'}, TLS: s.tls != nil})
 	if f := fe.Access.Errors; f != nil {
 		sh.logBuf = f.Append(sh.logBuf[:0], x)
 	} else {

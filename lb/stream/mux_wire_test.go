@@ -203,7 +203,7 @@ func TestTakenBack(t *testing.T) {
 	}
 	defer lines.Close()
 	r := newRig(t, true, []string{srv}, func(r *rig) {
-		format, err := rule.ParseFormat("%ts %r")
+		format, err := rule.ParseFormat("%ts %r", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,6 +39,7 @@ type session struct {
 	timer  loop.Timer
 
 	peer     netip.AddrPort
+	local    localAddr
 	accepted time.Time
 	since    int64 // ms: when the present wait began (accept, or the end of the last exchange)
 	began    int64 // ms: first byte of the head at hand; -1 before it
@@ -244,14 +245,6 @@ func (s *session) writeRaw(b []byte) (n int, st ioStatus) {
 
 // pending reports whether bytes that TLS has encrypted wait for the client.
 func (s *session) pending() bool { return s.stream == nil && s.tls != nil && s.tls.pending() }
-
-// socket is the descriptor of the client's connection.
-func (s *session) socket() int {
-	if s.stream != nil {
-		return s.stream.m.s.fd
-	}
-	return s.fd
-}
 
 // tracks is what the connection is counted in.
 func (s *session) tracks() *rule.Tracks {

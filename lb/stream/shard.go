@@ -2,13 +2,11 @@ package stream
 
 import (
 	"math/rand/v2"
-	"net/netip"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
@@ -315,12 +313,4 @@ func (sh *Shard) sendAway(spread int64) {
 			s.rearm()
 		}
 	}
-}
-
-// localAddr is the local address of a socket, invalid for a unix one.
-func (sh *Shard) localAddr(fd int) netip.AddrPort {
-	if loop.SockName(fd, &sh.sa) != 0 {
-		return netip.AddrPort{}
-	}
-	return backend.FromRaw(&sh.sa)
 }

@@ -61,9 +61,7 @@ func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
 	sh := s.sh
 	r := &sh.sessRec
 	*r = rule.Record{Client: s.peer, Accept: s.accepted, Frontend: s.fe.Name, TLS: s.tls != nil, Pid: sh.eng.Pid, Hostname: sh.eng.Hostname}
-	if s.fe.Needs&rule.NeedsFrontAddr != 0 {
-		r.FrontAddr = sh.localAddr(s.fd)
-	}
+	r.FrontAddr = s.frontAddr()
 	if s.tls != nil && s.state != handshaking {
 		s.tls.describe(r)
 	}

@@ -128,9 +128,7 @@ func (sh *Shard) newTxn(s *session) *txn {
 		r.Ti = int32(s.began-s.since) - s.hsTime
 		r.Request = sh.Loop.Time().Add(-msec(sh.Loop.Now() - s.began))
 	}
-	if s.fe.Needs&rule.NeedsFrontAddr != 0 {
-		r.FrontAddr = sh.localAddr(s.socket())
-	}
+	r.FrontAddr = s.frontAddr()
 	if s.tls != nil {
 		s.tls.describe(r)
 	}

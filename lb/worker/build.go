@@ -204,25 +204,17 @@ func (b *builder) logging(fe *stream.Frontend, p *config.Proxy) {
 	if len(p.Logs) > 0 {
 		fe.Logs = b.logs.add(p.Logs)
 	}
-	fe.Needs = fe.Access.Format.Needs() | p.ErrorLogFormat.Needs() | p.UniqueID.Needs()
-	for _, c := range p.MonitorFails {
-		fe.Needs |= c.Needs()
-	}
-	for _, any := range b.cfg.Proxies { // a request may reach any backend's rules
-		fe.Needs |= any.ReqRules.Needs() | any.ResRules.Needs() | any.ContentRules.Needs()
-		for _, s := range any.Sticks {
-			fe.Needs |= s.Needs()
-		}
-		for _, u := range any.UseServers {
-			fe.Needs |= u.Cond.Needs() | u.Name.Needs()
-		}
-		for _, r := range any.Persistence {
-			fe.Needs |= r.Cond.Needs()
+	fe.Needs = p.Needs
+	for _, be := range b.cfg.Proxies { // a request may reach any backend
+		if be.Backend {
+			fe.Needs |= be.Needs
 		}
 	}
-	fe.Needs |= p.ConnRules.Needs() | p.SessRules.Needs()
-	for _, u := range p.UseBackends {
-		fe.Needs |= u.Cond.Needs() | u.Name.Needs()
+	if fe.Logs >= 0 {
+		fe.Needs |= p.LogNeeds
+		if p.LogFormat == nil {
+			fe.Needs |= b.eng.Formats.ConnectNeeds
+		}
 	}
 }
 

@@ -66,6 +66,38 @@ frontend plain
 	}
 }
 
+// TestAddressesAndCounts: %lc counts the frontend's lines, and rules of the statistics page see the address that the client connected to, which
+// nothing else asks for.
+func TestAddressesAndCounts(t *testing.T) {
+	theirs, ours := both(t, preface("", "LINE lc=%lc %HU")+`
+frontend fe
+  bind HTTP
+  default_backend be
+backend be
+  server s1 S1
+listen page
+  bind HTTP2
+  no log
+  stats uri /st
+  stats http-request deny if { path /st;1 } { dst 127.91.18.5 }
+  stats http-request auth if { path /st;2 } { dst 127.0.0.0/8 }
+  stats http-request deny if { path /st;3 } { dst_port 1 }
+  stats http-request allow
+`, nil)
+	drive := func(s *subject) (got []string) {
+		for range 3 {
+			got = append(got, s.get("/x"))
+		}
+		for _, path := range []string{"/st;1", "/st;2", "/st;3"} {
+			c := s.dial(s.fill("HTTP2"))
+			got = append(got, c.do(request(path, "Connection: close"))[:3])
+		}
+		return got
+	}
+	same(t, "answer", drive(theirs), drive(ours))
+	same(t, "line", theirs.lines(3), ours.lines(3))
+}
+
 // TestMonitor: monitor-uri fails when a condition holds, and is not logged.
 func TestMonitor(t *testing.T) {
 	theirs, ours := both(t, preface("", "LINE %ST %HU")+`
