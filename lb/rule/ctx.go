@@ -21,9 +21,9 @@ type Ctx struct {
 	Txn, Session *Tracks
 	Now          int64
 
-	// Again says that the rules ran for this request before: its head is made
-	// anew. What counts must not count twice, and who was let through then is
-	// let through.
+	// Again says that the rules ran for this request before a reload, which it
+	// met while it waited for a server: it is judged anew. What counts must not
+	// count twice.
 	Again bool
 
 	// ID makes the exchange's unique id when something shows it first; nil when

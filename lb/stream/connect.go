@@ -305,52 +305,6 @@ func (t *txn) established(now int64) {
 	}
 }
 
-// sendHead renders the request head and sends it with as much of the body as
-// is there. False when the connection is not made yet or has failed.
-func (t *txn) sendHead() bool {
-	sh, c := t.s.sh, t.c
-	sh.headBuf = t.appendRequest(sh.headBuf[:0])
-	sh.parsed = nil // edited for this attempt: the next one parses anew
-	b := sh.headBuf
-	var n int
-	var st ioStatus
-	if t.ready > 0 {
-		n, st = c.write2(b, t.src.Data[t.src.R:t.src.R+t.ready])
-	} else {
-		n, st = c.write(b)
-	}
-	switch st {
-	case ioAgain:
-		return t.phase == phaseForward && t.keepHead(b)
-	case ioError:
-		t.serverFailed()
-		return false
-	}
-	if t.phase == phaseConnect {
-		t.established(sh.Loop.Now())
-	}
-	t.reqSent = true
-	sh.Server[t.srv.Index].BytesIn += uint64(n)
-	if n < len(b) {
-		return t.keepHead(b[n:])
-	}
-	t.sentBody(n - len(b))
-	return true
-}
-
-// keepHead keeps what of the head could not be sent. A head that grew beyond
-// a buffer (rules added that much) ends the exchange.
-func (t *txn) keepHead(b []byte) bool {
-	t.reqSent = true
-	t.head = t.s.sh.Loop.Buffers.Get()
-	if len(b) > len(t.head.Data) {
-		t.fail('P', 'H', 500)
-		return false
-	}
-	t.head.W = copy(t.head.Data[:], b)
-	return true
-}
-
 // maxRetryDelay bounds how many milliseconds pass before the same server is
 // tried again: timeout connect, but HAProxy's one second at most.
 const maxRetryDelay = 1000
@@ -473,17 +427,4 @@ func (t *txn) sendAgain() bool {
 	t.rewind()
 	t.dial()
 	return true
-}
-
-// rewind makes the request unsent again.
-func (t *txn) rewind() {
-	if t.head != nil {
-		t.s.sh.Loop.Buffers.Put(t.head)
-		t.head = nil
-	}
-	t.reqSent = false
-	if t.src == t.s.in {
-		t.ready += t.src.R - (t.headOff + t.headLen)
-		t.src.R = t.headOff + t.headLen
-	}
 }

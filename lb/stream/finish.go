@@ -104,7 +104,7 @@ func (t *txn) times(now int64) {
 // be, its place is given back.
 func (t *txn) releaseServer() {
 	if c := t.c; c != nil {
-		if t.keepServer && t.resDone && t.reqDone && t.ready == 0 && t.head == nil && !c.broken && !c.rdhup {
+		if t.keepServer && t.resDone && t.reqDone && t.ready == 0 && len(t.head) == 0 && !c.broken && !c.rdhup {
 			t.shelve(c)
 		} else {
 			c.close()

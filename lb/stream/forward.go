@@ -31,7 +31,7 @@ func (t *txn) toServer() (alive bool) {
 		return false
 	}
 	for range maxTurns {
-		if t.head != nil {
+		if len(t.head) > 0 {
 			if ok, blocked := t.writeHead(); !ok || blocked {
 				return ok
 			}
@@ -71,7 +71,7 @@ func (t *txn) tunnel() bool { return t.reqKind == http1.Tunnel }
 
 // writeHead sends what was left of the head.
 func (t *txn) writeHead() (ok, blocked bool) {
-	n, st := t.c.write(t.head.Bytes())
+	n, st := t.c.write(t.head)
 	switch st {
 	case ioAgain:
 		return true, true
@@ -80,13 +80,8 @@ func (t *txn) writeHead() (ok, blocked bool) {
 	}
 	t.s.sh.Server[t.srv.Index].BytesIn += uint64(n)
 	t.srvAct = t.s.sh.Loop.Now()
-	t.head.R += n
-	if t.head.Len() > 0 {
-		return true, true
-	}
-	t.s.sh.Loop.Buffers.Put(t.head)
-	t.head = nil
-	return true, false
+	t.head = t.head[n:]
+	return true, len(t.head) > 0
 }
 
 // sentBody advances past n body bytes that the server's kernel took.
@@ -104,11 +99,7 @@ func (t *txn) serverWriteFailed() (alive bool) {
 	t.keepServer = false
 	switch {
 	case t.tunnel():
-		t.reqDone, t.ready, t.unread = true, 0, true
-		if t.head != nil {
-			t.s.sh.Loop.Buffers.Put(t.head)
-			t.head = nil
-		}
+		t.reqDone, t.ready, t.unread, t.head = true, 0, true, nil
 		return true
 	case t.resHeadDone:
 		return true // responseSent sees to the rest of the request
@@ -336,4 +327,4 @@ func (t *txn) discard() (alive bool) {
 }
 
 // unsent reports whether the server has not been given all of the request.
-func (t *txn) unsent() bool { return !t.reqDone || t.ready > 0 || t.head != nil }
+func (t *txn) unsent() bool { return !t.reqDone || t.ready > 0 || len(t.head) > 0 }

@@ -139,7 +139,7 @@ func (s *session) unqueue() {
 // its two buffers.
 func (t *txn) movableTunnel() bool {
 	return t.phase == phaseForward && t.tunnel() && t.resKind == http1.Tunnel && t.resHeadDone &&
-		t.resHead == nil && t.head == nil && t.c != nil && !t.c.broken
+		t.resHead == nil && len(t.head) == 0 && t.c != nil && !t.c.broken
 }
 
 func (s *session) tunnelParcel() Parcel {

@@ -51,7 +51,6 @@ func (s *session) readRequest() (again bool) {
 	if s.scanned > 0 && !http1.Complete(b, int(s.scanned)) {
 		return s.headIncomplete()
 	}
-	sh.parsed = nil // even half a head takes the place of the request that was there
 	n, err := sh.req.ParseRequest(b)
 	switch {
 	case err == http1.ErrIncomplete:
@@ -185,7 +184,6 @@ func (s *session) startExchange(n int) {
 	s.requests++
 	s.dropHalf()
 	h := &sh.req
-	sh.parsed = t
 	t.headOff, t.headLen = s.in.R, n
 	s.in.R += n
 	t.src = s.in

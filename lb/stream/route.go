@@ -2,7 +2,6 @@ package stream
 
 import (
 	"bytes"
-	"net/netip"
 	"time"
 
 	"lbsyslogd/lb/backend"
@@ -79,6 +78,10 @@ func (t *txn) route() {
 	}
 	t.stick(x)
 	x.UniqueID() // while the request's head is there
+	if !t.ask() {
+		t.fail('P', 'R', 500)
+		return
+	}
 	t.balance()
 }
 
@@ -307,81 +310,6 @@ func (t *txn) leaveQueue() {
 	}
 	t.queued = nil
 	t.rec.Tw = int32(t.s.sh.Loop.Now() - t.start)
-}
-
-// parse makes sh.req this exchange's request again, with the rules applied,
-// when another's has taken its place: a retry, or the end of a queue.
-func (t *txn) parse() *http1.Head {
-	sh := t.s.sh
-	if sh.parsed == t {
-		return &sh.req
-	}
-	t.reread()
-	x := t.context()
-	x.Again = true
-	t.s.fe.ReqRules.Eval(x)
-	if t.be.ID != t.s.fe.ID {
-		t.be.ReqRules.Eval(x)
-	}
-	if t.be.Cookie != nil {
-		t.be.Cookie.strip(&sh.req)
-	}
-	return &sh.req
-}
-
-// appendRequest renders the request head for the server.
-func (t *txn) appendRequest(dst []byte) []byte {
-	h := t.parse()
-	if h.Find("connection", 0) >= 0 || h.Find("proxy-connection", 0) >= 0 {
-		h.Del("connection")
-		h.Del("proxy-connection")
-	}
-	h.Del("keep-alive")
-	mode := max(t.be.ConnMode, t.s.fe.ConnMode)
-	switch {
-	case t.upgrade:
-		h.AddString("Connection", "Upgrade")
-	case mode >= ServerClose:
-		h.AddString("Connection", "close")
-	case h.Minor() == 0:
-		h.AddString("Connection", "keep-alive")
-	}
-	if !t.upgrade {
-		h.Del("upgrade")
-	}
-	if name := t.be.NameHeader; name != "" && t.srv != nil {
-		h.Del(name)
-		h.AddString(name, t.srv.Name)
-	}
-	if name := t.s.fe.UniqueHeader; name != nil {
-		h.Add(name, t.rec.UniqueID)
-	}
-	t.forwardFor(h, t.s.fe.ForwardFor)
-	if t.be.ID != t.s.fe.ID && t.s.fe.ForwardFor == nil {
-		t.forwardFor(h, t.be.ForwardFor)
-	}
-	return h.Append(dst)
-}
-
-// forwardFor adds X-Forwarded-For.
-func (t *txn) forwardFor(h *http1.Head, f *ForwardFor) {
-	if f == nil || !t.s.peer.IsValid() || contains(f.Except, t.s.peer.Addr()) {
-		return
-	}
-	if f.IfNone && h.Find(string(f.Header), 0) >= 0 {
-		return
-	}
-	var text [64]byte
-	h.Add(f.Header, t.s.peer.Addr().AppendTo(text[:0]))
-}
-
-func contains(prefixes []netip.Prefix, a netip.Addr) bool {
-	for _, p := range prefixes {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
 }
 
 // captureRequest records the request headers that the log shows.

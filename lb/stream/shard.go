@@ -27,11 +27,9 @@ type Shard struct {
 	senders []*syslog.Sender // by Frontend.Logs
 	pools   []idlePool       // by backend.Server.Index
 
-	// Scratch for the request or response at hand; parsed says whose request
-	// head req is.
+	// Scratch for the current request or response.
 	req     http1.Head
 	res     http1.Head
-	parsed  *txn
 	ctx     rule.Ctx
 	sessRec rule.Record // of a rule about a session alone
 	headBuf []byte

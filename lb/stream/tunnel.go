@@ -14,7 +14,6 @@ func (s *session) startTunnel() {
 	t.reqKind, t.resKind, t.resHeadDone = http1.Tunnel, http1.Tunnel, true
 	t.unread = true
 	t.recordFlight()
-	sh.parsed = nil
 	x := t.context()
 	if !t.content(s.fe.Content, x) {
 		return

@@ -36,8 +36,9 @@ type txn struct {
 	// The request, on its way to the server.
 	src     *loop.Buffer // where unsent bytes lie: session.in, then relay
 	relay   *loop.Buffer // body bytes beyond what came with the head
-	head    *loop.Buffer // the rendered head's unsent rest; nil almost always
-	headOff int          // where the head lies in session.in, for logs and retries
+	asked   []byte       // the head as it goes to the server, rendered once (asked.go)
+	head    []byte       // what is unsent of it while it is being sent; empty almost always
+	headOff int          // where the head lies in session.in
 	headLen int
 	ready   int // bytes of src checked and unsent
 	reqLeft int64
@@ -83,7 +84,7 @@ type txn struct {
 	doubt   *userlist.Doubt // what was computed of the client's password
 	track   rule.Tracks     // entries of stick tables that it is counted in
 	stuckTo stuckKeys
-	again   bool // an earlier process, or this one, ran the rules for this request already
+	again   bool // the rules ran for this request before a reload
 
 	// Milestones in ms on the loop's clock; 0 until reached.
 	start    int64 // the request was complete
@@ -138,13 +139,10 @@ func (sh *Shard) newTxn(s *session) *txn {
 // freeTxn gives t and its buffers back. Its session has let go of it.
 func (sh *Shard) freeTxn(t *txn) {
 	pool := &sh.Loop.Buffers
-	for _, b := range [...]*loop.Buffer{t.relay, t.head, t.res, t.resHead} {
+	for _, b := range [...]*loop.Buffer{t.relay, t.res, t.resHead} {
 		if b != nil {
 			pool.Put(b)
 		}
-	}
-	if sh.parsed == t {
-		sh.parsed = nil
 	}
 	t.endFlight(sh)
 	t.track.Release(sh.stickNow())
@@ -245,7 +243,7 @@ func (t *txn) waitsForClient() bool {
 	switch {
 	case t.resReady > 0 || t.resHead != nil || t.s.pending():
 		return true
-	case t.ready > 0 || t.head != nil:
+	case t.ready > 0 || len(t.head) > 0:
 		return false
 	}
 	return !t.reqDone

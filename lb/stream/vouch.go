@@ -35,13 +35,9 @@ func (t *txn) vouch() (waits bool) {
 // reread makes sh.req this exchange's request again, as it came.
 func (t *txn) reread() {
 	sh := t.s.sh
-	if sh.parsed == t {
-		return
-	}
 	b := t.s.in.Data[t.headOff : t.headOff+t.headLen]
 	if _, err := sh.req.ParseRequest(b); err != nil {
 		// It was accepted before, from the same bytes.
 		sh.eng.Report("request head changed in its buffer: " + err.Error())
 	}
-	sh.parsed = t
 }
