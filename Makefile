@@ -21,9 +21,12 @@ PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 # Tests that have a long form, which LB_LONG asks for.
 LONG = $(shell grep -rl LB_LONG --include='*_test.go' ./test | xargs -n1 dirname | sort -u)
 
+# Tests that compare with another program, or with what was recorded of it.
+RECORDED = $(shell grep -rl 'tape\.Open' --include='*_test.go' ./lb ./test ./syslogd | xargs -n1 dirname | sort -u)
+
 FUZZTIME ?= 20s
 
-.PHONY: help build run test unit race e2e soak lint setup bench bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record soak lint setup bench bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +55,9 @@ race: ## the ordinary tests under the race detector
 
 e2e: ## end to end: ab, curl, openssl and logrotate against the real daemons
 	$(GO) test -count=1 -p 1 -timeout 14m $(E2E)
+
+record: setup ## what tests compare with, recorded anew from the programs themselves: for machines without them
+	LB_RECORD=1 $(GO) test -count=1 -p 1 -timeout 20m $(RECORDED)
 
 soak: setup ## the tests that have a long form, in full size: some minutes
 	LB_LONG=1 $(GO) test -count=1 -p 1 -timeout 60m $(LONG)

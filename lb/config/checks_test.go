@@ -2,31 +2,28 @@ package config
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"lbsyslogd/lb/health"
+	"lbsyslogd/test/tape"
 )
 
 // TestCheckVerdictsAgainstHAProxy compares what lb and Debian's haproxy accept
 // of the words about health checks and agents.
 func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
-	haproxy, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Fatal("haproxy is not installed: this test compares with it (test/setup installs it)")
-	}
+	theirs := tape.Open(t, "haproxy")
 	path := filepath.Join(t.TempDir(), "t.cfg")
-	verdict := func(lines string) (theirs bool, out []byte, lb error) {
+	verdict := func(lines string) (accepted bool, out string, lb error) {
 		text := inBackendSection(lines)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, lb = Load([]string{path}, Options{Environ: []string{}})
-		out, err := exec.Command(haproxy, "-c", "-f", path).CombinedOutput()
-		return err == nil, out, lb
+		accepted, out = verdictOf(t, theirs, path)
+		return accepted, out, lb
 	}
 	accept := func(lines string) {
 		t.Helper()

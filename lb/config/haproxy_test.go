@@ -1,6 +1,9 @@
 package config
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +11,7 @@ import (
 	"testing"
 
 	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/test/tape"
 )
 
 const timeouts = "  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n"
@@ -31,13 +35,32 @@ func inBackendSection(lines string) string {
 
 func indent(lines string) string { return "  " + strings.ReplaceAll(lines, "\n", "\n  ") + "\n" }
 
+// verdictOf reports whether haproxy accepts the configuration in a file, and what it says of it; a recording has no more than the verdict.
+func verdictOf(t *testing.T, peer *tape.Tape, path string, environ ...string) (accepted bool, output string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The directory of the run is in some texts, and never twice the same.
+	sum := sha256.Sum256(bytes.ReplaceAll(text, []byte(filepath.Dir(path)), nil))
+	accepted = tape.Observe(peer, fmt.Sprintf("%x", sum[:8]), func() bool {
+		cmd := exec.Command(peer.Program(), "-c", "-f", path)
+		cmd.Env = append(os.Environ(), environ...)
+		out, err := cmd.CombinedOutput()
+		if _, ran := err.(*exec.ExitError); err != nil && !ran {
+			t.Fatal(err)
+		}
+		output = string(out)
+		return err == nil
+	})
+	return accepted, output
+}
+
 // TestVerdictsAgainstHAProxy compares what lb and Debian's haproxy accept. A
 // difference is allowed only where a row says so, and why.
 func TestVerdictsAgainstHAProxy(t *testing.T) {
-	haproxy, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Fatal("haproxy is not installed: this test compares with it (test/setup installs it)")
-	}
+	peer := tape.Open(t, "haproxy")
 	dir := t.TempDir()
 	errorfile := filepath.Join(dir, "503.http")
 	if err := os.WriteFile(errorfile, []byte("HTTP/1.0 503 No\r\nConnection: close\r\n\r\nno\n"), 0o600); err != nil {
@@ -50,13 +73,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, lbErr = Load([]string{path}, Options{Environ: []string{"PORT=18001", "EMPTY="}})
-		cmd := exec.Command(haproxy, "-c", "-f", path)
-		cmd.Env = append(os.Environ(), "PORT=18001", "EMPTY=")
-		out, err := cmd.CombinedOutput()
-		if _, ran := err.(*exec.ExitError); err != nil && !ran {
-			t.Fatal(err)
-		}
-		return lbErr == nil, err == nil, string(out), lbErr
+		theirs, output = verdictOf(t, peer, path, "PORT=18001", "EMPTY=")
+		return lbErr == nil, theirs, output, lbErr
 	}
 	all := func(err error) string {
 		e, ok := err.(*cfgfile.Errors)

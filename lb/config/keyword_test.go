@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // TestRowsAreWhole holds what the tables promise: names are unique, whatever
@@ -46,14 +48,14 @@ func checkRows[T any](t *testing.T, kind string, x *index[T]) {
 // registered. (Those it compares by hand are not in the list; the rows for
 // them come from its manual.)
 func TestEveryKeywordOfHAProxyHasARow(t *testing.T) {
-	haproxy, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Fatal("haproxy is not installed: this test compares with it (test/setup installs it)")
-	}
-	out, err := exec.Command(haproxy, "-dKcfg", "-c", "-f", "/dev/null").Output()
-	if _, ran := err.(*exec.ExitError); err != nil && !ran {
-		t.Fatal(err)
-	}
+	peer := tape.Open(t, "haproxy")
+	out := tape.Observe(peer, "-dKcfg", func() string {
+		out, err := exec.Command(peer.Program(), "-dKcfg", "-c", "-f", "/dev/null").Output()
+		if _, ran := err.(*exec.ExitError); err != nil && !ran {
+			t.Fatal(err)
+		}
+		return string(out)
+	})
 	p := newParser(Options{Environ: []string{}})
 	bind := regexp.MustCompile(`^bind <addr> (?:ssl )?(\S+)`)
 	server := regexp.MustCompile(`^server <name> <addr> (\S+)`)
@@ -62,7 +64,7 @@ func TestEveryKeywordOfHAProxyHasARow(t *testing.T) {
 		return slices.ContainsFunc(names, func(n string) bool { return n == word || strings.HasPrefix(n, word+" ") })
 	}
 	section, seen := "", 0
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(out) {
 		word := strings.TrimSpace(line)
 		if !strings.HasPrefix(line, "\t") {
 			section = word

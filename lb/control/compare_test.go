@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/tape"
 )
 
 // haproxyConfig is what newFake has. The servers are never connected to.
@@ -38,21 +40,21 @@ backend tcpbe
 `
 
 // startHAProxy runs Debian's haproxy and gives the directory of its sockets.
-func startHAProxy(t *testing.T) string {
+func startHAProxy(t *testing.T) *peer {
 	t.Helper()
 	dir := t.TempDir()
+	h := &peer{tape.Open(t, "haproxy"), dir}
+	if !h.tape.Live() {
+		return h
+	}
 	cfg := filepath.Join(dir, "cfg")
 	if err := os.WriteFile(cfg, []byte(strings.ReplaceAll(haproxyConfig, "DIR", dir)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	program, err := exec.LookPath("haproxy")
-	if err != nil {
-		program = "/usr/sbin/haproxy" // not in every user's PATH
-	}
-	cmd := exec.Command(program, "-db", "-f", cfg)
+	cmd := exec.Command(h.tape.Program(), "-db", "-f", cfg)
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("%v (test/setup installs it)", err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		cmd.Process.Kill()
@@ -61,13 +63,24 @@ func startHAProxy(t *testing.T) string {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "user")); err == nil {
-			return dir
+			return h
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("haproxy does not start")
 		}
 		<-time.After(10 * time.Millisecond)
 	}
+}
+
+// peer is a running HAProxy with a stats socket for each level, or what was recorded of one.
+type peer struct {
+	tape *tape.Tape
+	dir  string
+}
+
+func (h *peer) ask(t *testing.T, level, commands string) string {
+	t.Helper()
+	return tape.Observe(h.tape, level+"> "+commands, func() string { return ask(t, filepath.Join(h.dir, level), commands) })
 }
 
 // moment is what differs between two processes although both are right: the
@@ -77,12 +90,12 @@ var moment = regexp.MustCompile(`(?m)^(\d+ \S+ \d+ \S+ \S+ \d+ \d+ \d+ \d+) \d+ 
 // The same commands in the same order give the same answers, byte for byte,
 // as HAProxy 2.6 gives, at each level.
 func TestAnswersAsHAProxy(t *testing.T) {
-	dir := startHAProxy(t)
+	theirs := startHAProxy(t)
 	f := newFake()
 	run := func(level Level, commands ...string) {
 		path, _ := serve(t, &Server{Runtime: f, Level: level, Version: "x"})
 		for _, c := range commands {
-			want := ask(t, filepath.Join(dir, level.String()), c+"\n")
+			want := theirs.ask(t, level.String(), c+"\n")
 			got := ask(t, path, c+"\n")
 			mask := func(s string) string { return moment.ReplaceAllString(s, "$1 0 ") }
 			if mask(got) != mask(want) {
@@ -125,10 +138,10 @@ func TestAnswersAsHAProxy(t *testing.T) {
 // What HAProxy answers with its whole table begins the same here, and the
 // lists have its form.
 func TestListsAsHAProxy(t *testing.T) {
-	dir := startHAProxy(t)
+	theirs := startHAProxy(t)
 	path, _ := serve(t, &Server{Runtime: newFake(), Level: Admin})
 	for _, c := range []string{"help", "help set weight", "help quit", "xyzzy-plugh", "", "show", "show backends", "set nothing", "show stat;", ";", "; ;", "clear nothing"} {
-		want, got := ask(t, filepath.Join(dir, "admin"), c+"\n"), ask(t, path, c+"\n")
+		want, got := theirs.ask(t, "admin", c+"\n"), ask(t, path, c+"\n")
 		first := func(s string) string { return s[:strings.IndexByte(s, '\n')+1] }
 		last := func(s string) string { return s[max(0, len(s)-150):] }
 		if strings.HasPrefix(want, "#") {
@@ -146,8 +159,8 @@ func TestListsAsHAProxy(t *testing.T) {
 // What help offers here that HAProxy has as well is described in its words and
 // columns.
 func TestHelpAsHAProxy(t *testing.T) {
-	dir := startHAProxy(t)
-	theirs := ask(t, filepath.Join(dir, "admin"), "help\n")
+	theirs := startHAProxy(t)
+	help := theirs.ask(t, "admin", "help\n")
 	for _, cmd := range commands() {
 		if cmd.usage == "" {
 			continue
@@ -156,7 +169,7 @@ func TestHelpAsHAProxy(t *testing.T) {
 		case "set server", "show info", "show stat", "add acl", "add map", "clear acl", "clear map", "show acl", "show map":
 			continue // they take fewer options here
 		}
-		if !strings.Contains(theirs, cmd.line()+"\n") {
+		if !strings.Contains(help, cmd.line()+"\n") {
 			t.Errorf("HAProxy has no line %q", cmd.line())
 		}
 	}
@@ -170,7 +183,7 @@ var entry = regexp.MustCompile(`(?m)^0x[0-9a-f]+: (key=.* use=\d+) exp=\d+`)
 // things are not compared: HAProxy takes a `set table <table>` without more for
 // a clear, and sets what stands before a mistake.
 func TestTablesAsHAProxy(t *testing.T) {
-	dir := startHAProxy(t)
+	theirs := startHAProxy(t)
 	f := newFake()
 	for _, level := range []Level{User, Operator} {
 		path, _ := serve(t, &Server{Runtime: f, Level: level})
@@ -192,7 +205,7 @@ func TestTablesAsHAProxy(t *testing.T) {
 			if level == User && !strings.HasPrefix(c, "show") {
 				continue // refused at once here; HAProxy reads the arguments first, or forgets to ask
 			}
-			want := entry.ReplaceAllString(ask(t, filepath.Join(dir, level.String()), c+"\n"), "$1")
+			want := entry.ReplaceAllString(theirs.ask(t, level.String(), c+"\n"), "$1")
 			if got := entry.ReplaceAllString(ask(t, path, c+"\n"), "$1"); got != want {
 				t.Errorf("%s> %s\n got %q\nwant %q", level, c, got, want)
 			}

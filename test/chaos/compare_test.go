@@ -9,14 +9,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 )
-
-const haproxy = "/usr/sbin/haproxy"
 
 // TestAsHAProxy plays every scene through lb and through HAProxy: what the
 // client gets, what the server gets and what is logged must be the same, but
@@ -27,6 +27,7 @@ func TestAsHAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	scenes := slices.Concat(aborts, timeouts, messages, policies)
+	haproxy := tape.Open(t, "haproxy")
 	differences := make([][]string, len(scenes))
 	left := make([]int, len(scenes)) // to be played, by their numbers
 	for i := range left {
@@ -39,7 +40,7 @@ func TestAsHAProxy(t *testing.T) {
 		for _, i := range left {
 			cast = append(cast, scenes[i])
 		}
-		ours, theirs := playBoth(t, built.LB, cast)
+		ours, theirs := playBoth(t, built.LB, haproxy, cast)
 		if t.Failed() {
 			return
 		}
@@ -61,7 +62,7 @@ func TestAsHAProxy(t *testing.T) {
 }
 
 // playBoth plays the scenes against lb and against HAProxy, at the same time.
-func playBoth(t *testing.T, lb string, scenes []scene) (ours, theirs []outcome) {
+func playBoth(t *testing.T, lb string, haproxy *tape.Tape, scenes []scene) (ours, theirs []outcome) {
 	// An address of its own keeps other tests' ports away.
 	host := fmt.Sprintf("127.%d.%d.%d", 10+rand.IntN(200), rand.IntN(256), 1+rand.IntN(254))
 	ports, err := rig.FreePorts(host, 2*len(scenes))
@@ -70,9 +71,48 @@ func playBoth(t *testing.T, lb string, scenes []scene) (ours, theirs []outcome) 
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { ours = playAll(t, lb, scenes, host, ports[:len(scenes)]) })
-	wg.Go(func() { theirs = playAll(t, haproxy, scenes, host, ports[len(scenes):]) })
+	wg.Go(func() {
+		theirs = observed(haproxy, scenes, func() []outcome {
+			return playAll(t, haproxy.Program(), scenes, host, ports[len(scenes):])
+		})
+	})
 	wg.Wait()
 	return ours, theirs
+}
+
+// observed gives the outcomes of the scenes under haproxy, or what was recorded of them: text with Go's escapes, since the bytes are anything.
+func observed(haproxy *tape.Tape, scenes []scene, play func() []outcome) []outcome {
+	var live []outcome
+	if haproxy.Live() {
+		live = play()
+	}
+	outcomes := make([]outcome, len(scenes))
+	for i, sc := range scenes {
+		parts := tape.Observe(haproxy, sc.name, func() [][]string {
+			o := live[i]
+			return [][]string{escape(o.client), escape(o.server...), escape(o.log...)}
+		})
+		outcomes[i] = outcome{client: unescape(parts[0])[0], server: unescape(parts[1]), log: unescape(parts[2])}
+	}
+	return outcomes
+}
+
+func escape(texts ...string) (list []string) {
+	for _, s := range texts {
+		list = append(list, strconv.QuoteToASCII(s))
+	}
+	return list
+}
+
+func unescape(texts []string) (list []string) {
+	for _, s := range texts {
+		s, err := strconv.Unquote(s)
+		if err != nil {
+			s = err.Error()
+		}
+		list = append(list, s)
+	}
+	return list
 }
 
 // playAll plays the scenes against one balancer, some at a time.

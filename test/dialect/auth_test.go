@@ -66,7 +66,7 @@ backend stats
 		}
 		return got
 	}
-	want, got := drive(theirs), drive(ours)
+	want, got := seen(theirs, drive), drive(ours)
 	same(t, "answer", want, got)
 	same(t, "line", theirs.lines(len(want)), ours.lines(len(got)))
 }

@@ -79,7 +79,7 @@ backend down
 		}
 		return got
 	}
-	want, got := drive(theirs), drive(ours)
+	want, got := seen(theirs, drive), drive(ours)
 	same(t, "answer", want, got)
 	same(t, "line", theirs.lines(len(want)), ours.lines(len(got)))
 }
@@ -111,7 +111,7 @@ backend tunnel
 		}
 		return got
 	}
-	want, got := drive(theirs), drive(ours)
+	want, got := seen(theirs, drive), drive(ours)
 	same(t, "answer", want, got)
 	same(t, "line", theirs.lines(len(want)), ours.lines(len(got)))
 }

@@ -44,7 +44,7 @@ backend own
 		}
 		return got
 	}
-	want, got := drive(theirs), drive(ours)
+	want, got := seen(theirs, drive), drive(ours)
 	same(t, "answer", want, got)
 	same(t, "line", theirs.lines(len(want)), ours.lines(len(got)))
 }

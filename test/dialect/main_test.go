@@ -20,6 +20,7 @@ import (
 
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 )
 
 // host is the loopback address of the tests.
@@ -29,7 +30,7 @@ const host = "127.91.18.5"
 var built rig.Programs
 
 func TestMain(m *testing.M) {
-	rig.Main(m, "dialect", []string{"haproxy", "openssl"}, func(dir string) (err error) {
+	rig.Main(m, "dialect", []string{"openssl"}, func(dir string) (err error) {
 		built, err = rig.Build(dir, "lb")
 		return err
 	})
@@ -44,6 +45,14 @@ type subject struct {
 	dir   string
 	words []string
 	log   net.PacketConn
+
+	tape *tape.Tape // of haproxy, which is played back where it is not installed; nil for lb
+}
+
+// seen is what drive sees of a subject. Tests look at theirs through seen, lines and command alone: it may be no more than a recording.
+func seen[T any](s *subject, drive func(*subject) T) T {
+	s.t.Helper()
+	return tape.Observe(s.tape, "drive", func() T { return drive(s) })
 }
 
 // start runs program on a configuration. In it are filled in HTTP, HTTP2 and HTTP3 (addresses to bind), S1, S2 and S3 (servers that say their names),
@@ -109,7 +118,14 @@ func (s *subject) mask(text string) string {
 // both runs haproxy and lb on the same configuration.
 func both(t *testing.T, config string, files map[string]string) (theirs, ours *subject) {
 	t.Helper()
-	return start(t, "haproxy", config, files), start(t, built.LB, config, files)
+	recording := tape.Open(t, "haproxy")
+	if recording.Live() {
+		theirs = start(t, recording.Program(), config, files)
+	} else {
+		theirs = &subject{t: t, name: "haproxy"}
+	}
+	theirs.tape = recording
+	return theirs, start(t, built.LB, config, files)
 }
 
 // preface begins a configuration that logs what a test wants to see.
@@ -201,7 +217,12 @@ func request(path string, headers ...string) string {
 
 // lines reads n lines of the log from behind the word LINE, of which each logged format should have one, and sorts them: a line may come behind the
 // next request's.
-func (s *subject) lines(n int) (lines []string) {
+func (s *subject) lines(n int) []string {
+	s.t.Helper()
+	return tape.Observe(s.tape, fmt.Sprint(n, " lines"), func() []string { return s.readLines(n) })
+}
+
+func (s *subject) readLines(n int) (lines []string) {
 	s.t.Helper()
 	s.log.SetReadDeadline(time.Now().Add(20 * time.Second))
 	b := make([]byte, 65536)
@@ -221,11 +242,13 @@ func (s *subject) lines(n int) (lines []string) {
 // command sends a command to the stats socket.
 func (s *subject) command(text string) string {
 	s.t.Helper()
-	out, err := s.Command(text)
-	if err != nil {
-		s.t.Fatalf("%s: %s: %v", s.name, text, err)
-	}
-	return s.mask(out)
+	return tape.Observe(s.tape, text, func() string {
+		out, err := s.Command(s.fill(text))
+		if err != nil {
+			s.t.Fatalf("%s: %s: %v", s.name, text, err)
+		}
+		return s.mask(out)
+	})
 }
 
 // same compares what the two have given, line by line.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/backend"
+	"lbsyslogd/test/tape"
 )
 
 const preface = `global
@@ -72,15 +73,11 @@ backend be
   http-request track-sc1 hdr(key),hex table block if { path /block }
   server s1 S1
 `)
-	type result struct {
-		status int
-		server string
-	}
-	drive := func(s *subject) (got []result) {
+	drive := func(s *subject) (got []string) {
 		short, long := s.client(host, false), s.client(host, true)
 		get := func(c *client, path string, headers ...string) {
 			status, server := c.get(path, headers...)
-			got = append(got, result{status, server})
+			got = append(got, fmt.Sprint(status, " ", server))
 		}
 		for _, path := range []string{"/r/a/1", "/status/403", "/status/500", "/status/501", "/status/505", "/denied", "/own404", "/step", "/headers", "/bytes/5000"} {
 			get(short, path)
@@ -118,7 +115,7 @@ backend be
 		})
 		return got
 	}
-	want, got := drive(theirs), drive(ours)
+	want, got := seen(theirs, drive), drive(ours)
 	if !slices.Equal(got, want) {
 		t.Errorf("the answers differ:\n got %v\nwant %v", got, want)
 	}
@@ -163,7 +160,7 @@ backend be
 		status, _ = s.client("127.91.17.6", true).get("/kb")
 		return append(got, status)
 	}
-	want, got := drive(theirs), drive(ours)
+	want, got := seen(theirs, drive), drive(ours)
 	if !slices.Equal(got, want) {
 		t.Errorf("\n got %v\nwant %v", got, want)
 	}
@@ -248,7 +245,7 @@ backend be
 		status, _ := s.client("127.91.17.10", false).get("/r/a/1")
 		return append(got, status)
 	}
-	want, got := drive(theirs), drive(ours)
+	want, got := seen(theirs, drive), drive(ours)
 	if !slices.Equal(got, want) {
 		t.Errorf("\n got %v\nwant %v", got, want)
 	}
@@ -257,16 +254,10 @@ backend be
 // TestLogsAsHAProxy: what was counted shows in the log, of a request that was refused as well.
 func TestLogsAsHAProxy(t *testing.T) {
 	behind := servers(t)
-	var lines [2][]string
-	for i, program := range []string{"haproxy", built.LB} {
-		log, err := net.ListenPacket("udp", host+":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer log.Close()
-		s := start(t, program, `global
+	config := func(log net.PacketConn) string {
+		return `global
   stats socket STATS mode 600 level admin
-  log `+log.LocalAddr().String()+` local0
+  log ` + log.LocalAddr().String() + ` local0
 defaults
   mode http
   timeout connect 5s
@@ -287,25 +278,36 @@ backend paths
   stick-table type string size 1k expire 100s store http_req_rate(100s)
 backend be
   server s1 S1
-`, behind)
+`
+	}
+	drive := func(program string) (lines []string) {
+		log, err := net.ListenPacket("udp", host+":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		s := start(t, program, config(log), behind)
 		c := s.client(host, false) // one that keeps its connection tries again when that is closed
 		log.SetReadDeadline(time.Now().Add(20 * time.Second))
 		b := make([]byte, 4096)
 		for k, path := range []string{"/r/a/1", "/r/a/1", "/status/404", "/status/500", "/rejected", "/r/b/2", "/r/b/2"} {
 			c.try(path) // what comes of it is in the log
-			for len(lines[i]) == k {
+			for len(lines) == k {
 				n, _, err := log.ReadFrom(b)
 				if err != nil {
-					t.Fatal(s.name, err, lines[i])
+					t.Fatal(s.name, err, lines)
 				}
 				if _, line, ok := strings.Cut(string(b[:n]), "LINE "); ok {
-					lines[i] = append(lines[i], strings.TrimSpace(line))
+					lines = append(lines, strings.TrimSpace(line))
 				}
 			}
 		}
+		return lines
 	}
-	if !slices.Equal(lines[1], lines[0]) {
-		t.Errorf("\n got %s\nwant %s", strings.Join(lines[1], "\n     "), strings.Join(lines[0], "\n     "))
+	recording := tape.Open(t, "haproxy")
+	want := tape.Observe(recording, "drive", func() []string { return drive(recording.Program()) })
+	if got := drive(built.LB); !slices.Equal(got, want) {
+		t.Errorf("\n got %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))
 	}
 }
 
@@ -361,7 +363,7 @@ backend be
 		// Which server was the first is chance.
 		return regexp.MustCompile(`server_id=\d|server_key=e\d`).ReplaceAllString(s.table("fe")+s.table("be"), "")
 	}
-	want, got := drive(start(t, "haproxy", config, behind)), drive(start(t, built.LB, config, behind))
+	want, got := seen(startHAProxy(t, config, behind), drive), drive(start(t, built.LB, config, behind))
 	if got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
@@ -398,7 +400,7 @@ backend names
 		}
 		return got
 	}
-	want, got := metrics(theirs), metrics(ours)
+	want, got := seen(theirs, metrics), metrics(ours)
 	if !slices.Equal(got, want) || len(want) != 8 {
 		t.Errorf("\n got %v\nwant %v", got, want)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 )
 
 // host is the loopback address of the tests.
@@ -26,7 +27,7 @@ const host = "127.91.17.5"
 var built rig.Programs
 
 func TestMain(m *testing.M) {
-	rig.Main(m, "tables", []string{"haproxy"}, func(dir string) (err error) {
+	rig.Main(m, "tables", nil, func(dir string) (err error) {
 		built, err = rig.Build(dir, "lb")
 		return err
 	})
@@ -54,6 +55,13 @@ type subject struct {
 	name  string
 	http  string
 	words []string
+	tape  *tape.Tape // of haproxy, which is played back where it is not installed; nil for lb
+}
+
+// seen is what drive sees of a subject. Tests look at theirs through seen and table alone: it may be no more than a recording.
+func seen[T any](s *subject, drive func(*subject) T) T {
+	s.t.Helper()
+	return tape.Observe(s.tape, "drive", func() T { return drive(s) })
 }
 
 // start runs program on a configuration: HTTP, STATS, S1, S2 and S3 in it are filled in.
@@ -68,9 +76,9 @@ func start(t testing.TB, program, config string, behind []*backend.Server) *subj
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &subject{LB: rig.LBIn(dir), t: t, name: program, http: fmt.Sprintf("%s:%d", host, ports[0])}
+	s := &subject{LB: rig.LBIn(dir), t: t, name: "haproxy", http: fmt.Sprintf("%s:%d", host, ports[0])}
 	s.words = []string{"STATS", s.Stats, "HTTP", s.http, "S1", behind[0].Addr(), "S2", behind[1].Addr(), "S3", behind[2].Addr()}
-	if strings.Contains(program, "/") {
+	if program == built.LB {
 		s.name = "lb"
 	}
 	if err := s.Start(t.Context(), program, "-W", s.fill(config)); err != nil {
@@ -92,7 +100,19 @@ func (s *subject) fill(config string) string { return strings.NewReplacer(s.word
 func both(t *testing.T, config string) (theirs, ours *subject) {
 	t.Helper()
 	behind := servers(t)
-	return start(t, "haproxy", config, behind), start(t, built.LB, config, behind)
+	return startHAProxy(t, config, behind), start(t, built.LB, config, behind)
+}
+
+// startHAProxy runs haproxy on a configuration, or plays it back.
+func startHAProxy(t *testing.T, config string, behind []*backend.Server) *subject {
+	t.Helper()
+	recording := tape.Open(t, "haproxy")
+	s := &subject{t: t, name: "haproxy"}
+	if recording.Live() {
+		s = start(t, recording.Program(), config, behind)
+	}
+	s.tape = recording
+	return s
 }
 
 // reload reloads, and returns when the new worker serves.
@@ -132,11 +152,13 @@ var moment = regexp.MustCompile(`(?m)^0x[0-9a-f]+: (key=.* use=\d+) exp=\d+`)
 // table is what `show table` says of a table, without moments.
 func (s *subject) table(name string) string {
 	s.t.Helper()
-	text, err := s.Command("show table " + name)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return moment.ReplaceAllString(text, "$1")
+	return tape.Observe(s.tape, "show table "+name, func() string {
+		text, err := s.Command("show table " + name)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return moment.ReplaceAllString(text, "$1")
+	})
 }
 
 // data is one number of the table's only entry, or of that of a key.

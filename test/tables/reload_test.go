@@ -106,6 +106,9 @@ backend token
 	if n := changes(ours, 20); n != 0 {
 		t.Errorf("%d times a client got another server", n)
 	}
+	if !theirs.tape.Live() {
+		return // the control needs haproxy itself
+	}
 	if n := changes(theirs, 3); n == 0 {
 		t.Error("the control has not lost a client: this test shows nothing")
 	}
