@@ -17,6 +17,7 @@ import (
 	"lbsyslogd/cmd/internal/buildinfo"
 	"lbsyslogd/cmd/internal/console"
 	"lbsyslogd/cmd/internal/orphans"
+	"lbsyslogd/lb/assemble"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/master"
 	"lbsyslogd/lb/worker"
@@ -102,7 +103,7 @@ func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out 
 	p := worker.Process{
 		Load:    l.Plan,
 		Sockets: named,
-		Env: worker.Env{
+		Env: assemble.Env{
 			Generation: 1, Pid: pid, Started: time.Now(), Version: buildinfo.Version(),
 			Logger: console.Logger(out, pid, o.quiet),
 		},

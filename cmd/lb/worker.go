@@ -13,6 +13,7 @@ import (
 
 	"lbsyslogd/cmd/internal/buildinfo"
 	"lbsyslogd/cmd/internal/console"
+	"lbsyslogd/lb/assemble"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/master"
 	"lbsyslogd/lb/worker"
@@ -41,7 +42,7 @@ func beWorker(args []string, out *console.Writer) int {
 	p := worker.Process{
 		Load:    l.Plan,
 		Sockets: worker.FromMaster{Link: link},
-		Env: worker.Env{
+		Env: assemble.Env{
 			Generation: birth.Generation, Reloads: birth.Reloads, Pid: pid, Master: birth.Master,
 			Started: time.Now(), Version: buildinfo.Version(),
 			Logger: console.Logger(out, pid, o.quiet).With("LB_GENERATION", birth.Generation, "LB_WORKER_PID", pid),

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/assemble"
 	"lbsyslogd/lb/handoff"
 	process "lbsyslogd/lb/worker"
 )
@@ -122,7 +123,7 @@ func testWorker(args []string) int {
 	p := process.Process{
 		Load:    func() (*process.Plan, error) { return readPlan(config) },
 		Sockets: process.FromMaster{Link: link},
-		Env: process.Env{Generation: b.Generation, Reloads: b.Reloads, Pid: os.Getpid(), Master: b.Master, Version: "1.0",
+		Env: assemble.Env{Generation: b.Generation, Reloads: b.Reloads, Pid: os.Getpid(), Master: b.Master, Version: "1.0",
 			Started: time.Now(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))},
 		Signals: catch(), Out: os.Stderr, Link: link, Rendezvous: meet,
 		Abandoned: func() bool { // so is one whose test is over
@@ -174,7 +175,7 @@ func readPlan(path string) (*process.Plan, error) {
 			return nil, fmt.Errorf("config : parsing [t.cfg:%d] : unknown keyword %q", i+1, word)
 		}
 	}
-	plan.Build = func(socks *handoff.Set, env process.Env) (process.Engine, error) {
+	plan.Build = func(socks *handoff.Set, env assemble.Env) (process.Engine, error) {
 		e.env = env
 		for _, w := range plan.Wants {
 			fd, ok := socks.Take(w.Key())
@@ -199,7 +200,7 @@ func readPlan(path string) (*process.Plan, error) {
 
 // lineEngine answers lines.
 type lineEngine struct {
-	env       process.Env
+	env       assemble.Env
 	listeners []net.Listener
 	die       string
 	full      bool // take all descriptors there are
@@ -294,13 +295,13 @@ func (e *lineEngine) Stop() {
 	}
 }
 
-func (e *lineEngine) Done() <-chan struct{} { return e.done }
-func (e *lineEngine) Pause(bool)            {}
-func (e *lineEngine) Story(handoff.Reloads) {}
+func (e *lineEngine) Done() <-chan struct{}      { return e.done }
+func (e *lineEngine) Pause(bool)                 {}
+func (e *lineEngine) SetReloads(handoff.Reloads) {}
 
 func (e *lineEngine) Flights() *os.File { return nil }
 
-func (e *lineEngine) Wreck(f *os.File) {
+func (e *lineEngine) LogLost(f *os.File) {
 	defer f.Close()
 	text := make([]byte, 64)
 	n, _ := f.ReadAt(text, 0)

@@ -25,16 +25,16 @@ const (
 	abandonedLook = 100 * time.Millisecond
 )
 
-// watchOver begins to look whether there will be a next master.
-func (l *life) watchOver() {
+// watchService begins to look whether there will be a next master.
+func (l *life) watchService() {
 	if l.Abandoned != nil {
 		l.goneSince = time.Time{}
 		l.look = time.After(abandonedLook)
 	}
 }
 
-// lookAfter looks once, and again later if it is not decided.
-func (l *life) lookAfter() {
+// checkService looks once, and again later if it is not decided.
+func (l *life) checkService() {
 	l.look = nil
 	if l.Link != nil || l.draining {
 		return

@@ -6,7 +6,7 @@
 //
 //  1. load the configuration                      Process.Load -> Plan
 //  2. get the sockets it wants                    Source: the master, or Local
-//  3. build the engine                            Plan.Build
+//  3. build the engine                            Plan.Build (package assemble)
 //  4. raise the limit of open files, give up root privilege.go
 //  5. start to accept, say that it is ready       Process.Run
 //  6. obey signals and the master's orders        serve.go

@@ -10,7 +10,7 @@ import (
 )
 
 // identity is what the global section's user, group, uid and gid make of the
-// process; -1 leaves a part as it is. Who is not root stays what he is: the
+// process; -1 leaves a part as it is. A user other than root stays what it is: the
 // configuration said so in a note.
 func identity(g *config.Global) (uid, gid int, err error) {
 	if os.Geteuid() != 0 {

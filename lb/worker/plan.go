@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"lbsyslogd/lb/assemble"
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/handoff"
@@ -95,14 +96,14 @@ func (l Loader) Check() error {
 
 // check prints what only the building and the opening find out.
 func (l Loader) check(cfg *config.Config) error {
-	notes, err := Check(cfg)
+	notes, err := assemble.Check(cfg)
 	errs := flatten(err)
 	for _, text := range notes {
 		if !l.Quiet {
 			fmt.Fprintf(l.Out, "[WARNING]  (%d) : config : %s\n", l.Pid, text)
 		}
 	}
-	wants := Wants(cfg)
+	wants := assemble.Wants(cfg)
 	for _, twice := range handoff.Twice(wants) {
 		errs = append(errs, twice)
 	}
@@ -160,7 +161,7 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 		return nil, err
 	}
 	return &Plan{
-		Wants: Wants(cfg),
+		Wants: assemble.Wants(cfg),
 		Facts: handoff.Facts{
 			Digest:   digest(cfg),
 			Pidfile:  cfg.Global.Pidfile,
@@ -169,8 +170,8 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 		UID: uid, GID: gid,
 		Files:    files(cfg),
 		Snapshot: snapshot,
-		Build: func(socks *handoff.Set, env Env) (Engine, error) {
-			engine, err := Build(cfg, socks, env)
+		Build: func(socks *handoff.Set, env assemble.Env) (Engine, error) {
+			engine, err := assemble.Build(cfg, socks, env)
 			if err == nil {
 				return engine, nil
 			}

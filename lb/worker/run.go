@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/assemble"
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
 )
@@ -33,7 +34,7 @@ type Plan struct {
 	Snapshot []byte
 
 	// Build makes the engine. The engine owns the set from then on.
-	Build func(*handoff.Set, Env) (Engine, error)
+	Build func(*handoff.Set, assemble.Env) (Engine, error)
 }
 
 // Source is where a worker's listening sockets come from.
@@ -60,7 +61,7 @@ type Process struct {
 	Load func() (*Plan, error)
 
 	Sockets Source
-	Env     Env
+	Env     assemble.Env
 	Signals <-chan os.Signal
 
 	// Out is where messages for the operator go in HAProxy's form.
@@ -94,7 +95,7 @@ type Process struct {
 // ErrSaid stands for an error that the operator has been told already.
 var ErrSaid = errors.New("the reason is printed above")
 
-// Exit statuses beside 0.
+// Exit statuses besides 0.
 const (
 	Failed     = 1
 	Terminated = 128 + int(unix.SIGTERM)
@@ -182,7 +183,7 @@ func (p *Process) leaveRecord() {
 	}
 }
 
-// build makes the engine. The sockets are kept beside it, for the next master
+// build makes the engine. The sockets are kept as well, for the next master
 // and for Pause.
 func (p *Process) build() error {
 	socks := p.set

@@ -20,21 +20,21 @@ func (p *Process) serve() int {
 	}
 	if p.Rendezvous != nil {
 		defer p.Rendezvous.Close()
-		l.answer()
+		l.acceptMasters()
 	}
 	for {
 		select {
 		case <-l.done:
-			l.farewell()
+			l.reportLeaving()
 			return l.status
 		case sig := <-p.Signals:
 			l.signal(sig)
 		case m := <-l.orders:
 			l.obey(m)
 		case conn := <-l.masters:
-			l.adopt(conn)
+			l.newMaster(conn)
 		case <-l.look:
-			l.lookAfter()
+			l.checkService()
 		case <-l.hardStop:
 			l.cut = p.engine.Status().Connections
 			p.engine.Stop()
@@ -116,7 +116,7 @@ func (l *life) signal(sig os.Signal) {
 
 func (l *life) obey(o order) {
 	if o.err != nil {
-		l.orphaned()
+		l.masterGone()
 		return
 	}
 	if o.Kind == handoff.Successor && len(o.fds) == 1 {
@@ -124,7 +124,7 @@ func (l *life) obey(o order) {
 		return
 	}
 	if o.Kind == handoff.Wreck && len(o.fds) == 1 {
-		l.engine.Wreck(os.NewFile(uintptr(o.fds[0]), "flights"))
+		l.engine.LogLost(os.NewFile(uintptr(o.fds[0]), "flights"))
 		return
 	}
 	for _, fd := range o.fds { // no other order carries descriptors
@@ -133,11 +133,11 @@ func (l *life) obey(o order) {
 	switch o.Kind {
 	case handoff.Story:
 		if o.Story != nil {
-			l.engine.Story(*o.Story)
+			l.engine.SetReloads(*o.Story)
 		}
 	case handoff.Drain:
 		l.drain()
-		l.tell(handoff.Report{Kind: handoff.Leaving})
+		l.report(handoff.Report{Kind: handoff.Leaving})
 	case handoff.Stop:
 		l.stop(0)
 	case handoff.Pause:
@@ -146,7 +146,7 @@ func (l *life) obey(o order) {
 		l.pause(false)
 	case handoff.Ask:
 		st := l.engine.Status()
-		l.tell(handoff.Report{Kind: handoff.Tell, Status: &st})
+		l.report(handoff.Report{Kind: handoff.Tell, Status: &st})
 	case handoff.Adopt:
 		l.introduce()
 	}
@@ -168,7 +168,7 @@ func (l *life) drain() {
 		return
 	}
 	l.draining = true
-	l.leave()
+	l.beginLeaving()
 	l.engine.Drain()
 	l.set.Close() // the engine's are the last ones of this process
 	if l.facts.HardStop > 0 {
@@ -198,14 +198,14 @@ func (l *life) pause(on bool) {
 
 func (l *life) stop(status int) {
 	l.status = status
-	l.leave()
+	l.beginLeaving()
 	l.cut = l.engine.Status().Connections
 	l.engine.Stop()
 }
 
-// tell answers the master. One that does not read is as good as gone: its end
+// report answers the master. One that does not read is as good as gone: its end
 // of the connection is found out by read.
-func (l *life) tell(r handoff.Report) {
+func (l *life) report(r handoff.Report) {
 	if err := l.Link.Send(r, nil, linkWait); err != nil {
 		l.Env.Logger.Warn("answer the master: " + err.Error())
 	}

@@ -1,0 +1,398 @@
+package assemble
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"lbsyslogd/lb/accesslog"
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/servercheck"
+	"lbsyslogd/lb/stream"
+	"lbsyslogd/lb/succession"
+)
+
+// builder turns a configuration into what runs. All it refuses is reported
+// at once, each with its line.
+type builder struct {
+	cfg   *config.Config
+	env   Env
+	eng   *stream.Engine
+	rt    *Runtime
+	nodes map[string]*stream.Backend // by proxy name
+	errs  []error
+	notes []string // warnings that have been logged already, where there is a logger
+	logs  logTargets
+}
+
+// Check refuses what Build would refuse although the text is right: a missing
+// certificate, a server name that does not resolve. notes are what it would
+// warn of.
+func Check(cfg *config.Config) (notes []string, err error) {
+	b := newBuilder(cfg, Env{})
+	b.something()
+	b.backends()
+	for _, p := range b.proxies() {
+		for i := range p.Binds {
+			b.tls(&p.Binds[i])
+		}
+	}
+	return b.notes, errors.Join(b.errs...)
+}
+
+// Build makes the engine for a configuration over its sockets, which it takes
+// out of the set. Nothing runs before Start.
+func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
+	b := newBuilder(cfg, env)
+	b.something()
+	b.tables()
+	b.backends()
+	b.rt.Set.Track(func(s *servercheck.Server, err error) {
+		b.refuse(b.rt.serverConfigs[s.Target().Index].Pos, err)
+	})
+	b.frontends(socks)
+	b.full()
+	b.control(socks)
+	b.eng.Names = b.nodes
+	b.gauges()
+	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
+	if err := errors.Join(b.errs...); err != nil {
+		return nil, err
+	}
+	rt := b.rt
+	rt.generation = succession.New(succession.Options{
+		Engine: rt.eng, Servers: &rt.Set, Tables: rt.tables, Tickets: &rt.tickets, Policy: rt.cfg.Global.Handover,
+		Count: rt.count, Clear: rt.clearOwn, Warn: rt.note, Running: rt.ctx, Serving: rt.serving,
+	})
+	return rt, nil
+}
+
+func newBuilder(cfg *config.Config, env Env) *builder {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	b := &builder{cfg: cfg, env: env, nodes: map[string]*stream.Backend{}}
+	b.logs = logTargets{tag: cfg.Global.LogTag, host: cfg.Global.LogSendHost, pid: env.Pid}
+	b.eng = &stream.Engine{Pid: env.Pid, Hostname: host, MaxConn: int32(maxConn(cfg))}
+	if b.eng.Formats, err = accesslog.NewFormats(); err != nil {
+		b.errs = append(b.errs, err)
+	}
+	b.eng.Userlists = cfg.Userlists
+	b.eng.Leaving.Spread = cfg.Global.CloseSpread
+	b.rt = newRuntime(cfg, env, b.eng)
+	b.eng.Report = b.rt.reports.report
+	b.logs.report = b.rt.reportLogs
+	b.eng.Metrics = b.rt.metricsPage()
+	return b
+}
+
+// something refuses a configuration that serves nothing: an emptied file must
+// not take a balancer's listeners away.
+func (b *builder) something() {
+	for _, p := range b.proxies() {
+		if len(p.Binds) > 0 {
+			return
+		}
+	}
+	b.errs = append(b.errs, errors.New("no bind line in any frontend or listen section: nothing would be served; is it the right file?"))
+}
+
+func (b *builder) refuse(pos fmt.Stringer, err error) {
+	b.errs = append(b.errs, fmt.Errorf("%s: %w", pos, err))
+}
+
+// proxies are those that are not disabled.
+func (b *builder) proxies() []*config.Proxy {
+	return slices.DeleteFunc(slices.Clone(b.cfg.Proxies), func(p *config.Proxy) bool { return p.Disabled })
+}
+
+// common is what both halves of a proxy share.
+func (b *builder) common(p *config.Proxy) stream.Proxy {
+	c := stream.Proxy{
+		Name: p.Name, ID: p.ID, HTTP: p.Mode == config.HTTP,
+		Timeouts: timeouts(&p.Timeouts), ConnMode: stream.ConnMode(p.ConnMode),
+		ReqRules: p.ReqRules, ResRules: p.ResRules, Content: p.ContentRules,
+	}
+	if f := p.ForwardFor; f != nil {
+		c.ForwardFor = &stream.ForwardFor{Except: f.Except, Header: []byte(f.Header), IfNone: f.IfNone}
+	}
+	for status, file := range p.ErrorFiles {
+		page, err := stream.ParsePage(file.Data)
+		if err != nil {
+			b.refuse(p.Pos, fmt.Errorf("errorfile %d %s is not an HTTP response: %w", status, file.Path, err))
+			continue
+		}
+		if c.Pages == nil {
+			c.Pages = stream.Pages{}
+		}
+		c.Pages[status] = page
+	}
+	if p.Stats != nil {
+		c.Page = b.rt.statsPage(p)
+	}
+	return c
+}
+
+func timeouts(t *config.Timeouts) stream.Timeouts {
+	ms := time.Duration.Milliseconds
+	return stream.Timeouts{
+		Connect: ms(t.Connect), Client: ms(t.Client), Server: ms(t.Server), Request: ms(t.HTTPRequest),
+		KeepAlive: ms(t.HTTPKeepAlive), Queue: ms(t.Queue), Tunnel: ms(t.Tunnel),
+		ClientFin: ms(t.ClientFin), ServerFin: ms(t.ServerFin),
+	}
+}
+
+// frontends builds the client sides; backends came first.
+func (b *builder) frontends(socks *handoff.Set) {
+	for _, p := range b.proxies() {
+		if !p.Frontend {
+			continue
+		}
+		fe := &stream.Frontend{
+			Proxy: b.common(p), Index: len(b.eng.Frontends), MaxConn: int32(p.MaxConn),
+			Default: b.nodes[p.DefaultBackend], MonitorURI: p.MonitorURI, NoH2Upgrade: p.NoH2Upgrade,
+			ReqCaptures: captures(p.ReqCaptures), ResCaptures: captures(p.ResCaptures),
+			ConnRules: p.ConnRules, SessRules: p.SessRules,
+			CookieCapture: stream.Capture(p.CookieCapture), MonitorFails: p.MonitorFails, UniqueID: p.UniqueID,
+		}
+		if p.UniqueHeader != "" {
+			fe.UniqueHeader = []byte(p.UniqueHeader)
+		}
+		if fe.MaxConn == 0 {
+			fe.MaxConn = b.eng.MaxConn
+		}
+		if p.Backend && fe.Default == nil && len(p.Servers) > 0 {
+			fe.Default = b.nodes[p.Name]
+		}
+		for _, u := range p.UseBackends {
+			fe.Switches = append(fe.Switches, stream.Switch{Cond: u.Cond, To: b.nodes[u.Backend], Name: u.Name})
+		}
+		b.logging(fe, p)
+		b.eng.Frontends = append(b.eng.Frontends, fe)
+		b.rt.frontends = append(b.rt.frontends, p)
+		for i := range p.Binds {
+			b.listener(fe, &p.Binds[i], socks)
+		}
+	}
+}
+
+func (b *builder) listener(fe *stream.Frontend, bind *config.Bind, socks *handoff.Set) {
+	fd, err := take(socks, bind)
+	if err != nil {
+		b.errs = append(b.errs, err)
+		return
+	}
+	ln := &stream.Listener{
+		Frontend: fe, Name: want(bind).String(), FD: fd, TLS: b.tls(bind),
+		Unix: bind.Network == "unix" || bind.Network == "abns",
+	}
+	fe.Listeners = append(fe.Listeners, ln)
+}
+
+// logging chooses the frontend's log targets and its format.
+func (b *builder) logging(fe *stream.Frontend, p *config.Proxy) {
+	fe.Access = accesslog.Policy{
+		Format: p.LogFormat, HTTP: fe.HTTP,
+		Errors: p.ErrorLogFormat, Asap: p.LogAsap,
+		DontLogNull: p.DontLogNull, DontLogNormal: p.DontLogNormal, SeparateErrors: p.LogSeparateErrors,
+	}
+	switch {
+	case p.LogFormat != nil:
+	case fe.HTTP:
+		fe.Access.Format = b.eng.Formats.ConnectHTTP
+	default:
+		fe.Access.Format = b.eng.Formats.ConnectTCP
+	}
+	fe.Logs = -1
+	if len(p.Logs) > 0 {
+		fe.Logs = b.logs.add(p.Logs)
+	}
+	fe.Needs = p.Needs
+	for _, be := range b.cfg.Proxies { // a request may reach any backend
+		if be.Backend {
+			fe.Needs |= be.Needs
+		}
+	}
+	if fe.Logs >= 0 {
+		fe.Needs |= p.LogNeeds
+		if p.LogFormat == nil {
+			fe.Needs |= b.eng.Formats.ConnectNeeds
+		}
+	}
+}
+
+func captures(list []config.Capture) []stream.Capture {
+	var out []stream.Capture
+	for _, c := range list {
+		out = append(out, stream.Capture{Header: c.Header, Len: c.Len})
+	}
+	return out
+}
+
+// backends builds the server sides.
+func (b *builder) backends() {
+	for _, p := range b.proxies() {
+		if !p.Backend {
+			continue
+		}
+		servers := b.servers(p)
+		draws := 0
+		if p.Balance.Algo == "random" && p.Balance.Arg != "" {
+			fmt.Sscan(p.Balance.Arg, &draws)
+		}
+		be := &stream.Backend{
+			Proxy: b.common(p), Index: len(b.eng.Backends),
+			Backend: backend.New(backend.Options{
+				Name: p.Name, Algo: algorithms[p.Balance.Algo], Draws: draws,
+				Consistent: p.Balance.HashConsistent, AllBackups: p.AllBackups,
+			}, servers),
+			Retries: p.Retries, Redispatch: p.Redispatch, Reuse: reuses[p.HTTPReuse],
+			AbortOnClose: p.AbortOnClose, Persist: p.Persist, HashURI: uriHash(&p.Balance), Sticks: p.Sticks,
+		}
+		for i, s := range servers {
+			if len(servers) == len(p.Servers) && p.Servers[i].NonStick {
+				if be.NonStick == nil {
+					be.NonStick = map[*backend.Server]bool{}
+				}
+				be.NonStick[s] = true
+			}
+		}
+		if p.Cookie != nil {
+			be.Cookie = cookie(p.Cookie)
+			be.Cookie.Bind(servers)
+		}
+		be.NameHeader = p.NameHeader
+		for _, u := range p.UseServers {
+			be.ServerRules = append(be.ServerRules, stream.ServerRule{Cond: u.Cond, Name: u.Name, To: serverNamed(servers, u.Server)})
+		}
+		for _, r := range p.Persistence {
+			be.Persistence = append(be.Persistence, stream.PersistRule(r))
+		}
+		b.nodes[p.Name] = be
+		b.eng.Backends = append(b.eng.Backends, be)
+		b.rt.backends = append(b.rt.backends, p)
+		b.rt.Set.Add(be.Backend, b.checks(p, be))
+	}
+}
+
+// serverNamed finds a server; nil for a name that is made by each request.
+func serverNamed(servers []*backend.Server, name string) *backend.Server {
+	for _, s := range servers {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// algorithms maps the configuration's words.
+var algorithms = map[string]backend.Algo{
+	"": backend.RoundRobin, "roundrobin": backend.RoundRobin, "static-rr": backend.RoundRobin,
+	"leastconn": backend.LeastConn, "source": backend.Source, "uri": backend.URI,
+	"random": backend.Random, "first": backend.First,
+}
+
+var reuses = map[config.HTTPReuse]stream.Reuse{
+	config.ReuseNever: stream.ReuseNever, config.ReuseSafe: stream.ReuseSafe,
+	config.ReuseAggressive: stream.ReuseAggressive, config.ReuseAlways: stream.ReuseAlways,
+}
+
+// uriHash is the part of the URI that balance uri hashes: up to the query
+// (unless whole), at most len bytes, at most depth directories.
+func uriHash(bal *config.Balance) func([]byte) uint32 {
+	limit, depth, whole := bal.URILen, bal.URIDepth, bal.URIWhole
+	return func(uri []byte) uint32 {
+		end, slashes := 0, 0
+		for end < len(uri) && (limit == 0 || end < limit) {
+			c := uri[end]
+			if c == '?' && !whole {
+				break
+			}
+			if c == '/' {
+				if slashes++; depth > 0 && slashes > depth {
+					break
+				}
+			}
+			end++
+		}
+		return backend.HashBytes(uri[:end])
+	}
+}
+
+func cookie(c *config.Cookie) *stream.Cookie {
+	suffix := "; path=/"
+	if c.Domain != "" {
+		suffix += "; domain=" + c.Domain
+	}
+	if c.HTTPOnly {
+		suffix += "; HttpOnly"
+	}
+	if c.Secure {
+		suffix += "; Secure"
+	}
+	for _, a := range c.Attrs {
+		suffix += "; " + a
+	}
+	return &stream.Cookie{
+		Name: c.Name, Indirect: c.Indirect, NoCache: c.NoCache, PostOnly: c.PostOnly, Preserve: c.Preserve,
+		Suffix: suffix,
+	}
+}
+
+// servers builds a backend's servers and gives each its place among all.
+func (b *builder) servers(p *config.Proxy) []*backend.Server {
+	var list []*backend.Server
+	for i := range p.Servers {
+		cs := &p.Servers[i]
+		addr, err := address(cs)
+		if err != nil {
+			b.refuse(cs.Pos, fmt.Errorf("server %s/%s: %w", p.Name, cs.Name, err))
+			continue
+		}
+		s := &backend.Server{
+			Name: cs.Name, ID: cs.ID, Index: len(b.eng.Servers), Addr: addr, Backup: cs.Backup,
+			MaxConn: limit(cs.MaxConn), MinConn: cs.MinConn, MaxQueue: limit(cs.MaxQueue), Cookie: cs.Cookie,
+			Checked: cs.Check || cs.Agent, SlowStart: cs.SlowStart,
+		}
+		var admin backend.Admin
+		if cs.Disabled {
+			admin = backend.Maint
+		}
+		s.SetInitial(cs.Weight, admin, true)
+		b.eng.Servers = append(b.eng.Servers, s)
+		b.rt.serverConfigs = append(b.rt.serverConfigs, cs)
+		list = append(list, s)
+	}
+	return list
+}
+
+func limit(n int) int {
+	if n == 0 {
+		return backend.Unlimited
+	}
+	return n
+}
+
+// address resolves a server's name once, at start.
+func address(s *config.Server) (backend.Addr, error) {
+	if s.Network == "unix" {
+		return backend.UnixAddr(s.Host)
+	}
+	ip := s.Addr
+	if !ip.IsValid() {
+		var err error
+		if ip, err = lookup(s.Host); err != nil {
+			return backend.Addr{}, err
+		}
+	}
+	if s.Port == 0 {
+		return backend.Addr{}, errors.New("no port: lb does not take the client's port for the server yet; write ADDRESS:PORT")
+	}
+	return backend.TCPAddr(netip.AddrPortFrom(ip, uint16(s.Port))), nil
+}

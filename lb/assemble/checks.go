@@ -1,0 +1,130 @@
+package assemble
+
+import (
+	"net"
+	"strconv"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/certs"
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/health"
+	"lbsyslogd/lb/servercheck"
+	"lbsyslogd/lb/stream"
+)
+
+// checks prepares the checks of a backend's servers. Those without `check` are
+// among them: operators change them too.
+func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*servercheck.Server {
+	var logs *sideLog
+	if len(p.Logs) > 0 {
+		var err error
+		if logs, err = b.rt.side.open(b.logs.targets(p.Logs)); err != nil {
+			b.refuse(p.Pos, err)
+			return nil
+		}
+	}
+	var list []*servercheck.Server
+	for i, srv := range be.Servers {
+		cs := b.rt.serverConfigs[srv.Index]
+		o := servercheck.Options{
+			Backend: be.Backend, BackendID: be.ID, Server: srv, SendState: p.Check.SendState,
+			CheckAddr: cs.CheckAddr, CheckPort: cs.CheckPort, AgentAddr: cs.AgentAddr, AgentPort: cs.AgentPort,
+			Track: cs.Track, ShutdownDown: cs.OnMarkedDownShutdown, ShutdownUp: cs.OnMarkedUpShutdown,
+			LogEach: p.LogHealthCheck, ProxyLog: "backend",
+		}
+		if p.Frontend {
+			o.ProxyLog = "proxy"
+		}
+		if logs != nil {
+			o.Log = logs.write
+		}
+		if !cs.Addr.IsValid() {
+			o.Name = cs.Host
+		}
+		if cs.Check {
+			spec, err := checkSpec(p, cs, srv)
+			if err != nil {
+				b.refuse(cs.Pos, err)
+				continue
+			}
+			spec.SpreadPct = b.cfg.Global.SpreadChecks
+			o.Check, o.CheckOffset = &spec, health.Spread(i, len(be.Servers), spec.Inter)
+		}
+		if cs.Agent {
+			spec := agentSpec(p, cs, srv)
+			spec.SpreadPct = b.cfg.Global.SpreadChecks
+			o.Agent, o.AgentOffset = &spec, health.Spread(i, len(be.Servers), spec.Inter)
+		}
+		if cs.Observe != "" {
+			o.Observe = &servercheck.Observe{Layer7: cs.Observe == "layer7", Limit: cs.ErrorLimit, Do: cs.OnError}
+		}
+		list = append(list, servercheck.New(o))
+	}
+	return list
+}
+
+// checkSpec says how a server is checked.
+func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.Spec, error) {
+	spec := health.Spec{
+		Network: "tcp", Address: srv.Addr.String(),
+		Inter: cs.Inter, FastInter: cs.FastInter, DownInter: cs.DownInter, Rise: cs.Rise, Fall: cs.Fall,
+		Connect: p.Timeouts.Connect, Check: p.Timeouts.Check,
+		Script: p.Check.Script, DisableOn404: p.Check.DisableOn404, Secure: cs.CheckTLS,
+	}
+	switch {
+	case cs.Network == "unix" && cs.CheckAddr == "":
+		spec.Network = "unix"
+	case cs.CheckAddr != "" || cs.CheckPort != 0:
+		host, port := srv.Addr.IP.Addr().String(), int(srv.Addr.IP.Port())
+		if cs.CheckAddr != "" {
+			host = cs.CheckAddr
+		}
+		if cs.CheckPort != 0 {
+			port = cs.CheckPort
+		}
+		spec.Address = net.JoinHostPort(host, strconv.Itoa(port))
+	}
+	if cs.CheckProxy {
+		spec.ProxyHeader = 1
+	}
+	secure := cs.CheckTLS
+	for _, step := range p.Check.Script.Steps {
+		secure = secure || step.Connect != nil && step.Connect.Secure
+	}
+	if !secure {
+		return spec, nil
+	}
+	t := &cs.TLS
+	o := certs.ClientOptions{
+		CA: t.CAFile, Name: t.VerifyHost, SNI: t.SNI, ALPN: t.ALPN, Cert: t.Cert,
+		MinVersion: t.MinVersion, MaxVersion: t.MaxVersion,
+	}
+	if t.Verify == "none" {
+		o.CA = ""
+	}
+	var err error
+	spec.TLS, err = certs.Client(o)
+	return spec, err
+}
+
+// agentSpec says how a server's agent is asked.
+func agentSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) health.Spec {
+	host := srv.Addr.IP.Addr().String()
+	if cs.AgentAddr != "" {
+		host = cs.AgentAddr
+	}
+	spec := health.Spec{
+		Agent: true, Network: "tcp", Address: net.JoinHostPort(host, strconv.Itoa(cs.AgentPort)),
+		Inter: cs.AgentInter, Rise: 1, Fall: 1, Connect: p.Timeouts.Connect, Check: p.Timeouts.Check,
+	}
+	spec.Ask(cs.AgentSend)
+	return spec
+}
+
+// full tells backends whose servers have a minconn when they are full, which
+// takes the frontends.
+func (b *builder) full() {
+	for i, be := range b.eng.Backends {
+		be.FullConn = fullConn(b.cfg, b.rt.backends[i], b.eng)
+	}
+}

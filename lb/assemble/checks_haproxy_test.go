@@ -1,0 +1,339 @@
+package assemble
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/stats"
+)
+
+// peer answers every connection with serve, on a loopback port.
+func peer(t *testing.T, serve func(c net.Conn)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conns sync.WaitGroup
+	conns.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Go(func() {
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(20 * time.Second))
+				serve(c)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+// talks says hello, then answers each read with the next answer, and waits for
+// the other side to close.
+func talks(hello string, answers ...string) func(net.Conn) {
+	return func(c net.Conn) {
+		io.WriteString(c, hello)
+		buf := make([]byte, 4096)
+		for _, a := range answers {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+			io.WriteString(c, a)
+		}
+		io.Copy(io.Discard, c)
+	}
+}
+
+// shuts sends text and ends the connection.
+func shuts(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		io.WriteString(c, text)
+		c.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c)
+	}
+}
+
+func answers(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		rd := bufio.NewReader(c)
+		for {
+			line, err := rd.ReadString('\n')
+			if err != nil {
+				return
+			}
+			if strings.TrimSpace(line) == "" {
+				break
+			}
+		}
+		io.WriteString(c, text)
+	}
+}
+
+// TestChecksAsHAProxy runs lb and Debian's haproxy with the same text against
+// the same servers, and compares what both found.
+func TestChecksAsHAProxy(t *testing.T) {
+	haproxy, err := exec.LookPath("haproxy")
+	if err != nil {
+		t.Fatal("haproxy is not installed: this test compares with it (test/setup installs it)")
+	}
+	var text strings.Builder
+	socket := filepath.Join(t.TempDir(), "h.sock")
+	const head = `defaults
+  timeout connect 2s
+  timeout client 2s
+  timeout server 2s
+  timeout check 300ms
+  default-server inter 200ms rise 1 fall 1
+frontend f
+  bind 127.0.0.1:0
+  default_backend none
+backend none
+`
+	n := 0
+	var names []string
+	add := func(name, serverWords, address string, lines ...string) {
+		n++
+		names = append(names, name)
+		fmt.Fprintf(&text, "backend %s\n", name)
+		for _, l := range lines {
+			fmt.Fprintf(&text, "  %s\n", l)
+		}
+		fmt.Fprintf(&text, "  server s %s %s\n", address, serverWords)
+	}
+	tcp := func(name string, serve func(net.Conn), rules ...string) {
+		lines := []string{"option tcp-check"}
+		for _, r := range rules {
+			lines = append(lines, "tcp-check "+r)
+		}
+		add("tcp-"+name, "check", peer(t, serve), lines...)
+	}
+	web := func(name, answer string, rules ...string) {
+		lines := []string{"mode http", "option httpchk GET /"}
+		for _, r := range rules {
+			lines = append(lines, "http-check "+r)
+		}
+		add("http-"+name, "check", peer(t, answers(answer)), lines...)
+	}
+	closed := peerGone(t)
+
+	tcp("plain", talks(""))
+	tcp("connect", talks(""), "connect")
+	tcp("send", talks("", "x"), "send a")
+	tcp("string", talks("hello world"), "expect string world")
+	tcp("string-later", talks("", "hel", "lo"), "send a", "expect string hel", "send b", "expect string lo")
+	tcp("wrong", shuts("hello"), "expect string world")
+	tcp("wrong-comment", shuts("hello"), "comment first", "expect string world")
+	tcp("unwanted", talks("hello"), "expect ! string hello")
+	tcp("regex", talks("hello"), "expect rstring ^h.*o$")
+	tcp("regex-wrong", shuts("hello"), "expect rstring ^x")
+	tcp("binary", talks("\x01\x02"), "expect binary 0102")
+	tcp("binary-wrong", shuts("\x01\x02"), "expect binary 0103")
+	tcp("rbinary", talks("\x0a\x02"), "expect rbinary ^0A")
+	tcp("rbinary-wrong", shuts("\x0a\x02"), "expect rbinary ^0B")
+	tcp("chain", talks("+OK ready"), "expect ! string -ERR", "expect string +OK")
+	tcp("late", talks(""), "send a comment ask", "expect string x comment never")
+	tcp("late-regex", talks(""), "connect", "expect rstring x")
+	tcp("late-status", talks(""), "expect tout-status L6TOUT string x")
+	tcp("empty", shuts(""), "expect string x")
+	tcp("empty-comment", shuts(""), "connect", "expect string x comment hello")
+	tcp("statuses", talks("x"), "expect ok-status L6OK on-success fine string x")
+	tcp("bad-status", shuts("x"), "expect error-status L7STS on-error broken string y")
+	tcp("min-recv", talks("abc"), "expect min-recv 2 string x")
+	add("refused-connect", "check", closed, "option tcp-check", "tcp-check connect comment there")
+	add("refused-implicit", "check", closed, "option tcp-check", "tcp-check expect string x")
+	add("refused-plain", "check", closed)
+	add("refused-http", "check", closed, "mode http", "option httpchk")
+
+	const ok, missing = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b, c\r\n\r\nhello", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+	web("plain", ok)
+	web("404", missing)
+	web("disable-404", missing, "disable-on-404")
+	web("sequence", ok, "expect status 200", "expect string hello")
+	web("sequence-wrong", ok, "expect status 200", "expect string goodbye comment body")
+	web("rstatus", missing, "expect rstatus ^4")
+	web("not-status", ok, "expect ! status 200")
+	web("hdr", ok, "expect hdr name x-a value c")
+	web("hdr-prefix", ok, "expect hdr name -m beg x-")
+	web("hdr-missing", ok, "expect hdr name x-b")
+	web("fhdr", ok, "expect fhdr name x-a value -m str \"b, c\"")
+	web("no-body", missing, "expect string x")
+	web("two-connections", ok, "connect", "send uri /a", "expect status 200", "connect", "send uri /b", "expect rstring ^hel")
+
+	add("redis-ok", "check", peer(t, talks("", "+PONG\r\n")), "option redis-check")
+	add("redis-bad", "check", peer(t, shuts("-ERR auth\r\n")), "option redis-check")
+	mysql := "\x4a\x00\x00\x00\x0a8.0.30\x00" + strings.Repeat("x", 0x4a-8)
+	okPacket := "\x07\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00"
+	add("mysql", "check", peer(t, talks(mysql)), "option mysql-check")
+	add("mysql-user", "check", peer(t, talks(mysql, okPacket)), "option mysql-check user root")
+	add("mysql-refused", "check", peer(t, talks(mysql, "\x10\x00\x00\x02\xff\x15\x04Access denied")), "option mysql-check user root")
+	add("mysql-blocked", "check", peer(t, shuts("\x0f\x00\x00\x00\xffj\x04Host blocked")), "option mysql-check user root pre-41")
+	add("pgsql", "check", peer(t, talks("", "R\x00\x00\x00\x0c\x00\x00\x00\x05abcd")), "option pgsql-check user post")
+	add("pgsql-error", "check", peer(t, talks("", "E\x00\x00\x00\x0cSFATAL")), "option pgsql-check user post")
+	add("pgsql-other", "check", peer(t, talks("", "X\x00\x00\x00\x0c\x00\x00\x00\x05abcd")), "option pgsql-check user post")
+	add("smtp", "check", peer(t, talks("220 mail ready\r\n", "250 hello\r\n", "221 bye\r\n")), "option smtpchk EHLO example.com")
+	add("smtp-busy", "check", peer(t, talks("421 busy\r\n")), "option smtpchk")
+	add("smtp-no", "check", peer(t, shuts("garbage\r\n")), "option smtpchk")
+	ldap := "\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00"
+	add("ldap", "check", peer(t, talks("", ldap)), "option ldap-check")
+	add("ldap-no", "check", peer(t, talks("", strings.Replace(ldap, "\x0a\x01\x00", "\x0a\x01\x31", 1))), "option ldap-check")
+	add("ldap-other", "check", peer(t, shuts("220 this is no LDAP\r\n")), "option ldap-check")
+	add("hello", "check", peer(t, talks("", "\x15\x03\x00\x00\x02\x02\x28")), "option ssl-hello-chk")
+	add("hello-no", "check", peer(t, shuts("HTTP/1.0 400\r\n")), "option ssl-hello-chk")
+
+	web1 := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	web1.TLS = &tls.Config{}
+	web1.StartTLS()
+	t.Cleanup(web1.Close)
+	secure := web1.Listener.Addr().String()
+	add("tls", "check check-ssl verify none", secure)
+	add("tls-http", "check check-ssl verify none", secure, "mode http", "option httpchk")
+	add("tls-step", "check verify none", secure, "option tcp-check", "tcp-check connect ssl")
+
+	agent := func(name, line, words string) {
+		add("agent-"+name, words+" agent-check agent-inter 200ms agent-port "+portOf(peer(t, shuts(line))), peer(t, talks("")))
+	}
+	agent("up", "up\n", "")
+	agent("down", "down # out of memory\n", "")
+	add("agent-down-checked", "check agent-check agent-inter 10s agent-port "+portOf(peer(t, shuts("down\n"))), peer(t, talks("")))
+	agent("weight", "50%\n", "weight 100")
+	agent("weight-checked", "75%,up extra\n", "weight 100 check")
+	agent("drain", "drain\n", "")
+	agent("maint", "maint\n", "")
+	agent("stopped", "stopped#bye\r\n", "")
+	agent("incomplete", "up", "")
+	agent("nonsense", "foo\n", "check")
+	agent("maxconn", "maxconn:30\n", "maxconn 50")
+
+	add("tracker", "track agent-down/s", closed)
+	add("tracker-up", "track tcp-plain/s", closed)
+
+	hcfg := filepath.Join(t.TempDir(), "h.cfg")
+	if err := os.WriteFile(hcfg, []byte("global\n  stats socket "+socket+"\n"+strings.ReplaceAll(head, "127.0.0.1:0", filepath.Join(filepath.Dir(hcfg), "front"))+text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(haproxy, "-db", "-f", hcfg)
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	g := begin(t, strings.ReplaceAll(head, "127.0.0.1:0", filepath.Join(t.TempDir(), "front"))+text.String(), nil)
+
+	columns := []string{"status", "weight", "slim", "check_status", "check_code", "last_chk", "check_desc", "check_rise", "check_fall", "check_health",
+		"agent_status", "agent_code", "last_agt", "agent_desc", "agent_rise", "agent_fall", "agent_health", "tracked"}
+	rows := func(table []byte) map[string]string {
+		m := map[string]string{}
+		lines, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(table, []byte("# ")))).ReadAll()
+		if err != nil || len(lines) == 0 {
+			return m
+		}
+		index := map[string]int{}
+		for i, name := range lines[0] {
+			index[name] = i
+		}
+		for _, l := range lines[1:] {
+			if l[index["svname"]] != "s" {
+				continue
+			}
+			var cells []string
+			for _, c := range columns {
+				cells = append(cells, c+"="+strings.TrimPrefix(l[index[c]], "* "))
+			}
+			m[l[0]] = strings.Join(cells, "\x00")
+		}
+		return m
+	}
+	theirs := func() map[string]string {
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			return nil
+		}
+		defer c.Close()
+		io.WriteString(c, "show stat\n")
+		b, _ := io.ReadAll(c)
+		return rows(b)
+	}
+	ours := func() map[string]string { return rows(stats.AppendCSV(nil, g.Snapshot(), stats.Filter{})) }
+	// Both look at different moments, and a starved machine is late now and
+	// then: each server must look the same to both at one time.
+	same := map[string]bool{}
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		a, b := ours(), theirs()
+		var wrong []string
+		for _, name := range names {
+			same[name] = same[name] || a[name] == b[name] && a[name] != "" && !strings.Contains(b[name], "=INI\x00")
+			if !same[name] {
+				wrong = append(wrong, name+": "+differing(a[name], b[name]))
+			}
+		}
+		if len(wrong) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			if len(b) == 0 {
+				t.Logf("haproxy said: %s", said.String())
+			}
+			t.Fatalf("%d of %d differ\n%s", len(wrong), len(names), strings.Join(wrong, "\n"))
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// differing gives the cells in which two rows differ.
+func differing(ours, theirs string) string {
+	a, b := strings.Split(ours, "\x00"), strings.Split(theirs, "\x00")
+	var out []string
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			out = append(out, fmt.Sprintf("lb %s, haproxy %s", a[i], b[i]))
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// peerGone is an address where nobody listens, nor will until the test ends:
+// it is bound.
+func peerGone(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(sa.(*unix.SockaddrInet4).Port))
+}
+
+func portOf(addr string) string {
+	_, port, _ := net.SplitHostPort(addr)
+	return port
+}

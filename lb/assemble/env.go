@@ -1,0 +1,27 @@
+package assemble
+
+import (
+	"log/slog"
+	"time"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// Env is what Build needs to know besides the configuration.
+type Env struct {
+	Generation int       // 1 is the first worker of a master
+	Reloads    int       // how often its master had reloaded when it started
+	Pid        int       // of this process
+	Master     int       // the master's pid; 0 without one
+	Started    time.Time // when this process started
+	Version    string
+	Logger     *slog.Logger // the process's own messages, not the access log
+
+	// Former is the connection to the worker that this one takes over from;
+	// nil without one. The engine owns it.
+	Former *handoff.Conn
+
+	// Gave is told which sockets were given to another process; nil: nobody
+	// has to know.
+	Gave func(names []string)
+}

@@ -1,0 +1,112 @@
+package assemble
+
+import (
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/stream"
+)
+
+// gauges gives the rules the numbers that they ask for.
+func (b *builder) gauges() {
+	for _, g := range b.cfg.Gauges {
+		g.Read = b.gauge(g)
+	}
+}
+
+// gauge finds where a number is read. Of a proxy that is disabled all is 0.
+func (b *builder) gauge(g *rule.Gauge) func() int64 {
+	if g.What == "fe_conn" {
+		for _, fe := range b.eng.Frontends {
+			if fe.Name == g.Proxy {
+				return func() int64 { cur, _ := fe.Load(); return int64(cur) }
+			}
+		}
+	}
+	be := b.nodes[g.Proxy]
+	if be == nil {
+		return func() int64 { return 0 }
+	}
+	if g.Server == "" {
+		return backendGauge(g.What, be)
+	}
+	srv := serverNamed(be.Servers, g.Server)
+	if srv == nil {
+		return func() int64 { return 0 }
+	}
+	return serverGauge(g.What, srv)
+}
+
+func backendGauge(what string, be *stream.Backend) func() int64 {
+	switch what {
+	case "avg_queue":
+		return func() int64 {
+			n := int64(queued(be))
+			if u := usable(be); u > 0 {
+				return (n + u - 1) / u
+			}
+			return n * 0xffffffff // nobody will take them
+		}
+	case "be_conn":
+		return func() int64 { return int64(be.Stats().Cur) }
+	case "connslots":
+		return func() int64 { return connSlots(be) }
+	case "nbsrv":
+		return func() int64 { return usable(be) }
+	}
+	return func() int64 { return int64(queued(be)) }
+}
+
+func serverGauge(what string, srv *backend.Server) func() int64 {
+	switch what {
+	case "srv_is_up":
+		return func() int64 {
+			if srv.Stats().Usable {
+				return 1
+			}
+			return 0
+		}
+	case "srv_queue":
+		return func() int64 { return int64(srv.Stats().Queued) }
+	case "srv_weight":
+		return func() int64 { return int64(srv.Stats().Weight) }
+	}
+	return func() int64 { return int64(srv.Stats().Cur) }
+}
+
+// usable is how many servers take requests: the backups count when there are no
+// others, all of them or only the first.
+func usable(be *stream.Backend) int64 {
+	st := be.Stats()
+	if st.Active > 0 {
+		return int64(st.Active)
+	}
+	if be.AllBackups {
+		return int64(st.Backup)
+	}
+	return int64(min(st.Backup, 1))
+}
+
+// queued is how many requests wait, for any server or for a certain one.
+func queued(be *stream.Backend) int {
+	n := be.Stats().Queued
+	for _, s := range be.Servers {
+		n += s.Stats().Queued
+	}
+	return n
+}
+
+// connSlots is how many more connections and places in queues there are; -1
+// without limit.
+func connSlots(be *stream.Backend) (n int64) {
+	for _, s := range be.Servers {
+		st := s.Stats()
+		switch {
+		case !st.Usable:
+		case s.MaxConn == backend.Unlimited || s.MaxQueue == backend.Unlimited:
+			return -1
+		default:
+			n += int64(s.MaxConn-st.Cur) + int64(s.MaxQueue-st.Queued)
+		}
+	}
+	return n
+}

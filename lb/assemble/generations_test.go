@@ -1,0 +1,395 @@
+package assemble
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/stats"
+)
+
+// generation is a worker's engine in the test's own process.
+type generation struct {
+	*Runtime
+	socks *handoff.Set // copies of its listeners
+}
+
+// notes is what engines say. They may say it when their test is over: t.Output would panic then.
+type notes struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (n *notes) Write(b []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.Write(b)
+}
+
+// said gives notes that are shown if the test fails.
+func said(t *testing.T) *notes {
+	n := new(notes)
+	t.Cleanup(func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if t.Failed() && n.text.Len() > 0 {
+			t.Logf("the engines said:\n%s", n.text.String())
+		}
+	})
+	return n
+}
+
+// begin builds and starts an engine; former is the one it follows, nil for the
+// first. The sockets of the first are opened, the others share them.
+func begin(t *testing.T, text string, former *generation) *generation {
+	t.Helper()
+	cfg, err := config.LoadSources([]cfgfile.Source{{Name: "test.cfg", Data: []byte(text)}}, config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &generation{}
+	env := Env{Pid: 1, Started: time.Now(), Logger: slog.New(slog.NewTextHandler(said(t), nil))}
+	if former == nil {
+		g.socks, err = open(Wants(cfg))
+	} else {
+		g.socks, err = former.socks.Clone()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if former != nil {
+		ours, theirs, err := handoff.Pair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		former.Successor(ours)
+		if env.Former, err = handoff.NewConn(theirs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own, err := g.socks.Clone()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Runtime, err = Build(cfg, own, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		g.Stop()
+		g.socks.Close()
+	})
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// open opens all sockets that are wanted.
+func open(wants []handoff.Want) (*handoff.Set, error) {
+	set, opener := new(handoff.Set), &handoff.Opener{}
+	for _, w := range wants {
+		fd, err := opener.Open(w)
+		if err != nil {
+			set.Close()
+			return nil, err
+		}
+		set.Add(w.Key(), fd)
+	}
+	return set, nil
+}
+
+// follow begins the next generation and lets g leave.
+func (g *generation) follow(t *testing.T, text string) *generation {
+	t.Helper()
+	next := begin(t, text, g)
+	g.Drain()
+	return next
+}
+
+func (g *generation) left(t *testing.T) {
+	t.Helper()
+	select {
+	case <-g.Done():
+	case <-time.After(20 * time.Second):
+		t.Fatalf("a generation stays with %d connections", g.Status().Connections)
+	}
+}
+
+// told waits until g has the counts of all before it.
+func (g *generation) told(t *testing.T) {
+	t.Helper()
+	select {
+	case <-g.generation.Complete():
+	case <-time.After(20 * time.Second):
+		t.Fatal("the counts of the worker before did not come")
+	}
+}
+
+// row is one row of `show stat`.
+func (g *generation) row(t *testing.T, kind stats.Kind, proxy, name string) *stats.Row {
+	t.Helper()
+	snap := g.Snapshot()
+	for i := range snap.Rows {
+		r := &snap.Rows[i]
+		if r.Kind == kind && r.Proxy == proxy && r.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("no row %v %s/%s", kind, proxy, name)
+	return nil
+}
+
+// slowServer answers /slow when it is released, everything else at once.
+func slowServer(t *testing.T) (addr string, arrived <-chan struct{}, release func()) {
+	came, gone := make(chan struct{}, 10), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/slow") {
+			came <- struct{}{}
+			<-gone
+		}
+		io.WriteString(w, r.URL.Path)
+	}))
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s.Listener.Addr().String(), came, func() { close(gone) }
+}
+
+// freeAddr is an address that nobody listens on.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func configFor(addr, server, options string) string {
+	return fmt.Sprintf(`global
+    nbthread 2
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 20s
+    timeout server 20s
+frontend fe
+    bind %s
+    default_backend be
+backend be
+    server s1 %s %s
+`, addr, server, options)
+}
+
+type browser struct {
+	t *testing.T
+	net.Conn
+	r *bufio.Reader
+}
+
+func browse(t *testing.T, addr string) *browser {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	return &browser{t, c, bufio.NewReader(c)}
+}
+
+func (b *browser) ask(path string) {
+	b.t.Helper()
+	if _, err := fmt.Fprintf(b, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *browser) hear(path string) {
+	b.t.Helper()
+	a, err := http.ReadResponse(b.r, nil)
+	if err != nil {
+		b.t.Fatalf("%s: %v", path, err)
+	}
+	body, err := io.ReadAll(a.Body)
+	if err != nil || string(body) != path || a.Close {
+		b.t.Fatalf("%s: %d %q close %v %v", path, a.StatusCode, body, a.Close, err)
+	}
+}
+
+func (b *browser) get(path string) {
+	b.t.Helper()
+	b.ask(path)
+	b.hear(path)
+}
+
+// TestGenerations has five workers follow each other while the first is busy:
+// its connection goes to the last, with all that was counted.
+func TestGenerations(t *testing.T) {
+	server, arrived, release := slowServer(t)
+	addr := freeAddr(t)
+	text := configFor(addr, server, "")
+	first := begin(t, text, nil)
+	idle, busy := browse(t, addr), browse(t, addr)
+	idle.get("/1")
+	busy.ask("/slow")
+	<-arrived
+	g := first
+	for n := 2; n < 6; n++ {
+		before := g
+		g = g.follow(t, text)
+		if before != first {
+			before.left(t)
+		}
+		g.told(t)
+		idle.get(fmt.Sprintf("/%d", n))
+		if got := g.row(t, stats.Frontend, "fe", "").ReqTotal; got != uint64(n) && got != uint64(n+1) {
+			t.Errorf("generation %d tells of %d requests, there were %d and one that runs", n, got, n)
+		}
+	}
+	release()
+	busy.hear("/slow")
+	first.left(t)
+	busy.get("/6")
+	r := g.row(t, stats.Frontend, "fe", "")
+	if r.ReqTotal != 7 || r.SessTotal != 2 {
+		t.Errorf("%d requests over %d sessions were counted, there were 7 over 2", r.ReqTotal, r.SessTotal)
+	}
+	if s := g.row(t, stats.Server, "be", "s1"); s.SessTotal != 7 || s.LBTotal != 7 {
+		t.Errorf("the server had %d sessions, %d by balancing, there were 7", s.SessTotal, s.LBTotal)
+	}
+	if st := g.Status(); st.Connections != 2 {
+		t.Errorf("%d connections are open, there are 2", st.Connections)
+	}
+}
+
+// TestHardStopTellsCounts ends a worker in the middle of its last requests:
+// what it counted since it began to leave is not lost.
+func TestHardStopTellsCounts(t *testing.T) {
+	arrived, answer, end := make(chan struct{}, 2), make(chan struct{}), make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		if r.URL.Path == "/answered" {
+			<-answer
+		} else {
+			<-end
+		}
+		io.WriteString(w, r.URL.Path)
+	}))
+	t.Cleanup(func() {
+		close(end)
+		s.CloseClientConnections()
+		s.Close()
+	})
+	addr := freeAddr(t)
+	text := configFor(addr, s.Listener.Addr().String(), "")
+	first := begin(t, text, nil)
+	one, two := browse(t, addr), browse(t, addr)
+	one.ask("/answered")
+	<-arrived
+	two.ask("/cut")
+	<-arrived
+	second := first.follow(t, text)
+	second.told(t)
+	close(answer)
+	one.hear("/answered")
+	first.Stop()
+	patience, tick := time.After(20*time.Second), time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		r := second.row(t, stats.Frontend, "fe", "")
+		if r.Resp[1] > 0 {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-patience:
+			t.Fatal("the request that was answered while the worker left is not counted")
+		}
+	}
+}
+
+// TestMaxConnOverGenerations holds that a server's maxconn counts what earlier
+// workers have running there.
+func TestMaxConnOverGenerations(t *testing.T) {
+	server, arrived, release := slowServer(t)
+	addr := freeAddr(t)
+	text := configFor(addr, server, "maxconn 1")
+	first := begin(t, text, nil)
+	busy, waits := browse(t, addr), browse(t, addr)
+	busy.ask("/slow/1")
+	<-arrived
+	waits.ask("/slow/2")
+	queued := func(g *generation) {
+		t.Helper()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		patience := time.After(20 * time.Second)
+		for g.row(t, stats.Backend, "be", "").QueueCur != 1 {
+			select {
+			case <-tick.C:
+			case <-patience:
+				t.Fatal("the second request does not wait")
+			}
+		}
+	}
+	queued(first)
+	second := first.follow(t, text)
+	queued(second)
+	third := second.follow(t, text) // it hears of the first from the second
+	second.left(t)
+	queued(third)
+	select {
+	case <-arrived:
+		t.Error("a server with maxconn 1 got a second request")
+	default:
+	}
+	release()
+	busy.hear("/slow/1")
+	waits.hear("/slow/2")
+	first.left(t)
+}
+
+// TestStateIsInherited hands over what operators changed.
+func TestStateIsInherited(t *testing.T) {
+	server, _, release := slowServer(t)
+	defer release()
+	addr := freeAddr(t)
+	text := configFor(addr, server, "weight 10\n    server s2 "+server)
+	first := begin(t, text, nil)
+	if err := first.SetWeight("be", "s1", 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.SetAdmin("be", "s2", control.Maint); err != nil {
+		t.Fatal(err)
+	}
+	second := first.follow(t, text)
+	row := func(g *generation, name string, weight int, state stats.State) {
+		t.Helper()
+		if r := g.row(t, stats.Server, "be", name); r.UserWeight != weight || r.State != state {
+			t.Errorf("%s: weight %d, state %v; want %d, %v", name, r.UserWeight, r.State, weight, state)
+		}
+	}
+	row(second, "s1", 3, stats.Running)
+	row(second, "s2", 1, stats.Stopped)
+	third := second.follow(t, strings.Replace(text, "weight 10", "weight 20", 1))
+	row(third, "s1", 20, stats.Running)
+	row(third, "s2", 1, stats.Stopped)
+	fourth := third.follow(t, strings.Replace(text, "server s2 "+server, "server s2 127.0.0.1:1", 1))
+	row(fourth, "s2", 1, stats.Running) // another address is another server
+}

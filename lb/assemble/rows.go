@@ -1,0 +1,228 @@
+package assemble
+
+import (
+	"syscall"
+	"time"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/stats"
+	"lbsyslogd/lb/stream"
+)
+
+// sum is what all shards count, added up.
+type sum struct {
+	nowMs   int64
+	front   []stream.FrontCounters
+	back    []stream.ServerCounters
+	server  []stream.ServerCounters
+	idle    []int
+	dropped uint64
+}
+
+// add up the counters of all shards.
+func (rt *Runtime) sum() sum {
+	s := sum{
+		front:  make([]stream.FrontCounters, len(rt.eng.Frontends)),
+		back:   make([]stream.ServerCounters, len(rt.eng.Backends)),
+		server: make([]stream.ServerCounters, len(rt.eng.Servers)),
+		idle:   make([]int, len(rt.eng.Servers)),
+	}
+	for _, sh := range rt.eng.Shards {
+		c := sh.Read()
+		s.nowMs = max(s.nowMs, c.NowMs)
+		for i := range c.Front {
+			s.front[i].Merge(&c.Front[i].Counters)
+			s.front[i].Conns.Merge(c.Front[i].Conns, c.NowMs)
+			s.front[i].Requests.Merge(c.Front[i].Requests, c.NowMs)
+		}
+		merge(s.back, c.Back, c.NowMs)
+		merge(s.server, c.Server, c.NowMs)
+		for i, n := range c.Idle {
+			s.idle[i] += n
+		}
+		s.dropped += c.DroppedLogs
+	}
+	return s
+}
+
+func merge(into, from []stream.ServerCounters, nowMs int64) {
+	for i := range from {
+		a, b := &into[i], &from[i]
+		a.Merge(&b.Counters)
+		a.Sessions.Merge(b.Sessions, nowMs)
+		for j := range a.Times {
+			a.Times[j].Merge(b.Times[j])
+		}
+		a.LastMs = max(a.LastMs, b.LastMs)
+	}
+}
+
+// Snapshot implements control.Runtime.
+func (rt *Runtime) Snapshot() *stats.Snapshot { return rt.generation.Snapshot() }
+
+// count is what this worker counts itself.
+func (rt *Runtime) count() *stats.Snapshot {
+	s := rt.sum()
+	snap := &stats.Snapshot{Info: rt.info(&s)}
+	for _, p := range rt.cfg.Proxies {
+		for i, fp := range rt.frontends {
+			if fp == p {
+				snap.Rows = append(snap.Rows, rt.frontRow(i, &s))
+			}
+		}
+		for i, bp := range rt.backends {
+			if bp == p {
+				snap.Rows = rt.backRows(snap.Rows, i, &s)
+			}
+		}
+	}
+	return snap
+}
+
+func (rt *Runtime) info(s *sum) stats.Info {
+	in := stats.Info{
+		Name: "lb", Version: rt.env.Version, Node: rt.Set.Node, Description: rt.cfg.Global.Description,
+		Threads: len(rt.eng.Shards), Pid: rt.env.Pid, Start: rt.env.Started, Now: time.Now(),
+		MaxConn: int(rt.eng.MaxConn), HardMaxConn: int(rt.eng.MaxConn), CurConns: rt.eng.Conns(),
+		DroppedLogs: s.dropped, Stopping: rt.eng.Draining(),
+	}
+	var lim syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) == nil {
+		in.ULimitN = int(min(lim.Cur, 1<<30))
+		in.MaxSock = in.ULimitN
+	}
+	var conns, reqs stats.Rate
+	for i := range s.front {
+		in.CumConns += s.front[i].ConnTotal
+		in.CumReqs += s.front[i].ReqTotal
+		in.TotalBytesOut += s.front[i].BytesOut
+		in.CumSSLConns += s.front[i].SSLSessions
+		conns.Merge(s.front[i].Conns, s.nowMs)
+		reqs.Merge(s.front[i].Requests, s.nowMs)
+		in.Listeners += len(rt.eng.Frontends[i].Listeners)
+	}
+	in.ConnRate, in.MaxConnRate = int(conns.Value(s.nowMs)), int(conns.Max)
+	in.SessRate, in.MaxSessRate = in.ConnRate, in.MaxConnRate
+	in.Jobs = in.CurConns + in.Listeners
+	return in
+}
+
+func (rt *Runtime) frontRow(i int, s *sum) stats.Row {
+	fe, c := rt.eng.Frontends[i], &s.front[i]
+	cur, highest := fe.Load()
+	r := stats.Row{
+		Kind: stats.Frontend, HTTP: fe.HTTP, Proxy: fe.Proxy.Name, ProxyID: fe.ID, Counters: c.Counters,
+		SessCur: cur, SessMax: highest, SessLimit: int(fe.MaxConn), Status: "OPEN",
+		SessRate: int(c.Conns.Value(s.nowMs)), SessRateMax: int(c.Conns.Max),
+		ConnRate: int(c.Conns.Value(s.nowMs)), ConnRateMax: int(c.Conns.Max),
+		ReqRate: int(c.Requests.Value(s.nowMs)), ReqRateMax: int(c.Requests.Max),
+	}
+	switch {
+	case rt.eng.Draining():
+		r.Status = "STOP"
+	case fe.Paused():
+		r.Status = "PAUSED"
+	case cur >= int(fe.MaxConn):
+		r.Status = "FULL"
+	}
+	return r
+}
+
+// backRows appends a backend's servers and then the backend itself.
+func (rt *Runtime) backRows(rows []stats.Row, i int, s *sum) []stats.Row {
+	be, p, c := rt.eng.Backends[i], rt.backends[i], &s.back[i]
+	st := be.Backend.Stats()
+	total := stats.Row{
+		Kind: stats.Backend, HTTP: be.HTTP, Proxy: be.Proxy.Name, ProxyID: be.ID, Counters: c.Counters,
+		QueueCur: st.Queued, QueueMax: st.QueueMax, SessCur: st.Cur, SessMax: st.Max,
+		SessLimit: fullConn(rt.cfg, p, rt.eng), Status: "UP", Weight: st.Weight, Active: st.Active, Backup: st.Backup,
+		Servers: len(be.Servers), LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second),
+		Algo: algorithm(p),
+	}
+	if !st.Up && len(be.Servers) > 0 {
+		total.Status = "DOWN"
+	}
+	if be.Cookie != nil {
+		total.Cookie = be.Cookie.Name
+	}
+	total.LBTotal, total.CheckDown = st.Picked, st.Downs
+	fillTimes(&total, c, s.nowMs)
+	for _, srv := range be.Servers {
+		r := rt.serverRow(be, srv, s)
+		total.UserWeight += r.UserWeight
+		if r.State != stats.Stopped {
+			total.ServersUp++
+		}
+		rows = append(rows, r)
+	}
+	return append(rows, total)
+}
+
+// fullConn is HAProxy's automatic fullconn: a tenth of what the frontends
+// that lead here may bring.
+func fullConn(cfg *config.Config, p *config.Proxy, eng *stream.Engine) int {
+	if p.FullConn > 0 {
+		return p.FullConn
+	}
+	n := 0
+	for _, fe := range eng.Frontends {
+		leads := fe.Default != nil && fe.Default.ID == p.ID
+		for _, sw := range fe.Switches {
+			leads = leads || sw.To != nil && sw.To.ID == p.ID
+		}
+		if leads {
+			n += int(fe.MaxConn)
+		}
+	}
+	return max((n+9)/10, 1)
+}
+
+func algorithm(p *config.Proxy) string {
+	if p.Balance.Algo == "" {
+		return "roundrobin"
+	}
+	return p.Balance.Algo
+}
+
+func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) stats.Row {
+	cs, n := rt.serverConfigs[srv.Index], &s.server[srv.Index]
+	st := srv.Stats()
+	r := stats.Row{
+		Kind: stats.Server, HTTP: be.HTTP, Proxy: be.Proxy.Name, Name: srv.Name, ProxyID: be.ID, ID: srv.ID,
+		Counters: n.Counters, QueueCur: st.Queued, QueueMax: st.QueueMax, SessCur: st.Cur, SessMax: st.Max,
+		SessLimit: sessLimit(st.MaxConn), QLimit: cs.MaxQueue, Weight: st.Share, UserWeight: st.Weight,
+		LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second), Cookie: srv.Cookie, Addr: srv.Addr.String(),
+		IdleLimit: cs.PoolMaxConn, IdleConns: s.idle[srv.Index], SafeConns: s.idle[srv.Index],
+		UsedConns: st.Cur,
+	}
+	r.LBTotal, r.CheckFail, r.CheckDown = st.Picked, st.Fails, st.Downs
+	if srv.Backup {
+		r.Backup = 1
+	} else {
+		r.Active = 1
+	}
+	fillTimes(&r, n, s.nowMs)
+	r.Throttle = st.Throttle
+	rt.Set.All()[srv.Index].Fill(&r, &st)
+	return r
+}
+
+// sessLimit is a server's maxconn as the tables show it: 0 for none.
+func sessLimit(n int) int {
+	if n == backend.Unlimited {
+		return 0
+	}
+	return n
+}
+
+func fillTimes(r *stats.Row, c *stream.ServerCounters, nowMs int64) {
+	r.SessRate, r.SessRateMax = int(c.Sessions.Value(nowMs)), int(c.Sessions.Max)
+	r.LastSess = -1
+	if c.LastMs > 0 {
+		r.LastSess = int((nowMs - c.LastMs) / 1000)
+	}
+	r.SetTimes(c.Times)
+}
+
+func seconds(since time.Time) int { return int(time.Since(since) / time.Second) }

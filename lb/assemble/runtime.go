@@ -1,0 +1,307 @@
+package assemble
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/event"
+	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/servercheck"
+	"lbsyslogd/lb/stick"
+	"lbsyslogd/lb/stream"
+	"lbsyslogd/lb/succession"
+	"lbsyslogd/lb/syslog"
+)
+
+// Runtime is one built configuration, running or about to: the engine on its
+// loops, and the health checks and control sockets on goroutines. It is what
+// the process (Engine) and the stats socket (control.Runtime) act on.
+type Runtime struct {
+	servercheck.Set // the servers, by backend.Server.Index, and what operators do with them
+
+	cfg           *config.Config
+	env           Env
+	eng           *stream.Engine
+	frontends     []*config.Proxy  // by stream.Frontend.Index
+	backends      []*config.Proxy  // by stream.Backend.Index
+	serverConfigs []*config.Server // by backend.Server.Index
+	controls      []*control.Server
+	reports       reports
+	exposed       *handoff.Set // what _getsocks gives away
+	tickets       succession.Tickets
+	tables        []*stick.Table                  // in the order of the configuration
+	leaves        []served                        // certificates
+	receivers     []*syslog.Health                // of log lines
+	side          sideLogs                        // log lines that no loop writes
+	reloads       atomic.Pointer[handoff.Reloads] // nil without a master
+	generation    *succession.Generation
+
+	ctx     context.Context // ends with Stop
+	cancel  context.CancelFunc
+	serving context.Context // ends with Drain: the next generation answers on the stats sockets
+	retire  context.CancelFunc
+	done    chan struct{}
+	work    sync.WaitGroup
+	answers sync.WaitGroup // the stats sockets
+	drain   sync.Once
+	stop    sync.Once
+}
+
+func newRuntime(cfg *config.Config, env Env, eng *stream.Engine) *Runtime {
+	rt := &Runtime{cfg: cfg, env: env, eng: eng, done: make(chan struct{})}
+	rt.ctx, rt.cancel = context.WithCancel(context.Background())
+	rt.serving, rt.retire = context.WithCancel(rt.ctx)
+	rt.reports.logger = env.Logger
+	rt.Set = servercheck.Set{Serving: rt.serving, Node: cmp.Or(cfg.Global.Node, eng.Hostname), Cut: eng.CutServer, Announce: rt.tell}
+	return rt
+}
+
+// note warns an operator.
+func (rt *Runtime) note(text string) { rt.tell(slog.LevelWarn, "", text) }
+
+// tell tells an operator of an event.
+func (rt *Runtime) tell(level slog.Level, kind event.Kind, text string, about ...slog.Attr) {
+	if rt.env.Logger == nil {
+		return
+	}
+	if kind != "" {
+		about = append(about, kind.Attr())
+	}
+	rt.env.Logger.LogAttrs(context.Background(), level, text, about...)
+}
+
+// Start implements worker.Engine.
+func (rt *Runtime) Start() error {
+	threads := rt.cfg.Global.NbThread
+	if threads == 0 {
+		threads = cpus()
+	}
+	if rt.env.Former != nil {
+		if err := rt.generation.Inherit(rt.env.Former); err != nil {
+			rt.note("take the state of the former worker over: " + err.Error())
+		}
+	}
+	// A loop keeps its thread busy: other goroutines (handshakes,
+	// checks, control) must not wait for it to rest.
+	runtime.GOMAXPROCS(threads + 1)
+	if err := rt.eng.Start(threads); err != nil {
+		return err
+	}
+	if rt.env.Former != nil {
+		rt.generation.Follow(rt.env.Former)
+	}
+	rt.work.Go(func() { rt.tickets.Run(rt.ctx) })
+	rt.work.Go(func() { rt.sweepTables(rt.ctx) })
+	rt.work.Go(func() { rt.watchCertificates(rt.serving) })
+	rt.Set.FollowTracked()
+	for _, s := range rt.Set.All() {
+		rt.work.Go(func() { s.Run(rt.ctx) })
+	}
+	for _, c := range rt.controls {
+		rt.answers.Go(func() {
+			if !rt.generation.AwaitCounts() {
+				return
+			}
+			if err := c.Serve(rt.serving); err != nil {
+				rt.note("stats socket " + c.Listener.Addr().String() + ": " + err.Error())
+			}
+		})
+	}
+	go func() {
+		select {
+		case <-rt.eng.Empty():
+			rt.generation.SendLast()
+			rt.answered()
+			rt.Stop()
+		case <-rt.ctx.Done():
+		}
+	}()
+	return nil
+}
+
+// Drain implements worker.Engine.
+func (rt *Runtime) Drain() {
+	rt.drain.Do(func() {
+		rt.retire()
+		for _, c := range rt.controls {
+			c.Listener.Close() // now: whoever asks later must not meet figures older than the next worker's
+		}
+		if !rt.generation.Leave() {
+			rt.eng.Drain()
+		}
+		rt.exposed.Close()
+	})
+}
+
+// Done implements worker.Engine.
+func (rt *Runtime) Done() <-chan struct{} { return rt.done }
+
+// Stop implements worker.Engine.
+func (rt *Runtime) Stop() {
+	rt.stop.Do(func() {
+		rt.eng.Cut()
+		rt.generation.CutShort()
+		rt.cancel()
+		logged := make(chan struct{})
+		go func() {
+			rt.side.finish()
+			close(logged)
+		}()
+		rt.eng.Stop()
+		rt.generation.Close()
+		<-logged
+		close(rt.done)
+	})
+}
+
+// lastAnswers bounds how long a worker that has nothing else to do waits for
+// those who are being answered on its stats sockets.
+const lastAnswers = time.Second
+
+// answered waits until the stats sockets are done.
+func (rt *Runtime) answered() {
+	done := make(chan struct{})
+	go func() {
+		rt.answers.Wait()
+		close(done)
+	}()
+	wait := time.NewTimer(lastAnswers)
+	defer wait.Stop()
+	select {
+	case <-done:
+	case <-wait.C:
+	case <-rt.ctx.Done():
+	}
+}
+
+// Successor implements worker.Engine.
+func (rt *Runtime) Successor(next *handoff.Conn) { rt.generation.Successor(next) }
+
+// Pause implements worker.Engine.
+func (rt *Runtime) Pause(on bool) { rt.eng.Pause(on) }
+
+// Status implements worker.Engine.
+func (rt *Runtime) Status() handoff.Status {
+	st := handoff.Status{Connections: int64(rt.eng.Conns()), Moved: rt.generation.Moved()}
+	for _, sh := range rt.eng.Shards {
+		c := sh.Read()
+		for i := range c.Front {
+			st.Total += int64(c.Front[i].ConnTotal)
+			st.Requests += int64(c.Front[i].ReqTotal)
+		}
+	}
+	return st
+}
+
+// control makes the stats sockets' servers.
+func (b *builder) control(socks *handoff.Set) {
+	rt := b.rt
+	rt.exposed = &handoff.Set{}
+	var all []control.Socket
+	for i := range b.cfg.Global.StatsSockets {
+		s := &b.cfg.Global.StatsSockets[i]
+		fd, err := take(socks, &s.Bind)
+		if err != nil {
+			b.errs = append(b.errs, err)
+			continue
+		}
+		rt.expose(want(&s.Bind).Key(), fd)
+		f := os.NewFile(uintptr(fd), s.Bind.Address)
+		ln, err := net.FileListener(f)
+		f.Close()
+		if err != nil {
+			b.refuse(s.Bind.Pos, err)
+			continue
+		}
+		if u, ok := ln.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false) // other generations answer there too
+		}
+		rt.controls = append(rt.controls, &control.Server{
+			Listener: ln, Runtime: rt, Level: levels[s.Level], ExposeFD: s.Expose, Timeout: b.cfg.Global.StatsTimeout,
+			Version: b.env.Version,
+		})
+		all = append(all, control.Socket{Address: want(&s.Bind).String(), Level: levels[s.Level]})
+	}
+	for _, c := range rt.controls {
+		c.Sockets = all
+	}
+	for _, fe := range b.eng.Frontends {
+		p := rt.frontends[fe.Index]
+		for i, ln := range fe.Listeners {
+			rt.expose(want(&p.Binds[i]).Key(), ln.FD)
+		}
+	}
+}
+
+// levels maps the configuration's words.
+var levels = map[string]control.Level{
+	"user": control.User, "": control.Operator, "operator": control.Operator, "admin": control.Admin,
+}
+
+// expose keeps a copy of a listening socket for _getsocks.
+func (rt *Runtime) expose(name string, fd int) {
+	if dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3); err == nil {
+		rt.exposed.Add(name, dup)
+	}
+}
+
+// SendSockets implements control.Runtime.
+func (rt *Runtime) SendSockets(c *net.UnixConn) error {
+	if rt.env.Gave != nil {
+		rt.env.Gave(rt.exposed.Names())
+	}
+	return handoff.SendSockets(c, rt.exposed)
+}
+
+// Backends implements control.Runtime.
+func (rt *Runtime) Backends() []control.BackendID {
+	var list []control.BackendID
+	for _, be := range rt.eng.Backends {
+		list = append(list, control.BackendID{Name: be.Proxy.Name, ID: be.ID})
+	}
+	return list
+}
+
+// SetFrontend implements control.Runtime.
+func (rt *Runtime) SetFrontend(name string, on bool) error {
+	for _, fe := range rt.eng.Frontends {
+		switch {
+		case fe.Proxy.Name != name:
+		case fe.Paused() == !on:
+			return control.ErrNoChange
+		default:
+			rt.eng.PauseFrontend(fe, !on)
+			return nil
+		}
+	}
+	return control.ErrNoFrontend
+}
+
+// ClearCounters implements control.Runtime.
+func (rt *Runtime) ClearCounters(all bool) {
+	rt.generation.ClearCounters(all)
+}
+
+// clearOwn forgets what this worker has counted.
+func (rt *Runtime) clearOwn(all bool) {
+	for _, sh := range rt.eng.Shards {
+		sh.Clear(all)
+	}
+	for _, be := range rt.eng.Backends {
+		be.Clear(all)
+	}
+	for _, fe := range rt.eng.Frontends {
+		fe.ClearMax()
+	}
+}

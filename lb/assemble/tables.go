@@ -1,0 +1,76 @@
+package assemble
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	patterns "lbsyslogd/lb/lookup"
+	"lbsyslogd/lb/stick"
+)
+
+// tables makes the stick tables and gives them to the rules that name them.
+func (b *builder) tables() {
+	b.eng.Tables = map[string]*stick.Table{}
+	for _, p := range b.cfg.Proxies {
+		if p.Table != nil {
+			t := stick.New(*p.Table)
+			b.eng.Tables[p.Name] = t
+			b.rt.tables = append(b.rt.tables, t)
+		}
+	}
+	for _, use := range b.cfg.Tables {
+		use.Ref.Bind(b.eng.Tables[use.Name])
+	}
+}
+
+// sweepEvery is how often entries whose time is over give their memory back.
+// Nobody finds them earlier either; it is about the room they take.
+const sweepEvery = time.Second
+
+// sweepTables removes entries whose time is over until ctx ends.
+func (rt *Runtime) sweepTables(ctx context.Context) {
+	if len(rt.tables) == 0 {
+		return
+	}
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			for _, t := range rt.tables {
+				t.Sweep(stick.Now())
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Files implements control.Runtime.
+func (rt *Runtime) Files() []*patterns.File { return rt.cfg.Files }
+
+// Tables implements control.Runtime.
+func (rt *Runtime) Tables() []*stick.Table { return rt.tables }
+
+// appendTables appends the stick tables' metrics, as HAProxy has them.
+func (rt *Runtime) appendTables(dst []byte) []byte {
+	if len(rt.tables) == 0 {
+		return dst
+	}
+	now := stick.Now()
+	for _, m := range []struct {
+		name, help string
+		value      func(t *stick.Table) int
+	}{
+		{"size", "Stick table size.", func(t *stick.Table) int { return t.Size }},
+		{"used", "Number of entries used in this stick table.", func(t *stick.Table) int { return t.Used(now) }},
+	} {
+		dst = fmt.Appendf(dst, "# HELP haproxy_sticktable_%[1]s %[2]s\n# TYPE haproxy_sticktable_%[1]s gauge\n", m.name, m.help)
+		for _, t := range slices.Backward(rt.tables) {
+			dst = fmt.Appendf(dst, "haproxy_sticktable_%s{name=%q,type=%q} %d\n", m.name, t.Name, t.Type, m.value(t))
+		}
+	}
+	return dst
+}

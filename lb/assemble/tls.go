@@ -1,0 +1,44 @@
+package assemble
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+
+	"lbsyslogd/lb/certs"
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/event"
+	"lbsyslogd/lb/stream"
+)
+
+// verifies maps the bind line's words.
+var verifies = map[string]tls.ClientAuthType{
+	"": tls.NoClientCert, "none": tls.NoClientCert,
+	"optional": tls.VerifyClientCertIfGiven, "required": tls.RequireAndVerifyClientCert,
+}
+
+// tls loads the certificates of a bind line; nil when it is plain or refused.
+func (b *builder) tls(bind *config.Bind) *stream.TLS {
+	t := bind.TLS
+	if t == nil {
+		return nil
+	}
+	cfg, notes, err := certs.Load(certs.Options{
+		Files: t.Certs, StrictSNI: t.StrictSNI, ALPN: t.ALPN, MinVersion: t.MinVersion, MaxVersion: t.MaxVersion,
+		Ciphers: t.Ciphers, ClientCA: t.CAFile, Verify: verifies[t.Verify], NoTickets: t.NoTickets,
+		Loaded: func(file string, leaf *x509.Certificate) {
+			b.rt.leaves = append(b.rt.leaves, served{bind.Pos.String() + ": " + file, leaf})
+		},
+	})
+	for _, n := range notes {
+		text := bind.Pos.String() + ": " + n.File + ": " + n.Text
+		b.notes = append(b.notes, text)
+		b.rt.tell(slog.LevelWarn, event.Certificate, text)
+	}
+	if err != nil {
+		b.refuse(bind.Pos, err)
+		return nil
+	}
+	b.rt.tickets.Add(want(bind).Key(), cfg)
+	return &stream.TLS{Config: cfg, VersionName: certs.Version, CipherName: certs.Cipher}
+}

@@ -1,0 +1,185 @@
+package servercheck
+
+import (
+	"net"
+	"strconv"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/health"
+)
+
+// What operators do with a server's agent, and with what an agent may change.
+
+// SetAgent implements control.Runtime.
+func (set *Set) SetAgent(be, server string, up bool) error {
+	s, err := set.Find(be, server)
+	if err != nil {
+		return err
+	}
+	if _, _, off := s.agentState(); s.agent == nil || off {
+		return control.ErrNoAgent
+	}
+	value, event := 0, health.SetDown
+	if up {
+		value, event = 1, health.SetUp
+	}
+	s.agent.Override(value)
+	s.change(func() {
+		if up != s.srv.Stats().Health {
+			s.srv.SetHealth(up)
+			s.event(event)
+		}
+	})
+	return nil
+}
+
+// EnableAgent implements control.Runtime.
+func (set *Set) EnableAgent(be, server string, on bool) error {
+	s, err := set.Find(be, server)
+	switch {
+	case err != nil:
+		return err
+	case s.agent == nil && on:
+		return control.ErrNoAgentConfigured
+	case s.agent == nil:
+		return nil
+	}
+	s.enableAgent(on)
+	return nil
+}
+
+func (s *Server) enableAgent(on bool) {
+	s.mu.Lock()
+	s.agentOff = !on
+	s.mu.Unlock()
+	s.agent.Pause(!on)
+}
+
+// AgentTarget implements control.Runtime.
+func (set *Set) AgentTarget(be, server, addr string, port int) error {
+	s, err := set.Find(be, server)
+	if err != nil {
+		return err
+	}
+	if s.agent == nil {
+		return control.ErrNoAgent
+	}
+	s.agent.Change(func(s *health.Spec) {
+		host, old, err := net.SplitHostPort(s.Address)
+		if err != nil {
+			return
+		}
+		if addr != "" {
+			host = addr
+		}
+		if port != 0 {
+			old = strconv.Itoa(port)
+		}
+		s.Address = net.JoinHostPort(host, old)
+	})
+	return nil
+}
+
+// AgentSend implements control.Runtime.
+func (set *Set) AgentSend(be, server, text string) error {
+	s, err := set.Find(be, server)
+	if err != nil {
+		return err
+	}
+	if s.agent == nil {
+		return control.ErrNoAgent
+	}
+	s.agent.Change(func(s *health.Spec) { s.Ask(text) })
+	return nil
+}
+
+// SetMaxConn implements control.Runtime.
+func (set *Set) SetMaxConn(be, server string, n int) error {
+	s, err := set.Find(be, server)
+	if err == nil {
+		s.srv.SetMaxConn(places(n))
+	}
+	return err
+}
+
+// SetAdmin implements control.Runtime.
+func (set *Set) SetAdmin(be, server string, a control.AdminChange) error {
+	s, err := set.Find(be, server)
+	if err != nil {
+		return err
+	}
+	s.admin(a)
+	return nil
+}
+
+// admin changes the administrative state, because an operator or the agent
+// says so.
+func (s *Server) admin(a control.AdminChange) {
+	s.change(func() {
+		before := s.srv.Stats().Admin
+		after := before & backend.Tracked
+		switch a {
+		case control.Drain:
+			after |= backend.ForcedDrain
+		case control.Maint:
+			after |= backend.ForcedMaint
+		}
+		if before == after {
+			return
+		}
+		if s.checks != nil {
+			s.checks.Pause(a == control.Maint)
+		}
+		const own = backend.Maint &^ backend.TrackedMaint
+		switch { // leaving maintenance, a server is up until a check fails
+		case after&own != 0:
+			s.override(0)
+		case before&own != 0:
+			s.override(s.rise())
+			s.srv.SetHealth(s.tracks == nil || s.tracks.srv.Stats().Health)
+		}
+		s.srv.SetAdmin(after)
+		switch {
+		case after&backend.ForcedMaint != 0:
+			s.event(health.IntoMaint)
+		case after&backend.ForcedDrain != 0:
+			s.event(health.IntoDrain)
+		case before&own != 0:
+			s.event(health.OutOfMaint)
+		default:
+			s.event(health.OutOfDrain)
+		}
+	})
+}
+
+// SetWeight implements control.Runtime.
+func (set *Set) SetWeight(be, server string, weight int) error {
+	s, err := set.Find(be, server)
+	if err == nil {
+		s.srv.SetWeight(weight)
+	}
+	return err
+}
+
+// SetHealth implements control.Runtime.
+func (set *Set) SetHealth(be, server string, h control.Health) error {
+	s, err := set.Find(be, server)
+	if err != nil {
+		return err
+	}
+	event, up, value := health.SetUp, true, fullHealth
+	switch h {
+	case control.HealthStopping:
+		event = health.SetStopping
+	case control.HealthDown:
+		event, up, value = health.SetDown, false, 0
+	}
+	s.override(value)
+	s.change(func() {
+		s.srv.SetHealth(up)
+		s.srv.SetStopping(h == control.HealthStopping)
+		s.event(event)
+	})
+	return nil
+}

@@ -1,0 +1,299 @@
+package servercheck
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/health"
+	"lbsyslogd/syslogd/message"
+)
+
+// Options say how a server is checked, and what follows. Immutable after New.
+type Options struct {
+	Backend   *backend.Backend
+	BackendID int // HAProxy's iid
+	Server    *backend.Server
+
+	// Check and Agent are how its checks and its agent are asked; nil: not at
+	// all. The offsets are when first.
+	Check, Agent             *health.Spec
+	CheckOffset, AgentOffset time.Duration
+	SendState                bool     // servers hear their state with each check
+	Observe                  *Observe // errors of the traffic count; nil: they do not
+
+	// As the configuration has them, for `show servers state`.
+	Name                 string // that the address was looked up by; "" for none
+	CheckAddr, AgentAddr string
+	CheckPort, AgentPort int
+
+	Track        string // the server whose state it follows, BACKEND/SERVER; "" for none
+	ShutdownDown bool   // on-marked-down shutdown-sessions
+	ShutdownUp   bool   // on-marked-up shutdown-backup-sessions
+
+	Log      func(sev message.Severity, line string) // where its proxy logs; nil for nowhere
+	LogEach  bool                                    // option log-health-checks
+	ProxyLog string                                  // what the log calls its proxy: backend, or proxy
+}
+
+// Observe is how errors of the traffic count.
+type Observe struct {
+	Layer7 bool // exchanges, not connections alone
+	Limit  int  // errors in a row
+	Do     health.OnError
+}
+
+// Server is one server, with what its checks and its agent found last.
+type Server struct {
+	opt       Options
+	be        *backend.Backend
+	srv       *backend.Server
+	who       health.Who
+	set       *Set
+	checks    *health.Checker // nil without checks
+	agent     *health.Checker // nil without an agent
+	tracks    *Server         // the server it follows; nil for none
+	followers []*Server       // the servers that follow it. Immutable after Set.Track, as tracks is.
+
+	acting sync.Mutex // held while the server's state changes. Lock order: the tracked server's before its followers'.
+
+	mu sync.Mutex
+	// mu guards the fields below.
+	last, lastAgent   health.Report
+	known, agentKnown bool
+	agentOff          bool // disable agent
+}
+
+// New prepares a server, before Set.Add.
+func New(o Options) *Server {
+	s := &Server{
+		opt: o, be: o.Backend, srv: o.Server,
+		who: health.Who{Backend: o.Backend.Name, Server: o.Server.Name, Backup: o.Server.Backup, Via: o.Track},
+	}
+	if o.Check != nil {
+		spec := *o.Check
+		if o.SendState {
+			spec.State = s.header
+		}
+		s.checks = health.New(spec, spec.Rise, o.CheckOffset, s.report)
+	}
+	if o.Agent != nil {
+		s.agent = health.New(*o.Agent, 1, o.AgentOffset, s.report)
+	}
+	if o.Observe != nil && s.checks != nil {
+		s.srv.Watch = s.watch()
+	}
+	return s
+}
+
+// watch hears of the server's traffic.
+func (s *Server) watch() *backend.Watch {
+	return &backend.Watch{
+		Layer7: s.opt.Observe.Layer7, Limit: s.opt.Observe.Limit,
+		Tell: func(errors int, last string) {
+			s.checks.Trouble(health.Trouble{Do: s.opt.Observe.Do, Errors: errors, Last: last})
+		},
+	}
+}
+
+// Target is the server as the balancing sees it.
+func (s *Server) Target() *backend.Server { return s.srv }
+
+// Backend is the name of the backend that it belongs to.
+func (s *Server) Backend() string { return s.who.Backend }
+
+// Run checks until ctx ends.
+func (s *Server) Run(ctx context.Context) {
+	var both sync.WaitGroup
+	if s.checks != nil {
+		both.Go(func() { s.checks.Run(ctx) })
+	}
+	if s.agent != nil {
+		both.Go(func() { s.agent.Run(ctx) })
+	}
+	both.Wait()
+}
+
+// report takes one check's outcome over, the agent's too.
+func (s *Server) report(r health.Report) {
+	s.mu.Lock()
+	last, known := &s.last, &s.known
+	if r.Agent {
+		last, known = &s.lastAgent, &s.agentKnown
+	}
+	before, told := *last, *known
+	*last, *known = r, true
+	s.mu.Unlock()
+	if r.Counted {
+		s.srv.CheckFailed()
+	}
+	if r.Agent {
+		s.obey(&r.Orders)
+	}
+	if r.Passed {
+		s.srv.Watch.Reset()
+	}
+	if s.opt.LogEach {
+		var prev *health.Report
+		if told {
+			prev = &before
+		}
+		if r.Logged(prev) {
+			s.log(message.Notice, health.AppendCheck(nil, s.who, &r))
+		}
+	}
+	s.apply(&r)
+}
+
+// obey does what an agent says beside the health.
+func (s *Server) obey(o *health.Orders) {
+	switch o.Admin {
+	case health.OrderReady:
+		s.admin(control.Ready)
+	case health.OrderDrain:
+		s.admin(control.Drain)
+	case health.OrderMaint:
+		s.admin(control.Maint)
+	}
+	if o.Weight >= 0 {
+		s.srv.SetWeight(min(s.srv.Initial*o.Weight/100, 256))
+	}
+	if o.MaxConn >= 0 {
+		s.srv.SetMaxConn(places(o.MaxConn))
+	}
+	switch {
+	case o.Health > 0:
+		s.override(fullHealth)
+	case o.Health < 0:
+		s.override(0)
+	}
+}
+
+// apply makes an outcome the server's state: it is up when neither its checks
+// nor its agent say otherwise.
+func (s *Server) apply(r *health.Report) {
+	if !r.Agent && !r.Changed && r.Passed && r.Status != health.L7OKC && !s.srv.Stats().Stopping {
+		return // nothing new, almost always
+	}
+	s.change(func() {
+		was := s.srv.Stats()
+		up := s.up()
+		switch {
+		case !r.Passed:
+			// An agent that is out of reach, or says nothing of the health, changes
+			// nothing; nor does a failure that leaves health.
+			if up || r.Agent && r.Status != health.L7STS {
+				return
+			}
+		case !up || r.Agent && was.Stopping:
+			return
+		}
+		s.srv.SetHealth(up)
+		stopping := up && r.Status == health.L7OKC
+		if stopping != was.Stopping && !r.Agent {
+			s.srv.SetStopping(stopping)
+		}
+		if now := s.srv.Stats(); now.Health != was.Health || now.Stopping != was.Stopping {
+			s.changed(up, now.Stopping, r)
+		}
+	})
+}
+
+// up is what checks and agent say together.
+func (s *Server) up() bool {
+	s.mu.Lock()
+	off := s.agentOff
+	s.mu.Unlock()
+	return (s.checks == nil || s.checks.Up()) && (s.agent == nil || off || s.agent.Up())
+}
+
+// change does something to the server's state, and what follows from it.
+func (s *Server) change(do func()) {
+	s.acting.Lock()
+	defer s.acting.Unlock()
+	was := s.srv.Stats()
+	do()
+	is := s.srv.Stats()
+	switch {
+	case was.Usable && !is.Usable && s.opt.ShutdownDown:
+		s.set.Cut(s.srv, 'D')
+	case !was.Usable && is.Usable && s.opt.ShutdownUp && !s.srv.Backup && is.Weight > 0:
+		for _, other := range s.be.Servers {
+			if other.Backup {
+				s.set.Cut(other, 'U')
+			}
+		}
+	}
+	for _, f := range s.followers {
+		f.follow()
+	}
+}
+
+// follow takes over what became of the server it tracks.
+func (s *Server) follow() {
+	s.change(func() {
+		st, was := s.tracks.srv.Stats(), s.srv.Stats()
+		var a backend.Admin
+		if st.Admin&backend.Maint != 0 {
+			a |= backend.TrackedMaint
+		}
+		if st.Admin&backend.Drain != 0 {
+			a |= backend.TrackedDrain
+		}
+		if was.Health == st.Health && was.Stopping == st.Stopping && was.Admin&backend.Tracked == a {
+			return
+		}
+		s.srv.SetTracked(st.Health, st.Stopping, a)
+		now := s.srv.Stats()
+		switch {
+		case now.Admin&backend.Tracked&^was.Admin&backend.TrackedMaint != 0:
+			s.event(health.IntoMaint)
+		case was.Usable != now.Usable || was.Stopping != now.Stopping:
+			s.changed(now.Usable, now.Stopping, nil)
+		}
+	})
+}
+
+// override sets the health that the checks go on from.
+func (s *Server) override(health int) {
+	if s.checks != nil {
+		s.checks.Override(health)
+	}
+}
+
+// rise is the health from which on the checks find the server up.
+func (s *Server) rise() int {
+	if s.checks == nil {
+		return 0
+	}
+	_, rise, _ := s.checks.Health()
+	return rise
+}
+
+// places is a maxconn of which 0 is none.
+func places(n int) int {
+	if n == 0 {
+		return backend.Unlimited
+	}
+	return n
+}
+
+// fullHealth is more than any health: the checks hold theirs to rise+fall-1.
+const fullHealth = math.MaxInt
+
+// state is what was found last; known is false before the first check.
+func (s *Server) state() (last health.Report, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last, s.known
+}
+
+// agentState is what the agent said last.
+func (s *Server) agentState() (last health.Report, known, off bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastAgent, s.agentKnown, s.agentOff
+}

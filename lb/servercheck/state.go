@@ -1,0 +1,184 @@
+package servercheck
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/health"
+	"lbsyslogd/lb/stats"
+)
+
+// State is what the next worker takes over of a server.
+type State struct {
+	Server backend.State `json:"state"`
+	Checks int           `json:"checks"` // health as the checks count it
+	Agent  *AgentState   `json:"agent,omitempty"`
+}
+
+// AgentState is what is known of a server's agent.
+type AgentState struct {
+	Health int  `json:"health"`
+	Off    bool `json:"off,omitempty"` // disable agent
+}
+
+// State gives the server's state for the next worker.
+func (s *Server) State() State {
+	st := State{Server: s.srv.State()}
+	if s.checks != nil {
+		st.Checks, _, _ = s.checks.Health()
+	}
+	if s.agent != nil {
+		st.Agent = new(AgentState)
+		st.Agent.Health, _, _ = s.agent.Health()
+		_, _, st.Agent.Off = s.agentState()
+	}
+	return st
+}
+
+// Restore gives the server the state that it had in the worker before.
+func (s *Server) Restore(st State) {
+	s.srv.Restore(st.Server)
+	if s.agent != nil && st.Agent != nil {
+		s.agent.Override(st.Agent.Health)
+		s.enableAgent(!st.Agent.Off)
+	}
+	if s.checks != nil {
+		s.checks.Override(st.Checks)
+		if s.srv.Stats().Admin&backend.Maint != 0 {
+			s.checks.Pause(true)
+		}
+	}
+}
+
+// Servers implements control.Runtime.
+func (set *Set) Servers(backend string) ([]control.ServerState, error) {
+	servers := set.list
+	if backend != "" {
+		m := set.backends[backend]
+		if m == nil {
+			return nil, control.ErrNoBackend
+		}
+		servers = m.list
+	}
+	var list []control.ServerState
+	for _, s := range servers {
+		list = append(list, s.shown())
+	}
+	return list, nil
+}
+
+// shown is the server's line of `show servers state`.
+func (s *Server) shown() control.ServerState {
+	st := s.srv.Stats()
+	c := control.ServerState{
+		BackendID: s.opt.BackendID, Backend: s.who.Backend, ID: s.srv.ID, Name: s.srv.Name,
+		State: operational(st), Admin: stats.Admin(st.Admin), Weight: st.Weight, InitialWeight: s.srv.Initial,
+		LastChange: int(time.Since(st.Change) / time.Second), CheckPort: s.opt.CheckPort, CheckAddr: s.opt.CheckAddr,
+	}
+	if s.srv.Addr.Path != "" {
+		c.Addr = s.srv.Addr.Path
+	} else {
+		c.Addr, c.Port, c.FQDN = s.srv.Addr.IP.Addr().String(), int(s.srv.Addr.IP.Port()), s.opt.Name
+	}
+	if s.agent != nil {
+		c.AgentState = control.CheckConfigured | control.CheckAgent
+		if _, _, off := s.agentState(); !off {
+			c.AgentState |= control.CheckEnabled
+		}
+		c.AgentAddr, c.AgentPort = s.opt.AgentAddr, s.opt.AgentPort
+	}
+	if s.checks != nil {
+		c.CheckState = control.CheckConfigured | control.CheckEnabled
+		c.CheckHealth, _, _ = s.checks.Health()
+		c.CheckStatus = int(health.INI)
+		if st.Admin&backend.Maint != 0 {
+			c.CheckState |= control.CheckPaused
+		}
+		if r, known := s.state(); known {
+			c.CheckStatus, c.CheckResult = int(r.Status), r.Status.Result()
+		}
+	}
+	return c
+}
+
+// operational is a server's state as HAProxy numbers it.
+func operational(st backend.ServerStats) stats.State {
+	switch {
+	case !st.Usable:
+		return stats.Stopped
+	case st.Stopping:
+		return stats.Stopping
+	case st.Starting:
+		return stats.Starting
+	}
+	return stats.Running
+}
+
+// Fill writes what is known of the server's health into its row of `show stat`.
+func (s *Server) Fill(r *stats.Row, st *backend.ServerStats) {
+	r.State, r.Admin, r.CheckConfigured, r.CheckDuration = operational(*st), stats.Admin(st.Admin), s.checks != nil, -1
+	r.Tracked, r.Observed, r.HanaFail = s.opt.Track, s.srv.Watch != nil, s.srv.Watch.Told()
+	if s.agent != nil {
+		r.AgentConfigured = true
+		r.AgentHealth, r.AgentRise, r.AgentFall = s.agent.Health()
+		r.AgentStatus, r.AgentDesc, r.AgentDuration = health.INI.String(), health.INI.Describe(), -1
+		last, known, off := s.agentState()
+		if known {
+			r.AgentStatus, r.AgentDesc, r.AgentInfo = last.Status.String(), last.Status.Describe(), last.Info
+			r.AgentDuration = int(last.Duration / time.Millisecond)
+			r.AgentCode, r.AgentHasCode = last.Code, last.Status.HasCode()
+		}
+		if off {
+			r.AgentStatus = ""
+		}
+	}
+	if s.tracks != nil {
+		t := s.tracks
+		for t.tracks != nil {
+			t = t.tracks
+		}
+		r.TrackedChecked = t.checks != nil
+		if _, _, off := t.agentState(); t.agent != nil && !off {
+			r.TrackedAgent = true
+			r.AgentHealth, _, _ = t.agent.Health()
+		}
+		if t.checks != nil {
+			r.CheckHealth, r.CheckRise, r.CheckFall = t.checks.Health()
+		}
+	}
+	if s.checks != nil {
+		r.CheckHealth, r.CheckRise, r.CheckFall = s.checks.Health()
+		r.CheckStatus, r.CheckDesc = health.INI.String(), health.INI.Describe()
+		if last, known := s.state(); known {
+			r.CheckStatus, r.CheckDesc, r.CheckInfo = last.Status.String(), last.Status.Describe(), last.Info
+			r.CheckDuration = int(last.Duration / time.Millisecond)
+			if last.Status.HasCode() {
+				r.CheckCode, r.CheckHasCode = last.Code, true
+			}
+			if last.Duration < 0 {
+				r.CheckDuration = -1
+			}
+		}
+	}
+}
+
+// header is the state that http-check send-state tells the server.
+func (s *Server) header() string {
+	st, be := s.srv.Stats(), s.be.Stats()
+	row := stats.Row{Kind: stats.Server, State: operational(st), Admin: stats.Admin(st.Admin), CheckConfigured: true}
+	row.CheckHealth, row.CheckRise, row.CheckFall = s.checks.Health()
+	var b strings.Builder
+	b.WriteString(row.StatusText())
+	if ip := s.srv.Addr.IP; ip.IsValid() {
+		fmt.Fprintf(&b, "; address=%s; port=%d", ip.Addr(), ip.Port())
+	}
+	fmt.Fprintf(&b, "; name=%s/%s; node=%s; weight=%d/%d; scur=%d/%d; qcur=%d", s.who.Backend, s.who.Server,
+		s.set.Node, st.Effective, be.Weight, st.Cur, be.Cur-be.Queued, st.Queued)
+	if st.Starting {
+		fmt.Fprintf(&b, "; throttle=%d%%", st.Throttle)
+	}
+	return b.String()
+}

@@ -1,0 +1,322 @@
+package succession
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/stats"
+)
+
+// rowCounts is what a worker counted for one row of `show stat`.
+type rowCounts struct {
+	Kind  stats.Kind     `json:"kind"`
+	Proxy string         `json:"proxy"`
+	Name  string         `json:"name,omitempty"`
+	Count stats.Counters `json:"count"`
+
+	SessMax  int `json:"smax,omitempty"`
+	QueueMax int `json:"qmax,omitempty"`
+	RateMax  int `json:"rate_max,omitempty"`
+	ReqMax   int `json:"req_rate_max,omitempty"`
+	Downtime int `json:"downtime,omitempty"`
+
+	Times [4]stats.Average `json:"times"`
+	Last  int64            `json:"last,omitempty"` // Unix time of the last session, s; 0 none
+}
+
+// totals is what a worker counted for `show info`.
+type totals struct {
+	Conns, Requests, TLS, BytesOut, DroppedLogs uint64
+}
+
+func countsOf(s *stats.Snapshot) []rowCounts {
+	var list []rowCounts
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		list = append(list, rowCounts{
+			Kind: r.Kind, Proxy: r.Proxy, Name: r.Name, Count: r.Counters, SessMax: r.SessMax, QueueMax: r.QueueMax,
+			RateMax: r.SessRateMax, ReqMax: r.ReqRateMax, Downtime: r.Downtime, Times: r.Times, Last: lastOf(r),
+		})
+	}
+	return list
+}
+
+// lastOf is when the last session of a row began, as Unix time in seconds.
+func lastOf(r *stats.Row) int64 {
+	if r.LastSess < 0 || r.Kind != stats.Backend && r.Kind != stats.Server {
+		return 0
+	}
+	return time.Now().Unix() - int64(r.LastSess)
+}
+
+func totalsOf(in *stats.Info) *totals {
+	return &totals{
+		Conns: in.CumConns, Requests: in.CumReqs, TLS: in.CumSSLConns, BytesOut: in.TotalBytesOut,
+		DroppedLogs: in.DroppedLogs,
+	}
+}
+
+// predecessors is what the workers before have counted, and which of them are left.
+type predecessors struct {
+	mu sync.Mutex
+	// mu guards the fields below.
+	rows   map[rowKey]rowCounts // of workers that are gone
+	total  totals
+	living []*predecessor
+	passed []*predecessor // the next worker counts them now; for the last answers here
+}
+
+// predecessor is an earlier worker that has connections left: its totals as
+// far as it sent. Each message replaces the one before it.
+type predecessor struct {
+	link  *handoff.Conn
+	ended chan struct{} // closed when nobody here reads from link any more
+
+	// predecessors.mu guards the fields below.
+	rows  map[rowKey]rowCounts
+	total totals
+	busy  map[*backend.Server]int // places it holds
+	sent  bool                    // all that was counted before the worker here began to serve
+	stale bool                    // what it sends is from before a `clear counters` here
+}
+
+type rowKey struct {
+	kind        stats.Kind
+	proxy, name string
+}
+
+func (t *rowCounts) key() rowKey { return rowKey{t.Kind, t.Proxy, t.Name} }
+
+// merge adds what a later worker counted for the same row.
+func (t *rowCounts) merge(o *rowCounts) {
+	t.Kind, t.Proxy, t.Name = o.Kind, o.Proxy, o.Name
+	t.Count.Merge(&o.Count)
+	t.SessMax, t.QueueMax = max(t.SessMax, o.SessMax), max(t.QueueMax, o.QueueMax)
+	t.RateMax, t.ReqMax = max(t.RateMax, o.RateMax), max(t.ReqMax, o.ReqMax)
+	t.Downtime += o.Downtime
+	t.Last = max(t.Last, o.Last)
+	for i, later := range o.Times {
+		later.Before(t.Times[i])
+		t.Times[i] = later
+	}
+}
+
+func (t *totals) merge(o *totals) {
+	t.Conns += o.Conns
+	t.Requests += o.Requests
+	t.TLS += o.TLS
+	t.BytesOut += o.BytesOut
+	t.DroppedLogs += o.DroppedLogs
+}
+
+// join adds an earlier worker.
+func (f *predecessors) join(link *handoff.Conn) *predecessor {
+	p := &predecessor{link: link, ended: make(chan struct{}), rows: map[rowKey]rowCounts{}, busy: map[*backend.Server]int{}}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.living = append(f.living, p)
+	return p
+}
+
+// take notes what p sent; total comes with the last of its rows.
+func (f *predecessors) take(p *predecessor, rows []rowCounts, total *totals) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.sent = p.sent || total != nil
+	if p.stale {
+		return
+	}
+	for _, r := range rows {
+		p.rows[r.key()] = r
+	}
+	if total != nil {
+		p.total = *total
+	}
+}
+
+// cleared notes that p has cleared its counters too.
+func (f *predecessors) cleared(p *predecessor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.stale = false
+}
+
+// complete reports whether every earlier worker has sent its counts or is gone: from then
+// on the sums do not go back.
+func (f *predecessors) complete() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !slices.ContainsFunc(f.living, func(p *predecessor) bool { return !p.sent })
+}
+
+// leave keeps what p counted when it is gone.
+func (f *predecessors) leave(p *predecessor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.living = slices.DeleteFunc(f.living, func(o *predecessor) bool { return o == p })
+	f.freePlaces(p)
+	for _, r := range p.rows {
+		f.keep(r)
+	}
+	f.total.merge(&p.total)
+}
+
+// keepCounts keeps what an earlier worker counted of which nothing more will be
+// heard; total is nil if it did not come.
+func (f *predecessors) keepCounts(rows []rowCounts, total *totals) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range rows {
+		f.keep(r)
+	}
+	if total != nil {
+		f.total.merge(total)
+	}
+}
+
+// keep adds a row of a worker that is gone. mu is held.
+func (f *predecessors) keep(r rowCounts) {
+	if f.rows == nil {
+		f.rows = map[rowKey]rowCounts{}
+	}
+	sum := f.rows[r.key()]
+	sum.merge(&r)
+	f.rows[r.key()] = sum
+}
+
+// first is one of the workers that are left; nil if there is none.
+func (f *predecessors) first() *predecessor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.living) == 0 {
+		return nil
+	}
+	return f.living[0]
+}
+
+// release takes p out, with what it sent: another worker counts it from now
+// on. total is nil as long as p has sent none. ok is false when p is gone
+// already.
+func (f *predecessors) release(p *predecessor) (rows []rowCounts, total *totals, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.Index(f.living, p)
+	if i < 0 {
+		return nil, nil, false
+	}
+	f.living = slices.Delete(f.living, i, i+1)
+	f.passed = append(f.passed, p)
+	for _, r := range p.rows {
+		rows = append(rows, r)
+	}
+	if p.sent {
+		total = &p.total
+	}
+	return rows, total, true
+}
+
+// close ends the connections to the workers before, when this one ends.
+func (f *predecessors) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.living {
+		p.link.Close()
+	}
+}
+
+// add adds what was counted before to a snapshot of this worker.
+func (f *predecessors) add(s *stats.Snapshot) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.addTo(s, f.rows, &f.total)
+	for _, p := range f.living {
+		f.addTo(s, p.rows, &p.total)
+	}
+}
+
+// addPassed adds what the workers that were passed on had counted until then.
+func (f *predecessors) addPassed(s *stats.Snapshot) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.passed {
+		f.addTo(s, p.rows, &p.total)
+	}
+}
+
+// addTo adds one worker's counts. mu is held.
+func (f *predecessors) addTo(s *stats.Snapshot, rows map[rowKey]rowCounts, total *totals) {
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		b, known := rows[rowKey{r.Kind, r.Proxy, r.Name}]
+		if !known {
+			continue
+		}
+		r.Counters.Merge(&b.Count)
+		r.SessMax, r.QueueMax = max(r.SessMax, b.SessMax), max(r.QueueMax, b.QueueMax)
+		r.SessRateMax, r.ReqRateMax = max(r.SessRateMax, b.RateMax), max(r.ReqRateMax, b.ReqMax)
+		r.Downtime += b.Downtime
+		times := r.Times
+		for i := range times {
+			times[i].Before(b.Times[i])
+		}
+		r.SetTimes(times)
+		if ago := int(time.Now().Unix() - b.Last); b.Last > 0 && (r.LastSess < 0 || ago < r.LastSess) {
+			r.LastSess = max(ago, 0)
+		}
+	}
+	in := &s.Info
+	in.CumConns += total.Conns
+	in.CumReqs += total.Requests
+	in.CumSSLConns += total.TLS
+	in.TotalBytesOut += total.BytesOut
+	in.DroppedLogs += total.DroppedLogs
+}
+
+// clear forgets the maxima, or all, and returns the workers before, which have
+// to do the same: until they have, what they send does not count.
+func (f *predecessors) clear(all bool) (living []*predecessor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clearRows(f.rows, all)
+	for _, p := range f.living {
+		clearRows(p.rows, all)
+		p.stale = true
+		if all {
+			p.total = totals{}
+		}
+	}
+	if all {
+		f.total = totals{}
+	}
+	return slices.Clone(f.living)
+}
+
+func clearRows(rows map[rowKey]rowCounts, all bool) {
+	for k, r := range rows {
+		r.SessMax, r.QueueMax, r.RateMax, r.ReqMax = 0, 0, 0, 0
+		for i := range r.Times {
+			r.Times[i].Max = 0
+		}
+		rows[k] = r
+	}
+	if all {
+		clear(rows)
+	}
+}
+
+// lost counts a request that a killed worker had in flight.
+func (f *predecessors) lost(frontend string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.rows == nil {
+		f.rows = map[rowKey]rowCounts{}
+	}
+	k := rowKey{stats.Frontend, frontend, ""}
+	row := f.rows[k]
+	row.Kind, row.Proxy = stats.Frontend, frontend
+	row.Count.InternalErrors++
+	f.rows[k] = row
+}

@@ -1,0 +1,83 @@
+package succession
+
+import (
+	"testing"
+
+	"lbsyslogd/lb/stats"
+)
+
+// TestFormerSums follows what earlier workers tell from the first word to
+// their end: each telling replaces the one before, nothing is counted twice,
+// and nothing is lost when one is gone.
+func TestFormerSums(t *testing.T) {
+	var f predecessors
+	sum := func(want uint64) {
+		t.Helper()
+		snap := &stats.Snapshot{Rows: []stats.Row{{Kind: stats.Frontend, Proxy: "fe"}, {Kind: stats.Frontend, Proxy: "new"}}}
+		f.add(snap)
+		if got := snap.Rows[0].ReqTotal; got != want {
+			t.Errorf("the sum is %d, want %d", got, want)
+		}
+		if got := snap.Info.CumReqs; got != want {
+			t.Errorf("the sum of all is %d, want %d", got, want)
+		}
+		if got := snap.Rows[1].ReqTotal; got != 0 {
+			t.Errorf("a row that nobody told of has %d", got)
+		}
+	}
+	tell := func(p *predecessor, n uint64) {
+		f.take(p, []rowCounts{
+			{Kind: stats.Frontend, Proxy: "fe", Count: stats.Counters{ReqTotal: n}},
+			{Kind: stats.Frontend, Proxy: "gone", Count: stats.Counters{ReqTotal: 1}},
+		}, &totals{Requests: n})
+	}
+	a, b := f.join(nil), f.join(nil)
+	if f.complete() {
+		t.Error("complete before anybody told")
+	}
+	sum(0)
+	tell(a, 10)
+	if f.complete() {
+		t.Error("complete before all have told")
+	}
+	tell(b, 5)
+	if !f.complete() {
+		t.Error("not complete although all have told")
+	}
+	sum(15)
+	tell(a, 12)
+	sum(17)
+	f.leave(a)
+	sum(17)
+	rows, total, ok := f.release(b)
+	if !ok || total == nil || total.Requests != 5 || len(rows) != 2 {
+		t.Errorf("%v %v %v", rows, total, ok)
+	}
+	sum(12) // the next worker counts b
+	if _, _, ok := f.release(b); ok {
+		t.Error("released twice")
+	}
+	snap := &stats.Snapshot{}
+	f.add(snap)
+	f.addPassed(snap)
+	if snap.Info.CumReqs != 17 {
+		t.Errorf("the last answers tell of %d, want 17", snap.Info.CumReqs)
+	}
+	f.clear(true)
+	sum(0)
+}
+
+// TestFormerWithoutAWord holds that a worker that died before it told anything
+// neither counts nor keeps others waiting.
+func TestFormerWithoutAWord(t *testing.T) {
+	var f predecessors
+	p := f.join(nil)
+	if _, total, _ := f.release(p); total != nil {
+		t.Errorf("%+v was told by nobody", total)
+	}
+	q := f.join(nil)
+	f.leave(q)
+	if !f.complete() {
+		t.Error("waits for one that is gone")
+	}
+}

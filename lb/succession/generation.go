@@ -1,0 +1,214 @@
+// Package succession is what the generations of workers give each other: the
+// state of the servers, what was counted, stick tables, TLS ticket keys, and
+// connections. The master takes no part in it: a socket pair ties each worker
+// to the one before it and to the one after.
+//
+//	new worker, before it accepts          old worker, serving
+//	ask                                 ->                                       predecessor.go
+//	                                    <- tables: stick tables                  tables.go
+//	                                    <- state: servers, ticket keys           successor.go
+//	                                    <- busy: load of the servers, whenever
+//	                                       it changes                            load.go
+//	new worker, serving                    old worker, told to drain
+//	                                    <- counts: all that was counted          counts.go
+//	                                    <- move: connections                     successor.go
+//	taken                               ->
+//	clear, when an operator says so     ->
+//	                                    <- cleared, and counts
+//	                                    <- counts, when nothing is left
+//
+// A worker that leaves may itself still be receiving from one before it, which
+// has a long request to finish. It passes that connection on with former, so
+// the oldest worker's connections move to the newest, and nobody has to stay
+// for the sake of another.
+//
+// A new worker of an old binary, or the other way round, ignores what it does
+// not know: fields are only ever added.
+package succession
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/servercheck"
+	"lbsyslogd/lb/stats"
+	"lbsyslogd/lb/stick"
+	"lbsyslogd/lb/stream"
+)
+
+// Kinds of messages.
+const (
+	kindAsk     = "ask"
+	kindState   = "state"
+	kindCounts  = "counts"
+	kindMove    = "move"
+	kindTaken   = "taken"
+	kindFormer  = "former"
+	kindBusy    = "busy"
+	kindTables  = "tables"
+	kindClear   = "clear"
+	kindCleared = "cleared"
+)
+
+// message is what one worker sends another at a time.
+type message struct {
+	Kind    string           `json:"kind"`
+	Policy  string           `json:"policy,omitempty"` // with ask: the new configuration's `handover`
+	More    bool             `json:"more,omitempty"`   // the next message goes on
+	Servers []serverState    `json:"servers,omitempty"`
+	Tickets []ticketKeys     `json:"tickets,omitempty"`
+	Rows    []rowCounts      `json:"rows,omitempty"`
+	Total   *totals          `json:"total,omitempty"`
+	Busy    []load           `json:"busy,omitempty"`
+	Parcels []*stream.Parcel `json:"parcels,omitempty"`
+	FDs     []int            `json:"fds,omitempty"` // how many descriptors each parcel has
+	Taken   []bool           `json:"taken,omitempty"`
+	All     bool             `json:"all,omitempty"` // with clear: not the maxima alone
+}
+
+// serverState is one server's state at run time. A server with another
+// address is another server.
+type serverState struct {
+	Backend string `json:"backend"`
+	Server  string `json:"server"`
+	Address string `json:"address"`
+	servercheck.State
+}
+
+// messageParts is how many servers or rows one message holds: it must stay
+// well below handoff.MaxMessage.
+const messageParts = 100
+
+// sendWait bounds a send to another worker, which reads all the time.
+const sendWait = 10 * time.Second
+
+// Options are what a generation gives and takes. Immutable after New.
+type Options struct {
+	Engine  *stream.Engine
+	Servers *servercheck.Set
+	Tables  []*stick.Table // in the order of the configuration
+	Tickets *Tickets
+
+	// Policy is what the configuration says of connections: "move", which is
+	// the default, or another word of `handover`.
+	Policy string
+
+	// Count gives what this worker has counted itself, and Clear forgets it.
+	Count func() *stats.Snapshot
+	Clear func(all bool)
+
+	// Warn tells an operator what went wrong.
+	Warn func(text string)
+
+	// Running ends when the process stops, Serving when it begins to drain.
+	Running, Serving context.Context
+}
+
+// Generation is one worker's place in the row: after the workers before it
+// that have connections left, before the one that will take over.
+type Generation struct {
+	Options
+	before predecessors // the workers before, and what they have counted
+	next   *successor   // the worker that will take over, once there is one
+
+	counting sync.Mutex      // guards final, and the making of snapshots
+	final    *stats.Snapshot // what was sent to the next worker first; nil before
+
+	tablesMu sync.Mutex // guards tablesTo, and the order of what is sent of tables
+	tablesTo *successor // gets the tables
+
+	inherits   bool          // there was a worker before. Owned by whoever starts this one.
+	complete   chan struct{} // closed when before has what there is
+	isComplete sync.Once
+	parting    sync.Once
+	work       sync.WaitGroup
+}
+
+// New makes the place of a worker that has not begun yet.
+func New(o Options) *Generation {
+	return &Generation{Options: o, complete: make(chan struct{})}
+}
+
+// Snapshot is all that this worker and those before it have counted.
+func (g *Generation) Snapshot() *stats.Snapshot {
+	g.counting.Lock()
+	defer g.counting.Unlock()
+	if g.final != nil {
+		return g.final
+	}
+	snap := g.Count()
+	g.before.add(snap)
+	g.before.addPassed(snap)
+	return snap
+}
+
+// ClearCounters forgets the maxima, or all counters, here and in the workers
+// before.
+func (g *Generation) ClearCounters(all bool) {
+	for _, p := range g.before.clear(all) {
+		// An error means that it has left: what it counted is cleared.
+		_ = p.link.Send(message{Kind: kindClear, All: all}, nil, sendWait)
+	}
+	g.Clear(all)
+}
+
+// Lost counts a request of a frontend that a killed worker had in flight.
+func (g *Generation) Lost(frontend string) { g.before.lost(frontend) }
+
+// Moved is how many client connections the next worker has taken.
+func (g *Generation) Moved() int64 {
+	if g.next == nil {
+		return 0
+	}
+	return g.next.moved.Load()
+}
+
+// Close ends the connections to the other workers.
+func (g *Generation) Close() {
+	if g.next != nil {
+		g.next.link.Close()
+	}
+	g.before.close()
+}
+
+// Complete is closed when every worker before has sent its counts, or is gone:
+// from then on the sums do not go back.
+func (g *Generation) Complete() <-chan struct{} { return g.complete }
+
+// countsWait bounds how long the stats sockets wait for what the worker
+// before has counted.
+const countsWait = 2 * time.Second
+
+// AwaitCounts waits until `show stat` would not go backwards. False when the
+// next worker is to answer already.
+func (g *Generation) AwaitCounts() bool {
+	if !g.inherits {
+		return true
+	}
+	wait := time.NewTimer(countsWait)
+	defer wait.Stop()
+	select {
+	case <-g.complete:
+	case <-wait.C:
+	case <-g.Serving.Done():
+	}
+	return g.Serving.Err() == nil
+}
+
+// policyMove is the default of `handover`.
+const policyMove = "move"
+
+func (g *Generation) policy() string {
+	if g.Policy != "" {
+		return g.Policy
+	}
+	return policyMove
+}
+
+// Follow takes connections over from the worker before, until it has left.
+func (g *Generation) Follow(link *handoff.Conn) {
+	p := g.before.join(link) // here, so that a drain does not miss it
+	g.work.Go(func() { g.takeOver(p) })
+}

@@ -1,0 +1,208 @@
+package succession
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// The new worker's end: it asks for the state of the one before, then receives
+// its connections.
+
+// inheritWait bounds how long a worker waits for each part of the state of the
+// one before, which is stuck then. It is what a reload is there to replace.
+const inheritWait = 5 * time.Second
+
+// Inherit asks the worker before for its state, before this one accepts.
+func (g *Generation) Inherit(link *handoff.Conn) error {
+	g.inherits = true
+	if err := link.Send(message{Kind: kindAsk, Policy: g.policy()}, nil, sendWait); err != nil {
+		return err
+	}
+	for more := true; more; {
+		var l message
+		fds, err := link.ReceiveWithin(&l, inheritWait)
+		switch {
+		case err == nil && l.Kind == kindTables:
+			g.receiveTables(fds)
+			continue
+		case errors.Is(err, handoff.ErrDescriptors): // which the state does not need
+			g.noRoom(l, err)
+			continue
+		}
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return fmt.Errorf("it has said nothing for %v and is stuck, most likely", inheritWait)
+		}
+		if err != nil {
+			return err
+		}
+		more = l.More
+		g.takeState(l)
+	}
+	return nil
+}
+
+// takeState takes over what one message says of servers and ticket keys.
+func (g *Generation) takeState(l message) {
+	for _, st := range l.Servers {
+		if s := g.Servers.Same(st.Backend, st.Server, st.Address); s != nil {
+			s.Restore(st.State)
+		}
+	}
+	g.Tickets.take(l.Tickets)
+}
+
+// takeOver receives what one earlier worker gives away, until it is gone or
+// passed on. When it returns, p.link was read up to a message's end, and the
+// messages in which p introduces a worker were read to the last of them.
+func (g *Generation) takeOver(p *predecessor) {
+	defer close(p.ended)
+	var older message // of a worker that is being introduced; without a kind there is none
+	receive := p.link.Receive
+	for passing := false; !passing || older.Kind != ""; {
+		var l message
+		fds, err := receive(&l)
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded) && !passing: // passOn
+			passing = true
+			receive = func(v any) ([]int, error) { return p.link.ReceiveWithin(v, sendWait) }
+			continue
+		case errors.Is(err, os.ErrDeadlineExceeded): // stuck in the middle
+			g.before.keepCounts(older.Rows, nil)
+			return
+		case errors.Is(err, handoff.ErrDescriptors):
+			g.noRoom(l, err)
+			switch l.Kind {
+			case kindMove: // it serves on what it has
+				_ = p.link.Send(message{Kind: kindTaken}, nil, sendWait) // fails when it is gone
+			case kindFormer:
+				g.before.keepCounts(append(older.Rows, l.Rows...), l.Total)
+				older = message{}
+			}
+			continue
+		default:
+			if !errors.Is(err, io.EOF) && g.Running.Err() == nil {
+				g.Warn("take connections over: " + err.Error())
+			}
+			g.before.keepCounts(older.Rows, nil)
+			g.before.leave(p)
+			g.checkComplete()
+			p.link.Close()
+			return
+		}
+		switch l.Kind {
+		case kindCounts:
+			g.before.take(p, l.Rows, l.Total)
+			g.checkComplete()
+		case kindCleared:
+			g.before.cleared(p)
+		case kindBusy:
+			g.addLoad(p, l.Busy)
+		case kindTables:
+			g.receiveTables(fds)
+			continue
+		case kindState: // it was slower than inherit could wait: late is better than never
+			g.takeState(l)
+		case kindMove:
+			g.takeParcels(p, l, fds)
+			continue
+		case kindFormer:
+			older.Kind = kindFormer
+			older.Rows, older.Busy = append(older.Rows, l.Rows...), append(older.Busy, l.Busy...)
+			if !l.More && len(fds) == 1 {
+				older.Total = l.Total
+				g.introduced(fds[0], older)
+				older = message{}
+				continue
+			}
+		}
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}
+}
+
+// noRoom reports what is lost of a message for whose descriptors the limit of open
+// files had no room.
+func (g *Generation) noRoom(l message, err error) {
+	what, then := "take connections over", ""
+	switch l.Kind {
+	case kindTables:
+		what, then = "take stick tables over", "; what is missing in them is counted anew"
+	case kindFormer:
+		what, then = "meet an earlier worker", "; it serves its connections until they end"
+	}
+	g.Warn(what + ": " + err.Error() + then)
+}
+
+// checkComplete lets the stats sockets answer when all earlier workers have
+// sent their counts.
+func (g *Generation) checkComplete() {
+	if g.before.complete() {
+		g.isComplete.Do(func() { close(g.complete) })
+	}
+}
+
+// takeParcels takes what can be taken, and says so before any of it is read:
+// until p has heard of it, p may have to go on with all of it, should this
+// process be killed.
+func (g *Generation) takeParcels(p *predecessor, l message, fds []int) {
+	taken, start := g.adopt(l, fds)
+	// A worker that gave its last idle connections away may have ended without
+	// waiting for the answer.
+	_ = p.link.Send(message{Kind: kindTaken, Taken: taken}, nil, sendWait)
+	start()
+}
+
+// introduced meets a worker that the one before has passed on, with what it
+// had counted.
+func (g *Generation) introduced(fd int, l message) {
+	link, err := handoff.NewConn(os.NewFile(uintptr(fd), "former"))
+	if err != nil {
+		g.Warn("meet an earlier worker: " + err.Error())
+		g.before.keepCounts(l.Rows, l.Total)
+		return
+	}
+	p := g.before.join(link)
+	g.before.take(p, l.Rows, l.Total)
+	g.addLoad(p, l.Busy)
+	g.work.Go(func() { g.takeOver(p) })
+}
+
+// adopt gives each parcel its descriptors and the engine the parcels. start
+// sets those in motion that were taken.
+func (g *Generation) adopt(l message, fds []int) (taken []bool, start func()) {
+	rest := fds
+	if len(l.FDs) == len(l.Parcels) {
+		for i, p := range l.Parcels {
+			n := min(l.FDs[i], len(rest))
+			p.FDs, rest = rest[:n], rest[n:]
+		}
+	}
+	if g.policy() == policyMove {
+		taken, start = g.Engine.Adopt(l.Parcels)
+	} else { // an older worker was passed on, whose connections may not stay
+		taken, start = make([]bool, len(l.Parcels)), func() {}
+	}
+	for _, fd := range rest {
+		unix.Close(fd)
+	}
+	for i, p := range l.Parcels {
+		if !taken[i] {
+			for _, fd := range p.FDs {
+				unix.Close(fd)
+			}
+		}
+	}
+	return taken, start
+}

@@ -1,0 +1,298 @@
+package succession
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/stream"
+)
+
+// successor is the old worker's end.
+type successor struct {
+	link  *handoff.Conn
+	taken chan []bool
+	gone  chan struct{}
+	mu    sync.Mutex // guards sending, and the wait for an answer
+
+	unsent *os.File // what of the stick tables could not be sent; Generation.tablesMu guards it
+
+	policy atomic.Pointer[string] // what the next worker's configuration says
+	moved  atomic.Int64           // client connections that it has taken
+}
+
+// Successor meets the worker that will take over; the connection is the
+// generation's from now on.
+func (g *Generation) Successor(link *handoff.Conn) {
+	if before := g.next; before != nil {
+		before.link.Close()
+	}
+	s := &successor{link: link, taken: make(chan []bool), gone: make(chan struct{})}
+	g.next = s
+	g.work.Go(func() { g.listenTo(s) })
+}
+
+// listenTo reads what the next worker says, until it or this one ends.
+func (g *Generation) listenTo(s *successor) {
+	defer g.endTables(s)
+	defer close(s.gone)
+	for {
+		var l message
+		fds, err := s.link.Receive(&l)
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+		if err != nil {
+			return
+		}
+		switch l.Kind {
+		case kindAsk:
+			s.policy.Store(&l.Policy)
+			if err := g.beginTables(s); err != nil {
+				g.Warn("send the stick tables to the next worker: " + err.Error())
+			}
+			if err := g.sendState(s); err != nil {
+				g.Warn("send the servers' state to the next worker: " + err.Error())
+				return
+			}
+			g.work.Go(func() { g.sendLoad(s) })
+		case kindClear:
+			// Not here: sending may have to wait for what is read here.
+			g.work.Go(func() { g.clearFor(s, l.All) })
+		case kindTaken:
+			select {
+			case s.taken <- l.Taken:
+			case <-g.Running.Done():
+				return
+			}
+		}
+	}
+}
+
+// alive reports whether the next worker still listens.
+func (s *successor) alive() bool {
+	select {
+	case <-s.gone:
+		return false
+	default:
+		return true
+	}
+}
+
+func (s *successor) send(l message, fds []int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link.Send(l, fds, sendWait)
+}
+
+// sendState answers the next worker's question.
+func (g *Generation) sendState(s *successor) error {
+	servers := make([]serverState, 0, len(g.Servers.All()))
+	for _, c := range g.Servers.All() {
+		srv := c.Target()
+		servers = append(servers, serverState{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr.String(), State: c.State()})
+	}
+	for len(servers) > messageParts {
+		if err := s.send(message{Kind: kindState, Servers: servers[:messageParts], More: true}, nil); err != nil {
+			return err
+		}
+		servers = servers[messageParts:]
+	}
+	return s.send(message{Kind: kindState, Servers: servers, Tickets: g.Tickets.all()}, nil)
+}
+
+// sendCounts sends the next worker all that has been counted up to now, but
+// for what it gets itself from the workers that were passed on.
+func (g *Generation) sendCounts(s *successor) error {
+	g.counting.Lock()
+	snap := g.Count()
+	g.before.add(snap)
+	rows, total := countsOf(snap), totalsOf(&snap.Info)
+	if g.final == nil {
+		// Whoever still asks here gets what the next worker begins with.
+		g.before.addPassed(snap)
+		g.final = snap
+	}
+	g.counting.Unlock()
+	return s.sendRows(message{Kind: kindCounts, Rows: rows, Total: total}, nil)
+}
+
+// clearFor clears what was counted here, because an operator cleared the next worker's.
+func (g *Generation) clearFor(s *successor, all bool) {
+	g.ClearCounters(all)
+	err := s.send(message{Kind: kindCleared}, nil)
+	if err == nil {
+		err = g.sendCounts(s)
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		g.Warn("clear the counters for the next worker: " + err.Error())
+	}
+}
+
+// sendRows sends a message with any number of rows; the last part carries fds.
+func (s *successor) sendRows(l message, fds []int) error {
+	for len(l.Rows) > messageParts {
+		if err := s.send(message{Kind: l.Kind, Rows: l.Rows[:messageParts], More: true}, nil); err != nil {
+			return err
+		}
+		l.Rows = l.Rows[messageParts:]
+	}
+	return s.send(l, fds)
+}
+
+// passOn gives the next worker the connections to the workers before this
+// one. What they said and nobody read yet is read by the next.
+func (g *Generation) passOn(s *successor) error {
+	for p := g.before.first(); p != nil; p = g.before.first() {
+		_ = p.link.Interrupt() // fails when p is gone, which ends the receiving too
+		<-p.ended
+		rows, total, ok := g.before.release(p)
+		if !ok {
+			continue
+		}
+		places := g.held(p)
+		fd, err := p.link.Dup()
+		if err != nil {
+			return err
+		}
+		for err == nil && len(places) > messageParts {
+			err = s.send(message{Kind: kindFormer, Busy: places[:messageParts], More: true}, nil)
+			places = places[messageParts:]
+		}
+		if err == nil {
+			err = s.sendRows(message{Kind: kindFormer, Rows: rows, Total: total, Busy: places}, []int{fd})
+		}
+		unix.Close(fd)
+		p.link.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handover leaves as the next worker's configuration wants it: with
+// everything that can move, or with nothing.
+func (g *Generation) handover(s *successor) {
+	policy := policyMove
+	if p := s.policy.Load(); p != nil && *p != "" {
+		policy = *p
+	}
+	if err := g.catchUp(s); err != nil {
+		g.Warn("send the stick tables to the next worker: " + err.Error())
+	}
+	if err := g.passOn(s); err != nil {
+		g.Warn("introduce the next worker to the ones before: " + err.Error())
+	}
+	g.Engine.Leaving.CloseIdle = policy == "close"
+	if policy == policyMove {
+		g.Engine.Handover(g.carrier(s))
+	} else {
+		g.Engine.Drain()
+	}
+	// Closed: the last connection has moved already, and SendLast has sent them.
+	if err := g.sendCounts(s); err != nil && !errors.Is(err, net.ErrClosed) {
+		g.Warn("send the counters to the next worker: " + err.Error())
+	}
+	if len(g.Tables) > 0 {
+		g.work.Go(func() { g.keepSendingTables(s) })
+	}
+}
+
+var (
+	errGone   = errors.New("the next worker is gone")
+	errNoRoom = errors.New("the next worker could not receive them, most likely because of its limit of open files (LimitNOFILE, ulimit -n)")
+)
+
+// carry is a stream.Carrier.
+func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
+	l := message{Kind: kindMove, Parcels: parcels}
+	var fds []int
+	for _, p := range parcels {
+		l.FDs = append(l.FDs, len(p.FDs))
+		fds = append(fds, p.FDs...)
+	}
+	taken, err := s.answer(l, fds)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(taken) == 0:
+		return nil, errNoRoom
+	case len(taken) != len(parcels):
+		return nil, fmt.Errorf("%d connections were sent and %d answered for", len(parcels), len(taken))
+	}
+	for i, p := range parcels {
+		if taken[i] && p.Kind != stream.ServerParcel {
+			s.moved.Add(1)
+		}
+	}
+	return taken, nil
+}
+
+// answer sends a message of kind move and gives the answer: all that was sent
+// before it is known to the next worker then.
+func (s *successor) answer(l message, fds []int) (taken []bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.link.Send(l, fds, sendWait); err != nil {
+		return nil, err
+	}
+	select {
+	case taken := <-s.taken:
+		return taken, nil
+	case <-s.gone:
+		return nil, errGone
+	}
+}
+
+// Leave gives everything to the next worker as its configuration wants it.
+// False when there is none: then nothing was done.
+func (g *Generation) Leave() bool {
+	if g.next == nil || !g.next.alive() {
+		return false
+	}
+	g.handover(g.next)
+	return true
+}
+
+// SendLast sends the next worker the last counts, once nothing is left here.
+func (g *Generation) SendLast() {
+	if g.next == nil || !g.next.alive() {
+		return
+	}
+	g.parting.Do(func() {
+		if _, err := g.sendTables(g.next); err != nil && !isGone(err) {
+			g.Warn("send the last of the stick tables to the next worker: " + err.Error())
+		}
+		if err := g.sendCounts(g.next); err != nil && !isGone(err) {
+			g.Warn("send the last counters to the next worker: " + err.Error())
+		}
+	})
+}
+
+// isGone reports whether a message was not sent because its receiver has
+// ended: then there is nobody who would have to know.
+func isGone(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET)
+}
+
+// cutShortWait bounds how long a worker that is to end at once waits for the
+// next one to take what it counted.
+const cutShortWait = time.Second
+
+// CutShort is SendLast of a worker that is to end while it drains.
+func (g *Generation) CutShort() {
+	if g.Serving.Err() == nil || g.next == nil {
+		return
+	}
+	giveUp := time.AfterFunc(cutShortWait, func() { g.next.link.Close() })
+	defer giveUp.Stop()
+	g.SendLast()
+}

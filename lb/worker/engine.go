@@ -1,0 +1,48 @@
+package worker
+
+import (
+	"os"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// Engine is what serves: the event loops with everything that hangs on them.
+// Build makes one from a configuration and its sockets. The methods are called
+// by one goroutine.
+type Engine interface {
+	// Start begins to accept. An error means that nothing was started.
+	Start() error
+
+	// Drain takes what the accept queues hold, stops accepting, closes the
+	// listeners and finishes the connections politely. It returns at once.
+	Drain()
+
+	// Done is closed when nothing is left after Drain, or after Stop.
+	Done() <-chan struct{}
+
+	// Stop ends everything now and closes all that is open.
+	Stop()
+
+	// Pause stops accepting, or begins again. The listeners stay open.
+	Pause(bool)
+
+	// Successor introduces the process that will take over: it is given what it
+	// asks for, and at Drain the connections. The engine owns the connection.
+	Successor(next *handoff.Conn)
+
+	// Flights is the memory that tells what was in flight should this process
+	// be killed; nil if there is none. Its descriptor is the engine's.
+	Flights() *os.File
+
+	// LogLost logs what was in flight in a worker that was killed. It owns f.
+	LogLost(f *os.File)
+
+	// SetReloads takes over how the master's reloads went, for the metrics.
+	SetReloads(handoff.Reloads)
+
+	// Status tells what the engine does at the moment.
+	Status() Status
+}
+
+// Status is a moment of a worker's life, for show proc and lb status.
+type Status = handoff.Status
