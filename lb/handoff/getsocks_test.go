@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/tape"
 )
 
 // runSelf runs one test of this binary in a process of its own.
@@ -201,10 +203,7 @@ func TestTakeSocketsExplainsRefusals(t *testing.T) {
 // TestHAProxyTakesAndGives moves listeners from a live HAProxy to a set and
 // from a set to a live HAProxy.
 func TestHAProxyTakesAndGives(t *testing.T) {
-	bin, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Fatal("haproxy is needed: test/setup installs it")
-	}
+	bin := tape.Require(t, "haproxy")
 	dir := t.TempDir()
 	fd := mustOpenLoose(t, new(Opener), tcpWant())
 	addr := boundTo(t, fd)

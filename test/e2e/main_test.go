@@ -16,7 +16,7 @@ import (
 var built rig.Programs
 
 func TestMain(m *testing.M) {
-	rig.Main(m, "e2e", []string{"ab", "curl", "h2load", "openssl", "logrotate", "halog"}, func(dir string) (err error) {
+	rig.Main(m, "e2e", []string{"ab", "curl", "h2load", "openssl", "logrotate"}, func(dir string) (err error) {
 		names, other := []string{"syslogd", "lb"}, os.Getenv("E2E_LB")
 		if other != "" {
 			names = names[:1]

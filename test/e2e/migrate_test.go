@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -13,15 +12,13 @@ import (
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/load"
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 )
 
 // TestMigration holds that the listeners pass from a live HAProxy to lb and back, several times, while numbered requests come on fresh
 // connections: none fails. Each takes them from the other's stats socket with -x and sends it away with -sf, as the manual says.
 func TestMigration(t *testing.T) {
-	haproxy, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Fatalf("%v: test/setup installs what the tests need", err)
-	}
+	haproxy := tape.Require(t, "haproxy")
 	dir, err := os.MkdirTemp("", "lb-")
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lbsyslogd/test/load"
+	"lbsyslogd/test/tape"
 )
 
 // TestAccount holds that everything that counts requests counts the same: the client, the backends, `show stat`, the log files, and
@@ -45,7 +46,7 @@ func TestAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	halog := exec.Command("halog", "-srv", "-H", "-q")
+	halog := exec.Command(tape.Require(t, "halog"), "-srv", "-H", "-q")
 	halog.Stdin = strings.NewReader(string(text))
 	out, err := halog.Output()
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // TestLifeOfThePackages is an administrator's year in a minute: install, reload, rotate, upgrade, go back, purge. No request fails,
@@ -179,6 +181,7 @@ func TestPackagesAreReproducible(t *testing.T) {
 // TestBesideRsyslog: the system's log daemon keeps /dev/log and its files, whatever happens to syslogd.
 func TestBesideRsyslog(t *testing.T) {
 	t.Parallel()
+	tape.Require(t, "rsyslogd")
 	m := boot(t, "beside")
 	m.sh("systemctl start rsyslog")
 	socket := m.sh("readlink -f /dev/log; systemctl show rsyslog -p MainPID --value")

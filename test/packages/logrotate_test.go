@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // TestLogrotateHook runs the drop-in as it is packaged, in the variants that administrators make of it, under load.
@@ -120,6 +122,7 @@ func (m *machine) night(log string) {
 // file did it. In the second none fails, each is in the log once, and the balancer has not noticed.
 func TestTheStory(t *testing.T) {
 	t.Parallel()
+	tape.Require(t, "haproxy")
 	m := boot(t, "story")
 	m.install(version)
 	m.sh("systemctl stop lb; systemd-run -q --unit backends %s/backend 127.0.0.1:9001 127.0.0.1:9002 127.0.0.1:9003", m.dir)

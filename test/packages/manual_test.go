@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // chapter is a part of docs/operations.md with the commands in it.
@@ -80,6 +82,7 @@ const endless = -1
 // step here fails it.
 func TestTheManual(t *testing.T) {
 	t.Parallel()
+	tape.Require(t, "haproxy")
 	m := boot(t, "manual")
 	m.logs = `rm -rf /root/got; cp -r /var/log/lb /root/got; rm -f /root/got/*.tmp; zstd -dqf --rm /root/got/*.zst 2>/dev/null || :; zcat -f /root/got/* >/root/ledger/lb.log`
 	m.sh(`mkdir -p /root/manual/dist; cp %[1]s/*_%[2]s-1_*.deb /root/manual/dist
@@ -170,6 +173,7 @@ func TestTakeoverByCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	example := regexp.MustCompile(`(?m)^lb .* -x .*$`).FindString(string(manual))
+	tape.Require(t, "haproxy")
 	m := boot(t, "takeover")
 	m.sh("dpkg -i lb_%[1]s-1_*.deb; systemctl stop lb; mkdir -p /run/haproxy /run/lb; systemd-run -q --unit backends -p LimitNOFILE=20000 %[2]s/backend 127.0.0.1:9001 127.0.0.1:9002", version, m.dir)
 	m.write("/etc/haproxy/haproxy.cfg", haproxyCfg)

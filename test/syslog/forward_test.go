@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/syslog/flood"
+	"lbsyslogd/test/tape"
 )
 
 // rsyslog is a real rsyslogd that writes what it gets over TCP to a file.
@@ -45,7 +46,7 @@ func (r *rsyslog) file() string { return filepath.Join(r.dir, "out.log") }
 
 func (r *rsyslog) start() {
 	r.t.Helper()
-	r.cmd = exec.Command("rsyslogd", "-n", "-f", filepath.Join(r.dir, "conf"), "-i", filepath.Join(r.dir, "pid"))
+	r.cmd = exec.Command(tape.Require(r.t, "rsyslogd"), "-n", "-f", filepath.Join(r.dir, "conf"), "-i", filepath.Join(r.dir, "pid"))
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}

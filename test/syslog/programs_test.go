@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/tape"
 )
 
 // The programs of this file send by themselves, as installed, and number what they send. Each number must be in the log once, and
@@ -81,13 +83,8 @@ func program(t *testing.T, d *daemon, config string, command ...string) (dir str
 	for i := range command {
 		command[i] = replace.Replace(command[i])
 	}
-	cmd := exec.Command(command[0], command[1:]...)
+	cmd := exec.Command(tape.Require(t, command[0]), command[1:]...)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/usr/local/sbin")
-	if path, err := exec.LookPath(command[0]); err != nil {
-		t.Fatalf("%v; test/setup installs it", err)
-	} else {
-		cmd.Path = path
-	}
 	said := new(bytes.Buffer)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
@@ -225,7 +222,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 func loggen(t *testing.T, port int, how ...string) {
 	t.Helper()
 	args := append(how, "--quiet", "--number", strconv.Itoa(messages), "--rate", "5000", "--interval", "20", "--size", "220", "127.0.0.1", strconv.Itoa(port))
-	if out, err := exec.Command("loggen", args...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(tape.Require(t, "loggen"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("loggen %v: %v: %s", args, err, out)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/test/tape"
 )
 
 // TestLogger has the real logger send in every form it knows.
@@ -64,7 +65,7 @@ outputs: [{file: DIR/lb.log}]
 		t.Fatal(err)
 	}
 	defer in.Close()
-	halog := exec.Command("halog", "-srv", "-q")
+	halog := exec.Command(tape.Require(t, "halog"), "-srv", "-q")
 	halog.Stdin = in
 	out, err := halog.Output()
 	if err != nil || !strings.Contains(string(out), "be/s1 0 3 0 0 0 0 3 3") {
