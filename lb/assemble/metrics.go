@@ -23,7 +23,7 @@ func (rt *Runtime) metricsPage() *stream.StatsPage {
 			return stream.StatsReply{
 				Status: 200,
 				Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain; version=0.0.4\r\n"),
-				Body:   rt.appendReloads(rt.appendLogs(rt.appendTables(stats.AppendPrometheus(nil, rt.Snapshot())))),
+				Body:   rt.appendReloads(rt.appendHandshakes(rt.appendLogs(rt.appendTables(stats.AppendPrometheus(nil, rt.Snapshot()))))),
 			}
 		},
 	}
@@ -40,6 +40,13 @@ func (rt *Runtime) appendLogs(dst []byte) []byte {
 		dst = fmt.Appendf(dst, "lb_log_lines_total{target=%q,result=\"lost\"} %d\n", h.Address, h.Lost())
 	}
 	return dst
+}
+
+// appendHandshakes counts the TLS handshakes with clients that are under way.
+func (rt *Runtime) appendHandshakes(dst []byte) []byte {
+	computing, waiting := rt.eng.Handshakes()
+	dst = append(dst, "# HELP lb_tls_handshakes TLS handshakes under way: being computed, or waiting for a core\n# TYPE lb_tls_handshakes gauge\n"...)
+	return fmt.Appendf(dst, "lb_tls_handshakes{state=\"computing\"} %d\nlb_tls_handshakes{state=\"waiting\"} %d\n", computing, waiting)
 }
 
 func (rt *Runtime) appendReloads(dst []byte) []byte {

@@ -46,6 +46,7 @@ type Engine struct {
 	Flights *os.File
 
 	bench     *userlist.Bench
+	gate      *gate
 	cur       atomic.Int32 // client connections
 	max       atomic.Int32
 	crowded   atomic.Bool // some shard does not accept for want of room
@@ -198,6 +199,7 @@ type Capture struct {
 type Listener struct {
 	Frontend *Frontend
 	Name     string // for messages: the bind line's address
+	Label    string // for logs: the bind line's name, or its number
 	FD       int    // a descriptor of our own; closed by Drain
 	TLS      *TLS   // nil: plain
 	Unix     bool
@@ -211,7 +213,7 @@ const clockPast = 365 * 24 * time.Hour
 // Start makes the shards and runs their loops on goroutines of their own.
 func (e *Engine) Start(threads int) error {
 	e.empty = make(chan struct{})
-	e.bench = userlist.NewBench()
+	e.bench, e.gate = userlist.NewBench(), newGate()
 	var parts [][]flight
 	var err error
 	if e.Flights, parts, err = e.openFlights(threads); err != nil {

@@ -206,7 +206,7 @@ func (t *txn) logEarly() {
 
 // logEmbryonic writes the line of a connection that ended before it could
 // carry anything.
-func (sh *Shard) logEmbryonic(s *session, what string) {
+func (sh *Shard) logEmbryonic(s *session, severity message.Severity, what string) {
 	fe := s.fe
 	if fe.Logs < 0 {
 		return
@@ -215,7 +215,7 @@ func (sh *Shard) logEmbryonic(s *session, what string) {
 	if f := fe.Access.Errors; f != nil {
 		sh.logBuf = f.Append(sh.logBuf[:0], x)
 	} else {
-		sh.logBuf = sh.eng.Formats.AppendEmbryonic(sh.logBuf[:0], x, s.ln.Name, what)
+		sh.logBuf = sh.eng.Formats.AppendEmbryonic(sh.logBuf[:0], x, s.ln.Label, what)
 	}
-	sh.senders[fe.Logs].Log(message.Info, sh.logBuf)
+	sh.senders[fe.Logs].Log(severity, sh.logBuf)
 }

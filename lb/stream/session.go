@@ -2,6 +2,7 @@ package stream
 
 import (
 	"net/netip"
+	"os"
 	"time"
 
 	"lbsyslogd/lb/backend"
@@ -45,7 +46,7 @@ type session struct {
 	began    int64 // ms: first byte of the head at hand; -1 before it
 	act      int64 // ms: last progress on the client side
 	waiting  int64 // ms: an earlier process had the request at hand wait for a server since; 0 none did
-	leaveAt  int64 // ms: when it is closed if it is idle then; 0 never
+	leaveAt  int64 // ms: when it is closed if it is idle then, or has not ended its handshake; 0 never
 	hsTime   int32 // ms: TLS handshake
 	scanned  int32 // bytes of in known not to end a head
 	requests uint32
@@ -127,7 +128,7 @@ func (s *session) Ready(ev loop.Events) {
 	s.note(ev)
 	switch s.state {
 	case handshaking:
-		s.tls.poke()
+		s.hello()
 		return
 	case movingAway:
 		return
@@ -378,6 +379,11 @@ func (s *session) deadline() int64 {
 		return s.mux.deadline()
 	case lingering:
 		return s.since + lingerTime
+	case handshaking:
+		if s.tls.hs.running { // its goroutine has the time itself
+			return noDeadline
+		}
+		return s.leaveAt
 	}
 	return after(s.act, to.Client)
 }
@@ -400,6 +406,8 @@ func (s *session) Expire() {
 	case lingering:
 		s.close()
 		return
+	case handshaking:
+		s.handshaken(os.ErrDeadlineExceeded)
 	}
 	if s.state != closed {
 		s.run()

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"time"
 
-	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
 )
 
@@ -20,19 +18,16 @@ type TLS struct {
 	CipherName  func(uint16) string
 }
 
-// tlsConn runs crypto/tls over a session's socket. The handshake runs on a
-// goroutine of its own, where Read waits; from then on the loop drives it:
-// Read returns errAgain when the socket is empty (crypto/tls keeps its state
-// over a temporary net.Error) and Write only fills out.
+// tlsConn runs crypto/tls over a session's socket: the handshake on a goroutine
+// of its own (handshake.go), and from then on the loop drives it. Read returns
+// errAgain when the socket is empty (crypto/tls keeps its state over a temporary
+// net.Error) and Write only fills out.
 type tlsConn struct {
-	conn *tls.Conn
-	s    *session
-	out  []byte // encrypted, unsent
-
-	// Only during the handshake.
-	wake     chan struct{}
-	deadline time.Time
-	blocking bool
+	conn  *tls.Conn
+	s     *session
+	hs    *handshake // while it runs
+	ahead []byte     // came with the handshake's last record, unread
+	out   []byte     // encrypted, unsent
 
 	version, cipher string
 	sni, alpn       string
@@ -52,77 +47,6 @@ func (again) Timeout() bool   { return true }
 func (again) Temporary() bool { return true }
 
 var errAgain net.Error = again{}
-
-// handshake starts the handshake's goroutine.
-func (s *session) handshake() {
-	t := &tlsConn{s: s, wake: make(chan struct{}, 1), blocking: true}
-	timeout := s.fe.Timeouts.Client
-	if r := s.fe.Timeouts.Request; r > 0 && (timeout == 0 || r < timeout) {
-		timeout = r
-	}
-	if timeout == 0 {
-		timeout = defaultHandshake
-	}
-	t.deadline = time.Now().Add(msec(timeout))
-	t.conn = tls.Server(t, s.ln.TLS.Config)
-	s.tls, s.state = t, handshaking
-	s.watch()
-	sh := s.sh
-	go func() {
-		err := t.conn.Handshake()
-		if !sh.Loop.Post(func() { s.handshaken(err) }) {
-			loop.CloseRaw(s.fd)
-		}
-	}()
-}
-
-// defaultHandshake bounds a handshake where no timeout is set, ms.
-const defaultHandshake = 10_000
-
-// handshaken goes on after the handshake, on the loop.
-func (s *session) handshaken(err error) {
-	sh := s.sh
-	t := s.tls
-	t.blocking = false
-	s.canRead, s.canWrite = true, true
-	if err != nil {
-		c := &sh.Front[s.fe.Index]
-		c.ErrReq++
-		c.SSLFailed++
-		sh.logEmbryonic(s, "SSL handshake failure")
-		s.close()
-		return
-	}
-	cs := t.conn.ConnectionState()
-	t.version, t.cipher = s.ln.TLS.VersionName(cs.Version), s.ln.TLS.CipherName(cs.CipherSuite)
-	t.sni, t.alpn, t.resumed = cs.ServerName, cs.NegotiatedProtocol, cs.DidResume
-	c := &sh.Front[s.fe.Index]
-	c.SSLSessions++
-	if cs.DidResume {
-		c.SSLReused++
-	}
-	s.hsTime = int32(sh.Loop.Now() - s.since)
-	s.act = sh.Loop.Now()
-	s.state = reading
-	if !s.opened() {
-		return
-	}
-	switch {
-	case !s.fe.HTTP:
-		s.startTunnel()
-	case t.alpn == "h2":
-		s.startMux()
-	}
-	s.run()
-}
-
-// poke tells the handshake that the socket may be ready.
-func (t *tlsConn) poke() {
-	select {
-	case t.wake <- struct{}{}:
-	default:
-	}
-}
 
 func (t *tlsConn) describe(r *rule.Record) {
 	r.TLSVer, r.Cipher, r.SNI, r.ALPN, r.Resumed = t.version, t.cipher, t.sni, t.alpn, t.resumed
@@ -196,75 +120,35 @@ func (t *tlsConn) closeNotify() {
 
 // Read implements net.Conn for crypto/tls.
 func (t *tlsConn) Read(b []byte) (int, error) {
-	for {
-		if t.blocking {
-			n, err := t.readBlocking(b)
-			if err != errAgain {
-				return n, err
-			}
-			continue
-		}
-		n, st := t.s.endpoint.read(b)
-		switch st {
-		case ioOK:
-			return n, nil
-		case ioAgain:
-			return 0, errAgain
-		case ioEOF:
-			return 0, io.EOF
-		}
-		return 0, net.ErrClosed
+	if t.hs != nil {
+		return t.hs.read(b)
 	}
-}
-
-// readBlocking reads during the handshake. The endpoint's flags belong to the
-// loop, so the socket itself is asked.
-func (t *tlsConn) readBlocking(b []byte) (int, error) {
-	n, errno := loop.Read(t.s.fd, b)
-	switch {
-	case errno == 0 && n == 0:
-		return 0, io.EOF
-	case errno == 0:
+	if len(t.ahead) > 0 {
+		n := copy(b, t.ahead)
+		if t.ahead = t.ahead[n:]; len(t.ahead) == 0 {
+			t.ahead = nil
+		}
 		return n, nil
-	case !errno.Temporary():
-		return 0, errno
 	}
-	return 0, t.wait()
-}
-
-// wait waits for the loop to report readiness, within the handshake's time.
-func (t *tlsConn) wait() error {
-	timer := time.NewTimer(time.Until(t.deadline))
-	defer timer.Stop()
-	select {
-	case <-t.wake:
-		return errAgain
-	case <-timer.C:
-		return os.ErrDeadlineExceeded
+	n, st := t.s.endpoint.read(b)
+	switch st {
+	case ioOK:
+		return n, nil
+	case ioAgain:
+		return 0, errAgain
+	case ioEOF:
+		return 0, io.EOF
 	}
+	return 0, net.ErrClosed
 }
 
 // Write implements net.Conn for crypto/tls.
 func (t *tlsConn) Write(b []byte) (int, error) {
-	if !t.blocking {
-		t.out = append(t.out, b...)
-		return len(b), nil
+	if t.hs != nil {
+		return t.hs.write(b)
 	}
-	sent := 0
-	for sent < len(b) {
-		n, errno := loop.Write(t.s.fd, b[sent:])
-		switch {
-		case errno == 0:
-			sent += n
-		case !errno.Temporary():
-			return sent, errno
-		default:
-			if err := t.wait(); err != errAgain {
-				return sent, err
-			}
-		}
-	}
-	return sent, nil
+	t.out = append(t.out, b...)
+	return len(b), nil
 }
 
 // Close implements net.Conn; the session owns the socket.
@@ -276,7 +160,7 @@ func (t *tlsConn) LocalAddr() net.Addr { return nil }
 // RemoteAddr implements net.Conn.
 func (t *tlsConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(t.s.peer) }
 
-// SetDeadline implements net.Conn; deadlines are the session's timers.
+// SetDeadline implements net.Conn; whoever drives the connection has timers.
 func (t *tlsConn) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements net.Conn.
