@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 
+	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 )
 
@@ -24,14 +27,14 @@ func (k Kind) String() string {
 	return [...]string{"http-request", "http-response", "tcp-request connection", "tcp-request session", "tcp-request content"}[k]
 }
 
-func (k Kind) where() where {
+func (k Kind) where() sample.Where {
 	switch k {
 	case Response:
-		return inResponse
+		return sample.InResponse
 	case TCPConnection, TCPSession:
-		return inConn
+		return sample.InConn
 	}
-	return inRequest
+	return sample.InRequest
 }
 
 // Verdict is what a list of rules came to.
@@ -57,7 +60,7 @@ func (v Verdict) String() string {
 type Rule struct {
 	src  string
 	act  action
-	cond *Cond
+	cond *acl.Cond
 }
 
 // Rules are the lines of one set in their order.
@@ -66,14 +69,14 @@ type Rules []*Rule
 // action does its work on a Ctx; what it answers other than Continue ends the
 // list.
 type action interface {
-	run(x *Ctx) Verdict
+	run(x *sample.Ctx) Verdict
 }
 
 // String is the line without its set's name.
 func (r *Rule) String() string { return r.src }
 
 // Eval runs the rules whose conditions hold until one stops the list.
-func (r Rules) Eval(x *Ctx) Verdict {
+func (r Rules) Eval(x *sample.Ctx) Verdict {
 	for _, one := range r {
 		if !one.cond.Eval(x) {
 			continue
@@ -89,8 +92,8 @@ func (r Rules) Eval(x *Ctx) Verdict {
 
 // ParseRule compiles the words behind "http-request" or "http-response". A
 // plain redirect line has its own ParseRedirect, because there "%" is literal.
-func ParseRule(kind Kind, words []string, acls *ACLs) (*Rule, error) {
-	p := &ruleParser{words: words, kind: kind, acls: acls}
+func ParseRule(kind Kind, words []string, acls *acl.ACLs) (*Rule, error) {
+	p := newParser(kind, words, acls)
 	name := p.next()
 	if name == "" {
 		return nil, fmt.Errorf("'%s' expects an action, such as %s", kind, strings.Join(actionNames(kind), ", "))
@@ -120,8 +123,8 @@ func ParseRule(kind Kind, words []string, acls *ACLs) (*Rule, error) {
 }
 
 // ParseRedirect compiles the words behind a plain "redirect".
-func ParseRedirect(words []string, acls *ACLs) (*Rule, error) {
-	p := &ruleParser{words: words, kind: Request, acls: acls}
+func ParseRedirect(words []string, acls *acl.ACLs) (*Rule, error) {
+	p := newParser(Request, words, acls)
 	act, err := parseRedirect(p, true)
 	if err != nil {
 		return nil, fmt.Errorf("error detected while parsing redirect rule : %w", err)
@@ -134,8 +137,15 @@ type ruleParser struct {
 	words []string
 	at    int
 	kind  Kind
-	acls  *ACLs
+	acls  *acl.ACLs
 	arg   string // of action(arg)
+}
+
+func newParser(kind Kind, words []string, acls *acl.ACLs) *ruleParser {
+	if acls == nil {
+		acls = acl.NewACLs()
+	}
+	return &ruleParser{words: words, kind: kind, acls: acls}
 }
 
 // next gives the next word and moves on, "" at the end.
@@ -172,7 +182,7 @@ func (p *ruleParser) need(what string) (string, error) {
 }
 
 // format reads a format whose text goes to a header, a path or a body.
-func (p *ruleParser) format(what string) (*Format, error) {
+func (p *ruleParser) format(what string) (*logformat.Format, error) {
 	text, err := p.need(what)
 	if err != nil {
 		return nil, err
@@ -181,13 +191,13 @@ func (p *ruleParser) format(what string) (*Format, error) {
 }
 
 // expression compiles a whole word as an expression.
-func (p *ruleParser) expression(word string) (*expr, error) {
-	return parseExpr(word, p.kind.where(), p.acls.uses())
+func (p *ruleParser) expression(word string) (*sample.Expr, error) {
+	return sample.ParseExpr(word, p.kind.where(), &p.acls.Uses)
 }
 
 // compile makes a format.
-func (p *ruleParser) compile(text string) (*Format, error) {
-	return parseFormat(text, p.kind.where(), p.acls.uses())
+func (p *ruleParser) compile(text string) (*logformat.Format, error) {
+	return logformat.ParseAt(text, p.kind.where(), &p.acls.Uses)
 }
 
 // finish reads the condition and makes the rule.
@@ -289,27 +299,23 @@ func unknownAction(kind Kind, name, base string, row *actionRow) error {
 		base = "lua"
 	}
 	if why, ok := actionRefused[base]; ok {
-		return refused(fmt.Sprintf("'%s %s'", kind, name), why)
+		return sample.Refused(fmt.Sprintf("'%s %s'", kind, name), why)
 	}
-	return fmt.Errorf("'%s' expects one of %s, but got '%s'%s", kind, strings.Join(actionNames(kind), ", "), name, hint(base, actionNames(kind)))
+	return fmt.Errorf("'%s' expects one of %s, but got '%s'%s", kind, strings.Join(actionNames(kind), ", "), name, sample.Hint(base, actionNames(kind)))
 }
 
 type allow struct{}
 
-func (allow) run(*Ctx) Verdict { return Allow }
+func (allow) run(*sample.Ctx) Verdict { return Allow }
 
 // errLineBreak refuses what would end a header line early.
 var errLineBreak = errors.New("the text holds a line break or a NUL, which a header cannot carry")
 
 // oneLine checks a format's literal parts; what expressions give is encoded
 // when it is evaluated.
-func oneLine(f *Format) error {
-	for i := range f.steps {
-		for _, c := range f.steps[i].lit {
-			if c == '\r' || c == '\n' || c == 0 {
-				return errLineBreak
-			}
-		}
+func oneLine(f *logformat.Format) error {
+	if f.BreaksLine() {
+		return errLineBreak
 	}
 	return nil
 }

@@ -6,13 +6,16 @@ import (
 	"strings"
 	"testing"
 
+	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/syslogd/message"
 )
 
 // one compiles a request rule whose words are separated by blanks.
 func one(t *testing.T, text string) Rules {
 	t.Helper()
-	r, err := ParseRule(Request, ruleWords(text), NewACLs())
+	r, err := ParseRule(Request, ruleWords(text), acl.NewACLs())
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -77,7 +80,7 @@ func TestErrorfileReply(t *testing.T) {
 
 func TestLogLevel(t *testing.T) {
 	for text, want := range map[string]int8{
-		"set-log-level silent": LevelSilent, "set-log-level emerg": int8(message.Emerg) + 1, "set-log-level debug": int8(message.Debug) + 1, "allow": 0,
+		"set-log-level silent": sample.LevelSilent, "set-log-level emerg": int8(message.Emerg) + 1, "set-log-level debug": int8(message.Debug) + 1, "allow": 0,
 	} {
 		x := request(t, "GET / HTTP/1.1\nHost: h")
 		one(t, text).Eval(x)
@@ -91,13 +94,13 @@ func TestLogLevel(t *testing.T) {
 // another's.
 func TestVariables(t *testing.T) {
 	x := request(t, "GET /one HTTP/1.1\nHost: h")
-	var vs Vars
+	var vs sample.Vars
 	x.Rec.Vars = vs
 	for _, text := range []string{"set-var(txn.a) path", "set-var(txn.b) src", "set-var(txn.c) int(7)", "set-var(txn.a) path,upper", "set-var(txn.none) hdr(none)"} {
 		one(t, text).Eval(x)
 	}
 	copy(x.Req.URI(), "/xxx")
-	f, err := ParseFormat("%[var(txn.a)] %[var(txn.b)] %[var(txn.c),add(txn.c)] %[var(txn.none)]", nil)
+	f, err := logformat.Parse("%[var(txn.a)] %[var(txn.b)] %[var(txn.c),add(txn.c)] %[var(txn.none)]", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +157,7 @@ func TestBlanksOfALogLine(t *testing.T) {
 		"%hr%f %hr %hr %b": "web app",
 		"":                 "",
 	} {
-		f, err := ParseFormat(format, nil)
+		f, err := logformat.Parse(format, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +166,7 @@ func TestBlanksOfALogLine(t *testing.T) {
 		}
 	}
 	x.Rec.ReqCaptures, x.Rec.ResCaptures = []string{"a", ""}, []string{""}
-	f, err := ParseFormat("1 %hr %hs %hrl 2", nil)
+	f, err := logformat.Parse("1 %hr %hs %hrl 2", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,11 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
 )
 
 // loggedRecord is a finished transaction.
-func loggedRecord(x *Ctx) {
+func loggedRecord(x *sample.Ctx) {
 	r := x.Rec
 	r.Accept, r.Request = time.Now(), time.Now()
 	r.TR, r.Tw, r.Tc, r.Tr, r.Ta, r.Tt = 1, 0, 2, 13, 16, 17
@@ -21,13 +24,13 @@ func loggedRecord(x *Ctx) {
 
 func TestFormatsDoNotAllocate(t *testing.T) {
 	for _, text := range []string{
-		HTTPLog, TCPLog, HTTPSLog, CLFLog, "%{+X}ci %{+X}cp %Ts %T %Tl %trg", "%[capture.req.uri,lower] %[src,ipmask(24)] %[src_port,add(1)] %[fe_name] %[var(txn.x)]",
+		logformat.HTTPLog, logformat.TCPLog, logformat.HTTPSLog, logformat.CLFLog, "%{+X}ci %{+X}cp %Ts %T %Tl %trg", "%[capture.req.uri,lower] %[src,ipmask(24)] %[src_port,add(1)] %[fe_name] %[var(txn.x)]",
 	} {
-		f, err := ParseFormat(text, nil)
+		f, err := logformat.Parse(text, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := request(t, sample)
+		x := request(t, example)
 		loggedRecord(x)
 		x.Rec.ReqCaptures = []string{"curl/7.88", ""}
 		dst := make([]byte, 0, 4096)
@@ -38,14 +41,14 @@ func TestFormatsDoNotAllocate(t *testing.T) {
 }
 
 func TestConditionsDoNotAllocate(t *testing.T) {
-	x := request(t, sample)
-	acls := NewACLs()
+	x := request(t, example)
+	acls := acl.NewACLs()
 	for _, c := range []string{
 		"{ path_beg /static }", "{ path_beg -i /STATIC }", "{ path_end .css .js }", "{ hdr(host) -i www.example.com:8080 }", "{ hdr_dom(host) -i example }", "{ hdr(x-list) e }", "{ hdr(x-list,-1) e }",
 		"{ src 10.0.0.0/8 192.168.0.0/16 }", "{ hdr_ip(x-forwarded-for) 203.0.113.0/24 }", "{ method GET }", "{ path_reg ^/static/.*\\.css$ }", "{ path_sub css }", "{ path_dir css }", "{ urlp(v) 12 }", "{ cook(theme) dark }",
 		"{ path,lower -m beg /static }", "{ base_beg www }", "{ dst_port 80 }", "{ ssl_fc }", "{ hdr_cnt(x-list) 4 }", "{ query -m found }", "{ path_len gt 5 }", "METH_GET HTTP_1.1 !LOCALHOST",
 	} {
-		cond, err := ParseCond(strings.Fields(c), acls)
+		cond, err := acl.ParseCond(strings.Fields(c), acls)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,13 +64,13 @@ func TestRulesDoNotAllocate(t *testing.T) {
 		"set-header X-Forwarded-Proto https if { ssl_fc }", "set-header X-Forwarded-Proto http if !{ ssl_fc }", "set-header X-Client %[src]:%[src_port]", "del-header x-num", "deny if { path_beg /admin }",
 		"redirect scheme https if !{ ssl_fc }", "return status 200 content-type text/plain lf-string %[path] hdr X-A %[src]", "set-var(txn.a) path,lower", "set-log-level silent if { path /x }", "del-header x- -m beg",
 	} {
-		r, err := ParseRule(Request, strings.Fields(text), NewACLs())
+		r, err := ParseRule(Request, strings.Fields(text), acl.NewACLs())
 		if err != nil {
 			t.Fatal(err)
 		}
 		rules := Rules{r}
-		x := request(t, sample)
-		raw := []byte(strings.ReplaceAll(sample, "\n", "\r\n") + "\r\n\r\n")
+		x := request(t, example)
+		raw := []byte(strings.ReplaceAll(example, "\n", "\r\n") + "\r\n\r\n")
 		run := func() {
 			if _, err := x.Req.ParseRequest(raw); err != nil {
 				t.Fatal(err)
@@ -82,15 +85,15 @@ func TestRulesDoNotAllocate(t *testing.T) {
 	}
 }
 
-func BenchmarkHTTPLog(b *testing.B) { benchmarkFormat(b, HTTPLog) }
-func BenchmarkTCPLog(b *testing.B)  { benchmarkFormat(b, TCPLog) }
+func BenchmarkHTTPLog(b *testing.B) { benchmarkFormat(b, logformat.HTTPLog) }
+func BenchmarkTCPLog(b *testing.B)  { benchmarkFormat(b, logformat.TCPLog) }
 
 func benchmarkFormat(b *testing.B, text string) {
-	f, err := ParseFormat(text, nil)
+	f, err := logformat.Parse(text, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	x := request(b, sample)
+	x := request(b, example)
 	loggedRecord(x)
 	dst := make([]byte, 0, 1024)
 	b.ReportAllocs()
@@ -104,14 +107,14 @@ func BenchmarkRules(b *testing.B) {
 	for _, text := range []string{
 		"set-header X-Forwarded-Proto http if !{ ssl_fc }", "deny if { path_beg /admin /private } !{ src 10.0.0.0/8 }", "del-header X-Powered-By", "set-header X-Real-IP %[src]", "redirect scheme https if { hdr(host) -i secure.example }",
 	} {
-		r, err := ParseRule(Request, strings.Fields(text), NewACLs())
+		r, err := ParseRule(Request, strings.Fields(text), acl.NewACLs())
 		if err != nil {
 			b.Fatal(err)
 		}
 		rules = append(rules, r)
 	}
-	x := request(b, sample)
-	raw := []byte(strings.ReplaceAll(sample, "\n", "\r\n") + "\r\n\r\n")
+	x := request(b, example)
+	raw := []byte(strings.ReplaceAll(example, "\n", "\r\n") + "\r\n\r\n")
 	var parsed http1.Head
 	b.ReportAllocs()
 	for b.Loop() {

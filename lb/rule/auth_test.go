@@ -5,11 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/userlist"
 )
 
 // authRequest is a request with Basic credentials.
-func authRequest(t testing.TB, user, password string) *Ctx {
+func authRequest(t testing.TB, user, password string) *sample.Ctx {
 	t.Helper()
 	return request(t, "GET / HTTP/1.1\nHost: a\nAuthorization: Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
 }
@@ -24,15 +26,15 @@ func TestAuth(t *testing.T) {
 	if err := list.Finish(); err != nil {
 		t.Fatal(err)
 	}
-	acls := NewACLs()
-	cond := func(text string) *Cond {
+	acls := acl.NewACLs()
+	cond := func(text string) *acl.Cond {
 		t.Helper()
-		c, err := ParseCond(strings.Fields(text), acls)
+		c, err := acl.ParseCond(strings.Fields(text), acls)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, ref := range acls.Take() {
-			ref.(*UserRef).Bind(list)
+			ref.(*sample.UserRef).Bind(list)
 		}
 		return c
 	}
@@ -61,7 +63,7 @@ func TestAuth(t *testing.T) {
 
 func TestAuthRule(t *testing.T) {
 	for text, want := range map[string]string{"auth": "shop", `auth realm Sub\ Scription if TRUE`: `Sub\`} {
-		r, err := ParseRule(Request, strings.Fields(strings.Replace(text, ` Scription`, "", 1)), NewACLs())
+		r, err := ParseRule(Request, strings.Fields(strings.Replace(text, ` Scription`, "", 1)), acl.NewACLs())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +74,7 @@ func TestAuthRule(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"auth real x", "auth realm", "auth realm a\"b"} {
-		if _, err := ParseRule(Request, strings.Fields(text), NewACLs()); err == nil {
+		if _, err := ParseRule(Request, strings.Fields(text), acl.NewACLs()); err == nil {
 			t.Errorf("%s is accepted", text)
 		}
 	}

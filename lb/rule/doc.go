@@ -1,16 +1,14 @@
-// Package rule is the language inside haproxy.cfg: sample fetches, converters,
-// ACLs, conditions, log formats and http-request actions. All of it is compiled
-// once from the configuration's words and evaluated without allocating.
+// Package rule is the rule sets of haproxy.cfg: http-request, http-response,
+// tcp-request, redirect and stick lines, compiled once from the configuration's
+// words and evaluated without allocating.
 //
-//  1. parseExpr turns "req.hdr(host),lower" into an expr: one row of the fetch
-//     table and rows of the converter table, with their arguments read.
-//  2. ACLs.Define and ParseCond put expressions in front of a matcher (string
-//     set, networks, ranges, regular expressions) and conditions over those.
-//  3. ParseFormat turns a log-format string into literals, variables (one table
-//     row each) and expressions; Format.Append renders it.
-//  4. ParseRule reads one http-request, http-response or redirect line: a row of
-//     the action table plus a condition.
-//  5. Rules.Eval runs them against a Ctx, edits its heads and gives a Verdict.
+//  1. ParseRule reads one line: a row of the action table (action.go), the
+//     action's own words, and a condition (lb/acl). Texts are formats
+//     (lb/logformat), single values are expressions (lb/sample).
+//  2. Rules.Eval runs the rules of a set against a sample.Ctx: each edits a head,
+//     counts, or keeps a value, until one of them answers.
+//  3. The Verdict says how the set ended. If a rule answers in the server's
+//     place, the Ctx's Reply has the answer.
 //
-// A new fetch, converter, variable or action is one row and its function.
+// A new action is one row and its function.
 package rule

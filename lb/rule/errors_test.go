@@ -5,12 +5,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/logformat"
 )
 
 // Every mistake has to say what is wrong and the way out, so the sentences are
 // part of what is tested.
 func TestConditionMistakes(t *testing.T) {
-	acls := NewACLs()
+	acls := acl.NewACLs()
 	if err := acls.Define([]string{"static", "path_beg", "/static"}); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +69,7 @@ func TestConditionMistakes(t *testing.T) {
 		{"{ path,b64dec,add(1) x }", "converter 'add' cannot be applied to a sample of type binary"},
 		{"{ path]x y }", "unexpected ']x'"},
 	} {
-		_, err := ParseCond(strings.Fields(c.cond), acls)
+		_, err := acl.ParseCond(strings.Fields(c.cond), acls)
 		checkError(t, c.cond, err, c.want)
 	}
 	for _, c := range []struct{ line, want string }{
@@ -76,7 +79,7 @@ func TestConditionMistakes(t *testing.T) {
 		{"x", "missing fetch method"},
 		{"x pathbeg /x", "error detected while parsing ACL 'x' : unknown fetch method 'pathbeg'; did you mean 'path_beg'?"},
 	} {
-		checkError(t, "acl "+c.line, NewACLs().Define(strings.Fields(c.line)), c.want)
+		checkError(t, "acl "+c.line, acl.NewACLs().Define(strings.Fields(c.line)), c.want)
 	}
 }
 
@@ -163,7 +166,7 @@ func TestRuleMistakes(t *testing.T) {
 		{"deny if { path,xxh32 1 }", "converter 'xxh32' is known to HAProxy, but not supported by lb yet: use crc32"},
 		{"deny if { path,len 1 }", "its name in HAProxy is 'length'"},
 	} {
-		_, err := ParseRule(Request, strings.Fields(c.rule), NewACLs())
+		_, err := ParseRule(Request, strings.Fields(c.rule), acl.NewACLs())
 		checkError(t, "http-request "+c.rule, err, c.want)
 	}
 	for _, c := range []struct{ rule, want string }{
@@ -175,7 +178,7 @@ func TestRuleMistakes(t *testing.T) {
 		{"set-status 99", "between 100 and 999, not '99'"},
 		{"redirect prefix /x", "a response can only be redirected by 'location'"},
 	} {
-		_, err := ParseRule(Response, strings.Fields(c.rule), NewACLs())
+		_, err := ParseRule(Response, strings.Fields(c.rule), acl.NewACLs())
 		checkError(t, "http-response "+c.rule, err, c.want)
 	}
 	_, err := ParseRule(Request, []string{"set-header", "X", "a\r\nb"}, nil)
@@ -197,7 +200,7 @@ func TestFormatMistakes(t *testing.T) {
 		{"a %- b", "no variable name behind '%'"},
 		{"%st %cc %Ci:%Cp", ""},
 	} {
-		_, err := ParseFormat(c.format, nil)
+		_, err := logformat.Parse(c.format, nil)
 		checkError(t, c.format, err, c.want)
 	}
 }
@@ -215,7 +218,7 @@ func TestPatternFiles(t *testing.T) {
 	paths := write("paths", "# comment\n\n/a\r\n  /static/css\n/a\n #hash\n")
 	nets := write("nets", "10.0.0.0/8\n2001:db8::/32\n")
 	empty := write("empty", "")
-	x := request(t, sample)
+	x := request(t, example)
 	for _, c := range []struct {
 		cond string
 		want bool
@@ -230,13 +233,13 @@ func TestPatternFiles(t *testing.T) {
 		{"{ src -f " + empty + " }", false},
 		{"{ str(#hash) -f " + paths + " }", true},
 	} {
-		cond, err := ParseCond(strings.Fields(c.cond), nil)
+		cond, err := acl.ParseCond(strings.Fields(c.cond), nil)
 		if err != nil {
 			t.Errorf("%s: %v", c.cond, err)
 		} else if got := cond.Eval(x); got != c.want {
 			t.Errorf("%s = %v", c.cond, got)
 		}
 	}
-	_, err := ParseCond(strings.Fields("{ path -f "+paths+" -m beg }"), nil)
+	_, err := acl.ParseCond(strings.Fields("{ path -f "+paths+" -m beg }"), nil)
 	checkError(t, "-m behind -f", err, "'-m' must stand before '-f'")
 }

@@ -5,6 +5,10 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
 )
 
 // An accepted condition evaluates to the same value twice, and to the opposite
@@ -16,12 +20,12 @@ func FuzzCond(f *testing.F) {
 	f.Add("{ sc_http_req_rate(0) gt 10 } { src_inc_gpc0 ge 1 } { src,in_table(t) } { sc1_tracked } { table_avl(t) lt 5 } { src,table_expire(t,7) 7 }")
 	f.Add("TRUE or !FALSE { path /x } || ! METH_GET")
 	f.Add(`{ path_reg (a|b)+ } { src 10.0.0.0/8 ::1 } !{ hdr(a,-1),word(1,"\,") -m found }`)
-	x := request(f, sample)
+	x := request(f, example)
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "-f") || strings.Contains(text, "rand") || strings.Contains(text, "date") {
 			return // files of the machine; values that change
 		}
-		c, err := ParseCond(strings.Fields(text), NewACLs())
+		c, err := acl.ParseCond(strings.Fields(text), acl.NewACLs())
 		if err != nil {
 			if err.Error() == "" {
 				t.Fatal("an error without a text")
@@ -41,23 +45,23 @@ func FuzzCond(f *testing.F) {
 // An accepted format compiles again from its own source and shows the same; a
 // log line never breaks in two unless its literal says so.
 func FuzzFormat(f *testing.F) {
-	for _, s := range []string{HTTPLog, TCPLog, HTTPSLog, CLFLog, "%{+Q,+E}o %[src,hex]  %hr %%x", "%{+X}Ts %{-Q}ci"} {
+	for _, s := range []string{logformat.HTTPLog, logformat.TCPLog, logformat.HTTPSLog, logformat.CLFLog, "%{+Q,+E}o %[src,hex]  %hr %%x", "%{+X}Ts %{-Q}ci"} {
 		f.Add(s)
 	}
 	for _, s := range oracleSamples {
 		f.Add("%[" + s + "]")
 	}
-	x := request(f, sample)
+	x := request(f, example)
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "rand") || strings.Contains(text, "date") {
 			return
 		}
-		for _, at := range []where{inLog, inRequest} {
-			a, err := parseFormat(text, at, nil)
+		for _, at := range []sample.Where{sample.InLog, sample.InRequest} {
+			a, err := logformat.ParseAt(text, at, nil)
 			if err != nil {
 				continue
 			}
-			b, err := parseFormat(a.String(), at, nil)
+			b, err := logformat.ParseAt(a.String(), at, nil)
 			if err != nil {
 				t.Fatalf("%q: its own source is refused: %v", text, err)
 			}
@@ -65,7 +69,7 @@ func FuzzFormat(f *testing.F) {
 			if again := b.Append(nil, x); !bytes.Equal(got, again) {
 				t.Fatalf("%q: %q, then %q", text, got, again)
 			}
-			if at == inLog && bytes.ContainsAny(got, "\r\n") {
+			if at == sample.InLog && bytes.ContainsAny(got, "\r\n") {
 				t.Fatalf("%q: the line breaks: %q", text, got)
 			}
 		}
@@ -89,7 +93,7 @@ func FuzzRule(f *testing.F) {
 		if strings.Contains(text, "file") || strings.Contains(text, "-f") {
 			return
 		}
-		r, err := ParseRule(Request, ruleWords(text), NewACLs())
+		r, err := ParseRule(Request, ruleWords(text), acl.NewACLs())
 		if err != nil {
 			return
 		}
@@ -131,7 +135,7 @@ func FuzzAddr(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		want, err := netip.ParseAddr(s)
-		got, ok := parseAddr([]byte(s))
+		got, ok := sample.ParseAddr([]byte(s))
 		if want.Zone() != "" {
 			return
 		}

@@ -3,24 +3,28 @@ package rule
 import (
 	"strings"
 	"testing"
+
+	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
 )
 
 func TestGauges(t *testing.T) {
-	acls := NewACLs()
-	cond, err := ParseCond(strings.Fields("{ nbsrv(b) lt 1 } !{ srv_is_up(b/s) }"), acls)
+	acls := acl.NewACLs()
+	cond, err := acl.ParseCond(strings.Fields("{ nbsrv(b) lt 1 } !{ srv_is_up(b/s) }"), acls)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := request(t, sample)
+	x := request(t, example)
 	if cond.Eval(x) {
 		t.Error("holds before anybody can tell")
 	}
 	n := int64(0)
 	refs := acls.Take()
 	for _, ref := range refs {
-		ref.(*Gauge).Read = func() int64 { return n }
+		ref.(*sample.Gauge).Read = func() int64 { return n }
 	}
-	if g := refs[1].(*Gauge); g.What != "srv_is_up" || g.Proxy != "b" || g.Server != "s" {
+	if g := refs[1].(*sample.Gauge); g.What != "srv_is_up" || g.Proxy != "b" || g.Server != "s" {
 		t.Errorf("%+v", g)
 	}
 	if !cond.Eval(x) {
@@ -32,7 +36,7 @@ func TestGauges(t *testing.T) {
 	if k := testing.AllocsPerRun(100, func() { cond.Eval(x) }); k > 0 {
 		t.Errorf("%v allocations", k)
 	}
-	if _, err := ParseCond(strings.Fields("{ srv_is_up(b/) }"), acls); err == nil {
+	if _, err := acl.ParseCond(strings.Fields("{ srv_is_up(b/) }"), acls); err == nil {
 		t.Error("a server without a name is accepted")
 	}
 }
@@ -40,12 +44,12 @@ func TestGauges(t *testing.T) {
 // TestUniqueID: the id is made once, when it is shown first, in the middle of
 // another evaluation as well.
 func TestUniqueID(t *testing.T) {
-	acls := NewACLs()
-	id, err := ParseText("%{+X}o %ci-%[path,upper]-%ID", acls.uses())
+	acls := acl.NewACLs()
+	id, err := logformat.ParseText("%{+X}o %ci-%[path,upper]-%ID", &acls.Uses)
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown, err := parseFormat("%[path,lower]/%[unique-id]/%[path,upper]/%ID", inRequest, nil)
+	shown, err := logformat.ParseAt("%[path,lower]/%[unique-id]/%[path,upper]/%ID", sample.InRequest, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

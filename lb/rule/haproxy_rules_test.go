@@ -11,7 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/sample"
 )
 
 // oracleRule is one or more rules ("|" between them) that only their own
@@ -203,13 +205,13 @@ func TestRulesAgreeWithHAProxy(t *testing.T) {
 			var err error
 			switch w[0] {
 			case "redirect":
-				r, err = ParseRedirect(w[1:], NewACLs())
+				r, err = ParseRedirect(w[1:], acl.NewACLs())
 				reqRules = append(reqRules, r)
 			case "http-request":
-				r, err = ParseRule(Request, w[1:], NewACLs())
+				r, err = ParseRule(Request, w[1:], acl.NewACLs())
 				reqRules = append(reqRules, r)
 			default:
-				r, err = ParseRule(Response, w[1:], NewACLs())
+				r, err = ParseRule(Response, w[1:], acl.NewACLs())
 				resRules = append(resRules, r)
 			}
 			if err != nil {
@@ -253,7 +255,7 @@ func ruleWords(line string) []string {
 	return words
 }
 
-func compareReply(t *testing.T, rule string, r *Reply, answer string) {
+func compareReply(t *testing.T, rule string, r *sample.Reply, answer string) {
 	t.Helper()
 	res, err := http.ReadResponse(bufio.NewReader(strings.NewReader(answer)), nil)
 	if err != nil {

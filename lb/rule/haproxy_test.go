@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
 )
 
 // These tests ask Debian's HAProxy 2.6 the same questions and compare answers.
@@ -110,13 +113,13 @@ func ask(t *testing.T, port int, request string) (answer string, from netip.Addr
 const oracleHead = "global\n tune.http.maxhdr 1000\n tune.bufsize 65536\ndefaults\n mode http\n timeout client 5s\n timeout server 5s\n timeout connect 5s\n"
 
 // oracleCtx is our view of that request.
-func oracleCtx(t testing.TB, client netip.AddrPort, port int) *Ctx {
+func oracleCtx(t testing.TB, client netip.AddrPort, port int) *sample.Ctx {
 	t.Helper()
 	h := &http1.Head{}
 	if _, err := h.ParseRequest([]byte(oracleRequest)); err != nil {
 		t.Fatal(err)
 	}
-	return &Ctx{Req: h, Rec: &Record{
+	return &sample.Ctx{Req: h, Rec: &sample.Record{
 		Client: client, FrontAddr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port)),
 		Frontend: "f", Backend: "f", Server: "<NOSRV>", Method: h.Method(), URI: h.URI(), Minor: 1, Status: -1, Hostname: hostname(t),
 	}}
@@ -147,14 +150,14 @@ var oracleConditions = []string{
 func TestConditionsAgreeWithHAProxy(t *testing.T) {
 	port := freePort(t)
 	cfg := oracleHead + fmt.Sprintf("frontend f\n bind 127.0.0.1:%d\n", port)
-	var ours []*Cond
+	var ours []*acl.Cond
 	var asked []string
 	for _, c := range oracleConditions {
 		w, err := cfgWords(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		cond, err := ParseCond(append(append([]string{"{"}, w...), "}"), NewACLs())
+		cond, err := acl.ParseCond(append(append([]string{"{"}, w...), "}"), acl.NewACLs())
 		if err != nil {
 			if c == "path_beg" { // HAProxy takes an ACL that can never match; we say so
 				continue
@@ -231,7 +234,7 @@ func TestSamplesAgreeWithHAProxy(t *testing.T) {
 	}
 	x := oracleCtx(t, from, port)
 	for i, text := range lines {
-		f, err := parseFormat(text, inRequest, nil)
+		f, err := logformat.ParseAt(text, sample.InRequest, nil)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -293,7 +296,7 @@ func TestLogVariablesAgreeWithHAProxy(t *testing.T) {
 		}
 		line = string(buf[:n])
 	}
-	f, err := ParseFormat(format, nil)
+	f, err := logformat.Parse(format, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

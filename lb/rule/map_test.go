@@ -6,14 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/lookup"
+	"lbsyslogd/lb/sample"
 )
 
 // bindFiles reads the files that acls name.
-func bindFiles(t testing.TB, acls *ACLs) (files []*lookup.File) {
+func bindFiles(t testing.TB, acls *acl.ACLs) (files []*lookup.File) {
 	t.Helper()
 	for _, ref := range acls.Take() {
-		r := ref.(*FileRef)
+		r := ref.(*sample.FileRef)
 		f, err := lookup.Read(r.Path, r.Map)
 		if err == nil {
 			err = r.Bind(f)
@@ -46,8 +49,8 @@ func TestMaps(t *testing.T) {
 		{"int(7),map_int(" + spans + ")", "digit"}, {"int(70),map_int(" + spans + ")", "more"}, {"int(0),map_int(" + spans + ",low)", "low"},
 		{"path,map_regm(" + regs + ")", "</b/ca>"}, {"path,map_reg(" + regs + ")", "<\\2\\1>"}, {"str(/a),map_str_int(" + nums + "),add(2)", "7"}, {"str(/b),map_str_int(" + nums + ",1),add(2)", "3"},
 	} {
-		acls := NewACLs()
-		f, err := ParseText("%["+c.expr+"]", acls.uses())
+		acls := acl.NewACLs()
+		f, err := logformat.ParseText("%["+c.expr+"]", &acls.Uses)
 		if err != nil {
 			t.Errorf("%s: %v", c.expr, err)
 			continue
@@ -66,20 +69,20 @@ func TestMaps(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"path,map", "path,map()", "path,map_str_int(f,x)", "path,map_str_ip(f,x)", "path,map_foo(f)"} {
-		if _, err := ParseText("%["+bad+"]", NewACLs().uses()); err == nil {
+		if _, err := logformat.ParseText("%["+bad+"]", &acl.NewACLs().Uses); err == nil {
 			t.Errorf("%s is accepted", bad)
 		}
 	}
 	for name, expr := range map[string]string{nets: "path,map_str_int(", strs: "src,map_ip(", spans: "path,map_str_ip("} {
-		acls := NewACLs()
-		if _, err := ParseText("%["+expr+name+")]", acls.uses()); err != nil {
+		acls := acl.NewACLs()
+		if _, err := logformat.ParseText("%["+expr+name+")]", &acls.Uses); err != nil {
 			t.Fatal(err)
 		}
 		f, err := lookup.Read(name, true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if acls.Take()[0].(*FileRef).Bind(f) == nil {
+		if acls.Take()[0].(*sample.FileRef).Bind(f) == nil {
 			t.Errorf("%s%s) takes the file", expr, filepath.Base(name))
 		}
 	}
@@ -91,8 +94,8 @@ func TestFilesOfPatterns(t *testing.T) {
 	if err := os.WriteFile(path, []byte("/A one\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	acls := NewACLs()
-	cond, err := ParseCond(strings.Fields("{ path_beg -i -M -f "+path+" /z }"), acls)
+	acls := acl.NewACLs()
+	cond, err := acl.ParseCond(strings.Fields("{ path_beg -i -M -f "+path+" /z }"), acls)
 	if err != nil {
 		t.Fatal(err)
 	}

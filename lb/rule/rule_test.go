@@ -6,11 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
 )
 
 // request is a Ctx over a parsed request, as the engine makes one.
-func request(t testing.TB, head string) *Ctx {
+func request(t testing.TB, head string) *sample.Ctx {
 	t.Helper()
 	h := &http1.Head{}
 	raw := []byte(strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n")
@@ -18,7 +21,7 @@ func request(t testing.TB, head string) *Ctx {
 		t.Fatalf("request %q: %v", head, err)
 	}
 	at := time.Date(2026, 11, 21, 3, 4, 5, 123456789, time.UTC)
-	return &Ctx{Req: h, Rec: &Record{
+	return &sample.Ctx{Req: h, Rec: &sample.Record{
 		Client:    netip.MustParseAddrPort("10.1.2.3:4567"),
 		FrontAddr: netip.MustParseAddrPort("10.0.0.1:80"),
 		Frontend:  "web", Backend: "app", Server: "s1",
@@ -28,7 +31,7 @@ func request(t testing.TB, head string) *Ctx {
 	}}
 }
 
-const sample = `GET /static/css/site.css?v=12&name=a%20b&empty HTTP/1.1
+const example = `GET /static/css/site.css?v=12&name=a%20b&empty HTTP/1.1
 Host: www.Example.com:8080
 User-Agent: curl/7.88
 X-List: a, "b,c" ,d
@@ -39,7 +42,7 @@ Content-Length: 0
 Empty:`
 
 func TestConditions(t *testing.T) {
-	acls := NewACLs()
+	acls := acl.NewACLs()
 	for _, line := range []string{
 		"static path_beg /static /img", "css path_end .css", "api path_beg /api", "css2 path_end .css", "js path_end .js",
 		"internal src 10.0.0.0/8", "host hdr(host) -i www.example.com:8080", "twice path /a", "twice path_beg /static",
@@ -48,7 +51,7 @@ func TestConditions(t *testing.T) {
 			t.Fatalf("acl %s: %v", line, err)
 		}
 	}
-	x := request(t, sample)
+	x := request(t, example)
 	for _, c := range []struct {
 		cond string
 		want bool
@@ -79,7 +82,7 @@ func TestConditions(t *testing.T) {
 		{"{ bool(true) }", true}, {"{ bool(false) }", false}, {"{ path,lower -m beg /static }", true}, {"{ path,length 20 }", true}, {"{ path_beg,lower /static/css/site.css }", true}, {"{ path,hex -m bin 32 }", false},
 		{"{ str(A) -m bin 41 }", true}, {"{ str(-i) -- -i }", true}, {"{ str(a) -i -m str A }", true}, {"{ path -m end -i .CSS }", true}, {"{ fe_name web }", true}, {"{ path /a /b /static/css/site.css }", true},
 	} {
-		got, err := ParseCond(words(c.cond), acls)
+		got, err := acl.ParseCond(words(c.cond), acls)
 		if err != nil {
 			t.Errorf("%s: %v", c.cond, err)
 			continue
@@ -97,37 +100,37 @@ func TestConditions(t *testing.T) {
 func words(line string) []string { return strings.Fields(line) }
 
 func TestNeeds(t *testing.T) {
-	rule := func(kind Kind) func(string, *ACLs) error {
-		return func(line string, acls *ACLs) error {
+	rule := func(kind Kind) func(string, *acl.ACLs) error {
+		return func(line string, acls *acl.ACLs) error {
 			_, err := ParseRule(kind, words(line), acls)
 			return err
 		}
 	}
-	format := func(text string, acls *ACLs) error { _, err := ParseFormat(text, acls.uses()); return err }
+	format := func(text string, acls *acl.ACLs) error { _, err := logformat.Parse(text, &acls.Uses); return err }
 	for _, c := range []struct {
-		parse       func(string, *ACLs) error
+		parse       func(string, *acl.ACLs) error
 		line        string
-		rules, logs Needs
+		rules, logs sample.Needs
 	}{
 		{rule(Request), "set-header X %[src]", 0, 0},
-		{rule(Request), "set-header X %[dst]", NeedsFrontAddr, 0},
-		{rule(Request), "deny if { dst_port 443 }", NeedsFrontAddr, 0},
-		{rule(Request), "set-var(txn.a) dst_port", NeedsFrontAddr, 0},
-		{rule(Request), "redirect location /%[dst]", NeedsFrontAddr, 0},
-		{rule(Request), "return content-type a/b lf-string %fi", NeedsFrontAddr, 0},
-		{rule(Request), "return hdr X %bi", NeedsBackAddr, 0},
+		{rule(Request), "set-header X %[dst]", sample.NeedsFrontAddr, 0},
+		{rule(Request), "deny if { dst_port 443 }", sample.NeedsFrontAddr, 0},
+		{rule(Request), "set-var(txn.a) dst_port", sample.NeedsFrontAddr, 0},
+		{rule(Request), "redirect location /%[dst]", sample.NeedsFrontAddr, 0},
+		{rule(Request), "return content-type a/b lf-string %fi", sample.NeedsFrontAddr, 0},
+		{rule(Request), "return hdr X %bi", sample.NeedsBackAddr, 0},
 		{rule(Request), "deny if { path /dst }", 0, 0},
-		{rule(TCPSession), "reject if { dst 1.2.3.4 }", NeedsFrontAddr, 0},
-		{func(l string, a *ACLs) error { _, err := ParseStick(words(l), a); return err }, "on dst", NeedsFrontAddr, 0},
-		{func(l string, a *ACLs) error { _, err := ParseCond(words(l), a); return err }, "{ dst_port 443 }", NeedsFrontAddr, 0},
-		{func(l string, a *ACLs) error { return a.Define(words(l)) }, "tls dst_port 443", NeedsFrontAddr, 0},
-		{func(l string, a *ACLs) error { _, err := ParseText(l, a.uses()); return err }, "%fi", NeedsFrontAddr, 0},
-		{format, HTTPLog, 0, 0},
-		{format, "%fp %bp", 0, NeedsFrontAddr | NeedsBackAddr},
-		{format, "%[dst_port]", 0, NeedsFrontAddr},
-		{format, "%lc", 0, NeedsLogCount},
+		{rule(TCPSession), "reject if { dst 1.2.3.4 }", sample.NeedsFrontAddr, 0},
+		{func(l string, a *acl.ACLs) error { _, err := ParseStick(words(l), a); return err }, "on dst", sample.NeedsFrontAddr, 0},
+		{func(l string, a *acl.ACLs) error { _, err := acl.ParseCond(words(l), a); return err }, "{ dst_port 443 }", sample.NeedsFrontAddr, 0},
+		{func(l string, a *acl.ACLs) error { return a.Define(words(l)) }, "tls dst_port 443", sample.NeedsFrontAddr, 0},
+		{func(l string, a *acl.ACLs) error { _, err := logformat.ParseText(l, &a.Uses); return err }, "%fi", sample.NeedsFrontAddr, 0},
+		{format, logformat.HTTPLog, 0, 0},
+		{format, "%fp %bp", 0, sample.NeedsFrontAddr | sample.NeedsBackAddr},
+		{format, "%[dst_port]", 0, sample.NeedsFrontAddr},
+		{format, "%lc", 0, sample.NeedsLogCount},
 	} {
-		acls := NewACLs()
+		acls := acl.NewACLs()
 		if err := c.parse(c.line, acls); err != nil {
 			t.Fatalf("%s: %v", c.line, err)
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 )
 
@@ -14,14 +16,14 @@ type Stick struct {
 	Store    bool // the server is kept under the request's key
 	Response bool // the server is kept under the response's key
 
-	key   *expr
-	table *TableRef
-	cond  *Cond
+	key   *sample.Expr
+	table *sample.TableRef
+	cond  *acl.Cond
 }
 
 // ParseStick compiles the words behind "stick".
-func ParseStick(words []string, acls *ACLs) (*Stick, error) {
-	p := &ruleParser{words: words, kind: Request, acls: acls}
+func ParseStick(words []string, acls *acl.ACLs) (*Stick, error) {
+	p := newParser(Request, words, acls)
 	s := &Stick{}
 	what := p.next()
 	switch what {
@@ -49,17 +51,17 @@ func ParseStick(words []string, acls *ACLs) (*Stick, error) {
 
 // Key is the table and the key that the rule comes to now; nil when it does not
 // hold or has no key. The key is valid until the next evaluation.
-func (s *Stick) Key(x *Ctx) (*stick.Table, []byte) {
-	t := s.table.table
+func (s *Stick) Key(x *sample.Ctx) (*stick.Table, []byte) {
+	t := s.table.Bound()
 	if t == nil || !s.cond.Eval(x) {
 		return nil, nil
 	}
-	x.begin()
-	v, ok := s.key.one(x)
+	x.Begin()
+	v, ok := s.key.Eval(x)
 	if !ok {
 		return nil, nil
 	}
-	key, ok := x.tableKey(t, v)
+	key, ok := x.TableKey(t, v)
 	if !ok {
 		return nil, nil
 	}
@@ -67,7 +69,7 @@ func (s *Stick) Key(x *Ctx) (*stick.Table, []byte) {
 }
 
 // condition reads what is left: nothing, or a condition.
-func (p *ruleParser) condition(what string) (*Cond, error) {
+func (p *ruleParser) condition(what string) (*acl.Cond, error) {
 	if p.at >= len(p.words) {
 		return nil, nil
 	}
@@ -75,7 +77,7 @@ func (p *ruleParser) condition(what string) (*Cond, error) {
 	if word != "if" && word != "unless" {
 		return nil, fmt.Errorf("'%s' expects 'if', 'unless' or nothing behind its arguments, not '%s'", strings.TrimSpace(what), word)
 	}
-	cond, err := parseCond(p.words[p.at:], p.acls, p.kind.where())
+	cond, err := acl.ParseCondAt(p.words[p.at:], p.acls, p.kind.where())
 	if err != nil {
 		return nil, fmt.Errorf("error detected in the condition of '%s' : %w", what, err)
 	}

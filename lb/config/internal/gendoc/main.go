@@ -14,8 +14,10 @@ import (
 	"slices"
 	"strings"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 func main() {
@@ -190,9 +192,9 @@ func samples(w io.Writer) {
 		fmt.Fprintf(w, "`%s`", strings.Join(names, "`, `"))
 	}
 	fmt.Fprint(w, "\n## Fetches and converters\n\nWhat HAProxy has beyond these is refused, with a hint. ACLs know the derivatives too (`path_beg`, `hdr_dom`, `url_reg` and so on).\n\nFetches: ")
-	list(rule.Fetches(), "sc_", "sc0_", "sc1_", "sc2_", "src_")
+	list(sample.Fetches(), "sc_", "sc0_", "sc1_", "sc2_", "src_")
 	fmt.Fprint(w, "; and `sc_NAME`, `sc0_NAME` to `sc2_NAME` and `src_NAME` for what stick tables count (stick-tables.md).\n\nConverters: ")
-	list(rule.Converters(), "table_", "map_")
+	list(sample.Converters(), "table_", "map_")
 	fmt.Fprint(w, "; `map_str`, `map_beg`, `map_sub`, `map_end`, `map_dir`, `map_dom`, `map_reg`, `map_regm`, `map_int` and `map_ip`, also with `_str`, `_int` or `_ip` behind; and `table_NAME` for what stick tables count.\n")
 }
 
@@ -200,7 +202,7 @@ func samples(w io.Writer) {
 // those, or wants parentheses.
 func known(kind rule.Kind, name string) string {
 	for _, word := range []string{name, name + "(txn.x)"} {
-		_, err := rule.ParseRule(kind, []string{word}, rule.NewACLs())
+		_, err := rule.ParseRule(kind, []string{word}, acl.NewACLs())
 		if err == nil || strings.HasPrefix(err.Error(), "error detected while parsing") {
 			return config.Supported.String()
 		}

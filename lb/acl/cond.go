@@ -1,0 +1,132 @@
+package acl
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"lbsyslogd/lb/sample"
+)
+
+// Cond is a condition: alternatives of terms that must all hold. A nil Cond is
+// always true. Immutable after ParseCond.
+type Cond struct {
+	any [][]term
+	not bool
+}
+
+type term struct {
+	acl *acl
+	not bool
+}
+
+// ParseCond reads the words behind "if", for a request.
+func ParseCond(words []string, acls *ACLs) (*Cond, error) {
+	return ParseCondAt(words, acls, sample.InRequest)
+}
+
+// Negate gives the opposite condition.
+func (c *Cond) Negate() *Cond {
+	if c == nil {
+		return &Cond{}
+	}
+	return &Cond{any: c.any, not: !c.not}
+}
+
+// Eval tells whether the condition holds now.
+func (c *Cond) Eval(x *sample.Ctx) bool {
+	if c == nil {
+		return true
+	}
+	x.Begin()
+	for _, all := range c.any {
+		if holds(all, x) {
+			return !c.not
+		}
+	}
+	return c.not
+}
+
+func holds(all []term, x *sample.Ctx) bool {
+	for i := range all {
+		if all[i].acl.eval(x) == all[i].not {
+			return false
+		}
+	}
+	return true
+}
+
+// ParseCondAt reads ACL names and { tests }, each with "!" before it; side by
+// side means and, "or" or "||" between means or.
+func ParseCondAt(words []string, acls *ACLs, at sample.Where) (*Cond, error) {
+	if acls == nil {
+		acls = NewACLs()
+	}
+	if len(words) == 0 {
+		return nil, errors.New("a condition is expected behind 'if' or 'unless'")
+	}
+	c := &Cond{}
+	var all []term
+	not := false
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		if w == "or" || w == "||" {
+			if len(all) == 0 || not {
+				return nil, fmt.Errorf("nothing stands before '%s' in the condition", w)
+			}
+			c.any, all = append(c.any, all), nil
+			continue
+		}
+		for strings.HasPrefix(w, "!") {
+			not, w = !not, w[1:]
+		}
+		if w == "" {
+			continue // "!" alone belongs to the next word
+		}
+		var t term
+		if w == "{" {
+			end := i + 1
+			for end < len(words) && words[end] != "}" {
+				end++
+			}
+			if end == len(words) {
+				return nil, errors.New("missing closing '}' in condition; it must be a word of its own, with a space before it")
+			}
+			test, err := parseTest(words[i+1:end], &acls.Uses)
+			if err != nil {
+				return nil, err
+			}
+			i = end
+			t.acl = &acl{name: "{ " + test.expr.String() + " }", tests: []*aclTest{test}, where: test.expr.Places()}
+		} else {
+			found, err := acls.find(w)
+			if err != nil {
+				if strings.HasPrefix(w, "{") {
+					err = fmt.Errorf("%w; '{' must be a word of its own, with a space behind it", err)
+				}
+				return nil, err
+			}
+			t.acl = found
+		}
+		if t.acl.where&at == 0 {
+			return nil, t.acl.misplaced(at)
+		}
+		t.not, not = not, false
+		all = append(all, t)
+	}
+	if not || len(all) == 0 {
+		return nil, errors.New("the condition ends where an ACL is expected")
+	}
+	c.any = append(c.any, all)
+	return c, nil
+}
+
+// misplaced says why an ACL could never match at that place.
+func (a *acl) misplaced(at sample.Where) error {
+	for _, t := range a.tests {
+		if err := t.expr.Allowed(at); err != nil {
+			return fmt.Errorf("acl '%s' would never match here: %w", a.name, err)
+		}
+	}
+	return fmt.Errorf("acl '%s' would never match in %s", a.name, at)
+}

@@ -1,0 +1,293 @@
+package logformat
+
+import (
+	"net/netip"
+	"strconv"
+
+	"lbsyslogd/lb/sample"
+)
+
+// varRow is one log-format variable. append tells whether the variable counts
+// as shown: behind one that does not, the next blank is dropped.
+type varRow struct {
+	name   string
+	append func(dst []byte, x *sample.Ctx, o option) ([]byte, bool)
+	maybe  bool         // it may show nothing
+	needs  sample.Needs // facts the engine gathers only when asked
+}
+
+// vars is the table (HAProxy configuration manual, section 8.2.6), the names
+// of before 1.5 at its end.
+var vars = []varRow{
+	{"B", count(func(r *sample.Record) uint64 { return r.Sent }, true), false, 0},
+	{"CC", textOf(func(r *sample.Record) string { return r.Cookie }), false, 0},
+	{"CS", textOf(func(r *sample.Record) string { return r.SCookie }), false, 0},
+	{"H", textOf(func(r *sample.Record) string { return r.Hostname }), false, 0},
+	{"HM", requestPart(func(r *sample.Record) []byte { return r.Method }), false, 0},
+	{"HP", requestPart(uriPath), false, 0},
+	{"HPO", requestPart(pathOnly), false, 0},
+	{"HQ", requestPart(uriQuery), false, 0},
+	{"HU", requestPart(func(r *sample.Record) []byte { return r.URI }), false, 0},
+	{"HV", requestPart(httpVersion), false, 0},
+	{"ID", appendUniqueID, false, 0},
+	{"ST", number(func(r *sample.Record) int64 { return int64(r.Status) }), false, 0},
+	{"T", date(func(dst []byte, x *sample.Ctx) []byte { return x.Dates.AppendGMT(dst, x.Rec.Accept) }), false, 0},
+	{"Ta", timer(func(r *sample.Record) int32 { return r.Ta }, true), false, 0},
+	{"Tc", timer(func(r *sample.Record) int32 { return r.Tc }, false), false, 0},
+	{"Td", timer(func(r *sample.Record) int32 { return r.Td }, false), false, 0},
+	{"Th", timer(func(r *sample.Record) int32 { return r.Th }, false), false, 0},
+	{"Ti", timer(func(r *sample.Record) int32 { return r.Ti }, false), false, 0},
+	{"Tl", date(func(dst []byte, x *sample.Ctx) []byte { return x.Dates.AppendLocal(dst, x.Rec.Accept) }), false, 0},
+	{"TR", timer(func(r *sample.Record) int32 { return r.TR }, false), false, 0},
+	{"Tq", timer(func(r *sample.Record) int32 { return r.Tq }, false), false, 0},
+	{"Tr", timer(func(r *sample.Record) int32 { return r.Tr }, false), false, 0},
+	{"Ts", hexable(func(r *sample.Record) int64 { return r.Accept.Unix() }, 4), false, 0},
+	{"Tt", timer(func(r *sample.Record) int32 { return r.Tt }, true), false, 0},
+	{"Tu", timer(userTime, true), false, 0},
+	{"Tw", timer(func(r *sample.Record) int32 { return r.Tw }, false), false, 0},
+	{"U", count(func(r *sample.Record) uint64 { return r.Received }, false), false, 0},
+	{"ac", number(func(r *sample.Record) int64 { return int64(r.ActConn) }), false, 0},
+	{"b", textOf(func(r *sample.Record) string { return r.Backend }), false, 0},
+	{"bc", number(func(r *sample.Record) int64 { return int64(r.BeConn) }), false, 0},
+	{"bi", address(func(r *sample.Record) netip.AddrPort { return r.BackAddr }), false, sample.NeedsBackAddr},
+	{"bp", port(func(r *sample.Record) netip.AddrPort { return r.BackAddr }), false, sample.NeedsBackAddr},
+	{"bq", number(func(r *sample.Record) int64 { return int64(r.BeQueue) }), false, 0},
+	{"ci", appendClient, false, 0},
+	{"cp", appendClientPort, false, 0},
+	{"f", textOf(func(r *sample.Record) string { return r.Frontend }), false, 0},
+	{"fc", number(func(r *sample.Record) int64 { return int64(r.FeConn) }), false, 0},
+	{"fi", address(func(r *sample.Record) netip.AddrPort { return r.FrontAddr }), false, sample.NeedsFrontAddr},
+	{"fp", port(func(r *sample.Record) netip.AddrPort { return r.FrontAddr }), false, sample.NeedsFrontAddr},
+	{"ft", appendFrontend, false, 0},
+	{"hr", captures(func(r *sample.Record) []string { return r.ReqCaptures }), true, 0},
+	{"hrl", captureList(func(r *sample.Record) []string { return r.ReqCaptures }), true, 0},
+	{"hs", captures(func(r *sample.Record) []string { return r.ResCaptures }), true, 0},
+	{"hsl", captureList(func(r *sample.Record) []string { return r.ResCaptures }), true, 0},
+	{"lc", number(func(r *sample.Record) int64 { return int64(r.LogCount) }), false, sample.NeedsLogCount},
+	{"ms", appendMs, false, 0},
+	{"pid", hexable(func(r *sample.Record) int64 { return int64(r.Pid) }, 4), false, 0},
+	{"r", appendRequest, false, 0},
+	{"rc", appendRetries, false, 0},
+	{"rt", hexable(func(r *sample.Record) int64 { return int64(r.Counter) }, 4), false, 0},
+	{"s", textOf(func(r *sample.Record) string { return r.Server }), false, 0},
+	{"sc", number(func(r *sample.Record) int64 { return int64(r.SrvConn) }), false, 0},
+	{"si", address(func(r *sample.Record) netip.AddrPort { return r.ServerAddr }), false, 0},
+	{"sp", port(func(r *sample.Record) netip.AddrPort { return r.ServerAddr }), false, 0},
+	{"sq", number(func(r *sample.Record) int64 { return int64(r.SrvQueue) }), false, 0},
+	{"sslc", textOf(func(r *sample.Record) string { return r.Cipher }), false, 0},
+	{"sslv", textOf(func(r *sample.Record) string { return r.TLSVer }), false, 0},
+	{"t", date(func(dst []byte, x *sample.Ctx) []byte { return x.Dates.AppendLogDate(dst, x.Rec.Accept) }), false, 0},
+	{"tr", date(func(dst []byte, x *sample.Ctx) []byte { return x.Dates.AppendLogDate(dst, x.Rec.Request) }), false, 0},
+	{"trg", date(func(dst []byte, x *sample.Ctx) []byte { return x.Dates.AppendGMT(dst, x.Rec.Request) }), false, 0},
+	{"trl", date(func(dst []byte, x *sample.Ctx) []byte { return x.Dates.AppendLocal(dst, x.Rec.Request) }), false, 0},
+	{"ts", func(dst []byte, x *sample.Ctx, _ option) ([]byte, bool) { return append(dst, x.Rec.Term[:2]...), true }, false, 0},
+	{"tsc", func(dst []byte, x *sample.Ctx, _ option) ([]byte, bool) { return append(dst, x.Rec.Term[:]...), true }, false, 0},
+}
+
+// varAlias are names that HAProxy dropped after 1.5 and that old
+// configurations still carry.
+var varAlias = map[string]string{
+	"Bi": "bi", "Bp": "bp", "Ci": "ci", "Cp": "cp", "Fi": "fi", "Fp": "fp", "Si": "si", "Sp": "sp", "cc": "CC", "cs": "CS", "st": "ST",
+}
+
+func findVar(name string) *varRow {
+	if now, ok := varAlias[name]; ok {
+		name = now
+	}
+	for i := range vars {
+		if vars[i].name == name {
+			return &vars[i]
+		}
+	}
+	return nil
+}
+
+func varNames() []string {
+	names := make([]string, len(vars))
+	for i := range vars {
+		names[i] = vars[i].name
+	}
+	return names
+}
+
+func textOf(get func(*sample.Record) string) func([]byte, *sample.Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+		return appendString(dst, get(x.Rec), o), true
+	}
+}
+
+// appendString is appendText for names out of the configuration and facts of
+// the engine, which hold nothing that breaks a line.
+func appendString(dst []byte, s string, o option) []byte {
+	switch {
+	case o&optQuote != 0:
+		dst = append(dst, '"')
+		dst = appendEscapedString(dst, s, o)
+		return append(dst, '"')
+	case s == "" && o&optMandatory != 0:
+		return append(dst, '-')
+	}
+	return appendEscapedString(dst, s, o)
+}
+
+func appendEscapedString(dst []byte, s string, o option) []byte {
+	if o&optEscape == 0 {
+		return append(dst, s...)
+	}
+	for i := range len(s) {
+		if c := s[i]; c == '"' || c == '\\' || c == ']' {
+			dst = append(dst, '\\')
+		}
+		dst = append(dst, s[i])
+	}
+	return dst
+}
+
+func number(get func(*sample.Record) int64) func([]byte, *sample.Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *sample.Ctx, _ option) ([]byte, bool) {
+		return strconv.AppendInt(dst, get(x.Rec), 10), true
+	}
+}
+
+// count is a number of bytes; early ones get a "+", when option logasap wrote
+// the line before the end.
+func count(get func(*sample.Record) uint64, early bool) func([]byte, *sample.Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *sample.Ctx, _ option) ([]byte, bool) {
+		if early && x.Rec.Asap {
+			dst = append(dst, '+')
+		}
+		return strconv.AppendUint(dst, get(x.Rec), 10), true
+	}
+}
+
+func timer(get func(*sample.Record) int32, early bool) func([]byte, *sample.Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *sample.Ctx, _ option) ([]byte, bool) {
+		if early && x.Rec.Asap {
+			dst = append(dst, '+')
+		}
+		return strconv.AppendInt(dst, int64(get(x.Rec)), 10), true
+	}
+}
+
+// userTime is what the user waited: the total without the idle time.
+func userTime(r *sample.Record) int32 {
+	if r.Tt < 0 || r.Ti < 0 {
+		return -1
+	}
+	return r.Tt - r.Ti
+}
+
+// hexable is a number that the flag X shows in at least width hexadecimal
+// digits.
+func hexable(get func(*sample.Record) int64, width int) func([]byte, *sample.Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+		n := get(x.Rec)
+		if o&optHex != 0 {
+			return appendHex(dst, uint64(n), width), true
+		}
+		return strconv.AppendInt(dst, n, 10), true
+	}
+}
+
+func appendHex(dst []byte, n uint64, width int) []byte {
+	for w := 16; w > 0; w-- {
+		d := n >> ((w - 1) * 4)
+		if d != 0 || w <= width {
+			dst = append(dst, hexDigits[d&15])
+		}
+	}
+	return dst
+}
+
+func date(f func([]byte, *sample.Ctx) []byte) func([]byte, *sample.Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *sample.Ctx, _ option) ([]byte, bool) { return f(dst, x), true }
+}
+
+func appendMs(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+	if o&optHex != 0 {
+		return appendHex(dst, uint64(x.Rec.Accept.Nanosecond()/1e6), 2), true
+	}
+	return sample.AppendMillis(dst, x.Rec.Accept), true
+}
+
+func address(get func(*sample.Record) netip.AddrPort) func([]byte, *sample.Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+		return appendAddr(dst, get(x.Rec).Addr(), o), true
+	}
+}
+
+func appendAddr(dst []byte, a netip.Addr, o option) []byte {
+	if !a.IsValid() {
+		return appendText(dst, nil, o)
+	}
+	if o&optHex != 0 {
+		if a = a.Unmap(); a.Is4() {
+			for _, c := range a.As4() {
+				dst = append(dst, hexDigits[c>>4], hexDigits[c&15])
+			}
+			return dst
+		}
+		for _, c := range a.As16() {
+			dst = append(dst, hexDigits[c>>4], hexDigits[c&15])
+		}
+		return dst
+	}
+	if o&optQuote != 0 {
+		dst = a.AppendTo(append(dst, '"'))
+		return append(dst, '"')
+	}
+	return a.AppendTo(dst)
+}
+
+func port(get func(*sample.Record) netip.AddrPort) func([]byte, *sample.Ctx, option) ([]byte, bool) {
+	return func(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+		a := get(x.Rec)
+		if !a.IsValid() {
+			return appendText(dst, nil, o), true
+		}
+		return appendPort(dst, a.Port(), o), true
+	}
+}
+
+func appendPort(dst []byte, p uint16, o option) []byte {
+	if o&optHex != 0 {
+		return appendHex(dst, uint64(p), 4)
+	}
+	return strconv.AppendUint(dst, uint64(p), 10)
+}
+
+// appendClient shows "unix" for a client of a unix socket.
+func appendClient(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+	if a := x.Rec.Client.Addr(); a.IsValid() {
+		return appendAddr(dst, a, o), true
+	}
+	return appendString(dst, "unix", o), true
+}
+
+func appendClientPort(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+	return appendPort(dst, x.Rec.Client.Port(), o), true
+}
+
+func appendFrontend(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+	if !x.Rec.TLS {
+		return appendString(dst, x.Rec.Frontend, o), true
+	}
+	if o&optQuote != 0 {
+		dst = appendEscapedString(append(dst, '"'), x.Rec.Frontend, o)
+		return append(dst, '~', '"'), true
+	}
+	return append(appendEscapedString(dst, x.Rec.Frontend, o), '~'), true
+}
+
+// appendRetries puts a "+" before the number when the request went to another
+// server.
+func appendRetries(dst []byte, x *sample.Ctx, _ option) ([]byte, bool) {
+	if x.Rec.Redispatched {
+		dst = append(dst, '+')
+	}
+	return strconv.AppendInt(dst, int64(x.Rec.Retries), 10), true
+}
+
+func appendUniqueID(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+	return appendText(dst, x.UniqueID(), o), true
+}

@@ -1,0 +1,206 @@
+package rule
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
+)
+
+// reply answers in the server's place: return and deny.
+type reply struct {
+	verdict Verdict
+	status  int
+	reason  []byte
+	errfile bool // the proxy's errorfile for the status, or the built-in page
+	ctype   string
+	body    []byte            // fixed payload
+	format  *logformat.Format // payload built for each answer
+	headers []replyHeader
+	fixed   []byte // the field lines of an errorfile
+}
+
+type replyHeader struct {
+	name  string
+	value *logformat.Format
+}
+
+// builtin are the statuses HAProxy has a page for.
+func builtin(status int) bool {
+	switch status {
+	case 200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504:
+		return true
+	}
+	return false
+}
+
+func parseReturn(p *ruleParser) (action, error) {
+	return parseReply(p, &reply{verdict: Return, status: 200})
+}
+
+func parseDeny(p *ruleParser) (action, error) {
+	r := &reply{verdict: Deny, status: 403, errfile: true}
+	if p.kind == Response {
+		r.status = 502
+	}
+	return parseReply(p, r)
+}
+
+// parseReply reads the options that return and deny share.
+func parseReply(p *ruleParser, r *reply) (action, error) {
+	payload := ""
+	var err error
+	for !p.atCond() && err == nil {
+		word := p.next()
+		switch word {
+		case "status", "deny_status":
+			if word == "deny_status" && r.verdict != Deny {
+				return nil, errors.New("'deny_status' belongs to deny; use 'status'")
+			}
+			var code string
+			if code, err = p.need("a status code"); err == nil {
+				r.errfile = r.errfile && word == "deny_status" // "status" alone is an answer without a body
+				if r.status, err = strconv.Atoi(code); err != nil || r.status < 200 || r.status > 599 {
+					err = fmt.Errorf("'%s' expects a status code between 200 and 599, not '%s'", word, code)
+				}
+			}
+		case "content-type":
+			r.ctype, err = p.need("a type behind 'content-type'")
+			if strings.ContainsAny(r.ctype, "\r\n\x00") {
+				err = errLineBreak
+			}
+		case "hdr":
+			err = r.header(p)
+		case "default-errorfiles", "errorfile", "file", "lf-file", "string", "lf-string":
+			if payload != "" {
+				return nil, fmt.Errorf("'%s' and '%s' exclude each other", payload, word)
+			}
+			payload = word
+			err = r.payload(p, word)
+		case "errorfiles":
+			err = errors.New("'errorfiles' (http-errors sections) is not supported by lb yet; use 'errorfile'")
+		default:
+			err = fmt.Errorf("unknown argument '%s'%s", word, sample.Hint(word, []string{"status", "deny_status", "content-type", "hdr", "default-errorfiles", "errorfile", "file", "lf-file", "string", "lf-string"}))
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, r.settle(payload)
+}
+
+func (r *reply) header(p *ruleParser) error {
+	name, err := headerName(p)
+	if err != nil {
+		return err
+	}
+	if strings.EqualFold(name, "content-type") {
+		return fmt.Errorf("'hdr %s' has an argument of its own, 'content-type'", name)
+	}
+	if p.atCond() {
+		return fmt.Errorf("'hdr %s' expects a value", name)
+	}
+	value, err := p.format("a value")
+	if err != nil {
+		return err
+	}
+	r.headers = append(r.headers, replyHeader{strings.ToLower(name), value})
+	return oneLine(value)
+}
+
+func (r *reply) payload(p *ruleParser, word string) error {
+	if word == "default-errorfiles" {
+		return nil
+	}
+	arg, err := p.need("an argument behind '" + word + "'")
+	if err != nil {
+		return err
+	}
+	text := []byte(arg)
+	switch word {
+	case "file", "lf-file", "errorfile":
+		if text, err = os.ReadFile(arg); err != nil {
+			return fmt.Errorf("cannot read the %s: %w", word, err)
+		}
+		if len(text) > 16384 {
+			return fmt.Errorf("%s '%s' has %d bytes; a reply must fit in a buffer of 16384", word, arg, len(text))
+		}
+	}
+	switch word {
+	case "errorfile":
+		if err := r.errorfile(text); err != nil {
+			return fmt.Errorf("errorfile '%s': %w", arg, err)
+		}
+	case "string", "file":
+		r.body = text
+	case "lf-string", "lf-file":
+		r.format, err = p.compile(string(text))
+	}
+	return err
+}
+
+// errorfile takes a whole response apart; framing is the engine's.
+func (r *reply) errorfile(text []byte) error {
+	var h http1.Head
+	n, err := h.ParseResponse(text)
+	if err != nil {
+		return fmt.Errorf("it does not begin with an HTTP response head: %w", err)
+	}
+	for i := range h.Len() {
+		switch string(bytes.ToLower(h.Name(i))) {
+		case "content-length", "connection", "transfer-encoding", "keep-alive":
+			continue
+		}
+		r.fixed = append(append(append(append(r.fixed, h.Name(i)...), ": "...), h.Value(i)...), "\r\n"...)
+	}
+	r.status, r.reason = h.Status(), bytes.Clone(h.Reason())
+	r.body = text[n:]
+	return nil
+}
+
+// settle checks what was read as a whole.
+func (r *reply) settle(payload string) error {
+	if payload != "" {
+		r.errfile = payload == "default-errorfiles"
+	}
+	if r.errfile && !builtin(r.status) {
+		return fmt.Errorf("status %d has no error page; give the reply a payload, such as 'content-type text/plain string ...'", r.status)
+	}
+	if r.ctype == "" && payload != "errorfile" && (len(r.body) > 0 || r.format != nil) {
+		return errors.New("a content-type must be given with a payload, such as 'content-type text/plain'")
+	}
+	if (r.status == 204 || r.status == 304) && (len(r.body) > 0 || r.format != nil) {
+		return fmt.Errorf("a %d answer has no body; drop the payload", r.status)
+	}
+	return nil
+}
+
+func (r *reply) run(x *sample.Ctx) Verdict {
+	x.Reply = sample.Reply{Status: r.status, ErrorFile: r.errfile, Reason: r.reason}
+	if r.errfile {
+		return r.verdict
+	}
+	x.Answer = append(x.Answer[:0], r.fixed...)
+	for i := range r.headers {
+		h := &r.headers[i]
+		x.Answer = append(append(x.Answer, h.name...), ": "...)
+		x.Answer = append(h.value.Append(x.Answer, x), "\r\n"...)
+	}
+	if r.ctype != "" && (len(r.body) > 0 || r.format != nil) {
+		x.Answer = append(append(append(x.Answer, "content-type: "...), r.ctype...), "\r\n"...)
+	}
+	end := len(x.Answer)
+	x.Reply.Body = r.body
+	if r.format != nil {
+		x.Answer = r.format.Append(x.Answer, x)
+		x.Reply.Body = x.Answer[end:]
+	}
+	x.Reply.Header = x.Answer[:end:end]
+	return r.verdict
+}

@@ -1,0 +1,61 @@
+package sample
+
+import "lbsyslogd/lb/stick"
+
+// convsTable look a sample up in a stick table. A sample that has no entry, or
+// cannot be a key, gives 0 (HAProxy configuration manual, section 7.3.1).
+var convsTable = tableConvs()
+
+func tableConvs() []convRow {
+	rows := []convRow{
+		{name: "in_table", args: "t", in: kindStr, out: kindBool, get: func(x *Ctx, a *args, v Value) (Value, bool) {
+			_, found := factsOf(x, a, v)
+			return boolValue(found), true
+		}},
+		{name: "table_trackers", args: "t", in: kindStr, out: Int, get: func(x *Ctx, a *args, v Value) (Value, bool) {
+			f, _ := factsOf(x, a, v)
+			return intValue(int64(f.Trackers)), true
+		}},
+		{name: "table_expire", args: "ti?", in: kindStr, out: Int, get: timeOf(func(f stick.Facts) int64 { return f.Expire })},
+		{name: "table_idle", args: "ti?", in: kindStr, out: Int, get: timeOf(func(f stick.Facts) int64 { return f.Idle })},
+	}
+	for _, r := range readings {
+		rows = append(rows, convRow{name: "table_" + r.conv, args: "t", in: kindStr, out: Int, get: func(x *Ctx, a *args, v Value) (Value, bool) {
+			t := a.table.Table
+			if t == nil || !t.Stores[r.data] {
+				return Value{}, false
+			}
+			key, ok := x.TableKey(t, v)
+			if !ok {
+				return intValue(0), true
+			}
+			n, _ := t.GetKey(key, r.data, x.Now)
+			return intValue(int64(n >> r.shift)), true
+		}})
+	}
+	return rows
+}
+
+func factsOf(x *Ctx, a *args, v Value) (stick.Facts, bool) {
+	t := a.table.Table
+	if t == nil {
+		return stick.Facts{}, false
+	}
+	key, ok := x.TableKey(t, v)
+	if !ok {
+		return stick.Facts{}, false
+	}
+	return t.FactsKey(key, x.Now)
+}
+
+// timeOf gives a time; without an entry the default that the second argument
+// names, or nothing.
+func timeOf(get func(stick.Facts) int64) func(x *Ctx, a *args, v Value) (Value, bool) {
+	return func(x *Ctx, a *args, v Value) (Value, bool) {
+		f, found := factsOf(x, a, v)
+		if !found {
+			return intValue(a.n[1]), a.len > 1
+		}
+		return intValue(get(f)), true
+	}
+}

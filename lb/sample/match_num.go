@@ -1,0 +1,188 @@
+package sample
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// span is a closed range of integers.
+type span struct{ lo, hi int64 }
+
+// matchInt compares an integer, or a length, with ranges.
+type matchInt struct {
+	spans  []span
+	length bool
+}
+
+func compileInt(pats []Pattern) (Matcher, error) { return compileSpans(pats, false) }
+func compileLen(pats []Pattern) (Matcher, error) { return compileSpans(pats, true) }
+
+func compileSpans(pats []Pattern, length bool) (Matcher, error) {
+	m := &matchInt{length: length}
+	for _, p := range pats {
+		s, err := parseSpan(p)
+		if err != nil {
+			return nil, err
+		}
+		m.spans = append(m.spans, s)
+	}
+	return m, nil
+}
+
+// parseSpan reads "5", "1024:", ":1023" or "1:9", or one number behind an
+// operator.
+func parseSpan(p Pattern) (span, error) {
+	s := span{math.MinInt64, math.MaxInt64}
+	lo, hi, ranged := strings.Cut(p.Text, ":")
+	var err error
+	if lo != "" {
+		if s.lo, err = strconv.ParseInt(lo, 10, 64); err != nil {
+			return s, fmt.Errorf("'%s' is not an integer nor a range such as 1024:65535", p.Text)
+		}
+	}
+	switch {
+	case !ranged:
+		s.hi = s.lo
+	case hi != "":
+		if s.hi, err = strconv.ParseInt(hi, 10, 64); err != nil {
+			return s, fmt.Errorf("'%s' is not an integer nor a range such as 1024:65535", p.Text)
+		}
+	}
+	if p.Text == "" || p.Text == ":" {
+		return s, fmt.Errorf("'%s' is not an integer nor a range such as 1024:65535", p.Text)
+	}
+	switch p.Op {
+	case "", "eq":
+		return s, nil
+	}
+	if ranged {
+		return s, fmt.Errorf("the operator '%s' takes one integer, not the range '%s'", p.Op, p.Text)
+	}
+	n := s.lo
+	switch p.Op {
+	case "ge":
+		s = span{n, math.MaxInt64}
+	case "gt":
+		s = span{min(n, math.MaxInt64-1) + 1, math.MaxInt64}
+	case "le":
+		s = span{math.MinInt64, n}
+	case "lt":
+		s = span{math.MinInt64, max(n, math.MinInt64+1) - 1}
+	}
+	return s, nil
+}
+
+func (m *matchInt) Match(x *Ctx, v Value) bool {
+	var n int64
+	if m.length {
+		n = int64(len(v.Text(x)))
+	} else {
+		var ok bool
+		if n, ok = v.Integer(); !ok {
+			return false
+		}
+	}
+	for _, s := range m.spans {
+		if n >= s.lo && n <= s.hi {
+			return true
+		}
+	}
+	return false
+}
+
+// matchIP tells whether an address lies in one of the networks: one map
+// look-up per distinct prefix length, whatever their number.
+type matchIP struct {
+	bits4, bits6 []int
+	nets         map[netip.Prefix]struct{}
+}
+
+func compileIP(pats []Pattern) (Matcher, error) {
+	m := &matchIP{nets: map[netip.Prefix]struct{}{}}
+	for _, p := range pats {
+		n, err := parseNet(p.Text)
+		if err != nil {
+			return nil, err
+		}
+		m.nets[n] = struct{}{}
+		bits := &m.bits6
+		if n.Addr().Is4() {
+			bits = &m.bits4
+		}
+		*bits = addOnce(*bits, n.Bits())
+	}
+	return m, nil
+}
+
+func addOnce(list []int, n int) []int {
+	for _, have := range list {
+		if have == n {
+			return list
+		}
+	}
+	return append(list, n)
+}
+
+func (m *matchIP) Match(_ *Ctx, v Value) bool {
+	a, ok := v.address()
+	if !ok {
+		return false
+	}
+	a = a.Unmap().WithZone("")
+	bits := m.bits6
+	if a.Is4() {
+		bits = m.bits4
+	}
+	for _, n := range bits {
+		if p, err := a.Prefix(n); err == nil {
+			if _, ok := m.nets[p]; ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// parseNet reads an address with an optional mask. Of an abbreviated IPv4
+// address the last number is the last octet, as in HAProxy: 10.1 is 10.0.0.1.
+func parseNet(text string) (netip.Prefix, error) {
+	host, mask, masked := strings.Cut(text, "/")
+	addr, ok := parseShort(host)
+	if !ok {
+		return netip.Prefix{}, fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address or network; names are not resolved here, write the address", text)
+	}
+	if masked && !strings.ContainsAny(host, ".:") {
+		return netip.Prefix{}, fmt.Errorf("'%s' would be the network of %s; write all four octets", text, addr)
+	}
+	bits := addr.BitLen()
+	if masked {
+		if bits, ok = maskBits(mask, addr.BitLen()); !ok {
+			return netip.Prefix{}, fmt.Errorf("'%s' has an invalid netmask '%s'", text, mask)
+		}
+	}
+	p, err := addr.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("'%s': %w", text, err)
+	}
+	if addr.Is4In6() && bits >= 96 {
+		return netip.PrefixFrom(p.Addr().Unmap(), bits-96), nil
+	}
+	return p, nil
+}
+
+func parseShort(host string) (netip.Addr, bool) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr, addr.Zone() == ""
+	}
+	parts := strings.Split(host, ".")
+	if len(parts) >= 4 {
+		return netip.Addr{}, false
+	}
+	last := len(parts) - 1
+	full := append(append(parts[:last:last], "0.0.0"[:5-2*last]), parts[last])
+	addr, err := netip.ParseAddr(strings.Join(full, "."))
+	return addr, err == nil
+}

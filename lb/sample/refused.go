@@ -1,0 +1,56 @@
+package sample
+
+import "fmt"
+
+// Refused is the error for a word that HAProxy has and lb has not, with the way
+// out where there is one.
+func Refused(what, why string) error {
+	if why == "" {
+		return fmt.Errorf("%s is known to HAProxy, but not supported by lb yet", what)
+	}
+	return fmt.Errorf("%s is known to HAProxy, but not supported by lb yet: %s", what, why)
+}
+
+// Ways out that several words share.
+const (
+	GPCArrays  = "tables have gpc0, gpc1 and gpt0, not arrays of them"
+	passedOn   = "TLS that is passed on is not looked into; write 'ssl crt <file>' on the bind line, and use ssl_fc_sni"
+	clientCert = "'verify required' and 'ca-file' on the bind line bound who may connect, but rules do not see certificates"
+	Bodies     = "bodies are passed on as they come; rules see heads"
+	rawBytes   = "rules see addresses and request heads, not a connection's bytes, and never wait; remove the condition"
+	rates      = "a stick table that all connections share (track-sc0 int(1)) counts rates"
+	names      = "names stay and numbers change: use fe_name, be_name or srv_name"
+	InCapture  = "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format"
+)
+
+// fetchRefused are fetches that HAProxy has and lb has not, with the way out.
+var fetchRefused = map[string]string{
+	"be_sess_rate": rates, "fe_sess_rate": rates, "srv_sess_rate": rates, "fe_req_rate": rates, "be_req_rate": rates,
+	"be_conn_free": "compare be_conn with a number", "srv_conn_free": "compare srv_conn with a number",
+	"be_id": names, "fe_id": names, "so_id": names, "srv_id": names,
+	"req.body": Bodies, "req.body_len": Bodies, "req.body_size": Bodies, "req.body_param": Bodies, "res.body": Bodies, "res.body_len": Bodies,
+	"req.payload": rawBytes, "req.payload_lv": rawBytes, "payload": rawBytes, "payload_lv": rawBytes, "req.len": rawBytes, "res.len": rawBytes, "wait_end": rawBytes,
+	"req.ssl_sni": passedOn, "req_ssl_sni": passedOn, "req.ssl_hello_type": passedOn, "req_ssl_hello_type": passedOn, "req.ssl_ver": passedOn, "req_ssl_ver": passedOn,
+	"rdp_cookie": "use 'stick on src'", "rdp_cookie_cnt": "use 'stick on src'",
+	"ssl_c_s_dn": clientCert, "ssl_c_i_dn": clientCert, "ssl_c_verify": clientCert, "ssl_c_used": clientCert, "ssl_c_serial": clientCert, "ssl_c_sha1": clientCert,
+	"ssl_fc_has_crt": clientCert, "ssl_c_notafter": clientCert, "ssl_c_notbefore": clientCert, "ssl_c_der": clientCert,
+	"ssl_fc_npn": "use ssl_fc_alpn", "ssl_fc_session_id": "", "ssl_fc_unique_id": "", "ssl_fc_alg_keysize": "use ssl_fc_cipher", "ssl_fc_use_keysize": "use ssl_fc_cipher", "ssl_f_sha1": "",
+	"ssl_bc":     "connections to servers are plain",
+	"sc_get_gpc": GPCArrays, "sc_inc_gpc": GPCArrays, "sc_clr_gpc": GPCArrays, "sc_gpc_rate": GPCArrays, "sc_get_gpt": GPCArrays,
+	"src_get_gpc": GPCArrays, "src_inc_gpc": GPCArrays, "src_clr_gpc": GPCArrays, "src_gpc_rate": GPCArrays, "src_get_gpt": GPCArrays,
+	"src_updt_conn_cnt": "use a track-sc rule, which counts connections in conn_cnt",
+}
+
+// convMeant are names that are often guessed, and the right ones.
+var convMeant = map[string]string{"len": "'length'", "sha": "'sha1' or 'sha2'", "strcat": "'concat'"}
+
+// convRefused are converters that HAProxy has and lb has not, with the way out.
+var convRefused = map[string]string{
+	"table_gpc": GPCArrays, "table_gpc_rate": GPCArrays, "table_gpt": GPCArrays,
+	"json": "", "json_query": Bodies, "jwt_verify": "", "jwt_header_query": "", "jwt_payload_query": "", "language": "", "djb2": "use crc32", "sdbm": "use crc32", "wt6": "use crc32",
+	"xxh32": "use crc32", "xxh64": "use crc32", "xxh3": "use crc32", "hmac": "", "digest": "use sha1 or sha2", "secure_memcmp": "", "aes_gcm_dec": "", "protobuf": Bodies, "fix_tag_value": Bodies,
+	"htonl": "", "crc32c": "use crc32", "capture-req": InCapture, "capture-res": InCapture,
+	"set-var": "use 'http-request set-var(txn.NAME)'", "unset-var": "use 'http-request unset-var(txn.NAME)'", "debug": "put the value into the log format",
+	"nbsrv": "name the backend: nbsrv(app)", "srv_queue": "", "url32": "", "rfc7239_is_valid": "", "param": "", "add_item": "use concat", "cut_crlf": "",
+	"be2dec": "", "be2hex": "use hex", "x509_v_err_str": clientCert,
+}

@@ -1,0 +1,239 @@
+package sample
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+)
+
+// kind is the type of a sample (HAProxy configuration manual, section 7.1).
+type kind uint8
+
+const (
+	kindBool kind = iota
+	Int
+	kindAddr
+	kindStr
+	kindBin
+)
+
+func (k kind) String() string {
+	return [...]string{"boolean", "integer", "ip", "string", "binary"}[k]
+}
+
+// Value is one sample. b is a view of a head, of the configuration or of the
+// Ctx's scratch: valid until the next top-level evaluation.
+type Value struct {
+	kind kind
+	n    int64 // integer; 0 or 1 for a boolean
+	b    []byte
+	addr netip.Addr
+}
+
+func StrValue(b []byte) Value      { return Value{kind: kindStr, b: b} }
+func intValue(n int64) Value       { return Value{kind: Int, n: n} }
+func addrValue(a netip.Addr) Value { return Value{kind: kindAddr, addr: a} }
+
+func boolValue(ok bool) Value {
+	if ok {
+		return Value{kind: kindBool, n: 1}
+	}
+	return Value{kind: kindBool}
+}
+
+// Text gives the sample as bytes, building them in the scratch when it is not
+// a string.
+func (v Value) Text(x *Ctx) []byte {
+	if v.kind == kindStr || v.kind == kindBin {
+		return v.b
+	}
+	off := len(x.scratch)
+	x.scratch = v.append(x.scratch)
+	return x.scratch[off:]
+}
+
+// binary gives the sample as HAProxy casts it to a block: an integer is eight
+// bytes in network order, an address its own bytes.
+func (v Value) binary(x *Ctx) []byte {
+	off := len(x.scratch)
+	switch v.kind {
+	case kindBool, Int:
+		x.scratch = binary.BigEndian.AppendUint64(x.scratch, uint64(v.n))
+	case kindAddr:
+		if v.addr.Is4() {
+			a := v.addr.As4()
+			x.scratch = append(x.scratch, a[:]...)
+		} else {
+			a := v.addr.As16()
+			x.scratch = append(x.scratch, a[:]...)
+		}
+	default:
+		return v.b
+	}
+	return x.scratch[off:]
+}
+
+// append appends the sample as HAProxy casts it to a string: booleans are 0
+// and 1.
+func (v Value) append(dst []byte) []byte {
+	switch v.kind {
+	case kindBool, Int:
+		return strconv.AppendInt(dst, v.n, 10)
+	case kindAddr:
+		return v.addr.AppendTo(dst)
+	}
+	return append(dst, v.b...)
+}
+
+// Integer casts to an integer; a string's leading digits count, as HAProxy
+// reads them.
+func (v Value) Integer() (int64, bool) {
+	switch v.kind {
+	case kindBool, Int:
+		return v.n, true
+	case kindStr, kindBin:
+		return leadingInt(v.b), true
+	}
+	if v.addr.Is4() {
+		a := v.addr.As4()
+		return int64(a[0])<<24 | int64(a[1])<<16 | int64(a[2])<<8 | int64(a[3]), true
+	}
+	return 0, false
+}
+
+// address casts to an IP address.
+func (v Value) address() (netip.Addr, bool) {
+	switch v.kind {
+	case kindAddr:
+		return v.addr, true
+	case kindStr, kindBin:
+		return ParseAddr(v.b)
+	}
+	return netip.Addr{}, false
+}
+
+// leadingInt reads an optional minus and decimal digits; what follows is
+// ignored and an overflow saturates.
+func leadingInt(b []byte) int64 {
+	neg := len(b) > 0 && b[0] == '-'
+	if neg {
+		b = b[1:]
+	}
+	const limit = 1<<63 - 1
+	n := int64(0)
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			break
+		}
+		if n > (limit-int64(c-'0'))/10 {
+			n = limit
+			break
+		}
+		n = n*10 + int64(c-'0')
+	}
+	if neg {
+		return -n
+	}
+	return n
+}
+
+// ParseAddr reads an IPv4 or IPv6 address without allocating; netip.ParseAddr
+// wants a string and its error would allocate on every garbage header.
+func ParseAddr(b []byte) (netip.Addr, bool) {
+	if a, ok := parseAddr4(b); ok {
+		return a, true
+	}
+	return parseAddr6(b)
+}
+
+func parseAddr4(b []byte) (netip.Addr, bool) {
+	var a [4]byte
+	for i := range a {
+		if i > 0 {
+			if len(b) == 0 || b[0] != '.' {
+				return netip.Addr{}, false
+			}
+			b = b[1:]
+		}
+		n, digits := 0, 0
+		zero := len(b) > 0 && b[0] == '0'
+		for len(b) > 0 && b[0] >= '0' && b[0] <= '9' && digits < 3 {
+			n = n*10 + int(b[0]-'0')
+			b = b[1:]
+			digits++
+		}
+		if digits == 0 || n > 255 || zero && digits > 1 {
+			return netip.Addr{}, false
+		}
+		a[i] = byte(n)
+	}
+	return netip.AddrFrom4(a), len(b) == 0
+}
+
+func parseAddr6(b []byte) (netip.Addr, bool) {
+	if len(b) < 2 || len(b) > 45 {
+		return netip.Addr{}, false
+	}
+	var a [16]byte
+	gap, at := -1, 0
+	for at < 16 {
+		if len(b) >= 2 && b[0] == ':' && b[1] == ':' && gap < 0 {
+			gap, b = at, b[2:]
+			if len(b) == 0 {
+				break
+			}
+		} else if at > 0 && gap != at {
+			if len(b) == 0 {
+				break
+			}
+			if b[0] != ':' {
+				return netip.Addr{}, false
+			}
+			b = b[1:]
+		}
+		if at <= 12 {
+			if v4, ok := parseAddr4(b); ok {
+				tail := v4.As4()
+				copy(a[at:], tail[:])
+				at, b = at+4, nil
+				break
+			}
+		}
+		n, digits := 0, 0
+		for len(b) > 0 && digits < 5 {
+			h := unhex(b[0])
+			if h < 0 {
+				break
+			}
+			n, b = n<<4|h, b[1:]
+			digits++
+		}
+		if digits == 0 || digits > 4 {
+			return netip.Addr{}, false
+		}
+		a[at], a[at+1] = byte(n>>8), byte(n)
+		at += 2
+	}
+	if len(b) != 0 || gap < 0 && at != 16 || gap >= 0 && at == 16 {
+		return netip.Addr{}, false
+	}
+	if gap >= 0 {
+		moved := at - gap
+		copy(a[16-moved:], a[gap:at])
+		clear(a[gap : 16-moved])
+	}
+	return netip.AddrFrom16(a), true
+}
+
+// unhex is a hexadecimal digit's value, -1 for anything else.
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
