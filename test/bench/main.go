@@ -1,6 +1,7 @@
-// Command bench measures what a request costs: CPU time per request of lb and of HAProxy, side by side in one run.
+// Command bench measures what a request costs: CPU time per request of lb, of HAProxy and, with -lb-before, of an earlier build of lb, side by side in
+// one run.
 //
-//  1. Both subjects are started with the same configuration, pinned to one core, one thread each (subject.go).
+//  1. The subjects are started with the same configuration, pinned to one core, one thread each (subject.go).
 //  2. A loop pinned to another core plays the clients, the backend and the syslog receiver in one thread (loop.go), so that
 //     the load is cheap, the same for both, and never waits for a scheduler.
 //  3. Rounds of a fixed number of requests alternate between the subjects. A round's cost is the growth of
@@ -42,11 +43,11 @@ var cases = []benchCase{
 }
 
 type options struct {
-	ours, theirs string
-	rounds       int
-	scale        float64
-	cases        []string
-	cores        [2]int
+	ours, before, theirs string
+	rounds               int
+	scale                float64
+	cases                []string
+	cores                [2]int
 }
 
 func main() {
@@ -55,6 +56,7 @@ func main() {
 
 	var opt options
 	flag.StringVar(&opt.ours, "lb", "bin/lb", "the balancer to measure")
+	flag.StringVar(&opt.before, "lb-before", "", "an earlier build of lb, to be measured in the same run")
 	flag.StringVar(&opt.theirs, "haproxy", "haproxy", "the HAProxy to measure it against")
 	flag.IntVar(&opt.rounds, "rounds", 5, "rounds of each subject and case")
 	flag.Float64Var(&opt.scale, "scale", 1, "multiplies the requests of a round")
@@ -87,18 +89,27 @@ func run(ctx context.Context, opt options) error {
 
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(os.Stderr, "CPU us per request, median of %d rounds; subjects on core %d, load on core %d\n", opt.rounds, opt.cores[0], opt.cores[1])
-	fmt.Fprintln(table, "case\tHAProxy us\tlb us\tratio\tpromised\tHAProxy req/s\tlb req/s")
+	head := "case\tHAProxy us\tlb us\tratio\tpromised\tHAProxy req/s\tlb req/s"
+	if opt.before != "" {
+		head += "\tbefore us\tlb / before"
+	}
+	fmt.Fprintln(table, head)
 	for _, c := range rows {
 		c.requests = max(int(float64(c.requests)*opt.scale), c.conns)
-		theirs, ours, err := compare(ctx, opt, c, dir)
+		costs, err := compare(ctx, opt, c, dir)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.what, err)
 		}
+		theirs, ours := costs[0], costs[1]
 		promise := "-"
 		if c.promise > 0 {
 			promise = fmt.Sprintf("<= %.2f", c.promise)
 		}
-		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.3f\t%s\t%.0f\t%.0f\n", c.what, theirs.cpu, ours.cpu, ours.cpu/theirs.cpu, promise, theirs.rate, ours.rate)
+		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.3f\t%s\t%.0f\t%.0f", c.what, theirs.cpu, ours.cpu, ours.cpu/theirs.cpu, promise, theirs.rate, ours.rate)
+		if opt.before != "" {
+			fmt.Fprintf(table, "\t%.2f\t%.3f", costs[2].cpu, ours.cpu/costs[2].cpu)
+		}
+		fmt.Fprintln(table)
 	}
 	return table.Flush()
 }
@@ -109,34 +120,38 @@ type cost struct {
 	rate float64 // requests per second
 }
 
-// compare runs one case: alternating rounds of both subjects.
-func compare(ctx context.Context, opt options, c benchCase, dir string) (theirs, ours cost, err error) {
+// compare runs one case: alternating rounds of HAProxy, lb and, if there is one, the earlier lb; their costs are in this order.
+func compare(ctx context.Context, opt options, c benchCase, dir string) ([]cost, error) {
 	l, err := newLoop(c)
 	if err != nil {
-		return cost{}, cost{}, err
+		return nil, err
 	}
 	defer l.close()
-	var subjects [2]*subject
-	for i, program := range []string{opt.theirs, opt.ours} {
+	var subjects []*subject
+	for i, program := range []string{opt.theirs, opt.ours, opt.before} {
+		if program == "" {
+			continue
+		}
 		s, err := startSubject(ctx, program, c, l, fmt.Sprintf("%s/%s-%d.cfg", dir, c.name, i), opt.cores[0])
 		if err != nil {
-			return cost{}, cost{}, err
+			return nil, err
 		}
 		defer s.stop()
-		subjects[i] = s
+		s.label = [...]string{"haproxy", "lb", "before"}[i]
+		subjects = append(subjects, s)
 	}
 
-	var rounds [2][]cost
+	rounds := make([][]cost, len(subjects))
 	for round := range opt.rounds + 1 {
 		for turn := range subjects {
-			i := (turn + round) % 2 // who goes first alternates as well
+			i := (turn + round) % len(subjects) // who goes first alternates as well
 			s := subjects[i]
 			if ctx.Err() != nil {
-				return cost{}, cost{}, ctx.Err()
+				return nil, ctx.Err()
 			}
 			one, err := measure(l, s, c, opt.cores[1])
 			if err != nil {
-				return cost{}, cost{}, fmt.Errorf("%s: %w", s.program, err)
+				return nil, fmt.Errorf("%s: %w", s.program, err)
 			}
 			fmt.Fprintf(os.Stderr, "  %-42s round %d  %-8s %7.2f us  %7.0f req/s\n", c.what, round, s.label, one.cpu, one.rate)
 			if round > 0 { // the first warms up
@@ -144,7 +159,11 @@ func compare(ctx context.Context, opt options, c benchCase, dir string) (theirs,
 			}
 		}
 	}
-	return median(rounds[0]), median(rounds[1]), nil
+	costs := make([]cost, len(rounds))
+	for i := range rounds {
+		costs[i] = median(rounds[i])
+	}
+	return costs, nil
 }
 
 // measure runs one round.

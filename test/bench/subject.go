@@ -58,7 +58,7 @@ func startSubject(ctx context.Context, program string, c benchCase, l *loop, pat
 	if err != nil {
 		return nil, err
 	}
-	s := &subject{program: program, label: filepath.Base(program), addr: addr, proc: proc}
+	s := &subject{program: program, addr: addr, proc: proc}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	err = rig.Until(ctx, program+" to listen", func() bool {
