@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/safefile"
 )
 
 // patience waits before a start that will most likely fail as the ones before
@@ -64,7 +66,7 @@ func (p *patience) failed() {
 	text, err := json.Marshal(failures{f.Row + 1, time.Now()})
 	if err == nil {
 		// Where it cannot be written the next start does not wait.
-		_ = os.WriteFile(p.path, text, 0o600)
+		_ = safefile.Write(p.path, text, 0o600)
 	}
 }
 

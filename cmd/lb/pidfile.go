@@ -1,12 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
 
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/safefile"
 	"lbsyslogd/lb/worker"
 )
 
@@ -23,16 +23,12 @@ type pidfile struct {
 // Open comes after the configuration was read and before root is given up.
 func (p *pidfile) Open(plan *worker.Plan) (*handoff.Set, error) {
 	if path := p.path(plan.Facts.Pidfile); path != "" {
-		// Not O_TRUNC: should this start fail, the file still names the old process.
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		p.made = err == nil
-		if errors.Is(err, os.ErrExist) {
-			f, err = os.OpenFile(path, os.O_WRONLY, 0)
-		}
+		// It is not truncated: should this start fail, the file still names the old process.
+		f, made, err := safefile.Open(path, 0o644)
 		if err != nil {
 			return nil, fmt.Errorf("pid file: %w", err)
 		}
-		p.file = f
+		p.file, p.made = f, made
 	}
 	return p.Source.Open(plan)
 }

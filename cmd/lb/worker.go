@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -107,16 +110,19 @@ func outputOfMaster() error {
 	return nil
 }
 
-// rendezvous listens where the next master looks for this worker.
+// rendezvous listens where the next master looks for this worker. Nobody but
+// this user, and root, may ever connect there: the file is made with the
+// socket's mode.
 func rendezvous(path string) (*net.UnixListener, error) {
 	_ = os.Remove(path) // left by an earlier process with this id
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var chmod error
+		err := c.Control(func(fd uintptr) { chmod = unix.Fchmod(int(fd), 0o600) })
+		return errors.Join(err, chmod)
+	}}
+	l, err := config.Listen(context.Background(), "unixpacket", path)
 	if err != nil {
 		return nil, fmt.Errorf("wait for the next master: %w", err)
 	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("wait for the next master: %w", err)
-	}
-	return l, nil
+	return l.(*net.UnixListener), nil
 }

@@ -26,9 +26,10 @@ const MaxMessage = 160 << 10
 // died begins at a boundary. Send may be called from several goroutines, beside
 // one that calls Receive.
 type Conn struct {
-	c   *net.UnixConn
-	buf []byte // Receive's
-	oob []byte // Receive's
+	c    *net.UnixConn
+	buf  []byte      // Receive's
+	oob  []byte      // Receive's
+	from *unix.Ucred // Receive's: who sent the last message; nil where that is not known
 }
 
 // Pair makes a connection. The file is the other end, for a child; the caller
@@ -64,8 +65,27 @@ func NewConn(f *os.File) (*Conn, error) {
 
 // FromUnix makes a Conn of a connected packet socket, which it then owns.
 func FromUnix(c *net.UnixConn) *Conn {
-	return &Conn{c: c, buf: make([]byte, MaxMessage), oob: make([]byte, unix.CmsgSpace(4*MaxFDs))}
+	return &Conn{c: c, buf: make([]byte, MaxMessage), oob: make([]byte, unix.CmsgSpace(4*MaxFDs)+unix.CmsgSpace(unix.SizeofUcred))}
 }
+
+// Identify has the kernel add to each message which process sent it, and as
+// which user: what a process says about itself it may have invented.
+func (c *Conn) Identify() error {
+	raw, err := c.c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var oerr error
+	if err := raw.Control(func(fd uintptr) { oerr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSCRED, 1) }); err != nil {
+		return err
+	}
+	return oerr
+}
+
+// From is who sent the message that the last Receive returned, as the kernel
+// says since Identify; nil before. It belongs to the goroutine that calls
+// Receive.
+func (c *Conn) From() *unix.Ucred { return c.from }
 
 // Send sends v as JSON together with fds, which stay the caller's. It waits
 // up to timeout for a receiver that is slow or that holds too many
@@ -127,7 +147,8 @@ func (c *Conn) Receive(v any) ([]int, error) {
 	if n == 0 && oobn == 0 {
 		return nil, io.EOF
 	}
-	fds, err := rights(c.oob[:oobn])
+	fds, from, err := rights(c.oob[:oobn])
+	c.from = from
 	if err == nil && flags&unix.MSG_TRUNC != 0 {
 		err = errors.New("receive: a message is larger than the limit")
 	}
@@ -220,24 +241,24 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) { return c.c.SyscallConn()
 // Close ends the connection.
 func (c *Conn) Close() error { return c.c.Close() }
 
-// rights takes the descriptors out of a control message.
-func rights(oob []byte) ([]int, error) {
+// rights takes the descriptors, and the sender where it is known, out of a
+// control message.
+func rights(oob []byte) (fds []int, from *unix.Ucred, err error) {
 	if len(oob) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
-		return nil, fmt.Errorf("receive descriptors: %w", err)
+		return nil, nil, fmt.Errorf("receive descriptors: %w", err)
 	}
-	var fds []int
 	for i := range messages {
-		got, err := unix.ParseUnixRights(&messages[i])
-		if err != nil {
-			continue // credentials or the like
+		if got, err := unix.ParseUnixRights(&messages[i]); err == nil {
+			fds = append(fds, got...)
+		} else if cred, err := unix.ParseUnixCredentials(&messages[i]); err == nil && cred.Pid != 0 {
+			from = cred
 		}
-		fds = append(fds, got...)
 	}
-	return fds, nil
+	return fds, from, nil
 }
 
 func closeAll(fds []int) {

@@ -87,7 +87,7 @@ func receiveSockets(c *net.UnixConn, count int) (fds []int, data []byte, err err
 		if err != nil {
 			return fds, nil, fmt.Errorf("after %d of %d sockets: %w", len(fds), count, err)
 		}
-		got, err := rights(oob[:oobn])
+		got, _, err := rights(oob[:oobn])
 		fds = append(fds, got...)
 		switch {
 		case err != nil:

@@ -51,11 +51,11 @@ func (o *Opener) Open(w Want) (int, error) {
 		return -1, err
 	}
 	if fd, ok := o.Activated.lend(w); ok {
-		return fd, Refresh(fd, w)
+		return fd, o.Refresh(fd, w)
 	}
 	if fd, ok := o.Taken.take(w); ok {
 		if w.Network != "unix" {
-			return fd, Refresh(fd, w)
+			return fd, o.Refresh(fd, w)
 		}
 		// The path is the giver's: it removes it when it leaves, and in another container it is not even there. So there is a new
 		// socket, which comes to its place when everything serves; what waits in the old one is the giver's to answer.
@@ -72,7 +72,7 @@ func (o *Opener) Open(w Want) (int, error) {
 	fd, err := openTCP(w, false)
 	if len(o.Old) > 0 && errors.Is(err, unix.EADDRINUSE) {
 		if fd, ok := o.takeOver(w); ok {
-			return fd, Refresh(fd, w)
+			return fd, o.Refresh(fd, w)
 		}
 	}
 	if (o.SharePort || len(o.Old) > 0) && errors.Is(err, unix.EADDRINUSE) {
@@ -309,15 +309,16 @@ func zoneID(zone string) (uint32, error) {
 }
 
 // Refresh gives a bound socket the options of w that may change while it
-// lives, and has it listen, which it may have stopped for a pause.
-func Refresh(fd int, w Want) error {
+// lives, and has it listen, which it may have stopped for a pause. A unix path
+// where something else is by now is left alone.
+func (o *Opener) Refresh(fd int, w Want) error {
 	switch w.Network {
 	case "tcp", "tcp4", "tcp6":
 		if err := tune(fd, w); err != nil {
 			return err
 		}
 	case "unix":
-		if err := own(w.Address, w); err != nil {
+		if _, err := own(w.Address, w, o.places[w.Key()]); err != nil && !errors.Is(err, errNotOurs) {
 			return err
 		}
 	case "fd":

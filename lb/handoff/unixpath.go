@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/safefile"
 )
 
 // maxPath is the longest path of a unix socket: sun_path holds 108 bytes with
@@ -34,6 +36,12 @@ func bindPath(fd int, w Want) (place, error) {
 	if err := os.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return place{}, err
 	}
+	if w.Mode != 0 {
+		// The file is made with the mode of the socket, less the umask: at no time is it open to more than it shall be.
+		if err := unix.Fchmod(fd, w.Mode); err != nil {
+			return place{}, fmt.Errorf("mode of %s: %w", w.Address, err)
+		}
+	}
 	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: beside}); err != nil {
 		return place{}, fmt.Errorf("bind %s: %w", w.Address, err)
 	}
@@ -46,36 +54,47 @@ func bindPath(fd int, w Want) (place, error) {
 
 // settle gives the bound socket its owner, its mode and its queue.
 func settle(fd int, beside string, w Want) (place, error) {
-	if err := own(beside, w); err != nil {
+	p, err := own(beside, w, place{})
+	if err != nil {
 		return place{}, err
 	}
 	if err := unix.Listen(fd, backlog(w)); err != nil {
 		return place{}, fmt.Errorf("listen on %s: %w", w.Address, err)
 	}
-	var st unix.Stat_t
-	if err := unix.Lstat(beside, &st); err != nil {
-		return place{}, fmt.Errorf("look at %s: %w", beside, err)
-	}
-	return place{path: beside, dev: st.Dev, ino: st.Ino}, nil
+	return p, nil
 }
 
-// own sets mode and owner of a socket's path as wanted.
-func own(path string, w Want) error {
+// errNotOurs says that what is at a path is not the socket that was bound there: it was removed, or something else put in its place.
+var errNotOurs = errors.New("is not the socket that lb bound there")
+
+// own sets mode and owner of the socket at path as wanted, and says what is there. Where it is known which file it has to be, known,
+// nothing else is touched.
+func own(path string, w Want, known place) (place, error) {
 	uid, gid, err := w.owner()
 	if err != nil {
-		return err
+		return place{}, err
 	}
-	if uid >= 0 || gid >= 0 {
-		if err := os.Lchown(path, uid, gid); err != nil {
-			return err
-		}
+	s, err := safefile.OpenSocket(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, safefile.ErrNotSocket) {
+		return place{}, fmt.Errorf("%s %w", path, errNotOurs)
+	}
+	if err != nil {
+		return place{}, err
+	}
+	defer s.Close()
+	p := place{path: path, dev: s.Dev, ino: s.Ino}
+	if known.path != "" && known != p {
+		return place{}, fmt.Errorf("%s %w", path, errNotOurs)
+	}
+	if err := s.Own(uid, gid); err != nil {
+		return place{}, err
 	}
 	if w.Mode != 0 {
-		if err := os.Chmod(path, fs.FileMode(w.Mode)); err != nil {
-			return err
+		if err := s.Allow(fs.FileMode(w.Mode)); err != nil {
+			return place{}, err
 		}
 	}
-	return nil
+	return p, nil
 }
 
 // remove unlinks the path if the socket there is still ours.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -87,6 +88,9 @@ func (r *run) adoptAll() bool {
 		return false
 	}
 	for _, link := range r.Links {
+		if err := link.Identify(); err != nil {
+			r.Log.Warn(fmt.Sprintf("adopt a worker: %v", err))
+		}
 		w := r.newWorker(link)
 		w.adopting = true
 		r.adopting = append(r.adopting, w)
@@ -103,18 +107,30 @@ func (r *run) adoptAll() bool {
 
 // introduced takes in what a worker says about itself and its sockets. It
 // returns the descriptors that nobody needs.
-func (r *run) introduced(w *worker, report *handoff.Report, fds []int) []int {
-	if !w.adopting || len(fds) != len(report.Names) {
+func (r *run) introduced(w *worker, report *handoff.Report, from *unix.Ucred, fds []int) []int {
+	if len(fds) != len(report.Names) {
 		return fds
 	}
-	if report.Facts != nil {
+	if report.Facts != nil && w.pid == 0 {
+		if !ownRights(from) && (from == nil || int(from.Pid) != report.Facts.Pid) {
+			r.Log.Error(fmt.Sprintf("a worker of the former master says that it is process %d, and is not: going on without it", report.Facts.Pid))
+			w.adopting = false
+			w.link.Close()
+			r.adoptedOrNot(w)
+			return fds
+		}
 		w.facts, w.draining = *report.Facts, report.Draining
 		w.pid = w.facts.Pid
+		r.inherit(w, from)
 	}
 	var spare []int
 	// Who says it too late serves on only if nobody else does.
 	late := r.stopping || r.current != nil && !slices.Contains(r.adopting, w)
 	for i, name := range report.Names {
+		if !plausible(name, fds[i]) {
+			spare = append(spare, fds[i])
+			continue
+		}
 		w.wants = append(w.wants, handoff.Want{Name: name})
 		if _, ok := r.sockets.Get(name); ok || late {
 			spare = append(spare, fds[i])
@@ -135,6 +151,31 @@ func (r *run) introduced(w *worker, report *handoff.Report, fds []int) []int {
 	}
 	r.adoptedOrNot(w)
 	return spare
+}
+
+// inherit decides over what only a worker with the rights of this process is
+// believed: the path of the pid file, and the configuration that a replacement
+// would run. The former master may have left the latter. Without it the
+// replacement reads the files.
+func (r *run) inherit(w *worker, from *unix.Ucred) {
+	left := r.Snapshots[w.pid]
+	delete(r.Snapshots, w.pid)
+	if !ownRights(from) {
+		w.facts.Pidfile = ""
+	}
+	switch {
+	case left == nil:
+	case w.snapshot == nil:
+		w.snapshot = left
+	default:
+		left.Close()
+	}
+}
+
+// plausible says whether a worker's socket can be one that a master opened.
+func plausible(name string, fd int) bool {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && kind == unix.SOCK_STREAM && name != "" && !strings.ContainsFunc(name, unicode.IsControl)
 }
 
 // take gives a worker that has introduced itself its place. As a rule that is
@@ -199,6 +240,10 @@ func (r *run) adoptedOrNot(w *worker) {
 	case len(r.adopting) > 0:
 		return
 	}
+	for _, left := range r.Snapshots {
+		left.Close() // of workers that did not introduce themselves
+	}
+	r.Snapshots = nil
 	for _, w := range r.old {
 		r.generation = max(r.generation, w.facts.Generation)
 		r.reloads = max(r.reloads, w.facts.Reloads)

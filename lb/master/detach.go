@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"lbsyslogd/lb/safefile"
 )
 
 // Part is the signal with which a service manager ends a master that is being
@@ -43,7 +45,7 @@ func (r *run) part() {
 		r.unstore(linkName(w.pid))
 	}
 	if r.Notify != nil && r.Rendezvous != "" {
-		if err := os.WriteFile(r.restartMark(), nil, 0o600); err != nil {
+		if err := safefile.Write(r.restartMark(), nil, 0o600); err != nil {
 			r.Log.Warn(fmt.Sprintf("leave word for the next master: %v", err))
 		}
 	}

@@ -91,7 +91,7 @@ func testCheck(config string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
-	if _, err := readPlan(config); err != nil {
+	if _, err := readPlan(config, nil); err != nil {
 		fmt.Fprintf(os.Stderr, "[ALERT]    (%d) : config : %v\n", os.Getpid(), err)
 		return 1
 	}
@@ -102,6 +102,16 @@ func testCheck(config string) int {
 func testWorker(args []string) int {
 	var b Birth
 	if err := json.Unmarshal([]byte(os.Getenv(WorkerEnv)), &b); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	fd, err := unix.FcntlInt(LinkFD, unix.F_DUPFD_CLOEXEC, 10)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	stolen, err := handoff.NewConn(os.NewFile(uintptr(fd), "link"))
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
@@ -121,7 +131,7 @@ func testWorker(args []string) int {
 		config = fmt.Sprintf("/proc/self/fd/%d", SnapshotFD)
 	}
 	p := process.Process{
-		Load:    func() (*process.Plan, error) { return readPlan(config) },
+		Load:    func() (*process.Plan, error) { return readPlan(config, stolen) },
 		Sockets: process.FromMaster{Link: link},
 		Env: assemble.Env{Generation: b.Generation, Reloads: b.Reloads, Pid: os.Getpid(), Master: b.Master, Version: "1.0",
 			Started: time.Now(), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))},
@@ -139,14 +149,14 @@ func testWorker(args []string) int {
 }
 
 // readPlan reads a test configuration, a word and its value in each line.
-func readPlan(path string) (*process.Plan, error) {
+func readPlan(path string, stolen *handoff.Conn) (*process.Plan, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	plan := &process.Plan{UID: -1, GID: -1, Snapshot: text}
 	plan.Facts.Digest = string(text)
-	e := &lineEngine{done: make(chan struct{}), conns: map[net.Conn]bool{}}
+	e := &lineEngine{stolen: stolen, done: make(chan struct{}), conns: map[net.Conn]bool{}}
 	for i, line := range strings.Split(string(text), "\n") {
 		word, value, _ := strings.Cut(line, " ")
 		switch word {
@@ -198,8 +208,9 @@ func readPlan(path string) (*process.Plan, error) {
 	return plan, nil
 }
 
-// lineEngine answers lines.
+// lineEngine answers lines. One that an attacker sends ("!FILE MESSAGE") goes to the master, with FILE's descriptor.
 type lineEngine struct {
+	stolen    *handoff.Conn
 	env       assemble.Env
 	listeners []net.Listener
 	die       string
@@ -253,6 +264,12 @@ func (e *lineEngine) accept(l net.Listener) {
 
 func (e *lineEngine) serve(c net.Conn) {
 	for s := bufio.NewScanner(c); s.Scan(); {
+		if evil, ok := strings.CutPrefix(s.Text(), "!"); ok {
+			if err := e.attack(evil); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				break
+			}
+		}
 		if _, err := fmt.Fprintf(c, "%d %d\n", e.env.Generation, e.env.Pid); err != nil {
 			break
 		}
@@ -262,6 +279,21 @@ func (e *lineEngine) serve(c net.Conn) {
 	defer e.mu.Unlock()
 	delete(e.conns, c)
 	e.maybeDone()
+}
+
+// attack sends the master what a taken worker would.
+func (e *lineEngine) attack(text string) error {
+	path, message, _ := strings.Cut(text, " ")
+	var fds []int
+	if path != "" {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		fds = []int{int(f.Fd())}
+	}
+	return e.stolen.Send(json.RawMessage(message), fds, 5*time.Second)
 }
 
 // maybeDone is called with mu held.

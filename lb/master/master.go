@@ -65,6 +65,9 @@ type Master struct {
 	// What a former master left.
 	Sockets *handoff.Set    // listening sockets by name; nil is empty
 	Links   []*handoff.Conn // connections to workers that still serve
+	// Snapshots are the workers' configurations by pid, where the former master
+	// could leave them. Run closes those that it does not need.
+	Snapshots map[int]*os.File
 
 	// Upgraded gets the outcome of the reload that follows an adoption; it has
 	// room for it. nil when nobody waits.

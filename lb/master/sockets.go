@@ -77,7 +77,7 @@ func (w *worker) names() []string {
 func (r *run) socket(w *worker, want handoff.Want) error {
 	name := want.Key()
 	if fd, ok := r.sockets.Get(name); ok {
-		return handoff.Refresh(fd, want)
+		return r.Opener.Refresh(fd, want)
 	}
 	fd, err := r.Opener.Open(want)
 	if errors.Is(err, unix.EADDRINUSE) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/safefile"
 )
 
 // signal obeys what HAProxy's master obeys.
@@ -154,9 +155,10 @@ func (r *run) writePidfile() {
 	r.pidfile = path
 }
 
-// WritePidfile writes this process's pid to path.
+// WritePidfile writes this process's pid to path. A link that is there is
+// replaced, as whoever may write the directory could have planted it.
 func WritePidfile(path string) error {
-	if err := os.WriteFile(path, []byte(pidText()), 0o644); err != nil {
+	if err := safefile.Write(path, []byte(pidText()), 0o644); err != nil {
 		return fmt.Errorf("pid file: %w", err)
 	}
 	return nil

@@ -27,9 +27,10 @@ const UpgradeEnv = "LB_UPGRADE"
 type Estate struct {
 	Sockets map[string]int `json:"sockets"`
 	Links   []int          `json:"links"`
-	Given   []int          `json:"given"`  // by the service manager
-	CLI     int            `json:"cli"`    // -1: none
-	Client  int            `json:"client"` // who asked for the upgrade
+	Configs map[int]int    `json:"configs,omitempty"` // configurations by their workers' pids
+	Given   []int          `json:"given"`             // by the service manager
+	CLI     int            `json:"cli"`               // -1: none
+	Client  int            `json:"client"`            // who asked for the upgrade
 }
 
 // upgradeNow checks the program on disk, then becomes it. The new program
@@ -89,7 +90,7 @@ func (r *run) become(client *net.UnixConn) error {
 		return fd, err
 	}
 	defer func() { closeAll(keep) }()
-	e := Estate{Sockets: make(map[string]int), CLI: -1}
+	e := Estate{Sockets: make(map[string]int), Configs: make(map[int]int), CLI: -1}
 	for name, fd := range r.sockets.All() {
 		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD, 3)
 		if err != nil {
@@ -113,6 +114,13 @@ func (r *run) become(client *net.UnixConn) error {
 			return fmt.Errorf("keep worker %d: %w", w.pid, err)
 		}
 		e.Links = append(e.Links, fd)
+		if w.snapshot == nil {
+			continue
+		}
+		if fd, err = hold(w.snapshot); err != nil {
+			return fmt.Errorf("keep the configuration of worker %d: %w", w.pid, err)
+		}
+		e.Configs[w.pid] = fd
 	}
 	if cli, ok := r.CLI.(syscall.Conn); ok {
 		if e.CLI, err = hold(cli); err != nil {
@@ -180,6 +188,11 @@ func (e *Estate) Take(m *Master) error {
 			return err
 		}
 		m.Links = append(m.Links, link)
+	}
+	m.Snapshots = make(map[int]*os.File, len(e.Configs))
+	for pid, fd := range e.Configs {
+		unix.CloseOnExec(fd)
+		m.Snapshots[pid] = os.NewFile(uintptr(fd), "configuration")
 	}
 	if e.CLI >= 0 {
 		f := os.NewFile(uintptr(e.CLI), "command socket")

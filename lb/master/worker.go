@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,26 +17,28 @@ import (
 // worker is one worker as its master sees it. Owned by the goroutine of Run,
 // but for words, which has its own lock.
 type worker struct {
-	pid      int
-	process  *os.Process
-	facts    handoff.Facts
-	link     *handoff.Conn // its sender and receiver use it
-	out      chan<- parcel // to its sender
-	words    words         // what it printed before it was ready
-	wants    []handoff.Want
-	snapshot *os.File // its configuration's text; nil unknown
-	flights  *os.File // its requests in flight; nil if it left no record
-	fresh    []string // sockets that were opened for it alone
-	ready    bool
-	readyAt  time.Time
-	draining bool
-	asked    []func(*handoff.Status)
-	timer    *time.Timer // ends its patience: start timeout
-	adopting bool        // its facts have not come yet
-	stranger bool        // no child of this process: how it ends is not known
-	killed   bool        // by its master: it will not serve, whatever it says
-	hungUp   bool        // all that it said has been heard
-	gone     func()      // its process has ended, and what it said is waited for; nil before and after
+	pid        int
+	process    *os.Process
+	facts      handoff.Facts
+	link       *handoff.Conn // its sender and receiver use it
+	out        chan<- parcel // to its sender
+	words      words         // what it printed before it was ready
+	wants      []handoff.Want
+	snapshot   *os.File // its configuration's text; nil unknown
+	flights    *os.File // its requests in flight; nil if it left no record
+	fresh      []string // sockets that were opened for it alone
+	wanted     bool     // it has said all its wants
+	ready      bool
+	readyAt    time.Time
+	draining   bool
+	asked      []func(*handoff.Status)
+	timer      *time.Timer // ends its patience: start timeout
+	adopting   bool        // its facts have not come yet
+	stranger   bool        // no child of this process: how it ends is not known
+	killed     bool        // by its master: it will not serve, whatever it says
+	hungUp     bool        // all that it said has been heard
+	distrusted bool        // it said what it cannot have to say, which was reported
+	gone       func()      // its process has ended, and what it said is waited for; nil before and after
 }
 
 // parcel is one message to a worker. fds are closed after the sending when
@@ -94,7 +97,8 @@ func (r *run) newWorker(link *handoff.Conn) *worker {
 				r.post(func() { r.hungUp(w) })
 				return
 			}
-			if !r.post(func() { r.hear(w, report, fds) }) {
+			from := link.From()
+			if !r.post(func() { r.hear(w, report, from, fds) }) {
 				closeAll(fds)
 				return
 			}
@@ -138,17 +142,28 @@ func (r *run) flush() {
 
 func (r *run) order(w *worker, kind string) { r.send(w, parcel{order: handoff.Order{Kind: kind}}) }
 
-// hear takes a message from a worker. fds are this function's.
-func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
+// hear takes a message from a worker. from is its sender as the kernel says,
+// where the link identifies it. fds are this function's.
+//
+// A worker reads what strangers send, so it may be in a stranger's hands, and
+// the master may be root: it believes what a worker in that state has to say,
+// and nothing else. What decides over files, sockets and configurations comes
+// from a worker that has not served yet.
+func (r *run) hear(w *worker, report *handoff.Report, from *unix.Ucred, fds []int) {
 	defer func() { closeAll(fds) }()
+	if !w.may(r, report.Kind) {
+		r.distrust(w, report.Kind)
+		return
+	}
 	switch report.Kind {
 	case handoff.Wanted:
 		if report.Facts != nil {
-			w.facts = *report.Facts
+			w.learn(report.Facts)
 			fds = keep(&w.snapshot, "configuration", fds)
 		}
 		w.wants = append(w.wants, report.Wants...)
 		if !report.More {
+			w.wanted = true
 			r.provide(w)
 		}
 	case handoff.Ready:
@@ -156,12 +171,16 @@ func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
 	case handoff.Flights:
 		fds = keep(&w.flights, "flights", fds)
 	case handoff.Snapshot:
-		fds = keep(&w.snapshot, "configuration", fds)
+		if ownRights(from) {
+			fds = keep(&w.snapshot, "configuration", fds)
+		}
 	case handoff.Leaving:
 		r.switched(w)
 	case handoff.Gave:
 		for _, name := range report.Names {
-			r.Opener.GaveAway(name)
+			if slices.Contains(w.names(), name) {
+				r.Opener.GaveAway(name)
+			}
 		}
 	case handoff.Tell:
 		asked := w.asked
@@ -170,8 +189,48 @@ func (r *run) hear(w *worker, report *handoff.Report, fds []int) {
 			answer(report.Status)
 		}
 	case handoff.Adopted:
-		fds = r.introduced(w, report, fds)
+		fds = r.introduced(w, report, from, fds)
 	}
+}
+
+// may says whether a worker in its state has such a thing to say.
+func (w *worker) may(r *run, kind string) bool {
+	switch kind {
+	case handoff.Wanted:
+		return w == r.starting && !w.wanted
+	case handoff.Ready:
+		return w == r.starting && w.wanted
+	case handoff.Snapshot, handoff.Adopted:
+		return w.adopting
+	case handoff.Flights:
+		return w.ready || w.adopting
+	case handoff.Leaving, handoff.Gave, handoff.Tell:
+		return w.ready
+	}
+	return false
+}
+
+// distrust reports, once, a worker that says what it cannot have to say.
+func (r *run) distrust(w *worker, kind string) {
+	if w.distrusted || w.killed {
+		return
+	}
+	w.distrusted = true
+	r.Log.Error(fmt.Sprintf("worker %d sent the message %q, which a worker in its state never sends: it is ignored, as will be any others; the process may be in the hands of an attacker", w.pid, kind))
+}
+
+// learn takes what a worker says about its configuration. What the master knows
+// itself stays.
+func (w *worker) learn(f *handoff.Facts) {
+	known := w.facts
+	w.facts = *f
+	w.facts.Pid, w.facts.Generation, w.facts.Reloads = known.Pid, known.Generation, known.Reloads
+}
+
+// ownRights says whether the sender of a message may do what this process may:
+// what it wants to be done it could do itself.
+func ownRights(from *unix.Ucred) bool {
+	return from != nil && (from.Uid == 0 || int(from.Uid) == os.Geteuid())
 }
 
 // keep puts the one descriptor of a message into f. It returns what is left.
