@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -38,7 +39,7 @@ func globalTable() []row[*Global] {
 			return oneOf(c.name, c.args[0], "none", "required")
 		}},
 		{name: "ca-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.CABase = w })},
-		{name: "chroot", args: "<dir>", min: 1, max: 1, apply: (*call).chroot},
+		{name: "chroot", args: "<dir>", min: 1, max: 1, apply: (*call).chroot, doc: "where root starts lb; ignored with a notice elsewhere"},
 		{name: "crt-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.CrtBase = w })},
 		{name: "daemon", apply: flag(func(g *Global) { g.Daemon = true })},
 		{name: "description", args: "<text>", min: 1, max: many, apply: func(c *call, g *Global) error {
@@ -143,14 +144,20 @@ func globalTable() []row[*Global] {
 	return table
 }
 
-// chroot is not done: a worker gives up root's rights for good.
+// chroot is for root; whoever is not root is confined by other means.
 func (c *call) chroot(g *Global) error {
-	g.Chroot = c.args[0]
-	reason := "the worker gives up root's rights for good instead; ProtectSystem= and the like in its unit confine it further"
 	if !c.p.opt.Privileged {
-		reason = "only root could do it, and lb was not started by root"
+		c.p.report.Notef(c.pos, "'chroot %s' is ignored: only root could do it, and lb was not started by root", c.args[0])
+		return nil
 	}
-	c.p.report.Notef(c.pos, "'chroot %s' is ignored: %s", c.args[0], reason)
+	dir := c.args[0]
+	if !filepath.IsAbs(dir) {
+		return fmt.Errorf("'chroot' expects an absolute path, not '%s'", dir)
+	}
+	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
+		return fmt.Errorf("cannot chroot to '%s': there is no such directory; create it, owned by root and writable for nobody else", dir)
+	}
+	g.Chroot = dir
 	return nil
 }
 

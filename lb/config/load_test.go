@@ -375,12 +375,19 @@ func TestRulesKeepHAProxysOrder(t *testing.T) {
 }
 
 func TestPrivileges(t *testing.T) {
-	text := inGlobalSection("chroot /x\nuser root\ngroup root\nuid 5")
-	if c := load(t, text, Options{}); len(c.Notes) != 4 || c.Global.User != "root" || c.Global.UID != 5 {
+	dir := t.TempDir()
+	text := inGlobalSection("chroot " + dir + "\nuser root\ngroup root\nuid 5")
+	if c := load(t, text, Options{}); len(c.Notes) != 4 || c.Global.Chroot != "" || c.Global.User != "root" || c.Global.UID != 5 {
 		t.Errorf("without root: user %q, notes %v", c.Global.User, c.Notes)
 	}
-	if c := load(t, text, Options{Privileged: true}); len(c.Notes) != 1 || c.Global.Group != "root" {
+	if c := load(t, text, Options{Privileged: true}); len(c.Notes) != 0 || c.Global.Group != "root" || c.Global.Chroot != dir {
 		t.Errorf("as root: group %q, notes %v", c.Global.Group, c.Notes)
+	}
+	for _, bad := range []string{dir + "/none", "relative"} {
+		_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(inGlobalSection("chroot " + bad))}}, Options{Environ: []string{}, Privileged: true})
+		if err == nil || !strings.Contains(err.Error(), "chroot") {
+			t.Errorf("chroot %s as root: %v", bad, err)
+		}
 	}
 	text = inGlobalSection("user nobody-of-that-name\ngroup nobody-of-that-name")
 	_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text)}}, Options{Environ: []string{}, Privileged: true})

@@ -53,7 +53,7 @@ type Global struct {
 	HardStopAfter time.Duration // 0: no bound
 	CloseSpread   time.Duration // close-spread-time; 0: idle connections are not closed by a reload
 	Handover      string        // "move" (default), "drain" or "close": what a reload does with connections
-	Chroot        string        // "" or ignored with a note
+	Chroot        string        // "" without root
 	LogTag        string        // default "haproxy"... the operator's log-tag; "" means the program's name
 	LogSendHost   string        // log-send-hostname: "" off, else the name
 	Node          string

@@ -168,6 +168,7 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 			HardStop: cfg.Global.HardStopAfter,
 		},
 		UID: uid, GID: gid,
+		Chroot:   cfg.Global.Chroot,
 		Files:    files(cfg),
 		Snapshot: snapshot,
 		Build: func(socks *handoff.Set, env assemble.Env) (Engine, error) {

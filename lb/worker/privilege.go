@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,15 +32,35 @@ func raiseFiles(need uint64) error {
 	return fmt.Errorf("maxconn needs %d open files and the limit is %d: raise LimitNOFILE (or ulimit -n), or lower maxconn", need, have.Max)
 }
 
+// confine makes dir all that this process sees of the files; "" does nothing.
+// It is done before root is given up, which otherwise has ways out.
+func confine(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	time.Now().Local().Zone() // reads the time zone's file, which may not be in there
+	if err := syscall.Chroot(dir); err != nil {
+		return fmt.Errorf("chroot %s: %w (it needs root or CAP_SYS_CHROOT; remove `chroot`, or start as root)", dir, err)
+	}
+	if err := os.Chdir("/"); err != nil {
+		return fmt.Errorf("chroot %s: %w", dir, err)
+	}
+	return nil
+}
+
 // become gives up root: the group first, because without root it could not.
 // -1 leaves a part as it is. With wayBack asRoot can still be called.
 func become(uid, gid int, wayBack bool) error {
-	if gid >= 0 && gid != os.Getegid() {
-		if os.Geteuid() == 0 {
-			if err := syscall.Setgroups([]int{gid}); err != nil {
-				return fmt.Errorf("give up root's groups: %w", err)
-			}
+	if os.Geteuid() == 0 && (gid >= 0 || uid > 0) {
+		groups := []int{}
+		if gid >= 0 {
+			groups = append(groups, gid)
 		}
+		if err := syscall.Setgroups(groups); err != nil {
+			return fmt.Errorf("give up root's groups: %w", err)
+		}
+	}
+	if gid >= 0 && gid != os.Getegid() {
 		if err := syscall.Setresgid(gid, gid, gid); err != nil {
 			return fmt.Errorf("become group %d: %w (only root may; remove `group`, or start as root)", gid, err)
 		}

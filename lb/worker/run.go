@@ -25,6 +25,10 @@ type Plan struct {
 	// UID and GID are what the process becomes before it serves; -1 stays.
 	UID, GID int
 
+	// Chroot is the directory that the process confines itself to before it
+	// serves; "" is none. Paths are looked up in it from then on.
+	Chroot string
+
 	// Files is how many descriptors the configuration's maxconn asks for; 0
 	// when it names none.
 	Files uint64
@@ -137,6 +141,12 @@ func (p *Process) prepare() error {
 	if err := p.build(); err != nil {
 		return err
 	}
+	if p.Link != nil { // without a master there are still paths to be put in place
+		if err := confine(plan.Chroot); err != nil {
+			p.engine.Stop()
+			return err
+		}
+	}
 	if err := become(plan.UID, plan.GID, p.BeforeReady != nil); err != nil {
 		p.engine.Stop()
 		return err
@@ -146,10 +156,22 @@ func (p *Process) prepare() error {
 		return err
 	}
 	if p.BeforeReady != nil {
-		if err := asRoot(func() error { return p.BeforeReady(p.facts) }); err != nil {
+		err := asRoot(func() error {
+			if err := p.BeforeReady(p.facts); err != nil || p.Link != nil {
+				return err
+			}
+			return confine(plan.Chroot)
+		})
+		if err != nil {
 			p.engine.Stop()
 			return err
 		}
+	}
+	switch {
+	case os.Geteuid() == 0:
+		p.Env.Logger.Warn(rootWarning)
+	case os.Getegid() == 0 && plan.UID > 0:
+		p.Env.Logger.Warn(groupWarning)
 	}
 	if p.Link != nil {
 		if err := p.Link.Send(handoff.Report{Kind: handoff.Ready}, nil, linkWait); err != nil {
@@ -160,6 +182,12 @@ func (p *Process) prepare() error {
 	}
 	return nil
 }
+
+// rootWarning is for a process that serves strangers as root.
+const rootWarning = "this process serves as root, as the global section has no `user` line: whoever finds a fault in it has the machine; name a `user` and a `group`"
+
+// groupWarning is for a process that only half left root.
+const groupWarning = "this process serves in group root, as the global section has a `user` line and no `group`: name a `group`"
 
 // gave tells the master whose paths it must not remove any more. Should it not
 // hear of it, it removes them when it ends.

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Where root starts lb, `chroot` confines what serves, over a reload too, and
+// the master stays outside: it has to find the configuration and the program.
+func TestChroot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root may chroot")
+	}
+	for _, mode := range []string{"-db", "-W"} {
+		s := newSite(t)
+		jail := filepath.Join(s.dir, "jail")
+		if err := os.Mkdir(jail, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(s.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		confined := strings.Replace(string(text), "global\n", fmt.Sprintf("global\n  chroot %s\n  uid 65534\n  gid 65534\n", jail), 1)
+		if err := os.WriteFile(s.config, []byte(confined), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{mode}
+		socket := filepath.Join(s.dir, "m")
+		if mode == "-W" {
+			args = append(args, "-S", socket)
+		}
+		cmd := s.start(args...)
+		serving := cmd.Process.Pid
+		look := func() {
+			t.Helper()
+			if err := s.get(); err != nil {
+				t.Error(err)
+			}
+			if mode == "-W" {
+				serving = child(t, cmd.Process.Pid)
+			}
+			if root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", serving)); err != nil || root != jail {
+				t.Errorf("%s: the root of what serves is %s, %v", mode, root, err)
+			}
+			status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", serving))
+			if err != nil || !strings.Contains(string(status), "Uid:\t65534\t65534\t65534\t65534") || !strings.Contains(string(status), "Gid:\t65534\t65534\t65534\t65534") || strings.Contains(string(status), "Groups:\t0") {
+				t.Errorf("%s: what serves has root's rights: %s, %v", mode, status, err)
+			}
+		}
+		look()
+		if mode == "-W" {
+			first := serving
+			reload := s.command()
+			reload.Args = []string{os.Args[0], "reload", "-S", socket}
+			if out, err := reload.CombinedOutput(); err != nil {
+				t.Fatalf("reload: %v\n%s", err, out)
+			}
+			s.await("the first worker leaves", func() bool { return child(t, cmd.Process.Pid) != first })
+			look()
+		}
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	}
+}
+
+// child is the last process that a process has started.
+func child(t *testing.T, pid int) (last int) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, path := range all {
+		if text, err = os.ReadFile(path); err != nil {
+			continue
+		}
+		for _, word := range strings.Fields(string(text)) {
+			var n int
+			fmt.Sscan(word, &n)
+			last = max(last, n)
+		}
+	}
+	return last
+}
