@@ -29,24 +29,9 @@ type request struct {
 // read reads the next request's head. io.EOF means that the client left between two requests. If the client waits for
 // 100 (Continue), w gets it and is flushed.
 func (q *request) read(r *bufio.Reader, w *bufio.Writer) error {
-	line, err := readLine(r)
-	if err != nil {
+	if err := q.readLine(r); err != nil {
 		return err
 	}
-	method, rest, ok1 := bytes.Cut(line, []byte(" "))
-	path, proto, ok2 := bytes.Cut(rest, []byte(" "))
-	if !ok1 || !ok2 || len(method) == 0 || len(path) == 0 || bytes.ContainsRune(proto, ' ') {
-		return malformed("request line %q", line)
-	}
-	*q = request{method: string(method), path: string(path), head: q.head[:0]}
-	switch string(proto) {
-	case "HTTP/1.1":
-	case "HTTP/1.0":
-		q.http10, q.close = true, true
-	default:
-		return malformed("protocol %q", proto)
-	}
-
 	var hosts, lengths, codings int
 	expect := false
 	for {
@@ -107,6 +92,28 @@ func (q *request) read(r *bufio.Reader, w *bufio.Writer) error {
 	if expect {
 		w.WriteString("HTTP/1.1 100 Continue\r\n\r\n")
 		return w.Flush()
+	}
+	return nil
+}
+
+// readLine reads the request line.
+func (q *request) readLine(r *bufio.Reader) error {
+	line, err := readLine(r)
+	if err != nil {
+		return err
+	}
+	method, rest, ok1 := bytes.Cut(line, []byte(" "))
+	path, proto, ok2 := bytes.Cut(rest, []byte(" "))
+	if !ok1 || !ok2 || len(method) == 0 || len(path) == 0 || bytes.ContainsRune(proto, ' ') {
+		return malformed("request line %q", line)
+	}
+	*q = request{method: string(method), path: string(path), head: q.head[:0]}
+	switch string(proto) {
+	case "HTTP/1.1":
+	case "HTTP/1.0":
+		q.http10, q.close = true, true
+	default:
+		return malformed("protocol %q", proto)
 	}
 	return nil
 }
