@@ -125,7 +125,7 @@ func TestListen(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if _, err := Listen(path, 0o660, nil, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another syslogd") {
+	if _, err := Listen(path, 0o660, nil, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("in the place of a living one: %v", err)
 	}
 	if err := Ask(t.Context(), filepath.Join(dir, "none"), []string{"x"}, io.Discard); err == nil || !strings.Contains(err.Error(), "is it running") {

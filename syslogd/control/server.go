@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -18,6 +17,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/syslogd/unixpath"
 )
 
 // Server answers on the control socket. Immutable after Listen.
@@ -25,7 +26,9 @@ type Server struct {
 	commands map[string]Command
 	log      *slog.Logger
 	listener *net.UnixListener
-	group    uint32 // of the socket: its members may give commands
+	path     string
+	id       unixpath.ID // of the socket
+	group    uint32      // of the socket: its members may give commands
 }
 
 // commandTime bounds a command, so that a client that never reads cannot hold a connection for ever.
@@ -39,29 +42,18 @@ func Listen(path string, mode os.FileMode, commands map[string]Command, log *slo
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
-		if conn, err := net.Dial("unix", path); err == nil {
-			conn.Close()
-			return nil, fmt.Errorf("control socket %s: another syslogd listens there; stop it, or give this one another control path", path)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("control socket: %w", err)
-		}
+	if err := unixpath.RemoveDead(path); err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	s := &Server{commands: commands, log: log, listener: l}
-	var st unix.Stat_t
-	err = os.Chmod(path, mode)
-	if err == nil {
-		err = unix.Stat(path, &st)
+	l.SetUnlinkOnClose(false) // by then another may be at the path
+	s := &Server{commands: commands, log: log, listener: l, path: path}
+	if s.id, s.group, err = unixpath.Own(path, mode); err != nil {
+		return nil, errors.Join(fmt.Errorf("control socket: %w", err), l.Close())
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("control socket %s: %w", path, err), l.Close())
-	}
-	s.group = st.Gid
 	return s, nil
 }
 
@@ -69,8 +61,8 @@ func Listen(path string, mode os.FileMode, commands map[string]Command, log *slo
 func (s *Server) Serve(ctx context.Context) {
 	var clients sync.WaitGroup
 	defer clients.Wait()
-	defer context.AfterFunc(ctx, func() { s.listener.Close() })()
-	defer s.listener.Close() // ctx says that it is done a moment before it calls the function, and may then not call it any more
+	defer context.AfterFunc(ctx, func() { s.Close() })()
+	defer s.Close() // ctx says that it is done a moment before it calls the function, and may then not call it any more
 	for {
 		conn, err := s.listener.AcceptUnix()
 		if ctx.Err() != nil {
@@ -91,8 +83,10 @@ func (s *Server) Serve(ctx context.Context) {
 	}
 }
 
-// Close closes the socket of a Server that never served.
-func (s *Server) Close() error { return s.listener.Close() }
+// Close closes the socket. Serve does so at its end.
+func (s *Server) Close() error {
+	return errors.Join(unixpath.Remove(s.path, s.id), s.listener.Close())
+}
 
 func (s *Server) client(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()

@@ -52,11 +52,18 @@ type Input struct {
 	Unmatched     uint64 `json:"unmatched"`
 	Oversized     uint64 `json:"oversized"`   // refused for their size
 	Cut           uint64 `json:"cut"`         // of the routed: only their beginning was kept
+	CutBytes      uint64 `json:"cut_bytes"`   // what was not kept of those
 	Denied        uint64 `json:"denied"`      // from a network that may not send
 	Undecodable   uint64 `json:"undecodable"` // nothing in them
 	Connections   int    `json:"connections,omitempty"`
 	Refused       uint64 `json:"refused_connections,omitempty"`
 	Hint          string `json:"hint,omitempty"`
+
+	// Of TCP and TLS. Those that failed are among the ReceiveErrors.
+	Broken           uint64 `json:"broken_connections,omitempty"` // ended by an error, such as a reset
+	HandshakesFailed uint64 `json:"tls_handshakes_failed,omitempty"`
+	LastHandshake    string `json:"last_failed_handshake,omitempty"` // from where, and why
+	OutOfStep        uint64 `json:"out_of_step,omitempty"`           // octet counts that were wrong
 
 	// Of senders that number their messages in [meta sequenceId].
 	SequenceGaps uint64     `json:"sequence_gaps,omitempty"` // numbers left out
@@ -134,6 +141,24 @@ func (s *Status) AddUp(past Total) {
 	s.Total = t
 }
 
+// writeTroubles writes what went wrong with connections and large messages, a line each.
+func (i *Input) writeTroubles(w io.Writer) {
+	for _, t := range []struct {
+		n    uint64
+		text string
+	}{
+		{i.Cut, fmt.Sprintf("messages were too large and cut, by %d bytes together", i.CutBytes)},
+		{i.Refused, "connections were refused"},
+		{i.HandshakesFailed, "TLS handshakes failed, the last of " + i.LastHandshake},
+		{i.Broken, "connections ended with an error"},
+		{i.OutOfStep, "octet counts were wrong; messages next to those may be torn"},
+	} {
+		if t.n > 0 {
+			fmt.Fprintf(w, "\n%s: %d %s\n", i.Name, t.n, t.text)
+		}
+	}
+}
+
 // WriteTable writes the status for people.
 func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 	fmt.Fprintf(w, "syslogd %s, pid %d, up %s\n\n", s.Version, s.PID, now.Sub(s.Started).Round(time.Second))
@@ -162,6 +187,7 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 		}
 	}
 	for _, in := range s.Inputs {
+		in.writeTroubles(w)
 		for _, g := range in.Gaps {
 			fmt.Fprintf(w, "\n%s: of sender %q %d messages arrived and %d are missing by their numbers\n", in.Name, g.Sender, g.Seen, g.Missing)
 		}

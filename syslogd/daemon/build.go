@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -215,8 +216,11 @@ func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input
 			inputs = append(inputs, in)
 			what := in.Describe()
 			d.Log.Debug("listening", "input", what.Name, "address", what.Address, "receive_buffer", what.Buffer, "inherited", p.File != nil)
-			if s := inputStatus(in, c.Buffer); s.Hint != "" {
-				d.Log.Warn("the receive buffer is small", "err", s.Hint, "input", what.Name)
+			if hint := smallBuffer(what, c.Buffer); hint != "" {
+				d.Log.Warn("the receive buffer is small", "err", hint, "input", what.Name)
+			}
+			if hint := absent(what); hint != "" {
+				d.Log.Warn("the address is not there yet", "err", hint, "input", what.Name)
 			}
 		}
 	}
@@ -271,22 +275,30 @@ func (d *Daemon) openStream(ctx context.Context, c *config.Config, passed *os.Fi
 	s := &receive.Stream{
 		Name: l.String(), Size: c.MaxMessage, Most: c.Connections, MostEach: c.ConnectionsEach, Idle: c.Idle, Log: d.Log,
 		NewHandler: func() receive.Handler { return route.NewStage(&d.table, &in.counts) },
-		Allowed: func(a netip.Addr) bool {
-			return len(c.Allow) == 0 || slices.ContainsFunc(c.Allow, func(p netip.Prefix) bool { return p.Contains(a) })
-		},
+		Allowed:    func(a netip.Addr) bool { return d.table.Load().Allows(a) },
 	}
 	if l.Scheme == "tls" {
-		certs := &receive.Certs{Cert: c.TLS.Cert, Key: c.TLS.Key, ClientCA: c.TLS.ClientCA, Names: c.TLS.Names}
-		config, err := certs.Config()
-		if err != nil {
-			return nil, err
+		s.TLS = &tls.Config{
+			MinVersion:         tls.VersionTLS12,
+			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().Current() },
 		}
-		s.TLS = config
 	}
 	if err := s.Listen(ctx, l.Address, passed); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// certificates reads the server side of TLS, if anything listens with it; nil and no error otherwise.
+func (d *Daemon) certificates(c *config.Config) (*receive.Certs, error) {
+	if !slices.ContainsFunc(c.Listen, func(l config.Listen) bool { return l.Scheme == "tls" }) {
+		return nil, nil
+	}
+	certs := &receive.Certs{Cert: c.TLS.Cert, Key: c.TLS.Key, ClientCA: c.TLS.ClientCA, Names: c.TLS.Names, Log: d.Log}
+	if _, err := certs.Current(); err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	return certs, nil
 }
 
 // closeInputs ends and closes inputs, started or not.

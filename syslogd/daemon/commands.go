@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/syslogd/format"
 	"lbsyslogd/syslogd/message"
+	"lbsyslogd/syslogd/receive"
 	"lbsyslogd/syslogd/write"
 )
 
@@ -198,17 +202,45 @@ func inputStatus(in *input, wanted int) control.Input {
 		Name: what.Name, Address: what.Address, ReceiveBuffer: what.Buffer, Connections: c.Connections, Refused: c.Refused,
 		Received: n.Received.Load(), Bytes: c.Bytes, KernelDrops: c.KernelDrops, EarlierDrops: c.EarlierDrops,
 		ReceiveErrors: c.ReceiveErrors, Routed: n.Routed.Load(), Unmatched: n.Unmatched.Load(),
-		Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(),
+		Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), CutBytes: n.CutBytes.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(),
+		Broken: c.Broken, HandshakesFailed: c.HandshakesFailed, LastHandshake: c.LastHandshake, OutOfStep: c.OutOfStep,
 	}
 	i.SequenceGaps, i.SequenceLate = n.Sequences.Totals()
 	for _, q := range n.Sequences.Worst(worstSenders) {
 		i.Gaps = append(i.Gaps, control.Sequence{Sender: q.Sender, Seen: q.Seen, Missing: q.Gaps - q.Late})
 	}
-	if what.Buffer > 0 && what.Buffer < hintBuffer && what.Buffer < wanted {
-		i.Hint = fmt.Sprintf("the kernel granted %d KiB of receive buffer, so a burst of messages may be dropped; "+
-			"run with CAP_NET_ADMIN or raise net.core.rmem_max to %d", what.Buffer>>10, wanted)
-	}
+	i.Hint = strings.Join(slices.DeleteFunc([]string{absent(what), smallBuffer(what, wanted)}, func(s string) bool { return s == "" }), "; ")
 	return i
+}
+
+// smallBuffer says so when the kernel granted less than was wanted and a burst needs; empty otherwise.
+func smallBuffer(what receive.Description, wanted int) string {
+	if what.Buffer == 0 || what.Buffer >= hintBuffer || what.Buffer >= wanted {
+		return ""
+	}
+	return fmt.Sprintf("the kernel granted %d KiB of receive buffer, so a burst of messages may be dropped; "+
+		"run with CAP_NET_ADMIN or raise net.core.rmem_max to %d", what.Buffer>>10, wanted)
+}
+
+// absent says so as long as no interface has the address of an input; empty otherwise.
+func absent(what receive.Description) string {
+	if !what.Absent {
+		return ""
+	}
+	address, err := netip.ParseAddrPort(what.Address)
+	if err != nil {
+		return ""
+	}
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return ""
+	}
+	for _, has := range interfaces {
+		if n, ok := has.(*net.IPNet); ok && n.IP.Equal(address.Addr().WithZone("").AsSlice()) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("no interface of this host has the address %s; messages arrive as soon as one has it", address.Addr())
 }
 
 func outputStatus(o *output) control.Output {

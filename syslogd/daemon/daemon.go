@@ -49,7 +49,8 @@ type Daemon struct {
 
 	started time.Time
 	table   atomic.Pointer[route.Table]
-	self    route.Counts // of the lines that are our own
+	certs   atomic.Pointer[receive.Certs] // nil when nothing listens with TLS
+	self    route.Counts                  // of the lines that are our own
 	tasks   sync.WaitGroup
 	turns   turnstiles
 
@@ -151,6 +152,12 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		d.tasks.Wait()
 		err = errors.Join(err, closeInputs(d.inputs), closeOutputs(d.outputs))
 	}()
+	d.localZone(d.Config)
+	certs, err := d.certificates(d.Config)
+	if err != nil {
+		return err
+	}
+	d.certs.Store(certs)
 	if d.outputs, err = d.openOutputs(d.Config, nil); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 
 	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/config"
@@ -32,20 +33,18 @@ func newForwarder(c *config.Forward, file *rotate.Writer, log *slog.Logger) (*fo
 		}
 		f.TLS.ServerName = host
 	}
+	// Files are read now, so that a mistake is reported now, and again for each connection, so that a renewed one is used.
 	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
+		authorities := &authorities{file: c.CA, name: f.TLS.ServerName}
+		if _, err := authorities.current(); err != nil {
 			return nil, fmt.Errorf("forward to %s: %w", c, err)
 		}
-		f.TLS.RootCAs = x509.NewCertPool()
-		if !f.TLS.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("forward to %s: %s has no certificate in it", c, c.CA)
-		}
+		f.TLS.InsecureSkipVerify = true // crypto/tls would use one pool for ever; VerifyConnection does the same with the current one
+		f.TLS.VerifyConnection = authorities.verify
 	}
 	if c.Cert == "" {
 		return f, nil
 	}
-	// Read now, so that a mistake is told now, and again for each connection, so that a renewed one is taken.
 	load := func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
 		if err != nil {
@@ -56,6 +55,48 @@ func newForwarder(c *config.Forward, file *rotate.Writer, log *slog.Logger) (*fo
 	f.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	_, err := load()
 	return f, err
+}
+
+// authorities are the certificates of a file, as they are when a connection is made.
+type authorities struct {
+	file string
+	name string // that the peer's certificate must have; a ConnectionState knows none that is an address
+
+	// mu guards the field below.
+	mu   sync.Mutex
+	pool *x509.CertPool
+}
+
+// current reads the file. One that cannot be used, in the middle of a renewal, leaves what was read before; the error is nil then.
+func (a *authorities) current() (*x509.CertPool, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	text, err := os.ReadFile(a.file)
+	pool := x509.NewCertPool()
+	if err == nil && !pool.AppendCertsFromPEM(text) {
+		err = fmt.Errorf("%s has no certificate in it", a.file)
+	}
+	if err == nil {
+		a.pool = pool
+	}
+	if a.pool == nil {
+		return nil, err
+	}
+	return a.pool, nil
+}
+
+// verify is what crypto/tls does without InsecureSkipVerify.
+func (a *authorities) verify(state tls.ConnectionState) error {
+	pool, err := a.current()
+	if err != nil {
+		return err
+	}
+	options := x509.VerifyOptions{Roots: pool, DNSName: a.name, Intermediates: x509.NewCertPool()}
+	for _, cert := range state.PeerCertificates[1:] {
+		options.Intermediates.AddCert(cert)
+	}
+	_, err = state.PeerCertificates[0].Verify(options)
+	return err
 }
 
 // startForwarding starts the outputs' forwarders. Nobody else may forward the same files.

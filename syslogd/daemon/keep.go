@@ -12,6 +12,7 @@ import (
 
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/receive"
+	"lbsyslogd/syslogd/unixpath"
 )
 
 // The way of a socket over restarts:
@@ -113,7 +114,7 @@ func (d *Daemon) disown(passed []Passed) error {
 		place, err := receive.PlaceOf(p.File)
 		problems = append(problems, p.File.Close())
 		if err == nil && place.Network == "unix" {
-			defer receive.RemoveDead(place.Path) // after the Keeper has closed it; if another listens there, it stays
+			defer unixpath.RemoveDead(place.Path) // after the Keeper has closed it; if another listens there, it stays
 		}
 	}
 	if removed {

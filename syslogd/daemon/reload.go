@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/syslogd/receive"
 )
 
 // reload reads the configuration again and changes what has changed. Inputs and outputs that stay the same are not touched. An error
@@ -30,6 +30,11 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 		d.notify(sd.SdNotifyReady + "\nSTATUS=" + state)
 	}()
 	next, err := config.Load(d.File)
+	if err != nil {
+		return nil, err
+	}
+	d.localZone(next)
+	certs, err := d.certificates(next)
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +58,16 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	d.Config, d.inputs, d.outputs = next, inputs, outputs
 	d.leaving = closing{without(oldInputs, inputs), without(oldOutputs, outputs)}
 	old := d.table.Swap(table)
+	d.certs.Store(certs)
 	for _, in := range without(inputs, oldInputs) {
 		in.start(run, &d.tasks)
 	}
 	d.mu.Unlock()
+	for _, in := range inputs {
+		if s, ok := in.source.(*receive.Stream); ok {
+			s.Review()
+		}
+	}
 	d.keep(without(inputs, oldInputs))
 	// The old inputs still have messages for whichever table is current; the old outputs have what the old table gave them.
 	err = d.discard(without(oldInputs, inputs))
@@ -113,7 +124,6 @@ func needRestart(a, b *config.Config) (keys []string) {
 		{"max_message", a.MaxMessage != b.MaxMessage},
 		{"receive_buffer", a.Buffer != b.Buffer},
 		{"connections", a.Connections != b.Connections || a.ConnectionsEach != b.ConnectionsEach || a.Idle != b.Idle},
-		{"tls", !reflect.DeepEqual(a.TLS, b.TLS)},
 	} {
 		if k.changed {
 			keys = append(keys, k.name)

@@ -1,44 +1,50 @@
 package receive
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path"
+	"slices"
 	"sync"
 	"time"
 )
 
 // Certs is the server side of TLS, from files that are read again when they change.
 type Certs struct {
+	// Immutable after Config.
 	Cert, Key string   // PEM files
 	ClientCA  string   // PEM file; empty: clients need no certificate
 	Names     []string // shell patterns, one of which a client's DNS or IP subject alternative name must fit; nil: any
+	Log       *slog.Logger
 
 	// mu guards the fields below.
-	mu      sync.Mutex
-	config  *tls.Config
-	changed time.Time // newest of the files, as read
-	looked  time.Time
+	mu     sync.Mutex
+	config *tls.Config
+	texts  [3][]byte // of the files, as read
+	looked time.Time
+	failed string // what went wrong with the files at the last look; empty: nothing
 }
 
 const lookPeriod = 5 * time.Second
 
 // Config reads the files and returns a configuration that keeps up with them.
 func (c *Certs) Config() (*tls.Config, error) {
-	if _, err := c.current(); err != nil {
+	if _, err := c.Current(); err != nil {
 		return nil, err
 	}
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current() },
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.Current() },
 	}, nil
 }
 
-// current is what the files say. Files that cannot be read, in the middle of a renewal, leave what was read before.
-func (c *Certs) current() (*tls.Config, error) {
+// Current is what the files say. Files that cannot be used, in the middle of a renewal, leave what was read before. What is compared is
+// the text of the files: a renewal may well leave an older time, or the same one.
+func (c *Certs) Current() (*tls.Config, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
@@ -46,42 +52,44 @@ func (c *Certs) current() (*tls.Config, error) {
 		return c.config, nil
 	}
 	c.looked = now
-	changed, err := newest(c.Cert, c.Key, c.ClientCA)
-	if err == nil && changed.Equal(c.changed) {
+	texts, err := c.load()
+	if err == nil && c.config != nil && slices.EqualFunc(texts[:], c.texts[:], bytes.Equal) {
+		c.failed = ""
 		return c.config, nil
 	}
 	var config *tls.Config
 	if err == nil {
-		config, err = c.read()
+		config, err = c.make(texts)
 	}
-	if err != nil {
-		if c.config != nil {
-			return c.config, nil
-		}
+	switch {
+	case err == nil:
+		c.config, c.texts, c.failed = config, texts, ""
+	case c.config == nil:
 		return nil, err
+	case c.failed != err.Error():
+		c.failed = err.Error()
+		if c.Log != nil {
+			c.Log.Error("the new TLS certificate cannot be used; going on with the old one", "err", err)
+		}
 	}
-	c.config, c.changed = config, changed
-	return config, nil
+	return c.config, nil
 }
 
-func newest(files ...string) (latest time.Time, err error) {
-	for _, name := range files {
+// load reads the files.
+func (c *Certs) load() (texts [3][]byte, err error) {
+	for i, name := range []string{c.Cert, c.Key, c.ClientCA} {
 		if name == "" {
 			continue
 		}
-		info, err := os.Stat(name)
-		if err != nil {
-			return latest, err
-		}
-		if info.ModTime().After(latest) {
-			latest = info.ModTime()
+		if texts[i], err = os.ReadFile(name); err != nil {
+			return texts, err
 		}
 	}
-	return latest, nil
+	return texts, nil
 }
 
-func (c *Certs) read() (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+func (c *Certs) make(texts [3][]byte) (*tls.Config, error) {
+	pair, err := tls.X509KeyPair(texts[0], texts[1])
 	if err != nil {
 		return nil, fmt.Errorf("certificate %s with key %s: %w", c.Cert, c.Key, err)
 	}
@@ -89,12 +97,8 @@ func (c *Certs) read() (*tls.Config, error) {
 	if c.ClientCA == "" {
 		return config, nil
 	}
-	pem, err := os.ReadFile(c.ClientCA)
-	if err != nil {
-		return nil, err
-	}
 	config.ClientCAs = x509.NewCertPool()
-	if !config.ClientCAs.AppendCertsFromPEM(pem) {
+	if !config.ClientCAs.AppendCertsFromPEM(texts[2]) {
 		return nil, fmt.Errorf("%s has no certificate in it", c.ClientCA)
 	}
 	config.ClientAuth = tls.RequireAndVerifyClientCert
@@ -119,5 +123,8 @@ func (c *Certs) verify(state tls.ConnectionState) error {
 			}
 		}
 	}
-	return errors.New("none of the names in the client's certificate may send")
+	if len(names) == 0 {
+		return fmt.Errorf("the client's certificate has no subject alternative name, and its common name %q does not count (client_names)", leaf.Subject.CommonName)
+	}
+	return fmt.Errorf("none of the names in the client's certificate may send (client_names): %q", names)
 }

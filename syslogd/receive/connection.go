@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"net"
@@ -50,6 +49,8 @@ type connection struct {
 	ready bool            // what comes now is messages and not a TLS handshake
 	asked []chan struct{} // to be closed when what has arrived is through
 	until time.Time       // when to end
+
+	banned bool // its address may not send any more
 }
 
 const (
@@ -61,7 +62,13 @@ const (
 // run reads until the client ends or is silent for too long, or ctx is done.
 func (c *connection) run(ctx context.Context) {
 	defer c.answer(nil)
-	err := c.begin(ctx)
+	if err := c.begin(ctx); err != nil {
+		if ctx.Err() == nil {
+			c.stream.handshakeFailed(c, err)
+		}
+		return
+	}
+	var err error
 	for err == nil {
 		if err = c.extend(ctx); err == nil {
 			err = c.read()
@@ -76,7 +83,7 @@ func (c *connection) run(ctx context.Context) {
 	c.rest = nil
 	c.idle()
 	if ctx.Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.stream.failed.Add(1)
+		c.stream.broken.Add(1)
 		c.stream.Log.Debug("connection", "input", c.stream.Name, "peer", c.from.Addr, "err", err)
 	}
 }
@@ -89,7 +96,7 @@ func (c *connection) begin(ctx context.Context) error {
 		hurry, cancel := context.WithTimeout(ctx, handshakeTime)
 		defer cancel()
 		if err := c.secure.HandshakeContext(hurry); err != nil {
-			return fmt.Errorf("TLS handshake: %w", err)
+			return err
 		}
 	}
 	c.mu.Lock()
@@ -103,7 +110,7 @@ func (c *connection) begin(ctx context.Context) error {
 func (c *connection) extend(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.asked) > 0 {
+	if len(c.asked) > 0 || c.banned {
 		return os.ErrDeadlineExceeded
 	}
 	if c.stream.Idle == 0 || c.leaving {
@@ -244,6 +251,14 @@ func (c *connection) wake() {
 	}
 }
 
+// ban ends a connection whose client may not send any more, as if it had been silent for too long.
+func (c *connection) ban() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.banned = true
+	c.conn.SetReadDeadline(time.Now())
+}
+
 // leave tells the client that we want to end. One that listens for that ends too, and has lost nothing.
 func (c *connection) leave() {
 	c.mu.Lock()
@@ -359,6 +374,11 @@ func (c *connection) batch(do func()) {
 	c.handler.End()
 	c.stream.handlers.Put(c.handler)
 	c.handler = nil
+	if lost := c.framer.lost; lost > 0 {
+		c.framer.lost = 0
+		c.stream.outStep.Add(lost)
+		c.stream.steps.note(errors.New(c.addr.String()))
+	}
 }
 
 func (c *connection) emit(msg []byte, size int) {

@@ -4,24 +4,53 @@ import "bytes"
 
 // A framer cuts a byte stream into messages by RFC 6587, deciding for each message how it is framed:
 //
-//   - "LENGTH <PRI>..." is octet counting (section 3.4.1). Without the "<" it is a line that begins with a number.
-//   - anything else ends with a newline (section 3.4.2).
+//   - "LENGTH <PRI>..." is octet counting (section 3.4.1). Without the priority it is a line that begins with a number.
+//   - anything else is a line. It ends with a newline (section 3.4.2) or, as Python's SysLogHandler sends it, with a NUL: the last end that a
+//     stream has shown is its own, and the other kind of end counts only where a message surely follows (or, of a NUL, nothing yet). So a message
+//     that ends with a NUL may have newlines in it, unless it is the first.
 //
-// A length with more digits than any message has is not converted but read as part of a line, so a bad message costs at most
-// itself. The zero value with a size is ready.
+// A byte order mark in front of a message is dropped. A length with more digits than any message has is not converted but read as part
+// of a line, so a bad message costs at most itself.
+//
+// A length that is wrong puts the stream out of step. It shows when what follows a counted message does not begin like a message. Then the
+// next length that is right is looked for: one at whose end another message begins, or the data ends. What stands before it is a message
+// of its own, so that nothing is dropped. Only a stream that has counted octets, and has been found out of step, is searched:
+// otherwise anybody who can bring text into a message could forge others.
+//
+// The zero value with a size is ready.
 type framer struct {
 	size int // of the largest message that is kept whole
 	// skip is how many bytes of a counted message too large still have to go by.
 	skip int
 	// long is how large a line too large has become: its first size bytes are kept, the others only counted.
 	long int
+	// own is what the last line ended with.
+	own lineEnd
+	// counted is set after a counted message.
+	counted bool
+	// lost counts how often the stream was out of step.
+	lost uint64
 }
 
+// lineEnd is what a stream's lines end with.
+type lineEnd uint8
+
 const (
-	// maxDigits of a length: nobody sends a message of ten megabytes.
-	maxDigits = 7
+	endUnknown lineEnd = iota
+	endNewline
+	endNUL
+)
+
+const (
+	// maxDigits of a length.
+	maxDigits = 6
+	// maxLength is the largest length that is believed: a wrong one costs as much as it says. Nobody sends such messages.
+	maxLength = 256 << 10
 	// frameSlack is how much larger than a message the buffer is, for the length and to find the end of large ones.
 	frameSlack = 16 << 10
+	// maxCandidates bounds one search: bytes may come one by one.
+	maxCandidates = 512
+	byteOrder     = "\xef\xbb\xbf"
 )
 
 // take gives each message in data to emit and returns what must come again in front of the next bytes: the beginning of a message
@@ -37,47 +66,132 @@ func (f *framer) take(data []byte, emit func(msg []byte, size int)) (rest []byte
 		if f.long > 0 {
 			return f.takeLong(data, emit)
 		}
+		if data[0] == '\n' || data[0] == 0 {
+			data = data[1:] // an end after an end
+			continue
+		}
+		if begins, whole := prefix(data, byteOrder); whole {
+			data = data[len(byteOrder):]
+			continue
+		} else if begins {
+			return data
+		}
 		length, header, verdict := frameLength(data)
 		if verdict == frameUnknown {
 			return data
 		}
+		taken := 0
 		if verdict == frameCounted {
-			body := data[header:]
-			switch {
-			case len(body) >= length:
-				emit(body[:min(length, f.size)], length)
-				data = body[length:]
-			case length <= f.size:
-				return data
-			case len(body) >= f.size:
-				emit(body[:f.size], length)
-				f.skip = length - f.size
-				data = body[f.size:]
-			default:
-				return data
-			}
-			continue
+			taken = f.takeCounted(data, header, length, emit)
+		} else {
+			taken = f.takeLine(data, emit)
 		}
-		end := bytes.IndexByte(data, '\n')
-		if end < 0 && len(data) <= f.size {
-			return data
-		}
-		if end < 0 {
-			f.long = f.size
+		if f.long > 0 {
 			return f.takeLong(data, emit)
 		}
-		if end > 0 {
-			emit(data[:min(end, f.size)], end)
+		if taken == 0 {
+			return data
 		}
-		data = data[end+1:]
+		data = data[taken:]
 	}
 	return nil
+}
+
+// takeCounted takes a counted message from the front of data, and says how many bytes that was; 0: it is not complete.
+func (f *framer) takeCounted(data []byte, header, length int, emit func(msg []byte, size int)) int {
+	body := data[header:]
+	switch {
+	case len(body) > length && !startsFrame(body[length:]):
+		if end := f.realEnd(body, length); end > 0 {
+			f.counted = true
+			f.lost++
+			emit(body[:min(end, f.size)], end)
+			return header + end
+		}
+	case len(body) >= length:
+	case header+length <= f.size+frameSlack/2:
+		return 0 // all of it fits in the buffer, with what follows
+	case len(body) >= f.size:
+		f.counted = true
+		emit(body[:f.size], length)
+		f.skip = length - f.size
+		return header + f.size
+	default:
+		return 0
+	}
+	f.counted = true
+	emit(body[:min(length, f.size)], length)
+	return header + length
+}
+
+// realEnd is where the message at the front of body ends if length is wrong; 0: length may be right, and a line follows.
+func (f *framer) realEnd(body []byte, length int) int {
+	end, sure := findCounted(body)
+	if !sure || end > length && bytes.ContainsAny(body[length:end], "\n\x00") {
+		return 0
+	}
+	return end
+}
+
+// takeLine takes a line from the front of data, and says how many bytes that was; 0: its end is not there yet, or it is too large and
+// takeLong's.
+func (f *framer) takeLine(data []byte, emit func(msg []byte, size int)) int {
+	end, drop := f.lineEnd(data)
+	if f.counted {
+		if at, sure := findCounted(data); at > 0 && (end < 0 || at < end) && (sure || end < 0 && len(data) > f.size) {
+			end, drop = at, 0
+			f.lost++
+		} else if end >= 0 && data[0] != '<' {
+			f.lost++
+		}
+	}
+	switch {
+	case end >= 0:
+		f.counted = f.counted && drop == 0
+		emit(data[:min(end, f.size)], end)
+		return end + drop
+	case len(data) > f.size:
+		f.long = f.size
+	}
+	return 0
+}
+
+// lineEnd is where the line at the front of data ends, and the length of what ends it; -1: not yet.
+func (f *framer) lineEnd(data []byte) (end, drop int) {
+	own, other := byte('\n'), byte(0)
+	if f.own == endNUL {
+		own, other = other, own
+	}
+	end = bytes.IndexByte(data, own)
+	before := data
+	if end >= 0 {
+		before = data[:end]
+	}
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(before[at:], other)
+		if i < 0 {
+			break
+		}
+		at += i
+		if f.own == endUnknown || startsSurely(data[at+1:]) || other == 0 && at+1 == len(data) {
+			end, own = at, other
+			break
+		}
+	}
+	if end < 0 {
+		return -1, 0
+	}
+	f.own = endNewline
+	if own == 0 {
+		f.own = endNUL
+	}
+	return end, 1
 }
 
 // takeLong goes on with a line too large, whose first size bytes are at the front of data.
 func (f *framer) takeLong(data []byte, emit func(msg []byte, size int)) (rest []byte) {
 	head, tail := data[:f.size], data[f.size:]
-	end := bytes.IndexByte(tail, '\n')
+	end := bytes.IndexAny(tail, "\n\x00")
 	if end < 0 {
 		f.long += len(tail)
 		return head
@@ -88,18 +202,27 @@ func (f *framer) takeLong(data []byte, emit func(msg []byte, size int)) (rest []
 	return f.take(tail[end+1:], emit)
 }
 
-// end gives what is left at the end of the stream to emit: a line without its newline.
+// end gives what is left at the end of the stream to emit: a line without its end, or a counted message that is not complete, unless
+// that has others in it.
 func (f *framer) end(rest []byte, emit func(msg []byte, size int)) {
-	if len(rest) == 0 || f.skip > 0 {
-		return
-	}
-	if length, header, verdict := frameLength(rest); verdict == frameCounted {
-		if body := rest[header:]; len(body) > 0 {
-			emit(body[:min(len(body), f.size)], length) // its size says that it is cut
+	for len(rest) > 0 && f.skip == 0 {
+		length, header, verdict := frameLength(rest)
+		body := rest[min(header, len(rest)):]
+		if verdict != frameCounted {
+			emit(rest[:min(len(rest), f.size)], max(len(rest), f.long))
+			return
 		}
-		return
+		at, sure := findCounted(body)
+		if !sure {
+			if len(body) > 0 {
+				emit(body[:min(len(body), f.size)], length) // its size says that it is cut
+			}
+			return
+		}
+		f.lost++
+		emit(body[:min(at, f.size)], at)
+		rest = f.take(body[at:], emit)
 	}
-	emit(rest[:min(len(rest), f.size)], max(len(rest), f.long))
 }
 
 type frameVerdict uint8
@@ -110,7 +233,7 @@ const (
 	frameLine
 )
 
-// frameLength reads "LENGTH <" at the front of data.
+// frameLength reads "LENGTH <PRI>" at the front of data. Of the priority it wants the form only: what its number is worth says the parser.
 func frameLength(data []byte) (length, header int, verdict frameVerdict) {
 	i := 0
 	for i < len(data) && i <= maxDigits && isDigit(data[i]) {
@@ -120,14 +243,84 @@ func frameLength(data []byte) (length, header int, verdict frameVerdict) {
 	switch {
 	case i == len(data) && i <= maxDigits:
 		return 0, 0, frameUnknown
-	case i == 0 || i > maxDigits || data[0] == '0' || data[i] != ' ':
-		return 0, 0, frameLine
-	case i+1 == len(data):
-		return 0, 0, frameUnknown
-	case data[i+1] != '<':
+	case i == 0 || i > maxDigits || data[0] == '0' || data[i] != ' ' || length > maxLength:
 		return 0, 0, frameLine
 	}
-	return length, i + 1, frameCounted
+	header = i + 1
+	// "<", one to three digits, ">"
+	for i = range data[header:] {
+		switch c := data[header+i]; {
+		case i == 0 && c == '<', i > 0 && i < 4 && isDigit(c):
+		case i > 1 && c == '>' && i < length:
+			return length, header, frameCounted
+		default:
+			return 0, 0, frameLine
+		}
+	}
+	return 0, 0, frameUnknown
+}
+
+// startsFrame says whether data, which is not empty, begins like a message or may do so with the bytes to come.
+func startsFrame(data []byte) bool {
+	switch c := data[0]; {
+	case c == '\n' || c == '\r' || c == 0:
+		return true
+	case c == '<':
+		return len(data) == 1 || isDigit(data[1])
+	case isDigit(c):
+		_, _, verdict := frameLength(data)
+		return verdict != frameLine
+	}
+	begins, _ := prefix(data, byteOrder)
+	return begins
+}
+
+// startsSurely says whether data begins with a priority or a counted message.
+func startsSurely(data []byte) bool {
+	if len(data) > 1 && data[0] == '<' {
+		return isDigit(data[1])
+	}
+	_, _, verdict := frameLength(data)
+	return verdict == frameCounted
+}
+
+// findCounted looks for the first counted message in data, behind its first byte. It is sure when another message begins where that one ends,
+// or data ends there. at is 0 when there is none.
+func findCounted(data []byte) (at int, sure bool) {
+	from := 1
+	for range maxCandidates {
+		i := bytes.Index(data[min(from, len(data)):], []byte(" <"))
+		if i < 0 {
+			return at, false
+		}
+		space := from + i
+		from = space + 1
+		first := space
+		for first > 1 && space-first < maxDigits && isDigit(data[first-1]) {
+			first--
+		}
+		// The text before it may end with digits too.
+		for ; first < space; first++ {
+			length, header, verdict := frameLength(data[first:])
+			if verdict != frameCounted {
+				continue
+			}
+			switch end := first + header + length; {
+			case end == len(data), end < len(data) && startsFrame(data[end:]):
+				return first, true
+			case end > len(data) && at == 0:
+				at = first
+			}
+		}
+	}
+	return at, false
+}
+
+// prefix says whether data begins with text, as far as it goes, and whether all of text is there.
+func prefix(data []byte, text string) (begins, whole bool) {
+	n := min(len(data), len(text))
+	begins = string(data[:n]) == text[:n]
+	return begins, begins && n == len(text)
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

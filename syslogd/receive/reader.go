@@ -62,6 +62,11 @@ type Counts struct {
 	ReceiveErrors uint64
 	Refused       uint64 // connections
 	Connections   int    // now
+
+	Broken           uint64 // connections that ended with an error, such as a reset
+	HandshakesFailed uint64 // of TLS
+	LastHandshake    string // of those: from where, and why
+	OutOfStep        uint64 // octet counts that were wrong
 }
 
 // Description tells what an input is.
@@ -71,6 +76,7 @@ type Description struct {
 	Buffer  int    // bytes of receive buffer that the kernel granted; 0 where that says nothing
 
 	Inherited bool // the socket is somebody else's, who keeps it
+	Absent    bool // no interface had the address when it was opened
 }
 
 // NewReader prepares to read a socket, messages of up to size bytes. The Socket belongs to the Reader from then on. Neither
@@ -273,7 +279,7 @@ func (r *Reader) Counts() Counts {
 
 // Describe tells what this is.
 func (r *Reader) Describe() Description {
-	return Description{Name: r.socket.Name, Address: r.socket.Address(), Buffer: r.socket.Granted, Inherited: r.socket.Inherited}
+	return Description{Name: r.socket.Name, Address: r.socket.Address(), Buffer: r.socket.Granted, Inherited: r.socket.Inherited, Absent: r.socket.Absent}
 }
 
 // Give hands the socket's descriptor to somebody who keeps it when we go. Then Close leaves the path that leads to it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/syslogd/unixpath"
 )
 
 // Socket is a datagram socket to read from. It holds a bare descriptor: what the Go runtime has an os.File or a net.Conn of is
@@ -21,15 +22,34 @@ type Socket struct {
 	Name      string // as configured: udp://127.0.0.1:514
 	Granted   int    // bytes of receive buffer that the kernel allows; 0 for unix sockets, where the sender's counts
 	Inherited bool   // whoever gave it to us keeps it when we go, with what is queued in it
+	Absent    bool   // no interface had its address when it was opened
 	fd        int
-	unlink    string
+	unlink    string      // its path, of a unix socket that is our own
+	id        unixpath.ID // what that leads to
 	kept      atomic.Bool // somebody gives it to the next process: its path stays
+}
+
+// whereverItIs opens a socket with open; on an address that no interface has yet, with IP_FREEBIND: what is sent to it arrives when the
+// address comes, be that at the end of a boot or when a VRRP backup becomes the master.
+func whereverItIs[T any](open func(net.ListenConfig) (T, error)) (socket T, absent bool, err error) {
+	socket, err = open(net.ListenConfig{})
+	if !errors.Is(err, unix.EADDRNOTAVAIL) {
+		return socket, false, err
+	}
+	free, freeErr := open(net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var optErr error
+		err := c.Control(func(fd uintptr) { optErr = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1) })
+		return errors.Join(err, optErr)
+	}})
+	if freeErr != nil {
+		return socket, false, err // the first reason is the one to know
+	}
+	return free, true, nil
 }
 
 // ListenUDP opens a socket on host:port. An empty host is all addresses of both families.
 func ListenUDP(ctx context.Context, address string, buffer int) (*Socket, error) {
-	var config net.ListenConfig
-	conn, err := config.ListenPacket(ctx, "udp", address)
+	conn, absent, err := whereverItIs(func(config net.ListenConfig) (net.PacketConn, error) { return config.ListenPacket(ctx, "udp", address) })
 	if err != nil {
 		return nil, err
 	}
@@ -38,13 +58,13 @@ func ListenUDP(ctx context.Context, address string, buffer int) (*Socket, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Socket{Name: "udp://" + address, fd: fd}
+	s := &Socket{Name: "udp://" + address, Absent: absent, fd: fd}
 	return s, s.enlarge(buffer)
 }
 
 // ListenUnix opens a datagram socket at path, in the place of one that nobody listens on any more.
 func ListenUnix(path string, mode os.FileMode) (*Socket, error) {
-	if err := RemoveDead(path); err != nil {
+	if err := unixpath.RemoveDead(path); err != nil {
 		return nil, err
 	}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -52,14 +72,15 @@ func ListenUnix(path string, mode os.FileMode) (*Socket, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	if err := os.Chmod(path, mode); err != nil {
+	id, _, err := unixpath.Own(path, mode)
+	if err != nil {
 		return nil, err
 	}
 	fd, err := duplicate(conn)
 	if err != nil {
 		return nil, err
 	}
-	return &Socket{Name: "unix://" + path, fd: fd, unlink: path}, nil
+	return &Socket{Name: "unix://" + path, fd: fd, unlink: path, id: id}, nil
 }
 
 // duplicate is a second descriptor of an open socket.
@@ -71,26 +92,6 @@ func duplicate(c syscall.Conn) (fd int, err error) {
 	var dupErr error
 	err = raw.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
 	return fd, errors.Join(err, dupErr)
-}
-
-// RemoveDead removes the socket that a killed process left at path. One that somebody listens on is left alone.
-func RemoveDead(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("listen on %s: there is a file of another kind; remove it or choose another path", path)
-	}
-	conn, err := net.Dial("unixgram", path)
-	if err == nil {
-		conn.Close()
-		return fmt.Errorf("listen on %s: another process listens there", path)
-	}
-	return os.Remove(path)
 }
 
 // Adopt takes a datagram socket that was opened by somebody else, such as systemd. The file belongs to the Socket from then on.
@@ -112,8 +113,11 @@ func Adopt(file *os.File, name string, buffer int) (*Socket, error) {
 
 // Reclaim says that an adopted socket is our own, opened by an earlier process, perhaps at a path.
 func (s *Socket) Reclaim(path string) {
-	s.Inherited, s.unlink = false, path
+	s.Inherited = false
 	s.kept.Store(true)
+	if id, err := unixpath.Of(path); err == nil {
+		s.unlink, s.id = path, id
+	}
 }
 
 // enlarge asks for a receive buffer of so many bytes: past the system's limit where we may (CAP_NET_ADMIN), else as far as it
@@ -265,10 +269,9 @@ func (s *Socket) deafen() {
 
 // Close closes the socket and removes its path, unless it is somebody else's.
 func (s *Socket) Close() error {
+	var err error
 	if s.unlink != "" && !s.Inherited && !s.kept.Load() {
-		if err := os.Remove(s.unlink); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(err, unix.Close(s.fd))
-		}
+		err = unixpath.Remove(s.unlink, s.id)
 	}
-	return unix.Close(s.fd)
+	return errors.Join(err, unix.Close(s.fd))
 }

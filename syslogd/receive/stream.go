@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -38,26 +39,25 @@ type Stream struct {
 
 	listener  *net.TCPListener
 	inherited bool
+	absent    bool // no interface had the address when it was opened
 	handlers  sync.Pool
 	buffers   sync.Pool
 
-	received, bytes atomic.Uint64
-	refused, failed atomic.Uint64
+	received, bytes                             atomic.Uint64
+	refused, failed, unwelcome, broken, outStep atomic.Uint64
+	refusals, acceptErrors, handshakes, steps   seldom
 
 	// mu guards the fields below.
-	mu    sync.Mutex
-	conns map[*connection]struct{}
-	each  map[netip.Addr]int
-	told  time.Time       // when a refusal was last logged
-	quiet int             // refusals since
-	asked []chan struct{} // to be closed when the connections that wait are accepted
-	ended bool
+	mu       sync.Mutex
+	conns    map[*connection]struct{}
+	each     map[netip.Addr]int
+	asked    []chan struct{} // to be closed when the connections that wait are accepted
+	lastFail string          // the last TLS handshake that failed: from where, and why
+	ended    bool
 }
 
-const (
-	refusalPeriod = 10 * time.Second
-	maxBacklog    = 4096 // connections that the kernel lets wait, unless somebody has changed that
-)
+// maxBacklog is how many connections the kernel lets wait, unless somebody has changed that.
+const maxBacklog = 4096
 
 // Listen opens the socket, or takes an open one.
 func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File) error {
@@ -67,7 +67,7 @@ func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File)
 		l, err = net.FileListener(inherited)
 		err = errors.Join(err, inherited.Close())
 	} else {
-		l, err = new(net.ListenConfig).Listen(ctx, "tcp", address)
+		l, s.absent, err = whereverItIs(func(config net.ListenConfig) (net.Listener, error) { return config.Listen(ctx, "tcp", address) })
 	}
 	if err != nil {
 		return err
@@ -81,12 +81,24 @@ func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File)
 	s.conns, s.each = make(map[*connection]struct{}), make(map[netip.Addr]int)
 	s.handlers.New = func() any { return s.NewHandler() }
 	s.buffers.New = func() any { b := make([]byte, 0, s.Size+frameSlack); return &b }
+	warn := func(what string) func(int, error) {
+		return func(n int, why error) { s.Log.Warn(what, "input", s.Name, "number", n, "the_last", why) }
+	}
+	s.refusals.say = warn("connections refused")
+	s.acceptErrors.say = warn("connections cannot be accepted")
+	s.handshakes.say = warn("TLS handshakes failed")
+	s.steps.say = warn("a sender counts octets wrongly; the stream was found again, and messages next to the wrong one may be torn")
 	return nil
 }
 
 // Run accepts until ctx is done. Then each client is told, and read for a moment more.
 func (s *Stream) Run(ctx context.Context) {
 	var clients sync.WaitGroup
+	defer func() {
+		for _, of := range []*seldom{&s.refusals, &s.acceptErrors, &s.handshakes, &s.steps} {
+			of.stop()
+		}
+	}()
 	defer clients.Wait()
 	defer s.end()
 	hush := func() {
@@ -113,7 +125,7 @@ func (s *Stream) Run(ctx context.Context) {
 		}
 		if err != nil {
 			s.failed.Add(1)
-			s.Log.Error("accept", "input", s.Name, "err", err)
+			s.acceptErrors.note(err)
 			select { // EMFILE and the like pass; a loop at full speed would not help
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
@@ -166,9 +178,9 @@ func (s *Stream) admit(ctx context.Context, conn *net.TCPConn) (*connection, err
 	defer s.mu.Unlock()
 	switch {
 	case len(s.conns) >= s.Most:
-		return nil, fmt.Errorf("there are %d connections already", s.Most)
+		return nil, fmt.Errorf("%s: there are %d connections already, as many as may be (connections: most)", addr, s.Most)
 	case s.each[addr] >= s.MostEach:
-		return nil, fmt.Errorf("%s has %d connections already", addr, s.MostEach)
+		return nil, fmt.Errorf("%s has %d connections already, as many as one address may have (connections: most_each)", addr, s.MostEach)
 	}
 	c := &connection{
 		stream: s, conn: conn, raw: raw, addr: addr, from: NewSender(addr), framer: framer{size: s.Size}, left: math.MaxInt, ready: s.TLS == nil,
@@ -185,16 +197,34 @@ func (s *Stream) admit(ctx context.Context, conn *net.TCPConn) (*connection, err
 func (s *Stream) refuse(conn net.Conn, why error) {
 	conn.Close()
 	s.refused.Add(1)
-	s.mu.Lock()
-	s.quiet++
-	n, now := s.quiet, time.Now()
-	if now.Sub(s.told) < refusalPeriod {
-		s.mu.Unlock()
-		return
+	s.refusals.note(why)
+}
+
+// handshakeFailed notes a client that did not get through its TLS handshake.
+func (s *Stream) handshakeFailed(c *connection, err error) {
+	switch {
+	case errors.Is(err, io.EOF):
+		err = errors.New("it ended the connection in the handshake")
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fmt.Errorf("it did not finish the handshake within %v", handshakeTime)
 	}
-	s.quiet, s.told = 0, now
+	err = fmt.Errorf("%s: %w", c.addr, err)
+	s.unwelcome.Add(1)
+	s.mu.Lock()
+	s.lastFail = err.Error()
 	s.mu.Unlock()
-	s.Log.Warn("connections refused", "input", s.Name, "number", n, "the_last", why)
+	s.handshakes.note(err)
+}
+
+// Review ends the connections from addresses that Allowed does not have any more.
+func (s *Stream) Review() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if s.Allowed != nil && !s.Allowed(c.addr) {
+			c.ban()
+		}
+	}
 }
 
 func (s *Stream) release(c *connection) {
@@ -283,16 +313,17 @@ func (s *Stream) catchUp(ctx context.Context, clients *sync.WaitGroup) {
 // Counts returns the counters. The kernel drops nothing of a TCP connection.
 func (s *Stream) Counts() Counts {
 	s.mu.Lock()
-	n := len(s.conns)
+	n, last := len(s.conns), s.lastFail
 	s.mu.Unlock()
 	return Counts{
-		Received: s.received.Load(), Bytes: s.bytes.Load(), ReceiveErrors: s.failed.Load(), Refused: s.refused.Load(), Connections: n,
+		Received: s.received.Load(), Bytes: s.bytes.Load(), ReceiveErrors: s.failed.Load() + s.broken.Load() + s.unwelcome.Load(), Refused: s.refused.Load(), Connections: n,
+		Broken: s.broken.Load(), HandshakesFailed: s.unwelcome.Load(), LastHandshake: last, OutOfStep: s.outStep.Load(),
 	}
 }
 
 // Describe tells what this is.
 func (s *Stream) Describe() Description {
-	return Description{Name: s.Name, Address: s.listener.Addr().String(), Inherited: s.inherited}
+	return Description{Name: s.Name, Address: s.listener.Addr().String(), Inherited: s.inherited, Absent: s.absent}
 }
 
 // Give hands the listening socket's descriptor to somebody who keeps it when we go.

@@ -219,7 +219,8 @@ func TestWhatHasArrivedIsReadAtTheEnd(t *testing.T) {
 	go func() { defer close(ended); s.Run(ctx) }()
 	c := dial(t, "tcp", s.Describe().Address)
 	until(t, "the connection", func() bool { return s.Counts().Connections == 1 })
-	for i := range 1000 {
+	say(t, c, "<14>app: the first\x00")
+	for i := range 999 {
 		say(t, c, fmt.Sprintf("<13>%d\n", i))
 	}
 	cancel()
@@ -356,7 +357,7 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 		certs.mu.Lock()
 		certs.looked = time.Time{}
 		certs.mu.Unlock()
-		config, err := certs.current()
+		config, err := certs.Current()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -385,5 +386,22 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	}
 	if _, err := (&Certs{Cert: "/nowhere", Key: "/nowhere"}).Config(); err == nil {
 		t.Error("a file that is not there is a certificate")
+	}
+}
+
+// TestPythonsMessages are ended with a NUL, and are there while the connection is open; so are those next to a wrong octet count.
+func TestPythonsMessages(t *testing.T) {
+	s, k := stream(t, new(Stream))
+	c := dial(t, "tcp", s.Describe().Address)
+	say(t, c, "<14>app: the first\x00")
+	for i := range 999 {
+		say(t, c, fmt.Sprintf("<14>app: number %d\nand another line\x00", i))
+	}
+	until(t, "all messages", func() bool { return len(k.got()) == 1000 })
+	d := dial(t, "tcp", s.Describe().Address)
+	say(t, d, "35 <14>Nov 21 03:04:05 h-a app: WRONG"+strings.Repeat("32 <14>Nov 21 03:04:05 h-a app: n 0", 100))
+	until(t, "those with counts", func() bool { return len(k.got()) == 1101 })
+	if n := s.Counts(); n.OutOfStep != 1 || n.ReceiveErrors != 0 {
+		t.Errorf("%+v", n)
 	}
 }

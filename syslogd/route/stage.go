@@ -18,6 +18,7 @@ type Counts struct {
 	Denied    atomic.Uint64 // from a network that may not send
 	Empty     atomic.Uint64 // nothing in it
 	Cut       atomic.Uint64 // of the routed: only their beginning
+	CutBytes  atomic.Uint64 // what was not kept of those
 
 	Sequences Sequences
 }
@@ -33,7 +34,7 @@ type Stage struct {
 	envelope format.Envelope
 
 	// Counted here and added to counts once a batch.
-	received, routed, unmatched, oversized, denied, empty, cut uint64
+	received, routed, unmatched, oversized, denied, empty, cut, cutBytes uint64
 
 	name []byte // of the file, or the sender, of the message at hand
 }
@@ -99,7 +100,7 @@ func (s *Stage) Begin(now time.Time) {
 // Message implements receive.Handler.
 func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 	s.received++
-	if len(s.table.Allow) > 0 && from.Addr.IsValid() && !anyContains(s.table.Allow, from.Addr) {
+	if !s.table.Allows(from.Addr) {
 		s.denied++
 		return
 	}
@@ -148,6 +149,7 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 	s.routed++
 	if size > len(b) {
 		s.cut++
+		s.cutBytes += uint64(size - len(b))
 	}
 }
 
@@ -177,7 +179,8 @@ func (s *Stage) End() {
 	c.Denied.Add(s.denied)
 	c.Empty.Add(s.empty)
 	c.Cut.Add(s.cut)
-	s.received, s.routed, s.unmatched, s.oversized, s.denied, s.empty, s.cut = 0, 0, 0, 0, 0, 0, 0
+	c.CutBytes.Add(s.cutBytes)
+	s.received, s.routed, s.unmatched, s.oversized, s.denied, s.empty, s.cut, s.cutBytes = 0, 0, 0, 0, 0, 0, 0, 0
 }
 
 // noteSequence notes the number of the message at hand if it has one. A sender is an address and the host that it speaks for.

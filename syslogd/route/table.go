@@ -73,6 +73,11 @@ func Compile(rules []Rule, settings Settings) (*Table, error) {
 	return t, nil
 }
 
+// Allows says whether an address may send. Unix sockets, which have none, have permissions instead.
+func (t *Table) Allows(a netip.Addr) bool {
+	return len(t.Allow) == 0 || !a.IsValid() || anyContains(t.Allow, a)
+}
+
 // Retire returns when no Stage uses the Table any more. Something else must have taken its place before.
 func (t *Table) Retire() {
 	t.users.Lock()

@@ -1,0 +1,33 @@
+package receive
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said []string
+		begin := time.Now()
+		s := seldom{}
+		s.say = func(n int, why error) { said = append(said, fmt.Sprintf("%v: %d %v", time.Since(begin), n, why)) }
+		for i := range 44 {
+			s.note(fmt.Errorf("number %d", i))
+		}
+		time.Sleep(firstPeriod + time.Second)
+		s.note(errors.New("again"))
+		time.Sleep(4*firstPeriod - time.Second)
+		s.note(errors.New("later"))
+		s.note(errors.New("at the end"))
+		s.stop()
+		want := []string{"0s: 1 number 0", "10s: 43 number 43", "30s: 1 again", "50s: 2 at the end"}
+		synctest.Wait()
+		if !reflect.DeepEqual(said, want) {
+			t.Errorf("said %q; want %q", said, want)
+		}
+	})
+}
