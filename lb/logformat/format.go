@@ -81,6 +81,9 @@ func (f *Format) Append(dst []byte, x *sample.Ctx) []byte {
 
 // Render is Append in the middle of another evaluation, whose values stay.
 func (f *Format) Render(dst []byte, x *sample.Ctx) []byte {
+	if f == nil { // an interface may hold one
+		return dst
+	}
 	blank := true // a separator at the start, or behind another one, is dropped
 	for i := range f.steps {
 		n := &f.steps[i]
