@@ -62,6 +62,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b.eng.Names = b.nodes
 	b.gauges()
 	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
+	b.rt.streams, b.rt.rings = b.logs.streams, b.logs.rings
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err
 	}
@@ -79,7 +80,7 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 		host = "localhost"
 	}
 	b := &builder{cfg: cfg, env: env, nodes: map[string]*stream.Backend{}}
-	b.logs = logTargets{tag: cfg.Global.LogTag, host: cfg.Global.LogSendHost, pid: env.Pid}
+	b.logs = logTargets{tag: cfg.Global.LogTag, host: cfg.Global.LogSendHost, pid: env.Pid, sections: cfg.Rings}
 	b.eng = &stream.Engine{Pid: env.Pid, Hostname: host, MaxConn: int32(maxConn(cfg))}
 	if b.eng.Formats, err = accesslog.NewFormats(); err != nil {
 		b.errs = append(b.errs, err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/control"
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/syslog"
 )
@@ -18,6 +19,10 @@ type logTargets struct {
 
 	report func(syslog.Outage)
 	health []*syslog.Health // one for each receiver
+
+	streams  []*syslog.Stream // one for each that lines are written to
+	sections []*config.Ring
+	rings    []*syslog.Ring
 }
 
 // healthOf finds the record of a receiver, or makes it.
@@ -30,6 +35,71 @@ func (l *logTargets) healthOf(address string) *syslog.Health {
 	h := &syslog.Health{Address: address, Tell: l.report}
 	l.health = append(l.health, h)
 	return h
+}
+
+// streamOf finds what lines are written to, or makes it.
+func (l *logTargets) streamOf(want *syslog.Stream) *syslog.Stream {
+	for _, s := range l.streams {
+		if s.Network == want.Network && s.Address == want.Address && s.OctetCount == want.OctetCount {
+			return s
+		}
+	}
+	l.streams = append(l.streams, want)
+	return want
+}
+
+// ring finds a ring, or makes it.
+func (l *logTargets) ring(name string) *syslog.Ring {
+	for _, r := range l.rings {
+		if r.Name == name {
+			return r
+		}
+	}
+	r := &syslog.Ring{Name: name}
+	for _, c := range l.sections {
+		if c.Name == name {
+			r.Size = c.Size
+		}
+	}
+	l.rings = append(l.rings, r)
+	return r
+}
+
+// forward makes the targets of a ring's servers, which get what the ring gets.
+func (l *logTargets) forward(t syslog.Target) (set []syslog.Target) {
+	for _, c := range l.sections {
+		if c.Name != t.Address {
+			continue
+		}
+		for _, s := range c.Servers {
+			one := t
+			one.Network, one.Address = s.Network, s.Address
+			one.Health = l.healthOf(logName(&config.Log{Network: s.Network, Address: s.Address}))
+			one.Stream = l.streamOf(&syslog.Stream{
+				Network: s.Network, Address: s.Address, OctetCount: s.OctetCount,
+				Connect: c.Connect, Write: c.Write, Health: one.Health,
+			})
+			set = append(set, one)
+		}
+	}
+	return set
+}
+
+// logName is a target as operators know it.
+func logName(c *config.Log) string {
+	switch {
+	case c.Network == "fd" && c.Address == "1":
+		return "stdout"
+	case c.Network == "fd":
+		return "stderr"
+	case c.Network == "tcp":
+		return "tcp@" + c.Address
+	case c.Network == "unix":
+		return "uxst@" + c.Address
+	case c.Network == "ring":
+		return "ring@" + c.Address
+	}
+	return c.Address
 }
 
 // add gives the number of the set for these log lines.
@@ -54,11 +124,22 @@ func (l *logTargets) targets(logs []config.Log) []syslog.Target {
 		if tag == "" {
 			tag = "haproxy" // what halog and existing filters look for
 		}
-		set = append(set, syslog.Target{
+		t := syslog.Target{
 			Network: c.Network, Address: c.Address, Format: c.Format, Len: c.Len,
 			Facility: c.Facility, Level: c.Level, MinLevel: c.MinLevel,
-			Tag: tag, Hostname: l.host, Pid: l.pid, Health: l.healthOf(c.Address),
-		})
+			Tag: tag, Hostname: l.host, Pid: l.pid, Health: l.healthOf(logName(&c)),
+		}
+		if c.Sample != nil {
+			t.Sample = &syslog.Sample{Ranges: c.Sample.Ranges, Size: c.Sample.Size}
+		}
+		switch c.Network {
+		case "fd", "tcp", "unix":
+			t.Stream = l.streamOf(&syslog.Stream{Network: c.Network, Address: c.Address, Health: t.Health})
+		case "ring":
+			set = append(set, l.forward(t)...)
+			t.Ring = l.ring(c.Address)
+		}
+		set = append(set, t)
 	}
 	return set
 }
@@ -71,4 +152,13 @@ func (rt *Runtime) reportLogs(o syslog.Outage) {
 		level, kind = slog.LevelInfo, event.LogsBack
 	}
 	go rt.tell(level, kind, o.String(), slog.String("LB_LOG_TARGET", o.Address))
+}
+
+// Rings gives the stats socket the buffers of log lines.
+func (rt *Runtime) Rings() []control.Ring {
+	var rings []control.Ring
+	for _, r := range rt.rings {
+		rings = append(rings, control.Ring{Name: r.Name, Lines: r.Lines})
+	}
+	return rings
 }

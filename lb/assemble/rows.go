@@ -43,6 +43,9 @@ func (rt *Runtime) sum() sum {
 		}
 		s.dropped += c.DroppedLogs
 	}
+	for _, out := range rt.streams {
+		s.dropped += out.Lost()
+	}
 	return s
 }
 

@@ -40,9 +40,11 @@ type Runtime struct {
 	reports       reports
 	exposed       *handoff.Set // what _getsocks gives away
 	tickets       succession.Tickets
-	tables        []*stick.Table                  // in the order of the configuration
-	leaves        []served                        // certificates
-	receivers     []*syslog.Health                // of log lines
+	tables        []*stick.Table   // in the order of the configuration
+	leaves        []served         // certificates
+	receivers     []*syslog.Health // of log lines
+	streams       []*syslog.Stream // log lines that are written; they end after whatever logs
+	rings         []*syslog.Ring
 	side          sideLogs                        // log lines that no loop writes
 	reloads       atomic.Pointer[handoff.Reloads] // nil without a master
 	generation    *succession.Generation
@@ -161,6 +163,7 @@ func (rt *Runtime) Stop() {
 		rt.eng.Stop()
 		rt.generation.Close()
 		<-logged
+		rt.endStreams()
 		close(rt.done)
 	})
 }

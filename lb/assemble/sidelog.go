@@ -123,3 +123,11 @@ func (s *sideLogs) finish() {
 		l.finish(until)
 	}
 }
+
+// endStreams has the last lines written, when nobody logs any more.
+func (rt *Runtime) endStreams() {
+	until := time.Now().Add(lastOffer)
+	for _, s := range rt.streams {
+		s.Close(until)
+	}
+}

@@ -234,20 +234,39 @@ func isHostName(host string) bool {
 	return true
 }
 
-// logAddress gives the network and address of a log line's target.
+// logAddress gives the network and address of a log line's target: "fd" and a
+// number, "tcp" and "unix" for connections, "ring" and a name, or "udp" and
+// "unixgram".
 func (p *parser) logAddress(address string) (network, target string, err error) {
 	address = p.env.Expand(address)
 	switch address {
-	case "stdout", "stderr":
-		return "", "", fmt.Errorf("log : target '%s' is not supported by lb yet: log to syslogd (127.0.0.1:514) or to a socket (/dev/log)", address)
+	case "stdout":
+		return "fd", "1", nil
+	case "stderr":
+		return "fd", "2", nil
+	}
+	if fd, ok := strings.CutPrefix(address, "fd@"); ok {
+		if fd != "1" && fd != "2" {
+			return "", "", fmt.Errorf("log : target '%s' is not supported by lb yet: workers inherit only 1 and 2; write 'stdout' or 'stderr', or log to a socket", address)
+		}
+		return "fd", fd, nil
+	}
+	if path, ok := strings.CutPrefix(address, "uxst@"); ok && path != "" {
+		return "unix", path, nil
+	}
+	stream := false
+	for _, prefix := range []string{"tcp@", "tcp4@", "tcp6@"} {
+		stream = stream || strings.HasPrefix(address, prefix)
 	}
 	prefix, rest := family(address)
 	switch prefix {
+	case "ring":
+		return "ring", rest, nil
 	case "unix", "uxdg":
 		return "unixgram", rest, nil
 	case "", "ipv4", "ipv6", "udp", "udp4", "udp6", "dgram":
 	default:
-		return "", "", fmt.Errorf("log : target '%s@' is not supported by lb yet: log to an UDP address or to a socket's path", prefix)
+		return "", "", fmt.Errorf("log : target '%s@' is not supported by lb yet: log to an address (UDP, or tcp@), to a socket's path, or to stdout", prefix)
 	}
 	host, port := rest, "514"
 	if _, parseErr := netip.ParseAddr(rest); parseErr != nil {
@@ -262,5 +281,11 @@ func (p *parser) logAddress(address string) (network, target string, err error) 
 	if _, parseErr := netip.ParseAddr(host); parseErr != nil && !isHostName(host) {
 		return "", "", fmt.Errorf("log : invalid address: '%s' in '%s'", host, address)
 	}
-	return "udp", net.JoinHostPort(host, port), nil
+	network = "udp"
+	if stream {
+		network = "tcp"
+	}
+	return network, net.JoinHostPort(host, port), nil
 }
+
+func joinPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

@@ -57,12 +57,14 @@ func (p *parser) resolveLogs(d *draft) {
 		switch {
 		case !l.global:
 			d.Logs = append(d.Logs, l.Log)
+		case len(p.cfg.Global.Logs) == 0 && p.globalLogs: // what is wrong with it has been said
 		case len(p.cfg.Global.Logs) == 0:
 			p.report.Warnf(l.Pos, "'log global' has no effect: the global section has no log line")
 		default:
 			d.Logs = append(d.Logs, p.cfg.Global.Logs...)
 		}
 	}
+	d.Logs = p.resolveRings(d.Logs)
 	for i := range d.Logs {
 		d.Logs[i].Tag = d.LogTag
 	}

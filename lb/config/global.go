@@ -57,7 +57,7 @@ func globalTable() []row[*Global] {
 			return oneOf("handover", c.args[0], "move", "drain", "close")
 		}},
 		{name: "hard-stop-after", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.HardStopAfter = d })},
-		{name: "log", args: "<address> [len <n>] [format <f>] <facility> [<level> [<minlevel>]]", min: 2, max: many, negate: true, apply: (*call).globalLog},
+		{name: "log", args: "<address> [len <n>] [format <f>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]", min: 2, max: many, negate: true, apply: (*call).globalLog},
 		{name: "log-send-hostname", args: "[<name>]", max: 1, apply: func(c *call, g *Global) (err error) {
 			if len(c.args) > 0 {
 				g.LogSendHost = c.args[0]
@@ -224,6 +224,7 @@ func (c *call) globalLog(g *Global) error {
 	if c.args[0] == "global" {
 		return fmt.Errorf("'log global' refers to the log lines of this section: name an address here")
 	}
+	c.p.globalLogs = true
 	l, err := c.logTarget()
 	if err == nil {
 		g.Logs = append(g.Logs, l)

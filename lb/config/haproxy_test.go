@@ -162,8 +162,14 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inGlobalSection("mode http"), "it belongs in a proxy")
 	looser(inGlobalSection("nbproc 1"))
 	stricter(inGlobalSection("maxconn 10x"), "expects a number")
-	stricter(inGlobalSection("log stdout format raw local0"), "not supported by lb yet")
-	stricter(inGlobalSection("log 127.0.0.1 sample 1:2 local0"), "sample")
+	accept(inGlobalSection("log stdout format raw local0\nlog stderr local0 notice\nlog fd@1 format iso local0\nlog 127.0.0.1 sample 1,3-4:5 local0\nlog tcp@127.0.0.1:5140 local0"))
+	accept(inGlobalSection("log ring@r local0 info") + "ring r\n  description \"a ring\"\n  format timed\n  maxlen 1200\n  size 32764\n  timeout connect 5s\n  timeout server 10s\n  server s 127.0.0.1:6514 log-proto octet-count\n")
+	stricter(inFrontendSection("log ring@r local0")+"ring q\n  format raw\n", "unable to find ring 'r'")
+	refuse(inGlobalSection("log 127.0.0.1 sample 2 local0"), "'sample' expects <ranges>:<size>")
+	refuse(inGlobalSection("log 127.0.0.1 sample 3-9:5 local0"), "between 3 and 5")
+	refuse(inGlobalSection("log 127.0.0.1 sample 1-3,2:5 local0"), "overlap")
+	refuse("ring r\n  format nope\n", "only supports")
+	stricter(inGlobalSection("log fd@7 local0"), "workers inherit only 1 and 2")
 
 	// Userlists.
 	inList := func(lines string) string {

@@ -55,27 +55,31 @@ type parser struct {
 	binds    *index[*bindDraft]
 	servers  *index[*Server]
 
-	reader      *cfgfile.Reader
-	section     string // keyword of the section being read; "" before the first
-	skip        bool   // lines up to the next section belong to something refused
-	draft       *draft // the defaults or proxy being read
-	implicit    *draft // the last defaults section: what proxies without "from" begin with
-	named       map[string]*draft
-	drafts      []*draft            // proxies in order
-	byName      map[string][]*draft // the same; a frontend and a backend may share a name
-	uses        []tableUse
-	peers       map[string]*peersSection
-	atPeers     *peersSection // being read
-	usedPeers   []peersUse
-	userlists   map[string]*userlist.List
-	atUserlist  *userlistSection // being read
-	usedLists   []listUse
-	gauges      []gaugeUse
-	files       []fileUse
-	errorPages  map[string]map[int]ErrorFile // of http-errors sections
-	atErrors    map[int]ErrorFile            // being read
-	zeroWarning bool
-	tls         tlsDefaults
+	reader       *cfgfile.Reader
+	section      string // keyword of the section being read; "" before the first
+	skip         bool   // lines up to the next section belong to something refused
+	draft        *draft // the defaults or proxy being read
+	implicit     *draft // the last defaults section: what proxies without "from" begin with
+	named        map[string]*draft
+	drafts       []*draft            // proxies in order
+	byName       map[string][]*draft // the same; a frontend and a backend may share a name
+	uses         []tableUse
+	peers        map[string]*peersSection
+	atPeers      *peersSection // being read
+	usedPeers    []peersUse
+	userlists    map[string]*userlist.List
+	atUserlist   *userlistSection // being read
+	usedLists    []listUse
+	gauges       []gaugeUse
+	files        []fileUse
+	errorPages   map[string]map[int]ErrorFile // of http-errors sections
+	atErrors     map[int]ErrorFile            // being read
+	rings        map[string]*Ring
+	atRing       *Ring // being read
+	missingRings map[cfgfile.Pos]bool
+	zeroWarning  bool
+	globalLogs   bool // the global section has a log line, maybe a refused one
+	tls          tlsDefaults
 }
 
 // Load reads the files (directories give their *.cfg files) and gives the
@@ -139,21 +143,23 @@ func newParser(opt Options) *parser {
 		env.Features = Features()
 	}
 	return &parser{
-		opt:        opt,
-		env:        env,
-		report:     &cfgfile.Report{},
-		cfg:        &Config{Global: Global{UID: -1, GID: -1}},
-		digest:     sha256.New(),
-		sections:   sectionKeywords(),
-		globals:    newIndex(globalTable(), globalTuning()),
-		proxies:    newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
-		binds:      newIndex(bindTable()),
-		servers:    newIndex(serverTable()),
-		named:      map[string]*draft{},
-		peers:      map[string]*peersSection{},
-		userlists:  map[string]*userlist.List{},
-		errorPages: map[string]map[int]ErrorFile{},
-		byName:     map[string][]*draft{},
+		opt:          opt,
+		env:          env,
+		report:       &cfgfile.Report{},
+		cfg:          &Config{Global: Global{UID: -1, GID: -1}},
+		digest:       sha256.New(),
+		sections:     sectionKeywords(),
+		globals:      newIndex(globalTable(), globalTuning()),
+		proxies:      newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
+		binds:        newIndex(bindTable()),
+		servers:      newIndex(serverTable()),
+		named:        map[string]*draft{},
+		peers:        map[string]*peersSection{},
+		userlists:    map[string]*userlist.List{},
+		rings:        map[string]*Ring{},
+		missingRings: map[cfgfile.Pos]bool{},
+		errorPages:   map[string]map[int]ErrorFile{},
+		byName:       map[string][]*draft{},
 	}
 }
 
@@ -187,7 +193,7 @@ func sectionKeywords() map[string]string {
 		"peers":       "",
 		"program":     "start programs with units of their own",
 		"resolvers":   "names are resolved once, at start; reload to resolve again",
-		"ring":        "log to a syslog address",
+		"ring":        "",
 		"userlist":    "",
 	}
 }
@@ -206,6 +212,8 @@ func (p *parser) line(line cfgfile.Line) error {
 			return p.beginPeers(line.Pos, words[1:])
 		case "http-errors":
 			return p.beginErrors(words[1:])
+		case "ring":
+			return p.beginRing(words[1:])
 		case "userlist":
 			return p.beginUserlist(line.Pos, words[1:])
 		}
@@ -233,6 +241,8 @@ func (p *parser) line(line cfgfile.Line) error {
 		return p.peersLine(words)
 	case "http-errors":
 		return p.errorsLine(c, words)
+	case "ring":
+		return p.ringLine(c, words)
 	case "userlist":
 		return p.userlistLine(words)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/rule"
@@ -11,7 +12,7 @@ import (
 // logTable holds what proxies say about logs.
 func logTable() []row[*draft] {
 	return []row[*draft]{
-		{name: "log", args: "global | <address> [len <n>] [format <f>] <facility> [<level> [<minlevel>]]", min: 1, max: many, in: anywhere, negate: true, apply: (*call).log},
+		{name: "log", args: "global | <address> [len <n>] [format <f>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]", min: 1, max: many, in: anywhere, negate: true, apply: (*call).log},
 		{name: "log-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
 			return c.logFormat(d, c.args[0], logCustom)
 		}},
@@ -84,12 +85,12 @@ func (c *call) log(d *draft) error {
 	return err
 }
 
-// logTarget reads ADDRESS [len N] [format F] FACILITY [LEVEL [MINLEVEL]].
+// logTarget reads ADDRESS [len N] [format F] [sample S] FACILITY [LEVEL [MINLEVEL]].
 func (c *call) logTarget() (l Log, err error) {
 	if len(c.args) < 2 {
 		return l, fmt.Errorf("log : expects <address> and <facility> or global as arguments")
 	}
-	l = Log{Pos: c.pos, Format: "local", Len: 1024, Level: int(message.Debug)}
+	l = Log{Pos: c.pos, Len: 1024, Level: int(message.Debug)}
 	if l.Network, l.Address, err = c.p.logAddress(c.args[0]); err != nil {
 		return l, err
 	}
@@ -102,17 +103,52 @@ func (c *call) logTarget() (l Log, err error) {
 			}
 		case "format":
 			l.Format = words[1]
-			if err = oneOf("log format", l.Format, "local", "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"); err != nil {
+			if err = oneOf("log format", l.Format, logFormats()...); err != nil {
 				return l, err
 			}
 		case "sample":
-			return l, fmt.Errorf("'log ... sample' is known to HAProxy, but not supported by lb yet: every line is sent; syslogd can route them")
+			if l.Sample, err = parseSample(words[1]); err != nil {
+				return l, err
+			}
 		default:
 			return l, l.selector(words)
 		}
 		words = words[2:]
 	}
 	return l, l.selector(words)
+}
+
+// parseSample reads RANGES:SIZE, such as 1,3-5:10.
+func parseSample(word string) (*Sample, error) {
+	ranges, size, ok := strings.Cut(word, ":")
+	if !ok {
+		return nil, fmt.Errorf("log : 'sample' expects <ranges>:<size>, such as 1:10 for one line of ten, not '%s'", word)
+	}
+	s := &Sample{}
+	var err error
+	if s.Size, err = number("log sample", size, 1, 1<<30); err != nil {
+		return nil, err
+	}
+	for one := range strings.SplitSeq(ranges, ",") {
+		first, last, isRange := strings.Cut(one, "-")
+		low, err := number("log sample", first, 1, s.Size)
+		if err != nil {
+			return nil, err
+		}
+		high := low
+		if isRange {
+			if high, err = number("log sample", last, low, s.Size); err != nil {
+				return nil, err
+			}
+		}
+		for _, r := range s.Ranges {
+			if low <= r[1] && high >= r[0] {
+				return nil, fmt.Errorf("log : the ranges of 'sample %s' overlap", word)
+			}
+		}
+		s.Ranges = append(s.Ranges, [2]int{low, high})
+	}
+	return s, nil
 }
 
 // selector reads FACILITY [LEVEL [MINLEVEL]].

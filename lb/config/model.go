@@ -17,6 +17,7 @@ type Config struct {
 	Global  Global
 	Proxies []*Proxy // frontends, backends and listens in the order of the files
 	Tables  []TableUse
+	Rings   []*Ring
 
 	// Files are the map files and files of ACL patterns that rules look samples
 	// up in.
@@ -69,18 +70,22 @@ type Global struct {
 // Log is one `log` line. Target "global" is resolved: the proxy's list holds
 // copies of the global ones.
 type Log struct {
-	Network  string // "udp" or "unixgram"
-	Address  string // "127.0.0.1:514" or "/dev/log"
-	Format   string // "local" (default), "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"
+	Network  string // "udp", "unixgram", "tcp", "unix" (a connection), "fd" or "ring"
+	Address  string // "127.0.0.1:514", "/dev/log", "1", a ring's name
+	Format   string // "" and "local", "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"
 	Len      int    // 1024 by default
 	Facility int
 	Tag      string // the proxy's log-tag; "" the global one
 	Level    int    // highest severity number sent (debug 7)
 	MinLevel int    // lower numbers are raised to this one
-	SampleLo int    // `sample`: 0 when unused
-	SampleHi int
-	SampleN  int
+	Sample   *Sample
 	Pos      cfgfile.Pos
+}
+
+// Sample is `sample` of a log line: which lines of Size are sent.
+type Sample struct {
+	Ranges [][2]int // from 1, both ends belong to it
+	Size   int
 }
 
 // StatsSocket is one `stats socket` line.

@@ -53,6 +53,7 @@ func commands() []command {
 		{"show cli level", "show cli level", "display the level of the current CLI session", User, showLevel, ""},
 		{"show cli sockets", "show cli sockets", "dump list of cli sockets", User, showSockets, ""},
 		{"show env", "show env [var]", "dump environment variables known to the process", Operator, showEnv, ""},
+		{"show events", "show events [<sink>] [-w] [-n]", "show event sink state", Operator, showEvents, ""},
 		{"show info", "show info [desc|json|typed]*", "report information about the running process", User, showInfo, ""},
 		{"show map", "show map [id]", "report available maps or dump a map's contents", User, fileKind("map").show, ""},
 		{"show servers state", "show servers state [<backend>]", "dump volatile server information (all or for a single backend)", User, showServersState, ""},

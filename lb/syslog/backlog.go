@@ -22,6 +22,10 @@ func (b *backlog) line(i int) []byte {
 	return b.buf[s.off:s.end]
 }
 
+// all gives all lines in one piece, as end was told of them one behind the
+// other.
+func (b *backlog) all() []byte { return b.buf[b.lines[b.first].off:b.lines[len(b.lines)-1].end] }
+
 // begin makes room for a line of at most max bytes and gives the buffer to
 // append it to. It returns how many old lines were dropped for it.
 func (b *backlog) begin(max int) (dropped int) {

@@ -10,7 +10,9 @@
 //     loop to come back soon.
 //  4. A receiver that was replaced (unix sockets) is connected to anew, with a
 //     short backoff; datagrams that nobody received (UDP, by ICMP) are counted.
-//  5. A Health per receiver counts for all senders, and tells when an outage
+//  5. Lines for standard output and for TCP go to a Stream, whose one goroutine
+//     may wait for the reader; a full Stream is like a full socket.
+//  6. A Health per receiver counts for all senders, and tells when an outage
 //     begins and when it is over.
 //
 // Always: lines logged = sent + dropped + pending.

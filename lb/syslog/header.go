@@ -10,7 +10,7 @@ import (
 
 // Target is one destination of log lines, a `log` line of the configuration.
 type Target struct {
-	Network  string // "udp" or "unixgram"
+	Network  string // "udp" or "unixgram"; with a Stream its own
 	Address  string // "127.0.0.1:514" or "/dev/log"; "@name" is an abstract unix socket
 	Format   string // "" and "local", "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"
 	Len      int    // longest line with its header, in bytes, without the line end; 0 means 1024
@@ -23,6 +23,9 @@ type Target struct {
 	Backlog  int // bytes kept for a receiver that does not take them; 0 means 4 MiB
 
 	Health *Health // shared by all targets of this address; nil: one of its own
+	Stream *Stream // where lines go in place of datagrams; shared like Health, and closed by its owner
+	Ring   *Ring   // keeps lines in memory, in place of datagrams
+	Sample *Sample // nil: every line
 }
 
 const (

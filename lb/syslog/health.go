@@ -96,6 +96,16 @@ func (h *Health) fine(now time.Time) {
 	}
 }
 
+// calm notes that everything was taken.
+func (h *Health) calm() {
+	if h.bad.Load() {
+		h.fine(time.Now())
+	}
+}
+
+// unsend takes lines back that were counted as sent.
+func (h *Health) unsend(n int) { h.sent.Add(-uint64(n)) }
+
 func (h *Health) say() {
 	if h.Tell != nil {
 		h.Tell(h.now)

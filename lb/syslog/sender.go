@@ -34,7 +34,7 @@ type Sender struct {
 type target struct {
 	Target
 	header  header
-	sock    *socket
+	sock    *socket // nil with a Stream or Ring
 	lines   backlog
 	backoff time.Duration // 0: the socket works
 	retry   time.Time
@@ -62,6 +62,9 @@ func NewSender(targets ...Target) (*Sender, error) {
 		if t.Len <= 0 {
 			t.Len = defaultLen
 		}
+		if t.Stream != nil && t.Network == "fd" {
+			t.Len-- // HAProxy counts the line's end here
+		}
 		t.lines.limit = t.Backlog
 		if t.lines.limit <= 0 {
 			t.lines.limit = defaultBacklog
@@ -70,8 +73,10 @@ func NewSender(targets ...Target) (*Sender, error) {
 		if t.header, err = newHeader(&t.Target); err != nil {
 			return nil, err
 		}
-		if t.sock, err = newSocket(t.Network, t.Address); err != nil {
-			return nil, err
+		if t.Stream == nil && t.Ring == nil {
+			if t.sock, err = newSocket(t.Network, t.Address); err != nil {
+				return nil, err
+			}
 		}
 		s.targets = append(s.targets, t)
 	}
@@ -88,7 +93,7 @@ func (s *Sender) Log(sev message.Severity, msg []byte) {
 		msg = msg[:n-1]
 	}
 	for _, t := range s.targets {
-		if int(sev) > t.Level {
+		if int(sev) > t.Level || t.Sample != nil && !t.Sample.take() {
 			continue
 		}
 		if dropped := t.add(sev, msg, s.now); dropped > 0 {
@@ -126,7 +131,7 @@ func (s *Sender) Flush() {
 	for _, t := range s.targets {
 		if t.lines.len() > 0 {
 			sent, dropped := t.flush()
-			if t.sock.udp && t.sock.fd >= 0 && s.now.Sub(t.looked) >= lookEvery {
+			if t.udp() && s.now.Sub(t.looked) >= lookEvery {
 				t.looked = s.now
 				back := t.back()
 				sent, dropped = sent-back, dropped+back
@@ -138,7 +143,9 @@ func (s *Sender) Flush() {
 			if dropped > 0 {
 				s.dropped.Add(uint64(dropped))
 			}
-			t.judge(dropped)
+			if t.Stream == nil || t.lines.len() > 0 { // a Stream judges by itself what it has taken
+				t.judge(dropped)
+			}
 		}
 		waiting += t.lines.len()
 	}
@@ -196,7 +203,7 @@ func (s *Sender) Close() {
 	s.Flush()
 	for _, t := range s.targets {
 		back := 0
-		if t.sock.udp && t.sock.fd >= 0 {
+		if t.udp() {
 			back = t.back()
 		}
 		s.sent.Add(-uint64(back))
@@ -207,7 +214,9 @@ func (s *Sender) Close() {
 			t.Health.trouble(time.Now(), t.reason, lost, 0)
 		}
 		t.lines.done(t.lines.len())
-		t.sock.close()
+		if t.sock != nil {
+			t.sock.close()
+		}
 	}
 	s.waiting.Store(0)
 }
@@ -215,6 +224,15 @@ func (s *Sender) Close() {
 // flush sends batches until the target's lines are gone or the kernel says
 // wait. A datagram that came back is taken off sent and counted as dropped.
 func (t *target) flush() (sent, dropped int) {
+	if t.Ring != nil {
+		sent = t.lines.len()
+		t.Ring.put(t.lines.all())
+		t.lines.done(sent)
+		return sent, 0
+	}
+	if t.Stream != nil {
+		return t.stream(), 0
+	}
 	for opened := false; t.lines.len() > 0; {
 		if t.sock.fd < 0 {
 			if opened { // it broke again at once
@@ -255,6 +273,20 @@ func (t *target) flush() (sent, dropped int) {
 	}
 	return sent, dropped
 }
+
+// stream gives the lines to the target's Stream, all or none.
+func (t *target) stream() (sent int) {
+	n := t.lines.len()
+	if !t.Stream.put(t.lines.all()) {
+		t.reason = unix.EAGAIN
+		return 0
+	}
+	t.lines.done(n)
+	return n
+}
+
+// udp reports whether datagrams may come back.
+func (t *target) udp() bool { return t.sock != nil && t.sock.udp && t.sock.fd >= 0 }
 
 // connect opens the socket unless a failure was too recent.
 func (t *target) connect() bool {
