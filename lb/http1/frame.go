@@ -29,10 +29,12 @@ func (h *Head) frameResponse() error {
 // frame looks at each field once; the length of a name chooses the few that
 // matter here.
 func (h *Head) frame() error {
-	var te, upgrade, h2c bool
+	var coding, upgrade, h2c bool
 	for i := range h.fields {
 		name := h.Name(i)
 		switch len(name) {
+		case len("te"):
+			h.Hops = h.Hops || EqualFold(name, "te")
 		case len("host"):
 			if EqualFold(name, "host") {
 				if h.HasHost && !h.response {
@@ -49,13 +51,20 @@ func (h *Head) frame() error {
 			}
 		case len("upgrade"):
 			if EqualFold(name, "upgrade") {
-				upgrade = true
+				upgrade, h.Hops = true, true
 				h2c = h2c || offersH2C(h.Value(i))
 			}
-		case len("connection"):
-			if EqualFold(name, "connection") {
-				h.connection(h.Value(i))
+		case len("connection"): // and keep-alive
+			switch {
+			case EqualFold(name, "connection"):
+				h.Hops = true
+				o := connectionOptions(h.Value(i))
+				h.Close, h.KeepAlive, h.Upgrade = h.Close || o.Close, h.KeepAlive || o.KeepAlive, h.Upgrade || o.Upgrade
+			case EqualFold(name, "keep-alive"):
+				h.Hops = true
 			}
+		case len("proxy-connection"):
+			h.Hops = h.Hops || EqualFold(name, "proxy-connection")
 		case len("content-length"):
 			if EqualFold(name, "content-length") {
 				n, ok := parseLength(h.Value(i))
@@ -72,10 +81,10 @@ func (h *Head) frame() error {
 			}
 		case len("transfer-encoding"):
 			if EqualFold(name, "transfer-encoding") {
-				if te {
+				if coding {
 					return errCodings
 				}
-				te = true
+				coding = true
 				if err := h.transferEncoding(h.Value(i)); err != nil {
 					return err
 				}
@@ -83,31 +92,10 @@ func (h *Head) frame() error {
 		}
 	}
 	h.Upgrade = h.Upgrade && upgrade && !h2c
-	if te && h.minor == 0 {
+	if coding && h.minor == 0 {
 		return errTEVersion
 	}
 	return nil
-}
-
-// connection reads the tokens of one Connection field.
-func (h *Head) connection(v []byte) {
-	for len(v) > 0 {
-		var tok []byte
-		if i := bytes.IndexByte(v, ','); i >= 0 {
-			tok, v = v[:i], v[i+1:]
-		} else {
-			tok, v = v, nil
-		}
-		tok = trimSpace(tok)
-		switch {
-		case EqualFold(tok, "close"):
-			h.Close = true
-		case EqualFold(tok, "keep-alive"):
-			h.KeepAlive = true
-		case EqualFold(tok, "upgrade"):
-			h.Upgrade = true
-		}
-	}
 }
 
 // offersH2C reports whether an Upgrade field names cleartext HTTP/2. It is not
@@ -203,13 +191,13 @@ func (h *Head) RequestBody() Body {
 	return NoBody
 }
 
-// ResponseBody tells how this response's body ends, given the method of its
-// request.
-func (h *Head) ResponseBody(method []byte) Body {
+// ResponseBody tells how this response's body ends, given whether it answers a
+// HEAD or a CONNECT.
+func (h *Head) ResponseBody(head, connect bool) Body {
 	switch {
-	case h.status == 101, h.status/100 == 2 && string(method) == "CONNECT":
+	case h.status == 101, h.status/100 == 2 && connect:
 		return Tunnel
-	case h.status/100 == 1, h.status == 204, h.status == 304, string(method) == "HEAD":
+	case h.status/100 == 1, h.status == 204, h.status == 304, head:
 		return NoBody
 	case h.Chunked:
 		return ChunkedBody

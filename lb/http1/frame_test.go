@@ -78,7 +78,7 @@ func TestResponseFraming(t *testing.T) {
 			t.Errorf("%v: %v", c, err)
 			continue
 		}
-		if got := h.ResponseBody([]byte(c.method)); got != c.body || h.Length != c.length {
+		if got := h.ResponseBody(c.method == "HEAD", c.method == "CONNECT"); got != c.body || h.Length != c.length {
 			t.Errorf("%v: body %d, length %d", c, got, h.Length)
 		}
 	}
@@ -99,5 +99,52 @@ func TestOneLengthIsPassedOn(t *testing.T) {
 		if got, want := string(h.Append(nil)), "HTTP/1.1 200 OK\r\n"+c.out+"\r\n"; got != want {
 			t.Errorf("%q comes out as %q", c.in, got)
 		}
+	}
+}
+
+// TestHops: what is for one hop is read and dropped; what rules write then is
+// read once more when the head leaves.
+func TestHops(t *testing.T) {
+	for _, c := range []struct{ in, dropped, taken string }{
+		{"A: b\r\n", "A: b\r\n", ""},
+		{"Connection: keep-alive\r\nKeep-Alive: 5\r\nA: b\r\n", "A: b\r\n", ""},
+		{"Connection: close, x\r\nProxy-Connection: y\r\n", "", ""},
+		{"Connection: keep-alive, UPGRADE\r\nConnection: Upgrade\r\nUpgrade: a\r\n", "Connection: UPGRADE\r\nUpgrade: a\r\n", "upgrade"},
+		{"Connection: upgrade\r\nUpgrade: h2c\r\n", "", ""},
+		{"Connection: upgrade\r\n", "", ""},
+		{"Upgrade: a\r\n", "", ""},
+		{"TE: trailers\r\n", "TE: trailers\r\n", ""},
+		{"TE: gzip, Trailers;q=1, trailers\r\n", "TE: trailers\r\n", ""},
+		{"TE: gzip\r\nTest: x\r\n", "Test: x\r\n", ""},
+	} {
+		var h Head
+		if _, err := h.ParseRequest([]byte("GET / HTTP/1.1\r\n" + c.in + "\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		h.DropHops()
+		if got, want := string(h.Append(nil)), "GET / HTTP/1.1\r\n"+c.dropped+"\r\n"; got != want {
+			t.Errorf("%q became %q", c.in, got)
+		}
+		o := h.TakeOptions()
+		taken := ""
+		for name, is := range map[string]bool{"close": o.Close, "keep-alive": o.KeepAlive, "upgrade": o.Upgrade} {
+			if is {
+				taken += name
+			}
+		}
+		if taken != c.taken {
+			t.Errorf("%q has options %q", c.in, taken)
+		}
+	}
+	var h Head
+	head := []byte("GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, x\r\nKeep-Alive: 5\r\nTE: gzip\r\n\r\n")
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := h.ParseRequest(head); err != nil {
+			t.Error(err)
+		}
+		h.DropHops()
+		h.TakeOptions()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -29,6 +29,7 @@ type Head struct {
 	Close      bool  // Connection: close
 	KeepAlive  bool  // Connection: keep-alive
 	Upgrade    bool  // Connection: upgrade, with an Upgrade field
+	Hops       bool  // there are fields for this hop alone: DropHops has work
 	Expect     bool  // Expect: 100-continue
 	HasHost    bool
 	response   bool
@@ -199,6 +200,9 @@ func (h *Head) Query() []byte {
 	}
 	return nil
 }
+
+// PathQuery is the request target without scheme and authority; nil as Path.
+func (h *Head) PathQuery() []byte { return h.origin() }
 
 // origin is the target from the path's slash on.
 func (h *Head) origin() []byte {

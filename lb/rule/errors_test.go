@@ -175,7 +175,7 @@ func TestRuleMistakes(t *testing.T) {
 		{"set-header X y if METH_GET", ""},
 		{"set-header X y if HTTP_1.1", "acl 'HTTP_1.1' would never match here"},
 		{"set-path /x", "'set-path' is not an action of 'http-response'"},
-		{"set-status 99", "between 100 and 999, not '99'"},
+		{"set-status 99", "between 200 and 999, not '99'"},
 		{"redirect prefix /x", "a response can only be redirected by 'location'"},
 	} {
 		_, err := ParseRule(Response, strings.Fields(c.rule), acl.NewACLs())

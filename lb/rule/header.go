@@ -252,13 +252,16 @@ type setStatus struct {
 }
 
 func parseSetStatus(p *ruleParser) (action, error) {
-	word, err := p.need("a status code between 100 and 999")
+	word, err := p.need("a status code between 200 and 999")
 	if err != nil {
 		return nil, err
 	}
 	code, err := strconv.Atoi(word)
-	if err != nil || code < 100 || code > 999 {
-		return nil, fmt.Errorf("expects an integer status code between 100 and 999, not '%s'", word)
+	switch {
+	case err != nil || code < 100 || code > 999:
+		return nil, fmt.Errorf("expects an integer status code between 200 and 999, not '%s'", word)
+	case code < 200:
+		return nil, fmt.Errorf("status %d announces another answer, and a client would take the body for that one; use 200 to 999", code)
 	}
 	a := &setStatus{code: code, reason: []byte(StatusText(code))}
 	if p.peek() == "reason" {

@@ -1,6 +1,9 @@
 package stream
 
 import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
 	"net/netip"
 
 	"lbsyslogd/lb/http1"
@@ -17,24 +20,29 @@ import (
 // input buffer, which the exchange holds anyway and nothing is read into before
 // it ends, or in memory of its own size if there is no room.
 func (t *txn) ask() bool {
-	in := t.s.in
-	t.asked = t.appendRequest(in.Data[in.W:in.W])
-	return len(t.asked) <= loop.BufferSize
+	h, in := &t.s.sh.req, t.s.in
+	t.settle(h)
+	t.asked = h.Append(in.Data[in.W:in.W])
+	if len(t.asked) > loop.BufferSize {
+		return false
+	}
+	m := bytes.IndexByte(t.asked, ' ')
+	t.askedFor = methodOf(t.asked[:m])
+	t.askedURI = t.asked[m+1:]
+	t.askedURI = t.askedURI[:bytes.IndexByte(t.askedURI, ' ')]
+	return true
 }
 
-// appendRequest renders the request head for the server.
-func (t *txn) appendRequest(dst []byte) []byte {
-	h := &t.s.sh.req
-	if h.Find("connection", 0) >= 0 || h.Find("proxy-connection", 0) >= 0 {
-		h.Del("connection")
-		h.Del("proxy-connection")
-	}
-	h.Del("keep-alive")
+// settle completes the head: the fields that we add, and what it says of the
+// connection to the server.
+func (t *txn) settle(h *http1.Head) {
+	o := h.TakeOptions()
+	t.upgrade, t.askedClose = o.Upgrade, o.Close
 	mode := max(t.be.ConnMode, t.s.fe.ConnMode)
 	switch {
 	case t.upgrade:
-		h.AddString("Connection", "Upgrade")
-	case mode >= ServerClose:
+		t.accept = acceptKey(h)
+	case mode >= ServerClose || t.askedClose:
 		h.AddString("Connection", "close")
 	case h.Minor() == 0:
 		h.AddString("Connection", "keep-alive")
@@ -52,7 +60,19 @@ func (t *txn) appendRequest(dst []byte) []byte {
 	if t.be.ID != t.s.fe.ID && t.s.fe.ForwardFor == nil {
 		t.forwardFor(h, t.be.ForwardFor)
 	}
-	return h.Append(dst)
+}
+
+// acceptKey is the Sec-WebSocket-Accept that a server must answer a request to
+// upgrade with (RFC 6455 section 4.2.2); zero when it is for another protocol,
+// or names no key.
+func acceptKey(h *http1.Head) (accept [28]byte) {
+	key := h.Get("sec-websocket-key")
+	if key == nil || !http1.EqualFold(h.Get("upgrade"), "websocket") {
+		return accept
+	}
+	sum := sha1.Sum(append(bytes.Clone(key), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
+	base64.StdEncoding.Encode(accept[:], sum[:])
+	return accept
 }
 
 // forwardFor adds X-Forwarded-For.

@@ -181,7 +181,7 @@ func (t *txn) dial() {
 // replayable reports whether the request can be sent a second time: all of it
 // is here, and doing it twice does no more than doing it once.
 func (t *txn) replayable() bool {
-	return t.reqDone && !t.gone && t.retries > 0 && idempotent(t.rec.Method)
+	return t.reqDone && !t.gone && t.retries > 0 && t.askedFor.idempotent()
 }
 
 // trusts reports whether the request may go out over idle connection c. The
@@ -410,7 +410,7 @@ func (t *txn) serverFailed() {
 // before.
 func (t *txn) sendAgain() bool {
 	c := t.c
-	if c.uses < 2 || t.retries <= 0 || t.gone || t.reqSent && !idempotent(t.rec.Method) {
+	if c.uses < 2 || t.retries <= 0 || t.gone || t.reqSent && !t.askedFor.idempotent() {
 		return false
 	}
 	sh := t.s.sh

@@ -121,7 +121,7 @@ func (t *txn) setCookie(h *http1.Head) {
 	if c.removeServers(h) {
 		t.rec.Term[3] = 'D'
 	}
-	if t.bound || t.ignored || t.srv.Cookie == "" || c.PostOnly && t.method != methodPost {
+	if t.bound || t.ignored || t.srv.Cookie == "" || c.PostOnly && t.askedFor != methodPost {
 		return
 	}
 	t.rec.Term[3] = 'I'

@@ -11,6 +11,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/syslog"
 	"lbsyslogd/lb/userlist"
@@ -141,6 +142,14 @@ type Frontend struct {
 	max    atomic.Int32
 	paused atomic.Bool
 	lines  atomic.Uint32 // log lines, where %lc is shown
+}
+
+// id is UniqueID in the form that a context takes, nil when there is none.
+func (fe *Frontend) id() sample.Text {
+	if fe.UniqueID == nil {
+		return nil
+	}
+	return fe.UniqueID
 }
 
 // Switch is one use_backend rule.

@@ -174,7 +174,7 @@ func (sh *Shard) log(t *txn) {
 		r.BeConn--
 	}
 	x := &sh.ctx
-	x.Req, x.Res, x.Rec, x.ID = nil, nil, r, fe.UniqueID
+	x.Req, x.Res, x.Rec, x.ID = nil, nil, r, fe.id()
 	if r.BadReq { // it never was a request
 		x.ID = nil
 	}

@@ -2,8 +2,10 @@ package stream
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/rule"
@@ -35,6 +37,9 @@ func ParsePage(data []byte) (*Page, error) {
 	n, err := h.ParseResponse(data)
 	if err != nil {
 		return nil, err
+	}
+	if h.Status() < 200 {
+		return nil, fmt.Errorf("status %d announces another answer; an error page needs 200 or more", h.Status())
 	}
 	p := &Page{Status: h.Status(), Reason: string(h.Reason()), Body: data[n:]}
 	for _, name := range []string{"connection", "keep-alive", "content-length", "transfer-encoding"} {
@@ -257,8 +262,30 @@ type StatsReply struct {
 	Body   []byte
 }
 
-func (p *StatsPage) matches(uri []byte) bool {
-	return p != nil && len(uri) >= len(p.URI) && string(uri[:len(p.URI)]) == p.URI
+// matches reports whether the page is what a request asks for, as the rules
+// have left it. A method that no page has goes to the server, as with HAProxy.
+func (p *StatsPage) matches(h *http1.Head) bool {
+	if p == nil {
+		return false
+	}
+	uri := target(h, p.URI)
+	if len(uri) < len(p.URI) || string(uri[:len(p.URI)]) != p.URI {
+		return false
+	}
+	switch methodOf(h.Method()) {
+	case methodGet, methodHead, methodPost:
+		return true
+	}
+	return false
+}
+
+// target is what a configured URI is compared with: a path with the request's
+// path and query, in whichever form that came, anything else with all of it.
+func target(h *http1.Head, uri string) []byte {
+	if strings.HasPrefix(uri, "/") {
+		return h.PathQuery()
+	}
+	return h.URI()
 }
 
 // visit serves a page to those who may see it.
@@ -277,7 +304,7 @@ func (t *txn) serve(p *StatsPage) {
 	t.rec.Term = [4]byte{'L', 'R', '-', '-'}
 	sh.Front[s.fe.Index].Intercepted++
 	req := StatsRequest{
-		Method: string(t.rec.Method), URI: string(t.rec.URI), Authorization: string(sh.req.Get("authorization")),
+		Method: string(sh.req.Method()), URI: string(sh.req.PathQuery()), Authorization: string(sh.req.Get("authorization")),
 	}
 	s.watch()
 	go func() {

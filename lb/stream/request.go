@@ -199,7 +199,7 @@ func (s *session) startExchange(n int) {
 	t.reqKind = h.RequestBody()
 	t.reqLeft = max(h.Length, 0)
 	t.reqDone = t.reqKind == http1.NoBody
-	t.upgrade = h.Upgrade
+	t.wants = h.Upgrade
 	t.keep = h.Persistent() && s.stream == nil // each stream is one request's
 	r.HTTP2 = s.stream != nil
 	t.pipelines = t.keep
@@ -222,6 +222,10 @@ const (
 	methodHead
 	methodConnect
 	methodPost
+	methodPut
+	methodDelete
+	methodOptions
+	methodTrace
 )
 
 func methodOf(m []byte) method {
@@ -234,16 +238,20 @@ func methodOf(m []byte) method {
 		return methodPost
 	case "CONNECT":
 		return methodConnect
+	case "PUT":
+		return methodPut
+	case "DELETE":
+		return methodDelete
+	case "OPTIONS":
+		return methodOptions
+	case "TRACE":
+		return methodTrace
 	}
 	return methodOther
 }
 
 // idempotent reports whether a request with this method may be sent again
 // when it is not known whether the server saw it (RFC 9110 section 9.2.2).
-func idempotent(m []byte) bool {
-	switch string(m) {
-	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		return true
-	}
-	return false
+func (m method) idempotent() bool {
+	return m != methodOther && m != methodPost && m != methodConnect
 }

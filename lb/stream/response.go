@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"bytes"
+
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
@@ -95,8 +97,8 @@ func (t *txn) gotHead(n int) (alive bool) {
 	if h.Status()/100 == 1 && h.Status() != 101 {
 		return t.interim(n)
 	}
-	if h.Status() == 101 && !t.upgrade {
-		t.badResponse('P') // nobody asked: a tunnel would lead past all rules
+	if h.Status() == 101 && !t.agreed(h) {
+		t.badResponse('P')
 		return false
 	}
 	now := sh.Loop.Now()
@@ -108,34 +110,25 @@ func (t *txn) gotHead(n int) (alive bool) {
 	t.srv.Watch.Answered(t.rec.Status)
 	t.countAnswer(t.rec.Status)
 
-	t.resKind = h.ResponseBody(t.rec.Method)
-	t.resLeft = max(h.Length, 0)
-	t.resHeadDone = true
-	t.keepServer = h.Persistent() && t.resKind != http1.UntilClose
-	if t.resKind == http1.Tunnel {
-		t.openTunnel()
-	}
-	mode := max(t.be.ConnMode, s.fe.ConnMode)
-	if mode >= ServerClose {
-		t.keepServer = false
-	}
-	t.dechunk = t.resKind == http1.ChunkedBody && (t.clientMinor == 0 || s.stream != nil)
-	if mode == Close || s.closing() || t.resKind == http1.UntilClose || t.dechunk || t.resKind == http1.Tunnel {
-		t.keep = false
-	}
+	t.serverSaid(h)
 	if len(s.fe.ResCaptures) > 0 {
 		t.rec.ResCaptures = capture(h, s.fe.ResCaptures)
 	}
 	if len(t.be.Sticks) > 0 {
 		t.stuck(true)
 	}
+	h.DropHops()
 	if !t.responseRules() {
 		return false
 	}
 	if c := &s.fe.CookieCapture; c.Len > 0 {
 		t.rec.SCookie = c.cookie(h, "set-cookie")
 	}
-	t.editResponse(h)
+	if !t.say(h) {
+		t.noResponse()
+		t.fail('P', 'H', 502)
+		return false
+	}
 	t.logEarly()
 	if !t.placeHead(n) {
 		t.noResponse()
@@ -149,13 +142,50 @@ func (t *txn) gotHead(n int) (alive bool) {
 	return true
 }
 
-// interim passes a 1xx response on; HTTP/1.0 clients do not know them.
+// agreed reports whether a 101 switches to what was asked for. Without that a
+// tunnel would lead past all rules: the client must have asked, rules must have
+// let that through, and the server must say what it does (RFC 9110 section 7.8).
+func (t *txn) agreed(h *http1.Head) bool {
+	if !t.wants || !t.upgrade || !h.Upgrade {
+		return false
+	}
+	return t.accept[0] == 0 || bytes.Equal(h.Get("sec-websocket-accept"), t.accept[:])
+}
+
+// serverSaid takes what the server's head says of its body and connection, by
+// what the server was asked.
+func (t *txn) serverSaid(h *http1.Head) {
+	t.resKind = h.ResponseBody(t.askedFor == methodHead, t.askedFor == methodConnect)
+	t.resLeft = max(h.Length, 0)
+	t.resHeadDone = true
+	mode := max(t.be.ConnMode, t.s.fe.ConnMode)
+	t.keepServer = h.Persistent() && t.resKind != http1.UntilClose && mode < ServerClose && !t.askedClose
+	if t.resKind == http1.Tunnel {
+		t.openTunnel()
+	}
+	if mode == Close || t.s.closing() || t.resKind == http1.Tunnel {
+		t.keep = false
+	}
+}
+
+// interim passes a 1xx response on; HTTP/1.0 clients do not know them. What it
+// says of a body or a connection would be true of the answer that follows.
 func (t *txn) interim(n int) (alive bool) {
 	if t.clientMinor == 0 {
 		t.res.R += n
 		return true
 	}
-	t.resReady = n
+	h := &t.s.sh.res
+	h.DropHops()
+	h.Del("connection")
+	h.Del("upgrade")
+	h.Del("content-length")
+	h.Del("transfer-encoding")
+	h.SetMinor(1)
+	if !t.placeHead(n) || t.resHead != nil { // a head that nothing was added to fits
+		t.badResponse('P')
+		return false
+	}
 	return true
 }
 
@@ -187,27 +217,63 @@ func (t *txn) responseRules() bool {
 	return true
 }
 
-// editResponse changes the head's hop-by-hop fields to what we do.
-func (t *txn) editResponse(h *http1.Head) {
-	h.Del("connection")
-	h.Del("keep-alive")
-	h.Del("proxy-connection")
+// say completes the head of what we say to the client: the framing of its body
+// by the status that is said and the method that the client asked with, and
+// what becomes of its connection. False when one side would take for a tunnel
+// what is none for the other.
+func (t *txn) say(h *http1.Head) bool {
+	status := h.Status()
+	tunnel := status == 101 || t.method == methodConnect && status/100 == 2
+	switch {
+	case tunnel != (t.resKind == http1.Tunnel) || status < 200 && !tunnel:
+		return false
+	case tunnel:
+	case t.method == methodHead || status == 204 || status == 304:
+		t.sayNothing(h, status)
+	case t.resKind == http1.NoBody && h.Length != 0:
+		// The server had none to send, but said how long it would be, or nothing.
+		h.Del("content-length")
+		h.Del("transfer-encoding")
+		h.AddString("Content-Length", "0")
+	case t.resKind == http1.ChunkedBody && (t.clientMinor == 0 || t.s.stream != nil):
+		t.said, t.keep = plain, false
+		h.Del("transfer-encoding")
+	case t.resKind == http1.UntilClose:
+		t.keep = false
+	}
 	h.SetMinor(1)
 	if t.be.Cookie != nil {
 		t.setCookie(h)
 	}
-	if t.dechunk {
-		h.Del("transfer-encoding")
-	}
+	o := h.TakeOptions()
+	t.keep = t.keep && !o.Close
 	switch {
-	case t.resKind == http1.Tunnel:
-		if h.Status() == 101 { // 2xx to CONNECT needs no word
-			h.AddString("Connection", "Upgrade")
-		}
+	case status == 101 && !o.Upgrade: // which a rule has deleted
+		h.AddString("Connection", "Upgrade")
+	case tunnel:
 	case !t.keep:
 		h.AddString("Connection", "close")
 	case t.clientMinor == 0:
 		h.AddString("Connection", "keep-alive")
+	}
+	return true
+}
+
+// sayNothing has the head stand alone. What the server sends after its own is
+// read and dropped, so that its connection can be used again.
+func (t *txn) sayNothing(h *http1.Head, status int) {
+	t.said = nothing
+	switch {
+	case status == 204, status == 304 && t.resKind != http1.NoBody:
+		// RFC 9110 section 8.6, RFC 9112 section 6.1. A 304 may have the length
+		// of what it stands for, but there are clients over HTTP/2 that wait.
+		h.Del("content-length")
+		h.Del("transfer-encoding")
+	case t.clientMinor == 0 || status == 304:
+		h.Del("transfer-encoding")
+	}
+	if t.resKind == http1.UntilClose {
+		t.resKind = http1.NoBody
 	}
 }
 
@@ -308,7 +374,9 @@ func (t *txn) takeResponse() error {
 	case http1.LengthBody:
 		n := min(int64(len(p)), t.resLeft)
 		t.resLeft -= n
-		t.resReady += int(n)
+		if t.said != nothing {
+			t.resReady += int(n)
+		}
 		t.resDone = t.resLeft == 0
 		t.keepServer = t.keepServer && int(n) == len(p)
 	case http1.ChunkedBody:
@@ -326,7 +394,7 @@ func (t *txn) takeChunks(p []byte) error {
 		if err != nil {
 			return err
 		}
-		if data || !t.dechunk {
+		if t.said == asIs || t.said == plain && data {
 			if kept != taken {
 				copy(p[kept:], p[taken:taken+n])
 			}

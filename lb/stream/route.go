@@ -17,7 +17,7 @@ func (t *txn) context() *rule.Ctx {
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, &t.rec
 	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
-	x.ID = t.s.fe.UniqueID
+	x.ID = t.s.fe.id()
 	x.Doubt, x.Reply = t.doubt, rule.Reply{}
 	if t.s.fe.HTTP {
 		x.Req = &sh.req
@@ -29,7 +29,7 @@ func (t *txn) context() *rule.Ctx {
 func (t *txn) route() {
 	s := t.s
 	sh, fe := s.sh, s.fe
-	if fe.MonitorURI != "" && string(t.rec.URI) == fe.MonitorURI {
+	if fe.MonitorURI != "" && string(target(&sh.req, fe.MonitorURI)) == fe.MonitorURI {
 		t.unlogged = true
 		t.monitor()
 		return
@@ -37,6 +37,7 @@ func (t *txn) route() {
 	if t.vouch() {
 		return
 	}
+	sh.req.DropHops()
 	x := t.context()
 	t.captureRequest()
 	if !t.content(fe.Content, x) {
@@ -46,7 +47,7 @@ func (t *txn) route() {
 	if !t.obey(fe.ReqRules.Eval(x), &sh.Front[fe.Index].DeniedReq) {
 		return
 	}
-	if fe.Page.matches(t.rec.URI) {
+	if fe.Page.matches(&sh.req) {
 		t.visit(fe.Page, x, &sh.Front[fe.Index].DeniedReq)
 		return
 	}
@@ -64,7 +65,7 @@ func (t *txn) route() {
 		if !t.obey(be.ReqRules.Eval(x), &sh.Back[be.Index].DeniedReq) {
 			return
 		}
-		if be.Page.matches(t.rec.URI) {
+		if be.Page.matches(&sh.req) {
 			t.visit(be.Page, x, &sh.Back[be.Index].DeniedReq)
 			return
 		}
@@ -245,7 +246,7 @@ func (t *txn) hash() uint32 {
 	case backend.Source:
 		return backend.HashAddr(t.s.peer.Addr())
 	case backend.URI:
-		return t.be.HashURI(t.rec.URI)
+		return t.be.HashURI(t.askedURI)
 	}
 	return 0
 }

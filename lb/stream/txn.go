@@ -24,21 +24,55 @@ const (
 
 // txn is one exchange: a request and its response, or a tunnel. Pooled by the
 // shard, owned by its loop.
+//
+// Four messages make one: what the client asked, what we ask the server (the
+// first as rules have changed it), what the server says, and what we say to the
+// client. Each decision takes the one that it is about: the framing of what the
+// server sends, retries, reuse and hashing go by what was asked; the client's
+// connection and whether there is a body for it go by what the client asked and
+// what is said; log lines show what the client asked.
 type txn struct {
-	s   *session
-	be  *Backend
-	srv *backend.Server // a place on it is taken; released exactly once
-	c   *serverConn     // the connection to it
+	s *session
+	request
+	response
+	placement
+	clock
 
-	phase  phase
-	method method
+	phase    phase
+	keep     bool // the client's connection outlives the exchange
+	unread   bool // the client may still send: close gently
+	unlogged bool // monitor requests
 
-	// The request, on its way to the server.
+	flight *flight // what is left of the request should this process be killed
+	rec    rule.Record
+	doubt  *userlist.Doubt // what was computed of the client's password
+	track  rule.Tracks     // entries of stick tables that it is counted in
+	again  bool            // the rules ran for this request before a reload
+
+	gen  uint32
+	next *txn // in Shard.freeTxns
+}
+
+// request is the request on its way to the server.
+type request struct {
+	// What the client asked.
+	method      method
+	clientMinor int
+	wants       bool // to switch protocols
+	pipelines   bool // it counts on its connection being kept: it may have sent more
+
+	// What we ask (asked.go).
+	asked      []byte // the head as it goes to the server, rendered once
+	askedURI   []byte // in asked
+	askedFor   method
+	upgrade    bool     // to switch protocols
+	askedClose bool     // to close the connection
+	accept     [28]byte // Sec-WebSocket-Accept that the key asks for; 0 none
+
 	src     *loop.Buffer // where unsent bytes lie: session.in, then relay
 	relay   *loop.Buffer // body bytes beyond what came with the head
-	asked   []byte       // the head as it goes to the server, rendered once (asked.go)
-	head    []byte       // what is unsent of it while it is being sent; empty almost always
-	headOff int          // where the head lies in session.in
+	head    []byte       // what is unsent of asked while it is being sent; empty almost always
+	headOff int          // where the client's head lies in session.in
 	headLen int
 	ready   int // bytes of src checked and unsent
 	reqLeft int64
@@ -47,46 +81,53 @@ type txn struct {
 	reqDone bool // nothing more to read of the request
 	reqSent bool // some of it was given to the server's kernel
 	gone    bool // body bytes were dropped: it cannot be sent again
+}
 
-	// The response, on its way to the client.
+// response is the response on its way to the client.
+type response struct {
 	res         *loop.Buffer
 	resHead     *loop.Buffer // a rendered head that did not fit before its body
 	resReady    int
 	resLeft     int64
-	resKind     http1.Body
+	resKind     http1.Body // how the body ends that the server sends
 	resCh       http1.Chunks
+	said        body // what the client gets of it
 	resHeadDone bool
 	resDone     bool   // nothing more to read of the response
 	resBegun    bool   // some of it was given to the client's kernel
 	page        []byte // the unsent rest of our own answer
+	keepServer  bool   // the server's connection outlives the exchange
+}
 
-	dechunk     bool // an HTTP/1.0 client gets a chunked body without chunks
-	keep        bool // the client's connection outlives the exchange
-	pipelines   bool // the client counts on that: it may have sent more
-	keepServer  bool // and the server's
-	upgrade     bool // the client asked to switch protocols
-	unread      bool // the client may still send: close gently
-	fresh       bool // its connection to the server is being made
-	bound       bool // the server was chosen by its cookie, a stick table or a rule
-	forced      bool // force-persist: by those also a server that is down
-	ignored     bool // ignore-persist: not by its cookie, nor by a stick table
-	hadCookie   bool // the client came with a cookie of ours, valid or not
-	entered     bool // counted in backend.Enter
-	unlogged    bool // monitor requests
-	clientMinor int
-	retries     int // left
-	avoid       *backend.Server
+// body is in what form the client gets a response's body.
+type body uint8
 
-	queued *backend.Waiter
-	flight *flight // what is left of the request should this process be killed
-	rec    rule.Record
+const (
+	asIs    body = iota // byte for byte
+	plain               // without the chunks that it came in
+	nothing             // its head stands alone
+)
 
-	doubt   *userlist.Doubt // what was computed of the client's password
-	track   rule.Tracks     // entries of stick tables that it is counted in
+// placement is where the request goes.
+type placement struct {
+	be      *Backend
+	srv     *backend.Server // a place on it is taken; released exactly once
+	c       *serverConn     // the connection to it
+	avoid   *backend.Server
+	queued  *backend.Waiter
+	retries int // left
 	stuckTo stuckKeys
-	again   bool // the rules ran for this request before a reload
 
-	// Milestones in ms on the loop's clock; 0 until reached.
+	fresh     bool // its connection to the server is being made
+	bound     bool // the server was chosen by its cookie, a stick table or a rule
+	forced    bool // force-persist: by those also a server that is down
+	ignored   bool // ignore-persist: not by its cookie, nor by a stick table
+	hadCookie bool // the client came with a cookie of ours, valid or not
+	entered   bool // counted in backend.Enter
+}
+
+// clock has the milestones in ms on the loop's clock; 0 until reached.
+type clock struct {
 	start    int64 // the request was complete
 	queuedAt int64
 	dialAt   int64 // the first attempt to connect
@@ -94,9 +135,6 @@ type txn struct {
 	sentAt   int64 // connected
 	headAt   int64 // the response's head was complete
 	srvAct   int64 // last progress on the server side
-
-	gen  uint32
-	next *txn // in Shard.freeTxns
 }
 
 // newTxn takes an exchange from the pool, for s.
@@ -108,7 +146,9 @@ func (sh *Shard) newTxn(s *session) *txn {
 		sh.freeTxns = t.next
 	}
 	gen, vars, stuckTo, id := t.gen, t.rec.Vars, t.stuckTo, t.rec.UniqueID[:0]
-	*t = txn{s: s, gen: gen, start: sh.Loop.Now(), srvAct: sh.Loop.Now(), stuckTo: stuckTo}
+	*t = txn{s: s, gen: gen}
+	t.stuckTo = stuckTo
+	t.start, t.srvAct = sh.Loop.Now(), sh.Loop.Now()
 	if s.waiting > 0 {
 		t.start = s.waiting
 	}
@@ -148,8 +188,8 @@ func (sh *Shard) freeTxn(t *txn) {
 	t.track.Release(sh.stickNow())
 	t.stuckTo.reset()
 	gen, vars, stuckTo, id := t.gen+1, t.rec.Vars, t.stuckTo, t.rec.UniqueID[:0]
-	*t = txn{gen: gen, next: sh.freeTxns, stuckTo: stuckTo}
-	t.rec.Vars, t.rec.UniqueID = vars, id
+	*t = txn{gen: gen, next: sh.freeTxns}
+	t.stuckTo, t.rec.Vars, t.rec.UniqueID = stuckTo, vars, id
 	sh.freeTxns = t
 }
 

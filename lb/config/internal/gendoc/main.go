@@ -60,6 +60,12 @@ reference for what each keyword means). No keyword is accepted silently:
 - Numbers must be numbers: HAProxy reads ` + "`maxconn 10x`" + ` as 10.
 - Both sides of a condition in ` + "`.if`" + ` are checked, and versions in it must be versions.
 - A TCP frontend cannot use an HTTP backend.
+- ` + "`http-response set-status`" + ` and error files with a status of 1xx are errors: such a status announces another answer, and a client would take the
+  body for it. HAProxy closes the connection when the rule applies.
+- An answer that rules make a tunnel for one side only (` + "`set-status 200`" + ` on a 101, ` + "`set-method GET`" + ` for CONNECT) is a 502.
+- A status with a body, made by ` + "`set-status`" + ` of one without, has ` + "`Content-Length: 0`" + `, whatever length the server named.
+- What client and server say of their own connection (Connection, Keep-Alive, Proxy-Connection, TE but for trailers) ends at lb before rules see it.
+  What rules write there holds for the connection that the head leaves by, as with HAProxy.
 - A misspelled section is one error, and its lines are not read as part of the section before.
 
 ## Where checks differ
