@@ -119,7 +119,7 @@ func (b *builder) common(p *config.Proxy) stream.Proxy {
 	c := stream.Proxy{
 		Name: p.Name, ID: p.ID, HTTP: p.Mode == config.HTTP,
 		Timeouts: timeouts(&p.Timeouts), ConnMode: stream.ConnMode(p.ConnMode),
-		ReqRules: p.ReqRules, ResRules: p.ResRules, Content: p.ContentRules,
+		Rules: p.Rules,
 	}
 	if f := p.ForwardFor; f != nil {
 		c.ForwardFor = &stream.ForwardFor{Except: f.Except, Header: []byte(f.Header), IfNone: f.IfNone}
@@ -160,7 +160,6 @@ func (b *builder) frontends(socks *handoff.Set) {
 			Proxy: b.common(p), Index: len(b.eng.Frontends), MaxConn: int32(p.MaxConn),
 			Default: b.nodes[p.DefaultBackend], MonitorURI: p.MonitorURI, NoH2Upgrade: p.NoH2Upgrade,
 			ReqCaptures: captures(p.ReqCaptures), ResCaptures: captures(p.ResCaptures),
-			ConnRules: p.ConnRules, SessRules: p.SessRules,
 			CookieCapture: stream.Capture(p.CookieCapture), MonitorFails: p.MonitorFails, UniqueID: p.UniqueID,
 		}
 		if p.UniqueHeader != "" {

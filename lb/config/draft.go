@@ -20,8 +20,8 @@ type draft struct {
 	acls        *rule.ACLs
 	template    Server // default-server: what a server line begins with
 	logs        []logLine
-	blocks      rule.Rules // block lines: before ReqRules, as in HAProxy
-	redirects   rule.Rules // redirect lines: behind ReqRules
+	blocks      rule.Rules // block lines: before the http-request rules, as in HAProxy
+	redirects   rule.Rules // redirect lines: after the http-request rules
 	logKind     logKind
 	check       checkDraft
 	pages       cfgfile.Pos // first stats line
@@ -96,8 +96,9 @@ func (d *draft) inherit(base *draft) {
 	d.Proxy = base.Proxy
 	d.Name, d.Pos, d.Frontend, d.Backend, d.ID = kept.Name, kept.Pos, kept.Frontend, kept.Backend, 0
 	d.ErrorFiles = maps.Clone(base.ErrorFiles)
-	d.ReqRules, d.ResRules = slices.Clone(base.ReqRules), slices.Clone(base.ResRules)
-	d.ConnRules, d.SessRules, d.ContentRules = slices.Clone(base.ConnRules), slices.Clone(base.SessRules), slices.Clone(base.ContentRules)
+	for stage, rules := range base.Rules {
+		d.Rules[stage] = slices.Clone(rules)
+	}
 	d.check = base.check.inherit()
 	if base.Cookie != nil {
 		copied := *base.Cookie

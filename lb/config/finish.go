@@ -13,7 +13,8 @@ import (
 func (p *parser) finish() {
 	p.checkDefaults()
 	for _, d := range p.drafts {
-		d.ReqRules = slices.Concat(d.blocks, d.ReqRules, d.redirects)
+		requests := &d.Rules[rule.Request]
+		*requests = slices.Concat(d.blocks, *requests, d.redirects)
 		p.resolveLogs(d)
 		p.resolveMode(d)
 		p.resolveBackends(d)
@@ -42,7 +43,7 @@ func (p *parser) finish() {
 // section that one proxy names and another only happens to follow.
 func (p *parser) checkDefaults() {
 	for _, d := range p.drafts {
-		if d.base == nil || d.base.Name == "" || len(d.base.ReqRules)+len(d.base.ResRules)+len(d.base.ConnRules)+len(d.base.SessRules)+len(d.base.ContentRules) == 0 {
+		if d.base == nil || d.base.Name == "" || d.base.Rules.Len() == 0 {
 			continue
 		}
 		if !d.from {
@@ -89,9 +90,11 @@ func (p *parser) resolveMode(d *draft) {
 		d.LogFormat, d.logKind = f, logTCP
 	}
 	inherited := d.base != nil
-	if len(d.ReqRules) > 0 || len(d.ResRules) > 0 {
-		drop("'http-request', 'http-response' and 'redirect' rules")
-		d.ReqRules, d.ResRules = nil, nil
+	for stage := range rule.Stages {
+		if stage.HTTP() && len(d.Rules[stage]) > 0 {
+			drop("'" + stage.String() + "' rules")
+			d.Rules[stage] = nil
+		}
 	}
 	if d.Cookie != nil {
 		if !inherited || d.base.Cookie == nil {
@@ -166,7 +169,7 @@ func (p *parser) resolveBackends(d *draft) {
 		}
 		p.checkBackend(d, use.Backend, use.Pos, "use_backend")
 	}
-	if d.DefaultBackend == "" && !d.switched && !d.Backend && d.Stats == nil && len(d.ReqRules) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
+	if d.DefaultBackend == "" && !d.switched && !d.Backend && d.Stats == nil && len(d.Rules[rule.Request]) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
 		p.report.Warnf(d.Pos, "frontend '%s' has no backend: add default_backend, or every request gets 503", d.Name)
 	}
 }

@@ -137,8 +137,8 @@ func TestOperatorsFile(t *testing.T) {
 	if tls := www.Binds[1].TLS; !reflect.DeepEqual(tls.Certs, []string{"/etc/ssl/private/site.pem"}) || len(tls.Ciphers) == 0 {
 		t.Errorf("tls: %+v", tls)
 	}
-	if len(www.ReqRules) != 2 || len(www.ResRules) != 1 || !strings.HasPrefix(www.ReqRules[1].String(), "scheme https") && !strings.HasPrefix(www.ReqRules[1].String(), "redirect") {
-		t.Errorf("rules: %v %v", www.ReqRules, www.ResRules)
+	if len(www.Rules[rule.Request]) != 2 || len(www.Rules[rule.Response]) != 1 || !strings.HasPrefix(www.Rules[rule.Request][1].String(), "scheme https") && !strings.HasPrefix(www.Rules[rule.Request][1].String(), "redirect") {
+		t.Errorf("rules: %v %v", www.Rules[rule.Request], www.Rules[rule.Response])
 	}
 	app := proxy(t, c, "app")
 	if q := app.Check.Script.Steps[0].Request; app.Check.Script.Kind != health.HTTP || q.Method != "HEAD" || q.Version != "HTTP/1.1" || !reflect.DeepEqual(q.Headers, []string{"Host: localhost"}) {
@@ -293,8 +293,8 @@ backend b from one
 	if len(f.ErrorFiles) != 2 || len(b.ErrorFiles) != 1 {
 		t.Errorf("errorfiles: %d %d", len(f.ErrorFiles), len(b.ErrorFiles))
 	}
-	if len(f.ReqRules) != 2 || len(b.ReqRules) != 1 {
-		t.Errorf("rules: %v %v", f.ReqRules, b.ReqRules)
+	if len(f.Rules[rule.Request]) != 2 || len(b.Rules[rule.Request]) != 1 {
+		t.Errorf("rules: %v %v", f.Rules[rule.Request], b.Rules[rule.Request])
 	}
 	if len(f.Stats.Auths) != 2 || len(b.Stats.Auths) != 1 {
 		t.Errorf("auths: %v %v", f.Stats.Auths, b.Stats.Auths)
@@ -313,7 +313,7 @@ backend b from one
 func TestTCPModeDropsWhatNeedsHTTP(t *testing.T) {
 	c := load(t, "defaults\n  mode tcp\n"+timeouts+"  option httplog\n  stats enable\n  option forwardfor\n  cookie X insert\nlisten l\n  bind :80\n  redirect prefix /x\n  capture request header A len 1\n  monitor-uri /m\n  balance uri\n  http-send-name-header X\n  server s 127.0.0.1:1\n", Options{})
 	l := proxy(t, c, "l")
-	if len(l.ReqRules)+len(l.ReqCaptures) != 0 || l.MonitorURI != "" || l.Stats != nil || l.ForwardFor != nil || l.Cookie != nil || l.Balance.Algo != "roundrobin" {
+	if len(l.Rules[rule.Request])+len(l.ReqCaptures) != 0 || l.MonitorURI != "" || l.Stats != nil || l.ForwardFor != nil || l.Cookie != nil || l.Balance.Algo != "roundrobin" {
 		t.Errorf("%+v", l)
 	}
 	if got := l.LogFormat.String(); strings.Contains(got, "%{+Q}r") {
@@ -366,7 +366,7 @@ func TestIDsAreHAProxys(t *testing.T) {
 func TestRulesKeepHAProxysOrder(t *testing.T) {
 	c := load(t, inFrontendSection("redirect prefix /r\nhttp-request set-header A 1\nblock if { path /b }\nreqadd B:\\ 50%"), Options{})
 	var got []string
-	for _, r := range proxy(t, c, "f").ReqRules {
+	for _, r := range proxy(t, c, "f").Rules[rule.Request] {
 		got = append(got, strings.Fields(r.String())[0])
 	}
 	if want := "deny set-header add-header"; !strings.HasPrefix(strings.Join(got, " "), want) || len(got) != 4 {

@@ -161,10 +161,7 @@ type Proxy struct {
 	Needs    rule.Needs // of all that rules evaluate
 	LogNeeds rule.Needs // of what only log lines show
 
-	ReqRules rule.Rules // http-request, reqadd..., redirect: in order
-	ResRules rule.Rules // http-response, rspadd...
-
-	ConnRules, SessRules, ContentRules rule.Rules // tcp-request connection, session, content
+	Rules rule.Sets // by stage; reqadd, rspadd, block, redirect... among them
 
 	Table  *stick.Spec   // nil: none
 	Sticks []*rule.Stick // stick on, match, store-...: in order

@@ -39,7 +39,6 @@ func proxyRefusals() []row[*draft] {
 		{"dispatch", ownBack, Refused, "write a server line"},
 		{"email-alert", anywhere, Refused, mail},
 		{"filter", ownAnywhere, Refused, "there are no filters"},
-		{"http-after-response", anywhere, Refused, "write http-response rules, they are for the servers' answers"},
 		{"log-format-sd", front, Refused, "structured data is not sent; write log-format"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "there are no filters"},
@@ -49,7 +48,6 @@ func proxyRefusals() []row[*draft] {
 		{"reqisetbe", ownFront, Refused, "write use_backend rules"},
 		{"source", back, Refused, "set the source address on the route (ip route ... src)"},
 		{"srvexp", back, Refused, "write http-response rules"},
-		{"tcp-response content", back, Refused, content},
 		{"transparent", back, Refused, "name the servers"},
 		{"use-fcgi-app", ownBack, Refused, "only HTTP/1.1 servers can be used"},
 	} {

@@ -10,15 +10,13 @@ import (
 // ruleTable holds ACLs, rules and the choice of a backend.
 func ruleTable() []row[*draft] {
 	const pattern = "write http-request rules (replace-path, replace-header, deny, del-header) with ACLs"
-	return []row[*draft]{
+	return append(stageRows(), []row[*draft]{
 		{name: "acl", args: "<name> <criterion> [flags] [--] <pattern> ...", min: 2, max: many, in: anywhere, apply: func(c *call, d *draft) error {
 			if err := d.namedDefaults(c.name); err != nil {
 				return err
 			}
 			return d.acls.Define(c.args)
 		}},
-		{name: "http-request", args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: anywhere, apply: (*call).rule},
-		{name: "http-response", args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: anywhere, apply: (*call).rule},
 		{name: "monitor fail", args: "if|unless <condition>", min: 2, max: many, in: ownFront, apply: func(c *call, d *draft) error {
 			cond, err := c.condition(c.args, d.acls)
 			d.MonitorFails = append(d.MonitorFails, cond)
@@ -67,7 +65,29 @@ func ruleTable() []row[*draft] {
 		{name: "rspideny", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
 		{name: "rsprep", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
 		{name: "rspirep", args: "...", max: many, in: anywhere, status: Refused, doc: pattern},
+	}...)
+}
+
+// stageRows are the keywords of the rule sets: http-request, tcp-request
+// connection and so on.
+func stageRows() []row[*draft] {
+	var rows []row[*draft]
+	for stage := range rule.Stages {
+		in := anywhere
+		switch atFront, atBack := stage.Sides(); {
+		case !atBack:
+			in = front
+		case !atFront:
+			in = back
+		}
+		rows = append(rows, row[*draft]{name: stage.String(), args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: in, apply: func(c *call, d *draft) error {
+			if err := d.namedDefaults(c.name); err != nil {
+				return err
+			}
+			return c.addRule(d, stage, c.args)
+		}})
 	}
+	return rows
 }
 
 // namedDefaults refuses what only a defaults section with a name may hold:
@@ -79,29 +99,12 @@ func (d *draft) namedDefaults(keyword string) error {
 	return nil
 }
 
-// rule applies an http-request or http-response line.
-func (c *call) rule(d *draft) error {
-	kind := rule.Request
-	if c.name == "http-response" {
-		kind = rule.Response
+func (c *call) addRule(d *draft, stage rule.Stage, words []string) error {
+	r, err := rule.ParseRule(stage, words, d.acls)
+	if err == nil {
+		d.Rules[stage] = append(d.Rules[stage], r)
 	}
-	if err := d.namedDefaults(c.name); err != nil {
-		return err
-	}
-	return c.addRule(d, kind, c.args)
-}
-
-func (c *call) addRule(d *draft, kind rule.Kind, words []string) error {
-	r, err := rule.ParseRule(kind, words, d.acls)
-	if err != nil {
-		return err
-	}
-	if kind == rule.Request {
-		d.ReqRules = append(d.ReqRules, r)
-	} else {
-		d.ResRules = append(d.ResRules, r)
-	}
-	return nil
+	return err
 }
 
 // useBackend applies use_backend NAME [if|unless ...].
@@ -178,11 +181,11 @@ func (c *call) delHeader(d *draft) error {
 
 // translated adds a rule for an old keyword; rsp... are for responses.
 func (c *call) translated(d *draft, words []string) error {
-	kind := rule.Request
+	stage := rule.Request
 	if strings.HasPrefix(c.name, "rsp") {
-		kind = rule.Response
+		stage = rule.Response
 	}
-	if err := c.addRule(d, kind, words); err != nil {
+	if err := c.addRule(d, stage, words); err != nil {
 		return fmt.Errorf("'%s' : %w", c.name, err)
 	}
 	return nil

@@ -12,41 +12,16 @@ import (
 	"lbsyslogd/lb/stick"
 )
 
-// stickTable holds stick tables and the rules that only they give a meaning.
+// stickTable holds stick tables and stick rules.
 func stickTable() []row[*draft] {
-	const (
-		sticky = "[table <table>] [if|unless <condition>]"
-		action = "accept|reject|track-sc0..2 <key> [table <table>]|sc-inc-gpc0(<n>)|... [if|unless <condition>]"
-	)
+	const sticky = "[table <table>] [if|unless <condition>]"
 	return []row[*draft]{
 		{name: "stick-table", args: "type ip|ipv6|integer|string [len <n>]|binary [len <n>] size <entries> [expire <time>] [nopurge] [store <data>[(<period>)],...]", min: 2, max: many, in: ownAnywhere, apply: (*call).stickTable},
 		{name: "stick on", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
 		{name: "stick match", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
 		{name: "stick store-request", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
 		{name: "stick store-response", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
-		{name: "tcp-request connection", args: action, min: 1, max: many, in: front, apply: (*call).tcpRule},
-		{name: "tcp-request session", args: action, min: 1, max: many, in: front, apply: (*call).tcpRule},
-		{name: "tcp-request content", args: action, min: 1, max: many, in: anywhere, apply: (*call).tcpRule},
 	}
-}
-
-// tcpRule applies tcp-request connection, session and content.
-func (c *call) tcpRule(d *draft) error {
-	if err := d.namedDefaults(c.name); err != nil {
-		return err
-	}
-	kind, list := rule.TCPContent, &d.ContentRules
-	switch c.name {
-	case "tcp-request connection":
-		kind, list = rule.TCPConnection, &d.ConnRules
-	case "tcp-request session":
-		kind, list = rule.TCPSession, &d.SessRules
-	}
-	r, err := rule.ParseRule(kind, c.args, d.acls)
-	if err == nil {
-		*list = append(*list, r)
-	}
-	return err
 }
 
 // stick applies stick on, match, store-request and store-response.

@@ -11,32 +11,6 @@ import (
 	"lbsyslogd/lb/stick"
 )
 
-// Kind says which rule set a rule belongs to.
-type Kind uint8
-
-// The rule sets.
-const (
-	Request       Kind = iota // http-request, redirect
-	Response                  // http-response
-	TCPConnection             // tcp-request connection: before anything was read
-	TCPSession                // tcp-request session: behind a TLS handshake
-	TCPContent                // tcp-request content: in mode http once a request's head is there
-)
-
-func (k Kind) String() string {
-	return [...]string{"http-request", "http-response", "tcp-request connection", "tcp-request session", "tcp-request content"}[k]
-}
-
-func (k Kind) where() sample.Where {
-	switch k {
-	case Response:
-		return sample.InResponse
-	case TCPConnection, TCPSession:
-		return sample.InConn
-	}
-	return sample.InRequest
-}
-
 // Verdict is what a list of rules came to.
 type Verdict uint8
 
@@ -92,32 +66,32 @@ func (r Rules) Eval(x *sample.Ctx) Verdict {
 
 // ParseRule compiles the words behind "http-request" or "http-response". A
 // plain redirect line has its own ParseRedirect, because there "%" is literal.
-func ParseRule(kind Kind, words []string, acls *acl.ACLs) (*Rule, error) {
-	p := newParser(kind, words, acls)
+func ParseRule(stage Stage, words []string, acls *acl.ACLs) (*Rule, error) {
+	p := newParser(stage, words, acls)
 	name := p.next()
 	if name == "" {
-		return nil, fmt.Errorf("'%s' expects an action, such as %s", kind, strings.Join(actionNames(kind), ", "))
+		return nil, fmt.Errorf("'%s' expects an action, such as %s", stage, strings.Join(actionNames(stage), ", "))
 	}
 	base, arg, paren := strings.Cut(name, "(")
 	if paren {
 		if !strings.HasSuffix(arg, ")") {
-			return nil, fmt.Errorf("'%s %s' : expected ')'", kind, name)
+			return nil, fmt.Errorf("'%s %s' : expected ')'", stage, name)
 		}
 		p.arg = strings.TrimSuffix(arg, ")")
 	}
 	row := findAction(base)
 	if row == nil || paren != (row.paren != "") {
-		return nil, unknownAction(kind, name, base, row)
+		return nil, unknownAction(stage, name, base, row)
 	}
-	if row.kinds&(1<<kind) == 0 {
+	if row.stages&(1<<stage) == 0 {
 		if actionRefused[base] != "" {
-			return nil, unknownAction(kind, name, base, nil)
+			return nil, unknownAction(stage, name, base, nil)
 		}
-		return nil, fmt.Errorf("'%s' is not an action of '%s'", name, kind)
+		return nil, fmt.Errorf("'%s' is not an action of '%s'", name, stage)
 	}
 	act, err := row.parse(p)
 	if err != nil {
-		return nil, fmt.Errorf("error detected while parsing '%s %s' rule : %w", kind, name, err)
+		return nil, fmt.Errorf("error detected while parsing '%s %s' rule : %w", stage, name, err)
 	}
 	return p.finish(act)
 }
@@ -136,16 +110,16 @@ func ParseRedirect(words []string, acls *acl.ACLs) (*Rule, error) {
 type ruleParser struct {
 	words []string
 	at    int
-	kind  Kind
+	stage Stage
 	acls  *acl.ACLs
 	arg   string // of action(arg)
 }
 
-func newParser(kind Kind, words []string, acls *acl.ACLs) *ruleParser {
+func newParser(stage Stage, words []string, acls *acl.ACLs) *ruleParser {
 	if acls == nil {
 		acls = acl.NewACLs()
 	}
-	return &ruleParser{words: words, kind: kind, acls: acls}
+	return &ruleParser{words: words, stage: stage, acls: acls}
 }
 
 // next gives the next word and moves on, "" at the end.
@@ -192,19 +166,19 @@ func (p *ruleParser) format(what string) (*logformat.Format, error) {
 
 // expression compiles a whole word as an expression.
 func (p *ruleParser) expression(word string) (*sample.Expr, error) {
-	return sample.ParseExpr(word, p.kind.where(), &p.acls.Uses)
+	return sample.ParseExpr(word, p.stage.Where(), &p.acls.Uses)
 }
 
 // compile makes a format.
 func (p *ruleParser) compile(text string) (*logformat.Format, error) {
-	return logformat.ParseAt(text, p.kind.where(), &p.acls.Uses)
+	return logformat.ParseAt(text, p.stage.Where(), &p.acls.Uses)
 }
 
 // finish reads the condition and makes the rule.
 func (p *ruleParser) finish(act action) (*Rule, error) {
 	r := &Rule{src: strings.Join(p.words, " "), act: act}
 	var err error
-	if r.cond, err = p.condition(fmt.Sprintf("%s %s", p.kind, p.words[0])); err != nil {
+	if r.cond, err = p.condition(fmt.Sprintf("%s %s", p.stage, p.words[0])); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -212,57 +186,60 @@ func (p *ruleParser) finish(act action) (*Rule, error) {
 
 // actionRow is one action.
 type actionRow struct {
-	name  string
-	kinds kindSet
-	paren string // its name carries an argument, such as this one: set-var(txn.name)
-	parse func(p *ruleParser) (action, error)
+	name   string
+	stages stageSet
+	paren  string // its name carries an argument, such as this one: set-var(txn.name)
+	parse  func(p *ruleParser) (action, error)
 }
 
-// kindSet is a set of rule sets.
-type kindSet uint8
+// stageSet is a set of stages.
+type stageSet uint8
 
 const (
-	onRequest  kindSet = 1 << Request
-	onResponse kindSet = 1 << Response
-	onHTTP             = onRequest | onResponse
-	onTCP      kindSet = 1<<TCPConnection | 1<<TCPSession | 1<<TCPContent
-	onContent  kindSet = 1 << TCPContent
+	onRequest  stageSet = 1 << Request
+	onResponse stageSet = 1 << Response
+	onContent  stageSet = 1 << Content
+	onHTTP              = onRequest | onResponse
+	onHeads             = onHTTP | 1<<AfterResponse // whatever has a head to edit
+	onTCPReq   stageSet = 1<<Connection | 1<<Session | 1<<Content
+	onTCP               = onTCPReq | 1<<TCPResponse
+	onAll               = onTCP | onHeads
 )
 
 // actions is the table; findAction reads it.
 var actions = []actionRow{
-	{name: "accept", kinds: onTCP, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
-	{name: "add-header", kinds: onHTTP, parse: parseAddHeader},
-	{name: "allow", kinds: onHTTP, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
-	{name: "del-header", kinds: onHTTP, parse: parseDelHeader},
-	{name: "auth", kinds: onRequest, parse: parseAuth},
-	{name: "deny", kinds: onHTTP, parse: parseDeny},
-	{name: "redirect", kinds: onHTTP, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
-	{name: "reject", kinds: onTCP, parse: func(*ruleParser) (action, error) { return reject{}, nil }},
-	{name: "replace-header", kinds: onHTTP, parse: parseReplaceHeader},
-	{name: "replace-path", kinds: onRequest, parse: parseReplacePath},
-	{name: "replace-pathq", kinds: onRequest, parse: parseReplacePathQ},
-	{name: "replace-uri", kinds: onRequest, parse: parseReplaceURI},
-	{name: "replace-value", kinds: onHTTP, parse: parseReplaceValue},
-	{name: "return", kinds: onHTTP, parse: parseReturn},
-	{name: "sc-inc-gpc0", kinds: onHTTP | onTCP, paren: "0", parse: parseStep(stick.GPC0, stick.GPC0Rate)},
-	{name: "sc-inc-gpc1", kinds: onHTTP | onTCP, paren: "0", parse: parseStep(stick.GPC1, stick.GPC1Rate)},
-	{name: "sc-set-gpt0", kinds: onHTTP | onTCP, paren: "0", parse: parseSetTag},
-	{name: "set-header", kinds: onHTTP, parse: parseSetHeader},
-	{name: "set-log-level", kinds: onHTTP, parse: parseLogLevel},
-	{name: "set-method", kinds: onRequest, parse: parseSetMethod},
-	{name: "set-path", kinds: onRequest, parse: parseSetPath},
-	{name: "set-pathq", kinds: onRequest, parse: parseSetPathQ},
-	{name: "set-query", kinds: onRequest, parse: parseSetQuery},
-	{name: "set-status", kinds: onResponse, parse: parseSetStatus},
-	{name: "set-uri", kinds: onRequest, parse: parseSetURI},
-	{name: "set-var", kinds: onHTTP | onContent, paren: "txn.name", parse: parseSetVar},
-	{name: "set-var-fmt", kinds: onHTTP | onContent, paren: "txn.name", parse: parseSetVarFmt},
-	{name: "track-sc0", kinds: onHTTP | onTCP, parse: parseTrack(0)},
-	{name: "track-sc1", kinds: onHTTP | onTCP, parse: parseTrack(1)},
-	{name: "track-sc2", kinds: onHTTP | onTCP, parse: parseTrack(2)},
-	{name: "use-service", kinds: onRequest, parse: parseUseService},
-	{name: "unset-var", kinds: onHTTP | onContent, paren: "txn.name", parse: parseUnsetVar},
+	{name: "accept", stages: onTCP, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
+	{name: "add-header", stages: onHeads, parse: parseAddHeader},
+	{name: "allow", stages: onHeads, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
+	{name: "auth", stages: onRequest, parse: parseAuth},
+	{name: "del-header", stages: onHeads, parse: parseDelHeader},
+	{name: "deny", stages: onHTTP, parse: parseDeny},
+	{name: "redirect", stages: onHTTP, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
+	{name: "reject", stages: onTCP, parse: func(*ruleParser) (action, error) { return reject{}, nil }},
+	{name: "replace-header", stages: onHeads, parse: parseReplaceHeader},
+	{name: "replace-path", stages: onRequest, parse: parseReplacePath},
+	{name: "replace-pathq", stages: onRequest, parse: parseReplacePathQ},
+	{name: "replace-uri", stages: onRequest, parse: parseReplaceURI},
+	{name: "replace-value", stages: onHeads, parse: parseReplaceValue},
+	{name: "return", stages: onHTTP, parse: parseReturn},
+	{name: "sc-inc-gpc0", stages: onAll, paren: "0", parse: parseStep(stick.GPC0, stick.GPC0Rate)},
+	{name: "sc-inc-gpc1", stages: onAll, paren: "0", parse: parseStep(stick.GPC1, stick.GPC1Rate)},
+	{name: "sc-set-gpt0", stages: onAll, paren: "0", parse: parseSetTag},
+	{name: "set-header", stages: onHeads, parse: parseSetHeader},
+	{name: "set-log-level", stages: onHeads | onContent | 1<<TCPResponse, parse: parseLogLevel},
+	{name: "set-method", stages: onRequest, parse: parseSetMethod},
+	{name: "set-path", stages: onRequest, parse: parseSetPath},
+	{name: "set-pathq", stages: onRequest, parse: parseSetPathQ},
+	{name: "set-query", stages: onRequest, parse: parseSetQuery},
+	{name: "set-status", stages: onResponse | 1<<AfterResponse, parse: parseSetStatus},
+	{name: "set-uri", stages: onRequest, parse: parseSetURI},
+	{name: "set-var", stages: onHeads | onContent | 1<<TCPResponse, paren: "txn.name", parse: parseSetVar},
+	{name: "set-var-fmt", stages: onHeads | onContent | 1<<TCPResponse, paren: "txn.name", parse: parseSetVarFmt},
+	{name: "track-sc0", stages: onHTTP | onTCPReq, parse: parseTrack(0)},
+	{name: "track-sc1", stages: onHTTP | onTCPReq, parse: parseTrack(1)},
+	{name: "track-sc2", stages: onHTTP | onTCPReq, parse: parseTrack(2)},
+	{name: "unset-var", stages: onHeads | onContent | 1<<TCPResponse, paren: "txn.name", parse: parseUnsetVar},
+	{name: "use-service", stages: onRequest, parse: parseUseService},
 }
 
 func findAction(name string) *actionRow {
@@ -274,34 +251,34 @@ func findAction(name string) *actionRow {
 	return nil
 }
 
-func actionNames(kind Kind) []string {
+func actionNames(stage Stage) []string {
 	var names []string
 	for i := range actions {
-		if actions[i].kinds&(1<<kind) != 0 {
+		if actions[i].stages&(1<<stage) != 0 {
 			names = append(names, actions[i].name)
 		}
 	}
 	return names
 }
 
-func unknownAction(kind Kind, name, base string, row *actionRow) error {
+func unknownAction(stage Stage, name, base string, row *actionRow) error {
 	if row != nil {
 		if row.paren != "" {
 			what := "a variable"
 			if row.paren == "0" {
 				what = "a counter's number"
 			}
-			return fmt.Errorf("'%s %s' expects %s in parentheses, as in '%s(%s)'", kind, name, what, base, row.paren)
+			return fmt.Errorf("'%s %s' expects %s in parentheses, as in '%s(%s)'", stage, name, what, base, row.paren)
 		}
-		return fmt.Errorf("'%s %s': '%s' takes no parentheses", kind, name, base)
+		return fmt.Errorf("'%s %s': '%s' takes no parentheses", stage, name, base)
 	}
 	if strings.HasPrefix(base, "lua.") {
 		base = "lua"
 	}
 	if why, ok := actionRefused[base]; ok {
-		return sample.Refused(fmt.Sprintf("'%s %s'", kind, name), why)
+		return sample.Refused(fmt.Sprintf("'%s %s'", stage, name), why)
 	}
-	return fmt.Errorf("'%s' expects one of %s, but got '%s'%s", kind, strings.Join(actionNames(kind), ", "), name, sample.Hint(base, actionNames(kind)))
+	return fmt.Errorf("'%s' expects one of %s, but got '%s'%s", stage, strings.Join(actionNames(stage), ", "), name, sample.Hint(base, actionNames(stage)))
 }
 
 type allow struct{}

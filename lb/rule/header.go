@@ -13,8 +13,8 @@ import (
 )
 
 // head is the one the rules of a set edit.
-func head(x *sample.Ctx, k Kind) *http1.Head {
-	if k == Response {
+func head(x *sample.Ctx, s Stage) *http1.Head {
+	if s.Where() == sample.InResponse {
 		return x.Res
 	}
 	return x.Req
@@ -58,7 +58,7 @@ func isToken[T string | []byte](s T) bool {
 }
 
 type setHeader struct {
-	kind   Kind
+	stage  Stage
 	name   []byte
 	value  *logformat.Format
 	append bool // add-header
@@ -80,11 +80,11 @@ func parseHeader(p *ruleParser, add bool) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &setHeader{kind: p.kind, name: []byte(name), value: value, append: add, host: p.kind == Request && strings.EqualFold(name, "host")}, oneLine(value)
+	return &setHeader{stage: p.stage, name: []byte(name), value: value, append: add, host: p.stage == Request && strings.EqualFold(name, "host")}, oneLine(value)
 }
 
 func (a *setHeader) run(x *sample.Ctx) Verdict {
-	h := head(x, a.kind)
+	h := head(x, a.stage)
 	if h == nil {
 		return Continue
 	}
@@ -102,7 +102,7 @@ func (a *setHeader) run(x *sample.Ctx) Verdict {
 
 // delHeader deletes fields by name, or by a match on the name.
 type delHeader struct {
-	kind  Kind
+	stage Stage
 	name  string
 	match sample.Matcher // nil: the exact name
 }
@@ -110,9 +110,9 @@ type delHeader struct {
 func parseDelHeader(p *ruleParser) (action, error) {
 	if p.at+1 >= len(p.words) || p.words[p.at+1] != "-m" {
 		name, err := headerName(p)
-		return &delHeader{kind: p.kind, name: name}, err
+		return &delHeader{stage: p.stage, name: name}, err
 	}
-	a := &delHeader{kind: p.kind, name: p.next()}
+	a := &delHeader{stage: p.stage, name: p.next()}
 	p.next()
 	method, err := p.need("a matching method behind '-m': str, beg, end, sub or reg")
 	if err != nil {
@@ -132,7 +132,7 @@ func parseDelHeader(p *ruleParser) (action, error) {
 }
 
 func (a *delHeader) run(x *sample.Ctx) Verdict {
-	h := head(x, a.kind)
+	h := head(x, a.stage)
 	if h == nil {
 		return Continue
 	}
@@ -152,7 +152,7 @@ func (a *delHeader) run(x *sample.Ctx) Verdict {
 // replaceHeader rewrites whole fields, or each comma-separated value, that
 // match. It allocates in the regexp package for every match.
 type replaceHeader struct {
-	kind  Kind
+	stage Stage
 	name  string
 	re    *sample.Regexp
 	with  *logformat.Format
@@ -171,7 +171,7 @@ func parseReplace(p *ruleParser, value bool) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &replaceHeader{kind: p.kind, name: name, re: re, with: with, value: value}, oneLine(with)
+	return &replaceHeader{stage: p.stage, name: name, re: re, with: with, value: value}, oneLine(with)
 }
 
 // substitution reads <match-regex> <replace-fmt>.
@@ -191,7 +191,7 @@ func (p *ruleParser) substitution() (*sample.Regexp, *logformat.Format, error) {
 }
 
 func (a *replaceHeader) run(x *sample.Ctx) Verdict {
-	h := head(x, a.kind)
+	h := head(x, a.stage)
 	if h == nil {
 		return Continue
 	}

@@ -13,7 +13,7 @@ import (
 // redirect answers with a Location.
 type redirect struct {
 	code        int
-	kind        redirectKind
+	target      redirectKind
 	to          *logformat.Format
 	dropQuery   bool
 	appendSlash bool
@@ -42,7 +42,7 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 			if target, err = p.need("a target behind '" + word + "'"); err != nil {
 				return nil, err
 			}
-			a.kind = map[string]redirectKind{"location": toLocation, "prefix": toPrefix, "scheme": toScheme}[word]
+			a.target = map[string]redirectKind{"location": toLocation, "prefix": toPrefix, "scheme": toScheme}[word]
 			found = true
 		case "code":
 			code, _ := p.need("a code")
@@ -76,7 +76,7 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 	if !found {
 		return nil, errors.New("redirection type expected ('prefix', 'location' or 'scheme')")
 	}
-	if p.kind == Response && a.kind != toLocation {
+	if p.stage.Where() == sample.InResponse && a.target != toLocation {
 		return nil, errors.New("a response can only be redirected by 'location': its request is gone")
 	}
 	if strings.ContainsAny(a.cookie, "\r\n\x00") {
@@ -94,14 +94,14 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 func (a *redirect) run(x *sample.Ctx) Verdict {
 	x.Answer = append(x.Answer[:0], "location: "...)
 	from := len(x.Answer)
-	if a.kind != toPrefix || a.to.String() != "/" { // prefix "/" redirects to the same URL
+	if a.target != toPrefix || a.to.String() != "/" { // prefix "/" redirects to the same URL
 		x.Answer = a.to.Append(x.Answer, x)
 	}
-	if a.ignoreEmpty && len(x.Answer) == from && a.kind == toLocation {
+	if a.ignoreEmpty && len(x.Answer) == from && a.target == toLocation {
 		return Continue
 	}
-	if a.kind != toLocation && x.Req != nil {
-		if a.kind == toScheme {
+	if a.target != toLocation && x.Req != nil {
+		if a.target == toScheme {
 			x.Answer = append(x.Answer, "://"...)
 			x.Answer = append(x.Answer, x.Req.Get("host")...)
 		}

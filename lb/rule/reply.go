@@ -46,7 +46,7 @@ func parseReturn(p *ruleParser) (action, error) {
 
 func parseDeny(p *ruleParser) (action, error) {
 	r := &reply{verdict: Deny, status: 403, errfile: true}
-	if p.kind == Response {
+	if p.stage.Where() == sample.InResponse {
 		r.status = 502
 	}
 	return parseReply(p, r)

@@ -100,9 +100,9 @@ func TestConditions(t *testing.T) {
 func words(line string) []string { return strings.Fields(line) }
 
 func TestNeeds(t *testing.T) {
-	rule := func(kind Kind) func(string, *acl.ACLs) error {
+	rule := func(stage Stage) func(string, *acl.ACLs) error {
 		return func(line string, acls *acl.ACLs) error {
-			_, err := ParseRule(kind, words(line), acls)
+			_, err := ParseRule(stage, words(line), acls)
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func TestNeeds(t *testing.T) {
 		{rule(Request), "return content-type a/b lf-string %fi", sample.NeedsFrontAddr, 0},
 		{rule(Request), "return hdr X %bi", sample.NeedsBackAddr, 0},
 		{rule(Request), "deny if { path /dst }", 0, 0},
-		{rule(TCPSession), "reject if { dst 1.2.3.4 }", sample.NeedsFrontAddr, 0},
+		{rule(Session), "reject if { dst 1.2.3.4 }", sample.NeedsFrontAddr, 0},
 		{func(l string, a *acl.ACLs) error { _, err := ParseStick(words(l), a); return err }, "on dst", sample.NeedsFrontAddr, 0},
 		{func(l string, a *acl.ACLs) error { _, err := acl.ParseCond(words(l), a); return err }, "{ dst_port 443 }", sample.NeedsFrontAddr, 0},
 		{func(l string, a *acl.ACLs) error { return a.Define(words(l)) }, "tls dst_port 443", sample.NeedsFrontAddr, 0},

@@ -34,7 +34,7 @@ func ParseStick(words []string, acls *acl.ACLs) (*Stick, error) {
 	case "store-request":
 		s.Store = true
 	case "store-response":
-		s.Response, p.kind = true, Response
+		s.Response, p.stage = true, Response
 	default:
 		return nil, fmt.Errorf("'stick' expects 'on', 'match', 'store-request' or 'store-response', not '%s'", what)
 	}
@@ -77,7 +77,7 @@ func (p *ruleParser) condition(what string) (*acl.Cond, error) {
 	if word != "if" && word != "unless" {
 		return nil, fmt.Errorf("'%s' expects 'if', 'unless' or nothing behind its arguments, not '%s'", strings.TrimSpace(what), word)
 	}
-	cond, err := acl.ParseCondAt(p.words[p.at:], p.acls, p.kind.where())
+	cond, err := acl.ParseCondAt(p.words[p.at:], p.acls, p.stage.Where())
 	if err != nil {
 		return nil, fmt.Errorf("error detected in the condition of '%s' : %w", what, err)
 	}

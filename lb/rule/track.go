@@ -11,7 +11,7 @@ import (
 // track is track-sc0 to track-sc2: the request or the session is counted in
 // the entry of its key from here to its end.
 type track struct {
-	kind  Kind
+	stage Stage
 	slot  int
 	key   *sample.Expr
 	table *sample.TableRef
@@ -20,7 +20,7 @@ type track struct {
 func parseTrack(slot int) func(p *ruleParser) (action, error) {
 	return func(p *ruleParser) (action, error) {
 		e, ref, err := p.tableKey()
-		return &track{kind: p.kind, slot: slot, key: e, table: ref}, err
+		return &track{stage: p.stage, slot: slot, key: e, table: ref}, err
 	}
 }
 
@@ -47,7 +47,7 @@ func (p *ruleParser) tableKey() (*sample.Expr, *sample.TableRef, error) {
 
 func (a *track) run(x *sample.Ctx) Verdict {
 	slots := x.Txn
-	if a.kind == TCPConnection || a.kind == TCPSession {
+	if a.stage == Connection || a.stage == Session {
 		slots = x.Session
 	}
 	t := a.table.Bound()
@@ -66,10 +66,10 @@ func (a *track) run(x *sample.Ctx) Verdict {
 	ref := t.Track(key, x.Now)
 	slots[a.slot] = ref
 	// The request was counted before these rules in what was tracked then.
-	if a.kind == Request || a.kind == Response {
+	if a.stage == Request || a.stage == Response {
 		ref.Count(stick.HTTPReqCnt, stick.HTTPReqRate, 1, x.Now)
 	}
-	if a.kind == Response && x.Res != nil {
+	if a.stage == Response && x.Res != nil {
 		CountStatus(ref, x.Res.Status(), x.Now)
 	}
 	return Continue

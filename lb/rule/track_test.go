@@ -45,11 +45,11 @@ func bind(t testing.TB, acls *acl.ACLs, own *stick.Table, others ...*stick.Table
 	}
 }
 
-func rulesOf(t testing.TB, acls *acl.ACLs, kind Kind, lines ...string) Rules {
+func rulesOf(t testing.TB, acls *acl.ACLs, stage Stage, lines ...string) Rules {
 	t.Helper()
 	var rules Rules
 	for _, line := range lines {
-		r, err := ParseRule(kind, strings.Fields(line), acls)
+		r, err := ParseRule(stage, strings.Fields(line), acls)
 		if err != nil {
 			t.Fatal(line, err)
 		}
@@ -61,7 +61,7 @@ func rulesOf(t testing.TB, acls *acl.ACLs, kind Kind, lines ...string) Rules {
 func TestTrackedFetches(t *testing.T) {
 	own, other := newTable("own", stick.IP), newTable("other", stick.String)
 	acls := acl.NewACLs()
-	conn := rulesOf(t, acls, TCPConnection, "track-sc0 src")
+	conn := rulesOf(t, acls, Connection, "track-sc0 src")
 	req := rulesOf(t, acls, Request, "track-sc0 path", "track-sc1 path table other", "sc-inc-gpc0(1)", "sc-set-gpt0(0) 9", "sc-set-gpt0(1) src_port,add(1)", "deny if { sc_http_req_cnt(1) gt 1 }")
 	bind(t, acls, own, own, other)
 	f, err := logformat.Parse("%[sc0_conn_cur] %[sc0_http_req_cnt] %[sc1_http_req_cnt] %[sc_get_gpc0(1)] %[sc0_get_gpt0]/%[sc1_get_gpt0] %[sc0_tracked]%[sc2_tracked] %[sc2_conn_cur] %[src_conn_cnt(own)] %[str(/a),table_http_req_cnt(other)] %[str(/b),in_table(other)] %[src,table_conn_cur(own)] %[table_cnt(other)]", &acls.Uses)
@@ -134,7 +134,7 @@ func TestStickKeys(t *testing.T) {
 func TestTablesDoNotAllocate(t *testing.T) {
 	own, other := newTable("own", stick.IP), newTable("other", stick.String)
 	acls := acl.NewACLs()
-	conn := rulesOf(t, acls, TCPConnection, "track-sc0 src", "reject if { sc0_conn_cur gt 100 }")
+	conn := rulesOf(t, acls, Connection, "track-sc0 src", "reject if { sc0_conn_cur gt 100 }")
 	req := rulesOf(t, acls, Request, "track-sc1 path table other", "sc-inc-gpc0(0)", "deny deny_status 429 if { sc_http_req_rate(1) lt 0 } or { src_conn_rate(own) lt 0 } or { path,table_conn_cnt(other) lt 0 } or { sc0_inc_gpc1 lt 0 }")
 	on, err := ParseStick([]string{"on", "path", "table", "other"}, acls)
 	if err != nil {

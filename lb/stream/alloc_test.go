@@ -25,7 +25,7 @@ func TestTrackingDoesNotAllocate(t *testing.T) {
 	}
 	table := stick.New(spec)
 	acls := rule.NewACLs()
-	one := func(kind rule.Kind, line string) rule.Rules {
+	one := func(kind rule.Stage, line string) rule.Rules {
 		t.Helper()
 		r, err := rule.ParseRule(kind, strings.Fields(line), acls)
 		if err != nil {
@@ -33,7 +33,7 @@ func TestTrackingDoesNotAllocate(t *testing.T) {
 		}
 		return rule.Rules{r}
 	}
-	conn, content := one(rule.TCPConnection, "track-sc0 src"), one(rule.TCPContent, "track-sc1 path")
+	conn, content := one(rule.Connection, "track-sc0 src"), one(rule.Content, "track-sc1 path")
 	deny, response := one(rule.Request, "deny if { sc_http_req_rate(0) lt 1 }"), one(rule.Response, "track-sc2 res.hdr(content-length)")
 	sticky, err := rule.ParseStick([]string{"on", "hdr(user-agent)"}, acls)
 	if err != nil {
@@ -43,7 +43,7 @@ func TestTrackingDoesNotAllocate(t *testing.T) {
 		ref.(*rule.TableRef).Bind(table)
 	}
 	noAllocations(t, func(r *rig) {
-		r.fe.ConnRules, r.fe.Content, r.fe.ReqRules, r.fe.ResRules = conn, content, deny, response
+		r.fe.Rules[rule.Connection], r.fe.Rules[rule.Content], r.fe.Rules[rule.Request], r.fe.Rules[rule.Response] = conn, content, deny, response
 		r.be.Sticks = []*rule.Stick{sticky}
 	})
 	now := stick.Now()

@@ -75,7 +75,7 @@ func TestBodyOfRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, true, []string{srv}, func(r *rig) { r.fe.ReqRules = rule.Rules{deny} })
+	r := newRig(t, true, []string{srv}, func(r *rig) { r.fe.Rules[rule.Request] = rule.Rules{deny} })
 	got := talk(t, r.addr, "POST /no HTTP/1.1\r\nHost: a\r\nContent-Length: 35\r\n\r\n"+smuggled+
 		"GET /yes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 	if n := strings.Count(got, "HTTP/1.1 "); n != 2 || !strings.HasPrefix(got, "HTTP/1.1 403") {

@@ -102,9 +102,7 @@ type Proxy struct {
 	HTTP       bool
 	Timeouts   Timeouts
 	ConnMode   ConnMode
-	ReqRules   rule.Rules
-	ResRules   rule.Rules
-	Content    rule.Rules // tcp-request content
+	Rules      rule.Sets
 	ForwardFor *ForwardFor
 	Pages      Pages // what stands in place of the built-in error answers
 	Page       *StatsPage
@@ -123,8 +121,6 @@ type Frontend struct {
 	NoH2Upgrade bool
 	// MonitorFails make the answer to MonitorURI a 503 when any holds.
 	MonitorFails []*rule.Cond
-	ConnRules    rule.Rules // tcp-request connection
-	SessRules    rule.Rules // tcp-request session
 
 	Logs   int // index into Engine.Targets, -1 for none
 	Access accesslog.Policy

@@ -347,7 +347,7 @@ func TestUnwantedBody(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.fe.ReqRules = rule.Rules{rl}
+		r.fe.Rules[rule.Request] = rule.Rules{rl}
 	})
 	inner := "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 	got := talk(t, r.addr, fmt.Sprintf("POST /deny HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(inner), inner)+

@@ -119,10 +119,10 @@ func TestAnswersAreFramedByWhatIsSaid(t *testing.T) {
 			srv := newRecorder(t, map[string]string{"/x": c.answer, "/plain": plain})
 			r := newRig(t, true, []string{srv.addr}, func(r *rig) {
 				if c.req != "" {
-					r.fe.ReqRules = rules(t, rule.Request, c.req+" if { path /x }")
+					r.fe.Rules[rule.Request] = rules(t, rule.Request, c.req+" if { path /x }")
 				}
 				if c.res != "" {
-					r.be.ResRules = rules(t, rule.Response, c.res+" unless { res.hdr(X-Plain) yes }")
+					r.be.Rules[rule.Response] = rules(t, rule.Response, c.res+" unless { res.hdr(X-Plain) yes }")
 				}
 			})
 			cl, br := dial(t, r.addr)
@@ -155,7 +155,7 @@ func TestAnswersAreFramedByWhatIsSaid(t *testing.T) {
 func TestBodilessOverHTTP2(t *testing.T) {
 	for status, want := range map[string]string{"204": "", "304": "", "200": "hello"} {
 		srv := newRecorder(t, map[string]string{"/x": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"})
-		r := newRig(t, true, []string{srv.addr}, func(r *rig) { r.be.ResRules = rules(t, rule.Response, "set-status "+status) })
+		r := newRig(t, true, []string{srv.addr}, func(r *rig) { r.be.Rules[rule.Response] = rules(t, rule.Response, "set-status "+status) })
 		resp, err := http2Plain.client(t).Get(http2Plain.url(r) + "/x")
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +193,7 @@ func TestHeadAskedAsGetPoisonsNobody(t *testing.T) {
 	})
 	r := newRig(t, true, []string{srv}, func(r *rig) {
 		r.be.Reuse = ReuseAlways
-		r.fe.ReqRules = rules(t, rule.Request, "set-method GET if { method HEAD } { path_beg /old }")
+		r.fe.Rules[rule.Request] = rules(t, rule.Request, "set-method GET if { method HEAD } { path_beg /old }")
 	})
 	first, br := dial(t, r.addr)
 	io.WriteString(first, "HEAD /old HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -240,7 +240,7 @@ func TestRetriesGoByWhatWasAsked(t *testing.T) {
 	})
 	r := newRig(t, true, []string{srv}, func(r *rig) {
 		r.be.Reuse = ReuseAlways
-		r.fe.ReqRules = rules(t, rule.Request, "set-method POST if { path /do }")
+		r.fe.Rules[rule.Request] = rules(t, rule.Request, "set-method POST if { path /do }")
 	})
 	talk(t, r.addr, "GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
 	if got := talk(t, r.addr, "GET /do HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
@@ -282,8 +282,8 @@ func TestRulesOverTheConnection(t *testing.T) {
 			srv := newRecorder(t, map[string]string{"/": plainAnswer})
 			r := newRig(t, true, []string{srv.addr}, func(r *rig) {
 				r.be.Reuse = ReuseAlways
-				r.fe.ReqRules = rules(t, rule.Request, c.req...)
-				r.be.ResRules = rules(t, rule.Response, c.res...)
+				r.fe.Rules[rule.Request] = rules(t, rule.Request, c.req...)
+				r.be.Rules[rule.Response] = rules(t, rule.Response, c.res...)
 			})
 			cl, br := dial(t, r.addr)
 			fmt.Fprintf(cl, "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n", c.fields)
@@ -355,8 +355,8 @@ func TestSwitchingProtocols(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			srv := newRecorder(t, map[string]string{"/": c.answer, "h:1": c.answer})
 			r := newRig(t, true, []string{srv.addr}, func(r *rig) {
-				r.fe.ReqRules = rules(t, rule.Request, c.req...)
-				r.be.ResRules = rules(t, rule.Response, c.res...)
+				r.fe.Rules[rule.Request] = rules(t, rule.Request, c.req...)
+				r.be.Rules[rule.Response] = rules(t, rule.Response, c.res...)
 			})
 			cl, br := dial(t, r.addr)
 			if c.fields == "CONNECT" {
@@ -389,7 +389,7 @@ func TestPagesGoByThePath(t *testing.T) {
 	srv := newRecorder(t, map[string]string{"/hidden": plainAnswer, "/st": plainAnswer})
 	r := newRig(t, true, []string{srv.addr}, func(r *rig) {
 		r.fe.MonitorURI = "/mon"
-		r.fe.ReqRules = rules(t, rule.Request, "set-path /hidden if { path /st } { hdr(X-Hide) -m found }", "set-path /st if { path /shown }")
+		r.fe.Rules[rule.Request] = rules(t, rule.Request, "set-path /hidden if { path /st } { hdr(X-Hide) -m found }", "set-path /st if { path /shown }")
 		r.fe.Page = &StatsPage{URI: "/st", Name: "<STATS>", Serve: func(q StatsRequest) StatsReply {
 			return StatsReply{Status: 200, Body: []byte("page " + q.Method + " " + q.URI)}
 		}}
@@ -427,7 +427,7 @@ func TestHashOfWhatIsAsked(t *testing.T) {
 			hashed = append(hashed, string(uri))
 			return 0
 		}
-		r.fe.ReqRules = rules(t, rule.Request, `replace-path /v[0-9]+/(.*) /\1`)
+		r.fe.Rules[rule.Request] = rules(t, rule.Request, `replace-path /v[0-9]+/(.*) /\1`)
 	})
 	for _, v := range []string{"/v1/n?q=1", "/v2/n?q=1", "/n?q=1"} {
 		talk(t, r.addr, "GET "+v+" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")

@@ -16,7 +16,7 @@ import (
 )
 
 // rules compiles lines of one kind.
-func rules(t *testing.T, kind rule.Kind, lines ...string) (set rule.Rules) {
+func rules(t *testing.T, kind rule.Stage, lines ...string) (set rule.Rules) {
 	t.Helper()
 	for _, line := range lines {
 		r, err := rule.ParseRule(kind, strings.Fields(line), rule.NewACLs())
@@ -31,14 +31,14 @@ func rules(t *testing.T, kind rule.Kind, lines ...string) (set rule.Rules) {
 // judgedOnce has rules whose second run would show: X-Runs counts them, X-Roll
 // is a number drawn, which the answer's rule knows too.
 func judgedOnce(t *testing.T, r *rig) {
-	r.fe.ReqRules = rules(t, rule.Request,
+	r.fe.Rules[rule.Request] = rules(t, rule.Request,
 		"set-var(txn.runs) int(0) unless { var(txn.runs) -m found }",
 		"set-var(txn.runs) var(txn.runs),add(1)",
 		"set-var(txn.roll) rand(1000000000)",
 		"set-header X-Runs %[var(txn.runs)]",
 		"set-header X-Roll %[var(txn.roll)]")
-	r.be.ReqRules = rules(t, rule.Request, "set-header X-Backend %[var(txn.roll)]")
-	r.be.ResRules = rules(t, rule.Response, "set-header X-Answered %[var(txn.roll)]")
+	r.be.Rules[rule.Request] = rules(t, rule.Request, "set-header X-Backend %[var(txn.roll)]")
+	r.be.Rules[rule.Response] = rules(t, rule.Response, "set-header X-Answered %[var(txn.roll)]")
 	r.be.NameHeader = "X-Server"
 }
 
@@ -266,7 +266,7 @@ func TestKeptHeadHasRoom(t *testing.T) {
 		fmt.Fprintf(w, "%d %d", n, len(r.Header.Get("X-Long")))
 	})
 	r := newRig(t, true, []string{srv}, func(r *rig) {
-		r.fe.ReqRules = rules(t, rule.Request, "set-header X-Long "+strings.Repeat("x", 9000))
+		r.fe.Rules[rule.Request] = rules(t, rule.Request, "set-header X-Long "+strings.Repeat("x", 9000))
 		r.Servers[0].MaxConn = 1
 	})
 	for _, body := range []int{0, 1, 20_000, 32_000, 40_000, 200_000} {
@@ -289,7 +289,7 @@ func TestRulesThatMakeTooMuch(t *testing.T) {
 	long := "set-header X-%d " + strings.Repeat("x", 9000)
 	r := newRig(t, true, []string{srv}, func(r *rig) {
 		for i := range 4 {
-			r.fe.ReqRules = append(r.fe.ReqRules, rules(t, rule.Request, fmt.Sprintf(long, i))...)
+			r.fe.Rules[rule.Request] = append(r.fe.Rules[rule.Request], rules(t, rule.Request, fmt.Sprintf(long, i))...)
 		}
 	})
 	if got := talk(t, r.addr, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 500 ") {

@@ -141,7 +141,9 @@ func (t *txn) replyPage(status int, more []byte) {
 		header = append(bytes.Clone(header), more...)
 	}
 	t.reply(p.Status, p.Reason, header, p.Body)
-	t.rec.Status = status // what it is about, whatever the page says
+	if t.rec.Status == p.Status { // no rule has set another
+		t.rec.Status = status // what it is about, whatever the page says
+	}
 }
 
 // replyRule answers as the rule in the context's Reply says.
@@ -182,14 +184,19 @@ func (t *txn) reply(status int, phrase string, header, body []byte) {
 		b = strconv.AppendInt(b, int64(len(body)), 10)
 		b = append(b, "\r\n"...)
 	}
-	switch {
-	case !t.keep:
-		b = append(b, "connection: close\r\n"...)
-	case t.clientMinor == 0:
-		b = append(b, "connection: keep-alive\r\n"...)
-	}
 	b = append(b, header...)
-	b = append(b, "\r\n"...)
+	if t.edits() {
+		b = t.editReply(b)
+		status = t.rec.Status
+	} else {
+		switch {
+		case !t.keep:
+			b = append(b, "connection: close\r\n"...)
+		case t.clientMinor == 0:
+			b = append(b, "connection: keep-alive\r\n"...)
+		}
+		b = append(b, "\r\n"...)
+	}
 	if len(b) > len(t.res.Data) { // append moved it: a rule's header of 32 KiB
 		b = b[:copy(t.res.Data[:], "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")]
 		t.keep, body = false, nil

@@ -118,7 +118,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 		t.stuck(true)
 	}
 	h.DropHops()
-	if !t.responseRules() {
+	if !t.responseContent() || !t.responseRules() {
 		return false
 	}
 	if c := &s.fe.CookieCapture; c.Len > 0 {
@@ -201,7 +201,7 @@ func (t *txn) openTunnel() {
 // responseRules runs http-response rules; false when they gave another answer.
 func (t *txn) responseRules() bool {
 	s := t.s
-	own, shared := t.be.ResRules, s.fe.ResRules
+	own, shared := t.be.Rules[rule.Response], s.fe.Rules[rule.Response]
 	if t.be.ID == s.fe.ID {
 		own = nil
 	}
@@ -222,6 +222,10 @@ func (t *txn) responseRules() bool {
 // what becomes of its connection. False when one side would take for a tunnel
 // what is none for the other.
 func (t *txn) say(h *http1.Head) bool {
+	if t.be.Cookie != nil {
+		t.setCookie(h)
+	}
+	t.afterResponse()
 	status := h.Status()
 	tunnel := status == 101 || t.method == methodConnect && status/100 == 2
 	switch {
@@ -242,9 +246,6 @@ func (t *txn) say(h *http1.Head) bool {
 		t.keep = false
 	}
 	h.SetMinor(1)
-	if t.be.Cookie != nil {
-		t.setCookie(h)
-	}
 	o := h.TakeOptions()
 	t.keep = t.keep && !o.Close
 	switch {

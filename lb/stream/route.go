@@ -40,11 +40,11 @@ func (t *txn) route() {
 	sh.req.DropHops()
 	x := t.context()
 	t.captureRequest()
-	if !t.content(fe.Content, x) {
+	if !t.content(fe.Rules[rule.Content], x) {
 		return
 	}
 	t.countRequest()
-	if !t.obey(fe.ReqRules.Eval(x), &sh.Front[fe.Index].DeniedReq) {
+	if !t.obey(fe.Rules[rule.Request].Eval(x), &sh.Front[fe.Index].DeniedReq) {
 		return
 	}
 	if fe.Page.matches(&sh.req) {
@@ -59,10 +59,10 @@ func (t *txn) route() {
 	}
 	t.enter(be)
 	if be.ID != fe.ID {
-		if !t.content(be.Content, x) {
+		if !t.content(be.Rules[rule.Content], x) {
 			return
 		}
-		if !t.obey(be.ReqRules.Eval(x), &sh.Back[be.Index].DeniedReq) {
+		if !t.obey(be.Rules[rule.Request].Eval(x), &sh.Back[be.Index].DeniedReq) {
 			return
 		}
 		if be.Page.matches(&sh.req) {

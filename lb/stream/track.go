@@ -33,7 +33,7 @@ func (sh *Shard) aboutSession(s *session, r *rule.Record) *rule.Ctx {
 // permit asks the tcp-request connection rules; false when they closed the
 // connection.
 func (s *session) permit() bool {
-	if len(s.fe.ConnRules) == 0 || s.obeyTCP(s.fe.ConnRules) {
+	if len(s.fe.Rules[rule.Connection]) == 0 || s.obeyTCP(s.fe.Rules[rule.Connection]) {
 		return true
 	}
 	s.sh.Front[s.fe.Index].DeniedConn++
@@ -44,7 +44,7 @@ func (s *session) permit() bool {
 // opened asks the tcp-request session rules and counts the session; false when
 // they closed it.
 func (s *session) opened() bool {
-	if len(s.fe.SessRules) > 0 && !s.obeyTCP(s.fe.SessRules) {
+	if len(s.fe.Rules[rule.Session]) > 0 && !s.obeyTCP(s.fe.Rules[rule.Session]) {
 		s.sh.Front[s.fe.Index].DeniedSess++
 		s.close()
 		return false

@@ -1,6 +1,9 @@
 package stream
 
-import "lbsyslogd/lb/http1"
+import (
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/rule"
+)
 
 // startTunnel begins a TCP mode session: the backend is chosen and the server
 // connected at once, before the client has sent anything.
@@ -15,7 +18,7 @@ func (s *session) startTunnel() {
 	t.unread = true
 	t.recordFlight()
 	x := t.context()
-	if !t.content(s.fe.Content, x) {
+	if !t.content(s.fe.Rules[rule.Content], x) {
 		return
 	}
 	be := t.choose(x)
@@ -24,7 +27,7 @@ func (s *session) startTunnel() {
 		return
 	}
 	t.enter(be)
-	if be.ID != s.fe.ID && !t.content(be.Content, x) {
+	if be.ID != s.fe.ID && !t.content(be.Rules[rule.Content], x) {
 		return
 	}
 	t.direct(x)

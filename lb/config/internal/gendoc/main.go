@@ -168,12 +168,11 @@ func letters(places []string) string {
 // actions lists HAProxy's actions of request and response rules by asking
 // the compiler for each whether it knows it.
 func actions(w io.Writer) {
-	kinds := []rule.Kind{rule.Request, rule.Response, rule.TCPConnection, rule.TCPSession, rule.TCPContent}
 	fmt.Fprint(w, "\n## Actions of rules\n\n| action |")
-	for _, k := range kinds {
-		fmt.Fprintf(w, " %s |", k)
+	for stage := range rule.Stages {
+		fmt.Fprintf(w, " %s |", stage)
 	}
-	fmt.Fprint(w, "\n|---|---|---|---|---|---|\n")
+	fmt.Fprint(w, "\n|---"+strings.Repeat("|---", int(rule.Stages))+"|\n")
 	for _, name := range strings.Fields(`accept add-acl add-header allow auth cache-store cache-use capture del-acl del-header del-map deny
 		disable-l7-retry do-resolve early-hint normalize-uri redirect reject replace-header replace-path replace-pathq replace-uri
 		replace-value return sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-dst set-dst-port set-header
@@ -181,8 +180,8 @@ func actions(w io.Writer) {
 		set-src-port set-status set-timeout set-tos set-uri set-var set-var-fmt silent-drop strict-mode tarpit track-sc0 unset-var
 		use-service wait-for-body wait-for-handshake`) {
 		fmt.Fprintf(w, "| `%s` |", name)
-		for _, k := range kinds {
-			fmt.Fprintf(w, " %s |", known(k, name))
+		for stage := range rule.Stages {
+			fmt.Fprintf(w, " %s |", known(stage, name))
 		}
 		fmt.Fprintln(w)
 	}
@@ -206,7 +205,7 @@ func samples(w io.Writer) {
 
 // known asks for an action without arguments: one that exists complains about
 // those, or wants parentheses.
-func known(kind rule.Kind, name string) string {
+func known(kind rule.Stage, name string) string {
 	for _, word := range []string{name, name + "(txn.x)"} {
 		_, err := rule.ParseRule(kind, []string{word}, acl.NewACLs())
 		if err == nil || strings.HasPrefix(err.Error(), "error detected while parsing") {
