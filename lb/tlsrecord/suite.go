@@ -1,0 +1,166 @@
+package tlsrecord
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/tls"
+	"errors"
+	"hash"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// suite is a cipher suite as the record layer sees it.
+type suite struct {
+	id      uint16
+	version uint16
+	key     int // bytes
+	iv      int // bytes that are derived
+	chacha  bool
+	hash    func() hash.Hash
+}
+
+// explicit is how many bytes of nonce each record carries.
+func (s *suite) explicit() int { return nonceSize - s.iv }
+
+const (
+	nonceSize = 12
+	tagSize   = 16
+)
+
+var suites = []suite{
+	{tls.TLS_AES_128_GCM_SHA256, tls.VersionTLS13, 16, 12, false, sha256.New},
+	{tls.TLS_AES_256_GCM_SHA384, tls.VersionTLS13, 32, 12, false, sha512.New384},
+	{tls.TLS_CHACHA20_POLY1305_SHA256, tls.VersionTLS13, 32, 12, true, sha256.New},
+	{tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.VersionTLS12, 16, 4, false, sha256.New},
+	{tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.VersionTLS12, 32, 4, false, sha512.New384},
+	{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.VersionTLS12, 16, 4, false, sha256.New},
+	{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.VersionTLS12, 16, 4, false, sha256.New},
+	{tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.VersionTLS12, 32, 4, false, sha512.New384},
+	{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.VersionTLS12, 32, 4, false, sha512.New384},
+	{tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, tls.VersionTLS12, 32, 12, true, sha256.New},
+	{tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.VersionTLS12, 32, 12, true, sha256.New},
+}
+
+// ErrUnsupported says that a connection's version or suite is left to
+// crypto/tls.
+var ErrUnsupported = errors.New("tlsrecord: not a suite of authenticated encryption")
+
+func suiteOf(version, id uint16) (*suite, error) {
+	for i := range suites {
+		if s := &suites[i]; s.id == id && s.version == version {
+			return s, nil
+		}
+	}
+	return nil, ErrUnsupported
+}
+
+// aead is the suite's cipher with a key.
+func (s *suite) aead(key []byte) (cipher.AEAD, error) {
+	if s.chacha {
+		return chacha20poly1305.New(key)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// expandLabel is HKDF-Expand-Label of RFC 8446 section 7.1 with an empty
+// context.
+func expandLabel(h func() hash.Hash, secret []byte, label string, n int) ([]byte, error) {
+	info := make([]byte, 0, 32)
+	info = append(info, byte(n>>8), byte(n), byte(len("tls13 ")+len(label)))
+	info = append(info, "tls13 "...)
+	info = append(info, label...)
+	info = append(info, 0)
+	return hkdf.Expand(h, secret, string(info), n)
+}
+
+// prf12 is the PRF of RFC 5246 section 5.
+func prf12(h func() hash.Hash, secret []byte, label string, seed []byte, n int) []byte {
+	mac := hmac.New(h, secret)
+	seed = append([]byte(label), seed...)
+	mac.Write(seed)
+	a := mac.Sum(nil)
+	var out []byte
+	for len(out) < n {
+		mac.Reset()
+		mac.Write(a)
+		mac.Write(seed)
+		out = mac.Sum(out)
+		mac.Reset()
+		mac.Write(a)
+		a = mac.Sum(a[:0])
+	}
+	return out[:n]
+}
+
+// half is one direction of a connection.
+type half struct {
+	aead cipher.AEAD
+	seq  uint64 // of the next record
+
+	// secret is the traffic secret of TLS 1.3, or key and iv of 1.2.
+	secret [48]byte
+	size   uint8
+	iv     [nonceSize]byte
+
+	// Scratch, which must not escape with each record.
+	nonce [nonceSize]byte
+	aad   [13]byte
+}
+
+// set gives the half its secret and derives what follows from it; the sequence
+// begins at seq.
+func (h *half) set(s *suite, secret []byte, seq uint64) error {
+	if s.version == tls.VersionTLS13 && len(secret) != s.hash().Size() || s.version == tls.VersionTLS12 && len(secret) != s.key+s.iv {
+		return errors.New("tlsrecord: a secret of the wrong size")
+	}
+	key, iv := secret, []byte(nil)
+	if s.version == tls.VersionTLS12 {
+		key, iv = secret[:s.key], secret[s.key:]
+	} else {
+		var err error
+		if key, err = expandLabel(s.hash, secret, "key", s.key); err == nil {
+			iv, err = expandLabel(s.hash, secret, "iv", s.iv)
+		}
+		if err != nil {
+			return err
+		}
+		defer clear(key)
+	}
+	aead, err := s.aead(key)
+	if err != nil {
+		return err
+	}
+	h.aead, h.seq = aead, seq
+	h.size = uint8(copy(h.secret[:], secret))
+	h.iv = [nonceSize]byte{}
+	copy(h.iv[:], iv)
+	return nil
+}
+
+// update is the next traffic secret (RFC 8446 section 7.2).
+func (h *half) update(s *suite) error {
+	next, err := expandLabel(s.hash, h.secret[:h.size], "traffic upd", int(h.size))
+	if err != nil {
+		return err
+	}
+	defer clear(next)
+	return h.set(s, next, 0)
+}
+
+// implicit makes the nonce of a record whose nonce is not on the wire.
+func (h *half) implicit() []byte {
+	h.nonce = h.iv
+	for i := range 8 {
+		h.nonce[nonceSize-1-i] ^= byte(h.seq >> (8 * i))
+	}
+	return h.nonce[:]
+}
