@@ -307,6 +307,31 @@ func (b *builder) backends() {
 	}
 }
 
+// full sets at how many sessions each backend is full. HAProxy's automatic
+// fullconn is a tenth of what the frontends that lead there may bring.
+func (b *builder) full() {
+	brought := make([]int, len(b.eng.Backends))
+	for _, fe := range b.eng.Frontends {
+		seen := map[*stream.Backend]bool{nil: true}
+		lead := func(be *stream.Backend) {
+			if !seen[be] {
+				seen[be] = true
+				brought[be.Index] += int(fe.MaxConn)
+			}
+		}
+		lead(fe.Default)
+		for _, sw := range fe.Switches {
+			lead(sw.To)
+		}
+	}
+	for i, be := range b.eng.Backends {
+		be.FullConn = b.rt.backends[i].FullConn
+		if be.FullConn == 0 {
+			be.FullConn = max((brought[i]+9)/10, 1)
+		}
+	}
+}
+
 // serverNamed finds a server; nil for a name that is made by each request.
 func serverNamed(servers []*backend.Server, name string) *backend.Server {
 	for _, s := range servers {
@@ -388,7 +413,7 @@ func (b *builder) servers(p *config.Proxy) []*backend.Server {
 		}
 		var admin backend.Admin
 		if cs.Disabled {
-			admin = backend.Maint
+			admin = backend.ForcedMaint | backend.ConfigMaint
 		}
 		s.SetInitial(cs.Weight, admin, true)
 		b.eng.Servers = append(b.eng.Servers, s)

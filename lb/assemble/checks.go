@@ -24,7 +24,7 @@ func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*servercheck.Ser
 		}
 	}
 	var list []*servercheck.Server
-	for i, srv := range be.Servers {
+	for _, srv := range be.Servers {
 		cs := b.rt.serverConfigs[srv.Index]
 		o := servercheck.Options{
 			Backend: be.Backend, BackendID: be.ID, Server: srv, SendState: p.Check.SendState,
@@ -48,12 +48,12 @@ func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*servercheck.Ser
 				continue
 			}
 			spec.SpreadPct = b.cfg.Global.SpreadChecks
-			o.Check, o.CheckOffset = &spec, health.Spread(i, len(be.Servers), spec.Inter)
+			o.Check = &spec
 		}
 		if cs.Agent {
 			spec := agentSpec(p, cs, srv)
 			spec.SpreadPct = b.cfg.Global.SpreadChecks
-			o.Agent, o.AgentOffset = &spec, health.Spread(i, len(be.Servers), spec.Inter)
+			o.Agent = &spec
 		}
 		if cs.Observe != "" {
 			o.Observe = &servercheck.Observe{Layer7: cs.Observe == "layer7", Limit: cs.ErrorLimit, Do: cs.OnError}
@@ -119,12 +119,4 @@ func agentSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) health.S
 	}
 	spec.Ask(cs.AgentSend)
 	return spec
-}
-
-// full tells backends whose servers have a minconn when they are full, which
-// takes the frontends.
-func (b *builder) full() {
-	for i, be := range b.eng.Backends {
-		be.FullConn = fullConn(b.cfg, b.rt.backends[i], b.eng)
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/stats"
+	"lbsyslogd/test/tape"
 )
 
 // peer answers every connection with serve, on a loopback port.
@@ -90,37 +92,176 @@ func answers(text string) func(net.Conn) {
 	}
 }
 
-// TestChecksAsHAProxy runs lb and Debian's haproxy with the same text against
-// the same servers, and compares what both found.
-func TestChecksAsHAProxy(t *testing.T) {
-	haproxy, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Fatal("haproxy is not installed: this test compares with it (test/setup installs it)")
+// comparison is a configuration that lb and Debian's haproxy run against the
+// same servers: what both find out must be the same.
+type comparison struct {
+	text  strings.Builder
+	names []string
+}
+
+// add adds a backend of one server.
+func (c *comparison) add(name, serverWords, address string, lines ...string) {
+	c.names = append(c.names, name)
+	fmt.Fprintf(&c.text, "backend %s\n", name)
+	for _, l := range lines {
+		fmt.Fprintf(&c.text, "  %s\n", l)
 	}
-	var text strings.Builder
-	socket := filepath.Join(t.TempDir(), "h.sock")
-	const head = `defaults
+	fmt.Fprintf(&c.text, "  server s %s %s\n", address, serverWords)
+}
+
+const compareHead = `defaults
   timeout connect 2s
   timeout client 2s
   timeout server 2s
   timeout check 300ms
   default-server inter 200ms rise 1 fall 1
 frontend f
-  bind 127.0.0.1:0
+  bind FRONT
   default_backend none
 backend none
 `
-	n := 0
-	var names []string
-	add := func(name, serverWords, address string, lines ...string) {
-		n++
-		names = append(names, name)
-		fmt.Fprintf(&text, "backend %s\n", name)
-		for _, l := range lines {
-			fmt.Fprintf(&text, "  %s\n", l)
-		}
-		fmt.Fprintf(&text, "  server s %s %s\n", address, serverWords)
+
+// run compares until each server has looked the same to both at one time, and
+// settled (nil: always) said that it will look so from then on. Both look at
+// different moments, and a starved machine is late now and then.
+func (c *comparison) run(t *testing.T, settled func(row map[string]string) bool) {
+	t.Helper()
+	haproxy := tape.Open(t, "haproxy")
+	dir := t.TempDir()
+	socket, hcfg := filepath.Join(dir, "h.sock"), filepath.Join(dir, "h.cfg")
+	text := func(front string) string {
+		return strings.ReplaceAll(compareHead, "FRONT", filepath.Join(dir, front)) + c.text.String()
 	}
+	var said bytes.Buffer
+	if haproxy.Live() {
+		if err := os.WriteFile(hcfg, []byte("global\n  stats socket "+socket+"\n"+text("h")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(haproxy.Program(), "-db", "-f", hcfg)
+		cmd.Stdout, cmd.Stderr = &said, &said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	}
+	g := begin(t, text("l"), nil)
+
+	theirs := func() map[string]map[string]string {
+		conn, err := net.Dial("unix", socket)
+		if err != nil {
+			return nil
+		}
+		defer conn.Close()
+		io.WriteString(conn, "show stat\n")
+		b, _ := io.ReadAll(conn)
+		return checkRows(b)
+	}
+	same := map[string]map[string]string{}
+	if !haproxy.Live() {
+		recorded := tape.Observe(haproxy, "rows", func() map[string]map[string]string { return nil })
+		theirs = func() map[string]map[string]string { return recorded }
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		a, b := checkRows(stats.AppendCSV(nil, g.Snapshot(), stats.Filter{})), theirs()
+		var wrong []string
+		for _, name := range c.names {
+			if same[name] == nil && len(b[name]) > 0 && maps.Equal(a[name], b[name]) && b[name]["check_status"] != "INI" &&
+				b[name]["agent_status"] != "INI" && (settled == nil || settled(b[name])) {
+				same[name] = b[name]
+			}
+			if same[name] == nil {
+				wrong = append(wrong, name+": "+differing(a[name], b[name]))
+			}
+		}
+		if len(wrong) == 0 {
+			if haproxy.Live() {
+				tape.Observe(haproxy, "rows", func() map[string]map[string]string { return same })
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			if len(b) == 0 {
+				t.Logf("haproxy said: %s", said.String())
+			}
+			t.Fatalf("%d of %d differ\n%s", len(wrong), len(c.names), strings.Join(wrong, "\n"))
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+}
+
+// checkColumns are those of `show stat` that checks and agents fill.
+var checkColumns = []string{"status", "weight", "slim", "check_status", "check_code", "last_chk", "check_desc", "check_rise", "check_fall", "check_health",
+	"agent_status", "agent_code", "last_agt", "agent_desc", "agent_rise", "agent_fall", "agent_health", "tracked"}
+
+// checkRows reads the rows of servers out of `show stat`, by their backend.
+func checkRows(table []byte) map[string]map[string]string {
+	m := map[string]map[string]string{}
+	lines, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(table, []byte("# ")))).ReadAll()
+	if err != nil || len(lines) == 0 {
+		return m
+	}
+	index := map[string]int{}
+	for i, name := range lines[0] {
+		index[name] = i
+	}
+	for _, l := range lines[1:] {
+		if l[index["svname"]] != "s" {
+			continue
+		}
+		cells := map[string]string{}
+		for _, c := range checkColumns {
+			cells[c] = strings.TrimPrefix(l[index[c]], "* ")
+		}
+		m[l[0]] = cells
+	}
+	return m
+}
+
+// differing gives the cells in which two rows differ.
+func differing(ours, theirs map[string]string) string {
+	var out []string
+	for _, c := range checkColumns {
+		if ours[c] != theirs[c] {
+			out = append(out, fmt.Sprintf("lb %s=%s, haproxy %s", c, ours[c], theirs[c]))
+		}
+	}
+	return strings.Join(out, "; ")
+}
+
+// TestAgentsAsHAProxy has each kind of check meet each kind of agent. Agent and
+// check each have a state of their own, and neither can undo what the other
+// found: what an agent goes on saying does not keep a server in service whose
+// check fails.
+func TestAgentsAsHAProxy(t *testing.T) {
+	var c comparison
+	web := func(answer string) string { return peer(t, answers(answer)) }
+	checks := map[string]string{
+		"200": web("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"), "404": web("HTTP/1.0 404 None\r\nContent-Length: 0\r\n\r\n"),
+		"500": web("HTTP/1.0 500 Broken\r\nContent-Length: 0\r\n\r\n"), "refused": peerGone(t),
+	}
+	lines := []string{
+		"up\n", "down\n", "fail\n", "stopped\n", "down # why\n", "up 50%\n", "50%\n", "0%\n", "200%\n", "up,50%,ready\n", "up ready\n", "ready\n",
+		"drain\n", "up drain\n", "maint\n", "down maint\n", "maxconn:7 up\n", "maxconn:7\n", "nonsense\n", "up nonsense\n", "\n", "up\ndown\n",
+		strings.Repeat("x", 300) + " up\n",
+	}
+	for state, address := range checks {
+		for i, line := range lines {
+			agent := portOf(peer(t, shuts(line)))
+			c.add(fmt.Sprintf("%s-%d", state, i), "weight 100 maxconn 50 check inter 200ms rise 2 fall 3 agent-check agent-inter 150ms agent-port "+agent, address,
+				"mode http", "option httpchk", "http-check disable-on-404")
+		}
+	}
+	c.run(t, func(row map[string]string) bool {
+		return row["check_health"] == "0" || row["check_health"] == "4" || row["status"] == "MAINT"
+	})
+}
+
+// TestChecksAsHAProxy runs lb and Debian's haproxy with the same text against
+// the same servers, and compares what both found.
+func TestChecksAsHAProxy(t *testing.T) {
+	var c comparison
+	add := c.add
 	tcp := func(name string, serve func(net.Conn), rules ...string) {
 		lines := []string{"option tcp-check"}
 		for _, r := range rules {
@@ -178,6 +319,11 @@ backend none
 	web("hdr-missing", ok, "expect hdr name x-b")
 	web("fhdr", ok, "expect fhdr name x-a value -m str \"b, c\"")
 	web("no-body", missing, "expect string x")
+	web("not-no-body", missing, "expect ! string x")
+	web("not-no-body-regex", "HTTP/1.1 204 No Content\r\n\r\n", "expect ! rstring x")
+	web("interim-string", "HTTP/1.1 100 Continue\r\n\r\n"+ok, "expect string hello")
+	web("interim-not-string", "HTTP/1.1 100 Continue\r\n\r\n"+ok, "expect ! string hello")
+	web("interim-status", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"+ok, "expect status 200")
 	web("two-connections", ok, "connect", "send uri /a", "expect status 200", "connect", "send uri /b", "expect rstring ^hel")
 
 	add("redis-ok", "check", peer(t, talks("", "+PONG\r\n")), "option redis-check")
@@ -228,90 +374,7 @@ backend none
 	add("tracker", "track agent-down/s", closed)
 	add("tracker-up", "track tcp-plain/s", closed)
 
-	hcfg := filepath.Join(t.TempDir(), "h.cfg")
-	if err := os.WriteFile(hcfg, []byte("global\n  stats socket "+socket+"\n"+strings.ReplaceAll(head, "127.0.0.1:0", filepath.Join(filepath.Dir(hcfg), "front"))+text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(haproxy, "-db", "-f", hcfg)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	g := begin(t, strings.ReplaceAll(head, "127.0.0.1:0", filepath.Join(t.TempDir(), "front"))+text.String(), nil)
-
-	columns := []string{"status", "weight", "slim", "check_status", "check_code", "last_chk", "check_desc", "check_rise", "check_fall", "check_health",
-		"agent_status", "agent_code", "last_agt", "agent_desc", "agent_rise", "agent_fall", "agent_health", "tracked"}
-	rows := func(table []byte) map[string]string {
-		m := map[string]string{}
-		lines, err := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(table, []byte("# ")))).ReadAll()
-		if err != nil || len(lines) == 0 {
-			return m
-		}
-		index := map[string]int{}
-		for i, name := range lines[0] {
-			index[name] = i
-		}
-		for _, l := range lines[1:] {
-			if l[index["svname"]] != "s" {
-				continue
-			}
-			var cells []string
-			for _, c := range columns {
-				cells = append(cells, c+"="+strings.TrimPrefix(l[index[c]], "* "))
-			}
-			m[l[0]] = strings.Join(cells, "\x00")
-		}
-		return m
-	}
-	theirs := func() map[string]string {
-		c, err := net.Dial("unix", socket)
-		if err != nil {
-			return nil
-		}
-		defer c.Close()
-		io.WriteString(c, "show stat\n")
-		b, _ := io.ReadAll(c)
-		return rows(b)
-	}
-	ours := func() map[string]string { return rows(stats.AppendCSV(nil, g.Snapshot(), stats.Filter{})) }
-	// Both look at different moments, and a starved machine is late now and
-	// then: each server must look the same to both at one time.
-	same := map[string]bool{}
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		a, b := ours(), theirs()
-		var wrong []string
-		for _, name := range names {
-			same[name] = same[name] || a[name] == b[name] && a[name] != "" && !strings.Contains(b[name], "=INI\x00")
-			if !same[name] {
-				wrong = append(wrong, name+": "+differing(a[name], b[name]))
-			}
-		}
-		if len(wrong) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			if len(b) == 0 {
-				t.Logf("haproxy said: %s", said.String())
-			}
-			t.Fatalf("%d of %d differ\n%s", len(wrong), len(names), strings.Join(wrong, "\n"))
-		}
-		<-time.After(100 * time.Millisecond)
-	}
-}
-
-// differing gives the cells in which two rows differ.
-func differing(ours, theirs string) string {
-	a, b := strings.Split(ours, "\x00"), strings.Split(theirs, "\x00")
-	var out []string
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			out = append(out, fmt.Sprintf("lb %s, haproxy %s", a[i], b[i]))
-		}
-	}
-	return strings.Join(out, "; ")
+	c.run(t, nil)
 }
 
 // peerGone is an address where nobody listens, nor will until the test ends:

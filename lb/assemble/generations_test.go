@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -392,4 +393,109 @@ func TestStateIsInherited(t *testing.T) {
 	row(third, "s2", 1, stats.Stopped)
 	fourth := third.follow(t, strings.Replace(text, "server s2 "+server, "server s2 127.0.0.1:1", 1))
 	row(fourth, "s2", 1, stats.Running) // another address is another server
+}
+
+// TestTakeoverIsNoEvent: a server that is down, or in maintenance, is so since
+// the same moment in the next worker, and did not go down once more.
+func TestTakeoverIsNoEvent(t *testing.T) {
+	server, _, release := slowServer(t)
+	defer release()
+	addr := freeAddr(t)
+	text := configFor(addr, server, "\n    server s2 127.0.0.1:1 check inter 1h\n    server s3 "+server)
+	g := begin(t, text, nil)
+	if err := g.SetHealth("be", "s2", control.HealthDown); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.SetAdmin("be", "s3", control.Maint); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.SetAdmin("be", "s1", control.Maint); err != nil { // the backend is down, too
+		t.Fatal(err)
+	}
+	times := func() (list []int64) {
+		for _, s := range g.Set.All() {
+			list = append(list, s.State().Server.Change)
+		}
+		return append(list, g.Set.Backend("be").Times().Change)
+	}
+	first := times()
+	for range 3 {
+		g = g.follow(t, text)
+		g.told(t)
+		for _, name := range []string{"s1", "s2", "s3", ""} {
+			kind := stats.Server
+			if name == "" {
+				kind = stats.Backend
+			}
+			if r := g.row(t, kind, "be", name); r.CheckDown != 1 || r.Downtime > 19 {
+				t.Errorf("%q went down %d times, down for %d s", name, r.CheckDown, r.Downtime)
+			}
+		}
+		if now := times(); !slices.Equal(now, first) {
+			t.Errorf("changes at %v, before at %v", now, first)
+		}
+	}
+}
+
+// TestDrainingWorkerChecksNothing: neither servers nor agents are asked any
+// more once the next worker serves, however long the last connection stays.
+func TestDrainingWorkerChecksNothing(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]int{}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked[r.URL.Path]++
+	}))
+	t.Cleanup(s.Close)
+	agents := map[string]string{}
+	for _, name := range []string{"/a1", "/a2"} {
+		agents[name] = portOf(peer(t, func(c net.Conn) {
+			mu.Lock()
+			asked[name]++
+			mu.Unlock()
+			shuts("up\n")(c)
+		}))
+	}
+	server, arrived, release := slowServer(t)
+	addr := freeAddr(t)
+	text := func(n string) string {
+		return configFor(addr, server, "check inter 10ms port "+portOf(s.Listener.Addr().String())+" agent-check agent-inter 10ms agent-port "+agents["/a"+n]+
+			"\n    option httpchk GET /c"+n)
+	}
+	count := func(name string) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return asked[name]
+	}
+	more := func(names ...string) {
+		t.Helper()
+		tick, patience := time.NewTicker(time.Millisecond), time.After(20*time.Second)
+		defer tick.Stop()
+		for _, name := range names {
+			for n := count(name) + 5; count(name) < n; {
+				select {
+				case <-tick.C:
+				case <-patience:
+					t.Fatalf("%s is not asked", name)
+				}
+			}
+		}
+	}
+	first := begin(t, text("1"), nil)
+	more("/c1", "/a1")
+	busy := browse(t, addr)
+	busy.ask("/slow")
+	<-arrived
+	second := first.follow(t, text("2"))
+	more("/c2", "/a2") // what was under way has come
+	checks, agent := count("/c1"), count("/a1")
+	more("/c2", "/a2")
+	if c, a := count("/c1"), count("/a1"); c != checks || a != agent {
+		t.Errorf("a worker that drains checked %d times and asked its agent %d times", c-checks, a-agent)
+	}
+	release()
+	busy.hear("/slow")
+	first.left(t)
+	_ = second
 }

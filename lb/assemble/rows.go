@@ -68,16 +68,16 @@ func (rt *Runtime) Snapshot() *stats.Snapshot { return rt.generation.Snapshot() 
 func (rt *Runtime) count() *stats.Snapshot {
 	s := rt.sum()
 	snap := &stats.Snapshot{Info: rt.info(&s)}
+	// Both halves are in the order of the configuration.
+	f, b := 0, 0
 	for _, p := range rt.cfg.Proxies {
-		for i, fp := range rt.frontends {
-			if fp == p {
-				snap.Rows = append(snap.Rows, rt.frontRow(i, &s))
-			}
+		if f < len(rt.frontends) && rt.frontends[f] == p {
+			snap.Rows = append(snap.Rows, rt.frontRow(f, &s))
+			f++
 		}
-		for i, bp := range rt.backends {
-			if bp == p {
-				snap.Rows = rt.backRows(snap.Rows, i, &s)
-			}
+		if b < len(rt.backends) && rt.backends[b] == p {
+			snap.Rows = rt.backRows(snap.Rows, b, &s)
+			b++
 		}
 	}
 	return snap
@@ -139,7 +139,7 @@ func (rt *Runtime) backRows(rows []stats.Row, i int, s *sum) []stats.Row {
 	total := stats.Row{
 		Kind: stats.Backend, HTTP: be.HTTP, Proxy: be.Proxy.Name, ProxyID: be.ID, Counters: c.Counters,
 		QueueCur: st.Queued, QueueMax: st.QueueMax, SessCur: st.Cur, SessMax: st.Max,
-		SessLimit: fullConn(rt.cfg, p, rt.eng), Status: "UP", Weight: st.Weight, Active: st.Active, Backup: st.Backup,
+		SessLimit: be.FullConn, Status: "UP", Weight: st.Weight, UserWeight: st.UserWeight, Active: st.Active, Backup: st.Backup,
 		Servers: len(be.Servers), LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second),
 		Algo: algorithm(p),
 	}
@@ -153,32 +153,12 @@ func (rt *Runtime) backRows(rows []stats.Row, i int, s *sum) []stats.Row {
 	fillTimes(&total, c, s.nowMs)
 	for _, srv := range be.Servers {
 		r := rt.serverRow(be, srv, s)
-		total.UserWeight += r.UserWeight
 		if r.State != stats.Stopped {
 			total.ServersUp++
 		}
 		rows = append(rows, r)
 	}
 	return append(rows, total)
-}
-
-// fullConn is HAProxy's automatic fullconn: a tenth of what the frontends
-// that lead here may bring.
-func fullConn(cfg *config.Config, p *config.Proxy, eng *stream.Engine) int {
-	if p.FullConn > 0 {
-		return p.FullConn
-	}
-	n := 0
-	for _, fe := range eng.Frontends {
-		leads := fe.Default != nil && fe.Default.ID == p.ID
-		for _, sw := range fe.Switches {
-			leads = leads || sw.To != nil && sw.To.ID == p.ID
-		}
-		if leads {
-			n += int(fe.MaxConn)
-		}
-	}
-	return max((n+9)/10, 1)
 }
 
 func algorithm(p *config.Proxy) string {

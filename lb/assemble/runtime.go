@@ -103,13 +103,11 @@ func (rt *Runtime) Start() error {
 	if rt.env.Former != nil {
 		rt.generation.Follow(rt.env.Former)
 	}
-	rt.work.Go(func() { rt.tickets.Run(rt.ctx) })
-	rt.work.Go(func() { rt.sweepTables(rt.ctx) })
+	rt.work.Go(func() { rt.tickets.Run(rt.serving) })
+	rt.work.Go(func() { rt.sweepTables(rt.serving) })
 	rt.work.Go(func() { rt.watchCertificates(rt.serving) })
 	rt.Set.FollowTracked()
-	for _, s := range rt.Set.All() {
-		rt.work.Go(func() { s.Run(rt.ctx) })
-	}
+	rt.work.Go(func() { rt.Set.Run(rt.serving) })
 	for _, c := range rt.controls {
 		rt.answers.Go(func() {
 			if !rt.generation.AwaitCounts() {

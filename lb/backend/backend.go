@@ -261,9 +261,16 @@ func (b *Backend) random(avoid *Server) *Server {
 	return best
 }
 
-// rebuild recomputes who takes part in balancing. mu is held.
+// rebuild recomputes which servers take part in balancing, and keeps the times
+// of the backend's ups and downs. mu is held.
 func (b *Backend) rebuild() {
 	was := len(b.active) > 0
+	b.elect()
+	b.clock(was)
+}
+
+// elect recomputes which servers take part in balancing. mu is held.
+func (b *Backend) elect() {
 	for _, s := range b.active {
 		s.active = false
 	}
@@ -295,7 +302,6 @@ func (b *Backend) rebuild() {
 	if b.Algo == Source || b.Algo == URI {
 		b.hashes.build(b.active, b.unit, b.Consistent)
 	}
-	b.clock(was)
 }
 
 // clock keeps the times of the backend's ups and downs.
@@ -321,7 +327,8 @@ type Stats struct {
 	Cur, Max         int
 	Queued, QueueMax int
 	Picked           uint64
-	Weight           int // sum over the active servers
+	Weight           int // sum over the active servers, less of it for those that start slowly
+	UserWeight       int // the same without slow starts
 	Active, Backup   int // usable servers of either kind
 	Change           time.Time
 	Down             time.Duration
@@ -341,6 +348,7 @@ func (b *Backend) Stats() Stats {
 	}
 	for _, s := range b.active {
 		st.Weight += s.shown()
+		st.UserWeight += s.weight
 	}
 	for _, s := range b.Servers {
 		switch {

@@ -13,6 +13,11 @@ type State struct {
 	MaxConn int   `json:"maxconn,omitempty"` // when it was changed at run time
 	Started int64 `json:"started,omitempty"` // when it came up, if it still starts slowly; Unix ms
 
+	// When it last went up or down, as Unix time in ms, and how long it had been
+	// down until now, in ms. Change is 0 from builds that did not send them.
+	Change int64 `json:"change,omitempty"`
+	Down   int64 `json:"down,omitempty"`
+
 	// As the configuration had them: a value an operator changed is kept only
 	// while the configuration's own stays the same.
 	InitialWeight  int   `json:"initial_weight"`
@@ -28,37 +33,82 @@ func (s *Server) State() State {
 		Weight: s.weight, Admin: s.admin, Health: s.health, Stopping: s.stop, Credit: s.credit,
 		InitialWeight: s.Initial, InitialAdmin: s.InitialAdmin, InitialMaxConn: s.MaxConn, MaxConn: s.limit,
 	}
+	st.Change, st.Down = s.change.UnixMilli(), s.downtime(time.Now()).Milliseconds()
 	if s.warm.percent < 100 && s.usable() {
 		st.Started = s.warm.since.UnixMilli()
 	}
 	return st
 }
 
-// Restore takes an earlier process's state over.
+// Restore takes an earlier process's state over, which is no event: nothing is
+// counted, and the times of its ups and downs go on. Backend.Restored must
+// follow once all its servers have theirs.
 func (s *Server) Restore(st State) {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
-	s.transition(func() {
-		if st.InitialWeight == s.Initial {
-			s.weight = st.Weight
-		}
-		if st.InitialAdmin == s.InitialAdmin {
-			s.admin = st.Admin &^ Tracked // which is the tracked server's, if it still is tracked
-		}
-		s.stop, s.credit = st.Stopping, st.Credit
-		if st.MaxConn != 0 && st.InitialMaxConn == s.MaxConn {
-			s.limit = st.MaxConn
-		}
-		if s.Checked {
-			s.health = st.Health
-		}
-	})
+	if st.InitialWeight == s.Initial {
+		s.weight = st.Weight
+	}
+	if st.InitialAdmin == s.InitialAdmin {
+		s.admin = st.Admin &^ Tracked // which is the tracked server's, if it still is tracked
+	}
+	s.stop, s.credit = st.Stopping, st.Credit
+	if st.MaxConn != 0 && st.InitialMaxConn == s.MaxConn {
+		s.limit = st.MaxConn
+	}
+	if s.Checked {
+		s.health = st.Health
+	}
+	if st.Change != 0 {
+		s.change, s.down = time.UnixMilli(st.Change), time.Duration(st.Down)*time.Millisecond
+	}
+	s.downAt = time.Time{}
+	if !s.usable() {
+		s.downAt = time.Now() // down has what was before
+	}
+	s.warm.percent = 100 // what this process has not seen come up is up
 	if st.Started != 0 && s.usable() && s.SlowStart > 0 {
 		s.begin(time.UnixMilli(st.Started))
-	} else {
-		s.warm.percent = 100 // what this process has not seen come up is up
-		s.b.rebuild()
 	}
+}
+
+// Restored lets the backend follow what became of its servers by Restore, and
+// gives it its own times: nil keeps them.
+func (b *Backend) Restored(t *Times) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.elect()
+	if t != nil {
+		b.change, b.down = time.UnixMilli(t.Change), time.Duration(t.Down)*time.Millisecond
+	}
+	b.downAt = time.Time{}
+	if len(b.active) == 0 {
+		b.downAt = time.Now()
+	}
+	for _, s := range b.Servers {
+		if !s.usable() {
+			b.queue.merge(&s.queue)
+		}
+	}
+	b.grantAll()
+}
+
+// Times are a backend's for the next process: when it last went up or down, as
+// Unix time in ms, and how long it had been down until now, in ms.
+type Times struct {
+	Change int64 `json:"change"`
+	Down   int64 `json:"down,omitempty"`
+}
+
+// Times gives the backend's times for the next process.
+func (b *Backend) Times() Times {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	down := b.down
+	if !b.downAt.IsZero() {
+		down += time.Since(b.downAt)
+	}
+	return Times{Change: b.change.UnixMilli(), Down: down.Milliseconds()}
 }
 
 // Admit takes a place on s for a connection that is there already, whatever

@@ -14,14 +14,14 @@ type Admin uint8
 
 // Administrative states.
 const (
-	ForcedMaint Admin = 0x01 // disable server, set server state maint
-	ConfigMaint Admin = 0x04 // disabled in the configuration
+	ForcedMaint Admin = 0x01 // disable server, set server state maint, disabled in the configuration
+	ConfigMaint Admin = 0x04 // it began with `disabled` on its line; says nothing of now
 	ForcedDrain Admin = 0x08 // set server state drain
 
 	TrackedMaint Admin = 0x02 // the server it tracks is in maintenance
 	TrackedDrain Admin = 0x10 // the server it tracks drains
 
-	Maint   = ForcedMaint | ConfigMaint | TrackedMaint
+	Maint   = ForcedMaint | TrackedMaint
 	Drain   = ForcedDrain | TrackedDrain
 	Tracked = TrackedMaint | TrackedDrain
 )
@@ -203,7 +203,7 @@ func (s *Server) Stats() ServerStats {
 	defer s.b.mu.Unlock()
 	st := ServerStats{
 		Weight: s.weight, Admin: s.admin, Health: s.health, Usable: s.usable(), Stopping: s.stop, Cur: s.cur, Max: s.max,
-		Queued: s.queue.len, QueueMax: s.queue.max, Picked: s.picked, Change: s.change, Down: s.down,
+		Queued: s.queue.len, QueueMax: s.queue.max, Picked: s.picked, Change: s.change,
 		Downs: s.downs, Fails: s.fails,
 	}
 	if s.balanced() {
@@ -211,10 +211,16 @@ func (s *Server) Stats() ServerStats {
 	}
 	st.MaxConn, st.Share = s.most(), s.shown()
 	st.Starting, st.Throttle = s.usable() && s.warm.percent < 100, s.warm.percent
-	if !s.downAt.IsZero() {
-		st.Down += time.Since(s.downAt)
-	}
+	st.Down = s.downtime(time.Now())
 	return st
+}
+
+// downtime is how long it has been down by now. mu is held.
+func (s *Server) downtime(now time.Time) time.Duration {
+	if s.downAt.IsZero() {
+		return s.down
+	}
+	return s.down + now.Sub(s.downAt)
 }
 
 // Load is the number of places taken now.

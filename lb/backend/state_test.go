@@ -17,7 +17,7 @@ func TestStates(t *testing.T) {
 		{"as configured", func(*Server) {}, true, true},
 		{"down", func(s *Server) { s.SetHealth(false) }, false, false},
 		{"forced maintenance", func(s *Server) { s.SetAdmin(ForcedMaint) }, false, false},
-		{"configured maintenance", func(s *Server) { s.SetAdmin(ConfigMaint) }, false, false},
+		{"once disabled in the configuration", func(s *Server) { s.SetAdmin(ConfigMaint) }, true, true},
 		{"drain", func(s *Server) { s.SetAdmin(ForcedDrain) }, false, true},
 		{"weight 0", func(s *Server) { s.SetWeight(0) }, false, true},
 		{"drain and down", func(s *Server) { s.SetAdmin(ForcedDrain); s.SetHealth(false) }, false, false},

@@ -27,7 +27,7 @@ func (s *Server) heat(was, is bool) {
 	}
 }
 
-// begin starts slowly from a time on. mu is held.
+// begin starts slowly from a time on; the caller rebuilds. mu is held.
 func (s *Server) begin(since time.Time) {
 	s.warm.since = since
 	s.warm.percent = s.heated(time.Now())
@@ -37,7 +37,6 @@ func (s *Server) begin(since time.Time) {
 	if s.warm.percent < 100 {
 		s.warm.timer = time.AfterFunc(s.pace(), s.warmer)
 	}
-	s.b.rebuild()
 }
 
 // heated is the percentage at a time.

@@ -101,6 +101,7 @@ func TestSlowStartMoves(t *testing.T) {
 		for i, s := range old.Servers {
 			next.Servers[i].Restore(s.State())
 		}
+		next.Restored(nil)
 		if st := next.Servers[0].Stats(); !st.Starting || st.Throttle != 50 {
 			t.Errorf("starting %v at %d%%, want 50%%", st.Starting, st.Throttle)
 		}
@@ -114,6 +115,7 @@ func TestSlowStartMoves(t *testing.T) {
 		}
 		last := slow(Options{}, 100)
 		last.Servers[0].Restore(next.Servers[0].State())
+		last.Restored(nil)
 		if last.Servers[0].Stats().Starting {
 			t.Error("a server that has its share starts again in the next process")
 		}
@@ -220,6 +222,7 @@ func TestTrackedStateStays(t *testing.T) {
 		t.Errorf("usable %v, admin %x", st.Usable, st.Admin)
 	}
 	next.Servers[0].Restore(old.Servers[0].State())
+	next.Restored(nil)
 	if st := next.Servers[0].Stats(); !st.Usable || st.Admin != ForcedDrain {
 		t.Errorf("in the next process: usable %v, admin %x", st.Usable, st.Admin)
 	}

@@ -231,7 +231,8 @@ func checkConnectWord(s *health.Step, words []string) (err error) {
 		how.ProxyHeader = true
 	case "ssl":
 		how.Secure = true
-	case "linger": // connections always end in order
+	case "linger":
+		how.Linger = true
 	case "port":
 		if strings.Trim(words[1], "0123456789") != "" {
 			return fmt.Errorf("'port %s' is known to HAProxy, but not supported by lb yet: write a number", words[1])

@@ -4,22 +4,33 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Checker checks one server.
 type Checker struct {
-	spec   Spec         // Immutable but for what Change changes, under mu.
-	eager  bool         // a fastinter was set. Immutable after New.
-	report func(Report) // Called by Run only.
+	inter  time.Duration // Immutable after New, as eager is.
+	eager  bool          // a fastinter was set
+	report func(Report)  // called with reporting held
 	probe  func(ctx context.Context, s *Spec, up bool) result
-	offset time.Duration
-	errors chan Trouble // of the traffic; Run counts them as a failed check
+	offset time.Duration // until the first turn, see Spread
+
+	// Owned by the Scheduler; its mu guards due and place.
+	sched *Scheduler // nil before Run
+	ctx   context.Context
+	due   time.Time
+	place int // in its heap, from 1; 0 while it does not wait
+
+	reporting sync.Mutex  // Lock order: before mu, and before the locks of whoever is reported to.
+	troubled  atomic.Bool // a row of errors is being dealt with
 
 	mu sync.Mutex
 	// mu guards the fields below.
+	spec    Spec
 	health  int // 0..Rise+Fall-1; up from Rise on
 	paused  bool
+	parked  bool               // has no turn, because it was paused when its turn came
 	epoch   uint               // grows with every override, so that a check begun before it is void
 	checked bool               // at least one check has ended
 	cancel  context.CancelFunc // ends the check in flight; nil when there is none
@@ -28,25 +39,24 @@ type Checker struct {
 
 // New prepares the checks of one server. health is what is known of it: Rise
 // of the spec for "up until a check fails", which is how HAProxy starts, or
-// what an earlier process handed over. offset is when the first check comes
-// (see Spread). report is called after every check on Run's goroutine, which
-// waits for it.
-func New(spec Spec, health int, offset time.Duration, report func(Report)) *Checker {
+// what an earlier process handed over. report is called after every check, by
+// one goroutine at a time; the next check waits for it.
+func New(spec Spec, health int, report func(Report)) *Checker {
 	spec.Inter = positive(spec.Inter, 2*time.Second)
 	eager := spec.FastInter > 0
 	spec.FastInter = positive(spec.FastInter, spec.Inter)
 	spec.DownInter = positive(spec.DownInter, spec.Inter)
 	spec.Rise = positive(spec.Rise, 2)
 	spec.Fall = positive(spec.Fall, 3)
-	return &Checker{
+	c := &Checker{
 		spec:   spec,
 		report: report,
-		probe:  probe,
-		offset: offset,
-		errors: make(chan Trouble, 1),
+		inter:  spec.Inter,
 		eager:  eager,
 		health: min(max(health, 0), spec.Rise+spec.Fall-1),
 	}
+	c.spec.resolve()
+	return c
 }
 
 func positive[T ~int | ~int64](v, otherwise T) T {
@@ -56,61 +66,85 @@ func positive[T ~int | ~int64](v, otherwise T) T {
 	return otherwise
 }
 
-// Spread is when the first check of server i of n comes: the first turns are
-// spread evenly over the interval, so that all servers are never asked at
-// once.
-func Spread(i, n int, inter time.Duration) time.Duration {
-	if n < 1 {
-		return 0
-	}
-	return inter * time.Duration(i) / time.Duration(n)
-}
+// Run checks until ctx ends, for a server that has no Scheduler.
+func (c *Checker) Run(ctx context.Context) { new(Scheduler).Run(ctx, c) }
 
-// Run checks until ctx ends.
-func (c *Checker) Run(ctx context.Context) {
-	turn := time.NewTimer(c.offset)
-	defer turn.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case t := <-c.errors:
-			if r, ok := c.trouble(t); ok {
-				c.report(r)
-			}
-			if c.eager {
-				turn.Reset(c.interval())
-			}
-			continue
-		case <-turn.C:
-		}
-		begun := time.Now()
-		c.check(ctx)
-		// A turn is counted from the beginning of the one before; a check that
-		// took the whole interval is followed by the next at once.
-		turn.Reset(time.Until(begun.Add(c.interval())))
-	}
-}
-
-// check does one check, unless paused, and reports it.
-func (c *Checker) check(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+// turn begins a check. It does not wait for the network.
+func (c *Checker) turn(ctx context.Context) {
+	begun := time.Now()
 	c.mu.Lock()
-	epoch, paused, up, spec := c.epoch, c.paused, c.health >= c.spec.Rise, c.spec
-	c.cancel = cancel
-	c.hurry = false
-	c.mu.Unlock()
-	if paused {
+	if c.paused {
+		c.parked = true
+		c.mu.Unlock()
 		return
 	}
-	res := c.probe(ctx, &spec, up)
-	if ctx.Err() != nil {
-		return // paused or ended meanwhile: what it found is not the server's fault
+	epoch := c.epoch
+	c.hurry = false
+	if c.probe != nil || !c.spec.quick {
+		spec, up := c.spec, c.health >= c.spec.Rise
+		ctx, cancel := context.WithCancel(ctx)
+		c.cancel = cancel
+		c.mu.Unlock()
+		go func() {
+			if spec.InService != nil {
+				up = spec.InService()
+			}
+			ask := c.probe
+			if ask == nil {
+				ask = probe
+			}
+			c.finish(ctx, epoch, ask(ctx, &spec, up), begun)
+			cancel()
+		}()
+		return
 	}
-	if r, ok := c.count(epoch, res); ok {
-		c.report(r)
+	conn, res, done := c.spec.begin()
+	if done {
+		c.mu.Unlock()
+		res.took = time.Since(begun)
+		c.finish(ctx, epoch, res, begun)
+		return
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	c.cancel = cancel
+	c.mu.Unlock()
+	go func() {
+		res := conn.wait(ctx)
+		res.took = time.Since(begun)
+		c.finish(ctx, epoch, res, begun)
+		cancel()
+	}()
+}
+
+// finish reports a check that began at a time, and gives the next one its
+// turn: counted from there, so one that took the whole interval is followed by
+// the next at once.
+func (c *Checker) finish(ctx context.Context, epoch uint, res result, begun time.Time) {
+	next := func() { c.sched.at(c, begun.Add(c.interval())) }
+	if ctx.Err() != nil { // paused or ended meanwhile: what it found is not the server's fault
+		next()
+		return
+	}
+	r, ok := c.count(epoch, res)
+	if !ok {
+		next()
+		return
+	}
+	if r.Passed && !r.Changed && !r.First { // nothing that a log or a lock could keep up
+		c.tell(r)
+		next()
+		return
+	}
+	go func() {
+		c.tell(r)
+		next()
+	}()
+}
+
+func (c *Checker) tell(r Report) {
+	c.reporting.Lock()
+	defer c.reporting.Unlock()
+	c.report(r)
 }
 
 // count makes the result of a check part of the server's health. A result that
@@ -204,6 +238,7 @@ func (c *Checker) Change(f func(*Spec)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f(&c.spec)
+	c.spec.resolve()
 }
 
 // Up reports whether the server is up as far as these checks know.
@@ -213,14 +248,22 @@ func (c *Checker) Up() bool {
 	return c.health >= c.spec.Rise
 }
 
-// Pause stops the checks (a server in maintenance) or lets them go on. A check
-// in flight is given up.
+// Pause stops the checks (a server in maintenance) or lets them go on, the
+// next one at once. A check in flight is given up.
 func (c *Checker) Pause(on bool) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	changed := c.paused != on
 	c.paused = on
-	c.epoch++
+	if changed {
+		c.epoch++
+	}
+	resume := !on && c.parked
+	c.parked = c.parked && on
 	if on && c.cancel != nil {
 		c.cancel()
+	}
+	c.mu.Unlock()
+	if resume {
+		c.sched.at(c, time.Now())
 	}
 }

@@ -38,7 +38,8 @@ func scripted(t *testing.T, spec Spec, health int, took time.Duration, script st
 	t.Helper()
 	times, reports = new([]time.Duration), new([]Report)
 	begun := time.Now()
-	c = New(spec, health, spec.Inter/2, func(r Report) { *reports = append(*reports, r) })
+	c = New(spec, health, func(r Report) { *reports = append(*reports, r) })
+	c.offset = spec.Inter / 2
 	i := 0
 	c.probe = func(ctx context.Context, _ *Spec, _ bool) result {
 		*times = append(*times, time.Since(begun))
@@ -132,10 +133,10 @@ func TestPauseAndOverride(t *testing.T) {
 		}
 		c.Pause(false)
 		c.Override(4)
-		time.Sleep(10 * time.Second) // the check at 45 s is in flight now
+		time.Sleep(time.Second) // the next check is in flight now
 		synctest.Wait()
-		if len(*times) != 2 {
-			t.Fatalf("resumed: checks at %v", *times)
+		if len(*times) != 2 || (*times)[1] != 36*time.Second {
+			t.Fatalf("resumed after 36 s: checks at %v", *times)
 		}
 		c.Override(0)
 		time.Sleep(5 * time.Second)
@@ -148,20 +149,24 @@ func TestPauseAndOverride(t *testing.T) {
 	})
 }
 
+// The first turns of all servers are spread over the interval of each.
 func TestSpread(t *testing.T) {
-	for i, want := range []time.Duration{0, 500, 1000, 1500} {
-		if got := Spread(i, 4, 2*time.Second); got != want*time.Millisecond {
-			t.Errorf("Spread(%d, 4, 2s) = %v", i, got)
+	var list []*Checker
+	for i := range 4 {
+		list = append(list, New(Spec{Inter: time.Duration(1+i%2) * 2 * time.Second}, 2, func(Report) {}))
+	}
+	Spread(list)
+	for i, want := range []time.Duration{0, 1000, 1000, 3000} {
+		if got := list[i].offset; got != want*time.Millisecond {
+			t.Errorf("the first check of server %d of 4 comes after %v, want %d ms", i, got, want)
 		}
 	}
-	if Spread(3, 0, time.Second) != 0 {
-		t.Error("Spread of nobody")
-	}
+	Spread(nil)
 }
 
 // spread-checks moves turns both ways and within its share.
 func TestSpreadChecks(t *testing.T) {
-	c := New(Spec{Inter: time.Second, SpreadPct: 20}, 4, 0, func(Report) {})
+	c := New(Spec{Inter: time.Second, SpreadPct: 20}, 4, func(Report) {})
 	lo, hi := time.Hour, time.Duration(0)
 	for range 1000 {
 		d := c.interval()

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -14,6 +15,7 @@ import (
 type answer struct {
 	*http.Response
 	status int
+	from   *bufio.Reader
 	body   []byte
 	done   bool // all of the body is there, or as much as is looked at
 }
@@ -77,11 +79,12 @@ func (c *run) head() (result, bool) {
 			break
 		}
 	}
-	resp, err := http.ReadResponse(c.reader(), &http.Request{Method: method})
+	from := c.reader()
+	resp, err := http.ReadResponse(from, &http.Request{Method: method})
 	if err != nil {
 		return c.broken(err), false
 	}
-	c.answer = &answer{Response: resp, status: resp.StatusCode}
+	c.answer = &answer{Response: resp, status: resp.StatusCode, from: from}
 	return result{}, true
 }
 
@@ -150,6 +153,15 @@ func (c *run) expectHTTP(e *Expect) (result, bool) {
 // body looks for what is expected in the body, as far as it takes.
 func (c *run) body(e *Expect) (match bool, r result, ok bool) {
 	a := c.answer
+	// The status that counts is that of an interim answer, the body that of the
+	// final one.
+	for a.StatusCode/100 == 1 && a.StatusCode != http.StatusSwitchingProtocols {
+		final, err := http.ReadResponse(a.from, a.Request)
+		if err != nil {
+			return false, c.broken(err), false
+		}
+		a.Response = final
+	}
 	for {
 		if len(a.body) > 0 && (a.done || len(a.body) >= e.MinRecv) {
 			match = e.Regexp != nil && e.Regexp.Match(a.body) || e.Regexp == nil && bytes.Contains(a.body, e.Text)
@@ -167,7 +179,7 @@ func (c *run) body(e *Expect) (match bool, r result, ok bool) {
 		}
 		a.done = err != nil || len(a.body) == cap(a.body)
 	}
-	if len(a.body) == 0 && !e.Not {
+	if len(a.body) == 0 { // whatever is, or is not, expected of one
 		return false, result{status: L7RSP, info: "HTTP content check could not find a response body"}, false
 	}
 	return match, result{}, true

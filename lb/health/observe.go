@@ -23,13 +23,21 @@ type Trouble struct {
 	Last   string // what the last one was
 }
 
-// Trouble tells of a row of errors. It never waits, and drops what comes while
+// Trouble reports a row of errors. It never waits, and drops what comes while
 // the row before it has not been dealt with yet.
 func (c *Checker) Trouble(t Trouble) {
-	select {
-	case c.errors <- t:
-	default:
+	if c.sched == nil || c.ctx.Err() != nil || !c.troubled.CompareAndSwap(false, true) {
+		return
 	}
+	go func() {
+		defer c.troubled.Store(false)
+		if r, ok := c.trouble(t); ok {
+			c.tell(r)
+		}
+		if c.eager {
+			c.sched.sooner(c, time.Now().Add(c.interval()))
+		}
+	}()
 }
 
 // trouble makes errors of the traffic part of the server's health. ok is false

@@ -71,7 +71,7 @@ func sentence(s string) string {
 // printable is a text from the network that may go into a log line and a
 // table.
 func printable(s string) string {
-	const most = 100
+	const most = 127 // as much as HAProxy keeps
 	if len(s) > most {
 		s = s[:most]
 	}

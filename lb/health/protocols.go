@@ -77,7 +77,7 @@ func SMTP(greeting string) Script {
 	}
 	text := func(data []byte) string { return strings.TrimLeft(firstLine(data[min(4, len(data)):]), " ") }
 	return numbered(
-		Step{Connect: &Connect{Default: true}},
+		Step{Connect: &Connect{Default: true, Linger: true}},
 		Step{Expect: &Expect{Regexp: regexp.MustCompile("^[0-9]{3}[ \r]"), MinRecv: 4, Bad: L7RSP, OnBad: firstLine}},
 		Step{Expect: &Expect{Regexp: regexp.MustCompile("^2[0-9]{2}[ \r]"), MinRecv: 4, Bad: L7STS, OnBad: text, Code: code}},
 		Step{Send: []byte(greeting + "\r\n")},
@@ -93,7 +93,7 @@ func PostgreSQL(user string) Script {
 	packet = append(packet, 0, 3, 0, 0)
 	packet = append(packet, "user\x00"+user+"\x00\x00"...)
 	return numbered(
-		Step{Connect: &Connect{Default: true}},
+		Step{Connect: &Connect{Default: true, Linger: true}},
 		Step{Send: packet},
 		Step{Expect: &Expect{Regexp: regexp.MustCompile("^E"), Not: true, MinRecv: 5, Bad: L7RSP, OnBad: from(6)}},
 		Step{Expect: &Expect{
@@ -108,7 +108,7 @@ func PostgreSQL(user string) Script {
 func MySQL(user string, old bool) Script {
 	greeting := Step{Expect: &Expect{Custom: func(data []byte, last bool) Verdict { return mysqlPacket(data, 0, last) }}}
 	if user == "" {
-		return numbered(Step{Connect: &Connect{Default: true}}, greeting)
+		return numbered(Step{Connect: &Connect{Default: true, Linger: true}}, greeting)
 	}
 	var body []byte
 	if old {
@@ -121,7 +121,7 @@ func MySQL(user string, old bool) Script {
 	packet := append([]byte{byte(len(body)), byte(len(body) >> 8), byte(len(body) >> 16), 1}, body...)
 	packet = append(packet, 1, 0, 0, 0, 1) // COM_QUIT
 	return numbered(
-		Step{Connect: &Connect{Default: true}},
+		Step{Connect: &Connect{Default: true, Linger: true}},
 		Step{Send: packet}, // ahead of the greeting, which the answer follows
 		greeting,
 		Step{Expect: &Expect{Custom: func(data []byte, last bool) Verdict {

@@ -24,6 +24,7 @@ type run struct {
 	deadline time.Time // of conn
 	release  func() bool
 	secured  bool
+	linger   bool // conn ends in order
 	implicit bool // conn was opened without a step that says so
 
 	in   []byte // what came since the last connect or send
@@ -135,7 +136,7 @@ func (c *run) connect(how *Connect) (result, bool) {
 		}
 		return r, false
 	}
-	c.conn = conn
+	c.conn, c.linger = conn, how.Linger
 	// The end of ctx interrupts whatever the check is waiting for.
 	c.release = context.AfterFunc(c.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	c.until(begun.Add(limit))
@@ -220,8 +221,20 @@ func (c *run) close() {
 		return
 	}
 	c.release()
+	if tc, ok := c.conn.(*tls.Conn); ok && !c.linger {
+		endWithReset(tc.NetConn())
+	} else if !c.linger {
+		endWithReset(c.conn)
+	}
 	c.conn.Close()
 	c.conn, c.secured, c.in, c.last, c.err, c.answer = nil, false, nil, false, nil, nil
+}
+
+// endWithReset has a connection end with a reset when it is closed.
+func endWithReset(conn net.Conn) {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // without it the connection waits, no more
+	}
 }
 
 // send writes what is to be sent. What came before it is forgotten.

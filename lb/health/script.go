@@ -39,6 +39,7 @@ type Connect struct {
 	SNI         string // takes the place of the server line's
 	ALPN        []string
 	ProxyHeader bool
+	Linger      bool // it ends in order; others end with a reset, as HAProxy's do, so that nothing waits in TIME_WAIT
 }
 
 // Request is an HTTP request. The zero value is HAProxy's `option httpchk`:

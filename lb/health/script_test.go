@@ -168,7 +168,7 @@ func FuzzProtocols(f *testing.F) {
 func TestTrouble(t *testing.T) {
 	run := func(do OnError, health, want int, reported bool) {
 		t.Helper()
-		c := New(Spec{Rise: 2, Fall: 3}, health, 0, func(Report) {})
+		c := New(Spec{Rise: 2, Fall: 3}, health, func(Report) {})
 		r, ok := c.trouble(Trouble{Do: do, Errors: 10, Last: "Wrong http response"})
 		if h, _, _ := c.Health(); h != want || ok != reported {
 			t.Errorf("on-error %d from %d: health %d, reported %v; want %d, %v", do, health, h, ok, want, reported)

@@ -3,6 +3,8 @@ package health
 import (
 	"crypto/tls"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Spec says how a server is checked. Immutable after New.
@@ -36,6 +38,9 @@ type Spec struct {
 	// DisableOn404 makes the answer 404 of a server that is up mean that it
 	// wants no new clients (http-check disable-on-404).
 	DisableOn404 bool
+	// InService reports whether the server takes traffic, whatever keeps it from
+	// that; nil goes by these checks alone.
+	InService func() bool
 	// State gives the X-Haproxy-Server-State header of requests; nil sends
 	// none (http-check send-state).
 	State func() string
@@ -43,6 +48,15 @@ type Spec struct {
 	// Agent makes the check an agent's: what it says is more than good or bad,
 	// and that nobody answers means nothing.
 	Agent bool
+
+	quick  bool          // nothing but a connection to target
+	target unix.Sockaddr // Address, where that needs no lookup
+}
+
+// resolve looks what can be known of the spec before a check.
+func (s *Spec) resolve() {
+	s.target = s.sockaddr()
+	s.quick = s.plain()
 }
 
 // Report is the outcome of one check, and what became of the server's health.

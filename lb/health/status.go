@@ -103,6 +103,9 @@ func (s Status) Describe() string {
 // HasCode tells whether a status code came with it.
 func (s Status) HasCode() bool { return s >= firstWithCode && s <= lastStatus }
 
+// FromAgent tells whether it is an agent's answer, whatever that said.
+func (s Status) FromAgent() bool { return s == L7OK || s == L7STS || s == Checked }
+
 // Passed tells whether the check was good.
 func (s Status) Passed() bool { return s == L4OK || s == L6OK || s == L7OK || s == L7OKC }
 

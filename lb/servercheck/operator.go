@@ -118,7 +118,7 @@ func (set *Set) SetAdmin(be, server string, a control.AdminChange) error {
 func (s *Server) admin(a control.AdminChange) {
 	s.change(func() {
 		before := s.srv.Stats().Admin
-		after := before & backend.Tracked
+		after := before & (backend.Tracked | backend.ConfigMaint)
 		switch a {
 		case control.Drain:
 			after |= backend.ForcedDrain
@@ -137,7 +137,7 @@ func (s *Server) admin(a control.AdminChange) {
 			s.override(0)
 		case before&own != 0:
 			s.override(s.rise())
-			s.srv.SetHealth(s.tracks == nil || s.tracks.srv.Stats().Health)
+			s.srv.SetHealth(s.up() && (s.tracks == nil || s.tracks.srv.Stats().Health))
 		}
 		s.srv.SetAdmin(after)
 		switch {

@@ -1,10 +1,8 @@
 package servercheck
 
 import (
-	"context"
 	"math"
 	"sync"
-	"time"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/control"
@@ -19,11 +17,10 @@ type Options struct {
 	Server    *backend.Server
 
 	// Check and Agent are how its checks and its agent are asked; nil: not at
-	// all. The offsets are when first.
-	Check, Agent             *health.Spec
-	CheckOffset, AgentOffset time.Duration
-	SendState                bool     // servers hear their state with each check
-	Observe                  *Observe // errors of the traffic count; nil: they do not
+	// all.
+	Check, Agent *health.Spec
+	SendState    bool     // servers hear their state with each check
+	Observe      *Observe // errors of the traffic count; nil: they do not
 
 	// As the configuration has them, for `show servers state`.
 	Name                 string // that the address was looked up by; "" for none
@@ -64,13 +61,14 @@ type Server struct {
 	// mu guards the fields below.
 	last, lastAgent   health.Report
 	known, agentKnown bool
-	agentOff          bool // disable agent
+	agentOff          bool          // disable agent
+	heard             health.Orders // by the agent's last answer
 }
 
 // New prepares a server, before Set.Add.
 func New(o Options) *Server {
 	s := &Server{
-		opt: o, be: o.Backend, srv: o.Server,
+		opt: o, be: o.Backend, srv: o.Server, heard: nothingHeard,
 		who: health.Who{Backend: o.Backend.Name, Server: o.Server.Name, Backup: o.Server.Backup, Via: o.Track},
 	}
 	if o.Check != nil {
@@ -78,10 +76,17 @@ func New(o Options) *Server {
 		if o.SendState {
 			spec.State = s.header
 		}
-		s.checks = health.New(spec, spec.Rise, o.CheckOffset, s.report)
+		if spec.DisableOn404 {
+			spec.InService = func() bool { return s.srv.Stats().Usable }
+		}
+		s.checks = health.New(spec, spec.Rise, s.report)
+		if s.inMaintenance() {
+			s.checks.Override(0)
+			s.checks.Pause(true)
+		}
 	}
 	if o.Agent != nil {
-		s.agent = health.New(*o.Agent, 1, o.AgentOffset, s.report)
+		s.agent = health.New(*o.Agent, 1, s.report)
 	}
 	if o.Observe != nil && s.checks != nil {
 		s.srv.Watch = s.watch()
@@ -102,20 +107,11 @@ func (s *Server) watch() *backend.Watch {
 // Target is the server as the balancing sees it.
 func (s *Server) Target() *backend.Server { return s.srv }
 
+// Members is the backend that it belongs to.
+func (s *Server) Members() *backend.Backend { return s.be }
+
 // Backend is the name of the backend that it belongs to.
 func (s *Server) Backend() string { return s.who.Backend }
-
-// Run checks until ctx ends.
-func (s *Server) Run(ctx context.Context) {
-	var both sync.WaitGroup
-	if s.checks != nil {
-		both.Go(func() { s.checks.Run(ctx) })
-	}
-	if s.agent != nil {
-		both.Go(func() { s.agent.Run(ctx) })
-	}
-	both.Wait()
-}
 
 // report takes one check's outcome over, the agent's too.
 func (s *Server) report(r health.Report) {
@@ -130,8 +126,8 @@ func (s *Server) report(r health.Report) {
 	if r.Counted {
 		s.srv.CheckFailed()
 	}
-	if r.Agent {
-		s.obey(&r.Orders)
+	if r.Agent && r.Status.FromAgent() {
+		s.obey(r.Orders)
 	}
 	if r.Passed {
 		s.srv.Watch.Reset()
@@ -148,27 +144,32 @@ func (s *Server) report(r health.Report) {
 	s.apply(&r)
 }
 
-// obey does what an agent says beside the health.
-func (s *Server) obey(o *health.Orders) {
-	switch o.Admin {
-	case health.OrderReady:
-		s.admin(control.Ready)
-	case health.OrderDrain:
-		s.admin(control.Drain)
-	case health.OrderMaint:
-		s.admin(control.Maint)
+// nothingHeard is what an agent has said that has not answered yet.
+var nothingHeard = health.Orders{Weight: -1, MaxConn: -1}
+
+// obey does what an agent says besides the health, when it says something else
+// than in its answer before: what it only repeats does not undo what an
+// operator did since. Its word on the health is a state of its own (Server.up).
+func (s *Server) obey(o health.Orders) {
+	s.mu.Lock()
+	before := s.heard
+	s.heard = o
+	s.mu.Unlock()
+	if o.Admin != before.Admin {
+		switch o.Admin {
+		case health.OrderReady:
+			s.admin(control.Ready)
+		case health.OrderDrain:
+			s.admin(control.Drain)
+		case health.OrderMaint:
+			s.admin(control.Maint)
+		}
 	}
-	if o.Weight >= 0 {
+	if o.Weight >= 0 && o.Weight != before.Weight {
 		s.srv.SetWeight(min(s.srv.Initial*o.Weight/100, 256))
 	}
-	if o.MaxConn >= 0 {
+	if o.MaxConn >= 0 && o.MaxConn != before.MaxConn {
 		s.srv.SetMaxConn(places(o.MaxConn))
-	}
-	switch {
-	case o.Health > 0:
-		s.override(fullHealth)
-	case o.Health < 0:
-		s.override(0)
 	}
 }
 
@@ -182,6 +183,8 @@ func (s *Server) apply(r *health.Report) {
 		was := s.srv.Stats()
 		up := s.up()
 		switch {
+		case was.Admin&backend.Maint != 0:
+			return // what is found meanwhile counts when it leaves maintenance
 		case !r.Passed:
 			// An agent that is out of reach, or says nothing of the health, changes
 			// nothing; nor does a failure that leaves health.
@@ -202,7 +205,10 @@ func (s *Server) apply(r *health.Report) {
 	})
 }
 
-// up is what checks and agent say together.
+func (s *Server) inMaintenance() bool { return s.srv.Stats().Admin&backend.Maint != 0 }
+
+// up is what checks and agent say together: each has a state of its own, and
+// either can keep the server out of service.
 func (s *Server) up() bool {
 	s.mu.Lock()
 	off := s.agentOff

@@ -2,7 +2,7 @@
 // checks, its agent, its traffic and its operator say of it.
 //
 //  1. Set.Add takes a server with what is to be checked          set.go, server.go
-//  2. Server.Run asks it at intervals (package health)           server.go
+//  2. Set.Run asks it at intervals (package health)           server.go
 //  3. a report, or an operator's command, changes the server's
 //     state in package backend                                   server.go, operator.go
 //  4. a change is logged, and servers that track it follow       announce.go
@@ -19,6 +19,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/control"
 	"lbsyslogd/lb/event"
+	"lbsyslogd/lb/health"
 )
 
 // Set is all servers of a process, in the order of the configuration. It is
@@ -44,8 +45,9 @@ type Set struct {
 
 // members are the servers of one backend.
 type members struct {
-	list   []*Server
-	byName map[string]*Server
+	backend *backend.Backend
+	list    []*Server
+	byName  map[string]*Server
 }
 
 // Add adds a backend's servers, which may be none.
@@ -53,7 +55,7 @@ func (set *Set) Add(b *backend.Backend, servers []*Server) {
 	if set.backends == nil {
 		set.backends = map[string]*members{}
 	}
-	m := &members{list: servers, byName: make(map[string]*Server, len(servers))}
+	m := &members{backend: b, list: servers, byName: make(map[string]*Server, len(servers))}
 	for _, s := range servers {
 		s.set = set
 		m.byName[s.srv.Name] = s
@@ -65,6 +67,14 @@ func (set *Set) Add(b *backend.Backend, servers []*Server) {
 // All are the servers in the order in which they were added: by
 // backend.Server.Index.
 func (set *Set) All() []*Server { return set.list }
+
+// Backend looks a backend up; nil for none.
+func (set *Set) Backend(name string) *backend.Backend {
+	if m := set.backends[name]; m != nil {
+		return m.backend
+	}
+	return nil
+}
 
 // Find looks a server up, by its name or as "#ID". The error is
 // control.ErrNoBackend or control.ErrNoServer.
@@ -120,6 +130,21 @@ func (set *Set) Track(refuse func(s *Server, err error)) {
 		s.tracks = t
 		t.followers = append(t.followers, s)
 	}
+}
+
+// Run checks all servers until ctx ends.
+func (set *Set) Run(ctx context.Context) {
+	var all []*health.Checker
+	for _, s := range set.list {
+		if s.checks != nil {
+			all = append(all, s.checks)
+		}
+		if s.agent != nil {
+			all = append(all, s.agent)
+		}
+	}
+	health.Spread(all)
+	new(health.Scheduler).Run(ctx, all...)
 }
 
 // FollowTracked gives servers that track another its state, once before Run.

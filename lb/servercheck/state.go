@@ -22,6 +22,10 @@ type State struct {
 type AgentState struct {
 	Health int  `json:"health"`
 	Off    bool `json:"off,omitempty"` // disable agent
+
+	// Heard is what its last answer said besides the health; nil from builds
+	// that did not send it.
+	Heard *health.Orders `json:"heard,omitempty"`
 }
 
 // State gives the server's state for the next worker.
@@ -33,24 +37,46 @@ func (s *Server) State() State {
 	if s.agent != nil {
 		st.Agent = new(AgentState)
 		st.Agent.Health, _, _ = s.agent.Health()
-		_, _, st.Agent.Off = s.agentState()
+		s.mu.Lock()
+		heard := s.heard
+		st.Agent.Off, st.Agent.Heard = s.agentOff, &heard
+		s.mu.Unlock()
 	}
 	return st
 }
 
-// Restore gives the server the state that it had in the worker before.
+// Restore gives the server the state that it had in the worker before. None of
+// it is an event. backend.Backend.Restored must follow.
 func (s *Server) Restore(st State) {
 	s.srv.Restore(st.Server)
 	if s.agent != nil && st.Agent != nil {
 		s.agent.Override(st.Agent.Health)
 		s.enableAgent(!st.Agent.Off)
+		if h := st.Agent.Heard; h != nil {
+			s.restoreHeard(*h, &st.Server)
+		}
 	}
 	if s.checks != nil {
 		s.checks.Override(st.Checks)
-		if s.srv.Stats().Admin&backend.Maint != 0 {
-			s.checks.Pause(true)
-		}
+		s.checks.Pause(s.inMaintenance())
 	}
+}
+
+// restoreHeard notes what the agent said to the worker before. What the
+// configuration has changed since is said anew.
+func (s *Server) restoreHeard(h health.Orders, st *backend.State) {
+	if st.InitialWeight != s.srv.Initial {
+		h.Weight = nothingHeard.Weight
+	}
+	if st.InitialMaxConn != s.srv.MaxConn {
+		h.MaxConn = nothingHeard.MaxConn
+	}
+	if st.InitialAdmin != s.srv.InitialAdmin {
+		h.Admin = nothingHeard.Admin
+	}
+	s.mu.Lock()
+	s.heard = h
+	s.mu.Unlock()
 }
 
 // Servers implements control.Runtime.
@@ -76,7 +102,8 @@ func (s *Server) shown() control.ServerState {
 	c := control.ServerState{
 		BackendID: s.opt.BackendID, Backend: s.who.Backend, ID: s.srv.ID, Name: s.srv.Name,
 		State: operational(st), Admin: stats.Admin(st.Admin), Weight: st.Weight, InitialWeight: s.srv.Initial,
-		LastChange: int(time.Since(st.Change) / time.Second), CheckPort: s.opt.CheckPort, CheckAddr: s.opt.CheckAddr,
+		CheckStatus: int(health.INI),
+		LastChange:  int(time.Since(st.Change) / time.Second), CheckPort: s.opt.CheckPort, CheckAddr: s.opt.CheckAddr,
 	}
 	if s.srv.Addr.Path != "" {
 		c.Addr = s.srv.Addr.Path

@@ -36,10 +36,10 @@ func (r *Row) class() class {
 			return classGoingUp
 		}
 		return classDown
-	case r.Admin.Drain():
-		return classDrain
 	case r.State == Stopping:
 		return classNoLB
+	case r.Admin.Drain():
+		return classDrain
 	case !full:
 		return classGoingDown
 	case !checked:

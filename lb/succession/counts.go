@@ -21,7 +21,7 @@ type rowCounts struct {
 	QueueMax int `json:"qmax,omitempty"`
 	RateMax  int `json:"rate_max,omitempty"`
 	ReqMax   int `json:"req_rate_max,omitempty"`
-	Downtime int `json:"downtime,omitempty"`
+	Downtime int `json:"downtime,omitempty"` // s, of workers that did not send it with the servers' state
 
 	Times [4]stats.Average `json:"times"`
 	Last  int64            `json:"last,omitempty"` // Unix time of the last session, s; 0 none

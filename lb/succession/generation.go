@@ -31,6 +31,7 @@ import (
 	"sync"
 	"time"
 
+	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/servercheck"
 	"lbsyslogd/lb/stats"
@@ -58,6 +59,7 @@ type message struct {
 	Policy  string           `json:"policy,omitempty"` // with ask: the new configuration's `handover`
 	More    bool             `json:"more,omitempty"`   // the next message goes on
 	Servers []serverState    `json:"servers,omitempty"`
+	Since   []backendTimes   `json:"since,omitempty"` // with the last of the servers
 	Tickets []ticketKeys     `json:"tickets,omitempty"`
 	Rows    []rowCounts      `json:"rows,omitempty"`
 	Total   *totals          `json:"total,omitempty"`
@@ -75,6 +77,12 @@ type serverState struct {
 	Server  string `json:"server"`
 	Address string `json:"address"`
 	servercheck.State
+}
+
+// backendTimes are when a backend went up or down.
+type backendTimes struct {
+	Backend string `json:"backend"`
+	backend.Times
 }
 
 // messageParts is how many servers or rows one message holds: it must stay

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
 )
 
@@ -51,14 +52,25 @@ func (g *Generation) Inherit(link *handoff.Conn) error {
 	return nil
 }
 
-// takeState takes over what one message says of servers and ticket keys.
-func (g *Generation) takeState(l message) {
-	for _, st := range l.Servers {
+// takeState takes over what one message says of servers, backends and ticket
+// keys.
+func (g *Generation) takeState(m message) {
+	touched := map[*backend.Backend]*backend.Times{}
+	for _, st := range m.Servers {
 		if s := g.Servers.Same(st.Backend, st.Server, st.Address); s != nil {
 			s.Restore(st.State)
+			touched[s.Members()] = nil
 		}
 	}
-	g.Tickets.take(l.Tickets)
+	for i := range m.Since {
+		if b := g.Servers.Backend(m.Since[i].Backend); b != nil {
+			touched[b] = &m.Since[i].Times
+		}
+	}
+	for b, since := range touched {
+		b.Restored(since)
+	}
+	g.Tickets.take(m.Tickets)
 }
 
 // takeOver receives what one earlier worker gives away, until it is gone or

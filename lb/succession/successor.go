@@ -105,7 +105,17 @@ func (g *Generation) sendState(s *successor) error {
 		}
 		servers = servers[messageParts:]
 	}
-	return s.send(message{Kind: kindState, Servers: servers, Tickets: g.Tickets.all()}, nil)
+	since := make([]backendTimes, 0, len(g.Engine.Backends))
+	for _, be := range g.Engine.Backends {
+		since = append(since, backendTimes{Backend: be.Proxy.Name, Times: be.Times()})
+	}
+	for len(since) > messageParts {
+		if err := s.send(message{Kind: kindState, Servers: servers, Since: since[:messageParts], More: true}, nil); err != nil {
+			return err
+		}
+		servers, since = nil, since[messageParts:]
+	}
+	return s.send(message{Kind: kindState, Servers: servers, Since: since, Tickets: g.Tickets.all()}, nil)
 }
 
 // sendCounts sends the next worker all that has been counted up to now, but
@@ -113,8 +123,15 @@ func (g *Generation) sendState(s *successor) error {
 func (g *Generation) sendCounts(s *successor) error {
 	g.counting.Lock()
 	snap := g.Count()
+	own := make([]int, len(snap.Rows)) // downtimes, which go with the servers' state
+	for i := range snap.Rows {
+		own[i] = snap.Rows[i].Downtime
+	}
 	g.before.add(snap)
 	rows, total := countsOf(snap), totalsOf(&snap.Info)
+	for i := range rows {
+		rows[i].Downtime -= own[i]
+	}
 	if g.final == nil {
 		// Whoever still asks here gets what the next worker begins with.
 		g.before.addPassed(snap)

@@ -1,0 +1,230 @@
+package servercheck
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/event"
+	"lbsyslogd/lb/health"
+)
+
+// one makes a backend be of one server s, changed by with before it is added.
+func one(t *testing.T, admin backend.Admin, o Options) (*Set, *Server) {
+	t.Helper()
+	srv := &backend.Server{Name: "s", Addr: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1")), Checked: true, MaxConn: 50}
+	srv.SetInitial(100, admin, true)
+	o.Backend, o.Server = backend.New(backend.Options{Name: "be"}, []*backend.Server{srv}), srv
+	s := New(o)
+	set := &Set{Serving: t.Context(), Announce: silent, Cut: func(*backend.Server, byte) {}}
+	set.Add(o.Backend, []*Server{s})
+	return set, s
+}
+
+func silent(slog.Level, event.Kind, string, ...slog.Attr) {}
+
+// said is an agent's answer.
+func said(o health.Orders, st health.Status) health.Report {
+	return health.Report{Agent: true, Status: st, Passed: st == health.L7OK, Up: true, Orders: o, Health: 1, Rise: 1, Fall: 1}
+}
+
+// What an agent only repeats does not undo what an operator did since, in this
+// worker and in the next.
+func TestAgentRepeats(t *testing.T) {
+	o := Options{Agent: &health.Spec{Agent: true, Rise: 1, Fall: 1}}
+	set, s := one(t, 0, o)
+	words := health.Orders{Admin: health.OrderReady, Weight: 50, MaxConn: 7}
+	s.report(said(words, health.L7OK))
+	is := func(what string, weight, maxconn int, admin backend.Admin) {
+		t.Helper()
+		if st := s.srv.Stats(); st.Weight != weight || st.MaxConn != maxconn || st.Admin != admin {
+			t.Errorf("%s: weight %d, maxconn %d, state %x; want %d, %d, %x", what, st.Weight, st.MaxConn, st.Admin, weight, maxconn, admin)
+		}
+	}
+	is("first words", 50, 7, 0)
+	operate := func(set *Set) {
+		t.Helper()
+		for _, err := range []error{set.SetWeight("be", "s", 80), set.SetMaxConn("be", "s", 9), set.SetAdmin("be", "s", control.Maint)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	operate(set)
+	s.report(said(words, health.L7OK))
+	is("said again", 80, 9, backend.ForcedMaint)
+	s.report(health.Report{Agent: true, Status: health.L4CON, Orders: nothingHeard})
+	s.report(said(words, health.L7OK))
+	is("said again after it was out of reach", 80, 9, backend.ForcedMaint)
+
+	// The next worker knows what it heard; but not what concerns what the
+	// configuration has changed.
+	before := s.State()
+	set, s = one(t, 0, o)
+	s.Restore(before)
+	s.be.Restored(nil)
+	s.report(said(words, health.L7OK))
+	is("said again to the next worker", 80, 9, backend.ForcedMaint)
+	set, s = one(t, backend.ForcedDrain, o)
+	s.srv.SetInitial(200, backend.ForcedDrain, true)
+	s.Restore(before)
+	s.be.Restored(nil)
+	s.report(said(words, health.L7OK))
+	is("said of a server whose line has changed", 100, 9, 0)
+
+	words.Weight = 60
+	s.report(said(words, health.L7OK))
+	is("something new", 120, 9, 0)
+	operate(set)
+	s.report(said(nothingHeard, health.Checked))
+	s.report(said(words, health.L7OK))
+	is("said anew", 120, 7, 0)
+}
+
+// Check and agent each can keep a server out of service, and an operator's
+// word that it is ready is not the agent's.
+func TestWorstDecides(t *testing.T) {
+	set, s := one(t, 0, Options{Check: &health.Spec{Rise: 2, Fall: 3}, Agent: &health.Spec{Agent: true, Rise: 1, Fall: 1}})
+	up := func(what string, want bool) {
+		t.Helper()
+		if got := s.srv.Stats().Usable; got != want {
+			t.Errorf("%s: up %v", what, got)
+		}
+	}
+	check := func(passed bool) {
+		st, h := health.L4OK, 4
+		if !passed {
+			st, h = health.L4CON, 0
+		}
+		s.checks.Override(h)
+		s.report(health.Report{Status: st, Passed: passed, Up: passed, Changed: true, Health: h, Rise: 2, Fall: 3})
+	}
+	agent := func(st health.Status) {
+		h := 0
+		if st == health.L7OK {
+			h = 1
+		}
+		s.agent.Override(h)
+		s.report(said(nothingHeard, st))
+	}
+	check(false)
+	up("the check fails", false)
+	agent(health.L7OK)
+	up("the agent says up all the same", false)
+	check(true)
+	up("both are content", true)
+	agent(health.L7STS)
+	up("the agent says down", false)
+	check(true)
+	up("a check that passes does not overrule it", false)
+	for _, to := range []control.AdminChange{control.Maint, control.Ready} {
+		if err := set.SetAdmin("be", "s", to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	up("leaving maintenance, the agent still says down", false)
+	if err := set.SetAdmin("be", "s", control.Maint); err != nil {
+		t.Fatal(err)
+	}
+	changes := s.srv.Stats().Downs
+	agent(health.L7OK)
+	check(false)
+	check(true)
+	up("in maintenance", false)
+	if got := s.srv.Stats().Downs; got != changes {
+		t.Errorf("what is found in maintenance counts: %d, then %d", changes, got)
+	}
+	if err := set.SetAdmin("be", "s", control.Ready); err != nil {
+		t.Fatal(err)
+	}
+	up("all content again", true)
+}
+
+// A server with `disabled` on its line is not checked until it is enabled, and
+// then at once.
+func TestDisabled(t *testing.T) {
+	var asked [2]atomic.Int32
+	come := make(chan int, 100)
+	var options [2]Options
+	for i := range options {
+		web := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			asked[i].Add(1)
+			select {
+			case come <- i:
+			default:
+			}
+		}))
+		t.Cleanup(web.Close)
+		options[i].Check = &health.Spec{
+			Network: "tcp", Address: web.Listener.Addr().String(), Inter: 10 * time.Millisecond, DownInter: time.Hour,
+			Script: health.Script{Kind: health.HTTP, Steps: []health.Step{{Request: &health.Request{}}, {Expect: &health.Expect{}}}},
+		}
+	}
+	off, s := one(t, backend.ForcedMaint|backend.ConfigMaint, options[0])
+	on, _ := one(t, 0, options[1])
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go off.Run(ctx)
+	go on.Run(ctx)
+	await := func(which, n int) {
+		t.Helper()
+		patience := time.After(20 * time.Second)
+		for n > 0 {
+			select {
+			case i := <-come:
+				if i == which {
+					n--
+				}
+			case <-patience:
+				t.Fatalf("server %d is not checked", which)
+			}
+		}
+	}
+	await(1, 10)
+	if n := asked[0].Load(); n != 0 {
+		t.Errorf("a disabled server was checked %d times", n)
+	}
+	if err := off.SetAdmin("be", "s", control.Ready); err != nil {
+		t.Fatal(err)
+	}
+	await(0, 1)
+	if st := s.srv.Stats(); st.Admin != backend.ConfigMaint || !st.Usable {
+		t.Errorf("an enabled server: state %x, usable %v", st.Admin, st.Usable)
+	}
+}
+
+// Servers are found by name, by number, and with their address.
+func TestFind(t *testing.T) {
+	set, s := one(t, 0, Options{})
+	s.srv.ID = 3
+	if got, err := set.Find("be", "s"); got != s || err != nil {
+		t.Errorf("by name: %v", err)
+	}
+	if got, err := set.Find("be", "#3"); got != s || err != nil {
+		t.Errorf("by number: %v", err)
+	}
+	for _, name := range []string{"#4", "#", "#x", "t", ""} {
+		if _, err := set.Find("be", name); err != control.ErrNoServer {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	if _, err := set.Find("other", "s"); err != control.ErrNoBackend {
+		t.Errorf("another backend: %v", err)
+	}
+	host, _, _ := net.SplitHostPort(s.srv.Addr.String())
+	if set.Same("be", "s", s.srv.Addr.String()) != s || set.Same("be", "s", host+":2") != nil || set.Same("x", "s", "") != nil {
+		t.Error("servers at an address")
+	}
+	if text := strings.Join([]string{s.Backend(), s.Target().Name}, "/"); text != "be/s" {
+		t.Error(text)
+	}
+}
