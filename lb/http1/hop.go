@@ -11,7 +11,7 @@ type Options struct{ Close, KeepAlive, Upgrade bool }
 
 // connectionOptions reads the value of one Connection field.
 func connectionOptions(v []byte) (o Options) {
-	for tok := range options(v) {
+	for tok := range List(v) {
 		o.read(tok)
 	}
 	return o
@@ -32,8 +32,8 @@ func (o *Options) read(tok []byte) bool {
 	return true
 }
 
-// options yields the members of a list.
-func options(v []byte) func(func([]byte) bool) {
+// List yields the members of a comma-separated list that are not empty.
+func List(v []byte) func(func([]byte) bool) {
 	return func(yield func([]byte) bool) {
 		for more := true; more; {
 			var tok []byte
@@ -79,7 +79,7 @@ func (h *Head) DropHops() {
 
 // dropCodings leaves of a TE field no more than that trailers are welcome.
 func (h *Head) dropCodings(i int) {
-	for tok := range options(h.Value(i)) {
+	for tok := range List(h.Value(i)) {
 		if EqualFold(tok, "trailers") {
 			h.SetValue(i, []byte("trailers"))
 			return
@@ -92,7 +92,7 @@ func (h *Head) dropCodings(i int) {
 // spelled, if it is wanted and there; else nothing.
 func (h *Head) keepUpgrade(i int, wanted bool) (kept bool) {
 	if wanted {
-		for tok := range options(h.Value(i)) {
+		for tok := range List(h.Value(i)) {
 			if !EqualFold(tok, "upgrade") {
 				continue
 			}
@@ -124,7 +124,7 @@ func (h *Head) TakeOptions() (o Options) {
 		var here Options
 		var kept []byte
 		n := 0
-		for tok := range options(h.Value(i)) {
+		for tok := range List(h.Value(i)) {
 			if here.read(tok) && (!EqualFold(tok, "upgrade") || !may) {
 				continue
 			}

@@ -56,7 +56,7 @@ func (sh *Shard) adopt(p *Parcel) (start func()) {
 	}
 	switch p.Kind {
 	case ClientParcel:
-		if len(p.FDs) == 1 {
+		if n := len(p.FDs); n == 1 || n == 2 {
 			return sh.adoptClient(p)
 		}
 	case TunnelParcel:
@@ -146,7 +146,24 @@ func (sh *Shard) adoptClient(p *Parcel) (start func()) {
 		s.in = sh.Loop.Buffers.Get()
 		s.in.W = copy(s.in.Data[:], p.In)
 	}
+	if len(p.FDs) == 2 {
+		sh.adoptOwn(s, p)
+	}
 	return func() { s.arrived(reading) }
+}
+
+// adoptOwn gives an adopted client the server connection that is its own,
+// unless the configuration has the server no more.
+func (sh *Shard) adoptOwn(s *session, p *Parcel) {
+	be, i := sh.eng.serverOf(p)
+	if be == nil || be.ConnMode != KeepAlive {
+		loop.CloseRaw(p.FDs[1])
+		return
+	}
+	c := sh.takeConn(be, be.Servers[i], p.FDs[1])
+	c.uses, c.canRead = 1, false
+	c.owner, c.private = s, p.Private
+	s.own = c
 }
 
 func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
@@ -213,7 +230,7 @@ func (sh *Shard) adoptServer(p *Parcel) (start func()) {
 			return
 		}
 		c := sh.takeConn(be, srv, p.FDs[0])
-		c.uses = 2 // it has served before
+		c.uses = 1 // it has served before
 		c.canRead = false
 		pool.push(c)
 	}

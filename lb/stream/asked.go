@@ -38,6 +38,7 @@ func (t *txn) ask() bool {
 func (t *txn) settle(h *http1.Head) {
 	o := h.TakeOptions()
 	t.upgrade, t.askedClose = o.Upgrade, o.Close
+	t.auth = authenticates(h, "authorization") || authenticates(h, "proxy-authorization")
 	mode := max(t.be.ConnMode, t.s.fe.ConnMode)
 	switch {
 	case t.upgrade:

@@ -21,6 +21,7 @@ type serverConn struct {
 	uses    uint32
 	local   localAddr
 	owner   *session // idle, but kept for this client alone
+	private bool     // it was authenticated: no other client may ever have it
 	open    bool
 	leaving bool // packed for another process
 
@@ -70,133 +71,18 @@ func (c *serverConn) close() {
 	sh.freeConns = c
 }
 
-// idlePool holds one shard's idle connections to one server, the last used
-// first. Each is registered with epoll, so its end is noticed. It keeps no
-// more than were needed at once of late: a client that opens a connection for
-// every request must not leave one idle behind each.
-type idlePool struct {
-	head, tail *serverConn
-	len        int
-	used       int // connections with an exchange on them
-	need       int // most of them at once, of late
-}
-
-// begin and end count a connection in use.
-func (p *idlePool) begin() {
-	p.used++
-	p.need = max(p.need, p.used)
-}
-
-func (p *idlePool) end() { p.used-- }
-
-func (p *idlePool) push(c *serverConn) {
-	c.prev, c.next = nil, p.head
-	if p.head != nil {
-		p.head.prev = c
-	} else {
-		p.tail = c
-	}
-	p.head = c
-	p.len++
-}
-
-func (p *idlePool) remove(c *serverConn) {
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		p.head = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		p.tail = c.prev
-	}
-	c.next, c.prev = nil, nil
-	p.len--
-}
-
-// take gives an idle connection that the policy allows for this use: the
-// first request of a client, or a later one. replay says that the request can
-// be sent again should the connection turn out to be dead, which makes even a
-// first request safe.
-func (p *idlePool) take(policy Reuse, first, replay bool) *serverConn {
-	c := p.head
-	if policy == ReuseNever || policy == ReuseSafe && first && !replay {
-		return nil
-	}
-	if policy == ReuseAggressive && first && !replay {
-		for c != nil && c.uses < 2 { // never proven to survive a second request
-			c = c.next
-		}
-	}
-	if c != nil {
-		p.remove(c)
-	}
-	return c
-}
-
-// purge closes what is not needed any more, and lets the need fade.
-func (p *idlePool) purge() {
-	for p.len > 0 && p.used+p.len > p.need {
-		last := p.tail
-		p.remove(last)
-		last.close()
-	}
-	p.need = (p.need + p.used) / 2
-}
-
 // dial gets a connection to t.srv: an idle one, or a new one.
 func (t *txn) dial() {
-	s, sh := t.s, t.s.sh
-	now := sh.Loop.Now()
+	s, now := t.s, t.s.sh.Loop.Now()
 	t.tryAt, t.srvAct = now, now
 	t.phase = phaseConnect
-	if own := s.own; own != nil {
-		s.own = nil
-		if own.srv == t.srv && s.fe.HTTP && t.trusts(own) {
-			t.use(own, now)
-			return
-		}
-		own.close()
-	}
-	if s.fe.HTTP && !t.upgrade && t.rec.Retries == 0 {
-		for {
-			c := sh.pools[t.srv.Index].take(t.be.Reuse, s.requests == 1, t.replayable())
-			if c == nil {
-				break
-			}
-			if t.trusts(c) {
-				t.use(c, now)
-				return
-			}
-			c.close()
-		}
+	if s.fe.HTTP && t.reuse(now) {
+		return
 	}
 	errno := t.open()
 	if errno != 0 && errno != syscall.EINPROGRESS {
 		t.connectError(errno)
 	}
-}
-
-// replayable reports whether the request can be sent a second time: all of it
-// is here, and doing it twice does no more than doing it once.
-func (t *txn) replayable() bool {
-	return t.reqDone && !t.gone && t.retries > 0 && t.askedFor.idempotent()
-}
-
-// trusts reports whether the request may go out over idle connection c. The
-// server's end of it may have arrived without its event having had its turn: a
-// request that can be replayed finds out by trying, any other one looks first.
-func (t *txn) trusts(c *serverConn) bool { return t.replayable() || loop.Quiet(c.fd) }
-
-// use goes on over a connection that is open.
-func (t *txn) use(c *serverConn, now int64) {
-	c.t, c.owner = t, nil
-	t.c = c
-	c.uses++
-	t.s.sh.pools[c.srv.Index].begin()
-	t.s.sh.Server[t.srv.Index].Reuses++
-	t.established(now)
 }
 
 // open makes a new connection to t.srv.
@@ -289,6 +175,7 @@ func (t *txn) established(now int64) {
 		t.fresh = false
 		t.srv.Watch.Connected()
 	}
+	t.c.private = t.c.private || t.auth
 	t.sentAt, t.srvAct = now, now
 	t.rec.Tc = int32(now - t.dialAt)
 	if t.tunnel() {

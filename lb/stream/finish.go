@@ -104,7 +104,7 @@ func (t *txn) times(now int64) {
 // be, its place is given back.
 func (t *txn) releaseServer() {
 	if c := t.c; c != nil {
-		if t.keepServer && t.resDone && t.reqDone && t.ready == 0 && len(t.head) == 0 && !c.broken && !c.rdhup {
+		if t.keepServer && !t.early && t.resDone && t.reqDone && t.ready == 0 && len(t.head) == 0 && !c.broken && !c.rdhup {
 			t.shelve(c)
 		} else {
 			c.close()
@@ -125,25 +125,6 @@ func (t *txn) releaseServer() {
 func (t *txn) dropServer() {
 	t.keepServer = false
 	t.releaseServer()
-}
-
-// shelve keeps an idle server connection: for everyone, or with http-reuse
-// never for this client.
-func (t *txn) shelve(c *serverConn) {
-	s := t.s
-	pool := &s.sh.pools[c.srv.Index]
-	never := t.be.Reuse == ReuseNever
-	if never && !t.keep || !never && pool.used-1+pool.len >= pool.need {
-		c.close()
-		return
-	}
-	pool.end()
-	c.t, c.canRead = nil, false
-	if never {
-		s.own, c.owner = c, s
-		return
-	}
-	pool.push(c)
 }
 
 // countServer counts one event on the exchange's server and backend.

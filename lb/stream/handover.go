@@ -93,9 +93,11 @@ func (m *mover) consider(s *session) {
 	switch {
 	case s.state == reading:
 		v.Parcel = s.parcel()
+		s.packOwn(&v.Parcel)
 	case s.t.phase == phaseQueue:
 		s.unqueue()
 		v.Parcel = s.parcel()
+		s.packOwn(&v.Parcel)
 	default:
 		v.Parcel = s.tunnelParcel()
 		if v.size() > maxBatch { // with variables or captures without measure
@@ -238,6 +240,9 @@ func (s *session) closing() bool {
 func (s *session) stay() {
 	s.t.flightAway(false)
 	s.state, s.fixed = s.before, true
+	if s.own != nil {
+		s.own.leaving = false
+	}
 	s.canRead, s.canWrite = true, true
 	if s.state == exchanging {
 		s.t.c.canRead, s.t.c.canWrite = true, true
@@ -264,6 +269,10 @@ func (s *session) forget() {
 	s.track.Forget()
 	if s.suspended != nil {
 		s.suspended.Forget()
+	}
+	if s.own != nil {
+		s.own.forget()
+		s.own = nil
 	}
 	sh.Loop.Forget(s.fd)
 	s.close()

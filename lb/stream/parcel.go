@@ -17,7 +17,7 @@ type Kind string
 
 // Kinds of parcels, with their descriptors.
 const (
-	ClientParcel Kind = "client" // a client between or at the beginning of a request
+	ClientParcel Kind = "client" // a client between or at the beginning of a request, and the server connection that is its own, if there is one
 	TunnelParcel Kind = "tunnel" // a client and its server
 	ServerParcel Kind = "server" // an idle server connection
 )
@@ -42,8 +42,9 @@ type Parcel struct {
 	Active   int64          `json:"active"`            // wall clock, ms: the client's last progress
 	Waiting  int64          `json:"waiting,omitempty"` // wall clock, ms: the request at hand waits for a server since; 0 it does not
 	Requests uint32         `json:"requests"`
-	Need     int            `json:"need,omitempty"` // connections to its server that were needed at once
-	In       []byte         `json:"in,omitempty"`   // received, belongs to no exchange yet
+	Need     int            `json:"need,omitempty"`    // connections to its server that were needed at once
+	Private  bool           `json:"private,omitempty"` // the client's own server connection was authenticated: it may be nobody else's
+	In       []byte         `json:"in,omitempty"`      // received, belongs to no exchange yet
 
 	// What it is counted in: the client, and a request that waits for a server.
 	Tracks    []Tracked `json:"tracks,omitempty"`
@@ -114,6 +115,15 @@ func (s *session) parcel() Parcel {
 		p.In = slices.Clone(s.in.Bytes())
 	}
 	return p
+}
+
+// packOwn has the server connection that is the client's own go along.
+func (s *session) packOwn(p *Parcel) {
+	if own := s.own; own != nil {
+		own.leaving = true
+		p.FDs = append(p.FDs, own.fd)
+		p.Backend, p.Server, p.Address, p.Private = own.be.Proxy.Name, own.srv.Name, own.srv.Addr.String(), own.private
+	}
 }
 
 // unqueue takes a waiting request back to where it was read from: the

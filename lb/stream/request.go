@@ -199,7 +199,7 @@ func (s *session) startExchange(n int) {
 	t.reqKind = h.RequestBody()
 	t.reqLeft = max(h.Length, 0)
 	t.reqDone = t.reqKind == http1.NoBody
-	t.wants = h.Upgrade
+	t.wants, t.expects = h.Upgrade, h.Expect
 	t.keep = h.Persistent() && s.stream == nil // each stream is one request's
 	r.HTTP2 = s.stream != nil
 	t.pipelines = t.keep

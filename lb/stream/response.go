@@ -111,6 +111,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 	t.countAnswer(t.rec.Status)
 
 	t.serverSaid(h)
+	t.challenged(h)
 	if len(s.fe.ResCaptures) > 0 {
 		t.rec.ResCaptures = capture(h, s.fe.ResCaptures)
 	}
@@ -166,16 +167,20 @@ func (t *txn) serverSaid(h *http1.Head) {
 	if mode == Close || t.s.closing() || t.resKind == http1.Tunnel {
 		t.keep = false
 	}
+	if t.expects && !t.reqDone && !t.continued {
+		t.keep = false // the client may send its body, or not: what follows could be either
+	}
 }
 
 // interim passes a 1xx response on; HTTP/1.0 clients do not know them. What it
 // says of a body or a connection would be true of the answer that follows.
 func (t *txn) interim(n int) (alive bool) {
+	h := &t.s.sh.res
+	t.continued = t.continued || h.Status() == 100
 	if t.clientMinor == 0 {
 		t.res.R += n
 		return true
 	}
-	h := &t.s.sh.res
 	h.DropHops()
 	h.Del("connection")
 	h.Del("upgrade")
@@ -366,6 +371,12 @@ func (t *txn) noResponse() {
 // takeResponse checks the new bytes of res, those behind resReady, against
 // the response's framing.
 func (t *txn) takeResponse() error {
+	err := t.takeBody()
+	t.early = t.early || t.resDone && t.unsent()
+	return err
+}
+
+func (t *txn) takeBody() error {
 	off := t.res.R + t.resReady
 	p := t.res.Data[off:t.res.W]
 	switch t.resKind {

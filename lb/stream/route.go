@@ -225,6 +225,8 @@ func (t *txn) balance() {
 			return
 		}
 		t.bound = false
+	} else if t.toOwn() {
+		return
 	}
 	srv, got := t.be.Pick(t.hash(), t.avoid)
 	switch got {

@@ -60,6 +60,7 @@ type request struct {
 	clientMinor int
 	wants       bool // to switch protocols
 	pipelines   bool // it counts on its connection being kept: it may have sent more
+	expects     bool // 100 Continue before it sends the body
 
 	// What we ask (asked.go).
 	asked      []byte // the head as it goes to the server, rendered once
@@ -67,6 +68,7 @@ type request struct {
 	askedFor   method
 	upgrade    bool     // to switch protocols
 	askedClose bool     // to close the connection
+	auth       bool     // with credentials that authenticate the connection
 	accept     [28]byte // Sec-WebSocket-Accept that the key asks for; 0 none
 
 	src     *loop.Buffer // where unsent bytes lie: session.in, then relay
@@ -97,6 +99,8 @@ type response struct {
 	resBegun    bool   // some of it was given to the client's kernel
 	page        []byte // the unsent rest of our own answer
 	keepServer  bool   // the server's connection outlives the exchange
+	continued   bool   // 100 Continue came
+	early       bool   // unless this: the response was complete before the request
 }
 
 // body is in what form the client gets a response's body.

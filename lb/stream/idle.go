@@ -1,0 +1,191 @@
+package stream
+
+import (
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/loop"
+)
+
+// Idle connections to servers, and who may have them next.
+//
+// A connection is kept when its exchange left nothing on it: both messages are
+// complete, and the request was before its answer. One that was answered early
+// is not, as nobody knows whether its server reads the rest of that request as
+// the next one. It goes to the shard's pool for the server, for any client that
+// http-reuse allows; with http-reuse never, and once it was authenticated
+// (NTLM, Negotiate), it stays with its client. Before each use it is looked at:
+// what came over it while it was idle is no answer to anybody.
+
+// idlePool holds one shard's idle connections to one server, the last used
+// first. Each is registered with epoll, so its end is noticed. It keeps no
+// more than were needed at once of late: a client that opens a connection for
+// every request must not leave one idle behind each.
+type idlePool struct {
+	head, tail *serverConn
+	len        int
+	used       int // connections with an exchange on them
+	need       int // most of them at once, of late
+}
+
+// begin and end count a connection in use.
+func (p *idlePool) begin() {
+	p.used++
+	p.need = max(p.need, p.used)
+}
+
+func (p *idlePool) end() { p.used-- }
+
+func (p *idlePool) push(c *serverConn) {
+	c.prev, c.next = nil, p.head
+	if p.head != nil {
+		p.head.prev = c
+	} else {
+		p.tail = c
+	}
+	p.head = c
+	p.len++
+}
+
+func (p *idlePool) remove(c *serverConn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		p.head = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		p.tail = c.prev
+	}
+	c.next, c.prev = nil, nil
+	p.len--
+}
+
+// take gives an idle connection that the policy allows for this use, the first
+// request of a client or a later one (HAProxy configuration manual,
+// http-reuse): nobody has told a client whose first request fails that there
+// was a connection at all, so that it would not send it again.
+func (p *idlePool) take(policy Reuse, first bool) *serverConn {
+	c := p.head
+	switch {
+	case policy == ReuseNever || policy == ReuseSafe && first:
+		return nil
+	case policy == ReuseAggressive && first:
+		for c != nil && c.uses < 2 { // never proven to survive a second request
+			c = c.next
+		}
+	}
+	if c != nil {
+		p.remove(c)
+	}
+	return c
+}
+
+// purge closes what is not needed any more, and lets the need fade.
+func (p *idlePool) purge() {
+	for p.len > 0 && p.used+p.len > p.need {
+		last := p.tail
+		p.remove(last)
+		last.close()
+	}
+	p.need = (p.need + p.used) / 2
+}
+
+// reuse goes on over an idle connection, if there is one for this exchange.
+func (t *txn) reuse(now int64) bool {
+	s := t.s
+	if own := s.own; own != nil {
+		s.own = nil
+		if own.srv == t.srv && loop.Quiet(own.fd) {
+			t.use(own, now)
+			return true
+		}
+		own.close()
+	}
+	if t.upgrade || t.rec.Retries > 0 {
+		return false
+	}
+	for {
+		c := s.sh.pools[t.srv.Index].take(t.be.Reuse, s.requests == 1)
+		if c == nil {
+			return false
+		}
+		if loop.Quiet(c.fd) {
+			t.use(c, now)
+			return true
+		}
+		c.close()
+	}
+}
+
+// use goes on over a connection that is open.
+func (t *txn) use(c *serverConn, now int64) {
+	c.t, c.owner = t, nil
+	t.c = c
+	c.uses++
+	t.s.sh.pools[c.srv.Index].begin()
+	t.s.sh.Server[t.srv.Index].Reuses++
+	t.established(now)
+}
+
+// shelve keeps an idle server connection: for everyone, or for this client
+// alone.
+func (t *txn) shelve(c *serverConn) {
+	s := t.s
+	pool := &s.sh.pools[c.srv.Index]
+	own := t.be.Reuse == ReuseNever || c.private
+	if own && !t.keep || !own && pool.used-1+pool.len >= pool.need {
+		c.close()
+		return
+	}
+	pool.end()
+	c.t, c.canRead = nil, false
+	if own {
+		s.own, c.owner = c, s
+		return
+	}
+	pool.push(c)
+}
+
+// Schemes that authenticate the connection instead of the request (RFC 4559
+// section 6): whatever comes over it later is done in the client's name.
+var connectionAuth = [...]string{"ntlm", "negotiate"}
+
+// authenticates reports whether a field of that name has such a scheme: the
+// credentials of a request, or a challenge among those of an answer.
+func authenticates(h *http1.Head, name string) bool {
+	for i := h.Find(name, 0); i >= 0; i = h.Find(name, i+1) {
+		for challenge := range http1.List(h.Value(i)) {
+			for _, scheme := range connectionAuth {
+				n := len(scheme)
+				if len(challenge) >= n && http1.EqualFold(challenge[:n], scheme) && (len(challenge) == n || challenge[n] == ' ') {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// challenged makes the connection its client's own if the server authenticates
+// connections.
+func (t *txn) challenged(h *http1.Head) {
+	switch h.Status() {
+	case 401:
+		t.c.private = t.c.private || authenticates(h, "www-authenticate")
+	case 407:
+		t.c.private = t.c.private || authenticates(h, "proxy-authenticate")
+	}
+}
+
+// toOwn goes back to the server that knows the client by its connection, if
+// nothing else has chosen one and it has room.
+func (t *txn) toOwn() bool {
+	own := t.s.own
+	if own == nil || !own.private || own.be != t.be || t.avoid != nil || t.be.Take(own.srv) != backend.Picked {
+		return false
+	}
+	t.srv = own.srv
+	t.assigned()
+	return true
+}
