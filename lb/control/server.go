@@ -1,7 +1,6 @@
 package control
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -59,9 +58,6 @@ type Socket struct {
 	Level   Level
 }
 
-// maxLine bounds a line of commands, as HAProxy's buffer does.
-const maxLine = 16 << 10
-
 // Serve accepts connections until ctx ends, and returns when the last of them
 // is done: those that wait at a prompt end at once, others have their command
 // answered first.
@@ -102,80 +98,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		sessions.Go(func() {
 			defer func() { <-places }()
 			defer conn.Close()
-			c := &session{Server: s, conn: conn, level: s.Level, timeout: s.Timeout}
-			if c.timeout <= 0 {
-				c.timeout = 10 * time.Second
-			}
-			c.serve(ctx)
+			s.Converse(ctx, conn)
 		})
 	}
-}
-
-// session is one connection. Owned by its goroutine.
-type session struct {
-	*Server
-	conn    net.Conn
-	level   Level // may be lowered by the client
-	timeout time.Duration
-	prompt  bool // interactive
-	done    bool // `quit`, or the connection was given to something else
-	out     []byte
-}
-
-// serve reads lines and answers them. Without a prompt that ends after the
-// lines that came together with the first.
-func (c *session) serve(ctx context.Context) {
-	in := bufio.NewReaderSize(c.conn, maxLine)
-	for {
-		c.conn.SetReadDeadline(time.Now().Add(c.timeout))
-		stop := func() bool { return false }
-		if c.prompt {
-			// The end of ctx wakes a session that waits at its prompt. One that
-			// is about to say its only line is let finish.
-			stop = context.AfterFunc(ctx, func() { c.conn.SetReadDeadline(time.Unix(1, 0)) })
-		}
-		line, err := in.ReadSlice('\n')
-		stop()
-		if err != nil {
-			return // what has no line end may be cut short: better not done
-		}
-		for _, words := range split(string(line)) {
-			c.run(words)
-			if c.done {
-				break
-			}
-		}
-		if !c.flush() || c.done || !c.prompt && in.Buffered() == 0 {
-			return
-		}
-	}
-}
-
-// run one command and end its answer.
-func (c *session) run(words []string) {
-	c.execute(words)
-	if c.done {
-		return
-	}
-	c.out = append(c.out, '\n')
-	if c.prompt {
-		c.out = append(c.out, "> "...)
-	}
-}
-
-// flush sends what was answered.
-func (c *session) flush() bool {
-	if len(c.out) == 0 {
-		return true
-	}
-	c.conn.SetWriteDeadline(time.Now().Add(c.timeout))
-	_, err := c.conn.Write(c.out)
-	c.out = c.out[:0]
-	return err == nil
-}
-
-// say answers with a line.
-func (c *session) say(line string) {
-	c.out = append(c.out, line...)
-	c.out = append(c.out, '\n')
 }

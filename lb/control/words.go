@@ -1,42 +1,32 @@
 package control
 
-// split parts a line into commands at ";" and each into words at blanks. A
-// backslash takes the next character literally.
-func split(line string) [][]string {
+// words parts a command at blanks. A backslash takes the next character
+// literally.
+func words(text []byte) []string {
 	var (
-		all   [][]string
-		words []string
-		word  []byte
-		in    bool // inside a word
+		all  []string
+		word []byte
+		in   bool // inside a word
 	)
 	endWord := func() {
 		if in {
-			words = append(words, string(word))
+			all = append(all, string(word))
 			word, in = word[:0], false
 		}
 	}
-	for i := 0; i < len(line); i++ {
-		switch ch := line[i]; ch {
+	for i := 0; i < len(text); i++ {
+		switch ch := text[i]; ch {
 		case '\\':
-			if i+1 < len(line) && line[i+1] != '\n' {
+			if i+1 < len(text) {
 				i++
-				word, in = append(word, line[i]), true
+				word, in = append(word, text[i]), true
 			}
-		case ' ', '\t', '\r', '\n':
+		case ' ', '\t', '\r':
 			endWord()
-		case ';':
-			endWord()
-			all = append(all, words)
-			words = nil
 		default:
 			word, in = append(word, ch), true
 		}
 	}
 	endWord()
-	// A ";" at the end parts nothing; an empty line still is a command, to
-	// which the answer is the list of commands.
-	if len(words) > 0 || len(all) == 0 {
-		all = append(all, words)
-	}
 	return all
 }

@@ -1,0 +1,77 @@
+package control
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Lines of a payload are data, whatever becomes of the command before them: a
+// private key in the place of an unknown command would be 665 commands.
+func TestPayloadIsNotRun(t *testing.T) {
+	for _, command := range []string{"bogus", "set ssl cert x.pem", "add map nope", "add acl nope", "show version", "get weight be/s1<<", "quit-not"} {
+		for _, level := range []Level{User, Operator, Admin} {
+			f := newFake()
+			path, _ := serve(t, &Server{Runtime: f, Level: level, Version: "1.2"})
+			got := ask(t, path, "prompt\n"+command+" <<\nset server be/s1 state maint\r\nclear counters all\n\nshow cli level\nquit\n")
+			if f.servers[0].Admin != 0 || len(f.cleared) > 0 {
+				t.Errorf("%s at %s: a line of the payload was run", command, level)
+			}
+			if want := "\n> " + level.String() + "\n\n> "; !strings.HasSuffix(got, want) {
+				t.Errorf("%s at %s: %q, want the answer to the next command at its end", command, level, got)
+			}
+			if n := strings.Count(got, "+ "); n != 3 {
+				t.Errorf("%s: %d prompts for lines of the payload, want 3: %q", command, n, got)
+			}
+		}
+	}
+}
+
+// A payload that its client did not end may be half of one.
+func TestUnendedPayload(t *testing.T) {
+	if got := converse(Admin, "get weight be/s1 <<\nline"); got != "" {
+		t.Errorf("%q", got)
+	}
+}
+
+// A command or payload that is too long is answered, and costs no more than
+// itself.
+func TestTooMuch(t *testing.T) {
+	got := converse(Admin, "show env "+strings.Repeat("x", maxCommand)+";show version\nshow version\n")
+	if want := fmt.Sprintf("The command is longer than %d bytes, nothing was done.\n\n1\n\n", maxCommand); got != want {
+		t.Errorf("%q", got)
+	}
+	payload := strings.Repeat("line of it\n", maxPayload/10)
+	got = converse(Admin, "show version <<\n"+payload+"\nshow version\n")
+	if want := errPayload.Error() + "\n\n1\n\n"; got != want {
+		t.Errorf("%q", got)
+	}
+	got = converse(User, "show version <<\n"+strings.Repeat("x", 10*smallPayload)+"\n\nshow version\n")
+	if want := errPayload.Error() + "\n\n1\n\n"; got != want {
+		t.Errorf("%q", got)
+	}
+}
+
+// One line may hold any number of commands.
+func TestManyCommandsInALine(t *testing.T) {
+	const n = 2000
+	got := converse(User, strings.Repeat("get weight be/s1;", n)+"\n")
+	if want := strings.Repeat("10 (initial 10)\n\n", n); got != want {
+		t.Errorf("%d bytes, want %d", len(got), len(want))
+	}
+}
+
+// A client may send all its commands before it reads the first answer.
+func TestAnswersThatAreNotReadYet(t *testing.T) {
+	path, _ := serve(t, &Server{Runtime: newFake(), Timeout: 20 * time.Second})
+	c := dial(t, path)
+	const n = 5000
+	if _, err := io.WriteString(c, "prompt\n"+strings.Repeat("get weight be/s1\n", n)+"quit\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(ended(t, c), "10 (initial 10)\n"); got != n {
+		t.Errorf("%d answers, want %d", got, n)
+	}
+}
