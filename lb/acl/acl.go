@@ -223,6 +223,7 @@ func (r *aclReader) compile(e *sample.Expr, words []string) (sample.Matcher, err
 			return nil, fmt.Errorf("a binary sample has no matching method of its own; use '-m'")
 		}
 	}
+	r.method = method
 	if method == "auth" && e.Users() != nil {
 		return sample.CompileGroups(e.Users(), words)
 	}
@@ -266,6 +267,7 @@ func (t *aclTest) watch(r *aclReader, first sample.Matcher, uses *sample.Uses) {
 	lists := make([][]sample.Pattern, len(r.paths))
 	for i, p := range r.paths {
 		uses.Note(sample.NewFileRef(p.path, p.keyed, func(f *lookup.File) error {
+			f.AddUse(lookup.Use{Method: r.method, Fold: p.fold, Find: func(list []lookup.Entry, text string) (int, bool) { return r.find(list, p.fold, text) }})
 			return f.OnChange(func(list []lookup.Entry) error {
 				pats := make([]sample.Pattern, len(list))
 				for k, entry := range list {
@@ -283,6 +285,21 @@ func (t *aclTest) watch(r *aclReader, first sample.Matcher, uses *sample.Uses) {
 			})
 		}))
 	}
+}
+
+// find says which of a file's patterns a text matches, for the stats socket.
+func (r *aclReader) find(list []lookup.Entry, fold bool, text string) (at int, found bool) {
+	v, ok := sample.FromText(r.method, text)
+	if !ok {
+		return 0, false
+	}
+	for i, e := range list {
+		m, err := r.row.Compile([]sample.Pattern{{Text: e.Key, Fold: fold}})
+		if err == nil && m.Match(&sample.Ctx{}, v) {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // eval is true when any test is.

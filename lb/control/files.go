@@ -1,6 +1,7 @@
 package control
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,31 +12,66 @@ import (
 // fileKind is the kind of files that a command is about: map or acl.
 type fileKind string
 
+// title is how HAProxy writes the kind in sentences.
+func (k fileKind) title() string {
+	if k == "acl" {
+		return "ACL"
+	}
+	return string(k)
+}
+
 // has reports whether f is of the kind.
 func (k fileKind) has(f *lookup.File) bool { return f.Map == (k == "map") }
 
-// find finds the file that a word names: by its path, or its number behind "#".
-func (k fileKind) find(c *session, args []string) *lookup.File {
-	if len(args) == 0 {
-		c.say("Missing " + string(k) + " identifier.")
-		return nil
-	}
+// named finds the file that a word names: by its path, or its number after "#".
+func (k fileKind) named(c *session, word string) *lookup.File {
 	for _, f := range c.Runtime.Files() {
-		if k.has(f) && (f.Path == args[0] || "#"+strconv.Itoa(f.Index) == args[0]) {
+		if k.has(f) && (f.Path == word || "#"+strconv.Itoa(f.Index) == word) {
 			return f
 		}
 	}
-	c.say("Unknown " + string(k) + " identifier. Please use #<id> or <file>.")
 	return nil
+}
+
+// find is named, with an answer where there is no such file.
+func (k fileKind) find(c *session, args []string) *lookup.File {
+	word := ""
+	if len(args) > 0 {
+		word = args[0]
+	}
+	f := k.named(c, word)
+	if f == nil {
+		c.fail("Unknown " + k.title() + " identifier. Please use #<id> or <file>.")
+	}
+	return f
+}
+
+// ofVersion takes "@VERSION" from the beginning of args; without it, given is
+// false. ok is false when something was answered.
+func ofVersion(c *session, args []string) (rest []string, version uint, given, ok bool) {
+	if len(args) == 0 || !strings.HasPrefix(args[0], "@") {
+		return args, 0, false, true
+	}
+	n, err := strconv.ParseUint(args[0][1:], 10, 32)
+	if err != nil {
+		c.fail("Invalid version number.")
+		return nil, 0, true, false
+	}
+	return args[1:], uint(n), true, true
 }
 
 // show lists the files of a kind, or the lines of one.
 func (k fileKind) show(c *session, args []string) {
+	args, version, given, ok := ofVersion(c, args)
+	if !ok {
+		return
+	}
 	if len(args) == 0 {
 		c.say("# id (file) description")
 		for _, f := range c.Runtime.Files() {
 			if k.has(f) {
-				c.say(fmt.Sprintf("%d (%s) pattern loaded from file '%s' used %s. curr_ver=0 next_ver=0 entry_cnt=%d", f.Index, f.Path, f.Path, strings.Join(f.Users, ", "), len(f.Entries())))
+				current, newest, lines := f.Versions()
+				c.say(fmt.Sprintf("%d (%s) pattern loaded from file '%s' used %s. curr_ver=%d next_ver=%d entry_cnt=%d", f.Index, f.Path, f.Path, strings.Join(f.Users, ", "), current, newest, lines))
 			}
 		}
 		return
@@ -44,7 +80,11 @@ func (k fileKind) show(c *session, args []string) {
 	if f == nil {
 		return
 	}
-	for _, e := range f.Entries() {
+	list := f.Entries
+	if given {
+		list = func() []lookup.Entry { return f.EntriesOf(version) }
+	}
+	for _, e := range list() {
 		line := fmt.Sprintf("%#x %s", e.ID, e.Key)
 		if f.Map {
 			line += " " + e.Value
@@ -57,21 +97,123 @@ func (k fileKind) show(c *session, args []string) {
 	}
 }
 
-// add appends a line.
-func (k fileKind) add(c *session, args []string) {
+// get says what a sample finds in a file, for each rule that uses it.
+func (k fileKind) get(c *session, args []string) {
+	if len(args) < 2 {
+		c.fail("Missing " + k.title() + " identifier and/or key.")
+		return
+	}
 	f := k.find(c, args)
-	switch {
-	case f == nil:
-	case f.Map && len(args) < 3:
-		c.say("'add map' expects three parameters: map identifier, key and value.")
-	case len(args) < 2:
-		c.say("'add acl' expects two parameters: ACL identifier and pattern.")
-	default:
-		value := ""
-		if f.Map {
-			value = strings.Join(args[2:], " ")
+	if f == nil {
+		return
+	}
+	found := map[bool]string{true: "yes", false: "no"}
+	list := f.Entries()
+	for _, u := range f.Uses() {
+		at, ok := u.Find(list, args[1])
+		ok = ok && at < len(list)
+		sense := "sensitive"
+		if u.Fold {
+			sense = "insensitive"
 		}
-		c.told(f.Add(args[1], value))
+		line := fmt.Sprintf("type=%s, case=%s", u.Method, sense)
+		index := "list"
+		switch u.Method {
+		case "str", "beg", "ip":
+			index = "tree"
+		}
+		switch {
+		case k == "map" && ok:
+			line += fmt.Sprintf(", found=yes, idx=%s, key=%q, value=%q, type=\"str\"", index, list[at].Key, list[at].Value)
+		case k == "map":
+			line += ", found=no"
+		case ok:
+			line += fmt.Sprintf(", match=%s, idx=%s, pattern=%q", found[ok], index, list[at].Key)
+		default:
+			line += ", match=no"
+		}
+		c.say(line)
+	}
+}
+
+// prepare begins a version that is to be in the place of all lines.
+func (k fileKind) prepare(c *session, args []string) {
+	if f := k.find(c, args); f != nil {
+		c.tell(asInfo, fmt.Sprintf("New version created: %d", f.Prepare()))
+	}
+}
+
+// commit puts a version in the place of the one in use.
+func (k fileKind) commit(c *session, args []string) {
+	args, version, given, ok := ofVersion(c, args)
+	switch {
+	case !ok:
+		return
+	case !given:
+		c.fail("Missing version number.")
+		return
+	case len(args) == 0:
+		c.fail("Missing " + k.title() + " identifier.")
+		return
+	}
+	f := k.find(c, args)
+	if f == nil {
+		return
+	}
+	switch err := f.Commit(version); err {
+	case lookup.ErrNoVersion:
+		c.fail("Version number out of range.")
+	default:
+		c.told(err)
+	}
+}
+
+// add appends a line, or those of the payload.
+func (k fileKind) add(c *session, args []string) {
+	args, version, given, ok := ofVersion(c, args)
+	if !ok {
+		return
+	}
+	var lines []lookup.Entry
+	switch {
+	case k == "map" && c.payload != nil && len(args) == 1:
+		c.lines(func(line string) bool {
+			key, value, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
+			if value = strings.Trim(value, " \t"); key != "" && value == "" {
+				c.fail(fmt.Sprintf("Missing a value for the key '%s'; nothing was added.", key))
+				ok = false
+			}
+			lines = append(lines, lookup.Entry{Key: key, Value: value})
+			return ok
+		})
+		if !ok {
+			return
+		}
+	case k == "map" && len(args) < 3:
+		c.fail("'add map' expects three parameters (map identifier, key and value) or one parameter (map identifier) and a payload")
+		return
+	case len(args) < 2:
+		c.fail("'add acl' expects two parameters: ACL identifier and pattern.")
+		return
+	default:
+		e := lookup.Entry{Key: args[1]}
+		if k == "map" {
+			e.Value = strings.Join(args[2:], " ")
+		}
+		lines = []lookup.Entry{e}
+	}
+	f := k.find(c, args)
+	if f == nil {
+		return
+	}
+	if !given {
+		version, _, _ = f.Versions()
+	}
+	switch err := f.AddTo(version, lines...); err {
+	case lookup.ErrNoVersion:
+		c.fail("Version number in the future, please use 'prepare " + string(k) + "' before.")
+	default:
+		c.told(err)
 	}
 }
 
@@ -80,11 +222,11 @@ func (k fileKind) set(c *session, args []string) {
 	if f := k.find(c, args); f == nil {
 		return
 	} else if len(args) < 3 {
-		c.say("'set map' expects three parameters: map identifier, key and value.")
+		c.fail("'set map' expects three parameters: map identifier, key and value.")
 	} else {
 		err := f.Set(lineOf(args[1]), strings.Join(args[2:], " "))
-		if err == lookup.ErrNoEntry {
-			c.say("entry not found.")
+		if errors.Is(err, lookup.ErrNoEntry) {
+			c.fail("entry not found.")
 			return
 		}
 		c.told(err)
@@ -96,7 +238,7 @@ func (k fileKind) remove(c *session, args []string) {
 	if f := k.find(c, args); f == nil {
 		return
 	} else if len(args) < 2 {
-		c.say("This command expects two parameters: " + string(k) + " identifier and key.")
+		c.fail("This command expects two parameters: " + k.title() + " identifier and key.")
 	} else {
 		c.told(f.Delete(lineOf(args[1])))
 	}
@@ -104,12 +246,29 @@ func (k fileKind) remove(c *session, args []string) {
 
 // clear removes all lines.
 func (k fileKind) clear(c *session, args []string) {
-	if f := k.find(c, args); f != nil {
+	args, version, given, ok := ofVersion(c, args)
+	if !ok {
+		return
+	}
+	if len(args) == 0 {
+		c.fail("Missing " + k.title() + " identifier.")
+		return
+	}
+	f := k.find(c, args)
+	switch {
+	case f == nil:
+	case !given:
 		c.told(f.Clear())
+	default:
+		if err := f.ClearVersion(version); err == lookup.ErrNoVersion {
+			c.fail("Version number in the future, please use 'prepare " + string(k) + "' before.")
+		} else {
+			c.told(err)
+		}
 	}
 }
 
-// lineOf finds lines by their key, or the one with a number behind "#".
+// lineOf finds lines by their key, or the one with a number after "#".
 func lineOf(word string) func(*lookup.Entry) bool {
 	if id, ok := strings.CutPrefix(word, "#"); ok {
 		if n, err := strconv.ParseUint(id, 0, 64); err == nil {
@@ -124,8 +283,8 @@ func (c *session) told(err error) {
 	switch err {
 	case nil:
 	case lookup.ErrNoEntry:
-		c.say("Key not found.")
+		c.fail("Key not found.")
 	default:
-		c.say(err.Error() + ".")
+		c.fail(err.Error() + ".")
 	}
 }

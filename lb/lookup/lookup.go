@@ -38,6 +38,39 @@ type File struct {
 	entries []Entry
 	nextID  uint64
 	changed []func([]Entry) error
+	uses    []Use
+	next    []*version // versions that were prepared and not committed
+	current uint       // number of the version that rules use
+	newest  uint       // that was prepared
+}
+
+// version is what will be in the place of all lines at once.
+type version struct {
+	number  uint
+	entries []Entry
+}
+
+// Use is one way in which rules look samples up in a file.
+type Use struct {
+	Method string // beg, str, ip...
+	Fold   bool   // letters of both cases are equal
+	// Find says which of the lines a sample finds. It may be called from any
+	// goroutine.
+	Find func(list []Entry, sample string) (at int, found bool)
+}
+
+// AddUse notes how a rule uses the file, before anything runs.
+func (f *File) AddUse(u Use) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.uses = append(f.uses, u)
+}
+
+// Uses are the ways in which rules use the file.
+func (f *File) Uses() []Use {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.uses)
 }
 
 // maxLine is the longest line that is read, in bytes.
@@ -106,11 +139,115 @@ func (f *File) OnChange(compile func([]Entry) error) error {
 // ErrNoEntry says that there is no such line.
 var ErrNoEntry = errors.New("entry not found")
 
-// Add appends a line.
-func (f *File) Add(key, value string) error {
-	return f.change(func(list []Entry) ([]Entry, error) {
+// ErrNoVersion says that there is no version of that number to be worked on.
+var ErrNoVersion = errors.New("no such version")
+
+// Versions are the numbers of the version in use and of the newest one that
+// was prepared, and how many lines all versions have.
+func (f *File) Versions() (current, newest uint, lines int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lines = len(f.entries)
+	for _, v := range f.next {
+		lines += len(v.entries)
+	}
+	return f.current, f.newest, lines
+}
+
+// Prepare begins a new version, without lines, and returns its number.
+func (f *File) Prepare() uint {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.newest++
+	f.next = append(f.next, &version{number: f.newest})
+	return f.newest
+}
+
+// version finds one that was prepared. mu is held.
+func (f *File) version(number uint) *version {
+	for _, v := range f.next {
+		if v.number == number {
+			return v
+		}
+	}
+	return nil
+}
+
+// EntriesOf are the lines of a version; none where there is no such version.
+func (f *File) EntriesOf(number uint) []Entry {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if number == f.current {
+		return slices.Clone(f.entries)
+	}
+	if v := f.version(number); v != nil {
+		return slices.Clone(v.entries)
+	}
+	return nil
+}
+
+// AddTo appends lines to a version; the one in use takes them all or none.
+func (f *File) AddTo(number uint, lines ...Entry) error {
+	f.mu.Lock()
+	if number == f.current {
+		f.mu.Unlock()
+		return f.Add(lines...)
+	}
+	defer f.mu.Unlock()
+	v := f.version(number)
+	if v == nil {
+		return ErrNoVersion
+	}
+	for _, e := range lines {
 		f.nextID++
-		return append(list, Entry{f.nextID, key, value}), nil
+		v.entries = append(v.entries, Entry{f.nextID, e.Key, e.Value})
+	}
+	return nil
+}
+
+// ClearVersion removes the lines of a version.
+func (f *File) ClearVersion(number uint) error {
+	f.mu.Lock()
+	if number == f.current {
+		f.mu.Unlock()
+		return f.Clear()
+	}
+	defer f.mu.Unlock()
+	v := f.version(number)
+	if v == nil {
+		return ErrNoVersion
+	}
+	v.entries = nil
+	return nil
+}
+
+// Commit puts a version in the place of the one in use, at once. Older ones
+// that were prepared are gone with it.
+func (f *File) Commit(number uint) error {
+	f.mu.Lock()
+	v := f.version(number)
+	f.mu.Unlock()
+	if v == nil {
+		return ErrNoVersion
+	}
+	if err := f.change(func([]Entry) ([]Entry, error) { return v.entries, nil }); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.next = slices.DeleteFunc(f.next, func(o *version) bool { return o.number <= number })
+	f.current = max(f.current, number)
+	return nil
+}
+
+// Add appends lines, all or none.
+func (f *File) Add(lines ...Entry) error {
+	return f.change(func(list []Entry) ([]Entry, error) {
+		for _, e := range lines {
+			f.nextID++
+			list = append(list, Entry{f.nextID, e.Key, e.Value})
+		}
+		return list, nil
 	})
 }
 

@@ -67,7 +67,7 @@ func TestChanges(t *testing.T) {
 		do   error
 		want string
 	}{
-		{f.Add("c", "4"), "a1 b2 a3 c4 "},
+		{f.Add(Entry{Key: "c", Value: "4"}), "a1 b2 a3 c4 "},
 		{f.Set(key("a"), "9"), "a9 b2 a9 c4 "},
 		{f.Delete(key("b")), "a9 a9 c4 "},
 		{f.Delete(func(e *Entry) bool { return e.ID == 1 }), "a9 c4 "},
@@ -79,7 +79,7 @@ func TestChanges(t *testing.T) {
 	if want := "a9 c4 "; first != want || second != want {
 		t.Errorf("%q, %q; want %q", first, second, want)
 	}
-	if err := f.Add("bad", ""); err != refused || first != "a9 c4 " || second != first || text(f) != "a=9;c=4;" {
+	if err := f.Add(Entry{Key: "bad"}); err != refused || first != "a9 c4 " || second != first || text(f) != "a=9;c=4;" {
 		t.Errorf("a refused change: %v, %q, %q", err, first, second)
 	}
 	if f.Set(key("x"), "1") != ErrNoEntry || f.Delete(key("x")) != ErrNoEntry {

@@ -109,7 +109,7 @@ func TestFilesOfPatterns(t *testing.T) {
 	holds("/abc", true)
 	holds("/Zz", true)
 	holds("/b", false)
-	f.Add("/B", "")
+	f.Add(lookup.Entry{Key: "/B"})
 	holds("/b", true)
 	f.Clear()
 	holds("/abc", false)

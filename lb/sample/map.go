@@ -91,7 +91,10 @@ func (a *args) mapFile(match string, out kind, regm bool) error {
 			return err
 		}
 	}
-	m.ref = NewFileRef(a.s[0], true, func(f *lookup.File) error { return f.OnChange(m.compile) })
+	m.ref = NewFileRef(a.s[0], true, func(f *lookup.File) error {
+		f.AddUse(lookup.Use{Method: match, Find: m.find})
+		return f.OnChange(m.compile)
+	})
 	a.mapping = m
 	return nil
 }
@@ -172,6 +175,29 @@ func (m *mapping) compile(list []lookup.Entry) error {
 		m.now.Store(made)
 	}
 	return err
+}
+
+// find looks a text up, for the stats socket.
+func (m *mapping) find(_ []lookup.Entry, text string) (at int, found bool) {
+	v, ok := FromText(m.match, text)
+	if now := m.now.Load(); ok && now != nil {
+		return now.index.find(&Ctx{}, v)
+	}
+	return 0, false
+}
+
+// FromText makes the sample that a matching method looks up of a text; false
+// when the text is none.
+func FromText(method, text string) (Value, bool) {
+	switch method {
+	case "ip":
+		addr, ok := ParseAddr([]byte(text))
+		return addrValue(addr), ok
+	case "int":
+		n, err := strconv.ParseInt(text, 10, 64)
+		return intValue(n), err == nil
+	}
+	return StrValue([]byte(text)), true
 }
 
 // exactIndex is one look-up; of lines with the same key the first counts.
