@@ -87,7 +87,7 @@ func (rt *Runtime) info(s *sum) stats.Info {
 	in := stats.Info{
 		Name: "lb", Version: rt.env.Version, Node: rt.Set.Node, Description: rt.cfg.Global.Description,
 		Threads: len(rt.eng.Shards), Pid: rt.env.Pid, Start: rt.env.Started, Now: time.Now(),
-		MaxConn: int(rt.eng.MaxConn), HardMaxConn: int(rt.eng.MaxConn), CurConns: rt.eng.Conns(),
+		MaxConn: rt.eng.Limit(), HardMaxConn: rt.hardMaxConn, CurConns: rt.eng.Conns(),
 		DroppedLogs: s.dropped, Stopping: rt.eng.Draining(),
 	}
 	var lim syscall.Rlimit
@@ -116,7 +116,7 @@ func (rt *Runtime) frontRow(i int, s *sum) stats.Row {
 	cur, highest := fe.Load()
 	r := stats.Row{
 		Kind: stats.Frontend, HTTP: fe.HTTP, Proxy: fe.Proxy.Name, ProxyID: fe.ID, Counters: c.Counters,
-		SessCur: cur, SessMax: highest, SessLimit: int(fe.MaxConn), Status: "OPEN",
+		SessCur: cur, SessMax: highest, SessLimit: fe.Limit(), Status: "OPEN",
 		SessRate: int(c.Conns.Value(s.nowMs)), SessRateMax: int(c.Conns.Max),
 		ConnRate: int(c.Conns.Value(s.nowMs)), ConnRateMax: int(c.Conns.Max),
 		ReqRate: int(c.Requests.Value(s.nowMs)), ReqRateMax: int(c.Requests.Max),
@@ -126,7 +126,7 @@ func (rt *Runtime) frontRow(i int, s *sum) stats.Row {
 		r.Status = "STOP"
 	case fe.Paused():
 		r.Status = "PAUSED"
-	case cur >= int(fe.MaxConn):
+	case cur >= fe.Limit():
 		r.Status = "FULL"
 	}
 	return r

@@ -48,6 +48,7 @@ type Runtime struct {
 	side          sideLogs                        // log lines that no loop writes
 	reloads       atomic.Pointer[handoff.Reloads] // nil without a master
 	generation    *succession.Generation
+	hardMaxConn   int // what `set maxconn global` cannot exceed
 
 	ctx     context.Context // ends with Stop
 	cancel  context.CancelFunc
@@ -61,7 +62,7 @@ type Runtime struct {
 }
 
 func newRuntime(cfg *config.Config, env Env, eng *stream.Engine) *Runtime {
-	rt := &Runtime{cfg: cfg, env: env, eng: eng, done: make(chan struct{})}
+	rt := &Runtime{cfg: cfg, env: env, eng: eng, hardMaxConn: int(eng.MaxConn), done: make(chan struct{})}
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	rt.serving, rt.retire = context.WithCancel(rt.ctx)
 	rt.reports.logger = env.Logger
@@ -230,7 +231,7 @@ func (b *builder) control(socks *handoff.Set) {
 		}
 		rt.controls = append(rt.controls, &control.Server{
 			Listener: ln, Runtime: rt, Level: levels[s.Level], ExposeFD: s.Expose, Timeout: b.cfg.Global.StatsTimeout,
-			Version: b.env.Version,
+			Version: b.env.Version, StartupLogs: b.startupLogs(),
 		})
 		all = append(all, control.Socket{Address: want(&s.Bind).String(), Level: levels[s.Level]})
 	}
@@ -272,21 +273,6 @@ func (rt *Runtime) Backends() []control.BackendID {
 		list = append(list, control.BackendID{Name: be.Proxy.Name, ID: be.ID})
 	}
 	return list
-}
-
-// SetFrontend implements control.Runtime.
-func (rt *Runtime) SetFrontend(name string, on bool) error {
-	for _, fe := range rt.eng.Frontends {
-		switch {
-		case fe.Proxy.Name != name:
-		case fe.Paused() == !on:
-			return control.ErrNoChange
-		default:
-			rt.eng.PauseFrontend(fe, !on)
-			return nil
-		}
-	}
-	return control.ErrNoFrontend
 }
 
 // ClearCounters implements control.Runtime.

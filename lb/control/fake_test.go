@@ -26,6 +26,7 @@ type fake struct {
 	snapshot stats.Snapshot
 	files    []*lookup.File
 	tables   []*stick.Table
+	sessions []Session
 }
 
 // newFake has what haproxy.cfg in compare_test.go says.
@@ -188,6 +189,51 @@ func (f *fake) SetFrontend(frontend string, on bool) error {
 	f.paused[frontend] = !on
 	return nil
 }
+
+func (f *fake) MaxConn(frontend string) (own, global int, err error) {
+	if frontend != "fe" {
+		return 0, 0, ErrNoFrontend
+	}
+	return 100, 1000, nil
+}
+
+func (f *fake) SetFrontendMaxConn(frontend string, n int) error {
+	_, _, err := f.MaxConn(frontend)
+	return err
+}
+
+func (f *fake) SetGlobalMaxConn(n int) error {
+	if n > 1000 {
+		return Answer("Value out of range.")
+	}
+	return nil
+}
+
+func (f *fake) ShutFrontend(frontend string) error {
+	_, _, err := f.MaxConn(frontend)
+	return err
+}
+
+func (f *fake) Sessions() []Session { return f.sessions }
+
+func (f *fake) ShutSession(id uint64) bool {
+	before := len(f.sessions)
+	f.sessions = slices.DeleteFunc(f.sessions, func(s Session) bool { return s.ID == id })
+	return len(f.sessions) < before
+}
+
+func (f *fake) ShutServer(backend, server string) error {
+	return f.change(backend, server, func(*ServerState) {})
+}
+
+func (f *fake) EnableHealth(backend, server string, on bool) error {
+	if server == "s2" && on {
+		return ErrNoCheck
+	}
+	return f.change(backend, server, func(*ServerState) {})
+}
+
+func (f *fake) Loops() []Loop { return []Loop{{1, 2}, {3, 4}} }
 
 func (f *fake) ClearCounters(all bool) {
 	f.mu.Lock()

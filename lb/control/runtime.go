@@ -38,6 +38,26 @@ type Runtime interface {
 	AgentSend(backend, server, text string) error
 	// SetFrontend makes a frontend stop or go on accepting connections.
 	SetFrontend(frontend string, on bool) error
+	// MaxConn is the limit of client connections, of a frontend and of the
+	// whole process.
+	MaxConn(frontend string) (own, global int, err error)
+	// SetFrontendMaxConn and SetGlobalMaxConn change it.
+	SetFrontendMaxConn(frontend string, n int) error
+	SetGlobalMaxConn(n int) error
+	// ShutFrontend closes a frontend until the next reload. The error is
+	// ErrNoChange if it is closed.
+	ShutFrontend(frontend string) error
+	// Sessions are the client connections.
+	Sessions() []Session
+	// ShutSession ends one; false when there is none of that ID.
+	ShutSession(id uint64) bool
+	// ShutServer ends all sessions on a server.
+	ShutServer(backend, server string) error
+	// EnableHealth begins to check a server, or stops. The error is ErrNoCheck
+	// if the configuration has no check for it.
+	EnableHealth(backend, server string, on bool) error
+	// Loops are the event loops.
+	Loops() []Loop
 	// ClearCounters sets maxima to zero, or all counters.
 	ClearCounters(all bool)
 	// Tables are the stick tables in the order of the configuration.
@@ -68,6 +88,8 @@ func (a Answer) Error() string { return string(a) }
 const (
 	// ErrNoAgent says that no agent of the server is asked.
 	ErrNoAgent Answer = "agent checks are not enabled on this server."
+	// ErrNoCheck says that the configuration has no health check.
+	ErrNoCheck Answer = "Health check was not configured on this server, cannot enable."
 	// ErrNoAgentConfigured says that the configuration names none.
 	ErrNoAgentConfigured Answer = "Agent was not configured on this server, cannot enable."
 )

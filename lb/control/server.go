@@ -48,6 +48,8 @@ type Server struct {
 	// when 0. More wait in the accept queue.
 	MaxConn int
 	Version string // for `show version`
+	// StartupLogs is what was said when the configuration was read.
+	StartupLogs string
 	// Sockets are all the stats sockets, for `show cli sockets`.
 	Sockets []Socket
 }

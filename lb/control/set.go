@@ -19,7 +19,7 @@ func (c *session) target(args []string) (*ServerState, bool) {
 		backend, server, _ = strings.Cut(args[0], "/")
 	}
 	if backend == "" || server == "" {
-		c.say("Require 'backend/server'.")
+		c.fail("Require 'backend/server'.")
 		return nil, false
 	}
 	servers, err := c.Runtime.Servers(backend)
@@ -41,13 +41,13 @@ func (c *session) answer(err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrNoBackend):
-		c.say("No such backend.")
+		c.fail("No such backend.")
 	case errors.Is(err, ErrNoServer):
-		c.say("No such server.")
+		c.fail("No such server.")
 	case errors.Is(err, ErrNoFrontend):
-		c.say("No such frontend.")
+		c.fail("No such frontend.")
 	default:
-		c.say(err.Error())
+		c.fail(err.Error())
 	}
 }
 
@@ -68,7 +68,7 @@ func setServer(c *session, args []string) {
 		states := map[string]AdminChange{"ready": Ready, "drain": Drain, "maint": Maint}
 		a, ok := states[value]
 		if !ok {
-			c.say("'set server <srv> state' expects 'ready', 'drain' and 'maint'.")
+			c.fail("'set server <srv> state' expects 'ready', 'drain' and 'maint'.")
 			return
 		}
 		c.answer(c.Runtime.SetAdmin(s.Backend, s.Name, a))
@@ -76,17 +76,17 @@ func setServer(c *session, args []string) {
 		healths := map[string]Health{"up": HealthUp, "stopping": HealthStopping, "down": HealthDown}
 		h, ok := healths[value]
 		if !ok {
-			c.say("'set server <srv> health' expects 'up', 'stopping', or 'down'.")
+			c.fail("'set server <srv> health' expects 'up', 'stopping', or 'down'.")
 			return
 		}
 		c.answer(c.Runtime.SetHealth(s.Backend, s.Name, h))
 	case "weight":
 		c.setWeight(s, value)
 	case "addr", "fqdn", "check-addr", "check-port", "ssl":
-		c.say("'set server <srv> " + what + "' is not available here: " + toReload + ".")
+		c.fail("'set server <srv> " + what + "' is not available here: " + toReload + ".")
 	case "agent":
 		if value != "up" && value != "down" {
-			c.say("'set server <srv> agent' expects 'up' or 'down'.")
+			c.fail("'set server <srv> agent' expects 'up' or 'down'.")
 			return
 		}
 		c.answer(c.Runtime.SetAgent(s.Backend, s.Name, value == "up"))
@@ -95,7 +95,7 @@ func setServer(c *session, args []string) {
 	case "agent-send":
 		c.answer(c.Runtime.AgentSend(s.Backend, s.Name, value))
 	default:
-		c.say(setUsage)
+		c.fail(setUsage)
 	}
 }
 
@@ -181,24 +181,24 @@ func (c *session) setAgentTarget(s *ServerState, words []string) {
 		switch words[0] {
 		case "agent-addr":
 			if addr = words[1]; net.ParseIP(addr) == nil {
-				c.say("incorrect addr address given for agent.")
+				c.fail("incorrect addr address given for agent.")
 				return
 			}
 		case "agent-port", "port":
 			n, err := strconv.ParseUint(words[1], 10, 16)
 			if err != nil || n == 0 {
-				c.say("provided port is not an integer between 1 and 65535.")
+				c.fail("provided port is not an integer between 1 and 65535.")
 				return
 			}
 			port = int(n)
 		default:
-			c.say("'" + words[0] + "' is not understood: agent-addr <address> [port <port>] or agent-port <port>.")
+			c.fail("'" + words[0] + "' is not understood: agent-addr <address> [port <port>] or agent-port <port>.")
 			return
 		}
 		words = words[2:]
 	}
 	if addr == "" && port == 0 {
-		c.say("agent-addr expects an address, agent-port a port.")
+		c.fail("agent-addr expects an address, agent-port a port.")
 		return
 	}
 	c.answer(c.Runtime.AgentTarget(s.Backend, s.Name, addr, port))
@@ -210,12 +210,12 @@ func setMaxConn(c *session, args []string) {
 		return
 	}
 	if len(args) < 2 {
-		c.say("Require <maxconn>.")
+		c.fail("Require <maxconn>.")
 		return
 	}
 	n, err := strconv.ParseUint(args[1], 10, 31)
 	if err != nil {
-		c.say("Trailing garbage in maxconn string")
+		c.fail("Trailing garbage in maxconn string")
 		return
 	}
 	c.answer(c.Runtime.SetMaxConn(s.Backend, s.Name, int(n)))
@@ -238,15 +238,15 @@ func disableFrontend(c *session, args []string) { c.setFrontend(args, false) }
 
 func (c *session) setFrontend(args []string, on bool) {
 	if len(args) == 0 {
-		c.say("A frontend name is expected.")
+		c.fail("A frontend name is expected.")
 		return
 	}
 	err := c.Runtime.SetFrontend(args[0], on)
 	switch {
 	case errors.Is(err, ErrNoChange) && on:
-		c.say("All sockets are already enabled.")
+		c.tell(asNote, "All sockets are already enabled.")
 	case errors.Is(err, ErrNoChange):
-		c.say("All sockets are already disabled.")
+		c.tell(asNote, "All sockets are already disabled.")
 	default:
 		c.answer(err)
 	}
@@ -255,7 +255,7 @@ func (c *session) setFrontend(args []string, on bool) {
 func clearCounters(c *session, args []string) {
 	every := len(args) > 0 && args[0] == "all"
 	if every && c.level < Admin {
-		c.say("Permission denied")
+		c.fail("Permission denied")
 		return
 	}
 	c.Runtime.ClearCounters(every)
@@ -264,13 +264,13 @@ func clearCounters(c *session, args []string) {
 func setTimeout(c *session, args []string) {
 	switch {
 	case len(args) == 0 || args[0] != "cli":
-		c.say("'set timeout' only supports 'cli'.")
+		c.fail("'set timeout' only supports 'cli'.")
 	case len(args) == 1:
-		c.say("Expects an integer value.")
+		c.fail("Expects an integer value.")
 	default:
 		d, ok := parseDelay(args[1])
 		if !ok {
-			c.say("Invalid timeout value.")
+			c.fail("Invalid timeout value.")
 			return
 		}
 		c.timeout = d

@@ -10,9 +10,9 @@ import (
 	"lbsyslogd/lb/stats"
 )
 
-func showVersion(c *session, _ []string) { c.say(c.Version) }
+func showVersion(c *session, _ []string) { c.tell(asInfo, c.Version) }
 
-func showLevel(c *session, _ []string) { c.say(c.level.String()) }
+func showLevel(c *session, _ []string) { c.tell(asInfo, c.level.String()) }
 
 func showSockets(c *session, _ []string) {
 	c.say("# socket lvl processes")
@@ -32,7 +32,7 @@ func showEnv(c *session, args []string) {
 		}
 	}
 	if len(args) > 0 {
-		c.say("Variable not found")
+		c.fail("Variable not found")
 	}
 }
 
@@ -60,7 +60,7 @@ func showStat(c *session, args []string) {
 		} else {
 			f.Proxy = args[0]
 			if !slices.ContainsFunc(s.Rows, func(r stats.Row) bool { return r.Proxy == args[0] }) {
-				c.say("No such proxy.")
+				c.fail("No such proxy.")
 				return
 			}
 		}
@@ -108,7 +108,7 @@ func showServersState(c *session, args []string) {
 	}
 	servers, err := c.Runtime.Servers(backend)
 	if errors.Is(err, ErrNoBackend) {
-		c.say("Can't find backend.")
+		c.fail("Can't find backend.")
 		return
 	}
 	if err != nil {

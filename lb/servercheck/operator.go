@@ -56,6 +56,45 @@ func (s *Server) enableAgent(on bool) {
 	s.agent.Pause(!on)
 }
 
+// EnableHealth implements control.Runtime.
+func (set *Set) EnableHealth(be, server string, on bool) error {
+	s, err := set.Find(be, server)
+	switch {
+	case err != nil:
+		return err
+	case s.checks == nil && on:
+		return control.ErrNoCheck
+	case s.checks == nil:
+		return nil
+	}
+	s.enableChecks(on)
+	return nil
+}
+
+// enableChecks begins to check, or stops: enable health, disable health. What
+// the checks found last stays.
+func (s *Server) enableChecks(on bool) {
+	s.mu.Lock()
+	s.checksOff = !on
+	s.mu.Unlock()
+	s.checks.Pause(!on || s.inMaintenance())
+}
+
+func (s *Server) areChecksOff() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.checksOff
+}
+
+// ShutServer implements control.Runtime.
+func (set *Set) ShutServer(be, server string) error {
+	s, err := set.Find(be, server)
+	if err == nil && set.Cut != nil {
+		set.Cut(s.srv, 'K')
+	}
+	return err
+}
+
 // AgentTarget implements control.Runtime.
 func (set *Set) AgentTarget(be, server, addr string, port int) error {
 	s, err := set.Find(be, server)
@@ -129,7 +168,7 @@ func (s *Server) admin(a control.AdminChange) {
 			return
 		}
 		if s.checks != nil {
-			s.checks.Pause(a == control.Maint)
+			s.checks.Pause(a == control.Maint || s.areChecksOff())
 		}
 		const own = backend.Maint &^ backend.TrackedMaint
 		switch { // leaving maintenance, a server is up until a check fails

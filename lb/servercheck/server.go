@@ -63,6 +63,7 @@ type Server struct {
 	known, agentKnown bool
 	agentOff          bool          // disable agent
 	heard             health.Orders // by the agent's last answer
+	checksOff         bool          // disable health
 }
 
 // New prepares a server, before Set.Add.

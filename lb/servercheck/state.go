@@ -14,7 +14,8 @@ import (
 // State is what the next worker takes over of a server.
 type State struct {
 	Server backend.State `json:"state"`
-	Checks int           `json:"checks"` // health as the checks count it
+	Checks int           `json:"checks"`        // health as the checks count it
+	Off    bool          `json:"off,omitempty"` // disable health
 	Agent  *AgentState   `json:"agent,omitempty"`
 }
 
@@ -33,6 +34,7 @@ func (s *Server) State() State {
 	st := State{Server: s.srv.State()}
 	if s.checks != nil {
 		st.Checks, _, _ = s.checks.Health()
+		st.Off = s.areChecksOff()
 	}
 	if s.agent != nil {
 		st.Agent = new(AgentState)
@@ -58,7 +60,7 @@ func (s *Server) Restore(st State) {
 	}
 	if s.checks != nil {
 		s.checks.Override(st.Checks)
-		s.checks.Pause(s.inMaintenance())
+		s.enableChecks(!st.Off)
 	}
 }
 
@@ -118,7 +120,10 @@ func (s *Server) shown() control.ServerState {
 		c.AgentAddr, c.AgentPort = s.opt.AgentAddr, s.opt.AgentPort
 	}
 	if s.checks != nil {
-		c.CheckState = control.CheckConfigured | control.CheckEnabled
+		c.CheckState = control.CheckConfigured
+		if !s.areChecksOff() {
+			c.CheckState |= control.CheckEnabled
+		}
 		c.CheckHealth, _, _ = s.checks.Health()
 		c.CheckStatus = int(health.INI)
 		if st.Admin&backend.Maint != 0 {

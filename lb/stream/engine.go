@@ -24,7 +24,7 @@ type Engine struct {
 	Backends  []*Backend  // by Backend.Index
 	Servers   []*backend.Server
 	Targets   [][]syslog.Target // distinct sets of log targets; Frontend.Logs points here
-	MaxConn   int32             // client connections of the whole worker
+	MaxConn   int32             // client connections of the whole worker; SetMaxConn changes it while it runs
 	Pid       int
 	Hostname  string
 	Formats   *accesslog.Formats
@@ -137,6 +137,7 @@ type Frontend struct {
 	cur    atomic.Int32
 	max    atomic.Int32
 	paused atomic.Bool
+	shut   atomic.Bool   // by an operator, until the next reload
 	lines  atomic.Uint32 // log lines, where %lc is shown
 }
 
@@ -333,14 +334,14 @@ func (e *Engine) checkEmpty() {
 
 // enter reserves room for one client connection; false when there is none.
 func (e *Engine) enter(fe *Frontend) bool {
-	if n := e.cur.Add(1); n > e.MaxConn {
+	if n := e.cur.Add(1); n > atomic.LoadInt32(&e.MaxConn) {
 		e.cur.Add(-1)
 		return false
 	} else if n > e.max.Load() {
 		e.max.Store(n)
 	}
 	n := fe.cur.Add(1)
-	if n > fe.MaxConn {
+	if n > atomic.LoadInt32(&fe.MaxConn) {
 		fe.cur.Add(-1)
 		e.cur.Add(-1)
 		return false

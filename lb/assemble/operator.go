@@ -1,0 +1,114 @@
+package assemble
+
+import (
+	"bytes"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/stream"
+)
+
+// What operators do with frontends and sessions. What they do with servers is
+// package servercheck's.
+
+// frontend finds a frontend by its name.
+func (rt *Runtime) frontend(name string) (*stream.Frontend, error) {
+	for _, fe := range rt.eng.Frontends {
+		if fe.Proxy.Name == name {
+			return fe, nil
+		}
+	}
+	return nil, control.ErrNoFrontend
+}
+
+// MaxConn implements control.Runtime.
+func (rt *Runtime) MaxConn(name string) (own, global int, err error) {
+	fe, err := rt.frontend(name)
+	if err != nil {
+		return 0, 0, err
+	}
+	return fe.Limit(), rt.eng.Limit(), nil
+}
+
+// SetFrontendMaxConn implements control.Runtime. 0 is what the process takes.
+func (rt *Runtime) SetFrontendMaxConn(name string, n int) error {
+	fe, err := rt.frontend(name)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		n = rt.eng.Limit()
+	}
+	rt.eng.SetFrontendMaxConn(fe, n)
+	return nil
+}
+
+// SetGlobalMaxConn implements control.Runtime. 0 is what the configuration
+// says; it cannot be more, as the descriptors were counted for that.
+func (rt *Runtime) SetGlobalMaxConn(n int) error {
+	switch {
+	case n > rt.hardMaxConn:
+		return control.Answer("Value out of range.")
+	case n == 0:
+		n = rt.hardMaxConn
+	}
+	rt.eng.SetMaxConn(n)
+	return nil
+}
+
+// SetFrontend implements control.Runtime.
+func (rt *Runtime) SetFrontend(name string, on bool) error {
+	fe, err := rt.frontend(name)
+	switch {
+	case err != nil:
+		return err
+	case fe.Shut() && on:
+		return control.Answer("Frontend was previously shut down, cannot enable.")
+	case fe.Shut():
+		return control.Answer("Frontend was previously shut down, cannot disable.")
+	case fe.Paused() == !on:
+		return control.ErrNoChange
+	}
+	rt.eng.PauseFrontend(fe, !on)
+	return nil
+}
+
+// ShutFrontend implements control.Runtime.
+func (rt *Runtime) ShutFrontend(name string) error {
+	fe, err := rt.frontend(name)
+	if err == nil && !rt.eng.ShutFrontend(fe) {
+		err = control.ErrNoChange
+	}
+	return err
+}
+
+// Sessions implements control.Runtime.
+func (rt *Runtime) Sessions() []control.Session {
+	list := rt.eng.Sessions()
+	all := make([]control.Session, len(list))
+	for i := range list {
+		all[i] = control.Session(list[i])
+	}
+	return all
+}
+
+// ShutSession implements control.Runtime.
+func (rt *Runtime) ShutSession(id uint64) bool { return rt.eng.ShutSession(id) }
+
+// Loops implements control.Runtime.
+func (rt *Runtime) Loops() []control.Loop {
+	var all []control.Loop
+	for _, l := range rt.eng.LoopInfos() {
+		all = append(all, control.Loop(l))
+	}
+	return all
+}
+
+// startupLogs is what there was to say of the configuration.
+func (b *builder) startupLogs() string {
+	var text bytes.Buffer
+	if err := cfgfile.WriteNotes(&text, b.env.Pid, b.cfg.Notes); err != nil {
+		return ""
+	}
+	return text.String()
+}

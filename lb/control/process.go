@@ -1,0 +1,126 @@
+package control
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// What HAProxy tells its developers of its insides, with what is true here.
+
+func showActivity(c *session, _ []string) {
+	loops := c.Runtime.Loops()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	perLoop := func(name string, of func(l Loop) int) {
+		total, each := 0, []byte("[")
+		for _, l := range loops {
+			total += of(l)
+			each = fmt.Appendf(each, " %d", of(l))
+		}
+		c.say(fmt.Sprintf("%s: %d %s ]", name, total, each))
+	}
+	now := time.Now()
+	c.say(fmt.Sprintf("thread_id: %d (1..%d)", len(loops), len(loops)))
+	c.say(fmt.Sprintf("date_now: %d.%06d", now.Unix(), now.Nanosecond()/1000))
+	perLoop("sessions", func(l Loop) int { return l.Sessions })
+	perLoop("idle_server_conns", func(l Loop) int { return l.IdleServerConns })
+	c.say(fmt.Sprintf("goroutines: %d", runtime.NumGoroutine()))
+	c.say(fmt.Sprintf("gc_cycles: %d", m.NumGC))
+	c.say(fmt.Sprintf("gc_pause_us_tot: %d", m.PauseTotalNs/1000))
+}
+
+func showThreads(c *session, _ []string) {
+	for i, l := range c.Runtime.Loops() {
+		c.say(fmt.Sprintf("  Thread %-3d: loop=%d sessions=%d idle_server_conns=%d", i+1, i, l.Sessions, l.IdleServerConns))
+	}
+}
+
+// showTasks lists what goroutines are doing: the loops, checks, handshakes,
+// control sockets.
+func showTasks(c *session, _ []string) {
+	c.say(fmt.Sprintf("Running tasks: %d (%d threads)", runtime.NumGoroutine(), runtime.GOMAXPROCS(0)))
+	var b bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&b, 1); err != nil {
+		c.fail(err.Error())
+		return
+	}
+	// An empty line ends an answer, so that the profile may have none.
+	for line := range bytes.Lines(b.Bytes()) {
+		if len(bytes.TrimSpace(line)) > 0 {
+			c.out = append(c.out, line...)
+		}
+	}
+}
+
+func showPools(c *session, _ []string) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	c.say("Memory is the Go runtime's, there are no pools as HAProxy has them.")
+	c.say(fmt.Sprintf("  - heap : %d allocated (%d objects), %d used, %d given back", m.HeapSys, m.HeapObjects, m.HeapAlloc, m.HeapReleased))
+	c.say(fmt.Sprintf("  - stacks : %d allocated, %d used", m.StackSys, m.StackInuse))
+	c.say(fmt.Sprintf("Total: %d bytes from the system", m.Sys))
+}
+
+func showLibs(c *session, _ []string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		c.say("The program is linked statically; what of is not recorded in it.")
+		return
+	}
+	c.say(info.GoVersion)
+	for _, d := range info.Deps {
+		c.say(d.Path + " " + d.Version)
+	}
+}
+
+// showFD lists the descriptors of the process, or one of them.
+func showFD(c *session, args []string) {
+	const dir = "/proc/self/fd"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		c.fail("The descriptors cannot be listed: " + err.Error())
+		return
+	}
+	only := -1
+	if len(args) > 0 {
+		if only, err = strconv.Atoi(args[0]); err != nil {
+			only = -1
+		}
+	}
+	var all []int
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil && (only < 0 || n == only) {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	for _, n := range all {
+		to, err := os.Readlink(filepath.Join(dir, strconv.Itoa(n)))
+		if err != nil {
+			continue // closed meanwhile
+		}
+		c.say(fmt.Sprintf("%7d : %s", n, to))
+	}
+}
+
+// nothing is the answer to a list of what there is not.
+func nothing(*session, []string) {}
+
+// heading is that with a first line.
+func heading(line string) func(c *session, _ []string) {
+	return func(c *session, _ []string) { c.say(line) }
+}
+
+// Loop is what one event loop looks after.
+type Loop struct {
+	Sessions        int
+	IdleServerConns int
+}
