@@ -219,11 +219,9 @@ func (k fileKind) add(c *session, args []string) {
 
 // set changes the lines of a key.
 func (k fileKind) set(c *session, args []string) {
-	if f := k.find(c, args); f == nil {
-		return
-	} else if len(args) < 3 {
+	if len(args) < 3 {
 		c.fail("'set map' expects three parameters: map identifier, key and value.")
-	} else {
+	} else if f := k.find(c, args); f != nil {
 		err := f.Set(lineOf(args[1]), strings.Join(args[2:], " "))
 		if errors.Is(err, lookup.ErrNoEntry) {
 			c.fail("entry not found.")
@@ -235,10 +233,10 @@ func (k fileKind) set(c *session, args []string) {
 
 // remove removes the lines of a key.
 func (k fileKind) remove(c *session, args []string) {
-	if f := k.find(c, args); f == nil {
-		return
-	} else if len(args) < 2 {
+	if len(args) < 2 {
 		c.fail("This command expects two parameters: " + k.title() + " identifier and key.")
+	} else if f := k.named(c, args[0]); f == nil {
+		c.fail("Unknown map identifier. Please use #<id> or <file>.") // so does HAProxy, of ACLs too
 	} else {
 		c.told(f.Delete(lineOf(args[1])))
 	}

@@ -119,6 +119,12 @@ func (s *Server) shown() control.ServerState {
 		}
 		c.AgentAddr, c.AgentPort = s.opt.AgentAddr, s.opt.AgentPort
 	}
+	if s.checks == nil { // as HAProxy has it then
+		c.CheckStatus = int(health.INI)
+		if st.Admin&backend.Maint == 0 {
+			c.CheckHealth = 2
+		}
+	}
 	if s.checks != nil {
 		c.CheckState = control.CheckConfigured
 		if !s.areChecksOff() {
