@@ -113,9 +113,9 @@ func (t *txn) headFor() []byte {
 	return b
 }
 
-// sendHead sends the head with as much of the body as is there. False when the
-// connection is not made yet or has failed.
-func (t *txn) sendHead() bool {
+// sendHead sends the head with as much of the body as is there. It waits
+// while the connection is not made yet.
+func (t *txn) sendHead() step {
 	sh, c := t.s.sh, t.c
 	b := t.headFor()
 	var n int
@@ -128,11 +128,11 @@ func (t *txn) sendHead() bool {
 	switch st {
 	case ioAgain:
 		if t.phase != phaseForward {
-			return false
+			return waits
 		}
 	case ioError:
 		t.serverFailed()
-		return false
+		return left
 	}
 	if t.phase == phaseConnect {
 		t.established(sh.Loop.Now())
@@ -144,10 +144,10 @@ func (t *txn) sendHead() bool {
 		if t.be.NameHeader != "" { // it lies in the shard's scratch
 			t.head = append([]byte(nil), t.head...)
 		}
-		return true
+		return onward
 	}
 	t.sentBody(n - len(b))
-	return true
+	return onward
 }
 
 // rewind makes the request unsent again.

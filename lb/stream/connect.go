@@ -131,22 +131,21 @@ func (sh *Shard) takeConn(be *Backend, srv *backend.Server, fd int) *serverConn 
 }
 
 // connected tries to send over a connection that is being made: a local
-// server has taken it already. False while it is not known, or when it failed
-// (and the exchange has gone another way).
-func (t *txn) connected() bool {
+// server has taken it already.
+func (t *txn) connected() step {
 	c := t.c
 	if c == nil {
-		return false
+		return waits
 	}
 	if c.broken {
 		if errno := loop.SocketError(c.fd); errno != 0 {
 			t.connectError(errno)
-			return false
+			return left
 		}
 		// Accepted and closed at once by the server: reading will say so.
 	}
 	if !c.canWrite {
-		return false
+		return waits
 	}
 	if t.s.fe.HTTP {
 		return t.sendHead()
@@ -155,17 +154,17 @@ func (t *txn) connected() bool {
 }
 
 // probe asks whether the connection stands, when there is nothing to send.
-func (t *txn) probe() bool {
+func (t *txn) probe() step {
 	if errno := loop.PeerName(t.c.fd, &t.s.sh.sa); errno != 0 {
 		if errno == syscall.ENOTCONN {
 			t.c.canWrite = false
-			return false
+			return waits
 		}
 		t.connectError(errno)
-		return false
+		return left
 	}
 	t.established(t.s.sh.Loop.Now())
-	return true
+	return onward
 }
 
 // established notes the time of the connection.

@@ -9,38 +9,42 @@ import (
 // turn.
 const maxTurns = 8
 
-// forward moves bytes both ways until neither side goes on. False when the
-// exchange has ended or changed its phase.
-func (t *txn) forward() (alive bool) {
+// forward moves bytes both ways until neither side goes on.
+func (t *txn) forward() step {
 	gen := t.gen
 	switch t.phase {
 	case phaseForward:
-		if !t.toServer() || t.gen != gen {
-			return false
+		if t.toServer() == left || t.gen != gen {
+			return left
 		}
 	case phaseDiscard:
 		return t.discard()
 	}
-	return t.toClient() && t.gen == gen
+	if t.toClient() == left || t.gen != gen {
+		return left
+	}
+	return waits
 }
 
-// toServer moves the request. False when the exchange ended or changed.
-func (t *txn) toServer() (alive bool) {
+// toServer moves the request.
+func (t *txn) toServer() step {
 	s, c := t.s, t.c
-	if s.fe.HTTP && !t.reqSent && !t.sendHead() {
-		return false
+	if s.fe.HTTP && !t.reqSent {
+		if st := t.sendHead(); st != onward {
+			return st
+		}
 	}
 	for range maxTurns {
 		if len(t.head) > 0 {
-			if ok, blocked := t.writeHead(); !ok || blocked {
-				return ok
+			if st := t.writeHead(); st != onward {
+				return st
 			}
 		}
 		if t.ready > 0 {
 			n, st := c.write(t.src.Data[t.src.R : t.src.R+t.ready])
 			switch st {
 			case ioAgain:
-				return true
+				return waits
 			case ioError:
 				return t.serverWriteFailed()
 			}
@@ -48,7 +52,7 @@ func (t *txn) toServer() (alive bool) {
 			t.srvAct = s.sh.Loop.Now()
 			t.sentBody(n)
 			if t.ready > 0 {
-				return true
+				return waits
 			}
 		}
 		if t.reqDone {
@@ -56,32 +60,34 @@ func (t *txn) toServer() (alive bool) {
 				c.shutdown()
 			}
 			t.releaseRelay()
-			return true
+			return waits
 		}
-		if ok, blocked := t.fromClient(); !ok || blocked {
-			return ok
+		if st := t.fromClient(); st != onward {
+			return st
 		}
 	}
 	s.sh.Loop.Again(s)
-	return true
+	return waits
 }
 
 // tunnel reports whether bytes flow without framing.
 func (t *txn) tunnel() bool { return t.reqKind == http1.Tunnel }
 
 // writeHead sends what was left of the head.
-func (t *txn) writeHead() (ok, blocked bool) {
+func (t *txn) writeHead() step {
 	n, st := t.c.write(t.head)
 	switch st {
 	case ioAgain:
-		return true, true
+		return waits
 	case ioError:
-		return t.serverWriteFailed(), true
+		return t.serverWriteFailed()
 	}
 	t.s.sh.Server[t.srv.Index].BytesIn += uint64(n)
 	t.srvAct = t.s.sh.Loop.Now()
-	t.head = t.head[n:]
-	return true, len(t.head) > 0
+	if t.head = t.head[n:]; len(t.head) > 0 {
+		return waits
+	}
+	return onward
 }
 
 // sentBody advances past n body bytes that the server's kernel took.
@@ -95,26 +101,29 @@ func (t *txn) sentBody(n int) {
 // serverWriteFailed handles a server that takes no more. It may have answered
 // already: what it said is still to be read, so only if it said nothing the
 // exchange fails.
-func (t *txn) serverWriteFailed() (alive bool) {
+func (t *txn) serverWriteFailed() step {
 	t.keepServer = false
 	switch {
 	case t.tunnel():
 		t.reqDone, t.ready, t.unread, t.head = true, 0, true, nil
-		return true
+		return waits
 	case t.resHeadDone:
-		return true // responseSent sees to the rest of the request
+		return waits // responseSent sees to the rest of the request
 	}
 	t.c.canRead = true
-	return t.headFromServer()
+	if t.headFromServer() == left {
+		return left
+	}
+	return waits
 }
 
 // fromClient reads more of the request body, or of a tunnel.
-func (t *txn) fromClient() (ok, blocked bool) {
+func (t *txn) fromClient() step {
 	s := t.s
 	if t.relay == nil {
 		if !s.mayRead() && !s.eof {
 			s.watch()
-			return true, true
+			return waits
 		}
 		t.relay = s.sh.Loop.Buffers.Get()
 	}
@@ -128,22 +137,22 @@ func (t *txn) fromClient() (ok, blocked bool) {
 	switch st {
 	case ioAgain:
 		t.releaseRelay()
-		return true, true
+		return waits
 	case ioEOF, ioError:
 		if t.tunnel() && st == ioEOF {
 			t.reqDone = true
-			return true, false
+			return onward
 		}
 		t.clientAborted()
-		return false, true
+		return left
 	}
 	t.relay.W = n
 	t.rec.Received += uint64(n)
 	if err := t.take(t.relay); err != nil {
 		t.refuseBody(err)
-		return false, true
+		return left
 	}
-	return true, false
+	return onward
 }
 
 // releaseRelay gives the relay buffer back while nothing is in it.
@@ -202,29 +211,29 @@ func (t *txn) phaseLetterOfRequest() byte {
 	return 'D'
 }
 
-// toClient moves the response. False when the exchange ended or changed.
-func (t *txn) toClient() (alive bool) {
+// toClient moves the response.
+func (t *txn) toClient() step {
 	s := t.s
 	for range maxTurns {
 		if t.resHead != nil {
-			if ok, blocked := t.writeResHead(); !ok || blocked {
-				return ok
+			if st := t.writeResHead(); st != onward {
+				return st
 			}
 		}
 		if t.resReady > 0 {
 			n, st := s.write(t.res.Data[t.res.R : t.res.R+t.resReady])
 			switch st {
 			case ioAgain:
-				return true
+				return waits
 			case ioError:
 				t.clientAborted()
-				return false
+				return left
 			}
 			t.wroteResponse(n)
 			t.res.R += n
 			t.resReady -= n
 			if t.resReady > 0 {
-				return true
+				return waits
 			}
 			if !t.resHeadDone { // an interim response, complete: any answer may follow
 				t.resBegun = false
@@ -236,41 +245,38 @@ func (t *txn) toClient() (alive bool) {
 		case len(t.page) > 0:
 			t.fillPage()
 		case t.phase != phaseForward:
-			return true
+			return waits
 		case !t.resHeadDone:
-			if !t.headFromServer() {
-				return false
-			}
-			if !t.resHeadDone && t.resReady == 0 {
-				return true
+			if st := t.headFromServer(); st != onward {
+				return st
 			}
 		default:
-			if ok, blocked := t.fromServer(); !ok || blocked {
-				return ok
+			if st := t.fromServer(); st != onward {
+				return st
 			}
 		}
 	}
 	s.sh.Loop.Again(s)
-	return true
+	return waits
 }
 
-func (t *txn) writeResHead() (ok, blocked bool) {
+func (t *txn) writeResHead() step {
 	n, st := t.s.write(t.resHead.Bytes())
 	switch st {
 	case ioAgain:
-		return true, true
+		return waits
 	case ioError:
 		t.clientAborted()
-		return false, true
+		return left
 	}
 	t.wroteResponse(n)
 	t.resHead.R += n
 	if t.resHead.Len() > 0 {
-		return true, true
+		return waits
 	}
 	t.s.sh.Loop.Buffers.Put(t.resHead)
 	t.resHead = nil
-	return true, false
+	return onward
 }
 
 func (t *txn) wroteResponse(n int) {
@@ -280,11 +286,11 @@ func (t *txn) wroteResponse(n int) {
 
 // responseSent goes on when all of the response is with the client's kernel.
 // A tunnel ends when both directions have.
-func (t *txn) responseSent() (alive bool) {
+func (t *txn) responseSent() step {
 	s := t.s
 	if s.pending() {
 		s.watch()
-		return true
+		return waits
 	}
 	if t.phase == phaseForward && t.unsent() {
 		switch {
@@ -293,10 +299,10 @@ func (t *txn) responseSent() (alive bool) {
 				s.tls.closeNotify()
 			}
 			s.shutdown()
-			return true
+			return waits
 		case !t.keep || t.unread:
 		case t.keepServer && !t.c.rdhup && !t.c.broken:
-			return true // an early answer: both go on once the request is complete
+			return waits // an early answer: both go on once the request is complete
 		default:
 			t.dropServer()
 			t.phase = phaseDiscard
@@ -304,26 +310,26 @@ func (t *txn) responseSent() (alive bool) {
 		}
 	}
 	t.end()
-	return false
+	return left
 }
 
 // discard reads the rest of a request that was answered before it was
 // complete by a server that is gone: the client may not look at the answer
 // before it has sent all, and its next request begins behind it.
-func (t *txn) discard() (alive bool) {
+func (t *txn) discard() step {
 	for range maxTurns {
 		t.src.R += t.ready
 		t.ready = 0
 		if t.reqDone {
 			t.end()
-			return false
+			return left
 		}
-		if ok, blocked := t.fromClient(); !ok || blocked {
-			return ok
+		if st := t.fromClient(); st != onward {
+			return st
 		}
 	}
 	t.s.sh.Loop.Again(t.s)
-	return true
+	return waits
 }
 
 // unsent reports whether the server has not been given all of the request.

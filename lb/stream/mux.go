@@ -208,7 +208,7 @@ func (m *mux) send() bool {
 func (m *mux) finished() bool { return m.leaving >= decided && len(m.streams) == 0 }
 
 // pump reads frames.
-func (m *mux) pump() (again bool) {
+func (m *mux) pump() step {
 	s := m.s
 	if len(m.out) > 0 || m.finished() {
 		m.touch()
@@ -219,12 +219,12 @@ func (m *mux) pump() (again bool) {
 			m.feed()
 			if e != nil {
 				m.fail(e)
-				return true
+				return onward
 			}
 		}
 		m.resume()
 		if m.held = len(m.out) >= maxOutFrames; m.held { // who does not read is not read from
-			return false
+			return waits
 		}
 		if s.in == nil {
 			s.in = s.sh.Loop.Buffers.Get()
@@ -241,15 +241,15 @@ func (m *mux) pump() (again bool) {
 				m.rest = nil
 			}
 			s.putIn()
-			return false
+			return waits
 		case ioEOF, ioError:
 			m.lost()
-			return true
+			return onward
 		}
 		s.in.W += n
 	}
 	s.sh.Loop.Again(s)
-	return false
+	return waits
 }
 
 // wait puts st in line for window, or for room in out.

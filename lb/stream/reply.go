@@ -179,13 +179,14 @@ func (t *txn) reply(status int, phrase string, header, body []byte) {
 	}
 	b = append(b, phrase...)
 	b = append(b, "\r\n"...)
-	if status != 204 && status/100 != 1 {
+	edits := t.edits()
+	if status != 204 || edits { // which may make another status of it
 		b = append(b, "content-length: "...)
 		b = strconv.AppendInt(b, int64(len(body)), 10)
 		b = append(b, "\r\n"...)
 	}
 	b = append(b, header...)
-	if t.edits() {
+	if edits {
 		b = t.editReply(b)
 		status = t.rec.Status
 	} else {

@@ -11,12 +11,12 @@ import (
 const MaxHead = 16 << 10
 
 // readRequest reads until a request head is complete and begins its exchange.
-func (s *session) readRequest() (again bool) {
+func (s *session) readRequest() step {
 	sh := s.sh
 	if s.in == nil {
 		if !s.mayRead() {
 			s.watch()
-			return false
+			return waits
 		}
 		s.unpark()
 	}
@@ -29,10 +29,10 @@ func (s *session) readRequest() (again bool) {
 			} else {
 				s.park()
 			}
-			return false
+			return waits
 		case ioEOF, ioError:
 			s.clientLeft()
-			return true // its answer or its end
+			return onward // its answer or its end
 		}
 		_ = n
 	}
@@ -46,7 +46,7 @@ func (s *session) readRequest() (again bool) {
 		}
 		s.dropHalf()
 		s.startMux()
-		return true
+		return onward
 	}
 	if s.scanned > 0 && !http1.Complete(b, int(s.scanned)) {
 		return s.headIncomplete()
@@ -57,13 +57,13 @@ func (s *session) readRequest() (again bool) {
 		return s.headIncomplete()
 	case err != nil:
 		s.badRequest(err.(*http1.Error), 'P')
-		return true
+		return onward
 	case n > MaxHead:
 		s.badRequest(errHeadTooLarge, 'P')
-		return true
+		return onward
 	}
 	s.startExchange(n)
-	return true
+	return onward
 }
 
 var errHeadTooLarge = &http1.Error{Status: 400, Text: "the request head is larger than 16 KiB"}
@@ -78,13 +78,13 @@ func (s *session) fill() (int, ioStatus) {
 	return n, st
 }
 
-func (s *session) headIncomplete() (again bool) {
+func (s *session) headIncomplete() step {
 	if s.in.Len() >= MaxHead {
 		s.badRequest(errHeadTooLarge, 'P')
-		return true
+		return onward
 	}
 	s.scanned = int32(s.in.Len())
-	return true // to read on, until there is no more
+	return onward // to read on, until there is no more
 }
 
 // clientLeft handles the end of the stream while a head was awaited. A client

@@ -14,9 +14,9 @@ import (
 // one write.
 const headroom = 1024
 
-// headFromServer reads until the response head is complete. False when the
-// exchange ended or changed.
-func (t *txn) headFromServer() (alive bool) {
+// headFromServer reads until the response head is complete, or an interim one
+// is, which goes out first.
+func (t *txn) headFromServer() step {
 	sh := t.s.sh
 	for {
 		for t.res != nil && t.res.Len() > 0 {
@@ -26,23 +26,25 @@ func (t *txn) headFromServer() (alive bool) {
 			}
 			if err != nil || n > MaxHead {
 				t.badResponse('P')
-				return false
+				return left
 			}
-			if !t.gotHead(n) {
-				return false
+			if t.gotHead(n) == left {
+				return left
 			}
-			if t.resHeadDone || t.resReady > 0 { // an interim response goes out first
-				return true
+			if t.resHeadDone || t.resReady > 0 {
+				return onward
 			}
 		}
-		if n, st := t.readHead(); st == ioAgain {
-			return true
-		} else if st != ioOK {
-			t.headMissing()
-			return false
-		} else {
+		n, st := t.readHead()
+		switch st {
+		case ioAgain:
+			return waits
+		case ioOK:
 			t.srvAct = sh.Loop.Now()
 			sh.Server[t.srv.Index].BytesOut += uint64(n)
+		default:
+			t.headMissing()
+			return left
 		}
 	}
 }
@@ -90,16 +92,15 @@ func (t *txn) badResponse(who byte) {
 	t.fail(who, 'H', 502)
 }
 
-// gotHead takes the response head in sh.res, n bytes at res.R. False when the
-// exchange ended or changed.
-func (t *txn) gotHead(n int) (alive bool) {
+// gotHead takes the response head in sh.res, n bytes at res.R.
+func (t *txn) gotHead(n int) step {
 	s, sh, h := t.s, t.s.sh, &t.s.sh.res
 	if h.Status()/100 == 1 && h.Status() != 101 {
 		return t.interim(n)
 	}
 	if h.Status() == 101 && !t.agreed(h) {
 		t.badResponse('P')
-		return false
+		return left
 	}
 	now := sh.Loop.Now()
 	t.headAt = now
@@ -120,7 +121,7 @@ func (t *txn) gotHead(n int) (alive bool) {
 	}
 	h.DropHops()
 	if !t.responseContent() || !t.responseRules() {
-		return false
+		return left
 	}
 	if c := &s.fe.CookieCapture; c.Len > 0 {
 		t.rec.SCookie = c.cookie(h, "set-cookie")
@@ -128,19 +129,19 @@ func (t *txn) gotHead(n int) (alive bool) {
 	if !t.say(h) {
 		t.noResponse()
 		t.fail('P', 'H', 502)
-		return false
+		return left
 	}
 	t.logEarly()
 	if !t.placeHead(n) {
 		t.noResponse()
 		t.fail('P', 'H', 500)
-		return false
+		return left
 	}
 	if err := t.takeResponse(); err != nil {
 		t.brokenBody()
-		return false
+		return left
 	}
-	return true
+	return onward
 }
 
 // agreed reports whether a 101 switches to what was asked for. Without that a
@@ -174,12 +175,12 @@ func (t *txn) serverSaid(h *http1.Head) {
 
 // interim passes a 1xx response on; HTTP/1.0 clients do not know them. What it
 // says of a body or a connection would be true of the answer that follows.
-func (t *txn) interim(n int) (alive bool) {
+func (t *txn) interim(n int) step {
 	h := &t.s.sh.res
 	t.continued = t.continued || h.Status() == 100
 	if t.clientMinor == 0 {
 		t.res.R += n
-		return true
+		return onward
 	}
 	h.DropHops()
 	h.Del("connection")
@@ -189,9 +190,9 @@ func (t *txn) interim(n int) (alive bool) {
 	h.SetMinor(1)
 	if !t.placeHead(n) || t.resHead != nil { // a head that nothing was added to fits
 		t.badResponse('P')
-		return false
+		return left
 	}
-	return true
+	return onward
 }
 
 // openTunnel lets bytes flow freely from here, behind the response's head.
@@ -247,6 +248,9 @@ func (t *txn) say(h *http1.Head) bool {
 	case t.resKind == http1.ChunkedBody && (t.clientMinor == 0 || t.s.stream != nil):
 		t.said, t.keep = plain, false
 		h.Del("transfer-encoding")
+	case t.resKind == http1.UntilClose && t.clientMinor >= 1 && t.s.stream == nil:
+		t.said = chunked
+		h.AddString("Transfer-Encoding", "chunked")
 	case t.resKind == http1.UntilClose:
 		t.keep = false
 	}
@@ -287,14 +291,23 @@ func (t *txn) sayNothing(h *http1.Head, status int) {
 // false when rules have made it larger than a buffer.
 func (t *txn) placeHead(n int) bool {
 	sh := t.s.sh
-	sh.headBuf = sh.res.Append(sh.headBuf[:0])
-	b, body := sh.headBuf, t.res.R+n
-	if len(b) <= body {
+	body, room := t.res.R+n, 0
+	b := sh.res.Append(sh.headBuf[:0])
+	more := t.res.W - body
+	if t.said == chunked && more > 0 {
+		room = chunkRoom
+	}
+	if len(b)+room <= body {
+		if room > 0 {
+			b = t.appendChunk(b, more)
+		}
+		sh.headBuf = b
 		t.res.R = body - len(b)
 		copy(t.res.Data[t.res.R:], b)
 		t.resReady = len(b)
 		return true
 	}
+	sh.headBuf = b
 	if len(b) > loop.BufferSize {
 		return false
 	}
@@ -305,48 +318,54 @@ func (t *txn) placeHead(n int) bool {
 }
 
 // fromServer reads more of the response body, or of a tunnel.
-func (t *txn) fromServer() (ok, blocked bool) {
+func (t *txn) fromServer() step {
 	sh, c := t.s.sh, t.c
 	if t.res == nil {
 		if !c.canRead && !c.eof {
-			return true, true
+			return waits
 		}
 		t.res = sh.Loop.Buffers.Get()
 	}
 	t.res.Reset()
-	n, st := c.read(t.res.Data[:])
+	if t.said == chunked {
+		t.res.R, t.res.W = chunkRoom, chunkRoom
+	}
+	n, st := c.read(t.res.Space())
 	switch st {
 	case ioAgain:
 		sh.Loop.Buffers.Put(t.res)
 		t.res = nil
-		return true, true
+		return waits
 	case ioEOF, ioError:
-		return t.serverEnded(st), false
+		return t.serverEnded(st)
 	}
-	t.res.W = n
+	t.res.W += n
 	t.srvAct = sh.Loop.Now()
 	sh.Server[t.srv.Index].BytesOut += uint64(n)
 	if err := t.takeResponse(); err != nil {
 		t.brokenBody()
-		return false, true
+		return left
 	}
-	return true, false
+	return onward
 }
 
 // serverEnded handles the server's end within a body: the end of an
 // until-close body or of a tunnel's direction, a loss otherwise.
-func (t *txn) serverEnded(st ioStatus) (alive bool) {
+func (t *txn) serverEnded(st ioStatus) step {
 	if t.resKind == http1.Tunnel || t.resKind == http1.UntilClose && st == ioEOF {
 		t.resDone = true
+		if t.said == chunked {
+			t.lastChunk()
+		}
 		if st == ioError {
 			t.reqDone, t.ready = true, 0
 			t.rec.Term[0], t.rec.Term[1] = 'S', 'D'
 		}
-		return true
+		return onward
 	}
 	t.countServer(func(c *ServerCounters) { c.SrvAborts++ })
 	t.abort('S', 'D')
-	return false
+	return left
 }
 
 // brokenBody ends a response whose chunks are malformed.
@@ -366,58 +385,6 @@ func (t *txn) brokenBody() {
 func (t *txn) noResponse() {
 	t.resHeadDone = false
 	t.headAt, t.rec.Tr = 0, -1
-}
-
-// takeResponse checks the new bytes of res, those behind resReady, against
-// the response's framing.
-func (t *txn) takeResponse() error {
-	err := t.takeBody()
-	t.early = t.early || t.resDone && t.unsent()
-	return err
-}
-
-func (t *txn) takeBody() error {
-	off := t.res.R + t.resReady
-	p := t.res.Data[off:t.res.W]
-	switch t.resKind {
-	case http1.NoBody:
-		t.resDone = true
-		t.keepServer = t.keepServer && len(p) == 0
-	case http1.LengthBody:
-		n := min(int64(len(p)), t.resLeft)
-		t.resLeft -= n
-		if t.said != nothing {
-			t.resReady += int(n)
-		}
-		t.resDone = t.resLeft == 0
-		t.keepServer = t.keepServer && int(n) == len(p)
-	case http1.ChunkedBody:
-		return t.takeChunks(p)
-	default:
-		t.resReady += len(p)
-	}
-	return nil
-}
-
-func (t *txn) takeChunks(p []byte) error {
-	taken, kept := 0, 0
-	for taken < len(p) && !t.resCh.Done() {
-		n, data, err := t.resCh.Next(p[taken:])
-		if err != nil {
-			return err
-		}
-		if t.said == asIs || t.said == plain && data {
-			if kept != taken {
-				copy(p[kept:], p[taken:taken+n])
-			}
-			kept += n
-		}
-		taken += n
-	}
-	t.resReady += kept
-	t.resDone = t.resCh.Done()
-	t.keepServer = t.keepServer && taken == len(p)
-	return nil
 }
 
 // obeyResponse carries out what http-response rules came to; false when they

@@ -141,16 +141,16 @@ func (s *session) Ready(ev loop.Events) {
 
 // run goes as far as the session can go without waiting.
 func (s *session) run() {
-	for again := true; again; {
+	for next := onward; next == onward; {
 		switch s.state {
 		case reading:
-			again = s.readRequest()
+			next = s.readRequest()
 		case exchanging:
-			again = s.t.pump()
+			next = s.t.pump()
 		case multiplexing:
-			again = s.mux.pump()
+			next = s.mux.pump()
 		case lingering:
-			again = s.linger()
+			next = s.linger()
 		default:
 			return
 		}
@@ -290,14 +290,14 @@ func (s *session) closeGently(unread bool) {
 // lingerTime bounds how long a closing session waits for the client's end, ms.
 const lingerTime = 2000
 
-func (s *session) linger() (again bool) {
+func (s *session) linger() step {
 	if s.pending() {
 		if s.broken {
 			s.close()
 		} else {
 			s.watch()
 		}
-		return false
+		return waits
 	}
 	s.shutdown()
 	b := s.sh.Loop.Buffers.Get()
@@ -307,14 +307,14 @@ func (s *session) linger() (again bool) {
 		switch _, st := s.endpoint.read(b.Data[:]); st {
 		case ioAgain:
 			s.watch()
-			return false
+			return waits
 		case ioEOF, ioError:
 			s.close()
-			return false
+			return waits
 		}
 	}
 	s.sh.Loop.Again(s)
-	return false
+	return waits
 }
 
 // close ends the session at once and frees it.

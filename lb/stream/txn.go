@@ -93,7 +93,8 @@ type response struct {
 	resLeft     int64
 	resKind     http1.Body // how the body ends that the server sends
 	resCh       http1.Chunks
-	said        body // what the client gets of it
+	said        body // what the client gets of it (body.go)
+	inChunks    bool // one of ours has begun
 	resHeadDone bool
 	resDone     bool   // nothing more to read of the response
 	resBegun    bool   // some of it was given to the client's kernel
@@ -102,15 +103,6 @@ type response struct {
 	continued   bool   // 100 Continue came
 	early       bool   // unless this: the response was complete before the request
 }
-
-// body is in what form the client gets a response's body.
-type body uint8
-
-const (
-	asIs    body = iota // byte for byte
-	plain               // without the chunks that it came in
-	nothing             // its head stands alone
-)
 
 // placement is where the request goes.
 type placement struct {
@@ -197,36 +189,35 @@ func (sh *Shard) freeTxn(t *txn) {
 	sh.freeTxns = t
 }
 
-// pump goes as far as the exchange can without waiting. It says true when the
-// session has another step to do at once.
-func (t *txn) pump() (again bool) {
+// pump goes as far as the exchange can without waiting.
+func (t *txn) pump() step {
 	s := t.s
 	if t.clientGone() {
 		t.clientAborted()
-		return true
+		return onward
 	}
 	switch t.phase {
 	case phaseWait, phaseQueue, phaseRetry:
 		if s.rdhup && t.be != nil && t.be.AbortOnClose {
 			t.clientAborted()
-			return true
+			return onward
 		}
-		return false
+		return waits
 	case phaseConnect:
-		tries := t.rec.Retries
-		if !t.connected() {
-			// A failure leads elsewhere: to another attempt, or to an answer
-			// of our own.
-			return t.phase != phaseConnect || t.rec.Retries != tries
+		switch t.connected() {
+		case waits:
+			return waits
+		case left: // to another attempt, or to an answer of our own
+			return onward
 		}
 	}
-	if !t.forward() {
-		return true
+	if t.forward() == left {
+		return onward
 	}
 	if !s.watched && s.state == exchanging {
 		s.sh.watchLate(s)
 	}
-	return false
+	return waits
 }
 
 // clientGone reports whether nobody is there to take the response any more.
