@@ -115,49 +115,69 @@ func TestAcknowledged(t *testing.T) {
 	}
 }
 
-// TestProxyThatCloses puts a proxy between that answers our end with its own at once. Over TLS, with close_notify, it cannot confirm for a peer
-// that does not read.
-func TestProxyThatCloses(t *testing.T) {
-	config, roots := certificate(t)
-	p := newPeer(t, config)
+// A proxy takes what clients send, passes the first bytes on, and ends connections for its peer: when the client has ended its side, or after a
+// while.
+func proxy(t *testing.T, to string, idle time.Duration) (address string) {
+	t.Helper()
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			back, err := net.Dial("tcp", p.address)
+			back, err := net.Dial("tcp", to)
 			if err != nil {
 				c.Close()
 				continue
 			}
-			go func() { io.Copy(c, back) }()
-			go func() { // what the client sends after the handshake is taken and goes nowhere
-				io.CopyN(back, c, 4000)
-				io.Copy(io.Discard, c)
-				c.Close()
-				back.Close()
+			go io.Copy(c, back)
+			go func() {
+				defer back.Close()
+				defer c.Close()
+				if _, err := io.CopyN(back, c, 4000); err != nil { // enough for a handshake
+					return
+				}
+				for err == nil {
+					c.SetReadDeadline(time.Now().Add(idle))
+					_, err = c.Read(make([]byte, 64<<10))
+				}
 			}()
 		}
 	}()
-	for _, confirm := range []Confirmation{ByClose, ByCloseNotify} {
+	return l.Addr().String()
+}
+
+// TestProxyThatCloses puts a proxy between that answers our end with its own: what it says is believed, which is why there is close_notify. With
+// that it cannot confirm for a peer that has not read.
+func TestProxyThatCloses(t *testing.T) {
+	config, roots := certificate(t)
+	for _, row := range []struct {
+		confirm  Confirmation
+		peer     *tls.Config
+		settings *tls.Config
+		idle     time.Duration
+	}{
+		{ByClose, nil, nil, time.Hour},
+		{ByCloseNotify, config, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: "loghost", RootCAs: roots}, 100 * time.Millisecond},
+	} {
+		p := newPeer(t, row.peer)
 		w := open(t, filepath.Join(t.TempDir(), "a.log"))
 		f := &Forwarder{
-			Address: l.Addr().String(), File: w, Log: slog.New(slog.DiscardHandler), Session: 20 * time.Millisecond, Settle: time.Millisecond,
-			Backoff: 20 * time.Millisecond, Confirm: confirm, TLS: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: "loghost", RootCAs: roots},
+			Address: proxy(t, p.address, row.idle), File: w, Log: slog.New(slog.DiscardHandler), Session: 20 * time.Millisecond, Settle: time.Millisecond,
+			Backoff: 20 * time.Millisecond, Confirm: row.confirm, TLS: row.settings,
 		}
 		f.Start()
 		write(t, w, 0, 5000)
-		if confirm == ByClose { // which is why there is the other
+		if row.confirm == ByClose {
 			until(t, "the proxy to be believed", func() bool { return f.Counts().Confirmed > 0 })
 		} else {
 			until(t, "the proxy not to be believed", func() bool { return f.Counts().Again > 0 })
-			if c := f.Counts(); c.Confirmed != 0 || c.Error == "" {
+			if c := f.Counts(); c.Confirmed != 0 || c.LastError == "" {
 				t.Errorf("%+v", c)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,22 @@ type conn interface {
 // A link is a connection to the peer.
 type link struct {
 	conn
+	tcp  *net.TCPConn
 	gone chan error // has a value when the peer has ended it
+}
+
+// watched notes when the connection beneath TLS has ended. crypto/tls takes an end between two records for the peer's word, whoever made it.
+type watched struct {
+	net.Conn
+	ended atomic.Bool
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if err == io.EOF {
+		w.ended.Store(true)
+	}
+	return n, err
 }
 
 // alive says whether the connection stands, as far as the kernel has heard.
@@ -45,11 +61,7 @@ func (l *link) alive() bool {
 
 // control does something with the socket.
 func (l *link) control(do func(fd int) error) error {
-	c := net.Conn(l.conn)
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	raw, err := c.(*net.TCPConn).SyscallConn()
+	raw, err := l.tcp.SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -62,14 +74,17 @@ func (l *link) control(do func(fd int) error) error {
 
 // connect opens a link.
 func (f *Forwarder) connect(ctx context.Context) (*link, error) {
-	c, err := f.dial(ctx)
+	l, err := f.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &link{conn: c, gone: make(chan error, 1)}
+	l.gone = make(chan error, 1)
 	// A peer has nothing to say; what it does say is read so that its end is seen.
 	go func() {
-		_, err := io.Copy(io.Discard, c)
+		_, err := io.Copy(io.Discard, l.conn)
+		if c, ok := l.conn.(*tls.Conn); ok && err == nil && c.NetConn().(*watched).ended.Load() {
+			err = io.ErrUnexpectedEOF // no close_notify
+		}
 		l.gone <- err
 	}()
 	f.mu.Lock()
@@ -154,22 +169,24 @@ func (f *Forwarder) relent() {
 	f.Log.Error("forwarding goes on without the peer's confirmation", "to", f.Address, "path", f.File.Path(), "err", doubt)
 }
 
-func (f *Forwarder) dial(ctx context.Context) (conn, error) {
+func (f *Forwarder) dial(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	var dialer net.Dialer
-	if f.TLS == nil {
-		c, err := dialer.DialContext(ctx, "tcp", f.Address)
-		if err != nil {
-			return nil, err
-		}
-		return c.(*net.TCPConn), nil
-	}
-	c, err := (&tls.Dialer{NetDialer: &dialer, Config: f.TLS}).DialContext(ctx, "tcp", f.Address)
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", f.Address)
 	if err != nil {
+		return nil, err
+	}
+	l := &link{tcp: c.(*net.TCPConn)}
+	if l.conn = l.tcp; f.TLS == nil {
+		return l, nil
+	}
+	secure := tls.Client(&watched{Conn: c}, f.TLS)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		c.Close()
 		return nil, fmt.Errorf("TLS with %s: %w", f.Address, err)
 	}
-	return c.(*tls.Conn), nil
+	l.conn = secure
+	return l, nil
 }
 
 // send sends what there is until the session is long or large enough. It says how many lines it sent.
