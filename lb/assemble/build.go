@@ -86,6 +86,8 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 		b.errs = append(b.errs, err)
 	}
 	b.eng.Userlists = cfg.Userlists
+	b.eng.ConnRate, b.eng.SessRate = stream.NewRate(cfg.Global.Rates.Conns), stream.NewRate(cfg.Global.Rates.Sessions)
+	b.eng.TLSRate = stream.NewRate(cfg.Global.Rates.TLS)
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
 	b.rt = newRuntime(cfg, env, b.eng)
 	b.eng.Report = b.rt.reports.report
@@ -101,6 +103,9 @@ func (b *builder) something() {
 		if len(p.Binds) > 0 {
 			return
 		}
+	}
+	if len(b.cfg.Global.StatsSockets) > 0 {
+		return
 	}
 	b.errs = append(b.errs, errors.New("no bind line in any frontend or listen section: nothing would be served; is it the right file?"))
 }
@@ -162,6 +167,7 @@ func (b *builder) frontends(socks *handoff.Set) {
 			ReqCaptures: captures(p.ReqCaptures), ResCaptures: captures(p.ResCaptures),
 			CookieCapture: stream.Capture(p.CookieCapture), MonitorFails: p.MonitorFails, UniqueID: p.UniqueID,
 		}
+		fe.Rate = stream.NewRate(p.SessionRate)
 		if p.UniqueHeader != "" {
 			fe.UniqueHeader = []byte(p.UniqueHeader)
 		}
@@ -216,7 +222,7 @@ func (b *builder) listener(fe *stream.Frontend, bind *config.Bind, label string,
 	}
 	ln := &stream.Listener{
 		Frontend: fe, Name: want(bind).String(), Label: label, FD: fd, TLS: b.tls(bind),
-		Unix: bind.Network == "unix" || bind.Network == "abns",
+		Unix: bind.Network == "unix" || bind.Network == "abns", MaxConn: int32(bind.MaxConn),
 	}
 	fe.Listeners = append(fe.Listeners, ln)
 }
@@ -292,6 +298,17 @@ func (b *builder) backends() {
 		if p.Cookie != nil {
 			be.Cookie = cookie(p.Cookie)
 			be.Cookie.Bind(servers)
+		}
+		for i, s := range servers {
+			if len(servers) != len(p.Servers) {
+				break // one was refused
+			}
+			if how := outbound(p, &p.Servers[i]); how != nil {
+				if be.Outbound == nil {
+					be.Outbound = map[*backend.Server]*stream.Outbound{}
+				}
+				be.Outbound[s] = how
+			}
 		}
 		be.NameHeader = p.NameHeader
 		for _, u := range p.UseServers {
@@ -407,10 +424,11 @@ func (b *builder) servers(p *config.Proxy) []*backend.Server {
 			continue
 		}
 		s := &backend.Server{
-			Name: cs.Name, ID: cs.ID, Index: len(b.eng.Servers), Addr: addr, Backup: cs.Backup,
+			Name: cs.Name, ID: cs.ID, Index: len(b.eng.Servers), Address: addr, Backup: cs.Backup,
 			MaxConn: limit(cs.MaxConn), MinConn: cs.MinConn, MaxQueue: limit(cs.MaxQueue), Cookie: cs.Cookie,
 			Checked: cs.Check || cs.Agent, SlowStart: cs.SlowStart,
 		}
+		s.Follow = follow(cs)
 		var admin backend.Admin
 		if cs.Disabled {
 			admin = backend.ForcedMaint | backend.ConfigMaint
@@ -432,8 +450,11 @@ func limit(n int) int {
 
 // address resolves a server's name once, at start.
 func address(s *config.Server) (backend.Addr, error) {
-	if s.Network == "unix" {
+	switch s.Network {
+	case "unix":
 		return backend.UnixAddr(s.Host)
+	case "abns":
+		return backend.AbstractAddr(s.Host)
 	}
 	ip := s.Addr
 	if !ip.IsValid() {
@@ -443,7 +464,7 @@ func address(s *config.Server) (backend.Addr, error) {
 		}
 	}
 	if s.Port == 0 {
-		return backend.Addr{}, errors.New("no port: lb does not take the client's port for the server yet; write ADDRESS:PORT")
+		return backend.Addr{IP: netip.AddrPortFrom(ip, 0)}, nil // the client's, see follow
 	}
 	return backend.TCPAddr(netip.AddrPortFrom(ip, uint16(s.Port))), nil
 }

@@ -66,7 +66,7 @@ func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*servercheck.Ser
 // checkSpec says how a server is checked.
 func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.Spec, error) {
 	spec := health.Spec{
-		Network: "tcp", Address: srv.Addr.String(),
+		Network: "tcp", Address: srv.Addr().String(),
 		Inter: cs.Inter, FastInter: cs.FastInter, DownInter: cs.DownInter, Rise: cs.Rise, Fall: cs.Fall,
 		Connect: p.Timeouts.Connect, Check: p.Timeouts.Check,
 		Script: p.Check.Script, DisableOn404: p.Check.DisableOn404, Secure: cs.CheckTLS,
@@ -75,7 +75,7 @@ func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.
 	case cs.Network == "unix" && cs.CheckAddr == "":
 		spec.Network = "unix"
 	case cs.CheckAddr != "" || cs.CheckPort != 0:
-		host, port := srv.Addr.IP.Addr().String(), int(srv.Addr.IP.Port())
+		host, port := srv.Addr().IP.Addr().String(), int(srv.Addr().IP.Port())
 		if cs.CheckAddr != "" {
 			host = cs.CheckAddr
 		}
@@ -109,7 +109,7 @@ func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.
 
 // agentSpec says how a server's agent is asked.
 func agentSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) health.Spec {
-	host := srv.Addr.IP.Addr().String()
+	host := srv.Addr().IP.Addr().String()
 	if cs.AgentAddr != "" {
 		host = cs.AgentAddr
 	}

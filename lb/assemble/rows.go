@@ -175,7 +175,7 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 		Kind: stats.Server, HTTP: be.HTTP, Proxy: be.Proxy.Name, Name: srv.Name, ProxyID: be.ID, ID: srv.ID,
 		Counters: n.Counters, QueueCur: st.Queued, QueueMax: st.QueueMax, SessCur: st.Cur, SessMax: st.Max,
 		SessLimit: sessLimit(st.MaxConn), QLimit: cs.MaxQueue, Weight: st.Share, UserWeight: st.Weight,
-		LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second), Cookie: srv.Cookie, Addr: srv.Addr.String(),
+		LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second), Cookie: srv.Cookie, Addr: srv.Addr().String(),
 		IdleLimit: cs.PoolMaxConn, IdleConns: s.idle[srv.Index], SafeConns: s.idle[srv.Index],
 		UsedConns: st.Cur,
 	}

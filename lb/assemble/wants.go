@@ -31,6 +31,9 @@ func want(b *config.Bind) handoff.Want {
 		Network: b.Network, Address: b.Address,
 		V6Only: b.V6Only, V4V6: b.V4V6, Interface: b.Interface, Transparent: b.Transparent,
 		Backlog: b.Backlog, DeferAccept: b.DeferAccept, TFO: b.TFO,
+		Namespace: b.Namespace, MSS: b.MSS, UserTimeout: int(b.UserTimeout.Milliseconds()),
+		KeepAlive: b.Probes.On, KeepIdle: int(b.Probes.Idle.Seconds()),
+		KeepIntvl: int(b.Probes.Intvl.Seconds()), KeepCount: b.Probes.Count,
 		Mode: b.Mode, UID: b.UID, GID: b.GID, User: b.User, Group: b.Group,
 		Where: b.Pos.String(),
 	}

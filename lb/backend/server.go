@@ -3,7 +3,9 @@ package backend
 import (
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,9 +33,10 @@ type Server struct {
 	// Immutable after New.
 
 	Name     string
-	ID       int // HAProxy's sid
-	Index    int // among all servers of all backends: where loops keep what is theirs
-	Addr     Addr
+	ID       int  // HAProxy's sid
+	Index    int  // among all servers of all backends: where loops keep what is theirs
+	Address  Addr // at first; see Addr
+	Follow   Follow
 	Backup   bool
 	MaxConn  int // Unlimited when there is no limit; SetMaxConn may change it
 	MinConn  int // the limit while the backend is idle, which grows to MaxConn as it fills; 0: always MaxConn
@@ -46,6 +49,8 @@ type Server struct {
 	Watch     *Watch        // hears of errors of the traffic; nil: nobody asks
 
 	InitialAdmin Admin // and its administrative state
+
+	moved atomic.Pointer[Addr] // what SetAddr gave; nil: Address
 
 	b *Backend
 	// Backend.mu guards the fields below.
@@ -230,6 +235,44 @@ func (s *Server) Load() int32 {
 	return int32(s.cur)
 }
 
+// Follow says which part of a server's address is the client's own
+// destination.
+type Follow struct {
+	Host, Port bool
+	Offset     int // added to the client's port
+}
+
+// Addr is where the server is reached now.
+func (s *Server) Addr() *Addr {
+	if a := s.moved.Load(); a != nil {
+		return a
+	}
+	return &s.Address
+}
+
+// SetAddr has new connections go elsewhere.
+func (s *Server) SetAddr(a Addr) { s.moved.Store(&a) }
+
+// For gives the address for a client that wanted to; only Follow makes one of
+// the server's own and the client's. It is false when the client's is not
+// known.
+func (f Follow) For(a *Addr, to netip.AddrPort) (Addr, bool) {
+	if !to.IsValid() {
+		return Addr{}, false
+	}
+	ip, port := a.IP.Addr(), int(a.IP.Port())
+	if f.Host {
+		ip = to.Addr()
+	}
+	if f.Port {
+		port = int(to.Port()) + f.Offset
+	}
+	if !ip.IsValid() || port <= 0 || port > 65535 {
+		return Addr{}, false
+	}
+	return TCPAddr(netip.AddrPortFrom(ip, uint16(port))), true
+}
+
 // Addr is where a server is reached: an IP address and port, or a unix path.
 type Addr struct {
 	IP   netip.AddrPort // invalid for a unix socket
@@ -267,6 +310,14 @@ func UnixAddr(path string) (Addr, error) {
 		a.size--
 	}
 	return a, nil
+}
+
+// AbstractAddr is the address of a server behind an abstract unix socket whose
+// name is padded with NULs to the full length, as HAProxy's abns@ is.
+func AbstractAddr(name string) (Addr, error) {
+	a, err := UnixAddr("@" + name)
+	a.size = uint32(unsafe.Sizeof(unix.RawSockaddrUnix{}))
+	return a, err
 }
 
 // Family is the socket family to connect with.

@@ -115,6 +115,10 @@ func (p *condParser) word() string {
 	return p.text[from:p.at]
 }
 
+// sslVersion is the OpenSSL that configurations are told of: the oldest whose
+// words all mean the same to lb, whose TLS is Go's.
+const sslVersion = "3.0.0"
+
 // predicate is one question that a condition can ask.
 type predicate struct {
 	name string
@@ -129,9 +133,24 @@ func predicates() []predicate {
 			return want(d), err
 		}
 	}
+	library := func(want func(int) bool) func(*Env, []string) (bool, error) {
+		return func(_ *Env, args []string) (bool, error) {
+			// A letter behind the version (1.1.1k) is its patch level.
+			d, err := compareVersions(sslVersion, strings.TrimRight(args[0], "abcdefghijklmnopqrstuvwxyz"))
+			return want(d), err
+		}
+	}
 	return []predicate{
 		{"defined", 1, func(e *Env, args []string) (bool, error) { _, set := e.vars[args[0]]; return set, nil }},
+		{"enabled", 1, func(_ *Env, args []string) (bool, error) {
+			return slices.Contains([]string{"EPOLL", "GETADDRINFO", "REUSEPORT", "SPLICE"}, args[0]), nil
+		}},
 		{"feature", 1, func(e *Env, args []string) (bool, error) { return slices.Contains(e.Features, args[0]), nil }},
+		{"openssl_version_atleast", 1, library(func(d int) bool { return d >= 0 })},
+		{"openssl_version_before", 1, library(func(d int) bool { return d < 0 })},
+		{"ssllib_name_startswith", 1, func(_ *Env, args []string) (bool, error) {
+			return strings.HasPrefix("OpenSSL "+sslVersion, args[0]), nil
+		}},
 		{"streq", 2, func(_ *Env, args []string) (bool, error) { return args[0] == args[1], nil }},
 		{"strneq", 2, func(_ *Env, args []string) (bool, error) { return args[0] != args[1], nil }},
 		{"version_atleast", 1, version(func(d int) bool { return d >= 0 })},
@@ -186,6 +205,7 @@ func (p *condParser) args(name string) ([]string, *SyntaxError) {
 			quote = 0
 		case quote == 0 && (c == '"' || c == '\''):
 			quote = c
+		case c == '$' && quote == '"' && p.variable(&arg):
 		case c == '\\' && quote != '\'' && p.at+1 < len(p.text):
 			p.at++
 			arg = append(arg, p.text[p.at])
@@ -201,6 +221,18 @@ func (p *condParser) args(name string) ([]string, *SyntaxError) {
 	}
 	p.at = open
 	return nil, p.fail("expected ')' after the arguments of '%s'", name)
+}
+
+// variable replaces the $NAME or ${NAME} that the text goes on with, as
+// HAProxy does within double quotes: in -cc nothing else would.
+func (p *condParser) variable(arg *[]byte) bool {
+	name, size := variable(p.text[p.at:])
+	if size == 0 {
+		return false
+	}
+	*arg = append(*arg, p.env.vars[name]...)
+	p.at += size - 1
+	return true
 }
 
 // compareVersions orders versions such as 2.4-dev19, 2.6 and 2.6.12-1+deb12:

@@ -40,6 +40,12 @@ func TestConditions(t *testing.T) {
 	test("!feature(LUA) && streq(a,a)", true)
 	test("streq(a,b)", false)
 	test("streq( a , a )", true)
+	test(`streq("$HOME","/root")`, true) // as -cc has it, where nothing was expanded before
+	test(`streq("${HOME}x",/rootx)`, true)
+	test(`streq('$HOME','/root')`, false)
+	test("streq($HOME,/root)", false)
+	test("enabled(EPOLL) && !enabled(KQUEUE)", true)
+	test("openssl_version_atleast(1.1.1k) && openssl_version_before(9.9) && ssllib_name_startswith(OpenSSL)", true)
 	test(`streq("a,)",'a,)')`, true)
 	test(`streq(a\,b,"a,b")`, true)
 	test("streq(,)", true)

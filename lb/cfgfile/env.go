@@ -48,22 +48,47 @@ func (e *Env) Keep(names []string) {
 	e.vars = kept
 }
 
-// Expand replaces ${NAME} in an address. HAProxy does so even outside quotes
-// (fd@${FD} is common), and an unset variable gives nothing.
+// Expand replaces $NAME and ${NAME} in an address. HAProxy does so even outside
+// quotes (fd@${FD} and *:$PORT are common), and an unset variable gives
+// nothing. A dollar that no name follows stays, and so does one behind a
+// backslash.
 func (e *Env) Expand(address string) string {
-	if !strings.Contains(address, "${") {
+	if !strings.Contains(address, "$") {
 		return address
 	}
 	var out strings.Builder
-	for {
-		before, rest, found := strings.Cut(address, "${")
-		name, after, closed := strings.Cut(rest, "}")
-		if !found || !closed {
-			out.WriteString(address)
-			return out.String()
+	for i := 0; i < len(address); {
+		name, size := variable(address[i:])
+		if size == 0 || i > 0 && address[i-1] == '\\' {
+			out.WriteByte(address[i])
+			i++
+			continue
 		}
-		out.WriteString(before)
 		out.WriteString(e.vars[name])
-		address = after
+		i += size
 	}
+	return out.String()
+}
+
+// variable gives the name of the variable that text begins with, and how many
+// bytes it takes; 0 for none.
+func variable(text string) (name string, size int) {
+	if !strings.HasPrefix(text, "$") {
+		return "", 0
+	}
+	if rest, braced := strings.CutPrefix(text, "${"); braced {
+		name, _, closed := strings.Cut(rest, "}")
+		if !closed {
+			return "", 0
+		}
+		return name, len(name) + len("${}")
+	}
+	end := 1
+	for end < len(text) && (isAlpha(text[end]) || text[end] == '_' || end > 1 && isDigit(text[end])) {
+		end++
+	}
+	if end == 1 {
+		return "", 0
+	}
+	return text[1:end], end
 }

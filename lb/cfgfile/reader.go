@@ -104,6 +104,9 @@ func (r *Reader) Next() (Line, bool) {
 	return Line{}, false
 }
 
+// File is the name of the file that is read.
+func (r *Reader) File() string { return r.pos.File }
+
 // cut takes the next line off the source. It is false if the line was refused.
 func (r *Reader) cut() (string, bool) {
 	r.pos.Line++

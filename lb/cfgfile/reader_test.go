@@ -102,7 +102,8 @@ func TestEnv(t *testing.T) {
 		t.Errorf("C = %q", v)
 	}
 	for in, want := range map[string]string{
-		"fd@${A}": "fd@1", "${A}${B}": "12", "${NO}:80": ":80", "${A": "${A", "plain": "plain", "$A": "$A", "x${": "x${",
+		"fd@${A}": "fd@1", "${A}${B}": "12", "${NO}:80": ":80", "${A": "${A", "plain": "plain", "x${": "x${",
+		"*:$A": "*:1", "$A:$B": "1:2", "$A_B.x": ".x", "$A.$NO.": "1..", "$": "$", "a$1": "a$1", `\$A`: `\$A`, "${A}b$B": "1b2",
 	} {
 		if got := e.Expand(in); got != want {
 			t.Errorf("Expand(%q) = %q, want %q", in, got, want)

@@ -1,6 +1,7 @@
 package cfgfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -74,6 +75,7 @@ func readFile(name string) ([]byte, error) {
 
 func readBounded(r io.Reader) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // some editors' mark of UTF-8
 	if err == nil && len(data) > maxFile {
 		return nil, fmt.Errorf("larger than %d MiB, which no configuration is", maxFile>>20)
 	}

@@ -82,6 +82,9 @@ func (p *parser) bindAddress(what, address string) ([]Bind, error) {
 	}
 	switch prefix {
 	case "unix", "abns":
+		if prefix == "unix" {
+			rest = p.unix.prefix + rest
+		}
 		if prefix == "unix" && len(rest) > 100 {
 			return nil, fmt.Errorf("'%s' : socket path '%s' is too long (100 bytes at most)", what, rest)
 		}
@@ -188,14 +191,25 @@ func (p *parser) serverAddress(s *Server, address string) error {
 		}
 		s.Network, s.Host = "unix", rest
 		return nil
+	case "abns":
+		if rest == "" || len(rest) > 107 {
+			return fmt.Errorf("an abstract socket's name has 1 to 107 bytes, '%s' has %d", address, len(rest))
+		}
+		s.Network, s.Host = "abns", rest
+		return nil
 	case "", "ipv4", "ipv6":
 	default:
 		return fmt.Errorf("address family '%s@' is not supported by lb yet in '%s'", prefix, address)
 	}
 	s.Network = "tcp"
 	host, port := hostPort(rest)
+	s.PortOffset = 0
 	if strings.HasPrefix(port, "+") || strings.HasPrefix(port, "-") {
-		return fmt.Errorf("port '%s' relative to the client's is not supported by lb yet: write the server's own port", port)
+		n, err := number("server port", port, -65535, 65535)
+		if err != nil {
+			return err
+		}
+		s.PortOffset, port = n, ""
 	}
 	if port != "" && port != "0" {
 		n, err := portNumber("server", port)
@@ -204,10 +218,13 @@ func (p *parser) serverAddress(s *Server, address string) error {
 		}
 		s.Port = n
 	}
-	s.Host = host
 	if host == "*" || host == "" {
-		return fmt.Errorf("'%s' names no server: connecting to the client's own destination ('transparent') is not supported by lb yet", address)
+		host = "0.0.0.0"
+		if prefix == "ipv6" {
+			host = "::"
+		}
 	}
+	s.Host = host
 	if ip, err := netip.ParseAddr(host); err == nil {
 		if prefix == "ipv4" && !ip.Is4() || prefix == "ipv6" && ip.Is4() {
 			return fmt.Errorf("invalid address: '%s' in '%s' is not of that family", host, address)

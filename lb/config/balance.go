@@ -8,13 +8,16 @@ import (
 // balanceTable holds how a server is chosen.
 func balanceTable() []row[*draft] {
 	return []row[*draft]{
-		{name: "balance", args: "roundrobin|static-rr|leastconn|first|source|uri|random", min: 1, max: many, in: back, apply: (*call).balance},
+		{name: "balance", args: "roundrobin|static-rr|leastconn|first|source|uri|random", max: many, in: back, apply: (*call).balance},
 		{name: "hash-type", args: "map-based|consistent [sdbm]", min: 1, max: many, in: back, apply: (*call).hashType},
 		{name: "hash-balance-factor", args: "<percent>", min: 1, max: 1, in: back, status: Refused, doc: "give servers a maxconn"},
 	}
 }
 
 func (c *call) balance(d *draft) error {
+	if len(c.args) == 0 {
+		c.args = []string{"roundrobin"}
+	}
 	algo, arg := c.args[0], ""
 	if open := strings.IndexByte(algo, '('); open > 0 && strings.HasSuffix(algo, ")") {
 		algo, arg = algo[:open], algo[open+1:len(algo)-1]

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"lbsyslogd/lb/cfgfile"
 )
@@ -15,6 +16,28 @@ type bindDraft struct {
 	ssl    bool   // the word ssl was there; other TLS words alone do nothing
 	expose bool   // expose-fd listeners
 	level  string // of a stats socket
+}
+
+// unixDefaults are what unix-bind says.
+type unixDefaults struct {
+	Bind
+	prefix string
+}
+
+// owned gives a unix socket's bind line what unix-bind says and it does not.
+func (u *unixDefaults) owned(b *Bind) {
+	if b.Network != "unix" || u.Pos == (cfgfile.Pos{}) {
+		return
+	}
+	if b.Mode == 0 {
+		b.Mode = u.Mode
+	}
+	if b.UID < 0 && b.User == "" {
+		b.UID, b.User = u.UID, u.User
+	}
+	if b.GID < 0 && b.Group == "" {
+		b.GID, b.Group = u.GID, u.Group
+	}
 }
 
 // bind applies a bind line.
@@ -34,6 +57,7 @@ func (c *call) bind(d *draft) error {
 	for _, b := range binds {
 		one := model.Bind
 		one.Network, one.Address = b.Network, b.Address
+		c.p.unix.owned(&one)
 		if one.V6Only {
 			if one.Network != "tcp" {
 				return fmt.Errorf("'bind %s' : 'v6only' needs an IPv6 address such as [::]:80", c.args[0])
@@ -106,6 +130,13 @@ func bindTable() []row[*bindDraft] {
 			b.level = c.args[0]
 			return oneOf("level", c.args[0], "user", "operator", "admin")
 		}},
+		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.MaxConn = n })},
+		{name: "mss", args: "<size>", min: 1, max: 1, apply: count(-65535, 65535, func(b *bindDraft, n int) { b.MSS = n })},
+		{name: "namespace", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.Namespace = w })},
+		{name: "tcp-ut", args: "<time>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
+			b.UserTimeout, err = duration(c.name, c.args[0], time.Millisecond)
+			return err
+		}},
 		{name: "mode", args: "<octal>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.Mode, err = octal("mode", c.args[0])
 			return err
@@ -165,11 +196,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "crt-ignore-err", args: "<list>", min: 1, max: 1, status: Refused, doc: "use verify optional"},
 		{name: "crt-list", args: "<file>", min: 1, max: 1, status: Refused, doc: "write one crt word for each file; the certificate is chosen by its names"},
 		{name: "generate-certificates", status: Refused, doc: "certificates are not made on the fly"},
-		{name: "maxconn", args: "<number>", min: 1, max: 1, status: Refused, doc: "write a maxconn line for the frontend"},
-		{name: "mss", args: "<size>", min: 1, max: 1, status: Refused, doc: "set advmss on the route (ip route)"},
-		{name: "namespace", args: "<name>", min: 1, max: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
 		{name: "proto", args: "h1|h2", min: 1, max: 1, status: Ignored, doc: "the client's first bytes tell; 'option disable-h2-upgrade' leaves HTTP/2 to those who agreed on it (alpn)"},
-		{name: "tcp-ut", args: "<time>", min: 1, max: 1, status: Refused, doc: "use timeout client"},
 		{name: "tls-ticket-keys", args: "<file>", min: 1, max: 1, status: Refused, doc: "keys are made by lb"},
 	}
 	for _, name := range tlsSwitches() {
@@ -189,12 +216,33 @@ func (b *bindDraft) secure() *BindTLS {
 	return b.TLS
 }
 
-// under puts a relative path under a base directory.
+// under puts a relative path under a base directory, or where default-path
+// says.
 func (p *parser) under(base, path string) string {
-	if base == "" || filepath.IsAbs(path) || strings.HasPrefix(path, "@") {
+	switch {
+	case filepath.IsAbs(path) || strings.HasPrefix(path, "@"):
 		return path
+	case base == "":
+		return p.path(p.reader.File(), path)
 	}
 	return filepath.Join(base, path)
+}
+
+// path is where default-path has a relative path of a configuration file
+// begin.
+func (p *parser) path(file, path string) string {
+	if len(p.place) == 0 || filepath.IsAbs(path) {
+		return path
+	}
+	switch p.place[0] {
+	case "config":
+		return filepath.Join(filepath.Dir(file), path)
+	case "parent":
+		return filepath.Join(filepath.Dir(file), "..", path)
+	case "origin":
+		return filepath.Join(p.place[1], path)
+	}
+	return path
 }
 
 // alpn reads the list of protocols, in the order of preference.

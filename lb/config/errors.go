@@ -124,7 +124,7 @@ func (c *call) httpError(d *draft) error {
 			}
 			page = &named
 		case "file":
-			data, err := os.ReadFile(words[1])
+			data, err := os.ReadFile(c.p.path(c.pos.File, words[1]))
 			if err != nil {
 				return fmt.Errorf("'http-error' : error opening file '%s': %w", words[1], plainError(err))
 			}

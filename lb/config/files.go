@@ -26,10 +26,11 @@ func (p *parser) resolveFiles() {
 		f := read[k]
 		if f == nil {
 			var err error
-			if f, err = lookup.Read(u.ref.Path, u.ref.Map); err != nil {
+			if f, err = lookup.Read(p.path(u.pos.File, u.ref.Path), u.ref.Map); err != nil {
 				p.report.Errorf(u.pos, "%v", err)
 				continue
 			}
+			f.Path = u.ref.Path // by which commands know it
 			f.Index = len(p.cfg.Files)
 			read[k] = f
 			p.cfg.Files = append(p.cfg.Files, f)

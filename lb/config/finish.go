@@ -21,9 +21,13 @@ func (p *parser) finish() {
 		p.checkUnique(d)
 		p.checkPage(d)
 		p.resolveCheck(d)
+		p.transparent(d)
 		p.checkServers(d)
 		p.checkTimeouts(d)
 		p.checkListeners(d)
+		for i := range d.Binds {
+			d.Binds[i].Probes = d.KeepAlive.Client
+		}
 	}
 	p.resolveTracks()
 	p.resolveTables()
@@ -271,6 +275,8 @@ func (p *parser) checkServers(d *draft) {
 		switch {
 		case s.Cookie != "" && d.Cookie == nil && d.Mode == HTTP:
 			p.report.Warnf(s.Pos, "'server %s/%s' has a cookie, but %s '%s' has no 'cookie' line: it is not used", d.Name, s.Name, d.section, d.Name)
+		case s.Check && s.Addr.IsUnspecified() && s.CheckAddr == "":
+			p.report.Errorf(s.Pos, "'server %s/%s' is wherever the client wants to go, which a check does not know; add 'addr <address> port <port>', or remove 'check'", d.Name, s.Name)
 		case s.Check && s.Network == "tcp" && s.Port == 0 && s.CheckPort == 0 && !d.check.placed():
 			p.report.Errorf(s.Pos, "'server %s/%s' has neither a port nor a check port: checks cannot connect; add a port to the address or 'port <port>'", d.Name, s.Name)
 		}

@@ -75,6 +75,9 @@ func globalTable() []row[*Global] {
 			return nil
 		}},
 		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.MaxConn = n })},
+		{name: "maxconnrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Conns = n })},
+		{name: "maxsessrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Sessions = n })},
+		{name: "maxsslrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.TLS = n })},
 		{name: "maxsslconn", args: "<number>", min: 1, max: 1, status: Ignored, doc: "maxconn bounds TLS connections too", apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
 		{name: "nbproc", args: "<number>", min: 1, max: 1, apply: (*call).nbproc},
 		{name: "nbthread", args: "<number>", min: 1, max: 1, apply: count(1, 64, func(g *Global, n int) { g.NbThread = n })},
@@ -100,6 +103,7 @@ func globalTable() []row[*Global] {
 			g.UID, err = number("uid", w, 0, big)
 			return err
 		})},
+		{name: "unix-bind", args: "[prefix <path>] [mode <octal>] [user <name>] [uid <number>] [group <name>] [gid <number>]", min: 1, max: many, apply: (*call).unixBind},
 		{name: "unsetenv", args: "<name> ...", min: 1, max: many, apply: func(c *call, _ *Global) error {
 			for _, name := range c.args {
 				c.p.env.Unset(name)
@@ -110,7 +114,7 @@ func globalTable() []row[*Global] {
 		{name: "zero-warning", apply: func(c *call, _ *Global) error { c.p.zeroWarning = true; return nil }},
 
 		{name: "cluster-secret", args: "<secret>", min: 1, max: 1, status: Refused, doc: "only QUIC and dynamic cookies use it"},
-		{name: "default-path", args: "<kind>", min: 1, max: many, status: Refused, doc: "relative paths begin at the directory that lb was started in; write absolute ones"},
+		{name: "default-path", args: "current|config|parent|origin <path>", min: 1, max: 2, apply: (*call).defaultPath},
 		{name: "external-check", status: Refused, doc: "checks run no programs; use tcp-check or http-check rules"},
 		{name: "h1-accept-payload-with-any-method", status: Refused, doc: "GET, HEAD and DELETE with a body are served as RFC 9110 says"},
 		{name: "h1-case-adjust", args: "<from> <to>", min: 2, max: 2, status: Refused, doc: "header names are passed on as they come, no rewriting is needed"},
@@ -124,9 +128,6 @@ func globalTable() []row[*Global] {
 		{name: "lua-load-per-thread", args: "<file>", min: 1, max: many, status: Refused, doc: "scripts are not run"},
 		{name: "lua-prepend-path", args: "<path>", min: 1, max: many, status: Refused, doc: "scripts are not run"},
 		{name: "maxcomprate", args: "<number>", min: 1, max: 1, status: Refused, doc: "answers are not compressed"},
-		{name: "maxconnrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxconn"},
-		{name: "maxsessrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxconn"},
-		{name: "maxsslrate", args: "<number>", min: 1, max: 1, status: Refused, doc: "use maxconn"},
 		{name: "pp2-never-send-local", status: Refused, doc: "PROXY headers are not sent"},
 		{name: "set-var", args: "<name> <expr>", min: 1, max: many, status: Refused, doc: "process-wide variables are not supported; use setenv and \"$NAME\""},
 		{name: "set-var-fmt", args: "<name> <format>", min: 1, max: many, status: Refused, doc: "process-wide variables are not supported; use setenv and \"$NAME\""},
@@ -136,7 +137,6 @@ func globalTable() []row[*Global] {
 		{name: "ssl-provider", args: "<name>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
 		{name: "ssl-provider-path", args: "<path>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
 		{name: "stats bind-process", args: "<set>", min: 1, max: many, status: Ignored, doc: "there is one worker process"},
-		{name: "unix-bind", args: "<option> ...", min: 1, max: many, status: Refused, doc: "give mode, user and group on each bind line"},
 	}
 	for i := range table {
 		table[i].in = inGlobal
@@ -194,6 +194,43 @@ func (c *call) nbproc(*Global) error {
 	return nil
 }
 
+// unixBind applies unix-bind: what bind lines say nothing about.
+func (c *call) unixBind(*Global) error {
+	model := bindDraft{Bind: Bind{Pos: c.pos, UID: -1, GID: -1}}
+	for words := c.args; len(words) > 0; words = words[2:] {
+		if len(words) < 2 {
+			return fmt.Errorf("'unix-bind' : '%s' expects a value", words[0])
+		}
+		if words[0] == "prefix" {
+			c.p.unix.prefix = words[1]
+			continue
+		}
+		if err := oneOf(c.name, words[0], "prefix", "mode", "user", "uid", "group", "gid"); err != nil {
+			return err
+		}
+		if err := c.bindOptions(&model, words[:2], c.name); err != nil {
+			return err
+		}
+	}
+	c.p.unix.Bind = model.Bind
+	return nil
+}
+
+// defaultPath is about where relative paths begin.
+func (c *call) defaultPath(*Global) error {
+	if err := oneOf(c.name, c.args[0], "current", "config", "parent", "origin"); err != nil {
+		return err
+	}
+	switch {
+	case c.args[0] == "origin" && len(c.args) == 1:
+		return fmt.Errorf("'default-path origin' expects a directory")
+	case c.args[0] != "origin" && len(c.args) > 1:
+		return fmt.Errorf("'default-path %s' cannot handle unexpected argument '%s'", c.args[0], c.args[1])
+	}
+	c.p.place = c.args
+	return nil
+}
+
 // statsSocket applies a stats socket line.
 func (c *call) statsSocket(g *Global) error {
 	binds, err := c.p.bindAddresses("stats socket", c.args[0])
@@ -210,6 +247,7 @@ func (c *call) statsSocket(g *Global) error {
 	for _, b := range binds {
 		one := model.Bind
 		one.Network, one.Address = b.Network, b.Address
+		c.p.unix.owned(&one)
 		g.StatsSockets = append(g.StatsSockets, StatsSocket{Bind: one, Level: model.level, Expose: model.expose})
 	}
 	return nil

@@ -77,6 +77,8 @@ type parser struct {
 	rings        map[string]*Ring
 	atRing       *Ring // being read
 	missingRings map[cfgfile.Pos]bool
+	unix         unixDefaults
+	place        []string // default-path
 	zeroWarning  bool
 	globalLogs   bool // the global section has a log line, maybe a refused one
 	tls          tlsDefaults
@@ -191,7 +193,7 @@ func sectionKeywords() map[string]string {
 		"log-forward": "syslogd receives and writes logs",
 		"mailers":     "watch 'show stat' or the metrics for alerts instead",
 		"peers":       "",
-		"program":     "start programs with units of their own",
+		"program":     "give each program a unit of its own, so that a reload or a crash of either leaves the other alone: a file such as /etc/systemd/system/NAME.service with [Service], ExecStart=<what stands behind command>, Restart=always and PartOf=lb.service; then systemctl enable --now NAME",
 		"resolvers":   "names are resolved once, at start; reload to resolve again",
 		"ring":        "",
 		"userlist":    "",

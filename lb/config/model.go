@@ -60,11 +60,17 @@ type Global struct {
 	Node          string
 	Description   string
 	SpreadChecks  int
+	Rates         Rates
 	MaxTLSConn    int
 	CABase        string
 	CrtBase       string
 	// SSLServerVerifyNone is ssl-server-verify none.
 	SSLServerVerifyNone bool
+}
+
+// Rates limit what is new in a second, in all frontends together; 0: no limit.
+type Rates struct {
+	Conns, Sessions, TLS int // maxconnrate, maxsessrate, maxsslrate
 }
 
 // Log is one `log` line. Target "global" is resolved: the proxy's list holds
@@ -112,14 +118,48 @@ type Proxy struct {
 	Backend  bool // has the server side: backend or listen
 	Mode     Mode
 	Disabled bool
+	ID       int // numeric proxy id (iid); unique
 
-	Binds   []Bind
-	MaxConn int // frontend's; 0 means the global limit
-	Backlog int
+	ClientSide
+	ServerSide
+	Logging
+
+	Timeouts  Timeouts
+	KeepAlive TCPKeepAlive // option clitcpka, srvtcpka
+	ConnMode  ConnMode
+
+	ForwardFor *ForwardFor // nil: off
+	ErrorFiles map[int]ErrorFile
+	Stats      *StatsPage // stats enable/uri/...: nil off
+
+	Needs    rule.Needs // of all that rules evaluate
+	LogNeeds rule.Needs // of what only log lines show
+
+	Rules rule.Sets // by stage; reqadd, rspadd, block, redirect... among them
+}
+
+// ClientSide is what a proxy says about its clients.
+type ClientSide struct {
+	Binds       []Bind
+	MaxConn     int // 0 means the global limit
+	Backlog     int
+	SessionRate int  // rate-limit sessions: new connections a second; 0: no limit
+	NoH2Upgrade bool // option disable-h2-upgrade
 
 	DefaultBackend string // "" none; checked to exist
 	UseBackends    []UseBackend
 
+	MonitorURI string
+	// MonitorFails make the answer to MonitorURI a 503 when any holds.
+	MonitorFails []*rule.Cond
+
+	ReqCaptures   []Capture // capture request header NAME len N
+	ResCaptures   []Capture
+	CookieCapture Capture // Header begins the cookie's name; Len 0: none
+}
+
+// ServerSide is what a proxy says about its servers.
+type ServerSide struct {
 	Balance      Balance
 	Servers      []Server
 	FullConn     int
@@ -133,9 +173,15 @@ type Proxy struct {
 	Persist      bool    // option persist
 	UseServers   []UseServer
 	Persistence  []PersistRule
+	Transparent  bool          // option transparent
+	Source       ServerSocket  // source, for servers that say nothing of it
+	NameHeader   string        // http-send-name-header: tells servers their names; "" none does
+	Table        *stick.Spec   // nil: none
+	Sticks       []*rule.Stick // stick on, match, store-...: in order
+}
 
-	Timeouts Timeouts
-
+// Logging is what a proxy says about logs.
+type Logging struct {
 	Logs              []Log
 	LogFormat         *rule.Format // nil: no log-format; option httplog/tcplog set it
 	LogFormatPos      cfgfile.Pos
@@ -148,33 +194,18 @@ type Proxy struct {
 	LogAsap           bool
 	LogHealthCheck    bool
 	LogSeparateErrors bool
+}
 
-	ConnMode    ConnMode
-	NoH2Upgrade bool        // option disable-h2-upgrade
-	ForwardFor  *ForwardFor // nil: off
+// TCPKeepAlive is how TCP connections that carry nothing are probed.
+type TCPKeepAlive struct {
+	Client, Server Probes
+}
 
-	ErrorFiles map[int]ErrorFile
-	MonitorURI string
-	// MonitorFails make the answer to MonitorURI a 503 when any holds.
-	MonitorFails []*rule.Cond
-
-	Needs    rule.Needs // of all that rules evaluate
-	LogNeeds rule.Needs // of what only log lines show
-
-	Rules rule.Sets // by stage; reqadd, rspadd, block, redirect... among them
-
-	Table  *stick.Spec   // nil: none
-	Sticks []*rule.Stick // stick on, match, store-...: in order
-
-	ReqCaptures []Capture // capture request header NAME len N
-	ResCaptures []Capture
-
-	CookieCapture Capture // Header begins the cookie's name; Len 0: none
-	NameHeader    string  // http-send-name-header: tells servers their names; "" none does
-
-	Stats *StatsPage // stats enable/uri/...: nil off
-
-	ID int // numeric proxy id (iid); unique
+// Probes are TCP's keep-alive probes on one side; zero values are the kernel's.
+type Probes struct {
+	On          bool
+	Idle, Intvl time.Duration // whole seconds
+	Count       int
 }
 
 // UseServer is one use-server rule; Cond nil means always.
@@ -238,8 +269,12 @@ type Bind struct {
 	Group       string
 	UID, GID    int // -1 when absent
 	Backlog     int
-	MaxConn     int
+	MaxConn     int // 0: the frontend's limit alone
 	Interface   string
+	Namespace   string
+	MSS         int           // 0: the route's
+	UserTimeout time.Duration // tcp-ut
+	Probes      Probes        // option clitcpka of the proxy
 	DeferAccept bool
 	TFO         bool
 	Transparent bool
@@ -269,43 +304,60 @@ type Server struct {
 	Pos  cfgfile.Pos
 	// Host and Port as written: an IP address or a name; Port 0 means the
 	// client's own destination port. Unix sockets have Network "unix".
-	Network string // "tcp" or "unix"
+	Network string // "tcp", "unix" or "abns"
 	Host    string
 	Port    int
-	Addr    netip.Addr // set when Host is an IP address
+	Addr    netip.Addr // set when Host is an IP address; unspecified means the client's destination
+	// PortOffset is added to the client's port when Port is 0.
+	PortOffset int
 
-	Weight                      int // 0..256, default 1
-	Backup                      bool
-	Disabled                    bool
-	MaxConn                     int // 0: unlimited
-	MaxQueue                    int
-	Cookie                      string
-	NonStick                    bool // stick rules do not store it
+	Weight               int // 0..256, default 1
+	Backup               bool
+	Disabled             bool
+	MaxConn              int // 0: unlimited
+	MaxQueue             int
+	Cookie               string
+	NonStick             bool // stick rules do not store it
+	SlowStart            time.Duration
+	Redir                string
+	PoolMaxConn          int    // -1 unlimited
+	OnMarkedDownShutdown bool   // on-marked-down shutdown-sessions
+	OnMarkedUpShutdown   bool   // on-marked-up shutdown-backup-sessions
+	Observe              string // "" no, "layer4" or "layer7"
+	OnError              health.OnError
+	ErrorLimit           int    // 10
+	Track                string // "[proxy/]server"; "" none
+	MinConn              int
+	InitAddr             string
+	TLS                  ServerTLS // of the checks
+	ID                   int       // numeric server id (sid)
+
+	ServerCheck
+	ServerSocket
+}
+
+// ServerCheck is what a server line says about checks and agents.
+type ServerCheck struct {
 	Check                       bool
 	CheckPort                   int
 	CheckAddr                   string
 	Inter, FastInter, DownInter time.Duration // default 2s; 0 of the latter two means Inter
 	Rise, Fall                  int           // 2, 3
-	SlowStart                   time.Duration
-	Redir                       string
-	PoolMaxConn                 int    // -1 unlimited
-	OnMarkedDownShutdown        bool   // on-marked-down shutdown-sessions
-	OnMarkedUpShutdown          bool   // on-marked-up shutdown-backup-sessions
-	Observe                     string // "" no, "layer4" or "layer7"
-	OnError                     health.OnError
-	ErrorLimit                  int    // 10
-	Track                       string // "[proxy/]server"; "" none
-	MinConn                     int
-	InitAddr                    string
-	TLS                         ServerTLS // of the checks
-	CheckTLS                    bool      // check-ssl
-	CheckProxy                  bool      // check-send-proxy
+	CheckTLS                    bool          // check-ssl
+	CheckProxy                  bool          // check-send-proxy
 	Agent                       bool
 	AgentAddr                   string
 	AgentPort                   int
 	AgentInter                  time.Duration // 2s
 	AgentSend                   string
-	ID                          int // numeric server id (sid)
+}
+
+// ServerSocket is what a server line says about the connections to it.
+type ServerSocket struct {
+	Source      netip.AddrPort // where they come from; port 0 is any
+	UseSource   string         // usesrc: "clientip", "client" or ""
+	Interface   string
+	UserTimeout time.Duration // tcp-ut
 }
 
 // ServerTLS is what a server line says about TLS.

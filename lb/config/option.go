@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // optionTable holds the options that are not about logs or checks.
@@ -20,13 +21,24 @@ func optionTable() []row[*draft] {
 		}
 	}
 	const (
-		keepAliveProbes = "no keep-alive probes are sent; the timeouts end dead connections"
-		splice          = "bodies are moved as is cheapest for their size"
-		headerCase      = "header names are passed on as they come"
+		splice     = "bodies are moved as is cheapest for their size"
+		headerCase = "header names are passed on as they come"
 	)
 	return []row[*draft]{
 		{name: "option abortonclose", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AbortOnClose })},
 		{name: "option allbackups", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AllBackups })},
+		{name: "option clitcpka", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.KeepAlive.Client.On })},
+		{name: "option srvtcpka", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.KeepAlive.Server.On })},
+		{name: "option tcpka", in: anywhere, negate: true, apply: func(c *call, d *draft) error {
+			d.KeepAlive.Client.On, d.KeepAlive.Server.On = !c.no, !c.no
+			return nil
+		}},
+		{name: "clitcpka-cnt", args: "<count>", min: 1, max: 1, in: front, apply: probeCount(func(d *draft) *Probes { return &d.KeepAlive.Client })},
+		{name: "clitcpka-idle", args: "<time>", min: 1, max: 1, in: front, apply: probeTime(func(d *draft) *time.Duration { return &d.KeepAlive.Client.Idle })},
+		{name: "clitcpka-intvl", args: "<time>", min: 1, max: 1, in: front, apply: probeTime(func(d *draft) *time.Duration { return &d.KeepAlive.Client.Intvl })},
+		{name: "srvtcpka-cnt", args: "<count>", min: 1, max: 1, in: back, apply: probeCount(func(d *draft) *Probes { return &d.KeepAlive.Server })},
+		{name: "srvtcpka-idle", args: "<time>", min: 1, max: 1, in: back, apply: probeTime(func(d *draft) *time.Duration { return &d.KeepAlive.Server.Idle })},
+		{name: "srvtcpka-intvl", args: "<time>", min: 1, max: 1, in: back, apply: probeTime(func(d *draft) *time.Duration { return &d.KeepAlive.Server.Intvl })},
 		{name: "option disable-h2-upgrade", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.NoH2Upgrade })},
 		{name: "option forwardfor", args: "[except <network>] [header <name>] [if-none]", max: many, in: anywhere, apply: (*call).forwardFor},
 		{name: "option http-keep-alive", in: anywhere, negate: true, apply: connMode(KeepAlive)},
@@ -38,9 +50,6 @@ func optionTable() []row[*draft] {
 		{name: "option forceclose", in: anywhere, negate: true, status: Translated, doc: "it is read as 'option httpclose'", apply: connMode(Close)},
 		{name: "redispatch", in: back, status: Translated, doc: "it is read as 'option redispatch'", apply: (*call).redispatch},
 
-		{name: "option clitcpka", in: front, negate: true, status: Ignored, doc: keepAliveProbes},
-		{name: "option srvtcpka", in: back, negate: true, status: Ignored, doc: keepAliveProbes},
-		{name: "option tcpka", in: anywhere, negate: true, status: Ignored, doc: keepAliveProbes},
 		{name: "option contstats", in: front, negate: true, status: Ignored, doc: "counters are always up to date"},
 		{name: "option http-ignore-probes", in: front, negate: true, status: Ignored, doc: "connections without a request are closed; option dontlognull keeps them out of the log"},
 		{name: "option http-no-delay", in: anywhere, negate: true, status: Ignored, doc: "nothing is ever delayed"},
@@ -67,7 +76,27 @@ func optionTable() []row[*draft] {
 		{name: "option http_proxy", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.5; lb is no forward proxy"},
 		{name: "option independent-streams", in: anywhere, negate: true, status: Refused, doc: "traffic in either direction keeps a connection alive"},
 		{name: "option originalto", args: "...", max: many, in: anywhere, status: Refused, doc: "write http-request set-header X-Original-To %[dst]"},
-		{name: "option transparent", in: back, negate: true, status: Refused, doc: "name the servers"},
+		{name: "option transparent", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.Transparent })},
+		{name: "transparent", in: back, status: Translated, doc: "it is read as 'option transparent'", apply: onOff(func(d *draft) *bool { return &d.Transparent })},
+	}
+}
+
+// probeCount and probeTime apply the words of keep-alive probes.
+func probeCount(field func(d *draft) *Probes) func(*call, *draft) error {
+	return func(c *call, d *draft) (err error) {
+		field(d).Count, err = number(c.name, c.args[0], 0, 127)
+		return err
+	}
+}
+
+func probeTime(field func(d *draft) *time.Duration) func(*call, *draft) error {
+	return func(c *call, d *draft) error {
+		v, err := duration(c.name, c.args[0], time.Second)
+		if err == nil && (v < time.Second || v > 32767*time.Second) {
+			err = fmt.Errorf("'%s' must be between 1s and 32767s, not %s", c.name, c.args[0])
+		}
+		*field(d) = v
+		return err
 	}
 }
 

@@ -44,6 +44,13 @@ func proxyTable() []row[*draft] {
 		{name: "capture request header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
 		{name: "capture response header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
 		{name: "cookie", args: "<name> insert [indirect] [nocache] [postonly] [preserve] [httponly] [secure] [domain <domain>] [attr <text>]", min: 1, max: many, in: back, apply: (*call).cookie},
+		{name: "dispatch", args: "<address>:<port>", min: 1, max: 1, in: ownBack, hard: true, status: Translated, doc: "it is read as a server of the name 'dispatch'", apply: func(c *call, d *draft) error {
+			c.args = []string{"dispatch", c.args[0]}
+			return c.server(d)
+		}},
+		{name: "source", args: "<address>[:<port>] [usesrc <address>|client|clientip] [interface <name>]", min: 1, max: many, in: back, apply: func(c *call, d *draft) error {
+			return c.source(&d.Source, c.args)
+		}},
 		{name: "default-server", args: "<option> ...", min: 1, max: many, in: back, hard: true, apply: (*call).defaultServer},
 		{name: "default_backend", args: "<backend>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
 			d.DefaultBackend, d.backPos = c.args[0], c.pos
@@ -63,6 +70,7 @@ func proxyTable() []row[*draft] {
 		{name: "maxconn", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.MaxConn = n })},
 		{name: "mode", args: "http|tcp", min: 1, max: 1, in: anywhere, apply: (*call).mode},
 		{name: "monitor-uri", args: "<uri>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error { d.MonitorURI = c.args[0]; return nil }},
+		{name: "rate-limit sessions", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.SessionRate = n })},
 		{name: "retries", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
 		{name: "retry-on", args: "conn-failure", min: 1, max: many, in: back, apply: func(c *call, _ *draft) error {
 			for _, word := range c.args {
@@ -194,7 +202,7 @@ func (k *Cookie) value(word, value string) error {
 
 // errorCodes are the statuses whose answers can be replaced.
 func errorCodes() []int {
-	return []int{200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 425, 429, 500, 501, 502, 503, 504}
+	return []int{200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504}
 }
 
 func (c *call) errorCode(word string) (int, error) {
@@ -218,7 +226,7 @@ func (c *call) errorFile(d *draft) error {
 }
 
 func (c *call) readErrorFile(path string) (ErrorFile, error) {
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(c.p.path(c.pos.File, path))
 	if err != nil {
 		return ErrorFile{}, fmt.Errorf("errorfile : error opening file '%s': %w", path, plainError(err))
 	}

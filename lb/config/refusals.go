@@ -7,7 +7,6 @@ func proxyRefusals() []row[*draft] {
 		session = "use 'stick on' with the cookie that the servers set, or 'cookie ... insert'"
 		content = "answers are not looked into; use http-response rules in mode http"
 		mail    = "watch 'show stat' or the metrics for alerts instead"
-		probes  = "no keep-alive probes are sent"
 		state   = "state passes from worker to worker by itself"
 	)
 	type refusal struct {
@@ -19,12 +18,6 @@ func proxyRefusals() []row[*draft] {
 	var table []row[*draft]
 	for _, r := range []refusal{
 		{"bind-process", anywhere, Ignored, "there is one worker process"},
-		{"clitcpka-cnt", front, Ignored, probes},
-		{"clitcpka-idle", front, Ignored, probes},
-		{"clitcpka-intvl", front, Ignored, probes},
-		{"srvtcpka-cnt", back, Ignored, probes},
-		{"srvtcpka-idle", back, Ignored, probes},
-		{"srvtcpka-intvl", back, Ignored, probes},
 		{"grace", anywhere, Ignored, "a worker that was replaced leaves when its connections are gone or were moved"},
 		{"load-server-state-from-file", back, Ignored, state},
 		{"server-state-file-name", back, Ignored, state},
@@ -36,19 +29,15 @@ func proxyRefusals() []row[*draft] {
 		{"cliexp", front, Refused, "write http-response rules"},
 		{"compression", anywhere, Refused, "let the servers compress"},
 		{"declare capture", ownFront, Refused, "write 'capture request header'"},
-		{"dispatch", ownBack, Refused, "write a server line"},
 		{"email-alert", anywhere, Refused, mail},
 		{"filter", ownAnywhere, Refused, "there are no filters"},
 		{"log-format-sd", front, Refused, "structured data is not sent; write log-format"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "there are no filters"},
 		{"persist rdp-cookie", back, Refused, "use 'stick on src'"},
-		{"rate-limit sessions", front, Refused, "use maxconn"},
 		{"reqsetbe", ownFront, Refused, "write use_backend rules"},
 		{"reqisetbe", ownFront, Refused, "write use_backend rules"},
-		{"source", back, Refused, "set the source address on the route (ip route ... src)"},
 		{"srvexp", back, Refused, "write http-response rules"},
-		{"transparent", back, Refused, "name the servers"},
 		{"use-fcgi-app", ownBack, Refused, "only HTTP/1.1 servers can be used"},
 	} {
 		table = append(table, row[*draft]{name: r.name, args: "...", max: many, in: r.in, status: r.status, doc: r.doc})

@@ -210,9 +210,13 @@ func serverTable() []row[*Server] {
 		{name: "send-proxy-v2-ssl", status: Refused, doc: "PROXY headers are not sent"},
 		{name: "send-proxy-v2-ssl-cn", status: Refused, doc: "PROXY headers are not sent"},
 		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},
-		{name: "source", args: "<address>", min: 1, status: Refused, doc: "set the source address on the route (ip route ... src)"},
-		{name: "tcp-ut", args: "<time>", min: 1, status: Refused, doc: "use timeout server"},
-		{name: "usesrc", args: "<address>", min: 1, status: Refused, doc: "add option forwardfor to tell servers the client's address"},
+		{name: "source", args: "<address>[:<port>]", min: 1, apply: func(c *call, s *Server) error { return c.source(&s.ServerSocket, c.args) }},
+		{name: "interface", args: "<name>", min: 1, apply: text(func(s *Server, w string) { s.Interface = w })},
+		{name: "tcp-ut", args: "<time>", min: 1, apply: func(c *call, s *Server) (err error) {
+			s.UserTimeout, err = duration(c.name, c.args[0], time.Millisecond)
+			return err
+		}},
+		{name: "usesrc", args: "clientip|client|<address>", min: 1, apply: func(c *call, s *Server) error { return c.useSource(&s.ServerSocket, c.args[0]) }},
 		{name: "ws", args: "auto|h1|h2", min: 1, status: Refused, doc: "WebSocket runs over HTTP/1.1 upgrades"},
 	}
 	table = append(table, serverTLSTable()...)

@@ -69,14 +69,14 @@ func (o *Opener) Open(w Want) (int, error) {
 	case "abns":
 		return openAbstract(w)
 	}
-	fd, err := openTCP(w, false)
+	fd, err := openTCPIn(w, false)
 	if len(o.Old) > 0 && errors.Is(err, unix.EADDRINUSE) {
 		if fd, ok := o.takeOver(w); ok {
 			return fd, o.Refresh(fd, w)
 		}
 	}
 	if (o.SharePort || len(o.Old) > 0) && errors.Is(err, unix.EADDRINUSE) {
-		fd, err = openTCP(w, true)
+		fd, err = openTCPIn(w, true)
 	}
 	if len(o.Old) > 0 && errors.Is(err, unix.EADDRINUSE) {
 		fd, err = o.pushAside(w)
@@ -130,7 +130,7 @@ func (o *Opener) pushAside(w Want) (fd int, err error) {
 		o.signalOld(unix.SIGTTOU)
 	}
 	for end := time.Now().Add(pauseWait); ; time.Sleep(10 * time.Millisecond) {
-		fd, err = openTCP(w, false)
+		fd, err = openTCPIn(w, false)
 		if !errors.Is(err, unix.EADDRINUSE) || time.Now().After(end) {
 			return fd, err
 		}
@@ -196,6 +196,11 @@ func backlog(w Want) int {
 		return w.Backlog
 	}
 	return 1 << 16 // the kernel lowers it to net.core.somaxconn
+}
+
+// openTCPIn is openTCP in the namespace of w.
+func openTCPIn(w Want, sharePort bool) (int, error) {
+	return inNamespace(w.Namespace, func() (int, error) { return openTCP(w, sharePort) })
 }
 
 func openTCP(w Want, sharePort bool) (int, error) {
@@ -345,14 +350,28 @@ func tune(fd int, w Want) error {
 	if w.TFO {
 		queue = 256
 	}
+	keep := 0
+	if w.KeepAlive {
+		keep = 1
+	}
 	for _, o := range []struct {
-		option, value int
-		name          string
+		level, option, value int
+		always               bool // also 0, which may be set anew
+		name                 string
 	}{
-		{unix.TCP_NODELAY, 1, "TCP_NODELAY"},
-		{unix.TCP_DEFER_ACCEPT, deferred, "defer-accept"},
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1, true, "TCP_NODELAY"},
+		{unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, deferred, true, "defer-accept"},
+		{unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, w.UserTimeout, true, "tcp-ut"},
+		{unix.IPPROTO_TCP, unix.TCP_MAXSEG, w.MSS, false, "mss"},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, keep, true, "option clitcpka"},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, w.KeepIdle, false, "clitcpka-idle"},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, w.KeepIntvl, false, "clitcpka-intvl"},
+		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, w.KeepCount, false, "clitcpka-cnt"},
 	} {
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, o.option, o.value); err != nil {
+		if !o.always && o.value <= 0 {
+			continue
+		}
+		if err := unix.SetsockoptInt(fd, o.level, o.option, o.value); err != nil {
 			return fmt.Errorf("%s for %s: %w", o.name, w, err)
 		}
 	}

@@ -239,3 +239,38 @@ func TestKeys(t *testing.T) {
 		}
 	}
 }
+
+// Options that connections inherit from their listener are set, and change with a reload.
+func TestInheritedOptions(t *testing.T) {
+	w := Want{Network: "tcp4", Address: "127.0.0.1:0", UserTimeout: 12000, MSS: 1000, KeepAlive: true, KeepIdle: 31, KeepIntvl: 7, KeepCount: 3}
+	fd, err := openTCPIn(w, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	look := func(level, option int) int {
+		t.Helper()
+		v, err := unix.GetsockoptInt(fd, level, option)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	if got := [...]int{
+		look(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT), look(unix.SOL_SOCKET, unix.SO_KEEPALIVE), look(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE),
+		look(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL), look(unix.IPPROTO_TCP, unix.TCP_KEEPCNT),
+	}; got != [...]int{12000, 1, 31, 7, 3} {
+		t.Errorf("options %v", got)
+	}
+	if err := (&Opener{}).Refresh(fd, Want{Network: "tcp4", Address: "127.0.0.1:0"}); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := look(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT), look(unix.SOL_SOCKET, unix.SO_KEEPALIVE); a != 0 || b != 0 {
+		t.Errorf("after a reload without them: tcp-ut %d, keep-alive %d", a, b)
+	}
+	for _, name := range []string{"../x", "no-such-namespace"} {
+		if _, err := openTCPIn(Want{Network: "tcp4", Address: "127.0.0.1:0", Namespace: name}, false); err == nil {
+			t.Errorf("namespace %q: no error", name)
+		}
+	}
+}

@@ -26,12 +26,19 @@ type Want struct {
 	V6Only      bool   `json:"v6only,omitempty"`
 	V4V6        bool   `json:"v4v6,omitempty"`
 	Interface   string `json:"interface,omitempty"`
+	Namespace   string `json:"namespace,omitempty"` // network namespace, as of ip-netns(8)
 	Transparent bool   `json:"transparent,omitempty"`
 
 	// Set again on a socket that is already there.
 	Backlog     int    `json:"backlog,omitempty"` // 0: as large as the kernel allows
 	DeferAccept bool   `json:"deferaccept,omitempty"`
 	TFO         bool   `json:"tfo,omitempty"`
+	MSS         int    `json:"mss,omitempty"`         // 0: the route's
+	UserTimeout int    `json:"usertimeout,omitempty"` // ms; 0: the kernel's
+	KeepAlive   bool   `json:"keepalive,omitempty"`
+	KeepIdle    int    `json:"keepidle,omitempty"` // s; 0 of these three: the kernel's
+	KeepIntvl   int    `json:"keepintvl,omitempty"`
+	KeepCount   int    `json:"keepcount,omitempty"`
 	Mode        uint32 `json:"mode,omitempty"` // permissions of a unix path; 0: by the umask
 	UID         int    `json:"uid"`            // owner of a unix path; -1: User, or unchanged
 	GID         int    `json:"gid"`            // -1: Group, or unchanged
@@ -59,6 +66,7 @@ func (w Want) Key() string {
 		{w.V4V6, ",v4v6"},
 		{w.Transparent, ",transparent"},
 		{w.Interface != "", ",interface=" + w.Interface},
+		{w.Namespace != "", ",namespace=" + w.Namespace},
 	} {
 		if o.on {
 			b.WriteString(o.word)

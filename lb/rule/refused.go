@@ -8,7 +8,6 @@ import (
 const (
 	nothingKept  = "answers are not cached; remove the rule"
 	noFilters    = "there are no filters; remove the rule"
-	addressFixed = "the server line says where connections go; use several servers and use-server rules"
 	inOrder      = "requests wait in the order in which they came; remove the rule"
 	resolvedOnce = "names are resolved once, at start; reload to resolve again"
 	marks        = "mark packets with nftables, by address and port"
@@ -23,8 +22,7 @@ var actionRefused = map[string]string{
 	"cache-use": nothingKept, "cache-store": nothingKept, "sc-inc-gpc": sample.GPCArrays, "sc-set-gpt": sample.GPCArrays, "sc-add-gpc": sample.GPCArrays,
 	"expect-proxy": "clients must come without a PROXY header", "set-mark": marks, "set-tos": marks, "do-resolve": resolvedOnce,
 	"disable-l7-retry": "a request that a server has seen is not sent twice; remove the rule", "early-hint": "remove the rule", "normalize-uri": "write replace-path rules",
-	"send-spoe-group": noFilters, "set-bandwidth-limit": noFilters, "set-dst": addressFixed, "set-dst-port": addressFixed,
-	"set-src": "use hdr_ip(<header>) where src would stand", "set-src-port": "use hdr_val(<header>) where src_port would stand",
+	"send-spoe-group": noFilters, "set-bandwidth-limit": noFilters,
 	"set-nice": "all connections of a loop have the same priority; remove the rule", "set-priority-class": inOrder, "set-priority-offset": inOrder,
 	"set-timeout": "write 'timeout server' and 'timeout tunnel' in a backend of its own", "strict-mode": "remove the rule",
 	"wait-for-body": sample.Bodies, "wait-for-handshake": "early data is not taken; remove the rule", "lua": scripts,

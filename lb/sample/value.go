@@ -112,6 +112,9 @@ func (v Value) address() (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// Address casts to an IP address.
+func (v Value) Address() (netip.Addr, bool) { return v.address() }
+
 // leadingInt reads an optional minus and decimal digits; what follows is
 // ignored and an overflow saturates.
 func leadingInt(b []byte) int64 {

@@ -39,7 +39,7 @@ func (s *Server) tell(up bool, text string) {
 	if !up {
 		level, kind = slog.LevelWarn, event.ServerDown
 	}
-	s.set.Announce(level, kind, text, event.Proxy(s.who.Backend), event.Server(s.who.Backend, s.who.Server), slog.String("LB_SERVER_ADDRESS", s.srv.Addr.String()))
+	s.set.Announce(level, kind, text, event.Proxy(s.who.Backend), event.Server(s.who.Backend, s.who.Server), slog.String("LB_SERVER_ADDRESS", s.srv.Addr().String()))
 }
 
 // event logs what an operator, or an agent, changed.

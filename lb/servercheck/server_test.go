@@ -21,7 +21,7 @@ import (
 // one makes a backend be of one server s, changed by with before it is added.
 func one(t *testing.T, admin backend.Admin, o Options) (*Set, *Server) {
 	t.Helper()
-	srv := &backend.Server{Name: "s", Addr: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1")), Checked: true, MaxConn: 50}
+	srv := &backend.Server{Name: "s", Address: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1")), Checked: true, MaxConn: 50}
 	srv.SetInitial(100, admin, true)
 	o.Backend, o.Server = backend.New(backend.Options{Name: "be"}, []*backend.Server{srv}), srv
 	s := New(o)
@@ -220,8 +220,8 @@ func TestFind(t *testing.T) {
 	if _, err := set.Find("other", "s"); err != control.ErrNoBackend {
 		t.Errorf("another backend: %v", err)
 	}
-	host, _, _ := net.SplitHostPort(s.srv.Addr.String())
-	if set.Same("be", "s", s.srv.Addr.String()) != s || set.Same("be", "s", host+":2") != nil || set.Same("x", "s", "") != nil {
+	host, _, _ := net.SplitHostPort(s.srv.Addr().String())
+	if set.Same("be", "s", s.srv.Addr().String()) != s || set.Same("be", "s", host+":2") != nil || set.Same("x", "s", "") != nil {
 		t.Error("servers at an address")
 	}
 	if text := strings.Join([]string{s.Backend(), s.Target().Name}, "/"); text != "be/s" {

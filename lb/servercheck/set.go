@@ -108,7 +108,7 @@ func parseID(name string) (int, bool) {
 // is another server.
 func (set *Set) Same(backend, server, address string) *Server {
 	s, err := set.Find(backend, server)
-	if err != nil || s.srv.Addr.String() != address {
+	if err != nil || s.srv.Addr().String() != address {
 		return nil
 	}
 	return s

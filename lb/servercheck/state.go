@@ -107,10 +107,10 @@ func (s *Server) shown() control.ServerState {
 		CheckStatus: int(health.INI),
 		LastChange:  int(time.Since(st.Change) / time.Second), CheckPort: s.opt.CheckPort, CheckAddr: s.opt.CheckAddr,
 	}
-	if s.srv.Addr.Path != "" {
-		c.Addr = s.srv.Addr.Path
+	if s.srv.Addr().Path != "" {
+		c.Addr = s.srv.Addr().Path
 	} else {
-		c.Addr, c.Port, c.FQDN = s.srv.Addr.IP.Addr().String(), int(s.srv.Addr.IP.Port()), s.opt.Name
+		c.Addr, c.Port, c.FQDN = s.srv.Addr().IP.Addr().String(), int(s.srv.Addr().IP.Port()), s.opt.Name
 	}
 	if s.agent != nil {
 		c.AgentState = control.CheckConfigured | control.CheckAgent
@@ -210,7 +210,7 @@ func (s *Server) header() string {
 	row.CheckHealth, row.CheckRise, row.CheckFall = s.checks.Health()
 	var b strings.Builder
 	b.WriteString(row.StatusText())
-	if ip := s.srv.Addr.IP; ip.IsValid() {
+	if ip := s.srv.Addr().IP; ip.IsValid() {
 		fmt.Fprintf(&b, "; address=%s; port=%d", ip.Addr(), ip.Port())
 	}
 	fmt.Fprintf(&b, "; name=%s/%s; node=%s; weight=%d/%d; scur=%d/%d; qcur=%d", s.who.Backend, s.who.Server,

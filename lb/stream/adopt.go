@@ -99,7 +99,7 @@ func (e *Engine) serverOf(p *Parcel) (*Backend, int) {
 			continue
 		}
 		for i, s := range be.Servers {
-			if s.Name == p.Server && s.Addr.String() == p.Address {
+			if s.Name == p.Server && s.Addr().String() == p.Address {
 				return be, i
 			}
 		}
@@ -110,6 +110,7 @@ func (e *Engine) serverOf(p *Parcel) (*Backend, int) {
 // adoptSession makes a session of a parcel's client.
 func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	sh.eng.admit(ln.Frontend)
+	ln.cur.Add(1)
 	s := sh.takeSession(ln, p.FDs[0])
 	s.peer, s.accepted, s.requests = p.Peer, p.Accepted, p.Requests
 	s.since = sh.loopMs(p.Since)

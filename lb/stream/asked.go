@@ -78,14 +78,15 @@ func acceptKey(h *http1.Head) (accept [28]byte) {
 
 // forwardFor adds X-Forwarded-For.
 func (t *txn) forwardFor(h *http1.Head, f *ForwardFor) {
-	if f == nil || !t.s.peer.IsValid() || contains(f.Except, t.s.peer.Addr()) {
+	client := t.rec.Client
+	if f == nil || !client.IsValid() || contains(f.Except, client.Addr()) {
 		return
 	}
 	if f.IfNone && h.Find(string(f.Header), 0) >= 0 {
 		return
 	}
 	var text [64]byte
-	h.Add(f.Header, t.s.peer.Addr().AppendTo(text[:0]))
+	h.Add(f.Header, client.Addr().AppendTo(text[:0]))
 }
 
 func contains(prefixes []netip.Prefix, a netip.Addr) bool {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,8 +21,9 @@ type serverConn struct {
 	t       *txn // nil while idle
 	uses    uint32
 	local   localAddr
-	owner   *session // idle, but kept for this client alone
-	private bool     // it was authenticated: no other client may ever have it
+	to      netip.AddrPort // where it goes, if that is not the same for all clients
+	owner   *session       // idle, but kept for this client alone
+	private bool           // it was authenticated: no other client may ever have it
 	open    bool
 	leaving bool // packed for another process
 
@@ -88,8 +90,12 @@ func (t *txn) dial() {
 // open makes a new connection to t.srv.
 func (t *txn) open() syscall.Errno {
 	sh := t.s.sh
-	sa, size := t.srv.Addr.Raw()
-	family := t.srv.Addr.Family()
+	to, known := t.destination()
+	if !known {
+		return syscall.EADDRNOTAVAIL
+	}
+	sa, size := to.Raw()
+	family := to.Family()
 	fd, errno := loop.Socket(family)
 	if errno != 0 {
 		sh.eng.Report("no socket for a connection to a server: " + errno.Error() + "; raise LimitNOFILE or lower maxconn")
@@ -98,6 +104,12 @@ func (t *txn) open() syscall.Errno {
 	if family != unix.AF_UNIX {
 		loop.SetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
+	if how := t.be.Outbound[t.srv]; how != nil {
+		if errno := how.dress(t, fd, family); errno != 0 {
+			loop.CloseRaw(fd)
+			return errno
+		}
+	}
 	errno = loop.Connect(fd, sa, size)
 	if errno != 0 && errno != syscall.EINPROGRESS {
 		loop.CloseRaw(fd)
@@ -105,6 +117,9 @@ func (t *txn) open() syscall.Errno {
 	}
 	c := sh.takeConn(t.be, t.srv, fd)
 	c.t, c.uses, c.canRead = t, 1, false
+	if t.be.private(t.srv) {
+		c.to, c.private = to.IP, true
+	}
 	t.c, t.fresh = c, true
 	sh.pools[t.srv.Index].begin()
 	sh.Server[t.srv.Index].Connects++

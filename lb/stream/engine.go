@@ -25,13 +25,16 @@ type Engine struct {
 	Servers   []*backend.Server
 	Targets   [][]syslog.Target // distinct sets of log targets; Frontend.Logs points here
 	MaxConn   int32             // client connections of the whole worker; SetMaxConn changes it while it runs
-	Pid       int
-	Hostname  string
-	Formats   *accesslog.Formats
-	Names     map[string]*Backend     // backends by name
-	Tables    map[string]*stick.Table // stick tables by name
-	Metrics   *StatsPage              // http-request use-service prometheus-exporter
-	Userlists []*userlist.List        // whose passwords take long to check: it is done before the rules ask
+	// ConnRate, SessRate and TLSRate bound what begins within a second; nil: no
+	// limit.
+	ConnRate, SessRate, TLSRate *Rate
+	Pid                         int
+	Hostname                    string
+	Formats                     *accesslog.Formats
+	Names                       map[string]*Backend     // backends by name
+	Tables                      map[string]*stick.Table // stick tables by name
+	Metrics                     *StatsPage              // http-request use-service prometheus-exporter
+	Userlists                   []*userlist.List        // whose passwords take long to check: it is done before the rules ask
 	// Report tells of trouble that is nobody's request: one line, at most once
 	// a second for the same text. Called from loops: must not block.
 	Report func(text string)
@@ -113,6 +116,7 @@ type Frontend struct {
 	Proxy
 	Index      int
 	MaxConn    int32
+	Rate       *Rate // rate-limit sessions; nil: no limit
 	Listeners  []*Listener
 	Switches   []Switch
 	Default    *Backend // nil: none
@@ -186,6 +190,7 @@ type Backend struct {
 	ServerRules  []ServerRule
 	NameHeader   string // tells servers their names; "" none does
 	Persistence  []PersistRule
+	Outbound     map[*backend.Server]*Outbound // servers that are not connected to in the usual way
 }
 
 // ForwardFor is option forwardfor.
@@ -209,6 +214,9 @@ type Listener struct {
 	FD       int    // a descriptor of our own; closed by Drain
 	TLS      *TLS   // nil: plain
 	Unix     bool
+	MaxConn  int32 // bind maxconn; 0: the frontend's limit alone
+
+	cur atomic.Int32
 }
 
 // clockPast is how long before the start of the engine the clock of its loops

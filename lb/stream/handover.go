@@ -187,7 +187,7 @@ func (m *mover) takeIdle() {
 			c.leaving = true
 			m.add(&moving{c: c, Parcel: Parcel{
 				Kind: ServerParcel, FDs: []int{c.fd}, Began: -1,
-				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.srv.Addr.String(), Need: m.sh.pools[i].need,
+				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.srv.Addr().String(), Need: m.sh.pools[i].need,
 			}})
 		}
 	}

@@ -464,7 +464,7 @@ func TestAdoptedServerConnectionsAreFew(t *testing.T) {
 		c.Close()
 		parcels = append(parcels, &Parcel{
 			Kind: ServerParcel, FDs: []int{copied}, Began: -1, Need: need,
-			Backend: "be", Server: "s1", Address: r.Servers[0].Addr.String(),
+			Backend: "be", Server: "s1", Address: r.Servers[0].Addr().String(),
 		})
 		server, err := ln.Accept()
 		if err != nil {

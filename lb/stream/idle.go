@@ -96,13 +96,13 @@ func (t *txn) reuse(now int64) bool {
 	s := t.s
 	if own := s.own; own != nil {
 		s.own = nil
-		if own.srv == t.srv && loop.Quiet(own.fd) {
+		if own.srv == t.srv && t.same(own) && loop.Quiet(own.fd) {
 			t.use(own, now)
 			return true
 		}
 		own.close()
 	}
-	if t.upgrade || t.rec.Retries > 0 {
+	if t.upgrade || t.rec.Retries > 0 || t.be.private(t.srv) {
 		return false
 	}
 	for {

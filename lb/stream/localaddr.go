@@ -36,3 +36,11 @@ func (s *session) frontAddr() netip.AddrPort {
 	}
 	return s.local.of(s.sh, s.fd)
 }
+
+// destination is frontAddr for what has to know it.
+func (s *session) destination() netip.AddrPort {
+	if s.stream != nil {
+		s = s.stream.m.s
+	}
+	return s.local.of(s.sh, s.fd)
+}

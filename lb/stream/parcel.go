@@ -122,7 +122,7 @@ func (s *session) packOwn(p *Parcel) {
 	if own := s.own; own != nil {
 		own.leaving = true
 		p.FDs = append(p.FDs, own.fd)
-		p.Backend, p.Server, p.Address, p.Private = own.be.Proxy.Name, own.srv.Name, own.srv.Addr.String(), own.private
+		p.Backend, p.Server, p.Address, p.Private = own.be.Proxy.Name, own.srv.Name, own.srv.Addr().String(), own.private
 	}
 }
 
@@ -157,7 +157,7 @@ func (s *session) tunnelParcel() Parcel {
 	p := s.parcel()
 	p.Kind, p.In = TunnelParcel, nil
 	p.FDs = append(p.FDs, t.c.fd)
-	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.srv.Addr.String()
+	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.srv.Addr().String()
 	p.Tunnel = &TunnelState{
 		ClientEOF: s.eof, ServerEOF: t.c.eof, ClientShut: s.shut, ServerShut: t.c.shut, Record: t.rec,
 		Active: s.sh.wallMs(t.srvAct), Tracks: pack(&t.track),

@@ -246,7 +246,7 @@ func (t *txn) balance() {
 func (t *txn) hash() uint32 {
 	switch t.be.Algo {
 	case backend.Source:
-		return backend.HashAddr(t.s.peer.Addr())
+		return backend.HashAddr(t.rec.Client.Addr())
 	case backend.URI:
 		return t.be.HashURI(t.askedURI)
 	}
@@ -257,7 +257,7 @@ func (t *txn) hash() uint32 {
 func (t *txn) assigned() {
 	sh := t.s.sh
 	t.rec.Server = t.srv.Name
-	t.rec.ServerAddr = t.srv.Addr.IP
+	t.rec.ServerAddr = t.srv.Addr().IP
 	t.rec.Tw = int32(sh.Loop.Now() - t.start)
 	sh.Server[t.srv.Index].session(sh.Loop.Now())
 	t.dialAt = sh.Loop.Now()

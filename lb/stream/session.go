@@ -339,6 +339,7 @@ func (s *session) close() {
 		s.stream.close()
 	} else {
 		sh.Loop.CloseFD(s.fd)
+		s.ln.cur.Add(-1)
 		sh.eng.leave(s.fe)
 	}
 	s.tls, s.t, s.mux, s.stream = nil, nil, nil, nil

@@ -225,22 +225,28 @@ func (a *acceptor) Ready(loop.Events) { a.accept() }
 func (a *acceptor) accept() (more bool) {
 	sh, fe := a.sh, a.ln.Frontend
 	for range maxAccept {
-		if !sh.eng.enter(fe) {
+		if wait := a.tooFast(); wait > 0 {
+			a.rest(wait)
+			return false
+		}
+		if !a.enter() {
 			// Room is made by leave, which resumes; one that was made just
 			// now, before crowded was set, is found by asking again.
 			sh.eng.crowded.Store(true)
-			if !sh.eng.enter(fe) {
+			if !a.enter() {
 				a.stop()
 				return false
 			}
 		}
 		fd, errno := loop.Accept(a.ln.FD, &sh.sa)
 		if errno != 0 {
+			a.ln.cur.Add(-1)
 			sh.eng.leave(fe)
 			a.failed(errno)
 			return false
 		}
 		a.refused = false
+		a.begun()
 		sh.newSession(a.ln, fd)
 	}
 	return true
@@ -258,9 +264,14 @@ func (a *acceptor) failed(errno syscall.Errno) {
 		a.sh.eng.Report("listener " + a.ln.Name + ": accept: " + errno.Error() +
 			"; raise LimitNOFILE or lower maxconn")
 	}
+	a.rest(100)
+}
+
+// rest stops the listener for some ms.
+func (a *acceptor) rest(ms int64) {
 	a.stop()
 	a.retry.OnExpire = expireFunc(a.start)
-	a.sh.Loop.Arm(&a.retry, 100)
+	a.sh.Loop.Arm(&a.retry, ms)
 }
 
 // lastTake is what a draining shard takes from an accept queue whose length it

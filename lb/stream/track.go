@@ -65,7 +65,12 @@ func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
 	if s.tls != nil && s.state != handshaking {
 		s.tls.describe(r)
 	}
-	return rules.Eval(sh.aboutSession(s, r)) != rule.Deny
+	v := rules.Eval(sh.aboutSession(s, r))
+	s.peer = r.Client // set-src
+	if r.FrontAddr.IsValid() {
+		s.local = localAddr{addr: r.FrontAddr, known: true}
+	}
+	return v != rule.Deny
 }
 
 // content asks tcp-request content rules; false when they ended the exchange.

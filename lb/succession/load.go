@@ -65,7 +65,7 @@ func (g *Generation) changedLoad(sent []int32) (list []load) {
 			continue
 		}
 		sent[i] = n
-		list = append(list, load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr.String(), N: int(n)})
+		list = append(list, load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), N: int(n)})
 	}
 	return list
 }
@@ -111,7 +111,7 @@ func (g *Generation) held(p *predecessor) (list []load) {
 	for _, c := range g.Servers.All() {
 		srv := c.Target()
 		if n := p.busy[srv]; n > 0 {
-			list = append(list, load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr.String(), N: n})
+			list = append(list, load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), N: n})
 		}
 	}
 	return list

@@ -20,7 +20,7 @@ import (
 func begin(t *testing.T, tables ...*stick.Table) *Generation {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	srv := &backend.Server{Name: "s1", Addr: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1"))}
+	srv := &backend.Server{Name: "s1", Address: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1"))}
 	srv.SetInitial(10, 0, true)
 	be := backend.New(backend.Options{Name: "be"}, []*backend.Server{srv})
 	servers := &servercheck.Set{Serving: ctx}
@@ -128,7 +128,7 @@ func TestLateState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := serverState{Backend: "be", Server: "s1", Address: c.Target().Addr.String(), State: c.State()}
+	st := serverState{Backend: "be", Server: "s1", Address: c.Target().Addr().String(), State: c.State()}
 	st.State.Server.Weight = 3
 	post(t, old, message{Kind: kindState, Servers: []serverState{st}})
 	post(t, old, message{Kind: kindCounts, Total: &totals{}})

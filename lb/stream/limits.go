@@ -1,0 +1,102 @@
+package stream
+
+import (
+	"sync"
+	"time"
+)
+
+// Rate bounds how many connections begin within a second. Safe for all shards.
+type Rate struct {
+	limit int
+
+	mu sync.Mutex
+	// mu guards the fields below.
+	second time.Time // when the present period began
+	now    int       // in it
+	before int       // in the one before
+}
+
+// NewRate makes a Rate; a limit of 0 gives nil, which bounds nothing.
+func NewRate(limit int) *Rate {
+	if limit <= 0 {
+		return nil
+	}
+	return &Rate{limit: limit}
+}
+
+// wait gives how many ms pass until one more may begin; 0 means now. Like
+// HAProxy's counters it counts the last second as the present period and the
+// part of the one before that is less than a second ago.
+func (r *Rate) wait(now time.Time) int64 {
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn(now)
+	left := time.Second - now.Sub(r.second)
+	if float64(r.now)+float64(r.before)*left.Seconds() < float64(r.limit) {
+		return 0
+	}
+	return max(1, min(1000/int64(r.limit), left.Milliseconds()))
+}
+
+// count counts one that begins.
+func (r *Rate) count(now time.Time) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn(now)
+	r.now++
+}
+
+func (r *Rate) turn(now time.Time) {
+	switch d := now.Sub(r.second); {
+	case d >= 2*time.Second:
+		r.second, r.now, r.before = now, 0, 0
+	case d >= time.Second:
+		r.second, r.now, r.before = r.second.Add(time.Second), 0, r.now
+	}
+}
+
+// tooFast gives how many ms the listener has to rest, because enough
+// connections have begun of late; 0 for none.
+func (a *acceptor) tooFast() int64 {
+	e, fe := a.sh.eng, a.ln.Frontend
+	if fe.Rate == nil && e.ConnRate == nil && e.SessRate == nil && (e.TLSRate == nil || a.ln.TLS == nil) {
+		return 0
+	}
+	now := time.Now()
+	ms := max(fe.Rate.wait(now), e.ConnRate.wait(now), e.SessRate.wait(now))
+	if a.ln.TLS != nil {
+		ms = max(ms, e.TLSRate.wait(now))
+	}
+	return ms
+}
+
+// begun counts a connection that was accepted.
+func (a *acceptor) begun() {
+	e, fe := a.sh.eng, a.ln.Frontend
+	if fe.Rate == nil && e.ConnRate == nil && e.SessRate == nil && e.TLSRate == nil {
+		return
+	}
+	now := time.Now()
+	fe.Rate.count(now)
+	e.ConnRate.count(now)
+	e.SessRate.count(now)
+	if a.ln.TLS != nil {
+		e.TLSRate.count(now)
+	}
+}
+
+// enter is Engine.enter within the limit of the listener too.
+func (a *acceptor) enter() bool {
+	n := a.ln.cur.Add(1)
+	if most := a.ln.MaxConn; most > 0 && n > most || !a.sh.eng.enter(a.ln.Frontend) {
+		a.ln.cur.Add(-1)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,137 @@
+package stream
+
+import (
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/loop"
+)
+
+// Outbound is how connections to a server are made, where that is not the
+// usual way. Immutable.
+type Outbound struct {
+	Source      netip.AddrPort // where they come from; invalid: as the route says
+	Client      ClientSource   // or from the client's address, which needs IP_TRANSPARENT
+	Interface   string
+	UserTimeout int // ms; 0: the kernel's
+
+	KeepAlive                      bool
+	KeepIdle, KeepIntvl, KeepCount int // s; 0: the kernel's
+}
+
+// ClientSource says what of the client's address connections to a server have.
+type ClientSource uint8
+
+// What usesrc can say.
+const (
+	NotClient ClientSource = iota
+	ClientIP               // usesrc clientip: the address, any port
+	Client                 // usesrc client: the port too
+)
+
+// dress sets the options of a socket before it connects.
+func (o *Outbound) dress(t *txn, fd, family int) syscall.Errno {
+	if family == unix.AF_UNIX {
+		return 0
+	}
+	if o.KeepAlive {
+		loop.SetInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+		for option, value := range map[int]int{unix.TCP_KEEPIDLE: o.KeepIdle, unix.TCP_KEEPINTVL: o.KeepIntvl, unix.TCP_KEEPCNT: o.KeepCount} {
+			if value > 0 {
+				loop.SetInt(fd, unix.IPPROTO_TCP, option, value)
+			}
+		}
+	}
+	if o.UserTimeout > 0 {
+		loop.SetInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, o.UserTimeout)
+	}
+	if o.Interface != "" {
+		if err := unix.BindToDevice(fd, o.Interface); err != nil {
+			t.s.sh.eng.Report("interface " + o.Interface + " for a connection to a server: " + err.Error())
+			return errnoOf(err)
+		}
+	}
+	from := o.Source
+	if o.Client != NotClient && t.rec.Client.IsValid() {
+		from = t.rec.Client
+		if o.Client == ClientIP {
+			from = netip.AddrPortFrom(from.Addr(), 0)
+		}
+		level, option := unix.IPPROTO_IP, unix.IP_TRANSPARENT
+		if family == unix.AF_INET6 {
+			level, option = unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT
+		}
+		if errno := loop.SetInt(fd, level, option, 1); errno != 0 {
+			t.s.sh.eng.Report("connect to a server with the client's address (usesrc): " + errno.Error() + "; it needs CAP_NET_ADMIN")
+			return errno
+		}
+	}
+	if !from.IsValid() || from.Addr().Is4() != (family == unix.AF_INET) {
+		return 0
+	}
+	// The port is chosen by connect, which knows where to: as many as there are
+	// ports can go to each server.
+	if from.Port() == 0 {
+		loop.SetInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	}
+	loop.SetInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if err := unix.Bind(fd, sockaddr(from)); err != nil {
+		t.s.sh.eng.Report("connect to a server from " + from.String() + ": " + err.Error() + "; look at its source line")
+		return errnoOf(err)
+	}
+	return 0
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+}
+
+func errnoOf(err error) syscall.Errno {
+	if errno, ok := err.(syscall.Errno); ok {
+		return errno
+	}
+	return syscall.EINVAL
+}
+
+// private reports whether connections to a server are not the same for all
+// clients, so that none may be shared.
+func (be *Backend) private(srv *backend.Server) bool {
+	if srv.Follow != (backend.Follow{}) {
+		return true
+	}
+	how := be.Outbound[srv]
+	return how != nil && how.Client != NotClient
+}
+
+// destination is where the exchange's server is for this client.
+func (t *txn) destination() (*backend.Addr, bool) {
+	own := t.srv.Addr()
+	if t.srv.Follow == (backend.Follow{}) {
+		return own, own.Family() != 0
+	}
+	wanted := t.s.destination()
+	if t.rec.FrontAddr.IsValid() { // rules may have changed it
+		wanted = t.rec.FrontAddr
+	}
+	to, known := t.srv.Follow.For(own, wanted)
+	if known {
+		t.rec.ServerAddr = to.IP
+	}
+	return &to, known
+}
+
+// same reports whether a connection that was kept for this client goes where
+// this request does.
+func (t *txn) same(c *serverConn) bool {
+	if !c.to.IsValid() {
+		return true
+	}
+	to, known := t.destination()
+	return known && to.IP == c.to
+}
