@@ -38,6 +38,11 @@ func TestTraditional(t *testing.T) {
 	row("<134>1 2026-11-21T03:04:05Z web1 app 7 - - text", "Nov 21 03:04:05 web1 app[7]: text")
 	row("<134>1 - - - - - - text", "Nov 21 09:08:07 192.0.2.1 text")
 	row("<134>app[7]: text", "Nov 21 09:08:07 192.0.2.1 app[7]: text")
+	row(`<14>1 2026-11-21T03:04:05Z srx-a RT_FLOW - DENY [junos@2636.1 source-address="10.0.0.1"]`, `Nov 21 03:04:05 srx-a RT_FLOW: [junos@2636.1 source-address="10.0.0.1"]`)
+	row("<14>1 2026-11-21T03:04:05Z n-a slurmd 8 - [77123] job starts", "Nov 21 03:04:05 n-a slurmd[8]: [77123] job starts")
+	row("<134>1 2026-11-21T03:04:05+00:00 host-a app-b web.3 - State is up", "Nov 21 03:04:05 host-a app-b[web.3]: State is up")
+	row("<13>Nov 21 2025 03:04:05 h a: x", "Nov 21 03:04:05 h a: x")
+	row("<38>Jul 7 2:42:43 app-a sshd[3086]: x", "Jul  7 02:42:43 app-a sshd[3086]: x")
 	row("no header at all", "Nov 21 09:08:07 192.0.2.1 no header at all")
 	row("<13>a: one\nNov 21 03:04:05 root su: forged", "Nov 21 09:08:07 192.0.2.1 a: one#012Nov 21 03:04:05 root su: forged")
 }
@@ -51,8 +56,22 @@ func TestRFC5424(t *testing.T) {
 	}
 	row("<134>Nov 21 03:04:05 haproxy[42]: text", "<134>1 2026-11-21T03:04:05.000000Z 192.0.2.1 haproxy 42 - - text")
 	row(`<134>1 2026-11-21T03:04:05.5+01:00 web1 app 7 id [x@1 a="b"] text`, `<134>1 2026-11-21T02:04:05.500000Z web1 app 7 id [x@1 a="b"] text`)
-	row("<134>Dec 31 23:59:59 web1 app: text", "<134>1 2025-12-31T23:59:59.000000Z web1 app - - - text")
+	row("<134>Dec 31 23:59:59 web1 app: text", "<134>1 2026-12-31T23:59:59.000000Z web1 app - - - text")
 	row("text", "<13>1 2026-11-21T09:08:07.000000Z 192.0.2.1 - - - - text")
+	// What a strict peer would refuse.
+	const head = "<13>1 2026-11-21T03:04:05.000000Z "
+	long := strings.Repeat("t", 60)
+	row("<13>Nov 21 03:04:05 h-a "+long+": x", head+"h-a "+long[:48]+" - - - "+long+" x")
+	row("<13>Nov 21 03:04:05 büro-a app: x", head+"b__ro-a app - - - x")
+	row("<13>1 2026-11-21T03:04:05Z h "+long+" "+strings.Repeat("9", 200)+" "+long+" - x", head+"h "+long[:48]+" "+strings.Repeat("9", 128)+" "+long[:32]+
+		" - "+long+" "+strings.Repeat("9", 200)+" "+long+" x")
+	row(`<13>1 2026-11-21T03:04:05Z h a - - [action:"Drop"; msg:"a ] b"] x`, head+`h a - - - [action:"Drop"; msg:"a ] b"] x`)
+	for _, odd := range []string{`[x y="1" ]`, `[x@1 y="a\b"]`, `[x@1 y="a]b"]`, `[x@1 y=z]`, `[x@1  y="z"]`, `[x@1 y="z"`} {
+		row("<13>1 2026-11-21T03:04:05Z h a - - "+odd+" x", head+"h a - - - "+odd+" x")
+	}
+	for _, fine := range []string{`[x@1]`, `[x y="1"]`, `[x@1 a="\]\"\\"][z b=""]`} {
+		row("<13>1 2026-11-21T03:04:05Z h a - - "+fine+" x", head+"h a - - "+fine+" x")
+	}
 }
 
 func TestRaw(t *testing.T) {
@@ -85,6 +104,11 @@ func TestJSON(t *testing.T) {
 		Time: "2026-11-21T03:04:05.500000Z", Host: "web1", Facility: "local0", Severity: "info", Tag: "app", PID: "7", MsgID: "id",
 		Data: `[x@1 a="b"]`, Text: "text",
 	})
+	for _, data := range []string{`[x@1 p="one \] two" q="3"]`, `[x@1 p="a] b"]`} {
+		row("<13>1 2026-11-21T03:04:05Z h a 1 m "+data+" hi", record{
+			Time: "2026-11-21T03:04:05.000000Z", Host: "h", Facility: "user", Severity: "notice", Tag: "a", PID: "1", MsgID: "m", Data: data, Text: "hi",
+		})
+	}
 	row("\xff", record{Time: "2026-11-21T09:08:07.000000Z", Host: "192.0.2.1", Facility: "user", Severity: "notice", Text: "#377"})
 }
 

@@ -5,7 +5,8 @@ import (
 )
 
 // traditional is "Mmm dd hh:mm:ss HOST TAG[PID]: text", what /var/log has looked like since BSD and what halog reads. The text
-// is the sender's, byte by byte, but for what is escaped.
+// is the sender's, byte by byte, but for what is escaped. Of RFC 5424 it has neither the message id nor the structured data, unless there is
+// no text.
 type traditional struct {
 	received, stamped message.Stamper
 }
@@ -25,6 +26,9 @@ func (f *traditional) Append(dst []byte, m *message.Message, e *Envelope) []byte
 		dst = append(dst, ':')
 	}
 	dst = append(dst, ' ')
+	if len(m.Content) == 0 {
+		dst = message.AppendEscaped(dst, m.Data) // some say everything there
+	}
 	dst = appendText(dst, m.Content, e)
 	return append(dst, '\n')
 }

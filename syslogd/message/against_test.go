@@ -11,7 +11,7 @@ import (
 
 // FuzzAgainstGoSyslog makes messages that say what they mean beyond doubt, from whatever fields the fuzzer thinks of, in both formats,
 // and has go-syslog read them too. Where its parsers are known to be wrong (a host that is missing, the pid of RFC 3164, a broken time,
-// spaces around the text, brackets in structured data) there is nothing to compare, so such messages are not made.
+// spaces around the text, brackets in structured data, words for the host) there is nothing to compare, so such messages are not made.
 func FuzzAgainstGoSyslog(f *testing.F) {
 	f.Add(uint8(134), int64(1795230245), uint32(123456), "web1", "haproxy", "42", "ID47", `a@1 k="v"`, "GET / HTTP/1.1")
 	f.Add(uint8(0), int64(0), uint32(0), "2001:db8::1", "a", "-", "-", "", "\xff\xfe \u0085 [x] <13>1 - -")
@@ -27,7 +27,7 @@ func FuzzAgainstGoSyslog(f *testing.F) {
 
 		host5424, app, proc, msgID := printable(host, 255), printable(tag, 48), printable(pid, 128), printable(id, 32)
 		if data = strings.Trim(strings.Map(only(func(r rune) bool { return r != ']' && r != '[' && r >= ' ' && r < 0x7f }), data), " "); data == "" ||
-			strings.Count(data, `"`)%2 == 1 || strings.Contains(data, `\`) {
+			strings.Count(data, `"`)%2 == 1 || strings.Contains(data, `\`) || !looksLikeData([]byte(data)) {
 			data = "-"
 		} else {
 			data = "[" + data + "]"
@@ -46,14 +46,17 @@ func FuzzAgainstGoSyslog(f *testing.F) {
 		same(t, raw, "data", nilled(m.Data), theirs["structured_data"])
 		same(t, raw, "text", string(m.Text), strings.TrimPrefix(theirs["message"].(string), "\ufeff"))
 		same(t, raw, "priority", m.Priority, theirs["priority"])
-		if when, ok := ParseISO(m.Stamp); !ok || !when.Equal(theirs["timestamp"].(time.Time)) {
+		if when, ok := m.Time(time.Time{}); !ok || !when.Equal(theirs["timestamp"].(time.Time)) {
 			t.Errorf("%q: time is %v; they say %v", raw, when, theirs["timestamp"])
 		}
 
 		host3164 := strings.TrimRight(printable(host, 255), ":]")
 		tag = strings.Map(only(func(r rune) bool { return r > ' ' && r < 0x7f && r != ':' && r != '[' }), tag)
-		if tag = tag[:min(len(tag), maxTag)]; tag == "" || host3164 == "" {
+		if tag = tag[:min(len(tag), maxTag)]; tag == "" || digits([]byte(tag)) == len(tag) {
 			return
+		}
+		if plain, _ := isPlain([]byte(host3164)); !isName([]byte(host3164)) || plain && isLevel([]byte(host3164)) || gluedTag([]byte(host3164)) > 0 {
+			return // docs/syslogd.md says that it is no host; the library believes everything
 		}
 		raw = fmt.Sprintf("<%d>%s %s %s: %s", pri, at.Format(time.Stamp), host3164, tag, text)
 		theirs = theyRead(t, &syslog.RFC3164{}, raw)

@@ -14,6 +14,9 @@ type Parser struct {
 	content               int
 }
 
+// byteOrderMark is how a byte order mark begins, which is not a part of the text.
+const byteOrderMark = 0xef
+
 // longestHead is enough for a time, a host name of usual length, a tag and a pid.
 const longestHead = 128
 
@@ -23,7 +26,7 @@ type part struct{ from, to uint8 }
 // Parse is m.Parse(b).
 func (p *Parser) Parse(m *Message, b []byte) {
 	b = TrimTrailer(b)
-	if n := p.n; n > 0 && len(b) >= n && string(b[:n]) == string(p.head[:n]) {
+	if n := p.n; n > 0 && len(b) >= n && string(b[:n]) == string(p.head[:n]) && (len(b) == n || b[n] != byteOrderMark) {
 		// Field by field: a whole Message would be made elsewhere and copied.
 		m.Priority, m.Kind, m.RFC5424 = p.priority, p.kind, false
 		m.Stamp, m.Host, m.Tag, m.PID = p.stamp.of(b), p.host.of(b), p.tag.of(b), p.pid.of(b)
@@ -42,13 +45,13 @@ func (s part) of(b []byte) []byte {
 	return b[s.from:s.to]
 }
 
-// remember keeps what stands before the text, if it alone decides how a message that begins with it is taken apart: that is so behind
+// remember keeps what stands before the text, if it alone decides how a message that begins with it is taken apart: that is so after
 // a time and a tag with a space after it. A header without a time may turn into another one by what follows, and one of RFC 5424 has
 // a time that seldom comes twice.
 func (p *Parser) remember(m *Message, b []byte) {
 	n := len(b) - len(m.Text)
 	p.n = 0
-	if m.RFC5424 || m.Kind == NoStamp || len(m.Tag) == 0 || n > longestHead || b[n-1] != ' ' {
+	if m.RFC5424 || m.Kind == NoStamp || len(m.Tag) == 0 || n > longestHead || b[n-1] != ' ' || isDevice(m.Tag) {
 		return
 	}
 	where := func(view []byte) part {

@@ -47,6 +47,9 @@ func FuzzParser(f *testing.F) {
 		{"<134>Nov 21 03:04:05 haproxy[42]: one", "<134>Nov 21 03:04:05 haproxy[42]: two", "three"},
 		{"<13>Nov 21 03:04:05 h a: x", "<13>Nov 21 03:04:05 A: x", ""},
 		{"<13>2026-11-21T03:04:05.123Z web1 app[7]: x", "<165>1 - - - - - -", " "},
+		{"<30>Nov 21 03:04:05 h 788a20aabbcc,UAP-6: x", "<30>Nov 21 03:04:05 h 788a20aabbcc,UAP-6: app: x", "app: y"},
+		{"<30>Nov 21 03:04:05 h app: x", "<30>Nov 21 03:04:05 h app: \xef\xbb\xbfx", "\xef\xbb\xbf"},
+		{"<134>Nov 21 03:04:05 slot1/a notice tmm[1]: x", "<134>Nov 21 2026 03:04:05 hello app: x", "a: b"},
 		{"<13>tag[1]:x", "<13>1 - h a: - -", "21 03:04:05 x: y"},
 	} {
 		f.Add([]byte(seed[0]), []byte(seed[1]), []byte(seed[2]))

@@ -2,6 +2,36 @@ package message
 
 import "time"
 
+// clock is a time as it was sent. A year of 0 was not sent.
+type clock struct {
+	year, day, hour, minute, second, nano int
+	month                                 time.Month
+	zoned                                 bool // offset was sent
+	offset                                time.Duration
+}
+
+// stampAt is the length and the form of the time at the front of b; 0 when there is none.
+func stampAt(b []byte) (n int, kind StampKind) {
+	if len(b) < len("1 Jan 1:02:03") {
+		return 0, NoStamp
+	}
+	if isDigit(b[0]) {
+		if n, kind = isoStamp(b); n > 0 {
+			return n, kind
+		}
+	} else if !isLetter(b[0]) {
+		return 0, NoStamp
+	}
+	c, n := looseClock(b)
+	if n == 0 {
+		return 0, NoStamp
+	}
+	if c.year == 0 && !c.zoned && bsdStamp(b) > 0 {
+		return stampLen, BSDStamp // its fraction is afterStamp's
+	}
+	return n, LooseStamp
+}
+
 // bsdStamp is the length of a time such as "Nov 21 03:04:05" at the front of b: 15, or 0 when there is none. A day below ten
 // stands behind a space or a zero.
 func bsdStamp(b []byte) int {
@@ -32,6 +62,25 @@ func month(b []byte) time.Month {
 	return 0
 }
 
+// anyMonth is month in whatever case.
+func anyMonth(b []byte) time.Month {
+	if len(b) < 3 || !isLetter(b[0]) || !isLetter(b[1]) || !isLetter(b[2]) {
+		return 0
+	}
+	return month([]byte{b[0] &^ 0x20, b[1] | 0x20, b[2] | 0x20})
+}
+
+// weekday says whether b begins with "Mon" to "Sun", in whatever case.
+func weekday(b []byte) bool {
+	const names = "MonTueWedThuFriSatSun"
+	for d := range 7 {
+		if name := names[3*d:]; b[0]|0x20 == name[0]|0x20 && b[1]|0x20 == name[1] && b[2]|0x20 == name[2] {
+			return true
+		}
+	}
+	return false
+}
+
 // two reads two digits; anything else is 99, which no field of a time allows.
 func two(b []byte) int {
 	if !isDigit(b[0]) || !isDigit(b[1]) {
@@ -40,108 +89,294 @@ func two(b []byte) int {
 	return int(b[0]-'0')*10 + int(b[1]-'0')
 }
 
-func isoStamp(b []byte) bool {
-	_, ok := ParseISO(b)
-	return ok
-}
-
-func localStamp(b []byte) bool {
-	_, rest, ok := isoClock(b)
-	return ok && len(rest) == 0
-}
-
-// ParseISO reads an RFC 3339 time with an optional fraction of up to nine digits: "2026-11-21T03:04:05.123456+01:00". It is
-// written out because time.Parse allocates, and so that every number is bounded before it is used.
-func ParseISO(b []byte) (time.Time, bool) {
-	t, rest, ok := isoClock(b)
-	if !ok {
-		return time.Time{}, false
-	}
-	offset, ok := zone(rest)
-	return t.Add(-offset), ok
-}
-
-// ParseLocal reads the same without a zone at its end, as loggen writes it: the time is in the zone of the reader.
-func ParseLocal(b []byte, zone *time.Location) (time.Time, bool) {
-	t, rest, ok := isoClock(b)
-	if !ok || len(rest) > 0 {
-		return time.Time{}, false
-	}
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	return time.Date(year, month, day, hour, minute, second, t.Nanosecond(), zone), true
-}
-
-// isoClock reads date and time of day, as if in UTC, and returns what stands behind it.
-func isoClock(b []byte) (t time.Time, rest []byte, ok bool) {
-	if len(b) < len("2026-11-21T03:04:05") || len(b) > len("2026-11-21T03:04:05.123456789+01:00") {
-		return time.Time{}, nil, false
-	}
-	if b[4] != '-' || b[7] != '-' || b[10]|0x20 != 't' || b[13] != ':' || b[16] != ':' {
-		return time.Time{}, nil, false
-	}
-	century, year := two(b), two(b[2:])
-	mon, day, hour, minute, second := two(b[5:]), two(b[8:]), two(b[11:]), two(b[14:]), two(b[17:])
-	if century == 99 || year == 99 && (b[2] != '9' || b[3] != '9') || mon < 1 || mon > 12 || day < 1 || day > 31 ||
-		hour > 23 || minute > 59 || second > 60 {
-		return time.Time{}, nil, false
-	}
-	b = b[19:]
-	nano := 0
-	if len(b) > 0 && b[0] == '.' {
-		scale := 100_000_000
-		i := 1
-		for i < len(b) && i < 10 && isDigit(b[i]) {
-			nano += int(b[i]-'0') * scale
-			scale /= 10
-			i++
+// looseClock reads a time with the name of a month at the front of b: the parts of the date in any order that devices write them in, one
+// or two digits of the day and the hour, any case, several blanks, a fraction, the year also after the time of day, an offset from UTC.
+// n is its length, 0 when there is none.
+func looseClock(b []byte) (c clock, n int) {
+	rest := b
+	if len(rest) > 4 && isLetter(rest[0]) && anyMonth(rest) == 0 {
+		if !weekday(rest) {
+			return c, 0
 		}
-		if i == 1 {
-			return time.Time{}, nil, false
+		if rest = rest[3:]; rest[0] == ',' {
+			rest = rest[1:]
 		}
-		b = b[i:]
+		if rest[0] != ' ' {
+			return c, 0
+		}
+		rest = skipBlanks(rest)
 	}
-	return time.Date(century*100+year, time.Month(mon), day, hour, minute, second, nano, time.UTC), b, true
+	if rest = c.looseDate(rest); rest == nil {
+		return c, 0
+	}
+	if rest = c.looseTime(rest); rest == nil {
+		return c, 0
+	}
+	n = len(b) - len(rest)
+	if c.year == 0 && len(rest) > 4 && rest[0] == ' ' {
+		if y := yearAt(rest[1:]); y > 0 && yearEnds(rest[5:]) {
+			c.year = y
+			rest = rest[5:]
+			n = len(b) - len(rest)
+		}
+	}
+	if len(rest) > 3 && rest[0] == ' ' {
+		if offset, k := offsetAt(rest[1:]); k > 0 && ends(rest[1+k:]) {
+			c.zoned, c.offset = true, offset
+			n += 1 + k
+		}
+	}
+	return c, n
 }
 
-// zone reads "Z" or "+hh:mm".
-func zone(b []byte) (time.Duration, bool) {
-	if len(b) == 1 && b[0]|0x20 == 'z' {
-		return 0, true
+// looseDate reads "Nov 21", "Nov 21 2026", "2026 Nov 21", "21 Nov", "21 Nov 2026" and "21-Nov-2026", with what separates it from the time.
+func (c *clock) looseDate(b []byte) (rest []byte) {
+	separator := func(b []byte) []byte { // of two parts
+		if len(b) > 1 && (b[0] == '-' || b[0] == '/') {
+			return b[1:]
+		}
+		if len(b) == 0 || b[0] != ' ' {
+			return nil
+		}
+		return skipBlanks(b)
 	}
-	if len(b) != 6 || b[3] != ':' || b[0] != '+' && b[0] != '-' {
-		return 0, false
+	for part := 0; part < 3; part++ {
+		n := digits(b)
+		switch {
+		case n == 4 && c.year == 0 && yearAt(b) > 0:
+			c.year = yearAt(b)
+		case n == 1 && c.day == 0:
+			c.day = int(b[0] - '0')
+		case n == 2 && c.day == 0 && (len(b) == 2 || b[2] != ':'):
+			c.day = two(b)
+		case n == 0 && c.month == 0:
+			if c.month = anyMonth(b); c.month == 0 {
+				return nil
+			}
+			n = 3
+		default:
+			n = 0
+		}
+		if n == 0 {
+			break // the time of day begins here
+		}
+		after := b[n:]
+		if c.month > 0 && c.day > 0 && len(after) > 1 && (after[0] == ':' || after[0] == ',') && c.year > 0 {
+			after = after[1:] // "21/Nov/2026:03:04:05", "Nov 21 2026, 03:04:05"
+			b = skipBlanks(after)
+			continue
+		}
+		if b = separator(after); b == nil {
+			return nil
+		}
 	}
-	hour, minute := two(b[1:]), two(b[4:])
+	if c.month == 0 || c.day < 1 || c.day > 31 {
+		return nil
+	}
+	return b
+}
+
+// looseTime reads "03:04:05" or "3:04:05", with a fraction behind a dot or a comma.
+func (c *clock) looseTime(b []byte) (rest []byte) {
+	n := digits(b)
+	if n != 1 && n != 2 || len(b) < n+6 || b[n] != ':' || b[n+3] != ':' {
+		return nil
+	}
+	c.hour = int(b[0] - '0')
+	if n == 2 {
+		c.hour = two(b)
+	}
+	c.minute, c.second = two(b[n+1:]), two(b[n+4:])
+	if c.hour > 23 || c.minute > 59 || c.second > 60 {
+		return nil
+	}
+	b = b[n+6:]
+	c.nano, b = fraction(b)
+	if len(b) > 0 && (isDigit(b[0]) || isLetter(b[0])) {
+		return nil
+	}
+	return b
+}
+
+// fraction reads ".123" or ",123" as nanoseconds; more than nine digits are read over. Without one it reads nothing.
+func fraction(b []byte) (nano int, rest []byte) {
+	if len(b) < 2 || b[0] != '.' && b[0] != ',' || !isDigit(b[1]) {
+		return 0, b
+	}
+	scale := 100_000_000
+	i := 1
+	for ; i < len(b) && isDigit(b[i]); i++ {
+		nano += int(b[i]-'0') * scale
+		scale /= 10
+	}
+	return nano, b[i:]
+}
+
+// yearAt reads a year of four digits that a device may believe in, 0 otherwise.
+func yearAt(b []byte) int {
+	if len(b) < 4 || digits(b[:4]) < 4 || len(b) > 4 && isDigit(b[4]) {
+		return 0
+	}
+	y := two(b)*100 + two(b[2:])
+	if y < 1970 || y > 2199 {
+		return 0
+	}
+	return y
+}
+
+// yearEnds says whether a year ends here, and not the first part of an IPv6 address.
+func yearEnds(b []byte) bool {
+	return ends(b) && (len(b) < 2 || b[0] != ':' || b[1] == ' ' || b[1] == '%')
+}
+
+// offsetAt reads "Z", "+hh:mm", "+hhmm" or "+hh". n is its length, 0 when there is none.
+func offsetAt(b []byte) (offset time.Duration, n int) {
+	if len(b) > 0 && b[0]|0x20 == 'z' {
+		return 0, 1
+	}
+	if len(b) < 3 || b[0] != '+' && b[0] != '-' {
+		return 0, 0
+	}
+	hour, minute := two(b[1:]), 0
+	n = 3
+	switch {
+	case len(b) > 5 && b[3] == ':' && isDigit(b[4]):
+		minute, n = two(b[4:]), 6
+	case len(b) > 4 && isDigit(b[3]):
+		minute, n = two(b[3:]), 5
+	}
 	if hour > 23 || minute > 59 {
-		return 0, false
+		return 0, 0
 	}
-	d := time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute
+	offset = time.Duration(hour)*time.Hour + time.Duration(minute)*time.Minute
 	if b[0] == '-' {
-		d = -d
+		offset = -offset
 	}
-	return d, true
+	return offset, n
+}
+
+// ends says whether a word ends here.
+func ends(b []byte) bool { return len(b) == 0 || b[0] == ' ' || b[0] == ':' || b[0] == '\t' }
+
+// isoStamp is the length and the form of an RFC 3339 time at the front of b, or of one that is nearly so; 0 when there is none.
+func isoStamp(b []byte) (n int, kind StampKind) {
+	c, n := isoClock(b)
+	switch {
+	case n == 0 || !ends(b[n:]):
+		return 0, NoStamp
+	case c.zoned:
+		return n, ISOStamp
+	}
+	return n, LocalStamp
+}
+
+// isoClock reads "2026-11-21T03:04:05", with "/" for "-", a blank for "T", a fraction and a zone. It is written out because time.Parse
+// allocates, and so that every number is bounded before it is used.
+func isoClock(b []byte) (c clock, n int) {
+	const shortest = len("2026-11-21T03:04:05")
+	if len(b) < shortest || b[4] != '-' && b[4] != '/' || b[7] != b[4] || b[10]|0x20 != 't' && b[10] != ' ' || b[13] != ':' || b[16] != ':' {
+		return c, 0
+	}
+	if digits(b[:4]) < 4 {
+		return c, 0
+	}
+	c.year = two(b)*100 + two(b[2:])
+	mon := two(b[5:])
+	c.month, c.day, c.hour, c.minute, c.second = time.Month(mon), two(b[8:]), two(b[11:]), two(b[14:]), two(b[17:])
+	if mon < 1 || mon > 12 || c.day < 1 || c.day > 31 || c.hour > 23 || c.minute > 59 || c.second > 60 {
+		return c, 0
+	}
+	rest := b[shortest:]
+	c.nano, rest = fraction(rest)
+	zone := rest
+	if len(zone) > 1 && zone[0] == ' ' && (zone[1] == '+' || zone[1] == '-') {
+		zone = zone[1:]
+	}
+	if offset, k := offsetAt(zone); k > 0 && ends(zone[k:]) {
+		c.zoned, c.offset = true, offset
+		rest = zone[k:]
+	}
+	return c, len(b) - len(rest)
+}
+
+// in is the time in a zone that counts if none was sent.
+func (c *clock) in(zone *time.Location) time.Time {
+	if c.zoned {
+		zone = time.UTC
+	}
+	return time.Date(c.year, c.month, c.day, c.hour, c.minute, c.second, c.nano, zone).Add(-c.offset)
+}
+
+// near is the time without a year that is nearest to received: of this year, the last or the next, as far as the day exists in it. ok is
+// false when it exists in none of them.
+func (c clock) near(received time.Time) (t time.Time, ok bool) {
+	const half = 182 * 24 * time.Hour
+	this := received.Year()
+	best := time.Duration(-1)
+	t = received
+	for _, year := range [...]int{this, this - 1, this + 1} {
+		c.year = year
+		at := c.in(received.Location())
+		if c.month == time.February && c.day == 29 && !leap(year) {
+			continue
+		}
+		if away := at.Sub(received).Abs(); best < 0 || away < best {
+			t, best = at, away
+		}
+		if year == this && best >= 0 && best < half {
+			break
+		}
+	}
+	return t, best >= 0
+}
+
+func leap(year int) bool { return year%4 == 0 && (year%100 != 0 || year%400 == 0) }
+
+// Time is the message's own time. What it lacks comes from received: the zone, and the year that makes it the nearest time to that.
+// ok is false when the message has no time, or one that no calendar has.
+func (m *Message) Time(received time.Time) (t time.Time, ok bool) {
+	var c clock
+	switch m.Kind {
+	case NoStamp:
+		return received, false
+	case ISOStamp, LocalStamp:
+		c, _ = isoClock(m.Stamp)
+	default:
+		c, _ = looseClock(m.Stamp)
+	}
+	if c.month == 0 || c.day > longest(c.month) || c.year > 0 && c.month == time.February && c.day == 29 && !leap(c.year) {
+		return received, false
+	}
+	if c.year == 0 && m.Kind != ISOStamp && m.Kind != LocalStamp {
+		return c.near(received)
+	}
+	return c.in(received.Location()), true
+}
+
+// longest is how many days a month may have.
+func longest(month time.Month) int {
+	switch month {
+	case time.February:
+		return 29
+	case time.April, time.June, time.September, time.November:
+		return 30
+	}
+	return 31
 }
 
 // AppendStamp appends the message's own time as "Nov 21 03:04:05" in the zone of received, or received itself when the
 // message has none. seconds remembers the last second of received, recent the last one of the message's own time.
 func (m *Message) AppendStamp(dst []byte, seconds, recent *Stamper, received time.Time) []byte {
-	switch m.Kind {
-	case BSDStamp:
+	if m.Kind == BSDStamp {
 		if m.Stamp[4] == '0' { // "Nov 01" is written as everybody else's "Nov  1"
 			dst = append(dst, m.Stamp[:4]...)
 			dst = append(dst, ' ')
 			return append(dst, m.Stamp[5:]...)
 		}
 		return append(dst, m.Stamp...)
-	case ISOStamp:
-		if t, ok := ParseISO(m.Stamp); ok {
-			return recent.Append(dst, t.In(received.Location()))
-		}
-	case LocalStamp:
-		if t, ok := ParseLocal(m.Stamp, received.Location()); ok {
-			return recent.Append(dst, t)
-		}
+	}
+	if t, ok := m.Time(received); ok {
+		return recent.Append(dst, t.In(received.Location()))
 	}
 	return seconds.Append(dst, received)
 }

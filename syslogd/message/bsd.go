@@ -1,0 +1,451 @@
+package message
+
+import "bytes"
+
+// What stands before the text of a message without the version of RFC 5424, from the front:
+//
+//	opening   counters, marks, the time, its zone; Cisco's name of the device before the time
+//	host      the name of the device after the time
+//	closing   the tag and the pid, with what some devices put before them
+//
+// Each part may be missing. A part is taken only when what follows it fits, so what is not understood stays in the text.
+
+// opening takes the time from the front of b, and what devices put around it.
+func (m *Message) opening(b []byte) (rest []byte) {
+	if bsdStamp(b) > 0 {
+		// Nearly all messages: one blank, and then a word that is neither a year nor a zone.
+		if rest := b[stampLen:]; len(rest) > 1 && rest[0] == ' ' {
+			next := rest[1]
+			if isLetter(next) && (!isUpper(next) || len(skipZone(rest)) == len(rest)) || isDigit(next) && (len(rest) < 6 || !ends(rest[5:]) || yearAt(rest[1:]) == 0) {
+				m.Kind, m.Stamp = BSDStamp, b[:stampLen]
+				return rest[1:]
+			}
+		}
+		if rest, ok := m.stamp(b); ok {
+			return rest
+		}
+	}
+	s := b
+	counters := 0
+	for range 6 {
+		s = skipBlanks(s)
+		if len(s) == 0 {
+			return b
+		}
+		if rest, ok := m.stamp(s); ok {
+			return rest
+		}
+		switch n := digits(s); {
+		case s[0] == '*' || s[0] == '.': // the device's clock is not set, or not in step
+			s = s[1:]
+			if rest, ok := m.stamp(s); ok {
+				return rest
+			}
+			return b
+		case s[0] == ':': // an empty counter
+			s = s[1:]
+		case n > 0 && n <= 12 && len(s) > n+1 && s[n] == ':' && s[n+1] == ' ':
+			counters++
+			s = s[n+2:]
+		case counters > 0 && uptime(s) > 0:
+			if rest := skipBlanks(s[uptime(s):]); len(rest) > 0 && rest[0] == '%' {
+				return rest // since the device started: only the receive time is known
+			}
+			return b
+		default:
+			// "rtr-a: *Nov 21 ...", and "RP/0/RSP0/CPU0:Nov 21 ..."
+			return m.origin(s, b)
+		}
+	}
+	return b
+}
+
+// origin takes a device's name and the time after it, from s. Without both it gives back b.
+func (m *Message) origin(s, b []byte) (rest []byte) {
+	i := bytes.IndexByte(s[:min(len(s), longestHead)], ':')
+	if i <= 0 || i+1 >= len(s) || !isName(s[:i]) {
+		return b
+	}
+	after := skipBlanks(s[i+1:])
+	if len(after) > 0 && (after[0] == '*' || after[0] == '.') {
+		after = after[1:]
+	}
+	rest, ok := m.stamp(after)
+	if !ok {
+		return b
+	}
+	m.Host = s[:i]
+	return rest
+}
+
+// stamp takes a time from the front of b, and its zone and colon. It says whether there was one.
+func (m *Message) stamp(b []byte) (rest []byte, ok bool) {
+	n, kind := stampAt(b)
+	if n == 0 {
+		return b, false
+	}
+	rest = b[n:]
+	if kind == BSDStamp {
+		_, rest = fraction(rest)
+	}
+	rest = skipZone(rest)
+	if len(rest) > 0 && rest[0] == ':' {
+		rest = rest[1:]
+	}
+	if len(rest) > 0 && rest[0] != ' ' && rest[0] != '\t' && !bytes.HasPrefix(rest, percent) {
+		return b, false
+	}
+	m.Kind, m.Stamp = kind, b[:n]
+	return skipBlanks(rest), true
+}
+
+var percent = []byte("%")
+
+// skipZone skips the name of a time zone and the blank before it: " UTC", " CET", " GMT+1". A name that is not known is one only where
+// Cisco's mnemonic follows, " XYZ: %SYS-5-CONFIG_I".
+func skipZone(b []byte) []byte {
+	if len(b) < 3 || b[0] != ' ' {
+		return b
+	}
+	i := 1
+	for i < len(b) && i < 6 && isUpper(b[i]) {
+		i++
+	}
+	name := b[1:i]
+	if len(name) == 0 {
+		return b
+	}
+	if i < len(b) && (b[i] == '+' || b[i] == '-') && isZone(name) {
+		k := 1 + digits(b[i+1:])
+		if k > 1 && i+k+1 < len(b) && b[i+k] == ':' && digits(b[i+k+1:]) == 2 {
+			k += 3
+		}
+		i += k
+	}
+	switch rest := b[i:]; {
+	case !ends(rest):
+		return b
+	case isZone(name):
+		return rest
+	case len(name) > 1 && len(rest) > 2 && rest[0] == ':' && rest[1] == ' ' && rest[2] == '%':
+		return rest
+	}
+	return b
+}
+
+// uptime is the length of "00:20:10:" or "1w2d:", the time since a device started, 0 when there is none.
+func uptime(b []byte) int {
+	i := bytes.IndexByte(b[:min(len(b), 24)], ':')
+	if i < 2 {
+		return 0
+	}
+	if digits(b) == i && len(b) > i+6 && b[i+3] == ':' {
+		if two(b[i+1:]) > 59 || two(b[i+4:]) > 59 {
+			return 0
+		}
+		_, rest := fraction(b[i+6:])
+		if len(rest) == 0 || rest[0] != ':' {
+			return 0
+		}
+		return len(b) - len(rest) + 1
+	}
+	for rest := b[:i]; len(rest) > 0; {
+		n := digits(rest)
+		if n == 0 || n == len(rest) || bytes.IndexByte([]byte("ywdhms"), rest[n]) < 0 {
+			return 0
+		}
+		rest = rest[n+1:]
+	}
+	return i + 1
+}
+
+// host takes the device's name that stands after the time: the first word, unless it reads as a tag, as a number or as a word of a text.
+// HAProxy's lines and those of local programs have none.
+func (m *Message) host(b []byte) (rest []byte) {
+	// Nearly all hosts: what names are made of, and one blank. The rest is looked at more closely.
+	i, seen := 0, uint8(0)
+	for i < len(b) && classes[b[i]] != 0 {
+		seen |= classes[b[i]]
+		i++
+	}
+	if i > 0 && i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' && classes[b[0]]&(dotClass|dashClass) == 0 && isSureName(b[:i], seen, b[i+1:]) {
+		m.Host = b[:i]
+		return b[i+1:]
+	}
+	word, after := cutBlanks(b)
+	if len(word) == 0 || len(after) == 0 {
+		return b
+	}
+	if last := word[len(word)-1]; last == ':' {
+		inner := word[:len(word)-1]
+		if isName(inner) && after[0] == '%' || isIPv4(inner) || isDevice(inner) {
+			m.Host = inner // "fw-a: %ASA-6-302013: ...", "192.0.2.1: ...", "U7PG2,788a20aabbcc,v4.3.20: ..."
+			return after
+		}
+	}
+	switch {
+	case looksLikeTag(word):
+		return b
+	case isNil(word):
+		return after
+	case word[0] == 'M' && string(word) == "Message":
+		// AIX: "Message forwarded from HOST: ..."
+		if name, ok := bytes.CutPrefix(after, []byte("forwarded from ")); ok {
+			name, rest := cutBlanks(name)
+			if name = bytes.TrimSuffix(name, []byte(":")); isName(name) && len(rest) > 0 {
+				m.Host = name
+				return rest
+			}
+		}
+		return b
+	case word[0] == '(' && len(word) > 4 && word[1] == '"' && isDevice(word[2:len(word)-2]):
+		m.Host = word[2 : len(word)-2] // UniFi: ("U7LT,788a20aabbcc,v4.0.42.10433")
+		return after
+	case !isName(word):
+		return b
+	}
+	if plain, capital := isPlain(word); plain && !tagFollows(after) && (capital || isTextWord(word)) || plain && isLevel(word) {
+		return b
+	}
+	m.Host = word
+	return after
+}
+
+// What the characters of a name are.
+const (
+	smallClass = 1 << iota
+	upperClass
+	digitClass
+	dotClass
+	dashClass  // and underscores
+	otherClass // beyond ASCII
+)
+
+// classes has 0 for what no usual name has.
+var classes = func() (table [256]uint8) {
+	for c := range 26 {
+		table['a'+c], table['A'+c] = smallClass, upperClass
+	}
+	for c := range 10 {
+		table['0'+c] = digitClass
+	}
+	table['.'], table['-'], table['_'] = dotClass, dashClass, dashClass
+	for c := 0x80; c < 0x100; c++ {
+		table[c] = otherClass
+	}
+	return table
+}()
+
+// isSureName says whether a word of these classes is a host's name, before after. False says nothing.
+func isSureName(word []byte, seen uint8, after []byte) bool {
+	switch seen {
+	case smallClass, upperClass:
+		// A tag in the simplest form must follow: something in brackets, or one colon at the end.
+		end := 0
+		for end < len(after) && after[end] > ' ' && after[end] != ':' && after[end] != '[' {
+			end++
+		}
+		if end == 0 || end == len(after) || after[end] <= ' ' || after[end] == ':' && end+1 < len(after) && after[end+1] > ' ' {
+			return false
+		}
+		return !isLevel(word)
+	case digitClass | dotClass:
+		return len(word) >= len("1.2.3.4") && len(word) <= len("255.255.255.255") && bytes.Count(word, dot) == 3
+	}
+	return seen&(smallClass|upperClass|otherClass) != 0 && seen != smallClass|upperClass
+}
+
+var dot = []byte(".")
+
+// isName says whether word may be the name or the address of a host: no number, no path, nothing but what names are made of.
+func isName(word []byte) bool {
+	letters, colons := 0, 0
+	for i, c := range word {
+		switch {
+		case isLetter(c) || c >= 0x80:
+			letters++
+		case c == ':':
+			colons++
+		case isDigit(c):
+		case c == '.' || c == '-' || c == '_':
+			if i == 0 && c != '_' {
+				return false
+			}
+		case (c == '/' || c == '%') && i > 0:
+		default:
+			return false
+		}
+	}
+	if letters == 0 {
+		return colons >= 2 && len(word) > 2 && (colons == 7 || bytes.Contains(word, []byte("::"))) || isIPv4(word)
+	}
+	return len(word) <= 255 && (colons == 0 || colons >= 2)
+}
+
+// isIPv4 says whether word is four numbers with dots between them.
+func isIPv4(word []byte) bool {
+	if len(word) < len("1.2.3.4") || len(word) > len("255.255.255.255") {
+		return false
+	}
+	dots := 0
+	for _, c := range word {
+		if c == '.' {
+			dots++
+		} else if !isDigit(c) {
+			return false
+		}
+	}
+	return dots == 3
+}
+
+// isDevice says whether word is how UniFi's devices call themselves: parts with commas between them, of which one is a hardware address.
+func isDevice(word []byte) bool {
+	found := false
+	for len(word) > 0 {
+		i := bytes.IndexByte(word, ',')
+		if i < 0 {
+			return found
+		}
+		if part := word[:i]; i == 12 || bytes.IndexByte(word[i+1:], ',') == 12 || len(word) == i+13 {
+			found = found || isHex(part) || isHex(word[i+1:min(len(word), i+13)])
+		}
+		word = word[i+1:]
+	}
+	return found
+}
+
+func isHex(b []byte) bool {
+	for _, c := range b {
+		if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+			return false
+		}
+	}
+	return len(b) == 12
+}
+
+// isPlain says whether word is letters only and in one case, as the words of a text are, and whether it is written like the first word of
+// a sentence.
+func isPlain(word []byte) (plain, capital bool) {
+	upper := 0
+	for _, c := range word {
+		if !isLetter(c) {
+			return false, false
+		}
+		if isUpper(c) {
+			upper++
+		}
+	}
+	capital = upper == 1 && len(word) > 1 && isUpper(word[0])
+	return upper == 0 || upper == len(word) || capital, capital
+}
+
+// tagFollows says whether b begins with a tag, perhaps behind a severity or UniFi's name of the device.
+func tagFollows(b []byte) bool {
+	word, after := cutBlanks(b)
+	if len(word) == 0 {
+		return false
+	}
+	if looksLikeTag(word) || word[0] == ':' && len(word) == 1 {
+		return true
+	}
+	if next, _ := cutBlanks(after); len(next) > 0 && isLevel(word) {
+		return looksLikeTag(next)
+	}
+	return false
+}
+
+// looksLikeTag tells "haproxy[42]:", "haproxy:", "%SYS-5-CONFIG_I:" and "CEF:0|..." from a host name or an address.
+func looksLikeTag(word []byte) bool {
+	last := word[len(word)-1]
+	switch {
+	case last == ':':
+		// "2001:db8::" ends with a colon too, but no tag has two of them.
+		return bytes.IndexByte(word, ':') == len(word)-1 || bytes.IndexByte(word, '[') > 0
+	case last == ']' && word[0] != '[':
+		return true
+	case word[0] == '%' || word[0] == 'C' || word[0] == 'L':
+		return gluedTag(word) > 0
+	}
+	return false
+}
+
+// gluedTag is the length of a tag whose colon needs no blank behind it: Cisco's and Huawei's mnemonics with a percent sign, and the names
+// of two formats of security events.
+func gluedTag(b []byte) int {
+	for _, name := range [...]string{"CEF", "LEEF"} {
+		if n := len(name); len(b) > n && string(b[:n]) == name && b[n] == ':' {
+			return n
+		}
+	}
+	if len(b) < 2 || b[0] != '%' || b[1] != '%' && !isLetter(b[1]) {
+		return 0
+	}
+	return max(0, bytes.IndexByte(b[:min(len(b), maxTag+maxPID)], ':'))
+}
+
+// closing takes the tag and the pid. What some devices put before them stays in the content: a colon alone, a severity, a second header.
+func (m *Message) closing(b []byte) {
+	b = cutBOM(b)
+	if len(b) > 1 && b[0] == ':' && b[1] == ' ' {
+		b = skipBlanks(b[1:])
+	}
+	m.Content = b
+	m.Tag, m.PID, m.Text = cutTag(b)
+	if len(b) > 0 && m.Tag == nil {
+		switch {
+		case isDigit(b[0]) || b[0] == '*' || b[0] == '.':
+			// A relay's header before a Cisco's: "192.0.2.1 29: *Nov 21 ...: %SYS-5-CONFIG_I: ..."
+			var second Message
+			if s := second.opening(b); len(s) > 0 && s[0] == '%' && len(s) < len(b) {
+				m.Tag, m.PID, m.Text = cutTag(s)
+			}
+		case isLetter(b[0]):
+			if word, after := cutBlanks(b); len(after) > 0 && isLevel(word) {
+				m.Tag, m.PID, m.Text = cutTag(after)
+			}
+		}
+	} else if len(m.Tag) > 13 && isDevice(m.Tag) {
+		if tag, pid, text := cutTag(m.Text); tag != nil {
+			m.Tag, m.PID, m.Text = tag, pid, text
+		}
+	}
+	if m.Tag == nil {
+		m.PID, m.Text = nil, b
+	}
+	m.Text = cutBOM(m.Text)
+}
+
+// cutTag takes "TAG[PID]: " or "TAG: " from the front. Without the colon or the bracket the first word is only a word, and a number is no
+// tag.
+func cutTag(b []byte) (tag, pid, text []byte) {
+	i := 0
+	for i < len(b) && i <= maxTag && b[i] > ' ' && b[i] != ':' && b[i] != '[' && b[i] < 0x7f {
+		i++
+	}
+	if i == 0 || i > maxTag || i == len(b) || isDigit(b[0]) && digits(b) == i {
+		return nil, nil, b
+	}
+	tag, rest := b[:i], b[i:]
+	if rest[0] == '[' {
+		end := bytes.IndexByte(rest[:min(len(rest), maxPID+2)], ']')
+		if end < 0 {
+			return nil, nil, b
+		}
+		pid, rest = rest[1:end], rest[end+1:]
+		if len(rest) > 0 && rest[0] == ':' {
+			rest = rest[1:]
+		}
+	} else if rest[0] == ':' {
+		rest = rest[1:]
+	} else {
+		return nil, nil, b
+	}
+	switch {
+	case len(rest) == 0:
+	case rest[0] == ' ':
+		rest = rest[1:]
+	case pid == nil && gluedTag(b) == 0:
+		return nil, nil, b // "a:b" is not a tag
+	}
+	return tag, pid, rest
+}

@@ -1,0 +1,95 @@
+package message
+
+import "bytes"
+
+// parse5424 reads what follows "<PRI>1 " by RFC 5424 section 6. What is odd takes only itself away: a header is refused, and read as one
+// without a version, when its time is no time, or when it breaks off before the program's name. Two blanks are one. Fields that are not
+// there end the header, and what is not structured data is text.
+func (m *Message) parse5424(b []byte) bool {
+	var field [5][]byte // TIMESTAMP HOSTNAME APP-NAME PROCID MSGID
+	found := 0
+	for found < len(field) && len(b) > 0 {
+		word, rest := cutWord(b)
+		for len(rest) > 0 && rest[0] == ' ' && found < len(field)-1 {
+			rest = rest[1:]
+		}
+		if len(word) == 0 {
+			return false
+		}
+		field[found], b = word, rest
+		found++
+	}
+	kind := NoStamp
+	if !isNil(field[0]) {
+		n, k := isoStamp(field[0])
+		if n == 0 || n < len(field[0]) || k != ISOStamp {
+			return false
+		}
+		kind = k
+	}
+	if found < 3 || found < len(field) && kind == NoStamp {
+		return false
+	}
+	m.RFC5424 = true
+	m.Kind, m.Stamp = kind, notNil(field[0])
+	m.Host, m.Tag, m.PID, m.MsgID = notNil(field[1]), notNil(field[2]), notNil(field[3]), notNil(field[4])
+	if n := structuredData(b); n > 0 {
+		m.Data, b = notNil(b[:n]), b[n:]
+		if len(b) > 0 && b[0] == ' ' {
+			b = b[1:]
+		}
+	}
+	m.Text = cutBOM(b)
+	m.Content = m.Text
+	return true
+}
+
+// structuredData is the length of "-" or of "[id name="value"...][...]" at the front of b, 0 when it is neither. What stands in brackets is
+// data if it looks like data: "[error]" and "[77123]" are how a text begins.
+func structuredData(b []byte) int {
+	if len(b) == 0 {
+		return 0
+	}
+	if b[0] == '-' {
+		if len(b) > 1 && b[1] != ' ' {
+			return 0
+		}
+		return 1
+	}
+	i := 0
+	for i < len(b) && b[i] == '[' {
+		start, quoted := i, false
+		for i++; i < len(b); i++ {
+			if c := b[i]; c == '\\' && quoted {
+				i++ // section 6.3.3: ", \ and ] are escaped inside a value
+			} else if c == '"' {
+				quoted = !quoted
+			} else if c == ']' && !quoted {
+				break
+			}
+		}
+		if i >= len(b) {
+			return 0
+		}
+		i++
+		if start == 0 && !looksLikeData(b[1:i-1]) {
+			return 0
+		}
+	}
+	return i
+}
+
+// looksLikeData says whether what stands in brackets has a value in quotes, or the "@" of an id of one's own.
+func looksLikeData(element []byte) bool {
+	id, _ := cutWord(element)
+	return bytes.IndexByte(id, '@') >= 0 || bytes.IndexByte(element, '"') >= 0 && bytes.IndexByte(id, '"') != 0
+}
+
+func isNil(b []byte) bool { return len(b) == 1 && b[0] == '-' }
+
+func notNil(b []byte) []byte {
+	if isNil(b) {
+		return nil
+	}
+	return b
+}
