@@ -148,3 +148,8 @@ func ShutdownWrite(fd int) {
 func CloseRaw(fd int) {
 	_, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
 }
+
+// ShutdownBoth ends both directions of a socket.
+func ShutdownBoth(fd int) {
+	_, _, _ = syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_RDWR, 0)
+}

@@ -161,8 +161,9 @@ func (sh *Shard) adoptOwn(s *session, p *Parcel) {
 		loop.CloseRaw(p.FDs[1])
 		return
 	}
-	c := sh.takeConn(be, be.Servers[i], p.FDs[1])
-	c.uses, c.canRead = 1, false
+	c := sh.takeConn(be, be.Servers[i], p.FDs[1], true)
+	c.Rest()
+	c.uses = 1
 	c.owner, c.private = s, p.Private
 	s.own = c
 }
@@ -183,11 +184,11 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	t.be, t.entered, t.srv = be, true, be.Servers[i]
 	be.Enter()
 	be.Admit(t.srv)
-	t.c = sh.takeConn(be, t.srv, p.FDs[1])
+	t.c = sh.takeConn(be, t.srv, p.FDs[1], true)
 	t.c.t, t.c.uses = t, 1
 	sh.pools[t.srv.Index].begin()
-	t.c.eof, t.c.shut, t.c.rdhup = ts.ServerEOF, ts.ServerShut, ts.ServerEOF
-	s.eof, s.shut, s.rdhup = ts.ClientEOF, ts.ClientShut, ts.ClientEOF
+	t.c.HalfClosed(ts.ServerEOF, ts.ServerShut)
+	s.HalfClosed(ts.ClientEOF, ts.ClientShut)
 	t.phase = phaseForward
 	t.reqKind, t.resKind = http1.Tunnel, http1.Tunnel
 	t.reqSent, t.reqDone = true, ts.ClientEOF
@@ -230,9 +231,9 @@ func (sh *Shard) adoptServer(p *Parcel) (start func()) {
 			loop.CloseRaw(p.FDs[0])
 			return
 		}
-		c := sh.takeConn(be, srv, p.FDs[0])
+		c := sh.takeConn(be, srv, p.FDs[0], true)
 		c.uses = 1 // it has served before
-		c.canRead = false
+		c.Rest()
 		pool.push(c)
 	}
 }

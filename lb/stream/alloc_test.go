@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/stick"
+	"lbsyslogd/lb/tlsrecord"
 )
 
 // TestNoAllocations sends keep-alive requests through an engine: nothing on
@@ -56,6 +58,11 @@ func TestTrackingDoesNotAllocate(t *testing.T) {
 
 func noAllocations(t *testing.T, change func(*rig)) {
 	t.Helper()
+	noAllocationsOver(t, change, func(c net.Conn) io.ReadWriter { return c })
+}
+
+func noAllocationsOver(t *testing.T, change func(*rig), over func(net.Conn) io.ReadWriter) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -88,11 +95,12 @@ func noAllocations(t *testing.T, change func(*rig)) {
 	defer c.Close()
 	request := []byte("GET /a/b?c HTTP/1.1\r\nHost: example\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n")
 	b := make([]byte, 4096)
+	rw := over(c)
 	exchange := func() {
-		if _, err := c.Write(request); err != nil {
+		if _, err := rw.Write(request); err != nil {
 			t.Error(err)
 		}
-		if n, err := io.ReadAtLeast(c, b, len(answer)); err != nil || n < len(answer) {
+		if n, err := io.ReadAtLeast(rw, b, len(answer)); err != nil || n < len(answer) {
 			t.Error(n, err)
 		}
 	}
@@ -101,5 +109,101 @@ func noAllocations(t *testing.T, change func(*rig)) {
 	}
 	if n := testing.AllocsPerRun(2000, exchange); n != 0 {
 		t.Errorf("%v allocations per request, want 0", n)
+	}
+}
+
+// TestTLSDoesNotAllocate is the same over TLS: the client is of our own record
+// layer, which allocates nothing either.
+func TestTLSDoesNotAllocate(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		var adjust func(*rig)
+		noAllocationsOver(t, func(r *rig) {
+			adjust = secure(t)
+			adjust(r)
+		}, func(c net.Conn) io.ReadWriter {
+			w := tlsrecord.NewWatch(true)
+			in := &oneRecord{Conn: c, w: w}
+			tc := tls.Client(in, w.Attach(&tls.Config{InsecureSkipVerify: true, MaxVersion: version}))
+			if err := tc.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			rec, err := w.Conn(tc.ConnectionState())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return &tlsClient{rec: rec, c: c}
+		})
+	}
+}
+
+// oneRecord gives crypto/tls one record at a time.
+type oneRecord struct {
+	net.Conn
+	w    *tlsrecord.Watch
+	left int
+	head []byte
+}
+
+func (c *oneRecord) Read(b []byte) (int, error) {
+	if c.left == 0 && len(c.head) == 0 {
+		c.head = make([]byte, tlsrecord.HeaderSize)
+		if _, err := io.ReadFull(c.Conn, c.head); err != nil {
+			return 0, err
+		}
+		c.left = int(c.head[3])<<8 | int(c.head[4])
+	}
+	var n int
+	var err error
+	if len(c.head) > 0 {
+		n = copy(b, c.head)
+		c.head = c.head[n:]
+	} else {
+		n, err = c.Conn.Read(b[:min(len(b), c.left)])
+		c.left -= n
+	}
+	c.w.Received(b[:n])
+	return n, err
+}
+
+func (c *oneRecord) Write(b []byte) (int, error) {
+	c.w.Sent(b)
+	return c.Conn.Write(b)
+}
+
+// tlsClient is a client over the record layer, which knows its tickets.
+type tlsClient struct {
+	rec  *tlsrecord.Conn
+	c    net.Conn
+	in   [64 << 10]byte
+	r, w int
+	out  [4096]byte
+}
+
+func (c *tlsClient) Write(b []byte) (int, error) {
+	if _, err := c.c.Write(c.rec.Seal(c.out[:0], b, tlsrecord.MaxPlaintext)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (c *tlsClient) Read(b []byte) (int, error) {
+	for {
+		n, err := c.rec.Size(c.in[c.r:c.w])
+		if err != nil {
+			return 0, err
+		}
+		if n == 0 || c.w-c.r < n {
+			c.w = copy(c.in[:], c.in[c.r:c.w])
+			c.r = 0
+			k, err := c.c.Read(c.in[c.w:])
+			if c.w += k; err != nil {
+				return 0, err
+			}
+			continue
+		}
+		data, err := c.rec.Open(nil, c.in[c.r:c.r+n])
+		if c.r += n; err != nil || len(data) > 0 {
+			return copy(b, data), err
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/wire"
 )
 
 // What we ask the server. The rules of a request run once (route.go). Then its
@@ -120,18 +121,18 @@ func (t *txn) sendHead() step {
 	sh, c := t.s.sh, t.c
 	b := t.headFor()
 	var n int
-	var st ioStatus
+	var st wire.Status
 	if t.ready > 0 {
-		n, st = c.write2(b, t.src.Data[t.src.R:t.src.R+t.ready])
+		n, st = c.Write2(b, t.src.Data[t.src.R:t.src.R+t.ready])
 	} else {
-		n, st = c.write(b)
+		n, st = c.Write(b)
 	}
 	switch st {
-	case ioAgain:
+	case wire.Again:
 		if t.phase != phaseForward {
 			return waits
 		}
-	case ioError:
+	case wire.Error:
 		t.serverFailed()
 		return left
 	}

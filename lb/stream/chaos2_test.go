@@ -148,9 +148,9 @@ func (x *chaos) framesClient(r *rig, rnd *rand.Rand) {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(15 * time.Second))
-	w := &wire{t: x.t, c: c, Framer: http2.NewFramer(c, c)}
+	w := &framer{t: x.t, c: c, Framer: http2.NewFramer(c, c)}
 	w.enc = hpack.NewEncoder(&w.buf)
-	f := &frames{wire: w, x: x, open: map[uint32]*stream2{}, rnd: rand.New(rand.NewPCG(rnd.Uint64(), 2)), conn: 1<<16 - 1, first: 1<<16 - 1}
+	f := &frames{framer: w, x: x, open: map[uint32]*stream2{}, rnd: rand.New(rand.NewPCG(rnd.Uint64(), 2)), conn: 1<<16 - 1, first: 1<<16 - 1}
 	f.more = sync.NewCond(&f.mu)
 	io.WriteString(c, http2.ClientPreface)
 	w.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 + rnd.Uint32N(1<<rnd.IntN(18))},
@@ -179,7 +179,7 @@ func (x *chaos) framesClient(r *rig, rnd *rand.Rand) {
 
 // frames is what a framesClient knows.
 type frames struct {
-	*wire
+	*framer
 	x   *chaos
 	rnd *rand.Rand // the reader's
 

@@ -9,12 +9,13 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/wire"
 )
 
 // serverConn is one connection to a server: in use by t, or idle in its
 // shard's pool. Owned by the loop.
 type serverConn struct {
-	endpoint
+	wire.Conn
 	sh      *Shard
 	srv     *backend.Server
 	be      *Backend
@@ -32,10 +33,11 @@ type serverConn struct {
 
 // Ready implements loop.Handler.
 func (c *serverConn) Ready(ev loop.Events) {
-	c.note(ev)
+	c.Note(ev)
 	switch {
 	case c.t != nil:
 		if c.t.s.state != movingAway {
+			c.Flush()
 			c.t.s.run()
 		}
 	case c.leaving: // another process has it by now
@@ -61,11 +63,7 @@ func (c *serverConn) close() {
 		return
 	}
 	sh := c.sh
-	if c.watched {
-		sh.Loop.CloseFD(c.fd)
-	} else {
-		loop.CloseRaw(c.fd)
-	}
+	c.Close()
 	if c.t != nil {
 		sh.pools[c.srv.Index].end()
 	}
@@ -115,8 +113,8 @@ func (t *txn) open() syscall.Errno {
 		loop.CloseRaw(fd)
 		return errno
 	}
-	c := sh.takeConn(t.be, t.srv, fd)
-	c.t, c.uses, c.canRead = t, 1, false
+	c := sh.takeConn(t.be, t.srv, fd, false)
+	c.t, c.uses = t, 1
 	if t.be.private(t.srv) {
 		c.to, c.private = to.IP, true
 	}
@@ -126,21 +124,18 @@ func (t *txn) open() syscall.Errno {
 	return 0
 }
 
-// takeConn takes a connection from the pool, for an open socket.
-func (sh *Shard) takeConn(be *Backend, srv *backend.Server, fd int) *serverConn {
+// takeConn takes a connection from the pool, for an open socket that is
+// connected or is being connected.
+func (sh *Shard) takeConn(be *Backend, srv *backend.Server, fd int, connected bool) *serverConn {
 	c := sh.freeConns
 	if c == nil {
 		c = new(serverConn)
 	} else {
 		sh.freeConns = c.next
 	}
-	*c = serverConn{
-		endpoint: endpoint{fd: fd, watched: true, canRead: true, canWrite: true},
-		sh:       sh, srv: srv, be: be, open: true,
-	}
-	if err := sh.Loop.Add(fd, c); err != nil {
+	*c = serverConn{Conn: wire.Open(sh.Loop, c, fd, connected), sh: sh, srv: srv, be: be, open: true}
+	if err := c.Watch(); err != nil {
 		sh.eng.Report(err.Error())
-		c.broken = true
 	}
 	return c
 }
@@ -152,15 +147,13 @@ func (t *txn) connected() step {
 	if c == nil {
 		return waits
 	}
-	if c.broken {
-		if errno := loop.SocketError(c.fd); errno != 0 {
-			t.connectError(errno)
-			return left
-		}
-		// Accepted and closed at once by the server: reading will say so.
-	}
-	if !c.canWrite {
+	switch errno := c.Connected(); errno {
+	case 0:
+	case syscall.EINPROGRESS:
 		return waits
+	default:
+		t.connectError(errno)
+		return left
 	}
 	if t.s.fe.HTTP {
 		return t.sendHead()
@@ -170,11 +163,11 @@ func (t *txn) connected() step {
 
 // probe asks whether the connection stands, when there is nothing to send.
 func (t *txn) probe() step {
-	if errno := loop.PeerName(t.c.fd, &t.s.sh.sa); errno != 0 {
-		if errno == syscall.ENOTCONN {
-			t.c.canWrite = false
-			return waits
-		}
+	switch errno := t.c.Probe(); errno {
+	case 0:
+	case syscall.EINPROGRESS:
+		return waits
+	default:
 		t.connectError(errno)
 		return left
 	}
@@ -199,7 +192,7 @@ func (t *txn) established(now int64) {
 		t.flightPhase('H')
 	}
 	if t.s.fe.Needs&rule.NeedsBackAddr != 0 {
-		t.rec.BackAddr = t.c.local.of(t.s.sh, t.c.fd)
+		t.rec.BackAddr = t.c.local.of(t.s.sh, t.c.FD())
 	}
 	if !t.s.fe.HTTP {
 		t.logEarly()
@@ -295,7 +288,7 @@ func (t *txn) toAnother() {
 // was there.
 func (t *txn) serverFailed() {
 	if t.phase == phaseConnect {
-		t.connectError(loop.SocketError(t.c.fd))
+		t.connectError(t.c.SocketError())
 		return
 	}
 	if !t.sendAgain() {

@@ -15,6 +15,7 @@ import (
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/syslog"
 	"lbsyslogd/lb/userlist"
+	"lbsyslogd/lb/wire"
 )
 
 // Engine is everything that one worker runs, in the form the data path reads.
@@ -50,7 +51,7 @@ type Engine struct {
 	Flights *os.File
 
 	bench     *userlist.Bench
-	gate      *gate
+	gate      *wire.Gate
 	cur       atomic.Int32 // client connections
 	max       atomic.Int32
 	crowded   atomic.Bool // some shard does not accept for want of room
@@ -227,7 +228,7 @@ const clockPast = 365 * 24 * time.Hour
 // Start makes the shards and runs their loops on goroutines of their own.
 func (e *Engine) Start(threads int) error {
 	e.empty = make(chan struct{})
-	e.bench, e.gate = userlist.NewBench(), newGate()
+	e.bench, e.gate = userlist.NewBench(), wire.NewGate()
 	var parts [][]flight
 	var err error
 	if e.Flights, parts, err = e.openFlights(threads); err != nil {

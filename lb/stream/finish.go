@@ -64,8 +64,8 @@ func (t *txn) end() {
 		s.stream.complete = t.whole()
 	}
 	unread := t.unread || !t.reqDone
-	keep := t.keep && !unread && !s.broken
-	if t.pipelines || s.in != nil || s.canRead {
+	keep := t.keep && !unread && !s.Broken()
+	if t.pipelines || s.in != nil || s.MayRead() {
 		unread = true // more may be on its way: a close would reset the connection
 	}
 	s.t = nil
@@ -104,7 +104,7 @@ func (t *txn) times(now int64) {
 // be, its place is given back.
 func (t *txn) releaseServer() {
 	if c := t.c; c != nil {
-		if t.keepServer && !t.early && t.resDone && t.reqDone && t.ready == 0 && len(t.head) == 0 && !c.broken && !c.rdhup {
+		if t.keepServer && !t.early && t.resDone && t.reqDone && t.ready == 0 && len(t.head) == 0 && !c.Broken() && !c.PeerEnded() {
 			t.shelve(c)
 		} else {
 			c.close()
@@ -192,7 +192,7 @@ func (sh *Shard) logEmbryonic(s *session, severity message.Severity, what string
 	if fe.Logs < 0 {
 		return
 	}
-	x := sh.aboutSession(s, &rule.Record{Client: s.peer, FrontAddr: s.frontAddr(), LogCount: fe.countLine(), Accept: s.accepted, Frontend: fe.Name, Backend: fe.Name, Server: noServer, Term: [4]byte{'P', 'R', '-', '-'}, TLS: s.tls != nil})
+	x := sh.aboutSession(s, &rule.Record{Client: s.peer, FrontAddr: s.frontAddr(), LogCount: fe.countLine(), Accept: s.accepted, Frontend: fe.Name, Backend: fe.Name, Server: noServer, Term: [4]byte{'P', 'R', '-', '-'}, TLS: s.ln.TLS != nil})
 	if f := fe.Access.Errors; f != nil {
 		sh.logBuf = f.Append(sh.logBuf[:0], x)
 	} else {

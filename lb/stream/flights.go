@@ -128,7 +128,7 @@ func (t *txn) recordFlight() {
 	if t.rec.HTTP2 {
 		f.minor = flightHTTP2
 	}
-	if s.tls != nil {
+	if s.ln.TLS != nil {
 		f.tls = 1
 	}
 	f.state = inFlight

@@ -3,6 +3,7 @@ package stream
 import (
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/wire"
 )
 
 // maxTurns is how many buffers one direction moves before others have their
@@ -41,11 +42,11 @@ func (t *txn) toServer() step {
 			}
 		}
 		if t.ready > 0 {
-			n, st := c.write(t.src.Data[t.src.R : t.src.R+t.ready])
+			n, st := c.Write(t.src.Data[t.src.R : t.src.R+t.ready])
 			switch st {
-			case ioAgain:
+			case wire.Again:
 				return waits
-			case ioError:
+			case wire.Error:
 				return t.serverWriteFailed()
 			}
 			s.sh.Server[t.srv.Index].BytesIn += uint64(n)
@@ -56,8 +57,8 @@ func (t *txn) toServer() step {
 			}
 		}
 		if t.reqDone {
-			if t.tunnel() && s.eof {
-				c.shutdown()
+			if t.tunnel() && s.EOF() {
+				c.Shutdown()
 			}
 			t.releaseRelay()
 			return waits
@@ -75,11 +76,11 @@ func (t *txn) tunnel() bool { return t.reqKind == http1.Tunnel }
 
 // writeHead sends what was left of the head.
 func (t *txn) writeHead() step {
-	n, st := t.c.write(t.head)
+	n, st := t.c.Write(t.head)
 	switch st {
-	case ioAgain:
+	case wire.Again:
 		return waits
-	case ioError:
+	case wire.Error:
 		return t.serverWriteFailed()
 	}
 	t.s.sh.Server[t.srv.Index].BytesIn += uint64(n)
@@ -110,7 +111,7 @@ func (t *txn) serverWriteFailed() step {
 	case t.resHeadDone:
 		return waits // responseSent sees to the rest of the request
 	}
-	t.c.canRead = true
+	t.c.Retry()
 	if t.headFromServer() == left {
 		return left
 	}
@@ -121,7 +122,7 @@ func (t *txn) serverWriteFailed() step {
 func (t *txn) fromClient() step {
 	s := t.s
 	if t.relay == nil {
-		if !s.mayRead() && !s.eof {
+		if !s.MayRead() && !s.EOF() {
 			s.watch()
 			return waits
 		}
@@ -135,11 +136,11 @@ func (t *txn) fromClient() step {
 	}
 	n, st := s.read(space)
 	switch st {
-	case ioAgain:
+	case wire.Again:
 		t.releaseRelay()
 		return waits
-	case ioEOF, ioError:
-		if t.tunnel() && st == ioEOF {
+	case wire.EOF, wire.Error:
+		if t.tunnel() && st == wire.EOF {
 			t.reqDone = true
 			return onward
 		}
@@ -223,9 +224,9 @@ func (t *txn) toClient() step {
 		if t.resReady > 0 {
 			n, st := s.write(t.res.Data[t.res.R : t.res.R+t.resReady])
 			switch st {
-			case ioAgain:
+			case wire.Again:
 				return waits
-			case ioError:
+			case wire.Error:
 				t.clientAborted()
 				return left
 			}
@@ -263,9 +264,9 @@ func (t *txn) toClient() step {
 func (t *txn) writeResHead() step {
 	n, st := t.s.write(t.resHead.Bytes())
 	switch st {
-	case ioAgain:
+	case wire.Again:
 		return waits
-	case ioError:
+	case wire.Error:
 		t.clientAborted()
 		return left
 	}
@@ -288,20 +289,17 @@ func (t *txn) wroteResponse(n int) {
 // A tunnel ends when both directions have.
 func (t *txn) responseSent() step {
 	s := t.s
-	if s.pending() {
+	if s.Pending() {
 		s.watch()
 		return waits
 	}
 	if t.phase == phaseForward && t.unsent() {
 		switch {
 		case t.tunnel():
-			if s.tls != nil {
-				s.tls.closeNotify()
-			}
-			s.shutdown()
+			s.Shutdown()
 			return waits
 		case !t.keep || t.unread:
-		case t.keepServer && !t.c.rdhup && !t.c.broken:
+		case t.keepServer && !t.c.PeerEnded() && !t.c.Broken():
 			return waits // an early answer: both go on once the request is complete
 		default:
 			t.dropServer()

@@ -86,7 +86,7 @@ func (m *mover) full() bool { return m.fds >= BatchFDs || m.size >= batchSize }
 // packed at once, room or not: a busy client's next request comes soon, and
 // the process would never be rid of it.
 func (m *mover) consider(s *session) {
-	if m.dead || s.fixed || s.tls != nil || s.broken || !s.movable() {
+	if m.dead || s.fixed || !s.Movable() || s.Broken() || !s.movable() {
 		return
 	}
 	v := &moving{s: s}
@@ -186,7 +186,7 @@ func (m *mover) takeIdle() {
 			m.sh.pools[i].remove(c)
 			c.leaving = true
 			m.add(&moving{c: c, Parcel: Parcel{
-				Kind: ServerParcel, FDs: []int{c.fd}, Began: -1,
+				Kind: ServerParcel, FDs: []int{c.FD()}, Began: -1,
 				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.srv.Addr().String(), Need: m.sh.pools[i].need,
 			}})
 		}
@@ -233,7 +233,7 @@ func (m *mover) settle(sent []*moving, taken []bool) {
 // process leaves and s cannot go along to the next.
 func (s *session) closing() bool {
 	sh := s.sh
-	return sh.draining && (sh.mover == nil || sh.mover.dead || s.fixed || s.tls != nil)
+	return sh.draining && (sh.mover == nil || sh.mover.dead || s.fixed || !s.Movable())
 }
 
 // stay goes on with a session that the receiver did not take.
@@ -243,9 +243,9 @@ func (s *session) stay() {
 	if s.own != nil {
 		s.own.leaving = false
 	}
-	s.canRead, s.canWrite = true, true
+	s.Retry()
 	if s.state == exchanging {
-		s.t.c.canRead, s.t.c.canWrite = true, true
+		s.t.c.Retry()
 	}
 	s.watch()
 	s.run()
@@ -274,12 +274,12 @@ func (s *session) forget() {
 		s.own.forget()
 		s.own = nil
 	}
-	sh.Loop.Forget(s.fd)
+	s.Forget()
 	s.close()
 }
 
 // forget lets go of a server connection that lives on in another process.
 func (c *serverConn) forget() {
-	c.sh.Loop.Forget(c.fd)
+	c.Forget()
 	c.close()
 }

@@ -12,6 +12,7 @@ import (
 
 	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/syslog"
+	"lbsyslogd/lb/tlsrecord"
 )
 
 // secure makes a rig's listener one for TLS.
@@ -155,7 +156,7 @@ func clientHello(t *testing.T) string {
 	}()
 	b := make([]byte, 8<<10)
 	n, err := ours.Read(b)
-	if err != nil || n < recordHeader || n != wireSize(b) {
+	if err != nil || n < tlsrecord.HeaderSize {
 		t.Fatal(n, err)
 	}
 	return string(b[:n])

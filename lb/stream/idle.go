@@ -3,7 +3,6 @@ package stream
 import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/http1"
-	"lbsyslogd/lb/loop"
 )
 
 // Idle connections to servers, and who may have them next.
@@ -96,7 +95,7 @@ func (t *txn) reuse(now int64) bool {
 	s := t.s
 	if own := s.own; own != nil {
 		s.own = nil
-		if own.srv == t.srv && t.same(own) && loop.Quiet(own.fd) {
+		if own.srv == t.srv && t.same(own) && own.Quiet() {
 			t.use(own, now)
 			return true
 		}
@@ -110,7 +109,7 @@ func (t *txn) reuse(now int64) bool {
 		if c == nil {
 			return false
 		}
-		if loop.Quiet(c.fd) {
+		if c.Quiet() {
 			t.use(c, now)
 			return true
 		}
@@ -139,7 +138,8 @@ func (t *txn) shelve(c *serverConn) {
 		return
 	}
 	pool.end()
-	c.t, c.canRead = nil, false
+	c.Rest()
+	c.t = nil
 	if own {
 		s.own, c.owner = c, s
 		return

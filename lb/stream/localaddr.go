@@ -31,10 +31,8 @@ func (s *session) frontAddr() netip.AddrPort {
 	if s.fe.Needs&rule.NeedsFrontAddr == 0 {
 		return netip.AddrPort{}
 	}
-	if s.stream != nil { // all streams of a connection have its address
-		s = s.stream.m.s
-	}
-	return s.local.of(s.sh, s.fd)
+	s = s.outer() // all streams of a connection have its address
+	return s.local.of(s.sh, s.FD())
 }
 
 // destination is frontAddr for what has to know it.
@@ -42,5 +40,5 @@ func (s *session) destination() netip.AddrPort {
 	if s.stream != nil {
 		s = s.stream.m.s
 	}
-	return s.local.of(s.sh, s.fd)
+	return s.local.of(s.sh, s.FD())
 }

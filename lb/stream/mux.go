@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lbsyslogd/lb/http2"
+	"lbsyslogd/lb/wire"
 )
 
 // HTTP/2 (RFC 9113). A connection is a session whose mux reads frames; each of
@@ -172,7 +173,7 @@ func (m *mux) flush() {
 		return
 	}
 	switch {
-	case m.finished() && len(m.out) == 0 && !s.pending():
+	case m.finished() && len(m.out) == 0 && !s.Pending():
 		m.dead = true
 		s.closeGently(true)
 		if s.state == closed { // and free for another client
@@ -190,9 +191,9 @@ func (m *mux) send() bool {
 	for len(m.out) > 0 {
 		n, st := s.writeRaw(m.out)
 		switch st {
-		case ioAgain:
+		case wire.Again:
 			return true
-		case ioError:
+		case wire.Error:
 			return false
 		}
 		m.sent += int64(n)
@@ -236,13 +237,13 @@ func (m *mux) pump() step {
 		}
 		n, st := s.readRaw(s.in.Space())
 		switch st {
-		case ioAgain:
+		case wire.Again:
 			if m.rest = append(m.rest[:0], s.in.Bytes()...); len(m.rest) == 0 {
 				m.rest = nil
 			}
 			s.putIn()
 			return waits
-		case ioEOF, ioError:
+		case wire.EOF, wire.Error:
 			m.lost()
 			return onward
 		}
@@ -369,7 +370,7 @@ func (m *mux) decide() {
 }
 
 // unsent reports whether the client has not been given all: of TLS, too.
-func (m *mux) unsent() bool { return len(m.out) > 0 || m.s.pending() }
+func (m *mux) unsent() bool { return len(m.out) > 0 || m.s.Pending() }
 
 // deadline is when the connection itself has waited long enough; its streams
 // have deadlines of their own.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/http2"
 
 	ours "lbsyslogd/lb/http2"
+	"lbsyslogd/lb/loop"
 )
 
 // onMux runs f on the loop with the one HTTP/2 connection that the engine has.
@@ -60,7 +61,7 @@ func sound(t *testing.T, m *mux) {
 }
 
 // settle waits until all that was sent before has been seen to.
-func (w *wire) settle() {
+func (w *framer) settle() {
 	w.t.Helper()
 	w.WritePing(false, [8]byte{'s'})
 	for {
@@ -75,7 +76,7 @@ func (w *wire) settle() {
 }
 
 // end reads until the connection ends and says how.
-func (w *wire) end() string {
+func (w *framer) end() string {
 	for {
 		switch got := w.hear(); {
 		case got == "closed", strings.HasPrefix(got, "GOAWAY"):
@@ -88,69 +89,69 @@ func (w *wire) end() string {
 func TestFloods(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
 	r := newRig(t, true, []string{srv}, nil)
-	many := func(f func(w *wire, id uint32)) func(*wire) {
-		return func(w *wire) {
+	many := func(f func(w *framer, id uint32)) func(*framer) {
+		return func(w *framer) {
 			for i := range uint32(2 * rapidResets) {
 				f(w, 2*i+1)
 			}
 		}
 	}
-	refused := func(w *wire) { // stream 1 is cut, and the client has not ended it
+	refused := func(w *framer) { // stream 1 is cut, and the client has not ended it
 		w.request(1, false, "content-length", "2")
 		w.WriteData(1, false, []byte("abc"))
 	}
 	for _, c := range []struct {
 		name string
-		do   func(*wire)
+		do   func(*framer)
 	}{
-		{"windows that grow too large", many(func(w *wire, id uint32) { w.request(id, false); w.WriteWindowUpdate(id, 1<<31-1) })},
-		{"windows that do not grow", many(func(w *wire, id uint32) {
+		{"windows that grow too large", many(func(w *framer, id uint32) { w.request(id, false); w.WriteWindowUpdate(id, 1<<31-1) })},
+		{"windows that do not grow", many(func(w *framer, id uint32) {
 			w.request(id, false)
 			w.WriteRawFrame(http2.FrameWindowUpdate, 0, id, make([]byte, 4))
 		})},
-		{"DATA behind the end", many(func(w *wire, id uint32) {
+		{"DATA behind the end", many(func(w *framer, id uint32) {
 			w.request(id, false)
 			w.WriteData(id, true, []byte("x"))
 			w.WriteData(id, true, []byte("x"))
 		})},
-		{"more than content-length", many(func(w *wire, id uint32) {
+		{"more than content-length", many(func(w *framer, id uint32) {
 			w.request(id, false, "content-length", "2")
 			w.WriteData(id, false, []byte("abc"))
 		})},
-		{"trailers that do not end", many(func(w *wire, id uint32) {
+		{"trailers that do not end", many(func(w *framer, id uint32) {
 			w.request(id, false)
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: w.block("x", "y"), EndHeaders: true})
 		})},
-		{"malformed requests", many(func(w *wire, id uint32) { w.request(id, true, "connection", "close") })},
-		{"empty DATA for a stream that was cut", func(w *wire) {
+		{"malformed requests", many(func(w *framer, id uint32) { w.request(id, true, "connection", "close") })},
+		{"empty DATA for a stream that was cut", func(w *framer) {
 			refused(w)
 			for range 2 * rapidFrames {
 				w.WriteData(1, false, nil)
 			}
 		}},
-		{"fields for a stream that was cut", func(w *wire) {
+		{"fields for a stream that was cut", func(w *framer) {
 			refused(w)
 			for range 2 * rapidFrames {
 				w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block("x", "y"), EndHeaders: true})
 			}
 		}},
-		{"resets of what is gone", func(w *wire) {
+		{"resets of what is gone", func(w *framer) {
 			refused(w)
 			for range 2 * rapidFrames {
 				w.WriteRSTStream(1, http2.ErrCodeCancel)
 			}
 		}},
-		{"PING", func(w *wire) {
+		{"PING", func(w *framer) {
 			for range 2 * rapidFrames {
 				w.WritePing(false, [8]byte{})
 			}
 		}},
-		{"windows that grow by a byte", func(w *wire) {
+		{"windows that grow by a byte", func(w *framer) {
 			for range 2 * rapidFrames {
 				w.WriteWindowUpdate(0, 1)
 			}
 		}},
-		{"PRIORITY", func(w *wire) {
+		{"PRIORITY", func(w *framer) {
 			for range 2 * rapidFrames {
 				w.WritePriority(1, http2.PriorityParam{Weight: 1})
 			}
@@ -330,7 +331,8 @@ func TestBrokenAtTheEnd(t *testing.T) {
 	w.settle()
 	r.onMux(t, func(m *mux) {
 		s := m.s
-		m.leaving, s.broken = decided, true
+		m.leaving = decided
+		s.Break()
 		m.flush()
 		if s.state != closed || s.timer.Armed() {
 			t.Errorf("state %d, a timer runs: %v", s.state, s.timer.Armed())
@@ -352,11 +354,11 @@ func TestEncryptedRest(t *testing.T) {
 	resp.Body.Close()
 	r.onMux(t, func(m *mux) {
 		s := m.s
-		s.canWrite = false
+		s.Full()
 		m.touch()
 		m.out = ours.AppendPing(m.out, 0, [8]byte{})
 		m.flush()
-		if !s.pending() || len(m.out) > 0 {
+		if !s.Pending() || len(m.out) > 0 {
 			t.Error("nothing waits")
 		}
 		if at, want := m.deadline(), max(s.act, s.since)+s.fe.Timeouts.Client; at != want {
@@ -367,8 +369,7 @@ func TestEncryptedRest(t *testing.T) {
 		if s.state != multiplexing {
 			t.Errorf("it ends with bytes unsent, in state %d", s.state)
 		}
-		s.canWrite = true
-		s.Ready(0)
+		s.Ready(loop.Out)
 	})
 	awaitCond(t, "its end", func() bool { return r.Conns() == 0 })
 }

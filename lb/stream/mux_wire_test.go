@@ -20,8 +20,8 @@ import (
 	"lbsyslogd/lb/syslog"
 )
 
-// wire is an HTTP/2 client that sends what it likes.
-type wire struct {
+// framer is an HTTP/2 client that sends what it likes.
+type framer struct {
 	t *testing.T
 	c net.Conn
 	*http2.Framer
@@ -30,7 +30,7 @@ type wire struct {
 }
 
 // newWire connects and says what a client has to say first.
-func newWire(t *testing.T, addr string) *wire {
+func newWire(t *testing.T, addr string) *framer {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -38,7 +38,7 @@ func newWire(t *testing.T, addr string) *wire {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(20 * time.Second))
-	w := &wire{t: t, c: c, Framer: http2.NewFramer(c, c)}
+	w := &framer{t: t, c: c, Framer: http2.NewFramer(c, c)}
 	w.AllowIllegalWrites = true
 	w.enc = hpack.NewEncoder(&w.buf)
 	io.WriteString(c, http2.ClientPreface)
@@ -47,7 +47,7 @@ func newWire(t *testing.T, addr string) *wire {
 }
 
 // block encodes fields: name, value, name, value.
-func (w *wire) block(fields ...string) []byte {
+func (w *framer) block(fields ...string) []byte {
 	w.buf.Reset()
 	for i := 0; i < len(fields); i += 2 {
 		_ = w.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
@@ -55,13 +55,13 @@ func (w *wire) block(fields ...string) []byte {
 	return bytes.Clone(w.buf.Bytes())
 }
 
-func (w *wire) request(id uint32, end bool, more ...string) {
+func (w *framer) request(id uint32, end bool, more ...string) {
 	fields := append([]string{":method", "POST", ":scheme", "http", ":authority", "a", ":path", "/"}, more...)
 	w.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: w.block(fields...), EndHeaders: true, EndStream: end})
 }
 
 // hear reads until one of the frames ends a stream or the connection, and says how.
-func (w *wire) hear() string {
+func (w *framer) hear() string {
 	for {
 		f, err := w.ReadFrame()
 		if err != nil {
@@ -89,39 +89,39 @@ func (w *wire) hear() string {
 func TestMisbehaviour(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
 	r := newRig(t, true, []string{srv}, nil)
-	raw := func(kind http2.FrameType, flags http2.Flags, id uint32, payload string) func(*wire) {
-		return func(w *wire) { w.WriteRawFrame(kind, flags, id, []byte(payload)) }
+	raw := func(kind http2.FrameType, flags http2.Flags, id uint32, payload string) func(*framer) {
+		return func(w *framer) { w.WriteRawFrame(kind, flags, id, []byte(payload)) }
 	}
 	for _, c := range []struct {
 		name string
-		do   func(*wire)
+		do   func(*framer)
 		want string
 	}{
-		{"nothing wrong", func(w *wire) { w.request(1, true) }, "answer 1"},
-		{"an unknown frame", func(w *wire) { w.WriteRawFrame(99, 0, 0, []byte("x")); w.request(1, true) }, "answer 1"},
-		{"padding", func(w *wire) {
+		{"nothing wrong", func(w *framer) { w.request(1, true) }, "answer 1"},
+		{"an unknown frame", func(w *framer) { w.WriteRawFrame(99, 0, 0, []byte("x")); w.request(1, true) }, "answer 1"},
+		{"padding", func(w *framer) {
 			w.request(1, false, "content-length", "3")
 			w.WriteDataPadded(1, true, []byte("abc"), make([]byte, 200))
 		}, "answer 1"},
-		{"a field block in pieces", func(w *wire) {
+		{"a field block in pieces", func(w *framer) {
 			b := w.block(":method", "GET", ":scheme", "http", ":path", "/")
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: b[:1], EndStream: true})
 			w.WriteContinuation(1, false, b[1:2])
 			w.WriteContinuation(1, true, b[2:])
 		}, "answer 1"},
-		{"trailers", func(w *wire) {
+		{"trailers", func(w *framer) {
 			w.request(1, false)
 			w.WriteData(1, false, []byte("abc"))
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block("x-sum", "1"), EndHeaders: true, EndStream: true})
 		}, "answer 1"},
 
-		{"an even stream", func(w *wire) { w.request(2, true) }, "GOAWAY PROTOCOL_ERROR"},
-		{"a stream that goes back", func(w *wire) { w.request(5, false); w.request(3, true) }, "GOAWAY PROTOCOL_ERROR"},
-		{"DATA before HEADERS", func(w *wire) { w.WriteData(1, true, []byte("x")) }, "GOAWAY PROTOCOL_ERROR"},
+		{"an even stream", func(w *framer) { w.request(2, true) }, "GOAWAY PROTOCOL_ERROR"},
+		{"a stream that goes back", func(w *framer) { w.request(5, false); w.request(3, true) }, "GOAWAY PROTOCOL_ERROR"},
+		{"DATA before HEADERS", func(w *framer) { w.WriteData(1, true, []byte("x")) }, "GOAWAY PROTOCOL_ERROR"},
 		{"DATA without a stream", raw(http2.FrameData, 0, 0, "x"), "GOAWAY PROTOCOL_ERROR"},
 		{"too much padding", raw(http2.FrameHeaders, http2.FlagHeadersPadded, 1, "\xffxx"), "GOAWAY PROTOCOL_ERROR"},
 		{"CONTINUATION alone", raw(http2.FrameContinuation, http2.FlagContinuationEndHeaders, 1, ""), "GOAWAY PROTOCOL_ERROR"},
-		{"a block that is interrupted", func(w *wire) {
+		{"a block that is interrupted", func(w *framer) {
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block(":method", "GET")})
 			w.WritePing(false, [8]byte{})
 		}, "GOAWAY PROTOCOL_ERROR"},
@@ -130,47 +130,47 @@ func TestMisbehaviour(t *testing.T) {
 		{"a promise", raw(http2.FramePushPromise, http2.FlagPushPromiseEndHeaders, 1, "\x00\x00\x00\x02"), "GOAWAY PROTOCOL_ERROR"},
 		{"a broken PING", raw(http2.FramePing, 0, 0, "x"), "GOAWAY FRAME_SIZE_ERROR"},
 		{"broken SETTINGS", raw(http2.FrameSettings, 0, 0, "x"), "GOAWAY FRAME_SIZE_ERROR"},
-		{"a window that is too large", func(w *wire) {
+		{"a window that is too large", func(w *framer) {
 			w.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 31})
 		}, "GOAWAY FLOW_CONTROL_ERROR"},
-		{"a window that grows too large", func(w *wire) { w.WriteWindowUpdate(0, 1<<31-1) }, "GOAWAY FLOW_CONTROL_ERROR"},
-		{"a window that does not grow", func(w *wire) { w.WriteRawFrame(http2.FrameWindowUpdate, 0, 0, make([]byte, 4)) }, "GOAWAY PROTOCOL_ERROR"},
-		{"a reset of nothing", func(w *wire) { w.WriteRSTStream(1, http2.ErrCodeCancel) }, "GOAWAY PROTOCOL_ERROR"},
+		{"a window that grows too large", func(w *framer) { w.WriteWindowUpdate(0, 1<<31-1) }, "GOAWAY FLOW_CONTROL_ERROR"},
+		{"a window that does not grow", func(w *framer) { w.WriteRawFrame(http2.FrameWindowUpdate, 0, 0, make([]byte, 4)) }, "GOAWAY PROTOCOL_ERROR"},
+		{"a reset of nothing", func(w *framer) { w.WriteRSTStream(1, http2.ErrCodeCancel) }, "GOAWAY PROTOCOL_ERROR"},
 
-		{"a stream's window too large", func(w *wire) { w.request(1, false); w.WriteWindowUpdate(1, 1<<31-1) }, "RST 1 FLOW_CONTROL_ERROR"},
-		{"more than content-length", func(w *wire) { w.request(1, false, "content-length", "2"); w.WriteData(1, false, []byte("abc")) }, "RST 1 PROTOCOL_ERROR"},
-		{"less than content-length", func(w *wire) { w.request(1, false, "content-length", "4"); w.WriteData(1, true, []byte("abc")) }, "RST 1 PROTOCOL_ERROR"},
-		{"a malformed request", func(w *wire) { w.request(1, true, "connection", "close") }, "RST 1 PROTOCOL_ERROR"},
-		{"trailers that do not end", func(w *wire) {
+		{"a stream's window too large", func(w *framer) { w.request(1, false); w.WriteWindowUpdate(1, 1<<31-1) }, "RST 1 FLOW_CONTROL_ERROR"},
+		{"more than content-length", func(w *framer) { w.request(1, false, "content-length", "2"); w.WriteData(1, false, []byte("abc")) }, "RST 1 PROTOCOL_ERROR"},
+		{"less than content-length", func(w *framer) { w.request(1, false, "content-length", "4"); w.WriteData(1, true, []byte("abc")) }, "RST 1 PROTOCOL_ERROR"},
+		{"a malformed request", func(w *framer) { w.request(1, true, "connection", "close") }, "RST 1 PROTOCOL_ERROR"},
+		{"trailers that do not end", func(w *framer) {
 			w.request(1, false)
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block("x", "y"), EndHeaders: true})
 		}, "RST 1 PROTOCOL_ERROR"},
 
-		{"requests taken back", func(w *wire) {
+		{"requests taken back", func(w *framer) {
 			for i := range uint32(2 * rapidResets) {
 				w.request(2*i+1, true)
 				w.WriteRSTStream(2*i+1, http2.ErrCodeCancel)
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
-		{"a block without an end", func(w *wire) {
+		{"a block without an end", func(w *framer) {
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block(":method", "GET")})
 			for range 3 {
 				w.WriteContinuation(1, false, make([]byte, 1<<14))
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
-		{"empty pieces of a block", func(w *wire) {
+		{"empty pieces of a block", func(w *framer) {
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block(":method", "GET")})
 			for range 2 * rapidFrames {
 				w.WriteContinuation(1, false, nil)
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
-		{"empty DATA", func(w *wire) {
+		{"empty DATA", func(w *framer) {
 			w.request(1, false)
 			for range 2 * rapidFrames {
 				w.WriteData(1, false, nil)
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
-		{"SETTINGS again and again", func(w *wire) {
+		{"SETTINGS again and again", func(w *framer) {
 			for range 2 * rapidFrames {
 				w.WriteSettings()
 			}

@@ -5,6 +5,7 @@ import (
 
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/http2"
+	"lbsyslogd/lb/wire"
 )
 
 // muxStream is one stream of an HTTP/2 connection: what a session has in place
@@ -51,7 +52,8 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 	m.streams[id] = st
 	s := sh.takeSession(outer.ln, -1)
 	st.s = s
-	s.stream, s.tls, s.fixed, s.watched = st, outer.tls, true, true
+	s.Conn = wire.OpenStream(sh.Loop, st)
+	s.stream, s.fixed = st, true
 	s.peer, s.accepted = outer.peer, outer.accepted
 	s.requests = outer.requests
 	if outer.requests == 0 { // the handshake is this one's
@@ -125,29 +127,29 @@ func (st *muxStream) abort(code http2.Code) *http2.Error {
 
 // drop ends the stream's session as one whose client is gone.
 func (st *muxStream) drop() {
-	st.s.broken = true
+	st.s.Break()
 	st.s.run()
 	if !st.closed { // it had no exchange yet
 		st.s.close()
 	}
 }
 
-// readable reports whether read has something to give.
-func (st *muxStream) readable() bool {
-	return len(st.head) > 0 || len(st.body) > 0 || st.chunked && st.ended && !st.read0 || st.s.broken
+// Readable implements wire.Stream: whether Read has something to give.
+func (st *muxStream) Readable() bool {
+	return len(st.head) > 0 || len(st.body) > 0 || st.chunked && st.ended && !st.read0 || st.s.Broken()
 }
 
 // chunkRoom is what the framing of a chunk takes at most.
 const chunkRoom = 16
 
-// read is the request in HTTP/1.1.
-func (st *muxStream) read(b []byte) (n int, status ioStatus) {
-	if st.s.broken {
-		return 0, ioError
+// Read implements wire.Stream: it is the request in HTTP/1.1.
+func (st *muxStream) Read(b []byte) (n int, status wire.Status) {
+	if st.s.Broken() {
+		return 0, wire.Error
 	}
 	n = copy(b, st.head)
 	if st.head = st.head[n:]; len(st.head) > 0 {
-		return n, ioOK
+		return n, wire.OK
 	}
 	st.head = nil
 	took := 0
@@ -170,9 +172,9 @@ func (st *muxStream) read(b []byte) (n int, status ioStatus) {
 		st.read0 = true
 	}
 	if n == 0 {
-		return 0, ioAgain
+		return 0, wire.Again
 	}
-	return n, ioOK
+	return n, wire.OK
 }
 
 // took gives the windows of n body bytes back.
@@ -198,17 +200,17 @@ func (st *muxStream) took(n int) {
 	}
 }
 
-// write takes the response in HTTP/1.1, its head in one piece.
-func (st *muxStream) write(b []byte) (n int, status ioStatus) {
+// Write implements wire.Stream: it takes the response in HTTP/1.1, its head in one piece.
+func (st *muxStream) Write(b []byte) (n int, status wire.Status) {
 	m := st.m
-	if st.s.broken || m.dead {
-		return 0, ioError
+	if st.s.Broken() || m.dead {
+		return 0, wire.Error
 	}
 	if !st.headSent {
 		h := &m.s.sh.muxHead
 		length, err := h.ParseResponse(b)
 		if err != nil || h.Status() == 101 {
-			return 0, ioError
+			return 0, wire.Error
 		}
 		m.touch()
 		st.mark()
@@ -231,9 +233,9 @@ func (st *muxStream) write(b []byte) (n int, status ioStatus) {
 		n += int(part)
 	}
 	if n == 0 {
-		return 0, ioAgain
+		return 0, wire.Again
 	}
-	return n, ioOK
+	return n, wire.OK
 }
 
 // mark notes where the stream's last frame begins.

@@ -64,7 +64,7 @@ var phaseNames = [...]string{
 
 func (s *session) info(loop int) SessionInfo {
 	i := SessionInfo{
-		ID: s.id(), Loop: loop, FD: s.fd, Peer: s.peer, Unix: s.ln != nil && s.ln.Unix, TLS: s.tls != nil,
+		ID: s.id(), Loop: loop, FD: s.FD(), Peer: s.peer, Unix: s.ln != nil && s.ln.Unix, TLS: s.ln != nil && s.ln.TLS != nil,
 		Frontend: s.fe.Proxy.Name, State: stateNames[s.state], Accepted: s.accepted, Requests: s.requests, ServerFD: -1, Expires: -1,
 	}
 	if s.stream != nil {
@@ -92,7 +92,7 @@ func (s *session) info(loop int) SessionInfo {
 		i.Server = t.srv.Name
 	}
 	if t.c != nil {
-		i.ServerFD = t.c.fd
+		i.ServerFD = t.c.FD()
 	}
 	return i
 }

@@ -100,7 +100,7 @@ func (sh *Shard) loopMs(wall int64) int64 { return sh.Loop.Now() - (sh.Loop.Time
 // parcel packs a session that is between requests.
 func (s *session) parcel() Parcel {
 	p := Parcel{
-		Kind: ClientParcel, FDs: []int{s.fd}, Frontend: s.fe.Proxy.Name, Listener: s.ln.Name, Peer: s.peer,
+		Kind: ClientParcel, FDs: []int{s.FD()}, Frontend: s.fe.Proxy.Name, Listener: s.ln.Name, Peer: s.peer,
 		Accepted: s.accepted, Since: s.sh.wallMs(s.since), Began: -1, Active: s.sh.wallMs(s.act), Requests: s.requests,
 		Tracks: pack(&s.track), Suspended: pack(s.suspended),
 	}
@@ -121,7 +121,7 @@ func (s *session) parcel() Parcel {
 func (s *session) packOwn(p *Parcel) {
 	if own := s.own; own != nil {
 		own.leaving = true
-		p.FDs = append(p.FDs, own.fd)
+		p.FDs = append(p.FDs, own.FD())
 		p.Backend, p.Server, p.Address, p.Private = own.be.Proxy.Name, own.srv.Name, own.srv.Addr().String(), own.private
 	}
 }
@@ -149,17 +149,17 @@ func (s *session) unqueue() {
 // its two buffers.
 func (t *txn) movableTunnel() bool {
 	return t.phase == phaseForward && t.tunnel() && t.resKind == http1.Tunnel && t.resHeadDone &&
-		t.resHead == nil && len(t.head) == 0 && t.c != nil && !t.c.broken
+		t.resHead == nil && len(t.head) == 0 && t.c != nil && !t.c.Broken()
 }
 
 func (s *session) tunnelParcel() Parcel {
 	t := s.t
 	p := s.parcel()
 	p.Kind, p.In = TunnelParcel, nil
-	p.FDs = append(p.FDs, t.c.fd)
+	p.FDs = append(p.FDs, t.c.FD())
 	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.srv.Addr().String()
 	p.Tunnel = &TunnelState{
-		ClientEOF: s.eof, ServerEOF: t.c.eof, ClientShut: s.shut, ServerShut: t.c.shut, Record: t.rec,
+		ClientEOF: s.EOF(), ServerEOF: t.c.EOF(), ClientShut: s.Shut(), ServerShut: t.c.Shut(), Record: t.rec,
 		Active: s.sh.wallMs(t.srvAct), Tracks: pack(&t.track),
 	}
 	if t.headAt > 0 {

@@ -5,6 +5,7 @@ import (
 
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/http2"
+	"lbsyslogd/lb/wire"
 )
 
 // MaxHead is the largest request or response head taken, in bytes.
@@ -14,7 +15,7 @@ const MaxHead = 16 << 10
 func (s *session) readRequest() step {
 	sh := s.sh
 	if s.in == nil {
-		if !s.mayRead() {
+		if !s.MayRead() {
 			s.watch()
 			return waits
 		}
@@ -23,14 +24,14 @@ func (s *session) readRequest() step {
 	if s.in.Len() == int(s.scanned) { // nothing is there that was not looked at
 		n, st := s.fill()
 		switch st {
-		case ioAgain:
+		case wire.Again:
 			if s.in.Len() == 0 {
 				s.putIn()
 			} else {
 				s.park()
 			}
 			return waits
-		case ioEOF, ioError:
+		case wire.EOF, wire.Error:
 			s.clientLeft()
 			return onward // its answer or its end
 		}
@@ -69,7 +70,7 @@ func (s *session) readRequest() step {
 var errHeadTooLarge = &http1.Error{Status: 400, Text: "the request head is larger than 16 KiB"}
 
 // fill reads more of a head into in.
-func (s *session) fill() (int, ioStatus) {
+func (s *session) fill() (int, wire.Status) {
 	if len(s.in.Space()) == 0 {
 		s.in.Compact()
 	}

@@ -7,6 +7,7 @@ import (
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/wire"
 )
 
 // headroom is kept free before a response's head, so that the head we send,
@@ -37,9 +38,9 @@ func (t *txn) headFromServer() step {
 		}
 		n, st := t.readHead()
 		switch st {
-		case ioAgain:
+		case wire.Again:
 			return waits
-		case ioOK:
+		case wire.OK:
 			t.srvAct = sh.Loop.Now()
 			sh.Server[t.srv.Index].BytesOut += uint64(n)
 		default:
@@ -50,11 +51,11 @@ func (t *txn) headFromServer() step {
 }
 
 // readHead reads bytes of a response head behind those that are there.
-func (t *txn) readHead() (int, ioStatus) {
+func (t *txn) readHead() (int, wire.Status) {
 	pool := &t.s.sh.Loop.Buffers
 	if t.res == nil {
-		if !t.c.canRead {
-			return 0, ioAgain
+		if !t.c.MayRead() {
+			return 0, wire.Again
 		}
 		t.res = pool.Get()
 		t.res.R, t.res.W = headroom, headroom
@@ -63,7 +64,7 @@ func (t *txn) readHead() (int, ioStatus) {
 		t.res.W = headroom + copy(t.res.Data[headroom:], t.res.Bytes())
 		t.res.R = headroom
 	}
-	n, st := t.c.read(t.res.Space())
+	n, st := t.c.Read(t.res.Space())
 	t.res.W += n
 	if t.res.Len() == 0 {
 		pool.Put(t.res)
@@ -197,7 +198,7 @@ func (t *txn) interim(n int) step {
 
 // openTunnel lets bytes flow freely from here, behind the response's head.
 func (t *txn) openTunnel() {
-	t.reqKind, t.reqDone, t.keepServer = http1.Tunnel, t.s.eof, false
+	t.reqKind, t.reqDone, t.keepServer = http1.Tunnel, t.s.EOF(), false
 	if t.src != nil { // what the client sent ahead
 		t.ready = t.src.Len()
 	}
@@ -321,7 +322,7 @@ func (t *txn) placeHead(n int) bool {
 func (t *txn) fromServer() step {
 	sh, c := t.s.sh, t.c
 	if t.res == nil {
-		if !c.canRead && !c.eof {
+		if !c.MayRead() && !c.EOF() {
 			return waits
 		}
 		t.res = sh.Loop.Buffers.Get()
@@ -330,13 +331,13 @@ func (t *txn) fromServer() step {
 	if t.said == chunked {
 		t.res.R, t.res.W = chunkRoom, chunkRoom
 	}
-	n, st := c.read(t.res.Space())
+	n, st := c.Read(t.res.Space())
 	switch st {
-	case ioAgain:
+	case wire.Again:
 		sh.Loop.Buffers.Put(t.res)
 		t.res = nil
 		return waits
-	case ioEOF, ioError:
+	case wire.EOF, wire.Error:
 		return t.serverEnded(st)
 	}
 	t.res.W += n
@@ -351,13 +352,13 @@ func (t *txn) fromServer() step {
 
 // serverEnded handles the server's end within a body: the end of an
 // until-close body or of a tunnel's direction, a loss otherwise.
-func (t *txn) serverEnded(st ioStatus) step {
-	if t.resKind == http1.Tunnel || t.resKind == http1.UntilClose && st == ioEOF {
+func (t *txn) serverEnded(st wire.Status) step {
+	if t.resKind == http1.Tunnel || t.resKind == http1.UntilClose && st == wire.EOF {
 		t.resDone = true
 		if t.said == chunked {
 			t.lastChunk()
 		}
-		if st == ioError {
+		if st == wire.Error {
 			t.reqDone, t.ready = true, 0
 			t.rec.Term[0], t.rec.Term[1] = 'S', 'D'
 		}

@@ -2,12 +2,12 @@ package stream
 
 import (
 	"net/netip"
-	"os"
 	"time"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/wire"
 )
 
 // state is where a session stands.
@@ -27,11 +27,10 @@ const (
 // half a head, no buffer either (half.go).
 // Owned by the shard's loop.
 type session struct {
-	endpoint
+	wire.Conn
 	sh     *Shard
 	fe     *Frontend
 	ln     *Listener
-	tls    *tlsConn     // nil: plain
 	in     *loop.Buffer // bytes from the client that no exchange has taken yet
 	t      *txn         // while exchanging
 	mux    *mux         // while multiplexing
@@ -113,11 +112,11 @@ func (sh *Shard) takeSession(ln *Listener, fd int) *session {
 	}
 	gen := s.gen
 	*s = session{
-		endpoint: endpoint{fd: fd, canRead: true, canWrite: true},
-		sh:       sh, fe: ln.Frontend, ln: ln, gen: gen,
+		sh: sh, fe: ln.Frontend, ln: ln, gen: gen,
 		accepted: sh.Loop.Time(), since: sh.Loop.Now(), act: sh.Loop.Now(), began: -1,
 		state: reading,
 	}
+	s.Conn = wire.Open(sh.Loop, s, fd, true)
 	s.timer.OnExpire = s
 	sh.sessions.push(s)
 	return s
@@ -125,18 +124,13 @@ func (sh *Shard) takeSession(ln *Listener, fd int) *session {
 
 // Ready implements loop.Handler.
 func (s *session) Ready(ev loop.Events) {
-	s.note(ev)
+	s.Note(ev)
 	switch s.state {
-	case handshaking:
-		s.hello()
-		return
-	case movingAway:
-		return
+	case handshaking, movingAway:
+	default:
+		s.Flush()
+		s.run()
 	}
-	if s.tls != nil && s.canWrite {
-		s.tls.flush()
-	}
-	s.run()
 }
 
 // run goes as far as the session can go without waiting.
@@ -163,96 +157,70 @@ func (s *session) run() {
 	}
 }
 
-// watch registers the connection with epoll, once; what is ready already is
-// then reported.
+// watch has readiness reported.
 func (s *session) watch() {
-	if s.watched {
-		return
-	}
-	s.watched = true
-	if err := s.sh.Loop.Add(s.fd, s); err != nil {
+	if err := s.Watch(); err != nil {
 		s.sh.eng.Report(err.Error())
-		s.broken = true
 	}
-}
-
-// mayRead reports whether a read could give something. Under TLS only a read
-// tells.
-func (s *session) mayRead() bool {
-	if s.stream != nil {
-		return s.stream.readable()
-	}
-	return s.canRead || s.tls != nil
 }
 
 // read reads from the client and counts.
-func (s *session) read(b []byte) (n int, st ioStatus) {
+func (s *session) read(b []byte) (n int, st wire.Status) {
 	n, st = s.readRaw(b)
-	if st == ioOK {
+	if st == wire.OK {
 		s.sh.Front[s.fe.Index].BytesIn += uint64(n)
 	}
 	return n, st
 }
 
-// readRaw is endpoint.read through TLS or from a stream where there is one.
-func (s *session) readRaw(b []byte) (n int, st ioStatus) {
-	switch {
-	case s.stream != nil:
-		n, st = s.stream.read(b)
-	case s.tls != nil:
-		n, st = s.tls.read(b)
-	default:
-		n, st = s.endpoint.read(b)
-	}
+// readRaw reads what is not counted: of HTTP/2, where the streams count.
+func (s *session) readRaw(b []byte) (n int, st wire.Status) {
+	n, st = s.Read(b)
 	switch st {
-	case ioOK:
+	case wire.OK:
 		s.act = s.sh.Loop.Now()
-	case ioAgain:
+	case wire.Again:
 		s.watch()
 	}
 	return n, st
 }
 
 // write writes to the client and counts.
-func (s *session) write(b []byte) (n int, st ioStatus) {
+func (s *session) write(b []byte) (n int, st wire.Status) {
 	n, st = s.writeRaw(b)
-	if st == ioOK {
+	if st == wire.OK {
 		s.sh.Front[s.fe.Index].BytesOut += uint64(n)
 	}
 	return n, st
 }
 
-// writeRaw is endpoint.write through TLS or to a stream where there is one.
-func (s *session) writeRaw(b []byte) (n int, st ioStatus) {
-	switch {
-	case s.stream != nil:
-		n, st = s.stream.write(b)
-	case s.tls != nil:
-		n, st = s.tls.write(b)
-	default:
-		n, st = s.endpoint.write(b)
-	}
+// writeRaw writes what is not counted.
+func (s *session) writeRaw(b []byte) (n int, st wire.Status) {
+	n, st = s.Write(b)
 	switch st {
-	case ioOK:
+	case wire.OK:
 		s.act = s.sh.Loop.Now()
-		if n < len(b) {
+		if n < len(b) || s.Pending() {
 			s.watch()
 		}
-	case ioAgain:
+	case wire.Again:
 		s.watch()
 	}
 	return n, st
 }
 
-// pending reports whether bytes that TLS has encrypted wait for the client.
-func (s *session) pending() bool { return s.stream == nil && s.tls != nil && s.tls.pending() }
+// outer is the session that has the socket: of a stream of HTTP/2 that of its
+// connection.
+func (s *session) outer() *session {
+	if s.stream != nil {
+		return s.stream.m.s
+	}
+	return s
+}
 
 // tracks is what the connection is counted in.
 func (s *session) tracks() *rule.Tracks {
-	if s.stream != nil {
-		return &s.stream.m.s.track
-	}
-	return &s.track
+	return &s.outer().track
 }
 
 // putIn gives the input buffer back when nothing is in it.
@@ -267,21 +235,12 @@ func (s *session) putIn() {
 // goes first and the rest is read and thrown away: closing on unread bytes
 // would reset the connection, and the client might never see the answer.
 func (s *session) closeGently(unread bool) {
-	if s.stream != nil {
+	s.CloseNotify()
+	if s.Kind() == wire.Streamed || s.Broken() || (!unread || s.EOF()) && !s.Pending() {
 		s.close()
 		return
 	}
-	if s.tls != nil {
-		s.tls.closeNotify()
-		unread = unread || s.tls.pending()
-	}
-	if !unread || s.broken || s.eof {
-		s.close()
-		return
-	}
-	if !s.pending() {
-		s.shutdown()
-	}
+	s.Shutdown()
 	s.state = lingering
 	s.act = s.sh.Loop.Now()
 	s.since = s.act
@@ -291,24 +250,20 @@ func (s *session) closeGently(unread bool) {
 const lingerTime = 2000
 
 func (s *session) linger() step {
-	if s.pending() {
-		if s.broken {
+	if s.Pending() {
+		if s.Broken() {
 			s.close()
-		} else {
-			s.watch()
 		}
 		return waits
 	}
-	s.shutdown()
 	b := s.sh.Loop.Buffers.Get()
 	defer s.sh.Loop.Buffers.Put(b)
 	for range 8 {
-		// Past TLS: nobody will look at these bytes.
-		switch _, st := s.endpoint.read(b.Data[:]); st {
-		case ioAgain:
+		switch s.Discard(b.Data[:]) {
+		case wire.Again:
 			s.watch()
 			return waits
-		case ioEOF, ioError:
+		case wire.EOF, wire.Error:
 			s.close()
 			return waits
 		}
@@ -338,11 +293,11 @@ func (s *session) close() {
 	if s.stream != nil {
 		s.stream.close()
 	} else {
-		sh.Loop.CloseFD(s.fd)
+		s.Close()
 		s.ln.cur.Add(-1)
 		sh.eng.leave(s.fe)
 	}
-	s.tls, s.t, s.mux, s.stream = nil, nil, nil, nil
+	s.Conn, s.t, s.mux, s.stream = wire.Conn{}, nil, nil, nil
 	s.next = sh.freeSessions
 	sh.freeSessions = s
 }
@@ -381,7 +336,7 @@ func (s *session) deadline() int64 {
 	case lingering:
 		return s.since + lingerTime
 	case handshaking:
-		if s.tls.hs.running { // its goroutine has the time itself
+		if !s.Waiting() { // the handshake's goroutine has the time itself
 			return noDeadline
 		}
 		return s.leaveAt
@@ -408,7 +363,7 @@ func (s *session) Expire() {
 		s.close()
 		return
 	case handshaking:
-		s.handshaken(os.ErrDeadlineExceeded)
+		s.ExpireHandshake()
 	}
 	if s.state != closed {
 		s.run()

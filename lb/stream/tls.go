@@ -3,11 +3,13 @@ package stream
 import (
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
+	"os"
 	"time"
 
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/wire"
+	"lbsyslogd/syslogd/message"
 )
 
 // TLS is how a listener terminates TLS.
@@ -18,153 +20,102 @@ type TLS struct {
 	CipherName  func(uint16) string
 }
 
-// tlsConn runs crypto/tls over a session's socket: the handshake on a goroutine
-// of its own (handshake.go), and from then on the loop drives it. Read returns
-// errAgain when the socket is empty (crypto/tls keeps its state over a temporary
-// net.Error) and Write only fills out.
-type tlsConn struct {
-	conn  *tls.Conn
-	s     *session
-	hs    *handshake // while it runs
-	ahead []byte     // came with the handshake's last record, unread
-	out   []byte     // encrypted, unsent
+// Handshakes tells how many TLS handshakes are being computed, and how many
+// wait for a core.
+func (e *Engine) Handshakes() (computing, waiting int) { return e.gate.Load() }
 
-	version, cipher string
-	sni, alpn       string
-	resumed         bool
-	notified        bool
-}
+// defaultHandshake bounds a handshake where no timeout is set, ms.
+const defaultHandshake = 10_000
 
-// maxOut is how many encrypted bytes may wait for the client before more
-// plain ones are taken.
-const maxOut = 64 << 10
-
-// again is the temporary error that crypto/tls survives.
-type again struct{}
-
-func (again) Error() string   { return "nothing to read now" }
-func (again) Timeout() bool   { return true }
-func (again) Temporary() bool { return true }
-
-var errAgain net.Error = again{}
-
-func (t *tlsConn) describe(r *rule.Record) {
-	r.TLSVer, r.Cipher, r.SNI, r.ALPN, r.Resumed = t.version, t.cipher, t.sni, t.alpn, t.resumed
-}
-
-// read decrypts into b.
-func (t *tlsConn) read(b []byte) (int, ioStatus) {
-	if len(b) == 0 {
-		return 0, ioAgain
+// handshake begins the handshake of an accepted connection.
+func (s *session) handshake() {
+	timeout := s.fe.Timeouts.Client
+	if r := s.fe.Timeouts.Request; r > 0 && (timeout == 0 || r < timeout) {
+		timeout = r
 	}
-	n, err := t.conn.Read(b)
+	if timeout == 0 {
+		timeout = defaultHandshake
+	}
+	s.leaveAt = s.sh.Loop.Now() + timeout
+	s.state = handshaking
+	s.StartHandshake(&wire.Handshake{
+		Config: s.ln.TLS.Config, Gate: s.sh.eng.gate, Until: time.Now().Add(msec(timeout)),
+		Peer: net.TCPAddrFromAddrPort(s.peer), Done: s.handshaken,
+	})
+	if s.state == handshaking {
+		s.rearm()
+	}
+}
+
+// handshaken goes on after the handshake.
+func (s *session) handshaken(err error) {
+	s.leaveAt = 0
+	if err != nil {
+		s.handshakeFailed(err)
+		return
+	}
+	info := s.Info()
+	s.ln.TLS.name(info)
+	c := &s.sh.Front[s.fe.Index]
+	c.SSLSessions++
+	if info.Resumed {
+		c.SSLReused++
+	}
+	s.hsTime = int32(s.sh.Loop.Now() - s.since)
+	s.act = s.sh.Loop.Now()
+	s.state = reading
+	if !s.opened() {
+		return
+	}
 	switch {
-	case n > 0:
-		return n, ioOK
-	case err == nil, errors.Is(err, errAgain):
-		return 0, ioAgain
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF) && t.s.endpoint.eof:
-		t.s.eof = true
-		return 0, ioEOF
+	case !s.fe.HTTP:
+		s.startTunnel()
+	case info.ALPN == "h2":
+		s.startMux()
 	}
-	t.s.broken = true
-	return 0, ioError
+	s.run()
 }
 
-// write encrypts b, unless too much is waiting already.
-func (t *tlsConn) write(b []byte) (int, ioStatus) {
-	if len(t.out) > 0 && !t.flush() {
-		return 0, ioError
-	}
-	if len(t.out) >= maxOut {
-		return 0, ioAgain
-	}
-	n, err := t.conn.Write(b)
-	if err != nil || !t.flush() {
-		t.s.broken = true
-		return 0, ioError
-	}
-	if len(t.out) > 0 {
-		t.s.watch()
-	}
-	return n, ioOK
+// name gives the names for the log.
+func (t *TLS) name(info *wire.Info) {
+	info.VersionName, info.SuiteName = t.VersionName(info.Version), t.CipherName(info.Suite)
 }
 
-// flush sends what it can of out; false when the connection is gone.
-func (t *tlsConn) flush() bool {
-	for len(t.out) > 0 {
-		n, st := t.s.endpoint.write(t.out)
-		switch st {
-		case ioAgain:
-			return true
-		case ioError:
-			return false
+// HAProxy's words for handshakes that did not come to their end.
+const (
+	handshakeClosed  = "Connection closed during SSL handshake"
+	handshakeTimeout = "Timeout during SSL handshake"
+	handshakeFailure = "SSL handshake failure"
+)
+
+// handshakeFailed ends a connection whose handshake failed. As with HAProxy a
+// client that left before it said a whole record, or took too long, is one
+// that option dontlognull says nothing of.
+func (s *session) handshakeFailed(err error) {
+	sh := s.sh
+	c := &sh.Front[s.fe.Index]
+	c.ErrReq++
+	c.SSLFailed++
+	what, null := handshakeFailure, false
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		what, null = handshakeTimeout, true
+	case errors.Is(err, wire.ErrLeft):
+		what, null = handshakeClosed, true
+	}
+	if !null || !s.fe.Access.DontLogNull {
+		severity := message.Info
+		if s.fe.Access.SeparateErrors {
+			severity = message.Err
 		}
-		t.out = t.out[n:]
+		sh.logEmbryonic(s, severity, what)
 	}
-	t.out = nil
-	return true
+	s.close()
 }
 
-// pending reports whether encrypted bytes wait for the client.
-func (t *tlsConn) pending() bool { return len(t.out) > 0 }
-
-// closeNotify says that we send nothing more.
-func (t *tlsConn) closeNotify() {
-	if !t.notified && !t.s.broken {
-		t.notified = true
-		_ = t.conn.CloseWrite()
-		t.flush()
+// describeTLS is what logs and rules know of the client's handshake.
+func (s *session) describeTLS(r *rule.Record) {
+	if i := s.outer().Info(); i != nil {
+		r.TLSVer, r.Cipher, r.SNI, r.ALPN, r.Resumed = i.VersionName, i.SuiteName, i.SNI, i.ALPN, i.Resumed
 	}
 }
-
-// Read implements net.Conn for crypto/tls.
-func (t *tlsConn) Read(b []byte) (int, error) {
-	if t.hs != nil {
-		return t.hs.read(b)
-	}
-	if len(t.ahead) > 0 {
-		n := copy(b, t.ahead)
-		if t.ahead = t.ahead[n:]; len(t.ahead) == 0 {
-			t.ahead = nil
-		}
-		return n, nil
-	}
-	n, st := t.s.endpoint.read(b)
-	switch st {
-	case ioOK:
-		return n, nil
-	case ioAgain:
-		return 0, errAgain
-	case ioEOF:
-		return 0, io.EOF
-	}
-	return 0, net.ErrClosed
-}
-
-// Write implements net.Conn for crypto/tls.
-func (t *tlsConn) Write(b []byte) (int, error) {
-	if t.hs != nil {
-		return t.hs.write(b)
-	}
-	t.out = append(t.out, b...)
-	return len(b), nil
-}
-
-// Close implements net.Conn; the session owns the socket.
-func (t *tlsConn) Close() error { return nil }
-
-// LocalAddr and RemoteAddr implement net.Conn.
-func (t *tlsConn) LocalAddr() net.Addr { return nil }
-
-// RemoteAddr implements net.Conn.
-func (t *tlsConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(t.s.peer) }
-
-// SetDeadline implements net.Conn; whoever drives the connection has timers.
-func (t *tlsConn) SetDeadline(time.Time) error { return nil }
-
-// SetReadDeadline implements net.Conn.
-func (t *tlsConn) SetReadDeadline(time.Time) error { return nil }
-
-// SetWriteDeadline implements net.Conn.
-func (t *tlsConn) SetWriteDeadline(time.Time) error { return nil }

@@ -60,11 +60,9 @@ func (s *session) opened() bool {
 func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
 	sh := s.sh
 	r := &sh.sessRec
-	*r = rule.Record{Client: s.peer, Accept: s.accepted, Frontend: s.fe.Name, TLS: s.tls != nil, Pid: sh.eng.Pid, Hostname: sh.eng.Hostname}
+	*r = rule.Record{Client: s.peer, Accept: s.accepted, Frontend: s.fe.Name, TLS: s.ln.TLS != nil, Pid: sh.eng.Pid, Hostname: sh.eng.Hostname}
 	r.FrontAddr = s.frontAddr()
-	if s.tls != nil && s.state != handshaking {
-		s.tls.describe(r)
-	}
+	s.describeTLS(r)
 	v := rules.Eval(sh.aboutSession(s, r))
 	s.peer = r.Client // set-src
 	if r.FrontAddr.IsValid() {

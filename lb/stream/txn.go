@@ -155,7 +155,7 @@ func (sh *Shard) newTxn(s *session) *txn {
 	r.UniqueID = id
 	r.Counter = sh.counter
 	sh.counter += uint32(len(sh.eng.Shards))
-	r.Client, r.TLS = s.peer, s.tls != nil
+	r.Client, r.TLS = s.peer, s.ln.TLS != nil
 	r.Accept, r.Request = s.accepted, sh.Loop.Time()
 	r.Status = -1
 	r.Term = [4]byte{'-', '-', '-', '-'}
@@ -166,9 +166,7 @@ func (sh *Shard) newTxn(s *session) *txn {
 		r.Request = sh.Loop.Time().Add(-msec(sh.Loop.Now() - s.began))
 	}
 	r.FrontAddr = s.frontAddr()
-	if s.tls != nil {
-		s.tls.describe(r)
-	}
+	s.describeTLS(r)
 	return t
 }
 
@@ -198,7 +196,7 @@ func (t *txn) pump() step {
 	}
 	switch t.phase {
 	case phaseWait, phaseQueue, phaseRetry:
-		if s.rdhup && t.be != nil && t.be.AbortOnClose {
+		if s.PeerEnded() && t.be != nil && t.be.AbortOnClose {
 			t.clientAborted()
 			return onward
 		}
@@ -214,7 +212,7 @@ func (t *txn) pump() step {
 	if t.forward() == left {
 		return onward
 	}
-	if !s.watched && s.state == exchanging {
+	if !s.Watched() && s.state == exchanging {
 		s.sh.watchLate(s)
 	}
 	return waits
@@ -225,7 +223,7 @@ func (t *txn) pump() step {
 // and what the client of a tunnel sent before it reset is still passed on.
 func (t *txn) clientGone() bool {
 	s := t.s
-	return s.broken && !s.shut && (!t.tunnel() || t.reqDone || t.phase != phaseForward)
+	return s.Broken() && !s.Shut() && (!t.tunnel() || t.reqDone || t.phase != phaseForward)
 }
 
 // watchLate has the session registered soon, if it is still exchanging then.
@@ -276,7 +274,7 @@ func (t *txn) deadline() int64 {
 // there or by sending, or the server.
 func (t *txn) waitsForClient() bool {
 	switch {
-	case t.resReady > 0 || t.resHead != nil || t.s.pending():
+	case t.resReady > 0 || t.resHead != nil || t.s.Pending():
 		return true
 	case t.ready > 0 || len(t.head) > 0:
 		return false
@@ -290,9 +288,9 @@ func (t *txn) tunnelDeadline() int64 {
 	s, to := t.s, &t.be.Timeouts
 	last := max(s.act, t.srvAct)
 	switch {
-	case s.shut && s.fe.Timeouts.ClientFin > 0: // the client is to end, too
+	case s.Shut() && s.fe.Timeouts.ClientFin > 0: // the client is to end, too
 		return last + s.fe.Timeouts.ClientFin
-	case t.c != nil && t.c.shut && to.ServerFin > 0:
+	case t.c != nil && t.c.Shut() && to.ServerFin > 0:
 		return last + to.ServerFin
 	case to.Tunnel > 0:
 		return last + to.Tunnel
@@ -305,9 +303,9 @@ func (t *txn) tunnelDeadline() int64 {
 func (t *txn) tunnelSide() byte {
 	s, to := t.s, &t.be.Timeouts
 	switch {
-	case s.shut && s.fe.Timeouts.ClientFin > 0:
+	case s.Shut() && s.fe.Timeouts.ClientFin > 0:
 		return 'c'
-	case t.c != nil && t.c.shut && to.ServerFin > 0:
+	case t.c != nil && t.c.Shut() && to.ServerFin > 0:
 		return 's'
 	case to.Tunnel == 0 && after(0, to.Server) < after(0, s.fe.Timeouts.Client):
 		return 's'

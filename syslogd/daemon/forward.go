@@ -16,42 +16,34 @@ import (
 	"lbsyslogd/syslogd/forward"
 )
 
-// newForwarder prepares to forward file; nil when the output is not forwarded. The error says what is wrong with the files for TLS, which are
-// read again for each connection, and so may be right by then: the Forwarder can be used all the same.
+// newForwarder prepares to forward file; nil when the output is not forwarded.
 func newForwarder(c *config.Forward, file *rotate.Writer, log *slog.Logger) (*forward.Forwarder, error) {
 	if c == nil {
 		return nil, nil
 	}
-	f := &forward.Forwarder{Address: c.Address, File: file, Log: log, Confirm: forward.Confirmation(c.Confirm)}
+	f := &forward.Forwarder{Address: c.Address, File: file, Log: log}
 	if c.Scheme != "tls" {
 		return f, nil
 	}
-	settings, err := tlsFor(c)
-	f.TLS = settings
-	return f, err
-}
-
-// tlsFor is the settings of connections to a peer, and what is wrong with the files in them now.
-func tlsFor(c *config.Forward) (settings *tls.Config, err error) {
-	settings = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Name}
+	f.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Name}
 	if c.Name == "" {
 		host, _, err := net.SplitHostPort(c.Address)
 		if err != nil {
-			return settings, err
+			return nil, err
 		}
-		settings.ServerName = host
+		f.TLS.ServerName = host
 	}
 	// Files are read now, so that a mistake is reported now, and again for each connection, so that a renewed one is used.
 	if c.CA != "" {
-		authorities := &authorities{file: c.CA, name: settings.ServerName}
-		if _, caErr := authorities.current(); caErr != nil {
-			err = fmt.Errorf("forward to %s: %w", c, caErr)
+		authorities := &authorities{file: c.CA, name: f.TLS.ServerName}
+		if _, err := authorities.current(); err != nil {
+			return nil, fmt.Errorf("forward to %s: %w", c, err)
 		}
-		settings.InsecureSkipVerify = true // crypto/tls would use one pool for ever; VerifyConnection does the same with the current one
-		settings.VerifyConnection = authorities.verify
+		f.TLS.InsecureSkipVerify = true // crypto/tls would use one pool for ever; VerifyConnection does the same with the current one
+		f.TLS.VerifyConnection = authorities.verify
 	}
 	if c.Cert == "" {
-		return settings, err
+		return f, nil
 	}
 	load := func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
@@ -60,9 +52,9 @@ func tlsFor(c *config.Forward) (settings *tls.Config, err error) {
 		}
 		return &pair, nil
 	}
-	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
-	_, certErr := load()
-	return settings, errors.Join(err, certErr)
+	f.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
+	_, err := load()
+	return f, err
 }
 
 // authorities are the certificates of a file, as they are when a connection is made.
@@ -108,12 +100,19 @@ func (a *authorities) verify(state tls.ConnectionState) error {
 }
 
 // startForwarding starts the outputs' forwarders. Nobody else may forward the same files.
-func startForwarding(outputs []*output) {
+func startForwarding(outputs []*output) error {
+	var problems []error
 	for _, o := range outputs {
-		if o.forward != nil {
-			o.forward.Start()
+		if o.forward == nil {
+			continue
 		}
+		if err := o.forward.Start(); err != nil {
+			problems = append(problems, fmt.Errorf("output %s: %w", o.Name(), err))
+			continue
+		}
+		o.forwarding = true
 	}
+	return errors.Join(problems...)
 }
 
 func forwardStatus(o *output) *control.Forward {
@@ -123,7 +122,6 @@ func forwardStatus(o *output) *control.Forward {
 	c := o.forward.Counts()
 	return &control.Forward{
 		To: o.config.Forward.String(), Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again,
-		Acknowledged: c.Acknowledged, Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, MissedBytes: c.MissedBytes,
-		GivenUp: o.forward.File.Stats().Unheld, Error: c.Error, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
+		Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, GivenUp: o.forward.File.Stats().Unheld, Error: c.Error,
 	}
 }

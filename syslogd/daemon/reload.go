@@ -73,7 +73,9 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	err = d.discard(without(oldInputs, inputs))
 	old.Retire()
 	err = errors.Join(err, closeOutputs(without(oldOutputs, outputs)))
-	startForwarding(without(outputs, oldOutputs))
+	if forwardErr := startForwarding(without(outputs, oldOutputs)); forwardErr != nil {
+		said = append(said, "not everything is forwarded: "+forwardErr.Error())
+	}
 	d.remember()
 	if err != nil {
 		d.Log.Error("close what the new configuration has no more", "err", err)

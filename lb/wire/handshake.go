@@ -1,0 +1,334 @@
+package wire
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/tlsrecord"
+)
+
+// How a handshake runs:
+//
+//  1. As a server, the loop reads until the first record is there. A client
+//     that says nothing costs no goroutine, and one that leaves before is told
+//     apart from one whose handshake failed.
+//  2. A goroutine runs crypto/tls. It computes only while it holds one of the
+//     gate's places, of which there are as many as cores, so that a flood of
+//     hellos does not starve the requests of everybody else; while it waits for
+//     the peer it holds none.
+//  3. The loop takes the result.
+
+// Handshake is a TLS handshake. The exported fields are set before it starts.
+// While the goroutine runs it owns the others but wake and abandoned; before
+// and after, the loop does.
+type Handshake struct {
+	Config *tls.Config
+	Client bool // this end is
+	Gate   *Gate
+	Until  time.Time
+	Peer   net.Addr
+	Done   func(error) // on the loop, unless the connection was closed before
+
+	c     *Conn
+	fd    int
+	conn  *tls.Conn
+	pipe  *pipe // what conn reads and writes
+	watch *tlsrecord.Watch
+	wake  chan struct{} // the socket may be ready
+
+	in   []byte // read from the socket, not given to crypto/tls
+	left int    // of the record that crypto/tls is reading
+	seen bool   // the first record is complete
+
+	running   bool // the goroutine does
+	abandoned bool // the connection was closed meanwhile
+	err       error
+}
+
+// ErrLeft says that the peer left before it had sent a whole record.
+var ErrLeft = errors.New("the peer left before the handshake")
+
+// helloSize is how many bytes are made room for at first: a usual ClientHello,
+// post-quantum key share and all.
+const helloSize = 2 << 10
+
+// Gate bounds how many goroutines compute for handshakes at once. Those that
+// do not get in wait in the order they came.
+type Gate struct {
+	places  chan struct{}
+	waiting atomic.Int32
+}
+
+// NewGate has a place for each core.
+func NewGate() *Gate { return &Gate{places: make(chan struct{}, runtime.GOMAXPROCS(0))} }
+
+// Load tells how many handshakes are being computed, and how many wait.
+func (g *Gate) Load() (computing, waiting int) { return len(g.places), int(g.waiting.Load()) }
+
+// enter waits for a place.
+func (g *Gate) enter() {
+	select {
+	case g.places <- struct{}{}:
+	default:
+		g.waiting.Add(1)
+		g.places <- struct{}{}
+		g.waiting.Add(-1)
+	}
+}
+
+// leave gives the place back.
+func (g *Gate) leave() { <-g.places }
+
+// StartHandshake begins a handshake. Until Done is called the connection is
+// not to be read or written.
+func (c *Conn) StartHandshake(h *Handshake) {
+	h.c, h.fd, h.wake = c, c.fd, make(chan struct{}, 1)
+	h.watch = tlsrecord.NewWatch(h.Client)
+	c.hs = h
+	h.advance()
+}
+
+// Handshaking reports whether a handshake is under way.
+func (c *Conn) Handshaking() bool { return c.hs != nil }
+
+// Waiting reports whether a handshake under way has its time measured by the
+// loop, which calls ExpireHandshake: no goroutine runs it yet.
+func (c *Conn) Waiting() bool { return c.hs != nil && !c.hs.running }
+
+// ExpireHandshake ends a handshake whose time is up.
+func (c *Conn) ExpireHandshake() {
+	if c.Waiting() {
+		c.hs.finish(os.ErrDeadlineExceeded)
+	}
+}
+
+// advance goes on after an event. As a server it reads the first record, and
+// starts the goroutine when that is complete.
+func (h *Handshake) advance() {
+	if h.running {
+		h.poke()
+		return
+	}
+	for !h.Client && !h.complete() {
+		h.room(helloSize)
+		n, st := h.c.recv(h.in[len(h.in):cap(h.in)])
+		switch st {
+		case OK:
+			h.in = h.in[:len(h.in)+n]
+			continue
+		case Again:
+			if err := h.c.Watch(); err != nil {
+				h.finish(err)
+			}
+			return
+		case EOF:
+			h.finish(ErrLeft)
+		default:
+			h.finish(syscall.ECONNRESET)
+		}
+		return
+	}
+	h.seen, h.running = true, true
+	if err := h.c.Watch(); err != nil {
+		h.running = false
+		h.finish(err)
+		return
+	}
+	l := h.c.loop
+	go func() {
+		err := h.run()
+		if !l.Post(func() { h.running = false; h.finish(err) }) {
+			loop.CloseRaw(h.fd)
+		}
+	}()
+}
+
+// run is the goroutine.
+func (h *Handshake) run() error {
+	h.Gate.enter()
+	defer h.Gate.leave()
+	if time.Now().After(h.Until) { // before its turn came
+		return os.ErrDeadlineExceeded
+	}
+	cfg := h.watch.Attach(h.Config)
+	h.pipe = &pipe{hs: h}
+	if h.Client {
+		h.conn = tls.Client(h.pipe, cfg)
+	} else {
+		h.conn = tls.Server(h.pipe, cfg)
+	}
+	return h.conn.Handshake()
+}
+
+// complete reports whether the first record is there, or what can be none.
+func (h *Handshake) complete() bool {
+	if len(h.in) < tlsrecord.HeaderSize {
+		return false
+	}
+	n := recordSize(h.in)
+	kind := tlsrecord.ContentType(h.in[0])
+	if kind != tlsrecord.Handshake && kind != tlsrecord.AlertRecord || n > tlsrecord.MaxRecord {
+		return true // crypto/tls has the words for it
+	}
+	return len(h.in) >= n
+}
+
+// recordSize is the size of the record whose header b begins with, header and
+// all.
+func recordSize(b []byte) int { return tlsrecord.HeaderSize + (int(b[3])<<8 | int(b[4])) }
+
+// room makes room for reading n bytes, or nearly as many.
+func (h *Handshake) room(n int) {
+	if cap(h.in)-len(h.in) < n/4 {
+		b := make([]byte, len(h.in), len(h.in)+n)
+		copy(b, h.in)
+		h.in = b
+	}
+}
+
+// finish goes on after the handshake, on the loop.
+func (h *Handshake) finish(err error) {
+	if h.abandoned {
+		loop.CloseRaw(h.fd)
+		return
+	}
+	c := h.c
+	c.hs = nil
+	c.Retry()
+	if err == nil {
+		h.become(c)
+	}
+	h.Done(err)
+}
+
+// become makes c what the handshake has led to.
+func (h *Handshake) become(c *Conn) {
+	state := h.conn.ConnectionState()
+	c.tls = &TLS{Info: Info{
+		Version: state.Version, Suite: state.CipherSuite, SNI: state.ServerName, ALPN: state.NegotiatedProtocol, Resumed: state.DidResume,
+	}}
+	rec, err := h.watch.Conn(state)
+	if err != nil {
+		c.kind = Library
+		c.tls.lib = &library{conn: h.conn, c: c, ahead: h.in}
+		h.pipe.hs, h.pipe.lib = nil, c.tls.lib
+		return
+	}
+	c.kind, c.tls.rec = Secure, rec
+	if len(h.in) > 0 {
+		c.tls.part = append([]byte(nil), h.in...)
+	}
+}
+
+// abandon lets a goroutine that runs end by itself, and close the socket;
+// false if there is none.
+func (h *Handshake) abandon() bool {
+	if !h.running {
+		return false
+	}
+	h.abandoned = true
+	loop.ShutdownBoth(h.fd)
+	h.poke()
+	return true
+}
+
+// poke tells the goroutine that the socket may be ready.
+func (h *Handshake) poke() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// read gives crypto/tls no more than one record at a time: what comes after the
+// peer's Finished stays in in.
+func (h *Handshake) read(b []byte) (int, error) {
+	for h.left == 0 {
+		if len(h.in) >= tlsrecord.HeaderSize {
+			h.left = recordSize(h.in)
+			break
+		}
+		if err := h.fill(); err != nil {
+			return 0, err
+		}
+	}
+	for len(h.in) == 0 {
+		if err := h.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b[:min(len(b), h.left)], h.in)
+	h.watch.Received(h.in[:n])
+	h.in = h.in[n:]
+	h.left -= n
+	return n, nil
+}
+
+// fill reads more into in. The connection's flags belong to the loop, so the
+// socket itself is asked.
+func (h *Handshake) fill() error {
+	h.room(helloSize)
+	for {
+		n, errno := loop.Read(h.fd, h.in[len(h.in):cap(h.in)])
+		switch {
+		case errno == 0 && n == 0:
+			return io.EOF
+		case errno == 0:
+			h.in = h.in[:len(h.in)+n]
+			// A client with Nagle's algorithm sends its request when its
+			// Finished is acknowledged, for which nothing would be sent for
+			// 40 ms: the ticket has left before.
+			loop.SetInt(h.fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
+			return nil
+		case !errno.Temporary():
+			return errno
+		}
+		if err := h.wait(); err != nil {
+			return err
+		}
+	}
+}
+
+// wait waits for the loop to report readiness, within the handshake's time.
+func (h *Handshake) wait() error {
+	h.Gate.leave()
+	defer h.Gate.enter()
+	timer := time.NewTimer(time.Until(h.Until))
+	defer timer.Stop()
+	select {
+	case <-h.wake:
+		return nil
+	case <-timer.C:
+		return os.ErrDeadlineExceeded
+	}
+}
+
+// write sends all of b.
+func (h *Handshake) write(b []byte) (int, error) {
+	h.watch.Sent(b)
+	sent := 0
+	for sent < len(b) {
+		n, errno := loop.Write(h.fd, b[sent:])
+		switch {
+		case errno == 0:
+			sent += n
+		case !errno.Temporary():
+			return sent, errno
+		default:
+			if err := h.wait(); err != nil {
+				return sent, err
+			}
+		}
+	}
+	return sent, nil
+}

@@ -1,0 +1,391 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/loop"
+)
+
+// echo gives back what it reads, with reads of size bytes, and ends when its
+// peer has.
+type echo struct {
+	Conn
+	l    *loop.Loop
+	size int
+	rest []byte
+	done chan error // what the handshake, then the connection, came to
+	read func(*echo, Status)
+}
+
+// start runs a loop.
+func start(t *testing.T) *loop.Loop {
+	t.Helper()
+	l, err := loop.New(0, time.Now().Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(l.Run)
+	t.Cleanup(func() { l.Stop(); wg.Wait() })
+	return l
+}
+
+var serverConfig = sync.OnceValue(func() *tls.Config {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	defer s.Close()
+	c := &tls.Config{Certificates: s.TLS.Certificates}
+	c.SetSessionTicketKeys([][32]byte{{1}})
+	return c
+})
+
+// serve makes an echo of one connection, under cfg if there is one; client is
+// its other end.
+func serve(t *testing.T, l *loop.Loop, cfg *tls.Config, client bool, size int) (e *echo, peer net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	peer, err = net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer.SetDeadline(time.Now().Add(time.Minute))
+	t.Cleanup(func() { peer.Close() })
+	c, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := c.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	f.Close()
+	if err != nil || unix.SetNonblock(fd, true) != nil {
+		t.Fatal(err)
+	}
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 8<<10) // so that it is full often
+	e = &echo{l: l, size: size, done: make(chan error, 2)}
+	l.Call(func() {
+		e.Conn = Open(l, e, fd, true)
+		if cfg == nil {
+			e.run()
+			return
+		}
+		e.StartHandshake(&Handshake{
+			Config: cfg, Client: client, Gate: NewGate(), Until: time.Now().Add(time.Minute),
+			Done: func(err error) {
+				if err != nil {
+					e.end(err)
+				} else {
+					e.run()
+				}
+			},
+		})
+	})
+	return e, peer
+}
+
+func (e *echo) Ready(ev loop.Events) {
+	e.Note(ev)
+	if !e.Handshaking() {
+		e.Flush()
+		e.run()
+	}
+}
+
+func (e *echo) end(err error) {
+	if e.FD() >= 0 {
+		e.Close()
+		e.done <- err
+	}
+}
+
+func (e *echo) run() {
+	if e.FD() < 0 {
+		return
+	}
+	b := make([]byte, e.size)
+	for {
+		for len(e.rest) > 0 {
+			n, st := e.Write(e.rest)
+			switch st {
+			case Again:
+				e.Watch()
+				return
+			case Error:
+				e.end(errors.New("write"))
+				return
+			}
+			if e.rest = e.rest[n:]; len(e.rest) > 0 {
+				e.Watch()
+				return
+			}
+		}
+		n, st := e.Read(b)
+		if e.read != nil {
+			e.read(e, st)
+		}
+		switch st {
+		case OK:
+			e.rest = append(e.rest, b[:n]...)
+		case Again:
+			e.Watch()
+			return
+		case EOF:
+			e.Shutdown()
+			if e.Pending() {
+				e.Watch()
+				return
+			}
+			e.end(nil)
+			return
+		case Error:
+			e.end(errors.New("read"))
+			return
+		}
+	}
+}
+
+// cases are the kinds of connections.
+var cases = []struct {
+	name string
+	kind Kind
+	cfg  func() *tls.Config // the client's; nil is plain
+}{
+	{"plain", Plain, nil},
+	{"TLS 1.3", Secure, func() *tls.Config { return &tls.Config{MinVersion: tls.VersionTLS13} }},
+	{"TLS 1.2", Secure, func() *tls.Config { return &tls.Config{MaxVersion: tls.VersionTLS12} }},
+	{"CBC", Library, func() *tls.Config {
+		return &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}}
+	}},
+}
+
+// TestEcho sends bytes through a connection of every kind in pieces of every
+// size, and reads them with buffers of every size: each comes back at its place,
+// and so does the end.
+func TestEcho(t *testing.T) {
+	for _, tt := range cases {
+		for _, size := range []int{1, 100, 16 << 10, 32 << 10} {
+			for _, client := range []bool{false, true} {
+				if client && tt.kind == Plain {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%d/client=%v", tt.name, size, client), func(t *testing.T) {
+					total := 600_000
+					if size == 1 {
+						total = 20_000
+					}
+					l := start(t)
+					var cfg, theirs *tls.Config
+					if tt.cfg != nil {
+						cfg, theirs = serverConfig(), tt.cfg()
+						theirs.InsecureSkipVerify = true
+						if theirs.CipherSuites != nil {
+							cfg = cfg.Clone()
+							cfg.CipherSuites = theirs.CipherSuites
+						}
+						if client {
+							cfg, theirs = theirs, cfg
+						}
+					}
+					e, raw := serve(t, l, cfg, client, size)
+					peer := raw.(interface {
+						io.ReadWriter
+						CloseWrite() error
+					})
+					if theirs != nil {
+						c := tls.Client(raw, theirs)
+						if client {
+							c = tls.Server(raw, theirs)
+						}
+						peer = c
+						if err := c.Handshake(); err != nil {
+							t.Fatal(err)
+						}
+					}
+					data := make([]byte, total)
+					for i := range data {
+						data[i] = byte(i ^ i>>8 ^ i>>16)
+					}
+					var wg sync.WaitGroup
+					wg.Go(func() {
+						for i, rest := 1, data; len(rest) > 0; i = i*7%40009 + 1 {
+							n := min(i, len(rest))
+							if _, err := peer.Write(rest[:n]); err != nil {
+								t.Error(err)
+								return
+							}
+							rest = rest[n:]
+						}
+						peer.CloseWrite()
+					})
+					got, err := io.ReadAll(peer)
+					if err != nil || !bytes.Equal(got, data) {
+						t.Errorf("%d bytes of %d, %v", len(got), len(data), err)
+					}
+					wg.Wait()
+					if theirs != nil {
+						raw.Close()
+					}
+					if err := <-e.done; err != nil {
+						t.Error(err)
+					}
+					if e.kind != tt.kind {
+						t.Errorf("the kind is %d", e.kind)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestIdleHoldsNothing: a connection that waits holds no buffer, and half a
+// record is held in memory of its own size.
+func TestIdleHoldsNothing(t *testing.T) {
+	l := start(t)
+	e, raw := serve(t, l, serverConfig(), false, 32<<10)
+	held := make(chan int, 100)
+	l.Call(func() {
+		e.read = func(e *echo, st Status) {
+			if st == Again && e.tls != nil {
+				if e.tls.in != nil || e.tls.out != nil {
+					t.Error("a buffer is held")
+				}
+				held <- cap(e.tls.part)
+			}
+		}
+	})
+	half := &halves{Conn: raw}
+	c := tls.Client(half, &tls.Config{InsecureSkipVerify: true})
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	<-held
+	half.cut = 20
+	c.Write([]byte("a record that comes in two"))
+	if n := <-held; n < 20 || n > 64 {
+		t.Errorf("%d bytes are held for 20", n)
+	}
+	raw.Write(half.rest)
+	b := make([]byte, 26)
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != "a record that comes in two" {
+		t.Error(string(b), err)
+	}
+}
+
+// halves sends the first bytes of a write only.
+type halves struct {
+	net.Conn
+	cut  int
+	rest []byte
+}
+
+func (h *halves) Write(b []byte) (int, error) {
+	if h.cut == 0 {
+		return h.Conn.Write(b)
+	}
+	h.rest = bytes.Clone(b[h.cut:])
+	_, err := h.Conn.Write(b[:h.cut])
+	h.cut = 0
+	return len(b), err
+}
+
+// TestBadRecord: the peer is told with an alert, and the connection is broken.
+func TestBadRecord(t *testing.T) {
+	for _, tt := range cases[1:] {
+		t.Run(tt.name, func(t *testing.T) {
+			theirs := tt.cfg()
+			theirs.InsecureSkipVerify = true
+			cfg := serverConfig()
+			if theirs.CipherSuites != nil {
+				cfg = cfg.Clone()
+				cfg.CipherSuites = theirs.CipherSuites
+			}
+			e, raw := serve(t, start(t), cfg, false, 100)
+			c := tls.Client(raw, theirs)
+			if err := c.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			raw.Write(append([]byte{23, 3, 3, 0, 64}, make([]byte, 64)...))
+			_, err := c.Read(make([]byte, 1))
+			if err == nil || err.Error() != "remote error: tls: bad record MAC" {
+				t.Error(err)
+			}
+			if err := <-e.done; err == nil {
+				t.Error("the connection ended well")
+			}
+		})
+	}
+}
+
+// TestTruncated: an end within a record is an error.
+func TestTruncated(t *testing.T) {
+	e, raw := serve(t, start(t), serverConfig(), false, 100)
+	c := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	raw.Write([]byte{23, 3, 3, 0, 64, 1, 2, 3})
+	raw.Close()
+	if err := <-e.done; err == nil {
+		t.Error("the connection ended well")
+	}
+}
+
+// TestClosedWhileShaking: a connection that is closed in the middle of its
+// handshake takes its socket along, and Done is not called.
+func TestClosedWhileShaking(t *testing.T) {
+	l := start(t)
+	e, raw := serve(t, l, &tls.Config{InsecureSkipVerify: true}, true, 100)
+	b := make([]byte, 1)
+	if _, err := raw.Read(b); err != nil { // its hello
+		t.Fatal(err)
+	}
+	l.Call(func() { e.Close() })
+	if _, err := io.Copy(io.Discard, raw); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-e.done:
+		t.Error("Done:", err)
+	default:
+	}
+}
+
+// TestHandshakeErrors: who left before anything, and whose time is up.
+func TestHandshakeErrors(t *testing.T) {
+	l := start(t)
+	e, raw := serve(t, l, serverConfig(), false, 100)
+	raw.Write([]byte{22, 3, 1})
+	raw.Close()
+	if err := <-e.done; !errors.Is(err, ErrLeft) {
+		t.Error(err)
+	}
+	e, _ = serve(t, l, serverConfig(), false, 100)
+	l.Call(func() {
+		if !e.Waiting() {
+			t.Error("a goroutine waits for a silent client")
+		}
+		e.ExpireHandshake()
+	})
+	if err := <-e.done; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error(err)
+	}
+}
