@@ -33,6 +33,7 @@ func (rt *Runtime) sum() sum {
 		s.nowMs = max(s.nowMs, c.NowMs)
 		for i := range c.Front {
 			s.front[i].Merge(&c.Front[i].Counters)
+			s.front[i].Latency.Merge(c.Front[i].Latency)
 			s.front[i].Conns.Merge(c.Front[i].Conns, c.NowMs)
 			s.front[i].Requests.Merge(c.Front[i].Requests, c.NowMs)
 		}
@@ -57,6 +58,7 @@ func merge(into, from []stream.ServerCounters, nowMs int64) {
 		for j := range a.Times {
 			a.Times[j].Merge(b.Times[j])
 		}
+		a.Latency.Merge(b.Latency)
 		a.LastMs = max(a.LastMs, b.LastMs)
 	}
 }
@@ -119,7 +121,7 @@ func (rt *Runtime) frontRow(i int, s *sum) stats.Row {
 		SessCur: cur, SessMax: highest, SessLimit: fe.Limit(), Status: "OPEN",
 		SessRate: int(c.Conns.Value(s.nowMs)), SessRateMax: int(c.Conns.Max),
 		ConnRate: int(c.Conns.Value(s.nowMs)), ConnRateMax: int(c.Conns.Max),
-		ReqRate: int(c.Requests.Value(s.nowMs)), ReqRateMax: int(c.Requests.Max),
+		ReqRate: int(c.Requests.Value(s.nowMs)), ReqRateMax: int(c.Requests.Max), Latency: c.Latency,
 	}
 	switch {
 	case rt.eng.Draining():
@@ -156,6 +158,8 @@ func (rt *Runtime) backRows(rows []stats.Row, i int, s *sum) []stats.Row {
 		if r.State != stats.Stopped {
 			total.ServersUp++
 		}
+		total.Connects += r.Connects
+		total.Reuses += r.Reuses
 		rows = append(rows, r)
 	}
 	return append(rows, total)
@@ -206,6 +210,7 @@ func fillTimes(r *stats.Row, c *stream.ServerCounters, nowMs int64) {
 		r.LastSess = int((nowMs - c.LastMs) / 1000)
 	}
 	r.SetTimes(c.Times)
+	r.Latency = c.Latency
 }
 
 func seconds(since time.Time) int { return int(time.Since(since) / time.Second) }

@@ -353,4 +353,17 @@ var columns = [...]column{
 	{"h1_bytes_out", "MCP", "", "HTTP/1 bytes sent", never},
 	{"h1_spliced_bytes_in", "MCP", "", "HTTP/1 bytes received by splice", never},
 	{"h1_spliced_bytes_out", "MCP", "", "HTTP/1 bytes sent by splice", never},
+	// HAProxy's columns end here.
+	quantile("qtime_p50", "Median queue time in ms", onB|onS, QueueTime, 0.5),
+	quantile("qtime_p90", "Queue time in ms that 90% did not exceed", onB|onS, QueueTime, 0.9),
+	quantile("qtime_p99", "Queue time in ms that 99% did not exceed", onB|onS, QueueTime, 0.99),
+	quantile("ctime_p50", "Median connect time in ms", onB|onS, ConnectTime, 0.5),
+	quantile("ctime_p90", "Connect time in ms that 90% did not exceed", onB|onS, ConnectTime, 0.9),
+	quantile("ctime_p99", "Connect time in ms that 99% did not exceed", onB|onS, ConnectTime, 0.99),
+	quantile("rtime_p50", "Median response time in ms", onF|onB|onS, ResponseTime, 0.5),
+	quantile("rtime_p90", "Response time in ms that 90% did not exceed", onF|onB|onS, ResponseTime, 0.9),
+	quantile("rtime_p99", "Response time in ms that 99% did not exceed", onF|onB|onS, ResponseTime, 0.99),
+	quantile("ttime_p50", "Median total time in ms", onF|onB|onS, TotalTime, 0.5),
+	quantile("ttime_p90", "Total time in ms that 90% did not exceed", onF|onB|onS, TotalTime, 0.9),
+	quantile("ttime_p99", "Total time in ms that 99% did not exceed", onF|onB|onS, TotalTime, 0.99),
 }

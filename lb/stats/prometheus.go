@@ -185,7 +185,7 @@ func AppendPrometheus(dst []byte, s *Snapshot) []byte {
 			}
 		}
 	}
-	return dst
+	return appendHistograms(dst, s)
 }
 
 func appendProcess(dst []byte, m *processMetric, in *Info) []byte {

@@ -63,6 +63,9 @@ type Row struct {
 
 	// Times is what the eight figures above are of. SetTimes sets them.
 	Times [4]Average
+	// Latency is how the times of all exchanges are distributed; a frontend has
+	// response and total times.
+	Latency Latency
 
 	// The fields below are for servers only.
 

@@ -10,6 +10,7 @@ import (
 type FrontCounters struct {
 	stats.Counters
 	Conns, Requests stats.Rate
+	Latency         stats.Latency // response and total times
 }
 
 func (c *FrontCounters) accepted(ms int64) {
@@ -28,7 +29,8 @@ type ServerCounters struct {
 	stats.Counters
 	Sessions stats.Rate
 	Times    [4]stats.Average // queue, connect, response, total; ms
-	LastMs   int64            // last session, on the loop's clock; 0 never
+	Latency  stats.Latency
+	LastMs   int64 // last session, on the loop's clock; 0 never
 }
 
 func (c *ServerCounters) session(ms int64) {
@@ -41,7 +43,18 @@ func (c *ServerCounters) times(r *rule.Record) {
 	for i, v := range [4]int32{r.Tw, r.Tc, r.Tr, r.Tt} {
 		if v >= 0 {
 			c.Times[i].Add(uint32(v))
+			c.Latency.Add(stats.Timing(i), uint32(v))
 		}
+	}
+}
+
+// times counts how long the client waited, and of that how long for a server.
+func (c *FrontCounters) times(r *rule.Record) {
+	if r.Tr >= 0 {
+		c.Latency.Add(stats.ResponseTime, uint32(r.Tr))
+	}
+	if r.Tt >= 0 {
+		c.Latency.Add(stats.TotalTime, uint32(r.Tt))
 	}
 }
 
@@ -72,6 +85,14 @@ func (sh *Shard) Read() (c Counters) {
 		c.Front = append([]FrontCounters(nil), sh.Front...)
 		c.Back = append([]ServerCounters(nil), sh.Back...)
 		c.Server = append([]ServerCounters(nil), sh.Server...)
+		for i := range c.Front {
+			c.Front[i].Latency = c.Front[i].Latency.Clone()
+		}
+		for _, list := range [][]ServerCounters{c.Back, c.Server} {
+			for i := range list {
+				list[i].Latency = list[i].Latency.Clone()
+			}
+		}
 		for i := range sh.pools {
 			c.Idle = append(c.Idle, sh.pools[i].len)
 		}

@@ -38,6 +38,7 @@ func (t *txn) end() {
 	t.times(sh.Loop.Now())
 	t.releaseServer()
 	t.countBytes()
+	sh.Front[s.fe.Index].times(&t.rec)
 	if t.entered {
 		t.be.Leave()
 		sh.Back[t.be.Index].BytesIn += t.rec.Received

@@ -121,12 +121,21 @@ func (e *Engine) ShutSession(id uint64) bool {
 func (s *session) shutByOperator() {
 	switch s.state {
 	case exchanging:
-		s.t.abort('K', s.t.phaseLetter())
+		s.cut('K')
 	case multiplexing:
 		s.mux.lost()
 	case handshaking, movingAway: // who works on it ends it in a moment
 	default:
 		s.close()
+	}
+}
+
+// cut ends the exchange under way from outside of run: what is left of the
+// session has its time from now on.
+func (s *session) cut(who byte) {
+	s.t.abort(who, s.t.phaseLetter())
+	if s.state == lingering {
+		s.run()
 	}
 }
 

@@ -62,6 +62,7 @@ func TestSessionsAreSeenAndShut(t *testing.T) {
 		if _, err := io.ReadAll(c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: %v", state, err)
 		}
+		c.Close()
 		awaitCond(t, state+" is gone", func() bool {
 			return !slices.ContainsFunc(r.Sessions(), func(s SessionInfo) bool { return s.ID == id })
 		})

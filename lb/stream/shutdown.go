@@ -16,7 +16,7 @@ func (sh *Shard) cutServer(srv *backend.Server, who byte) {
 	for s, next := sh.sessions.head.next, (*session)(nil); s != &sh.sessions.head; s = next {
 		next = s.next
 		if s.state == exchanging && s.t.srv == srv && s.t.c != nil && s.t.phase != phaseConnect {
-			s.t.abort(who, s.t.phaseLetter())
+			s.cut(who)
 		}
 	}
 }

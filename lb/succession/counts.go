@@ -23,8 +23,9 @@ type rowCounts struct {
 	ReqMax   int `json:"req_rate_max,omitempty"`
 	Downtime int `json:"downtime,omitempty"` // s, of workers that did not send it with the servers' state
 
-	Times [4]stats.Average `json:"times"`
-	Last  int64            `json:"last,omitempty"` // Unix time of the last session, s; 0 none
+	Times   [4]stats.Average `json:"times"`
+	Latency stats.Latency    `json:"latency"`
+	Last    int64            `json:"last,omitempty"` // Unix time of the last session, s; 0 none
 }
 
 // totals is what a worker counted for `show info`.
@@ -38,7 +39,7 @@ func countsOf(s *stats.Snapshot) []rowCounts {
 		r := &s.Rows[i]
 		list = append(list, rowCounts{
 			Kind: r.Kind, Proxy: r.Proxy, Name: r.Name, Count: r.Counters, SessMax: r.SessMax, QueueMax: r.QueueMax,
-			RateMax: r.SessRateMax, ReqMax: r.ReqRateMax, Downtime: r.Downtime, Times: r.Times, Last: lastOf(r),
+			RateMax: r.SessRateMax, ReqMax: r.ReqRateMax, Downtime: r.Downtime, Times: r.Times, Latency: r.Latency, Last: lastOf(r),
 		})
 	}
 	return list
@@ -98,6 +99,7 @@ func (t *rowCounts) merge(o *rowCounts) {
 	t.RateMax, t.ReqMax = max(t.RateMax, o.RateMax), max(t.ReqMax, o.ReqMax)
 	t.Downtime += o.Downtime
 	t.Last = max(t.Last, o.Last)
+	t.Latency.Merge(o.Latency)
 	for i, later := range o.Times {
 		later.Before(t.Times[i])
 		t.Times[i] = later
@@ -263,6 +265,7 @@ func (f *predecessors) addTo(s *stats.Snapshot, rows map[rowKey]rowCounts, total
 			times[i].Before(b.Times[i])
 		}
 		r.SetTimes(times)
+		r.Latency.Merge(b.Latency)
 		if ago := int(time.Now().Unix() - b.Last); b.Last > 0 && (r.LastSess < 0 || ago < r.LastSess) {
 			r.LastSess = max(ago, 0)
 		}

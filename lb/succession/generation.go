@@ -87,7 +87,7 @@ type backendTimes struct {
 
 // messageParts is how many servers or rows one message holds: it must stay
 // well below handoff.MaxMessage.
-const messageParts = 100
+const messageParts = 50
 
 // sendWait bounds a send to another worker, which reads all the time.
 const sendWait = 10 * time.Second
