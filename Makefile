@@ -8,8 +8,10 @@ SHELL         := /bin/bash
 # A tag's leading v is git's custom, not part of the version.
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null | sed 's/^v//' | grep . || echo 0.1.0)
 
+DATE ?= $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y/%m/%d 2>/dev/null)
+
 GO         ?= go
-LDFLAGS    := -s -w -X lbsyslogd/cmd/internal/buildinfo.version=$(VERSION)
+LDFLAGS    := -s -w -X lbsyslogd/cmd/internal/buildinfo.version=$(VERSION) -X lbsyslogd/cmd/internal/buildinfo.date=$(DATE)
 BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 STATICCHECK:= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 

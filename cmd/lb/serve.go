@@ -104,7 +104,7 @@ func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out 
 		Load:    l.Plan,
 		Sockets: named,
 		Env: assemble.Env{
-			Generation: 1, Pid: pid, Started: time.Now(), Version: buildinfo.Version(),
+			Generation: 1, Pid: pid, Started: time.Now(), Version: buildinfo.Version(), Released: buildinfo.Date(),
 			Logger: console.Logger(out, pid, o.quiet),
 		},
 		Signals: signals,

@@ -47,7 +47,7 @@ func beWorker(args []string, out *console.Writer) int {
 		Sockets: worker.FromMaster{Link: link},
 		Env: assemble.Env{
 			Generation: birth.Generation, Reloads: birth.Reloads, Pid: pid, Master: birth.Master,
-			Started: time.Now(), Version: buildinfo.Version(),
+			Started: time.Now(), Version: buildinfo.Version(), Released: buildinfo.Date(),
 			Logger: console.Logger(out, pid, o.quiet).With("LB_GENERATION", birth.Generation, "LB_WORKER_PID", pid),
 		},
 		Signals:     signals,

@@ -15,6 +15,7 @@ type Env struct {
 	Master     int       // the master's pid; 0 without one
 	Started    time.Time // when this process started
 	Version    string
+	Released   string       // the date of the version, YYYY/MM/DD
 	Logger     *slog.Logger // the process's own messages, not the access log
 
 	// Former is the connection to the worker that this one takes over from;

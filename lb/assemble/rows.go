@@ -87,7 +87,7 @@ func (rt *Runtime) count() *stats.Snapshot {
 
 func (rt *Runtime) info(s *sum) stats.Info {
 	in := stats.Info{
-		Name: "lb", Version: rt.env.Version, Node: rt.Set.Node, Description: rt.cfg.Global.Description,
+		Name: "lb", Version: rt.env.Version, BuildInfo: rt.env.Version, ReleaseDate: rt.env.Released, Node: rt.Set.Node, Description: rt.cfg.Global.Description,
 		Threads: len(rt.eng.Shards), Pid: rt.env.Pid, Start: rt.env.Started, Now: time.Now(),
 		MaxConn: rt.eng.Limit(), HardMaxConn: rt.hardMaxConn, CurConns: rt.eng.Conns(),
 		DroppedLogs: s.dropped, Stopping: rt.eng.Draining(),
@@ -110,6 +110,7 @@ func (rt *Runtime) info(s *sum) stats.Info {
 	in.ConnRate, in.MaxConnRate = int(conns.Value(s.nowMs)), int(conns.Max)
 	in.SessRate, in.MaxSessRate = in.ConnRate, in.MaxConnRate
 	in.Jobs = in.CurConns + in.Listeners
+	rt.pulse.fill(&in)
 	return in
 }
 

@@ -48,6 +48,7 @@ type Runtime struct {
 	side          sideLogs                        // log lines that no loop writes
 	reloads       atomic.Pointer[handoff.Reloads] // nil without a master
 	generation    *succession.Generation
+	pulse         pulse
 	hardMaxConn   int // what `set maxconn global` cannot exceed
 
 	ctx     context.Context // ends with Stop
@@ -282,6 +283,7 @@ func (rt *Runtime) ClearCounters(all bool) {
 
 // clearOwn forgets what this worker has counted.
 func (rt *Runtime) clearOwn(all bool) {
+	rt.pulse.clear()
 	for _, sh := range rt.eng.Shards {
 		sh.Clear(all)
 	}

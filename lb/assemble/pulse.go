@@ -1,0 +1,93 @@
+package assemble
+
+import (
+	"context"
+	"sync"
+	"syscall"
+	"time"
+
+	"lbsyslogd/lb/stats"
+	"lbsyslogd/lb/stream"
+)
+
+// pulse measures once a second what no counter holds: rates of what only adds
+// up, and how much of the time the process was idle.
+type pulse struct {
+	mu sync.Mutex
+	// mu guards the fields below.
+	last     stream.Pulse
+	cpu      time.Duration
+	idle     int // percent of the threads' time in the last second
+	bytesOut uint64
+	tls      int
+	tlsMax   int
+	known    bool
+}
+
+// beat is how often is measured.
+const beat = time.Second
+
+// run measures until ctx ends.
+func (p *pulse) run(ctx context.Context, eng *stream.Engine) {
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	p.measure(eng.Pulse(), cpuTime(), len(eng.Shards))
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			p.measure(eng.Pulse(), cpuTime(), len(eng.Shards))
+		}
+	}
+}
+
+// measure takes a sample in.
+func (p *pulse) measure(now stream.Pulse, cpu time.Duration, threads int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wall := now.At.Sub(p.last.At)
+	if p.known && wall > 0 {
+		perSecond := func(now, before uint64) uint64 {
+			if now < before { // clear counters all
+				return 0
+			}
+			return uint64(float64(now-before)/wall.Seconds() + 0.5)
+		}
+		p.bytesOut = perSecond(now.BytesOut, p.last.BytesOut)
+		p.tls = int(perSecond(now.TLSSessions, p.last.TLSSessions))
+		p.tlsMax = max(p.tlsMax, p.tls)
+		busy := float64(cpu-p.cpu) / (float64(wall) * float64(max(threads, 1)))
+		p.idle = min(max(int((1-busy)*100+0.5), 0), 100)
+	} else {
+		p.idle = 100
+	}
+	p.last, p.cpu, p.known = now, cpu, true
+}
+
+// fill writes what was measured.
+func (p *pulse) fill(in *stats.Info) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	in.IdlePct, in.BytesOutRate, in.SSLRate, in.MaxSSLRate = p.idle, p.bytesOut, p.tls, p.tlsMax
+	in.Tasks = p.last.Sessions + p.last.IdleServers
+	if !p.known {
+		in.IdlePct = 100
+	}
+}
+
+// clear forgets the maximum.
+func (p *pulse) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tlsMax = 0
+}
+
+// cpuTime is the processor time that this process has used.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -1,0 +1,36 @@
+package stream
+
+import "time"
+
+// Pulse is what the engine has done and has at one instant: the few figures
+// that are looked at every second, without the counters of all servers.
+type Pulse struct {
+	BytesOut, BytesIn     uint64
+	Requests, Errors      uint64 // answers of the class 5xx are errors
+	TLSSessions           uint64
+	Sessions, IdleServers int
+	Conns                 int
+	At                    time.Time
+}
+
+// Pulse asks every loop.
+func (e *Engine) Pulse() Pulse {
+	p := Pulse{Conns: e.Conns(), At: time.Now()}
+	for _, sh := range e.Shards {
+		sh.Loop.Call(func() {
+			for i := range sh.Front {
+				c := &sh.Front[i]
+				p.BytesOut += c.BytesOut
+				p.BytesIn += c.BytesIn
+				p.Requests += c.ReqTotal
+				p.Errors += c.Resp[4]
+				p.TLSSessions += c.SSLSessions
+			}
+			p.Sessions += sh.sessions.len
+			for i := range sh.pools {
+				p.IdleServers += sh.pools[i].len
+			}
+		})
+	}
+	return p
+}
