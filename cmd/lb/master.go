@@ -14,8 +14,10 @@ import (
 	"lbsyslogd/cmd/internal/buildinfo"
 	"lbsyslogd/cmd/internal/console"
 	"lbsyslogd/cmd/internal/notify"
+	"lbsyslogd/cmd/internal/patience"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/master"
+	"lbsyslogd/lb/safefile"
 )
 
 // beMaster is -W and -Ws.
@@ -25,13 +27,13 @@ func beMaster(o *options, args []string, opener *handoff.Opener, signals <-chan 
 		return refused, err
 	}
 	pid := os.Getpid()
-	patience := patience{config: o.files}
+	starts := patience.Patience{Unit: "lb", Config: o.files, Write: safefile.Write}
 	m := &master.Master{
 		Binary: self, Args: args, Version: buildinfo.Version(), Started: time.Now(),
 		Log: console.Logger(out, pid, o.quiet), Out: out, Terse: out.Journal(), Stdout: os.Stdout, Stderr: out.File,
 		Pidfile: o.pidfile, Opener: opener,
 		FirstReady: func() {
-			patience.worked()
+			starts.Worked()
 			replaceOld(o)
 			if err := tellParent(); err != nil {
 				fmt.Fprintf(out, "[WARNING]  (%d) : %v\n", pid, err)
@@ -52,21 +54,21 @@ func beMaster(o *options, args []string, opener *handoff.Opener, signals <-chan 
 		return refused, err
 	}
 	if dir := runtimeDirectory(); m.Notify != nil && dir != "" && len(m.Links) == 0 {
-		patience.path = filepath.Join(dir, "failed-starts")
-		patience.notify = func(status string) { _ = m.Notify.Send("STATUS=" + status) } // nothing depends on it
-		if !patience.wait(signals) {
+		starts.Path = filepath.Join(dir, "failed-starts")
+		starts.Notify = func(status string) { _ = m.Notify.Send("STATUS=" + status) } // nothing depends on it
+		if !starts.Wait(signals) {
 			return done, nil
 		}
 	}
 	forget, err := commandSocket(o, m, opener)
 	if err != nil {
-		patience.failed()
+		starts.Failed()
 		return refused, err
 	}
 	defer forget()
 	code := m.Run(signals)
 	if code == refused {
-		patience.failed()
+		starts.Failed()
 	}
 	return code, nil
 }

@@ -10,14 +10,19 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lbsyslogd/cmd/internal/buildinfo"
 	"lbsyslogd/cmd/internal/console"
 	"lbsyslogd/cmd/internal/notify"
 	"lbsyslogd/cmd/internal/orphans"
+	"lbsyslogd/cmd/internal/patience"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/syslogd/daemon"
@@ -30,13 +35,17 @@ const usage = `syslogd receives log messages, writes them to files and rotates t
           [-s SOCK] [--output NAME] [--timeout 30s]
   syslogd reload [-s SOCK]         have it read its configuration again
   syslogd status [-s SOCK] [--json]
-  syslogd -version
+  syslogd -v                       print the version
 
 Without -f it reads /etc/syslogd/syslogd.yaml if that exists, and else receives on udp://127.0.0.1:514 and writes to
 /var/log/lb/lb.log, rotated daily and at 100 MB. SIGHUP reopens the files and reloads the configuration, SIGUSR1 rotates.
 
 Exit status: 0 done, 1 refused or failed with the reason on the standard error, 2 wrong usage.
 `
+
+const shortUsage = `usage: syslogd [-f FILE] [-c]
+       syslogd reopen|rotate|flush|reload|status [-s SOCK] ...
+       syslogd -h says more`
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
@@ -50,8 +59,14 @@ func run(args []string, out, stderr *os.File) int {
 	switch {
 	case len(args) > 0 && args[0] == daemon.CompressArg:
 		err = daemon.Compress(args[1:])
-	case len(args) > 0 && slices.Contains([]string{"reopen", "rotate", "flush", "reload", "status"}, args[0]):
+	case len(args) > 0 && slices.Contains(commands(), args[0]):
 		err = ask(args, out)
+	case len(args) > 0 && args[0] == "version":
+		err = serve([]string{"-v"}, out, errs)
+	case len(args) > 0 && args[0] == "help":
+		err = flag.ErrHelp
+	case len(args) > 0 && !strings.HasPrefix(args[0], "-"):
+		err = usageError{fmt.Errorf("there is no command %q; %s are", args[0], strings.Join(commands(), ", "))}
 	default:
 		err = serve(args, out, errs)
 	}
@@ -66,13 +81,16 @@ func run(args []string, out, stderr *os.File) int {
 		if errs.Journal() {
 			errs.Fail(fmt.Sprintf("syslogd: %v; see syslogd -h", err))
 		} else {
-			errs.Fail(fmt.Sprintf("syslogd: %v\n\n%s", err, strings.TrimSuffix(usage, "\n")))
+			errs.Fail(fmt.Sprintf("syslogd: %v\n%s", err, shortUsage))
 		}
 		return 2
 	}
 	errs.Fail(err.Error())
 	return 1
 }
+
+// commands are those for the running daemon.
+func commands() []string { return []string{"reopen", "rotate", "flush", "reload", "status"} }
 
 // usageError is a command line that makes no sense.
 type usageError struct{ error }
@@ -131,6 +149,7 @@ func serve(args []string, out io.Writer, errs *console.Writer) error {
 	file := flags.String("f", "", "")
 	check := flags.Bool("c", false, "")
 	version := flags.Bool("version", false, "")
+	flags.BoolVar(version, "v", false, "")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -138,25 +157,61 @@ func serve(args []string, out io.Writer, errs *console.Writer) error {
 		fmt.Fprintf(out, "syslogd %s\n", buildinfo.Version())
 		return nil
 	}
-	cfg, from, err := load(*file)
+	if *check {
+		_, _, err := load(*file)
+		if err == nil && console.Into(out) == nil {
+			fmt.Fprintln(out, "the configuration is valid")
+		}
+		return err
+	}
+	defer orphans.Reap()()
+	manager := notify.Find()
+	starts := startsOf(manager, *file)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	goOn := starts.Wait(signals)
+	signal.Stop(signals)
+	if !goOn {
+		return nil
+	}
+	ready := false
+	err := start(*file, errs, manager, func() { ready = true; starts.Worked() })
+	if err != nil && !ready {
+		starts.Failed()
+	}
+	return err
+}
+
+// startsOf remembers starts that failed, where a service manager tries them again.
+func startsOf(manager *notify.Manager, file string) *patience.Patience {
+	if file == "" {
+		file = config.DefaultPath
+	}
+	starts := &patience.Patience{Unit: "syslogd", Config: []string{file}, Write: func(path string, data []byte, mode os.FileMode) error {
+		return os.WriteFile(path, data, mode) // RuntimeDirectory= is ours alone
+	}}
+	if dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); manager != nil && dir != "" {
+		starts.Path = filepath.Join(dir, "failed-starts")
+		starts.Notify = func(status string) { _ = manager.Send("STATUS=" + status) } // nothing depends on it
+	}
+	return starts
+}
+
+// start runs the daemon to its end. ready is called once it has started.
+func start(file string, errs *console.Writer, manager *notify.Manager, ready func()) error {
+	cfg, from, err := load(file)
 	if err != nil {
 		return err
 	}
-	if *check {
-		if console.Into(out) == nil {
-			fmt.Fprintln(out, "the configuration is valid")
-		}
-		return nil
-	}
-	defer orphans.Reap()()
 	d := daemon.Daemon{
 		Config: cfg, File: from, Version: buildinfo.Version(), Log: logger(errs),
+		Ready:      ready,
 		Executable: "/proc/self/exe", // this very program, also after an upgrade has replaced the file
 	}
 	for _, kept := range notify.Take() {
 		d.Passed = append(d.Passed, daemon.Passed(kept))
 	}
-	if manager := notify.Find(); manager != nil {
+	if manager != nil {
 		d.Keeper = manager
 	}
 	if err := d.Run(context.Background()); err != nil {

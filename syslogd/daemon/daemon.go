@@ -45,7 +45,9 @@ type Daemon struct {
 	Passed []Passed
 	// Keeper keeps our sockets when this process goes; nil: nobody does.
 	Keeper Keeper
-	Log    *slog.Logger
+	// Ready is called once all is open; nil: nobody wants to know.
+	Ready func()
+	Log   *slog.Logger
 
 	started time.Time
 	table   atomic.Pointer[route.Table]
@@ -189,6 +191,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	d.tasks.Go(func() { d.watchdog(ctx) })
 
 	d.notify(sd.SdNotifyReady + "\nSTATUS=" + d.summary())
+	if d.Ready != nil {
+		d.Ready()
+	}
 	for {
 		select {
 		case s := <-signals:

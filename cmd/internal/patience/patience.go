@@ -1,4 +1,7 @@
-package main
+// Package patience has a daemon wait before a start that will most likely fail as the ones before it did. systemd tries again a moment
+// after a start has failed, which is right for a daemon that died, and with a configuration that is wrong it would fill the journal with
+// the same lines several times a second.
+package patience
 
 import (
 	"encoding/json"
@@ -9,18 +12,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"lbsyslogd/lb/safefile"
 )
 
-// patience waits before a start that will most likely fail as the ones before
-// it did. systemd tries again a moment after a start has failed, which is right
-// for a master that died, and with a configuration that is wrong it would fill
-// the journal with the same lines four times a second.
-type patience struct {
-	path   string   // remembers failed starts from one process to the next; "" does nothing
-	config []string // files whose change ends the wait
-	notify func(status string)
+// Patience is the memory of failed starts.
+type Patience struct {
+	Unit   string   // what systemd calls the daemon
+	Path   string   // remembers failed starts from one process to the next; "" does nothing
+	Config []string // files whose change ends the wait
+	Notify func(status string)
+	// Write writes the file at Path, whose directory may be somebody else's.
+	Write func(path string, data []byte, mode os.FileMode) error
 }
 
 // failures is what is remembered.
@@ -46,17 +47,17 @@ func pauseAfter(row int) time.Duration {
 }
 
 // remembered reads what the processes before have left.
-func (p *patience) remembered() (f failures) {
-	text, err := os.ReadFile(p.path)
+func (p *Patience) remembered() (f failures) {
+	text, err := os.ReadFile(p.Path)
 	if err != nil || json.Unmarshal(text, &f) != nil || time.Since(f.Last) > forgiven || time.Since(f.Last) < 0 {
 		return failures{}
 	}
 	return f
 }
 
-// failed is called when a start has failed.
-func (p *patience) failed() {
-	if p.path == "" {
+// Failed is called when a start has failed.
+func (p *Patience) Failed() {
+	if p.Path == "" {
 		return
 	}
 	f := p.remembered()
@@ -66,21 +67,21 @@ func (p *patience) failed() {
 	text, err := json.Marshal(failures{f.Row + 1, time.Now()})
 	if err == nil {
 		// Where it cannot be written the next start does not wait.
-		_ = safefile.Write(p.path, text, 0o600)
+		_ = p.Write(p.Path, text, 0o600)
 	}
 }
 
-// worked is called when a start has not failed.
-func (p *patience) worked() {
-	if p.path != "" {
-		_ = os.Remove(p.path) // as a rule there is nothing
+// Worked is called when a start has not failed.
+func (p *Patience) Worked() {
+	if p.Path != "" {
+		_ = os.Remove(p.Path) // as a rule there is nothing
 	}
 }
 
-// wait waits, unless something has changed since the last failure. A signal to
+// Wait waits, unless something has changed since the last failure. A signal to
 // end ends the wait: ok is false then.
-func (p *patience) wait(signals <-chan os.Signal) (ok bool) {
-	if p.path == "" {
+func (p *Patience) Wait(signals <-chan os.Signal) (ok bool) {
+	if p.Path == "" {
 		return true
 	}
 	f := p.remembered()
@@ -88,7 +89,7 @@ func (p *patience) wait(signals <-chan os.Signal) (ok bool) {
 	if d == 0 {
 		return true
 	}
-	p.notify(fmt.Sprintf("%d starts in a row failed (journalctl -u lb -p err); the next one is in %v, or when the configuration changes", f.Row, d))
+	p.Notify(fmt.Sprintf("%d starts in a row failed (journalctl -u %s -p err); the next one is in %v, or when the configuration changes", f.Row, p.Unit, d))
 	end := time.After(d)
 	tick := time.NewTicker(lookAt)
 	defer tick.Stop()
@@ -108,8 +109,8 @@ func (p *patience) wait(signals <-chan os.Signal) (ok bool) {
 
 // changed says whether a configuration file, or a directory of them, is newer
 // than the last failure.
-func (p *patience) changed(since time.Time) bool {
-	for _, name := range p.config {
+func (p *Patience) changed(since time.Time) bool {
+	for _, name := range p.Config {
 		names, _ := filepath.Glob(filepath.Join(name, "*")) // of a directory; a file has none
 		for _, name := range append(names, name) {
 			if st, err := os.Stat(name); err == nil && st.ModTime().After(since) {

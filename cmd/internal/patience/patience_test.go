@@ -1,4 +1,4 @@
-package main
+package patience
 
 import (
 	"os"
@@ -35,7 +35,7 @@ func TestPatience(t *testing.T) {
 			}
 		}
 		told := 0
-		p := patience{path: filepath.Join(dir, "starts"), config: []string{dir}, notify: func(string) { told++ }}
+		p := Patience{Path: filepath.Join(dir, "starts"), Config: []string{dir}, Notify: func(string) { told++ }, Write: os.WriteFile}
 		row := func(what string, want time.Duration, ok bool, signals ...os.Signal) {
 			t.Helper()
 			c := make(chan os.Signal, 8)
@@ -43,7 +43,7 @@ func TestPatience(t *testing.T) {
 				c <- s
 			}
 			begin := time.Now()
-			if got := p.wait(c); got != ok || time.Since(begin) != want {
+			if got := p.Wait(c); got != ok || time.Since(begin) != want {
 				t.Errorf("%s: %v after %v, want %v after %v", what, got, time.Since(begin), ok, want)
 			}
 		}
@@ -51,34 +51,34 @@ func TestPatience(t *testing.T) {
 		if err := os.Chtimes(dir, time.Now().Add(-time.Hour), time.Now().Add(-time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		p.config = []string{config}
+		p.Config = []string{config}
 		row("the first start", 0, true)
-		p.failed()
+		p.Failed()
 		row("the second", 0, true)
-		p.failed()
+		p.Failed()
 		row("the third", 500*time.Millisecond, true)
-		p.failed()
+		p.Failed()
 		row("the fourth", time.Second, true, unix.SIGHUP, unix.SIGUSR2)
 		row("a stop", 0, false, unix.SIGTERM)
 		if told != 3 {
 			t.Errorf("the service manager heard %d times", told)
 		}
 
-		change(time.Now().Add(time.Millisecond)) // the operator has mended something
+		change(time.Now().Add(time.Millisecond)) // the operator has fixed something
 		row("after a change", 0, true)
 		<-time.After(time.Second)
-		p.failed()
+		p.Failed()
 		row("which was not enough", 0, true)
-		p.failed()
+		p.Failed()
 		time.AfterFunc(250*time.Millisecond, func() { change(time.Now()) })
 		row("and a change while it waits", 300*time.Millisecond, true)
-		p.failed()
-		p.failed()
-		p.failed()
-		p.worked()
+		p.Failed()
+		p.Failed()
+		p.Failed()
+		p.Worked()
 		row("after a start that worked", 0, true)
-		p.failed()
-		p.failed()
+		p.Failed()
+		p.Failed()
 		<-time.After(2 * forgiven)
 		row("long after", 0, true)
 	})
