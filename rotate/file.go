@@ -22,7 +22,10 @@ type file struct {
 	id      identity
 	size    int64 // as far as we wrote or looked
 	written int64 // bytes that went through this handle
+	cut     int64 // bytes that somebody else has cut off since it was opened
 
+	// missing is why the file is not open, nil when it is. See Options.Late.
+	missing error
 	// own is the descriptor that our open returned; the checks were made on it, and it syncs and truncates.
 	own *os.File
 	// out writes to the same file through a descriptor of its own.
@@ -125,6 +128,9 @@ func (f *file) endLastLine() error {
 
 // write appends p. With an error, n bytes of it are in the file.
 func (f *file) write(p []byte) (n int, err error) {
+	if f.missing != nil {
+		return 0, f.missing
+	}
 	n, err = f.out.Write(p)
 	f.size += int64(n)
 	f.written += int64(n)
@@ -143,8 +149,19 @@ func nameless(err error) error {
 	return err
 }
 
+// sync forces the file to the disk.
+func (f *file) sync() error {
+	if f.missing != nil {
+		return f.missing
+	}
+	return f.own.Sync()
+}
+
 // close closes both descriptors, and before that syncs the file if the policy says so, which may take as long as the disk does.
 func (f *file) close(policy SyncPolicy) (err error) {
+	if f.missing != nil {
+		return nil
+	}
 	if policy != SyncNever {
 		err = f.own.Sync()
 	}

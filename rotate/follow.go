@@ -20,14 +20,37 @@ import (
 type Position struct {
 	Inode  uint64 `json:"inode"`
 	Offset int64  `json:"offset"`
-	// Check is a checksum of the bytes before Offset, because an inode alone may be another file's by now.
-	Check uint32 `json:"check"`
+	// Check is a checksum of the Checked bytes before Offset, because an inode alone may be another file's by now; Checked is 0 for the 64 of
+	// earlier versions.
+	Check   uint32 `json:"check"`
+	Checked int64  `json:"checked,omitempty"`
+	// Birth is when the file was made, in nanoseconds since 1970, where the file system knows.
+	Birth int64 `json:"birth,omitempty"`
 	// After is a stamp: files that were rotated later hold this position or what comes behind it.
 	After time.Time `json:"after"`
 }
 
-// checked is how many bytes before a Position its Check covers: most of a line, with the time in it.
-const checked = 64
+const (
+	// checked is how many bytes before a Position its Check covers: several lines, with their times.
+	checked = 4 << 10
+	// checkedBefore is the same of positions that earlier versions have stored.
+	checkedBefore = 64
+)
+
+// window is how many bytes before p its Check covers.
+func (p Position) window() int64 {
+	n := p.Checked
+	if n <= 0 || n > checked {
+		n = checkedBefore
+	}
+	return min(n, p.Offset)
+}
+
+// Missed says what a Follower could not read, because somebody emptied the file or took it away.
+type Missed struct {
+	Times uint64
+	Bytes uint64 // of those times at which it is known how much there was
+}
 
 // A Follower reads what a Writer writes, in order and through rotations, as whole lines. It belongs to one goroutine.
 //
@@ -43,6 +66,8 @@ type Follower struct {
 	pos      Position
 	finished bool // the Writer writes to another file: the end of this one is its end
 	buf      []byte
+	cut      int64 // what had been cut off the file when we began to read it
+	missed   Missed
 }
 
 const (
@@ -56,7 +81,13 @@ func (w *Writer) Follow(p *Position) (f *Follower, found bool, err error) {
 	if w.opt.Hold <= 0 {
 		return nil, false, errors.New("follow a log file without Options.Hold: rotated files would be compressed before they are read")
 	}
-	f = &Follower{w: w, buf: make([]byte, firstRead)}
+	w.mu.Lock()
+	missing := w.cur.missing
+	w.mu.Unlock()
+	if missing != nil {
+		return nil, false, fmt.Errorf("follow %s: it is not open: %w", w.path, missing)
+	}
+	f = &Follower{w: w, buf: make([]byte, checked+firstRead)}
 	if p == nil {
 		p = &w.opened
 	}
@@ -73,6 +104,9 @@ func (f *Follower) News() <-chan struct{} { return f.w.news }
 
 // Position is behind the lines that Next has returned.
 func (f *Follower) Position() Position { return f.pos }
+
+// Missed is what could not be read since Follow.
+func (f *Follower) Missed() Missed { return f.missed }
 
 // Close closes the file that is being read. What was not released stays held.
 func (f *Follower) Close() error { return f.file.Close() }
@@ -118,8 +152,9 @@ func (f *Follower) adopt(file *os.File, p Position) error {
 	if f.file != nil {
 		f.file.Close()
 	}
-	p.Inode = id.ino
+	p.Inode, p.Birth = id.ino, birth(file)
 	f.file, f.id, f.pos, f.finished = file, id, p, false
+	f.cut, _ = f.w.cutOf(id)
 	return nil
 }
 
@@ -127,26 +162,29 @@ func (f *Follower) adopt(file *os.File, p Position) error {
 // it should be called about once a second, for the sake of files that somebody else moves.
 func (f *Follower) Next() ([]byte, error) {
 	for {
-		n, err := f.file.ReadAt(f.buf, f.pos.Offset)
+		// The bytes before come along, because somebody may have emptied the file, and it may have grown to more than it was.
+		before := int(min(checked, f.pos.Offset))
+		n, err := f.file.ReadAt(f.buf, f.pos.Offset-int64(before))
 		if err != nil && err != io.EOF {
 			return nil, err
 		}
-		end := bytes.LastIndexByte(f.buf[:n], '\n') + 1
+		if !f.continues(f.buf[:min(n, before)], before) {
+			continue
+		}
+		fresh := f.buf[before:n]
+		end := bytes.LastIndexByte(fresh, '\n') + 1
 		switch {
 		case end == 0 && n == len(f.buf) && n < mostRead:
-			f.buf = make([]byte, 2*n)
+			larger := make([]byte, 2*n)
+			f.buf = larger
 			continue
 		case end == 0 && (n == len(f.buf) || f.finished):
-			end = n
+			end = len(fresh)
 		}
 		if end > 0 {
-			lines := f.buf[:end]
 			f.pos.Offset += int64(end)
-			if f.pos.Check = check(lines); end >= checked {
-				return lines, nil
-			}
-			f.pos.Check, err = checkBefore(f.file, f.pos.Offset)
-			return lines, err
+			f.pos.Check, f.pos.Checked = check(f.buf[:before+end]), checked
+			return fresh[:end], nil
 		}
 		if f.finished {
 			err := f.advance(f.pos.After, f.id)
@@ -159,24 +197,52 @@ func (f *Follower) Next() ([]byte, error) {
 			continue
 		}
 		if f.current() {
-			return nil, f.noticeTruncation()
+			return nil, nil
 		}
 		f.finished = true // nobody writes to it from now on, but somebody may have since we read
 	}
 }
 
+// continues says whether what was just read goes on from our position: before is what stands there before it. If it does not, somebody has
+// emptied the file, and its beginning is what comes next.
+//
+// It looks after the read, so that a truncation in the middle of it is noticed too.
+func (f *Follower) continues(before []byte, want int) bool {
+	same := len(before) == want && check(before[want-int(f.pos.window()):]) == f.pos.Check
+	cut, known := f.w.cutOf(f.id)
+	if same && (!known || cut == f.cut) {
+		return true
+	}
+	lost := max(cut-f.cut, 0) // what was cut off since, read or not
+	if !known {
+		lost = 0
+	}
+	f.cut = cut
+	if !same {
+		lost = max(lost-f.pos.Offset, 0)
+		f.pos.Offset, f.pos.Check, f.pos.Checked = 0, 0, checked
+	}
+	if lost > 0 || !known {
+		f.missed.Times++
+		f.missed.Bytes += uint64(lost)
+	}
+	return false
+}
+
+// cutOf is how many bytes somebody has cut off a file since the Writer opened it; known is false when it is not the current one.
+func (w *Writer) cutOf(id identity) (cut int64, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.cur.id != id {
+		return 0, false
+	}
+	w.noticeTruncation()
+	return w.cur.cut, true
+}
+
 // current says whether the Writer still writes to the file that we read.
 func (f *Follower) current() bool {
 	return f.w.current().id == f.id
-}
-
-// noticeTruncation begins at the front of a file that somebody emptied.
-func (f *Follower) noticeTruncation() error {
-	info, err := f.file.Stat()
-	if err == nil && info.Size() < f.pos.Offset {
-		f.pos.Offset, f.pos.Check = 0, 0
-	}
-	return err
 }
 
 // errTurned says that a rotation came between two looks.
@@ -296,7 +362,7 @@ func (w *Writer) search(p Position) (file *os.File, other bool, err error) {
 			file.Close()
 			continue
 		}
-		if sum, err := checkBefore(file, p.Offset); err == nil && sum == p.Check {
+		if isAt(file, p) {
 			return file, false, nil
 		}
 		file.Close()
@@ -363,13 +429,13 @@ func (w *Writer) holds(all []backup) map[identity]bool {
 		}
 	}
 	for _, o := range slices.Backward(given) {
-		w.giveUp(o)
+		w.giveUp(o, fmt.Sprintf("hold is %d bytes", w.opt.Hold))
 	}
 	return held
 }
 
 // giveUp counts a file that is not held though it was not released, once: files come in the order of their stamps.
-func (w *Writer) giveUp(b backup) {
+func (w *Writer) giveUp(b backup, why string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !b.stamp.After(w.gaveUp) {
@@ -377,8 +443,10 @@ func (w *Writer) giveUp(b backup) {
 	}
 	w.gaveUp = b.stamp
 	w.counts.Unheld += uint64(b.size)
-	w.opt.Log.Error("a rotated file is given up before it was read, because more waits than may be held", "path", w.path,
-		"file", b.name, "bytes", b.size, "hold", w.opt.Hold)
+	if w.rarely.may("give up", w.opt.Now()) {
+		w.opt.Log.Error("a rotated file is given up before it was read, because more waits than may be held", "path", w.path,
+			"file", b.name, "bytes", b.size, "since_start", w.counts.Unheld, "why", why)
+	}
 }
 
 func openRead(path string) (*os.File, error) {
@@ -397,12 +465,22 @@ func check(before []byte) uint32 {
 	return crc32.ChecksumIEEE(before[max(len(before)-checked, 0):])
 }
 
-// checkBefore is the Check of a position in file.
-func checkBefore(file io.ReaderAt, offset int64) (uint32, error) {
-	var b [checked]byte
-	n := min(offset, checked)
-	if _, err := file.ReadAt(b[:n], offset-n); err != nil {
-		return 0, err
+// isAt says whether file is the one that p is in.
+func isAt(file *os.File, p Position) bool {
+	if b := birth(file); b != 0 && p.Birth != 0 && b != p.Birth {
+		return false
 	}
-	return check(b[:n]), nil
+	before := make([]byte, p.window())
+	_, err := file.ReadAt(before, p.Offset-int64(len(before)))
+	return err == nil && check(before) == p.Check
+}
+
+// birth is when a file was made, 0 if the file system does not know.
+func birth(file *os.File) int64 {
+	var st unix.Statx_t
+	err := unix.Statx(int(file.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st)
+	if err != nil || st.Mask&unix.STATX_BTIME == 0 {
+		return 0
+	}
+	return st.Btime.Sec*1e9 + int64(st.Btime.Nsec)
 }

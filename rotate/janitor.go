@@ -3,6 +3,7 @@ package rotate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,7 +52,7 @@ func (w *Writer) clean(ctx context.Context) {
 			again = retryClean
 		}
 		w.mu.Lock()
-		w.report(&w.counts.CleanError, err, "tidy the rotated files of "+w.path)
+		w.report(&w.troubles.clean, err, "tidy the rotated files of "+w.path)
 		w.mu.Unlock()
 		timer.Reset(again)
 	}
@@ -175,17 +176,55 @@ func (w *Writer) prune() error {
 		}
 		problems = append(problems, w.remove(b))
 	}
-	for _, b := range all {
-		if w.opt.MinFree == 0 || b.tmp || w.unsettled(b.id) || held[b.id] {
-			continue
+	return errors.Join(append(problems, w.makeFree(all, held))...)
+}
+
+// makeFree removes files, oldest first, until as much of the file system is free as Options.MinFree wants: first those that nobody waits for,
+// then those that a Follower has not released. New lines are worth more than the oldest.
+func (w *Writer) makeFree(all []backup, held map[identity]bool) error {
+	if w.opt.MinFree == 0 {
+		return nil
+	}
+	var problems []error
+	for _, waiting := range []bool{false, true} {
+		for _, b := range all {
+			if b.tmp || w.unsettled(b.id) || held[b.id] != waiting {
+				continue
+			}
+			var fs unix.Statfs_t
+			if err := unix.Statfs(w.dir, &fs); err != nil || int64(fs.Bavail)*fs.Bsize >= w.opt.MinFree {
+				return errors.Join(problems...)
+			}
+			if waiting {
+				w.giveUp(b, fmt.Sprintf("less than min_free, %d bytes, is free", w.opt.MinFree))
+			}
+			problems = append(problems, w.remove(b))
 		}
-		var fs unix.Statfs_t
-		if err := unix.Statfs(w.dir, &fs); err != nil || int64(fs.Bavail)*fs.Bsize >= w.opt.MinFree {
-			break
-		}
-		problems = append(problems, w.remove(b))
 	}
 	return errors.Join(problems...)
+}
+
+// warnOfSpace says at the start what the file system has no room for.
+func (w *Writer) warnOfSpace(all []backup) {
+	var fs unix.Statfs_t
+	if w.opt.Hold == 0 || unix.Statfs(w.dir, &fs) != nil {
+		return
+	}
+	room := int64(fs.Bavail)*fs.Bsize - w.opt.MinFree
+	for _, b := range all {
+		if b.form == None {
+			room += b.size // waits already, perhaps
+		}
+	}
+	if room >= w.opt.Hold {
+		return
+	}
+	then := "new lines are lost while it is full; set min_free or a smaller hold"
+	if w.opt.MinFree > 0 {
+		then = "the oldest are given up then, so that min_free stays free"
+	}
+	w.opt.Log.Warn("the file system has no room for all that may wait to be read", "path", w.path, "hold", w.opt.Hold, "room", max(room, 0),
+		"min_free", w.opt.MinFree, "then", then)
 }
 
 // pruning does something that may take long, and has retention have its way meanwhile: the disk must not fill because a compression waits

@@ -50,9 +50,13 @@ func (w *Writer) look() {
 		return
 	}
 	// Outside mu, because a sync takes as long as the disk does. A rotation meanwhile syncs and closes the file itself.
-	if err := unsynced.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) {
-		w.opt.Log.Error("sync", "path", w.path, "err", err)
+	err := unsynced.Sync()
+	if errors.Is(err, fs.ErrClosed) {
+		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.report(&w.troubles.sync, err, "sync "+w.path)
 }
 
 // noticeClock has the schedule begin anew when the clock was set back: the next rotation may be years away, if the clock was wrong when
@@ -72,6 +76,9 @@ func (w *Writer) noticeClock() {
 
 // follow compares the file we write to with what stands at the path. Called with mu held.
 func (w *Writer) follow() {
+	if w.cur.missing != nil {
+		return // resume opens it
+	}
 	id, err := identify(w.path)
 	if err == nil && id == w.cur.id {
 		w.strange = 0
@@ -82,27 +89,37 @@ func (w *Writer) follow() {
 		return
 	}
 	old, err := w.swap()
-	w.report(&w.counts.ReopenError, err, "follow the log file, which was moved or deleted: open "+w.path)
+	w.report(&w.troubles.reopen, err, "follow the log file, which was moved or deleted: open "+w.path)
 	if err != nil {
 		return
 	}
 	w.counts.Followed++
-	w.opt.Log.Warn("the log file was moved or deleted; writing to a new one", "path", w.path,
-		"old_inode", old.id.ino, "new_inode", w.cur.id.ino)
-	w.tasks.Go(func() {
-		if err := w.settle(old, ""); err != nil {
-			w.opt.Log.Error("close the moved file", "path", w.path, "err", err)
-		}
-	})
+	if w.rarely.may("follow", w.opt.Now()) {
+		w.opt.Log.Warn("the log file was moved or deleted; writing to a new one", "path", w.path,
+			"old_inode", old.id.ino, "new_inode", w.cur.id.ino, "since_start", w.counts.Followed)
+	}
+	w.tasks.Go(func() { w.settleAlong(old, "") })
 }
 
-// noticeTruncation keeps the size right after somebody emptied the file. Nothing else is to do: O_APPEND goes on at the end.
+// noticeTruncation keeps the size right after somebody emptied the file. Nothing else is to do: O_APPEND goes on at the end. Called with mu
+// held.
 func (w *Writer) noticeTruncation() {
-	info, err := w.cur.own.Stat()
-	if err != nil || info.Size() >= w.cur.size {
+	if w.cur.missing != nil {
 		return
 	}
+	info, err := w.cur.own.Stat()
+	if err != nil || info.Size() == w.cur.size {
+		return
+	}
+	if info.Size() > w.cur.size { // another Writer has it too
+		w.cur.size = info.Size()
+		return
+	}
+	w.cur.cut += w.cur.size - info.Size()
 	w.counts.Truncations++
-	w.opt.Log.Warn("the log file was truncated by somebody", "path", w.path, "from", w.cur.size, "to", info.Size())
+	if w.rarely.may("truncation", w.opt.Now()) {
+		w.opt.Log.Warn("the log file was truncated by somebody", "path", w.path, "from", w.cur.size, "to", info.Size(),
+			"since_start", w.counts.Truncations)
+	}
 	w.cur.size = info.Size()
 }

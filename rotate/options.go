@@ -75,6 +75,9 @@ type Options struct {
 	// LossLine writes the line that takes the place of lines the ring had to drop; nil: DefaultLossLine.
 	LossLine func(dst []byte, loss Loss) []byte
 
+	// Late opens a Writer even when its file cannot be opened: lines wait in the ring, and the file is opened when it can be.
+	Late bool
+
 	Sync SyncPolicy
 	Log  *slog.Logger     // where changes of state are reported, once each; nil: nowhere
 	Now  func() time.Time // the clock; nil: time.Now. Its zone is the schedule's

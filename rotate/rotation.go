@@ -49,6 +49,10 @@ func (w *Writer) Rotate() (Rotation, error) {
 		return Rotation{}, err
 	}
 	old, name, err := w.rotate()
+	if err == nil {
+		w.overdue = false
+		w.report(&w.troubles.rotate, nil, "rotate "+w.path)
+	}
 	w.mu.Unlock()
 	if err != nil {
 		return Rotation{}, err
@@ -61,21 +65,30 @@ func (w *Writer) Rotate() (Rotation, error) {
 	return Rotation{To: name, Bytes: size}, err
 }
 
-// rotateAlong rotates on the way of a Write, which does not wait for the old file to be synced. It says whether it did: a
-// rotation that cannot be done is reported once, and the old file goes on. Called with mu held.
+// rotateAlong rotates on the path of a Write, which does not wait for the old file to be synced. It says whether it did: a rotation that cannot
+// be done is reported once and tried again after a pause, and meanwhile the old file goes on. Called with mu held.
 func (w *Writer) rotateAlong(why string) bool {
+	t := &w.troubles.rotate
+	if !t.due(w.opt.Now()) {
+		return false
+	}
 	old, name, err := w.rotate()
-	w.report(&w.counts.RotateError, err, "rotate "+w.path)
+	w.report(t, err, "rotate "+w.path)
 	if err != nil {
 		return false
 	}
+	w.overdue = false
 	w.opt.Log.Debug("rotated", "path", w.path, "to", name, "why", why)
-	w.tasks.Go(func() {
-		if err := w.settle(old, name); err != nil {
-			w.opt.Log.Error("close the rotated file", "path", w.path, "to", name, "err", err)
-		}
-	})
+	w.tasks.Go(func() { w.settleAlong(old, name) })
 	return true
+}
+
+// settleAlong is settle where nobody waits for it.
+func (w *Writer) settleAlong(old *file, name string) {
+	err := w.settle(old, name)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.report(&w.troubles.settle, err, "close a rotated file of "+w.path)
 }
 
 // endLine ends a line that came in pieces and whose end has not come. Called with mu held.
@@ -171,6 +184,13 @@ func (w *Writer) swap() (old *file, err error) {
 	}
 	old, w.cur = w.cur, fresh
 	w.strange = 0
+	if old.missing != nil { // it could not be opened until now
+		if err := w.arrive(); err != nil {
+			w.cur = &file{missing: err}
+			return nil, errors.Join(err, fresh.close(SyncNever))
+		}
+		w.kick()
+	}
 	return old, nil
 }
 

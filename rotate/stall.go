@@ -42,6 +42,7 @@ type stall struct {
 	loss Loss // since the last line that told of one
 
 	waited, lost uint64 // lines, in all of this stall
+	said         bool   // the log has heard of it
 }
 
 const (
@@ -84,10 +85,22 @@ func (w *Writer) hold(p []byte, cause error) {
 	w.stall.backoff, w.stall.retryAt = firstBackoff, now.Add(firstBackoff)
 	w.stall.owed = w.midLine
 	w.stall.waited, w.stall.lost = 0, 0
-	w.opt.Log.Error("the disk takes no lines; they wait in memory", "path", w.path, "ring", w.opt.Ring, "err", cause)
 	w.counts.Stalls++
+	w.stall.said = false
+	w.sayStalled(now)
 	w.postpone(p)
 	w.kick() // retention may find something to remove
+}
+
+// sayStalled logs that the disk takes no lines, once for a stall and rarely for those that come one after the other. Called with mu held.
+func (w *Writer) sayStalled(now time.Time) {
+	s := &w.stall
+	if s.said || !w.rarely.may("stall", now) {
+		return
+	}
+	s.said = true
+	w.opt.Log.Error("the disk takes no lines; they wait in memory", "path", w.path, "ring", w.opt.Ring, "err", s.cause,
+		"since_start", w.counts.Stalls)
 }
 
 // postpone keeps p for later. Called with mu held, in a stall.
@@ -118,6 +131,11 @@ func (w *Writer) postpone(p []byte) {
 // returns false, and says when to try again, if the disk still refuses. Called with mu held.
 func (w *Writer) resume() bool {
 	s := &w.stall
+	if w.cur.missing != nil {
+		if _, err := w.swap(); err != nil {
+			return w.still(err)
+		}
+	}
 	for len(s.rest) > 0 {
 		n, err := w.put(s.rest)
 		s.rest = s.rest[n:]
@@ -147,9 +165,10 @@ func (w *Writer) resume() bool {
 	s.ring.buf, s.ring.head = nil, 0
 	s.active, s.cause = false, nil
 	about := []any{"path", w.path, "after", w.opt.Now().Sub(s.since).Round(time.Millisecond).String(), "waited", s.waited - s.lost}
-	if s.lost > 0 {
+	switch {
+	case s.lost > 0:
 		w.opt.Log.Warn("the disk takes lines again, but some were lost while it took none", append(about, "lost", s.lost)...)
-	} else {
+	case s.said:
 		w.opt.Log.Info("the disk takes lines again", about...)
 	}
 	return true
@@ -165,6 +184,8 @@ func (w *Writer) still(err error) bool {
 		s.rest = append(s.rest, line...)
 		s.ring.pop(len(line))
 	}
+	w.sayStalled(w.opt.Now())
+	w.kick() // what retention could not remove before it perhaps can by now
 	s.backoff = min(2*s.backoff, lastBackoff)
 	s.retryAt = w.opt.Now().Add(s.backoff)
 	return false

@@ -1,5 +1,10 @@
 package rotate
 
+import (
+	"cmp"
+	"time"
+)
+
 // Stats counts what a Writer did since Open. Lines given to Write = Lines + Lost + Waiting, once the loss lines, which are
 // counted in Lines too, are left out.
 type Stats struct {
@@ -20,8 +25,10 @@ type Stats struct {
 	Size  int64  // of the current file
 	Inode uint64 // of the current file
 
-	// What went wrong last, empty when it went well since: writing, rotating, following, compressing or removing.
-	WriteError, RotateError, ReopenError, CleanError string
+	// What went wrong last, empty when it went well since: writing, rotating, following, compressing or removing, and forcing to the disk.
+	WriteError, RotateError, ReopenError, CleanError, SyncError string
+	// How often any of them but writing could not be done.
+	Failures uint64
 }
 
 // Stats is a consistent look at the counters.
@@ -31,6 +38,9 @@ func (w *Writer) Stats() Stats {
 	s := w.counts
 	s.Size, s.Inode = w.cur.size, w.cur.id.ino
 	s.Waiting, s.WaitingLines = w.waitingBytes(), w.waitingLines()
+	t := &w.troubles
+	s.RotateError, s.ReopenError, s.CleanError, s.SyncError = t.rotate.text, t.reopen.text, t.clean.text, cmp.Or(t.sync.text, t.settle.text)
+	s.Failures = t.rotate.times + t.reopen.times + t.clean.times + t.sync.times + t.settle.times
 	if w.stall.cause != nil {
 		s.WriteError = w.stall.cause.Error()
 	}
@@ -51,14 +61,45 @@ func (w *Writer) waitingLines() int {
 // Path is the absolute path of the current file.
 func (w *Writer) Path() string { return w.path }
 
-// report logs err when it is news and remembers it in state; nil clears it. Called with mu held.
-func (w *Writer) report(state *string, err error, doing string) {
+// A trouble is something that does not work: what it is, and when it is tried again.
+type trouble struct {
+	text    string // empty: it works
+	said    bool   // the log has heard of it
+	times   uint64 // how often it did not, since Open
+	backoff time.Duration
+	again   time.Time
+}
+
+// troubles are those of a Writer. Owned by the Writer, under its mu.
+type troubles struct{ rotate, reopen, clean, sync, settle trouble }
+
+const (
+	firstPause = time.Second
+	lastPause  = time.Minute
+)
+
+// due says whether to try now.
+func (t *trouble) due(now time.Time) bool {
+	return t.text == "" || !now.Before(t.again) || t.again.Sub(now) > lastPause // the clock was set back
+}
+
+// report notes how something went: nil is well. The log hears once that it does not work, and once that it works again, however often it is
+// tried between and whatever the errors say. Called with mu held.
+func (w *Writer) report(t *trouble, err error, doing string) {
+	now := w.opt.Now()
 	if err == nil {
-		*state = ""
+		if t.said {
+			w.opt.Log.Info("works again: "+doing, "times", t.times)
+		}
+		t.text, t.said, t.backoff = "", false, 0
 		return
 	}
-	if text := err.Error(); *state != text {
-		*state = text
-		w.opt.Log.Error(doing, "err", err)
+	t.times++
+	if !t.said && w.rarely.may(doing, now) {
+		t.said = true
+		w.opt.Log.Error(doing, "err", err, "since_start", t.times)
 	}
+	t.text = err.Error()
+	t.backoff = min(max(2*t.backoff, firstPause), lastPause)
+	t.again = now.Add(t.backoff)
 }

@@ -40,6 +40,10 @@ type Writer struct {
 	dirty   bool      // written to since the last sync
 	stall   stall
 	counts  Stats
+	rarely  rarely // what was logged lately
+	overdue bool   // a rotation by time could not be done yet
+
+	troubles troubles
 
 	// For the Follower: it has released what was rotated up to floor, once followed says that there is one.
 	followed bool
@@ -87,34 +91,68 @@ func Open(path string, options Options) (*Writer, error) {
 func (w *Writer) begin() (err error) {
 	opt, path := w.opt, w.path
 	w.stall.ring.limit = max(opt.Ring, 0)
-	if w.cur, err = openFile(path, opt.Mode, opt.Owner); err != nil {
+	if w.cur, err = openFile(path, opt.Mode, opt.Owner); err == nil {
+		if err = w.arrive(); err != nil {
+			err = errors.Join(err, w.cur.close(SyncNever))
+		}
+	}
+	if err == nil || !opt.Late {
 		return err
 	}
-	if opt.Naming == Numbered && w.before == nil {
+	w.cur = &file{missing: err}
+	w.hold(nil, err)
+	return nil
+}
+
+// arrive finds out where things stand in the directory of the current file, which was just opened. What is wrong with other files is no reason
+// for Options.Late not to write.
+func (w *Writer) arrive() error {
+	err := w.survey()
+	if w.opt.Schedule != nil {
+		w.next = w.opt.Schedule.Next(w.began())
+	}
+	if err != nil && w.opt.Late {
+		w.report(&w.troubles.clean, err, "tidy the rotated files of "+w.path)
+		return nil
+	}
+	return err
+}
+
+func (w *Writer) survey() error {
+	if w.opt.Naming == Numbered && w.before == nil {
 		if err := w.tidyNumbers(); err != nil {
-			return errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close(SyncNever))
+			return fmt.Errorf("the numbered files of %s: %w", w.path, err)
 		}
 		// Only a Follower goes by the times.
-		if err := w.stampNewest(); err != nil && opt.Hold > 0 {
-			return errors.Join(fmt.Errorf("the numbered files of %s: %w", path, err), w.cur.close(SyncNever))
+		if err := w.stampNewest(); err != nil && w.opt.Hold > 0 {
+			return fmt.Errorf("the numbered files of %s: %w", w.path, err)
 		}
 	}
 	backups, err := w.list()
 	if err != nil {
-		return errors.Join(fmt.Errorf("list %s: %w", w.dir, err), w.cur.close(SyncNever))
+		return fmt.Errorf("list %s: %w", w.dir, err)
 	}
 	if len(backups) > 0 {
 		w.last = backups[len(backups)-1].stamp
 	}
-	if opt.Hold > 0 {
-		w.opened = Position{Inode: w.cur.id.ino, Offset: w.cur.size, After: w.last}
-		if w.opened.Check, err = checkBefore(w.cur.own, w.cur.size); err != nil {
-			return errors.Join(fmt.Errorf("follow %s: %w", path, err), w.cur.close(SyncNever))
+	if w.opt.Hold > 0 {
+		if err := w.noteOpened(); err != nil {
+			return fmt.Errorf("follow %s: %w", w.path, err)
 		}
 	}
-	if opt.Schedule != nil {
-		w.next = opt.Schedule.Next(w.began())
+	w.warnOfSpace(backups)
+	return nil
+}
+
+// noteOpened notes where a Follower without a position begins.
+func (w *Writer) noteOpened() error {
+	p := Position{Inode: w.cur.id.ino, Offset: w.cur.size, Checked: checked, Birth: birth(w.cur.own), After: w.last}
+	before := make([]byte, p.window())
+	if _, err := w.cur.own.ReadAt(before, p.Offset-int64(len(before))); err != nil {
+		return err
 	}
+	p.Check = check(before)
+	w.opened = p
 	return nil
 }
 
@@ -168,12 +206,22 @@ func (w *Writer) Write(p []byte) (int, error) {
 		}
 	}
 	if w.opt.Sync == SyncAlways {
-		if err := w.cur.own.Sync(); err != nil {
-			return len(p), fmt.Errorf("sync %s: %w", w.path, err)
-		}
-		w.dirty = false
+		return len(p), w.syncNow()
 	}
 	return len(p), nil
+}
+
+// syncNow is the sync of SyncAlways. The lines are in the file when it cannot be done, so that with a ring it is reported and no error of
+// Write. Called with mu held.
+func (w *Writer) syncNow() error {
+	err := w.cur.sync()
+	if w.report(&w.troubles.sync, err, "sync "+w.path); err == nil {
+		w.dirty = false
+	}
+	if err != nil && w.opt.Ring < 0 {
+		return fmt.Errorf("sync %s: %w", w.path, err)
+	}
+	return nil
 }
 
 // fitting is how many bytes of p, as whole lines, the current file takes within its size; 0 means that it should be rotated
@@ -226,17 +274,18 @@ func (w *Writer) append(p []byte) (n int, err error) {
 // newline is for bytes.Count, which wants a slice.
 var newline = []byte{'\n'}
 
-// timeIsUp says whether the schedule's moment has come, and sets the next one. Nothing is cut in the middle of a line.
+// timeIsUp says whether the schedule's moment has come, and sets the next one. Nothing is cut in the middle of a line. A rotation that could not
+// be done then is due until it is.
 func (w *Writer) timeIsUp() bool {
 	if w.next.IsZero() || w.midLine || !w.alone() {
 		return false
 	}
 	now := w.opt.Now()
-	if now.Before(w.next) {
-		return false
+	if !now.Before(w.next) {
+		w.next = w.opt.Schedule.Next(now)
+		w.overdue = w.cur.size > 0
 	}
-	w.next = w.opt.Schedule.Next(now)
-	return w.cur.size > 0
+	return w.overdue && w.cur.size > 0
 }
 
 // Flush writes what waits in the ring and forces the file to the disk. It returns an error when either cannot be done now.
@@ -250,7 +299,7 @@ func (w *Writer) Flush() error {
 		return fmt.Errorf("%s takes no lines: %w", w.path, w.stall.cause)
 	}
 	w.dirty = false
-	if err := w.cur.own.Sync(); err != nil {
+	if err := w.cur.sync(); err != nil {
 		return fmt.Errorf("sync %s: %w", w.path, err)
 	}
 	return nil
@@ -271,7 +320,9 @@ func (w *Writer) Close() error {
 	var err error
 	if w.stall.active && !w.resume() {
 		waiting := w.waitingLines()
-		err = fmt.Errorf("close %s: %d lines are lost: %w", w.path, waiting+int(w.stall.loss.Lines), w.stall.cause)
+		if waiting > 0 || w.stall.loss.Lines > 0 {
+			err = fmt.Errorf("close %s: %d lines are lost: %w", w.path, waiting+int(w.stall.loss.Lines), w.stall.cause)
+		}
 		w.counts.Lost += uint64(waiting)
 		w.counts.LostBytes += uint64(w.waitingBytes())
 		w.stall.ring, w.stall.rest = ring{}, nil

@@ -95,6 +95,8 @@ type Forward struct {
 	// For TLS: whose certificates to believe (empty: the system's), the name that the peer's must have (empty: the host of Address), and
 	// our own.
 	CA, Name, Cert, Key string
+	// Confirm is what says that the peer has taken lines: close, close_notify or acknowledged; empty: close.
+	Confirm string
 }
 
 func (f Forward) String() string { return f.Scheme + "://" + f.Address }

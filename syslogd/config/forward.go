@@ -17,12 +17,13 @@ func (d *decoder) forward(n *yaml.Node, o *Output) {
 		d.peer(f)(n)
 	} else {
 		d.mapping(n, "forward", map[string]func(*yaml.Node){
-			"to":   d.peer(f),
-			"hold": d.bytes(&o.Rotate.Hold),
-			"ca":   d.text(&f.CA),
-			"name": d.text(&f.Name),
-			"cert": d.text(&f.Cert),
-			"key":  d.text(&f.Key),
+			"to":      d.peer(f),
+			"hold":    d.bytes(&o.Rotate.Hold),
+			"ca":      d.text(&f.CA),
+			"name":    d.text(&f.Name),
+			"cert":    d.text(&f.Cert),
+			"key":     d.text(&f.Key),
+			"confirm": func(n *yaml.Node) { f.Confirm = d.choice(n, "close", "close_notify", "acknowledged") },
 		})
 	}
 	if len(d.errs) > before {
@@ -40,6 +41,8 @@ func (d *decoder) forward(n *yaml.Node, o *Output) {
 		d.add(n, "forward has a key and no cert")
 	case f.Scheme == "tcp" && (f.CA != "" || f.Name != "" || f.Cert != ""):
 		d.add(n, "ca, name, cert and key mean nothing for %s; want tls://%s", f, f.Address)
+	case f.Scheme == "tcp" && f.Confirm == "close_notify":
+		d.add(n, "confirm: close_notify needs TLS; want tls://%s", f.Address)
 	}
 	o.Forward = f
 }

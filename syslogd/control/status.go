@@ -105,18 +105,23 @@ type Output struct {
 	Renamed uint64 `json:"renamed,omitempty"` // lines that went to the "_other" file for want of names
 }
 
-// Forward is where an output's lines are sent besides. Sent = confirmed + again + those that are not decided yet.
+// Forward is where an output's lines are sent besides. Sent = confirmed + acknowledged + again + those that are not decided yet.
 type Forward struct {
 	To          string `json:"to"`
 	Connected   bool   `json:"connected"`
 	Connections uint64 `json:"connections"`
 	Sent        uint64 `json:"sent"`
-	Confirmed   uint64 `json:"confirmed"`    // the peer has taken them
-	Again       uint64 `json:"again"`        // sent in vain, as far as is known, and so once more
-	Behind      int64  `json:"behind_bytes"` // not confirmed yet
-	Missed      uint64 `json:"missed_files"` // gone before they were sent
-	GivenUp     uint64 `json:"given_up_bytes"`
-	Error       string `json:"error,omitempty"`
+	Confirmed   uint64 `json:"confirmed"` // the peer has taken them
+	// Acknowledged are lines that the peer's kernel has taken, where the peer itself does not confirm.
+	Acknowledged uint64    `json:"acknowledged,omitempty"`
+	Again        uint64    `json:"again"`        // sent in vain, as far as is known, and so once more
+	Behind       int64     `json:"behind_bytes"` // not confirmed yet
+	Missed       uint64    `json:"missed_files"` // times that a file was gone or emptied before it was sent
+	MissedBytes  uint64    `json:"missed_bytes,omitempty"`
+	GivenUp      uint64    `json:"given_up_bytes"`
+	Error        string    `json:"error,omitempty"`      // what does not work right now
+	LastError    string    `json:"last_error,omitempty"` // what did not work last
+	LastErrorAt  time.Time `json:"last_error_at,omitzero"`
 }
 
 // AddUp fills Total. past is what was counted by inputs and outputs that are closed.
@@ -184,6 +189,10 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 		if f := out.Forward; f != nil {
 			fmt.Fprintf(w, "\n%s -> %s: %d sent, %d confirmed, %d again, %d bytes behind, %d bytes given up\n", out.Name, f.To, f.Sent,
 				f.Confirmed, f.Again, f.Behind, f.GivenUp)
+			if f.Acknowledged > 0 || f.Missed > 0 {
+				fmt.Fprintf(w, "%s -> %s: %d acknowledged by the peer's kernel only, %d times a file was gone before it was sent (%d bytes)\n", out.Name,
+					f.To, f.Acknowledged, f.Missed, f.MissedBytes)
+			}
 		}
 	}
 	for _, in := range s.Inputs {

@@ -22,7 +22,8 @@ import (
 )
 
 // openOutputs opens the outputs of a configuration, but for those that are in keep and configured in the same way. On an error
-// nothing new stays open.
+// nothing new stays open. A nil keep is the start: a daemon that does not run receives nothing, so that no file is a reason not to start, whatever
+// it looks like. What is wrong is reported, and tried again.
 func (d *Daemon) openOutputs(c *config.Config, keep []*output) (outputs []*output, err error) {
 	for _, o := range c.Outputs {
 		i := slices.IndexFunc(keep, func(old *output) bool { return sameFile(old.config, o) })
@@ -30,7 +31,7 @@ func (d *Daemon) openOutputs(c *config.Config, keep []*output) (outputs []*outpu
 			outputs = append(outputs, keep[i])
 			continue
 		}
-		out, err := d.openOutput(c, o)
+		out, err := d.openOutput(c, o, keep == nil)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("output %s: %w", o.Name, err), closeOutputs(without(outputs, keep)))
 		}
@@ -55,24 +56,31 @@ func without[T comparable](all, others []T) (rest []T) {
 	return rest
 }
 
-func (d *Daemon) openOutput(c *config.Config, o config.Output) (*output, error) {
+func (d *Daemon) openOutput(c *config.Config, o config.Output, atStart bool) (*output, error) {
 	options, err := d.rotation(c, o)
 	if err != nil {
 		return nil, err
 	}
 	if o.Files != nil {
 		s, err := openSet(o, options)
-		if err != nil {
+		if s == nil {
 			return nil, err
+		}
+		if err != nil && !atStart {
+			return nil, errors.Join(err, s.Close())
+		}
+		if err != nil {
+			d.Log.Error("the files of an output cannot be made", "SYSLOGD_OUTPUT", o.Name, "err", err)
 		}
 		return &output{sink: s, config: o}, nil
 	}
+	options.Late = atStart
 	file, err := rotate.Open(o.Path, options)
 	if err != nil {
 		return nil, err
 	}
 	forwarder, err := newForwarder(o.Forward, file, d.Log)
-	if err != nil {
+	if err != nil && !atStart { // its own connection reports it at the start
 		return nil, errors.Join(err, file.Close())
 	}
 	return &output{sink: write.New(o.Name, file, o.Queue), config: o, forward: forwarder}, nil

@@ -259,7 +259,7 @@ func outputStatus(o *output) control.Output {
 		Followed: f.Followed, Truncations: f.Truncations, Compressed: f.Compressed, Removed: f.Removed, Stalls: f.Stalls,
 		Forward: forwardStatus(o),
 	}
-	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError, c.Error} {
+	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError, f.SyncError, c.Error} {
 		if e != "" {
 			s.Errors = append(s.Errors, e)
 		}

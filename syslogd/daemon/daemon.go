@@ -76,15 +76,14 @@ type closing struct {
 // An output is a write.Output or a write.Set with what it was configured as.
 type output struct {
 	sink
-	config     config.Output
-	forward    *forward.Forwarder // nil: not forwarded
-	forwarding bool               // it was started
+	config  config.Output
+	forward *forward.Forwarder // nil: not forwarded
 }
 
 // Close ends the forwarding, writes what the output was given and closes the file.
 func (o *output) Close() error {
 	var err error
-	if o.forward != nil && o.forwarding {
+	if o.forward != nil {
 		err = o.forward.Close()
 	}
 	return errors.Join(err, o.sink.Close())
@@ -163,9 +162,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if d.outputs, err = d.openOutputs(d.Config, nil); err != nil {
 		return err
 	}
-	if err := startForwarding(d.outputs); err != nil {
-		return err
-	}
+	startForwarding(d.outputs)
 	table, err := d.compile(d.Config, d.outputs)
 	if err != nil {
 		return err

@@ -158,9 +158,82 @@ func TestCannotStart(t *testing.T) {
 	}
 	row("listen: udp://"+busy.LocalAddr().String()+"\noutputs: [{file: DIR/a.log}]", "address already in use")
 	row("listen: systemd:lb\noutputs: [{file: DIR/a.log}]", "FileDescriptorName=lb")
-	row("listen: unix://DIR/a\noutputs: [{file: DIR}]", "output "+dir)
 	row("listen: unix://DIR/a\noutputs: [{file: DIR/a.log, owner: nobody-of-this-name}]", "nobody-of-this-name")
 	row("listen: tls://127.0.0.1:0\ntls: {cert: DIR/none.pem}\noutputs: [{file: DIR/a.log}]", "none.pem")
+}
+
+// TestStartsWhateverItsFilesAre starts with files that cannot be opened: what comes for others is written, and what comes for them waits until
+// they can be.
+func TestStartsWhateverItsFilesAre(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.Mkdir(at("directory.log"), 0o755))
+	must(os.Symlink(at("elsewhere"), at("link.log")))
+	must(os.WriteFile(at("in"), nil, 0o600)) // where a directory should be
+	must(os.WriteFile(at("position.log.position"), nil, 0o600))
+	must(os.WriteFile(at("hosts"), nil, 0o600))
+	socket := run(t, dir, `
+listen: unix://DIR/a
+outputs:
+- {file: DIR/directory.log, rotate: {size: 1MB}}
+- {file: DIR/link.log, rotate: {size: 1MB, keep: 1}}
+- {file: DIR/in/file.log, rotate: never}
+- {file: DIR/position.log, format: rfc5424, rotate: {size: 1MB}, forward: "tcp://127.0.0.1:1"}
+- {file: DIR/tls.log, format: rfc5424, rotate: {size: 1MB}, forward: {to: "tls://127.0.0.1:1", ca: DIR/none}}
+- {file: DIR/hosts/%host%.log}
+- {file: DIR/good.log, rotate: never}
+`)
+	conn, err := net.Dial("unixgram", at("a"))
+	must(err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, "<13>app: one")
+	must(err)
+	status := func() *control.Status {
+		var s control.Status
+		must(json.Unmarshal([]byte(ask(t, socket, "status", "--json")), &s))
+		return &s
+	}
+	until(t, "the line", func() bool { b, _ := os.ReadFile(at("good.log")); return bytes.Contains(b, []byte("app: one")) })
+	for _, o := range status().Outputs {
+		switch filepath.Base(o.Name) {
+		case "directory.log", "link.log", "file.log":
+			if o.Waiting != 1 || len(o.Errors) == 0 {
+				t.Errorf("%+v", o)
+			}
+		case "%host%.log":
+			if o.DiskLost != 1 || len(o.Errors) == 0 {
+				t.Errorf("%+v", o)
+			}
+		case "position.log", "tls.log":
+			if o.Written != 1 || o.Forward.Error == "" {
+				t.Errorf("%+v, %+v", o, o.Forward)
+			}
+		}
+	}
+	for _, name := range []string{"directory.log", "link.log", "in", "hosts"} {
+		must(os.Remove(at(name)))
+	}
+	for _, name := range []string{"directory.log", "link.log", "in/file.log"} {
+		until(t, "the line that waited, in "+name, func() bool { b, _ := os.ReadFile(at(name)); return bytes.Contains(b, []byte("app: one")) })
+	}
+	_, err = io.WriteString(conn, "<13>app: two")
+	must(err)
+	until(t, "a file of a host", func() bool { b, _ := os.ReadFile(at("hosts/here.log")); return bytes.Contains(b, []byte("app: two")) })
+	if _, err := os.Lstat(at("elsewhere")); err == nil {
+		t.Error("the symbolic link was followed")
+	}
+	// A reload is refused for the same: what runs goes on.
+	must(os.Mkdir(at("new.log"), 0o755))
+	configure(t, dir, "listen: unix://DIR/a\noutputs: [{file: DIR/new.log, rotate: never}]\n")
+	if err := control.Ask(t.Context(), socket, []string{"reload"}, io.Discard); err == nil || !strings.Contains(err.Error(), "new.log") {
+		t.Errorf("the reload: %v", err)
+	}
 }
 
 // TestLossLineReadsAsALogLine holds the form of the line that stands where lines are missing.

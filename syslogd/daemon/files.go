@@ -13,18 +13,14 @@ import (
 	"lbsyslogd/syslogd/write"
 )
 
-// openSet prepares the files of an output whose messages choose the file.
+// openSet prepares the files of an output whose messages choose the file. With an error about their base, they are tried again for each.
 func openSet(o config.Output, options rotate.Options) (*write.Set, error) {
 	t, err := format.ParseTemplate(o.Files.Template)
 	if err != nil {
 		return nil, err
 	}
-	// A base that cannot be used is told now and not with the first message.
-	if err := os.MkdirAll(o.Files.Base, 0o755); err != nil {
-		return nil, err
-	}
 	limits := write.Limits{Open: o.Files.Open, Names: o.Files.Names, Other: t.OtherName()}
-	return write.NewSet(o.Name, limits, func(file string) (*write.Output, error) {
+	set := write.NewSet(o.Name, limits, func(file string) (*write.Output, error) {
 		if err := makeBeneath(o.Files.Base, filepath.Dir(file)); err != nil {
 			return nil, fmt.Errorf("%s/%s: %w", o.Files.Base, file, err)
 		}
@@ -33,7 +29,9 @@ func openSet(o config.Output, options rotate.Options) (*write.Set, error) {
 			return nil, err
 		}
 		return write.New(file, w, o.Queue), nil
-	}), nil
+	})
+	// A base that cannot be used is reported now and not with the first message.
+	return set, os.MkdirAll(o.Files.Base, 0o755)
 }
 
 // makeBeneath makes a directory beneath base. It does not leave base, and it goes through no symbolic link: who planted one wants

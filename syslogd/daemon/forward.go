@@ -16,34 +16,42 @@ import (
 	"lbsyslogd/syslogd/forward"
 )
 
-// newForwarder prepares to forward file; nil when the output is not forwarded.
+// newForwarder prepares to forward file; nil when the output is not forwarded. The error says what is wrong with the files for TLS, which are
+// read again for each connection, and so may be right by then: the Forwarder can be used all the same.
 func newForwarder(c *config.Forward, file *rotate.Writer, log *slog.Logger) (*forward.Forwarder, error) {
 	if c == nil {
 		return nil, nil
 	}
-	f := &forward.Forwarder{Address: c.Address, File: file, Log: log}
+	f := &forward.Forwarder{Address: c.Address, File: file, Log: log, Confirm: forward.Confirmation(c.Confirm)}
 	if c.Scheme != "tls" {
 		return f, nil
 	}
-	f.TLS = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Name}
+	settings, err := tlsFor(c)
+	f.TLS = settings
+	return f, err
+}
+
+// tlsFor is the settings of connections to a peer, and what is wrong with the files in them now.
+func tlsFor(c *config.Forward) (settings *tls.Config, err error) {
+	settings = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Name}
 	if c.Name == "" {
 		host, _, err := net.SplitHostPort(c.Address)
 		if err != nil {
-			return nil, err
+			return settings, err
 		}
-		f.TLS.ServerName = host
+		settings.ServerName = host
 	}
 	// Files are read now, so that a mistake is reported now, and again for each connection, so that a renewed one is used.
 	if c.CA != "" {
-		authorities := &authorities{file: c.CA, name: f.TLS.ServerName}
-		if _, err := authorities.current(); err != nil {
-			return nil, fmt.Errorf("forward to %s: %w", c, err)
+		authorities := &authorities{file: c.CA, name: settings.ServerName}
+		if _, caErr := authorities.current(); caErr != nil {
+			err = fmt.Errorf("forward to %s: %w", c, caErr)
 		}
-		f.TLS.InsecureSkipVerify = true // crypto/tls would use one pool for ever; VerifyConnection does the same with the current one
-		f.TLS.VerifyConnection = authorities.verify
+		settings.InsecureSkipVerify = true // crypto/tls would use one pool for ever; VerifyConnection does the same with the current one
+		settings.VerifyConnection = authorities.verify
 	}
 	if c.Cert == "" {
-		return f, nil
+		return settings, err
 	}
 	load := func() (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
@@ -52,9 +60,9 @@ func newForwarder(c *config.Forward, file *rotate.Writer, log *slog.Logger) (*fo
 		}
 		return &pair, nil
 	}
-	f.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
-	_, err := load()
-	return f, err
+	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
+	_, certErr := load()
+	return settings, errors.Join(err, certErr)
 }
 
 // authorities are the certificates of a file, as they are when a connection is made.
@@ -100,19 +108,12 @@ func (a *authorities) verify(state tls.ConnectionState) error {
 }
 
 // startForwarding starts the outputs' forwarders. Nobody else may forward the same files.
-func startForwarding(outputs []*output) error {
-	var problems []error
+func startForwarding(outputs []*output) {
 	for _, o := range outputs {
-		if o.forward == nil {
-			continue
+		if o.forward != nil {
+			o.forward.Start()
 		}
-		if err := o.forward.Start(); err != nil {
-			problems = append(problems, fmt.Errorf("output %s: %w", o.Name(), err))
-			continue
-		}
-		o.forwarding = true
 	}
-	return errors.Join(problems...)
 }
 
 func forwardStatus(o *output) *control.Forward {
@@ -122,6 +123,7 @@ func forwardStatus(o *output) *control.Forward {
 	c := o.forward.Counts()
 	return &control.Forward{
 		To: o.config.Forward.String(), Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again,
-		Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, GivenUp: o.forward.File.Stats().Unheld, Error: c.Error,
+		Acknowledged: c.Acknowledged, Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, MissedBytes: c.MissedBytes,
+		GivenUp: o.forward.File.Stats().Unheld, Error: c.Error, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}
 }

@@ -73,9 +73,7 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	err = d.discard(without(oldInputs, inputs))
 	old.Retire()
 	err = errors.Join(err, closeOutputs(without(oldOutputs, outputs)))
-	if forwardErr := startForwarding(without(outputs, oldOutputs)); forwardErr != nil {
-		said = append(said, "not everything is forwarded: "+forwardErr.Error())
-	}
+	startForwarding(without(outputs, oldOutputs))
 	d.remember()
 	if err != nil {
 		d.Log.Error("close what the new configuration has no more", "err", err)

@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -220,9 +219,7 @@ func start(t *testing.T, w *rotate.Writer, p *peer, settle time.Duration) *Forwa
 		Address: p.address, File: w, Log: slog.New(slog.DiscardHandler), Session: 50 * time.Millisecond, Settle: settle,
 		Backoff: 200 * time.Millisecond,
 	}
-	if err := f.Start(); err != nil {
-		t.Fatal(err)
-	}
+	f.Start()
 	return f
 }
 
@@ -342,9 +339,7 @@ func TestTLS(t *testing.T) {
 		Address: p.address, File: w, Log: slog.New(slog.DiscardHandler), Session: 50 * time.Millisecond, Settle: time.Millisecond,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: "somebody.else", RootCAs: roots},
 	}
-	if err := f.Start(); err != nil {
-		t.Fatal(err)
-	}
+	f.Start()
 	write(t, w, 0, 1)
 	until(t, "the wrong name to be refused", func() bool { return strings.Contains(f.Counts().Error, "not somebody.else") })
 	if err := f.Close(); err != nil {
@@ -352,9 +347,7 @@ func TestTLS(t *testing.T) {
 	}
 	f = &Forwarder{Address: f.Address, File: w, Log: f.Log, Session: f.Session, Settle: f.Settle, TLS: f.TLS.Clone()}
 	f.TLS.ServerName = "loghost"
-	if err := f.Start(); err != nil {
-		t.Fatal(err)
-	}
+	f.Start()
 	defer f.Close()
 	write(t, w, 1, 5000)
 	until(t, "the lines to be confirmed", func() bool { return f.Counts().Confirmed == 5000 })
@@ -384,21 +377,6 @@ func certificate(t *testing.T) (*tls.Config, *x509.CertPool) {
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
 	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, roots
-}
-
-func TestABrokenPosition(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.log")
-	w := open(t, path)
-	defer w.Close()
-	for _, text := range []string{"", "{", `{"offset": -1}`} {
-		if err := os.WriteFile(path+Suffix, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		f := &Forwarder{Address: "127.0.0.1:1", File: w, Log: slog.New(slog.DiscardHandler)}
-		if err := f.Start(); err == nil || !strings.Contains(err.Error(), "remove it") {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
 }
 
 // FuzzFrames holds that the frames of any lines are read back as those lines, header or not, and that none is empty.

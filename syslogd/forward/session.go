@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,11 +15,10 @@ import (
 
 const (
 	dialTime   = 10 * time.Second
-	writeTime  = time.Minute      // for which a peer may read nothing
-	closeTime  = 30 * time.Second // in which a peer must close its side
-	farewell   = 2 * time.Second  // the same when we are stopped
-	sessionMax = 32 << 20         // bytes of a session: what is sent again at most
-	glance     = time.Second      // how often a session looks without being called
+	writeTime  = time.Minute     // for which a peer may read nothing
+	farewell   = 2 * time.Second // the same when we are stopped
+	sessionMax = 32 << 20        // bytes of a session: what is sent again at most
+	glance     = time.Second     // how often a session looks without being called
 )
 
 // A conn can close its sending side alone, as TCP and TLS can.
@@ -30,37 +30,61 @@ type conn interface {
 // A link is a connection to the peer.
 type link struct {
 	conn
+	tcp  *net.TCPConn
 	gone chan error // has a value when the peer has ended it
+}
+
+// watched notes when the connection beneath TLS has ended. crypto/tls takes an end between two records for the peer's word, whoever made it.
+type watched struct {
+	net.Conn
+	ended atomic.Bool
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if err == io.EOF {
+		w.ended.Store(true)
+	}
+	return n, err
 }
 
 // alive says whether the connection stands, as far as the kernel has heard.
 func (l *link) alive() bool {
-	c := net.Conn(l.conn)
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	raw, err := c.(*net.TCPConn).SyscallConn()
-	if err != nil {
-		return false
-	}
 	established := false
-	err = raw.Control(func(fd uintptr) {
-		info, err := unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO)
+	err := l.control(func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO)
 		established = err == nil && info.State == unix.BPF_TCP_ESTABLISHED
+		return err
 	})
 	return err == nil && established
 }
 
+// control does something with the socket.
+func (l *link) control(do func(fd int) error) error {
+	raw, err := l.tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { inner = do(int(fd)) }); err != nil {
+		return err
+	}
+	return inner
+}
+
 // connect opens a link.
 func (f *Forwarder) connect(ctx context.Context) (*link, error) {
-	c, err := f.dial(ctx)
+	l, err := f.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &link{conn: c, gone: make(chan error, 1)}
+	l.gone = make(chan error, 1)
 	// A peer has nothing to say; what it does say is read so that its end is seen.
 	go func() {
-		_, err := io.Copy(io.Discard, c)
+		_, err := io.Copy(io.Discard, l.conn)
+		if c, ok := l.conn.(*tls.Conn); ok && err == nil && c.NetConn().(*watched).ended.Load() {
+			err = io.ErrUnexpectedEOF // no close_notify
+		}
 		l.gone <- err
 	}()
 	f.mu.Lock()
@@ -81,12 +105,17 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 		return nil
 	}
 	if err != nil {
+		f.dialing = true
 		return err
 	}
-	defer c.Close()
+	keep := false
+	defer func() {
+		if !keep {
+			c.Close()
+		}
+	}()
 	f.connected(true)
 	defer f.connected(false)
-	f.report(nil)
 
 	// A write that is under way when ctx ends is given the time of the farewell.
 	defer context.AfterFunc(ctx, func() { c.SetWriteDeadline(time.Now().Add(farewell)) })()
@@ -95,52 +124,93 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 	if err != nil || lines == 0 {
 		return err
 	}
+	if f.Confirm == ByAcknowledgement {
+		if err := f.acknowledged(ctx, c); err != nil {
+			return err
+		}
+		f.settle(lines)
+		if keep = ctx.Err() == nil; keep {
+			f.next = c
+		}
+		return nil
+	}
 	if ctx.Err() == nil {
 		// The next connection stands before this one ends, so that no moment is left in which a peer can die and come back unseen. A peer that
 		// wants no second one is not asked for more than what it does with the first.
 		f.next, _ = f.connect(ctx)
 	}
-	if err := f.finish(ctx, c); err != nil {
+	err = f.finish(ctx, c)
+	if err == errUnclosed && f.Confirm == ByClose && ctx.Err() == nil {
+		if f.unclosed++; f.unclosed == sessionsUnclosed {
+			f.relent()
+		}
+	}
+	if err != nil {
 		return err
 	}
-	f.settling = append(f.settling, taken{f.follower.Position(), lines, time.Now().Add(f.Settle)})
+	f.unclosed = 0
+	f.settle(lines)
 	return nil
 }
 
-func (f *Forwarder) dial(ctx context.Context) (conn, error) {
+// settle notes that the peer has taken all that was read.
+func (f *Forwarder) settle(lines uint64) {
+	f.settling = append(f.settling, taken{f.follower.Position(), lines, time.Now().Add(f.Settle)})
+	f.note(&f.state, nil)
+}
+
+// relent stops asking a peer that never closes a connection: it would get the same lines for ever.
+func (f *Forwarder) relent() {
+	f.Confirm = ByAcknowledgement
+	doubt := "the peer does not close connections that we close, so what its kernel acknowledges counts as taken (docs/syslogd.md, confirm)"
+	f.mu.Lock()
+	f.doubt = doubt
+	f.mu.Unlock()
+	f.Log.Error("forwarding goes on without the peer's confirmation", "to", f.Address, "path", f.File.Path(), "err", doubt)
+}
+
+func (f *Forwarder) dial(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	var dialer net.Dialer
-	if f.TLS == nil {
-		c, err := dialer.DialContext(ctx, "tcp", f.Address)
-		if err != nil {
-			return nil, err
-		}
-		return c.(*net.TCPConn), nil
-	}
-	c, err := (&tls.Dialer{NetDialer: &dialer, Config: f.TLS}).DialContext(ctx, "tcp", f.Address)
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", f.Address)
 	if err != nil {
+		return nil, err
+	}
+	l := &link{tcp: c.(*net.TCPConn)}
+	if l.conn = l.tcp; f.TLS == nil {
+		return l, nil
+	}
+	secure := tls.Client(&watched{Conn: c}, f.TLS)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		c.Close()
 		return nil, fmt.Errorf("TLS with %s: %w", f.Address, err)
 	}
-	return c.(*tls.Conn), nil
+	l.conn = secure
+	return l, nil
 }
 
 // send sends what there is until the session is long or large enough. It says how many lines it sent.
 func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error) {
 	tick := time.NewTicker(min(glance, f.Session, f.Settle))
 	defer tick.Stop()
+	began := time.Now()
 	var end time.Time // of the session, once something was sent
 	for size := 0; size < sessionMax && ctx.Err() == nil; {
 		now := time.Now()
 		if f.due(now) && c.alive() {
 			f.confirm(now)
 		}
+		f.storeLate(now)
+		if lines == 0 && (f.dialing || now.Sub(began) >= f.Settle) {
+			f.dialing = false
+			f.note(&f.state, nil) // it waits for lines, and nothing is wrong
+		}
 		if !end.IsZero() && now.After(end) {
 			return lines, nil
 		}
-		text, err := f.follower.Next()
+		text, err := f.read()
 		if err != nil {
-			return lines, fmt.Errorf("read %s: %w", f.File.Path(), err)
+			return lines, err
 		}
 		if len(text) == 0 {
 			select {
@@ -186,14 +256,14 @@ func (f *Forwarder) finish(ctx context.Context, c *link) error {
 		return err
 	}
 	// A stop shortens the wait.
-	timer := time.NewTimer(closeTime)
+	timer := time.NewTimer(f.closeTime)
 	defer timer.Stop()
 	stopped := ctx.Done()
 	for {
 		select {
 		case err := <-c.gone:
 			// Many close TLS without saying so. That the next connection stands is what tells this from a cut one.
-			if err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+			if err == nil || errors.Is(err, io.ErrUnexpectedEOF) && f.Confirm != ByCloseNotify {
 				return nil
 			}
 			return closedBy(err)
@@ -201,9 +271,43 @@ func (f *Forwarder) finish(ctx context.Context, c *link) error {
 			stopped = nil
 			timer.Reset(farewell)
 		case <-timer.C:
-			return errors.New("the peer does not close a connection that we closed, so what it has taken is not known")
+			return errUnclosed
 		}
 	}
+}
+
+var errUnclosed = errors.New("the peer does not close a connection that we closed, so what it has taken is not known; everything is sent again")
+
+// acknowledged waits until the peer's kernel has acknowledged everything that was sent.
+func (f *Forwarder) acknowledged(ctx context.Context, c *link) error {
+	limit := time.NewTimer(writeTime)
+	defer limit.Stop()
+	stopped := ctx.Done()
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		waiting, err := c.unacknowledged()
+		if err != nil || waiting == 0 {
+			return err
+		}
+		select {
+		case err := <-c.gone:
+			return closedBy(err)
+		case <-stopped:
+			stopped = nil
+			limit.Reset(farewell)
+		case <-limit.C:
+			return errors.New("the peer's kernel acknowledges nothing")
+		case <-time.After(pause):
+		}
+	}
+}
+
+// unacknowledged is how many bytes the peer's kernel has not acknowledged.
+func (l *link) unacknowledged() (waiting int, err error) {
+	err = l.control(func(fd int) (err error) {
+		waiting, err = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+		return err
+	})
+	return waiting, err
 }
 
 func closedBy(err error) error {

@@ -168,7 +168,8 @@ func (s *Set) evict(file string, m *member) {
 		err := m.Close()
 		counts := m.Counts()
 		counts.File = plusStats(rotate.Stats{}, counts.File)
-		counts.File.WriteError, counts.File.RotateError, counts.File.ReopenError, counts.File.CleanError = "", "", "", "" // of the past
+		f := &counts.File // of the past
+		f.WriteError, f.RotateError, f.ReopenError, f.CleanError, f.SyncError = "", "", "", "", ""
 		counts.File.Size = 0
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -320,10 +321,12 @@ func plusStats(a, b rotate.Stats) rotate.Stats {
 	a.Truncations += b.Truncations
 	a.Compressed += b.Compressed
 	a.Removed += b.Removed
+	a.Failures += b.Failures
 	a.Stalls += b.Stalls
 	a.Size += b.Size
 	for _, e := range [][2]*string{
 		{&a.WriteError, &b.WriteError}, {&a.RotateError, &b.RotateError}, {&a.ReopenError, &b.ReopenError}, {&a.CleanError, &b.CleanError},
+		{&a.SyncError, &b.SyncError},
 	} {
 		if *e[0] == "" {
 			*e[0] = *e[1]

@@ -1,0 +1,155 @@
+package forward
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/rotate"
+)
+
+// TestABrokenPosition begins with whatever may be found in the place of a position. Nothing of it is a reason not to forward: everything that
+// waits is sent, and what was wrong is said.
+func TestABrokenPosition(t *testing.T) {
+	text := func(s string) func(string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(s), 0o600) }
+	}
+	for name, put := range map[string]func(path string) error{
+		"empty": text(""), "half": text(`{"inode": 12, "off`), "zeros": text(strings.Repeat("\x00", 512)), "object": text("{}"), "null": text("null"),
+		"list": text("[]"), "text": text("x"), "negative": text(`{"inode": 1, "offset": -1}`), "sum": text(`{"inode": 1, "offset": 1, "sum": 5}`),
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"pipe":      func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"link":      func(path string) error { return os.Symlink("/etc/passwd", path) },
+		"tmp":       func(path string) error { return os.Mkdir(path+".tmp", 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.log")
+			w := open(t, path)
+			defer w.Close()
+			write(t, w, 0, 500) // with rotations
+			if err := put(path + Suffix); err != nil {
+				t.Fatal(err)
+			}
+			p := newPeer(t, nil)
+			f := start(t, w, p, time.Millisecond)
+			defer f.Close()
+			want := 500
+			if name == "tmp" { // nothing is wrong
+				write(t, w, 500, 510)
+				want = 510
+			} else if s := f.Counts().LastError; !strings.Contains(s, "position") {
+				t.Errorf("the last error is %q", s)
+			}
+			until(t, "the lines", func() bool { return p.has(want) })
+			until(t, "the confirmation", func() bool { return f.Counts().Confirmed == uint64(want) })
+			c := f.Counts()
+			if c.Missed != 0 {
+				t.Errorf("%+v", c)
+			}
+			if mended := name != "directory" && name != "pipe" && name != "link"; mended != (c.Error == "") {
+				t.Errorf("the error is %q", c.Error)
+			}
+		})
+	}
+}
+
+// TestPositionOfBefore reads what earlier versions have stored, and that they can read ours: JSON, and nothing after it.
+func TestPositionOfBefore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p")
+	const old = `{"inode":12,"offset":345,"check":678,"after":"2026-11-21T03:04:05.678Z"}`
+	if err := os.WriteFile(path, []byte(old+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := load(path)
+	if err != nil || p.Inode != 12 || p.Offset != 345 || p.Check != 678 || p.After.IsZero() {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	p.Offset, p.Checked, p.Birth = 1<<62, 4096, 1<<62
+	if err := store(path, *p); err != nil {
+		t.Fatal(err)
+	}
+	again, err := load(path)
+	if err != nil || *again != *p {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != recordSize {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// TestFullDisk fills a disk while the peer is away. When it is back and has taken everything, the disk gets room, although there was none for
+// a position; a Forwarder also starts on the full disk.
+func TestFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	p := newPeer(t, nil)
+	p.kill()
+	path := filepath.Join(dir, "a.log")
+	w, err := rotate.Open(path, rotate.Options{Size: 50_000, Keep: 2, Hold: 1 << 30, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	// The position has no block yet, and gets none.
+	n := 0
+	for w.Stats().Stalls == 0 {
+		write(t, w, n, n+100)
+		n += 100
+	}
+	f := start(t, w, p, time.Millisecond)
+	defer f.Close()
+	if s := f.Counts().LastError; !strings.Contains(s, "no space left") {
+		t.Errorf("the last error is %q", s)
+	}
+	p.start()
+	until(t, "the disk to take lines", func() bool { return w.Stats().Waiting == 0 && w.Stats().WriteError == "" })
+	write(t, w, n, n+1)
+	until(t, "the position to be stored", func() bool { return f.Counts().Error == "" && f.Counts().Behind == 0 })
+	if _, err := load(path + Suffix); err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) > 5 {
+		t.Errorf("%d files are left, %v", len(entries), err)
+	}
+}
+
+// TestStoreOnAFullDisk overwrites a position where no byte is free.
+func TestStoreOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	path := filepath.Join(dir, "p")
+	if err := store(path, rotate.Position{Inode: 1}); err != nil {
+		t.Fatal(err)
+	}
+	ballast, err := os.Create(filepath.Join(dir, "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ballast.Close()
+	for err == nil {
+		_, err = io.WriteString(ballast, strings.Repeat("x", 4096))
+	}
+	for i := range int64(10) {
+		want := rotate.Position{Inode: 2, Offset: i}
+		if err := store(path, want); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := load(path); err != nil || *p != want {
+			t.Fatal(fmt.Sprintf("%+v", p), err)
+		}
+	}
+}
