@@ -21,7 +21,7 @@ E2E   = $(shell $(GO) list ./test/box/... ./test/dialect/... ./test/e2e/... ./te
 PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 
 # Tests that have a long form, which LB_LONG asks for.
-LONG = $(shell grep -rl LB_LONG --include='*_test.go' ./test | xargs -n1 dirname | sort -u)
+LONG = $(shell grep -rl LB_LONG --include='*_test.go' ./test ./rotate ./syslogd | xargs -n1 dirname | sort -u)
 
 # Tests that compare with another program, or with what was recorded of it.
 RECORDED = $(shell grep -rl 'tape\.Open' --include='*_test.go' ./lb ./test ./syslogd | xargs -n1 dirname | sort -u)

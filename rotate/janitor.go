@@ -90,7 +90,7 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 		if b.form != None || w.unsettled(b.id) || held[b.id] {
 			continue
 		}
-		if wait := w.opt.CompressAfter - w.opt.Now().Sub(b.stamp); wait > 0 {
+		if wait := w.opt.CompressAfter - w.age(b); wait > 0 {
 			again = min(again, wait)
 			continue
 		}
@@ -160,7 +160,6 @@ func (w *Writer) prune() error {
 	all = w.ours(all)
 	var problems []error
 	var total int64
-	now := w.opt.Now()
 	kept := 0
 	held := w.holds(all)
 	for i := len(all) - 1; i >= 0; i-- {
@@ -169,7 +168,7 @@ func (w *Writer) prune() error {
 			continue
 		}
 		total += b.size
-		if held[b.id] || (w.opt.Keep == 0 || kept < w.opt.Keep) && (w.opt.MaxAge == 0 || now.Sub(b.stamp) <= w.opt.MaxAge) &&
+		if held[b.id] || (w.opt.Keep == 0 || kept < w.opt.Keep) && (w.opt.MaxAge == 0 || w.age(b) <= w.opt.MaxAge) &&
 			(w.opt.MaxTotal == 0 || total <= w.opt.MaxTotal) {
 			kept++
 			continue
@@ -177,6 +176,30 @@ func (w *Writer) prune() error {
 		problems = append(problems, w.remove(b))
 	}
 	return errors.Join(append(problems, w.makeFree(all, held))...)
+}
+
+// age is how long ago a file was rotated. Where its name cannot be true it counts from the file's own time, and where that cannot be either from
+// now on: a clock that was wrong neither keeps a file for ever nor removes one at once.
+func (w *Writer) age(b backup) time.Duration {
+	now := w.opt.Now()
+	w.mu.Lock()
+	jumped := time.Now().Before(w.doubt)
+	w.mu.Unlock()
+	switch {
+	case now.Year() <= 2000 || jumped:
+		return 0 // nothing is known now
+	case plausible(b.stamp, now):
+		return now.Sub(b.stamp)
+	case plausible(b.time, now):
+		return now.Sub(b.time)
+	}
+	if w.opt.Hold == 0 { // a Follower goes by the times
+		if file, err := openRead(filepath.Join(w.dir, b.file())); err == nil {
+			_ = setTime(file, now) // not ours: then it is kept
+			file.Close()
+		}
+	}
+	return 0
 }
 
 // makeFree removes files, oldest first, until as much of the file system is free as Options.MinFree wants: first those that nobody waits for,

@@ -62,17 +62,29 @@ func (w *Writer) look() {
 // noticeClock has the schedule begin anew when the clock was set back: the next rotation may be years away, if the clock was wrong when
 // the last one came. Called with mu held.
 func (w *Writer) noticeClock() {
-	if w.next.IsZero() {
-		return
-	}
 	now := w.opt.Now().Round(0) // without the monotonic reading, which is never set
-	if now.Before(w.looked) {
+	tick := time.Now()
+	if !w.next.IsZero() && now.Before(w.looked) {
 		if next := w.opt.Schedule.Next(now); next.Before(w.next) {
 			w.next = next
 		}
 	}
-	w.looked = now
+	if ahead := now.Sub(w.looked) - tick.Sub(w.ticked); !w.looked.IsZero() && ahead > jump {
+		w.doubt = tick.Add(doubtTime)
+		if w.opt.MaxAge > 0 && w.rarely.may("clock", tick) {
+			w.opt.Log.Warn("the clock was set far ahead; no file is removed for its age for a while", "path", w.path,
+				"by", ahead.Round(time.Second).String(), "while", doubtTime.String())
+		}
+	}
+	w.looked, w.ticked = now, tick
 }
+
+const (
+	// jump is how far ahead a clock that is set may make every file old at once. A machine that slept looks the same.
+	jump = 24 * time.Hour
+	// doubtTime is for how long such a clock is not believed: somebody may set it right.
+	doubtTime = time.Hour
+)
 
 // follow compares the file we write to with what stands at the path. Called with mu held.
 func (w *Writer) follow() {

@@ -133,7 +133,7 @@ func (w *Writer) moveAside() (name string, err error) {
 	if w.opt.Naming == Numbered {
 		return w.moveToFirst()
 	}
-	stamp := nextStamp(w.opt.Now(), w.last)
+	stamp := nextStamp(w.opt.Now(), w.lastStamp())
 	for range 1000 {
 		name := w.series.dated(stamp)
 		if !w.taken(name) {
@@ -149,6 +149,15 @@ func (w *Writer) moveAside() (name string, err error) {
 		stamp = stamp.Add(time.Millisecond)
 	}
 	return "", fmt.Errorf("rotate %s: a thousand names around %s are taken", w.path, w.series.dated(stamp))
+}
+
+// lastStamp is what the next stamp must come after: that of the newest rotated file, unless that is from a time that has not come yet. A Follower
+// goes by the order of the stamps, whatever the clock says. Called with mu held.
+func (w *Writer) lastStamp() time.Time {
+	if w.opt.Hold == 0 && w.last.Sub(w.opt.Now()) > setBack {
+		return time.Time{}
+	}
+	return w.last
 }
 
 // taken says whether a compressed file of this name is there; the plain one is found out by the rename itself.
@@ -173,7 +182,7 @@ func (w *Writer) moveToFirst() (name string, err error) {
 		return "", err
 	}
 	w.opt.step("rotate: stamp")
-	stamp := nextStamp(w.opt.Now(), w.last)
+	stamp := nextStamp(w.opt.Now(), w.lastStamp())
 	err = setTime(w.cur.own, stamp)
 	if err != nil && w.opt.Hold > 0 {
 		// A Follower tells by it what it has read.

@@ -103,8 +103,19 @@ func (s series) parse(file string) (backup, bool) {
 	return b, true
 }
 
-// nextStamp is now in milliseconds, or one millisecond after last: no two rotations share a stamp and their order is the
-// order of the names, whatever the clock does.
+// LongestName is how many bytes the name of a log file may have that is to be rotated: what a rotation and a compression add must fit too.
+const LongestName = 255 - len("-"+stampLayout+".zst"+tmpSuffix)
+
+// A clock that is further back than that was set: names go by it from then on.
+const setBack = time.Minute
+
+// plausible says whether a time that a name or a file has can be true. What machines without a clock of their own believe at first, and what is
+// more than a day ahead, cannot.
+func plausible(t, now time.Time) bool {
+	return t.Year() > 2000 && t.Before(now.Add(24*time.Hour))
+}
+
+// nextStamp is now in milliseconds, or one millisecond after last: no two rotations share a stamp and their order is the order of the names.
 func nextStamp(now, last time.Time) time.Time {
 	stamp := now.UTC().Truncate(time.Millisecond)
 	if !stamp.After(last) {

@@ -3,6 +3,7 @@ package rotate
 import (
 	"fmt"
 	"math/bits"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +25,9 @@ type calendar struct {
 // ParseSchedule reads "hour", "day", "week" (Sunday) or "month"; "day 03:30"; "mon 03:30" or "monday"; or a cron expression of
 // five fields such as "*/15 * * * *", with numbers, ranges, lists and steps.
 //
-// Times are local times by the calendar, so that a day in which the clocks change is as long as it is. An hour that the
-// clocks skip happens with the shift; one that they repeat happens once.
+// Times are local times by the calendar, so that a day in which the clocks change is as long as it is. A time that the clocks skip comes when it
+// would have come without the change: 02:30 at what is 03:30 then, and midnight at 01:00 where clocks are set forward at midnight. A time that
+// they repeat comes once, the first time; schedules of every hour are the exception, and come both times.
 func ParseSchedule(text string) (Schedule, error) {
 	words := strings.Fields(text)
 	if len(words) == 5 {
@@ -133,23 +135,104 @@ func number(text string, low, high int) (int, error) {
 // Next goes through the calendar day by day; four years and a leap day hold every expression that ever matches, except around
 // a century without one, where eight are needed.
 func (c calendar) Next(after time.Time) time.Time {
+	zone := after.Location()
 	year, month, day := after.Date()
-	for i := range 8*366 + 1 {
-		noon := time.Date(year, month, day+i, 12, 0, 0, 0, after.Location())
-		if !c.matches(noon) {
-			continue
+	var next time.Time
+	later := 0 // days looked at since there is one
+	// From the day before, which clocks that are set back may repeat.
+	for i := -1; i <= 8*366; i++ {
+		date := time.Date(year, month, day+i, 0, 0, 0, 0, time.UTC)
+		if c.matches(date) {
+			if t := c.nextOn(date, after, zone); !t.IsZero() && (next.IsZero() || t.Before(next)) {
+				next = t
+			}
 		}
-		y, m, d := noon.Date()
-		for hours := c.hour; hours != 0; hours &= hours - 1 {
-			for minutes := c.minute; minutes != 0; minutes &= minutes - 1 {
-				t := time.Date(y, m, d, bits.TrailingZeros64(hours), bits.TrailingZeros64(minutes), 0, 0, after.Location())
-				if t.After(after) {
-					return t
-				}
+		// The day after may begin earlier, if clocks are set back over midnight.
+		if later > 0 || !next.IsZero() {
+			if later++; later > 2 {
+				break
 			}
 		}
 	}
-	return time.Time{}
+	return next
+}
+
+// nextOn is the first moment after a given one on the day that date has in UTC; zero when there is none.
+func (c calendar) nextOn(date, after time.Time, zone *time.Location) (next time.Time) {
+	every := c.hour == everyHour
+	around := changes(date, zone)
+	for hours := c.hour; hours != 0; hours &= hours - 1 {
+		for minutes := c.minute; minutes != 0; minutes &= minutes - 1 {
+			wall := date.Add(time.Duration(bits.TrailingZeros64(hours))*time.Hour + time.Duration(bits.TrailingZeros64(minutes))*time.Minute)
+			for _, t := range moments(wall, around) {
+				if t.After(after) && (next.IsZero() || t.Before(next)) {
+					next = t
+				}
+				if !every {
+					break
+				}
+			}
+		}
+		if !next.IsZero() && len(around) == 1 {
+			break // nothing is out of order on such a day
+		}
+	}
+	if next.IsZero() {
+		return next
+	}
+	return next.In(zone)
+}
+
+const everyHour = 1<<24 - 1
+
+// A span is a time in which clocks are a fixed number of seconds ahead of UTC.
+type span struct {
+	from, to time.Time // either may be zero: no limit
+	ahead    time.Duration
+}
+
+// changes is the spans around a day, in order. No clock is ever more than a day away from UTC.
+//
+// It samples, because ZoneBounds of Go 1.26 ends where it begins on the last day of leap years after the last change that a zone's file lists.
+func changes(date time.Time, zone *time.Location) (around []span) {
+	const step = 3 * time.Hour
+	ahead := func(t time.Time) time.Duration {
+		_, seconds := t.In(zone).Zone()
+		return time.Duration(seconds) * time.Second
+	}
+	t := date.Add(-36 * time.Hour)
+	current := span{ahead: ahead(t)}
+	for end := date.Add(60 * time.Hour); t.Before(end); t = t.Add(step) {
+		next := ahead(t.Add(step))
+		if next == current.ahead {
+			continue
+		}
+		seconds := sort.Search(int(step/time.Second), func(i int) bool { return ahead(t.Add(time.Duration(i)*time.Second)) != current.ahead })
+		at := t.Add(time.Duration(seconds) * time.Second)
+		current.to = at
+		around = append(around, current)
+		current = span{from: at, ahead: next}
+	}
+	return append(around, current)
+}
+
+// moments is when clocks show a time, which is written as if it were UTC: once, or several times in order, or when they would if they did not
+// skip it.
+func moments(wall time.Time, around []span) (all []time.Time) {
+	var skipped time.Time
+	for i, s := range around {
+		t := wall.Add(-s.ahead)
+		if (s.from.IsZero() || !t.Before(s.from)) && (s.to.IsZero() || t.Before(s.to)) {
+			all = append(all, t)
+		}
+		if i+1 < len(around) && !t.Before(s.to) && wall.Add(-around[i+1].ahead).Before(s.to) {
+			skipped = t
+		}
+	}
+	if len(all) == 0 && !skipped.IsZero() {
+		all = append(all, skipped)
+	}
+	return all
 }
 
 func (c calendar) matches(day time.Time) bool {

@@ -34,6 +34,8 @@ type Writer struct {
 	cur     *file
 	midLine bool      // the last write did not end in a newline: no rotation now
 	looked  time.Time // when the keeper last looked, by the clock
+	ticked  time.Time // the same, with a reading of the clock that is never set
+	doubt   time.Time // until then the clock, which was set far ahead, is not believed about ages
 	next    time.Time // when the schedule wants the next rotation; zero: never
 	last    time.Time // stamp of the newest rotated file
 	strange int       // how many looks in a row found another file at the path
@@ -70,6 +72,9 @@ func Open(path string, options Options) (*Writer, error) {
 	opt := options.filled()
 	if err := opt.check(); err != nil {
 		return nil, err
+	}
+	if name := filepath.Base(path); len(name) > LongestName && (opt.Size > 0 || opt.Schedule != nil) {
+		return nil, fmt.Errorf("%s has a name of %d bytes; to be rotated it may have %d", path, len(name), LongestName)
 	}
 	w := &Writer{
 		path: path, dir: filepath.Dir(path), series: seriesOf(path), opt: opt,
@@ -132,8 +137,10 @@ func (w *Writer) survey() error {
 	if err != nil {
 		return fmt.Errorf("list %s: %w", w.dir, err)
 	}
-	if len(backups) > 0 {
-		w.last = backups[len(backups)-1].stamp
+	for _, b := range backups {
+		if w.opt.Hold > 0 || b.stamp.Sub(w.opt.Now()) <= setBack {
+			w.last = b.stamp
+		}
 	}
 	if w.opt.Hold > 0 {
 		if err := w.noteOpened(); err != nil {

@@ -300,6 +300,9 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 	if o.Path != "" {
 		o.Path = filepath.Clean(o.Path)
 	}
+	if name := filepath.Base(o.Path); o.Files == nil && len(name) > rotate.LongestName && (o.Rotate.Size > 0 || o.Rotate.Schedule != nil) {
+		d.add(n, "the name of %s has %d bytes; with what a rotation adds it may have %d", o.Path, len(name), rotate.LongestName)
+	}
 	if o.Name == "" {
 		o.Name = o.Path
 	}
