@@ -265,8 +265,9 @@ func TestAuthenticatedConnectionsArePrivate(t *testing.T) {
 // client's and nobody else's.
 func TestAuthenticatedConnectionsMove(t *testing.T) {
 	srv := ntlmServer(t, "WWW-Authenticate: NTLM\r\n")
-	old, next, a := pair(t, true, srv)
-	old.be.Reuse, next.be.Reuse = ReuseAlways, ReuseAlways
+	always := func(r *rig) { r.be.Reuse = ReuseAlways }
+	old, next := newRig(t, true, []string{srv}, always), newRig(t, true, []string{srv}, always)
+	a := &across{t: t, to: next.Engine, kinds: map[Kind]int{}}
 	me, leaver := connect(t, old.addr), connect(t, old.addr)
 	me.ask(private)
 	mine, _ := me.ask(fmt.Sprintf(loggedIn, "NTLM me"))
