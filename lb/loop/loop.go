@@ -48,17 +48,19 @@ type Loop struct {
 	ID      int
 	Buffers Pool
 
-	ep     int
-	wakeFD int
-	slots  []slot
-	events [maxEvents]unix.EpollEvent
-	wheel  wheel
-	base   time.Time
-	clock  time.Time // read once a turn
-	now    int64     // the same, in ms since base
-	again  []Handler
-	spare  []Handler
-	turn   []func()
+	ep       int
+	wakeFD   int
+	slots    []slot
+	events   [maxEvents]unix.EpollEvent
+	wheel    wheel
+	base     time.Time
+	clock    time.Time // read once a turn
+	now      int64     // the same, in ms since base, without what was skipped
+	skipped  int64     // ms: pauses of the process, of which no timer knows
+	patience int64     // ms: what the present wait may take; < 0 any time
+	again    []Handler
+	spare    []Handler
+	turn     []func()
 
 	mailbox mailbox
 	stopped atomic.Bool
@@ -85,6 +87,7 @@ func New(id int, base time.Time) (*Loop, error) {
 		return nil, fmt.Errorf("create an eventfd: %w", err)
 	}
 	l := &Loop{ID: id, ep: ep, wakeFD: wake, base: base}
+	l.patience = -1
 	l.readClock()
 	l.wheel.init()
 	if err := l.ctl(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN, 0); err != nil {
@@ -101,10 +104,29 @@ func (l *Loop) Now() int64 { return l.now }
 // Time is the time of this turn.
 func (l *Loop) Time() time.Time { return l.clock }
 
+// hiccup is how many milliseconds a turn may take longer than it meant to wait
+// before that counts as a pause.
+const hiccup = 1000
+
+// readClock takes the time over, but for a pause: a process that was stopped
+// (SIGSTOP, a machine that stood still) could neither read nor write, so that no
+// timeout may count that time.
 func (l *Loop) readClock() {
 	l.clock = time.Now()
-	l.now = int64(l.clock.Sub(l.base) / time.Millisecond)
+	now := l.elapsed()
+	if pause := now - l.now - max(l.patience, 0); l.patience >= 0 && pause > hiccup {
+		l.skipped += pause
+		now -= pause
+	}
+	l.now = now
 }
+
+// elapsed is the time since base that timers know of, in ms.
+func (l *Loop) elapsed() int64 { return int64(time.Since(l.base)/time.Millisecond) - l.skipped }
+
+// Skipped is for how many milliseconds of the time since base the process did
+// not run; Now does not count them.
+func (l *Loop) Skipped() int64 { return l.skipped }
 
 // AtTurnEnd adds a hook that runs at the end of every turn.
 func (l *Loop) AtTurnEnd(f func()) { l.turn = append(l.turn, f) }
@@ -220,6 +242,7 @@ func (l *Loop) Run() {
 // when nothing is ready does it block, and then as a system call the runtime
 // knows of, or a garbage collection would wait for this thread.
 func (l *Loop) wait() int {
+	l.patience = 0
 	if n := l.epollWait(0, true); n > 0 {
 		return n
 	}
@@ -229,12 +252,18 @@ func (l *Loop) wait() int {
 	}
 	if at, ok := l.wheel.next(); ok {
 		// epoll_wait takes 32 bits; woken before its time the loop just waits on.
-		timeout = int(min(max(at-int64(time.Since(l.base)/time.Millisecond), 0), math.MaxInt32))
+		timeout = int(min(max(at-l.elapsed(), 0), math.MaxInt32))
 		if timeout == 0 {
 			return 0
 		}
 	}
-	return l.epollWait(timeout, false)
+	l.patience = int64(timeout)
+	if n := l.epollWait(timeout, false); n > 0 {
+		return n
+	}
+	// The time is up, or a signal came, perhaps after a pause: what lies in the
+	// sockets by now counts before any timer.
+	return l.epollWait(0, true)
 }
 
 func (l *Loop) epollWait(timeout int, raw bool) int {
@@ -247,7 +276,7 @@ func (l *Loop) epollWait(timeout int, raw bool) int {
 		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.ep), p, maxEvents, uintptr(timeout), 0, 0)
 	}
 	if errno != 0 {
-		return 0 // EINTR: the turn goes on with timers and the mailbox
+		return 0 // EINTR
 	}
 	return int(n)
 }

@@ -20,7 +20,7 @@ import (
 //	end                  bytes are counted        txn.countBytes
 
 // stickNow is this turn's time on the clock of stick tables.
-func (sh *Shard) stickNow() int64 { return sh.Loop.Now() + sh.stickBase }
+func (sh *Shard) stickNow() int64 { return sh.Loop.Now() + sh.Loop.Skipped() + sh.stickBase }
 
 // aboutSession prepares the context for a rule or a line about s alone.
 func (sh *Shard) aboutSession(s *session, r *rule.Record) *rule.Ctx {
