@@ -3,19 +3,19 @@ package http1
 import "bytes"
 
 // frameRequest reads the framing fields of a request (RFC 9112 section 6).
-func (h *Head) frameRequest() error {
+func (h *Head) frameRequest() *Error {
 	if err := h.frame(); err != nil {
 		return err
 	}
 	if h.Chunked && h.Length >= 0 {
-		return errLengthTE
+		return h.badField(h.Find("content-length", 0), errLengthTE)
 	}
 	return nil
 }
 
 // frameResponse reads the framing fields of a response. A Content-Length
 // beside Transfer-Encoding is dropped, as section 6.3 asks of a proxy.
-func (h *Head) frameResponse() error {
+func (h *Head) frameResponse() *Error {
 	if err := h.frame(); err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (h *Head) frameResponse() error {
 
 // frame looks at each field once; the length of a name chooses the few that
 // matter here.
-func (h *Head) frame() error {
+func (h *Head) frame() *Error {
 	var coding, upgrade, h2c bool
 	for i := range h.fields {
 		name := h.Name(i)
@@ -38,11 +38,11 @@ func (h *Head) frame() error {
 		case len("host"):
 			if EqualFold(name, "host") {
 				if h.HasHost && !h.response {
-					return errHosts
+					return h.badField(i, errHosts)
 				}
 				h.HasHost = true
-				if !h.response && !all(h.Value(i), isHost) {
-					return errHost
+				if !h.response && !validHost(h.Value(i)) {
+					return h.badField(i, errHost)
 				}
 			}
 		case len("expect"):
@@ -69,10 +69,10 @@ func (h *Head) frame() error {
 			if EqualFold(name, "content-length") {
 				n, ok := parseLength(h.Value(i))
 				if !ok {
-					return errLength
+					return h.badField(i, errLength)
 				}
 				if h.Length >= 0 && (!h.response || n != h.Length) {
-					return errLengths
+					return h.badField(i, errLengths)
 				}
 				if h.Length >= 0 {
 					h.fields[i].deleted = true
@@ -82,21 +82,24 @@ func (h *Head) frame() error {
 		case len("transfer-encoding"):
 			if EqualFold(name, "transfer-encoding") {
 				if coding {
-					return errCodings
+					return h.badField(i, errCodings)
 				}
 				coding = true
 				if err := h.transferEncoding(h.Value(i)); err != nil {
-					return err
+					return h.badField(i, err)
 				}
 			}
 		}
 	}
 	h.Upgrade = h.Upgrade && upgrade && !h2c
 	if coding && h.minor == 0 {
-		return errTEVersion
+		return h.badField(h.Find("transfer-encoding", 0), errTEVersion)
 	}
 	return nil
 }
+
+// badField notes field i as the place of the mistake.
+func (h *Head) badField(i int, e *Error) *Error { return h.bad(int(h.fields[i].value.off), e) }
 
 // offersH2C reports whether an Upgrade field names cleartext HTTP/2. It is not
 // passed on: what followed would be a tunnel past all rules.
@@ -111,7 +114,7 @@ func offersH2C(v []byte) bool {
 
 // transferEncoding accepts chunked alone in a request: servers differ in what
 // they make of a list. A response may have known codings before it.
-func (h *Head) transferEncoding(v []byte) error {
+func (h *Head) transferEncoding(v []byte) *Error {
 	for {
 		tok, rest, more := bytes.Cut(v, []byte(","))
 		tok = trimSpace(tok)
@@ -126,6 +129,7 @@ func (h *Head) transferEncoding(v []byte) error {
 			if !more {
 				return errCodings
 			}
+			h.Coded = true
 		default:
 			return errCoding
 		}
@@ -149,13 +153,17 @@ func parseLength(v []byte) (int64, bool) {
 }
 
 // all reports whether every byte of v is of a class.
-func all(v []byte, of byte) bool {
-	for _, c := range v {
+func all(v []byte, of byte) bool { return firstNot(v, of) < 0 }
+
+// firstNot is where the first byte of v is that is not of a class; -1 when all
+// are.
+func firstNot(v []byte, of byte) int {
+	for i, c := range v {
 		if class[c]&of == 0 {
-			return false
+			return i
 		}
 	}
-	return true
+	return -1
 }
 
 func trimSpace(b []byte) []byte {

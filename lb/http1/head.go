@@ -29,6 +29,7 @@ type Head struct {
 	Close      bool  // Connection: close
 	KeepAlive  bool  // Connection: keep-alive
 	Upgrade    bool  // Connection: upgrade, with an Upgrade field
+	Coded      bool  // chunked is not the only transfer coding
 	Hops       bool  // there are fields for this hop alone: DropHops has work
 	Expect     bool  // Expect: 100-continue
 	HasHost    bool
@@ -43,6 +44,7 @@ type Head struct {
 	rawStart   bool // start ended in CRLF and held nothing to normalise
 
 	wire   []byte
+	badAt  int // see BadAt
 	own    []byte
 	fields []field
 }
@@ -55,6 +57,16 @@ func (h *Head) URI() []byte { return h.uri }
 
 // Minor is N of HTTP/1.N; anything above 1 counts as 1.
 func (h *Head) Minor() int { return h.minor }
+
+// BadAt is where in the bytes given the mistake lies, after Parse has refused
+// them.
+func (h *Head) BadAt() int { return h.badAt }
+
+// bad notes where the mistake lies.
+func (h *Head) bad(at int, e *Error) *Error {
+	h.badAt = at
+	return e
+}
 
 // Status is the response's status code.
 func (h *Head) Status() int { return h.status }

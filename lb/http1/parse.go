@@ -37,10 +37,14 @@ var (
 	errCoding     = &Error{501, "unknown transfer coding [6.1]"}
 	errTEVersion  = &Error{400, "Transfer-Encoding in an HTTP/1.0 message [6.1]"}
 	errHosts      = &Error{400, "more than one Host [3.2]"}
-	errHost       = &Error{400, "forbidden character in Host [3.2]"}
+	errHost       = &Error{400, "malformed Host [3.2]"}
 	errAuthority  = &Error{400, "the request target names another host than Host does [3.2.2]"}
 	errStatusLine = &Error{502, "malformed status line [4]"}
 )
+
+// ErrNoHost is what a server has to say to a request of HTTP/1.1 without Host.
+// Parse takes one, as a head is more than a request.
+var ErrNoHost = &Error{400, "no Host [3.2]"}
 
 // ParseRequest reads a request head from the start of b and gives its length
 // in bytes. The error is ErrIncomplete or an *Error. Empty lines before the
@@ -50,7 +54,7 @@ func (h *Head) ParseRequest(b []byte) (int, error) {
 	i := 0
 	for i < len(b) && (b[i] == '\r' || b[i] == '\n') {
 		if b[i] == '\r' && i+1 < len(b) && b[i+1] != '\n' {
-			return 0, errBareCR
+			return 0, h.bad(i, errBareCR)
 		}
 		i++
 	}
@@ -58,8 +62,8 @@ func (h *Head) ParseRequest(b []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := h.requestLine(line); err != nil {
-		return 0, err
+	if at, err := h.requestLine(line); err != nil {
+		return 0, h.bad(i+at, err)
 	}
 	h.start, h.rawStart = span{uint32(i), uint32(next)}, crlf && b[next-3] <= '1'
 	n, err := h.parseFields(next)
@@ -114,35 +118,36 @@ func cutLine(b []byte, i int) (line []byte, next int, crlf bool, err error) {
 	return line, next, false, nil
 }
 
-func (h *Head) requestLine(line []byte) error {
+// requestLine reads the line; at is where in it the mistake lies.
+func (h *Head) requestLine(line []byte) (at int, e *Error) {
 	m := bytes.IndexByte(line, ' ')
 	if m <= 0 {
-		return errStartLine
+		return 0, errStartLine
 	}
 	v := len(line) - len(" HTTP/1.1")
 	if v <= m || !bytes.HasPrefix(line[v:], []byte(" HTTP/")) {
-		return errStartLine
+		return max(bytes.LastIndexByte(line, ' '), m), errStartLine
 	}
 	if line[v+6] != '1' || line[v+7] != '.' || line[v+8] < '0' || line[v+8] > '9' {
-		return errVersion
+		return v + 6, errVersion
 	}
 	h.method, h.uri, h.minor = line[:m], line[m+1:v], min(int(line[v+8]-'0'), 1)
-	if !all(h.method, isToken) {
-		return errMethod
+	if i := firstNot(h.method, isToken); i >= 0 {
+		return i, errMethod
 	}
-	if len(h.uri) == 0 || !all(h.uri, isTarget) {
-		return errTarget
+	if i := firstNot(h.uri, isTarget); i >= 0 || len(h.uri) == 0 {
+		return m + 1 + max(i, 0), errTarget
 	}
 	if h.uri[0] == '/' || string(h.uri) == "*" {
 		if string(h.method) == "CONNECT" {
-			return errTarget
+			return m + 1, errTarget
 		}
-		return nil
+		return 0, nil
 	}
 	if _, host := h.authority(); len(host) == 0 {
-		return errTarget
+		return m + 1, errTarget
 	}
-	return nil
+	return 0, nil
 }
 
 func (h *Head) statusLine(line []byte) error {
@@ -189,9 +194,9 @@ func (h *Head) parseFields(i int) (int, error) {
 		}
 		if colon == 0 || colon == len(line) || line[colon] != ':' {
 			if line[0] == ' ' || line[0] == '\t' {
-				return 0, errFold
+				return 0, h.bad(i, errFold)
 			}
-			return 0, errName
+			return 0, h.bad(i+colon, errName)
 		}
 		from, to := colon+1, len(line)
 		for from < to && (line[from] == ' ' || line[from] == '\t') {
@@ -201,13 +206,14 @@ func (h *Head) parseFields(i int) (int, error) {
 			to--
 		}
 		if c, bad := control(line[from:to]); bad {
+			at := i + from + bytes.IndexByte(line[from:to], c)
 			if c == '\r' {
-				return 0, errBareCR
+				return 0, h.bad(at, errBareCR)
 			}
-			return 0, errValue
+			return 0, h.bad(at, errValue)
 		}
 		if len(h.fields) == MaxFields {
-			return 0, errTooMany
+			return 0, h.bad(i, errTooMany)
 		}
 		f := field{
 			name:  span{uint32(i), uint32(i + colon)},

@@ -1,6 +1,9 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // A request can name its host twice, in its target and in Host. Rules look at
 // one of them and servers at the other, so they must agree.
@@ -38,9 +41,21 @@ func isLetterOrDigit(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= lower[c] && lower[c] <= 'z'
 }
 
-// checkAuthority compares the target's host with Host.
-func (h *Head) checkAuthority() error {
-	if h.uri[0] == '/' || string(h.uri) == "*" || !h.HasHost {
+// checkAuthority compares the target's host with Host. An absolute target
+// stands in for a Host that HTTP/1.0 may omit: servers go by it.
+func (h *Head) checkAuthority() *Error {
+	absolute := h.uri[0] != '/' && string(h.uri) != "*"
+	if !h.HasHost {
+		if scheme, a := h.authority(); absolute && scheme != nil {
+			if !validHost(a) {
+				return h.bad(int(h.start.off), errHost)
+			}
+			h.Add(hostName, a)
+			h.HasHost = true
+		}
+		return nil
+	}
+	if !absolute {
 		return nil
 	}
 	scheme, a := h.authority()
@@ -51,7 +66,39 @@ func (h *Head) checkAuthority() error {
 		}
 	}
 	if len(a) != len(b) || !EqualFold(a, string(b)) {
-		return errAuthority
+		return h.badField(h.Find("host", 0), errAuthority)
 	}
 	return nil
+}
+
+var hostName = []byte("Host")
+
+// validHost reports whether v is a host with or without a port (RFC 3986
+// section 3.2.2): nothing, a name or an IPv4 address, or another address in
+// brackets.
+func validHost(v []byte) bool {
+	if len(v) == 0 {
+		return true
+	}
+	if v[0] == '[' {
+		end := bytes.IndexByte(v, ']')
+		return end > 1 && firstNotIn(v[1:end], "0123456789abcdefABCDEF:.vV~-_%") < 0 && validPort(v[end+1:])
+	}
+	port := bytes.IndexByte(v, ':')
+	if port < 0 {
+		port = len(v)
+	}
+	return port > 0 && all(v[:port], isHost) && bytes.IndexAny(v[:port], "[]") < 0 && validPort(v[port:])
+}
+
+// validPort takes nothing, or a colon with digits or without.
+func validPort(v []byte) bool {
+	if len(v) == 0 {
+		return true
+	}
+	return v[0] == ':' && len(v) <= len(":65535") && firstNotIn(v[1:], "0123456789") < 0
+}
+
+func firstNotIn(v []byte, chars string) int {
+	return bytes.IndexFunc(v, func(r rune) bool { return !strings.ContainsRune(chars, r) })
 }

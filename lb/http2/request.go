@@ -216,6 +216,8 @@ func (d *Decoder) check(end bool) string {
 		return "a pseudo-header field is missing"
 	case !cleanName(strings.ToLower(d.method)) || !cleanTarget(d.path) || !cleanTarget(d.authority):
 		return "forbidden character in the request line"
+	case !validScheme(d.scheme):
+		return "malformed scheme"
 	case d.path[0] != '/' && (d.path != "*" || d.method != "OPTIONS"):
 		return "the path does not begin with a slash"
 	case d.authority != "" && d.host != "" && !strings.EqualFold(d.authority, d.host):
@@ -287,4 +289,15 @@ func cleanValue(value string) bool {
 // cleanTarget reports whether s may stand in a request line.
 func cleanTarget(s string) bool {
 	return bytes.IndexFunc([]byte(s), func(r rune) bool { return r <= ' ' || r == 0x7f }) < 0
+}
+
+// validScheme is RFC 3986 section 3.1.
+func validScheme(s string) bool {
+	for i, c := range []byte(s) {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (i == 0 || (c < '0' || c > '9') && c != '+' && c != '-' && c != '.') {
+			return false
+		}
+	}
+	return len(s) > 0
 }

@@ -139,6 +139,14 @@ func SocketError(fd int) syscall.Errno {
 	return syscall.Errno(v)
 }
 
+// ResetOnClose has the close of a TCP socket reset the connection, unless the
+// peer has not acknowledged all that was sent: a reset would throw that away.
+func ResetOnClose(fd int) {
+	if unsent, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ); err == nil && unsent == 0 {
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+}
+
 // ShutdownWrite sends the end of our stream.
 func ShutdownWrite(fd int) {
 	_, _, _ = syscall.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)

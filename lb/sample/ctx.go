@@ -111,6 +111,10 @@ type Record struct {
 	Counter  uint32 // %rt: request counter
 	UniqueID []byte // %ID
 
+	// Fault is why lb refused the request or the answer, in its own words; "" it
+	// did not.
+	Fault string
+
 	// BadReq is what was received of a request that could not be parsed: the
 	// log shows <BADREQ> for %r and its parts.
 	BadReq bool

@@ -66,6 +66,7 @@ func (t *txn) takeChunks(p []byte) error {
 	for taken < len(p) && !t.resCh.Done() {
 		n, data, err := t.resCh.Next(p[taken:])
 		if err != nil {
+			t.badAnswer(bad{err.Error(), p, taken + n})
 			return err
 		}
 		if t.said == asIs || t.said == plain && data {

@@ -61,6 +61,7 @@ type Engine struct {
 	emptied   atomic.Bool
 	adopted   atomic.Uint32 // spreads adopted connections over the shards
 	loops     sync.WaitGroup
+	badEvents atomic.Uint64
 }
 
 // Leaving is how idle client connections end when this process leaves. By
@@ -142,6 +143,7 @@ type Frontend struct {
 	cur    atomic.Int32
 	max    atomic.Int32
 	paused atomic.Bool
+	bad    atomic.Pointer[BadMessage]
 	shut   atomic.Bool   // by an operator, until the next reload
 	lines  atomic.Uint32 // log lines, where %lc is shown
 }
@@ -192,6 +194,8 @@ type Backend struct {
 	NameHeader   string // tells servers their names; "" none does
 	Persistence  []PersistRule
 	Outbound     map[*backend.Server]*Outbound // servers that are not connected to in the usual way
+
+	bad atomic.Pointer[BadMessage]
 }
 
 // ForwardFor is option forwardfor.

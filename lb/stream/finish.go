@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/syslogd/message"
 )
@@ -24,6 +25,9 @@ func (t *txn) clientAborted() {
 	}
 	if t.srv != nil {
 		sh.Server[t.srv.Index].CliAborts++
+	}
+	if s := t.s; t.c != nil && s.stream == nil && s.Broken() && (t.tunnel() || t.unsent()) {
+		loop.ResetOnClose(t.c.FD()) // its reset, which an end would hide from the server
 	}
 	if t.tunnel() && t.resHeadDone && t.rec.Term[0] == '-' && t.s.fe.HTTP {
 		t.abort('-', '-') // a tunnel's client may leave as it likes

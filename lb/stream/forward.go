@@ -178,6 +178,7 @@ func (t *txn) take(b *loop.Buffer) error {
 	case http1.ChunkedBody:
 		n, err := t.reqCh.Pass(p)
 		if err != nil {
+			t.badRequest(bad{err.Error(), b.Data[b.R:b.W], t.ready + n})
 			return err
 		}
 		t.ready += n

@@ -313,7 +313,9 @@ func (m *mux) fail(e *http2.Error) {
 	m.touch()
 	m.out = http2.AppendGoAway(m.out, m.lastID, e.Code, e.Text)
 	m.leaving = over
-	m.s.sh.Front[m.s.fe.Index].ErrReq++
+	sh, fe := m.s.sh, m.s.fe
+	sh.Front[fe.Index].ErrReq++
+	sh.eng.keepBad(&fe.bad, &BadMessage{Time: sh.Loop.Time(), Client: m.s.peer, Frontend: fe.Name, HTTP2: true}, bad{reason: e.Text})
 	m.dropAll()
 	m.send()
 	m.s.closeGently(true)

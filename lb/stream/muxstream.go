@@ -65,10 +65,10 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 	case r.Fault != "":
 		st.code = http2.ProtocolError
 		sh.Front[s.fe.Index].ErrReq++
-		s.badRequestLog(400, 'P')
+		s.badRequestLog(400, 'P', r.Fault)
 	case r.TooLarge:
 		s.in = sh.Loop.Buffers.Get()
-		s.badRequest(errHeadTooLarge, 'P')
+		s.badRequest(errHeadTooLarge, 0)
 		s.run()
 	default:
 		s.run()

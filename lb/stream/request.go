@@ -57,10 +57,13 @@ func (s *session) readRequest() step {
 	case err == http1.ErrIncomplete:
 		return s.headIncomplete()
 	case err != nil:
-		s.badRequest(err.(*http1.Error), 'P')
+		s.badRequest(err.(*http1.Error), sh.req.BadAt())
 		return onward
 	case n > MaxHead:
-		s.badRequest(errHeadTooLarge, 'P')
+		s.badRequest(errHeadTooLarge, MaxHead)
+		return onward
+	case sh.req.Minor() >= 1 && !sh.req.HasHost:
+		s.badRequest(http1.ErrNoHost, 0)
 		return onward
 	}
 	s.startExchange(n)
@@ -81,7 +84,7 @@ func (s *session) fill() (int, wire.Status) {
 
 func (s *session) headIncomplete() step {
 	if s.in.Len() >= MaxHead {
-		s.badRequest(errHeadTooLarge, 'P')
+		s.badRequest(errHeadTooLarge, MaxHead)
 		return onward
 	}
 	s.scanned = int32(s.in.Len())
@@ -93,14 +96,14 @@ func (s *session) headIncomplete() step {
 func (s *session) clientLeft() {
 	if s.in.Len() == 0 {
 		if s.requests == 0 && !s.fe.Access.DontLogNull {
-			s.badRequestLog(400, 'C')
+			s.badRequestLog(400, 'C', "")
 			return
 		}
 		s.close()
 		return
 	}
 	s.sh.Front[s.fe.Index].ErrReq++
-	s.refuse(errTruncated, 'C')
+	s.refuse(errTruncated, 'C', 0)
 }
 
 var errTruncated = &http1.Error{Status: 400, Text: "the client left in the middle of a request head"}
@@ -134,35 +137,40 @@ func (s *session) readTimeout() {
 			s.unpark()
 		}
 		s.sh.Front[s.fe.Index].ErrReq++
-		s.refuse(errSlow, 'c')
+		s.refuse(errSlow, 'c', 0)
 	case s.requests == 0 && s.leaveAt == 0 && !s.fe.Access.DontLogNull:
-		s.badRequestLog(408, 'c')
+		s.badRequestLog(408, 'c', "")
 	default:
 		s.closeGently(false)
 	}
 }
 
-// badRequest refuses what cannot be parsed.
-func (s *session) badRequest(e *http1.Error, who byte) {
+// badRequest refuses what cannot be parsed; at is where in the input.
+func (s *session) badRequest(e *http1.Error, at int) {
 	s.sh.Front[s.fe.Index].ErrReq++
-	s.refuse(e, who)
+	s.refuse(e, 'P', at)
 }
 
 // refuse answers an unreadable request with e's status and ends the session.
-func (s *session) refuse(e *http1.Error, who byte) {
+func (s *session) refuse(e *http1.Error, who byte, at int) {
 	t := s.sh.newTxn(s)
 	t.rec.BadReq = true
+	t.rec.Fault = e.Text
 	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, noServer
 	t.rec.Received = uint64(s.in.Len())
 	t.reqDone, t.keep, t.unread = true, false, true
 	t.rec.Term = [4]byte{who, 'R', '-', '-'}
 	s.t, s.state = t, exchanging
 	t.countBadRequest()
+	if who == 'P' {
+		t.badRequest(bad{e.Text, s.in.Bytes(), at})
+	}
 	t.replyError(e.Status)
 }
 
-// badRequestLog logs a connection on which nothing came, and closes it.
-func (s *session) badRequestLog(status int, who byte) {
+// badRequestLog logs a connection on which nothing came, or a stream whose
+// fields are no request, and closes it.
+func (s *session) badRequestLog(status int, who byte, fault string) {
 	t := s.sh.newTxn(s)
 	t.rec.BadReq = true
 	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, noServer
@@ -170,6 +178,9 @@ func (s *session) badRequestLog(status int, who byte) {
 	t.rec.Status = status
 	s.t, s.state = t, exchanging
 	t.keep = false
+	if fault != "" {
+		t.badRequest(bad{reason: fault})
+	}
 	t.end()
 }
 

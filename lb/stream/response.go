@@ -25,8 +25,12 @@ func (t *txn) headFromServer() step {
 			if err == http1.ErrIncomplete && t.res.Len() < MaxHead {
 				break
 			}
-			if err != nil || n > MaxHead {
-				t.badResponse('P')
+			if err == nil && n > MaxHead || err == http1.ErrIncomplete {
+				t.badResponse('P', bad{"the answer's head is larger than 16 KiB", t.res.Bytes(), MaxHead})
+				return left
+			}
+			if err != nil {
+				t.badResponse('P', bad{err.Error(), t.res.Bytes(), sh.res.BadAt()})
 				return left
 			}
 			if t.gotHead(n) == left {
@@ -76,7 +80,7 @@ func (t *txn) readHead() (int, wire.Status) {
 // headMissing handles a server that ended before its response head did.
 func (t *txn) headMissing() {
 	if t.res != nil {
-		t.badResponse('S')
+		t.badResponse('S', bad{"the server ended in the middle of its answer's head", t.res.Bytes(), t.res.Len()})
 		return
 	}
 	t.serverFailed()
@@ -84,8 +88,10 @@ func (t *txn) headMissing() {
 
 // badResponse ends the exchange with a server that talks nonsense ('P') or
 // stopped in the middle of its head ('S').
-func (t *txn) badResponse(who byte) {
+func (t *txn) badResponse(who byte, b bad) {
+	t.badAnswer(b)
 	if !t.resBegun && t.resReady == 0 && t.sendAgain() {
+		t.rec.Fault = ""
 		return
 	}
 	t.countServer(func(c *ServerCounters) { c.ErrResp++ })
@@ -100,7 +106,7 @@ func (t *txn) gotHead(n int) step {
 		return t.interim(n)
 	}
 	if h.Status() == 101 && !t.agreed(h) {
-		t.badResponse('P')
+		t.badResponse('P', bad{"a 101 that was not asked for, or does not say what it switches to", t.res.Bytes(), 0})
 		return left
 	}
 	now := sh.Loop.Now()
@@ -127,7 +133,8 @@ func (t *txn) gotHead(n int) step {
 	if c := &s.fe.CookieCapture; c.Len > 0 {
 		t.rec.SCookie = c.cookie(h, "set-cookie")
 	}
-	if !t.say(h) {
+	if fault := t.say(h); fault != "" {
+		t.badAnswer(bad{fault, t.res.Bytes(), 0})
 		t.noResponse()
 		t.fail('P', 'H', 502)
 		return left
@@ -190,7 +197,7 @@ func (t *txn) interim(n int) step {
 	h.Del("transfer-encoding")
 	h.SetMinor(1)
 	if !t.placeHead(n) || t.resHead != nil { // a head that nothing was added to fits
-		t.badResponse('P')
+		t.badResponse('P', bad{"an interim answer whose head is larger than 16 KiB", t.res.Bytes(), MaxHead})
 		return left
 	}
 	return onward
@@ -226,9 +233,8 @@ func (t *txn) responseRules() bool {
 
 // say completes the head of what we say to the client: the framing of its body
 // by the status that is said and the method that the client asked with, and
-// what becomes of its connection. False when one side would take for a tunnel
-// what is none for the other.
-func (t *txn) say(h *http1.Head) bool {
+// what becomes of its connection. It gives the reason when that cannot be said.
+func (t *txn) say(h *http1.Head) (fault string) {
 	if t.be.Cookie != nil {
 		t.setCookie(h)
 	}
@@ -237,7 +243,7 @@ func (t *txn) say(h *http1.Head) bool {
 	tunnel := status == 101 || t.method == methodConnect && status/100 == 2
 	switch {
 	case tunnel != (t.resKind == http1.Tunnel) || status < 200 && !tunnel:
-		return false
+		return "rules made of it a tunnel for one side only"
 	case tunnel:
 	case t.method == methodHead || status == 204 || status == 304:
 		t.sayNothing(h, status)
@@ -246,6 +252,8 @@ func (t *txn) say(h *http1.Head) bool {
 		h.Del("content-length")
 		h.Del("transfer-encoding")
 		h.AddString("Content-Length", "0")
+	case t.resKind == http1.ChunkedBody && h.Coded && (t.clientMinor == 0 || t.s.stream != nil):
+		return "a transfer coding beneath chunked, which a client of HTTP/1.0 or HTTP/2 cannot be told of [RFC 9112 7.4]"
 	case t.resKind == http1.ChunkedBody && (t.clientMinor == 0 || t.s.stream != nil):
 		t.said, t.keep = plain, false
 		h.Del("transfer-encoding")
@@ -267,7 +275,7 @@ func (t *txn) say(h *http1.Head) bool {
 	case t.clientMinor == 0:
 		h.AddString("Connection", "keep-alive")
 	}
-	return true
+	return ""
 }
 
 // sayNothing has the head stand alone. What the server sends after its own is

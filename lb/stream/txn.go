@@ -209,6 +209,10 @@ func (t *txn) pump() step {
 			return onward
 		}
 	}
+	if t.phase == phaseForward && s.PeerEnded() && t.be.AbortOnClose && t.reqDone && !t.resHeadDone {
+		t.clientAborted()
+		return onward
+	}
 	if t.forward() == left {
 		return onward
 	}

@@ -66,6 +66,9 @@ reference for what each keyword means). No keyword is accepted silently:
 - A status with a body, made by ` + "`set-status`" + ` of one without, has ` + "`Content-Length: 0`" + `, whatever length the server named.
 - What client and server say of their own connection (Connection, Keep-Alive, Proxy-Connection, TE but for trailers) ends at lb before rules see it.
   What rules write there holds for the connection that the head leaves by, as with HAProxy.
+- A request of HTTP/1.1 without Host is a 400, and so is a malformed one (` + "`a:80:90`, `:80`" + `); where HTTP/1.0 has none, rules and servers see the host of an absolute
+  target. HAProxy passes both on as they are.
+- A transfer coding beneath chunked (` + "`Transfer-Encoding: gzip, chunked`" + `) is a 502 for clients of HTTP/1.0 and HTTP/2, which cannot be told of it.
 - A misspelled section is one error, and its lines are not read as part of the section before.
 
 ## Where checks differ
