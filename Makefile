@@ -28,7 +28,7 @@ RECORDED = $(shell grep -rl 'tape\.Open' --include='*_test.go' ./lb ./test ./sys
 
 FUZZTIME ?= 20s
 
-.PHONY: help build run test unit race e2e record soak lint setup bench bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record soak lint setup bench bench-scale bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ soak: setup ## the tests that have a long form, in full size: some minutes
 
 bench: build ## CPU per request, lb and Debian's haproxy side by side
 	$(GO) run ./test/bench -lb bin/lb $(ARGS)
+
+bench-scale: build ## 5,000 backends of two checked servers, lb and Debian's haproxy side by side: reloads, latency, memory, idle processor
+	$(GO) run ./test/bench/scale -lb bin/lb $(ARGS)
 
 bench-syslog: build ## CPU per message and burst losses, syslogd beside rsyslog and syslog-ng (ARGS=-show: their settings, -sweep: others)
 	$(GO) run ./test/bench/syslog -syslogd bin/syslogd $(ARGS)

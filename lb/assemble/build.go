@@ -69,7 +69,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	rt := b.rt
 	rt.generation = succession.New(succession.Options{
 		Engine: rt.eng, Servers: &rt.Set, Tables: rt.tables, Tickets: &rt.tickets, Policy: rt.cfg.Global.Handover,
-		Count: rt.count, Clear: rt.clearOwn, Warn: rt.note, Running: rt.ctx, Serving: rt.serving,
+		Count: rt.count, Rows: len(rt.frontends) + len(rt.backends) + len(rt.serverConfigs), Clear: rt.clearOwn, Warn: rt.note, Running: rt.ctx, Serving: rt.serving,
 	})
 	return rt, nil
 }

@@ -40,7 +40,7 @@ func (n *notes) Write(b []byte) (int, error) {
 }
 
 // said gives notes that are shown if the test fails.
-func said(t *testing.T) *notes {
+func said(t testing.TB) *notes {
 	n := new(notes)
 	t.Cleanup(func() {
 		n.mu.Lock()
@@ -54,7 +54,7 @@ func said(t *testing.T) *notes {
 
 // begin builds and starts an engine; former is the one it follows, nil for the
 // first. The sockets of the first are opened, the others share them.
-func begin(t *testing.T, text string, former *generation) *generation {
+func begin(t testing.TB, text string, former *generation) *generation {
 	t.Helper()
 	cfg, err := config.LoadSources([]cfgfile.Source{{Name: "test.cfg", Data: []byte(text)}}, config.Options{})
 	if err != nil {
@@ -113,14 +113,14 @@ func open(wants []handoff.Want) (*handoff.Set, error) {
 }
 
 // follow begins the next generation and lets g leave.
-func (g *generation) follow(t *testing.T, text string) *generation {
+func (g *generation) follow(t testing.TB, text string) *generation {
 	t.Helper()
 	next := begin(t, text, g)
 	g.Drain()
 	return next
 }
 
-func (g *generation) left(t *testing.T) {
+func (g *generation) left(t testing.TB) {
 	t.Helper()
 	select {
 	case <-g.Done():
@@ -130,7 +130,7 @@ func (g *generation) left(t *testing.T) {
 }
 
 // told waits until g has the counts of all before it.
-func (g *generation) told(t *testing.T) {
+func (g *generation) told(t testing.TB) {
 	t.Helper()
 	select {
 	case <-g.generation.Complete():
@@ -140,7 +140,7 @@ func (g *generation) told(t *testing.T) {
 }
 
 // row is one row of `show stat`.
-func (g *generation) row(t *testing.T, kind stats.Kind, proxy, name string) *stats.Row {
+func (g *generation) row(t testing.TB, kind stats.Kind, proxy, name string) *stats.Row {
 	t.Helper()
 	snap := g.Snapshot()
 	for i := range snap.Rows {
@@ -154,7 +154,7 @@ func (g *generation) row(t *testing.T, kind stats.Kind, proxy, name string) *sta
 }
 
 // slowServer answers /slow when it is released, everything else at once.
-func slowServer(t *testing.T) (addr string, arrived <-chan struct{}, release func()) {
+func slowServer(t testing.TB) (addr string, arrived <-chan struct{}, release func()) {
 	came, gone := make(chan struct{}, 10), make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/slow") {
@@ -171,7 +171,7 @@ func slowServer(t *testing.T) (addr string, arrived <-chan struct{}, release fun
 }
 
 // freeAddr is an address that nobody listens on.
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -198,12 +198,12 @@ backend be
 }
 
 type browser struct {
-	t *testing.T
+	t testing.TB
 	net.Conn
 	r *bufio.Reader
 }
 
-func browse(t *testing.T, addr string) *browser {
+func browse(t testing.TB, addr string) *browser {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {

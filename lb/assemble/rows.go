@@ -66,23 +66,24 @@ func merge(into, from []stream.ServerCounters, nowMs int64) {
 // Snapshot implements control.Runtime.
 func (rt *Runtime) Snapshot() *stats.Snapshot { return rt.generation.Snapshot() }
 
-// count is what this worker counts itself.
-func (rt *Runtime) count() *stats.Snapshot {
+// count gives each row of what this worker counts itself, which is valid until
+// the next.
+func (rt *Runtime) count(each func(*stats.Row)) stats.Info {
 	s := rt.sum()
-	snap := &stats.Snapshot{Info: rt.info(&s)}
 	// Both halves are in the order of the configuration.
 	f, b := 0, 0
 	for _, p := range rt.cfg.Proxies {
 		if f < len(rt.frontends) && rt.frontends[f] == p {
-			snap.Rows = append(snap.Rows, rt.frontRow(f, &s))
+			r := rt.frontRow(f, &s)
+			each(&r)
 			f++
 		}
 		if b < len(rt.backends) && rt.backends[b] == p {
-			snap.Rows = rt.backRows(snap.Rows, b, &s)
+			rt.backRows(each, b, &s)
 			b++
 		}
 	}
-	return snap
+	return rt.info(&s)
 }
 
 func (rt *Runtime) info(s *sum) stats.Info {
@@ -135,8 +136,8 @@ func (rt *Runtime) frontRow(i int, s *sum) stats.Row {
 	return r
 }
 
-// backRows appends a backend's servers and then the backend itself.
-func (rt *Runtime) backRows(rows []stats.Row, i int, s *sum) []stats.Row {
+// backRows gives a backend's servers and then the backend itself.
+func (rt *Runtime) backRows(each func(*stats.Row), i int, s *sum) {
 	be, p, c := rt.eng.Backends[i], rt.backends[i], &s.back[i]
 	st := be.Backend.Stats()
 	total := stats.Row{
@@ -161,9 +162,9 @@ func (rt *Runtime) backRows(rows []stats.Row, i int, s *sum) []stats.Row {
 		}
 		total.Connects += r.Connects
 		total.Reuses += r.Reuses
-		rows = append(rows, r)
+		each(&r)
 	}
-	return append(rows, total)
+	each(&total)
 }
 
 func algorithm(p *config.Proxy) string {

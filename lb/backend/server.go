@@ -228,6 +228,13 @@ func (s *Server) downtime(now time.Time) time.Duration {
 	return s.down + now.Sub(s.downAt)
 }
 
+// Stopping reports whether it is left to the clients that are bound to it.
+func (s *Server) Stopping() bool {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	return s.stop
+}
+
 // Load is the number of places taken now.
 func (s *Server) Load() int32 {
 	s.b.mu.Lock()

@@ -82,7 +82,7 @@ func (c *Checker) turn(ctx context.Context) {
 	c.hurry = false
 	if c.probe != nil || !c.spec.quick {
 		spec, up := c.spec, c.health >= c.spec.Rise
-		ctx, cancel := context.WithCancel(ctx)
+		asking, cancel := context.WithCancel(ctx)
 		c.cancel = cancel
 		c.mu.Unlock()
 		go func() {
@@ -93,25 +93,25 @@ func (c *Checker) turn(ctx context.Context) {
 			if ask == nil {
 				ask = probe
 			}
-			c.finish(ctx, epoch, ask(ctx, &spec, up), begun)
+			c.finish(asking, epoch, ask(asking, &spec, up), begun)
 			cancel()
 		}()
 		return
 	}
-	conn, res, done := c.spec.begin()
+	conn, res, done := c.spec.begin(begun)
 	if done {
 		c.mu.Unlock()
 		res.took = time.Since(begun)
 		c.finish(ctx, epoch, res, begun)
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	waiting, cancel := context.WithCancel(ctx)
 	c.cancel = cancel
 	c.mu.Unlock()
 	go func() {
-		res := conn.wait(ctx)
+		res := conn.wait(waiting)
 		res.took = time.Since(begun)
-		c.finish(ctx, epoch, res, begun)
+		c.finish(waiting, epoch, res, begun)
 		cancel()
 	}()
 }
@@ -120,31 +120,34 @@ func (c *Checker) turn(ctx context.Context) {
 // turn: counted from there, so one that took the whole interval is followed by
 // the next at once.
 func (c *Checker) finish(ctx context.Context, epoch uint, res result, begun time.Time) {
-	next := func() { c.sched.at(c, begun.Add(c.interval())) }
 	if ctx.Err() != nil { // paused or ended meanwhile: what it found is not the server's fault
-		next()
+		c.again(begun)
 		return
 	}
 	r, ok := c.count(epoch, res)
-	if !ok {
-		next()
+	switch {
+	case !ok:
+	case r.Passed && !r.Changed && !r.First: // nothing that a log or a lock could keep up
+		c.tell(&r)
+	default:
+		go c.tellAndAgain(r, begun)
 		return
 	}
-	if r.Passed && !r.Changed && !r.First { // nothing that a log or a lock could keep up
-		c.tell(r)
-		next()
-		return
-	}
-	go func() {
-		c.tell(r)
-		next()
-	}()
+	c.again(begun)
 }
 
-func (c *Checker) tell(r Report) {
+func (c *Checker) tellAndAgain(r Report, begun time.Time) {
+	c.tell(&r)
+	c.again(begun)
+}
+
+// again gives c its next turn after a check that began at a time.
+func (c *Checker) again(begun time.Time) { c.sched.at(c, begun.Add(c.interval())) }
+
+func (c *Checker) tell(r *Report) {
 	c.reporting.Lock()
 	defer c.reporting.Unlock()
-	c.report(r)
+	c.report(*r)
 }
 
 // count makes the result of a check part of the server's health. A result that

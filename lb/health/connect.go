@@ -2,9 +2,11 @@ package health
 
 import (
 	"context"
+	"encoding/binary"
 	"net/netip"
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,19 +23,34 @@ func (s *Spec) plain() bool {
 	return !s.Agent && !s.Secure && s.ProxyHeader == 0 && len(s.Script.Steps) == 0 && s.target != nil
 }
 
-// sockaddr is the kernel's form of the address; nil for a name.
-func (s *Spec) sockaddr() unix.Sockaddr {
+// sockaddr is the kernel's form of the address; nil for one that takes a lookup
+// or does not fit.
+func (s *Spec) sockaddr() []byte {
 	if s.Network == "unix" {
-		return &unix.SockaddrUnix{Name: s.Address}
+		const most = 107 // sun_path and its NUL
+		if len(s.Address) > most || s.Address == "" {
+			return nil
+		}
+		b := append(binary.NativeEndian.AppendUint16(nil, unix.AF_UNIX), s.Address...)
+		if s.Address[0] == '@' { // an abstract name ends where the address ends
+			b[2] = 0
+			return b
+		}
+		return append(b, 0)
 	}
 	ap, err := netip.ParseAddrPort(s.Address)
 	if err != nil || ap.Addr().Zone() != "" {
 		return nil
 	}
 	if a := ap.Addr().Unmap(); a.Is4() {
-		return &unix.SockaddrInet4{Port: int(ap.Port()), Addr: a.As4()}
+		b := binary.NativeEndian.AppendUint16(nil, unix.AF_INET)
+		b = binary.BigEndian.AppendUint16(b, ap.Port())
+		return append(append(b, a.AsSlice()...), make([]byte, 8)...)
 	}
-	return &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()}
+	b := binary.NativeEndian.AppendUint16(nil, unix.AF_INET6)
+	b = binary.BigEndian.AppendUint16(b, ap.Port())
+	b = append(b, 0, 0, 0, 0) // flow
+	return append(append(b, ap.Addr().AsSlice()...), 0, 0, 0, 0)
 }
 
 // connecting is a connection under way.
@@ -43,41 +60,49 @@ type connecting struct {
 }
 
 // begin begins to connect. done is true when the outcome is known at once.
-func (s *Spec) begin() (c connecting, r result, done bool) {
+func (s *Spec) begin(begun time.Time) (c connecting, r result, done bool) {
 	limit := positive(s.Inter, 2*time.Second)
 	if s.Check > 0 && s.Connect > 0 {
 		limit = min(s.Connect, limit)
 	}
-	family := unix.AF_INET
-	sa := s.target
-	switch sa.(type) {
-	case *unix.SockaddrInet6:
-		family = unix.AF_INET6
-	case *unix.SockaddrUnix:
-		family = unix.AF_UNIX
+	family := int(binary.NativeEndian.Uint16(s.target))
+	// None of these calls waits, so the scheduler need not hear of them.
+	n, _, errno := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return c, connectResult(errno), true
 	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return c, connectResult(err), true
-	}
+	c = connecting{fd: int(n), limit: begun.Add(limit)}
 	if family != unix.AF_UNIX {
 		// What cannot be set costs the server an accept, no more.
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
-		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		off, hard := int32(0), unix.Linger{Onoff: 1}
+		c.set(unix.IPPROTO_TCP, unix.TCP_QUICKACK, unsafe.Pointer(&off), unsafe.Sizeof(off))
+		c.set(unix.SOL_SOCKET, unix.SO_LINGER, unsafe.Pointer(&hard), unsafe.Sizeof(hard))
 	}
-	c = connecting{fd: fd, limit: time.Now().Add(limit)}
-	switch err = unix.Connect(fd, sa); err {
-	case nil:
-	case unix.EINPROGRESS:
-		if !c.ready() {
-			return c, r, false
-		}
-		err = c.outcome()
+	errno = c.connect(s.target)
+	if errno == unix.EINPROGRESS {
+		// Asked once more, a server of this machine has always answered.
+		errno = c.connect(s.target)
+	}
+	switch errno {
+	case unix.EALREADY:
+		return c, r, false
 	case unix.EAGAIN: // a unix socket whose queue is full
-		err = unix.ECONNREFUSED
+		errno = unix.ECONNREFUSED
 	}
-	unix.Close(fd)
-	return c, connected(err), true
+	unix.RawSyscall(unix.SYS_CLOSE, n, 0, 0)
+	if errno != 0 {
+		return c, connectResult(errno), true
+	}
+	return c, result{status: L4OK}, true
+}
+
+func (c *connecting) set(level, name int, v unsafe.Pointer, size uintptr) {
+	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(c.fd), uintptr(level), uintptr(name), uintptr(v), size, 0)
+}
+
+func (c *connecting) connect(target []byte) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(c.fd), uintptr(unsafe.Pointer(&target[0])), uintptr(len(target)))
+	return errno
 }
 
 // ready reports whether the outcome is known, without waiting: to a server of

@@ -110,10 +110,10 @@ func (s *Scheduler) sooner(c *Checker, due time.Time) {
 	}
 }
 
-// round puts a turn off by at most 5 ms, or half a percent of the interval, so
+// round puts a turn off by at most 10 ms, or half a percent of the interval, so
 // that with many servers each awakening does several checks.
 func (s *Scheduler) round(due time.Time, inter time.Duration) time.Time {
-	step := min(inter/200, 5*time.Millisecond)
+	step := min(inter/200, 10*time.Millisecond)
 	if step <= 0 {
 		return due
 	}

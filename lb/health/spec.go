@@ -3,8 +3,6 @@ package health
 import (
 	"crypto/tls"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Spec says how a server is checked. Immutable after New.
@@ -49,8 +47,8 @@ type Spec struct {
 	// and that nobody answers means nothing.
 	Agent bool
 
-	quick  bool          // nothing but a connection to target
-	target unix.Sockaddr // Address, where that needs no lookup
+	quick  bool   // nothing but a connection to target
+	target []byte // Address as the kernel has it; nil for one that needs a lookup
 }
 
 // resolve looks what can be known of the spec before a check.

@@ -177,7 +177,7 @@ func (s *Server) obey(o health.Orders) {
 // apply makes an outcome the server's state: it is up when neither its checks
 // nor its agent say otherwise.
 func (s *Server) apply(r *health.Report) {
-	if !r.Agent && !r.Changed && r.Passed && r.Status != health.L7OKC && !s.srv.Stats().Stopping {
+	if !r.Agent && !r.Changed && r.Passed && r.Status != health.L7OKC && !s.srv.Stopping() {
 		return // nothing new, almost always
 	}
 	s.change(func() {

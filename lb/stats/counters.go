@@ -3,34 +3,34 @@ package stats
 // Counters are the figures of a row that only grow. The engine keeps one per
 // loop and adds them up; `clear counters all` sets them to the zero value.
 type Counters struct {
-	SessTotal      uint64 // stot: sessions; a server's counts connections given to it
-	ConnTotal      uint64 // frontend: connections, refused ones included
-	BytesIn        uint64
-	BytesOut       uint64
-	DeniedReq      uint64
-	DeniedResp     uint64
-	DeniedConn     uint64 // frontend, listener: refused by tcp-request connection rules
-	DeniedSess     uint64 // frontend, listener: refused by tcp-request session rules
-	ErrReq         uint64 // frontend, listener: requests that were not valid or never complete
-	ErrConn        uint64 // backend, server
-	ErrResp        uint64 // backend, server
-	Retries        uint64
-	Redispatches   uint64
-	CheckFail      uint64 // server
-	CheckDown      uint64 // server, backend: times it went down
-	LBTotal        uint64 // times chosen by the balancing
-	Resp           [6]uint64
-	ReqTotal       uint64 // HTTP requests
-	CliAborts      uint64
-	SrvAborts      uint64
-	Intercepted    uint64 // frontend: answered here (stats, monitor, redirect, return)
-	FailedRewrites uint64
-	Connects       uint64 // connection attempts to servers
-	Reuses         uint64 // requests on a kept connection
-	InternalErrors uint64
-	SSLSessions    uint64 // handshakes done
-	SSLReused      uint64 // of these resumed
-	SSLFailed      uint64
+	SessTotal      uint64    `json:",omitzero"` // stot: sessions; a server's counts connections given to it
+	ConnTotal      uint64    `json:",omitzero"` // frontend: connections, refused ones included
+	BytesIn        uint64    `json:",omitzero"`
+	BytesOut       uint64    `json:",omitzero"`
+	DeniedReq      uint64    `json:",omitzero"`
+	DeniedResp     uint64    `json:",omitzero"`
+	DeniedConn     uint64    `json:",omitzero"` // frontend, listener: refused by tcp-request connection rules
+	DeniedSess     uint64    `json:",omitzero"` // frontend, listener: refused by tcp-request session rules
+	ErrReq         uint64    `json:",omitzero"` // frontend, listener: requests that were not valid or never complete
+	ErrConn        uint64    `json:",omitzero"` // backend, server
+	ErrResp        uint64    `json:",omitzero"` // backend, server
+	Retries        uint64    `json:",omitzero"`
+	Redispatches   uint64    `json:",omitzero"`
+	CheckFail      uint64    `json:",omitzero"` // server
+	CheckDown      uint64    `json:",omitzero"` // server, backend: times it went down
+	LBTotal        uint64    `json:",omitzero"` // times chosen by the balancing
+	Resp           [6]uint64 `json:",omitzero"`
+	ReqTotal       uint64    `json:",omitzero"` // HTTP requests
+	CliAborts      uint64    `json:",omitzero"`
+	SrvAborts      uint64    `json:",omitzero"`
+	Intercepted    uint64    `json:",omitzero"` // frontend: answered here (stats, monitor, redirect, return)
+	FailedRewrites uint64    `json:",omitzero"`
+	Connects       uint64    `json:",omitzero"` // connection attempts to servers
+	Reuses         uint64    `json:",omitzero"` // requests on a kept connection
+	InternalErrors uint64    `json:",omitzero"`
+	SSLSessions    uint64    `json:",omitzero"` // handshakes done
+	SSLReused      uint64    `json:",omitzero"` // of these resumed
+	SSLFailed      uint64    `json:",omitzero"`
 }
 
 // CountStatus counts one response: 2xx into Resp[1], what is no HTTP status

@@ -15,7 +15,7 @@ type rowCounts struct {
 	Kind  stats.Kind     `json:"kind"`
 	Proxy string         `json:"proxy"`
 	Name  string         `json:"name,omitempty"`
-	Count stats.Counters `json:"count"`
+	Count stats.Counters `json:"count,omitzero"`
 
 	SessMax  int `json:"smax,omitempty"`
 	QueueMax int `json:"qmax,omitempty"`
@@ -23,8 +23,8 @@ type rowCounts struct {
 	ReqMax   int `json:"req_rate_max,omitempty"`
 	Downtime int `json:"downtime,omitempty"` // s, of workers that did not send it with the servers' state
 
-	Times   [4]stats.Average `json:"times"`
-	Latency stats.Latency    `json:"latency"`
+	Times   [4]stats.Average `json:"times,omitzero"`
+	Latency stats.Latency    `json:"latency,omitzero"`
 	Last    int64            `json:"last,omitempty"` // Unix time of the last session, s; 0 none
 }
 
@@ -33,16 +33,44 @@ type totals struct {
 	Conns, Requests, TLS, BytesOut, DroppedLogs uint64
 }
 
-func countsOf(s *stats.Snapshot) []rowCounts {
-	var list []rowCounts
-	for i := range s.Rows {
-		r := &s.Rows[i]
-		list = append(list, rowCounts{
-			Kind: r.Kind, Proxy: r.Proxy, Name: r.Name, Count: r.Counters, SessMax: r.SessMax, QueueMax: r.QueueMax,
-			RateMax: r.SessRateMax, ReqMax: r.ReqRateMax, Downtime: r.Downtime, Times: r.Times, Latency: r.Latency, Last: lastOf(r),
-		})
+// countsOf takes what was counted out of a row.
+func countsOf(r *stats.Row) rowCounts {
+	return rowCounts{
+		Kind: r.Kind, Proxy: r.Proxy, Name: r.Name, Count: r.Counters, SessMax: r.SessMax, QueueMax: r.QueueMax,
+		RateMax: r.SessRateMax, ReqMax: r.ReqRateMax, Downtime: r.Downtime, Times: r.Times, Latency: r.Latency, Last: lastOf(r),
 	}
-	return list
+}
+
+// isZero reports whether nothing was counted.
+func (t *rowCounts) isZero() bool {
+	return *t == rowCounts{Kind: t.Kind, Proxy: t.Proxy, Name: t.Name}
+}
+
+// addTo adds what was counted to a row.
+func (t *rowCounts) addTo(r *stats.Row) {
+	r.Counters.Merge(&t.Count)
+	r.SessMax, r.QueueMax = max(r.SessMax, t.SessMax), max(r.QueueMax, t.QueueMax)
+	r.SessRateMax, r.ReqRateMax = max(r.SessRateMax, t.RateMax), max(r.ReqRateMax, t.ReqMax)
+	r.Downtime += t.Downtime
+	times := r.Times
+	for i := range times {
+		times[i].Before(t.Times[i])
+	}
+	r.SetTimes(times)
+	r.Latency.Merge(t.Latency)
+	if ago := int(time.Now().Unix() - t.Last); t.Last > 0 && (r.LastSess < 0 || ago < r.LastSess) {
+		r.LastSess = max(ago, 0)
+	}
+}
+
+// forget takes out of a row what rowCounts has.
+func forget(r *stats.Row) {
+	r.Counters, r.SessMax, r.QueueMax, r.SessRateMax, r.ReqRateMax, r.Downtime = stats.Counters{}, 0, 0, 0, 0, 0
+	r.SetTimes([4]stats.Average{})
+	r.Latency = stats.Latency{}
+	if r.Kind == stats.Backend || r.Kind == stats.Server {
+		r.LastSess = -1
+	}
 }
 
 // lastOf is when the last session of a row began, as Unix time in seconds.
@@ -60,12 +88,50 @@ func totalsOf(in *stats.Info) *totals {
 	}
 }
 
+func (t *totals) addTo(in *stats.Info) {
+	in.CumConns += t.Conns
+	in.CumReqs += t.Requests
+	in.CumSSLConns += t.TLS
+	in.TotalBytesOut += t.BytesOut
+	in.DroppedLogs += t.DroppedLogs
+}
+
+func forgetTotals(in *stats.Info) {
+	in.CumConns, in.CumReqs, in.CumSSLConns, in.TotalBytesOut, in.DroppedLogs = 0, 0, 0, 0, 0
+}
+
+// counts are what some workers have counted: rows of which nothing was counted
+// need not be there.
+type counts struct {
+	rows  map[rowKey]rowCounts
+	total totals
+}
+
+// addTo adds the counts to a snapshot.
+func (c *counts) addTo(s *stats.Snapshot) {
+	for i := range s.Rows {
+		r := &s.Rows[i]
+		if b, ok := c.rows[rowKey{r.Kind, r.Proxy, r.Name}]; ok {
+			b.addTo(r)
+		}
+	}
+	c.total.addTo(&s.Info)
+}
+
+// before makes a row the sum of it and of what was counted before it.
+func (c *counts) before(later *rowCounts) {
+	if b, ok := c.rows[later.key()]; ok {
+		b.Latency = b.Latency.Clone() // the sum is another one than what is kept here
+		b.merge(later)
+		*later = b
+	}
+}
+
 // predecessors is what the workers before have counted, and which of them are left.
 type predecessors struct {
 	mu sync.Mutex
 	// mu guards the fields below.
-	rows   map[rowKey]rowCounts // of workers that are gone
-	total  totals
+	counts // of workers that are gone
 	living []*predecessor
 	passed []*predecessor // the next worker counts them now; for the last answers here
 }
@@ -77,8 +143,7 @@ type predecessor struct {
 	ended chan struct{} // closed when nobody here reads from link any more
 
 	// predecessors.mu guards the fields below.
-	rows  map[rowKey]rowCounts
-	total totals
+	counts
 	busy  map[*backend.Server]int // places it holds
 	sent  bool                    // all that was counted before the worker here began to serve
 	stale bool                    // what it sends is from before a `clear counters` here
@@ -116,7 +181,7 @@ func (t *totals) merge(o *totals) {
 
 // join adds an earlier worker.
 func (f *predecessors) join(link *handoff.Conn) *predecessor {
-	p := &predecessor{link: link, ended: make(chan struct{}), rows: map[rowKey]rowCounts{}, busy: map[*backend.Server]int{}}
+	p := &predecessor{link: link, ended: make(chan struct{}), counts: counts{rows: map[rowKey]rowCounts{}}, busy: map[*backend.Server]int{}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.living = append(f.living, p)
@@ -233,49 +298,47 @@ func (f *predecessors) close() {
 func (f *predecessors) add(s *stats.Snapshot) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.addTo(s, f.rows, &f.total)
+	f.addTo(s)
 	for _, p := range f.living {
-		f.addTo(s, p.rows, &p.total)
+		p.addTo(s)
 	}
 }
 
-// addPassed adds what the workers that were passed on had counted until then.
-func (f *predecessors) addPassed(s *stats.Snapshot) {
+// addRow adds what was counted before to a row of this worker.
+func (f *predecessors) addRow(r *rowCounts) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.before(r)
+	for _, p := range f.living {
+		p.before(r)
+	}
+}
+
+func (f *predecessors) addTotals(t *totals) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t.merge(&f.total)
+	for _, p := range f.living {
+		t.merge(&p.total)
+	}
+}
+
+// addPassedRow adds what the workers that were passed on had counted until
+// then to a row.
+func (f *predecessors) addPassedRow(r *rowCounts) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.passed {
-		f.addTo(s, p.rows, &p.total)
+		p.before(r)
 	}
 }
 
-// addTo adds one worker's counts. mu is held.
-func (f *predecessors) addTo(s *stats.Snapshot, rows map[rowKey]rowCounts, total *totals) {
-	for i := range s.Rows {
-		r := &s.Rows[i]
-		b, known := rows[rowKey{r.Kind, r.Proxy, r.Name}]
-		if !known {
-			continue
-		}
-		r.Counters.Merge(&b.Count)
-		r.SessMax, r.QueueMax = max(r.SessMax, b.SessMax), max(r.QueueMax, b.QueueMax)
-		r.SessRateMax, r.ReqRateMax = max(r.SessRateMax, b.RateMax), max(r.ReqRateMax, b.ReqMax)
-		r.Downtime += b.Downtime
-		times := r.Times
-		for i := range times {
-			times[i].Before(b.Times[i])
-		}
-		r.SetTimes(times)
-		r.Latency.Merge(b.Latency)
-		if ago := int(time.Now().Unix() - b.Last); b.Last > 0 && (r.LastSess < 0 || ago < r.LastSess) {
-			r.LastSess = max(ago, 0)
-		}
+func (f *predecessors) addPassedTotals(t *totals) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.passed {
+		t.merge(&p.total)
 	}
-	in := &s.Info
-	in.CumConns += total.Conns
-	in.CumReqs += total.Requests
-	in.CumSSLConns += total.TLS
-	in.TotalBytesOut += total.BytesOut
-	in.DroppedLogs += total.DroppedLogs
 }
 
 // clear forgets the maxima, or all, and returns the workers before, which have

@@ -57,11 +57,17 @@ func TestFormerSums(t *testing.T) {
 	if _, _, ok := f.release(b); ok {
 		t.Error("released twice")
 	}
-	snap := &stats.Snapshot{}
-	f.add(snap)
-	f.addPassed(snap)
-	if snap.Info.CumReqs != 17 {
-		t.Errorf("the last answers tell of %d, want 17", snap.Info.CumReqs)
+	var all totals
+	f.addTotals(&all)
+	f.addPassedTotals(&all)
+	if all.Requests != 17 {
+		t.Errorf("the last answers have %d, want 17", all.Requests)
+	}
+	row := rowCounts{Kind: stats.Frontend, Proxy: "fe"}
+	f.addRow(&row)
+	f.addPassedRow(&row)
+	if row.Count.ReqTotal != 17 {
+		t.Errorf("the last answers have %d in a row, want 17", row.Count.ReqTotal)
 	}
 	f.clear(true)
 	sum(0)
@@ -79,5 +85,30 @@ func TestFormerWithoutAWord(t *testing.T) {
 	f.leave(q)
 	if !f.complete() {
 		t.Error("waits for one that is gone")
+	}
+}
+
+// TestSumsLeaveLatenciesAlone: adding a predecessor's distribution of times to a row does not change what is kept of it.
+func TestSumsLeaveLatenciesAlone(t *testing.T) {
+	var f predecessors
+	p := f.join(nil)
+	times := func(n int) (l stats.Latency) {
+		for range n {
+			l.Add(stats.TotalTime, 5)
+		}
+		return l
+	}
+	f.take(p, []rowCounts{{Kind: stats.Frontend, Proxy: "fe", Latency: times(3)}}, &totals{})
+	for range 3 {
+		row := rowCounts{Kind: stats.Frontend, Proxy: "fe", Latency: times(2)}
+		f.addRow(&row)
+		if n := row.Latency.Count(stats.TotalTime); n != 5 {
+			t.Fatalf("the sum has %d times, want 5", n)
+		}
+	}
+	snap := &stats.Snapshot{Rows: []stats.Row{{Kind: stats.Frontend, Proxy: "fe"}}}
+	f.add(snap)
+	if n := snap.Rows[0].Latency.Count(stats.TotalTime); n != 3 {
+		t.Errorf("a snapshot has %d times, want 3", n)
 	}
 }

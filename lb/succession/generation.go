@@ -103,8 +103,10 @@ type Options struct {
 	// the default, or another word of `handover`.
 	Policy string
 
-	// Count gives what this worker has counted itself, and Clear forgets it.
-	Count func() *stats.Snapshot
+	// Count gives the rows of what this worker has counted itself, each valid
+	// until the next, and Clear forgets it. Rows is how many there are.
+	Count func(each func(*stats.Row)) stats.Info
+	Rows  int
 	Clear func(all bool)
 
 	// Warn tells an operator what went wrong.
@@ -121,8 +123,9 @@ type Generation struct {
 	before predecessors // the workers before, and what they have counted
 	next   *successor   // the worker that will take over, once there is one
 
-	counting sync.Mutex      // guards final, and the making of snapshots
-	final    *stats.Snapshot // what was sent to the next worker first; nil before
+	counting sync.Mutex // guards the fields below, and the making of snapshots
+	final    *counts    // all that was counted when the next worker was sent the counts first; nil before
+	sent     map[rowKey]rowCounts
 
 	tablesMu sync.Mutex // guards tablesTo, and the order of what is sent of tables
 	tablesTo *successor // gets the tables
@@ -139,17 +142,24 @@ func New(o Options) *Generation {
 	return &Generation{Options: o, complete: make(chan struct{})}
 }
 
-// Snapshot is all that this worker and those before it have counted.
+// Snapshot is all that this worker and those before it have counted. Once the
+// next worker has the counts it stays at those: whoever asks that one
+// afterwards must not see less.
 func (g *Generation) Snapshot() *stats.Snapshot {
 	g.counting.Lock()
 	defer g.counting.Unlock()
+	s := &stats.Snapshot{Rows: make([]stats.Row, 0, g.Rows)}
+	s.Info = g.Count(func(r *stats.Row) { s.Rows = append(s.Rows, *r) })
 	if g.final != nil {
-		return g.final
+		for i := range s.Rows {
+			forget(&s.Rows[i])
+		}
+		forgetTotals(&s.Info)
+		g.final.addTo(s)
+		return s
 	}
-	snap := g.Count()
-	g.before.add(snap)
-	g.before.addPassed(snap)
-	return snap
+	g.before.add(s)
+	return s
 }
 
 // ClearCounters forgets the maxima, or all counters, here and in the workers

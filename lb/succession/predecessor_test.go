@@ -31,8 +31,9 @@ func begin(t *testing.T, tables ...*stick.Table) *Generation {
 	}
 	g := New(Options{
 		Engine: eng, Servers: servers, Tables: tables, Tickets: &Tickets{},
-		Count: func() *stats.Snapshot {
-			return &stats.Snapshot{Rows: []stats.Row{{Kind: stats.Frontend, Proxy: "fe"}}}
+		Count: func(each func(*stats.Row)) stats.Info {
+			each(&stats.Row{Kind: stats.Frontend, Proxy: "fe"})
+			return stats.Info{}
 		},
 		Clear:   func(bool) {},
 		Warn:    func(text string) { t.Log(text) },

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
 )
 
@@ -118,24 +119,38 @@ func (g *Generation) sendState(s *successor) error {
 	return s.send(message{Kind: kindState, Servers: servers, Since: since, Tickets: g.Tickets.all()}, nil)
 }
 
-// sendCounts sends the next worker all that has been counted up to now, but
-// for what it gets itself from the workers that were passed on.
+// sendCounts sends the next worker what has been counted up to now and was not
+// sent yet, but for what it gets itself from the workers that were passed on.
 func (g *Generation) sendCounts(s *successor) error {
 	g.counting.Lock()
-	snap := g.Count()
-	own := make([]int, len(snap.Rows)) // downtimes, which go with the servers' state
-	for i := range snap.Rows {
-		own[i] = snap.Rows[i].Downtime
+	if g.sent == nil {
+		g.sent = map[rowKey]rowCounts{}
 	}
-	g.before.add(snap)
-	rows, total := countsOf(snap), totalsOf(&snap.Info)
-	for i := range rows {
-		rows[i].Downtime -= own[i]
-	}
+	var rows []rowCounts
+	all := counts{rows: map[rowKey]rowCounts{}}
+	info := g.Count(func(r *stats.Row) {
+		c := countsOf(r)
+		c.Downtime = 0 // which goes with the servers' state
+		g.before.addRow(&c)
+		k, known := c.key(), c
+		known.Latency = stats.Latency{} // grows only with the rest
+		if g.sent[k] != known && !c.isZero() {
+			g.sent[k] = known
+			rows = append(rows, c)
+		}
+		if g.final == nil {
+			c.Downtime += r.Downtime
+			if g.before.addPassedRow(&c); !c.isZero() {
+				all.rows[k] = c
+			}
+		}
+	})
+	total := totalsOf(&info)
+	g.before.addTotals(total)
 	if g.final == nil {
-		// Whoever still asks here gets what the next worker begins with.
-		g.before.addPassed(snap)
-		g.final = snap
+		all.total = *total
+		g.before.addPassedTotals(&all.total)
+		g.final = &all
 	}
 	g.counting.Unlock()
 	return s.sendRows(message{Kind: kindCounts, Rows: rows, Total: total}, nil)
@@ -144,6 +159,9 @@ func (g *Generation) sendCounts(s *successor) error {
 // clearFor clears what was counted here, because an operator cleared the next worker's.
 func (g *Generation) clearFor(s *successor, all bool) {
 	g.ClearCounters(all)
+	g.counting.Lock()
+	g.sent = nil
+	g.counting.Unlock()
 	err := s.send(message{Kind: kindCleared}, nil)
 	if err == nil {
 		err = g.sendCounts(s)
