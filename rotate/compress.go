@@ -18,7 +18,7 @@ import (
 // compress stores a rotated file in its compressed form. At every moment a crash leaves either the plain file, or both with the
 // compressed one whole: the plain one is removed only after the other is on the disk under its name.
 func (w *Writer) compress(ctx context.Context, b backup) (done bool, err error) {
-	src, err := openRead(filepath.Join(w.dir, b.file()))
+	src, err := w.in().read(b.file())
 	if err != nil {
 		return false, ignoreMissing(err)
 	}
@@ -35,8 +35,8 @@ func (w *Writer) compress(ctx context.Context, b backup) (done bool, err error) 
 	if b.number > 0 {
 		unfinished.name = w.series.base // its number may change meanwhile
 	}
-	tmp := filepath.Join(w.dir, unfinished.file())
-	dst, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	tmp := unfinished.file()
+	dst, err := w.in().open(tmp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return false, err
 	}
@@ -54,12 +54,12 @@ func (w *Writer) compress(ctx context.Context, b backup) (done bool, err error) 
 		w.opt.step("compress: rename")
 		if after, statErr := src.Stat(); statErr != nil || after.Size() != before.Size() {
 			w.kick() // somebody who had it open has appended: once more
-			return false, errors.Join(statErr, ignoreMissing(os.Remove(tmp)))
+			return false, errors.Join(statErr, ignoreMissing(w.in().remove(tmp)))
 		}
 		done, err = w.replace(b, tmp)
 	}
 	if err != nil {
-		return false, fmt.Errorf("compress %s: %w", filepath.Join(w.dir, b.file()), errors.Join(err, ignoreMissing(os.Remove(tmp))))
+		return false, fmt.Errorf("compress %s: %w", filepath.Join(w.dir, b.file()), errors.Join(err, ignoreMissing(w.in().remove(tmp))))
 	}
 	return done, nil
 }
@@ -73,18 +73,18 @@ func (w *Writer) replace(b backup, tmp string) (done bool, err error) {
 		return false, err
 	}
 	if !ok {
-		return false, ignoreMissing(os.Remove(tmp)) // somebody took the plain one away
+		return false, ignoreMissing(w.in().remove(tmp)) // somebody took the plain one away
 	}
 	final := b
 	final.form = w.opt.Compress
-	if err := renameNew(tmp, filepath.Join(w.dir, final.file())); err != nil {
+	if err := w.in().rename(tmp, final.file()); err != nil {
 		return false, err
 	}
 	w.opt.step("compress: remove")
-	if err := syncDir(w.dir); err != nil {
+	if err := w.in().sync(); err != nil {
 		return false, err
 	}
-	if err := os.Remove(filepath.Join(w.dir, b.file())); err != nil {
+	if err := w.in().remove(b.file()); err != nil {
 		return false, err
 	}
 	w.opt.step("compress: done")
@@ -155,13 +155,13 @@ func (r untilDone) Read(p []byte) (int, error) {
 
 // sameContent says whether a compressed file holds exactly what the plain one does. A compressed file that cannot be read to
 // its end holds something else; an error means that one of the two could not be opened.
-func sameContent(plain, compressed string, form Compression) (bool, error) {
-	a, err := os.OpenFile(plain, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+func sameContent(in *folder, plain, compressed string, form Compression) (bool, error) {
+	a, err := in.read(plain)
 	if err != nil {
 		return false, err
 	}
 	defer a.Close()
-	c, err := os.OpenFile(compressed, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	c, err := in.read(compressed)
 	if err != nil {
 		return false, err
 	}

@@ -32,51 +32,93 @@ type file struct {
 	out *lumberjack.Logger
 }
 
-// openFile opens the file at path for appending, or creates it with its directory. What is there must be a regular file: a
-// symlink may point at somebody else's, and a FIFO or a device cannot be rotated.
-func openFile(path string, mode os.FileMode, owner *Owner) (*file, error) {
-	own, err := openOrCreate(path, mode, owner)
+// openCurrent opens the file at the path for appending, or creates it with its directory. What is there must be a regular file: a
+// symlink may point at somebody else's, and a FIFO or a device cannot be rotated. Called with mu held, or before there is anybody else.
+func (w *Writer) openCurrent() (*file, error) {
+	in, err := openFolder(w.dir, w.opt.Base, true)
 	if err != nil {
 		return nil, err
 	}
-	f := &file{own: own}
-	if err := f.adopt(); err != nil {
-		own.Close()
-		return nil, fmt.Errorf("open %s: %w", path, err)
+	f, err := w.openIn(in)
+	if err != nil {
+		return nil, errors.Join(err, in.close())
+	}
+	old := w.folder.Load()
+	if old != nil && old.id == in.id {
+		return f, in.close() // somebody may be at work with the other descriptor
+	}
+	w.folder.Store(in)
+	if old != nil {
+		old.close()
 	}
 	return f, nil
 }
 
-func openOrCreate(path string, mode os.FileMode, owner *Owner) (*os.File, error) {
-	// O_NONBLOCK: opening a FIFO for writing would wait for a reader. It means nothing for a regular file.
-	const flags = unix.O_APPEND | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
-	madeDir := false
+func (w *Writer) openIn(in *folder) (*file, error) {
+	own, err := openOrCreate(in, w.series.base, w.opt.Mode, w.opt.Owner)
+	if err != nil {
+		return nil, err
+	}
+	f := &file{own: own}
+	if err := w.oneName(in, own); err != nil {
+		own.Close()
+		return nil, fmt.Errorf("open %s: %w", w.path, err)
+	}
+	if err := f.adopt(); err != nil {
+		own.Close()
+		return nil, fmt.Errorf("open %s: %w", w.path, err)
+	}
+	return f, nil
+}
+
+// oneName makes sure that a file has no other name. A rotated one's is what a crash leaves where a rename takes two steps: it is removed, and the
+// rotation so undone. Any other, in a directory that others may write to, may lead to a file that is not for them.
+func (w *Writer) oneName(in *folder, own *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(own.Fd()), &st); err != nil || st.Nlink < 2 {
+		return err
+	}
+	entries, err := in.list()
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if _, ok := w.series.parse(e.Name()); !ok || e.Name() == w.series.base {
+			continue
+		}
+		if id, err := in.identify(e.Name()); err == nil && id == (identity{st.Dev, st.Ino}) {
+			if err := ignoreMissing(in.remove(e.Name())); err != nil {
+				return err
+			}
+			st.Nlink--
+		}
+	}
+	if st.Nlink > 1 && in.others {
+		return errors.New("it has another name too (a hard link), and others may write to its directory")
+	}
+	return nil
+}
+
+func openOrCreate(in *folder, name string, mode os.FileMode, owner *Owner) (*os.File, error) {
 	for {
-		own, err := os.OpenFile(path, os.O_RDWR|flags, 0)
+		own, err := in.open(name, os.O_RDWR|os.O_APPEND, 0)
 		if errors.Is(err, fs.ErrPermission) {
-			own, err = os.OpenFile(path, os.O_WRONLY|flags, 0)
+			own, err = in.open(name, os.O_WRONLY|os.O_APPEND, 0)
 		}
 		if err == nil {
 			return own, nil
 		}
 		if errors.Is(err, unix.ELOOP) {
-			return nil, fmt.Errorf("open %s: it is a symbolic link; name the file itself", path)
+			return nil, fmt.Errorf("open %s: it is a symbolic link; name the file itself", filepath.Join(in.path, name))
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		own, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL|flags, mode)
-		switch {
-		case err == nil:
+		own, err = in.open(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, mode)
+		if err == nil {
 			return own, dress(own, mode, owner)
-		case errors.Is(err, fs.ErrExist):
-			continue // somebody created it between the two opens
-		case errors.Is(err, fs.ErrNotExist) && !madeDir:
-			madeDir = true
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				return nil, err
-			}
-		default:
+		}
+		if !errors.Is(err, fs.ErrExist) { // else somebody created it between the two opens
 			return nil, err
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -264,7 +263,7 @@ func (f *Follower) advance(after time.Time, but identity) error {
 		return errTurned
 	}
 	if b.name != "" {
-		file, err := openRead(filepath.Join(f.w.dir, b.name))
+		file, err := f.w.in().read(b.name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return errTurned
 		}
@@ -280,7 +279,7 @@ func (f *Follower) advance(after time.Time, but identity) error {
 	if read.After(last) { // somebody else moved the file that was read
 		last = read
 	}
-	file, err := openRead(f.w.path)
+	file, err := f.w.in().read(f.w.series.base)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errTurned // the Writer makes a new one within a second
 	}
@@ -340,7 +339,7 @@ func (w *Writer) find(p Position) (file *os.File, sure bool, err error) {
 // search looks for the file that p is in. other says that p's inode is another file's by now.
 func (w *Writer) search(p Position) (file *os.File, other bool, err error) {
 	defer w.freeze()()
-	entries, err := os.ReadDir(w.dir)
+	entries, err := w.in().list()
 	if err != nil {
 		return nil, false, err
 	}
@@ -349,11 +348,10 @@ func (w *Writer) search(p Position) (file *os.File, other bool, err error) {
 		if !e.Type().IsRegular() {
 			continue
 		}
-		path := filepath.Join(w.dir, e.Name())
-		if id, err := identify(path); err != nil || id.ino != p.Inode {
+		if id, err := w.in().identify(e.Name()); err != nil || id.ino != p.Inode {
 			continue
 		}
-		file, err := openRead(path)
+		file, err := w.in().read(e.Name())
 		if err != nil {
 			continue // gone this very moment
 		}
@@ -447,10 +445,6 @@ func (w *Writer) giveUp(b backup, why string) {
 		w.opt.Log.Error("a rotated file is given up before it was read, because more waits than may be held", "path", w.path,
 			"file", b.name, "bytes", b.size, "since_start", w.counts.Unheld, "why", why)
 	}
-}
-
-func openRead(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
 func identityOf(file *os.File) (identity, error) {

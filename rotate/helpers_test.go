@@ -76,6 +76,12 @@ func content(t *testing.T, dir, prefix string) string {
 func inOrder(t *testing.T, dir string) {
 	t.Helper()
 	w := Writer{dir: dir, series: seriesOf("app.log"), opt: Options{}.filled()}
+	in, err := openFolder(dir, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.close()
+	w.folder.Store(in)
 	all, err := w.list()
 	if err != nil {
 		t.Fatal(err)

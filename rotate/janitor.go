@@ -5,12 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -75,7 +71,7 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 	var problems []error
 	for _, b := range all {
 		if b.tmp { // only the janitor writes these, and it is not at it
-			problems = append(problems, ignoreMissing(os.Remove(filepath.Join(w.dir, b.file()))))
+			problems = append(problems, ignoreMissing(w.in().remove(b.file())))
 		}
 	}
 	problems = append(problems, w.reconcile(all), w.prune())
@@ -134,7 +130,7 @@ func (w *Writer) reconcile(all []backup) error {
 		if b.form == None || b.tmp || !ok {
 			continue
 		}
-		same, err := sameContent(filepath.Join(w.dir, b.name), filepath.Join(w.dir, b.file()), b.form)
+		same, err := sameContent(w.in(), b.name, b.file(), b.form)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -143,7 +139,7 @@ func (w *Writer) reconcile(all []backup) error {
 		if !same {
 			surplus = b // the plain file is the original
 		}
-		problems = append(problems, ignoreMissing(os.Remove(filepath.Join(w.dir, surplus.file()))))
+		problems = append(problems, ignoreMissing(w.in().remove(surplus.file())))
 	}
 	return errors.Join(problems...)
 }
@@ -194,7 +190,7 @@ func (w *Writer) age(b backup) time.Duration {
 		return now.Sub(b.time)
 	}
 	if w.opt.Hold == 0 { // a Follower goes by the times
-		if file, err := openRead(filepath.Join(w.dir, b.file())); err == nil {
+		if file, err := w.in().read(b.file()); err == nil {
 			_ = setTime(file, now) // not ours: then it is kept
 			file.Close()
 		}
@@ -214,8 +210,7 @@ func (w *Writer) makeFree(all []backup, held map[identity]bool) error {
 			if b.tmp || w.unsettled(b.id) || held[b.id] != waiting {
 				continue
 			}
-			var fs unix.Statfs_t
-			if err := unix.Statfs(w.dir, &fs); err != nil || int64(fs.Bavail)*fs.Bsize >= w.opt.MinFree {
+			if free, err := w.in().free(); err != nil || free >= w.opt.MinFree {
 				return errors.Join(problems...)
 			}
 			if waiting {
@@ -229,11 +224,11 @@ func (w *Writer) makeFree(all []backup, held map[identity]bool) error {
 
 // warnOfSpace says at the start what the file system has no room for.
 func (w *Writer) warnOfSpace(all []backup) {
-	var fs unix.Statfs_t
-	if w.opt.Hold == 0 || unix.Statfs(w.dir, &fs) != nil {
+	free, err := w.in().free()
+	if w.opt.Hold == 0 || err != nil {
 		return
 	}
-	room := int64(fs.Bavail)*fs.Bsize - w.opt.MinFree
+	room := free - w.opt.MinFree
 	for _, b := range all {
 		if b.form == None {
 			room += b.size // waits already, perhaps

@@ -94,6 +94,9 @@ func (w *Writer) follow() {
 	id, err := identify(w.path)
 	if err == nil && id == w.cur.id {
 		w.strange = 0
+		if w.troubles.reopen.text != "" {
+			w.report(&w.troubles.reopen, nil, "follow the log file "+w.path)
+		}
 		w.noticeTruncation()
 		return
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -30,7 +29,7 @@ func (w *Writer) list() ([]backup, error) {
 
 // listFrozen is list for those who have frozen the numbers.
 func (w *Writer) listFrozen() ([]backup, error) {
-	entries, err := os.ReadDir(w.dir)
+	entries, err := w.in().list()
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +40,8 @@ func (w *Writer) listFrozen() ([]backup, error) {
 		if !ok || !e.Type().IsRegular() {
 			continue
 		}
-		var st unix.Stat_t
-		if unix.Lstat(filepath.Join(w.dir, e.Name()), &st) != nil {
+		st, err := w.in().stat(e.Name())
+		if err != nil {
 			continue // gone this very moment
 		}
 		b.id, b.size, b.time = identity{st.Dev, st.Ino}, st.Size, time.Unix(st.Mtim.Unix())
@@ -89,7 +88,7 @@ func (w *Writer) ours(all []backup) []backup {
 
 // again finds a listed file under the name that it has by now. ok is false when it is gone. Called with the numbers frozen.
 func (w *Writer) again(b backup) (now backup, ok bool, err error) {
-	if id, err := identify(filepath.Join(w.dir, b.file())); err == nil && id == b.id {
+	if id, err := w.in().identify(b.file()); err == nil && id == b.id {
 		return b, true, nil
 	}
 	if b.number == 0 {
@@ -124,7 +123,7 @@ func (w *Writer) removeOne(b backup) (gone bool, err error) {
 	if !ok || err != nil {
 		return false, err
 	}
-	err = os.Remove(filepath.Join(w.dir, b.file()))
+	err = w.in().remove(b.file())
 	return err == nil, ignoreMissing(err)
 }
 
@@ -137,7 +136,7 @@ func (w *Writer) moveAside() (name string, err error) {
 	for range 1000 {
 		name := w.series.dated(stamp)
 		if !w.taken(name) {
-			err := renameNew(w.path, filepath.Join(w.dir, name))
+			err := w.in().rename(w.series.base, name)
 			if err == nil {
 				w.last = stamp
 				return name, nil
@@ -163,7 +162,7 @@ func (w *Writer) lastStamp() time.Time {
 // taken says whether a compressed file of this name is there; the plain one is found out by the rename itself.
 func (w *Writer) taken(name string) bool {
 	for _, form := range []Compression{Gzip, Zstd} {
-		if _, err := os.Lstat(filepath.Join(w.dir, name+form.suffix())); err == nil {
+		if _, err := w.in().stat(name + form.suffix()); err == nil {
 			return true
 		}
 	}
@@ -178,7 +177,7 @@ func (w *Writer) moveToFirst() (name string, err error) {
 		return "", err
 	}
 	name = w.series.numbered(n)
-	if err := renameNew(w.path, filepath.Join(w.dir, name)); err != nil {
+	if err := w.in().rename(w.series.base, name); err != nil {
 		return "", err
 	}
 	w.opt.step("rotate: stamp")
@@ -187,7 +186,7 @@ func (w *Writer) moveToFirst() (name string, err error) {
 	if err != nil && w.opt.Hold > 0 {
 		// A Follower tells by it what it has read.
 		err = fmt.Errorf("note in %s when it was rotated: %w; it must belong to this process's user", name, err)
-		return "", errors.Join(err, renameNew(filepath.Join(w.dir, name), w.path))
+		return "", errors.Join(err, w.in().rename(name, w.series.base))
 	}
 	w.last = stamp // if the time could not be set, the file's own, which is a little earlier, does as well
 	return name, nil
@@ -197,7 +196,7 @@ func (w *Writer) moveToFirst() (name string, err error) {
 // replaced, so that a crash in between leaves a gap, which the next call fills, and nothing in another order. Called with the
 // numbers frozen.
 func (w *Writer) makeRoom(n int) (int, error) {
-	entries, err := os.ReadDir(w.dir)
+	entries, err := w.in().list()
 	if err != nil {
 		return 0, err
 	}
@@ -216,7 +215,7 @@ func (w *Writer) makeRoom(n int) (int, error) {
 			w.opt.step("rotate: shift")
 			to := b
 			to.name = w.series.numbered(number + 1)
-			err := renameNew(filepath.Join(w.dir, b.file()), filepath.Join(w.dir, to.file()))
+			err := w.in().rename(b.file(), to.file())
 			if err := ignoreMissing(err); err != nil {
 				return 0, err
 			}
@@ -237,12 +236,20 @@ func (w *Writer) tidyNumbers() error {
 		}
 		again := false
 		for _, b := range all {
+			// A rename in two steps that a crash came between: the file is where it was, too.
+			if j := slices.IndexFunc(all, func(o backup) bool { return o.id == b.id && o.number < b.number && o.number > 0 }); j >= 0 {
+				if err := w.in().remove(b.file()); err != nil {
+					return err
+				}
+				again = true
+				break
+			}
 			i := slices.IndexFunc(all, func(o backup) bool { return o.number == b.number && o.form == None })
 			if b.number == 0 || b.form == None || i < 0 {
 				continue
 			}
 			if b.time.Equal(all[i].time) {
-				if err := os.Remove(filepath.Join(w.dir, b.file())); err != nil {
+				if err := w.in().remove(b.file()); err != nil {
 					return err
 				}
 				continue
@@ -253,7 +260,7 @@ func (w *Writer) tidyNumbers() error {
 			}
 			apart := b
 			apart.name = w.series.numbered(n)
-			if err := renameNew(filepath.Join(w.dir, b.file()), filepath.Join(w.dir, apart.file())); err != nil {
+			if err := w.in().rename(b.file(), apart.file()); err != nil {
 				return err
 			}
 			again = true // the list is not true any more
@@ -293,7 +300,7 @@ func (w *Writer) stampNewest() error {
 	if newest.time.After(last) {
 		return nil
 	}
-	file, err := openRead(filepath.Join(w.dir, newest.file()))
+	file, err := w.in().read(newest.file())
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,9 @@ type Options struct {
 	// LossLine writes the line that takes the place of lines the ring had to drop; nil: DefaultLossLine.
 	LossLine func(dst []byte, loss Loss) []byte
 
+	// Base is a directory beneath which no symbolic link is followed, whoever made it; empty: one is where only root or this process's user can
+	// have made it.
+	Base string
 	// Late opens a Writer even when its file cannot be opened: lines wait in the ring, and the file is opened when it can be.
 	Late bool
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -106,7 +105,7 @@ func (w *Writer) endLine() error {
 // rotate moves the current file out of the way and opens a new one. The old file is returned with its new name, which is empty
 // when somebody else had moved the file already. Called with mu held.
 func (w *Writer) rotate() (old *file, name string, err error) {
-	if id, err := identify(w.path); err != nil || id != w.cur.id {
+	if !w.inPlace() {
 		// The file at the path is not ours to rename. Ours was moved or deleted, which is a rotation already.
 		old, err := w.swap()
 		return old, "", err
@@ -126,28 +125,13 @@ func (w *Writer) rotate() (old *file, name string, err error) {
 	w.opt.step("rotate: open")
 	old, err = w.swap()
 	if err != nil {
-		err = errors.Join(err, renameNew(filepath.Join(w.dir, name), w.path))
+		err = errors.Join(err, w.in().rename(name, w.series.base))
 		delete(w.settling, id)
 		return nil, "", err
 	}
 	w.opt.step("rotate: swapped")
 	w.counts.Rotations++
 	return old, name, nil
-}
-
-// renameNew renames without replacing. File systems without RENAME_NOREPLACE (some FUSE and NFS) get the nearest thing: a
-// link fails where the name is taken.
-func renameNew(from, to string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-		if err = os.Link(from, to); err == nil {
-			err = os.Remove(from)
-		}
-	}
-	if err != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
-	}
-	return nil
 }
 
 // Reopen opens the path again and goes on there; it is what to call after something else has renamed the file. When it returns,
@@ -178,7 +162,7 @@ func (w *Writer) Reopen() (Reopening, error) {
 
 // swap opens the path and makes that the current file. Called with mu held.
 func (w *Writer) swap() (old *file, err error) {
-	fresh, err := openFile(w.path, w.opt.Mode, w.opt.Owner)
+	fresh, err := w.openCurrent()
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +186,7 @@ func (w *Writer) settle(old *file, name string) error {
 		return err
 	}
 	if w.opt.Sync != SyncNever {
-		err = errors.Join(err, syncDir(w.dir))
+		err = errors.Join(err, w.in().sync())
 	}
 	w.mu.Lock()
 	delete(w.settling, old.id)
@@ -211,21 +195,20 @@ func (w *Writer) settle(old *file, name string) error {
 	return err
 }
 
-// identify is the identity of what stands at path, not of what a symlink there points at.
+// inPlace says whether the current file is what stands at the path, and in the folder that we have open. Called with mu held.
+func (w *Writer) inPlace() bool {
+	if id, err := w.in().identify(w.series.base); err != nil || id != w.cur.id {
+		return false
+	}
+	id, err := identify(w.path)
+	return err == nil && id == w.cur.id
+}
+
+// identify is the identity of what stands at path, not of what a symlink there points at. It only looks.
 func identify(path string) (identity, error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
 		return identity{}, err
 	}
 	return identity{st.Dev, st.Ino}, nil
-}
-
-// syncDir makes renames in a directory survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

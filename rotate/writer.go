@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type Writer struct {
 	cancel context.CancelFunc
 	wake   chan struct{} // tells the janitor that there may be something to do
 	news   chan struct{} // tells the Follower that there may be something to read
+	// folder is the directory, open; nil while it cannot be opened.
+	folder atomic.Pointer[folder]
 	opened Position      // where the file ended when it was opened
 	gone   chan struct{} // closed when this Writer and those before it are
 	left   bool          // it is closed itself. Guarded by tenures.mu
@@ -94,9 +97,9 @@ func Open(path string, options Options) (*Writer, error) {
 
 // begin opens the file and finds out where things stand.
 func (w *Writer) begin() (err error) {
-	opt, path := w.opt, w.path
+	opt := w.opt
 	w.stall.ring.limit = max(opt.Ring, 0)
-	if w.cur, err = openFile(path, opt.Mode, opt.Owner); err == nil {
+	if w.cur, err = w.openCurrent(); err == nil {
 		if err = w.arrive(); err != nil {
 			err = errors.Join(err, w.cur.close(SyncNever))
 		}
@@ -108,6 +111,9 @@ func (w *Writer) begin() (err error) {
 	w.hold(nil, err)
 	return nil
 }
+
+// in is the directory; its methods work on nil too, and give an error.
+func (w *Writer) in() *folder { return w.folder.Load() }
 
 // arrive finds out where things stand in the directory of the current file, which was just opened. What is wrong with other files is no reason
 // for Options.Late not to write.
@@ -340,6 +346,9 @@ func (w *Writer) Close() error {
 	w.cancel()
 	w.tasks.Wait()
 	err = errors.Join(err, cur.close(w.opt.Sync))
+	if in := w.in(); in != nil {
+		err = errors.Join(err, in.close())
+	}
 	w.leave()
 	return err
 }
