@@ -54,7 +54,7 @@ func (o *Opener) Open(w Want) (int, error) {
 		return fd, o.Refresh(fd, w)
 	}
 	if fd, ok := o.Taken.take(w); ok {
-		if w.Network != "unix" {
+		if w.Network != "unix" && o.Stale(fd, w) == "" {
 			return fd, o.Refresh(fd, w)
 		}
 		// The path is the giver's: it removes it when it leaves, and in another container it is not even there. So there is a new
@@ -71,8 +71,10 @@ func (o *Opener) Open(w Want) (int, error) {
 	}
 	fd, err := openTCPIn(w, false)
 	if len(o.Old) > 0 && errors.Is(err, unix.EADDRINUSE) {
-		if fd, ok := o.takeOver(w); ok {
+		if fd, ok := o.takeOver(w); ok && o.Stale(fd, w) == "" {
 			return fd, o.Refresh(fd, w)
+		} else if ok {
+			unix.Close(fd)
 		}
 	}
 	if (o.SharePort || len(o.Old) > 0) && errors.Is(err, unix.EADDRINUSE) {
@@ -268,7 +270,7 @@ func bindTCP(fd int, ap netip.AddrPort, w Want, sharePort bool) error {
 		}
 		sa6 := &unix.SockaddrInet6{Port: int(ap.Port()), Addr: a.As16()}
 		if zone := a.Zone(); zone != "" {
-			id, err := zoneID(zone)
+			id, err := zoneID(fd, zone)
 			if err != nil {
 				return fmt.Errorf("%s: %w", w, err)
 			}
@@ -299,18 +301,6 @@ func bindError(w Want, err error) error {
 		return fmt.Errorf("bind %s: a port below net.ipv4.ip_unprivileged_port_start needs root or CAP_NET_BIND_SERVICE: %w", w, err)
 	}
 	return fmt.Errorf("bind %s: %w", w, err)
-}
-
-func zoneID(zone string) (uint32, error) {
-	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
-		return uint32(n), nil
-	}
-	text, err := os.ReadFile("/sys/class/net/" + zone + "/ifindex")
-	if err != nil {
-		return 0, fmt.Errorf("there is no interface %s", zone)
-	}
-	n, err := strconv.ParseUint(string(text[:max(len(text)-1, 0)]), 10, 32)
-	return uint32(n), err
 }
 
 // Refresh gives a bound socket the options of w that may change while it

@@ -1,8 +1,10 @@
 package handoff
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -26,16 +28,32 @@ type takenSocket struct {
 // Add takes ownership of a listening socket. What does not listen or is
 // neither TCP nor unix is closed.
 func (t *Taken) Add(fd int, iface string) {
-	s := takenSocket{fd: fd, iface: iface}
-	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
-	if err != nil || on == 0 {
-		unix.Close(fd)
-		return
+	s, err := look(fd)
+	if err == nil {
+		unix.CloseOnExec(fd)
+		err = unix.SetNonblock(fd, true)
 	}
-	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		unix.Close(fd)
 		return
+	}
+	s.iface = iface
+	t.list = append(t.list, s)
+}
+
+var errNoListener = errors.New("neither a TCP nor a unix socket that listens")
+
+// look asks the kernel what a listening socket is; of its device it knows
+// nothing.
+func look(fd int) (takenSocket, error) {
+	s := takenSocket{fd: fd}
+	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	if err != nil || on == 0 {
+		return s, errNoListener
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return s, err
 	}
 	option := func(level, option int) bool {
 		v, err := unix.GetsockoptInt(fd, level, option)
@@ -46,21 +64,31 @@ func (t *Taken) Add(fd int, iface string) {
 		s.tcp = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
 		s.transparent = option(unix.SOL_IP, unix.IP_TRANSPARENT)
 	case *unix.SockaddrInet6:
-		s.tcp = netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+		addr := netip.AddrFrom16(sa.Addr)
+		if sa.ZoneId != 0 {
+			addr = addr.WithZone(zoneName(fd, sa.ZoneId))
+		}
+		s.tcp = netip.AddrPortFrom(addr, uint16(sa.Port))
 		s.transparent = option(unix.SOL_IPV6, unix.IPV6_TRANSPARENT)
 		s.v6only = option(unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
 	case *unix.SockaddrUnix:
 		s.path = plainPath(sa.Name)
 	default:
-		unix.Close(fd)
-		return
+		return s, errNoListener
 	}
-	unix.CloseOnExec(fd)
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return
+	return s, nil
+}
+
+// zoneName is the name of the device with that number, or the number.
+func zoneName(fd int, n uint32) string {
+	r, err := unix.NewIfreq("")
+	if err == nil {
+		r.SetUint32(n)
+		if err = unix.IoctlIfreq(fd, unix.SIOCGIFNAME, r); err == nil {
+			return r.Name()
+		}
 	}
-	t.list = append(t.list, s)
+	return strconv.FormatUint(uint64(n), 10)
 }
 
 // Len is the number of sockets that nobody has asked for yet.

@@ -16,7 +16,7 @@ import (
 // all of its sockets. Where one cannot be had it gets the reasons instead, and
 // what was opened for it is closed.
 func (r *run) provide(w *worker) {
-	if r.attempt.ifChanged && r.sameAsServing(w) {
+	if r.attempt.ifChanged && r.sameAsServing(w) && !r.anyStale(w) {
 		r.attempt.unchanged = true
 		r.order(w, handoff.Stop)
 		return
@@ -73,22 +73,69 @@ func (w *worker) names() []string {
 	return names
 }
 
-// socket makes sure that the set has what is wanted.
+// socket makes sure that the set has what is wanted, and that it can be
+// reached.
 func (r *run) socket(w *worker, want handoff.Want) error {
 	name := want.Key()
-	if fd, ok := r.sockets.Get(name); ok {
-		return r.Opener.Refresh(fd, want)
+	old, have := r.sockets.Get(name)
+	if !have {
+		old, have = r.inOtherForm(w, want)
+	}
+	why := ""
+	if have {
+		if why = r.Opener.Stale(old, want); why == "" {
+			return r.Opener.Refresh(old, want)
+		}
 	}
 	fd, err := r.Opener.Open(want)
 	if errors.Is(err, unix.EADDRINUSE) {
 		fd, err = r.openBesideOurOwn(w, want, err)
 	}
-	if err != nil {
+	switch {
+	case err != nil && why != "":
+		return fmt.Errorf("%s cannot be reached: %s, and it cannot be opened again: %w", want, why, err)
+	case err != nil:
 		return err
+	case why != "":
+		r.Log.Warn(fmt.Sprintf("%s: %s could not be reached: %s; it was opened again", want.Where, want, why))
+		r.sockets.Take(name)
+		if w.stale == nil {
+			w.stale = map[string]int{}
+		}
+		w.stale[name] = old
 	}
 	r.sockets.Add(name, fd)
 	w.fresh = append(w.fresh, name)
 	return nil
+}
+
+// inOtherForm looks for a socket that is what is wanted, though the
+// configuration wrote it differently until now (*:80 for 0.0.0.0:80), and gives
+// it the new name.
+func (r *run) inOtherForm(w *worker, want handoff.Want) (int, bool) {
+	names := w.names()
+	for name, fd := range r.sockets.All() {
+		if slices.Contains(names, name) || strings.Contains(name, ",namespace=") || !handoff.Same(fd, want) {
+			continue
+		}
+		r.sockets.Take(name)
+		r.sockets.Add(want.Key(), fd)
+		if w.renamed == nil {
+			w.renamed = map[string]string{}
+		}
+		w.renamed[want.Key()] = name
+		return fd, true
+	}
+	return -1, false
+}
+
+// anyStale reports whether something that a worker wants, and that is there,
+// can no longer be reached.
+func (r *run) anyStale(w *worker) bool {
+	return slices.ContainsFunc(w.wants, func(want handoff.Want) bool {
+		fd, ok := r.sockets.Get(want.Key())
+		return ok && r.Opener.Stale(fd, want) != ""
+	})
 }
 
 // openBesideOurOwn opens an address that conflicts with one that the
@@ -139,7 +186,15 @@ func (r *run) takeBack(w *worker) {
 	for _, name := range w.fresh {
 		r.drop(name)
 	}
-	w.fresh = nil
+	for name, fd := range w.stale {
+		r.sockets.Add(name, fd) // what serves now listens there as well as it can
+	}
+	for name, before := range w.renamed {
+		if fd, ok := r.sockets.Take(name); ok {
+			r.sockets.Add(before, fd)
+		}
+	}
+	w.fresh, w.stale, w.renamed = nil, nil, nil
 }
 
 // drop closes the master's copy of a socket.
@@ -161,12 +216,22 @@ func (r *run) retire() {
 			r.unstore(listenerPrefix + name)
 		}
 	}
+	for name, fd := range r.current.stale {
+		unix.Close(fd)
+		r.unstore(listenerPrefix + name)
+	}
+	for name, before := range r.current.renamed {
+		r.unstore(listenerPrefix + before)
+		if !slices.Contains(r.current.fresh, name) {
+			r.current.fresh = append(r.current.fresh, name)
+		}
+	}
 	for name, fd := range r.sockets.All() {
 		if slices.Contains(r.current.fresh, name) {
 			r.store(listenerPrefix+name, fd)
 		}
 	}
-	r.current.fresh = nil
+	r.current.fresh, r.current.stale, r.current.renamed = nil, nil, nil
 	r.tellUnwanted()
 }
 

@@ -24,10 +24,12 @@ type worker struct {
 	out        chan<- parcel // to its sender
 	words      words         // what it printed before it was ready
 	wants      []handoff.Want
-	snapshot   *os.File // its configuration's text; nil unknown
-	flights    *os.File // its requests in flight; nil if it left no record
-	fresh      []string // sockets that were opened for it alone
-	wanted     bool     // it has said all its wants
+	snapshot   *os.File          // its configuration's text; nil unknown
+	flights    *os.File          // its requests in flight; nil if it left no record
+	fresh      []string          // sockets that were opened for it alone
+	stale      map[string]int    // by name: sockets that those replace, as they can no longer be reached
+	renamed    map[string]string // sockets that its configuration writes in another form, and what they were called
+	wanted     bool              // it has said all its wants
 	ready      bool
 	readyAt    time.Time
 	draining   bool
