@@ -63,6 +63,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b.gauges()
 	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
 	b.rt.streams, b.rt.rings = b.logs.streams, b.logs.rings
+	b.rt.ledger = b.logs.ledger(b.env)
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package assemble
 
 import (
 	"log/slog"
+	"os"
 	"slices"
+	"time"
 
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/control"
@@ -16,6 +18,7 @@ type logTargets struct {
 	tag, host string
 	pid       int
 	sets      [][]syslog.Target
+	all       []syslog.Target // of all sets and of the checks
 
 	report func(syslog.Outage)
 	health []*syslog.Health // one for each receiver
@@ -141,7 +144,19 @@ func (l *logTargets) targets(logs []config.Log) []syslog.Target {
 		}
 		set = append(set, t)
 	}
+	l.all = append(l.all, set...)
 	return set
+}
+
+// ledger makes what tells the receivers how much they were sent.
+func (l *logTargets) ledger(env Env) *syslog.Ledger {
+	ledger := &syslog.Ledger{Pid: env.Pid, Generation: env.Generation, Began: time.Now(), Mode: os.Getenv(syslog.LedgerEnv)}
+	for _, t := range l.all {
+		if ledger.Add(t) != nil {
+			continue // the senders refuse it too, and say so
+		}
+	}
+	return ledger
 }
 
 // reportLogs reports log lines that nobody takes, and of their being taken

@@ -45,6 +45,8 @@ type Runtime struct {
 	receivers     []*syslog.Health // of log lines
 	streams       []*syslog.Stream // log lines that are written; they end after whatever logs
 	rings         []*syslog.Ring
+	ledger        *syslog.Ledger                  // what receivers are told they were sent
+	beating       chan struct{}                   // closed when the ledger's goroutine has ended; nil: there is none
 	side          sideLogs                        // log lines that no loop writes
 	reloads       atomic.Pointer[handoff.Reloads] // nil without a master
 	generation    *succession.Generation
@@ -99,9 +101,13 @@ func (rt *Runtime) Start() error {
 	// A loop keeps its thread busy: other goroutines (handshakes,
 	// checks, control) must not wait for it to rest.
 	runtime.GOMAXPROCS(threads + 1)
+	rt.ledger.Beat(false)
 	if err := rt.eng.Start(threads); err != nil {
 		return err
 	}
+	beating := make(chan struct{})
+	go func() { defer close(beating); rt.ledger.Run(rt.ctx) }()
+	rt.beating = beating
 	if rt.env.Former != nil {
 		rt.generation.Follow(rt.env.Former)
 	}
@@ -164,6 +170,10 @@ func (rt *Runtime) Stop() {
 		rt.generation.Close()
 		<-logged
 		rt.endStreams()
+		if rt.beating != nil {
+			<-rt.beating
+			rt.ledger.Beat(true)
+		}
 		close(rt.done)
 	})
 }

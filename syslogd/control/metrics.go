@@ -25,6 +25,7 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 		{"cut_bytes_total", "counter", "Bytes that were not kept of those.", func(i *Input) float64 { return float64(i.CutBytes) }},
 		{"denied_total", "counter", "Messages from networks that may not send.", func(i *Input) float64 { return float64(i.Denied) }},
 		{"undecodable_total", "counter", "Messages with nothing in them.", func(i *Input) float64 { return float64(i.Undecodable) }},
+		{"beats_total", "counter", "What senders said of what they have sent.", func(i *Input) float64 { return float64(i.Beats) }},
 		{"sequence_gaps_total", "counter", "Numbers that senders' sequenceIds left out.", func(i *Input) float64 { return float64(i.SequenceGaps) }},
 		{"sequence_late_total", "counter", "Those of them that came later.", func(i *Input) float64 { return float64(i.SequenceLate) }},
 		{"refused_connections_total", "counter", "Connections refused.", func(i *Input) float64 { return float64(i.Refused) }},
@@ -60,7 +61,27 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 		}
 	}
 	s.writeForwardMetrics(out)
+	s.Ledger.writeMetrics(out)
 	return out.Flush()
+}
+
+// writeMetrics writes the sums: a label for each process would never end.
+func (l *Ledger) writeMetrics(out io.Writer) {
+	if l == nil {
+		return
+	}
+	for _, m := range []struct {
+		name, kind, help string
+		value            uint64
+	}{
+		{"sent_total", "counter", "Lines that senders say they have sent.", l.Sent},
+		{"lost_by_sender_total", "counter", "Lines that senders say they have lost.", l.Lost},
+		{"received_total", "counter", "Lines that came from these senders.", l.Received},
+		{"missing", "gauge", "Lines that were sent and not received when the sender last said so.", l.Missing},
+		{"senders", "gauge", "Processes that are known.", uint64(len(l.Senders))},
+	} {
+		fmt.Fprintf(out, "# HELP syslogd_ledger_%s %s\n# TYPE syslogd_ledger_%s %s\nsyslogd_ledger_%s %d\n", m.name, m.help, m.name, m.kind, m.name, m.value)
+	}
 }
 
 // writeForwardMetrics writes those of the outputs that are forwarded.

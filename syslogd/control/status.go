@@ -9,7 +9,7 @@ import (
 
 // Status is what the daemon says about itself. Its JSON form is an interface that scripts read: names stay, and are only added.
 //
-// Nothing is lost without a number: for each input received = routed + unmatched + oversized + denied + undecodable, what was
+// Nothing is lost without a number: for each input received = routed + unmatched + oversized + denied + undecodable + beats, what was
 // sent = received + kernel_drops; for each output given = written + ring_overflow + disk_lost + waiting.
 type Status struct {
 	Version string    `json:"version"`
@@ -19,6 +19,30 @@ type Status struct {
 	Total   Total     `json:"total"`
 	Inputs  []Input   `json:"inputs"`
 	Outputs []Output  `json:"outputs"`
+	Ledger  *Ledger   `json:"ledger,omitempty"` // of senders that say what they have sent, which lb does
+}
+
+// Ledger adds up what senders say they have sent and what came of it: sent = received + missing, but for what is on its way.
+type Ledger struct {
+	Sent     uint64         `json:"sent"`
+	Lost     uint64         `json:"lost_by_sender"`
+	Received uint64         `json:"received"`
+	Missing  uint64         `json:"missing"` // sent, and not received when the sender said so
+	Senders  []LedgerSender `json:"senders"` // the newest first; the sums have those too that are forgotten
+}
+
+// LedgerSender is one process.
+type LedgerSender struct {
+	Input      string    `json:"input"`
+	Peer       string    `json:"peer,omitempty"` // its address; empty: this host
+	PID        string    `json:"pid"`
+	Generation uint64    `json:"generation"`
+	Sent       uint64    `json:"sent"`
+	Lost       uint64    `json:"lost_by_sender"`
+	Received   uint64    `json:"received"`
+	Missing    uint64    `json:"missing"`
+	Heard      time.Time `json:"heard"`
+	Ended      bool      `json:"ended"` // it said that it sends no more
 }
 
 // Total adds up all inputs and outputs. With one output for each message, received = written + each of the others but
@@ -34,6 +58,7 @@ type Total struct {
 	Undecodable  uint64 `json:"undecodable"`
 	Denied       uint64 `json:"denied"`
 	Unmatched    uint64 `json:"unmatched"`
+	Beats        uint64 `json:"beats"`
 	Rotations    uint64 `json:"rotations"`
 	Reopens      uint64 `json:"reopens"`
 }
@@ -55,6 +80,7 @@ type Input struct {
 	CutBytes      uint64 `json:"cut_bytes"`   // what was not kept of those
 	Denied        uint64 `json:"denied"`      // from a network that may not send
 	Undecodable   uint64 `json:"undecodable"` // nothing in them
+	Beats         uint64 `json:"beats"`       // what senders said of what they have sent
 	Connections   int    `json:"connections,omitempty"`
 	Refused       uint64 `json:"refused_connections,omitempty"`
 	Hint          string `json:"hint,omitempty"`
@@ -134,6 +160,7 @@ func (s *Status) AddUp(past Total) {
 		t.Undecodable += in.Undecodable
 		t.Denied += in.Denied
 		t.Unmatched += in.Unmatched
+		t.Beats += in.Beats
 	}
 	for _, out := range s.Outputs {
 		t.Written += out.Written
@@ -144,6 +171,36 @@ func (s *Status) AddUp(past Total) {
 		t.Reopens += out.Reopens
 	}
 	s.Total = t
+}
+
+// shownSenders is how many processes the table has.
+const shownSenders = 12
+
+func (l *Ledger) write(w io.Writer, now time.Time) {
+	if l == nil {
+		return
+	}
+	verdict := "nothing is missing"
+	if l.Missing > 0 {
+		verdict = fmt.Sprintf("%d MISSING", l.Missing)
+	}
+	fmt.Fprintf(w, "\nledger: %d lines sent, %d received: %s; %d were lost by the senders\n", l.Sent, l.Received, verdict, l.Lost)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "generation\tpid\tsent\treceived\tmissing\tlost by sender\theard\t  from\t")
+	for i, s := range l.Senders {
+		if i == shownSenders {
+			break
+		}
+		peer, heard := s.Peer, now.Sub(s.Heard).Round(time.Second).String()+" ago"
+		if peer == "" {
+			peer = "here"
+		}
+		if s.Ended {
+			heard = "ended"
+		}
+		fmt.Fprintf(t, "%d\t%s\t%d\t%d\t%d\t%d\t%s\t  %s, %s\t\n", s.Generation, s.PID, s.Sent, s.Received, s.Missing, s.Lost, heard, peer, s.Input)
+	}
+	t.Flush() // as the other writes, to a buffer
 }
 
 // writeTroubles writes what went wrong with connections and large messages, a line each.
@@ -195,6 +252,7 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 			}
 		}
 	}
+	s.Ledger.write(w, now)
 	for _, in := range s.Inputs {
 		in.writeTroubles(w)
 		for _, g := range in.Gaps {

@@ -130,7 +130,7 @@ func (d *Daemon) compile(c *config.Config, outputs []*output) (*route.Table, err
 		}
 		rules = append(rules, rule)
 	}
-	return route.Compile(rules, route.Settings{Host: host, Zone: c.Zone, Allow: c.Allow, RefuseOversized: c.Refuse})
+	return route.Compile(rules, route.Settings{Host: host, Zone: c.Zone, Allow: c.Allow, RefuseOversized: c.Refuse, Ledger: d.ledger})
 }
 
 func closeOutputs(outputs []*output) error {
@@ -218,6 +218,7 @@ func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input
 		}
 		for i, p := range mine {
 			in := &input{listen: l}
+			in.counts.Input = l.String()
 			if in.source, err = d.open(ctx, c, p, in); err != nil {
 				return inputs, errors.Join(fmt.Errorf("listen on %s: %w", l, err), closeAll(mine[i+1:]))
 			}

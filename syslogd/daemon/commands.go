@@ -192,6 +192,7 @@ func (d *Daemon) status() *control.Status {
 		s.Outputs = append(s.Outputs, outputStatus(o))
 	}
 	s.AddUp(leaving.total(past))
+	s.Ledger = d.ledgerStatus()
 	return s
 }
 
@@ -202,7 +203,7 @@ func inputStatus(in *input, wanted int) control.Input {
 		Name: what.Name, Address: what.Address, ReceiveBuffer: what.Buffer, Connections: c.Connections, Refused: c.Refused,
 		Received: n.Received.Load(), Bytes: c.Bytes, KernelDrops: c.KernelDrops, EarlierDrops: c.EarlierDrops,
 		ReceiveErrors: c.ReceiveErrors, Routed: n.Routed.Load(), Unmatched: n.Unmatched.Load(),
-		Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), CutBytes: n.CutBytes.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(),
+		Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), CutBytes: n.CutBytes.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(), Beats: n.Beats.Load(),
 		Broken: c.Broken, HandshakesFailed: c.HandshakesFailed, LastHandshake: c.LastHandshake, OutOfStep: c.OutOfStep,
 	}
 	i.SequenceGaps, i.SequenceLate = n.Sequences.Totals()

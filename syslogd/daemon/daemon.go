@@ -26,6 +26,7 @@ import (
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/syslogd/forward"
+	"lbsyslogd/syslogd/ledger"
 	"lbsyslogd/syslogd/receive"
 	"lbsyslogd/syslogd/route"
 	"lbsyslogd/syslogd/write"
@@ -53,6 +54,7 @@ type Daemon struct {
 	table   atomic.Pointer[route.Table]
 	certs   atomic.Pointer[receive.Certs] // nil when nothing listens with TLS
 	self    route.Counts                  // of the lines that are our own
+	ledger  *ledger.Book                  // what senders say they have sent, beside what came
 	tasks   sync.WaitGroup
 	turns   turnstiles
 
@@ -151,8 +153,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		d.endStreams()
 		cancel()
 		d.tasks.Wait()
-		err = errors.Join(err, closeInputs(d.inputs), closeOutputs(d.outputs))
+		err = errors.Join(err, closeInputs(d.inputs), closeOutputs(d.outputs), d.ledger.Close())
 	}()
+	d.openLedger()
 	d.localZone(d.Config)
 	certs, err := d.certificates(d.Config)
 	if err != nil {
@@ -182,6 +185,8 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	for _, in := range d.inputs {
 		in.start(ctx, &d.tasks)
 	}
+	d.announce(d.inputs)
+	defer d.silence()
 	d.Log.Info("ready", "inputs", names(d.inputs), "outputs", names(d.outputs))
 	d.tasks.Go(func() { server.Serve(ctx) }) // from here on a reload may change what mu guards
 	d.tasks.Go(func() { d.watchDrops(ctx) })

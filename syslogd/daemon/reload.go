@@ -69,6 +69,7 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 		}
 	}
 	d.keep(without(inputs, oldInputs))
+	d.announce(inputs)
 	// The old inputs still have messages for whichever table is current; the old outputs have what the old table gave them.
 	err = d.discard(without(oldInputs, inputs))
 	old.Retire()

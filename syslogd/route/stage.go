@@ -5,12 +5,15 @@ import (
 	"time"
 
 	"lbsyslogd/syslogd/format"
+	"lbsyslogd/syslogd/ledger"
 	"lbsyslogd/syslogd/message"
 	"lbsyslogd/syslogd/receive"
 )
 
-// Counts are what a Stage did with the messages it was given: Received = Routed + Unmatched + Oversized + Denied + Empty.
+// Counts are what a Stage did with the messages it was given: Received = Routed + Unmatched + Oversized + Denied + Empty + Beats.
 type Counts struct {
+	Input string // what the configuration calls the input; immutable
+
 	Received  atomic.Uint64
 	Routed    atomic.Uint64 // to at least one output
 	Unmatched atomic.Uint64 // no rule wanted it
@@ -19,6 +22,7 @@ type Counts struct {
 	Empty     atomic.Uint64 // nothing in it
 	Cut       atomic.Uint64 // of the routed: only their beginning
 	CutBytes  atomic.Uint64 // what was not kept of those
+	Beats     atomic.Uint64 // what senders said of what they have sent
 
 	Sequences Sequences
 }
@@ -34,9 +38,21 @@ type Stage struct {
 	envelope format.Envelope
 
 	// Counted here and added to counts once a batch.
-	received, routed, unmatched, oversized, denied, empty, cut, cutBytes uint64
+	received, routed, unmatched, oversized, denied, empty, cut, cutBytes, beats uint64
 
-	name []byte // of the file, or the sender, of the message at hand
+	name []byte // of the file, or the sender, of the current message
+
+	tally tally
+}
+
+// tally counts the lines of a process whose account is in the ledger, until End or its next beat. Most messages are from the one before.
+type tally struct {
+	active  bool // somebody has an account
+	version uint64
+	peer    string
+	pid     []byte
+	account *ledger.Account // of these; nil: they have none
+	n       uint64
 }
 
 var (
@@ -84,6 +100,12 @@ func (s *Stage) Begin(now time.Time) {
 	if t.Zone != nil {
 		s.envelope.Received = now.In(t.Zone)
 	}
+	if t.Ledger != nil {
+		s.tally.active = !t.Ledger.Empty()
+		if v := t.Ledger.Version(); v != s.tally.version {
+			s.tally = tally{active: s.tally.active, version: v, pid: s.tally.pid[:0]}
+		}
+	}
 	if t != s.table {
 		s.table = t
 		s.lanes = make([]lane, len(t.rules))
@@ -119,7 +141,13 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 		e.Host = s.table.Host
 	}
 	if len(m.Data) > 0 {
+		if s.table.Ledger != nil && s.noteBeat(from) {
+			return
+		}
 		s.noteSequence(from)
+	}
+	if s.tally.active && len(m.PID) > 0 {
+		s.account(from)
 	}
 	taken := false
 	for _, i := range s.table.byPriority[m.Priority] {
@@ -170,8 +198,10 @@ func (s *Stage) End() {
 			clear(l.files)
 		}
 	}
+	s.tally.flush()
 	s.table.users.RUnlock()
 	c := s.counts
+	c.Beats.Add(s.beats)
 	c.Received.Add(s.received)
 	c.Routed.Add(s.routed)
 	c.Unmatched.Add(s.unmatched)
@@ -180,10 +210,43 @@ func (s *Stage) End() {
 	c.Empty.Add(s.empty)
 	c.Cut.Add(s.cut)
 	c.CutBytes.Add(s.cutBytes)
-	s.received, s.routed, s.unmatched, s.oversized, s.denied, s.empty, s.cut, s.cutBytes = 0, 0, 0, 0, 0, 0, 0, 0
+	s.received, s.routed, s.unmatched, s.oversized, s.denied, s.empty, s.cut, s.cutBytes, s.beats = 0, 0, 0, 0, 0, 0, 0, 0, 0
 }
 
-// noteSequence notes the number of the message at hand if it has one. A sender is an address and the host that it speaks for.
+// account counts the current message for the process that it is from.
+func (s *Stage) account(from *receive.Sender) {
+	t := &s.tally
+	if from.Name != t.peer || string(s.msg.PID) != string(t.pid) || len(t.pid) == 0 {
+		t.flush()
+		t.peer, t.pid = from.Name, append(t.pid[:0], s.msg.PID...)
+		s.name = ledger.AppendKey(s.name[:0], s.counts.Input, t.peer, t.pid)
+		t.account = s.table.Ledger.Find(s.name)
+	}
+	t.n++
+}
+
+func (t *tally) flush() {
+	if t.account != nil && t.n > 0 {
+		t.account.Count(t.n)
+	}
+	t.n = 0
+}
+
+// noteBeat takes the current message if it is a beat, which goes to no output.
+func (s *Stage) noteBeat(from *receive.Sender) bool {
+	beat, ok := s.msg.Beat()
+	if !ok {
+		return false
+	}
+	s.tally.flush()
+	s.name = ledger.AppendKey(s.name[:0], s.counts.Input, from.Name, s.msg.PID)
+	s.table.Ledger.Note(s.name, beat, s.envelope.Received)
+	s.tally = tally{active: true, version: s.table.Ledger.Version(), pid: s.tally.pid[:0]}
+	s.beats++
+	return true
+}
+
+// noteSequence notes the number of the current message if it has one. A sender is an address and the host that it speaks for.
 func (s *Stage) noteSequence(from *receive.Sender) {
 	n, ok := message.SequenceID(s.msg.Data)
 	if !ok {
@@ -199,7 +262,7 @@ func (s *Stage) noteSequence(from *receive.Sender) {
 	s.counts.Sequences.note(s.name, n)
 }
 
-// laneOf finds the lane of the file that the message at hand belongs in.
+// laneOf finds the lane of the file that the current message belongs in.
 func (s *Stage) laneOf(l *lane) *lane {
 	s.name = l.path.AppendName(s.name[:0], &s.msg, &s.envelope)
 	of := l.files[string(s.name)]

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lbsyslogd/syslogd/format"
+	"lbsyslogd/syslogd/ledger"
 	"lbsyslogd/syslogd/message"
 	"lbsyslogd/syslogd/write"
 )
@@ -40,6 +41,8 @@ type Settings struct {
 	Allow []netip.Prefix
 	// RefuseOversized drops what did not fit instead of writing its beginning.
 	RefuseOversized bool
+	// Ledger takes what senders say of what they have sent; nil: that is routed like other messages.
+	Ledger *ledger.Book
 }
 
 // A Table is what rules were compiled to. Immutable, but for its users.

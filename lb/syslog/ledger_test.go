@@ -1,0 +1,122 @@
+package syslog
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"lbsyslogd/syslogd/message"
+)
+
+// TestLedger has a receiver on a unix socket: it is told only where syslogd says that it listens, and what it is told is what came.
+func TestLedger(t *testing.T) {
+	dir := t.TempDir()
+	path, inputs := filepath.Join(dir, "log"), filepath.Join(dir, "inputs")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	health := &Health{Address: path}
+	target := Target{Network: "unixgram", Address: path, Level: 7, Tag: "haproxy", Pid: 41, Health: health}
+	s, err := NewSender(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	l := &Ledger{Pid: 41, Generation: 3, Began: time.Unix(1, 0), Mode: inputs}
+	if err := l.Add(target); err != nil {
+		t.Fatal(err)
+	}
+	lines, beats := 0, []message.Beat{}
+	read := func() {
+		t.Helper()
+		for {
+			buf := make([]byte, 4096)
+			c.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			n, err := c.Read(buf)
+			if err != nil {
+				return
+			}
+			var m message.Message
+			m.Parse(buf[:n])
+			if b, ok := m.Beat(); ok {
+				beats = append(beats, b)
+				if b.Sent != uint64(lines) {
+					t.Errorf("%d lines came before a beat of %d", lines, b.Sent)
+				}
+			} else {
+				lines++
+			}
+		}
+	}
+	say := func(n int) {
+		for range n {
+			s.Log(message.Info, []byte("x"))
+		}
+		s.Flush()
+	}
+	l.Beat(false)
+	read()
+	if len(beats) != 0 {
+		t.Errorf("somebody who is not syslogd is told %+v", beats)
+	}
+	for i, listed := range []string{"unix://" + path + "x\n", "udp://127.0.0.1:514\nunix://" + path + "\n"} {
+		at := time.Now().Add(time.Duration(i) * time.Minute)
+		if err := os.WriteFile(inputs, []byte(listed), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(inputs, at, at); err != nil {
+			t.Fatal(err)
+		}
+		say(3)
+		l.Beat(false)
+		read()
+		if len(beats) != i {
+			t.Errorf("with %q told %+v", listed, beats)
+		}
+	}
+	say(2)
+	l.Beat(true)
+	read()
+	if want := (message.Beat{Instance: 1e9, Generation: 3, Sent: 8, Final: true}); len(beats) != 2 || beats[1] != want {
+		t.Errorf("told %+v; want %+v at the end", beats, want)
+	}
+	// Lines that say nothing of their process cannot be compared.
+	target.Format = "raw"
+	if err := l.Add(target); err != nil {
+		t.Fatal(err)
+	}
+	l.Beat(false)
+	read()
+	if len(beats) != 2 {
+		t.Errorf("told %+v", beats)
+	}
+}
+
+func TestInputsThatAreATarget(t *testing.T) {
+	row := func(network, address, input string, want bool) {
+		t.Helper()
+		s, err := newSocket(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.isAt(input) != want {
+			t.Errorf("%s at %s is %v", address, input, !want)
+		}
+	}
+	row("udp", "127.0.0.1:514", "udp://127.0.0.1:514", true)
+	row("udp", "127.0.0.1:514", "udp://[::]:514", true)
+	row("udp", "127.0.0.1:514", "udp://0.0.0.0:514", true)
+	row("udp", "[::1]:514", "udp://[::]:514", true)
+	row("udp", "127.0.0.1:515", "udp://[::]:514", false)
+	row("udp", "192.0.2.1:514", "udp://[::]:514", false) // another host's, perhaps
+	row("udp", "192.0.2.1:514", "udp://192.0.2.1:514", true)
+	row("udp", "127.0.0.1:514", "tcp://127.0.0.1:514", false)
+	row("udp", "127.0.0.1:514", "unix:///x", false)
+	row("unixgram", "/x", "unix:///x", true)
+	row("unixgram", "/x", "udp://127.0.0.1:514", false)
+	row("unixgram", "/x", "nonsense", false)
+}
