@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/syslogd/message"
 )
 
 func TestSeverity(t *testing.T) {
 	end := func(term string, status int) rule.Record {
-		r := rule.Record{Status: status, Received: 100}
+		r := sample.Record{Status: status, Received: 100}
 		copy(r.Term[:], term)
 		return r
 	}
@@ -64,11 +65,7 @@ func TestNamedFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 21, 3, 4, 5, 6e6, time.Local)
-	x := &rule.Ctx{Rec: &rule.Record{
-		Client: netip.MustParseAddrPort("10.0.1.2:33312"), FrontAddr: netip.MustParseAddrPort("10.0.3.31:8012"),
-		Frontend: "www", Backend: "www", Server: "<NOSRV>", Accept: at, Request: at,
-		Term: [4]byte{'C', 'R', '-', '-'}, Status: -1, TR: -1, Tw: -1, Tc: -1, Tr: -1, Ta: 7, Tt: 7, BadReq: true,
-	}}
+	x := &rule.Ctx{Rec: &sample.Record{Parties: sample.Parties{Client: netip.MustParseAddrPort("10.0.1.2:33312"), FrontAddr: netip.MustParseAddrPort("10.0.3.31:8012"), Frontend: "www", Backend: "www", Server: "<NOSRV>"}, Timers: sample.Timers{Accept: at, Request: at, TR: -1, Tw: -1, Tc: -1, Tr: -1, Ta: 7, Tt: 7}, Term: [4]byte{'C', 'R', '-', '-'}, Status: -1, BadReq: true}}
 	for _, c := range []struct {
 		name, got, want string
 	}{

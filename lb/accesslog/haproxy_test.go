@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/syslog"
 	"lbsyslogd/syslogd/message"
 )
@@ -183,20 +184,10 @@ listen raw
 		mark   string
 		record rule.Record
 	}{
-		{"captures", web, `/find?q="ab"&x={y}|z`, `/find`, rule.Record{
-			Frontend: "web", Backend: "app", Server: "s1", Status: 200, Term: [4]byte{'-', '-', '-', '-'}, Cookie: "SID=77", ActConn: 1, FeConn: 1,
-			ReqCaptures: []string{"127.0.0.1:", `agent "1" #2|{3}`}, ResCaptures: []string{`a "b" {c}`},
-		}},
-		{"no captures", plain, "/plain", "/plain", rule.Record{
-			Frontend: "plain", Backend: "app", Server: "s1", Status: 200, Term: [4]byte{'-', '-', '-', '-'}, ActConn: 1, FeConn: 1,
-		}},
-		{"denied", plain, "/denied", "/denied", rule.Record{
-			Frontend: "plain", Backend: "plain", Server: "<NOSRV>", Status: 403, Term: [4]byte{'P', 'R', '-', '-'}, ActConn: 1, FeConn: 1,
-			Tw: -1, Tc: -1, Tr: -1,
-		}},
-		{"tcp", raw, "/tcp", "raw/s2", rule.Record{
-			Frontend: "raw", Backend: "raw", Server: "s2", Term: [4]byte{'-', '-'}, ActConn: 1, FeConn: 1,
-		}},
+		{"captures", web, `/find?q="ab"&x={y}|z`, `/find`, sample.Record{Parties: sample.Parties{Frontend: "web", Backend: "app", Server: "s1"}, Load: sample.Load{ActConn: 1, FeConn: 1}, Status: 200, Term: [4]byte{'-', '-', '-', '-'}, Cookie: "SID=77", ReqCaptures: []string{"127.0.0.1:", `agent "1" #2|{3}`}, ResCaptures: []string{`a "b" {c}`}}},
+		{"no captures", plain, "/plain", "/plain", sample.Record{Parties: sample.Parties{Frontend: "plain", Backend: "app", Server: "s1"}, Load: sample.Load{ActConn: 1, FeConn: 1}, Status: 200, Term: [4]byte{'-', '-', '-', '-'}}},
+		{"denied", plain, "/denied", "/denied", sample.Record{Parties: sample.Parties{Frontend: "plain", Backend: "plain", Server: "<NOSRV>"}, Load: sample.Load{ActConn: 1, FeConn: 1}, Timers: sample.Timers{Tw: -1, Tc: -1, Tr: -1}, Status: 403, Term: [4]byte{'P', 'R', '-', '-'}}},
+		{"tcp", raw, "/tcp", "raw/s2", sample.Record{Parties: sample.Parties{Frontend: "raw", Backend: "raw", Server: "s2"}, Load: sample.Load{ActConn: 1, FeConn: 1}, Term: [4]byte{'-', '-'}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))

@@ -224,6 +224,7 @@ func (b *builder) listener(fe *stream.Frontend, bind *config.Bind, label string,
 	ln := &stream.Listener{
 		Frontend: fe, Name: want(bind).String(), Label: label, FD: fd, TLS: b.tls(bind),
 		Unix: bind.Network == "unix" || bind.Network == "abns", MaxConn: int32(bind.MaxConn),
+		ID: bind.ID, Bind: bind.Name,
 	}
 	fe.Listeners = append(fe.Listeners, ln)
 }

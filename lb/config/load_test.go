@@ -44,8 +44,8 @@ func proxy(t *testing.T, c *Config, name string) *Proxy {
 
 const samples = "../../test/cfg"
 
-// sample loads a file of test/cfg by the name that its messages show.
-func sample(t *testing.T, name string) (*Config, error) {
+// sampleFile loads a file of test/cfg by the name that its messages show.
+func sampleFile(t *testing.T, name string) (*Config, error) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(samples, name))
 	if err != nil {
@@ -62,7 +62,7 @@ func TestSamplesThatLoad(t *testing.T) {
 	for _, file := range files {
 		name := filepath.Base(file)
 		t.Run(name, func(t *testing.T) {
-			c, err := sample(t, "ok/"+name)
+			c, err := sampleFile(t, "ok/"+name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +89,7 @@ func TestSamplesThatAreRefused(t *testing.T) {
 	for _, file := range files {
 		name := filepath.Base(file)
 		t.Run(name, func(t *testing.T) {
-			_, err := sample(t, "refused/"+name)
+			_, err := sampleFile(t, "refused/"+name)
 			e, ok := errors.AsType[*cfgfile.Errors](err)
 			if !ok {
 				t.Fatalf("accepted: %v", err)
@@ -110,7 +110,7 @@ func TestSamplesThatAreRefused(t *testing.T) {
 }
 
 func TestOperatorsFile(t *testing.T) {
-	c, err := sample(t, "ok/operator.cfg")
+	c, err := sampleFile(t, "ok/operator.cfg")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // ruleTable holds ACLs, rules and the choice of a backend.
@@ -102,6 +103,7 @@ func (d *draft) namedDefaults(keyword string) error {
 func (c *call) addRule(d *draft, stage rule.Stage, words []string) error {
 	r, err := rule.ParseRule(stage, words, d.acls)
 	if err == nil {
+		r.Place = &sample.Place{File: c.pos.File, Line: c.pos.Line}
 		d.Rules[stage] = append(d.Rules[stage], r)
 	}
 	return err

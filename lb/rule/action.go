@@ -35,6 +35,10 @@ type Rule struct {
 	src  string
 	act  action
 	cond *acl.Cond
+
+	// Place is where it stands; nil is not known. Set it before the first
+	// evaluation.
+	Place *sample.Place
 }
 
 // Rules are the lines of one set in their order.
@@ -55,10 +59,12 @@ func (r Rules) Eval(x *sample.Ctx) Verdict {
 		if !one.cond.Eval(x) {
 			continue
 		}
+		x.Place = one.Place
 		v := one.act.run(x)
 		if v == Continue || x.Again && v != Allow {
 			continue
 		}
+		x.Rec.LastRule = one.Place
 		return v
 	}
 	return Continue
@@ -237,12 +243,12 @@ var actions = []actionRow{
 	{name: "set-src-port", stages: onRequest | onTCPReq, parse: parseSetAddress(client, true)},
 	{name: "set-status", stages: onResponse | 1<<AfterResponse, parse: parseSetStatus},
 	{name: "set-uri", stages: onRequest, parse: parseSetURI},
-	{name: "set-var", stages: onHeads | onContent | 1<<TCPResponse, paren: "txn.name", parse: parseSetVar},
-	{name: "set-var-fmt", stages: onHeads | onContent | 1<<TCPResponse, paren: "txn.name", parse: parseSetVarFmt},
+	{name: "set-var", stages: onAll, paren: "txn.name", parse: parseSetVar},
+	{name: "set-var-fmt", stages: onAll, paren: "txn.name", parse: parseSetVarFmt},
 	{name: "track-sc0", stages: onHTTP | onTCPReq, parse: parseTrack(0)},
 	{name: "track-sc1", stages: onHTTP | onTCPReq, parse: parseTrack(1)},
 	{name: "track-sc2", stages: onHTTP | onTCPReq, parse: parseTrack(2)},
-	{name: "unset-var", stages: onHeads | onContent | 1<<TCPResponse, paren: "txn.name", parse: parseUnsetVar},
+	{name: "unset-var", stages: onAll, paren: "txn.name", parse: parseUnsetVar},
 	{name: "use-service", stages: onRequest, parse: parseUseService},
 }
 

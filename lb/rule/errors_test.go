@@ -60,8 +60,7 @@ func TestConditionMistakes(t *testing.T) {
 		{"{ path,word(1) b }", "missing arguments"},
 		{"{ path,hex,add(x) b }", "neither an integer nor a variable"},
 		{"{ var(x) y }", "it must begin with its scope, as in 'txn.x'"},
-		{"{ var(sess.x) y }", "scope 'sess' is not supported by lb yet; 'txn.x'"},
-		{"{ var(foo.x) y }", "the scope 'foo' is unknown; use 'txn', 'req' or 'res'"},
+		{"{ var(foo.x) y }", "the scope 'foo' is unknown; use 'proc', 'sess', 'txn', 'req' or 'res'"},
 		{"{ src_get_gpc(0) gt 1 }", "tables have gpc0, gpc1 and gpt0, not arrays of them"},
 		{"{ sc_get_gpc0(3) gt 1 }", "there are counters 0 to 2, not 3"},
 		{"{ res.hdr(x) y }", "needs 'HTTP response headers', which a request rule does not have; use it in an http-response rule"},
@@ -163,7 +162,7 @@ func TestRuleMistakes(t *testing.T) {
 		{"capture hdr(x) len 5", "set-var(txn.NAME)"},
 		{"set-map(/f) k v", "not supported by lb yet: 'set map' on the stats socket does it"},
 		{"deny if { req_ssl_sni a }", "fetch method 'req_ssl_sni' is known to HAProxy, but not supported by lb yet: TLS that is passed on is not looked into"},
-		{"deny if { path,xxh32 1 }", "converter 'xxh32' is known to HAProxy, but not supported by lb yet: use crc32"},
+		{"set-var(txn.x,ifst) src", "'ifst' is not a condition of set-var; did you mean 'ifset'?"},
 		{"deny if { path,len 1 }", "its name in HAProxy is 'length'"},
 	} {
 		_, err := ParseRule(Request, strings.Fields(c.rule), acl.NewACLs())

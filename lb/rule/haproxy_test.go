@@ -119,10 +119,7 @@ func oracleCtx(t testing.TB, client netip.AddrPort, port int) *sample.Ctx {
 	if _, err := h.ParseRequest([]byte(oracleRequest)); err != nil {
 		t.Fatal(err)
 	}
-	return &sample.Ctx{Req: h, Rec: &sample.Record{
-		Client: client, FrontAddr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port)),
-		Frontend: "f", Backend: "f", Server: "<NOSRV>", Method: h.Method(), URI: h.URI(), Minor: 1, Status: -1, Hostname: hostname(t),
-	}}
+	return &sample.Ctx{Req: h, SessVars: &sample.Vars{}, Proc: &sample.ProcVars{}, Rec: &sample.Record{Parties: sample.Parties{Client: client, FrontAddr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port)), Frontend: "f", Backend: "f", Server: "<NOSRV>"}, Method: h.Method(), URI: h.URI(), Minor: 1, Status: -1, Hostname: hostname(t)}}
 }
 
 func hostname(t testing.TB) string {
@@ -145,6 +142,11 @@ var oracleConditions = []string{
 	"dst 127.0.0.1", "src_port 1024:65535", "dst_port lt 5", "method GET", "method POST PUT", "method get", "method -i get", "req.ver 1.1", "req.ver 1.0", "ssl_fc", "always_true", "always_false", "int(5) gt 4", "int(-5) lt 0", "int(5) 1:9", "str(x) x", "str(x) y", "bool(true)", "bool(0)", "path,lower -m beg /static", "path,upper -m sub CSS", "path,length 21", "path_beg,lower /static/css/a%20b.css",
 	"str(A) -m bin 41", "str(-i) -- -i", "str(a) -i -m str A", "str(abc) -m sub b", "str(abc) -m reg ^a.c$", "str(abc) -m len 3", "int(10) -m str 10", "src -m str 127.0.0.1", "src -m beg 127.", "http_auth_bearer abc.def", "str(5) -m int 5", "str(5x) -m int 5", "str(x) -m int 0", "str(10.1.2.3) -m ip 10.0.0.0/8", "str(nope) -m ip 0.0.0.0/0",
 	"str() -m found", "str() -m str a", "always_true -m int 1", "int(0) -m bool", "int(7) -m bool", "rand(1) 0", "path_beg", "capture.req.uri -m beg /static", "capture.req.method GET",
+	// Types and the methods that match them.
+	"str(f1__f2),field(9,_) -m found", "str(f1__f2),word(9,_) -m found", "str(1) -m bool", "str(0) -m bool", "str(abc) -m bool", "str() -m bool", "str(-1) -m bool", "env(NOPE) -m bool", "env(PATH) -m bool", "var(txn.none) -m bool", "hdr(x-num) -m bool",
+	"bin(616263) -m str abc", "bin(61006263) -m len 4", "bin(61006263) -m len 1", "bin(61006263),length 1", "bin(616263) -m bin 616263", "bin(61006263) -m bin 61006263", "bin(61006263) -m sub bc", "bin(61006263) -m beg a", "str(a) -m int 0", "always_true -m str 1", "always_true -m beg 1",
+	"int(10) -m beg 1", "int(10) -m end 0", "int(10) -m reg ^1.$", "int(10) -m len 2", "src -m int 2130706433", "src -m len 9", "src -m reg ^127", "src -m end .1", "str(127.0.0.1) -m ip 127.0.0.0/8", "str(x) -m ip 127.0.0.0/8",
+	"always_true -m found", "always_false -m found", "int(0) -m found", "always_false -m int 0", "always_true -m len 1", "path,length -m bool", "req.hdr_cnt(nope) -m bool", "urlp(v) -m bool", "urlp(empty) -m bool",
 }
 
 func TestConditionsAgreeWithHAProxy(t *testing.T) {
@@ -210,6 +212,33 @@ var oracleSamples = []string{
 	"str(abc),concat(x)", "str(abc),concat(x,,y)", "str(abc),concat(,txn.none,y)", "str(YWJj),b64dec", "str(abc),base64", "str(ab?),ub64enc", "str(YWI_),ub64dec", "str(abc),bytes(1)", "str(abc),bytes(1,1)", "str(abc),bytes(0,9)", "str(abc),crc32", "str(abc),crc32(1)", "str(abc),sha1,hex", "str(abc),sha2,hex", "str(abc),sha2(512),hex",
 	"src,ipmask(24)", "src,ipmask(255.0.0.0)", "str(a b/c?d),url_enc", "str(xxabcxx),ltrim(x)", "str(xxabcxx),rtrim(x)", "hdr(host),host_only", "hdr(host),port_only", "str([::1]:80),host_only", "str([::1]:80),port_only", "str(abc),host_only", "str(abc),port_only", "int(0),http_date", "int(1700000000),http_date", "int(1700000000),utime(\"%Y-%m-%d %H:%M:%S\")",
 	"always_true", "always_false", "always_true,iif(yes,no)", "always_false,iif(yes,no)", "bool(true)", "int(5)", "str(a b)", "ipv4(1.2.3.4)", "ipv6(::1)", "ipv6(2001:db8::0:1)", "meth(PUT)", "capture.req.uri", "capture.req.method", "capture.req.ver", "hostname", "ssl_fc", "ssl_fc_sni", "fe_name", "var(txn.none)", "http_auth_bearer", "unique-id", "req.hdr_names(;),regsub(;connection,)", "src,hex", "src,base64", "int(255),base64", "int(5),crc32", "src,sha1,hex", "always_true,hex", "src,bytes(1,2),hex", "ipv6(::1),hex", "ipv6(::1),ipmask(24,64)", "src,add(1)", "src,concat(x)", "src_port,bytes(0,6),hex", "always_true,add(1)", "str(5),add(1)", "str(5x),add(1)", "str(x),add(1)", "src,lower",
+	// Hashes, digests and keys.
+	"path,crc32(1)", "path,crc32c", "path,crc32c(1)", "path,djb2", "path,djb2(1)", "path,sdbm", "path,sdbm(1)", "path,wt6", "path,wt6(1)", "str(),wt6", "str(),djb2", "path,xxh32", "path,xxh32(7)", "path,xxh64", "path,xxh64(7)", "path,xxh3", "path,xxh3(7)",
+	"str(a),xxh32", "str(abcdefgh),xxh32", "url,xxh32", "url,xxh3", "url,xxh64", "str(),xxh32", "str(),xxh3", "path,digest(sha256),hex", "path,digest(md5),hex", "path,digest(SHA1),hex", "path,digest(sha3-256),hex", "path,hmac(sha256,a2V5),hex", "path,hmac(sha1,txn.none),hex",
+	"str(YQ==),b64dec,hmac(md5,YQ==),base64", "str(abc),secure_memcmp(txn.none)",
+	// Blocks of bytes.
+	"bin(01020304050607)", "bin(01020304050607),hex", "bin(01020304050607),be2dec(:,2)", "bin(01020304050607),be2dec(-,2,1)", "bin(01020304050607),be2dec(,2,1)", "bin(7f000001),be2dec(.,1)", "bin(01020304050607),be2hex", "bin(01020304050607),be2hex(:,2)",
+	"bin(01020304050607),be2hex(--,2,1)", "bin(0102030405060708),be2hex(,3,1)", "bin(616263)", "bin(616263),lower", "bin(616263),length", "str(abc),b64dec", "int(258),htonl,hex", "int(258),hex", "always_true,hex", "src,hex", "int(5),length", "src,length",
+	"bin(0896011202686918ffffffffffffffffff01),protobuf(1,int32)", "bin(0896011202686918ffffffffffffffffff01),protobuf(2)", "bin(0896011202686918ffffffffffffffffff01),protobuf(3,int64)", "bin(0896011202686918ffffffffffffffffff01),protobuf(9)",
+	"bin(0801),protobuf(1,sint32)", "bin(0d0000803f),protobuf(1,float)", "bin(09000000000000f03f),protobuf(1,double)", "bin(0a020805),protobuf(1.1,int32)", "bin(00000000040a020805),ungrpc(1.1,int32)", "bin(00000000040a020805),ungrpc(1)", "bin(0d01000000),protobuf(1,fixed32)",
+	// JSON and tokens.
+	"hdr(user-agent),json", "hdr(user-agent),json(utf8)", "hdr(user-agent),json(utf8s)", "hdr(user-agent),json(ascii)", "bin(c0af41),json(utf8)", "bin(c0af41),json(utf8s)", "bin(c0af41),json(utf8p)", "bin(c0af41),json(utf8ps)", "bin(f09f9880),json(utf8)",
+	"bin(f09f988041),json(utf8s)", "bin(ff41),json(utf8s)", "bin(e282ac),json(utf8)", "bin(080c0a0d09017f),json",
+	"str('{\"a\":1,\"b\":{\"c\":[true,false,null,\"x\\ty\"],\"d.e\":2.50},\"big\":123456789,\"neg\":-7}'),json_query('$.a')", "str('{\"a\":1}'),json_query('$.a','int'),add(1)", "str('{\"b\":{\"c\":[true,false,null,\"xy\"]}}'),json_query('$.b.c[0]')",
+	"str('{\"b\":{\"c\":[true,false,null,\"xy\"]}}'),json_query('$.b.c[1]')", "str('{\"b\":{\"c\":[true,false,null,\"xy\"]}}'),json_query('$.b.c[2]')", "str('{\"b\":{\"c\":[true,false,null,\"xy\"]}}'),json_query('$.b.c[3]')", "str('{\"b\":{\"c\":[1]}}'),json_query('$.b')",
+	"str('{\"a\":2.50}'),json_query('$.a')", "str('{\"a\":123456789}'),json_query('$.a')", "str('{\"a\":1e3}'),json_query('$.a')", "str('{\"a\":-7}'),json_query('$.a',int)", "str('{\"a\":9007199254740993}'),json_query('$.a',int)", "str('{\"a\":1'),json_query('$.a')", "str('[1,2]'),json_query('$[1]')",
+	"str(eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c),jwt_header_query('$.alg')",
+	"str(eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c),jwt_payload_query('$.iat','int')",
+	"str(eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c),jwt_verify(HS256,your-256-bit-secret)",
+	"str(eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c),jwt_verify(HS256,wrong)",
+	"str(a.b.c),jwt_verify(HS256,x)", "str(a.b),jwt_verify(HS256,x)", "str(a.b.c),jwt_verify(txn.none,x)", "str(a.b.),jwt_verify(none,x)", "str(a.b.c.d),jwt_verify(HS256,x)",
+	// Texts and variables.
+	"str(a\rb),cut_crlf", "str(abc),cut_crlf", "str(abc),add_item(:,txn.none,x)", "str(abc),add_item(:,txn.none)", "str(),add_item(:,,x)", "str(abc),set-var(txn.mine),add_item(:,txn.mine)", "int(7),set-var(txn.seven),add(txn.seven)", "var(txn.seven)", "int(9),set-var(txn.seven,ifnotset)", "var(txn.seven)",
+	"int(5),set-var(txn.seven,ifgt)", "var(txn.seven)", "int(6),set-var(txn.seven,iflt)", "var(txn.seven)", "str(x),set-var(txn.gone),unset-var(txn.gone)", "var(txn.gone)", "str(y),set-var(txn.gone,ifexists)", "var(txn.gone)", "str(y),set-var(txn.new,ifexists)", "var(txn.new)",
+	"str(),set-var(txn.e,ifnotempty)", "var(txn.e)", "str(a),set-var(sess.a)", "var(sess.a)", "str(p),set-var(proc.a)", "var(proc.a)", "str(r),set-var(res.a)", "var(res.a)", "str(r),set-var(req.a)", "var(req.a)",
+	"str(\"fr;q=0.5, en-US, de;q=0.9\"),language(de;en)", "str(\"fr;q=0.5,en;q=0,de;q=0.2\"),language(en;de;fr)", "str(xx),language(en,none)", "str(xx),language(en)", "str(\"en;q=0.4,de;q=0.4\"),language(de;en)",
+	"str(f1__f2),field(9,_)", "str(f1__f2),word(9,_)", "hdr_ip(host)",
+	"int(1000),ipmask(24)", "str(10.1.2.3),ipmask(8)", "bool(true),add(1)", "str(12abc),add(1)", "str(0x10),add(1)", "str(010),add(1)", "str(1.2.3.4),add(1)", "ipv4(1.2.3.4),add(1)", "ipv6(::1),length", "base32", "base32+src", "base32+src,hex", "url32", "url32+src,hex", "url_ip", "url_port", "uuid,length", "uuid(4),field(3,-),bytes(0,1)", "uuid,field(5,-),length", "fc_src", "fc_dst", "fc_dst_port,sub(0)", "src_is_local", "dst_is_local", "fc_err_str", "fc_http_major", "last_rule_line", "last_rule_file", "proc",
 }
 
 func TestSamplesAgreeWithHAProxy(t *testing.T) {

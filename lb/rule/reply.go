@@ -166,8 +166,11 @@ func (r *reply) errorfile(text []byte) error {
 
 // settle checks what was read as a whole.
 func (r *reply) settle(payload string) error {
-	if payload != "" {
+	switch {
+	case payload != "":
 		r.errfile = payload == "default-errorfiles"
+	case len(r.headers) > 0: // as HAProxy: an answer with these fields, without a body
+		r.errfile = false
 	}
 	if r.errfile && !builtin(r.status) {
 		return fmt.Errorf("status %d has no error page; give the reply a payload, such as 'content-type text/plain string ...'", r.status)
@@ -182,6 +185,7 @@ func (r *reply) settle(payload string) error {
 }
 
 func (r *reply) run(x *sample.Ctx) Verdict {
+	x.Rec.LastRule = x.Place // what it says may show it
 	x.Reply = sample.Reply{Status: r.status, ErrorFile: r.errfile, Reason: r.reason}
 	if r.errfile {
 		return r.verdict

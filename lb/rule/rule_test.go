@@ -21,14 +21,7 @@ func request(t testing.TB, head string) *sample.Ctx {
 		t.Fatalf("request %q: %v", head, err)
 	}
 	at := time.Date(2026, 11, 21, 3, 4, 5, 123456789, time.UTC)
-	return &sample.Ctx{Req: h, Rec: &sample.Record{
-		Client:    netip.MustParseAddrPort("10.1.2.3:4567"),
-		FrontAddr: netip.MustParseAddrPort("10.0.0.1:80"),
-		Frontend:  "web", Backend: "app", Server: "s1",
-		Accept: at, Request: at, Hostname: "node1", Pid: 4711,
-		Method: h.Method(), URI: h.URI(), Minor: h.Minor(),
-		Status: -1, Term: [4]byte{'-', '-', '-', '-'},
-	}}
+	return &sample.Ctx{Req: h, Rec: &sample.Record{Parties: sample.Parties{Client: netip.MustParseAddrPort("10.1.2.3:4567"), FrontAddr: netip.MustParseAddrPort("10.0.0.1:80"), Frontend: "web", Backend: "app", Server: "s1"}, Timers: sample.Timers{Accept: at, Request: at}, Hostname: "node1", Pid: 4711, Method: h.Method(), URI: h.URI(), Minor: h.Minor(), Status: -1, Term: [4]byte{'-', '-', '-', '-'}}}
 }
 
 const example = `GET /static/css/site.css?v=12&name=a%20b&empty HTTP/1.1

@@ -1,15 +1,17 @@
 package sample
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strconv"
 	"strings"
 )
 
 // readArgs reads a fetch's or converter's arguments by their signature, one
-// letter each: s a string, i an integer, o an integer or a variable's name, t a
-// stick table's name, u a userlist's, g a proxy's, v a server's; "?"
-// behind a letter makes it optional.
+// letter each: s a string, i an integer, n a variable's name, o an integer or a
+// variable's name, b bytes in base64 or a variable's name, t a stick table's
+// name, u a userlist's, g a proxy's, v a server's. "?" after a letter makes it
+// optional.
 func readArgs(signature string, list []string) (args, error) {
 	var a args
 	if len(list) == 1 && list[0] == "" && !requiredString(signature) {
@@ -57,6 +59,21 @@ func readArgs(signature string, list []string) (args, error) {
 				return a, fmt.Errorf("missing a userlist's name")
 			}
 			a.users = &UserRef{Name: word}
+		case 'n':
+			if word != "" || !optional {
+				if err := CheckVar(word); err != nil {
+					return a, err
+				}
+			}
+			a.s[i] = word
+		case 'b':
+			if a.s[i] = word; CheckVar(word) != nil {
+				b, err := base64.StdEncoding.DecodeString(word)
+				if err != nil {
+					return a, fmt.Errorf("'%s' is neither base64 nor a variable", word)
+				}
+				a.s[i], a.bin[i] = "", append([]byte{}, b...)
+			}
 		case 'o':
 			n, err := strconv.ParseInt(word, 0, 64)
 			if err != nil {

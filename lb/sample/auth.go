@@ -26,26 +26,26 @@ func (*UserRef) isRef()  {}
 // fetchesAuth look at who the client says that it is (HAProxy configuration
 // manual, section 7.3.6).
 var fetchesAuth = []fetchRow{
-	{name: "http_auth", args: "u", kind: kindBool, where: InRequest, get: func(x *Ctx, a *args) (Value, bool) {
+	{name: "http_auth", args: "u", kind: Bool, where: InRequest, get: func(x *Ctx, a *args) (Value, bool) {
 		if _, _, ok := x.credentials(); !ok {
 			return Value{}, false
 		}
 		_, ok := x.authenticated(a.users.list)
-		return boolValue(ok), true
+		return BoolValue(ok), true
 	}},
-	{name: "http_auth_group", args: "u", kind: kindStr, where: InRequest, match: "auth", get: func(x *Ctx, a *args) (Value, bool) {
+	{name: "http_auth_group", args: "u", kind: Str, where: InRequest, match: "auth", get: func(x *Ctx, a *args) (Value, bool) {
 		user, ok := x.authenticated(a.users.list)
 		return StrValue(user), ok
 	}},
-	{name: "http_auth_user", kind: kindStr, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "http_auth_user", kind: Str, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
 		user, _, ok := x.credentials()
 		return StrValue(user), ok
 	}},
-	{name: "http_auth_pass", kind: kindStr, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "http_auth_pass", kind: Str, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
 		_, password, ok := x.credentials()
 		return StrValue(password), ok
 	}},
-	{name: "http_auth_type", kind: kindStr, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "http_auth_type", kind: Str, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
 		_, _, ok := x.credentials()
 		return stringValue(x, "Basic"), ok
 	}},

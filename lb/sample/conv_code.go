@@ -6,7 +6,6 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
-	"hash/crc32"
 )
 
 const upperHex = "0123456789ABCDEF"
@@ -30,7 +29,7 @@ func convHex2I(x *Ctx, _ *args, v Value) (Value, bool) {
 		}
 		n = n<<4 | int64(h)
 	}
-	return intValue(n), len(b) > 0
+	return IntValue(n), len(b) > 0
 }
 
 func convBase64(x *Ctx, _ *args, v Value) (Value, bool) { return encode64(x, v, base64.StdEncoding) }
@@ -57,15 +56,7 @@ func decode64(x *Ctx, v Value, enc *base64.Encoding) (Value, bool) {
 		return Value{}, false
 	}
 	x.scratch = out
-	return Value{kind: kindBin, b: x.scratch[off:]}, true
-}
-
-func convCRC32(x *Ctx, a *args, v Value) (Value, bool) {
-	sum := crc32.ChecksumIEEE(v.binary(x))
-	if a.n[0] != 0 {
-		sum = avalanche(sum)
-	}
-	return intValue(int64(sum)), true
+	return Value{kind: Bin, b: x.scratch[off:]}, true
 }
 
 // avalanche spreads a hash over its 32 bits (Bob Jenkins' full_avalanche).
@@ -75,7 +66,8 @@ func avalanche(a uint32) uint32 {
 	a = a + 0x165667b1 + a<<5
 	a = (a + 0xd3a2646c) ^ a<<9
 	a = a + 0xfd7046c5 + a<<3
-	return a ^ 0xb55a4f09 ^ a>>16
+	a = a ^ 0xb55a4f09 ^ a>>16
+	return a * 3221225473 // a prime: HAProxy spreads them over its tree so
 }
 
 func convSHA1(x *Ctx, _ *args, v Value) (Value, bool) {
@@ -111,7 +103,7 @@ func convSHA2(x *Ctx, a *args, v Value) (Value, bool) {
 func digest(x *Ctx, sum []byte) (Value, bool) {
 	off := len(x.scratch)
 	x.scratch = append(x.scratch, sum...)
-	return Value{kind: kindBin, b: x.scratch[off:]}, true
+	return Value{kind: Bin, b: x.scratch[off:]}, true
 }
 
 // convURLDec decodes %XX; "+" is a space behind the "?", or everywhere with a

@@ -14,21 +14,21 @@ func arith(f func(a, b int64) int64) func(*Ctx, *args, Value) (Value, bool) {
 		if !ok {
 			return Value{}, false
 		}
-		return intValue(f(n, m)), true
+		return IntValue(f(n, m)), true
 	}
 }
 
 func unary(f func(int64) int64) func(*Ctx, *args, Value) (Value, bool) {
 	return func(_ *Ctx, _ *args, v Value) (Value, bool) {
 		n, ok := v.Integer()
-		return intValue(f(n)), ok
+		return IntValue(f(n)), ok
 	}
 }
 
 func test(f func(int64) bool) func(*Ctx, *args, Value) (Value, bool) {
 	return func(_ *Ctx, _ *args, v Value) (Value, bool) {
 		n, ok := v.Integer()
-		return boolValue(f(n)), ok
+		return BoolValue(f(n)), ok
 	}
 }
 

@@ -8,29 +8,29 @@ var convsTable = tableConvs()
 
 func tableConvs() []convRow {
 	rows := []convRow{
-		{name: "in_table", args: "t", in: kindStr, out: kindBool, get: func(x *Ctx, a *args, v Value) (Value, bool) {
+		{name: "in_table", args: "t", in: Str, out: Bool, get: func(x *Ctx, a *args, v Value) (Value, bool) {
 			_, found := factsOf(x, a, v)
-			return boolValue(found), true
+			return BoolValue(found), true
 		}},
-		{name: "table_trackers", args: "t", in: kindStr, out: Int, get: func(x *Ctx, a *args, v Value) (Value, bool) {
+		{name: "table_trackers", args: "t", in: Str, out: Int, get: func(x *Ctx, a *args, v Value) (Value, bool) {
 			f, _ := factsOf(x, a, v)
-			return intValue(int64(f.Trackers)), true
+			return IntValue(int64(f.Trackers)), true
 		}},
-		{name: "table_expire", args: "ti?", in: kindStr, out: Int, get: timeOf(func(f stick.Facts) int64 { return f.Expire })},
-		{name: "table_idle", args: "ti?", in: kindStr, out: Int, get: timeOf(func(f stick.Facts) int64 { return f.Idle })},
+		{name: "table_expire", args: "ti?", in: Str, out: Int, get: timeOf(func(f stick.Facts) int64 { return f.Expire })},
+		{name: "table_idle", args: "ti?", in: Str, out: Int, get: timeOf(func(f stick.Facts) int64 { return f.Idle })},
 	}
 	for _, r := range readings {
-		rows = append(rows, convRow{name: "table_" + r.conv, args: "t", in: kindStr, out: Int, get: func(x *Ctx, a *args, v Value) (Value, bool) {
+		rows = append(rows, convRow{name: "table_" + r.conv, args: "t", in: Str, out: Int, get: func(x *Ctx, a *args, v Value) (Value, bool) {
 			t := a.table.Table
 			if t == nil || !t.Stores[r.data] {
 				return Value{}, false
 			}
 			key, ok := x.TableKey(t, v)
 			if !ok {
-				return intValue(0), true
+				return IntValue(0), true
 			}
 			n, _ := t.GetKey(key, r.data, x.Now)
-			return intValue(int64(n >> r.shift)), true
+			return IntValue(int64(n >> r.shift)), true
 		}})
 	}
 	return rows
@@ -54,8 +54,8 @@ func timeOf(get func(stick.Facts) int64) func(x *Ctx, a *args, v Value) (Value, 
 	return func(x *Ctx, a *args, v Value) (Value, bool) {
 		f, found := factsOf(x, a, v)
 		if !found {
-			return intValue(a.n[1]), a.len > 1
+			return IntValue(a.n[1]), a.len > 1
 		}
-		return intValue(get(f)), true
+		return IntValue(get(f)), true
 	}
 }

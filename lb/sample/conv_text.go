@@ -36,7 +36,7 @@ func convBytes(x *Ctx, a *args, v Value) (Value, bool) {
 		}
 		b = b[:a.n[1]]
 	}
-	return Value{kind: kindBin, b: b}, true
+	return Value{kind: Bin, b: b}, true
 }
 
 func checkConcat(a *args) error {
@@ -52,7 +52,7 @@ func convConcat(x *Ctx, a *args, v Value) (Value, bool) {
 	x.scratch = append(x.scratch, src...)
 	x.scratch = append(x.scratch, a.s[0]...)
 	if a.s[1] != "" {
-		if held, ok := x.Rec.Vars.get(a.s[1]); ok {
+		if held, ok := x.Var(a.s[1]); ok {
 			x.scratch = held.append(x.scratch)
 		}
 	}
@@ -73,13 +73,21 @@ func checkDelims(a *args) error {
 	return nil
 }
 
-func convField(x *Ctx, a *args, v Value) (Value, bool) { return pieces(v.Text(x), a, false) }
-func convWord(x *Ctx, a *args, v Value) (Value, bool)  { return pieces(v.Text(x), a, true) }
+// convField fails for a field that is not there; convWord gives an empty one.
+func convField(x *Ctx, a *args, v Value) (Value, bool) {
+	b, ok := pieces(v.Text(x), a, false)
+	return StrValue(b), ok
+}
+
+func convWord(x *Ctx, a *args, v Value) (Value, bool) {
+	b, _ := pieces(v.Text(x), a, true)
+	return StrValue(b), true
+}
 
 // pieces cuts b at any of the delimiters and gives count pieces from the
 // index on, delimiters between them included. With words, a run of delimiters
 // counts as one and those at the ends do not count.
-func pieces(b []byte, a *args, words bool) (Value, bool) {
+func pieces(b []byte, a *args, words bool) ([]byte, bool) {
 	index, delims := a.n[0], a.s[1]
 	count := int64(1)
 	if a.len > 2 {
@@ -110,9 +118,9 @@ func pieces(b []byte, a *args, words bool) (Value, bool) {
 		}
 	}
 	if from < 0 {
-		return StrValue(nil), true
+		return nil, false
 	}
-	return StrValue(b[from:to]), true
+	return b[from:to], true
 }
 
 // nextPiece is the piece that begins at b[at:], or, backwards, the one that
@@ -142,7 +150,7 @@ func convHostOnly(x *Ctx, _ *args, v Value) (Value, bool) {
 
 func convPortOnly(x *Ctx, _ *args, v Value) (Value, bool) {
 	_, port := splitHost(v.Text(x))
-	return intValue(leadingInt(port)), true
+	return IntValue(leadingInt(port)), true
 }
 
 func splitHost(b []byte) (host, port []byte) {
@@ -162,7 +170,7 @@ func splitHost(b []byte) (host, port []byte) {
 }
 
 func convIif(x *Ctx, a *args, v Value) (Value, bool) {
-	if v.n != 0 || v.kind == kindStr && leadingInt(v.b) != 0 {
+	if v.n != 0 || v.kind == Str && leadingInt(v.b) != 0 {
 		return stringValue(x, a.s[0]), true
 	}
 	return stringValue(x, a.s[1]), true
@@ -206,11 +214,11 @@ func convRegsub(x *Ctx, a *args, v Value) (Value, bool) {
 // convStrcmp gives what strcmp(3) gives: the sign of the comparison with a
 // variable's value.
 func convStrcmp(x *Ctx, a *args, v Value) (Value, bool) {
-	held, ok := x.Rec.Vars.get(a.s[0])
+	held, ok := x.Var(a.s[0])
 	if !ok {
 		return Value{}, false
 	}
-	return intValue(int64(bytes.Compare(v.Text(x), held.Text(x)))), true
+	return IntValue(int64(bytes.Compare(v.Text(x), held.Text(x)))), true
 }
 
 func checkIPMask(a *args) error {
@@ -262,5 +270,5 @@ func convIPMask(_ *Ctx, a *args, v Value) (Value, bool) {
 		bits = a.n[1]
 	}
 	p, err := addr.Prefix(int(bits))
-	return addrValue(p.Addr()), err == nil
+	return AddrValue(p.Addr()), err == nil
 }

@@ -70,7 +70,7 @@ func clock(x *Ctx, a *args, v Value, zone *time.Location) (Value, bool) {
 		case '%':
 			x.scratch = append(x.scratch, '%')
 		case 's':
-			x.scratch = intValue(n).append(x.scratch)
+			x.scratch = IntValue(n).append(x.scratch)
 		default:
 			x.scratch = t.AppendFormat(x.scratch, strftime[format[i]])
 		}

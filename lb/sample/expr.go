@@ -39,7 +39,7 @@ type Expr struct {
 	fetch *fetchRow
 	args  args
 	convs []conv
-	Kind  kind // of what comes out
+	Kind  Kind // of what comes out
 }
 
 type conv struct {
@@ -104,8 +104,9 @@ type cursor struct {
 
 // args are the arguments of one fetch or converter, read at compile time.
 type args struct {
-	s       [4]string
-	n       [4]int64
+	s       [5]string
+	n       [5]int64
+	bin     [5][]byte  // base64 decoded; nil where a variable's name stands in s
 	ref     [2]operand // add(), concat(): a number, or a variable
 	lit     Value      // what the row's check made of them
 	re      *Regexp    // regsub's regular expression
@@ -113,6 +114,8 @@ type args struct {
 	users   *UserRef   // a userlist
 	gauge   *Gauge     // a number of a proxy or server
 	mapping *mapping   // a map file's use
+	gives   *Kind      // the type of what comes out, when the arguments decide it
+	any     any        // what else the row's check made: the row knows its type
 	len     int
 }
 
@@ -127,7 +130,7 @@ func (o *operand) value(x *Ctx) (int64, bool) {
 	if o.name == "" {
 		return o.n, true
 	}
-	v, ok := x.Rec.Vars.get(o.name)
+	v, ok := x.Var(o.name)
 	if !ok {
 		return 0, false
 	}
@@ -286,26 +289,35 @@ func (s *source) expr(acl bool) (*Expr, string, error) {
 		if err != nil {
 			return nil, "", fmt.Errorf("invalid args in converter '%s' : %w", name, err)
 		}
-		if !Castable(e.Kind, c.in) {
+		if !c.same && !Castable(e.Kind, c.in) {
 			return nil, "", fmt.Errorf("converter '%s' cannot be applied to a sample of type %s", name, e.Kind)
 		}
 		s.uses.Note(cv.args.refs()...)
 		e.convs = append(e.convs, cv)
-		e.Kind, match = c.out, ""
+		match = ""
+		switch {
+		case cv.args.gives != nil:
+			e.Kind = *cv.args.gives
+		case !c.same:
+			e.Kind = c.out
+		}
 	}
 	e.src = s.text[from:s.at]
 	return e, match, nil
 }
 
-// Castable reports whether HAProxy can turn a sample of one type into another.
-func Castable(from, to kind) bool {
-	switch {
-	case from == to, to == kindStr, to == kindBin:
+// Castable reports whether HAProxy can turn a sample of one type into another
+// (src/sample.c, sample_casts).
+func Castable(from, to Kind) bool {
+	switch to {
+	case from, Str, Bin:
 		return true
-	case to == kindAddr:
-		return from == kindStr || from == kindBin
-	case to == Int, to == kindBool:
-		return from != kindBin
+	case Addr:
+		return from == Str || from == Int
+	case Int:
+		return from != Bin
+	case Bool:
+		return from == Int || from == Str
 	}
 	return false
 }

@@ -10,7 +10,7 @@ import (
 type fetchRow struct {
 	name   string
 	args   string // readArgs' signature
-	kind   kind
+	kind   Kind
 	where  Where
 	derive bool   // path_beg, path_end, ... exist beside path
 	match  string // matching method in ACLs when it is not the type's own
@@ -21,7 +21,7 @@ type fetchRow struct {
 }
 
 // fetches is the table; findFetch reads it.
-var fetches = slices.Concat(fetchesHTTP, fetchesFacts, fetchesTable, fetchesAuth, fetchesGauge)
+var fetches = slices.Concat(fetchesHTTP, fetchesFacts, fetchesParties, fetchesTimers, fetchesTable, fetchesAuth, fetchesGauge)
 
 // alias are other names of the rows.
 var fetchAlias = map[string]string{

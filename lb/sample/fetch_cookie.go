@@ -43,7 +43,7 @@ func cookieCount(h *http1.Head, a *args, field string) (Value, bool) {
 	var c cursor
 	for n := int64(0); ; n++ {
 		if _, ok := nextCookie(h, field, a.s[0], &c); !ok {
-			return intValue(n), true
+			return IntValue(n), true
 		}
 	}
 }

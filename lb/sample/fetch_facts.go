@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -10,49 +11,81 @@ import (
 // fetchesFacts look at the connection, the process and the configuration
 // (HAProxy configuration manual, sections 7.3.2 to 7.3.4).
 var fetchesFacts = []fetchRow{
-	{name: "always_false", kind: kindBool, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return boolValue(false), true }},
-	{name: "always_true", kind: kindBool, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return boolValue(true), true }},
-	{name: "be_name", kind: kindStr, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Backend) }},
-	{name: "bool", args: "s", kind: kindBool, where: Anywhere, get: literal, check: checkBool},
+	{name: "always_false", kind: Bool, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return BoolValue(false), true }},
+	{name: "always_true", kind: Bool, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return BoolValue(true), true }},
+	{name: "accept_date", args: "s?", kind: Int, where: Anywhere, check: checkUnit, get: dateOf(func(r *Record) time.Time { return r.Accept })},
+	{name: "bin", args: "s", kind: Bin, where: Anywhere, get: literal, check: func(a *args) error {
+		b, err := hex.DecodeString(a.s[0])
+		if err != nil {
+			return errors.New("'" + a.s[0] + "' is not an even number of hexadecimal digits")
+		}
+		a.lit = Value{kind: Bin, b: b}
+		return nil
+	}},
+	{name: "bool", args: "s", kind: Bool, where: Anywhere, get: literal, check: checkBool},
 	{name: "date", args: "i?s?", kind: Int, where: Anywhere, get: fetchDate, check: checkDate},
-	{name: "dst", kind: kindAddr, where: Anywhere, log: "%fi", needs: NeedsFrontAddr, get: func(x *Ctx, _ *args) (Value, bool) {
-		return addrValue(x.Rec.FrontAddr.Addr().Unmap()), x.Rec.FrontAddr.IsValid()
+	{name: "date_us", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) {
+		return IntValue(int64(time.Now().Nanosecond() / 1000)), true
+	}},
+	{name: "dst", kind: Addr, where: Anywhere, log: "%fi", needs: NeedsFrontAddr, get: func(x *Ctx, _ *args) (Value, bool) {
+		return AddrValue(x.Rec.FrontAddr.Addr().Unmap()), x.Rec.FrontAddr.IsValid()
 	}},
 	{name: "dst_port", kind: Int, where: Anywhere, needs: NeedsFrontAddr, get: func(x *Ctx, _ *args) (Value, bool) {
-		return intValue(int64(x.Rec.FrontAddr.Port())), x.Rec.FrontAddr.IsValid()
+		return IntValue(int64(x.Rec.FrontAddr.Port())), x.Rec.FrontAddr.IsValid()
 	}},
-	{name: "env", args: "s", kind: kindStr, where: Anywhere, get: literal, check: checkEnv},
-	{name: "fc_err", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return intValue(0), true }},
-	{name: "fe_name", kind: kindStr, where: Anywhere, log: "%f", get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Frontend) }},
-	{name: "hostname", kind: kindStr, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Hostname) }},
-	{name: "int", args: "i", kind: Int, where: Anywhere, get: func(_ *Ctx, a *args) (Value, bool) { return intValue(a.n[0]), true }},
-	{name: "ipv4", args: "s", kind: kindAddr, where: Anywhere, get: literal, check: checkAddr},
-	{name: "ipv6", args: "s", kind: kindAddr, where: Anywhere, get: literal, check: checkAddr},
-	{name: "meth", args: "s", kind: kindStr, where: Anywhere, get: literal, check: checkStr},
+	{name: "env", args: "s", kind: Str, where: Anywhere, get: literal, check: checkEnv},
+	{name: "fc_err", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(0), true }},
+	{name: "fe_name", kind: Str, where: Anywhere, log: "%f", get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Frontend) }},
+	{name: "hostname", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Hostname) }},
+	{name: "int", args: "i", kind: Int, where: Anywhere, get: func(_ *Ctx, a *args) (Value, bool) { return IntValue(a.n[0]), true }},
+	{name: "ipv4", args: "s", kind: Addr, where: Anywhere, get: literal, check: checkAddr},
+	{name: "ipv6", args: "s", kind: Addr, where: Anywhere, get: literal, check: checkAddr},
+	{name: "last_rule_file", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
+		if x.Rec.LastRule == nil {
+			return Value{}, false
+		}
+		return named(x, x.Rec.LastRule.File)
+	}},
+	{name: "last_rule_line", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
+		if x.Rec.LastRule == nil {
+			return Value{}, false
+		}
+		return IntValue(int64(x.Rec.LastRule.Line)), true
+	}},
+	{name: "meth", args: "s", kind: Str, where: Anywhere, get: literal, check: checkStr},
+	{name: "pid", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.Pid)), true }},
+	{name: "proc", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
 	{name: "rand", args: "i?", kind: Int, where: Anywhere, get: fetchRand},
-	{name: "src", kind: kindAddr, where: Anywhere, log: "%ci", get: func(x *Ctx, _ *args) (Value, bool) {
-		return addrValue(x.Rec.Client.Addr().Unmap()), x.Rec.Client.IsValid()
+	{name: "request_date", args: "s?", kind: Int, where: Anywhere, check: checkUnit, get: dateOf(func(r *Record) time.Time { return r.Request })},
+	{name: "src", kind: Addr, where: Anywhere, log: "%ci", get: func(x *Ctx, _ *args) (Value, bool) {
+		return AddrValue(x.Rec.Client.Addr().Unmap()), x.Rec.Client.IsValid()
 	}},
 	{name: "src_port", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
-		return intValue(int64(x.Rec.Client.Port())), x.Rec.Client.IsValid()
+		return IntValue(int64(x.Rec.Client.Port())), x.Rec.Client.IsValid()
 	}},
-	{name: "srv_name", kind: kindStr, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Server) }},
+	{name: "srv_name", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Server) }},
 	{name: "ssl_c_ca_err", kind: Int, where: Anywhere, get: noTLSError},
 	{name: "ssl_c_err", kind: Int, where: Anywhere, get: noTLSError},
-	{name: "ssl_fc", kind: kindBool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return boolValue(x.Rec.TLS), true }},
-	{name: "ssl_fc_alpn", kind: kindStr, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.ALPN) }},
-	{name: "ssl_fc_cipher", kind: kindStr, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Cipher) }},
+	{name: "ssl_fc", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.TLS), true }},
+	{name: "ssl_fc_alpn", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.ALPN) }},
+	{name: "ssl_fc_cipher", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Cipher) }},
 	{name: "ssl_fc_err", kind: Int, where: Anywhere, get: noTLSError},
-	{name: "ssl_fc_has_sni", kind: kindBool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return boolValue(x.Rec.SNI != ""), true }},
-	{name: "ssl_fc_is_resumed", kind: kindBool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return boolValue(x.Rec.Resumed), true }},
-	{name: "ssl_fc_protocol", kind: kindStr, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.TLSVer) }},
-	{name: "ssl_fc_sni", kind: kindStr, where: Anywhere, derive: true, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.SNI) }},
-	{name: "str", args: "s", kind: kindStr, where: Anywhere, get: literal, check: checkStr},
-	{name: "unique-id", kind: kindStr, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "ssl_fc_has_sni", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.SNI != ""), true }},
+	{name: "ssl_fc_is_resumed", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.Resumed), true }},
+	{name: "ssl_fc_protocol", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.TLSVer) }},
+	{name: "ssl_fc_sni", kind: Str, where: Anywhere, derive: true, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.SNI) }},
+	{name: "str", args: "s", kind: Str, where: Anywhere, get: literal, check: checkStr},
+	{name: "unique-id", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		id := x.UniqueID()
 		return StrValue(id), len(id) > 0
 	}},
-	{name: "var", args: "s", kind: kindStr, where: Anywhere, get: fetchVar, check: func(a *args) error { return CheckVar(a.s[0]) }},
+	{name: "uuid", args: "i?", kind: Str, where: Anywhere, get: fetchUUID, check: func(a *args) error {
+		if a.len > 0 && a.n[0] != 4 {
+			return errors.New("version 4 is the only one")
+		}
+		return nil
+	}},
+	{name: "var", args: "s", kind: Str, where: Anywhere, get: fetchVar, check: func(a *args) error { return CheckVar(a.s[0]) }},
 }
 
 // named is a string fact; an empty one counts as absent.
@@ -65,7 +98,7 @@ func named(x *Ctx, s string) (Value, bool) {
 
 // noTLSError is the error number of a connection that reached a rule: a failed
 // handshake never does.
-func noTLSError(x *Ctx, _ *args) (Value, bool) { return intValue(0), x.Rec.TLS }
+func noTLSError(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.TLS }
 
 // literal is a value computed when the configuration was read.
 func literal(_ *Ctx, a *args) (Value, bool) { return a.lit, true }
@@ -78,9 +111,9 @@ func checkStr(a *args) error {
 func checkBool(a *args) error {
 	switch a.s[0] {
 	case "1", "true", "on", "yes":
-		a.lit = boolValue(true)
+		a.lit = BoolValue(true)
 	case "0", "false", "off", "no":
-		a.lit = boolValue(false)
+		a.lit = BoolValue(false)
 	default:
 		return errors.New("'" + a.s[0] + "' is not a boolean; use true or false")
 	}
@@ -92,7 +125,7 @@ func checkAddr(a *args) error {
 	if !ok {
 		return errors.New("'" + a.s[0] + "' is not an IP address")
 	}
-	a.lit = addrValue(addr)
+	a.lit = AddrValue(addr)
 	return nil
 }
 
@@ -113,18 +146,59 @@ func fetchDate(_ *Ctx, a *args) (Value, bool) {
 	now := time.Now()
 	switch a.s[1] {
 	case "ms":
-		return intValue(now.UnixMilli() + a.n[0]), true
+		return IntValue(now.UnixMilli() + a.n[0]), true
 	case "us":
-		return intValue(now.UnixMicro() + a.n[0]), true
+		return IntValue(now.UnixMicro() + a.n[0]), true
 	}
-	return intValue(now.Unix() + a.n[0]), true
+	return IntValue(now.Unix() + a.n[0]), true
+}
+
+// dateOf is a time in seconds, or in another unit.
+func dateOf(get func(*Record) time.Time) func(*Ctx, *args) (Value, bool) {
+	return func(x *Ctx, a *args) (Value, bool) {
+		t := get(x.Rec)
+		switch a.s[0] {
+		case "ms":
+			return IntValue(t.UnixMilli()), !t.IsZero()
+		case "us":
+			return IntValue(t.UnixMicro()), !t.IsZero()
+		}
+		return IntValue(t.Unix()), !t.IsZero()
+	}
+}
+
+func checkUnit(a *args) error {
+	switch a.s[0] {
+	case "", "s", "ms", "us":
+		return nil
+	}
+	return errors.New("'" + a.s[0] + "' is not a unit; use s, ms or us")
+}
+
+// fetchUUID makes a random identifier (RFC 9562 section 5.4).
+func fetchUUID(x *Ctx, _ *args) (Value, bool) {
+	hi, lo := rand.Uint64()&^0xf000|0x4000, rand.Uint64()&^(3<<62)|2<<62
+	off := len(x.scratch)
+	for i := 60; i >= 0; i -= 4 {
+		x.scratch = append(x.scratch, lowerHex[hi>>i&15])
+		if i == 32 || i == 16 || i == 0 {
+			x.scratch = append(x.scratch, '-')
+		}
+	}
+	for i := 60; i >= 0; i -= 4 {
+		x.scratch = append(x.scratch, lowerHex[lo>>i&15])
+		if i == 48 {
+			x.scratch = append(x.scratch, '-')
+		}
+	}
+	return StrValue(x.scratch[off:]), true
 }
 
 func fetchRand(_ *Ctx, a *args) (Value, bool) {
 	if a.n[0] > 0 {
-		return intValue(rand.Int64N(a.n[0])), true
+		return IntValue(rand.Int64N(a.n[0])), true
 	}
-	return intValue(int64(rand.Uint32())), true
+	return IntValue(int64(rand.Uint32())), true
 }
 
-func fetchVar(x *Ctx, a *args) (Value, bool) { return x.Rec.Vars.get(a.s[0]) }
+func fetchVar(x *Ctx, a *args) (Value, bool) { return x.Var(a.s[0]) }

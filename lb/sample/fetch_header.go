@@ -61,7 +61,7 @@ func headerCount(h *http1.Head, a *args, split bool) (Value, bool) {
 	if h == nil {
 		return Value{}, false
 	}
-	return intValue(countValues(h, a.s[0], split)), true
+	return IntValue(countValues(h, a.s[0], split)), true
 }
 
 func countValues(h *http1.Head, name string, split bool) int64 {
@@ -91,6 +91,7 @@ func nextValue(h *http1.Head, name string, c *cursor, split bool) ([]byte, bool)
 		}
 		v = part
 	}
+	v = TrimBlank(v) // a rule may have written blanks
 	c.field, c.pos, c.more = c.field+1, 0, true
 	return v, true
 }

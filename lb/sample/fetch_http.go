@@ -2,50 +2,78 @@ package sample
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"lbsyslogd/lb/http1"
 )
 
 // fetchesHTTP read heads (HAProxy configuration manual, section 7.3.6).
 var fetchesHTTP = []fetchRow{
-	{name: "base", kind: kindStr, where: InRequest, derive: true, get: fetchBase},
-	{name: "baseq", kind: kindStr, where: InRequest, get: fetchBaseQ},
-	{name: "capture.req.hdr", args: "i", kind: kindStr, where: Anywhere, get: fetchReqCapture},
-	{name: "capture.req.method", kind: kindStr, where: Anywhere, get: fetchMethod},
-	{name: "capture.req.uri", kind: kindStr, where: Anywhere, get: fetchCaptureURI},
-	{name: "capture.req.ver", kind: kindStr, where: Anywhere, get: fetchCaptureVer},
-	{name: "capture.res.hdr", args: "i", kind: kindStr, where: Anywhere, get: fetchResCapture},
-	{name: "hdr", args: "s?i?", kind: kindStr, where: InRequest | InResponse, get: fetchHdr},
-	{name: "http_auth_bearer", args: "s?", kind: kindStr, where: InRequest, get: fetchBearer},
-	{name: "method", kind: kindStr, where: Anywhere, match: "meth", get: fetchMethod},
-	{name: "path", kind: kindStr, where: InRequest, derive: true, log: "%HPO", get: fetchPath},
-	{name: "pathq", kind: kindStr, where: InRequest, get: fetchPathQ},
-	{name: "query", kind: kindStr, where: InRequest, log: "%HQ", get: fetchQuery},
-	{name: "req.cook", args: "s?", kind: kindStr, where: InRequest, derive: true, get: fetchCookie},
+	{name: "base", kind: Str, where: InRequest, derive: true, get: fetchBase},
+	{name: "baseq", kind: Str, where: InRequest, get: fetchBaseQ},
+	{name: "capture.req.hdr", args: "i", kind: Str, where: Anywhere, get: fetchReqCapture},
+	{name: "capture.req.method", kind: Str, where: Anywhere, get: fetchMethod},
+	{name: "capture.req.uri", kind: Str, where: Anywhere, get: fetchCaptureURI},
+	{name: "capture.req.ver", kind: Str, where: Anywhere, get: fetchCaptureVer},
+	{name: "base32", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32(x, (*http1.Head).Path) }},
+	{name: "base32+src", kind: Bin, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32Source(x, (*http1.Head).Path) }},
+	{name: "capture.res.ver", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) {
+		if x.Res != nil && x.Res.Minor() == 0 {
+			return StrValue(http10), true
+		}
+		return StrValue(http11), x.Rec.Status > 0
+	}},
+	{name: "capture.res.hdr", args: "i", kind: Str, where: Anywhere, get: fetchResCapture},
+	{name: "hdr", args: "s?i?", kind: Str, where: InRequest | InResponse, get: fetchHdr},
+	{name: "http_auth_bearer", args: "s?", kind: Str, where: InRequest, get: fetchBearer},
+	{name: "http_first_req", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.First), true }},
+	{name: "method", kind: Str, where: Anywhere, match: "meth", get: fetchMethod},
+	{name: "path", kind: Str, where: InRequest, derive: true, log: "%HPO", get: fetchPath},
+	{name: "pathq", kind: Str, where: InRequest, get: fetchPathQ},
+	{name: "query", kind: Str, where: InRequest, log: "%HQ", get: fetchQuery},
+	{name: "req.cook", args: "s?", kind: Str, where: InRequest, derive: true, get: fetchCookie},
 	{name: "req.cook_cnt", args: "s?", kind: Int, where: InRequest, get: fetchCookieCount},
 	{name: "req.cook_val", args: "s?", kind: Int, where: InRequest, get: asInt(fetchCookie)},
-	{name: "req.fhdr", args: "s?i?", kind: kindStr, where: InRequest, derive: true, get: fetchReqFull},
+	{name: "req.fhdr", args: "s?i?", kind: Str, where: InRequest, derive: true, get: fetchReqFull},
 	{name: "req.fhdr_cnt", args: "s?", kind: Int, where: InRequest, get: fetchReqFullCount},
-	{name: "req.hdr", args: "s?i?", kind: kindStr, where: InRequest, derive: true, get: fetchReqHdr},
+	{name: "req.hdr", args: "s?i?", kind: Str, where: InRequest, derive: true, get: fetchReqHdr},
 	{name: "req.hdr_cnt", args: "s?", kind: Int, where: InRequest, get: fetchReqHdrCount},
-	{name: "req.hdr_ip", args: "s?i?", kind: kindAddr, where: InRequest, get: asAddr(fetchReqHdr)},
-	{name: "req.hdr_names", args: "s?", kind: kindStr, where: InRequest, get: fetchReqNames},
+	{name: "req.hdr_ip", args: "s?i?", kind: Addr, where: InRequest, get: asAddr(fetchReqHdr)},
+	{name: "req.hdr_names", args: "s?", kind: Str, where: InRequest, get: fetchReqNames},
 	{name: "req.hdr_val", args: "s?i?", kind: Int, where: InRequest, get: asInt(fetchReqHdr)},
-	{name: "req.ver", kind: kindStr, where: InRequest, log: "%HV", get: fetchReqVer},
-	{name: "res.cook", args: "s?", kind: kindStr, where: InResponse, derive: true, get: fetchSetCookie},
+	{name: "req.hdrs", kind: Str, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return allFields(x, x.Req) }},
+	{name: "req.hdrs_bin", kind: Bin, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return allFieldsBin(x, x.Req) }},
+	{name: "req.ver", kind: Str, where: InRequest, log: "%HV", get: fetchReqVer},
+	{name: "res.cook", args: "s?", kind: Str, where: InResponse, derive: true, get: fetchSetCookie},
 	{name: "res.cook_cnt", args: "s?", kind: Int, where: InResponse, get: fetchSetCookieCount},
 	{name: "res.cook_val", args: "s?", kind: Int, where: InResponse, get: asInt(fetchSetCookie)},
-	{name: "res.fhdr", args: "s?i?", kind: kindStr, where: InResponse, derive: true, get: fetchResFull},
+	{name: "res.fhdr", args: "s?i?", kind: Str, where: InResponse, derive: true, get: fetchResFull},
 	{name: "res.fhdr_cnt", args: "s?", kind: Int, where: InResponse, get: fetchResFullCount},
-	{name: "res.hdr", args: "s?i?", kind: kindStr, where: InResponse, derive: true, get: fetchResHdr},
+	{name: "res.hdr", args: "s?i?", kind: Str, where: InResponse, derive: true, get: fetchResHdr},
 	{name: "res.hdr_cnt", args: "s?", kind: Int, where: InResponse, get: fetchResHdrCount},
-	{name: "res.hdr_ip", args: "s?i?", kind: kindAddr, where: InResponse, get: asAddr(fetchResHdr)},
-	{name: "res.hdr_names", args: "s?", kind: kindStr, where: InResponse, get: fetchResNames},
+	{name: "res.hdr_ip", args: "s?i?", kind: Addr, where: InResponse, get: asAddr(fetchResHdr)},
+	{name: "res.hdr_names", args: "s?", kind: Str, where: InResponse, get: fetchResNames},
 	{name: "res.hdr_val", args: "s?i?", kind: Int, where: InResponse, get: asInt(fetchResHdr)},
-	{name: "res.ver", kind: kindStr, where: InResponse, get: fetchResVer},
+	{name: "res.hdrs", kind: Str, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) { return allFields(x, x.Res) }},
+	{name: "res.hdrs_bin", kind: Bin, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) { return allFieldsBin(x, x.Res) }},
+	{name: "res.ver", kind: Str, where: InResponse, get: fetchResVer},
 	{name: "status", kind: Int, where: InResponse | InLog, get: fetchStatus},
-	{name: "url", kind: kindStr, where: InRequest, derive: true, log: "%HU", get: fetchURL},
-	{name: "urlp", args: "s?s?", kind: kindStr, where: InRequest, derive: true, get: fetchURLParam},
+	{name: "url", kind: Str, where: InRequest, derive: true, log: "%HU", get: fetchURL},
+	{name: "url32", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32(x, pathAndQuery) }},
+	{name: "url32+src", kind: Bin, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32Source(x, pathAndQuery) }},
+	{name: "url_ip", kind: Addr, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
+		host, _, ok := urlHost(x)
+		if !ok {
+			return Value{}, false
+		}
+		addr, ok := ParseAddr(host)
+		return AddrValue(addr), ok
+	}},
+	{name: "url_port", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
+		_, port, ok := urlHost(x)
+		return IntValue(port), ok
+	}},
+	{name: "urlp", args: "s?s?", kind: Str, where: InRequest, derive: true, get: fetchURLParam},
 	{name: "urlp_val", args: "s?s?", kind: Int, where: InRequest, get: asInt(fetchURLParam)},
 }
 
@@ -56,7 +84,7 @@ func asInt(get func(*Ctx, *args) (Value, bool)) func(*Ctx, *args) (Value, bool) 
 		if !ok {
 			return v, false
 		}
-		return intValue(leadingInt(v.b)), true
+		return IntValue(leadingInt(v.b)), true
 	}
 }
 
@@ -69,7 +97,7 @@ func asAddr(get func(*Ctx, *args) (Value, bool)) func(*Ctx, *args) (Value, bool)
 				return v, false
 			}
 			if addr, ok := forwardedAddr(v.b); ok {
-				return addrValue(addr), true
+				return AddrValue(addr), true
 			}
 			if !x.cur.all || !x.cur.more {
 				return Value{}, false
@@ -205,9 +233,9 @@ func version(h *http1.Head) (Value, bool) {
 
 func fetchStatus(x *Ctx, _ *args) (Value, bool) {
 	if x.Res != nil {
-		return intValue(int64(x.Res.Status())), true
+		return IntValue(int64(x.Res.Status())), true
 	}
-	return intValue(int64(x.Rec.Status)), x.Rec.Status > 0
+	return IntValue(int64(x.Rec.Status)), x.Rec.Status > 0
 }
 
 func fetchReqCapture(x *Ctx, a *args) (Value, bool) { return capture(x, x.Rec.ReqCaptures, a) }
@@ -242,4 +270,112 @@ func fetchBearer(x *Ctx, a *args) (Value, bool) {
 		return Value{}, false
 	}
 	return StrValue(bytes.TrimLeft(v[len(bearer):], " ")), true
+}
+
+// pathAndQuery is the target from the path on, whatever its form.
+func pathAndQuery(h *http1.Head) []byte {
+	if p := PathQuery(h); p != nil {
+		return p
+	}
+	return h.URI()
+}
+
+// hash32 hashes the first Host field and a part of the target.
+func hash32(x *Ctx, part func(*http1.Head) []byte) (Value, bool) {
+	if x.Req == nil {
+		return Value{}, false
+	}
+	return IntValue(int64(avalanche(sdbm(sdbm(0, x.Req.Get("host")), part(x.Req))))), true
+}
+
+// hash32Source is hash32 in four bytes, followed by the client's address.
+func hash32Source(x *Ctx, part func(*http1.Head) []byte) (Value, bool) {
+	h, ok := hash32(x, part)
+	if !ok || !x.Rec.Client.IsValid() {
+		return Value{}, false
+	}
+	addr := AddrValue(x.Rec.Client.Addr().Unmap()).binary(x)
+	off := len(x.scratch)
+	x.scratch = binary.BigEndian.AppendUint32(x.scratch, uint32(h.n))
+	x.scratch = append(x.scratch, addr...)
+	return Value{kind: Bin, b: x.scratch[off:]}, true
+}
+
+// urlHost are host and port of an absolute target.
+func urlHost(x *Ctx) (host []byte, port int64, ok bool) {
+	if x.Req == nil {
+		return nil, 0, false
+	}
+	uri := x.Req.URI()
+	i := bytes.Index(uri, schemeMark)
+	if i <= 0 || uri[0] == '/' {
+		return nil, 0, false
+	}
+	port = 80
+	if bytes.EqualFold(uri[:i], []byte("https")) {
+		port = 443
+	}
+	host = uri[i+len(schemeMark):]
+	if j := bytes.IndexAny(host, "/?#"); j >= 0 {
+		host = host[:j]
+	}
+	host, digits := splitHost(host)
+	if len(digits) > 0 {
+		port = leadingInt(digits)
+	}
+	return bytes.Trim(host, "[]"), port, true
+}
+
+// allFields shows all fields, names in lower case, with an empty line at their end.
+func allFields(x *Ctx, h *http1.Head) (Value, bool) {
+	if h == nil {
+		return Value{}, false
+	}
+	off := len(x.scratch)
+	for i := range h.Len() {
+		if !h.Deleted(i) {
+			x.scratch = append(appendLower(x.scratch, h.Name(i)), ": "...)
+			x.scratch = append(append(x.scratch, h.Value(i)...), "\r\n"...)
+		}
+	}
+	x.scratch = append(x.scratch, "\r\n"...)
+	return StrValue(x.scratch[off:]), true
+}
+
+// allFieldsBin is a list of names and values, each after its length as HAProxy's
+// SPOE encodes it (doc/SPOE.txt, section 3.2); two empty strings end it.
+func allFieldsBin(x *Ctx, h *http1.Head) (Value, bool) {
+	if h == nil {
+		return Value{}, false
+	}
+	off := len(x.scratch)
+	for i := range h.Len() {
+		if !h.Deleted(i) {
+			x.scratch = appendLower(appendVarint(x.scratch, len(h.Name(i))), h.Name(i))
+			x.scratch = append(appendVarint(x.scratch, len(h.Value(i))), h.Value(i)...)
+		}
+	}
+	x.scratch = append(x.scratch, 0, 0)
+	return Value{kind: Bin, b: x.scratch[off:]}, true
+}
+
+func appendLower(dst, b []byte) []byte {
+	for _, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+func appendVarint(dst []byte, n int) []byte {
+	if n < 240 {
+		return append(dst, byte(n))
+	}
+	dst = append(dst, byte(n)|240)
+	for n = (n - 240) >> 4; n >= 128; n = (n - 128) >> 7 {
+		dst = append(dst, byte(n)|128)
+	}
+	return append(dst, byte(n))
 }

@@ -97,7 +97,7 @@ func sourceEntry(_ *subject, x *Ctx, a *args) (target, bool) {
 	if t == nil || !x.Rec.Client.IsValid() {
 		return target{}, false
 	}
-	key, ok := x.TableKey(t, addrValue(x.Rec.Client.Addr().Unmap()))
+	key, ok := x.TableKey(t, AddrValue(x.Rec.Client.Addr().Unmap()))
 	return target{table: t, key: key}, ok
 }
 
@@ -133,7 +133,7 @@ func tableFetches() []fetchRow {
 	var rows []fetchRow
 	for i := range subjects {
 		s := &subjects[i]
-		add := func(name string, k kind, get func(x *Ctx, a *args) (Value, bool)) {
+		add := func(name string, k Kind, get func(x *Ctx, a *args) (Value, bool)) {
 			rows = append(rows, fetchRow{name: s.prefix + name, args: s.args, kind: k, where: Anywhere, get: get, check: s.check})
 		}
 		for _, r := range readings {
@@ -146,20 +146,20 @@ func tableFetches() []fetchRow {
 			add("clr_"+g.name, Int, s.clear(g.cnt))
 		}
 		if s.prefix != "src_" {
-			add("tracked", kindBool, s.isTracked)
+			add("tracked", Bool, s.isTracked)
 			add("trackers", Int, s.trackers)
 		}
 	}
 	return append(rows,
 		fetchRow{name: "table_avl", args: "t?", kind: Int, where: Anywhere, check: ownTable, get: func(x *Ctx, a *args) (Value, bool) {
 			if t := a.table.Table; t != nil {
-				return intValue(int64(t.Size - t.Used(x.Now))), true
+				return IntValue(int64(t.Size - t.Used(x.Now))), true
 			}
 			return Value{}, false
 		}},
 		fetchRow{name: "table_cnt", args: "t?", kind: Int, where: Anywhere, check: ownTable, get: func(x *Ctx, a *args) (Value, bool) {
 			if t := a.table.Table; t != nil {
-				return intValue(int64(t.Used(x.Now))), true
+				return IntValue(int64(t.Used(x.Now))), true
 			}
 			return Value{}, false
 		}},
@@ -180,7 +180,7 @@ func (s *subject) check(a *args) error {
 		if err := ownTable(a); err != nil {
 			return err
 		}
-		a.table.keyed, a.table.kind = true, kindAddr
+		a.table.keyed, a.table.kind = true, Addr
 	case "sc_":
 		if a.n[0] < 0 || a.n[0] >= TrackSlots {
 			return fmt.Errorf("there are counters 0 to %d, not %d", TrackSlots-1, a.n[0])
@@ -196,7 +196,7 @@ func (s *subject) read(r reading) func(x *Ctx, a *args) (Value, bool) {
 			return Value{}, false
 		}
 		n, ok := t.get(r.data, x.Now)
-		return intValue(int64(n >> r.shift)), ok
+		return IntValue(int64(n >> r.shift)), ok
 	}
 }
 
@@ -213,7 +213,7 @@ func (s *subject) step(cnt, rate stick.Data) func(x *Ctx, a *args) (Value, bool)
 		} else {
 			n, ok = t.count(cnt, rate, x.Now)
 		}
-		return intValue(int64(n)), ok
+		return IntValue(int64(n)), ok
 	}
 }
 
@@ -224,7 +224,7 @@ func (s *subject) clear(cnt stick.Data) func(x *Ctx, a *args) (Value, bool) {
 			return Value{}, false
 		}
 		n, ok := t.clear(cnt, x.Now)
-		return intValue(int64(n)), ok
+		return IntValue(int64(n)), ok
 	}
 }
 
@@ -233,7 +233,7 @@ func (s *subject) isTracked(x *Ctx, a *args) (Value, bool) {
 	if ok && t.table != nil {
 		_, ok = t.table.FactsKey(t.key, x.Now)
 	}
-	return boolValue(ok), true
+	return BoolValue(ok), true
 }
 
 func (s *subject) trackers(x *Ctx, a *args) (Value, bool) {
@@ -242,8 +242,8 @@ func (s *subject) trackers(x *Ctx, a *args) (Value, bool) {
 		return Value{}, false
 	}
 	if t.table == nil {
-		return intValue(int64(t.ref.Facts(x.Now).Trackers)), true
+		return IntValue(int64(t.ref.Facts(x.Now).Trackers)), true
 	}
 	f, _ := t.table.FactsKey(t.key, x.Now)
-	return intValue(int64(f.Trackers)), true
+	return IntValue(int64(f.Trackers)), true
 }

@@ -34,7 +34,7 @@ func gaugeRows() []fetchRow {
 			return Value{kind: row.kind, n: a.gauge.Read()}, true
 		}}
 		if g.name == "srv_is_up" { // its number is 0 or 1
-			row.kind = kindBool
+			row.kind = Bool
 		}
 		row.check = func(a *args) error {
 			if a.gauge == nil {

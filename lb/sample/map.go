@@ -37,7 +37,7 @@ type mapIndex interface {
 type mapping struct {
 	ref   *FileRef
 	match string // matching method
-	out   kind
+	out   Kind
 	regm  bool // \1 in values stands for a group
 	deflt Value
 	has   bool // a default is given
@@ -57,30 +57,30 @@ var convsMap = mapConvs()
 
 func mapConvs() []convRow {
 	var rows []convRow
-	add := func(name, match string, out kind) {
-		row := convRow{name: name, args: "ss?", in: kindStr, out: out, get: lookUp}
+	add := func(name, match string, out Kind) {
+		row := convRow{name: name, args: "ss?", in: Str, out: out, get: lookUp}
 		switch match {
 		case "ip":
-			row.in = kindAddr
+			row.in = Addr
 		case "int":
 			row.in = Int
 		}
 		row.check = func(a *args) error { return a.mapFile(match, out, strings.HasPrefix(name, "map_regm")) }
 		rows = append(rows, row)
 	}
-	add("map", "str", kindStr)
+	add("map", "str", Str)
 	for _, match := range []string{"str", "beg", "sub", "dir", "dom", "end", "reg", "int", "ip"} {
-		add("map_"+match, match, kindStr)
-		add("map_"+match+"_str", match, kindStr)
+		add("map_"+match, match, Str)
+		add("map_"+match+"_str", match, Str)
 		add("map_"+match+"_int", match, Int)
-		add("map_"+match+"_ip", match, kindAddr)
+		add("map_"+match+"_ip", match, Addr)
 	}
-	add("map_regm", "reg", kindStr)
+	add("map_regm", "reg", Str)
 	return rows
 }
 
 // mapFile prepares a converter's lookup.
-func (a *args) mapFile(match string, out kind, regm bool) error {
+func (a *args) mapFile(match string, out Kind, regm bool) error {
 	if a.s[0] == "" {
 		return fmt.Errorf("missing the map file's name")
 	}
@@ -100,20 +100,20 @@ func (a *args) mapFile(match string, out kind, regm bool) error {
 }
 
 // mapValue reads what a line maps to.
-func mapValue(text string, out kind) (Value, error) {
+func mapValue(text string, out Kind) (Value, error) {
 	switch out {
 	case Int:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
 			return Value{}, fmt.Errorf("the value '%s' is not an integer", text)
 		}
-		return intValue(n), nil
-	case kindAddr:
+		return IntValue(n), nil
+	case Addr:
 		addr, ok := ParseAddr([]byte(text))
 		if !ok {
 			return Value{}, fmt.Errorf("the value '%s' is not an IP address", text)
 		}
-		return addrValue(addr), nil
+		return AddrValue(addr), nil
 	}
 	return StrValue([]byte(text)), nil
 }
@@ -192,10 +192,10 @@ func FromText(method, text string) (Value, bool) {
 	switch method {
 	case "ip":
 		addr, ok := ParseAddr([]byte(text))
-		return addrValue(addr), ok
+		return AddrValue(addr), ok
 	case "int":
 		n, err := strconv.ParseInt(text, 10, 64)
-		return intValue(n), err == nil
+		return IntValue(n), err == nil
 	}
 	return StrValue([]byte(text)), true
 }

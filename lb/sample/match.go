@@ -20,7 +20,7 @@ type Method struct {
 	name     string
 	Patterns bool // needs patterns to mean anything
 	Ints     bool // patterns are integers: operators are allowed
-	On       func(k kind) bool
+	On       func(k Kind) bool
 	Compile  func(pats []Pattern) (Matcher, error)
 }
 
@@ -31,16 +31,16 @@ type Pattern struct {
 	Op   string // eq, ge, gt, le, lt; "" means eq
 }
 
-func anyKind(kind) bool     { return true }
-func numeric(k kind) bool   { return k == kindBool || k == Int }
-func textual(k kind) bool   { return k == kindStr || k == kindBin }
-func countable(k kind) bool { return k != kindBin }
-func addressed(k kind) bool { return k == kindAddr || textual(k) }
+func anyKind(Kind) bool     { return true }
+func logical(k Kind) bool   { return k == Bool || k == Int || k == Str }
+func textual(k Kind) bool   { return k == Str || k == Bin }
+func countable(k Kind) bool { return k != Bin }
+func addressed(k Kind) bool { return k == Addr || k == Str }
 
 // matches is the table (HAProxy configuration manual, section 7.1).
 var matches = []Method{
 	{name: "found", On: anyKind, Compile: func([]Pattern) (Matcher, error) { return matchFound{}, nil }},
-	{name: "bool", On: numeric, Compile: func([]Pattern) (Matcher, error) { return matchBool{}, nil }},
+	{name: "bool", On: logical, Compile: func([]Pattern) (Matcher, error) { return matchBool{}, nil }},
 	{name: "int", Patterns: true, Ints: true, On: countable, Compile: compileInt},
 	{name: "len", Patterns: true, Ints: true, On: anyKind, Compile: compileLen},
 	{name: "ip", Patterns: true, On: addressed, Compile: compileIP},
@@ -69,8 +69,8 @@ func FindMethod(name string) (*Method, error) {
 }
 
 // DefaultMethod is the method a type has by itself, "" for binary samples.
-func DefaultMethod(k kind) string {
-	return [...]string{kindBool: "bool", Int: "int", kindAddr: "ip", kindStr: "str", kindBin: ""}[k]
+func DefaultMethod(k Kind) string {
+	return [...]string{Bool: "bool", Int: "int", Addr: "ip", Str: "str", Bin: ""}[k]
 }
 
 type matchFound struct{}
@@ -79,7 +79,10 @@ func (matchFound) Match(*Ctx, Value) bool { return true }
 
 type matchBool struct{}
 
-func (matchBool) Match(_ *Ctx, v Value) bool { return v.n != 0 }
+func (matchBool) Match(_ *Ctx, v Value) bool {
+	n, ok := v.Integer()
+	return ok && n != 0
+}
 
 // matchStr is an exact match: one map look-up per case rule.
 type matchStr struct {
@@ -303,14 +306,23 @@ func (m *matchReg) Match(x *Ctx, v Value) bool {
 }
 
 func compileBin(pats []Pattern) (Matcher, error) {
-	for i, p := range pats {
+	m := matchBin{}
+	for _, p := range pats {
 		b, err := hex.DecodeString(p.Text)
 		if err != nil {
 			return nil, fmt.Errorf("'%s' is not an even number of hexadecimal digits", p.Text)
 		}
-		pats[i].Text = string(b)
+		m[string(b)] = struct{}{}
 	}
-	return compileStr(pats)
+	return m, nil
+}
+
+// matchBin is an exact match of blocks.
+type matchBin map[string]struct{}
+
+func (m matchBin) Match(x *Ctx, v Value) bool {
+	_, ok := m[string(v.binary(x))]
+	return ok
 }
 
 var ErrNoPattern = errors.New("no pattern is given, so it would never match; '-m found' tests for presence alone")

@@ -27,7 +27,7 @@ const (
 var fetchRefused = map[string]string{
 	"be_sess_rate": rates, "fe_sess_rate": rates, "srv_sess_rate": rates, "fe_req_rate": rates, "be_req_rate": rates,
 	"be_conn_free": "compare be_conn with a number", "srv_conn_free": "compare srv_conn with a number",
-	"be_id": names, "fe_id": names, "so_id": names, "srv_id": names,
+
 	"req.body": Bodies, "req.body_len": Bodies, "req.body_size": Bodies, "req.body_param": Bodies, "res.body": Bodies, "res.body_len": Bodies,
 	"req.payload": rawBytes, "req.payload_lv": rawBytes, "payload": rawBytes, "payload_lv": rawBytes, "req.len": rawBytes, "res.len": rawBytes, "wait_end": rawBytes,
 	"req.ssl_sni": passedOn, "req_ssl_sni": passedOn, "req.ssl_hello_type": passedOn, "req_ssl_hello_type": passedOn, "req.ssl_ver": passedOn, "req_ssl_ver": passedOn,
@@ -47,10 +47,10 @@ var convMeant = map[string]string{"len": "'length'", "sha": "'sha1' or 'sha2'", 
 // convRefused are converters that HAProxy has and lb has not, with the way out.
 var convRefused = map[string]string{
 	"table_gpc": GPCArrays, "table_gpc_rate": GPCArrays, "table_gpt": GPCArrays,
-	"json": "", "json_query": Bodies, "jwt_verify": "", "jwt_header_query": "", "jwt_payload_query": "", "language": "", "djb2": "use crc32", "sdbm": "use crc32", "wt6": "use crc32",
-	"xxh32": "use crc32", "xxh64": "use crc32", "xxh3": "use crc32", "hmac": "", "digest": "use sha1 or sha2", "secure_memcmp": "", "aes_gcm_dec": "", "protobuf": Bodies, "fix_tag_value": Bodies,
-	"htonl": "", "crc32c": "use crc32", "capture-req": InCapture, "capture-res": InCapture,
-	"set-var": "use 'http-request set-var(txn.NAME)'", "unset-var": "use 'http-request unset-var(txn.NAME)'", "debug": "put the value into the log format",
-	"nbsrv": "name the backend: nbsrv(app)", "srv_queue": "", "url32": "", "rfc7239_is_valid": "", "param": "", "add_item": "use concat", "cut_crlf": "",
-	"be2dec": "", "be2hex": "use hex", "x509_v_err_str": clientCert,
+
+	"fix_tag_value": Bodies,
+	"capture-req":   InCapture, "capture-res": InCapture,
+	"debug": "put the value into the log format",
+	"nbsrv": "name the backend: nbsrv(app)", "srv_queue": "", "rfc7239_is_valid": "",
+	"x509_v_err_str": clientCert,
 }

@@ -13,12 +13,12 @@ type TableRef struct {
 	Servers bool   // servers are stored in it
 
 	keyed bool // its keys are made of samples of this kind
-	kind  kind
+	kind  Kind
 	Table *stick.Table
 }
 
 // KeyedTable is a reference to a table of keys made of samples of a kind.
-func KeyedTable(k kind) *TableRef { return &TableRef{keyed: true, kind: k} }
+func KeyedTable(k Kind) *TableRef { return &TableRef{keyed: true, kind: k} }
 
 // Bound is the table, nil before Bind.
 func (r *TableRef) Bound() *stick.Table { return r.Table }
@@ -28,7 +28,7 @@ func (r *TableRef) Bind(t *stick.Table) { r.Table = t }
 
 // Fits refuses a table whose keys cannot be made of what the rule has.
 func (r *TableRef) Fits(t stick.Type) error {
-	to := [...]kind{stick.IP: kindAddr, stick.IPv6: kindAddr, stick.Integer: Int, stick.String: kindStr, stick.Binary: kindBin}[t]
+	to := [...]Kind{stick.IP: Addr, stick.IPv6: Addr, stick.Integer: Int, stick.String: Str, stick.Binary: Bin}[t]
 	if r.keyed && !Castable(r.kind, to) {
 		return fmt.Errorf("its keys are of type %s, which a sample of type %s cannot be turned into", t, r.kind)
 	}

@@ -1,51 +1,55 @@
 package sample
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"strconv"
 )
 
 // kind is the type of a sample (HAProxy configuration manual, section 7.1).
-type kind uint8
+type Kind uint8
 
 const (
-	kindBool kind = iota
+	Bool Kind = iota
 	Int
-	kindAddr
-	kindStr
-	kindBin
+	Addr
+	Str
+	Bin
 )
 
-func (k kind) String() string {
+func (k Kind) String() string {
 	return [...]string{"boolean", "integer", "ip", "string", "binary"}[k]
 }
 
 // Value is one sample. b is a view of a head, of the configuration or of the
 // Ctx's scratch: valid until the next top-level evaluation.
 type Value struct {
-	kind kind
+	kind Kind
 	n    int64 // integer; 0 or 1 for a boolean
 	b    []byte
 	addr netip.Addr
 }
 
-func StrValue(b []byte) Value      { return Value{kind: kindStr, b: b} }
-func intValue(n int64) Value       { return Value{kind: Int, n: n} }
-func addrValue(a netip.Addr) Value { return Value{kind: kindAddr, addr: a} }
+func StrValue(b []byte) Value      { return Value{kind: Str, b: b} }
+func IntValue(n int64) Value       { return Value{kind: Int, n: n} }
+func AddrValue(a netip.Addr) Value { return Value{kind: Addr, addr: a} }
 
-func boolValue(ok bool) Value {
+func BoolValue(ok bool) Value {
 	if ok {
-		return Value{kind: kindBool, n: 1}
+		return Value{kind: Bool, n: 1}
 	}
-	return Value{kind: kindBool}
+	return Value{kind: Bool}
 }
 
 // Text gives the sample as bytes, building them in the scratch when it is not
 // a string.
 func (v Value) Text(x *Ctx) []byte {
-	if v.kind == kindStr || v.kind == kindBin {
+	switch v.kind {
+	case Str:
 		return v.b
+	case Bin:
+		return cString(v.b)
 	}
 	off := len(x.scratch)
 	x.scratch = v.append(x.scratch)
@@ -57,9 +61,9 @@ func (v Value) Text(x *Ctx) []byte {
 func (v Value) binary(x *Ctx) []byte {
 	off := len(x.scratch)
 	switch v.kind {
-	case kindBool, Int:
+	case Bool, Int:
 		x.scratch = binary.BigEndian.AppendUint64(x.scratch, uint64(v.n))
-	case kindAddr:
+	case Addr:
 		if v.addr.Is4() {
 			a := v.addr.As4()
 			x.scratch = append(x.scratch, a[:]...)
@@ -77,21 +81,32 @@ func (v Value) binary(x *Ctx) []byte {
 // and 1.
 func (v Value) append(dst []byte) []byte {
 	switch v.kind {
-	case kindBool, Int:
+	case Bool, Int:
 		return strconv.AppendInt(dst, v.n, 10)
-	case kindAddr:
+	case Addr:
 		return v.addr.AppendTo(dst)
 	}
+	if v.kind == Bin {
+		return append(dst, cString(v.b)...)
+	}
 	return append(dst, v.b...)
+}
+
+// cString is a block as HAProxy casts it to a string: up to the first NUL.
+func cString(b []byte) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
+	}
+	return b
 }
 
 // Integer casts to an integer; a string's leading digits count, as HAProxy
 // reads them.
 func (v Value) Integer() (int64, bool) {
 	switch v.kind {
-	case kindBool, Int:
+	case Bool, Int:
 		return v.n, true
-	case kindStr, kindBin:
+	case Str, Bin:
 		return leadingInt(v.b), true
 	}
 	if v.addr.Is4() {
@@ -104,9 +119,11 @@ func (v Value) Integer() (int64, bool) {
 // address casts to an IP address.
 func (v Value) address() (netip.Addr, bool) {
 	switch v.kind {
-	case kindAddr:
+	case Addr:
 		return v.addr, true
-	case kindStr, kindBin:
+	case Int:
+		return netip.AddrFrom4([4]byte{byte(v.n >> 24), byte(v.n >> 16), byte(v.n >> 8), byte(v.n)}), true
+	case Str, Bin:
 		return ParseAddr(v.b)
 	}
 	return netip.Addr{}, false

@@ -25,9 +25,12 @@ func (vs *Vars) Size() (n int) {
 
 // MarshalJSON implements json.Marshaler.
 func (vs Vars) MarshalJSON() ([]byte, error) {
-	list := make([]carriedVar, len(vs.list))
-	for i, v := range vs.list {
-		list[i] = carriedVar{Name: v.name, Kind: v.kind.String(), N: v.n, Addr: v.addr, B: v.b}
+	list := []carriedVar{}
+	for _, v := range vs.list {
+		if v.unset {
+			continue
+		}
+		list = append(list, carriedVar{Name: v.name, Kind: v.kind.String(), N: v.n, Addr: v.addr, B: v.b})
 	}
 	return json.Marshal(list)
 }
@@ -45,9 +48,9 @@ func (vs *Vars) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	for _, c := range list {
-		for k := kindBool; k <= kindBin; k++ {
+		for k := Bool; k <= Bin; k++ {
 			if k.String() == c.Kind {
-				vs.Set(c.Name, Value{kind: k, n: c.N, addr: c.Addr, b: c.B})
+				vs.set(c.Name, Value{kind: k, n: c.N, addr: c.Addr, b: c.B})
 			}
 		}
 	}

@@ -11,13 +11,13 @@ import (
 func TestVarsTravel(t *testing.T) {
 	var vs, back Vars
 	for name, v := range map[string]Value{
-		"txn.bool": {kind: kindBool, n: 1},
+		"txn.bool": {kind: Bool, n: 1},
 		"txn.int":  {kind: Int, n: -5},
-		"txn.addr": {kind: kindAddr, addr: netip.MustParseAddr("2001:db8::1")},
-		"txn.str":  {kind: kindStr, b: []byte("a\xffb")},
-		"txn.bin":  {kind: kindBin, b: []byte{0, 1, 2}},
+		"txn.addr": {kind: Addr, addr: netip.MustParseAddr("2001:db8::1")},
+		"txn.str":  {kind: Str, b: []byte("a\xffb")},
+		"txn.bin":  {kind: Bin, b: []byte{0, 1, 2}},
 	} {
-		vs.Set(name, v)
+		vs.set(name, v)
 	}
 	text, err := json.Marshal(Record{Vars: vs})
 	if err != nil {

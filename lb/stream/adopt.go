@@ -121,6 +121,9 @@ func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	if p.Began >= 0 {
 		s.began = sh.loopMs(p.Began)
 	}
+	if p.Vars != nil {
+		s.vars = *p.Vars
+	}
 	sh.adoptTracks(&s.track, p.Tracks)
 	if len(p.Suspended) > 0 {
 		s.suspended = new(rule.Tracks)

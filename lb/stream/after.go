@@ -48,6 +48,8 @@ func (t *txn) editReply(b []byte) []byte {
 		return b // an errorfile's odd head is sent as it is
 	}
 	status, phrase := h.Status(), bytes.Clone(h.Reason())
+	t.rec.Answered = true
+	t.rec.Vars.EndRequest()
 	t.afterResponse()
 	switch now := h.Status(); {
 	case now == 204: // RFC 9110 section 8.6

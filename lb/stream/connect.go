@@ -185,6 +185,8 @@ func (t *txn) established(now int64) {
 	t.c.private = t.c.private || t.auth
 	t.sentAt, t.srvAct = now, now
 	t.rec.Tc = int32(now - t.dialAt)
+	t.rec.Answered = true
+	t.rec.Vars.EndRequest()
 	if t.tunnel() {
 		t.flightPhase('D')
 		t.stuck(false)

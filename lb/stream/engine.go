@@ -32,6 +32,7 @@ type Engine struct {
 	Pid                         int
 	Hostname                    string
 	Formats                     *accesslog.Formats
+	Vars                        *sample.ProcVars        // variables of scope proc; nil: none are set yet
 	Names                       map[string]*Backend     // backends by name
 	Tables                      map[string]*stick.Table // stick tables by name
 	Metrics                     *StatsPage              // http-request use-service prometheus-exporter
@@ -111,6 +112,17 @@ type Proxy struct {
 	ForwardFor *ForwardFor
 	Pages      Pages // what stands in place of the built-in error answers
 	Page       *StatsPage
+
+	side sample.Side // what rules may know of it; Start fills it
+}
+
+// about is the side of a proxy.
+func (p *Proxy) about(def *Backend) sample.Side {
+	s := sample.Side{ID: p.ID, ClientTimeout: p.Timeouts.Client, ServerTimeout: p.Timeouts.Server, TunnelTimeout: p.Timeouts.Tunnel}
+	if def != nil {
+		s.Default = def.Proxy.Name
+	}
+	return s
 }
 
 // Frontend is the client side of a proxy.
@@ -220,8 +232,11 @@ type Listener struct {
 	TLS      *TLS   // nil: plain
 	Unix     bool
 	MaxConn  int32 // bind maxconn; 0: the frontend's limit alone
+	ID       int
+	Bind     string // its name option
 
-	cur atomic.Int32
+	facts sample.Listener // for rules; Start fills it
+	cur   atomic.Int32
 }
 
 // clockPast is how long before the start of the engine the clock of its loops
@@ -232,6 +247,19 @@ const clockPast = 365 * 24 * time.Hour
 // Start makes the shards and runs their loops on goroutines of their own.
 func (e *Engine) Start(threads int) error {
 	e.empty = make(chan struct{})
+	if e.Vars == nil {
+		e.Vars = &sample.ProcVars{}
+	}
+	for _, fe := range e.Frontends {
+		fe.side = fe.about(fe.Default)
+		fe.side.ServerTimeout, fe.side.TunnelTimeout = 0, 0 // those are a backend's
+		for _, ln := range fe.Listeners {
+			ln.facts = sample.Listener{ID: ln.ID, Name: ln.Bind}
+		}
+	}
+	for _, be := range e.Backends {
+		be.side = be.Proxy.about(nil)
+	}
 	e.bench, e.gate = userlist.NewBench(), wire.NewGate()
 	var parts [][]flight
 	var err error

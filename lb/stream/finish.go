@@ -3,6 +3,7 @@ package stream
 import (
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/syslogd/message"
 )
 
@@ -165,7 +166,12 @@ func (sh *Shard) log(t *txn) {
 		x.ID = nil
 	}
 	x.Txn, x.Session, x.Now = &t.track, s.tracks(), sh.stickNow()
+	s.introduce(x)
+	if t.be != nil {
+		x.Back = &t.be.side
+	}
 	r.LogCount = fe.countLine()
+	r.Vars.EndRequest()
 	sh.logBuf = fe.Access.Append(sh.logBuf[:0], x)
 	sh.senders[fe.Logs].Log(sev, sh.logBuf)
 }
@@ -197,7 +203,10 @@ func (sh *Shard) logEmbryonic(s *session, severity message.Severity, what string
 	if fe.Logs < 0 {
 		return
 	}
-	x := sh.aboutSession(s, &rule.Record{Client: s.peer, FrontAddr: s.frontAddr(), LogCount: fe.countLine(), Accept: s.accepted, Frontend: fe.Name, Backend: fe.Name, Server: noServer, Term: [4]byte{'P', 'R', '-', '-'}, TLS: s.ln.TLS != nil})
+	r := &sample.Record{LogCount: fe.countLine(), Term: [4]byte{'P', 'R', '-', '-'}}
+	r.Client, r.FrontAddr, r.Accept, r.TLS = s.peer, s.frontAddr(), s.accepted, s.ln.TLS != nil
+	r.Frontend, r.Backend, r.Server = fe.Name, fe.Name, noServer
+	x := sh.aboutSession(s, r)
 	if f := fe.Access.Errors; f != nil {
 		sh.logBuf = f.Append(sh.logBuf[:0], x)
 	} else {

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // A worker that is killed takes its requests with it, but not the knowledge of
@@ -218,7 +218,7 @@ func (sh *Shard) keepUnsent() {
 // ReadFlights gives the requests that were in flight when the process that
 // wrote f ended, as records with the termination state X and how far each had
 // come.
-func ReadFlights(f *os.File) ([]rule.Record, error) {
+func ReadFlights(f *os.File) ([]sample.Record, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -242,7 +242,7 @@ func ReadFlights(f *os.File) ([]rule.Record, error) {
 		return nil, fmt.Errorf("the record of requests in flight: %w", err)
 	}
 	slots := unsafe.Slice((*flight)(unsafe.Pointer(&mem[start])), shards*flightsPerShard)
-	var lost []rule.Record
+	var lost []sample.Record
 	for i := range slots {
 		if slots[i].state == inFlight {
 			lost = append(lost, slots[i].record(&names))
@@ -252,15 +252,13 @@ func ReadFlights(f *os.File) ([]rule.Record, error) {
 }
 
 // record is the slot as the log shows it.
-func (f *flight) record(names *flightNames) rule.Record {
-	r := rule.Record{
-		Frontend: name(names.Frontends, f.frontend, "-"),
-		TLS:      f.tls != 0,
-		Accept:   time.UnixMilli(f.accepted), Request: time.UnixMilli(f.request),
+func (f *flight) record(names *flightNames) sample.Record {
+	r := sample.Record{
+		Timers: sample.Timers{Accept: time.UnixMilli(f.accepted), Request: time.UnixMilli(f.request), TR: -1, Tq: -1, Tw: -1, Tc: -1, Tr: -1, Td: -1},
 		Status: -1, Term: [4]byte{'X', f.phase, '-', '-'},
-		Th: 0, Ti: 0, TR: -1, Tq: -1, Tw: -1, Tc: -1, Tr: -1, Td: -1,
 		Minor: int(min(f.minor, 1)), HTTP2: f.minor == flightHTTP2,
 	}
+	r.Frontend, r.TLS = name(names.Frontends, f.frontend, "-"), f.tls != 0
 	if f.port != 0 { // a unix socket's client has no address
 		r.Client = netip.AddrPortFrom(netip.AddrFrom16(f.peer).Unmap(), f.port)
 	}

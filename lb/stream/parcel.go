@@ -46,6 +46,8 @@ type Parcel struct {
 	Private  bool           `json:"private,omitempty"` // the client's own server connection was authenticated: it may be nobody else's
 	In       []byte         `json:"in,omitempty"`      // received, belongs to no exchange yet
 
+	Vars *rule.Vars `json:"vars,omitempty"` // of scope sess
+
 	// What it is counted in: the client, and a request that waits for a server.
 	Tracks    []Tracked `json:"tracks,omitempty"`
 	Suspended []Tracked `json:"suspended,omitempty"`
@@ -71,6 +73,9 @@ type TunnelState struct {
 func (p *Parcel) size() int {
 	n := 400 + len(p.In)*4/3
 	n += packedSize(p.Tracks) + packedSize(p.Suspended)
+	if p.Vars != nil {
+		n += p.Vars.Size()
+	}
 	if p.Tunnel != nil {
 		n += packedSize(p.Tunnel.Tracks)
 		n += (len(p.Tunnel.ToServer) + len(p.Tunnel.ToClient)) * 4 / 3
@@ -109,6 +114,9 @@ func (s *session) parcel() Parcel {
 	}
 	if s.began >= 0 {
 		p.Began = s.sh.wallMs(s.began)
+	}
+	if s.vars.Any() {
+		p.Vars = &s.vars
 	}
 	p.In = slices.Clone(s.half())
 	if s.in != nil {

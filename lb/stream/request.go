@@ -194,6 +194,7 @@ func (s *session) startExchange(n int) {
 	t := sh.newTxn(s)
 	s.t, s.state = t, exchanging
 	s.requests++
+	t.rec.First = s.requests == 1
 	s.dropHalf()
 	h := &sh.req
 	t.headOff, t.headLen = s.in.R, n

@@ -19,6 +19,10 @@ func (t *txn) context() *rule.Ctx {
 	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
 	x.ID = t.s.fe.id()
 	x.Doubt, x.Reply = t.doubt, rule.Reply{}
+	t.s.introduce(x)
+	if t.be != nil {
+		x.Back = &t.be.side
+	}
 	if t.s.fe.HTTP {
 		x.Req = &sh.req
 	}
@@ -175,6 +179,7 @@ func (t *txn) reachable(srv *backend.Server) bool {
 func (t *txn) enter(be *Backend) {
 	t.be, t.entered = be, true
 	t.rec.Backend = be.Name
+	t.s.sh.ctx.Back = &be.side
 	t.rec.BeConn = be.Enter()
 	t.retries = be.Retries
 	t.s.sh.Back[be.Index].session(t.s.sh.Loop.Now())
@@ -256,7 +261,7 @@ func (t *txn) hash() uint32 {
 // assigned goes on with a place on t.srv.
 func (t *txn) assigned() {
 	sh := t.s.sh
-	t.rec.Server = t.srv.Name
+	t.rec.Server, t.rec.ServerID = t.srv.Name, t.srv.ID
 	t.rec.ServerAddr = t.srv.Addr().IP
 	t.rec.Tw = int32(sh.Loop.Now() - t.start)
 	sh.Server[t.srv.Index].session(sh.Loop.Now())

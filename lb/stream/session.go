@@ -4,9 +4,12 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
 
@@ -54,6 +57,7 @@ type session struct {
 	before   state // while movingAway: what to go back to
 	fixed    bool  // stays in this process until it ends
 
+	vars      sample.Vars  // of scope sess
 	track     rule.Tracks  // entries of stick tables that it is counted in
 	suspended *rule.Tracks // those of an exchange whose request is to be read again
 
@@ -221,6 +225,26 @@ func (s *session) outer() *session {
 // tracks is what the connection is counted in.
 func (s *session) tracks() *rule.Tracks {
 	return &s.outer().track
+}
+
+// variables are those of scope sess: all streams of a connection share them.
+func (s *session) variables() *sample.Vars {
+	return &s.outer().vars
+}
+
+// TCP implements sample.Socket.
+func (s *session) TCP() (f sample.TCPFacts, ok bool) {
+	if s.ln != nil && s.ln.Unix {
+		return f, false
+	}
+	info, err := unix.GetsockoptTCPInfo(s.outer().FD(), unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return f, false
+	}
+	return sample.TCPFacts{
+		RTT: info.Rtt, RTTVar: info.Rttvar, Unacked: info.Unacked, Sacked: info.Sacked, Lost: info.Lost,
+		Retrans: info.Retrans, Fackets: info.Fackets, Reordering: info.Reordering,
+	}, true
 }
 
 // putIn gives the input buffer back when nothing is in it.

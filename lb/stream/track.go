@@ -3,6 +3,7 @@ package stream
 import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 )
 
@@ -27,7 +28,14 @@ func (sh *Shard) aboutSession(s *session, r *rule.Record) *rule.Ctx {
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec, x.ID = nil, nil, r, nil
 	x.Txn, x.Session, x.Now, x.Again = nil, s.tracks(), sh.stickNow(), false
+	s.introduce(x)
 	return x
+}
+
+// introduce gives a context what is true of all of a session.
+func (s *session) introduce(x *rule.Ctx) {
+	x.Front, x.Back, x.Listener, x.Client = &s.fe.side, &s.fe.side, &s.ln.facts, s
+	x.SessVars, x.Proc = s.variables(), s.sh.eng.Vars
 }
 
 // permit asks the tcp-request connection rules; false when they closed the
@@ -60,7 +68,8 @@ func (s *session) opened() bool {
 func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
 	sh := s.sh
 	r := &sh.sessRec
-	*r = rule.Record{Client: s.peer, Accept: s.accepted, Frontend: s.fe.Name, TLS: s.ln.TLS != nil, Pid: sh.eng.Pid, Hostname: sh.eng.Hostname}
+	*r = sample.Record{Pid: sh.eng.Pid, Hostname: sh.eng.Hostname}
+	r.Client, r.Accept, r.Frontend, r.TLS = s.peer, s.accepted, s.fe.Name, s.ln.TLS != nil
 	r.FrontAddr = s.frontAddr()
 	s.describeTLS(r)
 	v := rules.Eval(sh.aboutSession(s, r))

@@ -1,0 +1,49 @@
+package dialect
+
+import "testing"
+
+// TestFactsOfTheConnection: samples about both sides of an exchange, and variables of every scope.
+func TestFactsOfTheConnection(t *testing.T) {
+	theirs, ours := both(t, preface("", `LINE %ST %HU %[so_name]/%[fe_id]/%[be_id]/%[srv_id]/%[var(sess.n)]/%[var(proc.n)]/%[var(txn.last)]/%[be_server_timeout]/%[var(req.r)]/%[var(res.r)]`)+`
+frontend fe
+  bind HTTP name door id 77
+  timeout client 20s
+  tcp-request connection set-var(sess.n) int(0)
+  tcp-request session set-var(proc.n) int(3)
+  tcp-request content set-var(sess.c) str(content)
+  http-request set-var(sess.n) var(sess.n),add(1)
+  http-request set-var(req.r) str(request)
+  http-request set-var(res.r) str(early)
+  http-request set-header X-First %[http_first_req]
+  http-request set-header X-Sess %[var(sess.n)]-%[var(sess.c)]-%[var(res.r)]
+  http-request set-header X-Front %[fe_id]-%[fe_name]-%[fe_defbe]-%[fe_client_timeout]-%[so_name]-%[so_id]
+  http-request set-header X-Conn %[fc_src]-%[fc_dst]-%[fc_http_major]-%[fc_err_str]-%[src_is_local]-%[dst_is_local]-%[fc_lost]
+  http-request set-var-fmt(txn.greeting) "%[src]:%[path]"
+  http-request set-var-fmt(txn.greeting,ifnotset) "never"
+  http-request deny deny_status 403 hdr X-Rule %[last_rule_line] if { path /denied }
+  http-after-response set-var(txn.last) last_rule_line
+  http-after-response set-header X-Greeting %[var(txn.greeting)]
+  http-after-response set-header X-Scope %[var(req.r)]-%[var(res.r)]
+  default_backend be
+backend be
+  id 99
+  timeout server 7s
+  timeout tunnel 9s
+  http-request set-header X-Back %[be_id]-%[be_name]-%[be_server_timeout]-%[be_tunnel_timeout] if { be_name be }
+  http-response set-var(res.r) str(response)
+  http-response set-header X-Vars %[var(req.r)]-%[var(res.r)]-%[srv_id]-%[srv_name]-%[bc_dst]-%[bc_http_major]
+  http-response set-header X-Ver %[capture.res.ver]
+  server first S2 id 5
+`, nil)
+	drive := func(s *subject) (got []string) {
+		got = append(got, s.get("/headers"), s.get("/denied"))
+		c := s.dial(s.addr)
+		for range 3 {
+			got = append(got, c.do(request("/headers/again")))
+		}
+		return got
+	}
+	want, got := seen(theirs, drive), drive(ours)
+	same(t, "answer", want, got)
+	same(t, "line", theirs.lines(len(want)), ours.lines(len(got)))
+}
