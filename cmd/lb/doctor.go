@@ -13,7 +13,7 @@ func doctor(args []string, out, errs io.Writer) error {
 	for _, a := range args {
 		if strings.HasPrefix(a, "-") {
 			if strings.TrimLeft(a, "-") == "help" || a == "-h" {
-				return helped(out, nil)
+				return helped(out, "doctor", nil)
 			}
 			return usageError{fmt.Sprintf("doctor: %q is not understood; name files of logrotate, crontabs, timers or services, or none for all that this machine has", a)}
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"lbsyslogd/cmd/internal/buildinfo"
 	"lbsyslogd/cmd/internal/console"
@@ -22,6 +21,7 @@ const (
 	done    = 0
 	refused = 1 // with the reason on the standard error
 	misused = 2
+	untold  = 4 // lb status cannot tell, as init scripts say it
 )
 
 func main() {
@@ -79,12 +79,12 @@ func status(err error, errs *console.Writer) int {
 	case errors.Is(err, worker.ErrSaid):
 		return refused
 	case errors.As(err, &wrong):
-		if errs.Journal() {
-			errs.Fail(fmt.Sprintf("lb: %v; see lb -h", err))
-		} else {
-			errs.Fail(fmt.Sprintf("lb: %v\n\n%s", err, strings.TrimSuffix(usage, "\n")))
-		}
+		errs.Fail(fmt.Sprintf("lb: %v; see lb -h", err))
 		return misused
+	}
+	if u := (unknown{}); errors.As(err, &u) {
+		errs.Fail(fmt.Sprintf("lb: %v", err))
+		return untold
 	}
 	errs.Fail(fmt.Sprintf("lb: %v", err))
 	return refused

@@ -123,6 +123,7 @@ func commandSocket(o *options, m *master.Master, opener *handoff.Opener) (forget
 	if w.Network == "unix" {
 		m.Rendezvous = w.Address
 	}
+	m.Onlookers = w.Network == "unix" && !strings.Contains(address, ",mode,")
 	forget = func() { _ = opener.Forget(w.Key()) } // a path that is gone already is as good
 	if m.Rendezvous != "" {
 		// Those with a connection that is known already hang up. One may have been missed.
@@ -166,10 +167,14 @@ func alone(path string) error {
 	return fmt.Errorf("%s answers on %s already: reload it, stop it, or use another socket (-S)", who, path)
 }
 
+// groupMode is the command socket's mode where none is asked for: the group may
+// connect, and look.
+const groupMode = 0o660
+
 // commandAddress reads PATH[,OPTION,VALUE...], as HAProxy's -S.
 func commandAddress(text string) (handoff.Want, error) {
 	words := strings.Split(text, ",")
-	w := handoff.Want{Network: "unix", Address: words[0], Mode: 0o600, UID: -1, GID: -1, Where: "-S"}
+	w := handoff.Want{Network: "unix", Address: words[0], Mode: groupMode, UID: -1, GID: -1, Where: "-S"}
 	for _, prefix := range []string{"unix@", "uxst@"} {
 		w.Address = strings.TrimPrefix(w.Address, prefix)
 	}

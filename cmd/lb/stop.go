@@ -30,7 +30,7 @@ import (
 func stop(args []string, out, _ io.Writer) error {
 	r, err := requested("stop", args, 0, "-now", "-or-detach", "-left-over")
 	if err != nil || r.help {
-		return helped(out, err)
+		return helped(out, "stop", err)
 	}
 	command := "stop"
 	switch {

@@ -16,10 +16,11 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   lb -f FILE [-c] [-W|-Ws|-D|-db] [more options]    run; -c only checks the configuration
   lb reload  [-S SOCK] [--timeout 90s]              load the configuration anew; the answer is the outcome
              [--if-changed]                         unless it, its certificates and the program are what serves already
-  lb status  [-S SOCK]                              what serves, and how the last reload went; exit status 1 if nothing serves
+  lb status  [-S SOCK]                              what serves, and how the last reload went; exit status 1 if nothing serves, 4 if it cannot tell
   lb stop    [-S SOCK] [--now] [--timeout 0]        finish what is open, then end; --now does not finish it
   lb upgrade [-S SOCK] [--timeout 90s]              the running master becomes the program on disk, then reloads
   lb detach  [-S SOCK]                              end the master only; the next one takes the workers over
+  lb version                                        the version
   lb doctor  [FILE...]                              find what logrotate, cron and systemd's timers would do to a balancer or its log daemon
 
   -f FILE|DIR   configuration, repeatable; of a directory the *.cfg in order; without -f /etc/lb/lb.cfg
@@ -43,6 +44,29 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
 Commands speak to /run/lb/master.sock unless -S names another socket.
 Exit status: 0 done, 1 refused or failed with the reason on the standard error, 2 wrong usage.
 `
+
+// usageOf is what the usage says of one command: its lines, and the last ones,
+// which hold for all commands.
+func usageOf(command string) string {
+	var b strings.Builder
+	in := false
+	for line := range strings.Lines(usage) {
+		switch {
+		case strings.HasPrefix(line, "  lb "):
+			in = strings.HasPrefix(line, "  lb "+command+" ")
+		case !strings.HasPrefix(line, "     "):
+			in = false
+		}
+		if in {
+			b.WriteString(line)
+		}
+	}
+	if b.Len() == 0 {
+		return usage
+	}
+	_, last, _ := strings.Cut(usage, "\nCommands speak")
+	return b.String() + "\nCommands speak" + last
+}
 
 // details is what -vv says after the version.
 func details() string {

@@ -32,6 +32,10 @@ func verbs() map[string]verb {
 		"detach":  {tell("detach")},
 		"stop":    {stop},
 		"doctor":  {doctor},
+		"version": {func(_ []string, out, _ io.Writer) error {
+			writeVersion(out, false)
+			return nil
+		}},
 		"help": {func(_ []string, out, _ io.Writer) error {
 			_, err := io.WriteString(out, usage)
 			return err
@@ -93,14 +97,19 @@ func requested(verb string, args []string, timeout time.Duration, flags ...strin
 	return r, nil
 }
 
+// noMaster says that no master is at a socket, and what to do.
+type noMaster string
+
+func (e noMaster) Error() string { return string(e) }
+
 // ask sends a command to the master and returns all that it answers.
 func (r *request) ask(command string) (string, error) {
 	c, err := net.DialTimeout("unix", r.socket, 5*time.Second)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return "", fmt.Errorf("no master has its socket at %s: is lb running with -W or -Ws, and with this -S?", r.socket)
+		return "", noMaster(fmt.Sprintf("no master has its socket at %s: is lb running with -W or -Ws, and with this -S?", r.socket))
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "", fmt.Errorf("the master whose socket is %s is gone: start lb again; workers that it left serve until then", r.socket)
+		return "", noMaster(fmt.Sprintf("the master whose socket is %s is gone: start lb again; workers that it left serve until then", r.socket))
 	case err != nil:
 		return "", fmt.Errorf("the master's socket: %w", err)
 	}
@@ -158,7 +167,7 @@ func outcome(command string, flags ...string) func([]string, io.Writer, io.Write
 	return func(args []string, out, errs io.Writer) error {
 		r, err := requested(command, args, 90*time.Second, flags...)
 		if err != nil || r.help {
-			return helped(out, err)
+			return helped(out, command, err)
 		}
 		line := command
 		if r.flags["-if-changed"] {
@@ -171,6 +180,9 @@ func outcome(command string, flags ...string) func([]string, io.Writer, io.Write
 		answer, err := ask(line)
 		if err != nil {
 			return err
+		}
+		if text, ok := strings.CutPrefix(answer, "Refused: "); ok {
+			return errors.New(strings.TrimSpace(text))
 		}
 		head, rest, _ := strings.Cut(answer, "\n--\n")
 		switch head {
@@ -212,7 +224,7 @@ func tell(command string) func([]string, io.Writer, io.Writer) error {
 	return func(args []string, out, _ io.Writer) error {
 		r, err := requested(command, args, 30*time.Second)
 		if err != nil || r.help {
-			return helped(out, err)
+			return helped(out, command, err)
 		}
 		answer, err := r.ask(command)
 		if err != nil {
@@ -226,13 +238,34 @@ func tell(command string) func([]string, io.Writer, io.Writer) error {
 	}
 }
 
+// unknown is what status ends with when it cannot tell: the question was not
+// answered, which says nothing of what serves.
+type unknown struct{ error }
+
+func (u unknown) Unwrap() error { return u.error }
+
 // health is status, whose exit status says whether anything serves: health checks of containers and monitors ask for no more.
 func health(args []string, out, errs io.Writer) error {
-	var said strings.Builder
-	if err := tell("status")(args, io.MultiWriter(out, &said), errs); err != nil {
+	r, err := requested("status", args, 30*time.Second)
+	if err != nil || r.help {
+		return helped(out, "status", err)
+	}
+	answer, err := r.insist("status")
+	var none noMaster
+	switch {
+	case errors.As(err, &none):
+		return err // nothing serves, but what a master left
+	case errors.Is(err, os.ErrPermission):
+		return unknown{fmt.Errorf("cannot tell what serves: %w; the socket's group may ask, and root", err)}
+	case err != nil:
+		return unknown{fmt.Errorf("cannot tell what serves: %w", err)}
+	case answer == "":
+		return unknown{fmt.Errorf("cannot tell what serves: the master at %s ended before it answered", r.socket)}
+	}
+	if _, err := io.WriteString(out, answer); err != nil {
 		return err
 	}
-	if strings.Contains(said.String(), "\nno worker serves\n") {
+	if strings.Contains(answer, "\nno worker serves\n") {
 		return worker.ErrSaid
 	}
 	return nil
@@ -257,11 +290,12 @@ func unitOf(pid string) string {
 	return ""
 }
 
-// helped answers --help, unless the command line was wrong.
-func helped(out io.Writer, err error) error {
+// helped answers --help with what belongs to the command, unless the command
+// line was wrong.
+func helped(out io.Writer, command string, err error) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(out, usage)
+	_, err = io.WriteString(out, usageOf(command))
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/servercheck"
+	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/stream"
 	"lbsyslogd/lb/succession"
@@ -206,14 +208,24 @@ func (rt *Runtime) Pause(on bool) { rt.eng.Pause(on) }
 
 // Status implements worker.Engine.
 func (rt *Runtime) Status() handoff.Status {
-	st := handoff.Status{Connections: int64(rt.eng.Conns()), Moved: rt.generation.Moved()}
-	for _, sh := range rt.eng.Shards {
-		c := sh.Read()
-		for i := range c.Front {
-			st.Total += int64(c.Front[i].ConnTotal)
-			st.Requests += int64(c.Front[i].ReqTotal)
+	snap := rt.Snapshot()
+	st := handoff.Status{
+		Connections: int64(rt.eng.Conns()), Moved: rt.generation.Moved(), Draining: rt.eng.Draining(),
+		Total: int64(snap.Info.CumConns), Requests: int64(snap.Info.CumReqs),
+	}
+	for i := range snap.Rows {
+		r := &snap.Rows[i]
+		if r.Kind != stats.Backend || r.Servers == 0 {
+			continue
+		}
+		st.Backends++
+		if r.ServersUp < r.Servers {
+			st.Troubled = append(st.Troubled, handoff.BackendStatus{Name: r.Proxy, Up: r.ServersUp, Of: r.Servers})
 		}
 	}
+	st.Trouble = len(st.Troubled)
+	slices.SortStableFunc(st.Troubled, func(a, b handoff.BackendStatus) int { return cmp.Compare(a.Up*b.Of, b.Up*a.Of) })
+	st.Troubled = st.Troubled[:min(len(st.Troubled), handoff.MaxTroubled)]
 	return st
 }
 

@@ -74,13 +74,30 @@ type Facts struct {
 	HardStop   time.Duration `json:"hardstop,omitempty"` // hard-stop-after; 0: no bound
 }
 
-// Status is a moment of a worker's life, for show proc and lb status.
+// BackendStatus is how many servers of a backend are up.
+type BackendStatus struct {
+	Name string `json:"name"`
+	Up   int    `json:"up"`
+	Of   int    `json:"of"`
+}
+
+// MaxTroubled is how many backends a Status names.
+const MaxTroubled = 20
+
+// Status is a moment of a worker's life, for show proc and lb status. The
+// totals are those of all generations as far as they are known to it.
 type Status struct {
-	Connections int64  `json:"connections"` // client connections that are open
-	Total       int64  `json:"total"`       // client connections since the start
-	Requests    int64  `json:"requests"`    // requests since the start
-	Moved       int64  `json:"moved"`       // client connections that the next worker has taken
-	Detail      string `json:"detail,omitempty"`
+	Connections int64 `json:"connections"` // client connections that are open
+	Total       int64 `json:"total"`       // client connections so far
+	Requests    int64 `json:"requests"`    // requests so far
+	Moved       int64 `json:"moved"`       // client connections that the next worker has taken
+	Draining    bool  `json:"draining,omitempty"`
+	Backends    int   `json:"backends,omitempty"` // that have servers
+	// Troubled are the backends of which not all servers are up, the worst first,
+	// and at most MaxTroubled.
+	Troubled []BackendStatus `json:"troubled,omitempty"`
+	Trouble  int             `json:"trouble,omitempty"` // how many they are in all
+	Detail   string          `json:"detail,omitempty"`
 }
 
 // Report is a message from a worker.

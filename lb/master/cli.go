@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"lbsyslogd/lb/handoff"
 )
 
 // cliIdle ends a command connection on which nothing happens.
@@ -42,7 +45,7 @@ func (r *run) serveCLI(l net.Listener) {
 // lines until quit once `prompt` was said.
 func (r *run) converse(c net.Conn) {
 	defer c.Close()
-	s := &session{run: r, w: c}
+	s := &session{run: r, w: c, onlooker: r.Onlookers && stranger(c)}
 	in := bufio.NewReaderSize(io.LimitReader(c, 1<<30), maxLine)
 	for {
 		if err := c.SetReadDeadline(time.Now().Add(cliIdle)); err != nil {
@@ -87,9 +90,20 @@ func (r *run) answered() {
 // session is one command connection.
 type session struct {
 	*run
-	w      io.Writer
-	prompt bool
-	quit   bool
+	w        io.Writer
+	onlooker bool // may look, and change nothing
+	prompt   bool
+	quit     bool
+}
+
+// stranger says that a client is neither root nor this process's user.
+func stranger(c net.Conn) bool {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return true
+	}
+	cred, err := handoff.Peer(u)
+	return err != nil || cred.Uid != 0 && int(cred.Uid) != os.Geteuid()
 }
 
 // command is one word, or two, of the command language.
@@ -97,20 +111,21 @@ type command struct {
 	name string
 	help string
 	do   func(*session, []string)
+	acts bool // it is not for onlookers
 }
 
 func commands() []command {
 	return []command{
-		{"help", "this list", (*session).showHelp},
-		{"prompt", "stay and ask for the next command", func(s *session, _ []string) { s.prompt = true }},
-		{"quit", "end the connection", func(s *session, _ []string) { s.quit = true }},
-		{"reload", "start a new worker with the configuration of now, wait for it and say how it went; `reload if-changed` does nothing for an equal one", (*session).reloadNow},
-		{"upgrade", "replace this master by the program on disk, then reload", (*session).upgradeNow},
-		{"show proc", "the processes", (*session).showProc},
-		{"show version", "the version", func(s *session, _ []string) { fmt.Fprintln(s.w, s.Version) }},
-		{"status", "what serves, how the last reload went, what the workers are doing", (*session).showStatus},
-		{"stop", "finish what is open, then end; `stop now` does not finish it", (*session).stopNow},
-		{"detach", "end this master and leave the workers to the next one", (*session).detachNow},
+		{"help", "this list", (*session).showHelp, false},
+		{"prompt", "stay and ask for the next command", func(s *session, _ []string) { s.prompt = true }, false},
+		{"quit", "end the connection", func(s *session, _ []string) { s.quit = true }, false},
+		{"reload", "start a new worker with the configuration of now, wait for it and say how it went; `reload if-changed` does nothing for an equal one", (*session).reloadNow, true},
+		{"upgrade", "replace this master by the program on disk, then reload", (*session).upgradeNow, true},
+		{"show proc", "the processes", (*session).showProc, false},
+		{"show version", "the version", func(s *session, _ []string) { fmt.Fprintln(s.w, s.Version) }, false},
+		{"status", "what serves, how the last reload went, what the workers are doing", (*session).showStatus, false},
+		{"stop", "finish what is open, then end; `stop now` does not finish it", (*session).stopNow, true},
+		{"detach", "end this master and leave the workers to the next one", (*session).detachNow, true},
 	}
 }
 
@@ -125,6 +140,10 @@ func (s *session) command(words []string) {
 	for _, c := range commands() {
 		name := strings.Fields(c.name)
 		if len(words) >= len(name) && slices.Equal(words[:len(name)], name) {
+			if c.acts && s.onlooker {
+				s.say("Refused: '%s' is for root and for the user of the master (%d).", c.name, os.Geteuid())
+				return
+			}
 			c.do(s, words[len(name):])
 			return
 		}

@@ -35,6 +35,9 @@ type Master struct {
 
 	// CLI answers commands; nil without -S. Run closes it.
 	CLI net.Listener
+	// Onlookers says that whoever connects there, and is neither root nor this
+	// process's user, may look and change nothing.
+	Onlookers bool
 
 	// Rendezvous is the beginning of the paths where workers can be found by
 	// the next master; empty when they are not to outlive this one.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"lbsyslogd/lb/handoff"
 )
@@ -98,18 +99,51 @@ func (s *session) showStatus([]string) {
 		}
 	}
 	for _, pid := range pids {
-		st := got[pid]
-		if st == nil {
+		st, heard := got[pid]
+		switch {
+		case !heard:
 			s.say("worker %d: does not answer", pid)
-			continue
+		case st == nil:
+			s.say("worker %d: has just ended", pid)
+		case st.Draining:
+			s.say("worker %d: %d connections open, finishing", pid, st.Connections)
+		default:
+			s.say("worker %d: %d connections open, %d connections and %d requests so far%s", pid, st.Connections, st.Total, st.Requests, printable(st.Detail))
+			s.sayServers(st)
 		}
-		s.say("worker %d: %d connections open, %d connections and %d requests so far%s", pid, st.Connections, st.Total, st.Requests, st.Detail)
 	}
+}
+
+// sayServers tells of the backends' servers, those that have trouble by name.
+func (s *session) sayServers(st *handoff.Status) {
+	switch {
+	case st.Backends == 0:
+	case st.Trouble == 0:
+		s.say("servers: all are up, in %d backends", st.Backends)
+	default:
+		s.say("servers: %d of %d backends have some that are not up", st.Trouble, st.Backends)
+		for _, b := range st.Troubled {
+			s.say("  backend %s: %d of %d up", printable(b.Name), b.Up, b.Of)
+		}
+		if more := st.Trouble - len(st.Troubled); more > 0 {
+			s.say("  and %d more: see `show stat`", more)
+		}
+	}
+}
+
+// printable keeps what a worker says from steering an operator's terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 func (r *run) statusText() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "lb %s, master %d, up %s, %d reloads\n", r.Version, os.Getpid(), uptime(time.Since(r.Started)), r.reloads)
+	fmt.Fprintf(&b, "lb %s, master %d, up %s, %d reloads%s\n", r.Version, os.Getpid(), uptime(time.Since(r.Started)), r.reloads, failedReloads(r.failures))
 	switch {
 	case r.stopping:
 		b.WriteString("stopping\n")
@@ -129,4 +163,12 @@ func (r *run) statusText() string {
 		fmt.Fprintf(&b, "last load: failed at %s: %s\n", r.last.When.Format(time.DateTime), r.last.Reason)
 	}
 	return b.String()
+}
+
+// failedReloads says how many of the reloads failed, if any.
+func failedReloads(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d of them failed", n)
 }

@@ -2,7 +2,7 @@
 
 _lb() {
     local cur=$2 prev=$3
-    local verbs="reload status stop upgrade detach doctor help"
+    local verbs="reload status stop upgrade detach doctor version help"
     local options="-f -c -W -Ws -D -d -db -S -p -x -sf -st -n -C -q -V -v -vv -cc -L -m -N -dM -dr -dS"
     case $prev in
         -f | -S | -p | -x) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"lbsyslogd/cmd/internal/console"
+)
+
+// A monitor that cannot ask must not take that for an outage: each answer has
+// an exit status of its own.
+func TestStatusOfEachAnswer(t *testing.T) {
+	dir, err := os.MkdirTemp("", "lb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	answering := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				io.ReadFull(c, make([]byte, len("status\n")))
+				io.WriteString(c, text)
+				c.Close()
+			}
+		}()
+		return path
+	}
+	dead := filepath.Join(dir, "dead")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	for _, tt := range []struct {
+		name, socket string
+		want         int
+	}{
+		{"serves", answering("a", "lb 1, master 2\ngeneration 1 (worker 3) serves since today\n"), done},
+		{"no worker", answering("b", "lb 1, master 2\nno worker serves\n"), refused},
+		{"no master", filepath.Join(dir, "none"), refused},
+		{"dead master", dead, refused},
+		{"no answer", answering("c", ""), untold},
+		{"no socket at all", "/dev/null/socket", untold},
+	} {
+		var out strings.Builder
+		err := health([]string{"-S", tt.socket, "--timeout", "5s"}, &out, io.Discard)
+		if got := status(err, &console.Writer{File: os.Stderr}); got != tt.want {
+			t.Errorf("%s: exit status %d (%v), want %d", tt.name, got, err, tt.want)
+		}
+	}
+	denied := unknown{fmt.Errorf("cannot tell: %w", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)})}
+	if status(denied, &console.Writer{File: os.Stderr}) != untold || !errors.Is(denied, os.ErrPermission) {
+		t.Error("who may not ask is told that nothing serves")
+	}
+}
+
+// `lb reload --help` is reload's, and a wrong command is answered in a line.
+func TestShortUsage(t *testing.T) {
+	for command := range verbs() {
+		text := usageOf(command)
+		switch command {
+		case "help":
+			continue
+		default:
+			if !strings.HasPrefix(text, "  lb "+command+" ") || strings.Count(text, "\n") > 6 {
+				t.Errorf("lb %s --help:\n%s", command, text)
+			}
+		}
+	}
+	if !strings.Contains(usageOf("reload"), "--if-changed") {
+		t.Error("reload's second line is missing")
+	}
+}
