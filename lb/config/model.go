@@ -428,5 +428,8 @@ type StatsPage struct {
 	ShowLegends bool
 	ShowNode    string
 	ShowDesc    string
+	NodeShown   bool       // stats show-node, be it without a name
+	DescShown   bool       // stats show-desc, be it without a text
+	Scope       []string   // names of proxies; "." is the page's own
 	Admin       *rule.Cond // stats admin if ...: nil off
 }

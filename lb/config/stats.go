@@ -58,11 +58,22 @@ func statsTable() []row[*draft] {
 		}},
 		{name: "stats hide-version", in: anywhere, apply: flag(func(s *StatsPage) { s.HideVersion = true })},
 		{name: "stats show-legends", in: anywhere, apply: flag(func(s *StatsPage) { s.ShowLegends = true })},
-		{name: "stats show-node", args: "[<name>]", max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowNode = t })},
-		{name: "stats show-desc", args: "[<text>]", max: many, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowDesc = t })},
+		{name: "stats show-node", args: "[<name>]", max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowNode, s.NodeShown = t, true })},
+		{name: "stats show-desc", args: "[<text>]", max: many, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowDesc, s.DescShown = t, true })},
 
-		{name: "stats admin", args: "if|unless <condition>", min: 1, max: many, in: ownAnywhere, status: Refused, doc: "the page only shows; use 'set server' on the stats socket"},
-		{name: "stats scope", args: "<proxy>", max: 1, in: anywhere, status: Refused, doc: "the page shows all proxies"},
+		{name: "stats admin", args: "if|unless <condition>", min: 2, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
+			cond, err := c.condition(c.args, d.acls)
+			if err != nil {
+				return err
+			}
+			d.page(c.pos).Admin = cond
+			return nil
+		}},
+		{name: "stats scope", args: "<proxy>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error {
+			s := d.page(c.pos)
+			s.Scope = append(s.Scope, c.args[0])
+			return nil
+		}},
 		{name: "stats show-modules", in: anywhere, status: Ignored, doc: "there are no modules with counters of their own"},
 	}
 }

@@ -1,88 +1,228 @@
 package stats
 
 import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
 	"html"
 	"strconv"
+	"strings"
 )
 
-// htmlStyle needs no script and no other file; colours follow the reader's
-// dark or light preference.
-const htmlStyle = `:root{--bg:#fff;--fg:#1c1e21;--dim:#667;--line:#d5d8dc;--head:#eef1f4;--fe:#f6f7f9;--up:#d4f4dc;--upb:#d6e6ff;--warn:#fff1b8;--down:#ffc9c9;--drain:#cfe3ff;--maint:#ecd5b8;--none:#ececec;--link:#0b57d0}
-@media(prefers-color-scheme:dark){:root{--bg:#15171a;--fg:#e4e6ea;--dim:#98a0aa;--line:#34383e;--head:#22262b;--fe:#1c1f24;--up:#1c4a2a;--upb:#1d3a63;--warn:#5f5212;--down:#6d2020;--drain:#1f4474;--maint:#5d4423;--none:#2c3036;--link:#8ab4f8}}
-body{font:13px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg);margin:1.2em}
-h1{font-size:1.4em;margin:0 0 .1em}h2{font-size:1.1em;margin:1.5em 0 .3em}a{color:var(--link);text-decoration:none}
-p{margin:.2em 0;color:var(--dim)}p b{color:var(--fg);font-weight:600}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:12px;font-variant-numeric:tabular-nums}
-th,td{border:1px solid var(--line);padding:2px 6px;text-align:right;white-space:nowrap}
-th{background:var(--head);font-weight:600;text-align:center}td.t{text-align:left}td.c{text-align:center}
-.fe td,.so td,.be td{background:var(--fe)}.be td{font-weight:600}
-.up td{background:var(--up)}.upb td{background:var(--upb)}.warn td{background:var(--warn)}.down td{background:var(--down)}.drain td{background:var(--drain)}.maint td{background:var(--maint)}.none td{background:var(--none)}
-.key span{padding:0 .6em;margin-right:.4em;border:1px solid var(--line)}
-.k-up{background:var(--up)}.k-upb{background:var(--upb)}.k-warn{background:var(--warn)}.k-down{background:var(--down)}.k-drain{background:var(--drain)}.k-maint{background:var(--maint)}.k-none{background:var(--none)}
-form{display:inline}input{font:inherit;width:9em}
-`
+// pageStyle needs no script and no other file; colours follow the reader's
+// preference for dark or light.
+//
+//go:embed page.css
+var pageStyle string
 
-const htmlTableHead = `<div class="scroll"><table><thead>
-<tr><th rowspan="2"></th><th colspan="3">Queue</th><th colspan="3">Session rate</th><th colspan="6">Sessions</th><th colspan="2">Bytes</th><th colspan="2">Denied</th><th colspan="3">Errors</th><th colspan="2">Warnings</th><th colspan="9">Server</th></tr>
-<tr><th>Cur</th><th>Max</th><th>Limit</th><th>Cur</th><th>Max</th><th>Limit</th><th>Cur</th><th>Max</th><th>Limit</th><th>Total</th><th>LbTot</th><th>Last</th><th>In</th><th>Out</th><th>Req</th><th>Resp</th><th>Req</th><th>Conn</th><th>Resp</th><th>Retr</th><th>Redis</th><th>Status</th><th>LastChk</th><th>Wght</th><th>Act</th><th>Bck</th><th>Chk</th><th>Dwn</th><th>Dwntme</th><th>Thrtle</th></tr>
-</thead><tbody>
-`
+// ContentPolicy is the page's Content-Security-Policy: its own style, its own
+// forms, and nothing else.
+var ContentPolicy = func() string {
+	sum := sha256.Sum256([]byte(pageStyle))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}()
 
-// appendHTML writes the page: the process, then a table for each proxy with
-// HAProxy's columns.
+// appendHTML writes the page: the process, what has trouble, then a table for
+// each proxy with HAProxy's columns.
 func (p *Page) appendHTML(dst []byte, s *Snapshot, v view, refresh int) []byte {
 	in := &s.Info
 	w := page{dst}
-	w.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">")
+	w.raw("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">")
 	if refresh > 0 {
 		w.raw(`<meta http-equiv="refresh" content="`).int(refresh).raw(`">`)
 	}
-	w.raw("<title>Statistics Report for ").text(in.Name).raw("</title><link rel=\"icon\" href=\"data:,\"><style>\n").raw(htmlStyle).raw("</style></head><body>\n<h1>").text(in.Name)
+	w.raw("<title>Statistics Report for ").text(in.Name).raw("</title><link rel=\"icon\" href=\"data:,\"><style>").raw(pageStyle).
+		raw("</style></head><body>\n<a class=\"skip\" href=\"#proxies\">to the proxies</a>\n<header><h1>").text(in.Name)
 	if !p.HideVersion {
 		w.raw(" ").text(in.Version)
 	}
-	w.raw("</h1>\n<p>Statistics Report for pid <b>").int(in.Pid).raw("</b>")
+	w.raw(" <small>pid ").int(in.Pid)
 	if p.ShowNode != "" {
 		w.raw(" on <b>").text(p.ShowNode).raw("</b>")
 	}
+	w.raw(", up ").raw(Uptime(in.uptime())).raw("</small></h1>\n")
 	if p.ShowDesc != "" {
-		w.raw(": ").text(p.ShowDesc)
+		w.raw("<p>").text(p.ShowDesc).raw("</p>\n")
 	}
-	w.raw("</p>\n<p>uptime <b>").raw(Uptime(in.uptime())).raw("</b>, <b>").int(in.Threads).raw("</b> threads; limits: ulimit-n <b>").int(in.ULimitN).
-		raw("</b>, maxconn <b>").int(in.MaxConn).raw("</b>, maxpipes <b>").int(in.MaxPipes).
-		raw("</b></p>\n<p>current conns <b>").int(in.CurConns).raw("</b>, conn rate <b>").int(in.ConnRate).
-		raw("</b>/s, bit rate <b>").raw(bits(in.BytesOutRate)).raw("</b>, idle <b>").int(in.IdlePct).
-		raw("</b> %, dropped logs <b>").uint(in.DroppedLogs).raw("</b></p>\n")
+	w.raw("</header>\n<main>\n")
+	p.htmlMessage(&w, v)
+	p.htmlTrouble(&w, s)
+	p.htmlReloads(&w)
+	htmlTiles(&w, in)
 	p.htmlLinks(&w, v)
-	w.raw(`<p class="key"><span class="k-up">active up</span><span class="k-upb">backup up</span><span class="k-warn">going up or down</span><span class="k-down">down</span><span class="k-drain">drain</span><span class="k-maint">maintenance</span><span class="k-none">not checked</span></p>`)
-	w.raw("\n")
-	last := ""
+	w.raw(`<p class="key">`)
+	for _, k := range [][2]string{{"up", "up"}, {"upb", "backup up"}, {"warn", "going up or down"}, {"down", "down"}, {"drain", "drain"}, {"maint", "maintenance"}, {"none", "not checked"}} {
+		w.raw(`<span class="b `).raw(k[0]).raw(`">`).raw(k[1]).raw("</span>")
+	}
+	w.raw("</p>\n<div id=\"proxies\">\n")
+	p.htmlProxies(&w, s, v)
+	return append(w.buf, "</div>\n</main></body></html>\n"...)
+}
+
+// htmlProxies writes a table for each proxy.
+func (p *Page) htmlProxies(w *page, s *Snapshot, v view) {
 	f := Filter{HideDown: v.up}
+	for at := 0; at < len(s.Rows); {
+		end := at + 1
+		for end < len(s.Rows) && s.Rows[end].Proxy == s.Rows[at].Proxy {
+			end++
+		}
+		p.htmlProxy(w, s.Rows[at:end], f, v)
+		at = end
+	}
+}
+
+func (p *Page) htmlProxy(w *page, rows []Row, f Filter, v view) {
+	name := rows[0].Proxy
+	acts := false
+	if v.admin {
+		for i := range rows {
+			acts = acts || rows[i].Kind == Server
+		}
+	}
+	w.raw(`<section id="`).text(name).raw(`"><h2>`).text(name).raw("</h2>\n")
+	if acts {
+		w.raw(`<form method="post" action="`).text(p.URI).raw(`">`)
+	}
+	w.raw(`<div class="scroll" tabindex="0" role="region" aria-label="`).text(name).raw(`">`)
+	htmlHead(w)
+	for i := range rows {
+		if r := &rows[i]; f.wants(r) {
+			p.htmlRow(w, r, acts)
+		}
+	}
+	w.raw("</tbody></table></div>\n")
+	if acts {
+		w.raw(`<div class="act"><input type="hidden" name="b" value="#`).int(rows[0].ProxyID).raw(`"><label>what is marked: <select name="action"><option value=""></option>`)
+		for _, a := range Actions {
+			w.raw(`<option value="`).raw(a.Word).raw(`">`).raw(a.Text).raw("</option>")
+		}
+		w.raw("</select></label> <button>do it</button></div></form>\n")
+	}
+	w.raw("</section>\n")
+}
+
+// Action is one that can be posted to a page for administrators.
+type Action struct{ Word, Text string }
+
+// Actions are HAProxy's, in the order of its menu.
+var Actions = [...]Action{
+	{"ready", "Set state to READY"}, {"drain", "Set state to DRAIN"}, {"maint", "Set state to MAINT"},
+	{"dhlth", "Health: disable checks"}, {"ehlth", "Health: enable checks"}, {"hrunn", "Health: force UP"}, {"hnolb", "Health: force NOLB"}, {"hdown", "Health: force DOWN"},
+	{"dagent", "Agent: disable checks"}, {"eagent", "Agent: enable checks"}, {"arunn", "Agent: force UP"}, {"adown", "Agent: force DOWN"},
+	{"shutdown", "Kill Sessions"},
+}
+
+// Results are what became of a posted form: the word after ";st=", and what the
+// page says of it.
+var Results = map[string]string{
+	"DONE": "Done.", "NONE": "Nothing has changed.", "PART": "Some of it was done: one of the servers is not there, or does not permit it.",
+	"ERRP": "The form was not understood, nothing was done.", "DENY": "Refused: you may not change anything here.",
+	"EXCD": "The form was too large, nothing was done: mark fewer servers.", "CSRF": "Refused: the form did not come from this page.",
+}
+
+func (p *Page) htmlMessage(w *page, v view) {
+	text, known := Results[v.result]
+	if !known {
+		return
+	}
+	class := "bad"
+	if v.result == "DONE" || v.result == "NONE" {
+		class = "good"
+	}
+	w.raw(`<p class="state `).raw(class).raw(`" role="status">`).raw(text).raw(` <a href="`).text(p.URI).raw("\">close</a></p>\n")
+}
+
+// troubled are the backends of which not all servers are as they should be.
+func troubled(s *Snapshot) (names []string, of int) {
+	last := ""
 	for i := range s.Rows {
 		r := &s.Rows[i]
-		if r.Proxy != last || i == 0 {
-			if i > 0 {
-				w.raw("</tbody></table></div>\n")
+		switch r.Kind {
+		case Server:
+			switch r.class() {
+			case classUp, classNoCheck:
+			default:
+				last = r.Proxy
 			}
-			w.raw(`<h2 id="`).text(r.Proxy).raw(`">`).text(r.Proxy).raw("</h2>\n").raw(htmlTableHead)
-			last = r.Proxy
-		}
-		if f.wants(r) {
-			p.htmlRow(&w, r)
+		case Backend:
+			of++
+			if last == r.Proxy || r.Status == "DOWN" {
+				names = append(names, r.Proxy)
+			}
+			last = ""
 		}
 	}
-	if len(s.Rows) > 0 {
-		w.raw("</tbody></table></div>\n")
+	return names, of
+}
+
+// mostTroubled is how many backends are named above the tables.
+const mostTroubled = 12
+
+func (p *Page) htmlTrouble(w *page, s *Snapshot) {
+	names, of := troubled(s)
+	switch {
+	case of == 0:
+		return
+	case len(names) == 0:
+		w.raw(`<p class="state good">All servers of `).int(of).raw(" backends are as they should be.</p>\n")
+		return
 	}
-	return append(w.buf, "</body></html>\n"...)
+	w.raw(`<p class="state bad"><b>`).int(len(names)).raw(" of ").int(of).raw(" backends have trouble:</b>")
+	for i, name := range names {
+		if i == mostTroubled {
+			w.raw(" and ").int(len(names) - mostTroubled).raw(" more")
+			break
+		}
+		w.raw(` <a href="#`).text(name).raw(`">`).text(name).raw("</a>")
+	}
+	w.raw("</p>\n")
+}
+
+func (p *Page) htmlReloads(w *page) {
+	r := p.Reloads
+	if r == nil {
+		return
+	}
+	w.raw("<p>generation <b>").int(r.Generation).raw("</b> since ").text(r.Since).raw("; reloads <b>").int(r.Total).raw("</b>")
+	if r.Failed > 0 {
+		w.raw(", of which <b>").int(r.Failed).raw("</b> failed and changed nothing")
+	}
+	if r.Last != "" {
+		w.raw("; the last one that worked: ").text(r.Last)
+	}
+	w.raw("</p>\n")
+}
+
+// htmlTiles writes the figures of the process.
+func htmlTiles(w *page, in *Info) {
+	w.raw("<dl class=\"tiles\">")
+	tile := func(name, value, note string) {
+		w.raw("<div><dt>").raw(name).raw("</dt><dd>").raw(value)
+		if note != "" {
+			w.raw(" <small>").raw(note).raw("</small>")
+		}
+		w.raw("</dd></div>")
+	}
+	tile("connections", thousands(uint64(max(in.CurConns, 0))), "of "+thousands(uint64(max(in.MaxConn, 0))))
+	tile("new connections", thousands(uint64(max(in.ConnRate, 0)))+"/s", "most "+thousands(uint64(max(in.MaxConnRate, 0))))
+	tile("requests", thousands(in.CumReqs), "so far")
+	tile("sent", bits(in.BytesOutRate), bytesText(in.TotalBytesOut)+" so far")
+	tile("TLS", thousands(uint64(max(in.SSLRate, 0)))+"/s", thousands(in.CumSSLConns)+" so far")
+	tile("idle", strconv.Itoa(in.IdlePct)+" %", "of "+strconv.Itoa(in.Threads)+" threads")
+	tile("dropped logs", thousands(in.DroppedLogs), "")
+	tile("descriptors", thousands(uint64(max(in.ULimitN, 0))), "limit")
+	w.raw("</dl>\n")
 }
 
 // htmlLinks writes the ways to look at the page otherwise.
 func (p *Page) htmlLinks(w *page, v view) {
 	link := func(options, text string) {
-		w.raw(` · <a href="`).text(p.URI).text(options).raw(`">`).raw(text).raw("</a>")
+		w.raw(`<a href="`).text(p.URI).text(options).raw(`">`).raw(text).raw("</a> ")
 	}
-	w.raw(`<p><a href="`).text(p.URI).raw(`">refresh now</a>`)
+	w.raw(`<nav aria-label="views">`)
+	link("", "refresh now")
 	if v.up {
 		link("", "show all servers")
 	} else {
@@ -94,151 +234,9 @@ func (p *Page) htmlLinks(w *page, v view) {
 	link(";csv;norefresh", "CSV")
 	link(";json;norefresh", "JSON")
 	if p.Prometheus != "" {
-		w.raw(` · <a href="`).text(p.Prometheus).raw(`">Prometheus</a>`)
+		w.raw(`<a href="`).text(p.Prometheus).raw(`">Prometheus</a> `)
 	}
-	w.raw(` · <form>scope <input name="scope" maxlength="20" value="`).text(v.scope).raw("\"></form></p>\n")
-}
-
-// htmlRow writes one row: the name and 30 cells.
-func (p *Page) htmlRow(w *page, r *Row) {
-	w.raw(`<tr class="`).raw(rowClass(r)).raw(`"><td class="t"`)
-	if p.ShowLegends && (r.Addr != "" || r.Algo != "" || r.Cookie != "") {
-		w.raw(` title="`).text(joined(r.Addr, r.Algo, r.Cookie)).raw(`"`)
-	}
-	w.raw(">")
-	switch r.Kind {
-	case Frontend:
-		w.raw("Frontend")
-	case Backend:
-		w.raw("Backend")
-	default:
-		w.text(r.Name)
-	}
-	w.raw("</td>")
-	back := r.Kind == Backend || r.Kind == Server
-	front := !back
-	w.cells(back, r.QueueCur, r.QueueMax).limit(r.Kind == Server, r.QLimit)
-	w.cells(r.Kind != Listener, r.SessRate, r.SessRateMax).limit(r.Kind == Frontend, r.SessRateLimit)
-	w.cells(true, r.SessCur, r.SessMax).limit(true, r.SessLimit)
-	w.raw(`<td title="`).raw(r.totalTitle()).raw(`">`).uint(r.SessTotal).raw("</td>")
-	w.counts(back, r.LBTotal)
-	if back {
-		w.raw("<td>").raw(Ago(r.LastSess)).raw("</td>")
-	} else {
-		w.raw("<td></td>")
-	}
-	w.counts(true, r.BytesIn, r.BytesOut)
-	w.counts(r.Kind != Server, r.DeniedReq).counts(true, r.DeniedResp)
-	w.counts(front, r.ErrReq).counts(back, r.ErrConn, r.ErrResp)
-	w.counts(back, r.Retries, r.Redispatches)
-	w.raw(`<td class="c">`)
-	if back {
-		w.raw(Ago(r.LastChange)).raw(" ")
-	}
-	w.text(r.StatusText()).raw(`</td><td class="c"`)
-	if r.Kind == Server && r.checked() {
-		w.raw(` title="`).text(r.CheckDesc)
-		if r.CheckInfo != "" {
-			w.raw(": ").text(r.CheckInfo)
-		}
-		w.raw(`">`).text(r.CheckStatus)
-		if r.CheckCode > 0 {
-			w.raw("/").int(r.CheckCode)
-		}
-		if r.CheckDuration >= 0 {
-			w.raw(" in ").int(r.CheckDuration).raw("ms")
-		}
-	} else {
-		w.raw(">")
-	}
-	w.raw("</td>").cells(back, r.Weight)
-	if r.Kind == Server {
-		w.raw(`<td class="c">`).raw(mark(r.Active)).raw(`</td><td class="c">`).raw(mark(r.Backup)).raw("</td>")
-	} else {
-		w.cells(back, r.Active, r.Backup)
-	}
-	checked := r.Kind == Server && r.CheckConfigured
-	w.counts(checked, r.CheckFail).counts(checked || r.Kind == Backend, r.CheckDown)
-	if checked || r.Kind == Backend {
-		w.raw("<td>").raw(Ago(r.Downtime)).raw("</td>")
-	} else {
-		w.raw("<td></td>")
-	}
-	if v := throttle(r); v.typ != empty {
-		w.raw("<td>").int(r.Throttle).raw("%</td></tr>\n")
-	} else {
-		w.raw("<td></td></tr>\n")
-	}
-}
-
-// rowClass chooses the colour.
-func rowClass(r *Row) string {
-	switch r.Kind {
-	case Frontend:
-		return "fe"
-	case Listener:
-		return "so"
-	case Backend:
-		return "be"
-	}
-	switch r.class() {
-	case classMaint:
-		return "maint"
-	case classDown, classDownAgent:
-		return "down"
-	case classGoingUp, classGoingDown:
-		return "warn"
-	case classNoLB, classDrain:
-		return "drain"
-	case classNoCheck:
-		return "none"
-	}
-	if r.Backup > 0 {
-		return "upb"
-	}
-	return "up"
-}
-
-// totalTitle tells what the total is made of.
-func (r *Row) totalTitle() string {
-	if !r.HTTP || r.Kind == Listener {
-		return strconv.FormatUint(r.SessTotal, 10) + " sessions"
-	}
-	s := strconv.FormatUint(r.ReqTotal, 10) + " requests"
-	for i, n := range r.Resp {
-		s += ", " + [...]string{"1xx", "2xx", "3xx", "4xx", "5xx", "other"}[i] + " " + strconv.FormatUint(n, 10)
-	}
-	return s
-}
-
-func joined(parts ...string) string {
-	out := ""
-	for _, p := range parts {
-		if p != "" && out != "" {
-			out += ", "
-		}
-		out += p
-	}
-	return out
-}
-
-func mark(n int) string {
-	if n > 0 {
-		return "Y"
-	}
-	return "-"
-}
-
-// bits is a rate in bytes as a reader of graphs expects it.
-func bits(bytes uint64) string {
-	n, unit := float64(bytes)*8, "bps"
-	for _, u := range []string{"kbps", "Mbps", "Gbps"} {
-		if n < 1000 {
-			break
-		}
-		n, unit = n/1000, u
-	}
-	return strconv.FormatFloat(n, 'f', 1, 64) + " " + unit
+	w.raw(`<form><label>scope <input name="scope" maxlength="20" value="`).text(v.scope).raw("\"></label></form></nav>\n")
 }
 
 // page is an HTML document being written. text escapes, raw does not.
@@ -256,42 +254,58 @@ func (w *page) int(n int) *page {
 	return w
 }
 
-func (w *page) uint(n uint64) *page {
-	w.buf = strconv.AppendUint(w.buf, n, 10)
+// count writes a number with separators between its thousands.
+func (w *page) count(n uint64) *page {
+	w.buf = appendThousands(w.buf, n)
 	return w
 }
 
-// cells writes a number each, or empty cells.
-func (w *page) cells(show bool, ns ...int) *page {
-	for _, n := range ns {
-		w.raw("<td>")
-		if show {
-			w.int(n)
+func thousands(n uint64) string { return string(appendThousands(nil, n)) }
+
+func appendThousands(dst []byte, n uint64) []byte {
+	start := len(dst)
+	dst = strconv.AppendUint(dst, n, 10)
+	for at := len(dst) - 3; at > start; at -= 3 {
+		dst = append(dst, 0)
+		copy(dst[at+1:], dst[at:])
+		dst[at] = ','
+	}
+	return dst
+}
+
+// bytesText is a number of bytes in the unit that a reader takes in at once.
+func bytesText(n uint64) string {
+	if n < 1000 {
+		return strconv.FormatUint(n, 10) + " B"
+	}
+	v, unit := float64(n), "B"
+	for _, u := range []string{"kB", "MB", "GB", "TB", "PB"} {
+		if v < 1000 {
+			break
 		}
-		w.raw("</td>")
+		v, unit = v/1000, u
 	}
-	return w
+	return strconv.FormatFloat(v, 'f', 1, 64) + " " + unit
 }
 
-func (w *page) counts(show bool, ns ...uint64) *page {
-	for _, n := range ns {
-		w.raw("<td>")
-		if show {
-			w.uint(n)
+// bits is a rate in bytes as a reader of graphs expects it.
+func bits(bytes uint64) string {
+	n, unit := float64(bytes)*8, "bps"
+	for _, u := range []string{"kbps", "Mbps", "Gbps"} {
+		if n < 1000 {
+			break
 		}
-		w.raw("</td>")
+		n, unit = n/1000, u
 	}
-	return w
+	return strconv.FormatFloat(n, 'f', 1, 64) + " " + unit
 }
 
-// limit writes a limit, "-" where there is none.
-func (w *page) limit(show bool, n int) *page {
-	w.raw("<td>")
-	switch {
-	case show && n > 0:
-		w.int(n)
-	case show:
-		w.raw("-")
+func joined(parts ...string) string {
+	var have []string
+	for _, p := range parts {
+		if p != "" {
+			have = append(have, p)
+		}
 	}
-	return w.raw("</td>")
+	return strings.Join(have, ", ")
 }

@@ -17,9 +17,19 @@ type Page struct {
 	ShowLegends bool   // addresses, algorithms and cookies
 	// Scope, when not nil, names the only proxies to show (stats scope).
 	Scope []string
+	// Reloads is what is known of the generations; nil shows none.
+	Reloads *Reloads
 	// Prometheus is the path of the metrics page, shown as a link; "" if there
 	// is none.
 	Prometheus string
+}
+
+// Reloads is what the page says of the generations.
+type Reloads struct {
+	Generation    int
+	Since         string // when this generation began
+	Total, Failed int
+	Last          string // when the last one worked
 }
 
 // Answer is a rendered page.
@@ -33,8 +43,12 @@ type Answer struct {
 // JSON or typed lines after ";csv", ";json" or ";typed". ";norefresh" and
 // ";up" (hide what is down) may follow, and "?scope=TEXT" shows only proxies
 // whose name contains TEXT.
-func (p *Page) Render(uri string, s *Snapshot) Answer {
+func (p *Page) Render(uri string, s *Snapshot) Answer { return p.RenderFor(uri, s, false) }
+
+// RenderFor renders for somebody who may change things, if admin.
+func (p *Page) RenderFor(uri string, s *Snapshot, admin bool) Answer {
 	v := p.view(uri)
+	v.admin = admin
 	f := Filter{HideDown: v.up, HideSetup: !p.ShowLegends}
 	shown := p.scoped(s, v.scope)
 	a := Answer{Refresh: int(p.Refresh / time.Second)}
@@ -60,6 +74,8 @@ type view struct {
 	up        bool
 	norefresh bool
 	scope     string
+	result    string // of the form that was posted: a key of Results
+	admin     bool   // the reader may change things
 }
 
 // view reads what follows the page's URI.
@@ -81,6 +97,9 @@ func (p *Page) view(uri string) view {
 		v.scope = v.scope[:min(len(v.scope), most)]
 	}
 	for word := range strings.FieldsFuncSeq(rest, func(r rune) bool { return r == ';' || r == '?' || r == '&' }) {
+		if result, ok := strings.CutPrefix(word, "st="); ok {
+			v.result = result
+		}
 		switch word {
 		case "csv", "typed", "json":
 			v.form = word

@@ -26,6 +26,7 @@ func TestView(t *testing.T) {
 	is("/st", "/st;up?scope=a+b%2Cc;csv", view{up: true, form: "csv", scope: "a b,c"})
 	is("/st", "/st?scope="+strings.Repeat("x", 30), view{scope: strings.Repeat("x", 20)})
 	is("/haproxy?stats", "/haproxy?stats;csv", view{form: "csv"})
+	is("/st", "/st;st=DONE", view{result: "DONE"})
 	is("/st", "/stats", view{})
 	is("/st", "/other;csv", view{})
 	is("/st", "/st?scope=%zz%4", view{scope: "%zz%4"})
@@ -96,17 +97,83 @@ func TestHTML(t *testing.T) {
 	if strings.Contains(out, "9.87") || strings.Contains(out, "127.0.0.1") {
 		t.Error("hidden things are shown")
 	}
-	for _, want := range []string{"on <b>n1</b>: &lt;desc&gt;", `class="up"`, `class="down"`, `class="maint"`, "L7OK/200 in 0ms", "8.0 Mbps", `href="/metrics"`, "a&lt;1&gt;"} {
+	for _, want := range []string{"on <b>n1</b>", "<p>&lt;desc&gt;</p>", `class="up"`, `class="down"`, `class="maint"`, "L7OK/200 in 0ms", "8.0 Mbps", `href="/metrics"`, "a&lt;1&gt;"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %s", want)
 		}
 	}
 	p.ShowLegends = true
-	if out := string(p.Render("/st", s).Body); !strings.Contains(out, `title="127.0.0.1:81"`) {
+	if out := string(p.Render("/st", s).Body); !strings.Contains(out, `127.0.0.1:81, since `) {
 		t.Error("legends are not shown")
 	}
 	if out := string(p.Render(p.URI+";up", s).Body); strings.Contains(out, `class="down"`) {
 		t.Error("a server that is down is not hidden")
+	}
+}
+
+// Who may change things finds a box for each server and the actions; others do
+// not. What became of a form is said, and only in the page's own words.
+func TestHTMLForAdministrators(t *testing.T) {
+	p := Page{URI: "/st"}
+	s := sample()
+	servers := 0
+	for i := range s.Rows {
+		if s.Rows[i].Kind == Server {
+			servers++
+		}
+	}
+	out := string(p.RenderFor("/st;st=DONE", s, true).Body)
+	if n := strings.Count(out, `<input type="checkbox" name="s" value="`); n != servers {
+		t.Errorf("%d boxes for %d servers", n, servers)
+	}
+	for _, want := range []string{`<form method="post" action="/st">`, `<input type="hidden" name="b" value="#`, `<option value="maint">`, Results["DONE"]} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if out := string(p.RenderFor("/st;st=EVIL<b>", s, false).Body); strings.Contains(out, "checkbox") || strings.Contains(out, "EVIL") || strings.Contains(out, `method="post"`) {
+		t.Error("others see the boxes, or what they wrote themselves")
+	}
+}
+
+// Trouble is named above everything, and quiet is said.
+func TestHTMLNamesTrouble(t *testing.T) {
+	s := sample()
+	s.Rows = append(s.Rows, Row{Kind: Server, Proxy: "fine", Name: "x", State: Running}, Row{Kind: Backend, Proxy: "fine", Status: "UP"})
+	names, of := troubled(s)
+	if of != 2 || len(names) != 1 || names[0] != "app" && names[0] == "fine" {
+		t.Errorf("%q of %d", names, of)
+	}
+	p := Page{URI: "/st"}
+	if out := string(p.Render("/st", s).Body); !strings.Contains(out, "<b>1 of 2 backends have trouble:</b> <a href=\"#") {
+		t.Error("trouble is not named")
+	}
+	s.Rows = s.Rows[len(s.Rows)-2:]
+	if out := string(p.Render("/st", s).Body); !strings.Contains(out, "All servers of 1 backends are as they should be.") {
+		t.Error("quiet is not said")
+	}
+}
+
+func TestThousands(t *testing.T) {
+	for n, want := range map[uint64]string{0: "0", 999: "999", 1000: "1,000", 123456: "123,456", 1234567: "1,234,567", 18446744073709551615: "18,446,744,073,709,551,615"} {
+		if got := thousands(n); got != want {
+			t.Errorf("%d: %s", n, got)
+		}
+	}
+}
+
+// A page of a thousand servers is made in a moment.
+func BenchmarkHTML(b *testing.B) {
+	s := &Snapshot{}
+	for range 100 {
+		for range 10 {
+			s.Rows = append(s.Rows, Row{Kind: Server, Proxy: "backend", Name: "server", State: Running, CheckConfigured: true, CheckStatus: "L7OK", Counters: Counters{SessTotal: 1234567}})
+		}
+		s.Rows = append(s.Rows, Row{Kind: Backend, Proxy: "backend", Status: "UP"})
+	}
+	p := Page{URI: "/st"}
+	for b.Loop() {
+		p.Render("/st", s)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/rule"
 )
@@ -253,6 +254,7 @@ type StatsPage struct {
 	URI   string
 	Rules rule.Rules // who may see it; nil everybody
 	Name  string     // in place of a server's in logs, "<STATS>"
+	Admin *acl.Cond  // who may change things on it; nil nobody
 	// Serve makes the answer. It runs on a goroutine of its own: it asks all
 	// shards for their counters.
 	Serve func(StatsRequest) StatsReply
@@ -261,6 +263,9 @@ type StatsPage struct {
 // StatsRequest is what the page needs to know; all of it is copied.
 type StatsRequest struct {
 	Method, URI, Authorization string
+	Admin                      bool   // Admin holds for whoever asks
+	Host, Origin, FetchSite    string // of a POST: where it comes from
+	Form                       []byte // of a POST; nil if it was too large
 }
 
 // StatsReply is the page's answer.
@@ -299,9 +304,18 @@ func target(h *http1.Head, uri string) []byte {
 // visit serves a page to those who may see it.
 func (t *txn) visit(p *StatsPage, x *rule.Ctx, denied *uint64) {
 	t.rec.Server = p.Name
-	if t.obey(p.Rules.Eval(x), denied) {
-		t.serve(p)
+	if !t.obey(p.Rules.Eval(x), denied) {
+		return
 	}
+	if p.Admin != nil {
+		t.posted = &form{page: p, admin: p.Admin.Eval(x)}
+		if t.method == methodPost {
+			t.posted.head(&t.s.sh.req)
+			t.phase = phaseForm
+			return
+		}
+	}
+	t.serve(p)
 }
 
 // serve answers with a page of our own state.
@@ -313,6 +327,9 @@ func (t *txn) serve(p *StatsPage) {
 	sh.Front[s.fe.Index].Intercepted++
 	req := StatsRequest{
 		Method: string(sh.req.Method()), URI: string(sh.req.PathQuery()), Authorization: string(sh.req.Get("authorization")),
+	}
+	if t.posted != nil {
+		t.posted.fill(&req)
 	}
 	s.watch()
 	go func() {

@@ -13,6 +13,7 @@ type phase uint8
 
 const (
 	phaseRoute   phase = iota // rules run, a server is being chosen
+	phaseForm                 // the form that was posted to a page of ours is read
 	phaseWait                 // a goroutine prepares our own answer
 	phaseQueue                // every server is full
 	phaseRetry                // a moment's rest before the same server is tried again
@@ -48,6 +49,8 @@ type txn struct {
 	doubt  *userlist.Doubt // what was computed of the client's password
 	track  rule.Tracks     // entries of stick tables that it is counted in
 	again  bool            // the rules ran for this request before a reload
+
+	posted *form // to a page of ours; nil almost always
 
 	gen  uint32
 	next *txn // in Shard.freeTxns
