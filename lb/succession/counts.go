@@ -294,12 +294,17 @@ func (f *predecessors) close() {
 	}
 }
 
-// add adds what was counted before to a snapshot of this worker.
+// add adds what was counted before to a snapshot of this worker: also what the
+// workers that were passed on had counted until then, as the next worker may
+// not show it yet.
 func (f *predecessors) add(s *stats.Snapshot) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.addTo(s)
 	for _, p := range f.living {
+		p.addTo(s)
+	}
+	for _, p := range f.passed {
 		p.addTo(s)
 	}
 }
@@ -350,6 +355,12 @@ func (f *predecessors) clear(all bool) (living []*predecessor) {
 	for _, p := range f.living {
 		clearRows(p.rows, all)
 		p.stale = true
+		if all {
+			p.total = totals{}
+		}
+	}
+	for _, p := range f.passed {
+		clearRows(p.rows, all)
 		if all {
 			p.total = totals{}
 		}

@@ -53,7 +53,11 @@ func TestFormerSums(t *testing.T) {
 	if !ok || total == nil || total.Requests != 5 || len(rows) != 2 {
 		t.Errorf("%v %v %v", rows, total, ok)
 	}
-	sum(12) // the next worker counts b
+	sum(17) // the next worker counts b, and may not show it yet
+	row := rowCounts{Kind: stats.Frontend, Proxy: "fe"}
+	if f.addRow(&row); row.Count.ReqTotal != 12 {
+		t.Errorf("the next worker is sent %d, want 12 without what it gets from b itself", row.Count.ReqTotal)
+	}
 	if _, _, ok := f.release(b); ok {
 		t.Error("released twice")
 	}
@@ -63,7 +67,7 @@ func TestFormerSums(t *testing.T) {
 	if all.Requests != 17 {
 		t.Errorf("the last answers have %d, want 17", all.Requests)
 	}
-	row := rowCounts{Kind: stats.Frontend, Proxy: "fe"}
+	row = rowCounts{Kind: stats.Frontend, Proxy: "fe"}
 	f.addRow(&row)
 	f.addPassedRow(&row)
 	if row.Count.ReqTotal != 17 {
