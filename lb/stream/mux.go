@@ -31,8 +31,6 @@ const (
 	maxWide        = 4         // bodies at once that have it
 	maxBlock       = 32 << 10  // of a field block, as it is sent
 	maxOutFrames   = 64 << 10  // frames that may wait for the client before streams wait
-	rapidResets    = 200       // requests that a client may take back, or have us break off, within a second
-	rapidFrames    = 2000      // frames without any use for a second
 	worthAFrame    = 1 << 10   // bytes of window that are worth a frame
 	goAwayPatience = 1000      // ms: for the answer to the ping behind the first GOAWAY
 	keptOuts       = 64        // unused outs that a shard keeps
@@ -76,9 +74,11 @@ type mux struct {
 
 	leaving leaveStep
 	leftAt  int64 // ms: first GOAWAY
-	second  int64 // ms: resets and idles are of this second
-	resets  int
-	useless int
+
+	moved  int64 // bytes of bodies, both ways
+	datas  int64 // DATA frames that they came in
+	idles  allowance
+	resets allowance
 }
 
 // leaveStep is how far a connection's end has come.

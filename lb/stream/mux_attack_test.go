@@ -91,7 +91,7 @@ func TestFloods(t *testing.T) {
 	r := newRig(t, true, []string{srv}, nil)
 	many := func(f func(w *framer, id uint32)) func(*framer) {
 		return func(w *framer) {
-			for i := range uint32(2 * rapidResets) {
+			for i := range uint32(2 * resetTerms.burst) {
 				f(w, 2*i+1)
 			}
 		}
@@ -125,34 +125,34 @@ func TestFloods(t *testing.T) {
 		{"malformed requests", many(func(w *framer, id uint32) { w.request(id, true, "connection", "close") })},
 		{"empty DATA for a stream that was cut", func(w *framer) {
 			refused(w)
-			for range 2 * rapidFrames {
+			for range 10 * idleTerms.burst {
 				w.WriteData(1, false, nil)
 			}
 		}},
 		{"fields for a stream that was cut", func(w *framer) {
 			refused(w)
-			for range 2 * rapidFrames {
+			for range 10 * idleTerms.burst {
 				w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block("x", "y"), EndHeaders: true})
 			}
 		}},
 		{"resets of what is gone", func(w *framer) {
 			refused(w)
-			for range 2 * rapidFrames {
+			for range 10 * idleTerms.burst {
 				w.WriteRSTStream(1, http2.ErrCodeCancel)
 			}
 		}},
 		{"PING", func(w *framer) {
-			for range 2 * rapidFrames {
+			for range 10 * idleTerms.burst {
 				w.WritePing(false, [8]byte{})
 			}
 		}},
 		{"windows that grow by a byte", func(w *framer) {
-			for range 2 * rapidFrames {
+			for range 10 * idleTerms.burst {
 				w.WriteWindowUpdate(0, 1)
 			}
 		}},
 		{"PRIORITY", func(w *framer) {
-			for range 2 * rapidFrames {
+			for range 10 * idleTerms.burst {
 				w.WritePriority(1, http2.PriorityParam{Weight: 1})
 			}
 		}},
@@ -213,7 +213,7 @@ func TestLineOfClosed(t *testing.T) {
 	r := newRig(t, true, []string{srv}, nil)
 	w := newWire(t, r.addr)
 	w.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
-	for i := range uint32(rapidResets / 2) {
+	for i := range uint32(100) {
 		id := 2*i + 1
 		w.request(id, false)
 		w.WriteData(id, false, make([]byte, 1000))

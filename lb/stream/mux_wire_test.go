@@ -147,7 +147,7 @@ func TestMisbehaviour(t *testing.T) {
 		}, "RST 1 PROTOCOL_ERROR"},
 
 		{"requests taken back", func(w *framer) {
-			for i := range uint32(2 * rapidResets) {
+			for i := range uint32(2 * resetTerms.burst) {
 				w.request(2*i+1, true)
 				w.WriteRSTStream(2*i+1, http2.ErrCodeCancel)
 			}
@@ -160,18 +160,18 @@ func TestMisbehaviour(t *testing.T) {
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
 		{"empty pieces of a block", func(w *framer) {
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block(":method", "GET")})
-			for range 2 * rapidFrames {
+			for range 10 * idleTerms.burst {
 				w.WriteContinuation(1, false, nil)
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
 		{"empty DATA", func(w *framer) {
 			w.request(1, false)
-			for range 2 * rapidFrames {
+			for range 10 * idleTerms.burst {
 				w.WriteData(1, false, nil)
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
 		{"SETTINGS again and again", func(w *framer) {
-			for range 2 * rapidFrames {
+			for range 10 * idleTerms.burst {
 				w.WriteSettings()
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},

@@ -79,32 +79,6 @@ func (m *mux) frame(h http2.Header, payload []byte) *http2.Error {
 	return m.idle() // an extension that we do not know (section 5.5)
 }
 
-// idle counts a frame that moves nothing; too many of them are an attack.
-func (m *mux) idle() *http2.Error {
-	m.tick()
-	if m.useless++; m.useless > rapidFrames {
-		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "too many frames without content"}
-	}
-	return nil
-}
-
-// takenBack counts a request that the client takes back, or has us break off
-// with a frame that must not be: the work for it is done in vain either way.
-func (m *mux) takenBack() *http2.Error {
-	m.tick()
-	if m.resets++; m.resets > rapidResets {
-		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "too many requests taken back"}
-	}
-	return nil
-}
-
-// tick begins to count anew each second.
-func (m *mux) tick() {
-	if now := m.s.sh.Loop.Now(); now-m.second >= 1000 {
-		m.second, m.resets, m.useless = now, 0, 0
-	}
-}
-
 func (m *mux) data(h http2.Header, payload []byte) *http2.Error {
 	if h.Stream == 0 {
 		return &http2.Error{Code: http2.ProtocolError, Text: "DATA without a stream"}
@@ -120,6 +94,10 @@ func (m *mux) data(h http2.Header, payload []byte) *http2.Error {
 	if st == nil {
 		m.giveBack(h.Length)
 		return m.late(h)
+	}
+	if len(data) > 0 {
+		m.moved += int64(len(data))
+		m.datas++
 	}
 	m.giveBack(h.Length - len(data)) // padding is read already
 	if len(data) == 0 && h.Flags&http2.EndStream == 0 {

@@ -230,6 +230,8 @@ func (st *muxStream) Write(b []byte) (n int, status wire.Status) {
 		m.out = append(m.out, b[n:n+int(part)]...)
 		st.window -= part
 		m.sendWindow -= part
+		m.moved += part
+		m.datas++
 		n += int(part)
 	}
 	if n == 0 {
