@@ -51,7 +51,13 @@ type Engine struct {
 	// after this process was killed; nil if there is none.
 	Flights *os.File
 
+	// Budget bounds what is held for requests that wait, in bytes (held.go); 0 is
+	// DefaultBudget.
+	Budget int64
+
 	bench     *userlist.Bench
+	held      atomic.Int64
+	heldPeak  atomic.Int64
 	gate      *wire.Gate
 	cur       atomic.Int32 // client connections
 	max       atomic.Int32

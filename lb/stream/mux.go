@@ -26,9 +26,11 @@ import (
 
 const (
 	maxStreams     = 100       // at once, of a connection
-	streamWindow   = 64 << 10  // bytes of a request body that may wait for its server; at least DefaultWindow
-	wideWindow     = 256 << 10 // of a body that was begun to be read
-	maxWide        = 4         // bodies at once that have it
+	minWindow      = 4 << 10   // bytes of a request body that may wait for its server in any case
+	waitWindow     = 16 << 10  // while the budget has room for it (held.go)
+	streamWindow   = 64 << 10  // of a body that was begun to be read, the same
+	wideWindow     = 256 << 10 // the same, of a few
+	maxWide        = 4         // bodies of a connection at once that have it
 	maxBlock       = 32 << 10  // of a field block, as it is sent
 	maxOutFrames   = 64 << 10  // frames that may wait for the client before streams wait
 	worthAFrame    = 1 << 10   // bytes of window that are worth a frame
@@ -38,7 +40,9 @@ const (
 
 // connWindow is never what a body waits for: one whose server takes it would
 // otherwise wait for those that fill it up, and they perhaps for its place on
-// the server.
+// the server. A client has it when it knows that streams begin with minWindow,
+// which its acknowledgement of our SETTINGS says; until then all of its bodies
+// share the connection's default.
 const connWindow = maxStreams*streamWindow + maxWide*(wideWindow-streamWindow)
 
 // mux is one HTTP/2 connection. Owned by the loop.
@@ -50,12 +54,14 @@ type mux struct {
 	past    past
 	lastID  uint32 // the highest stream that the client began
 
-	begun   bool   // the preface was read
-	settled bool   // and the client's first SETTINGS
-	rest    []byte // of a frame that is not complete, while no buffer is held
-	block   []byte // a field block that continues
-	blockOf http2.Header
-	blockOn bool
+	begun     bool   // the preface was read
+	settled   bool   // and the client's first SETTINGS
+	acked     bool   // and that it knows ours
+	overdraft int    // bytes, see muxStream.overdraws
+	rest      []byte // of a frame that is not complete, while no buffer is held
+	block     []byte // a field block that continues
+	blockOf   http2.Header
+	blockOn   bool
 
 	out     []byte // nil while nothing is to be sent
 	sent    int64  // bytes of frames that left out so far
@@ -114,16 +120,15 @@ func (r *ring) has(id uint32) bool { return slices.Contains(r.ids[:], id) }
 func (s *session) startMux() {
 	m := &mux{
 		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*muxStream{},
-		sendWindow: http2.DefaultWindow, firstWindow: http2.DefaultWindow, recvWindow: connWindow, maxFrame: http2.MinMaxFrame,
+		sendWindow: http2.DefaultWindow, firstWindow: http2.DefaultWindow, recvWindow: http2.DefaultWindow, overdraft: http2.DefaultWindow, maxFrame: http2.MinMaxFrame,
 	}
 	s.mux, s.state, s.fixed = m, multiplexing, true
 	s.began, s.scanned = -1, 0
 	m.touch()
 	m.out = http2.AppendSettings(m.out,
 		http2.Setting{ID: http2.MaxConcurrentStreams, Value: maxStreams},
-		http2.Setting{ID: http2.InitialWindowSize, Value: streamWindow},
+		http2.Setting{ID: http2.InitialWindowSize, Value: minWindow},
 		http2.Setting{ID: http2.MaxHeaderListSize, Value: http2.MaxFields})
-	m.out = http2.AppendWindowUpdate(m.out, 0, connWindow-http2.DefaultWindow)
 	if s.sh.draining {
 		m.leave()
 	}

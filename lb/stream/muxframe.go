@@ -126,7 +126,7 @@ func (m *mux) ignores(id uint32) bool { return m.leaving >= decided && id > m.la
 
 // giveBack returns n bytes of the connection's window to the client.
 func (m *mux) giveBack(n int) {
-	if m.consumed += n; m.consumed >= wideWindow/4 {
+	if m.consumed += n; m.consumed >= http2.DefaultWindow/2 {
 		m.touch()
 		m.out = http2.AppendWindowUpdate(m.out, 0, m.consumed)
 		m.recvWindow += m.consumed
@@ -262,6 +262,7 @@ func (m *mux) settings(h http2.Header, payload []byte) *http2.Error {
 		if h.Length != 0 {
 			return &http2.Error{Code: http2.FrameSizeError, Text: "an acknowledgement with a content"}
 		}
+		m.knows()
 		return m.idle()
 	}
 	all, e := http2.ParseSettings(payload)
@@ -287,6 +288,21 @@ func (m *mux) settings(h http2.Header, payload []byte) *http2.Error {
 	m.touch()
 	m.out = http2.AppendSettingsAck(m.out)
 	return m.idle()
+}
+
+// knows takes note that the client knows our SETTINGS: it counts streams from
+// minWindow now, those that it has begun too.
+func (m *mux) knows() {
+	if m.acked {
+		return
+	}
+	m.acked = true
+	for _, st := range m.streams {
+		st.credit -= http2.DefaultWindow - minWindow
+	}
+	m.touch()
+	m.out = http2.AppendWindowUpdate(m.out, 0, connWindow-http2.DefaultWindow)
+	m.recvWindow += connWindow - http2.DefaultWindow
 }
 
 // farewell is the ping behind the first GOAWAY.

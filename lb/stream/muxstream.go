@@ -23,8 +23,10 @@ type muxStream struct {
 	fed      bool  // in mux.fed
 	wide     bool  // the client was given wideWindow
 	left     int64 // of a content-length; -1: there is none
-	credit   int   // of the window that the client was given
-	consumed int   // and not given back yet
+	granted  int   // its window in all: credit, consumed and body; counted as held
+	credit   int   // what the client may still send of it
+	consumed int   // read, and not given back yet
+	early    bool  // begun before the client knew our SETTINGS
 	chunked  bool
 	ended    bool // the client has sent all
 	read0    bool // the last chunk was read
@@ -46,10 +48,20 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 	outer := m.s
 	sh := outer.sh
 	st := &muxStream{
-		m: m, id: id, left: r.Length, chunked: r.Chunked, ended: end, window: m.firstWindow, credit: streamWindow, last: -1,
+		m: m, id: id, left: r.Length, chunked: r.Chunked, ended: end, window: m.firstWindow, credit: minWindow, last: -1,
 		head: append([]byte(nil), r.Head...), code: http2.InternalError,
 	}
 	m.streams[id] = st
+	if !end {
+		st.granted = minWindow
+		sh.eng.hold(minWindow)
+	}
+	switch {
+	case !m.acked:
+		st.credit, st.early = http2.DefaultWindow, true
+	case !end && st.grow(waitWindow, 2):
+		st.update()
+	}
 	s := sh.takeSession(outer.ln, -1)
 	st.s = s
 	s.Conn = wire.OpenStream(sh.Loop, st)
@@ -82,7 +94,7 @@ func (st *muxStream) data(data []byte, h http2.Header) *http2.Error {
 	case st.ended:
 		st.m.giveBack(len(data))
 		return st.abort(http2.StreamClosed)
-	case h.Length > st.credit:
+	case h.Length > st.credit && !st.overdraws(h.Length):
 		st.m.giveBack(len(data))
 		return st.abort(http2.FlowControlError)
 	case st.left >= 0 && (int64(len(data)) > st.left || end && int64(len(data)) < st.left):
@@ -94,10 +106,64 @@ func (st *muxStream) data(data []byte, h http2.Header) *http2.Error {
 	if st.left >= 0 {
 		st.left -= int64(len(data))
 	}
-	st.body = append(st.body, data...)
-	st.ended = end
+	st.keep(data)
+	if end {
+		st.finish()
+	}
 	st.feed()
 	return nil
+}
+
+// overdraws lets a stream that was begun before the client knew our SETTINGS
+// have more than its window once it does: a client may have taken room for DATA
+// that it writes after its acknowledgement. All that can be under way so is what
+// the connection's window was then.
+func (st *muxStream) overdraws(n int) bool {
+	more := n - max(st.credit, 0)
+	if !st.early || more > st.m.overdraft {
+		return false
+	}
+	st.m.overdraft -= more
+	return true
+}
+
+// keep appends to the body, in memory of about the size that it can need.
+func (st *muxStream) keep(data []byte) {
+	if need := len(st.body) + len(data); need > cap(st.body) {
+		grown := make([]byte, len(st.body), max(need, min(2*cap(st.body), st.granted)))
+		copy(grown, st.body)
+		st.body = grown
+	}
+	st.body = append(st.body, data...)
+}
+
+// finish notes that the client has sent all, and needs no window any more.
+func (st *muxStream) finish() {
+	st.ended = true
+	st.m.s.sh.eng.hold(len(st.body) - st.granted)
+	st.granted = len(st.body)
+}
+
+// grow widens the window up to a size, as far as the body can need it and the
+// budget has room, of which this may use some quarters. The client hears of it by
+// the next update.
+func (st *muxStream) grow(to int, quarters int64) (grown bool) {
+	more := to - st.granted
+	if st.left >= 0 {
+		more = int(min(int64(more), st.left-int64(st.credit+st.consumed)))
+	}
+	n := st.m.s.sh.eng.room(more, quarters)
+	st.granted += n
+	st.consumed += n
+	return n > 0
+}
+
+// update gives the client what was read of its window, and what that grew by.
+func (st *muxStream) update() {
+	st.m.touch()
+	st.m.out = http2.AppendWindowUpdate(st.m.out, st.id, st.consumed)
+	st.credit += st.consumed
+	st.consumed = 0
 }
 
 // end takes the client's end, behind trailers.
@@ -105,7 +171,7 @@ func (st *muxStream) end() *http2.Error {
 	if st.left > 0 {
 		return st.abort(http2.ProtocolError)
 	}
-	st.ended = true
+	st.finish()
 	st.feed()
 	return nil
 }
@@ -187,16 +253,22 @@ func (st *muxStream) took(n int) {
 	}
 	m := st.m
 	m.giveBack(n)
-	if st.consumed += n; st.consumed >= streamWindow/4 && !st.ended {
-		if !st.wide && m.wide < maxWide {
-			st.wide = true
-			m.wide++
-			st.consumed += wideWindow - streamWindow
-		}
-		m.touch()
-		m.out = http2.AppendWindowUpdate(m.out, st.id, st.consumed)
-		st.credit += st.consumed
-		st.consumed = 0
+	if st.ended {
+		st.granted -= n
+		m.s.sh.eng.hold(-n)
+		return
+	}
+	st.consumed += n
+	switch {
+	case st.wide:
+	case m.wide < maxWide && st.grow(wideWindow, 4):
+		st.wide = true
+		m.wide++
+	case st.granted < streamWindow:
+		st.grow(streamWindow, 4)
+	}
+	if st.consumed >= min(st.granted, streamWindow)/4 {
+		st.update()
 	}
 }
 
@@ -248,6 +320,8 @@ func (st *muxStream) close() {
 	m := st.m
 	st.closed = true
 	delete(m.streams, st.id)
+	m.s.sh.eng.hold(-st.granted)
+	st.granted = 0
 	m.unwait(st)
 	if st.wide {
 		m.wide--

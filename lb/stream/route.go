@@ -295,6 +295,7 @@ func (t *txn) enqueue(srv *backend.Server) {
 		t.rec.BeQueue = place
 	}
 	s.watch() // its abort must be noticed
+	t.parkQueued()
 }
 
 // grantedPlace takes the place this exchange was granted.
@@ -304,6 +305,7 @@ func (t *txn) grantedPlace() {
 		return
 	}
 	t.queued = nil
+	t.unparkQueued()
 	t.srv = srv
 	t.assigned()
 }
@@ -317,6 +319,7 @@ func (t *txn) leaveQueue() {
 		t.be.Release(srv)
 	}
 	t.queued = nil
+	t.unparkQueued()
 	t.rec.Tw = int32(t.s.sh.Loop.Now() - t.start)
 }
 

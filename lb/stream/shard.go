@@ -165,6 +165,7 @@ func (sh *Shard) registerLate() {
 func (sh *Shard) trimMemory() {
 	sh.Loop.Buffers.Trim()
 	sh.muxOuts = nil
+	sh.eng.giveBackMemory()
 	for i := range sh.pools {
 		sh.pools[i].purge()
 	}

@@ -79,6 +79,9 @@ type request struct {
 	head    []byte       // what is unsent of asked while it is being sent; empty almost always
 	headOff int          // where the client's head lies in session.in
 	headLen int
+	parked  []byte // what session.in held, while the request is in a queue (held.go)
+	parkedR int
+	parkedW int
 	ready   int // bytes of src checked and unsent
 	reqLeft int64
 	reqKind http1.Body
