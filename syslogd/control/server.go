@@ -18,10 +18,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/syslogd/seldom"
 	"lbsyslogd/syslogd/unixpath"
 )
 
-// Server answers on the control socket. Immutable after Listen.
+// Server answers on the control socket. Immutable after Listen but for its reports.
 type Server struct {
 	commands map[string]Command
 	log      *slog.Logger
@@ -29,6 +30,8 @@ type Server struct {
 	path     string
 	id       unixpath.ID // of the socket
 	group    uint32      // of the socket: its members may give commands
+
+	failures, refusals seldom.Report
 }
 
 // commandTime bounds a command, so that a client that never reads cannot hold a connection for ever.
@@ -51,6 +54,10 @@ func Listen(path string, mode os.FileMode, commands map[string]Command, log *slo
 	}
 	l.SetUnlinkOnClose(false) // by then another may be at the path
 	s := &Server{commands: commands, log: log, listener: l, path: path}
+	s.failures.Say = func(n int, why error) {
+		log.Error("the control socket does not take connections", "number", n, "err", why)
+	}
+	s.refusals.Say = func(n int, why error) { log.Warn("commands refused", "number", n, "the_last", why) }
 	if s.id, s.group, err = unixpath.Own(path, mode); err != nil {
 		return nil, errors.Join(fmt.Errorf("control socket: %w", err), l.Close())
 	}
@@ -60,6 +67,8 @@ func Listen(path string, mode os.FileMode, commands map[string]Command, log *slo
 // Serve answers until ctx is done, and returns when the commands under way have ended.
 func (s *Server) Serve(ctx context.Context) {
 	var clients sync.WaitGroup
+	defer s.failures.Stop()
+	defer s.refusals.Stop()
 	defer clients.Wait()
 	defer context.AfterFunc(ctx, func() { s.Close() })()
 	defer s.Close() // ctx says that it is done a moment before it calls the function, and may then not call it any more
@@ -72,7 +81,7 @@ func (s *Server) Serve(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			s.log.Error("control socket", "err", err)
+			s.failures.Note(err)
 			select { // EMFILE and the like pass; a loop at full speed would not help
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
@@ -111,7 +120,7 @@ func (s *Server) client(ctx context.Context, conn *net.UnixConn) {
 
 func (s *Server) carryOut(ctx context.Context, conn *net.UnixConn, out io.Writer) error {
 	if err := s.allowed(conn); err != nil {
-		s.log.Warn("refused a command", "err", err)
+		s.refusals.Note(err)
 		return err
 	}
 	line, err := bufio.NewReader(io.LimitReader(conn, maxLine)).ReadString('\n')

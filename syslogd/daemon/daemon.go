@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"slices"
@@ -29,6 +30,7 @@ import (
 	"lbsyslogd/syslogd/ledger"
 	"lbsyslogd/syslogd/receive"
 	"lbsyslogd/syslogd/route"
+	"lbsyslogd/syslogd/seldom"
 	"lbsyslogd/syslogd/write"
 )
 
@@ -274,6 +276,8 @@ func (d *Daemon) watchDrops(ctx context.Context) {
 		case <-ticker.C:
 		}
 		inputs, outputs := d.now()
+		maps.DeleteFunc(told, func(in *input, _ *dropsTold) bool { return !slices.Contains(inputs, in) })
+		maps.DeleteFunc(slow, func(o *output, _ *dropsTold) bool { return !slices.Contains(outputs, o) })
 		for _, o := range outputs {
 			t := slow[o]
 			if t == nil {
@@ -315,6 +319,8 @@ func (d *Daemon) watchdog(ctx context.Context) {
 	}
 	ticker := time.NewTicker(period / 3)
 	defer ticker.Stop()
+	stuck := seldom.Report{Say: func(n int, why error) { d.Log.Error("a reader does not read", "number", n, "err", why) }}
+	defer stuck.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -327,7 +333,7 @@ func (d *Daemon) watchdog(ctx context.Context) {
 		state := d.summary()
 		if err != nil {
 			if !d.diskBusy() {
-				d.Log.Error("a reader does not read", "err", err)
+				stuck.Note(err)
 				continue
 			}
 			state = "waiting for the disk; " + state

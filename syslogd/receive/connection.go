@@ -377,7 +377,7 @@ func (c *connection) batch(do func()) {
 	if lost := c.framer.lost; lost > 0 {
 		c.framer.lost = 0
 		c.stream.outStep.Add(lost)
-		c.stream.steps.note(errors.New(c.addr.String()))
+		c.stream.steps.Note(errors.New(c.addr.String()))
 	}
 }
 

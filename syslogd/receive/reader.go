@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/syslogd/seldom"
 )
 
 // Reader reads one socket and feeds one Handler.
@@ -18,7 +20,6 @@ type Reader struct {
 	// Immutable after NewReader.
 	socket  *Socket
 	handler Handler
-	log     *slog.Logger
 	batch   *batch
 	gather  time.Duration
 	bell    int // eventfd: rung to end a wait
@@ -33,6 +34,7 @@ type Reader struct {
 	bytes    atomic.Uint64
 	errors   atomic.Uint64
 	stop     atomic.Bool
+	failures seldom.Report
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -86,7 +88,10 @@ func NewReader(socket *Socket, handler Handler, size int, log *slog.Logger) (*Re
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", socket.Name, err)
 	}
-	r := &Reader{socket: socket, handler: handler, log: log, batch: newBatch(size), bell: bell}
+	r := &Reader{socket: socket, handler: handler, batch: newBatch(size), bell: bell}
+	r.failures.Say = func(n int, why error) {
+		log.Error("messages cannot be received", "input", socket.Name, "number", n, "err", why)
+	}
 	r.gather = gatherFor(socket)
 	r.here = socket.onlySender()
 	r.chooser, _ = handler.(Chooser)
@@ -133,6 +138,7 @@ func (r *Reader) Run(ctx context.Context) {
 		}
 		last = now
 	}
+	r.failures.Stop()
 	r.socket.deafen()
 	if !r.socket.Inherited {
 		for end := time.Now().Add(2 * time.Second); r.turn() > 0 && time.Now().Before(end); {
@@ -155,9 +161,8 @@ func (r *Reader) turn() int {
 	n, err := r.batch.receive(r.socket.fd)
 	if err != nil {
 		// Whatever it is (ENOBUFS, ENOMEM), the socket is still ours and the next call may work; but not in a tight loop.
-		if r.errors.Add(1) == 1 {
-			r.log.Error("receive", "socket", r.socket.Name, "err", err)
-		}
+		r.errors.Add(1)
+		r.failures.Note(err)
 		time.Sleep(longestGather)
 		return 0
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/syslogd/seldom"
 )
 
 // Stream receives from TCP connections, in the clear or with TLS (RFC 5425), each in a goroutine of its own. A connection that
@@ -45,7 +47,7 @@ type Stream struct {
 
 	received, bytes                             atomic.Uint64
 	refused, failed, unwelcome, broken, outStep atomic.Uint64
-	refusals, acceptErrors, handshakes, steps   seldom
+	refusals, acceptErrors, handshakes, steps   seldom.Report
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -84,10 +86,10 @@ func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File)
 	warn := func(what string) func(int, error) {
 		return func(n int, why error) { s.Log.Warn(what, "input", s.Name, "number", n, "the_last", why) }
 	}
-	s.refusals.say = warn("connections refused")
-	s.acceptErrors.say = warn("connections cannot be accepted")
-	s.handshakes.say = warn("TLS handshakes failed")
-	s.steps.say = warn("a sender counts octets wrongly; the stream was found again, and messages next to the wrong one may be torn")
+	s.refusals.Say = warn("connections refused")
+	s.acceptErrors.Say = warn("connections cannot be accepted")
+	s.handshakes.Say = warn("TLS handshakes failed")
+	s.steps.Say = warn("a sender counts octets wrongly; the stream was found again, and messages next to the wrong one may be torn")
 	return nil
 }
 
@@ -95,8 +97,8 @@ func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File)
 func (s *Stream) Run(ctx context.Context) {
 	var clients sync.WaitGroup
 	defer func() {
-		for _, of := range []*seldom{&s.refusals, &s.acceptErrors, &s.handshakes, &s.steps} {
-			of.stop()
+		for _, of := range []*seldom.Report{&s.refusals, &s.acceptErrors, &s.handshakes, &s.steps} {
+			of.Stop()
 		}
 	}()
 	defer clients.Wait()
@@ -125,7 +127,7 @@ func (s *Stream) Run(ctx context.Context) {
 		}
 		if err != nil {
 			s.failed.Add(1)
-			s.acceptErrors.note(err)
+			s.acceptErrors.Note(err)
 			select { // EMFILE and the like pass; a loop at full speed would not help
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
@@ -197,7 +199,7 @@ func (s *Stream) admit(ctx context.Context, conn *net.TCPConn) (*connection, err
 func (s *Stream) refuse(conn net.Conn, why error) {
 	conn.Close()
 	s.refused.Add(1)
-	s.refusals.note(why)
+	s.refusals.Note(why)
 }
 
 // handshakeFailed notes a client that did not get through its TLS handshake.
@@ -213,7 +215,7 @@ func (s *Stream) handshakeFailed(c *connection, err error) {
 	s.mu.Lock()
 	s.lastFail = err.Error()
 	s.mu.Unlock()
-	s.handshakes.note(err)
+	s.handshakes.Note(err)
 }
 
 // Review ends the connections from addresses that Allowed does not have any more.

@@ -76,8 +76,12 @@ type lane struct {
 	file   string  // of one of files: its name
 }
 
-// idleLanes is how many files a Stage keeps buffers for from one batch to the next.
-const idleLanes = 64
+// A Stage keeps lanes for idleLanes files from one batch to the next. Beyond bigLanes of them only small buffers are kept.
+const (
+	idleLanes = 2048
+	bigLanes  = 64
+	smallLane = 4 << 10
+)
 
 // fullLane is when a lane is given away before the batch ends, so that a batch of large messages needs no large buffer.
 const fullLane = 256 << 10
@@ -191,6 +195,9 @@ func (s *Stage) End() {
 		for _, of := range l.active {
 			if of.lines > 0 {
 				s.table.rules[i].give(of)
+			}
+			if len(l.files) > bigLanes && cap(of.buf) > smallLane {
+				of.buf = nil
 			}
 		}
 		l.active = l.active[:0]

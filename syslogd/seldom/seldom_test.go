@@ -1,4 +1,4 @@
-package receive
+package seldom
 
 import (
 	"errors"
@@ -13,17 +13,17 @@ func TestSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said []string
 		begin := time.Now()
-		s := seldom{}
-		s.say = func(n int, why error) { said = append(said, fmt.Sprintf("%v: %d %v", time.Since(begin), n, why)) }
+		s := Report{}
+		s.Say = func(n int, why error) { said = append(said, fmt.Sprintf("%v: %d %v", time.Since(begin), n, why)) }
 		for i := range 44 {
-			s.note(fmt.Errorf("number %d", i))
+			s.Note(fmt.Errorf("number %d", i))
 		}
 		time.Sleep(firstPeriod + time.Second)
-		s.note(errors.New("again"))
+		s.Note(errors.New("again"))
 		time.Sleep(4*firstPeriod - time.Second)
-		s.note(errors.New("later"))
-		s.note(errors.New("at the end"))
-		s.stop()
+		s.Note(errors.New("later"))
+		s.Note(errors.New("at the end"))
+		s.Stop()
 		want := []string{"0s: 1 number 0", "10s: 43 number 43", "30s: 1 again", "50s: 2 at the end"}
 		synctest.Wait()
 		if !reflect.DeepEqual(said, want) {

@@ -1,15 +1,17 @@
-package receive
+// Package seldom keeps the journal readable: what may happen all the time is reported the first time at once, and then ever more seldom,
+// with how often it happened.
+package seldom
 
 import (
 	"sync"
 	"time"
 )
 
-// seldom reports something that may happen all the time: the first time at once, and what follows once a period with its number.
-// The period doubles while it goes on. The zero value is ready once say is set.
-type seldom struct {
-	// say is called without a lock. n is how often it happened since the last call, and why is of the last time.
-	say func(n int, why error)
+// Report is about one thing that may happen all the time: what follows the first time is reported once a period, which doubles while it goes
+// on. The zero value is ready once Say is set.
+type Report struct {
+	// Say is called without a lock. n is how often it happened since the last call, and why is of the last time.
+	Say func(n int, why error)
 
 	// mu guards the fields below.
 	mu     sync.Mutex
@@ -24,8 +26,8 @@ const (
 	lastPeriod  = time.Hour
 )
 
-// note takes one more time.
-func (s *seldom) note(why error) {
+// Note takes one more time.
+func (s *Report) Note(why error) {
 	s.mu.Lock()
 	s.n++
 	s.why = why
@@ -40,7 +42,7 @@ func (s *seldom) note(why error) {
 }
 
 // next is the end of a period. One without anything is the last.
-func (s *seldom) next() {
+func (s *Report) next() {
 	s.mu.Lock()
 	if s.n == 0 {
 		s.timer = nil
@@ -54,18 +56,18 @@ func (s *seldom) next() {
 }
 
 // flush reports what was not reported yet.
-func (s *seldom) flush() {
+func (s *Report) flush() {
 	s.mu.Lock()
 	n, why := s.n, s.why
 	s.n = 0
 	s.mu.Unlock()
 	if n > 0 {
-		s.say(n, why)
+		s.Say(n, why)
 	}
 }
 
-// stop reports what is left. Nothing may be noted any more.
-func (s *seldom) stop() {
+// Stop reports what is left. Nothing may be noted any more.
+func (s *Report) Stop() {
 	s.mu.Lock()
 	if s.timer != nil {
 		s.timer.Stop()
