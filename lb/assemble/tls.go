@@ -1,9 +1,13 @@
 package assemble
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
+	"os"
+	"time"
 
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
@@ -15,6 +19,19 @@ import (
 var verifies = map[string]tls.ClientAuthType{
 	"": tls.NoClientCert, "none": tls.NoClientCert,
 	"optional": tls.VerifyClientCertIfGiven, "required": tls.RequireAndVerifyClientCert,
+}
+
+// demands tells what a bind line demands of clients' certificates, "" nothing.
+// Two bind lines that say the same have the same authorities, too.
+func demands(verify, file string) string {
+	if verifies[verify] == tls.NoClientCert {
+		return ""
+	}
+	data, err := os.ReadFile(file)
+	if err != nil { // Load has just read it: nothing moves here
+		return "unknown since " + time.Now().String()
+	}
+	return fmt.Sprintf("%s %x", verify, sha256.Sum256(data))
 }
 
 // tls loads the certificates of a bind line; nil when it is plain or refused.
@@ -40,5 +57,9 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 		return nil
 	}
 	b.rt.tickets.Add(want(bind).Key(), cfg)
-	return &stream.TLS{Config: cfg, VersionName: certs.Version, CipherName: certs.Cipher}
+	return &stream.TLS{
+		Config: cfg, VersionName: certs.Version, CipherName: certs.Cipher,
+		Verify: demands(t.Verify, t.CAFile), StrictSNI: t.StrictSNI,
+		Knows: func(name string) bool { return certs.Knows(cfg, name) },
+	}
 }

@@ -116,3 +116,21 @@ func usable(hello *tls.ClientHelloInfo, list []*tls.Certificate) *tls.Certificat
 	}
 	return nil
 }
+
+// Knows reports whether a configuration that Load gave has a certificate for
+// name, by HAProxy's rules.
+func Knows(cfg *tls.Config, name string) bool {
+	c, err := cfg.GetCertificate(&tls.ClientHelloInfo{ServerName: name})
+	if err != nil || c == nil {
+		return false
+	}
+	name = strings.ToLower(name)
+	for _, n := range names(c.Leaf) {
+		suffix, wild := strings.CutPrefix(n, "*")
+		i := strings.IndexByte(name, '.')
+		if n == name || wild && i > 0 && name[i:] == suffix {
+			return true
+		}
+	}
+	return false
+}

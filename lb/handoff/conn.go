@@ -109,6 +109,7 @@ func (c *Conn) Send(v any, fds []int, timeout time.Duration) error {
 	if err := c.c.SetWriteDeadline(end); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
+	defer clear(data) // there may be secrets in it
 	for {
 		_, _, err = c.c.WriteMsgUnix(data, oob, nil)
 		// Too many descriptors in flight for an unprivileged user: they are
@@ -154,6 +155,7 @@ func (c *Conn) Receive(v any) ([]int, error) {
 	}
 	if err == nil {
 		err = json.Unmarshal(c.buf[:n], v)
+		clear(c.buf[:n])
 	}
 	if err == nil && flags&unix.MSG_CTRUNC != 0 {
 		err = ErrDescriptors

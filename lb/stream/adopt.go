@@ -54,12 +54,16 @@ func (sh *Shard) adopt(p *Parcel) (start func()) {
 			return nil
 		}
 	}
+	defer p.TLS.Clear()
+	if secure := p.Kind == SecureClientParcel || p.Kind == SecureTunnelParcel; secure != (p.TLS != nil) {
+		return nil
+	}
 	switch p.Kind {
-	case ClientParcel:
+	case ClientParcel, SecureClientParcel:
 		if n := len(p.FDs); n == 1 || n == 2 {
 			return sh.adoptClient(p)
 		}
-	case TunnelParcel:
+	case TunnelParcel, SecureTunnelParcel:
 		if len(p.FDs) == 2 && p.Tunnel != nil {
 			return sh.adoptTunnel(p)
 		}
@@ -72,7 +76,8 @@ func (sh *Shard) adopt(p *Parcel) (start func()) {
 }
 
 // listenerOf finds where a client belongs: the same bind line, or, when that
-// is gone, another plain one of the same frontend.
+// is gone, another one of the same frontend; under TLS one that would take the
+// client as it is.
 func (e *Engine) listenerOf(p *Parcel) *Listener {
 	for _, fe := range e.Frontends {
 		if fe.Proxy.Name != p.Frontend {
@@ -80,10 +85,12 @@ func (e *Engine) listenerOf(p *Parcel) *Listener {
 		}
 		var other *Listener
 		for _, ln := range fe.Listeners {
-			if ln.TLS == nil && ln.Name == p.Listener {
+			switch fits := (ln.TLS != nil) == (p.TLS != nil) && (p.TLS == nil || ln.TLS.takes(p)); {
+			case ln.Name == p.Listener && fits:
 				return ln
-			}
-			if ln.TLS == nil {
+			case ln.Name == p.Listener && p.TLS != nil && ln.TLS != nil:
+				return nil // it demands something else now
+			case fits:
 				other = ln
 			}
 		}
@@ -107,11 +114,20 @@ func (e *Engine) serverOf(p *Parcel) (*Backend, int) {
 	return nil, 0
 }
 
-// adoptSession makes a session of a parcel's client.
+// adoptSession makes a session of a parcel's client; nil when its TLS is in a
+// form that is not known here.
 func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	sh.eng.admit(ln.Frontend)
 	ln.cur.Add(1)
 	s := sh.takeSession(ln, p.FDs[0])
+	if p.TLS != nil {
+		if err := s.Resume(p.TLS); err != nil {
+			s.Release() // the socket is the caller's
+			s.close()
+			return nil
+		}
+		ln.TLS.name(s.Info())
+	}
 	s.peer, s.accepted, s.requests = p.Peer, p.Accepted, p.Requests
 	s.since = sh.loopMs(p.Since)
 	s.act = sh.loopMs(p.Active)
@@ -146,6 +162,9 @@ func (sh *Shard) adoptClient(p *Parcel) (start func()) {
 		return nil
 	}
 	s := sh.adoptSession(ln, p)
+	if s == nil {
+		return nil
+	}
 	if len(p.In) > 0 {
 		s.in = sh.Loop.Buffers.Get()
 		s.in.W = copy(s.in.Data[:], p.In)
@@ -179,6 +198,9 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 		return nil
 	}
 	s := sh.adoptSession(ln, p)
+	if s == nil {
+		return nil
+	}
 	t := sh.newTxn(s)
 	s.t = t
 	t.rec = ts.Record

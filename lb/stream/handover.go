@@ -86,7 +86,7 @@ func (m *mover) full() bool { return m.fds >= BatchFDs || m.size >= batchSize }
 // packed at once, room or not: a busy client's next request comes soon, and
 // the process would never be rid of it.
 func (m *mover) consider(s *session) {
-	if m.dead || s.fixed || !s.Movable() || s.Broken() || !s.movable() {
+	if m.dead || s.fixed || !s.Movable() || !s.movable() {
 		return
 	}
 	v := &moving{s: s}
@@ -100,10 +100,14 @@ func (m *mover) consider(s *session) {
 		s.packOwn(&v.Parcel)
 	default:
 		v.Parcel = s.tunnelParcel()
-		if v.size() > maxBatch { // with variables or captures without measure
-			s.fixed = true
-			return
-		}
+	}
+	v.secure(s)
+	if s.state == exchanging && v.size() > maxBatch {
+		// With variables or captures without measure; under TLS perhaps with
+		// full buffers only, and then it is looked at again.
+		s.fixed = v.TLS == nil
+		v.TLS.Clear()
+		return
 	}
 	s.before, s.state = s.state, movingAway
 	m.sh.Loop.Disarm(&s.timer)
@@ -144,6 +148,9 @@ func (m *mover) turn() {
 	m.busy = true
 	go func() {
 		taken, err := m.carry(parcels)
+		for _, p := range parcels {
+			p.TLS.Clear()
+		}
 		m.sh.Loop.Post(func() { m.answered(send, taken, err) })
 	}()
 }
@@ -218,6 +225,7 @@ func (m *mover) answered(sent []*moving, taken []bool, err error) {
 // settle lets go of what was taken and goes on with the rest.
 func (m *mover) settle(sent []*moving, taken []bool) {
 	for i, v := range sent {
+		v.TLS.Clear()
 		switch {
 		case v.c != nil:
 			v.c.forget()

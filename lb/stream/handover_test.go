@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,7 +88,8 @@ func (a *across) moved(k Kind) int {
 type client struct {
 	t *testing.T
 	*net.TCPConn
-	r *bufio.Reader
+	r   *bufio.Reader
+	tls *tls.Conn // nil: plain
 }
 
 func connect(t *testing.T, addr string) *client {
@@ -98,12 +100,16 @@ func connect(t *testing.T, addr string) *client {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(20 * time.Second))
-	return &client{t, c.(*net.TCPConn), bufio.NewReader(c)}
+	return &client{t: t, TCPConn: c.(*net.TCPConn), r: bufio.NewReader(c)}
 }
 
 func (c *client) say(text string) {
 	c.t.Helper()
-	if _, err := io.WriteString(c, text); err != nil {
+	var w io.Writer = c
+	if c.tls != nil {
+		w = c.tls
+	}
+	if _, err := io.WriteString(w, text); err != nil {
 		c.t.Fatal(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/wire"
 )
 
 // What moves to the next generation (handover.go), and how a connection becomes
@@ -20,6 +21,11 @@ const (
 	ClientParcel Kind = "client" // a client between or at the beginning of a request, and the server connection that is its own, if there is one
 	TunnelParcel Kind = "tunnel" // a client and its server
 	ServerParcel Kind = "server" // an idle server connection
+
+	// The same over TLS. A process that does not know them refuses them: it
+	// would take what is encrypted for plain.
+	SecureClientParcel Kind = "client-tls"
+	SecureTunnelParcel Kind = "tunnel-tls"
 )
 
 // Parcel is one connection, or the pair of a tunnel, on its way to another
@@ -53,6 +59,24 @@ type Parcel struct {
 	Suspended []Tracked `json:"suspended,omitempty"`
 
 	Tunnel *TunnelState `json:"tunnel,omitempty"`
+
+	TLS    *wire.State `json:"tls,omitempty"`    // of the secure kinds
+	Named  bool        `json:"named,omitempty"`  // the client asked for a name that a certificate had
+	Verify string      `json:"verify,omitempty"` // what was demanded of the client's certificate
+}
+
+// secure adds what TLS has besides the socket.
+func (p *Parcel) secure(s *session) {
+	if p.TLS = s.State(); p.TLS == nil {
+		return
+	}
+	switch p.Kind {
+	case ClientParcel:
+		p.Kind = SecureClientParcel
+	case TunnelParcel:
+		p.Kind = SecureTunnelParcel
+	}
+	p.Named, p.Verify = s.ln.TLS.knows(p.TLS.SNI), s.ln.TLS.Verify
 }
 
 // TunnelState is what a tunnel has beside its two sockets.
@@ -71,7 +95,7 @@ type TunnelState struct {
 
 // size is about what p takes when it is encoded, in bytes.
 func (p *Parcel) size() int {
-	n := 400 + len(p.In)*4/3
+	n := 400 + len(p.In)*4/3 + p.TLS.Size() + len(p.Verify)
 	n += packedSize(p.Tracks) + packedSize(p.Suspended)
 	if p.Vars != nil {
 		n += p.Vars.Size()

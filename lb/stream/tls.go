@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"lbsyslogd/lb/rule"
@@ -18,6 +19,30 @@ type TLS struct {
 	// VersionName and CipherName give OpenSSL's names for the log.
 	VersionName func(uint16) string
 	CipherName  func(uint16) string
+	// Verify tells what is demanded of clients' certificates, "" nothing.
+	Verify string
+	// Knows reports whether a certificate has a name; StrictSNI refuses clients
+	// that ask for another. nil knows every name.
+	Knows     func(name string) bool
+	StrictSNI bool
+}
+
+func (t *TLS) knows(name string) bool { return t.Knows == nil || t.Knows(name) }
+
+// takes reports whether a connection that was made in an earlier process could
+// have been made here: its client shows no other certificate than the one that
+// is demanded, its version and suite are allowed, and there still is a
+// certificate for the name that it asked for.
+func (t *TLS) takes(p *Parcel) bool {
+	c, s := t.Config, p.TLS
+	switch {
+	case t.Verify != "" && t.Verify != p.Verify,
+		s.Version < c.MinVersion, c.MaxVersion != 0 && s.Version > c.MaxVersion,
+		s.Version == tls.VersionTLS12 && c.CipherSuites != nil && !slices.Contains(c.CipherSuites, s.Suite),
+		(p.Named || t.StrictSNI) && !t.knows(s.SNI):
+		return false
+	}
+	return true
 }
 
 // Handshakes tells how many TLS handshakes are being computed, and how many

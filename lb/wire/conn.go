@@ -272,9 +272,6 @@ func (c *Conn) Absorb() bool {
 	return n == 0 && st == Again
 }
 
-// Movable reports whether the connection could go on in another process.
-func (c *Conn) Movable() bool { return c.kind == Plain && c.hs == nil }
-
 // HalfClosed notes what an earlier process had read and sent of either end.
 func (c *Conn) HalfClosed(peer, ours bool) { c.eof, c.ended, c.shut = peer, peer, ours }
 
@@ -290,6 +287,12 @@ func (c *Conn) Forget() {
 	}
 }
 
+// Release has Close leave the socket to somebody else.
+func (c *Conn) Release() {
+	c.Forget()
+	c.fd = -1
+}
+
 // Close closes the connection at once and gives up what it holds.
 func (c *Conn) Close() {
 	if c.kind == Streamed {
@@ -303,9 +306,10 @@ func (c *Conn) Close() {
 		c.fd = -1
 		return
 	}
-	if c.watched {
+	switch {
+	case c.watched:
 		c.loop.CloseFD(c.fd)
-	} else {
+	case c.fd >= 0:
 		loop.CloseRaw(c.fd)
 	}
 	c.fd = -1

@@ -25,11 +25,13 @@ type TLS struct {
 
 // Info is what a handshake came to.
 type Info struct {
-	Version, Suite uint16
-	VersionName    string // for logs; whoever did the handshake gives the names
-	SuiteName      string
-	SNI, ALPN      string
-	Resumed        bool
+	Version     uint16 `json:"version"`
+	Suite       uint16 `json:"suite"`
+	VersionName string `json:"-"` // for logs; whoever did the handshake gives the names
+	SuiteName   string `json:"-"`
+	SNI         string `json:"sni,omitempty"`
+	ALPN        string `json:"alpn,omitempty"`
+	Resumed     bool   `json:"resumed,omitempty"`
 }
 
 // The first record after a pause is small, so that the peer can read it before

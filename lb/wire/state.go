@@ -1,0 +1,90 @@
+package wire
+
+import (
+	"errors"
+	"slices"
+
+	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/tlsrecord"
+)
+
+// State is what a TLS connection consists of besides its socket. It holds the
+// connection's secrets: whoever has sent it clears it.
+type State struct {
+	Info
+	Record   []byte `json:"record"`          // of lb/tlsrecord
+	In       []byte `json:"in,omitempty"`    // ciphertext, unread
+	Plain    []byte `json:"plain,omitempty"` // decrypted, not taken
+	Out      []byte `json:"out,omitempty"`   // encrypted, unsent
+	Shutdown bool   `json:"shutdown,omitempty"`
+}
+
+// Clear overwrites what is secret.
+func (s *State) Clear() {
+	if s != nil {
+		clear(s.Record)
+		clear(s.Plain)
+		s.Record, s.Plain = nil, nil
+	}
+}
+
+// Size is about how many bytes the state takes when it is encoded.
+func (s *State) Size() int {
+	if s == nil {
+		return 0
+	}
+	return 400 + (len(s.Record)+len(s.In)+len(s.Plain)+len(s.Out))*4/3 + len(s.SNI) + len(s.ALPN)
+}
+
+// Movable reports whether the connection could go on in another process.
+func (c *Conn) Movable() bool {
+	return c.hs == nil && !c.broken && (c.kind == Plain || c.kind == Secure)
+}
+
+// State is the connection's state; nil of a plain one. Whoever resumes it goes
+// on in its place: if nobody does, this one may, and else it may only Forget.
+func (c *Conn) State() *State {
+	if c.kind != Secure {
+		return nil
+	}
+	t := c.tls
+	s := &State{
+		Info: t.Info, Record: t.rec.AppendState(make([]byte, 0, tlsrecord.StateSize)),
+		In: slices.Clone(t.buffered()), Plain: slices.Clone(t.plain), Shutdown: t.shutdown,
+	}
+	if t.out != nil {
+		s.Out = slices.Clone(t.out.Bytes())
+	}
+	return s
+}
+
+var errStateSize = errors.New("wire: a state with more bytes than a buffer has")
+
+// Resume makes a connection that was just opened go on as s says.
+func (c *Conn) Resume(s *State) error {
+	// Decrypted bytes lie before the ciphertext in one buffer.
+	if len(s.Plain)+len(s.In) > loop.BufferSize || len(s.Out) > loop.BufferSize {
+		return errStateSize
+	}
+	rec, err := tlsrecord.Restore(s.Record)
+	if err != nil {
+		return err
+	}
+	t := &TLS{Info: s.Info, rec: rec, shutdown: s.Shutdown}
+	c.kind, c.tls = Secure, t
+	switch {
+	case len(s.Plain) > 0:
+		t.getIn(c)
+		t.in.W = copy(t.in.Data[:], s.Plain)
+		t.plain = t.in.Data[:t.in.W]
+		t.in.R = t.in.W
+		t.in.W += copy(t.in.Data[t.in.W:], s.In)
+	case len(s.In) > 0:
+		t.part = slices.Clone(s.In)
+	}
+	if len(s.Out) > 0 {
+		t.getOut(c)
+		t.out.W = copy(t.out.Data[:], s.Out)
+	}
+	return nil
+}
