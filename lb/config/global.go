@@ -91,6 +91,7 @@ func globalTable() []row[*Global] {
 		}},
 		{name: "resetenv", args: "[<name> ...]", max: many, apply: func(c *call, _ *Global) error { c.p.env.Keep(c.args); return nil }},
 		{name: "setenv", args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error { c.p.env.Set(c.args[0], c.args[1]); return nil }},
+		{name: "set-dumpable", apply: flag(func(g *Global) { g.Dumpable = true }), doc: "without it a process with TLS leaves no core dump, and other users cannot trace it"},
 		{name: "spread-checks", args: "<0-50>", min: 1, max: 1, apply: count(0, 50, func(g *Global, n int) { g.SpreadChecks = n })},
 		{name: "ssl-default-bind-ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
 			c.p.tls.ciphers, err = c.ciphers(c.args[0])
@@ -292,7 +293,7 @@ func globalTuning() []row[*Global] {
 		{"an event loop sleeps when there is nothing to do", "busy-polling"},
 		{"checks are spread over their interval", "max-spread-checks"},
 		{"a worker that was replaced leaves when its connections are gone or were moved", "grace mworker-max-reloads"},
-		{"nothing is forked by a worker", "insecure-fork-wanted insecure-setuid-wanted set-dumpable"},
+		{"nothing is forked by a worker", "insecure-fork-wanted insecure-setuid-wanted"},
 		{"experimental keywords are refused one by one", "expose-experimental-directives"},
 		{"there are no peers", "localpeer tune.peers.max-updates-at-once"},
 		{comp, "maxcompcpuusage maxzlibmem tune.comp.maxlevel tune.zlib.memlevel tune.zlib.windowsize"},

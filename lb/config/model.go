@@ -55,6 +55,7 @@ type Global struct {
 	CloseSpread   time.Duration // close-spread-time; 0: idle connections are not closed by a reload
 	Handover      string        // "move" (default), "drain" or "close": what a reload does with connections
 	Chroot        string        // "" without root
+	Dumpable      bool          // set-dumpable: core dumps although there is TLS
 	LogTag        string        // default "haproxy"... the operator's log-tag; "" means the program's name
 	LogSendHost   string        // log-send-hostname: "" off, else the name
 	Node          string

@@ -169,6 +169,7 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 		},
 		UID: uid, GID: gid,
 		Chroot:   cfg.Global.Chroot,
+		Hide:     !cfg.Global.Dumpable && hasTLS(cfg),
 		Files:    files(cfg),
 		Snapshot: snapshot,
 		Build: func(socks *handoff.Set, env assemble.Env) (Engine, error) {
@@ -182,6 +183,18 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 			return nil, ErrSaid
 		},
 	}, nil
+}
+
+// hasTLS reports whether a client may come over TLS.
+func hasTLS(cfg *config.Config) bool {
+	for _, p := range cfg.Proxies {
+		for i := range p.Binds {
+			if p.Binds[i].TLS != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // files is the number of descriptors that maxconn asks for: two for each

@@ -30,6 +30,10 @@ type Plan struct {
 	// serves; "" is none. Paths are looked up in it from then on.
 	Chroot string
 
+	// Hide keeps the memory of the process, with the keys of its TLS
+	// connections in it, from core dumps and from other users.
+	Hide bool
+
 	// Files is how many descriptors the configuration's maxconn asks for; 0
 	// when it names none.
 	Files uint64
@@ -169,6 +173,12 @@ func (p *Process) prepare() error {
 			return confine(plan.Chroot)
 		})
 		if err != nil {
+			p.engine.Stop()
+			return err
+		}
+	}
+	if plan.Hide { // each change of users has undone it
+		if err := hideMemory(); err != nil {
 			p.engine.Stop()
 			return err
 		}
