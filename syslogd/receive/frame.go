@@ -4,7 +4,7 @@ import "bytes"
 
 // A framer cuts a byte stream into messages by RFC 6587, deciding for each message how it is framed:
 //
-//   - "LENGTH <PRI>..." is octet counting (section 3.4.1). Without the priority it is a line that begins with a number.
+//   - "LENGTH <PRI>..." is octet counting (section 3.4.1). Without the "<" it is a line that begins with a number.
 //   - anything else is a line. It ends with a newline (section 3.4.2) or, as Python's SysLogHandler sends it, with a NUL: the last end that a
 //     stream has shown is its own, and the other kind of end counts only where a message surely follows (or, of a NUL, nothing yet). So a message
 //     that ends with a NUL may have newlines in it, unless it is the first.
@@ -137,6 +137,11 @@ func (f *framer) realEnd(body []byte, length int) int {
 // takeLong's.
 func (f *framer) takeLine(data []byte, emit func(msg []byte, size int)) int {
 	end, drop := f.lineEnd(data)
+	if end < 0 && len(data) > f.size {
+		if any := bytes.IndexAny(data, "\n\x00"); any >= 0 {
+			end, drop = any, 1 // of the other kind, for want of one of the stream's own
+		}
+	}
 	if f.counted {
 		if at, sure := findCounted(data); at > 0 && (end < 0 || at < end) && (sure || end < 0 && len(data) > f.size) {
 			end, drop = at, 0
@@ -233,7 +238,7 @@ const (
 	frameLine
 )
 
-// frameLength reads "LENGTH <PRI>" at the front of data. Of the priority it wants the form only: what its number is worth says the parser.
+// frameLength reads "LENGTH <" at the front of data.
 func frameLength(data []byte) (length, header int, verdict frameVerdict) {
 	i := 0
 	for i < len(data) && i <= maxDigits && isDigit(data[i]) {
@@ -245,19 +250,24 @@ func frameLength(data []byte) (length, header int, verdict frameVerdict) {
 		return 0, 0, frameUnknown
 	case i == 0 || i > maxDigits || data[0] == '0' || data[i] != ' ' || length > maxLength:
 		return 0, 0, frameLine
+	case i+1 == len(data):
+		return 0, 0, frameUnknown
+	case data[i+1] != '<':
+		return 0, 0, frameLine
 	}
-	header = i + 1
-	// "<", one to three digits, ">"
-	for i = range data[header:] {
-		switch c := data[header+i]; {
+	return length, i + 1, frameCounted
+}
+
+// hasPriority says whether a message begins with a priority, as far as its form goes.
+func hasPriority(msg []byte) bool {
+	for i, c := range msg[:min(len(msg), len("<191>"))] {
+		switch {
 		case i == 0 && c == '<', i > 0 && i < 4 && isDigit(c):
-		case i > 1 && c == '>' && i < length:
-			return length, header, frameCounted
 		default:
-			return 0, 0, frameLine
+			return i > 1 && c == '>'
 		}
 	}
-	return 0, 0, frameUnknown
+	return false
 }
 
 // startsFrame says whether data, which is not empty, begins like a message or may do so with the bytes to come.
@@ -280,8 +290,8 @@ func startsSurely(data []byte) bool {
 	if len(data) > 1 && data[0] == '<' {
 		return isDigit(data[1])
 	}
-	_, _, verdict := frameLength(data)
-	return verdict == frameCounted
+	length, header, verdict := frameLength(data)
+	return verdict == frameCounted && hasPriority(data[header:min(len(data), header+length)])
 }
 
 // findCounted looks for the first counted message in data, behind its first byte. It is sure when another message begins where that one ends,
@@ -302,7 +312,7 @@ func findCounted(data []byte) (at int, sure bool) {
 		// The text before it may end with digits too.
 		for ; first < space; first++ {
 			length, header, verdict := frameLength(data[first:])
-			if verdict != frameCounted {
+			if verdict != frameCounted || !hasPriority(data[first+header:min(len(data), first+header+length)]) {
 				continue
 			}
 			switch end := first + header + length; {

@@ -53,8 +53,8 @@ func TestFraming(t *testing.T) {
 	row("0 <13>\n", "0 <13>")
 	row("07 <13>one\n", "07 <13>one")
 	row("300000 <13>one\n<13>two\n", "300000 <13>one", "<13>two")
-	row("3 <13>one\n", "3 <13>one")
-	row("8 <13 one\n", "8 <13 one")
+	row("3 <13>one\n", "<13", ">one")
+	row("1 <7 <13>one", "<", "<13>one")
 	// The end of lines that a stream shows is its own.
 	row("<13>one\x00<13>two\x00", "<13>one", "<13>two")
 	row("<13>one\x00<13>a\nb\x00<13>c\n<13>d\x00", "<13>one", "<13>a\nb", "<13>c", "<13>d")
