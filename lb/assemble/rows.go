@@ -121,9 +121,9 @@ func (rt *Runtime) frontRow(i int, s *sum) stats.Row {
 	r := stats.Row{
 		Kind: stats.Frontend, HTTP: fe.HTTP, Proxy: fe.Proxy.Name, ProxyID: fe.ID, Counters: c.Counters,
 		SessCur: cur, SessMax: highest, SessLimit: fe.Limit(), Status: "OPEN",
-		SessRate: int(c.Conns.Value(s.nowMs)), SessRateMax: int(c.Conns.Max),
-		ConnRate: int(c.Conns.Value(s.nowMs)), ConnRateMax: int(c.Conns.Max),
-		ReqRate: int(c.Requests.Value(s.nowMs)), ReqRateMax: int(c.Requests.Max), Latency: c.Latency,
+		Rates: stats.Rates{SessRate: int(c.Conns.Value(s.nowMs)), SessRateMax: int(c.Conns.Max), ConnRate: int(c.Conns.Value(s.nowMs)), ConnRateMax: int(c.Conns.Max), ReqRate: int(c.Requests.Value(s.nowMs)), ReqRateMax: int(c.Requests.Max)},
+
+		Durations: stats.Durations{Latency: c.Latency},
 	}
 	switch {
 	case rt.eng.Draining():
@@ -182,8 +182,7 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 		Counters: n.Counters, QueueCur: st.Queued, QueueMax: st.QueueMax, SessCur: st.Cur, SessMax: st.Max,
 		SessLimit: sessLimit(st.MaxConn), QLimit: cs.MaxQueue, Weight: st.Share, UserWeight: st.Weight,
 		LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second), Cookie: srv.Cookie, Addr: srv.Addr().String(),
-		IdleLimit: cs.PoolMaxConn, IdleConns: s.idle[srv.Index], SafeConns: s.idle[srv.Index],
-		UsedConns: st.Cur,
+		Pool: stats.Pool{IdleLimit: cs.PoolMaxConn, IdleConns: s.idle[srv.Index], SafeConns: s.idle[srv.Index], UsedConns: st.Cur},
 	}
 	r.LBTotal, r.CheckFail, r.CheckDown = st.Picked, st.Fails, st.Downs
 	if srv.Backup {

@@ -1,9 +1,9 @@
 // Package master is the parent of the workers. It owns the listening sockets,
 // serves no traffic and never reads the configuration.
 //
-// The way of a reload:
+// The path of a reload:
 //
-//  1. somebody asks: `lb reload`, SIGUSR2, SIGHUP        cli.go, signal.go
+//  1. somebody asks: `lb reload`, SIGUSR2, SIGHUP        cli.go, stop.go
 //  2. requests that come while a reload runs are joined
 //     into the next one                                  reload.go
 //  3. a new worker is started from the binary on disk    child.go

@@ -206,7 +206,7 @@ func (s *Server) Fill(r *stats.Row, st *backend.ServerStats) {
 // header is the state that http-check send-state tells the server.
 func (s *Server) header() string {
 	st, be := s.srv.Stats(), s.be.Stats()
-	row := stats.Row{Kind: stats.Server, State: operational(st), Admin: stats.Admin(st.Admin), CheckConfigured: true}
+	row := stats.Row{Kind: stats.Server, State: operational(st), Admin: stats.Admin(st.Admin), Checks: stats.Checks{CheckConfigured: true}}
 	row.CheckHealth, row.CheckRise, row.CheckFall = s.checks.Health()
 	var b strings.Builder
 	b.WriteString(row.StatusText())

@@ -50,7 +50,7 @@ func fields() map[string]string {
 // readRow makes a Row of a line HAProxy wrote.
 func readRow(t *testing.T, header, cells []string) Row {
 	t.Helper()
-	r := Row{CheckDuration: -1, IdleLimit: -1}
+	r := Row{Checks: Checks{CheckDuration: -1}, Pool: Pool{IdleLimit: -1}}
 	v := reflect.ValueOf(&r).Elem()
 	get := map[string]string{}
 	for i, name := range header {

@@ -26,22 +26,12 @@ type Info struct {
 	CumConns uint64
 	CumReqs  uint64
 
-	MaxSSLConns, CurSSLConns int
-	CumSSLConns              uint64
-
 	ConnRate, ConnRateLimit, MaxConnRate int
 	SessRate, SessRateLimit, MaxSessRate int
-	SSLRate, SSLRateLimit, MaxSSLRate    int
-	// Full handshakes: those that were not resumed.
-	SSLFrontKeyRate, SSLFrontMaxKeyRate, SSLFrontReusePct int
-	SSLBackKeyRate, SSLBackMaxKeyRate                     int
-	SSLCacheLookups, SSLCacheMisses                       uint64
 
-	MaxPipes, PipesUsed, PipesFree int // for splice
-
-	Tasks    int // timers and connections the loops look after
-	RunQueue int
-	IdlePct  int // share of the last second the loops spent waiting, 0..100
+	TLS
+	Pipes
+	Work
 
 	Stopping          bool
 	Jobs              int
@@ -51,6 +41,28 @@ type Info struct {
 	TotalBytesOut     uint64
 	SplicedBytesOut   uint64
 	BytesOutRate      uint64
+}
+
+// TLS is what the process tells of TLS. Key rates are those of full handshakes,
+// that were not resumed.
+type TLS struct {
+	MaxSSLConns, CurSSLConns int
+	CumSSLConns              uint64
+
+	SSLRate, SSLRateLimit, MaxSSLRate                     int
+	SSLFrontKeyRate, SSLFrontMaxKeyRate, SSLFrontReusePct int
+	SSLBackKeyRate, SSLBackMaxKeyRate                     int
+	SSLCacheLookups, SSLCacheMisses                       uint64
+}
+
+// Pipes are those for splice.
+type Pipes struct{ MaxPipes, PipesUsed, PipesFree int }
+
+// Work is how busy the process is.
+type Work struct {
+	Tasks    int // timers and connections the loops look after
+	RunQueue int
+	IdlePct  int // share of the last second the loops spent waiting, 0..100
 }
 
 // uptime since the start of the process.

@@ -167,7 +167,7 @@ func BenchmarkHTML(b *testing.B) {
 	s := &Snapshot{}
 	for range 100 {
 		for range 10 {
-			s.Rows = append(s.Rows, Row{Kind: Server, Proxy: "backend", Name: "server", State: Running, CheckConfigured: true, CheckStatus: "L7OK", Counters: Counters{SessTotal: 1234567}})
+			s.Rows = append(s.Rows, Row{Kind: Server, Proxy: "backend", Name: "server", State: Running, Checks: Checks{CheckConfigured: true, CheckStatus: "L7OK"}, Counters: Counters{SessTotal: 1234567}})
 		}
 		s.Rows = append(s.Rows, Row{Kind: Backend, Proxy: "backend", Status: "UP"})
 	}

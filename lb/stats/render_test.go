@@ -18,7 +18,7 @@ func TestStatusText(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	up := Row{State: Running, CheckConfigured: true, CheckHealth: 4}
+	up := Row{State: Running, Checks: Checks{CheckConfigured: true, CheckHealth: 4}}
 	with := func(change func(r *Row)) Row {
 		r := up
 		change(&r)
@@ -69,9 +69,9 @@ func sample() *Snapshot {
 		Rows: []Row{
 			{Kind: Frontend, Proxy: "web", HTTP: true, ProxyID: 2, Status: "OPEN", SessLimit: 10},
 			{Kind: Listener, Proxy: "web", HTTP: true, ProxyID: 2, Name: "sock-1", ID: 1, Status: "OPEN", Addr: "127.0.0.1:80"},
-			{Kind: Server, Proxy: "app", HTTP: true, ProxyID: 3, Name: "a<1>", ID: 1, State: Running, Active: 1, CheckConfigured: true, CheckStatus: "L7OK", CheckCode: 200, CheckRise: 2, CheckFall: 3, CheckHealth: 4, Addr: "127.0.0.1:81", IdleLimit: -1},
-			{Kind: Server, Proxy: "app", HTTP: true, ProxyID: 3, Name: "b", ID: 2, Backup: 1, CheckConfigured: true, CheckStatus: "L4CON", CheckInfo: "a,\"b\"\nc", CheckDuration: 1, IdleLimit: 5, QueueTime: 1500},
-			{Kind: Server, Proxy: "app", HTTP: true, ProxyID: 3, Name: "c", ID: 3, Active: 1, Admin: ForcedMaint, IdleLimit: -1, Cookie: "x"},
+			{Kind: Server, Proxy: "app", HTTP: true, ProxyID: 3, Name: "a<1>", ID: 1, State: Running, Active: 1, Checks: Checks{CheckConfigured: true, CheckStatus: "L7OK", CheckCode: 200, CheckRise: 2, CheckFall: 3, CheckHealth: 4}, Addr: "127.0.0.1:81", Pool: Pool{IdleLimit: -1}},
+			{Kind: Server, Proxy: "app", HTTP: true, ProxyID: 3, Name: "b", ID: 2, Backup: 1, Checks: Checks{CheckConfigured: true, CheckStatus: "L4CON", CheckInfo: "a,\"b\"\nc", CheckDuration: 1}, Pool: Pool{IdleLimit: 5}, Durations: Durations{QueueTime: 1500}},
+			{Kind: Server, Proxy: "app", HTTP: true, ProxyID: 3, Name: "c", ID: 3, Active: 1, Admin: ForcedMaint, Pool: Pool{IdleLimit: -1}, Cookie: "x"},
 			{Kind: Backend, Proxy: "app", HTTP: true, ProxyID: 3, Status: "UP", Servers: 3, ServersUp: 1, LastSess: -1, Algo: "roundrobin"},
 		},
 	}

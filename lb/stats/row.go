@@ -36,13 +36,7 @@ type Row struct {
 	SessCur, SessMax   int
 	SessLimit          int    // frontend, listener: maxconn; backend: fullconn; server: maxconn, 0 shows empty
 	Status             string // frontend, listener: OPEN, FULL, PAUSED, STOP; backend: UP, DOWN. Servers: see StatusText
-	SessRate           int
-	SessRateMax        int
-	SessRateLimit      int // frontend: rate-limit sessions
-	ReqRate            int // frontend
-	ReqRateMax         int
-	ConnRate           int // frontend
-	ConnRateMax        int
+	Rates
 
 	Weight     int // effective weight; a backend's is the sum over its usable servers
 	UserWeight int // weight as an operator set it; a backend's is the sum
@@ -58,14 +52,7 @@ type Row struct {
 	Algo       string // backend: balance algorithm
 	Addr       string // server, listener: address:port
 
-	QueueTime, ConnectTime, ResponseTime, TotalTime             int // ms, average over the last 1024
-	QueueTimeMax, ConnectTimeMax, ResponseTimeMax, TotalTimeMax int // ms
-
-	// Times is what the eight figures above are of. SetTimes sets them.
-	Times [4]Average
-	// Latency is how the times of all exchanges are distributed; a frontend has
-	// response and total times.
-	Latency Latency
+	Durations
 
 	// The fields below are for servers only.
 
@@ -75,6 +62,36 @@ type Row struct {
 	Throttle int    // slow start, percent; shown while State is Starting
 	Tracked  string // "backend/server" it tracks, "" shows empty
 
+	Checks
+	AgentChecks
+	Pool
+}
+
+// Rates are what came in the last second, and most in one.
+type Rates struct {
+	SessRate      int
+	SessRateMax   int
+	SessRateLimit int // frontend: rate-limit sessions
+	ReqRate       int // frontend
+	ReqRateMax    int
+	ConnRate      int // frontend
+	ConnRateMax   int
+}
+
+// Durations are how long exchanges took.
+type Durations struct {
+	QueueTime, ConnectTime, ResponseTime, TotalTime             int // ms, average over the last 1024
+	QueueTimeMax, ConnectTimeMax, ResponseTimeMax, TotalTimeMax int // ms
+
+	// Times is what the eight figures above are of. SetTimes sets them.
+	Times [4]Average
+	// Latency is how the times of all exchanges are distributed; a frontend has
+	// response and total times.
+	Latency Latency
+}
+
+// Checks are what a server's health checks found, and its traffic.
+type Checks struct {
 	CheckConfigured bool   // the line says check; false hides chkfail, chkdown and downtime
 	CheckStatus     string // L7OK, L4CON...; "" or a server in maintenance shows empty
 	CheckRunning    bool   // a check is in flight: `* ` stands before the status
@@ -90,7 +107,10 @@ type Row struct {
 	TrackedAgent    bool   // it has an agent that is asked, and AgentHealth is that one's
 	Observed        bool   // observe: HanaFail is shown
 	HanaFail        uint64 // rows of errors of the traffic (observe)
+}
 
+// AgentChecks are what a server's agent said.
+type AgentChecks struct {
 	AgentConfigured bool   // the line says agent-check
 	AgentStatus     string // as CheckStatus; "" (disabled) hides all of the agent's
 	AgentCode       int
@@ -101,7 +121,10 @@ type Row struct {
 	AgentRise       int
 	AgentFall       int
 	AgentHealth     int
+}
 
+// Pool is a server's connections.
+type Pool struct {
 	IdleConns   int // kept idle connections, all
 	UnsafeConns int // idle connections that may only be reused by a safe request
 	SafeConns   int // idle connections any request may reuse
