@@ -23,7 +23,7 @@ func (rt *Runtime) metricsPage() *stream.StatsPage {
 			return stream.StatsReply{
 				Status: 200,
 				Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain; version=0.0.4\r\n"),
-				Body:   rt.appendReloads(rt.appendHandshakes(rt.appendLogs(rt.appendTables(stats.AppendPrometheus(nil, rt.Snapshot()))))),
+				Body:   rt.appendReloads(rt.appendHeld(rt.appendHandshakes(rt.appendLogs(rt.appendTables(stats.AppendPrometheus(nil, rt.Snapshot())))))),
 			}
 		},
 	}
@@ -47,6 +47,15 @@ func (rt *Runtime) appendHandshakes(dst []byte) []byte {
 	computing, waiting := rt.eng.Handshakes()
 	dst = append(dst, "# HELP lb_tls_handshakes TLS handshakes under way: being computed, or waiting for a core\n# TYPE lb_tls_handshakes gauge\n"...)
 	return fmt.Appendf(dst, "lb_tls_handshakes{state=\"computing\"} %d\nlb_tls_handshakes{state=\"waiting\"} %d\n", computing, waiting)
+}
+
+// appendHeld is what is held for requests that wait.
+func (rt *Runtime) appendHeld(dst []byte) []byte {
+	now, budget := rt.Held()
+	dst = append(dst, "# HELP lb_held_bytes Bytes that are held for requests that wait\n# TYPE lb_held_bytes gauge\n"...)
+	dst = fmt.Appendf(dst, "lb_held_bytes %d\n", now)
+	dst = append(dst, "# HELP lb_held_bytes_limit The most that may be held\n# TYPE lb_held_bytes_limit gauge\n"...)
+	return fmt.Appendf(dst, "lb_held_bytes_limit %d\n", budget)
 }
 
 func (rt *Runtime) appendReloads(dst []byte) []byte {

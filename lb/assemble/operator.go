@@ -104,6 +104,52 @@ func (rt *Runtime) Loops() []control.Loop {
 	return all
 }
 
+// BadMessages implements control.Runtime.
+func (rt *Runtime) BadMessages() (list []control.BadMessage, total uint64) {
+	frontID, backID, serverID := map[string]int{}, map[string]int{}, map[[2]string]int{}
+	var all []*stream.BadMessage
+	for _, fe := range rt.eng.Frontends {
+		frontID[fe.Proxy.Name] = fe.ID
+		all = append(all, fe.Bad())
+	}
+	for _, be := range rt.eng.Backends {
+		backID[be.Proxy.Name] = be.ID
+		for _, s := range be.Servers {
+			serverID[[2]string{be.Proxy.Name, s.Name}] = s.ID
+		}
+		all = append(all, be.Bad())
+	}
+	id := func(n int, known bool) int {
+		if !known {
+			return -1
+		}
+		return n
+	}
+	for _, m := range all {
+		if m == nil {
+			continue
+		}
+		f, fk := frontID[m.Frontend]
+		b, bk := backID[m.Backend]
+		s, sk := serverID[[2]string{m.Backend, m.Server}]
+		list = append(list, control.BadMessage{
+			Event: m.Event, Time: m.Time, Client: m.Client, Frontend: m.Frontend, Backend: m.Backend, Server: m.Server, Answer: m.Answer, HTTP2: m.HTTP2,
+			Reason: m.Reason, Total: m.Total, At: m.At, From: m.From, Bytes: m.Bytes,
+			FrontendID: id(f, fk), BackendID: id(b, bk), ServerID: id(s, sk),
+		})
+	}
+	return list, rt.eng.BadMessages()
+}
+
+// Held implements control.Runtime.
+func (rt *Runtime) Held() (now, budget int64) {
+	budget = rt.eng.Budget
+	if budget == 0 {
+		budget = stream.DefaultBudget
+	}
+	return rt.eng.Held(), budget
+}
+
 // startupLogs is what there was to say of the configuration.
 func (b *builder) startupLogs() string {
 	var text bytes.Buffer

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"lbsyslogd/lb/stats"
 )
 
 // command is one row of the language.
@@ -67,6 +69,7 @@ func commands() []command {
 		{"show cli level", "show cli level", "display the level of the current CLI session", User, showLevel, ""},
 		{"show cli sockets", "show cli sockets", "dump list of cli sockets", User, showSockets, ""},
 		{"show env", "show env [var]", "dump environment variables known to the process", Operator, showEnv, ""},
+		{"show errors", "show errors [<px>] [request|response]", "report last request and/or response errors for each proxy", Operator, showErrors, ""},
 		{"show events", "show events [<sink>] [-w] [-n]", "show event sink state", Operator, showEvents, ""},
 		{"show fd", "show fd [num]", "dump list of file descriptors in use or a specific one", Operator, showFD, ""},
 		{"show info", "show info [desc|json|typed]*", "report information about the running process", User, showInfo, ""},
@@ -74,6 +77,7 @@ func commands() []command {
 		{"show map", "show map [@ver] [map]", "report available maps or dump a map's contents", User, fileKind("map").show, ""},
 		{"show peers", "show peers [dict|-] [section]", "dump some information about all the peers or this peers section", User, nothing, ""},
 		{"show pools", "show pools", "report information about the memory pools usage", User, showPools, ""},
+		{"show schema json", "show schema json", "report schema used for stats", User, heading(stats.Schema), ""},
 		{"show servers conn", "show servers conn [<backend>]", "dump server connections status (all or for a single backend)", User, showServersConn, ""},
 		{"show servers state", "show servers state [<backend>]", "dump volatile server information (all or for a single backend)", User, showServersState, ""},
 		{"show sess", "show sess [id]", "report the list of current sessions or dump this exact session", Operator, showSess, ""},
@@ -110,10 +114,8 @@ func commands() []command {
 		{words: "set rate-limit", absent: "limit with maxconn, or with a stick table and `tcp-request connection reject`"},
 		{words: "set ssl", absent: newCertificates},
 		{words: "set var", absent: "there are no variables of the process; use a map, which `set map` changes"},
-		{words: "show errors", absent: "the access log has the requests that were refused"},
 		{words: "show profiling", absent: "perf and `show activity` look at a running process"},
 		{words: "show resolvers", absent: "there are no resolvers sections"},
-		{words: "show schema", absent: "the statistics page has it at `;json-schema`"},
 		{words: "show ssl", absent: "`lb -c` and `lb_certificate_expiry` in /metrics show what is loaded"},
 		{words: "show trace", absent: "the access log has each exchange, and strace shows the rest"},
 		{words: "trace", absent: "the access log has each exchange, and strace shows the rest"},

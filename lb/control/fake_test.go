@@ -27,6 +27,7 @@ type fake struct {
 	files    []*lookup.File
 	tables   []*stick.Table
 	sessions []Session
+	bad      []BadMessage
 }
 
 // newFake has what haproxy.cfg in compare_test.go says.
@@ -232,6 +233,10 @@ func (f *fake) EnableHealth(backend, server string, on bool) error {
 	}
 	return f.change(backend, server, func(*ServerState) {})
 }
+
+func (f *fake) BadMessages() ([]BadMessage, uint64) { return slices.Clone(f.bad), uint64(len(f.bad)) }
+
+func (f *fake) Held() (now, budget int64) { return 5, 100 }
 
 func (f *fake) Loops() []Loop { return []Loop{{1, 2}, {3, 4}} }
 

@@ -66,6 +66,8 @@ func showPools(c *session, _ []string) {
 	c.say("Memory is the Go runtime's, there are no pools as HAProxy has them.")
 	c.say(fmt.Sprintf("  - heap : %d allocated (%d objects), %d used, %d given back", m.HeapSys, m.HeapObjects, m.HeapAlloc, m.HeapReleased))
 	c.say(fmt.Sprintf("  - stacks : %d allocated, %d used", m.StackSys, m.StackInuse))
+	held, budget := c.Runtime.Held()
+	c.say(fmt.Sprintf("  - held : %d bytes for requests that wait, at most %d", held, budget))
 	c.say(fmt.Sprintf("Total: %d bytes from the system", m.Sys))
 }
 

@@ -56,6 +56,12 @@ type Runtime interface {
 	// EnableHealth begins to check a server, or stops. The error is ErrNoCheck
 	// if the configuration has no check for it.
 	EnableHealth(backend, server string, on bool) error
+	// BadMessages are the messages that could not be read, and how many there
+	// were so far.
+	BadMessages() (list []BadMessage, total uint64)
+	// Held is how many bytes are held for requests that wait, and the most that
+	// may be.
+	Held() (now, budget int64)
 	// Loops are the event loops.
 	Loops() []Loop
 	// ClearCounters sets maxima to zero, or all counters.

@@ -62,6 +62,8 @@ func (p *Page) RenderFor(uri string, s *Snapshot, admin bool) Answer {
 		a.ContentType, a.Body = "text/plain", AppendTyped(nil, shown, f, false)
 	case "json":
 		a.ContentType, a.Body = "application/json", AppendJSON(nil, shown, f)
+	case "json-schema":
+		a.ContentType, a.Body = "application/json", []byte(Schema)
 	default:
 		a.ContentType, a.Body = "text/html; charset=utf-8", p.appendHTML(nil, shown, v, a.Refresh)
 	}
@@ -70,7 +72,7 @@ func (p *Page) RenderFor(uri string, s *Snapshot, admin bool) Answer {
 
 // view is what a request asks of the page.
 type view struct {
-	form      string // "", "csv", "typed", "json"
+	form      string // "", "csv", "typed", "json", "json-schema"
 	up        bool
 	norefresh bool
 	scope     string
@@ -101,7 +103,7 @@ func (p *Page) view(uri string) view {
 			v.result = result
 		}
 		switch word {
-		case "csv", "typed", "json":
+		case "csv", "typed", "json", "json-schema":
 			v.form = word
 		case "up":
 			v.up = true

@@ -49,6 +49,10 @@ func TestRender(t *testing.T) {
 	if !json.Valid(a.Body) || a.ContentType != "application/json" {
 		t.Errorf("json: %s", a.ContentType)
 	}
+	a = p.Render("/st;json-schema", sample())
+	if !json.Valid(a.Body) || a.ContentType != "application/json" {
+		t.Errorf("json-schema: %s", a.ContentType)
+	}
 	if a = p.Render("/st;typed", sample()); !strings.HasPrefix(string(a.Body), "F.2.0.0.pxname.1:KNS:str:web\n") {
 		t.Errorf("typed: %.60s", a.Body)
 	}
