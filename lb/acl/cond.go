@@ -39,21 +39,39 @@ func (c *Cond) Eval(x *sample.Ctx) bool {
 		return true
 	}
 	x.Begin()
+	missing := false
 	for _, all := range c.any {
+		x.Missing = false
 		if holds(all, x) {
+			x.Missing = false
 			return !c.not
 		}
+		missing = missing || x.Missing
+	}
+	if x.Missing = missing; missing {
+		return false // undecided: it neither holds nor does its opposite
 	}
 	return c.not
 }
 
+// holds tells whether all terms do. When none is false and one is undecided, it
+// leaves x.Missing set.
 func holds(all []term, x *sample.Ctx) bool {
+	missing := false
 	for i := range all {
-		if all[i].acl.eval(x) == all[i].not {
+		x.Missing = false
+		ok := all[i].acl.eval(x)
+		if !ok && x.Missing {
+			missing = true
+			continue
+		}
+		if ok == all[i].not {
+			x.Missing = false
 			return false
 		}
 	}
-	return true
+	x.Missing = missing
+	return !missing
 }
 
 // ParseCondAt reads ACL names and { tests }, each with "!" before it; side by

@@ -125,7 +125,7 @@ func (b *builder) common(p *config.Proxy) stream.Proxy {
 	c := stream.Proxy{
 		Name: p.Name, ID: p.ID, HTTP: p.Mode == config.HTTP,
 		Timeouts: timeouts(&p.Timeouts), ConnMode: stream.ConnMode(p.ConnMode),
-		Rules: p.Rules,
+		Rules: p.Rules, Inspect: p.InspectDelay.Milliseconds(),
 	}
 	if f := p.ForwardFor; f != nil {
 		c.ForwardFor = &stream.ForwardFor{Except: f.Except, Header: []byte(f.Header), IfNone: f.IfNone}

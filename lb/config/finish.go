@@ -94,6 +94,9 @@ func (p *parser) resolveMode(d *draft) {
 		d.LogFormat, d.logKind = f, logTCP
 	}
 	inherited := d.base != nil
+	if n := len(d.Rules[rule.TCPResponse]); n > 0 && d.kind != inDefaults {
+		p.report.Errorf(d.Pos, "'tcp-response content' in %s '%s' : servers' bytes are not looked into in mode tcp; remove the rules, or write 'mode http'", d.section, d.Name)
+	}
 	for stage := range rule.Stages {
 		if stage.HTTP() && len(d.Rules[stage]) > 0 {
 			drop("'" + stage.String() + "' rules")

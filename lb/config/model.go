@@ -136,7 +136,8 @@ type Proxy struct {
 	Needs    rule.Needs // of all that rules evaluate
 	LogNeeds rule.Needs // of what only log lines show
 
-	Rules rule.Sets // by stage; reqadd, rspadd, block, redirect... among them
+	InspectDelay time.Duration // tcp-request inspect-delay
+	Rules        rule.Sets     // by stage; reqadd, rspadd, block, redirect... among them
 }
 
 // ClientSide is what a proxy says about its clients.

@@ -22,8 +22,7 @@ func proxyRefusals() []row[*draft] {
 		{"load-server-state-from-file", back, Ignored, state},
 		{"server-state-file-name", back, Ignored, state},
 		{"max-keep-alive-queue", back, Ignored, "idle connections to servers are shared by all clients"},
-		{"tcp-request inspect-delay", anywhere, Ignored, "tcp-request content rules never wait: in mode http they run when the request head is there"},
-		{"tcp-response inspect-delay", back, Ignored, "there are no tcp-response content rules that would wait"},
+		{"tcp-response inspect-delay", back, Ignored, "tcp-response content rules run when the response's head is there"},
 
 		{"appsession", back, Refused, session},
 		{"cliexp", front, Refused, "write http-response rules"},

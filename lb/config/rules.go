@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
@@ -12,6 +13,12 @@ import (
 func ruleTable() []row[*draft] {
 	const pattern = "write http-request rules (replace-path, replace-header, deny, del-header) with ACLs"
 	return append(stageRows(), []row[*draft]{
+		{name: "tcp-request inspect-delay", args: "<time>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) (err error) {
+			if err = d.namedDefaults(c.name); err == nil {
+				d.InspectDelay, err = duration(c.name, c.args[0], time.Millisecond)
+			}
+			return err
+		}},
 		{name: "acl", args: "<name> <criterion> [flags] [--] <pattern> ...", min: 2, max: many, in: anywhere, apply: func(c *call, d *draft) error {
 			if err := d.namedDefaults(c.name); err != nil {
 				return err

@@ -24,10 +24,11 @@ const (
 	Return
 	Service
 	Unauthorized // Reply asks who the client is
+	Wait         // more bytes of the client may decide: evaluate again then
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "wait"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -56,7 +57,11 @@ func (r *Rule) String() string { return r.src }
 // Eval runs the rules whose conditions hold until one stops the list.
 func (r Rules) Eval(x *sample.Ctx) Verdict {
 	for _, one := range r {
+		x.Missing = false
 		if !one.cond.Eval(x) {
+			if x.Missing {
+				return Wait
+			}
 			continue
 		}
 		x.Place = one.Place

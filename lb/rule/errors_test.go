@@ -161,7 +161,6 @@ func TestRuleMistakes(t *testing.T) {
 		{"lua.x", "is known to HAProxy"},
 		{"capture hdr(x) len 5", "set-var(txn.NAME)"},
 		{"set-map(/f) k v", "not supported by lb yet: 'set map' on the stats socket does it"},
-		{"deny if { req_ssl_sni a }", "fetch method 'req_ssl_sni' is known to HAProxy, but not supported by lb yet: TLS that is passed on is not looked into"},
 		{"set-var(txn.x,ifst) src", "'ifst' is not a condition of set-var; did you mean 'ifset'?"},
 		{"deny if { path,len 1 }", "its name in HAProxy is 'length'"},
 	} {

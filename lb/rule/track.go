@@ -55,7 +55,11 @@ func (a *track) run(x *sample.Ctx) Verdict {
 		return Continue
 	}
 	x.Begin()
+	x.Missing = false
 	v, ok := a.key.Eval(x)
+	if !ok && x.Missing {
+		return Wait
+	}
 	if !ok {
 		return Continue
 	}

@@ -13,6 +13,12 @@ type Ctx struct {
 	Res *http1.Head // nil before the response's head is there
 	Rec *Record     // never nil
 
+	// Buf is what a client in mode tcp has sent so far, and Partial says that more
+	// may come. HeadPartial: it may become the head of a request. Missing is set
+	// by an evaluation that more bytes could change.
+	Buf                           []byte
+	Partial, HeadPartial, Missing bool
+
 	// Front and Back are the proxies, Back the same as Front until a backend is
 	// chosen, Listener where the client came, Client its connection. Any may be
 	// nil.

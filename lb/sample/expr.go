@@ -50,6 +50,9 @@ type conv struct {
 // eval gives the sample; false when there is none (HAProxy: the fetch fails).
 func (e *Expr) eval(x *Ctx) (Value, bool) {
 	v, ok := e.fetch.get(x, &e.args)
+	if !ok && x.HeadPartial && e.fetch.where == InRequest && x.Req == nil {
+		x.missingHead()
+	}
 	for i := range e.convs {
 		if !ok {
 			return Value{}, false

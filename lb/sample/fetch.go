@@ -21,29 +21,37 @@ type fetchRow struct {
 }
 
 // fetches is the table; findFetch reads it.
-var fetches = slices.Concat(fetchesHTTP, fetchesFacts, fetchesParties, fetchesTimers, fetchesTable, fetchesAuth, fetchesGauge)
+var fetches = slices.Concat(fetchesHTTP, fetchesContent, fetchesFacts, fetchesParties, fetchesTimers, fetchesTable, fetchesAuth, fetchesGauge)
 
 // alias are other names of the rows.
 var fetchAlias = map[string]string{
-	"hdr_cnt":        "req.hdr_cnt",
-	"hdr_ip":         "req.hdr_ip",
-	"hdr_val":        "req.hdr_val",
-	"shdr":           "res.hdr",
-	"shdr_cnt":       "res.hdr_cnt",
-	"shdr_ip":        "res.hdr_ip",
-	"shdr_val":       "res.hdr_val",
-	"cook":           "req.cook",
-	"cook_cnt":       "req.cook_cnt",
-	"cook_val":       "req.cook_val",
-	"scook":          "res.cook",
-	"scook_cnt":      "res.cook_cnt",
-	"scook_val":      "res.cook_val",
-	"cookie":         "req.cook",
-	"set-cookie":     "res.cook",
-	"url_param":      "urlp",
-	"req_ver":        "req.ver",
-	"resp_ver":       "res.ver",
-	"req.proto_http": "always_true", // in HTTP mode the head was parsed
+	"hdr_cnt":            "req.hdr_cnt",
+	"hdr_ip":             "req.hdr_ip",
+	"hdr_val":            "req.hdr_val",
+	"shdr":               "res.hdr",
+	"shdr_cnt":           "res.hdr_cnt",
+	"shdr_ip":            "res.hdr_ip",
+	"shdr_val":           "res.hdr_val",
+	"cook":               "req.cook",
+	"cook_cnt":           "req.cook_cnt",
+	"cook_val":           "req.cook_val",
+	"scook":              "res.cook",
+	"scook_cnt":          "res.cook_cnt",
+	"scook_val":          "res.cook_val",
+	"cookie":             "req.cook",
+	"set-cookie":         "res.cook",
+	"url_param":          "urlp",
+	"req_ver":            "req.ver",
+	"resp_ver":           "res.ver",
+	"req_proto_http":     "req.proto_http",
+	"req_len":            "req.len",
+	"payload":            "req.payload",
+	"payload_lv":         "req.payload_lv",
+	"req.rdp_cookie":     "rdp_cookie",
+	"req.rdp_cookie_cnt": "rdp_cookie_cnt",
+	"req_ssl_hello_type": "req.ssl_hello_type",
+	"req_ssl_sni":        "req.ssl_sni",
+	"req_ssl_ver":        "req.ssl_ver",
 }
 
 // suffixes are the ACL derivatives: name and matching method.

@@ -52,6 +52,7 @@ var matches = []Method{
 	{name: "dir", Patterns: true, On: anyKind, Compile: compileWords("/")},
 	{name: "dom", Patterns: true, On: anyKind, Compile: compileWords("/?.:")},
 	{name: "reg", Patterns: true, On: anyKind, Compile: compileReg},
+	{name: "ver", Patterns: true, Ints: true, On: countable, Compile: compileVer},
 	{name: "meth", Patterns: true, On: anyKind, Compile: compileMeth},
 }
 

@@ -20,6 +20,52 @@ type matchInt struct {
 func compileInt(pats []Pattern) (Matcher, error) { return compileSpans(pats, false) }
 func compileLen(pats []Pattern) (Matcher, error) { return compileSpans(pats, true) }
 
+// compileVer reads versions such as 3.1 as HAProxy keeps them, the major one in
+// the higher 16 bits; 3 alone is all of its minor ones.
+func compileVer(pats []Pattern) (Matcher, error) {
+	m := &matchInt{}
+	for _, p := range pats {
+		lo, hi, ranged := strings.Cut(p.Text, ":")
+		from, ok1 := dotted(lo, 0)
+		to, ok2 := dotted(lo, 0xffff)
+		switch {
+		case ranged:
+			to, ok2 = dotted(hi, 0xffff)
+		case p.Op != "" && p.Op != "eq":
+			to = from // as HAProxy: 3.1 is greater than 3
+		}
+		if !ok1 || !ok2 {
+			return nil, fmt.Errorf("'%s' is not a version such as 3.1, nor a range of them", p.Text)
+		}
+		switch p.Op {
+		case "ge":
+			to = math.MaxInt64
+		case "gt":
+			from, to = to+1, math.MaxInt64
+		case "le":
+			from = math.MinInt64
+		case "lt":
+			from, to = math.MinInt64, from-1
+		}
+		m.spans = append(m.spans, span{from, to})
+	}
+	return m, nil
+}
+
+// dotted reads MAJOR[.MINOR]; missing stands for an absent minor one.
+func dotted(text string, missing int64) (int64, bool) {
+	major, minor, both := strings.Cut(text, ".")
+	a, err := strconv.ParseUint(major, 10, 15)
+	if err != nil {
+		return 0, false
+	}
+	if !both {
+		return int64(a)<<16 + missing, true
+	}
+	b, err := strconv.ParseUint(minor, 10, 16)
+	return int64(a)<<16 + int64(b), err == nil
+}
+
 func compileSpans(pats []Pattern, length bool) (Matcher, error) {
 	m := &matchInt{length: length}
 	for _, p := range pats {

@@ -29,9 +29,8 @@ var fetchRefused = map[string]string{
 	"be_conn_free": "compare be_conn with a number", "srv_conn_free": "compare srv_conn with a number",
 
 	"req.body": Bodies, "req.body_len": Bodies, "req.body_size": Bodies, "req.body_param": Bodies, "res.body": Bodies, "res.body_len": Bodies,
-	"req.payload": rawBytes, "req.payload_lv": rawBytes, "payload": rawBytes, "payload_lv": rawBytes, "req.len": rawBytes, "res.len": rawBytes, "wait_end": rawBytes,
-	"req.ssl_sni": passedOn, "req_ssl_sni": passedOn, "req.ssl_hello_type": passedOn, "req_ssl_hello_type": passedOn, "req.ssl_ver": passedOn, "req_ssl_ver": passedOn,
-	"rdp_cookie": "use 'stick on src'", "rdp_cookie_cnt": "use 'stick on src'",
+	"res.len": rawBytes,
+
 	"ssl_c_s_dn": clientCert, "ssl_c_i_dn": clientCert, "ssl_c_verify": clientCert, "ssl_c_used": clientCert, "ssl_c_serial": clientCert, "ssl_c_sha1": clientCert,
 	"ssl_fc_has_crt": clientCert, "ssl_c_notafter": clientCert, "ssl_c_notbefore": clientCert, "ssl_c_der": clientCert,
 	"ssl_fc_npn": "use ssl_fc_alpn", "ssl_fc_session_id": "", "ssl_fc_unique_id": "", "ssl_fc_alg_keysize": "use ssl_fc_cipher", "ssl_fc_use_keysize": "use ssl_fc_cipher", "ssl_f_sha1": "",

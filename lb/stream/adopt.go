@@ -158,7 +158,7 @@ func (s *session) arrived(st state) {
 
 func (sh *Shard) adoptClient(p *Parcel) (start func()) {
 	ln := sh.eng.listenerOf(p)
-	if ln == nil || !ln.Frontend.HTTP || len(p.In) > loop.BufferSize {
+	if ln == nil || len(p.In) > loop.BufferSize {
 		return nil
 	}
 	s := sh.adoptSession(ln, p)
@@ -171,6 +171,10 @@ func (sh *Shard) adoptClient(p *Parcel) (start func()) {
 	}
 	if len(p.FDs) == 2 {
 		sh.adoptOwn(s, p)
+	}
+	if !ln.Frontend.HTTP {
+		s.lookUntil = s.sh.Loop.Now() // the rules are asked when it arrives
+		return func() { s.arrived(inspecting) }
 	}
 	return func() { s.arrived(reading) }
 }

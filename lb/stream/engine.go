@@ -63,6 +63,7 @@ type Engine struct {
 	max       atomic.Int32
 	crowded   atomic.Bool // some shard does not accept for want of room
 	accepting atomic.Bool
+	looks     bool // some rule in mode tcp looks into content
 	empty     chan struct{}
 	drained   atomic.Bool // every shard has stopped accepting; before that an empty engine may fill again
 	emptied   atomic.Bool
@@ -115,6 +116,7 @@ type Proxy struct {
 	Timeouts   Timeouts
 	ConnMode   ConnMode
 	Rules      rule.Sets
+	Inspect    int64 // tcp-request inspect-delay, ms
 	ForwardFor *ForwardFor
 	Pages      Pages // what stands in place of the built-in error answers
 	Page       *StatsPage
@@ -263,7 +265,11 @@ func (e *Engine) Start(threads int) error {
 			ln.facts = sample.Listener{ID: ln.ID, Name: ln.Bind}
 		}
 	}
+	for _, fe := range e.Frontends {
+		e.looks = e.looks || !fe.HTTP && len(fe.Rules[rule.Content]) > 0
+	}
 	for _, be := range e.Backends {
+		e.looks = e.looks || !be.HTTP && len(be.Rules[rule.Content]) > 0
 		be.side = be.Proxy.about(nil)
 	}
 	e.bench, e.gate = userlist.NewBench(), wire.NewGate()

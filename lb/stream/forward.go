@@ -130,6 +130,9 @@ func (t *txn) fromClient() step {
 		}
 		t.relay = s.sh.Loop.Buffers.Get()
 	}
+	if t.src == s.in && !s.fe.HTTP && s.in != nil && s.in.Len() == 0 { // what rules looked into is sent
+		s.putIn()
+	}
 	t.src, t.gone = t.relay, t.gone || t.reqKind != http1.NoBody
 	t.relay.Reset()
 	space := t.relay.Data[:]

@@ -91,7 +91,7 @@ func (m *mover) consider(s *session) {
 	}
 	v := &moving{s: s}
 	switch {
-	case s.state == reading:
+	case s.state == reading || s.state == inspecting:
 		v.Parcel = s.parcel()
 		s.packOwn(&v.Parcel)
 	case s.t.phase == phaseQueue:
@@ -116,7 +116,7 @@ func (m *mover) consider(s *session) {
 
 // movable reports whether s stands at a boundary.
 func (s *session) movable() bool {
-	return s.state == reading || s.state == exchanging && (s.t.phase == phaseQueue && s.fe.HTTP || s.t.movableTunnel())
+	return s.state == reading || s.state == inspecting || s.state == exchanging && (s.t.phase == phaseQueue && s.fe.HTTP || s.t.movableTunnel())
 }
 
 func (m *mover) add(v *moving) {

@@ -53,7 +53,7 @@ func (e *Engine) Sessions() []SessionInfo {
 func (s *session) id() uint64 { return uint64(uintptr(unsafe.Pointer(s))) }
 
 var stateNames = [...]string{
-	closed: "closed", handshaking: "handshake", reading: "request", exchanging: "exchange",
+	closed: "closed", handshaking: "handshake", reading: "request", inspecting: "inspect", exchanging: "exchange",
 	multiplexing: "streams", lingering: "linger", movingAway: "moving",
 }
 

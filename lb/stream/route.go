@@ -16,6 +16,7 @@ func (t *txn) context() *rule.Ctx {
 	sh := t.s.sh
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, &t.rec
+	x.Buf, x.Partial, x.HeadPartial = nil, false, false
 	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
 	x.ID = t.s.fe.id()
 	x.Doubt, x.Reply = t.doubt, rule.Reply{}

@@ -20,6 +20,7 @@ const (
 	closed       state = iota
 	handshaking        // a goroutine does the TLS handshake
 	reading            // waiting for a request head, or for the rest of one
+	inspecting         // in mode tcp: rules look into what the client sends
 	exchanging         // session.t is at work
 	multiplexing       // session.mux is at work: HTTP/2
 	lingering          // our end is sent; what still comes is thrown away
@@ -41,23 +42,25 @@ type session struct {
 	own    *serverConn  // kept for this client alone (http-reuse never)
 	timer  loop.Timer
 
-	peer     netip.AddrPort
-	local    localAddr
-	accepted time.Time
-	since    int64 // ms: when the present wait began (accept, or the end of the last exchange)
-	began    int64 // ms: first byte of the head at hand; -1 before it
-	act      int64 // ms: last progress on the client side
-	waiting  int64 // ms: an earlier process had the request at hand wait for a server since; 0 none did
-	leaveAt  int64 // ms: when it is closed if it is idle then, or has not ended its handshake; 0 never
-	hsTime   int32 // ms: TLS handshake
-	scanned  int32 // bytes of in known not to end a head
-	requests uint32
-	gen      uint32 // changes when the struct is reused
-	state    state
-	before   state // while movingAway: what to go back to
-	fixed    bool  // stays in this process until it ends
+	peer      netip.AddrPort
+	local     localAddr
+	accepted  time.Time
+	since     int64 // ms: when the present wait began (accept, or the end of the last exchange)
+	began     int64 // ms: first byte of the head at hand; -1 before it
+	act       int64 // ms: last progress on the client side
+	waiting   int64 // ms: an earlier process had the request at hand wait for a server since; 0 none did
+	lookUntil int64 // ms: when rules that look into content must decide
+	leaveAt   int64 // ms: when it is closed if it is idle then, or has not ended its handshake; 0 never
+	hsTime    int32 // ms: TLS handshake
+	scanned   int32 // bytes of in known not to end a head
+	requests  uint32
+	gen       uint32 // changes when the struct is reused
+	state     state
+	before    state // while movingAway: what to go back to
+	fixed     bool  // stays in this process until it ends
 
 	vars      sample.Vars  // of scope sess
+	kept      *sample.Vars // those of an exchange whose rules want to see more bytes
 	track     rule.Tracks  // entries of stick tables that it is counted in
 	suspended *rule.Tracks // those of an exchange whose request is to be read again
 
@@ -101,7 +104,7 @@ func (sh *Shard) newSession(ln *Listener, fd int) {
 	case !s.opened():
 		return
 	case !s.fe.HTTP:
-		s.startTunnel()
+		s.state = inspecting
 	}
 	s.run()
 }
@@ -143,6 +146,8 @@ func (s *session) run() {
 		switch s.state {
 		case reading:
 			next = s.readRequest()
+		case inspecting:
+			next = s.inspect()
 		case exchanging:
 			next = s.t.pump()
 		case multiplexing:
@@ -353,6 +358,8 @@ func (s *session) deadline() int64 {
 	switch s.state {
 	case reading:
 		return s.readDeadline()
+	case inspecting:
+		return min(s.lookUntil, after(s.act, to.Client))
 	case exchanging:
 		return s.t.deadline()
 	case multiplexing:
@@ -379,6 +386,10 @@ func (s *session) Expire() {
 	switch s.state {
 	case reading:
 		s.readTimeout()
+	case inspecting:
+		if s.sh.Loop.Now() < s.lookUntil {
+			s.leaveInspection('c')
+		} // else run asks the rules for the last time
 	case exchanging:
 		s.t.timeout()
 	case multiplexing:

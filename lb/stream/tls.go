@@ -94,7 +94,7 @@ func (s *session) handshaken(err error) {
 	}
 	switch {
 	case !s.fe.HTTP:
-		s.startTunnel()
+		s.state = inspecting
 	case info.ALPN == "h2":
 		s.startMux()
 	}

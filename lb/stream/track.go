@@ -27,6 +27,7 @@ func (sh *Shard) stickNow() int64 { return sh.Loop.Now() + sh.Loop.Skipped() + s
 func (sh *Shard) aboutSession(s *session, r *rule.Record) *rule.Ctx {
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec, x.ID = nil, nil, r, nil
+	x.Buf, x.Partial, x.HeadPartial = nil, false, false
 	x.Txn, x.Session, x.Now, x.Again = nil, s.tracks(), sh.stickNow(), false
 	s.introduce(x)
 	return x
@@ -85,11 +86,15 @@ func (t *txn) content(rules rule.Rules, x *rule.Ctx) (goOn bool) {
 	if len(rules) == 0 || rules.Eval(x) != rule.Deny {
 		return true
 	}
-	sh := t.s.sh
-	sh.Front[t.s.fe.Index].DeniedReq++
+	t.denyContent()
+	return false
+}
+
+// denyContent ends an exchange that tcp-request content rules reject.
+func (t *txn) denyContent() {
+	t.s.sh.Front[t.s.fe.Index].DeniedReq++
 	t.keep, t.unread = false, true
 	t.abort('P', 'R')
-	return false
 }
 
 // tracked is the entry of a number, the exchange's or the session's.

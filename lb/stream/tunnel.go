@@ -6,8 +6,9 @@ import (
 )
 
 // startTunnel begins a TCP mode session: the backend is chosen and the server
-// connected at once, before the client has sent anything.
-func (s *session) startTunnel() {
+// connected at once, before the client has sent anything, unless rules look into
+// that first (inspect.go). It waits when they want to see more.
+func (s *session) startTunnel() step {
 	sh := s.sh
 	t := sh.newTxn(s)
 	s.t, s.state = t, exchanging
@@ -16,22 +17,45 @@ func (s *session) startTunnel() {
 	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, noServer
 	t.reqKind, t.resKind, t.resHeadDone = http1.Tunnel, http1.Tunnel, true
 	t.unread = true
-	t.recordFlight()
-	x := t.context()
-	if !t.content(s.fe.Rules[rule.Content], x) {
-		return
+	if s.in != nil {
+		t.src, t.ready = s.in, s.in.Len()
+		r.Received = uint64(t.ready)
 	}
+	if s.kept != nil {
+		t.rec.Vars, s.kept = *s.kept, nil
+	}
+	x := t.context()
+	t.look(x, s.fe.Inspect)
+	switch s.fe.Rules[rule.Content].Eval(x) {
+	case rule.Wait:
+		return t.undecided(s.fe.Inspect)
+	case rule.Deny:
+		t.denyContent()
+		return onward
+	}
+	x.Partial, x.HeadPartial = false, false
 	be := t.choose(x)
 	if be == nil {
 		t.abort('S', 'C')
-		return
+		return onward
 	}
 	t.enter(be)
-	if be.ID != s.fe.ID && !t.content(be.Rules[rule.Content], x) {
-		return
+	if be.ID != s.fe.ID {
+		t.look(x, be.Inspect)
+		switch be.Rules[rule.Content].Eval(x) {
+		case rule.Wait:
+			return t.undecided(be.Inspect)
+		case rule.Deny:
+			t.denyContent()
+			return onward
+		}
+		x.Partial, x.HeadPartial = false, false
 	}
+	s.dropHalf()
+	t.recordFlight()
 	t.direct(x)
 	t.stick(x)
 	x.UniqueID()
 	t.balance()
+	return onward
 }
