@@ -58,7 +58,9 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	d.Config, d.inputs, d.outputs = next, inputs, outputs
 	d.leaving = closing{without(oldInputs, inputs), without(oldOutputs, outputs)}
 	old := d.table.Swap(table)
-	d.certs.Store(certs)
+	if certs != nil { // else the inputs that are about to be closed may still be in a handshake
+		d.certs.Store(certs)
+	}
 	for _, in := range without(inputs, oldInputs) {
 		in.start(run, &d.tasks)
 	}

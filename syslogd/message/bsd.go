@@ -204,8 +204,11 @@ func (m *Message) host(b []byte) (rest []byte) {
 	case !isName(word):
 		return b
 	}
-	if plain, capital := isPlain(word); plain && !tagFollows(after) && (capital || isTextWord(word)) || plain && isLevel(word) {
-		return b
+	if plain, capital := isPlain(word); plain {
+		text := isTextWord(word)
+		if text && !mayBeHost(word) || (text || capital) && !tagFollows(after) {
+			return b
+		}
 	}
 	m.Host = word
 	return after
@@ -248,7 +251,7 @@ func isSureName(word []byte, seen uint8, after []byte) bool {
 		if end == 0 || end == len(after) || after[end] <= ' ' || after[end] == ':' && end+1 < len(after) && after[end+1] > ' ' {
 			return false
 		}
-		return !isLevel(word)
+		return !isLevel(word) && (after[end] == '[' || !isTextWord(word) && !isTextWord(after[:end]))
 	case digitClass | dotClass:
 		return len(word) >= len("1.2.3.4") && len(word) <= len("255.255.255.255") && bytes.Count(word, dot) == 3
 	}
@@ -345,8 +348,12 @@ func tagFollows(b []byte) bool {
 	if len(word) == 0 {
 		return false
 	}
-	if looksLikeTag(word) || word[0] == ':' && len(word) == 1 {
+	if word[0] == ':' && len(word) == 1 {
 		return true
+	}
+	if looksLikeTag(word) {
+		// "Failed password: ..." is a text.
+		return word[len(word)-1] != ':' || !isTextWord(word[:len(word)-1])
 	}
 	if next, _ := cutBlanks(after); len(next) > 0 && isLevel(word) {
 		return looksLikeTag(next)

@@ -119,6 +119,11 @@ func TestDevices(t *testing.T) {
 	row("<13>Nov 21 03:04:05 Connection closed by 192.0.2.1", "here", "", "", at, "Connection closed by 192.0.2.1")
 	row("<13>Nov 21 03:04:05 server app: x", "server", "app", "", at, "x")
 	row("<13>Nov 21 03:04:05 error app: x", "here", "app", "", at, "x")
+	row("<13>Nov 21 03:04:05 Failed password: x", "here", "", "", at, "Failed password: x")
+	row("<13>Nov 21 03:04:05 connection error: x", "here", "", "", at, "connection error: x")
+	row("<13>Nov 21 03:04:05 last app: x", "here", "", "", at, "last app: x")
+	row("<13>Nov 21 03:04:05 loghost error: x", "loghost", "error", "", at, "x")
+	row("<13>Nov 21 03:04:05 Loghost app: x", "Loghost", "app", "", at, "x")
 	row("<13>Nov 21 03:04:05 2026 things", "here", "", "", at, "things")
 	row("<13>Nov 21 03:04:05 17 things", "here", "", "", at, "17 things")
 	row("<13>Nov 21 03:04:05 03:04:05 things", "here", "", "", at, "03:04:05 things")
@@ -228,7 +233,7 @@ func TestGrammarOfDevices(t *testing.T) {
 			t.Fatalf("%q:\n got host %q tag %q[%q] text %q (stamp %q)\nwant host %q tag %q[%q]", in, m.Host, m.Tag, m.PID, m.Text, m.Stamp, host, tag, pid)
 		}
 		// The same with a text alone.
-		text = strings.Join([]string{pick(words...), pick("2026", "17", "things", pick(words...)), "and", "more"}, " ")
+		text = strings.Join([]string{pick(words...), pick("2026", "17", "things", "error:", pick(words...)), "and", "more"}, " ")
 		if random.IntN(4) == 0 {
 			text = pick("2026", "3", "1.5", "12,5", "0", "1970") + " " + text
 		}

@@ -44,8 +44,18 @@ func isZone(word []byte) bool {
 	return false
 }
 
-// isTextWord says whether a text begins with this word rather than with a host's name. It counts only where no tag follows, so a host may
-// be called server.
+// mayBeHost says whether a word that texts begin with may be the name of a host too. It is one only where a tag follows.
+func mayBeHost(word []byte) bool {
+	var buf [longestWord]byte
+	switch string(lower(word, &buf)) {
+	case "server", "service", "network", "system", "kernel", "device", "disk", "memory", "file", "files", "link", "port", "interface", "log", "test",
+		"data", "power", "fan", "hello", "one", "two", "three", "time", "status", "state", "access", "new", "old", "other", "first", "head", "post":
+		return true
+	}
+	return false
+}
+
+// isTextWord says whether a text begins with this word rather than with a host's name.
 func isTextWord(word []byte) bool {
 	var buf [longestWord]byte
 	switch string(lower(word, &buf)) {
