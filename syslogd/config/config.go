@@ -1,5 +1,5 @@
 // Package config reads syslogd.yaml. It is strict: an unknown key, a value of the wrong kind and a contradiction are errors with
-// their line, and all of them are told at once.
+// their line, and all of them are reported at once.
 package config
 
 import (

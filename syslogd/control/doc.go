@@ -34,7 +34,7 @@ func Ask(ctx context.Context, path string, words []string, out io.Writer) error 
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	// Who is refused has the answer before the question is read, or even written: an error of that is told only without an answer.
+	// A client that is refused has the answer before its question is read, or even written: an error of writing it counts only without an answer.
 	_, askErr := io.WriteString(conn, strings.Join(words, " ")+"\n")
 	answer := bufio.NewReader(conn)
 	for {

@@ -59,7 +59,7 @@ const orderTime = 2 * time.Minute
 
 // order carries out a command, once for all who give it while another is under way. run is the daemon's own context.
 func (d *Daemon) order(ctx, run context.Context, verb, output string) ([]string, error) {
-	return d.turns.pass(ctx, strings.TrimSpace(verb+" "+output), d.tasks.Go, func() ([]string, error) {
+	return d.orders.do(ctx, strings.TrimSpace(verb+" "+output), d.tasks.Go, func() ([]string, error) {
 		limited, cancel := context.WithTimeout(run, orderTime)
 		defer cancel()
 		switch verb {

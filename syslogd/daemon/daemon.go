@@ -56,9 +56,9 @@ type Daemon struct {
 	table   atomic.Pointer[route.Table]
 	certs   atomic.Pointer[receive.Certs] // nil when nothing listens with TLS
 	self    route.Counts                  // of the lines that are our own
-	ledger  *ledger.Book                  // what senders say they have sent, beside what came
+	ledger  *ledger.Book                  // what senders say they have sent, and what came
 	tasks   sync.WaitGroup
-	turns   turnstiles
+	orders  coalescer
 
 	// reloading is held by one reload at a time, and read-locked by the commands for outputs: one that a reload is still closing has its
 	// file open too.

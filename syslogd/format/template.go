@@ -86,14 +86,14 @@ func ParseTemplate(text string) (*Template, error) {
 		if !percent {
 			break
 		}
-		name, behind, closed := strings.Cut(after, "%")
+		name, following, closed := strings.Cut(after, "%")
 		switch {
 		case closed && name == "":
 			t.parts = append(t.parts, part{literal: "%"})
-			rest = behind
+			rest = following
 		case closed && len(name) > 1 && known[name] != nil:
 			t.parts = append(t.parts, part{field: known[name]})
-			rest = behind
+			rest = following
 		case after != "" && known[after[:1]] != nil:
 			t.parts = append(t.parts, part{field: known[after[:1]]})
 			rest = after[1:]

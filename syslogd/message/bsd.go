@@ -342,7 +342,7 @@ func isPlain(word []byte) (plain, capital bool) {
 	return upper == 0 || upper == len(word) || capital, capital
 }
 
-// tagFollows says whether b begins with a tag, perhaps behind a severity or UniFi's name of the device.
+// tagFollows says whether b begins with a tag, perhaps after a severity or UniFi's name of the device.
 func tagFollows(b []byte) bool {
 	word, after := cutBlanks(b)
 	if len(word) == 0 {
@@ -376,7 +376,7 @@ func looksLikeTag(word []byte) bool {
 	return false
 }
 
-// gluedTag is the length of a tag whose colon needs no blank behind it: Cisco's and Huawei's mnemonics with a percent sign, and the names
+// gluedTag is the length of a tag whose colon needs no blank after it: Cisco's and Huawei's mnemonics with a percent sign, and the names
 // of two formats of security events.
 func gluedTag(b []byte) int {
 	for _, name := range [...]string{"CEF", "LEEF"} {

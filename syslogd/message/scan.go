@@ -70,7 +70,7 @@ func (m *Message) Parse(b []byte) {
 	m.closing(after)
 }
 
-// TrimTrailer cuts the newline, carriage return or NUL bytes that senders leave behind the text.
+// TrimTrailer cuts the newline, carriage return or NUL bytes that senders put after the text.
 func TrimTrailer(b []byte) []byte {
 	for len(b) > 0 {
 		switch b[len(b)-1] {

@@ -23,7 +23,7 @@ func SequenceID(data []byte) (n uint32, ok bool) {
 	return 0, false
 }
 
-// cutElement cuts behind the bracket that ends an element; those in quotes do not.
+// cutElement cuts after the bracket that ends an element; those in quotes do not.
 func cutElement(b []byte) (element, rest []byte) {
 	quoted := false
 	for i := 0; i < len(b); i++ {

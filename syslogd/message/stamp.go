@@ -33,7 +33,7 @@ func stampAt(b []byte) (n int, kind StampKind) {
 }
 
 // bsdStamp is the length of a time such as "Nov 21 03:04:05" at the front of b: 15, or 0 when there is none. A day below ten
-// stands behind a space or a zero.
+// stands after a space or a zero.
 func bsdStamp(b []byte) int {
 	if len(b) < stampLen || b[3] != ' ' || b[6] != ' ' || b[9] != ':' || b[12] != ':' || month(b) == 0 {
 		return 0
@@ -176,7 +176,7 @@ func (c *clock) looseDate(b []byte) (rest []byte) {
 	return b
 }
 
-// looseTime reads "03:04:05" or "3:04:05", with a fraction behind a dot or a comma.
+// looseTime reads "03:04:05" or "3:04:05", with a fraction after a dot or a comma.
 func (c *clock) looseTime(b []byte) (rest []byte) {
 	n := digits(b)
 	if n != 1 && n != 2 || len(b) < n+6 || b[n] != ':' || b[n+3] != ':' {

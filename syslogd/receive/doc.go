@@ -20,7 +20,7 @@ type Handler interface {
 	// Message takes one message. b is valid until Message returns. size is how large the message was when it was sent, which
 	// is more than len(b) if it did not fit.
 	Message(from *Sender, b []byte, size int)
-	// End ends the batch. No message is left behind in the Handler.
+	// End ends the batch. No message stays in the Handler.
 	End()
 }
 

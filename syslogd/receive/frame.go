@@ -294,7 +294,7 @@ func startsSurely(data []byte) bool {
 	return verdict == frameCounted && hasPriority(data[header:min(len(data), header+length)])
 }
 
-// findCounted looks for the first counted message in data, behind its first byte. It is sure when another message begins where that one ends,
+// findCounted looks for the first counted message in data after its first byte. It is sure when another message begins where that one ends,
 // or data ends there. at is 0 when there is none.
 func findCounted(data []byte) (at int, sure bool) {
 	from := 1

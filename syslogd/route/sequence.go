@@ -26,7 +26,7 @@ type sequence struct {
 const (
 	// maxNumbered bounds the memory that forged senders can take; above it all begin anew.
 	maxNumbered = 4096
-	// lateWindow is how far behind a number may be that was overtaken on its way. Further back the sender has begun anew.
+	// lateWindow is how far back a number may be that was overtaken on its way. Further back the sender has begun anew.
 	lateWindow = 1000
 	// leap is a gap that nobody believes.
 	leap = 1 << 20

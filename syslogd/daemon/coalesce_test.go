@@ -11,10 +11,10 @@ import (
 	"testing/synctest"
 )
 
-// TestTurnstile has many ask while one is served: together they get one more round, which began after they had asked.
-func TestTurnstile(t *testing.T) {
+// TestCoalescer has many ask while one is served: together they get one more round, which began after they had asked.
+func TestCoalescer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var turns turnstiles
+		var turns coalescer
 		var tasks sync.WaitGroup
 		var rounds atomic.Int32
 		gate := make(chan struct{})
@@ -27,7 +27,7 @@ func TestTurnstile(t *testing.T) {
 		var got []string
 		ask := func(ctx context.Context, key string) {
 			tasks.Go(func() {
-				lines, err := turns.pass(ctx, key, tasks.Go, do)
+				lines, err := turns.do(ctx, key, tasks.Go, do)
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
@@ -62,11 +62,11 @@ func TestTurnstile(t *testing.T) {
 	})
 }
 
-func TestTurnstileTellsErrorsToAll(t *testing.T) {
-	var turns turnstiles
+func TestCoalescerTellsErrorsToAll(t *testing.T) {
+	var turns coalescer
 	var tasks sync.WaitGroup
 	for range 3 {
-		if _, err := turns.pass(t.Context(), "a", tasks.Go, func() ([]string, error) { return nil, errors.New("no") }); err == nil || err.Error() != "no" {
+		if _, err := turns.do(t.Context(), "a", tasks.Go, func() ([]string, error) { return nil, errors.New("no") }); err == nil || err.Error() != "no" {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -6,15 +6,15 @@ import (
 	"sync"
 )
 
-// turnstiles carry out one command at a time for each key, and once for all who asked while the one before was under way: what they
+// A coalescer carries out one command at a time for each key, and once for all who asked while the one before was under way: what they
 // get began after they had asked, so it is as true for each of them as if it had been alone.
-type turnstiles struct {
+type coalescer struct {
 	mu   sync.Mutex
-	keys map[string]*turnstile // those in use
+	keys map[string]*pending // those in use
 }
 
-// A turnstile's fields are guarded by the mu of its turnstiles.
-type turnstile struct {
+// Its fields are guarded by the mu of its coalescer.
+type pending struct {
 	turning bool   // there is a goroutine
 	next    *round // for who asks now
 }
@@ -26,12 +26,12 @@ type round struct {
 	err   error
 }
 
-// pass carries out do, or waits for somebody else's that begins later than now. It runs in a goroutine of its own, started with spawn: it
+// do carries out what, or waits for somebody else's that begins later than now. It runs in a goroutine of its own, started with spawn: it
 // goes on for the others when ctx, which is this caller's alone, is done.
-func (t *turnstiles) pass(ctx context.Context, key string, spawn func(func()), do func() ([]string, error)) ([]string, error) {
+func (t *coalescer) do(ctx context.Context, key string, spawn func(func()), what func() ([]string, error)) ([]string, error) {
 	r := t.join(key, spawn, func(r *round) {
 		defer close(r.done)
-		r.lines, r.err = do()
+		r.lines, r.err = what()
 	})
 	select {
 	case <-r.done:
@@ -41,15 +41,15 @@ func (t *turnstiles) pass(ctx context.Context, key string, spawn func(func()), d
 	}
 }
 
-func (t *turnstiles) join(key string, spawn func(func()), carryOut func(*round)) *round {
+func (t *coalescer) join(key string, spawn func(func()), carryOut func(*round)) *round {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.keys == nil {
-		t.keys = make(map[string]*turnstile)
+		t.keys = make(map[string]*pending)
 	}
 	of := t.keys[key]
 	if of == nil {
-		of = &turnstile{}
+		of = &pending{}
 		t.keys[key] = of
 	}
 	if of.next == nil {
@@ -63,7 +63,7 @@ func (t *turnstiles) join(key string, spawn func(func()), carryOut func(*round))
 }
 
 // turn carries out rounds until nobody asks any more.
-func (t *turnstiles) turn(key string, of *turnstile, carryOut func(*round)) {
+func (t *coalescer) turn(key string, of *pending, carryOut func(*round)) {
 	for {
 		t.mu.Lock()
 		r := of.next
