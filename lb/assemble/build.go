@@ -87,8 +87,9 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 		b.errs = append(b.errs, err)
 	}
 	b.eng.Userlists = cfg.Userlists
-	b.eng.ConnRate, b.eng.SessRate = stream.NewRate(cfg.Global.Rates.Conns), stream.NewRate(cfg.Global.Rates.Sessions)
-	b.eng.TLSRate = stream.NewRate(cfg.Global.Rates.TLS)
+	b.eng.Rates = stream.Rates{
+		Conns: stream.NewRate(cfg.Global.Rates.Conns), Sessions: stream.NewRate(cfg.Global.Rates.Sessions), TLS: stream.NewRate(cfg.Global.Rates.TLS),
+	}
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
 	b.rt = newRuntime(cfg, env, b.eng)
 	b.eng.Report = b.rt.reports.report
@@ -225,6 +226,7 @@ func (b *builder) listener(fe *stream.Frontend, bind *config.Bind, label string,
 		Frontend: fe, Name: want(bind).String(), Label: label, FD: fd, TLS: b.tls(bind),
 		Unix: bind.Network == "unix" || bind.Network == "abns", MaxConn: int32(bind.MaxConn),
 		ID: bind.ID, Bind: bind.Name,
+		Preface: preface(bind), CIPMagic: bind.CIPMagic,
 	}
 	fe.Listeners = append(fe.Listeners, ln)
 }
@@ -426,7 +428,7 @@ func (b *builder) servers(p *config.Proxy) []*backend.Server {
 			continue
 		}
 		s := &backend.Server{
-			Name: cs.Name, ID: cs.ID, Index: len(b.eng.Servers), Address: addr, Backup: cs.Backup,
+			Name: cs.Name, ID: cs.ID, Index: len(b.eng.Servers), Place: backend.Place{Address: addr}, Backup: cs.Backup,
 			MaxConn: limit(cs.MaxConn), MinConn: cs.MinConn, MaxQueue: limit(cs.MaxQueue), Cookie: cs.Cookie,
 			Checked: cs.Check || cs.Agent, SlowStart: cs.SlowStart,
 		}

@@ -72,7 +72,7 @@ func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.
 		Script: p.Check.Script, DisableOn404: p.Check.DisableOn404, Secure: cs.CheckTLS,
 	}
 	switch {
-	case cs.Network == "unix" && cs.CheckAddr == "":
+	case cs.Network != "tcp" && cs.CheckAddr == "":
 		spec.Network = "unix"
 	case cs.CheckAddr != "" || cs.CheckPort != 0:
 		host, port := srv.Addr().IP.Addr().String(), int(srv.Addr().IP.Port())
@@ -84,8 +84,12 @@ func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.
 		}
 		spec.Address = net.JoinHostPort(host, strconv.Itoa(port))
 	}
-	if cs.CheckProxy {
-		spec.ProxyHeader = 1
+	// A check that goes where requests go begins as they do.
+	if own := cs.CheckAddr == "" && cs.CheckPort == 0; cs.CheckProxy || own {
+		spec.ProxyHeader = cs.Proxy.Version
+		if cs.CheckProxy && spec.ProxyHeader == 0 {
+			spec.ProxyHeader = 1
+		}
 	}
 	secure := cs.CheckTLS
 	for _, step := range p.Check.Script.Steps {

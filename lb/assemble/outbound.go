@@ -3,6 +3,7 @@ package assemble
 import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stream"
 )
 
@@ -26,7 +27,7 @@ func outbound(p *config.Proxy, s *config.Server) *stream.Outbound {
 	probes := p.KeepAlive.Server
 	o := stream.Outbound{
 		Source: from.Source, Interface: from.Interface, UserTimeout: int(from.UserTimeout.Milliseconds()),
-		KeepAlive: probes.On,
+		KeepAlive: probes.On, SendProxy: stream.SendProxy(from.Proxy),
 	}
 	if o.Source.Addr().IsUnspecified() && o.Source.Port() == 0 {
 		o.Source = stream.Outbound{}.Source
@@ -44,4 +45,15 @@ func outbound(p *config.Proxy, s *config.Server) *stream.Outbound {
 		o.KeepIdle, o.KeepIntvl, o.KeepCount = int(probes.Idle.Seconds()), int(probes.Intvl.Seconds()), probes.Count
 	}
 	return &o
+}
+
+// preface is what connections to a bind line begin with.
+func preface(b *config.Bind) sample.Preface {
+	switch {
+	case b.AcceptProxy:
+		return sample.ProxyHeader
+	case b.AcceptCIP:
+		return sample.NetScalerCIP
+	}
+	return sample.NoPreface
 }

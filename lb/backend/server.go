@@ -30,13 +30,13 @@ const (
 
 // Server is one server of a backend.
 type Server struct {
+	Place
+
 	// Immutable after New.
 
 	Name     string
-	ID       int  // HAProxy's sid
-	Index    int  // among all servers of all backends: where loops keep what is theirs
-	Address  Addr // at first; see Addr
-	Follow   Follow
+	ID       int // HAProxy's sid
+	Index    int // among all servers of all backends: where loops keep what is theirs
 	Backup   bool
 	MaxConn  int // Unlimited when there is no limit; SetMaxConn may change it
 	MinConn  int // the limit while the backend is idle, which grows to MaxConn as it fills; 0: always MaxConn
@@ -49,8 +49,6 @@ type Server struct {
 	Watch     *Watch        // hears of errors of the traffic; nil: nobody asks
 
 	InitialAdmin Admin // and its administrative state
-
-	moved atomic.Pointer[Addr] // what SetAddr gave; nil: Address
 
 	b *Backend
 	// Backend.mu guards the fields below.
@@ -249,16 +247,24 @@ type Follow struct {
 	Offset     int // added to the client's port
 }
 
+// Place is where a server is.
+type Place struct {
+	Address Addr // at first
+	Follow  Follow
+
+	moved atomic.Pointer[Addr] // what SetAddr gave; nil: Address
+}
+
 // Addr is where the server is reached now.
-func (s *Server) Addr() *Addr {
-	if a := s.moved.Load(); a != nil {
+func (p *Place) Addr() *Addr {
+	if a := p.moved.Load(); a != nil {
 		return a
 	}
-	return &s.Address
+	return &p.Address
 }
 
 // SetAddr has new connections go elsewhere.
-func (s *Server) SetAddr(a Addr) { s.moved.Store(&a) }
+func (p *Place) SetAddr(a Addr) { p.moved.Store(&a) }
 
 // For gives the address for a client that wanted to; only Follow makes one of
 // the server's own and the client's. It is false when the client's is not

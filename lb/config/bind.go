@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -116,6 +117,15 @@ func bindTable() []row[*bindDraft] {
 	}
 	const big = 1<<31 - 1
 	table := []row[*bindDraft]{
+		{name: "accept-netscaler-cip", args: "<magic>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			n, err := strconv.ParseUint(c.args[0], 10, 32)
+			if err != nil {
+				return fmt.Errorf("'accept-netscaler-cip' expects a decimal number such as 1027423549, not '%s'", c.args[0])
+			}
+			b.AcceptCIP, b.CIPMagic = true, uint32(n)
+			return nil
+		}},
+		{name: "accept-proxy", apply: flag(func(b *bindDraft) { b.AcceptProxy = true })},
 		{name: "backlog", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.Backlog = n })},
 		{name: "defer-accept", apply: flag(func(b *bindDraft) { b.DeferAccept = true })},
 		{name: "expose-fd", args: "listeners", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
@@ -185,8 +195,6 @@ func bindTable() []row[*bindDraft] {
 		{name: "shards", args: "<number>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
 		{name: "thread", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
 
-		{name: "accept-netscaler-cip", args: "<magic>", min: 1, max: 1, status: Refused, doc: "clients must come without a NetScaler header"},
-		{name: "accept-proxy", status: Refused, doc: "clients must come without a PROXY header"},
 		{name: "allow-0rtt", status: Refused, doc: "early data can be replayed; remove the word"},
 		{name: "ca-ignore-err", args: "<list>", min: 1, max: 1, status: Refused, doc: "use verify optional"},
 		{name: "ca-sign-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly"},

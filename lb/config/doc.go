@@ -11,6 +11,10 @@
 // applies it; docs/haproxy-compat.md is generated from the same rows. Nothing
 // is accepted silently: a keyword without effect has a reason that is printed,
 // and what lb cannot do is refused with the way out.
+//
+// Size: one file for each part of the manual. They share the parser's state and
+// the form of the tables' rows, and nothing outside sees more than Load and the
+// model: parting them would only export what is private now.
 package config
 
 //go:generate go run ./internal/gendoc -o ../../docs/haproxy-compat.md

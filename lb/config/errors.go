@@ -78,80 +78,95 @@ func (c *call) httpError(d *draft) error {
 	if err != nil {
 		return err
 	}
-	var page *ErrorFile
-	var ctype, body, payload string
-	head := "HTTP/1.1 " + strconv.Itoa(code) + " " + rule.StatusText(code) + "\r\n"
+	e := pageDraft{code: code, head: "HTTP/1.1 " + strconv.Itoa(code) + " " + rule.StatusText(code) + "\r\n"}
 	for words := c.args[2:]; len(words) > 0; {
-		word, n := words[0], 2
-		switch word {
+		n := 2
+		switch words[0] {
 		case "default-errorfiles":
 			n = 1
 		case "hdr":
 			n = 3
-		case "lf-file", "lf-string":
-			return fmt.Errorf("'http-error ... %s' is known to HAProxy, but not supported by lb yet: a page is the same for all requests; use 'http-request return' for others", word)
-		case "content-type", "errorfile", "errorfiles", "file", "string":
-		default:
-			return oneOf("http-error", word, "content-type", "default-errorfiles", "errorfile", "errorfiles", "file", "string", "hdr")
 		}
 		if len(words) < n {
-			return fmt.Errorf("'http-error' : '%s' expects a value", word)
+			return fmt.Errorf("'http-error' : '%s' expects a value", words[0])
 		}
-		if word != "content-type" && word != "hdr" {
-			if payload != "" {
-				return fmt.Errorf("'http-error' : '%s' and '%s' exclude each other", payload, word)
-			}
-			payload = word
-		}
-		switch word {
-		case "content-type":
-			ctype = words[1]
-		case "hdr":
-			if !rule.IsHeaderName(words[1]) || strings.ContainsAny(words[2], "\r\n") || strings.Contains(strings.ReplaceAll(words[2], "%%", ""), "%") {
-				return fmt.Errorf("'http-error ... hdr %s' expects a header's name and a fixed text: a page is the same for all requests", words[1])
-			}
-			head += words[1] + ": " + strings.ReplaceAll(words[2], "%%", "%") + "\r\n"
-		case "errorfile":
-			read, err := c.readErrorFile(words[1])
-			if err != nil {
-				return err
-			}
-			page = &read
-		case "errorfiles":
-			named, have := c.p.errorPages[words[1]][code]
-			if !have {
-				return fmt.Errorf("'http-error' : status '%d' not declared in http-errors section '%s', which must stand before this line", code, words[1])
-			}
-			page = &named
-		case "file":
-			data, err := os.ReadFile(c.p.path(c.pos.File, words[1]))
-			if err != nil {
-				return fmt.Errorf("'http-error' : error opening file '%s': %w", words[1], plainError(err))
-			}
-			c.p.digest.Write(data)
-			body = string(data)
-		case "string":
-			body = words[1]
+		if err := c.pageWord(&e, words[0], words[1:n]); err != nil {
+			return err
 		}
 		words = words[n:]
 	}
 	switch {
-	case payload == "default-errorfiles":
+	case e.payload == "default-errorfiles":
 		return nil
-	case page != nil:
-		d.ErrorFiles[code] = *page
+	case e.page != nil:
+		d.ErrorFiles[code] = *e.page
 		return nil
-	case payload != "" && ctype == "":
-		return fmt.Errorf("'http-error' : a content-type must be given with '%s', such as 'content-type text/plain'", payload)
-	case strings.ContainsAny(ctype, "\r\n"):
+	case e.payload != "" && e.ctype == "":
+		return fmt.Errorf("'http-error' : a content-type must be given with '%s', such as 'content-type text/plain'", e.payload)
+	case strings.ContainsAny(e.ctype, "\r\n"):
 		return fmt.Errorf("'http-error' : the content-type contains a line end")
-	case body != "":
-		head += "content-type: " + ctype + "\r\n"
+	case e.body != "":
+		e.head += "content-type: " + e.ctype + "\r\n"
 	}
-	data, err := wireResponse([]byte(head + "\r\n" + body))
+	data, err := wireResponse([]byte(e.head + "\r\n" + e.body))
 	if err != nil {
 		return fmt.Errorf("'http-error' : %w", err)
 	}
 	d.ErrorFiles[code] = ErrorFile{Path: fmt.Sprintf("of line %d", c.pos.Line), Data: data}
+	return nil
+}
+
+// pageDraft is an http-error line while its words are read.
+type pageDraft struct {
+	code                       int
+	head, ctype, body, payload string // payload is the word that the page comes from
+	page                       *ErrorFile
+}
+
+// pageWord applies one word of an http-error line with its values.
+func (c *call) pageWord(e *pageDraft, word string, values []string) error {
+	switch word {
+	case "lf-file", "lf-string":
+		return fmt.Errorf("'http-error ... %s' is known to HAProxy, but not supported by lb yet: a page is the same for all requests; use 'http-request return' for others", word)
+	case "content-type":
+		e.ctype = values[0]
+		return nil
+	case "hdr":
+		name, text := values[0], values[1]
+		if !rule.IsHeaderName(name) || strings.ContainsAny(text, "\r\n") || strings.Contains(strings.ReplaceAll(text, "%%", ""), "%") {
+			return fmt.Errorf("'http-error ... hdr %s' expects a header's name and a fixed text: a page is the same for all requests", name)
+		}
+		e.head += name + ": " + strings.ReplaceAll(text, "%%", "%") + "\r\n"
+		return nil
+	case "default-errorfiles", "errorfile", "errorfiles", "file", "string":
+	default:
+		return oneOf("http-error", word, "content-type", "default-errorfiles", "errorfile", "errorfiles", "file", "string", "hdr")
+	}
+	if e.payload != "" {
+		return fmt.Errorf("'http-error' : '%s' and '%s' exclude each other", e.payload, word)
+	}
+	switch e.payload = word; word {
+	case "errorfile":
+		read, err := c.readErrorFile(values[0])
+		if err != nil {
+			return err
+		}
+		e.page = &read
+	case "errorfiles":
+		named, have := c.p.errorPages[values[0]][e.code]
+		if !have {
+			return fmt.Errorf("'http-error' : status '%d' not declared in http-errors section '%s', which must stand before this line", e.code, values[0])
+		}
+		e.page = &named
+	case "file":
+		data, err := os.ReadFile(c.p.path(c.pos.File, values[0]))
+		if err != nil {
+			return fmt.Errorf("'http-error' : error opening file '%s': %w", values[0], plainError(err))
+		}
+		c.p.digest.Write(data)
+		e.body = string(data)
+	case "string":
+		e.body = values[0]
+	}
 	return nil
 }

@@ -235,7 +235,13 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inFrontendSection("bind :18001 ssl"), "needs a certificate")
 	refuse(inFrontendSection("bind :18001 ssl crt /nonexistent verify sometimes"), "verify")
 	stricter(inFrontendSection("bind 127.0.0.1:18000"), "the address is used already at")
-	stricter(inFrontendSection("bind :18001 accept-proxy"), "not supported by lb yet")
+	accept(inFrontendSection("bind :18001 accept-proxy\nbind :18002 accept-netscaler-cip 1027423549\ntcp-request connection expect-proxy layer4 if { src 10.0.0.0/8 }\ntcp-request connection expect-netscaler-cip layer4 if FALSE"))
+	accept(inBackendSection("server a 127.0.0.1:1 send-proxy\nserver b 127.0.0.1:1 send-proxy-v2 proxy-v2-options ssl,unique-id,crc32c,authority,ssl-cipher\nserver c 127.0.0.1:1 send-proxy-v2-ssl check-send-proxy check"))
+	refuse(inFrontendSection("bind :18001 accept-netscaler-cip"), "'accept-netscaler-cip' expects")
+	refuse(inFrontendSection("tcp-request connection expect-proxy layer5"), "expects 'layer4'")
+	refuse(inFrontendSection("http-request expect-proxy layer4"), "expect-proxy")
+	refuse(inBackendSection("server a 127.0.0.1:1 send-proxy-v2 proxy-v2-options nothing"), "only supports")
+	stricter(inBackendSection("server a 127.0.0.1:1 send-proxy-v2-ssl-cn"), "http-request set-header")
 
 	// Proxies.
 	accept(inDefaultsSection("retries 2\noption redispatch\nbalance roundrobin\nhttp-reuse always\nmaxconn 1000\nbacklog 100\nfullconn 10"))
@@ -362,7 +368,6 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("server a 127.0.0.1:2 id 5\nserver c 127.0.0.1:2 id 5"), "id 5 is taken")
 	refuse(inBackendSection("server a{ 127.0.0.1:2"), "not permitted")
 	refuse(inBackendSection("server a 127.0.0.1 check"), "neither a port nor a check port")
-	stricter(inBackendSection("server a 127.0.0.1:2 send-proxy"), "known to HAProxy")
 	stricter(inBackendSection("server a 127.0.0.1:2 ssl verify none"), "connections to servers are plain")
 	accept(inBackendSection("server a 127.0.0.1:+1\nserver b 127.0.0.1\nserver c 0.0.0.0:0\nserver d *:80\nserver e *\nserver f abns@x\nserver g 127.0.0.1:1 source 127.0.0.2 tcp-ut 5s\nserver h 127.0.0.1:1 source 127.0.0.2:0 interface lo"))
 	accept(inBackendSection("source 127.0.0.2 interface lo\nsource 0.0.0.0 usesrc clientip\nbalance"))

@@ -55,33 +55,31 @@ type parser struct {
 	binds    *index[*bindDraft]
 	servers  *index[*Server]
 
-	reader       *cfgfile.Reader
-	section      string // keyword of the section being read; "" before the first
-	skip         bool   // lines up to the next section belong to something refused
-	draft        *draft // the defaults or proxy being read
-	implicit     *draft // the last defaults section: what proxies without "from" begin with
-	named        map[string]*draft
-	drafts       []*draft            // proxies in order
-	byName       map[string][]*draft // the same; a frontend and a backend may share a name
-	uses         []tableUse
-	peers        map[string]*peersSection
-	atPeers      *peersSection // being read
-	usedPeers    []peersUse
-	userlists    map[string]*userlist.List
-	atUserlist   *userlistSection // being read
-	usedLists    []listUse
-	gauges       []gaugeUse
-	files        []fileUse
-	errorPages   map[string]map[int]ErrorFile // of http-errors sections
-	atErrors     map[int]ErrorFile            // being read
-	rings        map[string]*Ring
-	atRing       *Ring // being read
-	missingRings map[cfgfile.Pos]bool
-	unix         unixDefaults
-	place        []string // default-path
-	zeroWarning  bool
-	globalLogs   bool // the global section has a log line, maybe a refused one
-	tls          tlsDefaults
+	reader     *cfgfile.Reader
+	section    string // keyword of the section being read; "" before the first
+	skip       bool   // lines up to the next section belong to something refused
+	draft      *draft // the defaults or proxy being read
+	implicit   *draft // the last defaults section: what proxies without "from" begin with
+	named      map[string]*draft
+	drafts     []*draft            // proxies in order
+	byName     map[string][]*draft // the same; a frontend and a backend may share a name
+	uses       []tableUse
+	peers      map[string]*peersSection
+	atPeers    *peersSection // being read
+	usedPeers  []peersUse
+	userlists  map[string]*userlist.List
+	atUserlist *userlistSection // being read
+	usedLists  []listUse
+	gauges     []gaugeUse
+	files      []fileUse
+	errorPages map[string]map[int]ErrorFile // of http-errors sections
+	atErrors   map[int]ErrorFile            // being read
+	ringSections
+	unix        unixDefaults
+	place       []string // default-path
+	zeroWarning bool
+	globalLogs  bool // the global section has a log line, maybe a refused one
+	tls         tlsDefaults
 }
 
 // Load reads the files (directories give their *.cfg files) and gives the
@@ -158,8 +156,7 @@ func newParser(opt Options) *parser {
 		named:        map[string]*draft{},
 		peers:        map[string]*peersSection{},
 		userlists:    map[string]*userlist.List{},
-		rings:        map[string]*Ring{},
-		missingRings: map[cfgfile.Pos]bool{},
+		ringSections: ringSections{rings: map[string]*Ring{}, missingRings: map[cfgfile.Pos]bool{}},
 		errorPages:   map[string]map[int]ErrorFile{},
 		byName:       map[string][]*draft{},
 	}

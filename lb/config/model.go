@@ -281,6 +281,8 @@ type Bind struct {
 	TFO         bool
 	Transparent bool
 	AcceptProxy bool
+	AcceptCIP   bool
+	CIPMagic    uint32
 	ID          int
 	TLS         *BindTLS // nil: plain
 }
@@ -360,6 +362,14 @@ type ServerSocket struct {
 	UseSource   string         // usesrc: "clientip", "client" or ""
 	Interface   string
 	UserTimeout time.Duration // tcp-ut
+	Proxy       SendProxy
+}
+
+// SendProxy is the PROXY header that connections to a server begin with.
+type SendProxy struct {
+	Version                     int // 1 or 2; 0: none
+	SSL, Cipher                 bool
+	UniqueID, Authority, CRC32C bool
 }
 
 // ServerTLS is what a server line says about TLS.

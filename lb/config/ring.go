@@ -27,6 +27,13 @@ type RingServer struct {
 	OctetCount       bool   // log-proto octet-count (RFC 6587)
 }
 
+// ringSections are those of a configuration, by their names.
+type ringSections struct {
+	rings        map[string]*Ring
+	atRing       *Ring                // being read
+	missingRings map[cfgfile.Pos]bool // log lines that named one in vain
+}
+
 // ringBuffer is HAProxy's default size of a ring and of its lines.
 const ringBuffer = 16384
 

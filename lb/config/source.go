@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // source reads ADDRESS[:PORT] [usesrc WHAT] [interface NAME].
@@ -84,4 +85,36 @@ func (p *parser) transparent(d *draft) {
 	if err := d.addServer(s); err != nil {
 		p.report.Errorf(d.Pos, "%v", err)
 	}
+}
+
+// sendProxy applies send-proxy and its kin.
+func sendProxy(version int, ssl bool) func(*call, *Server) error {
+	return func(_ *call, s *Server) error {
+		s.Proxy.Version = version
+		s.Proxy.SSL = s.Proxy.SSL || ssl
+		return nil
+	}
+}
+
+// proxyOptions reads what a header of version 2 tells besides.
+func (c *call) proxyOptions(s *Server) error {
+	for option := range strings.SplitSeq(c.args[0], ",") {
+		switch option {
+		case "ssl":
+			s.Proxy.SSL = true
+		case "ssl-cipher":
+			s.Proxy.SSL, s.Proxy.Cipher = true, true
+		case "unique-id":
+			s.Proxy.UniqueID = true
+		case "authority":
+			s.Proxy.Authority = true
+		case "crc32c":
+			s.Proxy.CRC32C = true
+		case "cert-cn", "cert-key", "cert-sig":
+			return fmt.Errorf("'proxy-v2-options %s' is known to HAProxy, but not supported by lb yet: servers are not told of certificates; remove it", option)
+		default:
+			return oneOf("proxy-v2-options", option, "ssl", "ssl-cipher", "unique-id", "authority", "crc32c")
+		}
+	}
+	return nil
 }

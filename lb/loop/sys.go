@@ -38,6 +38,21 @@ func Quiet(fd int) bool {
 	}
 }
 
+// Peek is recv(2) that leaves the bytes where they are; b must not be empty.
+func Peek(fd int, b []byte) (n int, errno syscall.Errno) {
+	for {
+		r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)),
+			unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+		if e == syscall.EINTR {
+			continue
+		}
+		if e != 0 {
+			return 0, e
+		}
+		return int(r), 0
+	}
+}
+
 // Write is send(2) with MSG_NOSIGNAL; b must not be empty.
 func Write(fd int, b []byte) (n int, errno syscall.Errno) {
 	for {

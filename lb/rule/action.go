@@ -225,6 +225,8 @@ var actions = []actionRow{
 	{name: "auth", stages: onRequest, parse: parseAuth},
 	{name: "del-header", stages: onHeads, parse: parseDelHeader},
 	{name: "deny", stages: onHTTP, parse: parseDeny},
+	{name: "expect-netscaler-cip", stages: 1 << Connection, parse: parseExpect(sample.NetScalerCIP)},
+	{name: "expect-proxy", stages: 1 << Connection, parse: parseExpect(sample.ProxyHeader)},
 	{name: "redirect", stages: onHTTP, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
 	{name: "reject", stages: onTCP, parse: func(*ruleParser) (action, error) { return reject{}, nil }},
 	{name: "replace-header", stages: onHeads, parse: parseReplaceHeader},

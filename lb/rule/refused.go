@@ -20,7 +20,7 @@ var actionRefused = map[string]string{
 	"add-acl": "'add acl' on the stats socket does it", "del-acl": "'del acl' on the stats socket does it",
 	"set-map": "'set map' on the stats socket does it", "del-map": "'del map' on the stats socket does it",
 	"cache-use": nothingKept, "cache-store": nothingKept, "sc-inc-gpc": sample.GPCArrays, "sc-set-gpt": sample.GPCArrays, "sc-add-gpc": sample.GPCArrays,
-	"expect-proxy": "clients must come without a PROXY header", "set-mark": marks, "set-tos": marks, "do-resolve": resolvedOnce,
+	"set-mark": marks, "set-tos": marks, "do-resolve": resolvedOnce,
 	"disable-l7-retry": "a request that a server has seen is not sent twice; remove the rule", "early-hint": "remove the rule", "normalize-uri": "write replace-path rules",
 	"send-spoe-group": noFilters, "set-bandwidth-limit": noFilters,
 	"set-nice": "all connections of a loop have the same priority; remove the rule", "set-priority-class": inOrder, "set-priority-offset": inOrder,

@@ -76,6 +76,8 @@ type Parties struct {
 	FrontAddr  netip.AddrPort // %fi %fp, dst
 	BackAddr   netip.AddrPort // %bi %bp: our address towards the server
 	ServerAddr netip.AddrPort // %si %sp
+	Proxied    *Proxied       // what a PROXY header said besides; nil: none came
+	Expect     Preface        // what tcp-request connection rules await
 
 	Frontend string // %f; %ft adds "~" over TLS
 	Backend  string // %b

@@ -21,7 +21,7 @@ import (
 // one makes a backend be of one server s, changed by with before it is added.
 func one(t *testing.T, admin backend.Admin, o Options) (*Set, *Server) {
 	t.Helper()
-	srv := &backend.Server{Name: "s", Address: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1")), Checked: true, MaxConn: 50}
+	srv := &backend.Server{Name: "s", Place: backend.Place{Address: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1"))}, Checked: true, MaxConn: 50}
 	srv.SetInitial(100, admin, true)
 	o.Backend, o.Server = backend.New(backend.Options{Name: "be"}, []*backend.Server{srv}), srv
 	s := New(o)

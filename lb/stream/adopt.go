@@ -129,6 +129,10 @@ func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 		ln.TLS.name(s.Info())
 	}
 	s.peer, s.accepted, s.requests = p.Peer, p.Accepted, p.Requests
+	s.proxied = p.Proxied
+	if p.Local.IsValid() {
+		s.local = localAddr{addr: p.Local, known: true}
+	}
 	s.since = sh.loopMs(p.Since)
 	s.act = sh.loopMs(p.Active)
 	if p.Waiting > 0 {

@@ -23,6 +23,8 @@ type serverConn struct {
 	uses    uint32
 	local   localAddr
 	to      netip.AddrPort // where it goes, if that is not the same for all clients
+	hello   string         // the PROXY header that it begins with
+	said    bool           // which has been sent
 	owner   *session       // idle, but kept for this client alone
 	private bool           // it was authenticated: no other client may ever have it
 	open    bool
@@ -116,7 +118,7 @@ func (t *txn) open() syscall.Errno {
 	c := sh.takeConn(t.be, t.srv, fd, false)
 	c.t, c.uses = t, 1
 	if t.be.private(t.srv) {
-		c.to, c.private = to.IP, true
+		c.to, c.private, c.hello = to.IP, true, t.hello()
 	}
 	t.c, t.fresh = c, true
 	sh.pools[t.srv.Index].begin()
@@ -154,6 +156,9 @@ func (t *txn) connected() step {
 	default:
 		t.connectError(errno)
 		return left
+	}
+	if st := t.greeted(); st != onward {
+		return st
 	}
 	if t.s.fe.HTTP {
 		return t.sendHead()

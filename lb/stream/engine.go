@@ -26,17 +26,15 @@ type Engine struct {
 	Servers   []*backend.Server
 	Targets   [][]syslog.Target // distinct sets of log targets; Frontend.Logs points here
 	MaxConn   int32             // client connections of the whole worker; SetMaxConn changes it while it runs
-	// ConnRate, SessRate and TLSRate bound what begins within a second; nil: no
-	// limit.
-	ConnRate, SessRate, TLSRate *Rate
-	Pid                         int
-	Hostname                    string
-	Formats                     *accesslog.Formats
-	Vars                        *sample.ProcVars        // variables of scope proc; nil: none are set yet
-	Names                       map[string]*Backend     // backends by name
-	Tables                      map[string]*stick.Table // stick tables by name
-	Metrics                     *StatsPage              // http-request use-service prometheus-exporter
-	Userlists                   []*userlist.List        // whose passwords take long to check: it is done before the rules ask
+	Rates     Rates
+	Pid       int
+	Hostname  string
+	Formats   *accesslog.Formats
+	Vars      *sample.ProcVars        // variables of scope proc; nil: none are set yet
+	Names     map[string]*Backend     // backends by name
+	Tables    map[string]*stick.Table // stick tables by name
+	Metrics   *StatsPage              // http-request use-service prometheus-exporter
+	Userlists []*userlist.List        // whose passwords take long to check: it is done before the rules ask
 	// Report tells of trouble that is nobody's request: one line, at most once
 	// a second for the same text. Called from loops: must not block.
 	Report func(text string)
@@ -241,7 +239,9 @@ type Listener struct {
 	Unix     bool
 	MaxConn  int32 // bind maxconn; 0: the frontend's limit alone
 	ID       int
-	Bind     string // its name option
+	Bind     string         // its name option
+	Preface  sample.Preface // accept-proxy, accept-netscaler-cip
+	CIPMagic uint32
 
 	facts sample.Listener // for rules; Start fills it
 	cur   atomic.Int32

@@ -41,7 +41,7 @@ func newRig(t *testing.T, http bool, servers []string, adjust func(*rig)) *rig {
 	for i, a := range servers {
 		s := &backend.Server{
 			Name: fmt.Sprintf("s%d", i+1), ID: i + 1, Index: i, MaxConn: backend.Unlimited,
-			MaxQueue: backend.Unlimited, Address: backend.TCPAddr(netip.MustParseAddrPort(a)),
+			MaxQueue: backend.Unlimited, Place: backend.Place{Address: backend.TCPAddr(netip.MustParseAddrPort(a))},
 		}
 		s.SetInitial(1, 0, true)
 		srvs = append(srvs, s)

@@ -16,6 +16,9 @@ type Rate struct {
 	before int       // in the one before
 }
 
+// Rates bound what begins within a second in all frontends; nil: no limit.
+type Rates struct{ Conns, Sessions, TLS *Rate }
+
 // NewRate makes a Rate; a limit of 0 gives nil, which bounds nothing.
 func NewRate(limit int) *Rate {
 	if limit <= 0 {
@@ -65,13 +68,13 @@ func (r *Rate) turn(now time.Time) {
 // connections have begun of late; 0 for none.
 func (a *acceptor) tooFast() int64 {
 	e, fe := a.sh.eng, a.ln.Frontend
-	if fe.Rate == nil && e.ConnRate == nil && e.SessRate == nil && (e.TLSRate == nil || a.ln.TLS == nil) {
+	if fe.Rate == nil && e.Rates.Conns == nil && e.Rates.Sessions == nil && (e.Rates.TLS == nil || a.ln.TLS == nil) {
 		return 0
 	}
 	now := time.Now()
-	ms := max(fe.Rate.wait(now), e.ConnRate.wait(now), e.SessRate.wait(now))
+	ms := max(fe.Rate.wait(now), e.Rates.Conns.wait(now), e.Rates.Sessions.wait(now))
 	if a.ln.TLS != nil {
-		ms = max(ms, e.TLSRate.wait(now))
+		ms = max(ms, e.Rates.TLS.wait(now))
 	}
 	return ms
 }
@@ -79,15 +82,15 @@ func (a *acceptor) tooFast() int64 {
 // begun counts a connection that was accepted.
 func (a *acceptor) begun() {
 	e, fe := a.sh.eng, a.ln.Frontend
-	if fe.Rate == nil && e.ConnRate == nil && e.SessRate == nil && e.TLSRate == nil {
+	if fe.Rate == nil && e.Rates.Conns == nil && e.Rates.Sessions == nil && e.Rates.TLS == nil {
 		return
 	}
 	now := time.Now()
 	fe.Rate.count(now)
-	e.ConnRate.count(now)
-	e.SessRate.count(now)
+	e.Rates.Conns.count(now)
+	e.Rates.Sessions.count(now)
 	if a.ln.TLS != nil {
-		e.TLSRate.count(now)
+		e.Rates.TLS.count(now)
 	}
 }
 

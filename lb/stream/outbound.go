@@ -18,6 +18,8 @@ type Outbound struct {
 	Interface   string
 	UserTimeout int // ms; 0: the kernel's
 
+	SendProxy SendProxy
+
 	KeepAlive                      bool
 	KeepIdle, KeepIntvl, KeepCount int // s; 0: the kernel's
 }
@@ -106,7 +108,7 @@ func (be *Backend) private(srv *backend.Server) bool {
 		return true
 	}
 	how := be.Outbound[srv]
-	return how != nil && how.Client != NotClient
+	return how != nil && (how.Client != NotClient || how.SendProxy.Version > 0)
 }
 
 // destination is where the exchange's server is for this client.
@@ -129,9 +131,9 @@ func (t *txn) destination() (*backend.Addr, bool) {
 // same reports whether a connection that was kept for this client goes where
 // this request does.
 func (t *txn) same(c *serverConn) bool {
-	if !c.to.IsValid() {
+	if !t.be.private(t.srv) {
 		return true
 	}
 	to, known := t.destination()
-	return known && to.IP == c.to
+	return known && to.IP == c.to && t.hello() == c.hello
 }

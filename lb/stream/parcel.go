@@ -7,6 +7,7 @@ import (
 
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
 
@@ -41,16 +42,18 @@ type Parcel struct {
 	Server   string `json:"server,omitempty"`
 	Address  string `json:"address,omitempty"` // the server's
 
-	Peer     netip.AddrPort `json:"peer"`
-	Accepted time.Time      `json:"accepted"`
-	Since    int64          `json:"since"`             // wall clock, ms: the wait for the request began
-	Began    int64          `json:"began"`             // wall clock, ms: its first byte; -1 before it
-	Active   int64          `json:"active"`            // wall clock, ms: the client's last progress
-	Waiting  int64          `json:"waiting,omitempty"` // wall clock, ms: the request at hand waits for a server since; 0 it does not
-	Requests uint32         `json:"requests"`
-	Need     int            `json:"need,omitempty"`    // connections to its server that were needed at once
-	Private  bool           `json:"private,omitempty"` // the client's own server connection was authenticated: it may be nobody else's
-	In       []byte         `json:"in,omitempty"`      // received, belongs to no exchange yet
+	Peer     netip.AddrPort  `json:"peer"`
+	Local    netip.AddrPort  `json:"local,omitzero"` // what it connected to, if a PROXY header or a rule said so
+	Proxied  *sample.Proxied `json:"proxied,omitempty"`
+	Accepted time.Time       `json:"accepted"`
+	Since    int64           `json:"since"`             // wall clock, ms: the wait for the request began
+	Began    int64           `json:"began"`             // wall clock, ms: its first byte; -1 before it
+	Active   int64           `json:"active"`            // wall clock, ms: the client's last progress
+	Waiting  int64           `json:"waiting,omitempty"` // wall clock, ms: the request at hand waits for a server since; 0 it does not
+	Requests uint32          `json:"requests"`
+	Need     int             `json:"need,omitempty"`    // connections to its server that were needed at once
+	Private  bool            `json:"private,omitempty"` // the client's own server connection was authenticated: it may be nobody else's
+	In       []byte          `json:"in,omitempty"`      // received, belongs to no exchange yet
 
 	Vars *rule.Vars `json:"vars,omitempty"` // of scope sess
 
@@ -132,6 +135,10 @@ func (s *session) parcel() Parcel {
 		Kind: ClientParcel, FDs: []int{s.FD()}, Frontend: s.fe.Proxy.Name, Listener: s.ln.Name, Peer: s.peer,
 		Accepted: s.accepted, Since: s.sh.wallMs(s.since), Began: -1, Active: s.sh.wallMs(s.act), Requests: s.requests,
 		Tracks: pack(&s.track), Suspended: pack(s.suspended),
+	}
+	p.Proxied = s.proxied
+	if s.local.known {
+		p.Local = s.local.addr
 	}
 	if s.waiting > 0 {
 		p.Waiting = s.sh.wallMs(s.waiting)

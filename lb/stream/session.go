@@ -22,6 +22,7 @@ const (
 	reading            // waiting for a request head, or for the rest of one
 	inspecting         // in mode tcp: rules look into what the client sends
 	exchanging         // session.t is at work
+	announcing         // a PROXY header is awaited (preface.go)
 	multiplexing       // session.mux is at work: HTTP/2
 	lingering          // our end is sent; what still comes is thrown away
 	movingAway         // packed for another process, or just come from one: nobody reads it here
@@ -56,8 +57,10 @@ type session struct {
 	requests  uint32
 	gen       uint32 // changes when the struct is reused
 	state     state
-	before    state // while movingAway: what to go back to
-	fixed     bool  // stays in this process until it ends
+	before    state           // while movingAway: what to go back to
+	fixed     bool            // stays in this process until it ends
+	expect    sample.Preface  // what the connection begins with
+	proxied   *sample.Proxied // what a PROXY header said; nil: none came
 
 	vars      sample.Vars  // of scope sess
 	kept      *sample.Vars // those of an exchange whose rules want to see more bytes
@@ -98,7 +101,17 @@ func (sh *Shard) newSession(ln *Listener, fd int) {
 	switch {
 	case !s.permit():
 		return
-	case ln.TLS != nil:
+	case s.expect != sample.NoPreface:
+		s.announce()
+		return
+	}
+	s.begin()
+}
+
+// begin goes on with the client's own bytes.
+func (s *session) begin() {
+	switch {
+	case s.ln.TLS != nil:
 		s.handshake()
 		return
 	case !s.opened():
@@ -121,7 +134,7 @@ func (sh *Shard) takeSession(ln *Listener, fd int) *session {
 	*s = session{
 		sh: sh, fe: ln.Frontend, ln: ln, gen: gen,
 		accepted: sh.Loop.Time(), since: sh.Loop.Now(), act: sh.Loop.Now(), began: -1,
-		state: reading,
+		state: reading, expect: ln.Preface,
 	}
 	s.Conn = wire.Open(sh.Loop, s, fd, true)
 	s.timer.OnExpire = s
@@ -134,6 +147,8 @@ func (s *session) Ready(ev loop.Events) {
 	s.Note(ev)
 	switch s.state {
 	case handshaking, movingAway:
+	case announcing:
+		s.readPreface()
 	default:
 		s.Flush()
 		s.run()
@@ -366,6 +381,8 @@ func (s *session) deadline() int64 {
 		return s.mux.deadline()
 	case lingering:
 		return s.since + lingerTime
+	case announcing:
+		return s.leaveAt
 	case handshaking:
 		if !s.Waiting() { // the handshake's goroutine has the time itself
 			return noDeadline
@@ -399,6 +416,9 @@ func (s *session) Expire() {
 		return
 	case handshaking:
 		s.ExpireHandshake()
+	case announcing:
+		s.unannounced(prefaceTimeout)
+		return
 	}
 	if s.state != closed {
 		s.run()

@@ -71,10 +71,13 @@ func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
 	r := &sh.sessRec
 	*r = sample.Record{Pid: sh.eng.Pid, Hostname: sh.eng.Hostname}
 	r.Client, r.Accept, r.Frontend, r.TLS = s.peer, s.accepted, s.fe.Name, s.ln.TLS != nil
-	r.FrontAddr = s.frontAddr()
+	r.FrontAddr, r.Proxied = s.frontAddr(), s.announced()
 	s.describeTLS(r)
 	v := rules.Eval(sh.aboutSession(s, r))
 	s.peer = r.Client // set-src
+	if r.Expect != sample.NoPreface {
+		s.expect = r.Expect
+	}
 	if r.FrontAddr.IsValid() {
 		s.local = localAddr{addr: r.FrontAddr, known: true}
 	}

@@ -171,7 +171,7 @@ func (sh *Shard) newTxn(s *session) *txn {
 		r.Ti = int32(s.began-s.since) - s.hsTime
 		r.Request = sh.Loop.Time().Add(-msec(sh.Loop.Now() - s.began))
 	}
-	r.FrontAddr = s.frontAddr()
+	r.FrontAddr, r.Proxied = s.frontAddr(), s.announced()
 	s.describeTLS(r)
 	return t
 }

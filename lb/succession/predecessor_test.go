@@ -20,7 +20,7 @@ import (
 func begin(t *testing.T, tables ...*stick.Table) *Generation {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	srv := &backend.Server{Name: "s1", Address: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1"))}
+	srv := &backend.Server{Name: "s1", Place: backend.Place{Address: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1"))}}
 	srv.SetInitial(10, 0, true)
 	be := backend.New(backend.Options{Name: "be"}, []*backend.Server{srv})
 	servers := &servercheck.Set{Serving: ctx}

@@ -69,10 +69,11 @@ frontend fe
 			text = strings.ReplaceAll(text, word, l.Addr().String())
 		}
 		return seen(start(t, program, text, nil), func(s *subject) (o output) {
+			c := s.dial(s.addr) // one loop, so that lines come in the order of requests
 			for i := range n {
-				s.get("/" + string(rune('a'+i)))
+				c.do(request("/" + string(rune('a'+i))))
 			}
-			s.get("/" + strings.Repeat("x", 300))
+			c.do(request("/" + strings.Repeat("x", 300)))
 			for _, l := range logs {
 				for _, line := range received(t, l, n+1) {
 					o.Sent = append(o.Sent, mask(line))
