@@ -200,6 +200,7 @@ func fillWithAnother(t *testing.T, dir, ballast string) {
 func TestRingCounts(t *testing.T) {
 	for _, limit := range []int{0, 17, 18, 19, 100, 1000} {
 		r := ring{limit: limit}
+		defer r.release()
 		var all strings.Builder
 		for i := range 300 {
 			all.WriteString(numbered(i))
@@ -211,7 +212,8 @@ func TestRingCounts(t *testing.T) {
 			l, b := r.push([]byte(text[at:end]))
 			lost, bytes, at = lost+l, bytes+b, end
 		}
-		if got := string(r.buf[r.head:]); got != text[bytes:] || lost != bytes/len(numbered(0)) || bytes%len(numbered(0)) != 0 || len(got) > limit {
+		first, second := r.parts(0, r.kept)
+		if got := string(first) + string(second); got != text[bytes:] || lost != bytes/len(numbered(0)) || bytes%len(numbered(0)) != 0 || len(got) > limit {
 			t.Errorf("limit %d: %d lines and %d bytes are lost, and %d bytes kept", limit, lost, bytes, len(got))
 		}
 	}

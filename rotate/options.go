@@ -72,6 +72,8 @@ type Options struct {
 	// Ring is how many bytes are kept in memory while the disk takes none; 0: 16 MiB. Memory is only used when needed.
 	// A negative number switches the ring off: then Write returns the error.
 	Ring int
+	// Memory bounds the rings of all Writers that have it, together: beyond it each has 256 KiB. nil: no bound.
+	Memory *Memory
 	// LossLine writes the line that takes the place of lines the ring had to drop; nil: DefaultLossLine.
 	LossLine func(dst []byte, loss Loss) []byte
 

@@ -162,7 +162,7 @@ func (w *Writer) resume() bool {
 			return w.still(err)
 		}
 	}
-	s.ring.buf, s.ring.head = nil, 0
+	s.ring.release()
 	s.active, s.cause = false, nil
 	about := []any{"path", w.path, "after", w.opt.Now().Sub(s.since).Round(time.Millisecond).String(), "waited", s.waited - s.lost}
 	switch {
@@ -190,71 +190,3 @@ func (w *Writer) still(err error) bool {
 	s.retryAt = w.opt.Now().Add(s.backoff)
 	return false
 }
-
-// A ring keeps the newest bytes of up to limit, cut at line borders. The zero value with a limit is ready.
-type ring struct {
-	limit int
-	buf   []byte
-	head  int  // buf[head:] is kept
-	skip  bool // the beginning of the next line was dropped, so its rest is too
-}
-
-func (r *ring) size() int { return len(r.buf) - r.head }
-
-func (r *ring) lines() int { return bytes.Count(r.buf[r.head:], newline) }
-
-// push adds p and drops the oldest whole lines that have no room. It says how many lines and bytes were dropped; a line that
-// is dropped in two pieces counts with the second.
-func (r *ring) push(p []byte) (lines, dropped int) {
-	if r.skip {
-		n := endOfLine(p)
-		dropped += n
-		if p[n-1] == '\n' {
-			lines++
-			r.skip = false
-		}
-		p = p[n:]
-	}
-	if over := r.size() + len(p) - r.limit; over > 0 {
-		if over >= r.size() { // all that is kept goes, and something of p
-			cut := over - r.size()
-			lines += r.lines()
-			dropped += r.size()
-			r.buf, r.head = r.buf[:0], 0
-			if cut > 0 {
-				end := cut - 1 + endOfLine(p[cut-1:])
-				lines += bytes.Count(p[:end], newline)
-				dropped += end
-				r.skip = p[end-1] != '\n'
-				p = p[end:]
-			}
-		} else {
-			kept := r.buf[r.head:]
-			end := over - 1 + endOfLine(kept[over-1:])
-			lines += bytes.Count(kept[:end], newline)
-			dropped += end
-			r.head += end
-		}
-	}
-	if r.head > 0 && r.head >= len(r.buf)/2 {
-		r.buf = r.buf[:copy(r.buf, r.buf[r.head:])]
-		r.head = 0
-	}
-	r.buf = append(r.buf, p...)
-	return lines, dropped
-}
-
-// front is the oldest whole lines of together up to n bytes, at least one.
-func (r *ring) front(n int) []byte {
-	kept := r.buf[r.head:]
-	if len(kept) <= n {
-		return kept
-	}
-	if end := bytes.LastIndexByte(kept[:n], '\n') + 1; end > 0 {
-		return kept[:end]
-	}
-	return kept[:endOfLine(kept)]
-}
-
-// pop removes n bytes from the front, which were written.
-func (r *ring) pop(n int) { r.head += n }

@@ -98,7 +98,7 @@ func Open(path string, options Options) (*Writer, error) {
 // begin opens the file and finds out where things stand.
 func (w *Writer) begin() (err error) {
 	opt := w.opt
-	w.stall.ring.limit = max(opt.Ring, 0)
+	w.stall.ring.limit, w.stall.ring.memory = max(opt.Ring, 0), opt.Memory
 	if w.cur, err = w.openCurrent(); err == nil {
 		if err = w.arrive(); err != nil {
 			err = errors.Join(err, w.cur.close(SyncNever))
@@ -338,8 +338,9 @@ func (w *Writer) Close() error {
 		}
 		w.counts.Lost += uint64(waiting)
 		w.counts.LostBytes += uint64(w.waitingBytes())
-		w.stall.ring, w.stall.rest = ring{}, nil
+		w.stall.rest = nil
 	}
+	w.stall.ring.release()
 	cur := w.cur
 	w.mu.Unlock()
 
