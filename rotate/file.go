@@ -43,6 +43,7 @@ func (w *Writer) openCurrent() (*file, error) {
 	if err != nil {
 		return nil, errors.Join(err, in.close())
 	}
+	w.straight = in.straight && !in.others
 	old := w.folder.Load()
 	if old != nil && old.id == in.id {
 		return f, in.close() // somebody may be at work with the other descriptor
@@ -64,7 +65,7 @@ func (w *Writer) openIn(in *folder) (*file, error) {
 		own.Close()
 		return nil, fmt.Errorf("open %s: %w", w.path, err)
 	}
-	if err := f.adopt(); err != nil {
+	if err := f.adopt(nil); err != nil {
 		own.Close()
 		return nil, fmt.Errorf("open %s: %w", w.path, err)
 	}
@@ -135,8 +136,8 @@ func dress(f *os.File, mode os.FileMode, owner *Owner) error {
 	return f.Chown(owner.UID, owner.GID)
 }
 
-// adopt looks at what was opened and hands it to a lumberjack.Logger.
-func (f *file) adopt() error {
+// adopt looks at what was opened and hands it to a lumberjack.Logger. last is what is known of it from before, if anything.
+func (f *file) adopt(last *file) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.own.Fd()), &st); err != nil {
 		return err
@@ -151,6 +152,9 @@ func (f *file) adopt() error {
 	if _, err := f.out.Write(nil); err != nil { // opens
 		returnLogger(f.out)
 		return err
+	}
+	if last != nil && last.id == f.id && last.size == f.size {
+		return nil // it ended in a whole line, and nobody has written since
 	}
 	return f.endLastLine()
 }

@@ -17,8 +17,9 @@ type folder struct {
 	path string
 	id   identity
 	// others says that somebody besides root and this process's user may write to it, or may put another in its place.
-	others bool
-	file   *os.File // O_PATH
+	others   bool
+	straight bool     // no symbolic link leads here
+	file     *os.File // O_PATH
 }
 
 // openFolder opens the directory at an absolute path, and makes what is missing of it. A symbolic link on the way is followed where only root
@@ -34,7 +35,8 @@ func openFolder(path, base string, create bool) (*folder, error) {
 		var st unix.Stat_t
 		if err = unix.Fstat(w.at, &st); err == nil {
 			return &folder{
-				path: path, id: identity{st.Dev, st.Ino}, others: w.exposed || w.here != ours, file: os.NewFile(uintptr(w.at), path),
+				path: path, id: identity{st.Dev, st.Ino}, others: w.exposed || w.here != ours, straight: w.links == 0,
+				file: os.NewFile(uintptr(w.at), path),
 			}, nil
 		}
 	}

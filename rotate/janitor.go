@@ -40,7 +40,7 @@ func (w *Writer) clean(ctx context.Context) {
 		if !w.mayClean() {
 			continue // whoever succeeds does it, or wakes us when it goes
 		}
-		again, err := w.pass(ctx)
+		again, err := w.tidy(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -52,6 +52,21 @@ func (w *Writer) clean(ctx context.Context) {
 		w.mu.Unlock()
 		timer.Reset(again)
 	}
+}
+
+// tidy is a pass, in which the directory stays open.
+func (w *Writer) tidy(ctx context.Context) (again time.Duration, err error) {
+	w.mu.Lock()
+	w.cleaning = true
+	w.mu.Unlock()
+	again, err = w.pass(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cleaning = false
+	if w.parked() {
+		w.leaveFolder()
+	}
+	return again, err
 }
 
 func (w *Writer) mayClean() bool {

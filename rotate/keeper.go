@@ -33,6 +33,16 @@ func (w *Writer) look() {
 		return
 	}
 	w.noticeClock()
+	if w.parked() {
+		if w.dirty && w.opt.Sync == SyncInterval {
+			err := w.syncParked()
+			w.report(&w.troubles.sync, err, "sync "+w.path)
+			w.dirty = err != nil
+			w.park()
+		}
+		w.mu.Unlock()
+		return
+	}
 	if w.stall.active && !w.opt.Now().Before(w.stall.retryAt) {
 		w.resume()
 	}

@@ -9,19 +9,26 @@ import (
 
 // Memory bounds what several Writers keep in their rings together, and whatever else a program counts in it. A nil Memory is no bound.
 type Memory struct {
-	limit int64
+	limit atomic.Int64
 	used  atomic.Int64
 }
 
 // NewMemory is a bound of so many bytes.
-func NewMemory(limit int64) *Memory { return &Memory{limit: limit} }
+func NewMemory(limit int64) *Memory {
+	m := new(Memory)
+	m.SetLimit(limit)
+	return m
+}
+
+// SetLimit changes the bound. What is taken above it stays until it is given back.
+func (m *Memory) SetLimit(limit int64) { m.limit.Store(limit) }
 
 // Take takes n bytes, if there are as many.
 func (m *Memory) Take(n int) bool {
 	if m == nil {
 		return true
 	}
-	if m.used.Add(int64(n)) <= m.limit {
+	if m.used.Add(int64(n)) <= m.limit.Load() {
 		return true
 	}
 	m.used.Add(-int64(n))

@@ -41,7 +41,7 @@ func TestRingAgainstAModel(t *testing.T) {
 			if string(first)+string(second) != string(all) || ring.lines() != bytes.Count(all, newline) || ring.room > limit {
 				t.Fatalf("%d bytes are kept of %d, %d lines, in %d of %d", ring.size(), len(all), ring.lines(), ring.room, limit)
 			}
-			if used := memory.Used(); used > memory.limit || used != int64(max(ring.room-ringStep, 0)) {
+			if used := memory.Used(); used > memory.limit.Load() || used != int64(max(ring.room-ringStep, 0)) {
 				t.Fatalf("%d bytes are taken for %d", used, ring.room)
 			}
 		}

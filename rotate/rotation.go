@@ -43,6 +43,10 @@ func (w *Writer) Rotate() (Rotation, error) {
 		w.mu.Unlock()
 		return Rotation{}, nil
 	}
+	if err := w.unpark(); err != nil {
+		w.mu.Unlock()
+		return Rotation{}, err
+	}
 	if err := w.endLine(); err != nil {
 		w.mu.Unlock()
 		return Rotation{}, err
@@ -146,6 +150,10 @@ func (w *Writer) Reopen() (Reopening, error) {
 		w.mu.Unlock()
 		return Reopening{}, err
 	}
+	if err := w.unpark(); err != nil { // so that what was written to it is forced to the disk
+		w.mu.Unlock()
+		return Reopening{}, err
+	}
 	old, err := w.swap()
 	if err != nil {
 		w.mu.Unlock()
@@ -168,7 +176,7 @@ func (w *Writer) swap() (old *file, err error) {
 	}
 	old, w.cur = w.cur, fresh
 	w.strange = 0
-	if old.missing != nil { // it could not be opened until now
+	if old.missing != nil && old.missing != errParked { // it could not be opened until now
 		if err := w.arrive(); err != nil {
 			w.cur = &file{missing: err}
 			return nil, errors.Join(err, fresh.close(SyncNever))

@@ -48,6 +48,9 @@ type Writer struct {
 	rarely  rarely // what was logged lately
 	overdue bool   // a rotation by time could not be done yet
 
+	straight bool // the path has no symbolic links in it, and nobody else can put one there
+	cleaning bool // the janitor is at work
+
 	troubles troubles
 
 	// For the Follower: it has released what was rotated up to floor, once followed says that there is one.
@@ -112,8 +115,20 @@ func (w *Writer) begin() (err error) {
 	return nil
 }
 
-// in is the directory; its methods work on nil too, and give an error.
-func (w *Writer) in() *folder { return w.folder.Load() }
+// in is the directory, opened if need be. It is nil when it cannot be: its methods give an error then.
+func (w *Writer) in() *folder {
+	if in := w.folder.Load(); in != nil {
+		return in
+	}
+	in, err := openFolder(w.dir, w.opt.Base, false)
+	if err != nil {
+		return nil
+	}
+	if !w.folder.CompareAndSwap(nil, in) {
+		in.close()
+	}
+	return w.folder.Load()
+}
 
 // arrive finds out where things stand in the directory of the current file, which was just opened. What is wrong with other files is no reason
 // for Options.Late not to write.
@@ -195,6 +210,14 @@ func (w *Writer) Write(p []byte) (int, error) {
 	}
 	if w.stall.active {
 		w.postpone(p)
+		return len(p), nil
+	}
+	if err := w.unpark(); err != nil {
+		if w.opt.Ring < 0 {
+			return 0, err
+		}
+		w.cur = &file{missing: err, id: w.cur.id}
+		w.hold(p, err)
 		return len(p), nil
 	}
 	if w.timeIsUp() {
@@ -311,10 +334,10 @@ func (w *Writer) Flush() error {
 	if w.stall.active && !w.resume() {
 		return fmt.Errorf("%s takes no lines: %w", w.path, w.stall.cause)
 	}
-	w.dirty = false
-	if err := w.cur.sync(); err != nil {
+	if err := w.syncParked(); err != nil {
 		return fmt.Errorf("sync %s: %w", w.path, err)
 	}
+	w.dirty = false
 	return nil
 }
 
@@ -341,15 +364,16 @@ func (w *Writer) Close() error {
 		w.stall.rest = nil
 	}
 	w.stall.ring.release()
+	if w.parked() && w.dirty && w.opt.Sync != SyncNever {
+		err = errors.Join(err, w.unpark())
+	}
 	cur := w.cur
 	w.mu.Unlock()
 
 	w.cancel()
 	w.tasks.Wait()
 	err = errors.Join(err, cur.close(w.opt.Sync))
-	if in := w.in(); in != nil {
-		err = errors.Join(err, in.close())
-	}
+	w.leaveFolder()
 	w.leave()
 	return err
 }

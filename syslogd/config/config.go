@@ -28,6 +28,7 @@ type Config struct {
 	Host       string // name for messages of this host that carry none; empty: the kernel's host name
 	MaxMessage int    // bytes of a message that are kept
 	Refuse     bool   // drop larger messages instead of keeping their beginning
+	Memory     int64  // bytes that may wait in all outputs together
 	Buffer     int    // bytes of receive buffer to ask the kernel for, for each socket
 	Allow      []netip.Prefix
 	Outputs    []Output
@@ -112,6 +113,7 @@ const (
 	defaultMessage = 8 << 10
 	defaultBuffer  = 64 << 20
 	defaultQueue   = 8 << 20
+	defaultMemory  = 256 << 20
 	smallMessage   = 480 // RFC 5424 section 6.1: every receiver must take at least this
 	largeMessage   = 64 << 10
 	largestFile    = 1 << 20 // of a configuration: more is a mistake
@@ -139,7 +141,7 @@ func Default() *Config {
 func blank() *Config {
 	return &Config{
 		Control:    Control{Path: DefaultControl, Mode: 0o660},
-		MaxMessage: defaultMessage, Buffer: defaultBuffer,
+		MaxMessage: defaultMessage, Buffer: defaultBuffer, Memory: defaultMemory,
 		Connections: defaultConnections, ConnectionsEach: defaultConnectionsEach, Idle: defaultIdle,
 	}
 }
@@ -204,6 +206,7 @@ func Parse(name string, text []byte) (*Config, error) {
 		"max_message":    d.sizeBetween(&c.MaxMessage, smallMessage, largeMessage),
 		"oversized":      func(n *yaml.Node) { c.Refuse = d.choice(n, "cut", "refuse") == "refuse" },
 		"receive_buffer": d.size(&c.Buffer),
+		"memory":         d.bytes(&c.Memory),
 		"connections":    func(n *yaml.Node) { d.connections(n, c) },
 		"tls":            func(n *yaml.Node) { d.tls(n, &c.TLS) },
 		"allow":          func(n *yaml.Node) { d.list(n, d.network(&c.Allow)) },

@@ -25,6 +25,7 @@ tls: {cert: a.pem, client_ca: ca.pem, client_names: "web*"}
 max_message: 4KiB
 oversized: refuse
 receive_buffer: 32MiB
+memory: 100MB
 allow: [10.0.0.0/8, "::1"]
 outputs:
   - name: balancer

@@ -62,7 +62,7 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output, atStart bool) (*o
 		return nil, err
 	}
 	if o.Files != nil {
-		s, err := openSet(o, options)
+		s, err := openSet(o, options, &d.memory)
 		if s == nil {
 			return nil, err
 		}
@@ -83,7 +83,7 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output, atStart bool) (*o
 	if err != nil && !atStart { // its own connection reports it at the start
 		return nil, errors.Join(err, file.Close())
 	}
-	return &output{sink: write.New(o.Name, file, o.Queue), config: o, forward: forwarder}, nil
+	return &output{sink: write.New(o.Name, file, o.Queue, &d.memory), config: o, forward: forwarder}, nil
 }
 
 // rotation is how the files of an output are kept.
@@ -93,6 +93,7 @@ func (d *Daemon) rotation(c *config.Config, o config.Output) (rotate.Options, er
 		options.Now = func() time.Time { return time.Now().In(zone) }
 	}
 	options.Log = d.Log.With("SYSLOGD_OUTPUT", o.Name)
+	options.Memory = &d.memory
 	if d.Executable != "" {
 		options.Compressor = compressWith(d.Executable)
 	}

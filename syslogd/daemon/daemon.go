@@ -24,6 +24,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/syslogd/forward"
@@ -59,6 +60,7 @@ type Daemon struct {
 	ledger  *ledger.Book                  // what senders say they have sent, and what came
 	tasks   sync.WaitGroup
 	orders  coalescer
+	memory  rotate.Memory // what waits in all outputs
 
 	// reloading is held by one reload at a time, and read-locked by the commands for outputs: one that a reload is still closing has its
 	// file open too.
@@ -164,6 +166,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	d.certs.Store(certs)
+	d.memory.SetLimit(d.Config.Memory)
 	if d.outputs, err = d.openOutputs(d.Config, nil); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // openSet prepares the files of an output whose messages choose the file. With an error about their base, they are tried again for each.
-func openSet(o config.Output, options rotate.Options) (*write.Set, error) {
+func openSet(o config.Output, options rotate.Options, memory *rotate.Memory) (*write.Set, error) {
 	t, err := format.ParseTemplate(o.Files.Template)
 	if err != nil {
 		return nil, err
@@ -23,7 +23,7 @@ func openSet(o config.Output, options rotate.Options) (*write.Set, error) {
 		if err != nil {
 			return nil, err
 		}
-		return write.New(file, w, o.Queue), nil
+		return write.New(file, w, o.Queue, memory), nil
 	})
 	// A base that cannot be used is reported now and not with the first message.
 	return set, os.MkdirAll(o.Files.Base, 0o755)

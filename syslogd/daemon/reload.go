@@ -53,6 +53,7 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	}
 
 	// From here on nothing fails.
+	d.memory.SetLimit(next.Memory)
 	d.mu.Lock()
 	before := d.Config
 	d.Config, d.inputs, d.outputs = next, inputs, outputs

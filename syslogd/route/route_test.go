@@ -95,7 +95,7 @@ func newBench(t *testing.T, settings Settings, rules ...Rule) *bench {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := write.New(fmt.Sprint(i), w, 1<<20)
+		out := write.New(fmt.Sprint(i), w, 1<<20, nil)
 		t.Cleanup(func() { out.Close() })
 		rules[i].Output = out
 		b.outs = append(b.outs, out)

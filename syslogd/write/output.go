@@ -19,16 +19,18 @@ import (
 // Output is a file and the lines on the way to it.
 type Output struct {
 	// Immutable after New.
-	name  string
-	limit int
-	file  *rotate.Writer
-	wake  chan struct{}
-	ended chan struct{}
+	name   string
+	limit  int
+	memory *rotate.Memory // of all outputs together
+	file   *rotate.Writer
+	wake   chan struct{}
+	ended  chan struct{}
 
 	// mu guards the fields below.
 	mu       sync.Mutex
 	queue    [][]byte  // buffers of lines, oldest first
 	size     int       // bytes in queue
+	charged  int       // of those, what was taken from memory
 	lines    int       // in queue
 	free     [][]byte  // empty buffers
 	busy     bool      // somebody writes
@@ -57,13 +59,16 @@ const (
 	slowWrite     = 20 * time.Millisecond
 	firstMistrust = 100 * time.Millisecond
 	lastMistrust  = 10 * time.Second
+	// ownQueue is how many bytes an Output may hold whatever the others do.
+	ownQueue = 256 << 10
 	// keepFree is how many empty buffers wait for the next batches; what a burst needed besides goes back.
 	keepFree = 8
 )
 
-// New starts an Output that holds up to limit bytes on the way to file. The Writer belongs to the Output from then on.
-func New(name string, file *rotate.Writer, limit int) *Output {
-	o := &Output{name: name, limit: limit, file: file, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+// New starts an Output that holds up to limit bytes on the way to file, and above ownQueue as many as memory, which may be nil, has left. The
+// Writer belongs to the Output from then on.
+func New(name string, file *rotate.Writer, limit int, memory *rotate.Memory) *Output {
+	o := &Output{name: name, limit: limit, memory: memory, file: file, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	o.idle = sync.NewCond(&o.mu)
 	go o.run()
 	return o
@@ -112,7 +117,7 @@ func (o *Output) Give(lines []byte, n int) []byte {
 			return lines[:0]
 		}
 	}
-	if o.size+len(lines) > o.limit && !o.waitForRoom(len(lines)) {
+	if o.size+len(lines) > o.limit && !o.waitForRoom(len(lines)) || !o.charge(len(lines)) {
 		o.overflow += uint64(n)
 		o.lose(n, len(lines))
 		return lines[:0]
@@ -125,12 +130,29 @@ func (o *Output) Give(lines []byte, n int) []byte {
 		o.queue[k] = append(o.queue[k], lines...)
 		return lines[:0]
 	}
+	if len(lines) < cap(lines)/4 { // a large buffer would be held for little
+		o.queue = append(o.queue, append(make([]byte, 0, max(2*len(lines), 4<<10)), lines...))
+		return lines[:0]
+	}
 	o.queue = append(o.queue, lines)
 	if k := len(o.free) - 1; k >= 0 {
 		lines, o.free = o.free[k], o.free[:k]
 		return lines
 	}
 	return make([]byte, 0, cap(lines))
+}
+
+// charge takes what is above an Output's own part from the memory of all. Called with mu held.
+func (o *Output) charge(size int) bool {
+	above := max(o.size+size-ownQueue, 0) - o.charged
+	if above <= 0 {
+		return true
+	}
+	if !o.memory.Take(above) {
+		return false
+	}
+	o.charged += above
+	return true
 }
 
 // lose notes a loss for the line that stands where the lines are missing. Called with mu held.
@@ -204,9 +226,9 @@ func (o *Output) run() {
 
 // writeQueue takes the whole queue and writes it. Called with mu held and not busy.
 func (o *Output) writeQueue() {
-	queue, rest, loss := o.queue, o.lines, o.loss
+	queue, rest, loss, charged := o.queue, o.lines, o.loss, o.charged
 	o.loss = rotate.Loss{}
-	o.queue, o.size, o.lines, o.late = nil, 0, 0, false
+	o.queue, o.size, o.charged, o.lines, o.late = nil, 0, 0, 0, false
 	if o.room != nil {
 		close(o.room)
 		o.room = nil
@@ -224,6 +246,7 @@ func (o *Output) writeQueue() {
 			o.free = append(o.free, buf[:0])
 		}
 	}
+	o.memory.Give(charged)
 	if loss.Lines > 0 { // what was lost came after this queue, and before all that waits by now
 		o.busy = true
 		o.mu.Unlock()

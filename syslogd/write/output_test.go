@@ -21,7 +21,7 @@ func output(t *testing.T, limit int) (*Output, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New("x", file, limit), path
+	return New("x", file, limit, nil), path
 }
 
 func TestLinesOfSeveralReadersArriveOnceAndWhole(t *testing.T) {

@@ -1,6 +1,7 @@
 package write
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -13,8 +14,8 @@ import (
 	"lbsyslogd/rotate"
 )
 
-// Set is many files that come and go: one for each name that messages ask for, within limits. A file that nothing was written to for a
-// while is closed, and the one that waited longest when there are too many.
+// Set is many files that come and go: one for each name that messages ask for, within limits. Those that were not written to lately are parked
+// when too many are open, and closed after a while.
 type Set struct {
 	// Immutable after NewSet.
 	name   string
@@ -24,27 +25,50 @@ type Set struct {
 	tasks  sync.WaitGroup
 
 	// mu guards the fields below.
-	mu      sync.Mutex
-	members map[string]*member
-	known   map[string]time.Time // names, and when they were last written to
-	past    Counts               // of the files that are closed
-	refused uint64               // lines of files that could not be opened
-	renamed uint64               // lines that went to Limits.Other, because there were too many names or for what the name was
-	failed  string               // what went wrong last, empty when it went well since
+	mu       sync.Mutex
+	members  map[string]*member
+	opened   list.List        // of members whose file is open, or will be: the one that was used last in front
+	known    map[string]*name // names of the last day
+	forms    map[string]int   // how many of them have a form
+	replaced int              // names that took the place of others of their form, in this hour
+	hour     time.Time        // when it began
+	past     Counts           // of the files that are closed
+	refused  uint64           // lines of files that could not be opened
+	renamed  uint64           // lines that went to Limits.Other, because there were too many names or for what the name was
+	failed   string           // what went wrong last, empty when it went well since
 }
 
 // Limits bound what senders can make a Set do.
 type Limits struct {
 	Open  int    // files open at a time
-	Names int    // different names in a day
+	Names int    // different names in a day; those that differ in digits alone, such as a date, replace each other, as many in an hour
 	Other string // the name for what goes beyond
 }
 
-// member is an open file of a Set. Its fields are guarded by the Set's mu.
+// A name is one that was used in the last day.
+type name struct {
+	form string
+	used time.Time
+}
+
+// formOf is a name without its digits, which may be those of a date.
+func formOf(file string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return '#'
+		}
+		return r
+	}, file)
+}
+
+// member is a file of a Set. Its fields are guarded by the Set's mu.
 type member struct {
 	*Output
 	users  int
 	used   time.Time
+	place  *list.Element // in opened; nil: parked
+	ready  chan struct{} // closed when the file was opened, or could not be
+	failed error         // it could not; valid when ready is closed
 	closed chan struct{} // set when it is on its way out; closed when it is out
 }
 
@@ -55,9 +79,12 @@ const (
 )
 
 // NewSet starts an empty Set. open opens the file of a name.
-func NewSet(name string, limits Limits, open func(file string) (*Output, error)) *Set {
+func NewSet(called string, limits Limits, open func(file string) (*Output, error)) *Set {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Set{name: name, limits: limits, open: open, stop: cancel, members: make(map[string]*member), known: make(map[string]time.Time)}
+	s := &Set{
+		name: called, limits: limits, open: open, stop: cancel, members: make(map[string]*member), known: make(map[string]*name),
+		forms: make(map[string]int),
+	}
 	s.tasks.Go(func() {
 		ticker := time.NewTicker(sweepPeriod)
 		defer ticker.Stop()
@@ -89,16 +116,70 @@ func (s *Set) Give(file string, lines []byte, n int) []byte {
 	return m.Give(lines, n)
 }
 
+// admit is the name that lines go to, which is known then. Called with mu held.
+func (s *Set) admit(file string, n uint64, now time.Time) string {
+	if k := s.known[file]; k != nil {
+		k.used = now
+		return file
+	}
+	if file != s.limits.Other {
+		// A name that reads as another log's rotated file would be compressed and removed as such.
+		base := path.Base(file)
+		bad := rotate.LooksRotated(base) || len(base) > rotate.LongestName
+		if bad || len(s.known) >= s.limits.Names && !s.replace(formOf(file), now) {
+			s.renamed += n
+			file = s.limits.Other
+		}
+	}
+	if k := s.known[file]; k != nil {
+		k.used = now
+		return file
+	}
+	k := &name{form: formOf(file), used: now}
+	s.known[file] = k
+	s.forms[k.form]++
+	return file
+}
+
+// replace forgets the name of a form that waited longest, for another of the form. Called with mu held.
+func (s *Set) replace(form string, now time.Time) bool {
+	if now.Sub(s.hour) >= time.Hour || now.Before(s.hour) {
+		s.hour, s.replaced = now, 0
+	}
+	if s.forms[form] == 0 || s.replaced >= s.limits.Names {
+		return false
+	}
+	oldest, found := "", (*name)(nil)
+	for file, k := range s.known {
+		if k.form == form && file != s.limits.Other && (found == nil || k.used.Before(found.used)) {
+			oldest, found = file, k
+		}
+	}
+	if found == nil {
+		return false
+	}
+	s.forget(oldest)
+	s.replaced++
+	if m := s.members[oldest]; m != nil && m.users == 0 && m.closed == nil {
+		s.evict(oldest, m)
+	}
+	return true
+}
+
+// forget makes a name unknown. Called with mu held.
+func (s *Set) forget(file string) {
+	k := s.known[file]
+	if s.forms[k.form]--; s.forms[k.form] == 0 {
+		delete(s.forms, k.form)
+	}
+	delete(s.known, file)
+}
+
 // acquire opens the file if need be. The caller must call release exactly once. n lines are refused when it cannot be opened.
 func (s *Set) acquire(file string, n uint64) (*member, error) {
+	now := time.Now()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, known := s.known[file]
-	// A name that reads as another log's rotated file would be compressed and removed as such.
-	if !known && file != s.limits.Other && (len(s.known) >= s.limits.Names || rotate.LooksRotated(path.Base(file))) {
-		file = s.limits.Other
-		s.renamed += n
-	}
+	file = s.admit(file, n, now)
 	for {
 		m := s.members[file]
 		if m == nil {
@@ -106,7 +187,17 @@ func (s *Set) acquire(file string, n uint64) (*member, error) {
 		}
 		if m.closed == nil {
 			m.users++
-			m.used = time.Now()
+			m.used = now
+			s.touch(m)
+			park := s.surplus()
+			ready := m.ready
+			s.mu.Unlock()
+			s.park(park)
+			<-ready
+			if m.failed != nil {
+				s.refuse(m, n)
+				return nil, m.failed
+			}
 			return m, nil
 		}
 		closed := m.closed
@@ -114,20 +205,37 @@ func (s *Set) acquire(file string, n uint64) (*member, error) {
 		<-closed
 		s.mu.Lock()
 	}
-	if s.limits.Open > 0 && s.opened() >= s.limits.Open {
-		s.evictOldest()
-	}
-	out, err := s.open(file)
-	if err != nil {
-		s.refused += n
-		s.failed = err.Error()
-		return nil, err
-	}
-	s.failed = ""
-	m := &member{Output: out, users: 1, used: time.Now()}
+	m := &member{users: 1, used: now, ready: make(chan struct{})}
 	s.members[file] = m
-	s.known[file] = m.used
-	return m, nil
+	s.touch(m)
+	park := s.surplus()
+	s.mu.Unlock()
+	s.park(park)
+	// Not with mu held: only those that want this file wait for it.
+	out, err := s.open(file)
+	s.mu.Lock()
+	m.Output, m.failed = out, err
+	close(m.ready)
+	if err == nil {
+		s.failed = ""
+		s.mu.Unlock()
+		return m, nil
+	}
+	s.failed = err.Error()
+	delete(s.members, file)
+	s.opened.Remove(m.place)
+	m.place = nil
+	s.mu.Unlock()
+	s.refuse(m, n)
+	return nil, err
+}
+
+// refuse is release for lines that have nowhere to go.
+func (s *Set) refuse(m *member, n uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.users--
+	s.refused += n
 }
 
 func (s *Set) release(m *member) {
@@ -136,34 +244,53 @@ func (s *Set) release(m *member) {
 	m.users--
 }
 
-// opened is how many files are open and stay so. Called with mu held.
-func (s *Set) opened() (n int) {
-	for _, m := range s.members {
-		if m.closed == nil {
-			n++
-		}
+// touch notes that a member is used. Called with mu held.
+func (s *Set) touch(m *member) {
+	if m.place == nil {
+		m.place = s.opened.PushFront(m)
+		return
 	}
-	return n
+	s.opened.MoveToFront(m.place)
 }
 
-// evictOldest closes the file that waited longest. When all are in use there is one too many for a moment. Called with mu held.
-func (s *Set) evictOldest() {
-	var oldest *member
-	name := ""
-	for file, m := range s.members {
-		if m.users == 0 && m.closed == nil && (oldest == nil || m.used.Before(oldest.used)) {
-			oldest, name = m, file
+// surplus is a member to park, because too many are open; it is in use until park is done with it. When all are in use there are some too many
+// for a moment. Called with mu held.
+func (s *Set) surplus() *member {
+	if s.limits.Open <= 0 || s.opened.Len() <= s.limits.Open {
+		return nil
+	}
+	for e := s.opened.Back(); e != nil; e = e.Prev() {
+		if m := e.Value.(*member); m.users == 0 && m.closed == nil {
+			s.opened.Remove(e)
+			m.place = nil
+			m.users++
+			return m
 		}
 	}
-	if oldest != nil {
-		s.evict(name, oldest)
+	return nil
+}
+
+// park closes the file of a member until it is used again. One that is in the middle of something stays open.
+func (s *Set) park(m *member) {
+	if m == nil {
+		return
+	}
+	parked := m.file.Park()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.users--
+	if !parked && m.place == nil && m.closed == nil {
+		m.place = s.opened.PushFront(m) // another's turn is next
 	}
 }
 
 // evict closes a file beside the readers. Called with mu held; m has no users.
 func (s *Set) evict(file string, m *member) {
 	m.closed = make(chan struct{})
-	s.known[file] = m.used
+	if m.place != nil {
+		s.opened.Remove(m.place)
+		m.place = nil
+	}
 	s.tasks.Go(func() {
 		err := m.Close()
 		counts := m.Counts()
@@ -191,14 +318,14 @@ func (s *Set) sweep(now time.Time) {
 			s.evict(file, m)
 		}
 	}
-	for file, used := range s.known {
-		if s.members[file] == nil && now.Sub(used) > forgetTime {
-			delete(s.known, file)
+	for file, k := range s.known {
+		if s.members[file] == nil && now.Sub(k.used) > forgetTime {
+			s.forget(file)
 		}
 	}
 }
 
-// hold is the open files, by name, which stay open until release is called once for each, and what is closed when those on their way out
+// hold is the files, by name, which stay open until release is called once for each, and what is closed when those on their way out
 // are. No file is neither.
 func (s *Set) hold() (open []*member, leaving []chan struct{}) {
 	s.mu.Lock()
@@ -206,6 +333,9 @@ func (s *Set) hold() (open []*member, leaving []chan struct{}) {
 		if m.closed != nil {
 			leaving = append(leaving, m.closed)
 			continue
+		}
+		if m.Output == nil {
+			continue // it has no line yet
 		}
 		m.users++
 		open = append(open, m)
@@ -215,7 +345,19 @@ func (s *Set) hold() (open []*member, leaving []chan struct{}) {
 	return open, leaving
 }
 
-// Each does something with each open file, by name. They stay open meanwhile, and those on their way out are closed when it returns.
+// settle is release after something may have opened a parked file.
+func (s *Set) settle(m *member) {
+	s.mu.Lock()
+	if m.place != nil {
+		m.users--
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.park(m)
+}
+
+// Each does something with each file, by name. They stay open meanwhile, and those on their way out are closed when it returns.
 func (s *Set) Each(do func(o *Output) error) error {
 	open, leaving := s.hold()
 	var problems []error
@@ -223,7 +365,7 @@ func (s *Set) Each(do func(o *Output) error) error {
 		if err := do(m.Output); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %w", m.file.Path(), err))
 		}
-		s.release(m)
+		s.settle(m)
 	}
 	for _, closed := range leaving {
 		<-closed
@@ -256,7 +398,7 @@ func (s *Set) Busy() (busy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.members {
-		busy = busy || m.Busy()
+		busy = busy || m.Output != nil && m.Busy()
 	}
 	return busy
 }
@@ -266,7 +408,7 @@ func (s *Set) Close() error {
 	s.stop()
 	s.mu.Lock()
 	for file, m := range s.members {
-		if m.closed == nil {
+		if m.closed == nil && m.Output != nil {
 			s.evict(file, m)
 		}
 	}
@@ -283,7 +425,7 @@ func (s *Set) Close() error {
 // SetCounts are the counts of all the files a Set ever had.
 type SetCounts struct {
 	Counts
-	Open    int    // files now
+	Open    int    // files now, without those that are parked
 	Names   int    // known
 	Renamed uint64 // lines that went to the other name
 	Error   string // what did not work last
@@ -295,8 +437,12 @@ func (s *Set) Counts() SetCounts {
 	defer s.mu.Unlock()
 	c := SetCounts{Counts: s.past, Names: len(s.known), Renamed: s.renamed, Error: s.failed}
 	for _, m := range s.members {
-		c.Counts = c.plus(m.Counts())
-		c.Open++
+		if m.Output != nil {
+			c.Counts = c.plus(m.Counts())
+		}
+		if m.place != nil || m.closed != nil {
+			c.Open++
+		}
 	}
 	c.Given += s.refused
 	c.Lost += s.refused

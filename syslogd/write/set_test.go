@@ -23,7 +23,7 @@ func newSet(t *testing.T, dir string, limits Limits) *Set {
 		if err != nil {
 			return nil, err
 		}
-		return New(file, w, 1<<20), nil
+		return New(file, w, 1<<20, nil), nil
 	})
 	return s
 }
@@ -178,5 +178,92 @@ func until(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("waited 20 s for: %s", what)
 		}
 		<-tick.C
+	}
+}
+
+// TestSetOfDates has names with a date in them: those of the next day take the place of those of the last, and others are kept to the limit.
+func TestSetOfDates(t *testing.T) {
+	s := newSet(t, t.TempDir(), Limits{Open: 20, Names: 10, Other: "_other"})
+	defer s.Close()
+	for _, day := range []int{21, 22, 23} {
+		for host := range 8 {
+			s.Give(fmt.Sprintf("h%d-%d", host, day), []byte("line\n"), 1)
+		}
+	}
+	if c := s.Counts(); c.Renamed != 14-10 { // as many in an hour
+		t.Errorf("%+v", c)
+	}
+	s = newSet(t, t.TempDir(), Limits{Open: 20, Names: 10, Other: "_other"})
+	defer s.Close()
+	for _, day := range []int{21, 22} {
+		for host := range 8 {
+			s.Give(fmt.Sprintf("h%d-%d", host, day), []byte("line\n"), 1)
+		}
+	}
+	if c := s.Counts(); c.Renamed != 0 || c.Names != 10 {
+		t.Errorf("%+v", c)
+	}
+	for _, name := range []string{"x", "y"} {
+		s.Give(name, []byte("line\n"), 1)
+	}
+	if c := s.Counts(); c.Renamed != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestSetParks writes to more files than may be open, and finds no more descriptors than that.
+func TestSetParks(t *testing.T) {
+	const files, open, rounds = 60, 10, 20
+	s := newSet(t, t.TempDir(), Limits{Open: open, Names: 1000, Other: "other"})
+	defer s.Close()
+	before := descriptors(t)
+	for i := range files * rounds {
+		s.Give(fmt.Sprint("f", i%files), []byte("line\n"), 1)
+	}
+	// A file has two descriptors, and its directory one.
+	until(t, "the files to be parked", func() bool { return descriptors(t) <= before+3*open })
+	c := s.Counts()
+	if c.Written != files*rounds || c.Open > open || c.Names != files {
+		t.Errorf("%+v", c)
+	}
+	n := 0
+	if err := s.Each(func(o *Output) error { n++; return o.File().Flush() }); err != nil || n != files {
+		t.Errorf("%d files are flushed: %v", n, err)
+	}
+	if n := descriptors(t); n > before+3*open {
+		t.Errorf("%d descriptors are open after a flush, and %d before", n, before)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
+}
+
+// BenchmarkManyFiles is a line for each of 300 files in turn, of which 100 are open.
+func BenchmarkManyFiles(b *testing.B) {
+	dir := b.TempDir()
+	s := NewSet("files", Limits{Open: 100, Names: 1000, Other: "other"}, func(file string) (*Output, error) {
+		w, err := rotate.Open(filepath.Join(dir, file), rotate.Options{Size: 100 << 20, Keep: 5, Compress: rotate.Zstd})
+		if err != nil {
+			return nil, err
+		}
+		return New(file, w, 8<<20, nil), nil
+	})
+	defer s.Close()
+	var names []string
+	for i := range 300 {
+		names = append(names, fmt.Sprintf("host%d.log", i))
+	}
+	buf := make([]byte, 0, 64<<10)
+	const line = "Nov 21 03:04:05 host app: a line of the usual length, which is about so much text\n"
+	i := 0
+	for b.Loop() {
+		buf = s.Give(names[i%300], append(buf, line...), 1)
+		i++
 	}
 }
