@@ -20,7 +20,7 @@ func TestBeatsAreTakenAndLinesCounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := write.New("a", w, 1<<20)
+	out := write.New("a", w, 1<<20, nil)
 	book, err := ledger.Open("")
 	if err != nil {
 		t.Fatal(err)
