@@ -189,10 +189,9 @@ func (s *Set) acquire(file string, n uint64) (*member, error) {
 			m.users++
 			m.used = now
 			s.touch(m)
-			park := s.surplus()
 			ready := m.ready
+			s.parkSurplus()
 			s.mu.Unlock()
-			s.park(park)
 			<-ready
 			if m.failed != nil {
 				s.refuse(m, n)
@@ -208,9 +207,8 @@ func (s *Set) acquire(file string, n uint64) (*member, error) {
 	m := &member{users: 1, used: now, ready: make(chan struct{})}
 	s.members[file] = m
 	s.touch(m)
-	park := s.surplus()
+	s.parkSurplus()
 	s.mu.Unlock()
-	s.park(park)
 	// Not with mu held: only those that want this file wait for it.
 	out, err := s.open(file)
 	s.mu.Lock()
@@ -252,6 +250,22 @@ func (s *Set) touch(m *member) {
 	}
 	s.opened.MoveToFront(m.place)
 }
+
+// parkSurplus parks members while too many are open. Called with mu held, which it gives up meanwhile.
+func (s *Set) parkSurplus() {
+	for range parkTries {
+		m := s.surplus()
+		if m == nil {
+			return
+		}
+		s.mu.Unlock()
+		s.park(m)
+		s.mu.Lock()
+	}
+}
+
+// parkTries is how many files a new one may have parked: one that is at something stays open, and is made up for by the next.
+const parkTries = 4
 
 // surplus is a member to park, because too many are open; it is in use until park is done with it. When all are in use there are some too many
 // for a moment. Called with mu held.
