@@ -90,6 +90,13 @@ func (o *Output) Busy() bool {
 	return o.busy
 }
 
+// Park closes the file until the next line, unless some are on the way to it, and says whether it did.
+func (o *Output) Park() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.busy && len(o.queue) == 0 && o.file.Park()
+}
+
 // Give takes lines and returns an empty buffer for the next ones. When the disk is so slow that the queue is full, it waits a
 // little; when that does not help the lines are dropped and counted, so that one output never holds up the others for long. The
 // exception is the one write that finds the disk hanging: its reader hangs too, and the socket's buffer fills meanwhile.

@@ -289,7 +289,7 @@ func (s *Set) park(m *member) {
 	if m == nil {
 		return
 	}
-	parked := m.file.Park()
+	parked := m.Park()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.users--
