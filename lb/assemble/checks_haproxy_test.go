@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -97,6 +98,7 @@ func answers(text string) func(net.Conn) {
 type comparison struct {
 	text  strings.Builder
 	names []string
+	but   map[string]string // by name: a column in which lb says more
 }
 
 // add adds a backend of one server.
@@ -114,7 +116,7 @@ const compareHead = `defaults
   timeout client 2s
   timeout server 2s
   timeout check 300ms
-  default-server inter 200ms rise 1 fall 1
+  default-server inter 700ms rise 1 fall 1
 frontend f
   bind FRONT
   default_backend none
@@ -166,6 +168,9 @@ func (c *comparison) run(t *testing.T, settled func(row map[string]string) bool)
 		a, b := checkRows(stats.AppendCSV(nil, g.Snapshot(), stats.Filter{})), theirs()
 		var wrong []string
 		for _, name := range c.names {
+			if column := c.but[name]; column != "" && len(a[name]) > 0 && len(b[name]) > 0 {
+				a[name][column] = b[name][column]
+			}
 			if same[name] == nil && len(b[name]) > 0 && maps.Equal(a[name], b[name]) && b[name]["check_status"] != "INI" &&
 				b[name]["agent_status"] != "INI" && (settled == nil || settled(b[name])) {
 				same[name] = b[name]
@@ -211,9 +216,12 @@ func checkRows(table []byte) map[string]map[string]string {
 		}
 		cells := map[string]string{}
 		for _, c := range checkColumns {
-			cells[c] = strings.TrimPrefix(l[index[c]], "* ")
+			cells[c] = l[index[c]]
 		}
-		m[l[0]] = cells
+		// While HAProxy's check is under way ("* L7OK") there is no text of the one before.
+		if !strings.HasPrefix(cells["check_status"], "* ") && !strings.HasPrefix(cells["agent_status"], "* ") {
+			m[l[0]] = cells
+		}
 	}
 	return m
 }
@@ -260,7 +268,8 @@ func TestAgentsAsHAProxy(t *testing.T) {
 // TestChecksAsHAProxy runs lb and Debian's haproxy with the same text against
 // the same servers, and compares what both found.
 func TestChecksAsHAProxy(t *testing.T) {
-	var c comparison
+	// The version, which HAProxy has in its log alone.
+	c := comparison{but: map[string]string{"mysql": "last_chk", "mysql-user": "last_chk"}}
 	add := c.add
 	tcp := func(name string, serve func(net.Conn), rules ...string) {
 		lines := []string{"option tcp-check"}
@@ -347,6 +356,70 @@ func TestChecksAsHAProxy(t *testing.T) {
 	add("hello", "check", peer(t, talks("", "\x15\x03\x00\x00\x02\x02\x28")), "option ssl-hello-chk")
 	add("hello-no", "check", peer(t, shuts("HTTP/1.0 400\r\n")), "option ssl-hello-chk")
 
+	// Active Directory writes lengths of four bytes, and answers may come in pieces.
+	long := "\x30\x84\x00\x00\x00\x10\x02\x01\x01\x61\x84\x00\x00\x00\x07\x0a\x01\x00\x04\x00\x04\x00"
+	add("ldap-long", "check", peer(t, talks("", long)), "option ldap-check")
+	add("ldap-long-no", "check", peer(t, talks("", strings.Replace(long, "\x0a\x01\x00", "\x0a\x01\x31", 1))), "option ldap-check")
+	add("ldap-short", "check", peer(t, shuts("\x30\x0c\x02\x01")), "option ldap-check")
+	add("ldap-two-bytes", "check", peer(t, talks("", "\x30\x82\x00\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00")), "option ldap-check")
+	add("pgsql-fatal", "check", peer(t, talks("", "E\x00\x00\x00\x26SFATAL\x00C28000\x00Mno such role\x00\x00")), "option pgsql-check user post")
+	add("mysql-none", "check", peer(t, shuts("")), "option mysql-check")
+	add("mysql-shut", "check", peer(t, shuts(mysql)), "option mysql-check user root")
+	add("mysql-other", "check", peer(t, shuts("220 hello\r\n")), "option mysql-check user root")
+	full := peerFull(t)
+	add("full", "check", full)
+	add("full-connect", "check", full, "option tcp-check", "tcp-check connect comment there")
+	add("full-implicit", "check", full, "option tcp-check", "tcp-check expect string x")
+	add("full-http", "check", full, "mode http", "option httpchk")
+	add("full-http-step", "check", full, "mode http", "option httpchk", "http-check connect", "http-check send uri /")
+	add("silent-http", "check", peer(t, talks("")), "mode http", "option httpchk")
+	add("silent-binary", "check", peer(t, talks("")), "option tcp-check", "tcp-check connect", "tcp-check expect binary 4142 comment two")
+	add("silent-redis", "check", peer(t, talks("")), "option redis-check")
+	add("silent-mysql", "check", peer(t, talks("")), "option mysql-check")
+	add("silent-tls", "check check-ssl verify none", peer(t, talks("")))
+	add("shut-tls", "check check-ssl verify none", peer(t, shuts("")))
+	add("shut-tls-step", "check verify none", peer(t, shuts("")), "option tcp-check", "tcp-check connect ssl comment here")
+	add("plain-tls", "check check-ssl verify none", peer(t, shuts("220 no TLS here\r\n")))
+	add("plain-tls-step", "check verify none", peer(t, shuts("220 no TLS here\r\n")), "option tcp-check", "tcp-check connect ssl")
+
+	// What a backend keeps of the defaults' request.
+	asked := peer(t, func(c net.Conn) {
+		rd := bufio.NewReader(c)
+		line, _ := rd.ReadString('\n')
+		said := strings.TrimSpace(line)
+		for {
+			h, err := rd.ReadString('\n')
+			if err != nil || strings.TrimSpace(h) == "" {
+				break
+			}
+			if !strings.HasPrefix(strings.ToLower(h), "connection") && !strings.HasPrefix(strings.ToLower(h), "content-length") {
+				said += " " + strings.TrimSpace(h)
+			}
+		}
+		fmt.Fprintf(c, "HTTP/1.0 500 %s\r\n\r\n", said)
+	})
+	for i, d := range [][]string{
+		{"option httpchk GET /d"}, {"option httpchk HEAD /d HTTP/1.1", "http-check send hdr x-d 1"}, {"option httpchk", "http-check send meth PUT uri /s"},
+		{"http-check send meth PUT uri /s"}, {"option tcp-check"}, {"option httpchk", "http-check expect status 500"},
+	} {
+		c.text.WriteString("defaults\n  mode http\n  timeout connect 2s\n  timeout client 2s\n  timeout server 2s\n  timeout check 300ms\n  default-server inter 700ms rise 1 fall 1\n")
+		for _, l := range d {
+			c.text.WriteString("  " + l + "\n")
+		}
+		for j, b := range [][]string{
+			{}, {"option httpchk"}, {"option httpchk /b"}, {"option httpchk", "http-check send hdr x-b 1"}, {"http-check send uri /b"}, {"option httpchk", "http-check send meth POST"},
+			{"option httpchk", "http-check expect status 200"}, {"option httpchk POST /b", "http-check send hdr x-b 1"},
+		} {
+			add(fmt.Sprintf("defaults-%d-%d", i, j), "check", asked, b...)
+		}
+	}
+	c.text.WriteString("defaults\n  timeout connect 2s\n  timeout client 2s\n  timeout server 2s\n  timeout check 300ms\n  default-server inter 700ms rise 1 fall 1\n  option tcp-check\n  tcp-check expect string hello\n")
+	add("defaults-tcp", "check", peer(t, talks("hello")))
+	add("defaults-tcp-wrong", "check", peer(t, shuts("bye")))
+	add("defaults-tcp-option", "check", peer(t, shuts("bye")), "option tcp-check")
+	add("defaults-tcp-own", "check", peer(t, shuts("bye")), "tcp-check expect string bye")
+	c.text.WriteString("defaults\n  timeout connect 2s\n  timeout client 2s\n  timeout server 2s\n  timeout check 300ms\n  default-server inter 700ms rise 1 fall 1\n")
+
 	web1 := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	web1.TLS = &tls.Config{}
 	web1.StartTLS()
@@ -375,6 +448,31 @@ func TestChecksAsHAProxy(t *testing.T) {
 	add("tracker-up", "track tcp-plain/s", closed)
 
 	c.run(t, nil)
+}
+
+// peerFull is an address where the queue is full, so that no connection is ever
+// made.
+func peerFull(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(sa.(*unix.SockaddrInet4).Port))
+	for range 4 {
+		if c, err := net.DialTimeout("tcp", address, 100*time.Millisecond); err == nil {
+			t.Cleanup(func() { c.Close() })
+		}
+	}
+	return address
 }
 
 // peerGone is an address where nobody listens, nor will until the test ends:

@@ -59,10 +59,10 @@ func checkTable() []row[*draft] {
 // httpCheck applies option httpchk [URI | METHOD URI [VERSION]].
 func (c *call) httpCheck(d *draft) error {
 	d.check.set(httpCheck, !c.no)
-	if c.no || len(c.args) == 0 && d.check.inherited {
-		return nil // the defaults say more
+	if c.no {
+		return nil
 	}
-	d.check.inherited = false
+	d.check.begin(httpCheck)
 	k := &d.check.request
 	*k = health.Request{Method: "OPTIONS", URI: "/", Version: "HTTP/1.0"}
 	switch {

@@ -103,9 +103,9 @@ func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
 	refuse("server a 127.0.0.1:2 track c\nserver c 127.0.0.1:2 track a", "looping back")
 }
 
-// A proxy's own rules take the place of those of its defaults; option httpchk
-// and the first http-check send make one request; comments belong to the rules
-// behind them.
+// A proxy's own lines on a kind of check take the place of all that its defaults
+// say of it; option httpchk and the first http-check send make one request;
+// comments belong to the rules after them.
 func TestCheckScripts(t *testing.T) {
 	c := load(t, `defaults
   mode http
@@ -150,9 +150,9 @@ backend timed
 	}
 	is200 := func(e *health.Expect) bool { return e.Statuses.Has(200) && !e.Statuses.Has(204) }
 	request("inherits", "GET /x HTTP/1.0  A: b", is200)
-	request("own", "GET /x HTTP/1.0  A: b", func(e *health.Expect) bool { return string(e.Text) == "ok" })
-	request("again", "HEAD /y HTTP/1.1 ", is200)
-	request("sends", "GET /z HTTP/1.0 text A: b", func(e *health.Expect) bool { return e.Statuses == nil })
+	request("own", "OPTIONS / HTTP/1.0 ", func(e *health.Expect) bool { return string(e.Text) == "ok" })
+	request("again", "HEAD /y HTTP/1.1 ", func(e *health.Expect) bool { return e.Statuses == nil })
+	request("sends", " /z  text", func(e *health.Expect) bool { return e.Statuses == nil })
 	s := proxy(t, c, "bytes").Check.Script
 	var told []string
 	for _, step := range s.Steps {

@@ -24,12 +24,12 @@ const (
 
 // checkDraft is how a proxy's servers are checked, while its lines are read.
 type checkDraft struct {
-	kind      checkKind
-	protocol  health.Script
-	request   health.Request // option httpchk
-	inherited bool           // request is that of the defaults
-	rules     [protocolCheck][]health.Step
-	own       [protocolCheck]bool // rules are the proxy's, not its defaults'
+	kind     checkKind
+	protocol health.Script
+	request  health.Request // option httpchk
+	rules    [protocolCheck][]health.Step
+	own      [protocolCheck]bool // rules are the proxy's, not its defaults'
+	began    [protocolCheck]bool // the proxy has lines of its own on this kind
 }
 
 // set makes kind the way of checking, or ends it ("no option ...").
@@ -42,18 +42,24 @@ func (k *checkDraft) set(kind checkKind, on bool) {
 	}
 }
 
-// inherit is what a proxy begins with. Its own rules of a kind take the place
-// of all those of its defaults, but the request is asked on.
+// inherit is what a proxy begins with: all that its defaults say of checks, or,
+// from its first line on a kind of check on, nothing of that kind.
 func (k *checkDraft) inherit() checkDraft {
 	next := *k
-	next.own = [protocolCheck]bool{}
-	next.inherited = k.kind == httpCheck
-	if first := firstRequest(k.rules[httpCheck]); first >= 0 {
-		next.request = merge(k.request, k.rules[httpCheck][first].Request)
-		next.rules[httpCheck] = slices.Clone(k.rules[httpCheck])
-		next.rules[httpCheck][first].Request = &health.Request{}
-	}
+	next.own, next.began = [protocolCheck]bool{}, [protocolCheck]bool{}
 	return next
+}
+
+// begin drops what the defaults say of a kind of check, at a proxy's first own
+// line on it.
+func (k *checkDraft) begin(kind checkKind) {
+	if k.began[kind] {
+		return
+	}
+	k.began[kind], k.rules[kind] = true, nil
+	if kind == httpCheck {
+		k.request = health.Request{}
+	}
 }
 
 // firstRequest is the place of the rule that says more of option httpchk's
@@ -170,9 +176,8 @@ func checkStep(kind checkKind, apply func(c *call, d *draft, s *health.Step) err
 		if err := apply(c, d, &s); err != nil {
 			return fmt.Errorf("'%s' : %w", c.name, err)
 		}
-		if !k.own[kind] {
-			k.own[kind], k.rules[kind] = true, nil
-		}
+		k.begin(kind)
+		k.own[kind] = true
 		rules := k.rules[kind]
 		s.Number = len(rules) + 1
 		if s.Connect != nil {

@@ -31,10 +31,19 @@ func firstLine(data []byte) string {
 
 func fixed(text string) func([]byte) string { return func([]byte) string { return text } }
 
-// from gives what came from byte i on.
+// from gives what came from byte i on, up to a NUL.
 func from(i int) func([]byte) string {
-	return func(data []byte) string { return string(data[min(i, len(data)):]) }
+	return func(data []byte) string { return cString(data[min(i, len(data)):]) }
 }
+
+// cString is data up to a NUL.
+func cString(data []byte) string {
+	text, _, _ := bytes.Cut(data, []byte{0})
+	return string(text)
+}
+
+// mysqlVersion is the server's version, out of its greeting.
+func mysqlVersion(data []byte) string { return cString(data[min(5, len(data)):]) }
 
 // Redis is option redis-check.
 func Redis() Script {
@@ -106,7 +115,7 @@ func PostgreSQL(user string) Script {
 // MySQL is option mysql-check: the server's greeting and, with a user, its
 // answer to a login; old speaks as clients before 4.1 do.
 func MySQL(user string, old bool) Script {
-	greeting := Step{Expect: &Expect{Custom: func(data []byte, last bool) Verdict { return mysqlPacket(data, 0, last) }}}
+	greeting := Step{Expect: &Expect{OnOK: mysqlVersion, Custom: func(data []byte, last bool) Verdict { return mysqlPacket(data, 0, last) }}}
 	if user == "" {
 		return numbered(Step{Connect: &Connect{Default: true, Linger: true}}, greeting)
 	}
@@ -124,7 +133,7 @@ func MySQL(user string, old bool) Script {
 		Step{Connect: &Connect{Default: true, Linger: true}},
 		Step{Send: packet}, // ahead of the greeting, which the answer follows
 		greeting,
-		Step{Expect: &Expect{Custom: func(data []byte, last bool) Verdict {
+		Step{Expect: &Expect{OnOK: mysqlVersion, Custom: func(data []byte, last bool) Verdict {
 			if len(data) < 4 {
 				return mysqlPacket(data, 0, last)
 			}
@@ -164,28 +173,55 @@ func LDAP() Script {
 }
 
 // ldapBind judges the answer to a bind (RFC 4511, sections 4.1.9 and 4.2.2).
-func ldapBind(data []byte, _ bool) Verdict {
+// Active Directory writes lengths of four bytes.
+func ldapBind(data []byte, last bool) Verdict {
 	foreign := Verdict{Status: L7RSP, Note: "Not LDAPv3 protocol"}
-	// length steps over a length in BER, of one byte or in the long form.
-	length := func(i int) int {
-		if i >= len(data) || data[i]&0x80 == 0 {
-			return i + 1
-		}
-		return i + 1 + int(data[i]&0x7f)
+	short := Verdict{More: !last}
+	if last {
+		short.Status = L7RSP
 	}
 	follows := func(i int, want ...byte) bool {
 		return i+len(want) <= len(data) && slices.Equal(data[i:i+len(want)], want)
 	}
-	i := length(1)
-	if i > 4 || !follows(i, 0x02, 0x01, 0x01, 0x61) { // messageID 1, bindResponse
+	size, i, whole := berLength(data, 1)
+	switch {
+	case !whole:
+		return short
+	case i > 6 || size > answerSize: // longer than four bytes, or than any answer to a bind
+		return foreign
+	case len(data) < i+size:
+		return short
+	case !follows(i, 0x02, 0x01, 0x01, 0x61): // messageID 1, bindResponse
 		return foreign
 	}
-	i = length(i + 4)
-	if !follows(i, 0x0a, 0x01) || i+2 >= len(data) { // an ENUMERATED result code
+	_, i, whole = berLength(data, i+4)
+	if !whole || !follows(i, 0x0a, 0x01) || i+2 >= len(data) { // an ENUMERATED result code
 		return foreign
 	}
 	if code := int(data[i+2]); code != 0 {
 		return Verdict{Status: L7STS, Code: code, Note: "See RFC: http://tools.ietf.org/html/rfc4511#section-4.1.9"}
 	}
 	return Verdict{}
+}
+
+// berLength reads a length in BER at i, and where what it measures begins;
+// whole is false when it is not all there.
+func berLength(data []byte, i int) (size, begin int, whole bool) {
+	if i >= len(data) {
+		return 0, i, false
+	}
+	if data[i]&0x80 == 0 {
+		return int(data[i]), i + 1, true
+	}
+	n := int(data[i] & 0x7f)
+	begin = i + 1 + n
+	if begin > len(data) {
+		return 0, begin, n > 8 // it is nonsense, and known to be
+	}
+	for _, b := range data[i+1 : begin] {
+		if size = size<<8 | int(b); size > 1<<24 {
+			break
+		}
+	}
+	return size, begin, true
 }

@@ -131,9 +131,7 @@ func (c *run) connect(how *Connect) (result, bool) {
 	conn, err := d.DialContext(c.ctx, network, address)
 	if err != nil {
 		r := connectResult(err)
-		if r.status != L4TOUT {
-			r.info += c.where()
-		}
+		r.info += c.where()
 		return r, false
 	}
 	c.conn, c.linger = conn, how.Linger
@@ -158,7 +156,7 @@ func (c *run) connect(how *Connect) (result, bool) {
 			if isTimeout(err) {
 				return result{status: L6TOUT}, false
 			}
-			return result{status: L6RSP, info: printable("SSL handshake failure ("+err.Error()+")") + c.where()}, false
+			return result{status: L6RSP, info: printable("SSL handshake failure"+tlsReason(err)) + c.where()}, false
 		}
 		c.conn, c.secured = tc, true
 	}
@@ -289,7 +287,18 @@ func (c *run) late() result {
 	if c.step != nil && c.step.Expect != nil && c.step.Expect.Late != 0 {
 		status = c.step.Expect.Late
 	}
-	return result{status: status}
+	return result{status: status, info: c.where()}
+}
+
+// tlsReason says what HAProxy does not: why a handshake failed, where the
+// server said something of TLS at all.
+func tlsReason(err error) string {
+	var plain tls.RecordHeaderError
+	var errno syscall.Errno
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &plain) || errors.As(err, &errno) {
+		return ""
+	}
+	return " (" + err.Error() + ")"
 }
 
 // failed names what broke an exchange: a timeout, or the socket's error.

@@ -179,6 +179,7 @@ func (s *Server) admin(a control.AdminChange) {
 			s.srv.SetHealth(s.up() && (s.tracks == nil || s.tracks.srv.Stats().Health))
 		}
 		s.srv.SetAdmin(after)
+		s.wasInMaintenance() // notes it
 		switch {
 		case after&backend.ForcedMaint != 0:
 			s.event(health.IntoMaint)

@@ -63,6 +63,7 @@ type Server struct {
 	known, agentKnown bool
 	agentOff          bool          // disable agent
 	heard             health.Orders // by the agent's last answer
+	maintained        bool          // has been in maintenance of its own
 	checksOff         bool          // disable health
 }
 

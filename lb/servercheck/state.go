@@ -119,19 +119,19 @@ func (s *Server) shown() control.ServerState {
 		}
 		c.AgentAddr, c.AgentPort = s.opt.AgentAddr, s.opt.AgentPort
 	}
-	if s.checks == nil { // as HAProxy has it then
-		c.CheckStatus = int(health.INI)
-		if st.Admin&backend.Maint == 0 {
-			c.CheckHealth = 2
+	if s.checks == nil { // as HAProxy leaves it from the start on
+		switch off := s.srv.InitialAdmin&backend.ForcedMaint != 0; {
+		case off:
+			c.CheckState = control.CheckPaused
+		case !s.tracksDisabled() && !s.wasInMaintenance():
+			c.CheckHealth = 2 // its default of rise
 		}
-	}
-	if s.checks != nil {
+	} else {
 		c.CheckState = control.CheckConfigured
 		if !s.areChecksOff() {
 			c.CheckState |= control.CheckEnabled
 		}
 		c.CheckHealth, _, _ = s.checks.Health()
-		c.CheckStatus = int(health.INI)
 		if st.Admin&backend.Maint != 0 {
 			c.CheckState |= control.CheckPaused
 		}
@@ -140,6 +140,25 @@ func (s *Server) shown() control.ServerState {
 		}
 	}
 	return c
+}
+
+// wasInMaintenance reports whether it is in maintenance of its own, or was.
+func (s *Server) wasInMaintenance() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.maintained = s.maintained || s.srv.Stats().Admin&backend.ForcedMaint != 0
+	return s.maintained
+}
+
+// tracksDisabled reports whether the server that it tracks began with
+// `disabled` on its line.
+func (s *Server) tracksDisabled() bool {
+	for t := s.tracks; t != nil; t = t.tracks {
+		if t.srv.InitialAdmin&backend.ForcedMaint != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // operational is a server's state as HAProxy numbers it.
