@@ -278,8 +278,12 @@ func startsFrame(data []byte) bool {
 	case c == '<':
 		return len(data) == 1 || isDigit(data[1])
 	case isDigit(c):
-		_, _, verdict := frameLength(data)
-		return verdict != frameLine
+		length, header, verdict := frameLength(data)
+		if verdict != frameCounted {
+			return verdict == frameUnknown
+		}
+		body := data[header:min(len(data), header+length)]
+		return hasPriority(body) || len(body) < min(length, len("<1>"))
 	}
 	begins, _ := prefix(data, byteOrder)
 	return begins

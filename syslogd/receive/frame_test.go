@@ -107,7 +107,7 @@ func TestStep(t *testing.T) {
 			row(fmt.Sprint("length ", length), piece, 397, fmt.Sprint(length, body))
 		}
 	}
-	for _, length := range []int{340, 3434, 9999} {
+	for _, length := range []int{340, 350, 3434, 3500, 9999} {
 		row(fmt.Sprint("length ", length), 1<<20, 399, fmt.Sprint(length, body))
 		row(fmt.Sprint("length ", length), 1000, 399-length/35, fmt.Sprint(length, body))
 	}
