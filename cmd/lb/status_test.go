@@ -89,3 +89,17 @@ func TestShortUsage(t *testing.T) {
 		t.Error("reload's second line is missing")
 	}
 }
+
+// A mistake is told once: the verdict does not repeat what stands above it.
+func TestOnce(t *testing.T) {
+	for answer, want := range map[string]string{
+		"[ALERT] : parsing [lb.cfg:6] : unknown mode\nReload failed: [lb.cfg:6] : unknown mode\n": "[ALERT] : parsing [lb.cfg:6] : unknown mode\nReload failed, for the reason above.\n",
+		"Reload failed: the new worker (7) exited with code 2\n":                                  "Reload failed: the new worker (7) exited with code 2\n",
+		"[NOTICE] : something\nReload failed: it was not ready within 60s\n":                      "[NOTICE] : something\nReload failed: it was not ready within 60s\n",
+		"Generation 2 serves.\n": "Generation 2 serves.\n",
+	} {
+		if got := once(answer); got != want {
+			t.Errorf("%q becomes %q", answer, got)
+		}
+	}
+}

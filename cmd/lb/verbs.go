@@ -204,7 +204,7 @@ func (r *request) say(to io.Writer, answer string) error {
 	w := console.Into(to)
 	switch {
 	case w == nil:
-		_, err := io.WriteString(to, answer)
+		_, err := io.WriteString(to, once(answer))
 		return err
 	case r.sameUnit:
 		return nil
@@ -217,6 +217,18 @@ func (r *request) say(to io.Writer, answer string) error {
 	}
 	_, err := fmt.Fprintf(w, "%s (%d) : %s\n", tag, os.Getpid(), line)
 	return err
+}
+
+// once leaves out of the verdict, the last line, what the lines before it say
+// already: a mistake is told once.
+func once(answer string) string {
+	text := strings.TrimSuffix(answer, "\n")
+	at := strings.LastIndex(text, "\n") + 1
+	reason, ok := strings.CutPrefix(text[at:], "Reload failed: ")
+	if !ok || !strings.Contains(text[:at], reason) {
+		return answer
+	}
+	return text[:at] + "Reload failed, for the reason above.\n"
 }
 
 // tell runs a command whose answer is shown.

@@ -98,6 +98,9 @@ func (r *run) tellFailure(a attempt, o Outcome, about []slog.Attr) {
 		}
 	}
 	reason := ": " + o.Reason
+	if !r.Terse && o.Reason != "" && strings.Contains(o.Text, o.Reason) {
+		reason = ", for the reason above" // which the worker has told itself
+	}
 	if all := alerts(o.Text); r.Terse && len(all) > 1 {
 		for _, one := range all {
 			r.tell(slog.LevelError, kind, one, about...)
