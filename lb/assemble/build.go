@@ -68,7 +68,11 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 		return nil, err
 	}
 	rt := b.rt
+	for _, fe := range rt.eng.Frontends {
+		rt.configuredLimits = append(rt.configuredLimits, fe.Limit())
+	}
 	rt.generation = succession.New(succession.Options{
+		Changes: rt.encodeChanges, Apply: rt.applyChanges,
 		Engine: rt.eng, Servers: &rt.Set, Tables: rt.tables, Tickets: &rt.tickets, Policy: rt.cfg.Global.Handover,
 		Count: rt.count, Rows: len(rt.frontends) + len(rt.backends) + len(rt.serverConfigs), Clear: rt.clearOwn, Warn: rt.note, Running: rt.ctx, Serving: rt.serving,
 	})

@@ -55,6 +55,8 @@ type Runtime struct {
 	pulse         pulse
 	hardMaxConn   int // what `set maxconn global` cannot exceed
 
+	configuredLimits []int // maxconn by stream.Frontend.Index
+
 	ctx     context.Context // ends with Stop
 	cancel  context.CancelFunc
 	serving context.Context // ends with Drain: the next generation answers on the stats sockets

@@ -238,6 +238,10 @@ func (f *fake) BadMessages() ([]BadMessage, uint64) { return slices.Clone(f.bad)
 
 func (f *fake) Held() (now, budget int64) { return 5, 100 }
 
+func (f *fake) RuntimeChanges() []Change { return []Change{{"map m", "3 lines"}} }
+
+func (f *fake) ClearRuntimeChanges() error { return nil }
+
 func (f *fake) Loops() []Loop { return []Loop{{1, 2}, {3, 4}} }
 
 func (f *fake) ClearCounters(all bool) {

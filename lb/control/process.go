@@ -113,6 +113,14 @@ func showFD(c *session, args []string) {
 	}
 }
 
+func showRuntimeChanges(c *session, _ []string) {
+	for _, change := range c.Runtime.RuntimeChanges() {
+		c.say(change.What + ": " + change.Now)
+	}
+}
+
+func clearRuntimeChanges(c *session, _ []string) { c.answer(c.Runtime.ClearRuntimeChanges()) }
+
 // nothing is the answer to a list of what there is not.
 func nothing(*session, []string) {}
 

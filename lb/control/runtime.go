@@ -62,6 +62,10 @@ type Runtime interface {
 	// Held is how many bytes are held for requests that wait, and the most that
 	// may be.
 	Held() (now, budget int64)
+	// RuntimeChanges is what is other than the configuration and its files have
+	// it, because an operator said so, and ClearRuntimeChanges undoes it.
+	RuntimeChanges() []Change
+	ClearRuntimeChanges() error
 	// Loops are the event loops.
 	Loops() []Loop
 	// ClearCounters sets maxima to zero, or all counters.
@@ -152,6 +156,9 @@ type ServerState struct {
 	CheckPort     int
 	CheckAddr     string // "" shows "-"
 }
+
+// Change is one line of `show runtime-changes`.
+type Change struct{ What, Now string }
 
 // CheckState tells what the health checks of a server are doing: flags as they
 // stand in `show servers state`.

@@ -10,6 +10,8 @@ package lookup
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +44,8 @@ type File struct {
 	next    []*version // versions that were prepared and not committed
 	current uint       // number of the version that rules use
 	newest  uint       // that was prepared
+	origin  []Entry    // what the file had, once it was changed; nil before
+	edited  bool
 }
 
 // version is what will be in the place of all lines at once.
@@ -299,6 +303,69 @@ func (f *File) change(edit func([]Entry) ([]Entry, error)) error {
 			return err
 		}
 	}
+	if !f.edited {
+		f.edited, f.origin = true, f.entries
+	}
 	f.entries = list
 	return nil
+}
+
+// Changes are the lines, and a sum of those that were read, where commands have
+// made them others; ok is false where they have not.
+func (f *File) Changes() (list []Entry, base string, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.edited {
+		return nil, "", false
+	}
+	return slices.Clone(f.entries), sumOf(f.origin), true
+}
+
+// Restore makes the lines those that an earlier process had, if the file is
+// what that one read: otherwise somebody has changed it since, and it counts.
+func (f *File) Restore(list []Entry, base string) (done bool, err error) {
+	f.mu.Lock()
+	now := f.entries
+	if f.edited {
+		now = f.origin
+	}
+	same := sumOf(now) == base
+	f.mu.Unlock()
+	if !same {
+		return false, nil
+	}
+	return true, f.change(func([]Entry) ([]Entry, error) {
+		lines := make([]Entry, len(list))
+		for i, e := range list {
+			f.nextID++
+			lines[i] = Entry{f.nextID, e.Key, e.Value}
+		}
+		return lines, nil
+	})
+}
+
+// Reset makes the lines those of the file again.
+func (f *File) Reset() error {
+	f.mu.Lock()
+	origin, edited := f.origin, f.edited
+	f.mu.Unlock()
+	if !edited {
+		return nil
+	}
+	err := f.change(func([]Entry) ([]Entry, error) { return slices.Clone(origin), nil })
+	if err == nil {
+		f.mu.Lock()
+		f.edited, f.origin = false, nil
+		f.mu.Unlock()
+	}
+	return err
+}
+
+// sumOf tells lists of lines apart.
+func sumOf(list []Entry) string {
+	h := sha256.New()
+	for _, e := range list {
+		fmt.Fprintf(h, "%d:%s%d:%s", len(e.Key), e.Key, len(e.Value), e.Value)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }

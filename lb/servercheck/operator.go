@@ -1,6 +1,7 @@
 package servercheck
 
 import (
+	"fmt"
 	"net"
 	"strconv"
 
@@ -222,4 +223,73 @@ func (set *Set) SetHealth(be, server string, h control.Health) error {
 		s.event(event)
 	})
 	return nil
+}
+
+// ChangedByOperators says what of the server is other than the configuration
+// has it, because an operator or an agent said so.
+func (s *Server) ChangedByOperators() []string {
+	st := s.srv.Stats()
+	var list []string
+	if st.Weight != s.srv.Initial {
+		list = append(list, fmt.Sprintf("weight %d, configured %d", st.Weight, s.srv.Initial))
+	}
+	if st.MaxConn != s.srv.MaxConn {
+		list = append(list, fmt.Sprintf("maxconn %s, configured %s", shownPlaces(st.MaxConn), shownPlaces(s.srv.MaxConn)))
+	}
+	const forced = backend.ForcedMaint | backend.ForcedDrain | backend.ConfigMaint
+	if now := st.Admin & forced; now != s.srv.InitialAdmin&forced {
+		list = append(list, "state "+adminName(now)+", configured "+adminName(s.srv.InitialAdmin))
+	}
+	if s.areChecksOff() {
+		list = append(list, "health checks disabled")
+	}
+	if _, _, off := s.agentState(); off && s.agent != nil {
+		list = append(list, "agent checks disabled")
+	}
+	return list
+}
+
+func shownPlaces(n int) string {
+	if n == backend.Unlimited {
+		return "none"
+	}
+	return strconv.Itoa(n)
+}
+
+func adminName(a backend.Admin) string {
+	switch {
+	case a&backend.Maint != 0:
+		return "maint"
+	case a&backend.Drain != 0:
+		return "drain"
+	}
+	return "ready"
+}
+
+// ForgetOperators makes of the server what the configuration says.
+func (s *Server) ForgetOperators() {
+	st := s.srv.Stats()
+	if st.Weight != s.srv.Initial {
+		s.srv.SetWeight(s.srv.Initial)
+	}
+	if st.MaxConn != s.srv.MaxConn {
+		s.srv.SetMaxConn(s.srv.MaxConn)
+	}
+	const forced = backend.ForcedMaint | backend.ForcedDrain | backend.ConfigMaint
+	if now, was := st.Admin&forced, s.srv.InitialAdmin&forced; now != was {
+		switch {
+		case was&backend.Maint != 0:
+			s.admin(control.Maint)
+		case was&backend.Drain != 0:
+			s.admin(control.Drain)
+		default:
+			s.admin(control.Ready)
+		}
+	}
+	if s.checks != nil && s.areChecksOff() {
+		s.enableChecks(true)
+	}
+	if _, _, off := s.agentState(); off && s.agent != nil {
+		s.enableAgent(true)
+	}
 }

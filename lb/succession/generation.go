@@ -6,6 +6,7 @@
 //	new worker, before it accepts          old worker, serving
 //	ask                                 ->                                       predecessor.go
 //	                                    <- tables: stick tables                  tables.go
+//	                                    <- changes: what operators changed       changes.go
 //	                                    <- state: servers, ticket keys           successor.go
 //	                                    <- busy: load of the servers, whenever
 //	                                       it changes                            load.go
@@ -49,6 +50,7 @@ const (
 	kindFormer  = "former"
 	kindBusy    = "busy"
 	kindTables  = "tables"
+	kindChanges = "changes"
 	kindClear   = "clear"
 	kindCleared = "cleared"
 )
@@ -98,6 +100,11 @@ type Options struct {
 	Servers *servercheck.Set
 	Tables  []*stick.Table // in the order of the configuration
 	Tickets *Tickets
+
+	// Changes is what operators changed at run time and no other message has, in
+	// a form of its own, and Apply takes it over; nil text is nothing.
+	Changes func() []byte
+	Apply   func(text []byte)
 
 	// Policy is what the configuration says of connections: "move", which is
 	// the default, or another word of `handover`.

@@ -33,6 +33,9 @@ func (g *Generation) Inherit(link *handoff.Conn) error {
 		case err == nil && l.Kind == kindTables:
 			g.receiveTables(fds)
 			continue
+		case err == nil && l.Kind == kindChanges:
+			g.receiveChanges(fds)
+			continue
 		case errors.Is(err, handoff.ErrDescriptors): // which the state does not need
 			g.noRoom(l, err)
 			continue
@@ -122,6 +125,9 @@ func (g *Generation) takeOver(p *predecessor) {
 			g.addLoad(p, l.Busy)
 		case kindTables:
 			g.receiveTables(fds)
+			continue
+		case kindChanges:
+			g.receiveChanges(fds)
 			continue
 		case kindState: // it was slower than inherit could wait: late is better than never
 			g.takeState(l)

@@ -59,6 +59,9 @@ func (g *Generation) listenTo(s *successor) {
 			if err := g.beginTables(s); err != nil {
 				g.Warn("send the stick tables to the next worker: " + err.Error())
 			}
+			if err := g.sendChanges(s); err != nil {
+				g.Warn("send what was changed at run time to the next worker: " + err.Error())
+			}
 			if err := g.sendState(s); err != nil {
 				g.Warn("send the servers' state to the next worker: " + err.Error())
 				return

@@ -1,0 +1,146 @@
+package assemble
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"lbsyslogd/lb/control"
+	files "lbsyslogd/lb/lookup" // lookup is a function here
+)
+
+// What operators changed on the stats socket survives a reload, until the
+// configuration or the file says otherwise for that very thing. What was made
+// of servers (state, weight, maxconn, health, agent) goes with their state.
+
+// changes is what goes to the next worker.
+type changes struct {
+	Files  []fileChange  `json:"files,omitempty"`
+	Limits []limitChange `json:"limits,omitempty"`
+}
+
+// fileChange is a map or a list of patterns with other lines than its file.
+type fileChange struct {
+	Path  string        `json:"path"`
+	Map   bool          `json:"map,omitempty"`
+	Base  string        `json:"base"` // a sum of what the file had
+	Lines []files.Entry `json:"lines"`
+}
+
+// limitChange is a maxconn: a frontend's, or the process's.
+type limitChange struct {
+	Frontend string `json:"frontend,omitempty"` // "" is the process
+	Base     int    `json:"base"`               // what the configuration says
+	Now      int    `json:"now"`
+}
+
+// changed gathers what was changed here.
+func (rt *Runtime) changed() changes {
+	var c changes
+	for _, f := range rt.cfg.Files {
+		if lines, base, ok := f.Changes(); ok {
+			c.Files = append(c.Files, fileChange{f.Path, f.Map, base, lines})
+		}
+	}
+	for i, fe := range rt.eng.Frontends {
+		if now := fe.Limit(); now != rt.configuredLimits[i] {
+			c.Limits = append(c.Limits, limitChange{fe.Proxy.Name, rt.configuredLimits[i], now})
+		}
+	}
+	if now := rt.eng.Limit(); now != rt.hardMaxConn {
+		c.Limits = append(c.Limits, limitChange{"", rt.hardMaxConn, now})
+	}
+	return c
+}
+
+// encodeChanges is changed for the next worker; nil when there is nothing.
+func (rt *Runtime) encodeChanges() []byte {
+	c := rt.changed()
+	if len(c.Files) == 0 && len(c.Limits) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil // it is made of strings and numbers
+	}
+	return text
+}
+
+// applyChanges takes over what was changed in the worker before.
+func (rt *Runtime) applyChanges(text []byte) {
+	var c changes
+	if err := json.Unmarshal(text, &c); err != nil {
+		rt.note("take over what was changed at run time: " + err.Error())
+		return
+	}
+	for _, change := range c.Files {
+		for _, f := range rt.cfg.Files {
+			if f.Path != change.Path || f.Map != change.Map {
+				continue
+			}
+			done, err := f.Restore(change.Lines, change.Base)
+			switch {
+			case err != nil:
+				rt.note(fmt.Sprintf("keep what was changed in %s at run time: %v", f.Path, err))
+			case !done:
+				rt.note(f.Path + " has changed: it counts, and what was changed in it at run time is gone")
+			}
+		}
+	}
+	for _, l := range c.Limits {
+		if l.Frontend == "" {
+			if l.Base == rt.hardMaxConn {
+				rt.eng.SetMaxConn(l.Now)
+			}
+			continue
+		}
+		for i, fe := range rt.eng.Frontends {
+			if fe.Proxy.Name == l.Frontend && rt.configuredLimits[i] == l.Base {
+				rt.eng.SetFrontendMaxConn(fe, l.Now)
+			}
+		}
+	}
+}
+
+// RuntimeChanges implements control.Runtime.
+func (rt *Runtime) RuntimeChanges() []control.Change {
+	var list []control.Change
+	add := func(what, now string) { list = append(list, control.Change{What: what, Now: now}) }
+	c := rt.changed()
+	for _, f := range c.Files {
+		kind := "acl"
+		if f.Map {
+			kind = "map"
+		}
+		add(kind+" "+f.Path, fmt.Sprintf("%d lines", len(f.Lines)))
+	}
+	for _, l := range c.Limits {
+		what := "global maxconn"
+		if l.Frontend != "" {
+			what = "frontend " + l.Frontend + " maxconn"
+		}
+		add(what, fmt.Sprintf("%d, configured %d", l.Now, l.Base))
+	}
+	for _, s := range rt.Set.All() {
+		for _, text := range s.ChangedByOperators() {
+			add("server "+s.Backend()+"/"+s.Target().Name, text)
+		}
+	}
+	return list
+}
+
+// ClearRuntimeChanges implements control.Runtime.
+func (rt *Runtime) ClearRuntimeChanges() error {
+	for _, f := range rt.cfg.Files {
+		if err := f.Reset(); err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+	}
+	for i, fe := range rt.eng.Frontends {
+		rt.eng.SetFrontendMaxConn(fe, rt.configuredLimits[i])
+	}
+	rt.eng.SetMaxConn(rt.hardMaxConn)
+	for _, s := range rt.Set.All() {
+		s.ForgetOperators()
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package succession
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// What operators changed at run time goes before the state of the servers, as a
+// memory file: a map may be far larger than a message.
+
+// maxChanges bounds what is read of them.
+const maxChanges = 256 << 20
+
+func (g *Generation) sendChanges(s *successor) error {
+	if g.Changes == nil {
+		return nil
+	}
+	text := g.Changes()
+	if len(text) == 0 {
+		return nil
+	}
+	fd, err := unix.MemfdCreate("lb-changes", unix.MFD_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("memory file: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "changes")
+	defer f.Close()
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	// More: for whoever does not know the kind this is not the last of the state.
+	return s.send(message{Kind: kindChanges, More: true}, []int{fd})
+}
+
+// receiveChanges takes them over. fds are this function's.
+func (g *Generation) receiveChanges(fds []int) {
+	for i, fd := range fds {
+		f := os.NewFile(uintptr(fd), "changes")
+		if i == 0 && g.Apply != nil {
+			if text, err := io.ReadAll(io.NewSectionReader(f, 0, maxChanges)); err == nil {
+				g.Apply(text)
+			} else {
+				g.Warn("take over what was changed at run time: " + err.Error())
+			}
+		}
+		f.Close()
+	}
+}
