@@ -50,9 +50,7 @@ func TestATakenWorkerOpensNoSockets(t *testing.T) {
 	if _, err := os.Lstat(evil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the master made the socket (%v)", err)
 	}
-	if said := r.out.String(); strings.Count(said, `sent the message \"wanted\"`) != 1 {
-		t.Errorf("the master does not say so: %s", said)
-	}
+	r.await("the master to say so", func() bool { return strings.Count(r.out.String(), `sent the message \"wanted\"`) == 1 })
 	// What it says to its own good it may go on saying.
 	if answer := r.ask("reload"); !strings.HasPrefix(answer, "Success=1") {
 		t.Errorf("reload: %s", answer)
