@@ -19,6 +19,7 @@ func (p *parser) finish() {
 		p.resolveMode(d)
 		p.resolveBackends(d)
 		p.checkUnique(d)
+		p.checkCaptures(d)
 		p.checkPage(d)
 		p.resolveCheck(d)
 		p.transparent(d)
@@ -215,6 +216,26 @@ func modeName(m Mode) string {
 		return "http"
 	}
 	return "tcp"
+}
+
+// checkCaptures refuses slots that a frontend does not have. A backend's rules
+// fill those of the frontend that a request comes from.
+func (p *parser) checkCaptures(d *draft) {
+	if !d.Frontend || d.Backend {
+		return
+	}
+	for _, rules := range d.Rules {
+		for _, r := range rules {
+			slot, response, ok := r.CaptureSlot()
+			list := d.ReqCaptures
+			if response {
+				list = d.ResCaptures
+			}
+			if ok && slot >= len(list) {
+				p.report.Errorf(cfgfile.Pos{File: r.Place.File, Line: r.Place.Line}, "%s '%s': unable to find capture id '%d': it has %d; declare one ('declare capture request len <length>'), or write 'len <length>' in the rule", d.section, d.Name, slot, len(list))
+			}
+		}
+	}
 }
 
 // checkUnique warns of a header that would never be sent.

@@ -43,6 +43,23 @@ func proxyTable() []row[*draft] {
 		}},
 		{name: "capture request header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
 		{name: "capture response header", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: (*call).capture},
+		{name: "declare capture", args: "request|response len <length>", min: 3, max: 3, in: ownFront, apply: func(c *call, d *draft) error {
+			if c.args[1] != "len" {
+				return fmt.Errorf("'declare capture' expects '%s len <length>'", c.args[0])
+			}
+			n, err := number("declare capture len", c.args[2], 1, 1<<16)
+			switch {
+			case err != nil:
+				return err
+			case c.args[0] == "request":
+				d.ReqCaptures = append(d.ReqCaptures, Capture{Len: n})
+			case c.args[0] == "response":
+				d.ResCaptures = append(d.ResCaptures, Capture{Len: n})
+			default:
+				return oneOf(c.name, c.args[0], "request", "response")
+			}
+			return nil
+		}},
 		{name: "cookie", args: "<name> insert [indirect] [nocache] [postonly] [preserve] [httponly] [secure] [domain <domain>] [attr <text>]", min: 1, max: many, in: back, apply: (*call).cookie},
 		{name: "dispatch", args: "<address>:<port>", min: 1, max: 1, in: ownBack, hard: true, status: Translated, doc: "it is read as a server of the name 'dispatch'", apply: func(c *call, d *draft) error {
 			c.args = []string{"dispatch", c.args[0]}

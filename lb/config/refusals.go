@@ -27,7 +27,6 @@ func proxyRefusals() []row[*draft] {
 		{"appsession", back, Refused, session},
 		{"cliexp", front, Refused, "write http-response rules"},
 		{"compression", anywhere, Refused, "let the servers compress"},
-		{"declare capture", ownFront, Refused, "write 'capture request header'"},
 		{"email-alert", anywhere, Refused, mail},
 		{"filter", ownAnywhere, Refused, "there are no filters"},
 		{"log-format-sd", front, Refused, "structured data is not sent; write log-format"},

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -107,7 +109,31 @@ func (d *draft) namedDefaults(keyword string) error {
 	return nil
 }
 
+// slot gives a capture rule with a length its slot: 'capture <sample> len <n>'
+// declares one and fills it.
+func (c *call) slot(d *draft, stage rule.Stage, words []string) ([]string, error) {
+	if len(words) < 4 || words[0] != "capture" || words[2] != "len" {
+		return words, nil
+	}
+	if stage != rule.Request && stage != rule.Content || !d.Frontend {
+		return nil, fmt.Errorf("'%s capture' : 'len' declares a slot, which only a frontend's request rules can; use 'id <slot>'", stage)
+	}
+	n, err := number("capture len", words[3], 1, 1<<16)
+	if err != nil {
+		return nil, err
+	}
+	d.ReqCaptures = append(d.ReqCaptures, Capture{Len: n})
+	return slices.Concat(words[:2], []string{"id", strconv.Itoa(len(d.ReqCaptures) - 1)}, words[4:]), nil
+}
+
 func (c *call) addRule(d *draft, stage rule.Stage, words []string) error {
+	if words[0] == "set-timeout" && !d.Backend && d.kind != inDefaults {
+		return fmt.Errorf("'%s set-timeout' : %s '%s' has no servers; write the rule in the backend", stage, d.section, d.Name)
+	}
+	words, err := c.slot(d, stage, words)
+	if err != nil {
+		return err
+	}
 	r, err := rule.ParseRule(stage, words, d.acls)
 	if err == nil {
 		r.Place = &sample.Place{File: c.pos.File, Line: c.pos.Line}

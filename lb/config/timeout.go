@@ -26,6 +26,7 @@ func timeoutTable() []row[*draft] {
 		{"timeout queue", back, func(t *Timeouts) *time.Duration { return &t.Queue }, ""},
 		{"timeout server", back, func(t *Timeouts) *time.Duration { return &t.Server }, "srvtimeout"},
 		{"timeout server-fin", back, func(t *Timeouts) *time.Duration { return &t.ServerFin }, ""},
+		{"timeout tarpit", anywhere, func(t *Timeouts) *time.Duration { return &t.Tarpit }, ""},
 		{"timeout tunnel", back, func(t *Timeouts) *time.Duration { return &t.Tunnel }, ""},
 	}
 	var table []row[*draft]
@@ -35,8 +36,5 @@ func timeoutTable() []row[*draft] {
 			table = append(table, row[*draft]{name: r.old, args: "<time>", min: 1, max: 1, in: r.in, status: Translated, doc: "it is read as '" + r.name + "'", apply: set(r.field)})
 		}
 	}
-	return append(table, row[*draft]{
-		name: "timeout tarpit", args: "<time>", min: 1, max: 1, in: anywhere,
-		status: Ignored, doc: "there are no tarpit rules", apply: set(func(t *Timeouts) *time.Duration { return &t.Tarpit }),
-	})
+	return table
 }

@@ -24,11 +24,13 @@ const (
 	Return
 	Service
 	Unauthorized // Reply asks who the client is
+	Tarpit       // Reply is to be sent after a while
+	Reject       // close without a word
 	Wait         // more bytes of the client may decide: evaluate again then
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "wait"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -223,12 +225,13 @@ var actions = []actionRow{
 	{name: "add-header", stages: onHeads, parse: parseAddHeader},
 	{name: "allow", stages: onHeads, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
 	{name: "auth", stages: onRequest, parse: parseAuth},
+	{name: "capture", stages: onHeads | onContent, parse: parseCapture},
 	{name: "del-header", stages: onHeads, parse: parseDelHeader},
 	{name: "deny", stages: onHTTP, parse: parseDeny},
 	{name: "expect-netscaler-cip", stages: 1 << Connection, parse: parseExpect(sample.NetScalerCIP)},
 	{name: "expect-proxy", stages: 1 << Connection, parse: parseExpect(sample.ProxyHeader)},
 	{name: "redirect", stages: onHTTP, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
-	{name: "reject", stages: onTCP, parse: func(*ruleParser) (action, error) { return reject{}, nil }},
+	{name: "reject", stages: onTCP | onRequest, parse: parseReject},
 	{name: "replace-header", stages: onHeads, parse: parseReplaceHeader},
 	{name: "replace-path", stages: onRequest, parse: parseReplacePath},
 	{name: "replace-pathq", stages: onRequest, parse: parseReplacePathQ},
@@ -242,16 +245,25 @@ var actions = []actionRow{
 	{name: "set-dst-port", stages: onRequest | onTCPReq, parse: parseSetAddress(target, true)},
 	{name: "set-header", stages: onHeads, parse: parseSetHeader},
 	{name: "set-log-level", stages: onHeads | onContent | 1<<TCPResponse, parse: parseLogLevel},
+	{name: "set-fc-mark", stages: onAll, parse: parseMark}, // 3.0
+	{name: "set-fc-tos", stages: onAll, parse: parseTOS},
+	{name: "set-mark", stages: onAll, parse: parseMark},
 	{name: "set-method", stages: onRequest, parse: parseSetMethod},
+	{name: "set-nice", stages: onHTTP | onContent | 1<<TCPResponse, parse: parseNice},
 	{name: "set-path", stages: onRequest, parse: parseSetPath},
 	{name: "set-pathq", stages: onRequest, parse: parseSetPathQ},
 	{name: "set-query", stages: onRequest, parse: parseSetQuery},
 	{name: "set-src", stages: onRequest | onTCPReq, parse: parseSetAddress(client, false)},
 	{name: "set-src-port", stages: onRequest | onTCPReq, parse: parseSetAddress(client, true)},
 	{name: "set-status", stages: onResponse | 1<<AfterResponse, parse: parseSetStatus},
+	{name: "set-timeout", stages: onRequest, parse: parseSetTimeout},
+	{name: "set-tos", stages: onAll, parse: parseTOS},
 	{name: "set-uri", stages: onRequest, parse: parseSetURI},
 	{name: "set-var", stages: onAll, paren: "txn.name", parse: parseSetVar},
 	{name: "set-var-fmt", stages: onAll, paren: "txn.name", parse: parseSetVarFmt},
+	{name: "silent-drop", stages: onTCP | onHTTP, parse: parseSilentDrop},
+	{name: "strict-mode", stages: onHeads, parse: parseStrictMode},
+	{name: "tarpit", stages: onRequest, parse: parseTarpit},
 	{name: "track-sc0", stages: onHTTP | onTCPReq, parse: parseTrack(0)},
 	{name: "track-sc1", stages: onHTTP | onTCPReq, parse: parseTrack(1)},
 	{name: "track-sc2", stages: onHTTP | onTCPReq, parse: parseTrack(2)},

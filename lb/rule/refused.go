@@ -16,14 +16,14 @@ const (
 
 // actionRefused are actions that HAProxy has and lb has not, with the way out.
 var actionRefused = map[string]string{
-	"tarpit": "use 'deny'; clients are not held", "reject": "use 'deny'", "silent-drop": "use 'deny', or 'reject' in a tcp-request rule", "capture": sample.InCapture,
+
 	"add-acl": "'add acl' on the stats socket does it", "del-acl": "'del acl' on the stats socket does it",
 	"set-map": "'set map' on the stats socket does it", "del-map": "'del map' on the stats socket does it",
 	"cache-use": nothingKept, "cache-store": nothingKept, "sc-inc-gpc": sample.GPCArrays, "sc-set-gpt": sample.GPCArrays, "sc-add-gpc": sample.GPCArrays,
-	"set-mark": marks, "set-tos": marks, "do-resolve": resolvedOnce,
+	"do-resolve":       resolvedOnce,
 	"disable-l7-retry": "a request that a server has seen is not sent twice; remove the rule", "early-hint": "remove the rule", "normalize-uri": "write replace-path rules",
 	"send-spoe-group": noFilters, "set-bandwidth-limit": noFilters,
-	"set-nice": "all connections of a loop have the same priority; remove the rule", "set-priority-class": inOrder, "set-priority-offset": inOrder,
-	"set-timeout": "write 'timeout server' and 'timeout tunnel' in a backend of its own", "strict-mode": "remove the rule",
+	"set-priority-class": inOrder, "set-priority-offset": inOrder,
+
 	"wait-for-body": sample.Bodies, "wait-for-handshake": "early data is not taken; remove the rule", "lua": scripts,
 }

@@ -52,6 +52,11 @@ func parseDeny(p *ruleParser) (action, error) {
 	return parseReply(p, r)
 }
 
+// parseTarpit reads what deny has; the answer comes after timeout tarpit.
+func parseTarpit(p *ruleParser) (action, error) {
+	return parseReply(p, &reply{verdict: Tarpit, status: 500, errfile: true})
+}
+
 // parseReply reads the options that return and deny share.
 func parseReply(p *ruleParser, r *reply) (action, error) {
 	payload := ""
@@ -60,8 +65,8 @@ func parseReply(p *ruleParser, r *reply) (action, error) {
 		word := p.next()
 		switch word {
 		case "status", "deny_status":
-			if word == "deny_status" && r.verdict != Deny {
-				return nil, errors.New("'deny_status' belongs to deny; use 'status'")
+			if word == "deny_status" && r.verdict == Return {
+				return nil, errors.New("'deny_status' belongs to deny and tarpit; use 'status'")
 			}
 			var code string
 			if code, err = p.need("a status code"); err == nil {

@@ -160,8 +160,3 @@ func (a *setTag) run(x *sample.Ctx) Verdict {
 	x.Tracked(a.slot).Set(stick.GPT0, uint64(uint32(n)), x.Now)
 	return Continue
 }
-
-// reject ends a connection without a word.
-type reject struct{}
-
-func (reject) run(*sample.Ctx) Verdict { return Deny }

@@ -15,6 +15,8 @@ var convsText = []convRow{
 		}
 		return nil
 	}},
+	{name: "capture-req", args: "i", in: Str, out: Str, get: captured(false)},
+	{name: "capture-res", args: "i", in: Str, out: Str, get: captured(true)},
 	{name: "cut_crlf", in: Str, out: Str, get: func(x *Ctx, _ *args, v Value) (Value, bool) {
 		b := v.Text(x)
 		if i := bytes.IndexAny(b, "\r\n"); i >= 0 {
@@ -40,6 +42,14 @@ var convsText = []convRow{
 		x.UnsetVar(a.s[0])
 		return v, true
 	}},
+}
+
+func captured(response bool) func(*Ctx, *args, Value) (Value, bool) {
+	return func(x *Ctx, a *args, v Value) (Value, bool) {
+		b := v.Text(x)
+		x.Capture(response, int(a.n[0]), b)
+		return StrValue(b), true
+	}
 }
 
 // gives is a type that arguments decided.

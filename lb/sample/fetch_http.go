@@ -379,3 +379,22 @@ func appendVarint(dst []byte, n int) []byte {
 	}
 	return append(dst, byte(n))
 }
+
+// Capture keeps a text in a slot of the frontend, as much as it holds; a slot
+// that there is not is passed over.
+func (x *Ctx) Capture(response bool, slot int, text []byte) {
+	if x.Front == nil {
+		return
+	}
+	lengths, list := x.Front.ReqCaptures, &x.Rec.ReqCaptures
+	if response {
+		lengths, list = x.Front.ResCaptures, &x.Rec.ResCaptures
+	}
+	if slot < 0 || slot >= len(lengths) {
+		return
+	}
+	if len(*list) < len(lengths) {
+		*list = append(*list, make([]string, len(lengths)-len(*list))...)
+	}
+	(*list)[slot] = string(text[:min(len(text), lengths[slot])])
+}

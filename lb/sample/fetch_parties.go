@@ -19,6 +19,8 @@ var fetchesParties = []fetchRow{
 	{name: "be_name", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Backend) }},
 	{name: "be_server_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.ServerTimeout })},
 	{name: "be_tunnel_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.TunnelTimeout })},
+	{name: "cur_server_timeout", kind: Int, where: InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.ServerTimeout }, func(s *Side) int64 { return s.ServerTimeout })},
+	{name: "cur_tunnel_timeout", kind: Int, where: InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.TunnelTimeout }, func(s *Side) int64 { return s.TunnelTimeout })},
 	{name: "dst_is_local", kind: Bool, where: Anywhere, needs: NeedsFrontAddr, get: isLocal(func(r *Record) netip.AddrPort { return r.FrontAddr })},
 	{name: "fc_dst", kind: Addr, where: Anywhere, needs: NeedsFrontAddr, get: addrOf(func(r *Record) netip.AddrPort { return r.FrontAddr })},
 	{name: "fc_dst_is_local", kind: Bool, where: Anywhere, needs: NeedsFrontAddr, get: isLocal(func(r *Record) netip.AddrPort { return r.FrontAddr })},
@@ -92,6 +94,19 @@ func sideOf(front bool, get func(*Side) int64) func(*Ctx, *args) (Value, bool) {
 			return Value{}, false
 		}
 		return IntValue(get(s)), true
+	}
+}
+
+// currentTimeout is what set-timeout asked for, or the backend's.
+func currentTimeout(set func(*Record) int64, own func(*Side) int64) func(*Ctx, *args) (Value, bool) {
+	return func(x *Ctx, _ *args) (Value, bool) {
+		if n := set(x.Rec); n > 0 {
+			return IntValue(n), true
+		}
+		if x.Back == nil {
+			return Value{}, false
+		}
+		return IntValue(own(x.Back)), true
 	}
 }
 

@@ -45,6 +45,9 @@ type Record struct {
 	// all, else the severity plus one.
 	Level int8
 
+	// What set-timeout asked for, ms; 0 nothing.
+	ServerTimeout, TunnelTimeout int64
+
 	// LastRule is the rule that gave the final word, nil when none did.
 	LastRule *Place `json:"-"`
 
@@ -122,6 +125,8 @@ type Side struct {
 	ID      int
 	Default string // the backend of default_backend
 
+	ReqCaptures, ResCaptures []int // the lengths of its slots
+
 	ClientTimeout, ServerTimeout, TunnelTimeout int64 // ms
 }
 
@@ -135,6 +140,11 @@ type Listener struct {
 type Socket interface {
 	// TCP gives what the kernel knows of it; false for another kind of socket.
 	TCP() (TCPFacts, bool)
+	// SetTOS and SetMark set the DSCP field and the mark of its packets.
+	SetTOS(tos int)
+	SetMark(mark int)
+	// Silence has it closed without the client being told.
+	Silence()
 }
 
 // TCPFacts are those of TCP_INFO.

@@ -48,7 +48,7 @@ var convRefused = map[string]string{
 	"table_gpc": GPCArrays, "table_gpc_rate": GPCArrays, "table_gpt": GPCArrays,
 
 	"fix_tag_value": Bodies,
-	"capture-req":   InCapture, "capture-res": InCapture,
+
 	"debug": "put the value into the log format",
 	"nbsrv": "name the backend: nbsrv(app)", "srv_queue": "", "rfc7239_is_valid": "",
 	"x509_v_err_str": clientCert,

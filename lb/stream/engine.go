@@ -81,7 +81,7 @@ type Leaving struct {
 
 // Timeouts in milliseconds; 0 is none.
 type Timeouts struct {
-	Connect, Client, Server, Request, KeepAlive, Queue, Tunnel, ClientFin, ServerFin int64
+	Connect, Client, Server, Request, KeepAlive, Queue, Tunnel, ClientFin, ServerFin, Tarpit int64
 }
 
 // ConnMode says what becomes of connections after a response; a frontend's and
@@ -120,6 +120,14 @@ type Proxy struct {
 	Page       *StatsPage
 
 	side sample.Side // what rules may know of it; Start fills it
+}
+
+// lengths are those of captures.
+func lengths(list []Capture) (n []int) {
+	for _, c := range list {
+		n = append(n, c.Len)
+	}
+	return n
 }
 
 // about is the side of a proxy.
@@ -260,6 +268,7 @@ func (e *Engine) Start(threads int) error {
 	}
 	for _, fe := range e.Frontends {
 		fe.side = fe.about(fe.Default)
+		fe.side.ReqCaptures, fe.side.ResCaptures = lengths(fe.ReqCaptures), lengths(fe.ResCaptures)
 		fe.side.ServerTimeout, fe.side.TunnelTimeout = 0, 0 // those are a backend's
 		for _, ln := range fe.Listeners {
 			ln.facts = sample.Listener{ID: ln.ID, Name: ln.Bind}

@@ -405,6 +405,11 @@ func (t *txn) obeyResponse(v rule.Verdict) (goOn bool) {
 	}
 	t.s.sh.Back[t.be.Index].DeniedResp++
 	t.noResponse()
+	if v == rule.Reject {
+		t.unread = true
+		t.abort('P', 'H')
+		return false
+	}
 	t.rec.Term[0], t.rec.Term[1] = 'P', 'H'
 	t.replyRule()
 	return false

@@ -194,6 +194,17 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 	}
 	t.s.sh.ctx.UniqueID()
 	switch v {
+	case rule.Reject:
+		*denied++
+		t.countClientError()
+		t.keep, t.unread = false, true
+		t.abort('P', 'R')
+		return false
+	case rule.Tarpit:
+		*denied++
+		t.countClientError()
+		t.tarpit()
+		return false
 	case rule.Deny:
 		*denied++
 		t.countClientError()
@@ -329,11 +340,17 @@ func (t *txn) captureRequest() {
 	if fe := t.s.fe; len(fe.ReqCaptures) > 0 {
 		t.rec.ReqCaptures = capture(&t.s.sh.req, fe.ReqCaptures)
 	}
+	if fe := t.s.fe; len(fe.ResCaptures) > 0 { // empty until there is a response
+		t.rec.ResCaptures = make([]string, len(fe.ResCaptures))
+	}
 }
 
 func capture(h *http1.Head, want []Capture) []string {
 	got := make([]string, len(want))
 	for i, c := range want {
+		if c.Header == "" { // a slot that rules fill
+			continue
+		}
 		// The last of several is what HAProxy keeps.
 		for j := h.Find(c.Header, 0); j >= 0; j = h.Find(c.Header, j+1) {
 			v := h.Value(j)

@@ -61,6 +61,7 @@ type session struct {
 	fixed     bool            // stays in this process until it ends
 	expect    sample.Preface  // what the connection begins with
 	proxied   *sample.Proxied // what a PROXY header said; nil: none came
+	silent    bool            // silent-drop: it is closed without a word
 
 	vars      sample.Vars  // of scope sess
 	kept      *sample.Vars // those of an exchange whose rules want to see more bytes
@@ -267,6 +268,37 @@ func (s *session) TCP() (f sample.TCPFacts, ok bool) {
 	}, true
 }
 
+// SetTOS implements sample.Socket.
+func (s *session) SetTOS(tos int) {
+	fd := s.outer().FD()
+	if s.peer.Addr().Is6() && !s.peer.Addr().Is4In6() {
+		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, tos)
+		return
+	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TOS, tos)
+}
+
+// SetMark implements sample.Socket. It takes CAP_NET_ADMIN, as with HAProxy.
+func (s *session) SetMark(mark int) {
+	unix.SetsockoptInt(s.outer().FD(), unix.SOL_SOCKET, unix.SO_MARK, mark)
+}
+
+// Silence implements sample.Socket. A socket under repair is closed without a
+// packet, which takes CAP_NET_ADMIN; without it the reset does not get further
+// than the next router.
+func (s *session) Silence() {
+	o := s.outer()
+	o.silent = true
+	fd := o.FD()
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
+	if unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_REPAIR, 1) == nil {
+		return
+	}
+	unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TTL, 1)
+	unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, 1)
+	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+}
+
 // putIn gives the input buffer back when nothing is in it.
 func (s *session) putIn() {
 	if s.in != nil {
@@ -279,6 +311,10 @@ func (s *session) putIn() {
 // goes first and the rest is read and thrown away: closing on unread bytes
 // would reset the connection, and the client might never see the answer.
 func (s *session) closeGently(unread bool) {
+	if s.silent {
+		s.close()
+		return
+	}
 	s.CloseNotify()
 	if s.Kind() == wire.Streamed || s.Broken() || (!unread || s.EOF()) && !s.Pending() {
 		s.close()

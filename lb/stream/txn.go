@@ -15,6 +15,7 @@ const (
 	phaseRoute   phase = iota // rules run, a server is being chosen
 	phaseForm                 // the form that was posted to a page of ours is read
 	phaseWait                 // a goroutine prepares our own answer
+	phaseTarpit               // our answer is held back
 	phaseQueue                // every server is full
 	phaseRetry                // a moment's rest before the same server is tried again
 	phaseConnect              // the connection is being made
@@ -46,6 +47,7 @@ type txn struct {
 
 	flight *flight // what is left of the request should this process be killed
 	rec    rule.Record
+	held   *heldReply      // while it is in the tarpit
 	doubt  *userlist.Doubt // what was computed of the client's password
 	track  rule.Tracks     // entries of stick tables that it is counted in
 	again  bool            // the rules ran for this request before a reload
@@ -201,7 +203,7 @@ func (t *txn) pump() step {
 		return onward
 	}
 	switch t.phase {
-	case phaseWait, phaseQueue, phaseRetry:
+	case phaseWait, phaseTarpit, phaseQueue, phaseRetry:
 		if s.PeerEnded() && t.be != nil && t.be.AbortOnClose {
 			t.clientAborted()
 			return onward
@@ -254,6 +256,9 @@ func (t *txn) deadline() int64 {
 	// the wait begins with the last progress on either.
 	last := max(s.act, t.srvAct)
 	client := after(last, s.fe.Timeouts.Client)
+	if t.phase == phaseTarpit {
+		return t.held.until
+	}
 	if t.be == nil || t.phase == phaseReply || t.phase == phaseDiscard {
 		return client
 	}
@@ -277,7 +282,7 @@ func (t *txn) deadline() int64 {
 	if t.waitsForClient() {
 		return client
 	}
-	return after(last, to.Server)
+	return after(last, t.serverTimeout())
 }
 
 // waitsForClient reports which side is to move: the client, by taking what is
@@ -302,10 +307,10 @@ func (t *txn) tunnelDeadline() int64 {
 		return last + s.fe.Timeouts.ClientFin
 	case t.c != nil && t.c.Shut() && to.ServerFin > 0:
 		return last + to.ServerFin
-	case to.Tunnel > 0:
-		return last + to.Tunnel
+	case t.tunnelTimeout() > 0:
+		return last + t.tunnelTimeout()
 	}
-	return min(after(last, s.fe.Timeouts.Client), after(last, to.Server))
+	return min(after(last, s.fe.Timeouts.Client), after(last, t.serverTimeout()))
 }
 
 // tunnelSide tells whose time in a tunnel is up: that of the side which is to
@@ -317,7 +322,7 @@ func (t *txn) tunnelSide() byte {
 		return 'c'
 	case t.c != nil && t.c.Shut() && to.ServerFin > 0:
 		return 's'
-	case to.Tunnel == 0 && after(0, to.Server) < after(0, s.fe.Timeouts.Client):
+	case t.tunnelTimeout() == 0 && after(0, t.serverTimeout()) < after(0, s.fe.Timeouts.Client):
 		return 's'
 	}
 	return 'c'
@@ -326,6 +331,9 @@ func (t *txn) tunnelSide() byte {
 // timeout ends the wait whose deadline has passed.
 func (t *txn) timeout() {
 	switch t.phase {
+	case phaseTarpit:
+		t.release()
+		return
 	case phaseQueue:
 		t.leaveQueue()
 		t.fail('s', 'Q', 503)

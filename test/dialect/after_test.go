@@ -55,7 +55,8 @@ backend empty
 			got = append(got, path+": "+s.get(path))
 		}
 		page, _, _ := strings.Cut(s.get("/stats"), " \"<")
-		got = append(got, strings.ReplaceAll(page, "; charset=utf-8", ""))
+		page = strings.ReplaceAll(page, "; charset=utf-8", "")
+		got = append(got, strings.ReplaceAll(page, ` X-Content-Type-Options=["nosniff"]`, "")) // lb's page alone has it
 		c := s.dial(s.addr)
 		return append(got, c.do("GET / HTTP/1.1 and more\r\n\r\n"))
 	}

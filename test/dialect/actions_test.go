@@ -1,0 +1,42 @@
+package dialect
+
+import "testing"
+
+// TestActions: what rules do besides editing heads.
+func TestActions(t *testing.T) {
+	theirs, ours := both(t, preface("", `LINE %ST %HU %ts %b/%s %hr %hs %[cur_server_timeout]/%[cur_tunnel_timeout]`)+`
+  timeout tarpit 150ms
+frontend fe
+  bind HTTP
+  declare capture request len 5
+  capture request header X-Cap len 8
+  declare capture response len 6
+  http-request capture path len 20
+  http-request capture req.hdr(user-agent) id 0
+  http-request set-header X-Id %[req.hdr(x-cap),lower,capture-req(0),upper] if { path /headers/conv }
+  http-request tarpit if { path /tarpit }
+  http-request tarpit deny_status 429 if { path /tarpit429 }
+  http-request reject if { path /reject }
+  http-request strict-mode on
+  http-request set-nice 5
+  http-request set-tos 0x10
+  http-response capture res.hdr(x-backend) id 0
+  default_backend be
+backend be
+  http-request set-timeout server 5s if { path /headers/timeout }
+  http-request set-timeout tunnel int(1234) if { path /headers/timeout }
+  http-request set-timeout server int(7000) if { path /headers/backend }
+  http-request capture path id 0 if { path /headers/slot }
+  http-response set-header X-Slots %[capture.req.hdr(0)]-%[capture.req.hdr(1)]-%[capture.req.hdr(2)]-%[capture.res.hdr(0)]
+  server s1 S1
+`, nil)
+	drive := func(s *subject) (got []string) {
+		for _, path := range []string{"/headers", "/headers/conv", "/tarpit", "/tarpit429", "/reject", "/headers/timeout", "/headers/backend", "/headers/slot"} {
+			got = append(got, path+": "+s.get(path, "User-Agent: browser/1", "X-Cap: CaPtured-header"))
+		}
+		return got
+	}
+	want, got := seen(theirs, drive), drive(ours)
+	same(t, "answer", want, got)
+	same(t, "line", theirs.lines(len(want)), ours.lines(len(got)))
+}
