@@ -222,6 +222,7 @@ func Parse(name string, text []byte) (*Config, error) {
 			d.add(root, "listens on %s without a certificate; add for example: tls: {cert: server.pem, key: server.key}", l)
 		}
 	}
+	d.toItself(root, c)
 	if len(c.Listen) == 0 && len(d.errs) == 0 {
 		d.add(root, "nothing to listen on; add for example: listen: [%s]", DefaultListen)
 	}

@@ -3,6 +3,9 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
+	"os"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -45,6 +48,55 @@ func (d *decoder) forward(n *yaml.Node, o *Output) {
 		d.add(n, "confirm: close_notify needs TLS; want tls://%s", f.Address)
 	}
 	o.Forward = f
+}
+
+// toItself says when a peer is this very daemon: every line would be sent and received for ever. Names are looked up where that needs no network.
+func (d *decoder) toItself(n *yaml.Node, c *Config) {
+	for _, o := range c.Outputs {
+		if o.Forward == nil {
+			continue
+		}
+		for _, l := range c.Listen {
+			if (l.Scheme == "tcp" || l.Scheme == "tls") && samePlace(o.Forward.Address, l.Address) {
+				d.add(n, "output %s forwards to %s, where this syslogd listens (%s): each line would come back for ever; give it another peer", o.Name, o.Forward, l)
+			}
+		}
+	}
+}
+
+// samePlace says whether a connection to one address is taken by who listens on the other.
+func samePlace(to, at string) bool {
+	host, port, err := net.SplitHostPort(to)
+	if err != nil {
+		return false
+	}
+	here, herePort, err := net.SplitHostPort(at)
+	if err != nil || port != herePort {
+		return false
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	if name, err := os.Hostname(); err == nil && host == name && here != "127.0.0.1" && here != "::1" {
+		return true
+	}
+	peer, err := netip.ParseAddr(host)
+	if err != nil {
+		return host == here
+	}
+	peer = peer.Unmap()
+	listens, err := netip.ParseAddr(here)
+	if err == nil && !listens.IsUnspecified() {
+		return peer == listens.Unmap()
+	}
+	if peer.IsLoopback() || peer.IsUnspecified() {
+		return true
+	}
+	mine, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(mine, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr().Unmap() == peer
+	})
 }
 
 func (d *decoder) peer(f *Forward) func(*yaml.Node) {

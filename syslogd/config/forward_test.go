@@ -32,4 +32,30 @@ func TestForward(t *testing.T) {
 	row("  format: rfc5424\n  forward: {to: tls://h:1, key: x}\n", "x.yaml:5: forward has a key and no cert")
 	row("  format: rfc5424\n  forward: {too: tls://h:1}\n", `did you mean "to"?`)
 	row("  format: rfc5424\n  rotate: never\n  forward: tcp://h:1\n", "x.yaml:3: forward with rotate: never")
+	row("  format: rfc5424\n  forward: {to: tcp://h:1, confirm: close_notify}\n", "x.yaml:5: confirm: close_notify needs TLS")
+}
+
+// TestForwardToItself refuses a peer that is this daemon, by whatever address.
+func TestForwardToItself(t *testing.T) {
+	for _, row := range []struct {
+		listen, to string
+		same       bool
+	}{
+		{"tcp://127.0.0.1:24001", "tcp://127.0.0.1:24001", true},
+		{"tcp://127.0.0.1:24001", "tcp://localhost:24001", true},
+		{"tcp://:24001", "tcp://127.0.0.1:24001", true},
+		{"tcp://0.0.0.0:24001", "tcp://[::1]:24001", true},
+		{"tls://[::]:24001", "tls://127.0.0.5:24001", true},
+		{"tcp://loghost:24001", "tcp://loghost:24001", true},
+		{"tcp://127.0.0.1:24001", "tcp://127.0.0.1:24002", false},
+		{"udp://127.0.0.1:24001", "tcp://127.0.0.1:24001", false},
+		{"tcp://127.0.0.1:24001", "tcp://127.0.0.2:24001", false},
+		{"tcp://:24001", "tcp://192.0.2.7:24001", false},
+	} {
+		text := "listen: \"" + row.listen + "\"\ntls: {cert: c, key: k}\noutputs: [{file: /a, format: rfc5424, forward: \"" + row.to + "\"}]\n"
+		_, err := Parse("x.yaml", []byte(text))
+		if row.same != (err != nil) || err != nil && !strings.Contains(err.Error(), "come back") {
+			t.Errorf("%s at %s: %v", row.to, row.listen, err)
+		}
+	}
 }

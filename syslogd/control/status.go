@@ -145,6 +145,7 @@ type Forward struct {
 	Missed       uint64    `json:"missed_files"` // times that a file was gone or emptied before it was sent
 	MissedBytes  uint64    `json:"missed_bytes,omitempty"`
 	GivenUp      uint64    `json:"given_up_bytes"`
+	Looped       uint64    `json:"looped,omitempty"`     // not sent again, because they were sent and have come back
 	Error        string    `json:"error,omitempty"`      // what does not work right now
 	LastError    string    `json:"last_error,omitempty"` // what did not work last
 	LastErrorAt  time.Time `json:"last_error_at,omitzero"`

@@ -55,6 +55,7 @@ type Forwarder struct {
 	unstored bool      // the position in the file is older than ours
 	tried    time.Time // when storing was last tried
 	missed   rotate.Missed
+	circle   circle
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -63,6 +64,7 @@ type Forwarder struct {
 	state    trouble // of the connection
 	storing  trouble // of the file with the position
 	gaps     trouble // of lines that were gone before they were read
+	turning  trouble // of lines that come back
 	doubt    string  // why the peer's kernel has to be believed; empty: it is not, or was configured
 }
 
@@ -81,6 +83,7 @@ type Counts struct {
 	Again        uint64 // sent in vain, as far as we know, so that they were sent again or will be
 	Connections  uint64
 	Connected    bool
+	Looped       uint64 // lines that were not sent, because they were before and have come back
 	Missed       uint64 // times that a file was gone or emptied before it was read
 	MissedBytes  uint64 // how much that was, as far as it is known
 	Behind       int64  // bytes that are not confirmed
@@ -159,7 +162,7 @@ func (f *Forwarder) Close() error {
 func (f *Forwarder) Counts() Counts {
 	f.mu.Lock()
 	c, p := f.counts, f.position
-	c.Error = cmp.Or(f.state.text, f.storing.text, f.doubt)
+	c.Error = cmp.Or(f.state.text, f.storing.text, f.turning.text, f.doubt)
 	f.mu.Unlock()
 	behind, err := f.File.Behind(p)
 	if err != nil && c.Error == "" {
@@ -234,6 +237,7 @@ func (f *Forwarder) rewind() error {
 	p := f.position
 	f.mu.Unlock()
 	f.sent, f.settling = 0, nil
+	f.circle.forget()
 	found, err := f.follower.Seek(p)
 	if err == nil && !found {
 		f.miss(1, 0)
@@ -267,6 +271,25 @@ func (f *Forwarder) read() ([]byte, error) {
 	}
 	return text, nil
 }
+
+// leaveOut takes out lines that come back, and reports it.
+func (f *Forwarder) leaveOut(text []byte) []byte {
+	text = f.circle.leaveOut(text, time.Now())
+	var err error
+	if f.circle.turning {
+		err = errCircle
+	}
+	f.mu.Lock()
+	f.counts.Looped = f.circle.left
+	same := (f.turning.text != "") == f.circle.turning
+	f.mu.Unlock()
+	if !same {
+		f.note(&f.turning, err)
+	}
+	return text
+}
+
+var errCircle = errors.New("what is sent comes back: the peer, or one after it, forwards to this syslogd; lines that come back are not sent again")
 
 // due says whether a position has settled by now.
 func (f *Forwarder) due(now time.Time) bool {

@@ -120,9 +120,16 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 	// A write that is under way when ctx ends is given the time of the farewell.
 	defer context.AfterFunc(ctx, func() { c.SetWriteDeadline(time.Now().Add(farewell)) })()
 
+	left := f.circle.left
 	lines, err := f.send(ctx, c)
-	if err != nil || lines == 0 {
+	if err != nil {
 		return err
+	}
+	if lines == 0 {
+		if f.circle.left > left {
+			f.settle(0) // there was nothing that had to be sent
+		}
+		return nil
 	}
 	if f.Confirm == ByAcknowledgement {
 		if err := f.acknowledged(ctx, c); err != nil {
@@ -231,6 +238,7 @@ func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error)
 			end = now.Add(f.Session)
 		}
 		var n int
+		text = f.leaveOut(text)
 		f.frames, n = appendFrames(f.frames[:0], text)
 		lines += uint64(n)
 		f.sent += uint64(n)

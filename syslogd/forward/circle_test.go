@@ -1,0 +1,88 @@
+package forward
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestCircle has a peer that sends everything back. It gets lines a bounded number of times, status says why, and new lines go on.
+func TestCircle(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "a.log"))
+	defer w.Close()
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var came, news atomic.Uint64
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				in := bufio.NewReader(c)
+				for {
+					count, err := in.ReadString(' ')
+					if err != nil {
+						return
+					}
+					n, _ := strconv.Atoi(strings.TrimSuffix(count, " "))
+					b := make([]byte, n)
+					if _, err := io.ReadFull(in, b); err != nil {
+						return
+					}
+					came.Add(1)
+					if strings.HasSuffix(string(b), "n=7") {
+						news.Add(1)
+					}
+					w.Write(append(b, '\n'))
+				}
+			}()
+		}
+	}()
+	f := &Forwarder{
+		Address: l.Addr().String(), File: w, Log: slog.New(slog.DiscardHandler), Session: 20 * time.Millisecond, Settle: time.Millisecond,
+		circle: circle{after: 200 * time.Millisecond},
+	}
+	f.Start()
+	defer f.Close()
+	write(t, w, 0, 5)
+	until(t, "the circle to be seen", func() bool { return strings.Contains(f.Counts().LastError, "comes back") })
+	until(t, "nothing to be left to send", func() bool { return f.Counts().Behind == 0 })
+	before := came.Load()
+	write(t, w, 7, 8)
+	until(t, "a new line to be sent", func() bool { return news.Load() > 0 })
+	until(t, "nothing to be left to send", func() bool { return f.Counts().Behind == 0 })
+	if c := f.Counts(); c.Looped == 0 || came.Load() > before+circleLines*2 {
+		t.Errorf("%d and then %d lines came: %+v", before, came.Load(), c)
+	}
+}
+
+// TestNoCircle sends what is said again and again, with other times or none: all of it.
+func TestNoCircle(t *testing.T) {
+	var c circle
+	now := time.Now()
+	for i := range 100 * circleLines {
+		for _, line := range []string{
+			"<13>1 - h a - - - the same\n", "plain\n", fmt.Sprintf("<13>1 2026-11-21T03:04:%02dZ h a - - - the same\n", i/1000),
+		} {
+			if got := c.leaveOut([]byte(line), now); string(got) != line {
+				t.Fatalf("%q becomes %q", line, got)
+			}
+		}
+		now = now.Add(time.Millisecond)
+	}
+}
