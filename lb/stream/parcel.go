@@ -68,6 +68,16 @@ type Parcel struct {
 	Verify string      `json:"verify,omitempty"` // what was demanded of the client's certificate
 }
 
+// Needs is the version of the messages between workers (package succession)
+// that a receiver has to speak to do right by p: one that does not know of what
+// is new would serve it wrongly.
+func (p *Parcel) Needs() int {
+	if p.TLS != nil || p.Private || p.Vars != nil || p.Proxied != nil || p.Local.IsValid() {
+		return 2
+	}
+	return 1
+}
+
 // secure adds what TLS has besides the socket.
 func (p *Parcel) secure(s *session) {
 	if p.TLS = s.State(); p.TLS == nil {

@@ -23,8 +23,13 @@
 // the oldest worker's connections move to the newest, and nobody has to stay
 // for the sake of another.
 //
-// A new worker of an old binary, or the other way round, ignores what it does
-// not know: fields are only ever added.
+// The two may be of different builds: after an upgrade, or on the way back from
+// one. Each says which Version of these messages it speaks. Fields are only ever
+// added, and what is not known is ignored; where that would be wrong, as with a
+// connection of a kind that the other side does not know, the receiver's version
+// decides: what it would not understand is not sent, and what it does not
+// understand is not taken. The connection is served to the end of its exchange
+// then, and closed politely.
 package succession
 
 import (
@@ -39,6 +44,10 @@ import (
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/stream"
 )
+
+// Version is that of the messages. It grows when a receiver would do wrong that
+// ignores something new (stream.Parcel.Needs). A build that says none is of 1.
+const Version = 2
 
 // Kinds of messages.
 const (
@@ -58,8 +67,10 @@ const (
 // message is what one worker sends another at a time.
 type message struct {
 	Kind    string           `json:"kind"`
-	Policy  string           `json:"policy,omitempty"` // with ask: the new configuration's `handover`
-	More    bool             `json:"more,omitempty"`   // the next message goes on
+	Version int              `json:"version,omitempty"` // with ask and state: what the sender speaks
+	Needs   int              `json:"needs,omitempty"`   // with move: what the receiver has to speak
+	Policy  string           `json:"policy,omitempty"`  // with ask: the new configuration's `handover`
+	More    bool             `json:"more,omitempty"`    // the next message goes on
 	Servers []serverState    `json:"servers,omitempty"`
 	Since   []backendTimes   `json:"since,omitempty"` // with the last of the servers
 	Tickets []ticketKeys     `json:"tickets,omitempty"`

@@ -23,7 +23,7 @@ const inheritWait = 5 * time.Second
 // Inherit asks the worker before for its state, before this one accepts.
 func (g *Generation) Inherit(link *handoff.Conn) error {
 	g.inherits = true
-	if err := link.Send(message{Kind: kindAsk, Policy: g.policy()}, nil, sendWait); err != nil {
+	if err := link.Send(message{Kind: kindAsk, Version: Version, Policy: g.policy()}, nil, sendWait); err != nil {
 		return err
 	}
 	for more := true; more; {
@@ -207,9 +207,9 @@ func (g *Generation) adopt(l message, fds []int) (taken []bool, start func()) {
 			p.FDs, rest = rest[:n], rest[n:]
 		}
 	}
-	if g.policy() == policyMove {
+	if g.policy() == policyMove && l.Needs <= Version {
 		taken, start = g.Engine.Adopt(l.Parcels)
-	} else { // an older worker was passed on, whose connections may not stay
+	} else { // an older worker was passed on, whose connections may not stay; or they are of a newer build's kind
 		taken, start = make([]bool, len(l.Parcels)), func() {}
 	}
 	for _, fd := range rest {

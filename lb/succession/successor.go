@@ -25,8 +25,9 @@ type successor struct {
 
 	unsent *os.File // what of the stick tables could not be sent; Generation.tablesMu guards it
 
-	policy atomic.Pointer[string] // what the next worker's configuration says
-	moved  atomic.Int64           // client connections that it has taken
+	version atomic.Int64           // that it speaks
+	policy  atomic.Pointer[string] // what the next worker's configuration says
+	moved   atomic.Int64           // client connections that it has taken
 }
 
 // Successor meets the worker that will take over; the connection is the
@@ -56,6 +57,7 @@ func (g *Generation) listenTo(s *successor) {
 		switch l.Kind {
 		case kindAsk:
 			s.policy.Store(&l.Policy)
+			s.version.Store(int64(max(l.Version, 1)))
 			if err := g.beginTables(s); err != nil {
 				g.Warn("send the stick tables to the next worker: " + err.Error())
 			}
@@ -119,7 +121,7 @@ func (g *Generation) sendState(s *successor) error {
 		}
 		servers, since = nil, since[messageParts:]
 	}
-	return s.send(message{Kind: kindState, Servers: servers, Since: since, Tickets: g.Tickets.all()}, nil)
+	return s.send(message{Kind: kindState, Version: Version, Servers: servers, Since: since, Tickets: g.Tickets.all()}, nil)
 }
 
 // sendCounts sends the next worker what has been counted up to now and was not
@@ -249,29 +251,39 @@ var (
 	errNoRoom = errors.New("the next worker could not receive them, most likely because of its limit of open files (LimitNOFILE, ulimit -n)")
 )
 
-// carry is a stream.Carrier.
+// carry is a stream.Carrier. What the next worker would not understand stays.
 func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
-	l := message{Kind: kindMove, Parcels: parcels}
-	var fds []int
-	for _, p := range parcels {
-		l.FDs = append(l.FDs, len(p.FDs))
+	m := message{Kind: kindMove}
+	var fds, at []int
+	for i, p := range parcels {
+		needs := p.Needs()
+		if int64(needs) > s.version.Load() {
+			continue
+		}
+		m.Needs = max(m.Needs, needs)
+		m.Parcels, at = append(m.Parcels, p), append(at, i)
+		m.FDs = append(m.FDs, len(p.FDs))
 		fds = append(fds, p.FDs...)
 	}
-	taken, err := s.answer(l, fds)
+	all := make([]bool, len(parcels))
+	if len(at) == 0 {
+		return all, nil
+	}
+	taken, err := s.answer(m, fds)
 	switch {
 	case err != nil:
 		return nil, err
 	case len(taken) == 0:
 		return nil, errNoRoom
-	case len(taken) != len(parcels):
-		return nil, fmt.Errorf("%d connections were sent and %d answered for", len(parcels), len(taken))
+	case len(taken) != len(at):
+		return nil, fmt.Errorf("%d connections were sent and %d answered for", len(at), len(taken))
 	}
-	for i, p := range parcels {
-		if taken[i] && p.Kind != stream.ServerParcel {
+	for k, i := range at {
+		if all[i] = taken[k]; all[i] && parcels[i].Kind != stream.ServerParcel {
 			s.moved.Add(1)
 		}
 	}
-	return taken, nil
+	return all, nil
 }
 
 // answer sends a message of kind move and gives the answer: all that was sent

@@ -61,6 +61,12 @@ listen echo
 // a word of the configuration and what stands in its place.
 func start(t testing.TB, extra ...string) *site {
 	t.Helper()
+	return startProgram(t, built.LB, extra...)
+}
+
+// startProgram is start with a certain build.
+func startProgram(t testing.TB, program string, extra ...string) *site {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "lb-") // t.TempDir is too long for the path of a socket
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +91,7 @@ func start(t testing.TB, extra ...string) *site {
 	}
 	addr := func(i int) string { return fmt.Sprintf("%s:%d", host, ports[i]) }
 	s.http, s.https, s.tcp = addr(0), addr(1), addr(2)
-	if err := s.lb.Start(t.Context(), built.LB, "-W", s.fill(defaultConfig, extra...)); err != nil {
+	if err := s.lb.Start(t.Context(), program, "-W", s.fill(defaultConfig, extra...)); err != nil {
 		t.Fatal(err)
 	}
 	return s

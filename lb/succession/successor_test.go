@@ -1,0 +1,77 @@
+package succession
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"lbsyslogd/lb/stream"
+)
+
+// TestVersions: what the next worker's build would not understand is not sent
+// to it, and what a newer one sends that this one does not understand is not
+// taken.
+func TestVersions(t *testing.T) {
+	parcels := []*stream.Parcel{{Kind: stream.ClientParcel}, {Kind: stream.ClientParcel, Private: true}, {Kind: stream.TunnelParcel}}
+	row := func(version int, want []bool) {
+		t.Helper()
+		g := begin(t)
+		ours, link := pair(t)
+		g.Successor(link)
+		post(t, ours, message{Kind: kindAsk, Version: version})
+		var state message
+		if _, err := ours.ReceiveWithin(&state, 20*time.Second); err != nil || state.Version != Version {
+			t.Fatalf("the state is of version %d: %v", state.Version, err)
+		}
+		sent := make(chan []stream.Kind, 1)
+		go func() {
+			var m message
+			if _, err := ours.ReceiveWithin(&m, 20*time.Second); err != nil {
+				t.Error(err)
+			}
+			var kinds []stream.Kind
+			for _, p := range m.Parcels {
+				kinds = append(kinds, p.Kind)
+			}
+			sent <- kinds
+			taken := make([]bool, len(m.Parcels))
+			for i := range taken {
+				taken[i] = true
+			}
+			if err := ours.Send(message{Kind: kindTaken, Taken: taken}, nil, 20*time.Second); err != nil {
+				t.Error(err)
+			}
+		}()
+		taken, err := g.next.carry(parcels)
+		if err != nil || !slices.Equal(taken, want) {
+			t.Errorf("version %d: taken %v, want %v: %v", version, taken, want, err)
+		}
+		n := 0
+		for _, w := range want {
+			if w {
+				n++
+			}
+		}
+		if kinds := <-sent; len(kinds) != n {
+			t.Errorf("version %d: sent %v", version, kinds)
+		}
+		if g.Moved() != int64(n) {
+			t.Errorf("version %d: %d have moved", version, g.Moved())
+		}
+	}
+	row(0, []bool{true, false, true})
+	row(1, []bool{true, false, true})
+	row(2, []bool{true, true, true})
+	row(3, []bool{true, true, true})
+
+	g := begin(t)
+	old, _ := before(t, g)
+	post(t, old, message{Kind: kindMove, Needs: Version + 1, Parcels: parcels, FDs: []int{0, 0, 0}})
+	var answer message
+	if _, err := old.ReceiveWithin(&answer, 20*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if answer.Kind != kindTaken || !slices.Equal(answer.Taken, []bool{false, false, false}) {
+		t.Errorf("to connections of a newer build it answers %+v", answer)
+	}
+}
