@@ -3,10 +3,12 @@ package syslog_test
 import (
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestMessagesChooseTheFile sends what is meant to leave the base directory, more names than are allowed and more than are open at a
@@ -61,5 +63,52 @@ outputs:
 	o := d.status().Outputs[0]
 	if o.Written != uint64(len(messages)) || lines != len(messages) || o.DiskLost != 1 || o.Renamed == 0 || o.Names > 21 {
 		t.Errorf("%d lines of %d: %+v", lines, len(messages), o)
+	}
+}
+
+// TestThreeHundredHosts has three times as many files as may be open, in turns, as fast as one sender is: every line is in the file of its
+// host, once, or in a number.
+func TestThreeHundredHosts(t *testing.T) {
+	d := start(t, `
+listen: [udp://127.0.0.1:PORT]
+outputs:
+  - file: DIR/hosts/%host%.log
+    files: {open: 100}
+    rotate: {size: 100MB, keep: 5, compress: zstd}
+`)
+	conn, err := net.Dial("udp", d.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const hosts, lines = 300, 60_000
+	begin := time.Now()
+	for i := range lines {
+		fmt.Fprintf(conn, "<13>Nov 21 03:04:05 host%d app: number %d", i%hosts, i)
+	}
+	d.do("flush")
+	s := d.status()
+	t.Logf("%d lines for %d hosts in %v", s.Total.Written, hosts, time.Since(begin).Round(time.Millisecond))
+	if in, out := s.Inputs[0], s.Outputs[0]; in.Received+in.KernelDrops != lines || out.Written != in.Received || out.Files > 100 {
+		t.Errorf("%d sent, %d received, %d dropped by the kernel, %d written to %d open files", lines, in.Received, in.KernelDrops, out.Written, out.Files)
+	}
+	found := make(map[string]bool)
+	for i := range hosts {
+		text, err := os.ReadFile(filepath.Join(d.dir, "hosts", fmt.Sprintf("host%d.log", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := -1
+		for line := range strings.Lines(string(text)) {
+			var n int
+			_, after, _ := strings.Cut(line, " app: number ")
+			if _, err := fmt.Sscan(after, &n); err != nil || n%hosts != i || n <= last || found[line] {
+				t.Fatalf("host %d has %q after %d", i, line, last)
+			}
+			last, found[line] = n, true
+		}
+	}
+	if uint64(len(found)) != s.Outputs[0].Written {
+		t.Errorf("%d lines in the files, %d written", len(found), s.Outputs[0].Written)
 	}
 }
