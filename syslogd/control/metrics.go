@@ -51,6 +51,7 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 		{"rotations_total", "counter", "Rotations.", func(o *Output) float64 { return float64(o.Rotations) }},
 		{"reopens_total", "counter", "Reopens by command or signal.", func(o *Output) float64 { return float64(o.Reopens) }},
 		{"stalls_total", "counter", "How often the disk began to refuse.", func(o *Output) float64 { return float64(o.Stalls) }},
+		{"renamed_total", "counter", "Lines with _other in their file's name.", func(o *Output) float64 { return float64(o.Renamed) }},
 		{"waiting", "gauge", "Lines on the way to the file.", func(o *Output) float64 { return float64(o.Waiting) }},
 		{"size_bytes", "gauge", "Size of the current file.", func(o *Output) float64 { return float64(o.Size) }},
 		{"errors", "gauge", "How many things do not work right now.", func(o *Output) float64 { return float64(len(o.Errors)) }},

@@ -128,7 +128,7 @@ type Output struct {
 	// When messages choose the file.
 	Files   int    `json:"files,omitempty"`   // open now
 	Names   int    `json:"names,omitempty"`   // different ones, of the last day
-	Renamed uint64 `json:"renamed,omitempty"` // lines that went to the "_other" file for want of names
+	Renamed uint64 `json:"renamed,omitempty"` // lines with "_other" in their file's name, for want of names or for what a field would have brought
 }
 
 // Forward is where an output's lines are sent besides. Sent = confirmed + acknowledged + again + those that are not decided yet.
@@ -244,6 +244,9 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 		return err
 	}
 	for _, out := range s.Outputs {
+		if out.Renamed > 0 {
+			fmt.Fprintf(w, "\n%s: %d lines went to _other, for what a field would have brought into the name or for want of names\n", out.Name, out.Renamed)
+		}
 		if f := out.Forward; f != nil {
 			fmt.Fprintf(w, "\n%s -> %s: %d sent, %d confirmed, %d again, %d bytes behind, %d bytes given up\n", out.Name, f.To, f.Sent,
 				f.Confirmed, f.Again, f.Behind, f.GivenUp)

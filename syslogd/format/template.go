@@ -134,7 +134,8 @@ const (
 
 // AppendName appends the template as the name of a file beneath some directory. A field may only bring letters, digits, ".", "_" and "-"
 // (colons of addresses become "_"), up to 64 of them and at least one, and not begin with a dot: whatever else it would bring becomes Other, so that nobody who can send a message can choose a place.
-func (t *Template) AppendName(dst []byte, m *message.Message, e *Envelope) []byte {
+// other says that it did.
+func (t *Template) AppendName(dst []byte, m *message.Message, e *Envelope) (name []byte, other bool) {
 	for _, p := range t.parts {
 		if p.field == nil {
 			dst = append(dst, p.literal...)
@@ -143,11 +144,12 @@ func (t *Template) AppendName(dst []byte, m *message.Message, e *Envelope) []byt
 		t.value = p.field(t, t.value[:0], m, e)
 		if !allowed(t.value) {
 			dst = append(dst, Other...)
+			other = true
 			continue
 		}
 		dst = append(dst, t.value...)
 	}
-	return dst
+	return dst, other
 }
 
 // OtherName is the name with Other in the place of each field.

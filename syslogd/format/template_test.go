@@ -36,7 +36,11 @@ func nameOf(t *testing.T, template, in, peer string) string {
 	}
 	var m message.Message
 	m.Parse([]byte(in))
-	return string(f.AppendName(nil, &m, &Envelope{Received: received, Host: peer, Raw: []byte(in)}))
+	name, other := f.AppendName(nil, &m, &Envelope{Received: received, Host: peer, Raw: []byte(in)})
+	if other != strings.Contains(string(name), Other) {
+		t.Errorf("%q for %q: other is %v", name, in, other)
+	}
+	return string(name)
 }
 
 func TestNames(t *testing.T) {
@@ -69,7 +73,7 @@ func TestNamesAllocateNothing(t *testing.T) {
 	m.Parse(in)
 	e := Envelope{Received: received, Raw: in, Size: len(in)}
 	buf := make([]byte, 0, 256)
-	if n := testing.AllocsPerRun(100, func() { buf = f.AppendName(buf[:0], &m, &e) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { buf, _ = f.AppendName(buf[:0], &m, &e) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

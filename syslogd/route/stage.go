@@ -73,6 +73,7 @@ type lane struct {
 	path   *format.Template
 	files  map[string]*lane
 	active []*lane // those of files that have lines
+	other  uint64  // lines of which a field may not be in a file's name
 	file   string  // of one of files: its name
 }
 
@@ -201,6 +202,10 @@ func (s *Stage) End() {
 			}
 		}
 		l.active = l.active[:0]
+		if l.other > 0 {
+			s.table.rules[i].Files.CountOther(l.other)
+			l.other = 0
+		}
 		if len(l.files) > idleLanes {
 			clear(l.files)
 		}
@@ -271,7 +276,11 @@ func (s *Stage) noteSequence(from *receive.Sender) {
 
 // laneOf finds the lane of the file that the current message belongs in.
 func (s *Stage) laneOf(l *lane) *lane {
-	s.name = l.path.AppendName(s.name[:0], &s.msg, &s.envelope)
+	name, other := l.path.AppendName(s.name[:0], &s.msg, &s.envelope)
+	s.name = name
+	if other {
+		l.other++
+	}
 	of := l.files[string(s.name)]
 	if of == nil {
 		of = &lane{file: string(s.name)}
