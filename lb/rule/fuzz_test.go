@@ -90,6 +90,9 @@ func FuzzRule(f *testing.F) {
 	f.Add("replace-header X-In (.*) \\1%[hdr(x-in)]", "/", `\x0d\x0ay`)
 	f.Add("track-sc0 hdr(x-in),lower table t if { sc0_conn_rate(t) gt 1 }", "/", "k")
 	f.Add("sc-set-gpt0(1) %[src,table_conn_cur(t)]", "/", "7")
+	f.Add("replace-path (.*) /x\\1", "http://h?x=1", "") // ended the worker once
+	f.Add("replace-pathq (.*) /x\\1", "http://h?x=/1", "")
+	f.Add("set-query a=b", "http://h?x=1", "")
 	f.Add("set-path %[hdr(x-in),url_dec]", "/", "%20HTTP/1.1%0d%0aX:%20y")
 	f.Fuzz(func(t *testing.T, text, target, in string) {
 		if strings.Contains(text, "file") || strings.Contains(text, "-f") {

@@ -30,6 +30,7 @@ const oracleRequest = "GET /static/css/a%20b.css?v=12&name=a%20b+c&empty&void=&x
 	"X-List: a, \"b,c\" ,d\r\n" +
 	"X-Forwarded-For: 192.0.2.7, 203.0.113.9:443\r\n" +
 	"X-List: e\r\n" +
+	"X-Ip: 010.0.0.1, 10.1, 0x0a000001, 10.0.0.1:80, [::ffff:10.0.0.1], ::ffff:10.0.0.1%eth0, \"10.0.0.1\", 10.0.0.1x, 1.2.3.4.5, ::1.2.3.4, 10.0.0.256, 0000000010.0.0.1, [::1]:80, ::ffff:0a00:0001, 10.0.0.1/8, 167772161, 10.0.0.1:x, 10.0.0.1;a\r\n" +
 	"X-Num: 42abc\r\n" +
 	"X-Enc: a%0d%0ab%09c%00d\r\n" +
 	"Cookie: sid=abc; theme=dark;  sid=def ; q=\"x;y\"; c=1,2; d=3,e=4;noeq\r\n" +
@@ -142,6 +143,7 @@ var oracleConditions = []string{
 	"dst 127.0.0.1", "src_port 1024:65535", "dst_port lt 5", "method GET", "method POST PUT", "method get", "method -i get", "req.ver 1.1", "req.ver 1.0", "ssl_fc", "always_true", "always_false", "int(5) gt 4", "int(-5) lt 0", "int(5) 1:9", "str(x) x", "str(x) y", "bool(true)", "bool(0)", "path,lower -m beg /static", "path,upper -m sub CSS", "path,length 21", "path_beg,lower /static/css/a%20b.css",
 	"str(A) -m bin 41", "str(-i) -- -i", "str(a) -i -m str A", "str(abc) -m sub b", "str(abc) -m reg ^a.c$", "str(abc) -m len 3", "int(10) -m str 10", "src -m str 127.0.0.1", "src -m beg 127.", "http_auth_bearer abc.def", "str(5) -m int 5", "str(5x) -m int 5", "str(x) -m int 0", "str(10.1.2.3) -m ip 10.0.0.0/8", "str(nope) -m ip 0.0.0.0/0",
 	"str() -m found", "str() -m str a", "always_true -m int 1", "int(0) -m bool", "int(7) -m bool", "rand(1) 0", "path_beg", "capture.req.uri -m beg /static", "capture.req.method GET",
+	"ipv6(2002:0a00:0001::) -m ip 10.0.0.0/8", "ipv6(::ffff:10.0.0.1) -m ip 10.0.0.0/8", "ipv6(::10.0.0.1) -m ip 10.0.0.0/8", "ipv6(64:ff9b::10.0.0.1) -m ip 10.0.0.0/8", "ipv4(10.0.0.1) -m ip ::ffff:10.0.0.1", "ipv4(10.0.0.1) -m ip ::ffff:0.0.0.0/96", "hdr_ip(x-ip) 10.0.0.1",
 	// Types and the methods that match them.
 	"str(f1__f2),field(9,_) -m found", "str(f1__f2),word(9,_) -m found", "str(1) -m bool", "str(0) -m bool", "str(abc) -m bool", "str() -m bool", "str(-1) -m bool", "env(NOPE) -m bool", "env(PATH) -m bool", "var(txn.none) -m bool", "hdr(x-num) -m bool",
 	"bin(616263) -m str abc", "bin(61006263) -m len 4", "bin(61006263) -m len 1", "bin(61006263),length 1", "bin(616263) -m bin 616263", "bin(61006263) -m bin 61006263", "bin(61006263) -m sub bc", "bin(61006263) -m beg a", "str(a) -m int 0", "always_true -m str 1", "always_true -m beg 1",
@@ -212,6 +214,7 @@ var oracleSamples = []string{
 	"str(abc),concat(x)", "str(abc),concat(x,,y)", "str(abc),concat(,txn.none,y)", "str(YWJj),b64dec", "str(abc),base64", "str(ab?),ub64enc", "str(YWI_),ub64dec", "str(abc),bytes(1)", "str(abc),bytes(1,1)", "str(abc),bytes(0,9)", "str(abc),crc32", "str(abc),crc32(1)", "str(abc),sha1,hex", "str(abc),sha2,hex", "str(abc),sha2(512),hex",
 	"src,ipmask(24)", "src,ipmask(255.0.0.0)", "str(a b/c?d),url_enc", "str(xxabcxx),ltrim(x)", "str(xxabcxx),rtrim(x)", "hdr(host),host_only", "hdr(host),port_only", "str([::1]:80),host_only", "str([::1]:80),port_only", "str(abc),host_only", "str(abc),port_only", "int(0),http_date", "int(1700000000),http_date", "int(1700000000),utime(\"%Y-%m-%d %H:%M:%S\")",
 	"always_true", "always_false", "always_true,iif(yes,no)", "always_false,iif(yes,no)", "bool(true)", "int(5)", "str(a b)", "ipv4(1.2.3.4)", "ipv6(::1)", "ipv6(2001:db8::0:1)", "meth(PUT)", "capture.req.uri", "capture.req.method", "capture.req.ver", "hostname", "ssl_fc", "ssl_fc_sni", "fe_name", "var(txn.none)", "http_auth_bearer", "unique-id", "req.hdr_names(;),regsub(;connection,)", "src,hex", "src,base64", "int(255),base64", "int(5),crc32", "src,sha1,hex", "always_true,hex", "src,bytes(1,2),hex", "ipv6(::1),hex", "ipv6(::1),ipmask(24,64)", "src,add(1)", "src,concat(x)", "src_port,bytes(0,6),hex", "always_true,add(1)", "str(5),add(1)", "str(5x),add(1)", "str(x),add(1)", "src,lower",
+	"hdr_ip(x-ip,1)", "hdr_ip(x-ip,2)", "hdr_ip(x-ip,3)", "hdr_ip(x-ip,4)", "hdr_ip(x-ip,6)", "hdr_ip(x-ip,7)", "hdr_ip(x-ip,8)", "hdr_ip(x-ip,9)", "hdr_ip(x-ip,10)", "hdr_ip(x-ip,11)", "hdr_ip(x-ip,12)", "hdr_ip(x-ip,14)", "hdr_ip(x-ip,15)", "hdr_ip(x-ip,16)", "hdr_ip(x-ip,17)", "hdr_ip(x-ip,18)",
 	// Hashes, digests and keys.
 	"path,crc32(1)", "path,crc32c", "path,crc32c(1)", "path,djb2", "path,djb2(1)", "path,sdbm", "path,sdbm(1)", "path,wt6", "path,wt6(1)", "str(),wt6", "str(),djb2", "path,xxh32", "path,xxh32(7)", "path,xxh64", "path,xxh64(7)", "path,xxh3", "path,xxh3(7)",
 	"str(a),xxh32", "str(abcdefgh),xxh32", "url,xxh32", "url,xxh3", "url,xxh64", "str(),xxh32", "str(),xxh3", "path,digest(sha256),hex", "path,digest(md5),hex", "path,digest(SHA1),hex", "path,digest(sha3-256),hex", "path,hmac(sha256,a2V5),hex", "path,hmac(sha1,txn.none),hex",

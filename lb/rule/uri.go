@@ -47,10 +47,21 @@ func (a *setURI) run(x *sample.Ctx) Verdict {
 // stand in a request line is percent-encoded, so that no sample can end it.
 func replaceTarget(x *sample.Ctx, part uriPart, value []byte) {
 	uri := x.Req.URI()
-	if _, to := authority(uri); part != partAll && to == 0 && uri[0] != '/' {
-		return // "*" and a CONNECT's authority have neither path nor query
-	}
 	from, to := partBounds(x.Req, part)
+	if sample.PathQuery(x.Req) == nil {
+		switch {
+		case part == partAll:
+		case part == partPath || part == partPathQ:
+			if string(x.Req.Method()) == "CONNECT" {
+				return // its target is an authority
+			}
+			from = 0 // the path takes the place of "*", or of a scheme and an authority
+		default:
+			if _, end := authority(uri); end == 0 {
+				return // "*" has no query
+			}
+		}
+	}
 	next := make([]byte, 0, len(uri)+len(value)+8) // the head keeps it
 	next = append(next, uri[:from]...)
 	if part == partQuery && from == to && (from == 0 || uri[from-1] != '?') && len(value) > 0 && value[0] != '?' {
@@ -121,9 +132,9 @@ func partBounds(h *http1.Head, part uriPart) (from, to int) {
 		}
 		return query + 1, len(uri)
 	case partPath:
-		return len(uri) - len(sample.PathQuery(h)), end
+		return min(len(uri)-len(sample.PathQuery(h)), end), end
 	}
-	return len(uri) - len(sample.PathQuery(h)), len(uri)
+	return min(len(uri)-len(sample.PathQuery(h)), end), len(uri)
 }
 
 // replaceURI rewrites a part of the target by a regular expression. It
@@ -146,6 +157,9 @@ func parseReplaceTarget(p *ruleParser, part uriPart) (action, error) {
 func (a *replaceURI) run(x *sample.Ctx) Verdict {
 	if x.Req == nil {
 		return Continue
+	}
+	if a.part != partAll && sample.PathQuery(x.Req) == nil {
+		return Continue // nothing is there to match
 	}
 	from, to := partBounds(x.Req, a.part)
 	old := x.Req.URI()[from:to]

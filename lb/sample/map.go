@@ -284,6 +284,16 @@ func (ix *netIndex) find(_ *Ctx, v Value) (int, bool) {
 		return 0, false
 	}
 	a = a.Unmap().WithZone("")
+	if at, ok := ix.at(a); ok {
+		return at, true
+	}
+	if a, ok = embedded(a); ok {
+		return ix.at(a)
+	}
+	return 0, false
+}
+
+func (ix *netIndex) at(a netip.Addr) (int, bool) {
 	bits := ix.bits6
 	if a.Is4() {
 		bits = ix.bits4

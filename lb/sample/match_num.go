@@ -173,11 +173,19 @@ func addOnce(list []int, n int) []int {
 }
 
 func (m *matchIP) Match(_ *Ctx, v Value) bool {
-	a, ok := v.address()
+	a, ok := v.Address()
 	if !ok {
 		return false
 	}
 	a = a.Unmap().WithZone("")
+	if m.has(a) {
+		return true
+	}
+	inner, ok := embedded(a)
+	return ok && m.has(inner)
+}
+
+func (m *matchIP) has(a netip.Addr) bool {
 	bits := m.bits6
 	if a.Is4() {
 		bits = m.bits4
@@ -190,6 +198,25 @@ func (m *matchIP) Match(_ *Ctx, v Value) bool {
 		}
 	}
 	return false
+}
+
+// embedded is the IPv4 address in one of 6to4 (2002::/16), or in ::/96: HAProxy
+// matches those with IPv4 networks, and a list that denies must know all ways to
+// write an address.
+func embedded(a netip.Addr) (netip.Addr, bool) {
+	if !a.Is6() {
+		return netip.Addr{}, false
+	}
+	b := a.As16()
+	if b[0] == 0x20 && b[1] == 0x02 {
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	}
+	for _, c := range b[:12] {
+		if c != 0 {
+			return netip.Addr{}, false
+		}
+	}
+	return netip.AddrFrom4([4]byte(b[12:])), true
 }
 
 // parseNet reads an address with an optional mask. Of an abbreviated IPv4

@@ -84,6 +84,9 @@ func (v Value) append(dst []byte) []byte {
 	case Bool, Int:
 		return strconv.AppendInt(dst, v.n, 10)
 	case Addr:
+		if b := v.addr.As16(); v.addr.Is6() && [12]byte(b[:12]) == [12]byte{} && (b[12] != 0 || b[13] != 0) {
+			return netip.AddrFrom4([4]byte(b[12:])).AppendTo(append(dst, "::"...)) // as C writes it
+		}
 		return v.addr.AppendTo(dst)
 	}
 	if v.kind == Bin {

@@ -40,3 +40,34 @@ backend be
 	same(t, "answer", want, got)
 	same(t, "line", theirs.lines(len(want)), ours.lines(len(got)))
 }
+
+// TestTargetsWithoutAPath: what rewrites a target makes of one that has no path.
+func TestTargetsWithoutAPath(t *testing.T) {
+	theirs, ours := both(t, preface("", `LINE %ST %HU`)+`
+frontend fe
+  bind HTTP
+  http-request set-path /headers/p if { req.hdr(x-do) path }
+  http-request set-pathq /headers/q?y=1 if { req.hdr(x-do) pathq }
+  http-request set-query z=1 if { req.hdr(x-do) query }
+  http-request replace-path (.*) /headers/r\1 if { req.hdr(x-do) replace }
+  http-request set-uri /headers/u if { req.hdr(x-do) uri }
+  http-request set-header X-Path %[path]|%[pathq]|%[query]|%[url]
+  http-request return status 200 content-type text/plain lf-string %[path]|%[pathq]|%[query]|%[url]
+`, nil)
+	drive := func(s *subject) (got []string) {
+		for _, target := range []string{"http://site.example", "http://site.example/", "*", "/a?b", "http://site.example/a?b"} {
+			for _, do := range []string{"none", "path", "pathq", "query", "replace", "uri"} {
+				method := "GET"
+				if target == "*" {
+					if method = "OPTIONS"; do == "query" { // HAProxy makes "*?z=1" of it, which is no target
+						continue
+					}
+				}
+				c := s.dial(s.addr)
+				got = append(got, target+" "+do+": "+c.do(method+" "+target+" HTTP/1.1\r\nHost: site.example\r\nX-Do: "+do+"\r\nConnection: close\r\n\r\n"))
+			}
+		}
+		return got
+	}
+	same(t, "answer", seen(theirs, drive), drive(ours))
+}
