@@ -51,7 +51,7 @@ func (rt *Runtime) statsPage(p *config.Proxy) *stream.StatsPage {
 			a := shown.RenderFor(req.URI, rt.Snapshot(), req.Admin)
 			header := "cache-control: no-cache\r\ncontent-type: " + a.ContentType + "\r\n"
 			if strings.HasPrefix(a.ContentType, "text/html") {
-				header += "content-security-policy: " + stats.ContentPolicy + "\r\nx-content-type-options: nosniff\r\nreferrer-policy: same-origin\r\n"
+				header += "content-security-policy: " + stats.ContentPolicy + "\r\nreferrer-policy: same-origin\r\n"
 			}
 			if a.Refresh > 0 {
 				header += fmt.Sprintf("refresh: %d\r\n", a.Refresh)

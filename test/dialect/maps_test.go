@@ -93,14 +93,14 @@ backend b2
 		}
 	}
 
-	// A reload reads the files again.
+	// A reload keeps what commands changed, until the file says otherwise (test/handover: changes_test.go).
 	if out, err := ours.Reload(t.Context()); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if a := ours.get("/headers/b", "Key: two.example"); !strings.Contains(a, "200") {
 		t.Error(a)
 	}
-	if out := ours.command(ours.fill("show map DIR/hosts.map")); strings.Count(out, "\n") < 4 || strings.Contains(out, "x.example") {
+	if out := ours.command(ours.fill("show map DIR/hosts.map")); !strings.Contains(out, "x.example") {
 		t.Errorf("after a reload: %s", out)
 	}
 }

@@ -146,6 +146,14 @@ backend b2
   server s3 S3
 `, map[string]string{"m.map": "/a va\n/b vb\n", "a.lst": "/bad\n/worse\n"})
 	said := verdicts(t)
+	bad := func(s *subject) string { // for show errors
+		c := s.dial(s.addr)
+		defer c.Close()
+		return c.do("GET /x HTTP/1.1\r\nHost: a\r\nBad Header: x\r\n\r\n")[:3]
+	}
+	if want, got := seen(theirs, bad), bad(ours); want != "400" || got != want {
+		t.Errorf("a bad request: %s and %s", want, got)
+	}
 
 	// Whatever HAProxy offers has its row, and every row is tried.
 	for line := range strings.Lines(theirs.command("help")) {
