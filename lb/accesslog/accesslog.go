@@ -1,29 +1,30 @@
 // Package accesslog decides whether a transaction gets a log line, how severe
 // it is, and what it says.
 //
-//  1. The engine fills a rule.Record while the transaction goes on.
+//  1. The engine fills a sample.Record while the transaction goes on.
 //  2. Policy.Severity looks at how it ended: no line, info, or err.
 //  3. Policy.Append renders the proxy's format; lb/syslog sends it.
 package accesslog
 
 import (
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/syslogd/message"
 )
 
 // Policy is how one frontend logs. Immutable once made.
 type Policy struct {
-	Format         *rule.Format
-	Errors         *rule.Format // of connections that end before they carry anything; nil: HAProxy's own words
-	Asap           bool         // option logasap
-	HTTP           bool         // mode http: a status of 500 and more is an error
-	DontLogNull    bool         // option dontlognull
-	DontLogNormal  bool         // option dontlog-normal
-	SeparateErrors bool         // option log-separate-errors
+	Format         *logformat.Format
+	Errors         *logformat.Format // of connections that end before they carry anything; nil: HAProxy's own words
+	Asap           bool              // option logasap
+	HTTP           bool              // mode http: a status of 500 and more is an error
+	DontLogNull    bool              // option dontlognull
+	DontLogNormal  bool              // option dontlog-normal
+	SeparateErrors bool              // option log-separate-errors
 }
 
 // Severity is the line's severity; false means no line at all.
-func (p *Policy) Severity(r *rule.Record) (message.Severity, bool) {
+func (p *Policy) Severity(r *sample.Record) (message.Severity, bool) {
 	if p.DontLogNull && r.Received == 0 {
 		return 0, false // a port probe: it came and went without a byte
 	}
@@ -32,7 +33,7 @@ func (p *Policy) Severity(r *rule.Record) (message.Severity, bool) {
 		return 0, false
 	}
 	switch {
-	case r.Level == rule.LevelSilent:
+	case r.Level == sample.LevelSilent:
 		return 0, false
 	case r.Level > 0:
 		return message.Severity(r.Level - 1), true
@@ -44,7 +45,7 @@ func (p *Policy) Severity(r *rule.Record) (message.Severity, bool) {
 
 // Failed tells what HAProxy calls an error: an abnormal end (what lb answered
 // by itself on purpose, "L", is none), a retry, a redispatch, or a 5xx.
-func (p *Policy) Failed(r *rule.Record) bool {
+func (p *Policy) Failed(r *sample.Record) bool {
 	switch {
 	case r.Redispatched, p.HTTP && r.Status >= 500:
 		return true
@@ -55,36 +56,36 @@ func (p *Policy) Failed(r *rule.Record) bool {
 }
 
 // Append appends the line, without a line end.
-func (p *Policy) Append(dst []byte, x *rule.Ctx) []byte {
+func (p *Policy) Append(dst []byte, x *sample.Ctx) []byte {
 	return p.Format.Append(dst, x)
 }
 
 // Formats are the named formats, compiled. One set serves a whole worker.
 type Formats struct {
-	HTTP, HTTPS, TCP, CLF *rule.Format
+	HTTP, HTTPS, TCP, CLF *logformat.Format
 	// ConnectHTTP and ConnectTCP are what a frontend without any log format
 	// writes, when the connection comes.
-	ConnectHTTP, ConnectTCP *rule.Format
-	ConnectNeeds            rule.Needs // of those two
+	ConnectHTTP, ConnectTCP *logformat.Format
+	ConnectNeeds            sample.Needs // of those two
 
-	embryonic *rule.Format
+	embryonic *logformat.Format
 }
 
 // NewFormats compiles the named formats.
 func NewFormats() (*Formats, error) {
 	f := &Formats{}
-	var uses rule.Uses
+	var uses sample.Uses
 	for _, one := range []struct {
-		to   **rule.Format
+		to   **logformat.Format
 		text string
 	}{
-		{&f.HTTP, rule.HTTPLog}, {&f.HTTPS, rule.HTTPSLog}, {&f.TCP, rule.TCPLog}, {&f.CLF, rule.CLFLog},
+		{&f.HTTP, logformat.HTTPLog}, {&f.HTTPS, logformat.HTTPSLog}, {&f.TCP, logformat.TCPLog}, {&f.CLF, logformat.CLFLog},
 		{&f.ConnectHTTP, "Connect from %ci:%cp to %fi:%fp (%f/HTTP)"},
 		{&f.ConnectTCP, "Connect from %ci:%cp to %fi:%fp (%f/TCP)"},
 		{&f.embryonic, "%ci:%cp [%t] %f/"},
 	} {
 		var err error
-		if *one.to, err = rule.ParseFormat(one.text, &uses); err != nil {
+		if *one.to, err = logformat.Parse(one.text, &uses); err != nil {
 			return nil, err
 		}
 	}
@@ -95,7 +96,7 @@ func NewFormats() (*Formats, error) {
 // AppendEmbryonic appends the line of a connection that ended before it could
 // carry anything, such as a failed TLS handshake: what names the reason in
 // HAProxy's words, bind the listener's name or number.
-func (f *Formats) AppendEmbryonic(dst []byte, x *rule.Ctx, bind, what string) []byte {
+func (f *Formats) AppendEmbryonic(dst []byte, x *sample.Ctx, bind, what string) []byte {
 	dst = f.embryonic.Append(dst, x)
 	dst = append(append(dst, bind...), ": "...)
 	return append(dst, what...)

@@ -5,13 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/syslogd/message"
 )
 
 func TestSeverity(t *testing.T) {
-	end := func(term string, status int) rule.Record {
+	end := func(term string, status int) sample.Record {
 		r := sample.Record{Status: status, Received: 100}
 		copy(r.Term[:], term)
 		return r
@@ -19,7 +18,7 @@ func TestSeverity(t *testing.T) {
 	retried, moved, silent, raised, probe := end("----", 200), end("----", 200), end("----", 500), end("----", 200), end("CR--", -1)
 	retried.Retries = 2
 	moved.Redispatched = true
-	silent.Level = rule.LevelSilent
+	silent.Level = sample.LevelSilent
 	raised.Level = int8(message.Alert) + 1
 	probe.Received = 0
 	all := Policy{HTTP: true}
@@ -29,7 +28,7 @@ func TestSeverity(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		policy Policy
-		record rule.Record
+		record sample.Record
 		want   message.Severity
 	}{
 		{"normal", all, end("----", 200), message.Info},
@@ -65,7 +64,7 @@ func TestNamedFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 21, 3, 4, 5, 6e6, time.Local)
-	x := &rule.Ctx{Rec: &sample.Record{Parties: sample.Parties{Client: netip.MustParseAddrPort("10.0.1.2:33312"), FrontAddr: netip.MustParseAddrPort("10.0.3.31:8012"), Frontend: "www", Backend: "www", Server: "<NOSRV>"}, Timers: sample.Timers{Accept: at, Request: at, TR: -1, Tw: -1, Tc: -1, Tr: -1, Ta: 7, Tt: 7}, Term: [4]byte{'C', 'R', '-', '-'}, Status: -1, BadReq: true}}
+	x := &sample.Ctx{Rec: &sample.Record{Parties: sample.Parties{Client: netip.MustParseAddrPort("10.0.1.2:33312"), FrontAddr: netip.MustParseAddrPort("10.0.3.31:8012"), Frontend: "www", Backend: "www", Server: "<NOSRV>"}, Timers: sample.Timers{Accept: at, Request: at, TR: -1, Tw: -1, Tc: -1, Tr: -1, Ta: 7, Tt: 7}, Term: [4]byte{'C', 'R', '-', '-'}, Status: -1, BadReq: true}}
 	for _, c := range []struct {
 		name, got, want string
 	}{

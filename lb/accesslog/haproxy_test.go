@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/syslog"
 	"lbsyslogd/syslogd/message"
@@ -182,7 +181,7 @@ listen raw
 		port   uint16
 		target string
 		mark   string
-		record rule.Record
+		record sample.Record
 	}{
 		{"captures", web, `/find?q="ab"&x={y}|z`, `/find`, sample.Record{Parties: sample.Parties{Frontend: "web", Backend: "app", Server: "s1"}, Load: sample.Load{ActConn: 1, FeConn: 1}, Status: 200, Term: [4]byte{'-', '-', '-', '-'}, Cookie: "SID=77", ReqCaptures: []string{"127.0.0.1:", `agent "1" #2|{3}`}, ResCaptures: []string{`a "b" {c}`}}},
 		{"no captures", plain, "/plain", "/plain", sample.Record{Parties: sample.Parties{Frontend: "plain", Backend: "app", Server: "s1"}, Load: sample.Load{ActConn: 1, FeConn: 1}, Status: 200, Term: [4]byte{'-', '-', '-', '-'}}},
@@ -225,7 +224,7 @@ listen raw
 			if !ok {
 				t.Fatal("no line")
 			}
-			x := &rule.Ctx{Rec: r}
+			x := &sample.Ctx{Rec: r}
 			sender.Log(sev, p.Append(nil, x))
 			sender.Flush()
 			ours := lineWith(t, ourLog, c.mark)

@@ -2,7 +2,7 @@ package assemble
 
 import (
 	"lbsyslogd/lb/backend"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stream"
 )
 
@@ -14,7 +14,7 @@ func (b *builder) gauges() {
 }
 
 // gauge finds where a number is read. Of a proxy that is disabled all is 0.
-func (b *builder) gauge(g *rule.Gauge) func() int64 {
+func (b *builder) gauge(g *sample.Gauge) func() int64 {
 	if g.What == "fe_conn" {
 		for _, fe := range b.eng.Frontends {
 			if fe.Name == g.Proxy {

@@ -6,7 +6,7 @@ import (
 	"os"
 
 	"lbsyslogd/lb/event"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stream"
 )
 
@@ -32,7 +32,7 @@ func (rt *Runtime) LogLost(f *os.File) {
 }
 
 // logLost logs one lost request where its frontend logs.
-func (rt *Runtime) logLost(r *rule.Record) {
+func (rt *Runtime) logLost(r *sample.Record) {
 	for _, fe := range rt.eng.Frontends {
 		if fe.Proxy.Name != r.Frontend {
 			continue
@@ -48,7 +48,7 @@ func (rt *Runtime) logLost(r *rule.Record) {
 			rt.note("log a lost request: " + err.Error())
 			return
 		}
-		out.write(sev, string(fe.Access.Append(nil, &rule.Ctx{Rec: r})))
+		out.write(sev, string(fe.Access.Append(nil, &sample.Ctx{Rec: r})))
 		return
 	}
 }

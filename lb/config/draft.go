@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/rule"
 )
@@ -17,7 +18,7 @@ type draft struct {
 	section     string   // the word for it
 	base        *draft   // the defaults it began with; nil for none
 	from        bool     // base was named by the section
-	acls        *rule.ACLs
+	acls        *acl.ACLs
 	template    Server // default-server: what a server line begins with
 	logs        []logLine
 	blocks      rule.Rules // block lines: before the http-request rules, as in HAProxy
@@ -61,7 +62,7 @@ func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
 			ErrorFiles: map[int]ErrorFile{},
 		},
 		section: p.section,
-		acls:    rule.NewACLs(),
+		acls:    acl.NewACLs(),
 		template: Server{
 			Weight:      1,
 			PoolMaxConn: -1,

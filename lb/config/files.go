@@ -5,12 +5,12 @@ import (
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/lookup"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // fileUse is a rule's reference to a map file or a file of ACL patterns.
 type fileUse struct {
-	ref *rule.FileRef
+	ref *sample.FileRef
 	pos cfgfile.Pos
 }
 

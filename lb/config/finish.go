@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/rule"
 )
 
@@ -88,7 +89,7 @@ func (p *parser) resolveMode(d *draft) {
 	}
 	if d.Frontend && d.logKind == logHTTP {
 		p.report.Warnf(d.LogFormatPos, "'option httplog' not usable with %s '%s' (needs 'mode http'). Falling back to 'option tcplog'", d.section, d.Name)
-		f, err := rule.ParseFormat(rule.TCPLog, &d.acls.Uses)
+		f, err := logformat.Parse(logformat.TCPLog, &d.acls.Uses)
 		if err != nil {
 			p.report.Errorf(d.LogFormatPos, "'option tcplog' : %v", err)
 		}

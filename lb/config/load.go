@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"strings"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/cfgfile"
-	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/userlist"
 )
 
@@ -418,7 +418,7 @@ func (p *parser) clash(d *draft) *draft {
 }
 
 // condition compiles "if ..." or "unless ..." ; no words give nil, which holds.
-func (c *call) condition(words []string, acls *rule.ACLs) (*rule.Cond, error) {
+func (c *call) condition(words []string, acls *acl.ACLs) (*acl.Cond, error) {
 	if len(words) == 0 {
 		return nil, nil
 	}
@@ -428,7 +428,7 @@ func (c *call) condition(words []string, acls *rule.ACLs) (*rule.Cond, error) {
 	if len(words) == 1 {
 		return nil, fmt.Errorf("'%s' has no condition behind '%s': name an ACL or write { criterion pattern }", c.name, words[0])
 	}
-	cond, err := rule.ParseCond(words[1:], acls)
+	cond, err := acl.ParseCond(words[1:], acls)
 	if err != nil {
 		return nil, fmt.Errorf("error detected in the condition of '%s' : %w", c.name, err)
 	}

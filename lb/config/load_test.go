@@ -15,6 +15,7 @@ import (
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // load reads a text that must be accepted.
@@ -468,12 +469,12 @@ func TestNeedsOfEveryLine(t *testing.T) {
 		"unique-id-format %fi", "block" + cond, "reqadd X:\\ y" + cond,
 	} {
 		c := load(t, "listen l\n  mode http\n  bind 127.0.0.1:1\n  stick-table type ip size 1k\n  server s 127.0.0.1:2\n  "+line+"\nbackend b\n  mode http\n", Options{})
-		if p := proxy(t, c, "l"); p.Needs != rule.NeedsFrontAddr || p.LogNeeds != 0 {
+		if p := proxy(t, c, "l"); p.Needs != sample.NeedsFrontAddr || p.LogNeeds != 0 {
 			t.Errorf("%s: needs %b, for logs %b", line, p.Needs, p.LogNeeds)
 		}
 	}
 	c := load(t, "defaults d\n  mode http\n  log-format %fi\n  http-request deny if { dst 127.0.0.1 }\nfrontend f from d\n  bind 127.0.0.1:1\n", Options{})
-	if p := proxy(t, c, "f"); p.Needs != rule.NeedsFrontAddr || p.LogNeeds != rule.NeedsFrontAddr {
+	if p := proxy(t, c, "f"); p.Needs != sample.NeedsFrontAddr || p.LogNeeds != sample.NeedsFrontAddr {
 		t.Errorf("inherited: needs %b, for logs %b", p.Needs, p.LogNeeds)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/syslogd/message"
 )
@@ -17,7 +18,7 @@ func logTable() []row[*draft] {
 			return c.logFormat(d, c.args[0], logCustom)
 		}},
 		{name: "error-log-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
-			f, err := rule.ParseFormat(c.args[0], &d.acls.Uses)
+			f, err := logformat.Parse(c.args[0], &d.acls.Uses)
 			if err != nil {
 				return fmt.Errorf("'%s' : %w", c.name, err)
 			}
@@ -26,7 +27,7 @@ func logTable() []row[*draft] {
 		}},
 		{name: "log-tag", args: "<tag>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error { d.LogTag = c.args[0]; return nil }},
 		{name: "unique-id-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) (err error) {
-			if d.UniqueID, err = rule.ParseText(c.args[0], &d.acls.Uses); err != nil {
+			if d.UniqueID, err = logformat.ParseText(c.args[0], &d.acls.Uses); err != nil {
 				err = fmt.Errorf("'%s' : %w", c.name, err)
 			}
 			return err
@@ -45,10 +46,10 @@ func logTable() []row[*draft] {
 				}
 				return c.logFormat(d, commonLog, logHTTP)
 			}
-			return c.logFormat(d, rule.HTTPLog, logHTTP)
+			return c.logFormat(d, logformat.HTTPLog, logHTTP)
 		}},
-		{name: "option httpslog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, rule.HTTPSLog, logHTTP) }},
-		{name: "option tcplog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, rule.TCPLog, logTCP) }},
+		{name: "option httpslog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, logformat.HTTPSLog, logHTTP) }},
+		{name: "option tcplog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, logformat.TCPLog, logTCP) }},
 		{name: "option dontlognull", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNull })},
 		{name: "option dontlog-normal", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNormal })},
 		{name: "option logasap", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogAsap })},
@@ -182,7 +183,7 @@ func (l *Log) selector(words []string) error {
 
 // logFormat compiles what a proxy's log lines look like.
 func (c *call) logFormat(d *draft, text string, kind logKind) error {
-	f, err := rule.ParseFormat(text, &d.acls.Uses)
+	f, err := logformat.Parse(text, &d.acls.Uses)
 	if err != nil {
 		return fmt.Errorf("'%s' : %w", c.name, err)
 	}

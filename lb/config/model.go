@@ -4,10 +4,13 @@ import (
 	"net/netip"
 	"time"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/health"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/lookup"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/userlist"
 )
@@ -24,7 +27,7 @@ type Config struct {
 	Files []*lookup.File
 
 	// Gauges are the numbers that rules ask the engine for.
-	Gauges []*rule.Gauge
+	Gauges []*sample.Gauge
 
 	// Userlists are those that rules name and whose passwords take a while to
 	// check.
@@ -133,8 +136,8 @@ type Proxy struct {
 	ErrorFiles map[int]ErrorFile
 	Stats      *StatsPage // stats enable/uri/...: nil off
 
-	Needs    rule.Needs // of all that rules evaluate
-	LogNeeds rule.Needs // of what only log lines show
+	Needs    sample.Needs // of all that rules evaluate
+	LogNeeds sample.Needs // of what only log lines show
 
 	InspectDelay time.Duration // tcp-request inspect-delay
 	Rules        rule.Sets     // by stage; reqadd, rspadd, block, redirect... among them
@@ -153,7 +156,7 @@ type ClientSide struct {
 
 	MonitorURI string
 	// MonitorFails make the answer to MonitorURI a 503 when any holds.
-	MonitorFails []*rule.Cond
+	MonitorFails []*acl.Cond
 
 	ReqCaptures   []Capture // capture request header NAME len N
 	ResCaptures   []Capture
@@ -185,12 +188,12 @@ type ServerSide struct {
 // Logging is what a proxy says about logs.
 type Logging struct {
 	Logs              []Log
-	LogFormat         *rule.Format // nil: no log-format; option httplog/tcplog set it
+	LogFormat         *logformat.Format // nil: no log-format; option httplog/tcplog set it
 	LogFormatPos      cfgfile.Pos
-	LogTag            string       // "" the global one; Logs have it
-	ErrorLogFormat    *rule.Format // of connections that end before they carry anything; nil: HAProxy's own words
-	UniqueID          *rule.Format // nil: requests have no id
-	UniqueHeader      string       // tells servers the id; "" none does
+	LogTag            string            // "" the global one; Logs have it
+	ErrorLogFormat    *logformat.Format // of connections that end before they carry anything; nil: HAProxy's own words
+	UniqueID          *logformat.Format // nil: requests have no id
+	UniqueHeader      string            // tells servers the id; "" none does
 	DontLogNull       bool
 	DontLogNormal     bool
 	LogAsap           bool
@@ -213,22 +216,22 @@ type Probes struct {
 // UseServer is one use-server rule; Cond nil means always.
 type UseServer struct {
 	Server string
-	Name   *rule.Format // what makes the name; nil: Server is the name
-	Cond   *rule.Cond
+	Name   *logformat.Format // what makes the name; nil: Server is the name
+	Cond   *acl.Cond
 	Pos    cfgfile.Pos
 }
 
 // PersistRule is one force-persist or ignore-persist rule.
 type PersistRule struct {
-	Cond   *rule.Cond
+	Cond   *acl.Cond
 	Ignore bool
 }
 
 // UseBackend is one use_backend rule; Cond nil means always.
 type UseBackend struct {
 	Backend string
-	Name    *rule.Format // what makes the name; nil: Backend is the name
-	Cond    *rule.Cond
+	Name    *logformat.Format // what makes the name; nil: Backend is the name
+	Cond    *acl.Cond
 	Pos     cfgfile.Pos
 }
 
@@ -440,8 +443,8 @@ type StatsPage struct {
 	ShowLegends bool
 	ShowNode    string
 	ShowDesc    string
-	NodeShown   bool       // stats show-node, be it without a name
-	DescShown   bool       // stats show-desc, be it without a text
-	Scope       []string   // names of proxies; "." is the page's own
-	Admin       *rule.Cond // stats admin if ...: nil off
+	NodeShown   bool      // stats show-node, be it without a name
+	DescShown   bool      // stats show-desc, be it without a text
+	Scope       []string  // names of proxies; "." is the page's own
+	Admin       *acl.Cond // stats admin if ...: nil off
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 )
@@ -156,11 +157,11 @@ func (c *call) useBackend(d *draft) error {
 }
 
 // named compiles a name that each request makes; nil for one that is fixed.
-func (c *call) named(d *draft, word string) (*rule.Format, error) {
+func (c *call) named(d *draft, word string) (*logformat.Format, error) {
 	if !strings.Contains(word, "%") {
 		return nil, nil
 	}
-	f, err := rule.ParseText(word, &d.acls.Uses)
+	f, err := logformat.ParseText(word, &d.acls.Uses)
 	if err != nil {
 		return nil, fmt.Errorf("'%s %s' : %w", c.name, word, err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 )
 
@@ -184,20 +185,20 @@ func (c *call) stores(t *stick.Spec, list string) error {
 
 // TableUse is a rule's reference to a stick table, by the table's name.
 type TableUse struct {
-	Ref  *rule.TableRef
+	Ref  *sample.TableRef
 	Name string
 }
 
 // tableUse is the same before all proxies are known.
 type tableUse struct {
-	ref  *rule.TableRef
+	ref  *sample.TableRef
 	from *draft
 	pos  cfgfile.Pos
 }
 
 // gaugeUse is a number that a rule asks for.
 type gaugeUse struct {
-	gauge *rule.Gauge
+	gauge *sample.Gauge
 	from  *draft
 	pos   cfgfile.Pos
 }
@@ -211,13 +212,13 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 	}
 	for _, ref := range refs {
 		switch r := ref.(type) {
-		case *rule.TableRef:
+		case *sample.TableRef:
 			p.uses = append(p.uses, tableUse{r, from, pos})
-		case *rule.UserRef:
+		case *sample.UserRef:
 			p.usedLists = append(p.usedLists, listUse{r, pos})
-		case *rule.FileRef:
+		case *sample.FileRef:
 			p.files = append(p.files, fileUse{r, pos})
-		case *rule.Gauge:
+		case *sample.Gauge:
 			p.gauges = append(p.gauges, gaugeUse{r, from, pos})
 		}
 	}

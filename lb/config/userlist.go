@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"lbsyslogd/lb/cfgfile"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/userlist"
 )
 
@@ -18,7 +18,7 @@ type userlistSection struct {
 
 // listUse is a rule's reference to a userlist.
 type listUse struct {
-	ref *rule.UserRef
+	ref *sample.UserRef
 	pos cfgfile.Pos
 }
 

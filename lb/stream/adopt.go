@@ -7,7 +7,7 @@ import (
 
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // The receiving end of a handover (handover.go).
@@ -146,7 +146,7 @@ func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	}
 	sh.adoptTracks(&s.track, p.Tracks)
 	if len(p.Suspended) > 0 {
-		s.suspended = new(rule.Tracks)
+		s.suspended = new(sample.Tracks)
 		sh.adoptTracks(s.suspended, p.Suspended)
 	}
 	s.state = movingAway

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/tlsrecord"
 )
@@ -26,7 +28,7 @@ func TestTrackingDoesNotAllocate(t *testing.T) {
 		spec.Stores[d], spec.Period[d] = true, 1_000_000
 	}
 	table := stick.New(spec)
-	acls := rule.NewACLs()
+	acls := acl.NewACLs()
 	one := func(kind rule.Stage, line string) rule.Rules {
 		t.Helper()
 		r, err := rule.ParseRule(kind, strings.Fields(line), acls)
@@ -42,7 +44,7 @@ func TestTrackingDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, ref := range acls.Take() {
-		ref.(*rule.TableRef).Bind(table)
+		ref.(*sample.TableRef).Bind(table)
 	}
 	noAllocations(t, func(r *rig) {
 		r.fe.Rules[rule.Connection], r.fe.Rules[rule.Content], r.fe.Rules[rule.Request], r.fe.Rules[rule.Response] = conn, content, deny, response

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/rule"
 )
 
@@ -71,7 +72,7 @@ const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 func TestBodyOfRefused(t *testing.T) {
 	seen := make(chan string, 10)
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { seen <- r.URL.Path })
-	deny, err := rule.ParseRule(rule.Request, strings.Fields("deny if { path /no }"), &rule.ACLs{})
+	deny, err := rule.ParseRule(rule.Request, strings.Fields("deny if { path /no }"), &acl.ACLs{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/accesslog"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/syslog"
 )
 
@@ -509,7 +509,7 @@ func runChaos(t *testing.T, secure bool, adjust func(*rig), client func(*chaos, 
 	before := descriptors(t)
 	x := &chaos{t: t, lines: map[int]int{}, sure: map[int]bool{}, conns: map[net.Conn]bool{}}
 	log := x.logs()
-	format, err := rule.ParseFormat("path=%HU %ST %ts", nil)
+	format, err := logformat.Parse("path=%HU %ST %ts", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
 
@@ -198,7 +198,7 @@ func (t *txn) established(now int64) {
 	} else {
 		t.flightPhase('H')
 	}
-	if t.s.fe.Needs&rule.NeedsBackAddr != 0 {
+	if t.s.fe.Needs&sample.NeedsBackAddr != 0 {
 		t.rec.BackAddr = t.c.local.of(t.s.sh, t.c.FD())
 	}
 	if !t.s.fe.HTTP {

@@ -1,7 +1,7 @@
 package stream
 
 import (
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stats"
 )
 
@@ -39,7 +39,7 @@ func (c *ServerCounters) session(ms int64) {
 	c.LastMs = max(ms, 1)
 }
 
-func (c *ServerCounters) times(r *rule.Record) {
+func (c *ServerCounters) times(r *sample.Record) {
 	for i, v := range [4]int32{r.Tw, r.Tc, r.Tr, r.Tt} {
 		if v >= 0 {
 			c.Times[i].Add(uint32(v))
@@ -49,7 +49,7 @@ func (c *ServerCounters) times(r *rule.Record) {
 }
 
 // times counts how long the client waited, and of that how long for a server.
-func (c *FrontCounters) times(r *rule.Record) {
+func (c *FrontCounters) times(r *sample.Record) {
 	if r.Tr >= 0 {
 		c.Latency.Add(stats.ResponseTime, uint32(r.Tr))
 	}

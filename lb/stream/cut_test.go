@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/accesslog"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/syslog"
 )
 
@@ -33,7 +33,7 @@ func newJournal(t *testing.T) *journal {
 
 // keep has an engine log the client's port and the termination state here.
 func (j *journal) keep(r *rig) {
-	format, err := rule.ParseFormat("port=%cp %ts;", nil)
+	format, err := logformat.Parse("port=%cp %ts;", nil)
 	if err != nil {
 		j.t.Fatal(err)
 	}

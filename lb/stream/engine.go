@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"lbsyslogd/lb/accesslog"
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
@@ -152,19 +154,19 @@ type Frontend struct {
 	// NoH2Upgrade leaves HTTP/2 to those who agreed on it (ALPN).
 	NoH2Upgrade bool
 	// MonitorFails make the answer to MonitorURI a 503 when any holds.
-	MonitorFails []*rule.Cond
+	MonitorFails []*acl.Cond
 
 	Logs   int // index into Engine.Targets, -1 for none
 	Access accesslog.Policy
-	Needs  rule.Needs // of the format and of all rules a request may meet
+	Needs  sample.Needs // of the format and of all rules a request may meet
 
 	ReqCaptures []Capture
 	ResCaptures []Capture
 
 	CookieCapture Capture // Header begins the cookie's name; Len 0: none
 
-	UniqueID     *rule.Format // nil: requests have no id
-	UniqueHeader []byte       // tells servers the id; nil none does
+	UniqueID     *logformat.Format // nil: requests have no id
+	UniqueHeader []byte            // tells servers the id; nil none does
 
 	cur    atomic.Int32
 	max    atomic.Int32
@@ -184,21 +186,21 @@ func (fe *Frontend) id() sample.Text {
 
 // Switch is one use_backend rule.
 type Switch struct {
-	Cond *rule.Cond // nil: always
+	Cond *acl.Cond // nil: always
 	To   *Backend
-	Name *rule.Format // makes the backend's name in place of To; nil does not
+	Name *logformat.Format // makes the backend's name in place of To; nil does not
 }
 
 // ServerRule is one use-server rule.
 type ServerRule struct {
-	Cond *rule.Cond // nil: always
+	Cond *acl.Cond // nil: always
 	To   *backend.Server
-	Name *rule.Format // makes the server's name in place of To; nil does not
+	Name *logformat.Format // makes the server's name in place of To; nil does not
 }
 
 // PersistRule is one force-persist or ignore-persist rule.
 type PersistRule struct {
-	Cond   *rule.Cond
+	Cond   *acl.Cond
 	Ignore bool
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/rule"
 )
@@ -343,7 +344,7 @@ func TestRefused(t *testing.T) {
 func TestUnwantedBody(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "[%s]", r.URL) })
 	r := newRig(t, true, []string{srv}, func(r *rig) {
-		rl, err := rule.ParseRule(rule.Request, strings.Fields("deny if { path /deny }"), rule.NewACLs())
+		rl, err := rule.ParseRule(rule.Request, strings.Fields("deny if { path /deny }"), acl.NewACLs())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/syslogd/message"
 )
@@ -179,7 +178,7 @@ func (sh *Shard) log(t *txn) {
 // countLine is how many lines the frontend has logged before this one since
 // this worker began, for frontends that show it.
 func (fe *Frontend) countLine() uint32 {
-	if fe.Needs&rule.NeedsLogCount == 0 {
+	if fe.Needs&sample.NeedsLogCount == 0 {
 		return 0
 	}
 	return fe.lines.Add(1) - 1

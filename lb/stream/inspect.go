@@ -3,7 +3,6 @@ package stream
 import (
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
@@ -73,7 +72,7 @@ func (t *txn) undecided(ms int64) step {
 }
 
 // look prepares a context for rules that look into content and may wait ms.
-func (t *txn) look(x *rule.Ctx, ms int64) {
+func (t *txn) look(x *sample.Ctx, ms int64) {
 	s := t.s
 	x.Buf = nil
 	if s.in != nil {

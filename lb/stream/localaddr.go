@@ -5,7 +5,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // localAddr is a connection's own address. It is asked for when something
@@ -28,7 +28,7 @@ func (l *localAddr) of(sh *Shard, fd int) netip.AddrPort {
 // frontAddr is the address that the client connected to, for frontends in which
 // something shows it.
 func (s *session) frontAddr() netip.AddrPort {
-	if s.fe.Needs&rule.NeedsFrontAddr == 0 {
+	if s.fe.Needs&sample.NeedsFrontAddr == 0 {
 		return netip.AddrPort{}
 	}
 	s = s.outer() // all streams of a connection have its address

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"lbsyslogd/lb/accesslog"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/syslog"
 )
 
@@ -203,7 +203,7 @@ func TestTakenBack(t *testing.T) {
 	}
 	defer lines.Close()
 	r := newRig(t, true, []string{srv}, func(r *rig) {
-		format, err := rule.ParseFormat("%ts %r", nil)
+		format, err := logformat.Parse("%ts %r", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

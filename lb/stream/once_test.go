@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/rule"
 )
 
@@ -19,7 +20,7 @@ import (
 func rules(t *testing.T, kind rule.Stage, lines ...string) (set rule.Rules) {
 	t.Helper()
 	for _, line := range lines {
-		r, err := rule.ParseRule(kind, strings.Fields(line), rule.NewACLs())
+		r, err := rule.ParseRule(kind, strings.Fields(line), acl.NewACLs())
 		if err != nil {
 			t.Fatal(line, err)
 		}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"lbsyslogd/lb/http1"
-	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
@@ -55,7 +54,7 @@ type Parcel struct {
 	Private  bool            `json:"private,omitempty"` // the client's own server connection was authenticated: it may be nobody else's
 	In       []byte          `json:"in,omitempty"`      // received, belongs to no exchange yet
 
-	Vars *rule.Vars `json:"vars,omitempty"` // of scope sess
+	Vars *sample.Vars `json:"vars,omitempty"` // of scope sess
 
 	// What it is counted in: the client, and a request that waits for a server.
 	Tracks    []Tracked `json:"tracks,omitempty"`
@@ -94,16 +93,16 @@ func (p *Parcel) secure(s *session) {
 
 // TunnelState is what a tunnel has beside its two sockets.
 type TunnelState struct {
-	ToServer   []byte      `json:"to_server,omitempty"` // received from the client, unsent
-	ToClient   []byte      `json:"to_client,omitempty"` // received from the server, unsent
-	ClientEOF  bool        `json:"client_eof,omitempty"`
-	ServerEOF  bool        `json:"server_eof,omitempty"`
-	ClientShut bool        `json:"client_shut,omitempty"` // our end was sent to the client
-	ServerShut bool        `json:"server_shut,omitempty"`
-	HeadAt     int64       `json:"head_at"` // wall clock, ms; 0 never
-	Active     int64       `json:"active"`  // wall clock, ms: the server's last progress
-	Record     rule.Record `json:"record"`
-	Tracks     []Tracked   `json:"tracks,omitempty"` // the exchange's, beside the client's
+	ToServer   []byte        `json:"to_server,omitempty"` // received from the client, unsent
+	ToClient   []byte        `json:"to_client,omitempty"` // received from the server, unsent
+	ClientEOF  bool          `json:"client_eof,omitempty"`
+	ServerEOF  bool          `json:"server_eof,omitempty"`
+	ClientShut bool          `json:"client_shut,omitempty"` // our end was sent to the client
+	ServerShut bool          `json:"server_shut,omitempty"`
+	HeadAt     int64         `json:"head_at"` // wall clock, ms; 0 never
+	Active     int64         `json:"active"`  // wall clock, ms: the server's last progress
+	Record     sample.Record `json:"record"`
+	Tracks     []Tracked     `json:"tracks,omitempty"` // the exchange's, beside the client's
 }
 
 // size is about what p takes when it is encoded, in bytes.
@@ -123,7 +122,7 @@ func (p *Parcel) size() int {
 
 // recordSize is about what r takes. Of a text each byte may become an escape
 // of six.
-func recordSize(r *rule.Record) int {
+func recordSize(r *sample.Record) int {
 	text := len(r.SNI) + len(r.Cookie) + len(r.SCookie)
 	for _, list := range [...][]string{r.ReqCaptures, r.ResCaptures} {
 		for _, s := range list {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // fullTunnel is the parcel of a tunnel with all that may stand in its buffers.
@@ -15,7 +15,7 @@ func fullTunnel(capture string) *moving {
 	full := bytes.Repeat([]byte{0xff}, loop.BufferSize)
 	return &moving{Parcel: Parcel{Kind: TunnelParcel, FDs: []int{1, 2}, Tunnel: &TunnelState{
 		ToServer: full, ToClient: full,
-		Record: rule.Record{Method: []byte("GET"), URI: full[:MaxHead-100], ReqCaptures: []string{capture}},
+		Record: sample.Record{Method: []byte("GET"), URI: full[:MaxHead-100], ReqCaptures: []string{capture}},
 	}}}
 }
 

@@ -10,6 +10,7 @@ import (
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // Page is an answer that stands for a status: built in, or an errorfile.
@@ -302,7 +303,7 @@ func target(h *http1.Head, uri string) []byte {
 }
 
 // visit serves a page to those who may see it.
-func (t *txn) visit(p *StatsPage, x *rule.Ctx, denied *uint64) {
+func (t *txn) visit(p *StatsPage, x *sample.Ctx, denied *uint64) {
 	t.rec.Server = p.Name
 	if !t.obey(p.Rules.Eval(x), denied) {
 		return

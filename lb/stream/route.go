@@ -6,20 +6,22 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 func msec(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
 
 // context prepares the shard's evaluation context for t.
-func (t *txn) context() *rule.Ctx {
+func (t *txn) context() *sample.Ctx {
 	sh := t.s.sh
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, &t.rec
 	x.Buf, x.Partial, x.HeadPartial = nil, false, false
 	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
 	x.ID = t.s.fe.id()
-	x.Doubt, x.Reply = t.doubt, rule.Reply{}
+	x.Doubt, x.Reply = t.doubt, sample.Reply{}
 	t.s.introduce(x)
 	if t.be != nil {
 		x.Back = &t.be.side
@@ -104,7 +106,7 @@ func (t *txn) monitor() {
 }
 
 // choose applies use_backend rules, then default_backend.
-func (t *txn) choose(x *rule.Ctx) *Backend {
+func (t *txn) choose(x *sample.Ctx) *Backend {
 	for i := range t.s.fe.Switches {
 		sw := &t.s.fe.Switches[i]
 		if sw.Cond != nil && !sw.Cond.Eval(x) {
@@ -122,7 +124,7 @@ func (t *txn) choose(x *rule.Ctx) *Backend {
 }
 
 // named finds the backend whose name a rule has made.
-func (t *txn) named(name *rule.Format, x *rule.Ctx) *Backend {
+func (t *txn) named(name *logformat.Format, x *sample.Ctx) *Backend {
 	sh := t.s.sh
 	sh.nameBuf = name.Append(sh.nameBuf[:0], x)
 	if be := sh.eng.Names[string(sh.nameBuf)]; be != nil && be.HTTP == t.s.fe.HTTP {
@@ -133,7 +135,7 @@ func (t *txn) named(name *rule.Format, x *rule.Ctx) *Backend {
 
 // direct asks the rules that choose a server: whether its being down is to be
 // overlooked, or persistence is, and then use-server.
-func (t *txn) direct(x *rule.Ctx) {
+func (t *txn) direct(x *sample.Ctx) {
 	be := t.be
 	for i := range be.Persistence {
 		if r := &be.Persistence[i]; r.Cond.Eval(x) {

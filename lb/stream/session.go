@@ -8,7 +8,6 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
@@ -63,10 +62,10 @@ type session struct {
 	proxied   *sample.Proxied // what a PROXY header said; nil: none came
 	silent    bool            // silent-drop: it is closed without a word
 
-	vars      sample.Vars  // of scope sess
-	kept      *sample.Vars // those of an exchange whose rules want to see more bytes
-	track     rule.Tracks  // entries of stick tables that it is counted in
-	suspended *rule.Tracks // those of an exchange whose request is to be read again
+	vars      sample.Vars    // of scope sess
+	kept      *sample.Vars   // those of an exchange whose rules want to see more bytes
+	track     sample.Tracks  // entries of stick tables that it is counted in
+	suspended *sample.Tracks // those of an exchange whose request is to be read again
 
 	next, prev *session // in Shard.sessions
 }
@@ -244,7 +243,7 @@ func (s *session) outer() *session {
 }
 
 // tracks is what the connection is counted in.
-func (s *session) tracks() *rule.Tracks {
+func (s *session) tracks() *sample.Tracks {
 	return &s.outer().track
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/syslog"
 )
@@ -30,8 +30,8 @@ type Shard struct {
 	// Scratch for the current request or response.
 	req     http1.Head
 	res     http1.Head
-	ctx     rule.Ctx
-	sessRec rule.Record // of a rule about a session alone
+	ctx     sample.Ctx
+	sessRec sample.Record // of a rule about a session alone
 	headBuf []byte
 	nameBuf []byte
 	logBuf  []byte

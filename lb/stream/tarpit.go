@@ -3,13 +3,13 @@ package stream
 import (
 	"bytes"
 
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // heldReply is an answer that http-request tarpit holds back.
 type heldReply struct {
 	until int64 // ms on the loop's clock
-	reply rule.Reply
+	reply sample.Reply
 }
 
 // tarpit keeps the answer in the context's Reply until timeout tarpit is over.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 	"lbsyslogd/syslogd/message"
 )
@@ -139,7 +139,7 @@ func (s *session) handshakeFailed(err error) {
 }
 
 // describeTLS is what logs and rules know of the client's handshake.
-func (s *session) describeTLS(r *rule.Record) {
+func (s *session) describeTLS(r *sample.Record) {
 	if i := s.outer().Info(); i != nil {
 		r.TLSVer, r.Cipher, r.SNI, r.ALPN, r.Resumed = i.VersionName, i.SuiteName, i.SNI, i.ALPN, i.Resumed
 	}

@@ -24,7 +24,7 @@ import (
 func (sh *Shard) stickNow() int64 { return sh.Loop.Now() + sh.Loop.Skipped() + sh.stickBase }
 
 // aboutSession prepares the context for a rule or a line about s alone.
-func (sh *Shard) aboutSession(s *session, r *rule.Record) *rule.Ctx {
+func (sh *Shard) aboutSession(s *session, r *sample.Record) *sample.Ctx {
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec, x.ID = nil, nil, r, nil
 	x.Buf, x.Partial, x.HeadPartial = nil, false, false
@@ -34,7 +34,7 @@ func (sh *Shard) aboutSession(s *session, r *rule.Record) *rule.Ctx {
 }
 
 // introduce gives a context what is true of all of a session.
-func (s *session) introduce(x *rule.Ctx) {
+func (s *session) introduce(x *sample.Ctx) {
 	x.Front, x.Back, x.Listener, x.Client = &s.fe.side, &s.fe.side, &s.ln.facts, s
 	x.SessVars, x.Proc = s.variables(), s.sh.eng.Vars
 }
@@ -85,7 +85,7 @@ func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
 }
 
 // content asks tcp-request content rules; false when they ended the exchange.
-func (t *txn) content(rules rule.Rules, x *rule.Ctx) (goOn bool) {
+func (t *txn) content(rules rule.Rules, x *sample.Ctx) (goOn bool) {
 	if len(rules) == 0 || rules.Eval(x) != rule.Deny {
 		return true
 	}
@@ -155,7 +155,7 @@ func (t *txn) countBytes() {
 func (t *txn) suspend() {
 	if t.track.Any() {
 		kept := t.track
-		t.s.suspended, t.track = &kept, rule.Tracks{}
+		t.s.suspended, t.track = &kept, sample.Tracks{}
 	}
 }
 
@@ -195,7 +195,7 @@ func (k *stuckKeys) add(t *stick.Table, key []byte) {
 
 // stick binds the exchange to the server that one of its keys has, unless its
 // cookie has done so, and notes where the server it gets is to be kept.
-func (t *txn) stick(x *rule.Ctx) {
+func (t *txn) stick(x *sample.Ctx) {
 	for _, r := range t.be.Sticks {
 		if r.Response {
 			continue
@@ -264,7 +264,7 @@ type Tracked struct {
 }
 
 // pack tells what is tracked.
-func pack(tracks *rule.Tracks) []Tracked {
+func pack(tracks *sample.Tracks) []Tracked {
 	if tracks == nil || !tracks.Any() {
 		return nil
 	}
@@ -292,7 +292,7 @@ func (p *Parcel) Tracked() bool {
 }
 
 // adoptTracks takes up what another process tracked for a connection.
-func (sh *Shard) adoptTracks(tracks *rule.Tracks, list []Tracked) {
+func (sh *Shard) adoptTracks(tracks *sample.Tracks, list []Tracked) {
 	for _, a := range list {
 		t := sh.eng.Tables[a.Table]
 		if t == nil || a.Slot < 0 || a.Slot >= len(tracks) || tracks[a.Slot].Valid() {

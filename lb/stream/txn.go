@@ -4,7 +4,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/userlist"
 )
 
@@ -46,10 +46,10 @@ type txn struct {
 	unlogged bool // monitor requests
 
 	flight *flight // what is left of the request should this process be killed
-	rec    rule.Record
+	rec    sample.Record
 	held   *heldReply      // while it is in the tarpit
 	doubt  *userlist.Doubt // what was computed of the client's password
-	track  rule.Tracks     // entries of stick tables that it is counted in
+	track  sample.Tracks   // entries of stick tables that it is counted in
 	again  bool            // the rules ran for this request before a reload
 
 	posted *form // to a page of ours; nil almost always
