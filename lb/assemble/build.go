@@ -329,7 +329,9 @@ func (b *builder) backends() {
 		b.nodes[p.Name] = be
 		b.eng.Backends = append(b.eng.Backends, be)
 		b.rt.backends = append(b.rt.backends, p)
-		b.rt.Set.Add(be.Backend, b.checks(p, be))
+		list := b.checks(p, be)
+		b.rt.Set.Add(be.Backend, list)
+		b.groups(p, list)
 	}
 }
 
@@ -427,7 +429,7 @@ func (b *builder) servers(p *config.Proxy) []*backend.Server {
 	var list []*backend.Server
 	for i := range p.Servers {
 		cs := &p.Servers[i]
-		addr, err := address(cs)
+		addr, err := b.address(cs)
 		if err != nil {
 			b.refuse(cs.Pos, fmt.Errorf("server %s/%s: %w", p.Name, cs.Name, err))
 			continue
@@ -438,10 +440,14 @@ func (b *builder) servers(p *config.Proxy) []*backend.Server {
 			Checked: cs.Check || cs.Agent, SlowStart: cs.SlowStart,
 		}
 		s.Follow = follow(cs)
+		if !cs.Addr.IsValid() && cs.Resolve.Section != "" {
+			s.Follow = backend.Follow{} // an answer has the port
+		}
 		var admin backend.Admin
 		if cs.Disabled {
 			admin = backend.ForcedMaint | backend.ConfigMaint
 		}
+		admin |= nowhere(s)
 		s.SetInitial(cs.Weight, admin, true)
 		b.eng.Servers = append(b.eng.Servers, s)
 		b.rt.serverConfigs = append(b.rt.serverConfigs, cs)
@@ -457,8 +463,8 @@ func limit(n int) int {
 	return n
 }
 
-// address resolves a server's name once, at start.
-func address(s *config.Server) (backend.Addr, error) {
+// address gives the address that a server begins with.
+func (b *builder) address(s *config.Server) (backend.Addr, error) {
 	switch s.Network {
 	case "unix":
 		return backend.UnixAddr(s.Host)
@@ -467,8 +473,9 @@ func address(s *config.Server) (backend.Addr, error) {
 	}
 	ip := s.Addr
 	if !ip.IsValid() {
+		var have bool
 		var err error
-		if ip, err = lookup(s.Host); err != nil {
+		if ip, have, err = b.first(s); !have {
 			return backend.Addr{}, err
 		}
 	}

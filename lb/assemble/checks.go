@@ -39,7 +39,7 @@ func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*servercheck.Ser
 			o.Log = logs.write
 		}
 		if !cs.Addr.IsValid() {
-			o.Name = cs.Host
+			o.Name, o.Resolved = cs.Host, resolved(cs)
 		}
 		if cs.Check {
 			spec, err := checkSpec(p, cs, srv)
@@ -83,6 +83,9 @@ func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.
 			port = cs.CheckPort
 		}
 		spec.Address = net.JoinHostPort(host, strconv.Itoa(port))
+	}
+	if resolved(cs) {
+		spec.Where = where(srv, cs.CheckAddr, cs.CheckPort)
 	}
 	// A check that goes where requests go begins as they do.
 	if own := cs.CheckAddr == "" && cs.CheckPort == 0; cs.CheckProxy || own {

@@ -18,6 +18,7 @@ import (
 	"lbsyslogd/lb/control"
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/resolve"
 	"lbsyslogd/lb/servercheck"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stick"
@@ -47,6 +48,8 @@ type Runtime struct {
 	receivers     []*syslog.Health // of log lines
 	streams       []*syslog.Stream // log lines that are written; they end after whatever logs
 	rings         []*syslog.Ring
+	resolvers     []*resolve.Resolver
+	names         []*resolve.Group                // of servers, which are asked for while the process serves
 	ledger        *syslog.Ledger                  // what receivers are told they were sent
 	beating       chan struct{}                   // closed when the ledger's goroutine has ended; nil: there is none
 	side          sideLogs                        // log lines that no loop writes
@@ -118,6 +121,9 @@ func (rt *Runtime) Start() error {
 	rt.work.Go(func() { rt.tickets.Run(rt.serving) })
 	rt.work.Go(func() { rt.sweepTables(rt.serving) })
 	rt.work.Go(func() { rt.watchCertificates(rt.serving) })
+	for _, g := range rt.names {
+		rt.work.Go(func() { g.Run(rt.serving) })
+	}
 	rt.Set.FollowTracked()
 	rt.work.Go(func() { rt.Set.Run(rt.serving) })
 	for _, c := range rt.controls {

@@ -23,7 +23,9 @@ const (
 	TrackedMaint Admin = 0x02 // the server it tracks is in maintenance
 	TrackedDrain Admin = 0x10 // the server it tracks drains
 
-	Maint   = ForcedMaint | TrackedMaint
+	NoAddress Admin = 0x20 // its name has no address (HAProxy's RMAINT)
+
+	Maint   = ForcedMaint | TrackedMaint | NoAddress
 	Drain   = ForcedDrain | TrackedDrain
 	Tracked = TrackedMaint | TrackedDrain
 )
@@ -75,7 +77,7 @@ type Server struct {
 
 // SetInitial sets the state a server begins with, before New.
 func (s *Server) SetInitial(weight int, admin Admin, up bool) {
-	s.Initial, s.InitialAdmin = weight, admin
+	s.Initial, s.InitialAdmin = weight, admin&^NoAddress // which is nobody's decision
 	s.weight, s.admin, s.health = weight, admin, up
 }
 
@@ -340,8 +342,11 @@ func (a *Addr) Family() int { return int(a.raw.Addr.Family) }
 func (a *Addr) Raw() (*unix.RawSockaddrAny, uint32) { return &a.raw, a.size }
 
 func (a *Addr) String() string {
-	if a.Path != "" {
+	switch {
+	case a.Path != "":
 		return a.Path
+	case !a.IP.Addr().IsValid():
+		return "" // a name without an address
 	}
 	return a.IP.String()
 }

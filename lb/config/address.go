@@ -235,6 +235,7 @@ func (p *parser) serverAddress(s *Server, address string) error {
 	if !isHostName(host) {
 		return fmt.Errorf("invalid address: '%s' in '%s'", host, address)
 	}
+	s.Resolve.Service = strings.HasPrefix(host, "_")
 	return nil
 }
 

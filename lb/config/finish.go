@@ -302,9 +302,13 @@ func (p *parser) checkServers(d *draft) {
 			p.report.Warnf(s.Pos, "'server %s/%s' has a cookie, but %s '%s' has no 'cookie' line: it is not used", d.Name, s.Name, d.section, d.Name)
 		case s.Check && s.Addr.IsUnspecified() && s.CheckAddr == "":
 			p.report.Errorf(s.Pos, "'server %s/%s' is wherever the client wants to go, which a check does not know; add 'addr <address> port <port>', or remove 'check'", d.Name, s.Name)
+		case s.Resolve.Service && s.Resolve.Section == "":
+			p.report.Errorf(s.Pos, "'server %s/%s' : '%s' is the name of a service, whose servers only a resolvers section can tell: add 'resolvers <section>'", d.Name, s.Name, s.Host)
+		case s.Resolve.Service: // an answer has the port
 		case s.Check && s.Network == "tcp" && s.Port == 0 && s.CheckPort == 0 && !d.check.placed():
 			p.report.Errorf(s.Pos, "'server %s/%s' has neither a port nor a check port: checks cannot connect; add a port to the address or 'port <port>'", d.Name, s.Name)
 		}
+		p.checkResolvers(d, s)
 		p.checkChecks(d, s)
 	}
 	if d.Cookie != nil && d.Backend && len(d.Servers) > 0 && !cookies {

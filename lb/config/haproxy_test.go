@@ -171,6 +171,22 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse("ring r\n  format nope\n", "only supports")
 	stricter(inGlobalSection("log fd@7 local0"), "workers inherit only 1 and 2")
 
+	// Resolvers.
+	inResolvers := func(section, server string) string {
+		return "resolvers r\n" + indent(section) + inBackendSection(server)
+	}
+	accept(inResolvers("nameserver a 127.0.0.1:53\nnameserver b tcp@127.0.0.1:53\nhold valid 5s\nhold nx 1\nhold obsolete 0\nhold other 1s\nhold refused 1s\nhold timeout 1s\nresolve_retries 2\ntimeout resolve 2s\ntimeout retry 500\naccepted_payload_size 4096",
+		"server a x.invalid:80 resolvers r init-addr last,none resolve-prefer ipv4 resolve-net 10.0.0.0/8,192.168.0.0/16 resolve-opts allow-dup-ip,ignore-weight\nserver-template t 3 _web._tcp.x.invalid resolvers r init-addr none check"))
+	accept(inResolvers("parse-resolv-conf", "server a x.invalid:80 resolvers r init-addr none\nserver b x.invalid:80 init-addr none,127.0.0.1"))
+	refuse(inResolvers("nameserver a x.invalid:53", ""), "is no IP address")
+	refuse(inResolvers("nameserver a 127.0.0.1", ""), "invalid port")
+	refuse(inResolvers("hold on 5s", ""), "only supports")
+	refuse(inResolvers("timeout resolve x", ""), "expects a time")
+	refuse(inResolvers("nameserver a", ""), "expects: nameserver <name>")
+	refuse(inBackendSection("server a 127.0.0.1:80 resolvers nope"), "unable to find required resolvers 'nope'")
+	refuse(inBackendSection("server a 127.0.0.1:80 resolve-prefer ipv5"), "only supports")
+	refuse(inBackendSection("server a 127.0.0.1:80 init-addr never"), "only supports")
+
 	// Userlists.
 	inList := func(lines string) string {
 		return inFrontendSection("http-request auth unless { http_auth(u) }") + "userlist u\n" + indent(lines)
@@ -380,7 +396,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("server a 127.0.0.1:1 source"), "'source' expects")
 	refuse(inBackendSection("source x.y."), "is no IP address")
 	stricter(inBackendSection("server a 0.0.0.0:80 check"), "which a check does not know")
-	stricter(inBackendSection("server a localhost:1 init-addr last,libc,none"), "must resolve at start")
+	accept(inBackendSection("server a localhost:1 init-addr last,libc,none"))
 	accept(inFrontendSection("bind 127.0.0.1:18001 maxconn 5 mss 1000 tcp-ut 5s"))
 	accept(inFrontendSection("no option logasap"))
 	accept(inFrontendSection("option disable-h2-upgrade\nno option disable-h2-upgrade"))

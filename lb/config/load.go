@@ -74,7 +74,7 @@ type parser struct {
 	files      []fileUse
 	errorPages map[string]map[int]ErrorFile // of http-errors sections
 	atErrors   map[int]ErrorFile            // being read
-	ringSections
+	namedSections
 	unix        unixDefaults
 	place       []string // default-path
 	zeroWarning bool
@@ -143,22 +143,22 @@ func newParser(opt Options) *parser {
 		env.Features = Features()
 	}
 	return &parser{
-		opt:          opt,
-		env:          env,
-		report:       &cfgfile.Report{},
-		cfg:          &Config{Global: Global{UID: -1, GID: -1}},
-		digest:       sha256.New(),
-		sections:     sectionKeywords(),
-		globals:      newIndex(globalTable(), globalTuning()),
-		proxies:      newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
-		binds:        newIndex(bindTable()),
-		servers:      newIndex(serverTable()),
-		named:        map[string]*draft{},
-		peers:        map[string]*peersSection{},
-		userlists:    map[string]*userlist.List{},
-		ringSections: ringSections{rings: map[string]*Ring{}, missingRings: map[cfgfile.Pos]bool{}},
-		errorPages:   map[string]map[int]ErrorFile{},
-		byName:       map[string][]*draft{},
+		opt:           opt,
+		env:           env,
+		report:        &cfgfile.Report{},
+		cfg:           &Config{Global: Global{UID: -1, GID: -1}},
+		digest:        sha256.New(),
+		sections:      sectionKeywords(),
+		globals:       newIndex(globalTable(), globalTuning()),
+		proxies:       newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
+		binds:         newIndex(bindTable()),
+		servers:       newIndex(serverTable()),
+		named:         map[string]*draft{},
+		peers:         map[string]*peersSection{},
+		userlists:     map[string]*userlist.List{},
+		namedSections: namedSections{rings: map[string]*Ring{}, missingRings: map[cfgfile.Pos]bool{}},
+		errorPages:    map[string]map[int]ErrorFile{},
+		byName:        map[string][]*draft{},
 	}
 }
 
@@ -191,7 +191,7 @@ func sectionKeywords() map[string]string {
 		"mailers":     "watch 'show stat' or the metrics for alerts instead",
 		"peers":       "",
 		"program":     "give each program a unit of its own, so that a reload or a crash of either leaves the other alone: a file such as /etc/systemd/system/NAME.service with [Service], ExecStart=<what stands behind command>, Restart=always and PartOf=lb.service; then systemctl enable --now NAME",
-		"resolvers":   "names are resolved once, at start; reload to resolve again",
+		"resolvers":   "",
 		"ring":        "",
 		"userlist":    "",
 	}
@@ -211,6 +211,8 @@ func (p *parser) line(line cfgfile.Line) error {
 			return p.beginPeers(line.Pos, words[1:])
 		case "http-errors":
 			return p.beginErrors(words[1:])
+		case "resolvers":
+			return p.beginResolvers(words[1:])
 		case "ring":
 			return p.beginRing(words[1:])
 		case "userlist":
@@ -240,6 +242,8 @@ func (p *parser) line(line cfgfile.Line) error {
 		return p.peersLine(words)
 	case "http-errors":
 		return p.errorsLine(c, words)
+	case "resolvers":
+		return p.resolversLine(c, words)
 	case "ring":
 		return p.ringLine(c, words)
 	case "userlist":

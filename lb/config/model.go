@@ -21,6 +21,8 @@ type Config struct {
 	Proxies []*Proxy // frontends, backends and listens in the order of the files
 	Tables  []TableUse
 	Rings   []*Ring
+	// Resolvers are the sections that servers name.
+	Resolvers []*Resolvers
 
 	// Files are the map files and files of ACL patterns that rules look samples
 	// up in.
@@ -335,7 +337,8 @@ type Server struct {
 	ErrorLimit           int    // 10
 	Track                string // "[proxy/]server"; "" none
 	MinConn              int
-	InitAddr             string
+	InitAddr             string // "" is last,libc
+	Resolve              Resolve
 	TLS                  ServerTLS // of the checks
 	ID                   int       // numeric server id (sid)
 

@@ -27,8 +27,9 @@ type RingServer struct {
 	OctetCount       bool   // log-proto octet-count (RFC 6587)
 }
 
-// ringSections are those of a configuration, by their names.
-type ringSections struct {
+// namedSections are rings and resolvers, and which of them is being read.
+type namedSections struct {
+	atResolvers  *Resolvers // the resolvers section being read
 	rings        map[string]*Ring
 	atRing       *Ring                // being read
 	missingRings map[cfgfile.Pos]bool // log lines that named one in vain

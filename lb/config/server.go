@@ -166,7 +166,7 @@ func serverTable() []row[*Server] {
 		{name: "fall", args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Fall = n })},
 		{name: "fastinter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.FastInter = d })},
 		{name: "id", args: "<number>", min: 1, apply: count(1, big, func(s *Server, n int) { s.ID = n })},
-		{name: "init-addr", args: "last|libc,...", min: 1, apply: (*call).initAddr},
+		{name: "init-addr", args: "last|libc|none|<address>,...", min: 1, apply: (*call).initAddr},
 		{name: "inter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.Inter = d })},
 		{name: "maxconn", args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxConn = n })},
 		{name: "maxqueue", args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxQueue = n })},
@@ -196,10 +196,6 @@ func serverTable() []row[*Server] {
 		{name: "namespace", args: "<name>", min: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
 		{name: "proto", args: "<name>", min: 1, status: Refused, doc: "servers are spoken to in HTTP/1.1"},
 		{name: "redir", args: "<prefix>", min: 1, status: Refused, doc: "write an http-request redirect rule"},
-		{name: "resolve-net", args: "<networks>", min: 1, status: Refused, doc: "names are resolved once, at start; reload to resolve again"},
-		{name: "resolve-opts", args: "<options>", min: 1, status: Refused, doc: "names are resolved once, at start; reload to resolve again"},
-		{name: "resolve-prefer", args: "<family>", min: 1, status: Refused, doc: "names are resolved once, at start; reload to resolve again"},
-		{name: "resolvers", args: "<section>", min: 1, status: Refused, doc: "names are resolved once, at start; reload to resolve again"},
 		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},
 		{name: "send-proxy", negate: true, apply: sendProxy(1, false)},
 		{name: "send-proxy-v2", negate: true, apply: sendProxy(2, false)},
@@ -210,6 +206,37 @@ func serverTable() []row[*Server] {
 		{name: "no-send-proxy-v2-ssl", apply: func(_ *call, s *Server) error { s.Proxy.SSL = false; return nil }},
 		{name: "no-send-proxy-v2-ssl-cn", doc: "nothing is sent"},
 		{name: "proxy-v2-options", args: "ssl|ssl-cipher|unique-id|authority|crc32c,...", min: 1, apply: (*call).proxyOptions},
+		{name: "resolve-net", args: "<network>,...", min: 1, apply: func(c *call, s *Server) error {
+			s.Resolve.Networks = nil
+			for one := range strings.SplitSeq(c.args[0], ",") {
+				network, err := prefix(one)
+				if err != nil {
+					return fmt.Errorf("'resolve-net' : %w", err)
+				}
+				s.Resolve.Networks = append(s.Resolve.Networks, network)
+			}
+			return nil
+		}},
+		{name: "resolve-opts", args: "allow-dup-ip|prevent-dup-ip|ignore-weight,...", min: 1, apply: func(c *call, s *Server) error {
+			for option := range strings.SplitSeq(c.args[0], ",") {
+				switch option {
+				case "allow-dup-ip":
+					s.Resolve.MayShare = true
+				case "prevent-dup-ip":
+					s.Resolve.MayShare = false
+				case "ignore-weight":
+					s.Resolve.NoWeight = true
+				default:
+					return oneOf("resolve-opts", option, "allow-dup-ip", "prevent-dup-ip", "ignore-weight")
+				}
+			}
+			return nil
+		}},
+		{name: "resolve-prefer", args: "ipv4|ipv6", min: 1, apply: func(c *call, s *Server) error {
+			s.Resolve.IPv4 = c.args[0] == "ipv4"
+			return oneOf(c.name, c.args[0], "ipv4", "ipv6")
+		}},
+		{name: "resolvers", args: "<section>", min: 1, apply: text(func(s *Server, w string) { s.Resolve.Section = w })},
 		{name: "source", args: "<address>[:<port>]", min: 1, apply: func(c *call, s *Server) error { return c.source(&s.ServerSocket, c.args) }},
 		{name: "interface", args: "<name>", min: 1, apply: text(func(s *Server, w string) { s.Interface = w })},
 		{name: "tcp-ut", args: "<time>", min: 1, apply: func(c *call, s *Server) (err error) {
@@ -262,16 +289,15 @@ func serverTLSTable() []row[*Server] {
 	return table
 }
 
-// initAddr reads how a server's name is resolved at start: by the C library's
-// rules, and there is no other way to go on without an address.
+// initAddr reads where a server's first address comes from: the worker before
+// (last), the system's resolver (libc), an address, or nowhere (none).
 func (c *call) initAddr(s *Server) error {
 	for method := range strings.SplitSeq(c.args[0], ",") {
-		switch _, err := netip.ParseAddr(method); {
-		case method == "last" || method == "libc":
-		case method == "none" || err == nil:
-			return fmt.Errorf("'init-addr ... %s' is known to HAProxy, but not supported by lb yet: a server's name must resolve at start; write the address on the server line, or put the name into /etc/hosts", method)
-		default:
-			return oneOf("init-addr", method, "last", "libc")
+		if _, err := netip.ParseAddr(method); err == nil {
+			continue
+		}
+		if err := oneOf("init-addr", method, "last", "libc", "none"); err != nil {
+			return fmt.Errorf("%w, or an address", err)
 		}
 	}
 	s.InitAddr = c.args[0]

@@ -26,6 +26,9 @@ func (s *Spec) plain() bool {
 // sockaddr is the kernel's form of the address; nil for one that takes a lookup
 // or does not fit.
 func (s *Spec) sockaddr() []byte {
+	if s.Where != nil {
+		return nil
+	}
 	if s.Network == "unix" {
 		const most = 107 // sun_path and its NUL
 		if len(s.Address) > most || s.Address == "" {

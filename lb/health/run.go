@@ -124,6 +124,9 @@ func (c *run) connect(how *Connect) (result, bool) {
 		limit = min(s.Connect, inter)
 	}
 	network, address := s.Network, s.Address
+	if s.Where != nil {
+		address = s.Where()
+	}
 	if how.Address != "" || how.Port != 0 {
 		network, address = "tcp", target(address, how)
 	}

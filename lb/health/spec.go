@@ -9,6 +9,9 @@ import (
 type Spec struct {
 	Network string // "tcp" or "unix"
 	Address string // "192.0.2.1:80" or a path
+	// Where gives the address at the time of a check, in place of Address; nil
+	// for one that never changes.
+	Where func() string
 
 	Inter     time.Duration // between checks of a server that is surely up or down; 2s when 0
 	FastInter time.Duration // between checks while health is on its way; Inter when 0

@@ -158,7 +158,7 @@ func (set *Set) SetAdmin(be, server string, a control.AdminChange) error {
 func (s *Server) admin(a control.AdminChange) {
 	s.change(func() {
 		before := s.srv.Stats().Admin
-		after := before & (backend.Tracked | backend.ConfigMaint)
+		after := before & (backend.Tracked | backend.ConfigMaint | backend.NoAddress)
 		switch a {
 		case control.Drain:
 			after |= backend.ForcedDrain
@@ -171,7 +171,7 @@ func (s *Server) admin(a control.AdminChange) {
 		if s.checks != nil {
 			s.checks.Pause(a == control.Maint || s.areChecksOff())
 		}
-		const own = backend.Maint &^ backend.TrackedMaint
+		const own = backend.ForcedMaint
 		switch { // leaving maintenance, a server is up until a check fails
 		case after&own != 0:
 			s.override(0)

@@ -23,6 +23,7 @@ type Options struct {
 	Observe      *Observe // errors of the traffic count; nil: they do not
 
 	// As the configuration has them, for `show servers state`.
+	Resolved             bool   // its name is resolved while the process serves
 	Name                 string // that the address was looked up by; "" for none
 	CheckAddr, AgentAddr string
 	CheckPort, AgentPort int

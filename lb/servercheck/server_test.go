@@ -221,7 +221,7 @@ func TestFind(t *testing.T) {
 		t.Errorf("another backend: %v", err)
 	}
 	host, _, _ := net.SplitHostPort(s.srv.Addr().String())
-	if set.Same("be", "s", s.srv.Addr().String()) != s || set.Same("be", "s", host+":2") != nil || set.Same("x", "s", "") != nil {
+	if set.Same("be", "s", s.srv.Addr().String(), "") != s || set.Same("be", "s", host+":2", "") != nil || set.Same("x", "s", "", "") != nil {
 		t.Error("servers at an address")
 	}
 	if text := strings.Join([]string{s.Backend(), s.Target().Name}, "/"); text != "be/s" {

@@ -105,10 +105,10 @@ func parseID(name string) (int, bool) {
 }
 
 // Same finds a server that is at the address given: one with another address
-// is another server.
-func (set *Set) Same(backend, server, address string) *Server {
+// is another server, but for one whose name is resolved and still the same.
+func (set *Set) Same(backend, server, address, name string) *Server {
 	s, err := set.Find(backend, server)
-	if err != nil || s.srv.Addr().String() != address {
+	if err != nil || s.srv.Addr().String() != address && !s.inherit(address, name) {
 		return nil
 	}
 	return s

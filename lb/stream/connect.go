@@ -25,6 +25,7 @@ type serverConn struct {
 	to      netip.AddrPort // where it goes, if that is not the same for all clients
 	hello   string         // the PROXY header that it begins with
 	said    bool           // which has been sent
+	at      *backend.Addr  // the server's address when it was made
 	owner   *session       // idle, but kept for this client alone
 	private bool           // it was authenticated: no other client may ever have it
 	open    bool
@@ -135,7 +136,7 @@ func (sh *Shard) takeConn(be *Backend, srv *backend.Server, fd int, connected bo
 	} else {
 		sh.freeConns = c.next
 	}
-	*c = serverConn{Conn: wire.Open(sh.Loop, c, fd, connected), sh: sh, srv: srv, be: be, open: true}
+	*c = serverConn{Conn: wire.Open(sh.Loop, c, fd, connected), sh: sh, srv: srv, be: be, open: true, at: srv.Addr()}
 	if err := c.Watch(); err != nil {
 		sh.eng.Report(err.Error())
 	}

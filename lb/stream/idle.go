@@ -95,7 +95,7 @@ func (t *txn) reuse(now int64) bool {
 	s := t.s
 	if own := s.own; own != nil {
 		s.own = nil
-		if own.srv == t.srv && t.same(own) && own.Quiet() {
+		if own.srv == t.srv && own.current() && t.same(own) && own.Quiet() {
 			t.use(own, now)
 			return true
 		}
@@ -109,13 +109,17 @@ func (t *txn) reuse(now int64) bool {
 		if c == nil {
 			return false
 		}
-		if c.Quiet() {
+		if c.current() && c.Quiet() {
 			t.use(c, now)
 			return true
 		}
 		c.close()
 	}
 }
+
+// current reports whether the connection goes where its server is by now: a
+// name that is resolved anew may have moved it.
+func (c *serverConn) current() bool { return c.at == c.srv.Addr() }
 
 // use goes on over a connection that is open.
 func (t *txn) use(c *serverConn, now int64) {
@@ -133,7 +137,7 @@ func (t *txn) shelve(c *serverConn) {
 	s := t.s
 	pool := &s.sh.pools[c.srv.Index]
 	own := t.be.Reuse == ReuseNever || c.private
-	if own && !t.keep || !own && pool.used-1+pool.len >= pool.need {
+	if own && !t.keep || !own && pool.used-1+pool.len >= pool.need || !c.current() {
 		c.close()
 		return
 	}

@@ -89,6 +89,7 @@ type serverState struct {
 	Backend string `json:"backend"`
 	Server  string `json:"server"`
 	Address string `json:"address"`
+	Name    string `json:"name,omitempty"` // that it was resolved from
 	servercheck.State
 }
 

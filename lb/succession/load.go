@@ -73,7 +73,7 @@ func (g *Generation) changedLoad(sent []int32) (list []load) {
 // addLoad makes what p has sent part of the servers' load here.
 func (g *Generation) addLoad(p *predecessor, list []load) {
 	for _, b := range list {
-		if s := g.Servers.Same(b.Backend, b.Server, b.Address); s != nil {
+		if s := g.Servers.Same(b.Backend, b.Server, b.Address, ""); s != nil {
 			g.before.hold(p, s.Target(), b.N)
 		}
 	}

@@ -60,7 +60,7 @@ func (g *Generation) Inherit(link *handoff.Conn) error {
 func (g *Generation) takeState(m message) {
 	touched := map[*backend.Backend]*backend.Times{}
 	for _, st := range m.Servers {
-		if s := g.Servers.Same(st.Backend, st.Server, st.Address); s != nil {
+		if s := g.Servers.Same(st.Backend, st.Server, st.Address, st.Name); s != nil {
 			s.Restore(st.State)
 			touched[s.Members()] = nil
 		}

@@ -103,7 +103,7 @@ func (g *Generation) sendState(s *successor) error {
 	servers := make([]serverState, 0, len(g.Servers.All()))
 	for _, c := range g.Servers.All() {
 		srv := c.Target()
-		servers = append(servers, serverState{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), State: c.State()})
+		servers = append(servers, serverState{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), Name: c.Name(), State: c.State()})
 	}
 	for len(servers) > messageParts {
 		if err := s.send(message{Kind: kindState, Servers: servers[:messageParts], More: true}, nil); err != nil {
