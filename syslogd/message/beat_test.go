@@ -36,3 +36,19 @@ func TestBeat(t *testing.T) {
 		t.Errorf("a message that is none costs %v allocations", n)
 	}
 }
+
+// FuzzBeat holds that a beat reads as what it was made of, and that nothing else panics.
+func FuzzBeat(f *testing.F) {
+	f.Add(uint64(1), uint64(2), uint64(3), uint64(4), true, []byte(`<46>1 - - lb 1 ledger [lb@32473 instance="1" sent="`))
+	f.Add(uint64(1<<63), uint64(0), uint64(0), uint64(0), false, []byte(`<46>1 - - lb 1 ledger [lb@32473 instance="\"" generation= sent]`))
+	f.Fuzz(func(t *testing.T, instance, generation, sent, lost uint64, final bool, other []byte) {
+		want := Beat{Instance: instance, Generation: generation, Sent: sent, Lost: lost, Final: final}
+		var m Message
+		m.Parse(AppendBeat(nil, time.Unix(int64(sent>>32), 0), 1, want))
+		if got, ok := m.Beat(); !ok || got != want {
+			t.Errorf("%+v is read as %+v, %v", want, got, ok)
+		}
+		m.Parse(other)
+		m.Beat()
+	})
+}

@@ -201,6 +201,9 @@ func (m *Message) host(b []byte) (rest []byte) {
 	case word[0] == '(' && len(word) > 4 && word[1] == '"' && isDevice(word[2:len(word)-2]):
 		m.Host = word[2 : len(word)-2] // UniFi: ("U7LT,788a20aabbcc,v4.0.42.10433")
 		return after
+	case word[0] == '[' && bytes.HasSuffix(word, []byte("]")) && bytes.Count(word, []byte(":")) > 1 && isName(word[1:len(word)-1]):
+		m.Host = word[1 : len(word)-1] // "[2001:db8::1]"
+		return after
 	case !isName(word):
 		return b
 	}

@@ -45,6 +45,8 @@ func TestDevices(t *testing.T) {
 	row("<13>Nov 21 2026 3:04:05 h-a app: x", "h-a", "app", "", at, "x")
 	row("<13>Nov 21 2025 03:04:05 h-a app: x", "h-a", "app", "", "2025-11-21T03:04:05", "x")
 	row("<13>Nov 21 03:04:05 2001:db8::1 app: x", "2001:db8::1", "app", "", at, "x")
+	row("<13>Nov 21 03:04:05 [2001:db8::1] app: x", "2001:db8::1", "app", "", at, "x")
+	row("<13>Nov 21 03:04:05 [main] x: y", "here", "", "", at, "[main] x: y")
 	row("<13>Nov 21 03:04:05 2001:db8:: app: x", "2001:db8::", "app", "", at, "x")
 	// Cisco's counters, marks, and names before the time.
 	row("<189>29: rtr-a: *Nov 21 03:04:05.483 UTC: %SYS-5-CONFIG_I: Done", "rtr-a", "%SYS-5-CONFIG_I", "", at, "Done")

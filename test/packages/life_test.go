@@ -76,6 +76,13 @@ func TestLifeOfThePackages(t *testing.T) {
 		t.Errorf("logs belong to an account that is gone:\n%s", out)
 	}
 	m.sh("./ledger -run year -n 50000 /var/log/lb/lb.log")
+
+	// Installed again, syslogd has the logs that the purge gave to root, and goes on in them.
+	m.sh("dpkg -i syslogd_%s-1_*.deb", version)
+	m.sh("systemctl is-active syslogd && logger -d -n 127.0.0.1 -p local0.info -t year again && syslogd flush && grep -q 'year: again' /var/log/lb/lb.log")
+	if out := m.sh("find /var/log/lb ! -user syslogd"); out != "" {
+		t.Errorf("syslogd cannot have these back:\n%s", out)
+	}
 }
 
 // hardened checks what the units promise about privileges.
