@@ -91,7 +91,7 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	if b.eng.Formats, err = accesslog.NewFormats(); err != nil {
 		b.errs = append(b.errs, err)
 	}
-	b.eng.Userlists = cfg.Userlists
+	b.eng.Userlists, b.eng.Vars = cfg.Userlists, cfg.Global.Vars
 	b.eng.Rates = stream.Rates{
 		Conns: stream.NewRate(cfg.Global.Rates.Conns), Sessions: stream.NewRate(cfg.Global.Rates.Sessions), TLS: stream.NewRate(cfg.Global.Rates.TLS),
 	}

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
 )
 
 // globalTable holds the keywords of the global section that have an effect,
@@ -38,6 +41,8 @@ func globalTable() []row[*Global] {
 			g.SSLServerVerifyNone = c.args[0] == "none"
 			return oneOf(c.name, c.args[0], "none", "required")
 		}},
+		{name: "set-var", args: "<name> <expr>", min: 2, max: 2, apply: (*call).procVar},
+		{name: "set-var-fmt", args: "<name> <format>", min: 2, max: 2, apply: (*call).procVar},
 		{name: "ca-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.CABase = w })},
 		{name: "chroot", args: "<dir>", min: 1, max: 1, apply: (*call).chroot, doc: "where root starts lb; ignored with a notice elsewhere"},
 		{name: "crt-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.CrtBase = w })},
@@ -130,8 +135,6 @@ func globalTable() []row[*Global] {
 		{name: "lua-prepend-path", args: "<path>", min: 1, max: many, status: Refused, doc: "scripts are not run"},
 		{name: "maxcomprate", args: "<number>", min: 1, max: 1, status: Refused, doc: "answers are not compressed"},
 		{name: "pp2-never-send-local", status: Refused, doc: "PROXY headers are not sent"},
-		{name: "set-var", args: "<name> <expr>", min: 1, max: many, status: Refused, doc: "process-wide variables are not supported; use setenv and \"$NAME\""},
-		{name: "set-var-fmt", args: "<name> <format>", min: 1, max: many, status: Refused, doc: "process-wide variables are not supported; use setenv and \"$NAME\""},
 		{name: "ssl-load-extra-del-ext", status: Refused, doc: "name certificate files as they are"},
 		{name: "ssl-load-extra-files", args: "<kind> ...", min: 1, max: many, status: Refused, doc: "put key and chain into the certificate's file"},
 		{name: "ssl-propquery", args: "<query>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
@@ -337,4 +340,38 @@ func globalTuning() []row[*Global] {
 		name: "stats maxconn", args: "<number>", min: 1, max: 1, in: inGlobal,
 		status: Ignored, doc: "connections to the stats socket are few and not limited",
 	})
+}
+
+// procVar sets a variable of scope proc while the configuration is read: what
+// its expression shows must be known then.
+func (c *call) procVar(g *Global) error {
+	name, text := c.args[0], c.args[1]
+	if !strings.HasPrefix(name, "proc.") {
+		return fmt.Errorf("'%s' : '%s' must be a variable of the process, such as 'proc.%s'", c.name, name, name[strings.LastIndexByte(name, '.')+1:])
+	}
+	if err := sample.CheckVar(name); err != nil {
+		return fmt.Errorf("'%s' : %w", c.name, err)
+	}
+	if g.Vars == nil {
+		g.Vars = &sample.ProcVars{}
+	}
+	x := &sample.Ctx{Rec: &sample.Record{Pid: os.Getpid(), Timers: sample.Timers{Accept: time.Now()}}, Proc: g.Vars}
+	if c.name == "set-var-fmt" {
+		f, err := logformat.Parse(text, nil)
+		if err != nil {
+			return fmt.Errorf("'%s' : %w", c.name, err)
+		}
+		x.SetVar(name, sample.StrValue(f.Append(nil, x)), 0)
+		return nil
+	}
+	e, err := sample.ParseExpr(text, sample.InConn, nil)
+	if err != nil {
+		return fmt.Errorf("'%s' : %w", c.name, err)
+	}
+	v, ok := e.Eval(x)
+	if !ok {
+		return fmt.Errorf("'%s' : '%s' has no value while the configuration is read; use str(...), int(...), env(...) and variables set before", c.name, text)
+	}
+	x.SetVar(name, v, 0)
+	return nil
 }

@@ -68,6 +68,7 @@ type Global struct {
 	SpreadChecks  int
 	Rates         Rates
 	MaxTLSConn    int
+	Vars          *sample.ProcVars // set-var; nil: none
 	CABase        string
 	CrtBase       string
 	// SSLServerVerifyNone is ssl-server-verify none.

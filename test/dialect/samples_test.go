@@ -4,7 +4,7 @@ import "testing"
 
 // TestFactsOfTheConnection: samples about both sides of an exchange, and variables of every scope.
 func TestFactsOfTheConnection(t *testing.T) {
-	theirs, ours := both(t, preface("", `LINE %ST %HU %[so_name]/%[fe_id]/%[be_id]/%[srv_id]/%[var(sess.n)]/%[var(proc.n)]/%[var(txn.last)]/%[be_server_timeout]/%[var(req.r)]/%[var(res.r)]`)+`
+	theirs, ours := both(t, preface("set-var proc.start str(begun),upper\nset-var proc.n2 int(4),add(1)\nset-var-fmt proc.text \"%[var(proc.start)]-%[var(proc.n2)]\"", `LINE %ST %HU %[so_name]/%[fe_id]/%[be_id]/%[srv_id]/%[var(sess.n)]/%[var(proc.n)]/%[var(txn.last)]/%[be_server_timeout]/%[var(req.r)]/%[var(res.r)]`)+`
 frontend fe
   bind HTTP name door id 77
   timeout client 20s
@@ -14,6 +14,7 @@ frontend fe
   http-request set-var(sess.n) var(sess.n),add(1)
   http-request set-var(req.r) str(request)
   http-request set-var(res.r) str(early)
+  http-request set-header X-Proc %[var(proc.start)]/%[var(proc.n2)]/%[var(proc.text)]
   http-request set-header X-First %[http_first_req]
   http-request set-header X-Sess %[var(sess.n)]-%[var(sess.c)]-%[var(res.r)]
   http-request set-header X-Front %[fe_id]-%[fe_name]-%[fe_defbe]-%[fe_client_timeout]-%[so_name]-%[so_id]
