@@ -9,7 +9,38 @@ import (
 // gauges gives the rules the numbers that they ask for.
 func (b *builder) gauges() {
 	for _, g := range b.cfg.Gauges {
+		if g.Named {
+			g.Of = b.namedGauge(g.What)
+			continue
+		}
 		g.Read = b.gauge(g)
+	}
+}
+
+// namedGauge reads a number of what is named when it is asked for; -1 for a name
+// that nobody has.
+func (b *builder) namedGauge(what string) func(name string) int64 {
+	read := map[string]func() int64{}
+	for name, be := range b.nodes {
+		if what != "srv_queue" {
+			read[name] = backendGauge(what, be)
+			continue
+		}
+		for _, srv := range be.Servers {
+			read[name+"/"+srv.Name] = serverGauge(what, srv)
+		}
+	}
+	if what == "fe_conn" {
+		clear(read)
+		for _, fe := range b.eng.Frontends {
+			read[fe.Name] = func() int64 { cur, _ := fe.Load(); return int64(cur) }
+		}
+	}
+	return func(name string) int64 {
+		if get := read[name]; get != nil {
+			return get()
+		}
+		return -1
 	}
 }
 
@@ -46,6 +77,8 @@ func backendGauge(what string, be *stream.Backend) func() int64 {
 			}
 			return n * 0xffffffff // nobody will take them
 		}
+	case "be_conn_free":
+		return func() (n int64) { return freeConns(be) }
 	case "be_conn":
 		return func() int64 { return int64(be.Stats().Cur) }
 	case "connslots":
@@ -65,9 +98,16 @@ func serverGauge(what string, srv *backend.Server) func() int64 {
 			}
 			return 0
 		}
+	case "srv_conn_free":
+		return func() int64 {
+			if srv.MaxConn == backend.Unlimited {
+				return -1
+			}
+			return int64(max(srv.MaxConn-srv.Stats().Cur, 0))
+		}
 	case "srv_queue":
 		return func() int64 { return int64(srv.Stats().Queued) }
-	case "srv_weight":
+	case "srv_weight", "srv_uweight":
 		return func() int64 { return int64(srv.Stats().Weight) }
 	}
 	return func() int64 { return int64(srv.Stats().Cur) }
@@ -91,6 +131,21 @@ func queued(be *stream.Backend) int {
 	n := be.Stats().Queued
 	for _, s := range be.Servers {
 		n += s.Stats().Queued
+	}
+	return n
+}
+
+// freeConns is how many more connections there may be to servers that are up, -1
+// without limit.
+func freeConns(be *stream.Backend) (n int64) {
+	for _, s := range be.Servers {
+		switch st := s.Stats(); {
+		case !st.Usable:
+		case s.MaxConn == backend.Unlimited:
+			return -1
+		default:
+			n += int64(max(s.MaxConn-st.Cur, 0))
+		}
 	}
 	return n
 }

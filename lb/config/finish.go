@@ -266,6 +266,11 @@ func (p *parser) resolveGauges() {
 			}
 		}
 		switch {
+		case g.Named:
+			p.cfg.Gauges = append(p.cfg.Gauges, g)
+		case u.from.kind == inDefaults && g.Proxy == "" && g.Server == "": // that of each exchange
+			g.Named = true
+			p.cfg.Gauges = append(p.cfg.Gauges, g)
 		case u.from.kind == inDefaults && g.Proxy == "":
 			p.report.Errorf(u.pos, "'%s' in a defaults section has no proxy of its own: name one in parentheses", g.What)
 		case found == nil:

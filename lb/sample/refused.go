@@ -26,7 +26,6 @@ const (
 // fetchRefused are fetches that HAProxy has and lb has not, with the way out.
 var fetchRefused = map[string]string{
 	"be_sess_rate": rates, "fe_sess_rate": rates, "srv_sess_rate": rates, "fe_req_rate": rates, "be_req_rate": rates,
-	"be_conn_free": "compare be_conn with a number", "srv_conn_free": "compare srv_conn with a number",
 
 	"req.body": Bodies, "req.body_len": Bodies, "req.body_size": Bodies, "req.body_param": Bodies, "res.body": Bodies, "res.body_len": Bodies,
 	"res.len": rawBytes,
@@ -49,7 +48,7 @@ var convRefused = map[string]string{
 
 	"fix_tag_value": Bodies,
 
-	"debug": "put the value into the log format",
-	"nbsrv": "name the backend: nbsrv(app)", "srv_queue": "", "rfc7239_is_valid": "",
-	"x509_v_err_str": clientCert,
+	"debug":            "put the value into the log format",
+	"rfc7239_is_valid": "",
+	"x509_v_err_str":   clientCert,
 }

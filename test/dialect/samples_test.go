@@ -48,3 +48,32 @@ backend be
 	same(t, "answer", want, got)
 	same(t, "line", theirs.lines(len(want)), ours.lines(len(got)))
 }
+
+// TestNumbersByName: what there is to know of backends and servers, of those that a sample names and of the proxies of each exchange.
+func TestNumbersByName(t *testing.T) {
+	theirs, ours := both(t, `global
+  stats socket STATS mode 600 level admin
+defaults base
+  mode http
+  timeout connect 2s
+  timeout client 20s
+  timeout server 20s
+  http-response set-header X-Own "%[nbsrv]/%[be_conn]"
+defaults front
+  mode http
+  timeout client 20s
+  http-request set-header X-Front "%[fe_conn]"
+frontend fe from front
+  bind HTTP
+  http-request set-header X-Named "%[str(be),nbsrv]/%[str(nope),nbsrv]/%[str(be/s1),srv_queue]/%[str(be/nope),srv_queue]"
+  http-request set-header X-Free "%[be_conn_free(be)]/%[be_conn_free(open)]/%[srv_conn_free(be/s1)]/%[srv_conn_free(open/s1)]/%[srv_uweight(be/s1)]"
+  default_backend be
+backend be from base
+  server s1 S1 maxconn 7 weight 30
+  server s2 S1 maxconn 3
+backend open from base
+  server s1 S1
+`, nil)
+	drive := func(s *subject) (got []string) { return append(got, s.get("/headers")) }
+	same(t, "answer", seen(theirs, drive), drive(ours))
+}
