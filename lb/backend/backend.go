@@ -31,6 +31,9 @@ const (
 	URI
 	Random
 	First
+	Key // by a hash of what the configuration names
+
+	keyless // what has nothing to hash goes round
 )
 
 // Options of a backend. Immutable after New.
@@ -39,8 +42,11 @@ type Options struct {
 	Algo       Algo
 	Draws      int  // random(N): how many servers compete; 0 is the default, 2
 	Consistent bool // hash-type consistent
-	AllBackups bool // option allbackups: all backup servers share the load
-	FullConn   int  // sessions at which servers with a minconn have their whole maxconn
+	// BalanceFactor bounds a server's load, in percent of its part of all
+	// requests, where consistent hashing would give it more; 0 does not.
+	BalanceFactor int
+	AllBackups    bool // option allbackups: all backup servers share the load
+	FullConn      int  // sessions at which servers with a minconn have their whole maxconn
 }
 
 // Backend is a set of servers.
@@ -87,6 +93,9 @@ func New(o Options, servers []*Server) *Backend {
 	return b
 }
 
+// hashes reports whether a hash names the server.
+func (a Algo) hashes() bool { return a == Source || a == URI || a == Key }
+
 // Outcome is what Pick or Take came to.
 type Outcome uint8
 
@@ -102,15 +111,23 @@ const (
 // only if there is no other). Picked means the caller must Release; Full gives
 // the server to queue for when the hash names one, or nil to queue for any.
 func (b *Backend) Pick(hash uint32, avoid *Server) (*Server, Outcome) {
+	return b.pick(hash, avoid, b.Algo)
+}
+
+// PickAny is Pick for a request that has nothing to hash: the servers take
+// turns.
+func (b *Backend) PickAny(avoid *Server) (*Server, Outcome) { return b.pick(0, avoid, keyless) }
+
+func (b *Backend) pick(hash uint32, avoid *Server, algo Algo) (*Server, Outcome) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.active) == 0 {
 		return nil, None
 	}
-	if b.queue.len > 0 && b.Algo != Source && b.Algo != URI {
+	if b.queue.len > 0 && !algo.hashes() {
 		return nil, Full // whoever waits comes first
 	}
-	s := b.choose(hash, avoid)
+	s := b.choose(algo, hash, avoid)
 	if s == nil || s.full() {
 		return s, Full
 	}
@@ -182,9 +199,14 @@ func (b *Backend) Leave() {
 
 // choose applies the algorithm to the active servers that are not full; only a
 // hash may choose a full one. mu is held.
-func (b *Backend) choose(hash uint32, avoid *Server) *Server {
-	switch b.Algo {
-	case Source, URI:
+func (b *Backend) choose(algo Algo, hash uint32, avoid *Server) *Server {
+	switch algo {
+	case keyless:
+		return b.hashes.next(avoid)
+	case Source, URI, Key:
+		if b.BalanceFactor > 0 && b.Consistent {
+			return b.bounded(hash, avoid)
+		}
 		return b.hashes.lookup(hash, avoid)
 	case LeastConn:
 		return b.leastConn(avoid)
@@ -299,7 +321,7 @@ func (b *Backend) elect() {
 		s.share = s.part()
 		b.total += s.share
 	}
-	if b.Algo == Source || b.Algo == URI {
+	if b.Algo.hashes() {
 		b.hashes.build(b.active, b.unit, b.Consistent)
 	}
 }

@@ -2,6 +2,8 @@ package backend
 
 import (
 	"cmp"
+	"hash/crc32"
+	"math/bits"
 	"net/netip"
 	"slices"
 )
@@ -13,6 +15,7 @@ import (
 type hashTable struct {
 	slots []*Server
 	ring  []ringPoint
+	turn  int // where the next request goes that has nothing to hash
 }
 
 type ringPoint struct {
@@ -84,7 +87,7 @@ func (t *hashTable) buildRing(active []*Server) {
 // that is to be avoided; nil when the table is empty.
 func (t *hashTable) lookup(hash uint32, avoid *Server) *Server {
 	if len(t.ring) > 0 {
-		for i, n := t.nearest(FullHash(hash)), 0; n < len(t.ring); i, n = i+1, n+1 {
+		for i, n := t.nearest(hash), 0; n < len(t.ring); i, n = i+1, n+1 {
 			if s := t.ring[i%len(t.ring)].srv; s != avoid {
 				return s
 			}
@@ -97,6 +100,60 @@ func (t *hashTable) lookup(hash uint32, avoid *Server) *Server {
 		}
 	}
 	return avoid
+}
+
+// next is for a request that has nothing to hash: the servers of the table take
+// turns, point by point. nil when all are full.
+func (t *hashTable) next(avoid *Server) *Server {
+	at := func(i int) *Server {
+		if len(t.ring) > 0 {
+			return t.ring[i].srv
+		}
+		return t.slots[i]
+	}
+	size := max(len(t.ring), len(t.slots))
+	var avoided *Server
+	for range size {
+		if t.turn >= size {
+			t.turn = 0
+		}
+		s := at(t.turn)
+		t.turn++
+		switch {
+		case s.full():
+		case s != avoid:
+			return s
+		default:
+			avoided = s
+		}
+	}
+	return avoided
+}
+
+// bounded is lookup on a ring that passes servers by which have more than their
+// part of all requests, by the backend's factor (hash-balance-factor): slots are
+// counted as HAProxy counts them. mu is held.
+func (b *Backend) bounded(hash uint32, avoid *Server) *Server {
+	ring := b.hashes.ring
+	if len(ring) == 0 {
+		return avoid
+	}
+	served, weight := 0, 0
+	for _, s := range b.active {
+		served += s.load()
+		s.before = weight
+		weight += s.weight
+	}
+	slots := ((served+1)*b.BalanceFactor + 99) / 100
+	each, rest := slots/weight, slots%weight
+	for i, n := b.hashes.nearest(hash), 0; n < len(ring); i, n = i+1, n+1 {
+		s := ring[i%len(ring)].srv
+		own := s.weight*each + (s.before+s.weight)*rest/weight - s.before*rest/weight
+		if s != avoid && s.load() < max(own, 1) {
+			return s
+		}
+	}
+	return b.hashes.lookup(hash, avoid)
 }
 
 // nearest is the index of the ring's point next to hash, on either side; the
@@ -130,7 +187,34 @@ func word(b []byte) uint32 {
 	return uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
 }
 
-// HashBytes is the sdbm hash of balance uri.
+// HashFunc is a hash function of hash-type.
+type HashFunc func([]byte) uint32
+
+// HashFuncs are the functions by HAProxy's names.
+var HashFuncs = map[string]HashFunc{"sdbm": HashBytes, "djb2": djb2, "wt6": wt6, "crc32": crc32.ChecksumIEEE}
+
+func djb2(b []byte) uint32 {
+	h := uint32(5381)
+	for _, c := range b {
+		h = h<<5 + h + uint32(c)
+	}
+	return h
+}
+
+func wt6(b []byte) uint32 {
+	h0, h1 := uint32(0xa53c965a), uint32(0x5ca6953a)
+	step0, step1 := 6, 18
+	for _, c := range b {
+		h0 = ^(h0 ^ uint32(c))
+		h1 = ^(h1 + uint32(c))
+		h0, h1 = bits.RotateLeft32(h1, step0), bits.RotateLeft32(h0, step1)
+		t := (h0>>16 ^ h1) & 0xffff
+		step0, step1 = int(t&0x1f), int(t>>11)
+	}
+	return h0 ^ h1
+}
+
+// HashBytes is sdbm, the usual hash function.
 func HashBytes(b []byte) uint32 {
 	var h uint32
 	for _, c := range b {
@@ -139,7 +223,7 @@ func HashBytes(b []byte) uint32 {
 	return h
 }
 
-// FullHash spreads a 32-bit value over all bits.
+// FullHash spreads a 32-bit value over all bits (avalanche).
 func FullHash(a uint32) uint32 {
 	a = (a + 0x7ed55d16) + a<<12
 	a = (a ^ 0xc761c23c) ^ a>>19

@@ -73,6 +73,9 @@ func checkHash(t *testing.T, row []string, hashes []uint32) {
 		t.Fatalf("%d answers to %d questions", len(want), len(hashes))
 	}
 	for i, h := range hashes {
+		if o.Consistent {
+			h = FullHash(h) // which it has unless the line names a function
+		}
 		if got := pick(t, b, h, nil); got != want[i] {
 			t.Errorf("%s %s weights %s, question %d: server %d, HAProxy chose %d", row[0], row[1], row[2], i, got, want[i])
 			return
@@ -173,6 +176,33 @@ func TestWeightOfOneUnit(t *testing.T) {
 	for h := range uint32(10) {
 		if pick(t, b, h, nil) != 2 {
 			t.Error("a server of weight 0 was chosen")
+		}
+	}
+}
+
+// TestBoundedLoad: no server carries more than its part by the factor, though all requests hash to it.
+func TestBoundedLoad(t *testing.T) {
+	b := newBackend(Options{Algo: Key, Consistent: true, BalanceFactor: 150}, 10, 10, 20)
+	n := map[int]int{}
+	for range 40 {
+		s, got := b.Pick(FullHash(7), nil)
+		if got != Picked {
+			t.Fatalf("outcome %d", got)
+		}
+		n[s.ID]++
+	}
+	for id, most := range map[int]int{1: 16, 2: 16, 3: 31} { // half more than a quarter, and than a half, of 40
+		if n[id] > most {
+			t.Errorf("server %d has %d of 40 requests, at most %d are its part", id, n[id], most)
+		}
+	}
+}
+
+// TestHashFuncs has values of HAProxy's functions.
+func TestHashFuncs(t *testing.T) {
+	for name, want := range map[string]uint32{"djb2": 193485963, "crc32": 0x352441c2, "sdbm": 807794786} {
+		if got := HashFuncs[name]([]byte("abc")); got != want {
+			t.Errorf("%s(abc) = %d, want %d", name, got, want)
 		}
 	}
 }

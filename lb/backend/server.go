@@ -63,6 +63,7 @@ type Server struct {
 	stop   bool // an operator lets it take bound clients only
 	active bool // in Backend.active
 	credit int  // roundrobin
+	before int  // what the servers before it weigh, see Backend.bounded
 	cur    int
 	max    int
 	others int // places that earlier processes have taken and not given back yet

@@ -1,16 +1,19 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
+
+	"lbsyslogd/lb/rule"
 )
 
 // balanceTable holds how a server is chosen.
 func balanceTable() []row[*draft] {
 	return []row[*draft]{
-		{name: "balance", args: "roundrobin|static-rr|leastconn|first|source|uri|random", max: many, in: back, apply: (*call).balance},
-		{name: "hash-type", args: "map-based|consistent [sdbm]", min: 1, max: many, in: back, apply: (*call).hashType},
-		{name: "hash-balance-factor", args: "<percent>", min: 1, max: 1, in: back, status: Refused, doc: "give servers a maxconn"},
+		{name: "balance", args: "roundrobin|static-rr|leastconn|first|source|uri|random|hdr(<name>)|url_param <name>|rdp-cookie(<name>)|hash <expression>", max: many, in: back, apply: (*call).balance},
+		{name: "hash-type", args: "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", min: 1, max: 3, in: back, apply: (*call).hashType},
+		{name: "hash-balance-factor", args: "<percent>", min: 1, max: 1, in: back, apply: (*call).hashFactor},
 	}
 }
 
@@ -22,7 +25,9 @@ func (c *call) balance(d *draft) error {
 	if open := strings.IndexByte(algo, '('); open > 0 && strings.HasSuffix(algo, ")") {
 		algo, arg = algo[:open], algo[open+1:len(algo)-1]
 	}
-	b := Balance{Algo: algo, Arg: arg, HashConsistent: d.Balance.HashConsistent}
+	b := d.Balance // hash-type and hash-balance-factor stay
+	b.Algo, b.Arg, b.Key, b.DomainOnly = algo, arg, nil, false
+	b.URILen, b.URIDepth, b.URIWhole, b.URIPathOnly = 0, 0, false, false
 	rest := c.args[1:]
 	switch algo {
 	case "uri":
@@ -41,10 +46,14 @@ func (c *call) balance(d *draft) error {
 		}
 		b.Arg = fmt.Sprint(draws)
 	case "roundrobin", "static-rr", "leastconn", "first", "source":
-	case "hdr", "url_param", "rdp-cookie":
-		return fmt.Errorf("'balance %s' is known to HAProxy, but not supported by lb yet: use 'balance source', 'balance uri' or 'balance leastconn'", algo)
+	case "hdr", "url_param", "rdp-cookie", "hash":
+		var err error
+		if rest, err = b.key(algo, arg, rest, d); err != nil {
+			return err
+		}
+		b.Algo, arg = "hash", ""
 	default:
-		return oneOf("balance", algo, "roundrobin", "static-rr", "leastconn", "first", "source", "uri", "random")
+		return oneOf("balance", algo, "roundrobin", "static-rr", "leastconn", "first", "source", "uri", "random", "hdr", "url_param", "rdp-cookie", "hash")
 	}
 	if arg != "" && algo != "random" {
 		return fmt.Errorf("'balance %s' takes no argument in parentheses", algo)
@@ -56,7 +65,55 @@ func (c *call) balance(d *draft) error {
 	return nil
 }
 
-// uri reads the words behind balance uri.
+// key reads what the hash is made of: the words after the algorithm, of which
+// those that are left are returned.
+func (b *Balance) key(algo, arg string, words []string, d *draft) (rest []string, err error) {
+	var expr string
+	switch algo {
+	case "hdr":
+		if arg == "" {
+			return nil, fmt.Errorf("'balance hdr' expects a header's name in parentheses: 'balance hdr(host)'")
+		}
+		if len(words) > 0 && words[0] == "use_domain_only" {
+			b.DomainOnly, words = true, words[1:]
+		}
+		expr = "req.hdr(" + arg + ",1)"
+	case "url_param":
+		if len(words) == 0 {
+			return nil, fmt.Errorf("'balance url_param' expects the name of a parameter")
+		}
+		expr, words = "url_param("+words[0]+")", words[1:]
+		if len(words) > 0 && words[0] == "check_post" {
+			return nil, fmt.Errorf("'balance url_param ... check_post' is known to HAProxy, but not supported by lb: with 'option http-buffer-request' write 'balance hash req.body_param(NAME)'")
+		}
+	case "rdp-cookie":
+		expr = "req.rdp_cookie(" + cmp.Or(arg, "mstshash") + ")"
+	case "hash":
+		if len(words) == 0 {
+			return nil, fmt.Errorf("'balance hash' expects a sample expression")
+		}
+		expr, words = words[0], words[1:]
+	}
+	if b.Key, err = rule.ParseHashKey(expr, d.acls); err != nil {
+		return nil, fmt.Errorf("'balance %s' : %w", algo, err)
+	}
+	return words, nil
+}
+
+// hashFactor applies hash-balance-factor.
+func (c *call) hashFactor(d *draft) error {
+	n, err := number(c.name, c.args[0], 0, 65535)
+	if err != nil {
+		return err
+	}
+	if n != 0 && n <= 100 {
+		return fmt.Errorf("'%s' expects 0, or more than 100 percent", c.name)
+	}
+	d.Balance.Factor = n
+	return nil
+}
+
+// uri reads the words after balance uri.
 func (b *Balance) uri(words []string) (err error) {
 	for len(words) > 0 {
 		n := 1
@@ -76,9 +133,9 @@ func (b *Balance) uri(words []string) (err error) {
 			}
 			n = 2
 		case "path-only":
-			return fmt.Errorf("'balance uri path-only' is known to HAProxy, but not supported by lb yet: remove it, clients of a balancer send no host in the URI")
+			b.URIPathOnly = true
 		default:
-			return fmt.Errorf("'balance uri' only accepts parameters 'len', 'depth' and 'whole' (got '%s')", words[0])
+			return fmt.Errorf("'balance uri' only accepts parameters 'len', 'depth', 'path-only', and 'whole' (got '%s')", words[0])
 		}
 		words = words[n:]
 	}
@@ -89,14 +146,19 @@ func (c *call) hashType(d *draft) error {
 	if err := oneOf("hash-type", c.args[0], "map-based", "consistent"); err != nil {
 		return err
 	}
-	for _, word := range c.args[1:] {
-		if word == "sdbm" && c.args[0] == "consistent" {
-			return fmt.Errorf("'hash-type consistent sdbm' is known to HAProxy, but not supported by lb yet: write 'hash-type consistent', whose keys are spread (avalanche)")
-		}
-		if word != "sdbm" {
-			return fmt.Errorf("'hash-type ... %s' is known to HAProxy, but not supported by lb yet: only the default function, sdbm, without modifier", word)
-		}
+	b := &d.Balance
+	b.HashConsistent = c.args[0] == "consistent"
+	b.HashFunc, b.Avalanche = "", b.HashConsistent
+	if len(c.args) == 1 {
+		return nil
 	}
-	d.Balance.HashConsistent = c.args[0] == "consistent"
+	if err := oneOf("hash-type "+c.args[0], c.args[1], "sdbm", "djb2", "wt6", "crc32"); err != nil {
+		return err
+	}
+	b.HashFunc, b.Avalanche = c.args[1], false
+	if len(c.args) > 2 {
+		b.Avalanche = true
+		return oneOf("hash-type "+c.args[0]+" "+c.args[1], c.args[2], "avalanche")
+	}
 	return nil
 }

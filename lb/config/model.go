@@ -397,7 +397,13 @@ type Balance struct {
 	URILen         int
 	URIDepth       int
 	URIWhole       bool
-	HashConsistent bool // hash-type consistent
+	URIPathOnly    bool
+	Key            *rule.HashKey // of hdr, url_param, rdp-cookie and hash
+	DomainOnly     bool          // of the key only the domain without its last label, as in balance hdr(host) use_domain_only
+	HashConsistent bool          // hash-type consistent
+	HashFunc       string        // sdbm when ""
+	Avalanche      bool          // the hash is spread over all bits
+	Factor         int           // hash-balance-factor; 0 none
 }
 
 // Cookie is `cookie NAME insert ...`.

@@ -216,6 +216,9 @@ type Backend struct {
 	AbortOnClose bool
 	Persist      bool                    // who is bound to a server that is down tries it
 	HashURI      func(uri []byte) uint32 // balance uri's part of the URI
+	HashAddr     func(netip.Addr) uint32 // of balance source
+	HashKey      *rule.HashKey           // of balance hdr and its kin; nil for none
+	HashBytes    func([]byte) uint32     // of HashKey's key
 	Sticks       []*rule.Stick
 	NonStick     map[*backend.Server]bool // nil when all may be stored
 	ServerRules  []ServerRule

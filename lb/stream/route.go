@@ -85,6 +85,7 @@ func (t *txn) route() {
 		t.readCookie()
 	}
 	t.stick(x)
+	t.hashKey(x)
 	x.UniqueID() // while the request's head is there
 	if !t.ask() {
 		t.fail('P', 'R', 500)
@@ -247,7 +248,7 @@ func (t *txn) balance() {
 	} else if t.toOwn() {
 		return
 	}
-	srv, got := t.be.Pick(t.hash(), t.avoid)
+	srv, got := t.pick()
 	switch got {
 	case backend.Picked:
 		t.srv = srv
@@ -261,13 +262,32 @@ func (t *txn) balance() {
 	}
 }
 
-// hash places the request for balance source and uri.
+// hashKey hashes what the backend's algorithm goes by.
+func (t *txn) hashKey(x *sample.Ctx) {
+	t.keyed = false
+	if k := t.be.HashKey; k != nil {
+		if key := k.Key(x); key != nil {
+			t.keyHash, t.keyed = t.be.HashBytes(key), true
+		}
+	}
+}
+
+func (t *txn) pick() (*backend.Server, backend.Outcome) {
+	if t.be.Algo == backend.Key && !t.keyed {
+		return t.be.PickAny(t.avoid)
+	}
+	return t.be.Pick(t.hash(), t.avoid)
+}
+
+// hash places the request for the algorithms that hash.
 func (t *txn) hash() uint32 {
 	switch t.be.Algo {
 	case backend.Source:
-		return backend.HashAddr(t.rec.Client.Addr())
+		return t.be.HashAddr(t.rec.Client.Addr())
 	case backend.URI:
 		return t.be.HashURI(t.askedURI)
+	case backend.Key:
+		return t.keyHash
 	}
 	return 0
 }

@@ -55,6 +55,7 @@ func (s *session) startTunnel() step {
 	t.recordFlight()
 	t.direct(x)
 	t.stick(x)
+	t.hashKey(x)
 	x.UniqueID()
 	t.balance()
 	return onward

@@ -121,7 +121,9 @@ type placement struct {
 	queued  *backend.Waiter
 	retries int // left
 	stuckTo stuckKeys
+	keyHash uint32 // of the backend's HashKey, where keyed
 
+	keyed     bool // the request has a key
 	fresh     bool // its connection to the server is being made
 	bound     bool // the server was chosen by its cookie, a stick table or a rule
 	forced    bool // force-persist: by those also a server that is down
