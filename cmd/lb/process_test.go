@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,7 +137,11 @@ func (s *site) start(args ...string) *exec.Cmd {
 func status128(t *testing.T, cmd *exec.Cmd, want int) {
 	t.Helper()
 	cmd.Wait()
-	if got := cmd.ProcessState.ExitCode(); got != want {
+	got := cmd.ProcessState.ExitCode()
+	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signaled() {
+		got = 1000 + int(ws.Signal())
+	}
+	if got != want {
 		t.Errorf("exit status %d, want %d", got, want)
 	}
 }
@@ -154,8 +159,11 @@ func TestForegroundSignals(t *testing.T) {
 			}
 			cmd.Process.Signal(c.sig)
 			want := c.status
-			if mode == "-W" && c.sig == unix.SIGTERM {
+			switch {
+			case mode == "-W" && c.sig == unix.SIGTERM:
 				want = 0
+			case mode == "-db" && c.status != 0:
+				want = 1000 + int(c.sig) // it dies by the signal
 			}
 			status128(t, cmd, want)
 			if s.pid() != 0 {

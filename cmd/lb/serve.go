@@ -123,7 +123,22 @@ func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out 
 	code := p.Run()
 	opener.Resume()
 	named.remove()
+	switch code {
+	case worker.Terminated:
+		die(unix.SIGTERM)
+	case worker.Interrupt:
+		die(unix.SIGINT)
+	}
 	return code
+}
+
+// die ends the process by a signal, as whoever sent it expects to see: a shell
+// ends its script on SIGINT only then. It returns in a container's process 1,
+// which the kernel spares.
+func die(sig unix.Signal) {
+	signal.Reset(sig)
+	_ = unix.Kill(os.Getpid(), sig)
+	time.Sleep(100 * time.Millisecond) // it is delivered at once
 }
 
 // replaceOld is the end of -sf and -st: the new process serves, the old ones

@@ -186,6 +186,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "ciphersuites", args: "<list>", min: 1, max: 1, status: Ignored, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
 		{name: "curves", args: "<list>", min: 1, max: 1, status: Ignored, doc: "the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids"},
 		{name: "ecdhe", args: "<curve>", min: 1, max: 1, status: Ignored, doc: "the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids"},
+		{name: "guid-prefix", args: "<text>", min: 1, max: 1, status: Ignored, doc: "names and ids keep counters apart already"},
 		{name: "nice", args: "<number>", min: 1, max: 1, status: Ignored, doc: "all connections of a loop have the same priority"},
 		{name: "npn", args: "<protocols>", min: 1, max: 1, status: Ignored, doc: "no client uses NPN any more; write alpn"},
 		{name: "no-ca-names", status: Ignored, doc: "names of authorities are sent with the request for a certificate"},

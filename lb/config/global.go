@@ -326,6 +326,26 @@ func globalTuning() []row[*Global] {
 		{plain, "ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-options"},
 		{vars, "tune.vars.check-max-size tune.vars.global-max-size tune.vars.proc-max-size tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size"},
 		{devices, "51degrees-cache-size 51degrees-data-file 51degrees-property-name-list 51degrees-property-separator deviceatlas-json-file deviceatlas-log-level deviceatlas-properties-cookie deviceatlas-separator wurfl-cache-size wurfl-data-file wurfl-information-list wurfl-information-list-separator"},
+
+		// Words of HAProxy 2.7 to 3.4.
+		{"what a worker counted passes to the next one by itself", "stats-file shm-stats-file shm-stats-file-max-objects"},
+		{"loops are spread over the CPUs by the kernel", "thread-hard-limit cpu-policy cpu-set"},
+		{"the limits of HTTP/2 connections are fixed, docs/http2.md has them", "tune.h2.be.initial-window-size tune.h2.be.max-concurrent-streams tune.h2.be.rxbuf tune.h2.be.glitches-threshold tune.h2.fe.initial-window-size tune.h2.fe.max-concurrent-streams tune.h2.fe.max-total-streams tune.h2.fe.rxbuf tune.h2.fe.glitches-threshold tune.h2.zero-copy-fwd-send tune.glitches.kill.cpu-usage"},
+		{"bodies are moved as is cheapest for their size", "tune.disable-fast-forward tune.disable-zero-copy-forwarding tune.applet.zero-copy-forwarding tune.h1.zero-copy-fwd-recv tune.h1.zero-copy-fwd-send tune.pt.zero-copy-forwarding"},
+		{"memory is taken as needed", "tune.memory.hot-size tune.bufsize.small prealloc-fd tune.ring.queues"},
+		{"checks run on goroutines of their own", "tune.max-checks-per-thread"},
+		{"rules run to their end, which takes microseconds", "tune.max-rules-at-once warn-blocked-traffic-after"},
+		{"the kernel sizes socket buffers by itself", "tune.notsent-lowat.client tune.notsent-lowat.server tune.rcvbuf.backend tune.rcvbuf.frontend tune.sndbuf.backend tune.sndbuf.frontend"},
+		{"give the unit Nice= instead", "tune.renice.runtime tune.renice.startup"},
+		{"events come from epoll", "tune.events.max-events-at-once"},
+		{"each loop keeps its own idle connections", "tune.takeover-other-tg-connections"},
+		{"listeners are shared by all workers, the master holds them", "tune.listener.default-shards"},
+		{"OCSP answers are not fetched", "ocsp-update.disable ocsp-update.httpproxy ocsp-update.maxdelay ocsp-update.mindelay ocsp-update.mode tune.ssl.ocsp-update.maxdelay tune.ssl.ocsp-update.mindelay"},
+		{"QUIC is not spoken", "limited-quic no-quic tune.quic.disable-udp-gso tune.quic.disable-tx-pacing tune.quic.frontend.default-max-window-size tune.quic.frontend.max-data-size tune.quic.frontend.max-tx-mem tune.quic.max-frame-loss tune.quic.reorder-ratio tune.quic.socket-owner tune.quic.zero-copy-fwd-send"},
+		{"scripts are not run", "tune.lua.bool-sample-conversion tune.lua.burst-timeout tune.lua.log.loggers tune.lua.log.stderr tune.lua.openlibs"},
+		{"privileged ports are no different from others to lb", "harden.reject-privileged-ports.quic harden.reject-privileged-ports.tcp"},
+		{"deprecated keywords are told of one by one", "expose-deprecated-directives"},
+		{"TLS is Go's, not OpenSSL's", "ssl-security-level ssl-default-bind-sigalgs ssl-default-bind-client-sigalgs ssl-default-server-sigalgs ssl-default-server-client-sigalgs tune.ssl.certificate-compression"},
 	}
 	var table []row[*Global]
 	for _, group := range reasons {

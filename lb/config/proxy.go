@@ -82,6 +82,7 @@ func proxyTable() []row[*draft] {
 		{name: "errorloc", args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
 		{name: "errorloc302", args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
 		{name: "errorloc303", args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
+		{name: "guid", args: "<text>", min: 1, max: 1, in: ownAnywhere, status: Ignored, doc: "names and ids keep counters apart already"},
 		{name: "http-reuse", args: "never|safe|aggressive|always", min: 1, max: 1, in: back, apply: (*call).httpReuse},
 		{name: "id", args: "<number>", min: 1, max: 1, in: ownAnywhere, apply: count(1, big, func(d *draft, n int) { d.ID = n })},
 		{name: "maxconn", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.MaxConn = n })},

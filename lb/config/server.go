@@ -201,6 +201,7 @@ func serverTable() []row[*Server] {
 		{name: "send-proxy-v2", negate: true, apply: sendProxy(2, false)},
 		{name: "send-proxy-v2-ssl", negate: true, apply: sendProxy(2, true)},
 		{name: "send-proxy-v2-ssl-cn", status: Refused, doc: "servers are not told of clients' certificates; write send-proxy-v2-ssl, and http-request set-header for a name"},
+		{name: "guid", args: "<text>", min: 1, status: Ignored, doc: "names and ids keep counters apart already"},
 		{name: "no-send-proxy", apply: func(_ *call, s *Server) error { s.Proxy = SendProxy{}; return nil }},
 		{name: "no-send-proxy-v2", apply: func(_ *call, s *Server) error { s.Proxy = SendProxy{}; return nil }},
 		{name: "no-send-proxy-v2-ssl", apply: func(_ *call, s *Server) error { s.Proxy.SSL = false; return nil }},
