@@ -20,6 +20,10 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   lb stop    [-S SOCK] [--now] [--timeout 0]        finish what is open, then end; --now does not finish it
   lb upgrade [-S SOCK] [--timeout 90s]              the running master becomes the program on disk, then reloads
   lb detach  [-S SOCK]                              end the master only; the next one takes the workers over
+  lb top     [-s SOCK] [--every 2s] [--json]        what is busy, slow or failing; once if the output is no terminal
+             [--sort COLUMN] [--filter TEXT]        by name, sessions, queue, rate, requests, errors or p99
+  lb sessions [-s SOCK]                             the client connections
+  lb errors  [-s SOCK]                              the last requests and answers that could not be read
   lb version                                        the version
   lb doctor  [FILE...]                              find what logrotate, cron and systemd's timers would do to a balancer or its log daemon
 
@@ -41,7 +45,8 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   -cc EXPR      evaluate a condition as .if does; exit 0 true, 1 false, 2 wrong
   -L -m -N -dM -dr -dS and other -d options of HAProxy are accepted and have no effect
 
-Commands speak to /run/lb/master.sock unless -S names another socket.
+Commands speak to /run/lb/master.sock unless -S names another socket; top, sessions and errors to the stats socket, /run/lb/admin.sock
+unless -s names another.
 Exit status: 0 done, 1 refused or failed with the reason on the standard error, 2 wrong usage.
 `
 

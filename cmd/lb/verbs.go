@@ -26,12 +26,15 @@ type verb struct {
 
 func verbs() map[string]verb {
 	return map[string]verb{
-		"reload":  {outcome("reload", "-if-changed")},
-		"upgrade": {outcome("upgrade")},
-		"status":  {health},
-		"detach":  {tell("detach")},
-		"stop":    {stop},
-		"doctor":  {doctor},
+		"reload":   {outcome("reload", "-if-changed")},
+		"upgrade":  {outcome("upgrade")},
+		"status":   {health},
+		"detach":   {tell("detach")},
+		"stop":     {stop},
+		"doctor":   {doctor},
+		"top":      {top},
+		"sessions": {shown("sessions", "show sess")},
+		"errors":   {shown("errors", "show errors")},
 		"version": {func(_ []string, out, _ io.Writer) error {
 			writeVersion(out, false)
 			return nil

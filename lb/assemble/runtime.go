@@ -221,6 +221,9 @@ func (rt *Runtime) Status() handoff.Status {
 		Connections: int64(rt.eng.Conns()), Moved: rt.generation.Moved(), Draining: rt.eng.Draining(),
 		Total: int64(snap.Info.CumConns), Requests: int64(snap.Info.CumReqs),
 	}
+	for _, h := range rt.receivers[:min(len(rt.receivers), handoff.MaxTroubled)] {
+		st.Logs = append(st.Logs, handoff.LogStatus{Target: h.Address, Sent: h.Sent(), Lost: h.Lost()})
+	}
 	for i := range snap.Rows {
 		r := &snap.Rows[i]
 		if r.Kind != stats.Backend || r.Servers == 0 {

@@ -81,6 +81,14 @@ type BackendStatus struct {
 	Of   int    `json:"of"`
 }
 
+// LogStatus is how many log lines a receiver was sent, and how many were lost
+// because it did not take them.
+type LogStatus struct {
+	Target string `json:"target"`
+	Sent   uint64 `json:"sent"`
+	Lost   uint64 `json:"lost"`
+}
+
 // MaxTroubled is how many backends a Status names.
 const MaxTroubled = 20
 
@@ -98,6 +106,8 @@ type Status struct {
 	Troubled []BackendStatus `json:"troubled,omitempty"`
 	Trouble  int             `json:"trouble,omitempty"` // how many they are in all
 	Detail   string          `json:"detail,omitempty"`
+	// Logs is what this worker alone has sent to each receiver of log lines.
+	Logs []LogStatus `json:"logs,omitempty"`
 }
 
 // Report is a message from a worker.

@@ -110,6 +110,9 @@ func (s *session) showStatus([]string) {
 		default:
 			s.say("worker %d: %d connections open, %d connections and %d requests so far%s", pid, st.Connections, st.Total, st.Requests, printable(st.Detail))
 			s.sayServers(st)
+			for _, l := range st.Logs {
+				s.say("log lines of this worker to %s: %d sent, %d lost", printable(l.Target), l.Sent, l.Lost)
+			}
 		}
 	}
 }

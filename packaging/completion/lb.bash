@@ -2,10 +2,10 @@
 
 _lb() {
     local cur=$2 prev=$3
-    local verbs="reload status stop upgrade detach doctor version help"
+    local verbs="reload status stop upgrade detach doctor top sessions errors version help"
     local options="-f -c -W -Ws -D -d -db -S -p -x -sf -st -n -C -q -V -v -vv -cc -L -m -N -dM -dr -dS"
     case $prev in
-        -f | -S | -p | -x) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+        -f | -S | -s | -p | -x) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         -C) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
         -sf | -st) mapfile -t COMPREPLY < <(compgen -W "$(pgrep -x lb)" -- "$cur"); return ;;
         --timeout) mapfile -t COMPREPLY < <(compgen -W "10s 90s 5m 0" -- "$cur"); return ;;
@@ -16,6 +16,8 @@ _lb() {
         upgrade) options="-S --timeout" verbs= ;;
         status | detach) options="-S" verbs= ;;
         stop) options="-S --now --or-detach --left-over --timeout" verbs= ;;
+        top) options="-s --every --json --sort --filter" verbs= ;;
+        sessions | errors) options="-s" verbs= ;;
         doctor) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     esac
     [ "$COMP_CWORD" = 1 ] || verbs=
