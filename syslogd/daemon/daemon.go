@@ -353,7 +353,8 @@ func (d *Daemon) diskBusy() bool {
 // summary is the line that systemctl status shows.
 func (d *Daemon) summary() string {
 	s := d.status()
-	text := fmt.Sprintf("%d received, %d written, %d dropped by the kernel", s.Total.Received, s.Total.Written, s.Total.KernelDrops)
+	// Beats are received too, and nobody would look for them among what is written.
+	text := fmt.Sprintf("%d received, %d written, %d dropped by the kernel", s.Total.Received-s.Total.Beats, s.Total.Written, s.Total.KernelDrops)
 	for _, o := range s.Outputs {
 		if o.Waiting > 0 && len(o.Errors) > 0 {
 			text += fmt.Sprintf("; %s: %d lines wait: %s", o.Name, o.Waiting, o.Errors[0])
