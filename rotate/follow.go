@@ -113,7 +113,7 @@ func (f *Follower) Close() error { return f.file.Close() }
 // Release lets retention have everything before p.
 func (f *Follower) Release(p Position) {
 	f.w.mu.Lock()
-	f.w.floor, f.w.followed = p.After, true
+	f.w.reader.floor, f.w.reader.followed = p.After, true
 	f.w.mu.Unlock()
 	f.w.kick()
 }
@@ -408,7 +408,7 @@ func (w *Writer) holds(all []backup) map[identity]bool {
 		return nil
 	}
 	w.mu.Lock()
-	floor, followed := w.floor, w.followed
+	floor, followed := w.reader.floor, w.reader.followed
 	w.mu.Unlock()
 	held := make(map[identity]bool)
 	var given []backup // the newest first
@@ -436,10 +436,10 @@ func (w *Writer) holds(all []backup) map[identity]bool {
 func (w *Writer) giveUp(b backup, why string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !b.stamp.After(w.gaveUp) {
+	if !b.stamp.After(w.reader.gaveUp) {
 		return
 	}
-	w.gaveUp = b.stamp
+	w.reader.gaveUp = b.stamp
 	w.counts.Unheld += uint64(b.size)
 	if w.rarely.may("give up", w.opt.Now()) {
 		w.opt.Log.Error("a rotated file is given up before it was read, because more waits than may be held", "path", w.path,

@@ -194,7 +194,7 @@ func (w *Writer) prune() error {
 func (w *Writer) age(b backup) time.Duration {
 	now := w.opt.Now()
 	w.mu.Lock()
-	jumped := time.Now().Before(w.doubt)
+	jumped := time.Now().Before(w.clock.doubt)
 	w.mu.Unlock()
 	switch {
 	case now.Year() <= 2000 || jumped:

@@ -74,19 +74,19 @@ func (w *Writer) look() {
 func (w *Writer) noticeClock() {
 	now := w.opt.Now().Round(0) // without the monotonic reading, which is never set
 	tick := time.Now()
-	if !w.next.IsZero() && now.Before(w.looked) {
+	if !w.next.IsZero() && now.Before(w.clock.looked) {
 		if next := w.opt.Schedule.Next(now); next.Before(w.next) {
 			w.next = next
 		}
 	}
-	if ahead := now.Sub(w.looked) - tick.Sub(w.ticked); !w.looked.IsZero() && ahead > jump {
-		w.doubt = tick.Add(doubtTime)
+	if ahead := now.Sub(w.clock.looked) - tick.Sub(w.clock.ticked); !w.clock.looked.IsZero() && ahead > jump {
+		w.clock.doubt = tick.Add(doubtTime)
 		if w.opt.MaxAge > 0 && w.rarely.may("clock", tick) {
 			w.opt.Log.Warn("the clock was set far ahead; no file is removed for its age for a while", "path", w.path,
 				"by", ahead.Round(time.Second).String(), "while", doubtTime.String())
 		}
 	}
-	w.looked, w.ticked = now, tick
+	w.clock.looked, w.clock.ticked = now, tick
 }
 
 const (

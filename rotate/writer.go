@@ -35,10 +35,8 @@ type Writer struct {
 	mu      sync.Mutex
 	closed  bool
 	cur     *file
-	midLine bool      // the last write did not end in a newline: no rotation now
-	looked  time.Time // when the keeper last looked, by the clock
-	ticked  time.Time // the same, with a reading of the clock that is never set
-	doubt   time.Time // until then the clock, which was set far ahead, is not believed about ages
+	midLine bool // the last write did not end in a newline: no rotation now
+	clock   clock
 	next    time.Time // when the schedule wants the next rotation; zero: never
 	last    time.Time // stamp of the newest rotated file
 	strange int       // how many looks in a row found another file at the path
@@ -53,10 +51,7 @@ type Writer struct {
 
 	troubles troubles
 
-	// For the Follower: it has released what was rotated up to floor, once followed says that there is one.
-	followed bool
-	floor    time.Time
-	gaveUp   time.Time // stamp of the newest file that the hold was too small for
+	reader reading
 
 	before    *Writer // had the path and is not closed yet, as far as is known
 	succeeded bool    // another Writer was opened for the path
@@ -65,6 +60,20 @@ type Writer struct {
 
 	// numbers is held while numbered files change their names, and by those who need them to stay. See freeze.
 	numbers sync.Mutex
+}
+
+// A clock is what the keeper knows of the clock.
+type clock struct {
+	looked time.Time // when the keeper last looked
+	ticked time.Time // the same, with a reading that is never set
+	doubt  time.Time // until then the clock, which was set far ahead, is not believed about ages
+}
+
+// A reading is how far the Follower has come: it has released what was rotated up to floor, once followed says that there is one.
+type reading struct {
+	followed bool
+	floor    time.Time
+	gaveUp   time.Time // stamp of the newest file that the hold was too small for
 }
 
 // Open opens the file at path for appending, creating it and its directory when they are missing, and ends what an
