@@ -65,6 +65,7 @@ type Follower struct {
 	pos      Position
 	finished bool // the Writer writes to another file: the end of this one is its end
 	buf      []byte
+	most     int   // lines of a Next; 0: as many as there are
 	cut      int64 // what had been cut off the file when we began to read it
 	missed   Missed
 }
@@ -180,6 +181,9 @@ func (f *Follower) Next() ([]byte, error) {
 		case end == 0 && (n == len(f.buf) || f.finished):
 			end = len(fresh)
 		}
+		if f.most > 0 {
+			end = firstLines(fresh[:end], f.most)
+		}
 		if end > 0 {
 			f.pos.Offset += int64(end)
 			f.pos.Check, f.pos.Checked = check(f.buf[:before+end]), checked
@@ -201,6 +205,17 @@ func (f *Follower) Next() ([]byte, error) {
 		f.finished = true // nobody writes to it from now on, but somebody may have since we read
 	}
 }
+
+// firstLines is the length of the first lines of text, at most n.
+func firstLines(text []byte, n int) (end int) {
+	for ; n > 0 && end < len(text); n-- {
+		end += endOfLine(text[end:])
+	}
+	return end
+}
+
+// Bound has Next return so many lines at most; 0: no bound.
+func (f *Follower) Bound(lines int) { f.most = lines }
 
 // continues says whether what was just read goes on from our position: before is what stands there before it. If it does not, somebody has
 // emptied the file, and its beginning is what comes next.

@@ -145,9 +145,10 @@ type Forward struct {
 	Missed       uint64    `json:"missed_files"` // times that a file was gone or emptied before it was sent
 	MissedBytes  uint64    `json:"missed_bytes,omitempty"`
 	GivenUp      uint64    `json:"given_up_bytes"`
-	Looped       uint64    `json:"looped,omitempty"`     // not sent again, because they were sent and have come back
-	Error        string    `json:"error,omitempty"`      // what does not work right now
-	LastError    string    `json:"last_error,omitempty"` // what did not work last
+	Looped       uint64    `json:"looped,omitempty"`        // not sent again, because they were sent and have come back
+	Refused      uint64    `json:"refused_lines,omitempty"` // left out, because the peer ends the connection for them
+	Error        string    `json:"error,omitempty"`         // what does not work right now
+	LastError    string    `json:"last_error,omitempty"`    // what did not work last
 	LastErrorAt  time.Time `json:"last_error_at,omitzero"`
 }
 

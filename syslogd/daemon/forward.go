@@ -124,6 +124,6 @@ func forwardStatus(o *output) *control.Forward {
 	return &control.Forward{
 		To: o.config.Forward.String(), Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again,
 		Acknowledged: c.Acknowledged, Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, MissedBytes: c.MissedBytes,
-		GivenUp: o.forward.File.Stats().Unheld, Error: c.Error, Looped: c.Looped, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
+		GivenUp: o.forward.File.Stats().Unheld, Error: c.Error, Looped: c.Looped, Refused: c.Refused, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}
 }

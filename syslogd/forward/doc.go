@@ -8,5 +8,6 @@
 //     acknowledgement, says that a process has taken the lines,
 //  5. when the next connection still stands a while later, the peer has not died with what it had taken: the position behind the lines is
 //     stored beside the file, and the files before it are released (position.go),
-//  6. when anything else happens to a connection, all lines behind the last stored position are sent again.
+//  6. when anything else happens to a connection, all lines after the last stored position are sent again; a line for which the peer ends every
+//     connection is found and left out (refusal.go), and lines that come back from the peer are not sent again (circle.go).
 package forward

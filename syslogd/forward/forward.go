@@ -56,6 +56,7 @@ type Forwarder struct {
 	tried    time.Time // when storing was last tried
 	missed   rotate.Missed
 	circle   circle
+	refusals refusals
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -64,6 +65,7 @@ type Forwarder struct {
 	state    trouble // of the connection
 	storing  trouble // of the file with the position
 	gaps     trouble // of lines that were gone before they were read
+	refusing trouble // of lines that the peer refuses
 	turning  trouble // of lines that come back
 	doubt    string  // why the peer's kernel has to be believed; empty: it is not, or was configured
 }
@@ -83,6 +85,7 @@ type Counts struct {
 	Again        uint64 // sent in vain, as far as we know, so that they were sent again or will be
 	Connections  uint64
 	Connected    bool
+	Refused      uint64 // lines that were left out, because the peer ends the connection for them
 	Looped       uint64 // lines that were not sent, because they were before and have come back
 	Missed       uint64 // times that a file was gone or emptied before it was read
 	MissedBytes  uint64 // how much that was, as far as it is known
@@ -312,6 +315,7 @@ func (f *Forwarder) confirm(now time.Time) {
 	}
 	f.settling = append(f.settling[:0], f.settling[n:]...)
 	f.sent -= lines
+	f.refusals.accepted()
 	f.mu.Lock()
 	if f.Confirm == ByAcknowledgement {
 		f.counts.Acknowledged += lines

@@ -29,7 +29,10 @@ type peer struct {
 	t       *testing.T
 	address string
 	tls     *tls.Config
-	ended   func() // called when a connection was read to its end and closed
+	refuses func(line string) bool // ends the connection for a line; nil: for none
+	resets  bool                   // and does so with a reset
+	brief   bool                   // ends connections on which nothing comes soon, too
+	ended   func()                 // called when a connection was read to its end and closed
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -97,6 +100,9 @@ func (p *peer) serve(raw net.Conn) {
 	}
 	in := bufio.NewReader(c)
 	for {
+		if p.brief {
+			c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		}
 		count, err := in.ReadString(' ')
 		if err != nil {
 			return
@@ -108,6 +114,12 @@ func (p *peer) serve(raw net.Conn) {
 		}
 		b := make([]byte, n)
 		if _, err := io.ReadFull(in, b); err != nil {
+			return
+		}
+		if p.refuses != nil && p.refuses(string(b)) {
+			if p.resets {
+				reset(raw)
+			}
 			return
 		}
 		p.mu.Lock()

@@ -123,6 +123,9 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 	left := f.circle.left
 	lines, err := f.send(ctx, c)
 	if err != nil {
+		if lines > 0 && errors.Is(err, errEnded) {
+			f.judge(ctx, lines)
+		}
 		return err
 	}
 	if lines == 0 {
@@ -153,6 +156,9 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 		}
 	}
 	if err != nil {
+		if errors.Is(err, errEnded) {
+			f.judge(ctx, lines)
+		}
 		return err
 	}
 	f.unclosed = 0
@@ -202,6 +208,7 @@ func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error)
 	defer tick.Stop()
 	began := time.Now()
 	var end time.Time // of the session, once something was sent
+	f.follower.Bound(f.refusals.bound)
 	for size := 0; size < sessionMax && ctx.Err() == nil; {
 		now := time.Now()
 		if f.due(now) && c.alive() {
@@ -214,6 +221,18 @@ func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error)
 		}
 		if !end.IsZero() && now.After(end) {
 			return lines, nil
+		}
+		if bound := uint64(f.refusals.bound); bound > 0 && lines >= bound {
+			return lines, nil
+		}
+		if f.refusals.bound > 0 && len(f.settling) > 0 { // one after the other
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			case err := <-c.gone:
+				return lines, closedBy(err)
+			}
+			continue
 		}
 		text, err := f.read()
 		if err != nil {
@@ -250,6 +269,9 @@ func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error)
 			c.SetWriteDeadline(now.Add(farewell)) // the other one may have come before ours
 		}
 		if _, err := c.Write(f.frames); err != nil {
+			if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+				err = closedBy(err)
+			}
 			return lines, err
 		}
 		size += len(f.frames)
@@ -260,8 +282,22 @@ func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error)
 // finish closes our side and waits until the peer closes its own, which it does when it has read to the end. A peer that dies with
 // something unread resets the connection instead.
 func (f *Forwarder) finish(ctx context.Context, c *link) error {
+	// An end that comes before ours is no answer to it: the peer did not like something, perhaps, and what it had read after that is lost.
+	linger := min(f.Settle, 100*time.Millisecond)
+	if f.refusals.bound > 0 {
+		linger = f.Settle
+	}
+	select {
+	case err := <-c.gone:
+		return closedBy(err)
+	case <-ctx.Done():
+	case <-time.After(linger):
+	}
+	if !c.alive() {
+		return closedBy(nil)
+	}
 	if err := c.CloseWrite(); err != nil {
-		return err
+		return closedBy(err)
 	}
 	// A stop shortens the wait.
 	timer := time.NewTimer(f.closeTime)
@@ -322,7 +358,7 @@ func closedBy(err error) error {
 	if err == nil {
 		err = io.EOF
 	}
-	return fmt.Errorf("the peer ended the connection: %w", err)
+	return fmt.Errorf("%w: %w", errEnded, err)
 }
 
 func (f *Forwarder) connected(yes bool) {
