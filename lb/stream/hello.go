@@ -44,7 +44,7 @@ func (t *txn) hello() string {
 		add(proxyproto.TypeAuthority, name)
 	}
 	if p.UniqueID {
-		add(proxyproto.TypeUniqueID, string(t.s.sh.ctx.UniqueID()))
+		add(proxyproto.TypeUniqueID, string(t.rec.UniqueID)) // which was made when the rules ran
 	}
 	if p.SSL {
 		add(proxyproto.TypeSSL, string(t.tlsValue(p)))
