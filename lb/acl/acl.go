@@ -10,7 +10,7 @@ import (
 	"lbsyslogd/lb/sample"
 )
 
-// ACLs are the named ACLs of one proxy, beside the predefined ones. It is
+// ACLs are the named ACLs of one proxy, besides the predefined ones. It is
 // written while the configuration is read, and only read afterwards.
 type ACLs struct {
 	sample.Uses

@@ -20,7 +20,7 @@ type term struct {
 	not bool
 }
 
-// ParseCond reads the words behind "if", for a request.
+// ParseCond reads the words after "if", for a request.
 func ParseCond(words []string, acls *ACLs) (*Cond, error) {
 	return ParseCondAt(words, acls, sample.InRequest)
 }
@@ -81,7 +81,7 @@ func ParseCondAt(words []string, acls *ACLs, at sample.Where) (*Cond, error) {
 		acls = NewACLs()
 	}
 	if len(words) == 0 {
-		return nil, errors.New("a condition is expected behind 'if' or 'unless'")
+		return nil, errors.New("a condition is expected after 'if' or 'unless'")
 	}
 	c := &Cond{}
 	var all []term
@@ -120,7 +120,7 @@ func ParseCondAt(words []string, acls *ACLs, at sample.Where) (*Cond, error) {
 			found, err := acls.find(w)
 			if err != nil {
 				if strings.HasPrefix(w, "{") {
-					err = fmt.Errorf("%w; '{' must be a word of its own, with a space behind it", err)
+					err = fmt.Errorf("%w; '{' must be a word of its own, with a space after it", err)
 				}
 				return nil, err
 			}

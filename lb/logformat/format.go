@@ -84,7 +84,7 @@ func (f *Format) Render(dst []byte, x *sample.Ctx) []byte {
 	if f == nil { // an interface may hold one
 		return dst
 	}
-	blank := true // a separator at the start, or behind another one, is dropped
+	blank := true // a separator at the start, or after another one, is dropped
 	for i := range f.steps {
 		n := &f.steps[i]
 		if n.sep && !blank {
@@ -193,7 +193,7 @@ func (p *formatParser) literal(b byte) {
 	s.lit, s.blank = append(s.lit, b), false
 }
 
-// separator adds a blank between parts. Only behind a variable that may show
+// separator adds a blank between parts. Only after a variable that may show
 // nothing does it have to be decided for each line.
 func (p *formatParser) separator() {
 	n := len(p.steps)
@@ -259,7 +259,7 @@ func (p *formatParser) variable() error {
 		if braced != "" {
 			return fmt.Errorf("parse argument modifier without variable name near '%%%s'", braced[1:])
 		}
-		return fmt.Errorf("no variable name behind '%%' near '%s'; if you wanted to emit the '%%' character verbatim, you need to use '%%%%'", p.text[from-1:])
+		return fmt.Errorf("no variable name after '%%' near '%s'; if you wanted to emit the '%%' character verbatim, you need to use '%%%%'", p.text[from-1:])
 	}
 	if name == "o" {
 		p.global = opt

@@ -8,7 +8,7 @@ import (
 )
 
 // varRow is one log-format variable. append tells whether the variable counts
-// as shown: behind one that does not, the next blank is dropped.
+// as shown: after one that does not, the next blank is dropped.
 type varRow struct {
 	name   string
 	append func(dst []byte, x *sample.Ctx, o option) ([]byte, bool)

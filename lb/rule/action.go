@@ -77,7 +77,7 @@ func (r Rules) Eval(x *sample.Ctx) Verdict {
 	return Continue
 }
 
-// ParseRule compiles the words behind "http-request" or "http-response". A
+// ParseRule compiles the words after "http-request" or "http-response". A
 // plain redirect line has its own ParseRedirect, because there "%" is literal.
 func ParseRule(stage Stage, words []string, acls *acl.ACLs) (*Rule, error) {
 	p := newParser(stage, words, acls)
@@ -109,7 +109,7 @@ func ParseRule(stage Stage, words []string, acls *acl.ACLs) (*Rule, error) {
 	return p.finish(act)
 }
 
-// ParseRedirect compiles the words behind a plain "redirect".
+// ParseRedirect compiles the words after a plain "redirect".
 func ParseRedirect(words []string, acls *acl.ACLs) (*Rule, error) {
 	p := newParser(Request, words, acls)
 	act, err := parseRedirect(p, true)

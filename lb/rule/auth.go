@@ -7,7 +7,7 @@ import (
 	"lbsyslogd/lb/sample"
 )
 
-// askAuth answers that the client must say who it is.
+// askAuth asks for a name and a password.
 type askAuth struct{ realm string } // "" is the proxy's name
 
 func parseAuth(p *ruleParser) (action, error) {
@@ -17,7 +17,7 @@ func parseAuth(p *ruleParser) (action, error) {
 			return nil, fmt.Errorf("unknown argument '%s'%s", word, sample.Hint(word, []string{"realm"}))
 		}
 		var err error
-		if a.realm, err = p.need("a text behind 'realm'"); err != nil {
+		if a.realm, err = p.need("a text after 'realm'"); err != nil {
 			return nil, err
 		}
 	}

@@ -18,7 +18,7 @@ func TestConditionMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ cond, want string }{
-		{"", "a condition is expected behind 'if' or 'unless'"},
+		{"", "a condition is expected after 'if' or 'unless'"},
 		{"statik", "no such ACL : 'statik'; did you mean 'static'?"},
 		{"METH_GRT", "did you mean 'METH_GET'?"},
 		{"static or", "the condition ends where an ACL is expected"},
@@ -109,7 +109,7 @@ func TestRuleMistakes(t *testing.T) {
 		{"set-header", "expects a header name"},
 		{"set-header X", "expects the value of 'X'"},
 		{"set-header X if TRUE", "expects the value of 'X'"},
-		{"set-header X y z", "expects 'if', 'unless' or nothing behind its arguments, not 'z'"},
+		{"set-header X y z", "expects 'if', 'unless' or nothing after its arguments, not 'z'"},
 		{"set-header X: y", "'X:' is not a header name"},
 		{"set-header X %[path", "missing ']'"},
 		{"set-header X %zz", "no such format variable 'zz'"},
@@ -129,10 +129,10 @@ func TestRuleMistakes(t *testing.T) {
 		{"set-header content-length 5", "says where the body ends, which is the proxy's own business"},
 		{"del-header Transfer-Encoding", "says where the body ends"},
 		{"del-header", "expects a header name"},
-		{"del-header x -m", "a matching method behind '-m'"},
+		{"del-header x -m", "a matching method after '-m'"},
 		{"del-header ^x -m rex", "use str, beg, end, sub or reg"},
 		{"replace-header X", "expects a regular expression and its replacement"},
-		{"replace-header X .*", "expects a replacement behind the regular expression"},
+		{"replace-header X .*", "expects a replacement after the regular expression"},
 		{"replace-header X ( y", "is invalid"},
 		{"deny status", "expects a status code"},
 		{"deny status 99", "between 200 and 599, not '99'"},
@@ -152,7 +152,7 @@ func TestRuleMistakes(t *testing.T) {
 		{"redirect location /x code 305", "unsupported HTTP code '305'"},
 		{"set-log-level loud", "'loud' is not a log level"},
 		{"auth real x", "did you mean 'realm'"},
-		{"auth realm", "expects a text behind 'realm'"},
+		{"auth realm", "expects a text after 'realm'"},
 		{"track-sc0", "expects a key, such as src"},
 		{"track-sc3 src", "did you mean"},
 		{"sc-inc-gpc0(7)", "there are counters 0 to 2"},
@@ -193,7 +193,7 @@ func TestFormatMistakes(t *testing.T) {
 		{"%[src", "missing ']' after 'src'"},
 		{"%[path_beg]", "'path_beg' is an ACL keyword, not a fetch method; use 'path'"},
 		{"%", "truncated line after '%'"},
-		{"a %- b", "no variable name behind '%'"},
+		{"a %- b", "no variable name after '%'"},
 		{"%st %cc %Ci:%Cp", ""},
 	} {
 		_, err := logformat.Parse(c.format, nil)
@@ -237,5 +237,5 @@ func TestPatternFiles(t *testing.T) {
 		}
 	}
 	_, err := acl.ParseCond(strings.Fields("{ path -f "+paths+" -m beg }"), nil)
-	checkError(t, "-m behind -f", err, "'-m' must stand before '-f'")
+	checkError(t, "-m after -f", err, "'-m' must stand before '-f'")
 }

@@ -78,7 +78,7 @@ func FuzzFormat(f *testing.F) {
 	})
 }
 
-// Whatever a rule does, the request it leaves behind parses again: no sample
+// Whatever a rule does, the request it leaves after parses again: no sample
 // may end a line or the head.
 func FuzzRule(f *testing.F) {
 	for _, r := range oracleRules {

@@ -139,7 +139,7 @@ func backendCatching(t *testing.T) (addr string, heads <-chan string) {
 	return l.Addr().String(), got
 }
 
-// normal is a head as a sorted list of lower-case field lines behind its
+// normal is a head as a sorted list of lower-case field lines after its
 // start line; what each proxy adds for its own connection is left out.
 func normal(head string) string {
 	lines := strings.Split(strings.TrimSpace(head), "\r\n")

@@ -114,7 +114,7 @@ func parseDelHeader(p *ruleParser) (action, error) {
 	}
 	a := &delHeader{stage: p.stage, name: p.next()}
 	p.next()
-	method, err := p.need("a matching method behind '-m': str, beg, end, sub or reg")
+	method, err := p.need("a matching method after '-m': str, beg, end, sub or reg")
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (p *ruleParser) substitution() (*sample.Regexp, *logformat.Format, error) {
 		return nil, nil, err
 	}
 	if p.atCond() {
-		return nil, nil, errors.New("expects a replacement behind the regular expression")
+		return nil, nil, errors.New("expects a replacement after the regular expression")
 	}
 	with, err := p.format("a replacement")
 	return re, with, err
@@ -203,7 +203,7 @@ func (a *replaceHeader) run(x *sample.Ctx) Verdict {
 	return Continue
 }
 
-// rewrite gives the new value of one field, built behind the template in the
+// rewrite gives the new value of one field, built after the template in the
 // Ctx's buffer.
 func (a *replaceHeader) rewrite(x *sample.Ctx, v []byte) ([]byte, bool) {
 	if a.re.Match(v) || a.value {
@@ -266,7 +266,7 @@ func parseSetStatus(p *ruleParser) (action, error) {
 	a := &setStatus{code: code, reason: []byte(StatusText(code))}
 	if p.peek() == "reason" {
 		p.next()
-		reason, err := p.need("a text behind 'reason'")
+		reason, err := p.need("a text after 'reason'")
 		if err != nil {
 			return nil, err
 		}

@@ -29,8 +29,8 @@ const (
 	toScheme
 )
 
-// parseRedirect reads the words behind "redirect". On a plain redirect line
-// the target is a literal; behind http-request it is a format.
+// parseRedirect reads the words after "redirect". On a plain redirect line
+// the target is a literal; after http-request it is a format.
 func parseRedirect(p *ruleParser, literal bool) (action, error) {
 	a := &redirect{code: 302}
 	target, found := "", false
@@ -39,7 +39,7 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 		var err error
 		switch word {
 		case "location", "prefix", "scheme":
-			if target, err = p.need("a target behind '" + word + "'"); err != nil {
+			if target, err = p.need("a target after '" + word + "'"); err != nil {
 				return nil, err
 			}
 			a.target = map[string]redirectKind{"location": toLocation, "prefix": toPrefix, "scheme": toScheme}[word]
@@ -59,12 +59,12 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 		case "ignore-empty":
 			a.ignoreEmpty = true
 		case "set-cookie":
-			if a.cookie, err = p.need("a cookie behind 'set-cookie'"); err != nil {
+			if a.cookie, err = p.need("a cookie after 'set-cookie'"); err != nil {
 				return nil, err
 			}
 			a.cookie += "; path=/;"
 		case "clear-cookie":
-			if a.cookie, err = p.need("a cookie behind 'clear-cookie'"); err != nil {
+			if a.cookie, err = p.need("a cookie after 'clear-cookie'"); err != nil {
 				return nil, err
 			}
 			a.cookie += "; path=/; Max-Age=0;"

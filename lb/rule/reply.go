@@ -76,7 +76,7 @@ func parseReply(p *ruleParser, r *reply) (action, error) {
 				}
 			}
 		case "content-type":
-			r.ctype, err = p.need("a type behind 'content-type'")
+			r.ctype, err = p.need("a type after 'content-type'")
 			if strings.ContainsAny(r.ctype, "\r\n\x00") {
 				err = errLineBreak
 			}
@@ -123,7 +123,7 @@ func (r *reply) payload(p *ruleParser, word string) error {
 	if word == "default-errorfiles" {
 		return nil
 	}
-	arg, err := p.need("an argument behind '" + word + "'")
+	arg, err := p.need("an argument after '" + word + "'")
 	if err != nil {
 		return err
 	}

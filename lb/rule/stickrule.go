@@ -21,7 +21,7 @@ type Stick struct {
 	cond  *acl.Cond
 }
 
-// ParseStick compiles the words behind "stick".
+// ParseStick compiles the words after "stick".
 func ParseStick(words []string, acls *acl.ACLs) (*Stick, error) {
 	p := newParser(Request, words, acls)
 	s := &Stick{}
@@ -75,7 +75,7 @@ func (p *ruleParser) condition(what string) (*acl.Cond, error) {
 	}
 	word := p.next()
 	if word != "if" && word != "unless" {
-		return nil, fmt.Errorf("'%s' expects 'if', 'unless' or nothing behind its arguments, not '%s'", strings.TrimSpace(what), word)
+		return nil, fmt.Errorf("'%s' expects 'if', 'unless' or nothing after its arguments, not '%s'", strings.TrimSpace(what), word)
 	}
 	cond, err := acl.ParseCondAt(p.words[p.at:], p.acls, p.stage.Where())
 	if err != nil {

@@ -37,7 +37,7 @@ func (p *ruleParser) tableKey() (*sample.Expr, *sample.TableRef, error) {
 	ref := sample.KeyedTable(e.Kind)
 	if p.peek() == "table" {
 		p.next()
-		if ref.Name, err = p.need("a table's name behind 'table'"); err != nil {
+		if ref.Name, err = p.need("a table's name after 'table'"); err != nil {
 			return nil, nil, err
 		}
 	}

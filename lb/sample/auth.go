@@ -7,7 +7,7 @@ import (
 )
 
 // UserRef is a userlist as a rule names it. It means nothing until Bind: the
-// section may stand behind the rules that use it.
+// section may be declared after the rules that use it.
 type UserRef struct {
 	Name string
 	list *userlist.List

@@ -106,7 +106,7 @@ func digest(x *Ctx, sum []byte) (Value, bool) {
 	return Value{kind: Bin, b: x.scratch[off:]}, true
 }
 
-// convURLDec decodes %XX; "+" is a space behind the "?", or everywhere with a
+// convURLDec decodes %XX; "+" is a space after the "?", or everywhere with a
 // non-zero argument.
 func convURLDec(x *Ctx, a *args, v Value) (Value, bool) {
 	src := v.Text(x)

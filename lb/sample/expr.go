@@ -228,7 +228,7 @@ func ParseExpr(text string, at Where, uses *Uses) (*Expr, error) {
 		return nil, err
 	}
 	if s.at != len(text) {
-		return nil, fmt.Errorf("unexpected '%s' behind the expression '%s'", text[s.at:], text[:s.at])
+		return nil, fmt.Errorf("unexpected '%s' after the expression '%s'", text[s.at:], text[:s.at])
 	}
 	return e, e.Allowed(at)
 }
@@ -247,7 +247,7 @@ func ParseCriterion(text string, uses *Uses) (*Expr, string, error) {
 	s := &source{text: text, uses: uses}
 	e, method, err := s.expr(true)
 	if err == nil && s.at != len(text) {
-		err = fmt.Errorf("unexpected '%s' behind the expression '%s'", text[s.at:], text[:s.at])
+		err = fmt.Errorf("unexpected '%s' after the expression '%s'", text[s.at:], text[:s.at])
 	}
 	return e, method, err
 }

@@ -12,7 +12,7 @@ type fetchRow struct {
 	args   string // readArgs' signature
 	kind   Kind
 	where  Where
-	derive bool   // path_beg, path_end, ... exist beside path
+	derive bool   // path_beg, path_end, ... exist besides path
 	match  string // matching method in ACLs when it is not the type's own
 	log    string // the log-format variable that shows the same
 	needs  Needs  // facts the engine gathers only when asked

@@ -97,7 +97,7 @@ func cookieEnd(b []byte) int {
 var equals = []byte("=")
 
 // fetchURLParam gives a query parameter's value as sent; the second argument
-// replaces "?" as the mark behind which parameters begin.
+// replaces "?" as the mark after which parameters begin.
 func fetchURLParam(x *Ctx, a *args) (Value, bool) {
 	if x.Req == nil {
 		return Value{}, false

@@ -166,7 +166,7 @@ func tableFetches() []fetchRow {
 	)
 }
 
-// ownTable makes a missing table the one of the proxy at hand.
+// ownTable makes a missing table the one of the current proxy.
 func ownTable(a *args) error {
 	if a.table == nil {
 		a.table = &TableRef{}

@@ -78,7 +78,7 @@ func compileSpans(pats []Pattern, length bool) (Matcher, error) {
 	return m, nil
 }
 
-// parseSpan reads "5", "1024:", ":1023" or "1:9", or one number behind an
+// parseSpan reads "5", "1024:", ":1023" or "1:9", or one number after an
 // operator.
 func parseSpan(p Pattern) (span, error) {
 	s := span{math.MinInt64, math.MaxInt64}

@@ -7,7 +7,7 @@ import (
 )
 
 // TableRef is a stick table as a rule names it. It means nothing until Bind:
-// tables may stand behind the rules that use them.
+// tables may be declared after the rules that use them.
 type TableRef struct {
 	Name    string // "" is the table of the proxy in which the rule stands
 	Servers bool   // servers are stored in it
@@ -60,7 +60,7 @@ func (ts *Tracks) Forget() {
 // Any reports whether anything is tracked.
 func (ts *Tracks) Any() bool { return ts[0].Valid() || ts[1].Valid() || ts[2].Valid() }
 
-// Tracked is the entry behind sc0, sc1 or sc2: the exchange's, or else the
+// Tracked is the entry of sc0, sc1 or sc2: the exchange's, or else the
 // session's.
 func (x *Ctx) Tracked(slot int64) stick.Ref {
 	if slot < 0 || slot >= TrackSlots {

@@ -71,6 +71,18 @@ reference for what each keyword means). No keyword is accepted silently:
 - A transfer coding beneath chunked (` + "`Transfer-Encoding: gzip, chunked`" + `) is a 502 for clients of HTTP/1.0 and HTTP/2, which cannot be told of it.
 - A misspelled section is one error, and its lines are not read as part of the section before.
 
+## Where rules differ
+
+- ` + "`hdr_ip`" + ` also reads an IPv6 address in brackets, with or without a port; HAProxy 2.6 passes over it, and a list that denies would let it by.
+- A target without a path (` + "`*`" + `, or ` + "`http://host`" + `) stays as it is under ` + "`set-query`" + ` when it is ` + "`*`" + `; HAProxy makes ` + "`*?...`" + ` of it.
+- ` + "`jwt_payload_query`" + ` and ` + "`jwt_header_query`" + ` without a path give all of that part, as the manual says; HAProxy 2.6.12 gives nothing.
+- In mode http there is nothing to wait for when ` + "`tcp-request content`" + ` rules run: the request's head is there. ` + "`WAIT_END`" + ` holds at once, ` + "`req.payload`" + `
+  has nothing, and ` + "`tcp-request inspect-delay`" + ` is for mode tcp. There ` + "`http-request`" + ` rules do not run, but the request's fields are known to
+  ` + "`tcp-request content`" + ` rules and ` + "`use_backend`" + ` once its head has come.
+- ` + "`tcp-response content`" + ` rules are for mode http; in mode tcp they are an error.
+- ` + "`set-nice`" + ` and ` + "`strict-mode`" + ` are taken and change nothing: connections of a loop have the same priority, and a head that cannot be sent is an error.
+- A variable of scope ` + "`proc`" + ` begins anew with each worker, as in HAProxy; one of scope ` + "`sess`" + ` moves with its connection.
+
 ## Where checks differ
 
 - ` + "`http-check expect`" + ` lines of a proxy's own keep the request of its defaults (` + "`option httpchk`, `http-check send`" + `); HAProxy sends nothing then.
