@@ -56,7 +56,7 @@ type Backend struct {
 
 	mu sync.Mutex
 	// mu guards the fields below and the guarded fields of the servers.
-	active []*Server // who takes part in balancing now
+	active []*Server // those that take part in balancing now
 	total  int       // sum of their shares
 	scale  int       // of a share to a weight: 100 when some server starts slowly, else 1
 	grows  bool      // some server has a minconn

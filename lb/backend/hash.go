@@ -83,7 +83,7 @@ func (t *hashTable) buildRing(active []*Server) {
 	slices.SortStableFunc(t.ring, func(a, b ringPoint) int { return cmp.Compare(a.at, b.at) })
 }
 
-// lookup gives the server of a hash, or the one behind it in the table when
+// lookup gives the server of a hash, or the one after it in the table when
 // that is to be avoided; nil when the table is empty.
 func (t *hashTable) lookup(hash uint32, avoid *Server) *Server {
 	if len(t.ring) > 0 {

@@ -27,21 +27,21 @@ const (
 	ServerClose   = "Close from server (http)"
 )
 
-// Connected tells of a new connection that was made.
+// Connected reports a new connection that was made.
 func (w *Watch) Connected() {
 	if w != nil && !w.Layer7 {
 		w.errors.Store(0)
 	}
 }
 
-// ConnectFailed tells of one that was not.
+// ConnectFailed reports one that was not.
 func (w *Watch) ConnectFailed() {
 	if w != nil {
 		w.fail(ConnectError)
 	}
 }
 
-// Answered tells of an answer with a status: those of a server that cannot do
+// Answered reports an answer with a status: those of a server that cannot do
 // its work are errors.
 func (w *Watch) Answered(status int) {
 	switch {
@@ -53,7 +53,7 @@ func (w *Watch) Answered(status int) {
 	}
 }
 
-// Failed tells of an exchange that the server broke.
+// Failed reports an exchange that the server broke.
 func (w *Watch) Failed(why string) {
 	if w != nil && w.Layer7 {
 		w.fail(why)

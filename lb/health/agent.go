@@ -18,7 +18,7 @@ const (
 	OrderMaint
 )
 
-// Orders are what an agent's line says beside the health.
+// Orders are what an agent's line says besides the health.
 type Orders struct {
 	Admin   Order
 	Weight  int  // percent of the configured one; -1: not said
@@ -66,7 +66,7 @@ func (c *run) line() (result, bool) {
 }
 
 // parseAgent reads an agent's line: words between blanks and commas, of which
-// the last one of a kind counts, and a description behind a sharp.
+// the last one of a kind counts, and a description after a #.
 func parseAgent(line string) result {
 	r := result{status: Checked, orders: Orders{Weight: -1, MaxConn: -1}}
 	blank := func(c rune) bool { return c == ' ' || c == '\t' || c == ',' }
@@ -76,7 +76,7 @@ func parseAgent(line string) result {
 		if line == "" {
 			break
 		}
-		if line[0] == '#' { // behind a word it is part of it
+		if line[0] == '#' { // after a word it is part of it
 			about = strings.TrimLeft(line[1:], " \t")
 			break
 		}

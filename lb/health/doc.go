@@ -1,16 +1,18 @@
 // Package health finds out whether servers can do their work, by asking them
 // at intervals as HAProxy does.
 //
-//  1. Checker.Run waits for the first turn, which is spread over the interval
-//     so that a hundred servers are not asked at once.
-//  2. A probe (run.go) does the steps of the Spec's Script: it connects, sends
+//  1. A Scheduler waits for the next turn of all Checkers. The first turns are
+//     spread over the interval, so that no two servers are asked at once more
+//     than must be.
+//  2. A check that only connects is begun, and mostly over, at once (connect.go).
+//     For any other a probe (run.go) does the steps of the Spec's Script: it connects, sends
 //     and judges what comes (http.go for HTTP, protocols.go for others), or
 //     asks the server's agent (agent.go). It ends with a Status.
 //  3. Counting: rise successes make a server go up, fall failures make it go
 //     down; between them its health moves by one.
-//     Errors of the traffic count too, if they are told (observe.go).
-//  4. The Report goes to the function given to New, on the checker's goroutine.
+//     Errors of the traffic count too, if they are reported (observe.go).
+//  4. The Report goes to the function given to New, one at a time.
 //
-// There is one goroutine for each server, at most one check in flight for it,
-// and none of the checks outlives its timeout.
+// A server has at most one check in flight, which has a goroutine only while it
+// waits for the network, and none outlives its timeout.
 package health

@@ -9,7 +9,7 @@ type Who struct {
 	Via             string // the server it tracks, "" none
 }
 
-// Around is what a message tells of the backend after the change.
+// Around is what a message says of the backend after the change.
 type Around struct {
 	Active, Backup int // usable servers
 	Sessions       int // on the server, when it went down
@@ -81,7 +81,7 @@ func AppendStopping(dst []byte, w Who, r *Report, a Around) []byte {
 	return appendAround(appendCause(append(appendServer(dst, w), " is stopping"...), w, r), true, a)
 }
 
-// appendCause writes what is behind a change: the server that is tracked, or
+// appendCause writes what caused a change: the server that is tracked, or
 // a check.
 func appendCause(dst []byte, w Who, r *Report) []byte {
 	if w.Via != "" {
