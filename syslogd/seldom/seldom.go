@@ -10,7 +10,7 @@ import (
 // Report is about one thing that may happen all the time: what follows the first time is reported once a period, which doubles while it goes
 // on. The zero value is ready once Say is set.
 type Report struct {
-	// Say is called without a lock. n is how often it happened since the last call, and why is of the last time.
+	// Say is called without a lock, and by several goroutines. n is how often it happened since the last call, and why is of the last time.
 	Say func(n int, why error)
 
 	// mu guards the fields below.
