@@ -320,6 +320,7 @@ func (b *builder) backends() {
 				be.Outbound[s] = how
 			}
 		}
+		b.secureServers(be, p, servers)
 		be.NameHeader = p.NameHeader
 		for _, u := range p.UseServers {
 			be.ServerRules = append(be.ServerRules, stream.ServerRule{Cond: u.Cond, Name: u.Name, To: serverNamed(servers, u.Server)})

@@ -101,14 +101,8 @@ func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.
 	if !secure {
 		return spec, nil
 	}
-	t := &cs.TLS
-	o := certs.ClientOptions{
-		CA: t.CAFile, Name: t.VerifyHost, SNI: t.SNI, ALPN: t.ALPN, Cert: t.Cert,
-		MinVersion: t.MinVersion, MaxVersion: t.MaxVersion,
-	}
-	if t.Verify == "none" {
-		o.CA = ""
-	}
+	o := clientOptions(&cs.TLS)
+	o.SNI, o.ALPN = cs.TLS.SNI, cs.TLS.ALPN
 	var err error
 	spec.TLS, err = certs.Client(o)
 	return spec, err

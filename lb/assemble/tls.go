@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/event"
@@ -62,4 +63,48 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 		Verify: demands(t.Verify, t.CAFile), StrictSNI: t.StrictSNI,
 		Knows: func(name string) bool { return certs.Knows(cfg, name) },
 	}
+}
+
+// clientOptions are what a server's line says about TLS.
+func clientOptions(t *config.ServerTLS) certs.ClientOptions {
+	o := certs.ClientOptions{
+		CA: t.CAFile, Name: t.VerifyHost, Cert: t.Cert, Ciphers: t.Ciphers, CRL: t.CRLFile,
+		MinVersion: t.MinVersion, MaxVersion: t.MaxVersion,
+	}
+	if t.Verify == "none" {
+		o.CA, o.CRL = "", ""
+	}
+	return o
+}
+
+// secureServers says which servers are spoken to over TLS, and how.
+func (b *builder) secureServers(be *stream.Backend, p *config.Proxy, servers []*backend.Server) {
+	for i := range servers {
+		if len(servers) != len(p.Servers) || !p.Servers[i].TLS.On {
+			continue
+		}
+		t := &p.Servers[i].TLS
+		o := clientOptions(t)
+		o.ALPN, o.Resume = t.Offer, !t.NoReuse && !t.NoTickets
+		cfg, err := certs.Client(o)
+		if err != nil {
+			b.refuse(p.Servers[i].Pos, err)
+			continue
+		}
+		if be.TLS == nil {
+			be.TLS = map[*backend.Server]*stream.ServerTLS{}
+		}
+		be.TLS[servers[i]] = &stream.ServerTLS{Config: cfg, SNI: t.AskFormat, VersionName: certs.Version, CipherName: certs.Cipher, Demands: serverDemands(o, t.Ask)}
+	}
+}
+
+// serverDemands tells what a connection to a server must have been made with.
+func serverDemands(o certs.ClientOptions, ask string) string {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%q %q %q %v %d %d %v", o.CA, o.Name, ask, o.ALPN, o.MinVersion, o.MaxVersion, o.Ciphers)
+	for _, file := range []string{o.CA, o.CRL, o.Cert} {
+		data, _ := os.ReadFile(file) // certs.Client has read it
+		fmt.Fprintf(sum, " %x", sha256.Sum256(data))
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
 }

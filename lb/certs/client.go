@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ClientOptions are what a server line says about TLS to the server.
@@ -23,14 +24,27 @@ type ClientOptions struct {
 	// MinVersion and MaxVersion are crypto/tls constants; 0 is TLS 1.2 and the
 	// newest.
 	MinVersion, MaxVersion uint16
+	// Ciphers for TLS 1.2 and older; nil is Go's choice.
+	Ciphers []uint16
+	// CRL is a PEM file of revocation lists, one of each authority in a chain;
+	// "" asks for none.
+	CRL string
+	// Resume keeps sessions, to be resumed by later connections.
+	Resume bool
 }
+
+// sessions is how many of a server's sessions are kept, by name.
+const sessions = 64
 
 // Client gives the configuration for connections to a server.
 func Client(o ClientOptions) (*tls.Config, error) {
 	cfg := &tls.Config{
 		ServerName: o.SNI, NextProtos: o.ALPN, MinVersion: o.MinVersion, MaxVersion: o.MaxVersion,
 		// The library would insist on a name; VerifyConnection does what is asked.
-		InsecureSkipVerify: true,
+		InsecureSkipVerify: true, CipherSuites: o.Ciphers,
+	}
+	if o.Resume {
+		cfg.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
 	}
 	if o.Cert != "" {
 		cert, _, err := loadFile(o.Cert)
@@ -54,15 +68,27 @@ func Client(o ClientOptions) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.VerifyConnection = func(cs tls.ConnectionState) error { return verifyServer(cs, pool, o.Name) }
+	var revoked *revocations
+	if o.CRL != "" {
+		if revoked, err = loadRevocations(o.CRL); err != nil {
+			return nil, err
+		}
+	}
+	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
+		chains, err := verifyServer(cs, pool, o.Name)
+		if err == nil && revoked != nil {
+			err = revoked.check(chains, time.Now())
+		}
+		return err
+	}
 	return cfg, nil
 }
 
 // verifyServer checks a server's certificate against the authorities, and its
 // name where one is wanted.
-func verifyServer(cs tls.ConnectionState, roots *x509.CertPool, name string) error {
+func verifyServer(cs tls.ConnectionState, roots *x509.CertPool, name string) ([][]*x509.Certificate, error) {
 	if len(cs.PeerCertificates) == 0 {
-		return errors.New("the server showed no certificate")
+		return nil, errors.New("the server showed no certificate")
 	}
 	if name == "" {
 		name = cs.ServerName
@@ -71,6 +97,5 @@ func verifyServer(cs tls.ConnectionState, roots *x509.CertPool, name string) err
 	for _, c := range cs.PeerCertificates[1:] {
 		between.AddCert(c)
 	}
-	_, err := cs.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, DNSName: name})
-	return err
+	return cs.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, DNSName: name})
 }

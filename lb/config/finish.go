@@ -314,6 +314,7 @@ func (p *parser) checkServers(d *draft) {
 			p.report.Errorf(s.Pos, "'server %s/%s' has neither a port nor a check port: checks cannot connect; add a port to the address or 'port <port>'", d.Name, s.Name)
 		}
 		p.checkResolvers(d, s)
+		p.checkServerTLS(d, s)
 		p.checkChecks(d, s)
 	}
 	if d.Cookie != nil && d.Backend && len(d.Servers) > 0 && !cookies {

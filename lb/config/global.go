@@ -103,6 +103,11 @@ func globalTable() []row[*Global] {
 			return err
 		}},
 		{name: "ssl-default-bind-options", args: "<option> ...", min: 1, max: many, apply: (*call).defaultBindOptions},
+		{name: "ssl-default-server-ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
+			c.p.tls.server.Ciphers, err = c.ciphers(c.args[0])
+			return err
+		}},
+		{name: "ssl-default-server-options", args: "<option> ...", min: 1, max: many, apply: (*call).defaultServerOptions},
 		{name: "stats socket", args: "<address> [mode <octal>] [level <level>] [expose-fd listeners] ...", min: 1, max: many, apply: (*call).statsSocket},
 		{name: "stats timeout", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.StatsTimeout = d })},
 		{name: "uid", args: "<number>", min: 1, max: 1, apply: identity(func(g *Global, w string) (err error) {
@@ -284,7 +289,6 @@ func globalTuning() []row[*Global] {
 		lua     = "scripts are not run"
 		library = "TLS is Go's, not OpenSSL's"
 		vars    = "variables have a fixed place in each transaction"
-		plain   = "connections to servers are plain"
 		poller  = "events come from epoll"
 		comp    = "answers are not compressed"
 		devices = "devices are not detected"
@@ -323,7 +327,7 @@ func globalTuning() []row[*Global] {
 		{library, "ssl-engine ssl-mode-async ssl-skip-self-issued-ca tune.ssl.capture-buffer-size tune.ssl.capture-cipherlist-size tune.ssl.keylog tune.ssl.ssl-ctx-cache-size"},
 		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-bind-ciphersuites"},
 		{"the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids", "ssl-default-bind-curves"},
-		{plain, "ssl-default-server-ciphers ssl-default-server-ciphersuites ssl-default-server-options"},
+		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-server-ciphersuites"},
 		{vars, "tune.vars.check-max-size tune.vars.global-max-size tune.vars.proc-max-size tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size"},
 		{devices, "51degrees-cache-size 51degrees-data-file 51degrees-property-name-list 51degrees-property-separator deviceatlas-json-file deviceatlas-log-level deviceatlas-properties-cookie deviceatlas-separator wurfl-cache-size wurfl-data-file wurfl-information-list wurfl-information-list-separator"},
 

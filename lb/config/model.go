@@ -340,8 +340,8 @@ type Server struct {
 	MinConn              int
 	InitAddr             string // "" is last,libc
 	Resolve              Resolve
-	TLS                  ServerTLS // of the checks
-	ID                   int       // numeric server id (sid)
+	TLS                  ServerTLS
+	ID                   int // numeric server id (sid)
 
 	ServerCheck
 	ServerSocket
@@ -355,6 +355,7 @@ type ServerCheck struct {
 	Inter, FastInter, DownInter time.Duration // default 2s; 0 of the latter two means Inter
 	Rise, Fall                  int           // 2, 3
 	CheckTLS                    bool          // check-ssl
+	NoCheckTLS                  bool          // no-check-ssl
 	CheckProxy                  bool          // check-send-proxy
 	Agent                       bool
 	AgentAddr                   string
@@ -381,12 +382,19 @@ type SendProxy struct {
 
 // ServerTLS is what a server line says about TLS.
 type ServerTLS struct {
+	On                     bool   // ssl
+	Ask                    string // sni: an expression; "" asks for no name
+	AskFormat              *logformat.Format
+	Offer                  []string // alpn
+	Ciphers                []uint16
+	CRLFile                string
+	NoReuse, NoTickets     bool
 	Verify                 string // "none" or "required"; "" is required
 	VerifyHost             string
 	CAFile                 string
-	Cert                   string // client's certificate and key
-	SNI                    string // check-sni
-	ALPN                   []string
+	Cert                   string   // client's certificate and key
+	SNI                    string   // check-sni
+	ALPN                   []string // check-alpn
 	MinVersion, MaxVersion uint16
 }
 

@@ -181,7 +181,6 @@ func serverTable() []row[*Server] {
 		{name: "stick", apply: flag(func(s *Server) { s.NonStick = false })},
 		{name: "weight", args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
 
-		{name: "no-ssl", doc: "servers are plain"},
 		{name: "no-tfo", doc: "connections are opened without TFO"},
 
 		{name: "max-reuse", args: "<count>", min: 1, status: Ignored, doc: "a connection is reused until one side closes it"},
@@ -251,41 +250,6 @@ func serverTable() []row[*Server] {
 	table = append(table, serverCheckTable()...)
 	for i := range table {
 		table[i].in, table[i].max = onServer, table[i].min
-	}
-	return table
-}
-
-// serverTLSTable holds the words about TLS to servers. The word ssl turns it
-// on and is refused; the others only choose how it would be done, and without
-// ssl they have no effect in HAProxy either.
-func serverTLSTable() []row[*Server] {
-	const plain = "connections to servers are plain"
-	table := []row[*Server]{
-		{name: "ssl", status: Refused, doc: "connections to servers are plain; remove it with its companions (verify, ca-file, sni, ...), or let the server listen on a plain port or socket"},
-	}
-	for _, w := range []struct {
-		name, args string
-	}{
-		{"alpn", "<protocols>"},
-		{"ciphers", "<list>"},
-		{"ciphersuites", "<list>"},
-		{"crl-file", "<file>"},
-		{"npn", "<protocols>"},
-		{"sni", "<expression>"},
-		{"allow-0rtt", ""},
-		{"no-ssl-reuse", ""},
-		{"no-tls-tickets", ""},
-		{"ssl-reuse", ""},
-		{"tls-tickets", ""},
-	} {
-		r := row[*Server]{name: w.name, args: w.args, status: Ignored, doc: plain}
-		if w.args != "" {
-			r.min = 1
-		}
-		table = append(table, r)
-	}
-	for _, name := range tlsSwitches() {
-		table = append(table, row[*Server]{name: name, status: Ignored, doc: plain})
 	}
 	return table
 }

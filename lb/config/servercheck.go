@@ -47,7 +47,7 @@ func serverCheckTable() []row[*Server] {
 		{name: "check-alpn", args: "<protocols>", min: 1, apply: text(func(s *Server, w string) { s.TLS.ALPN = strings.Split(w, ",") })},
 		{name: "check-send-proxy", apply: flag(func(s *Server) { s.CheckProxy = true })},
 		{name: "check-sni", args: "<name>", min: 1, apply: text(func(s *Server, w string) { s.TLS.SNI = w })},
-		{name: "check-ssl", apply: flag(func(s *Server) { s.CheckTLS = true })},
+		{name: "check-ssl", apply: flag(func(s *Server) { s.CheckTLS, s.NoCheckTLS = true, false })},
 		{name: "crt", args: "<file>", min: 1, apply: func(c *call, s *Server) error {
 			s.TLS.Cert = c.p.under(c.p.cfg.Global.CrtBase, c.args[0])
 			return nil
@@ -62,7 +62,7 @@ func serverCheckTable() []row[*Server] {
 		}},
 		{name: "no-agent-check", apply: flag(func(s *Server) { s.Agent = false })},
 		{name: "no-check-send-proxy", apply: flag(func(s *Server) { s.CheckProxy = false })},
-		{name: "no-check-ssl", apply: flag(func(s *Server) { s.CheckTLS = false })},
+		{name: "no-check-ssl", apply: flag(func(s *Server) { s.CheckTLS, s.NoCheckTLS = false, true })},
 		{name: "observe", args: "layer4|layer7", min: 1, apply: func(c *call, s *Server) error {
 			if s.Observe = c.args[0]; s.Observe == "none" {
 				s.Observe = ""
@@ -180,6 +180,7 @@ func (p *parser) checkChecks(d *draft, s *Server) {
 		p.report.Errorf(s.Pos, "%sagent-check needs 'agent-port <port>'", what)
 	case s.Agent && s.Network == "unix" && s.AgentAddr == "":
 		p.report.Errorf(s.Pos, "%sagent-check needs 'agent-addr <address>', as the server has none of its own", what)
+	case t.On:
 	case !s.Check || !secure:
 		if t.Verify+t.VerifyHost+t.CAFile+t.Cert+t.SNI != "" || t.ALPN != nil || t.MinVersion != 0 || t.MaxVersion != 0 {
 			p.report.Notef(s.Pos, "%sits words about TLS have no effect: the server's connections are plain, and so are its checks without 'check' and 'check-ssl'", what)
@@ -187,7 +188,7 @@ func (p *parser) checkChecks(d *draft, s *Server) {
 	case t.Verify == "" && p.cfg.Global.SSLServerVerifyNone:
 		t.Verify = "none"
 	}
-	if s.Check && secure && t.Verify != "none" && t.CAFile == "" {
+	if s.Check && secure && !t.On && t.Verify != "none" && t.CAFile == "" {
 		p.report.Errorf(s.Pos, "%sverify is enabled by default but no CA file specified: name one with 'ca-file <file>' (@system-ca for the system's), or write 'verify none' where you are certain to trust the server", what)
 	}
 	if s.Observe != "" && !s.Check {

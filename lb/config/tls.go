@@ -12,6 +12,7 @@ type tlsDefaults struct {
 	min, max  uint16
 	noTickets bool
 	strictSNI bool
+	server    ServerTLS // what ssl-default-server-* lines set
 }
 
 // tlsVersion reads a version as ssl-min-ver writes it.

@@ -11,6 +11,7 @@ import (
 type Record struct {
 	Parties
 	TLSFacts
+	BackTLS TLSFacts // of the connection to the server
 	Timers
 	Load
 
@@ -88,7 +89,7 @@ type Parties struct {
 	ServerID int    // 0 without one
 }
 
-// TLSFacts are what a client's handshake agreed on.
+// TLSFacts are what a handshake agreed on.
 type TLSFacts struct {
 	TLS     bool
 	SNI     string

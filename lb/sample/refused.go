@@ -33,7 +33,6 @@ var fetchRefused = map[string]string{
 	"ssl_c_s_dn": clientCert, "ssl_c_i_dn": clientCert, "ssl_c_verify": clientCert, "ssl_c_used": clientCert, "ssl_c_serial": clientCert, "ssl_c_sha1": clientCert,
 	"ssl_fc_has_crt": clientCert, "ssl_c_notafter": clientCert, "ssl_c_notbefore": clientCert, "ssl_c_der": clientCert,
 	"ssl_fc_npn": "use ssl_fc_alpn", "ssl_fc_session_id": "", "ssl_fc_unique_id": "", "ssl_fc_alg_keysize": "use ssl_fc_cipher", "ssl_fc_use_keysize": "use ssl_fc_cipher", "ssl_f_sha1": "",
-	"ssl_bc":     "connections to servers are plain",
 	"sc_get_gpc": GPCArrays, "sc_inc_gpc": GPCArrays, "sc_clr_gpc": GPCArrays, "sc_gpc_rate": GPCArrays, "sc_get_gpt": GPCArrays,
 	"src_get_gpc": GPCArrays, "src_inc_gpc": GPCArrays, "src_clr_gpc": GPCArrays, "src_gpc_rate": GPCArrays, "src_get_gpt": GPCArrays,
 	"src_updt_conn_cnt": "use a track-sc rule, which counts connections in conn_cnt",

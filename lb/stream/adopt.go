@@ -54,8 +54,9 @@ func (sh *Shard) adopt(p *Parcel) (start func()) {
 			return nil
 		}
 	}
-	defer p.TLS.Clear()
-	if secure := p.Kind == SecureClientParcel || p.Kind == SecureTunnelParcel; secure != (p.TLS != nil) {
+	defer p.clear()
+	secure := p.Kind == SecureClientParcel || p.Kind == SecureTunnelParcel || p.Kind == SecureServerParcel
+	if secure != (p.TLS != nil || p.BackTLS != nil) || !p.TLS.Valid() || !p.BackTLS.Valid() {
 		return nil
 	}
 	switch p.Kind {
@@ -67,7 +68,7 @@ func (sh *Shard) adopt(p *Parcel) (start func()) {
 		if len(p.FDs) == 2 && p.Tunnel != nil {
 			return sh.adoptTunnel(p)
 		}
-	case ServerParcel:
+	case ServerParcel, SecureServerParcel:
 		if len(p.FDs) == 1 {
 			return sh.adoptServer(p)
 		}
@@ -99,14 +100,15 @@ func (e *Engine) listenerOf(p *Parcel) *Listener {
 	return nil
 }
 
-// serverOf finds a parcel's server, if it still has the same address.
+// serverOf finds a parcel's server, if it still has the same address and is
+// spoken to in the same way.
 func (e *Engine) serverOf(p *Parcel) (*Backend, int) {
 	for _, be := range e.Backends {
 		if be.Proxy.Name != p.Backend {
 			continue
 		}
 		for i, s := range be.Servers {
-			if s.Name == p.Server && s.Addr().String() == p.Address {
+			if s.Name == p.Server && s.Addr().String() == p.Address && be.speaks(s, p) {
 				return be, i
 			}
 		}
@@ -114,18 +116,13 @@ func (e *Engine) serverOf(p *Parcel) (*Backend, int) {
 	return nil, 0
 }
 
-// adoptSession makes a session of a parcel's client; nil when its TLS is in a
-// form that is not known here.
+// adoptSession makes a session of a parcel's client.
 func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	sh.eng.admit(ln.Frontend)
 	ln.cur.Add(1)
 	s := sh.takeSession(ln, p.FDs[0])
 	if p.TLS != nil {
-		if err := s.Resume(p.TLS); err != nil {
-			s.Release() // the socket is the caller's
-			s.close()
-			return nil
-		}
+		s.Resume(p.TLS)
 		ln.TLS.name(s.Info())
 	}
 	s.peer, s.accepted, s.requests = p.Peer, p.Accepted, p.Requests
@@ -166,9 +163,6 @@ func (sh *Shard) adoptClient(p *Parcel) (start func()) {
 		return nil
 	}
 	s := sh.adoptSession(ln, p)
-	if s == nil {
-		return nil
-	}
 	if len(p.In) > 0 {
 		s.in = sh.Loop.Buffers.Get()
 		s.in.W = copy(s.in.Data[:], p.In)
@@ -192,6 +186,7 @@ func (sh *Shard) adoptOwn(s *session, p *Parcel) {
 		return
 	}
 	c := sh.takeConn(be, be.Servers[i], p.FDs[1], true)
+	c.resume(p.BackTLS)
 	c.Rest()
 	c.uses = 1
 	c.owner, c.private = s, p.Private
@@ -206,9 +201,6 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 		return nil
 	}
 	s := sh.adoptSession(ln, p)
-	if s == nil {
-		return nil
-	}
 	t := sh.newTxn(s)
 	s.t = t
 	t.rec = ts.Record
@@ -218,6 +210,7 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	be.Enter()
 	be.Admit(t.srv)
 	t.c = sh.takeConn(be, t.srv, p.FDs[1], true)
+	t.c.resume(p.BackTLS)
 	t.c.t, t.c.uses = t, 1
 	sh.pools[t.srv.Index].begin()
 	t.c.HalfClosed(ts.ServerEOF, ts.ServerShut)
@@ -256,7 +249,10 @@ func (sh *Shard) adoptServer(p *Parcel) (start func()) {
 	if be == nil || be.Reuse == ReuseNever || be.ConnMode != KeepAlive {
 		return nil
 	}
+	state := p.BackTLS
+	p.BackTLS = nil // it is not cleared before it is used
 	return func() {
+		defer state.Clear()
 		srv := be.Servers[i]
 		pool := &sh.pools[srv.Index]
 		pool.need = max(pool.need, p.Need)
@@ -265,6 +261,7 @@ func (sh *Shard) adoptServer(p *Parcel) (start func()) {
 			return
 		}
 		c := sh.takeConn(be, srv, p.FDs[0], true)
+		c.resume(state)
 		c.uses = 1 // it has served before
 		c.Rest()
 		pool.push(c)

@@ -28,6 +28,7 @@ type serverConn struct {
 	at      *backend.Addr  // the server's address when it was made
 	owner   *session       // idle, but kept for this client alone
 	private bool           // it was authenticated: no other client may ever have it
+	sni     string         // the name that TLS asked for
 	open    bool
 	leaving bool // packed for another process
 
@@ -44,7 +45,7 @@ func (c *serverConn) Ready(ev loop.Events) {
 			c.t.s.run()
 		}
 	case c.leaving: // another process has it by now
-	case ev&(loop.In|loop.RdHup|loop.Hup|loop.Err) != 0:
+	case ev&(loop.In|loop.RdHup|loop.Hup|loop.Err) != 0 && !c.Absorb():
 		// Bytes or the end on an idle connection: it is of no use any more.
 		c.drop()
 	}
@@ -79,6 +80,7 @@ func (t *txn) dial() {
 	s, now := t.s, t.s.sh.Loop.Now()
 	t.tryAt, t.srvAct = now, now
 	t.phase = phaseConnect
+	t.sni = t.sniFor(t.be.TLS[t.srv])
 	if s.fe.HTTP && t.reuse(now) {
 		return
 	}
@@ -117,7 +119,7 @@ func (t *txn) open() syscall.Errno {
 		return errno
 	}
 	c := sh.takeConn(t.be, t.srv, fd, false)
-	c.t, c.uses = t, 1
+	c.t, c.uses, c.sni = t, 1, t.sni
 	if t.be.private(t.srv) {
 		c.to, c.private, c.hello = to.IP, true, t.hello()
 	}
@@ -161,10 +163,20 @@ func (t *txn) connected() step {
 	if st := t.greeted(); st != onward {
 		return st
 	}
+	if how := t.be.TLS[t.srv]; how != nil && c.Kind() == wire.Plain {
+		if st := t.probe(); st != onward {
+			return st
+		}
+		return t.shake(how)
+	}
 	if t.s.fe.HTTP {
 		return t.sendHead()
 	}
-	return t.probe()
+	if st := t.probe(); st != onward {
+		return st
+	}
+	t.established(t.s.sh.Loop.Now())
+	return onward
 }
 
 // probe asks whether the connection stands, when there is nothing to send.
@@ -177,7 +189,6 @@ func (t *txn) probe() step {
 		t.connectError(errno)
 		return left
 	}
-	t.established(t.s.sh.Loop.Now())
 	return onward
 }
 
@@ -189,6 +200,7 @@ func (t *txn) established(now int64) {
 		t.srv.Watch.Connected()
 	}
 	t.c.private = t.c.private || t.auth
+	t.describeBackTLS()
 	t.sentAt, t.srvAct = now, now
 	t.rec.Tc = int32(now - t.dialAt)
 	t.rec.Answered = true

@@ -224,7 +224,8 @@ type Backend struct {
 	ServerRules  []ServerRule
 	NameHeader   string // tells servers their names; "" none does
 	Persistence  []PersistRule
-	Outbound     map[*backend.Server]*Outbound // servers that are not connected to in the usual way
+	TLS          map[*backend.Server]*ServerTLS // servers that are spoken to over TLS
+	Outbound     map[*backend.Server]*Outbound  // servers that are not connected to in the usual way
 
 	bad atomic.Pointer[BadMessage]
 }

@@ -86,7 +86,7 @@ func (m *mover) full() bool { return m.fds >= BatchFDs || m.size >= batchSize }
 // packed at once, room or not: a busy client's next request comes soon, and
 // the process would never be rid of it.
 func (m *mover) consider(s *session) {
-	if m.dead || s.fixed || !s.Movable() || !s.movable() {
+	if m.dead || s.fixed || !s.whole() || !s.movable() {
 		return
 	}
 	v := &moving{s: s}
@@ -105,13 +105,19 @@ func (m *mover) consider(s *session) {
 	if s.state == exchanging && v.size() > maxBatch {
 		// With variables or captures without measure; under TLS perhaps with
 		// full buffers only, and then it is looked at again.
-		s.fixed = v.TLS == nil
-		v.TLS.Clear()
+		s.fixed = v.TLS == nil && v.BackTLS == nil
+		v.clear()
 		return
 	}
 	s.before, s.state = s.state, movingAway
 	m.sh.Loop.Disarm(&s.timer)
 	m.add(v)
+}
+
+// whole reports whether all connections that would go along with s could go on
+// in another process.
+func (s *session) whole() bool {
+	return s.Movable() && (s.own == nil || s.own.Movable()) && (s.t == nil || s.t.c == nil || s.t.c.Movable())
 }
 
 // movable reports whether s stands at a boundary.
@@ -149,7 +155,7 @@ func (m *mover) turn() {
 	go func() {
 		taken, err := m.carry(parcels)
 		for _, p := range parcels {
-			p.TLS.Clear()
+			p.clear()
 		}
 		m.sh.Loop.Post(func() { m.answered(send, taken, err) })
 	}()
@@ -191,11 +197,18 @@ func (m *mover) takeIdle() {
 		for m.sh.pools[i].head != nil && !m.full() {
 			c := m.sh.pools[i].head
 			m.sh.pools[i].remove(c)
+			if !c.Movable() {
+				c.close()
+				continue
+			}
 			c.leaving = true
-			m.add(&moving{c: c, Parcel: Parcel{
+			v := &moving{c: c, Parcel: Parcel{
 				Kind: ServerParcel, FDs: []int{c.FD()}, Began: -1,
 				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.srv.Addr().String(), Need: m.sh.pools[i].need,
-			}})
+			}}
+			v.secureBack(c)
+			v.setKind()
+			m.add(v)
 		}
 	}
 }
@@ -225,7 +238,7 @@ func (m *mover) answered(sent []*moving, taken []bool, err error) {
 // settle lets go of what was taken and goes on with the rest.
 func (m *mover) settle(sent []*moving, taken []bool) {
 	for i, v := range sent {
-		v.TLS.Clear()
+		v.clear()
 		switch {
 		case v.c != nil:
 			v.c.forget()
@@ -241,7 +254,7 @@ func (m *mover) settle(sent []*moving, taken []bool) {
 // process leaves and s cannot go along to the next.
 func (s *session) closing() bool {
 	sh := s.sh
-	return sh.draining && (sh.mover == nil || sh.mover.dead || s.fixed || !s.Movable())
+	return sh.draining && (sh.mover == nil || sh.mover.dead || s.fixed || !s.whole())
 }
 
 // stay goes on with a session that the receiver did not take.

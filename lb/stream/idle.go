@@ -60,19 +60,19 @@ func (p *idlePool) remove(c *serverConn) {
 	p.len--
 }
 
-// take gives an idle connection that the policy allows for this use, the first
-// request of a client or a later one (HAProxy configuration manual,
+// take gives an idle connection that the policy allows for this use and that
+// has the name, for the first request of a client or a later one (HAProxy configuration manual,
 // http-reuse): nobody has told a client whose first request fails that there
 // was a connection at all, so that it would not send it again.
-func (p *idlePool) take(policy Reuse, first bool) *serverConn {
+func (p *idlePool) take(policy Reuse, first bool, sni string) *serverConn {
 	c := p.head
 	switch {
 	case policy == ReuseNever || policy == ReuseSafe && first:
 		return nil
-	case policy == ReuseAggressive && first:
-		for c != nil && c.uses < 2 { // never proven to survive a second request
-			c = c.next
-		}
+	}
+	proven := policy == ReuseAggressive && first // it has survived a second request
+	for c != nil && (c.sni != sni || proven && c.uses < 2) {
+		c = c.next
 	}
 	if c != nil {
 		p.remove(c)
@@ -95,7 +95,7 @@ func (t *txn) reuse(now int64) bool {
 	s := t.s
 	if own := s.own; own != nil {
 		s.own = nil
-		if own.srv == t.srv && own.current() && t.same(own) && own.Quiet() {
+		if own.srv == t.srv && own.current() && own.sni == t.sni && t.same(own) && own.Quiet() {
 			t.use(own, now)
 			return true
 		}
@@ -105,7 +105,7 @@ func (t *txn) reuse(now int64) bool {
 		return false
 	}
 	for {
-		c := s.sh.pools[t.srv.Index].take(t.be.Reuse, s.requests == 1)
+		c := s.sh.pools[t.srv.Index].take(t.be.Reuse, s.requests == 1, t.sni)
 		if c == nil {
 			return false
 		}

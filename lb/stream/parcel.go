@@ -26,6 +26,7 @@ const (
 	// would take what is encrypted for plain.
 	SecureClientParcel Kind = "client-tls"
 	SecureTunnelParcel Kind = "tunnel-tls"
+	SecureServerParcel Kind = "server-tls"
 )
 
 // Parcel is one connection, or the pair of a tunnel, on its way to another
@@ -65,6 +66,15 @@ type Parcel struct {
 	TLS    *wire.State `json:"tls,omitempty"`    // of the secure kinds
 	Named  bool        `json:"named,omitempty"`  // the client asked for a name that a certificate had
 	Verify string      `json:"verify,omitempty"` // what was demanded of the client's certificate
+
+	BackTLS *wire.State `json:"back_tls,omitempty"` // of the connection to the server
+	Demands string      `json:"demands,omitempty"`  // ServerTLS.Demands
+}
+
+// clear overwrites the secrets.
+func (p *Parcel) clear() {
+	p.TLS.Clear()
+	p.BackTLS.Clear()
 }
 
 // Needs is the version of the messages between workers (package succession)
@@ -79,7 +89,28 @@ func (p *Parcel) Needs() int {
 
 // secure adds what TLS has besides the socket.
 func (p *Parcel) secure(s *session) {
-	if p.TLS = s.State(); p.TLS == nil {
+	if p.TLS = s.State(); p.TLS != nil {
+		p.Named, p.Verify = s.ln.TLS.knows(p.TLS.SNI), s.ln.TLS.Verify
+	}
+	switch {
+	case s.t != nil && s.t.c != nil:
+		p.secureBack(s.t.c)
+	case s.own != nil:
+		p.secureBack(s.own)
+	}
+	p.setKind()
+}
+
+// secureBack is secure for the server's side.
+func (p *Parcel) secureBack(c *serverConn) {
+	if p.BackTLS = c.State(); p.BackTLS != nil {
+		p.BackTLS.SNI, p.Demands = c.sni, c.be.TLS[c.srv].Demands
+	}
+}
+
+// setKind makes the kind that of a parcel with TLS, if it has any.
+func (p *Parcel) setKind() {
+	if p.TLS == nil && p.BackTLS == nil {
 		return
 	}
 	switch p.Kind {
@@ -87,8 +118,9 @@ func (p *Parcel) secure(s *session) {
 		p.Kind = SecureClientParcel
 	case TunnelParcel:
 		p.Kind = SecureTunnelParcel
+	case ServerParcel:
+		p.Kind = SecureServerParcel
 	}
-	p.Named, p.Verify = s.ln.TLS.knows(p.TLS.SNI), s.ln.TLS.Verify
 }
 
 // TunnelState is what a tunnel has beside its two sockets.
@@ -107,7 +139,7 @@ type TunnelState struct {
 
 // size is about what p takes when it is encoded, in bytes.
 func (p *Parcel) size() int {
-	n := 400 + len(p.In)*4/3 + p.TLS.Size() + len(p.Verify)
+	n := 400 + len(p.In)*4/3 + p.TLS.Size() + len(p.Verify) + p.BackTLS.Size() + len(p.Demands)
 	n += packedSize(p.Tracks) + packedSize(p.Suspended)
 	if p.Vars != nil {
 		n += p.Vars.Size()

@@ -53,6 +53,7 @@ type Shard struct {
 	muxes   []*mux   // with frames to send at the end of the turn
 	muxOuts [][]byte // empty, for muxes that will have some
 	muxHead http1.Head
+	names   serverNames
 
 	sessions sessionList
 	halves   map[*session][]byte // half heads, see half.go

@@ -81,6 +81,9 @@ func (c *Conn) Client() bool { return c.client }
 // Last is the type of the record that was opened last.
 func (c *Conn) Last() ContentType { return c.last }
 
+// Received is how many records were opened with the current key.
+func (c *Conn) Received() uint64 { return c.in.seq }
+
 // Ended reports whether the peer has said that it sends nothing more.
 func (c *Conn) Ended() bool { return c.ended }
 

@@ -287,12 +287,6 @@ func (c *Conn) Forget() {
 	}
 }
 
-// Release has Close leave the socket to somebody else.
-func (c *Conn) Release() {
-	c.Forget()
-	c.fd = -1
-}
-
 // Close closes the connection at once and gives up what it holds.
 func (c *Conn) Close() {
 	if c.kind == Streamed {

@@ -34,10 +34,12 @@ import (
 type Handshake struct {
 	Config *tls.Config
 	Client bool // this end is
-	Gate   *Gate
-	Until  time.Time
-	Peer   net.Addr
-	Done   func(error) // on the loop, unless the connection was closed before
+	// ServerName is the name that a client asks for, in place of Config's.
+	ServerName string
+	Gate       *Gate
+	Until      time.Time
+	Peer       net.Addr
+	Done       func(error) // on the loop, unless the connection was closed before
 
 	c     *Conn
 	fd    int
@@ -161,8 +163,9 @@ func (h *Handshake) run() error {
 		return os.ErrDeadlineExceeded
 	}
 	cfg := h.watch.Attach(h.Config)
-	h.pipe = &pipe{hs: h}
+	h.pipe = &pipe{hs: h, peer: h.Peer}
 	if h.Client {
+		cfg.ServerName = h.ServerName
 		h.conn = tls.Client(h.pipe, cfg)
 	} else {
 		h.conn = tls.Server(h.pipe, cfg)
@@ -225,6 +228,10 @@ func (h *Handshake) become(c *Conn) {
 		return
 	}
 	c.kind, c.tls.rec = Secure, rec
+	if h.Client && h.Config.ClientSessionCache != nil && state.Version == tls.VersionTLS13 {
+		h.pipe.hs = nil
+		c.tls.tickets = &tickets{conn: h.conn, pipe: h.pipe}
+	}
 	if len(h.in) > 0 {
 		c.tls.part = append([]byte(nil), h.in...)
 	}

@@ -14,6 +14,8 @@ type TLS struct {
 	rec *tlsrecord.Conn
 	lib *library // in place of rec
 
+	tickets *tickets // while they may come; nil without
+
 	in    *loop.Buffer // ciphertext, and plain within it
 	part  []byte       // half a record, while no buffer is held
 	plain []byte       // decrypted, not taken
@@ -131,9 +133,17 @@ func (t *TLS) open(c *Conn, b []byte, size int) (int, error) {
 	if len(b) < size {
 		dst = nil
 	}
+	var was uint64
+	if t.tickets != nil {
+		was = t.rec.Received()
+		t.tickets.before(rec)
+	}
 	data, err := t.rec.Open(dst, rec)
 	if err != nil {
 		return 0, err
+	}
+	if t.tickets != nil && !t.tickets.after(t.rec, data, t.rec.Received() != was+1) {
+		t.tickets = nil
 	}
 	t.in.R += size
 	if dst == nil {
@@ -296,7 +306,7 @@ func (t *TLS) closeNotify(c *Conn) {
 
 // release gives up what is held.
 func (t *TLS) release(c *Conn) {
-	t.plain, t.part = nil, nil
+	t.plain, t.part, t.tickets = nil, nil, nil
 	for _, b := range [...]**loop.Buffer{&t.in, &t.out} {
 		if *b != nil {
 			c.loop.Buffers.Put(*b)

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"errors"
 	"slices"
 
 	"lbsyslogd/lb/loop"
@@ -58,17 +57,27 @@ func (c *Conn) State() *State {
 	return s
 }
 
-var errStateSize = errors.New("wire: a state with more bytes than a buffer has")
-
-// Resume makes a connection that was just opened go on as s says.
-func (c *Conn) Resume(s *State) error {
+// Valid reports whether Resume can go on with the state; a nil one is of a
+// plain connection. One of another build may be in a form that is not known.
+func (s *State) Valid() bool {
+	if s == nil {
+		return true
+	}
 	// Decrypted bytes lie before the ciphertext in one buffer.
 	if len(s.Plain)+len(s.In) > loop.BufferSize || len(s.Out) > loop.BufferSize {
-		return errStateSize
+		return false
 	}
+	_, err := tlsrecord.Restore(s.Record)
+	return err == nil
+}
+
+// Resume makes a connection that was just opened go on as s says, which must be
+// valid.
+func (c *Conn) Resume(s *State) {
 	rec, err := tlsrecord.Restore(s.Record)
 	if err != nil {
-		return err
+		c.broken = true
+		return
 	}
 	t := &TLS{Info: s.Info, rec: rec, shutdown: s.Shutdown}
 	c.kind, c.tls = Secure, t
@@ -86,5 +95,4 @@ func (c *Conn) Resume(s *State) error {
 		t.getOut(c)
 		t.out.W = copy(t.out.Data[:], s.Out)
 	}
-	return nil
 }

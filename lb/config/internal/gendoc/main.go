@@ -86,7 +86,6 @@ reference for what each keyword means). No keyword is accepted silently:
 ## Where checks differ
 
 - ` + "`http-check expect`" + ` lines of a proxy's own keep the request of its defaults (` + "`option httpchk`, `http-check send`" + `); HAProxy sends nothing then.
-- Words about TLS on a server line are for its checks (` + "`check-ssl`, `tcp-check connect ssl`" + `); other connections to servers are plain.
 - Regular expressions are Go's (RE2), and texts and ports of checks are fixed: there are no variables in them.
 - With ` + "`balance source` and `balance uri`, `slowstart`" + ` lowers a server's maxconn, but not its part of the requests.
 - What checks and agents found, a slow start under way, ` + "`disable agent` and `set maxconn server`" + ` survive a reload; ` + "`set server ... agent-addr`,\n  `agent-port` and `agent-send`" + ` last until the next one, as HAProxy's do.

@@ -1,0 +1,85 @@
+package certs
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// revocations are lists by the name of who issued them. Immutable.
+type revocations struct {
+	lists map[string][]*x509.RevocationList // by RawIssuer
+}
+
+// loadRevocations reads a PEM file of revocation lists.
+func loadRevocations(file string) (*revocations, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("crl-file %s cannot be read: %w", file, cause(err))
+	}
+	r := &revocations{lists: map[string][]*x509.RevocationList{}}
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		if block.Type != "X509 CRL" {
+			continue
+		}
+		list, err := x509.ParseRevocationList(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("crl-file %s: %w", file, err)
+		}
+		r.lists[string(list.RawIssuer)] = append(r.lists[string(list.RawIssuer)], list)
+	}
+	if len(r.lists) == 0 {
+		return nil, fmt.Errorf("crl-file %s holds no revocation lists in PEM form", file)
+	}
+	return r, nil
+}
+
+// check refuses chains unless one of them has, for each of its certificates, a
+// list of the issuer that is valid now and does not name it: as OpenSSL does with
+// X509_V_FLAG_CRL_CHECK_ALL, which HAProxy sets.
+func (r *revocations) check(chains [][]*x509.Certificate, now time.Time) error {
+	err := errors.New("the certificate has no chain")
+	for _, chain := range chains {
+		if err = r.checkChain(chain, now); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (r *revocations) checkChain(chain []*x509.Certificate, now time.Time) error {
+	for i, c := range chain {
+		issuer := chain[min(i+1, len(chain)-1)]
+		if err := r.checkOne(c, issuer, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *revocations) checkOne(c, issuer *x509.Certificate, now time.Time) error {
+	err := fmt.Errorf("crl-file has no list of %q", c.Issuer)
+	for _, list := range r.lists[string(c.RawIssuer)] {
+		switch {
+		case list.CheckSignatureFrom(issuer) != nil:
+			err = fmt.Errorf("the list of %q in crl-file is not signed by it", c.Issuer)
+		case now.Before(list.ThisUpdate) || !list.NextUpdate.IsZero() && now.After(list.NextUpdate):
+			err = fmt.Errorf("the list of %q in crl-file is out of date", c.Issuer)
+		default:
+			for i := range list.RevokedCertificateEntries {
+				if list.RevokedCertificateEntries[i].SerialNumber.Cmp(c.SerialNumber) == 0 {
+					return fmt.Errorf("the certificate of %q was revoked", c.Subject)
+				}
+			}
+			return nil
+		}
+	}
+	return err
+}

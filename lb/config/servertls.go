@@ -1,0 +1,129 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lbsyslogd/lb/logformat"
+)
+
+// TLS to servers: the words of a server line and the global defaults for them.
+
+// serverTLSTable holds the words about TLS to servers that checks do not share
+// (servercheck.go). Without ssl they have no effect, as in HAProxy.
+func serverTLSTable() []row[*Server] {
+	text := func(set func(s *Server, w string)) func(*call, *Server) error {
+		return func(c *call, s *Server) error { set(s, c.args[0]); return nil }
+	}
+	flag := func(set func(s *Server)) func(*call, *Server) error {
+		return func(_ *call, s *Server) error { set(s); return nil }
+	}
+	table := []row[*Server]{
+		{name: "alpn", args: "<protocols>", min: 1, apply: (*call).serverALPN},
+		{name: "ciphers", args: "<list>", min: 1, apply: func(c *call, s *Server) (err error) {
+			s.TLS.Ciphers, err = c.ciphers(c.args[0])
+			return err
+		}},
+		{name: "ciphersuites", args: "<list>", min: 1, status: Ignored, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
+		{name: "crl-file", args: "<file>", min: 1, apply: func(c *call, s *Server) error {
+			s.TLS.CRLFile = c.p.under(c.p.cfg.Global.CABase, c.args[0])
+			return nil
+		}},
+		{name: "no-ssl", apply: flag(func(s *Server) { s.TLS.On = false })},
+		{name: "no-ssl-reuse", apply: flag(func(s *Server) { s.TLS.NoReuse = true })},
+		{name: "no-tls-tickets", apply: flag(func(s *Server) { s.TLS.NoTickets = true }), doc: "sessions are resumed by tickets only, so none is"},
+		{name: "sni", args: "<expression>", min: 1, apply: text(func(s *Server, w string) { s.TLS.Ask = w })},
+		{name: "ssl", apply: flag(func(s *Server) { s.TLS.On = true })},
+		{name: "ssl-reuse", apply: flag(func(s *Server) { s.TLS.NoReuse = false })},
+		{name: "tls-tickets", apply: flag(func(s *Server) { s.TLS.NoTickets = false })},
+
+		{name: "allow-0rtt", status: Ignored, doc: "requests are not sent as early data, which can be replayed"},
+		{name: "npn", args: "<protocols>", min: 1, status: Ignored, doc: "ALPN has taken its place"},
+	}
+	for _, name := range tlsSwitches() {
+		table = append(table, row[*Server]{name: name, apply: func(c *call, s *Server) error {
+			return chooseVersion(c.name, "", &s.TLS.MinVersion, &s.TLS.MaxVersion)
+		}})
+	}
+	return table
+}
+
+// serverALPN takes the protocols that are offered to a server, of which those
+// that are not spoken are left out.
+func (c *call) serverALPN(s *Server) error {
+	s.TLS.Offer = nil
+	for name := range strings.SplitSeq(c.args[0], ",") {
+		switch name {
+		case "http/1.1", "http/1.0":
+			s.TLS.Offer = append(s.TLS.Offer, name)
+		case "h2":
+			c.p.report.Notef(c.pos, "'alpn' : h2 is not offered, as servers are spoken to in HTTP/1.1")
+		default:
+			s.TLS.Offer = append(s.TLS.Offer, name)
+		}
+	}
+	return nil
+}
+
+// defaultServerOptions applies ssl-default-server-options.
+func (c *call) defaultServerOptions(*Global) error {
+	t := &c.p.tls.server
+	words := c.args
+	for len(words) > 0 {
+		name, word, n := words[0], "", 1
+		switch {
+		case name == "ssl-min-ver" || name == "ssl-max-ver":
+			if len(words) < 2 {
+				return fmt.Errorf("'%s' expects a version after '%s'", c.name, name)
+			}
+			word, n = words[1], 2
+			fallthrough
+		case isSwitch(name):
+			if err := chooseVersion(name, word, &t.MinVersion, &t.MaxVersion); err != nil {
+				return err
+			}
+		case name == "no-tls-tickets":
+			t.NoTickets = true
+		default:
+			return fmt.Errorf("'%s' does not know '%s': 'ssl-min-ver', 'ssl-max-ver', 'no-tls-tickets', '%s' are possible", c.name, name, strings.Join(tlsSwitches(), "', '"))
+		}
+		words = words[n:]
+	}
+	return nil
+}
+
+// checkServerTLS completes what a server's line says about TLS.
+func (p *parser) checkServerTLS(d *draft, s *Server) {
+	t, global := &s.TLS, &p.tls.server
+	if !t.On {
+		return
+	}
+	what := fmt.Sprintf("'server %s/%s' : ", d.Name, s.Name)
+	if t.MinVersion == 0 && t.MaxVersion == 0 {
+		t.MinVersion, t.MaxVersion = global.MinVersion, global.MaxVersion
+	}
+	if t.Ciphers == nil {
+		t.Ciphers = slices.Clone(global.Ciphers)
+	}
+	t.NoTickets = t.NoTickets || global.NoTickets
+	if t.Verify == "" && p.cfg.Global.SSLServerVerifyNone {
+		t.Verify = "none"
+	}
+	if t.Verify != "none" && t.CAFile == "" {
+		p.report.Errorf(s.Pos, "%sverify is enabled by default but no CA file specified: name one with 'ca-file <file>' (@system-ca for the system's), or write 'verify none' where you are certain to trust the server", what)
+	}
+	// As with HAProxy the checks go over TLS, too, unless they go elsewhere.
+	if s.Check && s.CheckPort == 0 && s.CheckAddr == "" && !s.NoCheckTLS {
+		s.CheckTLS = true
+	}
+	if t.Ask == "" {
+		return
+	}
+	f, err := logformat.ParseText("%["+t.Ask+"]", &d.acls.Uses)
+	if err != nil {
+		p.report.Errorf(s.Pos, "%s'sni %s' : %v", what, t.Ask, err)
+		return
+	}
+	t.AskFormat = f
+}

@@ -1,0 +1,125 @@
+package stream
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
+	"lbsyslogd/lb/wire"
+)
+
+// TLS to servers: when the connection is made, the handshake is done before the
+// request is sent, within timeout connect; if it fails, the attempt has. Idle
+// connections are for requests with the same SNI only.
+
+// ServerTLS is how a server is spoken to over TLS.
+type ServerTLS struct {
+	Config *tls.Config       // ServerName is set for each connection
+	SNI    *logformat.Format // nil sends none
+	// VersionName and CipherName give OpenSSL's names for the log.
+	VersionName func(uint16) string
+	CipherName  func(uint16) string
+	// Demands tells all that the configuration says of it: a connection moves
+	// only to a process that says the same.
+	Demands string
+}
+
+// serverNames is a shard's scratch for the names of servers.
+type serverNames struct {
+	head http1.Head
+	text []byte
+}
+
+// sniFor is the name that t.srv is asked for, from the request as it is sent.
+func (t *txn) sniFor(how *ServerTLS) string {
+	if how == nil || how.SNI == nil {
+		return ""
+	}
+	n := &t.s.sh.names
+	x := t.context()
+	if x.Req = nil; t.s.fe.HTTP {
+		if _, err := n.head.ParseRequest(t.asked); err == nil {
+			x.Req = &n.head
+		}
+	}
+	n.text = how.SNI.Append(n.text[:0], x)
+	// A port is no part of a name, and an address is none.
+	name := string(n.text)
+	if host, _, err := net.SplitHostPort(name); err == nil {
+		name = host
+	}
+	if name == "-" || net.ParseIP(name) != nil {
+		return ""
+	}
+	return name
+}
+
+// shake does the handshake of a connection that is made.
+func (t *txn) shake(how *ServerTLS) step {
+	c := t.c
+	if c.Handshaking() {
+		return waits
+	}
+	within := t.be.Timeouts.Connect
+	if within == 0 {
+		within = defaultHandshake
+	}
+	var peer net.Addr = &net.UnixAddr{Name: t.srv.Name}
+	if ip := t.srv.Addr().IP; ip.IsValid() {
+		peer = net.TCPAddrFromAddrPort(ip)
+	}
+	c.StartHandshake(&wire.Handshake{
+		Config: how.Config, Client: true, ServerName: c.sni, Gate: t.s.sh.eng.gate,
+		Until: time.Now().Add(msec(within)), Peer: peer, Done: c.shaken,
+	})
+	return waits
+}
+
+// describeBackTLS is what logs and rules know of the handshake with the server.
+func (t *txn) describeBackTLS() {
+	r := &t.rec.BackTLS
+	i := t.c.Info()
+	if i == nil {
+		*r = sample.TLSFacts{}
+		return
+	}
+	if how := t.be.TLS[t.srv]; i.VersionName == "" && how.VersionName != nil {
+		i.VersionName, i.SuiteName = how.VersionName(i.Version), how.CipherName(i.Suite)
+	}
+	r.TLS, r.TLSVer, r.Cipher, r.SNI, r.ALPN, r.Resumed = true, i.VersionName, i.SuiteName, t.c.sni, i.ALPN, i.Resumed
+}
+
+// shaken goes on after the handshake. A connection that was given up before
+// does not come here.
+func (c *serverConn) shaken(err error) {
+	t := c.t
+	switch {
+	case err == nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		t.connectFailed('s')
+	default:
+		t.connectFailed('S')
+	}
+	t.s.run()
+}
+
+// speaks reports whether a connection to srv from an earlier process could have
+// been made here: with the same demands under TLS, or as plain.
+func (be *Backend) speaks(srv *backend.Server, p *Parcel) bool {
+	how := be.TLS[srv]
+	return (how != nil) == (p.BackTLS != nil) && (how == nil || how.Demands == p.Demands)
+}
+
+// resume makes an adopted connection go on under TLS, if it has a state.
+func (c *serverConn) resume(state *wire.State) {
+	if state != nil {
+		c.sni = state.SNI
+		c.Resume(state)
+	}
+}
