@@ -27,15 +27,10 @@ type Shard struct {
 	senders []*syslog.Sender // by Frontend.Logs
 	pools   []idlePool       // by backend.Server.Index
 
-	// Scratch for the current request or response.
-	req     http1.Head
-	res     http1.Head
-	ctx     sample.Ctx
-	sessRec sample.Record // of a rule about a session alone
-	headBuf []byte
-	nameBuf []byte
-	logBuf  []byte
-	sa      unix.RawSockaddrAny
+	scratch
+	flightLog
+	muxing
+	spares
 
 	counter   uint32 // numbers exchanges, in steps of the number of shards
 	stickBase int64  // what the clock of stick tables is ahead of the loop's, ms
@@ -45,22 +40,43 @@ type Shard struct {
 	draining  bool
 	mover     *mover // while connections move to the next generation
 
-	flights     []flight // slots in the memory that outlives the process
-	freeFlights []int32
-	landed      []landing // ended, and their lines have not left
-	unsent      []int     // scratch of keepUnsent
-
-	muxes   []*mux   // with frames to send at the end of the turn
-	muxOuts [][]byte // empty, for muxes that will have some
-	muxHead http1.Head
-	names   serverNames
-
+	names    serverNames
 	sessions sessionList
 	halves   map[*session][]byte // half heads, see half.go
 	late     []lateEntry
 	lateTick loop.Timer
 	trim     loop.Timer
+}
 
+// scratch is for the current request or response.
+type scratch struct {
+	req     http1.Head
+	res     http1.Head
+	ctx     sample.Ctx
+	sessRec sample.Record // of a rule about a session alone
+	headBuf []byte
+	nameBuf []byte
+	logBuf  []byte
+	sa      unix.RawSockaddrAny
+}
+
+// flightLog is the shard's part of what outlives the process (flights.go).
+type flightLog struct {
+	flights     []flight // slots in that memory
+	freeFlights []int32
+	landed      []landing // ended, and their lines have not left
+	unsent      []int     // scratch of keepUnsent
+}
+
+// muxing is what HTTP/2 connections share (mux.go).
+type muxing struct {
+	muxes   []*mux   // with frames to send at the end of the turn
+	muxOuts [][]byte // empty, for muxes that will have some
+	muxHead http1.Head
+}
+
+// spares are structs to be used again.
+type spares struct {
 	freeSessions *session
 	freeTxns     *txn
 	freeConns    *serverConn
