@@ -29,12 +29,12 @@ var messages = []scene{
 		p.send("body")
 		p.until("ok", 1)
 	}},
-	{name: "expect_refused", server: says("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno"), client: func(p *peer) {
+	{name: "expect_refused", wire: true, ours: `expect_refused expect_refused/s1 +/+/+/+/+ 417 + - - ---- 0 0/0 "POST / HTTP/1.1"`, server: says("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno"), client: func(p *peer) {
 		p.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
 		p.until("no", 1)
 		p.settle()
 	}},
-	{name: "early_answer", server: func(p *peer, _ int) { p.head(1); p.send(ok); p.until("body", 1); p.head(2); p.send(ok) }, lines: 2,
+	{name: "early_answer", wire: true, server: func(p *peer, _ int) { p.head(1); p.send(ok); p.until("body", 1); p.head(2); p.send(ok) }, lines: 2,
 		client: func(p *peer) { p.send(post); p.until("ok", 1); p.send("body" + last); p.rest() }},
 	{name: "early_answer_and_end", server: func(p *peer, _ int) { p.head(1); p.send(ok); pause(); p.close() },
 		client: func(p *peer) { p.send(post + "b"); p.until("ok", 1); pause(); pause(); p.send("ody" + get) }},
@@ -89,7 +89,7 @@ var messages = []scene{
 	{name: "connect_refused", wire: true, server: says("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"), client: asks("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")},
 	{name: "absolute_uri", client: asks("GET http://b/x HTTP/1.1\r\nHost: b\r\n\r\n")},
 	{name: "absolute_uri_other_host", client: asks("GET http://b/x HTTP/1.1\r\nHost: c\r\n\r\n")},
-	{name: "no_host", client: asks("GET / HTTP/1.1\r\n\r\n")},
+	{name: "no_host", wire: true, ours: `no_host no_host/<NOSRV> -1/-1/-1/-1/+ 400 + - - PR-- 0 0/0 "<BADREQ>"`, client: asks("GET / HTTP/1.1\r\n\r\n")},
 	{name: "bad_request", client: asks("GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n")},
 	{name: "bad_request_line", client: asks("hello\r\n\r\n")},
 	{name: "bad_chunk_size", ours: `bad_chunk_size bad_chunk_size/<NOSRV> +/-1/-1/-1/+ 400 + - - PR-- 0 0/0 "POST / HTTP/1.1"`, server: silent, client: asks("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")},
