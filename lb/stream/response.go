@@ -257,9 +257,6 @@ func (t *txn) say(h *http1.Head) (fault string) {
 	case t.resKind == http1.ChunkedBody && (t.clientMinor == 0 || t.s.stream != nil):
 		t.said, t.keep = plain, false
 		h.Del("transfer-encoding")
-	case t.resKind == http1.UntilClose && t.clientMinor >= 1 && t.s.stream == nil:
-		t.said = chunked
-		h.AddString("Transfer-Encoding", "chunked")
 	case t.resKind == http1.UntilClose:
 		t.keep = false
 	}
@@ -300,23 +297,14 @@ func (t *txn) sayNothing(h *http1.Head, status int) {
 // false when rules have made it larger than a buffer.
 func (t *txn) placeHead(n int) bool {
 	sh := t.s.sh
-	body, room := t.res.R+n, 0
-	b := sh.res.Append(sh.headBuf[:0])
-	more := t.res.W - body
-	if t.said == chunked && more > 0 {
-		room = chunkRoom
-	}
-	if len(b)+room <= body {
-		if room > 0 {
-			b = t.appendChunk(b, more)
-		}
-		sh.headBuf = b
+	sh.headBuf = sh.res.Append(sh.headBuf[:0])
+	b, body := sh.headBuf, t.res.R+n
+	if len(b) <= body {
 		t.res.R = body - len(b)
 		copy(t.res.Data[t.res.R:], b)
 		t.resReady = len(b)
 		return true
 	}
-	sh.headBuf = b
 	if len(b) > loop.BufferSize {
 		return false
 	}
@@ -336,9 +324,6 @@ func (t *txn) fromServer() step {
 		t.res = sh.Loop.Buffers.Get()
 	}
 	t.res.Reset()
-	if t.said == chunked {
-		t.res.R, t.res.W = chunkRoom, chunkRoom
-	}
 	n, st := c.Read(t.res.Space())
 	switch st {
 	case wire.Again:
@@ -363,9 +348,6 @@ func (t *txn) fromServer() step {
 func (t *txn) serverEnded(st wire.Status) step {
 	if t.resKind == http1.Tunnel || t.resKind == http1.UntilClose && st == wire.EOF {
 		t.resDone = true
-		if t.said == chunked {
-			t.lastChunk()
-		}
 		if st == wire.Error {
 			t.reqDone, t.ready = true, 0
 			t.rec.Term[0], t.rec.Term[1] = 'S', 'D'

@@ -102,7 +102,6 @@ type response struct {
 	resKind     http1.Body // how the body ends that the server sends
 	resCh       http1.Chunks
 	said        body // what the client gets of it (body.go)
-	inChunks    bool // one of ours has begun
 	resHeadDone bool
 	resDone     bool   // nothing more to read of the response
 	resBegun    bool   // some of it was given to the client's kernel

@@ -93,7 +93,7 @@ client_end_in_queue client_end_in_queue/s1 +/+/+/-1/+ -1 0 - - CH-- 0 0/0 "GET /
 		p.reset()
 	}, client: asks(get)},
 	{name: "server_end_in_chunks", wire: true, server: saysAndEnds("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"), client: asks(get)},
-	{name: "server_end_until_close", wire: true, server: saysAndEnds("HTTP/1.1 200 OK\r\n\r\nall of it"), client: asks(get)},
+	{name: "server_end_until_close", server: saysAndEnds("HTTP/1.1 200 OK\r\n\r\nall of it"), client: asks(get)},
 	{name: "server_refuses", config: "server s1 $dead", client: asks(get)},
 	{name: "server_refuses_retry", config: "retries 2\nserver s1 $dead", client: asks(get)},
 	{name: "server_refuses_redispatch", config: "retries 2\noption redispatch\nserver s1 $dead\nserver s2 $s", client: asks(get)},
