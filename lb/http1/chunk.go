@@ -20,7 +20,7 @@ type chunkState uint8
 
 const (
 	chunkSize  chunkState = iota // the zero value: before the first digit
-	chunkBlank                   // white space behind the size: only an extension or the end may follow
+	chunkBlank                   // white space after the size: only an extension or the end may follow
 	chunkExt
 	chunkSizeLF
 	chunkData
@@ -143,7 +143,7 @@ func (c *Chunks) frameByte(x byte) error {
 	return nil
 }
 
-// afterSize takes a byte behind the digits of a size.
+// afterSize takes a byte after the digits of a size.
 func (c *Chunks) afterSize(x byte) error {
 	switch x {
 	case '\r':

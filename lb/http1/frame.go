@@ -14,7 +14,7 @@ func (h *Head) frameRequest() *Error {
 }
 
 // frameResponse reads the framing fields of a response. A Content-Length
-// beside Transfer-Encoding is dropped, as section 6.3 asks of a proxy.
+// next to Transfer-Encoding is dropped, as section 6.3 asks of a proxy.
 func (h *Head) frameResponse() *Error {
 	if err := h.frame(); err != nil {
 		return err

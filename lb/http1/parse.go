@@ -177,7 +177,7 @@ func (h *Head) statusLine(line []byte) error {
 }
 
 // parseFields reads field lines from i up to the empty line and gives the
-// offset behind it.
+// offset after it.
 func (h *Head) parseFields(i int) (int, error) {
 	b := h.wire
 	for {

@@ -15,7 +15,7 @@ type Buffer struct {
 // Bytes is the unread part.
 func (b *Buffer) Bytes() []byte { return b.Data[b.R:b.W] }
 
-// Space is the free room behind the unread part.
+// Space is the free room after the unread part.
 func (b *Buffer) Space() []byte { return b.Data[b.W:] }
 
 // Len is the length of the unread part.

@@ -25,7 +25,7 @@ const (
 	Err   Events = unix.EPOLLERR
 )
 
-// Handler is told of readiness. It owns its file descriptor and closes it
+// Handler hears of readiness. It owns its file descriptor and closes it
 // through Loop.CloseFD.
 type Handler interface {
 	Ready(ev Events)
@@ -33,7 +33,7 @@ type Handler interface {
 
 // slot is what the loop knows of one descriptor number. gen tells a
 // descriptor from an earlier one of the same number, whose events may still
-// be in the batch at hand.
+// be in the current batch.
 type slot struct {
 	h   Handler
 	gen int32

@@ -37,7 +37,7 @@ type Engine struct {
 	Tables    map[string]*stick.Table // stick tables by name
 	Metrics   *StatsPage              // http-request use-service prometheus-exporter
 	Userlists []*userlist.List        // whose passwords take long to check: it is done before the rules ask
-	// Report tells of trouble that is nobody's request: one line, at most once
+	// Report reports trouble that is nobody's request: one line, at most once
 	// a second for the same text. Called from loops: must not block.
 	Report func(text string)
 

@@ -319,7 +319,7 @@ func (t *txn) responseSent() step {
 
 // discard reads the rest of a request that was answered before it was
 // complete by a server that is gone: the client may not look at the answer
-// before it has sent all, and its next request begins behind it.
+// before it has sent all, and its next request begins after it.
 func (t *txn) discard() step {
 	for range maxTurns {
 		t.src.R += t.ready

@@ -3,7 +3,7 @@ package stream
 // Half a head waits in memory of its own size, not in the 32 KiB buffer it was
 // read into: a client that sends a head a byte at a time, or one in pieces over
 // a slow line, would otherwise hold a whole buffer for as long as timeout
-// http-request lets it. The pieces lie beside the sessions, because nearly no
+// http-request lets it. The pieces lie in a table of the shard, because nearly no
 // session ever has one.
 
 // park takes the half head out of the input buffer and gives the buffer back.

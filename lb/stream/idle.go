@@ -18,7 +18,7 @@ import (
 // idlePool holds one shard's idle connections to one server, the last used
 // first. Each is registered with epoll, so its end is noticed. It keeps no
 // more than were needed at once of late: a client that opens a connection for
-// every request must not leave one idle behind each.
+// every request must not leave an idle one for each.
 type idlePool struct {
 	head, tail *serverConn
 	len        int

@@ -34,7 +34,7 @@ const (
 	maxBlock       = 32 << 10  // of a field block, as it is sent
 	maxOutFrames   = 64 << 10  // frames that may wait for the client before streams wait
 	worthAFrame    = 1 << 10   // bytes of window that are worth a frame
-	goAwayPatience = 1000      // ms: for the answer to the ping behind the first GOAWAY
+	goAwayPatience = 1000      // ms: for the answer to the ping after the first GOAWAY
 	keptOuts       = 64        // unused outs that a shard keeps
 )
 

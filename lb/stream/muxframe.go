@@ -305,7 +305,7 @@ func (m *mux) knows() {
 	m.recvWindow += connWindow - http2.DefaultWindow
 }
 
-// farewell is the ping behind the first GOAWAY.
+// farewell is the ping after the first GOAWAY.
 var farewell = [8]byte{'f', 'a', 'r', 'e', 'w', 'e', 'l', 'l'}
 
 func (m *mux) ping(h http2.Header, payload []byte) *http2.Error {

@@ -166,7 +166,7 @@ func (st *muxStream) update() {
 	st.consumed = 0
 }
 
-// end takes the client's end, behind trailers.
+// end takes the client's end, after trailers.
 func (st *muxStream) end() *http2.Error {
 	if st.left > 0 {
 		return st.abort(http2.ProtocolError)
@@ -176,7 +176,7 @@ func (st *muxStream) end() *http2.Error {
 	return nil
 }
 
-// feed has the session run when the frames at hand have been read.
+// feed has the session run when the current frames have been read.
 func (st *muxStream) feed() {
 	if !st.fed {
 		st.fed = true

@@ -250,7 +250,7 @@ func (t *txn) fail(who, where byte, status int) {
 }
 
 // StatsPage is an answer made of the engine's own state: the statistics page
-// behind its URI, or the metrics.
+// at its URI, or the metrics.
 type StatsPage struct {
 	URI   string
 	Rules rule.Rules // who may see it; nil everybody

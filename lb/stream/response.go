@@ -54,7 +54,7 @@ func (t *txn) headFromServer() step {
 	}
 }
 
-// readHead reads bytes of a response head behind those that are there.
+// readHead reads bytes of a response head after those that are there.
 func (t *txn) readHead() (int, wire.Status) {
 	pool := &t.s.sh.Loop.Buffers
 	if t.res == nil {
@@ -203,7 +203,7 @@ func (t *txn) interim(n int) step {
 	return onward
 }
 
-// openTunnel lets bytes flow freely from here, behind the response's head.
+// openTunnel lets bytes flow freely from here, after the response's head.
 func (t *txn) openTunnel() {
 	t.reqKind, t.reqDone, t.keepServer = http1.Tunnel, t.s.EOF(), false
 	if t.src != nil { // what the client sent ahead
@@ -253,7 +253,7 @@ func (t *txn) say(h *http1.Head) (fault string) {
 		h.Del("transfer-encoding")
 		h.AddString("Content-Length", "0")
 	case t.resKind == http1.ChunkedBody && h.Coded && (t.clientMinor == 0 || t.s.stream != nil):
-		return "a transfer coding beneath chunked, which a client of HTTP/1.0 or HTTP/2 cannot be told of [RFC 9112 7.4]"
+		return "a transfer coding beneath chunked, which a client of HTTP/1.0 or HTTP/2 cannot know of [RFC 9112 7.4]"
 	case t.resKind == http1.ChunkedBody && (t.clientMinor == 0 || t.s.stream != nil):
 		t.said, t.keep = plain, false
 		h.Del("transfer-encoding")
