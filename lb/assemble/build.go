@@ -127,6 +127,14 @@ func (b *builder) proxies() []*config.Proxy {
 	return slices.DeleteFunc(slices.Clone(b.cfg.Proxies), func(p *config.Proxy) bool { return p.Disabled })
 }
 
+// addressField is option forwardfor or option originalto; nil if it is off.
+func addressField(f *config.AddressField) *stream.AddressField {
+	if f == nil {
+		return nil
+	}
+	return &stream.AddressField{Except: f.Except, Name: []byte(f.Header), IfNone: f.IfNone}
+}
+
 // common is what both halves of a proxy share.
 func (b *builder) common(p *config.Proxy) stream.Proxy {
 	c := stream.Proxy{
@@ -134,9 +142,7 @@ func (b *builder) common(p *config.Proxy) stream.Proxy {
 		Timeouts: timeouts(&p.Timeouts), ConnMode: stream.ConnMode(p.ConnMode),
 		Rules: p.Rules, Inspect: p.InspectDelay.Milliseconds(),
 	}
-	if f := p.ForwardFor; f != nil {
-		c.ForwardFor = &stream.ForwardFor{Except: f.Except, Header: []byte(f.Header), IfNone: f.IfNone}
-	}
+	c.ForwardFor, c.OriginalTo = addressField(p.ForwardFor), addressField(p.OriginalTo)
 	for status, file := range p.ErrorFiles {
 		page, err := stream.ParsePage(file.Data)
 		if err != nil {

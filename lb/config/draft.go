@@ -106,10 +106,6 @@ func (d *draft) inherit(base *draft) {
 		copied := *base.Cookie
 		d.Cookie = &copied
 	}
-	if base.ForwardFor != nil {
-		copied := *base.ForwardFor
-		d.ForwardFor = &copied
-	}
 	if base.Stats != nil {
 		copied := *base.Stats
 		copied.Auths, copied.Rules = slices.Clone(copied.Auths), slices.Clone(copied.Rules)

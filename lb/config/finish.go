@@ -7,6 +7,7 @@ import (
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 )
 
 // finish checks what only the whole text can tell, in the order of the
@@ -41,6 +42,9 @@ func (p *parser) finish() {
 	p.assignIDs()
 	for _, d := range p.drafts {
 		d.Needs, d.LogNeeds = d.acls.Needs(), d.acls.LogNeeds()
+		if d.OriginalTo != nil {
+			d.Needs |= sample.NeedsFrontAddr
+		}
 		p.cfg.Proxies = append(p.cfg.Proxies, &d.Proxy)
 	}
 }
@@ -134,6 +138,12 @@ func (p *parser) resolveMode(d *draft) {
 			drop("'option forwardfor'")
 		}
 		d.ForwardFor = nil
+	}
+	if d.OriginalTo != nil {
+		if !inherited || d.base.OriginalTo == nil {
+			drop("'option originalto'")
+		}
+		d.OriginalTo = nil
 	}
 	if d.NameHeader != "" {
 		if !inherited || d.base.NameHeader == "" {

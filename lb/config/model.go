@@ -135,7 +135,8 @@ type Proxy struct {
 	KeepAlive TCPKeepAlive // option clitcpka, srvtcpka
 	ConnMode  ConnMode
 
-	ForwardFor *ForwardFor // nil: off
+	ForwardFor *AddressField // nil: off
+	OriginalTo *AddressField // nil: off
 	ErrorFiles map[int]ErrorFile
 	Stats      *StatsPage // stats enable/uri/...: nil off
 
@@ -431,9 +432,9 @@ type Check struct {
 	SendState    bool
 }
 
-// ForwardFor is option forwardfor.
-type ForwardFor struct {
-	Except []netip.Prefix
+// AddressField is option forwardfor or option originalto.
+type AddressField struct {
+	Except netip.Prefix
 	Header string // "X-Forwarded-For"
 	IfNone bool
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,6 +45,7 @@ func optionTable() []row[*draft] {
 		{name: "option http-keep-alive", in: anywhere, negate: true, apply: connMode(KeepAlive)},
 		{name: "option http-server-close", in: anywhere, negate: true, apply: connMode(ServerClose)},
 		{name: "option httpclose", in: anywhere, negate: true, apply: connMode(Close)},
+		{name: "option originalto", args: "[except <network>] [header <name>]", max: many, in: anywhere, apply: (*call).originalTo},
 		{name: "option persist", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.Persist })},
 		{name: "option redispatch", args: "[<interval>]", max: 1, in: back, negate: true, apply: (*call).redispatch},
 
@@ -75,7 +77,6 @@ func optionTable() []row[*draft] {
 		{name: "option http-use-proxy-header", in: front, negate: true, status: Refused, doc: "Proxy-Connection means nothing; remove it"},
 		{name: "option http_proxy", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.5; lb is no forward proxy"},
 		{name: "option independent-streams", in: anywhere, negate: true, status: Refused, doc: "traffic in either direction keeps a connection alive"},
-		{name: "option originalto", args: "...", max: many, in: anywhere, status: Refused, doc: "write http-request set-header X-Original-To %[dst]"},
 		{name: "option transparent", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.Transparent })},
 		{name: "transparent", in: back, status: Translated, doc: "it is read as 'option transparent'", apply: onOff(func(d *draft) *bool { return &d.Transparent })},
 	}
@@ -101,31 +102,42 @@ func probeTime(field func(d *draft) *time.Duration) func(*call, *draft) error {
 }
 
 // forwardFor applies option forwardfor [except NET] [header NAME] [if-none].
-func (c *call) forwardFor(d *draft) error {
-	f := &ForwardFor{Header: "X-Forwarded-For"}
+func (c *call) forwardFor(d *draft) (err error) {
+	d.ForwardFor, err = c.addressField("X-Forwarded-For", "except", "header", "if-none")
+	return err
+}
+
+// originalTo applies option originalto [except NET] [header NAME].
+func (c *call) originalTo(d *draft) (err error) {
+	d.OriginalTo, err = c.addressField("X-Original-To", "except", "header")
+	return err
+}
+
+// addressField reads the words of both: those that may follow are given.
+func (c *call) addressField(header string, may ...string) (*AddressField, error) {
+	f := &AddressField{Header: header}
 	words := c.args
 	for len(words) > 0 {
 		n := 2
 		switch {
+		case !slices.Contains(may, words[0]):
+			return nil, fmt.Errorf("'%s' only supports optional values: '%s' (got '%s')", c.name, strings.Join(may, "', '"), words[0])
 		case words[0] == "if-none":
 			f.IfNone, n = true, 1
-		case words[0] != "except" && words[0] != "header":
-			return fmt.Errorf("'option forwardfor' only supports optional values: 'except', 'header' and 'if-none' (got '%s')", words[0])
 		case len(words) < 2:
-			return fmt.Errorf("'option forwardfor %s' expects a value", words[0])
+			return nil, fmt.Errorf("'%s %s' expects a value", c.name, words[0])
 		case words[0] == "header":
 			f.Header = words[1]
 		default:
 			network, err := prefix(words[1])
 			if err != nil {
-				return fmt.Errorf("'option forwardfor except' expects <address>[/mask]: %w", err)
+				return nil, fmt.Errorf("'%s except' expects <address>[/mask]: %w", c.name, err)
 			}
-			f.Except = append(f.Except, network)
+			f.Except = network
 		}
 		words = words[n:]
 	}
-	d.ForwardFor = f
-	return nil
+	return f, nil
 }
 
 // prefix reads ADDRESS or ADDRESS/BITS or, for IPv4, ADDRESS/DOTTED-MASK.

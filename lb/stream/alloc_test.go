@@ -17,7 +17,7 @@ import (
 // TestNoAllocations sends keep-alive requests through an engine: nothing on
 // either side of it allocates, so what is counted is the engine's.
 func TestNoAllocations(t *testing.T) {
-	noAllocations(t, func(r *rig) { r.fe.ForwardFor = &ForwardFor{Header: []byte("X-Forwarded-For")} })
+	noAllocations(t, func(r *rig) { r.fe.ForwardFor = &AddressField{Name: []byte("X-Forwarded-For")} })
 }
 
 // TestTrackingDoesNotAllocate is the same for a request that is counted in

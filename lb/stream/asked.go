@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha1"
 	"encoding/base64"
 	"net/netip"
@@ -58,10 +59,8 @@ func (t *txn) settle(h *http1.Head) {
 	if name := t.s.fe.UniqueHeader; name != nil {
 		h.Add(name, t.rec.UniqueID)
 	}
-	t.forwardFor(h, t.s.fe.ForwardFor)
-	if t.be.ID != t.s.fe.ID && t.s.fe.ForwardFor == nil {
-		t.forwardFor(h, t.be.ForwardFor)
-	}
+	tellAddress(h, t.rec.Client, t.s.fe.ForwardFor, t.be.ForwardFor)
+	tellAddress(h, t.rec.FrontAddr, t.s.fe.OriginalTo, t.be.OriginalTo)
 }
 
 // acceptKey is the Sec-WebSocket-Accept that a server must answer a request to
@@ -77,27 +76,22 @@ func acceptKey(h *http1.Head) (accept [28]byte) {
 	return accept
 }
 
-// forwardFor adds X-Forwarded-For.
-func (t *txn) forwardFor(h *http1.Head, f *ForwardFor) {
-	client := t.rec.Client
-	if f == nil || !client.IsValid() || contains(f.Except, client.Addr()) {
+// tellAddress adds the field that has an end of the client's connection, if
+// the frontend or the backend asks for it. Where both do, the backend names the
+// field, both may except the address, and `if-none` counts if both have it.
+func tellAddress(h *http1.Head, end netip.AddrPort, fe, be *AddressField) {
+	f := cmp.Or(be, fe)
+	if f == nil || !end.IsValid() || fe.excepts(end.Addr()) || be.excepts(end.Addr()) {
 		return
 	}
-	if f.IfNone && h.Find(string(f.Header), 0) >= 0 {
+	if (fe == nil || fe.IfNone) && (be == nil || be.IfNone) && h.Find(string(f.Name), 0) >= 0 {
 		return
 	}
 	var text [64]byte
-	h.Add(f.Header, client.Addr().AppendTo(text[:0]))
+	h.Add(f.Name, end.Addr().AppendTo(text[:0]))
 }
 
-func contains(prefixes []netip.Prefix, a netip.Addr) bool {
-	for _, p := range prefixes {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
+func (f *AddressField) excepts(a netip.Addr) bool { return f != nil && f.Except.Contains(a) }
 
 // headFor is the head for t.srv: with http-send-name-header it has the server's
 // name, and is valid until the shard renders another one.

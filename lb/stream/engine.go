@@ -116,9 +116,10 @@ type Proxy struct {
 	Timeouts   Timeouts
 	ConnMode   ConnMode
 	Rules      rule.Sets
-	Inspect    int64 // tcp-request inspect-delay, ms
-	ForwardFor *ForwardFor
-	Pages      Pages // what stands in place of the built-in error answers
+	Inspect    int64         // tcp-request inspect-delay, ms
+	ForwardFor *AddressField // the client's address
+	OriginalTo *AddressField // the address that it connected to
+	Pages      Pages         // what stands in place of the built-in error answers
 	Page       *StatsPage
 
 	side sample.Side // what rules may know of it; Start fills it
@@ -230,10 +231,10 @@ type Backend struct {
 	bad atomic.Pointer[BadMessage]
 }
 
-// ForwardFor is option forwardfor.
-type ForwardFor struct {
-	Except []netip.Prefix
-	Header []byte
+// AddressField is option forwardfor or option originalto.
+type AddressField struct {
+	Except netip.Prefix // addresses that are not told
+	Name   []byte       // "X-Forwarded-For"
 	IfNone bool
 }
 

@@ -153,7 +153,7 @@ func TestForward(t *testing.T) {
 	for _, kind := range []protocol{http1Plain, http2Plain, http2TLS} {
 		t.Run(kind.String(), func(t *testing.T) {
 			r := newRig(t, true, []string{srv}, func(r *rig) {
-				r.fe.ForwardFor = &ForwardFor{Header: []byte("X-Forwarded-For")}
+				r.fe.ForwardFor = &AddressField{Name: []byte("X-Forwarded-For")}
 				kind.adjust(t, r)
 			})
 			forwards(t, kind.url(r), kind.client(t), big)
