@@ -2,7 +2,7 @@
 
 _syslogd() {
     local cur=$2 prev=$3
-    local words="reopen rotate flush reload status -f -c -version"
+    local words="reopen rotate flush reload status -f -c -v -version"
     case $prev in
         -f | -s) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         --output) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
@@ -12,7 +12,7 @@ _syslogd() {
         reopen | rotate | flush) words="-s --output --timeout" ;;
         reload) words="-s" ;;
         status) words="-s --json" ;;
-        -*) words="-f -c -version" ;;
+        -*) words="-f -c -v -version" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 }
