@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +38,8 @@ func compressWith(executable string) func(ctx context.Context, dst, src *os.File
 func Compress(args []string) error {
 	if len(args) == 1 {
 		// The kernel keeps a policy for each thread, and the Go runtime has started some already. After an exec there is one
-		// thread, which hands its policy down to all others.
+		// thread, the one that called it, which hands its policy down to all others: it must be the one that stepped back.
+		runtime.LockOSThread()
 		if err := stepBack(); err != nil {
 			return err
 		}
