@@ -301,7 +301,7 @@ func (b *builder) backends() {
 				Consistent: p.Balance.HashConsistent, BalanceFactor: p.Balance.Factor, AllBackups: p.AllBackups,
 			}, servers),
 			Retries: p.Retries, Redispatch: p.Redispatch, Reuse: reuses[p.HTTPReuse],
-			AbortOnClose: p.AbortOnClose, Persist: p.Persist, HashURI: uriHash(&p.Balance), HashAddr: addrHash(&p.Balance), HashKey: p.Balance.Key, HashBytes: keyHash(&p.Balance), Sticks: p.Sticks,
+			AbortOnClose: p.AbortOnClose, HideClose: p.HideClose, Persist: p.Persist, HashURI: uriHash(&p.Balance), HashAddr: addrHash(&p.Balance), HashKey: p.Balance.Key, HashBytes: keyHash(&p.Balance), Sticks: p.Sticks,
 		}
 		for i, s := range servers {
 			if len(servers) == len(p.Servers) && p.Servers[i].NonStick {

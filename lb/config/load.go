@@ -188,7 +188,7 @@ func sectionKeywords() map[string]string {
 		"fcgi-app":    "only HTTP/1.1 servers can be used",
 		"http-errors": "",
 		"log-forward": "syslogd receives and writes logs",
-		"mailers":     "watch 'show stat' or the metrics for alerts instead",
+		"mailers":     "Prometheus sends alerts from the metrics: packaging/monitoring/alerts.yaml has rules to begin with (a backend that is down, errors, reloads that fail)",
 		"peers":       "",
 		"program":     "give each program a unit of its own, so that a reload or a crash of either leaves the other alone: a file such as /etc/systemd/system/NAME.service with [Service], ExecStart=<what stands behind command>, Restart=always and PartOf=lb.service; then systemctl enable --now NAME",
 		"resolvers":   "",

@@ -179,6 +179,7 @@ type ServerSide struct {
 	Check        Check   // what `check` on a server line uses
 	AllBackups   bool    // option allbackups
 	AbortOnClose bool    // option abortonclose
+	HideClose    bool    // option http-pretend-keepalive
 	Persist      bool    // option persist
 	UseServers   []UseServer
 	Persistence  []PersistRule

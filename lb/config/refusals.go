@@ -6,7 +6,7 @@ func proxyRefusals() []row[*draft] {
 	const (
 		session = "use 'stick on' with the cookie that the servers set, or 'cookie ... insert'"
 		content = "answers are not looked into; use http-response rules in mode http"
-		mail    = "watch 'show stat' or the metrics for alerts instead"
+		mail    = "Prometheus sends alerts from the metrics: packaging/monitoring/alerts.yaml has rules to begin with (a backend that is down, errors, reloads that fail)"
 		state   = "state passes from worker to worker by itself"
 	)
 	type refusal struct {

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"strings"
 
 	"lbsyslogd/lb/sample"
 )
@@ -13,6 +14,9 @@ func parseUseService(p *ruleParser) (action, error) {
 	name, err := p.need("a service's name: prometheus-exporter")
 	if err != nil {
 		return nil, err
+	}
+	if strings.HasPrefix(name, "lua.") {
+		return nil, sample.Refused(fmt.Sprintf("service '%s'", name), scripts+"; write an http-request return rule, or run a server for it and use_backend")
 	}
 	if name != "prometheus-exporter" {
 		return nil, fmt.Errorf("'%s' is not a service of lb; there is prometheus-exporter", name)

@@ -89,6 +89,9 @@ func unknownConv(name string) error {
 	if real, ok := convMeant[name]; ok {
 		return fmt.Errorf("unknown converter '%s': its name in HAProxy is %s", name, real)
 	}
+	if err := noScript("converter", name); err != nil {
+		return err
+	}
 	if why, ok := convRefused[name]; ok {
 		return Refused(fmt.Sprintf("converter '%s'", name), why)
 	}

@@ -277,6 +277,9 @@ func (s *source) expr(acl bool) (*Expr, string, error) {
 	for s.peek() == ',' {
 		s.at++
 		name := s.word()
+		if name == "" && (s.at == len(s.text) || s.peek() == ',') {
+			continue // HAProxy passes over a comma that nothing follows
+		}
 		c := findConv(name)
 		if c == nil {
 			return nil, "", unknownConv(name)

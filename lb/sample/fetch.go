@@ -81,6 +81,9 @@ func findFetch(name string, acl bool) (*fetchRow, string, error) {
 	if why, ok := fetchRefused[name]; ok {
 		return nil, "", Refused(fmt.Sprintf("fetch method '%s'", name), why)
 	}
+	if err := noScript("fetch method", name); err != nil {
+		return nil, "", err
+	}
 	if name == "" {
 		return nil, "", fmt.Errorf("missing fetch method")
 	}

@@ -1,6 +1,9 @@
 package sample
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Refused is the error for a word that HAProxy has and lb has not, with the way
 // out where there is one.
@@ -22,6 +25,14 @@ const (
 	names      = "names stay and numbers change: use fe_name, be_name or srv_name"
 	InCapture  = "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format"
 )
+
+// noScript is the error for a word that a Lua script defines, nil for others.
+func noScript(what, name string) error {
+	if !strings.HasPrefix(name, "lua.") {
+		return nil
+	}
+	return Refused(fmt.Sprintf("%s '%s'", what, name), "scripts are not run; converters (regsub, map, field, word and others) behind another fetch can often do what the script does")
+}
 
 // fetchRefused are fetches that HAProxy has and lb has not, with the way out.
 var fetchRefused = map[string]string{

@@ -45,7 +45,7 @@ func (t *txn) settle(h *http1.Head) {
 	switch {
 	case t.upgrade:
 		t.accept = acceptKey(h)
-	case mode >= ServerClose || t.askedClose:
+	case (mode >= ServerClose || t.askedClose) && !t.be.HideClose:
 		h.AddString("Connection", "close")
 	case h.Minor() == 0:
 		h.AddString("Connection", "keep-alive")

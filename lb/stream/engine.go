@@ -215,6 +215,7 @@ type Backend struct {
 	Reuse        Reuse
 	Cookie       *Cookie
 	AbortOnClose bool
+	HideClose    bool                    // option http-pretend-keepalive: servers do not hear that we close
 	Persist      bool                    // who is bound to a server that is down tries it
 	HashURI      func(uri []byte) uint32 // balance uri's part of the URI
 	HashAddr     func(netip.Addr) uint32 // of balance source

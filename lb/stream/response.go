@@ -173,7 +173,9 @@ func (t *txn) serverSaid(h *http1.Head) {
 	if t.resKind == http1.Tunnel {
 		t.openTunnel()
 	}
-	if mode == Close || t.s.closing() || t.resKind == http1.Tunnel {
+	// A backend's httpclose closes a client only as the server's "close" does.
+	closes := t.s.fe.ConnMode == Close || t.be.ConnMode == Close && !t.be.HideClose
+	if closes || t.s.closing() || t.resKind == http1.Tunnel {
 		t.keep = false
 	}
 	if t.expects && !t.reqDone && !t.continued {
