@@ -319,6 +319,12 @@ func (b *builder) backends() {
 			if len(servers) != len(p.Servers) {
 				break // one was refused
 			}
+			if to := p.Servers[i].Redir; to != "" {
+				if be.Redirs == nil {
+					be.Redirs = map[*backend.Server]string{}
+				}
+				be.Redirs[s] = to
+			}
 			if how := outbound(p, &p.Servers[i]); how != nil {
 				if be.Outbound == nil {
 					be.Outbound = map[*backend.Server]*stream.Outbound{}

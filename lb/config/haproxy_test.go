@@ -275,6 +275,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	accept(inFrontendSection("acl a src,ipmask(24), -m found\nhttp-request set-var(txn.a) hdr(x),lower,,upper if a\nhttp-request set-var(txn.b) src, if a"))
 	refuse(inFrontendSection("http-request set-header X %[src,]"), "unknown converter ''")
 	accept("global\n  httpclient.ssl.verify none\n  httpclient.resolvers.prefer ipv4\n" + inFrontendSection(""))
+	accept(inBackendSection("server r 127.0.0.1:2 redir http://images.example check"))
 	accept(inFrontendSection("errorfile 503 ERRORFILE\nerrorloc 500 http://x/\nerrorloc303 502 /y"))
 	accept(inFrontendSection("stats enable\nstats uri /s?x\nstats realm A\\ B\nstats auth a:b\nstats refresh 5s\nstats hide-version\nstats show-legends\nstats show-node\nstats show-desc some text"))
 	accept(inFrontendSection("timeout client 10\ntimeout http-request 5s\ntimeout http-keep-alive 1m\ntimeout client-fin 1h\nid 77\ndescription x y\nenabled"))

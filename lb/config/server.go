@@ -177,6 +177,13 @@ func serverTable() []row[*Server] {
 			s.CheckPort, err = portNumber("port", c.args[0])
 			return err
 		}},
+		{name: "redir", args: "<prefix>", min: 1, apply: func(c *call, s *Server) error {
+			if strings.ContainsAny(c.args[0], "\r\n\x00") {
+				return fmt.Errorf("'redir' : %q has a line break or a NUL, which a header cannot carry", c.args[0])
+			}
+			s.Redir = c.args[0]
+			return nil
+		}},
 		{name: "rise", args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Rise = n })},
 		{name: "stick", apply: flag(func(s *Server) { s.NonStick = false })},
 		{name: "weight", args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
@@ -194,7 +201,6 @@ func serverTable() []row[*Server] {
 		{name: "log-proto", args: "<name>", min: 1, status: Refused, doc: "rings are not supported"},
 		{name: "namespace", args: "<name>", min: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
 		{name: "proto", args: "<name>", min: 1, status: Refused, doc: "servers are spoken to in HTTP/1.1"},
-		{name: "redir", args: "<prefix>", min: 1, status: Refused, doc: "write an http-request redirect rule"},
 		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},
 		{name: "send-proxy", negate: true, apply: sendProxy(1, false)},
 		{name: "send-proxy-v2", negate: true, apply: sendProxy(2, false)},

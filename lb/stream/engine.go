@@ -227,6 +227,7 @@ type Backend struct {
 	NameHeader   string // tells servers their names; "" none does
 	Persistence  []PersistRule
 	TLS          map[*backend.Server]*ServerTLS // servers that are spoken to over TLS
+	Redirs       map[*backend.Server]string     // where servers with `redir` send GET and HEAD instead
 	Outbound     map[*backend.Server]*Outbound  // servers that are not connected to in the usual way
 
 	bad atomic.Pointer[BadMessage]

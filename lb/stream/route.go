@@ -299,9 +299,32 @@ func (t *txn) assigned() {
 	t.rec.ServerAddr = t.srv.Addr().IP
 	t.rec.Tw = int32(sh.Loop.Now() - t.start)
 	sh.Server[t.srv.Index].session(sh.Loop.Now())
+	if to, ok := t.be.Redirs[t.srv]; ok && t.elsewhere(to) {
+		return
+	}
 	t.dialAt = sh.Loop.Now()
 	t.flightPhase('C')
 	t.dial()
+}
+
+// elsewhere sends the client to a server's `redir` prefix, if its request can
+// be repeated there.
+func (t *txn) elsewhere(prefix string) bool {
+	if !t.s.fe.HTTP || t.askedFor != methodGet && t.askedFor != methodHead {
+		return false
+	}
+	path := t.askedURI
+	if _, rest, absolute := bytes.Cut(path, []byte("://")); absolute && path[0] != '/' {
+		path = rest[max(bytes.IndexByte(rest, '/'), 0):]
+	}
+	if len(path) == 0 || path[0] != '/' {
+		return false
+	}
+	t.rec.Term[0], t.rec.Term[1] = 'L', 'C'
+	t.keep = false
+	header := "Cache-Control: no-cache\r\nLocation: " + prefix + string(path) + "\r\n"
+	t.reply(302, "", []byte(header), nil)
+	return true
 }
 
 // enqueue waits for a place on srv, or on any server when srv is nil.
