@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 	_ "time/tzdata" // machines without a database
+
+	"lbsyslogd/test/wait"
 )
 
 // TestClocksThatChange holds single days on which clocks change, at midnight too.
@@ -258,7 +260,7 @@ func TestNameThatIsTooLong(t *testing.T) {
 	long := filepath.Join(dir, strings.Repeat("a", LongestName-4)+".log")
 	w := open(t, long, Options{Size: 10, Compress: Zstd})
 	write(t, w, numbered(1)+numbered(2))
-	until(t, "the rotated file to be compressed", func() bool { return w.Stats().Compressed == 1 })
+	wait.Until(t, "the rotated file to be compressed", func() bool { return w.Stats().Compressed == 1 })
 	if _, err := Open(filepath.Join(dir, strings.Repeat("a", LongestName-3)+".log"), Options{Size: 10}); err == nil {
 		t.Error("a name that cannot be rotated is taken")
 	}

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"lbsyslogd/test/wait"
 )
 
 // steps are the moments between two changes to the directory, and how often each comes before the process is killed there.
@@ -129,7 +131,7 @@ func TestChildThatIsKilled(t *testing.T) {
 	if o.Hold > 0 {
 		return // nothing is compressed before it was read
 	}
-	until(t, "nothing but compressed files", func() bool {
+	wait.Until(t, "nothing but compressed files", func() bool {
 		all, err := w.list()
 		for _, b := range all {
 			if b.form == None || b.tmp {
@@ -199,7 +201,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 				return n
 			}
 			for n := left(); n > 0; n = left() { // however slow the disk is
-				until(t, fmt.Sprintf("one more of %d files to be compressed", n), func() bool { return left() < n })
+				wait.Until(t, fmt.Sprintf("one more of %d files to be compressed", n), func() bool { return left() < n })
 			}
 			w.Close()
 			once(t, content(t, dir, "app"), lines)
@@ -248,7 +250,7 @@ func TestCompressedTwinOfACrash(t *testing.T) {
 		}
 	}
 	w := open(t, filepath.Join(dir, "app.log"), Options{Compress: Gzip})
-	until(t, "the file to be compressed again", func() bool { return w.Stats().Compressed == 1 })
+	wait.Until(t, "the file to be compressed again", func() bool { return w.Stats().Compressed == 1 })
 	w.Close()
 	once(t, content(t, dir, "app"), 1)
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestDiskFull runs TestOnASmallDisk in a process with a mount namespace of its own, where it may mount a small tmpfs. Who is not
@@ -68,7 +70,7 @@ func makeRoomByRetention(t *testing.T, dir, _ string) {
 		if _, err := w.Rotate(); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "room", func() bool {
+		wait.Until(t, "room", func() bool {
 			var fs unix.Statfs_t
 			return unix.Statfs(dir, &fs) == nil && int64(fs.Bavail)*fs.Bsize >= free
 		})
@@ -130,7 +132,7 @@ func fillTheRing(t *testing.T, dir, ballast string) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the ring to be written", func() bool { return w.Stats().Waiting == 0 })
+	wait.Until(t, "the ring to be written", func() bool { return w.Stats().Waiting == 0 })
 	batch()
 	lost := w.Stats().Lost
 	if err := w.Close(); err != nil {
@@ -189,7 +191,7 @@ func fillWithAnother(t *testing.T, dir, ballast string) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the ring to be written", func() bool { return first.Stats().Waiting == 0 })
+	wait.Until(t, "the ring to be written", func() bool { return first.Stats().Waiting == 0 })
 	if err := errors.Join(second.Close(), first.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/wait"
 )
 
 const nobody = 65534
@@ -39,7 +41,7 @@ func TestDirectoryOfOthers(t *testing.T) {
 	if err := errors.Join(os.Rename(sub, filepath.Join(theirs, "old")), os.Symlink(precious, sub)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the link to be refused", func() bool { return strings.Contains(w.Stats().ReopenError, "symbolic link") })
+	wait.Until(t, "the link to be refused", func() bool { return strings.Contains(w.Stats().ReopenError, "symbolic link") })
 	write(t, w, numbered(1))
 	if _, err := w.Rotate(); err == nil {
 		t.Error("Rotate worked")
@@ -59,7 +61,7 @@ func TestDirectoryOfOthers(t *testing.T) {
 	if err := errors.Join(os.Remove(sub), os.Rename(filepath.Join(theirs, "old"), sub)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the directory to be taken again", func() bool { return w.Stats().ReopenError == "" })
+	wait.Until(t, "the directory to be taken again", func() bool { return w.Stats().ReopenError == "" })
 	write(t, w, numbered(2))
 	w.Close()
 	once(t, content(t, sub, "app"), 3)
@@ -195,7 +197,7 @@ func TestKilledBeforeEachSystemCall(t *testing.T) {
 						}
 						// How many of its lines are written depends on the call.
 						w := open(t, filepath.Join(dir, "app.log"), Options{Naming: naming, Compress: Gzip})
-						until(t, "nothing but compressed files", func() bool { return plainFiles(t, w) == 0 })
+						wait.Until(t, "nothing but compressed files", func() bool { return plainFiles(t, w) == 0 })
 						w.Close()
 						text := content(t, dir, "app")
 						n := strings.Count(text, "\n")

@@ -9,13 +9,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // follow reads with f until it has seen n bytes.
 func follow(t *testing.T, f *Follower, n int) string {
 	t.Helper()
 	var all bytes.Buffer
-	until(t, "lines to follow", func() bool {
+	wait.Until(t, "lines to follow", func() bool {
 		for {
 			lines, err := f.Next()
 			if err != nil {
@@ -165,7 +167,7 @@ func holds(t *testing.T, naming Naming) {
 		t.Errorf("%d bytes behind the start: %v", behind, err)
 	}
 	f.Release(f.Position())
-	until(t, "retention to have its way", func() bool {
+	wait.Until(t, "retention to have its way", func() bool {
 		left := names(t, dir)
 		return len(left) == 2 && (strings.HasSuffix(left[0], ".gz") || strings.HasSuffix(left[1], ".gz"))
 	})
@@ -181,7 +183,7 @@ func holds(t *testing.T, naming Naming) {
 			t.Fatal(err)
 		}
 	}
-	until(t, "the oldest to be given up", func() bool {
+	wait.Until(t, "the oldest to be given up", func() bool {
 		return w.Stats().Unheld == uint64(3*len(numbered(0))) && len(names(t, dir)) == 3
 	})
 	f.Close()

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gopkg.in/natefinch/lumberjack.v2"
+
+	"lbsyslogd/test/wait"
 )
 
 // Each hazard of the bare library is shown on it first, so that the day it is gone there this test says so; then the same is
@@ -104,7 +106,7 @@ func TestHazardSymlinkPlantedForTheCompressedFile(t *testing.T) {
 	l := bare(t, filepath.Join(theirs, "app.log"))
 	l.Compress = true
 	write(t, l, "y\n")
-	until(t, "the bare library to overwrite the symlink's target", func() bool {
+	wait.Until(t, "the bare library to overwrite the symlink's target", func() bool {
 		b, _ := os.ReadFile(victim)
 		return string(b) != "precious"
 	})
@@ -116,7 +118,7 @@ func TestHazardSymlinkPlantedForTheCompressedFile(t *testing.T) {
 	}
 	victim = plant(ours, old)
 	w := open(t, filepath.Join(ours, "app.log"), Options{Compress: Gzip})
-	until(t, "the Writer to refuse", func() bool { return w.Stats().CleanError != "" })
+	wait.Until(t, "the Writer to refuse", func() bool { return w.Stats().CleanError != "" })
 	if b, _ := os.ReadFile(victim); string(b) != "precious" {
 		t.Errorf("the symlink's target holds %q", b)
 	}
@@ -234,7 +236,7 @@ func TestHazardAgeIsWrongByTheZone(t *testing.T) {
 		}
 	}
 	w := open(t, filepath.Join(dir, "app.log"), Options{MaxAge: time.Hour, Now: func() time.Time { return now }})
-	until(t, "the older file to go", func() bool { return w.Stats().Removed == 1 })
+	wait.Until(t, "the older file to go", func() bool { return w.Stats().Removed == 1 })
 	if _, err := os.Stat(filepath.Join(dir, young)); err != nil {
 		t.Errorf("the younger file: %v", err)
 	}
@@ -253,7 +255,7 @@ func TestBareLibraryInTheFarWest(t *testing.T) {
 	l := bare(t, filepath.Join(dir, "app.log"))
 	l.LocalTime, l.MaxAge = true, 1
 	write(t, l, "y\n")
-	until(t, "the bare library to take 13 hours for more than a day", func() bool {
+	wait.Until(t, "the bare library to take 13 hours for more than a day", func() bool {
 		_, err := os.Stat(young)
 		return os.IsNotExist(err)
 	})
@@ -279,13 +281,13 @@ func TestHazardErrorsAreSwallowed(t *testing.T) {
 	l := bare(t, filepath.Join(theirs, "app.log"))
 	l.Compress = true
 	write(t, l, "y\n")
-	until(t, "the bare library to compress what it can", func() bool { return compressed(theirs) })
+	wait.Until(t, "the bare library to compress what it can", func() bool { return compressed(theirs) })
 	write(t, l, "z\n") // and nobody hears of what it could not
 
 	put(ours)
 	w := open(t, filepath.Join(ours, "app.log"), Options{Compress: Gzip})
-	until(t, "the Writer to tell", func() bool { return strings.Contains(w.Stats().CleanError, "app-2020-01-02T00-00-00.000.log") })
-	until(t, "the other file to be compressed", func() bool { return compressed(ours) })
+	wait.Until(t, "the Writer to tell", func() bool { return strings.Contains(w.Stats().CleanError, "app-2020-01-02T00-00-00.000.log") })
+	wait.Until(t, "the other file to be compressed", func() bool { return compressed(ours) })
 }
 
 func TestHazardNewFilesAreForTheirOwnerOnly(t *testing.T) {
@@ -390,7 +392,7 @@ func TestAsNobodyInAReadOnlyDirectory(t *testing.T) {
 	if s := w.Stats(); s.Failures > 2 {
 		t.Errorf("it was tried %d times, with each line", s.Failures)
 	}
-	until(t, "the rotation to be tried again", func() bool { write(t, w, string(line)); return w.Stats().Rotations == 1 })
+	wait.Until(t, "the rotation to be tried again", func() bool { write(t, w, string(line)); return w.Stats().Rotations == 1 })
 	if s := w.Stats(); s.RotateError != "" {
 		t.Errorf("after that: %+v", s)
 	}

@@ -11,22 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
-
-// until waits for a condition; a test that fails here says what it waited for.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 20 s for: %s", what)
-		}
-		<-tick.C
-	}
-}
 
 func open(t *testing.T, path string, o Options) *Writer {
 	t.Helper()

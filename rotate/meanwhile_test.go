@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // What follows has something happen between two steps of another goroutine, or of somebody else, where only bad luck would put it.
@@ -47,7 +49,7 @@ func TestMovedFileIsNotRotatedYet(t *testing.T) {
 			if _, err := w.Reopen(); err != nil {
 				t.Fatal(err)
 			}
-			until(t, "the compression", func() bool { return w.Stats().Compressed == 1 })
+			wait.Until(t, "the compression", func() bool { return w.Stats().Compressed == 1 })
 			w.Close()
 			once(t, content(t, dir, "app"), 2)
 		})
@@ -78,9 +80,9 @@ func TestRetentionDuringACompression(t *testing.T) {
 		write(t, w, numbered(i+1))
 		turn(t, w)
 	}
-	until(t, "retention", func() bool { return w.Stats().Removed == 8 })
+	wait.Until(t, "retention", func() bool { return w.Stats().Removed == 8 })
 	goOn()
-	until(t, "the compression of those that are left", func() bool { return w.Stats().Compressed == 2 })
+	wait.Until(t, "the compression of those that are left", func() bool { return w.Stats().Compressed == 2 })
 	if s := w.Stats(); s.Removed != 8 || s.CleanError != "" {
 		t.Errorf("%+v", s)
 	}
@@ -106,7 +108,7 @@ func TestLateLinesAreNotCompressedAway(t *testing.T) {
 	defer file.Close()
 	late = file
 	turn(t, w)
-	until(t, "the compression", func() bool { return w.Stats().Compressed == 1 })
+	wait.Until(t, "the compression", func() bool { return w.Stats().Compressed == 1 })
 	w.Close()
 	once(t, content(t, dir, "app"), 2)
 }

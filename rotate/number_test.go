@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/wait"
 )
 
 // files is the directory as "name: text", in the order of the names.
@@ -83,7 +85,7 @@ func TestNumbersTakeOverFromLogrotate(t *testing.T) {
 	}
 	turn(t, w)
 	want = []string{"app.log", "app.log.05", "app.log.1", "app.log.1.bak", "app.log.2", "app.log.3.gz", "app.log.4.gz", "app.log.6"}
-	until(t, "the oldest file to go", func() bool { return w.Stats().Removed == 1 })
+	wait.Until(t, "the oldest file to go", func() bool { return w.Stats().Removed == 1 })
 	if got := names(t, dir); !slices.Equal(got, want) {
 		t.Errorf("after a rotation there are %q; want %q", got, want)
 	}
@@ -114,7 +116,7 @@ func TestNumbersWhileTheyAreCompressed(t *testing.T) {
 		}
 	})
 	wg.Wait()
-	until(t, "all of them to be compressed", func() bool {
+	wait.Until(t, "all of them to be compressed", func() bool {
 		all, err := w.list()
 		s := w.Stats()
 		return err == nil && !slices.ContainsFunc(all, func(b backup) bool { return b.form == None }) && s.Compressed == s.Rotations
@@ -141,13 +143,13 @@ func TestOtherKindOfNames(t *testing.T) {
 	}
 	inOrder(t, dir)
 	w := open(t, path, Options{Naming: Dated, Keep: 1})
-	until(t, "the dates to go", func() bool { return w.Stats().Removed == 3 })
+	wait.Until(t, "the dates to go", func() bool { return w.Stats().Removed == 3 })
 	w.Close()
 	if got := files(t, dir); len(got) != 4 || got[2] != "app.log.1: line 0000003 end" || got[3] != "app.log.2: line 0000002 end" {
 		t.Errorf("left are %q", got)
 	}
 	w = open(t, path, Options{Naming: Numbered, Keep: 1})
-	until(t, "the numbers to go", func() bool { return w.Stats().Removed == 2 })
+	wait.Until(t, "the numbers to go", func() bool { return w.Stats().Removed == 2 })
 	if got := files(t, dir); len(got) != 2 || !strings.HasSuffix(got[0], ": line 0000005 end") {
 		t.Errorf("left are %q", got)
 	}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestPark parks a file between its writes, whatever happens to it meanwhile.
@@ -16,14 +18,14 @@ func TestPark(t *testing.T) {
 		n := 0
 		line := func() {
 			t.Helper()
-			until(t, "the file to be parked", w.Park)
+			wait.Until(t, "the file to be parked", w.Park)
 			write(t, w, numbered(n))
 			n++
 		}
 		fds := func() int { return len(names(t, "/proc/self/fd")) }
 		line()
 		before := fds()
-		until(t, "the file to be parked", w.Park)
+		wait.Until(t, "the file to be parked", w.Park)
 		if after := fds(); after >= before-1 {
 			t.Errorf("%d descriptors are open, and before %d", after, before)
 		}
@@ -31,12 +33,12 @@ func TestPark(t *testing.T) {
 		if err := w.Flush(); err != nil {
 			t.Error(err)
 		}
-		until(t, "the file to be parked", w.Park)
+		wait.Until(t, "the file to be parked", w.Park)
 		if r, err := w.Rotate(); err != nil || r.Bytes == 0 {
 			t.Errorf("%+v, %v", r, err)
 		}
 		line()
-		until(t, "the file to be parked", w.Park)
+		wait.Until(t, "the file to be parked", w.Park)
 		if err := os.Rename(path, filepath.Join(dir, "app-moved.log")); err != nil {
 			t.Fatal(err)
 		}
@@ -44,12 +46,12 @@ func TestPark(t *testing.T) {
 		if s := w.Stats(); s.Followed != 1 {
 			t.Errorf("%+v", s)
 		}
-		until(t, "the file to be parked", w.Park)
+		wait.Until(t, "the file to be parked", w.Park)
 		if r, err := w.Reopen(); err != nil || r.OldInode != r.NewInode || r.Bytes == 0 {
 			t.Errorf("%+v, %v", r, err)
 		}
 		line()
-		until(t, "the file to be parked", w.Park)
+		wait.Until(t, "the file to be parked", w.Park)
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
@@ -67,7 +69,7 @@ func TestParkWaits(t *testing.T) {
 		t.Error("parked in the middle of a line")
 	}
 	write(t, w, " a line\n")
-	until(t, "the file to be parked", w.Park)
+	wait.Until(t, "the file to be parked", w.Park)
 	if err := os.Rename(filepath.Dir(path), filepath.Join(dir, "away")); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +83,7 @@ func TestParkWaits(t *testing.T) {
 	if err := os.Remove(filepath.Dir(path)); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the line to be written", func() bool { return w.Stats().WaitingLines == 0 })
+	wait.Until(t, "the line to be written", func() bool { return w.Stats().WaitingLines == 0 })
 	if got := read(t, path); got != "waits\n" {
 		t.Errorf("%q", got)
 	}

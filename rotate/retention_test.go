@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestGraceBeforeCompression leaves a rotated file plain for those who follow it, for as long as was asked.
@@ -31,7 +33,7 @@ func TestGraceBeforeCompression(t *testing.T) {
 	now = now.Add(time.Minute)
 	mu.Unlock()
 	w.kick()
-	until(t, "the older of the two to be compressed", func() bool {
+	wait.Until(t, "the older of the two to be compressed", func() bool {
 		all, err := w.list()
 		return err == nil && all[0].form == Gzip && all[1].form == None
 	})
@@ -57,7 +59,7 @@ func TestRetention(t *testing.T) {
 				}
 				w.kick()
 				var all []backup
-				until(t, "retention", func() (ok bool) {
+				wait.Until(t, "retention", func() (ok bool) {
 					if w.Stats().Removed != uint64(rotations-left) { // asked before the list, which none of them is in any more
 						return false
 					}

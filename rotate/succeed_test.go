@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestSecondWriterBeginsWhenTheFirstIsClosed opens a path anew with other options, as a reload does, while both get lines. Nothing is
@@ -42,7 +44,7 @@ func TestSecondWriterBeginsWhenTheFirstIsClosed(t *testing.T) {
 			}
 			rotation.Wait()
 			lines(second, 60, 80)
-			until(t, "compression", func() bool {
+			wait.Until(t, "compression", func() bool {
 				all, err := second.list()
 				plain := 0
 				for _, b := range second.ours(all) {
@@ -77,7 +79,7 @@ func TestSecondWriterThatGoesFirst(t *testing.T) {
 	if _, err := first.Rotate(); err != nil {
 		t.Error(err)
 	}
-	until(t, "the compression", func() bool { return first.Stats().Compressed == 1 })
+	wait.Until(t, "the compression", func() bool { return first.Stats().Compressed == 1 })
 	first.Close()
 	if n := len(tenures.last); n != 0 {
 		t.Errorf("%d paths are taken by nobody", n)

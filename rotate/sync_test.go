@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"gopkg.in/natefinch/lumberjack.v2"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestSyncPolicies counts the fsyncs of a process that writes ten times, rotates, writes five times and closes.
@@ -62,7 +64,7 @@ func TestChildThatSyncs(t *testing.T) {
 	w := open(t, path, Options{Sync: policy})
 	lines(w, 10)
 	if policy == SyncInterval {
-		until(t, "a sync", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.dirty })
+		wait.Until(t, "a sync", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.dirty })
 	}
 	turn(t, w)
 	lines(w, 5)

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 func TestSizeIsNeverExceededAndNoLineIsCut(t *testing.T) {
@@ -198,7 +200,7 @@ func TestScheduleRotatesWithoutAWrite(t *testing.T) {
 	mu.Lock()
 	now = now.Add(25 * time.Hour)
 	mu.Unlock()
-	until(t, "a rotation by time alone", func() bool { return w.Stats().Rotations == 1 })
+	wait.Until(t, "a rotation by time alone", func() bool { return w.Stats().Rotations == 1 })
 }
 
 func TestUnfinishedLineOfAnEarlierProcessIsEnded(t *testing.T) {
@@ -241,17 +243,17 @@ func TestMovedDeletedAndTruncatedFilesAreFollowed(t *testing.T) {
 	if err := os.Rename(path, path+".moved"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a new file after the move", func() bool { return w.Stats().Followed == 1 })
+	wait.Until(t, "a new file after the move", func() bool { return w.Stats().Followed == 1 })
 	write(t, w, "two\n")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a new file after the removal", func() bool { return w.Stats().Followed == 2 })
+	wait.Until(t, "a new file after the removal", func() bool { return w.Stats().Followed == 2 })
 	write(t, w, "three\n")
 	if err := os.Truncate(path, 0); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the truncation", func() bool { return w.Stats().Truncations == 1 })
+	wait.Until(t, "the truncation", func() bool { return w.Stats().Truncations == 1 })
 	write(t, w, "four\n")
 	if b, _ := os.ReadFile(path); string(b) != "four\n" {
 		t.Errorf("after the truncation the file holds %q", b)
@@ -265,7 +267,7 @@ func TestMovedDeletedAndTruncatedFilesAreFollowed(t *testing.T) {
 	if err := os.Rename(path+".new", path); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the file that took its place", func() bool { return w.Stats().Followed == 3 })
+	wait.Until(t, "the file that took its place", func() bool { return w.Stats().Followed == 3 })
 	write(t, w, "five\n")
 	if b, _ := os.ReadFile(path); string(b) != "somebody's\nfive\n" {
 		t.Errorf("after the replacement the file holds %q", b)
@@ -284,7 +286,7 @@ func TestOwnerAndModeGoAlong(t *testing.T) {
 	if _, err := w.Rotate(); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the compression", func() bool { return w.Stats().Compressed == 1 })
+	wait.Until(t, "the compression", func() bool { return w.Stats().Compressed == 1 })
 	for _, name := range []string{"app.log", "app.log.1.zst"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {

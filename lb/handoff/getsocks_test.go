@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 // runSelf runs one test of this binary in a process of its own.
@@ -23,18 +24,6 @@ func runSelf(t *testing.T, name string, env ...string) {
 	cmd.Env = append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
-	}
-}
-
-// eventually polls until ok says true.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(15 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("timed out: %s", what)
-		}
 	}
 }
 
@@ -243,7 +232,7 @@ frontend f
 	}
 
 	giver := start()
-	eventually(t, "haproxy's stats socket", func() bool { // its path is there before it listens
+	wait.Until(t, "haproxy's stats socket", func() bool { // its path is there before it listens
 		c, err := net.Dial("unix", dir+"/admin")
 		if err == nil {
 			c.Close()

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/test/wait"
 )
 
 // TestBadMessagesAreKept: the last request and the last answer that could not be
@@ -85,10 +86,10 @@ func TestBadMessagesOverHTTP2(t *testing.T) {
 	r := newRig(t, true, []string{"127.0.0.1:1"}, nil)
 	w := newWire(t, r.addr)
 	w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block(":method", "GET", ":scheme", "ht:tp", ":path", "/", ":authority", "a"), EndHeaders: true, EndStream: true})
-	awaitCond(t, "the fault of a stream", func() bool { m := r.fe.Bad(); return m != nil && m.HTTP2 })
+	wait.Until(t, "the fault of a stream", func() bool { m := r.fe.Bad(); return m != nil && m.HTTP2 })
 	w = newWire(t, r.addr)
 	w.WriteRawFrame(http2.FrameData, 0, 0, nil)
-	awaitCond(t, "the fault of a connection", func() bool {
+	wait.Until(t, "the fault of a connection", func() bool {
 		m := r.fe.Bad()
 		return m != nil && strings.Contains(m.Reason, "DATA without a stream")
 	})

@@ -11,6 +11,7 @@ import (
 
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/test/wait"
 )
 
 // script is a server that answers each connection by hand.
@@ -205,7 +206,7 @@ func TestUpgradeAfterChunks(t *testing.T) {
 	r := newRig(t, true, []string{srv}, nil)
 	c, br := dial(t, r.addr)
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n")
-	awaitCond(t, "the request", func() bool { return r.be.Stats().Cur == 1 })
+	wait.Until(t, "the request", func() bool { return r.be.Stats().Cur == 1 })
 	io.WriteString(c, "hi\r\n0\r\n\r\nearly")
 	c.CloseWrite()
 	rest, err := io.ReadAll(br)
@@ -229,7 +230,7 @@ func TestClientGone(t *testing.T) {
 	<-asked
 	c.SetLinger(0)
 	c.Close()
-	awaitCond(t, "the exchange's end", func() bool { return r.Conns() == 0 && r.be.Stats().Cur == 0 })
+	wait.Until(t, "the exchange's end", func() bool { return r.Conns() == 0 && r.be.Stats().Cur == 0 })
 }
 
 // TestCloseWithoutReset: an answer that closes reaches a client that has sent
@@ -271,30 +272,15 @@ func TestQueuedHead(t *testing.T) {
 	}
 	queued, br := dial(t, r.addr)
 	io.WriteString(queued, "GET /queued HTTP/1.1\r\nHost: a\r\nAuthorization: mine\r\n\r\n")
-	awaitCond(t, "the queue", func() bool { return r.be.Stats().Queued == 1 })
+	wait.Until(t, "the queue", func() bool { return r.be.Stats().Queued == 1 })
 	other, _ := dial(t, r.addr)
 	io.WriteString(other, "GET /other HTTP/1.1\r\nHost: a\r\nAuthorization: theirs\r\n")
-	awaitCond(t, "half a head", func() bool { return r.Shards[0].Read().Front[0].BytesIn >= 32+54+53 })
+	wait.Until(t, "half a head", func() bool { return r.Shards[0].Read().Front[0].BytesIn >= 32+54+53 })
 	close(proceed)
 	if got := <-asked; got != "/queued mine" {
 		t.Errorf("the server was asked for %q", got)
 	}
 	if resp, err := http.ReadResponse(br, nil); err != nil || resp.StatusCode != 200 {
 		t.Error(resp, err)
-	}
-}
-
-// awaitCond waits until cond holds.
-func awaitCond(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(20 * time.Second)
-	for !cond() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("waited in vain for %s", what)
-		}
 	}
 }

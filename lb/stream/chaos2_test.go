@@ -59,7 +59,7 @@ func (b *body2) Read(p []byte) (int, error) {
 	if len(b.b) == 0 {
 		return 0, io.EOF
 	}
-	wait(b.rnd)
+	pause(b.rnd)
 	n := copy(p[:min(len(p), 1+b.rnd.IntN(1<<b.rnd.IntN(18)))], b.b)
 	b.b = b.b[n:]
 	return n, nil
@@ -133,7 +133,7 @@ func (x *chaos) streamsClient(r *rig, kind protocol, rnd *rand.Rand) {
 		})
 	}
 	if leaves {
-		wait(rnd)
+		pause(rnd)
 		leave(false)
 	}
 	all.Wait()
@@ -259,7 +259,7 @@ func (f *frames) write(rnd *rand.Rand, leaves bool) {
 			return
 		}
 		if rnd.IntN(20) == 0 {
-			wait(rnd)
+			pause(rnd)
 		}
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/syslog"
+	"lbsyslogd/test/wait"
 )
 
 // The chaos test: clients and servers that misbehave at random, by a seed.
@@ -72,8 +73,8 @@ func bodyOf(id, n int) []byte {
 	return b
 }
 
-// wait is a random pause, most often none.
-func wait(rnd *rand.Rand) {
+// pause is random, most often none.
+func pause(rnd *rand.Rand) {
 	if rnd.IntN(4) == 0 {
 		<-time.After(time.Duration(rnd.IntN(3000)) * time.Microsecond)
 	}
@@ -91,7 +92,7 @@ func pieces(w io.Writer, b []byte, rnd *rand.Rand) error {
 		}
 		b = b[n:]
 		if len(b) > 0 {
-			wait(rnd)
+			pause(rnd)
 		}
 	}
 	return nil
@@ -261,7 +262,7 @@ func (x *chaos) answer(c *net.TCPConn, req *http.Request, d deed, id, size int, 
 			}
 			out = out[n:]
 			if rnd.IntN(10) == 0 {
-				wait(rnd)
+				pause(rnd)
 			}
 		}
 	}
@@ -558,8 +559,8 @@ func runChaos(t *testing.T, secure bool, adjust func(*rig), client func(*chaos, 
 	wg.Wait()
 	t.Logf("%d answers, %d of lb's own, %d cut off", x.answers.Load(), x.own.Load(), x.cut.Load())
 
-	awaitCond(t, "every connection's end", func() bool { return r.Conns() == 0 })
-	awaitCond(t, "every place to be free", func() bool {
+	wait.Until(t, "every connection's end", func() bool { return r.Conns() == 0 })
+	wait.Until(t, "every place to be free", func() bool {
 		st := r.be.Stats()
 		busy := st.Cur + st.Queued
 		for _, s := range r.Servers {
@@ -567,7 +568,7 @@ func runChaos(t *testing.T, secure bool, adjust func(*rig), client func(*chaos, 
 		}
 		return busy == 0
 	})
-	awaitCond(t, "a line for each request", func() bool {
+	wait.Until(t, "a line for each request", func() bool {
 		x.mu.Lock()
 		defer x.mu.Unlock()
 		for id := range x.sure {
@@ -591,7 +592,7 @@ func runChaos(t *testing.T, secure bool, adjust func(*rig), client func(*chaos, 
 	// and a log socket for each loop; the test holds the log's receiver and
 	// two listeners.
 	const standing = 1 + 2*3 + 1 + 2
-	awaitCond(t, "every descriptor to be closed", func() bool { return descriptors(t) <= before+standing+2 })
+	wait.Until(t, "every descriptor to be closed", func() bool { return descriptors(t) <= before+standing+2 })
 	for i := range r.Shards {
 		c := r.Shards[i].Read()
 		if c.DroppedLogs > 0 {

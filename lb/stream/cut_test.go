@@ -13,6 +13,7 @@ import (
 	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/syslog"
+	"lbsyslogd/test/wait"
 )
 
 // journal receives the lines of engines.
@@ -99,7 +100,7 @@ func TestCutDuringHandover(t *testing.T) {
 	for _, c := range tunnels { // those that have not left yet are packed now
 		c.say("bbb")
 	}
-	until(t, "all to be packed", func() (packed bool) {
+	wait.Until(t, "all to be packed", func() (packed bool) {
 		old.Shards[0].Loop.Call(func() { packed = len(m.batch) > all/4 })
 		return packed
 	})
@@ -109,7 +110,7 @@ func TestCutDuringHandover(t *testing.T) {
 		old.Stop()
 		close(done)
 	}()
-	until(t, "the end to begin", func() (dead bool) {
+	wait.Until(t, "the end to begin", func() (dead bool) {
 		old.Shards[0].Loop.Call(func() { dead = m.dead })
 		return dead
 	})
@@ -162,7 +163,7 @@ func TestCutOfWhatWaits(t *testing.T) {
 	for range waiting {
 		ask()
 	}
-	until(t, "all to wait", func() bool { return old.be.Stats().Queued == waiting })
+	wait.Until(t, "all to wait", func() bool { return old.be.Stats().Queued == waiting })
 	begun, answer := make(chan int, 1), make(chan struct{})
 	old.Handover(func(parcels []*Parcel) ([]bool, error) {
 		begun <- len(parcels)
@@ -178,7 +179,7 @@ func TestCutOfWhatWaits(t *testing.T) {
 		old.Stop()
 		close(done)
 	}()
-	until(t, "the end to begin", func() (dead bool) {
+	wait.Until(t, "the end to begin", func() (dead bool) {
 		old.Shards[0].Loop.Call(func() { dead = old.Shards[0].mover.dead })
 		return dead
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/syslog"
+	"lbsyslogd/test/wait"
 )
 
 // TestKilledWithLinesUnsent: requests whose log lines wait for a receiver that
@@ -51,7 +52,7 @@ func TestKilledWithLinesUnsent(t *testing.T) {
 		c.get("/")
 	}
 	// The last answer arrives before the turn that sent it has ended.
-	until(t, "the end of the last request", func() bool {
+	wait.Until(t, "the end of the last request", func() bool {
 		lost, waiting := unlogged()
 		return uint64(lost) == waiting
 	})
@@ -68,7 +69,7 @@ func TestKilledWithLinesUnsent(t *testing.T) {
 			t.Fatalf("line %d: %v", i, err)
 		}
 	}
-	until(t, "all to be logged", func() bool {
+	wait.Until(t, "all to be logged", func() bool {
 		lost, waiting := unlogged()
 		return lost == 0 && waiting == 0
 	})

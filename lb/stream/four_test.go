@@ -13,6 +13,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/test/wait"
 )
 
 // recorder is a server that answers each path with fixed bytes and keeps the
@@ -310,7 +311,7 @@ func TestRulesOverTheConnection(t *testing.T) {
 				r.Shards[0].Loop.Call(func() { n = r.Shards[0].pools[0].len })
 				return n
 			}
-			awaitCond(t, "the server's connection to be kept, or not", func() bool {
+			wait.Until(t, "the server's connection to be kept, or not", func() bool {
 				var used int
 				r.Shards[0].Loop.Call(func() { used = r.Shards[0].pools[0].used })
 				return used == 0

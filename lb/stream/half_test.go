@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/wait"
 )
 
 // halves tells what the engine's sessions hold of heads they wait for: how
@@ -38,7 +40,7 @@ func TestHalfHeadsHoldNoBuffer(t *testing.T) {
 		io.WriteString(c, head[:cut])
 		conns = append(conns, c)
 	}
-	awaitCond(t, "every half to be parked", func() bool {
+	wait.Until(t, "every half to be parked", func() bool {
 		parked, buffers := r.halves()
 		return parked == len(conns) && buffers == 0
 	})
@@ -49,7 +51,7 @@ func TestHalfHeadsHoldNoBuffer(t *testing.T) {
 			t.Fatalf("cut at byte %d, the client got %q", i+1, answer)
 		}
 	}
-	awaitCond(t, "the halves to be gone", func() bool {
+	wait.Until(t, "the halves to be gone", func() bool {
 		parked, _ := r.halves()
 		return parked == 0
 	})
@@ -60,12 +62,12 @@ func TestHalfHeadOfOneThatLeaves(t *testing.T) {
 	r := newRig(t, true, []string{serve(t, func(http.ResponseWriter, *http.Request) {})}, nil)
 	c, _ := dial(t, r.addr)
 	io.WriteString(c, "GET / HT")
-	awaitCond(t, "the half to be parked", func() bool {
+	wait.Until(t, "the half to be parked", func() bool {
 		parked, _ := r.halves()
 		return parked == 1
 	})
 	c.Close()
-	awaitCond(t, "the half to be gone", func() bool {
+	wait.Until(t, "the half to be gone", func() bool {
 		parked, _ := r.halves()
 		return parked == 0
 	})

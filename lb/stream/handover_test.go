@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/wait"
 )
 
 // across is a Carrier to an engine in the same process: parcels pass through
@@ -149,21 +151,6 @@ func pair(t *testing.T, http bool, server string) (old, next *rig, a *across) {
 	old = newRig(t, http, []string{server}, nil)
 	next = newRig(t, http, []string{server}, nil)
 	return old, next, &across{t: t, to: next.Engine, kinds: map[Kind]int{}}
-}
-
-// until waits for cond.
-func until(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	patience := time.After(20 * time.Second)
-	for !cond() {
-		select {
-		case <-tick.C:
-		case <-patience:
-			t.Fatalf("waited too long for %s", what)
-		}
-	}
 }
 
 func awaitEmpty(t *testing.T, e *Engine) {
@@ -316,7 +303,7 @@ func TestHandoverRefused(t *testing.T) {
 	}
 	a.refuse = func(p *Parcel) bool { return ports[p.Peer.Port()] }
 	old.Handover(a.carry)
-	until(t, "those that stay to be alone", func() bool {
+	wait.Until(t, "those that stay to be alone", func() bool {
 		fixed := 0
 		sh := old.Shards[0]
 		sh.Loop.Call(func() {
@@ -403,7 +390,7 @@ func TestKilledWithTunnelsOnTheirWay(t *testing.T) {
 		}
 		return taken, err
 	})
-	until(t, "the refused one to be alone", func() (alone bool) {
+	wait.Until(t, "the refused one to be alone", func() (alone bool) {
 		old.Shards[0].Loop.Call(func() { alone = old.Conns() == 1 })
 		return alone
 	})

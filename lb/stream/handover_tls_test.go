@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"lbsyslogd/lb/wire"
+	"lbsyslogd/test/wait"
 )
 
 // secureChain is engines that take over from one another, each with the same
@@ -98,7 +99,7 @@ func TestHandoverOfTLSRequests(t *testing.T) {
 			}
 			half, silent := secureClient(t, addr, v.cfg.Clone()), secureClient(t, addr, v.cfg.Clone())
 			half.say("GET /half HTTP/1.1\r\nHo")
-			until(t, "the handshakes", func() bool { return c.rigs[0].Shards[0].Read().Front[0].SSLSessions == 102 })
+			wait.Until(t, "the handshakes", func() bool { return c.rigs[0].Shards[0].Read().Front[0].SSLSessions == 102 })
 			for round := range 3 {
 				old, a := c.move(nil)
 				awaitEmpty(t, old.Engine)
@@ -206,7 +207,7 @@ func TestTLSIsRefused(t *testing.T) {
 				l.TLS = &own
 				change(r)
 			})
-			until(t, "it to be refused", func() (fixed bool) {
+			wait.Until(t, "it to be refused", func() (fixed bool) {
 				sh := old.Shards[0]
 				sh.Loop.Call(func() { s := sh.sessions.head.next; fixed = s != &sh.sessions.head && s.fixed })
 				return fixed

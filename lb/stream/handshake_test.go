@@ -13,6 +13,7 @@ import (
 	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/syslog"
 	"lbsyslogd/lb/tlsrecord"
+	"lbsyslogd/test/wait"
 )
 
 // secure makes a rig's listener one for TLS.
@@ -119,7 +120,7 @@ func TestHandshakeWords(t *testing.T) {
 				}
 				io.WriteString(c, tt.send)
 				tt.end(c.(*net.TCPConn))
-				awaitCond(t, "a failed handshake to be counted", func() bool { return r.Shards[0].Read().Front[0].SSLFailed == 1 })
+				wait.Until(t, "a failed handshake to be counted", func() bool { return r.Shards[0].Read().Front[0].SSLFailed == 1 })
 				r.Shards[0].Loop.Call(r.Shards[0].flushLogs)
 				// Whatever was logged stands in the socket before this.
 				probe, err := net.Dial("udp", log.LocalAddr().String())
@@ -205,7 +206,7 @@ func TestHandshakesAreBounded(t *testing.T) {
 			c.Close()
 		})
 	}
-	awaitCond(t, "all the others to wait", func() bool {
+	wait.Until(t, "all the others to wait", func() bool {
 		n, waiting := r.Handshakes()
 		return n == cores && waiting == clients-cores
 	})
@@ -214,5 +215,5 @@ func TestHandshakesAreBounded(t *testing.T) {
 	if most > cores {
 		t.Errorf("%d were computed at once on %d cores", most, cores)
 	}
-	awaitCond(t, "no place to be taken", func() bool { n, waiting := r.Handshakes(); return n == 0 && waiting == 0 })
+	wait.Until(t, "no place to be taken", func() bool { n, waiting := r.Handshakes(); return n == 0 && waiting == 0 })
 }

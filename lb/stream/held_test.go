@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestQueuedRequestsHoldNoBuffer: a request that waits for a place holds what
@@ -40,7 +42,7 @@ func TestQueuedRequestsHoldNoBuffer(t *testing.T) {
 				}
 			})
 		}
-		awaitCond(t, "the queue", func() bool { return r.be.Stats().Queued == n-1 })
+		wait.Until(t, "the queue", func() bool { return r.be.Stats().Queued == n-1 })
 		r.Shards[0].Loop.Call(func() {
 			for s := r.Shards[0].sessions.head.next; s != &r.Shards[0].sessions.head; s = s.next {
 				if s.state == exchanging && s.t.phase == phaseQueue && s.in != nil {
@@ -54,7 +56,7 @@ func TestQueuedRequestsHoldNoBuffer(t *testing.T) {
 		close(proceed)
 		all.Wait()
 		client.CloseIdleConnections()
-		awaitCond(t, "nothing to be held", func() bool { return r.Held() == 0 })
+		wait.Until(t, "nothing to be held", func() bool { return r.Held() == 0 })
 	})
 }
 
@@ -98,7 +100,7 @@ func TestBodiesThatWaitAreBounded(t *testing.T) {
 			all.Go(func() { upload(http2Plain.url(r), client, 64<<10) })
 		}
 	}
-	awaitCond(t, "the queue", func() bool { return r.be.Stats().Queued >= conns*streams-1 })
+	wait.Until(t, "the queue", func() bool { return r.be.Stats().Queued >= conns*streams-1 })
 	if held := r.Held(); held > budget+conns*(maxStreams*minWindow+64<<10) {
 		t.Errorf("%d bytes are held", held)
 	}
@@ -108,5 +110,5 @@ func TestBodiesThatWaitAreBounded(t *testing.T) {
 	for _, c := range clients {
 		c.CloseIdleConnections()
 	}
-	awaitCond(t, "nothing to be held", func() bool { return r.Held() == 0 })
+	wait.Until(t, "nothing to be held", func() bool { return r.Held() == 0 })
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/test/wait"
 )
 
 // A session whose rules wait for more bytes moves with those that it has, and the rules of the next process decide on all of them.
@@ -20,7 +21,7 @@ func TestHandoverWhileLooking(t *testing.T) {
 	bad.say("reje")
 	all.say("complete at once")
 	all.hear("complete at once")
-	until(t, "all bytes are there", func() bool {
+	wait.Until(t, "all bytes are there", func() bool {
 		n := uint64(0)
 		for _, sh := range old.Shards {
 			n += sh.Read().Front[0].BytesIn

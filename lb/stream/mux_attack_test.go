@@ -13,6 +13,7 @@ import (
 
 	ours "lbsyslogd/lb/http2"
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/test/wait"
 )
 
 // onMux runs f on the loop with the one HTTP/2 connection that the engine has.
@@ -170,7 +171,7 @@ func TestFloods(t *testing.T) {
 		}
 		w.c.Close()
 	}
-	awaitCond(t, "every connection's end", func() bool { return r.Conns() == 0 })
+	wait.Until(t, "every connection's end", func() bool { return r.Conns() == 0 })
 }
 
 // TestUploadsInLine has one connection send more bodies than the server takes requests: those that wait for a place must not hold the window that
@@ -306,7 +307,7 @@ func TestAnswersWithoutEnd(t *testing.T) {
 		}
 	}
 	w.settle()
-	awaitCond(t, "its memory to be given back", func() (idle bool) {
+	wait.Until(t, "its memory to be given back", func() (idle bool) {
 		r.onMux(t, func(m *mux) { sound(t, m); idle = m.out == nil && m.s.in == nil && cap(m.rest) == 0 })
 		return idle
 	})
@@ -376,5 +377,5 @@ func TestEncryptedRest(t *testing.T) {
 		}
 		s.Ready(loop.Out)
 	})
-	awaitCond(t, "its end", func() bool { return r.Conns() == 0 })
+	wait.Until(t, "its end", func() bool { return r.Conns() == 0 })
 }

@@ -18,6 +18,7 @@ import (
 	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/syslog"
+	"lbsyslogd/test/wait"
 )
 
 // framer is an HTTP/2 client that sends what it likes.
@@ -186,7 +187,7 @@ func TestMisbehaviour(t *testing.T) {
 		}
 		w.c.Close()
 	}
-	awaitCond(t, "every connection's end", func() bool { return r.Conns() == 0 })
+	wait.Until(t, "every connection's end", func() bool { return r.Conns() == 0 })
 }
 
 // TestTakenBack has a client take a request back that its server is at work on: the server's connection is closed, and the line says who it was.
@@ -302,12 +303,12 @@ func TestRandomFrames(t *testing.T) {
 		}
 		w.c.Close()
 	}
-	awaitCond(t, "every connection's end", func() bool { return r.Conns() == 0 })
-	awaitCond(t, "every place to be free", func() bool {
+	wait.Until(t, "every connection's end", func() bool { return r.Conns() == 0 })
+	wait.Until(t, "every place to be free", func() bool {
 		st := r.be.Stats()
 		return st.Cur == 0 && st.Queued == 0 && r.Servers[0].Load() == 0
 	})
-	awaitCond(t, "every session's end", func() (none bool) { // one may just be accepted
+	wait.Until(t, "every session's end", func() (none bool) { // one may just be accepted
 		r.Shards[0].Loop.Call(func() { none = r.Shards[0].sessions.len == 0 })
 		return none
 	})

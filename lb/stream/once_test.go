@@ -14,6 +14,7 @@ import (
 
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/test/wait"
 )
 
 // rules compiles lines of one kind.
@@ -93,7 +94,7 @@ func TestRulesRunOnceInAQueue(t *testing.T) {
 				wasJudgedOnce(t, fmt.Sprint("request ", i), resp, "s1")
 			})
 		}
-		awaitCond(t, "the queue", func() bool { return r.be.Stats().Queued == 7 })
+		wait.Until(t, "the queue", func() bool { return r.be.Stats().Queued == 7 })
 		close(proceed)
 		all.Wait()
 	})
@@ -192,7 +193,7 @@ func TestRulesRunOnceWhileConnecting(t *testing.T) {
 				wasJudgedOnce(t, fmt.Sprint("request ", i), resp, "s1")
 			})
 		}
-		awaitCond(t, "four connections to be made", func() bool { return r.Shards[0].Read().Server[0].Connects == 4 })
+		wait.Until(t, "four connections to be made", func() bool { return r.Shards[0].Read().Server[0].Connects == 4 })
 		l.serve(t)
 		all.Wait()
 	})

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // An operator sees what each connection waits for, and ends it.
@@ -46,7 +48,7 @@ func TestSessionsAreSeenAndShut(t *testing.T) {
 		}
 		return found
 	}
-	awaitCond(t, "both are seen", func() bool { return find("idle") != nil && find("forward") != nil })
+	wait.Until(t, "both are seen", func() bool { return find("idle") != nil && find("forward") != nil })
 	s := find("forward")
 	if s.URI != "/slow" || s.Server != "s1" || s.Backend != "be" || s.Frontend != "fe" || s.Peer.String() != slow.LocalAddr().String() || s.ServerFD < 0 || s.Expires <= 0 {
 		t.Errorf("the request under way: %+v", s)
@@ -63,7 +65,7 @@ func TestSessionsAreSeenAndShut(t *testing.T) {
 			t.Errorf("%s: %v", state, err)
 		}
 		c.Close()
-		awaitCond(t, state+" is gone", func() bool {
+		wait.Until(t, state+" is gone", func() bool {
 			return !slices.ContainsFunc(r.Sessions(), func(s SessionInfo) bool { return s.ID == id })
 		})
 		if r.ShutSession(id) {

@@ -8,6 +8,7 @@ import (
 
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/sample"
+	"lbsyslogd/test/wait"
 )
 
 // fullTunnel is the parcel of a tunnel with all that may stand in its buffers.
@@ -66,7 +67,7 @@ func TestTunnelTooLargeToMove(t *testing.T) {
 		}
 	})
 	old.Handover(a.carry)
-	until(t, "the other tunnel to move", func() bool { return old.Conns() == 1 && next.Conns() == 1 })
+	wait.Until(t, "the other tunnel to move", func() bool { return old.Conns() == 1 && next.Conns() == 1 })
 	for _, c := range []*client{large, other} {
 		c.say("after")
 		c.hear("after")

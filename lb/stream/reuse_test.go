@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/test/wait"
 )
 
 // connServer answers with the number of the connection and of the request on
@@ -155,7 +156,7 @@ func TestEarlyAnswerEndsTheConnection(t *testing.T) {
 	victim, sent := connect(t, r.addr), func() uint64 { return r.Shards[0].Read().Server[0].BytesIn }
 	before := sent()
 	victim.say("GET /victim HTTP/1.1\r\nHost: a\r\n\r\n")
-	awaitCond(t, "the victim's request to be sent", func() bool { return sent() > before })
+	wait.Until(t, "the victim's request to be sent", func() bool { return sent() > before })
 	close(gate)
 	if body, _ := victim.ask(""); body != "/victim" {
 		t.Errorf("the victim got %q", body)
@@ -299,7 +300,7 @@ func TestPrivateConnectionOfOneThatStays(t *testing.T) {
 	me.ask(private)
 	mine, _ := me.ask(fmt.Sprintf(loggedIn, "NTLM me"))
 	old.Handover(a.carry)
-	awaitCond(t, "the answer of the next process", func() (stays bool) {
+	wait.Until(t, "the answer of the next process", func() (stays bool) {
 		old.Shards[0].Loop.Call(func() { stays = old.Shards[0].sessions.head.next.fixed })
 		return stays
 	})

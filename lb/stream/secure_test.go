@@ -13,6 +13,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/logformat"
+	"lbsyslogd/test/wait"
 )
 
 // tlsServer is a server over TLS that says how its client came.
@@ -139,7 +140,7 @@ func TestTLSToServers(t *testing.T) {
 			// Two at once need another connection, which resumes the session.
 			d := connect(t, r.addr)
 			d.say("POST /slow HTTP/1.1\r\nHost: a.example\r\nContent-Length: 3\r\n\r\n1")
-			until(t, "it to be under way", func() bool { return r.Servers[0].Load() == 1 })
+			wait.Until(t, "it to be under way", func() bool { return r.Servers[0].Load() == 1 })
 			if got := askFor(t, c, "/9", "a.example"); got != "200 /9 sni=a.example resumed=true 0" {
 				t.Error(got)
 			}
@@ -259,7 +260,7 @@ func TestTLSToServersMoves(t *testing.T) {
 	if got := askFor(t, k, "/last", "a"); !strings.HasPrefix(got, "200 /last") {
 		t.Fatal(got)
 	}
-	until(t, "the idle one to be closed", func() bool { _, alive := srv.count(); return alive == 1 })
+	wait.Until(t, "the idle one to be closed", func() bool { _, alive := srv.count(); return alive == 1 })
 	if n := a.moved(SecureServerParcel); n != 0 {
 		t.Errorf("%d server connections moved", n)
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestSlowClients: a thousand clients that send their head a byte at a time
@@ -47,5 +49,5 @@ func TestSlowClients(t *testing.T) {
 			t.Fatal("a slow client was not told 408")
 		}
 	}
-	awaitCond(t, "every connection's end", func() bool { return r.Conns() == 0 })
+	wait.Until(t, "every connection's end", func() bool { return r.Conns() == 0 })
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/syslogd/message"
+	"lbsyslogd/test/wait"
 )
 
 // told keeps what a Health tells.
@@ -57,7 +58,7 @@ func TestOutageOverUDPIsToldOnce(t *testing.T) {
 	}
 	defer c.Close()
 	sent := 0
-	waitUntil(t, "the end of the outage is told", func() bool {
+	wait.Until(t, "the end of the outage is told", func() bool {
 		one.Log(message.Info, []byte("heard"))
 		one.Flush()
 		sent++
@@ -87,13 +88,13 @@ func TestOutageOfAUnixSocket(t *testing.T) {
 	if len(*said) != 0 {
 		t.Fatalf("told at once: %q", *said)
 	}
-	waitUntil(t, "the outage is told", func() bool { s.Flush(); return len(*said) == 1 })
+	wait.Until(t, "the outage is told", func() bool { s.Flush(); return len(*said) == 1 })
 	if want := "log: " + path + " is not there (no such file or directory): is syslogd running? 1 line waits"; (*said)[0] != want {
 		t.Errorf("told %q, want %q", (*said)[0], want)
 	}
 	c := receiver(t, path)
-	waitUntil(t, "the first line is taken", func() bool { s.Flush(); return !s.Pending() })
-	waitUntil(t, "the end is told", func() bool {
+	wait.Until(t, "the first line is taken", func() bool { s.Flush(); return !s.Pending() })
+	wait.Until(t, "the end is told", func() bool {
 		read(t, c)
 		s.Log(message.Info, []byte("next"))
 		s.Flush()

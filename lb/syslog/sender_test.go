@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lbsyslogd/syslogd/message"
+	"lbsyslogd/test/wait"
 )
 
 // receiver is a unix datagram socket a test reads from.
@@ -60,17 +61,6 @@ func balance(t *testing.T, s *Sender, logged int) {
 	t.Helper()
 	if got := s.Sent() + s.Dropped() + s.Waiting(); got != uint64(logged) {
 		t.Errorf("sent %d + dropped %d + waiting %d = %d, want the %d logged", s.Sent(), s.Dropped(), s.Waiting(), got, logged)
-	}
-}
-
-// waitUntil polls what only the kernel or another process can bring about.
-func waitUntil(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !done() {
-		if time.Now().After(deadline) {
-			t.Fatalf("still not so after 20 s: %s", what)
-		}
 	}
 }
 
@@ -189,7 +179,7 @@ func TestReplacedReceiver(t *testing.T) {
 	balance(t, s, 51)
 	c = receiver(t, path)
 	for i := range 50 {
-		waitUntil(t, "the line goes out", func() bool {
+		wait.Until(t, "the line goes out", func() bool {
 			s.Flush()
 			return s.Sent() > uint64(i+1) || !s.Pending()
 		})
@@ -240,7 +230,7 @@ func TestFullBacklogDropsTheOldest(t *testing.T) {
 	}
 	c := receiver(t, path)
 	for i := lines - kept; i < lines; i++ {
-		waitUntil(t, "the backlog goes out", func() bool { s.Flush(); return s.Sent() > uint64(i-(lines-kept)) })
+		wait.Until(t, "the backlog goes out", func() bool { s.Flush(); return s.Sent() > uint64(i-(lines-kept)) })
 		if got, want := read(t, c), fmt.Sprintf("line %03d\n", i); got != want {
 			t.Fatalf("got %q, want %q", got, want)
 		}
@@ -367,7 +357,7 @@ func TestSharedIsSafeAndSends(t *testing.T) {
 	}
 	seen := map[string]bool{}
 	for range workers * each {
-		waitUntil(t, "a line is on its way", func() bool {
+		wait.Until(t, "a line is on its way", func() bool {
 			sh.Flush()
 			return sh.Sent() > uint64(len(seen))
 		})
@@ -474,7 +464,7 @@ func TestSocketIsRemovedFile(t *testing.T) {
 		t.Error("the line is gone")
 	}
 	c := receiver(t, path)
-	waitUntil(t, "the line goes out", func() bool { s.Flush(); return !s.Pending() })
+	wait.Until(t, "the line goes out", func() bool { s.Flush(); return !s.Pending() })
 	if got := read(t, c); got != "x\n" {
 		t.Errorf("got %q", got)
 	}

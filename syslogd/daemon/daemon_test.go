@@ -19,6 +19,7 @@ import (
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/syslogd/format"
+	"lbsyslogd/test/wait"
 )
 
 // run runs a Daemon in this process, so that the race detector sees all of it, and returns its control socket.
@@ -49,7 +50,7 @@ func runUntil(t *testing.T, dir, text string) (socket string, stop func()) {
 		}
 	})
 	t.Cleanup(stop)
-	until(t, "the daemon to answer", func() bool { return ask(t, socket, "status") != "" })
+	wait.Until(t, "the daemon to answer", func() bool { return ask(t, socket, "status") != "" })
 	return socket, stop
 }
 
@@ -199,7 +200,7 @@ outputs:
 		must(json.Unmarshal([]byte(ask(t, socket, "status", "--json")), &s))
 		return &s
 	}
-	until(t, "the line", func() bool { b, _ := os.ReadFile(at("good.log")); return bytes.Contains(b, []byte("app: one")) })
+	wait.Until(t, "the line", func() bool { b, _ := os.ReadFile(at("good.log")); return bytes.Contains(b, []byte("app: one")) })
 	for _, o := range status().Outputs {
 		switch filepath.Base(o.Name) {
 		case "directory.log", "link.log", "file.log":
@@ -220,11 +221,11 @@ outputs:
 		must(os.Remove(at(name)))
 	}
 	for _, name := range []string{"directory.log", "link.log", "in/file.log"} {
-		until(t, "the line that waited, in "+name, func() bool { b, _ := os.ReadFile(at(name)); return bytes.Contains(b, []byte("app: one")) })
+		wait.Until(t, "the line that waited, in "+name, func() bool { b, _ := os.ReadFile(at(name)); return bytes.Contains(b, []byte("app: one")) })
 	}
 	_, err = io.WriteString(conn, "<13>app: two")
 	must(err)
-	until(t, "a file of a host", func() bool { b, _ := os.ReadFile(at("hosts/here.log")); return bytes.Contains(b, []byte("app: two")) })
+	wait.Until(t, "a file of a host", func() bool { b, _ := os.ReadFile(at("hosts/here.log")); return bytes.Contains(b, []byte("app: two")) })
 	if _, err := os.Lstat(at("elsewhere")); err == nil {
 		t.Error("the symbolic link was followed")
 	}
@@ -323,7 +324,7 @@ func TestCommandsDuringAReload(t *testing.T) {
 	if _, err := io.WriteString(conn, "<13>app: one\n<13>app: two\n"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the messages", func() bool { return status().Total.Received == 2 })
+	wait.Until(t, "the messages", func() bool { return status().Total.Received == 2 })
 	configure(t, dir, "listen: unix://DIR/a\noutputs: [{file: DIR/a.log, rotate: {size: 1MB}}]\n")
 	var reload sync.WaitGroup
 	reload.Go(func() {
@@ -331,7 +332,7 @@ func TestCommandsDuringAReload(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	until(t, "the reload to have begun", func() bool { return len(status().Inputs) == 1 })
+	wait.Until(t, "the reload to have begun", func() bool { return len(status().Inputs) == 1 })
 	if s := status(); s.Total.Received != 2 || s.Total.Written != 2 {
 		t.Errorf("the totals forget: %+v", s.Total)
 	}
@@ -368,18 +369,5 @@ func TestStopDuringAReload(t *testing.T) {
 		reload.Go(func() { ask(t, socket, "reload") }) // which may fail
 		stop()
 		reload.Wait()
-	}
-}
-
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 20 s for: %s", what)
-		}
-		<-tick.C
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/test/wait"
 )
 
 func statusOf(t *testing.T, socket string) (s control.Status) {
@@ -38,7 +39,7 @@ func accepted(t *testing.T, socket, address string) (yes bool) {
 	}
 	defer c.Close()
 	io.WriteString(c, "<13>a: x\n") // one that is refused may have ended it already
-	until(t, "an answer to a connection", func() bool {
+	wait.Until(t, "an answer to a connection", func() bool {
 		now := statusOf(t, socket).Inputs[0]
 		yes = now.Received > before.Received
 		return yes || now.Refused > before.Refused
@@ -57,7 +58,7 @@ func TestReloadOfAllow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer open.Close()
-	until(t, "the connection", func() bool { return statusOf(t, socket).Inputs[0].Connections == 1 })
+	wait.Until(t, "the connection", func() bool { return statusOf(t, socket).Inputs[0].Connections == 1 })
 	for _, step := range []struct {
 		allow string
 		want  bool
@@ -144,7 +145,7 @@ func TestReloadOfCertificates(t *testing.T) {
 		c.Close()
 		t.Error("TLS 1.1 is spoken")
 	}
-	until(t, "the failed handshake", func() bool { return statusOf(t, socket).Inputs[0].HandshakesFailed == 1 })
+	wait.Until(t, "the failed handshake", func() bool { return statusOf(t, socket).Inputs[0].HandshakesFailed == 1 })
 	if said := ask(t, socket, "status"); !strings.Contains(said, "1 TLS handshakes failed, the last of 127.0.0.1: tls: client offered only unsupported versions") {
 		t.Errorf("status says %s", said)
 	}

@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestCircle has a peer that sends everything back. It gets lines a bounded number of times, status says why, and new lines go on.
@@ -60,12 +62,12 @@ func TestCircle(t *testing.T) {
 	f.Start()
 	defer f.Close()
 	write(t, w, 0, 5)
-	until(t, "the circle to be seen", func() bool { return strings.Contains(f.Counts().LastError, "comes back") })
-	until(t, "nothing to be left to send", func() bool { return f.Counts().Behind == 0 })
+	wait.Until(t, "the circle to be seen", func() bool { return strings.Contains(f.Counts().LastError, "comes back") })
+	wait.Until(t, "nothing to be left to send", func() bool { return f.Counts().Behind == 0 })
 	before := came.Load()
 	write(t, w, 7, 8)
-	until(t, "a new line to be sent", func() bool { return news.Load() > 0 })
-	until(t, "nothing to be left to send", func() bool { return f.Counts().Behind == 0 })
+	wait.Until(t, "a new line to be sent", func() bool { return news.Load() > 0 })
+	wait.Until(t, "nothing to be left to send", func() bool { return f.Counts().Behind == 0 })
 	if c := f.Counts(); c.Looped == 0 || came.Load() > before+circleLines*2 {
 		t.Errorf("%d and then %d lines came: %+v", before, came.Load(), c)
 	}

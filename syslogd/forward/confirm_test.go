@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // A deaf peer reads and never hears that a connection has ended: it does not close its side.
@@ -79,10 +81,10 @@ func TestPeerThatIgnoresTheEnd(t *testing.T) {
 	f.Start()
 	defer f.Close()
 	write(t, w, 100, 200)
-	until(t, "the error to be seen", func() bool { return strings.Contains(f.Counts().Error, "does not close") })
-	until(t, "the lines to count", func() bool { return f.Counts().Acknowledged == 100 })
+	wait.Until(t, "the error to be seen", func() bool { return strings.Contains(f.Counts().Error, "does not close") })
+	wait.Until(t, "the lines to count", func() bool { return f.Counts().Acknowledged == 100 })
 	write(t, w, 200, 300)
-	until(t, "later lines to count", func() bool { return f.Counts().Acknowledged == 200 && f.Counts().Behind == 0 })
+	wait.Until(t, "later lines to count", func() bool { return f.Counts().Acknowledged == 200 && f.Counts().Behind == 0 })
 	if n := p.has(150); n < 1 || n > sessionsUnclosed+1 {
 		t.Errorf("a line came %d times", n)
 	}
@@ -108,7 +110,7 @@ func TestAcknowledged(t *testing.T) {
 	defer f.Close()
 	for i := 100; i < 600; i += 100 {
 		write(t, w, i, i+100)
-		until(t, "the lines to count", func() bool { return f.Counts().Acknowledged == uint64(i) })
+		wait.Until(t, "the lines to count", func() bool { return f.Counts().Acknowledged == uint64(i) })
 	}
 	if c := f.Counts(); c.Connections != 1 || c.Again != 0 || c.Error != "" || p.has(333) != 1 {
 		t.Errorf("%+v", c)
@@ -174,9 +176,9 @@ func TestProxyThatCloses(t *testing.T) {
 		f.Start()
 		write(t, w, 0, 5000)
 		if row.confirm == ByClose {
-			until(t, "the proxy to be believed", func() bool { return f.Counts().Confirmed > 0 })
+			wait.Until(t, "the proxy to be believed", func() bool { return f.Counts().Confirmed > 0 })
 		} else {
-			until(t, "the proxy not to be believed", func() bool { return f.Counts().Again > 0 })
+			wait.Until(t, "the proxy not to be believed", func() bool { return f.Counts().Again > 0 })
 			if c := f.Counts(); c.Confirmed != 0 || c.LastError == "" {
 				t.Errorf("%+v", c)
 			}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/test/wait"
 )
 
 // A peer takes frames as a syslog server does. Like a real one it holds what it has taken in memory for a while, saveTime at most, and
@@ -203,19 +204,6 @@ func write(t *testing.T, w io.Writer, from, to int) {
 	}
 }
 
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s for: %s", what)
-		}
-		<-tick.C
-	}
-}
-
 func open(t *testing.T, path string) *rotate.Writer {
 	t.Helper()
 	w, err := rotate.Open(path, rotate.Options{Size: 20_000, Keep: 1, Compress: rotate.Gzip, Hold: 1 << 30})
@@ -246,7 +234,7 @@ func TestPeerIsKilled(t *testing.T) {
 	for range 8 {
 		write(t, w, n, n+2000)
 		n += 2000
-		until(t, "some of it to arrive", func() bool {
+		wait.Until(t, "some of it to arrive", func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			return len(p.memory) > 0
@@ -254,7 +242,7 @@ func TestPeerIsKilled(t *testing.T) {
 		p.save() // what came until now is safe, and what comes from now on dies
 		write(t, w, n, n+500)
 		n += 500
-		until(t, "more of it", func() bool {
+		wait.Until(t, "more of it", func() bool {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			return len(p.memory) > 0
@@ -262,9 +250,9 @@ func TestPeerIsKilled(t *testing.T) {
 		p.kill()
 		p.start()
 	}
-	until(t, "all lines", func() bool { return p.has(n) })
+	wait.Until(t, "all lines", func() bool { return p.has(n) })
 	p.inOrder(t, n)
-	until(t, "the last confirmation", func() bool { return f.Counts().Behind == 0 })
+	wait.Until(t, "the last confirmation", func() bool { return f.Counts().Behind == 0 })
 	c := f.Counts()
 	if c.Confirmed != uint64(n) || c.Sent != c.Confirmed+c.Again || c.Again == 0 || c.Missed != 0 || c.Error != "" {
 		t.Errorf("of %d lines: %+v", n, c)
@@ -287,8 +275,8 @@ func TestPeerDiesBetweenSessions(t *testing.T) {
 	f := start(t, w, p, 300*time.Millisecond)
 	defer f.Close()
 	write(t, w, 0, 1)
-	until(t, "the line", func() bool { return p.has(1) })
-	until(t, "the confirmation", func() bool { return f.Counts().Confirmed == 1 })
+	wait.Until(t, "the line", func() bool { return p.has(1) })
+	wait.Until(t, "the confirmation", func() bool { return f.Counts().Confirmed == 1 })
 	if c := f.Counts(); c.Again == 0 {
 		t.Errorf("the first process lost nothing: %+v", c)
 	}
@@ -303,7 +291,7 @@ func TestRestart(t *testing.T) {
 		w := open(t, path)
 		f := start(t, w, p, time.Hour)
 		write(t, w, i*n, (i+1)*n)
-		until(t, "the lines", func() bool { return p.has((i + 1) * n) })
+		wait.Until(t, "the lines", func() bool { return p.has((i + 1) * n) })
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
@@ -332,14 +320,14 @@ func TestPeerIsAway(t *testing.T) {
 	if _, err := io.WriteString(w, "Nov 21 03:04:05 web1 app: old\n\n<999>1 no\n"+message(1)+"\n"); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "an error", func() bool { return strings.Contains(f.Counts().Error, "connection refused") })
+	wait.Until(t, "an error", func() bool { return strings.Contains(f.Counts().Error, "connection refused") })
 	p.start()
-	until(t, "the lines", func() bool { return p.has(3) })
+	wait.Until(t, "the lines", func() bool { return p.has(3) })
 	want := []string{nilHeader + "Nov 21 03:04:05 web1 app: old", nilHeader + "<999>1 no", message(1)}
 	if fmt.Sprintf("%q", p.disk) != fmt.Sprintf("%q", want) {
 		t.Errorf("got %q", p.disk)
 	}
-	until(t, "the confirmation", func() bool { c := f.Counts(); return c.Confirmed == 3 && c.Error == "" })
+	wait.Until(t, "the confirmation", func() bool { c := f.Counts(); return c.Confirmed == 3 && c.Error == "" })
 }
 
 func TestTLS(t *testing.T) {
@@ -353,7 +341,7 @@ func TestTLS(t *testing.T) {
 	}
 	f.Start()
 	write(t, w, 0, 1)
-	until(t, "the wrong name to be refused", func() bool { return strings.Contains(f.Counts().Error, "not somebody.else") })
+	wait.Until(t, "the wrong name to be refused", func() bool { return strings.Contains(f.Counts().Error, "not somebody.else") })
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
@@ -362,7 +350,7 @@ func TestTLS(t *testing.T) {
 	f.Start()
 	defer f.Close()
 	write(t, w, 1, 5000)
-	until(t, "the lines to be confirmed", func() bool { return f.Counts().Confirmed == 5000 })
+	wait.Until(t, "the lines to be confirmed", func() bool { return f.Counts().Confirmed == 5000 })
 	p.save()
 	p.inOrder(t, 5000)
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/test/wait"
 )
 
 // TestABrokenPosition begins with whatever may be found in the place of a position. Nothing of it is a reason not to forward: everything that
@@ -47,8 +48,8 @@ func TestABrokenPosition(t *testing.T) {
 			} else if s := f.Counts().LastError; !strings.Contains(s, "position") {
 				t.Errorf("the last error is %q", s)
 			}
-			until(t, "the lines", func() bool { return p.has(want) })
-			until(t, "the confirmation", func() bool { return f.Counts().Confirmed == uint64(want) })
+			wait.Until(t, "the lines", func() bool { return p.has(want) })
+			wait.Until(t, "the confirmation", func() bool { return f.Counts().Confirmed == uint64(want) })
 			c := f.Counts()
 			if c.Missed != 0 {
 				t.Errorf("%+v", c)
@@ -112,9 +113,9 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("the last error is %q", s)
 	}
 	p.start()
-	until(t, "the disk to take lines", func() bool { return w.Stats().Waiting == 0 && w.Stats().WriteError == "" })
+	wait.Until(t, "the disk to take lines", func() bool { return w.Stats().Waiting == 0 && w.Stats().WriteError == "" })
 	write(t, w, n, n+1)
-	until(t, "the position to be stored", func() bool { return f.Counts().Error == "" && f.Counts().Behind == 0 })
+	wait.Until(t, "the position to be stored", func() bool { return f.Counts().Error == "" && f.Counts().Behind == 0 })
 	if _, err := load(path + Suffix); err != nil {
 		t.Error(err)
 	}

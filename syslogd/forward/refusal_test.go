@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestPeerThatRefusesALine has a peer that resets the connection for some lines. All others arrive, and those are counted. One that closes it in
@@ -25,7 +27,7 @@ func TestPeerThatRefusesALine(t *testing.T) {
 			}
 		}
 		write(t, w, 300, 600)
-		until(t, "all other lines", func() bool { return p.has(600) && f.Counts().Behind == 0 })
+		wait.Until(t, "all other lines", func() bool { return p.has(600) && f.Counts().Behind == 0 })
 		c := f.Counts()
 		if c.Refused+c.Confirmed != 602 || c.Missed != 0 || resets && c.Refused != 2 {
 			t.Errorf("%+v", c)
@@ -46,7 +48,7 @@ func TestPeerThatEndsEverything(t *testing.T) {
 	f := start(t, w, p, 20*time.Millisecond)
 	defer f.Close()
 	write(t, w, 0, 10)
-	until(t, "many attempts", func() bool { return f.Counts().Connections > 25 })
+	wait.Until(t, "many attempts", func() bool { return f.Counts().Connections > 25 })
 	if c := f.Counts(); c.Refused != 0 || c.Confirmed != 0 {
 		t.Errorf("%+v", c)
 	}

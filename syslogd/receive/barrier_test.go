@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/wait"
 )
 
 // arrived waits until the other end's kernel has all that was written.
@@ -28,7 +30,7 @@ func arrived(t *testing.T, c net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the other end's kernel to have it", func() bool {
+	wait.Until(t, "the other end's kernel to have it", func() bool {
 		var left int
 		var ioctlErr error
 		if err := raw.Control(func(fd uintptr) { left, ioctlErr = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) }); err != nil || ioctlErr != nil {
@@ -98,7 +100,7 @@ func TestBarrierOverTLS(t *testing.T) {
 	}
 	defer c.Close()
 	say(t, c, "<13>hello\n")
-	until(t, "the end of the handshake", func() bool { return len(k.got()) == 1 })
+	wait.Until(t, "the end of the handshake", func() bool { return len(k.got()) == 1 })
 	for i := range 20 {
 		say(t, c, strings.Repeat("<13>one of a hundred\n", 100*i)+"<13>a half one, ")
 		arrived(t, c)
@@ -223,7 +225,7 @@ func TestPoliteClientsLoseNothing(t *testing.T) {
 					}
 				}()
 			}
-			until(t, "some messages", func() bool { return len(k.got()) > 500 })
+			wait.Until(t, "some messages", func() bool { return len(k.got()) > 500 })
 			cancel()
 			total := 0
 			for range 5 {
@@ -262,7 +264,7 @@ func TestEndBetweenTwoSteps(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.Run(ctx) }()
 	old := dial(t, "tcp", s.Describe().Address)
-	until(t, "the connection", func() bool { return s.Counts().Connections == 1 })
+	wait.Until(t, "the connection", func() bool { return s.Counts().Connections == 1 })
 	ctx.done.Store(true)
 	dial(t, "tcp", s.Describe().Address)
 	old.SetReadDeadline(time.Now().Add(20 * time.Second))

@@ -22,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // stream runs a Stream whose messages all go to one keeper.
@@ -57,31 +59,18 @@ func (k *keeper) got() []string {
 	return slices.Clone(k.texts)
 }
 
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 20 s for: %s", what)
-		}
-		<-tick.C
-	}
-}
-
 func TestStreamOfBothFramings(t *testing.T) {
 	s, k := stream(t, new(Stream))
 	c := dial(t, "tcp", s.Describe().Address)
 	say(t, c, "<13>one\n7 <13>two8 <13>")
-	until(t, "two messages", func() bool { return len(k.got()) == 2 })
+	wait.Until(t, "two messages", func() bool { return len(k.got()) == 2 })
 	say(t, c, "four<13>without a newline")
 	c.Close()
-	until(t, "the rest", func() bool { return len(k.got()) == 4 })
+	wait.Until(t, "the rest", func() bool { return len(k.got()) == 4 })
 	if got := strings.Join(k.got(), "|"); got != "<13>one|<13>two|<13>four|<13>without a newline" {
 		t.Errorf("got %s", got)
 	}
-	until(t, "the end of the connection", func() bool { return s.Counts().Connections == 0 })
+	wait.Until(t, "the end of the connection", func() bool { return s.Counts().Connections == 0 })
 }
 
 func TestManyMessagesOverManyConnections(t *testing.T) {
@@ -103,7 +92,7 @@ func TestManyMessagesOverManyConnections(t *testing.T) {
 			c.Close()
 		}()
 	}
-	until(t, "all messages", func() bool { return len(k.got()) == conns*each })
+	wait.Until(t, "all messages", func() bool { return len(k.got()) == conns*each })
 	got := k.got()
 	slices.Sort(got)
 	if n := len(slices.Compact(got)); n != conns*each {
@@ -122,9 +111,9 @@ func TestIdleAndSlowClientsDoNotDelayOthers(t *testing.T) {
 	}
 	quick := dial(t, "tcp", s.Describe().Address)
 	say(t, quick, "<13>quick\n")
-	until(t, "the quick one", func() bool { return len(k.got()) == 1 })
+	wait.Until(t, "the quick one", func() bool { return len(k.got()) == 1 })
 	say(t, slow, "\n")
-	until(t, "the slow one", func() bool { return len(k.got()) == 2 })
+	wait.Until(t, "the slow one", func() bool { return len(k.got()) == 2 })
 	if got := k.got(); got[0] != "<13>quick" || got[1] != "<13>a slow one" {
 		t.Errorf("got %q", got)
 	}
@@ -146,12 +135,12 @@ func TestConnectionsAreLimited(t *testing.T) {
 	for range 2 {
 		dial(t, "tcp", s.Describe().Address)
 	}
-	until(t, "two connections", func() bool { return s.Counts().Connections == 2 })
+	wait.Until(t, "two connections", func() bool { return s.Counts().Connections == 2 })
 	third := dial(t, "tcp", s.Describe().Address)
 	if _, err := third.Read(make([]byte, 1)); err == nil {
 		t.Error("a third connection from one address stays")
 	}
-	until(t, "the refusal to be counted", func() bool { return s.Counts().Refused == 1 })
+	wait.Until(t, "the refusal to be counted", func() bool { return s.Counts().Refused == 1 })
 	if len(k.got()) != 0 {
 		t.Errorf("got %q", k.got())
 	}
@@ -218,7 +207,7 @@ func TestWhatHasArrivedIsReadAtTheEnd(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); s.Run(ctx) }()
 	c := dial(t, "tcp", s.Describe().Address)
-	until(t, "the connection", func() bool { return s.Counts().Connections == 1 })
+	wait.Until(t, "the connection", func() bool { return s.Counts().Connections == 1 })
 	say(t, c, "<14>app: the first\x00")
 	for i := range 999 {
 		say(t, c, fmt.Sprintf("<13>%d\n", i))
@@ -332,7 +321,7 @@ func TestTLSWithClientCertificates(t *testing.T) {
 			t.Errorf("client %q may send", client)
 		}
 	}
-	until(t, "the message", func() bool { return len(k.got()) == 1 })
+	wait.Until(t, "the message", func() bool { return len(k.got()) == 1 })
 	if got := k.got(); got[0] != "<13>from web1" {
 		t.Errorf("got %q", got)
 	}
@@ -397,10 +386,10 @@ func TestPythonsMessages(t *testing.T) {
 	for i := range 999 {
 		say(t, c, fmt.Sprintf("<14>app: number %d\nand another line\x00", i))
 	}
-	until(t, "all messages", func() bool { return len(k.got()) == 1000 })
+	wait.Until(t, "all messages", func() bool { return len(k.got()) == 1000 })
 	d := dial(t, "tcp", s.Describe().Address)
 	say(t, d, "35 <14>Nov 21 03:04:05 h-a app: WRONG"+strings.Repeat("32 <14>Nov 21 03:04:05 h-a app: n 0", 100))
-	until(t, "those with counts", func() bool { return len(k.got()) == 1101 })
+	wait.Until(t, "those with counts", func() bool { return len(k.got()) == 1101 })
 	if n := s.Counts(); n.OutOfStep != 1 || n.ReceiveErrors != 0 {
 		t.Errorf("%+v", n)
 	}

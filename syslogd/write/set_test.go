@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/test/wait"
 )
 
 func newSet(t *testing.T, dir string, limits Limits) *Set {
@@ -144,7 +145,7 @@ func TestSetDrainsWhatLeavesMeanwhile(t *testing.T) {
 	evict("a")
 	drained := make(chan error)
 	go func() { drained <- s.Drain(t.Context()) }()
-	until(t, "Drain to wait", func() bool {
+	wait.Until(t, "Drain to wait", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.members["b"].users+s.members["c"].users > 0
@@ -165,19 +166,6 @@ func TestSetDrainsWhatLeavesMeanwhile(t *testing.T) {
 	}
 	if c := s.Counts(); c.Open != 1 || c.Written != 6 {
 		t.Errorf("%+v", c)
-	}
-}
-
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 20 s for: %s", what)
-		}
-		<-tick.C
 	}
 }
 
@@ -224,7 +212,7 @@ func TestSetParks(t *testing.T) {
 		t.Error(err)
 	}
 	// A file has two descriptors, and its directory one. One that was in the middle of something is parked when another is used.
-	until(t, "the files to be parked", func() bool {
+	wait.Until(t, "the files to be parked", func() bool {
 		if descriptors(t) <= before+3*open {
 			return true
 		}

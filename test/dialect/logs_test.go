@@ -11,6 +11,7 @@ import (
 
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/wait"
 )
 
 // TestUniqueIDs: the id that a server sees is the one in the log; it is there as well where no server was reached.
@@ -138,7 +139,7 @@ backend spare
 		if !s.tape.Live() {
 			continue
 		}
-		until(t, "the other connections to be gone", func() bool { return strings.Contains(s.get("/conns"), `"1 0"`) })
+		wait.Until(t, "the other connections to be gone", func() bool { return strings.Contains(s.get("/conns"), `"1 0"`) })
 	}
 }
 

@@ -4,7 +4,6 @@ package dialect
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -265,15 +264,5 @@ func same(t *testing.T, what string, theirs, ours []string) {
 		if w != g {
 			t.Errorf("%s %d:\n    lb: %s\nhaproxy: %s", what, i+1, g, w)
 		}
-	}
-}
-
-// until waits for a condition.
-func until(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := rig.Until(ctx, what, cond); err != nil {
-		t.Fatal(err)
 	}
 }

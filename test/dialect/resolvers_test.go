@@ -12,6 +12,7 @@ import (
 
 	"lbsyslogd/test/rig"
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 // TestResolvers: servers follow their names, as Debian's dnsmasq tells them, and a reload waits for no name server.
@@ -75,7 +76,7 @@ backend srv
 		t.Helper()
 		for _, s := range []*subject{theirs, ours} {
 			var got []string
-			until(t, fmt.Sprintf("%s's servers at %v (they are %v)", s.name, want, &got), func() bool {
+			wait.Until(t, fmt.Sprintf("%s's servers at %v (they are %v)", s.name, want, &got), func() bool {
 				got = nil
 				for _, row := range rows(s) {
 					if a := strings.Fields(row); strings.HasPrefix(row, "many ") {
@@ -88,7 +89,7 @@ backend srv
 		}
 	}
 	settle("1", "1", first) // MAINT (resolution), weight 1, no address
-	until(t, "the same rows", func() bool { return slices.Equal(rows(theirs), rows(ours)) })
+	wait.Until(t, "the same rows", func() bool { return slices.Equal(rows(theirs), rows(ours)) })
 	if got := ours.get("/"); !strings.Contains(got, "at "+first) {
 		t.Errorf("the server is %s", got)
 	}
@@ -98,7 +99,7 @@ backend srv
 	names(second)
 	dns.Signal(syscall.SIGHUP)
 	settle("1", "1", second)
-	until(t, "the server to move", func() bool { return strings.Contains(ours.get("/"), "at "+second) })
+	wait.Until(t, "the server to move", func() bool { return strings.Contains(ours.get("/"), "at "+second) })
 
 	// Nobody answers any more, and yet the next worker serves at once.
 	dns.Stop()

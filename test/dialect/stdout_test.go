@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestLogOutputs: lines on standard output and error in each format, samples of them, and lines over TCP, alone and from a ring.
@@ -80,7 +82,7 @@ frontend fe
 				}
 			}
 			const all = (n+1)*7 + 5 // 7 targets that take all, notice takes none, and the sample
-			until(t, s.name+"'s lines", func() bool {
+			wait.Until(t, s.name+"'s lines", func() bool {
 				o.Printed = nil
 				for line := range strings.Lines(s.Output()) {
 					if strings.Contains(line, "LINE") {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/ledger"
+	"lbsyslogd/test/wait"
 )
 
 // TestOperatorsTable is the table of the operators whose balancer died every night: ab through the balancer while something is done to it.
@@ -123,7 +124,7 @@ func abFigure(report, name string) int {
 func (s *stack) wantLines(t *testing.T, word string, want int) {
 	t.Helper()
 	got := 0
-	until(t, fmt.Sprintf("%d log lines with %q", want, word), func() bool {
+	wait.Until(t, fmt.Sprintf("%d log lines with %q", want, word), func() bool {
 		if _, err := s.log.Verb(t.Context(), "flush"); err != nil {
 			t.Fatal(err)
 		}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/ledger"
+	"lbsyslogd/test/wait"
 )
 
 // TestHTTP2 asks with curl and h2load, over TLS and with prior knowledge without it: the answers are those of HTTP/1.1, and each request has
@@ -52,7 +53,7 @@ func TestHTTP2(t *testing.T) {
 		asked += requests
 	}
 	var lines, http2 int
-	until(t, "a line for each request", func() bool {
+	wait.Until(t, "a line for each request", func() bool {
 		if _, err := s.log.Verb(t.Context(), "flush"); err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +127,7 @@ func TestReloadUnderHTTP2(t *testing.T) {
 		t.Fatalf("%d requests failed", failed)
 	}
 	var report ledger.Report
-	until(t, "a balanced ledger", func() bool {
+	wait.Until(t, "a balanced ledger", func() bool {
 		if _, err := s.log.Verb(t.Context(), "flush"); err != nil {
 			t.Fatal(err)
 		}

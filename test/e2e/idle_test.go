@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestIdleConnections holds what a kept connection costs while nothing happens on it: less than 1 KiB of the worker's memory.
@@ -80,7 +82,7 @@ func TestBackpressure(t *testing.T) {
 		return text
 	}
 	last, same := read(), 0
-	until(t, "the answer to stand still", func() bool {
+	wait.Until(t, "the answer to stand still", func() bool {
 		now := column(read(), "be,BACKEND", 9)
 		if now == last {
 			same++

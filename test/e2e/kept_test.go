@@ -12,6 +12,7 @@ import (
 
 	"lbsyslogd/test/load"
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/wait"
 )
 
 // TestPathsThatWereRemoved: a cleaner of /run or /tmp removes the paths of unix sockets. The next reload opens them again, one with --if-changed too,
@@ -103,7 +104,7 @@ func (s *stack) loadWhileOnce(t *testing.T, opt load.Options, disturb func()) {
 	var run sync.WaitGroup
 	before := s.requests()
 	run.Go(func() { r = load.New(opt).Run(t.Context()) })
-	until(t, "requests", func() bool { return s.requests() > before+uint64(opt.Requests)/4 })
+	wait.Until(t, "requests", func() bool { return s.requests() > before+uint64(opt.Requests)/4 })
 	disturb()
 	run.Wait()
 	if r.OK() != uint64(opt.Requests) || r.Failed() > 0 {
@@ -177,7 +178,7 @@ frontend fe
 	if out, err := box.Reload(t.Context()); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	until(t, "sockets on the device", func() bool { return strings.Count(bound(), "%lbt0") == 2 })
+	wait.Until(t, "sockets on the device", func() bool { return strings.Count(bound(), "%lbt0") == 2 })
 	if out, err := box.Reload(t.Context()); err != nil || strings.Count(bound(), "%lbt0") != 2 {
 		t.Errorf("one more reload: %v: %s\n%s", err, out, bound())
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestKilledWorkerAccounts holds that what a killed worker had in flight is known: each lost request has its line, with its own termination
@@ -23,12 +25,12 @@ func TestKilledWorkerAccounts(t *testing.T) {
 		slow.send("GET /delay/20000?lost-%d- HTTP/1.1\r\nHost: a\r\n\r\n", i)
 		conns = append(conns, slow)
 	}
-	until(t, "the slow requests to be with the backends", func() bool { return s.requests() >= 2*lost })
+	wait.Until(t, "the slow requests to be with the backends", func() bool { return s.requests() >= 2*lost })
 	before := s.worker(t)
 	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "another worker", func() bool {
+	wait.Until(t, "another worker", func() bool {
 		now, _, err := s.lb.Workers()
 		return err == nil && now != before
 	})
@@ -37,7 +39,7 @@ func TestKilledWorkerAccounts(t *testing.T) {
 	}
 
 	var text string
-	until(t, "a line for each request", func() bool {
+	wait.Until(t, "a line for each request", func() bool {
 		if _, err := s.log.Verb(t.Context(), "flush"); err != nil {
 			t.Fatal(err)
 		}

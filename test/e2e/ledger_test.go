@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"syscall"
 	"testing"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestLedgerInProduction holds that the log daemon itself can say whether every line came that the generations of the balancer have sent, over
@@ -29,10 +31,10 @@ func TestLedgerInProduction(t *testing.T) {
 		if err := s.lb.Signal(syscall.SIGUSR2); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "another worker", func() bool { return s.worker(t) != before })
+		wait.Until(t, "another worker", func() bool { return s.worker(t) != before })
 	}
 	ask(100)
-	until(t, "the ledger's word on all lines", func() bool {
+	wait.Until(t, "the ledger's word on all lines", func() bool {
 		status, err := s.log.Status(t.Context())
 		if err != nil || status.Ledger == nil {
 			return false

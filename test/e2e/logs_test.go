@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/wait"
 )
 
 // TestLogDaemonDown holds that requests go on while nobody takes their lines, that the journal has one line when that begins and one when it
@@ -54,7 +55,7 @@ func TestLogDaemonDown(t *testing.T) {
 	for range 300 {
 		get("/r/x/1")
 	}
-	until(t, "the outage in the journal", func() bool { return said("refuses datagrams (connection refused): is syslogd running?") == 1 })
+	wait.Until(t, "the outage in the journal", func() bool { return said("refuses datagrams (connection refused): is syslogd running?") == 1 })
 
 	file := filepath.Join(s.dir, "back.log")
 	conf := filepath.Join(s.dir, "back.yaml")
@@ -67,7 +68,7 @@ func TestLogDaemonDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Stop()
-	until(t, "the end of the outage in the journal", func() bool {
+	wait.Until(t, "the end of the outage in the journal", func() bool {
 		get("/r/x/1")
 		return said("takes lines again; ") == 1
 	})
@@ -82,7 +83,7 @@ func TestLogDaemonDown(t *testing.T) {
 		t.Errorf("show info counts %d lost lines (%v), the metrics %d", n, err, lost)
 	}
 	sent := count("sent") // the line of the request that asks comes after its answer
-	until(t, "what was sent in the file", func() bool {
+	wait.Until(t, "what was sent in the file", func() bool {
 		text, err := os.ReadFile(file)
 		return err == nil && bytes.Count(text, []byte("\n")) >= sent
 	})

@@ -13,6 +13,7 @@ import (
 	"lbsyslogd/test/load"
 	"lbsyslogd/test/rig"
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 // TestMigration holds that the listeners pass from a live HAProxy to lb and back, several times, while numbered requests come on fresh
@@ -65,7 +66,7 @@ backend be
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "HAProxy", serving(now))
+	wait.Until(t, "HAProxy", serving(now))
 	t.Cleanup(func() { now.Stop() }) // its status is another's business
 
 	stop, done := make(chan struct{}), make(chan sent)
@@ -79,8 +80,8 @@ backend be
 		if err != nil {
 			t.Fatal(err)
 		}
-		until(t, program+" to take over", serving(next))
-		until(t, "the one before to leave", func() bool { return !now.Running() })
+		wait.Until(t, program+" to take over", serving(next))
+		wait.Until(t, "the one before to leave", func() bool { return !now.Running() })
 		now = next
 	}
 	close(stop)

@@ -14,6 +14,7 @@ import (
 
 	"lbsyslogd/test/ledger"
 	"lbsyslogd/test/load"
+	"lbsyslogd/test/wait"
 )
 
 // TestReloadUnderTLS sends 20,000 requests over TLS, some on kept connections and some on new ones, while the balancer is reloaded.
@@ -76,7 +77,7 @@ func (s *stack) loadWhile(t *testing.T, every time.Duration, disturb func(), run
 	}
 	for _, opt := range runs {
 		var report ledger.Report
-		until(t, "a balanced ledger of "+opt.Run, func() bool {
+		wait.Until(t, "a balanced ledger of "+opt.Run, func() bool {
 			if _, err := s.log.Verb(t.Context(), "flush"); err != nil {
 				t.Fatal(err)
 			}
@@ -175,11 +176,11 @@ func TestWorkerKilled(t *testing.T) {
 		if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		until(t, "another worker", func() bool {
+		wait.Until(t, "another worker", func() bool {
 			now, _, err := s.lb.Workers()
 			return err == nil && now != before
 		})
-		until(t, "an answer from it", func() bool {
+		wait.Until(t, "an answer from it", func() bool {
 			r := load.New(load.Options{Addr: s.http, Run: "after", Requests: 1, PerConn: 1}).Run(t.Context())
 			return r.OK() == 1
 		})

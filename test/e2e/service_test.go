@@ -9,6 +9,7 @@ import (
 
 	"lbsyslogd/test/load"
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 // TestAccount holds that everything that counts requests counts the same: the client, the backends, `show stat`, the log files, and
@@ -26,7 +27,7 @@ func TestAccount(t *testing.T) {
 	}
 	const reqTot, hrsp2xx = 48, 40
 	var csv string
-	until(t, "show stat to count the last request", func() bool {
+	wait.Until(t, "show stat to count the last request", func() bool {
 		var err error
 		if csv, err = s.lb.Command("show stat"); err != nil {
 			t.Fatal(err)
@@ -95,13 +96,13 @@ func TestServerFailures(t *testing.T) {
 			t.Errorf("with one server gone request %d was answered with %d", i, code)
 		}
 	}
-	until(t, "the check to notice", func() bool { return status("b1") == "DOWN" })
+	wait.Until(t, "the check to notice", func() bool { return status("b1") == "DOWN" })
 	if got := status("b2"); got != "UP" {
 		t.Errorf("b2 is %s", got)
 	}
 	s.backends[1].Close()
 	s.backends[2].Close()
-	until(t, "the checks to notice", func() bool { return status("BACKEND") == "DOWN" })
+	wait.Until(t, "the checks to notice", func() bool { return status("BACKEND") == "DOWN" })
 	if code := ask("/r/all-down/1"); code != 503 {
 		t.Errorf("without servers a request was answered with %d", code)
 	}

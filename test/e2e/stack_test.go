@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"cmp"
-	"context"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -156,16 +155,6 @@ func last(text string) string {
 		return "..." + text[len(text)-most:]
 	}
 	return text
-}
-
-// until waits for cond, and fails the test when it does not hold within 20 s.
-func until(t *testing.T, what string, cond func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := rig.Until(ctx, what, cond); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // malformed is how many requests reached a backend that no backend should see.

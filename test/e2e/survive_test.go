@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/wait"
 )
 
 // TestLongConnectionsSurviveReloads holds that what was open before a reload goes on after it: a tunnel in the middle of a conversation,
@@ -66,7 +67,7 @@ func TestLongConnectionsSurviveReloads(t *testing.T) {
 	for _, c := range []*raw{idle, slow, half} {
 		c.Close()
 	}
-	until(t, "the old workers to leave", func() bool {
+	wait.Until(t, "the old workers to leave", func() bool {
 		_, old, err := s.lb.Workers()
 		return err == nil && len(old) == 0
 	})
@@ -101,7 +102,7 @@ func TestReloadTakesTheNewConfiguration(t *testing.T) {
 	}
 	c.Close()
 	reload(string(good))
-	until(t, "the listener to be gone", func() bool {
+	wait.Until(t, "the listener to be gone", func() bool {
 		answer, err := http.Get("http://" + addr + "/")
 		if err == nil {
 			answer.Body.Close()

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // speaker is a client that a test talks through: crypto/tls or openssl.
@@ -116,7 +118,7 @@ func TestTLSSurvivesReloads(t *testing.T) {
 		}
 		fmt.Fprintf(half.w, "GET /r/half/%d HTTP/1.1\r\nHo", round)
 	}
-	until(t, "the old workers to leave", func() bool {
+	wait.Until(t, "the old workers to leave", func() bool {
 		_, old, err := s.lb.Workers()
 		return err == nil && len(old) == 0
 	})

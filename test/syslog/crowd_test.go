@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/syslog/flood"
+	"lbsyslogd/test/wait"
 )
 
 // TestIdleAndSlowClientsDelayNobody holds idle connections and one that sends a byte a second, while others send at full speed. All of
@@ -45,7 +46,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 		crowd = append(crowd, dial())
 	}
 	connections := func() int { return d.status().Inputs[1].Connections }
-	until(t, "the idle connections", func() bool { return connections() == idle })
+	wait.Until(t, "the idle connections", func() bool { return connections() == idle })
 
 	const slow = "<13>Nov 21 03:04:05 slow: a byte a second"
 	crawl, crawled, enough := dial(), make(chan int), make(chan struct{})
@@ -76,7 +77,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 	if _, err := (flood.Flood{To: d.addr(), First: fast, Count: fast, Rate: 50_000}).Send(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the others' messages", func() bool { return d.status().Total.Written >= uint64(2*fast) })
+	wait.Until(t, "the others' messages", func() bool { return d.status().Total.Written >= uint64(2*fast) })
 	took := time.Since(began)
 	close(enough)
 	sent := <-crawled
@@ -90,7 +91,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 	for i, c := range crowd {
 		say(c, fmt.Sprintf("<13>Nov 21 03:04:05 idle: I am %d.\n", i))
 	}
-	until(t, "the slow and the idle", func() bool {
+	wait.Until(t, "the slow and the idle", func() bool {
 		text, err := os.ReadFile(d.file())
 		return err == nil && bytes.Count(text, []byte(" idle: I am ")) == idle && bytes.Count(text, []byte(" slow: a byte a second\n")) == 1
 	})

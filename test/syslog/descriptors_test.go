@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestOutOfDescriptors gives syslogd few of them and opens more connections than that. It goes on with what it has, does not spin, and takes
@@ -27,7 +29,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 		t.Cleanup(func() { c.Close() })
 		crowd = append(crowd, c)
 	}
-	until(t, "the complaint", func() bool { return strings.Contains(d.said.String(), "too many open files") })
+	wait.Until(t, "the complaint", func() bool { return strings.Contains(d.said.String(), "too many open files") })
 	if _, err := crowd[0].Write([]byte("<13>Nov 21 03:04:05 app: over an open connection\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -39,14 +41,14 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 	if _, err := udp.Write([]byte("<13>Nov 21 03:04:05 app: as a datagram\n")); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "both messages", func() bool { return d.holds("over an open connection") && d.holds("as a datagram") })
+	wait.Until(t, "both messages", func() bool { return d.holds("over an open connection") && d.holds("as a datagram") })
 	for _, c := range crowd[:59] {
 		c.Close()
 	}
 	if _, err := crowd[59].Write([]byte("<13>Nov 21 03:04:05 app: over the last\n")); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the last connection's message", func() bool { return d.holds("over the last") })
+	wait.Until(t, "the last connection's message", func() bool { return d.holds("over the last") })
 	// Ten attempts a second, and this did not take a minute.
 	if n := strings.Count(d.said.String(), "too many open files"); n > 600 {
 		t.Errorf("it complained %d times", n)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/test/syslog/flood"
+	"lbsyslogd/test/wait"
 )
 
 // TestDiskFull runs TestOnASmallDisk in a mount namespace of its own, where it may mount a tmpfs. Who is not root gets a user
@@ -77,7 +78,7 @@ outputs: [{file: `+dir+`/lb.log, ring: 2MB, rotate: never}]
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the ring to be written", func() bool { return d.status().Outputs[0].Waiting == 0 })
+	wait.Until(t, "the ring to be written", func() bool { return d.status().Outputs[0].Waiting == 0 })
 	send(1000)
 	d.do("flush")
 	s := d.status()

@@ -15,6 +15,7 @@ import (
 
 	"lbsyslogd/test/syslog/flood"
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 // rsyslog is a real rsyslogd that writes what it gets over TCP to a file.
@@ -50,7 +51,7 @@ func (r *rsyslog) start() {
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	until(r.t, "rsyslogd to listen", func() bool {
+	wait.Until(r.t, "rsyslogd to listen", func() bool {
 		c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(r.port)))
 		if err == nil {
 			c.Close()
@@ -102,7 +103,7 @@ outputs:
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL, syscall.SIGTERM, syscall.SIGKILL, syscall.SIGKILL} {
 		before := size(peer.file())
 		peer.start()
-		until(t, "rsyslogd to write", func() bool { return size(peer.file()) > before+300_000 })
+		wait.Until(t, "rsyslogd to write", func() bool { return size(peer.file()) > before+300_000 })
 		peer.end(signal)
 	}
 	peer.start()
@@ -111,7 +112,7 @@ outputs:
 	d.do("flush")
 	d.stop()
 	d.run()
-	until(t, "all lines to be confirmed", func() bool { f := d.status().Outputs[0].Forward; return f.Behind == 0 && f.Error == "" })
+	wait.Until(t, "all lines to be confirmed", func() bool { f := d.status().Outputs[0].Forward; return f.Behind == 0 && f.Error == "" })
 	peer.end(syscall.SIGTERM)
 
 	text, err := os.ReadFile(peer.file())
@@ -142,7 +143,7 @@ outputs:
 		t.Errorf("%+v", f)
 	}
 	// What was sent is not held any more.
-	until(t, "retention", func() bool {
+	wait.Until(t, "retention", func() bool {
 		left, err := filepath.Glob(filepath.Join(d.dir, "lb*.zst"))
 		return err == nil && len(left) == 1
 	})

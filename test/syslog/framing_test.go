@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestHostileFraming breaks RFC 6587's framing on one connection after the other. Each connection then sends a good message in each of
@@ -63,7 +65,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 		conn.Close()
 	}
 	var file []byte
-	until(t, "the good messages", func() bool {
+	wait.Until(t, "the good messages", func() bool {
 		d.do("flush")
 		var err error
 		file, err = os.ReadFile(d.file())

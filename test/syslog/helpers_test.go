@@ -23,6 +23,7 @@ import (
 
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/test/syslog/flood"
+	"lbsyslogd/test/wait"
 )
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
@@ -136,7 +137,7 @@ func (d *daemon) run() {
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)
 	}
-	until(d.t, "syslogd to answer", func() bool { return d.try("status") == nil })
+	wait.Until(d.t, "syslogd to answer", func() bool { return d.try("status") == nil })
 }
 
 // stop ends the daemon as systemd does, and fails the test if it does not go willingly.
@@ -207,19 +208,6 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited 30 s for: %s", what)
-		}
-		<-tick.C
-	}
-}
-
 // compressed waits until dir has no file whose name says that it is left to be compressed. The children that compress get only what
 // processor is to spare: as long as there are fewer and fewer files, it waits on.
 func compressed(t *testing.T, dir string, left func(name string) bool) {
@@ -237,7 +225,7 @@ func compressed(t *testing.T, dir string, left func(name string) bool) {
 		return n
 	}
 	for n := count(); n > 0; n = count() {
-		until(t, fmt.Sprintf("one more of %d files to be compressed", n), func() bool { return count() < n })
+		wait.Until(t, fmt.Sprintf("one more of %d files to be compressed", n), func() bool { return count() < n })
 	}
 }
 

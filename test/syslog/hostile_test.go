@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"lbsyslogd/test/wait"
 )
 
 // hostile is every header of the first list with every rest of the second: the classes that have broken log daemons before, and
@@ -66,7 +68,7 @@ outputs:
 	if _, err := tcp.Write([]byte("\n<13>the last of all\n")); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the last message", func() bool {
+	wait.Until(t, "the last message", func() bool {
 		text, err := os.ReadFile(filepath.Join(d.dir, "a.log"))
 		return err == nil && bytes.Contains(text, []byte(" the last of all\n"))
 	})

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 // The programs of this file send by themselves, as installed, and number what they send. Each number must be in the log once, and
@@ -44,7 +45,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 // each waits for the messages, and looks for the number in each: the first group of pattern, which must fit whole lines.
 func (d *daemon) each(pattern string) {
 	d.t.Helper()
-	until(d.t, "all messages", func() bool {
+	wait.Until(d.t, "all messages", func() bool {
 		d.do("flush")
 		return d.status().Total.Written >= messages
 	})
@@ -114,7 +115,7 @@ func browse(t *testing.T, port int) {
 		_, err = io.Copy(io.Discard, answer.Body)
 		return err
 	}
-	until(t, "the web server", func() bool { return get("/0") == nil })
+	wait.Until(t, "the web server", func() bool { return get("/0") == nil })
 	for n := 1; n < messages; n++ {
 		if err := get(fmt.Sprintf("/%d", n)); err != nil {
 			t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/syslog/flood"
+	"lbsyslogd/test/wait"
 )
 
 // TestReloadUnderLoad adds and removes an output, changes how the file is kept and gives bad configurations, all while lines come.
@@ -101,15 +102,15 @@ outputs: [{file: DIR/lb.log, rotate: {size: 1GB}}]
 		}
 	}
 	write(strings.Replace(string(text), "listen: [", "listen: [unix://"+filepath.Join(d.dir, "dgram")+", ", 1))
-	until(t, "the second input", func() bool { return len(d.status().Inputs) == 2 })
+	wait.Until(t, "the second input", func() bool { return len(d.status().Inputs) == 2 })
 	write("nonsense")
-	until(t, "two reopens", func() bool { return d.status().Outputs[0].Reopens == 2 })
+	wait.Until(t, "two reopens", func() bool { return d.status().Outputs[0].Reopens == 2 })
 	send(t, filepath.Join(d.dir, "dgram"), "<13>still here")
-	until(t, "the line", func() bool { return d.status().Total.Written == 1 })
+	wait.Until(t, "the line", func() bool { return d.status().Total.Written == 1 })
 	if err := d.cmd.Process.Signal(syscall.SIGUSR1); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a rotation", func() bool { return d.status().Total.Rotations == 1 })
+	wait.Until(t, "a rotation", func() bool { return d.status().Total.Rotations == 1 })
 }
 
 // TestMetricsAndMark makes the kernel drop messages. The endpoint, status and the mark in the log tell the same number.
@@ -144,7 +145,7 @@ outputs:
 		t.Errorf("%d lines and %d drops of %d", l.lines, drops, n)
 	}
 	want := fmt.Sprintf("the kernel dropped %d messages of udp://%s", drops, d.addr())
-	until(t, "the mark", func() bool {
+	wait.Until(t, "the mark", func() bool {
 		text, err := os.ReadFile(filepath.Join(d.dir, "marks.log"))
 		return err == nil && strings.Contains(string(text), want)
 	})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/syslog/flood"
+	"lbsyslogd/test/wait"
 )
 
 // TestRestartsWithAHeldSocket does what systemd does with a socket unit: it holds the socket, and starts syslogd again and again,
@@ -108,7 +109,7 @@ action(type="omfwd" target="127.0.0.1" port="TARGET" protocol="tcp" TCP_Framing=
 	})
 	times := again(ctx, d, 700*time.Millisecond, (*daemon).stop)
 	writer.Wait()
-	until(t, "the last line", func() bool {
+	wait.Until(t, "the last line", func() bool {
 		d.do("flush")
 		return d.holds(fmt.Sprintf(" n=%d ", n-1))
 	})

@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/test/wait"
 )
 
 // TestTurmoil does to a daemon's files, disk and peer what happens to them in years, one thing after the other, while lines come. It receives all
@@ -71,7 +72,7 @@ outputs:
 	hold := func() { // long enough that lines come meanwhile
 		t.Helper()
 		from := sent.Load()
-		until(t, "lines to be sent", func() bool { return sent.Load() > from+200 })
+		wait.Until(t, "lines to be sent", func() bool { return sent.Load() > from+200 })
 	}
 	must := func(err error) {
 		t.Helper()
@@ -86,7 +87,7 @@ outputs:
 				d.kill()
 				must(os.WriteFile(position, []byte(text), 0o600))
 				d.run()
-				until(t, "what is wrong to be said", func() bool { return strings.Contains(output().Forward.LastError, "position") })
+				wait.Until(t, "what is wrong to be said", func() bool { return strings.Contains(output().Forward.LastError, "position") })
 			}
 		},
 		"the position is a directory": func() {
@@ -94,7 +95,7 @@ outputs:
 			os.Remove(position)
 			must(os.Mkdir(position, 0o700))
 			d.run()
-			until(t, "what is wrong to be said", func() bool { return strings.Contains(output().Forward.Error, "position") })
+			wait.Until(t, "what is wrong to be said", func() bool { return strings.Contains(output().Forward.Error, "position") })
 			hold()
 			must(os.Remove(position))
 		},
@@ -118,14 +119,14 @@ outputs:
 			if os.Mkdir(all, 0o755) != nil {
 				return // a new one was made already
 			}
-			until(t, "what is wrong to be said", func() bool { return len(output().Errors) > 0 })
+			wait.Until(t, "what is wrong to be said", func() bool { return len(output().Errors) > 0 })
 			hold()
 			must(os.Remove(all))
 		},
 		"the file is truncated": func() { must(os.Truncate(all, 0)); hold() },
 		"the disk is full": func() {
 			fill(t, filepath.Join(small, "ballast"))
-			until(t, "the disk to refuse", func() bool { return output().Waiting > 0 || output().DiskLost > 0 })
+			wait.Until(t, "the disk to refuse", func() bool { return output().Waiting > 0 || output().DiskLost > 0 })
 			hold()
 			must(os.Remove(filepath.Join(small, "ballast")))
 		},
@@ -163,7 +164,7 @@ outputs:
 			scenes[name]()
 			marker := fmt.Sprintf("after %q %d", name, sent.Load())
 			must(say(in, "<13>mark: "+marker))
-			until(t, "a line after "+name, func() bool { return d.holdsAnywhere(marker) })
+			wait.Until(t, "a line after "+name, func() bool { return d.holdsAnywhere(marker) })
 			said := d.said.String()
 			if d.said == before {
 				lines = strings.Count(said, "\n") - lines

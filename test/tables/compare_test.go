@@ -13,6 +13,7 @@ import (
 
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 const preface = `global
@@ -110,7 +111,7 @@ backend be
 		}
 		c.Close()
 		long.http.CloseIdleConnections()
-		until(t, "all connections to be released", func() bool {
+		wait.Until(t, "all connections to be released", func() bool {
 			return s.data("fe", host, "conn_cur") == 0 && !strings.Contains(s.table("sess"), "use=1")
 		})
 		return got
@@ -156,7 +157,7 @@ backend be
 		}
 		status, _ := s.client("127.91.17.6", true).get("/bytes/60000")
 		got = append(got, status)
-		until(t, "the end of the request", func() bool { return s.data("fe", "127.91.17.6", "bytes_out_cnt") >= 60_000 })
+		wait.Until(t, "the end of the request", func() bool { return s.data("fe", "127.91.17.6", "bytes_out_cnt") >= 60_000 })
 		status, _ = s.client("127.91.17.6", true).get("/kb")
 		return append(got, status)
 	}
@@ -212,7 +213,7 @@ backend be
 			defer conn.Close()
 			open = append(open, conn)
 			want := min(i+1, 3) // one that is refused is counted only while it is refused
-			until(t, "the connection to be counted", func() bool { return s.data("fe", "127.91.17.7", "conn_cur") == want })
+			wait.Until(t, "the connection to be counted", func() bool { return s.data("fe", "127.91.17.7", "conn_cur") == want })
 		}
 		for i, conn := range open {
 			fmt.Fprintf(conn, "GET /r/a/1 HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -357,7 +358,7 @@ backend be
 					t.Errorf("%s: %s, session %d: %d bytes", s.name, from, i, n)
 				}
 				c.Close()
-				until(t, "the end of the session", func() bool { return s.data("fe", from, "conn_cur") == 0 })
+				wait.Until(t, "the end of the session", func() bool { return s.data("fe", from, "conn_cur") == 0 })
 			}
 		}
 		// Which server was the first is chance.

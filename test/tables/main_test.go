@@ -4,7 +4,6 @@ package tables
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,6 +17,7 @@ import (
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/rig"
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 // host is the loopback address of the tests.
@@ -131,19 +131,10 @@ func (s *subject) reload() {
 	if err := s.Signal(12); err != nil { // SIGUSR2
 		s.t.Fatal(err)
 	}
-	until(s.t, "another worker", func() bool {
+	wait.Until(s.t, "another worker", func() bool {
 		now, _, err := s.Workers()
 		return err == nil && now != before
 	})
-}
-
-func until(t testing.TB, what string, cond func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if err := rig.Until(ctx, what, cond); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // moment is what differs between two balancers although both are right: where an entry lies, and its time.

@@ -21,6 +21,7 @@ import (
 
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/wait"
 )
 
 // during runs f again and again on n goroutines, numbered, while meanwhile runs, and returns when all have ended.
@@ -97,7 +98,7 @@ backend token
 		}, func() {
 			for range reloads {
 				before := requests.Load()
-				until(t, "requests between reloads", func() bool { return requests.Load() > before+200 })
+				wait.Until(t, "requests between reloads", func() bool { return requests.Load() > before+200 })
 				s.reload()
 			}
 		})
@@ -156,11 +157,11 @@ backend be
 	}, func() {
 		for range 20 {
 			before := total.Load()
-			until(t, "requests between reloads", func() bool { return total.Load() > before+100 })
+			wait.Until(t, "requests between reloads", func() bool { return total.Load() > before+100 })
 			s.reload()
 		}
 	})
-	until(t, "the old workers to leave", func() bool {
+	wait.Until(t, "the old workers to leave", func() bool {
 		_, old, err := s.Workers()
 		return err == nil && len(old) == 0
 	})
@@ -173,7 +174,7 @@ backend be
 		}
 		list[i].http.CloseIdleConnections()
 	}
-	until(t, "the connections to end", func() bool { return !strings.Contains(s.table("fe"), "use=1") })
+	wait.Until(t, "the connections to end", func() bool { return !strings.Contains(s.table("fe"), "use=1") })
 	for i := range clients {
 		user := fmt.Sprintf("user-%d", i)
 		for _, one := range []struct {
@@ -255,7 +256,7 @@ listen tunnel
 		}
 	}
 	say("before")
-	until(t, "both to be counted", func() bool {
+	wait.Until(t, "both to be counted", func() bool {
 		return s.data("fe", host, "conn_cur") == 1 && s.data("fe", "127.91.17.6", "conn_cur") == 1 && s.data("tunnel", "", "conn_cur") == 1
 	})
 	for range 3 {
@@ -268,12 +269,12 @@ listen tunnel
 		}
 	}
 	tunnel.Close()
-	until(t, "the tunnel's end to be counted", func() bool {
+	wait.Until(t, "the tunnel's end to be counted", func() bool {
 		return s.data("fe", "127.91.17.6", "conn_cur") == 0 && s.data("tunnel", "", "conn_cur") == 0 && s.data("tunnel", "", "bytes_in_cnt") == 11
 	})
 	close(answer)
 	<-done
-	until(t, "the old request's end to be counted", func() bool {
+	wait.Until(t, "the old request's end to be counted", func() bool {
 		return s.data("fe", host, "conn_cur") == 0 && s.data("fe", host, "bytes_out_cnt") > 0
 	})
 	if n := s.data("fe", host, "conn_cnt"); n != 1 {
@@ -414,7 +415,7 @@ backend be
 			mu.Lock()
 			before := len(quiet)
 			mu.Unlock()
-			until(t, "requests between reloads", func() bool {
+			wait.Until(t, "requests between reloads", func() bool {
 				mu.Lock()
 				defer mu.Unlock()
 				return len(quiet) > before+2000
@@ -487,7 +488,7 @@ backend be
 	for range 3 {
 		begun := time.Now()
 		s.reload()
-		until(t, "the old worker to leave", func() bool {
+		wait.Until(t, "the old worker to leave", func() bool {
 			_, old, err := s.Workers()
 			return err == nil && len(old) == 0
 		})
@@ -507,5 +508,5 @@ backend be
 	for _, c := range list {
 		c.http.CloseIdleConnections()
 	}
-	until(t, "all connections to end", func() bool { return entries("use=0 conn_cnt=2 conn_cur=0 ") == conns/2 })
+	wait.Until(t, "all connections to end", func() bool { return entries("use=0 conn_cnt=2 conn_cur=0 ") == conns/2 })
 }

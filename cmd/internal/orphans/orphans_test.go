@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/wait"
 )
 
 // TestReap lets processes become orphans of this one, and has children of its own at the same time.
@@ -37,22 +39,11 @@ func TestReap(t *testing.T) {
 		}
 	}
 	for _, orphan := range orphans {
-		await(t, "the orphan to be gone", func() bool {
+		wait.Until(t, "the orphan to be gone", func() bool {
 			return errors.Is(unix.Kill(orphan, 0), unix.ESRCH)
 		})
 	}
 	if z := zombies(); len(z) > 0 {
 		t.Errorf("left: %v", z)
-	}
-}
-
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("timed out: waiting for %s", what)
-		}
 	}
 }
