@@ -69,14 +69,15 @@ func TestChroot(t *testing.T) {
 
 // child is the last process that a process has started.
 func child(t *testing.T, pid int) (last int) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	if err != nil {
-		t.Fatal(err)
+	t.Helper()
+	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil || len(all) == 0 {
+		t.Fatalf("process %d has no threads: %v", pid, err)
 	}
-	all, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, path := range all {
-		if text, err = os.ReadFile(path); err != nil {
-			continue
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // the thread has ended
 		}
 		for _, word := range strings.Fields(string(text)) {
 			var n int

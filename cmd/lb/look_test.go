@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -66,6 +65,6 @@ func TestTopOrder(t *testing.T) {
 		}
 	}
 	if _, err := readTop("not a table \"x"); err == nil {
-		t.Error(fmt.Sprint("what is no table was read"))
+		t.Error("what is no table was read")
 	}
 }

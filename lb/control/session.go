@@ -172,7 +172,7 @@ func (c *session) take(text []byte, end ending) {
 }
 
 // errPayload is a payload that is read, but not used.
-var errPayload = errors.New("The payload is too large, nothing was done.")
+var errPayload = errors.New("the payload is too large")
 
 // readPayload reads lines up to an empty one.
 func (c *session) readPayload() ([]byte, error) {

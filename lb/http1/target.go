@@ -88,7 +88,7 @@ func validHost(v []byte) bool {
 	if port < 0 {
 		port = len(v)
 	}
-	return port > 0 && all(v[:port], isHost) && bytes.IndexAny(v[:port], "[]") < 0 && validPort(v[port:])
+	return port > 0 && all(v[:port], isHost) && !bytes.ContainsAny(v[:port], "[]") && validPort(v[port:])
 }
 
 // validPort takes nothing, or a colon with digits or without.

@@ -45,10 +45,13 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 			a.target = map[string]redirectKind{"location": toLocation, "prefix": toPrefix, "scheme": toScheme}[word]
 			found = true
 		case "code":
-			code, _ := p.need("a code")
+			code, missing := p.need("a code")
+			if missing != nil {
+				return nil, missing
+			}
 			switch code {
 			case "301", "302", "303", "307", "308":
-				a.code, err = strconv.Atoi(code)
+				a.code, _ = strconv.Atoi(code) // one of these
 			default:
 				return nil, fmt.Errorf("unsupported HTTP code '%s' (must be one of 301, 302, 303, 307 or 308)", code)
 			}

@@ -69,7 +69,7 @@ func TestAgentRepeats(t *testing.T) {
 	// The next worker knows what it heard; but not what concerns what the
 	// configuration has changed.
 	before := s.State()
-	set, s = one(t, 0, o)
+	_, s = one(t, 0, o)
 	s.Restore(before)
 	s.be.Restored(nil)
 	s.report(said(words, health.L7OK))

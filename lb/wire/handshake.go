@@ -54,7 +54,6 @@ type Handshake struct {
 
 	running   bool // the goroutine does
 	abandoned bool // the connection was closed meanwhile
-	err       error
 }
 
 // ErrLeft says that the peer left before it had sent a whole record.

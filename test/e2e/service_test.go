@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -128,4 +129,26 @@ func TestTimeouts(t *testing.T) {
 	c.send("GET /r/idle/1 HTTP/1.1\r\nHost: a\r\n\r\n")
 	c.want("GET", 200, small("/r/idle/1"))
 	c.ended() // an idle connection is closed without a word
+}
+
+// TestInfoIsMeasured holds that the rates of `show info` follow what happens, in a worker and in the one after it.
+func TestInfoIsMeasured(t *testing.T) {
+	s := start(t, options{})
+	for _, when := range []string{"at the start", "after a reload"} {
+		wait.Until(t, "BytesOutRate "+when, func() bool {
+			res, err := http.Get("http://" + s.http + "/r/rate/1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			rate, err := s.lb.Info("BytesOutRate")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return rate > 0
+		})
+		if out, err := s.lb.Reload(t.Context()); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
 }
