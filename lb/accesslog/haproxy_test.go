@@ -19,6 +19,8 @@ import (
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/syslog"
 	"lbsyslogd/syslogd/message"
+	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 )
 
 // logSocket is a syslog receiver on a unix socket.
@@ -51,24 +53,10 @@ func lineWith(t *testing.T, c *net.UnixConn, mark string) string {
 	}
 }
 
-// freePort gives a TCP port nobody listens on now.
-func freePort(t *testing.T) uint16 {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).AddrPort().Port()
-}
-
 // startHAProxy runs one until the test ends and gives its pid.
 func startHAProxy(t *testing.T, cfg string, ports ...uint16) int {
 	t.Helper()
-	bin, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Fatal("haproxy is not installed, and this test compares with it: apt-get install haproxy")
-	}
+	bin := tape.Require(t, "haproxy")
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
 		t.Fatal(err)
@@ -127,7 +115,11 @@ func TestLinesAreHAProxys(t *testing.T) {
 	server := netip.MustParseAddrPort(srv.Listener.Addr().String())
 	theirPath, theirLog := logSocket(t)
 	ourPath, ourLog := logSocket(t)
-	web, plain, raw := freePort(t), freePort(t), freePort(t)
+	ports, err := rig.FreePorts("127.0.0.1", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	web, plain, raw := uint16(ports[0]), uint16(ports[1]), uint16(ports[2])
 	pid := startHAProxy(t, fmt.Sprintf(`
 global
  log %s len 2000 local2

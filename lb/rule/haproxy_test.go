@@ -18,6 +18,7 @@ import (
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/sample"
+	"lbsyslogd/test/tape"
 )
 
 // These tests ask Debian's HAProxy 2.6 the same questions and compare answers.
@@ -52,10 +53,7 @@ func freePort(t *testing.T) int {
 // haproxy starts one with cfg and waits until port answers.
 func haproxy(t *testing.T, cfg string, port int) {
 	t.Helper()
-	bin, err := exec.LookPath("haproxy")
-	if err != nil {
-		t.Fatal("haproxy is not installed, and this test compares with it: apt-get install haproxy")
-	}
+	bin := tape.Require(t, "haproxy")
 	file := filepath.Join(t.TempDir(), "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(cfg), 0o600); err != nil {
 		t.Fatal(err)
