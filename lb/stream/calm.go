@@ -19,6 +19,7 @@ type terms struct {
 	burst int64 // at once
 	rate  int64 // more each second
 	worth int64 // bytes moved that are worth one
+	bank  int64 // most that bytes add beyond burst: their frames come back later
 }
 
 // worthOfData is what a DATA frame counts besides its bytes against frames that
@@ -31,21 +32,21 @@ var (
 	resetTerms = terms{burst: 600, rate: 100, worth: 64 << 10}
 	// Frames that move nothing themselves: each costs us next to nothing. A DATA
 	// frame is worth some, however small it is, as its windows are given back.
-	idleTerms = terms{burst: 2000, rate: 2000, worth: 64}
+	idleTerms = terms{burst: 2000, rate: 2000, worth: 64, bank: 16_000}
 )
 
 // spend takes one, at the given time and with so many bytes moved so far; false
 // when none is left.
 func (a *allowance) spend(t terms, now, moved int64) bool {
 	if since := now - a.at; since > 0 {
-		a.spent -= min(since, 1000) * t.rate / 1000
+		a.spent -= min(min(since, 1000)*t.rate/1000, max(a.spent, 0))
 		a.at = now
 	}
 	if n := (moved - a.moved) / t.worth; n > 0 {
-		a.spent -= n
+		a.spent = max(a.spent-n, -t.bank)
 		a.moved += n * t.worth
 	}
-	if a.spent = max(a.spent, 0); a.spent >= t.burst {
+	if a.spent >= t.burst {
 		return false
 	}
 	a.spent++

@@ -58,7 +58,7 @@ func TestBytesMovedCountForTheClient(t *testing.T) {
 		}
 		switch f := f.(type) {
 		case *http2.GoAwayFrame:
-			t.Fatalf("after %d bytes: GOAWAY %s", got, f.ErrCode)
+			t.Fatalf("after %d bytes: GOAWAY %s: %s", got, f.ErrCode, f.DebugData())
 		case *http2.DataFrame:
 			n := len(f.Data())
 			before := got
