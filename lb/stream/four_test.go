@@ -433,6 +433,8 @@ func TestHashOfWhatIsAsked(t *testing.T) {
 	for _, v := range []string{"/v1/n?q=1", "/v2/n?q=1", "/n?q=1"} {
 		talk(t, r.addr, "GET "+v+" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if got := strings.Join(hashed, " "); got != "/n?q=1 /n?q=1 /n?q=1" {
 		t.Errorf("hashed %s", got)
 	}
