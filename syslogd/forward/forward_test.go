@@ -51,8 +51,12 @@ type held struct {
 
 const saveTime = 100 * time.Millisecond
 
-func newPeer(t *testing.T, config *tls.Config) *peer {
+// newPeer starts a peer; set makes one that behaves badly.
+func newPeer(t *testing.T, config *tls.Config, set ...func(p *peer)) *peer {
 	p := &peer{t: t, address: "127.0.0.1:0", tls: config}
+	for _, set := range set {
+		set(p)
+	}
 	p.start()
 	t.Cleanup(p.kill)
 	return p
@@ -262,14 +266,15 @@ func TestPeerIsKilled(t *testing.T) {
 // TestPeerDiesBetweenSessions kills the peer when it has closed a session's connection as it should, and has it back at once: that what
 // answers next is another process is noticed.
 func TestPeerDiesBetweenSessions(t *testing.T) {
-	p := newPeer(t, nil)
 	var once sync.Once
-	p.ended = func() {
-		once.Do(func() {
-			p.kill()
-			p.start()
-		})
-	}
+	p := newPeer(t, nil, func(p *peer) {
+		p.ended = func() {
+			once.Do(func() {
+				p.kill()
+				p.start()
+			})
+		}
+	})
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
 	f := start(t, w, p, 300*time.Millisecond)

@@ -15,9 +15,10 @@ import (
 // good order has taken the line, as far as anybody can tell; it holds up nothing either.
 func TestPeerThatRefusesALine(t *testing.T) {
 	for _, resets := range []bool{true, false} {
-		p := newPeer(t, nil)
-		p.refuses = func(line string) bool { return strings.Contains(line, "poison") }
-		p.resets = resets
+		p := newPeer(t, nil, func(p *peer) {
+			p.refuses = func(line string) bool { return strings.Contains(line, "poison") }
+			p.resets = resets
+		})
 		w := open(t, filepath.Join(t.TempDir(), "a.log"))
 		f := start(t, w, p, 20*time.Millisecond)
 		write(t, w, 0, 300)
@@ -40,9 +41,10 @@ func TestPeerThatRefusesALine(t *testing.T) {
 
 // TestPeerThatEndsEverything refuses all connections after a moment, as a proxy does whose server is away: no line is to blame.
 func TestPeerThatEndsEverything(t *testing.T) {
-	p := newPeer(t, nil)
-	p.refuses = func(string) bool { return true }
-	p.brief = true
+	p := newPeer(t, nil, func(p *peer) {
+		p.refuses = func(string) bool { return true }
+		p.brief = true
+	})
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
 	f := start(t, w, p, 20*time.Millisecond)
