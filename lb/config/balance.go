@@ -11,7 +11,7 @@ import (
 // balanceTable holds how a server is chosen.
 func balanceTable() []row[*draft] {
 	return []row[*draft]{
-		{name: "balance", args: "roundrobin|static-rr|leastconn|first|source|uri|random|hdr(<name>)|url_param <name>|rdp-cookie(<name>)|hash <expression>", max: many, in: back, apply: (*call).balance},
+		{name: "balance", args: "<algorithm> [<arguments>]", doc: "roundrobin, static-rr, leastconn, first, source, uri, random, hdr, url_param, rdp-cookie, hash", max: many, in: back, apply: (*call).balance},
 		{name: "hash-type", args: "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", min: 1, max: 3, in: back, apply: (*call).hashType},
 		{name: "hash-balance-factor", args: "<percent>", min: 1, max: 1, in: back, apply: (*call).hashFactor},
 	}
