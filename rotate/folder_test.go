@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -152,6 +153,7 @@ func TestOddFileSystems(t *testing.T) {
 
 func strace(t *testing.T) {
 	t.Helper()
+	tape.Require(t, "strace")
 	if err := exec.Command("strace", "-qq", "-e", "inject=getppid:error=EINVAL", "true").Run(); err != nil {
 		t.Skipf("strace: %v", err)
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/tape"
 )
 
 // opensslNames are OpenSSL's names of the suites that it offers by default.
@@ -39,11 +41,8 @@ func suiteWords(s *suite) []string {
 }
 
 func openssl(t *testing.T) string {
-	path, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Skip("openssl is not installed")
-	}
-	return path
+	t.Helper()
+	return tape.Require(t, "openssl")
 }
 
 // TestOpenSSLClient: s_client with every suite sends lines and key updates of

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -75,9 +76,7 @@ func (s *stack) opensslSpeaker(t *testing.T, words ...string) *speaker {
 // TestTLSSurvivesReloads: connections over TLS stay through one reload after the other, with every version and suite that moves: idle ones, half a
 // head, an upgraded one; whatever the client is. Each request has one line, and the workers before are gone.
 func TestTLSSurvivesReloads(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed")
-	}
+	tape.Require(t, "openssl")
 	s := start(t, options{log: true})
 	only := func(suite uint16) *tls.Config {
 		return &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite}}
