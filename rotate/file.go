@@ -117,7 +117,7 @@ func openOrCreate(in *folder, name string, mode os.FileMode, owner *Owner) (*os.
 		}
 		own, err = in.open(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, mode)
 		if err == nil {
-			return own, dress(own, mode, owner)
+			return own, setOwner(own, mode, owner)
 		}
 		if !errors.Is(err, fs.ErrExist) { // else somebody created it between the two opens
 			return nil, err
@@ -125,8 +125,8 @@ func openOrCreate(in *folder, name string, mode os.FileMode, owner *Owner) (*os.
 	}
 }
 
-// dress gives a new file its mode, which the umask may have narrowed, and its owner.
-func dress(f *os.File, mode os.FileMode, owner *Owner) error {
+// setOwner gives a new file its mode, which the umask may have narrowed, and its owner.
+func setOwner(f *os.File, mode os.FileMode, owner *Owner) error {
 	if err := f.Chmod(mode); err != nil {
 		return err
 	}

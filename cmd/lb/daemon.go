@@ -63,9 +63,9 @@ func daemonize(args []string) error {
 	return worker.ErrSaid
 }
 
-// tellParent says that this process serves, and lets go of the terminal. It
+// notifyParent says that this process serves, and lets go of the terminal. It
 // does nothing in a process that is no daemon.
-func tellParent() error {
+func notifyParent() error {
 	fd, err := strconv.Atoi(os.Getenv(daemonEnv))
 	if err != nil {
 		return nil

@@ -35,7 +35,7 @@ func beMaster(o *options, args []string, opener *handoff.Opener, signals <-chan 
 		FirstReady: func() {
 			starts.Worked()
 			replaceOld(o)
-			if err := tellParent(); err != nil {
+			if err := notifyParent(); err != nil {
 				fmt.Fprintf(out, "[WARNING]  (%d) : %v\n", pid, err)
 			}
 		},

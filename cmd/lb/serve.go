@@ -117,7 +117,7 @@ func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out 
 				return fmt.Errorf("put a unix socket in its place: %w", err)
 			}
 			replaceOld(o)
-			return tellParent()
+			return notifyParent()
 		},
 	}
 	code := p.Run()

@@ -31,7 +31,7 @@ func (rt *Runtime) watchCertificates(ctx context.Context) {
 		case now := <-day.C:
 			for _, c := range rt.leaves {
 				if text := certs.Expiry(c.leaf, now); text != "" {
-					rt.tell(slog.LevelWarn, event.Certificate, c.where+": "+text)
+					rt.logEvent(slog.LevelWarn, event.Certificate, c.where+": "+text)
 				}
 			}
 		}

@@ -166,7 +166,7 @@ func (rt *Runtime) reportLogs(o syslog.Outage) {
 	if o.Over {
 		level, kind = slog.LevelInfo, event.LogsBack
 	}
-	go rt.tell(level, kind, o.String(), slog.String("LB_LOG_TARGET", o.Address))
+	go rt.logEvent(level, kind, o.String(), slog.String("LB_LOG_TARGET", o.Address))
 }
 
 // Rings gives the stats socket the buffers of log lines.

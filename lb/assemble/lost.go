@@ -27,7 +27,7 @@ func (rt *Runtime) LogLost(f *os.File) {
 		rt.logLost(&lost[i])
 	}
 	if len(lost) > 0 {
-		rt.tell(slog.LevelWarn, event.RequestsLost, fmt.Sprintf("the worker that was killed had %d requests in flight; each has its line in the log, termination state X", len(lost)))
+		rt.logEvent(slog.LevelWarn, event.RequestsLost, fmt.Sprintf("the worker that was killed had %d requests in flight; each has its line in the log, termination state X", len(lost)))
 	}
 }
 

@@ -111,7 +111,7 @@ func (rt *Runtime) act(page *stats.Page, req *stream.StatsRequest) string {
 			continue
 		}
 		done++
-		rt.tell(slog.LevelInfo, "", fmt.Sprintf("server %s/%s: %s, by the statistics page", backend, server, form.Get("action")))
+		rt.logEvent(slog.LevelInfo, "", fmt.Sprintf("server %s/%s: %s, by the statistics page", backend, server, form.Get("action")))
 	}
 	switch {
 	case failed > 0 && done > 0:

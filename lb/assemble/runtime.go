@@ -76,15 +76,15 @@ func newRuntime(cfg *config.Config, env Env, eng *stream.Engine) *Runtime {
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	rt.serving, rt.retire = context.WithCancel(rt.ctx)
 	rt.reports.logger = env.Logger
-	rt.Set = servercheck.Set{Serving: rt.serving, Node: cmp.Or(cfg.Global.Node, eng.Hostname), Cut: eng.CutServer, Announce: rt.tell}
+	rt.Set = servercheck.Set{Serving: rt.serving, Node: cmp.Or(cfg.Global.Node, eng.Hostname), Cut: eng.CutServer, Announce: rt.logEvent}
 	return rt
 }
 
 // note warns an operator.
-func (rt *Runtime) note(text string) { rt.tell(slog.LevelWarn, "", text) }
+func (rt *Runtime) note(text string) { rt.logEvent(slog.LevelWarn, "", text) }
 
-// tell tells an operator of an event.
-func (rt *Runtime) tell(level slog.Level, kind event.Kind, text string, about ...slog.Attr) {
+// logEvent tells an operator of an event.
+func (rt *Runtime) logEvent(level slog.Level, kind event.Kind, text string, about ...slog.Attr) {
 	if rt.env.Logger == nil {
 		return
 	}

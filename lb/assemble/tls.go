@@ -51,7 +51,7 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 	for _, n := range notes {
 		text := bind.Pos.String() + ": " + n.File + ": " + n.Text
 		b.notes = append(b.notes, text)
-		b.rt.tell(slog.LevelWarn, event.Certificate, text)
+		b.rt.logEvent(slog.LevelWarn, event.Certificate, text)
 	}
 	if err != nil {
 		b.refuse(bind.Pos, err)

@@ -139,7 +139,7 @@ func (k fileKind) get(c *session, args []string) {
 // prepare begins a version that is to be in the place of all lines.
 func (k fileKind) prepare(c *session, args []string) {
 	if f := k.find(c, args); f != nil {
-		c.tell(asInfo, fmt.Sprintf("New version created: %d", f.Prepare()))
+		c.message(asInfo, fmt.Sprintf("New version created: %d", f.Prepare()))
 	}
 }
 

@@ -268,8 +268,8 @@ const (
 	asInfo  levelOf = 6
 )
 
-// tell answers with a message, which has a level if the client wants to see it.
-func (c *session) tell(level levelOf, message string) {
+// message answers with a message, which has a level if the client wants to see it.
+func (c *session) message(level levelOf, message string) {
 	switch c.severity {
 	case severityNumber:
 		c.out = append(c.out, '[', '0'+byte(level), ']', ':', ' ')
@@ -281,4 +281,4 @@ func (c *session) tell(level levelOf, message string) {
 }
 
 // fail answers with what is wrong.
-func (c *session) fail(message string) { c.tell(asError, message) }
+func (c *session) fail(message string) { c.message(asError, message) }

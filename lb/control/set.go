@@ -244,9 +244,9 @@ func (c *session) setFrontend(args []string, on bool) {
 	err := c.Runtime.SetFrontend(args[0], on)
 	switch {
 	case errors.Is(err, ErrNoChange) && on:
-		c.tell(asNote, "All sockets are already enabled.")
+		c.message(asNote, "All sockets are already enabled.")
 	case errors.Is(err, ErrNoChange):
-		c.tell(asNote, "All sockets are already disabled.")
+		c.message(asNote, "All sockets are already disabled.")
 	default:
 		c.answer(err)
 	}

@@ -10,9 +10,9 @@ import (
 	"lbsyslogd/lb/stats"
 )
 
-func showVersion(c *session, _ []string) { c.tell(asInfo, c.Version) }
+func showVersion(c *session, _ []string) { c.message(asInfo, c.Version) }
 
-func showLevel(c *session, _ []string) { c.tell(asInfo, c.level.String()) }
+func showLevel(c *session, _ []string) { c.message(asInfo, c.level.String()) }
 
 func showSockets(c *session, _ []string) {
 	c.say("# socket lvl processes")

@@ -43,10 +43,10 @@ const (
 	Successor = "successor"
 
 	// Flights brings the memory in which a worker notes its requests in
-	// flight. Should it be killed, its master gives that memory with Wreck to
+	// flight. Should it be killed, its master gives that memory with LostFlights to
 	// the worker that serves then, which logs what was lost.
-	Flights = "flights"
-	Wreck   = "wreck"
+	Flights     = "flights"
+	LostFlights = "wreck" // the word of older builds
 
 	// Snapshot brings an adopted worker's configuration, as it came with Wanted
 	// to the former master.

@@ -128,23 +128,23 @@ func (c *Checker) finish(ctx context.Context, epoch uint, res result, begun time
 	switch {
 	case !ok:
 	case r.Passed && !r.Changed && !r.First: // nothing that a log or a lock could keep up
-		c.tell(&r)
+		c.publish(&r)
 	default:
-		go c.tellAndAgain(r, begun)
+		go c.publishAndRepeat(r, begun)
 		return
 	}
 	c.again(begun)
 }
 
-func (c *Checker) tellAndAgain(r Report, begun time.Time) {
-	c.tell(&r)
+func (c *Checker) publishAndRepeat(r Report, begun time.Time) {
+	c.publish(&r)
 	c.again(begun)
 }
 
 // again gives c its next turn after a check that began at a time.
 func (c *Checker) again(begun time.Time) { c.sched.at(c, begun.Add(c.interval())) }
 
-func (c *Checker) tell(r *Report) {
+func (c *Checker) publish(r *Report) {
 	c.reporting.Lock()
 	defer c.reporting.Unlock()
 	c.report(*r)

@@ -32,7 +32,7 @@ func (c *Checker) Trouble(t Trouble) {
 	go func() {
 		defer c.troubled.Store(false)
 		if r, ok := c.trouble(t); ok {
-			c.tell(&r)
+			c.publish(&r)
 		}
 		if c.eager {
 			c.sched.sooner(c, time.Now().Add(c.interval()))

@@ -261,7 +261,7 @@ func (r *run) adoptedOrNot(w *worker) {
 			r.drain(w)
 		}
 	}
-	r.tell(slog.LevelInfo, event.Adopted, fmt.Sprintf("found worker %d (generation %d) of the former master: it serves on until the next one does", r.current.pid, r.current.facts.Generation),
+	r.logEvent(slog.LevelInfo, event.Adopted, fmt.Sprintf("found worker %d (generation %d) of the former master: it serves on until the next one does", r.current.pid, r.current.facts.Generation),
 		event.Generation(r.current.facts.Generation), event.Worker(r.current.pid))
 	r.good = time.Now()
 	r.writePidfile()

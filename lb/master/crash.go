@@ -71,11 +71,11 @@ func (r *run) crashed(w *worker, how string) {
 	c.config, w.snapshot = w.snapshot, nil
 	if r.starting != nil {
 		// It serves in a moment, or cannotServe goes on.
-		r.tellCrash(event.WorkerCrashed, w, "another one is being started already")
+		r.reportCrash(event.WorkerCrashed, w, "another one is being started already")
 		return
 	}
 	if blamed {
-		r.tellCrash(event.TakenBack, w, fmt.Sprintf("the new configuration lived for %v only, going back to the former one", time.Since(w.readyAt).Round(time.Millisecond)))
+		r.reportCrash(event.TakenBack, w, fmt.Sprintf("the new configuration lived for %v only, going back to the former one", time.Since(w.readyAt).Round(time.Millisecond)))
 		r.failed++
 		c.config.Close()
 		c.config, c.former = c.former, nil
@@ -83,9 +83,9 @@ func (r *run) crashed(w *worker, how string) {
 		return
 	}
 	if d := delay(c.row); d > 0 {
-		r.tellCrash(event.CrashLoop, w, r.waitLine(d))
+		r.reportCrash(event.CrashLoop, w, r.waitLine(d))
 	} else {
-		r.tellCrash(event.WorkerCrashed, w, "the next one starts at once on the same sockets")
+		r.reportCrash(event.WorkerCrashed, w, "the next one starts at once on the same sockets")
 	}
 	r.replace()
 }
@@ -110,7 +110,7 @@ func (r *run) cannotServe(w why, o Outcome) {
 		return
 	}
 	r.crashes.row++
-	r.tell(slog.LevelWarn, event.CrashLoop, r.waitLine(delay(r.crashes.row)))
+	r.logEvent(slog.LevelWarn, event.CrashLoop, r.waitLine(delay(r.crashes.row)))
 	r.replace()
 }
 
@@ -139,9 +139,9 @@ func delay(row int) time.Duration {
 	return min(100*time.Millisecond<<min(row-2, 10), 10*time.Second)
 }
 
-// salvage keeps what a killed worker had in flight for the worker that serves
+// keepFlights keeps what a killed worker had in flight for the worker that serves
 // now, or for the next one: it knows where the log goes.
-func (r *run) salvage(w *worker, how string) {
+func (r *run) keepFlights(w *worker, how string) {
 	if w.flights == nil {
 		return
 	}
@@ -150,22 +150,22 @@ func (r *run) salvage(w *worker, how string) {
 		w.flights.Close()
 		return
 	}
-	r.wrecks = append(r.wrecks, w.flights)
+	r.lostFlights = append(r.lostFlights, w.flights)
 	if r.current != nil {
-		r.sendWrecks()
+		r.sendLostFlights()
 	}
 }
 
-// sendWrecks hands the records of killed workers to the current one.
-func (r *run) sendWrecks() {
-	for _, f := range r.wrecks {
+// sendLostFlights hands the records of killed workers to the current one.
+func (r *run) sendLostFlights() {
+	for _, f := range r.lostFlights {
 		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 		f.Close()
 		if err != nil {
 			r.Log.Warn("give the record of a killed worker on: " + err.Error())
 			continue
 		}
-		r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Wreck}, fds: []int{fd}, own: true})
+		r.send(r.current, parcel{order: handoff.Order{Kind: handoff.LostFlights}, fds: []int{fd}, own: true})
 	}
-	r.wrecks = nil
+	r.lostFlights = nil
 }

@@ -69,7 +69,7 @@ func (m *Master) owed() bool {
 // before serve on; the start that the manager tries then is owed to nobody,
 // and takes charge of them.
 func (r *run) failRestart(a attempt, o Outcome) {
-	r.tellFailure(a, o, nil)
+	r.reportFailure(a, o, nil)
 	a.give(o)
 	r.status = 1
 	r.vanish(fmt.Sprintf("The restart failed, generation %d serves on: %s", r.current.facts.Generation, o.Reason))

@@ -119,8 +119,8 @@ type run struct {
 	waitingAnyway bool      // one of them wants it whether or not anything has changed
 	good          time.Time // when the last start or reload worked
 
-	crashes crashes
-	wrecks  []*os.File // requests in flight in killed workers, for the next that serves
+	crashes     crashes
+	lostFlights []*os.File // requests in flight in killed workers, for the next that serves
 
 	served   bool // FirstReady was called
 	stopping bool

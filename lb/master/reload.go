@@ -112,8 +112,8 @@ func (r *run) isReady(w *worker) {
 	former := r.current
 	r.current, r.starting = w, nil
 	r.crashes.serves(r.attempt.why, former)
-	r.sendWrecks()
-	r.retire()
+	r.sendLostFlights()
+	r.closeUnwanted()
 	if former != nil {
 		r.old = append(r.old, former)
 		r.drain(former)
@@ -192,9 +192,9 @@ func (r *run) ended(o Outcome) {
 	}
 	if r.current != nil {
 		r.firstReady() // an adopted worker serves even when its successor failed
-		r.tellStory()
+		r.sendReloadCounts()
 	}
-	r.tellOutcome(a, o)
+	r.reportOutcome(a, o)
 	a.give(o)
 	switch {
 	case r.parting:
@@ -225,8 +225,8 @@ func (r *run) maybeIdle() {
 	}
 }
 
-// tellStory tells the serving worker how reloads went.
-func (r *run) tellStory() {
+// sendReloadCounts tells the serving worker how reloads went.
+func (r *run) sendReloadCounts() {
 	story := &handoff.Reloads{Total: r.reloads, Failed: r.failures, LastGood: r.good}
 	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Story, Story: story}})
 }
@@ -270,7 +270,7 @@ func (r *run) exited(w *worker, how string) {
 	if w.snapshot != nil {
 		w.snapshot.Close()
 	}
-	r.salvage(w, how)
+	r.keepFlights(w, how)
 	r.maybeStopped()
 }
 

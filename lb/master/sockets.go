@@ -35,7 +35,7 @@ func (r *run) provide(w *worker) {
 		r.refuse(w, errs)
 		return
 	}
-	r.acquaint(w)
+	r.connectToSuccessor(w)
 	names := w.names()
 	for first := true; first || len(names) > 0; first = false {
 		part := names[:min(len(names), handoff.Batch)]
@@ -50,9 +50,9 @@ func (r *run) provide(w *worker) {
 	}
 }
 
-// acquaint gives the serving worker and the new one a connection between them:
+// connectToSuccessor gives the serving worker and the new one a connection between them:
 // state and connections go over it without the master.
-func (r *run) acquaint(w *worker) {
+func (r *run) connectToSuccessor(w *worker) {
 	if r.current == nil {
 		return
 	}
@@ -205,10 +205,10 @@ func (r *run) drop(name string) {
 	}
 }
 
-// retire closes the sockets that the current worker does not want. The old
+// closeUnwanted closes the sockets that the current worker does not want. The old
 // worker still has its copies: it serves what waits in their queues before it
 // closes them.
-func (r *run) retire() {
+func (r *run) closeUnwanted() {
 	names := r.current.names()
 	for _, name := range r.sockets.Names() {
 		if !slices.Contains(names, name) {
@@ -232,12 +232,12 @@ func (r *run) retire() {
 		}
 	}
 	r.current.fresh, r.current.stale, r.current.renamed = nil, nil, nil
-	r.tellUnwanted()
+	r.warnUnwanted()
 }
 
-// tellUnwanted warns of sockets on which the service manager listens for
+// warnUnwanted warns of sockets on which the service manager listens for
 // nothing: who connects there waits for ever. Once for each set of them.
-func (r *run) tellUnwanted() {
+func (r *run) warnUnwanted() {
 	list := strings.Join(r.Opener.Activated.Unwanted(r.current.wants), ", ")
 	if list != "" && list != r.unwanted {
 		r.Log.Warn(fmt.Sprintf("the service manager listens on %s, which no bind line asks for: what connects there waits and is never answered", list))

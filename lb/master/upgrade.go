@@ -134,7 +134,7 @@ func (r *run) become(client *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
-	r.tell(slog.LevelInfo, event.Upgrading, "upgrading: this process becomes the program in "+r.Binary)
+	r.logEvent(slog.LevelInfo, event.Upgrading, "upgrading: this process becomes the program in "+r.Binary)
 	r.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d\nWATCHDOG=1\nSTATUS=Upgrading", monotonic()))
 	env := append(os.Environ(), UpgradeEnv+"="+string(estate))
 	err = syscall.Exec(r.Binary, append([]string{os.Args[0]}, os.Args[1:]...), env)

@@ -266,7 +266,7 @@ func (r *run) hungUp(w *worker) {
 	w.asked = nil
 	r.switched(w)
 	r.adoptedOrNot(w)
-	w.buried()
+	w.finishGone()
 }
 
 // lastWordsWait bounds the wait for what a worker said before its end. Its end
@@ -279,14 +279,14 @@ const lastWordsWait = time.Second
 func (r *run) processGone(w *worker, how string) {
 	w.gone = func() { r.exited(w, how) }
 	if w.hungUp {
-		w.buried()
+		w.finishGone()
 		return
 	}
-	r.after(lastWordsWait, w.buried)
+	r.after(lastWordsWait, w.finishGone)
 }
 
-// buried ends the wait of processGone.
-func (w *worker) buried() {
+// finishGone ends the wait of processGone.
+func (w *worker) finishGone() {
 	if gone := w.gone; gone != nil {
 		w.gone = nil
 		gone()

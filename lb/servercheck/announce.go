@@ -29,12 +29,12 @@ func (s *Server) changed(up, stopping bool, r *health.Report) {
 		sev = message.Alert
 	}
 	s.log(sev, line(told))
-	s.tell(up, string(line(r)))
+	s.logState(up, string(line(r)))
 	s.noServer()
 }
 
-// tell tells the process's own messages of a change.
-func (s *Server) tell(up bool, text string) {
+// logState tells the process's own messages of a change.
+func (s *Server) logState(up bool, text string) {
 	level, kind := slog.LevelInfo, event.ServerUp
 	if !up {
 		level, kind = slog.LevelWarn, event.ServerDown
@@ -53,7 +53,7 @@ func (s *Server) event(e health.Event) {
 	}
 	line := health.AppendEvent(nil, s.who, e, s.around())
 	s.log(sev, line)
-	s.tell(sev == message.Notice, string(line))
+	s.logState(sev == message.Notice, string(line))
 	s.noServer()
 }
 

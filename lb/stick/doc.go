@@ -14,7 +14,7 @@
 //     (table.go).
 //  5. The stats socket lists, sets and removes entries (show.go).
 //  6. At a reload the former worker tells the next one all entries, and then
-//     what has changed, as long as it has connections (tell.go); the next one
+//     what has changed, as long as it has connections (changes.go); the next one
 //     adds that to its own (load.go).
 //
 // All loops of a worker share a table. One short critical section per call is

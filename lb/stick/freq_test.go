@@ -76,7 +76,7 @@ func TestFreqAgainstEveryEventKept(t *testing.T) {
 	}
 }
 
-// What two processes count separately, one of them telling the other now and
+// What two processes count separately, one of them reporting to the other now and
 // then, is what one alone would have counted.
 func TestFreqToldInParts(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// errTold is what a telling that cannot be read is refused with.
-var errTold = errors.New("what the former worker told of its stick tables cannot be read")
+// errChanges is what a message that cannot be read is refused with.
+var errChanges = errors.New("what the former worker told of its stick tables cannot be read")
 
 // Load takes over what a former worker told: sections one after another, as
 // AppendChanges makes them. table gives the table of a name, nil for one that
@@ -22,8 +22,8 @@ func Load(told []byte, table func(name string) *Table, now int64) error {
 	var order []*Table
 	for len(r.rest) > 0 && !r.bad {
 		s := reader{rest: r.bytes()}
-		if s.byte() != tellVersion {
-			return fmt.Errorf("%w: another version", errTold)
+		if s.byte() != changesVersion {
+			return fmt.Errorf("%w: another version", errChanges)
 		}
 		t := table(string(s.bytes()))
 		head := section{kind: Type(s.byte()), size: s.uvarint(), stores: s.uvarint()}
@@ -33,7 +33,7 @@ func Load(told []byte, table func(name string) *Table, now int64) error {
 			}
 		}
 		if s.bad || r.bad {
-			return errTold
+			return errChanges
 		}
 		if t == nil || t.Type != head.kind || uint64(t.Len) != head.size {
 			continue
@@ -45,7 +45,7 @@ func Load(told []byte, table func(name string) *Table, now int64) error {
 		parts[t] = append(parts[t], head)
 	}
 	if r.bad {
-		return errTold
+		return errChanges
 	}
 	for _, t := range order {
 		if err := t.load(parts[t], now); err != nil {
@@ -81,7 +81,7 @@ func (t *Table) load(parts []section, now int64) error {
 			off := len(parts[p].records) - len(r.rest)
 			rec := r.record()
 			if r.bad {
-				return errTold
+				return errChanges
 			}
 			places = append(places, place{rec.at, p, off})
 		}
@@ -171,7 +171,7 @@ func (rec *record) adds() bool {
 	return rec.changed == 0
 }
 
-// reader reads a telling. bad is set when it is not one; what is read then is
+// reader reads a message of changes. bad is set when it is not one; what is read then is
 // nothing.
 type reader struct {
 	rest []byte

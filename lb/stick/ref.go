@@ -62,8 +62,8 @@ func (t *Table) get(key []byte, now int64) uint32 {
 	i := t.find(key, now)
 	if i == 0 {
 		i = t.make(key, now, false)
-		if i != 0 && t.telling.epoch != 0 {
-			t.telling.note(t, i)
+		if i != 0 && t.changeLog.epoch != 0 {
+			t.changeLog.note(t, i)
 		}
 	}
 	return i

@@ -19,14 +19,14 @@ type Table struct {
 
 	mu sync.Mutex
 	// mu guards the fields below.
-	buckets []uint32 // first entry of each chain; 0 is none
-	chunks  []*chunk
-	made    uint32 // entries that exist, used or free; the first is the ends of the list below
-	free    uint32 // first free one, linked by next
-	used    int
-	names   []string // servers that entries know; number 0 is none
-	joined  bool     // has what the former worker told
-	telling telling
+	buckets   []uint32 // first entry of each chain; 0 is none
+	chunks    []*chunk
+	made      uint32 // entries that exist, used or free; the first is the ends of the list below
+	free      uint32 // first free one, linked by next
+	used      int
+	names     []string // servers that entries know; number 0 is none
+	joined    bool     // has what the former worker told
+	changeLog changeLog
 }
 
 // chunkSize is how many entries memory is taken for at once.
@@ -47,10 +47,10 @@ type head struct {
 	next         uint32 // in its chain, or in the free list
 	older, newer uint32
 	refs         uint32
-	told         uint32 // the telling in which the next worker was told of it
+	told         uint32 // the message in which the next worker heard of it
 	keyLen       uint16
 	live         bool
-	dirty        bool // in telling.dirty
+	dirty        bool // in changeLog.dirty
 }
 
 // New makes an empty table.
@@ -163,7 +163,7 @@ func (t *Table) remove(i uint32) {
 	}
 	*p = e.next
 	t.unlink(i)
-	t.telling.forget(i)
+	t.changeLog.forget(i)
 	e.live, e.dirty, e.told = false, false, 0
 	e.next, t.free = t.free, i
 	t.used--
@@ -187,8 +187,8 @@ func (t *Table) unlink(i uint32) {
 // touch notes that an entry is about to change. mu is held.
 func (t *Table) touch(i uint32, now int64) {
 	e := t.head(i)
-	if t.telling.epoch != 0 && !e.dirty {
-		t.telling.note(t, i)
+	if t.changeLog.epoch != 0 && !e.dirty {
+		t.changeLog.note(t, i)
 	}
 	e.at = max(e.at, now)
 	if e.refs == 0 {

@@ -59,8 +59,8 @@ func (t *txn) settle(h *http1.Head) {
 	if name := t.s.fe.UniqueHeader; name != nil {
 		h.Add(name, t.rec.UniqueID)
 	}
-	tellAddress(h, t.rec.Client, t.s.fe.ForwardFor, t.be.ForwardFor)
-	tellAddress(h, t.rec.FrontAddr, t.s.fe.OriginalTo, t.be.OriginalTo)
+	setAddressField(h, t.rec.Client, t.s.fe.ForwardFor, t.be.ForwardFor)
+	setAddressField(h, t.rec.FrontAddr, t.s.fe.OriginalTo, t.be.OriginalTo)
 }
 
 // acceptKey is the Sec-WebSocket-Accept that a server must answer a request to
@@ -76,10 +76,10 @@ func acceptKey(h *http1.Head) (accept [28]byte) {
 	return accept
 }
 
-// tellAddress adds the field that has an end of the client's connection, if
+// setAddressField adds the field that has an end of the client's connection, if
 // the frontend or the backend asks for it. Where both do, the backend names the
 // field, both may except the address, and `if-none` counts if both have it.
-func tellAddress(h *http1.Head, end netip.AddrPort, fe, be *AddressField) {
+func setAddressField(h *http1.Head, end netip.AddrPort, fe, be *AddressField) {
 	f := cmp.Or(be, fe)
 	if f == nil || !end.IsValid() || fe.excepts(end.Addr()) || be.excepts(end.Addr()) {
 		return

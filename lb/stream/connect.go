@@ -108,7 +108,7 @@ func (t *txn) open() syscall.Errno {
 		loop.SetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
 	if how := t.be.Outbound[t.srv]; how != nil {
-		if errno := how.dress(t, fd, family); errno != 0 {
+		if errno := how.setOptions(t, fd, family); errno != 0 {
 			loop.CloseRaw(fd)
 			return errno
 		}

@@ -8,7 +8,7 @@
 //     is rendered then and kept (asked.go).
 //  4. A server connection is taken from the idle ones (idle.go) or opened;
 //     failures are retried (connect.go). A request that waits for a place holds
-//     memory of its own size (held.go).
+//     memory of its own size (budget.go).
 //  5. Bytes flow both ways with backpressure (forward.go). The server's head is
 //     read by what it was asked, and the client's written by what is said
 //     (response.go); the body goes from one framing to the other (body.go). A
@@ -18,7 +18,7 @@
 //     closed (finish.go).
 //
 // An HTTP/2 connection is a session whose streams are sessions of their own
-// (mux.go, muxframe.go, muxstream.go; calm.go has what it may do for nothing).
+// (mux.go, muxframe.go, muxstream.go; allowance.go has what it may do for nothing).
 //
 // Each loop has a Shard, which owns its sessions, idle server connections and
 // counters; nothing of it is locked. Shards meet in backend.Backend and in a

@@ -51,7 +51,7 @@ type Engine struct {
 	// after this process was killed; nil if there is none.
 	Flights *os.File
 
-	// Budget bounds what is held for requests that wait, in bytes (held.go); 0 is
+	// Budget bounds what is held for requests that wait, in bytes (budget.go); 0 is
 	// DefaultBudget.
 	Budget int64
 
@@ -111,7 +111,7 @@ const (
 // Proxy is what frontends and backends have in common.
 type Proxy struct {
 	Name       string
-	ID         int // the same for both halves of a listen section
+	ID         int // the same for both halfHeads of a listen section
 	HTTP       bool
 	Timeouts   Timeouts
 	ConnMode   ConnMode

@@ -110,7 +110,7 @@ func (t *txn) times(now int64) {
 func (t *txn) releaseServer() {
 	if c := t.c; c != nil {
 		if t.keepServer && !t.early && t.resDone && t.reqDone && t.ready == 0 && len(t.head) == 0 && !c.Broken() && !c.PeerEnded() {
-			t.shelve(c)
+			t.keepIdle(c)
 		} else {
 			c.close()
 		}

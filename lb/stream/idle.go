@@ -131,9 +131,9 @@ func (t *txn) use(c *serverConn, now int64) {
 	t.established(now)
 }
 
-// shelve keeps an idle server connection: for everyone, or for this client
+// keepIdle keeps an idle server connection: for everyone, or for this client
 // alone.
-func (t *txn) shelve(c *serverConn) {
+func (t *txn) keepIdle(c *serverConn) {
 	s := t.s
 	pool := &s.sh.pools[c.srv.Index]
 	own := t.be.Reuse == ReuseNever || c.private

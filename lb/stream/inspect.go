@@ -44,7 +44,7 @@ func (s *session) inspect() step {
 	s.watch()
 	if s.in != nil && s.in.Len() > 0 {
 		s.park()
-		s.scanned = int32(len(s.sh.halves[s]))
+		s.scanned = int32(len(s.sh.halfHeads[s]))
 	} else {
 		s.putIn()
 	}

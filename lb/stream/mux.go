@@ -27,7 +27,7 @@ import (
 const (
 	maxStreams     = 100       // at once, of a connection
 	minWindow      = 4 << 10   // bytes of a request body that may wait for its server in any case
-	waitWindow     = 16 << 10  // while the budget has room for it (held.go)
+	waitWindow     = 16 << 10  // while the budget has room for it (budget.go)
 	streamWindow   = 64 << 10  // of a body that was begun to be read, the same
 	wideWindow     = 256 << 10 // the same, of a few
 	maxWide        = 4         // bodies of a connection at once that have it
@@ -356,7 +356,7 @@ func (m *mux) leave() {
 	m.leaving, m.leftAt = announced, m.s.sh.Loop.Now()
 	m.touch()
 	m.out = http2.AppendGoAway(m.out, http2.MaxWindow, http2.NoError, "")
-	m.out = http2.AppendPing(m.out, 0, farewell)
+	m.out = http2.AppendPing(m.out, 0, lastPing)
 }
 
 // leaveWithin is leave at some moment within spread ms.

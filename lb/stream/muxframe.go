@@ -305,8 +305,8 @@ func (m *mux) knows() {
 	m.recvWindow += connWindow - http2.DefaultWindow
 }
 
-// farewell is the ping after the first GOAWAY.
-var farewell = [8]byte{'f', 'a', 'r', 'e', 'w', 'e', 'l', 'l'}
+// lastPing is the ping after the first GOAWAY.
+var lastPing = [8]byte{'f', 'a', 'r', 'e', 'w', 'e', 'l', 'l'}
 
 func (m *mux) ping(h http2.Header, payload []byte) *http2.Error {
 	switch {
@@ -317,7 +317,7 @@ func (m *mux) ping(h http2.Header, payload []byte) *http2.Error {
 	case h.Flags&http2.Ack == 0:
 		m.touch()
 		m.out = http2.AppendPing(m.out, http2.Ack, [8]byte(payload))
-	case [8]byte(payload) == farewell && m.leaving == announced:
+	case [8]byte(payload) == lastPing && m.leaving == announced:
 		m.decide()
 	}
 	return m.idle()

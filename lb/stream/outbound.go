@@ -34,8 +34,8 @@ const (
 	Client                 // usesrc client: the port too
 )
 
-// dress sets the options of a socket before it connects.
-func (o *Outbound) dress(t *txn, fd, family int) syscall.Errno {
+// setOptions sets the options of a socket before it connects.
+func (o *Outbound) setOptions(t *txn, fd, family int) syscall.Errno {
 	if family == unix.AF_UNIX {
 		return 0
 	}

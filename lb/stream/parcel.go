@@ -49,7 +49,7 @@ type Parcel struct {
 	Since    int64           `json:"since"`             // wall clock, ms: the wait for the request began
 	Began    int64           `json:"began"`             // wall clock, ms: its first byte; -1 before it
 	Active   int64           `json:"active"`            // wall clock, ms: the client's last progress
-	Waiting  int64           `json:"waiting,omitempty"` // wall clock, ms: the request at hand waits for a server since; 0 it does not
+	Waiting  int64           `json:"waiting,omitempty"` // wall clock, ms: the current request waits for a server since; 0 it does not
 	Requests uint32          `json:"requests"`
 	Need     int             `json:"need,omitempty"`    // connections to its server that were needed at once
 	Private  bool            `json:"private,omitempty"` // the client's own server connection was authenticated: it may be nobody else's

@@ -41,7 +41,7 @@ func (t *txn) route() {
 		t.monitor()
 		return
 	}
-	if t.vouch() {
+	if t.checkPassword() {
 		return
 	}
 	sh.req.DropHops()

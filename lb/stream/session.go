@@ -28,7 +28,7 @@ const (
 )
 
 // session is one client connection. Idle, it holds no buffer and no txn; with
-// half a head, no buffer either (half.go).
+// half a head, no buffer either (halfhead.go).
 // Owned by the shard's loop.
 type session struct {
 	wire.Conn
@@ -46,9 +46,9 @@ type session struct {
 	local     localAddr
 	accepted  time.Time
 	since     int64 // ms: when the present wait began (accept, or the end of the last exchange)
-	began     int64 // ms: first byte of the head at hand; -1 before it
+	began     int64 // ms: first byte of the current head; -1 before it
 	act       int64 // ms: last progress on the client side
-	waiting   int64 // ms: an earlier process had the request at hand wait for a server since; 0 none did
+	waiting   int64 // ms: an earlier process had the current request wait for a server since; 0 none did
 	lookUntil int64 // ms: when rules that look into content must decide
 	leaveAt   int64 // ms: when it is closed if it is idle then, or has not ended its handshake; 0 never
 	hsTime    int32 // ms: TLS handshake

@@ -40,12 +40,12 @@ type Shard struct {
 	draining  bool
 	mover     *mover // while connections move to the next generation
 
-	names    serverNames
-	sessions sessionList
-	halves   map[*session][]byte // half heads, see half.go
-	late     []lateEntry
-	lateTick loop.Timer
-	trim     loop.Timer
+	names     serverNames
+	sessions  sessionList
+	halfHeads map[*session][]byte // half heads, see halfhead.go
+	late      []lateEntry
+	lateTick  loop.Timer
+	trim      loop.Timer
 }
 
 // scratch is for the current request or response.
@@ -100,11 +100,11 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 
 		stickBase: stick.Now() - l.Now(),
 
-		Front:  make([]FrontCounters, len(e.Frontends)),
-		Back:   make([]ServerCounters, len(e.Backends)),
-		Server: make([]ServerCounters, len(e.Servers)),
-		pools:  make([]idlePool, len(e.Servers)),
-		halves: map[*session][]byte{},
+		Front:     make([]FrontCounters, len(e.Frontends)),
+		Back:      make([]ServerCounters, len(e.Backends)),
+		Server:    make([]ServerCounters, len(e.Servers)),
+		pools:     make([]idlePool, len(e.Servers)),
+		halfHeads: map[*session][]byte{},
 	}
 	for _, targets := range e.Targets {
 		s, err := syslog.NewSender(targets...)

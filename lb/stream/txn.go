@@ -81,7 +81,7 @@ type request struct {
 	head    []byte       // what is unsent of asked while it is being sent; empty almost always
 	headOff int          // where the client's head lies in session.in
 	headLen int
-	parked  []byte // what session.in held, while the request is in a queue (held.go)
+	parked  []byte // what session.in held, while the request is in a queue (budget.go)
 	parkedR int
 	parkedW int
 	ready   int // bytes of src checked and unsent

@@ -48,9 +48,9 @@ const (
 	// patience is how long lines may wait without one being lost before that is
 	// an outage: a receiver that is restarted is away for less.
 	patience = time.Second
-	// hush is the least time between the end of an outage that was told and the
+	// minQuiet is the least time between the end of an outage that was told and the
 	// next that is: a receiver that comes and goes must not fill the journal.
-	hush = time.Minute
+	minQuiet = time.Minute
 )
 
 // Sent is the number of lines the kernel took and that were not reported back.
@@ -90,14 +90,14 @@ func (h *Health) fine(now time.Time) {
 		h.bad.Store(false)
 		h.now.Over = true
 		if h.told {
-			h.silent = now.Add(hush)
+			h.silent = now.Add(minQuiet)
 			h.say()
 		}
 	}
 }
 
-// calm notes that everything was taken.
-func (h *Health) calm() {
+// recovered notes that everything was taken.
+func (h *Health) recovered() {
 	if h.bad.Load() {
 		h.fine(time.Now())
 	}

@@ -120,7 +120,7 @@ func TestOutagesInARowAreHushed(t *testing.T) {
 		t.Fatalf("told %q", *said)
 	}
 	h.trouble(after(time.Second), unix.ECONNREFUSED, 1, 0)
-	h.trouble(after(hush), unix.ECONNREFUSED, 4, 0)
+	h.trouble(after(minQuiet), unix.ECONNREFUSED, 4, 0)
 	if len(*said) != 3 || !strings.HasSuffix((*said)[2], " 5 lines lost so far") {
 		t.Errorf("told %q", *said)
 	}

@@ -123,7 +123,7 @@ func (s *Stream) deliver(lines []byte) {
 		lines = lines[n:]
 		if err == nil {
 			backoff, stuck = firstBackoff, time.Time{}
-			s.Health.calm()
+			s.Health.recovered()
 			continue
 		}
 		if stuck.IsZero() {

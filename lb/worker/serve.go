@@ -123,7 +123,7 @@ func (l *life) obey(o order) {
 		l.successor(o.fds[0])
 		return
 	}
-	if o.Kind == handoff.Wreck && len(o.fds) == 1 {
+	if o.Kind == handoff.LostFlights && len(o.fds) == 1 {
 		l.engine.LogLost(os.NewFile(uintptr(o.fds[0]), "flights"))
 		return
 	}

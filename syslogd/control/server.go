@@ -37,8 +37,8 @@ type Server struct {
 // commandTime bounds a command, so that a client that never reads cannot hold a connection for ever.
 const commandTime = 2 * time.Minute
 
-// farewell is how long an answer may take when all is to end.
-const farewell = time.Second
+// lastAnswerTimeout is how long an answer may take when all is to end.
+const lastAnswerTimeout = time.Second
 
 // Listen opens the socket at path with the given mode, in the place of one that nobody listens on any more.
 func Listen(path string, mode os.FileMode, commands map[string]Command, log *slog.Logger) (*Server, error) {
@@ -102,7 +102,7 @@ func (s *Server) client(ctx context.Context, conn *net.UnixConn) {
 	conn.SetDeadline(time.Now().Add(commandTime))
 	defer context.AfterFunc(ctx, func() { // one that says nothing, or does not listen, holds up no stop
 		conn.SetReadDeadline(time.Now())
-		conn.SetWriteDeadline(time.Now().Add(farewell))
+		conn.SetWriteDeadline(time.Now().Add(lastAnswerTimeout))
 	})()
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()

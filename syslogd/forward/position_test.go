@@ -54,7 +54,7 @@ func TestABrokenPosition(t *testing.T) {
 			if c.Missed != 0 {
 				t.Errorf("%+v", c)
 			}
-			if mended := name != "directory" && name != "pipe" && name != "link"; mended != (c.Error == "") {
+			if repaired := name != "directory" && name != "pipe" && name != "link"; repaired != (c.Error == "") {
 				t.Errorf("the error is %q", c.Error)
 			}
 		})

@@ -14,11 +14,11 @@ import (
 )
 
 const (
-	dialTime   = 10 * time.Second
-	writeTime  = time.Minute     // for which a peer may read nothing
-	farewell   = 2 * time.Second // the same when we are stopped
-	sessionMax = 32 << 20        // bytes of a session: what is sent again at most
-	glance     = time.Second     // how often a session looks without being called
+	dialTime    = 10 * time.Second
+	writeTime   = time.Minute     // for which a peer may read nothing
+	stopTimeout = 2 * time.Second // the same when we are stopped
+	sessionMax  = 32 << 20        // bytes of a session: what is sent again at most
+	glance      = time.Second     // how often a session looks without being called
 )
 
 // A conn can close its sending side alone, as TCP and TLS can.
@@ -117,8 +117,8 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 	f.connected(true)
 	defer f.connected(false)
 
-	// A write that is under way when ctx ends is given the time of the farewell.
-	defer context.AfterFunc(ctx, func() { c.SetWriteDeadline(time.Now().Add(farewell)) })()
+	// A write that is under way when ctx ends is given the time of the stopTimeout.
+	defer context.AfterFunc(ctx, func() { c.SetWriteDeadline(time.Now().Add(stopTimeout)) })()
 
 	left := f.circle.left
 	lines, err := f.send(ctx, c)
@@ -266,7 +266,7 @@ func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error)
 		f.mu.Unlock()
 		c.SetWriteDeadline(now.Add(writeTime))
 		if ctx.Err() != nil {
-			c.SetWriteDeadline(now.Add(farewell)) // the other one may have come before ours
+			c.SetWriteDeadline(now.Add(stopTimeout)) // the other one may have come before ours
 		}
 		if _, err := c.Write(f.frames); err != nil {
 			if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
@@ -313,7 +313,7 @@ func (f *Forwarder) finish(ctx context.Context, c *link) error {
 			return closedBy(err)
 		case <-stopped:
 			stopped = nil
-			timer.Reset(farewell)
+			timer.Reset(stopTimeout)
 		case <-timer.C:
 			return errUnclosed
 		}
@@ -337,7 +337,7 @@ func (f *Forwarder) acknowledged(ctx context.Context, c *link) error {
 			return closedBy(err)
 		case <-stopped:
 			stopped = nil
-			limit.Reset(farewell)
+			limit.Reset(stopTimeout)
 		case <-limit.C:
 			return errors.New("the peer's kernel acknowledges nothing")
 		case <-time.After(pause):

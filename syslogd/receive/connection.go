@@ -55,8 +55,8 @@ type connection struct {
 
 const (
 	handshakeTime = 10 * time.Second
-	// farewell is how long a client has to end when we want to: it is told, and what it sends until then is still read.
-	farewell = time.Second
+	// closeTimeout is how long a client has to end when we want to: it is told, and what it sends until then is still read.
+	closeTimeout = time.Second
 )
 
 // run reads until the client ends or is silent for too long, or ctx is done.
@@ -263,7 +263,7 @@ func (c *connection) ban() {
 func (c *connection) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.leaving, c.until = true, time.Now().Add(farewell)
+	c.leaving, c.until = true, time.Now().Add(closeTimeout)
 	if c.secure != nil {
 		c.conn.SetWriteDeadline(c.until)
 		c.secure.CloseWrite() // if it cannot be told, it learns it when we close

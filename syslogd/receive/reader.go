@@ -139,7 +139,7 @@ func (r *Reader) Run(ctx context.Context) {
 		last = now
 	}
 	r.failures.Stop()
-	r.socket.deafen()
+	r.socket.shutdownRead()
 	if !r.socket.Inherited {
 		for end := time.Now().Add(2 * time.Second); r.turn() > 0 && time.Now().Before(end); {
 		}

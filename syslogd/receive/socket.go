@@ -259,9 +259,9 @@ func (s *Socket) drops() (uint32, error) {
 	return info[memInfoDrops], nil
 }
 
-// deafen has the kernel refuse what is sent from now on (EPIPE), while what is queued can still be read: a sender then keeps a
+// shutdownRead has the kernel refuse what is sent from now on (EPIPE), while what is queued can still be read: a sender then keeps a
 // message that would be gone with the socket. It is for unix sockets that go with this process; UDP knows no such thing.
-func (s *Socket) deafen() {
+func (s *Socket) shutdownRead() {
 	if s.unlink != "" && !s.Inherited && !s.kept.Load() {
 		_ = unix.Shutdown(s.fd, unix.SHUT_RD) // what fails leaves the socket as it was
 	}

@@ -103,7 +103,7 @@ func (s *Stream) Run(ctx context.Context) {
 	}()
 	defer clients.Wait()
 	defer s.end()
-	hush := func() {
+	interruptReads := func() {
 		s.listener.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -111,8 +111,8 @@ func (s *Stream) Run(ctx context.Context) {
 			c.wake()
 		}
 	}
-	defer context.AfterFunc(ctx, hush)()
-	defer hush() // ctx says that it is done a moment before it calls hush, and may then not call it any more
+	defer context.AfterFunc(ctx, interruptReads)()
+	defer interruptReads() // ctx says that it is done a moment before it calls interruptReads, and may then not call it any more
 	for {
 		conn, err := s.listener.AcceptTCP()
 		if ctx.Err() != nil {

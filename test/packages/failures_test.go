@@ -146,7 +146,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestPatientStart has a start fail again and again: systemd tries without end, ever more slowly, and what an operator mends is in force
+// TestPatientStart has a start fail again and again: systemd tries without end, ever more slowly, and what an operator fixes applies
 // without a command, or with any.
 func TestPatientStart(t *testing.T) {
 	t.Parallel()

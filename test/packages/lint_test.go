@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestLintian has Debian's own check look at the packages. What it says that is not mended stands in packaging/lintian with the
+// TestLintian has Debian's own check look at the packages. What it says that is not fixed stands in packaging/lintian with the
 // reason.
 func TestLintian(t *testing.T) {
 	debs, err := filepath.Glob(filepath.Join(built, "*_"+version+"-1_*.deb"))

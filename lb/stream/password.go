@@ -2,11 +2,11 @@ package stream
 
 import "lbsyslogd/lb/userlist"
 
-// vouch sees to it that the rules need not compute a password's hash: that
+// checkPassword makes sure that the rules need not compute a password's hash: that
 // takes a millisecond and more, in which no other connection of the loop would
 // move. It is done on a goroutine, once for each password and user; the answer
 // is found by the rules afterwards. True when the exchange waits for it.
-func (t *txn) vouch() (waits bool) {
+func (t *txn) checkPassword() (waits bool) {
 	s, sh, gen := t.s, t.s.sh, t.gen
 	if len(sh.eng.Userlists) == 0 || !s.fe.HTTP || t.doubt != nil {
 		return false

@@ -14,16 +14,16 @@ import (
 
 // What the master says: to the log, and to `systemctl status`.
 
-// tell logs one event.
-func (r *run) tell(level slog.Level, kind event.Kind, text string, about ...slog.Attr) {
+// logEvent logs one event.
+func (r *run) logEvent(level slog.Level, kind event.Kind, text string, about ...slog.Attr) {
 	r.Log.LogAttrs(context.Background(), level, text, append(about, kind.Attr())...)
 }
 
 // aside says what HAProxy's master says; the events have messages of their own.
 func (r *run) aside(text string) { r.Log.Log(context.Background(), event.Aside, text) }
 
-// tellOutcome tells how an attempt ended.
-func (r *run) tellOutcome(a attempt, o Outcome) {
+// reportOutcome tells how an attempt ended.
+func (r *run) reportOutcome(a attempt, o Outcome) {
 	var about []slog.Attr
 	if a.why == reloading {
 		about = append(about, event.Reload(r.reloads))
@@ -37,12 +37,12 @@ func (r *run) tellOutcome(a attempt, o Outcome) {
 	case o.OK && r.current != nil:
 		if r.Terse { // what the relay kept back
 			for _, one := range alerts(o.Text) {
-				r.tell(slog.LevelError, event.Serving, one, about...)
+				r.logEvent(slog.LevelError, event.Serving, one, about...)
 			}
 		}
-		r.tell(slog.LevelInfo, event.Serving, r.servingLine(a), about...)
+		r.logEvent(slog.LevelInfo, event.Serving, r.servingLine(a), about...)
 	case !o.OK:
-		r.tellFailure(a, o, about)
+		r.reportFailure(a, o, about)
 	}
 	if r.current != nil && !r.stopping {
 		r.notify("READY=1\n" + r.statusLine())
@@ -63,7 +63,7 @@ func (r *run) servingLine(a attempt) string {
 	case replacing:
 		b.WriteString(" in place of the one that crashed, with the same configuration")
 	case returning:
-		b.WriteString(" with the configuration of before; mend the new one and reload")
+		b.WriteString(" with the previous configuration; fix the new one and reload")
 	}
 	if a.former != nil {
 		fmt.Fprintf(&b, " in place of generation %d (worker %d)", a.former.facts.Generation, a.former.pid)
@@ -85,10 +85,10 @@ func someNames(w *worker) string {
 	return strings.Join(names, ", ")
 }
 
-// tellFailure tells why an attempt failed. Where the worker's own words have
+// reportFailure tells why an attempt failed. Where the worker's own words have
 // not been passed on, they are the reason: one is told with the verdict, more
 // have a line each.
-func (r *run) tellFailure(a attempt, o Outcome, about []slog.Attr) {
+func (r *run) reportFailure(a attempt, o Outcome, about []slog.Attr) {
 	kind, verdict := event.StartFailed, "the "+string(a.why)+" failed"
 	if a.why == reloading && r.current != nil {
 		kind = event.ReloadFailed
@@ -103,15 +103,15 @@ func (r *run) tellFailure(a attempt, o Outcome, about []slog.Attr) {
 	}
 	if all := alerts(o.Text); r.Terse && len(all) > 1 {
 		for _, one := range all {
-			r.tell(slog.LevelError, kind, one, about...)
+			r.logEvent(slog.LevelError, kind, one, about...)
 		}
 		reason = fmt.Sprintf(", for the %d reasons above", len(all))
 	}
-	r.tell(slog.LevelError, kind, verdict+reason, append(about, slog.String("LB_REASON", o.Reason))...)
+	r.logEvent(slog.LevelError, kind, verdict+reason, append(about, slog.String("LB_REASON", o.Reason))...)
 }
 
-// tellCrash tells that the worker that served is gone, and what comes now.
-func (r *run) tellCrash(kind event.Kind, w *worker, next string) {
+// reportCrash tells that the worker that served is gone, and what comes now.
+func (r *run) reportCrash(kind event.Kind, w *worker, next string) {
 	hint := ""
 	switch {
 	case strings.Contains(r.crashes.how, "signal 9"):
@@ -119,7 +119,7 @@ func (r *run) tellCrash(kind event.Kind, w *worker, next string) {
 	case r.Terse:
 		hint = fmt.Sprintf(". Its last words: journalctl _PID=%d", w.pid)
 	}
-	r.tell(slog.LevelError, kind, fmt.Sprintf("worker %d (generation %d) %s; %s%s", w.pid, w.facts.Generation, r.crashes.how, next, hint),
+	r.logEvent(slog.LevelError, kind, fmt.Sprintf("worker %d (generation %d) %s; %s%s", w.pid, w.facts.Generation, r.crashes.how, next, hint),
 		event.Generation(w.facts.Generation), event.Worker(w.pid))
 	r.notify(fmt.Sprintf("STATUS=No worker serves: worker %d %s; %s", w.pid, r.crashes.how, next))
 }
@@ -130,7 +130,7 @@ func (r *run) formerGone(w *worker, how string) {
 	if how == "" {
 		r.aside(fmt.Sprintf("Former worker (%d) exited with code 0 (Exit)", w.pid))
 	} else {
-		r.tell(slog.LevelWarn, event.WorkerCrashed, fmt.Sprintf("worker %d (generation %d), which finished what it had, %s", w.pid, w.facts.Generation, how),
+		r.logEvent(slog.LevelWarn, event.WorkerCrashed, fmt.Sprintf("worker %d (generation %d), which finished what it had, %s", w.pid, w.facts.Generation, how),
 			event.Generation(w.facts.Generation), event.Worker(w.pid))
 	}
 	if r.current != nil && !r.stopping {

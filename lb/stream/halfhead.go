@@ -9,7 +9,7 @@ package stream
 // park takes the half head out of the input buffer and gives the buffer back.
 // All of it is scanned, so an input-less session with scanned > 0 is a parked one.
 func (s *session) park() {
-	s.sh.halves[s] = append(s.sh.halves[s][:0], s.in.Bytes()...)
+	s.sh.halfHeads[s] = append(s.sh.halfHeads[s][:0], s.in.Bytes()...)
 	s.putIn()
 }
 
@@ -18,7 +18,7 @@ func (s *session) half() []byte {
 	if s.in != nil || s.scanned == 0 {
 		return nil
 	}
-	return s.sh.halves[s]
+	return s.sh.halfHeads[s]
 }
 
 // unpark gives the session an input buffer with what was parked in it. The
@@ -33,7 +33,7 @@ func (s *session) unpark() {
 // dropHalf forgets the parked part of a head.
 func (s *session) dropHalf() {
 	if s.scanned > 0 {
-		delete(s.sh.halves, s)
+		delete(s.sh.halfHeads, s)
 		s.scanned = 0
 	}
 }

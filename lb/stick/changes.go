@@ -15,12 +15,12 @@ import (
 //	          varint(tick), varint(events), varint(events of the period before) of a rate
 //	text    = uvarint(length), bytes
 //
-// Counts and rates are told as what was added since the last telling, so that
+// Counts and rates are sent as what was added since the last message, so that
 // the listener can add them to what it has counted itself in the meantime.
-const tellVersion = 1
+const changesVersion = 1
 
-// telling is a table's side of a handover. Table.mu guards it.
-type telling struct {
+// changeLog is a table's side of a handover. Table.mu guards it.
+type changeLog struct {
 	epoch uint32 // numbers the listeners; 0 while there is none
 	last  uint32 // the epoch before
 	next  uint32 // the first look at all entries has come here
@@ -32,7 +32,7 @@ type telling struct {
 }
 
 // note keeps what the listener knows of an entry that is about to change.
-func (l *telling) note(t *Table, i uint32) {
+func (l *changeLog) note(t *Table, i uint32) {
 	e := t.head(i)
 	if e.dirty {
 		return
@@ -46,7 +46,7 @@ func (l *telling) note(t *Table, i uint32) {
 }
 
 // forget is told of an entry's end.
-func (l *telling) forget(i uint32) {
+func (l *changeLog) forget(i uint32) {
 	if l.epoch != 0 {
 		delete(l.base, i)
 	}
@@ -57,7 +57,7 @@ func (t *Table) BeginTelling() {
 	t.EndTelling()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := &t.telling
+	l := &t.changeLog
 	l.last++
 	l.epoch, l.next, l.base = l.last, 1, map[uint32]int{}
 }
@@ -66,11 +66,11 @@ func (t *Table) BeginTelling() {
 func (t *Table) EndTelling() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := &t.telling
+	l := &t.changeLog
 	for _, i := range l.dirty {
 		t.head(i).dirty = false
 	}
-	*l = telling{last: l.last}
+	*l = changeLog{last: l.last}
 }
 
 // AppendChanges appends a section with what the listener does not know yet;
@@ -101,7 +101,7 @@ func (t *Table) AppendChanges(dst []byte) (all []byte, more bool) {
 const sectionSize = 128 << 10
 
 func (t *Table) appendHead(dst []byte) []byte {
-	dst = append(dst, tellVersion)
+	dst = append(dst, changesVersion)
 	dst = appendBytes(dst, t.Name)
 	dst = append(dst, byte(t.Type))
 	dst = binary.AppendUvarint(dst, uint64(t.Len))
@@ -125,7 +125,7 @@ func (t *Table) appendHead(dst []byte) []byte {
 func (t *Table) appendSome(dst []byte) (all []byte, more bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l := &t.telling
+	l := &t.changeLog
 	if l.epoch == 0 {
 		return dst, false
 	}
@@ -156,7 +156,7 @@ func (t *Table) appendSome(dst []byte) (all []byte, more bool) {
 
 // appendRecord appends what is new of an entry. mu is held.
 func (t *Table) appendRecord(dst []byte, i uint32) []byte {
-	l, e, w := &t.telling, t.head(i), t.data(i)
+	l, e, w := &t.changeLog, t.head(i), t.data(i)
 	var base []uint64
 	if at, ok := l.base[i]; ok {
 		base = l.words[at : at+t.words]

@@ -10,12 +10,12 @@ import (
 	"lbsyslogd/test/wait"
 )
 
-// halves tells what the engine's sessions hold of heads they wait for: how
+// halfHeads tells what the engine's sessions hold of heads they wait for: how
 // many lie parked, how many hold a whole buffer.
-func (r *rig) halves() (parked, buffers int) {
+func (r *rig) halfHeads() (parked, buffers int) {
 	for _, sh := range r.Shards {
 		sh.Loop.Call(func() {
-			parked += len(sh.halves)
+			parked += len(sh.halfHeads)
 			for s := sh.sessions.head.next; s != &sh.sessions.head; s = s.next {
 				if s.in != nil {
 					buffers++
@@ -41,7 +41,7 @@ func TestHalfHeadsHoldNoBuffer(t *testing.T) {
 		conns = append(conns, c)
 	}
 	wait.Until(t, "every half to be parked", func() bool {
-		parked, buffers := r.halves()
+		parked, buffers := r.halfHeads()
 		return parked == len(conns) && buffers == 0
 	})
 	for i, c := range conns {
@@ -51,8 +51,8 @@ func TestHalfHeadsHoldNoBuffer(t *testing.T) {
 			t.Fatalf("cut at byte %d, the client got %q", i+1, answer)
 		}
 	}
-	wait.Until(t, "the halves to be gone", func() bool {
-		parked, _ := r.halves()
+	wait.Until(t, "the halfHeads to be gone", func() bool {
+		parked, _ := r.halfHeads()
 		return parked == 0
 	})
 }
@@ -63,12 +63,12 @@ func TestHalfHeadOfOneThatLeaves(t *testing.T) {
 	c, _ := dial(t, r.addr)
 	io.WriteString(c, "GET / HT")
 	wait.Until(t, "the half to be parked", func() bool {
-		parked, _ := r.halves()
+		parked, _ := r.halfHeads()
 		return parked == 1
 	})
 	c.Close()
 	wait.Until(t, "the half to be gone", func() bool {
-		parked, _ := r.halves()
+		parked, _ := r.halfHeads()
 		return parked == 0
 	})
 }
