@@ -51,9 +51,14 @@ var reserved = [...]string{"content-length", "transfer-encoding", "host", "conne
 // Done reports whether the last byte of the trailer section has passed.
 func (c *Chunks) Done() bool { return c.state == chunkDone }
 
+// InTrailers reports whether the next byte belongs to the trailer section, with
+// the empty line that ends it.
+func (c *Chunks) InTrailers() bool { return c.state >= trailerStart && c.state != chunkDone }
+
 // Next checks a prefix of b and gives its length; data says whether it is body
 // data (to the end of the chunk or of b) or framing. n < len(b) without an
-// error means that the kind changes there, or that the body is done.
+// error means that the kind changes there, as where trailers begin, or that the
+// body is done.
 func (c *Chunks) Next(b []byte) (n int, data bool, err error) {
 	if len(b) == 0 || c.state == chunkDone {
 		return 0, false, nil
@@ -66,11 +71,15 @@ func (c *Chunks) Next(b []byte) (n int, data bool, err error) {
 		c.left -= uint64(n)
 		return n, true, nil
 	}
+	framing := c.state < trailerStart
 	for n < len(b) && c.state != chunkData && c.state != chunkDone {
 		if err := c.frameByte(b[n]); err != nil {
 			return n, false, err
 		}
 		n++
+		if framing && c.state == trailerStart {
+			break
+		}
 	}
 	return n, false, nil
 }

@@ -2,6 +2,7 @@ package http2
 
 import (
 	"bytes"
+	"iter"
 	"strconv"
 
 	"golang.org/x/net/http2/hpack"
@@ -43,6 +44,38 @@ func (e *Encoder) Response(h *http1.Head) []byte {
 		e.write(name, string(h.Value(i)))
 	}
 	return e.buf.Bytes()
+}
+
+// Trailers is the field block of a response's trailers, given as the lines of an
+// HTTP/1.1 trailer section that was checked; nil when nothing is left of them
+// without what may not stand there. It is valid until the next call.
+func (e *Encoder) Trailers(lines []byte) []byte {
+	e.buf.Reset()
+	for name, value := range fieldLines(lines) {
+		switch low := lower(name); low {
+		case "host", "content-length", "transfer-encoding", "te", "trailer", "connection", "proxy-connection", "keep-alive", "upgrade":
+		default:
+			e.write(low, string(value))
+		}
+	}
+	if e.buf.Len() == 0 {
+		return nil
+	}
+	return e.buf.Bytes()
+}
+
+// fieldLines yields the fields of lines that were checked, up to an empty one.
+func fieldLines(lines []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		for len(lines) > 0 {
+			var line []byte
+			line, lines, _ = bytes.Cut(lines, []byte("\r\n"))
+			name, value, found := bytes.Cut(line, []byte(":"))
+			if !found || !yield(name, bytes.Trim(value, " \t")) {
+				return
+			}
+		}
+	}
 }
 
 func (e *Encoder) write(name, value string) {

@@ -53,10 +53,14 @@ func (t *txn) takeResponse() error {
 func (t *txn) takeChunks(p []byte) error {
 	taken, kept := 0, 0
 	for taken < len(p) && !t.resCh.Done() {
+		late := t.resCh.InTrailers()
 		n, data, err := t.resCh.Next(p[taken:])
 		if err != nil {
 			t.badAnswer(bad{err.Error(), p, taken + n})
 			return err
+		}
+		if late {
+			t.keepTrailers(p[taken : taken+n])
 		}
 		if t.said == asIs || t.said == plain && data {
 			if kept != taken {
@@ -67,7 +71,37 @@ func (t *txn) takeChunks(p []byte) error {
 		taken += n
 	}
 	t.resReady += kept
-	t.resDone = t.resCh.Done()
+	if t.resDone = t.resCh.Done(); t.resDone && len(t.trailers) > 0 {
+		t.captureTrailers()
+	}
 	t.keepServer = t.keepServer && taken == len(p)
 	return nil
+}
+
+// keepTrailers keeps a part of the answer's trailer section for whatever needs
+// more than its bytes: a client of HTTP/2, captures. An empty section is not
+// worth the memory.
+func (t *txn) keepTrailers(part []byte) {
+	if t.s.stream == nil && len(t.s.fe.ResCaptures) == 0 || len(t.trailers) == 0 && part[0] == '\r' {
+		return
+	}
+	t.trailers = append(t.trailers, part...)
+}
+
+// captureTrailers fills captures whose header did not come with those of the
+// trailers: grpc-status, above all.
+func (t *txn) captureTrailers() {
+	captures := t.s.fe.ResCaptures
+	if len(captures) == 0 {
+		return
+	}
+	var h http1.Head
+	if _, err := h.ParseResponse(append([]byte("HTTP/1.1 200 OK\r\n"), t.trailers...)); err != nil {
+		return // larger than a head may be
+	}
+	for i, text := range capture(&h, captures) {
+		if t.rec.ResCaptures[i] == "" {
+			t.rec.ResCaptures[i] = text
+		}
+	}
 }

@@ -66,7 +66,7 @@ func (t *txn) end() {
 		s.putIn()
 	}
 	if s.stream != nil {
-		s.stream.complete = t.whole()
+		s.stream.complete, s.stream.after = t.whole(), t.trailers
 	}
 	unread := t.unread || !t.reqDone
 	keep := t.keep && !unread && !s.Broken()

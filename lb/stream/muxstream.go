@@ -33,6 +33,7 @@ type muxStream struct {
 
 	// The response.
 	headSent bool
+	after    []byte // its trailers, as lines
 	window   int64
 	waiting  bool
 	last     int64 // where in the connection's frames its last one begins; -1: nowhere
@@ -354,6 +355,10 @@ func (st *muxStream) close() {
 // not left yet.
 func (st *muxStream) endStream() {
 	m := st.m
+	if block := m.enc.Trailers(st.after); block != nil {
+		m.out = http2.AppendBlock(m.out, st.id, http2.EndStream, block, m.maxFrame)
+		return
+	}
 	if at := st.last - m.sent; st.last >= 0 && at >= 0 {
 		m.out[at+4] |= byte(http2.EndStream)
 		return

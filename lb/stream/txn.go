@@ -106,6 +106,7 @@ type response struct {
 	resDone     bool   // nothing more to read of the response
 	resBegun    bool   // some of it was given to the client's kernel
 	page        []byte // the unsent rest of our own answer
+	trailers    []byte // lines after the chunks, where something needs them (body.go)
 	keepServer  bool   // the server's connection outlives the exchange
 	continued   bool   // 100 Continue came
 	early       bool   // unless this: the response was complete before the request
