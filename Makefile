@@ -14,6 +14,7 @@ GO         ?= go
 LDFLAGS    := -s -w -X lbsyslogd/cmd/internal/buildinfo.version=$(VERSION) -X lbsyslogd/cmd/internal/buildinfo.date=$(DATE)
 BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 STATICCHECK:= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ERRCHECK   := $(GO) run github.com/kisielk/errcheck@v1.9.0
 
 # The end-to-end packages start daemons and offer load, one even boots a systemd: one after the other, and never under the race
 # detector, which is for the packages that the daemons are made of.
@@ -40,14 +41,16 @@ build: ## bin/lb and bin/syslogd, static
 run: build ## the demo: load, reloads and rotations together, then the ledger (ARGS=--stay leaves it running)
 	@$(GO) run ./test/demo -lb bin/lb -syslogd bin/syslogd $(ARGS)
 
-test: setup lint unit race e2e ## everything: vet, staticcheck, unit, race, end to end
+test: setup lint unit race e2e ## everything: vet, linters, unit, race, end to end
 
 setup:
 	test/setup
 
-lint: ## go vet and staticcheck
+lint: ## go vet, gofmt, staticcheck, errcheck (test/errcheck: the functions whose failure leaves nothing to do)
 	$(GO) vet ./...
+	@unformatted=$$(gofmt -l cmd lb logrotate packaging rotate syslogd test); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	$(STATICCHECK) ./...
+	$(ERRCHECK) -ignoretests -exclude test/errcheck ./cmd/... ./lb/... ./rotate/... ./syslogd/... ./packaging/...
 
 unit: ## ordinary tests, fuzz seeds and command-line scripts
 	$(GO) test $(PLAIN)

@@ -150,7 +150,7 @@ func (f *file) adopt(last *file) error {
 	// could change in between, and with O_APPEND because it exists.
 	f.out = leaseLogger("/proc/self/fd/" + strconv.Itoa(int(f.own.Fd())))
 	if _, err := f.out.Write(nil); err != nil { // opens
-		returnLogger(f.out)
+		_ = returnLogger(f.out) // the error that matters is the first
 		return err
 	}
 	if last != nil && last.id == f.id && last.size == f.size {

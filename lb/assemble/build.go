@@ -292,7 +292,7 @@ func (b *builder) backends() {
 		servers := b.servers(p)
 		draws := 0
 		if p.Balance.Algo == "random" && p.Balance.Arg != "" {
-			fmt.Sscan(p.Balance.Arg, &draws)
+			draws, _ = strconv.Atoi(p.Balance.Arg) // lb/config has seen that it is a number
 		}
 		be := &stream.Backend{
 			Proxy: b.common(p), Index: len(b.eng.Backends),

@@ -47,7 +47,7 @@ func bindPath(fd int, w Want) (place, error) {
 	}
 	p, err := settle(fd, beside, w)
 	if err != nil {
-		os.Remove(beside)
+		_ = os.Remove(beside) // the error that matters is the first
 	}
 	return p, err
 }

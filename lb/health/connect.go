@@ -92,7 +92,7 @@ func (s *Spec) begin(begun time.Time) (c connecting, r result, done bool) {
 	case unix.EAGAIN: // a unix socket whose queue is full
 		errno = unix.ECONNREFUSED
 	}
-	unix.RawSyscall(unix.SYS_CLOSE, n, 0, 0)
+	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, n, 0, 0)
 	if errno != 0 {
 		return c, connectResult(errno), true
 	}
@@ -100,7 +100,7 @@ func (s *Spec) begin(begun time.Time) (c connecting, r result, done bool) {
 }
 
 func (c *connecting) set(level, name int, v unsafe.Pointer, size uintptr) {
-	unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(c.fd), uintptr(level), uintptr(name), uintptr(v), size, 0)
+	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(c.fd), uintptr(level), uintptr(name), uintptr(v), size, 0)
 }
 
 func (c *connecting) connect(target []byte) unix.Errno {

@@ -202,7 +202,7 @@ func (l *Ledger) write(w io.Writer, now time.Time) {
 		}
 		fmt.Fprintf(t, "%d\t%s\t%d\t%d\t%d\t%d\t%s\t  %s, %s\t\n", s.Generation, s.PID, s.Sent, s.Received, s.Missing, s.Lost, heard, peer, s.Input)
 	}
-	t.Flush() // as the other writes, to a buffer
+	_ = t.Flush() // as the other writes, to a buffer
 }
 
 // writeTroubles writes what went wrong with connections and large messages, a line each.

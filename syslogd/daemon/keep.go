@@ -114,7 +114,7 @@ func (d *Daemon) disown(passed []Passed) error {
 		place, err := receive.PlaceOf(p.File)
 		problems = append(problems, p.File.Close())
 		if err == nil && place.Network == "unix" {
-			defer unixpath.RemoveDead(place.Path) // after the Keeper has closed it; if another listens there, it stays
+			defer func() { _ = unixpath.RemoveDead(place.Path) }() // after the Keeper has closed it; if another listens there, it stays
 		}
 	}
 	if removed {

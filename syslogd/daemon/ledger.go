@@ -59,7 +59,7 @@ func (d *Daemon) announce(inputs []*input) {
 			err = os.Rename(f.Name(), path)
 		}
 		if err != nil {
-			os.Remove(f.Name())
+			_ = os.Remove(f.Name())
 		}
 	}
 	if err != nil {
@@ -69,7 +69,7 @@ func (d *Daemon) announce(inputs []*input) {
 
 // silence takes the announcement back.
 func (d *Daemon) silence() {
-	os.Remove(filepath.Join(filepath.Dir(d.Config.Control.Path), inputsFile)) // which may not be there
+	_ = os.Remove(filepath.Join(filepath.Dir(d.Config.Control.Path), inputsFile)) // which may not be there
 }
 
 // ledgerStatus is what the ledger says; nil when no sender has said anything.

@@ -266,9 +266,9 @@ func (c *connection) leave() {
 	c.leaving, c.until = true, time.Now().Add(closeTimeout)
 	if c.secure != nil {
 		c.conn.SetWriteDeadline(c.until)
-		c.secure.CloseWrite() // if it cannot be told, it learns it when we close
+		_ = c.secure.CloseWrite() // if it cannot be told, it learns it when we close
 	}
-	c.conn.CloseWrite()
+	_ = c.conn.CloseWrite()
 	c.conn.SetReadDeadline(c.until)
 }
 
@@ -309,7 +309,7 @@ func (c *connection) drain() error {
 
 // queued is how many bytes have arrived that were not taken from the socket.
 func (c *connection) queued() (n int) {
-	c.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) }) // of a socket that fails there is nothing to take
+	_ = c.raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) }) // of a socket that fails there is nothing to take
 	return n
 }
 

@@ -215,7 +215,7 @@ func (r *Reader) wait() {
 // answer stops the bell.
 func (r *Reader) answer() {
 	var count [8]byte
-	unix.Read(r.bell, count[:]) // that it was rung is all it says
+	_, _ = unix.Read(r.bell, count[:]) // that it was rung is all it says
 }
 
 // ring ends a wait. Who rings may come late, and the bell's number may be another file's by then: mu is held until it has rung.
@@ -226,7 +226,7 @@ func (r *Reader) ring() {
 		return
 	}
 	one := [8]byte{1}
-	unix.Write(r.bell, one[:]) // fails only when it is rung already
+	_, _ = unix.Write(r.bell, one[:]) // fails only when it is rung already
 }
 
 // Barrier returns when everything that was queued in the socket at the time of the call has gone through the Handler, or when

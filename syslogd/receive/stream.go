@@ -303,7 +303,7 @@ func (s *Stream) catchUp(ctx context.Context, clients *sync.WaitGroup) {
 		conn, err := net.FileConn(file)
 		file.Close()
 		if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
-			tcp.SetKeepAlive(true) // as an ordinary accept does
+			_ = tcp.SetKeepAlive(true) // as an ordinary accept does
 			s.take(ctx, tcp, clients)
 		}
 	}

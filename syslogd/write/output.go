@@ -257,7 +257,7 @@ func (o *Output) writeQueue() {
 	if loss.Lines > 0 { // what was lost came after this queue, and before all that waits by now
 		o.busy = true
 		o.mu.Unlock()
-		o.file.Write(o.file.AppendLoss(nil, loss)) // of an error the lines around it tell
+		_, _ = o.file.Write(o.file.AppendLoss(nil, loss)) // of an error the lines around it tell
 		o.mu.Lock()
 		o.busy = false
 		o.idle.Broadcast()

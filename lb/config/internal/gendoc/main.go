@@ -25,11 +25,11 @@ func main() {
 	flag.Parse()
 	var page bytes.Buffer
 	render(&page)
+	write := func(b []byte) error { return os.WriteFile(*out, b, 0o644) }
 	if *out == "" {
-		os.Stdout.Write(page.Bytes())
-		return
+		write = func(b []byte) error { _, err := os.Stdout.Write(b); return err }
 	}
-	if err := os.WriteFile(*out, page.Bytes(), 0o644); err != nil {
+	if err := write(page.Bytes()); err != nil {
 		fmt.Fprintf(os.Stderr, "gendoc: write the page: %v\n", err)
 		os.Exit(1)
 	}
