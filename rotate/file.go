@@ -33,7 +33,7 @@ type file struct {
 }
 
 // openCurrent opens the file at the path for appending, or creates it with its directory. What is there must be a regular file: a
-// symlink may point at somebody else's, and a FIFO or a device cannot be rotated. Called with mu held, or before there is anybody else.
+// symlink may point at somebody else's, and a FIFO or a device cannot be rotated. Called with mu held.
 func (w *Writer) openCurrent() (*file, error) {
 	in, err := openFolder(w.dir, w.opt.Base, true)
 	if err != nil {
@@ -65,7 +65,7 @@ func (w *Writer) openIn(in *folder) (*file, error) {
 		own.Close()
 		return nil, fmt.Errorf("open %s: %w", w.path, err)
 	}
-	if err := f.adopt(nil); err != nil {
+	if err := w.adopt(f, nil); err != nil {
 		own.Close()
 		return nil, fmt.Errorf("open %s: %w", w.path, err)
 	}
@@ -136,8 +136,30 @@ func setOwner(f *os.File, mode os.FileMode, owner *Owner) error {
 	return f.Chown(owner.UID, owner.GID)
 }
 
-// adopt looks at what was opened and hands it to a lumberjack.Logger. last is what is known of it from before, if anything.
-func (f *file) adopt(last *file) error {
+// adopt looks at what was opened, hands it to a lumberjack.Logger and ends its last line if need be. last is what is known of it from before,
+// if anything. While another Writer of the path writes, the file's size says nothing: Linux shows it before a large write is through. So the
+// Writers before this one wait meanwhile, and one that was succeeded leaves the last line to its successor.
+//
+// Lock order: a Writer's mu before that of the Writer before it. Called with mu held.
+func (w *Writer) adopt(f, last *file) error {
+	for before := w.before; before != nil; before = before.before {
+		before.mu.Lock()
+		defer before.mu.Unlock()
+	}
+	if err := f.lease(); err != nil {
+		return err
+	}
+	if w.succeeded || last != nil && last.id == f.id && last.size == f.size {
+		return nil // in the latter case it ended in a whole line, and nobody has written since
+	}
+	if err := f.endLastLine(); err != nil {
+		return errors.Join(err, returnLogger(f.out))
+	}
+	return nil
+}
+
+// lease looks at what was opened and takes a lumberjack.Logger for it.
+func (f *file) lease() error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.own.Fd()), &st); err != nil {
 		return err
@@ -153,10 +175,7 @@ func (f *file) adopt(last *file) error {
 		_ = returnLogger(f.out) // the error that matters is the first
 		return err
 	}
-	if last != nil && last.id == f.id && last.size == f.size {
-		return nil // it ended in a whole line, and nobody has written since
-	}
-	return f.endLastLine()
+	return nil
 }
 
 // endLastLine ends a line that a killed process left unfinished, so that the next one does not stick to it.

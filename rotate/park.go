@@ -83,7 +83,7 @@ func (w *Writer) openStraight(old *file) (*file, error) {
 		return nil, err
 	}
 	f := &file{own: os.NewFile(uintptr(fd), w.path)}
-	if err := f.adopt(old); err != nil {
+	if err := w.adopt(f, old); err != nil {
 		f.own.Close()
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package rotate
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -87,4 +88,36 @@ func TestSecondWriterThatGoesFirst(t *testing.T) {
 	last := open(t, path, Options{})
 	write(t, last, numbered(1))
 	turn(t, last)
+}
+
+// TestSecondWriterSeesWholeLines opens a path anew and again while large writes are under way. Linux shows a file's size before such a write
+// is through: a Writer that takes what it sees for half a line would end it, and leave an empty line after the write.
+func TestSecondWriterSeesWholeLines(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "app.log")
+	first := open(t, path, Options{})
+	var lines strings.Builder
+	for i := range 20_000 {
+		lines.WriteString(numbered(i))
+	}
+	const writes = 20
+	for range 20 {
+		var writing sync.WaitGroup
+		writing.Go(func() {
+			for range writes {
+				write(t, first, lines.String())
+			}
+		})
+		second := open(t, path, Options{})
+		third := open(t, path, Options{})
+		third.Close()
+		second.Close()
+		writing.Wait()
+		if n := len(read(t, path)); n != writes*lines.Len() {
+			t.Fatalf("%d bytes were written, the file has %d", writes*lines.Len(), n)
+		}
+		if err := os.Truncate(path, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -111,7 +111,10 @@ func Open(path string, options Options) (*Writer, error) {
 func (w *Writer) begin() (err error) {
 	opt := w.opt
 	w.stall.ring.limit, w.stall.ring.memory = max(opt.Ring, 0), opt.Memory
-	if w.cur, err = w.openCurrent(); err == nil {
+	w.mu.Lock()
+	w.cur, err = w.openCurrent()
+	w.mu.Unlock()
+	if err == nil {
 		if err = w.arrive(); err != nil {
 			err = errors.Join(err, w.cur.close(SyncNever))
 		}

@@ -315,7 +315,7 @@ func plain(f *os.File) (io.Reader, error) {
 func (l ledger) balanced(t *testing.T) {
 	t.Helper()
 	if l.lost+l.torn+l.twice+len(l.other) > 0 {
-		t.Errorf("%d lines: %d lost, %d torn, %d twice, and others: %.5q", l.lines, l.lost, l.torn, l.twice, l.other)
+		t.Errorf("%d lines: %d lost, %d torn, %d twice, and %d others: %.200q", l.lines, l.lost, l.torn, l.twice, len(l.other), l.other[:min(5, len(l.other))])
 	}
 }
 

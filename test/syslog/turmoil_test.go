@@ -81,6 +81,29 @@ outputs:
 		}
 	}
 	output := func() control.Output { return d.status().Outputs[1] }
+	// The daemon makes its file and its directory anew when they are gone, and renames the file to rotate it: between any two steps of a scene.
+	there := func() {
+		t.Helper()
+		wait.Until(t, "the file to be there", func() bool {
+			info, err := os.Lstat(all)
+			return err == nil && info.Mode().IsRegular()
+		})
+	}
+	until := func(what string, do func() error) {
+		t.Helper()
+		wait.Until(t, what, func() bool { return do() == nil })
+	}
+	takeAway := func(path string) {
+		t.Helper()
+		until("a rename of "+path, func() error { return os.Rename(path, path+".away") })
+	}
+	putBack := func(path string) {
+		t.Helper()
+		until(path+" to be put back", func() error {
+			os.RemoveAll(path)
+			return os.Rename(path+".away", path)
+		})
+	}
 	scenes := map[string]func(){
 		"the position is torn": func() {
 			for _, text := range []string{"", "{", strings.Repeat("\x00", 512), `{"inode": 1, "sum": 1}`} {
@@ -100,22 +123,20 @@ outputs:
 			must(os.Remove(position))
 		},
 		"the directory goes and comes back": func() {
-			must(os.Rename(work, work+".away"))
+			takeAway(work)
 			hold()
 			must(os.WriteFile(filepath.Join(small, "x"), nil, 0o600))
 			hold()
-			os.RemoveAll(work)
-			must(os.Rename(work+".away", work))
+			putBack(work)
 		},
 		"a file is in the way of the directory": func() {
-			must(os.Rename(work, work+".away"))
+			takeAway(work)
 			os.WriteFile(work, nil, 0o600) // unless a new one was made already
 			hold()
-			os.RemoveAll(work)
-			must(os.Rename(work+".away", work))
+			putBack(work)
 		},
 		"a directory is in the way of the file": func() {
-			must(os.Rename(all, all+".away"))
+			takeAway(all)
 			if os.Mkdir(all, 0o755) != nil {
 				return // a new one was made already
 			}
@@ -123,7 +144,7 @@ outputs:
 			hold()
 			must(os.Remove(all))
 		},
-		"the file is truncated": func() { must(os.Truncate(all, 0)); hold() },
+		"the file is truncated": func() { until("a truncation", func() error { return os.Truncate(all, 0) }); hold() },
 		"the disk is full": func() {
 			fill(t, filepath.Join(small, "ballast"))
 			wait.Until(t, "the disk to refuse", func() bool { return output().Waiting > 0 || output().DiskLost > 0 })
@@ -145,7 +166,7 @@ outputs:
 		"the peer talks back":           func() { peer.mode.Store(babble); hold(); peer.mode.Store(sane) },
 		"rotations and reloads":         func() { d.try("rotate"); d.do("reload"); d.try("reopen"); hold() },
 		"a rotated file is gone":        func() { d.try("rotate", "--output", all); removeRotated(t, work); hold() },
-		"a link in the place of a file": func() { must(os.Rename(all, all+".away")); os.Symlink("/dev/null", all); hold(); os.Remove(all) },
+		"a link in the place of a file": func() { takeAway(all); os.Symlink("/dev/null", all); hold(); os.Remove(all) },
 	}
 	names := make([]string, 0, len(scenes))
 	for name := range scenes {
@@ -159,6 +180,7 @@ outputs:
 	for first := true; first || time.Now().Before(end); first = false {
 		r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		for _, name := range names {
+			there() // whatever the scene before has done to it
 			before := d.said
 			lines := strings.Count(before.String(), "\n")
 			scenes[name]()
