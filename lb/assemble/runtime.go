@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -94,6 +95,12 @@ func (rt *Runtime) logEvent(level slog.Level, kind event.Kind, text string, abou
 	rt.env.Logger.LogAttrs(context.Background(), level, text, about...)
 }
 
+// spareThreads is how many goroutines may run besides the loops (handshakes, checks,
+// control, state for the next worker). A loop that comes back from waiting needs a
+// place at once: with all places taken it would wait for the Go scheduler to
+// interrupt somebody, for 10 ms; the kernel lets it run at once.
+const spareThreads = 3
+
 // Start implements worker.Engine.
 func (rt *Runtime) Start() error {
 	threads := rt.cfg.Global.NbThread
@@ -105,9 +112,7 @@ func (rt *Runtime) Start() error {
 			rt.note("take the state of the former worker over: " + err.Error())
 		}
 	}
-	// A loop keeps its thread busy: other goroutines (handshakes,
-	// checks, control) must not wait for it to rest.
-	runtime.GOMAXPROCS(threads + 1)
+	runtime.GOMAXPROCS(threads + spareThreads)
 	rt.ledger.Beat(false)
 	if err := rt.eng.Start(threads); err != nil {
 		return err
@@ -137,6 +142,7 @@ func (rt *Runtime) Start() error {
 			}
 		})
 	}
+	rt.work.Go(rt.tidy)
 	go func() {
 		select {
 		case <-rt.eng.Empty():
@@ -147,6 +153,14 @@ func (rt *Runtime) Start() error {
 		}
 	}()
 	return nil
+}
+
+// tidy returns the memory that the start has left over, once all has come from the
+// worker before: with thousands of servers it is as much as is needed.
+func (rt *Runtime) tidy() {
+	if rt.generation.AwaitCounts() {
+		debug.FreeOSMemory()
+	}
 }
 
 // Drain implements worker.Engine.
@@ -214,6 +228,11 @@ func (rt *Runtime) Successor(next *handoff.Conn) { rt.generation.Successor(next)
 
 // Pause implements worker.Engine.
 func (rt *Runtime) Pause(on bool) { rt.eng.Pause(on) }
+
+// Clients implements worker.Engine.
+func (rt *Runtime) Clients() (open, moved int64) {
+	return int64(rt.eng.Conns()), rt.generation.Moved()
+}
 
 // Status implements worker.Engine.
 func (rt *Runtime) Status() handoff.Status {

@@ -348,4 +348,6 @@ func (e *lineEngine) Status() process.Status {
 	return process.Status{Connections: int64(len(e.conns)), Total: e.total}
 }
 
+func (e *lineEngine) Clients() (open, moved int64) { return e.Status().Connections, 0 }
+
 var _ io.Writer = (*words)(nil)

@@ -78,29 +78,61 @@ type Counters struct {
 	DroppedLogs uint64
 }
 
-// Read copies the shard's counters. Not from a loop.
+// readPart is how many rows the loop copies in one turn: with thousands of servers
+// a copy of all would keep requests waiting.
+const readPart = 500
+
+// Read copies the shard's counters, each part of the rows as it is at one moment.
+// Not from a loop. Once the loop has ended there is nothing to read.
 func (sh *Shard) Read() (c Counters) {
-	sh.Loop.Call(func() {
+	front, back, server := make([]FrontCounters, len(sh.Front)), make([]ServerCounters, len(sh.Back)), make([]ServerCounters, len(sh.Server))
+	idle := make([]int, len(sh.pools))
+	ok := sh.Loop.Call(func() {
 		c.NowMs = sh.Loop.Now()
-		c.Front = append([]FrontCounters(nil), sh.Front...)
-		c.Back = append([]ServerCounters(nil), sh.Back...)
-		c.Server = append([]ServerCounters(nil), sh.Server...)
-		for i := range c.Front {
-			c.Front[i].Latency = c.Front[i].Latency.Clone()
-		}
-		for _, list := range [][]ServerCounters{c.Back, c.Server} {
-			for i := range list {
-				list[i].Latency = list[i].Latency.Clone()
-			}
-		}
-		for i := range sh.pools {
-			c.Idle = append(c.Idle, sh.pools[i].len)
-		}
 		for _, s := range sh.senders {
 			c.DroppedLogs += s.Dropped()
 		}
+		for i := range idle {
+			idle[i] = sh.pools[i].len
+		}
+		readFront(front, sh.Front)
+		if len(back)+len(server) <= readPart {
+			readServers(back, sh.Back)
+			readServers(server, sh.Server)
+		}
 	})
+	if ok && len(back)+len(server) > readPart {
+		ok = sh.readParts(back, sh.Back) && sh.readParts(server, sh.Server)
+	}
+	if ok {
+		c.Front, c.Back, c.Server, c.Idle = front, back, server, idle
+	}
 	return c
+}
+
+// readParts copies rows in several turns of the loop; false when it has ended.
+func (sh *Shard) readParts(to, from []ServerCounters) bool {
+	for at := 0; at < len(from); at += readPart {
+		end := min(at+readPart, len(from))
+		if !sh.Loop.Call(func() { readServers(to[at:end], from[at:end]) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func readFront(to, from []FrontCounters) {
+	for i := range to {
+		to[i] = from[i]
+		to[i].Latency = from[i].Latency.Clone()
+	}
+}
+
+func readServers(to, from []ServerCounters) {
+	for i := range to {
+		to[i] = from[i]
+		to[i].Latency = from[i].Latency.Clone()
+	}
 }
 
 // Clear sets the shard's maxima, or all its counters, to zero.

@@ -142,6 +142,9 @@ type Generation struct {
 	before predecessors // the workers before, and what they have counted
 	next   *successor   // the worker that will take over, once there is one
 
+	sending  sync.Mutex // held while counts are made and sent: a later sum must not arrive first. Lock order: before counting.
+	lastSent bool       // sending guards it: nothing is counted any more
+
 	counting sync.Mutex // guards the fields below, and the making of snapshots
 	final    *counts    // all that was counted when the next worker was sent the counts first; nil before
 	sent     map[rowKey]rowCounts

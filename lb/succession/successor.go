@@ -127,11 +127,27 @@ func (g *Generation) sendState(s *successor) error {
 // sendCounts sends the next worker what has been counted up to now and was not
 // sent yet, but for what it gets itself from the workers that were passed on.
 func (g *Generation) sendCounts(s *successor) error {
+	g.sending.Lock()
+	defer g.sending.Unlock()
+	return g.sendCountsLocked(s)
+}
+
+// sendCountsLocked is sendCounts while sending is held.
+func (g *Generation) sendCountsLocked(s *successor) error {
+	if g.lastSent {
+		return nil
+	}
+	rows, total := g.unsentCounts()
+	return s.sendRows(message{Kind: kindCounts, Rows: rows, Total: total}, nil)
+}
+
+// unsentCounts takes what is to be sent; sending is held.
+func (g *Generation) unsentCounts() (rows []rowCounts, total *totals) {
 	g.counting.Lock()
+	defer g.counting.Unlock()
 	if g.sent == nil {
 		g.sent = map[rowKey]rowCounts{}
 	}
-	var rows []rowCounts
 	all := counts{rows: map[rowKey]rowCounts{}}
 	info := g.Count(func(r *stats.Row) {
 		c := countsOf(r)
@@ -150,26 +166,27 @@ func (g *Generation) sendCounts(s *successor) error {
 			}
 		}
 	})
-	total := totalsOf(&info)
+	total = totalsOf(&info)
 	g.before.addTotals(total)
 	if g.final == nil {
 		all.total = *total
 		g.before.addPassedTotals(&all.total)
 		g.final = &all
 	}
-	g.counting.Unlock()
-	return s.sendRows(message{Kind: kindCounts, Rows: rows, Total: total}, nil)
+	return rows, total
 }
 
 // clearFor clears what was counted here, because an operator cleared the next worker's.
 func (g *Generation) clearFor(s *successor, all bool) {
+	g.sending.Lock() // counts from before must not follow kindCleared
+	defer g.sending.Unlock()
 	g.ClearCounters(all)
 	g.counting.Lock()
 	g.sent = nil
 	g.counting.Unlock()
 	err := s.send(message{Kind: kindCleared}, nil)
 	if err == nil {
-		err = g.sendCounts(s)
+		err = g.sendCountsLocked(s)
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		g.Warn("clear the counters for the next worker: " + err.Error())
@@ -237,10 +254,13 @@ func (g *Generation) handover(s *successor) {
 	} else {
 		g.Engine.Drain()
 	}
-	// Closed: the last connection has moved already, and SendLast has sent them.
-	if err := g.sendCounts(s); err != nil && !errors.Is(err, net.ErrClosed) {
-		g.Warn("send the counters to the next worker: " + err.Error())
-	}
+	// Beside: whoever asked for the reload waits until this worker has stopped accepting, not for its counts.
+	g.work.Go(func() {
+		// Closed: the last connection has moved already, and SendLast has sent them.
+		if err := g.sendCounts(s); err != nil && !isGone(err) {
+			g.Warn("send the counters to the next worker: " + err.Error())
+		}
+	})
 	if len(g.Tables) > 0 {
 		g.work.Go(func() { g.keepSendingTables(s) })
 	}
@@ -321,9 +341,12 @@ func (g *Generation) SendLast() {
 		if _, err := g.sendTables(g.next); err != nil && !isGone(err) {
 			g.Warn("send the last of the stick tables to the next worker: " + err.Error())
 		}
-		if err := g.sendCounts(g.next); err != nil && !isGone(err) {
+		g.sending.Lock()
+		defer g.sending.Unlock()
+		if err := g.sendCountsLocked(g.next); err != nil && !isGone(err) {
 			g.Warn("send the last counters to the next worker: " + err.Error())
 		}
+		g.lastSent = true
 	})
 }
 

@@ -2,9 +2,11 @@ package succession
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
 )
 
@@ -73,5 +75,56 @@ func TestVersions(t *testing.T) {
 	}
 	if answer.Kind != kindTaken || !slices.Equal(answer.Taken, []bool{false, false, false}) {
 		t.Errorf("to connections of a newer build it answers %+v", answer)
+	}
+}
+
+// TestLeavingDoesNotWaitForCounts: whoever asked for a reload waits until the old
+// worker has stopped accepting, and thousands of rows are not sent before that.
+func TestLeavingDoesNotWaitForCounts(t *testing.T) {
+	const rows = 5000 // far more than the socket holds
+	g := begin(t)
+	g.Warn = func(text string) { t.Error(text) }
+	g.Count = func(each func(*stats.Row)) stats.Info {
+		for i := range rows {
+			r := stats.Row{Kind: stats.Backend, Proxy: "be" + strconv.Itoa(i), LastSess: -1, Counters: stats.Counters{ReqTotal: uint64(i) + 1}}
+			each(&r)
+		}
+		return stats.Info{CumReqs: 77}
+	}
+	ours, link := pair(t)
+	g.Successor(link)
+	post(t, ours, message{Kind: kindAsk, Version: Version})
+	receive := func() (m message) {
+		t.Helper()
+		if _, err := ours.ReceiveWithin(&m, 20*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	for receive().More {
+	}
+	g.Leave() // returns although nobody reads
+	got := map[string]uint64{}
+	for {
+		m := receive()
+		for _, r := range m.Rows {
+			got[r.Proxy] = r.Count.ReqTotal
+		}
+		if m.Total != nil {
+			if m.Total.Requests != 77 {
+				t.Errorf("in all %d requests, want 77", m.Total.Requests)
+			}
+			break
+		}
+	}
+	if len(got) != rows || got["be4999"] != rows {
+		t.Errorf("%d rows came, want %d; the last counts %d", len(got), rows, got["be4999"])
+	}
+
+	// When the last counts are sent nothing may follow: the loops have ended, and would seem to have counted nothing.
+	g.SendLast()
+	g.Count = func(func(*stats.Row)) stats.Info { t.Error("counted once more"); return stats.Info{} }
+	if err := g.sendCounts(g.next); err != nil {
+		t.Error(err)
 	}
 }

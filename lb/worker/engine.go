@@ -40,8 +40,12 @@ type Engine interface {
 	// SetReloads takes over how the master's reloads went, for the metrics.
 	SetReloads(handoff.Reloads)
 
-	// Status tells what the engine does at the moment.
+	// Status tells what the engine does at the moment. It looks at every server.
 	Status() Status
+
+	// Clients is how many client connections are open, and how many the next
+	// worker has taken. It costs next to nothing.
+	Clients() (open, moved int64)
 }
 
 // Status is a moment of a worker's life, for show proc and lb status.

@@ -13,7 +13,8 @@ import (
 // beginLeaving notes what is open when this process begins to leave.
 func (l *life) beginLeaving() {
 	if l.leaving.IsZero() {
-		l.leaving, l.open = time.Now(), l.engine.Status().Connections
+		l.leaving = time.Now()
+		l.open, _ = l.engine.Clients()
 	}
 }
 
@@ -28,21 +29,21 @@ func (l *life) reportLeaving() {
 		return
 	}
 	took := time.Since(l.leaving)
-	st := l.engine.Status()
-	if l.open == 0 && st.Moved == 0 && l.cut == 0 && took < longLeave {
+	_, moved := l.engine.Clients()
+	if l.open == 0 && moved == 0 && l.cut == 0 && took < longLeave {
 		return
 	}
 	level, kind := slog.LevelInfo, event.Left
 	var b strings.Builder
 	fmt.Fprintf(&b, "generation %d (worker %d) has left after %v:", l.facts.Generation, l.facts.Pid, took.Round(time.Millisecond))
-	if st.Moved > 0 {
+	if moved > 0 {
 		things := "connections"
-		if st.Moved == 1 {
+		if moved == 1 {
 			things = "connection"
 		}
-		fmt.Fprintf(&b, " %d %s moved to the next worker,", st.Moved, things)
+		fmt.Fprintf(&b, " %d %s moved to the next worker,", moved, things)
 	}
-	fmt.Fprintf(&b, " %d finished", max(l.open-st.Moved-l.cut, 0))
+	fmt.Fprintf(&b, " %d finished", max(l.open-moved-l.cut, 0))
 	if l.cut > 0 {
 		level, kind = slog.LevelWarn, event.HardStop
 		why := "because it was told to end at once"

@@ -18,7 +18,7 @@ type statusOnly struct {
 	st Status
 }
 
-func (e *statusOnly) Status() Status { return e.st }
+func (e *statusOnly) Clients() (open, moved int64) { return e.st.Connections, e.st.Moved }
 
 // What a worker says that leaves: nothing when there is nothing to tell.
 func TestFarewell(t *testing.T) {

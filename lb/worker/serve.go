@@ -36,7 +36,7 @@ func (p *Process) serve() int {
 		case <-l.look:
 			l.checkService()
 		case <-l.hardStop:
-			l.cut = p.engine.Status().Connections
+			l.cut, _ = p.engine.Clients()
 			p.engine.Stop()
 		}
 	}
@@ -199,7 +199,7 @@ func (l *life) pause(on bool) {
 func (l *life) stop(status int) {
 	l.status = status
 	l.beginLeaving()
-	l.cut = l.engine.Status().Connections
+	l.cut, _ = l.engine.Clients()
 	l.engine.Stop()
 }
 
