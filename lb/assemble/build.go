@@ -97,6 +97,8 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 		Conns: stream.NewRate(cfg.Global.Rates.Conns), Sessions: stream.NewRate(cfg.Global.Rates.Sessions), TLS: stream.NewRate(cfg.Global.Rates.TLS),
 	}
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
+	b.eng.Compression.Rate, b.eng.Compression.Idle = cfg.Global.CompressionRate, cfg.Global.CompressionIdle
+	b.eng.Compression.SetIdle(100)
 	b.rt = newRuntime(cfg, env, b.eng)
 	b.eng.Report = b.rt.reports.report
 	b.logs.report = b.rt.reportLogs
@@ -140,7 +142,7 @@ func (b *builder) common(p *config.Proxy) stream.Proxy {
 	c := stream.Proxy{
 		Name: p.Name, ID: p.ID, HTTP: p.Mode == config.HTTP,
 		Timeouts: timeouts(&p.Timeouts), ConnMode: stream.ConnMode(p.ConnMode),
-		Rules: p.Rules, Inspect: p.InspectDelay.Milliseconds(),
+		Rules: p.Rules, Inspect: p.InspectDelay.Milliseconds(), Compress: p.Compression,
 	}
 	c.ForwardFor, c.OriginalTo = addressField(p.ForwardFor), addressField(p.OriginalTo)
 	for status, file := range p.ErrorFiles {

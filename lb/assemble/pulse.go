@@ -38,6 +38,7 @@ func (p *pulse) run(ctx context.Context, eng *stream.Engine) {
 			return
 		case <-tick.C:
 			p.measure(eng.Pulse(), cpuTime(), len(eng.Shards))
+			eng.Compression.SetIdle(p.idlePercent())
 		}
 	}
 }
@@ -63,6 +64,12 @@ func (p *pulse) measure(now stream.Pulse, cpu time.Duration, threads int) {
 		p.idle = 100
 	}
 	p.last, p.cpu, p.known = now, cpu, true
+}
+
+func (p *pulse) idlePercent() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.idle
 }
 
 // fill writes what was measured.

@@ -111,6 +111,8 @@ func (rt *Runtime) info(s *sum) stats.Info {
 	in.ConnRate, in.MaxConnRate = int(conns.Value(s.nowMs)), int(conns.Max)
 	in.SessRate, in.MaxSessRate = in.ConnRate, in.MaxConnRate
 	in.Jobs = in.CurConns + in.Listeners
+	in.CompressIn, in.CompressOut = rt.eng.Compression.Rates()
+	in.CompressLimit = rt.eng.Compression.Rate
 	rt.pulse.fill(&in)
 	return in
 }

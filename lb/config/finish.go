@@ -119,6 +119,12 @@ func (p *parser) resolveMode(d *draft) {
 		drop("'monitor-uri'")
 		d.MonitorURI = ""
 	}
+	if d.Compression != nil {
+		if !inherited || d.base.Compression == nil {
+			drop("'compression'")
+		}
+		d.Compression = nil
+	}
 	if d.UniqueHeader != "" {
 		drop("'unique-id-header'")
 		d.UniqueHeader = ""

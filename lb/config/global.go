@@ -83,6 +83,8 @@ func globalTable() []row[*Global] {
 		{name: "maxconnrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Conns = n })},
 		{name: "maxsessrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Sessions = n })},
 		{name: "maxsslrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.TLS = n })},
+		{name: "maxcompcpuusage", args: "<percent>", min: 1, max: 1, apply: count(0, 100, func(g *Global, n int) { g.CompressionIdle = 100 - n })},
+		{name: "maxcomprate", args: "<kB/s>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.CompressionRate = n * 1024 })},
 		{name: "maxsslconn", args: "<number>", min: 1, max: 1, status: Ignored, doc: "maxconn bounds TLS connections too", apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
 		{name: "nbproc", args: "<number>", min: 1, max: 1, apply: (*call).nbproc},
 		{name: "nbthread", args: "<number>", min: 1, max: 1, apply: count(1, 64, func(g *Global, n int) { g.NbThread = n })},
@@ -138,7 +140,6 @@ func globalTable() []row[*Global] {
 		{name: "lua-load", args: "<file>", min: 1, max: many, status: Refused, doc: "scripts are not run; remove this line, and see at each lua.NAME what can take its place"},
 		{name: "lua-load-per-thread", args: "<file>", min: 1, max: many, status: Refused, doc: "scripts are not run; remove this line, and see at each lua.NAME what can take its place"},
 		{name: "lua-prepend-path", args: "<path>", min: 1, max: many, status: Refused, doc: "scripts are not run; remove this line, and see at each lua.NAME what can take its place"},
-		{name: "maxcomprate", args: "<number>", min: 1, max: 1, status: Refused, doc: "answers are not compressed"},
 		{name: "pp2-never-send-local", status: Refused, doc: "PROXY headers are not sent"},
 		{name: "ssl-load-extra-del-ext", status: Refused, doc: "name certificate files as they are"},
 		{name: "ssl-load-extra-files", args: "<kind> ...", min: 1, max: many, status: Refused, doc: "put key and chain into the certificate's file"},
@@ -290,7 +291,6 @@ func globalTuning() []row[*Global] {
 		library = "TLS is Go's, not OpenSSL's"
 		vars    = "variables have a fixed place in each transaction"
 		poller  = "events come from epoll"
-		comp    = "answers are not compressed"
 		devices = "devices are not detected"
 	)
 	reasons := []struct{ reason, names string }{
@@ -303,7 +303,7 @@ func globalTuning() []row[*Global] {
 		{"nothing is forked by a worker", "insecure-fork-wanted insecure-setuid-wanted"},
 		{"experimental keywords are refused one by one", "expose-experimental-directives"},
 		{"there are no peers", "localpeer tune.peers.max-updates-at-once"},
-		{comp, "maxcompcpuusage maxzlibmem tune.comp.maxlevel tune.zlib.memlevel tune.zlib.windowsize"},
+		{"compression has one level and keeps no memory, as HAProxy's with libslz", "maxzlibmem tune.comp.maxlevel tune.zlib.memlevel tune.zlib.windowsize"},
 		{"pipes are taken as needed", "maxpipes tune.pipesize"},
 		{memory, "no-memory-trimming tune.buffers.limit tune.buffers.reserve tune.pool-high-fd-ratio tune.pool-low-fd-ratio tune.fail-alloc"},
 		{"a head may have 16 KiB, bodies are not limited by buffers", "tune.bufsize tune.maxrewrite tune.http.maxhdr"},

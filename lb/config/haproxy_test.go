@@ -340,7 +340,9 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse("listen l\n  bind 127.0.0.1:18000\n"+timeouts+"  default_backend l\n", "loop detected")
 	stricter(inFrontendSection("use_backend b2 unless"), "no condition")
 	stricter(inFrontendSection("use_backend b2 if"), "no condition")
-	stricter(inBackendSection("compression algo gzip"), "known to HAProxy")
+	accept(inBackendSection("compression algo gzip deflate raw-deflate identity\ncompression type text/ a/b\ncompression offload\nfilter compression"))
+	refuse(inBackendSection("compression algo br"), "not a supported algorithm")
+	refuse(inBackendSection("compression algo"), "")
 	const table = "stick-table type ip size 1k expire 10s store gpc0,gpc0_rate(10s),http_req_rate(10s),conn_cur\n"
 	accept(inFrontendSection(table + "tcp-request connection track-sc0 src\ntcp-request connection reject if { sc0_conn_cur gt 10 } !{ src 127.0.0.2 }\nhttp-request deny deny_status 429 if { sc_http_req_rate(0) gt 20 }"))
 	accept(inFrontendSection(table+"http-request track-sc1 req.hdr(x) table f2 if { path /a }\ntcp-request session accept\ntcp-request content reject if { src_get_gpc0(f) gt 1 }\nhttp-request sc-inc-gpc0(0)\nhttp-request sc-set-gpt0(1) 7\nhttp-response sc-inc-gpc1(1)\nhttp-response track-sc2 src") + "backend f2\n  stick-table type string len 20 size 2k nopurge peers p\npeers p\n  peer here 127.0.0.1:18009\n")

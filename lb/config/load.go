@@ -150,7 +150,7 @@ func newParser(opt Options) *parser {
 		digest:        sha256.New(),
 		sections:      sectionKeywords(),
 		globals:       newIndex(globalTable(), globalTuning()),
-		proxies:       newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), proxyRefusals()),
+		proxies:       newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), compressionTable(), proxyRefusals()),
 		binds:         newIndex(bindTable()),
 		servers:       newIndex(serverTable()),
 		named:         map[string]*draft{},

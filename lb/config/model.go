@@ -6,6 +6,7 @@ import (
 
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/lookup"
@@ -68,9 +69,14 @@ type Global struct {
 	SpreadChecks  int
 	Rates         Rates
 	MaxTLSConn    int
-	Vars          *sample.ProcVars // set-var; nil: none
-	CABase        string
-	CrtBase       string
+	// No response begins to be compressed while the loops are idle for less than
+	// CompressionIdle percent of the time, or more than CompressionRate bytes a
+	// second are compressed; 0: no limit.
+	CompressionIdle, CompressionRate int
+
+	Vars    *sample.ProcVars // set-var; nil: none
+	CABase  string
+	CrtBase string
 	// SSLServerVerifyNone is ssl-server-verify none.
 	SSLServerVerifyNone bool
 }
@@ -135,10 +141,11 @@ type Proxy struct {
 	KeepAlive TCPKeepAlive // option clitcpka, srvtcpka
 	ConnMode  ConnMode
 
-	ForwardFor *AddressField // nil: off
-	OriginalTo *AddressField // nil: off
-	ErrorFiles map[int]ErrorFile
-	Stats      *StatsPage // stats enable/uri/...: nil off
+	ForwardFor  *AddressField // nil: off
+	OriginalTo  *AddressField // nil: off
+	ErrorFiles  map[int]ErrorFile
+	Compression *compress.Settings // nil: off
+	Stats       *StatsPage         // stats enable/uri/...: nil off
 
 	Needs    sample.Needs // of all that rules evaluate
 	LogNeeds sample.Needs // of what only log lines show

@@ -26,9 +26,8 @@ func proxyRefusals() []row[*draft] {
 
 		{"appsession", back, Refused, session},
 		{"cliexp", front, Refused, "write http-response rules"},
-		{"compression", anywhere, Refused, "let the servers compress"},
 		{"email-alert", anywhere, Refused, mail},
-		{"filter", ownAnywhere, Refused, "there are no filters"},
+		{"filter", ownAnywhere, Refused, "of the filters there is compression"},
 		{"log-format-sd", front, Refused, "structured data is not sent; write log-format"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "there are no filters"},

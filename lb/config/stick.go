@@ -67,7 +67,7 @@ func (c *call) stickTable(d *draft) error {
 				words = words[2:]
 			}
 		case "size":
-			t.Size, err = tableSize(value)
+			t.Size, err = size("stick-table", value)
 		case "expire":
 			var span time.Duration
 			span, err = duration("stick-table expire", value, time.Millisecond)
@@ -113,8 +113,9 @@ func tableType(t *stick.Spec, word string) error {
 	return oneOf("stick-table: type", word, names...)
 }
 
-// tableSize reads a number of entries, with k, m or g for powers of 1024.
-func tableSize(word string) (int, error) {
+// size reads a number, with k, m or g for powers of 1024; what names it in
+// errors.
+func size(what, word string) (int, error) {
 	unit := 1
 	digits := strings.TrimRight(word, "kKmMgG")
 	switch strings.ToLower(word[len(digits):]) {
@@ -126,11 +127,11 @@ func tableSize(word string) (int, error) {
 	case "g":
 		unit = 1 << 30
 	default:
-		return 0, fmt.Errorf("stick-table: '%s' is no size such as 5000, 100k or 1m", word)
+		return 0, fmt.Errorf("%s: '%s' is no size such as 5000, 100k or 1m", what, word)
 	}
 	n, err := strconv.Atoi(digits)
 	if err != nil || n < 0 || n > math.MaxInt32/unit {
-		return 0, fmt.Errorf("stick-table: '%s' is no size such as 5000, 100k or 1m", word)
+		return 0, fmt.Errorf("%s: '%s' is no size such as 5000, 100k or 1m", what, word)
 	}
 	return n * unit, nil
 }

@@ -44,6 +44,8 @@ var fetchesHTTP = []fetchRow{
 	{name: "req.hdrs", kind: Str, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return allFields(x, x.Req) }},
 	{name: "req.hdrs_bin", kind: Bin, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return allFieldsBin(x, x.Req) }},
 	{name: "req.ver", kind: Str, where: InRequest, log: "%HV", get: fetchReqVer},
+	{name: "res.comp", kind: Bool, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.Compressed != ""), true }},
+	{name: "res.comp_algo", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return StrValue([]byte(x.Rec.Compressed)), x.Rec.Compressed != "" }},
 	{name: "res.cook", args: "s?", kind: Str, where: InResponse, derive: true, get: fetchSetCookie},
 	{name: "res.cook_cnt", args: "s?", kind: Int, where: InResponse, get: fetchSetCookieCount},
 	{name: "res.cook_val", args: "s?", kind: Int, where: InResponse, get: asInt(fetchSetCookie)},

@@ -34,6 +34,9 @@ type Record struct {
 	// did not.
 	Fault string
 
+	// Compressed is the algorithm by which the response is compressed; "" it is not.
+	Compressed string
+
 	// BadReq is what was received of a request that could not be parsed: the
 	// log shows <BADREQ> for %r and its parts.
 	BadReq bool

@@ -31,6 +31,10 @@ type Counters struct {
 	SSLSessions    uint64    `json:",omitzero"` // handshakes done
 	SSLReused      uint64    `json:",omitzero"` // of these resumed
 	SSLFailed      uint64    `json:",omitzero"`
+	CompIn         uint64    `json:",omitzero"` // frontend, backend: bytes that were compressed
+	CompOut        uint64    `json:",omitzero"` // what became of them
+	CompByp        uint64    `json:",omitzero"` // bytes that passed compression unchanged
+	CompRsp        uint64    `json:",omitzero"` // compressed responses
 }
 
 // CountStatus counts one response: 2xx into Resp[1], what is no HTTP status
@@ -75,4 +79,8 @@ func (c *Counters) Merge(o *Counters) {
 	c.SSLSessions += o.SSLSessions
 	c.SSLReused += o.SSLReused
 	c.SSLFailed += o.SSLFailed
+	c.CompIn += o.CompIn
+	c.CompOut += o.CompOut
+	c.CompByp += o.CompByp
+	c.CompRsp += o.CompRsp
 }

@@ -29,6 +29,7 @@ type Info struct {
 	ConnRate, ConnRateLimit, MaxConnRate int
 	SessRate, SessRateLimit, MaxSessRate int
 
+	Compression
 	TLS
 	Pipes
 	Work
@@ -54,6 +55,10 @@ type TLS struct {
 	SSLBackKeyRate, SSLBackMaxKeyRate                     int
 	SSLCacheLookups, SSLCacheMisses                       uint64
 }
+
+// Compression is what was compressed in the last second: bytes, what became of
+// them, and how many there may be; 0 is any number.
+type Compression struct{ CompressIn, CompressOut, CompressLimit int }
 
 // Pipes are those for splice.
 type Pipes struct{ MaxPipes, PipesUsed, PipesFree int }
@@ -146,9 +151,9 @@ var infoFields = [...]infoField{
 	{"SslBackendMaxKeyRate", "MMP", "Most full TLS handshakes with servers in one second", num(func(i *Info) int { return i.SSLBackMaxKeyRate })},
 	{"SslCacheLookups", "MCP", "Lookups of TLS sessions", cum(func(i *Info) uint64 { return i.SSLCacheLookups })},
 	{"SslCacheMisses", "MCP", "Lookups of TLS sessions that found none", cum(func(i *Info) uint64 { return i.SSLCacheMisses })},
-	{"CompressBpsIn", "MRP", "Bytes given to compression in the last second", none},
-	{"CompressBpsOut", "MRP", "Bytes compression made in the last second", none},
-	{"CompressBpsRateLim", "CLP", "Limit of CompressBpsOut", none},
+	{"CompressBpsIn", "MRP", "Bytes given to compression in the last second", num(func(i *Info) int { return i.CompressIn })},
+	{"CompressBpsOut", "MRP", "Bytes compression made in the last second", num(func(i *Info) int { return i.CompressOut })},
+	{"CompressBpsRateLim", "CLP", "Limit of CompressBpsIn", num(func(i *Info) int { return i.CompressLimit })},
 	{"ZlibMemUsage", "MGP", "Memory of compression", hidden},
 	{"MaxZlibMemUsage", "CLP", "Limit of memory of compression", hidden},
 	{"Tasks", "MGP", "Connections and timers in the loops", num(func(i *Info) int { return i.Tasks })},

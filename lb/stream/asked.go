@@ -41,6 +41,9 @@ func (t *txn) settle(h *http1.Head) {
 	o := h.TakeOptions()
 	t.upgrade, t.askedClose = o.Upgrade, o.Close
 	t.auth = authenticates(h, "authorization") || authenticates(h, "proxy-authorization")
+	if t.be.Compress != nil || t.s.fe.Compress != nil {
+		t.chooseCodec(h)
+	}
 	mode := max(t.be.ConnMode, t.s.fe.ConnMode)
 	switch {
 	case t.upgrade:

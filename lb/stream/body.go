@@ -11,6 +11,7 @@ import "lbsyslogd/lb/http1"
 //	a length              asIs
 //	chunks                asIs, or plain until the end (HTTP/1.0, HTTP/2)
 //	all until its end     asIs until the end
+//	a length, or chunks   packed: compressed (pack.go), in chunks of ours (HTTP/1.1), or plain (HTTP/2)
 //	any of them           nothing: HEAD, 204, 304
 
 // body is in what form the client gets a response's body.
@@ -19,6 +20,7 @@ type body uint8
 const (
 	asIs    body = iota // byte for byte
 	plain               // without the chunks that it came in
+	packed              // compressed
 	nothing             // its head stands alone
 )
 
@@ -46,6 +48,9 @@ func (t *txn) takeResponse() error {
 	default:
 		t.resReady += len(p)
 	}
+	if t.packer != nil {
+		t.pack(off)
+	}
 	t.early = t.early || t.resDone && t.unsent()
 	return nil
 }
@@ -62,7 +67,7 @@ func (t *txn) takeChunks(p []byte) error {
 		if late {
 			t.keepTrailers(p[taken : taken+n])
 		}
-		if t.said == asIs || t.said == plain && data {
+		if t.said == asIs || (t.said == plain || t.said == packed) && data {
 			if kept != taken {
 				copy(p[kept:], p[taken:taken+n])
 			}
@@ -79,10 +84,10 @@ func (t *txn) takeChunks(p []byte) error {
 }
 
 // keepTrailers keeps a part of the answer's trailer section for whatever needs
-// more than its bytes: a client of HTTP/2, captures. An empty section is not
-// worth the memory.
+// more than its bytes: a client of HTTP/2, captures, compression. An empty
+// section is not worth the memory.
 func (t *txn) keepTrailers(part []byte) {
-	if t.s.stream == nil && len(t.s.fe.ResCaptures) == 0 || len(t.trailers) == 0 && part[0] == '\r' {
+	if t.s.stream == nil && t.packer == nil && len(t.s.fe.ResCaptures) == 0 || len(t.trailers) == 0 && part[0] == '\r' {
 		return
 	}
 	t.trailers = append(t.trailers, part...)

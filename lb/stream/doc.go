@@ -12,7 +12,7 @@
 //  5. Bytes flow both ways with backpressure (forward.go). The server's head is
 //     read by what it was asked, and the client's written by what is said
 //     (response.go); the body goes from one framing to the other (body.go). A
-//     tunnel is the same without framing. What cannot be read is kept (bad.go).
+//     tunnel is the same without framing; compression is in pack.go. What cannot be read is kept (bad.go).
 //     What rules count in stick tables meanwhile is in track.go.
 //  6. The exchange ends: log line, counters, and both connections are kept or
 //     closed (finish.go).

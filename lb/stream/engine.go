@@ -10,6 +10,7 @@ import (
 	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
@@ -54,6 +55,9 @@ type Engine struct {
 	// Budget bounds what is held for requests that wait, in bytes (budget.go); 0 is
 	// DefaultBudget.
 	Budget int64
+
+	// Compression is what all responses that are compressed have in common.
+	Compression Compression
 
 	bench     *userlist.Bench
 	held      atomic.Int64
@@ -121,6 +125,7 @@ type Proxy struct {
 	OriginalTo *AddressField // the address that it connected to
 	Pages      Pages         // what stands in place of the built-in error answers
 	Page       *StatsPage
+	Compress   *compress.Settings // nil: responses are sent as they come
 
 	side sample.Side // what rules may know of it; Start fills it
 }

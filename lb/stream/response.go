@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
@@ -127,6 +128,9 @@ func (t *txn) gotHead(n int) step {
 		t.stuck(true)
 	}
 	h.DropHops()
+	if t.codec != compress.None && t.compresses(h) {
+		t.compressed(h) // before the rules, as in HAProxy
+	}
 	if !t.responseContent() || !t.responseRules() {
 		return left
 	}
@@ -249,6 +253,8 @@ func (t *txn) say(h *http1.Head) (fault string) {
 	case tunnel:
 	case t.method == methodHead || status == 204 || status == 304:
 		t.sayNothing(h, status)
+	case t.packer != nil:
+		t.sayPacked(h)
 	case t.resKind == http1.NoBody && h.Length != 0:
 		// The server had none to send, but said how long it would be, or nothing.
 		h.Del("content-length")
@@ -280,7 +286,7 @@ func (t *txn) say(h *http1.Head) (fault string) {
 // sayNothing has the head stand alone. What the server sends after its own is
 // read and dropped, so that its connection can be used again.
 func (t *txn) sayNothing(h *http1.Head, status int) {
-	t.said = nothing
+	t.said, t.packer = nothing, nil
 	switch {
 	case status == 204, status == 304 && t.resKind != http1.NoBody:
 		// RFC 9110 section 8.6, RFC 9112 section 6.1. A 304 may have the length
@@ -326,7 +332,11 @@ func (t *txn) fromServer() step {
 		t.res = sh.Loop.Buffers.Get()
 	}
 	t.res.Reset()
-	n, st := c.Read(t.res.Space())
+	space := t.res.Space()
+	if t.packer != nil {
+		space = space[:len(space)-packRoom]
+	}
+	n, st := c.Read(space)
 	switch st {
 	case wire.Again:
 		sh.Loop.Buffers.Put(t.res)
@@ -376,7 +386,7 @@ func (t *txn) brokenBody() {
 // noResponse forgets a head that does not reach the client: another answer
 // stands in its place.
 func (t *txn) noResponse() {
-	t.resHeadDone = false
+	t.resHeadDone, t.packer = false, nil
 	t.headAt, t.rec.Tr = 0, -1
 }
 

@@ -55,6 +55,7 @@ type scratch struct {
 	ctx     sample.Ctx
 	sessRec sample.Record // of a rule about a session alone
 	headBuf []byte
+	packBuf []byte // what was compressed last
 	nameBuf []byte
 	logBuf  []byte
 	sa      unix.RawSockaddrAny

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/sample"
@@ -101,7 +102,9 @@ type response struct {
 	resLeft     int64
 	resKind     http1.Body // how the body ends that the server sends
 	resCh       http1.Chunks
-	said        body // what the client gets of it (body.go)
+	said        body               // what the client gets of it (body.go)
+	codec       compress.Algorithm // that the client understands
+	packer      *compress.Writer   // nil: the body is not compressed
 	resHeadDone bool
 	resDone     bool   // nothing more to read of the response
 	resBegun    bool   // some of it was given to the client's kernel
