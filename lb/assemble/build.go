@@ -15,6 +15,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/servercheck"
 	"lbsyslogd/lb/stream"
 	"lbsyslogd/lb/succession"
@@ -66,6 +67,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
 	b.rt.streams, b.rt.rings = b.logs.streams, b.logs.rings
 	b.rt.ledger = b.logs.ledger(b.env)
+	b.rt.logs = b.logs
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err
 	}
@@ -92,10 +94,9 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	if b.eng.Formats, err = accesslog.NewFormats(); err != nil {
 		b.errs = append(b.errs, err)
 	}
-	b.eng.Userlists, b.eng.Vars = cfg.Userlists, cfg.Global.Vars
-	b.eng.Rates = stream.Rates{
-		Conns: stream.NewRate(cfg.Global.Rates.Conns), Sessions: stream.NewRate(cfg.Global.Rates.Sessions), TLS: stream.NewRate(cfg.Global.Rates.TLS),
-	}
+	b.eng.Userlists, b.eng.Vars = cfg.Userlists, cmp.Or(cfg.Global.Vars, &sample.ProcVars{})
+	b.eng.Vars.Begin()
+	b.eng.Rates = stream.NewRates(cfg.Global.Rates.Conns, cfg.Global.Rates.Sessions, cfg.Global.Rates.TLS)
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
 	b.eng.Compression.Rate, b.eng.Compression.Idle = cfg.Global.CompressionRate, cfg.Global.CompressionIdle
 	b.eng.Compression.SetIdle(100)
@@ -305,36 +306,13 @@ func (b *builder) backends() {
 			Retries: p.Retries, Redispatch: p.Redispatch, Reuse: reuses[p.HTTPReuse],
 			AbortOnClose: p.AbortOnClose, HideClose: p.HideClose, Persist: p.Persist, HashURI: uriHash(&p.Balance), HashAddr: addrHash(&p.Balance), HashKey: p.Balance.Key, HashBytes: keyHash(&p.Balance), Sticks: p.Sticks,
 		}
-		for i, s := range servers {
-			if len(servers) == len(p.Servers) && p.Servers[i].NonStick {
-				if be.NonStick == nil {
-					be.NonStick = map[*backend.Server]bool{}
-				}
-				be.NonStick[s] = true
-			}
-		}
 		if p.Cookie != nil {
 			be.Cookie = cookie(p.Cookie)
 			be.Cookie.Bind(servers)
 		}
-		for i, s := range servers {
-			if len(servers) != len(p.Servers) {
-				break // one was refused
-			}
-			if to := p.Servers[i].Redir; to != "" {
-				if be.Redirs == nil {
-					be.Redirs = map[*backend.Server]string{}
-				}
-				be.Redirs[s] = to
-			}
-			if how := outbound(p, &p.Servers[i]); how != nil {
-				if be.Outbound == nil {
-					be.Outbound = map[*backend.Server]*stream.Outbound{}
-				}
-				be.Outbound[s] = how
-			}
+		for _, s := range servers {
+			be.Use(s, b.use(p, b.rt.serverConfigs[s.Index]))
 		}
-		b.secureServers(be, p, servers)
 		be.NameHeader = p.NameHeader
 		for _, u := range p.UseServers {
 			be.ServerRules = append(be.ServerRules, stream.ServerRule{Cond: u.Cond, Name: u.Name, To: serverNamed(servers, u.Server)})
@@ -487,31 +465,45 @@ func (b *builder) servers(p *config.Proxy) []*backend.Server {
 	var list []*backend.Server
 	for i := range p.Servers {
 		cs := &p.Servers[i]
-		addr, err := b.address(cs)
-		if err != nil {
-			b.refuse(cs.Pos, fmt.Errorf("server %s/%s: %w", p.Name, cs.Name, err))
-			continue
-		}
-		s := &backend.Server{
-			Name: cs.Name, ID: cs.ID, Index: len(b.eng.Servers), Place: backend.Place{Address: addr}, Backup: cs.Backup,
-			MaxConn: limit(cs.MaxConn), MinConn: cs.MinConn, MaxQueue: limit(cs.MaxQueue), Cookie: cs.Cookie,
-			Checked: cs.Check || cs.Agent, SlowStart: cs.SlowStart,
-		}
-		s.Follow = follow(cs)
-		if !cs.Addr.IsValid() && cs.Resolve.Section != "" {
-			s.Follow = backend.Follow{} // an answer has the port
-		}
 		var admin backend.Admin
 		if cs.Disabled {
 			admin = backend.ForcedMaint | backend.ConfigMaint
 		}
-		admin |= nowhere(s)
-		s.SetInitial(cs.Weight, admin, true)
+		s, err := b.server(cs, admin)
+		if err != nil {
+			b.refuse(cs.Pos, fmt.Errorf("server %s/%s: %w", p.Name, cs.Name, err))
+			continue
+		}
+		s.Index = len(b.eng.Servers)
 		b.eng.Servers = append(b.eng.Servers, s)
 		b.rt.serverConfigs = append(b.rt.serverConfigs, cs)
 		list = append(list, s)
 	}
 	return list
+}
+
+// server makes one server, without its place among all.
+func (b *builder) server(cs *config.Server, admin backend.Admin) (*backend.Server, error) {
+	addr, err := b.address(cs)
+	if err != nil {
+		return nil, err
+	}
+	s := &backend.Server{
+		Name: cs.Name, ID: cs.ID, Place: backend.Place{Address: addr}, Backup: cs.Backup,
+		MaxConn: limit(cs.MaxConn), MinConn: cs.MinConn, MaxQueue: limit(cs.MaxQueue), Cookie: cs.Cookie,
+		Checked: cs.Check || cs.Agent, SlowStart: cs.SlowStart,
+	}
+	s.Follow = follow(cs)
+	if !cs.Addr.IsValid() && cs.Resolve.Section != "" {
+		s.Follow = backend.Follow{} // an answer has the port
+	}
+	s.SetInitial(cs.Weight, admin|nowhere(s), true)
+	return s, nil
+}
+
+// use is how a backend uses one of its servers.
+func (b *builder) use(p *config.Proxy, cs *config.Server) stream.ServerUse {
+	return stream.ServerUse{NonStick: cs.NonStick, Redir: cs.Redir, Outbound: outbound(p, cs), TLS: b.serverTLS(cs)}
 }
 
 func limit(n int) int {

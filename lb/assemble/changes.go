@@ -6,6 +6,7 @@ import (
 
 	"lbsyslogd/lb/control"
 	files "lbsyslogd/lb/lookup" // lookup is a function here
+	"lbsyslogd/lb/servercheck"
 )
 
 // What operators changed on the stats socket survives a reload, until the
@@ -16,6 +17,44 @@ import (
 type changes struct {
 	Files  []fileChange  `json:"files,omitempty"`
 	Limits []limitChange `json:"limits,omitempty"`
+
+	// Servers come before their state: this says which there are, and where.
+	Servers []serverChange `json:"servers,omitempty"`
+	Rates   []rateChange   `json:"rates,omitempty"`
+	Vars    []varChange    `json:"vars,omitempty"`
+}
+
+// serverChange is a server that an operator added, removed or moved.
+type serverChange struct {
+	Backend string   `json:"backend"`
+	Server  string   `json:"server"`
+	Added   []string `json:"added,omitempty"` // the words of `add server`
+	ID      int      `json:"id,omitempty"`    // of one that was added
+	Removed bool     `json:"removed,omitempty"`
+	Plain   bool     `json:"plain,omitempty"` // set server ssl off
+
+	// Of one that is not new: the address that the configuration has, and the
+	// present one, "" for the same.
+	Base string `json:"base,omitempty"`
+	Addr string `json:"addr,omitempty"`
+	Port string `json:"port,omitempty"`
+
+	Places, BasePlaces servercheck.Places
+}
+
+// rateChange is a limit of what begins in a second.
+type rateChange struct {
+	What string `json:"what"`
+	Base int    `json:"base"`
+	Now  int    `json:"now"`
+}
+
+// varChange is a variable of the process.
+type varChange struct {
+	Name   string `json:"name"`
+	Text   string `json:"text"`
+	Format bool   `json:"format,omitempty"`
+	Base   string `json:"base,omitempty"` // the value that the configuration gives it
 }
 
 // fileChange is a map or a list of patterns with other lines than its file.
@@ -49,13 +88,14 @@ func (rt *Runtime) changed() changes {
 	if now := rt.eng.Limit(); now != rt.hardMaxConn {
 		c.Limits = append(c.Limits, limitChange{"", rt.hardMaxConn, now})
 	}
+	c.Servers, c.Rates, c.Vars = rt.changedServers(), rt.changedRates(), rt.changedVars()
 	return c
 }
 
 // encodeChanges is changed for the next worker; nil when there is nothing.
 func (rt *Runtime) encodeChanges() []byte {
 	c := rt.changed()
-	if len(c.Files) == 0 && len(c.Limits) == 0 {
+	if len(c.Files)+len(c.Limits)+len(c.Servers)+len(c.Rates)+len(c.Vars) == 0 {
 		return nil
 	}
 	text, err := json.Marshal(c)
@@ -86,6 +126,9 @@ func (rt *Runtime) applyChanges(text []byte) {
 			}
 		}
 	}
+	rt.applyServers(c.Servers)
+	rt.applyRates(c.Rates)
+	rt.applyVars(c.Vars)
 	for _, l := range c.Limits {
 		if l.Frontend == "" {
 			if l.Base == rt.hardMaxConn {
@@ -120,6 +163,17 @@ func (rt *Runtime) RuntimeChanges() []control.Change {
 		}
 		add(what, fmt.Sprintf("%d, configured %d", l.Now, l.Base))
 	}
+	for _, r := range c.Rates {
+		add("global rate-limit "+r.What, fmt.Sprintf("%d, configured %d", r.Now, r.Base))
+	}
+	for _, v := range c.Vars {
+		add("variable "+v.Name, v.Text)
+	}
+	for _, s := range c.Servers {
+		for _, text := range s.texts() {
+			add("server "+s.Backend+"/"+s.Server, text)
+		}
+	}
 	for _, s := range rt.Set.All() {
 		for _, text := range s.ChangedByOperators() {
 			add("server "+s.Backend()+"/"+s.Target().Name, text)
@@ -139,6 +193,11 @@ func (rt *Runtime) ClearRuntimeChanges() error {
 		rt.eng.SetFrontendMaxConn(fe, rt.configuredLimits[i])
 	}
 	rt.eng.SetMaxConn(rt.hardMaxConn)
+	rt.clearRates()
+	rt.clearVars()
+	if err := rt.clearServers(); err != nil {
+		return err
+	}
 	for _, s := range rt.Set.All() {
 		s.ForgetOperators()
 	}

@@ -15,52 +15,76 @@ import (
 // checks prepares the checks of a backend's servers. Those without `check` are
 // among them: operators change them too.
 func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*servercheck.Server {
-	var logs *sideLog
-	if len(p.Logs) > 0 {
-		var err error
-		if logs, err = b.rt.side.open(b.logs.targets(p.Logs)); err != nil {
-			b.refuse(p.Pos, err)
-			return nil
-		}
+	if _, err := b.sideLog(p); err != nil {
+		b.refuse(p.Pos, err)
+		return nil
 	}
 	var list []*servercheck.Server
 	for _, srv := range be.Servers {
 		cs := b.rt.serverConfigs[srv.Index]
-		o := servercheck.Options{
-			Backend: be.Backend, BackendID: be.ID, Server: srv, SendState: p.Check.SendState,
-			CheckAddr: cs.CheckAddr, CheckPort: cs.CheckPort, AgentAddr: cs.AgentAddr, AgentPort: cs.AgentPort,
-			Track: cs.Track, ShutdownDown: cs.OnMarkedDownShutdown, ShutdownUp: cs.OnMarkedUpShutdown,
-			LogEach: p.LogHealthCheck, ProxyLog: "backend",
+		s, err := b.check(p, be, srv, cs, false)
+		if err != nil {
+			b.refuse(cs.Pos, err)
+			continue
 		}
-		if p.Frontend {
-			o.ProxyLog = "proxy"
-		}
-		if logs != nil {
-			o.Log = logs.write
-		}
-		if !cs.Addr.IsValid() {
-			o.Name, o.Resolved = cs.Host, resolved(cs)
-		}
-		if cs.Check {
-			spec, err := checkSpec(p, cs, srv)
-			if err != nil {
-				b.refuse(cs.Pos, err)
-				continue
-			}
-			spec.SpreadPct = b.cfg.Global.SpreadChecks
-			o.Check = &spec
-		}
-		if cs.Agent {
-			spec := agentSpec(p, cs, srv)
-			spec.SpreadPct = b.cfg.Global.SpreadChecks
-			o.Agent = &spec
-		}
-		if cs.Observe != "" {
-			o.Observe = &servercheck.Observe{Layer7: cs.Observe == "layer7", Limit: cs.ErrorLimit, Do: cs.OnError}
-		}
-		list = append(list, servercheck.New(o))
+		list = append(list, s)
 	}
 	return list
+}
+
+// check prepares the checks of one server.
+func (b *builder) check(p *config.Proxy, be *stream.Backend, srv *backend.Server, cs *config.Server, added bool) (*servercheck.Server, error) {
+	o := servercheck.Options{
+		Backend: be.Backend, BackendID: be.ID, Server: srv, SendState: p.Check.SendState,
+		CheckAddr: cs.CheckAddr, CheckPort: cs.CheckPort, AgentAddr: cs.AgentAddr, AgentPort: cs.AgentPort,
+		Track: cs.Track, ShutdownDown: cs.OnMarkedDownShutdown, ShutdownUp: cs.OnMarkedUpShutdown,
+		LogEach: p.LogHealthCheck, ProxyLog: "backend", Added: added,
+	}
+	if p.Frontend {
+		o.ProxyLog = "proxy"
+	}
+	logs, err := b.sideLog(p)
+	if err != nil {
+		return nil, err
+	}
+	if logs != nil {
+		o.Log = logs.write
+	}
+	if !cs.Addr.IsValid() {
+		o.Name, o.Resolved = cs.Host, resolved(cs)
+	}
+	if cs.Check {
+		spec, err := checkSpec(p, cs, srv)
+		if err != nil {
+			return nil, err
+		}
+		spec.SpreadPct = b.cfg.Global.SpreadChecks
+		o.Check = &spec
+	}
+	if cs.Agent {
+		spec := agentSpec(p, cs, srv)
+		spec.SpreadPct = b.cfg.Global.SpreadChecks
+		o.Agent = &spec
+	}
+	if cs.Observe != "" {
+		o.Observe = &servercheck.Observe{Layer7: cs.Observe == "layer7", Limit: cs.ErrorLimit, Do: cs.OnError}
+	}
+	return servercheck.New(o), nil
+}
+
+// sideLog is where a proxy logs what becomes of its servers; nil for nowhere.
+func (b *builder) sideLog(p *config.Proxy) (*sideLog, error) {
+	if len(p.Logs) == 0 {
+		return nil, nil
+	}
+	if l := b.rt.proxyLogs[p]; l != nil {
+		return l, nil
+	}
+	l, err := b.rt.side.open(b.logs.targets(p.Logs))
+	if err == nil {
+		b.rt.proxyLogs[p] = l
+	}
+	return l, err
 }
 
 // checkSpec says how a server is checked.

@@ -114,7 +114,7 @@ func (rt *Runtime) BadMessages() (list []control.BadMessage, total uint64) {
 	}
 	for _, be := range rt.eng.Backends {
 		backID[be.Proxy.Name] = be.ID
-		for _, s := range be.Servers {
+		for _, s := range be.All() {
 			serverID[[2]string{be.Proxy.Name, s.Name}] = s.ID
 		}
 		all = append(all, be.Bad())

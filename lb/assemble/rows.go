@@ -69,6 +69,8 @@ func (rt *Runtime) Snapshot() *stats.Snapshot { return rt.generation.Snapshot() 
 // count gives each row of what this worker counts itself, which is valid until
 // the next.
 func (rt *Runtime) count(each func(*stats.Row)) stats.Info {
+	rt.changing.RLock()
+	defer rt.changing.RUnlock()
 	s := rt.sum()
 	// Both halves are in the order of the configuration.
 	f, b := 0, 0
@@ -194,7 +196,7 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 	}
 	fillTimes(&r, n, s.nowMs)
 	r.Throttle = st.Throttle
-	rt.Set.All()[srv.Index].Fill(&r, &st)
+	rt.Set.At(srv.Index).Fill(&r, &st)
 	return r
 }
 

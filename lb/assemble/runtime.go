@@ -57,9 +57,8 @@ type Runtime struct {
 	reloads       atomic.Pointer[handoff.Reloads] // nil without a master
 	generation    *succession.Generation
 	pulse         pulse
-	hardMaxConn   int // what `set maxconn global` cannot exceed
 
-	configuredLimits []int // maxconn by stream.Frontend.Index
+	byOperators
 
 	ctx     context.Context // ends with Stop
 	cancel  context.CancelFunc
@@ -73,7 +72,9 @@ type Runtime struct {
 }
 
 func newRuntime(cfg *config.Config, env Env, eng *stream.Engine) *Runtime {
-	rt := &Runtime{cfg: cfg, env: env, eng: eng, hardMaxConn: int(eng.MaxConn), done: make(chan struct{})}
+	rt := &Runtime{cfg: cfg, env: env, eng: eng, done: make(chan struct{})}
+	rt.hardMaxConn, rt.proxyLogs = int(eng.MaxConn), map[*config.Proxy]*sideLog{}
+	rt.operated = operated{added: map[*servercheck.Server][]string{}, moved: map[*servercheck.Server]bool{}, plain: map[*servercheck.Server]*stream.ServerTLS{}}
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	rt.serving, rt.retire = context.WithCancel(rt.ctx)
 	rt.reports.logger = env.Logger

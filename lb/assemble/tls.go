@@ -9,7 +9,6 @@ import (
 	"os"
 	"time"
 
-	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/event"
@@ -77,25 +76,20 @@ func clientOptions(t *config.ServerTLS) certs.ClientOptions {
 	return o
 }
 
-// secureServers says which servers are spoken to over TLS, and how.
-func (b *builder) secureServers(be *stream.Backend, p *config.Proxy, servers []*backend.Server) {
-	for i := range servers {
-		if len(servers) != len(p.Servers) || !p.Servers[i].TLS.On {
-			continue
-		}
-		t := &p.Servers[i].TLS
-		o := clientOptions(t)
-		o.ALPN, o.Resume = t.Offer, !t.NoReuse && !t.NoTickets
-		cfg, err := certs.Client(o)
-		if err != nil {
-			b.refuse(p.Servers[i].Pos, err)
-			continue
-		}
-		if be.TLS == nil {
-			be.TLS = map[*backend.Server]*stream.ServerTLS{}
-		}
-		be.TLS[servers[i]] = &stream.ServerTLS{Config: cfg, SNI: t.AskFormat, VersionName: certs.Version, CipherName: certs.Cipher, Demands: serverDemands(o, t.Ask)}
+// serverTLS is how a server is spoken to over TLS; nil for plainly, or refused.
+func (b *builder) serverTLS(cs *config.Server) *stream.ServerTLS {
+	t := &cs.TLS
+	if !t.On {
+		return nil
 	}
+	o := clientOptions(t)
+	o.ALPN, o.Resume = t.Offer, !t.NoReuse && !t.NoTickets
+	cfg, err := certs.Client(o)
+	if err != nil {
+		b.refuse(cs.Pos, err)
+		return nil
+	}
+	return &stream.ServerTLS{Config: cfg, SNI: t.AskFormat, VersionName: certs.Version, CipherName: certs.Cipher, Demands: serverDemands(o, t.Ask)}
 }
 
 // serverDemands tells what a connection to a server must have been made with.

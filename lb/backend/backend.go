@@ -52,7 +52,10 @@ type Options struct {
 // Backend is a set of servers.
 type Backend struct {
 	Options
-	Servers []*Server // immutable after New
+
+	// Servers changes in Add and Remove alone, while no loop runs
+	// (stream.Engine.Still): loops read it freely, others ask All.
+	Servers []*Server
 
 	mu sync.Mutex
 	// mu guards the fields below and the guarded fields of the servers.
@@ -76,20 +79,13 @@ type Backend struct {
 
 // New makes a backend of servers, which must belong to no other.
 func New(o Options, servers []*Server) *Backend {
-	b := &Backend{Options: o, Servers: servers, change: time.Now(), unit: commonUnit(servers)}
-	b.scale = 1
+	b := &Backend{Options: o, change: time.Now()}
 	for _, s := range servers {
-		s.b = b
-		s.change = b.change
-		s.warm.percent = 100
-		b.grows = b.grows || s.MinConn > 0
-		if s.SlowStart > 0 {
-			b.scale = 100
-		}
+		s.b, s.change, s.warm.percent = b, b.change, 100
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.rebuild()
+	b.setServers(servers)
 	return b
 }
 

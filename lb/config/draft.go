@@ -3,7 +3,6 @@ package config
 import (
 	"maps"
 	"slices"
-	"time"
 
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/cfgfile"
@@ -61,19 +60,9 @@ func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
 			ServerSide: ServerSide{Retries: 3, Balance: Balance{Algo: "roundrobin"}},
 			ErrorFiles: map[int]ErrorFile{},
 		},
-		section: p.section,
-		acls:    acl.NewACLs(),
-		template: Server{
-			Weight:      1,
-			PoolMaxConn: -1,
-			ErrorLimit:  10,
-			ServerCheck: ServerCheck{
-				Inter:      2 * time.Second,
-				Rise:       2,
-				Fall:       3,
-				AgentInter: 2 * time.Second,
-			},
-		},
+		section:     p.section,
+		acls:        acl.NewACLs(),
+		template:    plainServer(),
 		sids:        map[int]string{},
 		serverLines: map[string]int{},
 	}

@@ -40,6 +40,7 @@ func (p *parser) finish() {
 	p.resolvePeers()
 	p.checkAddresses()
 	p.assignIDs()
+	p.cfg.tls = p.tls
 	for _, d := range p.drafts {
 		d.Needs, d.LogNeeds = d.acls.Needs(), d.acls.LogNeeds()
 		if d.OriginalTo != nil {

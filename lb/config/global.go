@@ -373,28 +373,37 @@ func (c *call) procVar(g *Global) error {
 	if !strings.HasPrefix(name, "proc.") {
 		return fmt.Errorf("'%s' : '%s' must be a variable of the process, such as 'proc.%s'", c.name, name, name[strings.LastIndexByte(name, '.')+1:])
 	}
-	if err := sample.CheckVar(name); err != nil {
-		return fmt.Errorf("'%s' : %w", c.name, err)
-	}
 	if g.Vars == nil {
 		g.Vars = &sample.ProcVars{}
 	}
-	x := &sample.Ctx{Rec: &sample.Record{Pid: os.Getpid(), Timers: sample.Timers{Accept: time.Now()}}, Proc: g.Vars}
-	if c.name == "set-var-fmt" {
+	if err := SetVar(g.Vars, name, text, c.name == "set-var-fmt"); err != nil {
+		return fmt.Errorf("'%s' : %w", c.name, err)
+	}
+	return nil
+}
+
+// SetVar gives a variable of scope proc the value of an expression, or of a
+// format string, that nothing but the process itself is needed for.
+func SetVar(vars *sample.ProcVars, name, text string, format bool) error {
+	if err := sample.CheckVar(name); err != nil {
+		return err
+	}
+	x := &sample.Ctx{Rec: &sample.Record{Pid: os.Getpid(), Timers: sample.Timers{Accept: time.Now()}}, Proc: vars}
+	if format {
 		f, err := logformat.Parse(text, nil)
 		if err != nil {
-			return fmt.Errorf("'%s' : %w", c.name, err)
+			return err
 		}
 		x.SetVar(name, sample.StrValue(f.Append(nil, x)), 0)
 		return nil
 	}
 	e, err := sample.ParseExpr(text, sample.InConn, nil)
 	if err != nil {
-		return fmt.Errorf("'%s' : %w", c.name, err)
+		return err
 	}
 	v, ok := e.Eval(x)
 	if !ok {
-		return fmt.Errorf("'%s' : '%s' has no value while the configuration is read; use str(...), int(...), env(...) and variables set before", c.name, text)
+		return fmt.Errorf("'%s' has no value outside of requests; use str(...), int(...), env(...) and variables of the process", text)
 	}
 	x.SetVar(name, v, 0)
 	return nil

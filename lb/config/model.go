@@ -43,6 +43,8 @@ type Config struct {
 	// Digest is a hash over all that was read (files, certificates are not
 	// part of it): equal digests mean an equal text.
 	Digest [32]byte
+
+	tls tlsDefaults // for servers that are added while the process serves
 }
 
 // Global is the global section.

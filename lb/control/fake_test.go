@@ -4,8 +4,10 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -160,6 +162,55 @@ func (f *fake) EnableAgent(backend, server string, on bool) error {
 func (f *fake) AgentTarget(backend, server, addr string, port int) error {
 	return f.agent(backend, server, func(s *ServerState) { s.AgentAddr, s.AgentPort = addr, port })
 }
+
+func (f *fake) AddServer(backend, server string, _ []string) error {
+	if backend != "be" {
+		return ErrNoBackend
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.servers = append(f.servers, ServerState{Backend: backend, Name: server, Admin: stats.ForcedMaint})
+	return nil
+}
+
+func (f *fake) DelServer(backend, server string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	was := len(f.servers)
+	f.servers = slices.DeleteFunc(f.servers, func(s ServerState) bool { return s.Backend == backend && s.Name == server })
+	if len(f.servers) == was {
+		return ErrNoServer
+	}
+	return nil
+}
+
+func (f *fake) MoveServer(backend, server string, to netip.Addr, port string) error {
+	return f.change(backend, server, func(s *ServerState) {
+		s.Addr = to.String()
+		if n, err := strconv.Atoi(port); err == nil {
+			s.Port = n
+		}
+	})
+}
+
+func (f *fake) ServerPort(backend, server string) (port string) {
+	f.change(backend, server, func(s *ServerState) { port = strconv.Itoa(s.Port) })
+	return port
+}
+
+func (f *fake) CheckTarget(backend, server, addr string, port int) error {
+	return f.change(backend, server, func(s *ServerState) { s.CheckAddr, s.CheckPort = addr, port })
+}
+
+func (f *fake) SetServerTLS(string, string, bool) error {
+	return Answer("'set server <srv> ssl' cannot be set.  default-server should define ssl settings")
+}
+
+func (f *fake) SetRateLimit(string, int) error { return nil }
+
+func (f *fake) SetVar(string, string, bool) error { return nil }
+
+func (f *fake) GetVar(string) (kind, value string, ok bool) { return "", "", false }
 
 func (f *fake) AgentSend(backend, server, text string) error {
 	return f.agent(backend, server, func(*ServerState) {})

@@ -3,6 +3,7 @@ package control
 import (
 	"errors"
 	"net"
+	"net/netip"
 
 	"lbsyslogd/lb/lookup"
 	"lbsyslogd/lb/stats"
@@ -36,6 +37,29 @@ type Runtime interface {
 	AgentTarget(backend, server, addr string, port int) error
 	// AgentSend changes what the agent is asked with.
 	AgentSend(backend, server, text string) error
+	// AddServer adds a server to a backend: the words are an address and options,
+	// as on a server line. It is in maintenance, and its checks are off, until
+	// they are enabled.
+	AddServer(backend, server string, words []string) error
+	// DelServer removes a server that is in maintenance and has no connections.
+	DelServer(backend, server string) error
+	// MoveServer gives a server another address, and another port unless it is
+	// "": a number, or an offset to the client's port with its sign.
+	MoveServer(backend, server string, to netip.Addr, port string) error
+	// ServerPort is the present one, in that form.
+	ServerPort(backend, server string) string
+	// CheckTarget changes where a server is checked; "" and 0 keep what there is.
+	// The error is ErrNotChecked if it has no check.
+	CheckTarget(backend, server, addr string, port int) error
+	// SetServerTLS stops speaking TLS to a server, or speaks it again.
+	SetServerTLS(backend, server string, on bool) error
+	// SetRateLimit bounds what begins in a second in all frontends:
+	// "connections", "sessions" or "ssl-sessions"; 0 is no limit.
+	SetRateLimit(what string, n int) error
+	// SetVar gives a variable of the process the value of an expression, or of
+	// a format string, and GetVar shows one.
+	SetVar(name, text string, format bool) error
+	GetVar(name string) (kind, value string, ok bool)
 	// SetFrontend makes a frontend stop or go on accepting connections.
 	SetFrontend(frontend string, on bool) error
 	// MaxConn is the limit of client connections, of a frontend and of the
@@ -100,6 +124,8 @@ const (
 	ErrNoAgent Answer = "agent checks are not enabled on this server."
 	// ErrNoCheck says that the configuration has no health check.
 	ErrNoCheck Answer = "Health check was not configured on this server, cannot enable."
+	// ErrNotChecked says the same where a place is asked for.
+	ErrNotChecked Answer = "health checks are not enabled on this server"
 	// ErrNoAgentConfigured says that the configuration names none.
 	ErrNoAgentConfigured Answer = "Agent was not configured on this server, cannot enable."
 )

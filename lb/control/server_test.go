@@ -233,13 +233,40 @@ func TestAbsent(t *testing.T) {
 			t.Errorf("%s: %q, want %q", cmd.words, got, want)
 		}
 	}
-	for _, what := range []string{"addr 1.2.3.4", "fqdn x", "ssl on"} {
-		if got := ask(t, path, "set server be/s1 "+what+"\n"); !strings.Contains(got, "is not available here: ") {
-			t.Errorf("%s: %q", what, got)
-		}
-	}
 	if got := ask(t, path, "set server be/s1\n"); got != setUsage+"\n\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+// Servers that are added and moved, in HAProxy's words.
+func TestServerCommands(t *testing.T) {
+	path, _ := serve(t, &Server{Runtime: newFake(), Level: Admin})
+	for _, c := range [][2]string{
+		{"add server", "Require 'backend/server'."},
+		{"add server be", "Require 'backend/server'."},
+		{"add server nope/x 127.0.0.1:1", "No such backend."},
+		{"add server be/x 127.0.0.1:1", "New server registered."},
+		{"del server be/x", "Server deleted."},
+		{"del server be/x", "No such server."},
+		{"set server be/s1 addr", "set server <b>/<s> addr requires an address and optionally a port."},
+		{"set server be/s1 addr localhost", "Invalid addr 'localhost' by 'stats socket command'"},
+		{"set server be/s1 addr 127.0.0.9", "IP changed from '127.0.0.1' to '127.0.0.9' by 'stats socket command'"},
+		{"set server be/s1 addr 127.0.0.9 port 9", "no need to change the addr, port changed from '18490' to '9' by 'stats socket command'"},
+		{"set server be/s1 addr 127.0.0.9 port 9", "no need to change the addr, no need to change the port by 'stats socket command'"},
+		{"set server be/s1 addr ::1 port 70000", "IP changed from '127.0.0.9' to '::1', provided port is out of range by 'stats socket command'"},
+		{"set server be/s1 check-port 5", "health checks are not enabled on this server"},
+		{"set server be/s1 fqdn x", "set server <b>/<s> fqdn failed because no resolution is configured."},
+		{"set rate-limit connections global", "Expects an integer value."},
+		{"set rate-limit connections global 5", ""},
+		{"set var proc.x str(a)", "This command is restricted to experimental mode only."},
+		{"get var proc.x", "Variable not found."},
+	} {
+		if got := strings.TrimSuffix(ask(t, path, c[0]+"\n"), "\n"); strings.TrimSuffix(got, "\n") != c[1] {
+			t.Errorf("%s: %q, want %q", c[0], got, c[1])
+		}
+	}
+	if got := ask(t, path, "set severity-output number;set server be/s1 addr x\n"); got != "\n[4]: Invalid addr 'x' by 'stats socket command'\n\n" {
+		t.Errorf("with its level: %q", got)
 	}
 }
 

@@ -264,6 +264,7 @@ type levelOf uint8
 
 const (
 	asError levelOf = 3
+	asWarn  levelOf = 4
 	asNote  levelOf = 5
 	asInfo  levelOf = 6
 )
@@ -274,7 +275,7 @@ func (c *session) message(level levelOf, message string) {
 	case severityNumber:
 		c.out = append(c.out, '[', '0'+byte(level), ']', ':', ' ')
 	case severityString:
-		name := map[levelOf]string{asError: "err", asNote: "notice", asInfo: "info"}[level]
+		name := map[levelOf]string{asError: "err", asWarn: "warning", asNote: "notice", asInfo: "info"}[level]
 		c.out = append(append(append(c.out, '['), name...), "]: "...)
 	}
 	c.say(message)

@@ -298,12 +298,3 @@ func showStartupLogs(c *session, _ []string) {
 		c.out = append(c.out, '\n')
 	}
 }
-
-// getVar answers for variables of the process, of which there are none.
-func getVar(c *session, args []string) {
-	if len(args) == 0 {
-		c.fail("Missing process-wide variable identifier.")
-		return
-	}
-	c.fail("Variable not found.")
-}

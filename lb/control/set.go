@@ -9,7 +9,7 @@ import (
 )
 
 // setUsage is the answer to `set server` that asks for nothing it knows.
-const setUsage = "usage: set server <backend>/<server> agent | agent-addr | agent-port | agent-send | health | state | weight"
+const setUsage = "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | check-addr | check-port | fqdn | health | ssl | state | weight"
 
 // target reads BACKEND/SERVER, the first of args, and finds the server's
 // state. It answers if there is no such server.
@@ -82,8 +82,14 @@ func setServer(c *session, args []string) {
 		c.answer(c.Runtime.SetHealth(s.Backend, s.Name, h))
 	case "weight":
 		c.setWeight(s, value)
-	case "addr", "fqdn", "check-addr", "check-port", "ssl":
-		c.fail("'set server <srv> " + what + "' is not available here: " + toReload + ".")
+	case "addr":
+		c.setAddr(s, args[2:])
+	case "check-addr", "check-port":
+		c.setCheckTarget(s, args[1:])
+	case "fqdn":
+		c.setName(s, value)
+	case "ssl":
+		c.setTLS(s, value)
 	case "agent":
 		if value != "up" && value != "down" {
 			c.fail("'set server <srv> agent' expects 'up' or 'down'.")

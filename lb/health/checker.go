@@ -16,11 +16,13 @@ type Checker struct {
 	probe  func(ctx context.Context, s *Spec, up bool) result
 	offset time.Duration // until the first turn, see Spread
 
-	// Owned by the Scheduler; its mu guards due and place.
+	// Owned by the Scheduler; its mu guards due, place and removed.
 	sched *Scheduler // nil before Run
 	ctx   context.Context
 	due   time.Time
 	place int // in its heap, from 1; 0 while it does not wait
+
+	removed bool // guarded as due is: it has no more turns
 
 	reporting sync.Mutex  // Lock order: before mu, and before the locks of whoever is reported to.
 	troubled  atomic.Bool // a row of errors is being dealt with

@@ -31,6 +31,12 @@ func Spread(checkers []*Checker) {
 // Run checks until ctx ends. A check under way is given up then, and reports
 // nothing.
 func (s *Scheduler) Run(ctx context.Context, checkers ...*Checker) {
+	s.Begin(ctx, checkers...)
+	s.Turn(ctx)
+}
+
+// Begin is the first half of Run: from here on checkers may be added.
+func (s *Scheduler) Begin(ctx context.Context, checkers ...*Checker) {
 	s.mu.Lock()
 	s.begun, s.wake = time.Now(), make(chan struct{}, 1)
 	s.turns = make(turns, 0, len(checkers))
@@ -40,6 +46,27 @@ func (s *Scheduler) Run(ctx context.Context, checkers ...*Checker) {
 		heap.Push(&s.turns, c)
 	}
 	s.mu.Unlock()
+}
+
+// Add checks one more server, the first time soon. Begin came before.
+func (s *Scheduler) Add(ctx context.Context, c *Checker) {
+	c.sched, c.ctx = s, ctx
+	s.at(c, time.Now())
+}
+
+// Remove ends the checks of a server for good. One under way is given up.
+func (s *Scheduler) Remove(c *Checker) {
+	c.Pause(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.removed = true
+	if c.place > 0 {
+		heap.Remove(&s.turns, c.place-1)
+	}
+}
+
+// Turn is the second half of Run.
+func (s *Scheduler) Turn(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var due []*Checker
@@ -79,7 +106,7 @@ func (s *Scheduler) due(list []*Checker) ([]*Checker, time.Duration) {
 // at gives c its next turn, in place of the one that it may have.
 func (s *Scheduler) at(c *Checker, due time.Time) {
 	s.mu.Lock()
-	if s.ended {
+	if s.ended || c.removed {
 		s.mu.Unlock()
 		return
 	}

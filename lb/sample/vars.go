@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -81,7 +82,9 @@ func (vs *Vars) EndRequest() {
 // value is empty. Safe for concurrent use.
 type ProcVars struct {
 	mu   sync.RWMutex
-	list Vars // mu guards it
+	list Vars // mu guards it, and initial
+	// initial are the values that the configuration gives.
+	initial Vars
 }
 
 // store gives the variables among which a name is, nil where there are none;
@@ -244,4 +247,53 @@ func CheckVar(name string) error {
 		}
 	}
 	return nil
+}
+
+// Begin notes the present values as those that the configuration gives.
+func (p *ProcVars) Begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.list.list {
+		name := p.list.list[i].name
+		if v, ok := p.list.get(name); ok {
+			p.initial.set(name, v)
+		}
+	}
+}
+
+// Configured is the value that the configuration gives a variable, as text.
+func (p *ProcVars) Configured(name string) (string, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	v, ok := p.initial.get(name)
+	return string(v.append(nil)), ok
+}
+
+// Restore gives a variable that value again.
+func (p *ProcVars) Restore(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if v, ok := p.initial.get(name); ok {
+		p.list.set(name, v)
+		return
+	}
+	p.list.clear(name)
+}
+
+// Show gives a variable's type, by HAProxy's name, and its value as text.
+func (p *ProcVars) Show(name string) (kind, value string, ok bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	v, ok := p.list.get(name)
+	if !ok {
+		return "", "", false
+	}
+	kind = [...]string{Bool: "bool", Int: "sint", Addr: "ipv6", Str: "str", Bin: "bin"}[v.kind]
+	if v.kind == Addr && v.addr.Is4() {
+		kind = "ipv4"
+	}
+	if v.kind == Bin {
+		return kind, hex.EncodeToString(v.b), true
+	}
+	return kind, string(v.append(nil)), true
 }

@@ -2,7 +2,6 @@ package servercheck
 
 import (
 	"fmt"
-	"net"
 	"strconv"
 
 	"lbsyslogd/lb/backend"
@@ -105,19 +104,34 @@ func (set *Set) AgentTarget(be, server, addr string, port int) error {
 	if s.agent == nil {
 		return control.ErrNoAgent
 	}
-	s.agent.Change(func(s *health.Spec) {
-		host, old, err := net.SplitHostPort(s.Address)
-		if err != nil {
-			return
-		}
-		if addr != "" {
-			host = addr
-		}
-		if port != 0 {
-			old = strconv.Itoa(port)
-		}
-		s.Address = net.JoinHostPort(host, old)
-	})
+	p := s.Places()
+	if addr != "" {
+		p.AgentAddr = addr
+	}
+	if port != 0 {
+		p.AgentPort = port
+	}
+	s.SetPlaces(p)
+	return nil
+}
+
+// CheckTarget implements control.Runtime.
+func (set *Set) CheckTarget(be, server, addr string, port int) error {
+	s, err := set.Find(be, server)
+	switch {
+	case err != nil:
+		return err
+	case s.checks == nil:
+		return control.ErrNotChecked
+	}
+	p := s.Places()
+	if addr != "" {
+		p.CheckAddr = addr
+	}
+	if port != 0 {
+		p.CheckPort = port
+	}
+	s.SetPlaces(p)
 	return nil
 }
 
@@ -240,10 +254,13 @@ func (s *Server) ChangedByOperators() []string {
 	if now := st.Admin & forced; now != s.srv.InitialAdmin&forced {
 		list = append(list, "state "+adminName(now)+", configured "+adminName(s.srv.InitialAdmin))
 	}
-	if s.areChecksOff() {
+	if now, was := s.Places(), s.Configured(); now != was {
+		list = append(list, "checks at "+now.String()+", configured "+was.String())
+	}
+	if s.areChecksOff() && !s.Added() {
 		list = append(list, "health checks disabled")
 	}
-	if _, _, off := s.agentState(); off && s.agent != nil {
+	if _, _, off := s.agentState(); off && s.agent != nil && !s.Added() {
 		list = append(list, "agent checks disabled")
 	}
 	return list
@@ -285,6 +302,9 @@ func (s *Server) ForgetOperators() {
 		default:
 			s.admin(control.Ready)
 		}
+	}
+	if s.Places() != s.Configured() {
+		s.SetPlaces(s.Configured())
 	}
 	if s.checks != nil && s.areChecksOff() {
 		s.enableChecks(true)

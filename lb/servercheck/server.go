@@ -32,6 +32,8 @@ type Options struct {
 	ShutdownDown bool   // on-marked-down shutdown-sessions
 	ShutdownUp   bool   // on-marked-up shutdown-backup-sessions
 
+	Added bool // by an operator: its checks and its agent are off at first, as with HAProxy
+
 	Log      func(sev message.Severity, line string) // where its proxy logs; nil for nowhere
 	LogEach  bool                                    // option log-health-checks
 	ProxyLog string                                  // what the log calls its proxy: backend, or proxy
@@ -53,8 +55,8 @@ type Server struct {
 	set       *Set
 	checks    *health.Checker // nil without checks
 	agent     *health.Checker // nil without an agent
-	tracks    *Server         // the server it follows; nil for none
-	followers []*Server       // the servers that follow it. Immutable after Set.Track, as tracks is.
+	tracks    *Server         // the server it follows; nil for none. Immutable after it has joined.
+	followers []*Server       // the servers that follow it. acting guards it.
 
 	acting sync.Mutex // held while the server's state changes. Lock order: the tracked server's before its followers'.
 
@@ -66,6 +68,7 @@ type Server struct {
 	heard             health.Orders // by the agent's last answer
 	maintained        bool          // has been in maintenance of its own
 	checksOff         bool          // disable health
+	places            Places        // as operators have them
 }
 
 // New prepares a server, before Set.Add.
@@ -74,6 +77,7 @@ func New(o Options) *Server {
 		opt: o, be: o.Backend, srv: o.Server, heard: nothingHeard,
 		who: health.Who{Backend: o.Backend.Name, Server: o.Server.Name, Backup: o.Server.Backup, Via: o.Track},
 	}
+	s.places = s.Configured()
 	if o.Check != nil {
 		spec := *o.Check
 		if o.SendState {
@@ -90,6 +94,14 @@ func New(o Options) *Server {
 	}
 	if o.Agent != nil {
 		s.agent = health.New(*o.Agent, 1, s.report)
+	}
+	if o.Added {
+		if s.checks != nil {
+			s.enableChecks(false)
+		}
+		if s.agent != nil {
+			s.enableAgent(false)
+		}
 	}
 	if o.Observe != nil && s.checks != nil {
 		s.srv.Watch = s.watch()
@@ -230,7 +242,7 @@ func (s *Server) change(do func()) {
 	case was.Usable && !is.Usable && s.opt.ShutdownDown:
 		s.set.Cut(s.srv, 'D')
 	case !was.Usable && is.Usable && s.opt.ShutdownUp && !s.srv.Backup && is.Weight > 0:
-		for _, other := range s.be.Servers {
+		for _, other := range s.be.All() {
 			if other.Backup {
 				s.set.Cut(other, 'U')
 			}

@@ -13,8 +13,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/control"
@@ -22,8 +24,8 @@ import (
 	"lbsyslogd/lb/health"
 )
 
-// Set is all servers of a process, in the order of the configuration. It is
-// built before anything runs, and Immutable then.
+// Set is all servers of a process, in the order of the configuration; those
+// that operators add come last.
 type Set struct {
 	// Serving ends when the process begins to drain: from then on the next
 	// worker checks, and announces what it finds.
@@ -39,19 +41,30 @@ type Set struct {
 	// Announce writes an event to the process's own messages.
 	Announce func(level slog.Level, kind event.Kind, text string, about ...slog.Attr)
 
+	scheduler health.Scheduler
+
+	mu sync.RWMutex
+	// mu guards the fields below. A list is replaced, never changed.
 	list     []*Server
+	byIndex  []*Server // by backend.Server.Index; those that were removed are still there
 	backends map[string]*members
+	order    []*members
+	running  context.Context // of Run; nil before
 }
 
 // members are the servers of one backend.
 type members struct {
-	backend *backend.Backend
-	list    []*Server
-	byName  map[string]*Server
+	backend *backend.Backend // Immutable.
+
+	// Set.mu guards the fields below.
+	list   []*Server
+	byName map[string]*Server
 }
 
 // Add adds a backend's servers, which may be none.
 func (set *Set) Add(b *backend.Backend, servers []*Server) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
 	if set.backends == nil {
 		set.backends = map[string]*members{}
 	}
@@ -61,15 +74,96 @@ func (set *Set) Add(b *backend.Backend, servers []*Server) {
 		m.byName[s.srv.Name] = s
 	}
 	set.backends[b.Name] = m
+	set.order = append(set.order, m)
 	set.list = append(set.list, servers...)
+	set.byIndex = append(set.byIndex, servers...)
 }
 
-// All are the servers in the order in which they were added: by
-// backend.Server.Index.
-func (set *Set) All() []*Server { return set.list }
+// Join adds a server that an operator added, to a backend that is there.
+func (set *Set) Join(s *Server) {
+	set.mu.Lock()
+	m := set.backends[s.who.Backend]
+	s.set = set
+	m.list = append(slices.Clip(slices.Clone(m.list)), s)
+	m.byName[s.srv.Name] = s
+	set.list = append(slices.Clip(slices.Clone(set.list)), s)
+	for len(set.byIndex) <= s.srv.Index {
+		set.byIndex = append(set.byIndex, nil)
+	}
+	set.byIndex[s.srv.Index] = s
+	ctx := set.running
+	set.mu.Unlock()
+	if ctx == nil {
+		return // Run will find it
+	}
+	for _, c := range []*health.Checker{s.checks, s.agent} {
+		if c != nil {
+			set.scheduler.Add(ctx, c)
+		}
+	}
+}
+
+// Part takes a server out that an operator removed: it is not checked any more.
+func (set *Set) Part(s *Server) {
+	set.mu.Lock()
+	m := set.backends[s.who.Backend]
+	gone := func(o *Server) bool { return o == s }
+	m.list = slices.DeleteFunc(slices.Clone(m.list), gone)
+	delete(m.byName, s.srv.Name)
+	set.list = slices.DeleteFunc(slices.Clone(set.list), gone)
+	set.mu.Unlock()
+	for _, c := range []*health.Checker{s.checks, s.agent} {
+		if c != nil {
+			set.scheduler.Remove(c)
+		}
+	}
+	if t := s.tracks; t != nil {
+		t.acting.Lock()
+		t.followers = slices.DeleteFunc(slices.Clone(t.followers), gone)
+		t.acting.Unlock()
+	}
+}
+
+// Follow makes s, which is about to join, follow another server.
+func (set *Set) Follow(s, other *Server) {
+	s.tracks = other
+	other.acting.Lock()
+	other.followers = append(slices.Clip(slices.Clone(other.followers)), s)
+	other.acting.Unlock()
+}
+
+// Followed reports whether other servers follow s.
+func (s *Server) Followed() bool {
+	s.acting.Lock()
+	defer s.acting.Unlock()
+	return len(s.followers) > 0
+}
+
+// CatchUp takes over the state of the server that s follows, once it has joined.
+func (s *Server) CatchUp() {
+	if s.tracks != nil {
+		s.follow()
+	}
+}
+
+// All are the servers in the order in which they were added.
+func (set *Set) All() []*Server {
+	set.mu.RLock()
+	defer set.mu.RUnlock()
+	return set.list
+}
+
+// At is the server with a backend.Server.Index.
+func (set *Set) At(i int) *Server {
+	set.mu.RLock()
+	defer set.mu.RUnlock()
+	return set.byIndex[i]
+}
 
 // Backend looks a backend up; nil for none.
 func (set *Set) Backend(name string) *backend.Backend {
+	set.mu.RLock()
+	defer set.mu.RUnlock()
 	if m := set.backends[name]; m != nil {
 		return m.backend
 	}
@@ -79,6 +173,8 @@ func (set *Set) Backend(name string) *backend.Backend {
 // Find looks a server up, by its name or as "#ID". The error is
 // control.ErrNoBackend or control.ErrNoServer.
 func (set *Set) Find(backend, server string) (*Server, error) {
+	set.mu.RLock()
+	defer set.mu.RUnlock()
 	m := set.backends[backend]
 	if m == nil {
 		return nil, control.ErrNoBackend
@@ -117,7 +213,7 @@ func (set *Set) Same(backend, server, address, name string) *Server {
 // Track ties the servers that follow another to it, when all are there. refuse
 // gets what cannot be.
 func (set *Set) Track(refuse func(s *Server, err error)) {
-	for _, s := range set.list {
+	for _, s := range set.All() {
 		if s.opt.Track == "" {
 			continue
 		}
@@ -134,6 +230,8 @@ func (set *Set) Track(refuse func(s *Server, err error)) {
 
 // Run checks all servers until ctx ends.
 func (set *Set) Run(ctx context.Context) {
+	set.mu.Lock()
+	set.running = ctx
 	var all []*health.Checker
 	for _, s := range set.list {
 		if s.checks != nil {
@@ -144,12 +242,14 @@ func (set *Set) Run(ctx context.Context) {
 		}
 	}
 	health.Spread(all)
-	new(health.Scheduler).Run(ctx, all...)
+	set.scheduler.Begin(ctx, all...)
+	set.mu.Unlock()
+	set.scheduler.Turn(ctx)
 }
 
 // FollowTracked gives servers that track another its state, once before Run.
 func (set *Set) FollowTracked() {
-	for _, s := range set.list {
+	for _, s := range set.All() {
 		if s.tracks != nil {
 			s.follow()
 		}

@@ -83,13 +83,9 @@ func (s *Server) restoreHeard(h health.Orders, st *backend.State) {
 
 // Servers implements control.Runtime.
 func (set *Set) Servers(backend string) ([]control.ServerState, error) {
-	servers := set.list
-	if backend != "" {
-		m := set.backends[backend]
-		if m == nil {
-			return nil, control.ErrNoBackend
-		}
-		servers = m.list
+	servers, err := set.members(backend)
+	if err != nil {
+		return nil, err
 	}
 	var list []control.ServerState
 	for _, s := range servers {
@@ -98,29 +94,51 @@ func (set *Set) Servers(backend string) ([]control.ServerState, error) {
 	return list, nil
 }
 
+// members are the servers of a backend, or of all for "".
+func (set *Set) members(backend string) ([]*Server, error) {
+	set.mu.RLock()
+	defer set.mu.RUnlock()
+	if backend == "" {
+		var all []*Server
+		for _, m := range set.order {
+			all = append(all, m.list...)
+		}
+		return all, nil
+	}
+	m := set.backends[backend]
+	if m == nil {
+		return nil, control.ErrNoBackend
+	}
+	return m.list, nil
+}
+
 // shown is the server's line of `show servers state`.
 func (s *Server) shown() control.ServerState {
-	st := s.srv.Stats()
+	st, at := s.srv.Stats(), s.Places()
 	c := control.ServerState{
 		BackendID: s.opt.BackendID, Backend: s.who.Backend, ID: s.srv.ID, Name: s.srv.Name,
 		State: operational(st), Admin: stats.Admin(st.Admin), Weight: st.Weight, InitialWeight: s.srv.Initial,
 		CheckStatus: int(health.INI),
-		LastChange:  int(time.Since(st.Change) / time.Second), CheckPort: s.opt.CheckPort, CheckAddr: s.opt.CheckAddr,
+		LastChange:  int(time.Since(st.Change) / time.Second), CheckPort: at.CheckPort, CheckAddr: at.CheckAddr,
 	}
 	if s.srv.Addr().Path != "" {
 		c.Addr = s.srv.Addr().Path
 	} else {
-		c.Addr, c.Port, c.FQDN = s.srv.Addr().IP.Addr().String(), int(s.srv.Addr().IP.Port()), s.opt.Name
+		c.Port, c.FQDN = int(s.srv.Addr().IP.Port()), s.opt.Name
+		if ip := s.srv.Addr().IP.Addr(); ip.IsValid() {
+			c.Addr = ip.String()
+		}
 	}
 	if s.agent != nil {
 		c.AgentState = control.CheckConfigured | control.CheckAgent
 		if _, _, off := s.agentState(); !off {
 			c.AgentState |= control.CheckEnabled
 		}
-		c.AgentAddr, c.AgentPort = s.opt.AgentAddr, s.opt.AgentPort
+		c.AgentAddr, c.AgentPort = at.AgentAddr, at.AgentPort
 	}
 	if s.checks == nil { // as HAProxy leaves it from the start on
 		switch off := s.srv.InitialAdmin&backend.ForcedMaint != 0; {
+		case s.opt.Added:
 		case off:
 			c.CheckState = control.CheckPaused
 		case !s.tracksDisabled() && !s.wasInMaintenance():

@@ -74,6 +74,7 @@ type Engine struct {
 	adopted   atomic.Uint32 // spreads adopted connections over the shards
 	loops     sync.WaitGroup
 	badEvents atomic.Uint64
+	stillness
 }
 
 // Leaving is how idle client connections end when this process leaves. By
@@ -355,10 +356,13 @@ func (e *Engine) Empty() <-chan struct{} { return e.empty }
 // Stop ends all loops now, whatever they carry. Each exchange that is cut off
 // has its log line.
 func (e *Engine) Stop() {
+	e.stilling.Lock()
+	e.ended = true
 	for _, sh := range e.Shards {
 		sh.Loop.Post(sh.cut)
 		sh.Loop.Stop()
 	}
+	e.stilling.Unlock()
 	e.loops.Wait()
 }
 

@@ -2,12 +2,13 @@ package stream
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Rate bounds how many connections begin within a second. Safe for all shards.
 type Rate struct {
-	limit int
+	limit atomic.Int64 // 0: none
 
 	mu sync.Mutex
 	// mu guards the fields below.
@@ -16,37 +17,64 @@ type Rate struct {
 	before int       // in the one before
 }
 
-// Rates bound what begins within a second in all frontends; nil: no limit.
+// Rates bound what begins within a second in all frontends. None is nil in an
+// engine whose limits may change while it runs.
 type Rates struct{ Conns, Sessions, TLS *Rate }
+
+// NewRates makes them of their limits; 0 is none.
+func NewRates(conns, sessions, tls int) Rates {
+	all := Rates{new(Rate), new(Rate), new(Rate)}
+	all.Conns.SetLimit(conns)
+	all.Sessions.SetLimit(sessions)
+	all.TLS.SetLimit(tls)
+	return all
+}
 
 // NewRate makes a Rate; a limit of 0 gives nil, which bounds nothing.
 func NewRate(limit int) *Rate {
 	if limit <= 0 {
 		return nil
 	}
-	return &Rate{limit: limit}
+	r := new(Rate)
+	r.limit.Store(int64(limit))
+	return r
 }
+
+// on reports whether there is a limit.
+func (r *Rate) on() bool { return r != nil && r.limit.Load() > 0 }
+
+// Limit is what may begin in a second; 0: any number.
+func (r *Rate) Limit() int {
+	if r == nil {
+		return 0
+	}
+	return int(r.limit.Load())
+}
+
+// SetLimit changes it.
+func (r *Rate) SetLimit(n int) { r.limit.Store(int64(n)) }
 
 // wait gives how many ms pass until one more may begin; 0 means now. Like
 // HAProxy's counters it counts the last second as the present period and the
 // part of the one before that is less than a second ago.
 func (r *Rate) wait(now time.Time) int64 {
-	if r == nil {
+	if !r.on() {
 		return 0
 	}
+	limit := r.limit.Load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.turn(now)
 	left := time.Second - now.Sub(r.second)
-	if float64(r.now)+float64(r.before)*left.Seconds() < float64(r.limit) {
+	if float64(r.now)+float64(r.before)*left.Seconds() < float64(limit) {
 		return 0
 	}
-	return max(1, min(1000/int64(r.limit), left.Milliseconds()))
+	return max(1, min(1000/limit, left.Milliseconds()))
 }
 
 // count counts one that begins.
 func (r *Rate) count(now time.Time) {
-	if r == nil {
+	if !r.on() {
 		return
 	}
 	r.mu.Lock()
@@ -68,7 +96,7 @@ func (r *Rate) turn(now time.Time) {
 // connections have begun of late; 0 for none.
 func (a *acceptor) tooFast() int64 {
 	e, fe := a.sh.eng, a.ln.Frontend
-	if fe.Rate == nil && e.Rates.Conns == nil && e.Rates.Sessions == nil && (e.Rates.TLS == nil || a.ln.TLS == nil) {
+	if fe.Rate == nil && !e.Rates.Conns.on() && !e.Rates.Sessions.on() && (a.ln.TLS == nil || !e.Rates.TLS.on()) {
 		return 0
 	}
 	now := time.Now()
@@ -82,7 +110,7 @@ func (a *acceptor) tooFast() int64 {
 // begun counts a connection that was accepted.
 func (a *acceptor) begun() {
 	e, fe := a.sh.eng, a.ln.Frontend
-	if fe.Rate == nil && e.Rates.Conns == nil && e.Rates.Sessions == nil && e.Rates.TLS == nil {
+	if fe.Rate == nil && !e.Rates.Conns.on() && !e.Rates.Sessions.on() && !e.Rates.TLS.on() {
 		return
 	}
 	now := time.Now()

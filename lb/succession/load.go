@@ -27,7 +27,7 @@ const (
 
 // sendLoad sends the next worker what changes, until one of the two ends.
 func (g *Generation) sendLoad(s *successor) {
-	sent := make([]int32, len(g.Servers.All()))
+	sent := map[*backend.Server]int32{}
 	wait := loadSoon
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -57,14 +57,14 @@ func (g *Generation) sendLoad(s *successor) {
 }
 
 // changedLoad lists the servers whose load is not what was sent, and notes it.
-func (g *Generation) changedLoad(sent []int32) (list []load) {
-	for i, c := range g.Servers.All() {
+func (g *Generation) changedLoad(sent map[*backend.Server]int32) (list []load) {
+	for _, c := range g.Servers.All() {
 		srv := c.Target()
 		n := srv.Load()
-		if n == sent[i] {
+		if n == sent[srv] {
 			continue
 		}
-		sent[i] = n
+		sent[srv] = n
 		list = append(list, load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), N: int(n)})
 	}
 	return list

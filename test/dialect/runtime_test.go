@@ -10,8 +10,8 @@ import (
 
 // invocations are what is sent of each command of the page: right uses, wrong ones, and none.
 var invocations = map[string][]string{
-	"add server":                     {"add server", "add server b1", "add server b1/s1 127.0.0.1:1", "add server b1/n1 127.0.0.1:1"},
-	"del server":                     {"del server", "del server b1/n1", "del server b1/s1"},
+	"add server":                     {"add server", "add server b1", "add server b1/n1", "add server nope/n1 127.0.0.1:1", "add server b1/s1 127.0.0.1:1", "add server b1/n1 127.0.0.1:1", "add server b1/n1 127.0.0.1:1", "add server b1/n2 127.0.0.1:1 cookie x", "add server b1/n2 127.0.0.1:1 nope", "add server b1/n2 127.0.0.1:1 check weight 7 id 44 maxconn 5", "add server b1/n3 127.0.0.1:1 track b1/n1", "enable server b1/n2", "get weight b1/n2"},
+	"del server":                     {"del server", "del server b1", "del server b1/nope", "del server b1/s1", "add server b1/n5 127.0.0.1:1", "del server b1/n5", "del server b1/n5", "set server b2/s3 state maint", "del server b2/s3", "show servers state b2"},
 	"disable agent":                  {"disable agent", "disable agent b1/nope", "disable agent b1/s1"},
 	"enable agent":                   {"enable agent", "enable agent b1/nope", "enable agent b1/s1"},
 	"disable health":                 {"disable health", "disable health b1/s1", "disable health b1/s2", "disable health b1/nope", "disable health nope/s1"},
@@ -21,7 +21,7 @@ var invocations = map[string][]string{
 	"get weight":                     {"get weight", "get weight b1/s1", "get weight b1/nope", "get weight b1"},
 	"set weight":                     {"set weight", "set weight b1/s1", "set weight b1/s1 7", "set weight b1/s1 300", "get weight b1/s1"},
 	"set maxconn server":             {"set maxconn server", "set maxconn server b1/s1 7", "set maxconn server b1/nope 7"},
-	"set server":                     {"set server", "set server b1/s1", "set server b1/s1 state drain", "set server b1/s1 state ready", "set server b1/s1 weight 5", "set server b1/s1 health up", "set server b1/s1 addr 127.0.0.9"},
+	"set server":                     {"set server", "set server b1/s1", "set server b1/s1 state drain", "set server b1/s1 state ready", "set server b1/s1 weight 5", "set server b1/s1 health up", "set server b1/s1 addr", "set server b1/s1 addr x", "set server b1/s1 addr 127.0.0.9", "set server b1/s1 addr 127.0.0.1", "set server b1/s1 addr 127.0.0.1 port 7", "set server b1/s1 addr 127.0.0.1 port 7", "set server b1/s1 addr ::1 port 8", "set server b1/s1 addr ::1 port x", "set server b1/s1 addr ::1 port 70000", "set server b1/s1 check-addr", "set server b1/s1 check-addr 127.0.0.3 port 9", "set server b1/s1 check-addr x", "set server b1/s1 check-port x", "set server b1/s2 check-port 5", "set server b1/s1 fqdn", "set server b1/s1 fqdn x", "set server b1/s1 ssl on", "set server b1/s1 nope"},
 	"show servers conn":              {"show servers conn b1", "show servers conn nope"},
 	"show servers state":             {"show servers state b2", "show servers state nope"},
 	"shutdown sessions server":       {"shutdown sessions server", "shutdown sessions server b1/s1", "shutdown sessions server b1/nope", "shutdown sessions server b1"},
@@ -33,7 +33,7 @@ var invocations = map[string][]string{
 	"enable frontend":      {"enable frontend", "enable frontend nope", "enable frontend f2", "enable frontend f2"},
 	"set maxconn frontend": {"set maxconn frontend", "set maxconn frontend f1", "set maxconn frontend nope 5", "set maxconn frontend f1 50", "set maxconn frontend f1 0", "set maxconn frontend f1 x"},
 	"set maxconn global":   {"set maxconn global", "set maxconn global 99999999", "set maxconn global 50", "set maxconn global 0", "set maxconn global x"},
-	"set rate-limit":       {"set rate-limit", "set rate-limit connections global 7"},
+	"set rate-limit":       {"set rate-limit", "set rate-limit connections global", "set rate-limit nope global 7", "set rate-limit connections global 7000", "set rate-limit sessions global 7000", "set rate-limit ssl-sessions global 7000", "set rate-limit sessions global x", "set rate-limit http-compression global 7"},
 	"show sess":            {"show sess", "show sess 0x12345", "show sess all"},
 	"shutdown frontend":    {"shutdown frontend", "shutdown frontend nope", "shutdown frontend f2", "shutdown frontend f2", "enable frontend f2", "disable frontend f2"},
 	"shutdown session":     {"shutdown session", "shutdown session 0x123", "shutdown session zz"},
@@ -58,7 +58,7 @@ var invocations = map[string][]string{
 	"set table":   {"set table", "set table nope", "set table b2 key 10.0.0.1 data.gpc0 5", "set table b2 key 10.0.0.1 data.nope 5"},
 	"show table":  {"show table nope", "show table b2 key 10.0.0.9"},
 	"get var":     {"get var", "get var proc.nope"},
-	"set var":     {"set var proc.x str(a)", "experimental-mode on; set var proc.x str(a)"},
+	"set var":     {"set var proc.x str(a)", "experimental-mode on; set var proc.x str(a)", "get var proc.x", "experimental-mode on; set var proc.y expr int(5)", "experimental-mode on; set var proc.z fmt a%[var(proc.y)]b", "get var proc.y", "get var proc.z", "experimental-mode on; set var proc.x", "experimental-mode on; set var txn.x str(a)", "experimental-mode on; set var proc.x src"},
 
 	"clear counters":    {"clear counters", "clear counters all", "clear counters foo"},
 	"show activity":     {"show activity"},

@@ -1,0 +1,228 @@
+package control
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// Servers that come, go and move: add server, del server, set server addr.
+
+// place reads BACKEND/SERVER, the first of args.
+func (c *session) place(args []string) (backend, server string, ok bool) {
+	if len(args) > 0 {
+		backend, server, ok = strings.Cut(args[0], "/")
+	}
+	if !ok || server == "" {
+		c.fail("Require 'backend/server'.")
+		return "", "", false
+	}
+	return backend, server, true
+}
+
+func addServer(c *session, args []string) {
+	backend, server, ok := c.place(args)
+	if !ok {
+		return
+	}
+	if err := c.Runtime.AddServer(backend, server, args[1:]); err != nil {
+		c.answer(err)
+		return
+	}
+	c.message(asInfo, "New server registered.")
+}
+
+func delServer(c *session, args []string) {
+	backend, server, ok := c.place(args)
+	if !ok {
+		return
+	}
+	if err := c.Runtime.DelServer(backend, server); err != nil {
+		c.answer(err)
+		return
+	}
+	c.message(asInfo, "Server deleted.")
+}
+
+// setAddr reads ADDRESS [port PORT] and says what became of both, as HAProxy
+// does.
+func (c *session) setAddr(s *ServerState, args []string) {
+	const by = " by 'stats socket command'"
+	if len(args) == 0 {
+		c.fail("set server <b>/<s> addr requires an address and optionally a port.")
+		return
+	}
+	to, err := netip.ParseAddr(args[0])
+	if err != nil {
+		c.message(asWarn, "Invalid addr '"+args[0]+"'"+by)
+		return
+	}
+	said, changed := "no need to change the addr", false
+	if now := s.Addr; now != to.String() {
+		said, changed = "IP changed from '"+now+"' to '"+to.String()+"'", true
+	}
+	port := ""
+	if len(args) > 1 && args[1] == "port" {
+		want := ""
+		if len(args) > 2 {
+			want = args[2]
+		}
+		now := c.Runtime.ServerPort(s.Backend, s.Name)
+		switch n, err := strconv.Atoi(want); {
+		case err != nil:
+			said += ", problem converting port '" + want + "' to an int"
+		case strings.ContainsAny(want, "+-") && s.CheckState&CheckConfigured != 0 && s.CheckPort == 0:
+			c.message(asWarn, said+", can't switch to port map because it is incompatible with current check port parameter (use 'port' statement from the 'server' directive)."+by)
+			return
+		case n < -65535 || n > 65535 || n == 0 && want == "0":
+			said += ", provided port is out of range"
+		case want == now:
+			said += ", no need to change the port"
+		default:
+			said += ", port changed from '" + now + "' to '" + want + "'"
+			port, changed = want, true
+		}
+	}
+	if changed {
+		if err := c.Runtime.MoveServer(s.Backend, s.Name, to, port); err != nil {
+			c.answer(err)
+			return
+		}
+	}
+	c.message(asWarn, said+by)
+}
+
+// setCheckTarget reads check-addr ADDRESS [port PORT] and check-port PORT.
+func (c *session) setCheckTarget(s *ServerState, words []string) {
+	addr, number := "", ""
+	switch {
+	case words[0] == "check-addr" && len(words) < 2:
+		c.fail("set server <b>/<s> check-addr requires an address and optionally a port.")
+		return
+	case words[0] == "check-addr":
+		addr = words[1]
+		if len(words) > 3 && words[2] == "port" {
+			number = words[3]
+		}
+	case len(words) < 2:
+		c.fail("set server <b>/<s> check-port requires a port.")
+		return
+	default:
+		number = words[1]
+	}
+	if s.CheckState&CheckConfigured == 0 {
+		c.message(asWarn, ErrNotChecked.Error())
+		return
+	}
+	if addr != "" {
+		ip, err := netip.ParseAddr(addr)
+		if err != nil {
+			c.message(asWarn, "invalid addr '"+addr+"'")
+			return
+		}
+		addr = ip.String()
+	}
+	port := 0
+	if number != "" {
+		n, err := strconv.ParseUint(number, 10, 16)
+		switch {
+		case err == nil && n > 0:
+		case strings.Trim(number, "0123456789") != "":
+			c.message(asWarn, "provided port is not an integer")
+			return
+		default:
+			c.message(asWarn, "provided port is invalid")
+			return
+		}
+		port = int(n)
+	}
+	c.answer(c.Runtime.CheckTarget(s.Backend, s.Name, addr, port))
+}
+
+// setName refuses set server fqdn: names are resolved as the configuration says.
+func (c *session) setName(s *ServerState, name string) {
+	switch {
+	case name == "":
+		c.fail("set server <b>/<s> fqdn requires a FQDN.")
+	case s.FQDN == "":
+		c.fail("set server <b>/<s> fqdn failed because no resolution is configured.")
+	default:
+		c.fail("'set server <srv> fqdn' is not available here: use 'set server <srv> addr', or " + toReload + ".")
+	}
+}
+
+func (c *session) setTLS(s *ServerState, value string) {
+	if err := c.Runtime.SetServerTLS(s.Backend, s.Name, value != "off"); err != nil || value == "on" || value == "off" {
+		c.answer(err)
+		return
+	}
+	c.fail("'set server <srv> ssl' expects 'on' or 'off'.")
+}
+
+const rateUsage = `'set rate-limit' only supports :
+   - 'connections global' to set the per-process maximum connection rate
+   - 'sessions global' to set the per-process maximum session rate
+   - 'ssl-sessions global' to set the per-process maximum SSL session rate
+   - 'http-compression global' to set the per-process maximum compression speed in kB/s`
+
+func setRateLimit(c *session, args []string) {
+	if len(args) < 2 || args[1] != "global" {
+		c.fail(rateUsage)
+		return
+	}
+	switch args[0] {
+	case "connections", "sessions", "ssl-sessions":
+	case "http-compression":
+		c.fail("The speed of compression is not limited: what it costs is seen in Idle_pct of `show info`.")
+		return
+	default:
+		c.fail(rateUsage)
+		return
+	}
+	if len(args) < 3 {
+		c.fail("Expects an integer value.")
+		return
+	}
+	n, err := strconv.ParseUint(args[2], 10, 31)
+	if err != nil {
+		c.fail("Expects an integer value, not '" + args[2] + "'.")
+		return
+	}
+	c.answer(c.Runtime.SetRateLimit(args[0], int(n)))
+}
+
+// setVar reads NAME [expr|fmt] TEXT.
+func setVar(c *session, args []string) {
+	switch {
+	case !c.experimental:
+		c.fail("This command is restricted to experimental mode only.")
+		return
+	case len(args) == 0 || args[0] == "":
+		c.fail("Missing process-wide variable identifier.")
+		return
+	case len(args) == 1:
+		c.fail("Missing either 'expr', 'fmt' or expression.")
+		return
+	case !strings.HasPrefix(args[0], "proc."):
+		c.fail("'set var': cannot set variable '" + args[0] + "', only scope 'proc' is permitted here.")
+		return
+	}
+	name, text, format := args[0], strings.Join(args[1:], " "), false
+	if len(args) > 2 && (args[1] == "expr" || args[1] == "fmt") {
+		text, format = strings.Join(args[2:], " "), args[1] == "fmt"
+	}
+	c.answer(c.Runtime.SetVar(name, text, format))
+}
+
+func getVar(c *session, args []string) {
+	if len(args) == 0 {
+		c.fail("Missing process-wide variable identifier.")
+		return
+	}
+	kind, value, ok := c.Runtime.GetVar(args[0])
+	if !ok {
+		c.fail("Variable not found.")
+		return
+	}
+	c.message(asInfo, args[0]+": type="+kind+" value=<"+value+">")
+}
