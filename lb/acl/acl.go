@@ -2,9 +2,7 @@ package acl
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"sync/atomic"
 
 	"lbsyslogd/lb/lookup"
 	"lbsyslogd/lb/sample"
@@ -134,7 +132,9 @@ func parseTest(words []string, uses *sample.Uses) (*aclTest, error) {
 		return nil, fmt.Errorf("flag '-M' (map files) says how '-f' reads its file, and there is no '-f' in ACL expression '%s'", words[0])
 	}
 	if len(r.paths) > 0 {
-		t.watch(r, m, uses)
+		if err := t.watch(r, uses); err != nil {
+			return nil, fmt.Errorf("%w (in ACL expression '%s')", err, words[0])
+		}
 	}
 	return t, nil
 }
@@ -143,10 +143,8 @@ func parseTest(words []string, uses *sample.Uses) (*aclTest, error) {
 type aclReader struct {
 	method string // of -m, or the ACL keyword's
 	fold   bool
-	pats   []sample.Pattern
-	files  bool // -f was given: an empty file is no mistake
-	keyed  bool // -M: of the files' lines only the first word counts
-	row    *sample.Method
+	files  bool             // -f was given: an empty file is no mistake
+	keyed  bool             // -M: of the files' lines only the first word counts
 	own    []sample.Pattern // those of the line itself
 	paths  []aclFile        // and the files'
 }
@@ -181,9 +179,7 @@ func (r *aclReader) flags(words []string) ([]string, error) {
 			}
 			r.method = words[0]
 		case "-f":
-			if err := r.file(words[0]); err != nil {
-				return nil, err
-			}
+			r.file(words[0])
 		}
 		words = words[1:]
 	}
@@ -193,18 +189,10 @@ func (r *aclReader) flags(words []string) ([]string, error) {
 // isNumber keeps "-1" from being read as a flag.
 func isNumber(s string) bool { return s[1] >= '0' && s[1] <= '9' }
 
-// file reads patterns, one a line.
-func (r *aclReader) file(name string) error {
-	f, err := lookup.Read(name, r.keyed)
-	if err != nil {
-		return err
-	}
+// file notes a file of patterns, one a line.
+func (r *aclReader) file(name string) {
 	r.files = true
 	r.paths = append(r.paths, aclFile{name, r.keyed, r.fold})
-	for _, e := range f.Entries() {
-		r.pats = append(r.pats, sample.Pattern{Text: e.Key, Fold: r.fold})
-	}
-	return nil
 }
 
 // aclFile is one -f.
@@ -245,61 +233,62 @@ func (r *aclReader) compile(e *sample.Expr, words []string) (sample.Matcher, err
 		}
 		r.own = append(r.own, sample.Pattern{Text: w, Fold: r.fold, Op: op})
 	}
-	r.row, r.pats = row, append(r.pats, r.own...)
-	if row.Patterns && len(r.pats) == 0 && !r.files {
+	if row.Patterns && len(r.own) == 0 && !r.files {
 		return nil, sample.ErrNoPattern
 	}
-	return row.Compile(r.pats)
+	return row.Compile(r.own)
 }
 
-// fileMatch is a matcher whose patterns can change while it is used.
+// fileMatch is a matcher with files, whose lines can change while it is used.
 type fileMatch struct {
-	now atomic.Pointer[sample.Matcher]
+	own   sample.Matcher // of the patterns of the line itself; nil for none
+	files []sample.PatternFile
 }
 
-func (m *fileMatch) Match(x *sample.Ctx, v sample.Value) bool { return (*m.now.Load()).Match(x, v) }
-
-// watch has the matcher follow what the stats socket does to its files.
-func (t *aclTest) watch(r *aclReader, first sample.Matcher, uses *sample.Uses) {
-	m := &fileMatch{}
-	m.now.Store(&first)
-	t.match = m
-	lists := make([][]sample.Pattern, len(r.paths))
-	for i, p := range r.paths {
-		uses.Note(sample.NewFileRef(p.path, p.keyed, func(f *lookup.File) error {
-			f.AddUse(lookup.Use{Method: r.method, Fold: p.fold, Find: func(list []lookup.Entry, text string) (int, bool) { return r.find(list, p.fold, text) }})
-			return f.OnChange(func(list []lookup.Entry) error {
-				pats := make([]sample.Pattern, len(list))
-				for k, entry := range list {
-					pats[k] = sample.Pattern{Text: entry.Key, Fold: p.fold}
-				}
-				before := lists[i]
-				lists[i] = pats
-				made, err := r.row.Compile(slices.Concat(slices.Concat(lists...), r.own))
-				if err != nil {
-					lists[i] = before
-					return err
-				}
-				m.now.Store(&made)
-				return nil
-			})
-		}))
+// Match implements sample.Matcher. Several files are looked at again if one of them
+// changed meanwhile: a pattern that moved from one to another is in either.
+func (m *fileMatch) Match(x *sample.Ctx, v sample.Value) bool {
+	if m.own != nil && m.own.Match(x, v) {
+		return true
 	}
-}
-
-// find says which of a file's patterns a text matches, for the stats socket.
-func (r *aclReader) find(list []lookup.Entry, fold bool, text string) (at int, found bool) {
-	v, ok := sample.FromText(r.method, text)
-	if !ok {
-		return 0, false
-	}
-	for i, e := range list {
-		m, err := r.row.Compile([]sample.Pattern{{Text: e.Key, Fold: fold}})
-		if err == nil && m.Match(&sample.Ctx{}, v) {
-			return i, true
+	for {
+		before := m.version()
+		for _, f := range m.files {
+			if f.Match(x, v) {
+				return true
+			}
+		}
+		if len(m.files) == 1 || m.version() == before {
+			return false
 		}
 	}
-	return 0, false
+}
+
+func (m *fileMatch) version() (sum uint64) {
+	for _, f := range m.files {
+		sum += f.Version()
+	}
+	return sum
+}
+
+// watch has the matcher look into the files, whatever becomes of them.
+func (t *aclTest) watch(r *aclReader, uses *sample.Uses) error {
+	m := &fileMatch{}
+	if len(r.own) > 0 {
+		m.own = t.match
+	}
+	t.match = m
+	for _, p := range r.paths {
+		ix, err := sample.NewPatternFile(r.method, p.fold)
+		if err != nil {
+			return err
+		}
+		m.files = append(m.files, ix)
+		uses.Note(sample.NewFileRef(p.path, p.keyed, func(f *lookup.File) error {
+			return f.AddUse(lookup.Use{Method: r.method, Fold: p.fold, Index: ix})
+		}))
+	}
+	return nil
 }
 
 // eval is true when any test is.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strconv"
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/lookup"
@@ -21,6 +22,7 @@ func (p *parser) resolveFiles() {
 		isMap bool
 	}
 	read := map[key]*lookup.File{}
+	var line []byte
 	for _, u := range p.files {
 		k := key{u.ref.Path, u.ref.Map}
 		f := read[k]
@@ -34,9 +36,10 @@ func (p *parser) resolveFiles() {
 			f.Index = len(p.cfg.Files)
 			read[k] = f
 			p.cfg.Files = append(p.cfg.Files, f)
-			for _, e := range f.Entries() {
-				fmt.Fprintf(p.digest, "%q %q\n", e.Key, e.Value)
-			}
+			f.Each(func(e *lookup.Entry) {
+				line = strconv.AppendQuote(append(strconv.AppendQuote(line[:0], e.Key), ' '), e.Value)
+				p.digest.Write(append(line, '\n'))
+			})
 		}
 		what := "acl"
 		if u.ref.Map {

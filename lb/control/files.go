@@ -108,10 +108,8 @@ func (k fileKind) get(c *session, args []string) {
 		return
 	}
 	found := map[bool]string{true: "yes", false: "no"}
-	list := f.Entries()
 	for _, u := range f.Uses() {
-		at, ok := u.Find(list, args[1])
-		ok = ok && at < len(list)
+		e, ok := f.Line(u.Index.Find(args[1]))
 		sense := "sensitive"
 		if u.Fold {
 			sense = "insensitive"
@@ -124,11 +122,11 @@ func (k fileKind) get(c *session, args []string) {
 		}
 		switch {
 		case k == "map" && ok:
-			line += fmt.Sprintf(", found=yes, idx=%s, key=%q, value=%q, type=\"str\"", index, list[at].Key, list[at].Value)
+			line += fmt.Sprintf(", found=yes, idx=%s, key=%q, value=%q, type=\"str\"", index, e.Key, e.Value)
 		case k == "map":
 			line += ", found=no"
 		case ok:
-			line += fmt.Sprintf(", match=%s, idx=%s, pattern=%q", found[ok], index, list[at].Key)
+			line += fmt.Sprintf(", match=%s, idx=%s, pattern=%q", found[ok], index, e.Key)
 		default:
 			line += ", match=no"
 		}
@@ -266,14 +264,14 @@ func (k fileKind) clear(c *session, args []string) {
 	}
 }
 
-// lineOf finds lines by their key, or the one with a number after "#".
-func lineOf(word string) func(*lookup.Entry) bool {
+// lineOf names lines by their key, or the one with a number after "#".
+func lineOf(word string) lookup.Ref {
 	if id, ok := strings.CutPrefix(word, "#"); ok {
 		if n, err := strconv.ParseUint(id, 0, 64); err == nil {
-			return func(e *lookup.Entry) bool { return e.ID == n }
+			return lookup.Ref{ID: n}
 		}
 	}
-	return func(e *lookup.Entry) bool { return e.Key == word }
+	return lookup.Ref{Key: word}
 }
 
 // told answers with what was wrong, if anything.

@@ -2,14 +2,17 @@
 // whose lines are a key and a value, and files of ACL patterns, whose lines are
 // keys. Commands on the stats socket change what was read, not the files.
 //
-//	config: Read -> File -> OnChange of each rule that uses it, which compiles its index
-//	stats socket: Add, Set, Delete, Clear -> the rules' indexes are compiled anew and swapped
+//	config: Read -> File -> Use of each rule that looks samples up in it: its Index is filled
+//	stats socket: Add, Set, Delete -> the line is changed in each Index (table.go, list.go)
+//	stats socket: Clear, Commit -> each Index is filled anew
 //
-// A rule never waits for a command: it uses the index that is there.
+// A rule never waits for a command, and a command costs the same however many lines
+// there are.
 package lookup
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -37,9 +40,10 @@ type File struct {
 
 	// mu guards the fields below.
 	mu      sync.Mutex
-	entries []Entry
+	entries []Entry // in order, which is that of their IDs
+	removed int     // of entries; keys says which
+	keys    *keys   // where the lines of a key stand; nil until a change asks
 	nextID  uint64
-	changed []func([]Entry) error
 	uses    []Use
 	next    []*version // versions that were prepared and not committed
 	current uint       // number of the version that rules use
@@ -58,16 +62,50 @@ type version struct {
 type Use struct {
 	Method string // beg, str, ip...
 	Fold   bool   // letters of both cases are equal
-	// Find says which of the lines a sample finds. It may be called from any
-	// goroutine.
-	Find func(list []Entry, sample string) (at int, found bool)
+	Index  Index
 }
 
-// AddUse notes how a rule uses the file, before anything runs.
-func (f *File) AddUse(u Use) {
+// Index finds lines for a rule. All methods but Find are called by one goroutine at a
+// time; what a rule finds while one is under way was there before it, or after it.
+type Index interface {
+	// Check says whether the line could be taken.
+	Check(e *Entry) error
+
+	// Fill makes it the index of these lines alone, which have been checked.
+	Fill(list []Entry)
+
+	// Put appends a line, or gives the line of that ID another value. It has
+	// been checked.
+	Put(e *Entry)
+
+	// Remove takes a line out.
+	Remove(e *Entry)
+
+	// Find says which line a sample, given as a text, finds; 0 is none. It may
+	// be called from any goroutine.
+	Find(sample string) (id uint64)
+}
+
+// AddUse has the index of a rule follow the lines, before anything runs.
+func (f *File) AddUse(u Use) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.compact()
+	if err := checkAll(u.Index, f.entries); err != nil {
+		return fmt.Errorf("in file '%s': %w", f.Path, err)
+	}
+	u.Index.Fill(f.entries)
 	f.uses = append(f.uses, u)
+	return nil
+}
+
+func checkAll(ix Index, list []Entry) error {
+	for i := range list {
+		if err := ix.Check(&list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Uses are the ways in which rules use the file.
@@ -125,19 +163,43 @@ func (f *File) add(key, value string) {
 func (f *File) Entries() []Entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.compact()
 	return slices.Clone(f.entries)
 }
 
-// OnChange has compile called with the lines, now and after each change; what
-// it refuses is not done.
-func (f *File) OnChange(compile func([]Entry) error) error {
+// Each calls f with each line, in order, while no other one is changed.
+func (f *File) Each(each func(e *Entry)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := compile(f.entries); err != nil {
-		return fmt.Errorf("in file '%s': %w", f.Path, err)
+	f.compact()
+	for i := range f.entries {
+		each(&f.entries[i])
 	}
-	f.changed = append(f.changed, compile)
-	return nil
+}
+
+// Line is the line with an ID.
+func (f *File) Line(id uint64) (e Entry, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if at, ok := f.place(id); ok {
+		return f.entries[at], true
+	}
+	return Entry{}, false
+}
+
+// compact forgets lines that were removed. mu is held.
+func (f *File) compact() {
+	if f.removed == 0 {
+		return
+	}
+	left := f.entries[:0]
+	for at := range f.entries {
+		if !f.keys.gone(at) {
+			left = append(left, f.entries[at])
+		}
+	}
+	clear(f.entries[len(left):])
+	f.entries, f.removed, f.keys = left, 0, nil
 }
 
 // ErrNoEntry says that there is no such line.
@@ -151,7 +213,7 @@ var ErrNoVersion = errors.New("no such version")
 func (f *File) Versions() (current, newest uint, lines int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	lines = len(f.entries)
+	lines = len(f.entries) - f.removed
 	for _, v := range f.next {
 		lines += len(v.entries)
 	}
@@ -182,6 +244,7 @@ func (f *File) EntriesOf(number uint) []Entry {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if number == f.current {
+		f.compact()
 		return slices.Clone(f.entries)
 	}
 	if v := f.version(number); v != nil {
@@ -190,7 +253,7 @@ func (f *File) EntriesOf(number uint) []Entry {
 	return nil
 }
 
-// AddTo appends lines to a version; the one in use takes them all or none.
+// AddTo appends lines to a version, all or none.
 func (f *File) AddTo(number uint, lines ...Entry) error {
 	f.mu.Lock()
 	if number == f.current {
@@ -234,7 +297,7 @@ func (f *File) Commit(number uint) error {
 	if v == nil {
 		return ErrNoVersion
 	}
-	if err := f.change(func([]Entry) ([]Entry, error) { return v.entries, nil }); err != nil {
+	if err := f.replace(v.entries); err != nil {
 		return err
 	}
 	f.mu.Lock()
@@ -244,70 +307,141 @@ func (f *File) Commit(number uint) error {
 	return nil
 }
 
-// Add appends lines, all or none.
+// Add appends lines, all or none; rules see one after the other.
 func (f *File) Add(lines ...Entry) error {
-	return f.change(func(list []Entry) ([]Entry, error) {
-		for _, e := range lines {
-			f.nextID++
-			list = append(list, Entry{f.nextID, e.Key, e.Value})
-		}
-		return list, nil
-	})
-}
-
-// Set gives all lines of a key another value.
-func (f *File) Set(match func(*Entry) bool, value string) error {
-	return f.change(func(list []Entry) ([]Entry, error) {
-		found := false
-		for i := range list {
-			if match(&list[i]) {
-				list[i].Value, found = value, true
-			}
-		}
-		if !found {
-			return nil, ErrNoEntry
-		}
-		return list, nil
-	})
-}
-
-// Delete removes all lines of a key.
-func (f *File) Delete(match func(*Entry) bool) error {
-	return f.change(func(list []Entry) ([]Entry, error) {
-		left := slices.DeleteFunc(list, func(e Entry) bool { return match(&e) })
-		if len(left) == len(f.entries) {
-			return nil, ErrNoEntry
-		}
-		return left, nil
-	})
-}
-
-// Clear removes all lines.
-func (f *File) Clear() error {
-	return f.change(func([]Entry) ([]Entry, error) { return nil, nil })
-}
-
-// change makes the lines anew, in all rules or in none.
-func (f *File) change(edit func([]Entry) ([]Entry, error)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	list, err := edit(slices.Clone(f.entries))
-	if err != nil {
-		return err
-	}
-	for i, compile := range f.changed {
-		if err := compile(list); err != nil {
-			for _, undo := range f.changed[:i] {
-				_ = undo(f.entries) // it took them before
-			}
+	for i := range lines {
+		if err := f.check(&lines[i]); err != nil {
 			return err
 		}
 	}
-	if !f.edited {
-		f.edited, f.origin = true, f.entries
+	f.edit()
+	for _, e := range lines {
+		f.nextID++
+		e.ID = f.nextID
+		f.entries = append(f.entries, e)
+		if f.keys != nil {
+			f.keys.add(len(f.entries)-1, e.Key)
+		}
+		for _, u := range f.uses {
+			u.Index.Put(&e)
+		}
 	}
-	f.entries = list
 	return nil
+}
+
+// check asks all rules whether they could take a line. mu is held.
+func (f *File) check(e *Entry) error {
+	for _, u := range f.uses {
+		if err := u.Index.Check(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// edit keeps what the file had before the first change. mu is held.
+func (f *File) edit() {
+	if !f.edited {
+		f.edited, f.origin = true, slices.Clone(f.entries)
+	}
+}
+
+// Ref names lines: the one with an ID, or without an ID all of a key.
+type Ref struct {
+	ID  uint64
+	Key string
+}
+
+// Set gives lines another value, all or none.
+func (f *File) Set(ref Ref, value string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	places := f.places(ref)
+	if len(places) == 0 {
+		return ErrNoEntry
+	}
+	for _, at := range places {
+		e := f.entries[at]
+		e.Value = value
+		if err := f.check(&e); err != nil {
+			return err
+		}
+	}
+	f.edit()
+	for _, at := range places {
+		f.entries[at].Value = value
+		for _, u := range f.uses {
+			u.Index.Put(&f.entries[at])
+		}
+	}
+	return nil
+}
+
+// Delete removes lines.
+func (f *File) Delete(ref Ref) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	places := f.places(ref)
+	if len(places) == 0 {
+		return ErrNoEntry
+	}
+	f.edit()
+	for _, at := range places {
+		e := &f.entries[at]
+		for _, u := range f.uses {
+			u.Index.Remove(e)
+		}
+		f.keys.remove(at, e.Key)
+		*e = Entry{ID: e.ID}
+		f.removed++
+	}
+	if f.removed > len(f.entries)/2 {
+		f.compact()
+	}
+	return nil
+}
+
+// Clear removes all lines.
+func (f *File) Clear() error { return f.replace(nil) }
+
+// replace puts lines in the place of all, which rules see at once, or does nothing.
+func (f *File) replace(lines []Entry) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, u := range f.uses {
+		if err := checkAll(u.Index, lines); err != nil {
+			return err
+		}
+	}
+	f.edit()
+	f.entries, f.removed, f.keys = slices.Clone(lines), 0, nil
+	for _, u := range f.uses {
+		u.Index.Fill(f.entries)
+	}
+	return nil
+}
+
+// place is where the line with an ID stands. mu is held.
+func (f *File) place(id uint64) (at int, ok bool) {
+	at, ok = slices.BinarySearchFunc(f.entries, id, func(e Entry, id uint64) int { return cmp.Compare(e.ID, id) })
+	return at, ok && (f.removed == 0 || !f.keys.gone(at))
+}
+
+// places are where lines stand, in order. mu is held.
+func (f *File) places(ref Ref) (list []int) {
+	if f.keys == nil {
+		f.compact()
+		f.keys = keysOf(f.entries)
+	}
+	if ref.ID == 0 {
+		return f.keys.of(ref.Key)
+	}
+	if at, ok := f.place(ref.ID); ok {
+		list = append(list, at)
+	}
+	return list
 }
 
 // Changes are the lines, and a sum of those that were read, where commands have
@@ -318,6 +452,7 @@ func (f *File) Changes() (list []Entry, base string, ok bool) {
 	if !f.edited {
 		return nil, "", false
 	}
+	f.compact()
 	return slices.Clone(f.entries), sumOf(f.origin), true
 }
 
@@ -334,14 +469,14 @@ func (f *File) Restore(list []Entry, base string) (done bool, err error) {
 	if !same {
 		return false, nil
 	}
-	return true, f.change(func([]Entry) ([]Entry, error) {
-		lines := make([]Entry, len(list))
-		for i, e := range list {
-			f.nextID++
-			lines[i] = Entry{f.nextID, e.Key, e.Value}
-		}
-		return lines, nil
-	})
+	lines := slices.Clone(list)
+	f.mu.Lock()
+	for i := range lines {
+		f.nextID++
+		lines[i].ID = f.nextID
+	}
+	f.mu.Unlock()
+	return true, f.replace(lines)
 }
 
 // Reset makes the lines those of the file again.
@@ -352,7 +487,7 @@ func (f *File) Reset() error {
 	if !edited {
 		return nil
 	}
-	err := f.change(func([]Entry) ([]Entry, error) { return slices.Clone(origin), nil })
+	err := f.replace(origin)
 	if err == nil {
 		f.mu.Lock()
 		f.edited, f.origin = false, nil

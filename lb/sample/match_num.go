@@ -259,3 +259,27 @@ func parseShort(host string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(strings.Join(full, "."))
 	return addr, err == nil
 }
+
+// netKey is the longest key of a network.
+const netKey = 17
+
+// netSize is a network's measure for look-ups: more bits first, and those of IPv6
+// told apart from those of IPv4.
+func netSize(n netip.Prefix) int {
+	if n.Addr().Is4() {
+		return n.Bits()
+	}
+	return 256 + n.Bits()
+}
+
+// appendNet appends the key of a network, whose bits beyond its mask are zero.
+func appendNet(b []byte, n netip.Prefix) []byte {
+	if a := n.Addr(); a.Is4() {
+		four := a.As4()
+		b = append(b, four[:]...)
+	} else {
+		six := a.As16()
+		b = append(b, six[:]...)
+	}
+	return append(b, byte(n.Bits()))
+}
