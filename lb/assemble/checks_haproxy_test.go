@@ -257,7 +257,7 @@ func TestAgentsAsHAProxy(t *testing.T) {
 		for i, line := range lines {
 			agent := portOf(peer(t, shuts(line)))
 			c.add(fmt.Sprintf("%s-%d", state, i), "weight 100 maxconn 50 check inter 200ms rise 2 fall 3 agent-check agent-inter 150ms agent-port "+agent, address,
-				"mode http", "option httpchk", "http-check disable-on-404")
+				"mode http", "option httpchk", "http-check disable-on-404", "timeout check 10s") // a late answer would leave another state than one in time
 		}
 	}
 	c.run(t, func(row map[string]string) bool {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"lbsyslogd/lb/acl"
@@ -227,25 +229,18 @@ func TestChangesMeetReaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := bindFiles(t, acls)
-	done := make(chan struct{})
+	var readers sync.WaitGroup
+	var stop atomic.Bool
 	for range 2 {
 		x := request(t, "GET /a/b/c HTTP/1.1\nHost: a")
-		go func() {
-			for n := 0; ; n++ {
-				select {
-				case <-done:
-					done <- struct{}{}
+		readers.Go(func() {
+			for !stop.Load() {
+				if !cond.Eval(x) {
+					t.Error("there was a moment at which nothing matched")
 					return
-				default:
-					if !cond.Eval(x) {
-						t.Error("there was a moment at which nothing matched")
-						<-done
-						done <- struct{}{}
-						return
-					}
 				}
 			}
-		}()
+		})
 	}
 	for range 3000 {
 		for i, keys := range [][2]string{{"/a", "/a/b"}, {"10.0.0.0/8", "10.1.2.0/24"}} {
@@ -260,10 +255,8 @@ func TestChangesMeetReaders(t *testing.T) {
 		files[2].Add(lookup.Entry{Key: "b"})
 		files[3].Delete(lookup.Ref{Key: "c"})
 	}
-	for range 2 {
-		done <- struct{}{}
-		<-done
-	}
+	stop.Store(true)
+	readers.Wait()
 }
 
 // BenchmarkChange is one change of a map of 100,000 lines.
