@@ -25,7 +25,7 @@ type Position struct {
 	Checked int64  `json:"checked,omitempty"`
 	// Birth is when the file was made, in nanoseconds since 1970, where the file system knows.
 	Birth int64 `json:"birth,omitempty"`
-	// After is a stamp: files that were rotated later hold this position or what comes behind it.
+	// After is a stamp: files that were rotated later hold this position or what comes after it.
 	After time.Time `json:"after"`
 }
 
@@ -76,7 +76,7 @@ const (
 )
 
 // Follow begins to read at p; nil is where the file ended when the Writer opened it. found is false when the file that p is in is no
-// longer there: then the Follower begins with the oldest file behind it. A Writer has one Follower at a time.
+// longer there: then the Follower begins with the oldest file after it. A Writer has one Follower at a time.
 func (w *Writer) Follow(p *Position) (f *Follower, found bool, err error) {
 	if w.opt.Hold <= 0 {
 		return nil, false, errors.New("follow a log file without Options.Hold: rotated files would be compressed before they are read")
@@ -102,7 +102,7 @@ func (w *Writer) Follow(p *Position) (f *Follower, found bool, err error) {
 // News has a value when lines were written since it was last received from.
 func (f *Follower) News() <-chan struct{} { return f.w.news }
 
-// Position is behind the lines that Next has returned.
+// Position is after the lines that Next has returned.
 func (f *Follower) Position() Position { return f.pos }
 
 // Missed is what could not be read since Follow.
@@ -119,7 +119,7 @@ func (f *Follower) Release(p Position) {
 	f.w.kick()
 }
 
-// Seek goes to p, or if the file that it is in is gone, which found tells, to the oldest file behind it.
+// Seek goes to p, or if the file that it is in is gone, which found reports, to the oldest file after it.
 func (f *Follower) Seek(p Position) (found bool, err error) {
 	for range seekTries { // rotations may come in between
 		file, sure, err := f.w.find(p)
@@ -262,7 +262,7 @@ func (f *Follower) current() bool {
 // errTurned says that a rotation came between two looks.
 var errTurned = errors.New("the log file was rotated meanwhile")
 
-// advance goes on to the oldest file behind a stamp that is not the given one, or to the current one.
+// advance goes on to the oldest file after a stamp that is not the given one, or to the current one.
 func (f *Follower) advance(after time.Time, but identity) error {
 	f.w.mu.Lock()
 	cur, last := f.w.cur, f.w.last
@@ -308,7 +308,7 @@ func (f *Follower) advance(after time.Time, but identity) error {
 	return f.adopt(file, Position{After: last})
 }
 
-// oldest is the oldest plain file behind a stamp that is neither the given one nor the current one; without a name: there is none. read is
+// oldest is the oldest plain file after a stamp that is neither the given one nor the current one; without a name: there is none. read is
 // the stamp of the given one, if it is a rotated file by now.
 //
 // What somebody else renames while the directory is read may be missing: it had its old name no more and its new one not yet. Nobody renames
@@ -391,7 +391,7 @@ func (w *Writer) current() *file {
 	return w.cur
 }
 
-// Behind is how many bytes there are behind p.
+// Behind is how many bytes there are after p.
 func (w *Writer) Behind(p Position) (int64, error) {
 	w.mu.Lock()
 	cur, size := w.cur.id, w.cur.size

@@ -282,7 +282,7 @@ func (w *Writer) pruning(do func() error) error {
 			case now := <-ticker.C:
 				if asked || now.Sub(last) >= retryClean {
 					asked, last = false, now
-					_ = w.prune() // it comes again at the end of the pass, which tells of what fails
+					_ = w.prune() // it comes again at the end of the pass, which reports what fails
 				}
 			}
 		}

@@ -39,7 +39,7 @@ type stall struct {
 	owed bool
 	rest []byte
 	ring ring
-	loss Loss // since the last line that told of one
+	loss Loss // since the last line that reported one
 
 	waited, lost uint64 // lines, in all of this stall
 	said         bool   // the log has heard of it
@@ -127,7 +127,7 @@ func (w *Writer) postpone(p []byte) {
 	w.counts.LostBytes += uint64(size)
 }
 
-// resume tries to write what waits, in the order: the rest of a half line, the line that tells of the loss, the ring. It
+// resume tries to write what waits, in the order: the rest of a half line, the line that reports the loss, the ring. It
 // returns false, and says when to try again, if the disk still refuses. Called with mu held.
 func (w *Writer) resume() bool {
 	s := &w.stall

@@ -202,7 +202,7 @@ func outcome(command string, flags ...string) func([]string, io.Writer, io.Write
 }
 
 // say shows the master's answer. A journal needs its last line only, and
-// nothing when the master has just told the same journal.
+// nothing when the master has just written the same to the journal.
 func (r *request) say(to io.Writer, answer string) error {
 	w := console.Into(to)
 	switch {
@@ -223,7 +223,7 @@ func (r *request) say(to io.Writer, answer string) error {
 }
 
 // once leaves out of the verdict, the last line, what the lines before it say
-// already: a mistake is told once.
+// already: a mistake is reported once.
 func once(answer string) string {
 	text := strings.TrimSuffix(answer, "\n")
 	at := strings.LastIndex(text, "\n") + 1

@@ -22,7 +22,7 @@ type Env struct {
 	// nil without one. The engine owns it.
 	Former *handoff.Conn
 
-	// Gave is told which sockets were given to another process; nil: nobody
+	// Gave hears which sockets were given to another process; nil: nobody
 	// has to know.
 	Gave func(names []string)
 }

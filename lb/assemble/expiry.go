@@ -17,7 +17,7 @@ type served struct {
 }
 
 // watchCertificates warns once a day of certificates whose time is over, or
-// soon will be, until ctx ends. Those of the start have been told.
+// soon will be, until ctx ends. Those of the start have been reported.
 func (rt *Runtime) watchCertificates(ctx context.Context) {
 	if len(rt.leaves) == 0 {
 		return

@@ -51,7 +51,7 @@ type Runtime struct {
 	rings         []*syslog.Ring
 	resolvers     []*resolve.Resolver
 	names         []*resolve.Group                // of servers, which are asked for while the process serves
-	ledger        *syslog.Ledger                  // what receivers are told they were sent
+	ledger        *syslog.Ledger                  // what receivers are to hear they were sent
 	beating       chan struct{}                   // closed when the ledger's goroutine has ended; nil: there is none
 	side          sideLogs                        // log lines that no loop writes
 	reloads       atomic.Pointer[handoff.Reloads] // nil without a master

@@ -8,7 +8,7 @@ import "sync/atomic"
 type Watch struct {
 	Layer7 bool // exchanges count, not connections alone
 	Limit  int  // errors in a row
-	// Tell is told of Limit errors in a row, and what the last one was. It
+	// Tell is called after Limit errors in a row, and what the last one was. It
 	// must not block.
 	Tell func(errors int, last string)
 

@@ -113,7 +113,7 @@ func parseKey(b *pem.Block) (crypto.Signer, error) {
 	return s, nil
 }
 
-// pair finds the certificate that belongs to a key and puts the others behind
+// pair finds the certificate that belongs to a key and puts the others after
 // it in the order of the chain.
 func (m *material) pair() (*tls.Certificate, error) {
 	if len(m.certs) == 0 {
@@ -143,7 +143,7 @@ func matches(k crypto.Signer, c *x509.Certificate) bool {
 	return ok && pub.Equal(c.PublicKey)
 }
 
-// chain puts the issuers behind the certificate they signed. What is in no
+// chain puts the issuers after the certificate they signed. What is in no
 // chain is left out: clients get nothing from it.
 func chain(leaf *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
 	out := []*x509.Certificate{leaf}

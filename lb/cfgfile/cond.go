@@ -49,7 +49,7 @@ func (p *condParser) blanks() {
 	}
 }
 
-// take skips token and the blanks behind it if it is next.
+// take skips token and the blanks after it if it is next.
 func (p *condParser) take(token string) bool {
 	if !strings.HasPrefix(p.text[p.at:], token) {
 		return false
@@ -115,7 +115,7 @@ func (p *condParser) word() string {
 	return p.text[from:p.at]
 }
 
-// sslVersion is the OpenSSL that configurations are told of: the oldest whose
+// sslVersion is the OpenSSL that configurations see: the oldest whose
 // words all mean the same to lb, whose TLS is Go's.
 const sslVersion = "3.0.0"
 
@@ -135,7 +135,7 @@ func predicates() []predicate {
 	}
 	library := func(want func(int) bool) func(*Env, []string) (bool, error) {
 		return func(_ *Env, args []string) (bool, error) {
-			// A letter behind the version (1.1.1k) is its patch level.
+			// A letter after the version (1.1.1k) is its patch level.
 			d, err := compareVersions(sslVersion, strings.TrimRight(args[0], "abcdefghijklmnopqrstuvwxyz"))
 			return want(d), err
 		}

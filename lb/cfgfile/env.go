@@ -50,7 +50,7 @@ func (e *Env) Keep(names []string) {
 
 // Expand replaces $NAME and ${NAME} in an address. HAProxy does so even outside
 // quotes (fd@${FD} and *:$PORT are common), and an unset variable gives
-// nothing. A dollar that no name follows stays, and so does one behind a
+// nothing. A dollar that no name follows stays, and so does one after a
 // backslash.
 func (e *Env) Expand(address string) string {
 	if !strings.Contains(address, "$") {

@@ -19,7 +19,7 @@ type Line struct {
 // Keyword gives the first word.
 func (l *Line) Keyword() string { return l.Words[0].Text }
 
-// Args gives the texts of the words behind the first.
+// Args gives the texts of the words after the first.
 func (l *Line) Args() []string {
 	args := make([]string, len(l.Words)-1)
 	for i, w := range l.Words[1:] {

@@ -51,7 +51,7 @@ func (e *Error) Error() string {
 // Errors is the error of a load: everything that is wrong, not only the first.
 type Errors struct {
 	List  []*Error // never empty, in the order of the files
-	Notes []Note   // what would have been noted beside the errors
+	Notes []Note   // what would have been noted besides the errors
 }
 
 func (e *Errors) Error() string {

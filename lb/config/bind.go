@@ -70,7 +70,7 @@ func (c *call) bind(d *draft) error {
 	return nil
 }
 
-// bindOptions applies the words behind the address of a bind or stats socket
+// bindOptions applies the words after the address of a bind or stats socket
 // line.
 func (c *call) bindOptions(b *bindDraft, words []string, what string) error {
 	for len(words) > 0 {

@@ -72,7 +72,7 @@ func (c *call) httpCheck(d *draft) error {
 		k.Method, k.URI = c.args[0], c.args[1]
 	}
 	if len(c.args) > 2 {
-		// Before http-check send, headers were hidden behind the version.
+		// Before http-check send, headers were hidden after the version.
 		text := strings.ReplaceAll(strings.Join(c.args[2:], " "), "\r\n", "\n")
 		head, body, _ := strings.Cut(text, "\n\n")
 		lines := strings.Split(head, "\n")

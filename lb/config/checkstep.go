@@ -12,7 +12,7 @@ import (
 	"lbsyslogd/lb/health"
 )
 
-// checkKind says which of a proxy's ways of checking is in force.
+// checkKind says which of a proxy's ways of checking applies.
 type checkKind uint8
 
 const (
@@ -125,7 +125,7 @@ func (k *checkDraft) script() health.Script {
 	return health.Script{}
 }
 
-// commented gives comments to the rules of one kind behind them.
+// commented gives comments to the rules of one kind after them.
 func commented(rules []health.Step) []health.Step {
 	var steps []health.Step
 	kind := func(s *health.Step) int {
@@ -377,7 +377,7 @@ func (c *call) checkExpect(_ *draft, s *health.Step) error {
 	return nil
 }
 
-// expectOption reports whether a word of an expect rule stands beside the
+// expectOption reports whether a word of an expect rule stands besides the
 // pattern.
 func expectOption(word string) bool {
 	switch word {
@@ -458,7 +458,7 @@ func (c *call) expectPattern(e *health.Expect, word string, words []string) (n i
 // headerMatch reads hdr|fhdr name [-m METHOD] NAME [value [-m METHOD] VALUE].
 func headerMatch(e *health.Expect, word string, words []string) (n int, err error) {
 	e.Header = &health.HeaderMatch{Whole: word == "fhdr"}
-	// part reads [-m METHOD] PATTERN behind the word at.
+	// part reads [-m METHOD] PATTERN after the word at.
 	part := func(at int, fold bool) (func(string) bool, int, error) {
 		method := "str"
 		at++

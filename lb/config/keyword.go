@@ -67,7 +67,7 @@ type call struct {
 	p    *parser
 	pos  cfgfile.Pos
 	name string   // as in the table
-	args []string // behind the name
+	args []string // after the name
 	no   bool     // "no NAME"
 }
 
@@ -168,7 +168,7 @@ func (x *index[T]) guess(word string, in sections) string {
 	return cfgfile.Suggest(word, candidates)
 }
 
-// didYouMean is HAProxy's way to put a guess behind an error.
+// didYouMean is HAProxy's way to put a guess after an error.
 func didYouMean(guess string) string {
 	if guess == "" {
 		return ""

@@ -103,8 +103,8 @@ func (c *call) defaultServer(d *draft) error {
 	return c.serverOptions(&d.template, c.args, "default-server")
 }
 
-// serverOptions applies the words behind a server's address. A word that is
-// refused does not hide the ones behind it.
+// serverOptions applies the words after a server's address. A word that is
+// refused does not hide the ones after it.
 func (c *call) serverOptions(s *Server, words []string, what string) error {
 	var first error
 	for len(words) > 0 {

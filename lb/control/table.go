@@ -75,7 +75,7 @@ func showTable(c *session, args []string) {
 // sent.
 const maxAnswer = 64 << 10
 
-// key reads the word behind "key"; nil when it answered instead.
+// key reads the word after "key"; nil when it answered instead.
 func (c *session) key(t *stick.Table, args []string) []byte {
 	if len(args) == 0 || args[0] == "" {
 		c.say("Key value expected")
@@ -90,7 +90,7 @@ func (c *session) key(t *stick.Table, args []string) []byte {
 }
 
 // filters reads "data.<type> <operator> <value>" as often as it is there,
-// behind a table's name; usage is the answer to anything else.
+// after a table's name; usage is the answer to anything else.
 func (c *session) filters(t *stick.Table, args []string, usage string) (list []stick.Filter, ok bool) {
 	rest := args[1:]
 	for len(rest) > 0 {

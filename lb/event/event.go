@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Levels beside those of slog.
+// Levels besides those of slog.
 const (
 	// Aside is what HAProxy says at the same moment and tools wait for. It is
 	// not shown in the journal, where another message tells it.

@@ -23,7 +23,7 @@ const MaxMessage = 160 << 10
 // Conn carries messages with descriptors between two processes of one
 // machine. A message is one packet: it arrives whole, with its descriptors,
 // or not at all, and a process that takes a connection over after another one
-// died begins at a boundary. Send may be called from several goroutines, beside
+// died begins at a boundary. Send may be called from several goroutines, besides
 // one that calls Receive.
 type Conn struct {
 	c    *net.UnixConn

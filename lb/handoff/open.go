@@ -103,7 +103,7 @@ func (o *Opener) takeOver(w Want) (fd int, ok bool) {
 	return o.olds.take(w)
 }
 
-// Settled puts unix sockets in their places and closes what nobody asked for. The old processes may leave now. The error tells of a
+// Settled puts unix sockets in their places and closes what nobody asked for. The old processes may leave now. The error reports a
 // path that could not be taken.
 func (o *Opener) Settled() error {
 	var errs []error

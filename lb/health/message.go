@@ -64,7 +64,7 @@ func (r *Report) Logged(before *Report) bool {
 //	Server b/s is DOWN, reason: Layer4 timeout, check duration: 2001ms. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.
 //	Server b/s is UP. 2 active and 0 backup servers online. 0 sessions requeued, 0 total in queue.
 //
-// r is nil when no check is the reason, or when AppendCheck has told it.
+// r is nil when no check is the reason, or when AppendCheck has reported it.
 func AppendChange(dst []byte, w Who, up bool, r *Report, a Around) []byte {
 	dst = appendServer(dst, w)
 	if up {

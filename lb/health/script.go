@@ -2,7 +2,7 @@ package health
 
 import "regexp"
 
-// Kind says how the steps of a script are judged and told of.
+// Kind says how the steps of a script are judged and reported.
 type Kind uint8
 
 // Kinds of scripts.

@@ -89,7 +89,7 @@ func (d *Decoder) Request(block []byte, end bool) (Request, *Error) {
 	return d.build(end), nil
 }
 
-// Trailers reads the block behind a body; what it gives are lines of an
+// Trailers reads the block after a body; what it gives are lines of an
 // HTTP/1.1 trailer section.
 func (d *Decoder) Trailers(block []byte) (lines []byte, fault string, e *Error) {
 	d.reset(true)
@@ -159,7 +159,7 @@ func (d *Decoder) field(f hpack.HeaderField) {
 	}
 }
 
-// trailer takes a field behind the body. What frames or routes a message may
+// trailer takes a field after the body. What frames or routes a message may
 // not come so late (RFC 9110 section 6.5.1).
 func (d *Decoder) trailer(f hpack.HeaderField) {
 	switch f.Name {

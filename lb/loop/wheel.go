@@ -12,7 +12,7 @@ type Timer struct {
 	slot       uint8
 }
 
-// Expirer is told that its timer is due.
+// Expirer is called when its timer is due.
 type Expirer interface {
 	Expire()
 }

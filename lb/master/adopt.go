@@ -266,6 +266,6 @@ func (r *run) adoptedOrNot(w *worker) {
 	r.good = time.Now()
 	r.writePidfile()
 	// The outcome of this reload is what tells the service manager that the
-	// start is over: a restart returns with the configuration of now in force.
+	// start is over: a restart returns with the current configuration in effect.
 	r.begin(attempt{why: reloading, waiters: []chan Outcome{r.Upgraded}, owing: r.owing})
 }

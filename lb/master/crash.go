@@ -32,7 +32,7 @@ type crashes struct {
 // quiet is how long a worker must live for its crash to be a first one.
 const quiet = time.Minute
 
-// serves is told of every worker that comes into service, and which one it
+// serves hears of every worker that comes into service, and which one it
 // takes over from (nil after a crash).
 func (c *crashes) serves(w why, former *worker) {
 	if w != reloading || former == nil || former.snapshot == nil {

@@ -13,11 +13,11 @@ import (
 // Part is the signal with which a service manager ends a master that is being
 // restarted, where it does not ask `lb stop --or-detach` first: it comes in
 // the middle of a reload or a start. It is SIGRTMIN+1 as systemd and kill(1)
-// count. A master that was told to stop before stops at once.
+// count. A master that was asked to stop before stops at once.
 const Part = syscall.Signal(35)
 
 // restartMark is the path of the file that tells the next master that somebody
-// waits for the outcome of its start. Who restarts a service wants to be told
+// waits for the outcome of its start. Whoever restarts a service wants to hear
 // that its configuration is bad; after a crash nobody has asked.
 func (m *Master) restartMark() string { return m.Rendezvous + ".restart" }
 

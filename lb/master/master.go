@@ -27,7 +27,7 @@ type Master struct {
 	Out io.Writer // what a worker prints before it is ready goes here too
 
 	// Terse is for a journal, where each fact stands once: what a worker that
-	// does not become ready says against itself is told with the outcome.
+	// does not become ready says against itself is reported with the outcome.
 	Terse bool
 
 	// Stdout and Stderr are what a worker that is ready writes to.

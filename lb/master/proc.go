@@ -117,7 +117,7 @@ func (s *session) showStatus([]string) {
 	}
 }
 
-// sayServers tells of the backends' servers, those that have trouble by name.
+// sayServers reports the backends' servers, those that have trouble by name.
 func (s *session) sayServers(st *handoff.Status) {
 	switch {
 	case st.Backends == 0:

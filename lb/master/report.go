@@ -86,7 +86,7 @@ func someNames(w *worker) string {
 }
 
 // reportFailure tells why an attempt failed. Where the worker's own words have
-// not been passed on, they are the reason: one is told with the verdict, more
+// not been passed on, they are the reason: one is reported with the verdict, more
 // have a line each.
 func (r *run) reportFailure(a attempt, o Outcome, about []slog.Attr) {
 	kind, verdict := event.StartFailed, "the "+string(a.why)+" failed"
@@ -99,7 +99,7 @@ func (r *run) reportFailure(a attempt, o Outcome, about []slog.Attr) {
 	}
 	reason := ": " + o.Reason
 	if !r.Terse && o.Reason != "" && strings.Contains(o.Text, o.Reason) {
-		reason = ", for the reason above" // which the worker has told itself
+		reason = ", for the reason above" // which the worker has reported itself
 	}
 	if all := alerts(o.Text); r.Terse && len(all) > 1 {
 		for _, one := range all {
@@ -227,7 +227,7 @@ func alert(line string) (message string, ok bool) {
 }
 
 // relay passes a worker's lines on whole, so that each has its level, and keeps
-// them. Where alerts are told with the outcome it does not pass them on.
+// them. Where alerts are reported with the outcome it does not pass them on.
 type relay struct {
 	words io.Writer
 	to    io.Writer

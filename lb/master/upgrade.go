@@ -74,7 +74,7 @@ func (r *run) checkBinary() error {
 }
 
 // become replaces this program while no worker is on its way: what it has not
-// told yet nobody but this program could take over. It returns only when that
+// reported yet nobody but this program could take over. It returns only when that
 // failed.
 func (r *run) become(client *net.UnixConn) error {
 	if r.stopping {

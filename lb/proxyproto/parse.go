@@ -17,7 +17,7 @@ type Header struct {
 	// Local says that whoever connected speaks for itself (LOCAL of version 2,
 	// UNKNOWN of version 1): the connection's own addresses count.
 	Local    bool
-	Src, Dst netip.AddrPort // invalid: not told
+	Src, Dst netip.AddrPort // invalid: not given
 	TLVs     []TLV          // views of what was parsed
 }
 

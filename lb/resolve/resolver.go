@@ -63,8 +63,8 @@ func (h *Hold) of(o Outcome) time.Duration {
 // Record is one place where a service is.
 type Record struct {
 	Addr   netip.Addr
-	Port   uint16 // of an SRV record; 0: none is told
-	Weight int    // of an SRV record, as a server's weight; -1: none is told
+	Port   uint16 // of an SRV record; 0: none is given
+	Weight int    // of an SRV record, as a server's weight; -1: none is given
 }
 
 // Question is what a group of servers wants to know.

@@ -24,7 +24,7 @@ func (p *ruleParser) withoutWords() Verdict {
 
 func (a reject) run(*sample.Ctx) Verdict { return a.verdict }
 
-// silentDrop closes so that the client is not told.
+// silentDrop closes so that the client does not learn of it.
 type silentDrop struct{ verdict Verdict }
 
 func parseSilentDrop(p *ruleParser) (action, error) {

@@ -6,7 +6,7 @@ import (
 )
 
 // carriedVar is a variable on the way to another process, which may be of
-// another version: its kind is told by name.
+// another version: its kind is given by name.
 type carriedVar struct {
 	Name string     `json:"name"`
 	Kind string     `json:"kind"`

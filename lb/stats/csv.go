@@ -17,7 +17,7 @@ type Filter struct {
 	ServerID int
 	// HideDown and HideMaint leave out servers (and backends) by state.
 	HideDown, HideMaint bool
-	// HideSetup empties what tells of the set-up (addresses, cookies, the
+	// HideSetup empties what reveals the set-up (addresses, cookies, the
 	// balance algorithm) from those who may look at figures only.
 	HideSetup bool
 }

@@ -2,7 +2,7 @@ package stats
 
 import "time"
 
-// Info is what `show info` tells of the process. Fields HAProxy has and this
+// Info is what `show info` reports of the process. Fields HAProxy has and this
 // process has no use for (pools, pipes, compression, peers) are written as
 // zeroes and have no field here.
 type Info struct {
@@ -44,7 +44,7 @@ type Info struct {
 	BytesOutRate      uint64
 }
 
-// TLS is what the process tells of TLS. Key rates are those of full handshakes,
+// TLS is what the process reports of TLS. Key rates are those of full handshakes,
 // that were not resumed.
 type TLS struct {
 	MaxSSLConns, CurSSLConns int

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 )
 
-// What the next worker is told. A section begins with the table's name, type
+// What the next worker is sent. A section begins with the table's name, type
 // and stores; records follow, one for each entry that is new to the listener
 // or has changed since it last heard of it:
 //
@@ -45,7 +45,7 @@ func (l *changeLog) note(t *Table, i uint32) {
 	}
 }
 
-// forget is told of an entry's end.
+// forget hears of an entry's end.
 func (l *changeLog) forget(i uint32) {
 	if l.epoch != 0 {
 		delete(l.base, i)

@@ -11,7 +11,7 @@ import (
 // errChanges is what a message that cannot be read is refused with.
 var errChanges = errors.New("what the former worker told of its stick tables cannot be read")
 
-// Load takes over what a former worker told: sections one after another, as
+// Load takes over what a former worker sent: sections one after another, as
 // AppendChanges makes them. table gives the table of a name, nil for one that
 // this configuration does not have. A table whose keys are of another type or
 // length begins anew; a data type that was not stored before, or over another

@@ -150,7 +150,7 @@ func (r Ref) Get(d Data, now int64) (uint64, bool) {
 	return r.t.value(r.i, d, now), true
 }
 
-// Facts are what is known of an entry beside its data.
+// Facts are what is known of an entry besides its data.
 type Facts struct {
 	Trackers     int   // how many hold it
 	Expire, Idle int64 // ms: until it ends, since its last touch

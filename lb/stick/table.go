@@ -25,7 +25,7 @@ type Table struct {
 	free      uint32 // first free one, linked by next
 	used      int
 	names     []string // servers that entries know; number 0 is none
-	joined    bool     // has what the former worker told
+	joined    bool     // has what the former worker sent
 	changeLog changeLog
 }
 
@@ -217,7 +217,7 @@ func (t *Table) sweep(now int64, n int) (more bool) {
 // others: some ten microseconds.
 const batch = 256
 
-// rest is called behind each batch of a long walk, the n-th. One that never
+// rest is called after each batch of a long walk, the n-th. One that never
 // rested would be preempted in the middle of a batch sooner or later, and on a
 // busy machine all loops would then wait for its next turn.
 func rest(n int) {

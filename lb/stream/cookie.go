@@ -7,7 +7,7 @@ import (
 	"lbsyslogd/lb/http1"
 )
 
-// Cookie is `cookie NAME insert ...`: the client is told which server it has.
+// Cookie is `cookie NAME insert ...`: the client learns which server it has.
 type Cookie struct {
 	Name     string
 	Indirect bool   // the server never sees it

@@ -241,7 +241,7 @@ type Backend struct {
 
 // AddressField is option forwardfor or option originalto.
 type AddressField struct {
-	Except netip.Prefix // addresses that are not told
+	Except netip.Prefix // addresses that are not sent
 	Name   []byte       // "X-Forwarded-For"
 	IfNone bool
 }
@@ -391,7 +391,7 @@ func (e *Engine) PauseFrontend(fe *Frontend, pause bool) {
 	}
 }
 
-// Paused reports whether the frontend was told not to accept.
+// Paused reports whether the frontend was asked not to accept.
 func (fe *Frontend) Paused() bool { return fe.paused.Load() }
 
 // ClearMax forgets the highest number of connections.

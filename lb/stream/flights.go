@@ -102,7 +102,7 @@ func (e *Engine) openFlights(shards int) (*os.File, [][]flight, error) {
 	return f, parts, nil
 }
 
-// flightsStart is where the slots begin: aligned, behind the names.
+// flightsStart is where the slots begin: aligned, after the names.
 func flightsStart(names int) int { return (flightsHeader + names + 63) &^ 63 }
 
 // flightHTTP2 stands in flight.minor.

@@ -59,7 +59,7 @@ func (t *txn) tlsValue(p *SendProxy) []byte {
 	if t.rec.TLS {
 		value[0] |= overTLS
 	}
-	value = binary.BigEndian.AppendUint32(value, 0) // of the verification of a certificate, which none is told of
+	value = binary.BigEndian.AppendUint32(value, 0) // of the verification of a certificate, which none hears of
 	if t.rec.TLS {
 		value = proxyproto.AppendTLV(value, proxyproto.SubSSLVersion, t.rec.TLSVer)
 		if p.Cipher {

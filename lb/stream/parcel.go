@@ -123,7 +123,7 @@ func (p *Parcel) setKind() {
 	}
 }
 
-// TunnelState is what a tunnel has beside its two sockets.
+// TunnelState is what a tunnel has besides its two sockets.
 type TunnelState struct {
 	ToServer   []byte        `json:"to_server,omitempty"` // received from the client, unsent
 	ToClient   []byte        `json:"to_client,omitempty"` // received from the server, unsent
@@ -134,7 +134,7 @@ type TunnelState struct {
 	HeadAt     int64         `json:"head_at"` // wall clock, ms; 0 never
 	Active     int64         `json:"active"`  // wall clock, ms: the server's last progress
 	Record     sample.Record `json:"record"`
-	Tracks     []Tracked     `json:"tracks,omitempty"` // the exchange's, beside the client's
+	Tracks     []Tracked     `json:"tracks,omitempty"` // the exchange's, besides the client's
 }
 
 // size is about what p takes when it is encoded, in bytes.

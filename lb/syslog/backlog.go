@@ -22,7 +22,7 @@ func (b *backlog) line(i int) []byte {
 	return b.buf[s.off:s.end]
 }
 
-// all gives all lines in one piece, as end was told of them one behind the
+// all gives all lines in one piece, as end heard of them one after the
 // other.
 func (b *backlog) all() []byte { return b.buf[b.lines[b.first].off:b.lines[len(b.lines)-1].end] }
 

@@ -1,7 +1,7 @@
 // Package syslog sends log lines from an event loop without ever making it
 // wait.
 //
-//  1. Sender.Log puts header and message behind one another in each target's
+//  1. Sender.Log puts header and message after one another in each target's
 //     batch: no system call, no allocation.
 //  2. Sender.Flush, at the end of the loop's turn, hands every batch to the
 //     kernel with one sendmmsg.

@@ -12,7 +12,7 @@ import (
 )
 
 // Health is how one receiver does, as all senders of the process that send to
-// it see it. It counts, and tells of an outage once and of its end once.
+// it see it. It counts, and reports an outage once and its end once.
 type Health struct {
 	Address string
 	// Tell is called at the beginning and the end of an outage, from loops too,
@@ -20,14 +20,14 @@ type Health struct {
 	Tell func(Outage)
 
 	sent, lost atomic.Uint64
-	bad        atomic.Bool // mu's fields tell of an outage
+	bad        atomic.Bool // mu's fields describe an outage
 
 	// mu guards the fields below.
 	mu     sync.Mutex
 	now    Outage
-	told   bool      // the outage has been told of
+	told   bool      // the outage has been reported
 	proof  time.Time // since when everything is taken again; zero: it is not
-	silent time.Time // no other outage is told of before
+	silent time.Time // no other outage is reported before
 }
 
 // Outage is a time in which a receiver took nothing, or not enough.
@@ -43,12 +43,12 @@ type Outage struct {
 
 const (
 	// proven is how long everything must be taken before an outage is over:
-	// what nobody received is told by ICMP, which needs a moment.
+	// what nobody received is reported by ICMP, which needs a moment.
 	proven = 200 * time.Millisecond
 	// patience is how long lines may wait without one being lost before that is
 	// an outage: a receiver that is restarted is away for less.
 	patience = time.Second
-	// minQuiet is the least time between the end of an outage that was told and the
+	// minQuiet is the least time between the end of an outage that was reported and the
 	// next that is: a receiver that comes and goes must not fill the journal.
 	minQuiet = time.Minute
 )

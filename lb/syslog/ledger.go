@@ -39,7 +39,7 @@ const (
 	LedgerEnv     = "LB_LEDGER"
 )
 
-// beatEvery is how often receivers are told.
+// beatEvery is how often receivers are informed.
 const beatEvery = time.Second
 
 // beaten is one receiver. Owned by the Ledger's goroutine.
@@ -53,7 +53,7 @@ type beaten struct {
 	nameless bool
 }
 
-// Add has the receiver of a target told, if it takes datagrams. The error names
+// Add has the receiver of a target informed, if it takes datagrams. The error names
 // a target that can never work.
 func (l *Ledger) Add(t Target) error {
 	if t.Network != "udp" && t.Network != "unixgram" || t.Health == nil {

@@ -45,7 +45,7 @@ type target struct {
 }
 
 // lookEvery is how often a sender asks for datagrams that came back though
-// the kernel took all it was given: it tells of them only at the next one,
+// the kernel took all it was given: it reports them only at the next one,
 // which may be long in coming.
 const lookEvery = 100 * time.Millisecond
 

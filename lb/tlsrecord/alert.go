@@ -22,7 +22,7 @@ const (
 )
 
 // Error is why a connection cannot go on. Unless the peer said so, it is to be
-// told with Conn.Alert.
+// sent with Conn.Alert.
 type Error struct {
 	Alert  Alert
 	Remote bool // the peer sent the alert

@@ -3,7 +3,7 @@
 // buffer: records are opened and sealed in the caller's memory, without
 // allocation, and what a connection consists of can be taken to another process.
 //
-//  1. A Watch stands beside the handshake: it is the configuration's
+//  1. A Watch accompanies the handshake: it is the configuration's
 //     KeyLogWriter and sees the bytes that crypto/tls sends and receives
 //     (watch.go). crypto/tls must be given one record at a time, so that it reads
 //     nothing of what comes after the handshake.

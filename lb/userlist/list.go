@@ -146,7 +146,7 @@ func (l *List) Check(user, password []byte, d *Doubt) Answer {
 	return Unsure
 }
 
-// sum is what is remembered of a password: it cannot be told from it, and
+// sum is what is remembered of a password: the password cannot be derived from it, and
 // means nothing to another process.
 func (l *List) sum(password []byte) [sha256.Size]byte {
 	var text [sha256.Size + maxPassword]byte

@@ -91,7 +91,7 @@ func (t *TLS) read(c *Conn, b []byte) (int, Status) {
 		size, err := t.rec.Size(rec)
 		switch {
 		case err != nil:
-			if n > 0 { // which is told when this has been taken
+			if n > 0 { // which is reported when this has been taken
 				return n, OK
 			}
 			return 0, t.fail(c, err)

@@ -23,7 +23,7 @@ func (l *life) beginLeaving() {
 const longLeave = time.Second
 
 // reportLeaving says what became of the connections. Nothing was open, and it was
-// quick: nothing is told.
+// quick: nothing is reported.
 func (l *life) reportLeaving() {
 	if l.leaving.IsZero() {
 		return

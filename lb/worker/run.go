@@ -76,7 +76,7 @@ type Process struct {
 	// Out is where messages for the operator go in HAProxy's form.
 	Out io.Writer
 
-	// BeforeReady is called when everything serves, before anybody is told:
+	// BeforeReady is called when everything serves, before anybody is informed:
 	// the pid file, signals to old processes. It is called as the user that the
 	// process was started as. An error ends the process.
 	BeforeReady func(handoff.Facts) error
@@ -101,7 +101,7 @@ type Process struct {
 	facts  handoff.Facts
 }
 
-// ErrSaid stands for an error that the operator has been told already.
+// ErrSaid stands for an error that was reported to the operator already.
 var ErrSaid = errors.New("the reason is printed above")
 
 // Exit statuses besides 0.

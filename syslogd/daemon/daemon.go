@@ -3,7 +3,7 @@
 //  1. Run opens the outputs, then the sockets, then the control socket, and tells systemd that it is ready (build.go),
 //  2. each socket has a Reader with a route.Stage, each connection a goroutine, each output a goroutine (receive, route, write),
 //  3. commands and signals go to the same few methods (commands.go),
-//  4. at the end clients are told, then the Readers end, then the outputs write what they were given and sync.
+//  4. at the end clients are informed, then the Readers end, then the outputs write what they were given and sync.
 package daemon
 
 import (

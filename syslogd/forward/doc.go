@@ -6,7 +6,7 @@
 //  3. frames go out on one connection for some seconds, or some megabytes: a session (session.go),
 //  4. then the next connection is made and our side of this one is closed, and the peer closes its own when it has read everything: that, unlike TCP's
 //     acknowledgement, says that a process has taken the lines,
-//  5. when the next connection still stands a while later, the peer has not died with what it had taken: the position behind the lines is
+//  5. when the next connection still stands a while later, the peer has not died with what it had taken: the position after the lines is
 //     stored beside the file, and the files before it are released (position.go),
 //  6. when anything else happens to a connection, all lines after the last stored position are sent again; a line for which the peer ends every
 //     connection is found and left out (refusal.go), and lines that come back from the peer are not sent again (circle.go).

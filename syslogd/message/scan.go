@@ -46,7 +46,7 @@ const (
 )
 
 // Parse finds the parts of a message. It cannot fail: whatever does not read as a header is text, because a log daemon that
-// refuses what it does not understand loses just the lines that would have told why. A trailing newline, carriage return or
+// refuses what it does not understand loses just the lines that would have explained why. A trailing newline, carriage return or
 // NUL belongs to the transport and is cut. docs/syslogd.md has a table of what is decided here.
 func (m *Message) Parse(b []byte) {
 	*m = Message{Priority: DefaultPriority}

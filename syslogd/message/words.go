@@ -32,7 +32,7 @@ func isLevel(word []byte) bool {
 	return false
 }
 
-// isZone says whether a word is the abbreviation of a time zone. Which zone it means cannot be told ("CST" is three of them), so a time is
+// isZone says whether a word is the abbreviation of a time zone. Which zone it means cannot be known ("CST" is three of them), so a time is
 // taken as it was sent.
 func isZone(word []byte) bool {
 	switch string(word) {

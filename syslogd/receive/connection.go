@@ -55,7 +55,7 @@ type connection struct {
 
 const (
 	handshakeTime = 10 * time.Second
-	// closeTimeout is how long a client has to end when we want to: it is told, and what it sends until then is still read.
+	// closeTimeout is how long a client has to end when we want to: it is informed, and what it sends until then is still read.
 	closeTimeout = time.Second
 )
 
@@ -266,7 +266,7 @@ func (c *connection) leave() {
 	c.leaving, c.until = true, time.Now().Add(closeTimeout)
 	if c.secure != nil {
 		c.conn.SetWriteDeadline(c.until)
-		_ = c.secure.CloseWrite() // if it cannot be told, it learns it when we close
+		_ = c.secure.CloseWrite() // if that fails, the client learns it when we close
 	}
 	_ = c.conn.CloseWrite()
 	c.conn.SetReadDeadline(c.until)

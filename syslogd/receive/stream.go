@@ -93,7 +93,7 @@ func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File)
 	return nil
 }
 
-// Run accepts until ctx is done. Then each client is told, and read for a moment more.
+// Run accepts until ctx is done. Then each client is informed, and read for a moment more.
 func (s *Stream) Run(ctx context.Context) {
 	var clients sync.WaitGroup
 	defer func() {

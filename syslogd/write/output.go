@@ -39,7 +39,7 @@ type Output struct {
 	mistrust time.Duration
 	given    uint64
 	overflow uint64
-	loss     rotate.Loss   // of the overflow, what the file does not tell of yet: it comes behind the queue
+	loss     rotate.Loss   // of the overflow, what the file does not report yet: it comes after the queue
 	lostHere uint64        // lines that the file refused because it was closed
 	late     bool          // a reader waited in vain: until there is room again, nobody waits
 	closing  bool          // the goroutine ends when the queue is empty

@@ -298,7 +298,7 @@ func (s *Set) park(m *member) {
 	}
 }
 
-// evict closes a file beside the readers. Called with mu held; m has no users.
+// evict closes a file while the readers go on. Called with mu held; m has no users.
 func (s *Set) evict(file string, m *member) {
 	m.closed = make(chan struct{})
 	if m.place != nil {

@@ -33,7 +33,7 @@ type Writer struct {
 	Prefix string
 
 	// Carry has lines that are not for the journal carry their records' fields
-	// along, behind their text: the process that reads them has the journal.
+	// along, after their text: the process that reads them has the journal.
 	Carry bool
 
 	// Skip says which lines the journal does not need; nil is none.
@@ -66,7 +66,7 @@ func (w *Writer) Journal() bool {
 	return ok && fmt.Sprintf("%d:%d", sys.Dev, sys.Ino) == want
 }
 
-// Into gives the Writer behind w if that is the journal, and nil if not.
+// Into gives the Writer beneath w if that is the journal, and nil if not.
 func Into(w io.Writer) *Writer {
 	j, ok := w.(*Writer)
 	if f, isFile := w.(*os.File); isFile {

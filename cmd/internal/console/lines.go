@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// messages yields the messages in p: a line, with those behind it that only go
+// messages yields the messages in p: a line, with those after it that only go
 // on with it (they are set off by blanks).
 func messages(p []byte) iter.Seq[string] {
 	return func(yield func(string) bool) {

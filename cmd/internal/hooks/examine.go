@@ -75,7 +75,7 @@ func examineAll(root string, l line, text string) []finding {
 // deed is what a command does.
 type deed struct {
 	what   string // "restarts", "reloads", "stops", "signals"
-	signal string // with "signals", if it is told
+	signal string // with "signals", if it is known
 }
 
 // examine says what a command does to a daemon, if it does anything to one.

@@ -1,4 +1,4 @@
-// Package hooks looks for what reaches for a balancer, or for a log daemon in a way that loses lines, behind an administrator's back:
+// Package hooks looks for what reaches for a balancer, or for a log daemon in a way that loses lines, without the administrator's knowledge:
 // the hooks of logrotate, crontabs, and what systemd's timers start.
 //
 //  1. where such commands stand     logrotate.go, cron.go, timer.go -> line

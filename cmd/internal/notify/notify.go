@@ -93,7 +93,7 @@ type Kept struct {
 	File *os.File
 }
 
-// Take returns what the manager kept. The environment variables that tell of
+// Take returns what the manager kept. The environment variables that describe
 // it are removed, so that a child does not take them for its own.
 func Take() []Kept {
 	var kept []Kept

@@ -47,7 +47,7 @@ func reap(grace time.Duration) (stop func()) {
 					waiting = true
 					again.Reset(grace)
 				}
-				continue // nothing can be told before the grace is over
+				continue // nothing is certain before the grace is over
 			case <-again.C:
 			}
 			now := zombies()
@@ -94,7 +94,7 @@ func zombies() map[process]bool {
 		if err != nil {
 			continue
 		}
-		// The name in parentheses may hold anything; behind it come the state, the parent, and as the 20th the time of birth: proc(5).
+		// The name in parentheses may hold anything; after it come the state, the parent, and as the 20th the time of birth: proc(5).
 		if f := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]); len(f) > 19 && string(f[0]) == "Z" && bytes.Equal(f[1], parent) {
 			found[process{pid, string(f[19])}] = true
 		}
