@@ -83,7 +83,7 @@ func (c *call) httpCheck(d *draft) error {
 				continue
 			}
 			if !ok || strings.ContainsAny(name, " \t") {
-				return fmt.Errorf("'option httpchk' : '%s' behind the version is no header line", line)
+				return fmt.Errorf("'option httpchk' : '%s' after the version is no header line", line)
 			}
 			k.Headers = append(k.Headers, name+": "+strings.TrimSpace(value))
 		}

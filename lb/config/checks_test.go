@@ -53,7 +53,7 @@ func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
 	refuse("option tcp-check\ntcp-check expect string", "tcp-check expect")
 	refuse("option tcp-check\ntcp-check expect strung x", "strung")
 	refuse("option tcp-check\ntcp-check expect rstring (", "regular expression")
-	refuse("option tcp-check\ntcp-check expect string a b", "behind the pattern")
+	refuse("option tcp-check\ntcp-check expect string a b", "after the pattern")
 	refuse("option tcp-check\ntcp-check expect ok-status L7RSP string x", "unknown status")
 	refuse("option tcp-check\ntcp-check connect prt 80", "prt")
 	refuse("option tcp-check\ntcp-check connect port 0", "port")

@@ -279,7 +279,7 @@ func (c *call) checkSendBytes(_ *draft, s *health.Step) error {
 	switch {
 	case len(c.args) == 1:
 	case c.args[1] != "comment" || len(c.args) != 3:
-		return fmt.Errorf("expects 'comment <text>' behind the text, not '%s'; put quotes around a text with blanks", c.args[1])
+		return fmt.Errorf("expects 'comment <text>' after the text, not '%s'; put quotes around a text with blanks", c.args[1])
 	default:
 		s.Comment = c.args[2]
 	}
@@ -344,7 +344,7 @@ func (c *call) checkExpect(_ *draft, s *health.Step) error {
 		case word == "!" && !pattern:
 			e.Not, n = true, 1
 		case pattern && !expectOption(word):
-			return fmt.Errorf("'%s' behind the pattern is not understood; put quotes around a pattern with blanks", word)
+			return fmt.Errorf("'%s' after the pattern is not understood; put quotes around a pattern with blanks", word)
 		case len(words) < 2:
 			return fmt.Errorf("'%s' expects a value", word)
 		case word == "comment":

@@ -348,7 +348,7 @@ func globalTuning() []row[*Global] {
 		{"QUIC is not spoken", "limited-quic no-quic tune.quic.disable-udp-gso tune.quic.disable-tx-pacing tune.quic.frontend.default-max-window-size tune.quic.frontend.max-data-size tune.quic.frontend.max-tx-mem tune.quic.max-frame-loss tune.quic.reorder-ratio tune.quic.socket-owner tune.quic.zero-copy-fwd-send"},
 		{"scripts are not run", "tune.lua.bool-sample-conversion tune.lua.burst-timeout tune.lua.log.loggers tune.lua.log.stderr tune.lua.openlibs"},
 		{"privileged ports are no different from others to lb", "harden.reject-privileged-ports.quic harden.reject-privileged-ports.tcp"},
-		{"deprecated keywords are told of one by one", "expose-deprecated-directives"},
+		{"deprecated keywords are reported one by one", "expose-deprecated-directives"},
 		{"TLS is Go's, not OpenSSL's", "ssl-security-level ssl-default-bind-sigalgs ssl-default-bind-client-sigalgs ssl-default-server-sigalgs ssl-default-server-client-sigalgs tune.ssl.certificate-compression"},
 	}
 	var table []row[*Global]

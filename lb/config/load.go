@@ -262,7 +262,7 @@ func trimEmpty(words []string) ([]string, error) {
 		words = words[:len(words)-1]
 	}
 	if i := slices.Index(words, ""); i >= 0 {
-		return nil, fmt.Errorf("argument %d of '%s' is empty (an unset variable?), so '%s' behind it would never be read: remove it or give it a value", i, words[0], words[i+1])
+		return nil, fmt.Errorf("argument %d of '%s' is empty (an unset variable?), so '%s' after it would never be read: remove it or give it a value", i, words[0], words[i+1])
 	}
 	return words, nil
 }
@@ -430,7 +430,7 @@ func (c *call) condition(words []string, acls *acl.ACLs) (*acl.Cond, error) {
 		return nil, fmt.Errorf("unexpected keyword '%s' in '%s', only 'if' and 'unless' are allowed", words[0], c.name)
 	}
 	if len(words) == 1 {
-		return nil, fmt.Errorf("'%s' has no condition behind '%s': name an ACL or write { criterion pattern }", c.name, words[0])
+		return nil, fmt.Errorf("'%s' has no condition after '%s': name an ACL or write { criterion pattern }", c.name, words[0])
 	}
 	cond, err := acl.ParseCond(words[1:], acls)
 	if err != nil {

@@ -255,7 +255,7 @@ func (r *run) exited(w *worker, how string) {
 	}
 	r.switched(w)
 	if w == r.current && how == "" {
-		how = "exited although nobody told it to"
+		how = "exited although nobody asked it to"
 	}
 	switch {
 	case w == r.starting:

@@ -31,7 +31,7 @@ func noScript(what, name string) error {
 	if !strings.HasPrefix(name, "lua.") {
 		return nil
 	}
-	return Refused(fmt.Sprintf("%s '%s'", what, name), "scripts are not run; converters (regsub, map, field, word and others) behind another fetch can often do what the script does")
+	return Refused(fmt.Sprintf("%s '%s'", what, name), "scripts are not run; converters (regsub, map, field, word and others) after another fetch can often do what the script does")
 }
 
 // fetchRefused are fetches that HAProxy has and lb has not, with the way out.

@@ -9,7 +9,7 @@ import (
 )
 
 // errChanges is what a message that cannot be read is refused with.
-var errChanges = errors.New("what the former worker told of its stick tables cannot be read")
+var errChanges = errors.New("what the former worker sent of its stick tables cannot be read")
 
 // Load takes over what a former worker sent: sections one after another, as
 // AppendChanges makes them. table gives the table of a name, nil for one that

@@ -36,7 +36,7 @@ func checkHash(text string) error {
 			return fmt.Errorf("its password's hash takes %d rounds, at most %d are computed", c.rounds, maxRounds)
 		}
 		if want := map[string]int{"1": 22, "5": 43, "6": 86}[scheme]; len(c.sum) != want {
-			return fmt.Errorf("its password's hash is cut: behind the salt it has %d characters, not %d", len(c.sum), want)
+			return fmt.Errorf("its password's hash is cut: after the salt it has %d characters, not %d", len(c.sum), want)
 		}
 		return nil
 	case "2a", "2b", "2y":

@@ -46,7 +46,7 @@ func (l *life) reportLeaving() {
 	fmt.Fprintf(&b, " %d finished", max(l.open-moved-l.cut, 0))
 	if l.cut > 0 {
 		level, kind = slog.LevelWarn, event.HardStop
-		why := "because it was told to end at once"
+		why := "because it was asked to end at once"
 		if l.draining && l.facts.HardStop > 0 && took >= l.facts.HardStop {
 			why = fmt.Sprintf("by hard-stop-after %v", l.facts.HardStop)
 		}

@@ -21,7 +21,7 @@ type statusOnly struct {
 func (e *statusOnly) Clients() (open, moved int64) { return e.st.Connections, e.st.Moved }
 
 // What a worker says that leaves: nothing when there is nothing to tell.
-func TestFarewell(t *testing.T) {
+func TestLeavingLine(t *testing.T) {
 	row := func(open, moved, cut int64, hard, took time.Duration, want string) {
 		t.Helper()
 		synctest.Test(t, func(t *testing.T) {
@@ -47,5 +47,5 @@ func TestFarewell(t *testing.T) {
 	row(9, 8, 0, 0, time.Second, "1s: 8 connections moved to the next worker, 1 finished")
 	row(9, 1, 0, 0, time.Second, "1s: 1 connection moved to the next worker, 8 finished")
 	row(9, 2, 4, 30*time.Second, 30*time.Second, "30s: 2 connections moved to the next worker, 3 finished, 4 cut off by hard-stop-after 30s")
-	row(9, 0, 9, 30*time.Second, time.Second, "1s: 0 finished, 9 cut off because it was told to end at once")
+	row(9, 0, 9, 30*time.Second, time.Second, "1s: 0 finished, 9 cut off because it was asked to end at once")
 }

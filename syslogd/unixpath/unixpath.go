@@ -76,7 +76,7 @@ func RemoveDead(path string) error {
 	case err == nil, errors.Is(err, unix.EPROTOTYPE), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EPERM):
 		return fmt.Errorf("listen on %s: another process listens there; stop it, or choose another path", path)
 	case !errors.Is(err, unix.ECONNREFUSED):
-		return fmt.Errorf("listen on %s: there is a socket, and whether another process listens there cannot be told: %w", path, err)
+		return fmt.Errorf("listen on %s: there is a socket, and whether another process listens there is unknown: %w", path, err)
 	}
 	return Remove(path, identity(&st))
 }

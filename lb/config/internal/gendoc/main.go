@@ -68,7 +68,7 @@ reference for what each keyword means). No keyword is accepted silently:
   What rules write there holds for the connection that the head leaves by, as with HAProxy.
 - A request of HTTP/1.1 without Host is a 400, and so is a malformed one (` + "`a:80:90`, `:80`" + `); where HTTP/1.0 has none, rules and servers see the host of an absolute
   target. HAProxy passes both on as they are.
-- A transfer coding beneath chunked (` + "`Transfer-Encoding: gzip, chunked`" + `) is a 502 for clients of HTTP/1.0 and HTTP/2, which cannot be told of it.
+- A transfer coding beneath chunked (` + "`Transfer-Encoding: gzip, chunked`" + `) is a 502 for clients of HTTP/1.0 and HTTP/2, which cannot be informed of it.
 - A misspelled section is one error, and its lines are not read as part of the section before.
 
 ## Where rules differ
@@ -214,7 +214,7 @@ func samples(w io.Writer) {
 	list(sample.Fetches(), "sc_", "sc0_", "sc1_", "sc2_", "src_")
 	fmt.Fprint(w, "; and `sc_NAME`, `sc0_NAME` to `sc2_NAME` and `src_NAME` for what stick tables count (stick-tables.md).\n\nConverters: ")
 	list(sample.Converters(), "table_", "map_")
-	fmt.Fprint(w, "; `map_str`, `map_beg`, `map_sub`, `map_end`, `map_dir`, `map_dom`, `map_reg`, `map_regm`, `map_int` and `map_ip`, also with `_str`, `_int` or `_ip` behind; and `table_NAME` for what stick tables count.\n")
+	fmt.Fprint(w, "; `map_str`, `map_beg`, `map_sub`, `map_end`, `map_dir`, `map_dom`, `map_reg`, `map_regm`, `map_int` and `map_ip`, also with `_str`, `_int` or `_ip` at the end; and `table_NAME` for what stick tables count.\n")
 }
 
 // known asks for an action without arguments: one that exists complains about
