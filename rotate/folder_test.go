@@ -23,7 +23,7 @@ const nobody = 65534
 // written, renamed, compressed or removed there.
 func TestDirectoryOfOthers(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root gives directories away")
+		tape.Skipf(t, "only root gives directories away")
 	}
 	top := t.TempDir()
 	if err := os.Chmod(filepath.Dir(top), 0o755); err != nil {
@@ -155,7 +155,7 @@ func strace(t *testing.T) {
 	t.Helper()
 	tape.Require(t, "strace")
 	if err := exec.Command("strace", "-qq", "-e", "inject=getppid:error=EINVAL", "true").Run(); err != nil {
-		t.Skipf("strace: %v", err)
+		tape.Skipf(t, "strace: %v", err)
 	}
 }
 

@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // Where root starts lb, `chroot` confines what serves, over a reload too, and
 // the master stays outside: it has to find the configuration and the program.
 func TestChroot(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root may chroot")
+		tape.Skipf(t, "only root may chroot")
 	}
 	for _, mode := range []string{"-db", "-W"} {
 		s := newSite(t)

@@ -99,20 +99,33 @@ func TestStreamToAClosedPipe(t *testing.T) {
 
 // Lines wait for a log server that is not there yet, and come once.
 func TestStreamToALateServer(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	// A socket that is bound and does not listen keeps its port, and refuses connections.
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	l.Close()
+	f := os.NewFile(uintptr(fd), "bound")
+	defer f.Close()
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", bound.(*unix.SockaddrInet4).Port)
 	s := &Stream{Network: "tcp", Address: addr, OctetCount: true}
 	out := streamSender(t, s)
 	for i := range 3 {
 		out.Log(message.Info, fmt.Appendf(nil, "line %d", i))
 		out.Flush()
 	}
-	if l, err = net.Listen("tcp", addr); err != nil {
-		t.Skip("the port was taken by another: ", err)
+	if err := unix.Listen(fd, 1); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.FileListener(f)
+	if err != nil {
+		t.Fatal(err)
 	}
 	defer l.Close()
 	c, err := l.Accept()

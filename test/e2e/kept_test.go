@@ -12,6 +12,7 @@ import (
 
 	"lbsyslogd/test/load"
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -117,7 +118,7 @@ func (s *stack) loadWhileOnce(t *testing.T, opt load.Options, disturb func()) {
 func TestDeviceMadeAnew(t *testing.T) {
 	name := fmt.Sprintf("lbt%d", os.Getpid())
 	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
-		t.Skipf("a network namespace: %v: %s", err, out)
+		tape.Skipf(t, "a network namespace: %v: %s", err, out)
 	}
 	t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
 	ip := func(args ...string) {
