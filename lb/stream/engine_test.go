@@ -47,7 +47,7 @@ func newRig(t *testing.T, http bool, servers []string, adjust func(*rig)) *rig {
 		s.SetInitial(1, 0, true)
 		srvs = append(srvs, s)
 	}
-	to := Timeouts{Connect: 5000, Client: 10_000, Server: 10_000}
+	to := Timeouts{Connect: 30_000, Client: 60_000, Server: 60_000, Queue: 60_000} // which only a test that sets its own waits for
 	r.be = &Backend{
 		Proxy:   Proxy{Name: "be", ID: 2, HTTP: http, Timeouts: to},
 		Backend: backend.New(backend.Options{Name: "be"}, srvs), Retries: 3, Redispatch: -1, Reuse: ReuseSafe,
