@@ -60,21 +60,31 @@ type Engine struct {
 	Compression Compression
 
 	bench     *userlist.Bench
-	held      atomic.Int64
-	heldPeak  atomic.Int64
 	gate      *wire.Gate
+	looks     bool          // some rule in mode tcp looks into content
+	adopted   atomic.Uint32 // spreads adopted connections over the shards
+	loops     sync.WaitGroup
+	badEvents atomic.Uint64
+	memory
+	crowd
+	stillness
+}
+
+// memory is what requests that wait hold, in bytes.
+type memory struct {
+	held     atomic.Int64
+	heldPeak atomic.Int64
+}
+
+// crowd is how many clients are connected, and whether more may come.
+type crowd struct {
 	cur       atomic.Int32 // client connections
 	max       atomic.Int32
 	crowded   atomic.Bool // some shard does not accept for want of room
 	accepting atomic.Bool
-	looks     bool // some rule in mode tcp looks into content
 	empty     chan struct{}
 	drained   atomic.Bool // every shard has stopped accepting; before that an empty engine may fill again
 	emptied   atomic.Bool
-	adopted   atomic.Uint32 // spreads adopted connections over the shards
-	loops     sync.WaitGroup
-	badEvents atomic.Uint64
-	stillness
 }
 
 // Leaving is how idle client connections end when this process leaves. By
