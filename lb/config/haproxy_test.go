@@ -340,6 +340,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse("listen l\n  bind 127.0.0.1:18000\n"+timeouts+"  default_backend l\n", "loop detected")
 	stricter(inFrontendSection("use_backend b2 unless"), "no condition")
 	stricter(inFrontendSection("use_backend b2 if"), "no condition")
+	accept(inBackendSection("option http-buffer-request\nhttp-request wait-for-body time 1s at-least 1k if METH_POST\nhttp-request deny if { req.body -m sub x } { req.body_len gt 3 } { req.body_size 3 } { req.body_param(a) b }"))
+	refuse(inBackendSection("http-request wait-for-body at-least 1k"), "expects 'time <time>'")
 	accept(inBackendSection("compression algo gzip deflate raw-deflate identity\ncompression type text/ a/b\ncompression offload\nfilter compression"))
 	refuse(inBackendSection("compression algo br"), "not a supported algorithm")
 	refuse(inBackendSection("compression algo"), "")

@@ -143,11 +143,12 @@ type Proxy struct {
 	KeepAlive TCPKeepAlive // option clitcpka, srvtcpka
 	ConnMode  ConnMode
 
-	ForwardFor  *AddressField // nil: off
-	OriginalTo  *AddressField // nil: off
-	ErrorFiles  map[int]ErrorFile
-	Compression *compress.Settings // nil: off
-	Stats       *StatsPage         // stats enable/uri/...: nil off
+	ForwardFor    *AddressField // nil: off
+	OriginalTo    *AddressField // nil: off
+	ErrorFiles    map[int]ErrorFile
+	BufferRequest bool               // option http-buffer-request
+	Compression   *compress.Settings // nil: off
+	Stats         *StatsPage         // stats enable/uri/...: nil off
 
 	Needs    sample.Needs // of all that rules evaluate
 	LogNeeds sample.Needs // of what only log lines show

@@ -71,7 +71,7 @@ func optionTable() []row[*draft] {
 		{name: "option checkcache", in: back, negate: true, status: Refused, doc: "write http-response rules"},
 		{name: "option h1-case-adjust-bogus-client", in: front, negate: true, status: Refused, doc: headerCase},
 		{name: "option h1-case-adjust-bogus-server", in: back, negate: true, status: Refused, doc: headerCase},
-		{name: "option http-buffer-request", in: anywhere, negate: true, status: Refused, doc: "timeout http-request bounds slow heads"},
+		{name: "option http-buffer-request", in: anywhere, negate: true, apply: onOff(func(d *draft) *bool { return &d.BufferRequest })},
 		{name: "option http-restrict-req-hdr-names", args: "preserve|delete|reject", max: 1, in: anywhere, status: Refused, doc: "write http-request del-header rules"},
 		{name: "option http-tunnel", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.1; use option http-keep-alive"},
 		{name: "option http-use-proxy-header", in: front, negate: true, status: Refused, doc: "Proxy-Connection means nothing; remove it"},

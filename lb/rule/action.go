@@ -27,10 +27,11 @@ const (
 	Tarpit       // Reply is to be sent after a while
 	Reject       // close without a word
 	Wait         // more bytes of the client may decide: evaluate again then
+	AwaitBody    // go on with the next rule when the body is there, as Ctx.Await says
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -58,23 +59,34 @@ func (r *Rule) String() string { return r.src }
 
 // Eval runs the rules whose conditions hold until one stops the list.
 func (r Rules) Eval(x *sample.Ctx) Verdict {
-	for _, one := range r {
+	v, _ := r.EvalFrom(0, x)
+	return v
+}
+
+// EvalFrom is Eval from the rule of a number on; next is the number of the rule
+// after the one that stopped it.
+func (r Rules) EvalFrom(from int, x *sample.Ctx) (v Verdict, next int) {
+	for i, one := range r[min(from, len(r)):] {
+		next = from + i + 1
 		x.Missing = false
 		if !one.cond.Eval(x) {
 			if x.Missing {
-				return Wait
+				return Wait, next
 			}
 			continue
 		}
 		x.Place = one.Place
-		v := one.act.run(x)
-		if v == Continue || x.Again && v != Allow {
+		v = one.act.run(x)
+		switch {
+		case v == AwaitBody:
+			return v, next
+		case v == Continue || x.Again && v != Allow:
 			continue
 		}
 		x.Rec.LastRule = one.Place
-		return v
+		return v, next
 	}
-	return Continue
+	return Continue, next
 }
 
 // ParseRule compiles the words after "http-request" or "http-response". A
@@ -268,6 +280,7 @@ var actions = []actionRow{
 	{name: "track-sc1", stages: onHTTP | onTCPReq, parse: parseTrack(1)},
 	{name: "track-sc2", stages: onHTTP | onTCPReq, parse: parseTrack(2)},
 	{name: "unset-var", stages: onAll, paren: "txn.name", parse: parseUnsetVar},
+	{name: "wait-for-body", stages: onRequest, parse: parseWaitForBody},
 	{name: "use-service", stages: onRequest, parse: parseUseService},
 }
 

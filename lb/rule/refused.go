@@ -25,5 +25,5 @@ var actionRefused = map[string]string{
 	"send-spoe-group": noFilters, "set-bandwidth-limit": noFilters,
 	"set-priority-class": inOrder, "set-priority-offset": inOrder,
 
-	"wait-for-body": sample.Bodies, "wait-for-handshake": "early data is not taken; remove the rule", "lua": scripts + "; set-header, set-var, replace-path, return, deny, maps and stick tables can often do what the script does, or a server that the request goes to",
+	"wait-for-body": "only http-request rules wait for bodies", "wait-for-handshake": "early data is not taken; remove the rule", "lua": scripts + "; set-header, set-var, replace-path, return, deny, maps and stick tables can often do what the script does, or a server that the request goes to",
 }

@@ -26,6 +26,14 @@ type Ctx struct {
 	Listener    *Listener
 	Client      Socket
 
+	// Body is what is there of the request's body, as it came: Chunked says how.
+	// BodySize is the length that the request announces, -1 if it does not. Await
+	// is what a rule waits for.
+	Body     []byte
+	Chunked  bool
+	BodySize int64
+	Await    Await
+
 	// What is counted in stick tables: the exchange's entries and the session's,
 	// nil where there is none; and the time on their clock (stick.Now).
 	Txn, Session *Tracks
@@ -67,6 +75,12 @@ type Text interface {
 	// Render appends the text in the middle of an evaluation, whose values
 	// stay.
 	Render(dst []byte, x *Ctx) []byte
+}
+
+// Await is how much of a body a rule waits for, and how long.
+type Await struct {
+	Time    int64 // ms
+	AtLeast int   // bytes; 0: all of it
 }
 
 // Begin forgets the values of the evaluation before.

@@ -19,7 +19,7 @@ const (
 	GPCArrays  = "tables have gpc0, gpc1 and gpt0, not arrays of them"
 	passedOn   = "TLS that is passed on is not looked into; write 'ssl crt <file>' on the bind line, and use ssl_fc_sni"
 	clientCert = "'verify required' and 'ca-file' on the bind line bound who may connect, but rules do not see certificates"
-	Bodies     = "bodies are passed on as they come; rules see heads"
+	Bodies     = "bodies of responses are passed on as they come; rules see their heads"
 	rawBytes   = "rules see addresses and request heads, not a connection's bytes, and never wait; remove the condition"
 	rates      = "a stick table that all connections share (track-sc0 int(1)) counts rates"
 	names      = "names stay and numbers change: use fe_name, be_name or srv_name"
@@ -38,7 +38,7 @@ func noScript(what, name string) error {
 var fetchRefused = map[string]string{
 	"be_sess_rate": rates, "fe_sess_rate": rates, "srv_sess_rate": rates, "fe_req_rate": rates, "be_req_rate": rates,
 
-	"req.body": Bodies, "req.body_len": Bodies, "req.body_size": Bodies, "req.body_param": Bodies, "res.body": Bodies, "res.body_len": Bodies,
+	"res.body": Bodies, "res.body_len": Bodies, "res.body_size": Bodies,
 	"res.len": rawBytes,
 
 	"ssl_c_s_dn": clientCert, "ssl_c_i_dn": clientCert, "ssl_c_verify": clientCert, "ssl_c_used": clientCert, "ssl_c_serial": clientCert, "ssl_c_sha1": clientCert,

@@ -125,18 +125,19 @@ const (
 
 // Proxy is what frontends and backends have in common.
 type Proxy struct {
-	Name       string
-	ID         int // the same for both halfHeads of a listen section
-	HTTP       bool
-	Timeouts   Timeouts
-	ConnMode   ConnMode
-	Rules      rule.Sets
-	Inspect    int64         // tcp-request inspect-delay, ms
-	ForwardFor *AddressField // the client's address
-	OriginalTo *AddressField // the address that it connected to
-	Pages      Pages         // what stands in place of the built-in error answers
-	Page       *StatsPage
-	Compress   *compress.Settings // nil: responses are sent as they come
+	Name          string
+	ID            int // the same for both halfHeads of a listen section
+	HTTP          bool
+	Timeouts      Timeouts
+	ConnMode      ConnMode
+	Rules         rule.Sets
+	Inspect       int64         // tcp-request inspect-delay, ms
+	ForwardFor    *AddressField // the client's address
+	OriginalTo    *AddressField // the address that it connected to
+	Pages         Pages         // what stands in place of the built-in error answers
+	Page          *StatsPage
+	BufferRequest bool               // rules run when all of a request is there, or as much as fits a buffer
+	Compress      *compress.Settings // nil: responses are sent as they come
 
 	side sample.Side // what rules may know of it; Start fills it
 }

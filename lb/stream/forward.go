@@ -18,6 +18,8 @@ func (t *txn) forward() step {
 		if t.toServer() == left || t.gen != gen {
 			return left
 		}
+	case phaseBody:
+		return t.fillBody()
 	case phaseForm:
 		return t.collect()
 	case phaseDiscard:

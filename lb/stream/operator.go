@@ -58,7 +58,7 @@ var stateNames = [...]string{
 }
 
 var phaseNames = [...]string{
-	phaseRoute: "route", phaseForm: "form", phaseWait: "rules", phaseTarpit: "tarpit", phaseQueue: "queue", phaseRetry: "retry",
+	phaseRoute: "route", phaseBody: "body", phaseForm: "form", phaseWait: "rules", phaseTarpit: "tarpit", phaseQueue: "queue", phaseRetry: "retry",
 	phaseConnect: "connect", phaseForward: "forward", phaseReply: "reply", phaseDiscard: "discard",
 }
 

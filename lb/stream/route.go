@@ -19,6 +19,7 @@ func (t *txn) context() *sample.Ctx {
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec = nil, nil, &t.rec
 	x.Buf, x.Partial, x.HeadPartial = nil, false, false
+	x.Body, x.Chunked, x.BodySize = nil, false, -1
 	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
 	x.ID = t.s.fe.id()
 	x.Doubt, x.Reply = t.doubt, sample.Reply{}
@@ -51,32 +52,106 @@ func (t *txn) route() {
 		return
 	}
 	t.countRequest()
-	if !t.obey(fe.Rules[rule.Request].Eval(x), &sh.Front[fe.Index].DeniedReq) {
+	t.proceed(x)
+}
+
+// stop is where a request is on its way through the rules.
+type stop uint8
+
+const (
+	atFrontBody stop = iota // option http-buffer-request of the frontend
+	atFrontRules
+	atChoice
+	atBackBody // option http-buffer-request of the backend
+	atBackRules
+	atServer
+)
+
+// proceed takes the request from where it is to a server or another answer, or
+// to where it must wait: resumeRules goes on from there.
+func (t *txn) proceed(x *sample.Ctx) {
+	sh, fe := t.s.sh, t.s.fe
+	t.showBody(x)
+	switch t.await.at {
+	case atFrontBody:
+		t.await.at = atFrontRules
+		if fe.BufferRequest && t.awaitBody(sample.Await{}) != onward {
+			return
+		}
+		t.showBody(x)
+		fallthrough
+	case atFrontRules:
+		if !t.requestRules(fe.Rules[rule.Request], x, &sh.Front[fe.Index].DeniedReq) {
+			return
+		}
+		if fe.Page.matches(&sh.req) {
+			t.visit(fe.Page, x, &sh.Front[fe.Index].DeniedReq)
+			return
+		}
+		fallthrough
+	case atChoice:
+		be := t.choose(x)
+		if be == nil {
+			t.rec.Term = [4]byte{'S', 'C', '-', '-'}
+			t.replyError(503)
+			return
+		}
+		t.enter(be)
+		t.await.at = atServer
+		if be.ID != fe.ID {
+			t.await.at = atBackBody
+		}
+	}
+	if t.await.at < atServer && !t.backRules(x) {
 		return
 	}
-	if fe.Page.matches(&sh.req) {
-		t.visit(fe.Page, x, &sh.Front[fe.Index].DeniedReq)
-		return
-	}
-	be := t.choose(x)
-	if be == nil {
-		t.rec.Term = [4]byte{'S', 'C', '-', '-'}
-		t.replyError(503)
-		return
-	}
-	t.enter(be)
-	if be.ID != fe.ID {
+	t.toServerOf(x)
+}
+
+// backRules goes through the backend's rules; false when the request does not go
+// on, or not yet.
+func (t *txn) backRules(x *sample.Ctx) (goOn bool) {
+	sh, be := t.s.sh, t.be
+	if t.await.at == atBackBody {
 		if !t.content(be.Rules[rule.Content], x) {
-			return
+			return false
 		}
-		if !t.obey(be.Rules[rule.Request].Eval(x), &sh.Back[be.Index].DeniedReq) {
-			return
+		t.await.at = atBackRules
+		if be.BufferRequest && t.awaitBody(sample.Await{}) != onward {
+			return false
 		}
-		if be.Page.matches(&sh.req) {
-			t.visit(be.Page, x, &sh.Back[be.Index].DeniedReq)
-			return
-		}
+		t.showBody(x)
 	}
+	if !t.requestRules(be.Rules[rule.Request], x, &sh.Back[be.Index].DeniedReq) {
+		return false
+	}
+	if be.Page.matches(&sh.req) {
+		t.visit(be.Page, x, &sh.Back[be.Index].DeniedReq)
+		return false
+	}
+	return true
+}
+
+// requestRules runs http-request rules from where they stopped; false when they
+// gave an answer or wait.
+func (t *txn) requestRules(rules rule.Rules, x *sample.Ctx, denied *uint64) (goOn bool) {
+	for {
+		v, next := rules.EvalFrom(t.await.rule, x)
+		if v != rule.AwaitBody {
+			t.await.rule = 0
+			return t.obey(v, denied)
+		}
+		t.await.rule = next
+		if t.awaitBody(x.Await) != onward {
+			return false
+		}
+		t.showBody(x)
+	}
+}
+
+// toServerOf chooses a server of t.be and goes there.
+func (t *txn) toServerOf(x *sample.Ctx) {
+	sh, fe, be := t.s.sh, t.s.fe, t.be
 	if c := &fe.CookieCapture; c.Len > 0 {
 		t.rec.Cookie = c.cookie(&sh.req, "cookie")
 	}

@@ -14,6 +14,7 @@ type phase uint8
 
 const (
 	phaseRoute   phase = iota // rules run, a server is being chosen
+	phaseBody                 // rules wait for more of the body
 	phaseForm                 // the form that was posted to a page of ours is read
 	phaseWait                 // a goroutine prepares our own answer
 	phaseTarpit               // our answer is held back
@@ -92,6 +93,8 @@ type request struct {
 	reqDone bool // nothing more to read of the request
 	reqSent bool // some of it was given to the server's kernel
 	gone    bool // body bytes were dropped: it cannot be sent again
+
+	await awaiting // what rules wait for
 }
 
 // response is the response on its way to the client.
@@ -193,6 +196,9 @@ func (sh *Shard) freeTxn(t *txn) {
 		}
 	}
 	t.endFlight(sh)
+	if t.await.head != nil {
+		sh.eng.hold(-t.await.held)
+	}
 	t.track.Release(sh.stickNow())
 	t.stuckTo.reset()
 	gen, vars, stuckTo, id := t.gen+1, t.rec.Vars, t.stuckTo, t.rec.UniqueID[:0]
@@ -262,8 +268,11 @@ func (t *txn) deadline() int64 {
 	// the wait begins with the last progress on either.
 	last := max(s.act, t.srvAct)
 	client := after(last, s.fe.Timeouts.Client)
-	if t.phase == phaseTarpit {
+	switch t.phase {
+	case phaseTarpit:
 		return t.held.until
+	case phaseBody:
+		return t.await.until
 	}
 	if t.be == nil || t.phase == phaseReply || t.phase == phaseDiscard {
 		return client
@@ -340,6 +349,9 @@ func (t *txn) timeout() {
 	case phaseTarpit:
 		t.release()
 		return
+	case phaseBody:
+		t.fail('c', 'R', 408)
+		return
 	case phaseQueue:
 		t.leaveQueue()
 		t.fail('s', 'Q', 503)
@@ -383,6 +395,8 @@ func (t *txn) phaseLetter() byte {
 	switch {
 	case t.phase == phaseQueue:
 		return 'Q'
+	case t.phase == phaseBody:
+		return 'R'
 	case t.phase == phaseConnect || t.phase == phaseRetry:
 		return 'C'
 	case t.resHeadDone && t.resDone && t.reqDone:

@@ -194,7 +194,7 @@ func (c *client) do(request string) string {
 	}
 	slices.Sort(fields)
 	text := strings.TrimRight(strings.ReplaceAll(string(body), "\r\n", "\n"), ".")
-	if strings.HasPrefix(text, "GET /headers") { // what reached the server: names of fields are written as one likes
+	if strings.HasPrefix(text, "GET /headers") || strings.HasPrefix(text, "POST /headers") { // what reached the server: names of fields are written as one likes
 		text = fieldName.ReplaceAllStringFunc(text, strings.ToLower)
 	}
 	return c.s.mask(fmt.Sprintf("%s %s %q", r.Status, strings.Join(fields, " "), text))
