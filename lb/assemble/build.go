@@ -98,6 +98,7 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	b.eng.Vars.Begin()
 	b.eng.Rates = stream.NewRates(cfg.Global.Rates.Conns, cfg.Global.Rates.Sessions, cfg.Global.Rates.TLS)
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
+	b.eng.Limits = stream.Limits{Head: cfg.Global.MaxHead, Fields: cfg.Global.MaxFields}
 	b.eng.Compression.Rate, b.eng.Compression.Idle = cfg.Global.CompressionRate, cfg.Global.CompressionIdle
 	b.eng.Compression.SetIdle(100)
 	b.rt = newRuntime(cfg, env, b.eng)
@@ -138,12 +139,15 @@ func addressField(f *config.AddressField) *stream.AddressField {
 	return &stream.AddressField{Except: f.Except, Name: []byte(f.Header), IfNone: f.IfNone}
 }
 
+// restricts are the words of option http-restrict-req-hdr-names.
+var restricts = map[string]stream.Restrict{"delete": stream.DeleteNames, "reject": stream.RejectNames}
+
 // common is what both halves of a proxy share.
 func (b *builder) common(p *config.Proxy) stream.Proxy {
 	c := stream.Proxy{
 		Name: p.Name, ID: p.ID, HTTP: p.Mode == config.HTTP,
 		Timeouts: timeouts(&p.Timeouts), ConnMode: stream.ConnMode(p.ConnMode),
-		Rules: p.Rules, Inspect: p.InspectDelay.Milliseconds(), Compress: p.Compression, BufferRequest: p.BufferRequest,
+		Rules: p.Rules, Inspect: p.InspectDelay.Milliseconds(), Compress: p.Compression, BufferRequest: p.BufferRequest, Restrict: restricts[p.RestrictNames],
 	}
 	c.ForwardFor, c.OriginalTo = addressField(p.ForwardFor), addressField(p.OriginalTo)
 	for status, file := range p.ErrorFiles {
@@ -184,7 +188,10 @@ func (b *builder) frontends(socks *handoff.Set) {
 			ReqCaptures: captures(p.ReqCaptures), ResCaptures: captures(p.ResCaptures),
 			CookieCapture: stream.Capture(p.CookieCapture), MonitorFails: p.MonitorFails, UniqueID: p.UniqueID,
 		}
-		fe.Rate = stream.NewRate(p.SessionRate)
+		fe.Rate, fe.Lax = stream.NewRate(p.SessionRate), p.LaxRequests
+		if p.ClientCase {
+			fe.ClientNames = b.cfg.Global.HeaderCase
+		}
 		if p.UniqueHeader != "" {
 			fe.UniqueHeader = []byte(p.UniqueHeader)
 		}
@@ -313,7 +320,10 @@ func (b *builder) backends() {
 		for _, s := range servers {
 			be.Use(s, b.use(p, b.rt.serverConfigs[s.Index]))
 		}
-		be.NameHeader = p.NameHeader
+		be.NameHeader, be.Lax = p.NameHeader, p.LaxResponses
+		if p.ServerCase {
+			be.ServerNames = b.cfg.Global.HeaderCase
+		}
 		for _, u := range p.UseServers {
 			be.ServerRules = append(be.ServerRules, stream.ServerRule{Cond: u.Cond, Name: u.Name, To: serverNamed(servers, u.Server)})
 		}

@@ -123,6 +123,8 @@ func globalTable() []row[*Global] {
 			}
 			return nil
 		}},
+		{name: "tune.bufsize", args: "<bytes>", min: 1, max: 1, apply: count(1024, 16<<20, func(g *Global, n int) { g.MaxHead = n })},
+		{name: "tune.http.maxhdr", args: "<number>", min: 1, max: 1, apply: count(1, 32767, func(g *Global, n int) { g.MaxFields = n })},
 		{name: "user", args: "<name>", min: 1, max: 1, apply: identity(func(g *Global, w string) error { g.User = w; return nil })},
 		{name: "zero-warning", apply: func(c *call, _ *Global) error { c.p.zeroWarning = true; return nil }},
 
@@ -130,8 +132,8 @@ func globalTable() []row[*Global] {
 		{name: "default-path", args: "current|config|parent|origin <path>", min: 1, max: 2, apply: (*call).defaultPath},
 		{name: "external-check", status: Refused, doc: "checks run no programs; use tcp-check or http-check rules"},
 		{name: "h1-accept-payload-with-any-method", status: Refused, doc: "GET, HEAD and DELETE with a body are served as RFC 9110 says"},
-		{name: "h1-case-adjust", args: "<from> <to>", min: 2, max: 2, status: Refused, doc: "header names are passed on as they come, no rewriting is needed"},
-		{name: "h1-case-adjust-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "header names are passed on as they come, no rewriting is needed"},
+		{name: "h1-case-adjust", args: "<from> <to>", min: 2, max: 2, apply: func(c *call, g *Global) error { return c.adjustCase(g, c.args[0], c.args[1]) }},
+		{name: "h1-case-adjust-file", args: "<file>", min: 1, max: 1, apply: (*call).adjustCases},
 		{name: "httpclient.resolvers.id", args: "<name>", min: 1, max: 1, status: Ignored, doc: "only scripts and OCSP updates use that client; lb runs neither"},
 		{name: "httpclient.resolvers.prefer", args: "<family>", min: 1, max: 1, status: Ignored, doc: "only scripts and OCSP updates use that client; lb runs neither"},
 		{name: "httpclient.ssl.ca-file", args: "<file>", min: 1, max: 1, status: Ignored, doc: "only scripts and OCSP updates use that client; lb runs neither"},
@@ -306,7 +308,7 @@ func globalTuning() []row[*Global] {
 		{"compression has one level and keeps no memory, as HAProxy's with libslz", "maxzlibmem tune.comp.maxlevel tune.zlib.memlevel tune.zlib.windowsize"},
 		{"pipes are taken as needed", "maxpipes tune.pipesize"},
 		{memory, "no-memory-trimming tune.buffers.limit tune.buffers.reserve tune.pool-high-fd-ratio tune.pool-low-fd-ratio tune.fail-alloc"},
-		{"a head may have 16 KiB, bodies are not limited by buffers", "tune.bufsize tune.maxrewrite tune.http.maxhdr"},
+		{"rules may add to a head what its buffer has room for, 15 KiB and more", "tune.maxrewrite"},
 		{"captures and log lines have their own limits (len)", "tune.http.cookielen tune.http.logurilen"},
 		{poller, "noepoll nopoll nokqueue noevports tune.fd.edge-triggered tune.maxpollevents"},
 		{"names are resolved by Go's resolver", "nogetaddrinfo"},

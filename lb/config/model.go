@@ -71,6 +71,13 @@ type Global struct {
 	SpreadChecks  int
 	Rates         Rates
 	MaxTLSConn    int
+	// HeaderCase is how names of header fields are written (h1-case-adjust), by the
+	// names in lower case.
+	HeaderCase map[string]string
+
+	// Limits of a head: tune.bufsize and tune.http.maxhdr; 0: the default.
+	MaxHead, MaxFields int
+
 	// No response begins to be compressed while the loops are idle for less than
 	// CompressionIdle percent of the time, or more than CompressionRate bytes a
 	// second are compressed; 0: no limit.
@@ -143,12 +150,15 @@ type Proxy struct {
 	KeepAlive TCPKeepAlive // option clitcpka, srvtcpka
 	ConnMode  ConnMode
 
-	ForwardFor    *AddressField // nil: off
-	OriginalTo    *AddressField // nil: off
-	ErrorFiles    map[int]ErrorFile
-	BufferRequest bool               // option http-buffer-request
-	Compression   *compress.Settings // nil: off
-	Stats         *StatsPage         // stats enable/uri/...: nil off
+	ForwardFor                *AddressField // nil: off
+	OriginalTo                *AddressField // nil: off
+	ErrorFiles                map[int]ErrorFile
+	LaxRequests, LaxResponses bool               // option accept-invalid-http-*
+	ClientCase, ServerCase    bool               // option h1-case-adjust-bogus-*
+	RestrictNames             string             // option http-restrict-req-hdr-names; "" is preserve
+	BufferRequest             bool               // option http-buffer-request
+	Compression               *compress.Settings // nil: off
+	Stats                     *StatsPage         // stats enable/uri/...: nil off
 
 	Needs    sample.Needs // of all that rules evaluate
 	LogNeeds sample.Needs // of what only log lines show

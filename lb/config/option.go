@@ -21,10 +21,7 @@ func optionTable() []row[*draft] {
 			return nil
 		}
 	}
-	const (
-		splice     = "bodies are moved as is cheapest for their size"
-		headerCase = "header names are passed on as they come"
-	)
+	const splice = "bodies are moved as is cheapest for their size"
 	return []row[*draft]{
 		{name: "option abortonclose", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AbortOnClose })},
 		{name: "option allbackups", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AllBackups })},
@@ -66,13 +63,16 @@ func optionTable() []row[*draft] {
 		{name: "option tcp-smart-accept", in: front, negate: true, status: Ignored, doc: "accept is always followed by a read"},
 		{name: "option tcp-smart-connect", in: back, negate: true, status: Ignored, doc: "the first bytes leave as soon as they are there"},
 
-		{name: "option accept-invalid-http-request", in: front, negate: true, status: Refused, doc: "invalid requests are answered with 400, as request smuggling begins with them"},
-		{name: "option accept-invalid-http-response", in: back, negate: true, status: Refused, doc: "invalid answers become 502, as response splitting begins with them"},
+		{name: "option accept-invalid-http-request", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LaxRequests })},
+		{name: "option accept-invalid-http-response", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.LaxResponses })},
 		{name: "option checkcache", in: back, negate: true, status: Refused, doc: "write http-response rules"},
-		{name: "option h1-case-adjust-bogus-client", in: front, negate: true, status: Refused, doc: headerCase},
-		{name: "option h1-case-adjust-bogus-server", in: back, negate: true, status: Refused, doc: headerCase},
+		{name: "option h1-case-adjust-bogus-client", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.ClientCase })},
+		{name: "option h1-case-adjust-bogus-server", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.ServerCase })},
 		{name: "option http-buffer-request", in: anywhere, negate: true, apply: onOff(func(d *draft) *bool { return &d.BufferRequest })},
-		{name: "option http-restrict-req-hdr-names", args: "preserve|delete|reject", max: 1, in: anywhere, status: Refused, doc: "write http-request del-header rules"},
+		{name: "option http-restrict-req-hdr-names", args: "preserve|delete|reject", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error {
+			d.RestrictNames = c.args[0]
+			return oneOf(c.name, c.args[0], "preserve", "delete", "reject")
+		}},
 		{name: "option http-tunnel", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.1; use option http-keep-alive"},
 		{name: "option http-use-proxy-header", in: front, negate: true, status: Refused, doc: "Proxy-Connection means nothing; remove it"},
 		{name: "option http_proxy", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.5; lb is no forward proxy"},

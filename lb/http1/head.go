@@ -2,8 +2,8 @@ package http1
 
 import "bytes"
 
-// MaxFields is how many header fields a head may have, HAProxy's
-// tune.http.maxhdr.
+// MaxFields is how many header fields a head may have unless it says otherwise,
+// HAProxy's tune.http.maxhdr.
 const MaxFields = 101
 
 // span is a view into the wire bytes or, with its own flag set on the field,
@@ -22,6 +22,11 @@ type field struct {
 // valid until the next Parse, Add or Set*, and while the parsed bytes stay
 // where they are.
 type Head struct {
+	MaxFields int // 0 is the constant MaxFields
+	// Lax takes names of fields and targets with bytes that should not be in
+	// them, but cannot be taken for a delimiter either.
+	Lax bool
+
 	// Framing facts, set by Parse and not touched by edits.
 
 	Length     int64 // Content-Length; -1 when there is none
@@ -174,6 +179,30 @@ func (h *Head) SetValue(i int, value []byte) {
 	mid := uint32(len(h.own))
 	h.own = append(h.own, value...)
 	h.fields[i] = field{name: span{off, mid}, value: span{mid, uint32(len(h.own))}, own: true}
+}
+
+// SetName changes how the name of field i is written.
+func (h *Head) SetName(i int, name string) {
+	value := h.Value(i)
+	off := uint32(len(h.own))
+	h.own = append(h.own, name...)
+	mid := uint32(len(h.own))
+	h.own = append(h.own, value...)
+	h.fields[i] = field{name: span{off, mid}, value: span{mid, uint32(len(h.own))}, own: true}
+}
+
+// BadName reports whether the name of field i is no token, which only Lax takes.
+func (h *Head) BadName(i int) bool { return firstNot(h.Name(i), isToken) >= 0 }
+
+// OddName reports whether the name of field i has other characters than letters,
+// digits and hyphens.
+func (h *Head) OddName(i int) bool {
+	for _, c := range h.Name(i) {
+		if l := lower[c]; l != '-' && (l < '0' || l > '9') && (l < 'a' || l > 'z') {
+			return true
+		}
+	}
+	return false
 }
 
 // SetMethod, SetURI and SetStatus change the start line. They keep the slice

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 )
@@ -102,7 +103,7 @@ func (h *Head) ParseResponse(b []byte) (int, error) {
 }
 
 func (h *Head) reset(b []byte, response bool) {
-	*h = Head{wire: b, own: h.own[:0], fields: h.fields[:0], response: response, Length: -1}
+	*h = Head{MaxFields: h.MaxFields, Lax: h.Lax, wire: b, own: h.own[:0], fields: h.fields[:0], response: response, Length: -1}
 }
 
 // cutLine gives the line at i without its end and where the next one begins.
@@ -135,7 +136,11 @@ func (h *Head) requestLine(line []byte) (at int, e *Error) {
 	if i := firstNot(h.method, isToken); i >= 0 {
 		return i, errMethod
 	}
-	if i := firstNot(h.uri, isTarget); i >= 0 || len(h.uri) == 0 {
+	target := byte(isTarget)
+	if h.Lax {
+		target = isLaxTarget
+	}
+	if i := firstNot(h.uri, target); i >= 0 || len(h.uri) == 0 {
 		return m + 1 + max(i, 0), errTarget
 	}
 	if h.uri[0] == '/' || string(h.uri) == "*" {
@@ -179,7 +184,10 @@ func (h *Head) statusLine(line []byte) error {
 // parseFields reads field lines from i up to the empty line and gives the
 // offset after it.
 func (h *Head) parseFields(i int) (int, error) {
-	b := h.wire
+	b, name := h.wire, byte(isToken)
+	if h.Lax {
+		name = isLaxName
+	}
 	for {
 		line, next, crlf, err := cutLine(b, i)
 		if err != nil {
@@ -189,7 +197,7 @@ func (h *Head) parseFields(i int) (int, error) {
 			return next, nil
 		}
 		colon := 0
-		for colon < len(line) && class[line[colon]]&isToken != 0 {
+		for colon < len(line) && class[line[colon]]&name != 0 {
 			colon++
 		}
 		if colon == 0 || colon == len(line) || line[colon] != ':' {
@@ -212,7 +220,7 @@ func (h *Head) parseFields(i int) (int, error) {
 			}
 			return 0, h.bad(at, errValue)
 		}
-		if len(h.fields) == MaxFields {
+		if len(h.fields) == cmp.Or(h.MaxFields, MaxFields) {
 			return 0, h.bad(i, errTooMany)
 		}
 		f := field{
@@ -268,10 +276,12 @@ func Complete(b []byte, from int) bool {
 }
 
 const (
-	isToken  = 1 << iota
-	isCtl    // may not stand in a field value: C0 but TAB, DEL
-	isTarget // may stand in a request target: ASCII without controls, space and "#"
-	isHost   // may stand in Host (RFC 3986 section 3.2.2), with a port
+	isToken     = 1 << iota
+	isCtl       // may not stand in a field value: C0 but TAB, DEL
+	isTarget    // may stand in a request target: ASCII without controls, space and "#"
+	isLaxName   // may stand in a name if Head.Lax
+	isLaxTarget // may stand in a request target if Head.Lax
+	isHost      // may stand in Host (RFC 3986 section 3.2.2), with a port
 )
 
 // class and lower are constant tables over all bytes.
@@ -282,6 +292,12 @@ func tables() (class, lower [256]byte) {
 		lower[c] = byte(c)
 		if c > ' ' && c < 0x7f && c != '#' {
 			class[c] |= isTarget
+		}
+		if c > ' ' && c != 0x7f {
+			class[c] |= isLaxTarget
+			if c != ':' {
+				class[c] |= isLaxName
+			}
 		}
 		if bytes.IndexByte([]byte("!$%&'()*+,-.:;=[]_~"), byte(c)) >= 0 {
 			class[c] |= isHost

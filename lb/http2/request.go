@@ -2,13 +2,15 @@ package http2
 
 import (
 	"bytes"
+	"cmp"
 	"strconv"
 	"strings"
 
 	"golang.org/x/net/http2/hpack"
 )
 
-// MaxFields bounds a request's fields, decoded, as section 6.5.2 counts them.
+// MaxFields bounds a request's fields, decoded, as section 6.5.2 counts them,
+// unless the Decoder says otherwise.
 const MaxFields = 16 << 10
 
 // maxString bounds one name or value, decoded, far above MaxFields: a request
@@ -32,6 +34,8 @@ type Request struct {
 
 // Decoder reads the field blocks of one connection, all of them and in order.
 type Decoder struct {
+	max int // bytes of fields; 0 is MaxFields
+
 	hp *hpack.Decoder
 
 	method, scheme, authority, path string
@@ -52,6 +56,12 @@ func NewDecoder() *Decoder {
 	d.hp = hpack.NewDecoder(tableSize, d.field)
 	d.hp.SetMaxStringLength(maxString)
 	return d
+}
+
+// SetMax has a request's fields be max bytes at most.
+func (d *Decoder) SetMax(max int) {
+	d.max = max
+	d.hp.SetMaxStringLength(maxString / MaxFields * max)
 }
 
 func (d *Decoder) reset(trailers bool) {
@@ -77,7 +87,7 @@ func (d *Decoder) Request(block []byte, end bool) (Request, *Error) {
 	if err := d.read(block); err != nil {
 		return Request{}, err
 	}
-	if d.size > MaxFields {
+	if d.size > cmp.Or(d.max, MaxFields) {
 		return Request{TooLarge: true}, nil
 	}
 	if d.fault == "" {
@@ -96,8 +106,8 @@ func (d *Decoder) Trailers(block []byte) (lines []byte, fault string, e *Error) 
 	if err := d.read(block); err != nil {
 		return nil, "", err
 	}
-	if d.size > MaxFields && d.fault == "" {
-		d.fault = "the trailers are larger than 16 KiB"
+	if d.size > cmp.Or(d.max, MaxFields) && d.fault == "" {
+		d.fault = "the trailers are larger than a head may be"
 	}
 	return d.fields, d.fault, nil
 }
@@ -105,7 +115,7 @@ func (d *Decoder) Trailers(block []byte) (lines []byte, fault string, e *Error) 
 // field takes one field. It is called also when the block is refused already,
 // so that the table stays the peer's.
 func (d *Decoder) field(f hpack.HeaderField) {
-	if d.size += int(f.Size()); d.size > MaxFields || d.fault != "" {
+	if d.size += int(f.Size()); d.size > cmp.Or(d.max, MaxFields) || d.fault != "" {
 		return
 	}
 	if !cleanValue(f.Value) {

@@ -1,7 +1,7 @@
 package loop
 
-// BufferSize is what one Buffer holds. With its header it fills Go's largest
-// small size class, so a buffer costs exactly 32 KiB.
+// BufferSize is what one Buffer holds, unless its pool says otherwise. It lies in
+// Go's largest small size class.
 const BufferSize = 32<<10 - 64
 
 // Buffer is a pooled I/O buffer: Data[R:W] is unread. An idle connection holds
@@ -9,7 +9,7 @@ const BufferSize = 32<<10 - 64
 type Buffer struct {
 	R, W int
 	next *Buffer
-	Data [BufferSize]byte
+	Data []byte
 }
 
 // Bytes is the unread part.
@@ -36,13 +36,21 @@ type Pool struct {
 	free  *Buffer
 	count int
 	low   int // fewest free buffers since the last Trim
+	size  int // 0 is BufferSize
 }
+
+// SetSize has buffers hold size bytes each, but no fewer than BufferSize. Call it
+// before the first Get.
+func (p *Pool) SetSize(size int) { p.size = max(size, BufferSize) }
+
+// Size is what each buffer holds.
+func (p *Pool) Size() int { return max(p.size, BufferSize) }
 
 // Get gives an empty buffer. The caller must call Put exactly once.
 func (p *Pool) Get() *Buffer {
 	b := p.free
 	if b == nil {
-		return new(Buffer)
+		return &Buffer{Data: make([]byte, p.Size())}
 	}
 	p.free = b.next
 	p.count--

@@ -2,17 +2,22 @@ package loop
 
 import (
 	"testing"
-	"unsafe"
 )
 
-func TestBufferFillsItsSizeClass(t *testing.T) {
-	if size := unsafe.Sizeof(Buffer{}); size > 32<<10 || size < 32<<10-64 {
-		t.Errorf("a buffer takes %d bytes", size)
+func TestPoolSize(t *testing.T) {
+	var p Pool
+	if n := len(p.Get().Data); n != BufferSize || n != p.Size() {
+		t.Errorf("a buffer holds %d bytes", n)
+	}
+	p = Pool{}
+	p.SetSize(100_000)
+	if n := len(p.Get().Data); n != 100_000 || n != p.Size() {
+		t.Errorf("a buffer holds %d bytes of 100,000", n)
 	}
 }
 
 func TestBuffer(t *testing.T) {
-	b := new(Buffer)
+	b := new(Pool).Get()
 	b.W = copy(b.Data[:], "hello")
 	b.R = 2
 	if string(b.Bytes()) != "llo" || b.Len() != 3 || len(b.Space()) != BufferSize-5 {

@@ -159,7 +159,7 @@ func (s *session) arrived(st state) {
 
 func (sh *Shard) adoptClient(p *Parcel) (start func()) {
 	ln := sh.eng.listenerOf(p)
-	if ln == nil || len(p.In) > loop.BufferSize {
+	if ln == nil || len(p.In) > sh.Loop.Buffers.Size() {
 		return nil
 	}
 	s := sh.adoptSession(ln, p)
@@ -197,7 +197,7 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	ts := p.Tunnel
 	ln := sh.eng.listenerOf(p)
 	be, i := sh.eng.serverOf(p)
-	if ln == nil || be == nil || len(ts.ToServer) > loop.BufferSize || len(ts.ToClient) > loop.BufferSize {
+	if ln == nil || be == nil || len(ts.ToServer) > sh.Loop.Buffers.Size() || len(ts.ToClient) > sh.Loop.Buffers.Size() {
 		return nil
 	}
 	s := sh.adoptSession(ln, p)

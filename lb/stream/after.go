@@ -35,7 +35,7 @@ func (t *txn) afterResponse() {
 // request comes after none.
 func (t *txn) edits() bool {
 	own, shared := t.afterRules()
-	return !t.rec.BadReq && len(own)+len(shared) > 0
+	return !t.rec.BadReq && len(own)+len(shared)+len(t.s.fe.ClientNames) > 0
 }
 
 // editReply lets the rules edit a reply's head, as b begins it: its last line
@@ -64,6 +64,9 @@ func (t *txn) editReply(b []byte) []byte {
 		h.AddString("Connection", "close")
 	case t.clientMinor == 0:
 		h.AddString("Connection", "keep-alive")
+	}
+	if t.s.stream == nil {
+		rename(h, t.s.fe.ClientNames)
 	}
 	sh.headBuf = h.Append(sh.headBuf[:0])
 	return append(b[:0], sh.headBuf...)

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 
 	"lbsyslogd/lb/http1"
-	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/wire"
 )
 
@@ -25,7 +24,7 @@ func (t *txn) ask() bool {
 	h, in := &t.s.sh.req, t.s.in
 	t.settle(h)
 	t.asked = h.Append(in.Data[in.W:in.W])
-	if len(t.asked) > loop.BufferSize {
+	if len(t.asked) > t.s.sh.Loop.Buffers.Size() {
 		return false
 	}
 	m := bytes.IndexByte(t.asked, ' ')
@@ -64,6 +63,7 @@ func (t *txn) settle(h *http1.Head) {
 	}
 	setAddressField(h, t.rec.Client, t.s.fe.ForwardFor, t.be.ForwardFor)
 	setAddressField(h, t.rec.FrontAddr, t.s.fe.OriginalTo, t.be.OriginalTo)
+	rename(h, t.be.ServerNames)
 }
 
 // acceptKey is the Sec-WebSocket-Accept that a server must answer a request to

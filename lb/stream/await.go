@@ -2,7 +2,6 @@ package stream
 
 import (
 	"lbsyslogd/lb/http1"
-	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
@@ -13,9 +12,9 @@ import (
 // head, as rules have changed it so far, is set aside: the shard's is another
 // request's by then.
 
-// maxBody is how much of head and body rules can see together: HAProxy's
-// tune.bufsize without tune.maxrewrite.
-const maxBody = MaxHead - 1024
+// reserve is what HAProxy keeps free of a buffer: tune.maxrewrite. Rules can see
+// tune.bufsize without it of head and body together.
+const reserve = 1024
 
 // awaiting is where the rules stopped, and for what.
 type awaiting struct {
@@ -50,8 +49,8 @@ func (t *txn) awaitBody(a sample.Await) step {
 		return left
 	}
 	w.head = new(http1.Head)
-	*w.head, s.sh.req = s.sh.req, http1.Head{}
-	w.held = loop.BufferSize
+	*w.head, s.sh.req = s.sh.req, http1.Head{MaxFields: s.sh.req.MaxFields}
+	w.held = s.sh.Loop.Buffers.Size()
 	s.sh.eng.hold(w.held)
 	t.phase = phaseBody
 	s.watch()
@@ -74,7 +73,7 @@ func (t *txn) invite() (sent bool) {
 // bodyThere reports whether as much of the body is there as the rules wait for,
 // or as there is room for.
 func (t *txn) bodyThere() bool {
-	return t.reqDone || t.await.least > 0 && t.ready >= t.await.least || t.headLen+t.ready >= maxBody || len(t.s.in.Space()) == 0
+	return t.reqDone || t.await.least > 0 && t.ready >= t.await.least || t.headLen+t.ready >= t.s.sh.eng.Limits.head()-reserve || len(t.s.in.Space()) == 0
 }
 
 // fillBody reads on until the rules can.

@@ -42,7 +42,7 @@ func TestBadMessagesAreKept(t *testing.T) {
 		{"GET / HTTP/3.1\r\nHost: a\r\n\r\n", "version", "3.1"},
 		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", "both", "3\r\n"},
 		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd", "chunk", "d"},
-		{"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("y", MaxHead) + "\r\n\r\n", "larger than 16 KiB", ""},
+		{"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("y", DefaultHead) + "\r\n\r\n", "larger than tune.bufsize", ""},
 	} {
 		talk(t, r.addr, c.request)
 		m := r.fe.Bad()

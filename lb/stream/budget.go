@@ -59,7 +59,7 @@ func (t *txn) parkQueued() {
 	if off, ok := within(in, t.asked); ok {
 		used = off + len(t.asked)
 	}
-	if used > loop.BufferSize/2 {
+	if used > len(in.Data)/2 {
 		return // not worth a copy
 	}
 	t.parked = append([]byte(nil), in.Data[:used]...)

@@ -52,12 +52,7 @@ type Engine struct {
 	// after this process was killed; nil if there is none.
 	Flights *os.File
 
-	// Budget bounds what is held for requests that wait, in bytes (budget.go); 0 is
-	// DefaultBudget.
-	Budget int64
-
-	// Compression is what all responses that are compressed have in common.
-	Compression Compression
+	Messages
 
 	bench     *userlist.Bench
 	gate      *wire.Gate
@@ -85,6 +80,16 @@ type crowd struct {
 	empty     chan struct{}
 	drained   atomic.Bool // every shard has stopped accepting; before that an empty engine may fill again
 	emptied   atomic.Bool
+}
+
+// Messages is what holds for all messages that pass.
+type Messages struct {
+	Limits      Limits
+	Compression Compression // of responses
+
+	// Budget bounds what is held for requests that wait, in bytes (budget.go); 0 is
+	// DefaultBudget.
+	Budget int64
 }
 
 // Leaving is how idle client connections end when this process leaves. By
@@ -136,6 +141,7 @@ type Proxy struct {
 	OriginalTo    *AddressField // the address that it connected to
 	Pages         Pages         // what stands in place of the built-in error answers
 	Page          *StatsPage
+	Restrict      Restrict           // of requests' fields
 	BufferRequest bool               // rules run when all of a request is there, or as much as fits a buffer
 	Compress      *compress.Settings // nil: responses are sent as they come
 
@@ -183,8 +189,13 @@ type Frontend struct {
 
 	CookieCapture Capture // Header begins the cookie's name; Len 0: none
 
-	UniqueID     *logformat.Format // nil: requests have no id
-	UniqueHeader []byte            // tells servers the id; nil none does
+	UniqueID *logformat.Format // nil: requests have no id
+	// ClientNames are how names of fields are written for HTTP/1 clients, by the
+	// names in lower case.
+	ClientNames map[string]string
+	Lax         bool // requests may have bytes that should not be in them
+
+	UniqueHeader []byte // tells servers the id; nil none does
 
 	cur    atomic.Int32
 	max    atomic.Int32
@@ -241,11 +252,15 @@ type Backend struct {
 	Sticks       []*rule.Stick
 	NonStick     map[*backend.Server]bool // nil when all may be stored
 	ServerRules  []ServerRule
-	NameHeader   string // tells servers their names; "" none does
-	Persistence  []PersistRule
-	TLS          map[*backend.Server]*ServerTLS // servers that are spoken to over TLS
-	Redirs       map[*backend.Server]string     // where servers with `redir` send GET and HEAD instead
-	Outbound     map[*backend.Server]*Outbound  // servers that are not connected to in the usual way
+	// ServerNames are how names of fields are written for servers, by the names in
+	// lower case.
+	ServerNames map[string]string
+	Lax         bool   // responses may have bytes that should not be in them
+	NameHeader  string // tells servers their names; "" none does
+	Persistence []PersistRule
+	TLS         map[*backend.Server]*ServerTLS // servers that are spoken to over TLS
+	Redirs      map[*backend.Server]string     // where servers with `redir` send GET and HEAD instead
+	Outbound    map[*backend.Server]*Outbound  // servers that are not connected to in the usual way
 
 	bad atomic.Pointer[BadMessage]
 }

@@ -332,7 +332,7 @@ func TestRefused(t *testing.T) {
 		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-		"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("y", MaxHead) + "\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("y", DefaultHead) + "\r\n\r\n",
 	} {
 		if got := talk(t, r.addr, send); !strings.HasPrefix(got, "HTTP/1.1 400 Bad request\r\n") {
 			t.Errorf("%.60q: got %q", send, got)

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"lbsyslogd/lb/http1"
-	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
@@ -21,7 +20,7 @@ func (s *session) inspect() step {
 	if s.in == nil && s.scanned > 0 {
 		s.unpark()
 	}
-	for !s.EOF() && (s.in == nil || len(s.in.Bytes()) < loop.BufferSize) {
+	for !s.EOF() && (s.in == nil || len(s.in.Bytes()) < len(s.in.Data)) {
 		if s.in == nil {
 			if !s.MayRead() {
 				break
@@ -78,7 +77,7 @@ func (t *txn) look(x *sample.Ctx, ms int64) {
 	if s.in != nil {
 		x.Buf = s.in.Bytes()
 	}
-	x.Partial = ms > 0 && !s.EOF() && len(x.Buf) < loop.BufferSize && s.sh.Loop.Now() < s.since+ms
+	x.Partial = ms > 0 && !s.EOF() && len(x.Buf) < s.sh.Loop.Buffers.Size() && s.sh.Loop.Now() < s.since+ms
 	x.Req, x.HeadPartial = nil, x.Partial
 	if len(x.Buf) > 0 {
 		_, err := s.sh.req.ParseRequest(x.Buf)

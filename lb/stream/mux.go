@@ -122,13 +122,14 @@ func (s *session) startMux() {
 		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*muxStream{},
 		sendWindow: http2.DefaultWindow, firstWindow: http2.DefaultWindow, recvWindow: http2.DefaultWindow, overdraft: http2.DefaultWindow, maxFrame: http2.MinMaxFrame,
 	}
+	m.dec.SetMax(s.sh.eng.Limits.head())
 	s.mux, s.state, s.fixed = m, multiplexing, true
 	s.began, s.scanned = -1, 0
 	m.touch()
 	m.out = http2.AppendSettings(m.out,
 		http2.Setting{ID: http2.MaxConcurrentStreams, Value: maxStreams},
 		http2.Setting{ID: http2.InitialWindowSize, Value: minWindow},
-		http2.Setting{ID: http2.MaxHeaderListSize, Value: http2.MaxFields})
+		http2.Setting{ID: http2.MaxHeaderListSize, Value: uint32(s.sh.eng.Limits.head())})
 	if s.sh.draining {
 		m.leave()
 	}

@@ -167,7 +167,7 @@ func (m *mux) continuation(h http2.Header, payload []byte) *http2.Error {
 			return e
 		}
 	}
-	if m.block = append(m.block, payload...); len(m.block) > maxBlock {
+	if m.block = append(m.block, payload...); len(m.block) > max(maxBlock, 2*m.s.sh.eng.Limits.head()) {
 		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "a field block of more than 32 KiB"}
 	}
 	if h.Flags&http2.EndHeaders == 0 {

@@ -16,7 +16,7 @@ func fullTunnel(capture string) *moving {
 	full := bytes.Repeat([]byte{0xff}, loop.BufferSize)
 	return &moving{Parcel: Parcel{Kind: TunnelParcel, FDs: []int{1, 2}, Tunnel: &TunnelState{
 		ToServer: full, ToClient: full,
-		Record: sample.Record{Method: []byte("GET"), URI: full[:MaxHead-100], ReqCaptures: []string{capture}},
+		Record: sample.Record{Method: []byte("GET"), URI: full[:DefaultHead-100], ReqCaptures: []string{capture}},
 	}}}
 }
 

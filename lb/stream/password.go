@@ -35,6 +35,7 @@ func (t *txn) checkPassword() (waits bool) {
 // reread makes sh.req this exchange's request again, as it came.
 func (t *txn) reread() {
 	sh := t.s.sh
+	sh.req.Lax = t.s.fe.Lax
 	b := t.s.in.Data[t.headOff : t.headOff+t.headLen]
 	if _, err := sh.req.ParseRequest(b); err != nil {
 		// It was accepted before, from the same bytes.

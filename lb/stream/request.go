@@ -8,8 +8,21 @@ import (
 	"lbsyslogd/lb/wire"
 )
 
-// MaxHead is the largest request or response head taken, in bytes.
-const MaxHead = 16 << 10
+// Limits bound the heads of messages; zero values are HAProxy's defaults.
+type Limits struct {
+	Head   int // bytes: tune.bufsize
+	Fields int // header fields: tune.http.maxhdr
+}
+
+// DefaultHead is Limits.Head when that is 0.
+const DefaultHead = 16 << 10
+
+func (l *Limits) head() int {
+	if l.Head > 0 {
+		return l.Head
+	}
+	return DefaultHead
+}
 
 // readRequest reads until a request head is complete and begins its exchange.
 func (s *session) readRequest() step {
@@ -52,6 +65,7 @@ func (s *session) readRequest() step {
 	if s.scanned > 0 && !http1.Complete(b, int(s.scanned)) {
 		return s.headIncomplete()
 	}
+	sh.req.Lax = s.fe.Lax
 	n, err := sh.req.ParseRequest(b)
 	switch {
 	case err == http1.ErrIncomplete:
@@ -59,8 +73,8 @@ func (s *session) readRequest() step {
 	case err != nil:
 		s.badRequest(err.(*http1.Error), sh.req.BadAt())
 		return onward
-	case n > MaxHead:
-		s.badRequest(errHeadTooLarge, MaxHead)
+	case n > sh.eng.Limits.head():
+		s.badRequest(errHeadTooLarge, s.sh.eng.Limits.head())
 		return onward
 	case sh.req.Minor() >= 1 && !sh.req.HasHost:
 		s.badRequest(http1.ErrNoHost, 0)
@@ -70,7 +84,7 @@ func (s *session) readRequest() step {
 	return onward
 }
 
-var errHeadTooLarge = &http1.Error{Status: 400, Text: "the request head is larger than 16 KiB"}
+var errHeadTooLarge = &http1.Error{Status: 400, Text: "the request head is larger than tune.bufsize"}
 
 // fill reads more of a head into in.
 func (s *session) fill() (int, wire.Status) {
@@ -83,8 +97,8 @@ func (s *session) fill() (int, wire.Status) {
 }
 
 func (s *session) headIncomplete() step {
-	if s.in.Len() >= MaxHead {
-		s.badRequest(errHeadTooLarge, MaxHead)
+	if s.in.Len() >= s.sh.eng.Limits.head() {
+		s.badRequest(errHeadTooLarge, s.sh.eng.Limits.head())
 		return onward
 	}
 	s.scanned = int32(s.in.Len())

@@ -6,7 +6,6 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/http1"
-	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/wire"
 )
@@ -22,12 +21,13 @@ func (t *txn) headFromServer() step {
 	sh := t.s.sh
 	for {
 		for t.res != nil && t.res.Len() > 0 {
+			sh.res.Lax = t.be.Lax
 			n, err := sh.res.ParseResponse(t.res.Bytes())
-			if err == http1.ErrIncomplete && t.res.Len() < MaxHead {
+			if err == http1.ErrIncomplete && t.res.Len() < sh.eng.Limits.head() {
 				break
 			}
-			if err == nil && n > MaxHead || err == http1.ErrIncomplete {
-				t.badResponse('P', bad{"the answer's head is larger than 16 KiB", t.res.Bytes(), MaxHead})
+			if err == nil && n > sh.eng.Limits.head() || err == http1.ErrIncomplete {
+				t.badResponse('P', bad{"the answer's head is larger than tune.bufsize", t.res.Bytes(), sh.eng.Limits.head()})
 				return left
 			}
 			if err != nil {
@@ -203,7 +203,7 @@ func (t *txn) interim(n int) step {
 	h.Del("transfer-encoding")
 	h.SetMinor(1)
 	if !t.placeHead(n) || t.resHead != nil { // a head that nothing was added to fits
-		t.badResponse('P', bad{"an interim answer whose head is larger than 16 KiB", t.res.Bytes(), MaxHead})
+		t.badResponse('P', bad{"an interim answer whose head is larger than tune.bufsize", t.res.Bytes(), t.s.sh.eng.Limits.head()})
 		return left
 	}
 	return onward
@@ -245,6 +245,7 @@ func (t *txn) say(h *http1.Head) (fault string) {
 		t.setCookie(h)
 	}
 	t.afterResponse()
+	t.nameResponse(h)
 	status := h.Status()
 	tunnel := status == 101 || t.method == methodConnect && status/100 == 2
 	switch {
@@ -280,6 +281,9 @@ func (t *txn) say(h *http1.Head) (fault string) {
 	case t.clientMinor == 0:
 		h.AddString("Connection", "keep-alive")
 	}
+	if t.s.stream == nil {
+		rename(h, t.s.fe.ClientNames)
+	}
 	return ""
 }
 
@@ -313,7 +317,7 @@ func (t *txn) placeHead(n int) bool {
 		t.resReady = len(b)
 		return true
 	}
-	if len(b) > loop.BufferSize {
+	if len(b) > sh.Loop.Buffers.Size() {
 		return false
 	}
 	t.resHead = sh.Loop.Buffers.Get()

@@ -84,6 +84,9 @@ func (t *txn) proceed(x *sample.Ctx) {
 		if !t.requestRules(fe.Rules[rule.Request], x, &sh.Front[fe.Index].DeniedReq) {
 			return
 		}
+		if !t.restrict(fe.Restrict, &sh.Front[fe.Index].DeniedReq) {
+			return
+		}
 		if fe.Page.matches(&sh.req) {
 			t.visit(fe.Page, x, &sh.Front[fe.Index].DeniedReq)
 			return
@@ -123,6 +126,9 @@ func (t *txn) backRules(x *sample.Ctx) (goOn bool) {
 		t.showBody(x)
 	}
 	if !t.requestRules(be.Rules[rule.Request], x, &sh.Back[be.Index].DeniedReq) {
+		return false
+	}
+	if !t.restrict(be.Restrict, &sh.Back[be.Index].DeniedReq) {
 		return false
 	}
 	if be.Page.matches(&sh.req) {

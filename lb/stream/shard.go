@@ -107,6 +107,10 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 		pools:     make([]idlePool, len(e.Servers)),
 		halfHeads: map[*session][]byte{},
 	}
+	l.Buffers.SetSize(e.Limits.head() + loop.BufferSize - DefaultHead) // a head, and what rules make of it
+	for _, head := range [...]*http1.Head{&sh.req, &sh.res, &sh.muxHead} {
+		head.MaxFields = e.Limits.Fields
+	}
 	for _, targets := range e.Targets {
 		s, err := syslog.NewSender(targets...)
 		if err != nil {
