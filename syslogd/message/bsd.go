@@ -16,7 +16,7 @@ func (m *Message) opening(b []byte) (rest []byte) {
 		// Nearly all messages: one blank, and then a word that is neither a year nor a zone.
 		if rest := b[stampLen:]; len(rest) > 1 && rest[0] == ' ' {
 			next := rest[1]
-			if isLetter(next) && (!isUpper(next) || len(skipZone(rest)) == len(rest)) || isDigit(next) && (len(rest) < 6 || !ends(rest[5:]) || yearAt(rest[1:]) == 0) {
+			if isLetter(next) && (!isUpper(next) || !zoneMayBe(rest[1:])) || isDigit(next) && (len(rest) < 6 || !ends(rest[5:]) || yearAt(rest[1:]) == 0) {
 				m.Kind, m.Stamp = BSDStamp, b[:stampLen]
 				return rest[1:]
 			}
@@ -25,6 +25,9 @@ func (m *Message) opening(b []byte) (rest []byte) {
 			return rest
 		}
 	}
+	if len(b) > 0 && isLetter(b[0]) && !mayBeDate(b) {
+		return m.origin(b, b)
+	}
 	s := b
 	counters := 0
 	for range 6 {
@@ -32,21 +35,47 @@ func (m *Message) opening(b []byte) (rest []byte) {
 		if len(s) == 0 {
 			return b
 		}
-		if rest, ok := m.stamp(s); ok {
-			return rest
+		n := digits(s)
+		if n > 0 && n <= 12 && len(s) > n+1 && s[n] == ':' && s[n+1] == ' ' {
+			counters++
+			s = s[n+2:]
+			continue
 		}
-		switch n := digits(s); {
-		case s[0] == '*' || s[0] == '.': // the device's clock is not set, or not in step
-			s = s[1:]
+		switch {
+		case isLetter(s[0]):
+			if mayBeDate(s) {
+				if rest, ok := m.stamp(s); ok {
+					return rest
+				}
+			}
+			return m.origin(s, b)
+		case isDigit(s[0]):
 			if rest, ok := m.stamp(s); ok {
 				return rest
 			}
+		}
+		switch {
+		case s[0] == '*' || s[0] == '.': // the device's clock is not set, or not in step
+			if rest, ok := m.stamp(s[1:]); ok {
+				return rest
+			}
+			if rest := m.task(s); rest != nil {
+				return s
+			}
+			return b
+		case s[0] == '[' && bytes.HasPrefix(s, []byte("[syslog@9 ")): // Cisco's own data before the time
+			n := structuredData(s)
+			if n == 0 || !bytes.HasPrefix(s[n:], []byte(": ")) {
+				return b
+			}
+			m.Data, s = s[:n], s[n+2:]
+			if rest, ok := m.stamp(bytes.TrimLeft(s, "*.")); ok {
+				return rest
+			}
+			m.Data = nil
 			return b
 		case s[0] == ':': // an empty counter
 			s = s[1:]
-		case n > 0 && n <= 12 && len(s) > n+1 && s[n] == ':' && s[n+1] == ' ':
-			counters++
-			s = s[n+2:]
 		case counters > 0 && uptime(s) > 0:
 			if rest := skipBlanks(s[uptime(s):]); len(rest) > 0 && rest[0] == '%' {
 				return rest // since the device started: only the receive time is known
@@ -63,10 +92,23 @@ func (m *Message) opening(b []byte) (rest []byte) {
 // origin takes a device's name and the time after it, from s. Without both it gives back b.
 func (m *Message) origin(s, b []byte) (rest []byte) {
 	i := bytes.IndexByte(s[:min(len(s), longestHead)], ':')
-	if i <= 0 || i+1 >= len(s) || !isName(s[:i]) {
+	if i <= 0 || i+1 >= len(s) {
 		return b
 	}
 	after := skipBlanks(s[i+1:])
+	if len(after) == 0 || !isDigit(after[0]) && after[0] != '*' && after[0] != '.' && !mayBeDate(after) {
+		return b // nearly all messages without a time
+	}
+	if n := digits(after); n > 0 && len(after) > n+1 && after[n] == ':' && after[n+1] == ' ' {
+		after = after[n+2:] // "rtr-a: 000028: *Nov 21 ..."
+	}
+	if !isName(s[:i]) {
+		return b
+	}
+	if len(after) > 0 && after[0] == '*' && m.task(after) != nil {
+		m.Host = s[:i]
+		return after
+	}
 	if len(after) > 0 && (after[0] == '*' || after[0] == '.') {
 		after = after[1:]
 	}
@@ -76,6 +118,19 @@ func (m *Message) origin(s, b []byte) (rest []byte) {
 	}
 	m.Host = s[:i]
 	return rest
+}
+
+// task takes the time from "*apfMsConnTask_1: Nov 21 03:04:05.123: %APF-6-STATE: ...", as Cisco's wireless controllers write it, and gives what
+// comes after it; nil for anything else. The task stays in the line.
+func (m *Message) task(b []byte) (rest []byte) {
+	i := bytes.IndexByte(b[:min(len(b), maxTag)], ':')
+	if i < 2 || !isName(b[1:i]) {
+		return nil
+	}
+	if rest, ok := m.stamp(skipBlanks(b[i+1:])); ok && len(rest) > 0 && (rest[0] == '%' || rest[0] == '#') {
+		return rest
+	}
+	return nil
 }
 
 // stamp takes a time from the front of b, and its zone and colon. It says whether there was one.
@@ -100,6 +155,15 @@ func (m *Message) stamp(b []byte) (rest []byte, ok bool) {
 }
 
 var percent = []byte("%")
+
+// zoneMayBe says whether b may begin with the name of a zone, or with AM or PM.
+func zoneMayBe(b []byte) bool {
+	i := 0
+	for i < len(b) && i < 6 && isUpper(b[i]) {
+		i++
+	}
+	return i < 6 && (ends(b[i:]) || b[i] == '+' || b[i] == '-' || b[i] == '.')
+}
 
 // skipZone skips the name of a time zone and the blank before it: " UTC", " CET", " GMT+1". A name that is not known is one only where
 // Cisco's mnemonic follows, " XYZ: %SYS-5-CONFIG_I".
@@ -164,13 +228,23 @@ func uptime(b []byte) int {
 func (m *Message) host(b []byte) (rest []byte) {
 	// Nearly all hosts: what names are made of, and one blank. The rest is looked at more closely.
 	i, seen := 0, uint8(0)
-	for i < len(b) && classes[b[i]] != 0 {
-		seen |= classes[b[i]]
+	for _, c := range b {
+		class := classes[c]
+		if class == 0 {
+			break
+		}
+		seen |= class
 		i++
 	}
-	if i > 0 && i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' && classes[b[0]]&(dotClass|dashClass) == 0 && isSureName(b[:i], seen, b[i+1:]) {
+	if i == 0 && len(b) > 0 && b[0] == '%' {
+		return b // Cisco's mnemonics
+	}
+	if i > 0 && i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' && classes[b[0]]&(dotClass|dashClass) == 0 && isSureName(b[:i], seen) {
 		m.Host = b[:i]
 		return b[i+1:]
+	}
+	if i > 0 && i+2 < len(b) && seen&smallClass != 0 && b[i+2] > ' ' && b[i+2] != '%' && (b[i] == ':' && b[i+1] == ' ' || b[i] == '[' && pidFollows(b[i:])) {
+		return b // nearly all lines without a host: "haproxy[42]: ", "sshd: "
 	}
 	word, after := cutBlanks(b)
 	if len(word) == 0 || len(after) == 0 {
@@ -204,17 +278,33 @@ func (m *Message) host(b []byte) (rest []byte) {
 	case word[0] == '[' && bytes.HasSuffix(word, []byte("]")) && bytes.Count(word, []byte(":")) > 1 && isName(word[1:len(word)-1]):
 		m.Host = word[1 : len(word)-1] // "[2001:db8::1]"
 		return after
+	case word[0] == '[' && isTLI(word) && tagFollows(after):
+		inner := word[1 : len(word)-1]
+		inner = inner[:bytes.LastIndexByte(inner, '.')]
+		m.Host = inner[:bytes.LastIndexByte(inner, '.')]
+		return after
+	case isDevice(word) && tagFollows(after):
+		m.Host = word
+		return after
+	case isSeverity(word) && len(after) > 0 && tagIsNext(after):
+		return b
 	case !isName(word):
 		return b
 	}
 	if plain, capital := isPlain(word); plain {
 		text := isTextWord(word)
-		if text && !mayBeHost(word) || (text || capital) && !tagFollows(after) {
+		if text && !mayBeHost(word) || text && !tagFollows(after) || capital && !tagFollows(after) && !pairFollows(after) {
 			return b
 		}
 	}
 	m.Host = word
 	return after
+}
+
+// pidFollows says whether b begins with "[42]: ".
+func pidFollows(b []byte) bool {
+	n := 1 + digits(b[1:])
+	return n > 1 && n+2 < len(b) && b[n] == ']' && b[n+1] == ':' && b[n+2] == ' '
 }
 
 // What the characters of a name are.
@@ -242,21 +332,16 @@ var classes = func() (table [256]uint8) {
 	return table
 }()
 
-// isSureName says whether a word of these classes is a host's name, before after. False says nothing.
-func isSureName(word []byte, seen uint8, after []byte) bool {
+// isSureName says whether a word of these classes is a host's name. False says nothing.
+func isSureName(word []byte, seen uint8) bool {
 	switch seen {
 	case smallClass, upperClass:
-		// A tag in the simplest form must follow: something in brackets, or one colon at the end.
-		end := 0
-		for end < len(after) && after[end] > ' ' && after[end] != ':' && after[end] != '[' {
-			end++
-		}
-		if end == 0 || end == len(after) || after[end] <= ' ' || after[end] == ':' && end+1 < len(after) && after[end+1] > ' ' {
-			return false
-		}
-		return !isLevel(word) && (after[end] == '[' || !isTextWord(word) && !isTextWord(after[:end]))
+		return kindOf(word) == 0
 	case digitClass | dotClass:
 		return len(word) >= len("1.2.3.4") && len(word) <= len("255.255.255.255") && bytes.Count(word, dot) == 3
+	}
+	if seen&^digitClass == smallClass|dotClass && isFacility[word[0]&0x1f] && isSeverity(word) {
+		return false
 	}
 	return seen&(smallClass|upperClass|otherClass) != 0 && seen != smallClass|upperClass
 }
@@ -283,6 +368,9 @@ func isName(word []byte) bool {
 		}
 	}
 	if letters == 0 {
+		if i := bytes.LastIndexByte(word, '-'); i > 0 && digits(word[i+1:]) == len(word)-i-1 {
+			word = word[:i] // a switch of a stack: "192.0.2.1-1"
+		}
 		return colons >= 2 && len(word) > 2 && (colons == 7 || bytes.Contains(word, []byte("::"))) || isIPv4(word)
 	}
 	return len(word) <= 255 && (colons == 0 || colons >= 2)
@@ -302,6 +390,19 @@ func isIPv4(word []byte) bool {
 		}
 	}
 	return dots == 3
+}
+
+// isTLI says whether word is how Solaris writes the address of a sender: "[192.0.2.1.2.2]", of which the last two numbers are a port.
+func isTLI(word []byte) bool {
+	dots := 0
+	for _, c := range word[1 : len(word)-1] {
+		if c == '.' {
+			dots++
+		} else if !isDigit(c) {
+			return false
+		}
+	}
+	return dots == 5 && word[len(word)-1] == ']'
 }
 
 // isDevice says whether word is how UniFi's devices call themselves: parts with commas between them, of which one is a hardware address.
@@ -356,12 +457,25 @@ func tagFollows(b []byte) bool {
 	}
 	if looksLikeTag(word) {
 		// "Failed password: ..." is a text.
-		return word[len(word)-1] != ':' || !isTextWord(word[:len(word)-1])
+		return word[len(word)-1] != ':' || !isTextWord(word[:len(word)-1]) || string(word) == "kernel:"
 	}
-	if next, _ := cutBlanks(after); len(next) > 0 && isLevel(word) {
+	if next, _ := cutBlanks(after); len(next) > 0 && isSeverity(word) {
 		return looksLikeTag(next)
 	}
 	return false
+}
+
+// tagIsNext says whether the first word of b looks like a tag.
+func tagIsNext(b []byte) bool {
+	word, _ := cutBlanks(b)
+	return len(word) > 0 && looksLikeTag(word)
+}
+
+// pairFollows says whether b begins with name="value", as the texts of firewalls do.
+func pairFollows(b []byte) bool {
+	word, _ := cutBlanks(b)
+	i := bytes.IndexByte(word, '=')
+	return i > 0 && i+1 < len(word) && word[i+1] == '"'
 }
 
 // looksLikeTag tells "haproxy[42]:", "haproxy:", "%SYS-5-CONFIG_I:" and "CEF:0|..." from a host name or an address.
@@ -401,7 +515,8 @@ func (m *Message) closing(b []byte) {
 	}
 	m.Content = b
 	m.Tag, m.PID, m.Text = cutTag(b)
-	if len(b) > 0 && m.Tag == nil {
+	switch {
+	case m.Tag == nil && len(b) > 0:
 		switch {
 		case isDigit(b[0]) || b[0] == '*' || b[0] == '.':
 			// A relay's header before a Cisco's: "192.0.2.1 29: *Nov 21 ...: %SYS-5-CONFIG_I: ..."
@@ -410,12 +525,17 @@ func (m *Message) closing(b []byte) {
 				m.Tag, m.PID, m.Text = cutTag(s)
 			}
 		case isLetter(b[0]):
-			if word, after := cutBlanks(b); len(after) > 0 && isLevel(word) {
+			if word, after := cutBlanks(b); len(after) > 0 && isSeverity(word) {
 				m.Tag, m.PID, m.Text = cutTag(after)
 			}
 		}
-	} else if len(m.Tag) > 13 && isDevice(m.Tag) {
-		if tag, pid, text := cutTag(m.Text); tag != nil {
+	case len(m.Tag) > 1 && m.Tag[0] == '*':
+		var second Message
+		if s := second.task(b); s != nil && s[0] == '%' {
+			m.Tag, m.PID, m.Text = cutTag(s)
+		}
+	case len(m.Tag) > 13 && isDevice(m.Tag):
+		if tag, pid, text := cutTag(bytes.TrimPrefix(m.Text, []byte(": "))); tag != nil {
 			m.Tag, m.PID, m.Text = tag, pid, text
 		}
 	}
@@ -425,11 +545,22 @@ func (m *Message) closing(b []byte) {
 	m.Text = cutBOM(m.Text)
 }
 
+// inTags has the characters that tags are made of.
+var inTags = func() (table [256]bool) {
+	for c := ' ' + 1; c < 0x7f; c++ {
+		table[c] = c != ':' && c != '['
+	}
+	return table
+}()
+
 // cutTag takes "TAG[PID]: " or "TAG: " from the front. Without the colon or the bracket the first word is only a word, and a number is no
 // tag.
 func cutTag(b []byte) (tag, pid, text []byte) {
 	i := 0
-	for i < len(b) && i <= maxTag && b[i] > ' ' && b[i] != ':' && b[i] != '[' && b[i] < 0x7f {
+	for _, c := range b[:min(len(b), maxTag+1)] {
+		if !inTags[c] {
+			break
+		}
 		i++
 	}
 	if i == 0 || i > maxTag || i == len(b) || isDigit(b[0]) && digits(b) == i {

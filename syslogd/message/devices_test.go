@@ -1,8 +1,10 @@
 package message
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +117,43 @@ func TestDevices(t *testing.T) {
 	row("<13>Nov 21 03:04:05 win-a MSWinEventLog\t1\tSecurity", "win-a", "", "", at, "MSWinEventLog\t1\tSecurity")
 	row(`<189>date=2026-11-21 time=03:04:05 devname="FGT" type=event`, "here", "", "", "now", `date=2026-11-21 time=03:04:05 devname="FGT" type=event`)
 	row("<13>Nov 21 03:04:05 - app: x", "here", "app", "", at, "x")
+	// Zones glued to the time, halves of the day, numbers alone, seconds since 1970, other separators.
+	row("<134>Nov 21 03:04:05+01:00 10.0.0.1 Action=\"accept\"", "10.0.0.1", "", "", at, `Action="accept"`)
+	row("<190>Nov 21 2026 03:04:05+01:00 DST hw-a %%01SHELL/5/LOGIN(l): x", "hw-a", "%%01SHELL/5/LOGIN(l)", "", at, "x")
+	row("<190>Nov 21 2026 02:04:05Z hw-a app: x", "hw-a", "app", "", at, "x")
+	row("<190>Nov 21 03:04:05:123 2026 H3C %%10SHELL/5/LOGIN: x", "H3C", "%%10SHELL/5/LOGIN", "", at+".123", "x")
+	row("<134>123: cucm1: Nov 21 2026 03:04:05 PM.123 UTC :  %UC_AUDITLOG-5-x: z", "cucm1", "%UC_AUDITLOG-5-x", "", "2026-11-21T15:04:05.123", "z")
+	row("<134>Nov 21 2026 12:04:05 AM h-a app: x", "h-a", "app", "", "2026-11-21T00:04:05", "x")
+	row("<134>Nov 21 03:04:05 AM app: x", "here", "app", "", at, "x")
+	row("<134>Nov 21 03:04:05 PM: x", "here", "PM", "", at, "x")
+	row("<134> 11/21/2026:03:04:05 GMT ns1 0-PPE-0 : default TCP", "ns1", "", "", at, "0-PPE-0 : default TCP")
+	row("<134>21/11/2026 03:04:05 h-a app: x", "h-a", "app", "", at, "x")
+	row("<134>12/11/2026 03:04:05 h-a app: x", "h-a", "app", "", "2026-11-12T03:04:05", "x") // what is nearer to now
+	row("<134>11.12.2026 3:04:05 PM h-a app: x", "h-a", "app", "", "2026-11-12T15:04:05", "x")
+	row("<134>11/31/2026 03:04:05 h-a app: x", "h-a", "app", "", "now", "x")
+	row("<134>13/14/2026 03:04:05 h-a app: x", "here", "", "", "now", "13/14/2026 03:04:05 h-a app: x")
+	row("<134>1 1795226645.123456789 MX84 urls src=10.0.0.1:1", "MX84", "", "", at+".123", "urls src=10.0.0.1:1")
+	row("<134>1795226645.5 h-a app: x", "h-a", "app", "", at+".5", "x")
+	row("<134>1795226645 h-a app: x", "here", "", "", "now", "1795226645 h-a app: x")
+	row("<30>2026:11:21-03:04:05 utm ulogd[1]: x", "utm", "ulogd", "1", at, "x")
+	row("<30>2026/11/21-03:04:05 sw-a raslogd: x", "sw-a", "raslogd", "", at, "x")
+	// Cisco's counters after the name, its own data, its wireless controllers; switches of a stack; severities in other forms; Solaris.
+	row("<189>123: sw-1: 000456: Nov 21 03:04:05.123 UTC: %LINK-5-CHANGED: x", "sw-1", "%LINK-5-CHANGED", "", at, "x")
+	row(`<189>123: [syslog@9 s_id="10.1.1.1:514"]: Nov 21 03:04:05.123: %SYS-5-CONFIG_I: x`, "here", "%SYS-5-CONFIG_I", "", at, "x")
+	row("<134>WLC-1: *apfMsConnTask_1: Nov 21 03:04:05.123: %APF-6-STATE: x", "WLC-1", "%APF-6-STATE", "", at, "x")
+	row("<134>*apfMsConnTask_1: Nov 21 03:04:05.123: %APF-6-STATE: x", "here", "%APF-6-STATE", "", at, "x")
+	row("<134>WLC-1: *apfMsConnTask_1: text", "here", "WLC-1", "", "now", "*apfMsConnTask_1: text")
+	row("<134> Nov 21 03:04:05 10.0.0.3-1 TRAPMGR[1]: x", "10.0.0.3-1", "TRAPMGR", "1", at, "x")
+	row("<13>2026-11-21T02:04:05.123Z esx1 In(14) vmkernel[1]: x", "esx1", "vmkernel", "1", at+".123", "x")
+	row("<13>2026-11-21T02:04:05.123Z In(14) vmkernel[1]: x", "here", "vmkernel", "1", at+".123", "x")
+	row("<38>Nov 21 03:04:05 aix1 auth|security:info sshd[123]: x", "aix1", "sshd", "123", at, "x")
+	row("<14>Nov 21 03:04:05 user.info kernel: x", "here", "kernel", "", at, "x")
+	row("<14>Nov 21 03:04:05 local0.notice app[4]: x", "here", "app", "4", at, "x")
+	row("<38>Nov 21 03:04:05 [192.0.2.1.4.1] sshd[123]: x", "192.0.2.1", "sshd", "123", at, "x")
+	row("<30>Nov 21 03:04:05 AP 788a20aabbcc,U6-Lite-6.6.55+15189: : wevent[1]: x", "AP", "wevent", "1", at, "x")
+	row("<30>Nov 21 03:04:05 U7PG2,788a20aabbcc,v4.3.20 hostapd: x", "U7PG2,788a20aabbcc,v4.3.20", "hostapd", "", at, "x")
+	row(`<134>Nov 21 03:04:05 Zyxel src="192.0.2.1:1" msg="x"`, "Zyxel", "", "", at, `src="192.0.2.1:1" msg="x"`)
+	row("<38>Nov 21 03:04:05 above message repeats 3 times", "here", "", "", at, "above message repeats 3 times")
 	// Words and numbers are no hosts; names are, with a tag after them or in the form of a name.
 	row("<13>Nov 21 03:04:05 last message repeated 3 times", "here", "", "", at, "last message repeated 3 times")
 	row("<13>Nov 21 03:04:05 loghost last message repeated 3 times", "loghost", "", "", at, "last message repeated 3 times")
@@ -185,16 +224,20 @@ func TestNearestYear(t *testing.T) {
 	row("1970-01-01T00:00:30Z", "Nov 21 08:00:00", "1969-11-21T08:00:00Z")
 }
 
-// words are some that texts begin with.
-var words = strings.Fields(`the a last message Message from error warning notice info debug Failed failed user connection Connection closed link
-	interface started stopping exit Accepted accept denied session service unable no is was this when received sending timeout configuration`)
+// words are what texts begin with.
+var words = strings.Fields(wordsOfTexts + " " + wordsOfHosts + " " + levels + ` The Message From Failed Connection Accepted Warning`)
 
 // TestGrammarOfDevices makes headers at random by what families of devices write, and holds that host, tag, pid and text are found, and that the
-// host is never a number, a year or a word.
+// host is never a number, a year or a word. The long form takes another seed each time.
 func TestGrammarOfDevices(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 2))
+	seed, until := uint64(1), time.Time{}
+	if os.Getenv("LB_LONG") != "" {
+		seed, until = rand.Uint64(), time.Now().Add(10*time.Minute)
+	}
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 2))
 	pick := func(of ...string) string { return of[random.IntN(len(of))] }
-	for range 100_000 {
+	for n := 0; n < 100_000 || time.Now().Before(until); n++ {
 		day, hour := 1+random.IntN(28), random.IntN(24)
 		mon := pick("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 		mon = pick(mon, mon, mon, strings.ToUpper(mon), strings.ToLower(mon))
@@ -203,14 +246,17 @@ func TestGrammarOfDevices(t *testing.T) {
 		blank := pick(" ", " ", " ", "  ")
 		stamp := pick(
 			date+blank+clock, date+blank+clock, date+" 2026 "+clock, "2026 "+date+" "+clock, date+" "+clock+" 2026",
+			date+" "+clock+"+0100", date+" 2026 "+clock+"-07:30", fmt.Sprintf("%d/11/2026%s%s", day, pick(" ", ":", ", "), clock),
+			fmt.Sprintf("%d.%03d", 1_700_000_000+random.IntN(100_000_000), random.IntN(1000)), fmt.Sprintf("2026/11/%02d-%02d:59:01", day, hour),
 			fmt.Sprintf("2026-%02d-%02d", 1+random.IntN(12), day)+pick("T", " ")+fmt.Sprintf("%02d:%02d:%02d", hour, random.IntN(60), random.IntN(60))+
 				pick("", ".5", ",25")+pick("", "Z", "+01:00", "-0730", "+02"),
 		)
 		zone := pick("", "", "", " UTC", " CET", " EST")
-		if strings.Contains(stamp, "-") {
+		if strings.ContainsAny(stamp, "-+") {
 			zone = ""
 		}
-		host := pick("", "fw-a", "rtr1", "10.1.2.3", "host.example.net", "2001:db8::7", "Büro1", "sw_2", "loghost", "node17", "WINSRV")
+		host := pick("", "fw-a", "rtr1", "10.1.2.3", "host.example.net", "2001:db8::7", "Büro1", "sw_2", "loghost", "node17", "WINSRV", "10.1.2.3-1", "slot1/big-a")
+		before := pick("", "", "", "", pick("notice", "err", "In(14)", "user.info", "auth|security:info")+" ")
 		tag := pick("sshd", "kernel", "postfix/smtpd", "app", "my-app.v2", "CRON", "%ASA-6-302013", "%SYS-5-CONFIG_I", "systemd-logind", "(systemd)", "%%10SHELL/5/LOGIN")
 		pid := pick("", "", "1", "31337")
 		text := pick("hello world", "a: b: c", "<13>Nov 21 03:04:05 x y: z", "2026 was a year", "[x y=\"z\"] t", "10.0.0.1: what", "x")
@@ -224,7 +270,7 @@ func TestGrammarOfDevices(t *testing.T) {
 		if host != "" {
 			in += host + blank
 		}
-		in += tag
+		in += before + tag
 		if pid != "" {
 			in += "[" + pid + "]"
 		}
@@ -245,6 +291,41 @@ func TestGrammarOfDevices(t *testing.T) {
 			t.Fatalf("%q has host %q and content %q", in, m.Host, m.Content)
 		}
 	}
+}
+
+// FuzzHeaders has whatever bytes where a header may be. No byte of a message may be missing in its parts, but for what stands before the host or
+// the tag, a blank, a colon, and what is skipped by docs/syslogd.md; and the host is no number and no word of the lists.
+func FuzzHeaders(f *testing.F) {
+	for _, head := range []string{
+		"Nov 21 03:04:05 h-a app[1]: x", "29: rtr-a: 000028: *Nov 21 03:04:05.483 UTC: %SYS-5-CONFIG_I: Done", "1 2026-11-21T03:04:05Z h app 1 ID [a@1 b=\"c\"] x",
+		"WLC-1: *apfMsConnTask_1: Nov 21 03:04:05.123: %APF-6-STATE: x", "2026:11:21-03:04:05 utm ulogd[1]: x", "1 1795226645.12 MX84 urls src=1",
+		"[syslog@9 s_id=\"1\"]: Nov 21 03:04:05: %A-1-B: x", "Nov 21 03:04:05 [192.0.2.1.4.1] auth|security:info sshd[123]: x", "11/21/2026:03:04:05 GMT ns1 0-PPE-0 : x",
+		"Nov 21 03:04:05 AP 788a20aabbcc,U6-Lite-6.6.55+15189: : wevent[1]: x", "Nov 21 2026 12:04:05 AM.1 h-a In(14) a: \xef\xbb\xbfx",
+	} {
+		f.Add([]byte(head), []byte("0 text"))
+	}
+	f.Fuzz(func(t *testing.T, head, text []byte) {
+		text = append([]byte("|"), append(text, '|')...)
+		in := append(append([]byte("<13>"), head...), text...)
+		var m, again Message
+		m.Parse(in)
+		if !bytes.HasSuffix(m.Text, text) && !bytes.HasSuffix(m.Data, text) && !bytes.HasSuffix(m.Content, text) && !bytes.Contains(m.Host, []byte("|")) && !m.RFC5424 {
+			t.Errorf("%q: the text is %q", in, m.Text)
+		}
+		if host := m.Host; !m.RFC5424 && len(host) > 0 && (digits(host) == len(host) || kindOf(host)&textWord != 0 && kindOf(host)&hostWord == 0) {
+			t.Errorf("%q: the host is %q", in, host)
+		}
+		// A parser that has just seen the message takes the next one apart in the same way.
+		var p Parser
+		p.Parse(&again, in)
+		p.Parse(&again, in)
+		for i, pair := range [][2][]byte{{m.Host, again.Host}, {m.Tag, again.Tag}, {m.PID, again.PID}, {m.Text, again.Text}, {m.Content, again.Content}, {m.Stamp, again.Stamp}, {m.Data, again.Data}} {
+			if !bytes.Equal(pair[0], pair[1]) {
+				t.Errorf("%q: part %d is %q, and the second time %q", in, i, pair[0], pair[1])
+			}
+		}
+		m.Time(time.Unix(1795226645, 0))
+	})
 }
 
 func BenchmarkParseRelayedLine(b *testing.B) {

@@ -51,7 +51,7 @@ func (s part) of(b []byte) []byte {
 func (p *Parser) remember(m *Message, b []byte) {
 	n := len(b) - len(m.Text)
 	p.n = 0
-	if m.RFC5424 || m.Kind == NoStamp || len(m.Tag) == 0 || n > longestHead || b[n-1] != ' ' || isDevice(m.Tag) {
+	if m.RFC5424 || m.Kind == NoStamp || len(m.Data) > 0 || len(m.Tag) == 0 || n > longestHead || b[n-1] != ' ' || isDevice(m.Tag) {
 		return
 	}
 	where := func(view []byte) part {

@@ -7,6 +7,9 @@ type clock struct {
 	year, day, hour, minute, second, nano int
 	month                                 time.Month
 	zoned                                 bool // offset was sent
+	odd                                   bool // AM, PM or ":123" after the time of day, which no BSD time has
+	either                                bool // day and month may be meant the other way round
+	unix                                  int64
 	offset                                time.Duration
 }
 
@@ -19,14 +22,24 @@ func stampAt(b []byte) (n int, kind StampKind) {
 		if n, kind = isoStamp(b); n > 0 {
 			return n, kind
 		}
-	} else if !isLetter(b[0]) {
+		if _, n = numericClock(b); n > 0 && ends(b[n:]) {
+			return n, LooseStamp
+		}
+	} else if !mayBeDate(b) {
 		return 0, NoStamp
+	} else if n = bsdStamp(b); n > 0 {
+		// Most of them: neither a year nor an offset comes after it.
+		_, rest := fraction(b[n:])
+		if len(rest) > 1 && (rest[0] == ':' && (rest[1] == ' ' || rest[1] == '%') ||
+			rest[0] == ' ' && isLetter(rest[1]) && rest[1]|0x20 != 'z' && meridiem(rest) == 0) {
+			return n, BSDStamp
+		}
 	}
 	c, n := looseClock(b)
 	if n == 0 {
 		return 0, NoStamp
 	}
-	if c.year == 0 && !c.zoned && bsdStamp(b) > 0 {
+	if c.year == 0 && !c.zoned && !c.odd && bsdStamp(b) > 0 {
 		return stampLen, BSDStamp // its fraction is afterStamp's
 	}
 	return n, LooseStamp
@@ -49,6 +62,26 @@ func bsdStamp(b []byte) int {
 		return 0
 	}
 	return stampLen
+}
+
+// dateWords has, for each first letter of the names of months and days of the week, a bit for each second and for each third letter.
+var dateWords = func() (table [32][2]uint32) {
+	const names = "JanFebMarAprMayJunJulAugSepOctNovDecMonTueWedThuFriSatSun"
+	for i := 0; i < len(names); i += 3 {
+		first := &table[names[i]&0x1f]
+		first[0] |= 1 << (names[i+1] & 0x1f)
+		first[1] |= 1 << (names[i+2] & 0x1f)
+	}
+	return table
+}()
+
+// mayBeDate says whether b, which is longer than that, may begin with the name of a month or of a day.
+func mayBeDate(b []byte) bool {
+	if len(b) < 3 || !isLetter(b[0]) || !isLetter(b[1]) || !isLetter(b[2]) {
+		return false
+	}
+	first := &dateWords[b[0]&0x1f]
+	return first[0]>>(b[1]&0x1f)&(first[1]>>(b[2]&0x1f))&1 != 0
 }
 
 // month is 1 to 12 for "Jan" to "Dec" at the front of b, 0 for anything else.
@@ -120,11 +153,13 @@ func looseClock(b []byte) (c clock, n int) {
 			n = len(b) - len(rest)
 		}
 	}
+	blank := 0
 	if len(rest) > 3 && rest[0] == ' ' {
-		if offset, k := offsetAt(rest[1:]); k > 0 && ends(rest[1+k:]) {
-			c.zoned, c.offset = true, offset
-			n += 1 + k
-		}
+		blank = 1
+	}
+	if offset, k := offsetAt(rest[blank:]); k > 0 && ends(rest[blank+k:]) {
+		c.zoned, c.offset = true, offset
+		n += blank + k
 	}
 	return c, n
 }
@@ -191,11 +226,81 @@ func (c *clock) looseTime(b []byte) (rest []byte) {
 		return nil
 	}
 	b = b[n+6:]
-	c.nano, b = fraction(b)
-	if len(b) > 0 && (isDigit(b[0]) || isLetter(b[0])) {
+	if len(b) > 4 && b[0] == ':' && digits(b[1:]) == 3 && b[4] == ' ' { // H3C: "03:04:05:123"
+		c.odd, c.nano, b = true, 1_000_000*(10*two(b[1:])+int(b[3]-'0')), b[4:]
+	} else {
+		c.nano, b = fraction(b)
+	}
+	if k := meridiem(b); k > 0 {
+		c.odd = true
+		if c.hour < 12 && b[1] == 'P' {
+			c.hour += 12
+		} else if c.hour == 12 && b[1] == 'A' {
+			c.hour = 0
+		}
+		if b = b[k:]; c.nano == 0 {
+			c.nano, b = fraction(b)
+		}
+	}
+	if len(b) > 0 && (isDigit(b[0]) || isLetter(b[0]) && (b[0] != 'Z' || !ends(b[1:]))) {
 		return nil
 	}
 	return b
+}
+
+// meridiem is the length of " AM" or " PM" at the front of b, 0 when there is none. What a colon follows is a tag.
+func meridiem(b []byte) int {
+	if len(b) < 3 || b[0] != ' ' || b[1] != 'A' && b[1] != 'P' || b[2] != 'M' || len(b) > 3 && b[3] != ' ' && b[3] != '.' {
+		return 0
+	}
+	return 3
+}
+
+// numericClock reads times of numbers alone at the front of b, but for those of isoClock: "11/21/2026:03:04:05", "21.11.2026 3:04:05 PM", and
+// seconds since 1970 with a fraction. n is its length, 0 when there is none.
+func numericClock(b []byte) (c clock, n int) {
+	first := digits(b)
+	if first == 10 && b[0] == '1' && len(b) > 11 && b[10] == '.' && isDigit(b[11]) {
+		for _, d := range b[:10] {
+			c.unix = 10*c.unix + int64(d-'0')
+		}
+		var rest []byte
+		c.nano, rest = fraction(b[10:])
+		return c, len(b) - len(rest)
+	}
+	if first != 1 && first != 2 || len(b) < len("1/1/2026 1:02:03") || b[first] != '/' && b[first] != '.' {
+		return c, 0
+	}
+	number := func(b []byte) int {
+		if digits(b) == 1 {
+			return int(b[0] - '0')
+		}
+		return two(b)
+	}
+	rest := b[first+1:]
+	second := digits(rest)
+	if second != 1 && second != 2 || rest[second] != b[first] {
+		return c, 0
+	}
+	c.day, c.month = number(b), time.Month(number(rest))
+	rest = rest[second+1:]
+	if c.year = yearAt(rest); c.year == 0 || len(rest) < len("2026 1:02:03") || rest[4] != ' ' && rest[4] != ':' && rest[4] != ',' {
+		return c, 0
+	}
+	if rest = c.looseTime(skipBlanks(rest[5:])); rest == nil {
+		return c, 0
+	}
+	if c.month > 12 {
+		c.day, c.month = int(c.month), time.Month(c.day)
+	}
+	if c.month < 1 || c.month > 12 || c.day < 1 || c.day > 31 {
+		return c, 0
+	}
+	c.either = c.day <= 12
+	if offset, k := offsetAt(rest); k > 0 && ends(rest[k:]) {
+		c.zoned, c.offset, rest = true, offset, rest[k:]
+	}
+	return c, len(b) - len(rest)
 }
 
 // fraction reads ".123" or ",123" as nanoseconds; more than nine digits are read over. Without one it reads nothing.
@@ -270,11 +375,11 @@ func isoStamp(b []byte) (n int, kind StampKind) {
 	return n, LocalStamp
 }
 
-// isoClock reads "2026-11-21T03:04:05", with "/" for "-", a blank for "T", a fraction and a zone. It is written out because time.Parse
+// isoClock reads "2026-11-21T03:04:05", with "/" or ":" for "-", a blank or "-" for "T", a fraction and a zone. It is written out because time.Parse
 // allocates, and so that every number is bounded before it is used.
 func isoClock(b []byte) (c clock, n int) {
 	const shortest = len("2026-11-21T03:04:05")
-	if len(b) < shortest || b[4] != '-' && b[4] != '/' || b[7] != b[4] || b[10]|0x20 != 't' && b[10] != ' ' || b[13] != ':' || b[16] != ':' {
+	if len(b) < shortest || b[4] != '-' && b[4] != '/' && b[4] != ':' || b[7] != b[4] || b[10]|0x20 != 't' && b[10] != ' ' && b[10] != '-' || b[13] != ':' || b[16] != ':' {
 		return c, 0
 	}
 	if digits(b[:4]) < 4 {
@@ -342,7 +447,12 @@ func (m *Message) Time(received time.Time) (t time.Time, ok bool) {
 	case ISOStamp, LocalStamp:
 		c, _ = isoClock(m.Stamp)
 	default:
-		c, _ = looseClock(m.Stamp)
+		if c, _ = looseClock(m.Stamp); c.month == 0 {
+			c, _ = numericClock(m.Stamp)
+		}
+	}
+	if c.unix > 0 {
+		return time.Unix(c.unix, int64(c.nano)), true
 	}
 	if c.month == 0 || c.day > longest(c.month) || c.year > 0 && c.month == time.February && c.day == 29 && !leap(c.year) {
 		return received, false
@@ -350,7 +460,14 @@ func (m *Message) Time(received time.Time) (t time.Time, ok bool) {
 	if c.year == 0 && m.Kind != ISOStamp && m.Kind != LocalStamp {
 		return c.near(received)
 	}
-	return c.in(received.Location()), true
+	t = c.in(received.Location())
+	if c.either {
+		c.day, c.month = int(c.month), time.Month(c.day)
+		if other := c.in(received.Location()); other.Sub(received).Abs() < t.Sub(received).Abs() {
+			t = other
+		}
+	}
+	return t, true
 }
 
 // longest is how many days a month may have.
