@@ -266,3 +266,85 @@ func TestFollowAsLogrotateRotates(t *testing.T) {
 		t.Errorf("%d bytes are behind the last line: %v", behind, err)
 	}
 }
+
+// TestFollowAFileTruncatedUnderASlowReader empties the file while much of it is unread, and lets it grow to more than it was before the reader
+// looks again: each line that comes is whole, what was cut off is counted, and all that was written after it comes.
+func TestFollowAFileTruncatedUnderASlowReader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	w := open(t, path, Options{Hold: 1 << 30})
+	f, _ := followed(t, w, nil)
+	line := func(n int) string { return fmt.Sprintf("line %d %s end\n", n, strings.Repeat("x", n%97)) }
+	n, size := 0, 0
+	more := func(bytes int) {
+		for size = 0; size < bytes; n++ {
+			write(t, w, line(n))
+			size += len(line(n))
+		}
+	}
+	next := func() string {
+		t.Helper()
+		lines, err := f.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(lines)
+	}
+	more(500_000)
+	before := n
+	f.Bound(1000)
+	read := strings.Count(next(), "\n")
+	behind, err := w.Behind(f.Position())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	more(700_000)
+	f.Bound(0)
+	want, got := "", ""
+	for k := before; k < n; k++ {
+		want += line(k)
+	}
+	wait.Until(t, "what was written after the truncation", func() bool {
+		got += next()
+		return len(got) >= len(want)
+	})
+	if got != want {
+		t.Errorf("%d bytes came after the truncation, want %d; they begin %.60q", len(got), len(want), got)
+	}
+	if m := f.Missed(); m.Times != 1 || m.Bytes != uint64(behind) {
+		t.Errorf("after %d of %d lines were read, missed is %+v; want %d bytes", read, before, m, behind)
+	}
+}
+
+// TestFollowAnotherFileUnderTheSameInode has a position in a file whose inode another has by now, with lines of one length and the same end: the
+// other one is read from its beginning.
+func TestFollowAnotherFileUnderTheSameInode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	line := func(n int) string {
+		return fmt.Sprintf("<13>1 2026-11-21T03:04:05.000000Z h app - - - number %07d %s end\n", n, strings.Repeat("x", 120))
+	}
+	w := open(t, path, Options{Hold: 1 << 30})
+	f, _ := followed(t, w, nil)
+	for n := range 100 {
+		write(t, w, line(n))
+	}
+	follow(t, f, 100*len(line(0)))
+	p := f.Position()
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var others strings.Builder
+	for n := range 150 {
+		others.WriteString(line(1000 + n))
+	}
+	if err := os.WriteFile(path, []byte(others.String()), 0o600); err != nil { // keeps the inode
+		t.Fatal(err)
+	}
+	w = open(t, path, Options{Hold: 1 << 30})
+	f, found := followed(t, w, &p)
+	if got := follow(t, f, others.Len()); found || got != others.String() {
+		t.Errorf("found %v, and %d of %d bytes were read", found, len(got), others.Len())
+	}
+}

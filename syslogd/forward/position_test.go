@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -90,7 +91,7 @@ func TestPositionOfBefore(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("mount a tmpfs: %v", err)
+		tape.Skipf(t, "mount a tmpfs: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	p := newPeer(t, nil)
@@ -129,7 +130,7 @@ func TestFullDisk(t *testing.T) {
 func TestStoreOnAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		t.Skipf("mount a tmpfs: %v", err)
+		tape.Skipf(t, "mount a tmpfs: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
 	path := filepath.Join(dir, "p")

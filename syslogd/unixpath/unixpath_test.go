@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/tape"
 )
 
 // bound is a socket of some type at a path, closed with the test; listen has it listen.
@@ -74,7 +76,7 @@ func dupe(t *testing.T, path string, kind int) int {
 
 func TestAnotherUsersSocketIsNotTouched(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root, to be somebody else")
+		tape.Skipf(t, "needs root, to be somebody else")
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "s")

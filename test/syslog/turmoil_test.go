@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -34,11 +35,11 @@ import (
 // that is still there has come to the peer. The long form goes on for an hour.
 func TestTurmoil(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root mounts a small disk")
+		tape.Skipf(t, "only root mounts a small disk")
 	}
 	small := t.TempDir()
 	if err := unix.Mount("tmpfs", small, "tmpfs", 0, "size=24m"); err != nil {
-		t.Skipf("mount a tmpfs: %v", err)
+		tape.Skipf(t, "mount a tmpfs: %v", err)
 	}
 	t.Cleanup(func() { unix.Unmount(small, unix.MNT_DETACH) })
 	turmoil(t, small)
@@ -81,12 +82,14 @@ outputs:
 		}
 	}
 	output := func() control.Output { return d.status().Outputs[1] }
-	// The daemon makes its file and its directory anew when they are gone, and renames the file to rotate it: between any two steps of a scene.
+	// The daemon makes its file and its directory anew when they are gone, and renames the file to rotate it: between any two steps of a scene. What
+	// it writes before it notices goes where nobody can read it.
 	there := func() {
 		t.Helper()
-		wait.Until(t, "the file to be there", func() bool {
-			info, err := os.Lstat(all)
-			return err == nil && info.Mode().IsRegular()
+		wait.Until(t, "the daemon to write to the file that is there", func() bool {
+			var st unix.Stat_t
+			err := unix.Lstat(all, &st)
+			return err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && output().Inode == st.Ino
 		})
 	}
 	until := func(what string, do func() error) {
@@ -180,7 +183,7 @@ outputs:
 	for first := true; first || time.Now().Before(end); first = false {
 		r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		for _, name := range names {
-			there() // whatever the scene before has done to it
+			there() // whatever was done to it before
 			before := d.said
 			lines := strings.Count(before.String(), "\n")
 			scenes[name]()
@@ -201,6 +204,7 @@ outputs:
 	if s := d.status(); s.Outputs[0].Written+s.Outputs[0].Waiting != s.Outputs[0].Given {
 		t.Errorf("of the output that nothing happened to: %+v", s.Outputs[0])
 	}
+	there()
 	must(say(in, "<13>mark: the end"))
 	deadline := time.Now().Add(3 * time.Minute) // sessions end after ten seconds, and count five later
 	for o := output(); o.Forward.Error != "" || len(o.Errors) > 0 || !peer.has("the end"); o = output() {
