@@ -195,11 +195,11 @@ func (rt *Runtime) Stop() {
 		rt.eng.Stop()
 		rt.generation.Close()
 		<-logged
-		rt.endStreams()
 		if rt.beating != nil {
 			<-rt.beating
 			rt.ledger.Beat(true)
 		}
+		rt.endStreams()
 		close(rt.done)
 	})
 }

@@ -46,17 +46,19 @@ const beatEvery = time.Second
 type beaten struct {
 	health  *Health
 	network string
-	sock    *socket
+	sock    *socket // of a receiver of datagrams
+	stream  *Stream // of one that takes lines over TCP
 	buf     []byte
 	// some of its lines do not say which process they are from, and cannot be
 	// compared.
 	nameless bool
 }
 
-// Add has the receiver of a target informed, if it takes datagrams. The error names
-// a target that can never work.
+// Add has the receiver of a target informed, if it takes datagrams or lines over
+// TCP. The error names a target that can never work.
 func (l *Ledger) Add(t Target) error {
-	if t.Network != "udp" && t.Network != "unixgram" || t.Health == nil {
+	stream := t.Network == "tcp" && t.Stream != nil
+	if t.Network != "udp" && t.Network != "unixgram" && !stream || t.Health == nil {
 		return nil
 	}
 	nameless := true
@@ -69,6 +71,10 @@ func (l *Ledger) Add(t Target) error {
 			b.nameless = b.nameless || nameless
 			return nil
 		}
+	}
+	if stream {
+		l.receivers = append(l.receivers, &beaten{health: t.Health, network: t.Network, stream: t.Stream, nameless: nameless})
+		return nil
 	}
 	sock, err := newSocket(t.Network, t.Address)
 	if err != nil {
@@ -96,8 +102,8 @@ func (l *Ledger) Run(ctx context.Context) {
 }
 
 // Beat tells all receivers. A final one says that no line follows; it waits a
-// little for a receiver that does not take it at once. One goroutine may call
-// it at a time.
+// little for a receiver that does not take it at once. Streams are to be closed
+// after it. One goroutine may call it at a time.
 func (l *Ledger) Beat(final bool) {
 	until := time.Now()
 	if final {
@@ -111,6 +117,10 @@ func (l *Ledger) Beat(final bool) {
 			Instance: uint64(l.Began.UnixNano()), Generation: uint64(l.Generation), Sent: b.health.Sent(), Lost: b.health.Lost(), Final: final,
 		}
 		b.buf = message.AppendBeat(b.buf[:0], time.Now(), l.Pid, beat)
+		if b.stream != nil {
+			b.stream.beat(b.buf)
+			continue
+		}
 		for !b.send() && time.Now().Before(until) {
 			time.Sleep(time.Millisecond)
 		}
@@ -163,11 +173,19 @@ func (l *Ledger) listens(b *beaten) bool {
 		l.inputs, l.changed = strings.Fields(string(bytes.ToValidUTF8(text, nil))), info.ModTime()
 	}
 	for _, input := range l.inputs {
-		if b.sock.isAt(input) {
+		if b.stream != nil && b.stream.isAt(input) || b.stream == nil && b.sock.isAt(input) {
 			return true
 		}
 	}
 	return false
+}
+
+// isAt says whether an input, "tcp://127.0.0.1:514", is where the stream leads
+// to, as far as that is this host.
+func (s *Stream) isAt(input string) bool {
+	text, ok := strings.CutPrefix(input, "tcp://")
+	to, err := netip.ParseAddrPort(s.Address)
+	return ok && err == nil && samePlace(text, to)
 }
 
 // isAt says whether an input, "udp://127.0.0.1:514" or "unix:///path", is where
@@ -181,10 +199,6 @@ func (s *socket) isAt(input string) bool {
 	if !ok {
 		return false
 	}
-	at, err := netip.ParseAddrPort(text)
-	if err != nil {
-		return false
-	}
 	var to netip.AddrPort
 	switch a := s.addr.(type) {
 	case *unix.SockaddrInet4:
@@ -192,6 +206,15 @@ func (s *socket) isAt(input string) bool {
 	case *unix.SockaddrInet6:
 		to = netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port))
 	default:
+		return false
+	}
+	return samePlace(text, to)
+}
+
+// samePlace says whether what listens at an address is what to leads to.
+func samePlace(listens string, to netip.AddrPort) bool {
+	at, err := netip.ParseAddrPort(listens)
+	if err != nil {
 		return false
 	}
 	same := at.Addr().Unmap() == to.Addr() || at.Addr().IsUnspecified() && to.Addr().IsLoopback()

@@ -1,9 +1,13 @@
 package syslog
 
 import (
+	"bufio"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,4 +123,88 @@ func TestInputsThatAreATarget(t *testing.T) {
 	row("unixgram", "/x", "unix:///x", true)
 	row("unixgram", "/x", "udp://127.0.0.1:514", false)
 	row("unixgram", "/x", "nonsense", false)
+}
+
+// TestLedgerOverTCP has a receiver of lines and one of octet-counted frames: each beat comes after the lines that it counts, and the last one
+// after all.
+func TestLedgerOverTCP(t *testing.T) {
+	for _, counted := range []bool{false, true} {
+		in, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		inputs := filepath.Join(t.TempDir(), "inputs")
+		if err := os.WriteFile(inputs, []byte("tcp://"+in.Addr().String()+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		health := &Health{Address: in.Addr().String()}
+		s := &Stream{Network: "tcp", Address: in.Addr().String(), OctetCount: counted, Health: health}
+		target := Target{Network: "tcp", Address: s.Address, Level: 7, Tag: "haproxy", Pid: 41, Len: 1024, Health: health, Stream: s}
+		out, err := NewSender(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &Ledger{Pid: 41, Generation: 3, Began: time.Unix(1, 0), Mode: inputs}
+		if err := l.Add(target); err != nil {
+			t.Fatal(err)
+		}
+		const n = 1000
+		go func() {
+			l.Beat(false)
+			for i := range n {
+				out.Log(message.Info, []byte("x"))
+				out.Flush()
+				if i%100 == 99 {
+					l.Beat(false)
+				}
+			}
+			l.Beat(true)
+			s.Close(time.Now().Add(30 * time.Second))
+		}()
+		c, err := in.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var last message.Beat
+		lines, frames := uint64(0), bufio.NewReader(c)
+		for {
+			text, err := frame(frames, counted)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var m message.Message
+			m.Parse(text)
+			if b, ok := m.Beat(); !ok {
+				lines++
+			} else if last = b; b.Sent > lines {
+				t.Errorf("%d lines came before a beat of %d", lines, b.Sent)
+			}
+		}
+		c.Close()
+		if want := (message.Beat{Instance: 1e9, Generation: 3, Sent: n, Final: true}); last != want || lines != n {
+			t.Errorf("%d lines, and in the end %+v; want %d and %+v", lines, last, n, want)
+		}
+	}
+}
+
+// frame reads a line, or a frame that has its length before it.
+func frame(in *bufio.Reader, counted bool) ([]byte, error) {
+	if !counted {
+		return in.ReadBytes('\n')
+	}
+	length, err := in.ReadString(' ')
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(length, " "))
+	if err != nil {
+		return nil, err
+	}
+	text := make([]byte, n)
+	_, err = io.ReadFull(in, text)
+	return text, err
 }

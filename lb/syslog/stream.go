@@ -30,6 +30,7 @@ type Stream struct {
 	// mu guards the fields below.
 	mu      sync.Mutex
 	buf     []byte
+	note    []byte        // what a Ledger says of the lines before it; the newest only
 	wake    chan struct{} // nil before the first line
 	closing bool
 	done    chan struct{} // closed when the writer has ended
@@ -57,6 +58,24 @@ func (s *Stream) put(lines []byte) bool {
 		return false
 	}
 	s.buf = append(s.buf, lines...)
+	s.stir()
+	return true
+}
+
+// beat takes a message about the lines that were put before it. It is no line
+// itself: it is not counted, and lost when it cannot be written at once.
+func (s *Stream) beat(message []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return
+	}
+	s.note = append(append(s.note[:0], message...), '\n')
+	s.stir()
+}
+
+// stir wakes the writer, and starts it if there is none. Called with mu held.
+func (s *Stream) stir() {
 	if s.wake == nil {
 		s.wake, s.done, s.ready = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 		go s.write()
@@ -65,7 +84,6 @@ func (s *Stream) put(lines []byte) bool {
 	case s.wake <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 // Lost is the number of lines that were taken and could not be written.
@@ -93,17 +111,21 @@ func (s *Stream) Close(until time.Time) {
 // write is the writer's goroutine; it ends with Close.
 func (s *Stream) write() {
 	defer close(s.done)
-	var batch []byte
+	var batch, note []byte
 	for open := true; open; {
 		_, open = <-s.wake
 		for {
 			s.mu.Lock()
 			batch, s.buf = s.buf, batch[:0]
+			note, s.note = s.note, note[:0]
 			s.mu.Unlock()
-			if len(batch) == 0 {
+			if len(batch)+len(note) == 0 {
 				break
 			}
 			s.deliver(batch)
+			if len(note) > 0 {
+				_, _ = s.some(note) // the next one says the same and more
+			}
 			if cap(batch) > keep {
 				batch = nil
 			}

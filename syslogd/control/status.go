@@ -178,7 +178,9 @@ func (s *Status) AddUp(past Total) {
 // shownSenders is how many processes the table has.
 const shownSenders = 12
 
-func (l *Ledger) write(w io.Writer, now time.Time) {
+// write writes what was sent, what of it was received, and what the outputs did with all lines: they know no senders, and their counts begin with
+// the process.
+func (l *Ledger) write(w io.Writer, now time.Time, all Total) {
 	if l == nil {
 		return
 	}
@@ -187,6 +189,8 @@ func (l *Ledger) write(w io.Writer, now time.Time) {
 		verdict = fmt.Sprintf("%d MISSING", l.Missing)
 	}
 	fmt.Fprintf(w, "\nledger: %d lines sent, %d received: %s; %d were lost by the senders\n", l.Sent, l.Received, verdict, l.Lost)
+	lost := all.RingOverflow + all.DiskLost
+	fmt.Fprintf(w, "outputs, since the start: %d lines given, %d on disk, %d waiting, %d lost\n", all.Written+all.Waiting+lost, all.Written, all.Waiting, lost)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "generation\tpid\tsent\treceived\tmissing\tlost by sender\theard\t  from\t")
 	for i, s := range l.Senders {
@@ -257,7 +261,7 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 			}
 		}
 	}
-	s.Ledger.write(w, now)
+	s.Ledger.write(w, now, s.Total)
 	for _, in := range s.Inputs {
 		in.writeTroubles(w)
 		for _, g := range in.Gaps {
