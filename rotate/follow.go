@@ -115,6 +115,7 @@ func (f *Follower) Close() error { return f.file.Close() }
 func (f *Follower) Release(p Position) {
 	f.w.mu.Lock()
 	f.w.reader.floor, f.w.reader.followed = p.After, true
+	f.w.abandoned = slices.DeleteFunc(f.w.abandoned, func(a abandoned) bool { return a.last.Before(p.After) })
 	f.w.mu.Unlock()
 	f.w.kick()
 }
@@ -131,7 +132,7 @@ func (f *Follower) Seek(p Position) (found bool, err error) {
 		}
 		if sure {
 			f.finished = true
-			if err := f.advance(p.After, identity{}); !errors.Is(err, errTurned) {
+			if err := f.advance(p.After, identity{}, p.Inode); !errors.Is(err, errTurned) {
 				return false, err
 			}
 		}
@@ -190,7 +191,7 @@ func (f *Follower) Next() ([]byte, error) {
 			return fresh[:end], nil
 		}
 		if f.finished {
-			err := f.advance(f.pos.After, f.id)
+			err := f.advance(f.pos.After, f.id, f.id.ino)
 			if errors.Is(err, errTurned) {
 				return nil, nil // the caller comes again
 			}
@@ -262,14 +263,15 @@ func (f *Follower) current() bool {
 // errTurned says that a rotation came between two looks.
 var errTurned = errors.New("the log file was rotated meanwhile")
 
-// advance goes on to the oldest file after a stamp that is not the given one, or to the current one.
-func (f *Follower) advance(after time.Time, but identity) error {
+// advance goes on to the oldest file after a stamp that is not the given one, or to the current one. known is the inode of the file that the
+// caller has read, or counts as missed.
+func (f *Follower) advance(after time.Time, but identity, known uint64) error {
 	f.w.mu.Lock()
 	cur, last := f.w.cur, f.w.last
 	f.w.mu.Unlock()
 	f.w.opt.step("follow: list")
 	// Every rotation up to last has its name by now, so what the directory does not show is the current file.
-	b, read, err := f.oldest(after, but, cur.id)
+	b, read, left, err := f.oldest(after, but, cur.id)
 	if err != nil {
 		return err
 	}
@@ -289,6 +291,7 @@ func (f *Follower) advance(after time.Time, but identity) error {
 			file.Close()
 			return errTurned // renumbered since
 		}
+		f.countAbandoned(after, read, b, known, left)
 		return f.adopt(file, Position{After: b.stamp.Add(-1)})
 	}
 	if read.After(last) { // somebody else moved the file that was read
@@ -305,7 +308,47 @@ func (f *Follower) advance(after time.Time, but identity) error {
 		file.Close()
 		return errTurned
 	}
+	f.countAbandoned(after, read, b, known, left)
 	return f.adopt(file, Position{After: last})
+}
+
+// An abandoned file is one that the Writer has left because it was not at its path any more.
+type abandoned struct {
+	id   identity
+	size int64
+	last time.Time // the newest rotated file was this one's elder
+}
+
+// mostAbandoned bounds what is known of them.
+const mostAbandoned = 1000
+
+// abandon notes that the Writer goes on in another file. Called with mu held.
+func (w *Writer) abandon(old *file) {
+	if w.opt.Hold > 0 && old.missing == nil && len(w.abandoned) < mostAbandoned {
+		w.abandoned = append(w.abandoned, abandoned{old.id, old.size, w.last})
+	}
+}
+
+// countAbandoned counts what nobody can read of the files between where the Follower was, after a stamp (read, if the file has one by now), and the
+// file to, or the current one. left says which files are still to be found.
+func (f *Follower) countAbandoned(after, read time.Time, to backup, known uint64, left func(id identity) bool) {
+	if read.After(after) {
+		after = read
+	}
+	f.w.mu.Lock()
+	defer f.w.mu.Unlock()
+	f.w.abandoned = slices.DeleteFunc(f.w.abandoned, func(a abandoned) bool {
+		between := !a.last.Before(after) && (to.name == "" || to.stamp.After(a.last))
+		if !between || left(a.id) {
+			return false
+		}
+		if a.id.ino == known {
+			return true
+		}
+		f.missed.Times++
+		f.missed.Bytes += uint64(a.size)
+		return true
+	})
 }
 
 // oldest is the oldest plain file after a stamp that is neither the given one nor the current one; without a name: there is none. read is
@@ -313,13 +356,13 @@ func (f *Follower) advance(after time.Time, but identity) error {
 //
 // What somebody else renames while the directory is read may be missing: it had its old name no more and its new one not yet. Nobody renames
 // a file twice in so short a time, so it looks twice.
-func (f *Follower) oldest(after time.Time, but, cur identity) (b backup, read time.Time, err error) {
+func (f *Follower) oldest(after time.Time, but, cur identity) (b backup, read time.Time, left func(id identity) bool, err error) {
 	defer f.w.freeze()()
 	var looks [2]backup
+	var all []backup
 	for i := range looks {
-		all, err := f.w.listFrozen()
-		if err != nil {
-			return b, read, err
+		if all, err = f.w.listFrozen(); err != nil {
+			return b, read, nil, err
 		}
 		for _, o := range all {
 			switch {
@@ -331,9 +374,12 @@ func (f *Follower) oldest(after time.Time, but, cur identity) (b backup, read ti
 		}
 	}
 	if looks[0].id != looks[1].id {
-		return b, read, errTurned
+		return b, read, nil, errTurned
 	}
-	return looks[1], read, nil
+	left = func(id identity) bool {
+		return id == cur || slices.ContainsFunc(all, func(b backup) bool { return b.id == id })
+	}
+	return looks[1], read, left, nil
 }
 
 // find opens the file that p is in, under whichever name it has now. It returns nothing when there is none; sure is false when that

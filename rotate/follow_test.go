@@ -348,3 +348,39 @@ func TestFollowAnotherFileUnderTheSameInode(t *testing.T) {
 		t.Errorf("found %v, and %d of %d bytes were read", found, len(got), others.Len())
 	}
 }
+
+// TestFollowFilesThatAreRemoved has somebody remove the directory while a slow reader is in a file before: what was written meanwhile cannot be
+// read, and is counted. A file that was read is not.
+func TestFollowFilesThatAreRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "logs", "a.log")
+	w := open(t, path, Options{Hold: 1 << 30})
+	f, _ := followed(t, w, nil)
+	remove := func() { // and waits until the Writer has another file
+		t.Helper()
+		before := w.Stats().Followed
+		if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+			t.Fatal(err)
+		}
+		wait.Until(t, "a new file", func() bool { return w.Stats().Followed > before })
+	}
+	write(t, w, numbered(0))
+	if got := follow(t, f, 1); got != numbered(0) {
+		t.Fatalf("got %q", got)
+	}
+	remove()
+	write(t, w, numbered(1))
+	write(t, w, numbered(2))
+	remove() // not read
+	write(t, w, numbered(3))
+	if got := follow(t, f, 1); got != numbered(3) {
+		t.Errorf("got %q", got)
+	}
+	if m := f.Missed(); m.Times != 1 || m.Bytes != uint64(2*len(numbered(0))) {
+		t.Errorf("missed is %+v after two lines were taken away", m)
+	}
+	remove()
+	write(t, w, numbered(4))
+	if got := follow(t, f, 1); got != numbered(4) || f.Missed().Times != 1 {
+		t.Errorf("got %q, missed is %+v", got, f.Missed())
+	}
+}

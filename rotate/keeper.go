@@ -118,6 +118,7 @@ func (w *Writer) follow() {
 	if err != nil {
 		return
 	}
+	w.abandon(old)
 	w.counts.Followed++
 	if w.rarely.may("follow", w.opt.Now()) {
 		w.opt.Log.Warn("the log file was moved or deleted; writing to a new one", "path", w.path,

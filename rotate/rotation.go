@@ -112,6 +112,9 @@ func (w *Writer) rotate() (old *file, name string, err error) {
 	if !w.inPlace() {
 		// The file at the path is not ours to rename. Ours was moved or deleted, which is a rotation already.
 		old, err := w.swap()
+		if err == nil {
+			w.abandon(old)
+		}
 		return old, "", err
 	}
 	w.opt.step("rotate: rename")
@@ -158,6 +161,9 @@ func (w *Writer) Reopen() (Reopening, error) {
 	if err != nil {
 		w.mu.Unlock()
 		return Reopening{}, err
+	}
+	if old.id != w.cur.id {
+		w.abandon(old)
 	}
 	w.counts.Reopens++
 	result := Reopening{OldInode: old.id.ino, NewInode: w.cur.id.ino, Bytes: old.written}

@@ -51,7 +51,8 @@ type Writer struct {
 
 	troubles troubles
 
-	reader reading
+	reader    reading
+	abandoned []abandoned // files that are no longer where a Follower could find them, perhaps
 
 	before    *Writer // had the path and is not closed yet, as far as is known
 	succeeded bool    // another Writer was opened for the path

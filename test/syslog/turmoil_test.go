@@ -402,7 +402,7 @@ func (p *oddPeer) serve(raw net.Conn) {
 		if _, err := io.ReadFull(in, b); err != nil {
 			return
 		}
-		if !strings.HasPrefix(string(b), "<13>1 20") {
+		if !strings.HasPrefix(string(b), "<13>1 20") && !(strings.HasPrefix(string(b), "<44>1 20") && strings.Contains(string(b), " lost ")) { // or a line in the place of lost ones
 			p.t.Errorf("a frame reads %.80q", b)
 		}
 		if _, text, ok := strings.Cut(string(b), " mark - - - "); ok {
