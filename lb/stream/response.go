@@ -187,11 +187,19 @@ func (t *txn) serverSaid(h *http1.Head) {
 	}
 }
 
+// maxInterims is how many 1xx responses one exchange may have: a server that sends
+// nothing else would never be done. One every 20 seconds lasts for hours.
+const maxInterims = 1000
+
 // interim passes a 1xx response on; HTTP/1.0 clients do not know them. What it
 // says of a body or a connection would be true of the answer that follows.
 func (t *txn) interim(n int) step {
 	h := &t.s.sh.res
 	t.continued = t.continued || h.Status() == 100
+	if t.interims++; t.interims > maxInterims {
+		t.badResponse('P', bad{"more than 1000 interim answers to one request", t.res.Bytes(), 0})
+		return left
+	}
 	if t.clientMinor == 0 {
 		t.res.R += n
 		return onward

@@ -115,6 +115,7 @@ type response struct {
 	trailers    []byte // lines after the chunks, where something needs them (body.go)
 	keepServer  bool   // the server's connection outlives the exchange
 	continued   bool   // 100 Continue came
+	interims    int    // 1xx answers that came
 	early       bool   // unless this: the response was complete before the request
 }
 

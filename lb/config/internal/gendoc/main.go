@@ -71,6 +71,23 @@ reference for what each keyword means). No keyword is accepted silently:
 - A transfer coding beneath chunked (` + "`Transfer-Encoding: gzip, chunked`" + `) is a 502 for clients of HTTP/1.0 and HTTP/2, which cannot be informed of it.
 - A misspelled section is one error, and its lines are not read as part of the section before.
 
+## Where framing is stricter
+
+A message that two servers could read in two ways is refused: what lb takes, it and the server take for the same request. lb answers 400 to what follows;
+HAProxy 2.6 passes it on, as it is or corrected:
+
+- both Content-Length and Transfer-Encoding; more than one Content-Length, or a list in one, even of equal numbers
+- ` + "`Transfer-Encoding: chunked,`" + ` with an empty element, and a transfer coding in a message of HTTP/1.0
+- chunks whose lines end without CR, and trailers that name a length, a coding or a host
+- a header line that continues the one before it (folding), a control character or NUL in a value
+- more than one blank, or a tab, in the request line; ` + "`HTTP/2.0`" + ` in it
+- HTTP/1.1 without Host; a Host with several names, a path, an open bracket or two ports; a user in the target (` + "`http://user@host/`" + `)
+
+A transfer coding besides chunked is a 501; HAProxy says 400 or 422. Answers of servers are held to the same rules for their heads (a folded line or a
+control character in one is a 502, and ` + "`show errors`" + ` says which), and more than 1,000 interim answers (1xx) to one request are a 502, or the end of the
+connection as the client has seen some; HAProxy passes on any number. In one point lb takes more: a target without a path (` + "`http://host?query`" + `), which
+RFC 9112 allows, is a 400 in HAProxy.
+
 ## Where rules differ
 
 - ` + "`hdr_ip`" + ` also reads an IPv6 address in brackets, with or without a port; HAProxy 2.6 passes over it, and a list that denies would let it by.
