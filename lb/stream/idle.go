@@ -93,13 +93,17 @@ func (p *idlePool) purge() {
 // reuse goes on over an idle connection, if there is one for this exchange.
 func (t *txn) reuse(now int64) bool {
 	s := t.s
-	if own := s.own; own != nil {
-		s.own = nil
-		if own.srv == t.srv && own.current() && own.sni == t.sni && t.same(own) && own.Quiet() {
-			t.use(own, now)
-			return true
+	if holder := s.client(); holder.own != nil {
+		own := holder.own
+		fits := own.srv == t.srv && own.sni == t.sni && t.same(own)
+		if fits || s.stream == nil || !own.current() { // another stream may still want it
+			holder.own = nil
+			if fits && own.current() && own.Quiet() {
+				t.use(own, now)
+				return true
+			}
+			own.close()
 		}
-		own.close()
 	}
 	if t.upgrade || t.rec.Retries > 0 || t.be.private(t.srv) {
 		return false
@@ -136,8 +140,12 @@ func (t *txn) use(c *serverConn, now int64) {
 func (t *txn) keepIdle(c *serverConn) {
 	s := t.s
 	pool := &s.sh.pools[c.srv.Index]
-	own := t.be.Reuse == ReuseNever || c.private
-	if own && !t.keep || !own && pool.used-1+pool.len >= pool.need || !c.current() {
+	own, keep := t.be.Reuse == ReuseNever || c.private, t.keep
+	holder := s.client()
+	if s.stream != nil && c.private {
+		keep = !s.stream.m.dead && c.wins(holder.own)
+	}
+	if own && !keep || !own && pool.used-1+pool.len >= pool.need || !c.current() {
 		c.close()
 		return
 	}
@@ -145,10 +153,26 @@ func (t *txn) keepIdle(c *serverConn) {
 	c.Rest()
 	c.t = nil
 	if own {
-		s.own, c.owner = c, s
+		if holder.own != nil {
+			holder.own.close()
+		}
+		holder.own, c.owner = c, holder
 		return
 	}
 	pool.push(c)
+}
+
+// wins reports whether c is the one to be kept, where streams of one client have used
+// several that know it: the one that was used more has its credentials.
+func (c *serverConn) wins(other *serverConn) bool { return other == nil || c.uses > other.uses }
+
+// client is the session of the client's connection: for a stream of HTTP/2 the one
+// that all its streams share.
+func (s *session) client() *session {
+	if s.stream != nil {
+		return s.stream.m.s
+	}
+	return s
 }
 
 // Schemes that authenticate the connection instead of the request (RFC 4559
@@ -185,7 +209,7 @@ func (t *txn) challenged(h *http1.Head) {
 // toOwn goes back to the server that knows the client by its connection, if
 // nothing else has chosen one and it has room.
 func (t *txn) toOwn() bool {
-	own := t.s.own
+	own := t.s.client().own
 	if own == nil || !own.private || own.be != t.be || t.avoid != nil || t.be.Take(own.srv) != backend.Picked {
 		return false
 	}

@@ -308,3 +308,44 @@ func TestPrivateConnectionOfOneThatStays(t *testing.T) {
 		t.Errorf("I was %q, and am now %q", mine, again)
 	}
 }
+
+// TestAuthenticatedConnectionsOverHTTP2: the streams of one connection are one client's,
+// and go on over the server connection that knows it; another client never does.
+func TestAuthenticatedConnectionsOverHTTP2(t *testing.T) {
+	srv := ntlmServer(t, "WWW-Authenticate: NTLM\r\n")
+	r := newRig(t, true, []string{srv}, func(r *rig) { r.be.Reuse = ReuseAlways })
+	ask := func(c *http.Client, path, credentials string) string {
+		t.Helper()
+		req, _ := http.NewRequest("GET", "http://"+r.addr+path, nil)
+		if credentials != "" {
+			req.Header.Set("Authorization", credentials)
+		}
+		resp, err := c.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		return string(body)
+	}
+	me, other := http2Plain.client(t), http2Plain.client(t)
+	ask(me, "/private", "")
+	mine := ask(me, "/private", "NTLM me")
+	if !strings.HasSuffix(mine, "NTLM me") {
+		t.Fatalf("the answer to the one who logs in is %q", mine)
+	}
+	for range 4 {
+		if again := ask(me, "/private", ""); again != mine {
+			t.Errorf("I was %q, and am now %q", mine, again)
+		}
+		if got := ask(other, "/", ""); strings.Contains(got, "me") {
+			t.Errorf("another client is taken for %q", got)
+		}
+	}
+	me.CloseIdleConnections()
+	for range 4 {
+		if got := ask(other, "/", ""); strings.Contains(got, "me") {
+			t.Errorf("when the client is gone another one is taken for %q", got)
+		}
+	}
+}
