@@ -173,7 +173,8 @@ type Frontend struct {
 	Rate       *Rate // rate-limit sessions; nil: no limit
 	Listeners  []*Listener
 	Switches   []Switch
-	Default    *Backend // nil: none
+	choice     *acl.Choice // of the switches' conditions
+	Default    *Backend    // nil: none
 	MonitorURI string
 	// NoH2Upgrade leaves HTTP/2 to those who agreed on it (ALPN).
 	NoH2Upgrade bool
@@ -309,6 +310,11 @@ func (e *Engine) Start(threads int) error {
 	}
 	for _, fe := range e.Frontends {
 		fe.side = fe.about(fe.Default)
+		conds := make([]*acl.Cond, len(fe.Switches))
+		for i := range conds {
+			conds[i] = fe.Switches[i].Cond
+		}
+		fe.choice = acl.NewChoice(conds)
 		fe.side.ReqCaptures, fe.side.ResCaptures = lengths(fe.ReqCaptures), lengths(fe.ResCaptures)
 		fe.side.ServerTimeout, fe.side.TunnelTimeout = 0, 0 // those are a backend's
 		for _, ln := range fe.Listeners {

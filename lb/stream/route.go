@@ -189,20 +189,19 @@ func (t *txn) monitor() {
 
 // choose applies use_backend rules, then default_backend.
 func (t *txn) choose(x *sample.Ctx) *Backend {
-	for i := range t.s.fe.Switches {
-		sw := &t.s.fe.Switches[i]
-		if sw.Cond != nil && !sw.Cond.Eval(x) {
-			continue
-		}
-		if sw.Name == nil {
-			return sw.To
-		}
-		if be := t.named(sw.Name, x); be != nil {
-			return be
-		}
-		break // as HAProxy: a name that nobody has ends the rules
+	fe := t.s.fe
+	n, ok := fe.choice.First(x)
+	if !ok {
+		return fe.Default
 	}
-	return t.s.fe.Default
+	sw := &fe.Switches[n]
+	if sw.Name == nil {
+		return sw.To
+	}
+	if be := t.named(sw.Name, x); be != nil {
+		return be
+	}
+	return fe.Default // as HAProxy: a name that nobody has ends the rules
 }
 
 // named finds the backend whose name a rule has made.
