@@ -7,6 +7,7 @@ import (
 	"lbsyslogd/lb/control"
 	files "lbsyslogd/lb/lookup" // lookup is a function here
 	"lbsyslogd/lb/servercheck"
+	"lbsyslogd/lb/stats"
 )
 
 // What operators changed on the stats socket survives a reload, until the
@@ -22,6 +23,8 @@ type changes struct {
 	Servers []serverChange `json:"servers,omitempty"`
 	Rates   []rateChange   `json:"rates,omitempty"`
 	Vars    []varChange    `json:"vars,omitempty"`
+
+	Past stats.Past `json:"past"` // for the charts
 }
 
 // serverChange is a server that an operator added, removed or moved.
@@ -92,12 +95,10 @@ func (rt *Runtime) changed() changes {
 	return c
 }
 
-// encodeChanges is changed for the next worker; nil when there is nothing.
+// encodeChanges is changed for the next worker, and the history.
 func (rt *Runtime) encodeChanges() []byte {
 	c := rt.changed()
-	if len(c.Files)+len(c.Limits)+len(c.Servers)+len(c.Rates)+len(c.Vars) == 0 {
-		return nil
-	}
+	c.Past = rt.history.Past(rt.generation.Taken())
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil // it is made of strings and numbers
@@ -112,6 +113,7 @@ func (rt *Runtime) applyChanges(text []byte) {
 		rt.note("take over what was changed at run time: " + err.Error())
 		return
 	}
+	rt.history.Inherit(c.Past, stats.Mark{At: rt.env.Started.Unix(), Generation: rt.env.Generation})
 	for _, change := range c.Files {
 		for _, f := range rt.cfg.Files {
 			if f.Path != change.Path || f.Map != change.Map {

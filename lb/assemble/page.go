@@ -48,6 +48,8 @@ func (rt *Runtime) statsPage(p *config.Proxy) *stream.StatsPage {
 			}
 			shown := *page
 			shown.Reloads = rt.generations()
+			past := rt.history.Past(rt.generation.Taken())
+			shown.Past, shown.Pipeline = &past, rt.pipeline()
 			a := shown.RenderFor(req.URI, rt.Snapshot(), req.Admin)
 			header := "cache-control: no-cache\r\ncontent-type: " + a.ContentType + "\r\n"
 			if strings.HasPrefix(a.ContentType, "text/html") {
@@ -71,8 +73,20 @@ func (rt *Runtime) generations() *stats.Reloads {
 	if !r.LastGood.IsZero() {
 		shown.Last = r.LastGood.Format(time.DateTime)
 	}
+	shown.Refused = r.Refused
 	return shown
 }
+
+// pipeline is what the page says of log lines.
+func (rt *Runtime) pipeline() (list []stats.Pipe) {
+	for _, h := range rt.receivers[:min(len(rt.receivers), mostPipes)] {
+		list = append(list, stats.Pipe{Target: h.Address, Sent: h.Sent(), Lost: h.Lost()})
+	}
+	return list
+}
+
+// mostPipes is how many receivers the page shows.
+const mostPipes = 6
 
 // posted sends the client back to the page, which says what became of the form.
 func posted(uri, result string) stream.StatsReply {

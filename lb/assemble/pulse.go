@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"context"
+	"math"
 	"sync"
 	"syscall"
 	"time"
@@ -97,4 +98,43 @@ func cpuTime() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// chronicle adds a point to the history every Step until ctx ends.
+func (rt *Runtime) chronicle(ctx context.Context) {
+	tick := time.NewTicker(stats.Step)
+	defer tick.Stop()
+	before, waits := rt.eng.Pulse(), rt.eng.Latency()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now, all := rt.eng.Pulse(), rt.eng.Latency()
+		rt.history.Add(point(before, now, all.Since(waits)))
+		before, waits = now, all
+	}
+}
+
+// point is what happened between two pulses.
+func point(before, now stream.Pulse, waits stats.Latency) stats.Point {
+	wall := max(now.At.Sub(before.At).Seconds(), 0.001)
+	rate := func(now, before uint64) float64 {
+		if now < before {
+			before = 0 // clear counters all
+		}
+		return math.Round(float64(now-before)/wall*100) / 100
+	}
+	quantile := func(q float64) int {
+		ms, ok := waits.Quantile(stats.TotalTime, q)
+		if !ok {
+			return -1
+		}
+		return int(math.Ceil(ms))
+	}
+	return stats.Point{
+		At: now.At.Unix(), Requests: rate(now.Requests, before.Requests), Errors: rate(now.Errors, before.Errors),
+		P50: quantile(0.5), P99: quantile(0.99), Conns: now.Conns,
+	}
 }

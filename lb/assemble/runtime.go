@@ -57,6 +57,7 @@ type Runtime struct {
 	reloads       atomic.Pointer[handoff.Reloads] // nil without a master
 	generation    *succession.Generation
 	pulse         pulse
+	history       stats.History
 
 	byOperators
 
@@ -127,6 +128,7 @@ func (rt *Runtime) Start() error {
 	rt.work.Go(func() { rt.tickets.Run(rt.serving) })
 	rt.work.Go(func() { rt.sweepTables(rt.serving) })
 	rt.work.Go(func() { rt.pulse.run(rt.serving, rt.eng) })
+	rt.work.Go(func() { rt.chronicle(rt.serving) })
 	rt.work.Go(func() { rt.watchCertificates(rt.serving) })
 	for _, g := range rt.names {
 		rt.work.Go(func() { g.Run(rt.serving) })

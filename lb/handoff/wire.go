@@ -153,4 +153,5 @@ type Reloads struct {
 	Total    int       `json:"total"`  // that were tried
 	Failed   int       `json:"failed"` // of them
 	LastGood time.Time `json:"last_good"`
+	Refused  string    `json:"refused,omitempty"` // why the last one failed, if it did
 }

@@ -225,9 +225,15 @@ func (r *run) maybeIdle() {
 	}
 }
 
+// mostReason is how much of the reason of a failed reload a worker hears.
+const mostReason = 1000
+
 // sendReloadCounts tells the serving worker how reloads went.
 func (r *run) sendReloadCounts() {
 	story := &handoff.Reloads{Total: r.reloads, Failed: r.failures, LastGood: r.good}
+	if !r.last.OK {
+		story.Refused = r.last.Reason[:min(len(r.last.Reason), mostReason)]
+	}
 	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Story, Story: story}})
 }
 

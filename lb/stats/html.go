@@ -49,7 +49,10 @@ func (p *Page) appendHTML(dst []byte, s *Snapshot, v view, refresh int) []byte {
 	p.htmlMessage(&w, v)
 	p.htmlTrouble(&w, s)
 	p.htmlReloads(&w)
+	p.htmlMoved(&w)
+	p.htmlPipeline(&w, in)
 	htmlTiles(&w, in)
+	p.htmlHistory(&w)
 	p.htmlLinks(&w, v)
 	w.raw(`<p class="key">`)
 	for _, k := range [][2]string{{"up", "up"}, {"upb", "backup up"}, {"warn", "going up or down"}, {"down", "down"}, {"drain", "drain"}, {"maint", "maintenance"}, {"none", "not checked"}} {
@@ -193,6 +196,9 @@ func (p *Page) htmlReloads(w *page) {
 		w.raw("; the last one that worked: ").text(r.Last)
 	}
 	w.raw("</p>\n")
+	if r.Refused != "" {
+		w.raw(`<p class="state bad"><b>The last reload failed</b>, and this generation serves on: <code>`).text(r.Refused).raw("</code></p>\n")
+	}
 }
 
 // htmlTiles writes the figures of the process.

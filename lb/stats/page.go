@@ -18,7 +18,9 @@ type Page struct {
 	// Scope, when not nil, names the only proxies to show (stats scope).
 	Scope []string
 	// Reloads is what is known of the generations; nil shows none.
-	Reloads *Reloads
+	Reloads  *Reloads
+	Past     *Past  // the last hour; nil shows none
+	Pipeline []Pipe // where log lines go
 	// Prometheus is the path of the metrics page, shown as a link; "" if there
 	// is none.
 	Prometheus string
@@ -30,6 +32,7 @@ type Reloads struct {
 	Since         string // when this generation began
 	Total, Failed int
 	Last          string // when the last one worked
+	Refused       string // why the last one failed; "" if it did not
 }
 
 // Answer is a rendered page.

@@ -1,6 +1,10 @@
 package stream
 
-import "time"
+import (
+	"time"
+
+	"lbsyslogd/lb/stats"
+)
 
 // Pulse is what the engine has done and has at one instant: the few figures
 // that are looked at every second, without the counters of all servers.
@@ -33,4 +37,16 @@ func (e *Engine) Pulse() Pulse {
 		})
 	}
 	return p
+}
+
+// Latency is how long the exchanges of all frontends took.
+func (e *Engine) Latency() (all stats.Latency) {
+	for _, sh := range e.Shards {
+		sh.Loop.Call(func() {
+			for i := range sh.Front {
+				all.Merge(sh.Front[i].Latency)
+			}
+		})
+	}
+	return all
 }

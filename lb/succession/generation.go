@@ -35,6 +35,7 @@ package succession
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lbsyslogd/lb/backend"
@@ -139,6 +140,7 @@ type Options struct {
 // that have connections left, before the one that will take over.
 type Generation struct {
 	Options
+	taken  atomic.Int64 // connections of the workers before
 	before predecessors // the workers before, and what they have counted
 	next   *successor   // the worker that will take over, once there is one
 

@@ -222,5 +222,13 @@ func (g *Generation) adopt(l message, fds []int) (taken []bool, start func()) {
 			}
 		}
 	}
+	for _, ok := range taken {
+		if ok {
+			g.taken.Add(1)
+		}
+	}
 	return taken, start
 }
+
+// Taken is how many connections came from the workers before.
+func (g *Generation) Taken() int { return int(g.taken.Load()) }
