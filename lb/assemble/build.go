@@ -513,7 +513,11 @@ func (b *builder) server(cs *config.Server, admin backend.Admin) (*backend.Serve
 
 // use is how a backend uses one of its servers.
 func (b *builder) use(p *config.Proxy, cs *config.Server) stream.ServerUse {
-	return stream.ServerUse{NonStick: cs.NonStick, Redir: cs.Redir, Outbound: outbound(p, cs), TLS: b.serverTLS(cs)}
+	u := stream.ServerUse{NonStick: cs.NonStick, Redir: cs.Redir, Outbound: outbound(p, cs), TLS: b.serverTLS(cs)}
+	if any, agreed, websocket := cs.HTTP2(); any && p.Mode == config.HTTP {
+		u.HTTP2 = &stream.ServerHTTP2{Agreed: agreed, WebSocket: websocket}
+	}
+	return u
 }
 
 func limit(n int) int {

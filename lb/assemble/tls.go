@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"lbsyslogd/lb/certs"
@@ -84,12 +85,27 @@ func (b *builder) serverTLS(cs *config.Server) *stream.ServerTLS {
 	}
 	o := clientOptions(t)
 	o.ALPN, o.Resume = t.Offer, !t.NoReuse && !t.NoTickets
+	if cs.Proto == "h1" { // what is offered must be spoken
+		o.ALPN = withoutHTTP2(o.ALPN)
+	}
 	cfg, err := certs.Client(o)
 	if err != nil {
 		b.refuse(cs.Pos, err)
 		return nil
 	}
-	return &stream.ServerTLS{Config: cfg, SNI: t.AskFormat, VersionName: certs.Version, CipherName: certs.Cipher, Demands: serverDemands(o, t.Ask)}
+	var http1 *tls.Config
+	if plain := withoutHTTP2(o.ALPN); len(plain) != len(o.ALPN) {
+		if http1 = cfg.Clone(); len(plain) == 0 {
+			plain = []string{"http/1.1"}
+		}
+		http1.NextProtos = plain
+	}
+	return &stream.ServerTLS{HTTP1: http1, Config: cfg, SNI: t.AskFormat, VersionName: certs.Version, CipherName: certs.Cipher, Demands: serverDemands(o, t.Ask)}
+}
+
+// withoutHTTP2 is what is left of a list of protocols for HTTP/1.
+func withoutHTTP2(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "h2" })
 }
 
 // serverDemands tells what a connection to a server must have been made with.

@@ -332,6 +332,7 @@ func (p *parser) checkServers(d *draft) {
 		}
 		p.checkResolvers(d, s)
 		p.checkServerTLS(d, s)
+		p.checkProto(d, s)
 		p.checkChecks(d, s)
 	}
 	if d.Cookie != nil && d.Backend && len(d.Servers) > 0 && !cookies {

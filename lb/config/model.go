@@ -363,7 +363,9 @@ type Server struct {
 	InitAddr             string // "" is last,libc
 	Resolve              Resolve
 	TLS                  ServerTLS
-	ID                   int // numeric server id (sid)
+	Proto                string // "h1" or "h2"; "" is h1, or what alpn agrees on
+	WebSocket            string // ws: "h1", "h2", or "auto", which "" is
+	ID                   int    // numeric server id (sid)
 
 	ServerCheck
 	ServerSocket

@@ -200,7 +200,7 @@ func serverTable() []row[*Server] {
 		{name: "check-via-socks4", status: Refused, doc: "servers are reached directly"},
 		{name: "log-proto", args: "<name>", min: 1, status: Refused, doc: "rings are not supported"},
 		{name: "namespace", args: "<name>", min: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
-		{name: "proto", args: "<name>", min: 1, status: Refused, doc: "servers are spoken to in HTTP/1.1"},
+		{name: "proto", args: "h1|h2", min: 1, apply: (*call).serverProto, doc: "h2: in HTTP/2 from the first byte; h1: in HTTP/1.1 even where alpn offers h2"},
 		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},
 		{name: "send-proxy", negate: true, apply: sendProxy(1, false)},
 		{name: "send-proxy-v2", negate: true, apply: sendProxy(2, false)},
@@ -250,7 +250,10 @@ func serverTable() []row[*Server] {
 			return err
 		}},
 		{name: "usesrc", args: "clientip|client|<address>", min: 1, apply: func(c *call, s *Server) error { return c.useSource(&s.ServerSocket, c.args[0]) }},
-		{name: "ws", args: "auto|h1|h2", min: 1, status: Refused, doc: "WebSocket runs over HTTP/1.1 upgrades"},
+		{name: "ws", args: "auto|h1|h2", min: 1, apply: func(c *call, s *Server) error {
+			s.WebSocket = c.args[0]
+			return oneOf(c.name, c.args[0], "auto", "h1", "h2")
+		}},
 	}
 	table = append(table, serverTLSTable()...)
 	table = append(table, serverCheckTable()...)

@@ -49,21 +49,46 @@ func serverTLSTable() []row[*Server] {
 	return table
 }
 
-// serverALPN takes the protocols that are offered to a server, of which those
-// that are not spoken are left out.
+// serverALPN takes the protocols that are offered to a server.
 func (c *call) serverALPN(s *Server) error {
-	s.TLS.Offer = nil
-	for name := range strings.SplitSeq(c.args[0], ",") {
-		switch name {
-		case "http/1.1", "http/1.0":
-			s.TLS.Offer = append(s.TLS.Offer, name)
-		case "h2":
-			c.p.report.Notef(c.pos, "'alpn' : h2 is not offered, as servers are spoken to in HTTP/1.1")
-		default:
-			s.TLS.Offer = append(s.TLS.Offer, name)
-		}
+	s.TLS.Offer = strings.Split(c.args[0], ",")
+	if slices.Contains(s.TLS.Offer, "") {
+		return fmt.Errorf("'alpn %s' has an empty name; write alpn h2,http/1.1", c.args[0])
 	}
 	return nil
+}
+
+// serverProto takes the protocol that a server is spoken to in, whatever TLS
+// agrees on.
+func (c *call) serverProto(s *Server) error {
+	switch s.Proto = c.args[0]; s.Proto {
+	case "h1", "h2":
+	case "fcgi", "spop":
+		return fmt.Errorf("'proto %s' is known to HAProxy, but not supported by lb yet: servers are spoken to in HTTP/1.1 and HTTP/2; put a web server that speaks it between", s.Proto)
+	default:
+		return oneOf(c.name, s.Proto, "h1", "h2")
+	}
+	return nil
+}
+
+// HTTP2 tells how a server of a proxy in mode http is spoken to in HTTP/2: at
+// all, if TLS agrees on it, and for WebSockets too.
+func (s *Server) HTTP2() (any, agreed, websocket bool) {
+	offered := s.TLS.On && slices.Contains(s.TLS.Offer, "h2")
+	switch {
+	case s.Proto == "h2":
+		return true, false, s.WebSocket != "h1"
+	case s.Proto == "" && offered:
+		return true, true, s.WebSocket == "h2"
+	}
+	return false, false, false
+}
+
+// checkProto looks at what a server is spoken to in.
+func (p *parser) checkProto(d *draft, s *Server) {
+	if d.Mode != HTTP && s.Proto != "" {
+		p.report.Errorf(s.Pos, "'server %s/%s' : 'proto %s' is not usable in mode tcp, where bytes pass as they are; remove it, or write 'mode http'", d.Name, s.Name, s.Proto)
+	}
 }
 
 // defaultServerOptions applies ssl-default-server-options.

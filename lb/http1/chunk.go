@@ -51,6 +51,9 @@ var reserved = [...]string{"content-length", "transfer-encoding", "host", "conne
 // Done reports whether the last byte of the trailer section has passed.
 func (c *Chunks) Done() bool { return c.state == chunkDone }
 
+// InData reports whether the next byte is body data.
+func (c *Chunks) InData() bool { return c.state == chunkData }
+
 // InTrailers reports whether the next byte belongs to the trailer section, with
 // the empty line that ends it.
 func (c *Chunks) InTrailers() bool { return c.state >= trailerStart && c.state != chunkDone }

@@ -7,5 +7,9 @@
 //     smuggle another request into it (request.go).
 //  3. An Encoder turns a response's head into a field block (response.go).
 //
-// Connections, streams and their windows are in package stream.
+// To a server it is the other way round: an Encoder turns a request's head into
+// a block (ask.go), an AnswerDecoder a block into an answer's head (answer.go).
+//
+// Connections, streams and their windows are in packages stream (clients')
+// and h2client (servers').
 package http2

@@ -96,6 +96,19 @@ const (
 	EnhanceYourCalm
 )
 
+// codeNames are those of section 7.
+var codeNames = [...]string{
+	"NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED", "FRAME_SIZE_ERROR", "REFUSED_STREAM",
+	"CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED",
+}
+
+func (c Code) String() string {
+	if int(c) < len(codeNames) {
+		return codeNames[c]
+	}
+	return fmt.Sprintf("code %d", uint32(c))
+}
+
 // Error ends the whole connection.
 type Error struct {
 	Code Code
@@ -118,6 +131,7 @@ const (
 	InitialWindowSize    uint16 = 4
 	MaxFrameSize         uint16 = 5
 	MaxHeaderListSize    uint16 = 6
+	EnableConnect        uint16 = 8 // RFC 8441
 )
 
 const settingLen = 6
@@ -148,6 +162,8 @@ func ParseSettings(payload []byte) ([]Setting, *Error) {
 		switch {
 		case s.ID == EnablePush && s.Value > 1:
 			return nil, &Error{ProtocolError, "ENABLE_PUSH is neither 0 nor 1"}
+		case s.ID == EnableConnect && s.Value > 1:
+			return nil, &Error{ProtocolError, "ENABLE_CONNECT_PROTOCOL is neither 0 nor 1"}
 		case s.ID == InitialWindowSize && s.Value > MaxWindow:
 			return nil, &Error{FlowControlError, "INITIAL_WINDOW_SIZE is too large"}
 		case s.ID == MaxFrameSize && (s.Value < MinMaxFrame || s.Value > MaxMaxFrame):

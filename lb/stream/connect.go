@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/h2client"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
@@ -32,6 +33,9 @@ type serverConn struct {
 	open    bool
 	leaving bool // packed for another process
 
+	link   *link            // of HTTP/2: what it carries, or what its stream belongs to (link.go)
+	stream *h2client.Stream // if it is a stream
+
 	next, prev *serverConn // in idlePool; next also in Shard.freeConns
 }
 
@@ -39,6 +43,9 @@ type serverConn struct {
 func (c *serverConn) Ready(ev loop.Events) {
 	c.Note(ev)
 	switch {
+	case c.link != nil:
+		c.Flush()
+		c.link.Pump()
 	case c.t != nil:
 		if c.t.s.state != movingAway {
 			c.Flush()
@@ -68,7 +75,10 @@ func (c *serverConn) close() {
 	}
 	sh := c.sh
 	c.Close()
-	if c.t != nil {
+	switch {
+	case c.stream != nil:
+		c.stream.Close()
+	case c.t != nil || c.link != nil:
 		sh.pools[c.srv.Index].end()
 	}
 	*c = serverConn{next: sh.freeConns}
@@ -81,7 +91,7 @@ func (t *txn) dial() {
 	t.tryAt, t.srvAct = now, now
 	t.phase = phaseConnect
 	t.sni = t.sniFor(t.be.TLS[t.srv])
-	if s.fe.HTTP && t.reuse(now) {
+	if s.fe.HTTP && (s.sh.links != nil && t.join(now) || t.reuse(now)) {
 		return
 	}
 	errno := t.open()
@@ -170,6 +180,12 @@ func (t *txn) connected() step {
 		return t.shake(how)
 	}
 	if t.s.fe.HTTP {
+		if t.s.sh.links != nil && c.stream == nil && t.speaksHTTP2() {
+			if st := t.probe(); st != onward {
+				return st
+			}
+			t.multiplex()
+		}
 		return t.sendHead()
 	}
 	if st := t.probe(); st != onward {
@@ -212,7 +228,8 @@ func (t *txn) established(now int64) {
 		t.flightPhase('H')
 	}
 	if t.s.fe.Needs&sample.NeedsBackAddr != 0 {
-		t.rec.BackAddr = t.c.local.of(t.s.sh, t.c.FD())
+		base := t.c.base()
+		t.rec.BackAddr = base.local.of(t.s.sh, base.FD())
 	}
 	if !t.s.fe.HTTP {
 		t.logEarly()
@@ -312,6 +329,9 @@ func (t *txn) serverFailed() {
 		return
 	}
 	if !t.sendAgain() {
+		if c := t.c; c.stream != nil && c.stream.Reason() != "" {
+			t.badAnswer(bad{reason: c.stream.Reason()})
+		}
 		t.countServer(func(n *ServerCounters) { n.ErrResp++ })
 		t.srv.Watch.Failed(backend.ServerClose)
 		t.fail('S', 'H', 502)
@@ -321,10 +341,12 @@ func (t *txn) serverFailed() {
 // sendAgain sends the request over a new connection, if it can be sent twice
 // and its connection had served before: then the server most likely closed it
 // just as it was taken up, or what came over it was left over from the answer
-// before.
+// before. One that the server has not looked at, as HTTP/2 can tell, is sent
+// again in any case.
 func (t *txn) sendAgain() bool {
 	c := t.c
-	if c.uses < 2 || t.retries <= 0 || t.gone || t.reqSent && !t.askedFor.idempotent() {
+	unseen := c.stream != nil && c.stream.Unprocessed()
+	if t.retries <= 0 || t.gone || !unseen && (c.uses < 2 || t.reqSent && !t.askedFor.idempotent()) {
 		return false
 	}
 	sh := t.s.sh

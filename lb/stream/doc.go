@@ -17,6 +17,9 @@
 //  6. The exchange ends: log line, counters, and both connections are kept or
 //     closed (finish.go).
 //
+// A connection to a server that speaks HTTP/2 is a link, whose streams are
+// server connections of their own (link.go, lb/h2client).
+//
 // An HTTP/2 connection is a session whose streams are sessions of their own
 // (mux.go, muxframe.go, muxstream.go; allowance.go has what it may do for nothing).
 //

@@ -259,9 +259,10 @@ type Backend struct {
 	Lax         bool   // responses may have bytes that should not be in them
 	NameHeader  string // tells servers their names; "" none does
 	Persistence []PersistRule
-	TLS         map[*backend.Server]*ServerTLS // servers that are spoken to over TLS
-	Redirs      map[*backend.Server]string     // where servers with `redir` send GET and HEAD instead
-	Outbound    map[*backend.Server]*Outbound  // servers that are not connected to in the usual way
+	TLS         map[*backend.Server]*ServerTLS   // servers that are spoken to over TLS
+	Redirs      map[*backend.Server]string       // where servers with `redir` send GET and HEAD instead
+	Outbound    map[*backend.Server]*Outbound    // servers that are not connected to in the usual way
+	HTTP2       map[*backend.Server]*ServerHTTP2 // servers that are spoken to in HTTP/2
 
 	bad atomic.Pointer[BadMessage]
 }

@@ -26,7 +26,7 @@ func (t *txn) clientAborted() {
 	if t.srv != nil {
 		sh.Server[t.srv.Index].CliAborts++
 	}
-	if s := t.s; t.c != nil && s.stream == nil && s.Broken() && (t.tunnel() || t.unsent()) {
+	if s := t.s; t.c != nil && t.c.stream == nil && s.stream == nil && s.Broken() && (t.tunnel() || t.unsent()) {
 		loop.ResetOnClose(t.c.FD()) // its reset, which an end would hide from the server
 	}
 	if t.tunnel() && t.resHeadDone && t.rec.Term[0] == '-' && t.s.fe.HTTP {
@@ -109,7 +109,9 @@ func (t *txn) times(now int64) {
 // be, its place is given back.
 func (t *txn) releaseServer() {
 	if c := t.c; c != nil {
-		if t.keepServer && !t.early && t.resDone && t.reqDone && t.ready == 0 && len(t.head) == 0 && !c.Broken() && !c.PeerEnded() {
+		if c.stream != nil {
+			t.leaveLink(c)
+		} else if t.keepServer && !t.early && t.resDone && t.reqDone && t.ready == 0 && len(t.head) == 0 && !c.Broken() && !c.PeerEnded() {
 			t.keepIdle(c)
 		} else {
 			c.close()

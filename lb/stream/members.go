@@ -47,6 +47,7 @@ type ServerUse struct {
 	Redir    string
 	Outbound *Outbound
 	TLS      *ServerTLS
+	HTTP2    *ServerHTTP2
 }
 
 // Use says how be uses s; before Start, or within Still.
@@ -55,6 +56,7 @@ func (be *Backend) Use(s *backend.Server, u ServerUse) {
 	put(&be.Redirs, s, u.Redir)
 	put(&be.Outbound, s, u.Outbound)
 	put(&be.TLS, s, u.TLS)
+	put(&be.HTTP2, s, u.HTTP2)
 }
 
 // put notes what is not the zero value; a map that has nothing stays nil.
@@ -80,6 +82,9 @@ func (e *Engine) AddServer(be *Backend, s *backend.Server, u ServerUse) bool {
 			sh.pools = append(sh.pools, idlePool{})
 		}
 		be.Use(s, u)
+		for _, sh := range e.Shards {
+			sh.prepareLinks()
+		}
 		be.Backend.Add(s)
 	})
 }
@@ -125,6 +130,7 @@ func (e *Engine) closeIdle(s *backend.Server) {
 		for c := sh.pools[s.Index].head; c != nil; c = sh.pools[s.Index].head {
 			c.drop()
 		}
+		sh.closeLinks(s)
 		for one := sh.sessions.head.next; one != &sh.sessions.head; one = one.next {
 			if own := one.own; own != nil && own.srv == s {
 				own.drop()

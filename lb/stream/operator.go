@@ -92,7 +92,7 @@ func (s *session) info(loop int) SessionInfo {
 		i.Server = t.srv.Name
 	}
 	if t.c != nil {
-		i.ServerFD = t.c.FD()
+		i.ServerFD = t.c.base().FD()
 	}
 	return i
 }

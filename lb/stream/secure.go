@@ -25,6 +25,8 @@ type ServerTLS struct {
 	// VersionName and CipherName give OpenSSL's names for the log.
 	VersionName func(uint16) string
 	CipherName  func(uint16) string
+	// HTTP1 is Config without h2 among its protocols; nil if it has none.
+	HTTP1 *tls.Config
 	// Demands tells all that the configuration says of it: a connection moves
 	// only to a process that says the same.
 	Demands string
@@ -74,8 +76,12 @@ func (t *txn) shake(how *ServerTLS) step {
 	if ip := t.srv.Addr().IP; ip.IsValid() {
 		peer = net.TCPAddrFromAddrPort(ip)
 	}
+	config := how.Config
+	if how.HTTP1 != nil && !t.mayHTTP2() {
+		config = how.HTTP1
+	}
 	c.StartHandshake(&wire.Handshake{
-		Config: how.Config, Client: true, ServerName: c.sni, Gate: t.s.sh.eng.gate,
+		Config: config, Client: true, ServerName: c.sni, Gate: t.s.sh.eng.gate,
 		Until: time.Now().Add(msec(within)), Peer: peer, Done: c.shaken,
 	})
 	return waits
@@ -84,7 +90,7 @@ func (t *txn) shake(how *ServerTLS) step {
 // describeBackTLS is what logs and rules know of the handshake with the server.
 func (t *txn) describeBackTLS() {
 	r := &t.rec.BackTLS
-	i := t.c.Info()
+	i := t.c.base().Info()
 	if i == nil {
 		*r = sample.TLSFacts{}
 		return
@@ -113,6 +119,9 @@ func (c *serverConn) shaken(err error) {
 // been made here: with the same demands under TLS, or as plain.
 func (be *Backend) speaks(srv *backend.Server, p *Parcel) bool {
 	how := be.TLS[srv]
+	if http2 := be.HTTP2[srv]; http2 != nil && !http2.Agreed {
+		return false // what moves speaks HTTP/1
+	}
 	return (how != nil) == (p.BackTLS != nil) && (how == nil || how.Demands == p.Demands)
 }
 

@@ -358,6 +358,9 @@ func (s *session) close() {
 		s.own.close()
 		s.own = nil
 	}
+	if sh.ownLinks != nil {
+		sh.disown(s)
+	}
 	s.putIn()
 	s.dropHalf()
 	s.track.Release(sh.stickNow())

@@ -30,6 +30,7 @@ type Shard struct {
 	scratch
 	flightLog
 	muxing
+	linking
 	spares
 
 	counter   uint32 // numbers exchanges, in steps of the number of shards
@@ -108,9 +109,10 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 		halfHeads: map[*session][]byte{},
 	}
 	l.Buffers.SetSize(e.Limits.head() + loop.BufferSize - DefaultHead) // a head, and what rules make of it
-	for _, head := range [...]*http1.Head{&sh.req, &sh.res, &sh.muxHead} {
+	for _, head := range [...]*http1.Head{&sh.req, &sh.res, &sh.muxHead, &sh.linkHead} {
 		head.MaxFields = e.Limits.Fields
 	}
+	sh.prepareLinks()
 	for _, targets := range e.Targets {
 		s, err := syslog.NewSender(targets...)
 		if err != nil {
@@ -127,7 +129,7 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 	sh.lateTick.OnExpire = expireFunc(sh.registerLate)
 	sh.trim.OnExpire = expireFunc(sh.trimMemory)
 	l.Arm(&sh.trim, trimInterval.Milliseconds())
-	l.AtTurnEnd(sh.flushMuxes) // which may log
+	l.AtTurnEnd(sh.flushFrames) // which may log
 	l.AtTurnEnd(sh.flushLogs)
 	return sh, nil
 }
@@ -191,6 +193,7 @@ func (sh *Shard) trimMemory() {
 	for i := range sh.pools {
 		sh.pools[i].purge()
 	}
+	sh.purgeLinks()
 	sh.Loop.Arm(&sh.trim, trimInterval.Milliseconds())
 }
 
@@ -321,6 +324,7 @@ func (sh *Shard) drain() {
 	}
 	sh.unlisten()
 	sh.draining = true
+	sh.leaveLinks()
 	for s := sh.sessions.head.next; s != &sh.sessions.head; s = s.next {
 		if s.state == multiplexing {
 			s.mux.leaveWithin(sh.eng.Leaving.Spread.Milliseconds())

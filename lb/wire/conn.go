@@ -34,6 +34,9 @@ type Stream interface {
 	Readable() bool
 }
 
+// ender is a stream whose end can be sent while the other direction goes on.
+type ender interface{ End() }
+
 // Conn is one connection. Readiness is edge-triggered: a flag stays until a
 // call proves it wrong.
 type Conn struct {
@@ -219,7 +222,14 @@ func (c *Conn) flush() bool {
 
 // Shutdown sends our end, once, after what is pending.
 func (c *Conn) Shutdown() {
-	if c.shut || c.kind == Streamed {
+	if c.shut {
+		return
+	}
+	if c.kind == Streamed {
+		if s, ok := c.stream.(ender); ok {
+			c.shut = true
+			s.End()
+		}
 		return
 	}
 	c.CloseNotify()

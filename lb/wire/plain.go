@@ -71,6 +71,9 @@ func (c *Conn) sent(n, want int, errno syscall.Errno) (int, Status) {
 // Connected asks whether a connection that is being made stands: 0, the reason
 // why it does not, or EINPROGRESS.
 func (c *Conn) Connected() syscall.Errno {
+	if c.kind == Streamed {
+		return 0
+	}
 	if c.broken {
 		if errno := loop.SocketError(c.fd); errno != 0 {
 			return errno

@@ -1,0 +1,101 @@
+package stream
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"lbsyslogd/lb/backend"
+)
+
+// serveHTTP2 is serve for HTTP/2, with prior knowledge or agreed on over TLS; it counts connections.
+func serveHTTP2(t *testing.T, secure bool, h http.HandlerFunc) (addr string, conns *atomic.Int32) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	conns = new(atomic.Int32)
+	s.Config.ConnState = func(_ net.Conn, st http.ConnState) {
+		if st == http.StateNew {
+			conns.Add(1)
+		}
+	}
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	if secure {
+		s.Config.Protocols.SetHTTP2(true)
+		s.EnableHTTP2 = true
+		s.StartTLS()
+	} else {
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	_, addr, _ = strings.Cut(s.URL, "://")
+	return addr, conns
+}
+
+// speakHTTP2 has the rig speak HTTP/2 to its servers.
+func speakHTTP2(r *rig, secure bool) {
+	r.be.HTTP2 = map[*backend.Server]*ServerHTTP2{}
+	for _, srv := range r.Servers {
+		r.be.HTTP2[srv] = &ServerHTTP2{Agreed: secure}
+		if secure {
+			if r.be.TLS == nil {
+				r.be.TLS = map[*backend.Server]*ServerTLS{}
+			}
+			name := func(uint16) string { return "-" }
+			config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}}
+			r.be.TLS[srv] = &ServerTLS{Config: config, VersionName: name, CipherName: name}
+		}
+	}
+}
+
+// TestForwardHTTP2 is TestForward with a server of HTTP/2.
+func TestForwardHTTP2(t *testing.T) {
+	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
+	for _, secure := range []bool{false, true} {
+		srv, conns := serveHTTP2(t, secure, func(w http.ResponseWriter, r *http.Request) {
+			if r.ProtoMajor != 2 {
+				t.Errorf("%s came over %s", r.URL, r.Proto)
+			}
+			switch r.URL.Path {
+			case "/big":
+				w.Header().Set("Content-Length", fmt.Sprint(len(big)))
+				w.Write(big)
+			case "/chunks":
+				for i := range 100 {
+					fmt.Fprintf(w, "%d\n", i)
+					w.(http.Flusher).Flush()
+				}
+			case "/echo":
+				io.Copy(w, r.Body)
+			case "/close":
+				fmt.Fprint(w, "bye")
+			case "/empty":
+				w.WriteHeader(204)
+			default:
+				fmt.Fprintf(w, "%s %s %s", r.Method, r.URL, r.Header.Get("X-Forwarded-For"))
+			}
+		})
+		for _, kind := range []protocol{http1Plain, http2Plain, http2TLS} {
+			t.Run(fmt.Sprintf("%s, servers' TLS %v", kind, secure), func(t *testing.T) {
+				r := newRig(t, true, []string{srv}, func(r *rig) {
+					r.fe.ForwardFor = &AddressField{Name: []byte("X-Forwarded-For")}
+					kind.adjust(t, r)
+					speakHTTP2(r, secure)
+				})
+				was := conns.Load()
+				forwards(t, kind.url(r), kind.client(t), big)
+				if n := conns.Load() - was; n > 3 {
+					t.Errorf("%d connections to the server", n)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package stream
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// player is one connection of an HTTP/2 server that sends what it likes.
+type player struct {
+	*http2.Framer
+	c   net.Conn
+	nth int // which connection of the server it is, from 0
+	enc *hpack.Encoder
+	buf bytes.Buffer
+}
+
+// playServer is a server that plays a scene on each connection, after it has read the preface and sent its settings.
+func playServer(t *testing.T, settings []http2.Setting, scene func(*player)) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for nth := 0; ; nth++ {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(20 * time.Second))
+				f := &player{Framer: http2.NewFramer(c, c), c: c, nth: nth}
+				f.AllowIllegalWrites = true
+				f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+				f.enc = hpack.NewEncoder(&f.buf)
+				preface := make([]byte, len(http2.ClientPreface))
+				if _, err := io.ReadFull(c, preface); err != nil {
+					return
+				}
+				f.WriteSettings(settings...)
+				scene(f)
+				io.Copy(io.Discard, c)
+			}()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// await reads until a request's head comes, and gives its stream; 0 when the connection ends.
+func (f *player) await() uint32 {
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return 0
+		}
+		if h, ok := frame.(*http2.MetaHeadersFrame); ok {
+			return h.StreamID
+		}
+	}
+}
+
+// head sends fields: name, value, name, value.
+func (f *player) head(id uint32, end bool, fields ...string) {
+	f.buf.Reset()
+	for i := 0; i < len(fields); i += 2 {
+		f.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
+	f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: f.buf.Bytes(), EndHeaders: true, EndStream: end})
+}
+
+// answer gives 200 with a body to every request from now on.
+func (f *player) answer() {
+	for id := f.await(); id != 0; id = f.await() {
+		f.head(id, false, ":status", "200", "content-length", "2")
+		f.WriteData(id, true, []byte("ok"))
+	}
+}
+
+// TestServersOfHTTP2 plays what servers may do, and what they may not: what the client gets, and how the log says it ended.
+func TestServersOfHTTP2(t *testing.T) {
+	raw := func(kind http2.FrameType, flags http2.Flags, id uint32, payload string) func(*player) {
+		return func(f *player) {
+			f.await()
+			f.WriteRawFrame(kind, flags, id, []byte(payload))
+		}
+	}
+	reset := func(code http2.ErrCode) func(*player) {
+		return func(f *player) { f.WriteRSTStream(f.await(), code); f.answer() }
+	}
+	first := func(do func(*player)) func(*player) { // on the first connection; later ones answer
+		return func(f *player) {
+			if f.nth == 0 {
+				do(f)
+			} else {
+				f.answer()
+			}
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		scene func(*player)
+		want  string // status, body, end, retries
+	}{
+		{"an answer", func(f *player) { f.answer() }, "200 ok ---- 0"},
+		{"an answer without a length", func(f *player) {
+			id := f.await()
+			f.head(id, false, ":status", "200")
+			f.WriteData(id, false, []byte("o"))
+			f.WriteData(id, true, []byte("k"))
+		}, "200 ok ---- 0"},
+		{"an answer of a head alone", func(f *player) { f.head(f.await(), true, ":status", "404") }, "404  ---- 0"},
+		{"an interim answer first", func(f *player) {
+			id := f.await()
+			f.head(id, false, ":status", "103", "link", "</a>")
+			f.head(id, false, ":status", "200", "content-length", "2")
+			f.WriteData(id, true, []byte("ok"))
+		}, "200 ok ---- 0"},
+		{"an answer and a reset that says that no more of the request is wanted", func(f *player) {
+			id := f.await()
+			f.head(id, false, ":status", "200", "content-length", "2")
+			f.WriteData(id, true, []byte("ok"))
+			f.WriteRSTStream(id, http2.ErrCodeNo)
+		}, "200 ok ---- 0"},
+		{"a reset before the answer", reset(http2.ErrCodeCancel), "502 page SH-- 0"},
+		{"a reset for an error", reset(http2.ErrCodeInternal), "502 page SH-- 0"},
+		{"a demand for HTTP/1.1", reset(http2.ErrCodeHTTP11Required), "502 page SH-- 0"},
+		{"a refused stream", first(reset(http2.ErrCodeRefusedStream)), "200 ok ---- 1"},
+		{"a reset in the answer", func(f *player) {
+			id := f.await()
+			f.head(id, false, ":status", "200", "content-length", "2")
+			f.WriteData(id, false, []byte("o"))
+			f.WriteRSTStream(id, http2.ErrCodeInternal)
+		}, "200 cut SD-- 0"},
+		{"a GOAWAY that names the request, and the answer", func(f *player) {
+			id := f.await()
+			f.WriteGoAway(id, http2.ErrCodeNo, nil)
+			f.head(id, false, ":status", "200", "content-length", "2")
+			f.WriteData(id, true, []byte("ok"))
+		}, "200 ok ---- 0"},
+		{"a GOAWAY that does not name the request", first(func(f *player) { f.await(); f.WriteGoAway(0, http2.ErrCodeNo, nil) }), "200 ok ---- 1"},
+		{"a GOAWAY in the answer, and the end", func(f *player) {
+			id := f.await()
+			f.head(id, false, ":status", "200", "content-length", "2")
+			f.WriteGoAway(id, http2.ErrCodeInternal, nil)
+			f.c.Close()
+		}, "200 cut SD-- 0"},
+		{"the end before the answer", func(f *player) { f.await(); f.c.Close() }, "502 page SH-- 0"},
+		{"an answer that is too short", func(f *player) {
+			id := f.await()
+			f.head(id, false, ":status", "200", "content-length", "3")
+			f.WriteData(id, true, []byte("ok"))
+		}, "200 cut SD-- 0"},
+		{"no status", func(f *player) { f.head(f.await(), true, "x", "y") }, "502 page SH-- 0"},
+		{"a field of HTTP/1", func(f *player) { f.head(f.await(), true, ":status", "200", "connection", "close") }, "502 page SH-- 0"},
+		{"DATA before the head", func(f *player) { f.WriteData(f.await(), true, []byte("x")) }, "502 page SH-- 0"},
+		{"a frame for a stream that was not opened", raw(http2.FrameData, 0, 7, "x"), "502 page SH-- 0"},
+		{"a PUSH_PROMISE", raw(http2.FramePushPromise, http2.FlagPushPromiseEndHeaders, 1, "\x00\x00\x00\x02"), "502 page SH-- 0"},
+		{"a CONTINUATION without HEADERS", raw(http2.FrameContinuation, 4, 1, "x"), "502 page SH-- 0"},
+		{"a block that cannot be read", raw(http2.FrameHeaders, 4, 1, "\xff\xff\xff\xff\xff\xff"), "502 page SH-- 0"},
+		{"a window that is too large", raw(http2.FrameWindowUpdate, 0, 0, "\x7f\xff\xff\xff"), "502 page SH-- 0"},
+		{"a window by nothing", raw(http2.FrameWindowUpdate, 0, 0, "\x00\x00\x00\x00"), "502 page SH-- 0"},
+		{"a frame that is too large", func(f *player) {
+			f.await()
+			f.c.Write([]byte{0, 0x40, 1, 0, 0, 0, 0, 0, 1})
+		}, "502 page SH-- 0"},
+		{"PINGs without end", func(f *player) {
+			f.await()
+			for f.WritePing(false, [8]byte{}) == nil {
+			}
+		}, "502 page SH-- 0"},
+		{"CONTINUATIONs without end", func(f *player) {
+			f.WriteRawFrame(http2.FrameHeaders, 0, f.await(), nil)
+			for f.WriteRawFrame(http2.FrameContinuation, 0, 1, bytes.Repeat([]byte{0x82}, 1000)) == nil {
+			}
+		}, "502 page SH-- 0"},
+		{"more than the window", func(f *player) {
+			id := f.await()
+			f.head(id, false, ":status", "200")
+			for f.WriteData(id, false, make([]byte, 16<<10)) == nil {
+			}
+		}, "200 cut SD-- 0"},
+		{"HTTP/1.1", func(f *player) { io.WriteString(f.c, "HTTP/1.1 400 Bad Request\r\n\r\n") }, "502 page SH-- 0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var line func() string
+			r := newRig(t, true, []string{playServer(t, nil, c.scene)}, func(r *rig) {
+				speakHTTP2(r, false)
+				line = logTo(t, r, "%ST %tsc %rc")
+			})
+			conn, in := dial(t, r.addr)
+			io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+			status, body := hearAnswer(in)
+			var logged, end, retries string
+			fmt.Sscan(line(), &logged, &end, &retries)
+			if got := fmt.Sprintf("%d %s %s %s", status, body, end, retries); got != c.want || fmt.Sprint(status) != logged {
+				t.Errorf("%s, logged %s; want %s", got, logged, c.want)
+			}
+			if n := r.Held(); n != 0 {
+				t.Errorf("%d bytes are still held", n)
+			}
+		})
+	}
+}
+
+// hearAnswer reads an answer: "page" for one of lb's own, "cut" for one that ends too early.
+func hearAnswer(in *bufio.Reader) (status int, body string) {
+	resp, err := http.ReadResponse(in, nil)
+	for err == nil && resp.StatusCode < 200 {
+		resp, err = http.ReadResponse(in, nil)
+	}
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	switch {
+	case err != nil:
+		return resp.StatusCode, "cut"
+	case strings.Contains(string(b), "<h1>"):
+		return resp.StatusCode, "page"
+	}
+	return resp.StatusCode, string(b)
+}
