@@ -93,6 +93,9 @@ func (d *Daemon) rotation(c *config.Config, o config.Output) (rotate.Options, er
 		options.Now = func() time.Time { return time.Now().In(zone) }
 	}
 	options.Log = d.Log.With("SYSLOGD_OUTPUT", o.Name)
+	if o.Files != nil {
+		options.Log = newSharedLog(options.Log)
+	}
 	options.Memory = &d.memory
 	if d.Executable != "" {
 		options.Compressor = compressWith(d.Executable)
