@@ -295,12 +295,23 @@ func (b *builder) control(socks *handoff.Set) {
 	for _, c := range rt.controls {
 		c.Sockets = all
 	}
+	rt.forMaster = &control.Server{
+		Runtime: rt, Level: control.Admin, Timeout: b.cfg.Global.StatsTimeout, Version: b.env.Version, StartupLogs: b.startupLogs(), Sockets: all,
+	}
 	for _, fe := range b.eng.Frontends {
 		p := rt.frontends[fe.Index]
 		for i, ln := range fe.Listeners {
 			rt.expose(want(&p.Binds[i]).Key(), ln.FD)
 		}
 	}
+}
+
+// Converse implements worker.Engine.
+func (rt *Runtime) Converse(conn net.Conn) {
+	go func() {
+		defer conn.Close()
+		rt.forMaster.Converse(rt.ctx, conn)
+	}()
 }
 
 // levels maps the configuration's words.

@@ -52,6 +52,10 @@ const (
 	// to the former master.
 	Snapshot = "snapshot"
 
+	// Converse brings one end of a connection, on which the worker answers as on
+	// its stats socket, to an administrator.
+	Converse = "converse"
+
 	// Story tells the serving worker how reloads went, for its metrics.
 	Story = "story"
 	Adopt = "adopt"

@@ -59,15 +59,13 @@ func (r *run) converse(c net.Conn) {
 		if len(line) == 0 && err != nil {
 			return
 		}
-		for command := range strings.SplitSeq(string(line), ";") {
-			r.answering.RLock()
-			s.command(strings.Fields(command))
-			r.answering.RUnlock()
-		}
+		r.answering.RLock()
+		s.line(string(line), in)
+		r.answering.RUnlock()
 		if s.quit || !s.prompt {
 			return
 		}
-		if _, err := io.WriteString(c, "\nmaster> "); err != nil {
+		if _, err := io.WriteString(c, "\n"+s.at()+"> "); err != nil {
 			return
 		}
 	}
@@ -94,6 +92,7 @@ type session struct {
 	onlooker bool // may look, and change nothing
 	prompt   bool
 	quit     bool
+	target   string // who gets the commands: "@1", "@!PID"; "" and "@master" are the master
 }
 
 // stranger says that a client is neither root nor this process's user.
@@ -116,6 +115,7 @@ type command struct {
 
 func commands() []command {
 	return []command{
+		{"@<pid>", "send a command to a worker: `@1 show info` to the one that serves, `@!PID show info` to another; `@1` alone sends all that follow, until `@master`", (*session).showHelp, false},
 		{"help", "this list", (*session).showHelp, false},
 		{"prompt", "stay and ask for the next command", func(s *session, _ []string) { s.prompt = true }, false},
 		{"quit", "end the connection", func(s *session, _ []string) { s.quit = true }, false},
@@ -131,10 +131,6 @@ func commands() []command {
 
 func (s *session) command(words []string) {
 	if len(words) == 0 || s.quit {
-		return
-	}
-	if strings.HasPrefix(words[0], "@") {
-		s.say("Commands for a worker (%s) are not forwarded: use the worker's own stats socket.", words[0])
 		return
 	}
 	for _, c := range commands() {

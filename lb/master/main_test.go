@@ -331,6 +331,15 @@ func (e *lineEngine) Done() <-chan struct{}      { return e.done }
 func (e *lineEngine) Pause(bool)                 {}
 func (e *lineEngine) SetReloads(handoff.Reloads) {}
 
+// Converse echoes what comes, with the worker's process id.
+func (e *lineEngine) Converse(c net.Conn) {
+	go func() {
+		defer c.Close()
+		text, _ := io.ReadAll(c)
+		fmt.Fprintf(c, "worker %d heard %q\n\n", os.Getpid(), text)
+	}()
+}
+
 func (e *lineEngine) Flights() *os.File { return nil }
 
 func (e *lineEngine) LogLost(f *os.File) {

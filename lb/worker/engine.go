@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"net"
 	"os"
 
 	"lbsyslogd/lb/handoff"
@@ -39,6 +40,10 @@ type Engine interface {
 
 	// SetReloads takes over how the master's reloads went, for the metrics.
 	SetReloads(handoff.Reloads)
+
+	// Converse answers on a connection as on a stats socket of level admin. It
+	// returns at once; the engine owns the connection.
+	Converse(net.Conn)
 
 	// Status tells what the engine does at the moment. It looks at every server.
 	Status() Status

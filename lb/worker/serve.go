@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"time"
 
@@ -127,6 +128,10 @@ func (l *life) obey(o order) {
 		l.engine.LogLost(os.NewFile(uintptr(o.fds[0]), "flights"))
 		return
 	}
+	if o.Kind == handoff.Converse && len(o.fds) == 1 {
+		l.converse(o.fds[0])
+		return
+	}
 	for _, fd := range o.fds { // no other order carries descriptors
 		unix.Close(fd)
 	}
@@ -150,6 +155,18 @@ func (l *life) obey(o order) {
 	case handoff.Adopt:
 		l.introduce()
 	}
+}
+
+// converse answers somebody who asked the master for it.
+func (l *life) converse(fd int) {
+	f := os.NewFile(uintptr(fd), "converse")
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		l.Env.Logger.Warn("answer through the master: " + err.Error())
+		return
+	}
+	l.engine.Converse(conn)
 }
 
 // successor hears of the process that will take over.

@@ -1,0 +1,175 @@
+package master
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/handoff"
+)
+
+// Commands for a worker: @1 is the one that serves, @!PID one by its process
+// id, and @master the master again. A worker gets one end of a connection, and
+// answers there as on its own stats socket.
+
+// workerWait bounds the wait for a worker's answer.
+const workerWait = 60 * time.Second
+
+// maxPayload is as much as a worker's own socket takes.
+const maxPayload = 16 << 20
+
+// split cuts a line into its commands, at each ";" that no backslash takes.
+func split(line string) (list []string) {
+	start, escaped := 0, false
+	for i := range len(line) {
+		switch {
+		case escaped:
+			escaped = false
+		case line[i] == '\\':
+			escaped = true
+		case line[i] == ';':
+			list = append(list, line[start:i])
+			start = i + 1
+		}
+	}
+	return append(list, line[start:])
+}
+
+// line runs a line of commands. Those for one worker that follow each other go
+// to it together.
+func (s *session) line(text string, in *bufio.Reader) {
+	var batch []string
+	to := s.target
+	send := func() {
+		if len(batch) > 0 {
+			s.forward(to, strings.Join(batch, ";"), in)
+			batch = nil
+		}
+	}
+	for _, command := range split(strings.TrimRight(text, "\r\n")) {
+		words := strings.Fields(command)
+		target, rest := s.target, command
+		if len(words) > 0 && strings.HasPrefix(words[0], "@") {
+			target = words[0]
+			_, rest, _ = strings.Cut(strings.TrimLeft(command, " \t"), words[0])
+			if len(words) == 1 {
+				send()
+				s.target = target
+				continue
+			}
+		}
+		if target != to {
+			send()
+			to = target
+		}
+		switch {
+		case len(strings.Fields(rest)) == 0:
+		case target == "" || target == "@master":
+			s.command(strings.Fields(rest))
+		case rest == command && words[0] == "quit":
+			s.quit = true
+		default:
+			batch = append(batch, strings.TrimLeft(rest, " \t"))
+		}
+	}
+	send()
+}
+
+// find finds the worker that a target means; nil if there is none.
+func (r *run) find(target string) *worker {
+	if target == "@1" {
+		return r.current
+	}
+	pid, err := strconv.Atoi(strings.TrimPrefix(target, "@!"))
+	if err != nil || !strings.HasPrefix(target, "@!") {
+		return nil
+	}
+	for _, w := range r.workers() {
+		if w.pid == pid && w.ready {
+			return w
+		}
+	}
+	return nil
+}
+
+// forward has a worker answer.
+func (s *session) forward(target, commands string, in *bufio.Reader) {
+	if s.onlooker {
+		s.say("Refused: commands for a worker are for root and for the user of the master (%d).", os.Geteuid())
+		return
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		s.say("Reach the worker: %v.", err)
+		return
+	}
+	f := os.NewFile(uintptr(fds[0]), "worker")
+	conn, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		unix.Close(fds[1])
+		s.say("Reach the worker: %v.", err)
+		return
+	}
+	defer conn.Close()
+	found := make(chan bool, 1)
+	if !s.post(func() {
+		w := s.find(target)
+		if w == nil {
+			unix.Close(fds[1])
+		} else {
+			s.send(w, parcel{order: handoff.Order{Kind: handoff.Converse}, fds: []int{fds[1]}, own: true})
+		}
+		found <- w != nil
+	}) {
+		unix.Close(fds[1])
+		return
+	}
+	if !<-found {
+		s.say("There is no worker %s: `show proc` lists them; @1 is the one that serves, @!PID one by its process id, @master the master.", target)
+		return
+	}
+	conn.SetDeadline(time.Now().Add(workerWait))
+	if _, err := io.WriteString(conn, commands+"\n"); err == nil && strings.HasSuffix(commands, "<<") {
+		payload(conn, in)
+	}
+	if u, ok := conn.(*net.UnixConn); ok {
+		u.CloseWrite()
+	}
+	n, err := io.Copy(s.w, conn)
+	switch {
+	case err != nil:
+		s.say("The worker's answer: %v.", err)
+	case n == 0:
+		s.say("The worker has no answer: it has just ended, or is of a release that is asked on its own stats socket only.")
+	}
+}
+
+// payload passes the lines on that follow a command, up to an empty one.
+func payload(to io.Writer, in *bufio.Reader) {
+	for left := maxPayload; left > 0; {
+		line, err := in.ReadSlice('\n')
+		left -= len(line)
+		if _, werr := to.Write(line); werr != nil {
+			return
+		}
+		if err != nil && err != bufio.ErrBufferFull || err == nil && len(strings.TrimRight(string(line), "\r\n")) == 0 {
+			return
+		}
+	}
+}
+
+// at is what the prompt shows.
+func (s *session) at() string {
+	if s.target == "" || s.target == "@master" {
+		return "master"
+	}
+	return fmt.Sprint(strings.TrimLeft(s.target, "@!"))
+}
