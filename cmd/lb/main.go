@@ -79,7 +79,7 @@ func status(err error, errs *console.Writer) int {
 	case errors.Is(err, worker.ErrSaid):
 		return refused
 	case errors.As(err, &wrong):
-		errs.Fail(fmt.Sprintf("lb: %v; see lb -h", err))
+		errs.Fail(fmt.Sprintf("lb: %v; see %s", err, helpFor(wrong.text)))
 		return misused
 	}
 	if u := (unknown{}); errors.As(err, &u) {

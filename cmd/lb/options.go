@@ -126,7 +126,7 @@ func parse(args []string) (*options, error) {
 		case row == nil && (strings.HasPrefix(word, "-dM") || strings.HasPrefix(word, "-dK")):
 			continue // memory poisoning and keyword dumps, with their values
 		case row == nil && !strings.HasPrefix(word, "-"):
-			return nil, usageError{fmt.Sprintf("%q is neither an option nor a command; a configuration file is named with -f", word)}
+			return nil, usageError{notACommand(word)}
 		case row == nil:
 			return nil, usageError{fmt.Sprintf("there is no option %s", word)}
 		}

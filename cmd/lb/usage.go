@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"lbsyslogd/lb/cfgfile"
@@ -25,7 +27,7 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   lb sessions [-s SOCK]                             the client connections
   lb errors  [-s SOCK]                              the last requests and answers that could not be read
   lb version                                        the version
-  lb doctor  [FILE...]                              find what logrotate, cron and systemd's timers would do to a balancer or its log daemon
+  lb doctor  [FILE...]                              find what logrotate, cron, timers, certbot and network hooks would do to a balancer or its log daemon
 
   -f FILE|DIR   configuration, repeatable; of a directory the *.cfg in order; without -f /etc/lb/lb.cfg
   -c            check the configuration and exit; every mistake is told, with its line
@@ -71,6 +73,26 @@ func usageOf(command string) string {
 	}
 	_, last, _ := strings.Cut(usage, "\nCommands speak")
 	return b.String() + "\nCommands speak" + last
+}
+
+// notACommand says what there is in place of a word that is no command.
+func notACommand(word string) string {
+	names := slices.Sorted(maps.Keys(verbs()))
+	hint := "a configuration file is named with -f"
+	if near := cfgfile.Suggest(word, names); near != "" {
+		hint = "did you mean lb " + near + "?"
+	}
+	return fmt.Sprintf("%q is neither an option nor a command (%s); %s", word, strings.Join(names, ", "), hint)
+}
+
+// helpFor is where help about a wrong command line is.
+func helpFor(wrong string) string {
+	if verb, _, ok := strings.Cut(wrong, ": "); ok {
+		if _, known := verbs()[verb]; known {
+			return "lb " + verb + " --help"
+		}
+	}
+	return "lb -h"
 }
 
 // details is what -vv says after the version.

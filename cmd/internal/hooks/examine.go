@@ -33,6 +33,10 @@ func examineAll(root string, l line, text string) []finding {
 		return []finding{{line: l, what: "truncates a balancer's log", happens: "What is written between the copy and the truncation is lost.",
 			instead: "Remove the word, and let the log daemon reopen its file in a postrotate: /usr/sbin/syslogd reopen >/dev/null"}}
 	}
+	if file := emptiesLog(l.text); file != "" {
+		return []finding{{line: l, what: "empties " + file, happens: "What is written between the copy, if there is one, and this is lost.",
+			instead: "Let the log daemon that owns the file rotate it: /usr/sbin/syslogd rotate, or reopen after it was moved"}}
+	}
 	if hidden.MatchString(l.text) {
 		return []finding{{line: l, what: "hides that syslogd did not reopen", happens: "logrotate then compresses a file that is still written to.",
 			instead: "Write only: /usr/sbin/syslogd reopen >/dev/null (as /etc/logrotate.d/lb does)"}}
@@ -70,6 +74,19 @@ func examineAll(root string, l line, text string) []finding {
 		}
 	}
 	return found
+}
+
+// rank orders findings: what ends service first, what loses lines last.
+func (f *finding) rank() int {
+	for i, what := range []string{"stops ", "restarts ", "signals ", "reloads "} {
+		if f.harm && strings.HasPrefix(f.what, what) {
+			return i
+		}
+	}
+	if strings.HasPrefix(f.what, "truncates ") || strings.HasPrefix(f.what, "empties ") {
+		return 4
+	}
+	return 5
 }
 
 // deed is what a command does.
@@ -196,7 +213,10 @@ func verdict(l line, d deed, name string, isBalancer bool) finding {
 	if d.signal != "" {
 		f.what += " with " + d.signal
 	}
-	rotates := !strings.HasPrefix(l.by, "cron") && !strings.HasPrefix(l.by, "anacron") && !strings.HasPrefix(l.by, "timer")
+	rotates := true
+	for _, other := range []string{"cron", "anacron", "timer", "certbot", "network"} {
+		rotates = rotates && !strings.HasPrefix(l.by, other)
+	}
 	if !isBalancer {
 		switch {
 		case d.what == "restarts" || d.what == "stops" || d.what == "signals" && d.signal != "HUP" && d.signal != "USR1":
@@ -227,6 +247,8 @@ func verdict(l line, d deed, name string, isBalancer bool) finding {
 	switch {
 	case rotates:
 		f.instead = "A balancer has no log file to reopen: it logs to a socket. Remove this line, have the log daemon that owns the file reopen it, and wait for it: /usr/sbin/syslogd reopen >/dev/null"
+	case strings.HasPrefix(l.by, "certbot"), strings.HasPrefix(l.by, "network"):
+		f.instead = "A reload loses nothing, and does nothing when nothing has changed: /usr/sbin/lb reload --if-changed"
 	default:
 		f.instead = "If it is for the logs, remove it. If it is for certificates or a configuration that something else has written: /usr/sbin/lb reload --if-changed"
 	}

@@ -1,7 +1,7 @@
 // Package hooks looks for what reaches for a balancer, or for a log daemon in a way that loses lines, without the administrator's knowledge:
-// the hooks of logrotate, crontabs, and what systemd's timers start.
+// the hooks of logrotate, crontabs, what systemd's timers start, certbot's hooks and those of the network.
 //
-//  1. where such commands stand     logrotate.go, cron.go, timer.go -> line
+//  1. where such commands stand     logrotate.go, cron.go, timer.go, renewal.go -> line
 //  2. a line as commands and words  shell.go, variables.go
 //  3. what a command does           examine.go -> finding
 //  4. or the script that it calls   script.go, once around
@@ -9,12 +9,14 @@
 package hooks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -54,6 +56,8 @@ func (d Doctor) Run(names []string) error {
 		r.logrotate("/etc/logrotate.conf")
 		r.crontabs()
 		r.timers()
+		r.certbot()
+		r.network()
 	}
 	for _, name := range names {
 		if _, err := os.Stat(d.Root + name); err != nil {
@@ -64,6 +68,10 @@ func (d Doctor) Run(names []string) error {
 			r.timer(name, strings.TrimSuffix(filepath.Base(name), ".timer")+".service")
 		case strings.HasSuffix(name, ".service"):
 			r.unit(name, filepath.Base(name))
+		case strings.Contains(name, "/renewal-hooks/"):
+			r.script(name, "certbot hook")
+		case strings.Contains(name, "/if-"), strings.Contains(name, "dispatcher"):
+			r.script(name, "network hook")
 		case strings.Contains(name, "/cron"):
 			r.crontab(name, !strings.Contains(name, "/crontabs/"))
 		default:
@@ -72,15 +80,23 @@ func (d Doctor) Run(names []string) error {
 	}
 	harmful := 0
 	var vars variables
+	var all []finding
 	for _, l := range r.lines {
 		for _, f := range examineAll(r.root, l, vars.expand(l)) {
-			to := d.Out
-			if f.harm {
-				to = d.Errs
-				harmful++
+			if !f.harm && strings.HasPrefix(f.what, "signals ") && r.delays(f.file) {
+				continue // nothing is lost: the file is compressed a period later
 			}
-			fmt.Fprintf(to, "%s:%d: %s %s: %s\n    %s %s\n", f.file, f.n, f.by, f.what, f.text, f.happens, f.instead)
+			all = append(all, f)
 		}
+	}
+	slices.SortStableFunc(all, func(a, b finding) int { return cmp.Compare(a.rank(), b.rank()) })
+	for _, f := range all {
+		to := d.Out
+		if f.harm {
+			to = d.Errs
+			harmful++
+		}
+		fmt.Fprintf(to, "%s:%d: %s %s: %s\n    %s %s\n", f.file, f.n, f.by, f.what, f.text, f.happens, f.instead)
 	}
 	for _, note := range r.notes {
 		fmt.Fprintln(d.Out, note)
@@ -91,6 +107,14 @@ func (d Doctor) Run(names []string) error {
 	fmt.Fprintf(d.Out, "%d files with %d lines of commands read: none reaches for a balancer.\n", len(r.files), len(r.lines))
 	return nil
 }
+
+// delays reports whether a file of logrotate's leaves the newest old log to its writers for a period.
+func (r *reading) delays(name string) bool {
+	text, err := os.ReadFile(r.root + name)
+	return err == nil && delaycompress.Match(text)
+}
+
+var delaycompress = regexp.MustCompile(`(?m)^\s*delaycompress\s*$`)
 
 // open reads a file, once. What is not there is nothing; what cannot be read is noted.
 func (r *reading) open(name string) (text string, ok bool) {

@@ -199,7 +199,6 @@ func TestWholeMachine(t *testing.T) {
 	}
 	if got, want := heads(out.String()), []string{
 		"/etc/logrotate.d/edge:2: logrotate truncates a balancer's log: copytruncate",
-		"/etc/logrotate.d/haproxy:9: postrotate signals rsyslog with HUP: [ ! -x /usr/lib/rsyslog/rsyslog-rotate ] || /usr/lib/rsyslog/rsyslog-rotate",
 		"/etc/logrotate.d/rsyslog:8: postrotate signals rsyslog with HUP: /usr/lib/rsyslog/rsyslog-rotate",
 	}; !slices.Equal(got, want) {
 		t.Errorf("advice:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -256,4 +255,48 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What certbot and the network run, and lines that empty a log; the worst comes first.
+func TestOtherHooks(t *testing.T) {
+	root := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(root+name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(root+name, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("/etc/letsencrypt/renewal-hooks/deploy/lb.sh", "#!/bin/sh\ncat a b > /etc/lb/site.pem\nsystemctl reload haproxy\n")
+	write("/etc/letsencrypt/renewal/site.conf", "[renewalparams]\npost_hook = systemctl restart haproxy\nserver = https://x\n")
+	write("/etc/network/if-up.d/balancer", "#!/bin/sh\n[ \"$IFACE\" = eth0 ] && service haproxy stop\n")
+	write("/etc/cron.daily/logs", "#!/bin/sh\ncp /var/log/lb/lb.log /backup\ntruncate -s 0 /var/log/lb/lb.log\n: > /var/log/haproxy.log\n>/var/log/other.log\n")
+	write("/etc/letsencrypt/renewal-hooks/post/good", "#!/bin/sh\n/usr/sbin/lb reload --if-changed\n")
+	var said bytes.Buffer
+	err := Doctor{Root: root, Out: &said, Errs: &said}.Run(nil)
+	if !errors.Is(err, ErrHarm) {
+		t.Errorf("%v", err)
+	}
+	var found []string
+	for l := range strings.Lines(said.String()) {
+		if strings.HasPrefix(l, "/") {
+			f := strings.SplitN(strings.TrimSpace(l), ": ", 3)
+			found = append(found, f[0]+" "+f[1])
+		}
+	}
+	want := []string{
+		"/etc/network/if-up.d/balancer:2 network hook if-up.d stops haproxy",
+		"/etc/letsencrypt/renewal/site.conf:2 certbot post hook restarts haproxy",
+		"/etc/letsencrypt/renewal-hooks/deploy/lb.sh:3 certbot deploy hook reloads haproxy",
+		"/etc/cron.daily/logs:3 cron empties /var/log/lb/lb.log",
+		"/etc/cron.daily/logs:4 cron empties /var/log/haproxy.log",
+	}
+	if !slices.Equal(found, want) {
+		t.Errorf("found\n%s\nwant\n%s\nin\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"), said.String())
+	}
+	if !strings.Contains(said.String(), "lb reload --if-changed") {
+		t.Error("no way out")
+	}
 }
