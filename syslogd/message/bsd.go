@@ -394,6 +394,9 @@ func isIPv4(word []byte) bool {
 
 // isTLI says whether word is how Solaris writes the address of a sender: "[192.0.2.1.2.2]", of which the last two numbers are a port.
 func isTLI(word []byte) bool {
+	if len(word) < len("[1.2.3.4.5.6]") {
+		return false
+	}
 	dots := 0
 	for _, c := range word[1 : len(word)-1] {
 		if c == '.' {
