@@ -36,7 +36,8 @@ type Request struct {
 type Decoder struct {
 	max int // bytes of fields; 0 is MaxFields
 
-	hp *hpack.Decoder
+	hp    *hpack.Decoder
+	table uint32 // the size that the dynamic table may have
 
 	method, scheme, authority, path string
 	host                            string
@@ -53,8 +54,9 @@ type Decoder struct {
 // NewDecoder makes the decoder of a connection.
 func NewDecoder() *Decoder {
 	d := new(Decoder)
-	d.hp = hpack.NewDecoder(tableSize, d.field)
+	d.hp, d.table = hpack.NewDecoder(tableSize, d.field), tableSize
 	d.hp.SetMaxStringLength(maxString)
+	d.hp.SetAllowedMaxDynamicTableSize(0) // resize takes what may be
 	return d
 }
 
@@ -71,6 +73,10 @@ func (d *Decoder) reset(trailers bool) {
 }
 
 func (d *Decoder) read(block []byte) *Error {
+	block, err := d.resize(block)
+	if err != nil {
+		return &Error{CompressionError, err.Error()}
+	}
 	d.hp.SetEmitEnabled(true)
 	if _, err := d.hp.Write(block); err != nil {
 		return &Error{CompressionError, "a field block that cannot be read"}
@@ -78,6 +84,7 @@ func (d *Decoder) read(block []byte) *Error {
 	if err := d.hp.Close(); err != nil {
 		return &Error{CompressionError, "a field block that is cut short"}
 	}
+	d.hp.SetMaxDynamicTableSize(d.table) // the library takes an update to nothing in the middle of a block
 	return nil
 }
 

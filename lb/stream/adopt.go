@@ -55,7 +55,7 @@ func (sh *Shard) adopt(p *Parcel) (start func()) {
 		}
 	}
 	defer p.clear()
-	secure := p.Kind == SecureClientParcel || p.Kind == SecureTunnelParcel || p.Kind == SecureServerParcel
+	secure := p.Kind == SecureClientParcel || p.Kind == SecureTunnelParcel || p.Kind == SecureServerParcel || p.Kind == MuxParcel && p.TLS != nil
 	if secure != (p.TLS != nil || p.BackTLS != nil) || !p.TLS.Valid() || !p.BackTLS.Valid() {
 		return nil
 	}
@@ -67,6 +67,10 @@ func (sh *Shard) adopt(p *Parcel) (start func()) {
 	case TunnelParcel, SecureTunnelParcel:
 		if len(p.FDs) == 2 && p.Tunnel != nil {
 			return sh.adoptTunnel(p)
+		}
+	case MuxParcel:
+		if len(p.FDs) == 1 && p.Mux != nil {
+			return sh.adoptMux(p)
 		}
 	case ServerParcel, SecureServerParcel:
 		if len(p.FDs) == 1 {
@@ -143,11 +147,17 @@ func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	}
 	sh.adoptTracks(&s.track, p.Tracks)
 	if len(p.Suspended) > 0 {
-		s.suspended = new(sample.Tracks)
-		sh.adoptTracks(s.suspended, p.Suspended)
+		s.suspended = newTracks(sh, p.Suspended)
 	}
 	s.state = movingAway
 	return s
+}
+
+// newTracks is what another process tracked for a request.
+func newTracks(sh *Shard, list []Tracked) *sample.Tracks {
+	t := new(sample.Tracks)
+	sh.adoptTracks(t, list)
+	return t
 }
 
 // arrived sets an adopted session in motion, in the state it is to have.

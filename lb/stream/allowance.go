@@ -22,6 +22,16 @@ type terms struct {
 	bank  int64 // most that bytes add beyond burst: their frames come back later
 }
 
+// left is what of an allowance is spent at the given time, with so many bytes
+// moved so far.
+func (a *allowance) left(t terms, now, moved int64) int64 {
+	was := *a
+	if was.spend(t, now, moved) {
+		was.spent--
+	}
+	return was.spent
+}
+
 // worthOfData is what a DATA frame counts besides its bytes against frames that
 // move nothing.
 const worthOfData = 256

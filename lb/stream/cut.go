@@ -56,6 +56,7 @@ func (m *mover) recall() (answered <-chan struct{}) {
 	m.dead = true
 	m.settle(m.batch, make([]bool, len(m.batch)))
 	m.batch, m.fds, m.size = nil, 0, 0
+	m.sh.releaseMuxes()
 	if m.quiet == nil {
 		m.quiet = make(chan struct{})
 		if !m.busy {

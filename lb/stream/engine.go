@@ -99,6 +99,14 @@ type Messages struct {
 type Leaving struct {
 	CloseIdle bool          // they are closed
 	Spread    time.Duration // over that time, so that not all come back at once; > 0 closes them too
+	Patience  time.Duration // how old an open stream of HTTP/2 may be for others to wait for its end; 0 is defaultPatience
+}
+
+func (l *Leaving) patience() int64 {
+	if l.Patience > 0 {
+		return l.Patience.Milliseconds()
+	}
+	return defaultPatience
 }
 
 // Timeouts in milliseconds; 0 is none.

@@ -86,11 +86,20 @@ func (m *mover) full() bool { return m.fds >= BatchFDs || m.size >= batchSize }
 // packed at once, room or not: a busy client's next request comes soon, and
 // the process would never be rid of it.
 func (m *mover) consider(s *session) {
-	if m.dead || s.fixed || !s.whole() || !s.movable() {
+	switch {
+	case m.dead || s.fixed || !s.whole():
+		return
+	case s.movable():
+	case s.state == multiplexing:
+		s.mux.finishFirst()
+		return
+	default:
 		return
 	}
 	v := &moving{s: s}
 	switch {
+	case s.state == multiplexing:
+		v.Parcel = s.muxParcel()
 	case s.state == reading || s.state == inspecting:
 		v.Parcel = s.parcel()
 		s.packOwn(&v.Parcel)
@@ -102,6 +111,11 @@ func (m *mover) consider(s *session) {
 		v.Parcel = s.tunnelParcel()
 	}
 	v.secure(s)
+	if s.state == multiplexing && v.size() > maxBatch {
+		v.clear()
+		s.mux.finishFirst() // until frames have left that are unsent
+		return
+	}
 	if s.state == exchanging && v.size() > maxBatch {
 		// With variables or captures without measure; under TLS perhaps with
 		// full buffers only, and then it is looked at again.
@@ -122,7 +136,7 @@ func (s *session) whole() bool {
 
 // movable reports whether s stands at a boundary.
 func (s *session) movable() bool {
-	return s.state == reading || s.state == inspecting || s.state == exchanging && (s.t.phase == phaseQueue && s.fe.HTTP || s.t.movableTunnel())
+	return s.state == reading || s.state == inspecting || s.state == multiplexing && s.mux.movable() || s.state == exchanging && (s.t.phase == phaseQueue && s.fe.HTTP || s.t.movableTunnel())
 }
 
 func (m *mover) add(v *moving) {
@@ -226,6 +240,9 @@ func (m *mover) answered(sent []*moving, taken []bool, err error) {
 		taken = make([]bool, len(sent))
 	}
 	m.settle(sent, taken)
+	if m.dead {
+		m.sh.releaseMuxes()
+	}
 	if l := m.sh.eng.Leaving; slices.Contains(taken, false) && (l.CloseIdle || l.Spread > 0) {
 		m.sh.sendAway(l.Spread.Milliseconds()) // those that stay have not been
 	}
@@ -265,8 +282,11 @@ func (s *session) stay() {
 		s.own.leaving = false
 	}
 	s.Retry()
-	if s.state == exchanging {
+	switch s.state {
+	case exchanging:
 		s.t.c.Retry()
+	case multiplexing:
+		s.mux.stay()
 	}
 	s.watch()
 	s.run()
@@ -294,6 +314,9 @@ func (s *session) forget() {
 	if s.own != nil {
 		s.own.forget()
 		s.own = nil
+	}
+	if s.mux != nil {
+		s.mux.forget()
 	}
 	s.Forget()
 	s.close()

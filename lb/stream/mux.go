@@ -20,7 +20,8 @@ import (
 //  3. What streams write becomes frames in out, which leaves at the end of the
 //     turn in one write. A stream that is out of window, or finds out full,
 //     waits in line.
-//  4. When the process leaves, GOAWAY is sent twice (section 6.8): first for
+//  4. When the process leaves, the connection moves to the next one
+//     (muxmove.go). Where it cannot, GOAWAY is sent twice (section 6.8): first for
 //     every stream there could be, then, when the client has surely read that,
 //     with the last one that came. Then the streams end, and the connection.
 
@@ -81,6 +82,8 @@ type mux struct {
 	leaving leaveStep
 	leftAt  int64 // ms: first GOAWAY
 
+	hold
+
 	moved  int64 // bytes of bodies, both ways
 	datas  int64 // DATA frames that they came in
 	idles  allowance
@@ -114,6 +117,16 @@ func (r *ring) add(id uint32) {
 	r.next = (r.next + 1) % len(r.ids)
 }
 
+// list is what add was called with, oldest first.
+func (r *ring) list() (ids []uint32) {
+	for i := range r.ids {
+		if id := r.ids[(r.next+i)%len(r.ids)]; id != 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 func (r *ring) has(id uint32) bool { return slices.Contains(r.ids[:], id) }
 
 // startMux makes s an HTTP/2 connection.
@@ -123,14 +136,15 @@ func (s *session) startMux() {
 		sendWindow: http2.DefaultWindow, firstWindow: http2.DefaultWindow, recvWindow: http2.DefaultWindow, overdraft: http2.DefaultWindow, maxFrame: http2.MinMaxFrame,
 	}
 	m.dec.SetMax(s.sh.eng.Limits.head())
-	s.mux, s.state, s.fixed = m, multiplexing, true
+	s.mux, s.state = m, multiplexing
 	s.began, s.scanned = -1, 0
 	m.touch()
 	m.out = http2.AppendSettings(m.out,
 		http2.Setting{ID: http2.MaxConcurrentStreams, Value: maxStreams},
 		http2.Setting{ID: http2.InitialWindowSize, Value: minWindow},
 		http2.Setting{ID: http2.MaxHeaderListSize, Value: uint32(s.sh.eng.Limits.head())})
-	if s.sh.draining {
+	if s.closing() {
+		s.fixed = true
 		m.leave()
 	}
 	s.watch()
@@ -164,7 +178,7 @@ func (sh *Shard) flushMuxes() {
 		m := sh.muxes[i]
 		sh.muxes[i] = nil
 		m.dirty = false
-		if !m.dead {
+		if !m.dead && m.s.state == multiplexing {
 			m.flush()
 		}
 	}
@@ -189,6 +203,9 @@ func (m *mux) flush() {
 		s.sh.Loop.Again(s)
 	}
 	s.rearm()
+	if mv := s.sh.mover; mv != nil {
+		mv.consider(s)
+	}
 }
 
 // send gives out to the connection; false when that is gone.
@@ -280,7 +297,7 @@ func (m *mux) unwait(st *muxStream) {
 func (m *mux) feed() {
 	for i, st := range m.fed {
 		m.fed[i] = nil
-		if st.fed = false; !st.closed {
+		if st.fed = false; !st.closed && !st.held {
 			st.s.run()
 		}
 	}
@@ -386,6 +403,8 @@ func (m *mux) deadline() int64 {
 	s := m.s
 	to := &s.fe.Timeouts
 	switch {
+	case m.holding:
+		return m.holdUntil
 	case m.leaving == announced:
 		return m.leftAt + goAwayPatience
 	case s.leaveAt > 0 && m.leaving == staying:
@@ -405,6 +424,8 @@ func (m *mux) deadline() int64 {
 // timeout ends the wait whose deadline has passed.
 func (m *mux) timeout() {
 	switch {
+	case m.holding:
+		m.remain()
 	case m.leaving == announced:
 		m.decide()
 	case m.s.leaveAt > 0 && m.leaving == staying:

@@ -21,6 +21,7 @@ type muxStream struct {
 	body     []byte // unread
 	trailers []byte
 	fed      bool  // in mux.fed
+	held     bool  // its session does not run yet, see muxmove.go
 	wide     bool  // the client was given wideWindow
 	left     int64 // of a content-length; -1: there is none
 	granted  int   // its window in all: credit, consumed and body; counted as held
@@ -60,14 +61,11 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 	switch {
 	case !m.acked:
 		st.credit, st.early = http2.DefaultWindow, true
-	case !end && st.grow(waitWindow, 2):
+	case !end && !m.holding && st.grow(waitWindow, 2):
 		st.update()
 	}
-	s := sh.takeSession(outer.ln, -1)
-	st.s = s
-	s.Conn = wire.OpenStream(sh.Loop, st)
-	s.stream, s.fixed = st, true
-	s.peer, s.accepted = outer.peer, outer.accepted
+	s := m.session(st)
+	s.accepted = outer.accepted
 	s.requests = outer.requests
 	if outer.requests == 0 { // the handshake is this one's
 		s.since, s.hsTime = outer.since, outer.hsTime
@@ -83,9 +81,23 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 		s.in = sh.Loop.Buffers.Get()
 		s.badRequest(errHeadTooLarge, 0)
 		s.run()
+	case m.holds(st):
+		if m.heldBytes > maxHeldBytes {
+			m.remain()
+		}
 	default:
 		s.run()
 	}
+}
+
+// session makes the session of a stream.
+func (m *mux) session(st *muxStream) *session {
+	s := m.s.sh.takeSession(m.s.ln, -1)
+	st.s = s
+	s.Conn = wire.OpenStream(s.sh.Loop, st)
+	s.stream, s.fixed = st, true
+	s.peer = m.s.peer
+	return s
 }
 
 // data takes the content of a DATA frame.
@@ -194,6 +206,9 @@ func (st *muxStream) abort(code http2.Code) *http2.Error {
 
 // drop ends the stream's session as one whose client is gone.
 func (st *muxStream) drop() {
+	if st.begin(); st.closed {
+		return
+	}
 	st.s.Break()
 	st.s.run()
 	if !st.closed { // it had no exchange yet

@@ -27,6 +27,8 @@ const (
 	SecureClientParcel Kind = "client-tls"
 	SecureTunnelParcel Kind = "tunnel-tls"
 	SecureServerParcel Kind = "server-tls"
+
+	MuxParcel Kind = "client-h2" // a client that speaks HTTP/2, over TLS or not
 )
 
 // Parcel is one connection, or the pair of a tunnel, on its way to another
@@ -62,6 +64,7 @@ type Parcel struct {
 	Suspended []Tracked `json:"suspended,omitempty"`
 
 	Tunnel *TunnelState `json:"tunnel,omitempty"`
+	Mux    *MuxState    `json:"mux,omitempty"` // of MuxParcel
 
 	TLS    *wire.State `json:"tls,omitempty"`    // of the secure kinds
 	Named  bool        `json:"named,omitempty"`  // the client asked for a name that a certificate had
@@ -81,6 +84,9 @@ func (p *Parcel) clear() {
 // that a receiver has to speak to do right by p: one that does not know of what
 // is new would serve it wrongly.
 func (p *Parcel) Needs() int {
+	if p.Mux != nil {
+		return 3
+	}
 	if p.TLS != nil || p.Private || p.Vars != nil || p.Proxied != nil || p.Local.IsValid() {
 		return 2
 	}
@@ -140,7 +146,7 @@ type TunnelState struct {
 // size is about what p takes when it is encoded, in bytes.
 func (p *Parcel) size() int {
 	n := 400 + len(p.In)*4/3 + p.TLS.Size() + len(p.Verify) + p.BackTLS.Size() + len(p.Demands)
-	n += packedSize(p.Tracks) + packedSize(p.Suspended)
+	n += packedSize(p.Tracks) + packedSize(p.Suspended) + p.Mux.size()
 	if p.Vars != nil {
 		n += p.Vars.Size()
 	}

@@ -326,7 +326,7 @@ func (sh *Shard) drain() {
 	sh.draining = true
 	sh.leaveLinks()
 	for s := sh.sessions.head.next; s != &sh.sessions.head; s = s.next {
-		if s.state == multiplexing {
+		if s.state == multiplexing && s.closing() {
 			s.mux.leaveWithin(sh.eng.Leaving.Spread.Milliseconds())
 		}
 	}

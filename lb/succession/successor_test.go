@@ -14,7 +14,7 @@ import (
 // to it, and what a newer one sends that this one does not understand is not
 // taken.
 func TestVersions(t *testing.T) {
-	parcels := []*stream.Parcel{{Kind: stream.ClientParcel}, {Kind: stream.ClientParcel, Private: true}, {Kind: stream.TunnelParcel}}
+	parcels := []*stream.Parcel{{Kind: stream.ClientParcel}, {Kind: stream.ClientParcel, Private: true}, {Kind: stream.TunnelParcel}, {Kind: stream.MuxParcel, Mux: &stream.MuxState{}}}
 	row := func(version int, want []bool) {
 		t.Helper()
 		g := begin(t)
@@ -61,19 +61,20 @@ func TestVersions(t *testing.T) {
 			t.Errorf("version %d: %d have moved", version, g.Moved())
 		}
 	}
-	row(0, []bool{true, false, true})
-	row(1, []bool{true, false, true})
-	row(2, []bool{true, true, true})
-	row(3, []bool{true, true, true})
+	row(0, []bool{true, false, true, false})
+	row(1, []bool{true, false, true, false})
+	row(2, []bool{true, true, true, false})
+	row(3, []bool{true, true, true, true})
+	row(4, []bool{true, true, true, true})
 
 	g := begin(t)
 	old, _ := before(t, g)
-	post(t, old, message{Kind: kindMove, Needs: Version + 1, Parcels: parcels, FDs: []int{0, 0, 0}})
+	post(t, old, message{Kind: kindMove, Needs: Version + 1, Parcels: parcels, FDs: []int{0, 0, 0, 0}})
 	var answer message
 	if _, err := old.ReceiveWithin(&answer, 20*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if answer.Kind != kindTaken || !slices.Equal(answer.Taken, []bool{false, false, false}) {
+	if answer.Kind != kindTaken || !slices.Equal(answer.Taken, []bool{false, false, false, false}) {
 		t.Errorf("to connections of a newer build it answers %+v", answer)
 	}
 }

@@ -1,0 +1,400 @@
+package stream
+
+import (
+	"cmp"
+	"slices"
+
+	"lbsyslogd/lb/http2"
+)
+
+// How an HTTP/2 connection moves to the next generation:
+//
+//  1. It can when nothing of it runs here: no stream is open, or those that are
+//     have requests that no rule has seen, or that wait for a server.
+//  2. While others run, the requests that come meanwhile are held: their frames
+//     are read, because windows, field blocks and the ends of the open streams
+//     lie between them, but their exchanges do not begin. When the last open
+//     stream ends, the connection goes, and what was held with it.
+//  3. Nothing is held longer than until each open stream is a second old. A
+//     download of minutes is not waited for: then the requests run here, and
+//     GOAWAY sends the client's next ones to the next process.
+
+// defaultPatience is that of Leaving, ms.
+const defaultPatience = 1000
+
+// maxHeldBytes bounds what the requests that a connection holds may take, so
+// that they fit into one message to the next process.
+const maxHeldBytes = 64 << 10
+
+// muxTerms are what our SETTINGS and windows promise to clients. A process of
+// another build may promise something else, and does not take the connection.
+var muxTerms = [...]int{maxStreams, minWindow, waitWindow, streamWindow, wideWindow, connWindow, http2.MinMaxFrame}
+
+// MuxState is what an HTTP/2 connection has besides its socket.
+type MuxState struct {
+	Terms     []int         `json:"terms"`
+	Begun     bool          `json:"begun,omitempty"`
+	Settled   bool          `json:"settled,omitempty"`
+	Acked     bool          `json:"acked,omitempty"`
+	Overdraft int           `json:"overdraft,omitempty"`
+	LastID    uint32        `json:"last"`
+	Ended     []uint32      `json:"ended,omitempty"` // oldest first
+	Cut       []uint32      `json:"cut,omitempty"`
+	Out       []byte        `json:"out,omitempty"`   // frames, unsent
+	Block     []byte        `json:"block,omitempty"` // of a field block that continues
+	BlockOf   *http2.Header `json:"block_of,omitempty"`
+
+	SendWindow  int64 `json:"send"`
+	FirstWindow int64 `json:"first"`
+	RecvWindow  int   `json:"recv"`
+	Consumed    int   `json:"consumed,omitempty"`
+	MaxFrame    int   `json:"frame"`
+
+	Decoder []byte `json:"decoder"` // a field block, see http2.Decoder.AppendTable
+	Encoder uint32 `json:"encoder"` // the size of its table
+
+	Idles  int64 `json:"idles,omitempty"` // spent of the allowances
+	Resets int64 `json:"resets,omitempty"`
+
+	Streams []StreamState `json:"streams,omitempty"` // by their numbers
+}
+
+// StreamState is a request that goes along: nothing was said to its client yet.
+type StreamState struct {
+	ID       uint32 `json:"id"`
+	In       []byte `json:"in,omitempty"` // of its request in HTTP/1.1: what was read, and what not
+	Head     []byte `json:"head,omitempty"`
+	Body     []byte `json:"body,omitempty"`
+	Trailers []byte `json:"trailers,omitempty"`
+	Window   int64  `json:"window"`
+	Left     int64  `json:"left"`
+	Granted  int    `json:"granted,omitempty"`
+	Credit   int    `json:"credit"`
+	Consumed int    `json:"consumed,omitempty"`
+	Wide     bool   `json:"wide,omitempty"`
+	Early    bool   `json:"early,omitempty"`
+	Chunked  bool   `json:"chunked,omitempty"`
+	Ended    bool   `json:"ended,omitempty"`
+	Read0    bool   `json:"read0,omitempty"`
+
+	Since     int64     `json:"since"`             // as Parcel has them
+	Began     int64     `json:"began"`             //
+	Active    int64     `json:"active"`            //
+	Waiting   int64     `json:"waiting,omitempty"` //
+	Requests  uint32    `json:"requests,omitempty"`
+	Suspended []Tracked `json:"suspended,omitempty"`
+}
+
+// size is about what m takes when it is encoded, in bytes.
+func (m *MuxState) size() int {
+	if m == nil {
+		return 0
+	}
+	n := 500 + (len(m.Out)+len(m.Block)+len(m.Decoder))*4/3 + 8*(len(m.Ended)+len(m.Cut))
+	for i := range m.Streams {
+		st := &m.Streams[i]
+		n += 350 + (len(st.In)+len(st.Head)+len(st.Body)+len(st.Trailers))*4/3 + packedSize(st.Suspended)
+	}
+	return n
+}
+
+// still reports whether st's exchange has not begun, or waits for a server.
+func (st *muxStream) still() bool {
+	return st.held || !st.headSent && st.s.movable()
+}
+
+// movable reports whether the connection stands at a boundary.
+func (m *mux) movable() bool {
+	if m.dead || m.leaving != staying || m.dirty || len(m.fed) > 0 {
+		return false
+	}
+	for _, st := range m.streams {
+		if !st.still() {
+			return false
+		}
+	}
+	return true
+}
+
+// hold is a connection's wait for its streams to end.
+type hold struct {
+	holding   bool  // requests that come wait
+	holdUntil int64 // ms
+	heldBytes int
+}
+
+// finishFirst has requests that come wait until the open ones have ended, or sends the
+// client away when that would take long.
+func (m *mux) finishFirst() {
+	if m.holding || m.leaving != staying {
+		return
+	}
+	sh := m.s.sh
+	patience := sh.eng.Leaving.patience()
+	m.holdUntil = sh.Loop.Now() + patience
+	for _, st := range m.streams {
+		if !st.still() && st.s.t != nil {
+			m.holdUntil = min(m.holdUntil, st.s.t.start+patience)
+		}
+	}
+	if m.holdUntil <= sh.Loop.Now() {
+		m.remain()
+		return
+	}
+	m.holding = true
+	m.s.rearm()
+}
+
+// holds has st wait, if requests wait now.
+func (m *mux) holds(st *muxStream) bool {
+	if !m.holding {
+		return false
+	}
+	st.held = true
+	m.heldBytes += len(st.head)
+	return true
+}
+
+// remain has the connection stay in this process until its polite end.
+func (m *mux) remain() {
+	m.s.fixed = true
+	m.release()
+	m.leaveWithin(m.s.sh.eng.Leaving.Spread.Milliseconds())
+}
+
+// stay goes on with a connection that the next process did not take.
+func (m *mux) stay() {
+	for _, st := range m.streams {
+		st.held = true // what was taken back is read again
+	}
+	m.remain()
+}
+
+// releaseMuxes has all connections stay, because nobody takes them any more.
+func (sh *Shard) releaseMuxes() {
+	var all []*mux
+	for s := sh.sessions.head.next; s != &sh.sessions.head; s = s.next {
+		if s.state == multiplexing && !s.fixed {
+			all = append(all, s.mux)
+		}
+	}
+	for _, m := range all {
+		m.remain()
+	}
+}
+
+// release begins what was held.
+func (m *mux) release() {
+	m.holding, m.heldBytes = false, 0
+	for _, st := range m.ordered() {
+		st.begin()
+	}
+}
+
+// begin has a stream that was held go on.
+func (st *muxStream) begin() {
+	if st.held && !st.closed {
+		st.held = false
+		st.s.run()
+	}
+}
+
+// ordered is all streams by their numbers.
+func (m *mux) ordered() []*muxStream {
+	all := make([]*muxStream, 0, len(m.streams))
+	for _, st := range m.streams {
+		all = append(all, st)
+	}
+	slices.SortFunc(all, func(a, b *muxStream) int { return cmp.Compare(a.id, b.id) })
+	return all
+}
+
+// muxParcel packs an HTTP/2 connection.
+func (s *session) muxParcel() Parcel {
+	m := s.mux
+	p := s.parcel()
+	p.Kind = MuxParcel
+	if s.in == nil {
+		p.In = slices.Clone(m.rest)
+	}
+	now := s.sh.Loop.Now()
+	p.Mux = &MuxState{
+		Terms: muxTerms[:], Begun: m.begun, Settled: m.settled, Acked: m.acked, Overdraft: m.overdraft, LastID: m.lastID,
+		Ended: m.past.ended.list(), Cut: m.past.cut.list(), Out: slices.Clone(m.out),
+		SendWindow: m.sendWindow, FirstWindow: m.firstWindow, RecvWindow: m.recvWindow, Consumed: m.consumed, MaxFrame: m.maxFrame,
+		Decoder: m.dec.AppendTable(nil), Encoder: m.enc.TableSize(),
+		Idles: m.idles.left(idleTerms, now, m.moved+worthOfData*m.datas), Resets: m.resets.left(resetTerms, now, m.moved),
+	}
+	if m.blockOn {
+		p.Mux.Block, p.Mux.BlockOf = slices.Clone(m.block), &m.blockOf
+	}
+	for _, st := range m.ordered() {
+		p.Mux.Streams = append(p.Mux.Streams, st.pack())
+	}
+	return p
+}
+
+// pack packs a request, and takes it back to where it was read from if it was in
+// a queue.
+func (st *muxStream) pack() StreamState {
+	s := st.s
+	sh := s.sh
+	if s.state == exchanging {
+		s.unqueue()
+	}
+	sh.Loop.Disarm(&s.timer)
+	state := StreamState{
+		ID: st.id, Head: st.head, Body: st.body, Trailers: st.trailers, Window: st.window, Left: st.left,
+		Granted: st.granted, Credit: st.credit, Consumed: st.consumed,
+		Wide: st.wide, Early: st.early, Chunked: st.chunked, Ended: st.ended, Read0: st.read0,
+		Since: sh.wallMs(s.since), Began: -1, Active: sh.wallMs(s.act), Requests: s.requests, Suspended: pack(s.suspended),
+	}
+	state.In = slices.Clone(s.half())
+	if s.in != nil {
+		state.In = slices.Clone(s.in.Bytes())
+	}
+	if s.began >= 0 {
+		state.Began = sh.wallMs(s.began)
+	}
+	if s.waiting > 0 {
+		state.Waiting = sh.wallMs(s.waiting)
+	}
+	return state
+}
+
+// forget lets go of the streams of a connection that lives on in another process.
+func (m *mux) forget() {
+	m.dead = true // nothing is written any more
+	for _, st := range m.ordered() {
+		s := st.s
+		s.track.Forget()
+		if s.suspended != nil {
+			s.suspended.Forget()
+		}
+		s.close()
+	}
+	if m.out != nil {
+		m.putOut()
+	}
+}
+
+// valid reports whether adoptMux can go on with the state, with buffers of some
+// size.
+func (m *MuxState) valid(buffer int) bool {
+	switch {
+	case !slices.Equal(m.Terms, muxTerms[:]), len(m.Streams) > maxStreams, len(m.Block) > maxBlock,
+		len(m.Ended) > len(ring{}.ids), len(m.Cut) > len(ring{}.ids),
+		m.MaxFrame < 1 || m.MaxFrame > http2.MinMaxFrame, m.RecvWindow < 0, m.Consumed < 0,
+		m.SendWindow > http2.MaxWindow, m.FirstWindow < 0 || m.FirstWindow > http2.MaxWindow:
+		return false
+	}
+	last := uint32(0)
+	for i := range m.Streams {
+		st := &m.Streams[i]
+		if st.ID%2 == 0 || st.ID <= last || st.ID > m.LastID || st.Granted < 0 || len(st.In) > buffer {
+			return false
+		}
+		last = st.ID
+	}
+	return http2.NewDecoder().RestoreTable(m.Decoder) == nil
+}
+
+// takesMux reports whether the listener would speak HTTP/2 with a parcel's client.
+func (ln *Listener) takesMux(p *Parcel) bool {
+	switch {
+	case !ln.Frontend.HTTP:
+		return false
+	case p.TLS != nil && p.TLS.ALPN == "h2":
+		return slices.Contains(ln.TLS.Config.NextProtos, "h2")
+	}
+	return !ln.Frontend.NoH2Upgrade
+}
+
+// adoptMux takes an HTTP/2 connection.
+func (sh *Shard) adoptMux(p *Parcel) (start func()) {
+	ln := sh.eng.listenerOf(p)
+	if ln == nil || !ln.takesMux(p) || len(p.In) > sh.Loop.Buffers.Size() || !p.Mux.valid(sh.Loop.Buffers.Size()) {
+		return nil
+	}
+	s := sh.adoptSession(ln, p)
+	a := p.Mux
+	now := sh.Loop.Now()
+	m := &mux{
+		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*muxStream{}, lastID: a.LastID,
+		begun: a.Begun, settled: a.Settled, acked: a.Acked, overdraft: a.Overdraft,
+		sendWindow: a.SendWindow, firstWindow: a.FirstWindow, recvWindow: a.RecvWindow, consumed: a.Consumed, maxFrame: a.MaxFrame,
+		idles: allowance{spent: a.Idles, at: now}, resets: allowance{spent: a.Resets, at: now},
+	}
+	m.dec.SetMax(sh.eng.Limits.head())
+	_ = m.dec.RestoreTable(a.Decoder) // valid has tried
+	m.enc.Renew(a.Encoder)
+	for _, id := range a.Ended {
+		m.past.ended.add(id)
+	}
+	for _, id := range a.Cut {
+		m.past.cut.add(id)
+	}
+	if a.BlockOf != nil {
+		m.block, m.blockOf, m.blockOn = a.Block, *a.BlockOf, true
+	}
+	s.mux = m
+	if len(p.In) > 0 {
+		s.in = sh.Loop.Buffers.Get()
+		s.in.W = copy(s.in.Data[:], p.In)
+	}
+	for i := range a.Streams {
+		m.adopt(&a.Streams[i])
+	}
+	return func() { m.arrived(a.Out) }
+}
+
+// adopt makes a stream of its state; it is held until the connection has arrived.
+func (m *mux) adopt(a *StreamState) {
+	outer, sh := m.s, m.s.sh
+	st := &muxStream{
+		m: m, id: a.ID, head: a.Head, body: a.Body, trailers: a.Trailers, window: a.Window, left: a.Left,
+		granted: a.Granted, credit: a.Credit, consumed: a.Consumed,
+		wide: a.Wide, early: a.Early, chunked: a.Chunked, ended: a.Ended, read0: a.Read0,
+		last: -1, code: http2.InternalError, held: true,
+	}
+	m.streams[a.ID] = st
+	sh.eng.hold(st.granted)
+	if st.wide {
+		m.wide++
+	}
+	s := m.session(st)
+	s.accepted, s.requests = outer.accepted, a.Requests
+	s.since, s.act = sh.loopMs(a.Since), sh.loopMs(a.Active)
+	if a.Began >= 0 {
+		s.began = sh.loopMs(a.Began)
+	}
+	if a.Waiting > 0 {
+		s.waiting = max(sh.loopMs(a.Waiting), 1)
+	}
+	if len(a.Suspended) > 0 {
+		s.suspended = newTracks(sh, a.Suspended)
+	}
+	if len(a.In) > 0 {
+		s.in = sh.Loop.Buffers.Get()
+		s.in.W = copy(s.in.Data[:], a.In)
+	}
+}
+
+// arrived sets an adopted connection in motion, with frames that its client has
+// not been given.
+func (m *mux) arrived(out []byte) {
+	s := m.s
+	m.touch()
+	m.out = append(m.out, out...)
+	s.watch()
+	s.state = multiplexing
+	switch mv := s.sh.mover; {
+	case mv != nil && !mv.dead && s.whole(): // on it goes, to the process after this one
+		m.finishFirst()
+	case s.sh.draining:
+		m.remain()
+	default:
+		m.release()
+	}
+	s.run()
+}
