@@ -1,12 +1,15 @@
 package handoff
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -87,6 +90,13 @@ func (c *Conn) Identify() error {
 // Receive.
 func (c *Conn) From() *unix.Ucred { return c.from }
 
+// Secretive is a message that has secrets. They are no part of its JSON, but
+// travel after it: the encoder and the decoder would keep copies of them.
+type Secretive interface {
+	// Secrets is where they are, as many at both ends and in the same order.
+	Secrets() []*[]byte
+}
+
 // Send sends v as JSON together with fds, which stay the caller's. It waits
 // up to timeout for a receiver that is slow or that holds too many
 // descriptors in flight.
@@ -95,6 +105,10 @@ func (c *Conn) Send(v any, fds []int, timeout time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("encode message: %w", err)
 	}
+	if s, ok := v.(Secretive); ok {
+		data = appendSecrets(data, s.Secrets())
+	}
+	defer clear(data)
 	switch {
 	case len(data) > MaxMessage:
 		return fmt.Errorf("a message of %d bytes is over the limit of %d", len(data), MaxMessage)
@@ -109,7 +123,6 @@ func (c *Conn) Send(v any, fds []int, timeout time.Duration) error {
 	if err := c.c.SetWriteDeadline(end); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
-	defer clear(data) // there may be secrets in it
 	for {
 		_, _, err = c.c.WriteMsgUnix(data, oob, nil)
 		// Too many descriptors in flight for an unprivileged user: they are
@@ -154,7 +167,11 @@ func (c *Conn) Receive(v any) ([]int, error) {
 		err = errors.New("receive: a message is larger than the limit")
 	}
 	if err == nil {
-		err = json.Unmarshal(c.buf[:n], v)
+		text, secrets, _ := bytes.Cut(c.buf[:n], []byte{0})
+		err = json.Unmarshal(text, v)
+		if s, ok := v.(Secretive); ok && err == nil {
+			err = takeSecrets(secrets, s.Secrets())
+		}
 		clear(c.buf[:n])
 	}
 	if err == nil && flags&unix.MSG_CTRUNC != 0 {
@@ -165,6 +182,39 @@ func (c *Conn) Receive(v any) ([]int, error) {
 		return nil, err
 	}
 	return fds, nil
+}
+
+// appendSecrets appends secrets to a message in memory that has room for all of
+// them: nothing is left of them elsewhere. There is no NUL in JSON, which says
+// where they begin.
+func appendSecrets(data []byte, secrets []*[]byte) []byte {
+	size := 1
+	for _, s := range secrets {
+		size += binary.MaxVarintLen32 + len(*s)
+	}
+	if size == 1 {
+		return data
+	}
+	data = append(slices.Grow(data, size), 0)
+	for _, s := range secrets {
+		data = append(binary.AppendUvarint(data, uint64(len(*s))), *s...)
+	}
+	return data
+}
+
+// takeSecrets puts the secrets where they belong.
+func takeSecrets(b []byte, secrets []*[]byte) error {
+	for _, s := range secrets {
+		size, n := binary.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			return errors.New("receive: secrets are missing")
+		}
+		if *s = nil; size > 0 {
+			*s = bytes.Clone(b[n : n+int(size)])
+		}
+		b = b[n+int(size):]
+	}
+	return nil
 }
 
 // ReceiveWithin is Receive with a limit: os.ErrDeadlineExceeded is its error

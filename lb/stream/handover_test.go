@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,9 @@ func (a *across) carry(parcels []*Parcel) ([]bool, error) {
 		q := &Parcel{}
 		if err := json.Unmarshal(text, q); err != nil {
 			a.t.Error(err)
+		}
+		for i, secret := range p.Secrets() {
+			*q.Secrets()[i] = slices.Clone(*secret)
 		}
 		for _, fd := range p.FDs {
 			dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)

@@ -80,14 +80,17 @@ func (p *Parcel) clear() {
 	p.BackTLS.Clear()
 }
 
+// Secrets is where the secrets are, in an order that is always the same.
+func (p *Parcel) Secrets() []*[]byte { return append(p.TLS.Secrets(), p.BackTLS.Secrets()...) }
+
 // Needs is the version of the messages between workers (package succession)
 // that a receiver has to speak to do right by p: one that does not know of what
 // is new would serve it wrongly.
 func (p *Parcel) Needs() int {
-	if p.Mux != nil {
+	if p.Mux != nil || p.TLS != nil || p.BackTLS != nil {
 		return 3
 	}
-	if p.TLS != nil || p.Private || p.Vars != nil || p.Proxied != nil || p.Local.IsValid() {
+	if p.Private || p.Vars != nil || p.Proxied != nil || p.Local.IsValid() {
 		return 2
 	}
 	return 1

@@ -84,6 +84,14 @@ type message struct {
 	All     bool             `json:"all,omitempty"` // with clear: not the maxima alone
 }
 
+// Secrets implements handoff.Secretive.
+func (m message) Secrets() (all []*[]byte) {
+	for _, p := range m.Parcels {
+		all = append(all, p.Secrets()...)
+	}
+	return all
+}
+
 // serverState is one server's state at run time. A server with another
 // address is another server.
 type serverState struct {

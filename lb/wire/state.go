@@ -8,13 +8,14 @@ import (
 )
 
 // State is what a TLS connection consists of besides its socket. It holds the
-// connection's secrets: whoever has sent it clears it.
+// connection's secrets: they are not part of its JSON, whose encoder would keep a
+// copy, and whoever has sent it clears it.
 type State struct {
 	Info
-	Record   []byte `json:"record"`          // of lb/tlsrecord
-	In       []byte `json:"in,omitempty"`    // ciphertext, unread
-	Plain    []byte `json:"plain,omitempty"` // decrypted, not taken
-	Out      []byte `json:"out,omitempty"`   // encrypted, unsent
+	Record   []byte `json:"-"`             // of lb/tlsrecord
+	In       []byte `json:"in,omitempty"`  // ciphertext, unread
+	Plain    []byte `json:"-"`             // decrypted, not taken
+	Out      []byte `json:"out,omitempty"` // encrypted, unsent
 	Shutdown bool   `json:"shutdown,omitempty"`
 }
 
@@ -25,6 +26,14 @@ func (s *State) Clear() {
 		clear(s.Plain)
 		s.Record, s.Plain = nil, nil
 	}
+}
+
+// Secrets is where the secrets are, in an order that is always the same.
+func (s *State) Secrets() []*[]byte {
+	if s == nil {
+		return nil
+	}
+	return []*[]byte{&s.Record, &s.Plain}
 }
 
 // Size is about how many bytes the state takes when it is encoded.
@@ -67,8 +76,12 @@ func (s *State) Valid() bool {
 	if len(s.Plain)+len(s.In) > loop.BufferSize || len(s.Out) > loop.BufferSize {
 		return false
 	}
-	_, err := tlsrecord.Restore(s.Record)
-	return err == nil
+	c, err := tlsrecord.Restore(s.Record)
+	if err != nil {
+		return false
+	}
+	c.Forget()
+	return true
 }
 
 // Resume makes a connection that was just opened go on as s says, which must be

@@ -21,7 +21,7 @@ var built rig.Programs
 
 func TestMain(m *testing.M) {
 	raiseFiles()
-	rig.Main(m, "handover", []string{"ab", "openssl"}, func(dir string) (err error) {
+	rig.Main(m, "handover", []string{"ab", "h2load", "openssl", "wrk"}, func(dir string) (err error) {
 		built, err = rig.Build(dir, "lb")
 		return err
 	})
