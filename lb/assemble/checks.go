@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"lbsyslogd/lb/backend"
-	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/servercheck"
@@ -54,7 +53,7 @@ func (b *builder) check(p *config.Proxy, be *stream.Backend, srv *backend.Server
 		o.Name, o.Resolved = cs.Host, resolved(cs)
 	}
 	if cs.Check {
-		spec, err := checkSpec(p, cs, srv)
+		spec, err := b.checkSpec(p, cs, srv)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +87,7 @@ func (b *builder) sideLog(p *config.Proxy) (*sideLog, error) {
 }
 
 // checkSpec says how a server is checked.
-func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.Spec, error) {
+func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.Spec, error) {
 	spec := health.Spec{
 		Network: "tcp", Address: srv.Addr().String(),
 		Inter: cs.Inter, FastInter: cs.FastInter, DownInter: cs.DownInter, Rise: cs.Rise, Fall: cs.Fall,
@@ -128,7 +127,7 @@ func checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) (health.
 	o := clientOptions(&cs.TLS)
 	o.SNI, o.ALPN = cs.TLS.SNI, cs.TLS.ALPN
 	var err error
-	spec.TLS, err = certs.Client(o)
+	spec.TLS, err = b.certificates().Client(o)
 	return spec, err
 }
 

@@ -32,6 +32,7 @@ import (
 // loops, and the health checks and control sockets on goroutines. It is what
 // the process (Engine) and the stats socket (control.Runtime) act on.
 type Runtime struct {
+	tlsFiles
 	servercheck.Set // the servers, by backend.Server.Index, and what operators do with them
 
 	cfg           *config.Config
@@ -45,7 +46,6 @@ type Runtime struct {
 	exposed       *handoff.Set // what _getsocks gives away
 	tickets       succession.Tickets
 	tables        []*stick.Table   // in the order of the configuration
-	leaves        []served         // certificates
 	receivers     []*syslog.Health // of log lines
 	streams       []*syslog.Stream // log lines that are written; they end after whatever logs
 	rings         []*syslog.Ring

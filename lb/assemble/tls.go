@@ -2,13 +2,11 @@ package assemble
 
 import (
 	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"os"
 	"slices"
-	"time"
 
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
@@ -16,23 +14,19 @@ import (
 	"lbsyslogd/lb/stream"
 )
 
-// verifies maps the bind line's words.
-var verifies = map[string]tls.ClientAuthType{
-	"": tls.NoClientCert, "none": tls.NoClientCert,
-	"optional": tls.VerifyClientCertIfGiven, "required": tls.RequireAndVerifyClientCert,
+// tlsFiles are the files of certificates that a runtime serves with.
+type tlsFiles struct {
+	certs  *certs.Store
+	leaves []served
 }
 
-// demands tells what a bind line demands of clients' certificates, "" nothing.
-// Two bind lines that say the same have the same authorities, too.
-func demands(verify, file string) string {
-	if verifies[verify] == tls.NoClientCert {
-		return ""
+// certificates makes the store of all files with certificates.
+func (b *builder) certificates() *certs.Store {
+	if b.rt.certs == nil {
+		g := &b.cfg.Global
+		b.rt.certs = &certs.Store{Extras: g.TLSExtras, ChainPath: g.IssuersChain, CrtBase: g.CrtBase, Settings: g.CrtListSettings}
 	}
-	data, err := os.ReadFile(file)
-	if err != nil { // Load has just read it: nothing moves here
-		return "unknown since " + time.Now().String()
-	}
-	return fmt.Sprintf("%s %x", verify, sha256.Sum256(data))
+	return b.rt.certs
 }
 
 // tls loads the certificates of a bind line; nil when it is plain or refused.
@@ -41,9 +35,8 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 	if t == nil {
 		return nil
 	}
-	cfg, notes, err := certs.Load(certs.Options{
-		Files: t.Certs, StrictSNI: t.StrictSNI, ALPN: t.ALPN, MinVersion: t.MinVersion, MaxVersion: t.MaxVersion,
-		Ciphers: t.Ciphers, ClientCA: t.CAFile, Verify: verifies[t.Verify], NoTickets: t.NoTickets,
+	l, notes, err := b.certificates().Load(certs.Options{
+		Name: bind.Address, Sources: t.Sources, Settings: t.Settings, StrictSNI: t.StrictSNI, NoTickets: t.NoTickets, TicketKeys: t.TicketKeys,
 		Loaded: func(file string, leaf *x509.Certificate) {
 			b.rt.leaves = append(b.rt.leaves, served{bind.Pos.String() + ": " + file, leaf})
 		},
@@ -57,11 +50,19 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 		b.refuse(bind.Pos, err)
 		return nil
 	}
-	b.rt.tickets.Add(want(bind).Key(), cfg)
+	if t.TicketKeys == "" {
+		b.rt.tickets.Add(want(bind).Key(), l.Config)
+	}
 	return &stream.TLS{
-		Config: cfg, VersionName: certs.Version, CipherName: certs.Cipher,
-		Verify: demands(t.Verify, t.CAFile), StrictSNI: t.StrictSNI,
-		Knows: func(name string) bool { return certs.Knows(cfg, name) },
+		Config: l.Config, VersionName: certs.Version, CipherName: certs.Cipher,
+		Demands: l.Demands, Allows: l.Allows, StrictSNI: t.StrictSNI, Knows: l.Knows,
+		Problem: func(err error) (int, bool) {
+			p := certs.ProblemOf(err)
+			if p == nil {
+				return 0, false
+			}
+			return p.Depth, true
+		},
 	}
 }
 
@@ -88,7 +89,7 @@ func (b *builder) serverTLS(cs *config.Server) *stream.ServerTLS {
 	if cs.Proto == "h1" { // what is offered must be spoken
 		o.ALPN = withoutHTTP2(o.ALPN)
 	}
-	cfg, err := certs.Client(o)
+	cfg, err := b.certificates().Client(o)
 	if err != nil {
 		b.refuse(cs.Pos, err)
 		return nil
@@ -113,7 +114,7 @@ func serverDemands(o certs.ClientOptions, ask string) string {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%q %q %q %v %d %d %v", o.CA, o.Name, ask, o.ALPN, o.MinVersion, o.MaxVersion, o.Ciphers)
 	for _, file := range []string{o.CA, o.CRL, o.Cert} {
-		data, _ := os.ReadFile(file) // certs.Client has read it
+		data, _ := os.ReadFile(file) // Client has read it
 		fmt.Fprintf(sum, " %x", sha256.Sum256(data))
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil))

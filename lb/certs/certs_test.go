@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -79,16 +80,44 @@ func (b *bench) signed(name, ca, subject string, isCA bool) {
 	b.openssl("x509", "-req", "-in", name+".r", "-CA", ca+".c", "-CAkey", ca+".k", "-CAcreateserial", "-days", "30", "-extfile", name+".ext", "-out", name+".c")
 }
 
-func (b *bench) load(o Options) *tls.Config {
+func (b *bench) load(o Options) *tls.Config { return b.listener(o).Config }
+
+func (b *bench) listener(o Options) *Listener {
 	b.Helper()
-	cfg, notes, err := Load(o)
+	l, notes, err := newStore().Load(o)
 	if err != nil {
 		b.Fatal(err)
 	}
 	for _, n := range notes {
 		b.Errorf("unexpected note on %s: %s", n.File, n.Text)
 	}
-	return cfg
+	return l
+}
+
+// newStore is one whose crt-lists know the option verify.
+func newStore() *Store {
+	return &Store{Extras: AllExtras(), Settings: func(words []string) (s Settings, err error) {
+		for len(words) > 1 {
+			switch words[0] {
+			case "verify":
+				s.Verify = words[1]
+			case "ca-file":
+				s.CAFile = words[1]
+			default:
+				return s, errors.New("unknown ssl keyword " + words[0])
+			}
+			words = words[2:]
+		}
+		return s, nil
+	}}
+}
+
+// files are sources of certificates.
+func files(names ...string) (list []Source) {
+	for _, n := range names {
+		list = append(list, Source{Path: n})
+	}
+	return list
 }
 
 // handshake over a pipe, the client trusting anybody.
@@ -127,11 +156,11 @@ func subject(cfg *tls.Config, sni string) string {
 // then the first one is taken or, with strict-sni, nobody's.
 func TestSNI(t *testing.T) {
 	b := newBench(t)
-	o := Options{Files: []string{
+	o := Options{Sources: files(
 		b.self("def", "ec", "default.test"),
 		b.self("wild", "ec", "*.example.test", "*.example.test", "other.test"),
 		b.self("www", "ec", "WWW.example.test"),
-	}}
+	)}
 	cfg := b.load(o)
 	o.StrictSNI = true
 	strict := b.load(o)
@@ -167,19 +196,19 @@ func TestKeyKinds(t *testing.T) {
 	b.write("bundle.pem.rsa", b.read("a-rsa.pem"))
 	b.write("bundle.pem.ecdsa", b.read("a-ec.pem"))
 	rsaOnly := &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}
-	for _, files := range [][]string{{r, e}, {e, r}, {b.path("bundle.pem")}} {
-		cfg := b.load(Options{Files: files})
+	for _, names := range [][]string{{r, e}, {e, r}, {b.path("bundle.pem")}} {
+		cfg := b.load(Options{Sources: files(names...)})
 		for _, sni := range []string{"both.test", ""} {
 			for client, want := range map[*tls.Config]x509.PublicKeyAlgorithm{{}: x509.ECDSA, rsaOnly: x509.RSA} {
 				client = client.Clone()
 				client.ServerName = sni
 				_, c, err := handshake(cfg, client)
 				if err != nil {
-					t.Errorf("%v, SNI %q, want %v: %v", files, sni, want, err)
+					t.Errorf("%v, SNI %q, want %v: %v", names, sni, want, err)
 					continue
 				}
 				if got := c.PeerCertificates[0].PublicKeyAlgorithm; got != want {
-					t.Errorf("%v, SNI %q: %v, want %v", files, sni, got, want)
+					t.Errorf("%v, SNI %q: %v, want %v", names, sni, got, want)
 				}
 			}
 		}
@@ -203,7 +232,7 @@ func TestOrder(t *testing.T) {
 		{mid, dh, leaf, "some text\n", key},
 		{root, mid, leaf, key, dh},
 	} {
-		cfg := b.load(Options{Files: []string{b.write("order.pem", parts...)}})
+		cfg := b.load(Options{Sources: files(b.write("order.pem", parts...))})
 		_, c, err := handshake(cfg, &tls.Config{ServerName: "site.test", RootCAs: roots})
 		if err != nil {
 			t.Errorf("order %d: %v", i, err)
@@ -215,11 +244,11 @@ func TestOrder(t *testing.T) {
 	}
 	b.write("split.pem", leaf, mid)
 	b.write("split.pem.key", key)
-	if got := subject(b.load(Options{Files: []string{b.path("split.pem")}}), "site.test"); got != "site.test" {
+	if got := subject(b.load(Options{Sources: files(b.path("split.pem"))}), "site.test"); got != "site.test" {
 		t.Errorf("key in a file of its own: %q", got)
 	}
 	b.openssl("ec", "-in", "leaf.k", "-out", "leaf.sec1")
-	b.load(Options{Files: []string{b.write("sec1.pem", leaf, mid, b.read("leaf.sec1"))}})
+	b.load(Options{Sources: files(b.write("sec1.pem", leaf, mid, b.read("leaf.sec1")))})
 }
 
 // A directory gives all its certificates in the order of their names, and
@@ -236,9 +265,9 @@ func TestDirectory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.write("certs/10.pem.ocsp", "not a certificate")
+	b.write("certs/10.pem.ocsp")
 	b.write("certs/.hidden", "not a certificate")
-	cfg := b.load(Options{Files: []string{dir}})
+	cfg := b.load(Options{Sources: files(dir)})
 	for sni, want := range map[string]string{"one.test": "one.test", "two.test": "two.test", "x": "two.test"} {
 		if got := subject(cfg, sni); got != want {
 			t.Errorf("SNI %s: %s, want %s", sni, got, want)
@@ -259,17 +288,17 @@ func TestMistakes(t *testing.T) {
 	}
 	run := func(want string, o Options) {
 		t.Helper()
-		_, _, err := Load(o)
+		_, _, err := newStore().Load(o)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want one with %q", err, want)
 		}
 	}
 	file := func(name string, parts ...string) Options {
-		return Options{Files: []string{b.write(name, parts...)}}
+		return Options{Sources: files(b.write(name, parts...))}
 	}
 	run("add crt FILE", Options{})
-	run("certificate "+b.path("none.pem")+" cannot be read: no such file or directory", Options{Files: []string{b.path("none.pem")}})
-	run("certificate directory "+b.path("empty")+" holds no certificates", Options{Files: []string{b.path("empty")}})
+	run("certificate "+b.path("none.pem")+" cannot be read: no such file or directory", Options{Sources: files(b.path("none.pem"))})
+	run("certificate directory "+b.path("empty")+" holds no certificates", Options{Sources: files(b.path("empty"))})
 	run("holds no private key and there is no "+b.path("nokey.pem.key"), file("nokey.pem", b.read("good.c")))
 	run("no certificate in PEM form", file("nocert.pem", b.read("good.k")))
 	run("belongs to none of the certificates (the first is for good.test)", file("mixed.pem", b.read("good.c"), b.read("other.k")))
@@ -278,12 +307,12 @@ func TestMistakes(t *testing.T) {
 	run("certificate number 1 cannot be parsed", file("junk.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b.read("good.k")))
 	run("the private key cannot be parsed", file("junkkey.pem", b.read("good.c"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"))
 	run(`a key of the kind "DSA PRIVATE KEY" cannot be used`, file("dsa.pem", b.read("good.c"), "-----BEGIN DSA PRIVATE KEY-----\nAAAA\n-----END DSA PRIVATE KEY-----\n"))
-	run("add ca-file FILE", Options{Files: []string{good}, Verify: tls.RequireAndVerifyClientCert})
-	run("ca-file "+b.path("none.ca")+" cannot be read", Options{Files: []string{good}, ClientCA: b.path("none.ca")})
-	run("holds no certificates in PEM form", Options{Files: []string{good}, ClientCA: b.path("good.k")})
-	run("no client could connect", Options{Files: []string{good}, MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS12})
+	run("add ca-file FILE", Options{Sources: files(good), Settings: Settings{Verify: "required"}})
+	run("ca-file "+b.path("none.ca")+" cannot be read", Options{Sources: files(good), Settings: Settings{Verify: "required", CAFile: b.path("none.ca")}})
+	run("holds no certificates in PEM form", Options{Sources: files(good), Settings: Settings{Verify: "required", CAFile: b.path("good.k")}})
+	run("no client could connect", Options{Sources: files(good), Settings: Settings{MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS12}})
 
-	_, _, err := Load(Options{Files: []string{b.path("none1"), good, b.path("none2")}})
+	_, _, err := newStore().Load(Options{Sources: files(b.path("none1"), good, b.path("none2"))})
 	if err == nil || !strings.Contains(err.Error(), "none1") || !strings.Contains(err.Error(), "none2") {
 		t.Errorf("not all mistakes at once: %v", err)
 	}
@@ -298,7 +327,7 @@ func TestNotes(t *testing.T) {
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, notes, err := Load(Options{Files: []string{file}})
+	_, notes, err := newStore().Load(Options{Sources: files(file)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,19 +350,19 @@ func TestClientCertificates(t *testing.T) {
 		return []tls.Certificate{c}
 	}
 	known := cert(b.write("client.pem", b.read("client.c"), b.read("client.k")))
-	o := Options{Files: []string{b.self("site", "ec", "site.test")}, ClientCA: b.path("ca.c"), MaxVersion: tls.VersionTLS12}
+	o := Options{Sources: files(b.self("site", "ec", "site.test")), Settings: Settings{CAFile: b.path("ca.c"), MaxVersion: tls.VersionTLS12}}
 	for _, c := range []struct {
 		name   string
-		verify tls.ClientAuthType
+		verify string
 		certs  []tls.Certificate
 		ok     bool
 	}{
-		{"none", tls.NoClientCert, nil, true},
-		{"optional without", tls.VerifyClientCertIfGiven, nil, true},
-		{"optional with", tls.VerifyClientCertIfGiven, known, true},
-		{"required without", tls.RequireAndVerifyClientCert, nil, false},
-		{"required with", tls.RequireAndVerifyClientCert, known, true},
-		{"required, a stranger", tls.RequireAndVerifyClientCert, cert(stranger), false},
+		{"none", "none", nil, true},
+		{"optional without", "optional", nil, true},
+		{"optional with", "optional", known, true},
+		{"required without", "required", nil, false},
+		{"required with", "required", known, true},
+		{"required, a stranger", "required", cert(stranger), false},
 	} {
 		o.Verify = c.verify
 		_, _, err := handshake(b.load(o), &tls.Config{Certificates: c.certs})
@@ -347,7 +376,7 @@ func TestClientCertificates(t *testing.T) {
 // as those of two generations are.
 func TestTicketKeys(t *testing.T) {
 	b := newBench(t)
-	o := Options{Files: []string{b.self("site", "ec", "site.test")}, MaxVersion: tls.VersionTLS12}
+	o := Options{Sources: files(b.self("site", "ec", "site.test")), Settings: Settings{MaxVersion: tls.VersionTLS12}}
 	one, two := b.load(o), b.load(o)
 	o.NoTickets = true
 	never := b.load(o)
@@ -368,7 +397,7 @@ func TestTicketKeys(t *testing.T) {
 	if !resumes(one, two) {
 		t.Error("no resumption with shared keys")
 	}
-	if resumes(one, b.load(Options{Files: o.Files, MaxVersion: tls.VersionTLS12})) {
+	if resumes(one, b.load(Options{Sources: o.Sources, Settings: o.Settings})) {
 		t.Error("resumption with other keys")
 	}
 	if resumes(never, never) {
@@ -380,8 +409,8 @@ func TestTicketKeys(t *testing.T) {
 func TestOpenSSLClient(t *testing.T) {
 	b := newBench(t)
 	cfg := b.load(Options{
-		Files: []string{b.self("one", "ec", "one.test"), b.self("two", "rsa", "two.test")},
-		ALPN:  []string{"http/1.1"},
+		Sources:  files(b.self("one", "ec", "one.test"), b.self("two", "rsa", "two.test")),
+		Settings: Settings{ALPN: []string{"http/1.1"}},
 	})
 	l, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -36,8 +35,9 @@ type ClientOptions struct {
 // sessions is how many of a server's sessions are kept, by name.
 const sessions = 64
 
-// Client gives the configuration for connections to a server.
-func Client(o ClientOptions) (*tls.Config, error) {
+// Client gives the configuration for connections to a server. What changes of
+// its files at run time holds for the handshakes after.
+func (s *Store) Client(o ClientOptions) (*tls.Config, error) {
 	cfg := &tls.Config{
 		ServerName: o.SNI, NextProtos: o.ALPN, MinVersion: o.MinVersion, MaxVersion: o.MaxVersion,
 		// The library would insist on a name; VerifyConnection does what is asked.
@@ -46,40 +46,45 @@ func Client(o ClientOptions) (*tls.Config, error) {
 	if o.Resume {
 		cfg.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
 	if o.Cert != "" {
-		cert, _, err := loadFile(o.Cert)
-		if err != nil {
+		s.fetch([]string{o.Cert})
+		if err := s.failed[o.Cert]; err != nil {
 			return nil, err
 		}
-		cfg.Certificates = []tls.Certificate{*cert}
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.pairs[o.Cert].cert, nil
+		}
 	}
 	if o.CA == "" {
 		return cfg, nil
 	}
-	var pool *x509.CertPool
-	var err error
-	if o.CA == "@system-ca" {
-		if pool, err = x509.SystemCertPool(); err != nil {
-			err = fmt.Errorf("ca-file %s: %w", o.CA, err)
-		}
-	} else {
-		pool, err = loadPool(o.CA)
-	}
-	if err != nil {
+	if _, err := s.ca(o.CA); err != nil {
 		return nil, err
 	}
-	var revoked *revocations
 	if o.CRL != "" {
-		if revoked, err = loadRevocations(o.CRL); err != nil {
+		if _, err := s.crl(o.CRL); err != nil {
 			return nil, err
 		}
 	}
 	cfg.VerifyConnection = func(cs tls.ConnectionState) error {
-		chains, err := verifyServer(cs, pool, o.Name)
+		s.mu.Lock()
+		roots, revoked := s.cas[o.CA].pool, s.crls[o.CRL]
+		s.mu.Unlock()
+		chains, err := verifyServer(cs, roots, o.Name)
 		if err == nil && revoked != nil {
 			err = revoked.check(chains, time.Now())
 		}
-		return err
+		if err != nil {
+			return &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
+		}
+		return nil
 	}
 	return cfg, nil
 }

@@ -16,13 +16,13 @@ func TestClient(t *testing.T) {
 	b.self("other", "ec", "good.example", "good.example")
 	connect := func(server string, o ClientOptions) error {
 		t.Helper()
-		client, err := Client(o)
+		client, err := newStore().Client(o)
 		if err != nil {
 			t.Fatal(err)
 		}
 		// Over TCP: over a pipe each side waits for the other to read, when one
 		// refuses.
-		l, err := tls.Listen("tcp", "127.0.0.1:0", b.load(Options{Files: []string{b.path(server + ".pem")}}))
+		l, err := tls.Listen("tcp", "127.0.0.1:0", b.load(Options{Sources: files(b.path(server + ".pem"))}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestClient(t *testing.T) {
 	run("good", ClientOptions{Cert: b.path("other.pem")}, "")
 
 	for _, o := range []ClientOptions{{CA: b.path("none")}, {CA: b.path("good.k")}, {Cert: b.path("none")}} {
-		if _, err := Client(o); err == nil {
+		if _, err := newStore().Client(o); err == nil {
 			t.Errorf("%+v is accepted", o)
 		}
 	}

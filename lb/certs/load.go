@@ -1,146 +1,379 @@
 package certs
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
+	"slices"
+	"sync/atomic"
+	"time"
 )
 
+// Listener is the TLS of one bind line.
+type Listener struct {
+	store *Store
+	o     Options
+	// Config is for handshakes. Whatever changes at run time, it stays the same
+	// one.
+	Config *tls.Config
+	state  atomic.Pointer[state]
+}
+
+// state is what a listener has at a time. Immutable.
+type state struct {
+	set    set
+	refuse *tls.Config // for names that nobody has
+}
+
 // Load reads the certificates of a bind line. Every file that cannot be used
-// has its sentence in the error. The result is for one bind line and may be
-// given session ticket keys (SetSessionTicketKeys) that others share.
-func Load(o Options) (*tls.Config, []Note, error) {
-	var (
-		errs  []error
-		notes []Note
-		set   set
-	)
-	for _, name := range o.Files {
-		files, err := expand(name)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, file := range files {
-			c, n, err := loadFile(file)
-			notes = append(notes, n...)
-			if err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			set.add(c)
-			if o.Loaded != nil {
-				o.Loaded(file, c.Leaf)
-			}
-		}
+// has its sentence in the error.
+func (s *Store) Load(o Options) (*Listener, []Note, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.begin(); err != nil {
+		return nil, nil, err
 	}
-	if len(o.Files) == 0 {
+	l := &Listener{store: s, o: o}
+	var errs []error
+	if len(o.Sources) == 0 && !o.StrictSNI {
 		errs = append(errs, errors.New("ssl needs a certificate; add crt FILE to the bind line"))
-	}
-	cfg := &tls.Config{
-		NextProtos:             o.ALPN,
-		MinVersion:             o.MinVersion,
-		MaxVersion:             o.MaxVersion,
-		CipherSuites:           o.Ciphers,
-		ClientAuth:             o.Verify,
-		SessionTicketsDisabled: o.NoTickets,
 	}
 	if o.MinVersion != 0 && o.MaxVersion != 0 && o.MinVersion > o.MaxVersion {
 		errs = append(errs, fmt.Errorf("ssl-min-ver %s is above ssl-max-ver %s; no client could connect", Version(o.MinVersion), Version(o.MaxVersion)))
 	}
-	if o.ClientCA != "" {
-		pool, err := loadPool(o.ClientCA)
+	st, notes, err := l.read()
+	if err != nil {
+		errs = append(errs, err)
+	}
+	l.Config = &tls.Config{
+		MinVersion: o.MinVersion, MaxVersion: o.MaxVersion, SessionTicketsDisabled: o.NoTickets, GetConfigForClient: l.pick,
+	}
+	if o.TicketKeys != "" {
+		k, err := s.ticketKeys(o.TicketKeys)
 		if err != nil {
 			errs = append(errs, err)
+		} else {
+			l.Config.SetSessionTicketKeys(sessionKeys(k.keys))
 		}
-		cfg.ClientCAs = pool
-	} else if o.Verify >= tls.VerifyClientCertIfGiven {
-		errs = append(errs, errors.New("verify needs the authorities that sign clients' certificates; add ca-file FILE to the bind line"))
 	}
 	if len(errs) > 0 {
 		return nil, notes, errors.Join(errs...)
 	}
-	set.build()
-	cfg.GetCertificate = set.chooser(o.StrictSNI)
-	return cfg, notes, nil
-}
-
-// besides are the files HAProxy keeps next to a certificate and that are no
-// certificates themselves.
-func besides(name string) bool {
-	switch filepath.Ext(name) {
-	case ".key", ".ocsp", ".issuer", ".sctl", ".dh":
-		return true
+	l.state.Store(st)
+	s.listeners = append(s.listeners, l)
+	if o.Loaded != nil {
+		for _, c := range st.set.all {
+			o.Loaded(c.pair.file, c.pair.cert.Leaf)
+		}
 	}
-	return strings.HasPrefix(name, ".")
+	return l, notes, nil
 }
 
-// expand turns what `crt` names into files: the file itself, all files of a
-// directory in the order of their names, or the members of a bundle
-// (name.ecdsa, name.rsa) when name itself does not exist.
-func expand(name string) ([]string, error) {
-	info, err := os.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		var bundle []string
-		for _, kind := range []string{".ecdsa", ".rsa"} {
-			if _, err := os.Stat(name + kind); err == nil {
-				bundle = append(bundle, name+kind)
+// wish is a certificate that a listener's sources ask for.
+type wish struct {
+	file     string
+	where    string // of a crt-list's line
+	settings Settings
+	filters  []string
+	special  bool // settings are of the line's own
+}
+
+// wishes lists what the sources name. Locked: the store.
+func (l *Listener) wishes() (list []wish, errs []error) {
+	for _, src := range l.o.Sources {
+		if !src.List {
+			files, err := l.store.expand(src.Path)
+			if err != nil {
+				errs = append(errs, err)
 			}
-		}
-		if len(bundle) > 0 {
-			return bundle, nil
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("certificate %s cannot be read: %w", name, cause(err))
-	}
-	if !info.IsDir() {
-		return []string{name}, nil
-	}
-	entries, err := os.ReadDir(name)
-	if err != nil {
-		return nil, fmt.Errorf("certificate directory %s cannot be read: %w", name, cause(err))
-	}
-	var files []string
-	for _, e := range entries {
-		file := filepath.Join(name, e.Name())
-		if besides(e.Name()) {
+			for _, f := range files {
+				list = append(list, wish{file: f, settings: l.o.Settings})
+			}
 			continue
 		}
-		// A link counts as what it leads to: certificate tools fill such
-		// directories with links.
-		if info, err := os.Stat(file); err != nil || info.Mode().IsRegular() {
-			files = append(files, file)
+		lines, err := l.store.list(src.Path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for i := range lines {
+			w, err := l.ofLine(src.Path, &lines[i])
+			if err != nil {
+				errs = append(errs, err)
+			}
+			list = append(list, w...)
 		}
 	}
-	if len(files) == 0 {
-		return nil, fmt.Errorf("certificate directory %s holds no certificates", name)
-	}
-	return files, nil
+	return list, errs
 }
 
-// cause is the kernel's word without the path, which the sentence has already.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
+// ofLine is what a line of a crt-list asks for.
+func (l *Listener) ofLine(list string, line *ListLine) ([]wish, error) {
+	where := fmt.Sprintf("crt-list %s, line %d: ", list, line.Number)
+	w := wish{where: where, settings: l.o.Settings, filters: line.Filters}
+	if len(line.Options) > 0 {
+		own, err := l.store.Settings(line.Options)
+		if err != nil {
+			return nil, fmt.Errorf("%s%w", where, err)
+		}
+		w.settings, w.special = own.over(l.o.Settings), true
 	}
-	return err
-}
-
-func loadPool(file string) (*x509.CertPool, error) {
-	data, err := os.ReadFile(file)
+	files, err := l.store.expand(l.store.under(line.File))
 	if err != nil {
-		return nil, fmt.Errorf("ca-file %s cannot be read: %w", file, cause(err))
+		return nil, fmt.Errorf("%s%w", where, err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(data) {
-		return nil, fmt.Errorf("ca-file %s holds no certificates in PEM form", file)
+	var all []wish
+	for _, f := range files {
+		w.file = f
+		all = append(all, w)
 	}
-	return pool, nil
+	return all, nil
+}
+
+// under puts crt-base before a relative name.
+func (s *Store) under(file string) string {
+	if s.CrtBase == "" || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(s.CrtBase, file)
+}
+
+// read makes the listener's state of what the store holds, which it fills with
+// what is missing. Locked: the store.
+func (l *Listener) read() (*state, []Note, error) {
+	wishes, errs := l.wishes()
+	files := make([]string, len(wishes))
+	for i := range wishes {
+		files[i] = wishes[i].file
+	}
+	notes := l.store.fetch(files)
+	st := &state{refuse: &tls.Config{
+		SessionTicketsDisabled: true,
+		// Neither certificate nor error: crypto/tls answers with the alert
+		// unrecognized_name.
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return nil, nil },
+		MinVersion:     l.o.MinVersion, MaxVersion: l.o.MaxVersion,
+	}}
+	common, err := l.config(l.o.Settings)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	for _, w := range wishes {
+		p := l.store.pairs[w.file]
+		if p == nil {
+			if err := l.store.failed[w.file]; !slices.Contains(errs, err) {
+				errs = append(errs, err)
+			}
+			continue
+		}
+		c := &instance{pair: p, filters: w.filters, terms: common}
+		if w.special {
+			if c.terms, err = l.config(w.settings); err != nil {
+				errs = append(errs, fmt.Errorf("%s%w", w.where, err))
+			}
+		}
+		st.set.all = append(st.set.all, c)
+	}
+	if len(errs) > 0 {
+		return nil, notes, errors.Join(errs...)
+	}
+	st.set.build()
+	return st, notes, nil
+}
+
+// terms are those of handshakes with some settings. Immutable.
+type terms struct {
+	cfg     *tls.Config
+	demands string // what they demand of the client's certificate; "": nothing
+	judge   *judge // nil: crypto/tls does
+}
+
+// config makes the terms of settings. Locked: the store.
+func (l *Listener) config(t Settings) (*terms, error) {
+	cfg := &tls.Config{
+		NextProtos: t.ALPN, MinVersion: t.MinVersion, MaxVersion: t.MaxVersion, CipherSuites: t.Ciphers, CurvePreferences: t.Curves,
+		SessionTicketsDisabled: l.o.NoTickets,
+	}
+	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if c := l.state.Load().set.choose(hello, l.o.StrictSNI); c != nil {
+			return c.pair.cert, nil
+		}
+		return nil, nil
+	}
+	m := &terms{cfg: cfg}
+	if err := l.verification(m, t); err != nil {
+		return nil, err
+	}
+	l.bindTickets(cfg, m.demands)
+	return m, nil
+}
+
+// verification sets how clients' certificates are asked for and judged.
+func (l *Listener) verification(m *terms, t Settings) error {
+	if t.Verify == "" || t.Verify == "none" {
+		if t.CAFile != "" { // which commands may show and change
+			_, err := l.store.ca(t.CAFile)
+			return err
+		}
+		return nil
+	}
+	if t.CAFile == "" && t.VerifyFile == "" {
+		return errors.New("verify needs the authorities that sign clients' certificates; add ca-file FILE to the bind line")
+	}
+	j := &judge{caIgnore: t.CAIgnore, crtIgno: t.CrtIgnore, roots: x509.NewCertPool()}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s %v %v", t.Verify, t.CAIgnore, t.CrtIgnore)
+	for i, file := range []string{t.CAFile, t.VerifyFile} {
+		if file == "" {
+			continue
+		}
+		a, err := l.store.ca(file)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(sum, " %d:%s", i, a.sum)
+		if i == 0 {
+			j.roots = a.pool
+			if !t.NoCANames {
+				m.cfg.ClientCAs = a.pool
+			}
+			continue
+		}
+		j.roots = j.roots.Clone()
+		for _, c := range a.certs {
+			j.roots.AddCert(c)
+		}
+	}
+	if t.CRLFile != "" {
+		r, err := l.store.crl(t.CRLFile)
+		if err != nil {
+			return err
+		}
+		j.revoked = r.revocations
+		fmt.Fprintf(sum, " %s", r.sum)
+	}
+	m.demands = t.Verify + " " + hex.EncodeToString(sum.Sum(nil))
+	m.judgeBy(t, j)
+	return nil
+}
+
+// judgeBy leaves the usual judgement to crypto/tls, which tells the client most
+// exactly what is wrong, and does the others here.
+func (m *terms) judgeBy(t Settings, j *judge) {
+	usual := t.VerifyFile == "" && !t.NoCANames && t.CAIgnore.none() && t.CrtIgnore.none()
+	auth := tls.RequireAndVerifyClientCert
+	switch {
+	case usual && t.Verify == "optional":
+		auth = tls.VerifyClientCertIfGiven
+	case usual:
+	case t.Verify == "optional":
+		auth = tls.RequestClientCert
+	default:
+		auth = tls.RequireAnyClientCert
+	}
+	m.cfg.ClientAuth = auth
+	if usual && j.revoked == nil {
+		return
+	}
+	m.judge = j
+	m.cfg.VerifyConnection = j.by(nil)
+}
+
+// by is the judge's word on a handshake, of which to is told.
+func (j *judge) by(to Judged) func(tls.ConnectionState) error {
+	return func(cs tls.ConnectionState) error {
+		v, err := j.verify(cs, time.Now())
+		if err == nil && to != nil && v != (Verdict{}) {
+			to.Verdict(v)
+		}
+		return err
+	}
+}
+
+// Judged is told, by whatever a handshake reads from, which certificate was
+// chosen and what was let pass of the client's.
+type Judged interface {
+	Chosen(*x509.Certificate)
+	Verdict(Verdict)
+}
+
+// pick gives a handshake its settings, which the name that the client asks for
+// may change, whether or not it resumes a session: strict-sni and verify hold
+// for those, too.
+func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	st := l.state.Load()
+	c := st.set.choose(hello, l.o.StrictSNI)
+	if c == nil {
+		return st.refuse, nil
+	}
+	if to, ok := hello.Conn.(Judged); ok {
+		to.Chosen(c.pair.cert.Leaf)
+		if c.judge != nil {
+			cfg := c.cfg.Clone()
+			cfg.VerifyConnection = c.judge.by(to)
+			return cfg, nil
+		}
+	}
+	return c.cfg, nil
+}
+
+// ticketMark begins what lb writes into a session ticket: what was demanded of
+// the client when the session began.
+const ticketMark = "lb demands "
+
+// bindTickets has sessions resumed only where the same is demanded of clients'
+// certificates as where they began.
+func (l *Listener) bindTickets(cfg *tls.Config, demands string) {
+	mark := ticketMark + demands
+	cfg.WrapSession = func(cs tls.ConnectionState, s *tls.SessionState) ([]byte, error) {
+		s.Extra = append(s.Extra, []byte(mark))
+		return l.Config.EncryptTicket(cs, s)
+	}
+	cfg.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		s, err := l.Config.DecryptTicket(ticket, cs)
+		if s == nil || err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(s.Extra, func(b []byte) bool { return string(b) == mark }) {
+			return nil, nil
+		}
+		return s, nil
+	}
+}
+
+// Knows reports whether a certificate has the name, by HAProxy's rules.
+func (l *Listener) Knows(name string) bool { return l.state.Load().set.first(name) != nil }
+
+// Demands is what is demanded of the certificate of a client that asks for a
+// name; "": nothing. Two bind lines that say the same have the same authorities,
+// too.
+func (l *Listener) Demands(name string) string {
+	if c := l.meets(name); c != nil {
+		return c.demands
+	}
+	return ""
+}
+
+// Allows gives the settings for clients that ask for a name.
+func (l *Listener) Allows(name string) *tls.Config {
+	if c := l.meets(name); c != nil {
+		return c.cfg
+	}
+	return l.Config
+}
+
+// meets is the certificate, whatever the client can do.
+func (l *Listener) meets(name string) *instance {
+	st := l.state.Load()
+	if c := st.set.first(name); c != nil {
+		return c
+	}
+	if len(st.set.fallback) > 0 {
+		return st.set.fallback[0]
+	}
+	return nil
 }

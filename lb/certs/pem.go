@@ -3,14 +3,12 @@ package certs
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 )
@@ -18,49 +16,16 @@ import (
 // material is what a PEM file holds, in the order of the file.
 type material struct {
 	certs []*x509.Certificate
-	keys  []crypto.Signer
-}
-
-// loadFile reads a chain and its key from a file; the key may be in a file of
-// its own, with ".key" after the name.
-func loadFile(file string) (*tls.Certificate, []Note, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, nil, fmt.Errorf("certificate %s cannot be read: %w", file, cause(err))
-	}
-	m, err := parse(data)
-	if err != nil {
-		return nil, nil, fmt.Errorf("certificate %s: %w", file, err)
-	}
-	keyFile := file
-	if len(m.keys) == 0 {
-		keyFile = file + ".key"
-		data, err := os.ReadFile(keyFile)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, nil, fmt.Errorf("certificate %s holds no private key and there is no %s; put both into one file", file, keyFile)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("private key %s cannot be read: %w", keyFile, cause(err))
-		}
-		k, err := parse(data)
-		if err != nil {
-			return nil, nil, fmt.Errorf("private key %s: %w", keyFile, err)
-		}
-		m.keys = k.keys
-		if len(m.keys) == 0 {
-			return nil, nil, fmt.Errorf("private key %s holds no private key in PEM form", keyFile)
-		}
-	}
-	c, err := m.pair()
-	if err != nil {
-		return nil, nil, fmt.Errorf("certificate %s: %w", file, err)
-	}
-	return c, remarks(file, keyFile, c.Leaf), nil
+	keys  []*pem.Block
 }
 
 // parse reads the PEM blocks it knows and passes over others (DH parameters,
 // EC parameters, revocation lists) and over text between them.
 func parse(data []byte) (material, error) {
+	return parseWith(data, func(b *pem.Block) (*x509.Certificate, error) { return x509.ParseCertificate(b.Bytes) })
+}
+
+func parseWith(data []byte, certificate func(*pem.Block) (*x509.Certificate, error)) (material, error) {
 	var m material
 	for {
 		var b *pem.Block
@@ -70,19 +35,15 @@ func parse(data []byte) (material, error) {
 		}
 		switch {
 		case b.Type == "CERTIFICATE" || b.Type == "X509 CERTIFICATE":
-			c, err := x509.ParseCertificate(b.Bytes)
+			c, err := certificate(b)
 			if err != nil {
 				return m, fmt.Errorf("certificate number %d cannot be parsed: %w", len(m.certs)+1, err)
 			}
 			m.certs = append(m.certs, c)
-		case b.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED"):
+		case encrypted(b):
 			return m, errors.New("the private key is encrypted and nobody is there to type its passphrase; write it without one (openssl pkey -in FILE -out FILE.new)")
 		case b.Type == "PRIVATE KEY" || strings.HasSuffix(b.Type, " PRIVATE KEY"):
-			k, err := parseKey(b)
-			if err != nil {
-				return m, err
-			}
-			m.keys = append(m.keys, k)
+			m.keys = append(m.keys, b)
 		}
 	}
 	return m, nil
@@ -119,28 +80,43 @@ func (m *material) pair() (*tls.Certificate, error) {
 	if len(m.certs) == 0 {
 		return nil, errors.New("no certificate in PEM form in it")
 	}
-	for _, k := range m.keys {
+	for i, leaf := range m.certs {
+		for _, b := range m.keys {
+			if k := lazy(b, leaf); k != nil {
+				return m.join(i, k)
+			}
+		}
+	}
+	for _, b := range m.keys {
+		k, err := parseKey(b)
+		if err != nil {
+			return nil, err
+		}
 		for i, leaf := range m.certs {
-			if !matches(k, leaf) {
-				continue
+			if samePublic(k.Public(), leaf.PublicKey) {
+				return m.join(i, k)
 			}
-			if r, ok := k.(*rsa.PrivateKey); ok && r.N.BitLen() < 1024 {
-				return nil, fmt.Errorf("the RSA key has %d bits, clients refuse less than 1024; make a new one", r.N.BitLen())
-			}
-			others := append(append([]*x509.Certificate(nil), m.certs[:i]...), m.certs[i+1:]...)
-			c := &tls.Certificate{PrivateKey: k, Leaf: leaf}
-			for _, x := range chain(leaf, others) {
-				c.Certificate = append(c.Certificate, x.Raw)
-			}
-			return c, nil
 		}
 	}
 	return nil, fmt.Errorf("the private key belongs to none of the certificates (the first is for %s); the files were mixed up", title(m.certs[0]))
 }
 
-func matches(k crypto.Signer, c *x509.Certificate) bool {
-	pub, ok := k.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && pub.Equal(c.PublicKey)
+// join makes a pair of certificate number i and its key.
+func (m *material) join(i int, k crypto.Signer) (*tls.Certificate, error) {
+	if r, ok := k.Public().(*rsa.PublicKey); ok && r.N.BitLen() < 1024 {
+		return nil, fmt.Errorf("the RSA key has %d bits, clients refuse less than 1024; make a new one", r.N.BitLen())
+	}
+	c := &tls.Certificate{PrivateKey: k, Leaf: m.certs[i]}
+	others := append(append([]*x509.Certificate(nil), m.certs[:i]...), m.certs[i+1:]...)
+	for _, x := range chain(m.certs[i], others) {
+		c.Certificate = append(c.Certificate, x.Raw)
+	}
+	return c, nil
+}
+
+func samePublic(a, b crypto.PublicKey) bool {
+	pub, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && pub.Equal(b)
 }
 
 // chain puts the issuers after the certificate they signed. What is in no
@@ -172,18 +148,6 @@ func signs(issuer, c *x509.Certificate) bool {
 		return false
 	}
 	return len(c.AuthorityKeyId) == 0 || len(issuer.SubjectKeyId) == 0 || bytes.Equal(c.AuthorityKeyId, issuer.SubjectKeyId)
-}
-
-// remarks are what is worth a warning about a certificate that can be used.
-func remarks(file, keyFile string, leaf *x509.Certificate) []Note {
-	var notes []Note
-	if text := Expiry(leaf, time.Now()); text != "" {
-		notes = append(notes, Note{file, text})
-	}
-	if info, err := os.Stat(keyFile); err == nil && info.Mode().Perm()&0o007 != 0 {
-		notes = append(notes, Note{keyFile, fmt.Sprintf("everybody may read the private key (mode %04o); chmod 0600 it", info.Mode().Perm())})
-	}
-	return notes
 }
 
 // soon is when an end is near: two weeks before it, or in the last quarter of
@@ -230,10 +194,4 @@ func names(c *x509.Certificate) []string {
 		}
 	}
 	return out
-}
-
-// ecdsaKey tells whether the certificate's key is the cheaper kind.
-func ecdsaKey(c *tls.Certificate) bool {
-	_, ok := c.Leaf.PublicKey.(*ecdsa.PublicKey)
-	return ok
 }

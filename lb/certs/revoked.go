@@ -20,6 +20,10 @@ func loadRevocations(file string) (*revocations, error) {
 	if err != nil {
 		return nil, fmt.Errorf("crl-file %s cannot be read: %w", file, cause(err))
 	}
+	return parseRevocations(file, data)
+}
+
+func parseRevocations(file string, data []byte) (*revocations, error) {
 	r := &revocations{lists: map[string][]*x509.RevocationList{}}
 	for {
 		var block *pem.Block
@@ -57,29 +61,36 @@ func (r *revocations) check(chains [][]*x509.Certificate, now time.Time) error {
 func (r *revocations) checkChain(chain []*x509.Certificate, now time.Time) error {
 	for i, c := range chain {
 		issuer := chain[min(i+1, len(chain)-1)]
-		if err := r.checkOne(c, issuer, now); err != nil {
-			return err
+		if code, err := r.checkOne(c, issuer, now); err != nil {
+			return &revokedError{err, code, i}
 		}
 	}
 	return nil
 }
 
-func (r *revocations) checkOne(c, issuer *x509.Certificate, now time.Time) error {
-	err := fmt.Errorf("crl-file has no list of %q", c.Issuer)
+// revokedError is what the lists say against a certificate of a chain, with
+// OpenSSL's number.
+type revokedError struct {
+	error
+	code, depth int
+}
+
+func (r *revocations) checkOne(c, issuer *x509.Certificate, now time.Time) (code int, err error) {
+	code, err = errNoCRL, fmt.Errorf("crl-file has no list of %q", c.Issuer)
 	for _, list := range r.lists[string(c.RawIssuer)] {
 		switch {
 		case list.CheckSignatureFrom(issuer) != nil:
-			err = fmt.Errorf("the list of %q in crl-file is not signed by it", c.Issuer)
+			code, err = errCRLSignature, fmt.Errorf("the list of %q in crl-file is not signed by it", c.Issuer)
 		case now.Before(list.ThisUpdate) || !list.NextUpdate.IsZero() && now.After(list.NextUpdate):
-			err = fmt.Errorf("the list of %q in crl-file is out of date", c.Issuer)
+			code, err = errCRLExpired, fmt.Errorf("the list of %q in crl-file is out of date", c.Issuer)
 		default:
 			for i := range list.RevokedCertificateEntries {
 				if list.RevokedCertificateEntries[i].SerialNumber.Cmp(c.SerialNumber) == 0 {
-					return fmt.Errorf("the certificate of %q was revoked", c.Subject)
+					return errRevoked, fmt.Errorf("the certificate of %q was revoked", c.Subject)
 				}
 			}
-			return nil
+			return 0, nil
 		}
 	}
-	return err
+	return code, err
 }

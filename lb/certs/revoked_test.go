@@ -103,7 +103,7 @@ func TestRevoked(t *testing.T) {
 		"both":        {append(impostor.list(t, 6, hour), a.list(t, 5, hour)...), "was revoked"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := Client(ClientOptions{CA: ca, SNI: "s.example", CRL: write("crl.pem", tt.list)})
+			cfg, err := newStore().Client(ClientOptions{CA: ca, SNI: "s.example", CRL: write("crl.pem", tt.list)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestRevoked(t *testing.T) {
 		})
 	}
 	for name, b := range map[string]string{"no lists": "nonsense", "damaged": "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n"} {
-		if _, err := Client(ClientOptions{CA: ca, CRL: write("bad.pem", []byte(b))}); err == nil {
+		if _, err := newStore().Client(ClientOptions{CA: ca, CRL: write("bad.pem", []byte(b))}); err == nil {
 			t.Errorf("%s: it was accepted", name)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/cfgfile"
 )
 
@@ -115,6 +116,12 @@ func bindTable() []row[*bindDraft] {
 			return nil
 		}
 	}
+	caFile := func(set func(t *BindTLS, file string)) func(*call, *bindDraft) error {
+		return func(c *call, b *bindDraft) error {
+			set(b.secure(), c.p.under(c.p.cfg.Global.CABase, c.args[0]))
+			return nil
+		}
+	}
 	const big = 1<<31 - 1
 	table := []row[*bindDraft]{
 		{name: "accept-netscaler-cip", args: "<magic>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
@@ -161,35 +168,51 @@ func bindTable() []row[*bindDraft] {
 
 		{name: "ssl", apply: flag(func(b *bindDraft) { b.secure(); b.ssl = true })},
 		{name: "alpn", args: "<protocols>", min: 1, max: 1, apply: (*call).alpn, doc: "h2 and http/1.1; without it TLS clients are served in HTTP/1.1"},
-		{name: "ca-file", args: "<file>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
-			b.secure().CAFile = c.p.under(c.p.cfg.Global.CABase, c.args[0])
-			return nil
+		{name: "ca-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.CAFile = w })},
+		{name: "ca-ignore-err", args: "<list>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
+			b.secure().CAIgnore, err = certs.ParseIgnore(c.args[0])
+			return err
 		}},
+		{name: "ca-verify-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.VerifyFile = w })},
 		{name: "ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.secure().Ciphers, err = c.ciphers(c.args[0])
 			return err
 		}},
+		{name: "crl-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.CRLFile = w })},
 		{name: "crt", args: "<file|directory>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
 			t := b.secure()
-			t.Certs = append(t.Certs, c.p.under(c.p.cfg.Global.CrtBase, c.args[0]))
+			t.Sources = append(t.Sources, certs.Source{Path: c.p.under(c.p.cfg.Global.CrtBase, c.args[0])})
 			return nil
 		}},
+		{name: "crt-ignore-err", args: "<list>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
+			b.secure().CrtIgnore, err = certs.ParseIgnore(c.args[0])
+			return err
+		}},
+		{name: "crt-list", args: "<file>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			t := b.secure()
+			t.Sources = append(t.Sources, certs.Source{Path: c.p.under("", c.args[0]), List: true})
+			return nil
+		}},
+		{name: "curves", args: "<list>", min: 1, max: 1, apply: bindCurves, doc: "which of them is taken is the best that both sides have, not the first"},
+		{name: "ecdhe", args: "<curve>", min: 1, max: 1, apply: bindCurves},
+		{name: "no-ca-names", apply: secure(func(t *BindTLS, _ string) { t.NoCANames = true })},
 		{name: "no-tls-tickets", apply: secure(func(t *BindTLS, _ string) { t.NoTickets = true })},
 		{name: "ssl-max-ver", args: "<version>", min: 1, max: 1, apply: tlsOption},
 		{name: "ssl-min-ver", args: "<version>", min: 1, max: 1, apply: tlsOption},
 		{name: "strict-sni", apply: secure(func(t *BindTLS, _ string) { t.StrictSNI = true })},
+		{name: "tls-ticket-keys", args: "<file>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			b.secure().TicketKeys = c.p.under("", c.args[0])
+			return nil
+		}, doc: "all that share a file resume each other's sessions; the tickets are not HAProxy's"},
 		{name: "verify", args: "none|optional|required", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
 			b.secure().Verify = c.args[0]
 			return oneOf("verify", c.args[0], "none", "optional", "required")
 		}},
 
 		{name: "ciphersuites", args: "<list>", min: 1, max: 1, status: Ignored, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
-		{name: "curves", args: "<list>", min: 1, max: 1, status: Ignored, doc: "the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids"},
-		{name: "ecdhe", args: "<curve>", min: 1, max: 1, status: Ignored, doc: "the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids"},
 		{name: "guid-prefix", args: "<text>", min: 1, max: 1, status: Ignored, doc: "names and ids keep counters apart already"},
 		{name: "nice", args: "<number>", min: 1, max: 1, status: Ignored, doc: "all connections of a loop have the same priority"},
 		{name: "npn", args: "<protocols>", min: 1, max: 1, status: Ignored, doc: "no client uses NPN any more; write alpn"},
-		{name: "no-ca-names", status: Ignored, doc: "names of authorities are sent with the request for a certificate"},
 		{name: "prefer-client-ciphers", status: Ignored, doc: "the best cipher that both sides have is taken, by the hardware of both"},
 		{name: "process", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
 		{name: "severity-output", args: "<format>", min: 1, max: 1, status: Ignored, doc: "answers carry no severity"},
@@ -197,16 +220,10 @@ func bindTable() []row[*bindDraft] {
 		{name: "thread", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
 
 		{name: "allow-0rtt", status: Refused, doc: "early data can be replayed; remove the word"},
-		{name: "ca-ignore-err", args: "<list>", min: 1, max: 1, status: Refused, doc: "use verify optional"},
-		{name: "ca-sign-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly"},
-		{name: "ca-sign-pass", args: "<password>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly"},
-		{name: "ca-verify-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "use ca-file with all authorities"},
-		{name: "crl-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "revocation lists are not read"},
-		{name: "crt-ignore-err", args: "<list>", min: 1, max: 1, status: Refused, doc: "use verify optional"},
-		{name: "crt-list", args: "<file>", min: 1, max: 1, status: Refused, doc: "write one crt word for each file; the certificate is chosen by its names"},
-		{name: "generate-certificates", status: Refused, doc: "certificates are not made on the fly"},
+		{name: "ca-sign-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly; name them with crt or crt-list"},
+		{name: "ca-sign-pass", args: "<password>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly; name them with crt or crt-list"},
+		{name: "generate-certificates", status: Refused, doc: "certificates are not made on the fly; name them with crt or crt-list"},
 		{name: "proto", args: "h1|h2", min: 1, max: 1, status: Ignored, doc: "the client's first bytes tell; 'option disable-h2-upgrade' leaves HTTP/2 to those who agreed on it (alpn)"},
-		{name: "tls-ticket-keys", args: "<file>", min: 1, max: 1, status: Refused, doc: "keys are made by lb"},
 	}
 	for _, name := range tlsSwitches() {
 		table = append(table, row[*bindDraft]{name: name, apply: tlsOption})
@@ -220,7 +237,7 @@ func bindTable() []row[*bindDraft] {
 // secure gives the TLS settings of a bind line, new ones at first.
 func (b *bindDraft) secure() *BindTLS {
 	if b.TLS == nil {
-		b.TLS = &BindTLS{Verify: "none"}
+		b.TLS = &BindTLS{Settings: certs.Settings{Verify: "none"}}
 	}
 	return b.TLS
 }
@@ -233,6 +250,14 @@ func (p *parser) under(base, path string) string {
 		return path
 	case base == "":
 		return p.path(p.reader.File(), path)
+	}
+	return filepath.Join(base, path)
+}
+
+// below puts a relative path under a base directory.
+func below(base, path string) string {
+	if base == "" || filepath.IsAbs(path) || strings.HasPrefix(path, "@") {
+		return path
 	}
 	return filepath.Join(base, path)
 }
@@ -278,16 +303,20 @@ func (p *parser) finishTLS(b *bindDraft) error {
 	if !b.ssl {
 		// HAProxy takes certificates on a plain port without a word, and the
 		// operator learns it from a browser.
-		if len(t.Certs) > 0 {
+		if len(t.Sources) > 0 {
 			return fmt.Errorf("a certificate is given, but the word 'ssl' is missing: the port would be plain")
 		}
 		b.TLS = nil
 		return nil
 	}
-	if len(t.Certs) == 0 {
-		return fmt.Errorf("'ssl' needs a certificate: add crt <file>")
+	t.StrictSNI = t.StrictSNI || p.tls.strictSNI
+	if len(t.Sources) == 0 {
+		if !t.StrictSNI {
+			return fmt.Errorf("'ssl' needs a certificate: add crt <file>")
+		}
+		p.report.Notef(b.Pos, "'bind' : no SSL certificate specified, ssl connections will fail (use 'crt')")
 	}
-	if t.Verify != "none" && t.CAFile == "" {
+	if t.Verify != "none" && t.CAFile == "" && t.VerifyFile == "" {
 		return fmt.Errorf("'verify %s' needs the authorities that sign the clients' certificates: add ca-file <file>", t.Verify)
 	}
 	if t.MinVersion == 0 {
@@ -299,8 +328,10 @@ func (p *parser) finishTLS(b *bindDraft) error {
 	if t.Ciphers == nil {
 		t.Ciphers = p.tls.ciphers
 	}
+	if t.Curves == nil {
+		t.Curves = p.tls.curves
+	}
 	t.NoTickets = t.NoTickets || p.tls.noTickets
-	t.StrictSNI = t.StrictSNI || p.tls.strictSNI
 	if t.MaxVersion != 0 && t.MaxVersion < max(t.MinVersion, tls.VersionTLS10) {
 		return fmt.Errorf("no version of TLS is left between %s and %s", tls.VersionName(t.MinVersion), tls.VersionName(t.MaxVersion))
 	}

@@ -107,9 +107,12 @@ func matchesAll(s suite, tags []string) bool {
 	return true
 }
 
+// systemProfile stands for a choice that distributions make for all programs.
+const systemProfile = "PROFILE=SYSTEM"
+
 // ciphers maps an expression and says what was lost.
 func (c *call) ciphers(expression string) ([]uint16, error) {
-	if expression == "PROFILE=SYSTEM" {
+	if expression == systemProfile {
 		c.p.report.Notef(c.pos, "'%s PROFILE=SYSTEM' means lb's own choice of cipher suites, which is a modern one", c.name)
 		return nil, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/sample"
 )
@@ -104,6 +105,16 @@ func globalTable() []row[*Global] {
 			c.p.tls.ciphers, err = c.ciphers(c.args[0])
 			return err
 		}},
+		{name: "issuers-chain-path", args: "<dir>", min: 1, max: 1, apply: func(c *call, g *Global) error {
+			g.IssuersChain = c.p.under("", c.args[0])
+			return nil
+		}},
+		{name: "ssl-default-bind-curves", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
+			c.p.tls.curves, err = c.curves()
+			return err
+		}},
+		{name: "ssl-load-extra-del-ext", apply: flag(func(g *Global) { g.TLSExtras.DelExt = true })},
+		{name: "ssl-load-extra-files", args: "none|all|bundle|sctl|ocsp|issuer|key ...", min: 1, max: many, apply: loadExtraFiles},
 		{name: "ssl-default-bind-options", args: "<option> ...", min: 1, max: many, apply: (*call).defaultBindOptions},
 		{name: "ssl-default-server-ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
 			c.p.tls.server.Ciphers, err = c.ciphers(c.args[0])
@@ -138,13 +149,10 @@ func globalTable() []row[*Global] {
 		{name: "httpclient.resolvers.prefer", args: "<family>", min: 1, max: 1, status: Ignored, doc: "only scripts and OCSP updates use that client; lb runs neither"},
 		{name: "httpclient.ssl.ca-file", args: "<file>", min: 1, max: 1, status: Ignored, doc: "only scripts and OCSP updates use that client; lb runs neither"},
 		{name: "httpclient.ssl.verify", args: "<mode>", min: 1, max: 1, status: Ignored, doc: "only scripts and OCSP updates use that client; lb runs neither"},
-		{name: "issuers-chain-path", args: "<dir>", min: 1, max: 1, status: Refused, doc: "put the chain into the certificate's file"},
 		{name: "lua-load", args: "<file>", min: 1, max: many, status: Refused, doc: "scripts are not run; remove this line, and see at each lua.NAME what can take its place"},
 		{name: "lua-load-per-thread", args: "<file>", min: 1, max: many, status: Refused, doc: "scripts are not run; remove this line, and see at each lua.NAME what can take its place"},
 		{name: "lua-prepend-path", args: "<path>", min: 1, max: many, status: Refused, doc: "scripts are not run; remove this line, and see at each lua.NAME what can take its place"},
 		{name: "pp2-never-send-local", status: Refused, doc: "PROXY headers are not sent"},
-		{name: "ssl-load-extra-del-ext", status: Refused, doc: "name certificate files as they are"},
-		{name: "ssl-load-extra-files", args: "<kind> ...", min: 1, max: many, status: Refused, doc: "put key and chain into the certificate's file"},
 		{name: "ssl-propquery", args: "<query>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
 		{name: "ssl-provider", args: "<name>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
 		{name: "ssl-provider-path", args: "<path>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
@@ -328,7 +336,6 @@ func globalTuning() []row[*Global] {
 		{"TLS records are sized by crypto/tls", "tune.ssl.hard-maxrecord tune.ssl.maxrecord"},
 		{library, "ssl-engine ssl-mode-async ssl-skip-self-issued-ca tune.ssl.capture-buffer-size tune.ssl.capture-cipherlist-size tune.ssl.keylog tune.ssl.ssl-ctx-cache-size"},
 		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-bind-ciphersuites"},
-		{"the curves are X25519, P-256, P-384, P-521 and post-quantum hybrids", "ssl-default-bind-curves"},
 		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-server-ciphersuites"},
 		{vars, "tune.vars.check-max-size tune.vars.global-max-size tune.vars.proc-max-size tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size"},
 		{devices, "51degrees-cache-size 51degrees-data-file 51degrees-property-name-list 51degrees-property-separator deviceatlas-json-file deviceatlas-log-level deviceatlas-properties-cookie deviceatlas-separator wurfl-cache-size wurfl-data-file wurfl-information-list wurfl-information-list-separator"},
@@ -408,5 +415,35 @@ func SetVar(vars *sample.ProcVars, name, text string, format bool) error {
 		return fmt.Errorf("'%s' has no value outside of requests; use str(...), int(...), env(...) and variables of the process", text)
 	}
 	x.SetVar(name, v, 0)
+	return nil
+}
+
+// loadExtraFiles reads ssl-load-extra-files: which files beside a certificate's
+// are read.
+func loadExtraFiles(c *call, g *Global) error {
+	g.TLSExtras = certs.Extras{DelExt: g.TLSExtras.DelExt}
+	for _, word := range c.args {
+		e := &g.TLSExtras
+		switch word {
+		case "none":
+			*e = certs.Extras{DelExt: e.DelExt}
+		case "all":
+			del := e.DelExt
+			*e = certs.AllExtras()
+			e.DelExt = del
+		case "bundle":
+			e.Bundle = true
+		case "sctl":
+			e.SCTL = true
+		case "ocsp":
+			e.OCSP = true
+		case "issuer":
+			e.Issuer = true
+		case "key":
+			e.Key = true
+		default:
+			return oneOf(c.name, word, "none", "all", "bundle", "sctl", "ocsp", "issuer", "key")
+		}
+	}
 	return nil
 }

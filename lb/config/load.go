@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/userlist"
 )
@@ -146,7 +147,7 @@ func newParser(opt Options) *parser {
 		opt:           opt,
 		env:           env,
 		report:        &cfgfile.Report{},
-		cfg:           &Config{Global: Global{UID: -1, GID: -1}},
+		cfg:           &Config{Global: Global{UID: -1, GID: -1, TLSExtras: certs.AllExtras()}},
 		digest:        sha256.New(),
 		sections:      sectionKeywords(),
 		globals:       newIndex(globalTable(), globalTuning()),

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/rule"
@@ -135,7 +136,7 @@ func TestOperatorsFile(t *testing.T) {
 	if len(www.Binds) != 2 || www.Binds[0].TLS != nil || www.Binds[1].TLS == nil {
 		t.Fatalf("binds: %+v", www.Binds)
 	}
-	if tls := www.Binds[1].TLS; !reflect.DeepEqual(tls.Certs, []string{"/etc/ssl/private/site.pem"}) || len(tls.Ciphers) == 0 {
+	if tls := www.Binds[1].TLS; !reflect.DeepEqual(tls.Sources, []certs.Source{{Path: "/etc/ssl/private/site.pem"}}) || len(tls.Ciphers) == 0 {
 		t.Errorf("tls: %+v", tls)
 	}
 	if len(www.Rules[rule.Request]) != 2 || len(www.Rules[rule.Response]) != 1 || !strings.HasPrefix(www.Rules[rule.Request][1].String(), "scheme https") && !strings.HasPrefix(www.Rules[rule.Request][1].String(), "redirect") {
@@ -211,8 +212,8 @@ func TestBindOptions(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	want := &BindTLS{
-		Certs: []string{"/certs/a.pem", "/abs/b.pem"}, CAFile: "/cas/ca.pem", Verify: "optional", ALPN: []string{"h2", "http/1.1"},
-		MinVersion: 0x304, MaxVersion: 0x304, StrictSNI: true, NoTickets: true,
+		Settings: certs.Settings{CAFile: "/cas/ca.pem", Verify: "optional", ALPN: []string{"h2", "http/1.1"}, MinVersion: 0x304, MaxVersion: 0x304},
+		Sources:  []certs.Source{{Path: "/certs/a.pem"}, {Path: "/abs/b.pem"}}, StrictSNI: true, NoTickets: true,
 	}
 	if got := binds[2].TLS; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/health"
@@ -71,6 +72,8 @@ type Global struct {
 	SpreadChecks  int
 	Rates         Rates
 	MaxTLSConn    int
+	TLSExtras     certs.Extras // ssl-load-extra-files, ssl-load-extra-del-ext
+	IssuersChain  string       // issuers-chain-path
 	// HeaderCase is how names of header fields are written (h1-case-adjust), by the
 	// names in lower case.
 	HeaderCase map[string]string
@@ -317,16 +320,11 @@ type Bind struct {
 
 // BindTLS is `ssl` on a bind line, with ssl-default-bind-* applied.
 type BindTLS struct {
-	Certs      []string // files or directories, crt-base applied, in order
-	CrtLists   []string
-	CAFile     string
-	Verify     string // "none" (default), "optional", "required"
-	ALPN       []string
-	MinVersion uint16 // crypto/tls constants; 0 means the default (TLS 1.2)
-	MaxVersion uint16
-	Ciphers    []uint16 // for TLS 1.0-1.2; nil is Go's choice
+	certs.Settings
+	Sources    []certs.Source // crt and crt-list, crt-base applied, in order
 	StrictSNI  bool
 	NoTickets  bool
+	TicketKeys string // tls-ticket-keys
 }
 
 // Server is one server line (server-template gives several), with

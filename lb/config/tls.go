@@ -3,12 +3,16 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
+	"os"
 	"strings"
+
+	"lbsyslogd/lb/certs"
 )
 
 // tlsDefaults is what ssl-default-bind-* lines set for the bind lines below.
 type tlsDefaults struct {
 	ciphers   []uint16
+	curves    []tls.CurveID
 	min, max  uint16
 	noTickets bool
 	strictSNI bool
@@ -117,4 +121,140 @@ func isSwitch(name string) bool {
 		}
 	}
 	return false
+}
+
+// curves maps OpenSSL's names, as far as crypto/tls has them.
+var curves = map[string]tls.CurveID{
+	"X25519": tls.X25519, "x25519": tls.X25519, "X25519MLKEM768": tls.X25519MLKEM768,
+	"P-256": tls.CurveP256, "prime256v1": tls.CurveP256, "secp256r1": tls.CurveP256,
+	"P-384": tls.CurveP384, "secp384r1": tls.CurveP384,
+	"P-521": tls.CurveP521, "secp521r1": tls.CurveP521,
+}
+
+// parseCurves reads a list with colons, and gives what is not known of it.
+func parseCurves(name, list string) (ids []tls.CurveID, unknown []string, err error) {
+	for word := range strings.SplitSeq(list, ":") {
+		if id, ok := curves[strings.TrimSpace(word)]; ok {
+			ids = append(ids, id)
+		} else {
+			unknown = append(unknown, word)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil, fmt.Errorf("'%s' : none of '%s' is available: X25519, P-256, P-384, P-521 and X25519MLKEM768 are", name, list)
+	}
+	return ids, unknown, nil
+}
+
+// curves reads them for a line of the configuration, and says what was lost.
+func (c *call) curves() ([]tls.CurveID, error) {
+	ids, unknown, err := parseCurves(c.name, c.args[0])
+	if len(unknown) > 0 {
+		c.p.report.Notef(c.pos, "'%s' : %s not available here, the others are used", c.name, are(unknown))
+	}
+	return ids, err
+}
+
+func bindCurves(c *call, b *bindDraft) (err error) {
+	b.secure().Curves, err = c.curves()
+	return err
+}
+
+// CrtListSettings reads the options of a line of a crt-list.
+func (g *Global) CrtListSettings(words []string) (certs.Settings, error) {
+	var s certs.Settings
+	for len(words) > 0 {
+		name, arg, n := words[0], "", 2
+		switch name {
+		case "no-ca-names", "allow-0rtt":
+			n = 1
+		case "alpn", "ca-file", "ca-verify-file", "ciphers", "ciphersuites", "crl-file", "curves", "ecdhe", "npn", "verify", "ssl-min-ver", "ssl-max-ver":
+			if len(words) < 2 {
+				return s, fmt.Errorf("'%s' expects a value", name)
+			}
+			arg = words[1]
+		default:
+			return s, fmt.Errorf("unknown ssl keyword %s; alpn, ca-file, ca-verify-file, ciphers, crl-file, curves, ecdhe, no-ca-names, ssl-min-ver, ssl-max-ver and verify are possible", name)
+		}
+		if err := g.crtListOption(&s, name, arg); err != nil {
+			return s, err
+		}
+		words = words[n:]
+	}
+	return s, nil
+}
+
+func (g *Global) crtListOption(s *certs.Settings, name, arg string) (err error) {
+	switch name {
+	case "allow-0rtt":
+		return fmt.Errorf("'allow-0rtt': early data can be replayed; remove the word")
+	case "no-ca-names":
+		s.NoCANames = true
+	case "alpn":
+		for proto := range strings.SplitSeq(arg, ",") {
+			s.ALPN = append(s.ALPN, proto)
+		}
+	case "ca-file":
+		s.CAFile = below(g.CABase, arg)
+	case "ca-verify-file":
+		s.VerifyFile = below(g.CABase, arg)
+	case "crl-file":
+		s.CRLFile = below(g.CABase, arg)
+	case "ciphers":
+		if arg == systemProfile {
+			return nil
+		}
+		if s.Ciphers, _ = selectCiphers(arg); len(s.Ciphers) == 0 {
+			return fmt.Errorf("'ciphers' : no cipher suite of TLS 1.2 is left of '%s'", arg)
+		}
+	case "curves", "ecdhe":
+		s.Curves, _, err = parseCurves(name, arg)
+	case "verify":
+		s.Verify = arg
+		err = oneOf("verify", arg, "none", "optional", "required")
+	case "ssl-min-ver", "ssl-max-ver":
+		err = chooseVersion(name, arg, &s.MinVersion, &s.MaxVersion)
+	}
+	return err // ciphersuites and npn have no effect, as on a bind line
+}
+
+// Files lists the files and directories that a bind line's TLS is made of; some
+// need not be there.
+func (t *BindTLS) Files(g *Global) []string {
+	var list []string
+	add := func(names ...string) {
+		for _, n := range names {
+			if n != "" && !strings.HasPrefix(n, "@") {
+				list = append(list, n)
+			}
+		}
+	}
+	certificate := func(name string) {
+		for _, ext := range []string{"", ".rsa", ".ecdsa"} {
+			add(name + ext)
+			for _, beside := range []string{".key", ".issuer", ".ocsp", ".sctl"} {
+				add(g.TLSExtras.Path(name+ext, beside))
+			}
+		}
+	}
+	add(t.CAFile, t.VerifyFile, t.CRLFile, t.TicketKeys, g.IssuersChain)
+	for _, src := range t.Sources {
+		if !src.List {
+			certificate(src.Path)
+			continue
+		}
+		add(src.Path)
+		data, err := os.ReadFile(src.Path)
+		if err != nil {
+			continue // the load says so
+		}
+		lines, _ := certs.ParseList(data)
+		for _, l := range lines {
+			certificate(below(g.CrtBase, l.File))
+			if s, err := g.CrtListSettings(l.Options); err == nil {
+				add(s.CAFile, s.VerifyFile, s.CRLFile)
+			}
+		}
+	}
+	return list
 }

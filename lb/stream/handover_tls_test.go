@@ -185,7 +185,7 @@ func TestHandoverOfTLSTunnels(t *testing.T) {
 // understand the state has the connection end politely where it is.
 func TestTLSIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*rig){
-		"client certificates": func(r *rig) { r.fe.Listeners[0].TLS.Verify = "required" },
+		"client certificates": func(r *rig) { r.fe.Listeners[0].TLS.Demands = func(string) string { return "required" } },
 		"a newer version":     func(r *rig) { r.fe.Listeners[0].TLS.Config.MinVersion = tls.VersionTLS13 },
 		"other suites": func(r *rig) {
 			r.fe.Listeners[0].TLS.Config.CipherSuites = []uint16{tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384}

@@ -99,7 +99,7 @@ func (p *Parcel) Needs() int {
 // secure adds what TLS has besides the socket.
 func (p *Parcel) secure(s *session) {
 	if p.TLS = s.State(); p.TLS != nil {
-		p.Named, p.Verify = s.ln.TLS.knows(p.TLS.SNI), s.ln.TLS.Verify
+		p.Named, p.Verify = s.ln.TLS.knows(p.TLS.SNI), s.ln.TLS.demands(p.TLS.SNI)
 	}
 	switch {
 	case s.t != nil && s.t.c != nil:

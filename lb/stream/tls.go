@@ -19,8 +19,14 @@ type TLS struct {
 	// VersionName and CipherName give OpenSSL's names for the log.
 	VersionName func(uint16) string
 	CipherName  func(uint16) string
-	// Verify tells what is demanded of clients' certificates, "" nothing.
-	Verify string
+	// Demands tells what is demanded of the certificate of a client that asks
+	// for a name, "" nothing; Allows gives the settings for such clients, where
+	// they are not Config's. nil: nothing, and Config.
+	Demands func(name string) string
+	Allows  func(name string) *tls.Config
+	// Problem reports whether a handshake failed for a client's certificate, and
+	// how far above it the fault lies; nil knows of none.
+	Problem func(error) (depth int, ok bool)
 	// Knows reports whether a certificate has a name; StrictSNI refuses clients
 	// that ask for another. nil knows every name.
 	Knows     func(name string) bool
@@ -29,14 +35,26 @@ type TLS struct {
 
 func (t *TLS) knows(name string) bool { return t.Knows == nil || t.Knows(name) }
 
+// demands is Demands.
+func (t *TLS) demands(name string) string {
+	if t.Demands == nil {
+		return ""
+	}
+	return t.Demands(name)
+}
+
 // takes reports whether a connection that was made in an earlier process could
 // have been made here: its client shows no other certificate than the one that
 // is demanded, its version and suite are allowed, and there still is a
 // certificate for the name that it asked for.
 func (t *TLS) takes(p *Parcel) bool {
 	c, s := t.Config, p.TLS
+	if t.Allows != nil {
+		c = t.Allows(s.SNI)
+	}
+	demands := t.demands(s.SNI)
 	switch {
-	case t.Verify != "" && t.Verify != p.Verify,
+	case demands != "" && demands != p.Verify,
 		s.Version < c.MinVersion, c.MaxVersion != 0 && s.Version > c.MaxVersion,
 		s.Version == tls.VersionTLS12 && c.CipherSuites != nil && !slices.Contains(c.CipherSuites, s.Suite),
 		(p.Named || t.StrictSNI) && !t.knows(s.SNI):
@@ -111,6 +129,8 @@ const (
 	handshakeClosed  = "Connection closed during SSL handshake"
 	handshakeTimeout = "Timeout during SSL handshake"
 	handshakeFailure = "SSL handshake failure"
+	handshakeCA      = "SSL client CA chain cannot be verified"
+	handshakeCrt     = "SSL client certificate not trusted"
 )
 
 // handshakeFailed ends a connection whose handshake failed. As with HAProxy a
@@ -127,6 +147,12 @@ func (s *session) handshakeFailed(err error) {
 		what, null = handshakeTimeout, true
 	case errors.Is(err, wire.ErrLeft):
 		what, null = handshakeClosed, true
+	case s.ln.TLS.Problem != nil:
+		if depth, ok := s.ln.TLS.Problem(err); ok && depth > 0 {
+			what = handshakeCA
+		} else if ok {
+			what = handshakeCrt
+		}
 	}
 	if !null || !s.fe.Access.DontLogNull {
 		severity := message.Info

@@ -26,7 +26,8 @@ func NewWatch(client bool) *Watch { return &Watch{client: client} }
 
 // Attach gives a copy of cfg that tells w of the handshake. A server's must have
 // been given ticket keys, or sessions cannot be resumed: each copy would make
-// keys of its own. What GetConfigForClient gives instead is not watched.
+// keys of its own. What GetConfigForClient gives is watched, too; it must have an
+// UnwrapSession, or no tickets.
 func (w *Watch) Attach(cfg *tls.Config) *tls.Config {
 	cfg = cfg.Clone()
 	cfg.KeyLogWriter = w
@@ -35,6 +36,15 @@ func (w *Watch) Attach(cfg *tls.Config) *tls.Config {
 			cfg.ClientSessionCache = watchedSessions{cfg.ClientSessionCache, w}
 		}
 		return cfg
+	}
+	if pick := cfg.GetConfigForClient; pick != nil {
+		cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			other, err := pick(hello)
+			if other == nil || err != nil {
+				return nil, err
+			}
+			return w.Attach(other), nil
+		}
 	}
 	unwrap := cfg.UnwrapSession
 	if unwrap == nil {

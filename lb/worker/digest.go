@@ -33,12 +33,12 @@ func named(cfg *config.Config) []string {
 	for _, p := range cfg.Proxies {
 		for i := range p.Binds {
 			if t := p.Binds[i].TLS; t != nil {
-				paths = append(paths, slices.Concat(t.Certs, t.CrtLists, []string{t.CAFile})...)
+				paths = append(paths, t.Files(&cfg.Global)...)
 			}
 		}
 		for i := range p.Servers {
 			t := &p.Servers[i].TLS
-			for _, file := range []string{t.CAFile, t.Cert} {
+			for _, file := range []string{t.CAFile, t.CRLFile, t.Cert} {
 				if file != "" && !strings.HasPrefix(file, "@") {
 					paths = append(paths, file)
 				}
