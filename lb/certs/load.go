@@ -288,7 +288,7 @@ func (j *judge) by(to Judged) func(tls.ConnectionState) error {
 	return func(cs tls.ConnectionState) error {
 		v, err := j.verify(cs, time.Now())
 		if err == nil && to != nil && v != (Verdict{}) {
-			to.Verdict(v)
+			to.LetPass(v.Err, v.CAErr, v.CADepth, v.Last)
 		}
 		return err
 	}
@@ -298,7 +298,7 @@ func (j *judge) by(to Judged) func(tls.ConnectionState) error {
 // chosen and what was let pass of the client's.
 type Judged interface {
 	Chosen(*x509.Certificate)
-	Verdict(Verdict)
+	LetPass(crt, ca, depth, last int)
 }
 
 // pick gives a handshake its settings, which the name that the client asks for

@@ -64,8 +64,6 @@ var fetchesFacts = []fetchRow{
 		return IntValue(int64(x.Rec.Client.Port())), x.Rec.Client.IsValid()
 	}},
 	{name: "srv_name", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Server) }},
-	{name: "ssl_c_ca_err", kind: Int, where: Anywhere, get: noTLSError},
-	{name: "ssl_c_err", kind: Int, where: Anywhere, get: noTLSError},
 	{name: "ssl_bc", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.BackTLS.TLS), true }},
 	{name: "ssl_bc_alpn", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.ALPN) }},
 	{name: "ssl_bc_cipher", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.Cipher) }},
@@ -74,6 +72,7 @@ var fetchesFacts = []fetchRow{
 	{name: "ssl_fc", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.TLS), true }},
 	{name: "ssl_fc_alpn", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.ALPN) }},
 	{name: "ssl_fc_cipher", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Cipher) }},
+	{name: "ssl_bc_err", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.BackTLS.TLS }},
 	{name: "ssl_fc_err", kind: Int, where: Anywhere, get: noTLSError},
 	{name: "ssl_fc_has_sni", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.SNI != ""), true }},
 	{name: "ssl_fc_is_resumed", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.Resumed), true }},

@@ -9,4 +9,6 @@ const (
 	NeedsFrontAddr Needs = 1 << iota // Record.FrontAddr: %fi, %fp, dst, dst_port
 	NeedsBackAddr                    // Record.BackAddr: %bi, %bp
 	NeedsLogCount                    // Record.LogCount: %lc
+	NeedsTLS                         // TLSFacts.Detail of the client's connection
+	NeedsBackTLS                     // and of the server's
 )

@@ -96,10 +96,11 @@ type Parties struct {
 type TLSFacts struct {
 	TLS     bool
 	SNI     string
-	TLSVer  string // %sslv, "TLSv1.3"
-	Cipher  string // %sslc, OpenSSL's name
-	ALPN    string // the protocol that both sides chose
-	Resumed bool   // ssl_fc_is_resumed
+	TLSVer  string    // %sslv, "TLSv1.3"
+	Cipher  string    // %sslc, OpenSSL's name
+	ALPN    string    // the protocol that both sides chose
+	Resumed bool      // ssl_fc_is_resumed
+	Detail  TLSDetail `json:"-"` // what rules and logs that ask see besides; nil: nothing was kept
 }
 
 // Timers are in milliseconds, -1 where the step was not reached.

@@ -16,14 +16,15 @@ func Refused(what, why string) error {
 
 // Ways out that several words share.
 const (
-	GPCArrays  = "tables have gpc0, gpc1 and gpt0, not arrays of them"
-	passedOn   = "TLS that is passed on is not looked into; write 'ssl crt <file>' on the bind line, and use ssl_fc_sni"
-	clientCert = "'verify required' and 'ca-file' on the bind line bound who may connect, but rules do not see certificates"
-	Bodies     = "bodies of responses are passed on as they come; rules see their heads"
-	rawBytes   = "rules see addresses and request heads, not a connection's bytes, and never wait; remove the condition"
-	rates      = "a stick table that all connections share (track-sc0 int(1)) counts rates"
-	names      = "names stay and numbers change: use fe_name, be_name or srv_name"
-	InCapture  = "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format"
+	GPCArrays = "tables have gpc0, gpc1 and gpt0, not arrays of them"
+	passedOn  = "TLS that is passed on is not looked into; write 'ssl crt <file>' on the bind line, and use ssl_fc_sni"
+	secrets   = "keys never leave the process; HAProxy shows them with tune.ssl.keylog only"
+	hello     = "hellos of clients are not kept; ssl_fc_cipher, ssl_fc_protocol, ssl_fc_alpn and ssl_fc_sni show what was agreed on"
+	Bodies    = "bodies of responses are passed on as they come; rules see their heads"
+	rawBytes  = "rules see addresses and request heads, not a connection's bytes, and never wait; remove the condition"
+	rates     = "a stick table that all connections share (track-sc0 int(1)) counts rates"
+	names     = "names stay and numbers change: use fe_name, be_name or srv_name"
+	InCapture = "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format"
 )
 
 // noScript is the error for a word that a Lua script defines, nil for others.
@@ -41,9 +42,11 @@ var fetchRefused = map[string]string{
 	"res.body": Bodies, "res.body_len": Bodies, "res.body_size": Bodies,
 	"res.len": rawBytes,
 
-	"ssl_c_s_dn": clientCert, "ssl_c_i_dn": clientCert, "ssl_c_verify": clientCert, "ssl_c_used": clientCert, "ssl_c_serial": clientCert, "ssl_c_sha1": clientCert,
-	"ssl_fc_has_crt": clientCert, "ssl_c_notafter": clientCert, "ssl_c_notbefore": clientCert, "ssl_c_der": clientCert,
-	"ssl_fc_npn": "use ssl_fc_alpn", "ssl_fc_session_id": "", "ssl_fc_unique_id": "", "ssl_fc_alg_keysize": "use ssl_fc_cipher", "ssl_fc_use_keysize": "use ssl_fc_cipher", "ssl_f_sha1": "",
+	"ssl_fc_session_key": secrets, "ssl_bc_session_key": secrets,
+	"ssl_fc_client_early_traffic_secret": secrets, "ssl_fc_client_handshake_traffic_secret": secrets, "ssl_fc_client_traffic_secret_0": secrets,
+	"ssl_fc_exporter_secret": secrets, "ssl_fc_early_exporter_secret": secrets, "ssl_fc_server_handshake_traffic_secret": secrets, "ssl_fc_server_traffic_secret_0": secrets,
+	"ssl_fc_cipherlist_bin": hello, "ssl_fc_cipherlist_hex": hello, "ssl_fc_cipherlist_str": hello, "ssl_fc_cipherlist_xxh": hello,
+	"ssl_fc_ecformats_bin": hello, "ssl_fc_eclist_bin": hello, "ssl_fc_extlist_bin": hello, "ssl_fc_protocol_hello_id": hello,
 	"sc_get_gpc": GPCArrays, "sc_inc_gpc": GPCArrays, "sc_clr_gpc": GPCArrays, "sc_gpc_rate": GPCArrays, "sc_get_gpt": GPCArrays,
 	"src_get_gpc": GPCArrays, "src_inc_gpc": GPCArrays, "src_clr_gpc": GPCArrays, "src_gpc_rate": GPCArrays, "src_get_gpt": GPCArrays,
 	"src_updt_conn_cnt": "use a track-sc rule, which counts connections in conn_cnt",
@@ -60,5 +63,5 @@ var convRefused = map[string]string{
 
 	"debug":            "put the value into the log format",
 	"rfc7239_is_valid": "",
-	"x509_v_err_str":   clientCert,
+	"x509_v_err_str":   "the number is OpenSSL's; a map file (map_int) can give it a name",
 }

@@ -90,7 +90,7 @@ func (e *Engine) listenerOf(p *Parcel) *Listener {
 		}
 		var other *Listener
 		for _, ln := range fe.Listeners {
-			switch fits := (ln.TLS != nil) == (p.TLS != nil) && (p.TLS == nil || ln.TLS.takes(p)); {
+			switch fits := (ln.TLS != nil) == (p.TLS != nil) && (p.TLS == nil || ln.TLS.takes(p) && fe.details(&p.TLS.Info)); {
 			case ln.Name == p.Listener && fits:
 				return ln
 			case ln.Name == p.Listener && p.TLS != nil && ln.TLS != nil:
@@ -214,6 +214,7 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	t := sh.newTxn(s)
 	s.t = t
 	t.rec = ts.Record
+	s.describeTLS(&t.rec)
 	t.unlogged = t.rec.Asap // its line has been written
 	t.rec.Frontend, t.rec.Backend, t.rec.Server = ln.Frontend.Proxy.Name, be.Proxy.Name, be.Servers[i].Name
 	t.be, t.entered, t.srv = be, true, be.Servers[i]
@@ -221,6 +222,9 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	be.Admit(t.srv)
 	t.c = sh.takeConn(be, t.srv, p.FDs[1], true)
 	t.c.resume(p.BackTLS)
+	if p.BackTLS != nil && p.BackTLS.Detail != nil {
+		t.rec.BackTLS.Detail = p.BackTLS.Detail
+	}
 	t.c.t, t.c.uses = t, 1
 	sh.pools[t.srv.Index].begin()
 	t.c.HalfClosed(ts.ServerEOF, ts.ServerShut)

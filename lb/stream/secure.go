@@ -81,7 +81,7 @@ func (t *txn) shake(how *ServerTLS) step {
 		config = how.HTTP1
 	}
 	c.StartHandshake(&wire.Handshake{
-		Config: config, Client: true, ServerName: c.sni, Gate: t.s.sh.eng.gate,
+		Config: config, Client: true, ServerName: c.sni, Detailed: t.s.sh.eng.detailed(), Gate: t.s.sh.eng.gate,
 		Until: time.Now().Add(msec(within)), Peer: peer, Done: c.shaken,
 	})
 	return waits
@@ -99,6 +99,20 @@ func (t *txn) describeBackTLS() {
 		i.VersionName, i.SuiteName = how.VersionName(i.Version), how.CipherName(i.Suite)
 	}
 	r.TLS, r.TLSVer, r.Cipher, r.SNI, r.ALPN, r.Resumed = true, i.VersionName, i.SuiteName, t.c.sni, i.ALPN, i.Resumed
+	if r.Detail = nil; i.Detail != nil {
+		r.Detail = i.Detail
+	}
+}
+
+// detailed reports whether any frontend's rules or log lines ask for more of the
+// handshakes with servers: their connections may serve all frontends.
+func (e *Engine) detailed() bool {
+	for _, fe := range e.Frontends {
+		if fe.Needs&sample.NeedsBackTLS != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // shaken goes on after the handshake. A connection that was given up before

@@ -43,6 +43,12 @@ func (t *TLS) demands(name string) string {
 	return t.Demands(name)
 }
 
+// details reports whether a connection to be adopted brings what rules and log
+// lines ask of its handshake.
+func (fe *Frontend) details(i *wire.Info) bool {
+	return fe.Needs&sample.NeedsTLS == 0 || i.Detail != nil
+}
+
 // takes reports whether a connection that was made in an earlier process could
 // have been made here: its client shows no other certificate than the one that
 // is demanded, its version and suite are allowed, and there still is a
@@ -83,7 +89,7 @@ func (s *session) handshake() {
 	s.state = handshaking
 	s.StartHandshake(&wire.Handshake{
 		Config: s.ln.TLS.Config, Gate: s.sh.eng.gate, Until: time.Now().Add(msec(timeout)),
-		Peer: net.TCPAddrFromAddrPort(s.peer), Done: s.handshaken,
+		Detailed: s.fe.Needs&sample.NeedsTLS != 0, Peer: net.TCPAddrFromAddrPort(s.peer), Done: s.handshaken,
 	})
 	if s.state == handshaking {
 		s.rearm()
@@ -168,5 +174,8 @@ func (s *session) handshakeFailed(err error) {
 func (s *session) describeTLS(r *sample.Record) {
 	if i := s.outer().Info(); i != nil {
 		r.TLSVer, r.Cipher, r.SNI, r.ALPN, r.Resumed = i.VersionName, i.SuiteName, i.SNI, i.ALPN, i.Resumed
+		if r.Detail = nil; i.Detail != nil {
+			r.Detail = i.Detail
+		}
 	}
 }

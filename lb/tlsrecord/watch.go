@@ -122,7 +122,7 @@ func (w *Watch) Sent(b []byte) { w.sent = append(w.sent, b...) }
 // Received sees bytes that crypto/tls was given. Of them only the hello
 // matters.
 func (w *Watch) Received(b []byte) {
-	w.received = append(w.received, b[:min(len(b), helloEnd-len(w.received))]...)
+	w.received = append(w.received, b[:min(len(b), idEnd-len(w.received))]...)
 }
 
 // A hello is the first record of either side: the record's header, that of the
@@ -130,6 +130,7 @@ func (w *Watch) Received(b []byte) {
 const (
 	randomSize = 32
 	helloEnd   = HeaderSize + 4 + 2 + randomSize
+	idEnd      = helloEnd + 1 + 32 // the longest session ID follows
 )
 
 // randomOf gives the random of a hello; nil if b begins with none.
@@ -138,6 +139,22 @@ func randomOf(b []byte, message byte) []byte {
 		return nil
 	}
 	return b[helloEnd-randomSize : helloEnd]
+}
+
+// Hellos gives the randoms, and the session ID of the server's hello; nil where
+// the handshake was not watched from its beginning.
+func (w *Watch) Hellos() (client, server, id []byte) {
+	from, to := w.received, w.sent
+	if w.client {
+		from, to = to, from
+	}
+	client, server = bytes.Clone(randomOf(from, 1)), bytes.Clone(randomOf(to, 2))
+	if server != nil && len(to) > helloEnd {
+		if n := int(to[helloEnd]); len(to) > helloEnd+n {
+			id = bytes.Clone(to[helloEnd+1 : helloEnd+1+n])
+		}
+	}
+	return client, server, id
 }
 
 var errUnwatched = errors.New("tlsrecord: the handshake was not watched from its beginning")

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -37,6 +38,7 @@ type Handshake struct {
 	// ServerName is the name that a client asks for, in place of Config's.
 	ServerName string
 	Gate       *Gate
+	Detailed   bool // Info.Detail is wanted
 	Until      time.Time
 	Peer       net.Addr
 	Done       func(error) // on the loop, unless the connection was closed before
@@ -51,6 +53,9 @@ type Handshake struct {
 	in   []byte // read from the socket, not given to crypto/tls
 	left int    // of the record that crypto/tls is reading
 	seen bool   // the first record is complete
+
+	own    *x509.Certificate // that crypto/tls shows
+	passed [4]int            // Detail.Errors
 
 	running   bool // the goroutine does
 	abandoned bool // the connection was closed meanwhile
@@ -219,6 +224,9 @@ func (h *Handshake) become(c *Conn) {
 	c.tls = &TLS{Info: Info{
 		Version: state.Version, Suite: state.CipherSuite, SNI: state.ServerName, ALPN: state.NegotiatedProtocol, Resumed: state.DidResume,
 	}}
+	if h.Detailed || h.passed != [4]int{} {
+		c.tls.Detail = h.detail(&state)
+	}
 	rec, err := h.watch.Conn(state)
 	if err != nil {
 		c.kind = Library

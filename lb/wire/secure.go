@@ -34,6 +34,8 @@ type Info struct {
 	SNI         string `json:"sni,omitempty"`
 	ALPN        string `json:"alpn,omitempty"`
 	Resumed     bool   `json:"resumed,omitempty"`
+
+	Detail *Detail `json:"detail,omitempty"` // nil: the handshake was not asked for it
 }
 
 // The first record after a pause is small, so that the peer can read it before

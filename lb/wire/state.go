@@ -41,7 +41,7 @@ func (s *State) Size() int {
 	if s == nil {
 		return 0
 	}
-	return 400 + (len(s.Record)+len(s.In)+len(s.Plain)+len(s.Out))*4/3 + len(s.SNI) + len(s.ALPN)
+	return 400 + (len(s.Record)+len(s.In)+len(s.Plain)+len(s.Out))*4/3 + len(s.SNI) + len(s.ALPN) + s.Detail.size()
 }
 
 // Movable reports whether the connection could go on in another process.
