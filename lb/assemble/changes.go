@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/control"
 	files "lbsyslogd/lb/lookup" // lookup is a function here
 	"lbsyslogd/lb/servercheck"
@@ -25,6 +26,10 @@ type changes struct {
 	Vars    []varChange    `json:"vars,omitempty"`
 
 	Past stats.Past `json:"past"` // for the charts
+
+	// Certificates may hold private keys. What they are encoded in is memory
+	// of the two workers.
+	Certificates []certs.Change `json:"certificates,omitempty"`
 }
 
 // serverChange is a server that an operator added, removed or moved.
@@ -92,6 +97,7 @@ func (rt *Runtime) changed() changes {
 		c.Limits = append(c.Limits, limitChange{"", rt.hardMaxConn, now})
 	}
 	c.Servers, c.Rates, c.Vars = rt.changedServers(), rt.changedRates(), rt.changedVars()
+	c.Certificates = rt.certs.Changes()
 	return c
 }
 
@@ -131,6 +137,11 @@ func (rt *Runtime) applyChanges(text []byte) {
 	rt.applyServers(c.Servers)
 	rt.applyRates(c.Rates)
 	rt.applyVars(c.Vars)
+	if len(c.Certificates) > 0 && rt.certs != nil {
+		for _, text := range rt.certs.Restore(c.Certificates) {
+			rt.note(text)
+		}
+	}
 	for _, l := range c.Limits {
 		if l.Frontend == "" {
 			if l.Base == rt.hardMaxConn {
@@ -176,6 +187,9 @@ func (rt *Runtime) RuntimeChanges() []control.Change {
 			add("server "+s.Backend+"/"+s.Server, text)
 		}
 	}
+	for _, t := range c.Certificates {
+		add(t.Kind+" "+t.Name, "changed")
+	}
 	for _, s := range rt.Set.All() {
 		for _, text := range s.ChangedByOperators() {
 			add("server "+s.Backend()+"/"+s.Target().Name, text)
@@ -189,6 +203,11 @@ func (rt *Runtime) ClearRuntimeChanges() error {
 	for _, f := range rt.cfg.Files {
 		if err := f.Reset(); err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+	}
+	if rt.certs != nil {
+		if err := rt.certs.Reset(); err != nil {
+			return err
 		}
 	}
 	for i, fe := range rt.eng.Frontends {

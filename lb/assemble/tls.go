@@ -36,7 +36,7 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 		return nil
 	}
 	l, notes, err := b.certificates().Load(certs.Options{
-		Name: bind.Address, Sources: t.Sources, Settings: t.Settings, StrictSNI: t.StrictSNI, NoTickets: t.NoTickets, TicketKeys: t.TicketKeys,
+		Name: bind.Pos.String(), Sources: t.Sources, Settings: t.Settings, StrictSNI: t.StrictSNI, NoTickets: t.NoTickets, TicketKeys: t.TicketKeys,
 		Loaded: func(file string, leaf *x509.Certificate) {
 			b.rt.leaves = append(b.rt.leaves, served{bind.Pos.String() + ": " + file, leaf})
 		},

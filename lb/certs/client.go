@@ -62,6 +62,11 @@ func (s *Store) Client(o ClientOptions) (*tls.Config, error) {
 			return s.pairs[o.Cert].cert, nil
 		}
 	}
+	for _, file := range []string{o.Cert, o.CA, o.CRL} {
+		if file != "" {
+			s.clients[file]++
+		}
+	}
 	if o.CA == "" {
 		return cfg, nil
 	}

@@ -164,6 +164,10 @@ func (l *Listener) read() (*state, []Note, error) {
 	}
 	for _, w := range wishes {
 		p := l.store.pairs[w.file]
+		if p != nil && p.cert == nil {
+			errs = append(errs, fmt.Errorf("certificate %s is empty", w.file))
+			continue
+		}
 		if p == nil {
 			if err := l.store.failed[w.file]; !slices.Contains(errs, err) {
 				errs = append(errs, err)
@@ -190,6 +194,8 @@ type terms struct {
 	cfg     *tls.Config
 	demands string // what they demand of the client's certificate; "": nothing
 	judge   *judge // nil: crypto/tls does
+
+	cas, crls []string // the files that they are made of
 }
 
 // config makes the terms of settings. Locked: the store.
@@ -235,6 +241,7 @@ func (l *Listener) verification(m *terms, t Settings) error {
 		if err != nil {
 			return err
 		}
+		m.cas = append(m.cas, file)
 		fmt.Fprintf(sum, " %d:%s", i, a.sum)
 		if i == 0 {
 			j.roots = a.pool
@@ -253,7 +260,7 @@ func (l *Listener) verification(m *terms, t Settings) error {
 		if err != nil {
 			return err
 		}
-		j.revoked = r.revocations
+		j.revoked, m.crls = r.revocations, []string{t.CRLFile}
 		fmt.Fprintf(sum, " %s", r.sum)
 	}
 	m.demands = t.Verify + " " + hex.EncodeToString(sum.Sum(nil))

@@ -43,6 +43,8 @@ type pair struct {
 	others []*x509.Certificate // of the chain, after the leaf
 	issuer *x509.Certificate   // nil: not known
 	names  []string            // of the leaf
+	sum    string              // of its parts
+	base   string              // of those that the files have, or added
 }
 
 // parts are the bytes that a pair is made of: of files, or given at run time.
@@ -117,7 +119,7 @@ func (s *Store) make(file string, p parts) (*pair, []Note, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("certificate %s: %w", file, err)
 	}
-	q := &pair{file: file, cert: c, names: names(c.Leaf)}
+	q := &pair{file: file, cert: c, names: names(c.Leaf), sum: p.sum()}
 	q.others = s.chainOf(m, c.Leaf)
 	c.Certificate = c.Certificate[:1]
 	for _, x := range q.others {

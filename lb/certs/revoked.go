@@ -12,6 +12,7 @@ import (
 // revocations are lists by the name of who issued them. Immutable.
 type revocations struct {
 	lists map[string][]*x509.RevocationList // by RawIssuer
+	order []*x509.RevocationList            // as in the file
 }
 
 // loadRevocations reads a PEM file of revocation lists.
@@ -37,6 +38,7 @@ func parseRevocations(file string, data []byte) (*revocations, error) {
 		if err != nil {
 			return nil, fmt.Errorf("crl-file %s: %w", file, err)
 		}
+		r.order = append(r.order, list)
 		r.lists[string(list.RawIssuer)] = append(r.lists[string(list.RawIssuer)], list)
 	}
 	if len(r.lists) == 0 {

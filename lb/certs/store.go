@@ -36,6 +36,8 @@ type Store struct {
 	cas       map[string]*authorities
 	crls      map[string]*revocationFile
 	lists     map[string][]ListLine
+	listBase  map[string][]ListLine // as the files have them
+	clients   map[string]int        // how many servers use a file
 	keys      []*ticketFile
 	listeners []*Listener
 	open      transactions
@@ -46,7 +48,9 @@ type authorities struct {
 	file  string
 	certs []*x509.Certificate
 	pool  *x509.CertPool
+	data  []byte // PEM; nil of the system's
 	sum   string
+	base  string // sum of what the file has, or added
 }
 
 // revocationFile is a crl-file.
@@ -54,13 +58,15 @@ type revocationFile struct {
 	file string
 	data []byte
 	*revocations
-	sum string
+	sum, base string
 }
 
 // ticketFile is a file of tls-ticket-keys.
 type ticketFile struct {
-	file string
-	keys [][]byte // the newest last
+	file    string
+	keys    [][]byte // the newest last
+	base    [][]byte // as the file has them
+	changed bool
 }
 
 // begin makes an empty store of a zero one. Locked.
@@ -71,7 +77,7 @@ func (s *Store) begin() error {
 	s.began = true
 	s.pairs, s.failed = map[string]*pair{}, map[string]error{}
 	s.cas, s.crls = map[string]*authorities{}, map[string]*revocationFile{}
-	s.lists = map[string][]ListLine{}
+	s.lists, s.listBase, s.clients = map[string][]ListLine{}, map[string][]ListLine{}, map[string]int{}
 	return s.loadIssuers()
 }
 
@@ -169,6 +175,9 @@ func (s *Store) fetch(files []string) []Note {
 				p, notes, err := s.readParts(missing[i])
 				if err == nil {
 					r.pair, r.notes, err = s.make(missing[i], p)
+					if err == nil {
+						r.pair.base = r.pair.sum
+					}
 					r.notes = append(r.notes, notes...)
 				}
 				r.err = err
@@ -188,17 +197,20 @@ func (s *Store) fetch(files []string) []Note {
 	return notes
 }
 
+// systemCA names the system's authorities where a file could be.
+const systemCA = "@system-ca"
+
 // ca gives the authorities of a ca-file. Locked.
 func (s *Store) ca(file string) (*authorities, error) {
 	if a := s.cas[file]; a != nil {
 		return a, nil
 	}
-	if file == "@system-ca" {
+	if file == systemCA {
 		pool, err := x509.SystemCertPool()
 		if err != nil {
 			return nil, fmt.Errorf("ca-file %s: %w", file, err)
 		}
-		a := &authorities{file: file, pool: pool, sum: "@system-ca"}
+		a := &authorities{file: file, pool: pool, sum: systemCA, base: systemCA}
 		s.cas[file] = a
 		return a, nil
 	}
@@ -208,6 +220,7 @@ func (s *Store) ca(file string) (*authorities, error) {
 	}
 	a, err := newAuthorities(file, data)
 	if err == nil {
+		a.base = a.sum
 		s.cas[file] = a
 	}
 	return a, err
@@ -239,7 +252,7 @@ func readAll(name string) ([]byte, error) {
 }
 
 func newAuthorities(file string, data []byte) (*authorities, error) {
-	a := &authorities{file: file, pool: x509.NewCertPool(), sum: fmt.Sprintf("%x", sha256.Sum256(data))}
+	a := &authorities{file: file, pool: x509.NewCertPool(), data: data, sum: fmt.Sprintf("%x", sha256.Sum256(data))}
 	for {
 		var b *pem.Block
 		if b, data = pem.Decode(data); b == nil {
@@ -272,6 +285,7 @@ func (s *Store) crl(file string) (*revocationFile, error) {
 	}
 	r, err := newRevocationFile(file, data)
 	if err == nil {
+		r.base = r.sum
 		s.crls[file] = r
 	}
 	return r, err
@@ -292,7 +306,7 @@ func (s *Store) list(file string) ([]ListLine, error) {
 	}
 	l, err := readList(file)
 	if err == nil {
-		s.lists[file] = l
+		s.lists[file], s.listBase[file] = l, l
 	}
 	return l, err
 }
@@ -308,7 +322,7 @@ func (s *Store) ticketKeys(file string) (*ticketFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &ticketFile{file: file, keys: keys}
+	k := &ticketFile{file: file, keys: keys, base: keys}
 	s.keys = append(s.keys, k)
 	return k, nil
 }

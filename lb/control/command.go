@@ -27,7 +27,7 @@ const toReload = "change the configuration and reload: that loses no request"
 // commands in the order of help: HAProxy's texts, so that what reads them
 // goes on working. A new command is a new row.
 func commands() []command {
-	return []command{
+	return append(sslCommands(), []command{
 		{"add acl", "add acl [@<ver>] <acl> <pattern>", "add an acl entry", Operator, fileKind("acl").add, ""},
 		{"add map", "add map [@<ver>] <map> <key> <val>", "add a map entry (payload supported instead of key/val)", Operator, fileKind("map").add, ""},
 		{"add server", "add server <bk>/<srv>", "create a new server", Admin, addServer, ""},
@@ -93,7 +93,6 @@ func commands() []command {
 		{"show table", "show table <table> [<filter>]*", "report table usage stats or dump this table's contents (filter: data/key)", User, showTable, ""},
 		{"show tasks", "show tasks", "show running tasks", Operator, showTasks, ""},
 		{"show threads", "show threads", "show some threads debugging information", Operator, showThreads, ""},
-		{"show tls-keys", "show tls-keys [id|*]", "show tls keys references or dump tls ticket keys when id specified", Operator, heading("# id (file)"), ""},
 		{"show version", "show version", "show version of the current process", User, showVersion, ""},
 		{"shutdown frontend", "shutdown frontend <frontend>", "stop a specific frontend", Admin, shutFrontend, ""},
 		{"shutdown session", "shutdown session [id]", "kill a specific session", Admin, shutSession, ""},
@@ -106,27 +105,17 @@ func commands() []command {
 		{"expert-mode", "", "", Admin, onOff("expert-mode", func(c *session) *bool { return &c.expert }), ""},
 		{"experimental-mode", "", "", Admin, onOff("experimental-mode", func(c *session) *bool { return &c.experimental }), ""},
 
-		{words: "abort ssl", absent: newCertificates},
-		{words: "add ssl", absent: newCertificates},
-		{words: "commit ssl", absent: newCertificates},
 		{words: "debug", absent: "it is for HAProxy's developers"},
-		{words: "del ssl", absent: newCertificates},
 		{words: "disable dynamic-cookie", absent: "cookies are not made of a server's address; " + toReload},
 		{words: "enable dynamic-cookie", absent: "cookies are not made of a server's address; " + toReload},
-		{words: "new ssl", absent: newCertificates},
 		{words: "set dynamic-cookie-key", absent: "cookies are not made of a server's address; " + toReload},
 		{words: "set profiling", absent: "perf and `show activity` look at a running process"},
-		{words: "set ssl", absent: newCertificates},
 		{words: "show profiling", absent: "perf and `show activity` look at a running process"},
-		{words: "show ssl", absent: "`lb -c` and `lb_certificate_expiry` in /metrics show what is loaded"},
 		{words: "show trace", absent: "the access log has each exchange, and strace shows the rest"},
 		{words: "trace", absent: "the access log has each exchange, and strace shows the rest"},
 		{words: "wait", absent: "it is HAProxy 3's; ask again instead"},
-	}
+	}...)
 }
-
-// newCertificates is how certificates are changed.
-const newCertificates = "replace the file and reload: that loses no connection, and TLS sessions resume"
 
 // execute finds the command that most of the words name, and runs it.
 func (c *session) execute(words []string) {

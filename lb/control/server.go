@@ -38,7 +38,9 @@ type Server struct {
 	// itself to whoever else holds it.
 	Listener net.Listener
 	Runtime  Runtime
-	Level    Level
+	// Certificates is for commands about TLS; nil: there are none.
+	Certificates Certificates
+	Level        Level
 	// ExposeFD lets _getsocks take the listening sockets (expose-fd listeners).
 	ExposeFD bool
 	// Timeout ends a connection that is silent for so long (stats timeout);

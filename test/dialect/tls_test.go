@@ -105,3 +105,166 @@ backend be
 	same(t, "answer", want, got)
 	same(t, "line", theirs.lines(12), ours.lines(12))
 }
+
+// TestCertificateCommands: certificates, authorities, revocation lists and crt-lists are shown and changed with HAProxy's words, and what was changed is served.
+func TestCertificateCommands(t *testing.T) {
+	files := certificates(t)
+	for _, name := range []string{"new.pem", "crl.pem", "keys"} {
+		b, err := os.ReadFile(filepath.Join("testdata/certs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = string(b)
+	}
+	files["list.txt"] = "site.pem\nclient.pem [verify none] *.a.test !b.a.test\n"
+	theirs, ours := both(t, preface("crt-base DIR", "LINE")+`
+frontend f
+  bind HTTP ssl crt-list DIR/list.txt ca-file DIR/ca.pem verify optional crl-file DIR/crl.pem tls-ticket-keys DIR/keys
+  default_backend b
+frontend g
+  bind HTTP2 ssl crt client.pem
+  default_backend b
+backend b
+  server s S1
+`, files)
+	var commands []string
+	for _, line := range strings.Split(strings.TrimSpace(certificateCommands), "\n") {
+		words := strings.Fields(line)
+		if file, ok := strings.CutPrefix(words[len(words)-1], "<"); ok {
+			text, known := files[file]
+			if !known {
+				text = file
+			}
+			line = strings.TrimSuffix(line, words[len(words)-1]) + "<<\n" + strings.TrimSpace(text) + "\n"
+		}
+		commands = append(commands, line)
+	}
+	drive := func(s *subject) (got []string) {
+		for _, c := range commands {
+			answer := s.command(c)
+			answer = strings.TrimSpace(strings.ReplaceAll(s.mask(answer), "\x00", ""))
+			if i := strings.Index(answer, "@system-ca - "); i >= 0 {
+				answer = strings.TrimSpace(answer[:i])
+			}
+			name, _, _ := strings.Cut(c, "\n")
+			got = append(got, name+": "+answer)
+		}
+		return append(got, s.secure(s.addr, "", &tls.Config{ServerName: "site.test"}))
+	}
+	want, got := seen(theirs, drive), drive(ours)
+	for i := range want {
+		want[i], got[i] = strings.ToLower(want[i]), strings.ToLower(got[i])
+	}
+	same(t, "answer", want, got)
+}
+
+// certificateCommands in the order in which they are sent; "<file" is a payload, a file's or that word.
+const certificateCommands = `
+show ssl cert
+show ssl cert DIR/site.pem
+show ssl cert *DIR/site.pem
+show ssl cert nope
+set ssl cert
+set ssl cert x
+set ssl cert nope <new.pem
+set ssl cert DIR/site.pem <garbage
+commit ssl cert DIR/site.pem
+abort ssl cert DIR/site.pem
+abort ssl cert
+commit ssl cert
+set ssl cert DIR/site.pem <new.pem
+show ssl cert
+show ssl cert *DIR/site.pem
+set ssl cert DIR/site.pem <new.pem
+abort ssl cert DIR/client.pem
+abort ssl cert DIR/site.pem
+set ssl cert DIR/site.pem <new.pem
+commit ssl cert DIR/site.pem
+show ssl cert DIR/site.pem
+new ssl cert
+new ssl cert DIR/site.pem
+new ssl cert DIR/fresh.pem
+show ssl cert
+show ssl cert DIR/fresh.pem
+set ssl cert DIR/fresh.pem <client.pem
+commit ssl cert DIR/fresh.pem
+show ssl cert DIR/fresh.pem
+show ssl crt-list
+show ssl crt-list DIR/list.txt
+show ssl crt-list -n DIR/list.txt
+show ssl crt-list nope
+show ssl crt-list -n
+add ssl crt-list
+add ssl crt-list DIR/list.txt DIR/nope.pem
+add ssl crt-list nope DIR/fresh.pem
+add ssl crt-list DIR/list.txt DIR/fresh.pem
+show ssl crt-list -n DIR/list.txt
+show ssl cert DIR/fresh.pem
+del ssl cert DIR/fresh.pem
+del ssl cert nope
+del ssl cert
+del ssl crt-list
+del ssl crt-list DIR/list.txt
+del ssl crt-list DIR/list.txt nope
+del ssl crt-list nope nope
+add ssl crt-list DIR/list.txt DIR/fresh.pem
+del ssl crt-list DIR/list.txt DIR/fresh.pem
+del ssl crt-list DIR/list.txt DIR/fresh.pem:4
+del ssl crt-list DIR/list.txt DIR/fresh.pem
+show ssl crt-list -n DIR/list.txt
+del ssl cert DIR/fresh.pem
+show ssl cert
+show ssl ca-file
+show ssl ca-file DIR/ca.pem
+show ssl ca-file DIR/ca.pem:1
+show ssl ca-file DIR/ca.pem:2
+show ssl ca-file nope
+new ssl ca-file
+new ssl ca-file DIR/ca.pem
+new ssl ca-file DIR/ca2.pem
+set ssl ca-file DIR/ca2.pem <ca.pem
+show ssl ca-file
+show ssl ca-file *DIR/ca2.pem
+commit ssl ca-file DIR/ca2.pem
+show ssl ca-file
+set ssl ca-file nope <ca.pem
+set ssl ca-file DIR/ca.pem <garbage
+set ssl ca-file DIR/ca.pem <ca.pem
+set ssl ca-file DIR/ca2.pem <ca.pem
+abort ssl ca-file DIR/ca2.pem
+abort ssl ca-file DIR/ca.pem
+commit ssl ca-file DIR/ca.pem
+set ssl ca-file DIR/ca.pem <ca.pem
+commit ssl ca-file DIR/ca.pem
+del ssl ca-file
+del ssl ca-file nope
+del ssl ca-file DIR/ca.pem
+del ssl ca-file DIR/ca2.pem
+show ssl crl-file
+show ssl crl-file DIR/crl.pem
+new ssl crl-file DIR/crl2.pem
+set ssl crl-file DIR/crl2.pem <crl.pem
+show ssl crl-file
+show ssl crl-file *DIR/crl2.pem
+commit ssl crl-file DIR/crl2.pem
+set ssl crl-file DIR/crl.pem <garbage
+set ssl crl-file DIR/crl.pem <crl.pem
+commit ssl crl-file DIR/crl.pem
+del ssl crl-file nope
+del ssl crl-file DIR/crl.pem
+del ssl crl-file DIR/crl2.pem
+show tls-keys
+show tls-keys *
+show tls-keys DIR/keys
+show tls-keys nope
+set ssl tls-key
+set ssl tls-key #0 AAAA
+set ssl tls-key #0 ###
+set ssl tls-key #0 QUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJDQUJD
+show tls-keys #0
+show ssl ocsp-response
+show ssl ocsp-response nope
+set ssl ocsp-response
+set ssl ocsp-response AAAA
+set ssl ocsp-response ###
+`
