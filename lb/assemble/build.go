@@ -97,6 +97,7 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	b.eng.Userlists, b.eng.Vars = cfg.Userlists, cmp.Or(cfg.Global.Vars, &sample.ProcVars{})
 	b.eng.Vars.Begin()
 	b.eng.Rates = stream.NewRates(cfg.Global.Rates.Conns, cfg.Global.Rates.Sessions, cfg.Global.Rates.TLS)
+	b.eng.TLSConns.Max = int32(min(cfg.Global.MaxTLSConn, 1<<30))
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
 	b.eng.Limits = stream.Limits{Head: cfg.Global.MaxHead, Fields: cfg.Global.MaxFields}
 	b.eng.Compression.Rate, b.eng.Compression.Idle = cfg.Global.CompressionRate, cfg.Global.CompressionIdle

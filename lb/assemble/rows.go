@@ -95,6 +95,7 @@ func (rt *Runtime) info(s *sum) stats.Info {
 		MaxConn: rt.eng.Limit(), HardMaxConn: rt.hardMaxConn, CurConns: rt.eng.Conns(),
 		DroppedLogs: s.dropped, Stopping: rt.eng.Draining(),
 	}
+	in.MaxSSLConns, in.CurSSLConns, in.SSLRateLimit = rt.cfg.Global.MaxTLSConn, rt.eng.TLSConns.Now(), rt.eng.Rates.TLS.Limit()
 	var lim syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) == nil {
 		in.ULimitN = int(min(lim.Cur, 1<<30))

@@ -86,7 +86,7 @@ func globalTable() []row[*Global] {
 		{name: "maxsslrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.TLS = n })},
 		{name: "maxcompcpuusage", args: "<percent>", min: 1, max: 1, apply: count(0, 100, func(g *Global, n int) { g.CompressionIdle = 100 - n })},
 		{name: "maxcomprate", args: "<kB/s>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.CompressionRate = n * 1024 })},
-		{name: "maxsslconn", args: "<number>", min: 1, max: 1, status: Ignored, doc: "maxconn bounds TLS connections too", apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
+		{name: "maxsslconn", args: "<number>", min: 1, max: 1, doc: "counts clients' connections; more wait in the accept queue, and maxconn on server lines bounds those to servers", apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
 		{name: "nbproc", args: "<number>", min: 1, max: 1, apply: (*call).nbproc},
 		{name: "nbthread", args: "<number>", min: 1, max: 1, apply: count(1, 64, func(g *Global, n int) { g.NbThread = n })},
 		{name: "node", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Node = w })},

@@ -123,7 +123,7 @@ func (e *Engine) serverOf(p *Parcel) (*Backend, int) {
 // adoptSession makes a session of a parcel's client.
 func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	sh.eng.admit(ln.Frontend)
-	ln.cur.Add(1)
+	ln.count(&sh.eng.TLSConns, 1)
 	s := sh.takeSession(ln, p.FDs[0])
 	if p.TLS != nil {
 		s.Resume(p.TLS)

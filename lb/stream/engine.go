@@ -28,7 +28,8 @@ type Engine struct {
 	Backends  []*Backend  // by Backend.Index
 	Servers   []*backend.Server
 	Targets   [][]syslog.Target // distinct sets of log targets; Frontend.Logs points here
-	MaxConn   int32             // client connections of the whole worker; SetMaxConn changes it while it runs
+	tlsLoad
+	MaxConn   int32 // client connections of the whole worker; SetMaxConn changes it while it runs
 	Rates     Rates
 	Pid       int
 	Hostname  string
@@ -55,7 +56,6 @@ type Engine struct {
 	Messages
 
 	bench     *userlist.Bench
-	gate      *wire.Gate
 	looks     bool          // some rule in mode tcp looks into content
 	adopted   atomic.Uint32 // spreads adopted connections over the shards
 	loops     sync.WaitGroup

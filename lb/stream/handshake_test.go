@@ -217,3 +217,39 @@ func TestHandshakesAreBounded(t *testing.T) {
 	}
 	wait.Until(t, "no place to be taken", func() bool { n, waiting := r.Handshakes(); return n == 0 && waiting == 0 })
 }
+
+// TestTLSConnsAreBounded: beyond maxsslconn clients wait in the accept queue, and
+// are served when a connection over TLS has ended.
+func TestTLSConnsAreBounded(t *testing.T) {
+	r := newRig(t, true, []string{"127.0.0.1:9"}, func(r *rig) {
+		secure(t)(r)
+		r.TLSConns.Max = 2
+	})
+	var open []*tls.Conn
+	for range 2 {
+		c, err := tls.Dial("tcp", r.addr, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		open = append(open, c)
+	}
+	third, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer third.Close()
+	done := make(chan error, 1)
+	go func() { done <- tls.Client(third, &tls.Config{InsecureSkipVerify: true}).Handshake() }()
+	wait.Until(t, "the listener to stop", func() bool { return r.crowded.Load() })
+	if n := r.TLSConns.Now(); n != 2 {
+		t.Errorf("%d connections", n)
+	}
+	open[0].Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	third.Close()
+	open[1].Close()
+	wait.Until(t, "all to be gone", func() bool { return r.TLSConns.Now() == 0 })
+}

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"lbsyslogd/lb/wire"
 )
 
 // Rate bounds how many connections begin within a second. Safe for all shards.
@@ -122,12 +124,37 @@ func (a *acceptor) begun() {
 	}
 }
 
-// enter is Engine.enter within the limit of the listener too.
+// tlsLoad is what TLS may take of the worker.
+type tlsLoad struct {
+	TLSConns TLSConns
+	gate     *wire.Gate // of handshakes
+}
+
+// TLSConns counts the clients' connections over TLS, of all listeners. Beyond
+// Max the listeners with TLS accept nothing: clients wait in the accept queue.
+type TLSConns struct {
+	Max int32 // 0: no limit
+	cur atomic.Int32
+}
+
+// Now is how many there are.
+func (t *TLSConns) Now() int { return int(t.cur.Load()) }
+
+// enter is Engine.enter within the limits of the listener and of TLS, too.
 func (a *acceptor) enter() bool {
-	n := a.ln.cur.Add(1)
-	if most := a.ln.MaxConn; most > 0 && n > most || !a.sh.eng.enter(a.ln.Frontend) {
-		a.ln.cur.Add(-1)
+	ln, t := a.ln, &a.sh.eng.TLSConns
+	n := ln.count(t, 1)
+	if most := ln.MaxConn; most > 0 && n > most || ln.TLS != nil && t.Max > 0 && t.cur.Load() > t.Max || !a.sh.eng.enter(ln.Frontend) {
+		ln.count(t, -1)
 		return false
 	}
 	return true
+}
+
+// count counts connections of the listener that came, or that went.
+func (ln *Listener) count(t *TLSConns, n int32) int32 {
+	if ln.TLS != nil {
+		t.cur.Add(n)
+	}
+	return ln.cur.Add(n)
 }

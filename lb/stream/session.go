@@ -376,7 +376,7 @@ func (s *session) close() {
 		s.stream.close()
 	} else {
 		s.Close()
-		s.ln.cur.Add(-1)
+		s.ln.count(&sh.eng.TLSConns, -1)
 		sh.eng.leave(s.fe)
 	}
 	s.Conn, s.t, s.mux, s.stream = wire.Conn{}, nil, nil, nil

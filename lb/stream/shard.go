@@ -266,7 +266,7 @@ func (a *acceptor) accept() (more bool) {
 		}
 		fd, errno := loop.Accept(a.ln.FD, &sh.sa)
 		if errno != 0 {
-			a.ln.cur.Add(-1)
+			a.ln.count(&sh.eng.TLSConns, -1)
 			sh.eng.leave(fe)
 			a.failed(errno)
 			return false
