@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
