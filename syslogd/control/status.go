@@ -188,6 +188,9 @@ func (l *Ledger) write(w io.Writer, now time.Time, all Total) {
 	if l.Missing > 0 {
 		verdict = fmt.Sprintf("%d MISSING", l.Missing)
 	}
+	if n := l.Received + l.Missing - l.Sent; l.Received+l.Missing > l.Sent {
+		verdict += fmt.Sprintf(" (%d came since the senders' last reports)", n)
+	}
 	fmt.Fprintf(w, "\nledger: %d lines sent, %d received: %s; %d were lost by the senders\n", l.Sent, l.Received, verdict, l.Lost)
 	lost := all.RingOverflow + all.DiskLost
 	fmt.Fprintf(w, "outputs, since the start: %d lines given, %d on disk, %d waiting, %d lost\n", all.Written+all.Waiting+lost, all.Written, all.Waiting, lost)

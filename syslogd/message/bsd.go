@@ -102,7 +102,7 @@ func (m *Message) origin(s, b []byte) (rest []byte) {
 	if n := digits(after); n > 0 && len(after) > n+1 && after[n] == ':' && after[n+1] == ' ' {
 		after = after[n+2:] // "rtr-a: 000028: *Nov 21 ..."
 	}
-	if !isName(s[:i]) {
+	if !isName(s[:i]) || isOnlyText(s[:i]) {
 		return b
 	}
 	if len(after) > 0 && after[0] == '*' && m.task(after) != nil {
@@ -252,7 +252,7 @@ func (m *Message) host(b []byte) (rest []byte) {
 	}
 	if last := word[len(word)-1]; last == ':' {
 		inner := word[:len(word)-1]
-		if isName(inner) && after[0] == '%' || isIPv4(inner) || isDevice(inner) {
+		if isName(inner) && after[0] == '%' && !isOnlyText(inner) || isIPv4(inner) || isDevice(inner) {
 			m.Host = inner // "fw-a: %ASA-6-302013: ...", "192.0.2.1: ...", "U7PG2,788a20aabbcc,v4.3.20: ..."
 			return after
 		}

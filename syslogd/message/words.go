@@ -143,6 +143,9 @@ func isLevel(word []byte) bool {
 // isTextWord says whether a text begins with this word rather than with a host's name.
 func isTextWord(word []byte) bool { return kindOf(word)&textWord != 0 }
 
+// isOnlyText says whether a word is one that texts begin with and that no host is called.
+func isOnlyText(word []byte) bool { return kindOf(word)&(textWord|hostWord) == textWord }
+
 // mayBeHost says whether a word that texts begin with may be the name of a host too. It is one only where a tag follows.
 func mayBeHost(word []byte) bool { return kindOf(word)&hostWord != 0 }
 
