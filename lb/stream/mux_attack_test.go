@@ -92,7 +92,10 @@ func (w *framer) end() string {
 
 // TestFloods is what moves nothing, or has us work in vain, without any frame that is wrong by itself: it ends the connection.
 func TestFloods(t *testing.T) {
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done() // without an answer: after that a frame for the stream would be an error of the connection
+	})
 	r := newRig(t, true, []string{srv}, nil)
 	many := func(f func(w *framer, id uint32)) func(*framer) {
 		return func(w *framer) {
