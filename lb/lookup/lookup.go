@@ -11,7 +11,6 @@
 package lookup
 
 import (
-	"bufio"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -115,9 +114,6 @@ func (f *File) Uses() []Use {
 	return slices.Clone(f.uses)
 }
 
-// maxLine is the longest line that is read, in bytes.
-const maxLine = 1 << 20
-
 // Read reads a file: empty lines and those that begin with "#" do not count.
 func Read(path string, isMap bool) (*File, error) {
 	f, err := os.Open(path)
@@ -133,14 +129,17 @@ func Read(path string, isMap bool) (*File, error) {
 }
 
 func (f *File) read(r io.Reader) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		line := lines.Text()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	text := string(data) // all keys and values are views of it
+	f.entries = make([]Entry, 0, strings.Count(text, "\n")+1)
+	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
-		if line = strings.TrimLeft(strings.TrimRight(line, "\r"), " \t"); line == "" {
+		if line = strings.TrimLeft(strings.TrimRight(line, "\r\n"), " \t"); line == "" {
 			continue
 		}
 		key, value := line, ""
@@ -151,7 +150,7 @@ func (f *File) read(r io.Reader) error {
 		}
 		f.add(key, value)
 	}
-	return lines.Err()
+	return nil
 }
 
 func (f *File) add(key, value string) {

@@ -17,6 +17,7 @@ type FileIndex[V any] struct {
 	row    *Method
 	fold   bool
 	any    bool // which line matches is not asked for
+	picky  bool // not every text is a value
 	value  func(text string) (V, error)
 
 	changes atomic.Uint64 // made to it
@@ -153,8 +154,10 @@ func (ix *FileIndex[V]) compiled(text string) (Matcher, error) {
 
 // Check implements lookup.Index.
 func (ix *FileIndex[V]) Check(e *lookup.Entry) error {
-	if _, err := ix.value(e.Value); err != nil {
-		return fmt.Errorf("key '%s': %w", e.Key, err)
+	if ix.picky {
+		if _, err := ix.value(e.Value); err != nil {
+			return fmt.Errorf("key '%s': %w", e.Key, err)
+		}
 	}
 	var err error
 	if ix.keyed() {

@@ -80,6 +80,7 @@ func (a *args) mapFile(match string, out Kind, regm bool) error {
 	if m.index, err = newFileIndex(match, false, false, func(text string) (Value, error) { return mapValue(text, out) }); err != nil {
 		return err
 	}
+	m.index.picky = out != Str
 	m.ref = NewFileRef(a.s[0], true, func(f *lookup.File) error {
 		m.bound = true
 		return f.AddUse(lookup.Use{Method: match, Index: m.index})
