@@ -49,7 +49,7 @@ func (rt *Runtime) statsPage(p *config.Proxy) *stream.StatsPage {
 			shown := *page
 			shown.Reloads = rt.generations()
 			past := rt.history.Past(rt.generation.Taken())
-			shown.Past, shown.Pipeline = &past, rt.pipeline()
+			shown.Past, shown.Pipeline, shown.Requests = &past, rt.pipeline(), rt.eng.Pulse().Requests
 			a := shown.RenderFor(req.URI, rt.Snapshot(), req.Admin)
 			header := "cache-control: no-cache\r\ncontent-type: " + a.ContentType + "\r\n"
 			if strings.HasPrefix(a.ContentType, "text/html") {

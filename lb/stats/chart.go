@@ -147,11 +147,11 @@ type Pipe struct {
 }
 
 // htmlPipeline follows requests to their log lines.
-func (p *Page) htmlPipeline(w *page, in *Info) {
+func (p *Page) htmlPipeline(w *page) {
 	if len(p.Pipeline) == 0 {
 		return
 	}
-	w.raw("<p>requests <b>").count(in.CumReqs).raw("</b>")
+	w.raw("<p>this worker: requests <b>").count(p.Requests).raw("</b>")
 	for _, t := range p.Pipeline {
 		w.raw(` &rarr; <span class="g"><b>`).count(t.Sent).raw("</b> log lines sent to ").text(t.Target)
 		if t.Lost > 0 {
@@ -161,5 +161,5 @@ func (p *Page) htmlPipeline(w *page, in *Info) {
 		}
 		w.raw("</span>")
 	}
-	w.raw(" <small>(of this worker; <code>syslogd status</code> says what arrived and is on disk)</small></p>\n")
+	w.raw(" <small>(<code>syslogd status</code> says what arrived and is on disk)</small></p>\n")
 }

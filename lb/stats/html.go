@@ -50,7 +50,7 @@ func (p *Page) appendHTML(dst []byte, s *Snapshot, v view, refresh int) []byte {
 	p.htmlTrouble(&w, s)
 	p.htmlReloads(&w)
 	p.htmlMoved(&w)
-	p.htmlPipeline(&w, in)
+	p.htmlPipeline(&w)
 	htmlTiles(&w, in)
 	p.htmlHistory(&w)
 	p.htmlLinks(&w, v)

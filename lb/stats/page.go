@@ -21,6 +21,7 @@ type Page struct {
 	Reloads  *Reloads
 	Past     *Past  // the last hour; nil shows none
 	Pipeline []Pipe // where log lines go
+	Requests uint64 // of this process, whose log lines they are
 	// Prometheus is the path of the metrics page, shown as a link; "" if there
 	// is none.
 	Prometheus string

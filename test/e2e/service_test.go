@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -69,6 +72,37 @@ func TestAccount(t *testing.T) {
 	}
 	if total != requests {
 		t.Errorf("halog counts %d answers of class 2xx:\n%s", total, out)
+	}
+	goaccess(t, s.log.Log, requests)
+}
+
+// goaccess holds the recipe of docs/logs.md: each line is a valid request to GoAccess.
+func goaccess(t *testing.T, file string, requests int) {
+	doc, err := os.ReadFile("../../docs/logs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`--log-format='([^']+)' --date-format='([^']+)' --time-format='([^']+)'`).FindSubmatch(doc)
+	if m == nil {
+		t.Fatal("docs/logs.md has no recipe for goaccess")
+	}
+	report := filepath.Join(t.TempDir(), "report.json")
+	cmd := exec.Command(tape.Require(t, "goaccess"), file, "--no-global-config", "--no-progress", "--log-format="+string(m[1]), "--date-format="+string(m[2]), "--time-format="+string(m[3]), "-o", report)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("goaccess: %v\n%s", err, out)
+	}
+	text, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r struct {
+		General struct {
+			Valid  int `json:"valid_requests"`
+			Failed int `json:"failed_requests"`
+		} `json:"general"`
+	}
+	if err := json.Unmarshal(text, &r); err != nil || r.General.Valid != requests || r.General.Failed != 0 {
+		t.Errorf("goaccess counts %+v, %v", r.General, err)
 	}
 }
 
