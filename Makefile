@@ -29,7 +29,7 @@ RECORDED = $(shell grep -rl 'tape\.Open' --include='*_test.go' ./lb ./test ./sys
 
 FUZZTIME ?= 20s
 
-.PHONY: help build run test unit race e2e record soak lint setup bench bench-scale bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc soak lint setup bench bench-scale bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -64,7 +64,10 @@ e2e: ## end to end: ab, curl, openssl and logrotate against the real daemons
 record: setup ## what tests compare with, recorded anew from the programs themselves: for machines without them
 	LB_RECORD=1 $(GO) test -count=1 -p 1 -timeout 20m $(RECORDED)
 
-soak: setup ## the tests that have a long form, in full size: some minutes
+grpc: ## grpc-go's interoperability cases through lb: a module of its own, which takes half a minute to build
+	cd test/grpc && $(GO) test -count=1 ./...
+
+soak: setup grpc ## the tests that have a long form, in full size: some minutes
 	LB_LONG=1 $(GO) test -count=1 -p 1 -timeout 60m $(LONG)
 
 bench: build ## CPU per request, lb and Debian's haproxy side by side

@@ -21,9 +21,11 @@ func (s *Stream) answer(block []byte, end bool) *http2.Error {
 	case e != nil:
 		return e
 	case a.TooLarge:
+		s.broken = true
 		s.breakOff(http2.Cancel, "the answer's head is larger than 16 KiB")
 		return nil
 	case a.Fault != "":
+		s.broken = true
 		s.breakOff(http2.ProtocolError, a.Fault)
 		return nil
 	case a.Status < 200:

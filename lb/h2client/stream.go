@@ -24,6 +24,7 @@ type Stream struct {
 
 	failed bool
 	unseen bool   // the server has not looked at the request
+	broken bool   // by an answer that is malformed
 	reason string // why it failed
 	closed bool
 }
@@ -85,6 +86,10 @@ func (s *Stream) Conn() *Conn { return s.c }
 // Unprocessed reports whether the stream has failed before the server looked at
 // its request.
 func (s *Stream) Unprocessed() bool { return s.failed && s.unseen && !s.answered }
+
+// Malformed reports whether the stream has failed for an answer whose fields
+// are none.
+func (s *Stream) Malformed() bool { return s.failed && s.broken }
 
 // Reason is why the stream has failed, "" if it has not.
 func (s *Stream) Reason() string { return s.reason }

@@ -89,7 +89,7 @@ func (d *AnswerDecoder) field(f hpack.HeaderField) {
 		return
 	}
 	switch {
-	case !cleanValue(f.Value):
+	case !cleanValue(f.Value) || strings.ContainsFunc(f.Value, control):
 		d.fault = "forbidden character in a field value"
 	case strings.HasPrefix(f.Name, ":"):
 		d.pseudo(f)
@@ -109,6 +109,10 @@ func (d *AnswerDecoder) pseudo(f hpack.HeaderField) {
 	}
 	d.status = int(n)
 }
+
+// control reports whether r is a control character, which HTTP/1 has in no value
+// (RFC 9110 section 5.5).
+func control(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 func (d *AnswerDecoder) plain(f hpack.HeaderField) {
 	d.regular = true

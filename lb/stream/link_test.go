@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/test/wait"
 )
 
 // serveHTTP2 is serve for HTTP/2, with prior knowledge or agreed on over TLS; it counts connections.
@@ -96,6 +98,81 @@ func TestForwardHTTP2(t *testing.T) {
 					t.Errorf("%d connections to the server", n)
 				}
 			})
+		}
+	}
+}
+
+// TestSharingLinks is http-reuse over HTTP/2: how many connections the server gets for two clients who ask one after the other, and for ten who
+// ask at once after them.
+func TestSharingLinks(t *testing.T) {
+	for _, c := range []struct {
+		reuse        Reuse
+		apart, later int32 // connections of two clients, and of a second request of each
+		crowd        int32 // and of ten at once, at most
+	}{
+		{ReuseNever, 2, 2, 12}, {ReuseSafe, 2, 2, 12}, {ReuseAggressive, 2, 2, 12}, {ReuseAlways, 1, 1, 1},
+	} {
+		gate := make(chan bool)
+		srv, conns := serveHTTP2(t, false, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/crowd" {
+				<-gate
+			}
+			io.WriteString(w, r.URL.Path)
+		})
+		r := newRig(t, true, []string{srv}, func(r *rig) {
+			r.be.Reuse = c.reuse
+			speakHTTP2(r, false)
+		})
+		one, two := http1Plain.client(t), http1Plain.client(t)
+		get := func(client *http.Client, path string) {
+			resp, err := client.Get("http://" + r.addr + path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			if b, err := io.ReadAll(resp.Body); err != nil || string(b) != path {
+				t.Errorf("%q, %v", b, err)
+			}
+		}
+		get(one, "/")
+		get(two, "/")
+		if n := conns.Load(); n != c.apart {
+			t.Errorf("reuse %d: %d connections for the first requests, want %d", c.reuse, n, c.apart)
+		}
+		get(one, "/")
+		get(two, "/")
+		if n := conns.Load(); n != c.later {
+			t.Errorf("reuse %d: %d connections for the second requests, want %d", c.reuse, n, c.later)
+		}
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() { get(http1Plain.client(t), "/crowd") })
+		}
+		wait.Until(t, "ten requests at the server", func() bool { return r.Servers[0].Load() == 10 })
+		close(gate)
+		all.Wait()
+		if n := conns.Load(); n > c.crowd {
+			t.Errorf("reuse %d: %d connections for a crowd, want %d at most", c.reuse, n, c.crowd)
+		}
+	}
+}
+
+// TestFallBackToHTTP1: a server that does not agree on h2 is spoken to in HTTP/1.1, and so is a WebSocket's.
+func TestFallBackToHTTP1(t *testing.T) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
+	defer s.Close()
+	r := newRig(t, true, []string{strings.TrimPrefix(s.URL, "https://")}, func(r *rig) { speakHTTP2(r, true) })
+	client := http1Plain.client(t)
+	for range 3 {
+		resp, err := client.Get("http://" + r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if string(b) != "HTTP/1.1" || err != nil {
+			t.Errorf("%q, %v", b, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -162,8 +163,8 @@ func TestServersOfHTTP2(t *testing.T) {
 			f.head(id, false, ":status", "200", "content-length", "3")
 			f.WriteData(id, true, []byte("ok"))
 		}, "200 cut SD-- 0"},
-		{"no status", func(f *player) { f.head(f.await(), true, "x", "y") }, "502 page SH-- 0"},
-		{"a field of HTTP/1", func(f *player) { f.head(f.await(), true, ":status", "200", "connection", "close") }, "502 page SH-- 0"},
+		{"no status", func(f *player) { f.head(f.await(), true, "x", "y") }, "502 page PH-- 0"},
+		{"a field of HTTP/1", func(f *player) { f.head(f.await(), true, ":status", "200", "connection", "close") }, "502 page PH-- 0"},
 		{"DATA before the head", func(f *player) { f.WriteData(f.await(), true, []byte("x")) }, "502 page SH-- 0"},
 		{"a frame for a stream that was not opened", raw(http2.FrameData, 0, 7, "x"), "502 page SH-- 0"},
 		{"a PUSH_PROMISE", raw(http2.FramePushPromise, http2.FlagPushPromiseEndHeaders, 1, "\x00\x00\x00\x02"), "502 page SH-- 0"},
@@ -232,4 +233,163 @@ func hearAnswer(in *bufio.Reader) (status int, body string) {
 		return resp.StatusCode, "page"
 	}
 	return resp.StatusCode, string(b)
+}
+
+// TestRoomOnServers: no more streams at once than the server takes, and its windows are kept to the byte.
+func TestRoomOnServers(t *testing.T) {
+	body := strings.Repeat("0123456789", 300)
+	srv := playServer(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}, {ID: http2.SettingInitialWindowSize, Val: 1}}, func(f *player) {
+		busy, allowed, step, known := uint32(0), 1, 1, false
+		var got strings.Builder
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			switch frame := frame.(type) {
+			case *http2.MetaHeadersFrame:
+				if busy != 0 {
+					t.Errorf("stream %d begins while %d is open", frame.StreamID, busy)
+				}
+				busy, allowed, step = frame.StreamID, 1, 1
+				if !known { // it could not know better
+					allowed = 1<<16 - 1
+				}
+				got.Reset()
+			case *http2.SettingsFrame:
+				known = known || frame.IsAck()
+			case *http2.DataFrame:
+				if allowed -= len(frame.Data()); allowed < 0 {
+					t.Errorf("%d bytes too much", -allowed)
+				}
+				got.Write(frame.Data())
+				if frame.StreamEnded() {
+					f.head(busy, false, ":status", "200", "content-length", fmt.Sprint(got.Len()))
+					f.WriteData(busy, true, []byte(got.String()))
+					busy = 0
+				} else if allowed == 0 {
+					step *= 2
+					allowed = step
+					f.WriteWindowUpdate(frame.StreamID, uint32(step))
+				}
+			}
+		}
+	})
+	r := newRig(t, true, []string{srv}, func(r *rig) {
+		r.be.Reuse = ReuseAlways
+		speakHTTP2(r, false)
+	})
+	// The first one waits until the server's settings have come.
+	if resp, err := http1Plain.client(t).Post("http://"+r.addr, "text/plain", strings.NewReader(body)); err != nil {
+		t.Fatal(err)
+	} else {
+		resp.Body.Close()
+	}
+	var all sync.WaitGroup
+	for _, chunked := range []bool{false, true, false, true, false, true} {
+		all.Go(func() {
+			var in io.Reader = strings.NewReader(body)
+			if chunked {
+				in = io.LimitReader(in, 1<<20)
+			}
+			resp, err := http1Plain.client(t).Post("http://"+r.addr, "text/plain", in)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer resp.Body.Close()
+			if got, err := io.ReadAll(resp.Body); err != nil || string(got) != body {
+				t.Errorf("%d: %d bytes of %d, %v", resp.StatusCode, len(got), len(body), err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestContinueFromServers: the server's 100 comes before the body, and an answer without it means that no body is wanted.
+func TestContinueFromServers(t *testing.T) {
+	r := newRig(t, true, []string{playServer(t, nil, func(f *player) {
+		id := f.await()
+		f.head(id, false, ":status", "100")
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			if data, ok := frame.(*http2.DataFrame); ok && data.StreamEnded() {
+				break
+			}
+		}
+		f.head(id, true, ":status", "201")
+		id = f.await()
+		f.head(id, true, ":status", "417")
+		f.WriteRSTStream(id, http2.ErrCodeNo)
+	})}, func(r *rig) { speakHTTP2(r, false) })
+	c, in := dial(t, r.addr)
+	io.WriteString(c, "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+	if resp, err := http.ReadResponse(in, nil); err != nil || resp.StatusCode != 100 {
+		t.Fatal(resp, err)
+	}
+	io.WriteString(c, "abc")
+	if status, _ := hearAnswer(in); status != 201 {
+		t.Errorf("answered %d", status)
+	}
+	io.WriteString(c, "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+	if status, _ := hearAnswer(in); status != 417 {
+		t.Errorf("answered %d", status)
+	}
+}
+
+// TestWebSocketOverHTTP2 goes through a tunnel of RFC 8441 to the server.
+func TestWebSocketOverHTTP2(t *testing.T) {
+	srv := playServer(t, []http2.Setting{{ID: http2.SettingEnableConnectProtocol, Val: 1}}, func(f *player) {
+		var id uint32
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			switch frame := frame.(type) {
+			case *http2.MetaHeadersFrame:
+				id = frame.StreamID
+				method, protocol := frame.PseudoValue("method"), frame.PseudoValue("protocol")
+				if method != "CONNECT" || protocol != "websocket" || frame.PseudoValue("path") != "/ws" {
+					t.Errorf("asked by %s for %s", method, protocol)
+				}
+				f.head(id, false, ":status", "200", "sec-websocket-protocol", "echo")
+			case *http2.DataFrame:
+				f.WriteData(id, frame.StreamEnded(), frame.Data())
+				if n := len(frame.Data()); n > 0 {
+					f.WriteWindowUpdate(0, uint32(n))
+					f.WriteWindowUpdate(id, uint32(n))
+				}
+			}
+		}
+	})
+	var line func() string
+	r := newRig(t, true, []string{srv}, func(r *rig) {
+		speakHTTP2(r, false)
+		r.be.HTTP2[r.Servers[0]].WebSocket = true
+		line = logTo(t, r, "%ST %tsc")
+	})
+	c, in := dial(t, r.addr)
+	io.WriteString(c, "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+		t.Fatal(resp, err)
+	}
+	for _, text := range []string{"hello", strings.Repeat("x", 40_000), "bye"} {
+		go io.WriteString(c, text)
+		got := make([]byte, len(text))
+		if _, err := io.ReadFull(in, got); err != nil || string(got) != text {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+	}
+	c.CloseWrite()
+	if rest, err := io.ReadAll(in); err != nil || len(rest) != 0 {
+		t.Errorf("%q, %v", rest, err)
+	}
+	if got := line(); !strings.HasPrefix(got, "101 --") {
+		t.Errorf("logged %q", got)
+	}
 }

@@ -80,6 +80,10 @@ func (t *txn) readHead() (int, wire.Status) {
 
 // headMissing handles a server that ended before its response head did.
 func (t *txn) headMissing() {
+	if s := t.c.stream; s != nil && s.Malformed() {
+		t.badResponse('P', bad{reason: s.Reason()})
+		return
+	}
 	if t.res != nil {
 		t.badResponse('S', bad{"the server ended in the middle of its answer's head", t.res.Bytes(), t.res.Len()})
 		return
