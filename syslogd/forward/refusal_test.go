@@ -47,7 +47,7 @@ func TestPeerThatEndsEverything(t *testing.T) {
 	})
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
-	f := start(t, w, p, 300*time.Millisecond) // far longer than the peer's moment, on a busy machine too
+	f := start(t, w, p, 5*time.Second) // far longer than the peer's moment, on a busy machine too
 	defer f.Close()
 	write(t, w, 0, 10)
 	wait.Until(t, "many attempts", func() bool { return f.Counts().Connections > 12 })
