@@ -61,8 +61,9 @@ func each(n int, f func(i int)) {
 
 // keeper is a client of one kept connection.
 type keeper struct {
-	c net.Conn
-	r *bufio.Reader
+	c   net.Conn
+	r   *bufio.Reader
+	run string // names its requests
 }
 
 func keep(addr string) (*keeper, error) {
@@ -70,7 +71,7 @@ func keep(addr string) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &keeper{c, bufio.NewReaderSize(c, 512)}, nil
+	return &keeper{c: c, r: bufio.NewReaderSize(c, 512)}, nil
 }
 
 // get sends one request and checks its answer; the connection must stay.
@@ -95,14 +96,23 @@ func (k *keeper) get(path string) error {
 	return nil
 }
 
+// dialer connects a client, in plain or over TLS.
+type dialer func() (*keeper, error)
+
+// plain is the dialer of an address.
+func plain(addr string) dialer { return func() (*keeper, error) { return keep(addr) } }
+
 // idle opens n connections, each with one request done.
-func idle(addr string, n int, errs *errorsOf) []*keeper {
+func idle(addr string, n int, errs *errorsOf) []*keeper { return idleBy(plain(addr), "idle", n, errs) }
+
+// idleBy is idle by a dialer; run names the requests.
+func idleBy(dial dialer, run string, n int, errs *errorsOf) []*keeper {
 	list := make([]*keeper, n)
 	each(n, func(i int) {
-		k, err := keep(addr)
+		k, err := dial()
 		if err == nil {
-			list[i] = k
-			err = k.get(fmt.Sprintf("/r/idle/%d.0", i))
+			list[i], k.run = k, run
+			err = k.get(fmt.Sprintf("/r/%s/%d.0", run, i))
 		}
 		if err != nil {
 			errs.add(err)
@@ -117,7 +127,7 @@ func again(list []*keeper, round int, errs *errorsOf) {
 		if list[i] == nil {
 			return
 		}
-		if err := list[i].get(fmt.Sprintf("/r/idle/%d.%d", i, round)); err != nil {
+		if err := list[i].get(fmt.Sprintf("/r/%s/%d.%d", list[i].run, i, round)); err != nil {
 			errs.add(err)
 		}
 	})
@@ -133,11 +143,16 @@ func leave(list []*keeper) {
 
 // slow keeps n connections busy with requests that take their time, until ctx ends; it returns how many were answered by each.
 func slow(ctx context.Context, addr string, n int, delay time.Duration, errs *errorsOf) (wait func() []int) {
+	return slowBy(ctx, plain(addr), "slow", n, delay, errs)
+}
+
+// slowBy is slow by a dialer; run names the requests.
+func slowBy(ctx context.Context, dial dialer, run string, n int, delay time.Duration, errs *errorsOf) (wait func() []int) {
 	counts := make([]int, n)
 	var done sync.WaitGroup
 	for i := range n {
 		done.Go(func() {
-			k, err := keep(addr)
+			k, err := dial()
 			if err != nil {
 				errs.add(err)
 				return
@@ -145,7 +160,7 @@ func slow(ctx context.Context, addr string, n int, delay time.Duration, errs *er
 			defer k.c.Close()
 			for ctx.Err() == nil {
 				ms := int(delay.Milliseconds())/2 + rand.IntN(int(delay.Milliseconds()))
-				if err := k.get(fmt.Sprintf("/delay/%d?slow=%d.%d", ms, i, counts[i])); err != nil {
+				if err := k.get(fmt.Sprintf("/delay/%d?%s=%d.%d", ms, run, i, counts[i])); err != nil {
 					errs.add(err)
 					return
 				}
@@ -159,9 +174,15 @@ func slow(ctx context.Context, addr string, n int, delay time.Duration, errs *er
 	}
 }
 
+// tunnelConn is a connection whose sides end one by one: of TCP, or over TLS.
+type tunnelConn interface {
+	net.Conn
+	CloseWrite() error
+}
+
 // tunnel is one connection through which numbers pass both ways, and what the client counted of it.
 type tunnel struct {
-	c        *net.TCPConn
+	c        tunnelConn
 	r        *bufio.Reader
 	addr     string // the client's
 	in, out  int64  // bytes, all of them
@@ -179,11 +200,16 @@ func (u *tunnel) write(b []byte) error {
 
 // openTunnel connects; with upgrade it asks an HTTP frontend to switch protocols.
 func openTunnel(addr string, upgrade bool) (*tunnel, error) {
-	c, err := net.DialTimeout("tcp", addr, 20*time.Second)
+	return openTunnelBy(plain(addr), upgrade)
+}
+
+func openTunnelBy(dial dialer, upgrade bool) (*tunnel, error) {
+	k, err := dial()
 	if err != nil {
 		return nil, err
 	}
-	u := &tunnel{c: c.(*net.TCPConn), addr: c.LocalAddr().String(), begun: time.Now()}
+	c := k.c
+	u := &tunnel{c: c.(tunnelConn), addr: c.LocalAddr().String(), begun: time.Now()}
 	u.r = bufio.NewReaderSize(reader{u}, 2048)
 	if !upgrade {
 		return u, nil
@@ -255,9 +281,14 @@ func (u *tunnel) receive() error {
 
 // tunnels runs n of them until ctx ends; wait returns them when each has ended.
 func tunnels(ctx context.Context, addr string, upgrade bool, n int, pause time.Duration, errs *errorsOf) (wait func() []*tunnel) {
+	return tunnelsBy(ctx, plain(addr), upgrade, n, pause, errs)
+}
+
+// tunnelsBy is tunnels by a dialer.
+func tunnelsBy(ctx context.Context, dial dialer, upgrade bool, n int, pause time.Duration, errs *errorsOf) (wait func() []*tunnel) {
 	list := make([]*tunnel, n)
 	each(n, func(i int) {
-		u, err := openTunnel(addr, upgrade)
+		u, err := openTunnelBy(dial, upgrade)
 		if err != nil {
 			errs.add(err)
 			return

@@ -246,7 +246,7 @@ func TestBackpressureMoves(t *testing.T) {
 		}
 		defer u.c.Close()
 		u.c.SetDeadline(time.Now().Add(60 * time.Second))
-		u.c.SetReadBuffer(64 << 10)
+		u.c.(*net.TCPConn).SetReadBuffer(64 << 10)
 		text := pattern(24 << 20)
 		wrote := make(chan error, 1)
 		var written atomic.Int64

@@ -3,6 +3,7 @@ package handover
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,7 +139,7 @@ func TestConfigurationThatLost(t *testing.T) {
 				if err := u.write([]byte(text)); err != nil {
 					t.Fatal(err)
 				}
-				(&raw{t, u.c, u.r}).wantText(text)
+				(&raw{t, u.c.(*net.TCPConn), u.r}).wantText(text)
 			}
 			talk("before")
 			kept := s.dial(s.http)
@@ -239,7 +240,7 @@ func TestIdleTimeRunsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer u.c.Close()
-	c := &raw{t, u.c, u.r}
+	c := &raw{t, u.c.(*net.TCPConn), u.r}
 	c.SetDeadline(time.Now().Add(30 * time.Second))
 	c.send("x")
 	c.wantText("x")

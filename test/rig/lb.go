@@ -62,6 +62,30 @@ func (b *LB) Replace(ctx context.Context) error {
 	return Until(ctx, "the old balancer to leave", func() bool { return !old.Running() })
 }
 
+// Restart ends the master alone and starts another one, as the unit's restart does: the workers serve meanwhile, and the new master finds them.
+func (b *LB) Restart(ctx context.Context) error {
+	old := b.Process
+	if text, err := verb(ctx, b.program, "detach", "-S", b.Master); err != nil {
+		return fmt.Errorf("detach: %w: %s", err, text)
+	}
+	select {
+	case <-old.Done():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	p, err := Start(b.program, b.mode, "-f", b.Config, "-p", b.pidfile, "-S", b.Master)
+	if err != nil {
+		return err
+	}
+	b.Process = p
+	return b.ready(ctx, p)
+}
+
+// Upgrade runs `lb upgrade` and returns what it said.
+func (b *LB) Upgrade(ctx context.Context) (string, error) {
+	return verb(ctx, b.program, "upgrade", "-S", b.Master)
+}
+
 // ready waits until p serves, and stops it if it does not.
 func (b *LB) ready(ctx context.Context, p *Process) error {
 	// lb's master writes its pid only when its worker is ready; HAProxy's writes it earlier, so its sockets are asked too.
