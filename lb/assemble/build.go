@@ -152,7 +152,10 @@ func (b *builder) common(p *config.Proxy) stream.Proxy {
 	}
 	c.ForwardFor, c.OriginalTo = addressField(p.ForwardFor), addressField(p.OriginalTo)
 	for status, file := range p.ErrorFiles {
-		page, err := stream.ParsePage(file.Data)
+		page, err := &stream.Page{Status: status, Rule: file.Rule}, error(nil)
+		if file.Rule == nil {
+			page, err = stream.ParsePage(file.Data)
+		}
 		if err != nil {
 			b.refuse(p.Pos, fmt.Errorf("errorfile %d %s is not an HTTP response: %w", status, file.Path, err))
 			continue
@@ -315,7 +318,7 @@ func (b *builder) backends() {
 			AbortOnClose: p.AbortOnClose, HideClose: p.HideClose, Persist: p.Persist, HashURI: uriHash(&p.Balance), HashAddr: addrHash(&p.Balance), HashKey: p.Balance.Key, HashBytes: keyHash(&p.Balance), Sticks: p.Sticks,
 		}
 		if p.Cookie != nil {
-			be.Cookie = cookie(p.Cookie)
+			be.Cookie = cookie(p.Cookie, p.CookieKey)
 			be.Cookie.Bind(servers)
 		}
 		for _, s := range servers {
@@ -451,8 +454,8 @@ func uriHash(bal *config.Balance) func([]byte) uint32 {
 	}
 }
 
-func cookie(c *config.Cookie) *stream.Cookie {
-	suffix := "; path=/"
+func cookie(c *config.Cookie, key string) *stream.Cookie {
+	suffix := ""
 	if c.Domain != "" {
 		suffix += "; domain=" + c.Domain
 	}
@@ -465,10 +468,22 @@ func cookie(c *config.Cookie) *stream.Cookie {
 	for _, a := range c.Attrs {
 		suffix += "; " + a
 	}
-	return &stream.Cookie{
+	k := &stream.Cookie{
 		Name: c.Name, Indirect: c.Indirect, NoCache: c.NoCache, PostOnly: c.PostOnly, Preserve: c.Preserve,
-		Suffix: suffix,
+		MaxIdle: int64(c.MaxIdle / time.Second), MaxLife: int64(c.MaxLife / time.Second), Suffix: suffix,
 	}
+	switch {
+	case c.Insert:
+		k.Mode = stream.InsertCookie
+	case c.Rewrite:
+		k.Mode = stream.RewriteCookie
+	case c.Prefix:
+		k.Mode = stream.PrefixCookie
+	}
+	if c.Dynamic {
+		k.Key = []byte(key)
+	}
+	return k
 }
 
 // servers builds a backend's servers and gives each its place among all.

@@ -186,7 +186,7 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 		Kind: stats.Server, HTTP: be.HTTP, Proxy: be.Proxy.Name, Name: srv.Name, ProxyID: be.ID, ID: srv.ID,
 		Counters: n.Counters, QueueCur: st.Queued, QueueMax: st.QueueMax, SessCur: st.Cur, SessMax: st.Max,
 		SessLimit: sessLimit(st.MaxConn), QLimit: cs.MaxQueue, Weight: st.Share, UserWeight: st.Weight,
-		LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second), Cookie: srv.Cookie, Addr: srv.Addr().String(),
+		LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second), Cookie: cookieOf(be, srv), Addr: srv.Addr().String(),
 		Pool: stats.Pool{IdleLimit: cs.PoolMaxConn, IdleConns: s.idle[srv.Index], SafeConns: s.idle[srv.Index], UsedConns: st.Cur},
 	}
 	r.LBTotal, r.CheckFail, r.CheckDown = st.Picked, st.Fails, st.Downs
@@ -220,3 +220,11 @@ func fillTimes(r *stats.Row, c *stream.ServerCounters, nowMs int64) {
 }
 
 func seconds(since time.Time) int { return int(time.Since(since) / time.Second) }
+
+// cookieOf is the value of a backend's cookie for a server.
+func cookieOf(be *stream.Backend, srv *backend.Server) string {
+	if be.Cookie == nil {
+		return srv.Cookie
+	}
+	return be.Cookie.Value(srv)
+}

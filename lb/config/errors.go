@@ -96,6 +96,13 @@ func (c *call) httpError(d *draft) error {
 		words = words[n:]
 	}
 	switch {
+	case e.formats:
+		r, err := rule.ParsePage(code, c.args[2:], d.acls)
+		if err != nil {
+			return fmt.Errorf("'http-error' : %w", err)
+		}
+		d.ErrorFiles[code] = ErrorFile{Path: fmt.Sprintf("of line %d", c.pos.Line), Rule: r}
+		return nil
 	case e.payload == "default-errorfiles":
 		return nil
 	case e.page != nil:
@@ -121,31 +128,36 @@ type pageDraft struct {
 	code                       int
 	head, ctype, body, payload string // payload is the word that the page comes from
 	page                       *ErrorFile
+	formats                    bool // the response is made for each request
 }
 
 // pageWord applies one word of an http-error line with its values.
 func (c *call) pageWord(e *pageDraft, word string, values []string) error {
 	switch word {
-	case "lf-file", "lf-string":
-		return fmt.Errorf("'http-error ... %s' is known to HAProxy, but not supported by lb yet: a page is the same for all requests; use 'http-request return' for others", word)
 	case "content-type":
 		e.ctype = values[0]
 		return nil
 	case "hdr":
 		name, text := values[0], values[1]
-		if !rule.IsHeaderName(name) || strings.ContainsAny(text, "\r\n") || strings.Contains(strings.ReplaceAll(text, "%%", ""), "%") {
-			return fmt.Errorf("'http-error ... hdr %s' expects a header's name and a fixed text: a page is the same for all requests", name)
+		if !rule.IsHeaderName(name) || strings.ContainsAny(text, "\r\n") {
+			return fmt.Errorf("'http-error ... hdr %s' expects a header's name and a text of one line", name)
+		}
+		if strings.Contains(strings.ReplaceAll(text, "%%", ""), "%") {
+			e.formats = true
+			return nil
 		}
 		e.head += name + ": " + strings.ReplaceAll(text, "%%", "%") + "\r\n"
 		return nil
-	case "default-errorfiles", "errorfile", "errorfiles", "file", "string":
+	case "default-errorfiles", "errorfile", "errorfiles", "file", "lf-file", "string", "lf-string":
 	default:
-		return oneOf("http-error", word, "content-type", "default-errorfiles", "errorfile", "errorfiles", "file", "string", "hdr")
+		return oneOf("http-error", word, "content-type", "default-errorfiles", "errorfile", "errorfiles", "file", "lf-file", "string", "lf-string", "hdr")
 	}
 	if e.payload != "" {
 		return fmt.Errorf("'http-error' : '%s' and '%s' exclude each other", e.payload, word)
 	}
 	switch e.payload = word; word {
+	case "lf-file", "lf-string":
+		e.formats = true
 	case "errorfile":
 		read, err := c.readErrorFile(values[0])
 		if err != nil {
@@ -169,4 +181,31 @@ func (c *call) pageWord(e *pageDraft, word string, values []string) error {
 		e.body = values[0]
 	}
 	return nil
+}
+
+// pagesUse is a rule that answers with a page of an http-errors section.
+type pagesUse struct {
+	rule *rule.Rule
+	name string
+	pos  cfgfile.Pos
+}
+
+// resolvePages gives rules the pages that they name.
+func (p *parser) resolvePages() {
+	for _, u := range p.usedPages {
+		pages := p.errorPages[u.name]
+		if pages == nil {
+			p.report.Errorf(u.pos, "unable to find http-errors section '%s'%s", u.name, didYouMean(cfgfile.Suggest(u.name, sortedNames(p.errorPages))))
+			continue
+		}
+		_, status := u.rule.Pages()
+		page, have := pages[status]
+		if !have {
+			p.report.Warnf(u.pos, "status '%d' is not declared in http-errors section '%s': the answer has no body", status, u.name)
+			continue
+		}
+		if err := u.rule.UsePage(page.Data); err != nil {
+			p.report.Errorf(u.pos, "errorfile '%s': %v", page.Path, err)
+		}
+	}
 }

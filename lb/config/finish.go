@@ -37,6 +37,7 @@ func (p *parser) finish() {
 	p.resolveUserlists()
 	p.resolveGauges()
 	p.resolveFiles()
+	p.resolvePages()
 	p.resolvePeers()
 	p.checkAddresses()
 	p.assignIDs()
@@ -335,7 +336,11 @@ func (p *parser) checkServers(d *draft) {
 		p.checkProto(d, s)
 		p.checkChecks(d, s)
 	}
-	if d.Cookie != nil && d.Backend && len(d.Servers) > 0 && !cookies {
+	switch {
+	case d.Cookie == nil || !d.Backend:
+	case d.Cookie.Dynamic && d.CookieKey == "":
+		p.report.Warnf(d.cookiePos, "'cookie %s dynamic' has no effect: %s '%s' has no 'dynamic-cookie-key'", d.Cookie.Name, d.section, d.Name)
+	case len(d.Servers) > 0 && !cookies && !d.Cookie.Dynamic:
 		p.report.Warnf(d.cookiePos, "'cookie %s' has no effect: no server of %s '%s' has a cookie value", d.Cookie.Name, d.section, d.Name)
 	}
 }

@@ -75,6 +75,7 @@ type parser struct {
 	files      []fileUse
 	errorPages map[string]map[int]ErrorFile // of http-errors sections
 	atErrors   map[int]ErrorFile            // being read
+	usedPages  []pagesUse
 	namedSections
 	unix        unixDefaults
 	place       []string // default-path

@@ -199,6 +199,7 @@ type ServerSide struct {
 	Redispatch   int // option redispatch [N]: 0 off, 1 each retry, -1 the last (default of the bare option), as HAProxy counts
 	HTTPReuse    HTTPReuse
 	Cookie       *Cookie // nil: none
+	CookieKey    string  // dynamic-cookie-key
 	Check        Check   // what `check` on a server line uses
 	AllBackups   bool    // option allbackups
 	AbortOnClose bool    // option abortonclose
@@ -436,10 +437,12 @@ type Balance struct {
 	Factor         int           // hash-balance-factor; 0 none
 }
 
-// Cookie is `cookie NAME insert ...`.
+// Cookie is `cookie NAME ...`. Without insert, rewrite and prefix servers name
+// themselves.
 type Cookie struct {
 	Name                                                    string
 	Insert, Rewrite, Prefix                                 bool
+	Dynamic                                                 bool
 	Indirect, NoCache, PostOnly, Preserve, HTTPOnly, Secure bool
 	Domain                                                  string
 	MaxIdle, MaxLife                                        time.Duration
@@ -464,6 +467,8 @@ type AddressField struct {
 type ErrorFile struct {
 	Path string
 	Data []byte // the whole response as on the wire; empty for /dev/null
+
+	Rule *rule.Rule // makes the response for each request; nil: it is Data
 }
 
 // Capture is one `capture request|response header`.

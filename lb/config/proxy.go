@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"lbsyslogd/lb/rule"
@@ -60,7 +61,11 @@ func proxyTable() []row[*draft] {
 			}
 			return nil
 		}},
-		{name: "cookie", args: "<name> insert [indirect] [nocache] [postonly] [preserve] [httponly] [secure] [domain <domain>] [attr <text>]", min: 1, max: many, in: back, apply: (*call).cookie},
+		{name: "cookie", args: "<name> [rewrite|insert|prefix] [indirect] [nocache] [postonly] [preserve] [httponly] [secure] [domain <domain>] [maxidle <time>] [maxlife <time>] [dynamic] [attr <text>]", min: 1, max: many, in: back, apply: (*call).cookie},
+		{name: "dynamic-cookie-key", args: "<text>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) error {
+			d.CookieKey = c.args[0]
+			return nil
+		}},
 		{name: "dispatch", args: "<address>:<port>", min: 1, max: 1, in: ownBack, hard: true, status: Translated, doc: "it is read as a server of the name 'dispatch'", apply: func(c *call, d *draft) error {
 			c.args = []string{"dispatch", c.args[0]}
 			return c.server(d)
@@ -155,55 +160,54 @@ func (c *call) captured() (Capture, error) {
 	return Capture{Header: c.args[0], Len: n}, err
 }
 
-// cookie applies cookie NAME insert ...
+// cookie applies cookie NAME ...
 func (c *call) cookie(d *draft) error {
 	k := &Cookie{Name: c.args[0]}
+	flags := map[string]*bool{
+		"insert": &k.Insert, "rewrite": &k.Rewrite, "prefix": &k.Prefix, "indirect": &k.Indirect, "nocache": &k.NoCache, "preserve": &k.Preserve,
+		"httponly": &k.HTTPOnly, "secure": &k.Secure, "postonly": &k.PostOnly, "dynamic": &k.Dynamic,
+	}
 	words := c.args[1:]
 	for len(words) > 0 {
 		n := 1
-		switch words[0] {
-		case "insert":
-			k.Insert = true
-		case "indirect":
-			k.Indirect = true
-		case "nocache":
-			k.NoCache = true
-		case "preserve":
-			k.Preserve = true
-		case "httponly":
-			k.HTTPOnly = true
-		case "secure":
-			k.Secure = true
-		case "postonly":
-			k.PostOnly = true
-		case "maxidle", "maxlife":
-			return fmt.Errorf("'cookie %s' is known to HAProxy, but not supported by lb yet: the cookie lives as long as the browser's session, or as long as 'attr Max-Age=<seconds>' says", words[0])
-		case "rewrite", "prefix", "dynamic":
-			return fmt.Errorf("'cookie %s' is known to HAProxy, but not supported by lb yet: use 'cookie %s insert indirect nocache'", words[0], k.Name)
-		case "domain", "attr":
+		switch flag := flags[words[0]]; {
+		case flag != nil:
+			*flag = true
+		case slices.Contains([]string{"domain", "attr", "maxidle", "maxlife"}, words[0]):
 			if len(words) < 2 {
 				return fmt.Errorf("'cookie' : '%s' expects a value", words[0])
 			}
-			if err := k.value(words[0], words[1]); err != nil {
+			if err := k.value(c, words[0], words[1]); err != nil {
 				return err
 			}
 			n = 2
 		default:
-			return oneOf("cookie", words[0], "insert", "indirect", "nocache", "postonly", "preserve", "httponly", "secure", "domain", "attr")
+			return oneOf("cookie", words[0], "rewrite", "insert", "prefix", "indirect", "nocache", "postonly", "preserve", "httponly", "secure", "domain", "maxidle", "maxlife", "dynamic", "attr")
 		}
 		words = words[n:]
 	}
-	if !k.Insert {
-		return fmt.Errorf("'cookie %s' needs 'insert': learning or rewriting the servers' own cookies is not supported by lb yet", k.Name)
+	switch {
+	case k.Rewrite && k.Indirect:
+		return fmt.Errorf("'cookie' : 'rewrite' and 'indirect' exclude each other")
+	case k.Rewrite && k.Insert || k.Rewrite && k.Prefix || k.Insert && k.Prefix:
+		return fmt.Errorf("'cookie' : 'rewrite', 'insert' and 'prefix' exclude each other")
+	case k.Preserve && !k.Insert && !k.Indirect:
+		return fmt.Errorf("'cookie' : 'preserve' needs 'insert' or 'indirect'")
 	}
 	d.Cookie, d.cookiePos = k, c.pos
 	return nil
 }
 
 // value applies the words of a cookie line that have one.
-func (k *Cookie) value(word, value string) error {
+func (k *Cookie) value(c *call, word, value string) (err error) {
 	switch word {
 	case "domain":
+		if strings.ContainsAny(value, ";\r\n") {
+			return fmt.Errorf("'cookie domain' cannot contain a semicolon or a line end: '%s'", value)
+		}
+		if !strings.Contains(value, ".") {
+			c.p.report.Warnf(c.pos, "'cookie' : the domain '%s' contains no dots: some browsers ignore it (RFC 2109)", value)
+		}
 		// Several domains are possible; the browser sees each as an attribute.
 		if k.Domain != "" {
 			value = k.Domain + "; domain=" + value
@@ -214,8 +218,12 @@ func (k *Cookie) value(word, value string) error {
 			return fmt.Errorf("'cookie attr' cannot contain a semicolon or a line end: '%s'", value)
 		}
 		k.Attrs = append(k.Attrs, value)
+	case "maxidle":
+		k.MaxIdle, err = seconds("cookie maxidle", value)
+	case "maxlife":
+		k.MaxLife, err = seconds("cookie maxlife", value)
 	}
-	return nil
+	return err
 }
 
 // errorCodes are the statuses whose answers can be replaced.

@@ -138,6 +138,9 @@ func (c *call) addRule(d *draft, stage rule.Stage, words []string) error {
 	r, err := rule.ParseRule(stage, words, d.acls)
 	if err == nil {
 		r.Place = &sample.Place{File: c.pos.File, Line: c.pos.Line}
+		if name, _ := r.Pages(); name != "" {
+			c.p.usedPages = append(c.p.usedPages, pagesUse{r, name, c.pos})
+		}
 		d.Rules[stage] = append(d.Rules[stage], r)
 	}
 	return err

@@ -91,3 +91,8 @@ func sortedNames[V any](m map[string]V) []string {
 	slices.Sort(names)
 	return names
 }
+
+// seconds is duration for a word that counts seconds where it names no unit.
+func seconds(what, word string) (time.Duration, error) {
+	return duration(what, word, time.Second)
+}

@@ -144,7 +144,6 @@ func TestRuleMistakes(t *testing.T) {
 		{"return content-type a/b file /no/such", "cannot read the file"},
 		{"return content-type a/b file " + big, "must fit in a buffer of 16384"},
 		{"return errorfile " + broken, "does not begin with an HTTP response head"},
-		{"return errorfiles x", "not supported by lb yet; use 'errorfile'"},
 		{"return content-type a/b string x hdr Content-Length 5", "says where the body ends"},
 		{"redirect", "redirection type expected"},
 		{"redirect locations /x", "unexpected keyword 'locations'; did you mean 'location'?"},

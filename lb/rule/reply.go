@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/sample"
@@ -24,6 +25,8 @@ type reply struct {
 	format  *logformat.Format // payload built for each answer
 	headers []replyHeader
 	fixed   []byte // the field lines of an errorfile
+	about   int    // the status that an errorfile stands for
+	pages   string // the http-errors section that has the answer; "" none
 }
 
 type replyHeader struct {
@@ -82,16 +85,14 @@ func parseReply(p *ruleParser, r *reply) (action, error) {
 			}
 		case "hdr":
 			err = r.header(p)
-		case "default-errorfiles", "errorfile", "file", "lf-file", "string", "lf-string":
+		case "default-errorfiles", "errorfile", "errorfiles", "file", "lf-file", "string", "lf-string":
 			if payload != "" {
 				return nil, fmt.Errorf("'%s' and '%s' exclude each other", payload, word)
 			}
 			payload = word
 			err = r.payload(p, word)
-		case "errorfiles":
-			err = errors.New("'errorfiles' (http-errors sections) is not supported by lb yet; use 'errorfile'")
 		default:
-			err = fmt.Errorf("unknown argument '%s'%s", word, sample.Hint(word, []string{"status", "deny_status", "content-type", "hdr", "default-errorfiles", "errorfile", "file", "lf-file", "string", "lf-string"}))
+			err = fmt.Errorf("unknown argument '%s'%s", word, sample.Hint(word, []string{"status", "deny_status", "content-type", "hdr", "default-errorfiles", "errorfile", "errorfiles", "file", "lf-file", "string", "lf-string"}))
 		}
 	}
 	if err != nil {
@@ -138,6 +139,8 @@ func (r *reply) payload(p *ruleParser, word string) error {
 		}
 	}
 	switch word {
+	case "errorfiles":
+		r.pages = arg
 	case "errorfile":
 		if err := r.errorfile(text); err != nil {
 			return fmt.Errorf("errorfile '%s': %w", arg, err)
@@ -164,6 +167,7 @@ func (r *reply) errorfile(text []byte) error {
 		}
 		r.fixed = append(append(append(append(r.fixed, h.Name(i)...), ": "...), h.Value(i)...), "\r\n"...)
 	}
+	r.about = r.status
 	r.status, r.reason = h.Status(), bytes.Clone(h.Reason())
 	r.body = text[n:]
 	return nil
@@ -172,6 +176,8 @@ func (r *reply) errorfile(text []byte) error {
 // settle checks what was read as a whole.
 func (r *reply) settle(payload string) error {
 	switch {
+	case payload == "errorfile" || payload == "errorfiles": // whose fields are their own, as with HAProxy
+		r.errfile, r.headers = false, nil
 	case payload != "":
 		r.errfile = payload == "default-errorfiles"
 	case len(r.headers) > 0: // as HAProxy: an answer with these fields, without a body
@@ -191,15 +197,21 @@ func (r *reply) settle(payload string) error {
 
 func (r *reply) run(x *sample.Ctx) Verdict {
 	x.Rec.LastRule = x.Place // what it says may show it
-	x.Reply = sample.Reply{Status: r.status, ErrorFile: r.errfile, Reason: r.reason}
+	x.Reply = sample.Reply{Status: r.status, ErrorFile: r.errfile, About: r.about, Reason: r.reason}
 	if r.errfile {
 		return r.verdict
 	}
 	x.Answer = append(x.Answer[:0], r.fixed...)
 	for i := range r.headers {
 		h := &r.headers[i]
+		before := len(x.Answer)
 		x.Answer = append(append(x.Answer, h.name...), ": "...)
-		x.Answer = append(h.value.Append(x.Answer, x), "\r\n"...)
+		begin := len(x.Answer)
+		if x.Answer = h.value.Append(x.Answer, x); len(x.Answer) == begin { // as HAProxy: no value, no field
+			x.Answer = x.Answer[:before]
+			continue
+		}
+		x.Answer = append(x.Answer, "\r\n"...)
 	}
 	if r.ctype != "" && (len(r.body) > 0 || r.format != nil) {
 		x.Answer = append(append(append(x.Answer, "content-type: "...), r.ctype...), "\r\n"...)
@@ -212,4 +224,35 @@ func (r *reply) run(x *sample.Ctx) Verdict {
 	}
 	x.Reply.Header = x.Answer[:end:end]
 	return r.verdict
+}
+
+// Pages names the http-errors section whose page the rule answers with, and
+// the page's status; "" there is none.
+func (r *Rule) Pages() (section string, status int) {
+	if a, ok := r.act.(*reply); ok {
+		return a.pages, a.status
+	}
+	return "", 0
+}
+
+// UsePage gives the rule the page that Pages asks for: a whole response, as on
+// the wire. Without it the answer has no body.
+func (r *Rule) UsePage(text []byte) error {
+	a := r.act.(*reply)
+	return a.errorfile(text)
+}
+
+// ParsePage compiles the words of an http-error line after its status, as the
+// rule that answers with it.
+func ParsePage(status int, words []string, acls *acl.ACLs) (*Rule, error) {
+	p := newParser(Request, append([]string{"return", "status", strconv.Itoa(status)}, words...), acls)
+	p.at = 1
+	act, err := parseReply(p, &reply{verdict: Return, status: status})
+	if err == nil && p.at < len(p.words) {
+		err = fmt.Errorf("cannot handle unexpected argument '%s'", p.peek())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Rule{src: strings.Join(p.words, " "), act: act}, nil
 }

@@ -95,6 +95,9 @@ type Reply struct {
 	// ErrorFile is true when the proxy's errorfile for Status should be sent
 	// if there is one (deny without a body of its own), with Header added.
 	ErrorFile bool
+	// About is the status that the answer is about, when that is another one: an
+	// error file's own is what the client sees, and logs have this.
+	About int
 	// Reason is the reason phrase when a rule sets one; nil is the standard one.
 	Reason []byte
 }

@@ -2,67 +2,236 @@ package stream
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/cespare/xxhash/v2"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/http1"
 )
 
-// Cookie is `cookie NAME insert ...`: the client learns which server it has.
+// Cookie is `cookie NAME ...`: a client's cookie says which server it has.
 type Cookie struct {
 	Name     string
-	Indirect bool   // the server never sees it
-	NoCache  bool   // responses that set it must not be cached by others
-	PostOnly bool   // set only in answers to POST
-	Preserve bool   // a server may set or delete it itself
-	Suffix   string // "; path=/; domain=..." and whatever else follows the value
+	Mode     CookieMode
+	Indirect bool // a client that has its server is not told again; nor do servers see a cookie that we insert
+	NoCache  bool // responses that set it must not be cached by others
+	PostOnly bool // inserted in answers to POST only
+	Preserve bool // a server may set or delete it itself
 
-	servers map[string]*backend.Server
+	// MaxIdle and MaxLife are how many seconds the cookie counts after it was last
+	// renewed, and after it was first set; 0 for good.
+	MaxIdle, MaxLife int64
+
+	// Key makes the values of servers that name none of their own; nil they have
+	// none.
+	Key []byte
+
+	Suffix string // "; domain=..." and whatever else follows the path
+
+	servers []cookieServer
 	prefix  []byte // "NAME="
 }
 
-// Bind tells the cookie which servers have which value.
+// CookieMode is who writes the cookie.
+type CookieMode uint8
+
+// The modes.
+const (
+	PassiveCookie CookieMode = iota // servers do
+	InsertCookie                    // we do
+	RewriteCookie                   // servers do, and we put the value in
+	PrefixCookie                    // it is the application's, and the server's value stands before it
+)
+
+// cookieServer is a server and its value.
+type cookieServer struct {
+	*backend.Server
+	made *atomic.Pointer[madeValue] // nil for one that names its value
+}
+
+// madeValue is a value that was made of a server's address.
+type madeValue struct {
+	of    *backend.Addr
+	value string
+}
+
+// Bind tells the cookie which servers there are.
 func (c *Cookie) Bind(servers []*backend.Server) {
-	c.servers = map[string]*backend.Server{}
 	c.prefix = []byte(c.Name + "=")
 	for _, s := range servers {
-		if s.Cookie != "" && c.servers[s.Cookie] == nil {
-			c.servers[s.Cookie] = s
+		one := cookieServer{Server: s}
+		switch {
+		case s.Cookie != "":
+		case len(c.Key) > 0:
+			one.made = new(atomic.Pointer[madeValue])
+		default:
+			continue
 		}
+		c.servers = append(c.servers, one)
 	}
 }
 
+// Value is the cookie's value for a server, "" when it has none.
+func (c *Cookie) Value(srv *backend.Server) string {
+	if srv.Cookie != "" || len(c.Key) == 0 {
+		return srv.Cookie
+	}
+	for i := range c.servers {
+		if c.servers[i].Server == srv {
+			return c.value(&c.servers[i])
+		}
+	}
+	return ""
+}
+
+// value is as HAProxy makes it: XXH64 of the key, the address, and the port as
+// four bytes in network order.
+func (c *Cookie) value(s *cookieServer) string {
+	if s.made == nil {
+		return s.Cookie
+	}
+	at := s.Addr()
+	if made := s.made.Load(); made != nil && made.of == at {
+		return made.value
+	}
+	made := &madeValue{of: at}
+	if ip := at.IP; ip.IsValid() {
+		b := append(bytes.Clone(c.Key), ip.Addr().AsSlice()...)
+		b = binary.BigEndian.AppendUint32(b, uint32(ip.Port()))
+		made.value = fmt.Sprintf("%016x", xxhash.Sum64(b))
+	}
+	s.made.Store(made)
+	return made.value
+}
+
+// Parts of a cookie's value.
+const (
+	cookieDate  = '|' // the value, when it was renewed and when it was first set
+	cookiePart  = '~' // a server's value, and the application's
+	cookieAhead = 86400
+)
+
 // readCookie binds the exchange to the server that the client's cookie names.
 // The third letter of the termination state says what came: N none, I an
-// unknown value, D a server that is down, V a valid one, U one that is not used
-// because a rule has chosen the server or ignores persistence.
+// unknown value, D a server that is down, V a valid one, E one that was not
+// renewed for too long, O one that is too old, U one that is not used because a
+// rule has chosen the server or ignores persistence.
 func (t *txn) readCookie() {
 	c, h := t.be.Cookie, &t.s.sh.req
-	value, found := c.find(h)
+	value, at, found := c.find(h)
 	t.rec.Term[2] = 'N'
+	if c.Mode == PassiveCookie && !c.Indirect { // as HAProxy: nothing is said of it
+		defer func() { t.rec.Term[2] = '-' }()
+	}
 	if !found {
 		return
 	}
 	t.hadCookie = true
-	srv := c.servers[string(value)]
-	switch {
-	case t.bound || t.ignored:
-		t.rec.Term[2] = 'U'
-	case srv == nil:
-		t.rec.Term[2] = 'I'
-	case !srv.Stats().Usable:
-		t.rec.Term[2] = 'D'
-		if t.be.Persist || t.forced {
-			t.srv, t.bound = srv, true
-		}
-	default:
-		t.rec.Term[2] = 'V'
-		t.srv, t.bound = srv, true
+	mine := value
+	if c.Mode == PrefixCookie {
+		mine, _, _ = bytes.Cut(value, []byte{cookiePart})
+	} else if bar := bytes.IndexByte(value, cookieDate); bar >= 0 {
+		mine = value[:bar]
+		t.cookieDates(value[bar+1:])
 	}
-	c.strip(h)
+	now := t.s.sh.Loop.Time().Unix()
+	switch {
+	case t.cookieFirst != 0 && c.MaxLife != 0 && stale(now, t.cookieFirst, c.MaxLife):
+		t.rec.Term[2] = 'O'
+		mine, t.cookieFirst, t.cookieLast = nil, 0, 0
+	case t.cookieLast != 0 && c.MaxIdle != 0 && stale(now, t.cookieLast, c.MaxIdle):
+		t.rec.Term[2] = 'E'
+		mine, t.cookieFirst, t.cookieLast = nil, 0, 0
+	}
+	t.followCookie(mine)
+	switch {
+	case c.Mode == PrefixCookie:
+		if own := bytes.IndexByte(value, cookiePart); own >= 0 {
+			v := h.Value(at)
+			start := cap(v) - cap(value) // value is a part of v
+			h.SetValue(at, append(bytes.Clone(v[:start]), v[start+own+1:]...))
+		}
+	case c.Mode == InsertCookie && c.Indirect:
+		c.strip(h)
+	}
 }
 
-// find looks for the cookie in all Cookie fields.
-func (c *Cookie) find(h *http1.Head) (value []byte, found bool) {
+// followCookie chooses the first server of the cookie's value that can be used.
+func (t *txn) followCookie(value []byte) {
+	c := t.be.Cookie
+	down := false
+	if len(value) > 0 && !t.bound && !t.ignored {
+		for i := range c.servers {
+			one := &c.servers[i]
+			if c.value(one) != string(value) {
+				continue
+			}
+			usable := one.Stats().Usable
+			if usable || t.be.Persist || t.forced {
+				t.srv, t.bound = one.Server, true
+				t.rec.Term[2] = 'V'
+				if !usable {
+					t.rec.Term[2] = 'D'
+				}
+				return
+			}
+			down = true
+		}
+	}
+	switch {
+	case down:
+		t.rec.Term[2] = 'D'
+	case t.rec.Term[2] != 'N': // too old
+	case t.bound || t.ignored:
+		t.rec.Term[2] = 'U'
+	default:
+		t.rec.Term[2] = 'I'
+	}
+}
+
+// cookieDates reads when a cookie was renewed and when it was first set.
+func (t *txn) cookieDates(b []byte) {
+	t.cookieLast = readDate(b)
+	if bar := bytes.IndexByte(b, cookieDate); bar >= 0 && len(b)-bar > 5 {
+		t.cookieFirst = readDate(b[bar+1:])
+	}
+}
+
+// stale reports whether a date is more than limit seconds ago, or more than a
+// day ahead.
+func stale(now, date, limit int64) bool { return now-date > limit || date-now > cookieAhead }
+
+// A date is 30 bits in steps of four seconds, six bits a letter.
+const dateLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+// readDate gives the Unix time of a date, 0 when b does not begin with one.
+func readDate(b []byte) int64 {
+	if len(b) < 5 {
+		return 0
+	}
+	var n int64
+	for _, letter := range b[:5] {
+		i := bytes.IndexByte([]byte(dateLetters), letter)
+		if i < 0 {
+			return 0
+		}
+		n = n<<6 | int64(i)
+	}
+	return n << 2
+}
+
+func appendDate(b []byte, unix int64) []byte {
+	for shift := 24; shift >= 0; shift -= 6 {
+		b = append(b, dateLetters[unix>>2>>shift&63])
+	}
+	return b
+}
+
+// find looks for the cookie in all Cookie fields; at is the field's place.
+func (c *Cookie) find(h *http1.Head) (value []byte, at int, found bool) {
 	for i := h.Find("cookie", 0); i >= 0; i = h.Find("cookie", i+1) {
 		rest := h.Value(i)
 		for len(rest) > 0 {
@@ -70,18 +239,15 @@ func (c *Cookie) find(h *http1.Head) (value []byte, found bool) {
 			pair, rest, _ = bytes.Cut(rest, []byte(";"))
 			pair = bytes.TrimSpace(pair)
 			if bytes.HasPrefix(pair, c.prefix) {
-				return pair[len(c.prefix):], true
+				return pair[len(c.prefix):], i, true
 			}
 		}
 	}
-	return nil, false
+	return nil, 0, false
 }
 
-// strip takes the cookie out of the request when servers must not see it.
+// strip takes the cookie out of the request.
 func (c *Cookie) strip(h *http1.Head) {
-	if !c.Indirect {
-		return
-	}
 	for i := h.Find("cookie", 0); i >= 0; i = h.Find("cookie", i+1) {
 		v := h.Value(i)
 		if !bytes.Contains(v, c.prefix) {
@@ -109,48 +275,112 @@ func (c *Cookie) strip(h *http1.Head) {
 }
 
 // setCookie tells the client its server, unless it knows. The fourth letter
-// of the termination state says what was done: N nothing, I inserted, D the
-// server's own deleted, P left.
+// of the termination state says what was done: N nothing, P the server's own
+// was left, D deleted, R given the server's value; I one was inserted, U
+// renewed.
 func (t *txn) setCookie(h *http1.Head) {
 	c := t.be.Cookie
-	t.rec.Term[3] = 'N'
-	if c.Preserve && c.setByServer(h) {
-		t.rec.Term[3] = 'P'
+	if t.rec.Term[3] = c.editServers(t, h); c.Mode == PassiveCookie && !c.Indirect {
+		t.rec.Term[3] = '-'
+	}
+	if c.Mode != InsertCookie || t.ignored || c.Preserve && t.rec.Term[3] == 'P' || c.PostOnly && t.askedFor != methodPost {
 		return
 	}
-	if c.removeServers(h) {
-		t.rec.Term[3] = 'D'
-	}
-	if t.bound || t.ignored || t.srv.Cookie == "" || c.PostOnly && t.askedFor != methodPost {
+	now := t.s.sh.Loop.Time().Unix()
+	switch {
+	case !t.bound:
+	case (c.MaxIdle != 0 || t.cookieLast != 0) && t.cookieLast < now: // none, or not of this moment
+	case c.MaxLife != 0 && t.cookieFirst == 0, c.MaxLife == 0 && t.cookieFirst != 0: // the first date is missing, or is not wanted
+	default:
 		return
 	}
+	mine := c.Value(t.srv)
 	t.rec.Term[3] = 'I'
-	value := make([]byte, 0, 128)
-	value = append(value, c.prefix...)
-	value = append(value, t.srv.Cookie...)
-	value = append(value, c.Suffix...)
-	h.Add([]byte("Set-Cookie"), value)
-	if c.NoCache {
+	if t.bound && mine != "" {
+		t.rec.Term[3] = 'U'
+	}
+	value := append(make([]byte, 0, 128), c.prefix...)
+	if mine == "" { // such a server binds nobody
+		value = append(value, "; Expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/"...)
+	} else {
+		value = append(c.appendDates(append(value, mine...), now, t.cookieFirst), "; path=/"...)
+	}
+	h.Add([]byte("Set-Cookie"), append(value, c.Suffix...))
+	if c.NoCache && cacheable(t.askedFor, h) {
 		h.Add([]byte("Cache-Control"), []byte("private"))
 	}
 }
 
-// removeServers deletes what the server itself sets under the cookie's name.
-func (c *Cookie) removeServers(h *http1.Head) (any bool) {
-	for i := h.Find("set-cookie", 0); i >= 0; i = h.Find("set-cookie", i+1) {
-		if bytes.HasPrefix(h.Value(i), c.prefix) {
-			h.DelAt(i)
-			any = true
-		}
+// appendDates writes when the cookie was renewed, and when it was first set.
+func (c *Cookie) appendDates(b []byte, now, first int64) []byte {
+	if c.MaxIdle == 0 && c.MaxLife == 0 {
+		return b
 	}
-	return any
+	b = appendDate(append(b, cookieDate), now+3)
+	if c.MaxLife == 0 {
+		return b
+	}
+	if first == 0 {
+		first = now + 3
+	}
+	return appendDate(append(b, cookieDate), first)
 }
 
-func (c *Cookie) setByServer(h *http1.Head) bool {
+// editServers does what the mode asks to cookies of the name that the server
+// sets, and gives its letter.
+func (c *Cookie) editServers(t *txn, h *http1.Head) (letter byte) {
+	letter = 'N'
+	mine := c.Value(t.srv)
 	for i := h.Find("set-cookie", 0); i >= 0; i = h.Find("set-cookie", i+1) {
-		if bytes.HasPrefix(h.Value(i), c.prefix) {
-			return true
+		v := h.Value(i)
+		if !bytes.HasPrefix(v, c.prefix) {
+			continue
+		}
+		letter = 'P'
+		own := v[len(c.prefix):]
+		end := bytes.IndexByte(own, ';')
+		if end < 0 {
+			end = len(own)
+		}
+		switch {
+		case c.Preserve:
+		case c.Mode == InsertCookie || t.bound && c.Indirect:
+			h.DelAt(i)
+			letter = 'D'
+		case mine != "" && c.Mode == RewriteCookie:
+			h.SetValue(i, append(append(bytes.Clone(c.prefix), mine...), own[end:]...))
+			letter = 'R'
+		case mine != "" && c.Mode == PrefixCookie:
+			b := append(append(bytes.Clone(c.prefix), mine...), cookiePart)
+			h.SetValue(i, append(b, own...))
+			letter = 'R'
 		}
 	}
-	return false
+	return letter
+}
+
+// cacheable reports whether a cache between us and the client may keep the
+// answer, as HAProxy judges it: it says for how long, or how to ask again.
+func cacheable(asked method, h *http1.Head) bool {
+	switch h.Status() {
+	case 200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501:
+	default:
+		return false
+	}
+	if asked == methodPost || http1.EqualFold(h.Get("pragma"), "no-cache") {
+		return false
+	}
+	may := h.Get("expires") != nil || h.Get("etag") != nil || h.Get("last-modified") != nil
+	for i := h.Find("cache-control", 0); i >= 0; i = h.Find("cache-control", i+1) {
+		for rest := h.Value(i); len(rest) > 0; {
+			var word []byte
+			word, rest, _ = bytes.Cut(rest, []byte(","))
+			switch word = bytes.ToLower(bytes.TrimSpace(word)); string(word) {
+			case "private", "no-cache", "no-store", "max-age=0", "s-maxage=0":
+				return false
+			}
+			may = may || bytes.HasPrefix(word, []byte("max-age=")) || bytes.HasPrefix(word, []byte("s-maxage="))
+		}
+	}
+	return may
 }

@@ -19,6 +19,8 @@ type Page struct {
 	Reason string // the reason phrase, "" the usual one
 	Header []byte // complete field lines, without framing and Connection
 	Body   []byte
+
+	Rule *rule.Rule // makes header and body of each answer; nil: they are the same for all
 }
 
 // Pages maps statuses to answers.
@@ -138,14 +140,41 @@ func (t *txn) replyPage(status int, more []byte) {
 		t.end()
 		return
 	}
-	header := p.Header
+	header, body, phrase := p.Header, p.Body, p.Reason
+	if p.Rule != nil {
+		phrase = rule.StatusText(p.Status)
+		header, body = t.compose(p.Rule, len(more) > 0)
+	}
 	if len(more) > 0 {
 		header = append(bytes.Clone(header), more...)
 	}
-	t.reply(p.Status, p.Reason, header, p.Body)
+	t.reply(p.Status, phrase, header, body)
 	if t.rec.Status == p.Status { // no rule has set another
 		t.rec.Status = status // what it is about, whatever the page says
 	}
+}
+
+// compose makes an error page that rules describe. They see the request until
+// the server has been sent it. keep says that the context's Reply is in use.
+func (t *txn) compose(page *rule.Rule, keep bool) (header, body []byte) {
+	sh := t.s.sh
+	if keep { // a rule's own answer lies in the same memory
+		kept, answer := sh.ctx.Reply, sh.ctx.Answer
+		sh.ctx.Answer = nil
+		defer func() { sh.ctx.Reply, sh.ctx.Answer = kept, answer }()
+	}
+	routed := t.phase != phaseRoute
+	x := t.context()
+	if routed || t.rec.BadReq {
+		x.Req = nil
+		if len(t.asked) > 0 && !t.reqSent {
+			if _, err := sh.req.ParseRequest(t.asked); err == nil {
+				x.Req = &sh.req
+			}
+		}
+	}
+	rule.Rules{page}.Eval(x)
+	return x.Reply.Header, x.Reply.Body
 }
 
 // replyRule answers as the rule in the context's Reply says.
@@ -155,7 +184,14 @@ func (t *txn) replyRule() {
 		t.replyPage(r.Status, r.Header)
 		return
 	}
-	t.reply(r.Status, string(r.Reason), r.Header, r.Body)
+	about, phrase := r.About, string(r.Reason)
+	if phrase == "" {
+		phrase = rule.StatusText(r.Status)
+	}
+	t.reply(r.Status, phrase, r.Header, r.Body)
+	if about != 0 && t.rec.Status == r.Status {
+		t.rec.Status = about
+	}
 }
 
 // reply sends an answer of our own in a server's place. phrase is the reason

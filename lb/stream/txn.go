@@ -137,7 +137,9 @@ type placement struct {
 	forced    bool // force-persist: by those also a server that is down
 	ignored   bool // ignore-persist: not by its cookie, nor by a stick table
 	hadCookie bool // the client came with a cookie of ours, valid or not
-	entered   bool // counted in backend.Enter
+
+	cookieLast, cookieFirst int64 // its dates, Unix time; 0 none
+	entered                 bool  // counted in backend.Enter
 }
 
 // clock has the milestones in ms on the loop's clock; 0 until reached.
