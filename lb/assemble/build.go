@@ -314,7 +314,7 @@ func (b *builder) backends() {
 				Name: p.Name, Algo: algorithms[p.Balance.Algo], Draws: draws,
 				Consistent: p.Balance.HashConsistent, BalanceFactor: p.Balance.Factor, AllBackups: p.AllBackups,
 			}, servers),
-			Retries: p.Retries, Redispatch: p.Redispatch, Reuse: reuses[p.HTTPReuse],
+			Retries: p.Retries, RetryOn: stream.RetryOn(p.RetryOn), CheckCache: p.CheckCache, RDPCookie: p.RDPCookie, Redispatch: p.Redispatch, Reuse: reuses[p.HTTPReuse],
 			AbortOnClose: p.AbortOnClose, HideClose: p.HideClose, Persist: p.Persist, HashURI: uriHash(&p.Balance), HashAddr: addrHash(&p.Balance), HashKey: p.Balance.Key, HashBytes: keyHash(&p.Balance), Sticks: p.Sticks,
 		}
 		if p.Cookie != nil {

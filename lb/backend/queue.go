@@ -7,6 +7,11 @@ type Waiter struct {
 	// with the backend's lock held, from any goroutine, and must only post.
 	Wake func()
 
+	// Class and Due are where it stands in line: before those of a higher class,
+	// and of its own class before those that are due later, in ms.
+	Class int32
+	Due   int64
+
 	// Backend.mu guards the fields below.
 	next, prev *Waiter
 	in         *queue
@@ -14,10 +19,34 @@ type Waiter struct {
 	granted    *Server
 }
 
-// queue is a line of waiters, the oldest first.
+// before reports whether w's turn is before o's.
+func (w *Waiter) before(o *Waiter) bool {
+	switch {
+	case w.Class != o.Class:
+		return w.Class < o.Class
+	case w.Due != o.Due:
+		return w.Due < o.Due
+	}
+	return w.seq < o.seq
+}
+
+// queue is a line of waiters in the order of their turns, which is their age
+// where no rule has set priorities.
 type queue struct {
 	head, tail *Waiter
 	len, max   int
+}
+
+// enter puts w into its place, and gives how many are before it.
+func (q *queue) enter(w *Waiter) (ahead int) {
+	ahead = q.len
+	at := (*Waiter)(nil)
+	for last := q.tail; last != nil && w.before(last); last = last.prev {
+		at = last
+		ahead--
+	}
+	q.insert(w, at)
+	return ahead
 }
 
 // insert puts w before at, or last when at is nil.
@@ -37,12 +66,12 @@ func (q *queue) insert(w, at *Waiter) {
 	q.max = max(q.max, q.len)
 }
 
-// merge moves the waiters of from to where their age puts them.
+// merge moves the waiters of from to where their turn is.
 func (q *queue) merge(from *queue) {
 	at := q.head
 	for w := from.head; w != nil; w = from.head {
 		from.remove(w)
-		for at != nil && at.seq < w.seq {
+		for at != nil && at.before(w) {
 			at = at.next
 		}
 		q.insert(w, at)
@@ -76,8 +105,7 @@ func (b *Backend) Enqueue(w *Waiter, s *Server) (ahead int) {
 	if s != nil && s.usable() {
 		q = &s.queue
 	}
-	ahead = q.len
-	q.insert(w, nil)
+	ahead = q.enter(w)
 	if q != &b.queue {
 		b.grant(s)
 	} else {
@@ -108,8 +136,8 @@ func (b *Backend) Cancel(w *Waiter) *Server {
 	return s
 }
 
-// grant hands free places on s to those who wait for s or for any server, the
-// oldest first. mu is held.
+// grant hands free places on s to those who wait for s or for any server, in
+// the order of their turns. mu is held.
 func (b *Backend) grant(s *Server) {
 	for !s.full() {
 		var own, any *Waiter
@@ -123,7 +151,7 @@ func (b *Backend) grant(s *Server) {
 		switch {
 		case own == nil && any == nil:
 			return
-		case own == nil || any != nil && any.seq < own.seq:
+		case own == nil || any != nil && any.before(own):
 			w = any
 			b.picked++
 			s.picked++

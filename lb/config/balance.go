@@ -12,6 +12,16 @@ import (
 func balanceTable() []row[*draft] {
 	return []row[*draft]{
 		{name: "balance", args: "<algorithm> [<arguments>]", doc: "roundrobin, static-rr, leastconn, first, source, uri, random, hdr, url_param, rdp-cookie, hash", max: many, in: back, apply: (*call).balance},
+		{name: "persist rdp-cookie", in: back, apply: func(_ *call, d *draft) error { d.RDPCookie = "msts"; return nil }},
+		{name: "persist", args: "rdp-cookie[(<name>)]", min: 1, max: 1, in: back, apply: func(c *call, d *draft) error {
+			name, ok := strings.CutPrefix(c.args[0], "rdp-cookie(")
+			name, closed := strings.CutSuffix(name, ")")
+			if !ok || !closed || name == "" {
+				return oneOf(c.name, c.args[0], "rdp-cookie", "rdp-cookie(<name>)")
+			}
+			d.RDPCookie = name
+			return nil
+		}},
 		{name: "hash-type", args: "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", min: 1, max: 3, in: back, apply: (*call).hashType},
 		{name: "hash-balance-factor", args: "<percent>", min: 1, max: 1, in: back, apply: (*call).hashFactor},
 	}

@@ -11,6 +11,13 @@ import (
 	"lbsyslogd/lb/rule"
 )
 
+// errorSections are the http-errors sections, and the rules that use them.
+type errorSections struct {
+	errorPages map[string]map[int]ErrorFile
+	atErrors   map[int]ErrorFile // being read
+	usedPages  []pagesUse
+}
+
 // beginErrors opens an http-errors section: error pages under a name.
 func (p *parser) beginErrors(args []string) error {
 	p.skip = len(args) != 1

@@ -55,6 +55,7 @@ type row[T any] struct {
 	// the way out, as half a sentence.
 	status Status
 	doc    string
+	loud   bool // an ignored one: a warning, as somebody may count on its effect
 	negate bool // "no NAME" and "default NAME" are possible
 	hard   bool // in a proxy of the other side: an error instead of a warning
 	apply  func(c *call, t T) error
@@ -88,6 +89,10 @@ func (r *row[T]) run(c *call, t T) error {
 	}
 	switch r.status {
 	case Ignored:
+		if r.loud {
+			c.p.report.Warnf(c.pos, "'%s' is ignored: %s", r.name, r.doc)
+			break
+		}
 		c.p.report.Notef(c.pos, "'%s' is ignored: %s", r.name, r.doc)
 	case Translated:
 		c.p.report.Notef(c.pos, "'%s' is an old spelling: %s", r.name, r.doc)

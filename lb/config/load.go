@@ -73,9 +73,7 @@ type parser struct {
 	usedLists  []listUse
 	gauges     []gaugeUse
 	files      []fileUse
-	errorPages map[string]map[int]ErrorFile // of http-errors sections
-	atErrors   map[int]ErrorFile            // being read
-	usedPages  []pagesUse
+	errorSections
 	namedSections
 	unix        unixDefaults
 	place       []string // default-path
@@ -159,7 +157,7 @@ func newParser(opt Options) *parser {
 		peers:         map[string]*peersSection{},
 		userlists:     map[string]*userlist.List{},
 		namedSections: namedSections{rings: map[string]*Ring{}, missingRings: map[cfgfile.Pos]bool{}},
-		errorPages:    map[string]map[int]ErrorFile{},
+		errorSections: errorSections{errorPages: map[string]map[int]ErrorFile{}},
 		byName:        map[string][]*draft{},
 	}
 }
@@ -190,7 +188,7 @@ func sectionKeywords() map[string]string {
 		"fcgi-app":    "only HTTP/1.1 servers can be used",
 		"http-errors": "",
 		"log-forward": "syslogd receives and writes logs",
-		"mailers":     "Prometheus sends alerts from the metrics: packaging/monitoring/alerts.yaml has rules to begin with (a backend that is down, errors, reloads that fail)",
+		"mailers":     "",
 		"peers":       "",
 		"program":     "give each program a unit of its own, so that a reload or a crash of either leaves the other alone: a file such as /etc/systemd/system/NAME.service with [Service], ExecStart=<what stands behind command>, Restart=always and PartOf=lb.service; then systemctl enable --now NAME",
 		"resolvers":   "",
@@ -209,6 +207,10 @@ func (p *parser) line(line cfgfile.Line) error {
 			return fmt.Errorf("section '%s' is known to HAProxy, but not supported by lb yet: %s", words[0], hint)
 		}
 		switch words[0] {
+		case "mailers":
+			p.skip = true
+			p.report.Warnf(line.Pos, "section 'mailers' is ignored: %s", noMail)
+			return nil
 		case "peers":
 			return p.beginPeers(line.Pos, words[1:])
 		case "http-errors":

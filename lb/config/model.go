@@ -196,6 +196,7 @@ type ServerSide struct {
 	Servers      []Server
 	FullConn     int
 	Retries      int // 3 by default
+	RetryOn      RetryOn
 	Redispatch   int // option redispatch [N]: 0 off, 1 each retry, -1 the last (default of the bare option), as HAProxy counts
 	HTTPReuse    HTTPReuse
 	Cookie       *Cookie // nil: none
@@ -203,6 +204,8 @@ type ServerSide struct {
 	Check        Check   // what `check` on a server line uses
 	AllBackups   bool    // option allbackups
 	AbortOnClose bool    // option abortonclose
+	CheckCache   bool    // option checkcache
+	RDPCookie    string  // persist rdp-cookie: its name; "" none
 	HideClose    bool    // option http-pretend-keepalive
 	Persist      bool    // option persist
 	UseServers   []UseServer
@@ -435,6 +438,13 @@ type Balance struct {
 	HashFunc       string        // sdbm when ""
 	Avalanche      bool          // the hash is spread over all bits
 	Factor         int           // hash-balance-factor; 0 none
+}
+
+// RetryOn is retry-on: after which failures a request is sent again.
+type RetryOn struct {
+	NoConnFailure        bool // not even after a failure to connect
+	Empty, Junk, Timeout bool
+	Statuses             []int
 }
 
 // Cookie is `cookie NAME ...`. Without insert, rewrite and prefix servers name

@@ -65,7 +65,7 @@ func optionTable() []row[*draft] {
 
 		{name: "option accept-invalid-http-request", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LaxRequests })},
 		{name: "option accept-invalid-http-response", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.LaxResponses })},
-		{name: "option checkcache", in: back, negate: true, status: Refused, doc: "write http-response rules"},
+		{name: "option checkcache", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.CheckCache })},
 		{name: "option h1-case-adjust-bogus-client", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.ClientCase })},
 		{name: "option h1-case-adjust-bogus-server", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.ServerCase })},
 		{name: "option http-buffer-request", in: anywhere, negate: true, apply: onOff(func(d *draft) *bool { return &d.BufferRequest })},
@@ -76,7 +76,7 @@ func optionTable() []row[*draft] {
 		{name: "option http-tunnel", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.1; use option http-keep-alive"},
 		{name: "option http-use-proxy-header", in: front, negate: true, status: Refused, doc: "Proxy-Connection means nothing; remove it"},
 		{name: "option http_proxy", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.5; lb is no forward proxy"},
-		{name: "option independent-streams", in: anywhere, negate: true, status: Refused, doc: "traffic in either direction keeps a connection alive"},
+		{name: "option independent-streams", in: anywhere, negate: true, loud: true, status: Ignored, doc: "traffic in either direction keeps a connection alive"},
 		{name: "option transparent", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.Transparent })},
 		{name: "transparent", in: back, status: Translated, doc: "it is read as 'option transparent'", apply: onOff(func(d *draft) *bool { return &d.Transparent })},
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"lbsyslogd/lb/rule"
@@ -95,14 +96,7 @@ func proxyTable() []row[*draft] {
 		{name: "monitor-uri", args: "<uri>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error { d.MonitorURI = c.args[0]; return nil }},
 		{name: "rate-limit sessions", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.SessionRate = n })},
 		{name: "retries", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
-		{name: "retry-on", args: "conn-failure", min: 1, max: many, in: back, apply: func(c *call, _ *draft) error {
-			for _, word := range c.args {
-				if word != "conn-failure" {
-					return fmt.Errorf("'retry-on %s' is known to HAProxy, but not supported by lb yet: only 'conn-failure', which is the default, as a request that a server has seen must not be sent twice", word)
-				}
-			}
-			return nil
-		}},
+		{name: "retry-on", args: "none|conn-failure|empty-response|junk-response|response-timeout|0rtt-rejected|<status>|all-retryable-errors ...", min: 1, max: many, in: back, apply: (*call).retryOn},
 		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
 		{name: "server-template", args: "<prefix> <number|range> <address>[:<port>] [<option> ...]", min: 3, max: many, in: ownBack, hard: true, apply: (*call).serverTemplate},
 		{name: "fullconn", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
@@ -158,6 +152,42 @@ func (c *call) captured() (Capture, error) {
 	}
 	n, err := number(c.name+" len", c.args[2], 1, 65536)
 	return Capture{Header: c.args[0], Len: n}, err
+}
+
+// retryStatuses are the statuses that retry-on can name.
+var retryStatuses = []string{"401", "403", "404", "408", "425", "429", "500", "501", "502", "503", "504"}
+
+// retryOn applies retry-on.
+func (c *call) retryOn(d *draft) error {
+	on := RetryOn{NoConnFailure: true}
+	for _, word := range c.args {
+		switch word {
+		case "none":
+			if len(c.args) > 1 {
+				return fmt.Errorf("'retry-on none' stands alone")
+			}
+		case "conn-failure":
+			on.NoConnFailure = false
+		case "empty-response":
+			on.Empty = true
+		case "junk-response":
+			on.Junk = true
+		case "response-timeout":
+			on.Timeout = true
+		case "0rtt-rejected": // requests are never sent as early data
+		case "all-retryable-errors":
+			on.NoConnFailure, on.Empty, on.Junk, on.Timeout = false, true, true, true
+			on.Statuses = append(on.Statuses, 500, 502, 503, 504)
+		default:
+			if !slices.Contains(retryStatuses, word) {
+				return oneOf("retry-on", word, append([]string{"none", "conn-failure", "empty-response", "junk-response", "response-timeout", "0rtt-rejected", "all-retryable-errors"}, retryStatuses...)...)
+			}
+			n, _ := strconv.Atoi(word)
+			on.Statuses = append(on.Statuses, n)
+		}
+	}
+	d.RetryOn = on
+	return nil
 }
 
 // cookie applies cookie NAME ...

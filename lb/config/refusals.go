@@ -1,12 +1,14 @@
 package config
 
+// noMail is why mailers and email-alert do nothing.
+const noMail = "no mail is sent; Prometheus alerts from the metrics, packaging/monitoring/alerts.yaml has rules to begin with (a backend that is down, errors, reloads that fail)"
+
 // proxyRefusals holds the keywords of proxies that belong to features lb does
 // not have, and those that are only about HAProxy's own machinery.
 func proxyRefusals() []row[*draft] {
 	const (
 		session = "use 'stick on' with the cookie that the servers set, or 'cookie ... insert'"
 		content = "answers are not looked into; use http-response rules in mode http"
-		mail    = "Prometheus sends alerts from the metrics: packaging/monitoring/alerts.yaml has rules to begin with (a backend that is down, errors, reloads that fail)"
 		state   = "state passes from worker to worker by itself"
 	)
 	type refusal struct {
@@ -26,18 +28,17 @@ func proxyRefusals() []row[*draft] {
 
 		{"appsession", back, Refused, session},
 		{"cliexp", front, Refused, "write http-response rules"},
-		{"email-alert", anywhere, Refused, mail},
+		{"email-alert", anywhere, Ignored, noMail},
 		{"filter", ownAnywhere, Refused, "of the filters there is compression"},
 		{"log-format-sd", front, Refused, "structured data is not sent; write log-format"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "there are no filters"},
-		{"persist rdp-cookie", back, Refused, "use 'stick on src'"},
 		{"reqsetbe", ownFront, Refused, "write use_backend rules"},
 		{"reqisetbe", ownFront, Refused, "write use_backend rules"},
 		{"srvexp", back, Refused, "write http-response rules"},
 		{"use-fcgi-app", ownBack, Refused, "only HTTP/1.1 servers can be used"},
 	} {
-		table = append(table, row[*draft]{name: r.name, args: "...", max: many, in: r.in, status: r.status, doc: r.doc})
+		table = append(table, row[*draft]{name: r.name, args: "...", max: many, in: r.in, status: r.status, doc: r.doc, loud: r.doc == noMail})
 	}
 	return table
 }

@@ -198,7 +198,7 @@ func serverTable() []row[*Server] {
 
 		{name: "check-proto", args: "<name>", min: 1, status: Refused, doc: "checks speak HTTP/1, or what tcp-check rules say"},
 		{name: "check-via-socks4", status: Refused, doc: "servers are reached directly"},
-		{name: "log-proto", args: "<name>", min: 1, status: Refused, doc: "rings are not supported"},
+		{name: "log-proto", args: "<name>", min: 1, status: Ignored, doc: "only servers of a ring receive logs"},
 		{name: "namespace", args: "<name>", min: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
 		{name: "proto", args: "h1|h2", min: 1, apply: (*call).serverProto, doc: "h2: in HTTP/2 from the first byte; h1: in HTTP/1.1 even where alpn offers h2"},
 		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -136,21 +137,64 @@ func size(what, word string) (int, error) {
 	return n * unit, nil
 }
 
+// storeArrays finds the comma within gpc_rate(N,PERIOD).
+var storeArrays = regexp.MustCompile(`(gpc_rate\([^,()]*),([^()]*\))`)
+
+// storesArray reads gpc(N), gpt(N) or gpc_rate(N;PERIOD).
+func storesArray(t *stick.Spec, name, arg string) error {
+	size, span, _ := strings.Cut(arg, ";")
+	n, err := number("stick-table: store "+name, size, 1, 100)
+	if err != nil {
+		return err
+	}
+	if n > stick.MaxArray {
+		return fmt.Errorf("stick-table: 'store %s(%d)' : at most %d elements are supported by lb; use several tables", name, n, stick.MaxArray)
+	}
+	array, period := map[string]func(int64) (stick.Data, bool){"gpc": stick.GPC, "gpt": stick.GPT, "gpc_rate": stick.GPCRate}[name], time.Duration(0)
+	if name == "gpc_rate" {
+		if period, err = duration("store "+name, span, time.Millisecond); err == nil && period == 0 {
+			err = fmt.Errorf("stick-table: the period of '%s' must be more than 0", name)
+		}
+		if err != nil {
+			return err
+		}
+	} else if span != "" {
+		return fmt.Errorf("stick-table: unexpected argument to store option '%s'", name)
+	}
+	t.Arrays = true
+	for i := range int64(n) {
+		d, _ := array(i)
+		if t.Stores[d] {
+			return mixedArrays(name)
+		}
+		t.Stores[d], t.Period[d] = true, period.Milliseconds()
+	}
+	return nil
+}
+
+func mixedArrays(name string) error {
+	return fmt.Errorf("stick-table: 'store %s' : arrays (gpc, gpc_rate, gpt) take the place of gpc0, gpc1 and gpt0, which one table cannot have besides", name)
+}
+
 // stores reads what a table holds: "gpc0,conn_rate(10s)".
 func (c *call) stores(t *stick.Spec, list string) error {
-	for item := range strings.SplitSeq(list, ",") {
+	for item := range strings.SplitSeq(storeArrays.ReplaceAllString(list, "$1;$2"), ",") {
 		name, arg, bracket := strings.Cut(item, "(")
 		arg, closed := strings.CutSuffix(arg, ")")
 		switch name {
 		case "gpc", "gpc_rate", "gpt":
-			return fmt.Errorf("stick-table: 'store %s' is known to HAProxy, but not supported by lb yet: tables have gpc0, gpc1 and gpt0, not arrays of them", item)
+			if err := storesArray(t, name, arg); err != nil {
+				return err
+			}
+			continue
 		}
 		data, known := stick.ParseData(name)
+		known = known && !data.InArray()
 		switch {
 		case !known:
 			var names []string
 			for d := range stick.NumData {
-				if d != stick.ServerID && d != stick.ServerKey { // those come with stick rules
+				if !d.InArray() && d != stick.ServerID && d != stick.ServerKey { // those come with stick rules
 					names = append(names, d.String())
 				}
 			}
@@ -165,6 +209,8 @@ func (c *call) stores(t *stick.Spec, list string) error {
 			return fmt.Errorf("stick-table: missing argument to store option '%s': the period to count over, such as %s(10s)", name, name)
 		case !data.IsRate() && bracket:
 			return fmt.Errorf("stick-table: unexpected argument to store option '%s'", name)
+		case t.Arrays && (strings.HasPrefix(name, "gpc") || strings.HasPrefix(name, "gpt")):
+			return mixedArrays(name)
 		case t.Stores[data]:
 			c.p.report.Warnf(c.pos, "stick-table: store option '%s' already enabled, ignored", name)
 			continue
@@ -294,9 +340,7 @@ func (p *parser) peersLine(words []string) error {
 		if len(words) < 2 {
 			return fmt.Errorf("'%s' expects a name and an address", words[0])
 		}
-		if s.peers++; s.peers == 2 {
-			return fmt.Errorf("'%s %s' is known to HAProxy, but not supported by lb yet: stick tables are not sent to other machines; name only this machine's own peer, or remove the section", words[0], words[1])
-		}
+		s.peers++
 	case "table":
 		return fmt.Errorf("'table' in a peers section is known to HAProxy, but not supported by lb yet: write a stick-table line in a backend, and use its name")
 	case "bind", "default-bind", "default-server", "disabled", "enabled", "log":
@@ -311,6 +355,8 @@ func (p *parser) resolvePeers() {
 	for _, name := range sortedNames(p.peers) {
 		if s := p.peers[name]; s.peers < 2 {
 			p.report.Notef(s.pos, "section 'peers' is ignored: stick tables move to the next worker by themselves")
+		} else {
+			p.report.Warnf(s.pos, "the other peers of section 'peers %s' are not asked nor told anything: each machine counts and remembers on its own, and after a failover to another one its stick tables begin empty", name)
 		}
 	}
 	for _, u := range p.usedPeers {

@@ -234,12 +234,16 @@ const (
 // actions is the table; findAction reads it.
 var actions = []actionRow{
 	{name: "accept", stages: onTCP, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
+	{name: "add-acl", stages: onHTTP, paren: "file", parse: parseEdit(false, false)},
 	{name: "add-header", stages: onHeads, parse: parseAddHeader},
 	{name: "allow", stages: onHeads, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
 	{name: "auth", stages: onRequest, parse: parseAuth},
 	{name: "capture", stages: onHeads | onContent, parse: parseCapture},
+	{name: "del-acl", stages: onHTTP, paren: "file", parse: parseEdit(false, true)},
 	{name: "del-header", stages: onHeads, parse: parseDelHeader},
+	{name: "del-map", stages: onHTTP, paren: "file", parse: parseEdit(true, true)},
 	{name: "deny", stages: onHTTP, parse: parseDeny},
+	{name: "disable-l7-retry", stages: onRequest, parse: func(*ruleParser) (action, error) { return once{}, nil }},
 	{name: "expect-netscaler-cip", stages: 1 << Connection, parse: parseExpect(sample.NetScalerCIP)},
 	{name: "expect-proxy", stages: 1 << Connection, parse: parseExpect(sample.ProxyHeader)},
 	{name: "redirect", stages: onHTTP, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
@@ -250,8 +254,11 @@ var actions = []actionRow{
 	{name: "replace-uri", stages: onRequest, parse: parseReplaceURI},
 	{name: "replace-value", stages: onHeads, parse: parseReplaceValue},
 	{name: "return", stages: onHTTP, parse: parseReturn},
+	{name: "sc-add-gpc", stages: onAll, paren: "0,0", parse: parseAddCounter}, // 2.8
+	{name: "sc-inc-gpc", stages: onAll, paren: "0,0", parse: parseIncCounter},
 	{name: "sc-inc-gpc0", stages: onAll, paren: "0", parse: parseStep(stick.GPC0, stick.GPC0Rate)},
 	{name: "sc-inc-gpc1", stages: onAll, paren: "0", parse: parseStep(stick.GPC1, stick.GPC1Rate)},
+	{name: "sc-set-gpt", stages: onAll, paren: "0,0", parse: parseSetElement},
 	{name: "sc-set-gpt0", stages: onAll, paren: "0", parse: parseSetTag},
 	{name: "set-dst", stages: onRequest | onTCPReq, parse: parseSetAddress(target, false)},
 	{name: "set-dst-port", stages: onRequest | onTCPReq, parse: parseSetAddress(target, true)},
@@ -259,11 +266,14 @@ var actions = []actionRow{
 	{name: "set-log-level", stages: onHeads | onContent | 1<<TCPResponse, parse: parseLogLevel},
 	{name: "set-fc-mark", stages: onAll, parse: parseMark}, // 3.0
 	{name: "set-fc-tos", stages: onAll, parse: parseTOS},
+	{name: "set-map", stages: onHTTP, paren: "file", parse: parseEdit(true, false)},
 	{name: "set-mark", stages: onAll, parse: parseMark},
 	{name: "set-method", stages: onRequest, parse: parseSetMethod},
 	{name: "set-nice", stages: onHTTP | onContent | 1<<TCPResponse, parse: parseNice},
 	{name: "set-path", stages: onRequest, parse: parseSetPath},
 	{name: "set-pathq", stages: onRequest, parse: parseSetPathQ},
+	{name: "set-priority-class", stages: onRequest | onContent, parse: parsePriority(false)},
+	{name: "set-priority-offset", stages: onRequest | onContent, parse: parsePriority(true)},
 	{name: "set-query", stages: onRequest, parse: parseSetQuery},
 	{name: "set-src", stages: onRequest | onTCPReq, parse: parseSetAddress(client, false)},
 	{name: "set-src-port", stages: onRequest | onTCPReq, parse: parseSetAddress(client, true)},
@@ -307,8 +317,13 @@ func unknownAction(stage Stage, name, base string, row *actionRow) error {
 	if row != nil {
 		if row.paren != "" {
 			what := "a variable"
-			if row.paren == "0" {
+			switch row.paren {
+			case "0":
 				what = "a counter's number"
+			case "file":
+				what = "a file's name"
+			case "0,0":
+				what = "an element's number and a counter's"
 			}
 			return fmt.Errorf("'%s %s' expects %s in parentheses, as in '%s(%s)'", stage, name, what, base, row.paren)
 		}

@@ -60,7 +60,8 @@ func TestConditionMistakes(t *testing.T) {
 		{"{ path,hex,add(x) b }", "neither an integer nor a variable"},
 		{"{ var(x) y }", "it must begin with its scope, as in 'txn.x'"},
 		{"{ var(foo.x) y }", "the scope 'foo' is unknown; use 'proc', 'sess', 'txn', 'req' or 'res'"},
-		{"{ src_get_gpc(0) gt 1 }", "tables have gpc0, gpc1 and gpt0, not arrays of them"},
+		{"{ src_get_gpc(100) gt 1 }", "elements 0 to 99"},
+		{"{ sc_get_gpc(0,3) gt 1 }", "counters 0 to 2"},
 		{"{ sc_get_gpc0(3) gt 1 }", "there are counters 0 to 2, not 3"},
 		{"{ res.hdr(x) y }", "needs 'HTTP response headers', which a request rule does not have; use it in an http-response rule"},
 		{"{ path_beg,b64dec x }", "a binary sample has no matching method of its own; use '-m'"},
@@ -103,7 +104,7 @@ func TestRuleMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ rule, want string }{
-		{"", "expects an action, such as add-header, allow"},
+		{"", "expects an action, such as add-acl, add-header, allow"},
 		{"set-headr X y", "but got 'set-headr'; did you mean 'set-header'?"},
 		{"set-header", "expects a header name"},
 		{"set-header X", "expects the value of 'X'"},
@@ -159,7 +160,14 @@ func TestRuleMistakes(t *testing.T) {
 		{"use-service lua.x", "scripts are not run; write an http-request return rule"},
 		{"set-var(txn.x) lua.f(1)", "fetch method 'lua.f' is known to HAProxy, but not supported by lb yet: scripts are not run; converters"},
 		{"deny if { path,lua.c x }", "converter 'lua.c' is known to HAProxy, but not supported by lb yet: scripts are not run; converters"},
-		{"set-map(/f) k v", "not supported by lb yet: 'set map' on the stats socket does it"},
+		{"set-map(/f) k", "a value"},
+		{"set-map() k v", "a file's name"},
+		{"add-acl k", "a file's name in parentheses"},
+		{"sc-inc-gpc(1)", "an element's number and a counter's"},
+		{"sc-inc-gpc(100,0)", "elements 0 to 99"},
+		{"sc-set-gpt(0,3) 1", "counters 0 to 2"},
+		{"sc-add-gpc(0,0)", "an integer or an expression"},
+		{"set-priority-class", "an expression"},
 		{"set-var(txn.x,ifst) src", "'ifst' is not a condition of set-var; did you mean 'ifset'?"},
 		{"deny if { path,len 1 }", "its name in HAProxy is 'length'"},
 	} {

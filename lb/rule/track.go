@@ -3,6 +3,7 @@ package rule
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
@@ -119,9 +120,61 @@ func (a *counterStep) run(x *sample.Ctx) Verdict {
 	return Continue
 }
 
-// setTag is sc-set-gpt0.
+// element reads the numbers of an array's element and of a counter in the
+// action's parentheses.
+func (p *ruleParser) element(array func(int64) (stick.Data, bool)) (i, slot int64, d stick.Data, err error) {
+	first, second, both := strings.Cut(p.arg, ",")
+	if !both {
+		return 0, 0, 0, fmt.Errorf("expects an element's number and a counter's, as in '(0,0)', not '(%s)'", p.arg)
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(first), 10, 8)
+	if err != nil || n > 99 {
+		return 0, 0, 0, fmt.Errorf("an array has the elements 0 to 99, not '%s'", first)
+	}
+	d, known := array(int64(n))
+	if !known {
+		return 0, 0, 0, fmt.Errorf("arrays have at most %d elements in lb, the last is %d", stick.MaxArray, stick.MaxArray-1)
+	}
+	p.arg = strings.TrimSpace(second)
+	slot, err = p.trackSlot()
+	return int64(n), slot, d, err
+}
+
+// parseIncCounter reads sc-inc-gpc(ELEMENT,COUNTER).
+func parseIncCounter(p *ruleParser) (action, error) {
+	i, slot, d, err := p.element(stick.GPC)
+	rate, _ := stick.GPCRate(i)
+	return &counterStep{slot, d, rate}, err
+}
+
+// addCounter is sc-add-gpc.
+type addCounter struct {
+	setTag
+	rate stick.Data
+}
+
+// parseAddCounter reads sc-add-gpc(ELEMENT,COUNTER) and how much.
+func parseAddCounter(p *ruleParser) (action, error) {
+	i, slot, d, err := p.element(stick.GPC)
+	if err != nil {
+		return nil, err
+	}
+	a := &addCounter{setTag: setTag{slot: slot, data: d}}
+	a.rate, _ = stick.GPCRate(i)
+	return a, a.amount(p)
+}
+
+func (a *addCounter) run(x *sample.Ctx) Verdict {
+	if n, ok := a.number(x); ok && !x.Again {
+		x.Tracked(a.slot).Count(a.data, a.rate, uint64(uint32(n)), x.Now)
+	}
+	return Continue
+}
+
+// setTag is sc-set-gpt0 and sc-set-gpt.
 type setTag struct {
 	slot int64
+	data stick.Data
 	n    int64
 	expr *sample.Expr // nil: n
 }
@@ -131,32 +184,59 @@ func parseSetTag(p *ruleParser) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	word, err := p.need("an integer or an expression")
+	a := &setTag{slot: slot, data: stick.GPT0}
+	return a, a.amount(p)
+}
+
+// parseSetElement reads sc-set-gpt(ELEMENT,COUNTER) and the value.
+func parseSetElement(p *ruleParser) (action, error) {
+	_, slot, d, err := p.element(stick.GPT)
 	if err != nil {
 		return nil, err
 	}
-	if n, err := strconv.ParseUint(word, 10, 32); err == nil {
-		return &setTag{slot: slot, n: int64(n)}, nil
+	a := &setTag{slot: slot, data: d}
+	return a, a.amount(p)
+}
+
+// amount reads the value that is set or added.
+func (a *setTag) amount(p *ruleParser) error {
+	word, err := p.need("an integer or an expression")
+	if err != nil {
+		return err
 	}
+	if n, err := strconv.ParseUint(word, 10, 32); err == nil {
+		a.n = int64(n)
+		return nil
+	}
+	a.expr, err = p.integer(word)
+	return err
+}
+
+// integer compiles an expression that gives a number.
+func (p *ruleParser) integer(word string) (*sample.Expr, error) {
 	e, err := p.expression(word)
 	if err == nil && !sample.Castable(e.Kind, sample.Int) {
 		err = fmt.Errorf("'%s' is of type %s, not an integer", word, e.Kind)
 	}
-	return &setTag{slot: slot, expr: e}, err
+	return e, err
+}
+
+// number is the value that is set or added.
+func (a *setTag) number(x *sample.Ctx) (int64, bool) {
+	if a.expr == nil {
+		return a.n, true
+	}
+	x.Begin()
+	v, ok := a.expr.Eval(x)
+	if !ok {
+		return 0, false
+	}
+	return v.Integer()
 }
 
 func (a *setTag) run(x *sample.Ctx) Verdict {
-	n := a.n
-	if a.expr != nil {
-		x.Begin()
-		v, ok := a.expr.Eval(x)
-		if !ok {
-			return Continue
-		}
-		if n, ok = v.Integer(); !ok {
-			return Continue
-		}
+	if n, ok := a.number(x); ok {
+		x.Tracked(a.slot).Set(a.data, uint64(uint32(n)), x.Now)
 	}
-	x.Tracked(a.slot).Set(stick.GPT0, uint64(uint32(n)), x.Now)
 	return Continue
 }

@@ -315,3 +315,11 @@ func fetchRDPCookie(x *Ctx, a *args) (Value, bool) {
 	}
 	return StrValue(val), true
 }
+
+// RDPCookie is the cookie of a name that a client of RDP begins with.
+func RDPCookie(x *Ctx, name string) (value []byte, found bool) {
+	var a args
+	a.s[0] = name
+	v, ok := fetchRDPCookie(x, &a)
+	return v.b, ok
+}

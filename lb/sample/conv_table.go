@@ -33,6 +33,24 @@ func tableConvs() []convRow {
 			return IntValue(int64(n >> r.shift)), true
 		}})
 	}
+	for _, array := range []struct {
+		name string
+		data func(int64) (stick.Data, bool)
+	}{{"table_gpc", stick.GPC}, {"table_gpt", stick.GPT}, {"table_gpc_rate", stick.GPCRate}} {
+		rows = append(rows, convRow{name: array.name, args: "it", in: Str, out: Int, get: func(x *Ctx, a *args, v Value) (Value, bool) {
+			t := a.table.Table
+			d, ok := array.data(a.n[0])
+			if t == nil || !ok || !t.Stores[d] {
+				return Value{}, false
+			}
+			key, ok := x.TableKey(t, v)
+			if !ok {
+				return IntValue(0), true
+			}
+			n, _ := t.GetKey(key, d, x.Now)
+			return IntValue(int64(n)), true
+		}})
+	}
 	return rows
 }
 

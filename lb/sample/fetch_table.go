@@ -141,6 +141,9 @@ func tableFetches() []fetchRow {
 				add(r.name, Int, s.read(r))
 			}
 		}
+		for _, r := range arrayReadings {
+			rows = append(rows, fetchRow{name: s.prefix + r.name, args: "i" + s.args, kind: Int, where: Anywhere, get: s.element(r), check: s.checkElement})
+		}
 		for _, g := range gpcs {
 			add("inc_"+g.name, Int, s.step(g.cnt, g.rate))
 			add("clr_"+g.name, Int, s.clear(g.cnt))
@@ -151,6 +154,14 @@ func tableFetches() []fetchRow {
 		}
 	}
 	return append(rows,
+		fetchRow{name: "src_updt_conn_cnt", args: "t?", kind: Int, where: Anywhere, check: (&subject{prefix: "src_"}).check, get: func(x *Ctx, a *args) (Value, bool) {
+			t, ok := sourceEntry(nil, x, a)
+			if !ok {
+				return Value{}, false
+			}
+			n, ok := t.count(stick.ConnCnt, stick.ConnRate, x.Now)
+			return IntValue(int64(n)), ok
+		}},
 		fetchRow{name: "table_avl", args: "t?", kind: Int, where: Anywhere, check: ownTable, get: func(x *Ctx, a *args) (Value, bool) {
 			if t := a.table.Table; t != nil {
 				return IntValue(int64(t.Size - t.Used(x.Now))), true
@@ -246,4 +257,63 @@ func (s *subject) trackers(x *Ctx, a *args) (Value, bool) {
 	}
 	f, _ := t.table.FactsKey(t.key, x.Now)
 	return IntValue(int64(f.Trackers)), true
+}
+
+// arrayReading is a fetch of an element of an array: its first argument says
+// which.
+type arrayReading struct {
+	name string
+	data func(int64) (stick.Data, bool)
+	get  func(t *target, x *Ctx, i int64, d stick.Data) (uint64, bool)
+}
+
+var arrayReadings = []arrayReading{
+	{"get_gpc", stick.GPC, readElement},
+	{"get_gpt", stick.GPT, readElement},
+	{"gpc_rate", stick.GPCRate, readElement},
+	{"clr_gpc", stick.GPC, func(t *target, x *Ctx, _ int64, d stick.Data) (uint64, bool) { return t.clear(d, x.Now) }},
+	{"inc_gpc", stick.GPC, func(t *target, x *Ctx, i int64, d stick.Data) (uint64, bool) {
+		if x.Again {
+			return t.get(d, x.Now)
+		}
+		rate, _ := stick.GPCRate(i)
+		return t.count(d, rate, x.Now)
+	}},
+}
+
+func readElement(t *target, x *Ctx, _ int64, d stick.Data) (uint64, bool) { return t.get(d, x.Now) }
+
+// checkElement checks the arguments after the element's number.
+func (s *subject) checkElement(a *args) error {
+	if a.n[0] < 0 || a.n[0] > 99 {
+		return fmt.Errorf("an array has the elements 0 to 99, not %d", a.n[0])
+	}
+	if s.prefix == "sc_" && (a.n[1] < 0 || a.n[1] >= TrackSlots) {
+		return fmt.Errorf("there are counters 0 to %d, not %d", TrackSlots-1, a.n[1])
+	}
+	if s.prefix == "src_" {
+		return s.check(a)
+	}
+	return nil
+}
+
+// element reads an element of an array.
+func (s *subject) element(r arrayReading) func(x *Ctx, a *args) (Value, bool) {
+	return func(x *Ctx, a *args) (Value, bool) {
+		d, ok := r.data(a.n[0])
+		if !ok {
+			return Value{}, false
+		}
+		var t target
+		if s.prefix == "sc_" {
+			t, ok = heldEntry(x, a, a.n[1])
+		} else {
+			t, ok = s.at(s, x, a)
+		}
+		if !ok {
+			return Value{}, false
+		}
+		n, ok := r.get(&t, x, a.n[0], d)
+		return IntValue(int64(n)), ok
+	}
 }

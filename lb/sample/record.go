@@ -14,6 +14,7 @@ type Record struct {
 	BackTLS TLSFacts // of the connection to the server
 	Timers
 	Load
+	Forwarding
 
 	Status   int     // %ST; -1 when there was none
 	Sent     uint64  // %B: bytes to the client
@@ -117,6 +118,13 @@ type Load struct {
 	Retries                          int32 // %rc
 	Redispatched                     bool  // %rc has a "+" then
 	SrvQueue, BeQueue                int32 // %sq %bq
+}
+
+// Forwarding is what rules asked of the request's path to a server: its place in
+// queues, and that it is sent once.
+type Forwarding struct {
+	PriorityClass, PriorityOffset int32
+	Once                          bool
 }
 
 // Place is where a rule stands in the configuration.

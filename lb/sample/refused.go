@@ -16,7 +16,6 @@ func Refused(what, why string) error {
 
 // Ways out that several words share.
 const (
-	GPCArrays = "tables have gpc0, gpc1 and gpt0, not arrays of them"
 	passedOn  = "TLS that is passed on is not looked into; write 'ssl crt <file>' on the bind line, and use ssl_fc_sni"
 	secrets   = "keys never leave the process; HAProxy shows them with tune.ssl.keylog only"
 	hello     = "hellos of clients are not kept; ssl_fc_cipher, ssl_fc_protocol, ssl_fc_alpn and ssl_fc_sni show what was agreed on"
@@ -47,9 +46,6 @@ var fetchRefused = map[string]string{
 	"ssl_fc_exporter_secret": secrets, "ssl_fc_early_exporter_secret": secrets, "ssl_fc_server_handshake_traffic_secret": secrets, "ssl_fc_server_traffic_secret_0": secrets,
 	"ssl_fc_cipherlist_bin": hello, "ssl_fc_cipherlist_hex": hello, "ssl_fc_cipherlist_str": hello, "ssl_fc_cipherlist_xxh": hello,
 	"ssl_fc_ecformats_bin": hello, "ssl_fc_eclist_bin": hello, "ssl_fc_extlist_bin": hello, "ssl_fc_protocol_hello_id": hello,
-	"sc_get_gpc": GPCArrays, "sc_inc_gpc": GPCArrays, "sc_clr_gpc": GPCArrays, "sc_gpc_rate": GPCArrays, "sc_get_gpt": GPCArrays,
-	"src_get_gpc": GPCArrays, "src_inc_gpc": GPCArrays, "src_clr_gpc": GPCArrays, "src_gpc_rate": GPCArrays, "src_get_gpt": GPCArrays,
-	"src_updt_conn_cnt": "use a track-sc rule, which counts connections in conn_cnt",
 }
 
 // convMeant are names that are often guessed, and the right ones.
@@ -57,8 +53,6 @@ var convMeant = map[string]string{"len": "'length'", "sha": "'sha1' or 'sha2'", 
 
 // convRefused are converters that HAProxy has and lb has not, with the way out.
 var convRefused = map[string]string{
-	"table_gpc": GPCArrays, "table_gpc_rate": GPCArrays, "table_gpt": GPCArrays,
-
 	"fix_tag_value": Bodies,
 
 	"debug":            "put the value into the log format",

@@ -86,10 +86,7 @@ func (t *Table) appendEntry(dst []byte, i uint32, now int64) []byte {
 	dst = strconv.AppendUint(dst, uint64(e.refs), 10)
 	dst = append(dst, " exp="...)
 	dst = strconv.AppendInt(dst, t.remaining(i, now), 10)
-	for d := range NumData {
-		if !t.Stores[d] {
-			continue
-		}
+	for _, d := range t.shown {
 		dst = append(append(dst, ' '), d.String()...)
 		if d.IsRate() {
 			dst = append(strconv.AppendInt(append(dst, '('), t.Period[d], 10), ')')

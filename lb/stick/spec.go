@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -54,8 +55,39 @@ const (
 	HTTPFailCnt
 	HTTPFailRate
 
-	NumData
+	// The elements of arrays from the second or third on; those before are GPC0,
+	// GPC1, GPC0Rate, GPC1Rate and GPT0.
+	gpc2
+	gpc2Rate = gpc2 + MaxArray - 2
+	gpt1     = gpc2Rate + MaxArray - 2
+
+	NumData = gpt1 + MaxArray - 1
 )
+
+// MaxArray is how many elements an array of counters or tags may have.
+const MaxArray = 12
+
+// GPC is an element of the array of counters, GPCRate of their rates and GPT of
+// the tags; false beyond what an array may have.
+func GPC(i int64) (Data, bool) { return element(i, GPC0, GPC1, gpc2) }
+
+// GPCRate is the rate of a counter; see GPC.
+func GPCRate(i int64) (Data, bool) { return element(i, GPC0Rate, GPC1Rate, gpc2Rate) }
+
+// GPT is a tag; see GPC.
+func GPT(i int64) (Data, bool) { return element(i, GPT0, gpt1, gpt1+1) }
+
+func element(i int64, first, second, rest Data) (Data, bool) {
+	switch {
+	case i < 0 || i >= MaxArray:
+		return 0, false
+	case i == 0:
+		return first, true
+	case i == 1:
+		return second, true
+	}
+	return rest + Data(i-2), true
+}
 
 // form is how a data type is kept and how two workers' shares of it add up.
 type form uint8
@@ -68,10 +100,12 @@ const (
 	server             // the name of a server, by its number in Table.names
 )
 
-var dataRows = [NumData]struct {
+type dataRow struct {
 	name string
 	form form
-}{
+}
+
+var dataRows = arrays([NumData]dataRow{
 	ServerID: {"server_id", tag}, GPT0: {"gpt0", tag}, GPC0: {"gpc0", count}, GPC0Rate: {"gpc0_rate", rate},
 	ConnCnt: {"conn_cnt", count}, ConnRate: {"conn_rate", rate}, ConnCur: {"conn_cur", gauge},
 	SessCnt: {"sess_cnt", count}, SessRate: {"sess_rate", rate},
@@ -81,7 +115,25 @@ var dataRows = [NumData]struct {
 	BytesOutCnt: {"bytes_out_cnt", count}, BytesOutRate: {"bytes_out_rate", rate},
 	GPC1: {"gpc1", count}, GPC1Rate: {"gpc1_rate", rate}, ServerKey: {"server_key", server},
 	HTTPFailCnt: {"http_fail_cnt", count}, HTTPFailRate: {"http_fail_rate", rate},
+})
+
+// arrays names the elements of arrays.
+func arrays(rows [NumData]dataRow) [NumData]dataRow {
+	for i := range int64(MaxArray) {
+		for _, one := range []struct {
+			at   func(int64) (Data, bool)
+			name string
+			form form
+		}{{GPC, "gpc%d", count}, {GPCRate, "gpc%d_rate", rate}, {GPT, "gpt%d", tag}} {
+			d, _ := one.at(i)
+			rows[d] = dataRow{fmt.Sprintf(one.name, i), one.form}
+		}
+	}
+	return rows
 }
+
+// InArray reports whether only arrays have d.
+func (d Data) InArray() bool { return d >= gpc2 }
 
 func (d Data) String() string { return dataRows[d].name }
 
@@ -110,6 +162,8 @@ type Spec struct {
 	Size    int   // entries at most
 	Expire  int64 // ms without a touch after which an entry goes; 0 never
 	NoPurge bool  // a full table takes no new entry, in place of giving up its oldest
+
+	Arrays bool // gpc, gpc_rate and gpt: their elements are shown after all else
 
 	Stores [NumData]bool
 	Period [NumData]int64 // of rates, ms
@@ -234,4 +288,24 @@ func Now() int64 {
 	// It fails for unknown clocks only, and this one is known.
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
 	return ts.Nano() / 1e6
+}
+
+// order is what the table stores in the order in which HAProxy shows it.
+func (s *Spec) order() (list []Data) {
+	var last []Data
+	if s.Arrays {
+		for _, array := range []func(int64) (Data, bool){GPT, GPC, GPCRate} {
+			for i := range int64(MaxArray) {
+				if d, _ := array(i); s.Stores[d] {
+					last = append(last, d)
+				}
+			}
+		}
+	}
+	for d := range NumData {
+		if s.Stores[d] && !slices.Contains(last, d) {
+			list = append(list, d)
+		}
+	}
+	return append(list, last...)
 }

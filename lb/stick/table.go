@@ -11,6 +11,7 @@ import (
 type Table struct {
 	Spec // immutable after New
 
+	shown  []Data       // what is stored, in the order in which HAProxy shows it
 	offset [NumData]int // first word of each data type in an entry; -1 where it is not stored
 	words  int          // of an entry
 	keyCap int          // bytes kept for its key
@@ -66,6 +67,7 @@ func New(s Spec) *Table {
 			}
 		}
 	}
+	t.shown = s.order()
 	n := uint32(16)
 	for int(n) < s.Size && n < 1<<30 {
 		n <<= 1

@@ -268,7 +268,7 @@ func (t *txn) connectFailed(who byte) {
 	t.srv.Watch.ConnectFailed()
 	sh.Server[t.srv.Index].ErrConn++
 	sh.Back[t.be.Index].ErrConn++
-	if t.retries <= 0 {
+	if t.retries <= 0 || t.be.RetryOn.NoConnFailure {
 		t.fail(who, 'C', 503)
 		return
 	}
@@ -328,7 +328,7 @@ func (t *txn) serverFailed() {
 		t.connectError(t.c.SocketError())
 		return
 	}
-	if !t.sendAgain() {
+	if !t.sendAgain() && !(t.be.RetryOn.Empty && t.replay()) {
 		if c := t.c; c.stream != nil && c.stream.Reason() != "" {
 			t.badAnswer(bad{reason: c.stream.Reason()})
 		}

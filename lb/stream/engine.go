@@ -248,7 +248,10 @@ type Backend struct {
 	*backend.Backend
 	Index        int
 	Retries      int
-	Redispatch   int // 0 never, n: at every n-th retry, -1: at the last one
+	RetryOn      RetryOn
+	CheckCache   bool   // option checkcache
+	RDPCookie    string // persist rdp-cookie: its name; "" none
+	Redispatch   int    // 0 never, n: at every n-th retry, -1: at the last one
 	Reuse        Reuse
 	Cookie       *Cookie
 	AbortOnClose bool

@@ -99,6 +99,10 @@ func (t *txn) badResponse(who byte, b bad) {
 		t.rec.Fault = ""
 		return
 	}
+	if on := &t.be.RetryOn; (who == 'P' && on.Junk || who == 'S' && on.Empty) && t.replay() {
+		t.rec.Fault = ""
+		return
+	}
 	t.countServer(func(c *ServerCounters) { c.ErrResp++ })
 	t.srv.Watch.Failed(backend.InvalidHead)
 	t.fail(who, 'H', 502)
@@ -112,6 +116,9 @@ func (t *txn) gotHead(n int) step {
 	}
 	if h.Status() == 101 && !t.agreed(h) {
 		t.badResponse('P', bad{"a 101 that was not asked for, or does not say what it switches to", t.res.Bytes(), 0})
+		return left
+	}
+	if t.be.RetryOn.status(h.Status()) && t.replay() {
 		return left
 	}
 	now := sh.Loop.Now()
@@ -140,6 +147,10 @@ func (t *txn) gotHead(n int) step {
 	}
 	if c := &s.fe.CookieCapture; c.Len > 0 {
 		t.rec.SCookie = c.cookie(h, "set-cookie")
+	}
+	if t.be.CheckCache && cacheable(t.askedFor, h) && h.Find("set-cookie", 0) >= 0 {
+		t.blockCookie()
+		return left
 	}
 	if fault := t.say(h); fault != "" {
 		t.badAnswer(bad{fault, t.res.Bytes(), 0})

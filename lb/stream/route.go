@@ -415,7 +415,7 @@ func (t *txn) enqueue(srv *backend.Server) {
 	if s.waiting > 0 { // a reload does not lengthen timeout queue
 		t.queuedAt = s.waiting
 	}
-	w := &backend.Waiter{}
+	w := &backend.Waiter{Class: t.rec.PriorityClass, Due: sh.Loop.Time().UnixMilli() + int64(t.rec.PriorityOffset)}
 	w.Wake = func() {
 		sh.Loop.Post(func() {
 			if t.gen == gen && t.queued == w {

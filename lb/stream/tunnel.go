@@ -54,6 +54,7 @@ func (s *session) startTunnel() step {
 	s.dropHalf()
 	t.recordFlight()
 	t.direct(x)
+	t.followRDP(x)
 	t.stick(x)
 	t.hashKey(x)
 	x.UniqueID()

@@ -385,6 +385,7 @@ func (t *txn) timeout() {
 	case t.resHeadDone:
 		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
 		t.abort('s', 'D')
+	case t.be.RetryOn.Timeout && t.replay():
 	default:
 		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
 		t.srv.Watch.Failed(backend.ReadTimeout)

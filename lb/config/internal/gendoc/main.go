@@ -96,6 +96,8 @@ RFC 9112 allows, is a 400 in HAProxy.
 - In mode http there is nothing to wait for when ` + "`tcp-request content`" + ` rules run: the request's head is there. ` + "`WAIT_END`" + ` holds at once, ` + "`req.payload`" + `
   has nothing, and ` + "`tcp-request inspect-delay`" + ` is for mode tcp. There ` + "`http-request`" + ` rules do not run, but the request's fields are known to
   ` + "`tcp-request content`" + ` rules and ` + "`use_backend`" + ` once its head has come.
+- ` + "`option checkcache`" + ` answers 502, as the manual says; HAProxy 2.6.12 sends its page for the status that the server gave.
+- Arrays of stick tables (` + "`gpc(N)`, `gpt(N)`, `gpc_rate(N,PERIOD)`" + `) have at most 12 elements.
 - ` + "`tcp-response content`" + ` rules are for mode http; in mode tcp they are an error.
 - ` + "`set-nice`" + ` and ` + "`strict-mode`" + ` are taken and change nothing: connections of a loop have the same priority, and a head that cannot be sent is an error.
 - A variable of scope ` + "`proc`" + ` begins anew with each worker, as in HAProxy; one of scope ` + "`sess`" + ` moves with its connection.
