@@ -86,12 +86,34 @@ func (s *Store) Client(o ClientOptions) (*tls.Config, error) {
 		if err == nil && revoked != nil {
 			err = revoked.check(chains, time.Now())
 		}
+		var other x509.HostnameError
+		if errors.As(err, &other) {
+			err = &mismatchError{err, o.Name != ""}
+		}
 		if err != nil {
 			return &tls.CertificateVerificationError{UnverifiedCertificates: cs.PeerCertificates, Err: err}
 		}
 		return nil
 	}
 	return cfg, nil
+}
+
+// mismatchError says that a server's certificate is for another name: than
+// verifyhost, or than the one that was asked for.
+type mismatchError struct {
+	error
+	configured bool
+}
+
+// Unwrap gives the reason.
+func (e *mismatchError) Unwrap() error { return e.error }
+
+// CheckText is what HAProxy says of it in a check.
+func (e *mismatchError) CheckText() string {
+	if e.configured {
+		return "Server presented an SSL certificate different from the configured one"
+	}
+	return "Server presented an SSL certificate different from the expected one"
 }
 
 // verifyServer checks a server's certificate against the authorities, and its

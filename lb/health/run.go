@@ -159,7 +159,12 @@ func (c *run) connect(how *Connect) (result, bool) {
 			if isTimeout(err) {
 				return result{status: L6TOUT}, false
 			}
-			return result{status: L6RSP, info: printable("SSL handshake failure"+tlsReason(err)) + c.where()}, false
+			words := "SSL handshake failure" + tlsReason(err)
+			var own interface{ CheckText() string } // which the verification has for some
+			if errors.As(err, &own) {
+				words = own.CheckText()
+			}
+			return result{status: L6RSP, info: printable(words) + c.where()}, false
 		}
 		c.conn, c.secured = tc, true
 	}

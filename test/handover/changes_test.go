@@ -69,8 +69,11 @@ func TestRuntimeChangesSurvive(t *testing.T) {
 			t.Fatalf("%s: %s", c, out)
 		}
 	}
+	if out := command("new ssl cert /nowhere/new.pem"); !strings.Contains(out, "New empty") {
+		t.Fatal(out)
+	}
 	changed := command("show runtime-changes")
-	for _, want := range []string{"map " + maps + ": 2 lines", "acl " + list + ": 2 lines", "frontend fe maxconn: 77, configured 500", "global maxconn: 999, configured 2000", "server be/b2: weight 3, configured 10", "server be/b1: health checks disabled"} {
+	for _, want := range []string{"cert /nowhere/new.pem: changed", "map " + maps + ": 2 lines", "acl " + list + ": 2 lines", "frontend fe maxconn: 77, configured 500", "global maxconn: 999, configured 2000", "server be/b2: weight 3, configured 10", "server be/b1: health checks disabled"} {
 		if !strings.Contains(changed, want) {
 			t.Errorf("no %q in\n%s", want, changed)
 		}
@@ -79,6 +82,9 @@ func TestRuntimeChangesSurvive(t *testing.T) {
 		s.reload()
 		if got := command("show runtime-changes"); got != changed {
 			t.Errorf("after a reload:\n%s\nwant\n%s", got, changed)
+		}
+		if got := command("show ssl cert"); !strings.Contains(got, "/nowhere/new.pem") {
+			t.Errorf("after a reload:\n%s", got)
 		}
 		if m, a := lines("map", maps), lines("acl", list); m != "/b two;/c three;" || a != "/bad;/worse;" {
 			t.Errorf("after a reload: %s %s", m, a)
