@@ -211,7 +211,7 @@ func (m *mover) takeIdle() {
 		for m.sh.pools[i].head != nil && !m.full() {
 			c := m.sh.pools[i].head
 			m.sh.pools[i].remove(c)
-			if !c.Movable() {
+			if !c.Movable() || !c.current() { // the next process would take it for one to the present address
 				c.close()
 				continue
 			}

@@ -211,7 +211,7 @@ func (s *session) packOwn(p *Parcel) {
 	if own := s.own; own != nil {
 		own.leaving = true
 		p.FDs = append(p.FDs, own.FD())
-		p.Backend, p.Server, p.Address, p.Private = own.be.Proxy.Name, own.srv.Name, own.srv.Addr().String(), own.private
+		p.Backend, p.Server, p.Address, p.Private = own.be.Proxy.Name, own.srv.Name, own.at.String(), own.private
 	}
 }
 
