@@ -15,11 +15,11 @@ import (
 
 // bench makes certificates with openssl in a directory of its own.
 type bench struct {
-	*testing.T
+	testing.TB
 	dir string
 }
 
-func newBench(t *testing.T) *bench { return &bench{t, t.TempDir()} }
+func newBench(t testing.TB) *bench { return &bench{t, t.TempDir()} }
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 

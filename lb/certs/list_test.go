@@ -298,3 +298,22 @@ func TestManyCertificates(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// BenchmarkLoad loads 10,000 certificates, half of them RSA.
+func BenchmarkLoad(b *testing.B) {
+	h := newBench(b)
+	rsa, ec := h.self("rsa", "rsa", "rsa.test"), h.self("ec", "ec", "ec.test")
+	if err := os.Mkdir(h.path("many"), 0o700); err != nil {
+		b.Fatal(err)
+	}
+	for i := range 10_000 {
+		if err := os.Link([]string{rsa, ec}[i%2], h.path(fmt.Sprintf("many/%05d.pem", i))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for b.Loop() {
+		if _, _, err := newStore().Load(Options{Sources: files(h.path("many"))}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
