@@ -305,7 +305,7 @@ func (ln *Listener) takesMux(p *Parcel) bool {
 	case !ln.Frontend.HTTP:
 		return false
 	case p.TLS != nil && p.TLS.ALPN == "h2":
-		return slices.Contains(ln.TLS.Config.NextProtos, "h2")
+		return slices.Contains(ln.TLS.allows(p.TLS.SNI).NextProtos, "h2")
 	}
 	return !ln.Frontend.NoH2Upgrade
 }

@@ -292,7 +292,7 @@ func TestMuxMovesAtEveryByte(t *testing.T) {
 		t.Run(over.String(), func(t *testing.T) {
 			srv := &askedServer{}
 			p := newMuxPair(t, serve(t, srv.ServeHTTP), func(r *rig) { over.adjust(t, r) })
-			step := 7 // and every byte with LB_LONG
+			step := 11 // and every byte with LB_LONG
 			if over == http2TLS {
 				step = 37
 			}

@@ -43,6 +43,14 @@ func (t *TLS) demands(name string) string {
 	return t.Demands(name)
 }
 
+// allows is Allows.
+func (t *TLS) allows(name string) *tls.Config {
+	if t.Allows == nil {
+		return t.Config
+	}
+	return t.Allows(name)
+}
+
 // details reports whether a connection to be adopted brings what rules and log
 // lines ask of its handshake.
 func (fe *Frontend) details(i *wire.Info) bool {
@@ -54,10 +62,7 @@ func (fe *Frontend) details(i *wire.Info) bool {
 // is demanded, its version and suite are allowed, and there still is a
 // certificate for the name that it asked for.
 func (t *TLS) takes(p *Parcel) bool {
-	c, s := t.Config, p.TLS
-	if t.Allows != nil {
-		c = t.Allows(s.SNI)
-	}
+	c, s := t.allows(p.TLS.SNI), p.TLS
 	demands := t.demands(s.SNI)
 	switch {
 	case demands != "" && demands != p.Verify,

@@ -43,7 +43,7 @@ func TestToolsOverReloads(t *testing.T) {
 				}
 				reloads <- n
 			}()
-			words := c.command(s, sized(2, 20))
+			words := c.command(s, sized(1, 20))
 			out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
 			cancel()
 			n := <-reloads
