@@ -111,9 +111,9 @@ RFC 9112 allows, is a 400 in HAProxy.
 
 ## What a reload keeps
 
-State that has grown while the balancer ran goes along: stick tables, counters, what checks and operators made of the servers. What commands made of
-map files and of files of ACL patterns (` + "`add map`, `set map`, `del acl`" + ` and so on) does not, as in HAProxy: a reload reads the files again. Change the
-file as well if it is to last. Who was let in by a userlist is asked for the password's hash once more by each new worker, which takes a moment and
+State that has grown while the balancer ran goes along: stick tables, counters, what checks and operators made of the servers. So does what commands
+changed (maps, files of ACL patterns, servers, certificates and more), unlike in HAProxy, until the configuration or the file changes that very thing:
+[runtime-api.md](runtime-api.md). Whoever was let in by a userlist is asked for the password's hash once more by each new worker, which takes a moment and
 shows nowhere.
 
 `
