@@ -93,6 +93,7 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 		Inter: cs.Inter, FastInter: cs.FastInter, DownInter: cs.DownInter, Rise: cs.Rise, Fall: cs.Fall,
 		Connect: p.Timeouts.Connect, Check: p.Timeouts.Check,
 		Script: p.Check.Script, DisableOn404: p.Check.DisableOn404, Secure: cs.CheckTLS,
+		HTTP2: cs.CheckProto == "h2" || cs.CheckProto == "" && cs.Proto == "h2",
 	}
 	switch {
 	case cs.Network != "tcp" && cs.CheckAddr == "":

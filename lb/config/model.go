@@ -381,6 +381,7 @@ type ServerCheck struct {
 	Inter, FastInter, DownInter time.Duration // default 2s; 0 of the latter two means Inter
 	Rise, Fall                  int           // 2, 3
 	CheckTLS                    bool          // check-ssl
+	CheckProto                  string        // check-proto: "h1", "h2"; "" is as proto says
 	NoCheckTLS                  bool          // no-check-ssl
 	CheckProxy                  bool          // check-send-proxy
 	Agent                       bool

@@ -196,7 +196,10 @@ func serverTable() []row[*Server] {
 		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout"},
 		{name: "tfo", status: Ignored, doc: "connections are opened without TFO"},
 
-		{name: "check-proto", args: "<name>", min: 1, status: Refused, doc: "checks speak HTTP/1, or what tcp-check rules say"},
+		{name: "check-proto", args: "h1|h2", min: 1, apply: func(c *call, s *Server) error {
+			s.CheckProto = c.args[0]
+			return oneOf(c.name, c.args[0], "h1", "h2")
+		}, doc: "of HTTP checks; without it they speak what proto says"},
 		{name: "check-via-socks4", status: Refused, doc: "servers are reached directly"},
 		{name: "log-proto", args: "<name>", min: 1, status: Ignored, doc: "only servers of a ring receive logs"},
 		{name: "namespace", args: "<name>", min: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},

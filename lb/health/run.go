@@ -167,6 +167,12 @@ func (c *run) connect(how *Connect) (result, bool) {
 			return result{status: L6RSP, info: printable(words) + c.where()}, false
 		}
 		c.conn, c.secured = tc, true
+		if s.Script.Kind == HTTP && tc.ConnectionState().NegotiatedProtocol == "h2" {
+			c.speakHTTP2()
+		}
+	}
+	if _, does := c.conn.(*overHTTP2); s.HTTP2 && s.Script.Kind == HTTP && !does {
+		c.speakHTTP2()
 	}
 	if s.Check > 0 {
 		c.until(time.Now().Add(s.Check))
@@ -227,6 +233,9 @@ func (c *run) close() {
 		return
 	}
 	c.release()
+	if h, ok := c.conn.(*overHTTP2); ok {
+		c.conn = h.Conn
+	}
 	if tc, ok := c.conn.(*tls.Conn); ok && !c.linger {
 		endWithReset(tc.NetConn())
 	} else if !c.linger {

@@ -33,6 +33,7 @@ type Spec struct {
 	Script Script
 
 	TLS         *tls.Config // of connections over TLS
+	HTTP2       bool        // HTTP checks speak HTTP/2; else only where TLS agrees on it
 	Secure      bool        // connections that do as the server line says are such
 	ProxyHeader int         // version of the PROXY header such connections begin with; 0: none
 
