@@ -19,7 +19,7 @@ type served struct {
 // watchCertificates warns once a day of certificates whose time is over, or
 // soon will be, until ctx ends. Those of the start have been reported.
 func (rt *Runtime) watchCertificates(ctx context.Context) {
-	if len(rt.leaves) == 0 {
+	if rt.leaves == nil {
 		return
 	}
 	day := time.NewTicker(24 * time.Hour)
@@ -29,7 +29,7 @@ func (rt *Runtime) watchCertificates(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-day.C:
-			for _, c := range rt.leaves {
+			for _, c := range rt.leaves() {
 				if text := certs.Expiry(c.leaf, now); text != "" {
 					rt.logEvent(slog.LevelWarn, event.Certificate, c.where+": "+text)
 				}

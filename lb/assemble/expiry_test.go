@@ -22,7 +22,8 @@ func TestCertificatesAreWatched(t *testing.T) {
 				Subject: pkix.Name{CommonName: name}, NotBefore: now.AddDate(0, -6, 0), NotAfter: now.AddDate(0, 0, days),
 			}}
 		}
-		rt := &Runtime{tlsFiles: tlsFiles{leaves: []served{cert("a.test", 400), cert("b.test", 16)}}}
+		all := []served{cert("a.test", 400), cert("b.test", 16)}
+		rt := &Runtime{tlsFiles: tlsFiles{leaves: func() []served { return all }}}
 		rt.env.Logger = slog.New(slog.NewTextHandler(&out, nil))
 		ctx, cancel := context.WithTimeout(t.Context(), 20*24*time.Hour+time.Minute)
 		defer cancel()

@@ -18,7 +18,15 @@ import (
 // tlsFiles are the files of certificates that a runtime serves with.
 type tlsFiles struct {
 	certs  *certs.Store
-	leaves []served
+	leaves func() []served // nil: there is no TLS
+}
+
+// served lists the certificates that clients are shown now.
+func (f *tlsFiles) served() (list []served) {
+	f.certs.Served(func(line, file string, leaf *x509.Certificate) {
+		list = append(list, served{line + ": " + file, leaf})
+	})
+	return list
 }
 
 // certificates makes the store of all files with certificates.
@@ -38,9 +46,6 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 	}
 	l, notes, err := b.certificates().Load(certs.Options{
 		Name: bind.Pos.String(), Sources: t.Sources, Settings: t.Settings, StrictSNI: t.StrictSNI, NoTickets: t.NoTickets, TicketKeys: t.TicketKeys,
-		Loaded: func(file string, leaf *x509.Certificate) {
-			b.rt.leaves = append(b.rt.leaves, served{bind.Pos.String() + ": " + file, leaf})
-		},
 	})
 	for _, n := range notes {
 		text := bind.Pos.String() + ": " + n.File + ": " + n.Text
@@ -51,6 +56,7 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 		b.refuse(bind.Pos, err)
 		return nil
 	}
+	b.rt.leaves = b.rt.served
 	if t.TicketKeys == "" {
 		b.rt.tickets.Add(want(bind).Key(), l.Config)
 	}

@@ -65,12 +65,19 @@ func (s *Store) Load(o Options) (*Listener, []Note, error) {
 	}
 	l.state.Store(st)
 	s.listeners = append(s.listeners, l)
-	if o.Loaded != nil {
-		for _, c := range st.set.all {
-			o.Loaded(c.pair.file, c.pair.cert.Leaf)
+	return l, notes, nil
+}
+
+// Served calls each with the certificates of all bind lines: the line, the file,
+// and the certificate itself.
+func (s *Store) Served(each func(line, file string, leaf *x509.Certificate)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.listeners {
+		for _, c := range l.state.Load().set.all {
+			each(l.o.Name, c.pair.file, c.pair.cert.Leaf)
 		}
 	}
-	return l, notes, nil
 }
 
 // wish is a certificate that a listener's sources ask for.

@@ -3,7 +3,6 @@ package certs
 import (
 	"cmp"
 	"crypto/tls"
-	"crypto/x509"
 )
 
 // Settings are what a bind line says about handshakes, or a line of a crt-list
@@ -71,8 +70,6 @@ type Options struct {
 	// TicketKeys is a file of keys for session tickets; "": lb makes its own.
 	TicketKeys string
 	Settings
-	// Loaded is called with each certificate that is used; nil is not.
-	Loaded func(file string, leaf *x509.Certificate)
 }
 
 // Note is something an operator should know although the certificates can be

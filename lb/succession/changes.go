@@ -22,6 +22,7 @@ func (g *Generation) sendChanges(s *successor) error {
 	if len(text) == 0 {
 		return nil
 	}
+	defer clear(text) // certificates' keys may be among it
 	fd, err := unix.MemfdCreate("lb-changes", unix.MFD_CLOEXEC)
 	if err != nil {
 		return fmt.Errorf("memory file: %w", err)
@@ -42,6 +43,7 @@ func (g *Generation) receiveChanges(fds []int) {
 		if i == 0 && g.Apply != nil {
 			if text, err := io.ReadAll(io.NewSectionReader(f, 0, maxChanges)); err == nil {
 				g.Apply(text)
+				clear(text)
 			} else {
 				g.Warn("take over what was changed at run time: " + err.Error())
 			}
