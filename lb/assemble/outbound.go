@@ -1,9 +1,16 @@
 package assemble
 
 import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"time"
+
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/sample"
+	"lbsyslogd/lb/spop"
 	"lbsyslogd/lb/stream"
 )
 
@@ -56,4 +63,69 @@ func preface(b *config.Bind) sample.Preface {
 		return sample.NetScalerCIP
 	}
 	return sample.NoPreface
+}
+
+// offloads makes the agents of the proxies, when all backends are there.
+func (b *builder) offloads() {
+	for i, p := range b.rt.frontends {
+		for _, o := range p.Offloads {
+			off := b.offload(o)
+			b.eng.Frontends[i].Offloads = append(b.eng.Frontends[i].Offloads, off)
+			b.eng.Agents = append(b.eng.Agents, off.Agent)
+		}
+	}
+	for i, p := range b.rt.backends {
+		if p.Frontend { // a listen section's are its frontend's
+			continue
+		}
+		for _, o := range p.Offloads {
+			off := b.offload(o)
+			b.eng.Backends[i].Offloads = append(b.eng.Backends[i].Offloads, off)
+			b.eng.Agents = append(b.eng.Agents, off.Agent)
+		}
+	}
+}
+
+func (b *builder) offload(o *config.Offload) *stream.Offload {
+	off := &stream.Offload{
+		Engine: o.Engine, Prefix: o.Prefix, OnError: o.OnError, ProcessTime: o.ProcessTime, TotalTime: o.TotalTime,
+		Continue: o.Continue, Proc: o.Proc, Groups: o.Groups,
+		Agent: &spop.Agent{
+			EngineID: rand.Text(), MaxFrame: o.MaxFrame, MaxWaiting: o.MaxWaiting, Alone: o.Alone,
+			Hello: o.Hello, Idle: o.Idle, Processing: o.Processing,
+		},
+	}
+	for event, messages := range o.Events {
+		off.Events[event] = messages
+	}
+	off.Agent.Dial = dialer(b.nodes[o.Backend])
+	return off
+}
+
+var errNoAgent = errors.New("no server of the agent's backend is up")
+
+// dialer connects to a server of a backend, by its own balancing.
+func dialer(be *stream.Backend) func(ctx context.Context) (net.Conn, func(), error) {
+	return func(ctx context.Context) (net.Conn, func(), error) {
+		var avoid *backend.Server
+		for try := 0; ; try++ {
+			srv, got := be.Pick(0, avoid)
+			if got != backend.Picked {
+				return nil, nil, errNoAgent
+			}
+			network, address := "tcp", srv.Addr().IP.String()
+			if path := srv.Addr().Path; path != "" {
+				network, address = "unix", path
+			}
+			d := net.Dialer{Timeout: time.Duration(be.Timeouts.Connect) * time.Millisecond}
+			c, err := d.DialContext(ctx, network, address)
+			if err == nil {
+				return c, func() { be.Release(srv) }, nil
+			}
+			be.Release(srv)
+			if avoid = srv; try >= be.Retries || ctx.Err() != nil {
+				return nil, nil, err
+			}
+		}
+	}
 }

@@ -32,6 +32,7 @@ func (p *parser) finish() {
 			d.Binds[i].Probes = d.KeepAlive.Client
 		}
 	}
+	p.resolveOffloads()
 	p.resolveTracks()
 	p.resolveTables()
 	p.resolveUserlists()

@@ -8,11 +8,10 @@ import (
 
 // adjustCase takes one pair of names that differ in case alone.
 func (c *call) adjustCase(g *Global, from, to string) error {
-	switch {
-	case from != strings.ToLower(from):
-		return fmt.Errorf("'%s' : '%s' must be written in lower case", c.name, from)
+	as := from
+	switch from = strings.ToLower(from); {
 	case strings.ToLower(to) != from:
-		return fmt.Errorf("'%s' : '%s' and '%s' must only differ in case", c.name, from, to)
+		return fmt.Errorf("'%s' : '%s' and '%s' must only differ in case", c.name, as, to)
 	case g.HeaderCase[from] != "":
 		return fmt.Errorf("'%s' : '%s' is adjusted already", c.name, from)
 	}
@@ -39,7 +38,7 @@ func (c *call) adjustCases(g *Global) error {
 				return fmt.Errorf("%s:%d: %w", c.args[0], n+1, err)
 			}
 		default:
-			return fmt.Errorf("%s:%d: '%s' expects a name in lower case and the name as it is to be written", c.args[0], n+1, c.name)
+			return fmt.Errorf("%s:%d: '%s' expects a name and how it is to be written", c.args[0], n+1, c.name)
 		}
 	}
 	return nil

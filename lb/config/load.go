@@ -72,6 +72,7 @@ type parser struct {
 	atUserlist *userlistSection // being read
 	usedLists  []listUse
 	gauges     []gaugeUse
+	groupUses  []groupUse
 	files      []fileUse
 	errorSections
 	namedSections

@@ -265,6 +265,8 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 			p.usedLists = append(p.usedLists, listUse{r, pos})
 		case *sample.FileRef:
 			p.files = append(p.files, fileUse{r, pos})
+		case *sample.GroupRef:
+			p.groupUses = append(p.groupUses, groupUse{r, from, pos})
 		case *sample.Gauge:
 			p.gauges = append(p.gauges, gaugeUse{r, from, pos})
 		}

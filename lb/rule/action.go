@@ -28,10 +28,11 @@ const (
 	Reject       // close without a word
 	Wait         // more bytes of the client may decide: evaluate again then
 	AwaitBody    // go on with the next rule when the body is there, as Ctx.Await says
+	AwaitAgent   // go on with the next rule when the agent of Ctx.Await has answered
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body", "await agent"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -78,7 +79,7 @@ func (r Rules) EvalFrom(from int, x *sample.Ctx) (v Verdict, next int) {
 		x.Place = one.Place
 		v = one.act.run(x)
 		switch {
-		case v == AwaitBody:
+		case v == AwaitBody || v == AwaitAgent:
 			return v, next
 		case v == Continue || x.Again && v != Allow:
 			continue
@@ -260,6 +261,7 @@ var actions = []actionRow{
 	{name: "sc-inc-gpc1", stages: onAll, paren: "0", parse: parseStep(stick.GPC1, stick.GPC1Rate)},
 	{name: "sc-set-gpt", stages: onAll, paren: "0,0", parse: parseSetElement},
 	{name: "sc-set-gpt0", stages: onAll, paren: "0", parse: parseSetTag},
+	{name: "send-spoe-group", stages: onRequest, parse: parseSendGroup},
 	{name: "set-dst", stages: onRequest | onTCPReq, parse: parseSetAddress(target, false)},
 	{name: "set-dst-port", stages: onRequest | onTCPReq, parse: parseSetAddress(target, true)},
 	{name: "set-header", stages: onHeads, parse: parseSetHeader},

@@ -14,7 +14,7 @@ var actionRefused = map[string]string{
 	"cache-use": nothingKept, "cache-store": nothingKept,
 	"do-resolve": resolvedOnce,
 	"early-hint": "remove the rule", "normalize-uri": "write replace-path rules",
-	"send-spoe-group": noFilters, "set-bandwidth-limit": noFilters,
+	"send-spoe-group": "agents are asked about requests: write http-request send-spoe-group", "set-bandwidth-limit": noFilters,
 
 	"wait-for-body": "only http-request rules wait for bodies", "wait-for-handshake": "early data is not taken; remove the rule", "lua": scripts + "; set-header, set-var, replace-path, return, deny, maps and stick tables can often do what the script does, or a server that the request goes to",
 }

@@ -22,6 +22,10 @@ type Ref interface{ isRef() }
 
 func (*TableRef) isRef() {}
 func (*UserRef) isRef()  {}
+func (*GroupRef) isRef() {}
+
+// GroupRef is a rule's reference to messages of an agent (filter spoe).
+type GroupRef struct{ Engine, Group string }
 
 // fetchesAuth look at who the client says that it is (HAProxy configuration
 // manual, section 7.3.6).

@@ -81,6 +81,8 @@ type Text interface {
 type Await struct {
 	Time    int64 // ms
 	AtLeast int   // bytes; 0: all of it
+
+	Engine, Group string // of an agent's messages
 }
 
 // Begin forgets the values of the evaluation before.

@@ -31,6 +31,13 @@ type Value struct {
 	addr netip.Addr
 }
 
+// Kind is the value's type.
+func (v Value) Kind() Kind { return v.kind }
+
+// Bytes are those of a string or a block, a view like the value itself.
+func (v Value) Bytes() []byte { return v.b }
+
+func BinValue(b []byte) Value      { return Value{kind: Bin, b: b} }
 func StrValue(b []byte) Value      { return Value{kind: Str, b: b} }
 func IntValue(n int64) Value       { return Value{kind: Int, n: n} }
 func AddrValue(a netip.Addr) Value { return Value{kind: Addr, addr: a} }

@@ -48,10 +48,7 @@ func (t *txn) awaitBody(a sample.Await) step {
 		t.clientAborted()
 		return left
 	}
-	w.head = new(http1.Head)
-	*w.head, s.sh.req = s.sh.req, http1.Head{MaxFields: s.sh.req.MaxFields}
-	w.held = s.sh.Loop.Buffers.Size()
-	s.sh.eng.hold(w.held)
+	t.setAside()
 	t.phase = phaseBody
 	s.watch()
 	return waits

@@ -5,7 +5,8 @@
 //  2. The session reads a request head, or in TCP mode nothing (request.go).
 //  3. Rules, switching and balancing choose what answers (route.go): an answer
 //     of our own (reply.go), or a server. Rules run once; the head for the server
-//     is rendered then and kept (asked.go). They can wait for a body (await.go).
+//     is rendered then and kept (asked.go). They can wait for a body (await.go) or an agent
+//     (offload.go).
 //  4. A server connection is taken from the idle ones (idle.go) or opened;
 //     failures are retried (connect.go). A request that waits for a place holds
 //     memory of its own size (budget.go).

@@ -15,6 +15,7 @@ import (
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
+	"lbsyslogd/lb/spop"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/syslog"
 	"lbsyslogd/lb/userlist"
@@ -85,7 +86,8 @@ type crowd struct {
 // Messages is what holds for all messages that pass.
 type Messages struct {
 	Limits      Limits
-	Compression Compression // of responses
+	Compression Compression   // of responses
+	Agents      []*spop.Agent // of all Offloads; Stop closes them
 
 	// Budget bounds what is held for requests that wait, in bytes (budget.go); 0 is
 	// DefaultBudget.
@@ -151,6 +153,7 @@ type Proxy struct {
 	Page          *StatsPage
 	Restrict      Restrict           // of requests' fields
 	BufferRequest bool               // rules run when all of a request is there, or as much as fits a buffer
+	Offloads      []*Offload         // agents that are asked about requests
 	Compress      *compress.Settings // nil: responses are sent as they come
 
 	side sample.Side // what rules may know of it; Start fills it
@@ -408,6 +411,9 @@ func (e *Engine) Stop() {
 	}
 	e.stilling.Unlock()
 	e.loops.Wait()
+	for _, a := range e.Agents {
+		a.Close()
+	}
 }
 
 // Pause stops accepting, or resumes, without giving the listeners up.

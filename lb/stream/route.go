@@ -48,10 +48,6 @@ func (t *txn) route() {
 	sh.req.DropHops()
 	x := t.context()
 	t.captureRequest()
-	if !t.content(fe.Rules[rule.Content], x) {
-		return
-	}
-	t.countRequest()
 	t.proceed(x)
 }
 
@@ -59,10 +55,14 @@ func (t *txn) route() {
 type stop uint8
 
 const (
-	atFrontBody stop = iota // option http-buffer-request of the frontend
+	atFrontTCP  stop = iota // agents that want to know before anything else
+	atFrontBody             // tcp-request content, option http-buffer-request of the frontend
+	atFrontHTTP             // agents
 	atFrontRules
 	atChoice
+	atBackTCP
 	atBackBody // option http-buffer-request of the backend
+	atBackHTTP
 	atBackRules
 	atServer
 )
@@ -73,15 +73,30 @@ func (t *txn) proceed(x *sample.Ctx) {
 	sh, fe := t.s.sh, t.s.fe
 	t.showBody(x)
 	switch t.await.at {
+	case atFrontTCP:
+		if t.consult(&fe.Proxy, OnFrontTCP, x) != onward {
+			return
+		}
+		fallthrough
 	case atFrontBody:
-		t.await.at = atFrontRules
+		t.await.at = atFrontHTTP
+		if !t.content(fe.Rules[rule.Content], x) {
+			return
+		}
+		t.countRequest()
 		if fe.BufferRequest && t.awaitBody(sample.Await{}) != onward {
 			return
 		}
 		t.showBody(x)
 		fallthrough
+	case atFrontHTTP:
+		if t.consult(&fe.Proxy, OnFrontHTTP, x) != onward {
+			return
+		}
+		t.await.at = atFrontRules
+		fallthrough
 	case atFrontRules:
-		if !t.requestRules(fe.Rules[rule.Request], x, &sh.Front[fe.Index].DeniedReq) {
+		if !t.requestRules(&fe.Proxy, x, &sh.Front[fe.Index].DeniedReq) {
 			return
 		}
 		if !t.restrict(fe.Restrict, &sh.Front[fe.Index].DeniedReq) {
@@ -102,7 +117,7 @@ func (t *txn) proceed(x *sample.Ctx) {
 		t.enter(be)
 		t.await.at = atServer
 		if be.ID != fe.ID {
-			t.await.at = atBackBody
+			t.await.at = atBackTCP
 		}
 	}
 	if t.await.at < atServer && !t.backRules(x) {
@@ -115,17 +130,29 @@ func (t *txn) proceed(x *sample.Ctx) {
 // on, or not yet.
 func (t *txn) backRules(x *sample.Ctx) (goOn bool) {
 	sh, be := t.s.sh, t.be
+	if t.await.at == atBackTCP {
+		if t.consult(&be.Proxy, OnBackTCP, x) != onward {
+			return false
+		}
+		t.await.at = atBackBody
+	}
 	if t.await.at == atBackBody {
 		if !t.content(be.Rules[rule.Content], x) {
 			return false
 		}
-		t.await.at = atBackRules
+		t.await.at = atBackHTTP
 		if be.BufferRequest && t.awaitBody(sample.Await{}) != onward {
 			return false
 		}
 		t.showBody(x)
 	}
-	if !t.requestRules(be.Rules[rule.Request], x, &sh.Back[be.Index].DeniedReq) {
+	if t.await.at == atBackHTTP {
+		if t.consult(&be.Proxy, OnBackHTTP, x) != onward {
+			return false
+		}
+		t.await.at = atBackRules
+	}
+	if !t.requestRules(&be.Proxy, x, &sh.Back[be.Index].DeniedReq) {
 		return false
 	}
 	if !t.restrict(be.Restrict, &sh.Back[be.Index].DeniedReq) {
@@ -140,16 +167,22 @@ func (t *txn) backRules(x *sample.Ctx) (goOn bool) {
 
 // requestRules runs http-request rules from where they stopped; false when they
 // gave an answer or wait.
-func (t *txn) requestRules(rules rule.Rules, x *sample.Ctx, denied *uint64) (goOn bool) {
+func (t *txn) requestRules(p *Proxy, x *sample.Ctx, denied *uint64) (goOn bool) {
 	for {
-		v, next := rules.EvalFrom(t.await.rule, x)
-		if v != rule.AwaitBody {
+		v, next := p.Rules[rule.Request].EvalFrom(t.await.rule, x)
+		t.await.rule = next
+		switch v {
+		case rule.AwaitBody:
+			if t.awaitBody(x.Await) != onward {
+				return false
+			}
+		case rule.AwaitAgent:
+			if off := p.offload(x.Await.Engine); off != nil && t.question(off, off.Groups[x.Await.Group], x) != onward {
+				return false
+			}
+		default:
 			t.await.rule = 0
 			return t.obey(v, denied)
-		}
-		t.await.rule = next
-		if t.awaitBody(x.Await) != onward {
-			return false
 		}
 		t.showBody(x)
 	}

@@ -94,7 +94,8 @@ type request struct {
 	reqSent bool // some of it was given to the server's kernel
 	gone    bool // body bytes were dropped: it cannot be sent again
 
-	await awaiting // what rules wait for
+	await  awaiting   // what rules wait for
+	agents consulting // which agents were asked
 }
 
 // response is the response on its way to the client.
@@ -276,6 +277,8 @@ func (t *txn) deadline() int64 {
 		return t.held.until
 	case phaseBody:
 		return t.await.until
+	case phaseWait:
+		return noDeadline // what is waited for has one
 	}
 	if t.be == nil || t.phase == phaseReply || t.phase == phaseDiscard {
 		return client
