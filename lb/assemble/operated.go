@@ -124,7 +124,7 @@ func (rt *Runtime) clearServers() error {
 				return err
 			}
 			if err := rt.DelServer(s.Backend(), s.Target().Name); err != nil {
-				return fmt.Errorf("server %s/%s: %w It is in maintenance now: ask again later.", s.Backend(), s.Target().Name, err)
+				return fmt.Errorf("server %s/%s is in maintenance now, ask again later: %w", s.Backend(), s.Target().Name, err)
 			}
 		}
 	}

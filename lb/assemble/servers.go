@@ -76,7 +76,10 @@ func (rt *Runtime) addServer(backendName, name string, words []string, before in
 		return control.Answer("Backend must use a dynamic load balancing to support dynamic servers.")
 	}
 	cs, notes, err := rt.cfg.AddedServer(p, name, words)
-	if err != nil {
+	switch {
+	case errors.Is(err, config.ErrNoAddress):
+		return control.Answer(err.Error() + ".")
+	case err != nil:
 		return err
 	}
 	if _, err := rt.Find(backendName, name); err == nil {
@@ -136,7 +139,7 @@ func (rt *Runtime) join(be *stream.Backend, p *config.Proxy, cs *config.Server, 
 		case err != nil:
 			return nil, fmt.Errorf("unable to find required server '%s' for tracking", cs.Track)
 		case t.Added():
-			return nil, fmt.Errorf("unable to use %s for tracking as it is a dynamic server.", cs.Track)
+			return nil, control.Answer("unable to use " + cs.Track + " for tracking as it is a dynamic server.")
 		}
 		target = t
 	}

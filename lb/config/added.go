@@ -28,6 +28,9 @@ func plainServer() Server {
 	}
 }
 
+// ErrNoAddress is a server that is only named.
+var ErrNoAddress = errors.New("'server' expects <name> and <addr>[:<port>] as arguments")
+
 // forAdded are the words that `add server` takes: those of HAProxy's.
 var forAdded = []string{
 	"addr", "agent-addr", "agent-check", "agent-inter", "agent-port", "agent-send", "allow-0rtt", "alpn", "backup", "ca-file",
@@ -45,7 +48,7 @@ var forAdded = []string{
 // it, it is in maintenance.
 func (c *Config) AddedServer(to *Proxy, name string, words []string) (s Server, notes []string, err error) {
 	if len(words) == 0 {
-		return s, nil, errors.New("'server' expects <name> and <addr>[:<port>] as arguments.")
+		return s, nil, ErrNoAddress
 	}
 	if err := serverName(name); err != nil {
 		return s, nil, err
