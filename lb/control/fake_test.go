@@ -61,7 +61,7 @@ func newFake() *fake {
 func addrTable() *stick.Table {
 	s := stick.Spec{Name: "fe", Type: stick.IP, Len: 4, Size: 1024, Expire: 30_000}
 	for d := range stick.NumData {
-		s.Stores[d], s.Period[d] = !d.IsServer(), 10_000
+		s.Stores[d], s.Period[d] = !d.IsServer() && !d.InArray(), 10_000
 	}
 	return stick.New(s)
 }

@@ -17,7 +17,7 @@ type convRow struct {
 }
 
 // convs is the table; findConv reads it.
-var convs = slices.Concat(convsValue, convsHash, convsBytes, convsText, convsJSON, convsTable, convsMap, convsGauge)
+var convs = slices.Concat(convsValue, convsHash, convsBytes, convsProtocol, convsText, convsJSON, convsTable, convsMap, convsGauge)
 
 // convsValue work on the sample alone (HAProxy configuration manual, section
 // 7.3.1).
