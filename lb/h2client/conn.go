@@ -178,6 +178,9 @@ func (c *Conn) Flush() {
 		return
 	}
 	if !c.send() {
+		c.Host.PutOut(c.out[:0])
+		c.out = nil
+		c.Pump() // what it said before is still to be read
 		c.Lose("the connection to the server was lost")
 		return
 	}
