@@ -141,7 +141,7 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 		payload(conn, in)
 	}
 	if u, ok := conn.(*net.UnixConn); ok {
-		u.CloseWrite()
+		_ = u.CloseWrite() // a worker that is gone is noticed by the answer that does not come
 	}
 	n, err := io.Copy(s.w, conn)
 	switch {
