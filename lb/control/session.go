@@ -30,10 +30,11 @@ type session struct {
 	in           *bufio.Reader
 	level        Level // may be lowered by the client
 	timeout      time.Duration
-	prompt       bool // interactive
-	done         bool // `quit`, or the connection was given to something else
-	expert       bool // expert-mode on
-	experimental bool // experimental-mode on
+	prompt       bool        // interactive
+	leaving      func() bool // at a prompt, and the server ends
+	done         bool        // `quit`, or the connection was given to something else
+	expert       bool        // expert-mode on
+	experimental bool        // experimental-mode on
 	severity     severity
 	payload      []byte // what came after "<<", without the empty line; nil without one
 	out          []byte
@@ -42,26 +43,30 @@ type session struct {
 // Converse answers on one connection, which is the caller's, until its client
 // is done or ctx ends.
 func (s *Server) Converse(ctx context.Context, conn net.Conn) {
-	c := &session{Server: s, conn: conn, in: bufio.NewReaderSize(conn, 16<<10), level: s.Level, timeout: s.Timeout}
+	c := &session{Server: s, conn: conn, in: bufio.NewReaderSize(conn, 16<<10), level: s.Level, timeout: s.Timeout, leaving: never}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
 	c.serve(ctx)
 }
 
+func never() bool { return false }
+
 // serve reads commands and answers them. Without a prompt that ends after the
 // lines that came together with the first.
 func (c *session) serve(ctx context.Context) {
 	rest := false // of a line, after a ";"
 	for {
-		stop := func() bool { return false }
+		stop := never
 		if c.prompt {
 			// The end of ctx wakes a session that waits at its prompt. One that
 			// is about to say its only line is let finish.
 			stop = context.AfterFunc(ctx, func() { c.conn.SetReadDeadline(time.Unix(1, 0)) })
+			c.leaving = func() bool { return ctx.Err() != nil }
 		}
 		text, end, err := c.next()
 		stop()
+		c.leaving = never
 		if err != nil {
 			c.flush()
 			return
@@ -133,6 +138,9 @@ func (c *session) readByte() (byte, error) {
 		}
 		if err := c.conn.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
 			return 0, err
+		}
+		if c.leaving() { // perhaps just before: this deadline has taken the place of the one that wakes the session
+			return 0, net.ErrClosed
 		}
 	}
 	return c.in.ReadByte()
