@@ -12,7 +12,7 @@ func TestBodies(t *testing.T) {
 	theirs, ours := both(t, preface("", "LINE %ST %ts %HM %HU %s")+`
 frontend all
   bind HTTP
-  timeout http-request 700
+  timeout http-request 2s
   option http-buffer-request
   http-request set-header X-First 1
   http-request set-var(txn.body) req.body
@@ -31,8 +31,8 @@ backend two
 frontend some
   bind HTTP2
   http-request set-header X-First 1
-  http-request wait-for-body time 500 if { path_beg /echo/wait /wait }
-  http-request wait-for-body time 500 at-least 5 if { path_beg /five }
+  http-request wait-for-body time 2s if { path_beg /echo/wait /wait }
+  http-request wait-for-body time 2s at-least 5 if { path_beg /five }
   http-request set-header X-Front %[req.body_size]
   http-request return status 200 content-type text/plain lf-string "%[req.body] %[req.body_len]" if { path_beg /five /wait }
   use_backend later if { path_beg /echo/late /headers/late }
@@ -42,7 +42,7 @@ backend plain
 backend later
   option http-buffer-request
   http-request set-header X-Back "%[req.body_len] %[req.hdr(x-front)]"
-  http-request wait-for-body time 500
+  http-request wait-for-body time 2s
   http-request deny deny_status 410 if { req.body -m end tea }
   server s1 S1
 `, nil)

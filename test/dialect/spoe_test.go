@@ -204,7 +204,7 @@ spoe-agent another
   no option async
   timeout hello 2s
   timeout idle 30s
-  timeout processing 300ms
+  timeout processing 1500ms
   use-backend agents
 spoe-message told
   args body=req.body len=req.body_len
