@@ -149,8 +149,10 @@ func sections(w io.Writer) {
 	for _, name := range names {
 		status, note := config.Supported, all[name]
 		switch {
+		case name == "mailers":
+			status, note = config.Ignored, "no mail is sent, and a warning says so; Prometheus alerts from the metrics (packaging/monitoring/alerts.yaml)"
 		case name == "peers":
-			status, note = config.Ignored, "stick tables move to the next worker by themselves; with peers on other machines it is refused"
+			status, note = config.Ignored, "stick tables move to the next worker by themselves; peers on other machines are not told anything (a warning)"
 		case note != "":
 			status = config.Refused
 		}
