@@ -95,9 +95,7 @@ func (b *builder) offload(o *config.Offload) *stream.Offload {
 			Hello: o.Hello, Idle: o.Idle, Processing: o.Processing,
 		},
 	}
-	for event, messages := range o.Events {
-		off.Events[event] = messages
-	}
+	off.Events = o.Events
 	off.Agent.Dial = dialer(b.nodes[o.Backend])
 	return off
 }

@@ -68,7 +68,7 @@ func (h *overHTTP2) ask(b []byte) error {
 	defer resp.Body.Close()
 	fmt.Fprintf(&h.answer, "HTTP/1.1 %d \r\n", resp.StatusCode)
 	resp.Header.Del("Content-Length") // of the body there may be less
-	resp.Header.Write(&h.answer)
+	_ = resp.Header.Write(&h.answer)  // to memory
 	h.answer.WriteString("\r\n")
 	_, err = io.Copy(&h.answer, io.LimitReader(resp.Body, answerSize))
 	return err

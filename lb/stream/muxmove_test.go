@@ -31,7 +31,6 @@ type muxPair struct {
 	t     *testing.T
 	rigs  [2]*rig
 	trips [2]*across
-	carry func(from int, p []*Parcel) ([]bool, error)
 }
 
 func newMuxPair(t *testing.T, server string, adjust func(*rig)) *muxPair {
