@@ -191,7 +191,7 @@ func (q *pair) staple(der []byte, now time.Time) (*ocsp.Response, error) {
 	case now.Before(r.ThisUpdate):
 		return nil, errors.New("OCSP single response: not yet valid")
 	case !r.NextUpdate.IsZero() && now.After(r.NextUpdate):
-		return nil, errors.New("OCSP single response: no longer valid.")
+		return nil, errors.New("OCSP single response: no longer valid")
 	}
 	return r, nil
 }

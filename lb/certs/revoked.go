@@ -5,7 +5,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -15,15 +14,7 @@ type revocations struct {
 	order []*x509.RevocationList            // as in the file
 }
 
-// loadRevocations reads a PEM file of revocation lists.
-func loadRevocations(file string) (*revocations, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("crl-file %s cannot be read: %w", file, cause(err))
-	}
-	return parseRevocations(file, data)
-}
-
+// parseRevocations reads a PEM file of revocation lists.
 func parseRevocations(file string, data []byte) (*revocations, error) {
 	r := &revocations{lists: map[string][]*x509.RevocationList{}}
 	for {

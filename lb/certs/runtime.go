@@ -214,7 +214,7 @@ func (s *Store) setCert(name string, payload []byte) string {
 		t.parts = p.parts()
 	}
 	if err := t.set(part, payload); err != nil {
-		return fmt.Sprintf("%v\nCan't load the payload\nCan't update %s!\n", err, name)
+		return fmt.Sprintf("%v.\nCan't load the payload\nCan't update %s!\n", err, name)
 	}
 	s.open.cert = t
 	if open != nil {
@@ -228,12 +228,12 @@ func (t *transaction) set(part string, payload []byte) error {
 	switch part {
 	case ".key":
 		if m, err := parse(payload); err != nil || len(m.keys) == 0 {
-			return fmt.Errorf("unable to load private key from file '%s'.", t.name)
+			return fmt.Errorf("unable to load private key from file '%s'", t.name)
 		}
 		t.parts.key = payload
 	case ".issuer":
 		if m, err := parse(payload); err != nil || len(m.certs) == 0 {
-			return fmt.Errorf("unable to load issuer from file '%s'.", t.name)
+			return fmt.Errorf("unable to load issuer from file '%s'", t.name)
 		}
 		t.parts.issuer = payload
 	case ".ocsp":
@@ -250,7 +250,7 @@ func (t *transaction) set(part string, payload []byte) error {
 	default:
 		m, err := parse(payload)
 		if err != nil || len(m.certs) == 0 {
-			return fmt.Errorf("unable to load certificate from file '%s'.", t.name)
+			return fmt.Errorf("unable to load certificate from file '%s'", t.name)
 		}
 		key := t.parts.key
 		if len(m.keys) > 0 {

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/ocsp"
 )
@@ -332,11 +331,9 @@ func (s *Store) showOCSP(key string) string {
 		if hex.EncodeToString(own) != strings.ToLower(key) {
 			continue
 		}
-		r, err := q.staple(q.cert.OCSPStaple, time.Time{})
-		if r == nil {
-			if r, err = ocsp.ParseResponseForCert(q.cert.OCSPStaple, q.cert.Leaf, q.issuer); err != nil {
-				return err.Error()
-			}
+		r, err := ocsp.ParseResponseForCert(q.cert.OCSPStaple, q.cert.Leaf, q.issuer)
+		if err != nil {
+			return err.Error()
 		}
 		return describeOCSP(r, id)
 	}
