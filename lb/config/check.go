@@ -52,7 +52,7 @@ func checkTable() []row[*draft] {
 		{name: "external-check command", args: "<command>", max: many, in: back, status: Refused, doc: external},
 		{name: "external-check path", args: "<path>", max: many, in: back, status: Refused, doc: external},
 		{name: "option external-check", in: back, status: Refused, doc: external},
-		{name: "option spop-check", in: back, status: Refused, doc: "there are no filters whose agents it would check"},
+		{name: "option spop-check", in: back, status: Refused, doc: "agents are not asked in their own protocol: write option tcp-check, which sees whether they can be reached"},
 	}
 }
 

@@ -3,6 +3,8 @@ package rule
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"lbsyslogd/lb/acl"
@@ -303,6 +305,16 @@ func findAction(name string) *actionRow {
 		}
 	}
 	return nil
+}
+
+// Actions lists the names of all actions, also of those that are refused with an alternative.
+func Actions() []string {
+	names := slices.Collect(maps.Keys(actionRefused))
+	for i := range actions {
+		names = append(names, actions[i].name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func actionNames(stage Stage) []string {

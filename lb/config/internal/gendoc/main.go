@@ -200,20 +200,15 @@ func letters(places []string) string {
 	return strings.Join(out, " ")
 }
 
-// actions lists HAProxy's actions of request and response rules by asking
-// the compiler for each whether it knows it.
+// actions lists the actions by asking the compiler for each in which rules it
+// knows it.
 func actions(w io.Writer) {
 	fmt.Fprint(w, "\n## Actions of rules\n\n| action |")
 	for stage := range rule.Stages {
 		fmt.Fprintf(w, " %s |", stage)
 	}
 	fmt.Fprint(w, "\n|---"+strings.Repeat("|---", int(rule.Stages))+"|\n")
-	for _, name := range strings.Fields(`accept add-acl add-header allow auth cache-store cache-use capture del-acl del-header del-map deny
-		disable-l7-retry do-resolve early-hint normalize-uri redirect reject replace-header replace-path replace-pathq replace-uri
-		replace-value return sc-inc-gpc sc-inc-gpc0 sc-inc-gpc1 sc-set-gpt sc-set-gpt0 send-spoe-group set-dst set-dst-port set-header
-		set-log-level set-map set-mark set-method set-nice set-path set-pathq set-priority-class set-priority-offset set-query set-src
-		set-src-port set-status set-timeout set-tos set-uri set-var set-var-fmt silent-drop strict-mode tarpit track-sc0 unset-var
-		use-service wait-for-body wait-for-handshake`) {
+	for _, name := range rule.Actions() {
 		fmt.Fprintf(w, "| `%s` |", name)
 		for stage := range rule.Stages {
 			fmt.Fprintf(w, " %s |", known(stage, name))
