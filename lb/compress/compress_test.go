@@ -135,16 +135,6 @@ func TestWriter(t *testing.T) {
 	}
 }
 
-// TestWriterAllocates: compressing keeps no memory and allocates none.
-func TestWriterAllocates(t *testing.T) {
-	p := bytes.Repeat([]byte("all work and no play "), 1000)
-	w := &Writer{Algorithm: Gzip}
-	dst := make([]byte, 0, 64<<10)
-	if n := testing.AllocsPerRun(100, func() { dst = w.Append(dst[:0], p, false) }); n > 0 {
-		t.Errorf("%v allocations a piece", n)
-	}
-}
-
 func BenchmarkWriter(b *testing.B) {
 	p := bytes.Repeat([]byte(`{"name":"value of some length","number":12345678,"list":[1,2,3]},`), 480)
 	w := &Writer{Algorithm: Gzip}

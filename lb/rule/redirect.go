@@ -94,6 +94,9 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 	return a, oneLine(a.to)
 }
 
+// phraseFound is the reason phrase of HAProxy's redirects with 302; its other answers have StatusText's.
+var phraseFound = []byte("Found")
+
 func (a *redirect) run(x *sample.Ctx) Verdict {
 	x.Answer = append(x.Answer[:0], "location: "...)
 	from := len(x.Answer)
@@ -118,6 +121,9 @@ func (a *redirect) run(x *sample.Ctx) Verdict {
 		x.Answer = append(append(append(x.Answer, "set-cookie: "...), a.cookie...), "\r\n"...)
 	}
 	x.Reply = sample.Reply{Status: a.code, Header: x.Answer}
+	if a.code == 302 {
+		x.Reply.Reason = phraseFound
+	}
 	return Redirect
 }
 
