@@ -27,13 +27,13 @@ func (b *builder) namedGauge(what string) func(name string) int64 {
 			continue
 		}
 		for _, srv := range be.Servers {
-			read[name+"/"+srv.Name] = serverGauge(what, srv)
+			read[name+"/"+srv.Name] = serverGauge(what, be, srv)
 		}
 	}
-	if what == "fe_conn" {
+	if (&sample.Gauge{What: what}).OfFrontend() {
 		clear(read)
 		for _, fe := range b.eng.Frontends {
-			read[fe.Name] = func() int64 { cur, _ := fe.Load(); return int64(cur) }
+			read[fe.Name] = frontendGauge(what, fe)
 		}
 	}
 	return func(name string) int64 {
@@ -46,12 +46,16 @@ func (b *builder) namedGauge(what string) func(name string) int64 {
 
 // gauge finds where a number is read. Of a proxy that is disabled all is 0.
 func (b *builder) gauge(g *sample.Gauge) func() int64 {
-	if g.What == "fe_conn" {
+	switch {
+	case g.OfProcess():
+		return func() int64 { return oneIf(b.eng.Draining()) }
+	case g.OfFrontend():
 		for _, fe := range b.eng.Frontends {
 			if fe.Name == g.Proxy {
-				return func() int64 { cur, _ := fe.Load(); return int64(cur) }
+				return frontendGauge(g.What, fe)
 			}
 		}
+		return func() int64 { return 0 }
 	}
 	be := b.nodes[g.Proxy]
 	if be == nil {
@@ -64,7 +68,32 @@ func (b *builder) gauge(g *sample.Gauge) func() int64 {
 	if srv == nil {
 		return func() int64 { return 0 }
 	}
-	return serverGauge(g.What, srv)
+	return serverGauge(g.What, be, srv)
+}
+
+func oneIf(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// paced makes the counter that a rule asks for, unless another rule has.
+func paced(p **stream.Pace) func() int64 {
+	if *p == nil {
+		*p = stream.NewPace()
+	}
+	return (*p).Value
+}
+
+func frontendGauge(what string, fe *stream.Frontend) func() int64 {
+	switch what {
+	case "fe_req_rate":
+		return paced(&fe.Paces.Requests)
+	case "fe_sess_rate":
+		return paced(&fe.Paces.Sessions)
+	}
+	return func() int64 { cur, _ := fe.Load(); return int64(cur) }
 }
 
 func backendGauge(what string, be *stream.Backend) func() int64 {
@@ -81,6 +110,8 @@ func backendGauge(what string, be *stream.Backend) func() int64 {
 		return func() (n int64) { return freeConns(be) }
 	case "be_conn":
 		return func() int64 { return int64(be.Stats().Cur) }
+	case "be_sess_rate":
+		return paced(&be.Paces.Sessions)
 	case "connslots":
 		return func() int64 { return connSlots(be) }
 	case "nbsrv":
@@ -89,15 +120,20 @@ func backendGauge(what string, be *stream.Backend) func() int64 {
 	return func() int64 { return int64(queued(be)) }
 }
 
-func serverGauge(what string, srv *backend.Server) func() int64 {
+func serverGauge(what string, be *stream.Backend, srv *backend.Server) func() int64 {
 	switch what {
 	case "srv_is_up":
-		return func() int64 {
-			if srv.Stats().Usable {
-				return 1
-			}
-			return 0
+		return func() int64 { return oneIf(srv.Stats().Usable) }
+	case "srv_iweight":
+		return func() int64 { return int64(srv.Initial) }
+	case "srv_sess_rate":
+		if be.Paces.Servers == nil {
+			be.Paces.Servers = map[*backend.Server]*stream.Pace{}
 		}
+		p := be.Paces.Servers[srv]
+		get := paced(&p)
+		be.Paces.Servers[srv] = p
+		return get
 	case "srv_conn_free":
 		return func() int64 {
 			if srv.MaxConn == backend.Unlimited {

@@ -271,7 +271,7 @@ func (p *parser) resolveGauges() {
 	for _, u := range p.gauges {
 		g := u.gauge
 		side := "backend"
-		if g.What == "fe_conn" {
+		if g.OfFrontend() {
 			side = "frontend"
 		}
 		name := g.Proxy
@@ -285,7 +285,7 @@ func (p *parser) resolveGauges() {
 			}
 		}
 		switch {
-		case g.Named:
+		case g.Named || g.OfProcess():
 			p.cfg.Gauges = append(p.cfg.Gauges, g)
 		case u.from.kind == inDefaults && g.Proxy == "" && g.Server == "": // that of each exchange
 			g.Named = true

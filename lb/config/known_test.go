@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"lbsyslogd/lb/acl"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/test/tape"
 )
 
@@ -56,6 +58,41 @@ func TestEveryKeywordIsKnown(t *testing.T) {
 	}
 	if seen < 100 {
 		t.Errorf("only %d keywords were seen", seen)
+	}
+}
+
+// TestEveryFetchIsKnown: each sample fetch and each ACL keyword of HAProxy's build is supported, or refused with the reason.
+func TestEveryFetchIsKnown(t *testing.T) {
+	peer := tape.Open(t, "haproxy")
+	lines := tape.Observe(peer, "fetches", func() []string {
+		out, _ := exec.Command("haproxy", "-dKsmp,acl", "-q", "-c", "-f", "/dev/null").Output() // it has no proxies to serve: that is an error
+		return strings.Split(string(out), "\n")
+	})
+	seen := 0
+	for _, line := range lines {
+		_, row, isFetch := strings.Cut(line, " ] ") // after the places where it may stand
+		name, _, isACL := strings.Cut(line, " = ")
+		switch {
+		case strings.HasPrefix(line, "#") || line == "":
+			continue
+		case isFetch:
+			name = row[:strings.IndexAny(row, "(:")]
+			_, err := sample.ParseExpr(name, sample.Anywhere, nil)
+			if err != nil && strings.Contains(err.Error(), "unknown fetch method") {
+				t.Errorf("fetch %s: %v", name, err)
+			}
+		case isACL:
+			_, err := acl.ParseCond([]string{"{", name, "x", "}"}, acl.NewACLs())
+			if err != nil && strings.Contains(err.Error(), "unknown fetch method") {
+				t.Errorf("ACL keyword %s: %v", name, err)
+			}
+		default:
+			continue
+		}
+		seen++
+	}
+	if seen < 500 {
+		t.Errorf("only %d were seen", seen)
 	}
 }
 

@@ -56,6 +56,9 @@ type Ctx struct {
 	// Doubt is what had to be computed of the client's password; nil nothing.
 	Doubt *userlist.Doubt
 
+	// Thread is the number of the loop.
+	Thread int
+
 	// Place is where the rule stands that is evaluated.
 	Place *Place
 

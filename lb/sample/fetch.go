@@ -49,6 +49,8 @@ var fetchAlias = map[string]string{
 	"payload_lv":         "req.payload_lv",
 	"req.rdp_cookie":     "rdp_cookie",
 	"req.rdp_cookie_cnt": "rdp_cookie_cnt",
+	"req_rdp_cookie":     "rdp_cookie",
+	"req_rdp_cookie_cnt": "rdp_cookie_cnt",
 	"req_ssl_hello_type": "req.ssl_hello_type",
 	"req_ssl_sni":        "req.ssl_sni",
 	"req_ssl_ver":        "req.ssl_ver",

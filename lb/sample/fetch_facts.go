@@ -53,9 +53,14 @@ var fetchesFacts = []fetchRow{
 		return IntValue(int64(x.Rec.LastRule.Line)), true
 	}},
 	{name: "meth", args: "s", kind: Str, where: Anywhere, get: literal, check: checkStr},
+	{name: "nbproc", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
 	{name: "pid", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.Pid)), true }},
+	{name: "prio_class", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.PriorityClass)), true }},
+	{name: "prio_offset", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.PriorityOffset)), true }},
 	{name: "proc", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
 	{name: "rand", args: "i?", kind: Int, where: Anywhere, get: fetchRand},
+	{name: "res.cache_hit", kind: Bool, where: InResponse | InLog, get: func(*Ctx, *args) (Value, bool) { return BoolValue(false), true }}, // nothing is cached
+	{name: "res.cache_name", kind: Str, where: InResponse | InLog, get: func(*Ctx, *args) (Value, bool) { return Value{}, false }},
 	{name: "request_date", args: "s?", kind: Int, where: Anywhere, check: checkUnit, get: dateOf(func(r *Record) time.Time { return r.Request })},
 	{name: "src", kind: Addr, where: Anywhere, log: "%ci", get: func(x *Ctx, _ *args) (Value, bool) {
 		return AddrValue(x.Rec.Client.Addr().Unmap()), x.Rec.Client.IsValid()
@@ -83,6 +88,7 @@ var fetchesFacts = []fetchRow{
 		id := x.UniqueID()
 		return StrValue(id), len(id) > 0
 	}},
+	{name: "thread", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Thread)), true }},
 	{name: "uuid", args: "i?", kind: Str, where: Anywhere, get: fetchUUID, check: func(a *args) error {
 		if a.len > 0 && a.n[0] != 4 {
 			return errors.New("version 4 is the only one")

@@ -12,6 +12,7 @@ var fetchesParties = []fetchRow{
 	{name: "bc_dst", kind: Addr, where: InResponse | InLog, get: addrOf(func(r *Record) netip.AddrPort { return r.ServerAddr })},
 	{name: "bc_dst_port", kind: Int, where: InResponse | InLog, get: portOf(func(r *Record) netip.AddrPort { return r.ServerAddr })},
 	{name: "bc_err", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.Answered }},
+	{name: "bc_err_str", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return stringValue(x, "Success"), x.Rec.Answered }},
 	{name: "bc_http_major", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(1), x.Rec.Answered }},
 	{name: "bc_src", kind: Addr, where: InResponse | InLog, needs: NeedsBackAddr, get: addrOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
 	{name: "bc_src_port", kind: Int, where: InResponse | InLog, needs: NeedsBackAddr, get: portOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
@@ -21,6 +22,12 @@ var fetchesParties = []fetchRow{
 	{name: "be_tunnel_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.TunnelTimeout })},
 	{name: "cur_server_timeout", kind: Int, where: InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.ServerTimeout }, func(s *Side) int64 { return s.ServerTimeout })},
 	{name: "cur_tunnel_timeout", kind: Int, where: InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.TunnelTimeout }, func(s *Side) int64 { return s.TunnelTimeout })},
+	{name: "dst_conn", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
+		if x.Listener == nil || x.Listener.Conns == nil {
+			return Value{}, false
+		}
+		return IntValue(x.Listener.Conns()), true
+	}},
 	{name: "dst_is_local", kind: Bool, where: Anywhere, needs: NeedsFrontAddr, get: isLocal(func(r *Record) netip.AddrPort { return r.FrontAddr })},
 	{name: "fc_dst", kind: Addr, where: Anywhere, needs: NeedsFrontAddr, get: addrOf(func(r *Record) netip.AddrPort { return r.FrontAddr })},
 	{name: "fc_dst_is_local", kind: Bool, where: Anywhere, needs: NeedsFrontAddr, get: isLocal(func(r *Record) netip.AddrPort { return r.FrontAddr })},

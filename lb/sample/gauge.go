@@ -22,6 +22,12 @@ type Gauge struct {
 
 func (*Gauge) isRef() {}
 
+// OfFrontend reports whether the proxy is a frontend.
+func (g *Gauge) OfFrontend() bool { return strings.HasPrefix(g.What, "fe_") }
+
+// OfProcess reports whether it belongs to no proxy.
+func (g *Gauge) OfProcess() bool { return g.What == "stopping" }
+
 // fetchesGauge tell how the proxies and servers are (HAProxy configuration
 // manual, section 7.3.2).
 var fetchesGauge = gaugeRows()
@@ -30,12 +36,14 @@ func gaugeRows() []fetchRow {
 	var rows []fetchRow
 	for _, g := range []struct{ name, args string }{
 		{"avg_queue", "g?"}, {"be_conn", "g?"}, {"be_conn_free", "g?"}, {"connslots", "g?"}, {"fe_conn", "g?"}, {"nbsrv", "g?"}, {"queue", "g?"},
+		{"be_sess_rate", "g?"}, {"fe_req_rate", "g?"}, {"fe_sess_rate", "g?"}, {"stopping", ""},
 		{"srv_conn", "v"}, {"srv_conn_free", "v"}, {"srv_uweight", "v"}, {"srv_is_up", "v"}, {"srv_queue", "v"}, {"srv_weight", "v"},
+		{"srv_iweight", "v"}, {"srv_sess_rate", "v"},
 	} {
 		var row fetchRow
 		row = fetchRow{name: g.name, args: g.args, kind: Int, where: Anywhere, get: func(x *Ctx, a *args) (Value, bool) {
 			switch {
-			case a.gauge.Of != nil && g.name == "fe_conn":
+			case a.gauge.Of != nil && a.gauge.OfFrontend():
 				return IntValue(a.gauge.Of(x.Rec.Frontend)), true
 			case a.gauge.Of != nil:
 				return IntValue(a.gauge.Of(x.Rec.Backend)), true
@@ -44,7 +52,7 @@ func gaugeRows() []fetchRow {
 			}
 			return Value{kind: row.kind, n: a.gauge.Read()}, true
 		}}
-		if g.name == "srv_is_up" { // its number is 0 or 1
+		if g.name == "srv_is_up" || g.name == "stopping" { // its number is 0 or 1
 			row.kind = Bool
 		}
 		row.check = func(a *args) error {

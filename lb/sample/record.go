@@ -145,8 +145,9 @@ type Side struct {
 
 // Listener is what rules may know of a bind line. Immutable.
 type Listener struct {
-	ID   int
-	Name string // of its name option
+	ID    int
+	Name  string       // of its name option
+	Conns func() int64 // how many connections it has
 }
 
 // Socket is a client's connection, for facts that are asked of the kernel.

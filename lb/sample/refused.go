@@ -21,7 +21,13 @@ const (
 	hello     = "hellos of clients are not kept; ssl_fc_cipher, ssl_fc_protocol, ssl_fc_alpn and ssl_fc_sni show what was agreed on"
 	Bodies    = "bodies of responses are passed on as they come; rules see their heads"
 	rawBytes  = "rules see addresses and request heads, not a connection's bytes, and never wait; remove the condition"
-	rates     = "a stick table that all connections share (track-sc0 int(1)) counts rates"
+	effort    = "nobody measures what one request takes of the CPU; the timers (%TR, %Tr, %Ta) show where its time goes, and top the whole process"
+	internals = "it shows how HAProxy stores a message; req.hdr, res.hdr, method, path and status show the message"
+	noFastCGI = "only HTTP servers can be used"
+	rawAnswer = "what a server sends in mode tcp is passed on as it comes"
+
+	otherProtocol = "distcc's messages are not parsed; route its connections by src or dst_port"
+
 	names     = "names stay and numbers change: use fe_name, be_name or srv_name"
 	InCapture = "use 'capture request header' or 'set-var(txn.NAME)' and %[var(txn.NAME)] in the log format"
 )
@@ -36,7 +42,12 @@ func noScript(what, name string) error {
 
 // fetchRefused are fetches that HAProxy has and lb has not, with the way out.
 var fetchRefused = map[string]string{
-	"be_sess_rate": rates, "fe_sess_rate": rates, "srv_sess_rate": rates, "fe_req_rate": rates, "be_req_rate": rates,
+	"cpu_calls": effort, "cpu_ns_avg": effort, "cpu_ns_tot": effort, "lat_ns_avg": effort, "lat_ns_tot": effort,
+	"distcc_body": otherProtocol, "distcc_param": otherProtocol, "fcgi.docroot": noFastCGI, "fcgi.index": noFastCGI,
+	"internal.htx.data": internals, "internal.htx.free": internals, "internal.htx.free_data": internals, "internal.htx.has_eom": internals, "internal.htx.nbblks": internals,
+	"internal.htx.size": internals, "internal.htx.used": internals, "internal.htx_blk.data": internals, "internal.htx_blk.hdrname": internals, "internal.htx_blk.hdrval": internals,
+	"internal.htx_blk.size": internals, "internal.htx_blk.start_line": internals, "internal.htx_blk.type": internals, "internal.strm.is_htx": internals,
+	"rep_ssl_hello_type": rawAnswer, "res.payload": rawAnswer, "res.payload_lv": rawAnswer, "res.ssl_hello_type": rawAnswer,
 
 	"res.body": Bodies, "res.body_len": Bodies, "res.body_size": Bodies,
 	"res.len": rawBytes,

@@ -182,6 +182,7 @@ type Frontend struct {
 	Index      int
 	MaxConn    int32
 	Rate       *Rate // rate-limit sessions; nil: no limit
+	Paces      Paces
 	Listeners  []*Listener
 	Switches   []Switch
 	choice     *acl.Choice // of the switches' conditions
@@ -250,6 +251,7 @@ type Backend struct {
 	Proxy
 	*backend.Backend
 	Index        int
+	Paces        Paces
 	Retries      int
 	RetryOn      RetryOn
 	CheckCache   bool   // option checkcache
@@ -333,7 +335,7 @@ func (e *Engine) Start(threads int) error {
 		fe.side.ReqCaptures, fe.side.ResCaptures = lengths(fe.ReqCaptures), lengths(fe.ResCaptures)
 		fe.side.ServerTimeout, fe.side.TunnelTimeout = 0, 0 // those are a backend's
 		for _, ln := range fe.Listeners {
-			ln.facts = sample.Listener{ID: ln.ID, Name: ln.Bind}
+			ln.facts = sample.Listener{ID: ln.ID, Name: ln.Bind, Conns: func() int64 { return int64(ln.cur.Load()) }}
 		}
 	}
 	for _, fe := range e.Frontends {
@@ -365,7 +367,7 @@ func (e *Engine) Start(threads int) error {
 				sh.freeFlights = append(sh.freeFlights, int32(flightsPerShard-1-j))
 			}
 		}
-		sh.counter = uint32(i)
+		sh.counter, sh.ctx.Thread = uint32(i), i
 		e.Shards = append(e.Shards, sh)
 	}
 	e.accepting.Store(true)

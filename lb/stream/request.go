@@ -232,6 +232,7 @@ func (s *session) startExchange(n int) {
 	t.pipelines = t.keep
 
 	sh.Front[s.fe.Index].request(now)
+	s.fe.Paces.Requests.count()
 	t.recordFlight()
 	if err := t.take(s.in); err != nil { // what came with the head
 		t.refuseBody(err)

@@ -300,6 +300,7 @@ func (t *txn) enter(be *Backend) {
 	t.rec.BeConn = be.Enter()
 	t.retries = be.Retries
 	t.s.sh.Back[be.Index].session(t.s.sh.Loop.Now())
+	be.Paces.Sessions.count()
 }
 
 // obey carries out what the rules came to; false when they gave an answer.
@@ -412,6 +413,7 @@ func (t *txn) assigned() {
 	t.rec.ServerAddr = t.srv.Addr().IP
 	t.rec.Tw = int32(sh.Loop.Now() - t.start)
 	sh.Server[t.srv.Index].session(sh.Loop.Now())
+	t.be.Paces.Servers[t.srv].count()
 	if to, ok := t.be.Redirs[t.srv]; ok && t.elsewhere(to) {
 		return
 	}

@@ -98,6 +98,7 @@ func (sh *Shard) newSession(ln *Listener, fd int) {
 		s.peer = backend.FromRaw(&sh.sa)
 	}
 	sh.Front[s.fe.Index].accepted(sh.Loop.Now())
+	s.fe.Paces.Sessions.count()
 	switch {
 	case !s.permit():
 		return

@@ -1,6 +1,10 @@
 package dialect
 
-import "testing"
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
 
 // TestFactsOfTheConnection: samples about both sides of an exchange, and variables of every scope.
 func TestFactsOfTheConnection(t *testing.T) {
@@ -77,3 +81,54 @@ backend open from base
 	drive := func(s *subject) (got []string) { return append(got, s.get("/headers")) }
 	same(t, "answer", seen(theirs, drive), drive(ours))
 }
+
+// TestFiguresOfTheProcess: rates of proxies and servers, priorities, and what is always the same.
+func TestFiguresOfTheProcess(t *testing.T) {
+	theirs, ours := both(t, `
+global
+  stats socket STATS mode 600 level admin
+  nbthread 1
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 20s
+  timeout server 20s
+frontend fe
+  bind HTTP
+  http-request set-header X-Early %[prio_class]/%[prio_offset]
+  http-request set-priority-class int(-3) if { path /headers/prior }
+  http-request set-priority-offset int(40) if { path /headers/prior }
+  http-request set-header X-Prio %[prio_class]/%[prio_offset]
+  http-request set-header X-Same %[nbproc]/%[thread]/%[stopping]/%[dst_conn]
+  http-request set-header X-Rate %[fe_req_rate]/%[fe_sess_rate]/%[be_sess_rate(be)]/%[srv_sess_rate(be/s1)]/%[be_sess_rate(other)]
+  http-request deny deny_status 429 if { fe_req_rate(fe) gt 100000 } || { srv_sess_rate(be/s1) gt 100000 }
+  use_backend other if { path /never }
+  default_backend be
+backend be
+  http-request set-header X-Weight %[srv_iweight(s1)]/%[srv_uweight(s1)]
+  http-response set-header X-Counted yes if { fe_req_rate(fe) ge 1 } { fe_sess_rate(fe) ge 1 } { be_sess_rate ge 1 } { srv_sess_rate(s1) ge 1 }
+  http-response set-header X-After %[bc_err]/%[bc_err_str]/%[res.cache_hit]/%[res.cache_name]
+  server s1 S1 weight 7
+backend other
+  server s1 S2
+`, nil)
+	drive := func(s *subject) (got []string) {
+		for range 20 { // one of them takes less than a second
+			if strings.Contains(s.get("/counted"), "yes") {
+				got = append(got, "counted")
+				break
+			}
+		}
+		c := s.dial(s.addr)
+		for _, path := range []string{"/headers", "/headers/prior", "/headers/again"} {
+			got = append(got, rates.ReplaceAllString(c.do(request(path)), "$1 counted"))
+		}
+		s.command("set weight be/s1 3")
+		return append(got, rates.ReplaceAllString(c.do(request("/headers/weight")), "$1 counted"))
+	}
+	want, got := seen(theirs, drive), drive(ours)
+	same(t, "answer", want, got)
+}
+
+// rates is a header whose numbers depend on the moment.
+var rates = regexp.MustCompile(`(?i)(x-rate:) *\d+/\d+/\d+/\d+/\d+`)
