@@ -270,11 +270,13 @@ func TestTLSLeftWithoutAWord(t *testing.T) {
 // TestCBCStays: what is left to crypto/tls ends politely.
 func TestCBCStays(t *testing.T) {
 	c := newSecureChain(t, true, pathServer(t))
-	c.rigs[0].fe.Listeners[0].TLS.Config.CipherSuites = nil
 	c.adjust = func(adjust func(*rig)) func(*rig) {
 		return func(r *rig) {
 			adjust(r)
-			r.fe.Listeners[0].TLS.Config.CipherSuites = []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}
+			listener := *r.fe.Listeners[0].TLS
+			listener.Config = listener.Config.Clone()
+			listener.Config.CipherSuites = []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}
+			r.fe.Listeners[0].TLS = &listener
 		}
 	}(c.adjust)
 	c.rigs = nil

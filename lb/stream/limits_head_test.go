@@ -36,6 +36,9 @@ func TestLimits(t *testing.T) {
 				req.Header.Add("X-Many", "1")
 			}
 			resp, err := p.client(t).Do(req)
+			if p == http2Plain && test.status == 400 && err != nil && strings.Contains(err.Error(), "larger than peer's advertised limit") {
+				continue // the client has read our settings before it sent the request
+			}
 			if err != nil {
 				t.Errorf("%v %+v: %v", p, test, err)
 				continue
