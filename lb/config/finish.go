@@ -37,6 +37,7 @@ func (p *parser) finish() {
 	p.resolveTables()
 	p.resolveUserlists()
 	p.resolveGauges()
+	p.resolveCaches()
 	p.resolveFiles()
 	p.resolvePages()
 	p.resolvePeers()

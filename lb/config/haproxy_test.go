@@ -354,7 +354,6 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	stricter(inFrontendSection("use_backend b2 unless"), "no condition")
 	stricter(inFrontendSection("use_backend b2 if"), "no condition")
 	accept(inBackendSection("option http-buffer-request\nhttp-request wait-for-body time 1s at-least 1k if METH_POST\nhttp-request deny if { req.body -m sub x } { req.body_len gt 3 } { req.body_size 3 } { req.body_param(a) -m str b }"))
-	stricter(inBackendSection("filter cache x\nhttp-request cache-use x")+"\ncache x\n  total-max-size 4\n  max-age 10\n", "not cached")
 	refuse(inBackendSection("filter spoe engine x"), "expects 'config <file>'")
 	refuse(inBackendSection("filter spoe config /nothing/here"), "no such file")
 	accept(inBackendSection("option http-restrict-req-hdr-names delete\noption accept-invalid-http-response\nno option h1-case-adjust-bogus-server"))

@@ -157,7 +157,7 @@ func newParser(opt Options) *parser {
 		named:         map[string]*draft{},
 		peers:         map[string]*peersSection{},
 		userlists:     map[string]*userlist.List{},
-		namedSections: namedSections{rings: map[string]*Ring{}, missingRings: map[cfgfile.Pos]bool{}},
+		namedSections: namedSections{rings: map[string]*Ring{}, missingRings: map[cfgfile.Pos]bool{}, caches: caches{sizes: map[string]*cacheSize{}}},
 		errorSections: errorSections{errorPages: map[string]map[int]ErrorFile{}},
 		byName:        map[string][]*draft{},
 	}
@@ -185,7 +185,7 @@ func (p *parser) read(src cfgfile.Source) {
 func sectionKeywords() map[string]string {
 	return map[string]string{
 		"global": "", "defaults": "", "frontend": "", "backend": "", "listen": "",
-		"cache":       "answers are not cached; remove the section and its cache-use and cache-store rules",
+		"cache":       "",
 		"fcgi-app":    "only HTTP/1.1 servers can be used",
 		"http-errors": "",
 		"log-forward": "syslogd receives and writes logs",
@@ -214,6 +214,8 @@ func (p *parser) line(line cfgfile.Line) error {
 			return nil
 		case "peers":
 			return p.beginPeers(line.Pos, words[1:])
+		case "cache":
+			return p.beginCache(line.Pos, words[1:])
 		case "http-errors":
 			return p.beginErrors(words[1:])
 		case "resolvers":
@@ -243,6 +245,8 @@ func (p *parser) line(line cfgfile.Line) error {
 		return fmt.Errorf("unknown keyword '%s' out of section%s", words[0], didYouMean(p.guessSection(words[0])))
 	case "global":
 		return dispatch(p.globals, c, words, negated, &p.cfg.Global, inGlobal, p)
+	case "cache":
+		return p.cacheLine(c, words)
 	case "peers":
 		return p.peersLine(words)
 	case "http-errors":

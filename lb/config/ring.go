@@ -27,8 +27,9 @@ type RingServer struct {
 	OctetCount       bool   // log-proto octet-count (RFC 6587)
 }
 
-// namedSections are rings and resolvers, and which of them is being read.
+// namedSections are caches, rings and resolvers, and which of them is being read.
 type namedSections struct {
+	caches
 	atResolvers  *Resolvers // the resolvers section being read
 	rings        map[string]*Ring
 	atRing       *Ring                // being read

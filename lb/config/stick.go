@@ -267,6 +267,8 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 			p.files = append(p.files, fileUse{r, pos})
 		case *sample.GroupRef:
 			p.groupUses = append(p.groupUses, groupUse{r, from, pos})
+		case *sample.CacheRef:
+			p.noteCache(r, pos)
 		case *sample.Gauge:
 			p.gauges = append(p.gauges, gaugeUse{r, from, pos})
 		}

@@ -241,6 +241,8 @@ var actions = []actionRow{
 	{name: "add-header", stages: onHeads, parse: parseAddHeader},
 	{name: "allow", stages: onHeads, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
 	{name: "auth", stages: onRequest, parse: parseAuth},
+	{name: "cache-store", stages: onResponse, parse: parseCache},
+	{name: "cache-use", stages: onRequest, parse: parseCache},
 	{name: "capture", stages: onHeads | onContent, parse: parseCapture},
 	{name: "del-acl", stages: onHTTP, paren: "file", parse: parseEdit(false, true)},
 	{name: "del-header", stages: onHeads, parse: parseDelHeader},
@@ -295,6 +297,7 @@ var actions = []actionRow{
 	{name: "track-sc2", stages: onHTTP | onTCPReq, parse: parseTrack(2)},
 	{name: "unset-var", stages: onAll, paren: "txn.name", parse: parseUnsetVar},
 	{name: "wait-for-body", stages: onRequest, parse: parseWaitForBody},
+	{name: "wait-for-handshake", stages: onRequest, parse: func(*ruleParser) (action, error) { return nothing{}, nil }}, // no early data is taken: each request comes after it
 	{name: "use-service", stages: onRequest, parse: parseUseService},
 }
 

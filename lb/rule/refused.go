@@ -2,7 +2,6 @@ package rule
 
 // Ways out that several words share.
 const (
-	nothingKept    = "answers are not cached; remove the rule"
 	noLimits       = "bandwidth is not limited by lb; remove the rule, and limit it with tc or in the server"
 	resolvedByName = "names in requests are not resolved; give servers their names and a `resolvers` section: they are followed while lb runs"
 	scripts        = "scripts are not run"
@@ -10,10 +9,9 @@ const (
 
 // actionRefused are actions that HAProxy has and lb has not, with the way out.
 var actionRefused = map[string]string{
-	"cache-use": nothingKept, "cache-store": nothingKept,
 	"do-resolve": resolvedByName,
 	"early-hint": "remove the rule", "normalize-uri": "write replace-path rules",
 	"send-spoe-group": "agents are asked about requests: write http-request send-spoe-group", "set-bandwidth-limit": noLimits,
 
-	"wait-for-body": "only http-request rules wait for bodies", "wait-for-handshake": "early data is not taken; remove the rule", "lua": scripts + "; set-header, set-var, replace-path, return, deny, maps and stick tables can often do what the script does, or a server that the request goes to",
+	"wait-for-body": "only http-request rules wait for bodies", "lua": scripts + "; set-header, set-var, replace-path, return, deny, maps and stick tables can often do what the script does, or a server that the request goes to",
 }

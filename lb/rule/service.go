@@ -7,6 +7,15 @@ import (
 	"lbsyslogd/lb/sample"
 )
 
+// parseCache reads the name of a cache, which is empty: nothing is cached.
+func parseCache(p *ruleParser) (action, error) {
+	name, err := p.need("a cache's name")
+	if err == nil {
+		p.acls.Uses.Note(&sample.CacheRef{Name: name})
+	}
+	return nothing{}, err
+}
+
 // useService lets the engine answer with a service of its own.
 type useService struct{}
 

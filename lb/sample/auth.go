@@ -24,6 +24,11 @@ func (*TableRef) isRef() {}
 func (*UserRef) isRef()  {}
 func (*GroupRef) isRef() {}
 
+// CacheRef is a rule's reference to a cache section.
+type CacheRef struct{ Name string }
+
+func (*CacheRef) isRef() {}
+
 // GroupRef is a rule's reference to messages of an agent (filter spoe).
 type GroupRef struct{ Engine, Group string }
 
