@@ -2,7 +2,9 @@ package assemble
 
 import (
 	"net"
+	"os"
 	"strconv"
+	"sync"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
@@ -17,6 +19,12 @@ func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*servercheck.Ser
 	if _, err := b.sideLog(p); err != nil {
 		b.refuse(p.Pos, err)
 		return nil
+	}
+	if p.Check.External { // servers may be added later, in a chroot
+		if _, err := devNull(); err != nil {
+			b.refuse(p.Pos, err)
+			return nil
+		}
 	}
 	var list []*servercheck.Server
 	for _, srv := range be.Servers {
@@ -108,6 +116,9 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 		}
 		spec.Address = net.JoinHostPort(host, strconv.Itoa(port))
 	}
+	if p.Check.External {
+		return spec, b.external(&spec, p, cs, srv)
+	}
 	if resolved(cs) {
 		spec.Where = where(srv, cs.CheckAddr, cs.CheckPort)
 	}
@@ -144,4 +155,88 @@ func agentSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) health.S
 	}
 	spec.Ask(cs.AgentSend)
 	return spec
+}
+
+// devNull is opened once, while the worker sees all files: in a chroot there
+// may be none.
+var devNull = sync.OnceValues(func() (*os.File, error) { return os.OpenFile(os.DevNull, os.O_RDWR, 0) })
+
+// notUsed takes the place of arguments that there is nothing for.
+const notUsed = "NOT_USED"
+
+// external makes a check run the proxy's program. Arguments and variables are
+// HAProxy's.
+func (b *builder) external(spec *health.Spec, p *config.Proxy, cs *config.Server, srv *backend.Server) error {
+	null, err := devNull()
+	if err != nil {
+		return err
+	}
+	g := &b.cfg.Global.Programs
+	spec.Program = &health.Program{Command: p.Check.Command, Path: p.Check.Path, SetUID: g.SetUID, Null: null}
+	if g.Environ {
+		spec.Program.Environ = os.Environ()
+	}
+	host, port := proxyAddress(p)
+	fixed := []string{ // immutable
+		"HAPROXY_PROXY_NAME=" + p.Name,
+		"HAPROXY_PROXY_ID=" + strconv.Itoa(p.ID),
+		"HAPROXY_PROXY_ADDR=" + host,
+		"HAPROXY_PROXY_PORT=" + port,
+		"HAPROXY_SERVER_NAME=" + cs.Name,
+		"HAPROXY_SERVER_ID=" + strconv.Itoa(cs.ID),
+		"HAPROXY_SERVER_MAXCONN=" + strconv.Itoa(cs.MaxConn),
+		"HAPROXY_SERVER_SSL=" + strconv.Itoa(bit(cs.TLS.On)),
+		"HAPROXY_SERVER_PROTO=" + spoken(p, cs),
+	}
+	spec.Subject = func() (args, env []string) {
+		at, to := srv.Addr().Path, ""
+		if at == "" {
+			ip := srv.Addr().IP
+			at, to = ip.Addr().String(), strconv.Itoa(int(ip.Port()))
+		}
+		env = append(env, fixed...)
+		env = append(env, "HAPROXY_SERVER_ADDR="+at, "HAPROXY_SERVER_PORT="+to, "HAPROXY_SERVER_CURCONN="+strconv.Itoa(int(srv.Load())))
+		return []string{orNotUsed(host), orNotUsed(port), at, orNotUsed(to)}, env
+	}
+	return nil
+}
+
+// proxyAddress is where the proxy can be reached: its first listener with an
+// IP address or a path.
+func proxyAddress(p *config.Proxy) (host, port string) {
+	for i := range p.Binds {
+		switch l := &p.Binds[i]; l.Network {
+		case "tcp", "tcp4", "tcp6":
+			host, port, _ = net.SplitHostPort(l.Address)
+			return host, port
+		case "unix":
+			return l.Address, ""
+		}
+	}
+	return "", ""
+}
+
+// spoken is what HAPROXY_SERVER_PROTO says of the server.
+func spoken(p *config.Proxy, cs *config.Server) string {
+	switch {
+	case p.Mode != config.HTTP:
+		return "tcp"
+	case cs.Proto == "h2":
+		return "h2"
+	}
+	return "h1"
+}
+
+func orNotUsed(s string) string {
+	if s == "" {
+		return notUsed
+	}
+	return s
+}
+
+func bit(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
 }

@@ -66,10 +66,16 @@ type Runtime struct {
 	serving context.Context // ends with Drain: the next generation answers on the stats sockets
 	retire  context.CancelFunc
 	done    chan struct{}
+	jobs
+	drain sync.Once
+	stop  sync.Once
+}
+
+// jobs are what goes on besides the loops.
+type jobs struct {
 	work    sync.WaitGroup
+	checks  sync.WaitGroup // the run of Set
 	answers sync.WaitGroup // the stats sockets
-	drain   sync.Once
-	stop    sync.Once
 }
 
 func newRuntime(cfg *config.Config, env Env, eng *stream.Engine) *Runtime {
@@ -134,7 +140,7 @@ func (rt *Runtime) Start() error {
 		rt.work.Go(func() { g.Run(rt.serving) })
 	}
 	rt.Set.FollowTracked()
-	rt.work.Go(func() { rt.Set.Run(rt.serving) })
+	rt.checks.Go(func() { rt.Set.Run(rt.serving) })
 	for _, c := range rt.controls {
 		rt.answers.Go(func() {
 			if !rt.generation.AwaitCounts() {
@@ -197,6 +203,7 @@ func (rt *Runtime) Stop() {
 		rt.eng.Stop()
 		rt.generation.Close()
 		<-logged
+		rt.endChecks()
 		if rt.beating != nil {
 			<-rt.beating
 			rt.ledger.Beat(true)
@@ -223,6 +230,22 @@ func (rt *Runtime) answered() {
 	case <-done:
 	case <-wait.C:
 	case <-rt.ctx.Done():
+	}
+}
+
+// endChecks waits until no program of a check is left, which is soon: they are
+// killed.
+func (rt *Runtime) endChecks() {
+	done := make(chan struct{})
+	go func() {
+		rt.checks.Wait()
+		close(done)
+	}()
+	wait := time.NewTimer(lastAnswers)
+	defer wait.Stop()
+	select {
+	case <-done:
+	case <-wait.C:
 	}
 }
 

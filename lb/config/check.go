@@ -10,8 +10,7 @@ import (
 // checkTable holds how servers are checked.
 func checkTable() []row[*draft] {
 	const (
-		fixed    = "write fixed texts and ports, checks have no variables"
-		external = "checks run no programs; use tcp-check or http-check rules"
+		fixed = "write fixed texts and ports, checks have no variables"
 	)
 	protocol := func(script func() health.Script) func(*call, *draft) error {
 		return func(_ *call, d *draft) error {
@@ -37,6 +36,9 @@ func checkTable() []row[*draft] {
 		{name: "option ldap-check", in: back, apply: protocol(health.LDAP)},
 		{name: "option mysql-check", args: "[user <name> [pre-41|post-41]]", max: 3, in: back, apply: (*call).mysqlCheck},
 		{name: "option pgsql-check", args: "user <name>", min: 2, max: 2, in: back, apply: (*call).pgsqlCheck},
+		{name: "option external-check", in: back, apply: func(_ *call, d *draft) error { d.check.kind = externalCheck; return nil }, doc: "needs `external-check` in the global section; each check is a process, see operations.md"},
+		{name: "external-check command", args: "<command>", min: 1, max: 1, in: back, apply: (*call).externalCommand},
+		{name: "external-check path", args: "<path>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) error { d.Check.Path = c.args[0]; return nil }},
 		{name: "option redis-check", in: back, apply: protocol(health.Redis)},
 		{name: "option smtpchk", args: "[HELO|EHLO <domain>]", max: 2, in: back, apply: (*call).smtpCheck},
 		{name: "option ssl-hello-chk", in: back, apply: protocol(health.SSLHello)},
@@ -49,9 +51,6 @@ func checkTable() []row[*draft] {
 		{name: "tcp-check set-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
 		{name: "tcp-check set-var-fmt", args: "...", max: many, in: back, status: Refused, doc: fixed},
 		{name: "tcp-check unset-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
-		{name: "external-check command", args: "<command>", max: many, in: back, status: Refused, doc: external},
-		{name: "external-check path", args: "<path>", max: many, in: back, status: Refused, doc: external},
-		{name: "option external-check", in: back, status: Refused, doc: external},
 		{name: "option spop-check", in: back, status: Refused, doc: "agents are not asked in their own protocol: write option tcp-check, which sees whether they can be reached"},
 	}
 }
@@ -146,4 +145,45 @@ func (c *call) smtpCheck(d *draft) error {
 	}
 	d.check.protocol = health.SMTP(greeting)
 	return nil
+}
+
+// externalCommand applies external-check command COMMAND.
+func (c *call) externalCommand(d *draft) error {
+	d.Check.Command, d.check.command = c.args[0], c.pos
+	d.check.ownCommand = true
+	return nil
+}
+
+// checkProgram checks that what option external-check runs may be run, and is there.
+func (p *parser) checkProgram(d *draft) {
+	g := &p.cfg.Global
+	if !d.Check.External {
+		if d.check.ownCommand {
+			p.report.Warnf(d.check.command, "'external-check command' will be ignored for %s '%s' (requires 'option external-check')", d.section, d.Name)
+		}
+		return
+	}
+	if !g.Programs.Allowed {
+		p.report.Errorf(d.Pos, "%s '%s' : 'option external-check' unable to find required 'global.external-check': write 'external-check' in the global section if checks may run programs", d.section, d.Name)
+	}
+	if !g.Programs.Fork {
+		p.report.Warnf(d.Pos, "%s '%s' : 'insecure-fork-wanted' not enabled in the global section, 'option external-check' will likely fail in HAProxy; lb runs the program", d.section, d.Name)
+	}
+	if d.Check.Command == "" {
+		p.report.Errorf(d.Pos, "%s '%s' : 'option external-check' unable to find required 'external-check command': add 'external-check command <path of the program>'", d.section, d.Name)
+		return
+	}
+	if d.Check.Command[0] != '/' && d.Check.Path == "" {
+		p.report.Errorf(d.check.command, "'external-check command %s' does not have a leading '/' and 'external-check path' is not set: write the program's whole path, or the directories to look in, as in 'external-check path /usr/bin:/bin'", d.Check.Command)
+		return
+	}
+	program := health.Program{Command: d.Check.Command, Path: d.Check.Path}
+	_, err := program.Find(g.Chroot)
+	switch {
+	case err == nil:
+	case g.Chroot != "":
+		p.report.Errorf(d.check.command, "'external-check command %s' cannot be run in 'chroot %s' (%v): put it there with all that it needs, or remove 'chroot'", d.Check.Command, g.Chroot, err)
+	default:
+		p.report.Warnf(d.check.command, "'external-check command %s' cannot be run (%v), so all checks of %s '%s' will fail; write the path of a program, or name the directories to look in with 'external-check path'", d.Check.Command, err, d.section, d.Name)
+	}
 }

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/test/tape"
 )
@@ -63,6 +65,11 @@ func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
 	stricter("option tcp-check\ntcp-check expect on-error %[res.payload(0,0)] string x", "fixed text")
 	stricter("option tcp-check\ntcp-check connect port var(check.port)", "write a number")
 
+	stricter("option tcp-check\ntcp-check set-var(check.port) int(80)", "checks have no variables")
+	stricter("option httpchk\nhttp-check set-var(check.port) int(80)", "checks have no variables")
+	stricter("option httpchk\nhttp-check set-var-fmt(check.port) 80", "checks have no variables")
+	stricter("option httpchk\nhttp-check unset-var(check.port)", "checks have no variables")
+
 	// http-check.
 	accept("option httpchk\nhttp-check connect\nhttp-check send meth GET uri /a\nhttp-check expect status 200\nhttp-check expect string ok\nhttp-check connect port 81\nhttp-check send uri /b\nhttp-check expect rstatus ^2\nhttp-check expect hdr name -m beg x-\nhttp-check expect fhdr name Vary value -m sub a,b\nhttp-check comment all")
 	accept("option httpchk\nhttp-check disable-on-404\nhttp-check send-state")
@@ -81,7 +88,23 @@ func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
 	accept("option smtpchk\noption smtpchk HELO example.com\noption smtpchk EHLO example.com")
 	stricter("option smtpchk FOO example.com", "HELO <domain>")
 	accept("option ldap-check\noption ssl-hello-chk")
-	refuse("option external-check", "no programs")
+	refuse("option external-check", "external-check' in the global section")
+	refuse("option external-check\nexternal-check command /bin/true", "external-check' in the global section")
+	refuse("external-check command", "<command>")
+	refuse("external-check command /bin/true a", "unexpected argument 'a'")
+	refuse("external-check path", "<path>")
+	refuse("option external-check a", "unexpected argument 'a'")
+	accept("external-check command /bin/true\nexternal-check path /bin")
+	const allowed = "\nglobal\nexternal-check\ninsecure-fork-wanted"
+	accept("option external-check\nexternal-check command /bin/true\nserver a 127.0.0.1:2 check" + allowed)
+	refuse("option external-check\nexternal-check command none\nserver a 127.0.0.1:2 check"+allowed, "leading '/'")
+	accept("option external-check\nexternal-check command none\nexternal-check path /bin\nserver a 127.0.0.1:2 check" + allowed)
+	accept("option external-check\nexternal-check command /bin/true\nglobal\nexternal-check\nno insecure-fork-wanted\ninsecure-setuid-wanted")
+	refuse("option external-check\nexternal-check command /bin/true\nglobal\ninsecure-fork-wanted", "external-check' in the global section")
+	refuse("option external-check"+allowed, "external-check command <path")
+	refuse("no option external-check"+allowed, "external-check")
+	refuse("global\nexternal-check foo", "foo")
+	refuse("global\nno external-check", "external-check")
 
 	// Server lines.
 	accept("server a 127.0.0.1:2 check check-ssl verify none check-sni x check-send-proxy")
@@ -167,5 +190,60 @@ backend timed
 	a := proxy(t, c, "timed").Servers[0]
 	if a.SlowStart != 5*time.Second || a.AgentInter != 7*time.Millisecond || !a.CheckTLS || a.ErrorLimit != 10 {
 		t.Errorf("server: %+v", a)
+	}
+}
+
+// What option external-check runs has to be there: in a chroot at once, and
+// elsewhere there is a warning, since HAProxy only fails the checks.
+func TestExternalCheck(t *testing.T) {
+	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "inside"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	read := func(global, command string) (*Config, error) {
+		return LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte("global\n  external-check preserve-env\n  insecure-setuid-wanted\n" + global +
+			"defaults\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n  option external-check\n  external-check path /\n" +
+			"backend b\n  external-check command " + command + "\n  server s 127.0.0.1:1 check\nbackend other\n  external-check command /bin/true\n  option tcp-check\n")}},
+			Options{Environ: []string{}, Privileged: true})
+	}
+	warnings := func(c *Config) string {
+		var all []string
+		for _, w := range c.Notes {
+			all = append(all, fmt.Sprint(w))
+		}
+		return strings.Join(all, "\n")
+	}
+	c, err := read("  insecure-fork-wanted\n", "/bin/true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g := c.Global.Programs; g != (Programs{Allowed: true, Environ: true, Fork: true, SetUID: true}) {
+		t.Errorf("%+v", g)
+	}
+	if k := proxy(t, c, "b").Check; !k.External || k.Command != "/bin/true" || k.Path != "/" {
+		t.Errorf("%+v", k)
+	}
+	if k := proxy(t, c, "other").Check; k.External {
+		t.Errorf("%+v", k)
+	}
+	if got := warnings(c); !strings.Contains(got, "will be ignored for backend 'other'") || strings.Contains(got, "insecure-fork-wanted") || strings.Contains(got, "cannot be run") {
+		t.Errorf("warnings %s", got)
+	}
+	for _, command := range []string{"/nowhere/at/all", "nothing"} {
+		c, err := read("", command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := warnings(c); !strings.Contains(got, "'insecure-fork-wanted' not enabled") || !strings.Contains(got, "cannot be run") {
+			t.Errorf("%s: warnings %s", command, got)
+		}
+	}
+	for _, command := range []string{"/inside", "inside"} {
+		if _, err := read("  chroot "+root+"\n", command); err != nil {
+			t.Errorf("%s in the chroot: %v", command, err)
+		}
+	}
+	if _, err := read("  chroot "+root+"\n", "/bin/true"); err == nil || !strings.Contains(err.Error(), "t.cfg:12") || !strings.Contains(err.Error(), "put it there") {
+		t.Errorf("outside of the chroot: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/health"
 )
 
@@ -20,6 +21,7 @@ const (
 	tcpCheck
 	httpCheck
 	protocolCheck // option redis-check and its like
+	externalCheck
 )
 
 // checkDraft is how a proxy's servers are checked, while its lines are read.
@@ -30,6 +32,9 @@ type checkDraft struct {
 	rules    [protocolCheck][]health.Step
 	own      [protocolCheck]bool // rules are the proxy's, not its defaults'
 	began    [protocolCheck]bool // the proxy has lines of its own on this kind
+
+	command    cfgfile.Pos // of external-check command
+	ownCommand bool        // it is the proxy's, not its defaults'
 }
 
 // set makes kind the way of checking, or ends it ("no option ...").
@@ -47,6 +52,7 @@ func (k *checkDraft) set(kind checkKind, on bool) {
 func (k *checkDraft) inherit() checkDraft {
 	next := *k
 	next.own, next.began = [protocolCheck]bool{}, [protocolCheck]bool{}
+	next.ownCommand = false
 	return next
 }
 
@@ -166,6 +172,8 @@ func (p *parser) resolveCheck(d *draft) {
 		}
 	}
 	d.Check.Script = d.check.script()
+	d.Check.External = d.check.kind == externalCheck
+	p.checkProgram(d)
 }
 
 // checkStep makes the function of a rule that apply reads into a step.

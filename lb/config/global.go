@@ -141,7 +141,9 @@ func globalTable() []row[*Global] {
 
 		{name: "cluster-secret", args: "<secret>", min: 1, max: 1, status: Ignored, doc: "only QUIC uses it, which is not spoken"},
 		{name: "default-path", args: "current|config|parent|origin <path>", min: 1, max: 2, apply: (*call).defaultPath},
-		{name: "external-check", status: Refused, doc: "checks run no programs; use tcp-check or http-check rules"},
+		{name: "external-check", args: "[preserve-env]", max: 1, apply: (*call).externalChecks, doc: "lets `option external-check` run programs; with `preserve-env`, a word of newer HAProxy, they get lb's environment too"},
+		{name: "insecure-fork-wanted", negate: true, apply: func(c *call, g *Global) error { g.Programs.Fork = !c.no; return nil }, doc: "without it `option external-check` gets a warning as in HAProxy, but runs its programs"},
+		{name: "insecure-setuid-wanted", apply: flag(func(g *Global) { g.Programs.SetUID = true }), doc: "without it a program of `option external-check` gets no rights of its file's owner"},
 		{name: "h1-accept-payload-with-any-method", status: Ignored, doc: "GET, HEAD and DELETE with a body are served anyway, as RFC 9110 says"},
 		{name: "h1-case-adjust", args: "<from> <to>", min: 2, max: 2, apply: func(c *call, g *Global) error { return c.adjustCase(g, c.args[0], c.args[1]) }},
 		{name: "h1-case-adjust-file", args: "<file>", min: 1, max: 1, apply: (*call).adjustCases},
@@ -162,6 +164,18 @@ func globalTable() []row[*Global] {
 		table[i].in = inGlobal
 	}
 	return table
+}
+
+// externalChecks applies external-check [preserve-env].
+func (c *call) externalChecks(g *Global) error {
+	if len(c.args) > 0 {
+		if err := oneOf(c.name, c.args[0], "preserve-env"); err != nil {
+			return err
+		}
+		g.Programs.Environ = true
+	}
+	g.Programs.Allowed = true
+	return nil
 }
 
 // chroot is for root; whoever is not root is confined by other means.
@@ -310,7 +324,6 @@ func globalTuning() []row[*Global] {
 		{"an event loop sleeps when there is nothing to do", "busy-polling"},
 		{"checks are spread over their interval", "max-spread-checks"},
 		{"a worker that was replaced leaves when its connections are gone or were moved", "grace mworker-max-reloads"},
-		{"nothing is forked by a worker", "insecure-fork-wanted insecure-setuid-wanted"},
 		{"experimental keywords are refused one by one", "expose-experimental-directives"},
 		{"there are no peers", "localpeer tune.peers.max-updates-at-once"},
 		{"compression has one level and keeps no memory, as HAProxy's with libslz", "maxzlibmem tune.comp.maxlevel tune.zlib.memlevel tune.zlib.windowsize"},

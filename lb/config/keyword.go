@@ -78,7 +78,7 @@ func (r *row[T]) run(c *call, t T) error {
 	case c.no && (r.status == Refused || r.status == Ignored):
 		return nil // what lb does not do is off already
 	case r.status == Refused:
-		return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: %s", r.name, r.doc)
+		return r.refusal()
 	case len(c.args) < r.min && !c.no:
 		if r.args == "" {
 			return fmt.Errorf("'%s' expects %d argument(s)", r.name, r.min)
@@ -101,6 +101,11 @@ func (r *row[T]) run(c *call, t T) error {
 		return nil
 	}
 	return r.apply(c, t)
+}
+
+// refusal is the error for a keyword whose status is Refused.
+func (r *row[T]) refusal() error {
+	return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: %s", r.name, r.doc)
 }
 
 // index finds rows by their words. Immutable after newIndex.
@@ -141,6 +146,11 @@ func (x *index[T]) unknown(words []string, section string, in sections) error {
 	if group := x.groups[words[0]]; group != nil {
 		if len(words) == 1 {
 			return fmt.Errorf("'%s' expects one of '%s'", words[0], strings.Join(group, "', '"))
+		}
+		if name, _, ok := strings.Cut(words[1], "("); ok { // http-check set-var(check.port)
+			if r := x.rows[words[0]+" "+name]; r != nil && r.status == Refused {
+				return r.refusal()
+			}
 		}
 		second := strings.Join(words[1:min(3, len(words))], " ")
 		guess := cfgfile.Suggest(words[1], group)

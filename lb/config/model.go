@@ -69,7 +69,6 @@ type Global struct {
 	LogSendHost   string        // log-send-hostname: "" off, else the name
 	Node          string
 	Description   string
-	SpreadChecks  int
 	Rates         Rates
 	MaxTLSConn    int
 	TLSExtras     certs.Extras // ssl-load-extra-files, ssl-load-extra-del-ext
@@ -91,6 +90,8 @@ type Global struct {
 	CrtBase string
 	// SSLServerVerifyNone is ssl-server-verify none.
 	SSLServerVerifyNone bool
+
+	GlobalChecks
 }
 
 // Rates limit what is new in a second, in all frontends together; 0: no limit.
@@ -466,6 +467,24 @@ type Check struct {
 	Script       health.Script // without steps a connection is enough
 	DisableOn404 bool
 	SendState    bool
+
+	External bool   // option external-check: Command is run in place of Script
+	Command  string // a path, or a name to look for in Path
+	Path     string
+}
+
+// GlobalChecks is what the global section says of all checks.
+type GlobalChecks struct {
+	SpreadChecks int
+	Programs     Programs // what option external-check may do
+}
+
+// Programs says what checks may run.
+type Programs struct {
+	Allowed bool // external-check
+	Environ bool // preserve-env: they get the worker's environment
+	Fork    bool // insecure-fork-wanted
+	SetUID  bool // insecure-setuid-wanted
 }
 
 // AddressField is option forwardfor or option originalto.

@@ -87,7 +87,7 @@ func (c *Checker) turn(ctx context.Context) {
 		asking, cancel := context.WithCancel(ctx)
 		c.cancel = cancel
 		c.mu.Unlock()
-		go func() {
+		check := func() {
 			if spec.InService != nil {
 				up = spec.InService()
 			}
@@ -95,9 +95,19 @@ func (c *Checker) turn(ctx context.Context) {
 			if ask == nil {
 				ask = probe
 			}
-			c.finish(asking, epoch, ask(asking, &spec, up), begun)
+			res := ask(asking, &spec, up)
+			if spec.Program != nil { // a process costs more than a connection: there is a pause between two
+				c.finish(asking, epoch, res, time.Now())
+			} else {
+				c.finish(asking, epoch, res, begun)
+			}
 			cancel()
-		}()
+		}
+		if spec.Program != nil && c.sched != nil {
+			c.sched.programs.Go(check)
+			return
+		}
+		go check()
 		return
 	}
 	conn, res, done := c.spec.begin(begun)

@@ -20,7 +20,7 @@ import (
 // plain reports whether the check is nothing but a connection to an address
 // that needs no lookup.
 func (s *Spec) plain() bool {
-	return !s.Agent && !s.Secure && s.ProxyHeader == 0 && len(s.Script.Steps) == 0 && s.target != nil
+	return !s.Agent && s.Program == nil && !s.Secure && s.ProxyHeader == 0 && len(s.Script.Steps) == 0 && s.target != nil
 }
 
 // sockaddr is the kernel's form of the address; nil for one that takes a lookup

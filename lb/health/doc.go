@@ -7,7 +7,7 @@
 //  2. A check that only connects is begun, and mostly over, at once (connect.go).
 //     For any other a probe (run.go) does the steps of the Spec's Script: it connects, sends
 //     and judges what comes (http.go for HTTP, protocols.go for others), or
-//     asks the server's agent (agent.go). It ends with a Status.
+//     asks the server's agent (agent.go), or runs a program (program.go). It ends with a Status.
 //  3. Counting: rise successes make a server go up, fall failures make it go
 //     down; between them its health moves by one.
 //     Errors of the traffic count too, if they are reported (observe.go).

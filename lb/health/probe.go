@@ -33,6 +33,9 @@ func probe(ctx context.Context, s *Spec, up bool) result {
 }
 
 func ask(ctx context.Context, s *Spec, up bool) result {
+	if s.Program != nil {
+		return program(ctx, s)
+	}
 	c := &run{ctx: ctx, spec: s, up: up}
 	defer c.close()
 	if s.Agent {

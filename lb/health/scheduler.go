@@ -17,6 +17,8 @@ type Scheduler struct {
 	begun time.Time
 	ended bool
 
+	programs sync.WaitGroup // checks that run one
+
 	wake chan struct{} // the first turn may be another; made by Run
 }
 
@@ -76,6 +78,7 @@ func (s *Scheduler) Turn(ctx context.Context) {
 			s.mu.Lock()
 			s.ended, s.turns = true, nil
 			s.mu.Unlock()
+			s.programs.Wait() // each is killed now
 			return
 		case <-s.wake:
 		case <-timer.C:

@@ -31,6 +31,10 @@ type Spec struct {
 
 	// Script is what is done; without steps a connection is enough.
 	Script Script
+	// Program is run in its place; nil for none. Subject gives its arguments,
+	// and the variables that tell which server it is about, at the time of a check.
+	Program *Program
+	Subject func() (args, env []string)
 
 	TLS         *tls.Config // of connections over TLS
 	HTTP2       bool        // HTTP checks speak HTTP/2; else only where TLS agrees on it

@@ -22,7 +22,10 @@ const (
 	L7OK          Status = 15
 	L7OKC         Status = 16
 	L7STS         Status = 17 // HTTP, but not what is expected
-	lastStatus           = L7STS
+	ProcError     Status = 18 // a program exited with another code than 0
+	ProcTimeout   Status = 19
+	ProcOK        Status = 20
+	lastStatus           = ProcOK
 	firstWithCode        = L7OK // from here on there is a status code to show
 )
 
@@ -59,6 +62,12 @@ func (s Status) String() string {
 		return "L7OKC"
 	case L7STS:
 		return "L7STS"
+	case ProcError:
+		return "PROCERR"
+	case ProcTimeout:
+		return "PROCTOUT"
+	case ProcOK:
+		return "PROCOK"
 	}
 	return "UNK"
 }
@@ -96,22 +105,30 @@ func (s Status) Describe() string {
 		return "Layer7 check conditionally passed"
 	case L7STS:
 		return "Layer7 wrong status"
+	case ProcError:
+		return "External check error"
+	case ProcTimeout:
+		return "External check timeout"
+	case ProcOK:
+		return "External check passed"
 	}
 	return "Unknown"
 }
 
-// HasCode tells whether a status code came with it.
+// HasCode tells whether a status code, or a program's exit code, came with it.
 func (s Status) HasCode() bool { return s >= firstWithCode && s <= lastStatus }
 
 // FromAgent tells whether it is an agent's answer, whatever that said.
 func (s Status) FromAgent() bool { return s == L7OK || s == L7STS || s == Checked }
 
 // Passed tells whether the check was good.
-func (s Status) Passed() bool { return s == L4OK || s == L6OK || s == L7OK || s == L7OKC }
+func (s Status) Passed() bool {
+	return s == L4OK || s == L6OK || s == L7OK || s == L7OKC || s == ProcOK
+}
 
 // ParseStatus reads the names that expectations may use for their outcome.
 func ParseStatus(name string, good bool) (Status, bool) {
-	for s := L4OK; s <= lastStatus; s++ {
+	for s := L4OK; s <= L7STS; s++ {
 		if s.Passed() == good && s.String() == name {
 			return s, true
 		}

@@ -85,7 +85,7 @@ func agentOnly(get func(r *Row) value) func(r *Row) value {
 
 func checkCode(r *Row) value {
 	if r.CheckHasCode {
-		return gauge(r.CheckCode)
+		return gauge(int(uint32(r.CheckCode))) // -1, of a program that a signal ended, as HAProxy has it
 	}
 	return gaugeIf(r.CheckCode)
 }
