@@ -149,7 +149,7 @@ func (b *builder) common(p *config.Proxy) stream.Proxy {
 	c := stream.Proxy{
 		Name: p.Name, ID: p.ID, HTTP: p.Mode == config.HTTP,
 		Timeouts: timeouts(&p.Timeouts), ConnMode: stream.ConnMode(p.ConnMode),
-		Rules: p.Rules, Inspect: p.InspectDelay.Milliseconds(), Compress: p.Compression, BufferRequest: p.BufferRequest, Restrict: restricts[p.RestrictNames],
+		Rules: p.Rules, Inspect: p.InspectDelay.Milliseconds(), InspectAnswer: p.ResponseDelay.Milliseconds(), Compress: p.Compression, BufferRequest: p.BufferRequest, Restrict: restricts[p.RestrictNames],
 	}
 	c.ForwardFor, c.OriginalTo = addressField(p.ForwardFor), addressField(p.OriginalTo)
 	for status, file := range p.ErrorFiles {

@@ -90,6 +90,9 @@ func (p *parser) resolveLogs(d *draft) {
 func (p *parser) resolveMode(d *draft) {
 	if d.Mode == HTTP {
 		p.checkALPN(d)
+		if slices.ContainsFunc(d.Rules[rule.TCPResponse], (*rule.Rule).Closes) && d.kind != inDefaults {
+			p.report.Errorf(d.Pos, "'tcp-response content close' in %s '%s' is supported by lb in mode tcp only; 'option http-server-close' closes servers' connections after each answer", d.section, d.Name)
+		}
 		return
 	}
 	drop := func(what string) {
@@ -104,8 +107,8 @@ func (p *parser) resolveMode(d *draft) {
 		d.LogFormat, d.logKind = f, logTCP
 	}
 	inherited := d.base != nil
-	if n := len(d.Rules[rule.TCPResponse]); n > 0 && d.kind != inDefaults {
-		p.report.Errorf(d.Pos, "'tcp-response content' in %s '%s' : servers' bytes are not looked into in mode tcp; remove the rules, or write 'mode http'", d.section, d.Name)
+	if len(d.Rules[rule.TCPResponse]) > 0 && d.ResponseDelay == 0 && d.kind != inDefaults {
+		p.report.Warnf(d.Pos, "'tcp-response content' rules in %s '%s' do not wait for what the server says, and find nothing in it: write 'tcp-response inspect-delay <time>'", d.section, d.Name)
 	}
 	for stage := range rule.Stages {
 		if stage.HTTP() && len(d.Rules[stage]) > 0 {

@@ -548,3 +548,22 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+// TestRulesAboutAnswersInModeTCP: those that do not wait are warned of, and closing is for tunnels.
+func TestRulesAboutAnswersInModeTCP(t *testing.T) {
+	head, tail := timeouts+"listen l\n  bind :80\n", "  server s 127.0.0.1:1\n"
+	waits := "  tcp-response inspect-delay 3s\n"
+	rules := "  tcp-response content reject if { res.payload(0,3) -m str bad }\n  tcp-response content close if { rep_ssl_hello_type 2 } WAIT_END\n"
+	c := load(t, "defaults\n  mode tcp\n"+head+waits+rules+tail, Options{})
+	if l := proxy(t, c, "l"); len(c.Notes) != 0 || l.ResponseDelay != 3*time.Second || len(l.Rules[rule.TCPResponse]) != 2 {
+		t.Errorf("notes %v, delay %v, %d rules", c.Notes, l.ResponseDelay, len(l.Rules[rule.TCPResponse]))
+	}
+	c = load(t, "defaults\n  mode tcp\n"+head+rules+tail, Options{})
+	if len(c.Notes) != 1 || !strings.Contains(c.Notes[0].Text, "tcp-response inspect-delay") {
+		t.Errorf("without a delay: notes %v", c.Notes)
+	}
+	_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte("defaults\n  mode http\n" + head + rules + tail)}}, Options{})
+	if err == nil || !strings.Contains(err.Error(), "'tcp-response content close'") {
+		t.Errorf("mode http: %v", err)
+	}
+}

@@ -168,8 +168,9 @@ type Proxy struct {
 	Needs    sample.Needs // of all that rules evaluate
 	LogNeeds sample.Needs // of what only log lines show
 
-	InspectDelay time.Duration // tcp-request inspect-delay
-	Rules        rule.Sets     // by stage; reqadd, rspadd, block, redirect... among them
+	InspectDelay  time.Duration // tcp-request inspect-delay
+	ResponseDelay time.Duration // tcp-response inspect-delay
+	Rules         rule.Sets     // by stage; reqadd, rspadd, block, redirect... among them
 }
 
 // ClientSide is what a proxy says about its clients.

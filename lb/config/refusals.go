@@ -24,7 +24,6 @@ func proxyRefusals() []row[*draft] {
 		{"load-server-state-from-file", back, Ignored, state},
 		{"server-state-file-name", back, Ignored, state},
 		{"max-keep-alive-queue", back, Ignored, "idle connections to servers are shared by all clients"},
-		{"tcp-response inspect-delay", back, Ignored, "tcp-response content rules run when the response's head is there"},
 
 		{"appsession", back, Refused, session},
 		{"cliexp", front, Refused, "write http-response rules"},

@@ -22,6 +22,12 @@ func ruleTable() []row[*draft] {
 			}
 			return err
 		}},
+		{name: "tcp-response inspect-delay", args: "<time>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) (err error) {
+			if err = d.namedDefaults(c.name); err == nil {
+				d.ResponseDelay, err = duration(c.name, c.args[0], time.Millisecond)
+			}
+			return err
+		}},
 		{name: "acl", args: "<name> <criterion> [flags] [--] <pattern> ...", min: 2, max: many, in: anywhere, apply: func(c *call, d *draft) error {
 			if err := d.namedDefaults(c.name); err != nil {
 				return err

@@ -28,13 +28,14 @@ const (
 	Unauthorized // Reply asks who the client is
 	Tarpit       // Reply is to be sent after a while
 	Reject       // close without a word
-	Wait         // more bytes of the client may decide: evaluate again then
+	Wait         // more bytes may decide: evaluate again then
 	AwaitBody    // go on with the next rule when the body is there, as Ctx.Await says
 	AwaitAgent   // go on with the next rule when the agent of Ctx.Await has answered
+	Close        // pass on what the server has sent, and close
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body", "await agent"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body", "await agent", "close"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -244,6 +245,7 @@ var actions = []actionRow{
 	{name: "cache-store", stages: onResponse, parse: parseCache},
 	{name: "cache-use", stages: onRequest, parse: parseCache},
 	{name: "capture", stages: onHeads | onContent, parse: parseCapture},
+	{name: "close", stages: 1 << TCPResponse, parse: func(*ruleParser) (action, error) { return closeServer{}, nil }},
 	{name: "del-acl", stages: onHTTP, paren: "file", parse: parseEdit(false, true)},
 	{name: "del-header", stages: onHeads, parse: parseDelHeader},
 	{name: "del-map", stages: onHTTP, paren: "file", parse: parseEdit(true, true)},
@@ -358,6 +360,17 @@ func unknownAction(stage Stage, name, base string, row *actionRow) error {
 type allow struct{}
 
 func (allow) run(*sample.Ctx) Verdict { return Allow }
+
+// closeServer ends the server's connection.
+type closeServer struct{}
+
+func (closeServer) run(*sample.Ctx) Verdict { return Close }
+
+// Closes reports whether the rule ends the server's connection.
+func (r *Rule) Closes() bool {
+	_, ok := r.act.(closeServer)
+	return ok
+}
 
 // errLineBreak refuses what would end a header line early.
 var errLineBreak = errors.New("the text holds a line break or a NUL, which a header cannot carry")

@@ -10,18 +10,22 @@ import (
 )
 
 // fetchesContent look into the bytes that a client has sent in mode tcp, before
-// a server is chosen (HAProxy configuration manual, section 7.3.5). When bytes
-// that they need may still come, they say so in Ctx.Missing.
+// a server is chosen, or into those that the server has sent, before the client
+// gets them (HAProxy configuration manual, section 7.3.5). When bytes that they
+// need may still come, they say so in Ctx.Missing.
 var fetchesContent = []fetchRow{
+	{name: "payload", args: "ii", kind: Bin, where: InRequest | InResponse, get: fetchPayload, check: checkOffsets},
+	{name: "payload_lv", args: "iis?", kind: Bin, where: InRequest | InResponse, get: fetchPayloadLV, check: checkPayloadLV},
+	{name: "res.len", kind: Int, where: InResponse, get: fetchSize},
+	{name: "res.payload", args: "ii", kind: Bin, where: InResponse, get: fetchPayload, check: checkOffsets},
+	{name: "res.payload_lv", args: "iis?", kind: Bin, where: InResponse, get: fetchPayloadLV, check: checkPayloadLV},
+	{name: "res.ssl_hello_type", kind: Int, where: InResponse, get: fetchHelloType},
 	{name: "rdp_cookie", args: "s?", kind: Str, where: InRequest, get: fetchRDPCookie},
 	{name: "rdp_cookie_cnt", args: "s?", kind: Int, where: InRequest, get: func(x *Ctx, a *args) (Value, bool) {
 		_, ok := fetchRDPCookie(x, a)
 		return IntValue(BoolValue(ok).n), !x.Missing
 	}},
-	{name: "req.len", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
-		x.Missing = x.Missing || x.Partial
-		return IntValue(int64(len(x.Buf))), x.Buf != nil
-	}},
+	{name: "req.len", kind: Int, where: InRequest, get: fetchSize},
 	{name: "req.payload", args: "ii", kind: Bin, where: InRequest, get: fetchPayload, check: checkOffsets},
 	{name: "req.payload_lv", args: "iis?", kind: Bin, where: InRequest, get: fetchPayloadLV, check: checkPayloadLV},
 	{name: "req.proto_http", kind: Bool, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
@@ -38,19 +42,7 @@ var fetchesContent = []fetchRow{
 		_, ok := x.helloExtension(10)
 		return BoolValue(ok), ok
 	}},
-	{name: "req.ssl_hello_type", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
-		b := x.Buf
-		switch {
-		case len(b) > 0 && (b[0] < 0x14 || b[0] > 0x17):
-			return Value{}, false
-		case len(b) < 9:
-			x.short()
-			return Value{}, false
-		case b[1] < 3, binary.BigEndian.Uint16(b[3:]) < 4:
-			return Value{}, false
-		}
-		return IntValue(int64(b[5])), true
-	}},
+	{name: "req.ssl_hello_type", kind: Int, where: InRequest, get: fetchHelloType},
 	{name: "req.ssl_sni", kind: Str, where: InRequest, derive: true, get: fetchSNI},
 	{name: "req.ssl_st_ext", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
 		ext, ok := x.helloExtension(35)
@@ -75,13 +67,38 @@ var fetchesContent = []fetchRow{
 		}
 		return IntValue(int64(b[9])<<16 | int64(b[10])), true
 	}},
-	{name: "wait_end", kind: Bool, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "wait_end", kind: Bool, where: InRequest | InResponse, get: func(x *Ctx, _ *args) (Value, bool) {
 		if x.Partial {
 			x.Missing = true
 			return Value{}, false
 		}
 		return BoolValue(true), true
 	}},
+}
+
+// fetchSize is how many bytes have come.
+func fetchSize(x *Ctx, _ *args) (Value, bool) {
+	x.short()
+	return IntValue(int64(len(x.Buf))), x.Buf != nil
+}
+
+// fetchHelloType is the type of a TLS handshake's message once all of it has
+// come: 1 is what a client says first, 2 a server.
+func fetchHelloType(x *Ctx, _ *args) (Value, bool) {
+	b := x.Buf
+	switch {
+	case len(b) > 0 && (b[0] < 0x14 || b[0] > 0x17):
+		return Value{}, false
+	case len(b) < 9:
+		x.short()
+		return Value{}, false
+	case b[1] < 3, binary.BigEndian.Uint16(b[3:]) < 4:
+		return Value{}, false
+	case len(b) < 9+(int(b[6])<<16|int(b[7])<<8|int(b[8])):
+		x.short()
+		return Value{}, false
+	}
+	return IntValue(int64(b[5])), true
 }
 
 // short notes that more bytes may make a difference.

@@ -88,3 +88,42 @@ func FuzzContent(f *testing.F) {
 		}
 	})
 }
+
+// The type of a hello is known when all of it has come: what follows it in a rule, such as the session's name, is there then.
+func TestHelloTypeOfAWholeHello(t *testing.T) {
+	hello := helloOf(t, "www.example.com")
+	for n := range len(hello) {
+		if got, found, missing := ask(t, "req.ssl_hello_type", hello[:n], true); found || !missing {
+			t.Fatalf("after %d of %d bytes: %q, found %v, awaits more %v", n, len(hello), got, found, missing)
+		}
+	}
+	if got, found, missing := ask(t, "req.ssl_hello_type", hello, true); got != "1" || !found || missing {
+		t.Errorf("%q, found %v, awaits more %v", got, found, missing)
+	}
+}
+
+// What a server says is looked into by its own fetches; payload and payload_lv are of the side that a rule is about.
+func TestAnswersContent(t *testing.T) {
+	for expr, want := range map[string]string{
+		"res.len": "7", "res.payload(1,3)": "ell", "res.payload_lv(0,1)": "ello!", "payload(1,0)": "ello!!", "payload_lv(0,1)": "ello!", "wait_end": "1",
+	} {
+		e, err := ParseExpr(expr, InResponse, nil)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		x := &Ctx{Rec: &Record{}, Buf: []byte("\x05ello!!")}
+		v, ok := e.Eval(x)
+		if got := string(v.Text(x)); !ok || got != want {
+			t.Errorf("%s: %q, found %v, want %q", expr, got, ok, want)
+		}
+		if n := testing.AllocsPerRun(100, func() { x.Begin(); e.Eval(x) }); n > 0 {
+			t.Errorf("%s: %v allocations", expr, n)
+		}
+	}
+	for _, expr := range []string{"req.len", "req.payload(0,1)", "req.ssl_sni"} {
+		if _, err := ParseExpr(expr, InResponse, nil); err == nil {
+			t.Errorf("%s is taken in rules about answers", expr)
+		}
+	}
+}

@@ -13,8 +13,8 @@ type Ctx struct {
 	Res *http1.Head // nil before the response's head is there
 	Rec *Record     // never nil
 
-	// Buf is what a client in mode tcp has sent so far, and Partial says that more
-	// may come. HeadPartial: it may become the head of a request. Missing is set
+	// Buf is what a client in mode tcp has sent so far, or for rules about the
+	// answer the server, and Partial says that more may come. HeadPartial: it may become the head of a request. Missing is set
 	// by an evaluation that more bytes could change.
 	Buf                           []byte
 	Partial, HeadPartial, Missing bool

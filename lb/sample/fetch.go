@@ -45,8 +45,7 @@ var fetchAlias = map[string]string{
 	"resp_ver":           "res.ver",
 	"req_proto_http":     "req.proto_http",
 	"req_len":            "req.len",
-	"payload":            "req.payload",
-	"payload_lv":         "req.payload_lv",
+	"rep_ssl_hello_type": "res.ssl_hello_type",
 	"req.rdp_cookie":     "rdp_cookie",
 	"req.rdp_cookie_cnt": "rdp_cookie_cnt",
 	"req_rdp_cookie":     "rdp_cookie",
@@ -63,8 +62,11 @@ var suffixes = []string{"beg", "dir", "dom", "end", "len", "reg", "sub"}
 // path_beg, whose matching method comes along.
 func findFetch(name string, acl bool) (*fetchRow, string, error) {
 	if row := fetchNamed(name); row != nil {
-		if acl && name == "hdr" {
-			row = fetchNamed("req.hdr") // HAProxy: ACL keywords mean the request
+		switch name {
+		case "hdr", "payload", "payload_lv":
+			if acl {
+				row = fetchNamed("req." + name) // HAProxy: ACL keywords mean the request
+			}
 		}
 		return row, row.match, nil
 	}

@@ -223,7 +223,7 @@ func (t *txn) established(now int64) {
 	t.rec.Vars.EndRequest()
 	if t.tunnel() {
 		t.flightPhase('D')
-		t.stuck(false)
+		t.beginLooking(now)
 	} else {
 		t.flightPhase('H')
 	}

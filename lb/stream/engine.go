@@ -147,6 +147,7 @@ type Proxy struct {
 	ConnMode      ConnMode
 	Rules         rule.Sets
 	Inspect       int64         // tcp-request inspect-delay, ms
+	InspectAnswer int64         // tcp-response inspect-delay, ms
 	ForwardFor    *AddressField // the client's address
 	OriginalTo    *AddressField // the address that it connected to
 	Pages         Pages         // what stands in place of the built-in error answers

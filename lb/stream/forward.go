@@ -224,6 +224,11 @@ func (t *txn) phaseLetterOfRequest() byte {
 func (t *txn) toClient() step {
 	s := t.s
 	for range maxTurns {
+		if t.lookUntil > 0 {
+			if st := t.lookAtAnswer(); st != onward {
+				return st
+			}
+		}
 		if t.resHead != nil {
 			if st := t.writeResHead(); st != onward {
 				return st

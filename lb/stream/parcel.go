@@ -235,10 +235,11 @@ func (s *session) unqueue() {
 }
 
 // movableTunnel reports whether t is a tunnel whose unsent bytes are all in
-// its two buffers.
+// its two buffers. One whose server is still looked into stays: only this
+// process's rules know what they are waiting for, and for how long.
 func (t *txn) movableTunnel() bool {
 	return t.phase == phaseForward && t.tunnel() && t.resKind == http1.Tunnel && t.resHeadDone &&
-		t.resHead == nil && len(t.head) == 0 && t.c != nil && !t.c.Broken()
+		t.resHead == nil && len(t.head) == 0 && t.lookUntil == 0 && t.c != nil && !t.c.Broken()
 }
 
 func (s *session) tunnelParcel() Parcel {

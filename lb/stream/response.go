@@ -135,9 +135,7 @@ func (t *txn) gotHead(n int) step {
 	if len(s.fe.ResCaptures) > 0 {
 		t.rec.ResCaptures = capture(h, s.fe.ResCaptures)
 	}
-	if len(t.be.Sticks) > 0 {
-		t.stuck(true)
-	}
+	t.stuck()
 	h.DropHops()
 	if t.codec != compress.None && t.compresses(h) {
 		t.compressed(h) // before the rules, as in HAProxy

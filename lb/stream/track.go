@@ -18,6 +18,8 @@ import (
 //	server wanted        stick on, match          txn.stick
 //	response head read   stick store-...          txn.stuck; its status is counted
 //	                     http-response
+//	server's bytes       tcp-response content     txn.lookAtAnswer, in mode tcp
+//	                     stick store-...          txn.stuck
 //	end                  bytes are counted        txn.countBytes
 
 // stickNow is this turn's time on the clock of stick tables.
@@ -181,9 +183,10 @@ type stuckKey struct {
 
 func (k *stuckKeys) reset() { k.list, k.keys = k.list[:0], k.keys[:0] }
 
-// add keeps a key; of a table the first one counts.
-func (k *stuckKeys) add(t *stick.Table, key []byte) {
-	for i := range k.list {
+// add keeps a key; of a table the first one counts among those from number
+// first on: the request's, or the response's.
+func (k *stuckKeys) add(first int, t *stick.Table, key []byte) {
+	for i := first; i < len(k.list); i++ {
 		if k.list[i].table == t {
 			return
 		}
@@ -212,7 +215,7 @@ func (t *txn) stick(x *sample.Ctx) {
 			}
 		}
 		if r.Store {
-			t.stuckTo.add(table, key)
+			t.stuckTo.add(0, table, key)
 		}
 	}
 }
@@ -227,23 +230,26 @@ func (be *Backend) known(name string, id int) *backend.Server {
 	return nil
 }
 
-// stuck keeps the server that the exchange got. response says that there is a
-// response in sh.res.
-func (t *txn) stuck(response bool) {
-	if t.srv == nil || t.be.NonStick[t.srv] {
+// stuck keeps the server that the exchange got, also under keys of the response:
+// of its head in sh.res, or in mode tcp of the bytes that are there.
+func (t *txn) stuck() {
+	if len(t.be.Sticks) == 0 || t.srv == nil || t.be.NonStick[t.srv] {
 		return
 	}
 	sh := t.s.sh
-	if response {
-		x := t.context()
+	x := t.context()
+	if t.s.fe.HTTP {
 		x.Req, x.Res = nil, &sh.res
-		for _, r := range t.be.Sticks {
-			if !r.Response {
-				continue
-			}
-			if table, key := r.Key(x); table != nil {
-				t.stuckTo.add(table, key)
-			}
+	} else {
+		x.Buf = t.heard()
+	}
+	asked := len(t.stuckTo.list)
+	for _, r := range t.be.Sticks {
+		if !r.Response {
+			continue
+		}
+		if table, key := r.Key(x); table != nil {
+			t.stuckTo.add(asked, table, key)
 		}
 	}
 	now := sh.stickNow()

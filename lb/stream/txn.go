@@ -117,6 +117,7 @@ type response struct {
 	keepServer  bool   // the server's connection outlives the exchange
 	continued   bool   // 100 Continue came
 	interims    int    // 1xx answers that came
+	lookUntil   int64  // rules look into what the server says, for so long; 0 not (any more)
 	early       bool   // unless this: the response was complete before the request
 }
 
@@ -318,9 +319,18 @@ func (t *txn) waitsForClient() bool {
 	return !t.reqDone
 }
 
-// tunnelDeadline: timeout tunnel replaces the others once both sides are open;
-// a half-closed side has its own.
+// tunnelDeadline is when the present wait of a tunnel is over.
 func (t *txn) tunnelDeadline() int64 {
+	d := t.silenceDeadline()
+	if t.lookUntil > 0 {
+		return min(d, t.lookUntil)
+	}
+	return d
+}
+
+// silenceDeadline is when a tunnel ends in which nothing moves: timeout tunnel
+// replaces the others once both sides are open; a half-closed side has its own.
+func (t *txn) silenceDeadline() int64 {
 	s, to := t.s, &t.be.Timeouts
 	last := max(s.act, t.srvAct)
 	switch {
@@ -373,6 +383,9 @@ func (t *txn) timeout() {
 		return
 	}
 	if t.resHeadDone && t.resKind == http1.Tunnel {
+		if t.lookUntil > 0 && t.silenceDeadline() > t.s.sh.Loop.Now() {
+			return // run asks the rules for the last time
+		}
 		if t.rec.Term[0] == '-' {
 			t.abort(t.tunnelSide(), 'D')
 		} else {

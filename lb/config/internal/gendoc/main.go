@@ -98,7 +98,9 @@ RFC 9112 allows, is a 400 in HAProxy.
   ` + "`tcp-request content`" + ` rules and ` + "`use_backend`" + ` once its head has come.
 - ` + "`option checkcache`" + ` answers 502, as the manual says; HAProxy 2.6.12 sends its page for the status that the server gave.
 - Arrays of stick tables (` + "`gpc(N)`, `gpt(N)`, `gpc_rate(N,PERIOD)`" + `) have at most 12 elements.
-- ` + "`tcp-response content`" + ` rules are for mode http; in mode tcp they are an error.
+- ` + "`tcp-response content close`" + ` is for mode tcp; in mode http it is an error. A server's first bytes that rules look into in mode tcp are held by the
+  process that began with it: its tunnel moves over a reload once they have decided, or ` + "`tcp-response inspect-delay`" + ` is over. Rules without a delay
+  are asked once, before the server has said anything, as in HAProxy; lb warns of them.
 - ` + "`set-nice`" + ` and ` + "`strict-mode`" + ` are taken and change nothing: connections of a loop have the same priority, and a head that cannot be sent is an error.
 - A variable of scope ` + "`proc`" + ` begins anew with each worker, as in HAProxy; one of scope ` + "`sess`" + ` moves with its connection.
 
