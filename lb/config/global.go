@@ -137,6 +137,7 @@ func globalTable() []row[*Global] {
 		{name: "tune.bufsize", args: "<bytes>", min: 1, max: 1, apply: count(1024, 16<<20, func(g *Global, n int) { g.MaxHead = n })},
 		{name: "tune.http.maxhdr", args: "<number>", min: 1, max: 1, apply: count(1, 32767, func(g *Global, n int) { g.MaxFields = n })},
 		{name: "user", args: "<name>", min: 1, max: 1, apply: identity(func(g *Global, w string) error { g.User = w; return nil })},
+		{name: "expose-experimental-directives", apply: func(c *call, _ *Global) error { c.p.experimental = true; return nil }},
 		{name: "zero-warning", apply: func(c *call, _ *Global) error { c.p.zeroWarning = true; return nil }},
 
 		{name: "cluster-secret", args: "<secret>", min: 1, max: 1, status: Ignored, doc: "only QUIC uses it, which is not spoken"},
@@ -324,7 +325,6 @@ func globalTuning() []row[*Global] {
 		{"an event loop sleeps when there is nothing to do", "busy-polling"},
 		{"checks are spread over their interval", "max-spread-checks"},
 		{"a worker that was replaced leaves when its connections are gone or were moved", "grace mworker-max-reloads"},
-		{"experimental keywords are refused one by one", "expose-experimental-directives"},
 		{"there are no peers", "localpeer tune.peers.max-updates-at-once"},
 		{"compression has one level and keeps no memory, as HAProxy's with libslz", "maxzlibmem tune.comp.maxlevel tune.zlib.memlevel tune.zlib.windowsize"},
 		{"pipes are taken as needed", "maxpipes tune.pipesize"},

@@ -42,6 +42,12 @@ func Features() []string {
 	return []string{"ACCEPT4", "CPU_AFFINITY", "EPOLL", "GETADDRINFO", "LINUX_SPLICE", "OPENSSL", "POLL", "RT", "SYSTEMD", "TFO", "THREAD"}
 }
 
+// globalFlags are lines of the global section that say how the rest is read.
+type globalFlags struct {
+	zeroWarning  bool
+	experimental bool // expose-experimental-directives
+}
+
 // parser is the state of one Load.
 type parser struct {
 	opt    Options
@@ -76,11 +82,11 @@ type parser struct {
 	files      []fileUse
 	errorSections
 	namedSections
-	unix        unixDefaults
-	place       []string // default-path
-	zeroWarning bool
-	globalLogs  bool // the global section has a log line, maybe a refused one
-	tls         tlsDefaults
+	unix  unixDefaults
+	place []string // default-path
+	globalFlags
+	globalLogs bool // the global section has a log line, maybe a refused one
+	tls        tlsDefaults
 }
 
 // Load reads the files (directories give their *.cfg files) and gives the

@@ -101,6 +101,9 @@ func stageRows() []row[*draft] {
 			if err := d.namedDefaults(c.name); err != nil {
 				return err
 			}
+			if c.args[0] == "normalize-uri" && !c.p.experimental {
+				return fmt.Errorf("'%s normalize-uri' is experimental in HAProxy, and must be allowed by a line 'expose-experimental-directives' in the global section before", stage)
+			}
 			return c.addRule(d, stage, c.args)
 		}})
 	}

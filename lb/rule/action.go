@@ -253,6 +253,7 @@ var actions = []actionRow{
 	{name: "disable-l7-retry", stages: onRequest, parse: func(*ruleParser) (action, error) { return once{}, nil }},
 	{name: "expect-netscaler-cip", stages: 1 << Connection, parse: parseExpect(sample.NetScalerCIP)},
 	{name: "expect-proxy", stages: 1 << Connection, parse: parseExpect(sample.ProxyHeader)},
+	{name: "normalize-uri", stages: onRequest, parse: parseNormalize},
 	{name: "redirect", stages: onHTTP, parse: func(p *ruleParser) (action, error) { return parseRedirect(p, false) }},
 	{name: "reject", stages: onTCP | onRequest, parse: parseReject},
 	{name: "replace-header", stages: onHeads, parse: parseReplaceHeader},
