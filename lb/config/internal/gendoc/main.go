@@ -96,6 +96,7 @@ RFC 9112 allows, is a 400 in HAProxy.
 - In mode http there is nothing to wait for when ` + "`tcp-request content`" + ` rules run: the request's head is there. ` + "`WAIT_END`" + ` holds at once, ` + "`req.payload`" + `
   has nothing, and ` + "`tcp-request inspect-delay`" + ` is for mode tcp. There ` + "`http-request`" + ` rules do not run, but the request's fields are known to
   ` + "`tcp-request content`" + ` rules and ` + "`use_backend`" + ` once its head has come.
+- ` + "`http-request normalize-uri`" + ` with one of the normalizers that have an option, without it and with a condition, does what it says; HAProxy 2.6.12 merges slashes then.
 - ` + "`option checkcache`" + ` answers 502, as the manual says; HAProxy 2.6.12 sends its page for the status that the server gave.
 - Arrays of stick tables (` + "`gpc(N)`, `gpt(N)`, `gpc_rate(N,PERIOD)`" + `) have at most 12 elements.
 - ` + "`tcp-response content close`" + ` is for mode tcp; in mode http it is an error. A server's first bytes that rules look into in mode tcp are held by the
