@@ -96,7 +96,7 @@ func proxyTable() []row[*draft] {
 		{name: "monitor-uri", args: "<uri>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error { d.MonitorURI = c.args[0]; return nil }},
 		{name: "rate-limit sessions", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.SessionRate = n })},
 		{name: "retries", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
-		{name: "retry-on", args: "none|conn-failure|empty-response|junk-response|response-timeout|0rtt-rejected|<status>|all-retryable-errors ...", min: 1, max: many, in: back, apply: (*call).retryOn},
+		{name: "retry-on", args: "<condition> ...", doc: "none, conn-failure, empty-response, junk-response, response-timeout, 0rtt-rejected, a status, all-retryable-errors", min: 1, max: many, in: back, apply: (*call).retryOn},
 		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
 		{name: "server-template", args: "<prefix> <number|range> <address>[:<port>] [<option> ...]", min: 3, max: many, in: ownBack, hard: true, apply: (*call).serverTemplate},
 		{name: "fullconn", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
