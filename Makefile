@@ -20,6 +20,7 @@ ERRCHECK   := $(GO) run github.com/kisielk/errcheck@v1.9.0
 # detector, which is for the packages that the daemons are made of.
 E2E   = $(shell $(GO) list ./test/box/... ./test/dialect/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/syslog/... ./test/tables/...)
 PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
+RACE  = $(filter-out lbsyslogd/test/%,$(PLAIN))
 
 # Tests that have a long form, which LB_LONG asks for.
 LONG = $(shell grep -rl LB_LONG --include='*_test.go' ./test ./rotate ./syslogd | xargs -n1 dirname | sort -u)
@@ -55,8 +56,8 @@ lint: ## go vet, gofmt, staticcheck, errcheck (test/errcheck: the functions whos
 unit: ## ordinary tests, fuzz seeds and command-line scripts
 	$(GO) test $(PLAIN)
 
-race: ## the ordinary tests under the race detector
-	$(GO) test -race $(PLAIN)
+race: ## the tests of what the daemons are made of under the race detector
+	$(GO) test -race $(RACE)
 
 e2e: ## end to end: ab, curl, openssl and logrotate against the real daemons
 	$(GO) test -count=1 -p 1 -timeout 14m $(E2E)
