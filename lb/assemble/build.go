@@ -62,6 +62,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b.frontends(socks)
 	b.full()
 	b.offloads()
+	b.askedNames()
 	b.control(socks)
 	b.eng.Names = b.nodes
 	b.gauges()

@@ -104,6 +104,19 @@ func (b *builder) resolver(name string) *resolve.Resolver {
 	return r
 }
 
+// askedNames makes the resolvers that rules ask.
+func (b *builder) askedNames() {
+	for _, c := range b.cfg.Resolvers {
+		if !c.Asked {
+			continue
+		}
+		if b.eng.Resolvers == nil {
+			b.eng.Resolvers = map[string]*resolve.Names{}
+		}
+		b.eng.Resolvers[c.Name] = &resolve.Names{Resolver: b.resolver(c.Name)}
+	}
+}
+
 // nowhere is the administrative state of a server without an address.
 func nowhere(s *backend.Server) backend.Admin {
 	if a := s.Addr(); a.Path == "" && !a.IP.Addr().IsValid() {

@@ -33,6 +33,7 @@ func (p *parser) finish() {
 		}
 	}
 	p.resolveOffloads()
+	p.checkResolversUses()
 	p.resolveTracks()
 	p.resolveTables()
 	p.resolveUserlists()

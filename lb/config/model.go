@@ -23,7 +23,7 @@ type Config struct {
 	Proxies []*Proxy // frontends, backends and listens in the order of the files
 	Tables  []TableUse
 	Rings   []*Ring
-	// Resolvers are the sections that servers name.
+	// Resolvers are the sections that servers and rules name.
 	Resolvers []*Resolvers
 
 	// Files are the map files and files of ACL patterns that rules look samples

@@ -22,6 +22,7 @@ type Resolvers struct {
 	Retry       time.Duration
 	Resolve     time.Duration
 	Hold        Hold
+	Asked       bool // do-resolve rules ask it
 }
 
 // Nameserver is one name server of a resolvers section.
@@ -190,12 +191,34 @@ func (p *parser) checkResolvers(d *draft, s *Server) {
 	if s.Resolve.Section == "" {
 		return
 	}
-	r := p.resolversNamed(s.Resolve.Section)
-	if r == nil {
-		var names []string
-		for _, one := range p.cfg.Resolvers {
-			names = append(names, one.Name)
+	if p.resolversNamed(s.Resolve.Section) == nil {
+		p.report.Errorf(s.Pos, "'server %s/%s' : unable to find required resolvers '%s'%s", d.Name, s.Name, s.Resolve.Section, p.resolversLike(s.Resolve.Section))
+	}
+}
+
+// resolversLike suggests a section whose name is like one that there is not.
+func (p *parser) resolversLike(name string) string {
+	var names []string
+	for _, one := range p.cfg.Resolvers {
+		names = append(names, one.Name)
+	}
+	return didYouMean(cfgfile.Suggest(name, names))
+}
+
+// resolversUse is a do-resolve rule.
+type resolversUse struct {
+	name string
+	from *draft
+	pos  cfgfile.Pos
+}
+
+// checkResolversUses finds the sections that rules name.
+func (p *parser) checkResolversUses() {
+	for _, use := range p.resolversUses {
+		if r := p.resolversNamed(use.name); r != nil {
+			r.Asked = true
+			continue
 		}
-		p.report.Errorf(s.Pos, "'server %s/%s' : unable to find required resolvers '%s'%s", d.Name, s.Name, s.Resolve.Section, didYouMean(cfgfile.Suggest(s.Resolve.Section, names)))
+		p.report.Errorf(use.pos, "'do-resolve' : unable to find resolvers '%s'%s", use.name, p.resolversLike(use.name))
 	}
 }

@@ -30,10 +30,11 @@ type RingServer struct {
 // namedSections are caches, rings and resolvers, and which of them is being read.
 type namedSections struct {
 	caches
-	atResolvers  *Resolvers // the resolvers section being read
-	rings        map[string]*Ring
-	atRing       *Ring                // being read
-	missingRings map[cfgfile.Pos]bool // log lines that named one in vain
+	atResolvers   *Resolvers // the resolvers section being read
+	resolversUses []resolversUse
+	rings         map[string]*Ring
+	atRing        *Ring                // being read
+	missingRings  map[cfgfile.Pos]bool // log lines that named one in vain
 }
 
 // ringBuffer is HAProxy's default size of a ring and of its lines.

@@ -269,6 +269,8 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 			p.groupUses = append(p.groupUses, groupUse{r, from, pos})
 		case *sample.CacheRef:
 			p.noteCache(r, pos)
+		case *sample.ResolversRef:
+			p.resolversUses = append(p.resolversUses, resolversUse{r.Name, from, pos})
 		case *sample.Gauge:
 			p.gauges = append(p.gauges, gaugeUse{r, from, pos})
 		}

@@ -1,12 +1,13 @@
 // Package resolve asks name servers for the addresses of servers, again and
-// again while the process serves.
+// again while the process serves, and of names in requests.
 //
 //	Resolver.lookup    one question, to all name servers of a section at once   resolver.go
 //	  -> Group.take    the answer is shared out among the servers of a name     group.go
 //	  -> Group.fail    or it is not to be had: addresses are held for a while
+//	Names.Ask          a request wants the address of a name                   names.go
 //
-// Nothing waits for it: a server without an address is in maintenance until
-// there is one.
+// No server waits for it: one without an address is in maintenance until there
+// is one. Only requests wait, whose rules say do-resolve.
 package resolve
 
 import (
@@ -201,6 +202,9 @@ func (r *Resolver) question(name string, kind uint16) *dns.Msg {
 func (s *Nameserver) ask(ctx context.Context, m *dns.Msg) reply {
 	s.Sent.Add(1)
 	client := dns.Client{Net: s.Network, UDPSize: m.IsEdns0().UDPSize()}
+	if until, ok := ctx.Deadline(); ok {
+		client.Timeout = time.Until(until) // its own would be 2 s
+	}
 	answer, _, err := client.ExchangeContext(ctx, m, s.Address)
 	if err == nil && answer.Truncated && s.Network == "udp" {
 		s.TooBig.Add(1)

@@ -31,11 +31,12 @@ const (
 	Wait         // more bytes may decide: evaluate again then
 	AwaitBody    // go on with the next rule when the body is there, as Ctx.Await says
 	AwaitAgent   // go on with the next rule when the agent of Ctx.Await has answered
+	AwaitAddress // go on with the next rule when the name of Ctx.Await is resolved
 	Close        // pass on what the server has sent, and close
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body", "await agent", "close"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body", "await agent", "await address", "close"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -82,7 +83,7 @@ func (r Rules) EvalFrom(from int, x *sample.Ctx) (v Verdict, next int) {
 		x.Place = one.Place
 		v = one.act.run(x)
 		switch {
-		case v == AwaitBody || v == AwaitAgent:
+		case v == AwaitBody || v == AwaitAgent || v == AwaitAddress:
 			return v, next
 		case v == Continue || x.Again && v != Allow:
 			continue
@@ -251,6 +252,7 @@ var actions = []actionRow{
 	{name: "del-map", stages: onHTTP, paren: "file", parse: parseEdit(true, true)},
 	{name: "deny", stages: onHTTP, parse: parseDeny},
 	{name: "disable-l7-retry", stages: onRequest, parse: func(*ruleParser) (action, error) { return once{}, nil }},
+	{name: "do-resolve", stages: onRequest, paren: "txn.name,resolvers", parse: parseDoResolve},
 	{name: "expect-netscaler-cip", stages: 1 << Connection, parse: parseExpect(sample.NetScalerCIP)},
 	{name: "expect-proxy", stages: 1 << Connection, parse: parseExpect(sample.ProxyHeader)},
 	{name: "normalize-uri", stages: onRequest, parse: parseNormalize},
@@ -342,6 +344,8 @@ func unknownAction(stage Stage, name, base string, row *actionRow) error {
 				what = "a counter's number"
 			case "file":
 				what = "a file's name"
+			case "txn.name,resolvers":
+				what = "a variable and a resolvers section"
 			case "0,0":
 				what = "an element's number and a counter's"
 			}

@@ -2,14 +2,14 @@ package rule
 
 // Ways out that several words share.
 const (
-	noLimits       = "bandwidth is not limited by lb; remove the rule, and limit it with tc or in the server"
-	resolvedByName = "names in requests are not resolved; give servers their names and a `resolvers` section: they are followed while lb runs"
-	scripts        = "scripts are not run"
+	noLimits     = "bandwidth is not limited by lb; remove the rule, and limit it with tc or in the server"
+	onlyRequests = "only http-request rules wait for name servers: write http-request do-resolve in mode http; in mode tcp give servers their names and a `resolvers` section, and choose among backends with use_backend"
+	scripts      = "scripts are not run"
 )
 
 // actionRefused are actions that HAProxy has and lb has not, with the way out.
 var actionRefused = map[string]string{
-	"do-resolve":      resolvedByName,
+	"do-resolve":      onlyRequests,
 	"early-hint":      "remove the rule",
 	"send-spoe-group": "agents are asked about requests: write http-request send-spoe-group", "set-bandwidth-limit": noLimits,
 

@@ -17,12 +17,16 @@ type UserRef struct {
 func (r *UserRef) Bind(l *userlist.List) { r.list = l }
 
 // Ref is what a rule names and only the whole configuration can find:
-// *TableRef, *UserRef, *Gauge or *FileRef.
+// *TableRef, *UserRef, *Gauge, *FileRef, *GroupRef or *ResolversRef.
 type Ref interface{ isRef() }
 
-func (*TableRef) isRef() {}
-func (*UserRef) isRef()  {}
-func (*GroupRef) isRef() {}
+func (*TableRef) isRef()     {}
+func (*UserRef) isRef()      {}
+func (*GroupRef) isRef()     {}
+func (*ResolversRef) isRef() {}
+
+// ResolversRef is a rule's reference to a resolvers section.
+type ResolversRef struct{ Name string }
 
 // CacheRef is a rule's reference to a cache section.
 type CacheRef struct{ Name string }

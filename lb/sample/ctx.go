@@ -80,12 +80,16 @@ type Text interface {
 	Render(dst []byte, x *Ctx) []byte
 }
 
-// Await is how much of a body a rule waits for, and how long.
+// Await is what a rule waits for: how much of a body and how long, an agent, or
+// the address of a name.
 type Await struct {
 	Time    int64 // ms
 	AtLeast int   // bytes; 0: all of it
 
 	Engine, Group string // of an agent's messages
+
+	Var, Resolvers, Name string // the variable that gets a name's address, and the section to ask
+	IPv4                 bool   // is preferred to IPv6
 }
 
 // Begin forgets the values of the evaluation before.

@@ -13,6 +13,7 @@ import (
 	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/resolve"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/spop"
@@ -86,8 +87,9 @@ type crowd struct {
 // Messages is what holds for all messages that pass.
 type Messages struct {
 	Limits      Limits
-	Compression Compression   // of responses
-	Agents      []*spop.Agent // of all Offloads; Stop closes them
+	Compression Compression               // of responses
+	Agents      []*spop.Agent             // of all Offloads; Stop closes them
+	Resolvers   map[string]*resolve.Names // of do-resolve rules, by their section's name
 
 	// Budget bounds what is held for requests that wait, in bytes (budget.go); 0 is
 	// DefaultBudget.

@@ -69,24 +69,10 @@ func (t *txn) question(off *Offload, messages []*rule.Message, x *sample.Ctx) st
 	if len(payload) == 0 {
 		return onward
 	}
-	s, sh, gen := t.s, t.s.sh, t.gen
-	t.setAside()
-	t.phase = phaseWait
-	s.watch()
-	began := time.Now()
+	resume, began := t.pause(), time.Now()
 	go func() { // ends with timeout processing
 		actions, code := off.Agent.Ask(payload)
-		sh.Loop.Post(func() {
-			if t.gen != gen || t.phase != phaseWait {
-				return
-			}
-			t.phase = phaseRoute
-			t.endAwait()
-			x := t.context()
-			t.answered(off, actions, code, time.Since(began), x)
-			t.proceed(x)
-			s.run()
-		})
+		resume(func(x *sample.Ctx) { t.answered(off, actions, code, time.Since(began), x) })
 	}()
 	return waits
 }

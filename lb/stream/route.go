@@ -180,6 +180,10 @@ func (t *txn) requestRules(p *Proxy, x *sample.Ctx, denied *uint64) (goOn bool) 
 			if off := p.offload(x.Await.Engine); off != nil && t.question(off, off.Groups[x.Await.Group], x) != onward {
 				return false
 			}
+		case rule.AwaitAddress:
+			if t.resolve(x.Await, x) != onward {
+				return false
+			}
 		default:
 			t.await.rule = 0
 			return t.obey(v, denied)

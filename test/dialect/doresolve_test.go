@@ -1,0 +1,81 @@
+package dialect
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"lbsyslogd/test/rig"
+)
+
+// TestDoResolve: requests go where name servers say that their names are.
+func TestDoResolve(t *testing.T) {
+	const first, second = "127.91.18.41", "127.91.18.42"
+	pc, err := net.ListenPacket("udp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := &dns.Server{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		addr := map[string]string{"one.test.": first, "two.test.": second, "inner.test.": "10.1.2.3"}[q.Question[0].Name]
+		switch {
+		case q.Question[0].Name == "dead.test.":
+			return
+		case addr == "":
+			m.Rcode = dns.RcodeNameError
+		case q.Question[0].Qtype == dns.TypeA:
+			r, _ := dns.NewRR(q.Question[0].Name + " 1 IN A " + addr)
+			m.Answer = append(m.Answer, r)
+		}
+		w.WriteMsg(m)
+	})}
+	go names.ActivateAndServe()
+	t.Cleanup(func() { names.Shutdown() })
+	ports, err := rig.FreePorts(host, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{first, second} {
+		elsewhere(t, fmt.Sprintf("%s:%d", a, ports[0]))
+	}
+	theirs, ours := both(t, fmt.Sprintf(`resolvers r
+  nameserver a %s
+  timeout retry 300ms
+  resolve_retries 2
+`+preface("", "LINE %%HU %%ST %%ts %%b %%s %%[var(txn.ip)]")+`
+frontend fe
+  bind HTTP
+  http-request do-resolve(txn.ip,r,ipv4) hdr(x-name),lower,host_only unless { path /both }
+  http-request do-resolve(txn.ip,r) hdr(x-name),lower if { path /both }
+  http-request deny deny_status 502 unless { var(txn.ip) -m found }
+  http-request set-dst-port int(%d)
+  default_backend be
+backend be
+  http-request deny if { var(txn.ip) -m ip 10.0.0.0/8 }
+  http-request set-dst var(txn.ip)
+  server s 0.0.0.0:0
+`, pc.LocalAddr(), ports[0]), nil)
+	requests := 0
+	drive := func(s *subject) (got []string) {
+		requests = 0
+		for _, path := range []string{"/", "/both"} {
+			for _, name := range []string{"one.test", "ONE.test", "two.test", "inner.test", "none.test", "dead.test", "a..b"} {
+				requests++
+				answer := s.get(path, "X-Name: "+name)
+				got = append(got, path+" "+name+": "+withoutPort(answer, ports[0]))
+			}
+		}
+		requests++
+		return append(got, s.get("/"))
+	}
+	want, got := seen(theirs, drive), drive(ours)
+	same(t, "answer", want, got)
+	same(t, "line", theirs.lines(requests), ours.lines(requests))
+}
+
+func withoutPort(answer string, port int) string {
+	return strings.ReplaceAll(answer, fmt.Sprintf(":%d", port), ":PORT")
+}
