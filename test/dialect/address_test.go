@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 )
 
 // elsewhere is a server on an address and port of its own that says where it was reached and from where.
@@ -30,6 +31,7 @@ func elsewhere(t *testing.T, addr string) {
 // TestDestinations: servers whose address or port is the client's own, a part of it or what rules make of it; where connections come from; and addresses
 // that rules gave the client.
 func TestDestinations(t *testing.T) {
+	tape.Require(t, "haproxy")
 	const other = "127.91.18.6"
 	ports, err := rig.FreePorts(host, 4)
 	if err != nil {

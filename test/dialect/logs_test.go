@@ -98,7 +98,7 @@ listen page
 		}
 		return got
 	}
-	same(t, "answer", drive(theirs), drive(ours))
+	same(t, "answer", seen(theirs, drive), drive(ours))
 	same(t, "line", theirs.lines(3), ours.lines(3))
 }
 

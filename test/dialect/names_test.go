@@ -89,7 +89,7 @@ backend rejects
 			}
 			text := string(b)
 			status, _, _ := strings.Cut(text, "\r\n")
-			seen := []string{path, field, status}
+			seen := []string{path, fmt.Sprintf("%q", field), status}
 			for _, word := range []string{"X-aNSWER", "(odd)", "X-aSKED", "X-oWN"} {
 				seen = append(seen, fmt.Sprint(strings.Contains(text, word)))
 			}

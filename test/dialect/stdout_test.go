@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"lbsyslogd/test/wait"
+
+	"lbsyslogd/test/tape"
 )
 
 // TestLogOutputs: lines on standard output and error in each format, samples of them, and lines over TCP, alone and from a ring.
 func TestLogOutputs(t *testing.T) {
+	tape.Require(t, "haproxy")
 	const config = `global
   stats socket STATS mode 600 level admin
   log-tag tag
