@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // keyLog gathers the traffic secrets that clients know, as SSLKEYLOGFILE has them.
@@ -106,7 +108,7 @@ func found(t *testing.T, pid int, secrets [][]byte) map[string]int {
 // from its memory, and no encoder keeps them; the master never had one.
 func TestSecretsStayWithTheConnection(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("reading another process's memory takes root")
+		tape.Skipf(t, "reading another process's memory takes root")
 	}
 	s := start(t)
 	log := &keyLog{}
