@@ -135,6 +135,9 @@ func TestLossLineStandsWhereLinesAreMissing(t *testing.T) {
 	line := func(n int) []byte { return fmt.Appendf(nil, "line %034d\n", n) } // 40 bytes
 	for round := range 2 {
 		o.mu.Lock()
+		for o.busy { // Drain does not wait for the line about the loss
+			o.idle.Wait()
+		}
 		o.busy = true
 		o.late = true // nobody waits for room
 		o.mu.Unlock()
