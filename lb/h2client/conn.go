@@ -19,7 +19,6 @@ const (
 	maxOut        = 64 << 10  // bytes of frames that may wait for the server before streams wait
 	maxTurns      = 8         // buffers that are read before others have their turn
 	connWindow    = 16 << 20  // what streams hold is bounded by their own windows
-	lastStream    = 1<<31 - 1 // the highest number
 	enoughStreams = 1 << 30   // after which a connection takes no more
 	frameRate     = 4000      // frames that move nothing, a second
 	frameBurst    = 4000      // and at once
@@ -62,9 +61,7 @@ type Conn struct {
 	open    int    // streams, with those that have sent nothing yet
 	nextID  uint32 // of the next request
 
-	settled bool // the server's first SETTINGS came
-	connect bool // it takes extended CONNECT
-	most    int  // streams that it takes at once
+	peer    http2.Peer
 	goneID  uint32
 	leaving bool // no new streams: GOAWAY came, or we leave
 	dead    bool
@@ -74,40 +71,25 @@ type Conn struct {
 
 	in    *loop.Buffer
 	rest  []byte // of a frame that is not complete, while no buffer is held
-	block fieldBlock
+	frame http2.Reader
 
-	out   []byte // nil while nothing is to be sent
-	sent  int64  // bytes of frames that left out so far
-	held  bool   // not read from, because out is full
-	wait  []*Stream
-	fed   []*Stream
-	flows flows
-	idle  idleFrames
-}
-
-// fieldBlock is one that continues.
-type fieldBlock struct {
-	on   bool
-	of   http2.Header
-	data []byte
-}
-
-// flows are the windows.
-type flows struct {
-	send     int64 // what the server takes on the connection
-	first    int64 // and on each stream at first
-	maxFrame int
-	recv     int // what the server may send
-	consumed int // of it, and not given back yet
-	wide     int // streams with a wide window
+	out  []byte // nil while nothing is to be sent
+	sent int64  // bytes of frames that left out so far
+	held bool   // not read from, because out is full
+	wait []*Stream
+	fed  []*Stream
+	send http2.SendWindow
+	recv http2.RecvWindow
+	wide int // streams with a wide window
+	idle idleFrames
 }
 
 // New says hello to the server.
 func New(o Options) *Conn {
 	c := &Conn{
 		Options: o, dec: http2.NewAnswerDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*Stream{},
-		nextID: 1, most: maxStreams, goneID: lastStream,
-		flows: flows{send: http2.DefaultWindow, first: http2.DefaultWindow, maxFrame: http2.MinMaxFrame, recv: connWindow},
+		nextID: 1, goneID: http2.LastStream, peer: http2.NewPeer(), frame: http2.Reader{MaxBlock: maxBlock},
+		send: http2.DefaultWindow, recv: http2.RecvWindow{Left: connWindow},
 	}
 	c.touch()
 	c.out = append(c.out, http2.Preface...)
@@ -124,7 +106,7 @@ func (c *Conn) Streams() int { return c.open }
 
 // Available reports whether another stream may be opened.
 func (c *Conn) Available() bool {
-	return !c.dead && !c.leaving && !c.pinged && c.open < min(c.most, maxStreams) && c.nextID < enoughStreams
+	return !c.dead && !c.leaving && !c.pinged && c.open < int(min(c.peer.MaxStreams, maxStreams)) && c.nextID < enoughStreams
 }
 
 // Over reports whether nothing can be done with the connection any more but to
@@ -177,7 +159,7 @@ func (c *Conn) Flush() {
 	if c.dead {
 		return
 	}
-	if !c.send() {
+	if !c.write() {
 		c.Host.PutOut(c.out[:0])
 		c.out = nil
 		c.Pump() // what it said before is still to be read
@@ -189,8 +171,8 @@ func (c *Conn) Flush() {
 	}
 }
 
-// send gives out to the connection; false when that is gone.
-func (c *Conn) send() bool {
+// write gives out to the connection; false when that is gone.
+func (c *Conn) write() bool {
 	for len(c.out) > 0 {
 		n, st := c.Wire.Write(c.out)
 		switch st {
@@ -332,7 +314,7 @@ func (c *Conn) feedLater(s *Stream) {
 func (c *Conn) fail(e *http2.Error) {
 	c.touch()
 	c.out = http2.AppendGoAway(c.out, 0, e.Code, e.Text)
-	c.send()
+	c.write()
 	c.Lose(e.Text)
 }
 

@@ -32,11 +32,11 @@ func (s *Stream) answer(block []byte, end bool) *http2.Error {
 		switch {
 		case end || a.Status == 101:
 			s.breakOff(http2.ProtocolError, "an interim answer that ends the stream, or a 101")
-		case len(s.head) > maxInterim:
+		case len(s.in.Head) > maxInterim:
 			s.breakOff(http2.EnhanceYourCalm, "too many interim answers")
 		default:
 			s.line(a.Status, a.Fields)
-			s.head = append(s.head, "\r\n"...)
+			s.in.Head = append(s.in.Head, "\r\n"...)
 			s.c.feedLater(s)
 		}
 		return nil
@@ -47,41 +47,41 @@ func (s *Stream) answer(block []byte, end bool) *http2.Error {
 
 // line writes the status line and fields of an answer.
 func (s *Stream) line(status int, fields []byte) {
-	s.head = append(s.head, "HTTP/1.1 "...)
-	s.head = strconv.AppendInt(s.head, int64(status), 10)
-	s.head = append(s.head, " \r\n"...)
-	s.head = append(s.head, fields...)
+	s.in.Head = append(s.in.Head, "HTTP/1.1 "...)
+	s.in.Head = strconv.AppendInt(s.in.Head, int64(status), 10)
+	s.in.Head = append(s.in.Head, " \r\n"...)
+	s.in.Head = append(s.in.Head, fields...)
 }
 
 // begin takes the head of the answer, with a framing that HTTP/1.1 has.
 func (s *Stream) begin(a *http2.Answer, end bool) {
-	s.answered, s.rest = true, a.Length
+	s.answered, s.in.Length = true, a.Length
 	fine := a.Status/100 == 2
 	switch {
 	case s.opens && fine:
-		s.tunnel, s.rest = true, -1
+		s.tunnel, s.in.Length = true, -1
 		if s.accept != nil {
-			s.head = append(s.head, "HTTP/1.1 101 \r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "...)
-			s.head = append(append(s.head, s.accept...), "\r\n"...)
-			s.head = append(s.head, a.Fields...)
+			s.in.Head = append(s.in.Head, "HTTP/1.1 101 \r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "...)
+			s.in.Head = append(append(s.in.Head, s.accept...), "\r\n"...)
+			s.in.Head = append(s.in.Head, a.Fields...)
 		} else {
 			s.line(a.Status, a.Fields)
 		}
 	case s.bodiless || a.Status == 204 || a.Status == 304:
-		s.empty, s.rest = true, -1
+		s.empty, s.in.Length = true, -1
 		s.line(a.Status, a.Fields)
 	default:
 		s.line(a.Status, a.Fields)
 		switch {
 		case a.Length >= 0:
 		case end && !s.NoLength:
-			s.head = append(s.head, "content-length: 0\r\n"...)
+			s.in.Head = append(s.in.Head, "content-length: 0\r\n"...)
 		default:
-			s.chunked = true
-			s.head = append(s.head, "transfer-encoding: chunked\r\n"...)
+			s.in.Chunked = true
+			s.in.Head = append(s.in.Head, "transfer-encoding: chunked\r\n"...)
 		}
 	}
-	s.head = append(s.head, "\r\n"...)
+	s.in.Head = append(s.in.Head, "\r\n"...)
 	if s.opens && !fine { // no tunnel: nothing more is sent
 		s.drops = true
 	}
@@ -97,14 +97,14 @@ func (s *Stream) trail(block []byte, end bool) *http2.Error {
 	switch {
 	case e != nil:
 		return e
-	case s.ended:
+	case s.in.Ended:
 		s.breakOff(http2.StreamClosed, "HEADERS after the answer's end")
 	case fault != "":
 		s.breakOff(http2.ProtocolError, fault)
 	case !end:
 		s.breakOff(http2.ProtocolError, "HEADERS within the answer's body")
 	default:
-		s.after = append(s.after, lines...)
+		s.in.Trailers = append(s.in.Trailers, lines...)
 		s.finish()
 	}
 	return nil
@@ -112,123 +112,76 @@ func (s *Stream) trail(block []byte, end bool) *http2.Error {
 
 // finish takes the end of the answer.
 func (s *Stream) finish() {
-	if s.rest > 0 {
+	if s.in.Length > 0 {
 		s.breakOff(http2.ProtocolError, "the answer is shorter than its content-length")
 		return
 	}
-	s.ended = true
-	s.c.Host.Hold(len(s.body) - s.granted)
-	s.granted = len(s.body)
+	s.c.Host.Hold(s.in.End())
 	if !s.done && !s.tunnel { // nobody waits for the rest of the request
 		s.drops = true
 	}
 	s.c.feedLater(s)
 }
 
-// data takes the content of a DATA frame of n bytes, padding and all.
-func (s *Stream) data(data []byte, n int, end bool) {
+// data takes the content of a DATA frame.
+func (s *Stream) data(f *http2.Frame) {
+	in := &s.in
 	switch {
 	case !s.answered:
 		s.breakOff(http2.ProtocolError, "DATA before HEADERS")
 		return
-	case s.ended:
+	case in.Ended:
 		s.breakOff(http2.StreamClosed, "DATA after the answer's end")
 		return
-	case n > s.credit:
+	case f.Length > in.Window.Left:
 		s.breakOff(http2.FlowControlError, "more DATA than the stream's window")
 		return
-	case s.empty && len(data) > 0:
+	case s.empty && len(f.Payload) > 0:
 		s.breakOff(http2.ProtocolError, "DATA of an answer that has no body")
 		return
-	case s.rest >= 0 && int64(len(data)) > s.rest:
+	case in.Length >= 0 && int64(len(f.Payload)) > in.Length:
 		s.breakOff(http2.ProtocolError, "the answer is longer than its content-length")
 		return
 	}
-	s.credit -= n
-	s.consumed += n - len(data)
-	if s.rest >= 0 {
-		s.rest -= int64(len(data))
-	}
-	s.keep(data)
-	if end {
+	in.Take(f.Payload, f.Length)
+	if f.End() {
 		s.finish()
 	}
 	s.c.feedLater(s)
 }
 
-// keep appends to the body, in memory of about the size that it can need.
-func (s *Stream) keep(data []byte) {
-	if need := len(s.body) + len(data); need > cap(s.body) {
-		grown := make([]byte, len(s.body), max(need, min(2*cap(s.body), s.granted)))
-		copy(grown, s.body)
-		s.body = grown
-	}
-	s.body = append(s.body, data...)
-}
-
 // grow widens the window up to a size, as far as the budget has room, of which
 // this may use some quarters. The server hears of it by the next update.
 func (s *Stream) grow(to int, quarters int64) (grown bool) {
-	more := to - s.granted
-	if s.rest >= 0 {
-		more = int(min(int64(more), s.rest-int64(s.credit+s.consumed)))
-	}
-	n := s.c.Host.Room(more, quarters)
-	s.granted += n
-	s.consumed += n
+	n := s.c.Host.Room(s.in.Wants(to), quarters)
+	s.in.Grow(n)
 	return n > 0
 }
 
 // update gives the server what was read of its window, and what that grew by.
 func (s *Stream) update() {
-	c := s.c
-	c.touch()
-	c.out = http2.AppendWindowUpdate(c.out, s.id, s.consumed)
-	s.credit += s.consumed
-	s.consumed = 0
+	s.c.touch()
+	s.c.out = http2.AppendWindowUpdate(s.c.out, s.id, s.in.Window.Give())
 }
 
 // Readable implements wire.Stream: whether Read has something to give.
 func (s *Stream) Readable() bool {
-	return len(s.head) > 0 || len(s.body) > 0 || s.failed || s.ended && (s.chunked && !s.read0 || s.tunnel)
+	return s.in.Readable() || s.failed || s.tunnel && s.in.Ended
 }
-
-// chunkRoom is what the framing of a chunk takes at most.
-const chunkRoom = 16
 
 // Read implements wire.Stream: it is the answer in HTTP/1.1. What came before a
 // failure is given first.
 func (s *Stream) Read(b []byte) (n int, st wire.Status) {
-	n = copy(b, s.head)
-	if s.head = s.head[n:]; len(s.head) > 0 {
-		return n, wire.OK
-	}
-	s.head = nil
-	took := 0
-	switch {
-	case !s.chunked:
-		took = copy(b[n:], s.body)
-		n += took
-	case len(s.body) > 0 && len(b)-n > chunkRoom:
-		took = min(len(s.body), len(b)-n-chunkRoom)
-		out := strconv.AppendInt(b[:n], int64(took), 16)
-		out = append(out, "\r\n"...)
-		out = append(out, s.body[:took]...)
-		n = len(append(out, "\r\n"...))
-	}
-	s.took(took)
-	if s.chunked && s.ended && len(s.body) == 0 && !s.read0 && len(b)-n >= len("0\r\n\r\n")+len(s.after) {
-		out := append(b[:n], "0\r\n"...)
-		out = append(out, s.after...)
-		n = len(append(out, "\r\n"...))
-		s.read0 = true
+	n, body := s.in.Read(b)
+	if body > 0 {
+		s.took(body)
 	}
 	switch {
 	case n > 0:
 		return n, wire.OK
 	case s.failed:
 		return 0, wire.Error
-	case s.tunnel && s.ended:
+	case s.tunnel && s.in.Ended:
 		return 0, wire.EOF
 	}
 	return 0, wire.Again
@@ -236,31 +189,23 @@ func (s *Stream) Read(b []byte) (n int, st wire.Status) {
 
 // took gives the window of n body bytes back.
 func (s *Stream) took(n int) {
-	if n == 0 {
-		return
-	}
-	if s.body = s.body[n:]; len(s.body) == 0 {
-		s.body = nil
-	}
 	c := s.c
-	if s.ended {
-		s.granted -= n
+	if s.in.Ended {
 		c.Host.Hold(-n)
 		return
 	}
-	s.consumed += n
 	if s.failed || c.dead {
 		return
 	}
 	switch {
-	case s.wide:
-	case c.flows.wide < maxWide && s.grow(wideWindow, 3):
-		s.wide = true
-		c.flows.wide++
-	case s.granted < usualWindow:
+	case s.in.Wide:
+	case c.wide < maxWide && s.grow(wideWindow, 3):
+		s.in.Wide = true
+		c.wide++
+	case s.in.Granted < usualWindow:
 		s.grow(usualWindow, 4)
 	}
-	if s.consumed >= min(s.granted, 2*usualWindow)/4 {
+	if s.in.Due(2 * usualWindow) {
 		s.update()
 	}
 }

@@ -14,9 +14,9 @@ import (
 func (s *Stream) mayGoOn() bool {
 	c := s.c
 	if !s.headSent {
-		return c.settled || !s.opens
+		return c.frame.Settled || !s.opens
 	}
-	return s.window > 0 && c.flows.send > 0 || s.failed || s.drops || s.kind == http1.ChunkedBody && !s.chunks.InData()
+	return s.window > 0 && c.send > 0 || s.failed || s.drops || s.kind == http1.ChunkedBody && !s.chunks.InData()
 }
 
 // Write implements wire.Stream.
@@ -65,11 +65,11 @@ func (s *Stream) sendHead(b []byte) (n int, st wire.Status) {
 	protocol := ""
 	if h.Upgrade && http1.EqualFold(h.Get("upgrade"), "websocket") {
 		s.opens = true
-		if !c.settled {
+		if !c.frame.Settled {
 			c.waitFor(s)
 			return 0, wire.Again
 		}
-		if !c.connect {
+		if !c.peer.Connect {
 			s.lost(false, "the server does not offer WebSocket over HTTP/2 (RFC 8441)")
 			return 0, wire.Error
 		}
@@ -82,7 +82,7 @@ func (s *Stream) sendHead(b []byte) (n int, st wire.Status) {
 	s.id = c.nextID
 	c.nextID += 2
 	c.streams[s.id] = s
-	s.kind, s.left, s.window = h.RequestBody(), h.Length, c.flows.first
+	s.kind, s.left, s.window = h.RequestBody(), h.Length, http2.SendWindow(c.peer.FirstWindow)
 	method := string(h.Method())
 	s.bodiless = method == "HEAD"
 	if method == "CONNECT" || protocol != "" {
@@ -95,7 +95,7 @@ func (s *Stream) sendHead(b []byte) (n int, st wire.Status) {
 	c.touch()
 	s.mark()
 	s.headAt, s.headSent = s.last, true
-	c.out = http2.AppendBlock(c.out, s.id, flags, c.enc.Request(h, c.Secure, protocol), c.flows.maxFrame)
+	c.out = http2.AppendBlock(c.out, s.id, flags, c.enc.Request(h, c.Secure, protocol), c.peer.MaxFrame)
 	if !s.bodiless && s.grow(usualWindow, 2) {
 		s.update()
 	}
@@ -164,7 +164,7 @@ func (s *Stream) room() int {
 	if len(c.out) >= maxOut {
 		return 0
 	}
-	return int(max(min(int64(c.flows.maxFrame), s.window, c.flows.send), 0))
+	return int(max(min(int64(c.peer.MaxFrame), int64(s.window), int64(c.send)), 0))
 }
 
 // sendData sends what the windows take of b.
@@ -181,8 +181,8 @@ func (s *Stream) sendData(b []byte) (n int) {
 		c.out = http2.AppendHeader(c.out, http2.Header{Length: part, Type: http2.Data, Stream: s.id})
 		c.out = append(c.out, b[n:n+part]...)
 		c.moved(part)
-		s.window -= int64(part)
-		c.flows.send -= int64(part)
+		s.window -= http2.SendWindow(part)
+		c.send -= http2.SendWindow(part)
 		n += part
 	}
 	return n
@@ -200,13 +200,9 @@ func (s *Stream) endStream() {
 	}
 	s.done = true
 	c.touch()
-	if block := c.enc.Trailers(s.trailers); block != nil {
-		c.out = http2.AppendBlock(c.out, s.id, http2.EndStream, block, c.flows.maxFrame)
-		return
+	at := int64(-1)
+	if s.last > s.headAt {
+		at = s.last - c.sent
 	}
-	if at := s.last - c.sent; s.last > s.headAt && at >= 0 {
-		c.out[at+4] |= byte(http2.EndStream)
-		return
-	}
-	c.out = http2.AppendHeader(c.out, http2.Header{Type: http2.Data, Flags: http2.EndStream, Stream: s.id})
+	c.out = http2.AppendEnd(c.out, s.id, at, c.enc.Trailers(s.trailers), c.peer.MaxFrame)
 }

@@ -44,7 +44,7 @@ type sending struct {
 	last     int64 // where its last frame begins; -1: nowhere
 	done     bool  // our end was sent
 	drops    bool  // the server wants no more of it
-	window   int64
+	window   http2.SendWindow
 	waiting  bool
 	bodiless bool // the answer has no body: HEAD
 	opens    bool // a tunnel: CONNECT, or an upgrade that was asked for
@@ -53,28 +53,18 @@ type sending struct {
 
 // receiving is the answer.
 type receiving struct {
-	head     []byte // unread
-	body     []byte // unread
-	after    []byte // trailers
-	answered bool   // the head came
+	in       http2.Incoming
+	answered bool // the head came
 	tunnel   bool
-	chunked  bool
-	read0    bool  // the last chunk was read
-	rest     int64 // of a content-length; -1: there is none
-	empty    bool  // DATA may not come
-	ended    bool  // the server has sent all
-	credit   int   // what the server may still send
-	consumed int   // read, and not given back yet
-	granted  int   // its window in all; counted as held
-	wide     bool
+	empty    bool // DATA may not come
 	fed      bool // in Conn.fed
 }
 
 // Open makes a stream; Available has said that there may be one.
 func (c *Conn) Open(u User) *Stream {
 	s := &Stream{c: c, user: u}
-	s.headAt, s.last, s.rest = 1<<62, -1, -1
-	s.credit, s.granted = window, window
+	s.headAt, s.last = 1<<62, -1
+	s.in = http2.Incoming{Length: -1, Window: http2.RecvWindow{Left: window}, Granted: window}
 	c.Host.Hold(window)
 	c.open++
 	return s
@@ -95,14 +85,14 @@ func (s *Stream) Malformed() bool { return s.failed && s.broken }
 func (s *Stream) Reason() string { return s.reason }
 
 // Ended reports whether the server has sent all of its answer.
-func (s *Stream) Ended() bool { return s.ended }
+func (s *Stream) Ended() bool { return s.in.Ended }
 
 // lost ends the stream with its connection, or for an error on either side.
 func (s *Stream) lost(unseen bool, reason string) {
 	if s.failed || s.closed {
 		return
 	}
-	if s.ended && !s.tunnel { // it has all it needs
+	if s.in.Ended && !s.tunnel { // it has all it needs
 		s.drops = true
 		return
 	}
@@ -136,19 +126,19 @@ func (s *Stream) Close() {
 	}
 	s.closed = true
 	c := s.c
-	if s.done && s.ended || s.failed {
+	if s.done && s.in.Ended || s.failed {
 		delete(c.streams, s.id)
 	} else {
 		s.reset(http2.Cancel)
 	}
 	c.open--
-	c.Host.Hold(-s.granted)
-	s.granted = 0
+	c.Host.Hold(-s.in.Granted)
+	s.in.Granted = 0
 	c.unwait(s)
-	if s.wide {
-		c.flows.wide--
+	if s.in.Wide {
+		c.wide--
 	}
-	s.head, s.body, s.after = nil, nil, nil
+	s.in.Head, s.in.Body, s.in.Trailers = nil, nil, nil
 	c.Host.Touch(c)
 }
 

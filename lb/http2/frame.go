@@ -15,11 +15,17 @@ const HeaderLen = 9
 // that we take (section 4.2).
 const MinMaxFrame = 16 << 10
 
+// WorthUpdate is from how many bytes on a WINDOW_UPDATE is worth its frame.
+const WorthUpdate = 1 << 10
+
 // MaxMaxFrame is the largest SETTINGS_MAX_FRAME_SIZE.
 const MaxMaxFrame = 1<<24 - 1
 
 // MaxWindow is the largest flow-control window (section 6.9.1).
 const MaxWindow = 1<<31 - 1
+
+// LastStream is the highest number that a stream can have (section 5.1.1).
+const LastStream = 1<<31 - 1
 
 // DefaultWindow is what a window holds before anybody has said otherwise.
 const DefaultWindow = 1<<16 - 1
@@ -67,7 +73,7 @@ func ParseHeader(b []byte) Header {
 	return Header{
 		Length: int(b[0])<<16 | int(b[1])<<8 | int(b[2]),
 		Type:   Type(b[3]), Flags: Flags(b[4]),
-		Stream: binary.BigEndian.Uint32(b[5:]) & MaxWindow,
+		Stream: binary.BigEndian.Uint32(b[5:]) & LastStream,
 	}
 }
 
@@ -151,29 +157,6 @@ func AppendSettingsAck(dst []byte) []byte {
 	return AppendHeader(dst, Header{Type: SettingsFrame, Flags: Ack})
 }
 
-// ParseSettings reads the payload of a SETTINGS frame and checks the values.
-func ParseSettings(payload []byte) ([]Setting, *Error) {
-	if len(payload)%settingLen != 0 {
-		return nil, &Error{FrameSizeError, "SETTINGS of a broken length"}
-	}
-	var all []Setting
-	for ; len(payload) > 0; payload = payload[settingLen:] {
-		s := Setting{binary.BigEndian.Uint16(payload), binary.BigEndian.Uint32(payload[2:])}
-		switch {
-		case s.ID == EnablePush && s.Value > 1:
-			return nil, &Error{ProtocolError, "ENABLE_PUSH is neither 0 nor 1"}
-		case s.ID == EnableConnect && s.Value > 1:
-			return nil, &Error{ProtocolError, "ENABLE_CONNECT_PROTOCOL is neither 0 nor 1"}
-		case s.ID == InitialWindowSize && s.Value > MaxWindow:
-			return nil, &Error{FlowControlError, "INITIAL_WINDOW_SIZE is too large"}
-		case s.ID == MaxFrameSize && (s.Value < MinMaxFrame || s.Value > MaxMaxFrame):
-			return nil, &Error{ProtocolError, "MAX_FRAME_SIZE is out of range"}
-		}
-		all = append(all, s)
-	}
-	return all, nil
-}
-
 // AppendPing writes a PING, or the answer to one.
 func AppendPing(dst []byte, flags Flags, data [8]byte) []byte {
 	dst = AppendHeader(dst, Header{Length: len(data), Type: Ping, Flags: flags})
@@ -220,28 +203,16 @@ func AppendBlock(dst []byte, stream uint32, flags Flags, block []byte, maxFrame 
 	}
 }
 
-// Unpad takes the padding off the payload of a Data or Headers frame, and of
-// Headers the priority, which nobody heeds any more (RFC 9113 section 5.3.2).
-func Unpad(h Header, payload []byte) (rest []byte, e *Error) {
-	pad := 0
-	if h.Flags&Padded != 0 {
-		if len(payload) == 0 {
-			return nil, &Error{FrameSizeError, "a padded frame without the length of its padding"}
-		}
-		pad, payload = int(payload[0]), payload[1:]
+// AppendEnd says that a stream's message is complete: with its trailers, if block
+// has some; in the stream's last DATA frame, if that begins at dst[at]; or in one
+// of its own, if at is less than 0.
+func AppendEnd(dst []byte, stream uint32, at int64, block []byte, maxFrame int) []byte {
+	switch {
+	case block != nil:
+		return AppendBlock(dst, stream, EndStream, block, maxFrame)
+	case at >= 0:
+		dst[at+4] |= byte(EndStream)
+		return dst
 	}
-	if h.Type == Headers && h.Flags&HasPrio != 0 {
-		if len(payload) < 5 {
-			return nil, &Error{FrameSizeError, "HEADERS too short for their priority"}
-		}
-		payload = payload[5:]
-	}
-	if pad > len(payload) {
-		return nil, &Error{ProtocolError, "more padding than frame"}
-	}
-	return payload[:len(payload)-pad], nil
+	return AppendHeader(dst, Header{Type: Data, Flags: EndStream, Stream: stream})
 }
-
-// DependsOn is the stream that a priority names (section 6.3); payload has at
-// least four bytes.
-func DependsOn(payload []byte) uint32 { return binary.BigEndian.Uint32(payload) & MaxWindow }

@@ -34,7 +34,6 @@ const (
 	maxWide        = 4         // bodies of a connection at once that have it
 	maxBlock       = 32 << 10  // of a field block, as it is sent
 	maxOutFrames   = 64 << 10  // frames that may wait for the client before streams wait
-	worthAFrame    = 1 << 10   // bytes of window that are worth a frame
 	goAwayPatience = 1000      // ms: for the answer to the ping after the first GOAWAY
 	keptOuts       = 64        // unused outs that a shard keeps
 )
@@ -56,13 +55,11 @@ type mux struct {
 	lastID  uint32 // the highest stream that the client began
 
 	begun     bool   // the preface was read
-	settled   bool   // and the client's first SETTINGS
-	acked     bool   // and that it knows ours
+	acked     bool   // the client knows our SETTINGS
 	overdraft int    // bytes, see muxStream.overdraws
 	rest      []byte // of a frame that is not complete, while no buffer is held
-	block     []byte // a field block that continues
-	blockOf   http2.Header
-	blockOn   bool
+	frame     http2.Reader
+	peer      http2.Peer
 
 	out     []byte // nil while nothing is to be sent
 	sent    int64  // bytes of frames that left out so far
@@ -72,12 +69,9 @@ type mux struct {
 	waiting []*muxStream // for window or for room in out; all of them open
 	fed     []*muxStream // with new bytes of their requests, in the present turn
 
-	sendWindow  int64
-	recvWindow  int
-	consumed    int // of the connection's window, and not given back yet
-	wide        int // streams with a wide window
-	firstWindow int64
-	maxFrame    int
+	send http2.SendWindow
+	recv http2.RecvWindow
+	wide int // streams with a wide window
 
 	leaving leaveStep
 	leftAt  int64 // ms: first GOAWAY
@@ -133,9 +127,9 @@ func (r *ring) has(id uint32) bool { return slices.Contains(r.ids[:], id) }
 func (s *session) startMux() {
 	m := &mux{
 		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*muxStream{},
-		sendWindow: http2.DefaultWindow, firstWindow: http2.DefaultWindow, recvWindow: http2.DefaultWindow, overdraft: http2.DefaultWindow, maxFrame: http2.MinMaxFrame,
+		peer: http2.NewPeer(), send: http2.DefaultWindow, recv: http2.RecvWindow{Left: http2.DefaultWindow}, overdraft: http2.DefaultWindow,
 	}
-	m.dec.SetMax(s.sh.eng.Limits.head())
+	m.limit()
 	s.mux, s.state = m, multiplexing
 	s.began, s.scanned = -1, 0
 	m.touch()
@@ -148,6 +142,13 @@ func (s *session) startMux() {
 		m.leave()
 	}
 	s.watch()
+}
+
+// limit has the connection read heads as large as the engine takes them.
+func (m *mux) limit() {
+	head := m.s.sh.eng.Limits.head()
+	m.dec.SetMax(head)
+	m.frame.MaxBlock = max(maxBlock, 2*head)
 }
 
 // touch prepares out for being appended to, and has it flushed at the end of
@@ -188,7 +189,7 @@ func (sh *Shard) flushMuxes() {
 // flush sends out, and goes on with what waits for that.
 func (m *mux) flush() {
 	s := m.s
-	if !m.send() {
+	if !m.write() {
 		m.lost()
 		return
 	}
@@ -208,8 +209,8 @@ func (m *mux) flush() {
 	}
 }
 
-// send gives out to the connection; false when that is gone.
-func (m *mux) send() bool {
+// write gives out to the connection; false when that is gone.
+func (m *mux) write() bool {
 	s := m.s
 	for len(m.out) > 0 {
 		n, st := s.writeRaw(m.out)
@@ -306,7 +307,7 @@ func (m *mux) feed() {
 
 // hasReady reports whether a stream in line could go on.
 func (m *mux) hasReady() bool {
-	if m.sendWindow <= 0 {
+	if m.send <= 0 {
 		return false
 	}
 	for _, st := range m.waiting {
@@ -320,7 +321,7 @@ func (m *mux) hasReady() bool {
 // resume lets streams in line go on, each for one frame's worth before the next
 // has its turn.
 func (m *mux) resume() {
-	for n := len(m.waiting); n > 0 && len(m.out) < maxOutFrames && m.sendWindow > 0; n-- {
+	for n := len(m.waiting); n > 0 && len(m.out) < maxOutFrames && m.send > 0; n-- {
 		st := m.waiting[0]
 		m.unwait(st)
 		if st.window <= 0 {
@@ -340,7 +341,7 @@ func (m *mux) fail(e *http2.Error) {
 	sh.Front[fe.Index].ErrReq++
 	sh.eng.keepBad(&fe.bad, &BadMessage{Time: sh.Loop.Time(), Client: m.s.peer, Frontend: fe.Name, HTTP2: true}, bad{reason: e.Text})
 	m.dropAll()
-	m.send()
+	m.write()
 	m.s.closeGently(true)
 }
 
@@ -437,7 +438,7 @@ func (m *mux) timeout() {
 		m.out = http2.AppendGoAway(m.out, m.lastID, http2.NoError, "")
 		m.leaving = over
 		m.dropAll()
-		m.send()
+		m.write()
 		m.s.closeGently(false)
 	}
 }

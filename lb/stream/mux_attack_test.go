@@ -40,8 +40,8 @@ func sound(t *testing.T, m *mux) {
 	t.Helper()
 	unread, wide := 0, 0
 	for id, st := range m.streams {
-		unread += len(st.body)
-		if st.wide {
+		unread += len(st.in.Body)
+		if st.in.Wide {
 			wide++
 		}
 		if st.closed || st.id != id || st.s.stream != st {
@@ -52,8 +52,8 @@ func sound(t *testing.T, m *mux) {
 	if m.acked {
 		whole = connWindow
 	}
-	if m.recvWindow+m.consumed+unread != whole {
-		t.Errorf("of the connection's window %d + %d + %d are left of %d", m.recvWindow, m.consumed, unread, whole)
+	if m.recv.Left+m.recv.Consumed+unread != whole {
+		t.Errorf("of the connection's window %d + %d + %d are left of %d", m.recv.Left, m.recv.Consumed, unread, whole)
 	}
 	if wide != m.wide {
 		t.Errorf("%d wide windows are counted, there are %d", m.wide, wide)

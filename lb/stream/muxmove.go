@@ -151,7 +151,7 @@ func (m *mux) holds(st *muxStream) bool {
 		return false
 	}
 	st.held = true
-	m.heldBytes += len(st.head)
+	m.heldBytes += len(st.in.Head)
 	return true
 }
 
@@ -219,14 +219,14 @@ func (s *session) muxParcel() Parcel {
 	}
 	now := s.sh.Loop.Now()
 	p.Mux = &MuxState{
-		Terms: muxTerms[:], Begun: m.begun, Settled: m.settled, Acked: m.acked, Overdraft: m.overdraft, LastID: m.lastID,
+		Terms: muxTerms[:], Begun: m.begun, Settled: m.frame.Settled, Acked: m.acked, Overdraft: m.overdraft, LastID: m.lastID,
 		Ended: m.past.ended.list(), Cut: m.past.cut.list(), Out: slices.Clone(m.out),
-		SendWindow: m.sendWindow, FirstWindow: m.firstWindow, RecvWindow: m.recvWindow, Consumed: m.consumed, MaxFrame: m.maxFrame,
+		SendWindow: int64(m.send), FirstWindow: m.peer.FirstWindow, RecvWindow: m.recv.Left, Consumed: m.recv.Consumed, MaxFrame: m.peer.MaxFrame,
 		Decoder: m.dec.AppendTable(nil), Encoder: m.enc.TableSize(),
 		Idles: m.idles.left(idleTerms, now, m.moved+worthOfData*m.datas), Resets: m.resets.left(resetTerms, now, m.moved),
 	}
-	if m.blockOn {
-		p.Mux.Block, p.Mux.BlockOf = slices.Clone(m.block), &m.blockOf
+	if of := m.frame.BlockOf; of.Stream != 0 {
+		p.Mux.Block, p.Mux.BlockOf = slices.Clone(m.frame.Block), &of
 	}
 	for _, st := range m.ordered() {
 		p.Mux.Streams = append(p.Mux.Streams, st.pack())
@@ -243,10 +243,11 @@ func (st *muxStream) pack() StreamState {
 		s.unqueue()
 	}
 	sh.Loop.Disarm(&s.timer)
+	in := &st.in
 	state := StreamState{
-		ID: st.id, Head: st.head, Body: st.body, Trailers: st.trailers, Window: st.window, Left: st.left,
-		Granted: st.granted, Credit: st.credit, Consumed: st.consumed,
-		Wide: st.wide, Early: st.early, Chunked: st.chunked, Ended: st.ended, Read0: st.read0,
+		ID: st.id, Head: in.Head, Body: in.Body, Trailers: in.Trailers, Window: int64(st.window), Left: in.Length,
+		Granted: in.Granted, Credit: in.Window.Left, Consumed: in.Window.Consumed,
+		Wide: in.Wide, Early: st.early, Chunked: in.Chunked, Ended: in.Ended, Read0: in.ReadEnd,
 		Since: sh.wallMs(s.since), Began: -1, Active: sh.wallMs(s.act), Requests: s.requests, Suspended: pack(s.suspended),
 	}
 	state.In = slices.Clone(s.half())
@@ -321,11 +322,12 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 	now := sh.Loop.Now()
 	m := &mux{
 		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*muxStream{}, lastID: a.LastID,
-		begun: a.Begun, settled: a.Settled, acked: a.Acked, overdraft: a.Overdraft,
-		sendWindow: a.SendWindow, firstWindow: a.FirstWindow, recvWindow: a.RecvWindow, consumed: a.Consumed, maxFrame: a.MaxFrame,
+		begun: a.Begun, acked: a.Acked, overdraft: a.Overdraft, peer: http2.NewPeer(), frame: http2.Reader{Settled: a.Settled},
+		send: http2.SendWindow(a.SendWindow), recv: http2.RecvWindow{Left: a.RecvWindow, Consumed: a.Consumed},
 		idles: allowance{spent: a.Idles, at: now}, resets: allowance{spent: a.Resets, at: now},
 	}
-	m.dec.SetMax(sh.eng.Limits.head())
+	m.limit()
+	m.peer.FirstWindow, m.peer.MaxFrame = a.FirstWindow, a.MaxFrame
 	_ = m.dec.RestoreTable(a.Decoder) // valid has tried
 	m.enc.Renew(a.Encoder)
 	for _, id := range a.Ended {
@@ -335,7 +337,7 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 		m.past.cut.add(id)
 	}
 	if a.BlockOf != nil {
-		m.block, m.blockOf, m.blockOn = a.Block, *a.BlockOf, true
+		m.frame.Block, m.frame.BlockOf = a.Block, *a.BlockOf
 	}
 	s.mux = m
 	if len(p.In) > 0 {
@@ -352,14 +354,16 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 func (m *mux) adopt(a *StreamState) {
 	outer, sh := m.s, m.s.sh
 	st := &muxStream{
-		m: m, id: a.ID, head: a.Head, body: a.Body, trailers: a.Trailers, window: a.Window, left: a.Left,
-		granted: a.Granted, credit: a.Credit, consumed: a.Consumed,
-		wide: a.Wide, early: a.Early, chunked: a.Chunked, ended: a.Ended, read0: a.Read0,
-		last: -1, code: http2.InternalError, held: true,
+		m: m, id: a.ID, window: http2.SendWindow(a.Window), early: a.Early, last: -1, code: http2.InternalError, held: true,
+		in: http2.Incoming{
+			Head: a.Head, Body: a.Body, Trailers: a.Trailers, Length: a.Left,
+			Granted: a.Granted, Window: http2.RecvWindow{Left: a.Credit, Consumed: a.Consumed},
+			Wide: a.Wide, Chunked: a.Chunked, Ended: a.Ended, ReadEnd: a.Read0,
+		},
 	}
 	m.streams[a.ID] = st
-	sh.eng.hold(st.granted)
-	if st.wide {
+	sh.eng.hold(a.Granted)
+	if a.Wide {
 		m.wide++
 	}
 	s := m.session(st)

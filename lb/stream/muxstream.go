@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"strconv"
-
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/http2"
 	"lbsyslogd/lb/wire"
@@ -17,25 +15,15 @@ type muxStream struct {
 	s  *session
 
 	// The request.
-	head     []byte // unread
-	body     []byte // unread
-	trailers []byte
-	fed      bool  // in mux.fed
-	held     bool  // its session does not run yet, see muxmove.go
-	wide     bool  // the client was given wideWindow
-	left     int64 // of a content-length; -1: there is none
-	granted  int   // its window in all: credit, consumed and body; counted as held
-	credit   int   // what the client may still send of it
-	consumed int   // read, and not given back yet
-	early    bool  // begun before the client knew our SETTINGS
-	chunked  bool
-	ended    bool // the client has sent all
-	read0    bool // the last chunk was read
+	in    http2.Incoming // Granted is counted as held
+	fed   bool           // in mux.fed
+	held  bool           // its session does not run yet, see muxmove.go
+	early bool           // begun before the client knew our SETTINGS
 
 	// The response.
 	headSent bool
 	after    []byte // its trailers, as lines
-	window   int64
+	window   http2.SendWindow
 	waiting  bool
 	last     int64 // where in the connection's frames its last one begins; -1: nowhere
 
@@ -50,17 +38,20 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 	outer := m.s
 	sh := outer.sh
 	st := &muxStream{
-		m: m, id: id, left: r.Length, chunked: r.Chunked, ended: end, window: m.firstWindow, credit: minWindow, last: -1,
-		head: append([]byte(nil), r.Head...), code: http2.InternalError,
+		m: m, id: id, window: http2.SendWindow(m.peer.FirstWindow), last: -1, code: http2.InternalError,
+		in: http2.Incoming{
+			Head: append([]byte(nil), r.Head...), Length: r.Length, Chunked: r.Chunked, Ended: end,
+			Window: http2.RecvWindow{Left: minWindow},
+		},
 	}
 	m.streams[id] = st
 	if !end {
-		st.granted = minWindow
+		st.in.Granted = minWindow
 		sh.eng.hold(minWindow)
 	}
 	switch {
 	case !m.acked:
-		st.credit, st.early = http2.DefaultWindow, true
+		st.in.Window.Left, st.early = http2.DefaultWindow, true
 	case !end && !m.holding && st.grow(waitWindow, 2):
 		st.update()
 	}
@@ -101,26 +92,21 @@ func (m *mux) session(st *muxStream) *session {
 }
 
 // data takes the content of a DATA frame.
-func (st *muxStream) data(data []byte, h http2.Header) *http2.Error {
-	end := h.Flags&http2.EndStream != 0
+func (st *muxStream) data(f *http2.Frame) *http2.Error {
+	in, n := &st.in, len(f.Payload)
 	switch {
-	case st.ended:
-		st.m.giveBack(len(data))
+	case in.Ended:
+		st.m.giveBack(n)
 		return st.abort(http2.StreamClosed)
-	case h.Length > st.credit && !st.overdraws(h.Length):
-		st.m.giveBack(len(data))
+	case f.Length > in.Window.Left && !st.overdraws(f.Length):
+		st.m.giveBack(n)
 		return st.abort(http2.FlowControlError)
-	case st.left >= 0 && (int64(len(data)) > st.left || end && int64(len(data)) < st.left):
-		st.m.giveBack(len(data))
+	case in.Length >= 0 && (int64(n) > in.Length || f.End() && int64(n) < in.Length):
+		st.m.giveBack(n)
 		return st.abort(http2.ProtocolError) // not what content-length says (section 8.1.1)
 	}
-	st.credit -= h.Length
-	st.consumed += h.Length - len(data)
-	if st.left >= 0 {
-		st.left -= int64(len(data))
-	}
-	st.keep(data)
-	if end {
+	in.Take(f.Payload, f.Length)
+	if f.End() {
 		st.finish()
 	}
 	st.feed()
@@ -132,7 +118,7 @@ func (st *muxStream) data(data []byte, h http2.Header) *http2.Error {
 // that it writes after its acknowledgement. All that can be under way so is what
 // the connection's window was then.
 func (st *muxStream) overdraws(n int) bool {
-	more := n - max(st.credit, 0)
+	more := n - max(st.in.Window.Left, 0)
 	if !st.early || more > st.m.overdraft {
 		return false
 	}
@@ -140,48 +126,29 @@ func (st *muxStream) overdraws(n int) bool {
 	return true
 }
 
-// keep appends to the body, in memory of about the size that it can need.
-func (st *muxStream) keep(data []byte) {
-	if need := len(st.body) + len(data); need > cap(st.body) {
-		grown := make([]byte, len(st.body), max(need, min(2*cap(st.body), st.granted)))
-		copy(grown, st.body)
-		st.body = grown
-	}
-	st.body = append(st.body, data...)
-}
-
 // finish notes that the client has sent all, and needs no window any more.
 func (st *muxStream) finish() {
-	st.ended = true
-	st.m.s.sh.eng.hold(len(st.body) - st.granted)
-	st.granted = len(st.body)
+	st.m.s.sh.eng.hold(st.in.End())
 }
 
 // grow widens the window up to a size, as far as the body can need it and the
 // budget has room, of which this may use some quarters. The client hears of it by
 // the next update.
 func (st *muxStream) grow(to int, quarters int64) (grown bool) {
-	more := to - st.granted
-	if st.left >= 0 {
-		more = int(min(int64(more), st.left-int64(st.credit+st.consumed)))
-	}
-	n := st.m.s.sh.eng.room(more, quarters)
-	st.granted += n
-	st.consumed += n
+	n := st.m.s.sh.eng.room(st.in.Wants(to), quarters)
+	st.in.Grow(n)
 	return n > 0
 }
 
 // update gives the client what was read of its window, and what that grew by.
 func (st *muxStream) update() {
 	st.m.touch()
-	st.m.out = http2.AppendWindowUpdate(st.m.out, st.id, st.consumed)
-	st.credit += st.consumed
-	st.consumed = 0
+	st.m.out = http2.AppendWindowUpdate(st.m.out, st.id, st.in.Window.Give())
 }
 
 // end takes the client's end, after trailers.
 func (st *muxStream) end() *http2.Error {
-	if st.left > 0 {
+	if st.in.Length > 0 {
 		return st.abort(http2.ProtocolError)
 	}
 	st.finish()
@@ -217,41 +184,16 @@ func (st *muxStream) drop() {
 }
 
 // Readable implements wire.Stream: whether Read has something to give.
-func (st *muxStream) Readable() bool {
-	return len(st.head) > 0 || len(st.body) > 0 || st.chunked && st.ended && !st.read0 || st.s.Broken()
-}
-
-// chunkRoom is what the framing of a chunk takes at most.
-const chunkRoom = 16
+func (st *muxStream) Readable() bool { return st.in.Readable() || st.s.Broken() }
 
 // Read implements wire.Stream: it is the request in HTTP/1.1.
 func (st *muxStream) Read(b []byte) (n int, status wire.Status) {
 	if st.s.Broken() {
 		return 0, wire.Error
 	}
-	n = copy(b, st.head)
-	if st.head = st.head[n:]; len(st.head) > 0 {
-		return n, wire.OK
-	}
-	st.head = nil
-	took := 0
-	switch {
-	case !st.chunked:
-		took = copy(b[n:], st.body)
-		n += took
-	case len(st.body) > 0 && len(b)-n > chunkRoom:
-		took = min(len(st.body), len(b)-n-chunkRoom)
-		c := strconv.AppendInt(b[:n], int64(took), 16)
-		c = append(c, "\r\n"...)
-		c = append(c, st.body[:took]...)
-		n = len(append(c, "\r\n"...))
-	}
-	st.took(took)
-	if st.chunked && st.ended && len(st.body) == 0 && !st.read0 && len(b)-n >= len("0\r\n\r\n")+len(st.trailers) {
-		c := append(b[:n], "0\r\n"...)
-		c = append(c, st.trailers...)
-		n = len(append(c, "\r\n"...))
-		st.read0 = true
+	n, body := st.in.Read(b)
+	if body > 0 {
+		st.took(body)
 	}
 	if n == 0 {
 		return 0, wire.Again
@@ -261,29 +203,21 @@ func (st *muxStream) Read(b []byte) (n int, status wire.Status) {
 
 // took gives the windows of n body bytes back.
 func (st *muxStream) took(n int) {
-	if n == 0 {
-		return
-	}
-	if st.body = st.body[n:]; len(st.body) == 0 {
-		st.body = nil
-	}
 	m := st.m
 	m.giveBack(n)
-	if st.ended {
-		st.granted -= n
+	if st.in.Ended {
 		m.s.sh.eng.hold(-n)
 		return
 	}
-	st.consumed += n
 	switch {
-	case st.wide:
+	case st.in.Wide:
 	case m.wide < maxWide && st.grow(wideWindow, 4):
-		st.wide = true
+		st.in.Wide = true
 		m.wide++
-	case st.granted < streamWindow:
+	case st.in.Granted < streamWindow:
 		st.grow(streamWindow, 4)
 	}
-	if st.consumed >= min(st.granted, streamWindow)/4 {
+	if st.in.Due(streamWindow) {
 		st.update()
 	}
 }
@@ -302,12 +236,12 @@ func (st *muxStream) Write(b []byte) (n int, status wire.Status) {
 		}
 		m.touch()
 		st.mark()
-		m.out = http2.AppendBlock(m.out, st.id, 0, m.enc.Response(h), m.maxFrame)
+		m.out = http2.AppendBlock(m.out, st.id, 0, m.enc.Response(h), m.peer.MaxFrame)
 		st.headSent = h.Status() >= 200
 		n = length
 	}
 	for n < len(b) {
-		part := min(int64(len(b)-n), int64(m.maxFrame), st.window, m.sendWindow)
+		part := min(int64(len(b)-n), int64(m.peer.MaxFrame), int64(st.window), int64(m.send))
 		if part <= 0 || len(m.out) >= maxOutFrames {
 			m.wait(st)
 			break
@@ -316,8 +250,8 @@ func (st *muxStream) Write(b []byte) (n int, status wire.Status) {
 		st.mark()
 		m.out = http2.AppendHeader(m.out, http2.Header{Length: int(part), Type: http2.Data, Stream: st.id})
 		m.out = append(m.out, b[n:n+int(part)]...)
-		st.window -= part
-		m.sendWindow -= part
+		st.window -= http2.SendWindow(part)
+		m.send -= http2.SendWindow(part)
 		m.moved += part
 		m.datas++
 		n += int(part)
@@ -336,13 +270,13 @@ func (st *muxStream) close() {
 	m := st.m
 	st.closed = true
 	delete(m.streams, st.id)
-	m.s.sh.eng.hold(-st.granted)
-	st.granted = 0
+	m.s.sh.eng.hold(-st.in.Granted)
+	st.in.Granted = 0
 	m.unwait(st)
-	if st.wide {
+	if st.in.Wide {
 		m.wide--
 	}
-	if !st.reset && (!st.ended || !st.complete) {
+	if !st.reset && (!st.in.Ended || !st.complete) {
 		m.past.cut.add(st.id)
 	} else {
 		m.past.ended.add(st.id)
@@ -351,8 +285,8 @@ func (st *muxStream) close() {
 	if m.dead {
 		return
 	}
-	m.giveBack(len(st.body))
-	st.body = nil
+	m.giveBack(len(st.in.Body))
+	st.in.Body = nil
 	m.touch()
 	switch {
 	case st.reset:
@@ -360,7 +294,7 @@ func (st *muxStream) close() {
 		m.out = http2.AppendRST(m.out, st.id, st.code)
 	default:
 		st.endStream()
-		if !st.ended { // nobody reads the rest of the request (section 8.1)
+		if !st.in.Ended { // nobody reads the rest of the request (section 8.1)
 			m.out = http2.AppendRST(m.out, st.id, http2.NoError)
 		}
 	}
@@ -370,15 +304,11 @@ func (st *muxStream) close() {
 // not left yet.
 func (st *muxStream) endStream() {
 	m := st.m
-	if block := m.enc.Trailers(st.after); block != nil {
-		m.out = http2.AppendBlock(m.out, st.id, http2.EndStream, block, m.maxFrame)
-		return
+	at := int64(-1)
+	if st.last >= 0 {
+		at = st.last - m.sent
 	}
-	if at := st.last - m.sent; st.last >= 0 && at >= 0 {
-		m.out[at+4] |= byte(http2.EndStream)
-		return
-	}
-	m.out = http2.AppendHeader(m.out, http2.Header{Type: http2.Data, Flags: http2.EndStream, Stream: st.id})
+	m.out = http2.AppendEnd(m.out, st.id, at, m.enc.Trailers(st.after), m.peer.MaxFrame)
 }
 
 // whole reports whether the exchange's response was written to its end.
