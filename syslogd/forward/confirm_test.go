@@ -155,7 +155,7 @@ func proxy(t *testing.T, to string, idle time.Duration) (address string) {
 }
 
 // TestProxyThatCloses puts a proxy between that answers our end with its own: what it says is believed, which is why there is close_notify. With
-// that it cannot confirm for a peer that has not read.
+// that it cannot confirm what the peer has not read.
 func TestProxyThatCloses(t *testing.T) {
 	config, roots := certificate(t)
 	for _, row := range []struct {
@@ -179,8 +179,9 @@ func TestProxyThatCloses(t *testing.T) {
 			wait.Until(t, "the proxy to be believed", func() bool { return f.Counts().Confirmed > 0 })
 		} else {
 			wait.Until(t, "the proxy not to be believed", func() bool { return f.Counts().Again > 0 })
-			if c := f.Counts(); c.Confirmed != 0 || c.LastError == "" {
-				t.Errorf("%+v", c)
+			// A session as short as what the proxy passes on ends properly, and its lines have come.
+			if c := f.Counts(); c.Confirmed > uint64(p.took()) || c.LastError == "" {
+				t.Errorf("%+v; the peer took %d", c, p.took())
 			}
 		}
 		f.Close()

@@ -171,6 +171,13 @@ func (p *peer) write(until time.Time) {
 	}
 }
 
+// took is how many lines the peer has, whichever.
+func (p *peer) took() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.memory) + len(p.disk)
+}
+
 // has says whether the peer's disk has all n lines.
 func (p *peer) has(n int) bool {
 	p.save()
