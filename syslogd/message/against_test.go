@@ -55,7 +55,9 @@ func FuzzAgainstGoSyslog(f *testing.F) {
 		if tag = tag[:min(len(tag), maxTag)]; tag == "" || digits([]byte(tag)) == len(tag) {
 			return
 		}
-		if plain, _ := isPlain([]byte(host3164)); !isName([]byte(host3164)) || plain && isLevel([]byte(host3164)) || gluedTag([]byte(host3164)) > 0 {
+		switch plain, _ := isPlain([]byte(host3164)); {
+		case !isName([]byte(host3164)), gluedTag([]byte(host3164)) > 0, plain && (isTextWord([]byte(host3164)) || isTextWord([]byte(tag))),
+			len(skipZone([]byte(" "+host3164+" "))) == 1, strings.EqualFold(host3164, "z"), host3164 == "AM", host3164 == "PM":
 			return // docs/syslogd.md says that it is no host; the library believes everything
 		}
 		raw = fmt.Sprintf("<%d>%s %s %s: %s", pri, at.Format(time.Stamp), host3164, tag, text)

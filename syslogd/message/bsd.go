@@ -26,7 +26,7 @@ func (m *Message) opening(b []byte) (rest []byte) {
 		}
 	}
 	if len(b) > 0 && isLetter(b[0]) && !mayBeDate(b) {
-		return m.origin(b, b)
+		return m.origin(b, b, false)
 	}
 	s := b
 	counters := 0
@@ -48,7 +48,7 @@ func (m *Message) opening(b []byte) (rest []byte) {
 					return rest
 				}
 			}
-			return m.origin(s, b)
+			return m.origin(s, b, counters > 0)
 		case isDigit(s[0]):
 			if rest, ok := m.stamp(s); ok {
 				return rest
@@ -76,48 +76,101 @@ func (m *Message) opening(b []byte) (rest []byte) {
 			return b
 		case s[0] == ':': // an empty counter
 			s = s[1:]
-		case counters > 0 && uptime(s) > 0:
-			if rest := skipBlanks(s[uptime(s):]); len(rest) > 0 && rest[0] == '%' {
-				return rest // since the device started: only the receive time is known
-			}
-			return b
 		default:
-			// "rtr-a: *Nov 21 ...", and "RP/0/RSP0/CPU0:Nov 21 ..."
-			return m.origin(s, b)
+			if rest := mnemonic(s); rest != nil && (counters > 0 || len(rest) < len(s)) {
+				return rest
+			}
+			// "192.0.2.1: *Nov 21 ..."
+			return m.origin(s, b, counters > 0)
 		}
 	}
 	return b
 }
 
-// origin takes a device's name and the time after it, from s. Without both it gives back b.
-func (m *Message) origin(s, b []byte) (rest []byte) {
+// mnemonic is b itself if it begins with Cisco's "%FAC-5-NAME:", or what comes after "00:20:10: " or "1w2d: ", the time since the device
+// started, if that is one: only the receive time is known then. Otherwise it is nil.
+func mnemonic(b []byte) []byte {
+	if len(b) > 0 && isDigit(b[0]) {
+		n := uptime(b)
+		if n == 0 {
+			return nil
+		}
+		b = skipBlanks(b[n:])
+	}
+	if len(b) == 0 || b[0] != '%' || gluedTag(b) == 0 {
+		return nil
+	}
+	return b
+}
+
+// origin takes a device's name from the front of s, and the time after it. Without both it gives back b. Where a counter stands before or after
+// the name, Cisco's mnemonic will do for the time.
+func (m *Message) origin(s, b []byte, counted bool) (rest []byte) {
+	if m.node(s) != nil {
+		return s
+	}
 	i := bytes.IndexByte(s[:min(len(s), longestHead)], ':')
-	if i <= 0 || i+1 >= len(s) {
+	if i < 0 || i+1 >= len(s) {
 		return b
 	}
-	after := skipBlanks(s[i+1:])
-	if len(after) == 0 || !isDigit(after[0]) && after[0] != '*' && after[0] != '.' && !mayBeDate(after) {
+	after := s[i+1:]
+	if c := after[0]; c == ':' || isHexDigit(c) {
+		if word, rest := cutBlanks(s); len(rest) > 0 && isIPv6(bytes.TrimSuffix(word, colon)) {
+			i, after = len(word)-1, rest // "2001:db8::1: *Nov 21 ..."
+		}
+	}
+	after = skipBlanks(after)
+	if len(after) == 0 || !isDigit(after[0]) && after[0] != '*' && after[0] != '.' && after[0] != '%' && !mayBeDate(after) && !mayBeNode(after) {
 		return b // nearly all messages without a time
 	}
+	name := s[:i]
+	if k := bytes.IndexByte(name, ' '); k > 0 && isName(name[:k]) && m.node(s[k+1:]) != nil {
+		m.Host = name[:k] // "rtr-a RP/0/RSP0/CPU0:Nov 21 ..."
+		return s[k+1:]
+	}
 	if n := digits(after); n > 0 && len(after) > n+1 && after[n] == ':' && after[n+1] == ' ' {
-		after = after[n+2:] // "rtr-a: 000028: *Nov 21 ..."
+		after, counted = skipBlanks(after[n+2:]), true // "rtr-a: 000028: *Nov 21 ..."
 	}
-	if !isName(s[:i]) || isOnlyText(s[:i]) {
+	if !isName(name) || isOnlyText(name) || len(after) == 0 {
 		return b
 	}
-	if len(after) > 0 && after[0] == '*' && m.task(after) != nil {
-		m.Host = s[:i]
-		return after
+	switch c := after[0]; {
+	case c == '*' && m.task(after) != nil, m.node(after) != nil:
+		rest = after
+	case c == '%' || isDigit(c) && uptime(after) > 0:
+		if rest = mnemonic(after); rest == nil || !counted && c == '%' {
+			return b
+		}
+	default:
+		if c == '*' || c == '.' {
+			after = after[1:]
+		}
+		var ok bool
+		if rest, ok = m.stamp(after); !ok {
+			return b
+		}
 	}
-	if len(after) > 0 && (after[0] == '*' || after[0] == '.') {
-		after = after[1:]
-	}
-	rest, ok := m.stamp(after)
-	if !ok {
-		return b
-	}
-	m.Host = s[:i]
+	m.Host = name
 	return rest
+}
+
+// mayBeNode says whether b may begin with the place of a processor in a router, "RP/0/RSP0/CPU0:".
+func mayBeNode(b []byte) bool { return len(b) > len("0/0/CPU0:") && (b[2] == '/' || b[1] == '/') }
+
+// node takes the time from "RP/0/RSP0/CPU0:Nov 21 03:04:05.123 UTC: config[65]: ...", as Cisco's IOS XR writes it, and gives what comes after it;
+// nil for anything else. Where in the router it was stays in the line, and so does the time.
+func (m *Message) node(b []byte) (rest []byte) {
+	if !mayBeNode(b) {
+		return nil
+	}
+	i := bytes.IndexByte(b[:min(len(b), maxTag)], ':')
+	if i < 0 || !bytes.Contains(b[:i], []byte("/CPU")) || bytes.IndexByte(b[:i], ' ') >= 0 {
+		return nil
+	}
+	if rest, ok := m.stamp(skipBlanks(b[i+1:])); ok {
+		return rest
+	}
+	return nil
 }
 
 // task takes the time from "*apfMsConnTask_1: Nov 21 03:04:05.123: %APF-6-STATE: ...", as Cisco's wireless controllers write it, and gives what
@@ -142,6 +195,7 @@ func (m *Message) stamp(b []byte) (rest []byte, ok bool) {
 	rest = b[n:]
 	if kind == BSDStamp {
 		_, rest = fraction(rest)
+		n = len(b) - len(rest)
 	}
 	rest = skipZone(rest)
 	if len(rest) > 0 && rest[0] == ':' {
@@ -154,7 +208,7 @@ func (m *Message) stamp(b []byte) (rest []byte, ok bool) {
 	return skipBlanks(rest), true
 }
 
-var percent = []byte("%")
+var percent, colon, bracket = []byte("%"), []byte(":"), []byte("]")
 
 // zoneMayBe says whether b may begin with the name of a zone, or with AM or PM.
 func zoneMayBe(b []byte) bool {
@@ -179,9 +233,12 @@ func skipZone(b []byte) []byte {
 	if len(name) == 0 {
 		return b
 	}
-	if i < len(b) && (b[i] == '+' || b[i] == '-') && isZone(name) {
+	if i < len(b) && (b[i] == '+' || b[i] == '-') && len(name) > 1 && isZone(name) {
 		k := 1 + digits(b[i+1:])
-		if k > 1 && i+k+1 < len(b) && b[i+k] == ':' && digits(b[i+k+1:]) == 2 {
+		if k == 1 {
+			return b // "Z-"
+		}
+		if i+k+1 < len(b) && b[i+k] == ':' && digits(b[i+k+1:]) == 2 {
 			k += 3
 		}
 		i += k
@@ -239,7 +296,7 @@ func (m *Message) host(b []byte) (rest []byte) {
 	if i == 0 && len(b) > 0 && b[0] == '%' {
 		return b // Cisco's mnemonics
 	}
-	if i > 0 && i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' && classes[b[0]]&(dotClass|dashClass) == 0 && isSureName(b[:i], seen) {
+	if i > 0 && i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' && b[i+1] != ':' && classes[b[0]]&(dotClass|dashClass) == 0 && isSureName(b[:i], seen) {
 		m.Host = b[:i]
 		return b[i+1:]
 	}
@@ -252,7 +309,7 @@ func (m *Message) host(b []byte) (rest []byte) {
 	}
 	if last := word[len(word)-1]; last == ':' {
 		inner := word[:len(word)-1]
-		if isName(inner) && after[0] == '%' && !isOnlyText(inner) || isIPv4(inner) || isDevice(inner) {
+		if isName(inner) && after[0] == '%' && gluedTag(after) > 0 && !isOnlyText(inner) || isIPv4(inner) || isIPv6(inner) || isDevice(inner) {
 			m.Host = inner // "fw-a: %ASA-6-302013: ...", "192.0.2.1: ...", "U7PG2,788a20aabbcc,v4.3.20: ..."
 			return after
 		}
@@ -278,7 +335,10 @@ func (m *Message) host(b []byte) (rest []byte) {
 	case word[0] == '[' && bytes.HasSuffix(word, []byte("]")) && bytes.Count(word, []byte(":")) > 1 && isName(word[1:len(word)-1]):
 		m.Host = word[1 : len(word)-1] // "[2001:db8::1]"
 		return after
-	case word[0] == '[' && isTLI(word) && tagFollows(after):
+	case word[0] == '[' && isIPv4(bytes.TrimSuffix(word[1:], bracket)) && (tagIsNext(after) || tagFollows(after)):
+		m.Host = word[1 : len(word)-1] // "[192.0.2.1]"
+		return after
+	case word[0] == '[' && isTLI(word) && (tagIsNext(after) || tagFollows(after)):
 		inner := word[1 : len(word)-1]
 		inner = inner[:bytes.LastIndexByte(inner, '.')]
 		m.Host = inner[:bytes.LastIndexByte(inner, '.')]
@@ -288,7 +348,7 @@ func (m *Message) host(b []byte) (rest []byte) {
 		return after
 	case isSeverity(word) && len(after) > 0 && tagIsNext(after):
 		return b
-	case !isName(word):
+	case !isName(word), after[0] == ':' && isPacketEngine(word):
 		return b
 	}
 	if plain, capital := isPlain(word); plain {
@@ -392,6 +452,29 @@ func isIPv4(word []byte) bool {
 	return dots == 3
 }
 
+// isIPv6 says whether word is an address with colons, perhaps with a zone after it.
+func isIPv6(word []byte) bool {
+	if i := bytes.IndexByte(word, '%'); i > 0 {
+		word = word[:i]
+	}
+	colons, double := 0, false
+	for i, c := range word {
+		if c == ':' {
+			colons++
+			double = double || i > 0 && word[i-1] == ':'
+		} else if !isHexDigit(c) && c != '.' {
+			return false
+		}
+	}
+	return len(word) > 2 && (colons == 7 || colons > 1 && double) && (word[len(word)-1] != ':' || word[len(word)-2] == ':')
+}
+
+// isPacketEngine says whether word is "0-PPE-0", which NetScaler's processors call themselves.
+func isPacketEngine(word []byte) bool {
+	before, after, ok := bytes.Cut(word, []byte("-PPE-"))
+	return ok && digits(before) == len(before) && digits(after) == len(after)
+}
+
 // isTLI says whether word is how Solaris writes the address of a sender: "[192.0.2.1.2.2]", of which the last two numbers are a port.
 func isTLI(word []byte) bool {
 	if len(word) < len("[1.2.3.4.5.6]") {
@@ -426,12 +509,14 @@ func isDevice(word []byte) bool {
 
 func isHex(b []byte) bool {
 	for _, c := range b {
-		if !isDigit(c) && (c|0x20 < 'a' || c|0x20 > 'f') {
+		if !isHexDigit(c) {
 			return false
 		}
 	}
 	return len(b) == 12
 }
+
+func isHexDigit(c byte) bool { return isDigit(c) || c|0x20-'a' < 6 }
 
 // isPlain says whether word is letters only and in one case, as the words of a text are, and whether it is written like the first word of
 // a sentence.
@@ -449,8 +534,11 @@ func isPlain(word []byte) (plain, capital bool) {
 	return upper == 0 || upper == len(word) || capital, capital
 }
 
-// tagFollows says whether b begins with a tag, perhaps after a severity or UniFi's name of the device.
+// tagFollows says whether b begins with a tag, perhaps after a severity, HP's number of an event or UniFi's name of the device.
 func tagFollows(b []byte) bool {
+	if n := eventNumber(b); n > 0 {
+		return tagIsNext(b[n:])
+	}
 	word, after := cutBlanks(b)
 	if len(word) == 0 {
 		return false
@@ -524,12 +612,27 @@ func (m *Message) closing(b []byte) {
 		case isDigit(b[0]) || b[0] == '*' || b[0] == '.':
 			// A relay's header before a Cisco's: "192.0.2.1 29: *Nov 21 ...: %SYS-5-CONFIG_I: ..."
 			var second Message
-			if s := second.opening(b); len(s) > 0 && s[0] == '%' && len(s) < len(b) {
+			s := second.opening(b)
+			if after := second.node(s); after != nil {
+				m.Tag, m.PID, m.Text = cutTag(after)
+			} else if len(s) > 0 && s[0] == '%' && len(s) < len(b) {
 				m.Tag, m.PID, m.Text = cutTag(s)
+			} else if n := eventNumber(b); n > 0 {
+				m.Tag, m.PID, m.Text = cutTag(b[n:])
 			}
 		case isLetter(b[0]):
 			if word, after := cutBlanks(b); len(after) > 0 && isSeverity(word) {
 				m.Tag, m.PID, m.Text = cutTag(after)
+			} else if mayBeNode(b) {
+				var second Message
+				if s := second.node(b); s != nil {
+					m.Tag, m.PID, m.Text = cutTag(s)
+				}
+			}
+		case b[0] == '%' && len(b) > 1 && b[1] == '$':
+			// NX-OS: "%$ VDC-1 %$ %ETHPORT-5-IF_UP: ..."
+			if i := bytes.Index(b[2:min(len(b), maxTag)], []byte("%$ ")); i > 0 {
+				m.Tag, m.PID, m.Text = cutTag(skipBlanks(b[i+5:]))
 			}
 		}
 	case len(m.Tag) > 1 && m.Tag[0] == '*':
@@ -546,6 +649,30 @@ func (m *Message) closing(b []byte) {
 		m.PID, m.Text = nil, b
 	}
 	m.Text = cutBOM(m.Text)
+}
+
+// eventNumber is the length of "00077 " at the front of b, the number of an event that switches of HP put before the tag; 0 when there is none.
+func eventNumber(b []byte) int {
+	if len(b) > 6 && b[0] == '0' && digits(b) == 5 && b[5] == ' ' && isLetter(b[6]) {
+		return 6
+	}
+	return 0
+}
+
+// address takes the address of a device from the front of a message without a time, if a tag follows, or HP's number and a tag:
+// "192.0.2.1 00077 ports: ...". A name there may be any word of a text.
+func (m *Message) address(b []byte) (rest []byte) {
+	b0 := skipBlanks(b)
+	if len(b0) == 0 || !isHexDigit(b0[0]) && b0[0] != ':' {
+		return b
+	}
+	word, after := cutBlanks(b0)
+	word = bytes.TrimSuffix(word, colon)
+	if !isIPv4(word) && !isIPv6(word) || !tagFollows(after) {
+		return b
+	}
+	m.Host = word
+	return after
 }
 
 // inTags has the characters that tags are made of.

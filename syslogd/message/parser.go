@@ -14,7 +14,8 @@ type Parser struct {
 	content               int
 }
 
-// byteOrderMark is how a byte order mark begins, which is not a part of the text.
+// byteOrderMark is how a byte order mark begins, which is not a part of the text. Nor is a percent sign certain to be: "fw-a: " is a tag, but the
+// host's name before "%ASA-6-302013: ".
 const byteOrderMark = 0xef
 
 // longestHead is enough for a time, a host name of usual length, a tag and a pid.
@@ -26,7 +27,7 @@ type part struct{ from, to uint8 }
 // Parse is m.Parse(b).
 func (p *Parser) Parse(m *Message, b []byte) {
 	b = TrimTrailer(b)
-	if n := p.n; n > 0 && len(b) >= n && string(b[:n]) == string(p.head[:n]) && (len(b) == n || b[n] != byteOrderMark) {
+	if n := p.n; n > 0 && len(b) >= n && string(b[:n]) == string(p.head[:n]) && (len(b) == n || b[n] != byteOrderMark && b[n] != '%') {
 		// Field by field: a whole Message would be made elsewhere and copied.
 		m.Priority, m.Kind, m.RFC5424 = p.priority, p.kind, false
 		m.Stamp, m.Host, m.Tag, m.PID = p.stamp.of(b), p.host.of(b), p.tag.of(b), p.pid.of(b)

@@ -22,17 +22,20 @@ func (m *Message) parse5424(b []byte) bool {
 	kind := NoStamp
 	if !isNil(field[0]) {
 		n, k := isoStamp(field[0])
-		if n == 0 || n < len(field[0]) || k != ISOStamp {
+		if n == 0 || n < len(field[0]) {
 			return false
 		}
 		kind = k
 	}
-	if found < 3 || found < len(field) && kind == NoStamp {
+	if found < 3 || found < len(field) && kind != ISOStamp || kind == LocalStamp && looksLikeTag(field[2]) {
 		return false
 	}
 	m.RFC5424 = true
 	m.Kind, m.Stamp = kind, notNil(field[0])
 	m.Host, m.Tag, m.PID, m.MsgID = notNil(field[1]), notNil(field[2]), notNil(field[3]), notNil(field[4])
+	if data := skipBlanks(b); len(data) < len(b) && structuredData(data) > 0 {
+		b = data
+	}
 	if n := structuredData(b); n > 0 {
 		m.Data, b = notNil(b[:n]), b[n:]
 		if len(b) > 0 && b[0] == ' ' {

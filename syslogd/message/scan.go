@@ -64,8 +64,12 @@ func (m *Message) Parse(b []byte) {
 	}
 	rest = cutBOM(rest)
 	after := m.opening(rest)
-	if m.Kind != NoStamp && len(m.Host) == 0 {
-		after = m.host(after)
+	switch {
+	case len(m.Host) > 0:
+	case m.Kind != NoStamp:
+		after = m.host(cutBOM(after))
+	default:
+		after = m.address(after)
 	}
 	m.closing(after)
 }

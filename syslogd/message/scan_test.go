@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 	row("<13>Nov  1 03:04:05 2001:db8:: app[1]: x", 13, BSDStamp, "Nov  1 03:04:05", "2001:db8::", "app", "1", "x")
 	row("<13>Nov 01 03:04:05 h a: x", 13, BSDStamp, "Nov 01 03:04:05", "h", "a", "", "x")
 	row("<189>Nov 21 03:04:05: %SYS-5-CONFIG_I: Configured", 189, BSDStamp, bsd, "", "%SYS-5-CONFIG_I", "", "Configured")
-	row("<189>29: *Nov 21 03:04:05.483 UTC: %SYS-5-CONFIG_I: Done", 189, BSDStamp, bsd, "", "%SYS-5-CONFIG_I", "", "Done")
+	row("<189>29: *Nov 21 03:04:05.483 UTC: %SYS-5-CONFIG_I: Done", 189, BSDStamp, bsd+".483", "", "%SYS-5-CONFIG_I", "", "Done")
 	row("<13>2026-11-21T03:04:05.123Z web1 app[7]: x", 13, ISOStamp, "2026-11-21T03:04:05.123Z", "web1", "app", "7", "x")
 	row("<38>2026-11-21T03:04:05 localhost prg00000[1234]: x", 38, LocalStamp, "2026-11-21T03:04:05", "localhost", "prg00000", "1234", "x")
 	row("<13>2026-11-21T03:04:05.5 web1 app: x", 13, LocalStamp, "2026-11-21T03:04:05.5", "web1", "app", "", "x")

@@ -31,7 +31,7 @@ func stampAt(b []byte) (n int, kind StampKind) {
 		// Most of them: neither a year nor an offset comes after it.
 		_, rest := fraction(b[n:])
 		if len(rest) > 1 && (rest[0] == ':' && (rest[1] == ' ' || rest[1] == '%') ||
-			rest[0] == ' ' && isLetter(rest[1]) && rest[1]|0x20 != 'z' && meridiem(rest) == 0) {
+			rest[0] == ' ' && isLetter(rest[1]) && rest[1]|0x20 != 'z' && (!isUpper(rest[1]) || meridiem(rest) == 0 && yearAfterZone(rest) == 0)) {
 			return n, BSDStamp
 		}
 	}
@@ -147,6 +147,7 @@ func looseClock(b []byte) (c clock, n int) {
 	}
 	n = len(b) - len(rest)
 	if c.year == 0 && len(rest) > 4 && rest[0] == ' ' {
+		rest = rest[yearAfterZone(rest):]
 		if y := yearAt(rest[1:]); y > 0 && yearEnds(rest[5:]) {
 			c.year = y
 			rest = rest[5:]
@@ -164,11 +165,22 @@ func looseClock(b []byte) (c clock, n int) {
 	return c, n
 }
 
+// yearAfterZone is the length of the name of a zone at the front of b if a year follows, as in what date(1) prints: " UTC 2026".
+func yearAfterZone(b []byte) int {
+	if after := skipZone(b); len(after) < len(b) && len(after) > 4 && after[0] == ' ' && yearAt(after[1:]) > 0 && yearEnds(after[5:]) {
+		return len(b) - len(after)
+	}
+	return 0
+}
+
 // looseDate reads "Nov 21", "Nov 21 2026", "2026 Nov 21", "21 Nov", "21 Nov 2026" and "21-Nov-2026", with what separates it from the time.
 func (c *clock) looseDate(b []byte) (rest []byte) {
 	separator := func(b []byte) []byte { // of two parts
 		if len(b) > 1 && (b[0] == '-' || b[0] == '/') {
 			return b[1:]
+		}
+		if len(b) > 1 && b[0] == ',' && c.month > 0 && c.day > 0 {
+			b = b[1:] // "Nov 21, 2026"
 		}
 		if len(b) == 0 || b[0] != ' ' {
 			return nil
@@ -230,6 +242,9 @@ func (c *clock) looseTime(b []byte) (rest []byte) {
 		c.odd, c.nano, b = true, 1_000_000*(10*two(b[1:])+int(b[3]-'0')), b[4:]
 	} else {
 		c.nano, b = fraction(b)
+		if len(b) > 2 && b[0] == '.' && isDigit(b[1]) && (b[2] == '+' || b[2] == '-') { // Huawei: "03:04:05.190.1+08:00"
+			c.odd, b = true, b[2:]
+		}
 	}
 	if k := meridiem(b); k > 0 {
 		c.odd = true
@@ -379,7 +394,7 @@ func isoStamp(b []byte) (n int, kind StampKind) {
 // allocates, and so that every number is bounded before it is used.
 func isoClock(b []byte) (c clock, n int) {
 	const shortest = len("2026-11-21T03:04:05")
-	if len(b) < shortest || b[4] != '-' && b[4] != '/' && b[4] != ':' || b[7] != b[4] || b[10]|0x20 != 't' && b[10] != ' ' && b[10] != '-' || b[13] != ':' || b[16] != ':' {
+	if len(b) < shortest || b[4] != '-' && b[4] != '/' && b[4] != ':' || b[7] != b[4] || b[10]|0x20 != 't' && b[10] != ' ' && b[10] != '-' && (b[10] != ':' || b[4] != '/') || b[13] != ':' || b[16] != ':' {
 		return c, 0
 	}
 	if digits(b[:4]) < 4 {
@@ -488,9 +503,9 @@ func (m *Message) AppendStamp(dst []byte, seconds, recent *Stamper, received tim
 		if m.Stamp[4] == '0' { // "Nov 01" is written as everybody else's "Nov  1"
 			dst = append(dst, m.Stamp[:4]...)
 			dst = append(dst, ' ')
-			return append(dst, m.Stamp[5:]...)
+			return append(dst, m.Stamp[5:stampLen]...)
 		}
-		return append(dst, m.Stamp...)
+		return append(dst, m.Stamp[:stampLen]...)
 	}
 	if t, ok := m.Time(received); ok {
 		return recent.Append(dst, t.In(received.Location()))
