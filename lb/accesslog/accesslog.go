@@ -16,6 +16,7 @@ import (
 type Policy struct {
 	Format         *logformat.Format
 	Errors         *logformat.Format // of connections that end before they carry anything; nil: HAProxy's own words
+	Data           *logformat.Format // log-format-sd: structured data for targets of RFC 5424; nil none
 	Asap           bool              // option logasap
 	HTTP           bool              // mode http: a status of 500 and more is an error
 	DontLogNull    bool              // option dontlognull

@@ -263,7 +263,7 @@ func (b *builder) listener(fe *stream.Frontend, bind *config.Bind, label string,
 func (b *builder) logging(fe *stream.Frontend, p *config.Proxy) {
 	fe.Access = accesslog.Policy{
 		Format: p.LogFormat, HTTP: fe.HTTP,
-		Errors: p.ErrorLogFormat, Asap: p.LogAsap,
+		Errors: p.ErrorLogFormat, Data: p.LogData, Asap: p.LogAsap,
 		DontLogNull: p.DontLogNull, DontLogNormal: p.DontLogNormal, SeparateErrors: p.LogSeparateErrors,
 	}
 	switch {

@@ -124,7 +124,7 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 	}
 	// A check that goes where requests go begins as they do.
 	if own := cs.CheckAddr == "" && cs.CheckPort == 0; cs.CheckProxy || own {
-		spec.ProxyHeader = cs.Proxy.Version
+		spec.ProxyHeader, spec.NeverLocal = cs.Proxy.Version, b.cfg.Global.NeverLocal
 		if cs.CheckProxy && spec.ProxyHeader == 0 {
 			spec.ProxyHeader = 1
 		}

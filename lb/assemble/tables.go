@@ -13,11 +13,17 @@ import (
 // tables makes the stick tables and gives them to the rules that name them.
 func (b *builder) tables() {
 	b.eng.Tables = map[string]*stick.Table{}
+	add := func(spec *stick.Spec) {
+		t := stick.New(*spec)
+		b.eng.Tables[spec.Name] = t
+		b.rt.tables = append(b.rt.tables, t)
+	}
+	for _, spec := range b.cfg.PeerTables {
+		add(spec)
+	}
 	for _, p := range b.cfg.Proxies {
 		if p.Table != nil {
-			t := stick.New(*p.Table)
-			b.eng.Tables[p.Name] = t
-			b.rt.tables = append(b.rt.tables, t)
+			add(p.Table)
 		}
 	}
 	for _, use := range b.cfg.Tables {

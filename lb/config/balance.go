@@ -92,9 +92,9 @@ func (b *Balance) key(algo, arg string, words []string, d *draft) (rest []string
 		if len(words) == 0 {
 			return nil, fmt.Errorf("'balance url_param' expects the name of a parameter")
 		}
-		expr, words = "url_param("+words[0]+")", words[1:]
-		if len(words) > 0 && words[0] == "check_post" {
-			return nil, fmt.Errorf("'balance url_param ... check_post' is known to HAProxy, but not supported by lb: with 'option http-buffer-request' write 'balance hash req.body_param(NAME)'")
+		expr, words = words[0], words[1:]
+		if len(words) > 0 && words[0] == "check_post" { // since HAProxy 1.5 a POST's body is looked into in any case
+			words = nil
 		}
 	case "rdp-cookie":
 		expr = "req.rdp_cookie(" + cmp.Or(arg, "mstshash") + ")"
@@ -104,7 +104,11 @@ func (b *Balance) key(algo, arg string, words []string, d *draft) (rest []string
 		}
 		expr, words = words[0], words[1:]
 	}
-	if b.Key, err = rule.ParseHashKey(expr, d.acls); err != nil {
+	parse := rule.ParseHashKey
+	if algo == "url_param" {
+		parse = rule.ParseHashParam
+	}
+	if b.Key, err = parse(expr, d.acls); err != nil {
 		return nil, fmt.Errorf("'balance %s' : %w", algo, err)
 	}
 	return words, nil

@@ -47,6 +47,11 @@ func (p *parser) finish() {
 	p.cfg.tls = p.tls
 	for _, d := range p.drafts {
 		d.Needs, d.LogNeeds = d.acls.Needs(), d.acls.LogNeeds()
+		for i := range d.Servers {
+			if d.Servers[i].Proxy.SSL { // of the client's certificate
+				d.Needs |= sample.NeedsTLS
+			}
+		}
 		if d.OriginalTo != nil {
 			d.Needs |= sample.NeedsFrontAddr
 		}

@@ -154,8 +154,8 @@ func globalTable() []row[*Global] {
 		{name: "httpclient.ssl.verify", args: "<mode>", min: 1, max: 1, status: Ignored, doc: "only scripts and OCSP updates use that client; lb runs neither"},
 		{name: "lua-load", args: "<file>", min: 1, max: many, status: Refused, doc: "scripts are not run; remove this line, and see at each lua.NAME what can take its place"},
 		{name: "lua-load-per-thread", args: "<file>", min: 1, max: many, status: Refused, doc: "scripts are not run; remove this line, and see at each lua.NAME what can take its place"},
-		{name: "lua-prepend-path", args: "<path>", min: 1, max: many, status: Refused, doc: "scripts are not run; remove this line, and see at each lua.NAME what can take its place"},
-		{name: "pp2-never-send-local", status: Refused, doc: "checks over send-proxy-v2 say LOCAL, as they speak for nobody; the servers that cannot read that need 'no-check-send-proxy', or 'send-proxy' (version 1)"},
+		{name: "lua-prepend-path", args: "<path>", min: 1, max: many, status: Ignored, doc: "it only says where scripts are looked for, and each line that loads or calls one is refused"},
+		{name: "pp2-never-send-local", apply: flag(func(g *Global) { g.NeverLocal = true })},
 		{name: "ssl-propquery", args: "<query>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
 		{name: "ssl-provider", args: "<name>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
 		{name: "ssl-provider-path", args: "<path>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
@@ -190,7 +190,8 @@ func (c *call) chroot(g *Global) error {
 		return fmt.Errorf("'chroot' expects an absolute path, not '%s'", dir)
 	}
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
-		return fmt.Errorf("cannot chroot to '%s': there is no such directory; create it, owned by root and writable for nobody else", dir)
+		// As HAProxy does: the text may be checked on another machine.
+		c.p.report.Warnf(c.pos, "cannot chroot to '%s': there is no such directory, and without it lb does not start; create it, owned by root and writable for nobody else", dir)
 	}
 	g.Chroot = dir
 	return nil

@@ -212,7 +212,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inFrontendSection("http-request auth unless { http_auth(w) }"), "unable to find userlist 'w'")
 	refuse(inFrontendSection("http-request auth unless { http_auth }"), "missing arguments")
 	refuse(inFrontendSection("http-request auth unless { http_auth_group(u) }")+"userlist u\n", "no group is given")
-	stricter(inList("user a password plain"), "insecure-password")
+	accept(inList("user a password plain\nuser b password $5$salt$cut groups g\ngroup g"))
+	stricter(inList("user a password abJnggxhB/yWI"), "DES is not supported")
 	stricter(inList("user a"), "has no password")
 
 	// The choice of servers and backends.
@@ -271,7 +272,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inFrontendSection("tcp-request connection expect-proxy layer5"), "expects 'layer4'")
 	refuse(inFrontendSection("http-request expect-proxy layer4"), "expect-proxy")
 	refuse(inBackendSection("server a 127.0.0.1:1 send-proxy-v2 proxy-v2-options nothing"), "only supports")
-	stricter(inBackendSection("server a 127.0.0.1:1 send-proxy-v2-ssl-cn"), "http-request set-header")
+	accept("global\n  pp2-never-send-local\n" + inBackendSection("server a 127.0.0.1:1 send-proxy-v2-ssl-cn\nserver c 127.0.0.1:1 send-proxy-v2 proxy-v2-options cert-cn,cert-key,cert-sig"))
 
 	// Proxies.
 	accept(inDefaultsSection("retries 2\noption redispatch\nbalance roundrobin\nhttp-reuse always\nmaxconn 1000\nbacklog 100\nfullconn 10"))

@@ -254,7 +254,7 @@ func (p *parser) line(line cfgfile.Line) error {
 	case "cache":
 		return p.cacheLine(c, words)
 	case "peers":
-		return p.peersLine(words)
+		return p.peersLine(c, words)
 	case "http-errors":
 		return p.errorsLine(c, words)
 	case "resolvers":
@@ -262,7 +262,7 @@ func (p *parser) line(line cfgfile.Line) error {
 	case "ring":
 		return p.ringLine(c, words)
 	case "userlist":
-		return p.userlistLine(words)
+		return p.userlistLine(line.Pos, words)
 	}
 	err = dispatch(p.proxies, c, words, negated, p.draft, p.draft.kind, p)
 	p.noteRefs(p.draft, line.Pos, err == nil)

@@ -385,14 +385,16 @@ func TestPrivileges(t *testing.T) {
 	if c := load(t, text, Options{Privileged: true}); len(c.Notes) != 0 || c.Global.Group != "root" || c.Global.Chroot != dir {
 		t.Errorf("as root: group %q, notes %v", c.Global.Group, c.Notes)
 	}
-	for _, bad := range []string{dir + "/none", "relative"} {
-		_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(inGlobalSection("chroot " + bad))}}, Options{Environ: []string{}, Privileged: true})
-		if err == nil || !strings.Contains(err.Error(), "chroot") {
-			t.Errorf("chroot %s as root: %v", bad, err)
-		}
+	_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(inGlobalSection("chroot relative"))}}, Options{Environ: []string{}, Privileged: true})
+	if err == nil || !strings.Contains(err.Error(), "chroot") {
+		t.Errorf("a relative chroot as root: %v", err)
+	}
+	// The text may be checked on another machine: HAProxy does not look either.
+	if c := load(t, inGlobalSection("chroot "+dir+"/none"), Options{Privileged: true}); len(c.Notes) != 1 || c.Notes[0].Level != cfgfile.Warning || c.Global.Chroot != dir+"/none" {
+		t.Errorf("a missing chroot as root: %q, notes %v", c.Global.Chroot, c.Notes)
 	}
 	text = inGlobalSection("user nobody-of-that-name\ngroup nobody-of-that-name")
-	_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text)}}, Options{Environ: []string{}, Privileged: true})
+	_, err = LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text)}}, Options{Environ: []string{}, Privileged: true})
 	if e, ok := errors.AsType[*cfgfile.Errors](err); !ok || len(e.List) != 2 || !strings.Contains(e.List[0].Text, "cannot find user id") {
 		t.Errorf("unknown user as root: %v", err)
 	}
@@ -410,7 +412,7 @@ func TestZeroWarning(t *testing.T) {
 func TestNoMistakeIsToldTwice(t *testing.T) {
 	for _, text := range []string{
 		"defaults\n" + timeouts + "frontend f\n  bind :8001\n  use_backend b if nosuch\nbackend b\n  server s 127.0.0.1:1\n",
-		"userlist u\n  group g users a\n  user a password $5$x$y\ndefaults\n" + timeouts + "listen f\n  bind :8001\n  server s 127.0.0.1:1\n",
+		"userlist u\n  group g users a\n  user a password $y$j9T$x$y\ndefaults\n" + timeouts + "listen f\n  bind :8001\n  server s 127.0.0.1:1\n",
 	} {
 		_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text)}}, Options{Environ: []string{}})
 		if e, ok := errors.AsType[*cfgfile.Errors](err); !ok || len(e.List) != 1 || len(e.Notes) != 0 {

@@ -25,6 +25,14 @@ func logTable() []row[*draft] {
 			d.ErrorLogFormat = f
 			return nil
 		}},
+		{name: "log-format-sd", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
+			f, err := logformat.Parse(c.args[0], &d.acls.Uses)
+			if err != nil {
+				return fmt.Errorf("'%s' : %w", c.name, err)
+			}
+			d.LogData = f
+			return nil
+		}, doc: "for log lines with 'format rfc5424'"},
 		{name: "log-tag", args: "<tag>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error { d.LogTag = c.args[0]; return nil }},
 		{name: "unique-id-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) (err error) {
 			if d.UniqueID, err = logformat.ParseText(c.args[0], &d.acls.Uses); err != nil {

@@ -22,7 +22,10 @@ type Config struct {
 	Global  Global
 	Proxies []*Proxy // frontends, backends and listens in the order of the files
 	Tables  []TableUse
-	Rings   []*Ring
+	// PeerTables are the stick tables of peers sections, whose names begin with
+	// the section's: "SECTION/TABLE".
+	PeerTables []*stick.Spec
+	Rings      []*Ring
 	// Resolvers are the sections that servers and rules name.
 	Resolvers []*Resolvers
 
@@ -226,6 +229,7 @@ type Logging struct {
 	LogFormat         *logformat.Format // nil: no log-format; option httplog/tcplog set it
 	LogFormatPos      cfgfile.Pos
 	LogTag            string            // "" the global one; Logs have it
+	LogData           *logformat.Format // log-format-sd; nil none
 	ErrorLogFormat    *logformat.Format // of connections that end before they carry anything; nil: HAProxy's own words
 	UniqueID          *logformat.Format // nil: requests have no id
 	UniqueHeader      string            // tells servers the id; "" none does
@@ -407,6 +411,7 @@ type ServerSocket struct {
 type SendProxy struct {
 	Version                     int // 1 or 2; 0: none
 	SSL, Cipher                 bool
+	CN, KeyAlg, SigAlg          bool // of certificates; SSL too then
 	UniqueID, Authority, CRC32C bool
 }
 
@@ -477,6 +482,7 @@ type Check struct {
 // GlobalChecks is what the global section says of all checks.
 type GlobalChecks struct {
 	SpreadChecks int
+	NeverLocal   bool     // pp2-never-send-local
 	Programs     Programs // what option external-check may do
 }
 

@@ -29,7 +29,6 @@ func proxyRefusals() []row[*draft] {
 		{"cliexp", front, Refused, "write http-response rules"},
 		{"email-alert", anywhere, Ignored, noMail},
 		{"filter", ownAnywhere, Refused, "of the filters there are compression and spoe"},
-		{"log-format-sd", front, Refused, "structured data is not sent; write log-format"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "write 'filter spoe'"},
 		{"reqsetbe", ownFront, Refused, "write use_backend rules"},

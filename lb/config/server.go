@@ -208,12 +208,15 @@ func serverTable() []row[*Server] {
 		{name: "send-proxy", negate: true, apply: sendProxy(1, false)},
 		{name: "send-proxy-v2", negate: true, apply: sendProxy(2, false)},
 		{name: "send-proxy-v2-ssl", negate: true, apply: sendProxy(2, true)},
-		{name: "send-proxy-v2-ssl-cn", status: Refused, doc: "servers are not told of clients' certificates; write send-proxy-v2-ssl, and http-request set-header for a name"},
+		{name: "send-proxy-v2-ssl-cn", negate: true, apply: func(c *call, s *Server) error {
+			s.Proxy.CN = true
+			return sendProxy(2, true)(c, s)
+		}},
 		{name: "guid", args: "<text>", min: 1, status: Ignored, doc: "names and ids keep counters apart already"},
 		{name: "no-send-proxy", apply: func(_ *call, s *Server) error { s.Proxy = SendProxy{}; return nil }},
 		{name: "no-send-proxy-v2", apply: func(_ *call, s *Server) error { s.Proxy = SendProxy{}; return nil }},
 		{name: "no-send-proxy-v2-ssl", apply: func(_ *call, s *Server) error { s.Proxy.SSL = false; return nil }},
-		{name: "no-send-proxy-v2-ssl-cn", doc: "nothing is sent"},
+		{name: "no-send-proxy-v2-ssl-cn", apply: func(_ *call, s *Server) error { s.Proxy.CN = false; return nil }},
 		{name: "proxy-v2-options", args: "ssl|ssl-cipher|unique-id|authority|crc32c,...", min: 1, apply: (*call).proxyOptions},
 		{name: "resolve-net", args: "<network>,...", min: 1, apply: func(c *call, s *Server) error {
 			s.Resolve.Networks = nil

@@ -87,7 +87,11 @@ func (s *Server) HTTP2() (any, agreed, websocket bool) {
 // checkProto looks at what a server is spoken to in.
 func (p *parser) checkProto(d *draft, s *Server) {
 	if s.CheckProto != "" && d.check.kind != httpCheck {
-		p.report.Errorf(s.Pos, "'server %s/%s' : 'check-proto %s' is for HTTP checks only; write 'option httpchk', or remove it", d.Name, s.Name, s.CheckProto)
+		if s.CheckProto != "h1" {
+			p.report.Errorf(s.Pos, "'server %s/%s' : 'check-proto %s' is for HTTP checks only; write 'option httpchk', or remove it", d.Name, s.Name, s.CheckProto)
+		} else {
+			p.report.Notef(s.Pos, "'server %s/%s' : 'check-proto h1' has no effect: its checks are no HTTP checks", d.Name, s.Name)
+		}
 	}
 	if d.Mode != HTTP && s.Proto != "" {
 		p.report.Errorf(s.Pos, "'server %s/%s' : 'proto %s' is not usable in mode tcp, where bytes pass as they are; remove it, or write 'mode http'", d.Name, s.Name, s.Proto)

@@ -110,10 +110,14 @@ func (c *call) proxyOptions(s *Server) error {
 			s.Proxy.Authority = true
 		case "crc32c":
 			s.Proxy.CRC32C = true
-		case "cert-cn", "cert-key", "cert-sig":
-			return fmt.Errorf("'proxy-v2-options %s' is known to HAProxy, but not supported by lb yet: servers are not told of certificates; remove it", option)
+		case "cert-cn":
+			s.Proxy.SSL, s.Proxy.CN = true, true
+		case "cert-key":
+			s.Proxy.SSL, s.Proxy.KeyAlg = true, true
+		case "cert-sig":
+			s.Proxy.SSL, s.Proxy.SigAlg = true, true
 		default:
-			return oneOf("proxy-v2-options", option, "ssl", "ssl-cipher", "unique-id", "authority", "crc32c")
+			return oneOf("proxy-v2-options", option, "ssl", "cert-cn", "ssl-cipher", "cert-sig", "cert-key", "unique-id", "authority", "crc32c")
 		}
 	}
 	return nil

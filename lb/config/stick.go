@@ -41,9 +41,19 @@ func (c *call) stickTable(d *draft) error {
 	if d.Table != nil {
 		return fmt.Errorf("'stick-table' : %s '%s' has one already, at %s; a table of its own name goes into a backend of that name", d.section, d.Name, d.tablePos)
 	}
-	t := &stick.Spec{Name: d.Name, Size: -1}
+	t := &stick.Spec{Name: d.Name}
+	if err := c.tableSpec(t, c.args); err != nil {
+		return err
+	}
+	d.Table, d.tablePos = t, c.pos
+	return nil
+}
+
+// tableSpec reads what a table is like.
+func (c *call) tableSpec(t *stick.Spec, words []string) error {
 	typed := false
-	for words := c.args; len(words) > 0; {
+	t.Size = -1
+	for len(words) > 0 {
 		word := words[0]
 		words = words[1:]
 		if word == "nopurge" {
@@ -94,7 +104,6 @@ func (c *call) stickTable(d *draft) error {
 	case t.Size <= 0:
 		return fmt.Errorf("stick-table: missing size: how many entries there may be, such as 100k")
 	}
-	d.Table, d.tablePos = t, c.pos
 	return nil
 }
 
@@ -279,15 +288,19 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 
 // resolveTables finds the table of each reference.
 func (p *parser) resolveTables() {
-	tables := map[string]*draft{}
+	tables := map[string]*stick.Spec{}
+	for _, t := range p.cfg.PeerTables {
+		tables[t.Name] = t
+	}
+	at := map[string]*draft{}
 	for _, d := range p.drafts {
 		if d.Table == nil {
 			continue
 		}
-		if before := tables[d.Name]; before != nil {
+		if before := at[d.Name]; before != nil {
 			p.report.Errorf(d.tablePos, "stick-table name '%s' conflicts with table declared in %s '%s' at %s", d.Name, before.section, d.Name, before.tablePos)
 		}
-		tables[d.Name] = d
+		at[d.Name], tables[d.Name] = d, d.Table
 	}
 	for _, u := range p.uses {
 		name := u.ref.Name
@@ -298,25 +311,27 @@ func (p *parser) resolveTables() {
 			}
 			name = u.from.Name
 		}
-		d := tables[name]
-		if d == nil {
+		t := tables[name]
+		if t == nil {
 			p.report.Errorf(u.pos, "unable to find table '%s'%s: write a stick-table line in a proxy of that name (a backend without servers may hold just a table)", name, didYouMean(cfgfile.Suggest(name, sortedNames(tables))))
 			continue
 		}
-		if err := u.ref.Fits(d.Table.Type); err != nil {
+		if err := u.ref.Fits(t.Type); err != nil {
 			p.report.Errorf(u.pos, "table '%s' cannot be used here: %v", name, err)
 			continue
 		}
 		if u.ref.Servers {
-			d.Table.Stores[stick.ServerID], d.Table.Stores[stick.ServerKey] = true, true
+			t.Stores[stick.ServerID], t.Stores[stick.ServerKey] = true, true
 		}
 		p.cfg.Tables = append(p.cfg.Tables, TableUse{u.ref, name})
 	}
 }
 
 // peersSection is a peers section. With its own name alone in it, it is how
-// tables are kept over a reload in HAProxy; here they are kept anyway.
+// tables are kept over a reload in HAProxy; here they are kept anyway. Its own
+// tables are called SECTION/TABLE.
 type peersSection struct {
+	name  string
 	pos   cfgfile.Pos
 	peers int
 }
@@ -333,13 +348,16 @@ func (p *parser) beginPeers(pos cfgfile.Pos, args []string) error {
 	if p.skip {
 		return fmt.Errorf("'peers' expects a name")
 	}
-	p.atPeers = &peersSection{pos: pos}
-	p.peers[args[0]] = p.atPeers
+	p.atPeers = p.peers[args[0]] // a section may go on
+	if p.atPeers == nil {
+		p.atPeers = &peersSection{name: args[0], pos: pos}
+		p.peers[args[0]] = p.atPeers
+	}
 	return nil
 }
 
 // peersLine applies a line of a peers section.
-func (p *parser) peersLine(words []string) error {
+func (p *parser) peersLine(c *call, words []string) error {
 	s := p.atPeers
 	switch words[0] {
 	case "peer", "server":
@@ -348,11 +366,29 @@ func (p *parser) peersLine(words []string) error {
 		}
 		s.peers++
 	case "table":
-		return fmt.Errorf("'table' in a peers section is known to HAProxy, but not supported by lb yet: write a stick-table line in a backend, and use its name")
-	case "bind", "default-bind", "default-server", "disabled", "enabled", "log":
+		return p.peersTable(c, words[1:])
+	case "bind", "default-bind", "default-server", "disabled", "enabled", "log", "shards":
 	default:
-		return oneOf("peers", words[0], "peer", "server", "bind", "default-bind", "default-server", "disabled", "enabled", "log", "table")
+		return oneOf("peers", words[0], "peer", "server", "bind", "default-bind", "default-server", "disabled", "enabled", "log", "shards", "table")
 	}
+	return nil
+}
+
+// peersTable applies a table line of a peers section: NAME type ... size ...
+func (p *parser) peersTable(c *call, words []string) error {
+	if len(words) < 2 {
+		return fmt.Errorf("'table' expects <name> type <type> size <entries> [expire <time>] [nopurge] [store <data>,...]")
+	}
+	t := &stick.Spec{Name: p.atPeers.name + "/" + words[0]}
+	for _, other := range p.cfg.PeerTables {
+		if other.Name == t.Name {
+			return fmt.Errorf("'table %s' : peers section '%s' has a table of that name already", words[0], p.atPeers.name)
+		}
+	}
+	if err := c.tableSpec(t, words[1:]); err != nil {
+		return fmt.Errorf("'table %s' : %w", words[0], err)
+	}
+	p.cfg.PeerTables = append(p.cfg.PeerTables, t)
 	return nil
 }
 

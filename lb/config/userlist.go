@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,7 +51,7 @@ func (p *parser) endUserlist() {
 }
 
 // userlistLine applies a line of a userlist section.
-func (p *parser) userlistLine(words []string) error {
+func (p *parser) userlistLine(pos cfgfile.Pos, words []string) error {
 	if err := oneOf("userlist", words[0], "user", "group"); err != nil {
 		return err
 	}
@@ -79,7 +80,14 @@ func (p *parser) userlistLine(words []string) error {
 		word, value := rest[0], rest[1]
 		switch word {
 		case "password":
-			add = func() error { return p.atUserlist.AddHashed(name, value, groups) }
+			add = func() error {
+				err := p.atUserlist.AddHashed(name, value, groups)
+				if errors.Is(err, userlist.ErrFutile) { // HAProxy does not look at it
+					p.report.Warnf(pos, "%v", err)
+					return nil
+				}
+				return err
+			}
 		case "insecure-password":
 			add = func() error { return p.atUserlist.Add(name, value, groups) }
 		case "groups":

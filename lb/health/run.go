@@ -149,7 +149,7 @@ func (c *run) connect(how *Connect) (result, bool) {
 		version = max(version, 1)
 	}
 	if version > 0 {
-		if _, err := conn.Write(proxyHeader(version, conn)); err != nil {
+		if _, err := conn.Write(proxyHeader(version, s.NeverLocal, conn)); err != nil {
 			return c.failed(err, L6TOUT), false
 		}
 	}

@@ -40,6 +40,7 @@ type Spec struct {
 	HTTP2       bool        // HTTP checks speak HTTP/2; else only where TLS agrees on it
 	Secure      bool        // connections that do as the server line says are such
 	ProxyHeader int         // version of the PROXY header such connections begin with; 0: none
+	NeverLocal  bool        // one of version 2 has the connection's addresses
 
 	// DisableOn404 makes the answer 404 of a server that is up mean that it
 	// wants no new clients (http-check disable-on-404).

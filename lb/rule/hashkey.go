@@ -1,13 +1,18 @@
 package rule
 
 import (
+	"bytes"
+
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/sample"
 )
 
 // HashKey is what places a request for the hashing balance algorithms: balance
 // hdr, url_param, rdp-cookie and hash.
-type HashKey struct{ key *sample.Expr }
+type HashKey struct {
+	key  *sample.Expr
+	post *sample.Expr // of the body of a POST, when there is no key; nil none
+}
 
 // ParseHashKey compiles a sample expression.
 func ParseHashKey(text string, acls *acl.ACLs) (*HashKey, error) {
@@ -16,7 +21,28 @@ func ParseHashKey(text string, acls *acl.ACLs) (*HashKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &HashKey{e}, nil
+	return &HashKey{key: e}, nil
+}
+
+// ParseHashParam compiles the name of a parameter, which a POST may have in its
+// body.
+func ParseHashParam(name string, acls *acl.ACLs) (*HashKey, error) {
+	k, err := ParseHashKey("url_param("+name+")", acls)
+	if err != nil {
+		return nil, err
+	}
+	body, err := ParseHashKey("req.body_param("+name+")", acls)
+	if err != nil {
+		return nil, err
+	}
+	k.post = body.key
+	return k, nil
+}
+
+// InBody reports whether the key may be in the body of a request, which must be
+// there then.
+func (k *HashKey) InBody(x *sample.Ctx) bool {
+	return k.post != nil && x.Req != nil && string(x.Req.Method()) == "POST"
 }
 
 // Key is the request's key, nil when it has none. It is valid until the next
@@ -24,8 +50,17 @@ func ParseHashKey(text string, acls *acl.ACLs) (*HashKey, error) {
 func (k *HashKey) Key(x *sample.Ctx) []byte {
 	x.Begin()
 	v, ok := k.key.Eval(x)
-	if !ok {
-		return nil
+	if ok {
+		return v.Text(x)
 	}
-	return v.Text(x)
+	if k.InBody(x) {
+		if v, ok = k.post.Eval(x); ok {
+			text := v.Text(x)
+			if end := bytes.IndexAny(text, " \t\r\n"); end >= 0 { // a form's last line
+				text = text[:end]
+			}
+			return text
+		}
+	}
+	return nil
 }

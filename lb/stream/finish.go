@@ -174,7 +174,11 @@ func (sh *Shard) log(t *txn) {
 	r.LogCount = fe.countLine()
 	r.Vars.EndRequest()
 	sh.logBuf = fe.Access.Append(sh.logBuf[:0], x)
-	sh.senders[fe.Logs].Log(sev, sh.logBuf)
+	line := len(sh.logBuf)
+	if fe.Access.Data != nil {
+		sh.logBuf = fe.Access.Data.Append(sh.logBuf, x)
+	}
+	sh.senders[fe.Logs].LogData(sev, sh.logBuf[line:], sh.logBuf[:line])
 }
 
 // countLine is how many lines the frontend has logged before this one since

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"lbsyslogd/lb/proxyproto"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
 
@@ -12,6 +13,7 @@ import (
 type SendProxy struct {
 	Version                     int // 1 or 2; 0: none
 	SSL, Cipher                 bool
+	CN, KeyAlg, SigAlg          bool // of certificates
 	UniqueID, Authority, CRC32C bool
 }
 
@@ -54,17 +56,38 @@ func (t *txn) hello() string {
 
 // tlsValue is what the header says of the client's TLS.
 func (t *txn) tlsValue(p *SendProxy) []byte {
-	const overTLS = 1
-	value := []byte{0}
-	if t.rec.TLS {
-		value[0] |= overTLS
+	const overTLS, certConn, certSess = 1, 2, 4
+	value := []byte{0, 0, 0, 0, 0}
+	if !t.rec.TLS {
+		return value
 	}
-	value = binary.BigEndian.AppendUint32(value, 0) // of the verification of a certificate, which none hears of
-	if t.rec.TLS {
-		value = proxyproto.AppendTLV(value, proxyproto.SubSSLVersion, t.rec.TLSVer)
-		if p.Cipher {
-			value = proxyproto.AppendTLV(value, proxyproto.SubSSLCipher, t.rec.Cipher)
+	value[0] = overTLS
+	d := t.rec.Detail
+	if d != nil && d.Peer() != nil {
+		value[0] |= certSess
+		if d.ShownNow() {
+			value[0] |= certConn
 		}
+		_, _, _, last := d.Verdict()
+		binary.BigEndian.PutUint32(value[1:], uint32(last))
+	}
+	add := func(typ byte, text string) {
+		if text != "" {
+			value = proxyproto.AppendTLV(value, typ, text)
+		}
+	}
+	value = proxyproto.AppendTLV(value, proxyproto.SubSSLVersion, t.rec.TLSVer)
+	if p.CN && d != nil {
+		add(proxyproto.SubSSLCN, sample.CommonName(d.Peer()))
+	}
+	if p.KeyAlg && d != nil {
+		add(proxyproto.SubSSLKeyAlg, sample.KeyKind(d.Own()))
+	}
+	if p.SigAlg && d != nil {
+		add(proxyproto.SubSSLSigAlg, sample.SignatureKind(d.Own()))
+	}
+	if p.Cipher {
+		add(proxyproto.SubSSLCipher, t.rec.Cipher)
 	}
 	return value
 }

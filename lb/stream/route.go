@@ -65,6 +65,7 @@ const (
 	atBackHTTP
 	atBackRules
 	atServer
+	atHash // the body of a request whose server it may name
 )
 
 // proceed takes the request from where it is to a server or another answer, or
@@ -195,14 +196,21 @@ func (t *txn) requestRules(p *Proxy, x *sample.Ctx, denied *uint64) (goOn bool) 
 // toServerOf chooses a server of t.be and goes there.
 func (t *txn) toServerOf(x *sample.Ctx) {
 	sh, fe, be := t.s.sh, t.s.fe, t.be
-	if c := &fe.CookieCapture; c.Len > 0 {
-		t.rec.Cookie = c.cookie(&sh.req, "cookie")
+	if t.await.at != atHash {
+		if c := &fe.CookieCapture; c.Len > 0 {
+			t.rec.Cookie = c.cookie(&sh.req, "cookie")
+		}
+		t.direct(x)
+		if be.Cookie != nil {
+			t.readCookie()
+		}
+		t.stick(x)
+		t.await.at = atHash
+		if t.srv == nil && be.HashKey != nil && be.HashKey.InBody(x) && t.awaitBody(sample.Await{}) != onward {
+			return
+		}
+		t.showBody(x)
 	}
-	t.direct(x)
-	if be.Cookie != nil {
-		t.readCookie()
-	}
-	t.stick(x)
 	t.hashKey(x)
 	x.UniqueID() // while the request's head is there
 	if !t.ask() {

@@ -42,7 +42,7 @@ type header struct {
 	ready    bool
 	zone     []byte // "+00:00"
 	stamp    []byte // the second's text
-	tail     []byte // " HOST TAG[PID]: "
+	tail     []byte // " HOST TAG[PID]: ", or in RFC 5424 all before the structured data
 }
 
 type headerFormat uint8
@@ -86,7 +86,7 @@ func newHeader(t *Target) (header, error) {
 		if host == "" {
 			host = "-"
 		}
-		h.tail = fmt.Appendf(h.tail, "%s %s %d - - ", host, t.Tag, t.Pid)
+		h.tail = fmt.Appendf(h.tail, "%s %s %d - ", host, t.Tag, t.Pid)
 		return h, nil
 	}
 	if host != "" {
@@ -96,8 +96,9 @@ func newHeader(t *Target) (header, error) {
 	return h, nil
 }
 
-// append appends the header of a line of severity sev written at now.
-func (h *header) append(dst []byte, sev message.Severity, now time.Time) []byte {
+// append appends the header of a line of severity sev written at now. Only RFC
+// 5424 has a place for data.
+func (h *header) append(dst []byte, sev message.Severity, now time.Time, data []byte) []byte {
 	switch h.format {
 	case formatRaw:
 		return dst
@@ -118,7 +119,11 @@ func (h *header) append(dst []byte, sev message.Severity, now time.Time) []byte 
 		return append(h.appendISO(dst, now), ' ')
 	case format5424:
 		dst = append(message.AppendPriority(dst, message.Priority(h.facility, sev)), '1', ' ')
-		return append(h.appendISO(dst, now), h.tail...)
+		dst = append(h.appendISO(dst, now), h.tail...)
+		if len(data) == 0 {
+			return append(dst, "- "...)
+		}
+		return append(append(dst, data...), ' ')
 	}
 	dst = message.AppendPriority(dst, message.Priority(h.facility, sev))
 	dst = append(dst, h.stamp...)

@@ -85,7 +85,11 @@ func NewSender(targets ...Target) (*Sender, error) {
 
 // Log takes one line for every target whose level admits it. msg is copied,
 // without its own line end.
-func (s *Sender) Log(sev message.Severity, msg []byte) {
+func (s *Sender) Log(sev message.Severity, msg []byte) { s.LogData(sev, nil, msg) }
+
+// LogData is Log with the structured data of RFC 5424 ("[id@1 a=\"b\"]"), which
+// targets of other formats do not get.
+func (s *Sender) LogData(sev message.Severity, data, msg []byte) {
 	if !s.fresh {
 		s.now, s.fresh = time.Now(), true
 	}
@@ -96,7 +100,7 @@ func (s *Sender) Log(sev message.Severity, msg []byte) {
 		if int(sev) > t.Level || t.Sample != nil && !t.Sample.take() {
 			continue
 		}
-		if dropped := t.add(sev, msg, s.now); dropped > 0 {
+		if dropped := t.add(sev, data, msg, s.now); dropped > 0 {
 			s.dropped.Add(uint64(dropped))
 			t.Health.trouble(s.now, t.reason, dropped, t.lines.len())
 		}
@@ -105,10 +109,10 @@ func (s *Sender) Log(sev message.Severity, msg []byte) {
 
 // add appends one line, cut to the target's length, and gives the number of
 // old lines dropped for it.
-func (t *target) add(sev message.Severity, msg []byte, now time.Time) (dropped int) {
+func (t *target) add(sev message.Severity, data, msg []byte, now time.Time) (dropped int) {
 	dropped = t.lines.begin(t.Len + 1)
 	from := len(t.lines.buf)
-	buf := t.header.append(t.lines.buf, max(sev, message.Severity(t.MinLevel)), now)
+	buf := t.header.append(t.lines.buf, max(sev, message.Severity(t.MinLevel)), now, data)
 	room := t.Len - (len(buf) - from)
 	switch {
 	case room < 0:

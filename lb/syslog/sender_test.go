@@ -86,8 +86,8 @@ func TestHeaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		tg.lines.limit = defaultBacklog
-		tg.add(message.Info, []byte("hello"), at)
-		tg.add(message.Info, []byte("hello"), at) // from the cache of the second
+		tg.add(message.Info, nil, []byte("hello"), at)
+		tg.add(message.Info, nil, []byte("hello"), at) // from the cache of the second
 		for i := range 2 {
 			if got := string(tg.lines.line(i)); got != c.want {
 				t.Errorf("format %q: %q, want %q", c.format, got, c.want)

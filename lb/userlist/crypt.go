@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"hash"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -23,6 +25,14 @@ const maxRounds = 100_000
 // maxCost is the same for bcrypt, whose cost is a power of two.
 const maxCost = 14
 
+// ErrFutile is a hash that no password has: it was cut, or is none at all.
+var ErrFutile = errors.New("nobody can log in as that user")
+
+// futile says of a hash why no password has it.
+func futile(format string, args ...any) error {
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), ErrFutile)
+}
+
 // checkHash refuses what matches could not compute.
 func checkHash(text string) error {
 	const way = "make one with 'mkpasswd -m sha-512' or 'openssl passwd -6'"
@@ -36,7 +46,7 @@ func checkHash(text string) error {
 			return fmt.Errorf("its password's hash takes %d rounds, at most %d are computed", c.rounds, maxRounds)
 		}
 		if want := map[string]int{"1": 22, "5": 43, "6": 86}[scheme]; len(c.sum) != want {
-			return fmt.Errorf("its password's hash is cut: after the salt it has %d characters, not %d", len(c.sum), want)
+			return futile("its password's hash is cut: after the salt it has %d characters, not %d", len(c.sum), want)
 		}
 		return nil
 	case "2a", "2b", "2y":
@@ -49,6 +59,9 @@ func checkHash(text string) error {
 		}
 		return nil
 	case "":
+		if !desHash.MatchString(text) {
+			return futile("'password' expects a hash, such as mkpasswd makes, and not the password itself; that is 'insecure-password'")
+		}
 		return fmt.Errorf("'password' expects a hash that begins with $5$ or $6$ (DES is not supported): %s, or write 'insecure-password' for a password in clear", way)
 	case "y", "gy", "7", "sha1", "md5":
 		return fmt.Errorf("hashes of the kind $%s$ are not supported by lb yet: %s", scheme, way)
@@ -56,6 +69,9 @@ func checkHash(text string) error {
 		return fmt.Errorf("the hash's kind $%s$ is unknown: %s", scheme, way)
 	}
 }
+
+// desHash is what crypt(3) made of passwords long ago.
+var desHash = regexp.MustCompile(`^[./0-9A-Za-z]{13}$`)
 
 // schemeOf is what stands between the first two dollars.
 func schemeOf(text string) string {
@@ -79,18 +95,18 @@ type crypted struct {
 func splitHash(text string) (c crypted, err error) {
 	parts := strings.Split(text, "$")
 	if len(parts) < 4 {
-		return c, fmt.Errorf("its password's hash lacks a part: $scheme$salt$hash is expected")
+		return c, futile("its password's hash lacks a part: $scheme$salt$hash is expected")
 	}
 	c.scheme, c.rounds = parts[1], 5000
 	parts = parts[2:]
 	if n, ok := strings.CutPrefix(parts[0], "rounds="); ok && c.scheme != "1" {
 		if c.rounds, err = strconv.Atoi(n); err != nil || c.rounds < 1000 {
-			return c, fmt.Errorf("'rounds=%s' in its password's hash is no number of at least 1000", n)
+			return c, futile("'rounds=%s' in its password's hash is no number of at least 1000", n)
 		}
 		parts = parts[1:]
 	}
 	if len(parts) != 2 {
-		return c, fmt.Errorf("its password's hash has too many or too few '$'")
+		return c, futile("its password's hash has too many or too few '$'")
 	}
 	c.salt, c.sum = parts[0], parts[1]
 	most := 16

@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -44,17 +46,26 @@ func (l *List) Add(name, password string, groups []string) error {
 	return l.add(&User{name: name, clear: []byte(password), groups: groups})
 }
 
-// AddHashed adds a user with a password as crypt(3) makes them.
+// AddHashed adds a user with a password as crypt(3) makes them. After an
+// ErrFutile the user is there, and no password is theirs.
 func (l *List) AddHashed(name, hash string, groups []string) error {
 	u := &User{name: name, hash: hash, groups: groups}
-	if err := checkHash(hash); err != nil {
-		_ = l.add(u) // groups may name it: that is no second mistake
+	err := checkHash(hash)
+	if errors.Is(err, ErrFutile) {
+		u.hash = "$5$nobody$" + strings.Repeat(".", 43) // takes as long as another
+	}
+	if err == nil || errors.Is(err, ErrFutile) {
+		if l.decoy == nil {
+			l.decoy = u
+		}
+	}
+	if twice := l.add(u); twice != nil && err == nil { // else groups may name it: that is no second mistake
+		return twice
+	}
+	if err != nil {
 		return fmt.Errorf("user '%s': %w", name, err)
 	}
-	if l.decoy == nil {
-		l.decoy = u
-	}
-	return l.add(u)
+	return nil
 }
 
 func (l *List) add(u *User) error {
