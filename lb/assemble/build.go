@@ -213,45 +213,20 @@ func (b *builder) frontends(socks *handoff.Set) {
 		b.logging(fe, p)
 		b.eng.Frontends = append(b.eng.Frontends, fe)
 		b.rt.frontends = append(b.rt.frontends, p)
-		labels := labels(p.Binds)
 		for i := range p.Binds {
-			b.listener(fe, &p.Binds[i], labels[i], socks)
+			b.listener(fe, &p.Binds[i], socks)
 		}
 	}
 }
 
-// labels are what logs call the listeners of a proxy: each by its name, or else
-// by its id, or else by the next number that no other one has as its id.
-func labels(binds []config.Bind) []string {
-	taken := map[int]bool{}
-	for i := range binds {
-		taken[binds[i].ID] = true
-	}
-	list, next := make([]string, len(binds)), 1
-	for i := range binds {
-		id := binds[i].ID
-		if id == 0 {
-			for taken[next] {
-				next++
-			}
-			id = next
-			next++
-		}
-		if list[i] = binds[i].Name; list[i] == "" {
-			list[i] = strconv.Itoa(id)
-		}
-	}
-	return list
-}
-
-func (b *builder) listener(fe *stream.Frontend, bind *config.Bind, label string, socks *handoff.Set) {
+func (b *builder) listener(fe *stream.Frontend, bind *config.Bind, socks *handoff.Set) {
 	fd, err := take(socks, bind)
 	if err != nil {
 		b.errs = append(b.errs, err)
 		return
 	}
 	ln := &stream.Listener{
-		Frontend: fe, Name: want(bind).String(), Label: label, FD: fd, TLS: b.tls(bind),
+		Frontend: fe, Name: want(bind).String(), Label: cmp.Or(bind.Name, strconv.Itoa(bind.ID)), FD: fd, TLS: b.tls(bind),
 		Unix: bind.Network == "unix" || bind.Network == "abns", MaxConn: int32(bind.MaxConn),
 		ID: bind.ID, Bind: bind.Name,
 		Preface: preface(bind), CIPMagic: bind.CIPMagic,

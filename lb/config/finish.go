@@ -410,7 +410,7 @@ func (p *parser) checkAddresses() {
 	}
 }
 
-// assignIDs gives each proxy and server without an id the next free one.
+// assignIDs gives each proxy, server and listener without an id the next free one.
 // HAProxy's own first proxy gets 2, since its internal one is 1.
 func (p *parser) assignIDs() {
 	taken := map[int]*draft{}
@@ -433,6 +433,26 @@ func (p *parser) assignIDs() {
 			next++
 		}
 		d.assignServerIDs()
+		d.assignBindIDs()
+	}
+}
+
+// assignBindIDs numbers listeners in their order, past ids that are taken.
+func (d *draft) assignBindIDs() {
+	taken := map[int]bool{}
+	for i := range d.Binds {
+		taken[d.Binds[i].ID] = true
+	}
+	next := 1
+	for i := range d.Binds {
+		if d.Binds[i].ID > 0 {
+			continue
+		}
+		for taken[next] {
+			next++
+		}
+		d.Binds[i].ID = next
+		next++
 	}
 }
 

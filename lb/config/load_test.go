@@ -365,6 +365,17 @@ func TestIDsAreHAProxys(t *testing.T) {
 	}
 }
 
+func TestListenersHaveIDs(t *testing.T) {
+	c := load(t, "defaults\n"+timeouts+"frontend a\n  bind :80,:81\n  bind :82 id 3\n  bind :83 name x\n  bind :84\n  default_backend b\nbackend b\n", Options{})
+	var got []int
+	for _, b := range proxy(t, c, "a").Binds {
+		got = append(got, b.ID)
+	}
+	if want := []int{1, 2, 3, 4, 5}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestRulesKeepHAProxysOrder(t *testing.T) {
 	c := load(t, inFrontendSection("redirect prefix /r\nhttp-request set-header A 1\nblock if { path /b }\nreqadd B:\\ 50%"), Options{})
 	var got []string

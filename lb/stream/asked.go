@@ -3,8 +3,6 @@ package stream
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha1"
-	"encoding/base64"
 	"net/netip"
 
 	"lbsyslogd/lb/http1"
@@ -46,7 +44,7 @@ func (t *txn) settle(h *http1.Head) {
 	mode := max(t.be.ConnMode, t.s.fe.ConnMode)
 	switch {
 	case t.upgrade:
-		t.accept = acceptKey(h)
+		t.offers, t.accept = offered(h), acceptKey(h)
 	case (mode >= ServerClose || t.askedClose) && !t.be.HideClose:
 		h.AddString("Connection", "close")
 	case h.Minor() == 0:
@@ -64,19 +62,6 @@ func (t *txn) settle(h *http1.Head) {
 	setAddressField(h, t.rec.Client, t.s.fe.ForwardFor, t.be.ForwardFor)
 	setAddressField(h, t.rec.FrontAddr, t.s.fe.OriginalTo, t.be.OriginalTo)
 	rename(h, t.be.ServerNames)
-}
-
-// acceptKey is the Sec-WebSocket-Accept that a server must answer a request to
-// upgrade with (RFC 6455 section 4.2.2); zero when it is for another protocol,
-// or names no key.
-func acceptKey(h *http1.Head) (accept [28]byte) {
-	key := h.Get("sec-websocket-key")
-	if key == nil || !http1.EqualFold(h.Get("upgrade"), "websocket") {
-		return accept
-	}
-	sum := sha1.Sum(append(bytes.Clone(key), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
-	base64.StdEncoding.Encode(accept[:], sum[:])
-	return accept
 }
 
 // setAddressField adds the field that has an end of the client's connection, if

@@ -1,8 +1,6 @@
 package stream
 
 import (
-	"bytes"
-
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/http1"
@@ -167,16 +165,6 @@ func (t *txn) gotHead(n int) step {
 		return left
 	}
 	return onward
-}
-
-// agreed reports whether a 101 switches to what was asked for. Without that a
-// tunnel would lead past all rules: the client must have asked, rules must have
-// let that through, and the server must say what it does (RFC 9110 section 7.8).
-func (t *txn) agreed(h *http1.Head) bool {
-	if !t.wants || !t.upgrade || !h.Upgrade {
-		return false
-	}
-	return t.accept[0] == 0 || bytes.Equal(h.Get("sec-websocket-accept"), t.accept[:])
 }
 
 // serverSaid takes what the server's head says of its body and connection, by

@@ -73,9 +73,10 @@ type request struct {
 	asked      []byte // the head as it goes to the server, rendered once
 	askedURI   []byte // in asked
 	askedFor   method
-	upgrade    bool     // to switch protocols
-	askedClose bool     // to close the connection
-	auth       bool     // with credentials that authenticate the connection
+	upgrade    bool // to switch protocols
+	askedClose bool // to close the connection
+	auth       bool // with credentials that authenticate the connection
+	offers     protocols
 	accept     [28]byte // Sec-WebSocket-Accept that the key asks for; 0 none
 
 	src     *loop.Buffer // where unsent bytes lie: session.in, then relay

@@ -62,6 +62,8 @@ reference for what each keyword means). No keyword is accepted silently:
 - A TCP frontend cannot use an HTTP backend.
 - ` + "`http-response set-status`" + ` and error files with a status of 1xx are errors: such a status announces another answer, and a client would take the
   body for it. HAProxy closes the connection when the rule applies.
+- A 101 for a protocol that the request did not offer, or for a WebSocket without Sec-WebSocket-Key, is a 502. HAProxy looks at neither but answers 400 to a
+  WebSocket request without a key, and makes one up where a rule deletes it.
 - An answer that rules make a tunnel for one side only (` + "`set-status 200`" + ` on a 101, ` + "`set-method GET`" + ` for CONNECT) is a 502.
 - A status with a body, made by ` + "`set-status`" + ` of one without, has ` + "`Content-Length: 0`" + `, whatever length the server named.
 - What client and server say of their own connection (Connection, Keep-Alive, Proxy-Connection, TE but for trailers) ends at lb before rules see it.
@@ -84,7 +86,7 @@ HAProxy 2.6 passes it on, as it is or corrected:
 - HTTP/1.1 without Host; a Host with several names, a path, an open bracket or two ports; a user in the target (` + "`http://user@host/`" + `)
 
 A transfer coding besides chunked is a 501; HAProxy says 400 or 422. Answers of servers are held to the same rules for their heads (a folded line or a
-control character in one is a 502, and ` + "`show errors`" + ` says which), and more than 1,000 interim answers (1xx) to one request are a 502, or the end of the
+control character in one, or an empty line before its first, is a 502, and ` + "`show errors`" + ` says which), and more than 1,000 interim answers (1xx) to one request are a 502, or the end of the
 connection as the client has seen some; HAProxy passes on any number. In one point lb takes more: a target without a path (` + "`http://host?query`" + `), which
 RFC 9112 allows, is a 400 in HAProxy.
 
@@ -98,7 +100,9 @@ RFC 9112 allows, is a 400 in HAProxy.
   ` + "`tcp-request content`" + ` rules and ` + "`use_backend`" + ` once its head has come.
 - ` + "`http-request normalize-uri`" + ` with one of the normalizers that have an option, without it and with a condition, does what it says; HAProxy 2.6.12 merges slashes then.
 - ` + "`option checkcache`" + ` answers 502, as the manual says; HAProxy 2.6.12 sends its page for the status that the server gave.
-- Arrays of stick tables (` + "`gpc(N)`, `gpt(N)`, `gpc_rate(N,PERIOD)`" + `) have at most 12 elements.
+- Arrays of stick tables (` + "`gpc(N)`, `gpt(N)`, `gpc_rate(N,PERIOD)`" + `) have at most 12 elements. Their first elements are ` + "`gpc0`, `gpc1` and `gpt0`" + `
+  under another name, in tables that store either; HAProxy's array fetches find nothing in a table that stores ` + "`gpc0`" + `.
+- ` + "`urlp(NAME,;)`" + `: parameters after the first ` + "`;`" + ` end at ` + "`?`" + ` too, as the manual says; HAProxy 2.6.12 takes ` + "`ID?x=1`" + ` for the value in ` + "`/p;name=ID?x=1`" + `.
 - ` + "`tcp-response content close`" + ` is for mode tcp; in mode http it is an error. A server's first bytes that rules look into in mode tcp are held by the
   process that began with it: its tunnel moves over a reload once they have decided, or ` + "`tcp-response inspect-delay`" + ` is over. Rules without a delay
   are asked once, before the server has said anything, as in HAProxy; lb warns of them.
