@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/secret"
 )
 
 // MaxFDs is the most descriptors one message carries (SCM_MAX_FD).
@@ -199,6 +201,7 @@ func appendSecrets(data []byte, secrets []*[]byte) []byte {
 	for _, s := range secrets {
 		data = append(binary.AppendUvarint(data, uint64(len(*s))), *s...)
 	}
+	secret.Registers()
 	return data
 }
 
@@ -214,6 +217,7 @@ func takeSecrets(b []byte, secrets []*[]byte) error {
 		}
 		b = b[n+int(size):]
 	}
+	secret.Registers()
 	return nil
 }
 

@@ -1,6 +1,10 @@
 package stream
 
-import "slices"
+import (
+	"slices"
+
+	"lbsyslogd/lb/secret"
+)
 
 // How connections move to the next generation:
 //
@@ -168,8 +172,13 @@ func (m *mover) turn() {
 	m.busy = true
 	go func() {
 		taken, err := m.carry(parcels)
+		secure := false
 		for _, p := range parcels {
+			secure = secure || p.TLS != nil || p.BackTLS != nil
 			p.clear()
+		}
+		if secure {
+			secret.SignalStacks()
 		}
 		m.sh.Loop.Post(func() { m.answered(send, taken, err) })
 	}()

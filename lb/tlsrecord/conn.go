@@ -92,7 +92,8 @@ func (c *Conn) Said() bool { return c.said }
 
 // Forget overwrites the secrets. The connection is of no use afterwards.
 func (c *Conn) Forget() {
-	c.in, c.out = half{}, half{}
+	c.in.forget()
+	c.out.forget()
 	clear(c.hand)
 	c.hand = nil
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"lbsyslogd/lb/secret"
 )
 
 // stateVersion is the form of a state; another one is not understood.
@@ -38,6 +40,7 @@ func (c *Conn) AppendState(dst []byte) []byte {
 		dst = append(dst, h.size)
 		dst = append(dst, h.secret[:h.size]...)
 	}
+	secret.Registers()
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(c.hand)))
 	return append(dst, c.hand...)
 }
@@ -56,19 +59,19 @@ func Restore(b []byte) (*Conn, error) {
 	}
 	flags, useless := b[1], b[2]
 	var seq [2]uint64
-	var secret [2][]byte
+	var secrets [2][]byte
 	b = b[7:]
 	for i := range seq {
 		if len(b) < 9 || len(b) < 9+int(b[8]) {
 			return nil, ErrState
 		}
-		seq[i], secret[i] = binary.BigEndian.Uint64(b), b[9:9+int(b[8])]
+		seq[i], secrets[i] = binary.BigEndian.Uint64(b), b[9:9+int(b[8])]
 		b = b[9+int(b[8]):]
 	}
 	if len(b) < 4 || uint64(len(b)-4) != uint64(binary.BigEndian.Uint32(b)) || len(b)-4 > maxTicket {
 		return nil, ErrState
 	}
-	c, err := newConn(s, flags&flagClient != 0, secret[0], secret[1], seq[0], seq[1])
+	c, err := newConn(s, flags&flagClient != 0, secrets[0], secrets[1], seq[0], seq[1])
 	if err != nil {
 		return nil, err
 	}

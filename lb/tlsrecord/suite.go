@@ -12,6 +12,8 @@ import (
 	"hash"
 
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"lbsyslogd/lb/secret"
 )
 
 // suite is a cipher suite as the record layer sees it.
@@ -68,23 +70,24 @@ func (s *suite) aead(key []byte) (cipher.AEAD, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer secret.Cipher(block) // NewGCM copies it
 	return cipher.NewGCM(block)
 }
 
 // expandLabel is HKDF-Expand-Label of RFC 8446 section 7.1 with an empty
 // context.
-func expandLabel(h func() hash.Hash, secret []byte, label string, n int) ([]byte, error) {
+func expandLabel(h func() hash.Hash, key []byte, label string, n int) ([]byte, error) {
 	info := make([]byte, 0, 32)
 	info = append(info, byte(n>>8), byte(n), byte(len("tls13 ")+len(label)))
 	info = append(info, "tls13 "...)
 	info = append(info, label...)
 	info = append(info, 0)
-	return hkdf.Expand(h, secret, string(info), n)
+	return hkdf.Expand(h, key, string(info), n)
 }
 
 // prf12 is the PRF of RFC 5246 section 5.
-func prf12(h func() hash.Hash, secret []byte, label string, seed []byte, n int) []byte {
-	mac := hmac.New(h, secret)
+func prf12(h func() hash.Hash, key []byte, label string, seed []byte, n int) []byte {
+	mac := hmac.New(h, key)
 	seed = append([]byte(label), seed...)
 	mac.Write(seed)
 	a := mac.Sum(nil)
@@ -116,31 +119,39 @@ type half struct {
 	aad   [13]byte
 }
 
+// forget overwrites the secret and the key.
+func (h *half) forget() {
+	secret.Cipher(h.aead)
+	*h = half{}
+}
+
 // set gives the half its secret and derives what follows from it; the sequence
 // begins at seq.
-func (h *half) set(s *suite, secret []byte, seq uint64) error {
-	if s.version == tls.VersionTLS13 && len(secret) != s.hash().Size() || s.version == tls.VersionTLS12 && len(secret) != s.key+s.iv {
+func (h *half) set(s *suite, traffic []byte, seq uint64) error {
+	if s.version == tls.VersionTLS13 && len(traffic) != s.hash().Size() || s.version == tls.VersionTLS12 && len(traffic) != s.key+s.iv {
 		return errors.New("tlsrecord: a secret of the wrong size")
 	}
-	key, iv := secret, []byte(nil)
+	key, iv := traffic, []byte(nil)
 	if s.version == tls.VersionTLS12 {
-		key, iv = secret[:s.key], secret[s.key:]
+		key, iv = traffic[:s.key], traffic[s.key:]
 	} else {
 		var err error
-		if key, err = expandLabel(s.hash, secret, "key", s.key); err == nil {
-			iv, err = expandLabel(s.hash, secret, "iv", s.iv)
+		if key, err = expandLabel(s.hash, traffic, "key", s.key); err == nil {
+			iv, err = expandLabel(s.hash, traffic, "iv", s.iv)
 		}
 		if err != nil {
 			return err
 		}
 		defer clear(key)
 	}
+	defer secret.Registers()
 	aead, err := s.aead(key)
 	if err != nil {
 		return err
 	}
+	secret.Cipher(h.aead)
 	h.aead, h.seq = aead, seq
-	h.size = uint8(copy(h.secret[:], secret))
+	h.size = uint8(copy(h.secret[:], traffic))
 	h.iv = [nonceSize]byte{}
 	copy(h.iv[:], iv)
 	return nil

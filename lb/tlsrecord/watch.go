@@ -5,6 +5,9 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
+	"fmt"
+
+	"lbsyslogd/lb/secret"
 )
 
 // Watch learns of a handshake what its connection's record layer needs. It is
@@ -94,6 +97,7 @@ func (w *Watch) offered(s *tls.SessionState) {
 // Write implements io.Writer for Config.KeyLogWriter: a line has a label, the
 // client's random and a secret. crypto/tls writes whole lines.
 func (w *Watch) Write(line []byte) (int, error) {
+	defer forgetLine(line)
 	f := bytes.Fields(line)
 	if len(f) != 3 {
 		return len(line), nil
@@ -109,11 +113,21 @@ func (w *Watch) Write(line []byte) (int, error) {
 	default:
 		return len(line), nil
 	}
-	secret := make([]byte, hex.DecodedLen(len(f[2])))
-	if _, err := hex.Decode(secret, f[2]); err == nil {
-		*to = secret
+	traffic := make([]byte, hex.DecodedLen(len(f[2])))
+	if _, err := hex.Decode(traffic, f[2]); err == nil {
+		*to = traffic
 	}
 	return len(line), nil
+}
+
+// forgetLine overwrites a line, which crypto/tls has made for this one writer,
+// and the buffer of package fmt that it was made in, which the next caller gets.
+func forgetLine(line []byte) {
+	n := len(line)
+	clear(line)
+	_ = fmt.Appendf(line[:0], "%*s", n, "")
+	clear(line)
+	secret.Registers()
 }
 
 // Sent sees bytes that crypto/tls has sent.
@@ -235,11 +249,12 @@ func lastRecord(b []byte) ([]byte, error) {
 // trial tells how many records were sent with a secret, at most most: the last
 // record can be decrypted with its own number only, and with none if it was
 // sent with another key. They must all be messages of a handshake.
-func trial(s *suite, secret, last []byte, most uint64) (uint64, error) {
+func trial(s *suite, traffic, last []byte, most uint64) (uint64, error) {
 	c := Conn{suite: s}
+	defer c.Forget()
 	dst := make([]byte, 0, len(last))
 	for n := range most {
-		if err := c.in.set(s, secret, n); err != nil {
+		if err := c.in.set(s, traffic, n); err != nil {
 			return 0, err
 		}
 		if _, kind, err := c.decrypt(dst, bytes.Clone(last)); err == nil {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/secret"
 	"lbsyslogd/lb/tlsrecord"
 )
 
@@ -238,6 +239,8 @@ func (h *Handshake) become(c *Conn) {
 	if h.Client && h.Config.ClientSessionCache != nil && state.Version == tls.VersionTLS13 {
 		h.pipe.hs = nil
 		c.tls.tickets = &tickets{conn: h.conn, pipe: h.pipe}
+	} else {
+		secret.Conn(h.conn)
 	}
 	if len(h.in) > 0 {
 		c.tls.part = append([]byte(nil), h.in...)

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/secret"
 	"lbsyslogd/lb/tlsrecord"
 )
 
@@ -145,7 +146,7 @@ func (t *TLS) open(c *Conn, b []byte, size int) (int, error) {
 		return 0, err
 	}
 	if t.tickets != nil && !t.tickets.after(t.rec, data, t.rec.Received() != was+1) {
-		t.tickets = nil
+		t.noTickets()
 	}
 	t.in.R += size
 	if dst == nil {
@@ -306,9 +307,18 @@ func (t *TLS) closeNotify(c *Conn) {
 	t.flush(c)
 }
 
+// noTickets lets go of crypto/tls, which took the tickets.
+func (t *TLS) noTickets() {
+	if t.tickets != nil {
+		secret.Conn(t.tickets.conn)
+		t.tickets = nil
+	}
+}
+
 // release gives up what is held.
 func (t *TLS) release(c *Conn) {
-	t.plain, t.part, t.tickets = nil, nil, nil
+	t.plain, t.part = nil, nil
+	t.noTickets()
 	for _, b := range [...]**loop.Buffer{&t.in, &t.out} {
 		if *b != nil {
 			c.loop.Buffers.Put(*b)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/secret"
 	"lbsyslogd/lb/tlsrecord"
 )
 
@@ -60,6 +61,7 @@ func (c *Conn) State() *State {
 		Info: t.Info, Record: t.rec.AppendState(make([]byte, 0, tlsrecord.StateSize)),
 		In: slices.Clone(t.buffered()), Plain: slices.Clone(t.plain), Shutdown: t.shutdown,
 	}
+	secret.Registers()
 	if t.out != nil {
 		s.Out = slices.Clone(t.out.Bytes())
 	}

@@ -185,9 +185,14 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 	}, nil
 }
 
-// hasTLS reports whether a client may come over TLS.
+// hasTLS reports whether a client may come, or a server be reached, over TLS.
 func hasTLS(cfg *config.Config) bool {
 	for _, p := range cfg.Proxies {
+		for i := range p.Servers {
+			if s := &p.Servers[i]; s.TLS.On || s.CheckTLS {
+				return true
+			}
+		}
 		for i := range p.Binds {
 			if p.Binds[i].TLS != nil {
 				return true

@@ -95,6 +95,12 @@ func asRoot(f func() error) error {
 	return err
 }
 
+// leanDump keeps memory out of dumps that do not ask the kernel whether this
+// process may be dumped: gcore(1) of root takes what core(5)'s coredump_filter
+// says. Must come before a change of users, after which the file is root's. Where
+// it cannot be written (no /proc) hideMemory has to do.
+func leanDump() { _ = os.WriteFile("/proc/self/coredump_filter", []byte("0"), 0) }
+
 // hideMemory keeps this process's memory out of core dumps and from debuggers
 // of other users (prctl(2), PR_SET_DUMPABLE).
 func hideMemory() error {

@@ -139,6 +139,9 @@ func (p *Process) prepare() error {
 	p.facts.Started = p.Env.Started
 	plan.Facts = p.facts
 
+	if plan.Hide {
+		leanDump()
+	}
 	if err := raiseFiles(plan.Files); err != nil {
 		p.say(slog.LevelWarn, event.FewFiles, err.Error())
 	}
