@@ -11,4 +11,5 @@
 //     is taken, ECDSA before RSA. Its line's settings hold, for sessions that
 //     are resumed, too.
 //  4. Clients' certificates are judged (verify.go, revoked.go).
+//  5. Operators change all of it while it is served (transaction.go).
 package certs

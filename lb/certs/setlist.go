@@ -1,0 +1,198 @@
+package certs
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// crt-lists, whose lines come and go.
+
+// listCommand is a command about a crt-list.
+func (s *Store) listCommand(verb string, args []string, payload []byte) string {
+	switch verb {
+	case "show":
+		return s.showList(args)
+	case "add":
+		return s.addLine(args, payload)
+	}
+	return s.delLine(args)
+}
+
+func (s *Store) showList(args []string) string {
+	numbers := len(args) > 0 && args[0] == "-n"
+	if numbers {
+		if args = args[1:]; len(args) == 0 {
+			return "'show ssl crt-list -n' expects a filename or a directory"
+		}
+	}
+	if len(args) == 0 {
+		var b strings.Builder
+		for _, name := range sortedKeys(s.lists) {
+			b.WriteString(name + "\n")
+		}
+		return b.String()
+	}
+	lines, ok := s.lists[args[0]]
+	if !ok {
+		return "didn't find the specified filename"
+	}
+	var b strings.Builder
+	b.WriteString("# " + args[0] + "\n")
+	for i := range lines {
+		b.WriteString(s.under(lines[i].File))
+		if numbers {
+			b.WriteString(":" + strconv.Itoa(lines[i].Number))
+		}
+		b.WriteString(lines[i].shown() + "\n")
+	}
+	return b.String()
+}
+
+// listOrder is the order in which HAProxy prints options. It has a NUL after the
+// protocols, which is left out here.
+var listOrder = []string{"npn", "alpn", "verify", "no-ca-names", "allow-0rtt", "ca-file", "ca-verify-file", "crl-file", "ciphers", "ciphersuites", "curves", "ecdhe", "ssl-min-ver", "ssl-max-ver"}
+
+// shown is the line's tail as HAProxy prints it.
+func (l ListLine) shown() string {
+	values := map[string]string{}
+	for i := 0; i < len(l.Options); i++ {
+		name := l.Options[i]
+		values[name] = name
+		if name != "no-ca-names" && name != "allow-0rtt" && i+1 < len(l.Options) {
+			i++
+			values[name] = name + " " + l.Options[i]
+		}
+	}
+	var b strings.Builder
+	for _, name := range listOrder {
+		text, ok := values[name]
+		if !ok {
+			continue
+		}
+		b.WriteString(map[bool]string{true: " [", false: " "}[b.Len() == 0] + text)
+	}
+	if b.Len() > 0 {
+		b.WriteByte(']')
+	}
+	for _, f := range l.Filters {
+		b.WriteString(" " + f)
+	}
+	return b.String()
+}
+
+// addLine adds a line to a list, of a name or a payload.
+func (s *Store) addLine(args []string, payload []byte) string {
+	const fails = "Can't edit the crt-list: "
+	if len(args) == 0 || len(args) == 1 && payload == nil {
+		return "'add ssl crtlist' expects a filename and a certificate name"
+	}
+	list := strings.TrimSuffix(args[0], "/")
+	lines, ok := s.lists[list]
+	if !ok {
+		return fails + fmt.Sprintf("crt-list '%s' does not exist!\n", list)
+	}
+	text := strings.Join(args[1:], " ")
+	if payload != nil {
+		text = strings.TrimRight(string(payload), "\r\n")
+	}
+	line, err := ParseListLine(text)
+	if err == nil && len(line.Options) > 0 {
+		_, err = s.Settings(line.Options)
+	}
+	switch {
+	case err != nil:
+		why, _, _ := strings.Cut(err.Error(), ";")
+		return fails + "parsing [CLI:1]: " + why + "\n"
+	case line.File == "":
+		return fails + "the line names no certificate\n"
+	}
+	file := s.under(line.File)
+	switch p := s.pairs[file]; {
+	case p == nil:
+		return fails + fmt.Sprintf("certificate '%s' does not exist!\n", file)
+	case p.cert == nil:
+		return fails + fmt.Sprintf("certificate '%s' is empty!\n", file)
+	}
+	line.Number = 1
+	if n := len(lines); n > 0 {
+		line.Number = lines[n-1].Number + 1
+	}
+	s.lists[list] = append(slices.Clone(lines), line)
+	if err := s.rebuild(); err != nil {
+		s.lists[list] = lines
+		return fails + err.Error() + "\n"
+	}
+	return fmt.Sprintf("Inserting certificate '%s' in crt-list '%s'%s\nSuccess!\n", file, list, strings.Repeat(".", s.listUses(list)))
+}
+
+// listUses is how many bind lines a list has.
+func (s *Store) listUses(list string) int {
+	n := 0
+	for _, l := range s.listeners {
+		for _, src := range l.o.Sources {
+			if src.List && src.Path == list {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// delLine takes a line out of a list.
+func (s *Store) delLine(args []string) string {
+	const fails = "Can't delete the entry: "
+	if len(args) < 2 {
+		return "'del ssl crtlist' expects a filename and a certificate name"
+	}
+	list, name := strings.TrimSuffix(args[0], "/"), args[1]
+	lines, ok := s.lists[list]
+	if !ok {
+		return fails + fmt.Sprintf("crt-list '%s' does not exist!\n", list)
+	}
+	number := 0
+	if i := strings.LastIndexByte(name, ':'); i > 0 && s.pairs[name] == nil {
+		if n, err := strconv.Atoi(name[i+1:]); err == nil {
+			name, number = name[:i], n
+		}
+	}
+	if s.pairs[name] == nil {
+		return fails + fmt.Sprintf("certificate '%s' does not exist!\n", name)
+	}
+	var at []int
+	var numbers []string
+	for i := range lines {
+		if s.under(lines[i].File) == name && (number == 0 || lines[i].Number == number) {
+			at = append(at, i)
+			numbers = append(numbers, strconv.Itoa(lines[i].Number))
+		}
+	}
+	switch {
+	case len(at) == 0 && number > 0:
+		return fails + fmt.Sprintf("found a certificate '%s' but the line number is incorrect, please specify the correct line number preceded by colons!\n", name)
+	case len(at) == 0:
+		return fails + fmt.Sprintf("certificate '%s' can't be found in the crt-list '%s'!\n", name, list)
+	case len(at) > 1:
+		return fails + fmt.Sprintf("found the certificate '%s' in several entries, please specify a line number preceded by colons (%s)!\n", name, strings.Join(numbers, ", "))
+	}
+	if users := s.defaults(list); at[0] == 0 && len(users) > 0 {
+		return fails + fmt.Sprintf("certificate '%s' cannot be deleted, it is used as default certificate by the following frontends:\n\t- %s\n\n", name, strings.Join(users, "\n\t- "))
+	}
+	s.lists[list] = slices.Delete(slices.Clone(lines), at[0], at[0]+1)
+	if err := s.rebuild(); err != nil {
+		s.lists[list] = lines
+		return fails + err.Error() + "\n"
+	}
+	return fmt.Sprintf("Entry '%s' deleted in crtlist '%s'!", name, list)
+}
+
+// defaults names the bind lines whose default certificate is a list's first.
+func (s *Store) defaults(list string) (names []string) {
+	for _, l := range s.listeners {
+		if src := l.o.Sources; len(src) > 0 && src[0].List && src[0].Path == list {
+			names = append(names, l.o.Name)
+		}
+	}
+	return names
+}
