@@ -12,18 +12,8 @@ import "bytes"
 
 // opening takes the time from the front of b, and what devices put around it.
 func (m *Message) opening(b []byte) (rest []byte) {
-	if bsdStamp(b) > 0 {
-		// Nearly all messages: one blank, and then a word that is neither a year nor a zone.
-		if rest := b[stampLen:]; len(rest) > 1 && rest[0] == ' ' {
-			next := rest[1]
-			if isLetter(next) && (!isUpper(next) || !zoneMayBe(rest[1:])) || isDigit(next) && (len(rest) < 6 || !ends(rest[5:]) || yearAt(rest[1:]) == 0) {
-				m.Kind, m.Stamp = BSDStamp, b[:stampLen]
-				return rest[1:]
-			}
-		}
-		if rest, ok := m.stamp(b); ok {
-			return rest
-		}
+	if rest := m.usualTime(b); rest != nil {
+		return rest
 	}
 	if len(b) > 0 && isLetter(b[0]) && !mayBeDate(b) {
 		return m.origin(b, b, false)
@@ -87,6 +77,33 @@ func (m *Message) opening(b []byte) (rest []byte) {
 	return b
 }
 
+// usualTime takes the time that nearly all messages begin with, one blank, and then a word that is neither a year nor a zone. It gives nil where
+// there is none.
+func (m *Message) usualTime(b []byte) (rest []byte) {
+	n, kind := bsdStamp(b), BSDStamp
+	if n == 0 && len(b) > 19 && isDigit(b[0]) && b[4] == b[7] {
+		n, kind = isoStamp(b)
+	}
+	if n == 0 {
+		return nil
+	}
+	if rest := b[n:]; len(rest) > 1 && rest[0] == ' ' {
+		next := rest[1]
+		if isLetter(next) && (!isUpper(next) || !zoneFollows(rest[1:])) || isDigit(next) && (len(rest) < 6 || !yearEnds(rest[5:]) || yearAt(rest[1:]) == 0) {
+			m.Kind, m.Stamp = kind, b[:n]
+			return rest[1:]
+		}
+	}
+	if rest, ok := m.stamp(b); ok {
+		return rest
+	}
+	if rest := b[n:]; len(rest) > 0 && rest[0] == ' ' { // "Nov 21 03:04:05 AM. x": the word after it was none of its own
+		m.Kind, m.Stamp = kind, b[:n]
+		return skipBlanks(rest)
+	}
+	return nil
+}
+
 // mnemonic is b itself if it begins with Cisco's "%FAC-5-NAME:", or what comes after "00:20:10: " or "1w2d: ", the time since the device
 // started, if that is one: only the receive time is known then. Otherwise it is nil.
 func mnemonic(b []byte) []byte {
@@ -106,11 +123,21 @@ func mnemonic(b []byte) []byte {
 // origin takes a device's name from the front of s, and the time after it. Without both it gives back b. Where a counter stands before or after
 // the name, Cisco's mnemonic will do for the time.
 func (m *Message) origin(s, b []byte, counted bool) (rest []byte) {
-	if m.node(s) != nil {
+	if mayBeNode(s) && m.node(s) != nil {
 		return s
 	}
-	i := bytes.IndexByte(s[:min(len(s), longestHead)], ':')
-	if i < 0 || i+1 >= len(s) {
+	i := 0
+	for i < len(s) && s[i] != ':' && s[i] != ' ' {
+		i++
+	}
+	if i+1 >= len(s) || i > longestHead {
+		return b
+	}
+	if s[i] == ' ' {
+		if node := s[i+1:]; mayBeNode(node) && isName(s[:i]) && m.node(node) != nil {
+			m.Host = s[:i] // "rtr-a RP/0/RSP0/CPU0:Nov 21 ..."
+			return node
+		}
 		return b
 	}
 	after := s[i+1:]
@@ -124,10 +151,6 @@ func (m *Message) origin(s, b []byte, counted bool) (rest []byte) {
 		return b // nearly all messages without a time
 	}
 	name := s[:i]
-	if k := bytes.IndexByte(name, ' '); k > 0 && isName(name[:k]) && m.node(s[k+1:]) != nil {
-		m.Host = name[:k] // "rtr-a RP/0/RSP0/CPU0:Nov 21 ..."
-		return s[k+1:]
-	}
 	if n := digits(after); n > 0 && len(after) > n+1 && after[n] == ':' && after[n+1] == ' ' {
 		after, counted = skipBlanks(after[n+2:]), true // "rtr-a: 000028: *Nov 21 ..."
 	}
@@ -210,13 +233,19 @@ func (m *Message) stamp(b []byte) (rest []byte, ok bool) {
 
 var percent, colon, bracket = []byte("%"), []byte(":"), []byte("]")
 
-// zoneMayBe says whether b may begin with the name of a zone, or with AM or PM.
-func zoneMayBe(b []byte) bool {
+// zoneFollows says whether b begins with the name of a zone, or with AM or PM. What it is not sure of it says is one.
+func zoneFollows(b []byte) bool {
 	i := 0
 	for i < len(b) && i < 6 && isUpper(b[i]) {
 		i++
 	}
-	return i < 6 && (ends(b[i:]) || b[i] == '+' || b[i] == '-' || b[i] == '.')
+	switch rest := b[i:]; {
+	case i == 6, !ends(rest) && b[i] != '+' && b[i] != '-' && b[i] != '.':
+		return false
+	case len(rest) > 2 && rest[0] == ':' && rest[2] == '%':
+		return true
+	}
+	return isZone(b[:i]) || i == 2 && b[1] == 'M'
 }
 
 // skipZone skips the name of a time zone and the blank before it: " UTC", " CET", " GMT+1". A name that is not known is one only where
@@ -283,25 +312,8 @@ func uptime(b []byte) int {
 // host takes the device's name that stands after the time: the first word, unless it reads as a tag, as a number or as a word of a text.
 // HAProxy's lines and those of local programs have none.
 func (m *Message) host(b []byte) (rest []byte) {
-	// Nearly all hosts: what names are made of, and one blank. The rest is looked at more closely.
-	i, seen := 0, uint8(0)
-	for _, c := range b {
-		class := classes[c]
-		if class == 0 {
-			break
-		}
-		seen |= class
-		i++
-	}
-	if i == 0 && len(b) > 0 && b[0] == '%' {
-		return b // Cisco's mnemonics
-	}
-	if i > 0 && i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' && b[i+1] != ':' && classes[b[0]]&(dotClass|dashClass) == 0 && isSureName(b[:i], seen) {
-		m.Host = b[:i]
-		return b[i+1:]
-	}
-	if i > 0 && i+2 < len(b) && seen&smallClass != 0 && b[i+2] > ' ' && b[i+2] != '%' && (b[i] == ':' && b[i+1] == ' ' || b[i] == '[' && pidFollows(b[i:])) {
-		return b // nearly all lines without a host: "haproxy[42]: ", "sshd: "
+	if rest := m.usualHost(b); rest != nil {
+		return rest
 	}
 	word, after := cutBlanks(b)
 	if len(word) == 0 || len(after) == 0 {
@@ -361,6 +373,37 @@ func (m *Message) host(b []byte) (rest []byte) {
 	return after
 }
 
+// usualHost takes what nearly all hosts are, what names or addresses are made of and one blank, and gives b itself where a usual tag stands in
+// its place. It gives nil for what has to be looked at more closely.
+func (m *Message) usualHost(b []byte) (rest []byte) {
+	i, seen := 0, uint8(0)
+	for _, c := range b {
+		class := classes[c]
+		if class == 0 {
+			break
+		}
+		seen |= class
+		i++
+	}
+	if i == 0 && len(b) > 0 && b[0] == '%' {
+		return b // Cisco's mnemonics
+	}
+	if i > 0 && i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' && b[i+1] != ':' && classes[b[0]]&(dotClass|dashClass) == 0 && isSureName(b[:i], seen) {
+		m.Host = b[:i]
+		return b[i+1:]
+	}
+	if i > 0 && i+2 < len(b) && seen&(smallClass|upperClass) != 0 && b[i+2] > ' ' && b[i+2] != '%' && (b[i] == ':' && b[i+1] == ' ' || b[i] == '[' && pidFollows(b[i:])) {
+		return b // nearly all lines without a host: "haproxy[42]: ", "sshd: "
+	}
+	if i <= 4 && i+1 < len(b) && b[i] == ':' && b[i+1] != ' ' {
+		if n := ipv6At(b); n > 0 && n+1 < len(b) && b[n] == ' ' && b[n+1] > ' ' && b[n+1] != ':' {
+			m.Host = b[:n]
+			return b[n+1:]
+		}
+	}
+	return nil
+}
+
 // pidFollows says whether b begins with "[42]: ".
 func pidFollows(b []byte) bool {
 	n := 1 + digits(b[1:])
@@ -398,15 +441,17 @@ func isSureName(word []byte, seen uint8) bool {
 	case smallClass, upperClass:
 		return kindOf(word) == 0
 	case digitClass | dotClass:
-		return len(word) >= len("1.2.3.4") && len(word) <= len("255.255.255.255") && bytes.Count(word, dot) == 3
+		dots := 0
+		for _, c := range word {
+			dots += int(classes[c] / dotClass)
+		}
+		return dots == 3 && len(word) >= len("1.2.3.4") && len(word) <= len("255.255.255.255")
 	}
 	if seen&^digitClass == smallClass|dotClass && isFacility[word[0]&0x1f] && isSeverity(word) {
 		return false
 	}
 	return seen&(smallClass|upperClass|otherClass) != 0 && seen != smallClass|upperClass
 }
-
-var dot = []byte(".")
 
 // isName says whether word may be the name or the address of a host: no number, no path, nothing but what names are made of.
 func isName(word []byte) bool {
@@ -457,16 +502,29 @@ func isIPv6(word []byte) bool {
 	if i := bytes.IndexByte(word, '%'); i > 0 {
 		word = word[:i]
 	}
-	colons, double := 0, false
-	for i, c := range word {
-		if c == ':' {
+	return len(word) > 0 && ipv6At(word) == len(word)
+}
+
+// ipv6At is the length of an address with colons at the front of b, 0 when there is none. A colon after it is none of its own.
+func ipv6At(b []byte) int {
+	i, colons, double := 0, 0, false
+	for i < len(b) {
+		if c := b[i]; c == ':' {
 			colons++
-			double = double || i > 0 && word[i-1] == ':'
+			double = double || i > 0 && b[i-1] == ':'
 		} else if !isHexDigit(c) && c != '.' {
-			return false
+			break
 		}
+		i++
 	}
-	return len(word) > 2 && (colons == 7 || colons > 1 && double) && (word[len(word)-1] != ':' || word[len(word)-2] == ':')
+	if i > 2 && b[i-1] == ':' && b[i-2] != ':' {
+		i--
+		colons--
+	}
+	if i > 2 && (colons == 7 || colons > 1 && double) {
+		return i
+	}
+	return 0
 }
 
 // isPacketEngine says whether word is "0-PPE-0", which NetScaler's processors call themselves.
@@ -621,8 +679,8 @@ func (m *Message) closing(b []byte) {
 				m.Tag, m.PID, m.Text = cutTag(b[n:])
 			}
 		case isLetter(b[0]):
-			if word, after := cutBlanks(b); len(after) > 0 && isSeverity(word) {
-				m.Tag, m.PID, m.Text = cutTag(after)
+			if n := severityAt(b); n > 0 {
+				m.Tag, m.PID, m.Text = cutTag(skipBlanks(b[n:]))
 			} else if mayBeNode(b) {
 				var second Message
 				if s := second.node(b); s != nil {
@@ -662,11 +720,20 @@ func eventNumber(b []byte) int {
 // address takes the address of a device from the front of a message without a time, if a tag follows, or HP's number and a tag:
 // "192.0.2.1 00077 ports: ...". A name there may be any word of a text.
 func (m *Message) address(b []byte) (rest []byte) {
-	b0 := skipBlanks(b)
-	if len(b0) == 0 || !isHexDigit(b0[0]) && b0[0] != ':' {
+	word := skipBlanks(b)
+	if len(word) < len("::1 x:") {
 		return b
 	}
-	word, after := cutBlanks(b0)
+	if c := word[0]; !isDigit(c) { // of IPv6, one to four digits and a colon
+		i := 0
+		for i < 4 && isHexDigit(word[i]) {
+			i++
+		}
+		if word[i] != ':' || word[i+1] == ' ' {
+			return b
+		}
+	}
+	word, after := cutBlanks(word)
 	word = bytes.TrimSuffix(word, colon)
 	if !isIPv4(word) && !isIPv6(word) || !tagFollows(after) {
 		return b

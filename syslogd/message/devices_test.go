@@ -150,6 +150,7 @@ func TestDevices(t *testing.T) {
 	row("<134>123: cucm1: Nov 21 2026 03:04:05 PM.123 UTC :  %UC_AUDITLOG-5-x: z", "cucm1", "%UC_AUDITLOG-5-x", "", "2026-11-21T15:04:05.123", "z")
 	row("<134>Nov 21 2026 12:04:05 AM h-a app: x", "h-a", "app", "", "2026-11-21T00:04:05", "x")
 	row("<134>Nov 21 03:04:05 AM app: x", "here", "app", "", at, "x")
+	row("<134>Nov 21 03:04:05 AM. app: x", "AM.", "app", "", at, "x")
 	row("<134>Nov 21 03:04:05 PM: x", "here", "PM", "", at, "x")
 	row("<134> 11/21/2026:03:04:05 GMT ns1 0-PPE-0 : default TCP", "ns1", "", "", at, "0-PPE-0 : default TCP")
 	row("<134> 11/21/2026:03:04:05 GMT  0-PPE-0 : default TCP", "here", "", "", at, "0-PPE-0 : default TCP")

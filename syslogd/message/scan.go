@@ -49,7 +49,8 @@ const (
 // refuses what it does not understand loses just the lines that would have explained why. A trailing newline, carriage return or
 // NUL belongs to the transport and is cut. docs/syslogd.md has a table of what is decided here.
 func (m *Message) Parse(b []byte) {
-	*m = Message{Priority: DefaultPriority}
+	*m = Message{} // in two steps: a Message that is not empty would be made elsewhere and copied
+	m.Priority = DefaultPriority
 	b = cutBOM(TrimTrailer(b))
 	rest, ok := m.priority(b)
 	if ok && len(rest) > 1 && rest[0] == '1' && rest[1] == ' ' {
@@ -68,7 +69,7 @@ func (m *Message) Parse(b []byte) {
 	case len(m.Host) > 0:
 	case m.Kind != NoStamp:
 		after = m.host(cutBOM(after))
-	default:
+	case len(after) > 0 && after[0] <= 'f': // nearly all messages without a time begin with a small letter
 		after = m.address(after)
 	}
 	m.closing(after)

@@ -1,6 +1,9 @@
 package message
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // clock is a time as it was sent. A year of 0 was not sent.
 type clock struct {
@@ -48,21 +51,39 @@ func stampAt(b []byte) (n int, kind StampKind) {
 // bsdStamp is the length of a time such as "Nov 21 03:04:05" at the front of b: 15, or 0 when there is none. A day below ten
 // stands after a space or a zero.
 func bsdStamp(b []byte) int {
-	if len(b) < stampLen || b[3] != ' ' || b[6] != ' ' || b[9] != ':' || b[12] != ':' || month(b) == 0 {
+	if len(b) < stampLen || b[3] != ' ' || b[6] != ' ' || month(b) == 0 || !isDigit(b[5]) {
 		return 0
 	}
-	day := int(b[5] - '0')
-	if b[4] != ' ' {
-		day = two(b[4:])
-	}
-	if !isDigit(b[5]) || day < 1 || day > 31 {
+	day := b[5] - '0'
+	if ten := b[4] - '0'; ten <= 3 {
+		day += 10 * ten
+	} else if b[4] != ' ' {
 		return 0
 	}
-	if hour, minute, second := two(b[7:]), two(b[10:]), two(b[13:]); hour > 23 || minute > 59 || second > 60 {
+	if _, ok := timeOfDay(b[7:]); !ok || day < 1 || day > 31 {
 		return 0
 	}
 	return stampLen
 }
+
+// A dayTime is "03:04:05" with a byte for each character: the digits, and 0 for the colons.
+type dayTime uint64
+
+// timeOfDay reads "03:04:05", the eight bytes at once. ok is false for anything else.
+func timeOfDay(b []byte) (t dayTime, ok bool) {
+	const (
+		zero  = 0x30303a30303a3030 // "00:00:00"
+		more  = 0x76797f767a7f767d // what makes more than 127 of a byte beyond 2, 9, 0, 5, 9, 0, 6, 9
+		above = 0x8080808080808080
+	)
+	x := binary.LittleEndian.Uint64(b) ^ zero
+	t = dayTime(x)
+	return t, ((x+more)|x)&above == 0 && t.hour() <= 23 && t.second() <= 60
+}
+
+func (t dayTime) hour() int   { return int(t&0xff*10 + t>>8&0xff) }
+func (t dayTime) minute() int { return int(t>>24&0xff*10 + t>>32&0xff) }
+func (t dayTime) second() int { return int(t>>48&0xff*10 + t>>56) }
 
 // dateWords has, for each first letter of the names of months and days of the week, a bit for each second and for each third letter.
 var dateWords = func() (table [32][2]uint32) {
@@ -86,21 +107,37 @@ func mayBeDate(b []byte) bool {
 
 // month is 1 to 12 for "Jan" to "Dec" at the front of b, 0 for anything else.
 func month(b []byte) time.Month {
-	const names = "JanFebMarAprMayJunJulAugSepOctNovDec"
-	for m := range 12 {
-		if name := names[3*m:]; b[0] == name[0] && b[1] == name[1] && b[2] == name[2] {
-			return time.Month(m + 1)
-		}
+	return monthOf(uint32(b[0]) | uint32(b[1])<<8 | uint32(b[2])<<16)
+}
+
+// monthOf is month for three letters in one number. No two months have the same place in the table.
+func monthOf(letters uint32) time.Month {
+	if m := &months[letters*monthPlace>>28]; m.letters == letters {
+		return m.month
 	}
 	return 0
 }
+
+const monthPlace = 0xcf24cf6f
+
+var months = func() (table [16]struct {
+	letters uint32
+	month   time.Month
+}) {
+	for m := time.January; m <= time.December; m++ {
+		name := m.String()
+		letters := uint32(name[0]) | uint32(name[1])<<8 | uint32(name[2])<<16
+		table[letters*monthPlace>>28].letters, table[letters*monthPlace>>28].month = letters, m
+	}
+	return table
+}()
 
 // anyMonth is month in whatever case.
 func anyMonth(b []byte) time.Month {
 	if len(b) < 3 || !isLetter(b[0]) || !isLetter(b[1]) || !isLetter(b[2]) {
 		return 0
 	}
-	return month([]byte{b[0] &^ 0x20, b[1] | 0x20, b[2] | 0x20})
+	return monthOf(uint32(b[0]&^0x20) | uint32(b[1]|0x20)<<8 | uint32(b[2]|0x20)<<16)
 }
 
 // weekday says whether b begins with "Mon" to "Sun", in whatever case.
@@ -114,10 +151,10 @@ func weekday(b []byte) bool {
 	return false
 }
 
-// two reads two digits; anything else is 99, which no field of a time allows.
+// two reads two digits; anything else is 100, which no field of a time allows.
 func two(b []byte) int {
 	if !isDigit(b[0]) || !isDigit(b[1]) {
-		return 99
+		return 100
 	}
 	return int(b[0]-'0')*10 + int(b[1]-'0')
 }
@@ -394,16 +431,16 @@ func isoStamp(b []byte) (n int, kind StampKind) {
 // allocates, and so that every number is bounded before it is used.
 func isoClock(b []byte) (c clock, n int) {
 	const shortest = len("2026-11-21T03:04:05")
-	if len(b) < shortest || b[4] != '-' && b[4] != '/' && b[4] != ':' || b[7] != b[4] || b[10]|0x20 != 't' && b[10] != ' ' && b[10] != '-' && (b[10] != ':' || b[4] != '/') || b[13] != ':' || b[16] != ':' {
+	if len(b) < shortest || b[4] != '-' && b[4] != '/' && b[4] != ':' || b[7] != b[4] || b[10]|0x20 != 't' && b[10] != ' ' && b[10] != '-' && (b[10] != ':' || b[4] != '/') {
 		return c, 0
 	}
-	if digits(b[:4]) < 4 {
+	t, ok := timeOfDay(b[11:])
+	first, second, mon := two(b), two(b[2:]), two(b[5:])
+	if !ok || first > 99 || second > 99 {
 		return c, 0
 	}
-	c.year = two(b)*100 + two(b[2:])
-	mon := two(b[5:])
-	c.month, c.day, c.hour, c.minute, c.second = time.Month(mon), two(b[8:]), two(b[11:]), two(b[14:]), two(b[17:])
-	if mon < 1 || mon > 12 || c.day < 1 || c.day > 31 || c.hour > 23 || c.minute > 59 || c.second > 60 {
+	c.year, c.month, c.day, c.hour, c.minute, c.second = 100*first+second, time.Month(mon), two(b[8:]), t.hour(), t.minute(), t.second()
+	if mon < 1 || mon > 12 || c.day < 1 || c.day > 31 {
 		return c, 0
 	}
 	rest := b[shortest:]

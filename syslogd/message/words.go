@@ -4,9 +4,8 @@ import "strings"
 
 // What a word of the lists below is.
 const (
-	levelWord = 1 << iota // a severity
-	textWord              // what a text begins with, rather than a host's name
-	hostWord              // of those, what hosts are called too
+	textWord = 1 << iota // what a text begins with, rather than a host's name
+	hostWord             // of those, what hosts are called too
 )
 
 // levels are the names of severities.
@@ -94,7 +93,7 @@ var listed = func() *wordList {
 			l[h].kind |= kind
 		}
 	}
-	add(levels, levelWord|textWord)
+	add(levels, textWord)
 	add(wordsOfHosts, textWord|hostWord)
 	add(wordsOfTexts, textWord)
 	return l
@@ -130,14 +129,33 @@ next:
 
 // isLevel says whether a word is a severity. F5 and others write it between the host and the tag.
 func isLevel(word []byte) bool {
-	if len(word) < len("err") || len(word) > len("emergency") {
-		return false
-	}
-	switch word[0] | 0x20 {
-	case 'a', 'c', 'd', 'e', 'i', 'n', 'w':
-		return kindOf(word)&levelWord != 0
+	switch len(word) {
+	case 3:
+		return isWord(word, "err")
+	case 4:
+		return isWord(word, "info") || isWord(word, "warn") || isWord(word, "crit")
+	case 5:
+		return isWord(word, "error") || isWord(word, "debug") || isWord(word, "alert") || isWord(word, "emerg")
+	case 6:
+		return isWord(word, "notice")
+	case 7:
+		return isWord(word, "warning")
+	case 8:
+		return isWord(word, "critical")
+	case 9:
+		return isWord(word, "emergency")
 	}
 	return false
+}
+
+// isWord says whether word, of the same length, is a word of small letters in whatever case.
+func isWord(word []byte, small string) bool {
+	for i, c := range word {
+		if c|0x20 != small[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // isTextWord says whether a text begins with this word rather than with a host's name.
@@ -171,6 +189,28 @@ func isSeverity(word []byte) bool {
 		return true
 	}
 	return false
+}
+
+// severityAt is the length of a severity at the front of b, which begins with a letter, and of the blank after it; 0 when there is none.
+func severityAt(b []byte) int {
+	i := 1
+	for i < len(b) && i < 10 && isLetter(b[i]) {
+		i++
+	}
+	switch {
+	case i == len(b):
+		return 0
+	case b[i] == ' ' || b[i] == '\t':
+		if !isLevel(b[:i]) {
+			return 0
+		}
+		return i + 1
+	case b[i] == '(' || b[i] == '.' || b[i] == ':' || b[i] == '|' || isDigit(b[i]): // "In(14)", "user.info", "auth|security:info", "local0.info"
+		if word, after := cutBlanks(b); len(after) > 0 && isSeverity(word) {
+			return len(word) + 1
+		}
+	}
+	return 0
 }
 
 // isFacility has the letters that the names of facilities begin with.
