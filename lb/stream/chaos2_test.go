@@ -99,7 +99,7 @@ func (x *chaos) streamsClient(r *rig, kind protocol, rnd *rand.Rand) {
 	var all sync.WaitGroup
 	for range 1 + rnd.IntN(8) {
 		a, rnd, sending := x.ask(rnd, false), rand.New(rand.NewPCG(rnd.Uint64(), 1)), rand.New(rand.NewPCG(rnd.Uint64(), 2))
-		ctx, cancel := context.WithTimeout(x.t.Context(), 15*time.Second)
+		ctx, cancel := context.WithTimeout(x.t.Context(), hung)
 		takesBack := rnd.IntN(6) == 0
 		if takesBack {
 			time.AfterFunc(time.Duration(rnd.IntN(5000))*time.Microsecond, cancel)
@@ -147,7 +147,7 @@ func (x *chaos) framesClient(r *rig, rnd *rand.Rand) {
 		return
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(15 * time.Second))
+	c.SetDeadline(time.Now().Add(hung))
 	w := &framer{t: x.t, c: c, Framer: http2.NewFramer(c, c)}
 	w.enc = hpack.NewEncoder(&w.buf)
 	f := &frames{framer: w, x: x, open: map[uint32]*stream2{}, rnd: rand.New(rand.NewPCG(rnd.Uint64(), 2)), conn: 1<<16 - 1, first: 1<<16 - 1}
