@@ -15,6 +15,38 @@ func (m *Message) opening(b []byte) (rest []byte) {
 	if rest := m.usualTime(b); rest != nil {
 		return rest
 	}
+	return m.oddTime(b)
+}
+
+// usualTime takes the time that nearly all messages begin with, one blank, and then a word that is neither a year nor a zone. It gives nil where
+// there is none.
+func (m *Message) usualTime(b []byte) (rest []byte) {
+	n, kind := bsdStamp(b), BSDStamp
+	if n == 0 && len(b) > 19 && isDigit(b[0]) && b[4] == b[7] {
+		n, kind = isoStamp(b)
+	}
+	if n == 0 {
+		return nil
+	}
+	if rest := b[n:]; len(rest) > 1 && rest[0] == ' ' {
+		next := rest[1]
+		if isLetter(next) && (!isUpper(next) || !zoneFollows(rest[1:])) || isDigit(next) && (len(rest) < 6 || !yearEnds(rest[5:]) || yearAt(rest[1:]) == 0) {
+			m.Kind, m.Stamp = kind, b[:n]
+			return rest[1:]
+		}
+	}
+	if rest, ok := m.stamp(b); ok {
+		return rest
+	}
+	if rest := b[n:]; len(rest) > 0 && rest[0] == ' ' { // "Nov 21 03:04:05 AM. x": the word after it was none of its own
+		m.Kind, m.Stamp = kind, b[:n]
+		return skipBlanks(rest)
+	}
+	return nil
+}
+
+// oddTime takes a time in any of its other forms, and what stands before it.
+func (m *Message) oddTime(b []byte) (rest []byte) {
 	if len(b) > 0 && isLetter(b[0]) && !mayBeDate(b) {
 		return m.origin(b, b, false)
 	}
@@ -75,33 +107,6 @@ func (m *Message) opening(b []byte) (rest []byte) {
 		}
 	}
 	return b
-}
-
-// usualTime takes the time that nearly all messages begin with, one blank, and then a word that is neither a year nor a zone. It gives nil where
-// there is none.
-func (m *Message) usualTime(b []byte) (rest []byte) {
-	n, kind := bsdStamp(b), BSDStamp
-	if n == 0 && len(b) > 19 && isDigit(b[0]) && b[4] == b[7] {
-		n, kind = isoStamp(b)
-	}
-	if n == 0 {
-		return nil
-	}
-	if rest := b[n:]; len(rest) > 1 && rest[0] == ' ' {
-		next := rest[1]
-		if isLetter(next) && (!isUpper(next) || !zoneFollows(rest[1:])) || isDigit(next) && (len(rest) < 6 || !yearEnds(rest[5:]) || yearAt(rest[1:]) == 0) {
-			m.Kind, m.Stamp = kind, b[:n]
-			return rest[1:]
-		}
-	}
-	if rest, ok := m.stamp(b); ok {
-		return rest
-	}
-	if rest := b[n:]; len(rest) > 0 && rest[0] == ' ' { // "Nov 21 03:04:05 AM. x": the word after it was none of its own
-		m.Kind, m.Stamp = kind, b[:n]
-		return skipBlanks(rest)
-	}
-	return nil
 }
 
 // mnemonic is b itself if it begins with Cisco's "%FAC-5-NAME:", or what comes after "00:20:10: " or "1w2d: ", the time since the device
@@ -315,6 +320,42 @@ func (m *Message) host(b []byte) (rest []byte) {
 	if rest := m.usualHost(b); rest != nil {
 		return rest
 	}
+	return m.oddHost(b)
+}
+
+// usualHost takes what nearly all hosts are, what names or addresses are made of and one blank, and gives b itself where a usual tag stands in
+// its place. It gives nil for what has to be looked at more closely.
+func (m *Message) usualHost(b []byte) (rest []byte) {
+	i, seen := 0, uint8(0)
+	for _, c := range b {
+		class := classes[c]
+		if class == 0 {
+			break
+		}
+		seen |= class
+		i++
+	}
+	if i == 0 && len(b) > 0 && b[0] == '%' {
+		return b // Cisco's mnemonics
+	}
+	if i > 0 && i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' && b[i+1] != ':' && classes[b[0]]&(dotClass|dashClass) == 0 && isSureName(b[:i], seen) {
+		m.Host = b[:i]
+		return b[i+1:]
+	}
+	if i > 0 && i+2 < len(b) && seen&(smallClass|upperClass) != 0 && b[i+2] > ' ' && b[i+2] != '%' && (b[i] == ':' && b[i+1] == ' ' || b[i] == '[' && pidFollows(b[i:])) {
+		return b // nearly all lines without a host: "haproxy[42]: ", "sshd: "
+	}
+	if i <= 4 && i+1 < len(b) && b[i] == ':' && b[i+1] != ' ' {
+		if n := ipv6At(b); n > 0 && n+1 < len(b) && b[n] == ' ' && b[n+1] > ' ' && b[n+1] != ':' {
+			m.Host = b[:n]
+			return b[n+1:]
+		}
+	}
+	return nil
+}
+
+// oddHost is host for what usualHost is not sure of.
+func (m *Message) oddHost(b []byte) (rest []byte) {
 	word, after := cutBlanks(b)
 	if len(word) == 0 || len(after) == 0 {
 		return b
@@ -371,37 +412,6 @@ func (m *Message) host(b []byte) (rest []byte) {
 	}
 	m.Host = word
 	return after
-}
-
-// usualHost takes what nearly all hosts are, what names or addresses are made of and one blank, and gives b itself where a usual tag stands in
-// its place. It gives nil for what has to be looked at more closely.
-func (m *Message) usualHost(b []byte) (rest []byte) {
-	i, seen := 0, uint8(0)
-	for _, c := range b {
-		class := classes[c]
-		if class == 0 {
-			break
-		}
-		seen |= class
-		i++
-	}
-	if i == 0 && len(b) > 0 && b[0] == '%' {
-		return b // Cisco's mnemonics
-	}
-	if i > 0 && i+1 < len(b) && b[i] == ' ' && b[i+1] > ' ' && b[i+1] != ':' && classes[b[0]]&(dotClass|dashClass) == 0 && isSureName(b[:i], seen) {
-		m.Host = b[:i]
-		return b[i+1:]
-	}
-	if i > 0 && i+2 < len(b) && seen&(smallClass|upperClass) != 0 && b[i+2] > ' ' && b[i+2] != '%' && (b[i] == ':' && b[i+1] == ' ' || b[i] == '[' && pidFollows(b[i:])) {
-		return b // nearly all lines without a host: "haproxy[42]: ", "sshd: "
-	}
-	if i <= 4 && i+1 < len(b) && b[i] == ':' && b[i+1] != ' ' {
-		if n := ipv6At(b); n > 0 && n+1 < len(b) && b[n] == ' ' && b[n+1] > ' ' && b[n+1] != ':' {
-			m.Host = b[:n]
-			return b[n+1:]
-		}
-	}
-	return nil
 }
 
 // pidFollows says whether b begins with "[42]: ".

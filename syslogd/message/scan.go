@@ -64,11 +64,19 @@ func (m *Message) Parse(b []byte) {
 		}
 	}
 	rest = cutBOM(rest)
-	after := m.opening(rest)
+	after := m.usualTime(rest)
+	if after == nil {
+		after = m.oddTime(rest)
+	}
 	switch {
 	case len(m.Host) > 0:
 	case m.Kind != NoStamp:
-		after = m.host(cutBOM(after))
+		after = cutBOM(after)
+		if past := m.usualHost(after); past != nil {
+			after = past
+		} else {
+			after = m.oddHost(after)
+		}
 	case len(after) > 0 && after[0] <= 'f': // nearly all messages without a time begin with a small letter
 		after = m.address(after)
 	}
