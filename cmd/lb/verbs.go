@@ -26,7 +26,8 @@ type verb struct {
 
 func verbs() map[string]verb {
 	return map[string]verb{
-		"reload":   {outcome("reload", "-if-changed")},
+		"reload":   {reload},
+		"canary":   {canary},
 		"upgrade":  {outcome("upgrade")},
 		"status":   {health},
 		"detach":   {tell("detach")},
@@ -184,21 +185,26 @@ func outcome(command string, flags ...string) func([]string, io.Writer, io.Write
 		if err != nil {
 			return err
 		}
-		if text, ok := strings.CutPrefix(answer, "Refused: "); ok {
-			return errors.New(strings.TrimSpace(text))
-		}
-		head, rest, _ := strings.Cut(answer, "\n--\n")
-		switch head {
-		case "Success=1":
-			return r.say(out, rest)
-		case "Success=0":
-			_ = r.say(errs, rest) // the exit status tells it too
-			return worker.ErrSaid
-		case "":
-			return fmt.Errorf("the master at %s ended before it answered", r.socket)
-		}
-		return errors.New(strings.TrimSpace(answer))
+		return r.conclude(answer, out, errs)
 	}
+}
+
+// conclude shows how a reload went, and is an error if it failed.
+func (r *request) conclude(answer string, out, errs io.Writer) error {
+	if text, ok := strings.CutPrefix(answer, "Refused: "); ok {
+		return errors.New(strings.TrimSpace(text))
+	}
+	head, rest, _ := strings.Cut(answer, "\n--\n")
+	switch head {
+	case "Success=1":
+		return r.say(out, rest)
+	case "Success=0":
+		_ = r.say(errs, rest) // the exit status tells it too
+		return worker.ErrSaid
+	case "":
+		return fmt.Errorf("the master at %s ended before it answered", r.socket)
+	}
+	return errors.New(strings.TrimSpace(answer))
 }
 
 // say shows the master's answer. A journal needs its last line only, and

@@ -22,6 +22,10 @@ type Env struct {
 	// nil without one. The engine owns it.
 	Former *handoff.Conn
 
+	// Back is the connection over which this worker gives everything back to the
+	// one before: it is on trial until Promote. nil as a rule. The engine owns it.
+	Back *handoff.Conn
+
 	// Gave hears which sockets were given to another process; nil: nobody
 	// has to know.
 	Gave func(names []string)

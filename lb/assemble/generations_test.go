@@ -56,6 +56,12 @@ func said(t testing.TB) *notes {
 // first. The sockets of the first are opened, the others share them.
 func begin(t testing.TB, text string, former *generation) *generation {
 	t.Helper()
+	return beginIn(t, text, former, func(*Env) {})
+}
+
+// beginIn is begin in an environment with more in it.
+func beginIn(t testing.TB, text string, former *generation, more func(*Env)) *generation {
+	t.Helper()
 	cfg, err := config.LoadSources([]cfgfile.Source{{Name: "test.cfg", Data: []byte(text)}}, config.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +86,7 @@ func begin(t testing.TB, text string, former *generation) *generation {
 			t.Fatal(err)
 		}
 	}
+	more(&env)
 	own, err := g.socks.Clone()
 	if err != nil {
 		t.Fatal(err)

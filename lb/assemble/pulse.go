@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
 )
@@ -137,4 +138,33 @@ func point(before, now stream.Pulse, waits stats.Latency) stats.Point {
 		At: now.At.Unix(), Requests: rate(now.Requests, before.Requests), Errors: rate(now.Errors, before.Errors),
 		P50: quantile(0.5), P99: quantile(0.99), Conns: now.Conns,
 	}
+}
+
+// figures are what this worker alone has counted, for the judgment of a trial. In
+// mode tcp a session is an exchange, which has failed if there was no server for
+// it; so has a TLS handshake that did.
+func (rt *Runtime) figures() *handoff.Figures {
+	f := &handoff.Figures{Bounds: stats.Bounds[:]}
+	var waits stats.Latency
+	for _, sh := range rt.eng.Shards {
+		c := sh.Read()
+		for i := range c.Front {
+			r := &c.Front[i]
+			f.Handshakes += r.SSLFailed
+			if !rt.eng.Frontends[i].HTTP {
+				f.Sessions += r.SessTotal
+			}
+			for class := range f.Answers {
+				f.Answers[class] += r.Resp[class]
+			}
+			waits.Merge(r.Latency)
+		}
+		for i := range c.Back {
+			if !rt.eng.Backends[i].HTTP {
+				f.Unserved += c.Back[i].ErrConn
+			}
+		}
+	}
+	f.Upto = waits.Cumulative(stats.TotalTime)
+	return f
 }

@@ -121,6 +121,7 @@ func (rt *Runtime) Start() error {
 		}
 	}
 	runtime.GOMAXPROCS(threads + spareThreads)
+	rt.eng.Hold = rt.env.Back != nil
 	rt.ledger.Beat(false)
 	if err := rt.eng.Start(threads); err != nil {
 		return err
@@ -130,6 +131,9 @@ func (rt *Runtime) Start() error {
 	rt.beating = beating
 	if rt.env.Former != nil {
 		rt.generation.Follow(rt.env.Former)
+	}
+	if rt.env.Back != nil {
+		rt.generation.Try(rt.env.Back)
 	}
 	rt.work.Go(func() { rt.tickets.Run(rt.serving) })
 	rt.work.Go(func() { rt.sweepTables(rt.serving) })
@@ -141,15 +145,8 @@ func (rt *Runtime) Start() error {
 	}
 	rt.Set.FollowTracked()
 	rt.checks.Go(func() { rt.Set.Run(rt.serving) })
-	for _, c := range rt.controls {
-		rt.answers.Go(func() {
-			if !rt.generation.AwaitCounts() {
-				return
-			}
-			if err := c.Serve(rt.serving); err != nil {
-				rt.note("stats socket " + c.Listener.Addr().String() + ": " + err.Error())
-			}
-		})
+	if rt.env.Back == nil {
+		rt.answer()
 	}
 	rt.work.Go(rt.tidy)
 	go func() {
@@ -162,6 +159,20 @@ func (rt *Runtime) Start() error {
 		}
 	}()
 	return nil
+}
+
+// answer begins to answer on the stats sockets.
+func (rt *Runtime) answer() {
+	for _, c := range rt.controls {
+		rt.answers.Go(func() {
+			if !rt.generation.AwaitCounts() {
+				return
+			}
+			if err := c.Serve(rt.serving); err != nil {
+				rt.note("stats socket " + c.Listener.Addr().String() + ": " + err.Error())
+			}
+		})
+	}
 }
 
 // tidy returns the memory that the start has left over, once all has come from the
@@ -252,6 +263,29 @@ func (rt *Runtime) endChecks() {
 // Successor implements worker.Engine.
 func (rt *Runtime) Successor(next *handoff.Conn) { rt.generation.Successor(next) }
 
+// A worker on trial (a canary) serves what the one before it gives it: it accepts
+// nothing, and answers on no stats socket, until it is promoted. The protocol is
+// package succession's.
+
+// Partner implements worker.Engine.
+func (rt *Runtime) Partner(back *handoff.Conn) { rt.generation.Partner(back) }
+
+// Share implements worker.Engine.
+func (rt *Runtime) Share(of int) {
+	if of > 0 {
+		rt.generation.Share(of)
+	} else {
+		rt.generation.Disown()
+	}
+}
+
+// Promote implements worker.Engine.
+func (rt *Runtime) Promote() {
+	rt.generation.Promote()
+	rt.eng.Pause(false)
+	rt.answer()
+}
+
 // Pause implements worker.Engine.
 func (rt *Runtime) Pause(on bool) { rt.eng.Pause(on) }
 
@@ -265,7 +299,7 @@ func (rt *Runtime) Status() handoff.Status {
 	snap := rt.Snapshot()
 	st := handoff.Status{
 		Connections: int64(rt.eng.Conns()), Moved: rt.generation.Moved(), Draining: rt.eng.Draining(),
-		Total: int64(snap.Info.CumConns), Requests: int64(snap.Info.CumReqs),
+		Total: int64(snap.Info.CumConns), Requests: int64(snap.Info.CumReqs), Own: rt.figures(),
 	}
 	for _, h := range rt.receivers[:min(len(rt.receivers), handoff.MaxTroubled)] {
 		st.Logs = append(st.Logs, handoff.LogStatus{Target: h.Address, Sent: h.Sent(), Lost: h.Lost()})

@@ -33,6 +33,8 @@ const (
 	Left          Kind = "f72f3744b1c34625bb3b853e18defbfc" // a generation has finished what it had and is gone
 	WorkerCrashed Kind = "3c5c6a2b45fd4d21bc3516e4471ff949" // the worker that served is gone, and another one is started
 	TakenBack     Kind = "8b4b65bd08d34e6d978dc00eb27706e5" // the configuration before is loaded again, because the new one killed its worker
+	TrialBegun    Kind = "0d1e9bd6c2dd4bd68d4f5df6a7ce31a5" // a new configuration serves a part of the traffic, on trial
+	TrialEnded    Kind = "5a0f37ac2d0f4c62a3f1c4a68ab7a0b9" // a trial is over: promoted, or taken back
 	CrashLoop     Kind = "fe7e38a85420484bab59bd3c388fa95f" // workers die in a row, and the next one has to wait
 	RequestsLost  Kind = "6eb1aecd1e724a75af302908dc0a5a4a" // requests in flight in a worker that was killed
 	MasterGone    Kind = "c710d742979f4892a08579dad85fc873" // a worker serves on without a master

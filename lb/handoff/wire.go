@@ -42,6 +42,14 @@ const (
 	// state and its connections to the next.
 	Successor = "successor"
 
+	// A worker may be on trial beside the one that serves (a canary). Partner comes
+	// to the latter with one end of a connection whose other end the former finds
+	// among its sockets, as Back. Share says how many of the new connections the
+	// successor gets, and Promote that the trial is over and it serves all.
+	Partner = "partner"
+	Share   = "share"
+	Promote = "promote"
+
 	// Flights brings the memory in which a worker notes its requests in
 	// flight. Should it be killed, its master gives that memory with LostFlights to
 	// the worker that serves then, which logs what was lost.
@@ -65,6 +73,10 @@ const (
 // Sockets order. No socket has this name.
 const Former = "@former"
 
+// Back is the name of the connection over which a worker on trial gives back what it
+// got, among the descriptors of a Sockets order.
+const Back = "@back"
+
 // Facts is what a master has to know about a worker and its configuration.
 // The master never reads the configuration itself.
 type Facts struct {
@@ -76,6 +88,7 @@ type Facts struct {
 	Digest     string        `json:"digest,omitempty"` // of the configuration's text
 	Pidfile    string        `json:"pidfile,omitempty"`
 	HardStop   time.Duration `json:"hardstop,omitempty"` // hard-stop-after; 0: no bound
+	Shares     bool          `json:"shares,omitempty"`   // it can share its new connections with a worker on trial
 }
 
 // BackendStatus is how many servers of a backend are up.
@@ -112,6 +125,19 @@ type Status struct {
 	Detail   string          `json:"detail,omitempty"`
 	// Logs is what this worker alone has sent to each receiver of log lines.
 	Logs []LogStatus `json:"logs,omitempty"`
+	// Own is what this worker alone has counted.
+	Own *Figures `json:"own,omitempty"`
+}
+
+// Figures are what a trial is judged by. They only grow, unless an operator clears
+// the counters.
+type Figures struct {
+	Answers    [6]uint64 `json:"answers"`    // to requests: 1xx, 2xx, ... 5xx, others
+	Sessions   uint64    `json:"sessions"`   // in mode tcp
+	Unserved   uint64    `json:"unserved"`   // of those: no server could be reached
+	Handshakes uint64    `json:"handshakes"` // of TLS that failed
+	Bounds     []uint32  `json:"bounds"`     // of the buckets of Upto, ms
+	Upto       []uint64  `json:"upto"`       // how many exchanges took no longer than each bound; the last one is all
 }
 
 // Report is a message from a worker.
@@ -133,6 +159,7 @@ type Order struct {
 	More   bool        `json:"more,omitempty"`
 	Errors []WantError `json:"errors,omitempty"`
 	Story  *Reloads    `json:"story,omitempty"`
+	Share  int         `json:"share,omitempty"` // of 10,000 new connections; 0: the trial is over, and was no success
 }
 
 // WantError says why a wanted socket cannot be had.

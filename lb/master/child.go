@@ -47,7 +47,8 @@ func RendezvousPath(prefix string, pid int) string { return fmt.Sprintf("%s.work
 // spawn starts a worker. Until it is ready both its outputs are a pipe that is
 // read here: whatever it says in the meantime, a panic included, is the reason
 // why it did not come up.
-func (r *run) spawn(snapshot *os.File) (*worker, error) {
+// onTrial says that it is to serve what another worker gives it.
+func (r *run) spawn(snapshot *os.File, onTrial bool) (*worker, error) {
 	link, theirs, err := handoff.Pair()
 	if err != nil {
 		return nil, err
@@ -85,7 +86,9 @@ func (r *run) spawn(snapshot *os.File) (*worker, error) {
 	w := r.newWorker(link)
 	w.pid, w.process = cmd.Process.Pid, cmd.Process
 	w.facts = handoff.Facts{Pid: w.pid, Generation: r.generation, Reloads: r.reloads, Started: time.Now()}
-	r.keepLink(w)
+	if !onTrial { // the next master would not know what to do with it
+		r.keepLink(w)
+	}
 	heard := make(chan struct{})
 	go func() {
 		defer close(heard)

@@ -120,6 +120,7 @@ func commands() []command {
 		{"prompt", "stay and ask for the next command", func(s *session, _ []string) { s.prompt = true }, false},
 		{"quit", "end the connection", func(s *session, _ []string) { s.quit = true }, false},
 		{"reload", "start a new worker with the configuration of now, wait for it and say how it went; `reload if-changed` does nothing for an equal one", (*session).reloadNow, true},
+		{"canary", "`canary status`, `promote` or `abort`: the trial that `reload canary 5% for 60s` has begun", (*session).canaryNow, false},
 		{"upgrade", "replace this master by the program on disk, then reload", (*session).upgradeNow, true},
 		{"show proc", "the processes", (*session).showProc, false},
 		{"show version", "the version", func(s *session, _ []string) { fmt.Fprintln(s.w, s.Version) }, false},
@@ -160,9 +161,18 @@ func (s *session) showHelp([]string) {
 // reloadNow waits for the outcome and says it as HAProxy does: Success=0 or 1,
 // two dashes, all messages.
 func (s *session) reloadNow(words []string) {
-	ifChanged := slices.Contains(words, "if-changed")
 	waiter := make(chan Outcome, 1)
-	s.post(func() { s.reload(waiter, ifChanged) })
+	if len(words) > 0 && words[0] == "canary" {
+		c, err := ParseCanary(words[1:])
+		if err != nil {
+			s.sayOutcome(Outcome{Reason: err.Error()})
+			return
+		}
+		s.post(func() { s.try(waiter, c) })
+	} else {
+		ifChanged := slices.Contains(words, "if-changed")
+		s.post(func() { s.reload(waiter, ifChanged) })
+	}
 	select {
 	case o := <-waiter:
 		s.sayOutcome(o)
@@ -193,10 +203,17 @@ func SayOutcome(w io.Writer, o Outcome) {
 	case o.Unchanged:
 		fmt.Fprintf(w, "Nothing has changed, generation %d serves on.\n", o.Generation)
 	case o.OK:
-		fmt.Fprintf(w, "Generation %d serves.\n", o.Generation)
+		fmt.Fprintf(w, "Generation %d serves.%s\n", o.Generation, withSpace(o.Verdict))
 	default:
 		fmt.Fprintf(w, "Reload failed: %s\n", o.Reason)
 	}
+}
+
+func withSpace(text string) string {
+	if text == "" {
+		return ""
+	}
+	return " " + text
 }
 
 // stopNow answers when the workers have ended, by the end of the connection.

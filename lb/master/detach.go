@@ -35,6 +35,10 @@ func (r *run) detach() error {
 // begins with the configuration of then; but one for which nothing serves is
 // waited for, as it may run a former configuration that only this master has.
 func (r *run) part() {
+	if r.trial != nil {
+		r.takeBackTrial("the master is being restarted, which loads the configuration of then")
+		return // ended comes back
+	}
 	if w := r.starting; w != nil {
 		if r.current == nil && len(r.adopting) == 0 {
 			return // ended comes back

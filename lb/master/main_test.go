@@ -360,3 +360,7 @@ func (e *lineEngine) Status() process.Status {
 func (e *lineEngine) Clients() (open, moved int64) { return e.Status().Connections, 0 }
 
 var _ io.Writer = (*words)(nil)
+
+func (e *lineEngine) Partner(back *handoff.Conn) { back.Close() }
+func (e *lineEngine) Share(int)                  {}
+func (e *lineEngine) Promote()                   {}

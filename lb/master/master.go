@@ -102,6 +102,7 @@ type run struct {
 
 	current  *worker   // serves
 	starting *worker   // will serve, or not
+	trial    *trial    // a worker that serves a share of what is new; nil as a rule
 	old      []*worker // finish what they have
 	adopting []*worker // have not said who they are yet
 
@@ -212,6 +213,9 @@ func (r *run) workers() []*worker {
 		if w != nil {
 			all = append(all, w)
 		}
+	}
+	if r.trial != nil {
+		all = append(all, r.trial.w)
 	}
 	return all
 }

@@ -52,6 +52,9 @@ func (r *run) procTable() string {
 	if r.current != nil {
 		line(r.current)
 	}
+	if r.trial != nil {
+		line(r.trial.w)
+	}
 	if len(r.old) > 0 {
 		b.WriteString("# old workers\n")
 		for _, w := range r.old {
@@ -154,6 +157,9 @@ func (r *run) statusText() string {
 		b.WriteString("no worker serves\n")
 	default:
 		fmt.Fprintf(&b, "generation %d (worker %d) serves since %s\n", r.current.facts.Generation, r.current.pid, r.good.Format(time.DateTime))
+	}
+	if line := r.trialLine(); line != "" {
+		b.WriteString(line + "\n")
 	}
 	for _, w := range r.old {
 		fmt.Fprintf(&b, "generation %d (worker %d) finishes what it has\n", w.facts.Generation, w.pid)

@@ -28,8 +28,11 @@ type attempt struct {
 	snapshot *os.File
 	// ifChanged gives up when the configuration is the one that serves.
 	ifChanged bool
-	unchanged bool // and it was
-	owing     bool // it is a restart, and somebody waits for its outcome
+	unchanged bool    // and it was
+	owing     bool    // it is a restart, and somebody waits for its outcome
+	canary    *Canary // how it is tried; nil: it takes over at once
+	tried     bool    // the trial has begun
+	verdict   string  // of it
 	// former is the worker that has to stop accepting before the attempt has
 	// ended; nil until the new one is ready.
 	former *worker
@@ -42,6 +45,7 @@ type Outcome struct {
 	Generation int
 	Reason     string // one sentence when it failed
 	Text       string // all that the new worker said
+	Verdict    string // of a trial that went well
 	When       time.Time
 }
 
@@ -52,6 +56,12 @@ type Outcome struct {
 func (r *run) reload(waiter chan Outcome, ifChanged bool) {
 	if r.stopping {
 		answer(waiter, Outcome{Reason: "the master is stopping", When: time.Now()})
+		return
+	}
+	if r.trial != nil {
+		reason := r.onTrial()
+		r.Log.Warn("a reload was refused: " + reason)
+		answer(waiter, Outcome{Reason: reason, When: time.Now()})
 		return
 	}
 	r.pace.ask(time.Now())
@@ -86,7 +96,7 @@ func (r *run) begin(a attempt) {
 		r.aside("Reloading")
 		r.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d\nSTATUS=%s", monotonic(), r.loadingLine()))
 	}
-	w, err := r.spawn(a.snapshot)
+	w, err := r.spawn(a.snapshot, a.canary != nil)
 	if err != nil {
 		r.ended(Outcome{Reason: err.Error()})
 		return
@@ -109,8 +119,21 @@ func (r *run) isReady(w *worker) {
 	}
 	w.timer.Stop()
 	w.ready, w.readyAt = true, time.Now()
+	r.starting = nil
+	if r.attempt.canary != nil {
+		if r.current != nil {
+			r.beginTrial(w)
+			return
+		}
+		r.order(w, handoff.Promote) // the other one has crashed
+	}
+	r.succeed(w)
+}
+
+// succeed makes w the worker that serves.
+func (r *run) succeed(w *worker) {
 	former := r.current
-	r.current, r.starting = w, nil
+	r.current = w
 	r.crashes.serves(r.attempt.why, former)
 	r.sendLostFlights()
 	r.closeUnwanted()
@@ -173,6 +196,7 @@ func (r *run) ended(o Outcome) {
 		o.Text = r.current.words.String()
 	}
 	a := r.attempt
+	o.Verdict = a.verdict
 	r.attempt = attempt{}
 	if a.owing && !o.OK {
 		r.failRestart(a, o)
@@ -260,6 +284,13 @@ func (r *run) exited(w *worker, how string) {
 		_ = os.Remove(RendezvousPath(r.Rendezvous, w.pid))
 	}
 	r.switched(w)
+	switch {
+	case r.trial == nil:
+	case w == r.trial.w:
+		r.lostTrial(how)
+	case w == r.current: // there is nothing to compare with
+		r.takeBackTrial(fmt.Sprintf("worker %d (generation %d), which it was compared with, is gone", w.pid, w.facts.Generation))
+	}
 	if w == r.current && how == "" {
 		how = "exited although nobody asked it to"
 	}

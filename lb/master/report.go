@@ -93,6 +93,9 @@ func (r *run) reportFailure(a attempt, o Outcome, about []slog.Attr) {
 	if a.why == reloading && r.current != nil {
 		kind = event.ReloadFailed
 		verdict = fmt.Sprintf("reload %d failed, generation %d serves on", r.reloads, r.current.facts.Generation)
+		if a.tried {
+			kind = event.TrialEnded
+		}
 		if a.owing {
 			verdict = fmt.Sprintf("the restart failed, generation %d serves on", r.current.facts.Generation)
 		}
@@ -149,6 +152,9 @@ func (r *run) statusLine() string {
 	}
 	if n := len(r.old); n > 0 {
 		fmt.Fprintf(&b, ", %d older finishing", n)
+	}
+	if line := r.trialLine(); line != "" {
+		b.WriteString("; " + line)
 	}
 	if c := &r.crashes; c.ever > 0 {
 		fmt.Fprintf(&b, "; workers before it crashed %s, the last one at %s: it %s", times(c.ever), c.last.Format(time.DateTime), c.how)

@@ -63,6 +63,17 @@ func (r *run) connectToSuccessor(w *worker) {
 	}
 	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Successor}, fds: fds[:1], own: true})
 	r.send(w, parcel{order: handoff.Order{Kind: handoff.Sockets, Names: []string{handoff.Former}, More: true}, fds: fds[1:], own: true})
+	if r.attempt.canary == nil {
+		return
+	}
+	back, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		r.Log.Error(fmt.Sprintf("connect worker %d, which is to be on trial, to worker %d: %v", w.pid, r.current.pid, err))
+		w.kill()
+		return
+	}
+	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Partner}, fds: back[:1], own: true})
+	r.send(w, parcel{order: handoff.Order{Kind: handoff.Sockets, Names: []string{handoff.Back}, More: true}, fds: back[1:], own: true})
 }
 
 func (w *worker) names() []string {

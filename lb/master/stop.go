@@ -106,6 +106,9 @@ func (r *run) beginStop() {
 	}
 	r.stopping = true
 	r.notify("STOPPING=1\nSTATUS=Stopping")
+	if r.trial != nil {
+		r.takeBackTrial("the master is stopping")
+	}
 	if r.starting != nil {
 		r.starting.kill()
 	}

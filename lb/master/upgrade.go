@@ -46,7 +46,7 @@ func (s *session) upgradeNow([]string) {
 		return
 	}
 	errs := make(chan error, 1)
-	if s.post(func() { s.whenIdle(func() { errs <- s.become(client) }) }) {
+	if s.post(func() { s.upgrade(client, errs) }) {
 		// There is no answer but a failure.
 		select {
 		case err := <-errs:
@@ -55,6 +55,15 @@ func (s *session) upgradeNow([]string) {
 			s.say("Upgrade failed: the master has ended")
 		}
 	}
+}
+
+// upgrade becomes the program on disk when nothing else is under way.
+func (r *run) upgrade(client *net.UnixConn, errs chan<- error) {
+	if r.trial != nil {
+		errs <- errors.New(r.onTrial())
+		return
+	}
+	r.whenIdle(func() { errs <- r.become(client) })
 }
 
 // checkBinary lets the program on disk check the configuration: one that does

@@ -50,11 +50,16 @@ func (h *History) Add(p Point) {
 	h.past.Points = latest(append(h.past.Points, p), points)
 }
 
-// Inherit goes on from what an earlier process had, with a mark.
+// Inherit goes on from what an earlier process had, with a mark. Where that process
+// has more by now, it may be called again.
 func (h *History) Inherit(p Past, m Mark) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.past.Points = latest(append(slices.Clone(p.Points), h.past.Points...), points)
+	own := h.past.Points
+	if n := len(p.Points); n > 0 {
+		own = slices.DeleteFunc(own, func(o Point) bool { return o.At <= p.Points[n-1].At })
+	}
+	h.past.Points = latest(append(slices.Clone(p.Points), own...), points)
 	h.past.Marks = latest(append(slices.Clone(p.Marks), m), marks)
 }
 

@@ -76,6 +76,10 @@ func (sh *Shard) adopt(p *Parcel) (start func()) {
 		if len(p.FDs) == 1 {
 			return sh.adoptServer(p)
 		}
+	case FreshParcel:
+		if len(p.FDs) == 1 {
+			return sh.adoptFresh(p)
+		}
 	}
 	return nil
 }

@@ -47,6 +47,11 @@ type Engine struct {
 
 	Shards []*Shard
 
+	// Hold has the engine begin paused: it serves what it is given, and accepts
+	// nothing until Pause(false). Set before Start.
+	Hold  bool
+	share atomic.Pointer[share] // nil: all new connections are served here
+
 	// Leaving says what Drain does with idle connections that do not move to
 	// another process. Set before Drain.
 	Leaving Leaving
@@ -390,6 +395,7 @@ func (e *Engine) Drain() {
 	if !e.accepting.CompareAndSwap(true, false) {
 		return
 	}
+	e.share.Store(nil)
 	for _, sh := range e.Shards {
 		sh.Loop.Call(sh.drain)
 	}

@@ -29,6 +29,8 @@ const (
 	SecureServerParcel Kind = "server-tls"
 
 	MuxParcel Kind = "client-h2" // a client that speaks HTTP/2, over TLS or not
+
+	FreshParcel Kind = "fresh" // a client of which nothing has been read, TLS included (share.go)
 )
 
 // Parcel is one connection, or the pair of a tunnel, on its way to another
@@ -87,6 +89,9 @@ func (p *Parcel) Secrets() []*[]byte { return append(p.TLS.Secrets(), p.BackTLS.
 // that a receiver has to speak to do right by p: one that does not know of what
 // is new would serve it wrongly.
 func (p *Parcel) Needs() int {
+	if p.Kind == FreshParcel {
+		return 4
+	}
 	if p.Mux != nil || p.TLS != nil || p.BackTLS != nil {
 		return 3
 	}

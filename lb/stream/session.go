@@ -92,11 +92,20 @@ func (l *sessionList) remove(s *session) {
 
 // newSession begins a session on an accepted descriptor; sh.sa holds the
 // peer's address. The request is likely there already, so it is read at once.
-func (sh *Shard) newSession(ln *Listener, fd int) {
-	s := sh.takeSession(ln, fd)
+func (sh *Shard) newSession(ln *Listener, fd int) { sh.greet(ln, fd, sh.peerOf(ln)) }
+
+// peerOf is the address of the client that was just accepted.
+func (sh *Shard) peerOf(ln *Listener) (peer netip.AddrPort) {
 	if !ln.Unix {
-		s.peer = backend.FromRaw(&sh.sa)
+		peer = backend.FromRaw(&sh.sa)
 	}
+	return peer
+}
+
+// greet begins a session of which nothing has been read.
+func (sh *Shard) greet(ln *Listener, fd int, peer netip.AddrPort) {
+	s := sh.takeSession(ln, fd)
+	s.peer = peer
 	sh.Front[s.fe.Index].accepted(sh.Loop.Now())
 	s.fe.Paces.Sessions.count()
 	switch {

@@ -29,6 +29,7 @@ type Shard struct {
 
 	scratch
 	flightLog
+	sharer sharer
 	muxing
 	linking
 	spares
@@ -107,6 +108,8 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 		Server:    make([]ServerCounters, len(e.Servers)),
 		pools:     make([]idlePool, len(e.Servers)),
 		halfHeads: map[*session][]byte{},
+
+		paused: e.Hold,
 	}
 	l.Buffers.SetSize(e.Limits.head() + loop.BufferSize - DefaultHead) // a head, and what rules make of it
 	for _, head := range [...]*http1.Head{&sh.req, &sh.res, &sh.muxHead, &sh.linkHead} {
@@ -129,6 +132,7 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 	sh.lateTick.OnExpire = expireFunc(sh.registerLate)
 	sh.trim.OnExpire = expireFunc(sh.trimMemory)
 	l.Arm(&sh.trim, trimInterval.Milliseconds())
+	l.AtTurnEnd(sh.sendAside)
 	l.AtTurnEnd(sh.flushFrames) // which may log
 	l.AtTurnEnd(sh.flushLogs)
 	return sh, nil
@@ -273,6 +277,9 @@ func (a *acceptor) accept() (more bool) {
 		}
 		a.refused = false
 		a.begun()
+		if sh.putAside(a.ln, fd) {
+			continue
+		}
 		sh.newSession(a.ln, fd)
 	}
 	return true

@@ -134,6 +134,7 @@ type predecessors struct {
 	counts // of workers that are gone
 	living []*predecessor
 	passed []*predecessor // the next worker counts them now; for the last answers here
+	peers  []*predecessor // were the other worker of a trial, which goes on alone
 }
 
 // predecessor is an earlier worker that has connections left: its totals as
@@ -147,6 +148,7 @@ type predecessor struct {
 	busy  map[*backend.Server]int // places it holds
 	sent  bool                    // all that was counted before the worker here began to serve
 	stale bool                    // what it sends is from before a `clear counters` here
+	peer  bool                    // it is the other worker of a trial: what it counts is not passed on
 }
 
 type rowKey struct {
@@ -192,7 +194,7 @@ func (f *predecessors) join(link *handoff.Conn) *predecessor {
 func (f *predecessors) take(p *predecessor, rows []rowCounts, total *totals) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p.sent = p.sent || total != nil
+	p.sent = p.sent || total != nil && !p.peer
 	if p.stale {
 		return
 	}
@@ -223,6 +225,9 @@ func (f *predecessors) complete() bool {
 func (f *predecessors) leave(p *predecessor) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if slices.Contains(f.peers, p) {
+		return // it counts for itself
+	}
 	f.living = slices.DeleteFunc(f.living, func(o *predecessor) bool { return o == p })
 	f.freePlaces(p)
 	for _, r := range p.rows {
@@ -289,7 +294,7 @@ func (f *predecessors) release(p *predecessor) (rows []rowCounts, total *totals,
 func (f *predecessors) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, p := range f.living {
+	for _, p := range slices.Concat(f.living, f.peers) {
 		p.link.Close()
 	}
 }
@@ -315,7 +320,9 @@ func (f *predecessors) addRow(r *rowCounts) {
 	defer f.mu.Unlock()
 	f.before(r)
 	for _, p := range f.living {
-		p.before(r)
+		if !p.peer {
+			p.before(r)
+		}
 	}
 }
 
@@ -324,7 +331,9 @@ func (f *predecessors) addTotals(t *totals) {
 	defer f.mu.Unlock()
 	t.merge(&f.total)
 	for _, p := range f.living {
-		t.merge(&p.total)
+		if !p.peer {
+			t.merge(&p.total)
+		}
 	}
 }
 
@@ -347,16 +356,20 @@ func (f *predecessors) addPassedTotals(t *totals) {
 }
 
 // clear forgets the maxima, or all, and returns the workers before, which have
-// to do the same: until they have, what they send does not count.
-func (f *predecessors) clear(all bool) (living []*predecessor) {
+// to do the same: until they have, what they send does not count. Who is asked by
+// another worker need not ask it in turn.
+func (f *predecessors) clear(all, asked bool) (living []*predecessor) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clearRows(f.rows, all)
 	for _, p := range f.living {
 		clearRows(p.rows, all)
-		p.stale = true
 		if all {
 			p.total = totals{}
+		}
+		if !p.peer || !asked {
+			p.stale = true
+			living = append(living, p)
 		}
 	}
 	for _, p := range f.passed {
@@ -368,7 +381,7 @@ func (f *predecessors) clear(all bool) (living []*predecessor) {
 	if all {
 		f.total = totals{}
 	}
-	return slices.Clone(f.living)
+	return living
 }
 
 func clearRows(rows map[rowKey]rowCounts, all bool) {

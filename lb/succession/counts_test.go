@@ -73,7 +73,7 @@ func TestFormerSums(t *testing.T) {
 	if row.Count.ReqTotal != 17 {
 		t.Errorf("the last answers have %d in a row, want 17", row.Count.ReqTotal)
 	}
-	f.clear(true)
+	f.clear(true, false)
 	sum(0)
 }
 

@@ -48,7 +48,7 @@ import (
 
 // Version is that of the messages. It grows when a receiver would do wrong that
 // ignores something new (stream.Parcel.Needs). A build that says none is of 1.
-const Version = 3
+const Version = 4
 
 // Kinds of messages.
 const (
@@ -81,7 +81,8 @@ type message struct {
 	Parcels []*stream.Parcel `json:"parcels,omitempty"`
 	FDs     []int            `json:"fds,omitempty"` // how many descriptors each parcel has
 	Taken   []bool           `json:"taken,omitempty"`
-	All     bool             `json:"all,omitempty"` // with clear: not the maxima alone
+	All     bool             `json:"all,omitempty"`  // with clear: not the maxima alone
+	Back    bool             `json:"back,omitempty"` // with ask: nothing but counts, load and connections, from a worker on trial
 }
 
 // Secrets implements handoff.Secretive.
@@ -152,6 +153,9 @@ type Generation struct {
 	before predecessors // the workers before, and what they have counted
 	next   *successor   // the worker that will take over, once there is one
 
+	disowned *successor // the other worker of a trial that is over; nil as a rule
+	onTrial  bool       // next is. Owned by whoever calls Share, Disown and Leave
+
 	sending  sync.Mutex // held while counts are made and sent: a later sum must not arrive first. Lock order: before counting.
 	lastSent bool       // sending guards it: nothing is counted any more
 
@@ -197,7 +201,12 @@ func (g *Generation) Snapshot() *stats.Snapshot {
 // ClearCounters forgets the maxima, or all counters, here and in the workers
 // before.
 func (g *Generation) ClearCounters(all bool) {
-	for _, p := range g.before.clear(all) {
+	g.clear(all, nil)
+}
+
+// clear is ClearCounters, which asker has asked for; nil is somebody here.
+func (g *Generation) clear(all bool, asker *successor) {
+	for _, p := range g.before.clear(all, asker != nil) {
 		// An error means that it has left: what it counted is cleared.
 		_ = p.link.Send(message{Kind: kindClear, All: all}, nil, sendWait)
 	}
@@ -217,8 +226,10 @@ func (g *Generation) Moved() int64 {
 
 // Close ends the connections to the other workers.
 func (g *Generation) Close() {
-	if g.next != nil {
-		g.next.link.Close()
+	for _, s := range []*successor{g.next, g.disowned} {
+		if s != nil {
+			s.link.Close()
+		}
 	}
 	g.before.close()
 }

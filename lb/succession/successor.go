@@ -28,6 +28,7 @@ type successor struct {
 	version atomic.Int64           // that it speaks
 	policy  atomic.Pointer[string] // what the next worker's configuration says
 	moved   atomic.Int64           // client connections that it has taken
+	over    bool                   // of a trial that has ended; Generation.sending guards it
 }
 
 // Successor meets the worker that will take over; the connection is the
@@ -58,6 +59,10 @@ func (g *Generation) listenTo(s *successor) {
 		case kindAsk:
 			s.policy.Store(&l.Policy)
 			s.version.Store(int64(max(l.Version, 1)))
+			if l.Back {
+				g.work.Go(func() { g.sendLoad(s) })
+				continue
+			}
 			if err := g.beginTables(s); err != nil {
 				g.Warn("send the stick tables to the next worker: " + err.Error())
 			}
@@ -152,17 +157,11 @@ func (g *Generation) unsentCounts() (rows []rowCounts, total *totals) {
 	info := g.Count(func(r *stats.Row) {
 		c := countsOf(r)
 		c.Downtime = 0 // which goes with the servers' state
-		g.before.addRow(&c)
-		k, known := c.key(), c
-		known.Latency = stats.Latency{} // grows only with the rest
-		if g.sent[k] != known && !c.isZero() {
-			g.sent[k] = known
-			rows = append(rows, c)
-		}
+		rows = g.addUnsent(rows, &c)
 		if g.final == nil {
 			c.Downtime += r.Downtime
 			if g.before.addPassedRow(&c); !c.isZero() {
-				all.rows[k] = c
+				all.rows[c.key()] = c
 			}
 		}
 	})
@@ -180,7 +179,7 @@ func (g *Generation) unsentCounts() (rows []rowCounts, total *totals) {
 func (g *Generation) clearFor(s *successor, all bool) {
 	g.sending.Lock() // counts from before must not follow kindCleared
 	defer g.sending.Unlock()
-	g.ClearCounters(all)
+	g.clear(all, s)
 	g.counting.Lock()
 	g.sent = nil
 	g.counting.Unlock()
@@ -242,6 +241,7 @@ func (g *Generation) handover(s *successor) {
 	if p := s.policy.Load(); p != nil && *p != "" {
 		policy = *p
 	}
+	g.settleTrial(s)
 	if err := g.catchUp(s); err != nil {
 		g.Warn("send the stick tables to the next worker: " + err.Error())
 	}
@@ -299,7 +299,7 @@ func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
 		return nil, fmt.Errorf("%d connections were sent and %d answered for", len(at), len(taken))
 	}
 	for k, i := range at {
-		if all[i] = taken[k]; all[i] && parcels[i].Kind != stream.ServerParcel {
+		if all[i] = taken[k]; all[i] && parcels[i].Kind != stream.ServerParcel && parcels[i].Kind != stream.FreshParcel {
 			s.moved.Add(1)
 		}
 	}

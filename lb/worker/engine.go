@@ -31,6 +31,17 @@ type Engine interface {
 	// asks for, and at Drain the connections. The engine owns the connection.
 	Successor(next *handoff.Conn)
 
+	// Partner introduces a process that is on trial: it has back for its successor,
+	// should the trial fail. The engine owns the connection.
+	Partner(back *handoff.Conn)
+
+	// Share has the successor, which is on trial, get that many of 10,000 new
+	// connections. 0 ends the trial: there is no successor.
+	Share(of int)
+
+	// Promote ends the trial of this process: it serves all.
+	Promote()
+
 	// Flights is the memory that tells what was in flight should this process
 	// be killed; nil if there is none. Its descriptor is the engine's.
 	Flights() *os.File

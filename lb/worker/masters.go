@@ -26,6 +26,11 @@ func (l *life) masterGone() {
 		l.read(next)
 		return
 	}
+	if l.trial {
+		l.say(slog.LevelWarn, event.TrialEnded, "the master is gone, which would have judged this trial: giving back what is open")
+		l.drain()
+		return
+	}
 	if l.Rendezvous == nil {
 		l.say(slog.LevelWarn, event.MasterGone, "the master is gone, finishing what is open")
 		l.drain()
@@ -91,6 +96,9 @@ func (l *life) newMaster(c *handoff.Conn) {
 // introduce tells a new master what this worker is and gives it the sockets,
 // and what it needs should this worker be killed.
 func (l *life) introduce() {
+	if l.trial { // its judge is gone
+		l.drain()
+	}
 	if fd, err := memfile(l.plan.Snapshot); err == nil {
 		// An error tells the next message too.
 		_ = l.Link.Send(handoff.Report{Kind: handoff.Snapshot}, []int{fd}, linkWait)

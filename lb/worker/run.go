@@ -137,6 +137,7 @@ func (p *Process) prepare() error {
 	p.facts.Reloads = p.Env.Reloads
 	p.facts.Version = p.Env.Version
 	p.facts.Started = p.Env.Started
+	p.facts.Shares = true
 	plan.Facts = p.facts
 
 	if plan.Hide {
@@ -240,6 +241,13 @@ func (p *Process) build() error {
 			return err
 		}
 		p.Env.Former = former
+	}
+	if fd, ok := socks.Take(handoff.Back); ok {
+		back, err := handoff.NewConn(os.NewFile(uintptr(fd), "back"))
+		if err != nil {
+			return err
+		}
+		p.Env.Back = back
 	}
 	kept, err := socks.Clone()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 
 // serve obeys until the engine is done. It returns the exit status.
 func (p *Process) serve() int {
-	l := &life{Process: p, done: p.engine.Done(), quit: make(chan struct{})}
+	l := &life{Process: p, done: p.engine.Done(), quit: make(chan struct{}), trial: p.Env.Back != nil}
 	defer close(l.quit)
 	if p.Link != nil {
 		l.read(p.Link)
@@ -54,6 +54,7 @@ type life struct {
 	next     *handoff.Conn    // a master that came before the end of the one before was heard of; nil as a rule
 	look     <-chan time.Time // for the end of the service; nil with a master
 	draining bool
+	trial    bool // until the master has judged it
 	paused   bool
 	status   int
 
@@ -124,6 +125,10 @@ func (l *life) obey(o order) {
 		l.successor(o.fds[0])
 		return
 	}
+	if o.Kind == handoff.Partner && len(o.fds) == 1 {
+		l.partner(o.fds[0])
+		return
+	}
 	if o.Kind == handoff.LostFlights && len(o.fds) == 1 {
 		l.engine.LogLost(os.NewFile(uintptr(o.fds[0]), "flights"))
 		return
@@ -139,6 +144,15 @@ func (l *life) obey(o order) {
 	case handoff.Story:
 		if o.Story != nil {
 			l.engine.SetReloads(*o.Story)
+		}
+	case handoff.Share:
+		if !l.draining {
+			l.engine.Share(o.Share)
+		}
+	case handoff.Promote:
+		if l.trial && !l.draining {
+			l.trial = false
+			l.engine.Promote()
 		}
 	case handoff.Drain:
 		l.drain()
@@ -177,6 +191,16 @@ func (l *life) successor(fd int) {
 		return
 	}
 	l.engine.Successor(next)
+}
+
+// partner hears of a process on trial.
+func (l *life) partner(fd int) {
+	back, err := handoff.NewConn(os.NewFile(uintptr(fd), "partner"))
+	if err != nil {
+		l.Env.Logger.Warn("meet the worker on trial: " + err.Error())
+		return
+	}
+	l.engine.Partner(back)
 }
 
 // drain begins to leave. hard-stop-after counts from here.

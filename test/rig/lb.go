@@ -109,8 +109,13 @@ func (b *LB) Configure(text string) error {
 }
 
 // Reload runs `lb reload` and returns what it said.
-func (b *LB) Reload(ctx context.Context) (string, error) {
-	return verb(ctx, b.program, "reload", "-S", b.Master)
+func (b *LB) Reload(ctx context.Context, options ...string) (string, error) {
+	return b.Verb(ctx, "reload", options...)
+}
+
+// Verb runs a command for the master.
+func (b *LB) Verb(ctx context.Context, name string, words ...string) (string, error) {
+	return verb(ctx, b.program, append([]string{name}, append(words, "-S", b.Master)...)...)
 }
 
 // Status runs `lb status`.

@@ -1,0 +1,121 @@
+package assemble
+
+import (
+	"fmt"
+	"testing"
+
+	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/stats"
+	"lbsyslogd/test/wait"
+)
+
+// try begins a generation on trial, which gets half of the new connections of g.
+func (g *generation) try(t testing.TB, text string) *generation {
+	t.Helper()
+	next := beginIn(t, text, g, func(env *Env) {
+		ours, theirs, err := handoff.Pair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Partner(ours)
+		if env.Back, err = handoff.NewConn(theirs); err != nil {
+			t.Fatal(err)
+		}
+	})
+	g.Share(5000)
+	return next
+}
+
+// count waits until both generations show what both have counted, each with the
+// other's.
+func sameCounts(t *testing.T, requests uint64, all ...*generation) {
+	t.Helper()
+	for _, g := range all {
+		wait.Until(t, fmt.Sprintf("a generation to show %d requests", requests), func() bool {
+			return g.row(t, stats.Frontend, "fe", "").ReqTotal == requests && g.row(t, stats.Server, "be", "s1").SessTotal == requests
+		})
+	}
+}
+
+// A trial that ends well and one that ends badly: every second connection goes to the generation on trial, connections go on in the one that is left, and
+// each request is counted once, whichever generation is asked, also by one that comes later.
+func TestTrial(t *testing.T) {
+	server, _, _ := slowServer(t)
+	for _, good := range []bool{false, true} {
+		t.Run(fmt.Sprintf("good %v", good), func(t *testing.T) {
+			addr := freeAddr(t)
+			text := configFor(addr, server, "")
+			old := begin(t, text, nil)
+			fresh := old.try(t, text)
+			var clients []*browser
+			for i := range 10 {
+				b := browse(t, addr)
+				b.get(fmt.Sprintf("/%d", i))
+				clients = append(clients, b)
+			}
+			if a, b := old.Status(), fresh.Status(); a.Connections != 5 || b.Connections != 5 || a.Own.Answers[1] != 5 || b.Own.Answers[1] != 5 {
+				t.Errorf("the old generation has %d connections, the new one %d; %+v %+v", a.Connections, b.Connections, a.Own, b.Own)
+			}
+			sameCounts(t, 10, old, fresh)
+			left, gone := old, fresh
+			if good {
+				left, gone = fresh, old
+				fresh.Promote()
+			} else {
+				old.Share(0)
+			}
+			gone.Drain()
+			for _, b := range clients {
+				b.get("/again")
+			}
+			gone.left(t)
+			sameCounts(t, 20, left)
+			if n := left.Status().Connections; n != 10 {
+				t.Errorf("%d connections are open", n)
+			}
+			for range 4 { // it serves all alone
+				b := browse(t, addr)
+				b.get("/new")
+				clients = append(clients, b)
+			}
+			next := left.follow(t, text)
+			left.left(t)
+			next.told(t)
+			for _, b := range clients {
+				b.get("/next")
+			}
+			sameCounts(t, 38, next)
+			next.ClearCounters(true)
+			sameCounts(t, 0, next)
+		})
+	}
+}
+
+// What an operator does during a trial holds after it, and counters are cleared in both.
+func TestOperatorsDuringATrial(t *testing.T) {
+	server, _, _ := slowServer(t)
+	addr := freeAddr(t)
+	text := configFor(addr, server, "")
+	old := begin(t, text, nil)
+	fresh := old.try(t, text)
+	browse(t, addr).get("/1")
+	browse(t, addr).get("/2")
+	sameCounts(t, 2, old, fresh)
+	old.ClearCounters(true)
+	sameCounts(t, 0, old, fresh)
+	if err := old.SetFrontendMaxConn("fe", 77); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.SetWeight("be", "s1", 7); err != nil {
+		t.Fatal(err)
+	}
+	fresh.Promote()
+	old.Drain()
+	old.left(t)
+	if n := fresh.row(t, stats.Frontend, "fe", "").SessLimit; n != 77 {
+		t.Errorf("maxconn is %d", n)
+	}
+	if n := fresh.row(t, stats.Server, "be", "s1").UserWeight; n != 7 {
+		t.Errorf("the weight is %d", n)
+	}
+}
