@@ -185,7 +185,7 @@ func TestPoliteClientsLoseNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k := new(keeper)
 			s.Name, s.Size, s.Log, s.Most, s.MostEach = name, 512, slog.New(slog.DiscardHandler), 100, 100
-			s.NewHandler = func() Handler { return k }
+			s.NewHandler, s.closing = func() Handler { return k }, time.Hour
 			if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
 				t.Fatal(err)
 			}
@@ -236,6 +236,70 @@ func TestPoliteClientsLoseNothing(t *testing.T) {
 				t.Errorf("%d messages of %d", got, total)
 			}
 		})
+	}
+}
+
+// TestEndWithClientsInTheQueue ends a Stream that has not accepted its clients yet.
+func TestEndWithClientsInTheQueue(t *testing.T) {
+	k := new(keeper)
+	s := &Stream{
+		Name: "tcp://test", Size: 1024, Most: 10, MostEach: 10, NewHandler: func() Handler { return k }, Log: slog.New(slog.DiscardHandler), closing: time.Hour,
+	}
+	if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		c := dial(t, "tcp", s.Describe().Address)
+		say(t, c, "<13>in time\n")
+		c.Close()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Run(ctx)
+	if got := k.got(); len(got) != 3 {
+		t.Errorf("%d messages of 3", len(got))
+	}
+}
+
+// TestEndInTheHandshake ends a Stream when a client has finished its side of the TLS handshake, and the Stream has not.
+func TestEndInTheHandshake(t *testing.T) {
+	a := newAuthority(t)
+	a.sign("server", a)
+	config, err := (&Certs{Cert: a.path("server"), Key: a.path("server")}).Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := new(keeper)
+	s := &Stream{
+		Name: "tls://test", Size: 1024, Most: 10, MostEach: 10, TLS: config, NewHandler: func() Handler { return k }, Log: slog.New(slog.DiscardHandler),
+		closing: time.Hour,
+	}
+	if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { defer close(ended); s.Run(ctx) }()
+	client := &corked{Conn: dial(t, "tcp", s.Describe().Address)}
+	secure := tls.Client(client, &tls.Config{InsecureSkipVerify: true})
+	if err := secure.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	say(t, secure, "<13>hello\n")
+	cancel()
+	wait.Until(t, "the end to begin", func() bool {
+		c, err := net.Dial("tcp", s.Describe().Address)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	say(t, client.Conn, string(client.held))
+	client.Conn.(*net.TCPConn).CloseWrite()
+	<-ended
+	if got := k.got(); len(got) != 1 {
+		t.Errorf("got %q", got)
 	}
 }
 

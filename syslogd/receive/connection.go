@@ -55,7 +55,8 @@ type connection struct {
 
 const (
 	handshakeTime = 10 * time.Second
-	// closeTimeout is how long a client has to end when we want to: it is informed, and what it sends until then is still read.
+	// closeTimeout is how long a client has to end when we want to: it is informed, and what it sends until then is still read. One in its
+	// handshake has as long to finish that before.
 	closeTimeout = time.Second
 )
 
@@ -93,7 +94,7 @@ func (c *connection) begin(ctx context.Context) error {
 	c.try = c.attempt
 	if c.stream.TLS != nil {
 		c.secure = tls.Server(wire{c.conn, c}, c.stream.TLS)
-		hurry, cancel := context.WithTimeout(ctx, handshakeTime)
+		hurry, cancel := context.WithTimeout(context.WithoutCancel(ctx), handshakeTime) // at the end, wake sets a limit
 		defer cancel()
 		if err := c.secure.HandshakeContext(hurry); err != nil {
 			return err
@@ -103,6 +104,10 @@ func (c *connection) begin(ctx context.Context) error {
 	defer c.mu.Unlock()
 	c.busy.Store(c.secure != nil) // messages may have come with the end of the handshake
 	c.ready = true
+	if c.secure != nil && ctx.Err() != nil && !c.banned {
+		c.conn.SetDeadline(time.Time{})
+		c.conn.SetReadDeadline(time.Now()) // wake was called in the handshake
+	}
 	return nil
 }
 
@@ -242,12 +247,16 @@ func (c *connection) woken(ctx context.Context) error {
 	return errors.Join(c.drain(), io.EOF)
 }
 
-// wake has the connection end, unless it is about to.
+// wake has the connection end, unless it is about to. A client in its handshake may finish that first: it may have sent messages with its end.
 func (c *connection) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.leaving {
+	switch {
+	case c.leaving || c.banned:
+	case c.ready:
 		c.conn.SetReadDeadline(time.Now())
+	default:
+		c.conn.SetDeadline(time.Now().Add(c.stream.closeTime()))
 	}
 }
 
@@ -263,7 +272,7 @@ func (c *connection) ban() {
 func (c *connection) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.leaving, c.until = true, time.Now().Add(closeTimeout)
+	c.leaving, c.until = true, time.Now().Add(c.stream.closeTime())
 	if c.secure != nil {
 		c.conn.SetWriteDeadline(c.until)
 		_ = c.secure.CloseWrite() // if that fails, the client learns it when we close

@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -39,6 +40,7 @@ type Stream struct {
 	NewHandler func() Handler
 	Log        *slog.Logger
 
+	closing   time.Duration // how long a client has to end; 0: closeTimeout
 	listener  *net.TCPListener
 	inherited bool
 	absent    bool // no interface had the address when it was opened
@@ -103,38 +105,38 @@ func (s *Stream) Run(ctx context.Context) {
 	}()
 	defer clients.Wait()
 	defer s.end()
-	interruptReads := func() {
-		s.listener.Close()
+	interrupt := func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.listener.SetDeadline(time.Now())
 		for c := range s.conns {
 			c.wake()
 		}
 	}
-	defer context.AfterFunc(ctx, interruptReads)()
-	defer interruptReads() // ctx says that it is done a moment before it calls interruptReads, and may then not call it any more
-	for {
+	defer func() {
+		s.listener.Close()
+		interrupt() // ctx says that it is done a moment before it calls interrupt, and may then not call it any more
+	}()
+	defer context.AfterFunc(ctx, interrupt)()
+	for ctx.Err() == nil {
 		conn, err := s.listener.AcceptTCP()
-		if ctx.Err() != nil {
-			if conn != nil { // just so, and it may have been written to
-				s.take(ctx, conn, &clients)
-			}
-			return
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case err == nil:
+			s.take(ctx, conn, &clients)
+		case ctx.Err() != nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			s.catchUp(ctx, &clients)
-			continue
-		}
-		if err != nil {
+		default:
 			s.failed.Add(1)
 			s.acceptErrors.Note(err)
 			select { // EMFILE and the like pass; a loop at full speed would not help
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
 			}
-			continue
 		}
-		s.take(ctx, conn, &clients)
+	}
+	if !s.inherited { // closing the socket resets the connections that wait, and they may have been written to
+		s.catchUp(ctx, &clients)
 	}
 }
 
@@ -150,6 +152,9 @@ func (s *Stream) take(ctx context.Context, conn *net.TCPConn, clients *sync.Wait
 		c.run(ctx)
 	})
 }
+
+// closeTime is how long a client has to end.
+func (s *Stream) closeTime() time.Duration { return cmp.Or(s.closing, closeTimeout) }
 
 // end answers those who wait for the next accept.
 func (s *Stream) end() {
