@@ -2,7 +2,6 @@ package master
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -26,15 +25,7 @@ func TestSplit(t *testing.T) {
 func TestCommandsForWorkers(t *testing.T) {
 	r := newRig(t)
 	r.start("listen " + r.addr)
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_, first, err := exchange(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, first := r.connect()
 	if answer := r.ask("reload"); !strings.HasPrefix(answer, "Success=1") {
 		t.Fatal(answer)
 	}

@@ -240,15 +240,7 @@ func TestAProvenConfigurationIsNotTakenBack(t *testing.T) {
 func TestAStopWithoutAMaster(t *testing.T) {
 	r := newRig(t)
 	r.start("listen " + r.addr)
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_, pid, err := exchange(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, pid := r.connect()
 	if err := os.WriteFile(r.config+".stopped", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -187,6 +187,21 @@ func exchange(c net.Conn) (generation, pid int, err error) {
 	return generation, pid, err
 }
 
+// connect opens a connection that stays open until the test ends, and says whose it is.
+func (r *rig) connect() (c net.Conn, pid int) {
+	r.t.Helper()
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	_, pid, err = exchange(c)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c, pid
+}
+
 func (r *rig) mustCall() (generation, pid int) {
 	r.t.Helper()
 	generation, pid, err := r.call()
@@ -234,15 +249,7 @@ func TestReloadMovesToANewWorker(t *testing.T) {
 func TestConnectionsStayWithTheOldWorker(t *testing.T) {
 	r := newRig(t)
 	r.start("listen " + r.addr)
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_, first, err := exchange(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, first := r.connect()
 	r.ask("reload")
 	generation, pid, err := exchange(c)
 	if err != nil || generation != 1 || pid != first {
@@ -264,15 +271,7 @@ func TestConnectionsStayWithTheOldWorker(t *testing.T) {
 func TestHardStopAfterBoundsAnOldWorker(t *testing.T) {
 	r := newRig(t)
 	r.start("listen "+r.addr, "hard-stop-after 100ms")
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_, first, err := exchange(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, first := r.connect()
 	r.ask("reload")
 	r.await("hard-stop-after ends the old worker", func() bool { return !running(first) })
 }
@@ -527,15 +526,7 @@ func TestAFirstStartThatFailsEndsTheMaster(t *testing.T) {
 func TestAKilledMasterIsSucceeded(t *testing.T) {
 	r := newRig(t)
 	r.start("listen " + r.addr)
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_, first, err := exchange(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, first := r.connect()
 	r.cmd.Process.Kill()
 	<-r.gone
 	if g, pid := r.mustCall(); g != 1 || pid != first {
@@ -598,15 +589,7 @@ func TestDetachLeavesTheWorkers(t *testing.T) {
 func TestUpgradeKeepsPidWorkersAndConnections(t *testing.T) {
 	r := newRig(t)
 	r.start("listen " + r.addr)
-	c, err := net.Dial("tcp", r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	_, first, err := exchange(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, first := r.connect()
 	r.configure("nonsense")
 	if a := r.ask("upgrade"); !strings.HasPrefix(a, "Upgrade failed, nothing has changed") || !strings.Contains(a, "t.cfg:1") {
 		t.Errorf("a bad upgrade answers %q", a)

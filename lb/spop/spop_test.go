@@ -11,42 +11,30 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/accept"
 )
 
 // agent answers each question by a function of its own, which may end the connection.
 func agent(t *testing.T, greeting func() []byte, reply func(c net.Conn, f frame)) *Agent {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
+	addr := accept.Each(t, "127.0.0.1:0", func(c net.Conn) {
+		r := bufio.NewReader(c)
+		if f, err := readFrame(r, 1<<16); err != nil || f.kind != hello {
+			return
+		}
+		c.Write(greeting())
 		for {
-			c, err := l.Accept()
+			f, err := readFrame(r, 1<<16)
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				r := bufio.NewReader(c)
-				if f, err := readFrame(r, 1<<16); err != nil || f.kind != hello {
-					return
-				}
-				c.Write(greeting())
-				for {
-					f, err := readFrame(r, 1<<16)
-					if err != nil {
-						return
-					}
-					reply(c, f)
-				}
-			}()
+			reply(c, f)
 		}
-	}()
+	})
 	a := &Agent{Dial: func(ctx context.Context) (net.Conn, func(), error) {
 		var d net.Dialer
-		c, err := d.DialContext(ctx, "tcp", l.Addr().String())
+		c, err := d.DialContext(ctx, "tcp", addr)
 		return c, func() {}, err
 	}}
 	t.Cleanup(a.Close)

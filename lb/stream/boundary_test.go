@@ -11,31 +11,17 @@ import (
 
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/test/accept"
 	"lbsyslogd/test/wait"
 )
 
 // script is a server that answers each connection by hand.
 func script(t *testing.T, serve func(c *net.TCPConn, br *bufio.Reader)) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				c.SetDeadline(time.Now().Add(20 * time.Second))
-				serve(c.(*net.TCPConn), bufio.NewReader(c))
-			}()
-		}
-	}()
-	return ln.Addr().String()
+	return accept.Each(t, "127.0.0.1:0", func(c net.Conn) {
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		serve(c.(*net.TCPConn), bufio.NewReader(c))
+	})
 }
 
 // readHead reads one request head and gives its first line, "" at the end.

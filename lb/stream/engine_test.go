@@ -19,6 +19,7 @@ import (
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/test/accept"
 )
 
 // rig is an engine with one frontend and one backend on loopback.
@@ -246,25 +247,11 @@ func TestOldClient(t *testing.T) {
 }
 
 func TestTunnel(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				b, _ := io.ReadAll(c) // until the client's half-close
-				fmt.Fprintf(c, "%d bytes", len(b))
-			}()
-		}
-	}()
-	r := newRig(t, false, []string{ln.Addr().String()}, nil)
+	addr := accept.Each(t, "127.0.0.1:0", func(c net.Conn) {
+		b, _ := io.ReadAll(c) // until the client's half-close
+		fmt.Fprintf(c, "%d bytes", len(b))
+	})
+	r := newRig(t, false, []string{addr}, nil)
 	c, err := net.Dial("tcp", r.addr)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/logformat"
+	"lbsyslogd/test/accept"
 	"lbsyslogd/test/wait"
 )
 
@@ -290,20 +291,10 @@ func TestTLSToServersInTCPMode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				io.Copy(c, c)
-				c.(*tls.Conn).CloseWrite()
-			}()
-		}
-	}()
+	accept.On(t, ln, func(c net.Conn) {
+		io.Copy(c, c)
+		c.(*tls.Conn).CloseWrite()
+	})
 	r := newRig(t, false, []string{ln.Addr().String()}, toTLS(t, trusting(), "str(tcp.example)"))
 	c := connect(t, r.addr)
 	c.say("hello")

@@ -2,7 +2,6 @@ package forward
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/test/accept"
 	"lbsyslogd/test/wait"
 )
 
@@ -21,42 +21,28 @@ import (
 func TestCircle(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	var came, news atomic.Uint64
-	go func() {
+	addr := accept.Each(t, "127.0.0.1:0", func(c net.Conn) {
+		in := bufio.NewReader(c)
 		for {
-			c, err := l.Accept()
+			count, err := in.ReadString(' ')
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				in := bufio.NewReader(c)
-				for {
-					count, err := in.ReadString(' ')
-					if err != nil {
-						return
-					}
-					n, _ := strconv.Atoi(strings.TrimSuffix(count, " "))
-					b := make([]byte, n)
-					if _, err := io.ReadFull(in, b); err != nil {
-						return
-					}
-					came.Add(1)
-					if strings.HasSuffix(string(b), "n=7") {
-						news.Add(1)
-					}
-					w.Write(append(b, '\n'))
-				}
-			}()
+			n, _ := strconv.Atoi(strings.TrimSuffix(count, " "))
+			b := make([]byte, n)
+			if _, err := io.ReadFull(in, b); err != nil {
+				return
+			}
+			came.Add(1)
+			if strings.HasSuffix(string(b), "n=7") {
+				news.Add(1)
+			}
+			w.Write(append(b, '\n'))
 		}
-	}()
+	})
 	f := &Forwarder{
-		Address: l.Addr().String(), File: w, Log: slog.New(slog.DiscardHandler), Session: 20 * time.Millisecond, Settle: time.Millisecond,
+		Address: addr, File: w, Log: slog.New(slog.DiscardHandler), Session: 20 * time.Millisecond, Settle: time.Millisecond,
 		circle: circle{after: 200 * time.Millisecond},
 	}
 	f.Start()

@@ -13,50 +13,37 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/accept"
 )
 
 // scripted is a server that gives each path the answer that is written for it, byte for byte, and closes after it if that has no length.
 func scripted(t *testing.T, answers map[string]string) (addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", host+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
+	return accept.Each(t, host+":0", func(c net.Conn) {
+		r := bufio.NewReader(c)
 		for {
-			c, err := l.Accept()
+			req, err := http.ReadRequest(r)
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				r := bufio.NewReader(c)
-				for {
-					req, err := http.ReadRequest(r)
-					if err != nil {
-						return
-					}
-					answer, ok := answers[req.URL.Path]
-					if !ok {
-						answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-					}
-					if req.URL.Path == "/accepts" {
-						text := fmt.Sprintf("%q", req.Header["Accept-Encoding"])
-						answer = fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
-					}
-					if req.Method == "HEAD" {
-						answer, _, _ = strings.Cut(answer, "\r\n\r\n")
-						answer += "\r\n\r\n"
-					}
-					if _, err := io.WriteString(c, answer); err != nil || !strings.Contains(answer, "Content-Length") && !strings.Contains(answer, "chunked") {
-						return
-					}
-				}
-			}()
+			answer, ok := answers[req.URL.Path]
+			if !ok {
+				answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+			}
+			if req.URL.Path == "/accepts" {
+				text := fmt.Sprintf("%q", req.Header["Accept-Encoding"])
+				answer = fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", len(text), text)
+			}
+			if req.Method == "HEAD" {
+				answer, _, _ = strings.Cut(answer, "\r\n\r\n")
+				answer += "\r\n\r\n"
+			}
+			if _, err := io.WriteString(c, answer); err != nil || !strings.Contains(answer, "Content-Length") && !strings.Contains(answer, "chunked") {
+				return
+			}
 		}
-	}()
-	return l.Addr().String()
+	})
 }
 
 // unpacked describes an answer whose body may be compressed: what a client that knows the coding makes of it.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/accept"
 )
 
 // TestWhatFramingIsRefused holds the points of docs/haproxy-compat.md, "Where framing is stricter": each message that two servers could read in two
@@ -57,34 +59,20 @@ func TestWhatFramingIsRefused(t *testing.T) {
 
 // TestInterimAnswers: answers before the answer are passed on, but not without end.
 func TestInterimAnswers(t *testing.T) {
-	ln, err := net.Listen("tcp", host+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
+	addr := accept.Each(t, host+":0", func(c net.Conn) {
+		r := bufio.NewReader(c)
 		for {
-			c, err := ln.Accept()
+			req, err := http.ReadRequest(r)
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				r := bufio.NewReader(c)
-				for {
-					req, err := http.ReadRequest(r)
-					if err != nil {
-						return
-					}
-					n, _ := strconv.Atoi(req.URL.Query().Get("n"))
-					if _, err := io.WriteString(c, strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", n)+"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); err != nil {
-						return
-					}
-				}
-			}()
+			n, _ := strconv.Atoi(req.URL.Query().Get("n"))
+			if _, err := io.WriteString(c, strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", n)+"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"); err != nil {
+				return
+			}
 		}
-	}()
-	s := start(t, built.LB, preface("", "%ST %ts")+"frontend f\n  bind HTTP\n  default_backend b\nbackend b\n  server s "+ln.Addr().String()+"\n", nil)
+	})
+	s := start(t, built.LB, preface("", "%ST %ts")+"frontend f\n  bind HTTP\n  default_backend b\nbackend b\n  server s "+addr+"\n", nil)
 	for _, c := range []struct{ interim, passed, status int }{{3, 3, 200}, {1000, 1000, 200}, {1001, 1000, 0}} {
 		c1, err := net.Dial("tcp", s.addr)
 		if err != nil {

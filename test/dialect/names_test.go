@@ -7,40 +7,27 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/accept"
 )
 
 // mirror is a server whose answer has a text of its own in the head, and the request's head as its body.
 func mirror(t *testing.T, head string) (addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", host+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
+	return accept.Each(t, host+":0", func(c net.Conn) {
+		r, text := bufio.NewReader(c), ""
 		for {
-			c, err := l.Accept()
+			line, err := r.ReadString('\n')
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				r, text := bufio.NewReader(c), ""
-				for {
-					line, err := r.ReadString('\n')
-					if err != nil {
-						return
-					}
-					if line == "\r\n" {
-						break
-					}
-					text += line
-				}
-				fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", head, len(text), text)
-			}()
+			if line == "\r\n" {
+				break
+			}
+			text += line
 		}
-	}()
-	return l.Addr().String()
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", head, len(text), text)
+	})
 }
 
 // TestNamesOfFields: names that are not what a peer expects are deleted, refused, let through or written in the case that it minds, and targets with

@@ -7,30 +7,17 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/accept"
 )
 
 // spoa is an agent that sets txn.PREFIX.saw to what it was told, in words, and sess.PREFIX.ip to the first address in it. A message called "bad" ends the
 // connection, one called "slow" has no answer.
 func spoa(t *testing.T) (addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", host+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				serveSPOP(c)
-			}()
-		}
-	}()
-	return l.Addr().String()
+	return accept.Each(t, host+":0", func(c net.Conn) {
+		serveSPOP(c)
+	})
 }
 
 func serveSPOP(c net.Conn) {
