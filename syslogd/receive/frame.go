@@ -14,8 +14,8 @@ import "bytes"
 //
 // A length that is wrong puts the stream out of step. It shows when what follows a counted message does not begin like a message. Then the
 // next length that is right is looked for: one at whose end another message begins, or the data ends. What stands before it is a message
-// of its own, so that nothing is dropped. Only a stream that has counted octets, and has been found out of step, is searched:
-// otherwise anybody who can bring text into a message could forge others.
+// of its own, so that nothing is dropped. Only a stream that has counted octets, and has been found out of step, is searched, and one
+// whose message begins with what can only be a wrong count (oddCount): otherwise anybody who can bring text into a message could forge others.
 //
 // The zero value with a size is ready.
 type framer struct {
@@ -44,6 +44,8 @@ const (
 const (
 	// maxDigits of a length.
 	maxDigits = 6
+	// maxHeader is how much may stand before a priority and be meant for a length.
+	maxHeader = 32
 	// maxLength is the largest length that is believed: a wrong one costs as much as it says. Nobody sends such messages.
 	maxLength = 256 << 10
 	// frameSlack is how much larger than a message the buffer is, for the length and to find the end of large ones.
@@ -66,7 +68,7 @@ func (f *framer) take(data []byte, emit func(msg []byte, size int)) (rest []byte
 		if f.long > 0 {
 			return f.takeLong(data, emit)
 		}
-		if data[0] == '\n' || data[0] == 0 {
+		if data[0] == '\n' || data[0] == 0 || data[0] == '\r' && f.counted {
 			data = data[1:] // an end after an end
 			continue
 		}
@@ -137,14 +139,16 @@ func (f *framer) realEnd(body []byte, length int) int {
 // takeLong's.
 func (f *framer) takeLine(data []byte, emit func(msg []byte, size int)) int {
 	end, drop := f.lineEnd(data)
+	from := 0
 	if end < 0 && len(data) > f.size {
 		if any := bytes.IndexAny(data, "\n\x00"); any >= 0 {
 			end, drop = any, 1 // of the other kind, for want of one of the stream's own
 		}
 	}
-	if f.counted {
-		if at, sure := findCounted(data); at > 0 && (end < 0 || at < end) && (sure || end < 0 && len(data) > f.size) {
-			end, drop = at, 0
+	if odd := oddCount(data); f.counted || odd > 0 {
+		if at, sure := findCounted(data[odd:]); at > 0 && (end < 0 || odd+at < end) && (sure || end < 0 && len(data) > f.size) {
+			from, end, drop = odd, odd+at, 0
+			f.counted = true
 			f.lost++
 		} else if end >= 0 && data[0] != '<' {
 			f.lost++
@@ -153,7 +157,7 @@ func (f *framer) takeLine(data []byte, emit func(msg []byte, size int)) int {
 	switch {
 	case end >= 0:
 		f.counted = f.counted && drop == 0
-		emit(data[:min(end, f.size)], end)
+		emit(data[from:min(end, from+f.size)], end-from)
 		return end + drop
 	case len(data) > f.size:
 		f.long = f.size
@@ -212,15 +216,20 @@ func (f *framer) takeLong(data []byte, emit func(msg []byte, size int)) (rest []
 func (f *framer) end(rest []byte, emit func(msg []byte, size int)) {
 	for len(rest) > 0 && f.skip == 0 {
 		length, header, verdict := frameLength(rest)
-		body := rest[min(header, len(rest)):]
 		if verdict != frameCounted {
-			emit(rest[:min(len(rest), f.size)], max(len(rest), f.long))
-			return
+			header, length = oddCount(rest), max(len(rest), f.long)
 		}
-		at, sure := findCounted(body)
-		if !sure {
+		body := rest[header:]
+		at, sure := 0, false
+		if verdict == frameCounted || f.counted || header > 0 {
+			at, sure = findCounted(body)
+		}
+		if !sure || f.long > 0 {
+			if verdict != frameCounted {
+				body = rest // of a line its count is a part
+			}
 			if len(body) > 0 {
-				emit(body[:min(len(body), f.size)], length) // its size says that it is cut
+				emit(body[:min(len(body), f.size)], length) // its size says whether it is cut
 			}
 			return
 		}
@@ -238,7 +247,7 @@ const (
 	frameLine
 )
 
-// frameLength reads "LENGTH <" at the front of data.
+// frameLength reads "LENGTH <" at the front of data, and any more blanks than one as a part of what is counted.
 func frameLength(data []byte) (length, header int, verdict frameVerdict) {
 	i := 0
 	for i < len(data) && i <= maxDigits && isDigit(data[i]) {
@@ -248,14 +257,42 @@ func frameLength(data []byte) (length, header int, verdict frameVerdict) {
 	switch {
 	case i == len(data) && i <= maxDigits:
 		return 0, 0, frameUnknown
-	case i == 0 || i > maxDigits || data[0] == '0' || data[i] != ' ' || length > maxLength:
-		return 0, 0, frameLine
-	case i+1 == len(data):
-		return 0, 0, frameUnknown
-	case data[i+1] != '<':
+	case i == 0 || i > maxDigits || length == 0 || data[i] != ' ' || length > maxLength:
 		return 0, 0, frameLine
 	}
-	return length, i + 1, frameCounted
+	for i++; i < len(data) && data[i] == ' ' && data[i-1] == ' ' && i < maxHeader && length > 1; i++ {
+		length--
+	}
+	switch {
+	case i == len(data):
+		return 0, 0, frameUnknown
+	case data[i] != '<':
+		return 0, 0, frameLine
+	}
+	return length, i, frameCounted
+}
+
+// oddCount is the length of what stands before the priority at the front of data and must be meant for a length, but is none: "0 <14>", "-5 <14>",
+// "999999999 <14>", "34<14>", "34\t<14>", " 34 <14>". 0 is anything else.
+func oddCount(data []byte) int {
+	i := 0
+	for i < len(data) && i < maxHeader && bytes.IndexByte([]byte(" \t+-"), data[i]) >= 0 {
+		i++
+	}
+	first := i
+	for i < len(data) && i < maxHeader && isDigit(data[i]) {
+		i++
+	}
+	if i == first {
+		return 0
+	}
+	for i < len(data) && i < maxHeader && (data[i] == ' ' || data[i] == '\t') {
+		i++
+	}
+	if !hasPriority(data[i:]) {
+		return 0
+	}
+	return i
 }
 
 // hasPriority says whether a message begins with a priority, as far as its form goes.
