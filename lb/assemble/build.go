@@ -190,7 +190,7 @@ func (b *builder) frontends(socks *handoff.Set) {
 		}
 		fe := &stream.Frontend{
 			Proxy: b.common(p), Index: len(b.eng.Frontends), MaxConn: int32(p.MaxConn),
-			Default: b.nodes[p.DefaultBackend], MonitorURI: p.MonitorURI, NoH2Upgrade: p.NoH2Upgrade,
+			Default: b.nodes[p.DefaultBackend], MonitorURI: p.MonitorURI, NoH2Upgrade: p.NoH2Upgrade, Upgrades: p.Upgrades,
 			ReqCaptures: captures(p.ReqCaptures), ResCaptures: captures(p.ResCaptures),
 			CookieCapture: stream.Capture(p.CookieCapture), MonitorFails: p.MonitorFails, UniqueID: p.UniqueID,
 		}

@@ -101,6 +101,7 @@ func (p *parser) resolveMode(d *draft) {
 		}
 		return
 	}
+	d.Upgrades = p.upgrades(d)
 	drop := func(what string) {
 		p.report.Warnf(d.Pos, "%s ignored for %s '%s' as it requires HTTP mode (see 'mode')", what, d.section, d.Name)
 	}
@@ -117,7 +118,7 @@ func (p *parser) resolveMode(d *draft) {
 		p.report.Warnf(d.Pos, "'tcp-response content' rules in %s '%s' do not wait for what the server says, and find nothing in it: write 'tcp-response inspect-delay <time>'", d.section, d.Name)
 	}
 	for stage := range rule.Stages {
-		if stage.HTTP() && len(d.Rules[stage]) > 0 {
+		if stage.HTTP() && len(d.Rules[stage]) > 0 && !d.Upgrades {
 			drop("'" + stage.String() + "' rules")
 			d.Rules[stage] = nil
 		}
@@ -128,21 +129,21 @@ func (p *parser) resolveMode(d *draft) {
 		}
 		d.Cookie = nil
 	}
-	if d.MonitorURI != "" {
+	if d.MonitorURI != "" && !d.Upgrades {
 		drop("'monitor-uri'")
 		d.MonitorURI = ""
 	}
-	if d.Compression != nil {
+	if d.Compression != nil && !d.Upgrades {
 		if !inherited || d.base.Compression == nil {
 			drop("'compression'")
 		}
 		d.Compression = nil
 	}
-	if d.UniqueHeader != "" {
+	if d.UniqueHeader != "" && !d.Upgrades {
 		drop("'unique-id-header'")
 		d.UniqueHeader = ""
 	}
-	if len(d.ReqCaptures)+len(d.ResCaptures) > 0 || d.CookieCapture != (Capture{}) {
+	if !d.Upgrades && (len(d.ReqCaptures)+len(d.ResCaptures) > 0 || d.CookieCapture != (Capture{})) {
 		drop("'capture'")
 		d.ReqCaptures, d.ResCaptures, d.CookieCapture = nil, nil, Capture{}
 	}
@@ -152,13 +153,13 @@ func (p *parser) resolveMode(d *draft) {
 		}
 		d.Stats = nil
 	}
-	if d.ForwardFor != nil {
+	if d.ForwardFor != nil && !d.Upgrades {
 		if !inherited || d.base.ForwardFor == nil {
 			drop("'option forwardfor'")
 		}
 		d.ForwardFor = nil
 	}
-	if d.OriginalTo != nil {
+	if d.OriginalTo != nil && !d.Upgrades {
 		if !inherited || d.base.OriginalTo == nil {
 			drop("'option originalto'")
 		}
@@ -174,6 +175,19 @@ func (p *parser) resolveMode(d *draft) {
 		p.report.Warnf(d.Pos, "'balance uri' ignored for %s '%s' as it requires HTTP mode. Falling back to round robin", d.section, d.Name)
 		d.Balance = Balance{Algo: "roundrobin"}
 	}
+}
+
+// upgrades reports whether connections of a frontend in mode tcp may become
+// connections of requests.
+func (p *parser) upgrades(d *draft) bool {
+	if !d.Frontend {
+		return false
+	}
+	http := func(name string) bool {
+		return slices.ContainsFunc(p.byName[name], func(other *draft) bool { return other.Backend && other.Mode == HTTP })
+	}
+	return slices.ContainsFunc(d.Rules[rule.Content], (*rule.Rule).Switches) || http(d.DefaultBackend) ||
+		slices.ContainsFunc(d.UseBackends, func(use UseBackend) bool { return use.Name != nil || http(use.Backend) })
 }
 
 // checkALPN warns of protocols that a client may agree on and an HTTP frontend
@@ -226,7 +240,7 @@ func (p *parser) checkBackend(d *draft, name string, pos cfgfile.Pos, keyword st
 		p.report.Errorf(pos, "%s '%s' refers to %s '%s', which has no backend capability", keyword, name, found.section, name)
 	case found == d:
 		p.report.Errorf(pos, "loop detected for %s '%s': a listen section uses its own servers without it", keyword, name)
-	case found.Mode != d.Mode:
+	case found.Mode != d.Mode && d.Mode == HTTP: // the other way round the connection is upgraded
 		p.report.Errorf(pos, "%s %s '%s' (%s) tries to use incompatible %s %s '%s' (%s) in '%s' (see 'mode')", modeName(d.Mode), d.section, d.Name, d.Pos, modeName(found.Mode), found.section, name, found.Pos, keyword)
 	}
 }

@@ -164,6 +164,7 @@ type Proxy struct {
 	ClientCase, ServerCase    bool               // option h1-case-adjust-bogus-*
 	RestrictNames             string             // option http-restrict-req-hdr-names; "" is preserve
 	BufferRequest             bool               // option http-buffer-request
+	Upgrades                  bool               // in mode tcp: connections may become those of requests
 	Offloads                  []*Offload         // filter spoe
 	Compression               *compress.Settings // nil: off
 	Stats                     *StatsPage         // stats enable/uri/...: nil off

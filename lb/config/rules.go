@@ -140,6 +140,9 @@ func (c *call) addRule(d *draft, stage rule.Stage, words []string) error {
 	if words[0] == "set-timeout" && !d.Backend && d.kind != inDefaults {
 		return fmt.Errorf("'%s set-timeout' : %s '%s' has no servers; write the rule in the backend", stage, d.section, d.Name)
 	}
+	if words[0] == "switch-mode" && d.kind == inBackend {
+		return fmt.Errorf("'%s switch-mode' not allowed because %s '%s' has no frontend capability: write the rule in the frontend, in mode tcp", stage, d.section, d.Name)
+	}
 	words, err := c.slot(d, stage, words)
 	if err != nil {
 		return err

@@ -33,10 +33,11 @@ const (
 	AwaitAgent   // go on with the next rule when the agent of Ctx.Await has answered
 	AwaitAddress // go on with the next rule when the name of Ctx.Await is resolved
 	Close        // pass on what the server has sent, and close
+	SwitchHTTP   // go on as a connection of requests
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body", "await agent", "await address", "close"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body", "await agent", "await address", "close", "switch"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -296,6 +297,7 @@ var actions = []actionRow{
 	{name: "set-var-fmt", stages: onAll, paren: "txn.name", parse: parseSetVarFmt},
 	{name: "silent-drop", stages: onTCP | onHTTP, parse: parseSilentDrop},
 	{name: "strict-mode", stages: onHeads, parse: parseStrictMode},
+	{name: "switch-mode", stages: onContent, parse: parseSwitch},
 	{name: "tarpit", stages: onRequest, parse: parseTarpit},
 	{name: "track-sc0", stages: onHTTP | onTCPReq, parse: parseTrack(0)},
 	{name: "track-sc1", stages: onHTTP | onTCPReq, parse: parseTrack(1)},

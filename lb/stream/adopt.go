@@ -135,6 +135,9 @@ func (sh *Shard) adoptSession(ln *Listener, p *Parcel) *session {
 	}
 	s.peer, s.accepted, s.requests = p.Peer, p.Accepted, p.Requests
 	s.proxied = p.Proxied
+	if p.Upgraded && !s.http {
+		s.http, s.upgraded = true, &upgrade{}
+	}
 	if p.Local.IsValid() {
 		s.local = localAddr{addr: p.Local, known: true}
 	}
@@ -173,7 +176,7 @@ func (s *session) arrived(st state) {
 
 func (sh *Shard) adoptClient(p *Parcel) (start func()) {
 	ln := sh.eng.listenerOf(p)
-	if ln == nil || len(p.In) > sh.Loop.Buffers.Size() {
+	if ln == nil || len(p.In) > sh.Loop.Buffers.Size() || p.Upgraded && !ln.Frontend.mayUpgrade() {
 		return nil
 	}
 	s := sh.adoptSession(ln, p)
@@ -184,7 +187,7 @@ func (sh *Shard) adoptClient(p *Parcel) (start func()) {
 	if len(p.FDs) == 2 {
 		sh.adoptOwn(s, p)
 	}
-	if !ln.Frontend.HTTP {
+	if !s.http {
 		s.lookUntil = s.sh.Loop.Now() // the rules are asked when it arrives
 		return func() { s.arrived(inspecting) }
 	}

@@ -91,7 +91,7 @@ func (t *txn) dial() {
 	t.tryAt, t.srvAct = now, now
 	t.phase = phaseConnect
 	t.sni = t.sniFor(t.be.TLS[t.srv])
-	if s.fe.HTTP && (s.sh.links != nil && t.join(now) || t.reuse(now)) {
+	if s.http && (s.sh.links != nil && t.join(now) || t.reuse(now)) {
 		return
 	}
 	errno := t.open()
@@ -179,7 +179,7 @@ func (t *txn) connected() step {
 		}
 		return t.shake(how)
 	}
-	if t.s.fe.HTTP {
+	if t.s.http {
 		if t.s.sh.links != nil && c.stream == nil && t.speaksHTTP2() {
 			if st := t.probe(); st != onward {
 				return st
@@ -231,7 +231,7 @@ func (t *txn) established(now int64) {
 		base := t.c.base()
 		t.rec.BackAddr = base.local.of(t.s.sh, base.FD())
 	}
-	if !t.s.fe.HTTP {
+	if !t.s.http {
 		t.logEarly()
 	}
 }

@@ -198,6 +198,7 @@ type Frontend struct {
 	MonitorURI string
 	// NoH2Upgrade leaves HTTP/2 to those who agreed on it (ALPN).
 	NoH2Upgrade bool
+	Upgrades    bool // in mode tcp: rules may make a connection one of requests
 	// MonitorFails make the answer to MonitorURI a 503 when any holds.
 	MonitorFails []*acl.Cond
 

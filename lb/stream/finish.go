@@ -29,7 +29,7 @@ func (t *txn) clientAborted() {
 	if s := t.s; t.c != nil && t.c.stream == nil && s.stream == nil && s.Broken() && (t.tunnel() || t.unsent()) {
 		loop.ResetOnClose(t.c.FD()) // its reset, which an end would hide from the server
 	}
-	if t.tunnel() && t.resHeadDone && t.rec.Term[0] == '-' && t.s.fe.HTTP {
+	if t.tunnel() && t.resHeadDone && t.rec.Term[0] == '-' && t.s.http {
 		t.abort('-', '-') // a tunnel's client may leave as it likes
 		return
 	}
@@ -49,7 +49,7 @@ func (t *txn) end() {
 		sh.Back[t.be.Index].BytesOut += t.rec.Sent
 		sh.Back[t.be.Index].times(&t.rec)
 	}
-	if s.fe.HTTP && t.rec.Status > 0 {
+	if s.http && t.rec.Status > 0 {
 		sh.countStatus(t)
 	}
 	sh.log(t)

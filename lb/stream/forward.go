@@ -34,7 +34,7 @@ func (t *txn) forward() step {
 // toServer moves the request.
 func (t *txn) toServer() step {
 	s, c := t.s, t.c
-	if s.fe.HTTP && !t.reqSent {
+	if s.http && !t.reqSent {
 		if st := t.sendHead(); st != onward {
 			return st
 		}
@@ -132,7 +132,7 @@ func (t *txn) fromClient() step {
 		}
 		t.relay = s.sh.Loop.Buffers.Get()
 	}
-	if t.src == s.in && !s.fe.HTTP && s.in != nil && s.in.Len() == 0 { // what rules looked into is sent
+	if t.src == s.in && !s.http && s.in != nil && s.in.Len() == 0 { // what rules looked into is sent
 		s.putIn()
 	}
 	t.src, t.gone = t.relay, t.gone || t.reqKind != http1.NoBody

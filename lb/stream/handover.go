@@ -140,7 +140,7 @@ func (s *session) whole() bool {
 
 // movable reports whether s stands at a boundary.
 func (s *session) movable() bool {
-	return s.state == reading || s.state == inspecting || s.state == multiplexing && s.mux.movable() || s.state == exchanging && (s.t.phase == phaseQueue && s.fe.HTTP || s.t.movableTunnel())
+	return s.state == reading || s.state == inspecting || s.state == multiplexing && s.mux.movable() || s.state == exchanging && (s.t.phase == phaseQueue && s.http || s.t.movableTunnel())
 }
 
 func (m *mover) add(v *moving) {

@@ -58,15 +58,8 @@ func (t *txn) undecided(ms int64) step {
 		t.be.Leave()
 		sh.Back[t.be.Index].SessTotal--
 	}
-	t.suspend()
-	if t.rec.Vars.Any() {
-		kept := t.rec.Vars
-		s.kept, t.rec.Vars = &kept, sample.Vars{}
-	}
-	s.requests--
-	s.lookUntil = s.since + ms
-	s.t, s.state = nil, inspecting
-	sh.freeTxn(t)
+	t.takeBack()
+	s.lookUntil, s.state = s.since+ms, inspecting
 	return waits
 }
 

@@ -132,6 +132,7 @@ func (s *session) startMux() {
 	m.limit()
 	s.mux, s.state = m, multiplexing
 	s.began, s.scanned = -1, 0
+	s.forgetRaw()
 	m.touch()
 	m.out = http2.AppendSettings(m.out,
 		http2.Setting{ID: http2.MaxConcurrentStreams, Value: maxStreams},

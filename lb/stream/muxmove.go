@@ -303,7 +303,7 @@ func (m *MuxState) valid(buffer int) bool {
 // takesMux reports whether the listener would speak HTTP/2 with a parcel's client.
 func (ln *Listener) takesMux(p *Parcel) bool {
 	switch {
-	case !ln.Frontend.HTTP:
+	case !ln.Frontend.HTTP && !(p.Upgraded && ln.Frontend.mayUpgrade()):
 		return false
 	case p.TLS != nil && p.TLS.ALPN == "h2":
 		return slices.Contains(ln.TLS.allows(p.TLS.SNI).NextProtos, "h2")

@@ -88,6 +88,9 @@ func (m *mux) session(st *muxStream) *session {
 	s.Conn = wire.OpenStream(s.sh.Loop, st)
 	s.stream, s.fixed = st, true
 	s.peer = m.s.peer
+	if m.s.upgraded != nil {
+		s.http, s.upgraded = true, &upgrade{}
+	}
 	return s
 }
 

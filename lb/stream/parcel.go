@@ -47,7 +47,8 @@ type Parcel struct {
 	Address  string `json:"address,omitempty"` // the server's
 
 	Peer     netip.AddrPort  `json:"peer"`
-	Local    netip.AddrPort  `json:"local,omitzero"` // what it connected to, if a PROXY header or a rule said so
+	Local    netip.AddrPort  `json:"local,omitzero"`     // what it connected to, if a PROXY header or a rule said so
+	Upgraded bool            `json:"upgraded,omitempty"` // to HTTP, in a frontend in mode tcp
 	Proxied  *sample.Proxied `json:"proxied,omitempty"`
 	Accepted time.Time       `json:"accepted"`
 	Since    int64           `json:"since"`             // wall clock, ms: the wait for the request began
@@ -89,10 +90,10 @@ func (p *Parcel) Secrets() []*[]byte { return append(p.TLS.Secrets(), p.BackTLS.
 // that a receiver has to speak to do right by p: one that does not know of what
 // is new would serve it wrongly.
 func (p *Parcel) Needs() int {
-	if p.Kind == FreshParcel {
+	switch {
+	case p.Kind == FreshParcel, p.Upgraded && p.Tunnel == nil:
 		return 4
-	}
-	if p.Mux != nil || p.TLS != nil || p.BackTLS != nil {
+	case p.Mux != nil || p.TLS != nil || p.BackTLS != nil:
 		return 3
 	}
 	if p.Private || p.Vars != nil || p.Proxied != nil || p.Local.IsValid() {
@@ -191,7 +192,7 @@ func (s *session) parcel() Parcel {
 		Accepted: s.accepted, Since: s.sh.wallMs(s.since), Began: -1, Active: s.sh.wallMs(s.act), Requests: s.requests,
 		Tracks: pack(&s.track), Suspended: pack(s.suspended),
 	}
-	p.Proxied = s.proxied
+	p.Proxied, p.Upgraded = s.proxied, s.upgraded != nil
 	if s.local.known {
 		p.Local = s.local.addr
 	}

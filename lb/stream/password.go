@@ -8,7 +8,7 @@ import "lbsyslogd/lb/userlist"
 // is found by the rules afterwards. True when the exchange waits for it.
 func (t *txn) checkPassword() (waits bool) {
 	s, sh, gen := t.s, t.s.sh, t.gen
-	if len(sh.eng.Userlists) == 0 || !s.fe.HTTP || t.doubt != nil {
+	if len(sh.eng.Userlists) == 0 || !s.http || t.doubt != nil {
 		return false
 	}
 	d := userlist.Doubts(sh.eng.Userlists, sh.req.Get("authorization"))

@@ -263,7 +263,7 @@ func (t *txn) fillPage() {
 // fail ends an exchange that cannot be completed: with an answer of that
 // status while none has begun, by closing otherwise.
 func (t *txn) fail(who, where byte, status int) {
-	if t.resBegun || !t.s.fe.HTTP {
+	if t.resBegun || !t.s.http {
 		t.abort(who, where)
 		return
 	}

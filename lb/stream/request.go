@@ -210,6 +210,9 @@ func (s *session) startExchange(n int) {
 	s.requests++
 	t.rec.First = s.requests == 1
 	s.dropHalf()
+	if s.kept != nil {
+		t.rec.Vars, s.kept = *s.kept, nil
+	}
 	h := &sh.req
 	t.headOff, t.headLen = s.in.R, n
 	s.in.R += n

@@ -27,7 +27,7 @@ func (t *txn) context() *sample.Ctx {
 	if t.be != nil {
 		x.Back = &t.be.side
 	}
-	if t.s.fe.HTTP {
+	if t.s.http {
 		x.Req = &sh.req
 	}
 	return x
@@ -81,7 +81,7 @@ func (t *txn) proceed(x *sample.Ctx) {
 		fallthrough
 	case atFrontBody:
 		t.await.at = atFrontHTTP
-		if !t.content(fe.Rules[rule.Content], x) {
+		if !t.s.looked() && !t.content(fe.Rules[rule.Content], x) {
 			return
 		}
 		t.countRequest()
@@ -109,10 +109,15 @@ func (t *txn) proceed(x *sample.Ctx) {
 		}
 		fallthrough
 	case atChoice:
-		be := t.choose(x)
-		if be == nil {
+		be := t.chosen(x)
+		switch {
+		case be == nil:
 			t.rec.Term = [4]byte{'S', 'C', '-', '-'}
 			t.replyError(503)
+			return
+		case !be.HTTP: // after an upgrade: a request cannot become a tunnel
+			t.rec.Backend, t.unread = be.Proxy.Name, true
+			t.abort('I', 'R')
 			return
 		}
 		t.enter(be)
@@ -253,7 +258,7 @@ func (t *txn) choose(x *sample.Ctx) *Backend {
 func (t *txn) named(name *logformat.Format, x *sample.Ctx) *Backend {
 	sh := t.s.sh
 	sh.nameBuf = name.Append(sh.nameBuf[:0], x)
-	if be := sh.eng.Names[string(sh.nameBuf)]; be != nil && be.HTTP == t.s.fe.HTTP {
+	if be := sh.eng.Names[string(sh.nameBuf)]; be != nil && (be.HTTP || !t.s.fe.HTTP) {
 		return be
 	}
 	return nil
@@ -437,7 +442,7 @@ func (t *txn) assigned() {
 // elsewhere sends the client to a server's `redir` prefix, if its request can
 // be repeated there.
 func (t *txn) elsewhere(prefix string) bool {
-	if !t.s.fe.HTTP || t.askedFor != methodGet && t.askedFor != methodHead {
+	if !t.s.http || t.askedFor != methodGet && t.askedFor != methodHead {
 		return false
 	}
 	path := t.askedURI

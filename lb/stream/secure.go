@@ -45,7 +45,7 @@ func (t *txn) sniFor(how *ServerTLS) string {
 	}
 	n := &t.s.sh.names
 	x := t.context()
-	if x.Req = nil; t.s.fe.HTTP {
+	if x.Req = nil; t.s.http {
 		if _, err := n.head.ParseRequest(t.asked); err == nil {
 			x.Req = &n.head
 		}

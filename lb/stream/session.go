@@ -32,6 +32,7 @@ const (
 // Owned by the shard's loop.
 type session struct {
 	wire.Conn
+	spoken
 	sh     *Shard
 	fe     *Frontend
 	ln     *Listener
@@ -63,7 +64,6 @@ type session struct {
 	silent    bool            // silent-drop: it is closed without a word
 
 	vars      sample.Vars    // of scope sess
-	kept      *sample.Vars   // those of an exchange whose rules want to see more bytes
 	track     sample.Tracks  // entries of stick tables that it is counted in
 	suspended *sample.Tracks // those of an exchange whose request is to be read again
 
@@ -126,7 +126,7 @@ func (s *session) begin() {
 		return
 	case !s.opened():
 		return
-	case !s.fe.HTTP:
+	case !s.http:
 		s.state = inspecting
 	}
 	s.run()
@@ -144,7 +144,7 @@ func (sh *Shard) takeSession(ln *Listener, fd int) *session {
 	*s = session{
 		sh: sh, fe: ln.Frontend, ln: ln, gen: gen,
 		accepted: sh.Loop.Time(), since: sh.Loop.Now(), act: sh.Loop.Now(), began: -1,
-		state: reading, expect: ln.Preface,
+		state: reading, spoken: spoken{http: ln.Frontend.HTTP}, expect: ln.Preface,
 	}
 	s.Conn = wire.Open(sh.Loop, s, fd, true)
 	s.timer.OnExpire = s

@@ -122,7 +122,7 @@ func (s *session) handshaken(err error) {
 		return
 	}
 	switch {
-	case !s.fe.HTTP:
+	case !s.http:
 		s.state = inspecting
 	case info.ALPN == "h2":
 		s.startMux()

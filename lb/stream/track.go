@@ -238,7 +238,7 @@ func (t *txn) stuck() {
 	}
 	sh := t.s.sh
 	x := t.context()
-	if t.s.fe.HTTP {
+	if t.s.http {
 		x.Req, x.Res = nil, &sh.res
 	} else {
 		x.Buf = t.heard()

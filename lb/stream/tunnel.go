@@ -32,12 +32,17 @@ func (s *session) startTunnel() step {
 	case rule.Deny:
 		t.denyContent()
 		return onward
+	case rule.SwitchHTTP:
+		return t.toHTTP(nil)
 	}
 	x.Partial, x.HeadPartial = false, false
 	be := t.choose(x)
-	if be == nil {
+	switch {
+	case be == nil:
 		t.abort('S', 'C')
 		return onward
+	case be.HTTP:
+		return t.toHTTP(be)
 	}
 	t.enter(be)
 	if be.ID != s.fe.ID {

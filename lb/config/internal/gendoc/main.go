@@ -59,7 +59,6 @@ reference for what each keyword means). No keyword is accepted silently:
 - A certificate on a bind line without the word ` + "`ssl`" + ` is an error; HAProxy serves the port in plain text.
 - Numbers must be numbers: HAProxy reads ` + "`maxconn 10x`" + ` as 10.
 - Both sides of a condition in ` + "`.if`" + ` are checked, and versions in it must be versions.
-- A TCP frontend cannot use an HTTP backend.
 - ` + "`http-response set-status`" + ` and error files with a status of 1xx are errors: such a status announces another answer, and a client would take the
   body for it. HAProxy closes the connection when the rule applies.
 - A 101 for a protocol that the request did not offer, or for a WebSocket without Sec-WebSocket-Key, is a 502. HAProxy looks at neither but answers 400 to a
