@@ -88,6 +88,10 @@ func (d *AnswerDecoder) field(f hpack.HeaderField) {
 	if d.size += int(f.Size()); d.size > MaxFields || d.fault != "" {
 		return
 	}
+	// Section 8.2.1 has white space around a value be malformed. Servers send it
+	// (nginx does with add_header) and HTTP/1, which the client perhaps speaks,
+	// knows nothing of it: it is no part of the value.
+	f.Value = strings.Trim(f.Value, " \t")
 	switch {
 	case !cleanValue(f.Value) || strings.ContainsFunc(f.Value, control):
 		d.fault = "forbidden character in a field value"
