@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,7 @@ type loop struct {
 	answer  []byte
 	buf     []byte
 	peers   []*peer // by file descriptor
+	events  [256]unix.EpollEvent
 
 	target unix.SockaddrInet4
 	begun  int // requests sent in this round
@@ -121,19 +123,30 @@ func nameOf(fd int) string {
 	return net.JoinHostPort(net.IP(a.Addr[:]).String(), strconv.Itoa(a.Port))
 }
 
-// drive sends one round of requests to addr from core, and returns when all are answered and their log messages read.
-func (l *loop) drive(addr *net.TCPAddr, core int) error {
+// pinned keeps the goroutine on a core until the function that it returns is called.
+func pinned(core int) (release func(), err error) {
 	runtime.LockOSThread() // until the core is given back
 	var all, one unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &all); err != nil {
-		return err
+		return nil, err
 	}
 	one.Set(core)
 	if err := unix.SchedSetaffinity(0, &one); err != nil {
-		return fmt.Errorf("run on core %d: %w", core, err)
+		return nil, fmt.Errorf("run on core %d: %w", core, err)
 	}
-	defer runtime.UnlockOSThread()
-	defer unix.SchedSetaffinity(0, &all)
+	return func() {
+		_ = unix.SchedSetaffinity(0, &all)
+		runtime.UnlockOSThread()
+	}, nil
+}
+
+// drive sends one round of requests to addr from core, and returns when all are answered and their log messages read.
+func (l *loop) drive(addr *net.TCPAddr, core int) error {
+	release, err := pinned(core)
+	if err != nil {
+		return err
+	}
+	defer release()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 
 	l.begun, l.ended, l.lines = 0, 0, 0
@@ -144,23 +157,45 @@ func (l *loop) drive(addr *net.TCPAddr, core int) error {
 			return err
 		}
 	}
-	events := make([]unix.EpollEvent, 256)
 	end := time.Now().Add(roundTime)
 	for turn := 0; l.open > 0 || l.c.log && l.lines < l.ended; turn++ {
-		n, err := unix.EpollWait(l.epoll, events, 20)
-		if err != nil && err != unix.EINTR {
+		if err := l.turn(); err != nil {
 			return err
-		}
-		for _, e := range events[:max(n, 0)] {
-			if err := l.handle(int(e.Fd), e.Events); err != nil {
-				return err
-			}
 		}
 		if l.syslog >= 0 && (turn%16 == 0 || l.open == 0) {
 			l.lines += l.recv.drain(l.syslog)
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("after %v %d of %d requests are answered and %d log lines received", roundTime, l.ended, l.c.requests, l.lines)
+		}
+	}
+	return nil
+}
+
+// attend plays the backend alone, for clients that are other programs.
+func (l *loop) attend(core int, stop *atomic.Bool) error {
+	release, err := pinned(core)
+	if err != nil {
+		return err
+	}
+	defer release()
+	for !stop.Load() {
+		if err := l.turn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turn waits for events and handles them.
+func (l *loop) turn() error {
+	n, err := unix.EpollWait(l.epoll, l.events[:], 20)
+	if err != nil && err != unix.EINTR {
+		return err
+	}
+	for _, e := range l.events[:max(n, 0)] {
+		if err := l.handle(int(e.Fd), e.Events); err != nil {
+			return err
 		}
 	}
 	return nil

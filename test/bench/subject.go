@@ -22,11 +22,22 @@ type subject struct {
 	proc    *rig.Process
 }
 
-// config is the same text for both, but for the port.
-func config(c benchCase, l *loop, addr string) string {
-	log := ""
+// config is the same text for all, but for the port.
+func config(c benchCase, log, addr, backend string, certificate string) string {
 	if c.log {
-		log = fmt.Sprintf("    log %s local0\n    option httplog\n", l.logAddr())
+		log = fmt.Sprintf("    log %s local0\n    option httplog\n", log)
+	} else {
+		log = ""
+	}
+	bind, server := addr, backend
+	if c.tls {
+		bind += " ssl crt " + certificate + " alpn h2,http/1.1"
+	}
+	if c.client == byHTTP2 && !c.tls {
+		bind += " proto h2"
+	}
+	if c.toHTTP2 {
+		server += " proto h2"
 	}
 	return fmt.Sprintf(`global
     nbthread 1
@@ -34,24 +45,30 @@ func config(c benchCase, l *loop, addr string) string {
 defaults
     mode http
 %s    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
+    timeout client 120s
+    timeout server 120s
 frontend fe
     bind %s
     default_backend be
 backend be
     server b1 %s
-`, log, addr, l.backendAddr())
+`, log, bind, server)
 }
 
-// startSubject starts program in master-worker mode, as it runs in production, pinned to core.
-func startSubject(ctx context.Context, program string, c benchCase, l *loop, path string, core int) (*subject, error) {
+// startSubject starts program in master-worker mode, as it runs in production, pinned to core. Its configuration goes to path.
+func startSubject(ctx context.Context, program string, c benchCase, l *loop, backend, path string, core int) (*subject, error) {
 	ports, err := rig.FreePorts("127.0.0.1", 1)
 	if err != nil {
 		return nil, err
 	}
 	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: ports[0]}
-	if err := os.WriteFile(path, []byte(config(c, l, addr.String())), 0o600); err != nil {
+	certificate := path + ".pem"
+	if c.tls {
+		if _, err := rig.WriteCertificate(certificate, "www.example.org"); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(path, []byte(config(c, l.logAddr(), addr.String(), backend, certificate)), 0o600); err != nil {
 		return nil, err
 	}
 	proc, err := rig.Start("taskset", "-c", strconv.Itoa(core), program, "-W", "-f", path)
@@ -59,10 +76,19 @@ func startSubject(ctx context.Context, program string, c benchCase, l *loop, pat
 		return nil, err
 	}
 	s := &subject{program: program, addr: addr, proc: proc}
+	if err := listening(ctx, program, addr.String(), proc); err != nil {
+		s.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// listening waits until a process that was started accepts connections.
+func listening(ctx context.Context, program, addr string, proc *rig.Process) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	err = rig.Until(ctx, program+" to listen", func() bool {
-		conn, err := net.Dial("tcp", addr.String())
+	err := rig.Until(ctx, program+" to listen", func() bool {
+		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()
 		}
@@ -72,10 +98,9 @@ func startSubject(ctx context.Context, program string, c benchCase, l *loop, pat
 		err = fmt.Errorf("%s ended: %v", program, proc.Err())
 	}
 	if err != nil {
-		s.stop()
-		return nil, fmt.Errorf("%w\n%s", err, proc.Output())
+		return fmt.Errorf("%w\n%s", err, proc.Output())
 	}
-	return s, nil
+	return nil
 }
 
 func (s *subject) stop() { s.proc.Stop() }
@@ -83,22 +108,46 @@ func (s *subject) stop() { s.proc.Stop() }
 // cpu returns what the subject's processes have used since they began, in user space and in the kernel.
 func (s *subject) cpu() (time.Duration, error) {
 	total := time.Duration(0)
+	err := s.each(func(pid int) error {
+		used, err := processCPU(pid)
+		total += used
+		return err
+	})
+	return total, err
+}
+
+// memory returns how many bytes of the subject's processes are resident.
+func (s *subject) memory() (int, error) {
+	total := 0
+	err := s.each(func(pid int) error {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if err != nil {
+			return err
+		}
+		pages := 0
+		_, err = fmt.Sscanf(string(text), "%d %d", new(int), &pages)
+		total += pages * os.Getpagesize()
+		return err
+	})
+	return total, err
+}
+
+// each calls f for all of the subject's processes.
+func (s *subject) each(f func(pid int) error) error {
 	pids := []int{s.proc.PID}
 	for len(pids) > 0 {
 		pid := pids[0]
 		pids = pids[1:]
-		used, err := processCPU(pid)
-		if err != nil {
-			return 0, err
+		if err := f(pid); err != nil {
+			return err
 		}
-		total += used
 		children, err := childrenOf(pid)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		pids = append(pids, children...)
 	}
-	return total, nil
+	return nil
 }
 
 // processCPU reads utime + stime of all of a process's threads, and of the children it has waited for: proc(5), fields 14 to 17.
