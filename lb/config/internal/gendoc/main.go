@@ -84,6 +84,11 @@ HAProxy 2.6 passes it on, as it is or corrected:
 - more than one blank, or a tab, in the request line; ` + "`HTTP/2.0`" + ` in it
 - HTTP/1.1 without Host; a Host with several names, a path, an open bracket or two ports; a user in the target (` + "`http://user@host/`" + `)
 
+What HTTP/2 can carry and HTTP/1 cannot ends its stream (PROTOCOL_ERROR) in both. lb also refuses what HAProxy 2.6 passes on or corrects: control characters and
+blanks around a value, a host that is not the authority, several hosts, a user, path or bad port in the authority, no authority at all, lengths that are equal
+or a list, a length without a body, an asterisk that is not of OPTIONS, bytes beyond ASCII in a path, CONNECT but for WebSockets, more fields than a head
+may have. A length or a host in trailers is not passed on; HAProxy ends the stream.
+
 A transfer coding besides chunked is a 501; HAProxy says 400 or 422. Answers of servers are held to the same rules for their heads (a folded line or a
 control character in one, or an empty line before its first, is a 502, and ` + "`show errors`" + ` says which), and more than 1,000 interim answers (1xx) to one request are a 502, or the end of the
 connection as the client has seen some; HAProxy passes on any number. In one point lb takes more: a target without a path (` + "`http://host?query`" + `), which
