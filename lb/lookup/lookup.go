@@ -18,9 +18,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Entry is one line.
@@ -36,6 +38,7 @@ type File struct {
 	Map   bool // lines have values
 	Index int  // its number among all files
 	Users []string
+	text  string // of the file; keys and values that were read are views of it
 
 	// mu guards the fields below.
 	mu      sync.Mutex
@@ -47,8 +50,9 @@ type File struct {
 	next    []*version // versions that were prepared and not committed
 	current uint       // number of the version that rules use
 	newest  uint       // that was prepared
-	origin  []Entry    // what the file had, once it was changed; nil before
 	edited  bool
+	churn   int         // lines changed since memory was given back
+	settle  *time.Timer // gives it back
 }
 
 // version is what will be in the place of all lines at once.
@@ -129,13 +133,19 @@ func Read(path string, isMap bool) (*File, error) {
 }
 
 func (f *File) read(r io.Reader) error {
-	data, err := io.ReadAll(r)
-	if err != nil {
+	var b strings.Builder
+	if _, err := io.Copy(&b, r); err != nil {
 		return err
 	}
-	text := string(data) // all keys and values are views of it
-	f.entries = make([]Entry, 0, strings.Count(text, "\n")+1)
-	for line := range strings.Lines(text) {
+	f.text = b.String()
+	f.entries = f.origin()
+	return nil
+}
+
+// origin makes the lines of the text, each with an ID of its own.
+func (f *File) origin() []Entry {
+	list := make([]Entry, 0, strings.Count(f.text, "\n")+1)
+	for line := range strings.Lines(f.text) {
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -148,14 +158,10 @@ func (f *File) read(r io.Reader) error {
 				key, value = line[:i], strings.Trim(line[i:], " \t")
 			}
 		}
-		f.add(key, value)
+		f.nextID++
+		list = append(list, Entry{f.nextID, key, value})
 	}
-	return nil
-}
-
-func (f *File) add(key, value string) {
-	f.nextID++
-	f.entries = append(f.entries, Entry{f.nextID, key, value})
+	return list
 }
 
 // Entries are the lines as they are now. The result belongs to the caller.
@@ -315,13 +321,13 @@ func (f *File) Add(lines ...Entry) error {
 			return err
 		}
 	}
-	f.edit()
+	f.change(len(lines))
 	for _, e := range lines {
 		f.nextID++
 		e.ID = f.nextID
 		f.entries = append(f.entries, e)
 		if f.keys != nil {
-			f.keys.add(len(f.entries)-1, e.Key)
+			f.keys.add(f.entries, len(f.entries)-1)
 		}
 		for _, u := range f.uses {
 			u.Index.Put(&e)
@@ -340,11 +346,31 @@ func (f *File) check(e *Entry) error {
 	return nil
 }
 
-// edit keeps what the file had before the first change. mu is held.
-func (f *File) edit() {
-	if !f.edited {
-		f.edited, f.origin = true, slices.Clone(f.entries)
+// muchChurn is after how many changed lines memory is given back to the system once
+// nothing has changed for calm: Go's own pace would take minutes.
+const (
+	muchChurn = 1000
+	calm      = 3 * time.Second
+)
+
+// change notes that lines change. mu is held.
+func (f *File) change(lines int) {
+	f.edited = true
+	if f.churn += lines; f.churn < muchChurn {
+		return
 	}
+	if f.settle == nil {
+		f.settle = time.AfterFunc(calm, f.settled)
+	} else {
+		f.settle.Reset(calm)
+	}
+}
+
+func (f *File) settled() {
+	f.mu.Lock()
+	f.churn = 0
+	f.mu.Unlock()
+	debug.FreeOSMemory()
 }
 
 // Ref names lines: the one with an ID, or without an ID all of a key.
@@ -368,7 +394,7 @@ func (f *File) Set(ref Ref, value string) error {
 			return err
 		}
 	}
-	f.edit()
+	f.change(len(places))
 	for _, at := range places {
 		f.entries[at].Value = value
 		for _, u := range f.uses {
@@ -386,13 +412,13 @@ func (f *File) Delete(ref Ref) error {
 	if len(places) == 0 {
 		return ErrNoEntry
 	}
-	f.edit()
+	f.change(len(places))
 	for _, at := range places {
 		e := &f.entries[at]
 		for _, u := range f.uses {
 			u.Index.Remove(e)
 		}
-		f.keys.remove(at, e.Key)
+		f.keys.remove(f.entries, at)
 		*e = Entry{ID: e.ID}
 		f.removed++
 	}
@@ -414,7 +440,7 @@ func (f *File) replace(lines []Entry) error {
 			return err
 		}
 	}
-	f.edit()
+	f.change(len(f.entries) + len(lines))
 	f.entries, f.removed, f.keys = slices.Clone(lines), 0, nil
 	for _, u := range f.uses {
 		u.Index.Fill(f.entries)
@@ -435,7 +461,7 @@ func (f *File) places(ref Ref) (list []int) {
 		f.keys = keysOf(f.entries)
 	}
 	if ref.ID == 0 {
-		return f.keys.of(ref.Key)
+		return f.keys.of(f.entries, ref.Key)
 	}
 	if at, ok := f.place(ref.ID); ok {
 		list = append(list, at)
@@ -452,18 +478,14 @@ func (f *File) Changes() (list []Entry, base string, ok bool) {
 		return nil, "", false
 	}
 	f.compact()
-	return slices.Clone(f.entries), sumOf(f.origin), true
+	return slices.Clone(f.entries), sumOf(f.origin()), true
 }
 
 // Restore makes the lines those that an earlier process had, if the file is
 // what that one read: otherwise somebody has changed it since, and it counts.
 func (f *File) Restore(list []Entry, base string) (done bool, err error) {
 	f.mu.Lock()
-	now := f.entries
-	if f.edited {
-		now = f.origin
-	}
-	same := sumOf(now) == base
+	same := sumOf(f.origin()) == base
 	f.mu.Unlock()
 	if !same {
 		return false, nil
@@ -481,7 +503,7 @@ func (f *File) Restore(list []Entry, base string) (done bool, err error) {
 // Reset makes the lines those of the file again.
 func (f *File) Reset() error {
 	f.mu.Lock()
-	origin, edited := f.origin, f.edited
+	origin, edited := f.origin(), f.edited
 	f.mu.Unlock()
 	if !edited {
 		return nil
@@ -489,7 +511,7 @@ func (f *File) Reset() error {
 	err := f.replace(origin)
 	if err == nil {
 		f.mu.Lock()
-		f.edited, f.origin = false, nil
+		f.edited = false
 		f.mu.Unlock()
 	}
 	return err

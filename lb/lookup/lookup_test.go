@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,7 +148,7 @@ func TestChanges(t *testing.T) {
 func TestTableAndList(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var table Table[int]
-	table.Fill(nil)
+	table.Fill(0, nil)
 	list := List[int, int]{Sum: func(items []Item[int]) (n int) {
 		for _, it := range items {
 			n += it.Value
@@ -179,7 +180,7 @@ func TestTableAndList(t *testing.T) {
 			for _, l := range lines {
 				keyed, items = append(keyed, Keyed[int]{l.id, l.key, len(l.key), l.value}), append(items, Item[int]{l.id, l.value})
 			}
-			table.Fill(keyed)
+			table.Fill(len(keyed), func(i int) Keyed[int] { return keyed[i] })
 			list.Fill(items)
 		default:
 			at := r.IntN(len(lines))
@@ -247,4 +248,50 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%q, then %q", w, g)
 		}
 	})
+}
+
+// TestChangesKeepNoCopy: a file that is changed costs where its keys stand, and no
+// second copy of its lines.
+func TestChangesKeepNoCopy(t *testing.T) {
+	const lines = 100_000
+	var text strings.Builder
+	for i := range lines {
+		text.WriteString("/key" + strconv.Itoa(i) + "/ value\n")
+	}
+	path := filepath.Join(t.TempDir(), "m")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Read(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Set(Ref{Key: "/key1/"}, "first"); err != nil { // looks for the key before it changes anything
+		t.Fatal(err)
+	}
+	held := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	with := held()
+	if err := f.Delete(Ref{Key: "/key2/"}); err != nil {
+		t.Fatal(err)
+	}
+	if per := float64(held()-with) / lines; per > 1 {
+		t.Errorf("a change costs %.1f bytes a line", per)
+	}
+	f.keys = nil
+	if per := float64(with-held()) / lines; per > 16 {
+		t.Errorf("where keys stand costs %.1f bytes a line", per)
+	}
+	if err := f.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	if list := f.Entries(); len(list) != lines || list[1].Value != "value" || list[2].Key != "/key2/" {
+		t.Errorf("after Reset %d lines, %v", len(list), list[1:3])
+	}
+	f.settle.Stop() // it would keep the file
 }

@@ -44,19 +44,19 @@ type Keyed[V any] struct {
 	Value V
 }
 
-// Fill makes it the table of these lines alone, in their order.
-func (t *Table[V]) Fill(lines []Keyed[V]) {
-	b := newBuckets[V](len(lines))
-	slab := make([]node[V], len(lines))
+// Fill makes it the table of that many lines alone, in their order.
+func (t *Table[V]) Fill(lines int, line func(i int) Keyed[V]) {
+	b := newBuckets[V](lines)
+	slab := make([]node[V], lines)
 	t.counts = map[int]int{}
-	for i := len(lines) - 1; i >= 0; i-- { // each goes before the later ones
-		l := &lines[i]
+	for i := lines - 1; i >= 0; i-- { // each goes before the later ones
+		l := line(i)
 		at := b.at(maphash.String(b.seed, l.Key))
 		slab[i] = node[V]{l.ID, l.Size, l.Key, l.Value, at.Load()}
 		at.Store(&slab[i])
 		t.counts[l.Size]++
 	}
-	t.lines = len(lines)
+	t.lines = lines
 	t.storeSizes()
 	t.now.Store(b)
 	t.version.Add(1)

@@ -47,7 +47,7 @@ func newFileIndex[V any](method string, fold, anyLine bool, value func(string) (
 		return nil, err
 	}
 	ix := &FileIndex[V]{method: method, row: row, fold: fold && method != "meth", any: anyLine, value: value}
-	ix.table.Fill(nil)
+	ix.table.Fill(0, nil)
 	ix.list.Sum = ix.sum
 	return ix, nil
 }
@@ -188,11 +188,7 @@ func (ix *FileIndex[V]) item(e *lookup.Entry) lookup.Item[listed[V]] {
 func (ix *FileIndex[V]) Fill(list []lookup.Entry) {
 	defer ix.changes.Add(1)
 	if ix.keyed() {
-		lines := make([]lookup.Keyed[V], len(list))
-		for i := range list {
-			lines[i] = ix.line(&list[i])
-		}
-		ix.table.Fill(lines)
+		ix.table.Fill(len(list), func(i int) lookup.Keyed[V] { return ix.line(&list[i]) })
 		return
 	}
 	items := make([]lookup.Item[listed[V]], len(list))

@@ -1,9 +1,12 @@
 package sample
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"lbsyslogd/lb/lookup"
 )
@@ -33,7 +36,7 @@ type mapping struct {
 	regm  bool // \1 in values stands for a group
 	deflt Value
 	has   bool // a default is given
-	index *FileIndex[Value]
+	index *FileIndex[mapResult]
 	bound bool // the file is known
 }
 
@@ -77,7 +80,7 @@ func (a *args) mapFile(match string, out Kind, regm bool) error {
 			return err
 		}
 	}
-	if m.index, err = newFileIndex(match, false, false, func(text string) (Value, error) { return mapValue(text, out) }); err != nil {
+	if m.index, err = newFileIndex(match, false, false, func(text string) (mapResult, error) { return mapText(text, out) }); err != nil {
 		return err
 	}
 	m.index.picky = out != Str
@@ -108,6 +111,38 @@ func mapValue(text string, out Kind) (Value, error) {
 	return StrValue([]byte(text)), nil
 }
 
+// mapResult is what a line of a map stands for, in 16 bytes: there may be a million of them.
+// A number stands in text's bytes, so that no look-up reads it again.
+type mapResult struct{ text string }
+
+func mapText(text string, out Kind) (mapResult, error) {
+	v, err := mapValue(text, out)
+	if err != nil {
+		return mapResult{}, err
+	}
+	switch out {
+	case Int:
+		return mapResult{string(binary.NativeEndian.AppendUint64(nil, uint64(v.n)))}, nil
+	case Addr:
+		b, err := v.addr.MarshalBinary()
+		return mapResult{string(b)}, err
+	}
+	return mapResult{text}, nil
+}
+
+func (m mapResult) value(out Kind) Value {
+	b := unsafe.Slice(unsafe.StringData(m.text), len(m.text))
+	switch out {
+	case Int:
+		return IntValue(int64(binary.NativeEndian.Uint64(b)))
+	case Addr:
+		var addr netip.Addr
+		addr.UnmarshalBinary(b)
+		return AddrValue(addr)
+	}
+	return StrValue(b)
+}
+
 func lookUp(x *Ctx, a *args, v Value) (Value, bool) {
 	m := a.mapping
 	if !m.bound {
@@ -127,11 +162,11 @@ func lookUp(x *Ctx, a *args, v Value) (Value, bool) {
 		return m.deflt, m.has
 	}
 	if !m.regm {
-		return line.value, true
+		return line.value.value(m.out), true
 	}
 	b := v.Text(x)
 	off := len(x.scratch)
-	x.scratch = Expand(x.scratch, string(line.value.b), b, line.matcher.(*matchReg).list[0].re.FindSubmatchIndex(b))
+	x.scratch = Expand(x.scratch, line.value.text, b, line.matcher.(*matchReg).list[0].re.FindSubmatchIndex(b))
 	return StrValue(x.scratch[off:]), true
 }
 
