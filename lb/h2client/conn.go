@@ -217,7 +217,7 @@ func (c *Conn) Pump() {
 			}
 		}
 		c.resume()
-		if c.held = len(c.out) >= maxOut; c.held { // who does not read is not read from
+		if c.held = len(c.out) >= maxOut; c.held { // a server that does not read is not read from
 			return
 		}
 		if c.in == nil {
@@ -310,7 +310,7 @@ func (c *Conn) feedLater(s *Stream) {
 	}
 }
 
-// fail ends the connection for an error of the server's, which is told.
+// fail ends the connection for an error of the server's, and tells it why.
 func (c *Conn) fail(e *http2.Error) {
 	c.touch()
 	c.out = http2.AppendGoAway(c.out, 0, e.Code, e.Text)

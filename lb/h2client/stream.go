@@ -100,7 +100,7 @@ func (s *Stream) lost(unseen bool, reason string) {
 	s.c.feedLater(s)
 }
 
-// breakOff ends the stream for an error of the server's, which is told.
+// breakOff ends the stream for an error of the server's, and resets it there.
 func (s *Stream) breakOff(code http2.Code, reason string) {
 	s.reset(code)
 	s.lost(false, reason)

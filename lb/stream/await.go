@@ -19,7 +19,7 @@ const reserve = 1024
 // awaiting is where the rules stopped, and for what.
 type awaiting struct {
 	at    stop
-	rule  int   // of the set at hand: which one is next
+	rule  int   // of the set that is running: which one is next
 	until int64 // ms on the loop's clock
 	least int   // bytes; 0: all
 	held  int   // counted in the budget

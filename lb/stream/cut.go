@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"time"
+
+	"lbsyslogd/lb/backend"
 )
 
 // The end of what has no time left: hard-stop-after, a stop at once.
@@ -64,4 +66,23 @@ func (m *mover) recall() (answered <-chan struct{}) {
 		}
 	}
 	return m.quiet
+}
+
+// CutServer ends all exchanges with a server now (on-marked-down
+// shutdown-sessions and the like). The log names cause as what ended them: 'D',
+// the server went down; 'U', a better one came up. It returns before they have
+// ended.
+func (e *Engine) CutServer(srv *backend.Server, cause byte) {
+	for _, sh := range e.Shards {
+		sh.Loop.Post(func() { sh.cutServer(srv, cause) })
+	}
+}
+
+func (sh *Shard) cutServer(srv *backend.Server, cause byte) {
+	for s, next := sh.sessions.head.next, (*session)(nil); s != &sh.sessions.head; s = next {
+		next = s.next
+		if s.state == exchanging && s.t.srv == srv && s.t.c != nil && s.t.phase != phaseConnect {
+			s.cut(cause)
+		}
+	}
 }

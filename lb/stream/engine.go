@@ -148,7 +148,7 @@ const (
 // Proxy is what frontends and backends have in common.
 type Proxy struct {
 	Name          string
-	ID            int // the same for both halfHeads of a listen section
+	ID            int // the same for both halves of a listen section
 	HTTP          bool
 	Timeouts      Timeouts
 	ConnMode      ConnMode
@@ -270,7 +270,7 @@ type Backend struct {
 	Cookie       *Cookie
 	AbortOnClose bool
 	HideClose    bool                    // option http-pretend-keepalive: servers do not hear that we close
-	Persist      bool                    // who is bound to a server that is down tries it
+	Persist      bool                    // a client that is bound to a server tries it though it is down
 	HashURI      func(uri []byte) uint32 // balance uri's part of the URI
 	HashAddr     func(netip.Addr) uint32 // of balance source
 	HashKey      *rule.HashKey           // of balance hdr and its kin; nil for none
@@ -391,7 +391,7 @@ func (e *Engine) Start(threads int) error {
 }
 
 // Drain stops accepting for good and lets what is there end politely: every
-// response from now on says Connection: close. Empty tells when all are gone.
+// response from now on says Connection: close. Empty is closed when all are gone.
 func (e *Engine) Drain() {
 	if !e.accepting.CompareAndSwap(true, false) {
 		return

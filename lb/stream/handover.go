@@ -62,7 +62,7 @@ type moving struct {
 }
 
 // Handover stops accepting and moves every connection that can be moved to
-// the process behind carry; the others end politely, as with Drain.
+// the process that carry leads to; the others end politely, as with Drain.
 func (e *Engine) Handover(carry Carrier) {
 	for _, sh := range e.Shards {
 		sh.Loop.Call(func() {

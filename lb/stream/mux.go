@@ -249,7 +249,7 @@ func (m *mux) pump() step {
 			}
 		}
 		m.resume()
-		if m.held = len(m.out) >= maxOutFrames; m.held { // who does not read is not read from
+		if m.held = len(m.out) >= maxOutFrames; m.held { // a client that does not read is not read from
 			return waits
 		}
 		if s.in == nil {

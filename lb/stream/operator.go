@@ -12,7 +12,8 @@ import (
 // What operators ask of the engine on the stats socket.
 
 // SessionInfo is one client connection, or one stream of an HTTP/2 connection,
-// as `show sess` shows it.
+// as `show sess` shows it. Its fields are those of
+// control.Session, to which assemble converts it: the compiler holds them equal.
 type SessionInfo struct {
 	ID       uint64 // of this process, until the session ends
 	Loop     int

@@ -9,14 +9,6 @@ import (
 	"lbsyslogd/lb/sample"
 )
 
-// blockCookie ends an exchange whose answer a cache would keep together with
-// the cookie of one client: option checkcache.
-func (t *txn) blockCookie() {
-	t.s.sh.Back[t.be.Index].DeniedResp++
-	t.noResponse()
-	t.fail('P', 'H', 502)
-}
-
 // followRDP binds a connection to the server that its RDP cookie names:
 // ADDRESS.PORT.REST, both numbers in the byte order of the network.
 func (t *txn) followRDP(x *sample.Ctx) {

@@ -34,19 +34,3 @@ func (t *txn) release() {
 	t.rec.Tw = int32(t.s.sh.Loop.Now() - t.start)
 	t.replyRule()
 }
-
-// serverTimeout is timeout server, or what set-timeout asked for.
-func (t *txn) serverTimeout() int64 {
-	if n := t.rec.ServerTimeout; n > 0 {
-		return n
-	}
-	return t.be.Timeouts.Server
-}
-
-// tunnelTimeout is timeout tunnel, or what set-timeout asked for.
-func (t *txn) tunnelTimeout() int64 {
-	if n := t.rec.TunnelTimeout; n > 0 {
-		return n
-	}
-	return t.be.Timeouts.Tunnel
-}
