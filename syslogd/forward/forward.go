@@ -68,6 +68,7 @@ type Forwarder struct {
 	refusing trouble // of lines that the peer refuses
 	turning  trouble // of lines that come back
 	doubt    string  // why the peer's kernel has to be believed; empty: it is not, or was configured
+	anew     string  // why everything is sent again, until the peer has taken something; empty: it is not
 }
 
 // taken is a position up to which a peer has taken everything, if it lives until due.
@@ -130,7 +131,11 @@ func (f *Forwarder) begin() error {
 	if loadErr != nil {
 		// Where the last process was is not known. Nothing that waits is left out: lines may arrive again.
 		from = new(rotate.Position)
-		f.note(&f.storing, fmt.Errorf("the position cannot be read, so forwarding begins with the oldest file that is not compressed: %w", loadErr))
+		err := fmt.Errorf("the position cannot be read, so forwarding begins with the oldest file that is not compressed: %w", loadErr)
+		f.mu.Lock()
+		f.anew = err.Error()
+		f.mu.Unlock()
+		f.note(&f.storing, err)
 	}
 	follower, found, err := f.File.Follow(from)
 	if err != nil {
@@ -166,6 +171,10 @@ func (f *Forwarder) Counts() Counts {
 	f.mu.Lock()
 	c, p := f.counts, f.position
 	c.Error = cmp.Or(f.state.text, f.storing.text, f.turning.text, f.doubt)
+	if f.anew != "" && c.Error != "" {
+		c.Error += "; "
+	}
+	c.Error += f.anew
 	f.mu.Unlock()
 	behind, err := f.File.Behind(p)
 	if err != nil && c.Error == "" {
@@ -323,6 +332,7 @@ func (f *Forwarder) confirm(now time.Time) {
 		f.counts.Confirmed += lines
 	}
 	f.position = last
+	f.anew = ""
 	f.mu.Unlock()
 	f.store()
 	// Released even if it could not be stored, for want of space perhaps: then only this makes some. A crash before it is stored costs lines

@@ -62,6 +62,24 @@ func TestABrokenPosition(t *testing.T) {
 	}
 }
 
+// TestABrokenPositionStaysInSight: that nobody answers does not hide that everything will be sent again.
+func TestABrokenPositionStaysInSight(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	w := open(t, path)
+	defer w.Close()
+	if err := os.WriteFile(path+Suffix, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := newPeer(t, nil)
+	p.kill()
+	f := start(t, w, p, time.Millisecond)
+	defer f.Close()
+	wait.Until(t, "nobody to answer", func() bool { return strings.Contains(f.Counts().Error, "refused") })
+	if s := f.Counts().Error; !strings.Contains(s, "position") {
+		t.Errorf("the error is %q", s)
+	}
+}
+
 // TestPositionOfBefore reads what earlier versions have stored, and that they can read ours: JSON, and nothing after it.
 func TestPositionOfBefore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "p")
