@@ -40,6 +40,7 @@ type connection struct {
 	try     func(fd uintptr) bool // attempt, which would be made anew for each read
 	n       int                   // what it returned last
 	err     error
+	pending error // of a read that was made for more of a batch: the next one's
 
 	// busy is set while bytes that were taken from the socket are not with the Handler yet.
 	busy atomic.Bool
@@ -136,6 +137,10 @@ func (c *connection) limit(ctx context.Context) error {
 
 // read waits for bytes and makes messages of them.
 func (c *connection) read() error {
+	if err := c.pending; err != nil {
+		c.pending = nil
+		return err
+	}
 	if c.secure != nil {
 		return c.readSecure()
 	}
@@ -365,14 +370,52 @@ func (c *connection) idle() {
 	}
 }
 
-// took makes messages of n more bytes.
+// largeBatch is about how many bytes the Handler gets as one: a buffer is far smaller, and each batch opens each file that it has lines for, where
+// more are in use than may be open.
+const largeBatch = 256 << 10
+
+// largeRecord is how large a record of TLS is when there is probably another one.
+const largeRecord = 4 << 10
+
+// took makes messages of n more bytes, and of those that are there after them.
 func (c *connection) took(n int) {
-	c.stream.bytes.Add(uint64(n))
-	data := c.rest[:len(c.rest)+n]
-	var rest []byte
-	c.batch(func() { rest = c.framer.take(data, c.emit) })
-	c.rest = (*c.buffer)[:copy((*c.buffer)[:cap(*c.buffer)], rest)]
+	c.batch(func() {
+		full := c.cut(n)
+		for sum := n; full && sum < largeBatch && c.pending == nil && c.left == math.MaxInt; sum += n {
+			if n = c.more(); n == 0 {
+				break
+			}
+			full = c.cut(n)
+		}
+	})
 	c.idle()
+}
+
+// cut makes messages of n more bytes. It says whether a read that brought so many may have left some.
+func (c *connection) cut(n int) (full bool) {
+	c.stream.bytes.Add(uint64(n))
+	full = n == len(c.room()) || c.secure != nil && n >= largeRecord
+	rest := c.framer.take(c.rest[:len(c.rest)+n], c.emit)
+	c.rest = (*c.buffer)[:copy((*c.buffer)[:cap(*c.buffer)], rest)]
+	return full
+}
+
+// more reads what is there, and does not wait.
+func (c *connection) more() (n int) {
+	var err error
+	if c.secure != nil {
+		if n, err = c.secure.Read(c.room()); errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
+		}
+	} else if controlErr := c.raw.Control(func(fd uintptr) { n, err = readFrom(fd, c.room()) }); controlErr != nil {
+		err = controlErr
+	} else if err == unix.EAGAIN {
+		err = nil
+	} else if n == 0 && err == nil {
+		err = io.EOF
+	}
+	c.pending = err
+	return n
 }
 
 // batch borrows a Handler.

@@ -125,8 +125,8 @@ func (r *Reader) Run(ctx context.Context) {
 		r.ring()
 	})()
 	for last := time.Now(); !r.stop.Load(); {
-		n := r.turn()
-		if n == len(r.batch.msgs) {
+		n, more := r.turn()
+		if more {
 			continue
 		}
 		r.passBarriers()
@@ -141,7 +141,10 @@ func (r *Reader) Run(ctx context.Context) {
 	r.failures.Stop()
 	r.socket.shutdownRead()
 	if !r.socket.Inherited {
-		for end := time.Now().Add(2 * time.Second); r.turn() > 0 && time.Now().Before(end); {
+		for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+			if n, _ := r.turn(); n == 0 {
+				break
+			}
 		}
 	}
 	r.Counts() // the kernel's last word, before the socket goes
@@ -151,13 +154,40 @@ func (r *Reader) Run(ctx context.Context) {
 	r.passBarriers()
 }
 
-// turn takes one batch and says how many messages there were.
+// rounds is how many full batches the Handler gets as one. Where messages choose among more files than may be open, each batch opens each of
+// them: the more a batch has, the fewer that are for each line.
+const rounds = 8
+
+// turn takes what is queued, up to so many batches, and says how many messages there were, and whether there may be more.
 //
-// A reload may come between the look at what the Handler needs and Begin. Then this batch, which was there already, is from here.
-func (r *Reader) turn() int {
+// A reload may come between the look at what the Handler needs and Begin. Then what was there already is from here.
+func (r *Reader) turn() (n int, more bool) {
 	if named := r.here == nil || r.chooser == nil || r.chooser.NeedsAddress(); named != r.batch.named {
 		r.batch.askNames(named)
 	}
+	k := r.take()
+	if k == 0 {
+		return 0, false
+	}
+	r.handler.Begin(time.Now())
+	for round := 1; ; round++ {
+		r.pass(k)
+		n += k
+		more = k == len(r.batch.msgs)
+		if !more || round == rounds {
+			break
+		}
+		if k = r.take(); k == 0 {
+			more = false
+			break
+		}
+	}
+	r.handler.End()
+	return n, more
+}
+
+// take receives a batch.
+func (r *Reader) take() int {
 	n, err := r.batch.receive(r.socket.fd)
 	if err != nil {
 		// Whatever it is (ENOBUFS, ENOMEM), the socket is still ours and the next call may work; but not in a tight loop.
@@ -166,10 +196,11 @@ func (r *Reader) turn() int {
 		time.Sleep(longestGather)
 		return 0
 	}
-	if n == 0 {
-		return 0
-	}
-	r.handler.Begin(time.Now())
+	return n
+}
+
+// pass gives the batch's first n messages to the Handler.
+func (r *Reader) pass(n int) {
 	total := 0
 	for i := range n {
 		data, size, name, length := r.batch.message(i)
@@ -182,9 +213,7 @@ func (r *Reader) turn() int {
 	}
 	r.received.Add(uint64(n))
 	r.bytes.Add(uint64(total))
-	r.handler.End()
 	r.batch.reset(n)
-	return n
 }
 
 // pause returns after d, or when the bell rings.
@@ -259,7 +288,8 @@ func (r *Reader) passBarriers() {
 	if len(waiting) == 0 {
 		return
 	}
-	for r.turn() == len(r.batch.msgs) && !r.stop.Load() {
+	for more := true; more && !r.stop.Load(); {
+		_, more = r.turn()
 	}
 	for _, passed := range waiting {
 		close(passed)

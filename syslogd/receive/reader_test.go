@@ -265,13 +265,52 @@ func TestReceivingAllocatesNothing(t *testing.T) {
 		for range 10 {
 			c.Write(text)
 		}
-		if got := r.turn(); got != 10 {
+		if got, _ := r.turn(); got != 10 {
 			t.Errorf("%d messages of 10", got)
 		}
 	}); n != 0 {
 		t.Errorf("ten messages cost %v allocations; want 0", n)
 	}
 }
+
+// TestABacklogIsOneBatch: a Handler gets what has piled up as one batch, though it does not fit into one of the Reader's.
+func TestABacklogIsOneBatch(t *testing.T) {
+	s := listenUDP(t, "127.0.0.1:0", 1<<20)
+	defer s.Close()
+	h := new(batches)
+	r, err := NewReader(s, h, maxBatch/minSlots, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t, "udp", s.Address())
+	for range 10*minSlots + 1 {
+		say(t, c, "a message")
+	}
+	if n, more := r.turn(); n != rounds*minSlots || !more {
+		t.Errorf("%d messages, more: %v; want %d and more", n, more, rounds*minSlots)
+	}
+	if n, more := r.turn(); n != 2*minSlots+1 || more {
+		t.Errorf("%d messages, more: %v; want %d and no more", n, more, 2*minSlots+1)
+	}
+	if len(h.messages) != 2 {
+		t.Errorf("%d batches; want 2", len(h.messages))
+	}
+}
+
+// batches counts the messages of each batch, and waits in the first until it may go on.
+type batches struct {
+	messages []int
+	goOn     chan struct{} // nil: nothing to wait for
+}
+
+func (b *batches) Begin(time.Time) {
+	if len(b.messages) == 0 && b.goOn != nil {
+		<-b.goOn
+	}
+	b.messages = append(b.messages, 0)
+}
+func (b *batches) End()                         {}
+func (b *batches) Message(*Sender, []byte, int) { b.messages[len(b.messages)-1]++ }
 
 type nothing struct{}
 

@@ -73,6 +73,22 @@ func TestStreamOfBothFramings(t *testing.T) {
 	wait.Until(t, "the end of the connection", func() bool { return s.Counts().Connections == 0 })
 }
 
+// TestABacklogOfAStreamIsOneBatch is TestABacklogIsOneBatch for a connection: what has piled up is more than its buffer holds.
+func TestABacklogOfAStreamIsOneBatch(t *testing.T) {
+	h := &batches{goOn: make(chan struct{})}
+	s, _ := stream(t, &Stream{NewHandler: func() Handler { return h }})
+	c := dial(t, "tcp", s.Describe().Address)
+	line := "<13>" + strings.Repeat("x", 95) + "\n"
+	const lines = 600
+	say(t, c, strings.Repeat(line, lines))
+	close(h.goOn)
+	c.Close()
+	wait.Until(t, "the end of the connection", func() bool { return s.Counts().Received == lines && s.Counts().Connections == 0 })
+	if most := slices.Max(h.messages); most*len(line) <= 512+frameSlack {
+		t.Errorf("the batches have %d messages; want one that is larger than a buffer", h.messages)
+	}
+}
+
 func TestManyMessagesOverManyConnections(t *testing.T) {
 	s, k := stream(t, new(Stream))
 	const conns, each = 20, 500
