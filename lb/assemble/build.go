@@ -102,7 +102,8 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	b.eng.TLSConns.Max = int32(min(cfg.Global.MaxTLSConn, 1<<30))
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
 	b.eng.Limits = stream.Limits{Head: cfg.Global.MaxHead, Fields: cfg.Global.MaxFields}
-	b.eng.Compression.Rate, b.eng.Compression.Idle = cfg.Global.CompressionRate, cfg.Global.CompressionIdle
+	b.eng.Compression.SetLimit(cfg.Global.CompressionRate)
+	b.eng.Compression.Idle = cfg.Global.CompressionIdle
 	b.eng.Compression.SetIdle(100)
 	b.rt = newRuntime(cfg, env, b.eng)
 	b.eng.Report = b.rt.reports.report

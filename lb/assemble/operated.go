@@ -11,7 +11,6 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/control"
-	"lbsyslogd/lb/stream"
 )
 
 // What operators did to servers, limits and variables, on its way to the next
@@ -168,17 +167,26 @@ func (rt *Runtime) clearServers() error {
 // rate-limit`, with what the configuration has.
 func (rt *Runtime) rates() []rateLimit {
 	r, c := &rt.eng.Rates, &rt.cfg.Global.Rates
-	return []rateLimit{{"connections", r.Conns, c.Conns}, {"sessions", r.Sessions, c.Sessions}, {"ssl-sessions", r.TLS, c.TLS}}
+	return []rateLimit{
+		{"connections", r.Conns, c.Conns}, {"sessions", r.Sessions, c.Sessions}, {"ssl-sessions", r.TLS, c.TLS},
+		{"http-compression", &rt.eng.Compression, rt.cfg.Global.CompressionRate},
+	}
 }
 
 type rateLimit struct {
-	what       string
-	rate       *stream.Rate
+	what string
+	rate interface { // *stream.Rate, or *stream.Compression, in bytes
+		Limit() int
+		SetLimit(int)
+	}
 	configured int
 }
 
 // SetRateLimit implements control.Runtime.
 func (rt *Runtime) SetRateLimit(what string, n int) error {
+	if what == "http-compression" {
+		n *= 1024
+	}
 	for _, r := range rt.rates() {
 		if r.what == what {
 			r.rate.SetLimit(n)

@@ -115,7 +115,7 @@ func (rt *Runtime) info(s *sum) stats.Info {
 	in.SessRate, in.MaxSessRate = in.ConnRate, in.MaxConnRate
 	in.Jobs = in.CurConns + in.Listeners
 	in.CompressIn, in.CompressOut = rt.eng.Compression.Rates()
-	in.CompressLimit = rt.eng.Compression.Rate
+	in.CompressLimit = rt.eng.Compression.Limit()
 	rt.pulse.fill(&in)
 	return in
 }

@@ -169,20 +169,39 @@ func (rt *Runtime) join(be *stream.Backend, p *config.Proxy, cs *config.Server, 
 func (rt *Runtime) DelServer(backendName, name string) error {
 	rt.changing.Lock()
 	defer rt.changing.Unlock()
-	be, p, err := rt.bothSides(backendName)
+	be, p, s, err := rt.removable(backendName, name)
 	if err != nil {
 		return err
 	}
-	s, err := rt.Find(backendName, name)
+	return rt.part(be, p, s)
+}
+
+// Removable implements control.Runtime.
+func (rt *Runtime) Removable(backendName, name string) error {
+	rt.changing.RLock()
+	defer rt.changing.RUnlock()
+	be, _, s, err := rt.removable(backendName, name)
+	if err == nil && be.Busy(s.Target()) {
+		err = control.ErrBusy
+	}
+	return err
+}
+
+// removable finds a server that may be removed once nothing is on it. changing is
+// held, for reading at least.
+func (rt *Runtime) removable(backendName, name string) (be *stream.Backend, p *config.Proxy, s *servercheck.Server, err error) {
+	if be, p, err = rt.bothSides(backendName); err != nil {
+		return nil, nil, nil, err
+	}
+	s, err = rt.Find(backendName, name)
 	switch {
 	case err != nil:
-		return err
 	case rt.needed(be, p, s):
-		return control.Answer("This server cannot be removed at runtime due to other configuration elements pointing to it.")
+		err = control.Answer("This server cannot be removed at runtime due to other configuration elements pointing to it.")
 	case s.Target().Stats().Admin&backend.Maint == 0:
-		return control.Answer("Only servers in maintenance mode can be deleted.")
+		err = control.Answer("Only servers in maintenance mode can be deleted.")
 	}
-	return rt.part(be, p, s)
+	return be, p, s, err
 }
 
 // needed reports whether something else names the server.
@@ -204,7 +223,7 @@ func (rt *Runtime) needed(be *stream.Backend, p *config.Proxy, s *servercheck.Se
 // part removes a server. changing is held.
 func (rt *Runtime) part(be *stream.Backend, p *config.Proxy, s *servercheck.Server) error {
 	if err := rt.eng.RemoveServer(be, s.Target()); err != nil {
-		return control.Answer("Server still has connections attached to it, cannot remove.")
+		return control.ErrBusy
 	}
 	rt.Part(s)
 	if _, ours := rt.operated.added[s]; ours {

@@ -98,6 +98,7 @@ func commands() []command {
 		{"shutdown session", "shutdown session [id]", "kill a specific session", Admin, shutSession, ""},
 		{"shutdown sessions server", "shutdown sessions server <bk>/<srv>", "kill sessions on a server", Admin, shutServerSessions, ""},
 		{"user", "user", "lower the level of the current CLI session to user", User, lowerTo(User), ""},
+		{"wait", "wait {-h|<delay_ms>} cond [args...]", "wait the specified delay or condition (-h to see list)", User, await, ""},
 		{"help", "help [<command>]", "list matching or all commands", User, help, ""},
 		{"prompt", "prompt", "toggle interactive mode with prompt", User, prompt, ""},
 		{"quit", "quit", "disconnect", User, quit, ""},
@@ -113,7 +114,15 @@ func commands() []command {
 		{words: "show profiling", absent: "perf and `show activity` look at a running process"},
 		{words: "show trace", absent: "the access log has each exchange, and strace shows the rest"},
 		{words: "trace", absent: "the access log has each exchange, and strace shows the rest"},
-		{words: "wait", absent: "it is HAProxy 3's; ask again instead"},
+		{words: "add backend", absent: "the rules that could choose it are in the configuration: " + toReload},
+		{words: "del backend", absent: "the rules that choose it are in the configuration: " + toReload},
+		{words: "publish backend", absent: "`enable frontend` and `set server` decide who gets requests; " + toReload},
+		{words: "unpublish backend", absent: "`disable frontend` and `set server` decide who gets requests; " + toReload},
+		{words: "httpclient", absent: "curl asks the same, and lb is no client of its own"},
+		{words: "set anon", absent: "nothing is made anonymous; what commands show is for those who may read the configuration"},
+		{words: "show anon", absent: "nothing is made anonymous"},
+		{words: "dump stats-file", absent: "a reload passes counters to the next worker without a file"},
+		{words: "show dev", absent: "`show info`, `show activity` and `lb -vv` have it"},
 	}...)
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type fake struct {
 	tables   []*stick.Table
 	sessions []Session
 	bad      []BadMessage
+	busy     atomic.Int32 // how often Removable finds connections yet
 }
 
 // newFake has what haproxy.cfg in compare_test.go says.
@@ -170,6 +172,21 @@ func (f *fake) AddServer(backend, server string, _ []string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.servers = append(f.servers, ServerState{Backend: backend, Name: server, Admin: stats.ForcedMaint})
+	return nil
+}
+
+func (f *fake) Removable(backend, server string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i := slices.IndexFunc(f.servers, func(s ServerState) bool { return s.Backend == backend && s.Name == server })
+	switch {
+	case i < 0:
+		return ErrNoServer
+	case f.servers[i].Admin == 0:
+		return Answer("Only servers in maintenance mode can be deleted.")
+	case f.busy.Add(-1) >= 0:
+		return ErrBusy
+	}
 	return nil
 }
 

@@ -43,6 +43,9 @@ type Runtime interface {
 	AddServer(backend, server string, words []string) error
 	// DelServer removes a server that is in maintenance and has no connections.
 	DelServer(backend, server string) error
+	// Removable says whether DelServer would work: nil, ErrBusy as long as the server
+	// has connections, or why it never will.
+	Removable(backend, server string) error
 	// MoveServer gives a server another address, and another port unless it is
 	// "": a number, or an offset to the client's port with its sign.
 	MoveServer(backend, server string, to netip.Addr, port string) error
@@ -54,7 +57,8 @@ type Runtime interface {
 	// SetServerTLS stops speaking TLS to a server, or speaks it again.
 	SetServerTLS(backend, server string, on bool) error
 	// SetRateLimit bounds what begins in a second in all frontends:
-	// "connections", "sessions" or "ssl-sessions"; 0 is no limit.
+	// "connections", "sessions" or "ssl-sessions"; or how many kB of a second are
+	// compressed: "http-compression". 0 is no limit.
 	SetRateLimit(what string, n int) error
 	// SetVar gives a variable of the process the value of an expression, or of
 	// a format string, and GetVar shows one.
@@ -120,6 +124,8 @@ type Answer string
 func (a Answer) Error() string { return string(a) }
 
 const (
+	// ErrBusy says that something is on the server still.
+	ErrBusy Answer = "Server still has connections attached to it, cannot remove."
 	// ErrNoAgent says that no agent of the server is asked.
 	ErrNoAgent Answer = "agent checks are not enabled on this server."
 	// ErrNoCheck says that the configuration has no health check.

@@ -1,9 +1,11 @@
 package control
 
 import (
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Servers that come, go and move: add server, del server, set server addr.
@@ -42,6 +44,75 @@ func delServer(c *session, args []string) {
 		return
 	}
 	c.message(asInfo, "Server deleted.")
+}
+
+// waitUsage is HAProxy 3's.
+const waitUsage = `Usage: wait {-h|<duration>} [condition [args...]]
+  - '-h' displays this help
+  - <duration> is the maximum wait time, optionally suffixed by the unit among
+    'us', 'ms', 's', 'm', 'h', and 'd'. ; the default unit is milliseconds.
+  - <condition> indicates what to wait for, no longer than the specified
+    duration. Supported conditions are:
+    - <none> : by default, just sleep for the specified duration.
+    - srv-removable <px>/<sv> : wait for this server to become removable.`
+
+// waitLook is how often a condition is looked at.
+const waitLook = 20 * time.Millisecond
+
+// await is HAProxy 3's wait: DELAY [srv-removable BACKEND/SERVER].
+func await(c *session, args []string) {
+	if len(args) == 0 || args[0] == "-h" {
+		c.say(waitUsage)
+		return
+	}
+	text := args[0]
+	if strings.Trim(text, "0123456789") == "" {
+		text += "ms"
+	}
+	delay, ok := parseDelay(text)
+	switch {
+	case !ok:
+		c.fail("Invalid wait delay.")
+		return
+	case len(args) > 1 && args[1] != "srv-removable":
+		c.fail("Unknown condition to wait for: '" + args[1] + "'.")
+		return
+	}
+	over := time.After(delay)
+	if len(args) == 1 {
+		select {
+		case <-over:
+			c.message(asInfo, "Done.")
+		case <-c.ending:
+			c.message(asWarn, "Interrupted.")
+		}
+		return
+	}
+	backend, server, ok := c.place(args[2:])
+	if !ok {
+		return
+	}
+	look := time.NewTicker(waitLook)
+	defer look.Stop()
+	for {
+		switch err := c.Runtime.Removable(backend, server); {
+		case err == nil:
+			c.message(asInfo, "Done.")
+			return
+		case !errors.Is(err, ErrBusy):
+			c.answer(err)
+			return
+		}
+		select {
+		case <-look.C:
+		case <-over:
+			c.fail("Wait delay expired.")
+			return
+		case <-c.ending:
+			c.message(asWarn, "Interrupted.")
+			return
+		}
+	}
 }
 
 // setAddr reads ADDRESS [port PORT] and says what became of both, as HAProxy
@@ -171,10 +242,7 @@ func setRateLimit(c *session, args []string) {
 		return
 	}
 	switch args[0] {
-	case "connections", "sessions", "ssl-sessions":
-	case "http-compression":
-		c.fail("The speed of compression is not limited: what it costs is seen in Idle_pct of `show info`.")
-		return
+	case "connections", "sessions", "ssl-sessions", "http-compression":
 	default:
 		c.fail(rateUsage)
 		return

@@ -30,11 +30,12 @@ type session struct {
 	in           *bufio.Reader
 	level        Level // may be lowered by the client
 	timeout      time.Duration
-	prompt       bool        // interactive
-	leaving      func() bool // at a prompt, and the server ends
-	done         bool        // `quit`, or the connection was given to something else
-	expert       bool        // expert-mode on
-	experimental bool        // experimental-mode on
+	prompt       bool            // interactive
+	leaving      func() bool     // at a prompt, and the server ends
+	ending       <-chan struct{} // closed when the server ends
+	done         bool            // `quit`, or the connection was given to something else
+	expert       bool            // expert-mode on
+	experimental bool            // experimental-mode on
 	severity     severity
 	payload      []byte // what came after "<<", without the empty line; nil without one
 	out          []byte
@@ -55,6 +56,7 @@ func never() bool { return false }
 // serve reads commands and answers them. Without a prompt that ends after the
 // lines that came together with the first.
 func (c *session) serve(ctx context.Context) {
+	c.ending = ctx.Done()
 	rest := false // of a line, after a ";"
 	for {
 		stop := never

@@ -3,6 +3,7 @@ package stream
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lbsyslogd/lb/compress"
@@ -20,14 +21,20 @@ const packRoom = compress.Growth + len("7fc0\r\n") + len("\r\n0\r\n\r\n")
 
 // Compression is what all compressed responses have in common.
 type Compression struct {
-	Rate int // bytes a second that are compressed at most; 0: no limit
-	Idle int // percent of the time that the loops must be idle for another one; 0: none
+	rate atomic.Int64 // bytes a second that are compressed at most; 0: no limit
+	Idle int          // percent of the time that the loops must be idle for another one; 0: none
 
 	mu sync.Mutex
 	// mu guards the fields below.
 	in, out stats.Rate
 	idle    int // of the last second
 }
+
+// Limit is how many bytes a second are compressed at most; 0: no limit.
+func (c *Compression) Limit() int { return int(c.rate.Load()) }
+
+// SetLimit changes it.
+func (c *Compression) SetLimit(n int) { c.rate.Store(int64(n)) }
 
 // SetIdle reports how many percent of the last second the loops were idle.
 func (c *Compression) SetIdle(percent int) {
@@ -55,12 +62,13 @@ func (c *Compression) count(in, out int) {
 
 // allows reports whether another response may be compressed.
 func (c *Compression) allows() bool {
-	if c.Rate == 0 && c.Idle == 0 {
+	rate := c.Limit()
+	if rate == 0 && c.Idle == 0 {
 		return true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return (c.Rate == 0 || int(c.in.Value(time.Now().UnixMilli())) <= c.Rate) && c.idle >= c.Idle
+	return (rate == 0 || int(c.in.Value(time.Now().UnixMilli())) <= rate) && c.idle >= c.Idle
 }
 
 // chooseCodec notes what the client of a request understands, as the backend

@@ -105,6 +105,10 @@ var invocations = map[string][]string{
 	"show cli level":      {"show cli level"},
 	"show cli sockets":    {"show cli sockets"},
 	"user":                {"user;show cli level", "user;clear counters all"},
+
+	"wait": {"wait", "wait 1", "wait 1 srv-removable b2/s3"}, "add backend": {"add backend x from y"}, "del backend": {"del backend b1"},
+	"publish backend": {"publish backend b1"}, "unpublish backend": {"unpublish backend b1"}, "set anon": {"set anon on"}, "show anon": {"show anon"},
+	"dump stats-file": {"dump stats-file"}, "show dev": {"show dev"}, "debug": {"debug dev check", "debug dev fd"}, "httpclient": {"httpclient GET http://127.0.0.1:1/"},
 }
 
 // document is the page of the commands.
@@ -156,7 +160,7 @@ backend b2
 	}
 
 	// Whatever HAProxy offers has its row, and every row is tried.
-	for line := range strings.Lines(theirs.command("help")) {
+	for line := range strings.Lines(theirs.command("help") + theirs.command("expert-mode on; experimental-mode on; help")) {
 		usage, _, ok := strings.Cut(strings.TrimSpace(line), " : ")
 		if !ok || !strings.HasPrefix(line, "  ") {
 			continue
