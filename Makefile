@@ -30,6 +30,9 @@ RECORDED = $(shell grep -rl 'tape\.Open' --include='*_test.go' ./lb ./test ./sys
 
 FUZZTIME ?= 20s
 
+# How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
+PATIENCE ?= 20m
+
 .PHONY: help build run test unit race e2e record grpc soak lint setup bench bench-scale bench-syslog fuzz deb image clean
 
 help: ## this list
@@ -54,10 +57,10 @@ lint: ## go vet, gofmt, staticcheck, errcheck (test/errcheck: the functions whos
 	$(ERRCHECK) -ignoretests -exclude test/errcheck ./cmd/... ./lb/... ./rotate/... ./syslogd/... ./packaging/...
 
 unit: ## ordinary tests, fuzz seeds and command-line scripts
-	$(GO) test $(PLAIN)
+	$(GO) test -timeout $(PATIENCE) $(PLAIN)
 
 race: ## the tests of what the daemons are made of under the race detector
-	$(GO) test -race $(RACE)
+	$(GO) test -race -timeout $(PATIENCE) $(RACE)
 
 e2e: ## end to end: ab, curl, openssl and logrotate against the real daemons
 	$(GO) test -count=1 -p 1 -timeout 14m $(E2E)
