@@ -87,8 +87,9 @@ func TestEveryZone(t *testing.T) {
 				continue
 			}
 			seen[kind] = true
-			changes++
-			walk(t, name, end.In(zone))
+			if changes++; changes%rare == 0 {
+				walk(t, name, end.In(zone))
+			}
 		}
 	}
 	t.Logf("%d changes", changes)

@@ -10,7 +10,7 @@ import (
 // TestRingAgainstAModel pushes lines and pieces of lines of all sizes, takes some off the front, and compares with the end of what was pushed.
 func TestRingAgainstAModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
+	for range 200 / rare {
 		memory := NewMemory(int64(r.IntN(4)) * ringStep)
 		limit := 1 + r.IntN(3*ringStep)
 		ring := ring{limit: limit, memory: memory}
