@@ -1,11 +1,13 @@
 package assemble
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
@@ -152,4 +154,26 @@ func (rt *Runtime) Nameservers() []control.Nameserver {
 		}
 	}
 	return list
+}
+
+// lookupTime bounds the lookup of one server name at start.
+const lookupTime = 10 * time.Second
+
+// lookup resolves a server name, IPv4 first as HAProxy does by default.
+func lookup(host string) (netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("could not resolve address '%s': %w", host, err)
+	}
+	for _, ip := range ips {
+		if ip = ip.Unmap(); ip.Is4() {
+			return ip, nil
+		}
+	}
+	if len(ips) == 0 {
+		return netip.Addr{}, fmt.Errorf("could not resolve address '%s': the name has no address", host)
+	}
+	return ips[0], nil
 }

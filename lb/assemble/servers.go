@@ -24,7 +24,7 @@ type byOperators struct {
 	hardMaxConn      int   // what `set maxconn global` cannot exceed
 	configuredLimits []int // maxconn by stream.Frontend.Index
 	logs             logTargets
-	forMaster        *control.Server            // answers who comes through the master
+	forMaster        *control.Server            // answers commands that come through the master
 	proxyLogs        map[*config.Proxy]*sideLog // what proxies say of their servers
 
 	changing sync.RWMutex // held while servers come, go or move, and shared while they are counted

@@ -124,7 +124,7 @@ func (r *run) introduced(w *worker, report *handoff.Report, from *unix.Ucred, fd
 		r.inherit(w, from)
 	}
 	var spare []int
-	// Who says it too late serves on only if nobody else does.
+	// A worker that says it too late serves on only if nobody else does.
 	late := r.stopping || r.current != nil && !slices.Contains(r.adopting, w)
 	for i, name := range report.Names {
 		if !plausible(name, fds[i]) {

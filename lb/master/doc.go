@@ -17,7 +17,13 @@
 // A failure between 3 and 5 leaves the old worker untouched: it does not even
 // notice. A worker that dies while it serves is replaced on the same sockets
 // (crash.go); a master that dies leaves its workers serving, and the next
-// master takes them over (adopt.go).
+// master takes them over (adopt.go). A reload may be a trial first: the new worker
+// gets a share of what is new, and is judged by it (canary.go, judge.go).
+//
+// Operators ask on the master's socket (cli.go), which passes commands on to
+// workers (forward.go) and shows them (proc.go). What the log and the service
+// manager hear is in report.go and notify.go. `lb upgrade` replaces the master's
+// own program and keeps the process (upgrade.go).
 //
 // One goroutine owns all state. Everything else (signals, connections to
 // workers, the command socket, timers) posts functions to it.

@@ -93,7 +93,7 @@ type run struct {
 	events chan func()
 	over   chan struct{} // closed when Run is about to return
 
-	// answering is held for reading by who answers a command, so that nobody is
+	// answering is held for reading by whatever answers a command, so that nobody is
 	// left without the outcome because the process ended a moment earlier.
 	answering sync.RWMutex
 

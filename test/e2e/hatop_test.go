@@ -10,15 +10,14 @@ import (
 	"time"
 
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 )
 
 // TestHatop drives hatop, which many operators look at HAProxy with, in a terminal: it starts, shows its screens, and takes a server out
 // and in again and changes its weight.
 func TestHatop(t *testing.T) {
 	for _, tool := range []string{"hatop", "tmux"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("%s is missing: test/setup installs what the tests need", tool)
-		}
+		tape.Require(t, tool)
 	}
 	dir, err := os.MkdirTemp("", "lb-")
 	if err != nil {
