@@ -4,9 +4,10 @@ package config
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -163,7 +164,7 @@ func blankOutput() Output {
 	}
 }
 
-// Load reads and checks a file.
+// Load reads and checks a file, and whether this machine has the users and certificates that it names.
 func Load(path string) (*Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -177,30 +178,45 @@ func Load(path string) (*Config, error) {
 	if len(text) > largestFile {
 		return nil, fmt.Errorf("%s is larger than a megabyte; that is no configuration", path)
 	}
-	return Parse(path, text)
+	c, d, err := parse(path, text)
+	if err != nil {
+		return nil, err
+	}
+	for _, check := range d.here {
+		check()
+	}
+	if len(d.errs) > 0 {
+		return nil, d.errs
+	}
+	return c, nil
 }
 
 // Parse reads and checks text. name is what the errors call it. The error is an Errors.
 func Parse(name string, text []byte) (*Config, error) {
+	c, _, err := parse(name, text)
+	return c, err
+}
+
+func parse(name string, text []byte) (*Config, *decoder, error) {
 	d := &decoder{file: name}
 	var doc yaml.Node
 	parser := yaml.NewDecoder(bytes.NewReader(text))
 	if err := parser.Decode(&doc); err != nil {
 		if err == io.EOF {
-			return nil, Errors{fmt.Sprintf("%s:1: the file is empty; it wants at least listen and outputs", name)}
+			return nil, d, Errors{fmt.Sprintf("%s:1: the file is empty; it wants at least listen and outputs", name)}
 		}
-		return nil, Errors{d.syntax(err)}
+		return nil, d, Errors{d.syntax(text, err)}
 	}
-	if err := parser.Decode(new(yaml.Node)); err != io.EOF {
-		return nil, Errors{fmt.Sprintf("%s: there is more than one document; keep the first", name)}
+	if second := new(yaml.Node); parser.Decode(second) != io.EOF {
+		return nil, d, Errors{fmt.Sprintf("%s:%d: there is more than one document; keep the first", name, max(second.Line, 1))}
 	}
 	c := blank()
 	root := doc.Content[0]
 	d.mapping(root, "the configuration", map[string]func(*yaml.Node){
 		"listen":         func(n *yaml.Node) { d.list(n, func(n *yaml.Node) { d.listen(n, c) }) },
-		"control":        d.text(&c.Control.Path),
+		"control":        d.socketPath(&c.Control.Path),
 		"control_mode":   d.mode(&c.Control.Mode),
-		"host":           d.text(&c.Host),
+		"host":           d.word(&c.Host),
 		"metrics":        d.address(&c.Metrics),
 		"time_zone":      d.zone(&c.Zone),
 		"max_message":    d.sizeBetween(&c.MaxMessage, smallMessage, largeMessage),
@@ -230,15 +246,15 @@ func Parse(name string, text []byte) (*Config, error) {
 		d.add(root, "no outputs; add for example: outputs: [{match: \"*.*\", file: %s}]", DefaultFile)
 	}
 	if len(d.errs) > 0 {
-		return nil, d.errs
+		return nil, d, d.errs
 	}
-	return c, nil
+	return c, d, nil
 }
 
 func (d *decoder) connections(n *yaml.Node, c *Config) {
 	d.mapping(n, "connections", map[string]func(*yaml.Node){
-		"most":      d.count(&c.Connections),
-		"most_each": d.count(&c.ConnectionsEach),
+		"most":      d.count(&c.Connections, 1),
+		"most_each": d.count(&c.ConnectionsEach, 1),
 		"idle":      d.duration(&c.Idle),
 	})
 }
@@ -263,6 +279,19 @@ func (d *decoder) tls(n *yaml.Node, t *TLS) {
 	if t.Names != nil && t.ClientCA == "" {
 		d.add(n, "client_names mean nothing without client_ca, which says whose certificates to believe")
 	}
+	d.here = append(d.here, func() {
+		if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+			d.add(n, "certificate %s with key %s: %v", t.Cert, t.Key, err)
+		}
+		if t.ClientCA == "" {
+			return
+		}
+		if pem, err := os.ReadFile(t.ClientCA); err != nil {
+			d.add(n, "client_ca: %v", err)
+		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			d.add(n, "client_ca: %s has no certificate", t.ClientCA)
+		}
+	})
 }
 
 func (d *decoder) output(n *yaml.Node, c *Config) {
@@ -283,8 +312,8 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 		"format":  d.format(&r.Format),
 		"file":    d.text(&o.Path),
 		"mode":    d.mode(&o.Rotate.Mode),
-		"owner":   d.text(&o.Owner),
-		"group":   d.text(&o.Group),
+		"owner":   d.named(&o.Owner, findUser),
+		"group":   d.named(&o.Group, findGroup),
 		"queue":   d.size(&o.Queue),
 		"ring":    d.size(&o.Rotate.Ring),
 		"sync":    d.sync(&o.Rotate.Sync),
@@ -337,7 +366,7 @@ func (d *decoder) rotation(n *yaml.Node, o *rotate.Options) {
 		"size":           d.bytes(&o.Size),
 		"every":          d.schedule(&o.Schedule),
 		"naming":         func(n *yaml.Node) { o.Naming = rotate.Naming(d.choice(n, "dated", "numbered")) },
-		"keep":           d.count(&o.Keep),
+		"keep":           d.count(&o.Keep, 0),
 		"max_age":        d.duration(&o.MaxAge),
 		"max_total":      d.bytes(&o.MaxTotal),
 		"min_free":       d.bytes(&o.MinFree),
@@ -429,7 +458,7 @@ func (d *decoder) network(to *[]netip.Prefix) func(*yaml.Node) {
 func (d *decoder) address(to *string) func(*yaml.Node) {
 	return d.scalar(func(text string) error {
 		*to = text
-		if _, _, err := net.SplitHostPort(text); err != nil {
+		if _, _, err := splitAddress(text); err != nil {
 			return fmt.Errorf("%q is not an address such as 127.0.0.1:9516: %w", text, err)
 		}
 		return nil

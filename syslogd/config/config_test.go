@@ -155,7 +155,37 @@ func TestNothingToDo(t *testing.T) {
 	row("a: [", "x.yaml:")
 	row("\tlisten: x", "x.yaml:")
 	row("a word", "x.yaml:1: the configuration must be keys")
-	row("listen: udp://:514\noutputs: [{file: a}]\n---\nx: y", "more than one document")
+	row("listen: udp://:514\noutputs: [{file: a}]\n---\nx: y", "x.yaml:4: there is more than one document")
+	row("a: b: c", "x.yaml:1: mapping values")
+	row("listen: udp://:514\nhost: &a x\ncontrol: *b", "x.yaml:3: unknown anchor")
+	row("listen: udp://:99999\noutputs: [{file: a}]", `x.yaml:1: listen "udp://:99999": "99999" is no port`)
+	row("listen: udp://:514\nmetrics: :x\noutputs: [{file: a}]", `x.yaml:2: ":x" is not an address`)
+	row("listen: udp://:514\noutputs: [{file: a, format: rfc5424, forward: tcp://x:0}]", `x.yaml:2: forward "tcp://x:0"`)
+	row("listen: unix:///"+strings.Repeat("x", 107)+"\noutputs: [{file: a}]", "x.yaml:1: listen: the path")
+	row("listen: udp://:514\ncontrol: /"+strings.Repeat("x", 107)+"\noutputs: [{file: a}]", "x.yaml:2: the path")
+	row("listen: udp://:514\nhost: a b\noutputs: [{file: a}]", `x.yaml:2: "a b" has a blank`)
+	row("listen: udp://:514\noutputs: [{file: \"a\\0b\"}]", "has a NUL in it")
+	row("listen: udp://:514\nconnections: {most: 0}\noutputs: [{file: a}]", "x.yaml:2: 0 is too few")
+}
+
+// TestWhatThisMachineLacks is refused with its line by Load, and is no mistake of the text.
+func TestWhatThisMachineLacks(t *testing.T) {
+	row := func(text, want string) {
+		t.Helper()
+		if _, err := Parse("x.yaml", []byte(text)); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		path := filepath.Join(t.TempDir(), "x.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); err == nil || !strings.HasPrefix(err.Error(), path+want) {
+			t.Errorf("%q: %v; want %q", text, err, want)
+		}
+	}
+	row("listen: udp://:514\noutputs:\n- file: a\n  owner: nobody-of-that-name", ":4: user: unknown user")
+	row("listen: udp://:514\noutputs:\n- file: a\n  group: nobody-of-that-name", ":4: group: unknown group")
+	row("listen: tls://:514\ntls: {cert: /nowhere/a.pem}\noutputs: [{file: a}]", ":2: certificate /nowhere/a.pem with key /nowhere/a.pem: open")
 }
 
 func TestLoadAndDefault(t *testing.T) {

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
+	"net"
 	"os"
+	"os/user"
 	"regexp"
 	"slices"
 	"sort"
@@ -11,6 +14,7 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/sys/unix"
 )
 
 // Errors is everything that is wrong with a configuration, one "file:line: what, and the way out" each, in the order of the
@@ -23,18 +27,26 @@ func (e Errors) Error() string { return strings.Join(e, "\n") }
 type decoder struct {
 	file string
 	errs Errors
+	// here are checks of what the configuration names on this machine: users, certificates. Only Load does them.
+	here []func()
 }
 
 func (d *decoder) add(n *yaml.Node, text string, args ...any) {
 	d.errs = append(d.errs, fmt.Sprintf("%s:%d: %s", d.file, n.Line, fmt.Sprintf(text, args...)))
 }
 
-// syntax makes "file:line: what" of the library's "yaml: line N: what".
-func (d *decoder) syntax(err error) string {
+// syntax makes "file:line: what" of the library's "yaml: line N: what". Without a number it means the first line, or an alias.
+func (d *decoder) syntax(text []byte, err error) string {
 	if m := regexp.MustCompile(`(?s)^yaml: line (\d+): (.*)$`).FindStringSubmatch(err.Error()); m != nil {
 		return fmt.Sprintf("%s:%s: %s", d.file, m[1], m[2])
 	}
-	return fmt.Sprintf("%s: %s", d.file, strings.TrimPrefix(err.Error(), "yaml: "))
+	line := 1
+	if m := regexp.MustCompile(`unknown anchor '(.*)' referenced`).FindStringSubmatch(err.Error()); m != nil {
+		if at := bytes.Index(text, []byte("*"+m[1])); at >= 0 {
+			line += bytes.Count(text[:at], []byte("\n"))
+		}
+	}
+	return fmt.Sprintf("%s:%d: %s", d.file, line, strings.TrimPrefix(err.Error(), "yaml: "))
 }
 
 // mapping hands each value to the function of its key.
@@ -107,9 +119,80 @@ func (d *decoder) text(to *string) func(*yaml.Node) {
 		if text == "" {
 			return fmt.Errorf("the value is empty")
 		}
+		if strings.IndexByte(text, 0) >= 0 {
+			return fmt.Errorf("%q has a NUL in it", text)
+		}
 		*to = text
 		return nil
 	})
+}
+
+// word is text without blanks, which would end it in each line.
+func (d *decoder) word(to *string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		d.text(to)(n)
+		if i := strings.IndexFunc(*to, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
+			d.add(n, "%q has a blank in it, which no name of a host has", *to)
+		}
+	}
+}
+
+// socketPath is text for the path of a unix socket.
+func (d *decoder) socketPath(to *string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		d.text(to)(n)
+		if err := fitsSocket(*to); err != nil {
+			d.add(n, "%v", err)
+		}
+	}
+}
+
+// fitsSocket says whether a path is short enough for a unix socket.
+func fitsSocket(path string) error {
+	if most := len(unix.RawSockaddrUnix{}.Path) - 1; len(path) > most {
+		return fmt.Errorf("the path %s has %d bytes; that of a socket may have %d", path, len(path), most)
+	}
+	return nil
+}
+
+// splitAddress is net.SplitHostPort with a port that exists.
+func splitAddress(address string) (host, port string, err error) {
+	host, port, err = net.SplitHostPort(address)
+	if err != nil {
+		return "", "", err
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		if _, err := net.LookupPort("udp", port); err != nil {
+			return "", "", fmt.Errorf("%q is no port: a number up to 65535 is one", port)
+		}
+	}
+	return host, port, nil
+}
+
+// named is text that find must know on this machine.
+func (d *decoder) named(to *string, find func(name string) error) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		d.text(to)(n)
+		name := *to
+		if _, err := strconv.ParseUint(name, 10, 32); name == "" || err == nil {
+			return
+		}
+		d.here = append(d.here, func() {
+			if err := find(name); err != nil {
+				d.add(n, "%v", err)
+			}
+		})
+	}
+}
+
+func findUser(name string) error {
+	_, err := user.Lookup(name)
+	return err
+}
+
+func findGroup(name string) error {
+	_, err := user.LookupGroup(name)
+	return err
 }
 
 func (d *decoder) boolean(to *bool) func(*yaml.Node) {
@@ -126,11 +209,14 @@ func (d *decoder) boolean(to *bool) func(*yaml.Node) {
 	})
 }
 
-func (d *decoder) count(to *int) func(*yaml.Node) {
+func (d *decoder) count(to *int, least int) func(*yaml.Node) {
 	return d.scalar(func(text string) error {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
 			return fmt.Errorf("%q is not a number", text)
+		}
+		if n < least {
+			return fmt.Errorf("%d is too few; want at least %d", n, least)
 		}
 		*to = n
 		return nil

@@ -13,8 +13,8 @@ import (
 func (d *decoder) files(n *yaml.Node, f *Files) {
 	before := len(d.errs)
 	d.mapping(n, "files", map[string]func(*yaml.Node){
-		"open":  d.count(&f.Open),
-		"names": d.count(&f.Names),
+		"open":  d.count(&f.Open, 0),
+		"names": d.count(&f.Names, 0),
 	})
 	if len(d.errs) == before && (f.Open == 0 || f.Names == 0) {
 		d.add(n, "files: open and names are at least 1")

@@ -102,8 +102,8 @@ func samePlace(to, at string) bool {
 func (d *decoder) peer(f *Forward) func(*yaml.Node) {
 	return d.scalar(func(text string) error {
 		scheme, address, _ := strings.Cut(text, "://")
-		host, port, err := net.SplitHostPort(address)
-		if scheme != "tcp" && scheme != "tls" || err != nil || host == "" || port == "" {
+		host, port, err := splitAddress(address)
+		if scheme != "tcp" && scheme != "tls" || err != nil || host == "" || port == "" || port == "0" {
 			return fmt.Errorf("forward %q: want tcp://HOST:PORT or tls://HOST:PORT", text)
 		}
 		f.Scheme, f.Address = scheme, address

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 
@@ -38,12 +37,15 @@ func parseListen(text string) (Listen, error) {
 	}
 	switch scheme {
 	case "udp", "tcp", "tls":
-		if _, _, err := net.SplitHostPort(address); err != nil {
+		if _, _, err := splitAddress(address); err != nil {
 			return Listen{}, fmt.Errorf("listen %q: %w; want for example %s://127.0.0.1:514", text, err, scheme)
 		}
 	case "unix":
 		if !filepath.IsAbs(address) {
 			return Listen{}, fmt.Errorf("listen %q: want a whole path, as in unix:///run/syslogd/log", text)
+		}
+		if err := fitsSocket(address); err != nil {
+			return Listen{}, fmt.Errorf("listen: %w", err)
 		}
 	default:
 		return Listen{}, fmt.Errorf("listen %q: %q is not known; udp, tcp, tls, unix and systemd are", text, scheme)
