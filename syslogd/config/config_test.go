@@ -155,7 +155,7 @@ func TestNothingToDo(t *testing.T) {
 	row("a: [", "x.yaml:")
 	row("\tlisten: x", "x.yaml:")
 	row("a word", "x.yaml:1: the configuration must be keys")
-	row("listen: udp://:514\noutputs: [{file: a}]\n---\nx: y", "x.yaml:4: there is more than one document")
+	row("listen: udp://:514\noutputs: [{file: a}]\n---\nx: y", "x.yaml:3: there is more than one document")
 	row("a: b: c", "x.yaml:1: mapping values")
 	row("listen: udp://:514\nhost: &a x\ncontrol: *b", "x.yaml:3: unknown anchor")
 	row("listen: udp://:99999\noutputs: [{file: a}]", `x.yaml:1: listen "udp://:99999": "99999" is no port`)
