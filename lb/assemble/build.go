@@ -440,6 +440,9 @@ func (b *builder) use(p *config.Proxy, cs *config.Server) stream.ServerUse {
 	if any, agreed, websocket := cs.HTTP2(); any && p.Mode == config.HTTP {
 		u.HTTP2 = &stream.ServerHTTP2{Agreed: agreed, WebSocket: websocket}
 	}
+	if cs.MaxReuse >= 0 || cs.PoolMaxConn >= 0 {
+		u.Pooling = &stream.Pooling{MaxReuse: cs.MaxReuse, MaxIdle: cs.PoolMaxConn}
+	}
 	return u
 }
 

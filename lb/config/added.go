@@ -18,6 +18,7 @@ func plainServer() Server {
 	return Server{
 		Weight:      1,
 		PoolMaxConn: -1,
+		MaxReuse:    -1,
 		ErrorLimit:  10,
 		ServerCheck: ServerCheck{
 			Inter:      2 * time.Second,

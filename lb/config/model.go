@@ -363,6 +363,7 @@ type Server struct {
 	SlowStart            time.Duration
 	Redir                string
 	PoolMaxConn          int    // -1 unlimited
+	MaxReuse             int    // -1 unlimited
 	OnMarkedDownShutdown bool   // on-marked-down shutdown-sessions
 	OnMarkedUpShutdown   bool   // on-marked-up shutdown-backup-sessions
 	Observe              string // "" no, "layer4" or "layer7"

@@ -190,10 +190,10 @@ func serverTable() []row[*Server] {
 
 		{name: "no-tfo", doc: "connections are opened without TFO"},
 
-		{name: "max-reuse", args: "<count>", min: 1, status: Ignored, doc: "a connection is reused until one side closes it"},
+		{name: "max-reuse", args: "<count>", min: 1, doc: "over HTTP/1.1, too; a reload counts anew", apply: count(-1, big, func(s *Server, n int) { s.MaxReuse = n })},
 		{name: "pool-low-conn", args: "<number>", min: 1, status: Ignored, doc: "each loop keeps its own idle connections"},
-		{name: "pool-max-conn", args: "<number>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout; 'http-reuse never' keeps none", apply: count(-1, big, func(s *Server, n int) { s.PoolMaxConn = n })},
-		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, doc: "idle connections live until a side's timeout"},
+		{name: "pool-max-conn", args: "<number>", min: 1, doc: "of all loops; a client's own connections ('http-reuse never') do not count", apply: count(-1, big, func(s *Server, n int) { s.PoolMaxConn = n })},
+		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, doc: "connections that are not needed are closed within five to ten seconds"},
 		{name: "tfo", status: Ignored, doc: "connections are opened without TFO"},
 
 		{name: "check-proto", args: "h1|h2", min: 1, apply: func(c *call, s *Server) error {

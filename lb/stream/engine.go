@@ -288,6 +288,7 @@ type Backend struct {
 	Redirs      map[*backend.Server]string       // where servers with `redir` send GET and HEAD instead
 	Outbound    map[*backend.Server]*Outbound    // servers that are not connected to in the usual way
 	HTTP2       map[*backend.Server]*ServerHTTP2 // servers that are spoken to in HTTP/2
+	Pooling     map[*backend.Server]*Pooling     // servers whose lines bound the use of connections
 
 	bad atomic.Pointer[BadMessage]
 }

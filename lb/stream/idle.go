@@ -43,6 +43,7 @@ func (p *idlePool) push(c *serverConn) {
 	}
 	p.head = c
 	p.len++
+	c.be.Pooling[c.srv].rests(1)
 }
 
 func (p *idlePool) remove(c *serverConn) {
@@ -58,6 +59,7 @@ func (p *idlePool) remove(c *serverConn) {
 	}
 	c.next, c.prev = nil, nil
 	p.len--
+	c.be.Pooling[c.srv].rests(-1)
 }
 
 // take gives an idle connection that the policy allows for this use and that
@@ -145,7 +147,8 @@ func (t *txn) keepIdle(c *serverConn) {
 	if s.stream != nil && c.private {
 		keep = !s.stream.m.dead && c.wins(holder.own)
 	}
-	if own && !keep || !own && pool.used-1+pool.len >= pool.need || !c.current() {
+	how := c.be.Pooling[c.srv]
+	if how.spent(c.uses) || !own && how.full() || own && !keep || !own && pool.used-1+pool.len >= pool.need || !c.current() {
 		c.close()
 		return
 	}

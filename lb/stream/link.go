@@ -37,6 +37,7 @@ type link struct {
 	lone  bool     // it had an owner who has left: nobody's
 	done  uint32   // answers that were complete
 	calm  bool     // it was idle at the last purge already
+	rests bool     // it is counted as idle
 }
 
 // linking is a shard's links.
@@ -136,7 +137,7 @@ func (t *txn) join(now int64) bool {
 // idle http-reuse says who may have them (idlePool.take).
 func (l *link) takes(t *txn) bool {
 	switch {
-	case l.c == nil || !l.Available() || !l.c.current() || l.c.sni != t.sni || l.lone:
+	case l.c == nil || !l.Available() || !l.c.current() || l.c.sni != t.sni || l.lone || l.how().spent(l.c.uses):
 		return false
 	case l.owner != nil:
 		return l.owner == t.s.outer() && t.same(l.c)
@@ -163,6 +164,7 @@ func (t *txn) attach(l *link) {
 		sh.freeConns = c.next
 	}
 	base.uses++
+	l.rest(false)
 	*c = serverConn{sh: sh, srv: t.srv, be: t.be, t: t, uses: base.uses, at: base.at, sni: base.sni, open: true, link: l}
 	c.stream = l.Open(c)
 	c.stream.NoLength = t.s.stream != nil
@@ -218,6 +220,34 @@ func (t *txn) leaveLink(c *serverConn) {
 		t.s.sh.own(l, t.s.outer())
 	}
 	c.close()
+	switch how := l.how(); {
+	case l.c == nil:
+	case how.spent(l.c.uses), l.Streams() == 0 && l.owner == nil && how.full():
+		l.Leave()
+		l.Touch(l.Conn)
+	default:
+		l.rest(l.Streams() == 0 && l.owner == nil)
+	}
+}
+
+// how is what bounds the link's use.
+func (l *link) how() *Pooling {
+	if l.c == nil {
+		return nil
+	}
+	return l.c.be.Pooling[l.c.srv]
+}
+
+// rest counts the link as idle, or as one that is not.
+func (l *link) rest(idle bool) {
+	switch {
+	case idle == l.rests:
+	case idle:
+		l.how().rests(1)
+	default:
+		l.how().rests(-1)
+	}
+	l.rests = idle
 }
 
 // Touch implements h2client.Host.
@@ -257,6 +287,7 @@ func (l *link) Ended(*h2client.Conn) {
 	if base == nil {
 		return
 	}
+	l.rest(false)
 	l.c = nil
 	list := &sh.links[base.srv.Index]
 	*list = slices.DeleteFunc(*list, func(other *link) bool { return other == l })

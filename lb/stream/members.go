@@ -48,6 +48,7 @@ type ServerUse struct {
 	Outbound *Outbound
 	TLS      *ServerTLS
 	HTTP2    *ServerHTTP2
+	Pooling  *Pooling
 }
 
 // Use says how be uses s; before Start, or within Still.
@@ -57,6 +58,7 @@ func (be *Backend) Use(s *backend.Server, u ServerUse) {
 	put(&be.Outbound, s, u.Outbound)
 	put(&be.TLS, s, u.TLS)
 	put(&be.HTTP2, s, u.HTTP2)
+	put(&be.Pooling, s, u.Pooling)
 }
 
 // put notes what is not the zero value; a map that has nothing stays nil.
