@@ -90,6 +90,15 @@ func (c *Conn) Ended() bool { return c.ended }
 // Said reports whether the peer was told that nothing more is sent.
 func (c *Conn) Said() bool { return c.said }
 
+// Rest gives up what the next record derives again from the secrets: for a connection that is idle.
+func (c *Conn) Rest() {
+	c.in.rest()
+	c.out.rest()
+}
+
+// Resting reports whether nothing is held that Rest would give up.
+func (c *Conn) Resting() bool { return c.in.aead == nil && c.out.aead == nil }
+
 // Forget overwrites the secrets. The connection is of no use afterwards.
 func (c *Conn) Forget() {
 	c.in.forget()

@@ -169,17 +169,54 @@ func TestKeyUpdate(t *testing.T) {
 	flow(t, a, b, 10_000)
 }
 
+// TestRest: keys that were given up are the same when they are needed again, whatever the suite, and those of a connection that was
+// forgotten are gone.
+func TestRest(t *testing.T) {
+	for i := range suites {
+		t.Run(name(suites[i].version, suites[i].id), func(t *testing.T) {
+			a, b := agree(t, &suites[i])
+			if !a.Resting() {
+				t.Error("a connection without a record has keys")
+			}
+			for range 3 {
+				for _, way := range [...][2]*stream{{a, b}, {b, a}} {
+					way[0].Write([]byte("ping"))
+					buf := make([]byte, 4)
+					if _, err := io.ReadFull(way[1], buf); err != nil || string(buf) != "ping" {
+						t.Fatal(string(buf), err)
+					}
+				}
+				if a.Resting() || b.Resting() {
+					t.Error("no key is there after records")
+				}
+				a.Rest()
+				if !a.Resting() || b.Resting() {
+					t.Error("one end rests, and the other does not")
+				}
+			}
+			record := b.Seal(nil, []byte("late"), MaxPlaintext)
+			a.Forget()
+			if data, err := a.Open(nil, record); err == nil {
+				t.Errorf("%q was read without a key", data)
+			}
+		})
+	}
+}
+
 // sealed is a record of any content, as the peer of c would send it.
 func sealed(c *Conn, kind ContentType, content []byte) []byte {
 	peer := Conn{suite: c.suite}
 	peer.out = c.in
+	peer.out.aead = nil // its own
 	return peer.append(nil, kind, content)
 }
 
 // raw13 is a record of TLS 1.3 whose inner plaintext is content.
 func raw13(c *Conn, content []byte) []byte {
 	peer := half{}
-	peer.set(c.suite, c.in.secret[:c.in.size], c.in.seq)
+	if peer.set(c.suite, c.in.secret[:c.in.size], c.in.seq) != nil || peer.wake(c.suite) != nil {
+		panic("a secret that was taken before")
+	}
 	n := len(content) + tagSize
 	head := []byte{byte(ApplicationData), 3, 3, byte(n >> 8), byte(n)}
 	return peer.aead.Seal(bytes.Clone(head), peer.implicit(), content, head)

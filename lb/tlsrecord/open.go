@@ -82,6 +82,9 @@ func (c *Conn) decrypt(dst, record []byte) (plain []byte, kind ContentType, err 
 	if h.seq == 1<<64-1 {
 		return nil, 0, fault(InternalError, "no record numbers are left")
 	}
+	if err := h.wake(c.suite); err != nil {
+		return nil, 0, fault(InternalError, "no key: "+err.Error())
+	}
 	var nonce, aad []byte
 	if explicit > 0 {
 		copy(h.nonce[:], h.iv[:])

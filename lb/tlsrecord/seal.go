@@ -61,6 +61,9 @@ func (c *Conn) appendUpdate(dst []byte, request byte) []byte {
 // append appends one record.
 func (c *Conn) append(dst []byte, kind ContentType, data []byte) []byte {
 	h, is13, explicit := &c.out, c.is13(), c.suite.explicit()
+	if err := h.wake(c.suite); err != nil {
+		panic("tlsrecord: " + err.Error()) // for sizes only, which set has checked
+	}
 	size := explicit + len(data) + tagSize
 	outer := kind
 	if is13 {

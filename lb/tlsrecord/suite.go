@@ -106,13 +106,13 @@ func prf12(h func() hash.Hash, key []byte, label string, seed []byte, n int) []b
 
 // half is one direction of a connection.
 type half struct {
-	aead cipher.AEAD
-	seq  uint64 // of the next record
+	aead cipher.AEAD // with the key; nil until the next record: see wake
+	seq  uint64      // of the next record
 
 	// secret is the traffic secret of TLS 1.3, or key and iv of 1.2.
 	secret [48]byte
 	size   uint8
-	iv     [nonceSize]byte
+	iv     [nonceSize]byte // valid with aead
 
 	// Scratch, which must not escape with each record.
 	nonce [nonceSize]byte
@@ -125,12 +125,36 @@ func (h *half) forget() {
 	*h = half{}
 }
 
-// set gives the half its secret and derives what follows from it; the sequence
-// begins at seq.
+// rest overwrites the key and its schedule, which take most of an idle connection's memory. The next record derives them again
+// from the secret.
+func (h *half) rest() {
+	secret.Cipher(h.aead)
+	h.aead = nil
+}
+
+// set gives the half its secret; the sequence begins at seq.
 func (h *half) set(s *suite, traffic []byte, seq uint64) error {
 	if s.version == tls.VersionTLS13 && len(traffic) != s.hash().Size() || s.version == tls.VersionTLS12 && len(traffic) != s.key+s.iv {
-		return errors.New("tlsrecord: a secret of the wrong size")
+		return errSecret
 	}
+	h.rest()
+	h.seq = seq
+	h.size = uint8(copy(h.secret[:], traffic))
+	secret.Registers()
+	return nil
+}
+
+var errSecret = errors.New("tlsrecord: a secret of the wrong size")
+
+// wake derives from the secret what records need, if that is not there.
+func (h *half) wake(s *suite) error {
+	if h.aead != nil {
+		return nil
+	}
+	if h.size == 0 {
+		return errSecret // forgotten
+	}
+	traffic := h.secret[:h.size]
 	key, iv := traffic, []byte(nil)
 	if s.version == tls.VersionTLS12 {
 		key, iv = traffic[:s.key], traffic[s.key:]
@@ -149,10 +173,7 @@ func (h *half) set(s *suite, traffic []byte, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	secret.Cipher(h.aead)
-	h.aead, h.seq = aead, seq
-	h.size = uint8(copy(h.secret[:], traffic))
-	h.iv = [nonceSize]byte{}
+	h.aead, h.iv = aead, [nonceSize]byte{}
 	copy(h.iv[:], iv)
 	return nil
 }

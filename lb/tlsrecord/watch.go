@@ -253,10 +253,11 @@ func trial(s *suite, traffic, last []byte, most uint64) (uint64, error) {
 	c := Conn{suite: s}
 	defer c.Forget()
 	dst := make([]byte, 0, len(last))
+	if err := c.in.set(s, traffic, 0); err != nil {
+		return 0, err
+	}
 	for n := range most {
-		if err := c.in.set(s, traffic, n); err != nil {
-			return 0, err
-		}
+		c.in.seq = n
 		if _, kind, err := c.decrypt(dst, bytes.Clone(last)); err == nil {
 			if kind != Handshake {
 				return 0, errUnwatched

@@ -24,6 +24,9 @@ type TLS struct {
 
 	lastWrite int64 // ms on the loop's clock
 	shutdown  bool  // our end is to be sent after out
+
+	loop *loop.Loop // with rest
+	rest loop.Timer // armed while rec holds keys
 }
 
 // Info is what a handshake came to.
@@ -46,6 +49,29 @@ const (
 	firstRecord = 4 << 10
 	pauseMs     = 1000
 )
+
+// restMs is how long nothing was written when the keys are given up: they take more than twice the memory of all else that an idle
+// connection has, and to derive them again takes some microseconds.
+const restMs = 2000
+
+// used has the keys be given up after a pause. It is called when they have been used.
+func (t *TLS) used(c *Conn) {
+	if t.rest.Armed() {
+		return
+	}
+	t.loop, t.rest.OnExpire = c.loop, t
+	t.loop.Arm(&t.rest, restMs)
+}
+
+// Expire gives up the keys, unless something was written meanwhile. Of a connection that is only read from they are derived anew
+// every now and then.
+func (t *TLS) Expire() {
+	if at := t.lastWrite + restMs; at > t.loop.Now() {
+		t.loop.ArmAt(&t.rest, at)
+		return
+	}
+	t.rec.Rest()
+}
 
 // Info is what the handshake came to; nil of a connection without TLS.
 func (c *Conn) Info() *Info {
@@ -142,6 +168,7 @@ func (t *TLS) open(c *Conn, b []byte, size int) (int, error) {
 		t.tickets.before(rec)
 	}
 	data, err := t.rec.Open(dst, rec)
+	t.used(c)
 	if err != nil {
 		return 0, err
 	}
@@ -203,6 +230,7 @@ func (t *TLS) fail(c *Conn, err error) Status {
 		if t.flush(c) {
 			t.getOut(c)
 			t.out.W = len(t.rec.Alert(t.out.Data[:t.out.W:len(t.out.Data)], e.Alert))
+			t.used(c)
 			t.flush(c)
 		}
 	}
@@ -249,6 +277,7 @@ func (t *TLS) write(c *Conn, a, b []byte) (int, Status) {
 					break
 				}
 				t.out.W = len(t.rec.Seal(t.out.Data[:t.out.W:len(t.out.Data)], (*p)[:k], size))
+				t.used(c)
 				*p = (*p)[k:]
 				n += k
 			}
@@ -304,6 +333,7 @@ func (t *TLS) closeNotify(c *Conn) {
 		t.out.Compact()
 	}
 	t.out.W = len(t.rec.CloseNotify(t.out.Data[:t.out.W:len(t.out.Data)]))
+	t.used(c)
 	t.flush(c)
 }
 
@@ -330,6 +360,9 @@ func (t *TLS) release(c *Conn) {
 
 // forget overwrites the secrets.
 func (t *TLS) forget() {
+	if t.rest.Armed() {
+		t.loop.Disarm(&t.rest)
+	}
 	if t.rec != nil {
 		t.rec.Forget()
 	}

@@ -288,6 +288,26 @@ func TestIdleHoldsNothing(t *testing.T) {
 	if _, err := io.ReadFull(c, b); err != nil || string(b) != "a record that comes in two" {
 		t.Error(string(b), err)
 	}
+	<-held
+	l.Call(func() {
+		at := e.tls.rest.At()
+		if e.tls.Expire(); e.tls.rec.Resting() || at <= l.Now() {
+			t.Error("the keys are given up at once")
+		}
+		e.tls.lastWrite -= restMs // a pause
+		if e.tls.Expire(); !e.tls.rec.Resting() {
+			t.Error("the keys are held")
+		}
+	})
+	c.Write([]byte("a record that comes after"))
+	if n, err := io.ReadFull(c, b[:25]); err != nil || string(b[:n]) != "a record that comes after" {
+		t.Error(string(b[:n]), err)
+	}
+	l.Call(func() {
+		if e.Close(); e.tls.rest.Armed() {
+			t.Error("a connection that is closed has a timer")
+		}
+	})
 }
 
 // halves sends the first bytes of a write only.
