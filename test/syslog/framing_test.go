@@ -22,7 +22,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 	var cases []string
 	// Lengths that are none: they are part of a line, which ends with its newline.
 	for _, length := range []string{
-		"0", "00", "01", "007", "-1", "-5", "+5", "1e3", "0x10", "5.0", "5,", "5\t", "5\x00", "99999999", "2147483648", "4294967297",
+		"0", "00", "01", "0000007", "-1", "-5", "+5", "1e3", "0x10", "5.0", "5,", "5\t", "5\x00", "99999999", "2147483648", "4294967297",
 		"9223372036854775807", "9223372036854775808", "18446744073709551615", "18446744073709551616", strings.Repeat("9", 500), "\uff15",
 	} {
 		for _, rest := range []string{" <13>x\n", "<13>x\n", " \n", "\n", " <\n", " 5 <13>x\n", "  <13>x\n"} {
@@ -46,7 +46,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 			strings.Repeat("\x00", size)+"\n", strings.Repeat("1", size)+"\n", strings.Repeat("\n", size))
 	}
 	cases = append(cases, "", "\n\n\n", "\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-		"PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n", "\xff\xfd\x18\xff\xfd\x20\n", "{\"@cee\": 1}\n", "5 <13>x6 <13>yy7 <13>zzz")
+		"006 <13>x\n", "PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n", "\xff\xfd\x18\xff\xfd\x20\n", "{\"@cee\": 1}\n", "5 <13>x6 <13>yy7 <13>zzz")
 
 	for i, c := range cases {
 		conn, err := net.Dial("tcp", d.addr())
