@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/master"
+	"lbsyslogd/test/port"
 )
 
 // asLB makes this test binary the program: the tests below run real processes.
@@ -49,12 +50,7 @@ func newSite(t *testing.T, binds ...string) *site {
 		t.Fatal(err)
 	}
 	s := &site{t: t, dir: dir, config: filepath.Join(dir, "lb.cfg"), pidfile: filepath.Join(dir, "pid")}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.addr = l.Addr().String()
-	l.Close()
+	s.addr = port.Reserve(t)
 	if len(binds) == 0 {
 		binds = []string{s.addr}
 	}

@@ -19,6 +19,7 @@ import (
 	"lbsyslogd/lb/control"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/stats"
+	"lbsyslogd/test/port"
 )
 
 // generation is a worker's engine in the test's own process.
@@ -180,12 +181,7 @@ func slowServer(t testing.TB) (addr string, arrived <-chan struct{}, release fun
 // freeAddr is an address that nobody listens on.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return port.Reserve(t)
 }
 
 func configFor(addr, server, options string) string {

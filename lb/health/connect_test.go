@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/port"
 )
 
 // connects does one check that only connects.
@@ -42,12 +44,7 @@ func TestConnect(t *testing.T) {
 			t.Errorf("%s: the server got a connection: %v %v", address, c, err)
 		}
 	}
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone.Close()
-	if r := connects(&Spec{Network: "tcp", Address: gone.Addr().String()}); r.status != L4CON || r.info != "Connection refused" {
+	if r := connects(&Spec{Network: "tcp", Address: port.Reserve(t)}); r.status != L4CON || r.info != "Connection refused" {
 		t.Errorf("nobody listens: %+v", r)
 	}
 	path := filepath.Join(t.TempDir(), "s")

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/port"
 )
 
 // server answers every connection with serve, on a loopback port.
@@ -132,13 +134,7 @@ func TestOutcomes(t *testing.T) {
 }
 
 func TestNoListener(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	r := probe(t.Context(), &Spec{Network: "tcp", Address: addr}, true)
+	r := probe(t.Context(), &Spec{Network: "tcp", Address: port.Reserve(t)}, true)
 	if r.status != L4CON || r.info != "Connection refused" {
 		t.Errorf("%v %q", r.status, r.info)
 	}

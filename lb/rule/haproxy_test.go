@@ -18,6 +18,7 @@ import (
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/sample"
+	"lbsyslogd/test/port"
 	"lbsyslogd/test/tape"
 )
 
@@ -42,12 +43,7 @@ const oracleRequest = "GET /static/css/a%20b.css?v=12&name=a%20b+c&empty&void=&x
 // freePort gives a TCP port nobody listens on now.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return int(netip.MustParseAddrPort(port.Reserve(t)).Port())
 }
 
 // haproxy starts one with cfg and waits until port answers.

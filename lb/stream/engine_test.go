@@ -20,6 +20,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/test/accept"
+	"lbsyslogd/test/port"
 )
 
 // rig is an engine with one frontend and one backend on loopback.
@@ -298,12 +299,7 @@ func TestUpgrade(t *testing.T) {
 
 func TestRetryElsewhere(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "ok") })
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.Close() // nobody listens there now
-	r := newRig(t, true, []string{dead.Addr().String(), srv}, func(r *rig) { r.be.Redispatch = 1 })
+	r := newRig(t, true, []string{port.Reserve(t), srv}, func(r *rig) { r.be.Redispatch = 1 })
 	for range 4 {
 		got := talk(t, r.addr, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
 		if !strings.HasSuffix(got, "ok") {

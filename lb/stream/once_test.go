@@ -14,6 +14,7 @@ import (
 
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/test/port"
 	"lbsyslogd/test/wait"
 )
 
@@ -204,12 +205,7 @@ func TestRulesRunOnceWhileConnecting(t *testing.T) {
 func TestRulesRunOnceOverRetries(t *testing.T) {
 	bothProtocols(t, func(t *testing.T, kind protocol) {
 		srv := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, seen(r.Header)) })
-		dead, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		dead.Close()
-		r := newRig(t, true, []string{dead.Addr().String(), srv}, func(r *rig) {
+		r := newRig(t, true, []string{port.Reserve(t), srv}, func(r *rig) {
 			judgedOnce(t, r)
 			r.be.Redispatch = 2
 			r.be.Timeouts.Connect = 20

@@ -19,6 +19,7 @@ import (
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/syslogd/format"
+	"lbsyslogd/test/port"
 	"lbsyslogd/test/wait"
 )
 
@@ -254,12 +255,7 @@ func TestLossLineReadsAsALogLine(t *testing.T) {
 // TestForwardingOverReloads begins, changes and ends forwarding while the daemon runs. The peer is another daemon.
 func TestForwardingOverReloads(t *testing.T) {
 	there, here := t.TempDir(), t.TempDir()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
+	address := port.Reserve(t)
 	run(t, there, "listen: tcp://"+address+"\noutputs: [{file: DIR/b.log, rotate: never}]\n")
 	const plain = "listen: unix://DIR/a\noutputs: [{file: DIR/a.log, format: rfc5424, rotate: {size: 1MB}}]\n"
 	forwarded := strings.Replace(plain, "}}]", "}, forward: tcp://"+address+"}]", 1)

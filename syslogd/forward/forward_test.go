@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/test/port"
 	"lbsyslogd/test/wait"
 )
 
@@ -53,7 +54,7 @@ const saveTime = 100 * time.Millisecond
 
 // newPeer starts a peer; set makes one that behaves badly.
 func newPeer(t *testing.T, config *tls.Config, set ...func(p *peer)) *peer {
-	p := &peer{t: t, address: "127.0.0.1:0", tls: config}
+	p := &peer{t: t, address: port.Reserve(t), tls: config}
 	for _, set := range set {
 		set(p)
 	}

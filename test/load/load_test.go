@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/backend"
+	"lbsyslogd/test/port"
 )
 
 func TestEveryNumberIsSentOnce(t *testing.T) {
@@ -75,12 +76,7 @@ func TestFailuresAreToldApart(t *testing.T) {
 			t.Errorf("want 3 times %q, got %v", want, r)
 		}
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
-	row(Refused, free.Addr().String())
+	row(Refused, port.Reserve(t))
 	row(EarlyClose, answer(""))
 	row(EarlyClose, answer("HTTP/1.1 200 OK\r\n"))
 	row(EarlyClose, answer("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nhalf"))

@@ -22,6 +22,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/test/port"
 	"lbsyslogd/test/syslog/flood"
 	"lbsyslogd/test/wait"
 )
@@ -192,16 +193,10 @@ func (d *daemon) status() control.Status {
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		c, err := net.ListenPacket("udp", l.Addr().String())
-		l.Close()
+		c, err := net.ListenPacket("udp", port.Reserve(t))
 		if err == nil {
 			c.Close()
-			return port
+			return c.LocalAddr().(*net.UDPAddr).Port
 		}
 	}
 	t.Fatal("no port is free for both UDP and TCP")
