@@ -158,6 +158,7 @@ func TestNothingToDo(t *testing.T) {
 	row("listen: udp://:514\noutputs: [{file: a}]\n---\nx: y", "x.yaml:3: there is more than one document")
 	row("a: b: c", "x.yaml:1: mapping values")
 	row("listen: udp://:514\nhost: &a x\ncontrol: *b", "x.yaml:3: unknown anchor")
+	row("listen: [tcp://:601,\n tls://:601]\noutputs: [{file: a}]", "x.yaml:2: tcp://:601 and tls://:601 are one place")
 	row("listen: udp://:99999\noutputs: [{file: a}]", `x.yaml:1: listen "udp://:99999": "99999" is no port`)
 	row("listen: udp://:514\nmetrics: :x\noutputs: [{file: a}]", `x.yaml:2: ":x" is not an address`)
 	row("listen: udp://:514\noutputs: [{file: a, format: rfc5424, forward: tcp://x:0}]", `x.yaml:2: forward "tcp://x:0"`)

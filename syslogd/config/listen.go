@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -22,6 +23,8 @@ func (d *decoder) listen(n *yaml.Node, c *Config) {
 	for _, other := range c.Listen {
 		if other == l {
 			d.add(n, "listens on %s twice", text)
+		} else if streams := []string{"tcp", "tls"}; other.Address == l.Address && slices.Contains(streams, l.Scheme) && slices.Contains(streams, other.Scheme) {
+			d.add(n, "%s and %s are one place; give one of them another port", other, l)
 		}
 	}
 	c.Listen = append(c.Listen, l)

@@ -21,6 +21,7 @@ func openSet(o config.Output, options rotate.Options, memory *rotate.Memory) (*w
 	set := write.NewSet(o.Name, limits, func(file string) (*write.Output, error) {
 		w, err := rotate.Open(filepath.Join(o.Files.Base, file), options)
 		if err != nil {
+			options.Log.Error("a file cannot be opened; its lines are lost", "path", filepath.Join(o.Files.Base, file), "err", err)
 			return nil, err
 		}
 		return write.New(file, w, o.Queue, memory), nil

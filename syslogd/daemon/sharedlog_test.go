@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/config"
 )
 
 // TestManyFilesSpeakAsOne has a hundred files say the same, each of its own path: it is logged once, and again after a minute with how many said it.
@@ -32,5 +37,30 @@ func TestManyFilesSpeakAsOne(t *testing.T) {
 	log.Error("the disk takes no lines; they wait in memory", "path", "/var/log/hosts/7.log", "err", full)
 	if s := out.String(); !strings.Contains(s, "path=/var/log/hosts/7.log") || !strings.Contains(s, "other_files=99") || !strings.Contains(s, "SYSLOGD_OUTPUT=hosts") {
 		t.Errorf("after a minute: %q", s)
+	}
+}
+
+// TestAFileThatCannotBeOpenedIsReported: a planted symbolic link takes no lines, and the journal says so once.
+func TestAFileThatCannotBeOpenedIsReported(t *testing.T) {
+	var out bytes.Buffer
+	base := filepath.Join(t.TempDir(), "hosts")
+	if err := os.MkdirAll(base, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	o := config.Output{Name: "hosts", Files: &config.Files{Base: base, Template: "%tag%.log", Open: 10, Names: 10}}
+	set, err := openSet(o, rotate.Options{Log: newSharedLog(slog.New(slog.NewTextHandler(&out, nil)))}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	for _, name := range []string{"one.log", "two.log"} {
+		if err := os.Symlink("/etc/passwd", filepath.Join(base, name)); err != nil {
+			t.Fatal(err)
+		}
+		set.Give(name, []byte("line\n"), 1)
+	}
+	set.Give("one.log", []byte("line\n"), 1)
+	if c := set.Counts(); c.Lost != 3 || strings.Count(out.String(), "\n") != 1 || !strings.Contains(out.String(), "one.log") {
+		t.Errorf("%+v, and the log says %q", c, &out)
 	}
 }

@@ -35,7 +35,14 @@ type Set struct {
 	past     Counts           // of the files that are closed
 	refused  uint64           // lines of files that could not be opened
 	renamed  uint64           // lines that went to Limits.Other, because there were too many names or for what the name was
-	failed   string           // what went wrong last, empty when it went well since
+	failed   trouble          // what went wrong last
+}
+
+// A trouble is what went wrong with a file. It is over when that file can be opened, or after idleTime.
+type trouble struct {
+	text string // empty: nothing
+	file string
+	at   time.Time
 }
 
 // Limits bound what senders can make a Set do.
@@ -215,11 +222,13 @@ func (s *Set) acquire(file string, n uint64) (*member, error) {
 	m.Output, m.failed = out, err
 	close(m.ready)
 	if err == nil {
-		s.failed = ""
+		if file == s.failed.file {
+			s.failed = trouble{}
+		}
 		s.mu.Unlock()
 		return m, nil
 	}
-	s.failed = err.Error()
+	s.failed = trouble{err.Error(), file, now}
 	delete(s.members, file)
 	s.opened.Remove(m.place)
 	m.place = nil
@@ -316,7 +325,7 @@ func (s *Set) evict(file string, m *member) {
 		defer s.mu.Unlock()
 		s.past = s.past.plus(counts)
 		if err != nil {
-			s.failed = err.Error()
+			s.failed = trouble{err.Error(), file, time.Now()}
 		}
 		delete(s.members, file)
 		close(m.closed)
@@ -327,6 +336,9 @@ func (s *Set) evict(file string, m *member) {
 func (s *Set) sweep(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if now.Sub(s.failed.at) > idleTime {
+		s.failed = trouble{}
+	}
 	for file, m := range s.members {
 		if m.users == 0 && m.closed == nil && now.Sub(m.used) > idleTime {
 			s.evict(file, m)
@@ -421,6 +433,7 @@ func (s *Set) Busy() (busy bool) {
 func (s *Set) Close() error {
 	s.stop()
 	s.mu.Lock()
+	s.failed = trouble{} // of files that could not be opened; those of closing are to come
 	for file, m := range s.members {
 		if m.closed == nil && m.Output != nil {
 			s.evict(file, m)
@@ -430,8 +443,8 @@ func (s *Set) Close() error {
 	s.tasks.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failed != "" {
-		return errors.New(s.failed)
+	if s.failed.text != "" {
+		return errors.New(s.failed.text)
 	}
 	return nil
 }
@@ -456,7 +469,7 @@ func (s *Set) CountOther(n uint64) {
 func (s *Set) Counts() SetCounts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := SetCounts{Counts: s.past, Names: len(s.known), Renamed: s.renamed, Error: s.failed}
+	c := SetCounts{Counts: s.past, Names: len(s.known), Renamed: s.renamed, Error: s.failed.text}
 	for _, m := range s.members {
 		if m.Output != nil {
 			c.Counts = c.plus(m.Counts())

@@ -86,8 +86,12 @@ func TestSetThatCannotOpen(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	s.Give("good", []byte("line\n"), 1)
-	if c := s.Counts(); c.Given != 2 || c.Lost != 1 || c.Error != "" {
+	if c := s.Counts(); c.Given != 2 || c.Lost != 1 || c.Error != "no such luck" { // that others are fine does not help
 		t.Errorf("%+v", c)
+	}
+	s.sweep(time.Now().Add(idleTime + time.Second))
+	if c := s.Counts(); c.Error != "" {
+		t.Errorf("long after: %+v", c)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
