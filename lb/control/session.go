@@ -81,7 +81,7 @@ func (c *session) serve(ctx context.Context) {
 			c.say("The command is longer than " + strconv.Itoa(maxCommand) + " bytes, nothing was done.")
 			c.endAnswer()
 		}
-		rest = end == semicolon
+		rest = end == semicolon && c.payload == nil
 		if c.done || end == lastOne || end != semicolon && !c.prompt && c.in.Buffered() == 0 {
 			c.flush()
 			return
@@ -122,13 +122,29 @@ func (c *session) next() (text []byte, end ending, err error) {
 	}
 }
 
-// skipLine reads to the end of the line.
+// skipLine reads to the end of the line, and of the payload that it announces:
+// what is left out are no commands either.
 func (c *session) skipLine() error {
-	for {
+	for before, marks := byte(0), 0; ; {
 		b, err := c.readByte()
-		if err != nil || b == '\n' {
+		switch {
+		case err != nil:
 			return err
+		case (b == '\n' || b == ';') && marks >= len(payloadMark):
+			if _, err := c.readPayload(); !errors.Is(err, errPayload) {
+				return err
+			}
+			return nil
+		case b == '\n':
+			return nil
+		case b == '<' && before == '<':
+			marks++
+		case b == '<':
+			marks = 1
+		case b != '\r':
+			marks = 0
 		}
+		before = b
 	}
 }
 
@@ -148,8 +164,8 @@ func (c *session) readByte() (byte, error) {
 	return c.in.ReadByte()
 }
 
-// payloadMark at the end of a line says that a payload follows, up to an empty
-// line.
+// payloadMark at the end of a command says that a payload follows, up to an empty
+// line: on the next line, or after the ";" that ends the command.
 var payloadMark = []byte("<<")
 
 // take runs a command, with the payload that belongs to it. A payload is read
@@ -157,7 +173,7 @@ var payloadMark = []byte("<<")
 func (c *session) take(text []byte, end ending) {
 	text = bytes.TrimSuffix(text, []byte("\r"))
 	c.payload = nil
-	if end == newline && bytes.HasSuffix(text, payloadMark) {
+	if end != lastOne && bytes.HasSuffix(text, payloadMark) {
 		whole := bytes.Clone(text[:len(text)-len(payloadMark)])
 		payload, err := c.readPayload()
 		switch {

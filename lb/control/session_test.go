@@ -29,6 +29,22 @@ func TestPayloadIsNotRun(t *testing.T) {
 	}
 }
 
+// TestPayloadAfterSemicolon: the payload of a command in the middle of a line begins
+// there, and that of a command which is too long is left out with it.
+func TestPayloadAfterSemicolon(t *testing.T) {
+	for _, command := range []string{"add map nope <<; ", "show version; bogus <<;", "bogus <<;\n", "show env " + strings.Repeat("x", maxCommand) + " <<\n", "show env " + strings.Repeat("x", maxCommand) + " <<;", "bogus <<\r\n"} {
+		f := newFake()
+		path, _ := serve(t, &Server{Runtime: f, Level: Admin, Version: "1.2"})
+		got := ask(t, path, "prompt\n"+command+"set server be/s1 state maint\nclear counters all\n\nshow cli level\nquit\n")
+		if ran := f.servers[0].Admin != 0 || len(f.cleared) > 0; ran != (command == "bogus <<;\n") { // there an empty line ends the payload at once
+			t.Errorf("%.20q: lines of the payload were run: %t", command, ran)
+		}
+		if want := "\n> admin\n\n> "; !strings.HasSuffix(got, want) {
+			t.Errorf("%.20q: %.300q, want the answer to the next command at its end", command, got)
+		}
+	}
+}
+
 // A payload that its client did not end may be half of one.
 func TestUnendedPayload(t *testing.T) {
 	if got := converse(Admin, "get weight be/s1 <<\nline"); got != "" {

@@ -70,6 +70,8 @@ reference for what each keyword means). No keyword is accepted silently:
 - A request of HTTP/1.1 without Host is a 400, and so is a malformed one (` + "`a:80:90`, `:80`" + `); where HTTP/1.0 has none, rules and servers see the host of an absolute
   target. HAProxy passes both on as they are.
 - A transfer coding beneath chunked (` + "`Transfer-Encoding: gzip, chunked`" + `) is a 502 for clients of HTTP/1.0 and HTTP/2, which cannot be informed of it.
+- In log formats ` + "`%]` and `%(name)x`" + ` are errors, for what comes after the ` + "`%`" + ` is missing or unknown; HAProxy takes them. In arguments of samples ` + "`\\,`" + ` is a comma
+  (` + "`str(a\\,b)`" + `, which HAProxy refuses).
 - A misspelled section is one error, and its lines are not read as part of the section before.
 
 ## Where framing is stricter
