@@ -47,8 +47,14 @@ func TestRefreshLeavesAPlantedLinkAlone(t *testing.T) {
 			if err := os.Remove(w.Address); err != nil {
 				t.Fatal(err)
 			}
+			if o.Displaced(w) {
+				t.Error("displaced before anything was there")
+			}
 			if err := tt.plant(t, w.Address, victim); err != nil {
 				t.Fatal(err)
+			}
+			if !o.Displaced(w) {
+				t.Error("nothing says that the path has something else")
 			}
 			if !tt.known {
 				o = Opener{}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/safefile"
 )
 
 // A socket outlives what it was bound to: a device that is made anew has the
@@ -31,6 +33,21 @@ func (o *Opener) Stale(fd int, w Want) string {
 		}
 	}
 	return ""
+}
+
+// Displaced reports whether something else is at a unix path than the socket that was
+// bound there. It is not touched: whose it is, only an operator knows.
+func (o *Opener) Displaced(w Want) bool {
+	if w.Network != "unix" {
+		return false
+	}
+	s, err := safefile.OpenSocket(w.Address)
+	if err != nil {
+		return errors.Is(err, safefile.ErrNotSocket)
+	}
+	defer s.Close()
+	known := o.places[w.Key()]
+	return known.path != "" && known != place{path: w.Address, dev: s.Dev, ino: s.Ino}
 }
 
 // staleDevice compares the number of the device that the socket is bound to

@@ -41,12 +41,12 @@ func isLetterOrDigit(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= lower[c] && lower[c] <= 'z'
 }
 
-// checkAuthority compares the target's host with Host. An absolute target
-// stands in for a Host that HTTP/1.0 may omit: servers go by it.
+// checkAuthority compares the target's host with Host. A target that names one,
+// that of CONNECT too, stands in for a Host that HTTP/1.0 may omit: servers go by it.
 func (h *Head) checkAuthority() *Error {
 	absolute := h.uri[0] != '/' && string(h.uri) != "*"
 	if !h.HasHost {
-		if scheme, a := h.authority(); absolute && scheme != nil {
+		if _, a := h.authority(); absolute && a != nil && h.minor == 0 {
 			if !validHost(a) {
 				return h.bad(int(h.start.off), errHost)
 			}

@@ -95,6 +95,9 @@ func (r *run) socket(w *worker, want handoff.Want) error {
 	why := ""
 	if have {
 		if why = r.Opener.Stale(old, want); why == "" {
+			if r.Opener.Displaced(want) {
+				r.Log.Warn(fmt.Sprintf("%s: %s cannot be reached: something else has its path by now; remove that, and the next reload opens it again", want.Where, want))
+			}
 			return r.Opener.Refresh(old, want)
 		}
 	}

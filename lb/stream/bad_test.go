@@ -100,10 +100,20 @@ func TestBadMessagesOverHTTP2(t *testing.T) {
 func TestAbsoluteTargetIsTheHost(t *testing.T) {
 	srv := newRecorder(t, map[string]string{"http://secret.example/": plainAnswer, "http://other.example/": plainAnswer})
 	r := newRig(t, true, []string{srv.addr}, func(r *rig) {
-		r.fe.Rules[rule.Request] = rules(t, rule.Request, "deny if { hdr(host) -i secret.example }")
+		r.fe.Rules[rule.Request] = rules(t, rule.Request, "deny if { hdr(host) -i -m beg secret.example }")
 	})
-	if got := talk(t, r.addr, "GET http://secret.example/ HTTP/1.0\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 403 ") {
-		t.Errorf("got %q", got)
+	for request, status := range map[string]string{
+		"GET http://secret.example/ HTTP/1.0\r\n\r\n":          "403",
+		"GET HTTP://SECRET.example/x HTTP/1.0\r\n\r\n":         "403",
+		"CONNECT secret.example:443 HTTP/1.0\r\n\r\n":          "403",
+		"GET http://secret.example/ HTTP/1.1\r\n\r\n":          "400", // RFC 9112 section 3.2: whatever the target is
+		"CONNECT secret.example:443 HTTP/1.1\r\n\r\n":          "400",
+		"OPTIONS * HTTP/1.1\r\n\r\n":                           "400",
+		"GET http://secret.example/ HTTP/1.0\r\nHost:\r\n\r\n": "400",
+	} {
+		if got := talk(t, r.addr, request); !strings.HasPrefix(got, "HTTP/1.1 "+status) {
+			t.Errorf("%q: %.80q, want %s", request, got, status)
+		}
 	}
 	talk(t, r.addr, "GET http://other.example/ HTTP/1.0\r\n\r\n")
 	if got := srv.last(); !strings.Contains(got, "\r\nHost: other.example\r\n") {
