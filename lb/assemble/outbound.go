@@ -26,7 +26,7 @@ func follow(s *config.Server) backend.Follow {
 func outbound(p *config.Proxy, s *config.Server) *stream.Outbound {
 	from := s.ServerSocket
 	if !from.Source.IsValid() && from.UseSource == "" {
-		from.Source, from.UseSource = p.Source.Source, p.Source.UseSource
+		from.Source, from.SourceLast, from.UseSource = p.Source.Source, p.Source.SourceLast, p.Source.UseSource
 	}
 	if from.Interface == "" {
 		from.Interface = p.Source.Interface
@@ -44,6 +44,9 @@ func outbound(p *config.Proxy, s *config.Server) *stream.Outbound {
 		o.Client = stream.Client
 	case "clientip":
 		o.Client = stream.ClientIP
+	}
+	if from.SourceLast > from.Source.Port() {
+		o.Ports = &stream.Ports{First: from.Source.Port(), Last: from.SourceLast}
 	}
 	if o == (stream.Outbound{}) {
 		return nil

@@ -215,7 +215,7 @@ func (c *call) checkComment(_ *draft, s *health.Step) error {
 	return nil
 }
 
-const checkConnectArgs = "[default] [port <port>] [addr <address>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [linger] [comment <text>]"
+const checkConnectArgs = "[default] [port <port>] [addr <address>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [proto h1|h2] [linger] [comment <text>]"
 
 func (c *call) checkConnect(_ *draft, s *health.Step) error {
 	s.Connect = &health.Connect{}
@@ -266,10 +266,13 @@ func checkConnectWord(s *health.Step, words []string) (err error) {
 		how.ALPN = strings.Split(words[1], ",")
 	case "comment":
 		s.Comment = words[1]
-	case "via-socks4", "proto":
-		return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: servers are reached directly, in HTTP/1", words[0])
+	case "proto":
+		how.HTTP2 = words[1] == "h2"
+		return oneOf("proto", words[1], "h1", "h2")
+	case "via-socks4":
+		return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: servers are reached directly", words[0])
 	default:
-		return oneOf("connect", words[0], "default", "port", "addr", "send-proxy", "ssl", "sni", "alpn", "linger", "comment")
+		return oneOf("connect", words[0], "default", "port", "addr", "send-proxy", "ssl", "sni", "alpn", "proto", "linger", "comment")
 	}
 	return err
 }

@@ -366,6 +366,14 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	accept("frontend f\n  mode tcp\n  bind 127.0.0.1:18000\n" + timeouts + "  tcp-request content switch-mode http proto h1 if HTTP\n  http-request deny if { path /x }\n  use_backend b if HTTP\n  default_backend r\nbackend b\n  mode http\n" + timeouts + "  server s 127.0.0.1:1\nbackend r\n  mode tcp\n" + timeouts + "  server s 127.0.0.1:1\n")
 	refuse(inBackendSection("mode tcp\ntcp-request content switch-mode http"), "no frontend capability")
 	refuse(inFrontendSection("tcp-request content switch-mode smtp"), "expects 'http'")
+
+	// What published configurations have besides.
+	accept(inFrontendSection("http-request early-hint Link \"</style.css>; rel=preload\" if { path / }\nacl a var(txn.a),debug -m str x\nacl b req.ssl_ver 3.1: :3.4 3.1:3.3"))
+	accept(inBackendSection("option httpchk\nhttp-check connect proto h1 linger\nserver a 127.0.0.1:1 check source 127.0.0.1:3000-4000"))
+	refuse(inFrontendSection("http-request early-hint Link"), "early-hint")
+	stricter(inFrontendSection("http-request early-hint a:b x"), "not a header name")
+	refuse(inBackendSection("option httpchk\nhttp-check connect proto h9"), "only supports")
+	refuse(inBackendSection("server a 127.0.0.1:1 source 127.0.0.1:4000-3000"), "'source port'")
 	refuse("frontend f\n  mode http\n  bind 127.0.0.1:18000\n"+timeouts+"  default_backend b\nbackend b\n  mode tcp\n"+timeouts+"  server s 127.0.0.1:1\n", "incompatible")
 	refuse("listen l\n  bind 127.0.0.1:18000\n"+timeouts+"  default_backend l\n", "loop detected")
 	stricter(inFrontendSection("use_backend b2 unless"), "no condition")

@@ -403,6 +403,7 @@ type ServerCheck struct {
 // ServerSocket is what a server line says about the connections to it.
 type ServerSocket struct {
 	Source      netip.AddrPort // where they come from; port 0 is any
+	SourceLast  uint16         // of a range of ports, whose first one Source has; 0: that port alone
 	UseSource   string         // usesrc: "clientip", "client" or ""
 	Interface   string
 	UserTimeout time.Duration // tcp-ut

@@ -14,14 +14,17 @@ func (c *call) source(to *ServerSocket, words []string) error {
 	if ip, err := netip.ParseAddr(rest); err == nil {
 		host, port = ip.String(), ""
 	}
-	n := 0
+	n, last := 0, 0
 	if port != "" && port != "0" {
-		if first, _, isRange := cutRange(port); isRange {
-			return fmt.Errorf("'%s' : a range of ports ('%s-...') is not supported by lb yet: leave the port away, the kernel chooses one for each destination", c.name, first)
-		}
+		from, to, isRange := cutRange(port)
 		var err error
-		if n, err = portNumber(c.name, port); err != nil {
+		if n, err = portNumber(c.name, from); err != nil {
 			return err
+		}
+		if isRange {
+			if last, err = number(c.name+" port", to, n, 65535); err != nil {
+				return err
+			}
 		}
 	}
 	if host == "*" || host == "" {
@@ -31,7 +34,7 @@ func (c *call) source(to *ServerSocket, words []string) error {
 	if err != nil {
 		return fmt.Errorf("'%s' : '%s' is no IP address", c.name, host)
 	}
-	to.Source = netip.AddrPortFrom(ip, uint16(n))
+	to.Source, to.SourceLast = netip.AddrPortFrom(ip, uint16(n)), uint16(last)
 	for rest := words[1:]; len(rest) > 0; rest = rest[2:] {
 		if len(rest) < 2 {
 			return fmt.Errorf("'%s' : '%s' expects a value", c.name, rest[0])

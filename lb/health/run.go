@@ -171,7 +171,7 @@ func (c *run) connect(how *Connect) (result, bool) {
 			c.speakHTTP2()
 		}
 	}
-	if _, does := c.conn.(*overHTTP2); s.HTTP2 && s.Script.Kind == HTTP && !does {
+	if _, does := c.conn.(*overHTTP2); (s.HTTP2 || how.HTTP2) && s.Script.Kind == HTTP && !does {
 		c.speakHTTP2()
 	}
 	if s.Check > 0 {

@@ -38,6 +38,7 @@ type Connect struct {
 	Secure      bool   // TLS, whatever the server line says
 	SNI         string // takes the place of the server line's
 	ALPN        []string
+	HTTP2       bool // of an HTTP check: requests are HTTP/2 from the first byte
 	ProxyHeader bool
 	Linger      bool // it ends in order; others end with a reset, as HAProxy's do, so that nothing waits in TIME_WAIT
 }

@@ -254,6 +254,7 @@ var actions = []actionRow{
 	{name: "deny", stages: onHTTP, parse: parseDeny},
 	{name: "disable-l7-retry", stages: onRequest, parse: func(*ruleParser) (action, error) { return once{}, nil }},
 	{name: "do-resolve", stages: onRequest, paren: "txn.name,resolvers", parse: parseDoResolve},
+	{name: "early-hint", stages: onRequest, parse: parseEarlyHint},
 	{name: "expect-netscaler-cip", stages: 1 << Connection, parse: parseExpect(sample.NetScalerCIP)},
 	{name: "expect-proxy", stages: 1 << Connection, parse: parseExpect(sample.ProxyHeader)},
 	{name: "normalize-uri", stages: onRequest, parse: parseNormalize},

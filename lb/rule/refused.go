@@ -10,7 +10,6 @@ const (
 // actionRefused are actions that HAProxy has and lb has not, with the way out.
 var actionRefused = map[string]string{
 	"do-resolve":      onlyRequests,
-	"early-hint":      "remove the rule",
 	"send-spoe-group": "agents are asked about requests: write http-request send-spoe-group", "set-bandwidth-limit": noLimits,
 
 	"wait-for-body": "only http-request rules wait for bodies", "lua": scripts + "; set-header, set-var, replace-path, return, deny, maps and stick tables can often do what the script does, or a server that the request goes to",

@@ -62,6 +62,9 @@ type Ctx struct {
 	// Place is where the rule stands that is evaluated.
 	Place *Place
 
+	// Hints are the lines of a response with early hints, but for the last, empty one.
+	Hints []byte
+
 	// Reply is filled by an action that answers in the server's place.
 	Reply Reply
 

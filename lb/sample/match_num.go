@@ -30,7 +30,15 @@ func compileVer(pats []Pattern) (Matcher, error) {
 		to, ok2 := dotted(lo, 0xffff)
 		switch {
 		case ranged:
-			to, ok2 = dotted(hi, 0xffff)
+			if to, ok2 = dotted(hi, 0xffff); hi == "" { // and all that follow
+				to, ok2 = math.MaxInt64, ok1
+			}
+			if lo == "" {
+				from, ok1 = math.MinInt64, ok2
+			}
+			if lo == hi {
+				ok1 = false
+			}
 		case p.Op != "" && p.Op != "eq":
 			to = from // as HAProxy: 3.1 is greater than 3
 		}

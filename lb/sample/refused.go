@@ -60,7 +60,6 @@ var convMeant = map[string]string{"len": "'length'", "sha": "'sha1' or 'sha2'", 
 
 // convRefused are converters that HAProxy has and lb has not, with the way out.
 var convRefused = map[string]string{
-	"debug":            "put the value into the log format",
 	"rfc7239_is_valid": "",
 	"x509_v_err_str":   "the number is OpenSSL's; a map file (map_int) can give it a name",
 }

@@ -67,6 +67,22 @@ func (t *txn) invite() (sent bool) {
 	return n == len(text)
 }
 
+// hint sends the client what early-hint rules say, all of one set of rules in one
+// response; false when the client is gone. In HTTP/1.0 there are no such
+// responses.
+func (t *txn) hint(x *sample.Ctx) (goOn bool) {
+	text := append(x.Hints, "\r\n"...)
+	x.Hints = text[:0]
+	if t.clientMinor == 0 && !t.rec.HTTP2 {
+		return true
+	}
+	if n, _ := t.s.write(text); n < len(text) { // a client that has read nothing for long
+		t.clientAborted()
+		return false
+	}
+	return true
+}
+
 // bodyThere reports whether as much of the body is there as the rules wait for,
 // or as there is room for.
 func (t *txn) bodyThere() bool {

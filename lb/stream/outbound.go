@@ -2,6 +2,7 @@ package stream
 
 import (
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,7 @@ import (
 // usual way. Immutable.
 type Outbound struct {
 	Source      netip.AddrPort // where they come from; invalid: as the route says
+	Ports       *Ports         // from one of these ports; nil: from Source's
 	Client      ClientSource   // or from the client's address, which needs IP_TRANSPARENT
 	Interface   string
 	UserTimeout int // ms; 0: the kernel's
@@ -74,6 +76,9 @@ func (o *Outbound) setOptions(t *txn, fd, family int) syscall.Errno {
 	if !from.IsValid() || from.Addr().Is4() != (family == unix.AF_INET) {
 		return 0
 	}
+	if o.Ports != nil && from.Addr() == o.Source.Addr() {
+		return o.Ports.bind(t, fd, from.Addr())
+	}
 	// The port is chosen by connect, which knows where to: as many as there are
 	// ports can go to each server.
 	if from.Port() == 0 {
@@ -85,6 +90,32 @@ func (o *Outbound) setOptions(t *txn, fd, family int) syscall.Errno {
 		return errnoOf(err)
 	}
 	return 0
+}
+
+// Ports is a range of ports that connections to a server come from, each of them
+// one at a time: `source 192.0.2.1:1025-2000`.
+type Ports struct {
+	First, Last uint16
+
+	next atomic.Uint32
+}
+
+// bind takes the next port that is free.
+func (p *Ports) bind(t *txn, fd int, from netip.Addr) syscall.Errno {
+	n := uint32(p.Last-p.First) + 1
+	for range n {
+		at := netip.AddrPortFrom(from, p.First+uint16(p.next.Add(1)%n))
+		err := unix.Bind(fd, sockaddr(at))
+		if err == nil {
+			return 0
+		}
+		if errno := errnoOf(err); errno != syscall.EADDRINUSE {
+			t.s.sh.eng.Report("connect to a server from " + at.String() + ": " + err.Error() + "; look at its source line")
+			return errno
+		}
+	}
+	t.s.sh.eng.Report("connect to a server from " + from.String() + ": all ports of its source line are taken")
+	return syscall.EADDRINUSE
 }
 
 func sockaddr(a netip.AddrPort) unix.Sockaddr {

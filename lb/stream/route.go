@@ -20,7 +20,7 @@ func (t *txn) context() *sample.Ctx {
 	x.Body, x.Chunked, x.BodySize = nil, false, -1
 	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
 	x.ID = t.s.fe.id()
-	x.Doubt, x.Reply = t.doubt, sample.Reply{}
+	x.Doubt, x.Reply, x.Hints = t.doubt, sample.Reply{}, x.Hints[:0]
 	t.s.introduce(x)
 	if t.be != nil {
 		x.Back = &t.be.side
@@ -175,6 +175,9 @@ func (t *txn) requestRules(p *Proxy, x *sample.Ctx, denied *uint64) (goOn bool) 
 	for {
 		v, next := p.Rules[rule.Request].EvalFrom(t.await.rule, x)
 		t.await.rule = next
+		if len(x.Hints) > 0 && !t.hint(x) {
+			return false
+		}
 		switch v {
 		case rule.AwaitBody:
 			if t.awaitBody(x.Await) != onward {

@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/rig"
 )
 
 // TestParamsInBodies: balance url_param also looks into the body of a POST, for which it waits.
@@ -187,4 +190,73 @@ frontend fe
 		return got
 	}
 	same(t, "header", seen(theirs, drive), drive(ours))
+}
+
+// TestEarlyHints: responses 103 by rules, before any other.
+func TestEarlyHints(t *testing.T) {
+	theirs, ours := both(t, preface("", "LINE %HU %ST")+`
+frontend fe
+  bind HTTP
+  http-request early-hint X-Link "<%[path]>; rel=preload" unless { path /two }
+  http-request early-hint X-One 1 if { path /two }
+  http-request early-hint X-Two 2 if { path /two }
+  http-request return status 200 content-type text/plain string "an answer of ours" if { path /own }
+  default_backend be
+backend be
+  http-request early-hint X-Be 1 if { path /both }
+  http-request set-path /headers
+  server s1 S1
+`, nil)
+	drive := func(s *subject) (got []string) {
+		for _, path := range []string{"/one", "/own", "/both"} {
+			c := s.dial(s.addr)
+			answer := c.do(request(path, "Connection: close"))
+			for got = append(got, answer); strings.HasPrefix(answer, "103 "); got = append(got, answer) {
+				answer = c.do("")
+			}
+			c.Close()
+		}
+		c := s.dial(s.addr)
+		return append(got, c.do("GET /old HTTP/1.0\r\nHost: h\r\n\r\n"))
+	}
+	same(t, "answer", seen(theirs, drive), drive(ours))
+	// HAProxy 2.6.12 sends one response for each rule; its manual speaks of one for all.
+	c := ours.dial(ours.addr)
+	if got := c.do(request("/two")); got != `103 Early Hints X-One=["1"] X-Two=["2"] ""` {
+		t.Errorf("two rules: %s", got)
+	}
+}
+
+// TestSourcePorts: connections to servers come from a range of ports.
+func TestSourcePorts(t *testing.T) {
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	ports, err := rig.FreePorts(host, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := ports[0]
+	s := start(t, built.LB, strings.ReplaceAll(preface("", "LINE"), "mode http", "mode tcp")+fmt.Sprintf(`
+listen li
+  bind HTTP
+  server s %s source %s:%d-%d
+`, l.Addr(), host, first, first+20), nil)
+	seen := map[string]bool{}
+	for range 4 {
+		c := s.dial(s.addr)
+		to, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer to.Close()
+		from := to.RemoteAddr().(*net.TCPAddr)
+		if from.Port < int(first) || from.Port > int(first)+20 || from.IP.String() != host || seen[from.String()] {
+			t.Errorf("a connection from %s", from)
+		}
+		seen[from.String()] = true
+		defer c.Close()
+	}
 }

@@ -102,9 +102,11 @@ RFC 9112 allows, is a 400 in HAProxy.
 - A target without a path (` + "`*`" + `, or ` + "`http://host`" + `) stays as it is under ` + "`set-query`" + ` when it is ` + "`*`" + `; HAProxy makes ` + "`*?...`" + ` of it.
 - ` + "`jwt_payload_query`" + ` and ` + "`jwt_header_query`" + ` without a path give all of that part, as the manual says; HAProxy 2.6.12 gives nothing.
 - In mode http there is nothing to wait for when ` + "`tcp-request content`" + ` rules run: the request's head is there. ` + "`WAIT_END`" + ` holds at once, ` + "`req.payload`" + `
-  has nothing, and ` + "`tcp-request inspect-delay`" + ` is for mode tcp. There ` + "`http-request`" + ` rules do not run, but the request's fields are known to
+  has nothing, and ` + "`tcp-request inspect-delay`" + ` is for mode tcp. There ` + "`http-request`" + ` rules do not run before an upgrade (` + "`switch-mode http`" + `), but the request's fields are known to
   ` + "`tcp-request content`" + ` rules and ` + "`use_backend`" + ` once its head has come.
 - ` + "`http-request normalize-uri`" + ` with one of the normalizers that have an option, without it and with a condition, does what it says; HAProxy 2.6.12 merges slashes then.
+- ` + "`http-request early-hint`" + ` rules of one set make one response 103, as the manual says; HAProxy 2.6.12 sends one for each. The converter ` + "`debug`" + ` gives its
+  value on and writes it nowhere.
 - ` + "`option checkcache`" + ` answers 502, as the manual says; HAProxy 2.6.12 sends its page for the status that the server gave.
 - Arrays of stick tables (` + "`gpc(N)`, `gpt(N)`, `gpc_rate(N,PERIOD)`" + `) have at most 12 elements. Their first elements are ` + "`gpc0`, `gpc1` and `gpt0`" + `
   under another name, in tables that store either; HAProxy's array fetches find nothing in a table that stores ` + "`gpc0`" + `.
