@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 )
 
 // metricName finds the names of series in a query; labels and functions are not written so.
@@ -88,7 +91,11 @@ func TestMonitoring(t *testing.T) {
 		t.Error("docs/operations.md shows other rules than alerts.yaml has")
 	}
 
-	have := scraped(t)
+	watched := scraped(t)
+	promtool(t, watched)
+	exporter(t, watched)
+	watched.ask(t, queries)
+	have := watched.have
 	for where, query := range queries {
 		names := metricName.FindAllString(query, -1)
 		if len(names) == 0 {
@@ -107,15 +114,28 @@ func TestMonitoring(t *testing.T) {
 	}
 }
 
-// scraped are the names of the series that both daemons show after a request.
-func scraped(t *testing.T) map[string]bool {
+// watched are both daemons while somebody scrapes them.
+type watched struct {
+	dir         string
+	lb, syslogd string          // where their metrics are
+	stats       string          // lb's stats socket
+	page        string          // lb's statistics page
+	free        string          // an address for another program
+	have        map[string]bool // the names of the series of both
+	pages       []string
+	await       func(what string, ok func() bool)
+	get         func(url string) (string, bool)
+}
+
+// scraped starts both and sends a request.
+func scraped(t *testing.T) *watched {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lb-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	ports, err := rig.FreePorts("127.0.0.1", 4)
+	ports, err := rig.FreePorts("127.0.0.1", 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,14 +152,14 @@ func scraped(t *testing.T) map[string]bool {
 	t.Cleanup(func() { daemon.Stop() })
 	lb := rig.LBIn(dir)
 	if err := lb.Start(t.Context(), built.LB, "-W", fmt.Sprintf("global\n  stats socket %s level admin\n  log %s local0\ndefaults\n  mode http\n  log global\n  timeout connect 1s\n  timeout client 5s\n  timeout server 5s\n"+
-		"frontend web\n  bind %s\n  http-request use-service prometheus-exporter if { path /metrics }\n  default_backend app\nbackend app\n  server s1 %s\n", lb.Stats, at(0), at(2), at(3))); err != nil {
+		"frontend web\n  bind %s\n  http-request use-service prometheus-exporter if { path /metrics }\n  stats uri /stats\n  default_backend app\nbackend app\n  server s1 %s\n", lb.Stats, at(0), at(2), at(3))); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { lb.Stop() })
 	server := http.Server{Addr: at(3), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") })}
 	go server.ListenAndServe()
 	t.Cleanup(func() { server.Close() })
-	have := map[string]bool{}
+	w := &watched{dir: dir, lb: at(2), syslogd: at(1), stats: lb.Stats, page: "http://" + at(2) + "/stats;csv", free: at(4), have: map[string]bool{}}
 	get := func(url string) (string, bool) {
 		r, err := http.Get(url)
 		if err != nil {
@@ -163,11 +183,94 @@ func scraped(t *testing.T) map[string]bool {
 	for _, url := range []string{"http://" + at(2) + "/metrics", "http://" + at(1) + "/metrics"} {
 		await(url, func() bool {
 			text, ok := get(url)
+			if ok {
+				w.pages = append(w.pages, text)
+			}
 			for line := range strings.Lines(text) {
-				have[strings.TrimRight(strings.FieldsFunc(line+" ", func(r rune) bool { return r == '{' || r == ' ' })[0], "\n")] = true
+				w.have[strings.TrimRight(strings.FieldsFunc(line+" ", func(r rune) bool { return r == '{' || r == ' ' })[0], "\n")] = true
 			}
 			return ok
 		})
 	}
-	return have
+	w.await, w.get = await, get
+	return w
+}
+
+// promtool, Prometheus' own, reads the rules and what the daemons show. What it does not like may only be names that are HAProxy's.
+func promtool(t *testing.T, w *watched) {
+	t.Helper()
+	program := tape.Require(t, "promtool")
+	if out, err := exec.Command(program, "check", "rules", "../../packaging/monitoring/alerts.yaml").CombinedOutput(); err != nil {
+		t.Errorf("promtool: %v\n%s", err, out)
+	}
+	for _, page := range w.pages {
+		cmd := exec.Command(program, "check", "metrics")
+		cmd.Stdin = strings.NewReader(page)
+		out, err := cmd.CombinedOutput()
+		for line := range strings.Lines(string(out)) {
+			if !strings.HasPrefix(line, "haproxy_") {
+				t.Errorf("promtool: %v, %s", err, line)
+			}
+		}
+	}
+}
+
+// exporter is prometheus-haproxy-exporter, which people ran before HAProxy had metrics of its own: it reads the stats socket, or the page's CSV.
+func exporter(t *testing.T, w *watched) {
+	t.Helper()
+	for _, from := range []string{"unix:" + w.stats, w.page} {
+		p, err := rig.Start(tape.Require(t, "prometheus-haproxy-exporter"), "--haproxy.scrape-uri="+from, "--web.listen-address="+w.free)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text string
+		w.await("the exporter", func() (ok bool) { text, ok = w.get("http://" + w.free + "/metrics"); return ok })
+		for _, want := range []string{"haproxy_up 1\n", "haproxy_exporter_csv_parse_failures_total 0\n", `haproxy_server_up{backend="app",server="s1"} `, `haproxy_frontend_http_requests_total{frontend="web"} `} {
+			if !strings.Contains(text, want) {
+				t.Errorf("prometheus-haproxy-exporter of %s has no %q", from, want)
+			}
+		}
+		p.Stop()
+	}
+}
+
+// ask has Prometheus scrape both daemons, and every query of the dashboard and the alert rules answered: the dashboard's with data, the rules' without an error.
+func (w *watched) ask(t *testing.T, queries map[string]string) {
+	t.Helper()
+	config := filepath.Join(w.dir, "prometheus.yml")
+	text := fmt.Sprintf("global: {scrape_interval: 400ms, scrape_timeout: 400ms}\nscrape_configs:\n- job_name: both\n  static_configs: [{targets: [%q, %q]}]\n", w.lb, w.syslogd)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p, err := rig.Start(tape.Require(t, "prometheus"), "--config.file="+config, "--storage.tsdb.path="+filepath.Join(w.dir, "tsdb"), "--web.listen-address="+w.free, "--log.level=error")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Stop()
+	fill := strings.NewReplacer("$instance", ".*", "$__rate_interval", "10s", "$__range", "10s")
+	for where, query := range queries {
+		w.await(where, func() bool {
+			w.get("http://" + w.lb + "/") // or some rates would be 0/0
+			r, err := http.PostForm("http://"+w.free+"/api/v1/query", url.Values{"query": {fill.Replace(query)}})
+			if err != nil {
+				return false // it is starting
+			}
+			defer r.Body.Close()
+			var a struct {
+				Status, Error string
+				Data          struct{ Result []struct{ Value [2]any } }
+			}
+			err = json.NewDecoder(r.Body).Decode(&a)
+			if err != nil {
+				return false
+			}
+			if a.Status == "error" && r.StatusCode == http.StatusBadRequest {
+				t.Fatalf("%s: %s: %s", where, query, a.Error)
+			}
+			if strings.HasPrefix(where, "alert ") {
+				return a.Status == "success"
+			}
+			return len(a.Data.Result) > 0 && a.Data.Result[0].Value[1] != "NaN"
+		})
+	}
 }
