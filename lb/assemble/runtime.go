@@ -229,34 +229,24 @@ func (rt *Runtime) Stop() {
 const lastAnswers = time.Second
 
 // answered waits until the stats sockets are done.
-func (rt *Runtime) answered() {
-	done := make(chan struct{})
-	go func() {
-		rt.answers.Wait()
-		close(done)
-	}()
-	wait := time.NewTimer(lastAnswers)
-	defer wait.Stop()
-	select {
-	case <-done:
-	case <-wait.C:
-	case <-rt.ctx.Done():
-	}
-}
+func (rt *Runtime) answered() { waitFor(rt.ctx, &rt.answers) }
 
 // endChecks waits until no program of a check is left, which is soon: they are
 // killed.
-func (rt *Runtime) endChecks() {
+func (rt *Runtime) endChecks() { waitFor(context.Background(), &rt.checks) }
+
+// waitFor waits for jobs to end, but not longer than lastAnswers or ctx.
+func waitFor(ctx context.Context, jobs *sync.WaitGroup) {
 	done := make(chan struct{})
 	go func() {
-		rt.checks.Wait()
+		jobs.Wait()
 		close(done)
 	}()
-	wait := time.NewTimer(lastAnswers)
-	defer wait.Stop()
+	ctx, cancel := context.WithTimeout(ctx, lastAnswers)
+	defer cancel()
 	select {
 	case <-done:
-	case <-wait.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -101,28 +101,13 @@ func (p *parser) checkProto(d *draft, s *Server) {
 // defaultServerOptions applies ssl-default-server-options.
 func (c *call) defaultServerOptions(*Global) error {
 	t := &c.p.tls.server
-	words := c.args
-	for len(words) > 0 {
-		name, word, n := words[0], "", 1
-		switch {
-		case name == "ssl-min-ver" || name == "ssl-max-ver":
-			if len(words) < 2 {
-				return fmt.Errorf("'%s' expects a version after '%s'", c.name, name)
-			}
-			word, n = words[1], 2
-			fallthrough
-		case isSwitch(name):
-			if err := chooseVersion(name, word, &t.MinVersion, &t.MaxVersion); err != nil {
-				return err
-			}
-		case name == "no-tls-tickets":
-			t.NoTickets = true
-		default:
-			return fmt.Errorf("'%s' does not know '%s': 'ssl-min-ver', 'ssl-max-ver', 'no-tls-tickets', '%s' are possible", c.name, name, strings.Join(tlsSwitches(), "', '"))
+	return c.defaultTLSOptions(&t.MinVersion, &t.MaxVersion, "'no-tls-tickets'", func(name string) bool {
+		if name != "no-tls-tickets" {
+			return false
 		}
-		words = words[n:]
-	}
-	return nil
+		t.NoTickets = true
+		return true
+	})
 }
 
 // checkServerTLS completes what a server's line says about TLS.

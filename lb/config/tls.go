@@ -86,6 +86,25 @@ func chooseVersion(name, word string, low, high *uint16) (err error) {
 
 // defaultBindOptions applies ssl-default-bind-options.
 func (c *call) defaultBindOptions(*Global) error {
+	t := &c.p.tls
+	return c.defaultTLSOptions(&t.min, &t.max, "'no-tls-tickets', 'strict-sni', 'prefer-client-ciphers'", func(name string) bool {
+		switch name {
+		case "no-tls-tickets":
+			t.noTickets = true
+		case "strict-sni":
+			t.strictSNI = true
+		case "prefer-client-ciphers":
+			c.p.report.Notef(c.pos, "'%s %s' is ignored: the best cipher that both sides have is taken", c.name, name)
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+// defaultTLSOptions applies words that choose versions; set takes the others
+// that the keyword knows, which a refusal lists.
+func (c *call) defaultTLSOptions(least, most *uint16, others string, set func(name string) bool) error {
 	words := c.args
 	for len(words) > 0 {
 		name, word, n := words[0], "", 1
@@ -97,17 +116,11 @@ func (c *call) defaultBindOptions(*Global) error {
 			word, n = words[1], 2
 			fallthrough
 		case isSwitch(name):
-			if err := chooseVersion(name, word, &c.p.tls.min, &c.p.tls.max); err != nil {
+			if err := chooseVersion(name, word, least, most); err != nil {
 				return err
 			}
-		case name == "no-tls-tickets":
-			c.p.tls.noTickets = true
-		case name == "strict-sni":
-			c.p.tls.strictSNI = true
-		case name == "prefer-client-ciphers":
-			c.p.report.Notef(c.pos, "'%s %s' is ignored: the best cipher that both sides have is taken", c.name, name)
-		default:
-			return fmt.Errorf("'%s' does not know '%s': 'ssl-min-ver', 'ssl-max-ver', 'no-tls-tickets', 'strict-sni', 'prefer-client-ciphers', '%s' are possible", c.name, name, strings.Join(tlsSwitches(), "', '"))
+		case !set(name):
+			return fmt.Errorf("'%s' does not know '%s': 'ssl-min-ver', 'ssl-max-ver', %s, '%s' are possible", c.name, name, others, strings.Join(tlsSwitches(), "', '"))
 		}
 		words = words[n:]
 	}
