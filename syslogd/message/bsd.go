@@ -78,7 +78,7 @@ func (m *Message) oddTime(b []byte) (rest []byte) {
 		}
 		switch {
 		case s[0] == '*' || s[0] == '.': // the device's clock is not set, or not in step
-			if rest, ok := m.stamp(s[1:]); ok {
+			if rest, ok := m.stamp(skipBlanks(s[1:])); ok {
 				return rest
 			}
 			if rest := m.task(s); rest != nil {
@@ -99,7 +99,7 @@ func (m *Message) oddTime(b []byte) (rest []byte) {
 		case s[0] == ':': // an empty counter
 			s = s[1:]
 		default:
-			if rest := mnemonic(s); rest != nil && (counters > 0 || len(rest) < len(s)) {
+			if rest := mnemonic(s); rest != nil && (counters > 0 || len(rest) < len(b)) {
 				return rest
 			}
 			// "192.0.2.1: *Nov 21 ..."
@@ -142,6 +142,12 @@ func (m *Message) origin(s, b []byte, counted bool) (rest []byte) {
 		if node := s[i+1:]; mayBeNode(node) && isName(s[:i]) && m.node(node) != nil {
 			m.Host = s[:i] // "rtr-a RP/0/RSP0/CPU0:Nov 21 ..."
 			return node
+		}
+		if when := s[i+1:]; len(when) > 2 && when[0] == ':' && when[1] == ' ' && isName(s[:i]) && !isOnlyText(s[:i]) {
+			if rest, ok := m.stamp(skipBlanks(when[2:])); ok {
+				m.Host = s[:i] // "n9k : 2026 Nov 21 ..."
+				return rest
+			}
 		}
 		return b
 	}
