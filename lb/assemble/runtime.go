@@ -334,7 +334,7 @@ func (b *builder) control(socks *handoff.Set) {
 			u.SetUnlinkOnClose(false) // other generations answer there too
 		}
 		rt.controls = append(rt.controls, &control.Server{
-			Listener: ln, Runtime: rt, Certificates: b.certificates(), Level: levels[s.Level], ExposeFD: s.Expose, Timeout: b.cfg.Global.StatsTimeout,
+			Listener: ln, Runtime: rt, Certificates: b.commands(), Level: levels[s.Level], ExposeFD: s.Expose, Timeout: b.cfg.Global.StatsTimeout,
 			Version: b.env.Version, StartupLogs: b.startupLogs(),
 		})
 		all = append(all, control.Socket{Address: want(&s.Bind).String(), Level: levels[s.Level]})

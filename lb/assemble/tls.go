@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
@@ -73,6 +74,25 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 	}
 }
 
+// sslCommands are the commands about certificates.
+type sslCommands struct {
+	*certs.Store
+	eng *stream.Engine
+}
+
+// commands has the store made, too: certificates may be added while it serves.
+func (b *builder) commands() sslCommands { return sslCommands{b.certificates(), b.eng} }
+
+// Command has connections to servers made anew when a file is replaced that they
+// were made with.
+func (c sslCommands) Command(verb, object string, args []string, payload []byte) string {
+	text := c.Store.Command(verb, object, args, payload)
+	if verb == "commit" && len(args) > 0 && strings.HasSuffix(text, "Success!\n") {
+		c.eng.RenewTLS(args[0])
+	}
+	return text
+}
+
 // clientOptions are what a server's line says about TLS.
 func clientOptions(t *config.ServerTLS) certs.ClientOptions {
 	o := certs.ClientOptions{
@@ -108,7 +128,7 @@ func (b *builder) serverTLS(cs *config.Server) *stream.ServerTLS {
 		}
 		http1.NextProtos = plain
 	}
-	return &stream.ServerTLS{HTTP1: http1, Config: cfg, SNI: t.AskFormat, VersionName: certs.Version, CipherName: certs.Cipher, Demands: serverDemands(o, t.Ask)}
+	return &stream.ServerTLS{HTTP1: http1, Config: cfg, SNI: t.AskFormat, VersionName: certs.Version, CipherName: certs.Cipher, Demands: serverDemands(o, t.Ask), Files: []string{o.CA, o.CRL, o.Cert}}
 }
 
 // withoutHTTP2 is what is left of a list of protocols for HTTP/1.

@@ -30,6 +30,7 @@ type serverConn struct {
 	owner   *session       // idle, but kept for this client alone
 	private bool           // it was authenticated: no other client may ever have it
 	sni     string         // the name that TLS asked for
+	made    *ServerTLS     // how the server was spoken to when it was made
 	open    bool
 	leaving bool // packed for another process
 
@@ -148,7 +149,7 @@ func (sh *Shard) takeConn(be *Backend, srv *backend.Server, fd int, connected bo
 	} else {
 		sh.freeConns = c.next
 	}
-	*c = serverConn{Conn: wire.Open(sh.Loop, c, fd, connected), sh: sh, srv: srv, be: be, open: true, at: srv.Addr()}
+	*c = serverConn{Conn: wire.Open(sh.Loop, c, fd, connected), sh: sh, srv: srv, be: be, open: true, at: srv.Addr(), made: be.TLS[srv]}
 	if err := c.Watch(); err != nil {
 		sh.eng.Report(err.Error())
 	}

@@ -123,9 +123,10 @@ func (t *txn) reuse(now int64) bool {
 	}
 }
 
-// current reports whether the connection goes where its server is by now: a
-// name that is resolved anew may have moved it.
-func (c *serverConn) current() bool { return c.at == c.srv.Addr() }
+// current reports whether the connection goes where its server is by now, and is
+// what its server is to be spoken to with: a name that is resolved anew may have
+// moved it, and an operator may have replaced authorities.
+func (c *serverConn) current() bool { return c.at == c.srv.Addr() && c.made == c.be.TLS[c.srv] }
 
 // use goes on over a connection that is open.
 func (t *txn) use(c *serverConn, now int64) {

@@ -165,7 +165,7 @@ func (t *txn) attach(l *link) {
 	}
 	base.uses++
 	l.rest(false)
-	*c = serverConn{sh: sh, srv: t.srv, be: t.be, t: t, uses: base.uses, at: base.at, sni: base.sni, open: true, link: l}
+	*c = serverConn{sh: sh, srv: t.srv, be: t.be, t: t, uses: base.uses, at: base.at, made: base.made, sni: base.sni, open: true, link: l}
 	c.stream = l.Open(c)
 	c.stream.NoLength = t.s.stream != nil
 	c.Conn = wire.OpenStream(sh.Loop, c.stream)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"lbsyslogd/lb/backend"
@@ -115,6 +116,22 @@ func (e *Engine) SetServerTLS(be *Backend, s *backend.Server, how *ServerTLS) {
 	e.Still(func() {
 		put(&be.TLS, s, how)
 		e.closeIdle(s)
+	})
+}
+
+// RenewTLS says that a file has changed that servers are spoken to with over TLS:
+// idle connections to them are closed, and those in use are not used again.
+func (e *Engine) RenewTLS(file string) {
+	e.Still(func() {
+		for _, be := range e.Backends {
+			for s, how := range be.TLS {
+				if slices.Contains(how.Files, file) {
+					renewed := *how
+					be.TLS[s] = &renewed
+					e.closeIdle(s)
+				}
+			}
+		}
 	})
 }
 

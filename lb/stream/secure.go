@@ -30,6 +30,8 @@ type ServerTLS struct {
 	// Demands tells all that the configuration says of it: a connection moves
 	// only to a process that says the same.
 	Demands string
+	// Files are what it is made of.
+	Files []string
 }
 
 // serverNames is a shard's scratch for the names of servers.

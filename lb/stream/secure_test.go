@@ -304,3 +304,43 @@ func TestTLSToServersInTCPMode(t *testing.T) {
 		t.Errorf("%q, %v", rest, err)
 	}
 }
+
+// TestRenewTLS: when a file is replaced that connections to servers were made with, the next request goes over a new one, whether the others were idle
+// or in use.
+func TestRenewTLS(t *testing.T) {
+	srv := newTLSServer(t, nil)
+	use := toTLS(t, trusting(), "")
+	r := newRig(t, true, []string{srv.addr}, func(r *rig) {
+		use(r)
+		r.be.Reuse = ReuseAlways
+		r.be.TLS[r.Servers[0]].Files = []string{"ca.pem"}
+	})
+	cl := connect(t, r.addr)
+	made := func(want int) {
+		t.Helper()
+		if n, _ := srv.count(); n != want {
+			t.Errorf("%d connections were made, want %d", n, want)
+		}
+	}
+	askFor(t, cl, "/1", "a")
+	r.RenewTLS("other.pem")
+	askFor(t, cl, "/2", "a")
+	made(1)
+	r.RenewTLS("ca.pem")
+	askFor(t, cl, "/3", "a")
+	made(2)
+	other := connect(t, r.addr)
+	other.say("POST /4 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1")
+	wait.Until(t, "the request to be on its way", func() bool {
+		busy := false
+		r.Still(func() { busy = r.Shards[0].pools[0].used == 1 })
+		return busy
+	})
+	r.RenewTLS("ca.pem")
+	other.say("2")
+	if _, err := http.ReadResponse(other.r, nil); err != nil {
+		t.Fatal(err)
+	}
+	askFor(t, cl, "/5", "a")
+	made(3)
+}
