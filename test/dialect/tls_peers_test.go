@@ -39,12 +39,7 @@ http {
 // startPeers runs nginx and s_server of OpenSSL; it gives the words for a configuration.
 func startPeers(t *testing.T, files map[string]string) []string {
 	t.Helper()
-	nginx, err := exec.LookPath("nginx")
-	if err != nil {
-		if nginx = "/usr/sbin/nginx"; !exists(nginx) {
-			tape.Skipf(t, "nginx is not installed")
-		}
-	}
+	nginx, openssl := tape.Require(t, "nginx"), tape.Require(t, "openssl")
 	dir := t.TempDir()
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -71,7 +66,7 @@ func startPeers(t *testing.T, files map[string]string) []string {
 		t.Cleanup(func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() })
 	}
 	run(nginx, "-p", dir, "-c", conf)
-	run("openssl", "s_server", "-accept", words[len(words)-1], "-www", "-quiet", "-cert", filepath.Join(dir, "good.pem"), "-key", filepath.Join(dir, "good.pem"))
+	run(openssl, "s_server", "-accept", words[len(words)-1], "-www", "-quiet", "-cert", filepath.Join(dir, "good.pem"), "-key", filepath.Join(dir, "good.pem"))
 	for i := 3; i < len(words); i += 2 {
 		wait.Until(t, words[i]+" to be listened on", func() bool {
 			c, err := net.Dial("tcp", words[i])
@@ -84,8 +79,6 @@ func startPeers(t *testing.T, files map[string]string) []string {
 	}
 	return words
 }
-
-func exists(name string) bool { _, err := os.Stat(name); return err == nil }
 
 // TestPeersOverTLS: nginx and OpenSSL as servers see the same of lb's handshakes as of HAProxy's, and the log says the same.
 func TestPeersOverTLS(t *testing.T) {
