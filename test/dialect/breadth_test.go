@@ -161,7 +161,6 @@ frontend fe
 		text += fmt.Sprintf("backend %s\n  server s %s %s\n", names[i], l.Addr(), options)
 	}
 	theirs, ours := both(t, text, certificates(t))
-	addresses := regexp.MustCompile(`(?s)^(.{16}).{12}`)
 	drive := func(s *subject) (got []string) {
 		for _, name := range names {
 			for _, show := range []string{"", "client.pem"} {
@@ -183,7 +182,7 @@ frontend fe
 				if err != nil {
 					t.Fatal(err)
 				}
-				got = append(got, fmt.Sprintf("%s %s %q", name, show, addresses.ReplaceAllString(text, "$1")))
+				got = append(got, fmt.Sprintf("%s %s %q", name, show, text[:16]+text[28:])) // without the addresses
 				c.Close()
 			}
 		}
