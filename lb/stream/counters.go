@@ -42,7 +42,11 @@ func (c *ServerCounters) session(ms int64) {
 func (c *ServerCounters) times(r *sample.Record) {
 	for i, v := range [4]int32{r.Tw, r.Tc, r.Tr, r.Tt} {
 		if v >= 0 {
-			c.Times[i].Add(uint32(v))
+			c.Times[i].Add(uint32(v)) // HAProxy's averages: the last one has the wait for the request in it
+		}
+	}
+	for i, v := range [4]int32{r.Tw, r.Tc, r.Tr, r.Ta} {
+		if v >= 0 {
 			c.Latency.Add(stats.Timing(i), uint32(v))
 		}
 	}
@@ -53,8 +57,8 @@ func (c *FrontCounters) times(r *sample.Record) {
 	if r.Tr >= 0 {
 		c.Latency.Add(stats.ResponseTime, uint32(r.Tr))
 	}
-	if r.Tt >= 0 {
-		c.Latency.Add(stats.TotalTime, uint32(r.Tt))
+	if r.Ta >= 0 {
+		c.Latency.Add(stats.TotalTime, uint32(r.Ta))
 	}
 }
 
