@@ -239,38 +239,48 @@ func hearAnswer(in *bufio.Reader) (status int, body string) {
 func TestRoomOnServers(t *testing.T) {
 	body := strings.Repeat("0123456789", 300)
 	srv := playServer(t, []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 1}, {ID: http2.SettingInitialWindowSize, Val: 1}}, func(f *player) {
-		busy, allowed, step, known := uint32(0), 1, 1, false
-		var got strings.Builder
+		type in struct {
+			allowed, step int
+			got           strings.Builder
+		}
+		open, known := map[uint32]*in{}, false
 		for {
 			frame, err := f.ReadFrame()
 			if err != nil {
 				return
 			}
+			id := frame.Header().StreamID
 			switch frame := frame.(type) {
 			case *http2.MetaHeadersFrame:
-				if busy != 0 {
-					t.Errorf("stream %d begins while %d is open", frame.StreamID, busy)
+				if known && len(open) > 0 {
+					t.Errorf("stream %d begins while %d are open", id, len(open))
 				}
-				busy, allowed, step = frame.StreamID, 1, 1
+				open[id] = &in{allowed: 1, step: 1}
 				if !known { // it could not know better
-					allowed = 1<<16 - 1
+					open[id].allowed = 1<<16 - 1
 				}
-				got.Reset()
 			case *http2.SettingsFrame:
-				known = known || frame.IsAck()
-			case *http2.DataFrame:
-				if allowed -= len(frame.Data()); allowed < 0 {
-					t.Errorf("%d bytes too much", -allowed)
+				if frame.IsAck() && !known {
+					known = true
+					for id, st := range open { // whose windows became smaller by what they were
+						st.allowed += 1<<16 - 1
+						f.WriteWindowUpdate(id, 1<<16-1)
+					}
 				}
-				got.Write(frame.Data())
+			case *http2.DataFrame:
+				st := open[id]
+				if st.allowed -= len(frame.Data()); st.allowed < 0 {
+					t.Errorf("%d bytes too much", -st.allowed)
+				}
+				st.got.Write(frame.Data())
 				if frame.StreamEnded() {
-					f.head(busy, false, ":status", "200", "content-length", fmt.Sprint(got.Len()))
-					f.WriteData(busy, true, []byte(got.String()))
-					busy = 0
-				} else if allowed == 0 {
-					step *= 2
-					allowed = step
-					f.WriteWindowUpdate(frame.StreamID, uint32(step))
+					f.head(id, false, ":status", "200", "content-length", fmt.Sprint(st.got.Len()))
+					f.WriteData(id, true, []byte(st.got.String()))
+					delete(open, id)
+				} else if st.allowed == 0 {
+					st.step *= 2
+					st.allowed = st.step
+					f.WriteWindowUpdate(id, uint32(st.step))
 				}
 			}
 		}
