@@ -137,7 +137,7 @@ func (m mapResult) value(out Kind) Value {
 		return IntValue(int64(binary.NativeEndian.Uint64(b)))
 	case Addr:
 		var addr netip.Addr
-		addr.UnmarshalBinary(b)
+		_ = addr.UnmarshalBinary(b) // MarshalBinary made it
 		return AddrValue(addr)
 	}
 	return StrValue(b)
