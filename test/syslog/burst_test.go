@@ -68,7 +68,7 @@ outputs: [{file: DIR/lb.log, rotate: {size: 50MB, compress: none}}]
 		t.Errorf("%d lines + %d kernel drops is not %d (%d lost, %d torn, %d twice)", l.lines, s.Total.KernelDrops, n, l.lost, l.torn, l.twice)
 	}
 	if s.Total.Received != uint64(l.lines) || s.Total.Written != s.Total.Received {
-		t.Errorf("status says %d received and %d written; %d lines are there", s.Total.Received, s.Total.Written, l.lines)
+		t.Errorf("status says %d received and %d written; %d lines are there: %+v, %+v", s.Total.Received, s.Total.Written, l.lines, s.Total, s.Inputs)
 	}
 	d.stop()
 	if s.Inputs[0].ReceiveBuffer < 64<<20 {
