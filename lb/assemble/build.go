@@ -32,6 +32,7 @@ type builder struct {
 	errs  []error
 	notes []string // warnings that have been logged already, where there is a logger
 	logs  logTargets
+	saved savedStates
 }
 
 // Check refuses what Build would refuse although the text is right: a missing
@@ -54,6 +55,7 @@ func Check(cfg *config.Config) (notes []string, err error) {
 func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b := newBuilder(cfg, env)
 	b.something()
+	b.saved = b.readSaved()
 	b.tables()
 	b.backends()
 	b.rt.Set.Track(func(s *servercheck.Server, err error) {
@@ -74,6 +76,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 		return nil, err
 	}
 	rt := b.rt
+	rt.applySaved(b.saved)
 	for _, fe := range rt.eng.Frontends {
 		rt.configuredLimits = append(rt.configuredLimits, fe.Limit())
 	}

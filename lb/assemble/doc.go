@@ -11,7 +11,8 @@
 //     (runtime.go).
 //  5. It shows what is counted (rows.go, pulse.go), as a page (page.go), as metrics
 //     (metrics.go), on the stats sockets (operator.go). Operators change servers
-//     (servers.go); what they changed survives a reload (changes.go, operated.go).
+//     (servers.go); what they changed survives a reload (changes.go, operated.go),
+//     and a restart where a file has it (saved.go).
 //  6. Drain and Stop end it (runtime.go).
 //
 // It is the one place that sees both the configuration's shape and the

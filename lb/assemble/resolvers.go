@@ -34,7 +34,10 @@ func (b *builder) first(s *config.Server) (netip.Addr, bool, error) {
 		switch method {
 		case "none":
 			return netip.Addr{}, false, nil
-		case "last": // comes with the state of the worker before
+		case "last": // comes with the state of the worker before, or from a file
+			if ip, have := b.saved.last(s); have {
+				return ip, true, nil
+			}
 			if b.env.Former != nil && resolved(s) {
 				return netip.Addr{}, false, nil // nobody waits for names at a reload
 			}

@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
@@ -22,12 +24,40 @@ type tlsFiles struct {
 	leaves func() []served // nil: there is no TLS
 }
 
+// served is a certificate that clients are shown.
+type served struct {
+	where string // the bind line's place and the file
+	leaf  *x509.Certificate
+}
+
 // served lists the certificates that clients are shown now.
 func (f *tlsFiles) served() (list []served) {
 	f.certs.Served(func(line, file string, leaf *x509.Certificate) {
 		list = append(list, served{line + ": " + file, leaf})
 	})
 	return list
+}
+
+// watchCertificates warns once a day of certificates whose time is over, or
+// soon will be, until ctx ends. Those of the start have been reported.
+func (rt *Runtime) watchCertificates(ctx context.Context) {
+	if rt.leaves == nil {
+		return
+	}
+	day := time.NewTicker(24 * time.Hour)
+	defer day.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-day.C:
+			for _, c := range rt.leaves() {
+				if text := certs.Expiry(c.leaf, now); text != "" {
+					rt.logEvent(slog.LevelWarn, event.Certificate, c.where+": "+text)
+				}
+			}
+		}
+	}
 }
 
 // certificates makes the store of all files with certificates.

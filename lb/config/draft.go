@@ -33,6 +33,9 @@ type draft struct {
 	switched    bool           // a use_backend line was seen, sound or not
 	sids        map[int]string // server ids taken
 	serverLines map[string]int // where each server is
+	states      struct {       // load-server-state-from-file, server-state-file-name
+		from, file string
+	}
 }
 
 // logLine is one log line of a proxy; global stands for those of the global
@@ -102,7 +105,7 @@ func (d *draft) inherit(base *draft) {
 	}
 	d.acls.Inherit(&base.acls.Uses)
 	d.base = base
-	d.template = base.template
+	d.template, d.states = base.template, base.states
 	d.logs = slices.Clone(base.logs)
 	d.logKind = base.logKind
 	d.uniquePos = base.uniquePos

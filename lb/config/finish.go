@@ -25,6 +25,7 @@ func (p *parser) finish() {
 		p.checkPage(d)
 		p.resolveCheck(d)
 		p.transparent(d)
+		p.resolveState(d)
 		p.checkServers(d)
 		p.checkTimeouts(d)
 		p.checkListeners(d)
@@ -88,6 +89,22 @@ func (p *parser) resolveLogs(d *draft) {
 	d.Logs = p.resolveRings(d.Logs)
 	for i := range d.Logs {
 		d.Logs[i].Tag = d.LogTag
+	}
+}
+
+// resolveState says where the states of a backend's servers are.
+func (p *parser) resolveState(d *draft) {
+	states := p.cfg.Global.States
+	switch file := d.states.file; {
+	case !d.Backend:
+	case d.states.from == "global" && states.File != "":
+		d.StateFile = states.Path(states.File)
+	case d.states.from == "global" && (d.base == nil || d.base.states.from != "global"):
+		p.report.Warnf(d.Pos, "'load-server-state-from-file global' has no effect: the global section has no 'server-state-file'")
+	case d.states.from == "local" && file == "":
+		d.StateFile = states.Path(d.Name)
+	case d.states.from == "local":
+		d.StateFile = states.Path(file)
 	}
 }
 

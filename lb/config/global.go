@@ -89,6 +89,8 @@ func globalTable() []row[*Global] {
 		{name: "maxsslconn", args: "<number>", min: 1, max: 1, doc: "counts clients' connections; more wait in the accept queue, and maxconn on server lines bounds those to servers", apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
 		{name: "nbproc", args: "<number>", min: 1, max: 1, apply: (*call).nbproc},
 		{name: "nbthread", args: "<number>", min: 1, max: 1, apply: count(1, 64, func(g *Global, n int) { g.NbThread = n })},
+		{name: "server-state-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.States.Base = w })},
+		{name: "server-state-file", args: "<file>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.States.File = w })},
 		{name: "node", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Node = w })},
 		{name: "pidfile", args: "<path>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Pidfile = w })},
 		{name: "presetenv", args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error {
@@ -320,7 +322,6 @@ func globalTuning() []row[*Global] {
 		devices = "devices are not detected"
 	)
 	reasons := []struct{ reason, names string }{
-		{"state passes from worker to worker by itself", "server-state-base server-state-file"},
 		{"the number of file descriptors is raised as far as maxconn needs and the limits allow", "fd-hard-limit ulimit-n strict-limits"},
 		{"loops are spread over the CPUs by the kernel", "cpu-map numa-cpu-mapping thread-group thread-groups"},
 		{"an event loop sleeps when there is nothing to do", "busy-polling"},

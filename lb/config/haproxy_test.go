@@ -308,6 +308,9 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("option httpchk\nhttp-check send meth GET\nhttp-check send uri /"), "a connection carries one request")
 	accept(inBackendSection("option abortonclose\noption allbackups\noption log-health-checks\noption redispatch 2\noption redispatch -1\nno option redispatch\nretry-on conn-failure\noption tcp-check"))
 	accept(inBackendSection("no option splice-auto\noption splice-auto\noption tcpka\noption srvtcpka\noption prefer-last-server\nload-server-state-from-file none\nmax-keep-alive-queue 3"))
+	accept(inBackendSection("load-server-state-from-file local\nserver-state-file-name use-backend-name\nserver-state-file-name\nserver-state-file-name /tmp/x"))
+	refuse(inBackendSection("load-server-state-from-file all"), "load-server-state-from-file")
+	refuse(inBackendSection("load-server-state-from-file"), "load-server-state-from-file")
 	accept(inFrontendSection("timeout server 1s\nbalance roundrobin\noption redispatch")) // a warning each
 	accept(inBackendSection("bind 127.0.0.1:1\nmaxconn 4\noption httplog"))               // a warning each
 	refuse(inFrontendSection("mode htp"), "unknown proxy mode 'htp'")

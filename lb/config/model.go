@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"lbsyslogd/lb/acl"
@@ -88,13 +89,32 @@ type Global struct {
 	// second are compressed; 0: no limit.
 	CompressionIdle, CompressionRate int
 
-	Vars    *sample.ProcVars // set-var; nil: none
-	CABase  string
-	CrtBase string
+	Vars *sample.ProcVars // set-var; nil: none
+	TLSBases
 	// SSLServerVerifyNone is ssl-server-verify none.
 	SSLServerVerifyNone bool
 
+	States ServerStates
+
 	GlobalChecks
+}
+
+// TLSBases are ca-base and crt-base; "" for none.
+type TLSBases struct {
+	CABase, CrtBase string
+}
+
+// ServerStates are server-state-base and server-state-file; "" for none.
+type ServerStates struct {
+	Base, File string
+}
+
+// Path is where a server state file is.
+func (s ServerStates) Path(file string) string {
+	if s.Base == "" || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(s.Base, file)
 }
 
 // Rates limit what is new in a second, in all frontends together; 0: no limit.
@@ -220,6 +240,7 @@ type ServerSide struct {
 	Transparent  bool          // option transparent
 	Source       ServerSocket  // source, for servers that say nothing of it
 	NameHeader   string        // http-send-name-header: tells servers their names; "" none does
+	StateFile    string        // where load-server-state-from-file finds the servers' states; "" nowhere
 	Table        *stick.Spec   // nil: none
 	Sticks       []*rule.Stick // stick on, match, store-...: in order
 }

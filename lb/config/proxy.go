@@ -99,6 +99,17 @@ func proxyTable() []row[*draft] {
 		{name: "retry-on", args: "<condition> ...", doc: "none, conn-failure, empty-response, junk-response, response-timeout, 0rtt-rejected, a status, all-retryable-errors", min: 1, max: many, in: back, apply: (*call).retryOn},
 		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
 		{name: "server-template", args: "<prefix> <number|range> <address>[:<port>] [<option> ...]", min: 3, max: many, in: ownBack, hard: true, apply: (*call).serverTemplate},
+		{name: "load-server-state-from-file", args: "global|local|none", min: 1, max: 1, in: back, apply: func(c *call, d *draft) error {
+			d.states.from = c.args[0]
+			return oneOf(c.name, c.args[0], "global", "local", "none")
+		}},
+		{name: "server-state-file-name", args: "[use-backend-name|<file>]", max: 1, in: back, apply: func(c *call, d *draft) error {
+			d.states.file = ""
+			if len(c.args) > 0 && c.args[0] != "use-backend-name" {
+				d.states.file = c.args[0]
+			}
+			return nil
+		}},
 		{name: "fullconn", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
 	}
 }

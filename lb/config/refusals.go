@@ -9,7 +9,6 @@ func proxyRefusals() []row[*draft] {
 	const (
 		session = "use 'stick on' with the cookie that the servers set, or 'cookie ... insert'"
 		content = "answers are not looked into; use http-response rules in mode http"
-		state   = "state passes from worker to worker by itself"
 	)
 	type refusal struct {
 		name   string
@@ -21,8 +20,6 @@ func proxyRefusals() []row[*draft] {
 	for _, r := range []refusal{
 		{"bind-process", anywhere, Ignored, "there is one worker process"},
 		{"grace", anywhere, Ignored, "a worker that was replaced leaves when its connections are gone or were moved"},
-		{"load-server-state-from-file", back, Ignored, state},
-		{"server-state-file-name", back, Ignored, state},
 		{"max-keep-alive-queue", back, Ignored, "idle connections to servers are shared by all clients"},
 
 		{"appsession", back, Refused, session},
