@@ -52,22 +52,49 @@ func (r *run) converse(c net.Conn) {
 			return
 		}
 		line, err := in.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			fmt.Fprintf(c, "The line is longer than %d bytes.\n", maxLine)
-			return
-		}
 		if len(line) == 0 && err != nil {
 			return
 		}
+		text, long := string(line), errors.Is(err, bufio.ErrBufferFull)
+		if long { // read to its end, as a client that is refused halfway reads no answer
+			s.tail, s.payload = "", endOfLine(text, in)
+		} else {
+			text, s.tail, s.payload = cutPayload(text)
+		}
 		r.answering.RLock()
-		s.line(string(line), in)
+		if long {
+			s.say("The line is longer than %d bytes, nothing was done.", maxLine)
+		} else {
+			s.line(text, in)
+		}
 		r.answering.RUnlock()
-		if s.quit || !s.prompt {
+		if s.quit {
+			return
+		}
+		s.passPayload(io.Discard, in)
+		if !s.prompt {
 			return
 		}
 		if _, err := io.WriteString(c, "\n"+s.at()+"> "); err != nil {
 			return
 		}
+	}
+}
+
+// endOfLine reads to the end of a line that begins with text, and says whether
+// a payload goes on after it.
+func endOfLine(text string, in *bufio.Reader) (payload bool) {
+	const few = len(payloadMark + ";\r\n")
+	for {
+		more, err := in.ReadSlice('\n')
+		text += string(more)
+		if _, tail, begins := cutPayload(text); begins && tail != "" {
+			payload = payload || goesOn(tail)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return payload
+		}
+		text = text[max(0, len(text)-few):]
 	}
 }
 
@@ -92,6 +119,8 @@ type session struct {
 	onlooker bool // may look, and change nothing
 	prompt   bool
 	quit     bool
+	payload  bool   // one belongs to the line that is answered, and nobody has read it: its lines are no commands
+	tail     string // what of that line is after payloadMark
 	target   string // who gets the commands: "@1", "@!PID"; "" and "@master" are the master
 }
 

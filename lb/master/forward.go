@@ -2,6 +2,7 @@ package master
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,9 @@ const workerWait = 60 * time.Second
 
 // maxPayload is as much as a worker's own socket takes.
 const maxPayload = 16 << 20
+
+// payloadMark ends a line that a payload follows.
+const payloadMark = "<<"
 
 // split cuts a line into its commands, at each ";" that no backslash takes.
 func split(line string) (list []string) {
@@ -137,11 +141,15 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 		return
 	}
 	conn.SetDeadline(time.Now().Add(workerWait))
-	if _, err := io.WriteString(conn, commands+"\n"); err == nil && strings.HasSuffix(commands, "<<") {
-		payload(conn, in)
+	if s.payload && strings.HasSuffix(commands, payloadMark) {
+		if _, err := io.WriteString(conn, commands+s.tail); err == nil {
+			s.passPayload(conn, in)
+		}
+	} else {
+		_, _ = io.WriteString(conn, commands+"\n") // a worker that is gone is noticed by the answer that does not come
 	}
 	if u, ok := conn.(*net.UnixConn); ok {
-		_ = u.CloseWrite() // a worker that is gone is noticed by the answer that does not come
+		_ = u.CloseWrite()
 	}
 	n, err := io.Copy(s.w, conn)
 	switch {
@@ -152,16 +160,48 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 	}
 }
 
-// payload passes the lines on that follow a command, up to an empty one.
-func payload(to io.Writer, in *bufio.Reader) {
-	for left := maxPayload; left > 0; {
-		line, err := in.ReadSlice('\n')
-		left -= len(line)
-		if _, werr := to.Write(line); werr != nil {
-			return
+// cutPayload parts a line after the first command that ends with payloadMark:
+// the payload begins on the next line, or after a ";" on this one.
+func cutPayload(line string) (commands, tail string, ok bool) {
+	at := 0
+	for _, command := range split(strings.TrimRight(line, "\r\n")) {
+		if at += len(command); strings.HasSuffix(command, payloadMark) {
+			return line[:at], line[at:], true
 		}
-		if err != nil && err != bufio.ErrBufferFull || err == nil && len(strings.TrimRight(string(line), "\r\n")) == 0 {
+		at++
+	}
+	return line, "", false
+}
+
+// goesOn says whether a payload is not over with the line that it begins on.
+func goesOn(tail string) bool { return strings.TrimRight(tail, "\r\n") != ";" }
+
+// passPayload passes on what follows the line that is answered, once.
+func (s *session) passPayload(to io.Writer, in *bufio.Reader) {
+	if s.payload && goesOn(s.tail) {
+		payload(to, in)
+	}
+	s.payload = false
+}
+
+// payload passes the lines on that follow a command, up to an empty one. All
+// are read, also those that are too many or that nobody takes any more.
+func payload(to io.Writer, in *bufio.Reader) {
+	for left, whole := maxPayload, true; ; {
+		line, err := in.ReadSlice('\n')
+		if left > 0 {
+			if _, werr := to.Write(line); werr != nil {
+				left = 0
+			}
+			left -= len(line)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			whole = false // what follows is the rest of this line, not an empty one
+		case err != nil, whole && len(strings.TrimRight(string(line), "\r\n")) == 0:
 			return
+		default:
+			whole = true
 		}
 	}
 }

@@ -2,6 +2,8 @@ package master
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +40,8 @@ func TestCommandsForWorkers(t *testing.T) {
 		{fmt.Sprintf("@!%d;x y;@master;show version", first), heard(first, "x y\n") + r.ask("show version")},
 		{`@1 add map m a\;b c`, heard(second, `add map m a\;b c`+"\n")},
 		{"@1 add map m <<\na b\n\n", heard(second, "add map m <<\na b\n\n")},
+		{"@1 show map; @1 add map m <<; a b\nc d\n\n", heard(second, "show map;add map m <<; a b\nc d\n\n")},
+		{"@1 add map m <<;", heard(second, "add map m <<;\n")},
 	} {
 		if got := r.ask(c[0]); got != c[1] {
 			t.Errorf("%q: %q, want %q", c[0], got, c[1])
@@ -47,5 +51,55 @@ func TestCommandsForWorkers(t *testing.T) {
 		if got := r.ask(nobody); !strings.HasPrefix(got, "There is no worker ") {
 			t.Errorf("%q: %q", nobody, got)
 		}
+	}
+}
+
+// TestPayloadsAreNoCommands: what follows `<<` is read to its empty line, whatever becomes of the command; a line that is too long is read to its
+// end and answered.
+func TestPayloadsAreNoCommands(t *testing.T) {
+	r := newRig(t)
+	r.start("listen " + r.addr)
+	version := r.ask("show version")
+	long := strings.Repeat("x", 1<<20)
+	for _, c := range []struct{ name, line, want string }{
+		{"unknown", "bogus <<\nshow version\nstop now", "Unknown command: 'bogus <<'"},
+		{"for a worker that is not there", "@!1 set ssl cert a.pem <<\nshow version\nstop now", "There is no worker @!1"},
+		{"on the same line", "bogus <<; stop now\nstop now", "Unknown command: 'bogus <<'"},
+		{"too long, on the same line", "x <<; " + long + "; stop now\nstop now", "The line is longer than 16384 bytes, nothing was done.\n"},
+		{"for the master", "help <<\r\nshow version\r\nstop now", "The following commands"},
+		{"too long", long + " <<\nshow version\nstop now", "The line is longer than 16384 bytes, nothing was done.\n"},
+		{"too long, and no payload", long, "The line is longer than 16384 bytes, nothing was done.\n"},
+		{"a line of the payload is too long", "bogus <<\n" + strings.Repeat("x", maxLine) + "\n" + long + "\nstop now", "Unknown command: 'bogus <<'"},
+	} {
+		text := c.line + "\n\n"
+		if !strings.Contains(c.line, "<<") {
+			text = c.line + "\n"
+		}
+		for _, prompt := range []string{"", "prompt\n"} {
+			conn := r.say(prompt + text + "quit")
+			answer, err := io.ReadAll(conn)
+			conn.Close()
+			if err != nil && prompt != "" || !strings.Contains(string(answer), c.want) || strings.Contains(string(answer), strings.TrimSpace(version)) {
+				t.Errorf("%s, %q: %v, %.300q", c.name, prompt, err, answer)
+			}
+		}
+		if _, pid := r.mustCall(); pid == 0 {
+			t.Fatalf("%s: the workers have ended", c.name)
+		}
+	}
+	// A client that is refused halfway through its line reads no answer.
+	c, err := net.Dial("unix", r.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for range 64 {
+		if _, err := io.WriteString(c, long[:16<<10]); err != nil {
+			t.Fatalf("in the middle of a long line: %v", err)
+		}
+	}
+	fmt.Fprintln(c)
+	if answer, err := io.ReadAll(c); !strings.HasPrefix(string(answer), "The line is longer") {
+		t.Errorf("%v, %q", err, answer)
 	}
 }
