@@ -343,7 +343,8 @@ func (b *builder) control(socks *handoff.Set) {
 		c.Sockets = all
 	}
 	rt.forMaster = &control.Server{
-		Runtime: rt, Level: control.Admin, Timeout: b.cfg.Global.StatsTimeout, Version: b.env.Version, StartupLogs: b.startupLogs(), Sockets: all,
+		Runtime: rt, Certificates: b.commands(), Level: control.Admin, Timeout: b.cfg.Global.StatsTimeout,
+		Version: b.env.Version, StartupLogs: b.startupLogs(), Sockets: all,
 	}
 	for _, fe := range b.eng.Frontends {
 		p := rt.frontends[fe.Index]

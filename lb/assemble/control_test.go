@@ -1,0 +1,31 @@
+package assemble
+
+import (
+	"io"
+	"net"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// TestMasterAsksAsSocketsDo: a command that comes through the master's socket (@1) is answered by a server that has all that a stats socket's has.
+func TestMasterAsksAsSocketsDo(t *testing.T) {
+	g := begin(t, "global\n  stats socket "+filepath.Join(t.TempDir(), "s")+" level admin\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n"+
+		"  timeout server 1s\nbackend b\n", nil)
+	socket, master := reflect.ValueOf(g.controls[0]).Elem(), reflect.ValueOf(g.forMaster).Elem()
+	for i := range socket.NumField() {
+		if name := socket.Type().Field(i).Name; name != "Listener" && !socket.Field(i).IsZero() && master.Field(i).IsZero() {
+			t.Errorf("the server for the master's socket has no %s", name)
+		}
+	}
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	g.Converse(theirs)
+	if _, err := io.WriteString(ours, "set ssl cert a.pem <<\nx\n\n"); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := io.ReadAll(ours); err != nil || !strings.HasPrefix(string(answer), "Can't replace") {
+		t.Errorf("set ssl cert: %v, %q", err, answer)
+	}
+}
