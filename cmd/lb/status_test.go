@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -22,26 +23,6 @@ func TestStatusOfEachAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(dir)
-	answering := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		l, err := net.Listen("unix", path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				io.ReadFull(c, make([]byte, len("status\n")))
-				io.WriteString(c, text)
-				c.Close()
-			}
-		}()
-		return path
-	}
 	dead := filepath.Join(dir, "dead")
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: dead, Net: "unix"})
 	if err != nil {
@@ -53,11 +34,13 @@ func TestStatusOfEachAnswer(t *testing.T) {
 		name, socket string
 		want         int
 	}{
-		{"serves", answering("a", "lb 1, master 2\ngeneration 1 (worker 3) serves since today\n"), done},
-		{"no worker", answering("b", "lb 1, master 2\nno worker serves\n"), refused},
+		{"serves", answers(t, "lb 1, master 2\ngeneration 1 (worker 3) serves since today\n"), done},
+		{"no worker", answers(t, "lb 1, master 2\nno worker serves\n"), refused},
 		{"no master", filepath.Join(dir, "none"), refused},
 		{"dead master", dead, refused},
-		{"no answer", answering("c", ""), untold},
+		{"no answer", answers(t, ""), untold},
+		{"a stats socket", answers(t, "Unknown command. Please enter one of the following commands only:\n  help\n"), untold},
+		{"another stats socket", answers(t, "Unknown command, but maybe one of the following ones is a better match:\n  stop\n"), untold},
 		{"no socket at all", "/dev/null/socket", untold},
 	} {
 		var out strings.Builder
@@ -70,6 +53,54 @@ func TestStatusOfEachAnswer(t *testing.T) {
 	if status(denied, &console.Writer{File: os.Stderr}) != untold || !errors.Is(denied, os.ErrPermission) {
 		t.Error("who may not ask is told that nothing serves")
 	}
+}
+
+// What a stats socket answers to a command for the master is no success of it.
+func TestStatsSocketIsNoMaster(t *testing.T) {
+	for answer, want := range map[string]string{
+		"Unknown command. Please enter one of the following commands only:\n  help\n\n":    "is a stats socket",
+		"Unknown command, but maybe one of the following ones is a better match:\n  get\n": "is a stats socket",
+		"Unknown command: 'stop', but `help` lists those that there are.\n":                "lb upgrade",
+	} {
+		for verb, args := range map[string][]string{
+			"reload": nil, "upgrade": nil, "stop": nil, "detach": nil, "status": nil, "canary": {"promote"},
+		} {
+			socket := answers(t, answer)
+			var out strings.Builder
+			err := verbs()[verb].run(append(args, "-S", socket, "--timeout", "5s"), &out, io.Discard)
+			if err == nil || !strings.Contains(err.Error(), want) || out.Len() > 0 {
+				t.Errorf("%s, answered %q: %v, %q", verb, answer, err, &out)
+			}
+		}
+	}
+}
+
+// answers is a socket where every line is answered with text.
+func answers(t *testing.T, text string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			bufio.NewReader(c).ReadString('\n')
+			io.WriteString(c, text)
+			c.Close()
+		}
+	}()
+	return path
 }
 
 // `lb reload --help` is reload's, and a wrong command is answered in a line.

@@ -140,7 +140,19 @@ func (r *request) ask(command string) (string, error) {
 	if err != nil {
 		return string(answer), fmt.Errorf("the master's answer: %w", err)
 	}
-	return string(answer), nil
+	return string(answer), r.stray(command, string(answer))
+}
+
+// stray is an error if whoever answered does not know the command: nothing was done.
+func (r *request) stray(command, answer string) error {
+	verb, _, _ := strings.Cut(command, " ")
+	switch {
+	case !strings.HasPrefix(answer, "Unknown command"):
+		return nil
+	case strings.HasPrefix(answer, "Unknown command: "):
+		return fmt.Errorf("the master at %s is of a release without `%s`: `lb upgrade` makes it this one", r.socket, verb)
+	}
+	return fmt.Errorf("%s is a stats socket, whose process does not know `%s`: -S names the master's socket (the default is %s)", r.socket, verb, defaultSocket)
 }
 
 // insist is ask for what may be asked twice. A master that becomes another
