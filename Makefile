@@ -43,7 +43,8 @@ build: ## bin/lb and bin/syslogd, static
 	$(BUILD) -o bin/ ./cmd/lb ./cmd/syslogd
 
 run: build ## the demo: load, reloads and rotations together, then the ledger (ARGS=--stay leaves it running)
-	@$(GO) run ./test/demo -lb bin/lb -syslogd bin/syslogd $(ARGS)
+	@$(GO) build -o bin/demo ./test/demo # not go run: that fails at Ctrl-C, whatever the demo says
+	@bin/demo -lb bin/lb -syslogd bin/syslogd $(ARGS)
 
 test: setup lint unit race e2e ## everything: vet, linters, unit, race, end to end
 
