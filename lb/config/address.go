@@ -97,7 +97,7 @@ func (p *parser) bindAddress(what, address string) ([]Bind, error) {
 		return []Bind{{Network: "fd", Address: strconv.FormatUint(n, 10)}}, nil
 	case "", "ipv4", "ipv6":
 	default:
-		return nil, fmt.Errorf("'%s' : address family '%s@' is not supported by lb yet in '%s'", what, prefix, address)
+		return nil, fmt.Errorf("'%s' : %w", what, foreignFamily(prefix, address))
 	}
 	host, ports := hostPort(rest)
 	if ports == "" {
@@ -121,6 +121,19 @@ func (p *parser) bindAddress(what, address string) ([]Bind, error) {
 		binds = append(binds, Bind{Network: network, Address: netip.AddrPortFrom(ip, uint16(port)).String()})
 	}
 	return binds, nil
+}
+
+// foreignFamily refuses a prefix that neither listeners nor servers can have.
+func foreignFamily(prefix, address string) error {
+	way := "write an IP address and a port, or a socket's path"
+	switch prefix {
+	case "quic4", "quic6":
+		_, rest := family(address)
+		way = "QUIC is not spoken, and HTTP/2 over TCP serves the same clients: remove the line if another one has the port, or else write 'ipv" + prefix[4:] + "@" + rest + "' with 'ssl' and 'alpn h2,http/1.1'; remove the alt-svc header that offers h3, too"
+	case "sockpair":
+		way = "workers inherit no socket pairs; write the path of a unix socket, or abns@NAME, on both sides"
+	}
+	return fmt.Errorf("address family '%s@' is not supported by lb yet in '%s': %s", prefix, address, way)
 }
 
 func portRange(what, ports string) (low, high int, err error) {
@@ -199,7 +212,7 @@ func (p *parser) serverAddress(s *Server, address string) error {
 		return nil
 	case "", "ipv4", "ipv6":
 	default:
-		return fmt.Errorf("address family '%s@' is not supported by lb yet in '%s'", prefix, address)
+		return foreignFamily(prefix, address)
 	}
 	s.Network = "tcp"
 	host, port := hostPort(rest)

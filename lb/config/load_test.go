@@ -580,3 +580,21 @@ func TestRulesAboutAnswersInModeTCP(t *testing.T) {
 		t.Errorf("mode http: %v", err)
 	}
 }
+
+// TestForeignFamilies: an address that lb cannot have says what to write instead.
+func TestForeignFamilies(t *testing.T) {
+	test := func(bind, server, way string) {
+		t.Helper()
+		text := "defaults\n  timeout client 1s\n  timeout connect 1s\n  timeout server 1s\nfrontend f\n  bind " + bind + "\n  default_backend b\nbackend b\n  server s " + server + "\n"
+		_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text)}}, Options{})
+		if err == nil || !strings.Contains(err.Error(), way) {
+			t.Errorf("bind %s, server %s: %v, want %q", bind, server, err, way)
+		}
+	}
+	test("quic4@127.0.0.1:443", "127.0.0.1:1", "write 'ipv4@127.0.0.1:443' with 'ssl'")
+	test("quic6@:443", "127.0.0.1:1", "write 'ipv6@:443' with 'ssl'")
+	test("127.0.0.1:1", "quic4@127.0.0.1:443", "write 'ipv4@127.0.0.1:443' with 'ssl'")
+	test("sockpair@5", "127.0.0.1:1", "write the path of a unix socket")
+	test("127.0.0.1:1", "sockpair@5", "write the path of a unix socket")
+	test("udp@127.0.0.1:1", "127.0.0.1:1", "write an IP address and a port")
+}
