@@ -29,7 +29,11 @@ func (p *parser) resolveFiles() {
 		if f == nil {
 			var err error
 			if f, err = lookup.Read(p.path(u.pos.File, u.ref.Path), u.ref.Map); err != nil {
-				p.report.Errorf(u.pos, "%v", err)
+				if u.ref.Unread {
+					p.report.Warnf(u.pos, "%v; the rule changes nothing, as no rule can look anything up there: create the file, empty if need be, or delete the rule", err)
+				} else {
+					p.report.Errorf(u.pos, "%v", err)
+				}
 				continue
 			}
 			f.Path = u.ref.Path // by which commands know it

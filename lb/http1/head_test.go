@@ -65,7 +65,7 @@ func TestResponseEdits(t *testing.T) {
 		edit func(*Head)
 		want string
 	}{
-		{"HTTP/1.1 200\r\nX: 1\r\n\r\n", func(*Head) {}, "HTTP/1.1 200\r\nX: 1\r\n\r\n"},
+		{"HTTP/1.1 200\r\nX: 1\r\n\r\n", func(*Head) {}, "HTTP/1.1 200 \r\nX: 1\r\n\r\n"},
 		{"HTTP/1.0 200 OK\r\nX: 1\r\n\r\n", func(h *Head) { h.SetMinor(1) }, "HTTP/1.1 200 OK\r\nX: 1\r\n\r\n"},
 		{"HTTP/1.1 200 OK\r\n\r\n", func(h *Head) { h.SetStatus(503, []byte("Gone away")) }, "HTTP/1.1 503 Gone away\r\n\r\n"},
 		{"HTTP/1.1 200\r\n\r\n", func(h *Head) { h.SetStatus(204, nil) }, "HTTP/1.1 204 \r\n\r\n"},

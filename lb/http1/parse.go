@@ -91,7 +91,8 @@ func (h *Head) ParseResponse(b []byte) (int, error) {
 	if err := h.statusLine(line); err != nil {
 		return 0, err
 	}
-	h.start, h.rawStart = span{0, uint32(next)}, crlf && b[7] <= '1'
+	// RFC 9112 section 4: the space before the reason is never left out.
+	h.start, h.rawStart = span{0, uint32(next)}, crlf && b[7] <= '1' && len(line) > len("HTTP/1.1 200")
 	n, err := h.parseFields(next)
 	if err != nil {
 		return 0, err

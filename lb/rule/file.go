@@ -10,7 +10,8 @@ import (
 
 // edit is add-acl, del-acl, set-map and del-map: the lines of a file that rules
 // look samples up in change, as by the commands of these names on the stats
-// socket. Rules that come after see the change.
+// socket. Rules that come after see the change. As in HAProxy, a file that
+// cannot be read is no error, as no rule can look anything up in it.
 type edit struct {
 	file       *lookup.File
 	key, value *logformat.Format // value is nil for add-acl
@@ -32,10 +33,12 @@ func parseEdit(isMap, remove bool) func(p *ruleParser) (action, error) {
 				return nil, err
 			}
 		}
-		p.acls.Note(sample.NewFileRef(p.arg, isMap, func(f *lookup.File) error {
+		ref := sample.NewFileRef(p.arg, isMap, func(f *lookup.File) error {
 			a.file = f
 			return nil
-		}))
+		})
+		ref.Unread = true
+		p.acls.Note(ref)
 		return a, nil
 	}
 }

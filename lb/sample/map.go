@@ -14,9 +14,10 @@ import (
 // FileRef is a file of keys that a rule looks samples up in. It means nothing
 // until Bind.
 type FileRef struct {
-	Path string
-	Map  bool // its lines have values
-	bind func(f *lookup.File) error
+	Path   string
+	Map    bool // its lines have values
+	Unread bool // the rule changes its lines and looks nothing up: it need not exist
+	bind   func(f *lookup.File) error
 }
 
 func NewFileRef(path string, lines bool, bind func(f *lookup.File) error) *FileRef {

@@ -81,5 +81,12 @@ func (t *txn) responseContent() (goOn bool) {
 	}
 	x := t.context()
 	x.Req, x.Res = nil, &t.s.sh.res
-	return t.obeyResponse(rules.Eval(x))
+	switch rules.Eval(x) {
+	case rule.Continue, rule.Allow:
+		return true
+	}
+	t.noResponse()
+	t.rec.Status, t.rec.ResCaptures = -1, nil
+	t.denyAnswer()
+	return false
 }

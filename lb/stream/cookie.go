@@ -388,7 +388,7 @@ func cacheable(asked method, h *http1.Head) bool {
 // blockCookie ends an exchange whose answer a cache would keep together with
 // the cookie of one client: option checkcache.
 func (t *txn) blockCookie() {
-	t.s.sh.Back[t.be.Index].DeniedResp++
+	t.deniedAnswer()
 	t.noResponse()
 	t.fail('P', 'H', 502)
 }

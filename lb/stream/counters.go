@@ -71,6 +71,28 @@ func (sh *Shard) countStatus(t *txn) {
 	}
 }
 
+// denied counts a request that rules deny, for the frontend wherever the rule
+// stands, and for the backend if it was there.
+func (t *txn) denied() {
+	t.s.sh.Front[t.s.fe.Index].DeniedReq++
+	if t.entered {
+		t.s.sh.Back[t.be.Index].DeniedReq++
+	}
+}
+
+// deniedAnswer counts a server's answer that rules deny.
+func (t *txn) deniedAnswer() {
+	t.s.sh.Front[t.s.fe.Index].DeniedResp++
+	t.countServer(func(c *ServerCounters) { c.DeniedResp++ })
+}
+
+// intercepted counts a request that the frontend answers itself.
+func (t *txn) intercepted() {
+	if t.be == nil || t.be.ID == t.s.fe.ID {
+		t.s.sh.Front[t.s.fe.Index].Intercepted++
+	}
+}
+
 // Counters is a copy of all that one shard counts.
 type Counters struct {
 	NowMs  int64

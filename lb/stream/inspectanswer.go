@@ -42,9 +42,8 @@ func (t *txn) lookAtAnswer() step {
 		return waits
 	case rule.Continue, rule.Allow, rule.Close:
 	default:
-		sh.Back[t.be.Index].DeniedResp++
 		t.unread = true
-		t.abort('P', 'D')
+		t.denyAnswer()
 		return left
 	}
 	t.lookUntil = 0
@@ -59,6 +58,25 @@ func (t *txn) lookAtAnswer() step {
 		return t.serverEnded(st)
 	}
 	return onward
+}
+
+// denyAnswer ends an exchange whose server's bytes tcp-response content rules
+// reject, or silent-drop drops, which HAProxy counts and logs as a request's.
+func (t *txn) denyAnswer() {
+	if t.s.outer().silent {
+		t.drop()
+		return
+	}
+	t.deniedAnswer()
+	t.abort('P', 'D')
+}
+
+// drop ends an exchange for silent-drop, as the server's answer was about to
+// go to the client.
+func (t *txn) drop() {
+	t.denied()
+	t.unread = true
+	t.abort('P', 'R')
 }
 
 // heard is what the server has sent so far.

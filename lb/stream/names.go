@@ -18,7 +18,7 @@ const (
 )
 
 // restrict deletes such fields; false when the request is refused for them.
-func (t *txn) restrict(how Restrict, denied *uint64) (goOn bool) {
+func (t *txn) restrict(how Restrict) (goOn bool) {
 	if how == PreserveNames {
 		return true
 	}
@@ -28,7 +28,7 @@ func (t *txn) restrict(how Restrict, denied *uint64) (goOn bool) {
 			continue
 		}
 		if how == RejectNames {
-			*denied++
+			t.denied()
 			t.countClientError()
 			t.rec.Term = [4]byte{'P', 'R', '-', '-'}
 			t.replyError(403)

@@ -63,6 +63,7 @@ func ParsePage(data []byte) (*Page, error) {
 // explanations are what the built-in pages say below their title, in
 // HAProxy's words.
 var explanations = map[int]string{
+	200: "Service ready.",
 	400: "Your browser sent an invalid request.",
 	401: "You need a valid user and password to access this content.",
 	403: "Request forbidden by administrative rules.",
@@ -339,9 +340,9 @@ func target(h *http1.Head, uri string) []byte {
 }
 
 // visit serves a page to those who may see it.
-func (t *txn) visit(p *StatsPage, x *sample.Ctx, denied *uint64) {
+func (t *txn) visit(p *StatsPage, x *sample.Ctx) {
 	t.rec.Server = p.Name
-	if !t.obey(p.Rules.Eval(x), denied) {
+	if !t.obey(p.Rules.Eval(x)) {
 		return
 	}
 	if p.Admin != nil {
@@ -361,7 +362,7 @@ func (t *txn) serve(p *StatsPage) {
 	t.phase = phaseWait
 	t.rec.Server = p.Name
 	t.rec.Term = [4]byte{'L', 'R', '-', '-'}
-	sh.Front[s.fe.Index].Intercepted++
+	t.intercepted()
 	req := StatsRequest{
 		Method: string(sh.req.Method()), URI: string(sh.req.PathQuery()), Authorization: string(sh.req.Get("authorization")),
 	}

@@ -409,15 +409,17 @@ func (t *txn) obeyResponse(v rule.Verdict) (goOn bool) {
 	switch v {
 	case rule.Continue, rule.Allow:
 		return true
-	}
-	t.s.sh.Back[t.be.Index].DeniedResp++
-	t.noResponse()
-	if v == rule.Reject {
-		t.unread = true
-		t.abort('P', 'H')
+	case rule.Reject: // silent-drop
+		t.noResponse()
+		t.drop()
 		return false
+	case rule.Deny:
+		t.deniedAnswer()
+		t.rec.Term[0], t.rec.Term[1] = 'P', 'H'
+	default:
+		t.rec.Term[0], t.rec.Term[1] = 'L', 'H'
 	}
-	t.rec.Term[0], t.rec.Term[1] = 'P', 'H'
+	t.noResponse()
 	t.replyRule()
 	return false
 }

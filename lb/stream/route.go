@@ -95,14 +95,14 @@ func (t *txn) proceed(x *sample.Ctx) {
 		t.await.at = atFrontRules
 		fallthrough
 	case atFrontRules:
-		if !t.requestRules(&fe.Proxy, x, &sh.Front[fe.Index].DeniedReq) {
+		if !t.requestRules(&fe.Proxy, x) {
 			return
 		}
-		if !t.restrict(fe.Restrict, &sh.Front[fe.Index].DeniedReq) {
+		if !t.restrict(fe.Restrict) {
 			return
 		}
 		if fe.Page.matches(&sh.req) {
-			t.visit(fe.Page, x, &sh.Front[fe.Index].DeniedReq)
+			t.visit(fe.Page, x)
 			return
 		}
 		fallthrough
@@ -156,14 +156,14 @@ func (t *txn) backRules(x *sample.Ctx) (goOn bool) {
 		}
 		t.await.at = atBackRules
 	}
-	if !t.requestRules(&be.Proxy, x, &sh.Back[be.Index].DeniedReq) {
+	if !t.requestRules(&be.Proxy, x) {
 		return false
 	}
-	if !t.restrict(be.Restrict, &sh.Back[be.Index].DeniedReq) {
+	if !t.restrict(be.Restrict) {
 		return false
 	}
 	if be.Page.matches(&sh.req) {
-		t.visit(be.Page, x, &sh.Back[be.Index].DeniedReq)
+		t.visit(be.Page, x)
 		return false
 	}
 	return true
@@ -171,7 +171,7 @@ func (t *txn) backRules(x *sample.Ctx) (goOn bool) {
 
 // requestRules runs http-request rules from where they stopped; false when they
 // gave an answer or wait.
-func (t *txn) requestRules(p *Proxy, x *sample.Ctx, denied *uint64) (goOn bool) {
+func (t *txn) requestRules(p *Proxy, x *sample.Ctx) (goOn bool) {
 	for {
 		v, next := p.Rules[rule.Request].EvalFrom(t.await.rule, x)
 		t.await.rule = next
@@ -193,7 +193,7 @@ func (t *txn) requestRules(p *Proxy, x *sample.Ctx, denied *uint64) (goOn bool) 
 			}
 		default:
 			t.await.rule = 0
-			return t.obey(v, denied)
+			return t.obey(v)
 		}
 		t.showBody(x)
 	}
@@ -235,6 +235,7 @@ func (t *txn) monitor() {
 			return
 		}
 	}
+	t.intercepted()
 	t.reply(200, "", errorHeader, monitorBody)
 }
 
@@ -322,7 +323,7 @@ func (t *txn) enter(be *Backend) {
 }
 
 // obey carries out what the rules came to; false when they gave an answer.
-func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
+func (t *txn) obey(v rule.Verdict) (goOn bool) {
 	switch v {
 	case rule.Continue, rule.Allow:
 		return true
@@ -330,18 +331,18 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 	t.s.sh.ctx.UniqueID()
 	switch v {
 	case rule.Reject:
-		*denied++
+		t.denied()
 		t.countClientError()
 		t.keep, t.unread = false, true
 		t.abort('P', 'R')
 		return false
 	case rule.Tarpit:
-		*denied++
+		t.denied()
 		t.countClientError()
 		t.tarpit()
 		return false
 	case rule.Deny:
-		*denied++
+		t.denied()
 		t.countClientError()
 		t.rec.Term = [4]byte{'P', 'R', '-', '-'}
 	case rule.Service:
@@ -349,10 +350,11 @@ func (t *txn) obey(v rule.Verdict, denied *uint64) (goOn bool) {
 		return false
 	case rule.Unauthorized:
 		t.countClientError()
+		t.intercepted()
 		t.rec.Term = [4]byte{'L', 'R', '-', '-'}
 	default:
 		t.rec.Term = [4]byte{'L', 'R', '-', '-'}
-		t.s.sh.Front[t.s.fe.Index].Intercepted++
+		t.intercepted()
 	}
 	t.replyRule()
 	return false

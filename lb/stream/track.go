@@ -97,7 +97,7 @@ func (t *txn) content(rules rule.Rules, x *sample.Ctx) (goOn bool) {
 
 // denyContent ends an exchange that tcp-request content rules reject.
 func (t *txn) denyContent() {
-	t.s.sh.Front[t.s.fe.Index].DeniedReq++
+	t.denied()
 	t.keep, t.unread = false, true
 	t.abort('P', 'R')
 }

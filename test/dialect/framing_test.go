@@ -92,6 +92,26 @@ func TestInterimAnswers(t *testing.T) {
 	}
 }
 
+// TestStatusLineWithoutReason: a client reads the space before the reason also where the server left both out.
+func TestStatusLineWithoutReason(t *testing.T) {
+	addr := accept.Each(t, host+":0", func(c net.Conn) {
+		if req, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+			io.WriteString(c, "HTTP/1.1 "+req.Header.Get("X-Status")+"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		}
+	})
+	theirs, ours := both(t, preface("", "%ST")+"frontend f\n  bind HTTP\n  default_backend b\nbackend b\n  server s "+addr+"\n", nil)
+	drive := func(s *subject) (got []string) {
+		for _, status := range []string{"200", "200 ", "200 OK", "299", "404"} {
+			c := s.dial(s.addr)
+			io.WriteString(c, request("/", "X-Status: "+status, "Connection: close"))
+			line, _ := c.r.ReadString('\n')
+			got = append(got, line)
+		}
+		return got
+	}
+	same(t, "status line", seen(theirs, drive), drive(ours))
+}
+
 // status is the status of the first answer to a message; 0 is none.
 func (s *subject) status(message string) int {
 	c, err := net.Dial("tcp", s.addr)
