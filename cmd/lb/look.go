@@ -54,7 +54,7 @@ func look(verb string, args []string) (*looking, error) {
 		case name == "-s":
 			err = take()
 			l.socket = strings.TrimPrefix(value, "unix@")
-		case name == "-json":
+		case name == "-json" && verb == "top":
 			l.json = true
 		case name == "-every" && verb == "top":
 			if err = take(); err == nil {
@@ -99,6 +99,9 @@ func (l *looking) ask(command string) (string, error) {
 	answer, err := io.ReadAll(c)
 	if err != nil {
 		return "", fmt.Errorf("the answer of %s: %w", l.socket, err)
+	}
+	if strings.HasPrefix(string(answer), "Unknown command") {
+		return "", fmt.Errorf("%s is no stats socket, as it does not know `%s`: name the one of the `stats socket` line with -s (the default is %s)", l.socket, command, defaultStats)
 	}
 	return strings.TrimSuffix(string(answer), "\n"), nil
 }

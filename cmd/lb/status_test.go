@@ -75,6 +75,21 @@ func TestStatsSocketIsNoMaster(t *testing.T) {
 	}
 }
 
+// Nor is what the master answers to a command for a stats socket.
+func TestMasterIsNoStatsSocket(t *testing.T) {
+	for _, verb := range []string{"top", "sessions", "errors"} {
+		var out strings.Builder
+		err := verbs()[verb].run([]string{"-s", answers(t, "Unknown command: 'show x', but `help` lists those that there are.\n")}, &out, io.Discard)
+		if err == nil || !strings.Contains(err.Error(), "is no stats socket") || out.Len() > 0 {
+			t.Errorf("%s: %v, %q", verb, err, &out)
+		}
+		err = verbs()[verb].run([]string{"-s", answers(t, "there\n"), "--json"}, &out, io.Discard)
+		if verb != "top" && (err == nil || !strings.Contains(err.Error(), "is not understood")) {
+			t.Errorf("%s --json: %v", verb, err)
+		}
+	}
+}
+
 // answers is a socket where every line is answered with text.
 func answers(t *testing.T, text string) string {
 	t.Helper()
