@@ -103,6 +103,7 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 		Script: p.Check.Script, DisableOn404: p.Check.DisableOn404, Secure: cs.CheckTLS,
 		HTTP2: cs.CheckProto == "h2" || cs.CheckProto == "" && cs.Proto == "h2",
 	}
+	spec.Scope = health.Scope{Backend: p.Name, Server: cs.Name, Hostname: b.eng.Hostname, Proc: b.eng.Vars}
 	switch {
 	case cs.Network != "tcp" && cs.CheckAddr == "":
 		spec.Network = "unix"

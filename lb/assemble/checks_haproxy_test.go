@@ -271,6 +271,89 @@ func TestAgentsAsHAProxy(t *testing.T) {
 	})
 }
 
+// TestVariablesOfChecksAsHAProxy gives both the rules that make texts, ports and
+// notes anew for each check. Servers answer with what they were sent.
+func TestVariablesOfChecksAsHAProxy(t *testing.T) {
+	var c comparison
+	echo := peer(t, func(conn net.Conn) {
+		buf := make([]byte, 4096)
+		if n, err := conn.Read(buf); err == nil {
+			fmt.Fprintf(conn, "[%x]", buf[:n])
+			io.Copy(io.Discard, conn)
+		}
+	})
+	hello := peer(t, talks("hello"))
+	web := peer(t, func(conn net.Conn) {
+		r, err := http.ReadRequest(bufio.NewReader(conn))
+		if err != nil {
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(conn, "HTTP/1.0 500 %s %s %s %s [%s] %s\r\n\r\n", r.Method, r.RequestURI, r.Host, r.Header["X-A"], body, r.Header["X-E"])
+	})
+	page := peer(t, answers("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"))
+	tcp := func(name, address string, rules ...string) {
+		lines := []string{"option tcp-check"}
+		for _, r := range rules {
+			lines = append(lines, "tcp-check "+r)
+		}
+		c.add("tcp-"+name, "check", address, lines...)
+	}
+	asks := func(name, address string, rules ...string) {
+		lines := []string{"mode http", "option httpchk"}
+		for _, r := range rules {
+			lines = append(lines, "http-check "+r)
+		}
+		c.add("http-"+name, "check", address, lines...)
+	}
+	const said = `expect rstring \\[.*\\] on-success "%[res.payload(0,0)]"`
+	tcp("send", echo, `set-var(check.a) str("a b")`, `set-var-fmt(sess.f) "%b %s %[var(check.a)]"`,
+		`send-lf "x %[var(check.a)]|%[var(sess.f)]|%[srv_name]|%[be_name]|%[var(check.none)]|%s|5%%\r\n"`, said)
+	tcp("send-proc", echo, `set-var(proc.check_test) str(p)`, `send-lf "x%[var(proc.check_test)]"`, said)
+	tcp("send-escaped", echo, `set-var(check.a) bin(0d0a)`, `send-lf "x%[var(check.a)]"`, said)
+	tcp("send-format-escaped", echo, "set-var(check.a) bin(0d0a225d)", `set-var-fmt(check.b) "<%[var(check.a)]>"`, `send-lf "x%[var(check.b)]"`, said)
+	tcp("text-escaped", peer(t, talks("a\r\nb")), "set-var(check.x) bin(0d0a)", "expect string-lf a%[var(check.x)]")
+	tcp("hex-late", hello, "expect binary-lf 0102")
+	tcp("send-hex", echo, "set-var(check.a) str(7842)", "send-binary-lf %[var(check.a)]43", said)
+	tcp("send-hex-wrong", echo, "set-var(check.a) str(4z)", "send-binary-lf %[var(check.a)]43", "expect string x")
+	tcp("send-nothing", hello, "send-lf %[var(check.none)]", "expect string hello")
+	tcp("send-last", hello, "send-lf x")
+	tcp("unset", echo, "set-var(check.x) str(one)", "set-var(check.x,ifnotexists) str(two)", `send-lf "x%[var(check.x)]"`, "unset-var(check.x)", `expect string [ on-success "%[res.payload(0,0)] %[var(check.x)]."`)
+	tcp("conditions", echo, "set-var(check.x) str(one)", "set-var(check.x,ifnotexists) str(two)", `send-lf "x%[var(check.x)]"`, said)
+	tcp("port", peerGone(t), "set-var(check.port) int("+portOf(hello)+")", "connect port var(check.port)", "expect string hello")
+	tcp("port-text", peerGone(t), "set-var(check.port) str("+portOf(hello)+")", "connect port var(check.port)", "expect string hello")
+	tcp("port-none", hello, "connect port var(check.port)", "expect string hello")
+	tcp("port-refused", hello, "set-var(check.port) int("+portOf(peerGone(t))+")", "connect port var(check.port)", "expect string hello")
+	tcp("kept", hello, "expect string hello", "set-var(check.x) res.payload(0,3)", `expect string hello on-success "x=%[var(check.x)] from %s"`)
+	tcp("note-bad", hello, `expect ! string hello on-error "got %[res.payload(0,0)] %[payload(1,2)] %[res.len]" status-code int(77)`)
+	tcp("text", hello, "set-var(check.x) str(hell)", "expect string-lf %[var(check.x)]o")
+	tcp("text-unwanted", hello, "set-var(check.x) str(hell)", "expect ! string-lf %[var(check.x)]o")
+	tcp("text-none", hello, "expect string-lf %[var(check.x)]")
+	tcp("text-late", hello, "expect string-lf other")
+	tcp("hex", hello, "set-var(check.x) str(6865)", "expect binary-lf %[var(check.x)]6c")
+	tcp("hex-wrong", hello, "expect binary-lf z")
+	tcp("hex-unwanted", hello, "expect ! binary-lf 68")
+	tcp("last", hello, "expect string hello", "set-var(check.x) str(one)")
+	tcp("last-note", hello, "expect string hello ok-status L6OK on-success fine", "set-var(check.x) str(one)")
+	tcp("alone", hello, "set-var(check.x) str(one)")
+	tcp("alone-connect", hello, "connect", "set-var(check.x) str(one)")
+
+	asks("request", web, `set-var(check.v) str("v")`, "connect",
+		`send meth POST uri-lf "/%[var(check.v)]/%s" ver HTTP/1.1 hdr Host h hdr X-A "%[var(check.v)]-%[srv_name]" hdr X-A 5%% hdr X-E "%[var(check.none)]" body-lf "body %[var(check.v)]"`)
+	asks("body-escaped", web, "set-var(check.v) bin(410d0a4225)", `send meth POST body-lf "%[var(check.v)]"`)
+	asks("request-nothing", web, `send uri-lf "%[var(check.none)]" body-lf "%[var(check.none)]"`)
+	asks("note", page, "set-var(check.v) str(v)", `expect string hello on-success "%[status] %[var(check.v)]"`)
+	asks("note-bad", page, "set-var(check.v) str(hell)", `expect ! string-lf "%[var(check.v)]o" on-error "%[status] %[var(check.v)]"`)
+	asks("text", page, "set-var(check.v) str(hell)", `expect string-lf "%[var(check.v)]o"`)
+	asks("text-none", page, `expect string-lf "%[var(check.v)]"`)
+	asks("code", page, "expect status 200 status-code int(77)")
+	asks("code-bad", page, "expect status 201 status-code int(77)")
+	asks("last-comment", page, "expect status 200 on-success fine comment c", "set-var(check.x) str(one)")
+	asks("last", page, "expect status 200 on-success fine", "set-var(check.x) str(one)")
+	asks("status-kept", page, "expect status 200", "set-var(check.x) status", `expect string hello on-success "x=%[var(check.x)]"`)
+	c.run(t, nil)
+}
+
 // TestChecksAsHAProxy runs lb and Debian's haproxy with the same text against
 // the same servers, and compares what both found.
 func TestChecksAsHAProxy(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 // checkTable holds how servers are checked.
 func checkTable() []row[*draft] {
 	const (
-		fixed = "write fixed texts and ports, checks have no variables"
+		setVar   = "(<name>[,<condition>...]) <expression>"
+		expected = "[min-recv <bytes>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <format>] [status-code <expression>] [!] "
 	)
 	protocol := func(script func() health.Script) func(*call, *draft) error {
 		return func(_ *call, d *draft) error {
@@ -24,13 +25,13 @@ func checkTable() []row[*draft] {
 		{name: "http-check comment", args: "<text>", min: 1, max: 1, in: back, apply: checkStep(httpCheck, (*call).checkComment)},
 		{name: "http-check connect", args: checkConnectArgs, max: many, in: back, apply: checkStep(httpCheck, (*call).checkConnect)},
 		{name: "http-check disable-on-404", in: back, apply: func(_ *call, d *draft) error { d.Check.DisableOn404 = true; return nil }},
-		{name: "http-check expect", args: "[min-recv <bytes>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] status|rstatus|hdr|fhdr|string|rstring <pattern>", min: 2, max: many, in: back, apply: checkStep(httpCheck, (*call).checkExpect)},
-		{name: "http-check send", args: "[meth <method>] [uri <uri>] [ver <version>] [hdr <name> <value>]... [body <text>] [comment <text>]", min: 1, max: many, in: back, apply: checkStep(httpCheck, (*call).checkSend)},
+		{name: "http-check expect", args: expected + "status|rstatus|hdr|fhdr|string|rstring|string-lf <pattern>", min: 2, max: many, in: back, apply: checkStep(httpCheck, (*call).checkExpect)},
+		{name: "http-check send", args: "[meth <method>] [uri <uri>|uri-lf <format>] [ver <version>] [hdr <name> <format>]... [body <text>|body-lf <format>] [comment <text>]", min: 1, max: many, in: back, apply: checkStep(httpCheck, (*call).checkSend)},
 		{name: "http-check send-state", in: back, apply: func(_ *call, d *draft) error { d.Check.SendState = true; return nil }},
 		{name: "option tcp-check", in: back, negate: true, apply: func(c *call, d *draft) error { d.check.set(tcpCheck, !c.no); return nil }},
 		{name: "tcp-check comment", args: "<text>", min: 1, max: 1, in: back, apply: checkStep(tcpCheck, (*call).checkComment)},
 		{name: "tcp-check connect", args: checkConnectArgs, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkConnect)},
-		{name: "tcp-check expect", args: "[min-recv <bytes>] [comment <text>] [ok-status|error-status|tout-status <status>] [on-success|on-error <text>] [!] string|rstring|binary|rbinary <pattern>", min: 2, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkExpect)},
+		{name: "tcp-check expect", args: expected + "string|rstring|binary|rbinary|string-lf|binary-lf <pattern>", min: 1, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkExpect)},
 		{name: "tcp-check send", args: "<text> [comment <text>]", min: 1, max: 3, in: back, apply: checkStep(tcpCheck, (*call).checkSendBytes)},
 		{name: "tcp-check send-binary", args: "<hex digits> [comment <text>]", min: 1, max: 3, in: back, apply: checkStep(tcpCheck, (*call).checkSendBytes)},
 		{name: "option ldap-check", in: back, apply: protocol(health.LDAP)},
@@ -43,14 +44,14 @@ func checkTable() []row[*draft] {
 		{name: "option smtpchk", args: "[HELO|EHLO <domain>]", max: 2, in: back, apply: (*call).smtpCheck},
 		{name: "option ssl-hello-chk", in: back, apply: protocol(health.SSLHello)},
 
-		{name: "http-check set-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
-		{name: "http-check set-var-fmt", args: "...", max: many, in: back, status: Refused, doc: fixed},
-		{name: "http-check unset-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
-		{name: "tcp-check send-binary-lf", args: "...", max: many, in: back, status: Refused, doc: fixed},
-		{name: "tcp-check send-lf", args: "...", max: many, in: back, status: Refused, doc: fixed},
-		{name: "tcp-check set-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
-		{name: "tcp-check set-var-fmt", args: "...", max: many, in: back, status: Refused, doc: fixed},
-		{name: "tcp-check unset-var", args: "...", max: many, in: back, status: Refused, doc: fixed},
+		{name: "http-check set-var", paren: true, args: setVar, min: 2, max: many, in: back, apply: checkStep(httpCheck, (*call).checkVar)},
+		{name: "http-check set-var-fmt", paren: true, args: "(<name>[,<condition>...]) <format>", min: 2, max: many, in: back, apply: checkStep(httpCheck, (*call).checkVar)},
+		{name: "http-check unset-var", paren: true, args: "(<name>)", min: 1, max: many, in: back, apply: checkStep(httpCheck, (*call).checkVar)},
+		{name: "tcp-check send-binary-lf", args: "<format of hex digits> [comment <text>]", min: 1, max: 3, in: back, apply: checkStep(tcpCheck, (*call).checkSendFormat)},
+		{name: "tcp-check send-lf", args: "<format> [comment <text>]", min: 1, max: 3, in: back, apply: checkStep(tcpCheck, (*call).checkSendFormat)},
+		{name: "tcp-check set-var", paren: true, args: setVar, min: 2, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkVar)},
+		{name: "tcp-check set-var-fmt", paren: true, args: "(<name>[,<condition>...]) <format>", min: 2, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkVar)},
+		{name: "tcp-check unset-var", paren: true, args: "(<name>)", min: 1, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkVar)},
 		{name: "option spop-check", in: back, status: Refused, doc: "agents are not asked in their own protocol: write option tcp-check, which sees whether they can be reached"},
 	}
 }

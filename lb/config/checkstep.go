@@ -94,10 +94,16 @@ func merge(base health.Request, send *health.Request) health.Request {
 		base.Version = send.Version
 	}
 	if len(send.Headers) > 0 {
-		base.Headers = send.Headers
+		base.Headers, base.Values = send.Headers, send.Values
 	}
 	if send.Body != "" {
 		base.Body = send.Body
+	}
+	if send.URIFormat != nil {
+		base.URIFormat = send.URIFormat
+	}
+	if send.BodyFormat != nil {
+		base.BodyFormat = send.BodyFormat
 	}
 	return base
 }
@@ -123,12 +129,22 @@ func (k *checkDraft) script() health.Script {
 			steps = slices.Insert(steps, at, health.Step{Request: &q})
 		}
 		steps = commented(steps)
-		if steps[len(steps)-1].Expect == nil {
+		if last := lastTalk(steps); last == nil || last.Expect == nil {
 			steps = append(steps, health.Step{Expect: &health.Expect{}})
 		}
 		return health.Script{Kind: health.HTTP, Steps: steps}
 	}
 	return health.Script{}
+}
+
+// lastTalk is the last step that talks with the server, nil if there is none.
+func lastTalk(steps []health.Step) *health.Step {
+	for i := len(steps) - 1; i >= 0; i-- {
+		if steps[i].Talks() {
+			return &steps[i]
+		}
+	}
+	return nil
 }
 
 // commented gives comments to the rules of one kind after them.
@@ -145,7 +161,11 @@ func commented(rules []health.Step) []health.Step {
 	}
 	comment, before := "", 0
 	for _, s := range rules {
-		if s.Connect == nil && s.Expect == nil && s.Request == nil && s.Send == nil {
+		if s.Var != nil {
+			steps = append(steps, s)
+			continue
+		}
+		if !s.Talks() {
 			comment, before = s.Comment, 0
 			continue
 		}
@@ -193,7 +213,7 @@ func checkStep(kind checkKind, apply func(c *call, d *draft, s *health.Step) err
 				if rules[i].Connect != nil {
 					break
 				}
-				if rules[i].Expect != nil || rules[i].Send != nil || rules[i].Request != nil {
+				if rules[i].Talks() {
 					return fmt.Errorf("'%s' : the first step must be a connect too, when there is one", c.name)
 				}
 			}
@@ -215,9 +235,9 @@ func (c *call) checkComment(_ *draft, s *health.Step) error {
 	return nil
 }
 
-const checkConnectArgs = "[default] [port <port>] [addr <address>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [proto h1|h2] [linger] [comment <text>]"
+const checkConnectArgs = "[default] [port <port>|<expression>] [addr <address>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [proto h1|h2] [linger] [comment <text>]"
 
-func (c *call) checkConnect(_ *draft, s *health.Step) error {
+func (c *call) checkConnect(d *draft, s *health.Step) error {
 	s.Connect = &health.Connect{}
 	for words := c.args; len(words) > 0; {
 		n := 1
@@ -228,7 +248,7 @@ func (c *call) checkConnect(_ *draft, s *health.Step) error {
 		if len(words) < n {
 			return fmt.Errorf("'%s' expects a value", words[0])
 		}
-		if err := checkConnectWord(s, words[:n]); err != nil {
+		if err := checkConnectWord(d, s, words[:n]); err != nil {
 			return err
 		}
 		words = words[n:]
@@ -236,7 +256,7 @@ func (c *call) checkConnect(_ *draft, s *health.Step) error {
 	return nil
 }
 
-func checkConnectWord(s *health.Step, words []string) (err error) {
+func checkConnectWord(d *draft, s *health.Step, words []string) (err error) {
 	switch how := s.Connect; words[0] {
 	case "default":
 		how.Default = true
@@ -248,7 +268,8 @@ func checkConnectWord(s *health.Step, words []string) (err error) {
 		how.Linger = true
 	case "port":
 		if strings.Trim(words[1], "0123456789") != "" {
-			return fmt.Errorf("'port %s' is known to HAProxy, but not supported by lb yet: write a number", words[1])
+			how.PortExpr, err = checkNumber(d, "port", words[1])
+			return err
 		}
 		how.Port, err = portNumber("port", words[1])
 	case "addr":
@@ -277,28 +298,8 @@ func checkConnectWord(s *health.Step, words []string) (err error) {
 	return err
 }
 
-// checkSendBytes applies tcp-check send and send-binary.
-func (c *call) checkSendBytes(_ *draft, s *health.Step) error {
-	s.Send = []byte(c.args[0])
-	if c.name == "tcp-check send-binary" {
-		b, err := hex.DecodeString(c.args[0])
-		if err != nil {
-			return fmt.Errorf("'%s' is no row of pairs of hexadecimal digits", c.args[0])
-		}
-		s.Send = b
-	}
-	switch {
-	case len(c.args) == 1:
-	case c.args[1] != "comment" || len(c.args) != 3:
-		return fmt.Errorf("expects 'comment <text>' after the text, not '%s'; put quotes around a text with blanks", c.args[1])
-	default:
-		s.Comment = c.args[2]
-	}
-	return nil
-}
-
 // checkSend applies http-check send.
-func (c *call) checkSend(_ *draft, s *health.Step) error {
+func (c *call) checkSend(d *draft, s *health.Step) error {
 	q := &health.Request{}
 	s.Request = q
 	for words := c.args; len(words) > 0; {
@@ -309,34 +310,39 @@ func (c *call) checkSend(_ *draft, s *health.Step) error {
 		if len(words) < need {
 			return fmt.Errorf("'%s' expects a value", words[0])
 		}
-		if strings.ContainsAny(strings.Join(words[1:need], ""), "\r\n") && words[0] != "body" {
+		if strings.ContainsAny(strings.Join(words[1:need], ""), "\r\n") && words[0] != "body" && words[0] != "body-lf" {
 			return fmt.Errorf("'%s' contains a line end", words[0])
 		}
 		switch words[0] {
 		case "meth":
 			q.Method = words[1]
 		case "uri":
-			q.URI = words[1]
+			q.URI, q.URIFormat = words[1], nil
 		case "ver":
 			q.Version = words[1]
 			if err := checkVersion(q.Version); err != nil {
 				return err
 			}
 		case "hdr":
-			if strings.Contains(words[2], "%[") {
-				return fmt.Errorf("'hdr %s' : variables are not supported by lb yet in '%s'", words[1], words[2])
-			}
-			if name := strings.ToLower(words[1]); name != "content-length" && name != "transfer-encoding" { // lb says so itself
-				q.Headers = append(q.Headers, words[1]+": "+words[2])
+			if err := checkHeader(d, q, words[1], words[2]); err != nil {
+				return err
 			}
 		case "body":
-			q.Body = words[1]
+			q.Body, q.BodyFormat = words[1], nil
 		case "comment":
 			s.Comment = words[1]
-		case "uri-lf", "body-lf":
-			return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: write a fixed text with '%s'", words[0], strings.TrimSuffix(words[0], "-lf"))
+		case "uri-lf":
+			var err error
+			if q.URIFormat, err = checkField(d, words[0], words[1]); err != nil {
+				return err
+			}
+		case "body-lf":
+			var err error
+			if q.BodyFormat, err = checkFormat(d, words[0], words[1]); err != nil {
+				return err
+			}
 		default:
-			return oneOf("http-check send", words[0], "meth", "uri", "ver", "hdr", "body", "comment")
+			return oneOf("http-check send", words[0], "meth", "uri", "uri-lf", "ver", "hdr", "body", "body-lf", "comment")
 		}
 		words = words[need:]
 	}
@@ -344,7 +350,7 @@ func (c *call) checkSend(_ *draft, s *health.Step) error {
 }
 
 // checkExpect applies tcp-check expect and http-check expect.
-func (c *call) checkExpect(_ *draft, s *health.Step) error {
+func (c *call) checkExpect(d *draft, s *health.Step) error {
 	e := &health.Expect{}
 	s.Expect = e
 	pattern := false
@@ -356,6 +362,8 @@ func (c *call) checkExpect(_ *draft, s *health.Step) error {
 			e.Not, n = true, 1
 		case pattern && !expectOption(word):
 			return fmt.Errorf("'%s' after the pattern is not understood; put quotes around a pattern with blanks", word)
+		case word == "custom":
+			return fmt.Errorf("'custom' is what HAProxy's own protocol checks are made of: write the protocol's option, such as 'option redis-check', or a string or regular expression to look for")
 		case len(words) < 2:
 			return fmt.Errorf("'%s' expects a value", word)
 		case word == "comment":
@@ -367,14 +375,14 @@ func (c *call) checkExpect(_ *draft, s *health.Step) error {
 		case word == "ok-status", word == "error-status", word == "tout-status":
 			err = expectStatus(e, word, words[1])
 		case word == "on-success", word == "on-error":
-			err = expectNote(e, word, words[1])
+			err = expectNote(d, e, word, words[1])
 		case word == "status-code":
-			return fmt.Errorf("'status-code' is known to HAProxy, but not supported by lb yet: remove it")
+			e.CodeExpr, err = checkNumber(d, word, words[1])
 		default:
 			if strings.HasPrefix(word, "!") {
 				e.Not, word = true, word[1:]
 			}
-			n, err = c.expectPattern(e, word, words)
+			n, err = c.expectPattern(d, e, word, words)
 			pattern = true
 		}
 		if err != nil {
@@ -414,21 +422,18 @@ func expectStatus(e *health.Expect, word, value string) error {
 	return nil
 }
 
-func expectNote(e *health.Expect, word, text string) error {
-	if strings.Contains(text, "%[") {
-		return fmt.Errorf("'%s' : '%s' is known to HAProxy, but not supported by lb yet: write a fixed text", word, text)
-	}
-	note := func([]byte) string { return text }
+func expectNote(d *draft, e *health.Expect, word, text string) error {
+	f, err := checkFormat(d, word, text)
 	if word == "on-success" {
-		e.OnOK = note
+		e.NoteOK = f
 	} else {
-		e.OnBad = note
+		e.NoteBad = f
 	}
-	return nil
+	return err
 }
 
 // expectPattern reads what is expected, and gives how many words that took.
-func (c *call) expectPattern(e *health.Expect, word string, words []string) (n int, err error) {
+func (c *call) expectPattern(d *draft, e *health.Expect, word string, words []string) (n int, err error) {
 	value := words[1]
 	http := strings.HasPrefix(c.name, "http")
 	switch {
@@ -456,12 +461,13 @@ func (c *call) expectPattern(e *health.Expect, word string, words []string) (n i
 		e.Statuses, err = health.ParseStatuses(value)
 	case (word == "hdr" || word == "fhdr") && http:
 		return headerMatch(e, word, words)
-	case word == "string-lf", word == "binary-lf":
-		return 0, fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: write a fixed text with '%s'", word, strings.TrimSuffix(word, "-lf"))
+	case word == "string-lf", word == "binary-lf" && !http:
+		e.Hex = word == "binary-lf"
+		e.Format, err = checkFormat(d, word, value)
 	case http:
-		return 0, oneOf(c.name, word, "status", "rstatus", "hdr", "fhdr", "string", "rstring")
+		return 0, oneOf(c.name, word, "status", "rstatus", "hdr", "fhdr", "string", "rstring", "string-lf")
 	default:
-		return 0, oneOf(c.name, word, "string", "rstring", "binary", "rbinary")
+		return 0, oneOf(c.name, word, "string", "rstring", "binary", "rbinary", "string-lf", "binary-lf")
 	}
 	return 2, err
 }
@@ -485,6 +491,9 @@ func headerMatch(e *health.Expect, word string, words []string) (n int, err erro
 		}
 		f, err := textMatch(method, pattern)
 		return f, at + 1, err
+	}
+	if words[1] == "name-lf" || slices.Contains(words[1:min(len(words), 6)], "value-lf") {
+		return 0, fmt.Errorf("'name-lf' and 'value-lf' are known to HAProxy, but not supported by lb yet: write a fixed text with 'name' and 'value'")
 	}
 	if words[1] != "name" {
 		return 0, fmt.Errorf("'%s' expects 'name <name>', not '%s'", word, words[1])

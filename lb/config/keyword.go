@@ -58,6 +58,7 @@ type row[T any] struct {
 	loud   bool // an ignored one: a warning, as somebody may count on its effect
 	negate bool // "no NAME" and "default NAME" are possible
 	hard   bool // in a proxy of the other side: an error instead of a warning
+	paren  bool // its name carries an argument: set-var(check.x)
 	apply  func(c *call, t T) error
 }
 
@@ -141,16 +142,27 @@ func (x *index[T]) find(words []string) (*row[T], int) {
 	return nil, 0
 }
 
+// apart separates a keyword's second word from the argument that it carries in
+// parentheses: http-check set-var(check.port).
+func (x *index[T]) apart(words []string) []string {
+	if len(words) < 2 {
+		return words
+	}
+	at := strings.IndexByte(words[1], '(')
+	if at < 0 {
+		return words
+	}
+	if r := x.rows[words[0]+" "+words[1][:at]]; r == nil || !r.paren {
+		return words
+	}
+	return append([]string{words[0], words[1][:at], words[1][at:]}, words[2:]...)
+}
+
 // unknown is the error for words that no row has, in a section.
 func (x *index[T]) unknown(words []string, section string, in sections) error {
 	if group := x.groups[words[0]]; group != nil {
 		if len(words) == 1 {
 			return fmt.Errorf("'%s' expects one of '%s'", words[0], strings.Join(group, "', '"))
-		}
-		if name, _, ok := strings.Cut(words[1], "("); ok { // http-check set-var(check.port)
-			if r := x.rows[words[0]+" "+name]; r != nil && r.status == Refused {
-				return r.refusal()
-			}
 		}
 		second := strings.Join(words[1:min(3, len(words))], " ")
 		guess := cfgfile.Suggest(words[1], group)

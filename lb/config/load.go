@@ -284,6 +284,7 @@ func trimEmpty(words []string) ([]string, error) {
 
 // dispatch finds the keyword and applies it to t.
 func dispatch[T any](x *index[T], c *call, words []string, negated string, t T, in sections, p *parser) error {
+	words = x.apart(words)
 	r, n := x.find(words)
 	if r == nil {
 		// A misspelled section must not give its lines to the one before.

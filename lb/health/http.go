@@ -30,6 +30,7 @@ func (q *Request) method() string {
 // request as it goes over the wire. A body is announced, and an HTTP/1.1
 // server is asked to close.
 func (c *run) request(q *Request) []byte {
+	q = c.fill(q)
 	uri, version := q.URI, q.Version
 	if uri == "" {
 		uri = "/"
@@ -110,8 +111,12 @@ func (c *run) expectHTTP(e *Expect) (result, bool) {
 	if c.spec.DisableOn404 && c.up && a.status == 404 {
 		return result{}, true // passed makes it a conditional pass
 	}
+	e, r, ok := c.text(e)
+	if !ok {
+		return r, false
+	}
 	_, reason, _ := strings.Cut(a.Status, " ")
-	r := result{status: L7STS, code: a.status, info: printable(reason)}
+	r = result{status: L7STS, code: a.status, info: printable(reason)}
 	match := false
 	switch {
 	case e.Header != nil:
@@ -121,7 +126,6 @@ func (c *run) expectHTTP(e *Expect) (result, bool) {
 	case e.Statuses != nil:
 		match = e.Statuses.Has(a.status)
 	case e.Text != nil || e.Regexp != nil:
-		var ok bool
 		if match, r, ok = c.body(e); !ok {
 			return r, false
 		}
@@ -141,9 +145,7 @@ func (c *run) expectHTTP(e *Expect) (result, bool) {
 	if r.status.HasCode() {
 		r.code = a.status
 	}
-	if e.OnBad != nil {
-		r.info = printable(e.OnBad(a.body))
-	}
+	c.note(&r, e, false)
 	if c.step.Comment != "" {
 		r.info += " comment: " + c.step.Comment
 	}

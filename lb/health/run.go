@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"lbsyslogd/lb/sample"
 )
 
 // run is one check under way.
@@ -34,19 +36,27 @@ type run struct {
 	answer *answer // the HTTP answer to the last request
 	step   *Step   // under way; nil: the implicit connect
 	code   int
+	tail   bool // variables were set after step
+
+	scope *sample.Ctx // nil until something is evaluated
 }
 
 // script does all steps. ok is false when r says what went wrong.
 func (c *run) script() result {
 	s := &c.spec.Script
-	if len(s.Steps) == 0 || s.Steps[0].Connect == nil {
+	if first := s.first(); first == nil || first.Connect == nil {
 		c.implicit = true
 		if r, ok := c.connect(&Connect{Default: true}); !ok {
 			return r
 		}
 	}
 	for i := 0; i < len(s.Steps); i++ {
-		c.step, c.code = &s.Steps[i], 0
+		if v := s.Steps[i].Var; v != nil {
+			c.set(v)
+			c.tail = c.step != nil
+			continue
+		}
+		c.step, c.code, c.tail = &s.Steps[i], 0, false
 		var r result
 		ok := true
 		switch {
@@ -62,8 +72,11 @@ func (c *run) script() result {
 				}
 			}
 		case c.step.Request != nil:
-			r, ok = c.send(c.request(c.step.Request))
+			b := c.request(c.step.Request)
 			c.answer = nil
+			r, ok = c.send(b)
+		case c.step.Format != nil:
+			r, ok = c.sendFormat(c.step.Format)
 		default:
 			r, ok = c.send(c.step.Send)
 		}
@@ -98,16 +111,14 @@ func (c *run) passed() result {
 	if e.OK != 0 {
 		r.status = e.OK
 	}
-	if e.OnOK != nil {
-		r.info = printable(e.OnOK(c.in))
-	}
-	if e.Code != nil {
-		r.code = e.Code(c.in)
+	c.note(&r, e, true)
+	if c.tail {
+		r.code = 0 // as in HAProxy, which has that of the last rule
 	}
 	if c.answer != nil && c.spec.DisableOn404 && c.up && c.answer.status == 404 {
 		r.status, r.info = L7OKC, ""
 	}
-	if c.step.Comment != "" && r.status != L7OKC {
+	if c.step.Comment != "" && r.status != L7OKC && !c.tail {
 		r.info += " comment: " + c.step.Comment
 	}
 	return r
@@ -127,8 +138,8 @@ func (c *run) connect(how *Connect) (result, bool) {
 	if s.Where != nil {
 		address = s.Where()
 	}
-	if how.Address != "" || how.Port != 0 {
-		network, address = "tcp", target(address, how)
+	if port := c.port(how); how.Address != "" || port != 0 {
+		network, address = "tcp", target(address, how.Address, port)
 	}
 	d := net.Dialer{Deadline: begun.Add(limit), KeepAlive: -1}
 	conn, err := d.DialContext(c.ctx, network, address)
@@ -182,16 +193,16 @@ func (c *run) connect(how *Connect) (result, bool) {
 
 // target is where a connect step that names a place goes: what it does not
 // say is as on the server line.
-func target(address string, how *Connect) string {
+func target(address, named string, number int) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		host, port = "", ""
 	}
-	if how.Address != "" {
-		host = how.Address
+	if named != "" {
+		host = named
 	}
-	if how.Port != 0 {
-		port = strconv.Itoa(how.Port)
+	if number != 0 {
+		port = strconv.Itoa(number)
 	}
 	return net.JoinHostPort(host, port)
 }
@@ -346,6 +357,10 @@ func (c *run) where() string {
 		s += " (connect)"
 	case e == nil:
 		s += " (send)"
+	case e.Format != nil && e.Hex:
+		s += " (expect log-format binary)"
+	case e.Format != nil:
+		s += " (expect log-format string)"
 	case e.Hex && e.Regexp != nil:
 		s += " (expect binary regex)"
 	case e.Regexp != nil:
@@ -365,6 +380,10 @@ func (c *run) where() string {
 func (c *run) expect(e *Expect) (r result, more, ok bool) {
 	if len(c.in) == 0 && !c.last {
 		return r, true, true
+	}
+	given := e
+	if e, r, ok = c.text(e); !ok {
+		return r, false, false
 	}
 	if !c.last && (len(c.in) < len(e.Text) || len(c.in) < e.MinRecv) {
 		return r, true, true
@@ -393,14 +412,10 @@ func (c *run) expect(e *Expect) (r result, more, ok bool) {
 	if e.Bad != 0 {
 		r.status = e.Bad
 	}
-	if e.Code != nil {
-		r.code = e.Code(c.in)
-	}
 	switch {
-	case e.OnBad != nil:
-		r.info = printable(e.OnBad(c.in))
+	case c.note(&r, e, false):
 	case c.spec.Script.Kind == TCP:
-		r.info = mismatch(e, match) + " at step " + strconv.Itoa(c.step.Number)
+		r.info = mismatch(given, match) + " at step " + strconv.Itoa(c.step.Number)
 	}
 	if c.step.Comment != "" {
 		r.info += " comment: " + c.step.Comment
@@ -415,6 +430,10 @@ func mismatch(e *Expect, match bool) string {
 		s = "TCPCHK matched unwanted content"
 	}
 	switch {
+	case e.Format != nil && e.Hex:
+		return s + " (log-format binary)"
+	case e.Format != nil:
+		return s + " (log-format string)"
 	case e.Regexp != nil && e.Hex:
 		return s + " (binary regex)"
 	case e.Regexp != nil:

@@ -1,6 +1,11 @@
 package health
 
-import "regexp"
+import (
+	"regexp"
+
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/sample"
+)
 
 // Kind says how the steps of a script are judged and reported.
 type Kind uint8
@@ -18,15 +23,39 @@ type Script struct {
 	Steps []Step
 }
 
-// Step is one rule of a script. One of the pointers, or Send, is set.
+// Step is one rule of a script. One of the pointers, or Send, is set; none for a comment.
 type Step struct {
 	Number  int // as the configuration counts, from 1
 	Comment string
 
 	Connect *Connect
 	Send    []byte
+	Format  *SendFormat
 	Request *Request
 	Expect  *Expect
+	Var     *Var
+}
+
+// Talks reports whether the step is one of the exchange with the server: no
+// comment, and no variable.
+func (s *Step) Talks() bool { return s.Connect != nil || s.Expect != nil || s.Sends() }
+
+// Sends reports whether the step sends something.
+func (s *Step) Sends() bool { return s.Send != nil || s.Format != nil || s.Request != nil }
+
+// Var gives a variable a value: of Expr or of Format, or none if both are nil.
+type Var struct {
+	Name   string
+	When   sample.VarConds
+	Expr   *sample.Expr
+	Format *logformat.Format
+}
+
+// SendFormat is a text that is made anew for each check, or its hexadecimal
+// digits.
+type SendFormat struct {
+	Text *logformat.Format
+	Hex  bool
 }
 
 // Connect opens a connection; the one before is closed. The first one needs no
@@ -35,8 +64,9 @@ type Connect struct {
 	Default     bool // TLS and PROXY header as the server line has them
 	Address     string
 	Port        int
-	Secure      bool   // TLS, whatever the server line says
-	SNI         string // takes the place of the server line's
+	PortExpr    *sample.Expr // gives the port at the time of a check; where it has no value, as if it were not there
+	Secure      bool         // TLS, whatever the server line says
+	SNI         string       // takes the place of the server line's
 	ALPN        []string
 	HTTP2       bool // of an HTTP check: requests are HTTP/2 from the first byte
 	ProxyHeader bool
@@ -51,13 +81,20 @@ type Request struct {
 	Version string   // "HTTP/1.0" when ""
 	Headers []string // "Name: value" lines
 	Body    string
+
+	// What is made anew for each check; nil what is fixed. Values has the value
+	// of each of Headers, which ends after the colon then, or nil. A header whose
+	// value is empty is not sent.
+	URIFormat, BodyFormat *logformat.Format
+	Values                []*logformat.Format
 }
 
 // Expect says which answers are good. Of the fields up to Custom one is set.
 type Expect struct {
-	Text   []byte         // the answer, or its body, contains it
-	Regexp *regexp.Regexp // matches the answer, or its body
-	Hex    bool           // as upper-case hexadecimal digits: Regexp sees the answer so, messages show Text so
+	Text   []byte            // the answer, or its body, contains it
+	Regexp *regexp.Regexp    // matches the answer, or its body
+	Format *logformat.Format // gives Text at the time of a check, in hexadecimal digits with Hex
+	Hex    bool              // as upper-case hexadecimal digits: Regexp sees the answer so, messages show Text so
 
 	// Of HTTP answers alone.
 	Statuses Statuses       // status codes
@@ -78,6 +115,9 @@ type Expect struct {
 	// Notes for the table and the log, and the status code, out of what came.
 	OnOK, OnBad func(data []byte) string
 	Code        func(data []byte) int
+	// And the same as a configuration gives them.
+	NoteOK, NoteBad *logformat.Format
+	CodeExpr        *sample.Expr
 }
 
 // Verdict is what Custom comes to. The zero value is good.

@@ -42,6 +42,8 @@ type Spec struct {
 	ProxyHeader int         // version of the PROXY header such connections begin with; 0: none
 	NeverLocal  bool        // one of version 2 has the connection's addresses
 
+	Scope Scope // what expressions and formats of the script see
+
 	// DisableOn404 makes the answer 404 of a server that is up mean that it
 	// wants no new clients (http-check disable-on-404).
 	DisableOn404 bool

@@ -26,6 +26,7 @@ const (
 	optEscape                       // E: backslashes for RFC 5424
 	optMandatory                    // an empty text shows as "-"
 	optField                        // the text goes into a header: control characters as %XX, samples without quotes
+	optRaw                          // samples are shown as they are
 )
 
 // Format is a compiled log-format string. Immutable after ParseFormat.
@@ -53,6 +54,12 @@ func Parse(s string, uses *sample.Uses) (*Format, error) { return ParseAt(s, sam
 // identifier.
 func ParseText(s string, uses *sample.Uses) (*Format, error) {
 	return (&formatParser{text: s, at: sample.InRequest, global: optField, blanks: true, uses: uses}).parse()
+}
+
+// ParseBytes compiles a format whose text is bytes for a connection, or what
+// is compared with them: samples are shown as they are.
+func ParseBytes(s string, at sample.Where, uses *sample.Uses) (*Format, error) {
+	return (&formatParser{text: s, at: at, global: optField | optRaw, uses: uses}).parse()
 }
 
 // Literal is a format without variables.
@@ -120,6 +127,8 @@ func (n *step) appendExpr(dst []byte, x *sample.Ctx) []byte {
 		b = v.Text(x)
 	}
 	switch {
+	case n.opt&optRaw != 0:
+		return append(dst, b...)
 	case n.opt&optField == 0:
 		return appendText(dst, b, n.opt)
 	case n.opt&optEscape != 0:
@@ -268,6 +277,9 @@ func (p *formatParser) variable() error {
 	row := findVar(name)
 	if row == nil {
 		return fmt.Errorf("no such format variable '%s'%s. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", name, sample.Hint(name, varNames()))
+	}
+	if p.at == sample.InCheck && !inChecks[name] {
+		return fmt.Errorf("format variable '%s' is about a client's exchange, and there is none in %s; %%H, %%b, %%pid and %%s are there", name, p.at)
 	}
 	p.uses.Need(row.needs, p.at)
 	n := p.open()

@@ -102,6 +102,9 @@ func findVar(name string) *varRow {
 	return nil
 }
 
+// inChecks are the variables of the process and of the server that is checked.
+var inChecks = map[string]bool{"H": true, "b": true, "pid": true, "s": true}
+
 func varNames() []string {
 	names := make([]string, len(vars))
 	for i := range vars {

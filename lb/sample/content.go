@@ -14,11 +14,11 @@ import (
 // gets them (HAProxy configuration manual, section 7.3.5). When bytes that they
 // need may still come, they say so in Ctx.Missing.
 var fetchesContent = []fetchRow{
-	{name: "payload", args: "ii", kind: Bin, where: InRequest | InResponse, get: fetchPayload, check: checkOffsets},
-	{name: "payload_lv", args: "iis?", kind: Bin, where: InRequest | InResponse, get: fetchPayloadLV, check: checkPayloadLV},
-	{name: "res.len", kind: Int, where: InResponse, get: fetchSize},
-	{name: "res.payload", args: "ii", kind: Bin, where: InResponse, get: fetchPayload, check: checkOffsets},
-	{name: "res.payload_lv", args: "iis?", kind: Bin, where: InResponse, get: fetchPayloadLV, check: checkPayloadLV},
+	{name: "payload", args: "ii", kind: Bin, where: InRequest | InResponse | InCheck, get: fetchPayload, check: checkOffsets},
+	{name: "payload_lv", args: "iis?", kind: Bin, where: InRequest | InResponse | InCheck, get: fetchPayloadLV, check: checkPayloadLV},
+	{name: "res.len", kind: Int, where: InResponse | InCheck, get: fetchSize},
+	{name: "res.payload", args: "ii", kind: Bin, where: InResponse | InCheck, get: fetchPayload, check: checkOffsets},
+	{name: "res.payload_lv", args: "iis?", kind: Bin, where: InResponse | InCheck, get: fetchPayloadLV, check: checkPayloadLV},
 	{name: "res.ssl_hello_type", kind: Int, where: InResponse, get: fetchHelloType},
 	{name: "rdp_cookie", args: "s?", kind: Str, where: InRequest, get: fetchRDPCookie},
 	{name: "rdp_cookie_cnt", args: "s?", kind: Int, where: InRequest, get: func(x *Ctx, a *args) (Value, bool) {

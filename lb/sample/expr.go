@@ -15,9 +15,11 @@ const (
 	InRequest Where = 1 << iota
 	InResponse
 	InLog
-	InConn // the connection alone: tcp-request connection and session
+	InConn  // the connection alone: tcp-request connection and session
+	InCheck // a rule of a health check: no client, no exchange
 
-	Anywhere = InRequest | InResponse | InLog | InConn
+	Anywhere   = InRequest | InResponse | InLog | InConn // there is a client
+	Everywhere = Anywhere | InCheck
 )
 
 func (w Where) String() string {
@@ -28,6 +30,8 @@ func (w Where) String() string {
 		return "an http-response rule"
 	case InConn:
 		return "a rule about the connection"
+	case InCheck:
+		return "a health check"
 	}
 	return "a log format"
 }
@@ -118,6 +122,7 @@ type args struct {
 	gauge   *Gauge     // a number of a proxy or server
 	mapping *mapping   // a map file's use
 	gives   *Kind      // the type of what comes out, when the arguments decide it
+	place   Where      // what they are read for
 	any     any        // what else the row's check made: the row knows its type
 	len     int
 }
@@ -266,7 +271,9 @@ func (s *source) expr(acl bool) (*Expr, string, error) {
 		return nil, "", fmt.Errorf("fetch method '%s' : %w", name, err)
 	}
 	e := &Expr{fetch: row, Kind: row.kind}
-	if e.args, err = readArgs(row.args, list); err == nil && row.check != nil {
+	e.args, err = readArgs(row.args, list)
+	e.args.place = s.place
+	if err == nil && row.check != nil {
 		err = row.check(&e.args)
 	}
 	if err != nil {
@@ -330,6 +337,9 @@ func Castable(from, to Kind) bool {
 
 // Allowed refuses a place where the expression could never have a value.
 func (e *Expr) Allowed(at Where) error {
+	if at == InCheck {
+		return e.allowedInCheck()
+	}
 	if e.fetch.where&at != 0 {
 		return nil
 	}
@@ -350,6 +360,20 @@ func (e *Expr) Allowed(at Where) error {
 		hint = "a log format has " + e.fetch.log + " for it"
 	}
 	return fmt.Errorf("sample fetch <%s> needs '%s', which %s does not have; %s", e.src, needs, at, hint)
+}
+
+// allowedInCheck refuses what only a client's exchange has, and stick tables,
+// whose entries belong to the loops.
+func (e *Expr) allowedInCheck() error {
+	for i := range e.convs {
+		if e.convs[i].args.table != nil {
+			return fmt.Errorf("converter '%s' in '%s' : %s has no stick tables; a map, or a variable of scope 'proc' that a rule sets, can carry what is wanted", e.convs[i].row.name, e.src, InCheck)
+		}
+	}
+	if e.fetch.where&InCheck != 0 {
+		return nil
+	}
+	return fmt.Errorf("sample fetch <%s> is known to HAProxy, but not supported by lb yet in %s: constants, date, env, hostname, pid, rand, uuid, var, be_name, srv_name, status and res.payload are there", e.src, InCheck)
 }
 
 // Hint is the "did you mean" of an unknown word, empty when nothing is near.

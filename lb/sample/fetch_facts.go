@@ -11,10 +11,10 @@ import (
 // fetchesFacts look at the connection, the process and the configuration
 // (HAProxy configuration manual, sections 7.3.2 to 7.3.4).
 var fetchesFacts = []fetchRow{
-	{name: "always_false", kind: Bool, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return BoolValue(false), true }},
-	{name: "always_true", kind: Bool, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return BoolValue(true), true }},
+	{name: "always_false", kind: Bool, where: Everywhere, get: func(*Ctx, *args) (Value, bool) { return BoolValue(false), true }},
+	{name: "always_true", kind: Bool, where: Everywhere, get: func(*Ctx, *args) (Value, bool) { return BoolValue(true), true }},
 	{name: "accept_date", args: "s?", kind: Int, where: Anywhere, check: checkUnit, get: dateOf(func(r *Record) time.Time { return r.Accept })},
-	{name: "bin", args: "s", kind: Bin, where: Anywhere, get: literal, check: func(a *args) error {
+	{name: "bin", args: "s", kind: Bin, where: Everywhere, get: literal, check: func(a *args) error {
 		b, err := hex.DecodeString(a.s[0])
 		if err != nil {
 			return errors.New("'" + a.s[0] + "' is not an even number of hexadecimal digits")
@@ -22,9 +22,9 @@ var fetchesFacts = []fetchRow{
 		a.lit = Value{kind: Bin, b: b}
 		return nil
 	}},
-	{name: "bool", args: "s", kind: Bool, where: Anywhere, get: literal, check: checkBool},
-	{name: "date", args: "i?s?", kind: Int, where: Anywhere, get: fetchDate, check: checkDate},
-	{name: "date_us", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) {
+	{name: "bool", args: "s", kind: Bool, where: Everywhere, get: literal, check: checkBool},
+	{name: "date", args: "i?s?", kind: Int, where: Everywhere, get: fetchDate, check: checkDate},
+	{name: "date_us", kind: Int, where: Everywhere, get: func(*Ctx, *args) (Value, bool) {
 		return IntValue(int64(time.Now().Nanosecond() / 1000)), true
 	}},
 	{name: "dst", kind: Addr, where: Anywhere, log: "%fi", needs: NeedsFrontAddr, get: func(x *Ctx, _ *args) (Value, bool) {
@@ -33,13 +33,13 @@ var fetchesFacts = []fetchRow{
 	{name: "dst_port", kind: Int, where: Anywhere, needs: NeedsFrontAddr, get: func(x *Ctx, _ *args) (Value, bool) {
 		return IntValue(int64(x.Rec.FrontAddr.Port())), x.Rec.FrontAddr.IsValid()
 	}},
-	{name: "env", args: "s", kind: Str, where: Anywhere, get: literal, check: checkEnv},
+	{name: "env", args: "s", kind: Str, where: Everywhere, get: literal, check: checkEnv},
 	{name: "fc_err", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(0), true }},
 	{name: "fe_name", kind: Str, where: Anywhere, log: "%f", get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Frontend) }},
-	{name: "hostname", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Hostname) }},
-	{name: "int", args: "i", kind: Int, where: Anywhere, get: func(_ *Ctx, a *args) (Value, bool) { return IntValue(a.n[0]), true }},
-	{name: "ipv4", args: "s", kind: Addr, where: Anywhere, get: literal, check: checkAddr},
-	{name: "ipv6", args: "s", kind: Addr, where: Anywhere, get: literal, check: checkAddr},
+	{name: "hostname", kind: Str, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Hostname) }},
+	{name: "int", args: "i", kind: Int, where: Everywhere, get: func(_ *Ctx, a *args) (Value, bool) { return IntValue(a.n[0]), true }},
+	{name: "ipv4", args: "s", kind: Addr, where: Everywhere, get: literal, check: checkAddr},
+	{name: "ipv6", args: "s", kind: Addr, where: Everywhere, get: literal, check: checkAddr},
 	{name: "last_rule_file", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		if x.Rec.LastRule == nil {
 			return Value{}, false
@@ -52,13 +52,13 @@ var fetchesFacts = []fetchRow{
 		}
 		return IntValue(int64(x.Rec.LastRule.Line)), true
 	}},
-	{name: "meth", args: "s", kind: Str, where: Anywhere, get: literal, check: checkStr},
-	{name: "nbproc", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
-	{name: "pid", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.Pid)), true }},
+	{name: "meth", args: "s", kind: Str, where: Everywhere, get: literal, check: checkStr},
+	{name: "nbproc", kind: Int, where: Everywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
+	{name: "pid", kind: Int, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.Pid)), true }},
 	{name: "prio_class", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.PriorityClass)), true }},
 	{name: "prio_offset", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.PriorityOffset)), true }},
-	{name: "proc", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
-	{name: "rand", args: "i?", kind: Int, where: Anywhere, get: fetchRand},
+	{name: "proc", kind: Int, where: Everywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
+	{name: "rand", args: "i?", kind: Int, where: Everywhere, get: fetchRand},
 	{name: "res.cache_hit", kind: Bool, where: InResponse | InLog, get: func(*Ctx, *args) (Value, bool) { return BoolValue(false), true }}, // nothing is cached
 	{name: "res.cache_name", kind: Str, where: InResponse | InLog, get: func(*Ctx, *args) (Value, bool) { return Value{}, false }},
 	{name: "request_date", args: "s?", kind: Int, where: Anywhere, check: checkUnit, get: dateOf(func(r *Record) time.Time { return r.Request })},
@@ -68,7 +68,7 @@ var fetchesFacts = []fetchRow{
 	{name: "src_port", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		return IntValue(int64(x.Rec.Client.Port())), x.Rec.Client.IsValid()
 	}},
-	{name: "srv_name", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Server) }},
+	{name: "srv_name", kind: Str, where: InResponse | InLog | InCheck, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Server) }},
 	{name: "ssl_bc", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.BackTLS.TLS), true }},
 	{name: "ssl_bc_alpn", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.ALPN) }},
 	{name: "ssl_bc_cipher", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.Cipher) }},
@@ -83,19 +83,19 @@ var fetchesFacts = []fetchRow{
 	{name: "ssl_fc_is_resumed", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.Resumed), true }},
 	{name: "ssl_fc_protocol", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.TLSVer) }},
 	{name: "ssl_fc_sni", kind: Str, where: Anywhere, derive: true, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.SNI) }},
-	{name: "str", args: "s", kind: Str, where: Anywhere, get: literal, check: checkStr},
+	{name: "str", args: "s", kind: Str, where: Everywhere, get: literal, check: checkStr},
 	{name: "unique-id", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		id := x.UniqueID()
 		return StrValue(id), len(id) > 0
 	}},
 	{name: "thread", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Thread)), true }},
-	{name: "uuid", args: "i?", kind: Str, where: Anywhere, get: fetchUUID, check: func(a *args) error {
+	{name: "uuid", args: "i?", kind: Str, where: Everywhere, get: fetchUUID, check: func(a *args) error {
 		if a.len > 0 && a.n[0] != 4 {
 			return errors.New("version 4 is the only one")
 		}
 		return nil
 	}},
-	{name: "var", args: "s", kind: Str, where: Anywhere, get: fetchVar, check: func(a *args) error { return CheckVar(a.s[0]) }},
+	{name: "var", args: "s", kind: Str, where: Everywhere, get: fetchVar, check: func(a *args) error { return CheckVarAt(a.s[0], a.place) }},
 }
 
 // named is a string fact; an empty one counts as absent.

@@ -59,7 +59,7 @@ var fetchesHTTP = []fetchRow{
 	{name: "res.hdrs", kind: Str, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) { return allFields(x, x.Res) }},
 	{name: "res.hdrs_bin", kind: Bin, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) { return allFieldsBin(x, x.Res) }},
 	{name: "res.ver", kind: Str, where: InResponse, get: fetchResVer},
-	{name: "status", kind: Int, where: InResponse | InLog, get: fetchStatus},
+	{name: "status", kind: Int, where: InResponse | InLog | InCheck, get: fetchStatus},
 	{name: "url", kind: Str, where: InRequest, derive: true, log: "%HU", get: fetchURL},
 	{name: "url32", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32(x, pathAndQuery) }},
 	{name: "url32+src", kind: Bin, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32Source(x, pathAndQuery) }},

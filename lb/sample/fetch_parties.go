@@ -17,7 +17,7 @@ var fetchesParties = []fetchRow{
 	{name: "bc_src", kind: Addr, where: InResponse | InLog, needs: NeedsBackAddr, get: addrOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
 	{name: "bc_src_port", kind: Int, where: InResponse | InLog, needs: NeedsBackAddr, get: portOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
 	{name: "be_id", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return int64(s.ID) })},
-	{name: "be_name", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Backend) }},
+	{name: "be_name", kind: Str, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Backend) }},
 	{name: "be_server_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.ServerTimeout })},
 	{name: "be_tunnel_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.TunnelTimeout })},
 	{name: "cur_server_timeout", kind: Int, where: InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.ServerTimeout }, func(s *Side) int64 { return s.ServerTimeout })},

@@ -207,8 +207,13 @@ func (c VarConds) hold(vs *Vars, name string, v Value) bool {
 
 // ParseVar reads <name>[,<condition>...], as set-var has it in parentheses.
 func ParseVar(text string) (name string, when VarConds, err error) {
+	return ParseVarAt(text, Anywhere)
+}
+
+// ParseVarAt is ParseVar for a place of its own, such as a health check.
+func ParseVarAt(text string, at Where) (name string, when VarConds, err error) {
 	words := strings.Split(text, ",")
-	if err := CheckVar(words[0]); err != nil {
+	if err := CheckVarAt(words[0], at); err != nil {
 		return "", 0, err
 	}
 	when, err = parseVarConds(words[1:])
@@ -229,15 +234,21 @@ words:
 	return when, nil
 }
 
-// CheckVar refuses what cannot be a variable's name.
-func CheckVar(name string) error {
+// CheckVar refuses what cannot be a variable's name where there is a client.
+func CheckVar(name string) error { return CheckVarAt(name, Anywhere) }
+
+// CheckVarAt refuses what cannot be a variable's name at a place.
+func CheckVarAt(name string, at Where) error {
 	scope, rest, ok := strings.Cut(name, ".")
 	switch {
 	case !ok || rest == "":
 		return fmt.Errorf("invalid variable name '%s': it must begin with its scope, as in 'txn.%s'", name, name)
+	case at == InCheck && (scope == "check" || scope == "sess" || scope == "proc"):
+	case at == InCheck:
+		return fmt.Errorf("variable '%s': a health check has variables of the scopes 'check', 'sess' and 'proc', as in 'check.%s'", name, rest)
 	case scope == "txn" || scope == "req" || scope == "res" || scope == "sess" || scope == "proc":
 	case scope == "check":
-		return fmt.Errorf("variable '%s': scope 'check' is for the rules of health checks, which have no variables in lb", name)
+		return fmt.Errorf("variable '%s': scope 'check' is for the rules of health checks; a variable of scope 'proc' is seen by checks and by all other rules", name)
 	default:
 		return fmt.Errorf("invalid variable name '%s': the scope '%s' is unknown; use 'proc', 'sess', 'txn', 'req' or 'res'", name, scope)
 	}
