@@ -220,19 +220,33 @@ func (b *Backend) choose(algo Algo, hash uint32, avoid *Server) *Server {
 }
 
 // roundRobin is smooth weighted round robin: every server gains its weight,
-// the richest is chosen and pays the sum of all weights.
+// the richest is chosen and pays the sum of all weights. As in HAProxy, a server
+// whose turn it is uses it up when it is to be avoided, and the next turn is
+// another's; it is taken when there is no other.
 func (b *Backend) roundRobin(avoid *Server) *Server {
+	best := b.play(nil)
+	if best != nil && best == avoid {
+		best = b.play(avoid)
+	}
+	return best
+}
+
+// play plays one turn, in which but is chosen only when all others are full.
+func (b *Backend) play(but *Server) *Server {
 	var best *Server
 	total := 0
 	for _, s := range b.active {
-		if s.full() || s == avoid && len(b.active) > 1 {
+		if s.full() {
 			continue
 		}
 		s.credit += s.share
 		total += s.share
-		if best == nil || s.credit > best.credit {
+		if s != but && (best == nil || s.credit > best.credit) {
 			best = s
 		}
+	}
+	if best == nil {
+		best = but
 	}
 	if best != nil {
 		best.credit -= total

@@ -175,3 +175,22 @@ func BenchmarkPick(b *testing.B) {
 		})
 	}
 }
+
+// TestAvoidedServersUseUpTheirTurns: with round robin, a server to be avoided is passed over in its turn alone.
+func TestAvoidedServersUseUpTheirTurns(t *testing.T) {
+	b := newBackend(Options{}, 1, 1, 1)
+	for i, c := range []struct{ avoid, want int }{
+		{1, 2}, // 1's turn and 2's
+		{2, 3}, {0, 1}, {3, 2},
+		{3, 1}, // 3's turn and 1's
+		{0, 2}, {0, 3},
+	} {
+		var avoid *Server
+		if c.avoid > 0 {
+			avoid = b.Servers[c.avoid-1]
+		}
+		if got := pick(t, b, 0, avoid); got != c.want {
+			t.Fatalf("pick %d gives %d, want %d", i, got, c.want)
+		}
+	}
+}
