@@ -139,8 +139,10 @@ func states(socket string) (list []string) {
 		if len(f) < 25 || f[0] == "#" {
 			continue
 		}
-		if strings.HasPrefix(f[9], "10") {
-			f[9] = "100" // seconds, and some
+		// 100 s in the file: one more or less where the clock was read at another
+		// moment, and more on a slow machine.
+		if since, _ := strconv.Atoi(f[9]); since >= 50 {
+			f[9] = "100"
 		} else {
 			f[9] = "0"
 		}
