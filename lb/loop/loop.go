@@ -47,6 +47,9 @@ const maxEvents = 256
 type Loop struct {
 	ID      int
 	Buffers Pool
+	// Roomy says that the Go scheduler has more places (GOMAXPROCS) than there are loops, so that one that waits may
+	// keep its own: see wait. Set it before Run.
+	Roomy bool
 
 	ep       int
 	wakeFD   int
@@ -245,7 +248,7 @@ const brisk = 10
 // wait takes what is ready, in up to three steps, each dearer than the one before:
 //
 //  1. It looks without blocking.
-//  2. If the last wait was short, it expects this one to be short too, and blocks without telling the runtime. The runtime's
+//  2. If there is room and the last wait was short, it expects this one to be short too, and blocks without telling the runtime. The runtime's
 //     monitor thread takes the place (P) of every goroutine that it sees in a system call, and after each time wakes up every
 //     20 us for a while: for a loop under load that was a tenth of its processor time. A garbage collection does not have to
 //     wait for the end: it sends this thread signals until one of them interrupts the wait.
@@ -256,7 +259,7 @@ func (l *Loop) wait() int {
 		return n
 	}
 	timeout := l.untilTimer()
-	if timeout != 0 && l.brisk {
+	if timeout != 0 && l.brisk && l.Roomy {
 		most := brisk
 		if timeout > 0 {
 			most = min(most, timeout)

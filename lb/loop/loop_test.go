@@ -17,6 +17,7 @@ func start(t testing.TB) *Loop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.Roomy = true
 	ended := make(chan struct{})
 	go func() { l.Run(); close(ended) }()
 	t.Cleanup(func() { l.Stop(); <-ended })

@@ -49,7 +49,9 @@ type Engine struct {
 
 	// Hold has the engine begin paused: it serves what it is given, and accepts
 	// nothing until Pause(false). Set before Start.
-	Hold  bool
+	Hold bool
+	// Roomy is loop.Loop's. Set before Start.
+	Roomy bool
 	share atomic.Pointer[share] // nil: all new connections are served here
 
 	// Leaving says what Drain does with idle connections that do not move to
@@ -367,6 +369,7 @@ func (e *Engine) Start(threads int) error {
 		if err != nil {
 			return err
 		}
+		l.Roomy = e.Roomy
 		sh, err := newShard(e, l)
 		if err != nil {
 			return err
