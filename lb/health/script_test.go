@@ -107,6 +107,17 @@ func TestAgentLine(t *testing.T) {
 	run("up a\x01b", L7OK, "via agent : up (a?b)", with(func(o *Orders) { o.Health = 1 }))
 }
 
+// TestAgentsEnd: an agent that closes in the middle of its line has said nothing.
+func TestAgentsEnd(t *testing.T) {
+	for said, want := range map[string]string{"up": "Ignoring incomplete line from agent", "": "TCPCHK got an empty response at step 1"} {
+		addr := server(t, func(c net.Conn) { fmt.Fprint(c, said) })
+		r := probe(t.Context(), &Spec{Network: "tcp", Address: addr, Inter: 5 * time.Second, Agent: true}, true)
+		if none := (Orders{Weight: -1, MaxConn: -1}); r.info != want || r.orders != none {
+			t.Errorf("%q: %v %q %+v, want %q", said, r.status, r.info, r.orders, want)
+		}
+	}
+}
+
 func FuzzAgentLine(f *testing.F) {
 	for _, s := range []string{"up", "down # x", "75%,ready", "maxconn:30 drain", "#", ",,,", "1%%", "maxconn:"} {
 		f.Add(s)
