@@ -212,10 +212,12 @@ func TestHandshakesAreBounded(t *testing.T) {
 	})
 	close(release)
 	done.Wait()
+	wait.Until(t, "no place to be taken", func() bool { n, waiting := r.Handshakes(); return n == 0 && waiting == 0 })
+	mu.Lock()
+	defer mu.Unlock()
 	if most > cores {
 		t.Errorf("%d were computed at once on %d cores", most, cores)
 	}
-	wait.Until(t, "no place to be taken", func() bool { n, waiting := r.Handshakes(); return n == 0 && waiting == 0 })
 }
 
 // TestTLSConnsAreBounded: beyond maxsslconn clients wait in the accept queue, and
