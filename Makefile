@@ -16,8 +16,8 @@ BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 STATICCHECK:= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK   := $(GO) run github.com/kisielk/errcheck@v1.9.0
 
-# The end-to-end packages start daemons and offer load, one even boots a systemd: one after the other, and never under the race
-# detector, which is for the packages that the daemons are made of.
+# The end-to-end packages start daemons and offer load, two even boot a systemd: two packages at a time, in network namespaces of
+# their own (test/apart), and never under the race detector, which is for the packages that the daemons are made of.
 E2E   = $(shell $(GO) list ./test/box/... ./test/dialect/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/syslog/... ./test/tables/...)
 PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 RACE  = $(filter-out lbsyslogd/test/%,$(PLAIN))
@@ -64,7 +64,7 @@ race: ## the tests of what the daemons are made of under the race detector
 	$(GO) test -race -timeout $(PATIENCE) $(RACE)
 
 e2e: ## end to end: ab, curl, openssl and logrotate against the real daemons
-	$(GO) test -count=1 -p 1 -timeout 14m $(E2E)
+	$(GO) test -count=1 -p 2 -exec '"$(CURDIR)/test/apart"' -timeout 20m $(E2E)
 
 record: setup ## what tests compare with, recorded anew from the programs themselves: for machines without them
 	LB_RECORD=1 $(GO) test -count=1 -p 1 -timeout 20m $(RECORDED)

@@ -27,7 +27,7 @@ func Build(dir string, names ...string) (Programs, error) {
 	if len(names) == 0 {
 		names = []string{"lb", "syslogd"}
 	}
-	args := []string{"build", "-o", dir + "/"}
+	args := []string{"build", "-buildvcs=false", "-o", dir + "/"} // a version in hatop's header must not grow with the state of the tree
 	for _, name := range names {
 		args = append(args, "lbsyslogd/cmd/"+name)
 	}
