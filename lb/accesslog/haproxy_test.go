@@ -18,6 +18,7 @@ import (
 
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/syslog"
+	"lbsyslogd/syslogd/haproxyline"
 	"lbsyslogd/syslogd/message"
 	"lbsyslogd/test/rig"
 	"lbsyslogd/test/tape"
@@ -223,7 +224,32 @@ listen raw
 			if masked(ours) != masked(theirs) {
 				t.Errorf("our line\n%q\nHAProxy's\n%q", ours, theirs)
 			}
+			isRead(t, ours, r)
+			isRead(t, theirs, r)
 		})
+	}
+}
+
+// isRead checks what syslogd finds in a line.
+func isRead(t *testing.T, line string, r *sample.Record) {
+	t.Helper()
+	var m message.Message
+	m.Parse([]byte(line))
+	var l haproxyline.Line
+	if !l.Parse(m.Text) {
+		t.Errorf("%q is not read", line)
+		return
+	}
+	term, headers := string(r.Term[:]), strings.Join(r.ReqCaptures, "|")
+	if l.Kind == haproxyline.TCP {
+		term = term[:2]
+	} else if r.Status != int(l.Status) || l.Timers.Active < 0 || string(l.Method) != "GET" || string(l.Version) != "HTTP/1.1" || l.Cut || r.Cookie != string(l.RequestCookie) {
+		t.Errorf("%q is read as %+v", line, l)
+	}
+	if !l.TLS && string(l.Client) != r.Client.Addr().String() || l.ClientPort != int64(r.Client.Port()) || string(l.Frontend) != r.Frontend || string(l.Backend) != r.Backend ||
+		string(l.Server) != r.Server || string(l.Termination) != term || l.Connections.Process != int64(r.ActConn) || len(headers) > 0 != (l.RequestHeaders != nil) ||
+		len(r.ResCaptures) > 0 != (l.ResponseHeaders != nil) {
+		t.Errorf("%q is read as %+v", line, l)
 	}
 }
 
