@@ -206,6 +206,7 @@ func start(file string, errs *console.Writer, manager *notify.Manager, ready fun
 	d := daemon.Daemon{
 		Config: cfg, File: from, Version: buildinfo.Version(), Log: logger(errs),
 		Ready:      ready,
+		Sinks:      sinks(),
 		Executable: "/proc/self/exe", // this very program, also after an upgrade has replaced the file
 	}
 	for _, kept := range notify.Take() {

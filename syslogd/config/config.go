@@ -90,18 +90,32 @@ type Files struct {
 	Names    int    // different names in a day
 }
 
-// Forward is another syslog server that gets what an output has written.
+// Forward is where what an output has written is sent besides: another syslog server, or a sink.
 type Forward struct {
-	Scheme  string // tcp or tls
+	Scheme  string // tcp or tls; of a sink, what it is reached with
 	Address string // host:port
 	// For TLS: whose certificates to believe (empty: the system's), the name that the peer's must have (empty: the host of Address), and
 	// our own.
 	CA, Name, Cert, Key string
-	// Confirm is what says that the peer has taken lines: close, close_notify or acknowledged; empty: close.
+	// Confirm is what says that a syslog server has taken lines: close, close_notify or acknowledged; empty: close.
 	Confirm string
+
+	Batch Batch // of a sink
+	HTTP  *HTTP // nil: the peer is no receiver of HTTP
 }
 
 func (f Forward) String() string { return f.Scheme + "://" + f.Address }
+
+// Sink says whether the peer acknowledges batches, and is no syslog server.
+func (f Forward) Sink() bool { return f.HTTP != nil }
+
+// Batch is when lines are sent to a sink; what is 0 is the sink's default.
+type Batch struct {
+	Size    int           // bytes
+	Lines   int           // in one request
+	Age     time.Duration // of the oldest line
+	Backoff time.Duration // longest pause between attempts
+}
 
 // The values of what a configuration leaves out.
 const (

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -11,43 +12,101 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// forward reads "tcp://HOST:PORT", or a mapping with that under "to".
+// A destination is what a forward can go to. Its keys are those of the mapping, and check says what is wrong with their values together.
+type destination struct {
+	schemes []string
+	keys    func(d *decoder, f *Forward) map[string]func(*yaml.Node)
+	check   func(d *decoder, n *yaml.Node, f *Forward)
+}
+
+// destinations has the one of a syslog server first: it explains what is wrong with an address of none.
+func destinations() []destination {
+	return []destination{
+		{[]string{"tcp", "tls"}, (*decoder).serverKeys, (*decoder).checkServer},
+		{httpSchemes, (*decoder).httpKeys, (*decoder).checkHTTP},
+	}
+}
+
+// forward reads "SCHEME://ADDRESS", or a mapping with that under "to".
 func (d *decoder) forward(n *yaml.Node, o *Output) {
 	before := len(d.errs)
 	f := &Forward{}
 	o.Rotate.Hold = defaultHold
+	to := destinationOf(n)
+	keys := to.keys(d, f)
+	maps.Copy(keys, map[string]func(*yaml.Node){"hold": d.bytes(&o.Rotate.Hold)})
 	if n.Kind == yaml.ScalarNode {
-		d.peer(f)(n)
+		keys["to"](n)
 	} else {
-		d.mapping(n, "forward", map[string]func(*yaml.Node){
-			"to":      d.peer(f),
-			"hold":    d.bytes(&o.Rotate.Hold),
-			"ca":      d.text(&f.CA),
-			"name":    d.text(&f.Name),
-			"cert":    d.text(&f.Cert),
-			"key":     d.text(&f.Key),
-			"confirm": func(n *yaml.Node) { f.Confirm = d.choice(n, "close", "close_notify", "acknowledged") },
-		})
+		d.mapping(n, "forward", keys)
 	}
 	if len(d.errs) > before {
 		return
 	}
+	if o.Rotate.Hold == 0 && f.Address != "" {
+		d.add(n, "hold is 0, so that nothing could wait for the peer; want for example 10GB")
+	}
+	to.check(d, n, f)
+	o.Forward = f
+}
+
+// destinationOf is what the address of a forward is an address of, by its scheme.
+func destinationOf(n *yaml.Node) destination {
+	address := n
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == "to" {
+			address = resolve(n.Content[i+1])
+		}
+	}
+	if address.Kind == yaml.SequenceNode && len(address.Content) > 0 {
+		address = resolve(address.Content[0])
+	}
+	all := destinations()
+	scheme, _, _ := strings.Cut(address.Value, "://")
+	if i := slices.IndexFunc(all, func(to destination) bool { return slices.Contains(to.schemes, scheme) }); i >= 0 {
+		return all[i]
+	}
+	return all[0]
+}
+
+// tlsKeys are the keys of those that are reached over TLS.
+func (d *decoder) tlsKeys(f *Forward, keys map[string]func(*yaml.Node)) map[string]func(*yaml.Node) {
+	maps.Copy(keys, map[string]func(*yaml.Node){
+		"ca": d.text(&f.CA), "name": d.text(&f.Name), "cert": d.text(&f.Cert), "key": d.text(&f.Key),
+	})
+	return keys
+}
+
+// checkTLS says what is wrong with those. secure says that the address is one of TLS, and instead is such an address.
+func (d *decoder) checkTLS(n *yaml.Node, f *Forward, secure bool, instead string) {
 	if f.Key == "" {
 		f.Key = f.Cert // one file may hold both
 	}
 	switch {
-	case f.Address == "":
-		d.add(n, "forward has no peer; want for example to: tls://loghost:6514")
-	case o.Rotate.Hold == 0:
-		d.add(n, "hold is 0, so that nothing could wait for the peer; want for example 10GB")
 	case f.Cert == "" && f.Key != "":
 		d.add(n, "forward has a key and no cert")
-	case f.Scheme == "tcp" && (f.CA != "" || f.Name != "" || f.Cert != ""):
-		d.add(n, "ca, name, cert and key mean nothing for %s; want tls://%s", f, f.Address)
-	case f.Scheme == "tcp" && f.Confirm == "close_notify":
+	case !secure && (f.CA != "" || f.Name != "" || f.Cert != ""):
+		d.add(n, "ca, name, cert and key mean nothing for %s; want %s", f, instead)
+	}
+}
+
+// serverKeys are the keys of a syslog server.
+func (d *decoder) serverKeys(f *Forward) map[string]func(*yaml.Node) {
+	return d.tlsKeys(f, map[string]func(*yaml.Node){
+		"to":      d.peer(f),
+		"confirm": func(n *yaml.Node) { f.Confirm = d.choice(n, "close", "close_notify", "acknowledged") },
+	})
+}
+
+func (d *decoder) checkServer(n *yaml.Node, f *Forward) {
+	if f.Address == "" {
+		d.add(n, "forward has no peer; want for example to: tls://loghost:6514")
+		return
+	}
+	d.checkTLS(n, f, f.Scheme == "tls", "tls://"+f.Address)
+	if f.Scheme == "tcp" && f.Confirm == "close_notify" {
 		d.add(n, "confirm: close_notify needs TLS; want tls://%s", f.Address)
 	}
-	o.Forward = f
 }
 
 // toItself says when a peer is this very daemon: every line would be sent and received for ever. Names are looked up where that needs no network.
@@ -104,7 +163,7 @@ func (d *decoder) peer(f *Forward) func(*yaml.Node) {
 		scheme, address, _ := strings.Cut(text, "://")
 		host, port, err := splitAddress(address)
 		if scheme != "tcp" && scheme != "tls" || err != nil || host == "" || port == "" || port == "0" {
-			return fmt.Errorf("forward %q: want tcp://HOST:PORT or tls://HOST:PORT", text)
+			return fmt.Errorf("forward %q: want tcp://HOST:PORT or tls://HOST:PORT for a syslog server, or https://HOST[:PORT][/PATH] with an encoding", text)
 		}
 		f.Scheme, f.Address = scheme, address
 		return nil

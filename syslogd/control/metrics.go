@@ -97,6 +97,10 @@ func (s *Status) writeForwardMetrics(out io.Writer) {
 		{"connections_total", "counter", "Connections made.", func(f *Forward) float64 { return float64(f.Connections) }},
 		{"missed_files_total", "counter", "Files that were gone before they were sent.", func(f *Forward) float64 { return float64(f.Missed) }},
 		{"given_up_bytes_total", "counter", "Bytes that retention took before they were sent.", func(f *Forward) float64 { return float64(f.GivenUp) }},
+		{"refused_lines_total", "counter", "Lines that the peer refuses.", func(f *Forward) float64 { return float64(f.Refused) }},
+		{"requests_total", "counter", "How often lines were sent to a sink.", func(f *Forward) float64 { return float64(f.Requests) }},
+		{"split_total", "counter", "Requests that were halved, because they were too large or something in them was refused.", func(f *Forward) float64 { return float64(f.Split) }},
+		{"throttled_total", "counter", "Pauses that a sink asked for.", func(f *Forward) float64 { return float64(f.Throttled) }},
 		{"behind_bytes", "gauge", "Bytes that are not confirmed yet.", func(f *Forward) float64 { return float64(f.Behind) }},
 	} {
 		head := false

@@ -146,7 +146,10 @@ type Forward struct {
 	MissedBytes  uint64    `json:"missed_bytes,omitempty"`
 	GivenUp      uint64    `json:"given_up_bytes"`
 	Looped       uint64    `json:"looped,omitempty"`        // not sent again, because they were sent and have come back
-	Refused      uint64    `json:"refused_lines,omitempty"` // left out, because the peer ends the connection for them
+	Refused      uint64    `json:"refused_lines,omitempty"` // left out or set aside, because the peer refuses them
+	Requests     uint64    `json:"requests,omitempty"`      // of a sink: how often lines were sent to it
+	Split        uint64    `json:"split,omitempty"`         // of those: halved, because they were too large or something in them was refused
+	Throttled    uint64    `json:"throttled,omitempty"`     // pauses that the sink asked for
 	Error        string    `json:"error,omitempty"`         // what does not work right now
 	LastError    string    `json:"last_error,omitempty"`    // what did not work last
 	LastErrorAt  time.Time `json:"last_error_at,omitzero"`

@@ -72,18 +72,21 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output, atStart bool) (*o
 		if err != nil {
 			d.Log.Error("the files of an output cannot be made", "SYSLOGD_OUTPUT", o.Name, "err", err)
 		}
-		return &output{sink: s, config: o}, nil
+		return &output{writer: s, config: o}, nil
 	}
 	options.Late = atStart
 	file, err := rotate.Open(o.Path, options)
 	if err != nil {
 		return nil, err
 	}
-	forwarder, err := newForwarder(o.Forward, file, d.Log)
-	if err != nil && !atStart { // its own connection reports it at the start
+	sender, err := d.newSender(o.Forward, file, d.Log)
+	if err != nil && (!atStart || sender == nil) { // its own connection reports it at the start
+		if sender != nil {
+			err = errors.Join(err, sender.Close())
+		}
 		return nil, errors.Join(err, file.Close())
 	}
-	return &output{sink: write.New(o.Name, file, o.Queue, &d.memory), config: o, forward: forwarder}, nil
+	return &output{writer: write.New(o.Name, file, o.Queue, &d.memory), config: o, forward: sender}, nil
 }
 
 // rotation is how the files of an output are kept.
@@ -126,7 +129,7 @@ func (d *Daemon) compile(c *config.Config, outputs []*output) (*route.Table, err
 	var rules []route.Rule
 	for i, o := range c.Outputs {
 		rule := o.Rule
-		switch s := outputs[i].sink.(type) {
+		switch s := outputs[i].writer.(type) {
 		case *write.Output:
 			rule.Output = s
 		case *write.Set:

@@ -247,7 +247,7 @@ func absent(what receive.Description) string {
 func outputStatus(o *output) control.Output {
 	var c write.SetCounts
 	path := o.config.Path
-	switch s := o.sink.(type) {
+	switch s := o.writer.(type) {
 	case *write.Output:
 		c.Counts, path = s.Counts(), s.File().Path()
 	case *write.Set:

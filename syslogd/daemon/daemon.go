@@ -27,7 +27,6 @@ import (
 	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
-	"lbsyslogd/syslogd/forward"
 	"lbsyslogd/syslogd/ledger"
 	"lbsyslogd/syslogd/receive"
 	"lbsyslogd/syslogd/route"
@@ -49,6 +48,8 @@ type Daemon struct {
 	Passed []Passed
 	// Keeper keeps our sockets when this process goes; nil: nobody does.
 	Keeper Keeper
+	// Sinks opens what outputs can be sent to besides syslog servers, by the scheme of the address.
+	Sinks map[string]OpenSink
 	// Ready is called once all is open; nil: nobody wants to know.
 	Ready func()
 	Log   *slog.Logger
@@ -81,9 +82,9 @@ type closing struct {
 
 // An output is a write.Output or a write.Set with what it was configured as.
 type output struct {
-	sink
+	writer
 	config  config.Output
-	forward *forward.Forwarder // nil: not forwarded
+	forward sender // nil: not forwarded
 }
 
 // Close ends the forwarding, writes what the output was given and closes the file.
@@ -92,11 +93,11 @@ func (o *output) Close() error {
 	if o.forward != nil {
 		err = o.forward.Close()
 	}
-	return errors.Join(err, o.sink.Close())
+	return errors.Join(err, o.writer.Close())
 }
 
-// A sink is a write.Output or a write.Set.
-type sink interface {
+// A writer is a write.Output or a write.Set.
+type writer interface {
 	Name() string
 	Busy() bool
 	Each(do func(o *write.Output) error) error

@@ -1,113 +1,105 @@
 package daemon
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"sync"
+	"time"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/clienttls"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/syslogd/forward"
+	"lbsyslogd/syslogd/queue"
+	"lbsyslogd/syslogd/sink"
 )
 
-// newForwarder prepares to forward file; nil when the output is not forwarded. The error says what is wrong with the files for TLS, which are
-// read again for each connection, and so may be right by then: the Forwarder can be used all the same.
-func newForwarder(c *config.Forward, file *rotate.Writer, log *slog.Logger) (*forward.Forwarder, error) {
+// OpenSink prepares what delivers to a sink. The error says what is wrong with files that are read again for each connection or request, and so
+// may be right by then: the Peer can be used all the same, unless it is nil.
+type OpenSink func(to *config.Forward) (sink.Peer, error)
+
+// A sender sends the lines of an output's file to a peer.
+type sender interface {
+	Start()
+	Close() error
+	status() *control.Forward
+}
+
+// newSender prepares to send file to where c says; nil when the output is not forwarded. The error says what is wrong with the files for TLS and
+// those with secrets, which are read again, and so may be right by then: the sender can be used all the same, unless it is nil.
+func (d *Daemon) newSender(c *config.Forward, file *rotate.Writer, log *slog.Logger) (sender, error) {
 	if c == nil {
 		return nil, nil
 	}
-	f := &forward.Forwarder{Address: c.Address, File: file, Log: log, Confirm: forward.Confirmation(c.Confirm)}
+	q := &queue.Queue{File: file, Log: log, To: c.String()}
+	if c.Sink() {
+		return d.newSink(c, q)
+	}
+	q.To = c.Address
+	f := &forward.Forwarder{Address: c.Address, Queue: q, Confirm: forward.Confirmation(c.Confirm)}
 	if c.Scheme != "tls" {
-		return f, nil
+		return server{f, c.String()}, nil
 	}
-	settings, err := tlsFor(c)
-	f.TLS = settings
-	return f, err
-}
-
-// tlsFor is the settings of connections to a peer, and what is wrong with the files in them now.
-func tlsFor(c *config.Forward) (settings *tls.Config, err error) {
-	settings = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.Name}
-	if c.Name == "" {
-		host, _, err := net.SplitHostPort(c.Address)
-		if err != nil {
-			return settings, err
-		}
-		settings.ServerName = host
-	}
-	// Files are read now, so that a mistake is reported now, and again for each connection, so that a renewed one is used.
-	if c.CA != "" {
-		authorities := &authorities{file: c.CA, name: settings.ServerName}
-		if _, caErr := authorities.current(); caErr != nil {
-			err = fmt.Errorf("forward to %s: %w", c, caErr)
-		}
-		settings.InsecureSkipVerify = true // crypto/tls would use one pool for ever; VerifyConnection does the same with the current one
-		settings.VerifyConnection = authorities.verify
-	}
-	if c.Cert == "" {
-		return settings, err
-	}
-	load := func() (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-		if err != nil {
-			return nil, fmt.Errorf("forward to %s: certificate %s with key %s: %w", c, c.Cert, c.Key, err)
-		}
-		return &pair, nil
-	}
-	settings.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
-	_, certErr := load()
-	return settings, errors.Join(err, certErr)
-}
-
-// authorities are the certificates of a file, as they are when a connection is made.
-type authorities struct {
-	file string
-	name string // that the peer's certificate must have; a ConnectionState knows none that is an address
-
-	// mu guards the field below.
-	mu   sync.Mutex
-	pool *x509.CertPool
-}
-
-// current reads the file. One that cannot be used, in the middle of a renewal, leaves what was read before; the error is nil then.
-func (a *authorities) current() (*x509.CertPool, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	text, err := os.ReadFile(a.file)
-	pool := x509.NewCertPool()
-	if err == nil && !pool.AppendCertsFromPEM(text) {
-		err = fmt.Errorf("%s has no certificate in it", a.file)
-	}
+	host, _, err := net.SplitHostPort(c.Address)
 	if err == nil {
-		a.pool = pool
+		f.TLS, err = clienttls.Files{CA: c.CA, Name: c.Name, Cert: c.Cert, Key: c.Key}.Config(host)
 	}
-	if a.pool == nil {
+	if err != nil {
+		err = fmt.Errorf("forward to %s: %w", c, err)
+	}
+	return server{f, c.String()}, err
+}
+
+func (d *Daemon) newSink(c *config.Forward, q *queue.Queue) (sender, error) {
+	open := d.Sinks[c.Scheme]
+	if open == nil {
+		return nil, fmt.Errorf("forward to %s: this syslogd has no sink for %s", c, c.Scheme)
+	}
+	peer, err := open(c)
+	if err != nil {
+		err = fmt.Errorf("forward to %s: %w", c, err)
+	}
+	if peer == nil {
 		return nil, err
 	}
-	return a.pool, nil
+	// A position that a power cut takes back by a second costs a second's lines, sent again.
+	q.SyncEvery = time.Second
+	limits := sink.Limits{Size: c.Batch.Size, Lines: c.Batch.Lines, Age: c.Batch.Age}
+	return receiver{&sink.Sender{Peer: peer, Queue: q, Limits: limits, Backoff: c.Batch.Backoff}, c.String()}, err
 }
 
-// verify is what crypto/tls does without InsecureSkipVerify.
-func (a *authorities) verify(state tls.ConnectionState) error {
-	pool, err := a.current()
-	if err != nil {
-		return err
-	}
-	options := x509.VerifyOptions{Roots: pool, DNSName: a.name, Intermediates: x509.NewCertPool()}
-	for _, cert := range state.PeerCertificates[1:] {
-		options.Intermediates.AddCert(cert)
-	}
-	_, err = state.PeerCertificates[0].Verify(options)
-	return err
+// server is a syslog server that an output is sent to.
+type server struct {
+	*forward.Forwarder
+	to string
 }
 
-// startForwarding starts the outputs' forwarders. Nobody else may forward the same files.
+func (s server) status() *control.Forward {
+	c := s.Counts()
+	return &control.Forward{
+		To: s.to, Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again,
+		Acknowledged: c.Acknowledged, Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, MissedBytes: c.MissedBytes,
+		GivenUp: s.Queue.File.Stats().Unheld, Error: c.Error, Looped: c.Looped, Refused: c.Refused, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
+	}
+}
+
+// receiver is a sink that an output is sent to.
+type receiver struct {
+	*sink.Sender
+	to string
+}
+
+func (r receiver) status() *control.Forward {
+	c := r.Counts()
+	return &control.Forward{
+		To: r.to, Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again, Behind: c.Behind, Missed: c.Missed,
+		MissedBytes: c.MissedBytes, GivenUp: r.Queue.File.Stats().Unheld, Error: c.Error, Refused: c.Refused, LastError: c.LastError,
+		LastErrorAt: c.LastErrorAt, Requests: c.Requests, Split: c.Split, Throttled: c.Throttled,
+	}
+}
+
+// startForwarding starts the outputs' senders. Nobody else may forward the same files.
 func startForwarding(outputs []*output) {
 	for _, o := range outputs {
 		if o.forward != nil {
@@ -120,10 +112,5 @@ func forwardStatus(o *output) *control.Forward {
 	if o.forward == nil {
 		return nil
 	}
-	c := o.forward.Counts()
-	return &control.Forward{
-		To: o.config.Forward.String(), Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again,
-		Acknowledged: c.Acknowledged, Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, MissedBytes: c.MissedBytes,
-		GivenUp: o.forward.File.Stats().Unheld, Error: c.Error, Looped: c.Looped, Refused: c.Refused, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
-	}
+	return o.forward.status()
 }

@@ -21,11 +21,11 @@ func TestForwardingAuthoritiesAreReadAgain(t *testing.T) {
 	}
 	forwarders := make(map[string]*forward.Forwarder)
 	for _, name := range []string{"server", "another", "192.0.2.1"} {
-		f, err := newForwarder(&config.Forward{Scheme: "tls", Address: "192.0.2.1:6514", CA: file, Name: name}, nil, slog.New(slog.DiscardHandler))
+		f, err := new(Daemon).newSender(&config.Forward{Scheme: "tls", Address: "192.0.2.1:6514", CA: file, Name: name}, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		forwarders[name] = f
+		forwarders[name] = f.(server).Forwarder
 	}
 	believes := func(cert tls.Certificate, name string) error {
 		t.Helper()

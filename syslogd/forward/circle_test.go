@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -42,7 +41,7 @@ func TestCircle(t *testing.T) {
 		}
 	})
 	f := &Forwarder{
-		Address: addr, File: w, Log: slog.New(slog.DiscardHandler), Session: 20 * time.Millisecond, Settle: time.Millisecond,
+		Address: addr, Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: time.Millisecond,
 		circle: circle{after: 200 * time.Millisecond},
 	}
 	f.Start()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
@@ -75,7 +74,7 @@ func TestPeerThatIgnoresTheEnd(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
 	f := &Forwarder{
-		Address: p.address, File: w, Log: slog.New(slog.DiscardHandler), Session: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
+		Address: p.address, Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
 		Backoff: 20 * time.Millisecond, closeTime: 50 * time.Millisecond,
 	}
 	f.Start()
@@ -103,7 +102,7 @@ func TestAcknowledged(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
 	f := &Forwarder{
-		Address: p.address, File: w, Log: slog.New(slog.DiscardHandler), Session: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
+		Address: p.address, Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
 		Confirm: ByAcknowledgement,
 	}
 	f.Start()
@@ -170,7 +169,7 @@ func TestProxyThatCloses(t *testing.T) {
 		p := newPeer(t, row.peer)
 		w := open(t, filepath.Join(t.TempDir(), "a.log"))
 		f := &Forwarder{
-			Address: proxy(t, p.address, row.idle), File: w, Log: slog.New(slog.DiscardHandler), Session: 20 * time.Millisecond, Settle: time.Millisecond,
+			Address: proxy(t, p.address, row.idle), Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: time.Millisecond,
 			Backoff: 20 * time.Millisecond, Confirm: row.confirm, TLS: row.settings,
 		}
 		f.Start()

@@ -5,14 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"log/slog"
-	"net"
-	"strings"
 	"sync"
 	"time"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/queue"
+	"lbsyslogd/syslogd/seldom"
 )
 
 // Confirmation is what says that a peer has taken lines.
@@ -30,9 +28,8 @@ const (
 
 // Forwarder sends a file to a peer. Set the exported fields before Start.
 type Forwarder struct {
-	Address string         // host:port
-	File    *rotate.Writer // opened with Options.Hold; it must stay open until Close
-	Log     *slog.Logger
+	Address string // host:port
+	Queue   *queue.Queue
 	TLS     *tls.Config // nil: plain TCP
 
 	Confirm Confirmation  // empty: ByClose
@@ -44,31 +41,24 @@ type Forwarder struct {
 	cancel    context.CancelFunc
 	ended     chan struct{}
 
+	state    seldom.Trouble // of the connection
+	refusing seldom.Trouble // of lines that the peer refuses
+	turning  seldom.Trouble // of lines that come back
+
 	// Owned by run.
-	follower *rotate.Follower
 	frames   []byte
 	sent     uint64 // lines that were sent after the position, other than to be sent again
 	settling []taken
-	next     *link     // connected for the next session
-	unclosed int       // sessions in a row whose connection the peer did not close
-	dialing  bool      // the trouble of the connection is that there is none
-	unstored bool      // the position in the file is older than ours
-	tried    time.Time // when storing was last tried
-	missed   rotate.Missed
+	next     *link // connected for the next session
+	unclosed int   // sessions in a row whose connection the peer did not close
+	dialing  bool  // the trouble of the connection is that there is none
 	circle   circle
 	refusals refusals
 
 	// mu guards the fields below.
-	mu       sync.Mutex
-	position rotate.Position // confirmed
-	counts   Counts
-	state    trouble // of the connection
-	storing  trouble // of the file with the position
-	gaps     trouble // of lines that were gone before they were read
-	refusing trouble // of lines that the peer refuses
-	turning  trouble // of lines that come back
-	doubt    string  // why the peer's kernel has to be believed; empty: it is not, or was configured
-	anew     string  // why everything is sent again, until the peer has taken something; empty: it is not
+	mu     sync.Mutex
+	counts Counts
+	doubt  string // why the peer's kernel has to be believed; empty: it is not, or was configured
 }
 
 // taken is a position up to which a peer has taken everything, if it lives until due.
@@ -102,7 +92,6 @@ const (
 	defaultClose   = 30 * time.Second
 	firstBackoff   = 100 * time.Millisecond
 	defaultBackoff = 10 * time.Second
-	storeAgain     = 5 * time.Second // between attempts to store a position that could not be stored
 	// sessionsUnclosed is how many sessions a peer may leave unclosed before its kernel's acknowledgement has to do: each line was sent so many
 	// times by then, and would be for ever.
 	sessionsUnclosed = 3
@@ -119,38 +108,10 @@ func (f *Forwarder) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	f.cancel, f.ended = cancel, make(chan struct{})
 	// The usual case is done before the first line of this process can be rotated away.
-	if err := f.begin(); err != nil {
+	if err := f.Queue.Begin(); err != nil {
 		f.note(&f.state, err)
 	}
 	go f.run(ctx)
-}
-
-// begin finds where to go on.
-func (f *Forwarder) begin() error {
-	from, loadErr := load(f.path())
-	if loadErr != nil {
-		// Where the last process was is not known. Nothing that waits is left out: lines may arrive again.
-		from = new(rotate.Position)
-		err := fmt.Errorf("the position cannot be read, so forwarding begins with the oldest file that is not compressed: %w", loadErr)
-		f.mu.Lock()
-		f.anew = err.Error()
-		f.mu.Unlock()
-		f.note(&f.storing, err)
-	}
-	follower, found, err := f.File.Follow(from)
-	if err != nil {
-		return err
-	}
-	f.follower = follower
-	f.mu.Lock()
-	f.position = follower.Position()
-	f.mu.Unlock()
-	if !found && loadErr == nil {
-		f.miss(1, 0)
-	}
-	// Without this a crash before the first session has ended would begin anew where the file ends then.
-	f.store()
-	return nil
 }
 
 // Close ends the session and stores how far it came. What is not sent yet stays in the file for the next Start.
@@ -160,31 +121,19 @@ func (f *Forwarder) Close() error {
 	}
 	f.cancel()
 	<-f.ended
-	if f.follower == nil {
-		return nil
-	}
-	return f.follower.Close()
+	return f.Queue.Close()
 }
 
 // Counts is a look at the counters.
 func (f *Forwarder) Counts() Counts {
 	f.mu.Lock()
-	c, p := f.counts, f.position
-	c.Error = cmp.Or(f.state.text, f.storing.text, f.turning.text, f.doubt)
-	if f.anew != "" && c.Error != "" {
-		c.Error += "; "
-	}
-	c.Error += f.anew
+	c, doubt := f.counts, f.doubt
 	f.mu.Unlock()
-	behind, err := f.File.Behind(p)
-	if err != nil && c.Error == "" {
-		c.Error = err.Error()
-	}
-	c.Behind = behind
+	q := f.Queue.Counts(f.state.Text(), cmp.Or(f.turning.Text(), doubt))
+	c.Missed, c.MissedBytes, c.Behind = q.Missed, q.MissedBytes, q.Behind
+	c.Error, c.LastError, c.LastErrorAt = q.Error, q.LastError, q.LastErrorAt
 	return c
 }
-
-func (f *Forwarder) path() string { return f.File.Path() + Suffix }
 
 func (f *Forwarder) run(ctx context.Context) {
 	defer close(f.ended)
@@ -215,16 +164,13 @@ func (f *Forwarder) run(ctx context.Context) {
 	if f.next == nil || f.next.alive() {
 		f.confirm(time.Now().Add(f.Settle)) // there is no later: that the peer took it must do
 	}
-	if f.unstored {
-		f.store()
-	}
 	f.hangUp()
 }
 
 // turn is a session, once it is known where to begin.
 func (f *Forwarder) turn(ctx context.Context) error {
-	if f.follower == nil {
-		if err := f.begin(); err != nil {
+	if !f.Queue.Begun() {
+		if err := f.Queue.Begin(); err != nil {
 			return err
 		}
 	}
@@ -241,47 +187,15 @@ func (f *Forwarder) hangUp() {
 
 // rewind goes back to the confirmed position: what a peer took since may have died with it.
 func (f *Forwarder) rewind() error {
-	if f.follower == nil {
+	if !f.Queue.Begun() {
 		return nil
 	}
 	f.mu.Lock()
 	f.counts.Again += f.sent
-	p := f.position
 	f.mu.Unlock()
 	f.sent, f.settling = 0, nil
 	f.circle.forget()
-	found, err := f.follower.Seek(p)
-	if err == nil && !found {
-		f.miss(1, 0)
-	}
-	return err
-}
-
-// miss counts lines that were gone before they were read.
-func (f *Forwarder) miss(times, bytes uint64) {
-	f.mu.Lock()
-	f.counts.Missed += times
-	f.counts.MissedBytes += bytes
-	all := f.counts
-	say := f.gaps.due(time.Now(), "missed")
-	f.mu.Unlock()
-	if say {
-		f.Log.Error("the file that is forwarded is gone before all of it was sent; going on with the next one", "to", f.Address,
-			"path", f.File.Path(), "times", all.Missed, "bytes", all.MissedBytes)
-	}
-}
-
-// next lines of the file; what was missed before them is counted.
-func (f *Forwarder) read() ([]byte, error) {
-	text, err := f.follower.Next()
-	if m := f.follower.Missed(); m != f.missed {
-		f.miss(m.Times-f.missed.Times, m.Bytes-f.missed.Bytes)
-		f.missed = m
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", f.File.Path(), err)
-	}
-	return text, nil
+	return f.Queue.Rewind()
 }
 
 // leaveOut takes out lines that come back, and reports it.
@@ -293,9 +207,8 @@ func (f *Forwarder) leaveOut(text []byte) []byte {
 	}
 	f.mu.Lock()
 	f.counts.Looped = f.circle.left
-	same := (f.turning.text != "") == f.circle.turning
 	f.mu.Unlock()
-	if !same {
+	if (f.turning.Text() != "") != f.circle.turning {
 		f.note(&f.turning, err)
 	}
 	return text
@@ -331,82 +244,9 @@ func (f *Forwarder) confirm(now time.Time) {
 	} else {
 		f.counts.Confirmed += lines
 	}
-	f.position = last
-	f.anew = ""
 	f.mu.Unlock()
-	f.store()
-	// Released even if it could not be stored, for want of space perhaps: then only this makes some. A crash before it is stored costs lines
-	// that are sent again.
-	f.follower.Release(last)
-}
-
-// store writes the confirmed position to the disk.
-func (f *Forwarder) store() {
-	f.mu.Lock()
-	p := f.position
-	f.mu.Unlock()
-	f.tried = time.Now()
-	err := store(f.path(), p)
-	f.unstored = err != nil
-	if err != nil {
-		err = fmt.Errorf("store the position: %w", err)
-	}
-	f.note(&f.storing, err)
-}
-
-// storeLate tries again what could not be stored.
-func (f *Forwarder) storeLate(now time.Time) {
-	if f.unstored && now.Sub(f.tried) >= storeAgain {
-		f.store()
-	}
-}
-
-// A trouble is something that does not work, and what the log has heard of it.
-type trouble struct {
-	text   string // empty: it works
-	said   string // what was logged last; empty: nothing, or that it works again
-	saidAt time.Time
-}
-
-// quiet is how long the log hears nothing of a trouble that it knows already, whatever becomes of it.
-const quiet = time.Minute
-
-// due says whether to log text now.
-func (t *trouble) due(now time.Time, text string) bool {
-	if t.said == text || !t.saidAt.IsZero() && now.Sub(t.saidAt) < quiet {
-		return false
-	}
-	t.said, t.saidAt = text, now
-	return true
+	f.Queue.Confirm(last)
 }
 
 // note notes what does not work, and logs it if that is news; nil: it works.
-func (f *Forwarder) note(t *trouble, err error) {
-	now := time.Now()
-	f.mu.Lock()
-	recovered, news := false, false
-	if err == nil {
-		recovered = t.said != ""
-		t.text, t.said = "", ""
-	} else {
-		t.text = plain(err)
-		f.counts.LastError, f.counts.LastErrorAt = t.text, now
-		news = t.due(now, t.text)
-	}
-	f.mu.Unlock()
-	switch {
-	case news:
-		f.Log.Warn("forwarding waits", "to", f.Address, "path", f.File.Path(), "err", err)
-	case recovered:
-		f.Log.Info("forwarding", "to", f.Address, "path", f.File.Path())
-	}
-}
-
-// plain is err without the port that was ours: that is another one each time.
-func plain(err error) string {
-	var op *net.OpError
-	if errors.As(err, &op) && op.Source != nil {
-		return strings.ReplaceAll(err.Error(), op.Source.String()+"->", "")
-	}
-	return err.Error()
-}
+func (f *Forwarder) note(t *seldom.Trouble, err error) { f.Queue.Note(t, err) }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/queue"
 	"lbsyslogd/test/port"
 	"lbsyslogd/test/wait"
 )
@@ -225,10 +226,15 @@ func open(t *testing.T, path string) *rotate.Writer {
 	return w
 }
 
+// queueOf is w as a queue that logs nothing.
+func queueOf(w *rotate.Writer) *queue.Queue {
+	return &queue.Queue{File: w, Log: slog.New(slog.DiscardHandler), To: "the peer"}
+}
+
 func start(t *testing.T, w *rotate.Writer, p *peer, settle time.Duration) *Forwarder {
 	t.Helper()
 	f := &Forwarder{
-		Address: p.address, File: w, Log: slog.New(slog.DiscardHandler), Session: 50 * time.Millisecond, Settle: settle,
+		Address: p.address, Queue: queueOf(w), Session: 50 * time.Millisecond, Settle: settle,
 		Backoff: 200 * time.Millisecond,
 	}
 	f.Start()
@@ -349,7 +355,7 @@ func TestTLS(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
 	f := &Forwarder{
-		Address: p.address, File: w, Log: slog.New(slog.DiscardHandler), Session: 50 * time.Millisecond, Settle: time.Millisecond,
+		Address: p.address, Queue: queueOf(w), Session: 50 * time.Millisecond, Settle: time.Millisecond,
 		TLS: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: "somebody.else", RootCAs: roots},
 	}
 	f.Start()
@@ -358,7 +364,7 @@ func TestTLS(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
-	f = &Forwarder{Address: f.Address, File: w, Log: f.Log, Session: f.Session, Settle: f.Settle, TLS: f.TLS.Clone()}
+	f = &Forwarder{Address: f.Address, Queue: queueOf(w), Session: f.Session, Settle: f.Settle, TLS: f.TLS.Clone()}
 	f.TLS.ServerName = "loghost"
 	f.Start()
 	defer f.Close()

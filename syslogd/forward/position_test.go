@@ -1,8 +1,6 @@
 package forward
 
 import (
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/queue"
 	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
@@ -36,7 +35,7 @@ func TestABrokenPosition(t *testing.T) {
 			w := open(t, path)
 			defer w.Close()
 			write(t, w, 0, 500) // with rotations
-			if err := put(path + Suffix); err != nil {
+			if err := put(path + queue.Suffix); err != nil {
 				t.Fatal(err)
 			}
 			p := newPeer(t, nil)
@@ -67,7 +66,7 @@ func TestABrokenPositionStaysInSight(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.log")
 	w := open(t, path)
 	defer w.Close()
-	if err := os.WriteFile(path+Suffix, nil, 0o600); err != nil {
+	if err := os.WriteFile(path+queue.Suffix, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p := newPeer(t, nil)
@@ -77,30 +76,6 @@ func TestABrokenPositionStaysInSight(t *testing.T) {
 	wait.Until(t, "nobody to answer", func() bool { return strings.Contains(f.Counts().Error, "refused") })
 	if s := f.Counts().Error; !strings.Contains(s, "position") {
 		t.Errorf("the error is %q", s)
-	}
-}
-
-// TestPositionOfBefore reads what earlier versions have stored, and that they can read ours: JSON, and nothing after it.
-func TestPositionOfBefore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "p")
-	const old = `{"inode":12,"offset":345,"check":678,"after":"2026-11-21T03:04:05.678Z"}`
-	if err := os.WriteFile(path, []byte(old+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p, err := load(path)
-	if err != nil || p.Inode != 12 || p.Offset != 345 || p.Check != 678 || p.After.IsZero() {
-		t.Fatalf("%+v, %v", p, err)
-	}
-	p.Offset, p.Checked, p.Birth = 1<<62, 4096, 1<<62
-	if err := store(path, *p); err != nil {
-		t.Fatal(err)
-	}
-	again, err := load(path)
-	if err != nil || *again != *p {
-		t.Errorf("%+v, %v", again, err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Size() != recordSize {
-		t.Errorf("%v, %v", info, err)
 	}
 }
 
@@ -128,9 +103,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	f := start(t, w, p, time.Millisecond)
 	defer f.Close()
-	f.mu.Lock() // Counts would show the last trouble alone, which may be the peer by now
-	s := f.storing.text
-	f.mu.Unlock()
+	s := f.Queue.Storing() // Counts would show the peer's trouble
 	if !strings.Contains(s, "no space left") {
 		t.Errorf("storing the position: %q", s)
 	}
@@ -138,41 +111,11 @@ func TestFullDisk(t *testing.T) {
 	wait.Until(t, "the disk to take lines", func() bool { return w.Stats().Waiting == 0 && w.Stats().WriteError == "" })
 	write(t, w, n, n+1)
 	wait.Until(t, "the position to be stored", func() bool { return f.Counts().Error == "" && f.Counts().Behind == 0 })
-	if _, err := load(path + Suffix); err != nil {
+	if _, err := queue.Load(path + queue.Suffix); err != nil {
 		t.Error(err)
 	}
 	wait.Until(t, "the old files to be removed", func() bool { // the file in use, two old ones and the positions
 		entries, err := os.ReadDir(dir)
 		return err == nil && len(entries) <= 5
 	})
-}
-
-// TestStoreOnAFullDisk overwrites a position where no byte is free.
-func TestStoreOnAFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		tape.Skipf(t, "mount a tmpfs: %v", err)
-	}
-	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
-	path := filepath.Join(dir, "p")
-	if err := store(path, rotate.Position{Inode: 1}); err != nil {
-		t.Fatal(err)
-	}
-	ballast, err := os.Create(filepath.Join(dir, "ballast"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ballast.Close()
-	for err == nil {
-		_, err = io.WriteString(ballast, strings.Repeat("x", 4096))
-	}
-	for i := range int64(10) {
-		want := rotate.Position{Inode: 2, Offset: i}
-		if err := store(path, want); err != nil {
-			t.Fatal(err)
-		}
-		if p, err := load(path); err != nil || *p != want {
-			t.Fatal(fmt.Sprintf("%+v", p), err)
-		}
-	}
 }

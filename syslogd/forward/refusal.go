@@ -63,8 +63,8 @@ func (f *Forwarder) judge(ctx context.Context, lines uint64) {
 	if err := f.rewind(); err != nil {
 		return
 	}
-	f.follower.Bound(1)
-	text, err := f.read()
+	f.Queue.Bound(1)
+	text, err := f.Queue.Read()
 	if err != nil || len(text) == 0 {
 		return
 	}
@@ -72,13 +72,10 @@ func (f *Forwarder) judge(ctx context.Context, lines uint64) {
 	f.mu.Lock()
 	f.counts.Refused++
 	all := f.counts.Refused
-	say := f.refusing.due(time.Now(), "refused")
-	f.position = f.follower.Position()
 	f.mu.Unlock()
-	f.store()
-	f.follower.Release(f.follower.Position())
-	if say {
-		f.Log.Error("the peer ends the connection for a line, which is left out", "to", f.Address, "path", f.File.Path(), "line",
+	f.Queue.Confirm(f.Queue.Position())
+	if f.refusing.Due("refused") {
+		f.Queue.Log.Error("the peer ends the connection for a line, which is left out", "to", f.Address, "path", f.Queue.File.Path(), "line",
 			string(text[:min(len(text), 200)]), "since_start", all)
 	}
 }

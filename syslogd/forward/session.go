@@ -168,7 +168,7 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 
 // settle notes that the peer has taken all that was read.
 func (f *Forwarder) settle(lines uint64) {
-	f.settling = append(f.settling, taken{f.follower.Position(), lines, time.Now().Add(f.Settle)})
+	f.settling = append(f.settling, taken{f.Queue.Position(), lines, time.Now().Add(f.Settle)})
 	f.note(&f.state, nil)
 }
 
@@ -179,7 +179,7 @@ func (f *Forwarder) relent() {
 	f.mu.Lock()
 	f.doubt = doubt
 	f.mu.Unlock()
-	f.Log.Error("forwarding goes on without the peer's confirmation", "to", f.Address, "path", f.File.Path(), "err", doubt)
+	f.Queue.Log.Error("forwarding goes on without the peer's confirmation", "to", f.Address, "path", f.Queue.File.Path(), "err", doubt)
 }
 
 func (f *Forwarder) dial(ctx context.Context) (*link, error) {
@@ -208,13 +208,13 @@ func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error)
 	defer tick.Stop()
 	began := time.Now()
 	var end time.Time // of the session, once something was sent
-	f.follower.Bound(f.refusals.bound)
+	f.Queue.Bound(f.refusals.bound)
 	for size := 0; size < sessionMax && ctx.Err() == nil; {
 		now := time.Now()
 		if f.due(now) && c.alive() {
 			f.confirm(now)
 		}
-		f.storeLate(now)
+		f.Queue.StoreLate(now)
 		if lines == 0 && (f.dialing || now.Sub(began) >= f.Settle) {
 			f.dialing = false
 			f.note(&f.state, nil) // it waits for lines, and nothing is wrong
@@ -234,13 +234,13 @@ func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error)
 			}
 			continue
 		}
-		text, err := f.read()
+		text, err := f.Queue.Read()
 		if err != nil {
 			return lines, err
 		}
 		if len(text) == 0 {
 			select {
-			case <-f.follower.News():
+			case <-f.Queue.News():
 			case <-tick.C:
 			case <-ctx.Done():
 			case err := <-c.gone:

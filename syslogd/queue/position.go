@@ -1,4 +1,4 @@
-package forward
+package queue
 
 import (
 	"bytes"
@@ -29,8 +29,8 @@ type record struct {
 	Sum *uint32 `json:"sum,omitempty"`
 }
 
-// load reads a stored position, nil when there is none.
-func load(path string) (*rotate.Position, error) {
+// Load reads a stored position, nil when there is none.
+func Load(path string) (*rotate.Position, error) {
 	f, err := openRegular(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -54,8 +54,8 @@ func load(path string) (*rotate.Position, error) {
 }
 
 // store writes a position over the one before. It needs no new block, so that it works on a full disk too, and what a crash leaves is the
-// old position, the new one, or something that load refuses.
-func store(path string, p rotate.Position) error {
+// old position, the new one, or something that Load refuses. A position that is not synced outlives this process, but not a power cut.
+func store(path string, p rotate.Position, sync bool) error {
 	check := sum(p)
 	text, err := json.Marshal(record{p, &check})
 	if err != nil {
@@ -80,7 +80,7 @@ func store(path string, p rotate.Position) error {
 	if err == nil {
 		err = cutTo(f, recordSize)
 	}
-	if err == nil {
+	if err == nil && (sync || created) {
 		err = unix.Fdatasync(int(f.Fd()))
 	}
 	if err = errors.Join(err, f.Close()); err != nil || !created {

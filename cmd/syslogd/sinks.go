@@ -1,0 +1,34 @@
+package main
+
+import (
+	"lbsyslogd/syslogd/clienttls"
+	"lbsyslogd/syslogd/config"
+	"lbsyslogd/syslogd/daemon"
+	"lbsyslogd/syslogd/sink"
+	"lbsyslogd/syslogd/sink/encode"
+	"lbsyslogd/syslogd/sink/post"
+)
+
+// sinks are what this program can send outputs to, by the scheme of the address. Only this file imports the packages that do it.
+func sinks() map[string]daemon.OpenSink {
+	return map[string]daemon.OpenSink{
+		"http": openHTTP, "https": openHTTP, "http+srv": openHTTP, "https+srv": openHTTP,
+	}
+}
+
+func openHTTP(to *config.Forward) (sink.Peer, error) {
+	h := to.HTTP
+	encoding, err := encode.New(h.Encoding)
+	if err != nil {
+		return nil, err
+	}
+	s := &post.Sink{
+		URLs: h.URLs, Encoding: encoding, Timeout: h.Timeout, Headers: h.Headers,
+		TLS:     clienttls.Files{CA: to.CA, Name: to.Name, Cert: to.Cert, Key: to.Key},
+		Secrets: post.Secrets{Bearer: h.BearerFile, User: h.User, Password: h.PasswordFile, Headers: h.HeaderFiles},
+	}
+	if h.Compress != "none" {
+		s.Compress = post.Compression(h.Compress)
+	}
+	return s, s.Check()
+}

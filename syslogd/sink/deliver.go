@@ -1,0 +1,179 @@
+package sink
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// A receiver that refuses a request says seldom which record it is for. The refused records are halved until one alone is refused: the suspect. It is
+// set aside as soon as another record is taken, since then it is the record and not the receiver. Before that it may be that everything is refused, for a
+// wrong address or by a proxy: with too many suspects in a row all is left as it was, and tried again later, with more patience each time.
+//
+// The same is done with records for which the receiver fails again and again, but there the second suspect in a row clears the first, and a suspect is
+// asked for once more before it is set aside.
+
+// A suspect is a record that was refused alone.
+type suspect struct {
+	record Record // with a line of its own
+	err    error
+	faulty bool // the receiver has failed rather than refused
+}
+
+const (
+	leastPatience = 16  // suspects in a row before the receiver is to blame
+	mostPatience  = 256 // bounds what suspects hold in memory
+	faultyTries   = 5   // failures of a request before a record of it is looked for
+)
+
+var errStopped = errors.New("stopped")
+
+// deliver has the peer take records, or sets them aside. bad says that they are known to be refused together.
+func (s *Sender) deliver(ctx, requests context.Context, records []Record, bad bool) error {
+	for len(records) > 0 {
+		refused := bad
+		if !bad && !s.tooLarge(records) || len(records) == 1 {
+			a, err := s.ask(ctx, requests, records)
+			if err != nil {
+				return err
+			}
+			if a.Verdict == Taken {
+				if records, err = s.took(ctx, requests, records, a); err != nil {
+					return err
+				}
+				continue
+			}
+			if len(records) == 1 {
+				return s.suspect(records[0], a)
+			}
+			s.count(func(c *Counts) { c.Split++ })
+			if refused = a.Verdict != Smaller; !refused {
+				s.room = size(records) / 2
+			}
+		}
+		half, found := len(records)/2, s.found
+		if err := s.deliver(ctx, requests, records[:half], false); err != nil {
+			return err
+		}
+		records, bad = records[half:], refused && s.found == found
+	}
+	return nil
+}
+
+// ask delivers records until the peer decides. A peer that failed often enough has: the verdict is Faulty then.
+func (s *Sender) ask(ctx, requests context.Context, records []Record) (Answer, error) {
+	for faults := 0; ; {
+		a := s.try(requests, records)
+		switch a.Verdict {
+		case Taken, Smaller, Refused:
+			return a, nil
+		case Faulty:
+			if faults++; faults == faultyTries {
+				return a, nil
+			}
+		default:
+			faults = 0
+		}
+		s.Queue.Note(&s.state, a.Err)
+		s.wait(ctx, a.After)
+		if ctx.Err() != nil {
+			return a, errStopped
+		}
+	}
+}
+
+// try delivers records once and counts.
+func (s *Sender) try(requests context.Context, records []Record) Answer {
+	a := s.Peer.Deliver(requests, records)
+	taken := 0
+	if a.Verdict == Taken {
+		taken = max(len(records)-len(a.Again)-len(a.Refused)-a.Dropped, 0)
+	} else if a.Err == nil {
+		a.Err = errors.New("the receiver has not taken the lines")
+	}
+	s.count(func(c *Counts) {
+		c.Requests++
+		c.Sent += uint64(len(records))
+		c.Confirmed += uint64(taken)
+		c.Again += uint64(len(records) - taken)
+		c.Connected = a.Verdict == Taken
+	})
+	return a
+}
+
+// took draws the conclusions of a request that was answered with yes, and returns the records that are to be delivered again.
+func (s *Sender) took(ctx, requests context.Context, records []Record, a Answer) (again []Record, err error) {
+	for _, i := range a.Refused {
+		s.setAside(records[i], a.Err)
+	}
+	if a.Dropped > 0 {
+		s.dropped(a.Dropped, a.Err)
+	}
+	for _, i := range a.Again {
+		again = append(again, records[i])
+	}
+	if len(again)+len(a.Refused)+a.Dropped < len(records) {
+		s.convict(requests)
+		s.pause, s.patience = s.firstPause, leastPatience
+	}
+	if s.easy++; s.easy >= easyMost && s.room > 0 {
+		s.easy = 0
+		if s.room *= 2; s.room > s.Limits.orDefault().Size {
+			s.room = 0
+		}
+	}
+	if len(again) == 0 {
+		s.Queue.Note(&s.state, nil)
+		return nil, nil
+	}
+	s.Queue.Note(&s.state, a.Err)
+	s.wait(ctx, a.After)
+	if ctx.Err() != nil {
+		return nil, errStopped
+	}
+	return again, nil
+}
+
+// suspect notes a record that was refused alone.
+func (s *Sender) suspect(r Record, a Answer) error {
+	s.found++
+	r.Line = bytes.Clone(r.Line)
+	last := len(s.suspects) > 0 && s.suspects[len(s.suspects)-1].faulty
+	s.suspects = append(s.suspects, suspect{r, a.Err, a.Verdict == Faulty})
+	if a.Verdict == Faulty && last {
+		return fmt.Errorf("the receiver fails whatever is sent: %w", a.Err)
+	}
+	if len(s.suspects) < s.patience {
+		s.Queue.Note(&s.state, a.Err)
+		return nil
+	}
+	s.patience = min(2*s.patience, mostPatience)
+	return fmt.Errorf("the receiver refuses every line: %w", a.Err)
+}
+
+// convict sets aside what was refused before another record was taken.
+func (s *Sender) convict(requests context.Context) {
+	suspects := s.suspects
+	s.suspects = nil
+	for _, c := range suspects {
+		if c.faulty && s.try(requests, []Record{c.record}).Verdict == Taken {
+			continue
+		}
+		s.setAside(c.record, c.err)
+	}
+}
+
+// easyMost is how many requests are taken before the peer is asked whether it takes larger ones by now.
+const easyMost = 100
+
+// tooLarge says whether the peer has found less than records too large.
+func (s *Sender) tooLarge(records []Record) bool { return s.room > 0 && size(records) > s.room }
+
+// size is the bytes of the lines of records.
+func size(records []Record) (n int) {
+	for _, r := range records {
+		n += len(r.Line) + 1
+	}
+	return n
+}

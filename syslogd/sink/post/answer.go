@@ -1,0 +1,61 @@
+package post
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"lbsyslogd/syslogd/sink"
+)
+
+// judge makes an Answer of a response.
+func (s *Sink) judge(response *http.Response, body []byte, records int) sink.Answer {
+	code := response.StatusCode
+	if code >= 200 && code < 300 {
+		return s.Encoding.Read(body, records)
+	}
+	a := sink.Answer{Err: fmt.Errorf("%s%s", response.Status, excerpt(body))}
+	switch {
+	case code == http.StatusRequestEntityTooLarge:
+		a.Verdict = sink.Smaller
+	case code == http.StatusBadRequest || code == http.StatusUnprocessableEntity:
+		a.Verdict = sink.Refused
+	case code == http.StatusInternalServerError:
+		a.Verdict = sink.Faulty
+	default: // 429, 502, 503 and 504 pass by themselves; 401, 403, 404 and redirects when somebody has corrected what is wrong
+		a.Verdict = sink.Later
+	}
+	if a.Verdict == sink.Later || a.Verdict == sink.Faulty {
+		a.After = retryAfter(response.Header.Get("Retry-After"), time.Now())
+	}
+	return a
+}
+
+// retryAfter reads a number of seconds or a time; 0 when it is neither.
+func retryAfter(text string, now time.Time) time.Duration {
+	if n, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(max(n, 0), 1<<20)) * time.Second
+	}
+	if t, err := http.ParseTime(text); err == nil {
+		return max(t.Sub(now), 0)
+	}
+	return 0
+}
+
+// excerpt is ": " and the beginning of an answer, as one printable line; empty when there is none.
+func excerpt(body []byte) string {
+	const most = 200
+	text := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, string(body[:min(len(body), most)]))
+	if text = strings.Join(strings.Fields(text), " "); text == "" {
+		return ""
+	}
+	return ": " + text
+}

@@ -1,0 +1,186 @@
+package post
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"lbsyslogd/syslogd/clienttls"
+	"lbsyslogd/syslogd/sink"
+	"lbsyslogd/syslogd/sink/encode"
+)
+
+// Compression is of the bodies of requests.
+type Compression string
+
+// The compressions; the zero value is None.
+const (
+	None Compression = ""
+	Gzip Compression = "gzip"
+	Zstd Compression = "zstd"
+)
+
+// Sink is a sink.Peer. Set the exported fields before the first Deliver.
+type Sink struct {
+	URLs     []*url.URL // of receivers, the preferred one first; http, https, or either with "+srv" for a name of DNS SRV records
+	Encoding encode.Encoding
+	Compress Compression
+	Timeout  time.Duration // for a request, from the connection to the last byte of the answer; 0: 30 s
+	TLS      clienttls.Files
+	Secrets  Secrets
+	Headers  map[string]string
+
+	targets targets
+	client  *http.Client
+	body    []byte
+	packed  []byte
+	gzip    *gzip.Writer
+	zstd    *zstd.Encoder
+	answer  bytes.Buffer
+}
+
+const (
+	defaultTimeout = 30 * time.Second
+	idleTime       = time.Minute
+	// mostAnswer bounds what is read of an answer: one for each record may be long.
+	mostAnswer = 32 << 20
+)
+
+// Deliver implements sink.Peer.
+func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
+	if s.client == nil {
+		s.client = s.newClient()
+	}
+	s.body = s.Encoding.Append(s.body[:0], records)
+	body, err := s.pack(s.body)
+	if err != nil {
+		return sink.Answer{Err: err}
+	}
+	secrets, err := s.Secrets.read()
+	if err != nil {
+		return sink.Answer{Err: err}
+	}
+	targets, err := s.targets.list(ctx, s.URLs, s.Encoding.Path())
+	if err != nil {
+		return sink.Answer{Err: err}
+	}
+	var problems []error
+	for _, t := range targets {
+		a, reached := s.post(ctx, t, body, secrets, len(records))
+		if reached {
+			s.targets.answered(t, a.Verdict != sink.Faulty && (a.Verdict != sink.Later || a.After > 0))
+			return a
+		}
+		problems = append(problems, a.Err)
+	}
+	s.targets.forget()
+	return sink.Answer{Err: errors.Join(problems...)}
+}
+
+// Check says what is wrong now with the files that are read for each request or connection.
+func (s *Sink) Check() error {
+	_, err := s.Secrets.read()
+	_, tlsErr := s.TLS.Config("")
+	return errors.Join(err, tlsErr)
+}
+
+// Close implements sink.Peer.
+func (s *Sink) Close() error {
+	if s.client != nil {
+		s.client.CloseIdleConnections()
+	}
+	if s.zstd != nil {
+		return s.zstd.Close()
+	}
+	return nil
+}
+
+// post sends body to one receiver. reached is false when another one may be tried, because this one has not got all of it for certain or has
+// not answered.
+func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secrets, records int) (a sink.Answer, reached bool) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.String(), bytes.NewReader(body))
+	if err != nil {
+		return sink.Answer{Err: secrets.hide(err)}, false
+	}
+	for name, value := range s.Headers {
+		r.Header.Set(name, value)
+	}
+	r.Header.Set("Content-Type", s.Encoding.ContentType())
+	r.Header.Set("User-Agent", "syslogd")
+	if s.Compress != None {
+		r.Header.Set("Content-Encoding", string(s.Compress))
+	}
+	secrets.set(r.Header)
+	response, err := s.client.Do(r)
+	if err != nil {
+		var of *url.Error
+		if errors.As(err, &of) {
+			err = of.Err // the URL that it names may have more in it than the log should have
+		}
+		return sink.Answer{Err: fmt.Errorf("%s: %w", place(t), secrets.hide(err))}, false
+	}
+	defer response.Body.Close()
+	s.answer.Reset()
+	n, err := s.answer.ReadFrom(io.LimitReader(response.Body, mostAnswer+1))
+	if err == nil && n > mostAnswer {
+		err = fmt.Errorf("the answer is longer than %d bytes", mostAnswer)
+	}
+	if err != nil {
+		// Half an answer is none: what it would have said of the records is not known.
+		return sink.Answer{Err: fmt.Errorf("%s: the answer %s breaks off: %w", place(t), response.Status, err)}, true
+	}
+	a = s.judge(response, s.answer.Bytes(), records)
+	if a.Err != nil {
+		a.Err = fmt.Errorf("%s: %w", place(t), secrets.hide(a.Err))
+	}
+	return a, true
+}
+
+// place is a URL as messages have it: a query may hold keys.
+func place(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path }
+
+// pack compresses a body.
+func (s *Sink) pack(body []byte) ([]byte, error) {
+	switch s.Compress {
+	case Gzip:
+		out := bytes.NewBuffer(s.packed[:0])
+		if s.gzip == nil {
+			w, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
+			if err != nil {
+				return nil, err
+			}
+			s.gzip = w
+		}
+		s.gzip.Reset(out)
+		if _, err := s.gzip.Write(body); err != nil {
+			return nil, err
+		}
+		if err := s.gzip.Close(); err != nil {
+			return nil, err
+		}
+		s.packed = out.Bytes()
+		return s.packed, nil
+	case Zstd:
+		if s.zstd == nil {
+			w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
+			if err != nil {
+				return nil, err
+			}
+			s.zstd = w
+		}
+		s.packed = s.zstd.EncodeAll(body, s.packed[:0])
+		return s.packed, nil
+	}
+	return body, nil
+}

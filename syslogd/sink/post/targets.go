@@ -1,0 +1,153 @@
+package post
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// targets are the receivers that are known, and which of them is asked first: the one that answered last, so that lines stay in order, and the
+// preferred one again after a while.
+type targets struct {
+	known   []*url.URL
+	current int       // index of the one that is asked first
+	since   time.Time // when that became another than the first
+	until   time.Time // when names are looked up again
+
+	lookup func(ctx context.Context, name string) ([]*net.SRV, error) // nil: DNS
+}
+
+const (
+	returnTime  = 5 * time.Minute // after which the preferred receiver is asked again
+	lookupTime  = time.Minute     // for which the answer to a name is believed
+	lookupLimit = 10 * time.Second
+)
+
+// list returns the receivers in the order in which they are to be asked.
+func (t *targets) list(ctx context.Context, urls []*url.URL, path string) ([]*url.URL, error) {
+	now := time.Now()
+	if t.known == nil || !t.until.IsZero() && now.After(t.until) {
+		if err := t.resolve(ctx, urls, path, now); err != nil && t.known == nil {
+			return nil, err
+		}
+	}
+	if t.current > 0 && now.Sub(t.since) > returnTime {
+		t.current = 0
+	}
+	return slices.Concat(t.known[t.current:], t.known[:t.current]), nil
+}
+
+// resolve makes targets of URLs, which those with "+srv" are as many as there are records of their name.
+func (t *targets) resolve(ctx context.Context, urls []*url.URL, path string, now time.Time) error {
+	var all []*url.URL
+	var problems []error
+	t.until = time.Time{}
+	for _, u := range urls {
+		u := *u
+		if u.Path == "" {
+			u.Path = path
+		}
+		scheme, srv := strings.CutSuffix(u.Scheme, "+srv")
+		if u.Scheme = scheme; !srv {
+			all = append(all, &u)
+			continue
+		}
+		t.until = now.Add(lookupTime)
+		limited, cancel := context.WithTimeout(ctx, lookupLimit)
+		records, err := t.records(limited, u.Host)
+		cancel()
+		if err != nil {
+			problems = append(problems, fmt.Errorf("SRV records of %s: %w", u.Host, err))
+			continue
+		}
+		for _, r := range records { // by priority, and shuffled by weight
+			one := u
+			one.Host = net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port)))
+			all = append(all, &one)
+		}
+	}
+	if len(all) == 0 {
+		return errors.Join(problems...)
+	}
+	// The one that answered last stays first, if it is still there.
+	t.current = max(t.indexIn(all), 0)
+	t.known = all
+	return nil
+}
+
+// indexIn is where the current target is in all, -1 when it is not.
+func (t *targets) indexIn(all []*url.URL) int {
+	if t.current >= len(t.known) {
+		return -1
+	}
+	host := t.known[t.current].Host
+	return slices.IndexFunc(all, func(u *url.URL) bool { return u.Host == host })
+}
+
+func (t *targets) records(ctx context.Context, name string) ([]*net.SRV, error) {
+	if t.lookup != nil {
+		return t.lookup(ctx, name)
+	}
+	_, records, err := net.DefaultResolver.LookupSRV(ctx, "", "", name)
+	if err == nil && len(records) == 0 {
+		err = errors.New("there are none")
+	}
+	return records, err
+}
+
+// answered notes which receiver has answered. The next one is asked first after one that works badly.
+func (t *targets) answered(u *url.URL, well bool) {
+	i := slices.Index(t.known, u)
+	if i < 0 {
+		return
+	}
+	if !well {
+		i = (i + 1) % len(t.known)
+	}
+	if i != t.current {
+		t.current, t.since = i, time.Now()
+	}
+}
+
+// forget has names looked up again, because nobody answers.
+func (t *targets) forget() {
+	if !t.until.IsZero() {
+		t.until = time.Now()
+	}
+}
+
+// newClient makes connections that read the files of TLS again. Redirects are not followed: they would take the secrets along.
+func (s *Sink) newClient() *http.Client {
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	transport := &http.Transport{
+		DialContext: dialer.DialContext, IdleConnTimeout: idleTime, MaxIdleConnsPerHost: 1, DisableCompression: true,
+		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			settings, err := s.TLS.Config(host)
+			if err != nil {
+				return nil, err
+			}
+			raw, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			secure := tls.Client(raw, settings)
+			if err := secure.HandshakeContext(ctx); err != nil {
+				return nil, errors.Join(fmt.Errorf("TLS: %w", err), raw.Close())
+			}
+			return secure, nil
+		},
+	}
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}

@@ -1,0 +1,223 @@
+package syslog_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"lbsyslogd/test/syslog/flood"
+	"lbsyslogd/test/wait"
+)
+
+// A moodyReceiver takes NDJSON, unless it is in one of its moods: it ends connections before or after it has taken lines, stalls, answers 429, 500, 413, and
+// half an answer.
+type moodyReceiver struct {
+	*httptest.Server
+
+	// mu guards the fields below.
+	mu      sync.Mutex
+	random  *rand.Rand
+	numbers []int
+}
+
+func newMoodyReceiver(t *testing.T) *moodyReceiver {
+	r := &moodyReceiver{random: rand.New(rand.NewPCG(7, 8))}
+	ended := make(chan struct{})
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		numbers, err := readNumbers(request.Body)
+		if err != nil {
+			return // syslogd was killed in the middle
+		}
+		r.mu.Lock()
+		mood := r.random.IntN(20)
+		if mood == 3 && len(numbers) <= 300 { // what is smaller is small enough
+			mood = 19
+		}
+		if mood >= 5 {
+			r.numbers = append(r.numbers, numbers...)
+		}
+		r.mu.Unlock()
+		switch mood {
+		case 0, 5:
+			panic(http.ErrAbortHandler)
+		case 1:
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		case 2:
+			w.WriteHeader(http.StatusInternalServerError)
+		case 3:
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		case 4:
+			select {
+			case <-request.Context().Done():
+			case <-ended:
+			}
+		case 6:
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, "half an answer")
+		}
+	}))
+	t.Cleanup(func() {
+		close(ended)
+		r.Close()
+	})
+	return r
+}
+
+func readNumbers(body io.Reader) (numbers []int, err error) {
+	z, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	in := json.NewDecoder(z)
+	for {
+		var record struct{ Text string }
+		if err := in.Decode(&record); err == io.EOF {
+			return numbers, nil
+		} else if err != nil {
+			return nil, err
+		}
+		if n := numberIn([]byte(record.Text)); n >= 0 {
+			numbers = append(numbers, n)
+		}
+	}
+}
+
+// numberIn is the number of a line of flood; -1: it is none.
+func numberIn(text []byte) int {
+	_, rest, found := bytes.Cut(text, []byte("n="))
+	number, _, _ := bytes.Cut(rest, []byte(" "))
+	n, err := strconv.Atoi(string(number))
+	if !found || err != nil {
+		return -1
+	}
+	return n
+}
+
+func (r *moodyReceiver) taken() []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.numbers)
+}
+
+// TestSinkThatMisbehaves kills syslogd three times while lines come, files rotate and the receiver is in its moods. All that is in the files arrives, in
+// order, and what arrives twice is no more than was sent in vain or was under way when syslogd was killed.
+func TestSinkThatMisbehaves(t *testing.T) {
+	r := newMoodyReceiver(t)
+	d := start(t, `
+listen: [udp://127.0.0.1:PORT]
+outputs:
+  - file: DIR/lb.log
+    format: rfc5424
+    rotate: {size: 300kB, keep: 100000, compress: zstd}
+    forward: {to: `+r.URL+`, encoding: ndjson, compress: zstd, timeout: 300ms, backoff: 100ms, batch: {lines: 500, age: 50ms}}
+`)
+	count := 20_000
+	if os.Getenv("LB_LONG") != "" {
+		count = 1_000_000
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		trickleNumbers(t, d.addr(), count)
+	}()
+	again := uint64(0)
+	for range 3 {
+		before := len(r.taken())
+		wait.Until(t, "lines to arrive", func() bool { return len(r.taken()) > before+count/20 })
+		again += d.status().Outputs[0].Forward.Again
+		d.kill()
+		d.run()
+	}
+	<-sent
+	d.do("flush")
+	wait.Until(t, "all lines to be confirmed", func() bool { f := d.status().Outputs[0].Forward; return f.Behind == 0 && f.Error == "" })
+	f := d.status().Outputs[0].Forward
+	if f.Missed != 0 || f.GivenUp != 0 || f.Refused != 0 || f.Sent != f.Confirmed+f.Again {
+		t.Errorf("%+v", f)
+	}
+	d.stop()
+
+	var want []int
+	for _, name := range filesInOrder(t, d.dir) {
+		file, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := plain(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for lines := bufio.NewScanner(in); lines.Scan(); {
+			if n := numberIn(lines.Bytes()); n >= 0 {
+				want = append(want, n)
+			}
+		}
+		file.Close()
+	}
+	got, next := r.taken(), 0
+	for _, n := range got {
+		if next < len(want) && n == want[next] {
+			next++
+		} else if i, seen := slices.BinarySearch(want[:next], n); !seen || want[i] != n {
+			t.Fatalf("after line %d comes line %d", want[max(next-1, 0)], n)
+		}
+	}
+	if next != len(want) || len(want) < count/2 {
+		t.Errorf("%d of %d lines of the files arrived", next, len(want))
+	}
+	// Between the last look at the counters and a kill there may be as much again as a few requests.
+	if twice := len(got) - len(want); uint64(twice) > again+f.Again+3*20*500 {
+		t.Errorf("%d lines came twice, %d were sent in vain", twice, again+f.Again)
+	}
+	t.Logf("%d lines in %d files, %d of them twice, %d sent in vain", len(want), len(filesInOrder(t, d.dir)), len(got)-len(want), again+f.Again)
+}
+
+// trickleNumbers sends numbered lines for some seconds, whether anybody takes them or not.
+func trickleNumbers(t *testing.T, to string, count int) {
+	conn, err := net.Dial("udp", to)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	pace := time.NewTicker(2 * time.Millisecond)
+	defer pace.Stop()
+	text := []byte(nil)
+	for n := range count {
+		if n%max(count/2000, 1) == 0 {
+			<-pace.C
+		}
+		text = append(flood.Line(append(text[:0], "<134>Nov 21 03:04:05 flood[42]: "...), n, 160), '\n')
+		_, _ = conn.Write(text) // while syslogd is away there is nobody
+	}
+}
+
+// filesInOrder are lb.log and what it was before, the oldest first.
+func filesInOrder(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "lb-*.log*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return strings.Compare(strings.TrimSuffix(a, ".zst"), strings.TrimSuffix(b, ".zst"))
+	})
+	return append(names, filepath.Join(dir, "lb.log"))
+}
