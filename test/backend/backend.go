@@ -8,6 +8,7 @@ package backend
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -26,13 +27,41 @@ type Counts struct {
 type Server struct {
 	hub
 	Counts Counts
-	name   string
+	opt    Options
 }
 
+// Options say what a server is. Name and Addr are needed.
+type Options struct {
+	Name string      // in the header X-Backend of every answer
+	Addr string      // "127.0.0.1:0" takes a free port
+	TLS  *tls.Config // nil for plain TCP
+
+	// Meet, if not nil, is called with every request whose head was read, before its answer, from all connections at once; head are its
+	// header lines, valid until Meet returns. The server does what it says, and calls Met when that is done.
+	Meet func(method, path string, head []byte) Deed
+	Met  func(path string, deed Deed, err error)
+}
+
+// Deed is what a server does with a request.
+type Deed int
+
+const (
+	Answer  Deed = iota
+	Garbage      // send what is no HTTP, and end the connection
+	Cut          // end the connection without an answer
+	Unasked      // answer, then send another answer that nobody asked for
+)
+
+// unasked is the answer that nobody asked for.
+const unasked = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnobody's\n"
+
 // Start listens on addr ("127.0.0.1:0" takes a free port) and serves until Close. Every answer carries name in the header X-Backend.
-func Start(name, addr string) (*Server, error) {
-	s := &Server{name: name}
-	if err := s.open(addr, s.serve); err != nil {
+func Start(name, addr string) (*Server, error) { return StartWith(Options{Name: name, Addr: addr}) }
+
+// StartWith is Start with all options.
+func StartWith(opt Options) (*Server, error) {
+	s := &Server{opt: opt}
+	if err := s.open(opt.Addr, s.serve); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -40,8 +69,12 @@ func Start(name, addr string) (*Server, error) {
 
 func (s *Server) serve(c net.Conn) {
 	s.Counts.Connections.Add(1)
+	if s.opt.TLS != nil {
+		c = tls.Server(c, s.opt.TLS)
+		defer c.Close()
+	}
 	x := &exchange{
-		name: s.name,
+		name: s.opt.Name,
 		conn: c,
 		quit: s.quit,
 		r:    bufio.NewReaderSize(c, 16<<10),
@@ -61,10 +94,7 @@ func (s *Server) serve(c net.Conn) {
 			return
 		}
 		s.Counts.Requests.Add(1)
-		err = x.answer()
-		if err == nil && x.r.Buffered() == 0 { // pipelined requests share one write
-			err = x.w.Flush()
-		}
+		err = s.obey(x)
 		switch {
 		case errors.Is(err, errMalformed):
 			s.Counts.Malformed.Add(1)
@@ -76,4 +106,33 @@ func (s *Server) serve(c net.Conn) {
 			return
 		}
 	}
+}
+
+// obey does with a request what Meet says.
+func (s *Server) obey(x *exchange) error {
+	deed := Answer
+	if s.opt.Meet != nil {
+		deed = s.opt.Meet(x.req.method, x.req.path, x.req.head)
+	}
+	var err error
+	switch deed {
+	case Garbage:
+		x.last = true
+		x.w.WriteString("SSH-2.0-OpenSSH_9.2\r\n")
+		err = x.w.Flush()
+	case Cut:
+		x.last = true
+	default:
+		err = x.answer()
+		if deed == Unasked {
+			x.w.WriteString(unasked)
+		}
+		if err == nil && x.r.Buffered() == 0 { // pipelined requests share one write
+			err = x.w.Flush()
+		}
+	}
+	if s.opt.Met != nil {
+		s.opt.Met(x.req.path, deed, err)
+	}
+	return err
 }

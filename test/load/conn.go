@@ -12,22 +12,24 @@ import (
 	"lbsyslogd/test/backend"
 )
 
-// conn sends requests one after the other. Owned by its goroutine.
+// conn sends requests one after the other, or a few at a time. Owned by its goroutine.
 type conn struct {
 	load *Load
 	nc   net.Conn // nil when the next request needs a new one
 	sent int      // requests on nc
 
+	dialled  time.Time // when nc was begun
 	deadline time.Time // what nc's is set to
-	out      []byte    // the request
+	numbers  []int     // of the requests that are sent together
+	out      []byte    // these requests
 	path     []byte
-	body     []byte // what is posted
-	want     []byte // the body the answer must have
+	body     []byte   // what is posted
+	wants    [][]byte // the bodies the answers must have
 	in       response
 }
 
 func newConn(l *Load) *conn {
-	c := &conn{load: l}
+	c := &conn{load: l, wants: make([][]byte, l.opt.Pipeline)}
 	for i := range l.opt.BodySize {
 		c.body = append(c.body, backend.Pattern(i))
 	}
@@ -37,22 +39,47 @@ func newConn(l *Load) *conn {
 func (c *conn) run(ctx context.Context) {
 	defer c.close()
 	for {
-		n, ok := c.load.draw(ctx)
-		if !ok {
+		c.numbers = c.numbers[:0]
+		for len(c.numbers) < c.load.opt.Pipeline {
+			n, ok := c.load.draw(ctx)
+			if !ok {
+				break
+			}
+			c.numbers = append(c.numbers, n)
+		}
+		if len(c.numbers) == 0 {
 			return
 		}
 		start := time.Now()
-		err := c.request(n, start)
-		if err != nil {
-			c.close() // what state it is in nobody knows
+		err := c.send(start)
+		for i, n := range c.numbers {
+			if err == nil {
+				err = c.in.read(c.nc, c.wants[i])
+			}
+			c.done(n, err, start)
 		}
-		c.load.tally.add(n, err, time.Since(start))
+		if err != nil || c.in.close || c.last() {
+			c.close() // after an error, what state it is in nobody knows
+		}
 	}
 }
 
-// request sends request n and reads its answer.
-func (c *conn) request(n int, now time.Time) error {
+// done notes what became of request n.
+func (c *conn) done(n int, err error, start time.Time) {
+	end := time.Now()
+	o := c.load.tally.add(n, err, end.Sub(start))
+	if c.load.opt.Each == nil {
+		return
+	}
+	r := Request{Number: n, Outcome: o, Status: c.in.status, Err: err, Dialled: c.dialled, Begun: start, Ended: end}
+	c.load.opt.Each(r)
+}
+
+// send sends the requests of c.numbers.
+func (c *conn) send(now time.Time) error {
+	c.in.status = 0 // should no answer come
 	if c.nc == nil {
+		c.dialled = now
 		if err := c.dial(); err != nil {
 			return err
 		}
@@ -65,20 +92,17 @@ func (c *conn) request(n int, now time.Time) error {
 		}
 		c.deadline = d
 	}
-	c.sent++
-	last := opt.PerConn > 0 && c.sent >= opt.PerConn
-	c.compose(n, last)
-	if _, err := c.nc.Write(c.out); err != nil {
-		return err
+	c.sent += len(c.numbers)
+	c.out = c.out[:0]
+	for i, n := range c.numbers {
+		c.wants[i] = c.compose(c.wants[i][:0], n, c.last() && i == len(c.numbers)-1)
 	}
-	if err := c.in.read(c.nc, c.want); err != nil {
-		return err
-	}
-	if last || c.in.close {
-		c.close()
-	}
-	return nil
+	_, err := c.nc.Write(c.out)
+	return err
 }
+
+// last reports whether the connection has carried as many requests as it may.
+func (c *conn) last() bool { return c.load.opt.PerConn > 0 && c.sent >= c.load.opt.PerConn }
 
 func (c *conn) dial() error {
 	nc, err := net.DialTimeout("tcp", c.load.opt.Addr, c.load.opt.Timeout)
@@ -107,14 +131,14 @@ func (c *conn) close() {
 	}
 }
 
-// compose builds request n and the body its answer must have.
-func (c *conn) compose(n int, last bool) {
+// compose appends request n to c.out, and the body its answer must have to want.
+func (c *conn) compose(want []byte, n int, last bool) []byte {
 	opt := &c.load.opt
 	c.path = append(append(append(c.path[:0], "/r/"...), opt.Run...), '/')
 	c.path = strconv.AppendInt(c.path, int64(n), 10)
 	post := opt.PostEach > 0 && n%opt.PostEach == 0
 
-	b := c.out[:0]
+	b := c.out
 	if post {
 		b = append(b, "POST "...)
 	} else {
@@ -125,17 +149,29 @@ func (c *conn) compose(n int, last bool) {
 	if last {
 		b = append(b, "Connection: close\r\n"...)
 	}
-	c.want = c.want[:0]
-	if post {
-		// The number is part of the body, so that no two bodies have the same sum.
-		copy(c.body, strconv.AppendInt(c.want, int64(n), 10))
+	if !post {
+		c.out = append(b, "\r\n"...)
+		return backend.AppendSmall(want, string(c.path), 0, 0)
+	}
+	// The number is part of the body, so that no two bodies have the same sum.
+	copy(c.body, strconv.AppendInt(c.path[len(c.path):], int64(n), 10))
+	if opt.Chunked {
+		c.out = appendChunks(append(b, "Transfer-Encoding: chunked\r\n\r\n"...), c.body)
+	} else {
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, int64(len(c.body)), 10)
-		b = append(append(b, "\r\n\r\n"...), c.body...)
-		c.want = backend.AppendSmall(c.want, string(c.path), crc32.ChecksumIEEE(c.body), int64(len(c.body)))
-	} else {
-		b = append(b, "\r\n"...)
-		c.want = backend.AppendSmall(c.want, string(c.path), 0, 0)
+		c.out = append(append(b, "\r\n\r\n"...), c.body...)
 	}
-	c.out = b
+	return backend.AppendSmall(want, string(c.path), crc32.ChecksumIEEE(c.body), int64(len(c.body)))
+}
+
+// appendChunks appends body in chunks of odd sizes.
+func appendChunks(b, body []byte) []byte {
+	for size := 1; len(body) > 0; size = size*3 + 1 {
+		n := min(size, len(body))
+		b = strconv.AppendInt(b, int64(n), 16)
+		b = append(append(append(b, "\r\n"...), body[:n]...), "\r\n"...)
+		body = body[n:]
+	}
+	return append(b, "0\r\n\r\n"...)
 }

@@ -26,8 +26,24 @@ type Options struct {
 	Rate     int           // requests a second over all connections; 0 means as fast as answers come
 	PostEach int           // every PostEach-th request posts a body; 0 means none does
 	BodySize int           // of a posted body, bytes; 0 means 1000
+	Chunked  bool          // a posted body is sent in chunks
+	Pipeline int           // requests that are sent together, before the first answer is read; 0 means 1
 	Timeout  time.Duration // for a connection to be made, and for an answer; 0 means 30 s
 	TLS      *tls.Config   // nil for plain TCP
+
+	// Each, if not nil, is called with every request when its outcome is known, from all connections at once.
+	Each func(Request)
+}
+
+// Request is what became of one request.
+type Request struct {
+	Number  int
+	Outcome Outcome
+	Status  int // of the answer; 0 if none came
+	Err     error
+	Dialled time.Time // when its connection was begun
+	Begun   time.Time
+	Ended   time.Time
 }
 
 // Load is one run.
@@ -40,7 +56,7 @@ type Load struct {
 
 // New prepares a run. The caller must call Run exactly once.
 func New(opt Options) *Load {
-	opt.Conns = max(opt.Conns, 1)
+	opt.Conns, opt.Pipeline = max(opt.Conns, 1), max(opt.Pipeline, 1)
 	if opt.BodySize == 0 {
 		opt.BodySize = 1000
 	}

@@ -37,6 +37,8 @@ func TestEveryNumberIsSentOnce(t *testing.T) {
 	run(Options{Requests: 1000, Conns: 20, PostEach: 3, BodySize: 5000})
 	run(Options{Requests: 300, Conns: 20, PerConn: 1, PostEach: 2})
 	run(Options{Requests: 100, Conns: 3, PerConn: 7, Rate: 2000})
+	run(Options{Requests: 300, Conns: 3, PostEach: 2, BodySize: 5000, Chunked: true})
+	run(Options{Requests: 301, Conns: 3, PerConn: 7, PostEach: 2, Chunked: true, Pipeline: 4})
 	if n := b.Counts.Malformed.Load() + b.Counts.Aborted.Load(); n != 0 {
 		t.Errorf("the backend saw %d malformed or aborted requests", n)
 	}
@@ -124,10 +126,10 @@ func FuzzResponse(f *testing.F) {
 		}
 		a, errA := read(strings.NewReader(text))
 		b, errB := read(iotest.OneByteReader(strings.NewReader(text)))
-		if classify(errA) != classify(errB) || a.close != b.close || string(a.body) != string(b.body) {
+		if Classify(errA) != Classify(errB) || a.close != b.close || string(a.body) != string(b.body) {
 			t.Errorf("whole: %v %v %q\nbyte by byte: %v %v %q", errA, a.close, a.body, errB, b.close, b.body)
 		}
-		if errA != nil && classify(errA) == OtherError && !errors.Is(errA, io.ErrNoProgress) {
+		if errA != nil && Classify(errA) == OtherError && !errors.Is(errA, io.ErrNoProgress) {
 			t.Errorf("no outcome for %v", errA)
 		}
 	})

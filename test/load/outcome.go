@@ -36,14 +36,21 @@ func (o Outcome) String() string {
 	return [outcomes]string{"ok", "refused", "reset", "early close", "timeout", "bad status", "wrong body", "bad response", "other error"}[o]
 }
 
+// StatusError is an answer with another status than was wanted.
+type StatusError int
+
+func (e StatusError) Error() string { return fmt.Sprintf("%v: %d", errBadStatus, int(e)) }
+
+func (e StatusError) Is(target error) bool { return target == errBadStatus }
+
 var (
 	errBadStatus   = errors.New("status is not 200")
 	errWrongBody   = errors.New("the body is not this request's")
 	errBadResponse = errors.New("not an HTTP response")
 )
 
-// classify tells which outcome err stands for.
-func classify(err error) Outcome {
+// Classify tells which outcome err stands for.
+func Classify(err error) Outcome {
 	var ne net.Error
 	switch {
 	case err == nil:
@@ -126,15 +133,15 @@ type tally struct {
 	failures []Failure
 }
 
-func (t *tally) add(number int, err error, took time.Duration) {
-	o := classify(err)
+func (t *tally) add(number int, err error, took time.Duration) Outcome {
+	o := Classify(err)
 	t.counts[o].Add(1)
 	if o == OK {
 		t.times[bucket(took)].Add(1)
 		for {
 			old := t.max.Load()
 			if int64(took) <= old || t.max.CompareAndSwap(old, int64(took)) {
-				return
+				return o
 			}
 		}
 	}
@@ -143,6 +150,7 @@ func (t *tally) add(number int, err error, took time.Duration) {
 	if len(t.failures) < keptFailures {
 		t.failures = append(t.failures, Failure{number, o, err})
 	}
+	return o
 }
 
 func (t *tally) result(elapsed time.Duration) Result {

@@ -13,6 +13,8 @@ type response struct {
 	r, w  int  // buf[r:w] has been read and not used
 	close bool // the answer was the last on its connection
 	body  []byte
+
+	status int // of the last answer whose first line came
 }
 
 // reset forgets what a former connection left.
@@ -25,6 +27,7 @@ func (p *response) reset() {
 
 // read reads one answer from src: nil if it is a 200 whose body is want.
 func (p *response) read(src io.Reader, want []byte) error {
+	p.status = 0
 	line, err := p.line(src)
 	if err != nil {
 		return err
@@ -33,8 +36,9 @@ func (p *response) read(src io.Reader, want []byte) error {
 		return fmt.Errorf("%w: %q", errBadResponse, line)
 	}
 	p.close = line[7] == '0'
-	ok := string(line[9:12]) == "200"
-	status := string(line[9:12])
+	if p.status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return fmt.Errorf("%w: %q", errBadResponse, line)
+	}
 
 	length := -1
 	chunked := false
@@ -75,8 +79,8 @@ func (p *response) read(src io.Reader, want []byte) error {
 	if err != nil {
 		return unexpected(err)
 	}
-	if !ok {
-		return fmt.Errorf("%w: %s", errBadStatus, status)
+	if p.status != 200 {
+		return StatusError(p.status)
 	}
 	if !bytes.Equal(p.body, want) {
 		return fmt.Errorf("%w: got %d bytes %.60q, want %d bytes %.60q", errWrongBody, len(p.body), p.body, len(want), want)

@@ -16,10 +16,72 @@ import (
 // WriteCertificate writes a self-signed certificate for names, followed by its key, to path: the file that `bind ... ssl crt` wants.
 // A name that is an IP address becomes an address of the certificate. The pool trusts it.
 func WriteCertificate(path string, names ...string) (*x509.CertPool, error) {
+	return (&Authority{}).write(path, names)
+}
+
+// Authority signs certificates. NewAuthority makes one.
+type Authority struct {
+	Pool *x509.CertPool // trusts all that it signs
+
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+// NewAuthority makes an authority with a key of its own.
+func NewAuthority() (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
+	template := certificateFor([]string{"Authority of tests"})
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(certificate)
+	return &Authority{Pool: pool, certificate: certificate, key: key}, nil
+}
+
+// Write is WriteCertificate for a certificate that the authority signs, with a key of its own each time. A file that was there is replaced at once.
+func (a *Authority) Write(path string, names ...string) error {
+	if _, err := a.write(path+".new", names); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+func (a *Authority) write(path string, names []string) (*x509.CertPool, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := certificateFor(names)
+	parent, signer := &template, key
+	if a.key != nil {
+		template.IsCA = false
+		parent, signer = a.certificate, a.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, parent, &key.PublicKey, signer)
+	if err != nil {
+		return nil, err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(certPEM)
+	return pool, os.WriteFile(path, append(certPEM, keyPEM...), 0o600)
+}
+
+func certificateFor(names []string) x509.Certificate {
 	template := x509.Certificate{
 		SerialNumber:          big.NewInt(time.Now().UnixNano()),
 		Subject:               pkix.Name{CommonName: names[0]},
@@ -37,17 +99,5 @@ func WriteCertificate(path string, names ...string) (*x509.CertPool, error) {
 			template.DNSNames = append(template.DNSNames, name)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
-	if err != nil {
-		return nil, err
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(certPEM)
-	return pool, os.WriteFile(path, append(certPEM, keyPEM...), 0o600)
+	return template
 }

@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -19,6 +21,10 @@ type LB struct {
 	Config string // the configuration file
 	Master string // the master's socket
 	Stats  string // where the configuration should put the stats socket
+
+	// Said is a file to which masters and workers append what they print; nil keeps it in memory, up to the master's end. With it, workers may
+	// outlive their master for long.
+	Said *os.File
 
 	program, mode string
 	pidfile       string
@@ -39,11 +45,21 @@ func (b *LB) Start(ctx context.Context, program, mode, config string) error {
 	if err := b.Configure(config); err != nil {
 		return err
 	}
-	p, err := Start(program, mode, "-f", b.Config, "-p", b.pidfile, "-S", b.Master)
+	b.program, b.mode = program, mode
+	return b.begin(ctx)
+}
+
+// begin starts a master and waits until it serves.
+func (b *LB) begin(ctx context.Context, more ...string) error {
+	cmd := exec.Command(b.program, append([]string{b.mode, "-f", b.Config, "-p", b.pidfile, "-S", b.Master}, more...)...)
+	if b.Said != nil {
+		cmd.Stdout = b.Said
+	}
+	p, err := StartCommand(cmd)
 	if err != nil {
 		return err
 	}
-	b.Process, b.program, b.mode = p, program, mode
+	b.Process = p
 	return b.ready(ctx, p)
 }
 
@@ -51,12 +67,7 @@ func (b *LB) Start(ctx context.Context, program, mode, config string) error {
 // old one has left.
 func (b *LB) Replace(ctx context.Context) error {
 	old := b.Process
-	p, err := Start(b.program, b.mode, "-f", b.Config, "-p", b.pidfile, "-S", b.Master, "-sf", strconv.Itoa(old.PID))
-	if err != nil {
-		return err
-	}
-	b.Process = p
-	if err := b.ready(ctx, p); err != nil {
+	if err := b.begin(ctx, "-sf", strconv.Itoa(old.PID)); err != nil {
 		return err
 	}
 	return Until(ctx, "the old balancer to leave", func() bool { return !old.Running() })
@@ -73,12 +84,17 @@ func (b *LB) Restart(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	p, err := Start(b.program, b.mode, "-f", b.Config, "-p", b.pidfile, "-S", b.Master)
-	if err != nil {
+	return b.begin(ctx)
+}
+
+// Revive kills the master alone and starts another one, which finds the workers.
+func (b *LB) Revive(ctx context.Context) error {
+	old := b.Process
+	if err := old.Signal(syscall.SIGKILL); err != nil {
 		return err
 	}
-	b.Process = p
-	return b.ready(ctx, p)
+	<-old.Done()
+	return b.begin(ctx)
 }
 
 // Upgrade runs `lb upgrade` and returns what it said.

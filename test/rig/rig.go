@@ -92,9 +92,17 @@ type Process struct {
 
 // Start starts a program in a process group of its own; what it prints is kept.
 func Start(name string, args ...string) (*Process, error) {
-	p := &Process{name: filepath.Base(name), done: make(chan struct{})}
-	cmd := exec.Command(name, args...)
-	cmd.Stdout, cmd.Stderr = &p.out, &p.out
+	return StartCommand(exec.Command(name, args...))
+}
+
+// StartCommand is Start for a command that somebody has prepared. What it prints is kept unless its Stdout is set: to a file, if its children are to
+// print there after it has ended.
+func StartCommand(cmd *exec.Cmd) (*Process, error) {
+	p := &Process{name: filepath.Base(cmd.Path), done: make(chan struct{})}
+	if cmd.Stdout == nil {
+		cmd.Stdout = &p.out
+	}
+	cmd.Stderr = cmd.Stdout
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	cmd.WaitDelay = 2 * time.Second // a child of the program may hold its output open
 	started := make(chan error)

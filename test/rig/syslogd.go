@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"lbsyslogd/syslogd/control"
@@ -22,23 +24,67 @@ type Syslogd struct {
 	Control string // the control socket
 	UDP     string // host:port
 	Unix    string // the datagram socket
+	Config  string // the configuration file
 
 	program string
+	held    *os.File // the UDP socket, if Hold was called
+}
+
+// SyslogdIn names the files of a syslogd that lives in dir, and picks its port, before it is started: the configuration's text needs them.
+func SyslogdIn(dir, host string) (*Syslogd, error) {
+	ports, err := FreePorts(host, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &Syslogd{
+		Log:     filepath.Join(dir, "log", "lb.log"),
+		Control: filepath.Join(dir, "syslogd.sock"),
+		UDP:     fmt.Sprintf("%s:%d", host, ports[0]),
+		Unix:    filepath.Join(dir, "log.sock"),
+		Config:  filepath.Join(dir, "syslogd.yaml"),
+	}, nil
+}
+
+// Hold opens the UDP socket and keeps it over the daemon's deaths, as systemd does.
+func (s *Syslogd) Hold() error {
+	pc, err := net.ListenPacket("udp", s.UDP)
+	if err != nil {
+		return err
+	}
+	defer pc.Close()
+	s.held, err = pc.(*net.UDPConn).File()
+	return err
+}
+
+// Start starts the daemon with the configuration in s.Config, once more if it has ended. It returns when the control socket answers.
+func (s *Syslogd) Start(ctx context.Context, program string) (err error) {
+	cmd := exec.Command(program, "-f", s.Config)
+	if s.held != nil {
+		// systemd's protocol wants the daemon's pid, which only the process itself knows before it becomes the daemon.
+		cmd = exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", program, "-f", s.Config)
+		cmd.ExtraFiles = []*os.File{s.held}
+	}
+	s.program = program
+	if s.Process, err = StartCommand(cmd); err != nil {
+		return err
+	}
+	s.name = filepath.Base(program) // not the shell's
+	err = s.await(ctx, "syslogd's control socket", func() bool {
+		_, err := s.Status(ctx)
+		return err == nil
+	})
+	if err != nil {
+		return errors.Join(err, s.Stop())
+	}
+	return nil
 }
 
 // StartSyslogd starts syslogd with its files in dir and one output, dir/log/lb.log, rotated by rotate (a YAML flow mapping; "" for
 // syslogd's defaults). It returns when the control socket answers.
 func StartSyslogd(ctx context.Context, program, dir, host, rotate string) (*Syslogd, error) {
-	ports, err := FreePorts(host, 1)
+	s, err := SyslogdIn(dir, host)
 	if err != nil {
 		return nil, err
-	}
-	s := &Syslogd{
-		Log:     filepath.Join(dir, "log", "lb.log"),
-		Control: filepath.Join(dir, "syslogd.sock"),
-		UDP:     fmt.Sprintf("%s:%d", host, ports[0]),
-		Unix:    filepath.Join(dir, "log.sock"),
-		program: program,
 	}
 	if err := os.MkdirAll(filepath.Dir(s.Log), 0o755); err != nil {
 		return nil, err
@@ -47,21 +93,10 @@ func StartSyslogd(ctx context.Context, program, dir, host, rotate string) (*Sysl
 	if rotate != "" {
 		text += "    rotate: " + rotate + "\n"
 	}
-	config := filepath.Join(dir, "syslogd.yaml")
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	if s.Process, err = Start(program, "-f", config); err != nil {
-		return nil, err
-	}
-	err = s.await(ctx, "syslogd's control socket", func() bool {
-		_, err := s.Status(ctx)
-		return err == nil
-	})
-	if err != nil {
-		return nil, errors.Join(err, s.Stop())
-	}
-	return s, nil
+	return s, s.Start(ctx, program)
 }
 
 // Status asks the daemon for its counters.

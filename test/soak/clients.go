@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"math"
+	"sync"
+
+	"lbsyslogd/test/load"
+)
+
+// kind is one kind of client.
+type kind struct {
+	name  string
+	share int // of the requests, in percent; of tunnels, that many a second
+	run   func(s *site, ctx context.Context, r *run, rate int)
+
+	tunnel bool
+}
+
+// plainTunnel is the kind whose sessions have no request.
+const plainTunnel = "tcp"
+
+// kinds is never written to.
+var kinds = []kind{
+	{name: "kept", share: 40, run: loaded(load.Options{Conns: 20, PostEach: 5})},
+	{name: "new", share: 5, run: loaded(load.Options{Conns: 8, PerConn: 1, PostEach: 7})},
+	{name: "some", share: 10, run: loaded(load.Options{Conns: 10, PerConn: 20, PostEach: 3, BodySize: 20_000})},
+	{name: "chunked", share: 5, run: loaded(load.Options{Conns: 5, PostEach: 1, BodySize: 8000, Chunked: true})},
+	{name: "pipelined", share: 15, run: loaded(load.Options{Conns: 5, PostEach: 6, Pipeline: 5})},
+	{name: "tls", share: 15, run: loaded(load.Options{Conns: 10, PerConn: 200, PostEach: 4, TLS: &tls.Config{}})},
+	{name: "h2", share: 7, run: overH2(h2Options{conns: 6, streams: 5, postEach: 4, bodySize: 3000, secure: true})},
+	{name: "h2c", share: 3, run: overH2(h2Options{conns: 3, streams: 3, perConn: 90, postEach: 2, bodySize: 9000})},
+	{name: "ws", share: 3, tunnel: true, run: tunnelled(tunnelOptions{conns: 10, upgrade: true})},
+	{name: "wss", share: 2, tunnel: true, run: tunnelled(tunnelOptions{conns: 6, upgrade: true, secure: true})},
+	{name: plainTunnel, share: 4, tunnel: true, run: tunnelled(tunnelOptions{conns: 12})},
+}
+
+// loaded is a client of test/load.
+func loaded(opt load.Options) func(*site, context.Context, *run, int) {
+	return func(s *site, ctx context.Context, r *run, rate int) {
+		opt := opt
+		opt.Addr, opt.Run, opt.Rate, opt.Requests = s.http, r.name, rate, math.MaxInt
+		if opt.TLS != nil {
+			opt.Addr, opt.TLS = s.https, &tls.Config{RootCAs: s.trust(), ServerName: "localhost"}
+		}
+		opt.Each = func(q load.Request) { r.note(s.epoch, q) }
+		load.New(opt).Run(ctx)
+	}
+}
+
+// send runs all clients until ctx ends, and returns when each request has its outcome.
+func (s *site) send(ctx context.Context, runs []*run, rate int) {
+	var all sync.WaitGroup
+	for i, k := range kinds {
+		rate := max(rate*k.share/100, 1)
+		if k.tunnel {
+			rate = k.share
+		}
+		all.Go(func() { k.run(s, ctx, runs[i], rate) })
+	}
+	all.Wait()
+}
+
+// newRuns are the runs of a round, one for each kind.
+func newRuns(round int) []*run {
+	var list []*run
+	for _, k := range kinds {
+		list = append(list, &run{name: fmt.Sprintf("%s-%d", k.name, round), round: round, tunnel: k.tunnel, plain: k.name == plainTunnel})
+	}
+	return list
+}

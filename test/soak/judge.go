@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"lbsyslogd/test/load"
+)
+
+// window is the time in which a deed was done, and what it may cost.
+type window struct {
+	fault  *fault
+	begin  time.Duration
+	cut    time.Duration // when what it breaks was broken
+	end    time.Duration
+	server string // whom it happened to
+}
+
+// slack is by how much the clocks of those who write books may differ: each looks at its own moment, and all wait for busy processors.
+const slack = 1500 * time.Millisecond
+
+// judge compares the books of one round.
+type judge struct {
+	windows []window
+	// excused counts the differences that each fault was permitted, by what they are.
+	excused map[string]int
+	// problems are those that no fault explains: the first few of count.
+	problems []problem
+	count    int
+}
+
+// problem is a difference that nothing permits.
+type problem struct {
+	path string // "" if it is about no request
+	text string
+}
+
+func (p problem) String() string {
+	if p.path == "" {
+		return p.text
+	}
+	return p.path + ": " + p.text
+}
+
+func (j *judge) complain(path, format string, args ...any) {
+	if j.count++; len(j.problems) < kept {
+		j.problems = append(j.problems, problem{path, fmt.Sprintf(format, args...)})
+	}
+}
+
+// excuse looks for a window that ok accepts, and counts what it is used for.
+func (j *judge) excuse(what string, ok func(w window) bool) bool {
+	for _, w := range j.windows {
+		if ok(w) {
+			j.excused[w.fault.name+": "+what]++
+			return true
+		}
+	}
+	return false
+}
+
+// run compares the three books about one run.
+func (j *judge) run(r *run) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.served) > len(r.asked) {
+		j.complain("", "run %s: servers have seen request %d, which was not sent", r.name, len(r.served)-1)
+	}
+	for n := range r.asked {
+		var s served
+		if n < len(r.served) {
+			s = r.served[n]
+		}
+		j.request(r, fmt.Sprintf("/r/%s/%d", r.name, n), r.asked[n], s, r.logged[n])
+	}
+}
+
+// quiet is the state of what ended well.
+var quiet = [4]byte{'-', '-', '-', '-'}
+
+// request compares what the three books say of one request.
+func (j *judge) request(r *run, path string, a asked, s served, l logged) {
+	var wrong string
+	switch {
+	case !a.known:
+		wrong = "the client has no outcome"
+	case s.foreign:
+		wrong = "a server has seen it with a header of another run"
+	case a.server != "" && l.server != "" && a.server != l.server:
+		wrong = "the answer is of another server (" + a.server + ") than its line says"
+	case s.seen > 0 && s.rules != 1:
+		wrong = fmt.Sprintf("the rule ran %d times", s.rules)
+	case a.outcome == load.OK && r.plain:
+		wrong = j.line(a, l, func() bool { return l.state == quiet && l.bytes == a.bytes }, "a tunnel")
+	case a.outcome == load.OK:
+		wrong = j.answered(a, s, l)
+	case a.outcome == load.BadStatus:
+		wrong = j.refused(a, s, l)
+	case a.outcome == load.Reset, a.outcome == load.EarlyClose, a.outcome == load.Refused:
+		wrong = j.broken(a, s, l)
+	default:
+		wrong = "nothing permits this"
+	}
+	if wrong != "" {
+		j.complain(path, "%s. Client: %v %d %q, %v to %v on a connection of %v. Servers: %+v. Log: %d lines, %d %s %s retries %d", wrong, a.outcome, a.status, a.err,
+			a.begun.Round(time.Millisecond), a.ended.Round(time.Millisecond), a.dialled.Round(time.Millisecond), s, l.lines, l.status, l.state, l.server, l.retries)
+	}
+}
+
+// answered is about a request whose answer was right.
+func (j *judge) answered(a asked, s served, l logged) string {
+	switch {
+	case s.answered == 0:
+		return "no server has answered it"
+	case s.answered > 1:
+		return "servers have answered it more than once"
+	case s.seen > 1 && int(s.seen-s.answered) > int(l.retries):
+		return "servers have seen it more often than lb says it tried"
+	case s.seen > 1 && !j.excuse("tried again", func(w window) bool { return w.fault.permits.server && w.meets(a) }):
+		return "servers have seen it more than once"
+	}
+	return j.line(a, l, func() bool { return l.status == a.status && l.state == quiet && (a.bytes == 0 || a.bytes == l.bytes) }, "an answered request")
+}
+
+// line wants one line that fits.
+func (j *judge) line(a asked, l logged, fits func() bool, what string) string {
+	switch {
+	case l.lines > 1:
+		return "more than one line"
+	case l.lines == 0:
+		if j.excuse("no line", func(w window) bool { return w.fault.permits.lines && w.ends(a) }) {
+			return ""
+		}
+		return "no line for " + what
+	case fits():
+		return ""
+	case l.state[0] == 'X' && j.excuse("a line of a killed worker", func(w window) bool { return w.fault.permits.breaks && w.meets(a) }):
+		return ""
+	}
+	return "the line of " + what + " does not fit"
+}
+
+// refused is about an answer with another status.
+func (j *judge) refused(a asked, s served, l logged) string {
+	fits := func() bool {
+		return l.status == a.status && (l.state[0] == 'S' || l.state[0] == 'P' || l.state[0] == 's')
+	}
+	switch {
+	case a.status != 502 && a.status != 503 && a.status != 504:
+		return "a status that no server's trouble explains"
+	case s.answered > 0:
+		return "a server has answered it"
+	case s.garbage+s.cut > 0: // the server's own book explains it
+	case !j.excuse("refused", func(w window) bool { return w.fault.permits.server && w.meets(a) && w.server == l.server }):
+		return "no server's trouble explains it"
+	}
+	return j.line(a, l, fits, "a refused request")
+}
+
+// broken is about a connection that ended before the answer had come.
+func (j *judge) broken(a asked, s served, l logged) string {
+	byServer := func(w window) bool {
+		return w.fault.permits.server && w.meets(a) && w.server == l.server && l.state[0] == 'S'
+	}
+	byWorker := func(w window) bool { return w.fault.permits.breaks && w.open(a) }
+	switch {
+	case j.excuse("broken", byServer):
+	case !j.excuse("broken", byWorker):
+		return "nothing permits that its connection ended"
+	case l.lines == 0 && s.seen == 0:
+		return "" // nobody had read it
+	}
+	return j.line(a, l, func() bool { return l.lines == 1 }, "a request that a server has seen")
+}
+
+// meets reports whether the request was on its way in the window.
+func (w window) meets(a asked) bool { return a.begun <= w.end+slack && a.ended >= w.begin-slack }
+
+// ends reports whether the request ended when its line could be lost.
+func (w window) ends(a asked) bool { return a.ended <= w.end+slack && a.ended >= w.begin-slack }
+
+// open reports whether the request's connection was there in the window, and was used afterwards.
+func (w window) open(a asked) bool { return a.dialled <= w.cut && a.ended >= w.begin }
+
+// command judges a command that failed.
+func (j *judge) command(c command) {
+	if !j.excuse("failed command of "+hands[c.hand].name, func(w window) bool {
+		return slices.Contains(w.fault.permits.commands, c.hand) && c.begin <= w.end && c.end >= w.begin
+	}) {
+		j.complain("", "%s at %v: %v", c.name, c.begin.Round(time.Millisecond), c.err)
+	}
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"lbsyslogd/test/rig"
+)
+
+// options are the command line.
+type options struct {
+	programs rig.Programs
+	other    string // another build of lb
+	only     string // the deeds to draw from, separated by commas; "" for all
+	seed     uint64
+	length   time.Duration // of the whole
+	round    time.Duration // of one round
+	rate     int
+	keep     string // a directory for case files
+	replay   string // a case file
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var opt options
+	flag.StringVar(&opt.programs.LB, "lb", "", "lb's program; without it, both are built")
+	flag.StringVar(&opt.other, "other", "", "another build of lb, for upgrades")
+	flag.StringVar(&opt.programs.Syslogd, "syslogd", "", "syslogd's program")
+	flag.Uint64Var(&opt.seed, "seed", 0, "of the schedules; 0 draws one")
+	flag.DurationVar(&opt.length, "for", 2*time.Minute, "how long")
+	flag.DurationVar(&opt.round, "round", 20*time.Second, "the length of a round: the books are compared after each")
+	flag.IntVar(&opt.rate, "rate", 6000, "requests a second")
+	flag.StringVar(&opt.keep, "keep", "soak-cases", "directory for what is found")
+	flag.StringVar(&opt.replay, "case", "", "play the round in this case file")
+	flag.StringVar(&opt.only, "only", "", "draw from these deeds alone, separated by commas")
+	flag.Parse()
+	if err := opt.run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+		os.Exit(1)
+	}
+}
+
+func (opt options) run(ctx context.Context) error {
+	if opt.seed == 0 {
+		opt.seed = rand.Uint64() >> 32
+	}
+	if opt.programs.LB == "" {
+		dir, err := os.MkdirTemp("", "soak-bin-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if err := opt.build(dir, builder{}); err != nil {
+			return err
+		}
+	}
+	sum, err := opt.soak(ctx)
+	fmt.Print(sum)
+	return err
+}
+
+// build builds the daemons, and the other build of lb, which differs in its version alone.
+func (opt *options) build(dir string, b builder) (err error) {
+	other := filepath.Join(dir, "other")
+	if err := os.Mkdir(other, 0o700); err != nil {
+		return err
+	}
+	if opt.programs, err = b.build(dir); err != nil {
+		return err
+	}
+	b.version = "0.0.1-other"
+	programs, err := b.build(other)
+	opt.other = programs.LB
+	return err
+}
+
+// allowed reports whether a deed may be drawn.
+func (opt options) allowed(f *fault) bool {
+	return opt.only == "" || slices.Contains(strings.Split(opt.only, ","), f.name)
+}
+
+// soak plays rounds until the time is over or one fails.
+func (opt options) soak(ctx context.Context) (sum summary, err error) {
+	fmt.Printf("seed %d\n", opt.seed)
+	s := &site{programs: opt.programs, other: opt.other}
+	defer func() {
+		if e := s.close(); err == nil {
+			err = e
+		}
+	}()
+	if err := s.open(ctx); err != nil {
+		return sum, err
+	}
+	begun := time.Now()
+	var first []vitals
+	for round := 1; round == 1 || time.Since(begun) < opt.length; round++ {
+		p := draw(opt.seed, round, opt.round, opt.allowed)
+		res, err := s.play(ctx, p, opt.rate)
+		if err != nil {
+			return sum, fmt.Errorf("round %d: %w\n%s", round, err, s.voices())
+		}
+		if first == nil {
+			first = res.vitals
+		}
+		for i, v := range res.vitals {
+			if text := grown(first[i], v); text != "" {
+				res.count++
+				res.problems = append(res.problems, problem{text: text})
+			}
+		}
+		sum.add(res, time.Since(begun))
+		fmt.Println(res)
+		if res.count > 0 {
+			return sum, s.report(opt, res)
+		}
+	}
+	return sum, nil
+}
+
+// report keeps what was found as a case file.
+func (s *site) report(opt options, res result) error {
+	if err := os.MkdirAll(opt.keep, 0o755); err != nil {
+		return err
+	}
+	name := filepath.Join(opt.keep, fmt.Sprintf("%d-%d.case", res.plan.seed, res.plan.round))
+	text := res.plan.String()
+	for _, p := range res.problems {
+		text += "# " + p.String() + "\n"
+	}
+	for _, line := range res.evidence {
+		text += "#   " + line + "\n"
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		return err
+	}
+	return fmt.Errorf("%d differences in round %d; the case is in %s\n%s\n%s", res.count, res.plan.round, name, text, s.voices())
+}
+
+// voices is the end of what the daemons have printed.
+func (s *site) voices() string {
+	const most = 6000
+	text, _ := os.ReadFile(s.said.Name())
+	log := s.log.Output()
+	return fmt.Sprintf("lb said:\n%s\nsyslogd said:\n%s", text[max(0, len(text)-most):], log[max(0, len(log)-most):])
+}

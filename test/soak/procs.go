@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// vitals is what a process holds.
+type vitals struct {
+	name                             string
+	pid                              int
+	descriptors, pipes, sockets, rss int // rss in KiB
+	threads                          int
+}
+
+func (v vitals) String() string {
+	return fmt.Sprintf("%s %d: %d descriptors (%d sockets, %d pipes), %d threads, %d KiB", v.name, v.pid, v.descriptors, v.sockets, v.pipes, v.threads, v.rss)
+}
+
+// look reads a process's vitals from /proc.
+func look(name string, pid int) (vitals, error) {
+	v := vitals{name: name, pid: pid}
+	dir := filepath.Join("/proc", strconv.Itoa(pid))
+	entries, err := os.ReadDir(filepath.Join(dir, "fd"))
+	if err != nil {
+		return v, err
+	}
+	for _, e := range entries {
+		target, err := os.Readlink(filepath.Join(dir, "fd", e.Name()))
+		if err != nil {
+			continue // closed meanwhile
+		}
+		v.descriptors++
+		switch {
+		case strings.HasPrefix(target, "pipe:"):
+			v.pipes++
+		case strings.HasPrefix(target, "socket:"):
+			v.sockets++
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "status"))
+	if err != nil {
+		return v, err
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) < 2:
+		case f[0] == "VmRSS:":
+			v.rss, err = strconv.Atoi(f[1])
+		case f[0] == "Threads:":
+			v.threads, err = strconv.Atoi(f[1])
+		}
+		if err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}
+
+// vitals are those of the master, the worker that serves and syslogd, when everything has come to rest.
+func (s *site) vitals() ([]vitals, error) {
+	worker, _, err := s.lb.Workers()
+	if err != nil {
+		return nil, err
+	}
+	var list []vitals
+	for _, p := range []struct {
+		name string
+		pid  int
+	}{{"master", s.lb.PID}, {"worker", worker}, {"syslogd", s.log.PID}} {
+		v, err := look(p.name, p.pid)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// Room that a process may take beyond what it had in the beginning: what it keeps ready depends on what was asked of it at last.
+const (
+	moreDescriptors = 60 // of a worker: idle connections to servers
+	morePipes       = 8
+	moreThreads     = 10
+	moreMemory      = 64 << 10 // KiB, and half of what it had
+)
+
+// grown says what of now is more than a process may have grown by.
+func grown(first, now vitals) string {
+	switch {
+	case now.name == "master" && now.descriptors > first.descriptors+4, now.descriptors > first.descriptors+moreDescriptors, now.pipes > first.pipes+morePipes,
+		now.threads > first.threads+moreThreads, now.rss > first.rss*3/2+moreMemory:
+		return fmt.Sprintf("the process has grown: at first %v; now %v", first, now)
+	}
+	return ""
+}

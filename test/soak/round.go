@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"lbsyslogd/test/rig"
+)
+
+// result is what a round came to.
+type result struct {
+	plan     plan
+	requests map[string]int // by kind
+	done     map[string]int // by fault
+	excused  map[string]int
+	problems []problem
+	count    int      // of the problems
+	evidence []string // lines of the log about them
+	vitals   []vitals
+}
+
+// play plays one round. The error is of what must not fail for a verdict to be possible.
+func (s *site) play(ctx context.Context, p plan, rate int) (result, error) {
+	runs := newRuns(p.round)
+	s.books.begin(p.round, runs)
+	d := &diary{done: map[string]int{}}
+	before, err := s.counters()
+	if err != nil {
+		return result{}, err
+	}
+	round, cancel := context.WithTimeout(ctx, p.length)
+	defer cancel()
+	begun := time.Now()
+	var all sync.WaitGroup
+	for h := range hands {
+		all.Go(func() { s.work(round, d, hand(h), begun, p.events) })
+	}
+	s.send(round, runs, rate)
+	all.Wait()
+	if ctx.Err() != nil {
+		return result{}, errors.New("interrupted")
+	}
+	return s.settle(ctx, p, runs, d, before)
+}
+
+// settle compares the books when everything has come to rest.
+func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before counters) (result, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	res := result{plan: p, done: d.done, requests: map[string]int{}}
+	err := rig.Until(ctx, "the old workers to leave", func() bool {
+		_, leaving, err := s.lb.Workers()
+		return err == nil && len(leaving) == 0
+	})
+	if err != nil {
+		return res, err
+	}
+	var j *judge
+	// Lines are written a moment later than answers. Whatever is missing after that is missing.
+	deadline := time.Now().Add(5 * time.Second)
+	for {
+		if text, err := s.log.Verb(ctx, "flush"); err != nil {
+			return res, told(text, err)
+		}
+		g, err := s.books.readLog(s.log.Log)
+		if err != nil {
+			return res, err
+		}
+		after, err := s.counters()
+		if err != nil {
+			return res, err
+		}
+		j = s.compare(runs, d, g)
+		j.counted(runs, before, after)
+		if j.count == 0 || time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(250 * time.Millisecond)
+	}
+	for i, r := range runs {
+		res.requests[kinds[i].name] = r.requests()
+	}
+	res.excused, res.problems, res.count = j.excused, j.problems, j.count
+	if res.count > 0 {
+		paths := map[string]bool{}
+		for _, p := range res.problems {
+			paths[p.path] = true
+		}
+		res.evidence = linesOf(s.log.Log, paths, 3*kept)
+	}
+	if res.vitals, err = s.vitals(); err != nil {
+		return res, err
+	}
+	if text, err := s.log.Verb(ctx, "rotate"); err != nil {
+		return res, told(text, err)
+	}
+	return res, removeRotated(s.log.Log)
+}
+
+// compare makes a judge read all books.
+func (s *site) compare(runs []*run, d *diary, g reading) *judge {
+	j := &judge{windows: d.windows, excused: map[string]int{}}
+	for _, text := range g.wrong {
+		j.complain("", "%s", text)
+	}
+	j.count += max(g.count-len(g.wrong), 0)
+	for _, path := range s.books.strays {
+		j.complain(path, "a server has seen a request of nobody")
+	}
+	for _, w := range s.servers {
+		if n := w.Counts.Malformed.Load(); n > 0 {
+			j.complain("", "%s has seen %d malformed requests", w.name, n)
+		}
+	}
+	for _, c := range d.failed {
+		j.command(c)
+	}
+	for _, r := range runs {
+		j.run(r)
+	}
+	return j
+}
+
+func (r result) total() (n int) {
+	for _, k := range r.requests {
+		n += k
+	}
+	return n
+}
+
+func (r result) String() string {
+	deeds := 0
+	for _, n := range r.done {
+		deeds += n
+	}
+	return fmt.Sprintf("round %d: %d requests, %d deeds, %d differences", r.plan.round, r.total(), deeds, r.count)
+}

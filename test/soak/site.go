@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"lbsyslogd/test/backend"
+	"lbsyslogd/test/rig"
+)
+
+// host is the loopback address of the soak: not 127.0.0.1, so that nothing else on the machine is in its way.
+const host = "127.83.61.7"
+
+// site is the balancer, what stands behind it, and what it logs to. It lives through many rounds.
+type site struct {
+	programs rig.Programs
+	other    string // another build of lb
+	program  string // the path that lb runs from, where builds take turns
+	turn     int    // of builds
+	dir      string
+	epoch    time.Time // what all times of the books are counted from
+	books    books
+	servers  []*server
+	echo     *backend.Echo
+	log      *rig.Syslogd
+	lb       *rig.LB
+	said     *os.File // what lb prints
+	cert     string
+	signer   *rig.Authority
+
+	http, https, tcp string // the balancer's addresses
+
+	master sync.Mutex // held while the master is replaced or killed
+	logs   sync.Mutex // held while syslogd is restarted or signalled
+	moved  int        // files that logrotate has moved away; owned by the archive's hand
+}
+
+// open starts everything. The caller must call close exactly once, also after an error.
+func (s *site) open(ctx context.Context) (err error) {
+	s.epoch = time.Now()
+	if s.dir, err = os.MkdirTemp("", "soak-"); err != nil {
+		return err
+	}
+	s.lb = rig.LBIn(s.dir)
+	s.cert = filepath.Join(s.dir, "site.pem")
+	if s.said, err = os.OpenFile(filepath.Join(s.dir, "lb.said"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return err
+	}
+	s.lb.Said = s.said
+	if s.signer, err = rig.NewAuthority(); err != nil {
+		return err
+	}
+	if err := s.signer.Write(s.cert, "localhost", host); err != nil {
+		return err
+	}
+	if s.servers, err = startServers(&s.books, 3); err != nil {
+		return err
+	}
+	if s.echo, err = backend.StartEcho(net.JoinHostPort(host, "0")); err != nil {
+		return err
+	}
+	if err := s.openLog(ctx); err != nil {
+		return err
+	}
+	ports, err := rig.FreePorts(host, 3)
+	if err != nil {
+		return err
+	}
+	for i, addr := range []*string{&s.http, &s.https, &s.tcp} {
+		*addr = fmt.Sprintf("%s:%d", host, ports[i])
+	}
+	// lb tells syslogd how many lines it has sent: where it listens is in this file, next to its control socket.
+	if err := os.Setenv("LB_LEDGER", filepath.Join(s.dir, "inputs")); err != nil {
+		return err
+	}
+	s.program = filepath.Join(s.dir, "lb")
+	if err := install(s.programs.LB, s.program); err != nil {
+		return err
+	}
+	return s.lb.Start(ctx, s.program, "-W", s.config())
+}
+
+// openLog starts syslogd. Its UDP socket is held over its deaths, as systemd holds it.
+func (s *site) openLog(ctx context.Context) (err error) {
+	if s.log, err = rig.SyslogdIn(s.dir, host); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(s.log.Log), 0o755); err != nil {
+		return err
+	}
+	text := fmt.Sprintf(`listen: ["udp://%s", "unix://%s"]
+control: %s
+outputs:
+- match: "*.*"
+  file: %s
+  rotate: {size: 20MB, keep: 1000, compress: zstd}
+`, s.log.UDP, s.log.Unix, s.log.Control, s.log.Log)
+	if err := os.WriteFile(s.log.Config, []byte(text), 0o600); err != nil {
+		return err
+	}
+	if err := s.log.Hold(); err != nil {
+		return err
+	}
+	return s.log.Start(ctx, s.programs.Syslogd)
+}
+
+// config is what the balancer runs with.
+func (s *site) config() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `global
+    log %s local0
+    stats socket %s mode 600 level admin
+    maxconn 4000
+
+defaults
+    mode http
+    log global
+    option httplog
+    option redispatch 1
+    retries 3
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+
+frontend www
+    bind %s
+    bind %s ssl crt %s alpn h2,http/1.1
+    http-request add-header X-Soak-Once 1
+    default_backend be
+
+backend be
+    balance roundrobin
+    option httpchk GET /
+`, s.log.UDP, s.lb.Stats, s.http, s.https, s.cert)
+	for _, w := range s.servers {
+		fmt.Fprintf(&b, "    server %s %s check inter 200ms fall 2 rise 1\n", w.name, w.addr)
+	}
+	fmt.Fprintf(&b, `
+listen echo
+    mode tcp
+    option tcplog
+    bind %s
+    server echo %s
+`, s.tcp, s.echo.Addr())
+	return b.String()
+}
+
+// trust is whose certificates clients believe.
+func (s *site) trust() *x509.CertPool { return s.signer.Pool }
+
+// close stops what was started, and removes its files.
+func (s *site) close() error {
+	var errs []error
+	if s.lb != nil && s.lb.Process != nil {
+		if err := s.lb.Stop(); err != nil {
+			errs = append(errs, fmt.Errorf("stop lb: %w", err))
+		}
+	}
+	if s.log != nil && s.log.Process != nil {
+		if err := s.log.Stop(); err != nil {
+			errs = append(errs, fmt.Errorf("stop syslogd: %w", err))
+		}
+	}
+	for _, w := range s.servers {
+		w.Close()
+	}
+	if s.echo != nil {
+		s.echo.Close()
+	}
+	if s.said != nil {
+		errs = append(errs, s.said.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}

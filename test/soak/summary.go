@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// summary is what all rounds came to.
+type summary struct {
+	took                    time.Duration
+	rounds, differences     int
+	requests, done, excused map[string]int
+}
+
+func (s *summary) add(r result, took time.Duration) {
+	s.took = took
+	s.rounds++
+	s.differences += r.count
+	merge(&s.requests, r.requests)
+	merge(&s.done, r.done)
+	merge(&s.excused, r.excused)
+}
+
+func merge(sum *map[string]int, more map[string]int) {
+	if *sum == nil {
+		*sum = map[string]int{}
+	}
+	for k, n := range more {
+		(*sum)[k] += n
+	}
+}
+
+func (s summary) String() string {
+	var b strings.Builder
+	total := 0
+	for _, n := range s.requests {
+		total += n
+	}
+	fmt.Fprintf(&b, "\n%d requests in %d rounds, %v, %.0f a second\n", total, s.rounds, s.took.Round(time.Second), float64(total)/max(s.took.Seconds(), 1))
+	for _, table := range []struct {
+		title string
+		rows  map[string]int
+	}{{"requests", s.requests}, {"deeds", s.done}, {"permitted differences", s.excused}} {
+		fmt.Fprintf(&b, "%s\n", table.title)
+		for _, name := range slices.Sorted(maps.Keys(table.rows)) {
+			fmt.Fprintf(&b, "  %-40s %10d\n", name, table.rows[name])
+		}
+	}
+	fmt.Fprintf(&b, "differences that nothing permits: %d\n", s.differences)
+	return b.String()
+}
