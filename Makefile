@@ -18,7 +18,7 @@ ERRCHECK   := $(GO) run github.com/kisielk/errcheck@v1.9.0
 
 # The end-to-end packages start daemons and offer load, two even boot a systemd: two packages at a time, in network namespaces of
 # their own (test/apart), and never under the race detector, which is for the packages that the daemons are made of.
-E2E   = $(shell $(GO) list ./test/box/... ./test/dialect/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/syslog/... ./test/tables/...)
+E2E   = $(shell $(GO) list ./test/box/... ./test/dialect/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/soak ./test/syslog/... ./test/tables/...)
 PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 RACE  = $(filter-out lbsyslogd/test/%,$(PLAIN))
 
@@ -33,7 +33,7 @@ FUZZTIME ?= 20s
 # How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
 PATIENCE ?= 20m
 
-.PHONY: help build run test unit race e2e record grpc soak lint setup bench bench-scale bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc long soak soak-short FORCE lint setup bench bench-scale bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -72,8 +72,17 @@ record: setup ## what tests compare with, recorded anew from the programs themse
 grpc: ## grpc-go's interoperability cases through lb: a module of its own, which takes half a minute to build
 	cd test/grpc && $(GO) test -count=1 ./...
 
-soak: setup grpc ## the tests that have a long form, in full size: some minutes
+long: setup grpc ## the tests that have a long form, in full size: some minutes
 	LB_LONG=1 $(GO) test -count=1 -p 1 -timeout 60m $(LONG)
+
+bin/soak: FORCE
+	@$(GO) build -o bin/soak ./test/soak
+
+soak: bin/soak ## half an hour of everything that can happen, under load, and three books that have to agree (ARGS=-seed N, -case FILE, -help)
+	@bin/soak -for 30m $(ARGS)
+
+soak-short: bin/soak ## the same for two minutes
+	@bin/soak -for 2m $(ARGS)
 
 bench: build ## CPU per request, lb and Debian's haproxy side by side
 	$(GO) run ./test/bench -lb bin/lb $(ARGS)

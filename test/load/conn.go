@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"net"
@@ -53,7 +54,7 @@ func (c *conn) run(ctx context.Context) {
 		start := time.Now()
 		err := c.send(start)
 		for i, n := range c.numbers {
-			if err == nil {
+			if !broken(err) {
 				err = c.in.read(c.nc, c.wants[i])
 			}
 			c.done(n, err, start)
@@ -62,6 +63,11 @@ func (c *conn) run(ctx context.Context) {
 			c.close() // after an error, what state it is in nobody knows
 		}
 	}
+}
+
+// broken reports whether no other answer can come after err: a wrong one is whole.
+func broken(err error) bool {
+	return err != nil && !errors.Is(err, errBadStatus) && !errors.Is(err, errWrongBody)
 }
 
 // done notes what became of request n.

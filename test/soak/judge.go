@@ -98,7 +98,7 @@ func (j *judge) request(r *run, path string, a asked, s served, l logged) {
 	case a.outcome == load.BadStatus:
 		wrong = j.refused(a, s, l)
 	case a.outcome == load.Reset, a.outcome == load.EarlyClose, a.outcome == load.Refused:
-		wrong = j.broken(a, s, l)
+		wrong = j.broken(r.tunnel, a, s, l)
 	default:
 		wrong = "nothing permits this"
 	}
@@ -159,9 +159,10 @@ func (j *judge) refused(a asked, s served, l logged) string {
 }
 
 // broken is about a connection that ended before the answer had come.
-func (j *judge) broken(a asked, s served, l logged) string {
+func (j *judge) broken(tunnel bool, a asked, s served, l logged) string {
+	// The end of a tunnel is nothing unusual to lb, whoever it comes from.
 	byServer := func(w window) bool {
-		return w.fault.permits.server && w.meets(a) && w.server == l.server && l.state[0] == 'S'
+		return w.fault.permits.server && w.meets(a) && w.server == l.server && (l.state[0] == 'S' || tunnel && l.state == quiet)
 	}
 	byWorker := func(w window) bool { return w.fault.permits.breaks && w.open(a) }
 	switch {

@@ -27,6 +27,8 @@ type options struct {
 	rate     int
 	keep     string // a directory for case files
 	replay   string // a case file
+
+	shrinking time.Duration // how long to look for a smaller plan that fails as well
 }
 
 func main() {
@@ -42,6 +44,7 @@ func main() {
 	flag.IntVar(&opt.rate, "rate", 6000, "requests a second")
 	flag.StringVar(&opt.keep, "keep", "soak-cases", "directory for what is found")
 	flag.StringVar(&opt.replay, "case", "", "play the round in this case file")
+	flag.DurationVar(&opt.shrinking, "shrink", 5*time.Minute, "how long to look for a smaller plan that fails as well; 0 for not at all")
 	flag.StringVar(&opt.only, "only", "", "draw from these deeds alone, separated by commas")
 	flag.Parse()
 	if err := opt.run(ctx); err != nil {
@@ -63,6 +66,18 @@ func (opt options) run(ctx context.Context) error {
 		if err := opt.build(dir, builder{}); err != nil {
 			return err
 		}
+	}
+	if opt.replay != "" {
+		f, err := os.Open(opt.replay)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		p, err := readPlan(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", opt.replay, err)
+		}
+		return opt.again(ctx, p)
 	}
 	sum, err := opt.soak(ctx)
 	fmt.Print(sum)
@@ -133,7 +148,7 @@ func (s *site) report(opt options, res result) error {
 		return err
 	}
 	name := filepath.Join(opt.keep, fmt.Sprintf("%d-%d.case", res.plan.seed, res.plan.round))
-	text := res.plan.String()
+	text := opt.shrink(context.Background(), res.plan).String()
 	for _, p := range res.problems {
 		text += "# " + p.String() + "\n"
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -34,23 +33,6 @@ func FuzzPlan(f *testing.F) {
 			t.Errorf("%v\n%s\n%s", err, p, q)
 		}
 	})
-}
-
-// TestBugsApply holds that each planted bug still fits the source: `make soak-bugs` has to find it.
-func TestBugsApply(t *testing.T) {
-	list, err := readBugs("bugs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, b := range list {
-		if _, err := b.apply(root); err != nil {
-			t.Errorf("%v\nchange the patch so that it breaks the same promise again", err)
-		}
-	}
 }
 
 // TestSoak is the short form.

@@ -3,12 +3,12 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"lbsyslogd/test/backend"
+	"lbsyslogd/test/rig"
 )
 
 // server is one web server behind lb, which writes the servers' book.
@@ -50,8 +50,11 @@ func marks(head []byte) (rules int, run string) {
 	return rules, run
 }
 
-func (w *server) start() (err error) {
-	w.Server, err = backend.StartWith(backend.Options{Name: w.name, Addr: w.addr, Meet: w.meet, Met: w.met})
+func (w *server) start() error {
+	s, err := backend.StartWith(backend.Options{Name: w.name, Addr: w.addr, Meet: w.meet, Met: w.met})
+	if err == nil {
+		w.Server = s
+	}
 	return err
 }
 
@@ -60,6 +63,9 @@ func (w *server) meet(_, path string, head []byte) backend.Deed {
 	if t := w.trouble.Load(); t != nil && t.count.Add(1)%t.every == 0 {
 		deed = t.deed
 		time.Sleep(t.delay)
+	}
+	if deed == backend.Unasked && strings.HasPrefix(path, "/upgrade") {
+		deed = backend.Answer // after an upgrade every byte is the tunnel's
 	}
 	rules, run := marks(head)
 	w.books.meet(w.index, path, rules, run, deed)
@@ -74,13 +80,16 @@ func (w *server) met(path string, deed backend.Deed, err error) {
 
 // startServers starts n web servers, each at a port of its own that it keeps when it dies and comes back.
 func startServers(b *books, n int) ([]*server, error) {
+	ports, err := rig.FreePorts(host, n)
+	if err != nil {
+		return nil, err
+	}
 	var list []*server
-	for i := range n {
-		w := &server{name: fmt.Sprintf("web%d", i+1), addr: net.JoinHostPort(host, "0"), index: i, books: b}
+	for i, port := range ports {
+		w := &server{name: fmt.Sprintf("web%d", i+1), addr: fmt.Sprintf("%s:%d", host, port), index: i, books: b}
 		if err := w.start(); err != nil {
 			return list, err
 		}
-		w.addr = w.Addr()
 		list = append(list, w)
 	}
 	return list, nil

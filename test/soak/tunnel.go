@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lbsyslogd/test/load"
@@ -38,6 +39,8 @@ type tunnel struct {
 	sent     uint64
 	received uint64
 	status   int
+	closing  atomic.Bool // the client has said all it has to say
+	ended    time.Time   // when the last byte had come, if the tunnel was open
 }
 
 var errEcho = errors.New("the echo is wrong")
@@ -76,7 +79,10 @@ func (s *site) session(ctx context.Context, r *run, n int, opt tunnelOptions) {
 	if t.c != nil {
 		t.c.Close()
 	}
-	a := asked{known: true, outcome: load.Classify(err), status: int16(t.status), bytes: t.in, dialled: begun, begun: begun, ended: time.Since(s.epoch)}
+	if t.ended.IsZero() {
+		t.ended = time.Now()
+	}
+	a := asked{known: true, outcome: load.Classify(err), status: int16(t.status), bytes: t.in, dialled: begun, begun: begun, ended: t.ended.Sub(s.epoch)}
 	if errors.Is(err, errEcho) {
 		a.outcome = load.WrongBody
 	}
@@ -138,8 +144,12 @@ func (t *tunnel) talk(ctx context.Context) error {
 	sent := make(chan error, 1)
 	go func() { sent <- t.send(ctx) }()
 	err := t.receive()
+	t.ended = time.Now()
+	if err == nil && !t.closing.Load() {
+		err = fmt.Errorf("%w: after %d words", io.ErrUnexpectedEOF, t.received)
+	}
 	if err != nil {
-		t.c.Close() // or the sender would wait for ever
+		t.c.Close() // or the sender would go on
 	}
 	if werr := <-sent; err == nil {
 		err = werr
@@ -170,6 +180,7 @@ func (t *tunnel) send(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			t.closing.Store(true)
 			return t.c.CloseWrite()
 		}
 	}
