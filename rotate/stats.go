@@ -47,6 +47,30 @@ func (w *Writer) Stats() Stats {
 	return s
 }
 
+// A Condition is whether lines are where they belong.
+type Condition struct {
+	Stalled  bool   // the disk refuses: lines wait in the ring
+	Unsynced bool   // SyncAlways could not force the last lines to the disk; Flush tries it again
+	Closed   bool   // the Writer is closed
+	Lost     uint64 // lines that the ring has dropped since Open
+
+	SyncFailures uint64 // of SyncAlways, since Open
+}
+
+// Fine says whether all that Write has returned for is in the file, and forced to the disk if the policy is SyncAlways. What is Lost is lost.
+func (c Condition) Fine() bool { return !c.Stalled && !c.Unsynced }
+
+// Condition says how the file is.
+func (w *Writer) Condition() Condition {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c := Condition{Stalled: w.stall.active, Closed: w.closed, Lost: w.counts.Lost}
+	if w.opt.Sync == SyncAlways {
+		c.Unsynced, c.SyncFailures = w.troubles.sync.text != "", w.troubles.sync.times
+	}
+	return c
+}
+
 // waitingBytes is how many bytes the disk has not taken yet. Called with mu held.
 func (w *Writer) waitingBytes() int { return w.stall.ring.size() + len(w.stall.rest) }
 

@@ -350,6 +350,7 @@ func (w *Writer) Flush() error {
 	if err := w.syncParked(); err != nil {
 		return fmt.Errorf("sync %s: %w", w.path, err)
 	}
+	w.report(&w.troubles.sync, nil, "sync "+w.path)
 	w.dirty = false
 	return nil
 }

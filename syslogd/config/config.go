@@ -50,7 +50,7 @@ type TLS struct {
 
 // Listen is one place to receive from.
 type Listen struct {
-	Scheme  string // udp, tcp, tls, unix or systemd
+	Scheme  string // udp, tcp, tls, relp, relp+tls, unix or systemd
 	Address string // host:port, path, or the name of systemd's socket
 }
 
@@ -60,6 +60,15 @@ func (l Listen) String() string {
 	}
 	return l.Scheme + "://" + l.Address
 }
+
+// Stream says whether it is for connections over TCP.
+func (l Listen) Stream() bool { return l.Scheme == "tcp" || l.Scheme == "tls" || l.RELP() }
+
+// Secure says whether these begin with TLS.
+func (l Listen) Secure() bool { return l.Scheme == "tls" || l.Scheme == "relp+tls" }
+
+// RELP says whether they speak RELP.
+func (l Listen) RELP() bool { return l.Scheme == "relp" || l.Scheme == "relp+tls" }
 
 // Control is the socket that the commands reopen, rotate, flush and status talk to.
 type Control struct {
@@ -248,7 +257,7 @@ func parse(name string, text []byte) (*Config, *decoder, error) {
 		}
 	}
 	for _, l := range c.Listen {
-		if l.Scheme == "tls" && c.TLS.Cert == "" {
+		if l.Secure() && c.TLS.Cert == "" {
 			d.add(root, "listens on %s without a certificate; add for example: tls: {cert: server.pem, key: server.key}", l)
 		}
 	}

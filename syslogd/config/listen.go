@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -23,7 +22,7 @@ func (d *decoder) listen(n *yaml.Node, c *Config) {
 	for _, other := range c.Listen {
 		if other == l {
 			d.add(n, "listens on %s twice", text)
-		} else if streams := []string{"tcp", "tls"}; other.Address == l.Address && slices.Contains(streams, l.Scheme) && slices.Contains(streams, other.Scheme) {
+		} else if other.Address == l.Address && l.Stream() && other.Stream() {
 			d.add(n, "%s and %s are one place; give one of them another port", other, l)
 		}
 	}
@@ -36,10 +35,10 @@ func parseListen(text string) (Listen, error) {
 	}
 	scheme, address, ok := strings.Cut(text, "://")
 	if !ok {
-		return Listen{}, fmt.Errorf("listen %q: want udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, unix:///PATH or systemd:NAME", text)
+		return Listen{}, fmt.Errorf("listen %q: want udp://HOST:PORT, tcp://HOST:PORT, tls://HOST:PORT, relp://HOST:PORT, relp+tls://HOST:PORT, unix:///PATH or systemd:NAME", text)
 	}
 	switch scheme {
-	case "udp", "tcp", "tls":
+	case "udp", "tcp", "tls", "relp", "relp+tls":
 		if _, _, err := splitAddress(address); err != nil {
 			return Listen{}, fmt.Errorf("listen %q: %w; want for example %s://127.0.0.1:514", text, err, scheme)
 		}
@@ -51,7 +50,7 @@ func parseListen(text string) (Listen, error) {
 			return Listen{}, fmt.Errorf("listen: %w", err)
 		}
 	default:
-		return Listen{}, fmt.Errorf("listen %q: %q is not known; udp, tcp, tls, unix and systemd are", text, scheme)
+		return Listen{}, fmt.Errorf("listen %q: %q is not known; udp, tcp, tls, relp, relp+tls, unix and systemd are", text, scheme)
 	}
 	return Listen{scheme, address}, nil
 }

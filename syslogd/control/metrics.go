@@ -32,6 +32,9 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 		{"broken_connections_total", "counter", "Connections that ended with an error.", func(i *Input) float64 { return float64(i.Broken) }},
 		{"tls_handshakes_failed_total", "counter", "TLS handshakes that failed.", func(i *Input) float64 { return float64(i.HandshakesFailed) }},
 		{"out_of_step_total", "counter", "Octet counts that were wrong.", func(i *Input) float64 { return float64(i.OutOfStep) }},
+		{"acknowledged_total", "counter", "Messages of RELP that are written and acknowledged.", func(i *Input) float64 { return float64(i.Acknowledged) }},
+		{"unacknowledged_total", "counter", "Messages of RELP that could not be acknowledged, so that they come again.", func(i *Input) float64 { return float64(i.Unacknowledged) }},
+		{"bad_frames_total", "counter", "Connections that were ended because a frame of RELP was wrong.", func(i *Input) float64 { return float64(i.BadFrames) }},
 		{"connections", "gauge", "Connections now.", func(i *Input) float64 { return float64(i.Connections) }},
 		{"receive_buffer_bytes", "gauge", "Receive buffer that the kernel granted.", func(i *Input) float64 { return float64(i.ReceiveBuffer) }},
 	} {

@@ -91,6 +91,12 @@ type Input struct {
 	LastHandshake    string `json:"last_failed_handshake,omitempty"` // from where, and why
 	OutOfStep        uint64 `json:"out_of_step,omitempty"`           // octet counts that were wrong
 
+	// Of RELP: received = acknowledged + unacknowledged + those that are being written.
+	Acknowledged   uint64 `json:"acknowledged,omitempty"`   // messages that are written, and the client was told
+	Unacknowledged uint64 `json:"unacknowledged,omitempty"` // messages that the client sends again, since the connection ended before that
+	BadFrames      uint64 `json:"bad_frames,omitempty"`     // connections that were ended, since what came was no RELP
+	LastBadFrame   string `json:"last_bad_frame,omitempty"` // from where, and what it was
+
 	// Of senders that number their messages in [meta sequenceId].
 	SequenceGaps uint64     `json:"sequence_gaps,omitempty"` // numbers left out
 	SequenceLate uint64     `json:"sequence_late,omitempty"` // those of them that came later
@@ -225,6 +231,8 @@ func (i *Input) writeTroubles(w io.Writer) {
 		{i.Refused, "connections were refused"},
 		{i.HandshakesFailed, "TLS handshakes failed, the last of " + i.LastHandshake},
 		{i.Broken, "connections ended with an error"},
+		{i.BadFrames, "connections were ended because a frame of RELP was wrong, the last of " + i.LastBadFrame},
+		{i.Unacknowledged, "messages of RELP could not be acknowledged, and come again"},
 		{i.OutOfStep, "octet counts were wrong; messages next to those may be torn"},
 	} {
 		if t.n > 0 {

@@ -246,7 +246,7 @@ func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input
 // open makes a source of a listen entry, from the socket that was passed for it or, without one, from a new socket.
 func (d *Daemon) open(ctx context.Context, c *config.Config, passed Passed, in *input) (source, error) {
 	l := in.listen
-	stream := l.Scheme == "tcp" || l.Scheme == "tls"
+	stream := l.Stream()
 	if passed.File != nil && l.Scheme == "systemd" {
 		place, err := receive.PlaceOf(passed.File)
 		if err != nil {
@@ -290,10 +290,13 @@ func (d *Daemon) openStream(ctx context.Context, c *config.Config, passed *os.Fi
 	l := in.listen
 	s := &receive.Stream{
 		Name: l.String(), Size: c.MaxMessage, Most: c.Connections, MostEach: c.ConnectionsEach, Idle: c.Idle, Log: d.Log,
-		NewHandler: func() receive.Handler { return route.NewStage(&d.table, &in.counts) },
-		Allowed:    func(a netip.Addr) bool { return d.table.Load().Allows(a) },
+		NewHandler: func() receive.Handler { return route.NewStage(&d.table, &in.counts) }, RELP: l.RELP(),
+		Allowed: func(a netip.Addr) bool { return d.table.Load().Allows(a) },
 	}
-	if l.Scheme == "tls" {
+	if l.RELP() {
+		s.NewHandler = func() receive.Handler { return route.NewDeliverer(&d.table, &in.counts) }
+	}
+	if l.Secure() {
 		s.TLS = &tls.Config{
 			MinVersion:         tls.VersionTLS12,
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return d.certs.Load().Current() },
@@ -307,7 +310,7 @@ func (d *Daemon) openStream(ctx context.Context, c *config.Config, passed *os.Fi
 
 // certificates reads the server side of TLS, if anything listens with it; nil and no error otherwise.
 func (d *Daemon) certificates(c *config.Config) (*receive.Certs, error) {
-	if !slices.ContainsFunc(c.Listen, func(l config.Listen) bool { return l.Scheme == "tls" }) {
+	if !slices.ContainsFunc(c.Listen, config.Listen.Secure) {
 		return nil, nil
 	}
 	certs := &receive.Certs{Cert: c.TLS.Cert, Key: c.TLS.Key, ClientCA: c.TLS.ClientCA, Names: c.TLS.Names, Log: d.Log}

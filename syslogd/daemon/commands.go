@@ -205,6 +205,7 @@ func inputStatus(in *input, wanted int) control.Input {
 		ReceiveErrors: c.ReceiveErrors, Routed: n.Routed.Load(), Unmatched: n.Unmatched.Load(),
 		Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), CutBytes: n.CutBytes.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(), Beats: n.Beats.Load(),
 		Broken: c.Broken, HandshakesFailed: c.HandshakesFailed, LastHandshake: c.LastHandshake, OutOfStep: c.OutOfStep,
+		Acknowledged: c.Acknowledged, Unacknowledged: c.Unacknowledged, BadFrames: c.BadFrames, LastBadFrame: c.LastBadFrame,
 	}
 	i.SequenceGaps, i.SequenceLate = n.Sequences.Totals()
 	for _, q := range n.Sequences.Worst(worstSenders) {

@@ -73,7 +73,7 @@ func fits(l config.Listen, p Passed) bool {
 		return false
 	}
 	network := l.Scheme
-	if network == "tls" {
+	if l.Stream() {
 		network = "tcp"
 	}
 	if place.Network != network {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/syslogd/relp"
 )
 
 // A connection reads one client to its end. Its fields belong to its goroutine, but for those under mu and busy.
@@ -27,6 +29,7 @@ type connection struct {
 	conn   *net.TCPConn
 	raw    syscall.RawConn
 	secure *tls.Conn // nil: in the clear
+	dialog *dialog   // nil: it does not speak RELP
 	addr   netip.Addr
 	from   *Sender
 
@@ -79,15 +82,22 @@ func (c *connection) run(ctx context.Context) {
 			err = c.woken(ctx)
 		}
 	}
-	if len(c.rest) > 0 {
+	if c.dialog != nil {
+		c.part(err)
+	} else if len(c.rest) > 0 {
 		c.batch(func() { c.framer.end(c.rest, c.emit) })
 	}
 	c.rest = nil
 	c.idle()
-	if ctx.Err() == nil && !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if ctx.Err() == nil && !isEnd(err) {
 		c.stream.broken.Add(1)
 		c.stream.Log.Debug("connection", "input", c.stream.Name, "peer", c.from.Addr, "err", err)
 	}
+}
+
+// isEnd says whether a connection has ended in an ordinary way, with nothing more to report.
+func isEnd(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, errClosed) || errors.As(err, new(badFrame))
 }
 
 // begin does a TLS handshake, which may not take long.
@@ -119,10 +129,16 @@ func (c *connection) extend(ctx context.Context) error {
 	if len(c.asked) > 0 || c.banned {
 		return os.ErrDeadlineExceeded
 	}
-	if c.stream.Idle == 0 || c.leaving {
+	if c.stream.Idle == 0 && c.dialog == nil || c.leaving {
 		return nil
 	}
-	c.until = time.Now().Add(c.stream.Idle)
+	c.until = time.Time{}
+	if c.stream.Idle > 0 {
+		c.until = time.Now().Add(c.stream.Idle)
+	}
+	if c.dialog != nil {
+		c.until = c.dialog.patience(c.until)
+	}
 	return c.limit(ctx)
 }
 
@@ -256,6 +272,9 @@ func (c *connection) woken(ctx context.Context) error {
 func (c *connection) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.dialog != nil {
+		time.AfterFunc(c.stream.closeTime(), c.dialog.cancel) // it may be waiting for a disk
+	}
 	switch {
 	case c.leaving || c.banned:
 	case c.ready:
@@ -270,6 +289,9 @@ func (c *connection) ban() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.banned = true
+	if c.dialog != nil {
+		c.dialog.cancel()
+	}
 	c.conn.SetReadDeadline(time.Now())
 }
 
@@ -278,6 +300,10 @@ func (c *connection) leave() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leaving, c.until = true, time.Now().Add(c.stream.closeTime())
+	if c.dialog != nil {
+		c.conn.SetWriteDeadline(c.until)
+		_, _ = c.writer().Write(relp.AppendFrame(nil, 0, "serverclose")) // a hint
+	}
 	if c.secure != nil {
 		c.conn.SetWriteDeadline(c.until)
 		_ = c.secure.CloseWrite() // if that fails, the client learns it when we close
@@ -332,7 +358,7 @@ func (c *connection) queued() (n int) {
 func (c *connection) ask() (passed chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ready || c.queued() == 0 && !c.busy.Load() {
+	if !c.ready || c.queued() == 0 && !c.busy.Load() || c.dialog != nil && c.dialog.pushedBack.Load() {
 		return nil
 	}
 	passed = make(chan struct{})
@@ -379,6 +405,10 @@ const largeRecord = 4 << 10
 
 // took makes messages of n more bytes, and of those that are there after them.
 func (c *connection) took(n int) {
+	if c.dialog != nil {
+		c.converse(n)
+		return
+	}
 	c.batch(func() {
 		full := c.cut(n)
 		for sum := n; full && sum < largeBatch && c.pending == nil && c.left == math.MaxInt; sum += n {

@@ -8,7 +8,8 @@
 //  4. ends the batch, upon which the Handler hands on what it made of it,
 //  5. and gathers for a few milliseconds before the next recvmmsg when messages come thick, or waits when they do not (reader.go).
 //
-// A Stream does the same for TCP and TLS (stream.go), cutting messages from each connection by RFC 6587 (frame.go).
+// A Stream does the same for TCP and TLS (stream.go), cutting messages from each connection by RFC 6587 (frame.go), or
+// speaking RELP, whose clients hear of each message when it is written (relp.go).
 package receive
 
 import "time"

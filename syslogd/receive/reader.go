@@ -69,6 +69,12 @@ type Counts struct {
 	HandshakesFailed uint64 // of TLS
 	LastHandshake    string // of those: from where, and why
 	OutOfStep        uint64 // octet counts that were wrong
+
+	// Of RELP. Received = Acknowledged + Unacknowledged + what is being written.
+	Acknowledged   uint64 // messages that are written, and the client was told
+	Unacknowledged uint64 // messages for which that was not possible, so that the client sends them again
+	BadFrames      uint64 // connections that ended because a frame was wrong, or did not come to its end
+	LastBadFrame   string // of those: from where, and why
 }
 
 // Description tells what an input is.

@@ -34,6 +34,8 @@ type Stream struct {
 	Idle time.Duration
 	// TLS is the server side of TLS; nil: in the clear.
 	TLS *tls.Config
+	// RELP has clients speak RELP instead of sending messages alone. NewHandler then makes a Deliverer.
+	RELP bool
 	// Allowed says whether an address may connect; nil: all.
 	Allowed func(netip.Addr) bool
 	// NewHandler makes a Handler. They are used for one batch after the other, by whichever connection has one.
@@ -50,6 +52,7 @@ type Stream struct {
 	received, bytes                             atomic.Uint64
 	refused, failed, unwelcome, broken, outStep atomic.Uint64
 	refusals, acceptErrors, handshakes, steps   seldom.Report
+	relp                                        relpCounts
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -92,6 +95,7 @@ func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File)
 	s.acceptErrors.Say = warn("connections cannot be accepted")
 	s.handshakes.Say = warn("TLS handshakes failed")
 	s.steps.Say = warn("a sender counts octets wrongly; the stream was found again, and messages next to the wrong one may be torn")
+	s.relp.report.Say = warn("clients did not speak RELP, or not in time, and were disconnected")
 	return nil
 }
 
@@ -99,7 +103,7 @@ func (s *Stream) Listen(ctx context.Context, address string, inherited *os.File)
 func (s *Stream) Run(ctx context.Context) {
 	var clients sync.WaitGroup
 	defer func() {
-		for _, of := range []*seldom.Report{&s.refusals, &s.acceptErrors, &s.handshakes, &s.steps} {
+		for _, of := range []*seldom.Report{&s.refusals, &s.acceptErrors, &s.handshakes, &s.steps, &s.relp.report} {
 			of.Stop()
 		}
 	}()
@@ -191,6 +195,9 @@ func (s *Stream) admit(ctx context.Context, conn *net.TCPConn) (*connection, err
 	}
 	c := &connection{
 		stream: s, conn: conn, raw: raw, addr: addr, from: NewSender(addr), framer: framer{size: s.Size}, left: math.MaxInt, ready: s.TLS == nil,
+	}
+	if s.RELP {
+		c.speakRELP()
 	}
 	s.conns[c] = struct{}{}
 	s.each[addr]++
@@ -322,7 +329,12 @@ func (s *Stream) Counts() Counts {
 	s.mu.Lock()
 	n, last := len(s.conns), s.lastFail
 	s.mu.Unlock()
+	lastBad := ""
+	if text := s.relp.lastBad.Load(); text != nil {
+		lastBad = *text
+	}
 	return Counts{
+		Acknowledged: s.relp.acknowledged.Load(), Unacknowledged: s.relp.unacknowledged.Load(), BadFrames: s.relp.badFrames.Load(), LastBadFrame: lastBad,
 		Received: s.received.Load(), Bytes: s.bytes.Load(), ReceiveErrors: s.failed.Load() + s.broken.Load() + s.unwelcome.Load(), Refused: s.refused.Load(), Connections: n,
 		Broken: s.broken.Load(), HandshakesFailed: s.unwelcome.Load(), LastHandshake: last, OutOfStep: s.outStep.Load(),
 	}

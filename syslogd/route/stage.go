@@ -41,6 +41,7 @@ type Stage struct {
 	received, routed, unmatched, oversized, denied, empty, cut, cutBytes, beats uint64
 
 	name []byte // of the file, or the sender, of the current message
+	kept bool   // senders keep messages until Deliver: nothing is given away before
 
 	tally tally
 }
@@ -167,7 +168,7 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 		}
 		l.buf = form.Append(l.buf, m, e)
 		l.lines++
-		if len(l.buf) >= fullLane {
+		if len(l.buf) >= fullLane && !s.kept {
 			rule.give(l)
 		}
 		taken = true
@@ -210,6 +211,11 @@ func (s *Stage) End() {
 			clear(l.files)
 		}
 	}
+	s.release()
+}
+
+// release ends the use of the table, and adds up what was counted in the batch.
+func (s *Stage) release() {
 	s.tally.flush()
 	s.table.users.RUnlock()
 	c := s.counts

@@ -107,28 +107,40 @@ func (o *Output) Give(lines []byte, n int) []byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.given += uint64(n)
-	if !o.busy && len(o.queue) == 0 {
-		if now := time.Now(); now.After(o.direct) {
-			o.taken += uint64(n)
-			o.write(lines, n)
-			if end := time.Now(); end.Sub(now) > slowWrite {
-				if end.Sub(o.direct) > lastMistrust {
-					o.mistrust = 0
-				}
-				o.mistrust = min(max(2*o.mistrust, firstMistrust), lastMistrust)
-				o.direct = end.Add(o.mistrust)
-			}
-			if len(o.queue) > 0 {
-				o.ring() // lines that came meanwhile
-			}
-			return lines[:0]
-		}
+	if o.writeNow(lines, n) {
+		return lines[:0]
 	}
 	if o.size+len(lines) > o.limit && !o.waitForRoom(len(lines)) || !o.charge(len(lines)) {
 		o.overflow += uint64(n)
 		o.lose(n, len(lines))
 		return lines[:0]
 	}
+	return o.enqueue(lines, n)
+}
+
+// writeNow writes lines if nothing else is on the way and the disk is not slow. Called with mu held.
+func (o *Output) writeNow(lines []byte, n int) bool {
+	now := time.Now()
+	if o.busy || len(o.queue) > 0 || !now.After(o.direct) {
+		return false
+	}
+	o.taken += uint64(n)
+	o.write(lines, n)
+	if end := time.Now(); end.Sub(now) > slowWrite {
+		if end.Sub(o.direct) > lastMistrust {
+			o.mistrust = 0
+		}
+		o.mistrust = min(max(2*o.mistrust, firstMistrust), lastMistrust)
+		o.direct = end.Add(o.mistrust)
+	}
+	if len(o.queue) > 0 {
+		o.ring() // lines that came meanwhile
+	}
+	return true
+}
+
+// enqueue puts lines into the queue and returns an empty buffer. Called with mu held.
+func (o *Output) enqueue(lines []byte, n int) []byte {
 	o.taken += uint64(n)
 	o.lines += n
 	o.size += len(lines)

@@ -26,6 +26,7 @@ type Set struct {
 
 	// mu guards the fields below.
 	mu       sync.Mutex
+	closing  bool // nothing is opened any more
 	members  map[string]*member
 	opened   list.List        // of members whose file is open, or will be: the one that was used last in front
 	known    map[string]*name // names of the last day
@@ -115,7 +116,7 @@ func (s *Set) Give(file string, lines []byte, n int) []byte {
 	if n == 0 {
 		return lines[:0]
 	}
-	m, err := s.acquire(file, uint64(n))
+	m, err := s.acquire(file, uint64(n), false)
 	if err != nil {
 		return lines[:0]
 	}
@@ -182,11 +183,19 @@ func (s *Set) forget(file string) {
 	delete(s.known, file)
 }
 
-// acquire opens the file if need be. The caller must call release exactly once. n lines are refused when it cannot be opened.
-func (s *Set) acquire(file string, n uint64) (*member, error) {
+// acquire opens the file if need be. The caller must call release exactly once. n lines are refused when it cannot be opened, unless their sender
+// keeps them.
+func (s *Set) acquire(file string, n uint64, kept bool) (*member, error) {
 	now := time.Now()
 	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return nil, errEnded
+	}
 	file = s.admit(file, n, now)
+	if kept {
+		n = 0
+	}
 	for {
 		m := s.members[file]
 		if m == nil {
@@ -433,6 +442,7 @@ func (s *Set) Busy() (busy bool) {
 func (s *Set) Close() error {
 	s.stop()
 	s.mu.Lock()
+	s.closing = true
 	s.failed = trouble{} // of files that could not be opened; those of closing are to come
 	for file, m := range s.members {
 		if m.closed == nil && m.Output != nil {

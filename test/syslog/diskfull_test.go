@@ -17,10 +17,14 @@ import (
 	"lbsyslogd/test/wait"
 )
 
-// TestDiskFull runs TestOnASmallDisk in a mount namespace of its own, where it may mount a tmpfs. Who is not root gets a user
+// TestDiskFull runs TestOnASmallDisk where it may mount one.
+func TestDiskFull(t *testing.T) { inMountNamespace(t, "TestOnASmallDisk") }
+
+// inMountNamespace runs a test in a mount namespace of its own, where it may mount a tmpfs at $SYSLOGD_MOUNT. Whoever is not root gets a user
 // namespace for it too.
-func TestDiskFull(t *testing.T) {
-	cmd := exec.Command(os.Args[0], "-test.run=^TestOnASmallDisk$", "-test.v")
+func inMountNamespace(t *testing.T, test string) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v")
 	cmd.Env = append(os.Environ(), "SYSLOGD_MOUNT="+t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
@@ -29,7 +33,7 @@ func TestDiskFull(t *testing.T) {
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	}
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestOnASmallDisk") {
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+test) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)

@@ -1,0 +1,263 @@
+package syslog_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/syslog/flood"
+	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
+)
+
+// needRELP skips a test where rsyslog has no RELP.
+func needRELP(t *testing.T) {
+	t.Helper()
+	if found, err := filepath.Glob("/usr/lib/*/rsyslog/omrelp.so"); err != nil || len(found) == 0 {
+		tape.Skipf(t, "rsyslog-relp is not installed: test/setup installs it")
+	}
+}
+
+// relpClient sends numbered messages as fast as a window allows and counts those that are acknowledged, as a library would: what is not acknowledged
+// when the connection ends is sent again over the next one.
+type relpClient struct {
+	address      string
+	window       int
+	acknowledged atomic.Int64 // messages 0 to this number are
+	sent         int          // the most that was ever sent
+}
+
+// run sends until ctx is done, or last messages are acknowledged, over one connection. It returns why that ended.
+func (r *relpClient) run(ctx context.Context, last int) error {
+	c, err := net.Dial("tcp", r.address)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	in := bufio.NewReader(c)
+	offers := "relp_version=0\ncommands=syslog"
+	fmt.Fprintf(c, "1 open %d %s\n", len(offers), offers)
+	for range 4 { // the lines of the response
+		if _, err := in.ReadString('\n'); err != nil {
+			return err
+		}
+	}
+	next, txnr, answered := int(r.acknowledged.Load()), 2, 2
+	var frames []byte
+	for int(r.acknowledged.Load()) < last {
+		frames = frames[:0]
+		for txnr-answered < r.window && next < last {
+			line := flood.Line([]byte("<134>Nov 21 03:04:05 flood[42]: "), next, flood.TextSize(200))
+			frames = fmt.Appendf(frames, "%d syslog %d %s\n", txnr, len(line), line)
+			next++
+			txnr++
+		}
+		r.sent = max(r.sent, next)
+		if _, err := c.Write(frames); err != nil {
+			return err
+		}
+		for first := true; answered < txnr && (first || in.Buffered() > 0); first = false {
+			text, err := in.ReadString('\n')
+			if err != nil {
+				return err
+			}
+			if want := fmt.Sprintf("%d rsp 6 200 OK\n", answered); text != want {
+				return fmt.Errorf("the response is %q; want %q", text, want)
+			}
+			answered++
+			r.acknowledged.Add(1)
+		}
+	}
+	return ctx.Err()
+}
+
+// TestRELPKills kills syslogd again and again under load. Each line that it has acknowledged is in its file, and with the client's repetitions none is
+// missing at the end; those that are there twice are not more than a window for each kill.
+func TestRELPKills(t *testing.T) {
+	d := start(t, "listen: [relp://127.0.0.1:PORT]\noutputs: [{file: DIR/lb.log, rotate: {size: 3MB, every: day}}]\n")
+	client := &relpClient{address: d.addr(), window: 200}
+	const kills, each = 5, 4000
+	for range kills {
+		ctx, cancel := context.WithCancel(t.Context())
+		var sender sync.WaitGroup
+		before := client.acknowledged.Load()
+		sender.Go(func() {
+			for ctx.Err() == nil {
+				_ = client.run(ctx, 1<<30)
+			}
+		})
+		wait.Until(t, "acknowledgements", func() bool { return client.acknowledged.Load() > before+each })
+		d.kill()
+		cancel()
+		sender.Wait()
+		known := int(client.acknowledged.Load())
+		if l := account(t, d.dir, "lb", 0, max(known, client.sent), 200); l.lines-l.twice < known {
+			t.Fatalf("%d lines are acknowledged, and %d are in the files", known, l.lines-l.twice)
+		}
+		d.run()
+	}
+	all := client.sent
+	if err := client.run(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	l := account(t, d.dir, "lb", 0, all, 200)
+	if l.lost > 0 || l.twice > kills*client.window || l.torn > kills || len(l.other) > 0 {
+		t.Errorf("%+v of %d lines", l, all)
+	}
+	t.Logf("%d lines over %d kills, %d of them twice, %d torn", all, kills, l.twice, l.torn)
+	if in := d.status().Inputs[0]; in.Acknowledged != in.Received || in.Unacknowledged+in.BadFrames > 0 {
+		t.Errorf("%+v", in)
+	}
+}
+
+// TestRELPFromRsyslog has a real rsyslogd send what is written to a file with omrelp, while syslogd is killed, restarted and reloaded and rotates, and
+// rsyslogd is restarted. Nothing is missing, and the order stays, but for what is there twice.
+func TestRELPFromRsyslog(t *testing.T) {
+	needRELP(t)
+	d := start(t, `
+listen: [relp://127.0.0.1:PORT]
+outputs: [{file: DIR/lb.log, rotate: {size: 400kB}}]
+`)
+	r := rsyslogWith(t, d.port, `
+global(workDirectory="DIR")
+module(load="imtcp")
+input(type="imtcp" address="127.0.0.1" port="PORT")
+module(load="imfile" mode="inotify")
+module(load="omrelp")
+input(type="imfile" file="DIR/in.txt" tag="flood[42]:" facility="local0" severity="info" reopenOnTruncate="off" persistStateInterval="50")
+action(type="omrelp" target="127.0.0.1" port="TARGET" timeout="5" action.resumeRetryCount="-1" action.resumeInterval="1")
+`)
+	r.start()
+	in, err := os.OpenFile(filepath.Join(r.dir, "in.txt"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	n := 0
+	write := func(count int) {
+		t.Helper()
+		var lines []byte
+		for range count {
+			lines = append(flood.Line(lines, n, flood.TextSize(200)), '\n')
+			n++
+		}
+		if _, err := in.Write(lines); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arrived := func() {
+		t.Helper()
+		wait.Until(t, fmt.Sprintf("line %d", n-1), func() bool { return d.find(fmt.Sprintf(" n=%d ", n-1)) })
+	}
+	const round = 500
+	for i, change := range []func(){d.kill, d.stop, func() { d.do("reload") }, func() { r.end(syscall.SIGTERM); r.start() }, d.kill} {
+		write(round)
+		wait.Until(t, "some of them", func() bool { return d.find(fmt.Sprintf(" n=%d ", i*round+round/10)) })
+		change()
+		if d.cmd.ProcessState != nil {
+			d.run()
+		}
+	}
+	write(round)
+	arrived()
+	l := account(t, d.dir, "lb", 0, n, 200)
+	if l.lost+l.torn > 0 || len(l.other) > 0 {
+		t.Errorf("of %d lines are %d lost, %d torn; others: %.3q", n, l.lost, l.torn, l.other)
+	}
+	t.Logf("%d lines, %d of them twice", n, l.twice)
+}
+
+// find says whether a text is in one of the files.
+func (d *daemon) find(text string) bool {
+	files, err := filepath.Glob(filepath.Join(d.dir, "lb*"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err == nil && bytes.Contains(b, []byte(text)) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestRELPOnAFullDisk runs TestRELPOnASmallDisk where it may mount one.
+func TestRELPOnAFullDisk(t *testing.T) { inMountNamespace(t, "TestRELPOnASmallDisk") }
+
+// TestRELPOnASmallDisk fills a disk. No line is acknowledged that is not in the file, none is dropped, and none is given twice while the client waits;
+// when there is room everything goes on.
+func TestRELPOnASmallDisk(t *testing.T) {
+	dir := os.Getenv("SYSLOGD_MOUNT")
+	if dir == "" {
+		return
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 6<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := start(t, "listen: [relp://127.0.0.1:PORT]\noutputs: [{file: "+dir+"/lb.log, rotate: never}]\n")
+	client := &relpClient{address: d.addr(), window: 100}
+	const last = 20_000
+	ended := make(chan error)
+	go func() { ended <- client.run(t.Context(), last) }()
+	wait.Until(t, "the disk to be full", func() bool { return len(d.status().Outputs[0].Errors) > 0 })
+	if err := d.try("flush"); err == nil {
+		t.Error("flush says that all is well")
+	}
+	full := d.status()
+	if known := uint64(client.acknowledged.Load()); known > full.Outputs[0].Written || full.Outputs[0].Waiting > uint64(client.window) {
+		t.Errorf("%d lines are acknowledged; %+v", known, full.Outputs[0])
+	}
+	// Another client is served as far as its session goes, and no further.
+	other := &relpClient{address: d.addr(), window: 1}
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	if err := other.run(ctx, 1); err == nil || other.acknowledged.Load() > 0 {
+		t.Errorf("%v, %d", err, other.acknowledged.Load())
+	}
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	d.do("flush")
+	s := d.status()
+	d.stop()
+	if l := account(t, dir, "lb", 0, last, 200); l.lost+l.torn > 0 || l.twice > 1 || s.Total.DiskLost+s.Total.RingOverflow > 0 || len(l.other) > 0 {
+		t.Errorf("%+v, %+v", l, s.Total)
+	}
+}
+
+// rsyslogWith is a rsyslogd with another configuration, in which DIR, PORT and TARGET stand for what it uses. It must listen on PORT.
+func rsyslogWith(t *testing.T, target int, config string) *rsyslog {
+	t.Helper()
+	r := newRsyslog(t)
+	config = strings.NewReplacer("DIR", r.dir, "PORT", strconv.Itoa(r.port), "TARGET", strconv.Itoa(target)).Replace(config)
+	if err := os.WriteFile(filepath.Join(r.dir, "conf"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
