@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+
 	"lbsyslogd/syslogd/clienttls"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/daemon"
@@ -18,7 +20,9 @@ func sinks() map[string]daemon.OpenSink {
 
 func openHTTP(to *config.Forward) (sink.Peer, error) {
 	h := to.HTTP
-	encoding, err := encode.New(h.Encoding)
+	options := h.Options
+	options.Origin, _ = os.Hostname() // without a name ids are those of one host
+	encoding, err := encode.New(h.Encoding, options)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 type HTTP struct {
 	URLs         []*url.URL // the preferred one first
 	Encoding     string
+	Options      encode.Options
 	Compress     string        // gzip, zstd or none
 	Timeout      time.Duration // for a request; 0: the sink's default
 	Headers      map[string]string
@@ -37,12 +38,12 @@ func (d *decoder) httpKeys(f *Forward) map[string]func(*yaml.Node) {
 	h := &HTTP{}
 	f.HTTP = h
 	return d.tlsKeys(f, d.batchKeys(f, map[string]func(*yaml.Node){
-		"to": func(n *yaml.Node) { d.list(n, d.httpURL(f)) },
-		"encoding": d.scalar(func(text string) error {
-			h.Encoding = text
-			_, err := encode.New(text)
-			return err
-		}),
+		"to":           func(n *yaml.Node) { d.list(n, d.httpURL(f)) },
+		"encoding":     func(n *yaml.Node) { h.Encoding = d.choice(n, encode.Names()...) },
+		"fields":       func(n *yaml.Node) { h.Options.Plain = d.choice(n, "haproxy", "message") == "message" },
+		"labels":       d.texts(&h.Options.Labels),
+		"metadata":     func(n *yaml.Node) { d.boolean(&h.Options.NoMeta)(n); h.Options.NoMeta = !h.Options.NoMeta },
+		"index":        d.text(&h.Options.Index),
 		"compress":     func(n *yaml.Node) { h.Compress = d.choice(n, "none", "gzip", "zstd") },
 		"timeout":      d.duration(&h.Timeout),
 		"headers":      d.headers(&h.Headers, "the value", d.headerValue),
@@ -76,6 +77,12 @@ func (d *decoder) checkHTTP(n *yaml.Node, f *Forward) {
 	h := f.HTTP
 	if h.Encoding == "" {
 		d.add(n, "forward to %s has no encoding; want for example {to: %s, encoding: ndjson}; known are %s", f, f, strings.Join(encode.Names(), ", "))
+	}
+	if _, err := encode.New(h.Encoding, h.Options); err != nil && h.Encoding != "" {
+		d.add(n, "%v", err)
+	}
+	if h.Compress == "zstd" && h.Encoding != "" && !encode.Zstd(h.Encoding) {
+		d.add(n, "receivers of %s take no zstd; want compress: gzip", h.Encoding)
 	}
 	if h.BearerFile != "" && h.User != "" {
 		d.add(n, "forward has a bearer_file and basic; the receiver can be given one of them")
@@ -165,6 +172,26 @@ func (d *decoder) headers(to *map[string]string, what string, value func(to *str
 			if what == "the value" && secretHeader.MatchString(name) {
 				d.add(key, "the value of %s looks like a secret, which belongs in a file; want header_files: {%s: FILE}", name, name)
 			}
+		}
+	}
+}
+
+// texts reads a mapping of names to texts.
+func (d *decoder) texts(to *map[string]string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if n.Kind != yaml.MappingNode {
+			d.add(n, "want a mapping of names to values; this is %s", kind(n))
+			return
+		}
+		*to = make(map[string]string)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			name := n.Content[i].Value
+			if _, twice := (*to)[name]; twice {
+				d.add(n.Content[i], "%q is there twice", name)
+			}
+			var text string
+			d.text(&text)(resolve(n.Content[i+1]))
+			(*to)[name] = text
 		}
 	}
 }

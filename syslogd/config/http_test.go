@@ -28,7 +28,7 @@ func TestForwardOverHTTP(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"https://h":                                                                             "x.yaml:5: forward to https://h has no encoding; want for example {to: https://h, encoding: ndjson}",
-		"{to: https://h, encoding: nd}":                                                         `x.yaml:5: encoding "nd" is not known; ndjson, victorialogs`,
+		"{to: https://h, encoding: nd}":                                                         `x.yaml:5: "nd" is not known; elasticsearch, loki, ndjson, otlp, otlp-json, victorialogs are`,
 		"{to: https://u:pass@h, encoding: ndjson}":                                              "a password belongs in a file; want basic: {user: u, password_file: FILE}",
 		"{to: https:///p, encoding: ndjson}":                                                    `x.yaml:5: forward "https:///p": want http[s]://HOST`,
 		"{to: \"https://h:x\", encoding: ndjson}":                                               "want http[s]://HOST",
@@ -57,6 +57,24 @@ func TestForwardOverHTTP(t *testing.T) {
 	} {
 		row("  forward: "+text+"\n", want)
 	}
+	o = row("  forward: {to: https://h, encoding: loki, labels: {a: \"%host%\"}, metadata: false, fields: message}\n", "").Outputs[0]
+	if e := o.Forward.HTTP.Options; e.Labels["a"] != "%host%" || !e.NoMeta || !e.Plain {
+		t.Errorf("got %+v", e)
+	}
+	for text, want := range map[string]string{
+		"encoding: loki, labels: {a: \"%nosuch%\"}": `x.yaml:5: label a: "%nosuch%": there is no field %nosuch%`,
+		"encoding: loki, labels: {a-b: x}":          "is not the name of a label",
+		"encoding: loki, labels: [a]":               "want a mapping of names to values",
+		"encoding: loki, labels: {a: x, a: y}":      `"a" is there twice`,
+		"encoding: ndjson, labels: {a: x}":          "labels and metadata mean nothing for ndjson",
+		"encoding: ndjson, index: x":                "index means nothing for ndjson",
+		"encoding: elasticsearch, index: X":         "lower case",
+		"encoding: elasticsearch, compress: zstd":   "receivers of elasticsearch take no zstd; want compress: gzip",
+		"encoding: ndjson, fields: all":             `"all" is not known; haproxy, message are`,
+		"encoding: loki, metadata: perhaps":         "neither true nor false",
+	} {
+		row("  forward: {to: https://h, "+text+"}\n", want)
+	}
 	if _, err := Parse("x.yaml", []byte(head+"  forward: {to: \"https://u:geheim@h/?key=geheim\", encoding: ndjson}\n")); strings.Contains(err.Error(), "geheim") {
 		t.Errorf("the message has a password: %v", err)
 	}
@@ -69,7 +87,7 @@ func TestExamplesOfSinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	examples := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```").FindAllStringSubmatch(string(text), -1)
-	if len(examples) < 3 {
+	if len(examples) < 8 {
 		t.Fatalf("only %d examples were found", len(examples))
 	}
 	for _, e := range examples {

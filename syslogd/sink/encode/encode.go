@@ -1,8 +1,10 @@
 // Package encode makes the bodies of requests from records, in the form that a receiver of logs takes, and reads what it answers.
 //
 //  1. New returns the Encoding of a name (this file),
-//  2. its Append takes the line of each record apart, and writes the fields under the receiver's names (ndjson.go),
-//  3. its Read says what became of the records, where an answer of 200 does not mean that all were taken.
+//  2. its Append takes the line of each record apart, as a message and as a line of HAProxy (line.go),
+//  3. and writes the fields as the receiver wants them: a line of JSON each (ndjson.go), actions of a bulk request (elastic.go), streams with
+//     labels (loki.go), or log records of OpenTelemetry (otlp.go),
+//  4. its Read says what became of the records, where the status of an answer does not say all of it.
 package encode
 
 import (
@@ -10,9 +12,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
-	"lbsyslogd/syslogd/message"
 	"lbsyslogd/syslogd/sink"
 )
 
@@ -20,50 +20,55 @@ import (
 type Encoding interface {
 	// ContentType is what the body is.
 	ContentType() string
-	// Path is where receivers take it, for a URL that has none.
+	// Path is where receivers take it, for a URL that has none, perhaps with a query.
 	Path() string
 	// Append appends the body of a request.
 	Append(dst []byte, records []sink.Record) []byte
-	// Read says what became of so many records by the body of an answer with a status of success.
-	Read(body []byte, records int) sink.Answer
+	// Read says what became of records by the body of an answer. decided is false when the status says it all.
+	Read(status int, body []byte, records []sink.Record) (a sink.Answer, decided bool)
 }
 
-// encodings makes the Encodings by their names.
-var encodings = map[string]func() Encoding{
-	"ndjson":       func() Encoding { return &ndjson{names: plainNames, path: "/"} },
-	"victorialogs": func() Encoding { return &ndjson{names: victoriaNames, path: "/insert/jsonline"} },
+// Options are what a receiver gets. The zero value is the usual case.
+type Options struct {
+	Plain  bool              // the fields of the message alone, and not those of a line of HAProxy
+	Labels map[string]string // of loki: templates of the values
+	NoMeta bool              // of loki: no structured metadata
+	Index  string            // of elasticsearch: a template of the index's name
+	Origin string            // what makes a record's place unique among hosts
+}
+
+// An encoding is what is known of a name.
+type encoding struct {
+	make func(o Options) (Encoding, error)
+	// What else the name allows.
+	labels, index, zstd bool
+}
+
+var encodings = map[string]encoding{
+	"ndjson":        {make: newNDJSON(plainNames, "/"), zstd: true},
+	"victorialogs":  {make: newNDJSON(victoriaNames, "/insert/jsonline"), zstd: true},
+	"elasticsearch": {make: newElastic, index: true},
+	"loki":          {make: newLoki, labels: true},
+	"otlp":          {make: newOTLP, zstd: true},
+	"otlp-json":     {make: newOTLPJSON, zstd: true},
 }
 
 // New returns the Encoding of a name.
-func New(name string) (Encoding, error) {
-	make, ok := encodings[name]
-	if !ok {
+func New(name string, o Options) (Encoding, error) {
+	e, ok := encodings[name]
+	switch {
+	case !ok:
 		return nil, fmt.Errorf("encoding %q is not known; %s are", name, strings.Join(Names(), ", "))
+	case o.Index != "" && !e.index:
+		return nil, fmt.Errorf("index means nothing for %s; it is elasticsearch's", name)
+	case (o.Labels != nil || o.NoMeta) && !e.labels:
+		return nil, fmt.Errorf("labels and metadata mean nothing for %s; they are loki's", name)
 	}
-	return make(), nil
+	return e.make(o)
 }
+
+// Zstd says whether receivers of an encoding take bodies that are compressed with zstd. All take gzip.
+func Zstd(name string) bool { return encodings[name].zstd }
 
 // Names are the names that New knows.
 func Names() []string { return slices.Sorted(maps.Keys(encodings)) }
-
-// A line takes lines of a file apart, one after the other. What it finds is valid until the next.
-type line struct {
-	message.Message
-	parser message.Parser
-}
-
-// parse takes a line apart. A line that is no message, because it is older than the format of its file, has the time of now.
-func (l *line) parse(text []byte) { l.parser.Parse(&l.Message, text) }
-
-// appendTime appends the time as RFC 3339 wants it.
-func (l *line) appendTime(dst []byte) []byte {
-	if l.Kind == message.ISOStamp && l.RFC5424 {
-		return append(dst, l.Stamp...)
-	}
-	return l.time().AppendFormat(dst, time.RFC3339Nano)
-}
-
-func (l *line) time() time.Time {
-	t, _ := l.Time(time.Now())
-	return t
-}

@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -10,11 +11,15 @@ import (
 	"lbsyslogd/syslogd/sink"
 )
 
+// httpLine is what option httplog logs, with a captured traceparent.
+const httpLine = `<134>1 2026-11-21T03:04:05.123456+01:00 web1 haproxy 42 - - 10.0.0.1:1234 [21/Nov/2026:03:04:05.123] in be/s1 0/0/1/2/3 200 1234 - - ---- 1/1/0/0/0 0/0 ` +
+	`{00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01} "GET /index.html HTTP/1.1"`
+
 func record(line string) []sink.Record { return []sink.Record{{Line: []byte(line)}} }
 
 func mustNew(t testing.TB, name string) Encoding {
 	t.Helper()
-	e, err := New(name)
+	e, err := New(name, Options{Origin: "web1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +59,7 @@ func TestALineThatIsNoMessage(t *testing.T) {
 }
 
 func TestUnknownEncoding(t *testing.T) {
-	if _, err := New("xml"); err == nil || !strings.Contains(err.Error(), `"xml" is not known; `) || !strings.Contains(err.Error(), "ndjson") {
+	if _, err := New("xml", Options{}); err == nil || !strings.Contains(err.Error(), `"xml" is not known; `) || !strings.Contains(err.Error(), "ndjson") {
 		t.Error(err)
 	}
 }
@@ -79,35 +84,64 @@ func FuzzString(f *testing.F) {
 	})
 }
 
-// FuzzNDJSON: whatever a line holds, each makes one valid object.
-func FuzzNDJSON(f *testing.F) {
+// FuzzEncodings: whatever a line holds, each encoding makes something that can be read.
+func FuzzEncodings(f *testing.F) {
 	f.Add(`<134>1 2026-11-21T03:04:05.123456+01:00 web1 haproxy 42 id [a b="c"] text`)
+	f.Add(httpLine)
 	f.Add("hello")
+	f.Add("<13>1 2026-11-21T03:04:05Z \xff \xfe - - - \xfd")
 	f.Fuzz(func(t *testing.T, line string) {
-		for _, name := range []string{"ndjson", "victorialogs"} {
-			out := mustNew(t, name).Append(nil, record(line))
-			if n := strings.Count(string(out), "\n"); n != 1 || !json.Valid(out) {
-				t.Errorf("%s: %q", name, out)
+		for _, name := range Names() {
+			out := mustNew(t, name).Append(nil, append(record(line), record(line)...))
+			switch name {
+			case "otlp":
+				if _, err := readOTLP(out); err != nil {
+					t.Errorf("%s: %v: %q", name, err, out)
+				}
+			case "ndjson", "victorialogs", "elasticsearch":
+				for each := range bytes.Lines(out) {
+					if !json.Valid(each) {
+						t.Errorf("%s: %q", name, each)
+					}
+				}
+			default:
+				if !json.Valid(out) {
+					t.Errorf("%s: %q", name, out)
+				}
 			}
 		}
 	})
 }
 
 func TestAppendAllocatesNothing(t *testing.T) {
-	e := mustNew(t, "ndjson")
-	list := record(`<134>1 2026-11-21T03:04:05.123456+01:00 web1 haproxy 42 id [a b="c"] GET /index.html HTTP/1.1`)
-	buf := e.Append(nil, list)
-	if n := testing.AllocsPerRun(100, func() { buf = e.Append(buf[:0], list) }); n > 0 {
-		t.Errorf("%v allocations", n)
+	for _, name := range Names() {
+		e := mustNew(t, name)
+		list := append(record(httpLine), record("<13>1 2026-11-21T03:04:05Z h app 1 id - other")...)
+		buf := e.Append(nil, list)
+		most := 0.0
+		if name == "loki" { // the labels of two streams
+			most = 2
+		}
+		if n := testing.AllocsPerRun(100, func() { buf = e.Append(buf[:0], list) }); n > most {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }
 
-func BenchmarkNDJSON(b *testing.B) {
-	e := mustNew(b, "ndjson")
-	list := record(`<134>1 2026-11-21T03:04:05.123456+01:00 web1 haproxy 42 - - 10.0.0.1:1234 [21/Nov/2026:03:04:05.123] in be/s1 0/0/1/2/3 200 1234 - - ---- 1/1/0/0/0 0/0 "GET /index.html HTTP/1.1"`)
-	buf := e.Append(nil, list)
-	b.ReportAllocs()
-	for b.Loop() {
-		buf = e.Append(buf[:0], list)
+func BenchmarkAppend(b *testing.B) {
+	for _, name := range Names() {
+		b.Run(name, func(b *testing.B) {
+			e := mustNew(b, name)
+			var list []sink.Record
+			for range 1000 {
+				list = append(list, record(httpLine)...)
+			}
+			buf := e.Append(nil, list)
+			b.ReportAllocs()
+			for b.Loop() {
+				buf = e.Append(buf[:0], list)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(list)), "ns/line")
+		})
 	}
 }

@@ -1,6 +1,11 @@
 package encode
 
-import "lbsyslogd/syslogd/sink"
+import (
+	"strconv"
+
+	"lbsyslogd/syslogd/haproxyline"
+	"lbsyslogd/syslogd/sink"
+)
 
 // names are what fields are called, with what stands before the value: `,"host":`.
 type names struct {
@@ -29,40 +34,61 @@ type ndjson struct {
 	time  []byte
 }
 
+func newNDJSON(n names, path string) func(o Options) (Encoding, error) {
+	return func(o Options) (Encoding, error) {
+		return &ndjson{names: n, path: path, line: line{Plain: o.Plain}}, nil
+	}
+}
+
 func (e *ndjson) ContentType() string { return "application/x-ndjson" }
 func (e *ndjson) Path() string        { return e.path }
 
 func (e *ndjson) Append(dst []byte, records []sink.Record) []byte {
-	for _, r := range records {
-		dst = e.appendRecord(dst, r)
+	for i := range records {
+		dst = e.appendRecord(dst, &records[i])
 	}
 	return dst
 }
 
-func (e *ndjson) appendRecord(dst []byte, r sink.Record) []byte {
+func (e *ndjson) appendRecord(dst []byte, r *sink.Record) []byte {
 	l, n := &e.line, &e.names
 	l.parse(r.Line)
 	dst = append(dst, n.time...)
 	e.time = l.appendTime(e.time[:0])
 	dst = appendString(dst, e.time)
-	field := func(name string, value []byte) {
-		if len(value) > 0 {
-			dst = append(dst, name...)
-			dst = appendString(dst, value)
-		}
-	}
-	field(n.host, l.Host)
+	dst = appendMember(dst, n.host, l.Host)
 	dst = append(append(append(dst, n.facility...), '"'), l.Facility().String()...)
 	dst = append(append(append(append(dst, '"'), n.severity...), '"'), l.Severity().String()...)
 	dst = append(dst, '"')
-	field(n.tag, l.Tag)
-	field(n.pid, l.PID)
-	field(n.msgid, l.MsgID)
-	field(n.data, l.Data)
+	dst = appendMember(dst, n.tag, l.Tag)
+	dst = appendMember(dst, n.pid, l.PID)
+	dst = appendMember(dst, n.msgid, l.MsgID)
+	dst = appendMember(dst, n.data, l.Data)
+	for i := range l.Fields {
+		dst = appendField(append(dst, ','), &l.Fields[i])
+	}
 	dst = append(dst, n.text...)
 	dst = appendString(dst, l.Text)
 	return append(dst, '}', '\n')
 }
 
+// appendMember appends a member of an object, unless its value is empty. name has what stands before the value.
+func appendMember(dst []byte, name string, value []byte) []byte {
+	if len(value) == 0 {
+		return dst
+	}
+	dst = append(dst, name...)
+	return appendString(dst, value)
+}
+
+// appendField appends a field of HAProxy as a member of an object.
+func appendField(dst []byte, f *haproxyline.Field) []byte {
+	dst = append(append(append(dst, '"'), f.Name...), '"', ':')
+	if f.Numeric {
+		return strconv.AppendInt(dst, f.Number, 10)
+	}
+	return appendString(dst, f.Text)
+}
+
 // Read takes the status for it.
-func (e *ndjson) Read([]byte, int) sink.Answer { return sink.Answer{Verdict: sink.Taken} }
+func (e *ndjson) Read(int, []byte, []sink.Record) (sink.Answer, bool) { return sink.Answer{}, false }

@@ -12,13 +12,15 @@ import (
 )
 
 // judge makes an Answer of a response.
-func (s *Sink) judge(response *http.Response, body []byte, records int) sink.Answer {
+func (s *Sink) judge(response *http.Response, body []byte, records []sink.Record) sink.Answer {
 	code := response.StatusCode
-	if code >= 200 && code < 300 {
-		return s.Encoding.Read(body, records)
+	if a, decided := s.Encoding.Read(code, body, records); decided {
+		return a
 	}
 	a := sink.Answer{Err: fmt.Errorf("%s%s", response.Status, excerpt(body))}
 	switch {
+	case code >= 200 && code < 300:
+		return sink.Answer{Verdict: sink.Taken}
 	case code == http.StatusRequestEntityTooLarge:
 		a.Verdict = sink.Smaller
 	case code == http.StatusBadRequest || code == http.StatusUnprocessableEntity:

@@ -75,7 +75,7 @@ func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
 	}
 	var problems []error
 	for _, t := range targets {
-		a, reached := s.post(ctx, t, body, secrets, len(records))
+		a, reached := s.post(ctx, t, body, secrets, records)
 		if reached {
 			s.targets.answered(t, a.Verdict != sink.Faulty && (a.Verdict != sink.Later || a.After > 0))
 			return a
@@ -106,7 +106,7 @@ func (s *Sink) Close() error {
 
 // post sends body to one receiver. reached is false when another one may be tried, because this one has not got all of it for certain or has
 // not answered.
-func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secrets, records int) (a sink.Answer, reached bool) {
+func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secrets, records []sink.Record) (a sink.Answer, reached bool) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.String(), bytes.NewReader(body))

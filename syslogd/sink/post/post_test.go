@@ -98,7 +98,7 @@ func (r *receiver) all() []string {
 // sinkTo is a Sink for addresses.
 func sinkTo(t *testing.T, addresses ...string) *Sink {
 	t.Helper()
-	encoding, err := encode.New("ndjson")
+	encoding, err := encode.New("ndjson", encode.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,11 +377,14 @@ func TestServiceRecords(t *testing.T) {
 
 // TestThePathOfTheEncoding stands in for one that is not given.
 func TestThePathOfTheEncoding(t *testing.T) {
-	for name, path := range map[string]string{"ndjson": "/", "victorialogs": "/insert/jsonline"} {
+	for name, path := range map[string]string{
+		"ndjson": "/", "victorialogs": "/insert/jsonline", "loki": "/loki/api/v1/push", "otlp": "/v1/logs", "otlp-json": "/v1/logs",
+		"elasticsearch": "/_bulk?filter_path=errors,items.*.status,items.*.error",
+	} {
 		got := ""
-		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL.Path }))
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL.RequestURI() }))
 		s := sinkTo(t, server.URL)
-		s.Encoding, _ = encode.New(name)
+		s.Encoding, _ = encode.New(name, encode.Options{})
 		s.Deliver(context.Background(), records(1))
 		if got != path {
 			t.Errorf("%s: %s", name, got)
@@ -407,7 +410,7 @@ func BenchmarkDeliver(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
 	defer server.Close()
 	u, _ := url.Parse(server.URL)
-	encoding, _ := encode.New("ndjson")
+	encoding, _ := encode.New("ndjson", encode.Options{})
 	s := &Sink{URLs: []*url.URL{u}, Encoding: encoding}
 	defer s.Close()
 	var list []sink.Record

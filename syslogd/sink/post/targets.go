@@ -53,7 +53,11 @@ func (t *targets) resolve(ctx context.Context, urls []*url.URL, path string, now
 	for _, u := range urls {
 		u := *u
 		if u.Path == "" {
-			u.Path = path
+			var query string
+			u.Path, query, _ = strings.Cut(path, "?")
+			if u.RawQuery == "" {
+				u.RawQuery = query
+			}
 		}
 		scheme, srv := strings.CutSuffix(u.Scheme, "+srv")
 		if u.Scheme = scheme; !srv {

@@ -1,0 +1,174 @@
+package encode
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"lbsyslogd/syslogd/sink"
+)
+
+// elastic is a bulk request of Elasticsearch or OpenSearch: a line with an action and one with a document for each record. Fields have the names of
+// the Elastic Common Schema where that has one; those of HAProxy are in the object haproxy.
+//
+// The action is create with an id that is made of the record's place: what arrives twice is there once, and data streams take nothing else.
+type elastic struct {
+	line   line
+	index  template
+	origin string
+	text   []byte
+}
+
+// defaultIndex is a data stream that the built-in template for logs covers.
+const defaultIndex = "logs-syslog-default"
+
+func newElastic(o Options) (Encoding, error) {
+	name := o.Index
+	if name == "" {
+		name = defaultIndex
+	}
+	index, err := parseTemplate(name)
+	if err != nil {
+		return nil, fmt.Errorf("index %w", err)
+	}
+	for _, p := range index {
+		if strings.ToLower(p.text) != p.text || strings.ContainsAny(p.text, `\/*?"<>| ,#:`) {
+			return nil, fmt.Errorf(`index %q: the name of an index is in lower case and has none of \ / * ? " < > | , # : and space`, name)
+		}
+	}
+	if strings.IndexByte("-_+.", name[0]) >= 0 {
+		return nil, fmt.Errorf("index %q: the name of an index does not begin with - _ + or a dot", name)
+	}
+	return &elastic{line: line{Plain: o.Plain}, index: index, origin: o.Origin}, nil
+}
+
+func (e *elastic) ContentType() string { return "application/x-ndjson" }
+
+// Path asks for no more of the answer than is looked at.
+func (e *elastic) Path() string { return "/_bulk?filter_path=errors,items.*.status,items.*.error" }
+
+func (e *elastic) Append(dst []byte, records []sink.Record) []byte {
+	for i := range records {
+		e.line.parse(records[i].Line)
+		dst = e.appendAction(dst, &records[i])
+		dst = e.appendDocument(dst)
+	}
+	return dst
+}
+
+func (e *elastic) appendAction(dst []byte, r *sink.Record) []byte {
+	dst = append(dst, `{"create":{"_index":`...)
+	e.text = e.index.append(e.text[:0], &e.line)
+	for i, c := range e.text {
+		switch {
+		case c >= 'A' && c <= 'Z':
+			e.text[i] = c + 'a' - 'A'
+		case c < 0x80 && strings.IndexByte(`\/*?"<>| ,#:`, c) >= 0:
+			e.text[i] = '_'
+		}
+	}
+	dst = appendString(dst, e.text)
+	dst = append(dst, `,"_id":`...)
+	e.text = r.Place.Append(append(append(e.text[:0], e.origin...), '/'))
+	dst = appendString(dst, e.text)
+	return append(dst, "}}\n"...)
+}
+
+func (e *elastic) appendDocument(dst []byte) []byte {
+	l := &e.line
+	dst = append(dst, `{"@timestamp":`...)
+	e.text = l.appendTime(e.text[:0])
+	dst = appendString(dst, e.text)
+	if len(l.Host) > 0 {
+		dst = append(appendString(append(dst, `,"host":{"name":`...), l.Host), '}')
+	}
+	if len(l.Tag) > 0 || len(l.PID) > 0 {
+		dst = append(dst, `,"process":{`...)
+		dst = appendMember(dst, `"name":`, l.Tag)
+		if pid, err := strconv.ParseUint(string(l.PID), 10, 31); err == nil {
+			if len(l.Tag) > 0 {
+				dst = append(dst, ',')
+			}
+			dst = strconv.AppendUint(append(dst, `"pid":`...), pid, 10)
+		}
+		dst = append(dst, '}')
+	}
+	dst = append(append(dst, `,"log":{"level":"`...), l.Severity().String()...)
+	dst = strconv.AppendInt(append(dst, `","syslog":{"facility":{"code":`...), int64(l.Facility()), 10)
+	dst = append(append(dst, `,"name":"`...), l.Facility().String()...)
+	dst = strconv.AppendInt(append(dst, `"},"severity":{"code":`...), int64(l.Severity()), 10)
+	dst = append(append(dst, `,"name":"`...), l.Severity().String()...)
+	dst = append(dst, `"}`...)
+	dst = appendMember(dst, `,"procid":`, l.PID)
+	dst = appendMember(dst, `,"msgid":`, l.MsgID)
+	dst = append(dst, `}}`...)
+	dst = appendMember(dst, `,"structured_data":`, l.Data)
+	if t := l.trace(); len(t.ID) > 0 {
+		dst = append(appendString(append(dst, `,"trace":{"id":`...), t.ID), '}')
+		dst = append(appendString(append(dst, `,"span":{"id":`...), t.Span), '}')
+	}
+	for i := range l.Fields {
+		if i == 0 {
+			dst = append(dst, `,"haproxy":{`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = appendField(dst, &l.Fields[i])
+	}
+	if len(l.Fields) > 0 {
+		dst = append(dst, '}')
+	}
+	dst = append(dst, `,"message":`...)
+	dst = appendString(dst, l.Text)
+	return append(dst, '}', '\n')
+}
+
+// bulkAnswer is the answer to a bulk request: an item for each record, in order.
+type bulkAnswer struct {
+	Errors bool `json:"errors"`
+	Items  []map[string]struct {
+		Status int `json:"status"`
+		Error  struct {
+			Type   string `json:"type"`
+			Reason string `json:"reason"`
+		} `json:"error"`
+	} `json:"items"`
+}
+
+// Read looks at each item of an answer of 200: one has a status of its own.
+func (e *elastic) Read(status int, body []byte, records []sink.Record) (a sink.Answer, decided bool) {
+	if status < 200 || status > 299 {
+		return a, false
+	}
+	var answer bulkAnswer
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return sink.Answer{Err: fmt.Errorf("the answer is no bulk answer: %w", err)}, true
+	}
+	if !answer.Errors {
+		return sink.Answer{Verdict: sink.Taken}, true
+	}
+	if len(answer.Items) != len(records) {
+		return sink.Answer{Err: fmt.Errorf("the answer is about %d records of %d", len(answer.Items), len(records))}, true
+	}
+	a.Verdict = sink.Taken
+	var refused, again error
+	for i, item := range answer.Items {
+		for _, of := range item { // one action
+			err := errors.New(strings.TrimSpace(fmt.Sprintf("status %d %s: %s", of.Status, of.Error.Type, of.Error.Reason)))
+			switch {
+			case of.Status >= 200 && of.Status < 300 || of.Status == 409: // it is there already
+			case of.Status == 400:
+				a.Refused, refused = append(a.Refused, i), err
+			default: // 429 and 5xx pass by themselves; 403 and 404 when somebody has corrected what is wrong
+				a.Again, again = append(a.Again, i), err
+			}
+		}
+	}
+	a.Err = again
+	if again == nil {
+		a.Err = refused
+	}
+	return a, true
+}
