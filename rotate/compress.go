@@ -13,6 +13,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/rotate/archive"
 )
 
 // compress stores a rotated file in its compressed form. At every moment a crash leaves either the plain file, or both with the
@@ -107,26 +109,32 @@ func likeness(dst, src *os.File) error {
 	return setTime(dst, time.Unix(st.Mtim.Unix()))
 }
 
-// CompressInProcess is the Compressor that is used when no other is given. It uses one processor and a few megabytes.
+// CompressInProcess is the Compressor that is used when no other is given and no line has a time. It uses one processor and a few megabytes.
 func CompressInProcess(ctx context.Context, dst, src *os.File, form Compression) error {
-	to, err := compressor(dst, form)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(to, untilDone{ctx, src})
-	return errors.Join(err, to.Close())
+	return CompressIndexed(nil)(ctx, dst, src, form)
 }
 
-func compressor(dst io.Writer, form Compression) (io.WriteCloser, error) {
-	switch form {
-	case Gzip:
-		return gzip.NewWriter(dst), nil
-	case Zstd:
-		// The fastest level and a window of 1 MiB: log lines repeat within it, and memory stays small.
-		return zstd.NewWriter(dst, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
-			zstd.WithWindowSize(1<<20))
+// CompressIndexed is CompressInProcess with an index of times in zstd files, which times reads from the lines; see Options.Times.
+func CompressIndexed(times func(last time.Time) archive.Clock) func(ctx context.Context, dst, src *os.File, form Compression) error {
+	return func(ctx context.Context, dst, src *os.File, form Compression) error {
+		switch form {
+		case Gzip:
+			to := gzip.NewWriter(dst)
+			_, err := io.Copy(to, untilDone{ctx, src})
+			return errors.Join(err, to.Close())
+		case Zstd:
+			var clock archive.Clock
+			if times != nil {
+				info, err := src.Stat()
+				if err != nil {
+					return err
+				}
+				clock = times(info.ModTime())
+			}
+			return archive.Write(dst, untilDone{ctx, src}, clock)
+		}
+		return fmt.Errorf("%q is not a compression; gzip and zstd are", form)
 	}
-	return nil, fmt.Errorf("%q is not a compression; gzip and zstd are", form)
 }
 
 func decompressor(src io.Reader, form Compression) (io.ReadCloser, error) {

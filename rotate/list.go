@@ -29,18 +29,23 @@ func (w *Writer) list() ([]backup, error) {
 
 // listFrozen is list for those who have frozen the numbers.
 func (w *Writer) listFrozen() ([]backup, error) {
-	entries, err := w.in().list()
+	return w.series.list(w.in(), w.opt.step)
+}
+
+// list is the rotated files in a folder, in the order of Writer.list.
+func (s series) list(in *folder, step func(name string)) ([]backup, error) {
+	entries, err := in.list()
 	if err != nil {
 		return nil, err
 	}
-	w.opt.step("list: read")
+	step("list: read")
 	var all []backup
 	for _, e := range entries {
-		b, ok := w.series.parse(e.Name())
+		b, ok := s.parse(e.Name())
 		if !ok || !e.Type().IsRegular() {
 			continue
 		}
-		st, err := w.in().stat(e.Name())
+		st, err := in.stat(e.Name())
 		if err != nil {
 			continue // gone this very moment
 		}

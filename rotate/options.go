@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"time"
+
+	"lbsyslogd/rotate/archive"
 )
 
 // Compression says how rotated files are stored.
@@ -65,6 +67,10 @@ type Options struct {
 	// Compressor writes src to dst in the given form; nil does it in a goroutine of this process. A daemon that must not
 	// spend its own time passes one that starts a process of low priority.
 	Compressor func(ctx context.Context, dst, src *os.File, form Compression) error
+	// Times makes, for a file whose last line was written at last, what reads the time of one of its lines. With it files that are compressed with
+	// zstd get an index of times, by which rotate/archive finds the lines of a minute without reading the others. nil: they get none. A Compressor
+	// that is not CompressIndexed has to see to it itself.
+	Times func(last time.Time) archive.Clock
 
 	Mode  os.FileMode // permissions of a new file; 0: 0640
 	Owner *Owner      // owner of a new file; nil: the process's
@@ -114,7 +120,7 @@ func (o Options) filled() Options {
 		o.Compress = None
 	}
 	if o.Compressor == nil {
-		o.Compressor = CompressInProcess
+		o.Compressor = CompressIndexed(o.Times)
 	}
 	if o.LossLine == nil {
 		o.LossLine = DefaultLossLine

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -35,6 +36,10 @@ const usage = `syslogd receives log messages, writes them to files and rotates t
           [-s SOCK] [--output NAME] [--timeout 30s]
   syslogd reload [-s SOCK]         have it read its configuration again
   syslogd status [-s SOCK] [--json]
+  syslogd cat [-f] [--output NAME] [--since TIME] [--until TIME] ...
+  syslogd grep [-f] ... PATTERN    print lines that are stored; syslogd cat -h says more
+  syslogd pipe [--size 100MB] ... FILE
+                                   write the standard input to a file and rotate that; syslogd pipe -h says more
   syslogd -v                       print the version
 
 Without -f it reads /etc/syslogd/syslogd.yaml if that exists, and else receives on udp://127.0.0.1:514 and writes to
@@ -45,6 +50,7 @@ Exit status: 0 done, 1 refused or failed with the reason on the standard error, 
 
 const shortUsage = `usage: syslogd [-f FILE] [-c]
        syslogd reopen|rotate|flush|reload|status [-s SOCK] ...
+       syslogd cat|grep|pipe ...
        syslogd -h says more`
 
 func main() {
@@ -61,18 +67,26 @@ func run(args []string, out, stderr *os.File) int {
 		err = daemon.Compress(args[1:])
 	case len(args) > 0 && slices.Contains(commands(), args[0]):
 		err = ask(args, out)
+	case len(args) > 0 && offline()[args[0]] != nil:
+		err = offline()[args[0]](args, out, errs)
 	case len(args) > 0 && args[0] == "version":
 		err = serve([]string{"-v"}, out, errs)
 	case len(args) > 0 && args[0] == "help":
 		err = flag.ErrHelp
 	case len(args) > 0 && !strings.HasPrefix(args[0], "-"):
-		err = usageError{fmt.Errorf("there is no command %q; %s are", args[0], strings.Join(commands(), ", "))}
+		err = usageError{fmt.Errorf("there is no command %q; %s are", args[0], strings.Join(slices.Sorted(maps.Keys(verbs())), ", "))}
 	default:
 		err = serve(args, out, errs)
 	}
 	var wrong usageError
+	var help helpText
 	switch {
 	case err == nil:
+		return 0
+	case errors.Is(err, errNothing):
+		return 1
+	case errors.As(err, &help):
+		io.WriteString(out, string(help))
 		return 0
 	case errors.Is(err, flag.ErrHelp):
 		io.WriteString(out, usage)
@@ -91,6 +105,35 @@ func run(args []string, out, stderr *os.File) int {
 
 // commands are those for the running daemon.
 func commands() []string { return []string{"reopen", "rotate", "flush", "reload", "status"} }
+
+// offline are those that need no daemon.
+func offline() map[string]func(args []string, out io.Writer, errs *console.Writer) error {
+	return map[string]func(args []string, out io.Writer, errs *console.Writer) error{
+		"cat":  search,
+		"grep": search,
+		"pipe": pipe,
+	}
+}
+
+// verbs are all of them.
+func verbs() map[string]bool {
+	all := make(map[string]bool)
+	for _, name := range commands() {
+		all[name] = true
+	}
+	for name := range offline() {
+		all[name] = true
+	}
+	return all
+}
+
+// helpText is what a verb says of itself, in the place of an error.
+type helpText string
+
+func (h helpText) Error() string { return string(h) }
+
+// errNothing is a command that has done its work and has nothing good to say: it has printed what there is.
+var errNothing = errors.New("nothing was found")
 
 // usageError is a command line that makes no sense.
 type usageError struct{ error }

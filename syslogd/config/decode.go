@@ -332,3 +332,9 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// ParseSize reads a number of bytes as the configuration has it: "4096", "100MB", "64MiB".
+func ParseSize(text string) (int64, error) { return parseSize(text) }
+
+// ParseDuration reads a duration as the configuration has it: "30s", "12h", "90d".
+func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }

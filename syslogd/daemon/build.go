@@ -100,8 +100,9 @@ func (d *Daemon) rotation(c *config.Config, o config.Output) (rotate.Options, er
 		options.Log = newSharedLog(options.Log)
 	}
 	options.Memory = &d.memory
+	options.Times = TimesOf(o.Rule.Format, c.Zone)
 	if d.Executable != "" {
-		options.Compressor = compressWith(d.Executable)
+		options.Compressor = CompressWith(d.Executable, o.Rule.Format, c.Zone)
 	}
 	owner, err := ownerOf(o.Owner, o.Group)
 	if err != nil {

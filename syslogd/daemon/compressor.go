@@ -8,24 +8,46 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/rotate/archive"
+	"lbsyslogd/syslogd/format"
 )
 
 // CompressArg is the hidden first argument with which syslogd starts itself to compress a file. The form follows.
 const CompressArg = "compress-child"
 
-// compressWith makes a rotate Compressor that starts executable. The child gets the two files as its standard input and
-// output and no name of anything.
-func compressWith(executable string) func(ctx context.Context, dst, src *os.File, form rotate.Compression) error {
+// TimesOf is how the times of the lines of a format are read, for rotate.Options. The format and the zone are those of a checked configuration.
+func TimesOf(form string, zone *time.Location) func(last time.Time) archive.Clock {
+	return func(last time.Time) archive.Clock {
+		r, err := format.NewReader(form, zone)
+		if err != nil || !r.Has("time") {
+			return nil
+		}
+		r.In(last)
+		return r.Time
+	}
+}
+
+// CompressWith makes a rotate Compressor that starts executable. The child gets the two files as its standard input and
+// output and no name of anything; the format of the lines and the zone of their times are for the index.
+func CompressWith(executable, lines string, zone *time.Location) func(ctx context.Context, dst, src *os.File, form rotate.Compression) error {
+	where := ""
+	if zone != nil {
+		where = zone.String()
+	}
 	return func(ctx context.Context, dst, src *os.File, form rotate.Compression) error {
-		cmd := exec.CommandContext(ctx, executable, CompressArg, string(form))
+		cmd := exec.CommandContext(ctx, executable, CompressArg, string(form), lines, where)
 		cmd.Stdin, cmd.Stdout = src, dst
 		var said bytes.Buffer
 		cmd.Stderr = &said
 		cmd.Env = []string{"GOMAXPROCS=1", "GOMEMLIMIT=32MiB"}
+		if local, ok := os.LookupEnv("TZ"); ok {
+			cmd.Env = append(cmd.Env, "TZ="+local)
+		}
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("%w: %s", err, strings.TrimSpace(said.String()))
 		}
@@ -37,18 +59,28 @@ func compressWith(executable string) func(ctx context.Context, dst, src *os.File
 // the disk.
 func Compress(args []string) error {
 	if len(args) == 1 {
+		args = append(args, "raw", "")
+	}
+	if len(args) == 3 {
 		// The kernel keeps a policy for each thread, and the Go runtime has started some already. After an exec there is one
 		// thread, the one that called it, which hands its policy down to all others: it must be the one that stepped back.
 		runtime.LockOSThread()
 		if err := stepBack(); err != nil {
 			return err
 		}
-		return unix.Exec("/proc/self/exe", []string{os.Args[0], CompressArg, args[0], "now"}, os.Environ())
+		return unix.Exec("/proc/self/exe", append(append([]string{os.Args[0], CompressArg}, args...), "now"), os.Environ())
 	}
-	if len(args) != 2 {
-		return fmt.Errorf("%s is not for people; it wants a form of compression", CompressArg)
+	if len(args) != 4 {
+		return fmt.Errorf("%s is not for people; it wants a form of compression, and perhaps a format of lines and a time zone", CompressArg)
 	}
-	return rotate.CompressInProcess(context.Background(), os.Stdout, os.Stdin, rotate.Compression(args[0]))
+	var zone *time.Location
+	if args[2] != "" {
+		var err error
+		if zone, err = time.LoadLocation(args[2]); err != nil {
+			return err
+		}
+	}
+	return rotate.CompressIndexed(TimesOf(args[1], zone))(context.Background(), os.Stdout, os.Stdin, rotate.Compression(args[0]))
 }
 
 // stepBack gives the calling thread the lowest priority there is for processor and disk.

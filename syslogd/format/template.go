@@ -24,6 +24,7 @@ type Template struct {
 // part is a literal text, or a field when field is set.
 type part struct {
 	literal string
+	name    string // of the field
 	field   func(t *Template, dst []byte, m *message.Message, e *Envelope) []byte
 }
 
@@ -92,10 +93,10 @@ func ParseTemplate(text string) (*Template, error) {
 			t.parts = append(t.parts, part{literal: "%"})
 			rest = following
 		case closed && len(name) > 1 && known[name] != nil:
-			t.parts = append(t.parts, part{field: known[name]})
+			t.parts = append(t.parts, part{name: name, field: known[name]})
 			rest = following
 		case after != "" && known[after[:1]] != nil:
-			t.parts = append(t.parts, part{field: known[after[:1]]})
+			t.parts = append(t.parts, part{name: after[:1], field: known[after[:1]]})
 			rest = after[1:]
 		default:
 			names := make([]string, 0, len(known))
