@@ -24,7 +24,7 @@ import (
 
 // Config is a checked configuration.
 type Config struct {
-	Listen     []Listen
+	Listen     []Listener
 	Control    Control
 	Host       string // name for messages of this host that carry none; empty: the kernel's host name
 	MaxMessage int    // bytes of a message that are kept
@@ -46,6 +46,13 @@ type Config struct {
 type TLS struct {
 	Cert, Key, ClientCA string
 	Names               []string // that clients' certificates may have, as shell patterns
+}
+
+// Listener is a place to receive from, and how.
+type Listener struct {
+	Listen
+	Readers int        // of UDP; 0: one
+	Limit   route.Rate // of each sender
 }
 
 // Listen is one place to receive from.
@@ -84,7 +91,8 @@ type Output struct {
 	Rotate rotate.Options // without Log and Compressor
 	Owner  string         // user name or number, empty: as is
 	Group  string
-	Queue  int    // bytes on the way to the file
+	Queue  int // bytes on the way to the file
+	Limit  route.Rate
 	Zone   string // the configuration's, for the schedule; empty: local
 
 	Forward *Forward // nil: nowhere
@@ -155,7 +163,7 @@ const (
 // Default is what runs without a configuration file.
 func Default() *Config {
 	c := blank()
-	c.Listen = []Listen{{"udp", strings.TrimPrefix(DefaultListen, "udp://")}}
+	c.Listen = []Listener{{Listen: Listen{"udp", strings.TrimPrefix(DefaultListen, "udp://")}}}
 	o := blankOutput()
 	o.Name, o.Path = DefaultFile, DefaultFile
 	c.Outputs = []Output{o}
@@ -343,6 +351,7 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 		"rotate":  func(n *yaml.Node) { d.rotation(n, &o.Rotate) },
 		"forward": func(n *yaml.Node) { d.forward(n, &o) },
 		"files":   func(n *yaml.Node) { d.files(n, &files) },
+		"limit":   func(n *yaml.Node) { d.limit(n, &o.Limit) },
 	})
 	if strings.Contains(o.Path, "%") {
 		d.template(n, &o, files)

@@ -223,6 +223,18 @@ func (d *decoder) count(to *int, least int) func(*yaml.Node) {
 	})
 }
 
+// countBetween is count within bounds.
+func (d *decoder) countBetween(to *int, least, most int) func(*yaml.Node) {
+	return d.scalar(func(text string) error {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("%q is not a number from %d to %d", text, least, most)
+		}
+		*to = n
+		return nil
+	})
+}
+
 // choice returns one of the given words.
 func (d *decoder) choice(n *yaml.Node, words ...string) (chosen string) {
 	d.scalar(func(text string) error {

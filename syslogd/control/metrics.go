@@ -24,6 +24,7 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 		{"cut_total", "counter", "Messages of which only the beginning was kept.", func(i *Input) float64 { return float64(i.Cut) }},
 		{"cut_bytes_total", "counter", "Bytes that were not kept of those.", func(i *Input) float64 { return float64(i.CutBytes) }},
 		{"denied_total", "counter", "Messages from networks that may not send.", func(i *Input) float64 { return float64(i.Denied) }},
+		{"limited_total", "counter", "Messages of senders beyond their limit.", func(i *Input) float64 { return float64(i.Limited) }},
 		{"undecodable_total", "counter", "Messages with nothing in them.", func(i *Input) float64 { return float64(i.Undecodable) }},
 		{"beats_total", "counter", "What senders said of what they have sent.", func(i *Input) float64 { return float64(i.Beats) }},
 		{"sequence_gaps_total", "counter", "Numbers that senders' sequenceIds left out.", func(i *Input) float64 { return float64(i.SequenceGaps) }},
@@ -43,6 +44,7 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 			fmt.Fprintf(out, "syslogd_input_%s{input=%s} %g\n", m.name, label(s.Inputs[i].Name), m.value(&s.Inputs[i]))
 		}
 	}
+	s.writeReaderMetrics(out)
 	for _, m := range []struct {
 		name, kind, help string
 		value            func(*Output) float64
@@ -51,6 +53,7 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 		{"written_total", "counter", "Lines written.", func(o *Output) float64 { return float64(o.Written) }},
 		{"ring_overflow_total", "counter", "Lines dropped because the disk was too slow.", func(o *Output) float64 { return float64(o.RingOverflow) }},
 		{"disk_lost_total", "counter", "Lines dropped because the disk refused for too long.", func(o *Output) float64 { return float64(o.DiskLost) }},
+		{"limited_total", "counter", "Messages beyond the output's limit.", func(o *Output) float64 { return float64(o.Limited) }},
 		{"rotations_total", "counter", "Rotations.", func(o *Output) float64 { return float64(o.Rotations) }},
 		{"reopens_total", "counter", "Reopens by command or signal.", func(o *Output) float64 { return float64(o.Reopens) }},
 		{"stalls_total", "counter", "How often the disk began to refuse.", func(o *Output) float64 { return float64(o.Stalls) }},
@@ -67,6 +70,32 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 	s.writeForwardMetrics(out)
 	s.Ledger.writeMetrics(out)
 	return out.Flush()
+}
+
+// writeReaderMetrics writes those of ports with several readers: of others the input says the same.
+func (s *Status) writeReaderMetrics(out io.Writer) {
+	for _, m := range []struct {
+		name, help string
+		value      func(Reader) uint64
+	}{
+		{"received_total", "Messages that one of several readers of a port received.", func(r Reader) uint64 { return r.Received }},
+		{"kernel_drops_total", "Messages that the kernel dropped because the receive buffer of this reader was full.", func(r Reader) uint64 { return r.KernelDrops }},
+	} {
+		head := false
+		for i := range s.Inputs {
+			in := &s.Inputs[i]
+			for k, r := range in.Readers {
+				if len(in.Readers) == 1 {
+					continue
+				}
+				if !head {
+					fmt.Fprintf(out, "# HELP syslogd_reader_%s %s\n# TYPE syslogd_reader_%s counter\n", m.name, m.help, m.name)
+					head = true
+				}
+				fmt.Fprintf(out, "syslogd_reader_%s{input=%s,reader=\"%d\"} %d\n", m.name, label(in.Name), k+1, m.value(r))
+			}
+		}
+	}
 }
 
 // writeMetrics writes the sums: a label for each process would never end.

@@ -9,8 +9,8 @@ import (
 
 // Status is what the daemon says about itself. Its JSON form is an interface that scripts read: names stay, and are only added.
 //
-// Nothing is lost without a number: for each input received = routed + unmatched + oversized + denied + undecodable + beats, what was
-// sent = received + kernel_drops; for each output given = written + ring_overflow + disk_lost + waiting.
+// Nothing is lost without a number: for each input received = routed + unmatched + oversized + denied + limited + undecodable + beats,
+// what was sent = received + kernel_drops; for each output routed to it = given + limited, and given = written + ring_overflow + disk_lost + waiting.
 type Status struct {
 	Version string    `json:"version"`
 	PID     int       `json:"pid"`
@@ -57,6 +57,7 @@ type Total struct {
 	Oversized    uint64 `json:"oversized"`
 	Undecodable  uint64 `json:"undecodable"`
 	Denied       uint64 `json:"denied"`
+	Limited      uint64 `json:"limited"` // by the limits of senders and those of outputs
 	Unmatched    uint64 `json:"unmatched"`
 	Beats        uint64 `json:"beats"`
 	Rotations    uint64 `json:"rotations"`
@@ -79,11 +80,17 @@ type Input struct {
 	Cut           uint64 `json:"cut"`         // of the routed: only their beginning was kept
 	CutBytes      uint64 `json:"cut_bytes"`   // what was not kept of those
 	Denied        uint64 `json:"denied"`      // from a network that may not send
+	Limited       uint64 `json:"limited"`     // beyond what a sender may send
 	Undecodable   uint64 `json:"undecodable"` // nothing in them
 	Beats         uint64 `json:"beats"`       // what senders said of what they have sent
 	Connections   int    `json:"connections,omitempty"`
 	Refused       uint64 `json:"refused_connections,omitempty"`
 	Hint          string `json:"hint,omitempty"`
+
+	// Of UDP: each socket and what reads it. The numbers above have also what readers did that a reload has ended.
+	Readers []Reader `json:"readers,omitempty"`
+	// The senders whose limit has dropped most.
+	LimitedSenders []LimitedSender `json:"limited_senders,omitempty"`
 
 	// Of TCP and TLS. Those that failed are among the ReceiveErrors.
 	Broken           uint64 `json:"broken_connections,omitempty"` // ended by an error, such as a reset
@@ -101,6 +108,19 @@ type Input struct {
 	SequenceGaps uint64     `json:"sequence_gaps,omitempty"` // numbers left out
 	SequenceLate uint64     `json:"sequence_late,omitempty"` // those of them that came later
 	Gaps         []Sequence `json:"gaps,omitempty"`          // the worst senders
+}
+
+// Reader is one of those that share a UDP port.
+type Reader struct {
+	Received     uint64 `json:"received"`
+	KernelDrops  uint64 `json:"kernel_drops"`
+	EarlierDrops uint64 `json:"earlier_drops"`
+}
+
+// LimitedSender is a sender that has sent more than it may.
+type LimitedSender struct {
+	Sender  string `json:"sender"`
+	Dropped uint64 `json:"dropped"`
 }
 
 // Sequence is a sender of which numbered messages are missing.
@@ -121,6 +141,7 @@ type Output struct {
 	Waiting      uint64   `json:"waiting"`
 	RingOverflow uint64   `json:"ring_overflow"` // the disk was too slow
 	DiskLost     uint64   `json:"disk_lost"`     // the disk refused for too long
+	Limited      uint64   `json:"limited"`       // beyond the output's limit, and so not given
 	Rotations    uint64   `json:"rotations"`
 	Reopens      uint64   `json:"reopens"`
 	Followed     uint64   `json:"followed"` // reopened because somebody moved or deleted the file
@@ -170,6 +191,7 @@ func (s *Status) AddUp(past Total) {
 		t.Oversized += in.Oversized
 		t.Undecodable += in.Undecodable
 		t.Denied += in.Denied
+		t.Limited += in.Limited
 		t.Unmatched += in.Unmatched
 		t.Beats += in.Beats
 	}
@@ -178,6 +200,7 @@ func (s *Status) AddUp(past Total) {
 		t.Waiting += out.Waiting
 		t.RingOverflow += out.RingOverflow
 		t.DiskLost += out.DiskLost
+		t.Limited += out.Limited
 		t.Rotations += out.Rotations
 		t.Reopens += out.Reopens
 	}
@@ -219,6 +242,17 @@ func (l *Ledger) write(w io.Writer, now time.Time, all Total) {
 		fmt.Fprintf(t, "%d\t%s\t%d\t%d\t%d\t%d\t%s\t  %s, %s\t\n", s.Generation, s.PID, s.Sent, s.Received, s.Missing, s.Lost, heard, peer, s.Input)
 	}
 	_ = t.Flush() // as the other writes, to a buffer
+}
+
+// writeReaders writes what each of several readers received.
+func (i *Input) writeReaders(w io.Writer) {
+	if len(i.Readers) < 2 {
+		return
+	}
+	fmt.Fprintln(w)
+	for k, r := range i.Readers {
+		fmt.Fprintf(w, "%s: reader %d received %d messages; the kernel dropped %d of its part\n", i.Name, k+1, r.Received, r.KernelDrops)
+	}
 }
 
 // writeTroubles writes what went wrong with connections and large messages, a line each.
@@ -263,6 +297,9 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 		return err
 	}
 	for _, out := range s.Outputs {
+		if out.Limited > 0 {
+			fmt.Fprintf(w, "\n%s: %d messages were dropped by its limit\n", out.Name, out.Limited)
+		}
 		if out.Renamed > 0 {
 			fmt.Fprintf(w, "\n%s: %d lines went to _other, for what a field would have brought into the name or for want of names\n", out.Name, out.Renamed)
 		}
@@ -277,6 +314,10 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 	}
 	s.Ledger.write(w, now, s.Total)
 	for _, in := range s.Inputs {
+		in.writeReaders(w)
+		for _, l := range in.LimitedSenders {
+			fmt.Fprintf(w, "\n%s: %d messages of %s were dropped by its limit\n", in.Name, l.Dropped, l.Sender)
+		}
 		in.writeTroubles(w)
 		for _, g := range in.Gaps {
 			fmt.Fprintf(w, "\n%s: of sender %q %d messages arrived and %d are missing by their numbers\n", in.Name, g.Sender, g.Seen, g.Missing)

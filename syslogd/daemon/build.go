@@ -43,6 +43,7 @@ func (d *Daemon) openOutputs(c *config.Config, keep []*output) (outputs []*outpu
 // sameFile says whether two outputs differ at most in what goes to them. The format is what lines of loss are written in.
 func sameFile(a, b config.Output) bool {
 	a.Rule, b.Rule = route.Rule{Format: a.Rule.Format}, route.Rule{Format: b.Rule.Format}
+	a.Limit, b.Limit = route.Rate{}, route.Rate{}
 	return reflect.DeepEqual(a, b)
 }
 
@@ -136,6 +137,9 @@ func (d *Daemon) compile(c *config.Config, outputs []*output) (*route.Table, err
 		case *write.Set:
 			rule.Files, rule.Path = s, o.Files.Template
 		}
+		if o.Limit.PerSecond > 0 {
+			rule.Limit = &outputs[i].limit
+		}
 		rules = append(rules, rule)
 	}
 	return route.Compile(rules, route.Settings{Host: host, Zone: c.Zone, Allow: c.Allow, RefuseOversized: c.Refuse, Ledger: d.ledger})
@@ -204,6 +208,7 @@ func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input
 		}
 		if err != nil {
 			err = errors.Join(err, closeInputs(without(inputs, keep)))
+			d.keep(keep) // what was prepared for them stays open
 			inputs = nil
 		}
 	}()
@@ -211,87 +216,169 @@ func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input
 		return nil, err
 	}
 	for _, l := range c.Listen {
-		old := slices.DeleteFunc(slices.Clone(keep), func(in *input) bool { return in.listen != l })
-		if len(old) > 0 {
-			inputs = append(inputs, old...)
-			continue
-		}
-		mine := meant[l]
-		delete(meant, l)
-		if l.Scheme == "systemd" && len(mine) == 0 {
-			return inputs, fmt.Errorf("listen on %s: systemd passed no socket of this name; is FileDescriptorName=%s set in the socket unit?", l, l.Address)
-		}
-		if len(mine) == 0 {
-			mine = []Passed{{}} // to be opened
-		}
-		for i, p := range mine {
-			in := &input{listen: l}
-			in.counts.Input = l.String()
-			if in.source, err = d.open(ctx, c, p, in); err != nil {
-				return inputs, errors.Join(fmt.Errorf("listen on %s: %w", l, err), closeAll(mine[i+1:]))
+		old := slices.DeleteFunc(slices.Clone(keep), func(in *input) bool { return in.listen != l.Listen })
+		if len(old) == 0 {
+			mine := meant[l.Listen]
+			delete(meant, l.Listen)
+			if l.Scheme == "systemd" && len(mine) == 0 {
+				return inputs, fmt.Errorf("listen on %s: systemd passed no socket of this name; is FileDescriptorName=%s set in the socket unit?", l, l.Address)
 			}
-			inputs = append(inputs, in)
-			what := in.Describe()
-			d.Log.Debug("listening", "input", what.Name, "address", what.Address, "receive_buffer", what.Buffer, "inherited", p.File != nil)
-			if hint := smallBuffer(what, c.Buffer); hint != "" {
-				d.Log.Warn("the receive buffer is small", "err", hint, "input", what.Name)
+			var opened []*input
+			opened, err = d.openListener(ctx, c, l.Listen, mine)
+			inputs = append(inputs, opened...)
+			if err != nil {
+				return inputs, fmt.Errorf("listen on %s: %w", l, err)
 			}
-			if hint := absent(what); hint != "" {
-				d.Log.Warn("the address is not there yet", "err", hint, "input", what.Name)
+		}
+		inputs = append(inputs, old...)
+		for _, in := range inputs {
+			if in.listen != l.Listen {
+				continue
+			}
+			if err := in.prepare(ctx, l.Readers, d.Log); err != nil {
+				return inputs, fmt.Errorf("listen on %s: %w", l, err)
 			}
 		}
 	}
 	return inputs, nil
 }
 
-// open makes a source of a listen entry, from the socket that was passed for it or, without one, from a new socket.
-func (d *Daemon) open(ctx context.Context, c *config.Config, passed Passed, in *input) (source, error) {
-	l := in.listen
-	stream := l.Stream()
-	if passed.File != nil && l.Scheme == "systemd" {
-		place, err := receive.PlaceOf(passed.File)
-		if err != nil {
-			return nil, errors.Join(err, passed.File.Close())
+// openListener opens the inputs of a listen entry: one, or one for each place that sockets of a unit are at.
+func (d *Daemon) openListener(ctx context.Context, c *config.Config, l config.Listen, passed []Passed) (inputs []*input, err error) {
+	places := byPlace(passed)
+	if len(places) == 0 {
+		places = [][]Passed{nil} // to be opened
+	}
+	for i, mine := range places {
+		in := &input{listen: l}
+		in.counts.Input = l.String()
+		if in.source, err = d.open(ctx, c, mine, in); err != nil {
+			problems := []error{err}
+			for _, left := range places[i+1:] {
+				problems = append(problems, closeAll(left))
+			}
+			return inputs, errors.Join(problems...)
 		}
-		stream = place.Network == "tcp"
+		inputs = append(inputs, in)
+		what := in.Describe()
+		d.Log.Debug("listening", "input", what.Name, "address", what.Address, "receive_buffer", what.Buffer, "inherited", len(mine) > 0)
+		if hint := smallBuffer(what, c.Buffer); hint != "" {
+			d.Log.Warn("the receive buffer is small", "err", hint, "input", what.Name)
+		}
+		if hint := absent(what); hint != "" {
+			d.Log.Warn("the address is not there yet", "err", hint, "input", what.Name)
+		}
 	}
-	if passed.ours() && d.Keeper != nil {
-		in.kept = passed.Name
+	return inputs, nil
+}
+
+// byPlace puts sockets of UDP together that have one place; all others are alone.
+func byPlace(passed []Passed) (places [][]Passed) {
+	at := make(map[receive.Place]int)
+	for _, p := range passed {
+		place, err := receive.PlaceOf(p.File)
+		i, known := at[place]
+		if err != nil || place.Network != "udp" || !known {
+			i = len(places)
+			places = append(places, nil)
+			at[place] = i
+		}
+		places[i] = append(places[i], p)
 	}
-	if stream {
-		return d.openStream(ctx, c, passed.File, in)
+	return places
+}
+
+// open makes a source of a listen entry, from the sockets that were passed for it or, without one, from a new socket.
+func (d *Daemon) open(ctx context.Context, c *config.Config, passed []Passed, in *input) (source, error) {
+	l := in.listen
+	network := l.Scheme
+	if l.Stream() {
+		network = "tcp"
+	}
+	if len(passed) > 0 && l.Scheme == "systemd" {
+		place, err := receive.PlaceOf(passed[0].File)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(passed))
+		}
+		network = place.Network
+	}
+	for i, p := range passed {
+		if p.ours() && d.Keeper != nil {
+			if in.kept == nil {
+				in.kept = make(map[int]string)
+			}
+			in.kept[i] = p.Name
+		}
+	}
+	switch {
+	case network == "udp":
+		return d.openGroup(ctx, c, passed, in)
+	case network == "tcp" && len(passed) > 0:
+		return d.openStream(ctx, c, passed[0].File, in)
+	case network == "tcp":
+		return d.openStream(ctx, c, nil, in)
 	}
 	var s *receive.Socket
 	var err error
-	switch {
-	case passed.File != nil:
-		if s, err = receive.Adopt(passed.File, l.String(), c.Buffer); err == nil && passed.ours() {
-			path := ""
-			if l.Scheme == "unix" {
-				path = l.Address
-			}
-			s.Reclaim(path)
-		}
-	case l.Scheme == "udp":
-		s, err = receive.ListenUDP(ctx, l.Address, c.Buffer)
-	case l.Scheme == "unix":
+	if len(passed) > 0 {
+		s, err = adopt(passed[0], l, c)
+	} else {
 		s, err = receive.ListenUnix(l.Address, 0o666)
 	}
 	if err != nil {
 		return nil, err
 	}
-	reader, err := receive.NewReader(s, route.NewStage(&d.table, &in.counts), c.MaxMessage, d.Log)
+	reader, err := receive.NewReader(s, d.newStage(in), c.MaxMessage, d.Log)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return reader, nil
 }
 
+func (d *Daemon) newStage(in *input) receive.Handler { return route.NewStage(&d.table, &in.counts) }
+
+// adopt takes a socket of datagrams that was passed for a listen entry.
+func adopt(p Passed, l config.Listen, c *config.Config) (*receive.Socket, error) {
+	s, err := receive.Adopt(p.File, l.String(), c.Buffer)
+	if err == nil && p.ours() {
+		path := ""
+		if l.Scheme == "unix" {
+			path = l.Address
+		}
+		s.Reclaim(path)
+	}
+	return s, err
+}
+
+// openGroup is open for UDP.
+func (d *Daemon) openGroup(ctx context.Context, c *config.Config, passed []Passed, in *input) (source, error) {
+	var sockets []*receive.Socket
+	for i, p := range passed {
+		s, err := adopt(p, in.listen, c)
+		if err != nil {
+			problems := []error{err, closeAll(passed[i+1:])}
+			for _, s := range sockets {
+				problems = append(problems, s.Close())
+			}
+			return nil, errors.Join(problems...)
+		}
+		sockets = append(sockets, s)
+	}
+	if len(passed) == 0 {
+		s, err := receive.ListenUDP(ctx, in.listen.Address, c.Buffer)
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, s)
+	}
+	return receive.NewGroup(sockets, in.listen.Address, c.Buffer, c.MaxMessage, func() receive.Handler { return d.newStage(in) }, d.Log)
+}
+
 func (d *Daemon) openStream(ctx context.Context, c *config.Config, passed *os.File, in *input) (source, error) {
 	l := in.listen
 	s := &receive.Stream{
 		Name: l.String(), Size: c.MaxMessage, Most: c.Connections, MostEach: c.ConnectionsEach, Idle: c.Idle, Log: d.Log,
-		NewHandler: func() receive.Handler { return route.NewStage(&d.table, &in.counts) }, RELP: l.RELP(),
+		NewHandler: func() receive.Handler { return d.newStage(in) }, RELP: l.RELP(),
 		Allowed: func(a netip.Addr) bool { return d.table.Load().Allows(a) },
 	}
 	if l.RELP() {
@@ -311,7 +398,7 @@ func (d *Daemon) openStream(ctx context.Context, c *config.Config, passed *os.Fi
 
 // certificates reads the server side of TLS, if anything listens with it; nil and no error otherwise.
 func (d *Daemon) certificates(c *config.Config) (*receive.Certs, error) {
-	if !slices.ContainsFunc(c.Listen, config.Listen.Secure) {
+	if !slices.ContainsFunc(c.Listen, func(l config.Listener) bool { return l.Secure() }) {
 		return nil, nil
 	}
 	certs := &receive.Certs{Cert: c.TLS.Cert, Key: c.TLS.Key, ClientCA: c.TLS.ClientCA, Names: c.TLS.Names, Log: d.Log}

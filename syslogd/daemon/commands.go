@@ -203,15 +203,21 @@ func inputStatus(in *input, wanted int) control.Input {
 		Name: what.Name, Address: what.Address, ReceiveBuffer: what.Buffer, Connections: c.Connections, Refused: c.Refused,
 		Received: n.Received.Load(), Bytes: c.Bytes, KernelDrops: c.KernelDrops, EarlierDrops: c.EarlierDrops,
 		ReceiveErrors: c.ReceiveErrors, Routed: n.Routed.Load(), Unmatched: n.Unmatched.Load(),
-		Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), CutBytes: n.CutBytes.Load(), Denied: n.Denied.Load(), Undecodable: n.Empty.Load(), Beats: n.Beats.Load(),
+		Oversized: n.Oversized.Load(), Cut: n.Cut.Load(), CutBytes: n.CutBytes.Load(), Denied: n.Denied.Load(), Limited: n.Limited.Load(), Undecodable: n.Empty.Load(), Beats: n.Beats.Load(),
 		Broken: c.Broken, HandshakesFailed: c.HandshakesFailed, LastHandshake: c.LastHandshake, OutOfStep: c.OutOfStep,
 		Acknowledged: c.Acknowledged, Unacknowledged: c.Unacknowledged, BadFrames: c.BadFrames, LastBadFrame: c.LastBadFrame,
 	}
+	if g, ok := in.source.(*receive.Group); ok {
+		for _, c := range g.Each() {
+			i.Readers = append(i.Readers, control.Reader{Received: c.Received, KernelDrops: c.KernelDrops, EarlierDrops: c.EarlierDrops})
+		}
+	}
+	i.LimitedSenders = limitedStatus(&n.Limit)
 	i.SequenceGaps, i.SequenceLate = n.Sequences.Totals()
 	for _, q := range n.Sequences.Worst(worstSenders) {
 		i.Gaps = append(i.Gaps, control.Sequence{Sender: q.Sender, Seen: q.Seen, Missing: q.Gaps - q.Late})
 	}
-	i.Hint = strings.Join(slices.DeleteFunc([]string{absent(what), smallBuffer(what, wanted)}, func(s string) bool { return s == "" }), "; ")
+	i.Hint = strings.Join(slices.DeleteFunc([]string{absent(what), smallBuffer(what, wanted), in.fewReaders(len(i.Readers))}, func(s string) bool { return s == "" }), "; ")
 	return i
 }
 
@@ -259,6 +265,7 @@ func outputStatus(o *output) control.Output {
 		Name: o.Name(), File: path, Files: c.Open, Names: c.Names, Renamed: c.Renamed, Inode: f.Inode, Size: f.Size, Given: c.Given, Written: c.Written,
 		Waiting: c.Waiting, RingOverflow: c.Overflow, DiskLost: c.Lost, Rotations: f.Rotations, Reopens: f.Reopens,
 		Followed: f.Followed, Truncations: f.Truncations, Compressed: f.Compressed, Removed: f.Removed, Stalls: f.Stalls,
+		Limited: o.limit.Dropped(),
 		Forward: forwardStatus(o),
 	}
 	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError, f.SyncError, c.Error} {

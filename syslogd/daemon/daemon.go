@@ -85,6 +85,7 @@ type output struct {
 	writer
 	config  config.Output
 	forward sender // nil: not forwarded
+	limit   route.Limiter
 }
 
 // Close ends the forwarding, writes what the output was given and closes the file.
@@ -105,13 +106,13 @@ type writer interface {
 	Close() error
 }
 
-// A source is a receive.Reader or a receive.Stream.
+// A source is a receive.Reader, a receive.Group or a receive.Stream.
 type source interface {
 	Run(ctx context.Context)
 	Barrier(ctx context.Context) error
 	Counts() receive.Counts
 	Describe() receive.Description
-	Give(to func(fd int) error) error
+	Give(to func(nth, fd int) error) error
 	TakeBack()
 	Close() error
 }
@@ -119,11 +120,12 @@ type source interface {
 // input is a source and what its Stages counted.
 type input struct {
 	source
-	listen config.Listen
-	kept   string // the name under which the Keeper has it; empty: it does not
-	counts route.Counts
-	stop   context.CancelFunc
-	ended  chan struct{}
+	listen  config.Listen
+	readers atomic.Int32   // that the configuration wants; of UDP
+	kept    map[int]string // the names under which the Keeper has its sockets
+	counts  route.Counts
+	stop    context.CancelFunc
+	ended   chan struct{}
 }
 
 // start runs the source until ctx is done or finish is called.
@@ -177,9 +179,11 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		return err
 	}
 	d.table.Store(table)
+	setOutputLimits(d.Config, d.outputs)
 	if d.inputs, err = d.openInputs(ctx, d.Config, nil, d.Passed); err != nil {
 		return err
 	}
+	setInputLimits(d.Config, d.inputs)
 	d.keep(d.inputs)
 	server, err := control.Listen(d.Config.Control.Path, d.Config.Control.Mode, d.commands(ctx), d.Log)
 	if err != nil {
@@ -191,11 +195,13 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	for _, in := range d.inputs {
 		in.start(ctx, &d.tasks)
 	}
+	d.resize(ctx, d.Config, d.inputs)
 	d.announce(d.inputs)
 	defer d.silence()
 	d.Log.Info("ready", "inputs", names(d.inputs), "outputs", names(d.outputs))
 	d.tasks.Go(func() { server.Serve(ctx) }) // from here on a reload may change what mu guards
 	d.tasks.Go(func() { d.watchDrops(ctx) })
+	d.tasks.Go(func() { d.watchLimits(ctx) })
 	d.tasks.Go(func() { d.watchdog(ctx) })
 
 	d.notify(sd.SdNotifyReady + "\nSTATUS=" + d.summary())

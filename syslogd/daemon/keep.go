@@ -1,12 +1,15 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,23 +50,53 @@ func (p Passed) ours() bool { return strings.HasPrefix(p.Name, keptPrefix) }
 // barrierTime bounds how long the Keeper may take to close a socket.
 const barrierTime = 5 * time.Second
 
-// claim says which of the passed sockets each entry listens on: any number by name for systemd:NAME, and else one for its place.
-func claim(listen []config.Listen, passed []Passed) (meant map[config.Listen][]Passed, rest []Passed) {
+// claim says which of the passed sockets each entry listens on: any number by name for systemd:NAME, any number for its place for udp, in the
+// order in which the kernel has them, and else one for its place.
+func claim(listen []config.Listener, passed []Passed) (meant map[config.Listen][]Passed, rest []Passed) {
 	meant = make(map[config.Listen][]Passed)
+	passed = slices.Clone(passed)
+	slices.SortStableFunc(passed, func(a, b Passed) int { return cmp.Compare(a.nth(), b.nth()) })
 	for _, p := range passed {
-		i := slices.IndexFunc(listen, func(l config.Listen) bool {
+		i := slices.IndexFunc(listen, func(l config.Listener) bool {
 			if l.Scheme == "systemd" {
 				return p.Name == l.Address
 			}
-			return len(meant[l]) == 0 && fits(l, p)
+			return (len(meant[l.Listen]) == 0 || l.Scheme == "udp") && fits(l.Listen, p)
 		})
 		if i < 0 {
 			rest = append(rest, p)
 			continue
 		}
-		meant[listen[i]] = append(meant[listen[i]], p)
+		l := listen[i].Listen
+		meant[l] = append(meant[l], p)
 	}
 	return meant, rest
+}
+
+// nameOf is what the nth socket of an entry is kept as, if names are taken already.
+func nameOf(l config.Listen, nth int, taken map[int]string) string {
+	for k := nth; ; k++ {
+		name := keptPrefix + l.String()
+		if k > 0 {
+			name += "#" + strconv.Itoa(k+1)
+		}
+		if !slices.Contains(slices.Collect(maps.Values(taken)), name) {
+			return name
+		}
+	}
+}
+
+// nth is the number in the name of a socket of ours; those of a unit, which were there first, come before.
+func (p Passed) nth() int {
+	if !p.ours() {
+		return 0
+	}
+	_, number, _ := strings.Cut(p.Name, "#")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return 1
+	}
+	return n
 }
 
 // fits says whether a socket is of the kind and at the address that an entry wants.
@@ -133,16 +166,29 @@ func (d *Daemon) keep(inputs []*input) {
 	}
 	for _, in := range inputs {
 		_, port, _ := net.SplitHostPort(in.listen.Address)
-		if in.kept != "" || in.Describe().Inherited || port == "0" {
+		if in.Describe().Inherited || port == "0" {
 			continue
 		}
-		name := keptPrefix + in.listen.String()
-		if err := in.Give(func(fd int) error { return d.Keeper.Store(name, fd) }); err != nil {
+		if err := in.Give(func(nth, fd int) error { return d.keepOne(in, nth, fd) }); err != nil {
 			d.Log.Warn("a socket will not be kept over a restart", "input", in.listen.String(), "err", err)
-			continue
 		}
-		in.kept = name
 	}
+}
+
+// keepOne gives the Keeper the nth socket of an input, if it has not got it.
+func (d *Daemon) keepOne(in *input, nth, fd int) error {
+	if in.kept[nth] != "" {
+		return nil
+	}
+	name := nameOf(in.listen, nth, in.kept)
+	if err := d.Keeper.Store(name, fd); err != nil {
+		return err
+	}
+	if in.kept == nil {
+		in.kept = make(map[int]string)
+	}
+	in.kept[nth] = name
+	return nil
 }
 
 // discard closes inputs that the configuration has no more, here and at the Keeper.
@@ -150,10 +196,12 @@ func (d *Daemon) discard(inputs []*input) error {
 	var problems []error
 	kept := false
 	for _, in := range inputs {
-		if in.kept != "" {
+		if len(in.kept) > 0 {
 			kept = true
 			in.TakeBack()
-			problems = append(problems, d.Keeper.Remove(in.kept))
+		}
+		for _, nth := range slices.Sorted(maps.Keys(in.kept)) {
+			problems = append(problems, d.Keeper.Remove(in.kept[nth]))
 		}
 	}
 	problems = append(problems, closeInputs(inputs))

@@ -76,6 +76,39 @@ func (k *cupboard) pass(t *testing.T) (passed []Passed) {
 	return passed
 }
 
+// live runs a Daemon with what the Keeper has, from its start to its end.
+func (k *cupboard) live(t *testing.T, dir, text string, during func(socket string)) {
+	t.Helper()
+	configure(t, dir, text)
+	c, err := config.Load(filepath.Join(dir, "conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := Daemon{Config: c, File: filepath.Join(dir, "conf"), Log: slog.New(slog.DiscardHandler), Keeper: k, Passed: k.pass(t)}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	socket := filepath.Join(dir, "ctl")
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for ask(t, socket, "status") == "" {
+		select {
+		case err := <-ended:
+			t.Fatalf("the daemon ended: %v", err)
+		case <-tick.C:
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the daemon does not answer")
+		}
+	}
+	during(socket)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestSocketsGoFromOneProcessToTheNext runs one Daemon after the other with the same Keeper.
 func TestSocketsGoFromOneProcessToTheNext(t *testing.T) {
 	dir := t.TempDir()
@@ -91,34 +124,7 @@ func TestSocketsGoFromOneProcessToTheNext(t *testing.T) {
 	keeper := new(cupboard)
 	live := func(listen []string, during func(socket string)) {
 		t.Helper()
-		configure(t, dir, "listen: ["+strings.Join(listen, ", ")+"]\noutputs: [{file: DIR/a.log, rotate: never}]\n")
-		c, err := config.Load(filepath.Join(dir, "conf"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := Daemon{Config: c, File: filepath.Join(dir, "conf"), Log: slog.New(slog.DiscardHandler), Keeper: keeper, Passed: keeper.pass(t)}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- d.Run(ctx) }()
-		socket := filepath.Join(dir, "ctl")
-		deadline := time.Now().Add(20 * time.Second)
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for ask(t, socket, "status") == "" {
-			select {
-			case err := <-ended:
-				t.Fatalf("the daemon ended: %v", err)
-			case <-tick.C:
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("the daemon does not answer")
-			}
-		}
-		during(socket)
-		cancel()
-		if err := <-ended; err != nil {
-			t.Fatal(err)
-		}
+		keeper.live(t, dir, "listen: ["+strings.Join(listen, ", ")+"]\noutputs: [{file: DIR/a.log, rotate: never}]\n", during)
 	}
 	want := func(said string) {
 		t.Helper()

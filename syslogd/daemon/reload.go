@@ -58,6 +58,8 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	before := d.Config
 	d.Config, d.inputs, d.outputs = next, inputs, outputs
 	d.leaving = closing{without(oldInputs, inputs), without(oldOutputs, outputs)}
+	setInputLimits(next, inputs)
+	setOutputLimits(next, outputs)
 	old := d.table.Swap(table)
 	if certs != nil { // else the inputs that are about to be closed may still be in a handshake
 		d.certs.Store(certs)
@@ -71,7 +73,8 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 			s.Review()
 		}
 	}
-	d.keep(without(inputs, oldInputs))
+	d.keep(inputs)
+	d.resize(run, next, inputs)
 	d.announce(inputs)
 	// The old inputs still have messages for whichever table is current; the old outputs have what the old table gave them.
 	err = d.discard(without(oldInputs, inputs))

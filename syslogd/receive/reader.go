@@ -34,6 +34,7 @@ type Reader struct {
 	bytes    atomic.Uint64
 	errors   atomic.Uint64
 	stop     atomic.Bool
+	paused   atomic.Pointer[pause]
 	failures seldom.Report
 
 	// mu guards the fields below.
@@ -131,6 +132,7 @@ func (r *Reader) Run(ctx context.Context) {
 		r.ring()
 	})()
 	for last := time.Now(); !r.stop.Load(); {
+		r.rest(ctx)
 		n, more := r.turn()
 		if more {
 			continue
@@ -302,6 +304,38 @@ func (r *Reader) passBarriers() {
 	}
 }
 
+// A pause is asked for, reached and then over.
+type pause struct{ reached, over chan struct{} }
+
+// Pause returns when the Reader, which must run, is between two batches and stays there, or does not run any more. It goes on once resume is
+// called. One caller at a time.
+func (r *Reader) Pause(ctx context.Context) (resume func(), err error) {
+	p := &pause{reached: make(chan struct{}), over: make(chan struct{})}
+	r.paused.Store(p)
+	r.ring()
+	resume = func() { close(p.over) }
+	select {
+	case <-p.reached:
+		return resume, nil
+	case <-ctx.Done():
+		resume()
+		return nil, fmt.Errorf("%s: %w", r.socket.Name, ctx.Err())
+	}
+}
+
+// rest is the pause, if one was asked for.
+func (r *Reader) rest(ctx context.Context) {
+	p := r.paused.Swap(nil)
+	if p == nil {
+		return
+	}
+	close(p.reached)
+	select {
+	case <-p.over:
+	case <-ctx.Done():
+	}
+}
+
 // Counts asks the kernel for its drops and returns the counters.
 func (r *Reader) Counts() Counts {
 	r.mu.Lock()
@@ -324,8 +358,8 @@ func (r *Reader) Describe() Description {
 }
 
 // Give hands the socket's descriptor to somebody who keeps it when we go. Then Close leaves the path that leads to it.
-func (r *Reader) Give(to func(fd int) error) error {
-	if err := to(r.socket.fd); err != nil {
+func (r *Reader) Give(to func(nth, fd int) error) error {
+	if err := to(0, r.socket.fd); err != nil {
 		return err
 	}
 	r.socket.kept.Store(true)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -47,9 +48,68 @@ func whereverItIs[T any](open func(net.ListenConfig) (T, error)) (socket T, abse
 	return free, true, nil
 }
 
-// ListenUDP opens a socket on host:port. An empty host is all addresses of both families.
+// ListenUDP opens a socket on host:port, the first of a group that may get more (Socket.another). An empty host is all addresses of both families.
 func ListenUDP(ctx context.Context, address string, buffer int) (*Socket, error) {
-	conn, absent, err := whereverItIs(func(config net.ListenConfig) (net.PacketConn, error) { return config.ListenPacket(ctx, "udp", address) })
+	// Alone first: a socket that begins a group would share the port with another process of the same user, and each would get a part.
+	alone, _, err := whereverItIs(func(config net.ListenConfig) (net.PacketConn, error) { return config.ListenPacket(ctx, "udp", address) })
+	if err != nil {
+		return nil, err
+	}
+	taken := alone.LocalAddr().(*net.UDPAddr).Port
+	if err := alone.Close(); err != nil {
+		return nil, err
+	}
+	s, err := member(ctx, "udp", withPort(address, taken), buffer, true)
+	if err != nil {
+		return nil, err
+	}
+	s.Name = "udp://" + address
+	if err := s.share(false); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// another opens one more socket of the group that s belongs to. Nothing comes to it until the group's program says so. s must be shared.
+func (s *Socket) another(ctx context.Context, address string, buffer int) (*Socket, error) {
+	network := "udp"
+	switch name, err := unix.Getsockname(s.fd); a := name.(type) {
+	case *unix.SockaddrInet4:
+		network, address = "udp4", withPort(address, a.Port)
+	case *unix.SockaddrInet6:
+		address = withPort(address, a.Port)
+	default:
+		return nil, errors.Join(fmt.Errorf("%s: only UDP has groups of sockets", s.Name), err)
+	}
+	next, err := member(ctx, network, address, buffer, false)
+	if err != nil {
+		return nil, err
+	}
+	next.Name = s.Name
+	return next, nil
+}
+
+// member opens a socket of a group. The first one begins it, and gets all until there are others.
+func member(ctx context.Context, network, address string, buffer int, first bool) (*Socket, error) {
+	conn, absent, err := whereverItIs(func(config net.ListenConfig) (net.PacketConn, error) {
+		before := config.Control
+		config.Control = func(network, address string, c syscall.RawConn) error {
+			if before != nil {
+				if err := before(network, address, c); err != nil {
+					return err
+				}
+			}
+			var optErr error
+			err := c.Control(func(fd uintptr) {
+				optErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+				if optErr == nil && first {
+					optErr = attach(int(fd), 1)
+				}
+			})
+			return errors.Join(err, optErr)
+		}
+		return config.ListenPacket(ctx, network, address)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +118,17 @@ func ListenUDP(ctx context.Context, address string, buffer int) (*Socket, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Socket{Name: "udp://" + address, Absent: absent, fd: fd}
+	s := &Socket{Absent: absent, fd: fd}
 	return s, s.enlarge(buffer)
+}
+
+// withPort is the address with the port that was taken where it asks for any.
+func withPort(address string, taken int) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port != "0" {
+		return address
+	}
+	return net.JoinHostPort(host, strconv.Itoa(taken))
 }
 
 // ListenUnix opens a datagram socket at path, in the place of one that nobody listens on any more.

@@ -346,13 +346,13 @@ func (s *Stream) Describe() Description {
 }
 
 // Give hands the listening socket's descriptor to somebody who keeps it when we go.
-func (s *Stream) Give(to func(fd int) error) error {
+func (s *Stream) Give(to func(nth, fd int) error) error {
 	raw, err := s.listener.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var giveErr error
-	err = raw.Control(func(fd uintptr) { giveErr = to(int(fd)) })
+	err = raw.Control(func(fd uintptr) { giveErr = to(0, int(fd)) })
 	return errors.Join(err, giveErr)
 }
 

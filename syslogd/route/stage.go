@@ -1,6 +1,7 @@
 package route
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -10,7 +11,8 @@ import (
 	"lbsyslogd/syslogd/receive"
 )
 
-// Counts are what a Stage did with the messages it was given: Received = Routed + Unmatched + Oversized + Denied + Empty + Beats.
+// Counts are what a Stage did with the messages it was given: Received = Routed + Unmatched + Oversized + Denied +
+// Limited + Empty + Beats.
 type Counts struct {
 	Input string // what the configuration calls the input; immutable
 
@@ -19,12 +21,14 @@ type Counts struct {
 	Unmatched atomic.Uint64 // no rule wanted it
 	Oversized atomic.Uint64 // refused for its size
 	Denied    atomic.Uint64 // from a network that may not send
+	Limited   atomic.Uint64 // beyond what a sender may send in a second
 	Empty     atomic.Uint64 // nothing in it
 	Cut       atomic.Uint64 // of the routed: only their beginning
 	CutBytes  atomic.Uint64 // what was not kept of those
 	Beats     atomic.Uint64 // what senders said of what they have sent
 
 	Sequences Sequences
+	Limit     Limiter // of each sender
 }
 
 // A Stage makes lines of one reader's messages. It is the receive.Handler, and belongs to that reader.
@@ -38,7 +42,9 @@ type Stage struct {
 	envelope format.Envelope
 
 	// Counted here and added to counts once a batch.
-	received, routed, unmatched, oversized, denied, empty, cut, cutBytes, beats uint64
+	received, routed, unmatched, oversized, denied, limited, empty, cut, cutBytes, beats uint64
+
+	now int64 // when the batch arrived, for limits
 
 	name []byte // of the file, or the sender, of the current message
 	kept bool   // senders keep messages until Deliver: nothing is given away before
@@ -62,7 +68,7 @@ var (
 )
 
 // NeedsAddress implements receive.Chooser.
-func (s *Stage) NeedsAddress() bool { return s.current.Load().byAddress }
+func (s *Stage) NeedsAddress() bool { return s.current.Load().byAddress || s.counts.Limit.Active() }
 
 // A lane gathers the lines for one rule, or for one file of a rule that has several.
 type lane struct {
@@ -102,7 +108,7 @@ func (s *Stage) Begin(now time.Time) {
 		t = newer
 		t.users.RLock()
 	}
-	s.envelope.Received = now
+	s.now, s.envelope.Received = sinceEpoch(now), now
 	if t.Zone != nil {
 		s.envelope.Received = now.In(t.Zone)
 	}
@@ -132,6 +138,10 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 		s.denied++
 		return
 	}
+	if s.counts.Limit.Active() && !s.counts.Limit.Take(from.Addr, s.now) {
+		s.limited++
+		return
+	}
 	if size > len(b) && s.table.RefuseOversized {
 		s.oversized++
 		return
@@ -159,6 +169,13 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 	for _, i := range s.table.byPriority[m.Priority] {
 		rule := &s.table.rules[i]
 		if !rule.fits(m, e, from.Addr) {
+			continue
+		}
+		if rule.Limit != nil && !rule.Limit.Take(netip.Addr{}, s.now) {
+			taken = true
+			if rule.Final {
+				break
+			}
 			continue
 		}
 		l := &s.lanes[i]
@@ -225,10 +242,11 @@ func (s *Stage) release() {
 	c.Unmatched.Add(s.unmatched)
 	c.Oversized.Add(s.oversized)
 	c.Denied.Add(s.denied)
+	c.Limited.Add(s.limited)
 	c.Empty.Add(s.empty)
 	c.Cut.Add(s.cut)
 	c.CutBytes.Add(s.cutBytes)
-	s.received, s.routed, s.unmatched, s.oversized, s.denied, s.empty, s.cut, s.cutBytes, s.beats = 0, 0, 0, 0, 0, 0, 0, 0, 0
+	s.received, s.routed, s.unmatched, s.oversized, s.denied, s.limited, s.empty, s.cut, s.cutBytes, s.beats = 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 }
 
 // account counts the current message for the process that it is from.

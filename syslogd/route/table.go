@@ -24,6 +24,9 @@ type Rule struct {
 	Text   *regexp.Regexp
 	Final  bool // no later rule sees a message that this one took
 
+	// Limit is of what goes to the output; nil: none. What it drops was taken nevertheless.
+	Limit *Limiter
+
 	Output *write.Output
 	Format string
 

@@ -75,7 +75,7 @@ outputs:
 	d.do("flush")
 	s := d.status()
 	for _, in := range s.Inputs {
-		if in.Received != in.Routed+in.Unmatched+in.Oversized+in.Denied+in.Undecodable {
+		if in.Received != in.Routed+in.Unmatched+in.Oversized+in.Denied+in.Limited+in.Undecodable {
 			t.Errorf("%s: %d received, but %+v", in.Name, in.Received, in)
 		}
 		if in.Name[:3] != "tcp" && in.Received+in.KernelDrops != uint64(len(messages)) {
