@@ -122,6 +122,7 @@ func (rt *Runtime) Start() error {
 	}
 	runtime.GOMAXPROCS(threads + spareThreads)
 	rt.eng.Roomy = true
+	rt.eng.Alone = threads >= cpus()
 	rt.eng.Hold = rt.env.Back != nil
 	rt.ledger.Beat(false)
 	if err := rt.eng.Start(threads); err != nil {

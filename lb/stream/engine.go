@@ -52,6 +52,8 @@ type Engine struct {
 	Hold bool
 	// Roomy is loop.Loop's. Set before Start.
 	Roomy bool
+	// Alone says that no core is without a loop: the loops compute their clients' TLS handshakes themselves. Set before Start.
+	Alone bool
 	share atomic.Pointer[share] // nil: all new connections are served here
 
 	// Leaving says what Drain does with idle connections that do not move to
@@ -381,6 +383,9 @@ func (e *Engine) Start(threads int) error {
 			}
 		}
 		sh.counter, sh.ctx.Thread = uint32(i), i
+		if e.Alone {
+			sh.turns = &wire.Turns{Loop: l, Gate: e.gate}
+		}
 		e.Shards = append(e.Shards, sh)
 	}
 	e.accepting.Store(true)

@@ -12,6 +12,7 @@ import (
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/syslog"
+	"lbsyslogd/lb/wire"
 )
 
 // Shard is one loop's share of the engine. Everything in it is owned by the
@@ -48,6 +49,7 @@ type Shard struct {
 	late      []lateEntry
 	lateTick  loop.Timer
 	trim      loop.Timer
+	turns     *wire.Turns // of handshakes; nil: they are computed on goroutines
 }
 
 // scratch is for the current request or response.

@@ -93,7 +93,7 @@ func (s *session) handshake() {
 	s.leaveAt = s.sh.Loop.Now() + timeout
 	s.state = handshaking
 	s.StartHandshake(&wire.Handshake{
-		Config: s.ln.TLS.Config, Gate: s.sh.eng.gate, Until: time.Now().Add(msec(timeout)),
+		Config: s.ln.TLS.Config, Gate: s.sh.eng.gate, Turns: s.sh.turns, Until: time.Now().Add(msec(timeout)),
 		Detailed: s.fe.Needs&sample.NeedsTLS != 0, Peer: net.TCPAddrFromAddrPort(s.peer), Done: s.handshaken,
 	})
 	if s.state == handshaking {

@@ -14,6 +14,9 @@ import (
 // made for one handshake, whose configuration Attach prepares, and must see
 // what crypto/tls sends and receives, in order.
 type Watch struct {
+	// Show replaces the certificate that Config.GetCertificate has chosen, if it is set before Attach.
+	Show func(*tls.Certificate) *tls.Certificate
+
 	client bool // this end is
 
 	master     []byte // TLS 1.2, of a full handshake
@@ -47,6 +50,15 @@ func (w *Watch) Attach(cfg *tls.Config) *tls.Config {
 				return nil, err
 			}
 			return w.Attach(other), nil
+		}
+	}
+	if pick := cfg.GetCertificate; pick != nil && w.Show != nil {
+		cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			c, err := pick(hello)
+			if c == nil || err != nil {
+				return nil, err
+			}
+			return w.Show(c), nil
 		}
 	}
 	unwrap := cfg.UnwrapSession

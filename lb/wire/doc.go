@@ -6,7 +6,7 @@
 //     epoll when it first has to wait.
 //  2. Plain bytes go to the socket as they are (plain.go).
 //  3. StartHandshake makes it a TLS connection (handshake.go): crypto/tls does the
-//     handshake on a goroutine, lb/tlsrecord the rest on the loop (secure.go).
+//     handshake on the loop or on a goroutine, lb/tlsrecord the rest on the loop (secure.go).
 //     What tlsrecord does not do, suites with CBC, stays with crypto/tls
 //     (library.go).
 //  4. A Conn may be a stream of another one: HTTP/2 (Stream).

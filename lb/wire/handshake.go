@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"runtime"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,10 +22,14 @@ import (
 //  1. As a server, the loop reads until the first record is there. A client
 //     that says nothing costs no goroutine, and one that leaves before is told
 //     apart from one whose handshake failed.
-//  2. A goroutine runs crypto/tls. It computes only while it holds one of the
-//     gate's places, of which there are as many as cores, so that a flood of
-//     hellos does not starve the requests of everybody else; while it waits for
-//     the peer it holds none.
+//  2. Where there is a loop for each core, the loop itself runs crypto/tls, as a
+//     coroutine that gives control back whenever it waits for the peer, and one
+//     step of one handshake a turn (turns.go).
+//     Otherwise, and for connections to servers, a goroutine runs it on another
+//     core. It computes only while it holds one of the gate's places, of which
+//     there are as many as cores, so that a flood of hellos does not starve the
+//     requests of everybody else (gate.go); while it waits for the peer it holds
+//     none.
 //  3. The loop takes the result.
 
 // Handshake is a TLS handshake. The exported fields are set before it starts.
@@ -39,7 +41,8 @@ type Handshake struct {
 	// ServerName is the name that a client asks for, in place of Config's.
 	ServerName string
 	Gate       *Gate
-	Detailed   bool // Info.Detail is wanted
+	Turns      *Turns // of the connection's loop, if that is to compute; nil: a goroutine does
+	Detailed   bool   // Info.Detail is wanted
 	Until      time.Time
 	Peer       net.Addr
 	Done       func(error) // on the loop, unless the connection was closed before
@@ -60,6 +63,8 @@ type Handshake struct {
 
 	running   bool // the goroutine does
 	abandoned bool // the connection was closed meanwhile
+
+	turn // as the loop runs it
 }
 
 // ErrLeft says that the peer left before it had sent a whole record.
@@ -68,33 +73,6 @@ var ErrLeft = errors.New("the peer left before the handshake")
 // helloSize is how many bytes are made room for at first: a usual ClientHello,
 // post-quantum key share and all.
 const helloSize = 2 << 10
-
-// Gate bounds how many goroutines compute for handshakes at once. Those that
-// do not get in wait in the order they came.
-type Gate struct {
-	places  chan struct{}
-	waiting atomic.Int32
-}
-
-// NewGate has a place for each core.
-func NewGate() *Gate { return &Gate{places: make(chan struct{}, runtime.GOMAXPROCS(0))} }
-
-// Load tells how many handshakes are being computed, and how many wait.
-func (g *Gate) Load() (computing, waiting int) { return len(g.places), int(g.waiting.Load()) }
-
-// enter waits for a place.
-func (g *Gate) enter() {
-	select {
-	case g.places <- struct{}{}:
-	default:
-		g.waiting.Add(1)
-		g.places <- struct{}{}
-		g.waiting.Add(-1)
-	}
-}
-
-// leave gives the place back.
-func (g *Gate) leave() { <-g.places }
 
 // StartHandshake begins a handshake. Until Done is called the connection is
 // not to be read or written.
@@ -109,12 +87,13 @@ func (c *Conn) StartHandshake(h *Handshake) {
 func (c *Conn) Handshaking() bool { return c.hs != nil }
 
 // Waiting reports whether a handshake under way has its time measured by the
-// loop, which calls ExpireHandshake: no goroutine runs it yet.
+// loop, which calls ExpireHandshake: no goroutine runs it, or none yet.
 func (c *Conn) Waiting() bool { return c.hs != nil && !c.hs.running }
 
 // ExpireHandshake ends a handshake whose time is up.
 func (c *Conn) ExpireHandshake() {
 	if c.Waiting() {
+		c.hs.leave()
 		c.hs.finish(os.ErrDeadlineExceeded)
 	}
 }
@@ -122,8 +101,12 @@ func (c *Conn) ExpireHandshake() {
 // advance goes on after an event. As a server it reads the first record, and
 // starts the goroutine when that is complete.
 func (h *Handshake) advance() {
-	if h.running {
+	switch {
+	case h.running:
 		h.poke()
+		return
+	case h.seen:
+		h.Turns.add(h)
 		return
 	}
 	for !h.Client && !h.complete() {
@@ -145,12 +128,16 @@ func (h *Handshake) advance() {
 		}
 		return
 	}
-	h.seen, h.running = true, true
 	if err := h.c.Watch(); err != nil {
-		h.running = false
 		h.finish(err)
 		return
 	}
+	h.seen = true
+	if h.Turns != nil {
+		h.Turns.add(h)
+		return
+	}
+	h.running = true
 	l := h.c.loop
 	go func() {
 		err := h.run()
@@ -166,6 +153,14 @@ func (h *Handshake) run() error {
 	defer h.Gate.leave()
 	if time.Now().After(h.Until) { // before its turn came
 		return os.ErrDeadlineExceeded
+	}
+	return h.shake()
+}
+
+// shake runs crypto/tls.
+func (h *Handshake) shake() error {
+	if h.Turns != nil {
+		h.watch.Show = h.signedElsewhere
 	}
 	cfg := h.watch.Attach(h.Config)
 	h.pipe = &pipe{hs: h, peer: h.Peer}
@@ -251,6 +246,7 @@ func (h *Handshake) become(c *Conn) {
 // false if there is none.
 func (h *Handshake) abandon() bool {
 	if !h.running {
+		h.leave()
 		return false
 	}
 	h.abandoned = true
@@ -318,6 +314,9 @@ func (h *Handshake) fill() error {
 
 // wait waits for the loop to report readiness, within the handshake's time.
 func (h *Handshake) wait() error {
+	if h.Turns != nil {
+		return h.pause()
+	}
 	h.Gate.leave()
 	defer h.Gate.enter()
 	timer := time.NewTimer(time.Until(h.Until))
