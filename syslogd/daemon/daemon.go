@@ -192,10 +192,10 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if err := d.serveMetrics(ctx); err != nil {
 		return errors.Join(err, server.Close())
 	}
+	d.resize(ctx, d.Config, d.inputs)
 	for _, in := range d.inputs {
 		in.start(ctx, &d.tasks)
 	}
-	d.resize(ctx, d.Config, d.inputs)
 	d.announce(d.inputs)
 	defer d.silence()
 	d.Log.Info("ready", "inputs", names(d.inputs), "outputs", names(d.outputs))

@@ -12,7 +12,7 @@ import (
 )
 
 // How many Readers a UDP port has changes in two steps: prepare opens sockets, which may fail and then refuses the configuration; resize gives them
-// their part of the messages. In between the Keeper gets the new ones: whatever comes to them then outlives this process.
+// their part of the messages. In between the Keeper gets the new ones: whatever comes to them outlives this process.
 
 // resizeTime bounds how long the Readers of an input may need for what came to them before their number changed.
 const resizeTime = 30 * time.Second
@@ -42,7 +42,7 @@ func (in *input) fewReaders(n int) string {
 		"and syslogd opens the sockets itself", n, wanted, wanted)
 }
 
-// resize gives the inputs as many Readers as the configuration wants. They must run.
+// resize gives the inputs as many Readers as the configuration wants: those that run at once, the others when they are started.
 func (d *Daemon) resize(ctx context.Context, c *config.Config, inputs []*input) {
 	ctx, cancel := context.WithTimeout(ctx, resizeTime)
 	defer cancel()

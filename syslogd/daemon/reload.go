@@ -53,6 +53,8 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	}
 
 	// From here on nothing fails.
+	d.keep(inputs)
+	d.resize(run, next, without(inputs, oldInputs))
 	d.memory.SetLimit(next.Memory)
 	d.mu.Lock()
 	before := d.Config
@@ -73,7 +75,6 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 			s.Review()
 		}
 	}
-	d.keep(inputs)
 	d.resize(run, next, inputs)
 	d.announce(inputs)
 	// The old inputs still have messages for whichever table is current; the old outputs have what the old table gave them.

@@ -25,7 +25,7 @@ type Group struct {
 	handler func() Handler
 	log     *slog.Logger
 
-	begun chan struct{} // closed by Run
+	begun chan struct{} // closed once Run has started the Readers
 	tasks sync.WaitGroup
 	// mu guards the fields below. The slice is replaced, never changed.
 	mu      sync.Mutex
@@ -53,9 +53,6 @@ func NewGroup(sockets []*Socket, address string, buffer, size int, handler func(
 			}
 			return nil, errors.Join(problems...)
 		}
-	}
-	if err := attach(sockets[0].fd, len(sockets)); err != nil && (len(sockets) > 1 || !errors.Is(err, errNoGroup)) {
-		return nil, errors.Join(fmt.Errorf("%s: steer %d sockets: %w", sockets[0].Name, len(sockets), err), g.Close())
 	}
 	return g, nil
 }
@@ -122,21 +119,27 @@ func (g *Group) Held() (n int) {
 	return n
 }
 
-// Resize makes it n Readers, or as many as Prepare could open sockets for. 0 is one for each socket that is Held, and else one. The Group must run, or
-// be about to.
+// Resize makes it n Readers, or as many as Prepare could open sockets for. 0 is one for each socket that is Held, and else one. Before Run it says with
+// how many Run begins.
 func (g *Group) Resize(ctx context.Context, n int) error {
 	if n == 0 {
 		n = max(1, g.Held())
 	}
 	n = min(n, len(g.now()))
+	g.mu.Lock()
+	before, runs := g.chosen, g.run != nil
+	if !runs {
+		g.chosen = n
+	}
+	g.mu.Unlock()
+	if !runs {
+		return nil
+	}
 	select {
 	case <-g.begun:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	g.mu.Lock()
-	before := g.chosen
-	g.mu.Unlock()
 	switch {
 	case n > before:
 		return g.grow(ctx, n)
@@ -237,14 +240,37 @@ func (g *Group) start(m *groupMember) {
 	g.tasks.Go(func() { m.Run(ctx) })
 }
 
+// begin starts the Readers of sockets that may have messages in them, put there by whichever program an earlier process had: for a number of
+// Readers that is not known, or for two, one after the other. Those that are not chosen now had, if anything, older messages of senders that the
+// others have now; and those in front had older messages of senders that moved to those after them.
+func (g *Group) begin(ctx context.Context) error {
+	g.mu.Lock()
+	n := g.chosen
+	g.mu.Unlock()
+	all := g.now()
+	var problems []error
+	if len(all) > 1 {
+		problems = append(problems, g.steer(n))
+	}
+	for _, m := range append(all[n:len(all):len(all)], all[:n]...) {
+		g.mu.Lock()
+		g.start(m)
+		g.mu.Unlock()
+		if len(all) > 1 {
+			problems = append(problems, m.Barrier(ctx))
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // Run reads until ctx is done.
 func (g *Group) Run(ctx context.Context) {
 	g.mu.Lock()
 	g.run = ctx
-	for _, m := range g.members[:g.chosen] {
-		g.start(m)
-	}
 	g.mu.Unlock()
+	if err := g.begin(ctx); err != nil && ctx.Err() == nil {
+		g.log.Error("begin to read", "input", g.Describe().Name, "err", err)
+	}
 	close(g.begun)
 	<-ctx.Done()
 	g.mu.Lock()

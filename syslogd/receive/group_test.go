@@ -149,6 +149,9 @@ func TestOrderWhileReadersComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := g.Describe().Address
+	if err := g.Resize(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan struct{})
 	go func() { defer close(ran); g.Run(ctx) }()
@@ -183,7 +186,7 @@ func TestOrderWhileReadersComeAndGo(t *testing.T) {
 	}
 	for _, n := range []int{2, 3, 1, 5, 4, 2, 6, 1, 3} {
 		before := seen.all.Load()
-		wait.Until(t, "messages", func() bool { return seen.all.Load() > before+2000 })
+		wait.Until(t, "messages", func() bool { return seen.all.Load() > before+1000 })
 		if err := g.Prepare(t.Context(), n); err != nil {
 			t.Fatal(err)
 		}

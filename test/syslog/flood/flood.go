@@ -16,6 +16,7 @@ import (
 // Flood is what to send. Messages are numbered from First on.
 type Flood struct {
 	To    string // host:port, UDP
+	From  string // an address of this host to send from; empty: any
 	First int
 	Count int // 0: until ctx is done
 	Rate  int // messages per second; 0: as fast as it goes
@@ -54,7 +55,11 @@ func (f Flood) Send(ctx context.Context) (sent int, err error) {
 	if f.Size == 0 {
 		f.Size = 200
 	}
-	conn, err := net.Dial("udp", f.To)
+	var d net.Dialer
+	if f.From != "" {
+		d.LocalAddr = &net.UDPAddr{IP: net.ParseIP(f.From)}
+	}
+	conn, err := d.DialContext(ctx, "udp", f.To)
 	if err != nil {
 		return 0, err
 	}
