@@ -6,16 +6,27 @@ import (
 	"lbsyslogd/syslogd/clienttls"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/daemon"
+	"lbsyslogd/syslogd/peers"
 	"lbsyslogd/syslogd/sink"
 	"lbsyslogd/syslogd/sink/encode"
 	"lbsyslogd/syslogd/sink/post"
+	"lbsyslogd/syslogd/sink/relpout"
 )
 
 // sinks are what this program can send outputs to, by the scheme of the address. Only this file imports the packages that do it.
 func sinks() map[string]daemon.OpenSink {
 	return map[string]daemon.OpenSink{
 		"http": openHTTP, "https": openHTTP, "http+srv": openHTTP, "https+srv": openHTTP,
+		"relp": openRELP, "relp+tls": openRELP,
 	}
+}
+
+func openRELP(to *config.Forward) (sink.Peer, error) {
+	s := &relpout.Sink{
+		Peers: &peers.List{Entries: to.Peers}, Secure: to.Scheme == "relp+tls",
+		TLS: clienttls.Files{CA: to.CA, Name: to.Name, Cert: to.Cert, Key: to.Key},
+	}
+	return s, s.Check()
 }
 
 func openHTTP(to *config.Forward) (sink.Peer, error) {

@@ -19,6 +19,7 @@ import (
 
 	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/format"
+	"lbsyslogd/syslogd/peers"
 	"lbsyslogd/syslogd/route"
 )
 
@@ -110,7 +111,9 @@ type Files struct {
 // Forward is where what an output has written is sent besides: another syslog server, or a sink.
 type Forward struct {
 	Scheme  string // tcp or tls; of a sink, what it is reached with
-	Address string // host:port
+	Address string // host:port, the first one
+	// Peers are all addresses of tcp, tls, relp and relp+tls, the one that is wanted most first.
+	Peers []peers.Entry
 	// For TLS: whose certificates to believe (empty: the system's), the name that the peer's must have (empty: the host of Address), and
 	// our own.
 	CA, Name, Cert, Key string
@@ -121,10 +124,26 @@ type Forward struct {
 	HTTP  *HTTP // nil: the peer is no receiver of HTTP
 }
 
-func (f Forward) String() string { return f.Scheme + "://" + f.Address }
+func (f Forward) String() string {
+	if len(f.Peers) == 0 {
+		return f.Scheme + "://" + f.Address
+	}
+	var all []string
+	for _, p := range f.Peers {
+		scheme := f.Scheme
+		if p.SRV {
+			scheme += srvSuffix
+		}
+		all = append(all, scheme+"://"+p.Address)
+	}
+	return strings.Join(all, ", ")
+}
+
+// RELP says whether the peer speaks RELP.
+func (f Forward) RELP() bool { return f.Scheme == "relp" || f.Scheme == "relp+tls" }
 
 // Sink says whether the peer acknowledges batches, and is no syslog server.
-func (f Forward) Sink() bool { return f.HTTP != nil }
+func (f Forward) Sink() bool { return f.HTTP != nil || f.RELP() }
 
 // Batch is when lines are sent to a sink; what is 0 is the sink's default.
 type Batch struct {
@@ -155,6 +174,10 @@ const (
 	defaultIdle            = 24 * time.Hour
 
 	defaultHold = 10e9 // bytes on the disk that wait for a peer
+
+	// Batches of RELP: what is under way when syslogd is killed comes twice, and nothing is won by more.
+	relpLines = 2000
+	relpAge   = 200 * time.Millisecond
 
 	defaultOpen  = 100
 	defaultNames = 1000

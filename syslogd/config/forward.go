@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"net"
 	"net/netip"
@@ -10,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"lbsyslogd/syslogd/peers"
 )
 
 // A destination is what a forward can go to. Its keys are those of the mapping, and check says what is wrong with their values together.
@@ -22,7 +23,8 @@ type destination struct {
 // destinations has the one of a syslog server first: it explains what is wrong with an address of none.
 func destinations() []destination {
 	return []destination{
-		{[]string{"tcp", "tls"}, (*decoder).serverKeys, (*decoder).checkServer},
+		{withSRV("tcp", "tls"), (*decoder).serverKeys, (*decoder).checkServer},
+		{withSRV("relp", "relp+tls"), (*decoder).relpKeys, (*decoder).checkRELP},
 		{httpSchemes, (*decoder).httpKeys, (*decoder).checkHTTP},
 	}
 }
@@ -93,7 +95,7 @@ func (d *decoder) checkTLS(n *yaml.Node, f *Forward, secure bool, instead string
 // serverKeys are the keys of a syslog server.
 func (d *decoder) serverKeys(f *Forward) map[string]func(*yaml.Node) {
 	return d.tlsKeys(f, map[string]func(*yaml.Node){
-		"to":      d.peer(f),
+		"to":      d.addresses(f, "tcp", "tls"),
 		"confirm": func(n *yaml.Node) { f.Confirm = d.choice(n, "close", "close_notify", "acknowledged") },
 	})
 }
@@ -116,7 +118,8 @@ func (d *decoder) toItself(n *yaml.Node, c *Config) {
 			continue
 		}
 		for _, l := range c.Listen {
-			if (l.Scheme == "tcp" || l.Scheme == "tls") && samePlace(o.Forward.Address, l.Address) {
+			same := func(p peers.Entry) bool { return !p.SRV && samePlace(p.Address, l.Address) }
+			if l.Stream() && l.RELP() == o.Forward.RELP() && slices.ContainsFunc(o.Forward.Peers, same) {
 				d.add(n, "output %s forwards to %s, where this syslogd listens (%s): each line would come back for ever; give it another peer", o.Name, o.Forward, l)
 			}
 		}
@@ -155,18 +158,6 @@ func samePlace(to, at string) bool {
 	return err == nil && slices.ContainsFunc(mine, func(a net.Addr) bool {
 		p, err := netip.ParsePrefix(a.String())
 		return err == nil && p.Addr().Unmap() == peer
-	})
-}
-
-func (d *decoder) peer(f *Forward) func(*yaml.Node) {
-	return d.scalar(func(text string) error {
-		scheme, address, _ := strings.Cut(text, "://")
-		host, port, err := splitAddress(address)
-		if scheme != "tcp" && scheme != "tls" || err != nil || host == "" || port == "" || port == "0" {
-			return fmt.Errorf("forward %q: want tcp://HOST:PORT or tls://HOST:PORT for a syslog server, or https://HOST[:PORT][/PATH] with an encoding", text)
-		}
-		f.Scheme, f.Address = scheme, address
-		return nil
 	})
 }
 

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"testing"
+
+	"lbsyslogd/syslogd/peers"
 )
 
 func TestForward(t *testing.T) {
@@ -20,7 +23,10 @@ func TestForward(t *testing.T) {
 		t.Errorf("got %+v", o)
 	}
 	o = row("  format: rfc5424\n  forward: {to: \"tls://[::1]:6514\", ca: ca.pem, name: loghost, cert: me.pem, hold: 1GB}\n", "").Outputs[0]
-	if *o.Forward != (Forward{Scheme: "tls", Address: "[::1]:6514", CA: "ca.pem", Name: "loghost", Cert: "me.pem", Key: "me.pem"}) || o.Rotate.Hold != 1e9 {
+	want := Forward{
+		Scheme: "tls", Address: "[::1]:6514", Peers: []peers.Entry{{Address: "[::1]:6514"}}, CA: "ca.pem", Name: "loghost", Cert: "me.pem", Key: "me.pem",
+	}
+	if !reflect.DeepEqual(*o.Forward, want) || o.Rotate.Hold != 1e9 {
 		t.Errorf("got %+v", o)
 	}
 	row("  forward: tcp://loghost:514\n", "x.yaml:3: forward sends what the file holds, and that must be RFC 5424")
@@ -33,6 +39,14 @@ func TestForward(t *testing.T) {
 	row("  format: rfc5424\n  forward: {too: tls://h:1}\n", `did you mean "to"?`)
 	row("  format: rfc5424\n  rotate: never\n  forward: tcp://h:1\n", "x.yaml:3: forward with rotate: never")
 	row("  format: rfc5424\n  forward: {to: tcp://h:1, confirm: close_notify}\n", "x.yaml:5: confirm: close_notify needs TLS")
+	o = row("  format: rfc5424\n  forward: {to: [\"relp+tls://a:1\", \"relp+tls+srv://_relp._tcp.example.org\"], ca: x, batch: {lines: 10}}\n", "").Outputs[0]
+	if f := o.Forward; f.String() != "relp+tls://a:1, relp+tls+srv://_relp._tcp.example.org" || !f.Sink() || f.Batch.Lines != 10 || f.Batch.Age != relpAge {
+		t.Errorf("got %+v", f)
+	}
+	row("  format: rfc5424\n  forward: {to: [tcp://a:1, tls://b:1]}\n", `x.yaml:5: forward "tls://b:1": the other address is one of tcp; all of them must be of one kind`)
+	row("  format: rfc5424\n  forward: tls+srv://example.org:514\n", "want the name of a service, as in tls+srv://_syslog._tcp.example.org")
+	row("  format: rfc5424\n  forward: {to: relp://h:1, ca: x}\n", "mean nothing for relp://h:1; want relp+tls://h:1")
+	row("  format: rfc5424\n  forward: {to: relp://h:1, confirm: close}\n", `"confirm" is not a key of forward`)
 }
 
 // TestForwardToItself refuses a peer that is this daemon, by whatever address.
@@ -47,6 +61,9 @@ func TestForwardToItself(t *testing.T) {
 		{"tcp://0.0.0.0:24001", "tcp://[::1]:24001", true},
 		{"tls://[::]:24001", "tls://127.0.0.5:24001", true},
 		{"tcp://loghost:24001", "tcp://loghost:24001", true},
+		{"relp://127.0.0.1:24001", "relp://127.0.0.1:24001", true},
+		{"relp+tls://127.0.0.1:24001", "relp+tls://localhost:24001", true},
+		{"relp://127.0.0.1:24001", "tcp://127.0.0.1:24001", false},
 		{"tcp://127.0.0.1:24001", "tcp://127.0.0.1:24002", false},
 		{"udp://127.0.0.1:24001", "tcp://127.0.0.1:24001", false},
 		{"tcp://127.0.0.1:24001", "tcp://127.0.0.2:24001", false},

@@ -53,7 +53,7 @@ func TestForwardOverHTTP(t *testing.T) {
 		"{to: https://h, encoding: ndjson, headers: {a: x, A: y}}":                              `"A" is there twice`,
 		"{to: https://h, encoding: ndjson, headers: {a: x}, header_files: {A: y}}":              "the header A is in headers and in header_files",
 		"{to: https://h, encoding: ndjson, header_files: {Authorization: y}, bearer_file: x}":   "made of bearer_file or basic",
-		"{to: [], encoding: ndjson}":                                                            "want a single value; this is a list",
+		"{to: [], encoding: ndjson}":                                                            "to is a list without an address",
 	} {
 		row("  forward: "+text+"\n", want)
 	}

@@ -161,6 +161,7 @@ type Output struct {
 // Forward is where an output's lines are sent besides. Sent = confirmed + acknowledged + again + those that are not decided yet.
 type Forward struct {
 	To          string `json:"to"`
+	Peer        string `json:"peer,omitempty"` // which of several has the lines
 	Connected   bool   `json:"connected"`
 	Connections uint64 `json:"connections"`
 	Sent        uint64 `json:"sent"`

@@ -1,9 +1,9 @@
 package daemon
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
 	"time"
 
 	"lbsyslogd/rotate"
@@ -11,6 +11,7 @@ import (
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/syslogd/forward"
+	"lbsyslogd/syslogd/peers"
 	"lbsyslogd/syslogd/queue"
 	"lbsyslogd/syslogd/sink"
 )
@@ -36,15 +37,16 @@ func (d *Daemon) newSender(c *config.Forward, file *rotate.Writer, log *slog.Log
 	if c.Sink() {
 		return d.newSink(c, q)
 	}
-	q.To = c.Address
-	f := &forward.Forwarder{Address: c.Address, Queue: q, Confirm: forward.Confirmation(c.Confirm)}
+	f := &forward.Forwarder{Peers: &peers.List{Entries: c.Peers}, Queue: q, Confirm: forward.Confirmation(c.Confirm)}
 	if c.Scheme != "tls" {
 		return server{f, c.String()}, nil
 	}
-	host, _, err := net.SplitHostPort(c.Address)
-	if err == nil {
-		f.TLS, err = clienttls.Files{CA: c.CA, Name: c.Name, Cert: c.Cert, Key: c.Key}.Config(host)
+	files := clienttls.Files{CA: c.CA, Name: c.Name, Cert: c.Cert, Key: c.Key}
+	f.TLS = func(name string) *tls.Config {
+		settings, _ := files.Config(name) // what is wrong with the files a connection reports
+		return settings
 	}
+	_, err := files.Config("")
 	if err != nil {
 		err = fmt.Errorf("forward to %s: %w", c, err)
 	}
@@ -78,7 +80,7 @@ type server struct {
 func (s server) status() *control.Forward {
 	c := s.Counts()
 	return &control.Forward{
-		To: s.to, Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again,
+		To: s.to, Peer: c.Peer, Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again,
 		Acknowledged: c.Acknowledged, Behind: c.Behind, Connections: c.Connections, Missed: c.Missed, MissedBytes: c.MissedBytes,
 		GivenUp: s.Queue.File.Stats().Unheld, Error: c.Error, Looped: c.Looped, Refused: c.Refused, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}

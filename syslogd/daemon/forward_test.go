@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"lbsyslogd/syslogd/config"
-	"lbsyslogd/syslogd/forward"
 )
 
 // TestForwardingAuthoritiesAreReadAgain has the peer's certificate and the authority renewed while the output stays.
@@ -19,13 +18,13 @@ func TestForwardingAuthoritiesAreReadAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forwarders := make(map[string]*forward.Forwarder)
+	settings := make(map[string]*tls.Config)
 	for _, name := range []string{"server", "another", "192.0.2.1"} {
 		f, err := new(Daemon).newSender(&config.Forward{Scheme: "tls", Address: "192.0.2.1:6514", CA: file, Name: name}, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
-		forwarders[name] = f.(server).Forwarder
+		settings[name] = f.(server).TLS("192.0.2.1")
 	}
 	believes := func(cert tls.Certificate, name string) error {
 		t.Helper()
@@ -35,7 +34,7 @@ func TestForwardingAuthoritiesAreReadAgain(t *testing.T) {
 			defer server.Close()
 			tls.Server(server, &tls.Config{Certificates: []tls.Certificate{cert}}).Handshake()
 		}()
-		return tls.Client(client, forwarders[name].TLS).Handshake()
+		return tls.Client(client, settings[name]).Handshake()
 	}
 	if err := believes(old, "server"); err != nil {
 		t.Errorf("the first certificate: %v", err)

@@ -41,7 +41,7 @@ func TestCircle(t *testing.T) {
 		}
 	})
 	f := &Forwarder{
-		Address: addr, Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: time.Millisecond,
+		Peers: only(addr), Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: time.Millisecond,
 		circle: circle{after: 200 * time.Millisecond},
 	}
 	f.Start()

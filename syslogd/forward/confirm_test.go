@@ -74,7 +74,7 @@ func TestPeerThatIgnoresTheEnd(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
 	f := &Forwarder{
-		Address: p.address, Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
+		Peers: only(p.address), Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
 		Backoff: 20 * time.Millisecond, closeTime: 50 * time.Millisecond,
 	}
 	f.Start()
@@ -102,7 +102,7 @@ func TestAcknowledged(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
 	f := &Forwarder{
-		Address: p.address, Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
+		Peers: only(p.address), Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: 20 * time.Millisecond,
 		Confirm: ByAcknowledgement,
 	}
 	f.Start()
@@ -169,8 +169,8 @@ func TestProxyThatCloses(t *testing.T) {
 		p := newPeer(t, row.peer)
 		w := open(t, filepath.Join(t.TempDir(), "a.log"))
 		f := &Forwarder{
-			Address: proxy(t, p.address, row.idle), Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: time.Millisecond,
-			Backoff: 20 * time.Millisecond, Confirm: row.confirm, TLS: row.settings,
+			Peers: only(proxy(t, p.address, row.idle)), Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: time.Millisecond,
+			Backoff: 20 * time.Millisecond, Confirm: row.confirm, TLS: fixed(row.settings),
 		}
 		f.Start()
 		write(t, w, 0, 5000)

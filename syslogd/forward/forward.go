@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/peers"
 	"lbsyslogd/syslogd/queue"
 	"lbsyslogd/syslogd/seldom"
 )
@@ -28,9 +29,10 @@ const (
 
 // Forwarder sends a file to a peer. Set the exported fields before Start.
 type Forwarder struct {
-	Address string // host:port
-	Queue   *queue.Queue
-	TLS     *tls.Config // nil: plain TCP
+	Peers *peers.List
+	Queue *queue.Queue
+	// TLS makes the settings for peers whose certificates must have a name; nil: plain TCP.
+	TLS func(name string) *tls.Config
 
 	Confirm Confirmation  // empty: ByClose
 	Session time.Duration // after which the peer is asked whether it has taken what was sent; 0: 10 s
@@ -49,9 +51,13 @@ type Forwarder struct {
 	frames   []byte
 	sent     uint64 // lines that were sent after the position, other than to be sent again
 	settling []taken
-	next     *link // connected for the next session
-	unclosed int   // sessions in a row whose connection the peer did not close
-	dialing  bool  // the trouble of the connection is that there is none
+	next     *link           // connected for the next session
+	target   peers.Target    // of the last session
+	better   <-chan struct{} // closed when one that is wanted more can be reached; nil: nobody looks
+	unwatch  context.CancelFunc
+	settings map[string]*tls.Config // of TLS, by the name: those of the current peer
+	unclosed int                    // sessions in a row whose connection the peer did not close
+	dialing  bool                   // the trouble of the connection is that there is none
 	circle   circle
 	refusals refusals
 
@@ -76,6 +82,7 @@ type Counts struct {
 	Again        uint64 // sent in vain, as far as we know, so that they were sent again or will be
 	Connections  uint64
 	Connected    bool
+	Peer         string // the one of several that has the lines
 	Refused      uint64 // lines that were left out, because the peer ends the connection for them
 	Looped       uint64 // lines that were not sent, because they were before and have come back
 	Missed       uint64 // times that a file was gone or emptied before it was read
@@ -165,6 +172,7 @@ func (f *Forwarder) run(ctx context.Context) {
 		f.confirm(time.Now().Add(f.Settle)) // there is no later: that the peer took it must do
 	}
 	f.hangUp()
+	f.leave()
 }
 
 // turn is a session, once it is known where to begin.

@@ -234,7 +234,7 @@ func queueOf(w *rotate.Writer) *queue.Queue {
 func start(t *testing.T, w *rotate.Writer, p *peer, settle time.Duration) *Forwarder {
 	t.Helper()
 	f := &Forwarder{
-		Address: p.address, Queue: queueOf(w), Session: 50 * time.Millisecond, Settle: settle,
+		Peers: only(p.address), Queue: queueOf(w), Session: 50 * time.Millisecond, Settle: settle,
 		Backoff: 200 * time.Millisecond,
 	}
 	f.Start()
@@ -355,8 +355,8 @@ func TestTLS(t *testing.T) {
 	w := open(t, filepath.Join(t.TempDir(), "a.log"))
 	defer w.Close()
 	f := &Forwarder{
-		Address: p.address, Queue: queueOf(w), Session: 50 * time.Millisecond, Settle: time.Millisecond,
-		TLS: &tls.Config{MinVersion: tls.VersionTLS12, ServerName: "somebody.else", RootCAs: roots},
+		Peers: only(p.address), Queue: queueOf(w), Session: 50 * time.Millisecond, Settle: time.Millisecond,
+		TLS: fixed(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: "somebody.else", RootCAs: roots}),
 	}
 	f.Start()
 	write(t, w, 0, 1)
@@ -364,8 +364,10 @@ func TestTLS(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
-	f = &Forwarder{Address: f.Address, Queue: queueOf(w), Session: f.Session, Settle: f.Settle, TLS: f.TLS.Clone()}
-	f.TLS.ServerName = "loghost"
+	f = &Forwarder{
+		Peers: only(p.address), Queue: queueOf(w), Session: f.Session, Settle: f.Settle,
+		TLS: fixed(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: "loghost", RootCAs: roots}),
+	}
 	f.Start()
 	defer f.Close()
 	write(t, w, 1, 5000)

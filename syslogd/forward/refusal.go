@@ -75,14 +75,14 @@ func (f *Forwarder) judge(ctx context.Context, lines uint64) {
 	f.mu.Unlock()
 	f.Queue.Confirm(f.Queue.Position())
 	if f.refusing.Due("refused") {
-		f.Queue.Log.Error("the peer ends the connection for a line, which is left out", "to", f.Address, "path", f.Queue.File.Path(), "line",
+		f.Queue.Log.Error("the peer ends the connection for a line, which is left out", "to", f.Queue.To, "path", f.Queue.File.Path(), "line",
 			string(text[:min(len(text), 200)]), "since_start", all)
 	}
 }
 
 // standsInSilence says whether the peer leaves a connection alone on which nothing is sent.
 func (f *Forwarder) standsInSilence(ctx context.Context) bool {
-	c, err := f.connect(ctx)
+	c, err := f.connectTo(ctx, f.target)
 	if err != nil {
 		return false
 	}

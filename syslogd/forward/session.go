@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/syslogd/peers"
 )
 
 const (
@@ -30,8 +32,9 @@ type conn interface {
 // A link is a connection to the peer.
 type link struct {
 	conn
-	tcp  *net.TCPConn
-	gone chan error // has a value when the peer has ended it
+	tcp    *net.TCPConn
+	target peers.Target
+	gone   chan error // has a value when the peer has ended it
 }
 
 // watched notes when the connection beneath TLS has ended. crypto/tls takes an end between two records for the peer's word, whoever made it.
@@ -72,12 +75,28 @@ func (l *link) control(do func(fd int) error) error {
 	return inner
 }
 
-// connect opens a link.
+// connect opens a link to the peer that is wanted most.
 func (f *Forwarder) connect(ctx context.Context) (*link, error) {
 	l, err := f.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
+	f.watch(l)
+	return l, nil
+}
+
+// connectTo opens a link to one peer.
+func (f *Forwarder) connectTo(ctx context.Context, t peers.Target) (*link, error) {
+	l, err := f.dialTarget(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	f.watch(l)
+	return l, nil
+}
+
+// watch notices when the peer ends a link.
+func (f *Forwarder) watch(l *link) {
 	l.gone = make(chan error, 1)
 	// A peer has nothing to say; what it does say is read so that its end is seen.
 	go func() {
@@ -90,7 +109,6 @@ func (f *Forwarder) connect(ctx context.Context) (*link, error) {
 	f.mu.Lock()
 	f.counts.Connections++
 	f.mu.Unlock()
-	return l, nil
 }
 
 // session sends for a while, and has the peer take what was sent. No error means that it has, or that ctx was done before there was a
@@ -114,6 +132,9 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 			c.Close()
 		}
 	}()
+	if err := f.moved(c.target); err != nil {
+		return err
+	}
 	f.connected(true)
 	defer f.connected(false)
 
@@ -132,6 +153,11 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 		if f.circle.left > left {
 			f.settle(0) // there was nothing that had to be sent
 		}
+		if f.leaving() {
+			f.Queue.Log.Info("forwarding returns to a peer that is wanted more", "from", f.target.Address, "path", f.Queue.File.Path())
+			f.target = peers.Target{} // nothing is owed to it any more
+			f.leave()
+		}
 		return nil
 	}
 	if f.Confirm == ByAcknowledgement {
@@ -147,7 +173,7 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 	if ctx.Err() == nil {
 		// The next connection stands before this one ends, so that no moment is left in which a peer can die and come back unseen. A peer that
 		// wants no second one is not asked for more than what it does with the first.
-		f.next, _ = f.connect(ctx)
+		f.next, _ = f.connectTo(ctx, c.target)
 	}
 	err = f.finish(ctx, c)
 	if err == errUnclosed && f.Confirm == ByClose && ctx.Err() == nil {
@@ -179,27 +205,7 @@ func (f *Forwarder) relent() {
 	f.mu.Lock()
 	f.doubt = doubt
 	f.mu.Unlock()
-	f.Queue.Log.Error("forwarding goes on without the peer's confirmation", "to", f.Address, "path", f.Queue.File.Path(), "err", doubt)
-}
-
-func (f *Forwarder) dial(ctx context.Context) (*link, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTime)
-	defer cancel()
-	c, err := new(net.Dialer).DialContext(ctx, "tcp", f.Address)
-	if err != nil {
-		return nil, err
-	}
-	l := &link{tcp: c.(*net.TCPConn)}
-	if l.conn = l.tcp; f.TLS == nil {
-		return l, nil
-	}
-	secure := tls.Client(&watched{Conn: c}, f.TLS)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		c.Close()
-		return nil, fmt.Errorf("TLS with %s: %w", f.Address, err)
-	}
-	l.conn = secure
-	return l, nil
+	f.Queue.Log.Error("forwarding goes on without the peer's confirmation", "to", f.Queue.To, "path", f.Queue.File.Path(), "err", doubt)
 }
 
 // send sends what there is until the session is long or large enough. It says how many lines it sent.
@@ -225,7 +231,11 @@ func (f *Forwarder) send(ctx context.Context, c *link) (lines uint64, err error)
 		if bound := uint64(f.refusals.bound); bound > 0 && lines >= bound {
 			return lines, nil
 		}
-		if f.refusals.bound > 0 && len(f.settling) > 0 { // one after the other
+		leaving := f.leaving()
+		if leaving && (lines > 0 || len(f.settling) == 0) {
+			return lines, nil
+		}
+		if leaving || f.refusals.bound > 0 && len(f.settling) > 0 { // one after the other
 			select {
 			case <-tick.C:
 			case <-ctx.Done():

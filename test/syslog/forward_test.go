@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -115,30 +114,8 @@ outputs:
 	wait.Until(t, "all lines to be confirmed", func() bool { f := d.status().Outputs[0].Forward; return f.Behind == 0 && f.Error == "" })
 	peer.end(syscall.SIGTERM)
 
-	text, err := os.ReadFile(peer.file())
-	if err != nil {
-		t.Fatal(err)
-	}
-	next, lines := 0, 0
-	for line := range strings.Lines(string(text)) {
-		lines++
-		_, rest, _ := strings.Cut(line, " flood[42]: n=")
-		number, _, _ := strings.Cut(rest, " ")
-		k, err := strconv.Atoi(number)
-		if err != nil || !strings.HasSuffix(line, " end\n") {
-			t.Fatalf("a line reads %q", line)
-		}
-		if k > next {
-			t.Fatalf("after line %d comes line %d", next-1, k)
-		}
-		if k == next {
-			next++
-		}
-	}
-	if next != n {
-		t.Errorf("%d lines arrived of %d", next, n)
-	}
-	t.Logf("%d lines, %d of them again", n, lines-n)
+	lines, again := numbered(t, peer.file(), n)
+	t.Logf("%d lines, %d of them again", lines, again)
 	if f := d.status().Outputs[0].Forward; f.Missed != 0 || f.GivenUp != 0 {
 		t.Errorf("%+v", f)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/test/rig"
 	"lbsyslogd/test/syslog/flood"
 	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
@@ -260,4 +261,132 @@ func rsyslogWith(t *testing.T, target int, config string) *rsyslog {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// imrelp is a rsyslogd that takes RELP and acknowledges what is written: without a queue it does what it receives at once.
+const imrelp = `
+global(workDirectory="DIR")
+main_queue(queue.type="Direct")
+module(load="imrelp")
+input(type="imrelp" address="127.0.0.1" port="PORT")
+template(name="text" type="string" string="x %app-name%[%procid%]: %msg%\n")
+action(type="omfile" file="DIR/out.log" template="text")
+`
+
+// TestRELPToRsyslog sends to a real rsyslogd, while it and syslogd are restarted and killed and the file is rotated. Nothing is missing, the order stays but
+// for what comes twice, and that is no more than a batch for each time.
+func TestRELPToRsyslog(t *testing.T) {
+	needRELP(t)
+	peer := rsyslogWith(t, 0, imrelp)
+	d := start(t, `
+listen: [relp://127.0.0.1:PORT]
+outputs:
+  - file: DIR/lb.log
+    format: rfc5424
+    rotate: {size: 300kB, keep: 1, compress: zstd}
+    forward: {to: relp://127.0.0.1:`+strconv.Itoa(peer.port)+`, batch: {lines: 500}}
+`)
+	client := &relpClient{address: d.addr(), window: 500}
+	n := 0
+	write := func(count int) {
+		t.Helper()
+		n += count
+		if err := client.run(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	peer.start()
+	const round = 3000
+	for _, change := range []func(){
+		func() { peer.end(syscall.SIGTERM); peer.start() },
+		func() { peer.end(syscall.SIGKILL); peer.start() },
+		func() { d.kill(); d.run() },
+		func() { d.stop(); d.run() },
+		func() { peer.end(syscall.SIGKILL); d.kill(); d.run(); peer.start() },
+	} {
+		before := size(peer.file())
+		write(round)
+		wait.Until(t, "rsyslogd to write", func() bool { return size(peer.file()) > before+10_000 })
+		change()
+	}
+	write(round)
+	wait.Until(t, "all lines to be acknowledged", func() bool { f := d.status().Outputs[0].Forward; return f.Behind == 0 && f.Error == "" })
+	peer.end(syscall.SIGTERM)
+	lines, again := numbered(t, peer.file(), n)
+	if again > 5*500 {
+		t.Errorf("%d lines came again", again)
+	}
+	t.Logf("%d lines, %d of them again", lines, again)
+	if f := d.status().Outputs[0].Forward; f.Missed != 0 || f.GivenUp != 0 || f.Refused != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// numbered reads a file that has the lines 0 to n-1 in this order, some of them again after a step back. It returns how many there are, and how many of
+// them again.
+func numbered(t *testing.T, file string, n int) (lines, again int) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := 0
+	for line := range strings.Lines(string(text)) {
+		lines++
+		_, rest, _ := strings.Cut(line, " flood[42]: n=")
+		number, _, _ := strings.Cut(rest, " ")
+		k, err := strconv.Atoi(number)
+		if err != nil || !strings.HasSuffix(line, " end\n") {
+			t.Fatalf("a line reads %q", line)
+		}
+		if k > next {
+			t.Fatalf("after line %d comes line %d", next-1, k)
+		}
+		if k == next {
+			next++
+		}
+	}
+	if next != n {
+		t.Errorf("%d lines arrived of %d", next, n)
+	}
+	return lines, lines - next
+}
+
+// TestRELPOverTLS sends through a rsyslogd that takes RELP over TLS and sends it on over TLS, so that each side of both is once ours and once librelp's.
+func TestRELPOverTLS(t *testing.T) {
+	needRELP(t)
+	last := configure(t, "listen: [relp+tls://127.0.0.1:PORT]\ntls: {cert: DIR/cert.pem, key: DIR/cert.pem}\noutputs: [{file: DIR/lb.log, rotate: never}]\n")
+	cert := filepath.Join(last.dir, "cert.pem")
+	if _, err := rig.WriteCertificate(cert, "127.0.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	last.run()
+	secure := fmt.Sprintf(`tls="on" tls.cacert=%q tls.mycert=%q tls.myprivkey=%q`, cert, cert, cert)
+	middle := rsyslogWith(t, last.port, `
+global(workDirectory="DIR")
+main_queue(queue.type="Direct")
+module(load="imrelp" tls.tlslib="openssl")
+module(load="omrelp" tls.tlslib="openssl")
+input(type="imrelp" address="127.0.0.1" port="PORT" `+secure+`)
+action(type="omrelp" target="127.0.0.1" port="TARGET" `+secure+` tls.authmode="certvalid" windowSize="2000" template="RSYSLOG_SyslogProtocol23Format" action.resumeRetryCount="-1" action.resumeInterval="1")
+`)
+	first := start(t, `
+listen: [relp://127.0.0.1:PORT]
+outputs:
+  - file: DIR/lb.log
+    format: rfc5424
+    forward: {to: relp+tls://127.0.0.1:`+strconv.Itoa(middle.port)+`, ca: `+cert+`}
+`)
+	middle.start()
+	client := &relpClient{address: first.addr(), window: 100}
+	const n = 2000
+	if err := client.run(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "the last line", func() bool { return last.find(fmt.Sprintf(" n=%d ", n-1)) })
+	account(t, last.dir, "lb", 0, n, 200).balanced(t)
+	wait.Until(t, "the acknowledgements", func() bool {
+		f := first.status().Outputs[0].Forward
+		return f.Confirmed == n && f.Behind == 0 && f.Error == ""
+	})
 }
