@@ -92,7 +92,7 @@ func status(err error, errs *console.Writer) int {
 
 // check is -c: all that is wrong, and nothing is touched.
 func check(o *options, out io.Writer, errs *console.Writer) int {
-	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, Quiet: o.quiet, Out: errs, Pid: os.Getpid()}
+	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, LocalPeer: o.localPeer, Quiet: o.quiet, Out: errs, Pid: os.Getpid()}
 	if err := l.Check(); err != nil {
 		return status(err, errs)
 	}

@@ -14,11 +14,12 @@ type options struct {
 
 	condition *string // -cc
 
-	files   []string // -f, and what follows --
-	dir     string   // -C
-	check   bool
-	quiet   bool
-	maxConn int // -n; 0 not given
+	files     []string // -f, and what follows --
+	dir       string   // -C
+	check     bool
+	quiet     bool
+	maxConn   int    // -n; 0 not given
+	localPeer string // -L
 
 	foreground bool // -db, -d
 	daemon     bool // -D
@@ -77,6 +78,7 @@ func table() []option {
 		{name: "-c", set: on(func(o *options) *bool { return &o.check })},
 		{name: "-q", set: on(func(o *options) *bool { return &o.quiet })},
 		{name: "-V", set: func(o *options, _ string) error { o.quiet = false; return nil }},
+		{name: "-L", arg: true, set: text(func(o *options) *string { return &o.localPeer })},
 		{name: "-n", arg: true, set: func(o *options, v string) (err error) {
 			if o.maxConn, err = strconv.Atoi(v); err != nil || o.maxConn < 0 {
 				return fmt.Errorf("%q is not a number of connections", v)
@@ -94,7 +96,6 @@ func table() []option {
 		{name: "-sf", list: true, set: pids(func(o *options) *[]int { return &o.finish })},
 		{name: "-st", list: true, set: pids(func(o *options) *[]int { return &o.end })},
 
-		{name: "-L", arg: true, set: ignored}, // a name among peers: there are no peers
 		{name: "-m", arg: true, set: ignored}, // memory is bounded by maxconn and buffer sizes
 		{name: "-N", arg: true, set: ignored}, // a default that every proxy has already
 		{name: "-dr", set: ignored},           // a name that does not resolve never stops a start

@@ -24,7 +24,7 @@ func TestOptionsAreHAProxys(t *testing.T) {
 		{[]string{"-c", "-q", "-V", "-n", "100", "-C", "/x", "--", "a", "b"},
 			options{check: true, maxConn: 100, dir: "/x", files: []string{"a", "b"}}},
 		{[]string{"-f", "a", "-L", "me", "-m", "512", "-N", "9", "-dM", "-dMno-merge", "-dr", "-dS", "-dV", "-dKall,cfg", "-db"},
-			options{files: []string{"a"}, foreground: true}},
+			options{files: []string{"a"}, localPeer: "me", foreground: true}},
 		{[]string{"-f", "a", "-q", "-d"}, options{files: []string{"a"}, foreground: true}},
 		{[]string{"-f", "a", "-vv", "-v"}, options{files: []string{"a"}, version: 2}},
 		{[]string{"--help", "-f", "a"}, options{files: []string{"a"}, help: true}},

@@ -47,6 +47,16 @@ func Check(cfg *config.Config) (notes []string, err error) {
 			b.tls(&p.Binds[i])
 		}
 	}
+	for _, s := range b.cfg.Peers {
+		for i := range s.Binds {
+			b.tls(&s.Binds[i])
+		}
+		for i := range s.Nodes {
+			if _, err := b.peer(&s.Nodes[i]); err != nil {
+				b.refuse(s.Nodes[i].Pos, err)
+			}
+		}
+	}
 	return b.notes, errors.Join(b.errs...)
 }
 
@@ -66,6 +76,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b.offloads()
 	b.askedNames()
 	b.control(socks)
+	b.peers(socks)
 	b.eng.Names = b.nodes
 	b.gauges()
 	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
@@ -82,7 +93,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	}
 	rt.generation = succession.New(succession.Options{
 		Changes: rt.encodeChanges, Apply: rt.applyChanges,
-		Engine: rt.eng, Servers: &rt.Set, Tables: rt.tables, Tickets: &rt.tickets, Policy: rt.cfg.Global.Handover,
+		Engine: rt.eng, Servers: &rt.Set, Tables: rt.tables, Peers: rt.peers, Tickets: &rt.tickets, Policy: rt.cfg.Global.Handover,
 		Count: rt.count, Rows: len(rt.frontends) + len(rt.backends) + len(rt.serverConfigs), Clear: rt.clearOwn, Warn: rt.note, Running: rt.ctx, Serving: rt.serving,
 	})
 	return rt, nil

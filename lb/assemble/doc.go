@@ -5,7 +5,7 @@
 //  2. Wants names the sockets that are needed (wants.go).
 //  3. Build makes frontends, backends and servers (build.go, balance.go,
 //     outbound.go), and for them rules' tables and numbers (tables.go, gauges.go),
-//     log targets (logs.go), TLS (tls.go), checks (checks.go), name servers
+//     log targets (logs.go), peers (peers.go), TLS (tls.go), checks (checks.go), name servers
 //     (resolvers.go) and stats sockets (runtime.go).
 //  4. Runtime.Start takes over from the worker before, accepts, checks and answers
 //     (runtime.go).
@@ -14,6 +14,9 @@
 //     (servers.go); what they changed survives a reload (changes.go, operated.go),
 //     and a restart where a file has it (saved.go).
 //  6. Drain and Stop end it (runtime.go).
+//
+// Size: one file for each thing that a configuration may have (peers, resolvers,
+// stick tables, log targets, ...), which share the Runtime.
 //
 // It is the one place that sees both the configuration's shape and the
 // engine's.

@@ -116,6 +116,7 @@ func (rt *Runtime) info(s *sum) stats.Info {
 	in.Jobs = in.CurConns + in.Listeners
 	in.CompressIn, in.CompressOut = rt.eng.Compression.Rates()
 	in.CompressLimit = rt.eng.Compression.Limit()
+	in.ConnectedPeers, in.ActivePeers = rt.peers.Connected()
 	rt.pulse.fill(&in)
 	return in
 }

@@ -19,6 +19,7 @@ import (
 	"lbsyslogd/lb/control"
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/peers"
 	"lbsyslogd/lb/resolve"
 	"lbsyslogd/lb/servercheck"
 	"lbsyslogd/lb/stats"
@@ -45,7 +46,8 @@ type Runtime struct {
 	reports       reports
 	exposed       *handoff.Set // what _getsocks gives away
 	tickets       succession.Tickets
-	tables        []*stick.Table   // in the order of the configuration
+	tables        []*stick.Table // in the order of the configuration
+	peers         peers.Set
 	receivers     []*syslog.Health // of log lines
 	streams       []*syslog.Stream // log lines that are written; they end after whatever logs
 	rings         []*syslog.Ring
@@ -116,6 +118,7 @@ func (rt *Runtime) Start() error {
 		threads = cpus()
 	}
 	if rt.env.Former != nil {
+		rt.peers.Hold()
 		if err := rt.generation.Inherit(rt.env.Former); err != nil {
 			rt.note("take the state of the former worker over: " + err.Error())
 		}
@@ -133,6 +136,8 @@ func (rt *Runtime) Start() error {
 	rt.beating = beating
 	if rt.env.Former != nil {
 		rt.generation.Follow(rt.env.Former)
+	} else {
+		rt.peers.Begin(nil)
 	}
 	if rt.env.Back != nil {
 		rt.generation.Try(rt.env.Back)
@@ -193,6 +198,7 @@ func (rt *Runtime) Drain() {
 			c.Listener.Close() // now: whoever asks later must not meet figures older than the next worker's
 		}
 		if !rt.generation.Leave() {
+			rt.peers.End()
 			rt.eng.Drain()
 		}
 		rt.exposed.Close()
@@ -206,6 +212,7 @@ func (rt *Runtime) Done() <-chan struct{} { return rt.done }
 func (rt *Runtime) Stop() {
 	rt.stop.Do(func() {
 		rt.eng.Cut()
+		rt.peers.End()
 		rt.generation.CutShort()
 		rt.cancel()
 		logged := make(chan struct{})

@@ -8,7 +8,7 @@ import (
 )
 
 // Wants lists the listening sockets that a configuration needs, those of the
-// stats sockets included.
+// stats sockets and for peers included.
 func Wants(cfg *config.Config) []handoff.Want {
 	var wants []handoff.Want
 	for i := range cfg.Global.StatsSockets {
@@ -20,6 +20,11 @@ func Wants(cfg *config.Config) []handoff.Want {
 		}
 		for i := range p.Binds {
 			wants = append(wants, want(&p.Binds[i]))
+		}
+	}
+	for _, s := range cfg.Peers {
+		for i := range s.Binds {
+			wants = append(wants, want(&s.Binds[i]))
 		}
 	}
 	return wants

@@ -439,6 +439,11 @@ func (p *parser) checkAddresses() {
 			}
 		}
 	}
+	for _, s := range p.cfg.Peers {
+		for i := range s.Binds {
+			check(&s.Binds[i], "bind")
+		}
+	}
 }
 
 // assignIDs gives each proxy, server and listener without an id the next free one.

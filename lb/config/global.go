@@ -91,6 +91,7 @@ func globalTable() []row[*Global] {
 		{name: "nbthread", args: "<number>", min: 1, max: 1, apply: count(1, 64, func(g *Global, n int) { g.NbThread = n })},
 		{name: "server-state-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.States.Base = w })},
 		{name: "server-state-file", args: "<file>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.States.File = w })},
+		{name: "localpeer", args: "<name>", min: 1, max: 1, apply: (*call).localPeerLine},
 		{name: "node", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Node = w })},
 		{name: "pidfile", args: "<path>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Pidfile = w })},
 		{name: "presetenv", args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error {
@@ -327,7 +328,7 @@ func globalTuning() []row[*Global] {
 		{"an event loop sleeps when there is nothing to do", "busy-polling"},
 		{"checks are spread over their interval", "max-spread-checks"},
 		{"a worker that was replaced leaves when its connections are gone or were moved", "grace mworker-max-reloads"},
-		{"there are no peers", "localpeer tune.peers.max-updates-at-once"},
+		{"peers are sent what there is, 64 KiB at a time", "tune.peers.max-updates-at-once"},
 		{"compression has one level and keeps no memory, as HAProxy's with libslz", "maxzlibmem tune.comp.maxlevel tune.zlib.memlevel tune.zlib.windowsize"},
 		{"pipes are taken as needed", "maxpipes tune.pipesize"},
 		{memory, "no-memory-trimming tune.buffers.limit tune.buffers.reserve tune.pool-high-fd-ratio tune.pool-low-fd-ratio tune.fail-alloc"},

@@ -33,6 +33,9 @@ type Options struct {
 	// Privileged says that the process runs as root, so that chroot, user and
 	// group can have an effect.
 	Privileged bool
+	// LocalPeer is this node's name among peers (-L); "" is localpeer's, or the
+	// host's.
+	LocalPeer string
 	// LookupIP resolves host names in bind lines; nil asks the system.
 	LookupIP func(ctx context.Context, host string) ([]netip.Addr, error)
 }
@@ -62,18 +65,16 @@ type parser struct {
 	binds    *index[*bindDraft]
 	servers  *index[*Server]
 
-	reader     *cfgfile.Reader
-	section    string // keyword of the section being read; "" before the first
-	skip       bool   // lines up to the next section belong to something refused
-	draft      *draft // the defaults or proxy being read
-	implicit   *draft // the last defaults section: what proxies without "from" begin with
-	named      map[string]*draft
-	drafts     []*draft            // proxies in order
-	byName     map[string][]*draft // the same; a frontend and a backend may share a name
-	uses       []tableUse
-	peers      map[string]*peersSection
-	atPeers    *peersSection // being read
-	usedPeers  []peersUse
+	reader   *cfgfile.Reader
+	section  string // keyword of the section being read; "" before the first
+	skip     bool   // lines up to the next section belong to something refused
+	draft    *draft // the defaults or proxy being read
+	implicit *draft // the last defaults section: what proxies without "from" begin with
+	named    map[string]*draft
+	drafts   []*draft            // proxies in order
+	byName   map[string][]*draft // the same; a frontend and a backend may share a name
+	uses     []tableUse
+	peersSections
 	userlists  map[string]*userlist.List
 	atUserlist *userlistSection // being read
 	usedLists  []listUse
@@ -161,7 +162,7 @@ func newParser(opt Options) *parser {
 		binds:         newIndex(bindTable()),
 		servers:       newIndex(serverTable()),
 		named:         map[string]*draft{},
-		peers:         map[string]*peersSection{},
+		peersSections: peersSections{peers: map[string]*peersSection{}},
 		userlists:     map[string]*userlist.List{},
 		namedSections: namedSections{rings: map[string]*Ring{}, missingRings: map[cfgfile.Pos]bool{}, caches: caches{sizes: map[string]*cacheSize{}}},
 		errorSections: errorSections{errorPages: map[string]map[int]ErrorFile{}},

@@ -26,6 +26,7 @@ type Config struct {
 	// PeerTables are the stick tables of peers sections, whose names begin with
 	// the section's: "SECTION/TABLE".
 	PeerTables []*stick.Spec
+	Peers      []*Peers
 	Rings      []*Ring
 	// Resolvers are the sections that servers and rules name.
 	Resolvers []*Resolvers

@@ -86,7 +86,7 @@ func (c *call) tableSpec(t *stick.Spec, words []string) error {
 		case "store":
 			err = c.stores(t, value)
 		case "peers":
-			c.p.usedPeers = append(c.p.usedPeers, peersUse{value, c.pos})
+			c.p.usedPeers = append(c.p.usedPeers, peersUse{value, c.pos, t})
 		case "srvkey":
 			if value != "name" {
 				err = fmt.Errorf("stick-table: 'srvkey %s' is known to HAProxy, but not supported by lb yet: servers are kept by their names", value)
@@ -113,7 +113,10 @@ func tableType(t *stick.Spec, word string) error {
 	for _, kind := range stick.Types() {
 		if kind.String() == word {
 			t.Type, t.Len = kind, kind.KeyLen()
-			if t.Len == 0 {
+			switch kind {
+			case stick.String:
+				t.Len = stick.DefaultString
+			case stick.Binary:
 				t.Len = 32
 			}
 			return nil
@@ -324,88 +327,5 @@ func (p *parser) resolveTables() {
 			t.Stores[stick.ServerID], t.Stores[stick.ServerKey] = true, true
 		}
 		p.cfg.Tables = append(p.cfg.Tables, TableUse{u.ref, name})
-	}
-}
-
-// peersSection is a peers section. With its own name alone in it, it is how
-// tables are kept over a reload in HAProxy; here they are kept anyway. Its own
-// tables are called SECTION/TABLE.
-type peersSection struct {
-	name  string
-	pos   cfgfile.Pos
-	peers int
-}
-
-// peersUse is `stick-table ... peers NAME`.
-type peersUse struct {
-	name string
-	pos  cfgfile.Pos
-}
-
-// beginPeers opens a peers section.
-func (p *parser) beginPeers(pos cfgfile.Pos, args []string) error {
-	p.skip = len(args) != 1
-	if p.skip {
-		return fmt.Errorf("'peers' expects a name")
-	}
-	p.atPeers = p.peers[args[0]] // a section may go on
-	if p.atPeers == nil {
-		p.atPeers = &peersSection{name: args[0], pos: pos}
-		p.peers[args[0]] = p.atPeers
-	}
-	return nil
-}
-
-// peersLine applies a line of a peers section.
-func (p *parser) peersLine(c *call, words []string) error {
-	s := p.atPeers
-	switch words[0] {
-	case "peer", "server":
-		if len(words) < 2 {
-			return fmt.Errorf("'%s' expects a name and an address", words[0])
-		}
-		s.peers++
-	case "table":
-		return p.peersTable(c, words[1:])
-	case "bind", "default-bind", "default-server", "disabled", "enabled", "log", "shards":
-	default:
-		return oneOf("peers", words[0], "peer", "server", "bind", "default-bind", "default-server", "disabled", "enabled", "log", "shards", "table")
-	}
-	return nil
-}
-
-// peersTable applies a table line of a peers section: NAME type ... size ...
-func (p *parser) peersTable(c *call, words []string) error {
-	if len(words) < 2 {
-		return fmt.Errorf("'table' expects <name> type <type> size <entries> [expire <time>] [nopurge] [store <data>,...]")
-	}
-	t := &stick.Spec{Name: p.atPeers.name + "/" + words[0]}
-	for _, other := range p.cfg.PeerTables {
-		if other.Name == t.Name {
-			return fmt.Errorf("'table %s' : peers section '%s' has a table of that name already", words[0], p.atPeers.name)
-		}
-	}
-	if err := c.tableSpec(t, words[1:]); err != nil {
-		return fmt.Errorf("'table %s' : %w", words[0], err)
-	}
-	p.cfg.PeerTables = append(p.cfg.PeerTables, t)
-	return nil
-}
-
-// resolvePeers checks the peers that tables name.
-func (p *parser) resolvePeers() {
-	for _, name := range sortedNames(p.peers) {
-		if s := p.peers[name]; s.peers < 2 {
-			p.report.Notef(s.pos, "section 'peers' is ignored: stick tables move to the next worker by themselves")
-		} else {
-			p.report.Warnf(s.pos, "the other peers of section 'peers %s' are not asked nor told anything: each machine counts and remembers on its own, and after a failover to another one its stick tables begin empty", name)
-		}
-	}
-	for _, u := range p.usedPeers {
-		if p.peers[u.name] == nil {
-			p.report.Errorf(u.pos, "unable to find sync peers '%s'%s", u.name, didYouMean(cfgfile.Suggest(u.name, sortedNames(p.peers))))
-			continue
-		}
-		p.report.Notef(u.pos, "'stick-table ... peers %s' is ignored: tables move to the next worker by themselves", u.name)
 	}
 }

@@ -80,7 +80,7 @@ func commands() []command {
 		{"show info", "show info [desc|json|typed]*", "report information about the running process", User, showInfo, ""},
 		{"show libs", "show libs", "show loaded object files and libraries", Operator, showLibs, ""},
 		{"show map", "show map [@ver] [map]", "report available maps or dump a map's contents", User, fileKind("map").show, ""},
-		{"show peers", "show peers [dict|-] [section]", "dump some information about all the peers or this peers section", User, nothing, ""},
+		{"show peers", "show peers [dict|-] [section]", "dump some information about all the peers or this peers section", User, showPeers, ""},
 		{"show pools", "show pools", "report information about the memory pools usage", User, showPools, ""},
 		{"show runtime-changes", "show runtime-changes", "list what was changed at run time", User, showRuntimeChanges, ""},
 		{"show schema json", "show schema json", "report schema used for stats", User, heading(stats.Schema), ""},

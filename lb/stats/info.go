@@ -3,7 +3,7 @@ package stats
 import "time"
 
 // Info is what `show info` reports of the process. Fields HAProxy has and this
-// process has no use for (pools, pipes, compression, peers) are written as
+// process has no use for (pools, pipes, compression) are written as
 // zeroes and have no field here.
 type Info struct {
 	Name        string // the program, "lb"
@@ -31,11 +31,11 @@ type Info struct {
 
 	Compression
 	TLS
+	Peers
 	Pipes
 	Work
 
 	Stopping          bool
-	Jobs              int
 	Listeners         int
 	DroppedLogs       uint64
 	FailedResolutions uint64
@@ -60,11 +60,15 @@ type TLS struct {
 // them, and how many there may be; 0 is any number.
 type Compression struct{ CompressIn, CompressOut, CompressLimit int }
 
+// Peers are those of peers sections.
+type Peers struct{ ActivePeers, ConnectedPeers int }
+
 // Pipes are those for splice.
 type Pipes struct{ MaxPipes, PipesUsed, PipesFree int }
 
 // Work is how busy the process is.
 type Work struct {
+	Jobs     int // connections and listeners
 	Tasks    int // timers and connections the loops look after
 	RunQueue int
 	IdlePct  int // share of the last second the loops spent waiting, 0..100
@@ -165,8 +169,8 @@ var infoFields = [...]infoField{
 	{"Jobs", "MGP", "Connections and listeners", num(func(i *Info) int { return i.Jobs })},
 	{"Unstoppable Jobs", "MGP", "Jobs a soft stop does not wait for", none},
 	{"Listeners", "MGP", "Listening sockets", num(func(i *Info) int { return i.Listeners })},
-	{"ActivePeers", "MGP", "Peers in use", none},
-	{"ConnectedPeers", "MGP", "Peers connected", none},
+	{"ActivePeers", "MGP", "Peers that are connected, or are being connected to", num(func(i *Info) int { return i.ActivePeers })},
+	{"ConnectedPeers", "MGP", "Peers that are connected", num(func(i *Info) int { return i.ConnectedPeers })},
 	{"DroppedLogs", "MGP", "Log lines that could not be sent", cum(func(i *Info) uint64 { return i.DroppedLogs })},
 	{"BusyPolling", "MGP", "1 with busy polling", none},
 	{"FailedResolutions", "MGP", "Names that could not be resolved", cum(func(i *Info) uint64 { return i.FailedResolutions })},

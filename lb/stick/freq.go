@@ -61,14 +61,21 @@ type events struct {
 // since is what was counted after the counter stood at base.
 func (f freq) since(base freq, period int64) events {
 	e := events{f.tick, int64(f.cur), int64(f.prev)}
-	switch f.tick - base.tick {
-	case 0:
-		e.cur -= int64(base.cur)
-		e.prev -= int64(base.prev)
-	case period:
-		e.prev -= int64(base.cur)
-	}
+	// Periods follow each other, but what a peer sends has periods of its own.
+	e.without(int64(base.cur), f.tick-base.tick, period)
+	e.without(int64(base.prev), f.tick-base.tick+period, period)
 	return e
+}
+
+// without takes n events out of the period that began age before e's, or mostly
+// overlaps with it.
+func (e *events) without(n, age, period int64) {
+	switch {
+	case 2*age < period:
+		e.cur -= n
+	case 2*age < 3*period:
+		e.prev -= n
+	}
 }
 
 // merge adds events that were counted elsewhere, each to the period that it

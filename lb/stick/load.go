@@ -35,7 +35,7 @@ func Load(told []byte, table func(name string) *Table, now int64) error {
 		if s.bad || r.bad {
 			return errChanges
 		}
-		if t == nil || t.Type != head.kind || uint64(t.Len) != head.size {
+		if t == nil || !t.sameKeys(head.kind, int(min(head.size, 1<<30))) {
 			continue
 		}
 		head.records = s.rest
@@ -136,7 +136,11 @@ func (t *Table) merge(s *section, rec *record, now int64) {
 			return
 		}
 	}
-	t.touch(i, rec.at)
+	if t.updates == nil || t.updates.quiet {
+		t.touchQuietly(i, rec.at)
+	} else {
+		t.touch(i, rec.at)
+	}
 	w := t.data(i)
 	for d := range NumData {
 		o := t.offset[d]

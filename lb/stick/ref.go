@@ -36,7 +36,7 @@ func (t *Table) Track(key []byte, now int64) Ref {
 // worker has counted it; it is counted here only when this table does not know
 // of it.
 func (t *Table) Adopt(kind Type, size int, key []byte, now int64) Ref {
-	if kind != t.Type || size != t.Len || !t.valid(key) {
+	if !t.sameKeys(kind, size) || !t.valid(key) {
 		return Ref{}
 	}
 	t.mu.Lock()
@@ -50,8 +50,10 @@ func (t *Table) Adopt(kind Type, size int, key []byte, now int64) Ref {
 		return Ref{}
 	}
 	t.hold(i)
-	t.touch(i, now)
-	if !known {
+	if known {
+		t.touchQuietly(i, now)
+	} else {
+		t.touch(i, now)
 		t.add(i, ConnCur, 1)
 	}
 	return Ref{t, i}
@@ -330,14 +332,13 @@ func (t *Table) Stick(key []byte, name string, id int, now int64) {
 	}
 }
 
-// name is a server's number in names. mu is held. A table knows as many names
-// as there are servers that use it, so looking at each is quick enough.
+// name is a server's number in names. mu is held.
 func (t *Table) name(s string) uint64 {
-	for n, have := range t.names {
-		if have == s {
-			return uint64(n)
-		}
+	n, ok := t.numbers[s]
+	if !ok {
+		n = uint64(len(t.names))
+		t.names = append(t.names, s)
+		t.numbers[s] = n
 	}
-	t.names = append(t.names, s)
-	return uint64(len(t.names) - 1)
+	return n
 }

@@ -162,11 +162,22 @@ type Spec struct {
 	Size    int   // entries at most
 	Expire  int64 // ms without a touch after which an entry goes; 0 never
 	NoPurge bool  // a full table takes no new entry, in place of giving up its oldest
+	Shared  bool  // peers have it too, and are sent what changes
 
 	Arrays bool // gpc, gpc_rate and gpt: their elements are shown after all else
 
 	Stores [NumData]bool
 	Period [NumData]int64 // of rates, ms
+}
+
+// DefaultString is how long strings are without `len`: HAProxy's 32 bytes have a NUL
+// at their end.
+const DefaultString = 31
+
+// sameKeys reports whether keys of a type and a length are this table's. Strings
+// without `len` had 32 bytes in earlier builds.
+func (s *Spec) sameKeys(kind Type, size int) bool {
+	return kind == s.Type && (size == s.Len || kind == String && s.Len == DefaultString && size == DefaultString+1)
 }
 
 // KeyLen is how many bytes a key of a type has; 0 where the table says.

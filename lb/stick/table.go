@@ -25,9 +25,11 @@ type Table struct {
 	made      uint32 // entries that exist, used or free; the first is the ends of the list below
 	free      uint32 // first free one, linked by next
 	used      int
-	names     []string // servers that entries know; number 0 is none
-	joined    bool     // has what the former worker sent
+	names     []string          // servers that entries know; number 0 is none
+	numbers   map[string]uint64 // their numbers
+	joined    bool              // has what the former worker sent
 	changeLog changeLog
+	updates   *updates // nil: no peer has this table
 }
 
 // chunkSize is how many entries memory is taken for at once.
@@ -56,7 +58,10 @@ type head struct {
 
 // New makes an empty table.
 func New(s Spec) *Table {
-	t := &Table{Spec: s, seed: maphash.MakeSeed(), keyCap: s.Len, names: []string{""}}
+	t := &Table{Spec: s, seed: maphash.MakeSeed(), keyCap: s.Len, names: []string{""}, numbers: map[string]uint64{"": 0}}
+	if s.Shared {
+		t.updates = &updates{}
+	}
 	for d := range NumData {
 		t.offset[d] = -1
 		if s.Stores[d] {
@@ -85,6 +90,9 @@ func (t *Table) grow() {
 		t.chunks = append(t.chunks, &chunk{
 			data: make([]uint64, chunkSize*t.words), keys: make([]byte, chunkSize*t.keyCap),
 		})
+	}
+	if t.updates != nil {
+		t.updates.grow(len(t.chunks))
 	}
 }
 
@@ -166,18 +174,30 @@ func (t *Table) remove(i uint32) {
 	*p = e.next
 	t.unlink(i)
 	t.changeLog.forget(i)
+	if t.updates != nil {
+		t.updates.forget(i)
+	}
 	e.live, e.dirty, e.told = false, false, 0
 	e.next, t.free = t.free, i
 	t.used--
 }
 
-// link puts an entry at the end of those touched last.
+// link puts an entry in its place at the end of those touched last: what peers
+// and workers send may be a little older than the last ones there.
 func (t *Table) link(i uint32) {
-	ends, e := t.head(0), t.head(i)
-	e.older, e.newer = ends.older, 0
-	t.head(e.older).newer = i
-	ends.older = i
+	e := t.head(i)
+	before := t.head(0).older
+	for n := 0; n < outOfOrder && before != 0 && t.head(before).at > e.at; n++ {
+		before = t.head(before).older
+	}
+	e.older, e.newer = before, t.head(before).newer
+	t.head(e.newer).older = i
+	t.head(before).newer = i
 }
+
+// outOfOrder is how many entries link looks at to find the place of one that was
+// touched before them. One that is put too far back goes late, and that is all.
+const outOfOrder = 16
 
 func (t *Table) unlink(i uint32) {
 	e := t.head(i)
@@ -188,6 +208,14 @@ func (t *Table) unlink(i uint32) {
 
 // touch notes that an entry is about to change. mu is held.
 func (t *Table) touch(i uint32, now int64) {
+	if t.updates != nil {
+		t.updates.note(i)
+	}
+	t.touchQuietly(i, now)
+}
+
+// touchQuietly is touch for a change that the peers need not hear of. mu is held.
+func (t *Table) touchQuietly(i uint32, now int64) {
 	e := t.head(i)
 	if t.changeLog.epoch != 0 && !e.dirty {
 		t.changeLog.note(t, i)

@@ -12,6 +12,8 @@
 //	                                       it changes                            load.go
 //	new worker, serving                    old worker, told to drain
 //	                                    <- counts: all that was counted          counts.go
+//	                                    <- tables, peers: it speaks to peers
+//	                                       no more                               peers.go
 //	                                    <- move: connections                     successor.go
 //	taken                               ->
 //	clear, when an operator says so     ->
@@ -40,6 +42,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/peers"
 	"lbsyslogd/lb/servercheck"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stick"
@@ -60,6 +63,7 @@ const (
 	kindFormer  = "former"
 	kindBusy    = "busy"
 	kindTables  = "tables"
+	kindPeers   = "peers"
 	kindChanges = "changes"
 	kindClear   = "clear"
 	kindCleared = "cleared"
@@ -81,8 +85,9 @@ type message struct {
 	Parcels []*stream.Parcel `json:"parcels,omitempty"`
 	FDs     []int            `json:"fds,omitempty"` // how many descriptors each parcel has
 	Taken   []bool           `json:"taken,omitempty"`
-	All     bool             `json:"all,omitempty"`  // with clear: not the maxima alone
-	Back    bool             `json:"back,omitempty"` // with ask: nothing but counts, load and connections, from a worker on trial
+	All     bool             `json:"all,omitempty"`   // with clear: not the maxima alone
+	Back    bool             `json:"back,omitempty"`  // with ask: nothing but counts, load and connections, from a worker on trial
+	Peers   bool             `json:"peers,omitempty"` // with the last of the state: peers are to follow
 }
 
 // Secrets implements handoff.Secretive.
@@ -121,6 +126,7 @@ type Options struct {
 	Engine  *stream.Engine
 	Servers *servercheck.Set
 	Tables  []*stick.Table // in the order of the configuration
+	Peers   peers.Set      // that have them too
 	Tickets *Tickets
 
 	// Changes is what operators changed at run time and no other message has, in
@@ -167,6 +173,7 @@ type Generation struct {
 	tablesTo *successor // gets the tables
 
 	inherits   bool          // there was a worker before. Owned by whoever starts this one.
+	awaitPeers bool          // it speaks to peers. Owned by whoever starts this one.
 	complete   chan struct{} // closed when before has what there is
 	isComplete sync.Once
 	parting    sync.Once
@@ -271,5 +278,8 @@ func (g *Generation) policy() string {
 // Follow takes connections over from the worker before, until it has left.
 func (g *Generation) Follow(link *handoff.Conn) {
 	p := g.before.join(link) // here, so that a drain does not miss it
+	if !g.awaitPeers {
+		g.beginPeers(nil)
+	}
 	g.work.Go(func() { g.takeOver(p) })
 }

@@ -51,6 +51,7 @@ func (g *Generation) Inherit(link *handoff.Conn) error {
 		}
 		more = l.More
 		g.takeState(l)
+		g.awaitPeers = l.Peers
 	}
 	return nil
 }
@@ -112,6 +113,7 @@ func (g *Generation) takeOver(p *predecessor) {
 			g.before.keepCounts(older.Rows, nil)
 			g.before.leave(p)
 			g.checkComplete()
+			g.beginPeers(nil) // it has not said how far it came
 			p.link.Close()
 			return
 		}
@@ -131,6 +133,9 @@ func (g *Generation) takeOver(p *predecessor) {
 			continue
 		case kindState: // it was slower than inherit could wait: late is better than never
 			g.takeState(l)
+		case kindPeers:
+			g.receivePeers(fds)
+			continue
 		case kindMove:
 			g.takeParcels(p, l, fds)
 			continue

@@ -126,7 +126,7 @@ func (g *Generation) sendState(s *successor) error {
 		}
 		servers, since = nil, since[messageParts:]
 	}
-	return s.send(message{Kind: kindState, Version: Version, Servers: servers, Since: since, Tickets: g.Tickets.all()}, nil)
+	return s.send(message{Kind: kindState, Version: Version, Servers: servers, Since: since, Tickets: g.Tickets.all(), Peers: len(g.Peers) > 0}, nil)
 }
 
 // sendCounts sends the next worker what has been counted up to now and was not
@@ -242,8 +242,12 @@ func (g *Generation) handover(s *successor) {
 		policy = *p
 	}
 	g.settleTrial(s)
+	known := g.Peers.End()
 	if err := g.catchUp(s); err != nil {
 		g.Warn("send the stick tables to the next worker: " + err.Error())
+	}
+	if err := g.sendPeers(s, known()); err != nil {
+		g.Warn("tell the next worker what peers know: " + err.Error())
 	}
 	if err := g.passOn(s); err != nil {
 		g.Warn("introduce the next worker to the ones before: " + err.Error())

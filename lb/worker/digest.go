@@ -37,12 +37,7 @@ func named(cfg *config.Config) []string {
 			}
 		}
 		for i := range p.Servers {
-			t := &p.Servers[i].TLS
-			for _, file := range []string{t.CAFile, t.CRLFile, t.Cert} {
-				if file != "" && !strings.HasPrefix(file, "@") {
-					paths = append(paths, file)
-				}
-			}
+			paths = append(paths, serverFiles(&p.Servers[i].TLS)...)
 		}
 		statuses := make([]int, 0, len(p.ErrorFiles))
 		for status := range p.ErrorFiles {
@@ -51,6 +46,26 @@ func named(cfg *config.Config) []string {
 		slices.Sort(statuses)
 		for _, status := range statuses {
 			paths = append(paths, p.ErrorFiles[status].Path)
+		}
+	}
+	for _, s := range cfg.Peers {
+		for i := range s.Binds {
+			if t := s.Binds[i].TLS; t != nil {
+				paths = append(paths, t.Files(&cfg.Global)...)
+			}
+		}
+		for i := range s.Nodes {
+			paths = append(paths, serverFiles(&s.Nodes[i].TLS)...)
+		}
+	}
+	return paths
+}
+
+// serverFiles are those of TLS to a server or a peer.
+func serverFiles(t *config.ServerTLS) (paths []string) {
+	for _, file := range []string{t.CAFile, t.CRLFile, t.Cert} {
+		if file != "" && !strings.HasPrefix(file, "@") {
+			paths = append(paths, file)
 		}
 	}
 	return paths

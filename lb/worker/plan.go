@@ -18,8 +18,10 @@ type Loader struct {
 	Files   []string // -f
 	MaxConn int      // -n; 0 leaves maxconn to the configuration
 	Quiet   bool     // -q: errors only
-	Out     io.Writer
-	Pid     int
+	// LocalPeer is -L: this node's name among peers.
+	LocalPeer string
+	Out       io.Writer
+	Pid       int
 
 	// Snapshot is a configuration's text as a former worker read it; it is
 	// used in place of Files.
@@ -34,7 +36,7 @@ func (l Loader) Config() (*config.Config, []cfgfile.Source, error) {
 		fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : %v\n", l.Pid, err)
 		return nil, nil, ErrSaid
 	}
-	cfg, err := config.LoadSources(sources, config.Options{Privileged: os.Geteuid() == 0})
+	cfg, err := config.LoadSources(sources, config.Options{Privileged: os.Geteuid() == 0, LocalPeer: l.LocalPeer})
 	if err != nil {
 		l.say(err)
 		return nil, nil, ErrSaid
@@ -199,6 +201,18 @@ func hasTLS(cfg *config.Config) bool {
 			}
 		}
 	}
+	for _, s := range cfg.Peers {
+		for i := range s.Nodes {
+			if s.Nodes[i].TLS.On {
+				return true
+			}
+		}
+		for i := range s.Binds {
+			if s.Binds[i].TLS != nil {
+				return true
+			}
+		}
+	}
 	return false
 }
 
@@ -211,6 +225,9 @@ func files(cfg *config.Config) uint64 {
 	n := 2*cfg.Global.MaxConn + 100
 	for _, p := range cfg.Proxies {
 		n += len(p.Binds) + 2*len(p.Servers)
+	}
+	for _, s := range cfg.Peers {
+		n += len(s.Binds) + 5*len(s.Nodes) // a connection, one that crosses it, and strangers
 	}
 	return uint64(n)
 }

@@ -172,7 +172,7 @@ func sections(w io.Writer) {
 		case name == "cache":
 			status, note = config.Ignored, "nothing is cached, and a warning says so: each request goes to its server; Varnish or nginx can stand between lb and the servers"
 		case name == "peers":
-			status, note = config.Ignored, "stick tables move to the next worker by themselves; peers on other machines are not told anything (a warning)"
+			note = "docs/peers.md; a section without another peer is ignored, as stick tables move to the next worker by themselves"
 		case note != "":
 			status = config.Refused
 		}

@@ -1,0 +1,202 @@
+package peers
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"time"
+
+	"lbsyslogd/lb/stick"
+)
+
+// writing is what the writer of a session owns.
+type writing struct {
+	buf, body []byte
+	last      *lane // the table that was defined last; session.mu guards its changes
+	dict      dictionary
+	walks     []*stick.Walk // what is left of everything, by lane; nil: nothing
+	walking   bool
+	finished  bool // everything was sent, and is not confirmed
+}
+
+// writeSize is about how much is written at once.
+const writeSize = 64 << 10
+
+// gather is how long changes are gathered before they are written: a client that
+// sends all the time must not cost a write for each request.
+const gather = 5 * time.Millisecond
+
+// write writes what there is until the connection ends, and says why.
+func (s *session) write() error {
+	beat := time.NewTimer(beatEvery)
+	defer beat.Stop()
+	pause := time.NewTimer(gather)
+	defer pause.Stop()
+	for {
+		s.buf = s.buf[:0]
+		more := s.fill()
+		if len(s.buf) > 0 {
+			if err := s.flush(); err != nil {
+				return err
+			}
+			beat.Reset(beatEvery)
+		}
+		if more {
+			continue // a write fails when it is over
+		}
+		select {
+		case <-s.over:
+			return nil
+		case <-s.wake:
+			pause.Reset(gather)
+			<-pause.C
+		case <-beat.C:
+			s.buf = append(s.buf[:0], classControl, kindHeartbeat)
+			if err := s.flush(); err != nil {
+				return err
+			}
+			s.p.beatsSent.Add(1)
+			beat.Reset(beatEvery)
+		}
+	}
+}
+
+func (s *session) flush() error {
+	s.conn.SetWriteDeadline(time.Now().Add(writeTime))
+	_, err := s.conn.Write(s.buf)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errSilent
+	}
+	return err
+}
+
+// fill gathers what is to be written; more says that there is more.
+func (s *session) fill() (more bool) {
+	s.mu.Lock()
+	do := s.todo
+	s.todo.ask, s.todo.sendAll, s.todo.confirms = false, false, 0
+	if do.confirmed && s.finished && !do.sendAll {
+		s.todo.teaching, s.todo.confirmed = false, false
+		s.finished, do.teaching = false, false
+		for _, l := range s.lanes {
+			l.reached(l.pushed)
+		}
+	}
+	if do.ask {
+		s.buf = append(s.buf, classControl, kindRequest)
+	}
+	for _, l := range s.lanes {
+		if l.known && l.got != l.gotAcked {
+			l.gotAcked = l.got
+			s.buf = appendMessage(s.buf, kindAck, appendAck(s.body[:0], l.remote, l.got))
+		}
+	}
+	s.mu.Unlock()
+	if do.sendAll {
+		s.beginWalk()
+	}
+	switch {
+	case s.walking:
+		more = s.walk()
+	case do.teaching: // not confirmed
+	case s.p.section.isTeacher(s.p): // what is here is of less use than what it says
+	default:
+		more = s.push()
+	}
+	for range do.confirms {
+		s.buf = append(s.buf, classControl, kindConfirm)
+	}
+	return more
+}
+
+// push sends changes.
+func (s *session) push() (more bool) {
+	now := stick.Now()
+	for _, l := range s.lanes {
+		for more = true; more; {
+			if len(s.buf) >= writeSize {
+				return true
+			}
+			var pushed uint64
+			more = l.feed.Take(func(e stick.Entry) {
+				s.mean(l)
+				kind := byte(kindNext)
+				s.body = s.body[:0]
+				if last := max(pushed, l.pushed); last == 0 || e.ID != last+1 {
+					kind = kindUpdate
+					s.body = binary.BigEndian.AppendUint32(s.body, uint32(e.ID))
+				}
+				pushed = e.ID
+				s.body = appendEntry(s.body, e, l.Table.Table, l.columns, &s.dict, now)
+				s.buf = appendMessage(s.buf, kind, s.body)
+				s.p.sent.Add(1)
+			})
+			if pushed != 0 {
+				s.mu.Lock()
+				l.pushed = pushed
+				s.mu.Unlock()
+			}
+		}
+	}
+	return false
+}
+
+// mean says which table is meant.
+func (s *session) mean(l *lane) {
+	if s.last == l {
+		return
+	}
+	s.mu.Lock()
+	s.last = l
+	s.mu.Unlock()
+	s.buf = appendMessage(s.buf, kindDefine, appendDefinition(nil, l.id, l.Name, l.Table.Table, l.columns))
+}
+
+// beginWalk begins to send everything. What changes from now on comes after it.
+func (s *session) beginWalk() {
+	s.p.walks.Add(1)
+	s.walks, s.walking, s.finished = s.walks[:0], true, false
+	now := stick.Now()
+	for _, l := range s.lanes {
+		last := l.feed.Skip()
+		s.mu.Lock()
+		l.pushed = last
+		s.mu.Unlock()
+		s.walks = append(s.walks, l.Table.Table.Walk(now))
+	}
+}
+
+// walk sends the next part of everything. Each entry has the number that its table
+// had when this began: an acknowledgement of it says that the peer has come so far.
+func (s *session) walk() (more bool) {
+	now := stick.Now()
+	for i, l := range s.lanes {
+		for s.walks[i] != nil {
+			if len(s.buf) >= writeSize {
+				return true
+			}
+			if !s.walks[i].Take(func(e stick.Entry) {
+				s.mean(l)
+				kind := byte(kindUpdateTimed)
+				s.body = binary.BigEndian.AppendUint32(s.body[:0], uint32(l.pushed))
+				if s.minor == 0 {
+					kind = kindUpdate
+				} else {
+					s.body = binary.BigEndian.AppendUint32(s.body, uint32(e.Remaining(now)))
+				}
+				s.body = appendEntry(s.body, e, l.Table.Table, l.columns, &s.dict, now)
+				s.buf = appendMessage(s.buf, kind, s.body)
+				s.p.sent.Add(1)
+			}) {
+				s.walks[i] = nil
+			}
+		}
+	}
+	s.walking, s.finished = false, true
+	kind := byte(kindPartial)
+	if s.p.section.isComplete() {
+		kind = kindFinished
+	}
+	s.buf = append(s.buf, classControl, kind)
+	return false
+}

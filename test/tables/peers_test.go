@@ -1,0 +1,221 @@
+package tables
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"lbsyslogd/test/backend"
+	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
+)
+
+// peers is the part of a configuration that makes two balancers each other's peers. SELF is filled in.
+const peers = `global
+  localpeer SELF
+peers mates
+  peer one ONE
+  peer two TWO
+  table own type integer size 200k expire 10m store gpc0,http_req_rate(60s)
+`
+
+// pair is two balancers that are each other's peers.
+type pair struct {
+	one, two *subject
+	words    []string // addresses of both
+}
+
+// startPair runs two programs on the same configuration. Each has its own frontends' addresses.
+func startPair(t testing.TB, first, second, config string) *pair {
+	t.Helper()
+	ports, err := rig.FreePorts(host, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pair{words: []string{"ONE", fmt.Sprintf("%s:%d", host, ports[0]), "TWO", fmt.Sprintf("%s:%d", host, ports[1])}}
+	behind := servers(t)
+	p.one = p.start(t, first, "one", config, behind)
+	p.two = p.start(t, second, "two", config, behind)
+	return p
+}
+
+// start runs one of them.
+func (p *pair) start(t testing.TB, program, self, config string, behind []*backend.Server) *subject {
+	t.Helper()
+	words := append([]string{"SELF", self}, p.words...)
+	return start(t, program, strings.NewReplacer(words...).Replace(peers+config), behind)
+}
+
+// bothOrders runs a test on lb beside haproxy, and beside itself.
+func bothOrders(t *testing.T, run func(t *testing.T, first, second string)) {
+	t.Helper()
+	haproxy := tape.Require(t, "haproxy")
+	t.Run("haproxy", func(t *testing.T) { run(t, built.LB, haproxy) })
+	t.Run("lb", func(t *testing.T) { run(t, built.LB, built.LB) })
+}
+
+// TestPeersLimitTogether: a client that is limited on one node is limited on the other, whichever of them is HAProxy's, and each kind of table is the
+// same on both.
+func TestPeersLimitTogether(t *testing.T) {
+	const config = preface + `
+frontend fe
+  bind HTTP
+  stick-table type ip size 100k expire 10m store gpc0,gpt0,conn_cnt,sess_cnt,http_req_cnt,http_req_rate(600s),http_err_cnt,bytes_out_cnt,bytes_out_rate(600s) peers mates
+  tcp-request connection track-sc0 src
+  http-request track-sc1 hdr_val(number) table mates/own
+  http-request deny deny_status 429 if { sc_http_req_rate(0) gt 10 }
+  http-request track-sc2 hdr(user) table array
+  http-request sc-inc-gpc0(0)
+  http-response track-sc2 res.hdr(x-backend) table block
+  http-request sc-inc-gpc(0,2)
+  http-request sc-inc-gpc(1,2)
+  http-request sc-inc-gpc(1,2)
+  http-request sc-set-gpt(1,2) 77
+  default_backend be
+backend be
+  stick-table type string len 20 size 10k expire 10m peers mates
+  stick on hdr(user)
+  server s1 S1
+  server s2 S2
+  server s3 S3
+backend array
+  stick-table type string size 10k expire 10m store gpc(3),gpc_rate(2,600s),gpt(2) peers mates
+backend six
+  stick-table type ipv6 size 10k expire 10m store gpc0,gpc1,gpc1_rate(600s) peers mates
+backend block
+  stick-table type binary len 8 size 10k expire 10m store conn_cnt,conn_rate(600s) peers mates
+`
+	bothOrders(t, func(t *testing.T, first, second string) {
+		p := startPair(t, first, second, config)
+		same := func() {
+			t.Helper()
+			p.same(t, "fe", "be", "mates/own", "array", "six", "block")
+		}
+		command := func(s *subject, text string) {
+			t.Helper()
+			if out, err := s.Command(text); err != nil || strings.TrimSpace(out) != "" {
+				t.Fatalf("%s: %s: %q %v", s.name, text, out, err)
+			}
+		}
+		for i, s := range []*subject{p.one, p.two} {
+			for n := range 20 {
+				command(s, fmt.Sprintf("set table six key 2001:db8::%d:%d data.gpc1 %d data.gpc1_rate 3", i, n, n))
+				command(s, fmt.Sprintf("set table mates/own key %d data.gpc0 300 data.http_req_rate 4000", 1000*(i+1)+n))
+			}
+		}
+		same()
+		// What one knows of a user, the other does.
+		mine, other := p.one.client(host, true), p.two.client(host, false)
+		for i := range 5 {
+			user := fmt.Sprintf("User: user-%d", i)
+			_, server := mine.get("/r/a/1", user)
+			same()
+			if _, got := other.get("/r/a/1", user); got != server {
+				t.Errorf("user %d is on %s, and on %s by the other balancer", i, server, got)
+			}
+			same()
+		}
+		// Ten requests in all are what there is for an address.
+		for _, c := range []*client{mine, other} {
+			if status, _ := c.get("/r/a/1"); status != 429 {
+				t.Errorf("%s: the 11th request gets %d", c.to.name, status)
+			}
+		}
+		same()
+	})
+}
+
+// TestPeersRestart: a node that has lost everything gets it from the other one; a reload of lb asks for nothing.
+func TestPeersRestart(t *testing.T) {
+	const config = preface + `
+frontend fe
+  bind HTTP
+  default_backend be
+backend be
+  server s1 S1
+`
+	bothOrders(t, func(t *testing.T, first, second string) {
+		p := startPair(t, first, second, config)
+		for i, s := range []*subject{p.one, p.two} {
+			for n := range 50 {
+				if out, err := s.Command(fmt.Sprintf("set table mates/own key %d data.gpc0 %d data.http_req_rate 9", 1000*(i+1)+n, n)); err != nil || strings.TrimSpace(out) != "" {
+					t.Fatal(out, err)
+				}
+			}
+		}
+		whole := func() {
+			t.Helper()
+			for _, s := range []*subject{p.one, p.two} {
+				wait.Until(t, "all entries on "+s.name, func() bool { return strings.Contains(s.title("mates/own"), "used:100\n") })
+			}
+			p.same(t, "mates/own")
+		}
+		whole()
+		for _, s := range []*subject{p.one, p.two} {
+			s.again()
+			whole()
+		}
+		for n := range 5 {
+			p.one.reload()
+			if out, err := p.one.Command(fmt.Sprintf("set table mates/own key 1000 data.gpc0 %d", 500+n)); err != nil || strings.TrimSpace(out) != "" {
+				t.Fatal(out, err)
+			}
+			whole()
+		}
+	})
+}
+
+// same waits until tables are the same on both.
+func (p *pair) same(t testing.TB, tables ...string) {
+	t.Helper()
+	for _, name := range tables {
+		var one, two string
+		t.Cleanup(func() {
+			if t.Failed() && one != two {
+				t.Logf("the first has\n%.4000s\nthe second has\n%.4000s", different(one, two), different(two, one))
+			}
+		})
+		wait.Until(t, "table "+name+" to be the same on both", func() bool {
+			one, two = p.one.sorted(name), p.two.sorted(name)
+			return one == two
+		})
+	}
+}
+
+// uses is what differs on both because connections are here or there.
+var uses = regexp.MustCompile(` use=\d+`)
+
+// sorted is what table says, with the entries in the order of their text: HAProxy's own differs for integers.
+func (s *subject) sorted(name string) string {
+	lines := strings.Split(strings.TrimSpace(uses.ReplaceAllString(s.table(name), "")), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// different is what one has and the other has not, by lines.
+func different(one, other string) string {
+	have := strings.Split(other, "\n")
+	lines := slices.DeleteFunc(strings.Split(one, "\n"), func(line string) bool { return slices.Contains(have, line) })
+	return strings.Join(lines, "\n")
+}
+
+// again ends a balancer, and starts it anew with nothing.
+func (s *subject) again() {
+	s.t.Helper()
+	text, err := os.ReadFile(s.Config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	program := built.LB
+	if s.name == "haproxy" {
+		program = tape.Require(s.t, "haproxy")
+	}
+	s.Stop()
+	if err := s.Start(s.t.Context(), program, "-W", string(text)); err != nil {
+		s.t.Fatal(err)
+	}
+}
