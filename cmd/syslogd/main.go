@@ -40,6 +40,8 @@ const usage = `syslogd receives log messages, writes them to files and rotates t
   syslogd grep [-f] ... PATTERN    print lines that are stored; syslogd cat -h says more
   syslogd pipe [--size 100MB] ... FILE
                                    write the standard input to a file and rotate that; syslogd pipe -h says more
+  syslogd verify --kafka           read back what was sent to Kafka, and count gaps and duplicates
+          [-f FILE] [--output NAME] [--timeout 10m]
   syslogd -v                       print the version
 
 Without -f it reads /etc/syslogd/syslogd.yaml if that exists, and else receives on udp://127.0.0.1:514 and writes to
@@ -51,6 +53,7 @@ Exit status: 0 done, 1 refused or failed with the reason on the standard error, 
 const shortUsage = `usage: syslogd [-f FILE] [-c]
        syslogd reopen|rotate|flush|reload|status [-s SOCK] ...
        syslogd cat|grep|pipe ...
+       syslogd verify --kafka [-f FILE] [--output NAME]
        syslogd -h says more`
 
 func main() {
@@ -109,9 +112,10 @@ func commands() []string { return []string{"reopen", "rotate", "flush", "reload"
 // offline are those that need no daemon.
 func offline() map[string]func(args []string, out io.Writer, errs *console.Writer) error {
 	return map[string]func(args []string, out io.Writer, errs *console.Writer) error{
-		"cat":  search,
-		"grep": search,
-		"pipe": pipe,
+		"cat":    search,
+		"grep":   search,
+		"pipe":   pipe,
+		"verify": verify,
 	}
 }
 

@@ -13,11 +13,12 @@ import (
 	"lbsyslogd/syslogd/sink/relpout"
 )
 
-// sinks are what this program can send outputs to, by the scheme of the address. Only this file imports the packages that do it.
+// sinks are what this program can send outputs to, by the scheme of the address. Only the files that this table names functions of import the packages that do it.
 func sinks() map[string]daemon.OpenSink {
 	return map[string]daemon.OpenSink{
 		"http": openHTTP, "https": openHTTP, "http+srv": openHTTP, "https+srv": openHTTP,
 		"relp": openRELP, "relp+tls": openRELP,
+		"kafka": openKafka, "kafka+tls": openKafka,
 	}
 }
 

@@ -47,7 +47,7 @@ func (d *decoder) peerAddress(f *Forward, schemes ...string) func(*yaml.Node) {
 		case known && srv:
 		case !known || splitErr != nil || host == "" || port == "" || port == "0":
 			err = fmt.Errorf("forward %q: want tcp://HOST:PORT or tls://HOST:PORT for a syslog server, relp://HOST:PORT or relp+tls://HOST:PORT for one that "+
-				"speaks RELP, or https://HOST[:PORT][/PATH] with an encoding", text)
+				"speaks RELP, or https://HOST[:PORT][/PATH] with an encoding, or kafka+tls://HOST[:PORT] with a topic", text)
 		case f.Scheme != "" && f.Scheme != base:
 			err = fmt.Errorf("forward %q: the other address is one of %s; all of them must be of one kind", text, f.Scheme)
 		}

@@ -120,8 +120,9 @@ type Forward struct {
 	// Confirm is what says that a syslog server has taken lines: close, close_notify or acknowledged; empty: close.
 	Confirm string
 
-	Batch Batch // of a sink
-	HTTP  *HTTP // nil: the peer is no receiver of HTTP
+	Batch Batch  // of a sink
+	HTTP  *HTTP  // nil: the peer is no receiver of HTTP
+	Kafka *Kafka // nil: it is no Kafka
 }
 
 func (f Forward) String() string {
@@ -143,7 +144,7 @@ func (f Forward) String() string {
 func (f Forward) RELP() bool { return f.Scheme == "relp" || f.Scheme == "relp+tls" }
 
 // Sink says whether the peer acknowledges batches, and is no syslog server.
-func (f Forward) Sink() bool { return f.HTTP != nil || f.RELP() }
+func (f Forward) Sink() bool { return f.HTTP != nil || f.Kafka != nil || f.RELP() }
 
 // Batch is when lines are sent to a sink; what is 0 is the sink's default.
 type Batch struct {

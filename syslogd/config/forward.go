@@ -26,6 +26,7 @@ func destinations() []destination {
 		{withSRV("tcp", "tls"), (*decoder).serverKeys, (*decoder).checkServer},
 		{withSRV("relp", "relp+tls"), (*decoder).relpKeys, (*decoder).checkRELP},
 		{httpSchemes, (*decoder).httpKeys, (*decoder).checkHTTP},
+		{kafkaSchemes, (*decoder).kafkaKeys, (*decoder).checkKafka},
 	}
 }
 

@@ -1,14 +1,12 @@
 package post
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"strings"
+
+	"lbsyslogd/syslogd/secretfile"
 )
 
 // Secrets are the names of files with what must be neither in the configuration nor in the log. They are read for each request, so that a new
@@ -26,14 +24,11 @@ type secrets struct {
 	values  []string // that no message may have
 }
 
-// mostSecret is how large a file with a secret may be.
-const mostSecret = 64 << 10
-
 func (f *Secrets) read() (s secrets, err error) {
 	s.headers = make(map[string]string, len(f.Headers)+1)
 	get := func(path string) (value string) {
 		if err == nil {
-			value, err = readSecret(path)
+			value, err = secretfile.Read(path)
 			s.values = append(s.values, value)
 		}
 		return value
@@ -50,24 +45,6 @@ func (f *Secrets) read() (s secrets, err error) {
 		s.headers[name] = get(path)
 	}
 	return s, err
-}
-
-// readSecret reads the only line of a file.
-func readSecret(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, mostSecret))
-	if err != nil {
-		return "", err
-	}
-	text = bytes.TrimSpace(text)
-	if len(text) == 0 || bytes.ContainsAny(text, "\r\n\x00") {
-		return "", fmt.Errorf("%s: want one line with a secret", path)
-	}
-	return string(text), nil
 }
 
 func (s secrets) set(h http.Header) {

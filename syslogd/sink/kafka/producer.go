@@ -1,0 +1,252 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"lbsyslogd/syslogd/sink"
+)
+
+// A Producer sends batches of lines. It belongs to one goroutine.
+type Producer struct {
+	settings Settings
+	encoder  *encoder
+	client   *kgo.Client // nil: to be made
+	trouble  trouble
+	limit    int       // bytes of a round: less than the settings' when brokers find that too large
+	current  *delivery // not finished yet; nil: none
+}
+
+// A delivery is a batch under way: over several rounds, and perhaps several calls.
+type delivery struct {
+	records []kgo.Record
+	places  []sink.Place
+	state   []state
+	todo    []int  // records to produce, in order
+	round   *round // under way; nil: none
+	refusal error  // why the last record was refused that was
+}
+
+type state uint8
+
+const (
+	waiting state = iota
+	taken
+	refused
+)
+
+// A round is what was produced and is not answered yet.
+type round struct {
+	ids  []int // of the delivery's records
+	errs []error
+	left atomic.Int64
+	done chan struct{}
+}
+
+// New prepares to send. It connects to nobody: that is up to the first Deliver.
+func New(s Settings) (*Producer, error) {
+	s.BatchBytes = cmp.Or(s.BatchBytes, defaultBatch)
+	s.Patience = cmp.Or(s.Patience, defaultPatience)
+	encoder, err := newEncoder(&s)
+	if err != nil {
+		return nil, err
+	}
+	p := &Producer{settings: s, encoder: encoder, limit: s.BatchBytes}
+	if _, known := codecs[s.Compression]; !known {
+		return nil, fmt.Errorf("compression %q is not known; none, gzip, snappy, lz4 and zstd are", s.Compression)
+	}
+	if s.Mechanism != "" {
+		_, err = s.mechanism(&p.trouble)
+	}
+	return p, err
+}
+
+// Close gives up what is not acknowledged.
+func (p *Producer) Close() error {
+	p.reset()
+	return nil
+}
+
+// reset ends the client, whose records in flight fail or are stored without our knowing.
+func (p *Producer) reset() {
+	if p.client != nil {
+		p.client.Close()
+	}
+	if p.current != nil && p.current.round != nil {
+		<-p.current.round.done // the library says for each record that it was given up
+	}
+	p.client, p.current, p.limit = nil, nil, p.settings.BatchBytes
+}
+
+// Deliver sends lines and says what has become of them: taken by all brokers in sync, or not known yet.
+func (p *Producer) Deliver(ctx context.Context, lines []sink.Record) sink.Answer {
+	if p.current != nil && !p.current.is(lines) {
+		p.reset() // nobody asks for them again
+	}
+	if p.client == nil {
+		client, err := p.settings.producer(&p.trouble)
+		if err != nil {
+			return sink.Answer{Verdict: sink.Later, Err: err}
+		}
+		p.client = client
+	}
+	if p.current == nil {
+		p.current = p.begin(lines)
+	}
+	d := p.current
+	patience := time.NewTimer(p.settings.Patience)
+	defer patience.Stop()
+	for d.round != nil || len(d.todo) > 0 {
+		if d.round == nil {
+			p.produce(d)
+		}
+		select {
+		case <-d.round.done:
+			if err := p.settle(d); err != nil {
+				return sink.Answer{Verdict: sink.Later, Err: p.trouble.named(&p.settings, err)}
+			}
+			patience.Reset(p.settings.Patience)
+		case <-patience.C:
+			return sink.Answer{Verdict: sink.Later, Err: p.waiting()}
+		case <-ctx.Done():
+			return sink.Answer{Verdict: sink.Later, Err: p.waiting()}
+		}
+	}
+	p.current = nil
+	a := sink.Answer{Verdict: sink.Taken, Err: d.refusal}
+	for id, s := range d.state {
+		if s == refused {
+			a.Refused = append(a.Refused, id)
+		}
+	}
+	return a
+}
+
+// begin makes the records of lines.
+func (p *Producer) begin(lines []sink.Record) *delivery {
+	n := len(lines)
+	d := &delivery{records: make([]kgo.Record, n), places: make([]sink.Place, n), state: make([]state, n), todo: make([]int, n)}
+	bytes := 0
+	for i := range lines {
+		bytes += len(lines[i].Line)
+	}
+	p.encoder.begin(n, bytes)
+	now := time.Now()
+	for i := range lines {
+		p.encoder.record(&d.records[i], &lines[i], now)
+		d.places[i], d.todo[i] = lines[i].Place, i
+	}
+	return d
+}
+
+// is says whether d is of the same lines.
+func (d *delivery) is(lines []sink.Record) bool {
+	return slices.EqualFunc(d.places, lines, func(p sink.Place, r sink.Record) bool { return p == r.Place })
+}
+
+// produce begins a round with as many records as may be in one batch. Were there two batches for a partition, the first could be refused
+// and the second be taken.
+func (p *Producer) produce(d *delivery) {
+	n, bytes := 0, 0
+	for n < len(d.todo) {
+		bytes += size(&d.records[d.todo[n]])
+		if n > 0 && bytes > p.limit {
+			break
+		}
+		n++
+	}
+	r := &round{ids: d.todo[:n:n], errs: make([]error, n), done: make(chan struct{})}
+	d.todo, d.round = d.todo[n:], r
+	r.left.Store(int64(n))
+	for i, id := range r.ids {
+		p.client.Produce(context.Background(), &d.records[id], func(_ *kgo.Record, err error) {
+			r.errs[i] = err
+			if r.left.Add(-1) == 0 {
+				close(r.done)
+			}
+		})
+	}
+	client := p.client
+	go func() { _ = client.Flush(client.Context()) }() // ends with the round or with the client
+}
+
+// settle takes the answers of a round. An error says why the delivery cannot go on now.
+func (p *Producer) settle(d *delivery) (err error) {
+	r := d.round
+	d.round = nil
+	var again []int
+	large := make(map[partition][]int)
+	for i, id := range r.ids {
+		rec := &d.records[id]
+		switch e := r.errs[i]; {
+		case e == nil:
+			d.state[id] = taken
+		case errors.Is(e, kerr.MessageTooLarge):
+			at := partition{rec.Topic, rec.Partition}
+			large[at] = append(large[at], id)
+			again = append(again, id)
+		case errors.Is(e, kerr.InvalidRecord), errors.Is(e, kerr.InvalidTimestamp):
+			d.refuse(id, e)
+		default:
+			again = append(again, id)
+			err = e
+		}
+	}
+	for _, ids := range large {
+		if len(ids) == 1 { // it alone is too large
+			d.refuse(ids[0], fmt.Errorf("%w: it has %d bytes (max.message.bytes of topic %s)", kerr.MessageTooLarge, len(d.records[ids[0]].Value), d.records[ids[0]].Topic))
+			continue
+		}
+		bytes := 0
+		for _, id := range ids {
+			bytes += size(&d.records[id])
+		}
+		p.limit = min(p.limit, bytes/2)
+	}
+	todo := make([]int, 0, len(again)+len(d.todo))
+	for _, id := range again {
+		if d.state[id] == waiting {
+			todo = append(todo, id)
+		}
+	}
+	d.todo = append(todo, d.todo...)
+	if err == nil && len(large) == 0 {
+		p.trouble.over()
+		p.limit = min(p.limit+p.limit/8+1, p.settings.BatchBytes) // the limit was another topic's, perhaps
+	}
+	if err != nil && isFatal(err) {
+		p.client.Close()
+		p.client = nil
+	}
+	return err
+}
+
+type partition struct {
+	topic  string
+	number int32
+}
+
+func (d *delivery) refuse(id int, err error) {
+	d.state[id], d.refusal = refused, err
+}
+
+// isFatal says whether only a new client can go on.
+func isFatal(err error) bool {
+	return errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.OutOfOrderSequenceNumber)
+}
+
+// waiting says what the brokers are waited for.
+func (p *Producer) waiting() error {
+	if err := p.trouble.last(); err != nil {
+		return p.trouble.named(&p.settings, err)
+	}
+	return p.trouble.named(&p.settings, errors.New("no acknowledgement yet"))
+}
