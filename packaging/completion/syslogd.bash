@@ -2,7 +2,7 @@
 
 _syslogd() {
     local cur=$2 prev=$3
-    local words="reopen rotate flush reload status cat grep pipe -f -c -h -v -version"
+    local words="reopen rotate flush reload status cat grep pipe verify -f -c -h -v -version"
     [[ $prev == -f && ${COMP_WORDS[1]} == @(cat|grep) ]] && prev=
     case $prev in
         -f | -s | --config) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
@@ -16,6 +16,7 @@ _syslogd() {
         grep) words="-f --since --until --host --tag --severity --output --json --zone --slack --exact --config -H -i -v -F -c -m -h" ;;
         pipe) words="--size --every --keep --max-age --max-total --min-free --compress --numbered --mode --sync -h" ;;
         status) words="-s --json" ;;
+        verify) words="--kafka -f --output --timeout" ;;
         -*) words="-f -c -v -version -h" ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
