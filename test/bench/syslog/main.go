@@ -4,6 +4,8 @@
 //	go run ./test/bench/syslog -syslogd bin/syslogd
 //
 // Each is pinned to the first processor and the sender to the second. The rounds go through all daemons in turn, and the median counts.
+// What sinks cost is in a table of its own (sinks.go).
+//
 // Each one's settings stand in peers.go, and -show prints them; -sweep tries others. On a busy machine a daemon wakes up less often, and a
 // message at a steady rate costs it less: that column wants a quiet one.
 package main
@@ -38,6 +40,7 @@ func main() {
 	rounds := flag.Int("rounds", 3, "how often everything is measured")
 	seconds := flag.Int("seconds", 4, "how long the load of 50,000 messages a second lasts; 0: leave it out")
 	burst := flag.Int("burst", 1_000_000, "messages in the burst")
+	sinks := flag.Int("sinks", 300_000, "messages of the burst that measures sinks; 0: leave them out")
 	flag.Parse()
 	all := subjects(*ours, *against, *sweep)
 	all = slices.DeleteFunc(all, func(s subject) bool { return !strings.HasPrefix(s.name, "syslogd") && !strings.Contains(s.name, *only) })
@@ -48,6 +51,13 @@ func main() {
 	}
 	if err := run(all, *rounds, *seconds, *burst, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "bench-syslog:", err)
+		os.Exit(1)
+	}
+	if *sinks == 0 || *sweep {
+		return
+	}
+	if err := measureSinks(sinkSubjects(*ours), *rounds, *sinks, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench-syslog: sinks:", err)
 		os.Exit(1)
 	}
 }
