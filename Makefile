@@ -90,7 +90,7 @@ bench: build ## CPU per request, lb and Debian's haproxy side by side
 bench-scale: build ## 5,000 backends of two checked servers, lb and Debian's haproxy side by side: reloads, latency, memory, idle processor
 	$(GO) run ./test/bench/scale -lb bin/lb $(ARGS)
 
-bench-syslog: build ## CPU per message and burst losses, syslogd beside rsyslog and syslog-ng (ARGS=-show: their settings, -sweep: others)
+bench-syslog: build ## CPU per message, burst losses, messages/s with 1 and 2 readers, beside rsyslog, syslog-ng and a bare loop (ARGS=-show: their settings, -sweep: others)
 	$(GO) run ./test/bench/syslog -syslogd bin/syslogd $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each

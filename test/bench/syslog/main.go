@@ -1,4 +1,5 @@
-// Command syslog measures what a message costs a log daemon and how many are lost in a burst: ours, and beside it in the same run
+// Command syslog measures what a message costs a log daemon, how many are lost in a burst, and how many a second it takes with one reader of its
+// port and with two: ours, and beside it in the same run
 // rsyslog (as installed and tuned) and syslog-ng, as far as they are there.
 //
 //	go run ./test/bench/syslog -syslogd bin/syslogd
@@ -32,6 +33,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == loopArg {
+		fmt.Fprintln(os.Stderr, loop(os.Args[2:]))
+		os.Exit(1)
+	}
 	ours := flag.String("syslogd", "bin/syslogd", "the syslogd to measure")
 	against := flag.String("against", "", "another syslogd to measure beside it, an older one")
 	only := flag.String("only", "", "measure ours and the others whose name contains this")
@@ -39,7 +44,8 @@ func main() {
 	show := flag.Bool("show", false, "print the whole configuration of each")
 	rounds := flag.Int("rounds", 3, "how often everything is measured")
 	seconds := flag.Int("seconds", 4, "how long the load of 50,000 messages a second lasts; 0: leave it out")
-	burst := flag.Int("burst", 1_000_000, "messages in the burst")
+	burst := flag.Int("burst", 1_000_000, "messages in the burst; 0: leave it and the load out")
+	backlog := flag.Int("backlog", 90_000, "messages that wait when the rate is measured; 0: leave it out")
 	sinks := flag.Int("sinks", 300_000, "messages of the burst that measures sinks; 0: leave them out")
 	flag.Parse()
 	all := subjects(*ours, *against, *sweep)
@@ -49,7 +55,11 @@ func main() {
 			fmt.Println(s.text())
 		}
 	}
-	if err := run(all, *rounds, *seconds, *burst, os.Stdout); err != nil {
+	err := run(all, *rounds, *seconds, *burst, os.Stdout)
+	if err == nil && *backlog > 0 {
+		err = backlogs(*ours, func(name string) bool { return strings.Contains(name, *only) }, *rounds, *backlog, os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-syslog:", err)
 		os.Exit(1)
 	}
@@ -74,6 +84,9 @@ const rate, messageSize = 50_000, 200
 func run(all []subject, rounds, seconds, burst int, out io.Writer) error {
 	if len(all) == 0 || all[0].name != "syslogd" {
 		return errors.New("the syslogd to measure is not there; make build makes it")
+	}
+	if burst == 0 {
+		return nil
 	}
 	results := make([][]result, len(all))
 	for round := range rounds {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -23,7 +22,7 @@ func subjects(ours, against string, sweep bool) []subject {
 	}
 	var there []subject
 	for _, s := range all {
-		if _, err := exec.LookPath(s.binary); err == nil {
+		if s.there() {
 			there = append(there, s)
 		}
 	}
@@ -38,6 +37,35 @@ func syslogd(name, binary string) subject {
 			return map[string]string{"conf": fmt.Sprintf("listen: [udp://127.0.0.1:%d]\ncontrol: %s/ctl\noutputs: [{file: %s/out.log, rotate: never}]\n", port, dir, dir)}
 		},
 	}
+}
+
+// withReaders is ours with several readers of its port.
+func withReaders(binary string, readers int) subject {
+	s := syslogd("syslogd", binary)
+	s.files = func(dir string, port int) map[string]string {
+		return map[string]string{"conf": fmt.Sprintf("listen: [{address: \"udp://127.0.0.1:%d\", readers: %d}]\ncontrol: %s/ctl\noutputs: [{file: %s/out.log, rotate: never}]\n",
+			port, readers, dir, dir)}
+	}
+	return s
+}
+
+// rsyslogWith is rsyslog's best with several threads, which read one socket: it has no order then.
+func rsyslogWith(readers int) subject {
+	r := bestRsyslog
+	r.threads = readers
+	return r.subject("rsyslog")
+}
+
+// syslogNGWith is syslog-ng's best with several sources at one port (so-reuseport), each with a thread.
+func syslogNGWith(readers int) subject {
+	s := bestSyslogNG
+	source := fmt.Sprintf(`  network(ip("127.0.0.1") port(PORT) transport("udp") so-rcvbuf(67108864) so-reuseport(1) persist-name("%%d") log-fetch-limit(%d) log-iw-size(%d) flags(%s));
+`, s.fetch, s.window, s.flags)
+	conf := fmt.Sprintf("options { threaded(yes); flush-lines(%d); log-fifo-size(2000000); use-dns(no); keep-hostname(yes); stats-freq(0); };\nsource s {\n", s.flush)
+	for i := range readers {
+		conf += fmt.Sprintf(source, i)
+	}
+	return syslogng("syslog-ng", conf+"};\n")
 }
 
 // plainRsyslog is what a distribution's rsyslog does when imudp is switched on.

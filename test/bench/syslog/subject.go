@@ -17,7 +17,15 @@ type subject struct {
 	name   string
 	binary string
 	args   func(dir string) []string
-	files  func(dir string, port int) map[string]string // name in dir to text
+	argsAt func(dir string, port int) []string          // in the place of args
+	files  func(dir string, port int) map[string]string // name in dir to text; nil: none
+	cpus   string                                       // empty: the first one
+}
+
+// there says whether it is installed.
+func (s subject) there() bool {
+	_, err := exec.LookPath(s.binary)
+	return err == nil
 }
 
 // text is the whole configuration, for whoever wants to see that a comparison is fair.
@@ -36,13 +44,22 @@ type running struct {
 	port int
 }
 
-// start runs a subject on the first processor; the sender uses the second.
+// start runs a subject, on the first processor unless it says otherwise; the sender uses the second.
 func (s subject) start(port int) (*running, error) {
 	dir, err := os.MkdirTemp("", "bench-syslog-")
 	if err != nil {
 		return nil, err
 	}
-	for name, text := range s.files(dir, port) {
+	files, args := map[string]string(nil), []string(nil)
+	if s.files != nil {
+		files = s.files(dir, port)
+	}
+	if s.argsAt != nil {
+		args = s.argsAt(dir, port)
+	} else {
+		args = s.args(dir)
+	}
+	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -52,7 +69,11 @@ func (s subject) start(port int) (*running, error) {
 		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.Command("taskset", append([]string{"-c", "0", s.binary}, s.args(dir)...)...)
+	cpus := s.cpus
+	if cpus == "" {
+		cpus = "0"
+	}
+	cmd := exec.Command("taskset", append([]string{"-c", cpus, s.binary}, args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return nil, err
