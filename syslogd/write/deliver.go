@@ -70,7 +70,7 @@ func (o *Output) offer(ctx context.Context, lines []byte, n int) (empty []byte, 
 	o.given += uint64(n)
 	switch {
 	case o.writeNow(lines, n):
-	case (o.size == 0 || o.size+len(lines) <= o.limit) && o.charge(len(lines)):
+	case (o.size == 0 || o.size+len(lines) <= o.limit) && o.charge(lines):
 		lines = o.enqueue(lines, n)
 	default:
 		o.given -= uint64(n)

@@ -30,9 +30,11 @@ type Output struct {
 	mu       sync.Mutex
 	queue    [][]byte  // buffers of lines, oldest first
 	size     int       // bytes in queue
+	held     int       // bytes of memory that the buffers in queue have
 	charged  int       // of those, what was taken from memory
 	lines    int       // in queue
 	free     [][]byte  // empty buffers
+	spare    int       // bytes of memory that they have
 	busy     bool      // somebody writes
 	writing  int       // lines that he has not written yet
 	direct   time.Time // readers do not write themselves before
@@ -61,7 +63,7 @@ const (
 	lastMistrust  = 10 * time.Second
 	// ownQueue is how many bytes an Output may hold whatever the others do.
 	ownQueue = 256 << 10
-	// keepFree is how many empty buffers wait for the next batches; what a burst needed besides goes back.
+	// keepFree is how many empty buffers wait for the next batches, of ownQueue bytes together; what a burst needed besides goes back.
 	keepFree = 8
 )
 
@@ -110,7 +112,7 @@ func (o *Output) Give(lines []byte, n int) []byte {
 	if o.writeNow(lines, n) {
 		return lines[:0]
 	}
-	if o.size+len(lines) > o.limit && !o.waitForRoom(len(lines)) || !o.charge(len(lines)) {
+	if o.size+len(lines) > o.limit && !o.waitForRoom(len(lines)) || !o.charge(lines) {
 		o.overflow += uint64(n)
 		o.lose(n, len(lines))
 		return lines[:0]
@@ -145,32 +147,52 @@ func (o *Output) enqueue(lines []byte, n int) []byte {
 	o.lines += n
 	o.size += len(lines)
 	o.ring()
-	if k := len(o.queue) - 1; k >= 0 && cap(o.queue[k])-len(o.queue[k]) >= len(lines) {
+	if o.fitsLast(lines) {
+		k := len(o.queue) - 1
 		o.queue[k] = append(o.queue[k], lines...)
 		return lines[:0]
 	}
-	if len(lines) < cap(lines)/4 { // a large buffer would be held for little
-		o.queue = append(o.queue, append(make([]byte, 0, max(2*len(lines), 4<<10)), lines...))
+	if copied(lines) > 0 {
+		o.queue = append(o.queue, append(make([]byte, 0, copied(lines)), lines...))
 		return lines[:0]
 	}
 	o.queue = append(o.queue, lines)
 	if k := len(o.free) - 1; k >= 0 {
 		lines, o.free = o.free[k], o.free[:k]
+		o.spare -= cap(lines)
 		return lines
 	}
 	return make([]byte, 0, cap(lines))
 }
 
-// charge takes what is above an Output's own part from the memory of all. Called with mu held.
-func (o *Output) charge(size int) bool {
-	above := max(o.size+size-ownQueue, 0) - o.charged
-	if above <= 0 {
-		return true
+// fitsLast says whether lines go into the last buffer of the queue.
+func (o *Output) fitsLast(lines []byte) bool {
+	k := len(o.queue) - 1
+	return k >= 0 && cap(o.queue[k])-len(o.queue[k]) >= len(lines)
+}
+
+// copied is how large a buffer of their own lines are copied to, because their large one would be held for little; 0: they stay in it.
+func copied(lines []byte) int {
+	if len(lines) >= cap(lines)/2 {
+		return 0
 	}
-	if !o.memory.Take(above) {
+	return min(max(2*len(lines), 4<<10), cap(lines))
+}
+
+// charge takes what the queue holds above an Output's own part from the memory of all. Called with mu held.
+func (o *Output) charge(lines []byte) bool {
+	more := 0
+	if !o.fitsLast(lines) {
+		if more = copied(lines); more == 0 {
+			more = cap(lines)
+		}
+	}
+	above := max(o.held+more-ownQueue, 0) - o.charged
+	if above > 0 && !o.memory.Take(above) {
 		return false
 	}
-	o.charged += above
+	o.held += more
+	o.charged += max(above, 0)
 	return true
 }
 
@@ -247,7 +269,7 @@ func (o *Output) run() {
 func (o *Output) writeQueue() {
 	queue, rest, loss, charged := o.queue, o.lines, o.loss, o.charged
 	o.loss = rotate.Loss{}
-	o.queue, o.size, o.charged, o.lines, o.late = nil, 0, 0, 0, false
+	o.queue, o.size, o.held, o.charged, o.lines, o.late = nil, 0, 0, 0, 0, false
 	if o.room != nil {
 		close(o.room)
 		o.room = nil
@@ -261,8 +283,9 @@ func (o *Output) writeQueue() {
 		o.lines += rest // still counted as waiting, though no longer in the queue
 		o.write(buf, n)
 		o.lines -= rest
-		if len(o.free) < keepFree {
+		if len(o.free) < keepFree && o.spare+cap(buf) <= ownQueue {
 			o.free = append(o.free, buf[:0])
+			o.spare += cap(buf)
 		}
 	}
 	o.memory.Give(charged)

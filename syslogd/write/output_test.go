@@ -102,6 +102,57 @@ func TestSlowDiskOverflowsWithANumber(t *testing.T) {
 	}
 }
 
+// TestMemoryIsWhatTheBuffersHold has many outputs of a disk that hangs. Lines come in buffers much larger than they are: what counts is how much
+// memory waits for the disk, and it is the bound of all and each one's own part.
+func TestMemoryIsWhatTheBuffersHold(t *testing.T) {
+	const limit, outputs = 8 << 20, 20
+	memory := rotate.NewMemory(limit)
+	held := 0
+	for range outputs {
+		o := &Output{name: "x", limit: 64 << 20, memory: memory, wake: make(chan struct{}, 1), busy: true, late: true}
+		for _, size := range []int{100, 30_000, 60_000, 130_000, 250_000} {
+			for range 20 {
+				o.Give(make([]byte, size, 300_000), 1)
+			}
+		}
+		for _, buf := range o.queue {
+			held += cap(buf)
+		}
+		if o.overflow == 0 {
+			t.Error("the outputs are given less than they may hold")
+		}
+	}
+	if held > limit+outputs*ownQueue || held < limit {
+		t.Errorf("%d outputs hold %d KiB; the bound of all is %d KiB, and %d KiB for each", outputs, held>>10, limit>>10, ownQueue>>10)
+	}
+}
+
+// TestEmptyBuffersAreBounded as those in the queue are.
+func TestEmptyBuffersAreBounded(t *testing.T) {
+	o, _ := output(t, 64<<20)
+	o.mu.Lock()
+	for range 20 {
+		o.queue = append(o.queue, append(make([]byte, 0, 100<<10), "line\n"...))
+		o.lines++
+	}
+	o.given, o.taken = 20, 20
+	o.mu.Unlock()
+	o.ring()
+	if err := o.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for _, buf := range o.free {
+		kept += cap(buf)
+	}
+	if kept != o.spare || kept > ownQueue || kept == 0 {
+		t.Errorf("%d bytes of empty buffers are kept, and %d are counted", kept, o.spare)
+	}
+}
+
 // TestDrainWaitsForWhatWasTaken drops lines while others that came before them wait: the dropped ones do not stand for those.
 func TestDrainWaitsForWhatWasTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
