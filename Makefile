@@ -33,7 +33,7 @@ FUZZTIME ?= 20s
 # How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
 PATIENCE ?= 20m
 
-.PHONY: help build run test unit race e2e record grpc long soak soak-short FORCE lint setup bench bench-scale bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc long soak soak-short soak-bugs FORCE lint setup bench bench-scale bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -78,11 +78,14 @@ long: setup grpc ## the tests that have a long form, in full size: some minutes
 bin/soak: FORCE
 	@$(GO) build -o bin/soak ./test/soak
 
-soak: bin/soak ## half an hour of everything that can happen, under load, and three books that have to agree (ARGS=-seed N, -case FILE, -help)
-	@bin/soak -for 30m $(ARGS)
+soak: bin/soak ## half an hour of everything that can happen, under load, and three books that have to agree (RACE=1: under the race detector; ARGS=-seed N, -case FILE, -help)
+	@bin/soak -for 30m $(if $(RACE),-race) $(ARGS)
 
 soak-short: bin/soak ## the same for two minutes
-	@bin/soak -for 2m $(ARGS)
+	@bin/soak -for 2m $(if $(RACE),-race) $(ARGS)
+
+soak-bugs: bin/soak ## bugs that are planted, one at a time: the soak has to find each
+	@bin/soak -bugs test/soak/bugs -round 15s $(ARGS)
 
 bench: build ## CPU per request, lb and Debian's haproxy side by side
 	$(GO) run ./test/bench -lb bin/lb $(ARGS)

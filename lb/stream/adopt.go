@@ -245,6 +245,7 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 	sh.adoptTracks(&t.track, ts.Tracks)
 	t.recordFlight()
 	t.flightPhase('D')
+	t.flightAway(true) // until it starts: the sender goes on with it, and logs it, should this process be killed before it has answered
 	if ts.HeadAt > 0 {
 		t.headAt = sh.loopMs(ts.HeadAt)
 	}
@@ -258,7 +259,10 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 		t.res.W = copy(t.res.Data[:], ts.ToClient)
 		t.resReady = t.res.W
 	}
-	return func() { s.arrived(exchanging) }
+	return func() {
+		t.flightAway(false)
+		s.arrived(exchanging)
+	}
 }
 
 // adoptServer takes an idle server connection, and closes it if there are as

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 )
 
@@ -49,11 +50,11 @@ const (
 	Answer  Deed = iota
 	Garbage      // send what is no HTTP, and end the connection
 	Cut          // end the connection without an answer
-	Unasked      // answer, then send another answer that nobody asked for
+	Unasked      // answer, then send answers that nobody asked for
 )
 
-// unasked is the answer that nobody asked for.
-const unasked = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nnobody's\n"
+// unasked are answers that nobody asked for: more of them than are read together with the right one.
+var unasked = strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n"+strings.Repeat("nobody's answer. ", 125)[:2000], 40)
 
 // Start listens on addr ("127.0.0.1:0" takes a free port) and serves until Close. Every answer carries name in the header X-Backend.
 func Start(name, addr string) (*Server, error) { return StartWith(Options{Name: name, Addr: addr}) }
@@ -122,11 +123,13 @@ func (s *Server) obey(x *exchange) error {
 		err = x.w.Flush()
 	case Cut:
 		x.last = true
+	case Unasked:
+		if err = x.answer(); err == nil {
+			x.w.WriteString(unasked) // what becomes of it is no matter: the answer goes with its first part
+			x.last = x.w.Flush() != nil || x.last
+		}
 	default:
 		err = x.answer()
-		if deed == Unasked {
-			x.w.WriteString(unasked)
-		}
 		if err == nil && x.r.Buffered() == 0 { // pipelined requests share one write
 			err = x.w.Flush()
 		}

@@ -39,6 +39,7 @@ type logged struct {
 	lines   uint8
 	status  int16
 	state   [4]byte
+	second  [4]byte // the state of another line, if there are two
 	retries uint8
 	server  string
 	bytes   int64 // that lb says it has sent to the client

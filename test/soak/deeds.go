@@ -129,7 +129,7 @@ func (s *site) broken(arg uint32) (config, word string) {
 	case 2:
 		return strings.Replace(good, "crt "+s.cert, "crt "+s.cert+".missing", 1), ".missing"
 	}
-	_, port, _ := strings.Cut(s.servers[0].addr, ":")
+	_, port, _ := strings.Cut(s.echo.Addr(), ":") // which is taken, whatever happens to servers
 	return good + "\nfrontend x\n    bind " + host + ":" + port + "\n    default_backend be\n", port
 }
 

@@ -25,7 +25,7 @@ var hands = [...]struct {
 
 // permits is what a deed may cost. What is not set, it may not.
 type permits struct {
-	// breaks: the client connections that were open may be reset or end early. A request that was on one has its line: of the killed worker's flights
+	// breaks: of a request whose line was just leaving nobody can know whether it has left: it may have another line, with XL. And the client connections that were open may be reset or end early. A request that was on one has its line: of the killed worker's flights
 	// with the state X, or what a worker had written by then. It may lack the line only if no server has seen it.
 	breaks bool
 	// lines: the lines of requests that ended in the second before may be missing: those syslogd had read and not written.
@@ -82,5 +82,7 @@ func init() {
 		{"rotate", archive, 4, permits{}, (*doer).rotate},
 		{"logrotate", archive, 2, permits{}, (*doer).logrotate},
 		{"sighup", archive, 1, permits{}, (*doer).hangup},
+		{"power-cut", archive, 2, permits{}, (*doer).powerCut},
+		{"disk-full", archive, 2, permits{}, (*doer).fillDisk},
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -28,6 +29,7 @@ type judge struct {
 	// problems are those that no fault explains: the first few of count.
 	problems []problem
 	count    int
+	at       time.Duration // when the first request ended that one is about; 0 if they are about none
 }
 
 // problem is a difference that nothing permits.
@@ -60,6 +62,20 @@ func (j *judge) excuse(what string, ok func(w window) bool) bool {
 	return false
 }
 
+// twice complains when more requests have two lines than kills explain.
+func (j *judge) twice() {
+	kills, n := 0, 0
+	for _, w := range j.windows {
+		if w.fault.permits.breaks {
+			kills++
+			n = j.excused[w.fault.name+": "+twoLines]
+		}
+	}
+	if n > kills*mostTwoLines {
+		j.complain("", "%d requests have their line and one with XL, after %d kills", n, kills)
+	}
+}
+
 // run compares the three books about one run.
 func (j *judge) run(r *run) {
 	r.mu.Lock()
@@ -74,6 +90,18 @@ func (j *judge) run(r *run) {
 		}
 		j.request(r, fmt.Sprintf("/r/%s/%d", r.name, n), r.asked[n], s, r.logged[n])
 	}
+}
+
+// begunBy counts the requests that had begun when the first difference was there to be seen: all, if no request shows one.
+func (j *judge) begunBy(runs []*run) (n int) {
+	for _, r := range runs {
+		for i := range r.asked {
+			if j.at == 0 || r.asked[i].begun <= j.at {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // quiet is the state of what ended well.
@@ -103,6 +131,9 @@ func (j *judge) request(r *run, path string, a asked, s served, l logged) {
 		wrong = "nothing permits this"
 	}
 	if wrong != "" {
+		if j.at == 0 || a.ended < j.at {
+			j.at = a.ended
+		}
 		j.complain(path, "%s. Client: %v %d %q, %v to %v on a connection of %v. Servers: %+v. Log: %d lines, %d %s %s retries %d", wrong, a.outcome, a.status, a.err,
 			a.begun.Round(time.Millisecond), a.ended.Round(time.Millisecond), a.dialled.Round(time.Millisecond), s, l.lines, l.status, l.state, l.server, l.retries)
 	}
@@ -123,9 +154,20 @@ func (j *judge) answered(a asked, s served, l logged) string {
 	return j.line(a, l, func() bool { return l.status == a.status && l.state == quiet && (a.bytes == 0 || a.bytes == l.bytes) }, "an answered request")
 }
 
+// justLeft is the state of a line that the next worker writes for a request whose own line may have left or not when the worker was killed.
+var justLeft = [4]byte{'X', 'L', '-', '-'}
+
+// twoLines names what is permitted of it, mostTwoLines how many for each kill: those of one turn of the loop.
+const (
+	twoLines     = "its line and XL"
+	mostTwoLines = 64
+)
+
 // line wants one line that fits.
 func (j *judge) line(a asked, l logged, fits func() bool, what string) string {
 	switch {
+	case l.lines == 2 && l.second == justLeft && fits() && j.excuse(twoLines, func(w window) bool { return w.fault.permits.breaks && w.ends(a) }):
+		return ""
 	case l.lines > 1:
 		return "more than one line"
 	case l.lines == 0:
@@ -186,7 +228,7 @@ func (w window) open(a asked) bool { return a.dialled <= w.cut && a.ended >= w.b
 
 // command judges a command that failed.
 func (j *judge) command(c command) {
-	if !j.excuse("failed command of "+hands[c.hand].name, func(w window) bool {
+	if errors.Is(c.err, errLost) || !j.excuse("failed command of "+hands[c.hand].name, func(w window) bool {
 		return slices.Contains(w.fault.permits.commands, c.hand) && c.begin <= w.end && c.end >= w.begin
 	}) {
 		j.complain("", "%s at %v: %v", c.name, c.begin.Round(time.Millisecond), c.err)

@@ -111,12 +111,16 @@ func (b *books) line(g *reading, name string, text []byte) {
 	}
 	g.lines++
 	e := &r.logged[n]
-	lines := e.lines
-	if lines > 0 && l.state[0] == 'X' {
-		l = *e // keep what the worker itself wrote: both are shown if two lines are too many
+	switch lines := e.lines; {
+	case lines == 0:
+		l.lines = 1
+		*e = l
+	case l.state[0] == 'X': // keep what the worker itself wrote
+		e.lines, e.second = lines+1, l.state
+	default:
+		l.lines, l.second = lines+1, e.state
+		*e = l
 	}
-	*e = l
-	e.lines = lines + 1
 }
 
 // session finds the plain tunnel that a client's address and port names.
@@ -231,7 +235,7 @@ func linesOf(path string, words map[string]bool, most int) []string {
 		lines := bufio.NewScanner(f)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() && len(found) < most {
-			if path, _, err := parseLine(append(lines.Bytes(), '\n')); err == nil && words[path] {
+			if path, _, err := parseLine(append(lines.Bytes(), '\n')); err == nil && (words[path] || words["/r/"+afterMark(path)]) {
 				found = append(found, lines.Text())
 			}
 		}

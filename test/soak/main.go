@@ -25,8 +25,11 @@ type options struct {
 	length   time.Duration // of the whole
 	round    time.Duration // of one round
 	rate     int
-	keep     string // a directory for case files
-	replay   string // a case file
+	keep     string        // a directory for case files
+	replay   string        // a case file
+	bugs     string        // a directory of planted bugs that have to be found
+	race     bool          // build the daemons with the race detector
+	every    time.Duration // between deeds of the operator, on average; 0 for the usual
 
 	shrinking time.Duration // how long to look for a smaller plan that fails as well
 }
@@ -44,6 +47,9 @@ func main() {
 	flag.IntVar(&opt.rate, "rate", 6000, "requests a second")
 	flag.StringVar(&opt.keep, "keep", "soak-cases", "directory for what is found")
 	flag.StringVar(&opt.replay, "case", "", "play the round in this case file")
+	flag.StringVar(&opt.bugs, "bugs", "", "a directory of planted bugs: build each, and see after how many requests it is found")
+	flag.BoolVar(&opt.race, "race", false, "build the daemons with the race detector")
+	flag.DurationVar(&opt.every, "every", 0, "the time between deeds of the operator, on average; 0 for the usual")
 	flag.DurationVar(&opt.shrinking, "shrink", 5*time.Minute, "how long to look for a smaller plan that fails as well; 0 for not at all")
 	flag.StringVar(&opt.only, "only", "", "draw from these deeds alone, separated by commas")
 	flag.Parse()
@@ -57,13 +63,16 @@ func (opt options) run(ctx context.Context) error {
 	if opt.seed == 0 {
 		opt.seed = rand.Uint64() >> 32
 	}
+	if opt.bugs != "" {
+		return opt.findBugs(ctx)
+	}
 	if opt.programs.LB == "" {
 		dir, err := os.MkdirTemp("", "soak-bin-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		if err := opt.build(dir, builder{}); err != nil {
+		if err := opt.build(dir, builder{race: opt.race}); err != nil {
 			return err
 		}
 	}
@@ -116,13 +125,20 @@ func (opt options) soak(ctx context.Context) (sum summary, err error) {
 	if err := s.open(ctx); err != nil {
 		return sum, err
 	}
+	if s.noDisk != nil {
+		fmt.Printf("no small disk, so it is not filled, and no power is cut: %v\n", s.noDisk)
+	}
 	begun := time.Now()
 	var first []vitals
 	for round := 1; round == 1 || time.Since(begun) < opt.length; round++ {
-		p := draw(opt.seed, round, opt.round, opt.allowed)
+		p := draw(opt.seed, round, opt.round, opt.every, opt.allowed)
 		res, err := s.play(ctx, p, opt.rate)
 		if err != nil {
+			sum.broken = true
 			return sum, fmt.Errorf("round %d: %w\n%s", round, err, s.voices())
+		}
+		if sum.until += res.total(); res.count > 0 {
+			sum.until += res.first - res.total()
 		}
 		if first == nil {
 			first = res.vitals
@@ -133,7 +149,7 @@ func (opt options) soak(ctx context.Context) (sum summary, err error) {
 				res.problems = append(res.problems, problem{text: text})
 			}
 		}
-		sum.add(res, time.Since(begun))
+		sum.add(res, first, time.Since(begun))
 		fmt.Println(res)
 		if res.count > 0 {
 			return sum, s.report(opt, res)

@@ -9,7 +9,7 @@ import (
 // TestPlansComeBack: what a case file says is the plan that was drawn.
 func TestPlansComeBack(t *testing.T) {
 	for seed := range uint64(20) {
-		p := draw(seed, int(seed), 20*time.Second, func(*fault) bool { return true })
+		p := draw(seed, int(seed), 20*time.Second, 0, func(*fault) bool { return true })
 		q, err := readPlan(strings.NewReader("# a comment\n\n" + p.String()))
 		if err != nil || p.String() != q.String() || len(p.events) < 5 {
 			t.Errorf("%v\n%s\n%s", err, p, q)

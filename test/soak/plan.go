@@ -26,8 +26,8 @@ type plan struct {
 	events []event
 }
 
-// draw makes the plan of a round from the seed. Each hand has a schedule of its own, so deeds of different hands meet in every way.
-func draw(seed uint64, round int, length time.Duration, allowed func(*fault) bool) plan {
+// draw makes the plan of a round from the seed; the operator pauses for every, if that is not 0. Each hand has a schedule of its own, so deeds of different hands meet in every way.
+func draw(seed uint64, round int, length, every time.Duration, allowed func(*fault) bool) plan {
 	p := plan{seed: seed, round: round, length: length}
 	for h := range hands {
 		r := rand.New(rand.NewPCG(seed, uint64(round)<<8|uint64(h)))
@@ -43,6 +43,9 @@ func draw(seed uint64, round int, length time.Duration, allowed func(*fault) boo
 			continue
 		}
 		pause := hands[h].pause
+		if hand(h) == operator && every > 0 {
+			pause = every
+		}
 		for at := pause / 2; at < length-time.Second; {
 			n := r.IntN(sum)
 			i := 0

@@ -14,15 +14,16 @@ type vitals struct {
 	pid                              int
 	descriptors, pipes, sockets, rss int // rss in KiB
 	threads                          int
+	kinds                            map[string]int // of descriptors
 }
 
 func (v vitals) String() string {
-	return fmt.Sprintf("%s %d: %d descriptors (%d sockets, %d pipes), %d threads, %d KiB", v.name, v.pid, v.descriptors, v.sockets, v.pipes, v.threads, v.rss)
+	return fmt.Sprintf("%s %d: %d descriptors %v, %d threads, %d KiB", v.name, v.pid, v.descriptors, v.kinds, v.threads, v.rss)
 }
 
 // look reads a process's vitals from /proc.
 func look(name string, pid int) (vitals, error) {
-	v := vitals{name: name, pid: pid}
+	v := vitals{name: name, pid: pid, kinds: map[string]int{}}
 	dir := filepath.Join("/proc", strconv.Itoa(pid))
 	entries, err := os.ReadDir(filepath.Join(dir, "fd"))
 	if err != nil {
@@ -34,6 +35,8 @@ func look(name string, pid int) (vitals, error) {
 			continue // closed meanwhile
 		}
 		v.descriptors++
+		kind, _, _ := strings.Cut(target, ":[")
+		v.kinds[kind]++
 		switch {
 		case strings.HasPrefix(target, "pipe:"):
 			v.pipes++
@@ -83,7 +86,7 @@ func (s *site) vitals() ([]vitals, error) {
 
 // Room that a process may take beyond what it had in the beginning: what it keeps ready depends on what was asked of it at last.
 const (
-	moreDescriptors = 60 // of a worker: idle connections to servers
+	moreDescriptors = 250 // of a worker: idle connections to servers, as many as were needed at once
 	morePipes       = 8
 	moreThreads     = 10
 	moreMemory      = 64 << 10 // KiB, and half of what it had

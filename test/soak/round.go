@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +20,7 @@ type result struct {
 	excused  map[string]int
 	problems []problem
 	count    int      // of the problems
+	first    int      // requests that were begun before the first difference was there to be seen
 	evidence []string // lines of the log about them
 	vitals   []vitals
 }
@@ -38,6 +41,15 @@ func (s *site) play(ctx context.Context, p plan, rate int) (result, error) {
 	for h := range hands {
 		all.Go(func() { s.work(round, d, hand(h), begun, p.events) })
 	}
+	if s.disk != nil {
+		all.Go(func() {
+			if err := s.audit.send(round, s, p.round); err != nil {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				d.failed = append(d.failed, command{name: "a program's lines", err: err})
+			}
+		})
+	}
 	s.send(round, runs, rate)
 	all.Wait()
 	if ctx.Err() != nil {
@@ -48,16 +60,14 @@ func (s *site) play(ctx context.Context, p plan, rate int) (result, error) {
 
 // settle compares the books when everything has come to rest.
 func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before counters) (result, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	leaving, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	res := result{plan: p, done: d.done, requests: map[string]int{}}
-	err := rig.Until(ctx, "the old workers to leave", func() bool {
-		_, leaving, err := s.lb.Workers()
-		return err == nil && len(leaving) == 0
+	err := rig.Until(leaving, "the old workers to leave", func() bool {
+		_, old, err := s.lb.Workers()
+		return err == nil && len(old) == 0
 	})
-	if err != nil {
-		return res, err
-	}
+	stuck := err != nil
 	var j *judge
 	// Lines are written a moment later than answers. Whatever is missing after that is missing.
 	deadline := time.Now().Add(5 * time.Second)
@@ -74,7 +84,13 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 			return res, err
 		}
 		j = s.compare(runs, d, g)
+		if stuck {
+			j.complain("", "an old worker does not leave")
+		}
 		j.counted(runs, before, after)
+		if s.disk != nil {
+			j.audited(s)
+		}
 		if j.count == 0 || time.Now().After(deadline) {
 			break
 		}
@@ -83,7 +99,7 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 	for i, r := range runs {
 		res.requests[kinds[i].name] = r.requests()
 	}
-	res.excused, res.problems, res.count = j.excused, j.problems, j.count
+	res.excused, res.problems, res.count, res.first = j.excused, j.problems, j.count, j.begunBy(runs)
 	if res.count > 0 {
 		paths := map[string]bool{}
 		for _, p := range res.problems {
@@ -96,6 +112,11 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 	}
 	if text, err := s.log.Verb(ctx, "rotate"); err != nil {
 		return res, told(text, err)
+	}
+	if s.disk != nil {
+		if err := removeRotated(auditLog(s.disk.dir)); err != nil {
+			return res, err
+		}
 	}
 	return res, removeRotated(s.log.Log)
 }
@@ -118,9 +139,13 @@ func (s *site) compare(runs []*run, d *diary, g reading) *judge {
 	for _, c := range d.failed {
 		j.command(c)
 	}
+	if text := s.crashed(); text != "" {
+		j.complain("", "%s", text)
+	}
 	for _, r := range runs {
 		j.run(r)
 	}
+	j.twice()
 	return j
 }
 
@@ -137,4 +162,17 @@ func (r result) String() string {
 		deeds += n
 	}
 	return fmt.Sprintf("round %d: %d requests, %d deeds, %d differences", r.plan.round, r.total(), deeds, r.count)
+}
+
+// crashed is the first line that tells of a crash or a data race in what the daemons have printed.
+func (s *site) crashed() string {
+	text, _ := os.ReadFile(s.said.Name())
+	for line := range strings.Lines(string(text) + s.log.Output()) {
+		for _, word := range []string{"panic:", "fatal error:", "DATA RACE"} {
+			if strings.Contains(line, word) {
+				return "a daemon says: " + strings.TrimSpace(line)
+			}
+		}
+	}
+	return ""
 }

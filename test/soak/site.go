@@ -31,6 +31,9 @@ type site struct {
 	servers  []*server
 	echo     *backend.Echo
 	log      *rig.Syslogd
+	disk     *disk // a small one, for an output of syslogd; nil where there is none to be had
+	noDisk   error // why
+	audit    audit
 	lb       *rig.LB
 	said     *os.File // what lb prints
 	cert     string
@@ -99,10 +102,15 @@ func (s *site) openLog(ctx context.Context) (err error) {
 	text := fmt.Sprintf(`listen: ["udp://%s", "unix://%s"]
 control: %s
 outputs:
-- match: "*.*"
+- match: "*.*;local1.none"
   file: %s
   rotate: {size: 20MB, keep: 1000, compress: zstd}
 `, s.log.UDP, s.log.Unix, s.log.Control, s.log.Log)
+	if s.disk, s.noDisk = openDisk(s.dir); s.noDisk != nil {
+		s.disk = nil
+	} else {
+		text += fmt.Sprintf("- match: \"local1.*\"\n  file: %s\n  rotate: {size: 1MB, keep: 1000, compress: none}\n", auditLog(s.disk.dir))
+	}
 	if err := os.WriteFile(s.log.Config, []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -129,6 +137,7 @@ defaults
     timeout connect 5s
     timeout client 30s
     timeout server 30s
+    timeout check 10s
 
 frontend www
     bind %s
@@ -141,7 +150,7 @@ backend be
     option httpchk GET /
 `, s.log.UDP, s.lb.Stats, s.http, s.https, s.cert)
 	for _, w := range s.servers {
-		fmt.Fprintf(&b, "    server %s %s check inter 200ms fall 2 rise 1\n", w.name, w.addr)
+		fmt.Fprintf(&b, "    server %s %s check inter 500ms fall 2 rise 1\n", w.name, w.addr)
 	}
 	fmt.Fprintf(&b, `
 listen echo
@@ -168,6 +177,9 @@ func (s *site) close() error {
 		if err := s.log.Stop(); err != nil {
 			errs = append(errs, fmt.Errorf("stop syslogd: %w", err))
 		}
+	}
+	if s.disk != nil {
+		errs = append(errs, s.disk.close())
 	}
 	for _, w := range s.servers {
 		w.Close()

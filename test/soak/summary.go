@@ -13,12 +13,22 @@ type summary struct {
 	took                    time.Duration
 	rounds, differences     int
 	requests, done, excused map[string]int
+
+	until  int  // requests up to the first difference, if there is one
+	broken bool // a round could not be played to its end
+	what   string
+
+	early, late []vitals // of the daemons after the first round, and after the last
 }
 
-func (s *summary) add(r result, took time.Duration) {
+func (s *summary) add(r result, early []vitals, took time.Duration) {
+	s.early, s.late = early, r.vitals
 	s.took = took
 	s.rounds++
 	s.differences += r.count
+	if len(r.problems) > 0 {
+		s.what = r.problems[0].text
+	}
 	merge(&s.requests, r.requests)
 	merge(&s.done, r.done)
 	merge(&s.excused, r.excused)
@@ -48,6 +58,9 @@ func (s summary) String() string {
 		for _, name := range slices.Sorted(maps.Keys(table.rows)) {
 			fmt.Fprintf(&b, "  %-40s %10d\n", name, table.rows[name])
 		}
+	}
+	for i := range s.late {
+		fmt.Fprintf(&b, "after the first round: %v\nafter the last:        %v\n", s.early[i], s.late[i])
 	}
 	fmt.Fprintf(&b, "differences that nothing permits: %d\n", s.differences)
 	return b.String()

@@ -68,6 +68,9 @@ func (h *doer) freeze(pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return errSkipped
 	}
+	if dead(pid) { // it was leaving when it was looked up
+		return errSkipped
+	}
 	err := h.pause(2 * time.Second)
 	if cont := syscall.Kill(pid, syscall.SIGCONT); cont != nil {
 		return fmt.Errorf("a stopped process did not live to go on: %w", cont)
