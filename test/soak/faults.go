@@ -25,8 +25,9 @@ var hands = [...]struct {
 
 // permits is what a deed may cost. What is not set, it may not.
 type permits struct {
-	// breaks: of a request whose line was just leaving nobody can know whether it has left: it may have another line, with XL. And the client connections that were open may be reset or end early. A request that was on one has its line: of the killed worker's flights
-	// with the state X, or what a worker had written by then. It may lack the line only if no server has seen it.
+	// breaks: the client connections that were open may be reset or end early. A request that was on one has its line: of the killed worker's flights
+	// with the state X, or what a worker had written by then. It may lack the line only if no server has seen it. Of a request whose line was just leaving
+	// nobody can know whether it has left: it may have another line, with XL.
 	breaks bool
 	// lines: the lines of requests that ended in the second before may be missing: those syslogd had read and not written.
 	lines bool
