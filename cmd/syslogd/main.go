@@ -205,7 +205,10 @@ func serve(args []string, out io.Writer, errs *console.Writer) error {
 		return nil
 	}
 	if *check {
-		_, _, err := load(*file)
+		_, from, err := load(*file)
+		if err == nil && from != "" {
+			err = config.Check(from)
+		}
 		if err == nil && console.Into(out) == nil {
 			fmt.Fprintln(out, "the configuration is valid")
 		}

@@ -221,39 +221,64 @@ func blankOutput() Output {
 
 // Load reads and checks a file, and whether this machine has the users and certificates that it names.
 func Load(path string) (*Config, error) {
+	c, _, err := load(path)
+	return c, err
+}
+
+// Check is Load for whoever wants to know what does not work. It also looks at what a daemon only reports, because it may be there by the time
+// it is needed: the files for the peers of forward, and names of addresses to listen on.
+func Check(path string) error {
+	_, d, err := load(path)
+	if err != nil {
+		return err
+	}
+	for _, check := range d.later {
+		check()
+	}
+	if len(d.errs) > 0 {
+		return d.errs
+	}
+	return nil
+}
+
+func load(path string) (*Config, *decoder, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, largestFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	if len(text) > largestFile {
-		return nil, fmt.Errorf("%s is larger than a megabyte; that is no configuration", path)
+		return nil, nil, fmt.Errorf("%s is larger than a megabyte; that is no configuration", path)
 	}
-	c, d, err := parse(path, text)
+	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	c, d, err := parse(path, dir, text)
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, check := range d.here {
 		check()
 	}
 	if len(d.errs) > 0 {
-		return nil, d.errs
+		return nil, nil, d.errs
 	}
-	return c, nil
+	return c, d, nil
 }
 
 // Parse reads and checks text. name is what the errors call it. The error is an Errors.
 func Parse(name string, text []byte) (*Config, error) {
-	c, _, err := parse(name, text)
+	c, _, err := parse(name, "", text)
 	return c, err
 }
 
-func parse(name string, text []byte) (*Config, *decoder, error) {
-	d := &decoder{file: name}
+func parse(name, dir string, text []byte) (*Config, *decoder, error) {
+	d := &decoder{file: name, dir: dir}
 	var doc yaml.Node
 	parser := yaml.NewDecoder(bytes.NewReader(text))
 	if err := parser.Decode(&doc); err != nil {
@@ -290,7 +315,7 @@ func parse(name string, text []byte) (*Config, *decoder, error) {
 	}
 	for _, l := range c.Listen {
 		if l.Secure() && c.TLS.Cert == "" {
-			d.add(root, "listens on %s without a certificate; add for example: tls: {cert: server.pem, key: server.key}", l)
+			d.add(root, "listens on %s without a certificate; add for example: tls: {cert: /etc/syslogd/server.pem, key: /etc/syslogd/server.key}", l)
 		}
 	}
 	d.toItself(root, c)
@@ -317,9 +342,9 @@ func (d *decoder) connections(n *yaml.Node, c *Config) {
 func (d *decoder) tls(n *yaml.Node, t *TLS) {
 	before := len(d.errs)
 	d.mapping(n, "tls", map[string]func(*yaml.Node){
-		"cert":         d.text(&t.Cert),
-		"key":          d.text(&t.Key),
-		"client_ca":    d.text(&t.ClientCA),
+		"cert":         d.path(&t.Cert),
+		"key":          d.path(&t.Key),
+		"client_ca":    d.path(&t.ClientCA),
 		"client_names": func(n *yaml.Node) { d.list(n, d.pattern(&t.Names)) },
 	})
 	if len(d.errs) > before {
@@ -365,7 +390,7 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 		"text":    d.regexp(&r.Text),
 		"final":   d.boolean(&r.Final),
 		"format":  d.format(&r.Format),
-		"file":    d.text(&o.Path),
+		"file":    d.path(&o.Path),
 		"mode":    d.mode(&o.Rotate.Mode),
 		"owner":   d.named(&o.Owner, findUser),
 		"group":   d.named(&o.Group, findGroup),

@@ -184,9 +184,72 @@ func TestWhatThisMachineLacks(t *testing.T) {
 			t.Errorf("%q: %v; want %q", text, err, want)
 		}
 	}
-	row("listen: udp://:514\noutputs:\n- file: a\n  owner: nobody-of-that-name", ":4: user: unknown user")
-	row("listen: udp://:514\noutputs:\n- file: a\n  group: nobody-of-that-name", ":4: group: unknown group")
+	row("listen: udp://:514\noutputs:\n- file: /a\n  owner: nobody-of-that-name", ":4: user: unknown user")
+	row("listen: udp://:514\noutputs:\n- file: /a\n  group: nobody-of-that-name", ":4: group: unknown group")
 	row("listen: tls://:514\ntls: {cert: /nowhere/a.pem}\noutputs: [{file: a}]", ":2: certificate /nowhere/a.pem with key /nowhere/a.pem: open")
+}
+
+// TestRelativePaths begin where the configuration is: a service manager starts a daemon elsewhere than whoever checks.
+func TestRelativePaths(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "x.yaml")
+	text := "listen: udp://:514\ncontrol: ctl\noutputs:\n- file: logs/a.log\n- file: hosts/%host%.log\n" +
+		"- {file: /b, format: rfc5424, forward: {to: \"tls://h:1\", ca: peer.pem}}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, name := range []string{path, "x.yaml"} {
+		c, err := Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, got := range map[string]string{
+			"ctl": c.Control.Path, "logs/a.log": c.Outputs[0].Path, "hosts": c.Outputs[1].Files.Base, "peer.pem": c.Outputs[2].Forward.CA,
+		} {
+			if got != filepath.Join(dir, what) {
+				t.Errorf("%s of %s is %s", what, name, got)
+			}
+		}
+	}
+	if err := Check(path); err == nil || !strings.Contains(err.Error(), "open "+dir+"/peer.pem") {
+		t.Errorf("a check says %v", err)
+	}
+}
+
+// TestWhatOnlyACheckRefuses may be there by the time it is needed, so that a daemon starts without it.
+func TestWhatOnlyACheckRefuses(t *testing.T) {
+	dir := t.TempDir()
+	path, empty := filepath.Join(dir, "x.yaml"), filepath.Join(dir, "empty.pem")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	row := func(listen, forward, want string) {
+		t.Helper()
+		text := "listen: " + listen + "\noutputs:\n- {file: /b, format: rfc5424, forward: {" + forward + "}}\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); err != nil {
+			t.Errorf("%s: a daemon does not start: %v", text, err)
+		}
+		if err := Check(path); err == nil || !strings.HasPrefix(err.Error(), path+want) {
+			t.Errorf("%s: %v; want %q", text, err, want)
+		}
+	}
+	const peer = `to: "tls://192.0.2.1:1"`
+	row(`"udp://no-such-host.invalid:514"`, peer, ":1: udp://no-such-host.invalid:514: lookup no-such-host.invalid")
+	row("udp://127.0.0.1:514", peer+", ca: /nowhere/ca.pem", ":3: open /nowhere/ca.pem: no such file")
+	row("udp://127.0.0.1:514", peer+", ca: "+empty, ":3: ca: "+empty+" has no certificate")
+	row("udp://127.0.0.1:514", peer+", cert: "+empty, ":3: certificate "+empty+" with key "+empty)
+	row("udp://127.0.0.1:514", `to: "https://h/x", encoding: ndjson, bearer_file: /nowhere/token`, ":3: open /nowhere/token: no such file")
+	text := "listen: udp://127.0.0.1:514\noutputs: [{file: /b}]\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(path); err != nil {
+		t.Errorf("nothing is wrong with %s: %v", text, err)
+	}
 }
 
 func TestLoadAndDefault(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"sort"
@@ -26,9 +27,12 @@ func (e Errors) Error() string { return strings.Join(e, "\n") }
 // A decoder walks the nodes of a YAML file and gathers what is wrong with them.
 type decoder struct {
 	file string
+	dir  string // that file is in; empty: text that is not in a file
 	errs Errors
 	// here are checks of what the configuration names on this machine: users, certificates. Only Load does them.
 	here []func()
+	// later are checks of what need not be there when a daemon starts. Only Check does them.
+	later []func()
 }
 
 func (d *decoder) add(n *yaml.Node, text string, args ...any) {
@@ -127,6 +131,35 @@ func (d *decoder) text(to *string) func(*yaml.Node) {
 	})
 }
 
+// path is text for the path of a file.
+func (d *decoder) path(to *string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		d.text(to)(n)
+		*to = d.whole(*to)
+	}
+}
+
+// whole is a path that leads to one place, whoever starts the daemon: a relative one begins where the configuration is.
+func (d *decoder) whole(name string) string {
+	if d.dir == "" || name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(d.dir, name)
+}
+
+// peersFile is path for a file that a connection to a peer needs. Its absence keeps no daemon from starting.
+func (d *decoder) peersFile(to *string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		d.path(to)(n)
+		name := *to
+		d.later = append(d.later, func() {
+			if _, err := os.ReadFile(name); err != nil {
+				d.add(n, "%v", err)
+			}
+		})
+	}
+}
+
 // word is text without blanks, which would end it in each line.
 func (d *decoder) word(to *string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
@@ -141,6 +174,7 @@ func (d *decoder) word(to *string) func(*yaml.Node) {
 func (d *decoder) socketPath(to *string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
 		d.text(to)(n)
+		*to = d.whole(*to)
 		if err := fitsSocket(*to); err != nil {
 			d.add(n, "%v", err)
 		}

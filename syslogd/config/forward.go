@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"maps"
 	"net"
 	"net/netip"
@@ -75,7 +77,7 @@ func destinationOf(n *yaml.Node) destination {
 // tlsKeys are the keys of those that are reached over TLS.
 func (d *decoder) tlsKeys(f *Forward, keys map[string]func(*yaml.Node)) map[string]func(*yaml.Node) {
 	maps.Copy(keys, map[string]func(*yaml.Node){
-		"ca": d.text(&f.CA), "name": d.text(&f.Name), "cert": d.text(&f.Cert), "key": d.text(&f.Key),
+		"ca": d.peersFile(&f.CA), "name": d.text(&f.Name), "cert": d.peersFile(&f.Cert), "key": d.peersFile(&f.Key),
 	})
 	return keys
 }
@@ -91,6 +93,19 @@ func (d *decoder) checkTLS(n *yaml.Node, f *Forward, secure bool, instead string
 	case !secure && (f.CA != "" || f.Name != "" || f.Cert != ""):
 		d.add(n, "ca, name, cert and key mean nothing for %s; want %s", f, instead)
 	}
+	d.later = append(d.later, func() {
+		if len(d.errs) > 0 {
+			return // perhaps that they are not there
+		}
+		if text, err := os.ReadFile(f.CA); err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
+			d.add(n, "ca: %s has no certificate", f.CA)
+		}
+		if f.Cert != "" {
+			if _, err := tls.LoadX509KeyPair(f.Cert, f.Key); err != nil {
+				d.add(n, "certificate %s with key %s: %v", f.Cert, f.Key, err)
+			}
+		}
+	})
 }
 
 // serverKeys are the keys of a syslog server.

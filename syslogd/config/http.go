@@ -47,10 +47,10 @@ func (d *decoder) httpKeys(f *Forward) map[string]func(*yaml.Node) {
 		"compress":     func(n *yaml.Node) { h.Compress = d.choice(n, "none", "gzip", "zstd") },
 		"timeout":      d.duration(&h.Timeout),
 		"headers":      d.headers(&h.Headers, "the value", d.headerValue),
-		"header_files": d.headers(&h.HeaderFiles, "the file", d.text),
-		"bearer_file":  d.text(&h.BearerFile),
+		"header_files": d.headers(&h.HeaderFiles, "the file", d.peersFile),
+		"bearer_file":  d.peersFile(&h.BearerFile),
 		"basic": func(n *yaml.Node) {
-			d.mapping(n, "basic", map[string]func(*yaml.Node){"user": d.text(&h.User), "password_file": d.text(&h.PasswordFile)})
+			d.mapping(n, "basic", map[string]func(*yaml.Node){"user": d.text(&h.User), "password_file": d.peersFile(&h.PasswordFile)})
 			if (h.User == "") != (h.PasswordFile == "") {
 				d.add(n, "basic wants a user and a password_file")
 			}

@@ -52,7 +52,7 @@ func (d *decoder) kafkaKeys(f *Forward) map[string]func(*yaml.Node) {
 					k.Mechanism = strings.ToUpper(d.choice(n, "plain", "scram-sha-256", "scram-sha-512"))
 				},
 				"user":          d.text(&k.User),
-				"password_file": d.text(&k.PasswordFile),
+				"password_file": d.peersFile(&k.PasswordFile),
 			})
 			if k.Mechanism == "" || k.User == "" || k.PasswordFile == "" {
 				d.add(n, "sasl wants a mechanism, a user and a password_file")

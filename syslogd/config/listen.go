@@ -1,14 +1,20 @@
 package config
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"lbsyslogd/syslogd/route"
 )
+
+// lookupTime bounds how long a check waits for a name's address.
+const lookupTime = 5 * time.Second
 
 // mostReaders is how many readers a port may have.
 const mostReaders = 16
@@ -39,6 +45,15 @@ func (d *decoder) listen(n *yaml.Node, c *Config) {
 		return
 	}
 	l.Listen = place
+	if host, _, err := net.SplitHostPort(l.Address); err == nil && host != "" && (l.Scheme == "udp" || l.Stream()) {
+		d.later = append(d.later, func() {
+			ctx, cancel := context.WithTimeout(context.Background(), lookupTime)
+			defer cancel()
+			if _, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host); err != nil {
+				d.add(n, "%s: %v; an address needs no look-up", l, err)
+			}
+		})
+	}
 	switch {
 	case l.Readers == 0:
 	case l.Scheme == "systemd":
