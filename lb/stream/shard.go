@@ -114,6 +114,7 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 		paused: e.Hold,
 	}
 	l.Buffers.SetSize(e.Limits.head() + loop.BufferSize - DefaultHead) // a head, and what rules make of it
+	l.Sealed.SetSize(wire.SealedSize(l.Buffers.Size()))
 	for _, head := range [...]*http1.Head{&sh.req, &sh.res, &sh.muxHead, &sh.linkHead} {
 		head.MaxFields = e.Limits.Fields
 	}
@@ -194,6 +195,7 @@ func (sh *Shard) registerLate() {
 
 func (sh *Shard) trimMemory() {
 	sh.Loop.Buffers.Trim()
+	sh.Loop.Sealed.Trim()
 	sh.muxOuts = nil
 	sh.eng.giveBackMemory()
 	for i := range sh.pools {

@@ -241,9 +241,12 @@ func (t *TLS) fail(c *Conn, err error) Status {
 // getOut takes a buffer for what is sent.
 func (t *TLS) getOut(c *Conn) {
 	if t.out == nil {
-		t.out = c.loop.Buffers.Get()
+		t.out = c.loop.Sealed.Get()
 	}
 }
+
+// SealedSize is how large a buffer is that takes size bytes of data as records of full size: what one read brought leaves in one piece.
+func SealedSize(size int) int { return tlsrecord.Room(size, tlsrecord.MaxPlaintext) }
 
 // recordSize is how much data a record has now.
 func (t *TLS) recordSize(c *Conn) int {
@@ -315,7 +318,7 @@ func (t *TLS) flush(c *Conn) bool {
 // putOut gives the buffer back, and sends our end if that waited for it.
 func (t *TLS) putOut(c *Conn) {
 	if t.out != nil {
-		c.loop.Buffers.Put(t.out)
+		c.loop.Sealed.Put(t.out)
 		t.out = nil
 	}
 	if t.shutdown {
@@ -349,11 +352,13 @@ func (t *TLS) noTickets() {
 func (t *TLS) release(c *Conn) {
 	t.plain, t.part = nil, nil
 	t.noTickets()
-	for _, b := range [...]**loop.Buffer{&t.in, &t.out} {
-		if *b != nil {
-			c.loop.Buffers.Put(*b)
-			*b = nil
-		}
+	if t.in != nil {
+		c.loop.Buffers.Put(t.in)
+		t.in = nil
+	}
+	if t.out != nil {
+		c.loop.Sealed.Put(t.out)
+		t.out = nil
 	}
 	t.forget()
 }

@@ -75,7 +75,7 @@ func (s *State) Valid() bool {
 		return true
 	}
 	// Decrypted bytes lie before the ciphertext in one buffer.
-	if len(s.Plain)+len(s.In) > loop.BufferSize || len(s.Out) > loop.BufferSize {
+	if len(s.Plain)+len(s.In) > loop.BufferSize || len(s.Out) > SealedSize(loop.BufferSize) {
 		return false
 	}
 	c, err := tlsrecord.Restore(s.Record)
@@ -108,6 +108,9 @@ func (c *Conn) Resume(s *State) {
 	}
 	if len(s.Out) > 0 {
 		t.getOut(c)
-		t.out.W = copy(t.out.Data[:], s.Out)
+		if len(s.Out) > len(t.out.Data) { // of a process with larger buffers
+			t.out.Data = make([]byte, len(s.Out))
+		}
+		t.out.W = copy(t.out.Data, s.Out)
 	}
 }

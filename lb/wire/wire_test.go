@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/tlsrecord"
 )
 
 // echo gives back what it reads, with reads of size bytes, and ends when its
@@ -518,5 +519,14 @@ func TestHandshakeErrors(t *testing.T) {
 	})
 	if err := <-e.done; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error(err)
+	}
+}
+
+// TestSealedSize: what fills a buffer fits, as records, in one that is made for it.
+func TestSealedSize(t *testing.T) {
+	for _, size := range []int{loop.BufferSize, 64 << 10, 100_001} {
+		if n := tlsrecord.Fit(SealedSize(size), tlsrecord.MaxPlaintext); n < size {
+			t.Errorf("%d bytes of data fit, want %d", n, size)
+		}
 	}
 }
