@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -140,7 +143,7 @@ input(type="imtcp" address="127.0.0.1" port="PORT")
 module(load="imfile" mode="inotify")
 module(load="omrelp")
 input(type="imfile" file="DIR/in.txt" tag="flood[42]:" facility="local0" severity="info" reopenOnTruncate="off" persistStateInterval="50")
-action(type="omrelp" target="127.0.0.1" port="TARGET" timeout="5" action.resumeRetryCount="-1" action.resumeInterval="1")
+action(type="omrelp" target="127.0.0.1" port="TARGET" timeout="5" windowSize="500" action.resumeRetryCount="-1" action.resumeInterval="1")
 `)
 	r.start()
 	in, err := os.OpenFile(filepath.Join(r.dir, "in.txt"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
@@ -164,7 +167,7 @@ action(type="omrelp" target="127.0.0.1" port="TARGET" timeout="5" action.resumeR
 		t.Helper()
 		wait.Until(t, fmt.Sprintf("line %d", n-1), func() bool { return d.find(fmt.Sprintf(" n=%d ", n-1)) })
 	}
-	const round = 500
+	const round, kills = 500, 2
 	for i, change := range []func(){d.kill, d.stop, func() { d.do("reload") }, func() { r.end(syscall.SIGTERM); r.start() }, d.kill} {
 		write(round)
 		wait.Until(t, "some of them", func() bool { return d.find(fmt.Sprintf(" n=%d ", i*round+round/10)) })
@@ -176,10 +179,11 @@ action(type="omrelp" target="127.0.0.1" port="TARGET" timeout="5" action.resumeR
 	write(round)
 	arrived()
 	l := account(t, d.dir, "lb", 0, n, 200)
-	if l.lost+l.torn > 0 || len(l.other) > 0 {
+	// A SIGKILL in the middle of a write leaves half a line, which was not acknowledged and comes again.
+	if l.lost > 0 || l.torn > kills || len(l.other) > 0 {
 		t.Errorf("of %d lines are %d lost, %d torn; others: %.3q", n, l.lost, l.torn, l.other)
 	}
-	t.Logf("%d lines, %d of them twice", n, l.twice)
+	t.Logf("%d lines, %d of them twice, %d torn", n, l.twice, l.torn)
 }
 
 // find says whether a text is in one of the files.
@@ -389,4 +393,174 @@ outputs:
 		f := first.status().Outputs[0].Forward
 		return f.Confirmed == n && f.Behind == 0 && f.Error == ""
 	})
+}
+
+// A moodyRELP takes RELP, and ends each session in another bad way: it closes before or after it has taken a message, without its response, with half
+// of it or with what is none, it stalls, or it says that it ends.
+type moodyRELP struct {
+	t        *testing.T
+	listener net.Listener
+
+	// mu guards the fields below.
+	mu       sync.Mutex
+	random   *rand.Rand
+	numbers  []int
+	sessions int
+}
+
+func newMoodyRELP(t *testing.T) *moodyRELP {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &moodyRELP{t: t, listener: l, random: rand.New(rand.NewPCG(3, 4))}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r.mu.Lock()
+			r.sessions++
+			patience, mood := r.random.IntN(1000), 1+r.random.IntN(6)
+			r.mu.Unlock()
+			go r.serve(c, patience, mood)
+		}
+	}()
+	return r
+}
+
+// serve ends the session at message number patience.
+func (r *moodyRELP) serve(c net.Conn, patience, mood int) {
+	defer c.Close()
+	in, out := bufio.NewReader(c), bufio.NewWriter(c)
+	for {
+		if in.Buffered() == 0 && out.Flush() != nil {
+			return
+		}
+		var words [3]string
+		for i := range words {
+			word, err := in.ReadString(' ')
+			if err != nil {
+				return
+			}
+			words[i] = strings.TrimSuffix(word, " ")
+		}
+		size, err := strconv.Atoi(words[2])
+		data := make([]byte, size+1)
+		if err == nil {
+			_, err = io.ReadFull(in, data)
+		}
+		if err != nil {
+			return // "close 0", which has no blank after it, or syslogd was killed
+		}
+		if words[1] == "open" {
+			fmt.Fprintf(out, "%s rsp 37 200 OK\nrelp_version=0\ncommands=syslog\n", words[0])
+			continue
+		}
+		if patience--; patience < 0 {
+			out.Flush()
+			switch mood {
+			case 1: // it has not taken it
+			case 2:
+				r.take(data)
+			case 3:
+				r.take(data)
+				io.WriteString(c, words[0]+" rsp 6 20")
+			case 4:
+				io.WriteString(c, words[0]+" rsp 7 200 OK\n")
+			case 5:
+				io.WriteString(c, "0 serverclose 0\n")
+			case 6:
+				r.take(data)
+				io.WriteString(c, "0 stall 0\n")
+				time.Sleep(50 * time.Millisecond)
+			}
+			return
+		}
+		r.take(data)
+		fmt.Fprintf(out, "%s rsp 6 200 OK\n", words[0])
+	}
+}
+
+func (r *moodyRELP) take(data []byte) {
+	n := numberIn(data)
+	if n < 0 {
+		r.t.Errorf("a message reads %q", data)
+	}
+	r.mu.Lock()
+	r.numbers = append(r.numbers, n)
+	r.mu.Unlock()
+}
+
+func (r *moodyRELP) taken() []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.numbers)
+}
+
+// TestRELPReceiverThatMisbehaves kills syslogd three times while lines come, files rotate and the receiver is in its moods. All lines arrive, in order; each
+// session and each kill costs at most a batch that comes twice.
+func TestRELPReceiverThatMisbehaves(t *testing.T) {
+	r := newMoodyRELP(t)
+	const batch = 500
+	d := start(t, `
+listen: [relp://127.0.0.1:PORT]
+outputs:
+  - file: DIR/lb.log
+    format: rfc5424
+    rotate: {size: 300kB, keep: 3, compress: zstd}
+    forward: {to: relp://`+r.listener.Addr().String()+`, backoff: 20ms, batch: {lines: `+strconv.Itoa(batch)+`, age: 20ms}}
+`)
+	count := 6000
+	if os.Getenv("LB_LONG") != "" {
+		count = 1_000_000
+	}
+	client := &relpClient{address: d.addr(), window: 200}
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for client.acknowledged.Load() < int64(count) && t.Context().Err() == nil {
+			_ = client.run(t.Context(), count) // until syslogd is killed
+		}
+	})
+	const kills = 3
+	for range kills {
+		before := len(r.taken())
+		wait.Until(t, "lines to arrive", func() bool { return len(r.taken()) > before+count/20 })
+		d.kill()
+		d.run()
+	}
+	sender.Wait()
+	last := 0
+	for { // as long as it goes on
+		last = len(r.taken())
+		f := d.status().Outputs[0].Forward
+		if f.Behind == 0 && f.Sent > 0 {
+			break
+		}
+		wait.Until(t, "the receiver to get on", func() bool { return len(r.taken()) > last || d.status().Outputs[0].Forward.Behind == 0 })
+	}
+	f := d.status().Outputs[0].Forward
+	if f.Missed != 0 || f.GivenUp != 0 || f.Refused != 0 || f.Sent != f.Confirmed+f.Again {
+		t.Errorf("%+v", f)
+	}
+	// The file may have lines twice, which were not acknowledged when syslogd was killed: the first of each counts.
+	got, next := r.taken(), 0
+	for _, n := range got {
+		if n > next {
+			t.Fatalf("after line %d comes line %d", next-1, n)
+		}
+		if n == next {
+			next++
+		}
+	}
+	r.mu.Lock()
+	sessions := r.sessions
+	r.mu.Unlock()
+	if twice := len(got) - next; next != count || twice > sessions*batch+kills*(batch+client.window) {
+		t.Errorf("%d of %d lines arrived, %d came twice", next, count, twice)
+	}
+	t.Logf("%d lines over %d sessions and %d kills, %d came twice", count, sessions, kills, len(got)-next)
 }
