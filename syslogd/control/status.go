@@ -307,6 +307,9 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 		if f := out.Forward; f != nil {
 			fmt.Fprintf(w, "\n%s -> %s: %d sent, %d confirmed, %d again, %d bytes behind, %d bytes given up\n", out.Name, f.To, f.Sent,
 				f.Confirmed, f.Again, f.Behind, f.GivenUp)
+			if f.Peer != "" {
+				fmt.Fprintf(w, "%s -> %s has the lines\n", out.Name, f.Peer)
+			}
 			if f.Acknowledged > 0 || f.Missed > 0 {
 				fmt.Fprintf(w, "%s -> %s: %d acknowledged by the peer's kernel only, %d times a file was gone before it was sent (%d bytes)\n", out.Name,
 					f.To, f.Acknowledged, f.Missed, f.MissedBytes)

@@ -94,11 +94,15 @@ type receiver struct {
 
 func (r receiver) status() *control.Forward {
 	c := r.Counts()
-	return &control.Forward{
+	f := &control.Forward{
 		To: r.to, Connected: c.Connected, Sent: c.Sent, Confirmed: c.Confirmed, Again: c.Again, Behind: c.Behind, Missed: c.Missed,
 		MissedBytes: c.MissedBytes, GivenUp: r.Queue.File.Stats().Unheld, Error: c.Error, Refused: c.Refused, LastError: c.LastError,
 		LastErrorAt: c.LastErrorAt, Requests: c.Requests, Split: c.Split, Throttled: c.Throttled,
 	}
+	if one, ok := r.Peer.(interface{ Current() string }); ok { // of several
+		f.Peer = one.Current()
+	}
+	return f
 }
 
 // startForwarding starts the outputs' senders. Nobody else may forward the same files.

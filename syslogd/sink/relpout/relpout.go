@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"lbsyslogd/syslogd/clienttls"
@@ -32,6 +33,7 @@ type Sink struct {
 	better  <-chan struct{}
 	unwatch context.CancelFunc
 	frames  [][]byte
+	current atomic.Pointer[string] // address of the target, where there are several
 
 	settings map[string]*tls.Config // by the name in the certificate: those of the current server
 }
@@ -49,6 +51,14 @@ func (s *Sink) Check() error {
 	}
 	_, err := s.TLS.Config("")
 	return err
+}
+
+// Current is the server of several that had the last session; it may be called by any goroutine.
+func (s *Sink) Current() string {
+	if address := s.current.Load(); address != nil {
+		return *address
+	}
+	return ""
 }
 
 // Deliver implements sink.Peer.
@@ -125,6 +135,9 @@ func (s *Sink) connect(ctx context.Context) error {
 		if s.session, err = s.open(ctx, t); err == nil {
 			s.Peers.Works(t)
 			s.target = t
+			if !s.Peers.Single() {
+				s.current.Store(&t.Address)
+			}
 			watch, cancel := context.WithCancel(context.Background())
 			s.unwatch, s.better = cancel, s.Peers.Watch(watch, t)
 			return nil

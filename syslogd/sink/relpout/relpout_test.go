@@ -126,6 +126,9 @@ func TestFailoverAndBack(t *testing.T) {
 	mustTake("one")
 	a.stop()
 	mustTake("two")
+	if got := s.Current(); got != b.address {
+		t.Errorf("with %s", got)
+	}
 	a.start()
 	<-s.better
 	mustTake("three")

@@ -5,7 +5,7 @@
 //	go run ./test/bench/syslog -syslogd bin/syslogd
 //
 // Each is pinned to the first processor and the sender to the second. The rounds go through all daemons in turn, and the median counts.
-// What sinks cost is in a table of its own (sinks.go).
+// What sinks cost is in a table of its own (sinks.go), and what RELP costs in another (relp.go).
 //
 // Each one's settings stand in peers.go, and -show prints them; -sweep tries others. On a busy machine a daemon wakes up less often, and a
 // message at a steady rate costs it less: that column wants a quiet one.
@@ -47,6 +47,7 @@ func main() {
 	burst := flag.Int("burst", 1_000_000, "messages in the burst; 0: leave it and the load out")
 	backlog := flag.Int("backlog", 90_000, "messages that wait when the rate is measured; 0: leave it out")
 	sinks := flag.Int("sinks", 300_000, "messages of the burst that measures sinks; 0: leave them out")
+	overRELP := flag.Int("relp", 300_000, "messages that measure RELP; 0: leave it out")
 	flag.Parse()
 	all := subjects(*ours, *against, *sweep)
 	all = slices.DeleteFunc(all, func(s subject) bool { return !strings.HasPrefix(s.name, "syslogd") && !strings.Contains(s.name, *only) })
@@ -63,10 +64,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench-syslog:", err)
 		os.Exit(1)
 	}
-	if *sinks == 0 || *sweep {
+	if *sweep {
 		return
 	}
-	if err := measureSinks(sinkSubjects(*ours), *rounds, *sinks, os.Stdout); err != nil {
+	if *sinks > 0 {
+		err = measureSinks(sinkSubjects(*ours), *rounds, *sinks, os.Stdout)
+	}
+	if err == nil && *overRELP > 0 {
+		err = measureRELP(*ours, *rounds, *overRELP, os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-syslog: sinks:", err)
 		os.Exit(1)
 	}
@@ -189,6 +196,14 @@ func (s subject) load(f flood.Flood) (lines int, cpu time.Duration, memory int, 
 
 // sendPinned sends on the second processor, where there is one.
 func sendPinned(f flood.Flood) error {
+	return pinned(func() error {
+		_, err := f.Send(context.Background())
+		return err
+	})
+}
+
+// pinned does something on the second processor, where there is one.
+func pinned(do func() error) error {
 	ended := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, pinned as it is
@@ -200,8 +215,7 @@ func sendPinned(f flood.Flood) error {
 				return
 			}
 		}
-		_, err := f.Send(context.Background())
-		ended <- err
+		ended <- do()
 	}()
 	return <-ended
 }

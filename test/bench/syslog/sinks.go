@@ -40,13 +40,7 @@ func sinkSubjects(ours string) (all []sinkSubject) {
 		}})
 	}
 	if there, _ := filepath.Glob("/usr/lib/*/rsyslog/omelasticsearch.so"); len(there) > 0 {
-		const input = `module(load="imudp" timeRequery="64" batchSize="512" threads="1")
-input(type="imudp" address="127.0.0.1" port="PORT" rcvbufSize="64m" ruleset="in")
-template(name="line" type="string" string="%timestamp% %hostname% %syslogtag%%msg:::drop-last-lf%\n")
-ruleset(name="in" parser="rsyslog.rfc3164" queue.type="FixedArray" queue.size="1000000" queue.dequeueBatchSize="4096" queue.workerThreads="1") {
-  action(type="omfile" file="DIR/out.log" template="line" ioBufferSize="256k" flushOnTXEnd="off" flushInterval="1" asyncWriting="on")
-`
-		all = append(all, sinkSubject{"rsyslog omelasticsearch", rsyslogd("rsyslog", input+"}\n"), func(receiver string) subject {
+		all = append(all, sinkSubject{"rsyslog omelasticsearch", rsyslogd("rsyslog", sinkInput+"}\n"), func(receiver string) subject {
 			host, port, _ := net.SplitHostPort(receiver)
 			return rsyslogd("rsyslog", `module(load="omelasticsearch")
 template(name="doc" type="list" option.jsonf="on") {
@@ -58,7 +52,7 @@ template(name="doc" type="list" option.jsonf="on") {
   property(outname="pid" name="procid" format="jsonf")
   property(outname="message" name="msg" format="jsonf")
 }
-`+input+`  action(type="omelasticsearch" server="`+host+`" serverport="`+port+`" template="doc" searchIndex="logs" bulkmode="on" maxbytes="1m"
+`+sinkInput+`  action(type="omelasticsearch" server="`+host+`" serverport="`+port+`" template="doc" searchIndex="logs" bulkmode="on" maxbytes="1m"
     queue.type="LinkedList" queue.size="2000000" queue.dequeueBatchSize="4096" action.resumeRetryCount="-1")
 }
 `)
@@ -66,6 +60,14 @@ template(name="doc" type="list" option.jsonf="on") {
 	}
 	return all
 }
+
+// sinkInput begins the configuration of a rsyslog that sends what it writes to a receiver too: what follows is that action, and the end.
+const sinkInput = `module(load="imudp" timeRequery="64" batchSize="512" threads="1")
+input(type="imudp" address="127.0.0.1" port="PORT" rcvbufSize="64m" ruleset="in")
+template(name="line" type="string" string="%timestamp% %hostname% %syslogtag%%msg:::drop-last-lf%\n")
+ruleset(name="in" parser="rsyslog.rfc3164" queue.type="FixedArray" queue.size="1000000" queue.dequeueBatchSize="4096" queue.workerThreads="1") {
+  action(type="omfile" file="DIR/out.log" template="line" ioBufferSize="256k" flushOnTXEnd="off" flushInterval="1" asyncWriting="on")
+`
 
 // forwarding is ours as a sink needs it, with more settings of the output.
 func forwarding(binary, more string) subject {
