@@ -1,6 +1,7 @@
 package accesslog
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/syslog"
 	"lbsyslogd/syslogd/haproxyline"
@@ -226,6 +228,7 @@ listen raw
 			}
 			isRead(t, ours, r)
 			isRead(t, theirs, r)
+			saysTheSame(t, ours, x)
 		})
 	}
 }
@@ -250,6 +253,30 @@ func isRead(t *testing.T, line string, r *sample.Record) {
 		string(l.Server) != r.Server || string(l.Termination) != term || l.Connections.Process != int64(r.ActConn) || len(headers) > 0 != (l.RequestHeaders != nil) ||
 		len(r.ResCaptures) > 0 != (l.ResponseHeaders != nil) {
 		t.Errorf("%q is read as %+v", line, l)
+	}
+}
+
+// saysTheSame checks that option httplog json or tcplog json has the fields of our line.
+func saysTheSame(t *testing.T, ours string, x *sample.Ctx) {
+	t.Helper()
+	text := logformat.HTTPLogJSON
+	if x.Rec.Frontend == "raw" {
+		text = logformat.TCPLogJSON
+	}
+	var uses sample.Uses
+	f, err := logformat.Parse(text, &uses)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m message.Message
+	m.Parse([]byte(ours))
+	object := f.Append(nil, x)
+	if !json.Valid(object) {
+		t.Errorf("%s is no JSON", object)
+	}
+	var a, b haproxyline.Line
+	if !a.Parse(m.Text) || !b.Parse(object) || fmt.Sprint(a.AppendFields(nil)) != fmt.Sprint(b.AppendFields(nil)) {
+		t.Errorf("%s\nand\n%s\ndo not say the same", m.Text, object)
 	}
 }
 

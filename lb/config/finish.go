@@ -108,6 +108,20 @@ func (p *parser) resolveState(d *draft) {
 	}
 }
 
+// logAsTCP takes option tcplog for an option httplog that cannot be.
+func (p *parser) logAsTCP(d *draft) {
+	p.report.Warnf(d.LogFormatPos, "'option httplog' not usable with %s '%s' (needs 'mode http'). Falling back to 'option tcplog'", d.section, d.Name)
+	format := logformat.TCPLog
+	if d.LogFormat.JSON() {
+		format = logformat.TCPLogJSON
+	}
+	f, err := logformat.Parse(format, &d.acls.Uses)
+	if err != nil {
+		p.report.Errorf(d.LogFormatPos, "'option tcplog' : %v", err)
+	}
+	d.LogFormat, d.logKind = f, logTCP
+}
+
 // resolveMode drops what needs mode http from a TCP proxy, as HAProxy does,
 // and says so.
 func (p *parser) resolveMode(d *draft) {
@@ -123,12 +137,7 @@ func (p *parser) resolveMode(d *draft) {
 		p.report.Warnf(d.Pos, "%s ignored for %s '%s' as it requires HTTP mode (see 'mode')", what, d.section, d.Name)
 	}
 	if d.Frontend && d.logKind == logHTTP {
-		p.report.Warnf(d.LogFormatPos, "'option httplog' not usable with %s '%s' (needs 'mode http'). Falling back to 'option tcplog'", d.section, d.Name)
-		f, err := logformat.Parse(logformat.TCPLog, &d.acls.Uses)
-		if err != nil {
-			p.report.Errorf(d.LogFormatPos, "'option tcplog' : %v", err)
-		}
-		d.LogFormat, d.logKind = f, logTCP
+		p.logAsTCP(d)
 	}
 	inherited := d.base != nil
 	if len(d.Rules[rule.TCPResponse]) > 0 && d.ResponseDelay == 0 && d.kind != inDefaults {

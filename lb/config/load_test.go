@@ -15,6 +15,7 @@ import (
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/health"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 )
@@ -309,6 +310,30 @@ backend b from one
 	}
 	if s := b.Servers[0]; s.Inter != 9*time.Second || s.Weight != 3 {
 		t.Errorf("server: %+v", s)
+	}
+}
+
+func TestLogsInJSON(t *testing.T) {
+	row := func(mode, option, want string) {
+		t.Helper()
+		c := load(t, "defaults\n  mode "+mode+"\n"+timeouts+"frontend f\n  bind :80\n  option "+option+"\n  log 127.0.0.1:514 local0\n  default_backend b\nbackend b\n  server s 127.0.0.1:1\n", Options{})
+		if got := proxy(t, c, "f").LogFormat.String(); got != want {
+			t.Errorf("option %s in mode %s: %s", option, mode, got)
+		}
+	}
+	row("http", "httplog json", logformat.HTTPLogJSON)
+	row("http", "httpslog json", logformat.HTTPSLogJSON)
+	row("http", "httplog", logformat.HTTPLog)
+	row("tcp", "tcplog json", logformat.TCPLogJSON)
+	row("tcp", "httplog json", logformat.TCPLogJSON) // with a warning
+	for option, want := range map[string]string{
+		"httplog xml": "'option httplog' only supports 'clf', 'json' (got 'xml')",
+		"tcplog clf":  "'option tcplog' only supports 'json' (got 'clf')",
+	} {
+		_, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte("frontend f\n  mode http\n  bind :80\n  option " + option + "\n")}}, Options{Environ: []string{}})
+		if err == nil || !strings.Contains(err.Error(), "t.cfg:4: ") || !strings.Contains(err.Error(), want) {
+			t.Errorf("option %s: %v", option, err)
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"lbsyslogd/lb/cfgfile"
@@ -47,22 +49,34 @@ func logTable() []row[*draft] {
 			d.UniqueHeader, d.uniquePos = c.args[0], c.pos
 			return nil
 		}},
-		{name: "option httplog", args: "[clf]", max: 1, in: front, apply: func(c *call, d *draft) error {
-			if len(c.args) > 0 {
-				if err := oneOf(c.name, c.args[0], "clf"); err != nil {
-					return err
-				}
-				return c.logFormat(d, commonLog, logHTTP)
-			}
-			return c.logFormat(d, logformat.HTTPLog, logHTTP)
-		}},
-		{name: "option httpslog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, logformat.HTTPSLog, logHTTP) }},
-		{name: "option tcplog", in: front, apply: func(c *call, d *draft) error { return c.logFormat(d, logformat.TCPLog, logTCP) }},
+		{name: "option httplog", args: "[clf|json]", max: 1, in: front, apply: namedLog(logHTTP, namedLogs{"": logformat.HTTPLog, "clf": commonLog, "json": logformat.HTTPLogJSON}), doc: jsonLog},
+		{name: "option httpslog", args: "[json]", max: 1, in: front, apply: namedLog(logHTTP, namedLogs{"": logformat.HTTPSLog, "json": logformat.HTTPSLogJSON}), doc: jsonLog},
+		{name: "option tcplog", args: "[json]", max: 1, in: front, apply: namedLog(logTCP, namedLogs{"": logformat.TCPLog, "json": logformat.TCPLogJSON}), doc: jsonLog},
 		{name: "option dontlognull", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNull })},
 		{name: "option dontlog-normal", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNormal })},
 		{name: "option logasap", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogAsap })},
 		{name: "option log-separate-errors", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogSeparateErrors })},
 		{name: "option log-health-checks", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogHealthCheck })},
+	}
+}
+
+// jsonLog is said of all three.
+const jsonLog = "`json` is lb's own: HAProxy since 3.0 has `log-format '%{+json}o %(name)...'`, which works too"
+
+// namedLogs are the formats of an option, by its argument.
+type namedLogs map[string]string
+
+func namedLog(kind logKind, formats namedLogs) func(c *call, d *draft) error {
+	return func(c *call, d *draft) error {
+		argument := ""
+		if len(c.args) > 0 {
+			argument = c.args[0]
+			names := slices.Sorted(maps.Keys(formats))
+			if err := oneOf(c.name, argument, names[1:]...); err != nil { // the first is no argument
+				return err
+			}
+		}
+		return c.logFormat(d, formats[argument], kind)
 	}
 }
 

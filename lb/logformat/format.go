@@ -14,7 +14,17 @@ const (
 	HTTPLog  = `%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r`
 	HTTPSLog = HTTPLog + ` %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc`
 	TCPLog   = `%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq`
-	CLFLog   = `%{+Q}o %{-Q}ci - - [%trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
+	// Those with json, under the names of section 8.2.3's fields.
+	HTTPLogJSON  = `%{+json}o %(client_ip)ci %(client_port)cp %(request_date)tr %(frontend_name)ft %(backend_name)b %(server_name)s` + timersJSON + ` %(status_code)ST` + countsJSON + messageJSON
+	HTTPSLogJSON = HTTPLogJSON + ` %(fc_err)[fc_err] %(ssl_fc_err)[ssl_fc_err,hex] %(ssl_c_err)[ssl_c_err] %(ssl_c_ca_err)[ssl_c_ca_err] %(ssl_fc_is_resumed)[ssl_fc_is_resumed] %(ssl_fc_sni)[ssl_fc_sni] %(ssl_version)sslv %(ssl_cipher)sslc`
+	TCPLogJSON   = `%{+json}o %(client_ip)ci %(client_port)cp %(accept_date)t %(frontend_name)ft %(backend_name)b %(server_name)s %(time_wait)Tw %(time_connect)Tc %(time_total)Tt %(bytes_read)B %(termination_state)ts` + connectionsJSON
+
+	timersJSON      = ` %(time_request)TR %(time_wait)Tw %(time_connect)Tc %(time_response)Tr %(time_active)Ta`
+	countsJSON      = ` %(bytes_read)B %(captured_request_cookie)CC %(captured_response_cookie)CS %(termination_state)tsc` + connectionsJSON
+	connectionsJSON = ` %(actconn)ac %(feconn)fc %(beconn)bc %(srv_conn)sc %(retries)rc %(srv_queue)sq %(backend_queue)bq`
+	messageJSON     = ` %(captured_request_headers)hr %(captured_response_headers)hs %(http_request)r`
+
+	CLFLog = `%{+Q}o %{-Q}ci - - [%trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
 )
 
 // option is a set of a variable's flags.
@@ -27,12 +37,14 @@ const (
 	optMandatory                    // an empty text shows as "-"
 	optField                        // the text goes into a header: control characters as %XX, samples without quotes
 	optRaw                          // samples are shown as they are
+	optJSON                         // json: as a value of JSON
 )
 
 // Format is a compiled log-format string. Immutable after ParseFormat.
 type Format struct {
 	src   string
 	steps []step
+	json  bool // an object of the parts that have names
 }
 
 // step shows a literal and then a variable or an expression, either of which
@@ -44,6 +56,8 @@ type step struct {
 	row   *varRow
 	expr  *sample.Expr
 	opt   option
+	key   []byte // of the object: `"name": `; nil: the part has no name
+	cast  cast
 }
 
 // Parse compiles a log-format string for log lines, where runs of blanks
@@ -91,6 +105,9 @@ func (f *Format) Render(dst []byte, x *sample.Ctx) []byte {
 	if f == nil { // an interface may hold one
 		return dst
 	}
+	if f.json {
+		return f.renderJSON(dst, x)
+	}
 	blank := true // a separator at the start, or after another one, is dropped
 	for i := range f.steps {
 		n := &f.steps[i]
@@ -108,6 +125,9 @@ func (f *Format) Render(dst []byte, x *sample.Ctx) []byte {
 			blank = n.blank
 		}
 		switch {
+		case n.opt&optJSON != 0:
+			dst = n.appendJSON(dst, x)
+			blank = false
 		case n.row != nil:
 			var shown bool
 			if dst, shown = n.row.append(dst, x, n.opt); shown {
@@ -175,7 +195,7 @@ func (p *formatParser) parse() (*Format, error) {
 			return nil, err
 		}
 	}
-	return &Format{src: p.text, steps: p.steps}, nil
+	return &Format{src: p.text, steps: p.steps, json: p.whole == wholeJSON}, nil
 }
 
 type formatParser struct {
@@ -183,6 +203,7 @@ type formatParser struct {
 	pos    int
 	at     sample.Where
 	global option // %{+Q}o sets it for all variables that follow
+	whole  whole  // what all of them that were met say of the line
 	blanks bool   // runs of blanks count as one, at the beginning as none
 	uses   *sample.Uses
 	steps  []step
@@ -236,6 +257,10 @@ func (p *formatParser) next() error {
 // variable reads what follows a "%".
 func (p *formatParser) variable() error {
 	opt := p.global
+	name, err := p.itemName()
+	if err != nil {
+		return err
+	}
 	braced := ""
 	if p.peek() == '{' {
 		end := strings.IndexByte(p.text[p.pos:], '}')
@@ -243,16 +268,15 @@ func (p *formatParser) variable() error {
 			return fmt.Errorf("truncated line after '%s'; a '}' is missing", p.text[p.pos-1:])
 		}
 		braced = p.text[p.pos-1 : p.pos+end+1]
-		var err error
-		if opt, err = flags(opt, p.text[p.pos+1:p.pos+end]); err != nil {
+		if opt, err = p.flags(opt, p.text[p.pos+1:p.pos+end]); err != nil {
 			return err
 		}
 		p.pos += end + 1
 	}
 	switch c := p.peek(); {
 	case c == '[':
-		return p.expression(opt)
-	case c == '%' && braced == "":
+		return p.expression(name, opt)
+	case c == '%' && braced == "" && name.text == "":
 		p.pos++
 		p.literal('%')
 		return nil
@@ -263,27 +287,29 @@ func (p *formatParser) variable() error {
 	for c := p.peek(); c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'; c = p.peek() {
 		p.pos++
 	}
-	name := p.text[from:p.pos]
-	if name == "" {
+	variable := p.text[from:p.pos]
+	if variable == "" {
 		if braced != "" {
 			return fmt.Errorf("parse argument modifier without variable name near '%%%s'", braced[1:])
 		}
 		return fmt.Errorf("no variable name after '%%' near '%s'; if you wanted to emit the '%%' character verbatim, you need to use '%%%%'", p.text[from-1:])
 	}
-	if name == "o" {
+	if variable == "o" {
 		p.global = opt
+		p.whole = p.whole.and(opt&optJSON != 0)
 		return nil
 	}
-	row := findVar(name)
+	row := findVar(variable)
 	if row == nil {
-		return fmt.Errorf("no such format variable '%s'%s. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", name, sample.Hint(name, varNames()))
+		return fmt.Errorf("no such format variable '%s'%s. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", variable, sample.Hint(variable, varNames()))
 	}
-	if p.at == sample.InCheck && !inChecks[name] {
-		return fmt.Errorf("format variable '%s' is about a client's exchange, and there is none in %s; %%H, %%b, %%pid and %%s are there", name, p.at)
+	if p.at == sample.InCheck && !inChecks[variable] {
+		return fmt.Errorf("format variable '%s' is about a client's exchange, and there is none in %s; %%H, %%b, %%pid and %%s are there", variable, p.at)
 	}
 	p.uses.Need(row.needs, p.at)
 	n := p.open()
 	n.row, n.opt = row, opt
+	name.to(n)
 	return nil
 }
 
@@ -295,7 +321,7 @@ func (p *formatParser) peek() byte {
 }
 
 // expression reads "[fetch,conv]".
-func (p *formatParser) expression(opt option) error {
+func (p *formatParser) expression(name itemName, opt option) error {
 	from := p.pos + 1
 	e, end, err := sample.ParsePrefix(p.text[from:], p.at, p.uses)
 	if err != nil {
@@ -311,12 +337,13 @@ func (p *formatParser) expression(opt option) error {
 	p.pos = end + 1
 	n := p.open()
 	n.expr, n.opt = e, opt
+	name.to(n)
 	return nil
 }
 
 // flags reads "+Q,-X" on top of what is set. HAProxy passes over letters it
 // does not know; here they are a mistake.
-func flags(opt option, text string) (option, error) {
+func (p *formatParser) flags(opt option, text string) (option, error) {
 	for _, f := range strings.Split(text, ",") {
 		f = strings.TrimSpace(f)
 		if f == "" {
@@ -332,9 +359,15 @@ func flags(opt option, text string) (option, error) {
 			bit = optEscape
 		case "M":
 			bit = optMandatory
+		case "json":
+			if bit = optJSON; p.at != sample.InLog {
+				return 0, fmt.Errorf("flag '%s' is for log lines, not for %s", f, p.at)
+			}
+		case "cbor", "bin":
+			return 0, fmt.Errorf("flag '%s' is supported by HAProxy only; lb writes lines, with +json an object in each", f)
 		}
 		if bit == 0 || f[0] != '+' && f[0] != '-' {
-			return 0, fmt.Errorf("unknown flag '%s' in '%%{%s}'; the flags are +Q (quotes), +X (hexadecimal) and +E (escapes), or with '-' to remove them", f, text)
+			return 0, fmt.Errorf("unknown flag '%s' in '%%{%s}'; the flags are +Q (quotes), +X (hexadecimal), +E (escapes) and +json, or with '-' to remove them", f, text)
 		}
 		if f[0] == '+' {
 			opt |= bit
