@@ -161,6 +161,7 @@ func (rt *Runtime) Start() error {
 		case <-rt.eng.Empty():
 			rt.generation.SendLast()
 			rt.answered()
+			rt.generation.SendTables()
 			rt.Stop()
 		case <-rt.ctx.Done():
 		}

@@ -122,7 +122,7 @@ func (s *session) push() (more bool) {
 				s.mean(l)
 				kind := byte(kindNext)
 				s.body = s.body[:0]
-				if last := max(pushed, l.pushed); last == 0 || e.ID != last+1 {
+				if pushed == 0 || e.ID != pushed+1 { // on a new connection the peer knows no number
 					kind = kindUpdate
 					s.body = binary.BigEndian.AppendUint32(s.body, uint32(e.ID))
 				}

@@ -354,6 +354,17 @@ func (g *Generation) SendLast() {
 	})
 }
 
+// SendTables sends the next worker what commands have changed of the tables since
+// SendLast.
+func (g *Generation) SendTables() {
+	if g.next == nil || !g.next.alive() {
+		return
+	}
+	if _, err := g.sendTables(g.next); err != nil && !isGone(err) {
+		g.Warn("send what commands have changed of the stick tables to the next worker: " + err.Error())
+	}
+}
+
 // isGone reports whether a message was not sent because its receiver has
 // ended: then there is nobody who would have to know.
 func isGone(err error) bool {

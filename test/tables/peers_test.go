@@ -5,7 +5,9 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"lbsyslogd/test/backend"
@@ -218,4 +220,97 @@ func (s *subject) again() {
 	if err := s.Start(s.t.Context(), program, "-W", string(text)); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// TestPeersManyEntries: 100,000 entries of each node are on the other one, while lb is reloaded again and again, and a reload asks for nothing: what was
+// sent before is not sent again.
+func TestPeersManyEntries(t *testing.T) {
+	haproxy := tape.Require(t, "haproxy")
+	p := startPair(t, built.LB, haproxy, preface+`
+frontend fe
+  bind HTTP
+  default_backend be
+backend be
+  server s1 S1
+`)
+	entries := 8_000
+	if os.Getenv("LB_LONG") != "" {
+		entries = 100_000
+	}
+	var loading sync.WaitGroup
+	for i, s := range []*subject{p.one, p.two} {
+		loading.Go(func() { s.load("mates/own", i*entries, entries) })
+	}
+	reloads := 0
+	done := make(chan struct{})
+	go func() { loading.Wait(); close(done) }()
+	for busy := true; busy; {
+		select {
+		case <-done:
+			busy = false
+		default:
+			p.one.reload()
+			reloads++
+		}
+	}
+	all := fmt.Sprintf("used:%d\n", 2*entries)
+	t.Cleanup(func() {
+		if t.Failed() {
+			one, two := strings.Split(p.one.sorted("mates/own"), "\n"), strings.Split(p.two.sorted("mates/own"), "\n")
+			t.Logf("%s has %d entries, %s has %d", p.one.name, len(one), p.two.name, len(two))
+		}
+	})
+	for _, s := range []*subject{p.one, p.two} {
+		wait.Until(t, "all entries on "+s.name, func() bool { return strings.Contains(s.title("mates/own"), all) })
+	}
+	p.same(t, "mates/own")
+	sent := func() int {
+		m := regexp.MustCompile(`updates: sent=(\d+) learned=(\d+) resyncs: sent=(\d+) asked=(\d+)`).FindStringSubmatch(p.one.peers())
+		if m == nil {
+			t.Fatal("show peers does not say it: ", p.one.peers())
+		}
+		if m[3] != "0" || m[4] != "0" {
+			t.Errorf("a reload has everything sent: %s", m[0])
+		}
+		n, _ := strconv.Atoi(m[1])
+		return n
+	}
+	for range 3 {
+		p.one.reload()
+		wait.Until(t, "the connection", func() bool { return strings.Contains(p.one.peers(), "last_status=ESTA") })
+		if out, err := p.one.Command("set table mates/own key 1 data.gpc0 77"); err != nil || strings.TrimSpace(out) != "" {
+			t.Fatal(out, err)
+		}
+		wait.Until(t, "an entry to be sent", func() bool { return p.two.data("mates/own", "1", "gpc0") == 77 })
+		if n := sent(); n > entries/10 {
+			t.Errorf("%d entries were sent after a reload", n)
+		}
+	}
+	t.Logf("%d entries of each, %d reloads meanwhile", entries, reloads)
+}
+
+// load makes entries with the numbers from first on. A worker that leaves ends a conversation after the command that it is at: what it has not
+// answered is said again.
+func (s *subject) load(table string, first, n int) {
+	for i := first; i < first+n; {
+		var b strings.Builder
+		for k := i; k < first+n && b.Len() < 14_000; k++ {
+			fmt.Fprintf(&b, "set table %s key %d data.gpc0 %d;", table, k, k%1000)
+		}
+		out, err := s.Command(strings.TrimSuffix(b.String(), ";"))
+		if strings.Trim(out, "\n") != "" {
+			s.t.Errorf("%s: %q %v", s.name, out, err)
+			return
+		}
+		i += strings.Count(out, "\n")
+	}
+}
+
+// peers is what `show peers` says.
+func (s *subject) peers() string {
+	text, err := s.Command("show peers")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return text
 }
