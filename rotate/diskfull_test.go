@@ -41,7 +41,7 @@ func TestOnASmallDisk(t *testing.T) {
 	}
 	for name, test := range map[string]func(t *testing.T, dir, ballast string){
 		"lines wait in the ring": fillTheRing, "retention makes room": makeRoomByRetention, "bare": fillTheBareLibrary,
-		"two Writers": fillWithAnother,
+		"two Writers": fillWithAnother, "what waits is in the old file": rotateAfterwards,
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=2m"); err != nil {
@@ -229,5 +229,47 @@ func TestWithoutARingTheErrorComesBack(t *testing.T) {
 	w.cur.out.Filename = "/dev/full"
 	if n, err := w.Write([]byte("two\n")); n != 0 || err == nil || !strings.Contains(err.Error(), "no space left") {
 		t.Errorf("Write() = %d, %v", n, err)
+	}
+}
+
+// rotateAfterwards fills the disk, makes room, and rotates or reopens at once, before the next attempt to write what waits is due: it has come
+// before the command, so it belongs to the old file, which is on the disk when the command returns.
+func rotateAfterwards(t *testing.T, dir, ballast string) {
+	for _, how := range []string{"rotate", "reopen"} {
+		w := open(t, filepath.Join(dir, how+".log"), Options{Ring: 1 << 20})
+		n := 0
+		for ; w.Stats().Waiting == 0; n++ {
+			write(t, w, numbered(n))
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		old := filepath.Join(dir, how+".old")
+		if how == "rotate" {
+			r, err := w.Rotate()
+			if err != nil {
+				t.Fatal(err)
+			}
+			old = r.To
+		} else {
+			if err := os.Rename(w.path, old); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Reopen(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if text := read(t, old); !strings.HasSuffix(text, numbered(n-1)) {
+			t.Errorf("%s: of %d lines the old file ends with %q", how, n, text[max(0, len(text)-30):])
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(old); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

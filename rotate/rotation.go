@@ -22,8 +22,8 @@ type Reopening struct {
 	Bytes              int64 // how many bytes this Writer had written to the old file
 }
 
-// Rotate renames the current file and goes on in a new one. When it returns, the old file is complete, synced and closed. An
-// empty file is left alone. When the new file cannot be opened the old one stays where it was and lines still go to it.
+// Rotate renames the current file and goes on in a new one. When it returns, the old file is complete, synced and closed; only what waits
+// because the disk refuses it goes to the new one. An empty file is left alone. When the new file cannot be opened the old one stays where it was and lines still go to it.
 func (w *Writer) Rotate() (Rotation, error) {
 	limited, cancel := context.WithTimeout(context.Background(), successionTime)
 	defer cancel()
@@ -47,6 +47,7 @@ func (w *Writer) Rotate() (Rotation, error) {
 		w.mu.Unlock()
 		return Rotation{}, err
 	}
+	w.retry()
 	if err := w.endLine(); err != nil {
 		w.mu.Unlock()
 		return Rotation{}, err
@@ -92,6 +93,14 @@ func (w *Writer) settleAlong(old *file, name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.report(&w.troubles.settle, err, "close a rotated file of "+w.path)
+}
+
+// retry writes what waits in the ring to the file that is about to be left, if the disk takes it by now: the next attempt may be two
+// seconds away. Called with mu held.
+func (w *Writer) retry() {
+	if w.stall.active {
+		w.resume()
+	}
 }
 
 // endLine ends a line that came in pieces and whose end has not come. Called with mu held.
@@ -149,6 +158,7 @@ func (w *Writer) Reopen() (Reopening, error) {
 		w.mu.Unlock()
 		return Reopening{}, ErrClosed
 	}
+	w.retry()
 	if err := w.endLine(); err != nil {
 		w.mu.Unlock()
 		return Reopening{}, err

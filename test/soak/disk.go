@@ -174,10 +174,24 @@ func (j *judge) audited(s *site) {
 		switch {
 		case lines == 1:
 		case lines == 0 && j.excuse("no line of the program", func(w window) bool { return w.fault.permits.lines && w.ends(at) }):
+		case lines == 0 && j.excuse("a line that waited for the disk", func(w window) bool { return w.fault.permits.lines && j.waited(at, w) }):
 		default:
 			j.complain("", "line %d of the program, sent at %v, is there %d times", n, at.ended, lines)
 		}
 	}
+}
+
+// retryPause is how long after a full disk's end syslogd may look again.
+const retryPause = 2 * time.Second
+
+// waited reports whether a line that ended so waited in memory for the disk when syslogd was killed.
+func (j *judge) waited(at asked, kill window) bool {
+	for _, w := range j.windows {
+		if w.fault.permits.waits && at.ended >= w.begin-slack && at.ended <= kill.begin+slack && kill.begin <= w.end+retryPause+slack {
+			return true
+		}
+	}
+	return false
 }
 
 // powerCut asks syslogd to rotate, which promises that what had arrived before is on the disk, and looks at what a power cut would leave then.

@@ -31,6 +31,8 @@ type permits struct {
 	breaks bool
 	// lines: the lines of requests that ended in the second before may be missing: those syslogd had read and not written.
 	lines bool
+	// waits: lines wait in memory, and are lost if syslogd is killed before it has looked at the disk again.
+	waits bool
 	// server: requests whose line names the server may have failed on it, with 502, 503 or 504 and a state that begins with S or P.
 	server bool
 	// commands: what these hands do meanwhile may fail.
@@ -84,6 +86,6 @@ func init() {
 		{"logrotate", archive, 2, permits{}, (*doer).logrotate},
 		{"sighup", archive, 1, permits{}, (*doer).hangup},
 		{"power-cut", archive, 2, permits{}, (*doer).powerCut},
-		{"disk-full", archive, 2, permits{}, (*doer).fillDisk},
+		{"disk-full", archive, 2, permits{waits: true}, (*doer).fillDisk},
 	}
 }

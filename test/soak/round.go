@@ -106,6 +106,9 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 			paths[p.path] = true
 		}
 		res.evidence = linesOf(s.log.Log, paths, 3*kept)
+		for _, w := range d.windows {
+			res.evidence = append(res.evidence, w.String())
+		}
 	}
 	if res.vitals, err = s.vitals(); err != nil {
 		return res, err
