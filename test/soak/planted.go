@@ -81,9 +81,10 @@ func (opt options) findBug(ctx context.Context, root string, b bugs.Bug) (summar
 	if err != nil {
 		return summary{}, err
 	}
-	if err := opt.build(dir, builder{overlay: overlay}); err != nil {
+	if opt.programs, err = (builder{overlay: overlay}).build(dir); err != nil {
 		return summary{}, err
 	}
+	opt.other = opt.programs.LB
 	opt.only, opt.shrinking, opt.keep = "", 0, dir
 	return opt.soak(ctx)
 }
