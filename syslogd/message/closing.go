@@ -66,8 +66,45 @@ func gluedTag(b []byte) int {
 	return max(0, bytes.IndexByte(b[:min(len(b), maxTag+maxPID)], ':'))
 }
 
+// plainTag takes what nearly all tags are, "haproxy[42]: " and "sshd: ", and all of b. It says whether it did.
+func (m *Message) plainTag(b []byte) bool {
+	i, seen := 0, uint8(0)
+	for _, c := range b[:min(len(b), maxTag+1)] {
+		class := classes[c] &^ otherClass
+		if class == 0 {
+			break
+		}
+		seen |= class
+		i++
+	}
+	if i > maxTag || i+2 >= len(b) || seen&(smallClass|upperClass) == 0 {
+		return false
+	}
+	text := b[i+1:]
+	switch b[i] {
+	case ':':
+		if text[0] != ' ' {
+			return false
+		}
+		m.PID, text = nil, text[1:]
+	case '[':
+		n := digits(text)
+		if n == 0 || n > maxPID || n+2 >= len(text) || text[n] != ']' || text[n+1] != ':' || text[n+2] != ' ' {
+			return false
+		}
+		m.PID, text = text[:n], text[n+3:]
+	default:
+		return false
+	}
+	m.Tag, m.Content, m.Text = b[:i], b, cutBOM(text)
+	return true
+}
+
 // closing takes the tag and the pid. What some devices put before them stays in the content: a colon alone, a severity, a second header.
 func (m *Message) closing(b []byte) {
+	if m.plainTag(b) {
+		return
+	}
 	b = cutBOM(b)
 	if len(b) > 1 && b[0] == ':' && b[1] == ' ' {
 		b = skipBlanks(b[1:])

@@ -205,17 +205,18 @@ func isIPv6(word []byte) bool {
 
 // ipv6At is the length of an address with colons at the front of b, 0 when there is none. A colon after it is none of its own.
 func ipv6At(b []byte) int {
-	i, colons, double := 0, 0, false
-	for i < len(b) {
-		if c := b[i]; c == ':' {
+	i, colons, double, last := 0, 0, false, byte(0)
+	for _, c := range b {
+		if c == ':' {
 			colons++
-			double = double || i > 0 && b[i-1] == ':'
-		} else if !isHexDigit(c) && c != '.' {
+			double = double || last == ':'
+		} else if !inIPv6[c] {
 			break
 		}
+		last = c
 		i++
 	}
-	if i > 2 && b[i-1] == ':' && b[i-2] != ':' {
+	if i > 2 && last == ':' && b[i-2] != ':' {
 		i--
 		colons--
 	}
@@ -224,6 +225,14 @@ func ipv6At(b []byte) int {
 	}
 	return 0
 }
+
+// inIPv6 has what addresses with colons are made of besides those.
+var inIPv6 = func() (table [256]bool) {
+	for _, c := range []byte("0123456789abcdefABCDEF.") {
+		table[c] = true
+	}
+	return table
+}()
 
 // isPacketEngine says whether word is "0-PPE-0", which NetScaler's processors call themselves.
 func isPacketEngine(word []byte) bool {

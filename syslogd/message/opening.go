@@ -78,6 +78,9 @@ func (m *Message) oddTime(b []byte) (rest []byte) {
 		}
 		switch {
 		case s[0] == '*' || s[0] == '.': // the device's clock is not set, or not in step
+			if rest := m.ciscoTime(s[1:]); rest != nil {
+				return rest
+			}
 			if rest, ok := m.stamp(skipBlanks(s[1:])); ok {
 				return rest
 			}
@@ -107,6 +110,19 @@ func (m *Message) oddTime(b []byte) (rest []byte) {
 		}
 	}
 	return b
+}
+
+// ciscoTime takes "Nov 21 03:04:05.483: " from the front of b if a percent sign follows: nearly all that comes after a mark. Otherwise it gives nil.
+func (m *Message) ciscoTime(b []byte) (rest []byte) {
+	n := bsdStamp(b)
+	if n == 0 {
+		return nil
+	}
+	if _, rest = fraction(b[n:]); len(rest) < 3 || rest[0] != ':' || rest[1] != ' ' || rest[2] != '%' {
+		return nil
+	}
+	m.Kind, m.Stamp = BSDStamp, b[:len(b)-len(rest)]
+	return rest[2:]
 }
 
 // mnemonic is b itself if it begins with Cisco's "%FAC-5-NAME:", or what comes after "00:20:10: " or "1w2d: ", the time since the device

@@ -193,6 +193,9 @@ func isSeverity(word []byte) bool {
 
 // severityAt is the length of a severity at the front of b, which begins with a letter, and of the blank after it; 0 when there is none.
 func severityAt(b []byte) int {
+	if len(b) < 3 || levelPairs[b[0]&0x1f]>>(b[1]&0x1f)&1 == 0 && b[2] != '(' {
+		return 0 // nearly all texts
+	}
 	i := 1
 	for i < len(b) && i < 10 && isLetter(b[i]) {
 		i++
@@ -212,6 +215,17 @@ func severityAt(b []byte) int {
 	}
 	return 0
 }
+
+// levelPairs has, for each first letter of the names of facilities and severities, a bit for each second one.
+var levelPairs = func() (table [32]uint32) {
+	for _, name := range []string{
+		"err", "info", "warn", "crit", "error", "debug", "alert", "emerg", "notice",
+		"kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "ftp", "security", "local0",
+	} {
+		table[name[0]&0x1f] |= 1 << (name[1] & 0x1f)
+	}
+	return table
+}()
 
 // isFacility has the letters that the names of facilities begin with.
 var isFacility = func() (table [32]bool) {
