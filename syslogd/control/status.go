@@ -310,6 +310,9 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 			if f.Peer != "" {
 				fmt.Fprintf(w, "%s -> %s has the lines\n", out.Name, f.Peer)
 			}
+			if f.Refused > 0 {
+				fmt.Fprintf(w, "%s -> %s: %d lines refused by the peer\n", out.Name, f.To, f.Refused)
+			}
 			if f.Acknowledged > 0 || f.Missed > 0 {
 				fmt.Fprintf(w, "%s -> %s: %d acknowledged by the peer's kernel only, %d times a file was gone before it was sent (%d bytes)\n", out.Name,
 					f.To, f.Acknowledged, f.Missed, f.MissedBytes)

@@ -16,11 +16,13 @@ func MessageIDs() map[string]string {
 		"the log file was truncated by somebody":                                                   "aff805e5b0504cd5b8cdcf79377634f4",
 		"a rotated file is given up before it was read, because more waits than may be held":       "e0591960fb5346a8b9e7a656256ad4cf",
 		"the file that is forwarded is gone before all of it was sent; going on with the next one": "541c33a544054d4c996df133498af670",
-		"forwarding waits":             "02c5427661e84bb38eb12891bf71519a",
-		"forwarding":                   "90a6daf5bc074b7dbb1739340ad1e179",
-		"connections refused":          "e0017c42a66c456da84b4be75f09eef8",
-		"TLS handshakes failed":        "0ee8748cfd854344b4b51b3ba69c9461",
-		"the address is not there yet": "205383cb7d3a4e70a1e656a2997c84e0",
+		"forwarding waits": "02c5427661e84bb38eb12891bf71519a",
+		"forwarding":       "90a6daf5bc074b7dbb1739340ad1e179",
+		"the receiver refuses a line, which is set aside": "c4b1f0e37d5a4a0f9e0d5a3c8b7261f4",
+		"the receiver has dropped lines":                  "5d0e8a91c37f4be2a6c9147fb20d83e6",
+		"connections refused":                             "e0017c42a66c456da84b4be75f09eef8",
+		"TLS handshakes failed":                           "0ee8748cfd854344b4b51b3ba69c9461",
+		"the address is not there yet":                    "205383cb7d3a4e70a1e656a2997c84e0",
 		"a sender counts octets wrongly; the stream was found again, and messages next to the wrong one may be torn": "75f5738cb3f7495793dd53fd14a30bb2",
 	}
 }

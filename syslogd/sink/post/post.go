@@ -39,13 +39,13 @@ type Sink struct {
 	Secrets  Secrets
 	Headers  map[string]string
 
-	targets targets
-	client  *http.Client
-	body    []byte
-	packed  []byte
-	gzip    *gzip.Writer
-	zstd    *zstd.Encoder
-	answer  bytes.Buffer
+	targets   targets
+	transport *http.Transport // no http.Client: there are no redirects to follow, which would take the secrets along
+	body      []byte
+	packed    []byte
+	gzip      *gzip.Writer
+	zstd      *zstd.Encoder
+	answer    bytes.Buffer
 }
 
 const (
@@ -57,8 +57,8 @@ const (
 
 // Deliver implements sink.Peer.
 func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
-	if s.client == nil {
-		s.client = s.newClient()
+	if s.transport == nil {
+		s.transport = s.newTransport()
 	}
 	s.body = s.Encoding.Append(s.body[:0], records)
 	body, err := s.pack(s.body)
@@ -95,8 +95,8 @@ func (s *Sink) Check() error {
 
 // Close implements sink.Peer.
 func (s *Sink) Close() error {
-	if s.client != nil {
-		s.client.CloseIdleConnections()
+	if s.transport != nil {
+		s.transport.CloseIdleConnections()
 	}
 	if s.zstd != nil {
 		return s.zstd.Close()
@@ -109,10 +109,18 @@ func (s *Sink) Close() error {
 func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secrets, records []sink.Record) (a sink.Answer, reached bool) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.String(), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.String(), nil)
 	if err != nil {
 		return sink.Answer{Err: secrets.hide(err)}, false
 	}
+	p := &payload{body: body}
+	r.Body, r.ContentLength = p.reader(), int64(len(body))
+	r.GetBody = func() (io.ReadCloser, error) { return p.reader(), nil }
+	defer func() {
+		if cancel(); !p.wait() {
+			s.body, s.packed = nil, nil // somebody may read them still
+		}
+	}()
 	for name, value := range s.Headers {
 		r.Header.Set(name, value)
 	}
@@ -122,12 +130,8 @@ func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secret
 		r.Header.Set("Content-Encoding", string(s.Compress))
 	}
 	secrets.set(r.Header)
-	response, err := s.client.Do(r)
+	response, err := s.transport.RoundTrip(r)
 	if err != nil {
-		var of *url.Error
-		if errors.As(err, &of) {
-			err = of.Err // the URL that it names may have more in it than the log should have
-		}
 		return sink.Answer{Err: fmt.Errorf("%s: %w", place(t), secrets.hide(err))}, false
 	}
 	defer response.Body.Close()
@@ -139,6 +143,9 @@ func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secret
 	if err != nil {
 		// Half an answer is none: what it would have said of the records is not known.
 		return sink.Answer{Err: fmt.Errorf("%s: the answer %s breaks off: %w", place(t), response.Status, err)}, true
+	}
+	if response.Body.Close(); p.wait() && !p.whole() && response.StatusCode < 300 {
+		return sink.Answer{Err: fmt.Errorf("%s: the answer %s came before everything was sent", place(t), response.Status)}, true
 	}
 	a = s.judge(response, s.answer.Bytes(), records)
 	if a.Err != nil {

@@ -128,10 +128,10 @@ func (t *targets) forget() {
 	}
 }
 
-// newClient makes connections that read the files of TLS again. Redirects are not followed: they would take the secrets along.
-func (s *Sink) newClient() *http.Client {
+// newTransport makes connections that read the files of TLS again.
+func (s *Sink) newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
-	transport := &http.Transport{
+	return &http.Transport{
 		DialContext: dialer.DialContext, IdleConnTimeout: idleTime, MaxIdleConnsPerHost: 1, DisableCompression: true,
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			host, _, err := net.SplitHostPort(address)
@@ -153,5 +153,4 @@ func (s *Sink) newClient() *http.Client {
 			return secure, nil
 		},
 	}
-	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

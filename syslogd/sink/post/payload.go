@@ -1,0 +1,68 @@
+package post
+
+import (
+	"bytes"
+	"io"
+	"sync"
+	"time"
+)
+
+// net/http may read a body after it has returned a response, or an error. Until it has closed the body, its bytes must stay as they are.
+
+// A payload is the body of one request, for each time that net/http wants it.
+type payload struct {
+	body []byte
+	open sync.WaitGroup
+
+	// mu guards the field below.
+	mu   sync.Mutex
+	sent bool // the last reader has read everything
+}
+
+// reader is the body anew.
+func (p *payload) reader() io.ReadCloser {
+	p.open.Add(1)
+	return &payloadReader{Reader: bytes.NewReader(p.body), of: p}
+}
+
+// wait waits until nobody reads the body any more. It returns false after a while.
+func (p *payload) wait() bool {
+	closed := make(chan struct{})
+	go func() { // ends when the connection does
+		p.open.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		return true
+	case <-time.After(closeTime):
+		return false
+	}
+}
+
+// closeTime is how long net/http may take to notice that a connection has ended.
+const closeTime = 5 * time.Second
+
+// whole says whether everything was read. Called after wait.
+func (p *payload) whole() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sent
+}
+
+// payloadReader is one reader of a payload.
+type payloadReader struct {
+	*bytes.Reader
+	of   *payload
+	once sync.Once
+}
+
+func (r *payloadReader) Close() error {
+	r.once.Do(func() {
+		r.of.mu.Lock()
+		r.of.sent = r.Len() == 0
+		r.of.mu.Unlock()
+		r.of.open.Done()
+	})
+	return nil
+}
