@@ -75,6 +75,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b.full()
 	b.offloads()
 	b.askedNames()
+	b.caches()
 	b.control(socks)
 	b.peers(socks)
 	b.eng.Names = b.nodes
@@ -126,6 +127,9 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	return b
 }
 
+// ErrNothing is a configuration that may be right, but serves nothing.
+var ErrNothing = errors.New("no bind line in any frontend or listen section: nothing would be served; is it the right file?")
+
 // something refuses a configuration that serves nothing: an emptied file must
 // not take a balancer's listeners away.
 func (b *builder) something() {
@@ -137,7 +141,7 @@ func (b *builder) something() {
 	if len(b.cfg.Global.StatsSockets) > 0 {
 		return
 	}
-	b.errs = append(b.errs, errors.New("no bind line in any frontend or listen section: nothing would be served; is it the right file?"))
+	b.errs = append(b.errs, ErrNothing)
 }
 
 func (b *builder) refuse(pos fmt.Stringer, err error) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"lbsyslogd/lb/cache"
+	"lbsyslogd/lb/control"
 	patterns "lbsyslogd/lb/lookup"
 	"lbsyslogd/lb/stick"
 )
@@ -79,4 +81,33 @@ func (rt *Runtime) appendTables(dst []byte) []byte {
 		}
 	}
 	return dst
+}
+
+// caches makes the caches, empty: what the worker before has kept is its own.
+func (b *builder) caches() {
+	for _, c := range b.cfg.Caches {
+		made, err := cache.New(c.Settings)
+		if err != nil {
+			b.refuse(c.Pos, fmt.Errorf("cache '%s': %d MiB of memory: %w", c.Name, c.Size>>20, err))
+			continue
+		}
+		if b.eng.Caches == nil {
+			b.eng.Caches = map[string]*cache.Cache{}
+		}
+		b.eng.Caches[c.Name] = made
+	}
+}
+
+// Caches implements control's part of that name.
+func (rt *Runtime) Caches() (all []control.Cache) {
+	now := time.Now().Unix()
+	for _, c := range rt.cfg.Caches {
+		rows, free := rt.eng.Caches[c.Name].Rows(now)
+		one := control.Cache{Name: c.Name, Free: free}
+		for _, r := range rows {
+			one.Objects = append(one.Objects, control.CacheObject(r))
+		}
+		all = append(all, one)
+	}
+	return all
 }

@@ -1,6 +1,8 @@
 package cfgfile
 
 import (
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -33,6 +35,14 @@ func (e *Env) Get(name string) (string, bool) {
 
 // Set gives name a value.
 func (e *Env) Set(name, value string) { e.vars[name] = value }
+
+// Environ gives all variables as "NAME=value", in the order of their names.
+func (e *Env) Environ() (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(e.vars)) {
+		list = append(list, name+"="+e.vars[name])
+	}
+	return list
+}
 
 // Unset removes name.
 func (e *Env) Unset(name string) { delete(e.vars, name) }

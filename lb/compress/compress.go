@@ -210,12 +210,29 @@ func validETag(v []byte) bool {
 
 // Mark makes the head that of the compressed response, but for the framing: the
 // coding, Vary, and a weak entity tag, as the bytes are others than the server's.
-func Mark(h *http1.Head, a Algorithm) {
+func (w *Writer) Mark(h *http1.Head) {
+	a := w.Algorithm
 	if i := h.Find("etag", 0); i >= 0 && h.Value(i)[0] == '"' {
 		h.SetValue(i, append([]byte("W/"), h.Value(i)...))
+		w.weakened = true
 	}
 	h.AddString("vary", "Accept-Encoding")
 	if a != Identity {
 		h.AddString("content-encoding", a.Coding())
+	}
+}
+
+// Unmark undoes Mark.
+func (w *Writer) Unmark(h *http1.Head) {
+	if i := h.Find("etag", 0); i >= 0 && w.weakened {
+		h.SetValue(i, bytes.Clone(bytes.TrimPrefix(h.Value(i), []byte("W/"))))
+	}
+	for i := h.Find("vary", 0); i >= 0; i = h.Find("vary", i+1) {
+		if string(h.Value(i)) == "Accept-Encoding" && h.Find("vary", i+1) < 0 {
+			h.DelAt(i)
+		}
+	}
+	if w.Algorithm != Identity {
+		h.Del("content-encoding")
 	}
 }

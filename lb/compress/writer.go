@@ -13,6 +13,8 @@ import (
 type Writer struct {
 	Algorithm Algorithm
 
+	weakened bool // the entity tag of the head, by Mark
+
 	begun bool
 	sum   uint32 // CRC-32 or Adler-32 of all that came
 	size  uint32 // of gzip's end

@@ -2,31 +2,27 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
+	"lbsyslogd/lb/cache"
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/sample"
 )
 
-// noCache is why caches do nothing.
-const noCache = "nothing is cached, and each request goes to its server, as with an empty cache; a cache such as Varnish or nginx can stand between lb and the servers"
+// Cache is a cache section.
+type Cache struct {
+	cache.Settings
+	Pos cfgfile.Pos
 
-// caches are the cache sections and what names them. They have no effect; what
-// they say is held to HAProxy's rules all the same.
-type caches struct {
-	sizes   map[string]*cacheSize
-	atCache *cacheSize // being read
-	used    []cacheUse
+	sized      bool // by its total-max-size line, perhaps a wrong one
+	objectFrom cfgfile.Pos
 }
 
-type cacheSize struct {
-	pos        cfgfile.Pos
-	name       string
-	megabytes  int // 0: no line; -1: a wrong one
-	maxObject  int
-	objectFrom cfgfile.Pos
+// caches are what names cache sections, and the one that is being read.
+type caches struct {
+	atCache *Cache
+	used    []cacheUse
 }
 
 // cacheUse is a rule or a filter that names a cache.
@@ -44,14 +40,22 @@ func (p *parser) beginCache(pos cfgfile.Pos, args []string) error {
 		return fmt.Errorf("'cache' expects a name")
 	case len(args) > 1:
 		return fmt.Errorf("'cache' cannot handle unexpected argument '%s'", args[1])
-	case p.sizes[args[0]] != nil:
+	case p.cacheNamed(args[0]) != nil:
 		return fmt.Errorf("cache '%s' was declared before: give it another name", args[0])
 	}
 	p.skip = false
-	p.atCache = &cacheSize{pos: pos, name: args[0]}
-	p.sizes[args[0]] = p.atCache
-	p.report.Warnf(pos, "section 'cache' has no effect: %s", noCache)
+	p.atCache = &Cache{Pos: pos, Settings: cache.Settings{Name: args[0], MaxAge: cache.DefaultMaxAge, MaxSecondary: cache.DefaultMaxSecondary}}
+	p.cfg.Caches = append(p.cfg.Caches, p.atCache)
 	return nil
+}
+
+// cacheNamed finds a section.
+func (p *parser) cacheNamed(name string) *Cache {
+	i := slices.IndexFunc(p.cfg.Caches, func(c *Cache) bool { return c.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return p.cfg.Caches[i]
 }
 
 // cacheLine applies a line of a cache section.
@@ -60,7 +64,7 @@ func (p *parser) cacheLine(c *call, words []string) (err error) {
 	switch words[0] {
 	case "total-max-size":
 		high = 4095
-		p.atCache.megabytes = -1 // until it is known to be sound
+		p.atCache.sized = true
 	case "max-object-size":
 		high = 4095 << 19
 	case "max-age", "max-secondary-entries":
@@ -76,6 +80,7 @@ func (p *parser) cacheLine(c *call, words []string) (err error) {
 		return fmt.Errorf("'%s' cannot handle unexpected argument '%s'", words[0], words[2])
 	}
 	if words[0] == "process-vary" {
+		p.atCache.Vary = words[1] == "on"
 		return oneOf(words[0], words[1], "on", "off")
 	}
 	if words[0] == "max-age" {
@@ -87,9 +92,13 @@ func (p *parser) cacheLine(c *call, words []string) (err error) {
 	}
 	switch words[0] {
 	case "total-max-size":
-		p.atCache.megabytes = n
+		p.atCache.Size = int64(n) << 20
 	case "max-object-size":
-		p.atCache.maxObject, p.atCache.objectFrom = n, c.pos
+		p.atCache.MaxObject, p.atCache.objectFrom = int64(n), c.pos
+	case "max-age":
+		p.atCache.MaxAge = int64(n)
+	case "max-secondary-entries":
+		p.atCache.MaxSecondary = n
 	}
 	return nil
 }
@@ -111,18 +120,19 @@ func (p *parser) noteCache(r *sample.CacheRef, pos cfgfile.Pos) {
 
 // resolveCaches checks that each cache has a size, and that what is named exists.
 func (p *parser) resolveCaches() {
-	for _, name := range slices.Sorted(maps.Keys(p.sizes)) {
-		s := p.sizes[name]
+	var names []string
+	for _, one := range p.cfg.Caches {
+		names = append(names, one.Name)
 		switch {
-		case s.megabytes == 0:
-			p.report.Errorf(s.pos, "cache '%s' has no size: write total-max-size <megabytes>", s.name)
-		case s.megabytes > 0 && s.maxObject > s.megabytes<<19:
-			p.report.Errorf(s.objectFrom, "'max-object-size' may be half of total-max-size at most: %d bytes", s.megabytes<<19)
+		case !one.sized:
+			p.report.Errorf(one.Pos, "cache '%s' has no size: write total-max-size <megabytes>", one.Name)
+		case one.Size > 0 && one.MaxObject > one.Size/2:
+			p.report.Errorf(one.objectFrom, "'max-object-size' may be half of total-max-size at most: %d bytes", one.Size/2)
 		}
 	}
 	for _, u := range p.used {
-		if p.sizes[u.name] == nil {
-			p.report.Errorf(u.pos, "unable to find the cache '%s'%s", u.name, didYouMean(cfgfile.Suggest(u.name, sortedNames(p.sizes))))
+		if p.cacheNamed(u.name) == nil {
+			p.report.Errorf(u.pos, "unable to find the cache '%s'%s", u.name, didYouMean(cfgfile.Suggest(u.name, names)))
 		}
 	}
 }

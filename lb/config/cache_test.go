@@ -1,17 +1,17 @@
 package config
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"lbsyslogd/lb/cache"
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/test/tape"
 )
 
-// TestCachesAsHAProxy: caches have no effect, but a warning; what HAProxy refuses of them is refused.
+// TestCachesAsHAProxy: what HAProxy accepts of caches is accepted, and what it refuses is refused.
 func TestCachesAsHAProxy(t *testing.T) {
 	peer := tape.Open(t, "haproxy")
 	path := filepath.Join(t.TempDir(), "t.cfg")
@@ -66,8 +66,19 @@ func TestCachesAsHAProxy(t *testing.T) {
 			t.Errorf("%s\nlb: %v\nhaproxy accepts it: %v\n%s", c.text, err, theirs, out)
 		case c.want != "" && (e == nil || len(e.List) != 1 || !strings.Contains(e.List[0].Error(), c.want)):
 			t.Errorf("%s\nlb: %v\nwant %q", c.text, err, c.want)
-		case err == nil && strings.Contains(c.text, section) && !strings.Contains(fmt.Sprint(cfg.Notes), "nothing is cached"):
-			t.Errorf("%s\nnotes: %v", c.text, cfg.Notes)
+		case err == nil && (len(cfg.Caches) != strings.Count(c.text, "total-max-size") || len(cfg.Caches) > 0 && cfg.Caches[0].Name != "c"):
+			t.Errorf("%s\ncaches: %v", c.text, cfg.Caches)
 		}
+	}
+}
+
+// TestCacheSettings: what the lines of a section say, and what holds without them.
+func TestCacheSettings(t *testing.T) {
+	cfg := load(t, "cache a\n  total-max-size 8\ncache b\n  total-max-size 4\n  max-object-size 5000\n  max-age 240\n  process-vary on\n  max-secondary-entries 3\n"+inFrontendSection(""), Options{})
+	if got, want := cfg.Caches[0].Settings, (cache.Settings{Name: "a", Size: 8 << 20, MaxAge: 60, MaxSecondary: 10}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got, want := cfg.Caches[1].Settings, (cache.Settings{Name: "b", Size: 4 << 20, MaxObject: 5000, MaxAge: 240, Vary: true, MaxSecondary: 3}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -46,11 +46,12 @@ const (
 
 // row is one keyword. T is what it changes: *Global, *draft, *Bind, *Server.
 type row[T any] struct {
-	name string // one to three words: "maxconn", "option httplog"
-	args string // how arguments are written, for messages and documents
-	min  int    // fewest arguments
-	max  int    // most arguments; many has no bound
-	in   sections
+	name  string // one to three words: "maxconn", "option httplog"
+	args  string // how arguments are written, for messages and documents
+	wants string // which are missing, in HAProxy's words; "" args says it
+	min   int    // fewest arguments
+	max   int    // most arguments; many has no bound
+	in    sections
 	// status other than Supported needs doc: the reason, the replacement or
 	// the way out, as half a sentence.
 	status Status
@@ -83,6 +84,9 @@ func (r *row[T]) run(c *call, t T) error {
 	case len(c.args) < r.min && !c.no:
 		if r.args == "" {
 			return fmt.Errorf("'%s' expects %d argument(s)", r.name, r.min)
+		}
+		if r.wants != "" {
+			return fmt.Errorf("'%s' expects %s", r.name, r.wants)
 		}
 		return fmt.Errorf("'%s' expects arguments: %s %s", r.name, r.name, r.args)
 	case r.max >= 0 && len(c.args) > r.max:

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -36,13 +37,21 @@ type Options struct {
 	// LocalPeer is this node's name among peers (-L); "" is localpeer's, or the
 	// host's.
 	LocalPeer string
+	// ZeroWarning is -dW: a warning is an error.
+	ZeroWarning bool
 	// LookupIP resolves host names in bind lines; nil asks the system.
 	LookupIP func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
+// peerVariable is the variable that has the name of this machine among peers.
+const peerVariable = "HAPROXY_LOCALPEER"
+
 // Features gives what feature() says yes to, by HAProxy's names.
 func Features() []string {
-	return []string{"ACCEPT4", "CPU_AFFINITY", "EPOLL", "GETADDRINFO", "LINUX_SPLICE", "OPENSSL", "POLL", "RT", "SYSTEMD", "TFO", "THREAD"}
+	return []string{
+		"ACCEPT4", "CPU_AFFINITY", "CRYPT_H", "EPOLL", "GETADDRINFO", "LIBCRYPT", "LINUX_SPLICE", "LINUX_TPROXY", "NETFILTER", "OPENSSL", "POLL", "PROMEX", "RT", "SLZ",
+		"SYSTEMD", "TFO", "THREAD", "TPROXY",
+	}
 }
 
 // globalFlags are lines of the global section that say how the rest is read.
@@ -129,6 +138,7 @@ func LoadSources(sources []cfgfile.Source, opt Options) (*Config, error) {
 		}
 	}
 	p.cfg.Notes = p.report.Notes()
+	p.cfg.Environ = p.env.Environ()
 	p.digest.Sum(p.cfg.Digest[:0])
 	return p.cfg, nil
 }
@@ -150,8 +160,11 @@ func newParser(opt Options) *parser {
 	if env.Features == nil {
 		env.Features = Features()
 	}
+	host, _ := os.Hostname() // without a name it has none
+	env.Set(peerVariable, cmp.Or(opt.LocalPeer, host))
 	return &parser{
 		opt:           opt,
+		globalFlags:   globalFlags{zeroWarning: opt.ZeroWarning},
 		env:           env,
 		report:        &cfgfile.Report{},
 		cfg:           &Config{Global: Global{UID: -1, GID: -1, TLSExtras: certs.AllExtras()}},
@@ -164,7 +177,7 @@ func newParser(opt Options) *parser {
 		named:         map[string]*draft{},
 		peersSections: peersSections{peers: map[string]*peersSection{}},
 		userlists:     map[string]*userlist.List{},
-		namedSections: namedSections{rings: map[string]*Ring{}, missingRings: map[cfgfile.Pos]bool{}, caches: caches{sizes: map[string]*cacheSize{}}},
+		namedSections: namedSections{rings: map[string]*Ring{}, missingRings: map[cfgfile.Pos]bool{}},
 		errorSections: errorSections{errorPages: map[string]map[int]ErrorFile{}},
 		byName:        map[string][]*draft{},
 	}

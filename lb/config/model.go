@@ -28,6 +28,7 @@ type Config struct {
 	PeerTables []*stick.Spec
 	Peers      []*Peers
 	Rings      []*Ring
+	Caches     []*Cache
 	// Resolvers are the sections that servers and rules name.
 	Resolvers []*Resolvers
 
@@ -41,6 +42,10 @@ type Config struct {
 	// Userlists are those that rules name and whose passwords take a while to
 	// check.
 	Userlists []*userlist.List
+
+	// Environ is the environment as the configuration leaves it: what external
+	// checks and `show env` see.
+	Environ []string
 
 	// Notes are what an operator should hear although the configuration is
 	// accepted: keywords that are ignored (with the reason) or translated.

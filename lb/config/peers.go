@@ -327,5 +327,8 @@ func (c *call) localPeerLine(*Global) error {
 		return fmt.Errorf("'localpeer' is not allowed after a peers section: move the global section before it")
 	}
 	c.p.localPeer = c.args[0]
+	if c.p.opt.LocalPeer == "" { // -L goes first
+		c.p.env.Set(peerVariable, c.args[0])
+	}
 	return nil
 }

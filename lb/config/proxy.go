@@ -30,7 +30,7 @@ func proxyTable() []row[*draft] {
 	const big = 1<<31 - 1
 	return []row[*draft]{
 		{name: "backlog", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.Backlog = n })},
-		{name: "bind", args: "<address>[,...] [<option> ...]", min: 1, max: many, in: ownFront, apply: (*call).bind},
+		{name: "bind", args: "<address>[,...] [<option> ...]", wants: "{<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments", min: 1, max: many, in: ownFront, apply: (*call).bind},
 		{name: "capture cookie", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: func(c *call, d *draft) error {
 			one, err := c.captured()
 			d.CookieCapture = one
@@ -97,7 +97,7 @@ func proxyTable() []row[*draft] {
 		{name: "rate-limit sessions", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.SessionRate = n })},
 		{name: "retries", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
 		{name: "retry-on", args: "<condition> ...", doc: "none, conn-failure, empty-response, junk-response, response-timeout, 0rtt-rejected, a status, all-retryable-errors", min: 1, max: many, in: back, apply: (*call).retryOn},
-		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
+		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", wants: "<name> and <addr>[:<port>] as arguments", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
 		{name: "server-template", args: "<prefix> <number|range> <address>[:<port>] [<option> ...]", min: 3, max: many, in: ownBack, hard: true, apply: (*call).serverTemplate},
 		{name: "load-server-state-from-file", args: "global|local|none", min: 1, max: 1, in: back, apply: func(c *call, d *draft) error {
 			d.states.from = c.args[0]

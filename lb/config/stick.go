@@ -281,6 +281,9 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 			p.groupUses = append(p.groupUses, groupUse{r, from, pos})
 		case *sample.CacheRef:
 			p.noteCache(r, pos)
+		case *sample.EnvRef:
+			value, _ := p.env.Get(r.Name)
+			r.Value = []byte(value)
 		case *sample.ResolversRef:
 			p.resolversUses = append(p.resolversUses, resolversUse{r.Name, from, pos})
 		case *sample.Gauge:

@@ -70,7 +70,7 @@ func commands() []command {
 		{"show acl", "show acl [@<ver>] <acl>]", "report available acls or dump an acl's contents", User, fileKind("acl").show, ""},
 		{"show activity", "show activity", "show per-thread activity stats (for support/developers)", Operator, showActivity, ""},
 		{"show backend", "show backend", "list backends in the current running config", User, showBackend, ""},
-		{"show cache", "show cache", "show cache status", User, nothing, ""},
+		{"show cache", "show cache", "show cache status", User, showCache, ""},
 		{"show cli level", "show cli level", "display the level of the current CLI session", User, showLevel, ""},
 		{"show cli sockets", "show cli sockets", "dump list of cli sockets", User, showSockets, ""},
 		{"show env", "show env [var]", "dump environment variables known to the process", Operator, showEnv, ""},

@@ -32,12 +32,14 @@ const (
 	AwaitBody    // go on with the next rule when the body is there, as Ctx.Await says
 	AwaitAgent   // go on with the next rule when the agent of Ctx.Await has answered
 	AwaitAddress // go on with the next rule when the name of Ctx.Await is resolved
+	UseCache     // go on with the next rule when the cache of Ctx.Await was asked
+	StoreCache   // go on with the next rule when the cache of Ctx.Await was given the response
 	Close        // pass on what the server has sent, and close
 	SwitchHTTP   // go on as a connection of requests
 )
 
 func (v Verdict) String() string {
-	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body", "await agent", "await address", "close", "switch"}[v]
+	return [...]string{"continue", "allow", "deny", "redirect", "return", "service", "unauthorized", "tarpit", "reject", "wait", "await body", "await agent", "await address", "use cache", "store cache", "close", "switch"}[v]
 }
 
 // Rule is one compiled line. Immutable after ParseRule.
@@ -84,7 +86,7 @@ func (r Rules) EvalFrom(from int, x *sample.Ctx) (v Verdict, next int) {
 		x.Place = one.Place
 		v = one.act.run(x)
 		switch {
-		case v == AwaitBody || v == AwaitAgent || v == AwaitAddress:
+		case v >= AwaitBody && v <= StoreCache:
 			return v, next
 		case v == Continue || x.Again && v != Allow:
 			continue
@@ -244,8 +246,8 @@ var actions = []actionRow{
 	{name: "add-header", stages: onHeads, parse: parseAddHeader},
 	{name: "allow", stages: onHeads, parse: func(*ruleParser) (action, error) { return allow{}, nil }},
 	{name: "auth", stages: onRequest, parse: parseAuth},
-	{name: "cache-store", stages: onResponse, parse: parseCache},
-	{name: "cache-use", stages: onRequest, parse: parseCache},
+	{name: "cache-store", stages: onResponse, parse: parseStoreCache},
+	{name: "cache-use", stages: onRequest, parse: parseUseCache},
 	{name: "capture", stages: onHeads | onContent, parse: parseCapture},
 	{name: "close", stages: 1 << TCPResponse, parse: func(*ruleParser) (action, error) { return closeServer{}, nil }},
 	{name: "del-acl", stages: onHTTP, paren: "file", parse: parseEdit(false, true)},

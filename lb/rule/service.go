@@ -7,15 +7,6 @@ import (
 	"lbsyslogd/lb/sample"
 )
 
-// parseCache reads the name of a cache, which is empty: nothing is cached.
-func parseCache(p *ruleParser) (action, error) {
-	name, err := p.need("a cache's name")
-	if err == nil {
-		p.acls.Uses.Note(&sample.CacheRef{Name: name})
-	}
-	return nothing{}, err
-}
-
 // useService lets the engine answer with a service of its own.
 type useService struct{}
 
@@ -34,3 +25,38 @@ func parseUseService(p *ruleParser) (action, error) {
 }
 
 func (useService) run(*sample.Ctx) Verdict { return Service }
+
+// useCache has a cache asked for the answer, which is given once all rules of the
+// set have been asked. storeCache has the response kept.
+type (
+	useCache   struct{ name string }
+	storeCache struct{ name string }
+)
+
+func parseUseCache(p *ruleParser) (action, error) {
+	name, err := cacheName(p)
+	return useCache{name}, err
+}
+
+func parseStoreCache(p *ruleParser) (action, error) {
+	name, err := cacheName(p)
+	return storeCache{name}, err
+}
+
+func cacheName(p *ruleParser) (string, error) {
+	name, err := p.need("a cache's name")
+	if err == nil {
+		p.acls.Uses.Note(&sample.CacheRef{Name: name})
+	}
+	return name, err
+}
+
+func (a useCache) run(x *sample.Ctx) Verdict {
+	x.Await = sample.Await{Cache: a.name}
+	return UseCache
+}
+
+func (a storeCache) run(x *sample.Ctx) Verdict {
+	x.Await = sample.Await{Cache: a.name}
+	return StoreCache
+}

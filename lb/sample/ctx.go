@@ -83,8 +83,8 @@ type Text interface {
 	Render(dst []byte, x *Ctx) []byte
 }
 
-// Await is what a rule waits for: how much of a body and how long, an agent, or
-// the address of a name.
+// Await is what a rule waits for: how much of a body and how long, an agent, the
+// address of a name, or a cache.
 type Await struct {
 	Time    int64 // ms
 	AtLeast int   // bytes; 0: all of it
@@ -93,6 +93,8 @@ type Await struct {
 
 	Var, Resolvers, Name string // the variable that gets a name's address, and the section to ask
 	IPv4                 bool   // is preferred to IPv6
+
+	Cache string // the section's name
 }
 
 // Begin forgets the values of the evaluation before.

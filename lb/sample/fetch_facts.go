@@ -33,7 +33,7 @@ var fetchesFacts = []fetchRow{
 	{name: "dst_port", kind: Int, where: Anywhere, needs: NeedsFrontAddr, get: func(x *Ctx, _ *args) (Value, bool) {
 		return IntValue(int64(x.Rec.FrontAddr.Port())), x.Rec.FrontAddr.IsValid()
 	}},
-	{name: "env", args: "s", kind: Str, where: Everywhere, get: literal, check: checkEnv},
+	{name: "env", args: "s", kind: Str, where: Everywhere, get: fetchEnv, check: checkEnv},
 	{name: "fc_err", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(0), true }},
 	{name: "fe_name", kind: Str, where: Anywhere, log: "%f", get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Frontend) }},
 	{name: "hostname", kind: Str, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Hostname) }},
@@ -59,8 +59,8 @@ var fetchesFacts = []fetchRow{
 	{name: "prio_offset", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.PriorityOffset)), true }},
 	{name: "proc", kind: Int, where: Everywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
 	{name: "rand", args: "i?", kind: Int, where: Everywhere, get: fetchRand},
-	{name: "res.cache_hit", kind: Bool, where: InResponse | InLog, get: func(*Ctx, *args) (Value, bool) { return BoolValue(false), true }}, // nothing is cached
-	{name: "res.cache_name", kind: Str, where: InResponse | InLog, get: func(*Ctx, *args) (Value, bool) { return Value{}, false }},
+	{name: "res.cache_hit", kind: Bool, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.Cache != ""), true }},
+	{name: "res.cache_name", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Cache) }},
 	{name: "request_date", args: "s?", kind: Int, where: Anywhere, check: checkUnit, get: dateOf(func(r *Record) time.Time { return r.Request })},
 	{name: "src", kind: Addr, where: Anywhere, log: "%ci", get: func(x *Ctx, _ *args) (Value, bool) {
 		return AddrValue(x.Rec.Client.Addr().Unmap()), x.Rec.Client.IsValid()
@@ -139,10 +139,21 @@ func checkAddr(a *args) error {
 	return nil
 }
 
+// EnvRef is an environment variable that an expression shows. Its value is the
+// process's own, until a configuration that sets variables says otherwise.
+type EnvRef struct {
+	Name  string
+	Value []byte
+}
+
+func (*EnvRef) isRef() {}
+
 func checkEnv(a *args) error {
-	a.lit = StrValue([]byte(os.Getenv(a.s[0])))
+	a.any = &EnvRef{a.s[0], []byte(os.Getenv(a.s[0]))}
 	return nil
 }
+
+func fetchEnv(_ *Ctx, a *args) (Value, bool) { return StrValue(a.any.(*EnvRef).Value), true }
 
 func checkDate(a *args) error {
 	switch a.s[1] {

@@ -38,6 +38,10 @@ type Record struct {
 	// Compressed is the algorithm by which the response is compressed; "" it is not.
 	Compressed string
 
+	// Cache is the name of the cache that the answer came from; "" another one has
+	// answered.
+	Cache string
+
 	// BadReq is what was received of a request that could not be parsed: the
 	// log shows <BADREQ> for %r and its parts.
 	BadReq bool

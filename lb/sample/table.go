@@ -108,6 +108,9 @@ func (a *args) refs() []Ref {
 	if a.mapping != nil {
 		list = append(list, a.mapping.ref)
 	}
+	if e, ok := a.any.(*EnvRef); ok {
+		list = append(list, e)
+	}
 	if a.gauge != nil {
 		list = append(list, a.gauge)
 	}

@@ -35,6 +35,8 @@ type Counters struct {
 	CompOut        uint64    `json:",omitzero"` // what became of them
 	CompByp        uint64    `json:",omitzero"` // bytes that passed compression unchanged
 	CompRsp        uint64    `json:",omitzero"` // compressed responses
+	CacheLookups   uint64    `json:",omitzero"` // requests that a cache was asked about
+	CacheHits      uint64    `json:",omitzero"` // and that it has answered
 }
 
 // CountStatus counts one response: 2xx into Resp[1], what is no HTTP status
@@ -83,4 +85,6 @@ func (c *Counters) Merge(o *Counters) {
 	c.CompOut += o.CompOut
 	c.CompByp += o.CompByp
 	c.CompRsp += o.CompRsp
+	c.CacheLookups += o.CacheLookups
+	c.CacheHits += o.CacheHits
 }

@@ -35,6 +35,9 @@ func (t *txn) takeResponse() error {
 		t.keepServer = t.keepServer && len(p) == 0
 	case http1.LengthBody:
 		n := min(int64(len(p)), t.resLeft)
+		if t.cached != nil {
+			t.keepBody(p[:n])
+		}
 		t.resLeft -= n
 		if t.said != nothing {
 			t.resReady += int(n)
@@ -46,7 +49,13 @@ func (t *txn) takeResponse() error {
 			return err
 		}
 	default:
+		if t.cached != nil {
+			t.keepBody(p)
+		}
 		t.resReady += len(p)
+	}
+	if t.resDone && t.cached != nil {
+		t.kept()
 	}
 	if t.packer != nil {
 		t.pack(off)
@@ -63,6 +72,9 @@ func (t *txn) takeChunks(p []byte) error {
 		if err != nil {
 			t.badAnswer(bad{err.Error(), p, taken + n})
 			return err
+		}
+		if t.cached != nil {
+			t.keepBody(p[taken : taken+n])
 		}
 		if late {
 			t.keepTrailers(p[taken : taken+n])

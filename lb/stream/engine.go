@@ -10,6 +10,7 @@ import (
 	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/cache"
 	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/loop"
@@ -99,6 +100,7 @@ type Messages struct {
 	Compression Compression               // of responses
 	Agents      []*spop.Agent             // of all Offloads; Stop closes them
 	Resolvers   map[string]*resolve.Names // of do-resolve rules, by their section's name
+	Caches      map[string]*cache.Cache   // by their section's name
 
 	// Budget bounds what is held for requests that wait, in bytes (budget.go); 0 is
 	// DefaultBudget.

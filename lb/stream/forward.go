@@ -258,6 +258,11 @@ func (t *txn) toClient() step {
 			return t.responseSent()
 		case len(t.page) > 0:
 			t.fillPage()
+		case t.phase == phaseReply && t.hit():
+			if t.fillCached() != nil {
+				t.abort('I', 'D')
+				return left
+			}
 		case t.phase != phaseForward:
 			return waits
 		case !t.resHeadDone:

@@ -107,7 +107,7 @@ func (t *txn) reuse(now int64) bool {
 			own.close()
 		}
 	}
-	if t.upgrade || t.rec.Retries > 0 || t.be.private(t.srv) {
+	if t.rec.Retries > 0 || t.be.private(t.srv) {
 		return false
 	}
 	for {

@@ -57,7 +57,7 @@ func rename(h *http1.Head, names map[string]string) {
 // nameResponse writes the names of a response's fields as its client wants them.
 // HTTP/2 has no names that are no tokens.
 func (t *txn) nameResponse(h *http1.Head) {
-	if t.be.Lax && t.s.stream != nil {
+	if t.be != nil && t.be.Lax && t.s.stream != nil {
 		for i := range h.Len() {
 			if !h.Deleted(i) && h.BadName(i) {
 				h.DelAt(i)

@@ -74,7 +74,7 @@ func (c *Compression) allows() bool {
 // chooseCodec notes what the client of a request understands, as the backend
 // has it, or else the frontend.
 func (t *txn) chooseCodec(h *http1.Head) {
-	be, fe := t.be.Compress, t.s.fe.Compress
+	be, fe := t.compressions()
 	own := be
 	if be == nil || len(be.Algorithms) == 0 {
 		own = fe
@@ -88,9 +88,17 @@ func (t *txn) chooseCodec(h *http1.Head) {
 	}
 }
 
+// compressions are what the backend, if there is one, and the frontend say.
+func (t *txn) compressions() (be, fe *compress.Settings) {
+	if t.be != nil {
+		be = t.be.Compress
+	}
+	return be, t.s.fe.Compress
+}
+
 // compresses reports whether the response with this head is to be compressed.
 func (t *txn) compresses(h *http1.Head) bool {
-	be, fe := t.be.Compress, t.s.fe.Compress
+	be, fe := t.compressions()
 	switch {
 	case t.method == methodHead || h.Minor() == 0 || t.clientMinor == 0:
 		return false
@@ -112,7 +120,7 @@ func (t *txn) compresses(h *http1.Head) bool {
 // compressed makes the head that of a compressed response.
 func (t *txn) compressed(h *http1.Head) {
 	t.packer = &compress.Writer{Algorithm: t.codec}
-	compress.Mark(h, t.codec)
+	t.packer.Mark(h)
 	t.rec.Compressed = t.codec.String()
 }
 
@@ -127,7 +135,9 @@ func (t *txn) sayPacked(h *http1.Head) {
 		h.AddString("transfer-encoding", "chunked")
 	}
 	t.s.sh.Front[t.s.fe.Index].CompRsp++
-	t.s.sh.Back[t.be.Index].CompRsp++
+	if t.be != nil {
+		t.s.sh.Back[t.be.Index].CompRsp++
+	}
 }
 
 // pack compresses what is ready from off on, in res.Data, in place.
@@ -175,7 +185,11 @@ func (t *txn) appendLastChunk(dst []byte) []byte {
 }
 
 func (t *txn) countPacked(in, out int) {
-	fe, be := &t.s.sh.Front[t.s.fe.Index].Counters, &t.s.sh.Back[t.be.Index].Counters
+	var none stats.Counters
+	fe, be := &t.s.sh.Front[t.s.fe.Index].Counters, &none
+	if t.be != nil {
+		be = &t.s.sh.Back[t.be.Index].Counters
+	}
 	if t.packer.Algorithm == compress.Identity {
 		fe.CompByp += uint64(in)
 		be.CompByp += uint64(in)

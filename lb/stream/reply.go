@@ -200,6 +200,7 @@ func (t *txn) replyRule() {
 func (t *txn) reply(status int, phrase string, header, body []byte) {
 	s, sh := t.s, t.s.sh
 	t.dropServer()
+	t.leaveCache()
 	t.phase = phaseReply
 	t.rec.Status = status
 	if !t.reqDone {

@@ -5,6 +5,7 @@ import (
 	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
 )
 
@@ -230,27 +231,39 @@ func (t *txn) openTunnel() {
 // responseRules runs http-response rules; false when they gave another answer.
 func (t *txn) responseRules() bool {
 	s := t.s
-	own, shared := t.be.Rules[rule.Response], s.fe.Rules[rule.Response]
-	if t.be.ID == s.fe.ID {
-		own = nil
+	shared := s.fe.Rules[rule.Response]
+	var own rule.Rules
+	if t.be != nil && t.be.ID != s.fe.ID {
+		own = t.be.Rules[rule.Response]
 	}
 	if len(own) == 0 && len(shared) == 0 {
 		return true
 	}
 	x := t.context()
 	x.Req, x.Res = nil, &s.sh.res
-	if !t.obeyResponse(own.Eval(x)) || !t.obeyResponse(shared.Eval(x)) {
+	if !t.responseSet(own, x) || !t.responseSet(shared, x) {
 		return false
 	}
 	t.rec.Status = s.sh.res.Status()
 	return true
 }
 
+// responseSet runs the rules of one proxy; false when they gave another answer.
+func (t *txn) responseSet(rules rule.Rules, x *sample.Ctx) (goOn bool) {
+	for next := 0; ; {
+		var v rule.Verdict
+		if v, next = rules.EvalFrom(next, x); v != rule.StoreCache {
+			return t.obeyResponse(v)
+		}
+		t.storeInCache(x.Await.Cache)
+	}
+}
+
 // say completes the head of what we say to the client: the framing of its body
 // by the status that is said and the method that the client asked with, and
 // what becomes of its connection. It gives the reason when that cannot be said.
 func (t *txn) say(h *http1.Head) (fault string) {
-	if t.be.Cookie != nil {
+	if t.be != nil && t.be.Cookie != nil && !t.hit() {
 		t.setCookie(h)
 	}
 	t.afterResponse()
@@ -373,6 +386,9 @@ func (t *txn) fromServer() step {
 func (t *txn) serverEnded(st wire.Status) step {
 	if t.resKind == http1.Tunnel || t.resKind == http1.UntilClose && st == wire.EOF {
 		t.resDone = true
+		if t.cached != nil {
+			t.kept()
+		}
 		if st == wire.Error {
 			t.reqDone, t.ready = true, 0
 			t.rec.Term[0], t.rec.Term[1] = 'S', 'D'
@@ -400,6 +416,7 @@ func (t *txn) brokenBody() {
 // stands in its place.
 func (t *txn) noResponse() {
 	t.resHeadDone, t.packer = false, nil
+	t.leaveCache()
 	t.headAt, t.rec.Tr = 0, -1
 }
 

@@ -105,6 +105,10 @@ func (t *txn) proceed(x *sample.Ctx) {
 			t.visit(fe.Page, x)
 			return
 		}
+		if t.hit() {
+			t.answerFromCache()
+			return
+		}
 		fallthrough
 	case atChoice:
 		be := t.chosen(x)
@@ -166,6 +170,10 @@ func (t *txn) backRules(x *sample.Ctx) (goOn bool) {
 		t.visit(be.Page, x)
 		return false
 	}
+	if t.hit() {
+		t.answerFromCache()
+		return false
+	}
 	return true
 }
 
@@ -191,6 +199,8 @@ func (t *txn) requestRules(p *Proxy, x *sample.Ctx) (goOn bool) {
 			if t.resolve(x.Await, x) != onward {
 				return false
 			}
+		case rule.UseCache:
+			t.useCache(x.Await.Cache, p)
 		default:
 			t.await.rule = 0
 			return t.obey(v)

@@ -59,6 +59,8 @@ type scratch struct {
 	ctx     sample.Ctx
 	sessRec sample.Record // of a rule about a session alone
 	headBuf []byte
+	kept    http1.Head // of a response that a cache is given
+	keptBuf []byte
 	packBuf []byte // what was compressed last
 	nameBuf []byte
 	logBuf  []byte

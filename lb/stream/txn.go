@@ -53,6 +53,7 @@ type txn struct {
 	doubt  *userlist.Doubt // what was computed of the client's password
 	track  sample.Tracks   // entries of stick tables that it is counted in
 	again  bool            // the rules ran for this request before a reload
+	cached *caching        // nil: no rule has asked a cache
 
 	posted *form // to a page of ours; nil almost always
 
@@ -164,8 +165,8 @@ func (sh *Shard) newTxn(s *session) *txn {
 	} else {
 		sh.freeTxns = t.next
 	}
-	gen, vars, stuckTo, id := t.gen, t.rec.Vars, t.stuckTo, t.rec.UniqueID[:0]
-	*t = txn{s: s, gen: gen}
+	gen, vars, stuckTo, id, cached := t.gen, t.rec.Vars, t.stuckTo, t.rec.UniqueID[:0], t.cached
+	*t = txn{s: s, gen: gen, cached: cached}
 	t.stuckTo = stuckTo
 	t.start, t.srvAct = sh.Loop.Now(), sh.Loop.Now()
 	if s.waiting > 0 {
@@ -207,8 +208,12 @@ func (sh *Shard) freeTxn(t *txn) {
 	}
 	t.track.Release(sh.stickNow())
 	t.stuckTo.reset()
-	gen, vars, stuckTo, id := t.gen+1, t.rec.Vars, t.stuckTo, t.rec.UniqueID[:0]
-	*t = txn{gen: gen, next: sh.freeTxns}
+	if t.cached != nil {
+		t.cached.drop()
+		t.cached.asked.Reset()
+	}
+	gen, vars, stuckTo, id, cached := t.gen+1, t.rec.Vars, t.stuckTo, t.rec.UniqueID[:0], t.cached
+	*t = txn{gen: gen, next: sh.freeTxns, cached: cached}
 	t.stuckTo, t.rec.Vars, t.rec.UniqueID = stuckTo, vars, id
 	sh.freeTxns = t
 }

@@ -169,8 +169,6 @@ func sections(w io.Writer) {
 		switch {
 		case name == "mailers":
 			status, note = config.Ignored, "no mail is sent, and a warning says so; Prometheus alerts from the metrics (packaging/monitoring/alerts.yaml)"
-		case name == "cache":
-			status, note = config.Ignored, "nothing is cached, and a warning says so: each request goes to its server; Varnish or nginx can stand between lb and the servers"
 		case name == "peers":
 			note = "docs/peers.md; a section without another peer is ignored, as stick tables move to the next worker by themselves"
 		case note != "":
