@@ -10,6 +10,7 @@ import (
 
 	"lbsyslogd/cmd/internal/buildinfo"
 	"lbsyslogd/cmd/internal/console"
+	"lbsyslogd/lb/assemble"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/master"
@@ -92,8 +93,15 @@ func status(err error, errs *console.Writer) int {
 
 // check is -c: all that is wrong, and nothing is touched.
 func check(o *options, out io.Writer, errs *console.Writer) int {
-	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, LocalPeer: o.localPeer, Quiet: o.quiet, Out: errs, Pid: os.Getpid()}
-	if err := l.Check(); err != nil {
+	err := o.loader(errs).Check()
+	if errors.Is(err, assemble.ErrNothing) { // as HAProxy says it, with its status
+		fmt.Fprintf(errs, "[ALERT]    (%d) : config : %v\n", os.Getpid(), err)
+		if !o.quiet {
+			fmt.Fprintf(out, "Configuration file has no error but will not start (no listener) => exit(%d).\n", misused)
+		}
+		return misused
+	}
+	if err != nil {
 		return status(err, errs)
 	}
 	if !o.quiet {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
+
+	"lbsyslogd/lb/worker"
 )
 
 // options is a command line, as HAProxy would understand it.
@@ -20,6 +23,7 @@ type options struct {
 	quiet     bool
 	maxConn   int    // -n; 0 not given
 	localPeer string // -L
+	strict    bool   // -dW
 
 	foreground bool // -db, -d
 	daemon     bool // -D
@@ -31,6 +35,11 @@ type options struct {
 	takeFrom string // -x
 	finish   []int  // -sf
 	end      []int  // -st
+}
+
+// loader reads the configuration that the command line names.
+func (o *options) loader(out io.Writer) worker.Loader {
+	return worker.Loader{Files: o.files, MaxConn: o.maxConn, LocalPeer: o.localPeer, Strict: o.strict, Quiet: o.quiet, Out: out, Pid: os.Getpid()}
 }
 
 // option is one row of the table below.
@@ -91,6 +100,7 @@ func table() []option {
 		{name: "-W", set: on(func(o *options) *bool { return &o.master })},
 		{name: "-Ws", set: func(o *options, _ string) error { o.master, o.systemd = true, true; return nil }},
 		{name: "-S", arg: true, set: text(func(o *options) *string { return &o.cli })},
+		{name: "-dW", set: on(func(o *options) *bool { return &o.strict })},
 		{name: "-p", arg: true, set: text(func(o *options) *string { return &o.pidfile })},
 		{name: "-x", arg: true, set: text(func(o *options) *string { return &o.takeFrom })},
 		{name: "-sf", list: true, set: pids(func(o *options) *[]int { return &o.finish })},
@@ -105,7 +115,6 @@ func table() []option {
 		{name: "-dG", set: ignored}, // the resolver is Go's own
 		{name: "-dR", set: ignored}, // SO_REUSEPORT is not used
 		{name: "-dV", set: ignored},
-		{name: "-dW", set: ignored},
 		{name: "-dD", set: ignored},
 		{name: "-dL", set: ignored},
 		{name: "-dC", set: ignored},

@@ -30,7 +30,8 @@ func serve(o *options, args []string, out *console.Writer) int {
 	signals := catch()
 	if !o.master && !o.foreground {
 		// The configuration may say daemon or master-worker.
-		l := worker.Loader{Files: o.files, MaxConn: o.maxConn, LocalPeer: o.localPeer, Quiet: true, Out: out, Pid: os.Getpid()}
+		l := o.loader(out)
+		l.Quiet = true
 		cfg, _, err := l.Config()
 		if err != nil {
 			return status(err, out)
@@ -93,7 +94,7 @@ func takeSockets(o *options, opener *handoff.Opener, out io.Writer) error {
 // beSingle serves in this process.
 func beSingle(o *options, opener *handoff.Opener, signals <-chan os.Signal, out *console.Writer) int {
 	pid := os.Getpid()
-	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, LocalPeer: o.localPeer, Quiet: o.quiet, Out: out, Pid: pid}
+	l := o.loader(out)
 	named := &pidfile{Source: worker.Local{Opener: opener}, path: func(configured string) string {
 		if o.pidfile == "" && (o.daemon || o.foreground) {
 			return configured

@@ -48,7 +48,9 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   -q, -V        tell errors only; undo -q
   -v, -vv       version; with build details
   -cc EXPR      evaluate a condition as .if does; exit 0 true, 1 false, 2 wrong
-  -L -m -N -dM -dr -dS and other -d options of HAProxy are accepted and have no effect
+  -L NAME       this machine's name among peers: $HAPROXY_LOCALPEER
+  -dW           a warning is an error, as zero-warning in the file
+  -m -N -dM -dr -dS and other -d options of HAProxy are accepted and have no effect
 
 Commands speak to /run/lb/master.sock unless -S names another socket; top, sessions and errors to the stats socket, /run/lb/admin.sock
 unless -s names another.
@@ -115,7 +117,11 @@ Available polling systems :
       epoll : pref=300,  test result OK
 Total: 1 (1 usable), will use epoll.
 
-Available services : none
+Available services : prometheus-exporter
+Available filters :
+	[CACHE] cache
+	[COMP] compression
+	[SPOE] spoe
 `, runtime.GOARCH, runtime.Version(), strings.Join(features, " "))
 }
 

@@ -36,7 +36,7 @@ func beWorker(args []string, out *console.Writer) int {
 	}
 	out.Carry = birth.Journal
 	pid := os.Getpid()
-	l := worker.Loader{Files: o.files, MaxConn: o.maxConn, LocalPeer: o.localPeer, Quiet: o.quiet, Out: out, Pid: pid}
+	l := o.loader(out)
 	if birth.Snapshot {
 		if l.Snapshot, err = snapshot(); err != nil {
 			return status(err, out)

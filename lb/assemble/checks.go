@@ -175,7 +175,7 @@ func (b *builder) external(spec *health.Spec, p *config.Proxy, cs *config.Server
 	g := &b.cfg.Global.Programs
 	spec.Program = &health.Program{Command: p.Check.Command, Path: p.Check.Path, SetUID: g.SetUID, Null: null}
 	if g.Environ {
-		spec.Program.Environ = os.Environ()
+		spec.Program.Environ = b.cfg.Environ
 	}
 	host, port := proxyAddress(p)
 	fixed := []string{ // immutable

@@ -264,3 +264,6 @@ func (rt *Runtime) clearVars() {
 		rt.eng.Vars.Restore(v.Name)
 	}
 }
+
+// Environ is the environment as the configuration leaves it, for control.
+func (rt *Runtime) Environ() []string { return rt.cfg.Environ }

@@ -8,7 +8,7 @@ import (
 )
 
 // Write prints the errors and notes as HAProxy does: one line each, then one
-// line for each file that has errors. pid is shown in parentheses; tools that
+// line for each file that has errors, and a last one. pid is shown in parentheses; tools that
 // watch for these lines expect it.
 func (e *Errors) Write(w io.Writer, pid int) error {
 	var text strings.Builder
@@ -26,9 +26,7 @@ func (e *Errors) Write(w io.Writer, pid int) error {
 	for _, file := range files {
 		fmt.Fprintf(&text, "[ALERT]    (%d) : config : Error(s) found in configuration file : %s\n", pid, file)
 	}
-	if len(files) == 0 {
-		fmt.Fprintf(&text, "[ALERT]    (%d) : config : Fatal errors found in configuration.\n", pid)
-	}
+	fmt.Fprintf(&text, "[ALERT]    (%d) : config : Fatal errors found in configuration.\n", pid)
 	_, err := io.WriteString(w, text.String())
 	return err
 }

@@ -22,7 +22,11 @@ func showSockets(c *session, _ []string) {
 }
 
 func showEnv(c *session, args []string) {
-	for _, v := range os.Environ() {
+	environ := os.Environ()
+	if r, ok := c.Runtime.(interface{ Environ() []string }); ok {
+		environ = r.Environ()
+	}
+	for _, v := range environ {
 		name, _, _ := strings.Cut(v, "=")
 		if len(args) == 0 || args[0] == name {
 			c.say(v)

@@ -273,7 +273,7 @@ func appendEntry(b []byte, rdns []nameSET, kind string, n int64) []byte {
 	var all []*nameEntry
 	for _, set := range rdns {
 		for i := range set {
-			if e := &set[i]; e.short() == kind || e.ID.String() == kind {
+			if e := &set[i]; strings.EqualFold(e.short(), kind) || e.ID.String() == kind {
 				all = append(all, e)
 			}
 		}

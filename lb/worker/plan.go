@@ -17,6 +17,7 @@ import (
 type Loader struct {
 	Files   []string // -f
 	MaxConn int      // -n; 0 leaves maxconn to the configuration
+	Strict  bool     // -dW: a warning is an error
 	Quiet   bool     // -q: errors only
 	// LocalPeer is -L: this node's name among peers.
 	LocalPeer string
@@ -36,7 +37,7 @@ func (l Loader) Config() (*config.Config, []cfgfile.Source, error) {
 		fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : %v\n", l.Pid, err)
 		return nil, nil, ErrSaid
 	}
-	cfg, err := config.LoadSources(sources, config.Options{Privileged: os.Geteuid() == 0, LocalPeer: l.LocalPeer})
+	cfg, err := config.LoadSources(sources, config.Options{Privileged: os.Geteuid() == 0, LocalPeer: l.LocalPeer, ZeroWarning: l.Strict})
 	if err != nil {
 		l.say(err)
 		return nil, nil, ErrSaid
@@ -119,6 +120,9 @@ func (l Loader) check(cfg *config.Config) error {
 	}
 	if len(errs) == 0 {
 		return nil
+	}
+	if len(errs) == 1 && errors.Is(err, assemble.ErrNothing) {
+		return err
 	}
 	for _, one := range errs {
 		fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : %v\n", l.Pid, one)
