@@ -231,6 +231,10 @@ func TestTLSToServersMoves(t *testing.T) {
 	chain.next(nil)
 	keepAll()
 	k, tunnel := secureClient(t, chain.rigs[0].addr, &tls.Config{}), secureClient(t, chain.rigs[0].addr, &tls.Config{})
+	tunnel.say("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	if a, err := http.ReadResponse(tunnel.r, nil); err != nil || a.StatusCode != 101 {
+		t.Fatal(a, err)
+	}
 	if got := askFor(t, k, "/first", "a"); !strings.HasPrefix(got, "200 /first") {
 		t.Fatal(got)
 	}
@@ -242,10 +246,6 @@ func TestTLSToServersMoves(t *testing.T) {
 		}
 	})
 	keepAll()
-	tunnel.say("GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
-	if a, err := http.ReadResponse(tunnel.r, nil); err != nil || a.StatusCode != 101 {
-		t.Fatal(a, err)
-	}
 	made, _ := srv.count()
 	for round := range 3 {
 		old, a := chain.move(nil)
