@@ -117,6 +117,7 @@ func TestChildThatIsKilled(t *testing.T) {
 			select {} // until it arrives
 		}
 	}}
+	o.Chain = os.Getenv("ROTATE_CHAIN") != ""
 	if os.Getenv("ROTATE_HOLD") != "" {
 		o.Hold = 1 << 30
 	}

@@ -149,12 +149,15 @@ func (w *Writer) adopt(f, last *file) error {
 	if err := f.lease(); err != nil {
 		return err
 	}
-	if w.succeeded || last != nil && last.id == f.id && last.size == f.size {
-		return nil // in the latter case it ended in a whole line, and nobody has written since
+	if last != nil && last.id == f.id && last.size == f.size {
+		return nil // it ended in a whole line, and nobody has written since
 	}
-	if err := f.endLastLine(); err != nil {
-		return errors.Join(err, returnLogger(f.out))
+	if !w.succeeded {
+		if err := f.endLastLine(); err != nil {
+			return errors.Join(err, returnLogger(f.out))
+		}
 	}
+	w.enchain(f)
 	return nil
 }
 

@@ -50,6 +50,11 @@ func (w *Writer) look() {
 		w.rotateAlong("its time is over")
 	}
 	w.follow()
+	c := w.chain
+	if c != nil {
+		c.checkpoint(w)
+		w.reportChain()
+	}
 	var unsynced *os.File
 	if w.dirty && w.opt.Sync == SyncInterval {
 		unsynced, w.dirty = w.cur.own, false
@@ -63,6 +68,9 @@ func (w *Writer) look() {
 	err := unsynced.Sync()
 	if errors.Is(err, fs.ErrClosed) {
 		return
+	}
+	if c != nil {
+		err = errors.Join(err, c.force())
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -142,6 +150,9 @@ func (w *Writer) noticeTruncation() {
 		return
 	}
 	w.cur.cut += w.cur.size - info.Size()
+	if w.chain != nil {
+		w.chain.cutOff(w)
+	}
 	w.counts.Truncations++
 	if w.rarely.may("truncation", w.opt.Now()) {
 		w.opt.Log.Warn("the log file was truncated by somebody", "path", w.path, "from", w.cur.size, "to", info.Size(),

@@ -113,7 +113,15 @@ func (w *Writer) again(b backup) (now backup, ok bool, err error) {
 
 // remove removes a rotated file for retention's sake.
 func (w *Writer) remove(b backup) error {
+	var number uint64
+	c := w.chainNow()
+	if c != nil {
+		number = c.removing(w, b)
+	}
 	gone, err := w.removeOne(b)
+	if gone && number > 0 {
+		c.removed(number)
+	}
 	if gone {
 		w.mu.Lock()
 		w.counts.Removed++

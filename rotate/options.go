@@ -89,6 +89,10 @@ type Options struct {
 	// Late opens a Writer even when its file cannot be opened: lines wait in the ring, and the file is opened when it can be.
 	Late bool
 
+	// Chain keeps journals of what is written, in PATH.chain, by which Verify finds the first line that was changed, removed or inserted later, and
+	// files that are missing, swapped or renamed.
+	Chain bool
+
 	Sync SyncPolicy
 	Log  *slog.Logger     // where changes of state are reported, once each; nil: nowhere
 	Now  func() time.Time // the clock; nil: time.Now. Its zone is the schedule's

@@ -27,6 +27,9 @@ func (w *Writer) park() bool {
 	if w.closed || w.cur.missing != nil || w.stall.active || w.midLine || w.cleaning || len(w.settling) > 0 || w.opt.Hold > 0 || !w.alone() {
 		return false
 	}
+	if w.chain != nil {
+		w.chain.checkpoint(w)
+	}
 	old := w.cur
 	err := old.close(SyncNever)
 	w.report(&w.troubles.settle, err, "close "+w.path)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -111,7 +112,7 @@ func (w *Writer) endLine() error {
 	if !w.midLine {
 		return nil
 	}
-	_, err := w.append(newline)
+	_, err := w.put(newline)
 	return err
 }
 
@@ -139,8 +140,14 @@ func (w *Writer) rotate() (old *file, name string, err error) {
 		return nil, "", err
 	}
 	w.opt.step("rotate: open")
+	if w.chain != nil {
+		w.chain.leave(name, w.last)
+	}
 	old, err = w.swap()
 	if err != nil {
+		if w.chain != nil {
+			w.chain.leave("", time.Time{})
+		}
 		err = errors.Join(err, w.in().rename(name, w.series.base))
 		delete(w.settling, id)
 		return nil, "", err
@@ -205,6 +212,11 @@ func (w *Writer) swap() (old *file, err error) {
 // settle syncs and closes a file that was swapped out, and then lets the janitor have it.
 func (w *Writer) settle(old *file, name string) error {
 	err := old.close(w.opt.Sync)
+	if c := w.chainNow(); c != nil {
+		c.mu.Lock()
+		err = errors.Join(err, c.settle(w.opt.Sync))
+		c.mu.Unlock()
+	}
 	if name == "" {
 		w.kick() // the name that somebody else gave it may be one of ours
 		return err

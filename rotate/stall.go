@@ -54,6 +54,18 @@ const (
 // put appends p and says how much of it the file now has for good. When the disk takes a part only, the half line at its end is
 // cut off again; when even that cannot be done, midLine stays true and the rest of the line is owed.
 func (w *Writer) put(p []byte) (kept int, err error) {
+	if w.chain == nil {
+		return w.putOnly(p)
+	}
+	// Another Writer of the path may write too: the journal has their lines in the order of the file.
+	w.chain.mu.Lock()
+	defer w.chain.mu.Unlock()
+	kept, err = w.putOnly(p)
+	w.chain.add(w, p[:kept])
+	return kept, err
+}
+
+func (w *Writer) putOnly(p []byte) (kept int, err error) {
 	before := w.midLine
 	n, err := w.append(p)
 	if err == nil {

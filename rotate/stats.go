@@ -25,8 +25,9 @@ type Stats struct {
 	Size  int64  // of the current file
 	Inode uint64 // of the current file
 
-	// What went wrong last, empty when it went well since: writing, rotating, following, compressing or removing, and forcing to the disk.
-	WriteError, RotateError, ReopenError, CleanError, SyncError string
+	// What went wrong last, empty when it went well since: writing, rotating, following, compressing or removing, forcing to the disk,
+	// and writing the journal of Options.Chain.
+	WriteError, RotateError, ReopenError, CleanError, SyncError, ChainError string
 	// How often any of them but writing could not be done.
 	Failures uint64
 }
@@ -39,8 +40,9 @@ func (w *Writer) Stats() Stats {
 	s.Size, s.Inode = w.cur.size, w.cur.id.ino
 	s.Waiting, s.WaitingLines = w.waitingBytes(), w.waitingLines()
 	t := &w.troubles
+	s.ChainError = t.chain.text
 	s.RotateError, s.ReopenError, s.CleanError, s.SyncError = t.rotate.text, t.reopen.text, t.clean.text, cmp.Or(t.sync.text, t.settle.text)
-	s.Failures = t.rotate.times + t.reopen.times + t.clean.times + t.sync.times + t.settle.times
+	s.Failures = t.rotate.times + t.reopen.times + t.clean.times + t.sync.times + t.settle.times + t.chain.times
 	if w.stall.cause != nil {
 		s.WriteError = w.stall.cause.Error()
 	}
@@ -95,7 +97,7 @@ type trouble struct {
 }
 
 // troubles are those of a Writer. Owned by the Writer, under its mu.
-type troubles struct{ rotate, reopen, clean, sync, settle trouble }
+type troubles struct{ rotate, reopen, clean, sync, settle, chain trouble }
 
 const (
 	firstPause = time.Second

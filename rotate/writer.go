@@ -26,6 +26,7 @@ type Writer struct {
 	news   chan struct{} // tells the Follower that there may be something to read
 	// folder is the directory, open; nil while it cannot be opened.
 	folder atomic.Pointer[folder]
+	chain  *chained      // nil: none. Guarded by mu
 	opened Position      // where the file ended when it was opened
 	gone   chan struct{} // closed when this Writer and those before it are
 	left   bool          // it is closed itself. Guarded by tenures.mu
@@ -96,9 +97,15 @@ func Open(path string, options Options) (*Writer, error) {
 		path: path, dir: filepath.Dir(path), series: seriesOf(path), opt: opt,
 		wake: make(chan struct{}, 1), news: make(chan struct{}, 1), settling: make(map[identity]bool), gone: make(chan struct{}),
 	}
+	if opt.Chain {
+		w.chain = leaseChain(path)
+	}
 	w.succeed()
 	if err := w.begin(); err != nil {
 		w.leave()
+		if w.chain != nil {
+			err = errors.Join(err, w.chain.release(SyncNever))
+		}
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -264,6 +271,9 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Write. Called with mu held.
 func (w *Writer) syncNow() error {
 	err := w.cur.sync()
+	if w.chain != nil {
+		err = errors.Join(err, w.chain.sync(w))
+	}
 	if w.report(&w.troubles.sync, err, "sync "+w.path); err == nil {
 		w.dirty = false
 	}
@@ -350,6 +360,11 @@ func (w *Writer) Flush() error {
 	if err := w.syncParked(); err != nil {
 		return fmt.Errorf("sync %s: %w", w.path, err)
 	}
+	if w.chain != nil {
+		if err := w.chain.sync(w); err != nil {
+			return fmt.Errorf("sync the journal of %s: %w", w.path, err)
+		}
+	}
 	w.report(&w.troubles.sync, nil, "sync "+w.path)
 	w.dirty = false
 	return nil
@@ -381,12 +396,18 @@ func (w *Writer) Close() error {
 	if w.parked() && w.dirty && w.opt.Sync != SyncNever {
 		err = errors.Join(err, w.unpark())
 	}
-	cur := w.cur
+	if w.chain != nil {
+		w.chain.checkpoint(w)
+	}
+	cur, chain := w.cur, w.chain
 	w.mu.Unlock()
 
 	w.cancel()
 	w.tasks.Wait()
 	err = errors.Join(err, cur.close(w.opt.Sync))
+	if chain != nil {
+		err = errors.Join(err, chain.release(w.opt.Sync))
+	}
 	w.leaveFolder()
 	w.leave()
 	return err

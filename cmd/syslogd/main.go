@@ -40,6 +40,9 @@ const usage = `syslogd receives log messages, writes them to files and rotates t
   syslogd grep [-f] ... PATTERN    print lines that are stored; syslogd cat -h says more
   syslogd pipe [--size 100MB] ... FILE
                                    write the standard input to a file and rotate that; syslogd pipe -h says more
+  syslogd verify [--output NAME] [--pub FILE]
+                                   find what was changed in files that have a chain; syslogd verify -h says more
+  syslogd sign --key FILE          sign the chains
   syslogd verify --kafka           read back what was sent to Kafka, and count gaps and duplicates
           [-f FILE] [--output NAME] [--timeout 10m]
   syslogd -v                       print the version
@@ -52,8 +55,7 @@ Exit status: 0 done, 1 refused or failed with the reason on the standard error, 
 
 const shortUsage = `usage: syslogd [-f FILE] [-c]
        syslogd reopen|rotate|flush|reload|status [-s SOCK] ...
-       syslogd cat|grep|pipe ...
-       syslogd verify --kafka [-f FILE] [--output NAME]
+       syslogd cat|grep|pipe|verify|sign ...
        syslogd -h says more`
 
 func main() {
@@ -115,6 +117,7 @@ func offline() map[string]func(args []string, out io.Writer, errs *console.Write
 		"cat":    search,
 		"grep":   search,
 		"pipe":   pipe,
+		"sign":   sign,
 		"verify": verify,
 	}
 }

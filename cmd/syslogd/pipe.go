@@ -30,6 +30,7 @@ nothing either, and goes on when it does.
                                 which rotated files stay: so many; so long (90d); as long as they take no more, or leave so much of the disk
   --compress zstd|gzip|none     how rotated files are stored (zstd, with an index of times)
   --numbered                    call them FILE.1, FILE.2 as logrotate does; else FILE-2026-11-21T03-04-05.678.log
+  --chain                       keep journals for syslogd verify
   --mode MODE                   of new files (0640)
   --sync WHEN                   force the file to the disk: rotate (when it is rotated), interval (each second too), always, never
 
@@ -67,6 +68,7 @@ func parsePipe(args []string) (path string, o rotate.Options, err error) {
 	flags.Func("max-age", "", func(text string) (err error) { o.MaxAge, err = config.ParseDuration(text); return err })
 	flags.IntVar(&o.Keep, "keep", 0, "")
 	compress := flags.String("compress", "zstd", "")
+	flags.BoolVar(&o.Chain, "chain", false, "")
 	numbered := flags.Bool("numbered", false, "")
 	flags.Func("mode", "", func(text string) error {
 		n, err := strconv.ParseUint(text, 8, 32)

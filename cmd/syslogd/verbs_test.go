@@ -199,3 +199,59 @@ func TestSearchFromTheCommandLine(t *testing.T) {
 	}
 	row(1, "", "cat", "--output", "c")
 }
+
+// TestVerifyAndSign from the command line, with keys as openssl makes them.
+func TestVerifyAndSign(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "app.log")
+	for i := range 3 {
+		cmd := syslogd("pipe", path, "--chain", "--size", "1000", "--compress", "none")
+		var in strings.Builder
+		for k := range 100 {
+			in.WriteString(piped(100*i + k))
+		}
+		cmd.Stdin = strings.NewReader(in.String())
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, pub := filepath.Join(dir, "key"), filepath.Join(dir, "pub")
+	for _, args := range [][]string{{"genpkey", "-algorithm", "ed25519", "-out", key}, {"pkey", "-in", key, "-pubout", "-out", pub}} {
+		if out, err := exec.Command("openssl", args...).CombinedOutput(); err != nil {
+			t.Fatalf("openssl: %v: %s", err, out)
+		}
+	}
+	row := func(status int, want string, args ...string) string {
+		t.Helper()
+		cmd := syslogd(args...)
+		cmd.Stderr = nil
+		out, _ := cmd.Output()
+		if cmd.ProcessState.ExitCode() != status || !strings.Contains(string(out), want) {
+			t.Errorf("%q ends with %d: %s; want %d: %s", args, cmd.ProcessState.ExitCode(), out, status, want)
+		}
+		return string(out)
+	}
+	row(0, "app.log: nothing was changed; 300 lines in", "verify", path)
+	row(1, "no good signature", "verify", "--pub", pub, path)
+	kept := row(0, `"signature":"`, "sign", "--key", key, path)
+	row(0, "1 good signatures", "verify", "--pub", pub, path)
+	row(2, "", "sign", path)
+	row(1, "", "sign", "--key", pub, path)
+	row(2, "", "verify", "--signatures", key, path)
+	row(1, "", "verify", filepath.Join(dir, "none"))
+	signatures := filepath.Join(dir, "kept")
+	if err := os.WriteFile(signatures, []byte(kept), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	row(0, "1 good signatures", "verify", "--pub", pub, "--signatures", signatures, path)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[3] ^= 1
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	row(1, "app.log:1: this line was changed", "verify", path)
+	row(1, `"Line":1,"What":"this line was changed"`, "verify", "--json", path)
+}

@@ -14,7 +14,7 @@ type Clock func(line []byte) (t time.Time, ok bool)
 
 const (
 	// blockSize is what a block has at least, but for the last one. docs/rotate.md has the measurements.
-	blockSize = 1 << 20
+	blockSize = 256 << 10
 	// mostBlock is where a block is cut though no line ends there.
 	mostBlock = 32 << 20
 	level     = zstd.SpeedFastest

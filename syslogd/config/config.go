@@ -397,6 +397,7 @@ func (d *decoder) output(n *yaml.Node, c *Config) {
 		"queue":   d.size(&o.Queue),
 		"ring":    d.size(&o.Rotate.Ring),
 		"sync":    d.sync(&o.Rotate.Sync),
+		"chain":   d.boolean(&o.Rotate.Chain),
 		"rotate":  func(n *yaml.Node) { d.rotation(n, &o.Rotate) },
 		"forward": func(n *yaml.Node) { d.forward(n, &o) },
 		"files":   func(n *yaml.Node) { d.files(n, &files) },

@@ -44,6 +44,10 @@ func (d *decoder) template(n *yaml.Node, o *Output, f Files) {
 			return
 		}
 	}
+	if o.Rotate.Chain {
+		d.add(n, "file %q: chain wants an output that has one file, because anybody who can send a message could ask for the name of a journal", o.Path)
+		return
+	}
 	ext := filepath.Ext(f.Template)
 	if o.Rotate.Naming == rotate.Numbered && (strings.Contains(ext, "%") || strings.Trim(ext, ".0123456789") == "") {
 		d.add(n, "file %q: a message could ask for the name of a numbered file; let it end in text, such as .log", o.Path)

@@ -35,6 +35,10 @@ func TestFileTemplates(t *testing.T) {
 	for _, end := range []string{"%host%", "%host%.%Y", "%tag%.7", "%host%/log"} {
 		row("- file: /var/log/h/"+end+"\n  rotate: {naming: numbered, keep: 3}\n", "let it end in text, such as .log")
 	}
+	row("- file: /var/log/h/%host%.log\n  chain: yes\n", "x.yaml:3: file \"/var/log/h/%host%.log\": chain wants an output that has one file")
+	if o := row("- file: a\n  chain: yes\n", "").Outputs[0]; !o.Rotate.Chain {
+		t.Errorf("got %+v", o)
+	}
 	row("- file: a\n  format: \"template:%text%\"\n", "for a template write {template:")
 	row("- file: a\n  format: {template: \"%texts%\"}\n", "x.yaml:4: template \"%texts%\"")
 }

@@ -268,7 +268,7 @@ func outputStatus(o *output) control.Output {
 		Limited: o.limit.Dropped(),
 		Forward: forwardStatus(o),
 	}
-	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError, f.SyncError, c.Error} {
+	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError, f.SyncError, f.ChainError, c.Error} {
 		if e != "" {
 			s.Errors = append(s.Errors, e)
 		}
