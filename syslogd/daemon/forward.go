@@ -102,6 +102,13 @@ func (r receiver) status() *control.Forward {
 	if one, ok := r.Peer.(interface{ Current() string }); ok { // of several
 		f.Peer = one.Current()
 	}
+	if one, ok := r.Peer.(interface{ Looped() (uint64, error) }); ok { // a syslog server, which may send them back
+		lines, err := one.Looped()
+		f.Looped = lines
+		if err != nil && f.Error == "" {
+			f.Error = err.Error()
+		}
+	}
 	return f
 }
 

@@ -2,7 +2,6 @@ package forward
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/syslogd/circle"
 	"lbsyslogd/test/accept"
 	"lbsyslogd/test/wait"
 )
@@ -42,7 +42,7 @@ func TestCircle(t *testing.T) {
 	})
 	f := &Forwarder{
 		Peers: only(addr), Queue: queueOf(w), Session: 20 * time.Millisecond, Settle: time.Millisecond,
-		circle: circle{after: 200 * time.Millisecond},
+		circle: circle.Circle{After: 200 * time.Millisecond},
 	}
 	f.Start()
 	defer f.Close()
@@ -53,23 +53,7 @@ func TestCircle(t *testing.T) {
 	write(t, w, 7, 8)
 	wait.Until(t, "a new line to be sent", func() bool { return news.Load() > 0 })
 	wait.Until(t, "nothing to be left to send", func() bool { return f.Counts().Behind == 0 })
-	if c := f.Counts(); c.Looped == 0 || came.Load() > before+circleLines*2 {
+	if c := f.Counts(); c.Looped == 0 || came.Load() > before+circle.Lines*2 {
 		t.Errorf("%d and then %d lines came: %+v", before, came.Load(), c)
-	}
-}
-
-// TestNoCircle sends what is said again and again, with other times or none: all of it.
-func TestNoCircle(t *testing.T) {
-	var c circle
-	now := time.Now()
-	for i := range 100 * circleLines {
-		for _, line := range []string{
-			"<13>1 - h a - - - the same\n", "plain\n", fmt.Sprintf("<13>1 2026-11-21T03:04:%02dZ h a - - - the same\n", i/1000),
-		} {
-			if got := c.leaveOut([]byte(line), now); string(got) != line {
-				t.Fatalf("%q becomes %q", line, got)
-			}
-		}
-		now = now.Add(time.Millisecond)
 	}
 }

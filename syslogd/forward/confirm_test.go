@@ -65,7 +65,7 @@ func newDeaf(t *testing.T) *deaf {
 func (d *deaf) has(n int) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return strings.Count(d.text.String(), message(n)) // lines of one length: none is in another
+	return strings.Count(d.text.String(), numbered(n)) // lines of one length: none is in another
 }
 
 // TestPeerThatIgnoresTheEnd sends each line a bounded number of times to a peer that never closes, and says what its count is worth.

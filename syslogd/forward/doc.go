@@ -9,6 +9,6 @@
 //  5. when the next connection still stands a while later, the peer has not died with what it had taken: the position after the lines is
 //     stored next to the file, and the files before it are released (syslogd/queue),
 //  6. when anything else happens to a connection, all lines after the last stored position are sent again; a line for which the peer ends every
-//     connection is found and left out (refusal.go), and lines that come back from the peer are not sent again (circle.go),
+//     connection is found and left out (refusal.go), and lines that come back from the peer are not sent again (syslogd/circle),
 //  7. when the peer cannot be reached any more, and there are several, the next one has its turn (failover.go).
 package forward

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"sync"
 	"time"
 
 	"lbsyslogd/rotate"
+	"lbsyslogd/syslogd/circle"
 	"lbsyslogd/syslogd/peers"
 	"lbsyslogd/syslogd/queue"
 	"lbsyslogd/syslogd/seldom"
@@ -58,7 +58,7 @@ type Forwarder struct {
 	settings map[string]*tls.Config // of TLS, by the name: those of the current peer
 	unclosed int                    // sessions in a row whose connection the peer did not close
 	dialing  bool                   // the trouble of the connection is that there is none
-	circle   circle
+	circle   circle.Circle
 	refusals refusals
 
 	// mu guards the fields below.
@@ -202,27 +202,25 @@ func (f *Forwarder) rewind() error {
 	f.counts.Again += f.sent
 	f.mu.Unlock()
 	f.sent, f.settling = 0, nil
-	f.circle.forget()
+	f.circle.Forget()
 	return f.Queue.Rewind()
 }
 
 // leaveOut takes out lines that come back, and reports it.
 func (f *Forwarder) leaveOut(text []byte) []byte {
-	text = f.circle.leaveOut(text, time.Now())
+	text = f.circle.LeaveOut(text, time.Now())
 	var err error
-	if f.circle.turning {
-		err = errCircle
+	if f.circle.Turning() {
+		err = circle.Err
 	}
 	f.mu.Lock()
-	f.counts.Looped = f.circle.left
+	f.counts.Looped = f.circle.Left()
 	f.mu.Unlock()
-	if (f.turning.Text() != "") != f.circle.turning {
+	if (f.turning.Text() != "") != f.circle.Turning() {
 		f.note(&f.turning, err)
 	}
 	return text
 }
-
-var errCircle = errors.New("what is sent comes back: the peer, or one after it, forwards to this syslogd; lines that come back are not sent again")
 
 // due says whether a position has settled by now.
 func (f *Forwarder) due(now time.Time) bool {

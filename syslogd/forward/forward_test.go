@@ -197,7 +197,7 @@ func (p *peer) inOrder(t *testing.T, n int) {
 	t.Helper()
 	next := 0
 	for _, line := range p.disk {
-		if line == message(next) {
+		if line == numbered(next) {
 			next++
 		}
 	}
@@ -206,12 +206,12 @@ func (p *peer) inOrder(t *testing.T, n int) {
 	}
 }
 
-func message(n int) string { return fmt.Sprintf("<134>1 2026-11-21T03:04:05Z web1 app 7 - - n=%d", n) }
+func numbered(n int) string { return fmt.Sprintf("<134>1 2026-11-21T03:04:05Z web1 app 7 - - n=%d", n) }
 
 func write(t *testing.T, w io.Writer, from, to int) {
 	t.Helper()
 	for n := from; n < to; n++ {
-		if _, err := io.WriteString(w, message(n)+"\n"); err != nil {
+		if _, err := io.WriteString(w, numbered(n)+"\n"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -336,13 +336,13 @@ func TestPeerIsAway(t *testing.T) {
 	defer w.Close()
 	f := start(t, w, p, time.Millisecond)
 	defer f.Close()
-	if _, err := io.WriteString(w, "Nov 21 03:04:05 web1 app: old\n\n<999>1 no\n"+message(1)+"\n"); err != nil {
+	if _, err := io.WriteString(w, "Nov 21 03:04:05 web1 app: old\n\n<999>1 no\n"+numbered(1)+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	wait.Until(t, "an error", func() bool { return strings.Contains(f.Counts().Error, "connection refused") })
 	p.start()
 	wait.Until(t, "the lines", func() bool { return p.has(3) })
-	want := []string{nilHeader + "Nov 21 03:04:05 web1 app: old", nilHeader + "<999>1 no", message(1)}
+	want := []string{nilHeader + "Nov 21 03:04:05 web1 app: old", nilHeader + "<999>1 no", numbered(1)}
 	if fmt.Sprintf("%q", p.disk) != fmt.Sprintf("%q", want) {
 		t.Errorf("got %q", p.disk)
 	}
@@ -427,7 +427,7 @@ func FuzzFrames(f *testing.F) {
 }
 
 func TestFramesAllocateNothing(t *testing.T) {
-	lines := []byte(strings.Repeat(message(1)+"\n", 100))
+	lines := []byte(strings.Repeat(numbered(1)+"\n", 100))
 	buf := make([]byte, 0, 2*len(lines))
 	if n := testing.AllocsPerRun(100, func() { buf, _ = appendFrames(buf[:0], lines) }); n != 0 {
 		t.Errorf("%v allocations", n)

@@ -3,6 +3,8 @@ package forward
 import (
 	"bytes"
 	"strconv"
+
+	"lbsyslogd/syslogd/message"
 )
 
 // nilHeader goes before lines that were written to the file in another format: user.notice, and every field unknown.
@@ -17,7 +19,7 @@ func appendFrames(dst, lines []byte) (frames []byte, n int) {
 			continue
 		}
 		n++
-		if isMessage(line) {
+		if message.IsRFC5424(line) {
 			dst = strconv.AppendInt(dst, int64(len(line)), 10)
 			dst = append(dst, ' ')
 		} else {
@@ -32,13 +34,3 @@ func appendFrames(dst, lines []byte) (frames []byte, n int) {
 
 // newline is for bytes.Cut, which wants a slice.
 var newline = []byte{'\n'}
-
-// isMessage says whether line begins as RFC 5424 wants it: "<PRI>1 ".
-func isMessage(line []byte) bool {
-	end := bytes.IndexByte(line[:min(len(line), 5)], '>')
-	if end < 2 || line[0] != '<' || !bytes.HasPrefix(line[end+1:], []byte("1 ")) {
-		return false
-	}
-	pri, err := strconv.Atoi(string(line[1:end]))
-	return err == nil && pri >= 0 && pri < 192
-}

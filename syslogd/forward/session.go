@@ -141,7 +141,7 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 	// A write that is under way when ctx ends is given the time of the stopTimeout.
 	defer context.AfterFunc(ctx, func() { c.SetWriteDeadline(time.Now().Add(stopTimeout)) })()
 
-	left := f.circle.left
+	left := f.circle.Left()
 	lines, err := f.send(ctx, c)
 	if err != nil {
 		if lines > 0 && errors.Is(err, errEnded) {
@@ -150,7 +150,7 @@ func (f *Forwarder) session(ctx context.Context) (err error) {
 		return err
 	}
 	if lines == 0 {
-		if f.circle.left > left {
+		if f.circle.Left() > left {
 			f.settle(0) // there was nothing that had to be sent
 		}
 		if f.leaving() {

@@ -1,6 +1,9 @@
 package message
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // parse5424 reads what follows "<PRI>1 " by RFC 5424 section 6. What is odd takes only itself away: a header is refused, and read as one
 // without a version, when its time is no time, or when it breaks off before the program's name. Two blanks are one. Fields that are not
@@ -95,4 +98,14 @@ func notNil(b []byte) []byte {
 		return nil
 	}
 	return b
+}
+
+// IsRFC5424 says whether a line begins as that wants it: "<PRI>1 ".
+func IsRFC5424(line []byte) bool {
+	end := bytes.IndexByte(line[:min(len(line), len("<191>"))], '>')
+	if end < 2 || line[0] != '<' || !bytes.HasPrefix(line[end+1:], []byte("1 ")) {
+		return false
+	}
+	pri, err := strconv.Atoi(string(line[1:end]))
+	return err == nil && pri >= 0 && pri < Facilities*Severities
 }

@@ -396,7 +396,7 @@ outputs:
 }
 
 // A moodyRELP takes RELP, and ends each session in another bad way: it closes before or after it has taken a message, without its response, with half
-// of it or with what is none, it stalls, or it says that it ends.
+// of it or with what is none, it stalls, or it says that it ends. A session has at most so many messages.
 type moodyRELP struct {
 	t        *testing.T
 	listener net.Listener
@@ -408,7 +408,7 @@ type moodyRELP struct {
 	sessions int
 }
 
-func newMoodyRELP(t *testing.T) *moodyRELP {
+func newMoodyRELP(t *testing.T, most int) *moodyRELP {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -424,7 +424,7 @@ func newMoodyRELP(t *testing.T) *moodyRELP {
 			}
 			r.mu.Lock()
 			r.sessions++
-			patience, mood := r.random.IntN(1000), 1+r.random.IntN(6)
+			patience, mood := r.random.IntN(most), 1+r.random.IntN(6)
 			r.mu.Unlock()
 			go r.serve(c, patience, mood)
 		}
@@ -504,7 +504,11 @@ func (r *moodyRELP) taken() []int {
 // TestRELPReceiverThatMisbehaves kills syslogd three times while lines come, files rotate and the receiver is in its moods. All lines arrive, in order; each
 // session and each kill costs at most a batch that comes twice.
 func TestRELPReceiverThatMisbehaves(t *testing.T) {
-	r := newMoodyRELP(t)
+	count := 6000
+	if os.Getenv("LB_LONG") != "" {
+		count = 1_000_000
+	}
+	r := newMoodyRELP(t, max(1000, count/100))
 	const batch = 500
 	d := start(t, `
 listen: [relp://127.0.0.1:PORT]
@@ -514,10 +518,6 @@ outputs:
     rotate: {size: 300kB, keep: 3, compress: zstd}
     forward: {to: relp://`+r.listener.Addr().String()+`, backoff: 20ms, batch: {lines: `+strconv.Itoa(batch)+`, age: 20ms}}
 `)
-	count := 6000
-	if os.Getenv("LB_LONG") != "" {
-		count = 1_000_000
-	}
 	client := &relpClient{address: d.addr(), window: 200}
 	var sender sync.WaitGroup
 	sender.Go(func() {

@@ -4,7 +4,8 @@
 //  2. each record is a message; as many as the window allows are sent before responses are waited for (relp.Client),
 //  3. a response other than 200 is a refusal. Records that were refused while others were taken are delivered once more, by themselves; the Sender
 //     finds out whether it is for what they are (Deliver),
-//  4. when a session breaks, what has no response is delivered again, over the next session, perhaps to the next server.
+//  4. lines that come back from the server are not sent again (syslogd/circle),
+//  5. when a session breaks, what has no response is delivered again, over the next session, perhaps to the next server.
 package relpout
 
 import (
@@ -16,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lbsyslogd/syslogd/circle"
 	"lbsyslogd/syslogd/clienttls"
 	"lbsyslogd/syslogd/peers"
 	"lbsyslogd/syslogd/relp"
@@ -33,6 +35,10 @@ type Sink struct {
 	better  <-chan struct{}
 	unwatch context.CancelFunc
 	frames  [][]byte
+	sent    []int // which records they are
+	circle  circle.Circle
+	looped  atomic.Uint64
+	turning atomic.Bool
 	current atomic.Pointer[string] // address of the target, where there are several
 
 	settings map[string]*tls.Config // by the name in the certificate: those of the current server
@@ -71,9 +77,17 @@ func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
 			return sink.Answer{Err: err}
 		}
 	}
-	s.frames = s.frames[:0]
-	for _, r := range records {
-		s.frames = append(s.frames, r.Line[:min(len(r.Line), maxMessage)])
+	s.frames, s.sent = s.frames[:0], s.sent[:0]
+	now := time.Now()
+	for i, r := range records {
+		if !s.circle.Back(r.Line, now) {
+			s.frames, s.sent = append(s.frames, r.Line[:min(len(r.Line), maxMessage)]), append(s.sent, i)
+		}
+	}
+	s.looped.Store(s.circle.Left())
+	s.turning.Store(s.circle.Turning())
+	if len(s.sent) == 0 {
+		return sink.Answer{Verdict: sink.Taken}
 	}
 	taken, refused, err := s.session.Send(ctx, s.frames)
 	if err != nil {
@@ -81,7 +95,22 @@ func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
 		s.hangUp()
 		s.Peers.Failed(s.target)
 	}
-	return answer(len(records), taken, refused, err)
+	a := answer(len(s.sent), taken, refused, err)
+	if a.Err != nil {
+		s.circle.Forget() // what comes again now has not come back
+	}
+	for k, i := range a.Again {
+		a.Again[k] = s.sent[i]
+	}
+	return a
+}
+
+// Looped is how many lines were not sent because they came back, and the error is why; nil: they do not come back now.
+func (s *Sink) Looped() (lines uint64, err error) {
+	if s.turning.Load() {
+		err = circle.Err
+	}
+	return s.looped.Load(), err
 }
 
 // answer is what the responses to the first records mean, of which err has ended the session, if it is not nil.

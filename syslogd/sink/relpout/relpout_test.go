@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/syslogd/circle"
 	"lbsyslogd/syslogd/peers"
 	"lbsyslogd/syslogd/relp"
 	"lbsyslogd/syslogd/sink"
@@ -185,5 +186,28 @@ func TestAnswers(t *testing.T) {
 		if row.err != nil && !errors.Is(a.Err, row.err) {
 			t.Errorf("%+v: %v", row, a.Err)
 		}
+	}
+}
+
+// TestLinesThatComeBackAreNotSentAgain delivers lines that came back five seconds later, and says so.
+func TestLinesThatComeBackAreNotSentAgain(t *testing.T) {
+	a := &server{t: t, address: port.Reserve(t)}
+	a.start()
+	defer a.stop()
+	s := &Sink{Peers: &peers.List{Entries: []peers.Entry{{Address: a.address}}}}
+	s.circle.After = time.Nanosecond
+	defer s.Close()
+	var records []sink.Record
+	for i := range circle.Lines {
+		records = append(records, sink.Record{Line: fmt.Appendf(nil, "<13>1 2026-11-21T03:04:05Z h a - - - n=%d", i)})
+	}
+	for range 4 {
+		if a := s.Deliver(t.Context(), records); a.Verdict != sink.Taken || a.Err != nil {
+			t.Fatalf("%+v", a)
+		}
+	}
+	lines, _ := a.got()
+	if n, err := s.Looped(); len(lines) >= 3*circle.Lines || n < circle.Lines || !errors.Is(err, circle.Err) {
+		t.Errorf("the server has %d lines; %d looped, %v", len(lines), n, err)
 	}
 }

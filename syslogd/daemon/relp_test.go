@@ -1,0 +1,99 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+
+	"lbsyslogd/syslogd/relp"
+	"lbsyslogd/test/port"
+)
+
+// TestRELPOverReloads reloads while messages come over RELP, to files that come and go and to such as messages choose. Whatever is acknowledged is in the
+// files, and a client whose session a reload ends goes on with the next one.
+func TestRELPOverReloads(t *testing.T) {
+	dir, address := t.TempDir(), port.Reserve(t)
+	configs := []string{
+		"outputs: [{file: DIR/a.log, rotate: never}]\n",
+		"outputs: [{file: DIR/b.log, rotate: {size: 20kB}}, {match: \"user.*\", file: DIR/c.log, format: json, rotate: never}]\n",
+		"outputs: [{file: DIR/set/%tag%.log, rotate: never, files: {open: 2}}]\n",
+	}
+	text := func(i int) string { return "listen: relp://" + address + "\n" + configs[i%len(configs)] }
+	socket := run(t, dir, text(0))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var senders sync.WaitGroup
+	const clients = 3
+	var acknowledged [clients]int
+	for k := range clients {
+		senders.Go(func() {
+			for ctx.Err() == nil {
+				conn, err := net.Dial("tcp", address)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c, err := relp.Open(ctx, conn, "test")
+				for err == nil {
+					var batch [][]byte
+					for i := range 50 {
+						batch = append(batch, fmt.Appendf(nil, "<13>app%d: client %d message %d.", i%4, k, acknowledged[k]+i))
+					}
+					var taken int
+					taken, _, err = c.Send(ctx, batch)
+					acknowledged[k] += taken
+				}
+				if c != nil {
+					c.Abandon()
+				}
+			}
+		})
+	}
+	for i := range 9 {
+		configure(t, dir, text(i+1))
+		for _, command := range []string{"reload", "rotate", "flush"} {
+			if ask(t, socket, command) == "" {
+				t.Errorf("%s failed", command)
+			}
+		}
+	}
+	cancel()
+	senders.Wait()
+	ask(t, socket, "flush")
+
+	var all strings.Builder
+	for _, pattern := range []string{"*.log*", "set/*.log*"} {
+		files, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			content, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(content)
+		}
+	}
+	written := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`client \d+ message \d+\.`).FindAllString(all.String(), -1) {
+		written[m] = true
+	}
+	for k, n := range acknowledged {
+		if n < 100 {
+			t.Errorf("only %d messages of client %d are acknowledged", n, k)
+		}
+		for i := range n {
+			if !written[fmt.Sprintf("client %d message %d.", k, i)] {
+				t.Fatalf("message %d of %d of client %d is acknowledged and in no file", i, n, k)
+			}
+		}
+	}
+	t.Logf("%v messages", acknowledged)
+}
