@@ -67,8 +67,9 @@ outputs: [{file: DIR/lb.log, rotate: {size: 50MB, compress: none}}]
 	if l.lines+int(s.Total.KernelDrops) != n || l.lost != int(s.Total.KernelDrops) || l.torn+l.twice+len(l.other) != 0 {
 		t.Errorf("%d lines + %d kernel drops is not %d (%d lost, %d torn, %d twice)", l.lines, s.Total.KernelDrops, n, l.lost, l.torn, l.twice)
 	}
-	if s.Total.Received != uint64(l.lines) || s.Total.Written != s.Total.Received {
-		t.Errorf("status says %d received and %d written; %d lines are there: %+v, %+v", s.Total.Received, s.Total.Written, l.lines, s.Total, s.Inputs)
+	// Not the total: a report of the daemon's own that the kernel has dropped messages is received, too.
+	if s.Inputs[0].Received != uint64(l.lines) || s.Total.Written != s.Inputs[0].Received {
+		t.Errorf("status says %d received and %d written; %d lines are there: %+v, %+v", s.Inputs[0].Received, s.Total.Written, l.lines, s.Total, s.Inputs)
 	}
 	d.stop()
 	if s.Inputs[0].ReceiveBuffer < 64<<20 {
