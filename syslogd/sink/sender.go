@@ -70,7 +70,7 @@ const (
 // again.
 func (s *Sender) Start() {
 	s.Backoff = cmp.Or(s.Backoff, defaultBackoff)
-	s.firstPause = cmp.Or(s.firstPause, firstPause)
+	s.firstPause = min(cmp.Or(s.firstPause, firstPause), s.Backoff)
 	s.pause, s.patience = s.firstPause, leastPatience
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel, s.ended = cancel, make(chan struct{})

@@ -75,6 +75,7 @@ func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
 	}
 	var problems []error
 	for _, t := range targets {
+		s.targets.ask(t)
 		a, reached := s.post(ctx, t, body, secrets, records)
 		if reached {
 			s.targets.answered(t, a.Verdict != sink.Faulty && (a.Verdict != sink.Later || a.After > 0))

@@ -5,9 +5,11 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -151,7 +153,11 @@ func TestAReceiverThatMisbehaves(t *testing.T) {
 		case 4:
 			w.WriteHeader(http.StatusServiceUnavailable)
 		case 5:
-			w.WriteHeader(http.StatusRequestEntityTooLarge)
+			if len(texts) > 50 { // what is smaller is small enough
+				w.WriteHeader(http.StatusRequestEntityTooLarge)
+			} else {
+				r.take(texts)
+			}
 		case 6: // half an answer
 			r.take(texts)
 			w.Header().Set("Content-Length", "100")
@@ -329,8 +335,8 @@ func TestFailover(t *testing.T) {
 	if answer := deliver(2); answer.Verdict != sink.Later {
 		t.Errorf("%+v", answer)
 	}
-	if answer := deliver(2); answer.Verdict != sink.Taken {
-		t.Errorf("%+v", answer)
+	if answer := deliver(2); answer.Verdict != sink.Taken || s.Current() != b.URL {
+		t.Errorf("%+v from %s", answer, s.Current())
 	}
 	b.CloseClientConnections()
 	b.Listener.Close()
@@ -378,6 +384,33 @@ func TestServiceRecords(t *testing.T) {
 	}
 	if got := strings.Join(r.all(), " "); got != "n=2 n=3" || asked != 3 {
 		t.Errorf("%s after %d questions", got, asked)
+	}
+}
+
+// TestTLSOfServiceRecords wants a certificate for the domain that was asked, and not for what DNS calls the receiver.
+func TestTLSOfServiceRecords(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) // its certificate is for example.com and 127.0.0.1
+	defer server.Close()
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := uint16(server.Listener.Addr().(*net.TCPAddr).Port)
+	for domain, want := range map[string]sink.Verdict{"example.com": sink.Taken, "example.org": sink.Later} {
+		s := sinkTo(t, "https+srv://_logs._tcp."+domain)
+		s.TLS.CA = ca
+		s.targets.lookup = func(context.Context, string) ([]*net.SRV, error) {
+			return []*net.SRV{{Target: "127.0.0.1.", Port: port}}, nil
+		}
+		if a := s.Deliver(context.Background(), records(1)); a.Verdict != want {
+			t.Errorf("%s: %+v", domain, a)
+		}
+	}
+	s := sinkTo(t, server.URL)
+	s.TLS.CA = ca
+	if a := s.Deliver(context.Background(), records(1)); a.Verdict != sink.Taken || s.Current() != "" {
+		t.Errorf("%+v", a)
 	}
 }
 

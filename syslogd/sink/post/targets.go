@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,6 +24,11 @@ type targets struct {
 	until   time.Time // when names are looked up again
 
 	lookup func(ctx context.Context, name string) ([]*net.SRV, error) // nil: DNS
+
+	// mu guards the fields below.
+	mu    sync.Mutex
+	asked string            // where the last request went, if there are several
+	names map[string]string // what the certificates of targets from DNS are to say, by HOST:PORT
 }
 
 const (
@@ -75,6 +81,7 @@ func (t *targets) resolve(ctx context.Context, urls []*url.URL, path string, now
 		for _, r := range records { // by priority, and shuffled by weight
 			one := u
 			one.Host = net.JoinHostPort(strings.TrimSuffix(r.Target, "."), strconv.Itoa(int(r.Port)))
+			t.called(one.Host, domain(u.Host))
 			all = append(all, &one)
 		}
 	}
@@ -85,6 +92,58 @@ func (t *targets) resolve(ctx context.Context, urls []*url.URL, path string, now
 	t.current = max(t.indexIn(all), 0)
 	t.known = all
 	return nil
+}
+
+// called notes what the certificate of a target is to say.
+func (t *targets) called(host, name string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.names == nil {
+		t.names = make(map[string]string)
+	}
+	t.names[host] = name
+}
+
+// name is what the certificate at an address is to say: its host, or for a target from DNS the domain that was asked. Whoever can forge the answer could
+// name any host.
+func (t *targets) name(address string) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if name, srv := t.names[address]; srv {
+		return name, nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	return host, err
+}
+
+// domain is the name of a service without "_service._protocol".
+func domain(name string) string {
+	for rest := name; strings.HasPrefix(rest, "_"); {
+		_, after, found := strings.Cut(rest, ".")
+		if !found {
+			break
+		}
+		if rest = after; !strings.HasPrefix(rest, "_") {
+			return rest
+		}
+	}
+	return name
+}
+
+// ask notes where a request goes.
+func (t *targets) ask(u *url.URL) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.asked = ""; len(t.known) > 1 {
+		t.asked = u.Scheme + "://" + u.Host
+	}
+}
+
+// Current is the receiver that the last request went to; empty when there is only one.
+func (s *Sink) Current() string {
+	s.targets.mu.Lock()
+	defer s.targets.mu.Unlock()
+	return s.targets.asked
 }
 
 // indexIn is where the current target is in all, -1 when it is not.
@@ -134,11 +193,11 @@ func (s *Sink) newTransport() *http.Transport {
 	return &http.Transport{
 		DialContext: dialer.DialContext, IdleConnTimeout: idleTime, MaxIdleConnsPerHost: 1, DisableCompression: true,
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			host, _, err := net.SplitHostPort(address)
+			name, err := s.targets.name(address)
 			if err != nil {
 				return nil, err
 			}
-			settings, err := s.TLS.Config(host)
+			settings, err := s.TLS.Config(name)
 			if err != nil {
 				return nil, err
 			}
