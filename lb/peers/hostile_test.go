@@ -287,3 +287,23 @@ func FuzzPeer(f *testing.F) {
 		}
 	})
 }
+
+// TestFirstChangeHasItsNumber: a connection that goes on after an acknowledged change says the number of the next one, which the other side would
+// count from nothing.
+func TestFirstChangeHasItsNumber(t *testing.T) {
+	tables, s, _ := reads(nil, spec("t", stick.Integer, stick.GPC0))
+	for i := range uint32(4) {
+		tables[0].SetKey(binary.BigEndian.AppendUint32(nil, i), stick.GPC0, 1, true, stick.Now())
+	}
+	l := s.lanes[0]
+	l.pushed, l.feed = 1, tables[0].Follow(1, s.wake)
+	s.push()
+	var kinds []byte
+	for c := (cursor{rest: s.buf}); len(c.rest) > 0; {
+		kinds = append(kinds, c.bytes(2)[1])
+		c.bytes(c.number())
+	}
+	if want := []byte{kindDefine, kindUpdate, kindNext, kindNext}; !bytes.Equal(kinds, want) {
+		t.Errorf("the messages are %v, want %v", kinds, want)
+	}
+}

@@ -3,12 +3,14 @@ package tables
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/rig"
@@ -28,17 +30,23 @@ peers mates
 // pair is two balancers that are each other's peers.
 type pair struct {
 	one, two *subject
-	words    []string // addresses of both
+	section  string   // with the addresses of both
+	words    []string // these addresses
 }
 
 // startPair runs two programs on the same configuration. Each has its own frontends' addresses.
 func startPair(t testing.TB, first, second, config string) *pair {
 	t.Helper()
+	return startPairOf(t, first, second, peers, config)
+}
+
+func startPairOf(t testing.TB, first, second, section, config string) *pair {
+	t.Helper()
 	ports, err := rig.FreePorts(host, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{words: []string{"ONE", fmt.Sprintf("%s:%d", host, ports[0]), "TWO", fmt.Sprintf("%s:%d", host, ports[1])}}
+	p := &pair{section: section, words: []string{"ONE", fmt.Sprintf("%s:%d", host, ports[0]), "TWO", fmt.Sprintf("%s:%d", host, ports[1])}}
 	behind := servers(t)
 	p.one = p.start(t, first, "one", config, behind)
 	p.two = p.start(t, second, "two", config, behind)
@@ -49,7 +57,7 @@ func startPair(t testing.TB, first, second, config string) *pair {
 func (p *pair) start(t testing.TB, program, self, config string, behind []*backend.Server) *subject {
 	t.Helper()
 	words := append([]string{"SELF", self}, p.words...)
-	return start(t, program, strings.NewReplacer(words...).Replace(peers+config), behind)
+	return start(t, program, strings.NewReplacer(words...).Replace(p.section+config), behind)
 }
 
 // bothOrders runs a test on lb beside haproxy, and beside itself.
@@ -313,4 +321,87 @@ func (s *subject) peers() string {
 		s.t.Fatal(err)
 	}
 	return text
+}
+
+// TestPeersOverTLS: peers speak over TLS, each with a certificate for a name that the other one asks for.
+func TestPeersOverTLS(t *testing.T) {
+	pem := filepath.Join(t.TempDir(), "mates.pem")
+	if _, err := rig.WriteCertificate(pem, "mates.example"); err != nil {
+		t.Fatal(err)
+	}
+	const section = `global
+  localpeer SELF
+peers mates
+  default-bind ssl crt PEM
+  default-server ssl ca-file PEM verifyhost mates.example
+  peer one ONE
+  peer two TWO
+  table own type string size 10k expire 10m store gpc0
+`
+	bothOrders(t, func(t *testing.T, first, second string) {
+		p := startPairOf(t, first, second, strings.ReplaceAll(section, "PEM", pem), preface+`
+frontend fe
+  bind HTTP
+  default_backend be
+backend be
+  server s1 S1
+`)
+		for i, s := range []*subject{p.one, p.two} {
+			for n := range 100 {
+				if out, err := s.Command(fmt.Sprintf("set table mates/own key k%d.%d data.gpc0 %d", i, n, n)); err != nil || strings.TrimSpace(out) != "" {
+					t.Fatal(out, err)
+				}
+			}
+		}
+		for _, s := range []*subject{p.one, p.two} {
+			wait.Until(t, "all entries on "+s.name, func() bool { return strings.Contains(s.title("mates/own"), "used:200\n") })
+		}
+		p.same(t, "mates/own")
+		p.one.reload()
+		if _, err := p.one.Command("set table mates/own key new data.gpc0 5"); err != nil {
+			t.Fatal(err)
+		}
+		p.same(t, "mates/own")
+	})
+}
+
+// TestPeersResync: how long it takes to get everything from a node. LB_LONG=1 makes it a million entries.
+func TestPeersResync(t *testing.T) {
+	haproxy := tape.Require(t, "haproxy")
+	entries := 5_000
+	if os.Getenv("LB_LONG") != "" {
+		entries = 1_000_000
+	}
+	p := startPairOf(t, built.LB, haproxy, strings.Replace(peers, "size 200k", "size 2m", 1), preface+`
+frontend fe
+  bind HTTP
+  default_backend be
+backend be
+  server s1 S1
+`)
+	p.two.load("mates/own", 0, entries)
+	all := fmt.Sprintf("used:%d\n", entries)
+	whole := func(s *subject, what string) {
+		t.Helper()
+		begun := time.Now()
+		wait.Until(t, "all entries on "+s.name, func() bool { return strings.Contains(s.title("mates/own"), all) })
+		t.Logf("%s: %s has %d entries after %v", what, s.name, entries, time.Since(begun).Round(time.Millisecond))
+	}
+	whole(p.one, "while they were made")
+	p.one.again()
+	whole(p.one, "restart")
+	p.two.again()
+	whole(p.two, "restart")
+	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.one.worker(t))); err == nil {
+		t.Log("the worker's memory: ", regexp.MustCompile(`VmRSS:.*`).FindString(string(status)))
+	}
+}
+
+// worker is the pid of the worker that serves.
+func (s *subject) worker(t testing.TB) int {
+	pid, _, err := s.Workers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
 }
