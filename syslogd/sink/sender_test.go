@@ -390,3 +390,31 @@ func TestAFullFileOfRefusedLines(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// TestCloseEnds a delivery that would last for ever, and what it was about comes with the next Start.
+func TestCloseEnds(t *testing.T) {
+	w := open(t, filepath.Join(t.TempDir(), "a.log"))
+	begun := make(chan struct{})
+	s := start(w, stuck{begun})
+	write(t, w, 0, 10, nil)
+	<-begun
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	f := &fake{decide: (*fake).take}
+	s = start(w, f)
+	defer s.Close()
+	wait.Until(t, "the lines", func() bool { return s.Counts().Behind == 0 })
+	inOrder(t, f.lines(), 10, nil)
+}
+
+// stuck is a receiver that never answers.
+type stuck struct{ begun chan struct{} }
+
+func (s stuck) Deliver(ctx context.Context, _ []Record) Answer {
+	close(s.begun)
+	<-ctx.Done()
+	return Answer{Err: ctx.Err()}
+}
+
+func (stuck) Close() error { return nil }

@@ -83,6 +83,7 @@ func (e *loki) Append(dst []byte, records []sink.Record) []byte {
 		}
 		e.values[at].values = e.appendEntry(e.values[at].values)
 	}
+	from := len(dst)
 	dst = append(dst, `{"streams":[`...)
 	for i := range e.values[:used] {
 		if i > 0 {
@@ -92,7 +93,20 @@ func (e *loki) Append(dst []byte, records []sink.Record) []byte {
 		dst = append(append(dst, `,"values":[`...), e.values[i].values...)
 		dst = append(dst, `]}`...)
 	}
-	return append(dst, `]}`...)
+	dst = append(dst, `]}`...)
+	e.trim(len(dst) - from)
+	return dst
+}
+
+// trim gives memory back when that of all streams is far more than a request needs: which of them are large changes from one to the next.
+func (e *loki) trim(size int) {
+	held := 0
+	for i := range e.values {
+		held += cap(e.values[i].values)
+	}
+	if held > 4*size+1<<20 {
+		e.values = nil
+	}
 }
 
 // appendLabels appends the labels of the line. One without a value is left out, and one at least is there.

@@ -155,6 +155,29 @@ func TestLoki(t *testing.T) {
 	}
 }
 
+// TestMemoryOfStreams stays bounded when each request has another large stream.
+func TestMemoryOfStreams(t *testing.T) {
+	e := mustNew(t, "loki").(*loki)
+	for large := range 50 {
+		var list []sink.Record
+		for host := range 50 {
+			text := "x"
+			if host == large {
+				text = strings.Repeat("x", 1<<20)
+			}
+			list = append(list, at(0, fmt.Sprintf("<11>1 2026-11-21T03:04:05Z h%d - - - - %s", host, text)))
+		}
+		e.Append(nil, list)
+		held := 0
+		for i := range e.values {
+			held += cap(e.values[i].values)
+		}
+		if held > 8<<20 {
+			t.Fatalf("%d bytes are held", held)
+		}
+	}
+}
+
 // TestLinesTooOldForLoki are known by their times, and the others are sent again.
 func TestLinesTooOldForLoki(t *testing.T) {
 	e := mustNew(t, "loki")

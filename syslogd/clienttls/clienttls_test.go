@@ -1,0 +1,109 @@
+package clienttls
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// writeCert writes a certificate that signs itself, with its key.
+func writeCert(t *testing.T, file, name string, serial int64) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), DNSNames: []string{name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(text, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair
+}
+
+// TestOurCertificate is shown to a server that asks for one, and read again for each connection.
+func TestOurCertificate(t *testing.T) {
+	dir := t.TempDir()
+	ca, mine := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "me.pem")
+	server := writeCert(t, ca, "server", 1)
+	writeCert(t, mine, "me", 2)
+	settings, err := Files{CA: ca, Cert: mine, Key: mine}.Config("server")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func() int64 {
+		t.Helper()
+		client, peer := net.Pipe()
+		defer client.Close()
+		seen := make(chan int64, 1)
+		go func() {
+			defer peer.Close()
+			c := tls.Server(peer, &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAnyClientCert})
+			if err := c.Handshake(); err != nil {
+				seen <- 0
+				return
+			}
+			seen <- c.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+		}()
+		if err := tls.Client(client, settings).Handshake(); err != nil {
+			t.Error(err)
+		}
+		return <-seen
+	}
+	if n := shown(); n != 2 {
+		t.Errorf("the certificate %d was shown", n)
+	}
+	writeCert(t, mine, "me", 3)
+	if n := shown(); n != 3 {
+		t.Errorf("the certificate %d was shown after a renewal", n)
+	}
+}
+
+// TestFilesThatAreWrong are named, and the settings can be used once they are right.
+func TestFilesThatAreWrong(t *testing.T) {
+	dir := t.TempDir()
+	ca, mine := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "me.pem")
+	if err := os.WriteFile(ca, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := Files{CA: ca, Cert: mine, Key: mine}.Config("server")
+	if settings == nil || err == nil || !strings.Contains(err.Error(), "ca.pem has no certificate in it") || !strings.Contains(err.Error(), "me.pem") {
+		t.Fatalf("%v", err)
+	}
+	server := writeCert(t, ca, "server", 1)
+	writeCert(t, mine, "me", 2)
+	client, peer := net.Pipe()
+	defer client.Close()
+	go func() {
+		defer peer.Close()
+		tls.Server(peer, &tls.Config{Certificates: []tls.Certificate{server}}).Handshake()
+	}()
+	if err := tls.Client(client, settings).Handshake(); err != nil {
+		t.Error(err)
+	}
+}
