@@ -201,9 +201,17 @@ func (h *doer) hangup(arg uint32) error {
 
 // dead reports whether a process is gone but for its exit status.
 func dead(pid int) bool {
+	return inState(pid, "") || inState(pid, "Z") || inState(pid, "X")
+}
+
+// inState reports whether a process is in a state as /proc names it; "" is of one that is not there.
+func inState(pid int, state string) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return state == ""
+	}
 	_, rest, _ := strings.Cut(string(text), ") ")
-	return err != nil || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
+	return state != "" && strings.HasPrefix(rest, state)
 }
 
 func (h *doer) until(what string, cond func() bool) error { return rig.Until(h.ctx, what, cond) }

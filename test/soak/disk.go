@@ -174,7 +174,7 @@ func (j *judge) audited(s *site) {
 		switch {
 		case lines == 1:
 		case lines == 0 && j.excuse("no line of the program", func(w window) bool { return w.fault.permits.lines && w.ends(at) }):
-		case lines == 0 && j.excuse("a line that waited for the disk", func(w window) bool { return w.fault.permits.lines && j.waited(at, w) }):
+		case lines == 0 && j.excuse("a line that waited", func(w window) bool { return w.fault.permits.lines && j.waited(at, w) }):
 		default:
 			j.complain("", "line %d of the program, sent at %v, is there %d times", n, at.ended, lines)
 		}
@@ -184,7 +184,7 @@ func (j *judge) audited(s *site) {
 // retryPause is how long after a full disk's end syslogd may look again.
 const retryPause = 2 * time.Second
 
-// waited reports whether a line that ended so waited in memory for the disk when syslogd was killed.
+// waited reports whether a line that was sent then was in syslogd's memory when it was killed, although it had come long before.
 func (j *judge) waited(at asked, kill window) bool {
 	for _, w := range j.windows {
 		if w.fault.permits.waits && at.ended >= w.begin-slack && at.ended <= kill.begin+slack && kill.begin <= w.end+retryPause+slack {

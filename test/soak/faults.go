@@ -31,7 +31,8 @@ type permits struct {
 	breaks bool
 	// lines: the lines of requests that ended in the second before may be missing: those syslogd had read and not written.
 	lines bool
-	// waits: lines wait in memory, and are lost if syslogd is killed before it has looked at the disk again.
+	// waits: lines wait, in memory for a full disk or in the socket for a frozen syslogd, which reads many at once when it goes on. They are lost if
+	// syslogd is killed before it has written them.
 	waits bool
 	// server: requests whose line names the server may have failed on it, with 502, 503 or 504 and a state that begins with S or P.
 	server bool
@@ -73,7 +74,7 @@ func init() {
 
 		{"freeze-worker", fate, 1, permits{}, (*doer).freezeWorker},
 		{"freeze-master", fate, 1, permits{}, (*doer).freezeMaster},
-		{"freeze-syslogd", fate, 1, permits{}, (*doer).freezeSyslogd},
+		{"freeze-syslogd", fate, 1, permits{waits: true}, (*doer).freezeSyslogd},
 
 		// A server's trouble is its own.
 		{"server-dies", outside, 2, permits{server: true}, (*doer).dieServer},

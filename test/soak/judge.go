@@ -180,7 +180,7 @@ func (j *judge) line(a asked, l logged, fits func() bool, what string) string {
 	case l.lines > 1:
 		return "more than one line"
 	case l.lines == 0:
-		if j.excuse("no line", func(w window) bool { return w.fault.permits.lines && w.ends(a) }) {
+		if j.excuse("no line", func(w window) bool { return w.fault.permits.lines && (w.ends(a) || j.waited(a, w)) }) {
 			return ""
 		}
 		return "no line for " + what

@@ -68,7 +68,11 @@ func (h *doer) freeze(pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return errSkipped
 	}
-	if dead(pid) { // it was leaving when it was looked up
+	stopped := false
+	if err := h.until("it to stop", func() bool { stopped = inState(pid, "T"); return stopped || dead(pid) }); err != nil {
+		return err
+	}
+	if !stopped { // it was leaving when it was looked up
 		return errSkipped
 	}
 	err := h.pause(2 * time.Second)
