@@ -150,6 +150,9 @@ func (opt options) soak(ctx context.Context) (sum summary, err error) {
 			}
 		}
 		sum.add(res, first, time.Since(begun))
+		if text, err := os.ReadFile(s.said.Name()); err == nil {
+			sum.told(string(text))
+		}
 		fmt.Println(res)
 		if res.count > 0 {
 			return sum, s.report(opt, res)

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,6 +19,8 @@ type summary struct {
 	until  int  // requests up to the first difference, if there is one
 	broken bool // a round could not be played to its end
 	what   string
+
+	generations, moved int // workers that began, and connections that went from one to the next, as lb says
 
 	early, late []vitals // of the daemons after the first round, and after the last
 }
@@ -59,9 +63,22 @@ func (s summary) String() string {
 			fmt.Fprintf(&b, "  %-40s %10d\n", name, table.rows[name])
 		}
 	}
+	fmt.Fprintf(&b, "%d generations, %d connections moved\n", s.generations, s.moved)
 	for i := range s.late {
 		fmt.Fprintf(&b, "after the first round: %v\nafter the last:        %v\n", s.early[i], s.late[i])
 	}
 	fmt.Fprintf(&b, "differences that nothing permits: %d\n", s.differences)
 	return b.String()
 }
+
+// told counts in what lb has printed how many generations there were, and how many connections moved.
+func (s *summary) told(text string) {
+	s.generations = strings.Count(text, "Loading success.") + strings.Count(text, " is on trial: ")
+	s.moved = 0
+	for _, m := range movedLine.FindAllStringSubmatch(text, -1) {
+		n, _ := strconv.Atoi(m[1]) // digits
+		s.moved += n
+	}
+}
+
+var movedLine = regexp.MustCompile(`has left after \S+: (\d+) connections? moved`)
