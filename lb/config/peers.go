@@ -324,7 +324,8 @@ func (s *Server) Address() string {
 // localPeerLine applies localpeer.
 func (c *call) localPeerLine(*Global) error {
 	if len(c.p.peers) > 0 {
-		return fmt.Errorf("'localpeer' is not allowed after a peers section: move the global section before it")
+		c.p.report.Warnf(c.pos, "'localpeer' ignored since it is used after 'peers' section: move the global section before it")
+		return nil
 	}
 	c.p.localPeer = c.args[0]
 	if c.p.opt.LocalPeer == "" { // -L goes first
