@@ -51,8 +51,14 @@ outputs:
 	}
 	<-sent
 	d.do("flush")
-	wait.Until(t, "all lines to be confirmed", func() bool { f := d.status().Outputs[0].Forward; return f.Behind == 0 && f.Error == "" })
 	f := d.status().Outputs[0].Forward
+	for f.Behind > 0 || f.Error != "" {
+		before := f.Confirmed
+		wait.Until(t, "more lines to be confirmed", func() bool {
+			f = d.status().Outputs[0].Forward
+			return f.Confirmed > before || f.Behind == 0 && f.Error == ""
+		})
+	}
 	if f.Missed != 0 || f.GivenUp != 0 || f.Refused != 0 {
 		t.Errorf("%+v", f)
 	}

@@ -235,6 +235,29 @@ func TestStall(t *testing.T) {
 	whole(t, s, 110, 0)
 }
 
+// Nothing keeps a stop from ending: neither brokers that do not answer nor other lines than those in flight.
+func TestCloseWhileBrokersStall(t *testing.T) {
+	cluster, s := broker(t)
+	p := producer(t, s)
+	l := &log{inode: 7}
+	deliver(t, p, l.lines(10))
+	release := make(chan struct{})
+	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		cluster.SleepControl(func() { <-release })
+		return nil, nil, false
+	})
+	defer close(release)
+	for range 2 { // the second time with others: the first are given up
+		if a := p.Deliver(t.Context(), l.lines(100)); a.Verdict != sink.Later {
+			t.Fatalf("answer %+v", a)
+		}
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A cluster that is gone: the reason is named, and the lines go out when it is back.
 func TestBrokersGone(t *testing.T) {
 	dir := t.TempDir()

@@ -5,7 +5,7 @@
 //	go run ./test/bench/syslog -syslogd bin/syslogd
 //
 // Each is pinned to the first processor and the sender to the second. The rounds go through all daemons in turn, and the median counts.
-// What sinks cost is in a table of its own (sinks.go), and what RELP costs in another (relp.go).
+// What sinks cost is in a table of its own (sinks.go), what RELP and Kafka cost in two more (relp.go, kafka.go).
 //
 // Each one's settings stand in peers.go, and -show prints them; -sweep tries others. On a busy machine a daemon wakes up less often, and a
 // message at a steady rate costs it less: that column wants a quiet one.
@@ -48,6 +48,7 @@ func main() {
 	backlog := flag.Int("backlog", 90_000, "messages that wait when the rate is measured; 0: leave it out")
 	sinks := flag.Int("sinks", 300_000, "messages of the burst that measures sinks; 0: leave them out")
 	overRELP := flag.Int("relp", 300_000, "messages that measure RELP; 0: leave it out")
+	toKafka := flag.Int("kafka", 300_000, "messages that measure Kafka; 0: leave it out")
 	flag.Parse()
 	all := subjects(*ours, *against, *sweep)
 	all = slices.DeleteFunc(all, func(s subject) bool { return !strings.HasPrefix(s.name, "syslogd") && !strings.Contains(s.name, *only) })
@@ -72,6 +73,9 @@ func main() {
 	}
 	if err == nil && *overRELP > 0 {
 		err = measureRELP(*ours, *rounds, *overRELP, os.Stdout)
+	}
+	if err == nil && *toKafka > 0 {
+		err = measureKafka(kafkaSubjects(*ours), *rounds, *toKafka, os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-syslog: sinks:", err)
