@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ type Producer struct {
 	trouble  trouble
 	limit    int       // bytes of a round: less than the settings' when brokers find that too large
 	current  *delivery // not finished yet; nil: none
+	spare    *delivery // finished: its memory is for the next
 }
 
 // A delivery is a batch under way: over several rounds, and perhaps several calls.
@@ -31,6 +33,7 @@ type delivery struct {
 	places  []sink.Place
 	state   []state
 	todo    []int  // records to produce, in order
+	ids     []int  // where todo begins
 	round   *round // under way; nil: none
 	refusal error  // why the last record was refused that was
 }
@@ -46,9 +49,26 @@ const (
 // A round is what was produced and is not answered yet.
 type round struct {
 	ids  []int // of the delivery's records
-	errs []error
 	left atomic.Int64
 	done chan struct{}
+
+	mu     sync.Mutex // guards the field below until done is closed
+	failed map[*kgo.Record]error
+}
+
+// answered implements the library's promise for each record.
+func (r *round) answered(record *kgo.Record, err error) {
+	if err != nil {
+		r.mu.Lock()
+		if r.failed == nil {
+			r.failed = make(map[*kgo.Record]error)
+		}
+		r.failed[record] = err
+		r.mu.Unlock()
+	}
+	if r.left.Add(-1) == 0 {
+		close(r.done)
+	}
 }
 
 // New prepares to send. It connects to nobody: that is up to the first Deliver.
@@ -120,20 +140,27 @@ func (p *Producer) Deliver(ctx context.Context, lines []sink.Record) sink.Answer
 			return sink.Answer{Verdict: sink.Later, Err: p.waiting()}
 		}
 	}
-	p.current = nil
+	p.current, p.spare = nil, d
 	a := sink.Answer{Verdict: sink.Taken, Err: d.refusal}
 	for id, s := range d.state {
 		if s == refused {
 			a.Refused = append(a.Refused, id)
 		}
 	}
+	d.refusal = nil
 	return a
 }
 
 // begin makes the records of lines.
 func (p *Producer) begin(lines []sink.Record) *delivery {
 	n := len(lines)
-	d := &delivery{records: make([]kgo.Record, n), places: make([]sink.Place, n), state: make([]state, n), todo: make([]int, n)}
+	d := p.spare
+	p.spare = nil
+	if d == nil || cap(d.records) < n {
+		d = &delivery{records: make([]kgo.Record, n), places: make([]sink.Place, n), state: make([]state, n), ids: make([]int, n)}
+	}
+	d.records, d.places, d.state, d.todo = d.records[:n], d.places[:n], d.state[:n], d.ids[:n]
+	clear(d.state)
 	bytes := 0
 	for i := range lines {
 		bytes += len(lines[i].Line)
@@ -163,16 +190,12 @@ func (p *Producer) produce(d *delivery) {
 		}
 		n++
 	}
-	r := &round{ids: d.todo[:n:n], errs: make([]error, n), done: make(chan struct{})}
+	r := &round{ids: d.todo[:n:n], done: make(chan struct{})}
 	d.todo, d.round = d.todo[n:], r
 	r.left.Store(int64(n))
-	for i, id := range r.ids {
-		p.client.Produce(context.Background(), &d.records[id], func(_ *kgo.Record, err error) {
-			r.errs[i] = err
-			if r.left.Add(-1) == 0 {
-				close(r.done)
-			}
-		})
+	answered := r.answered
+	for _, id := range r.ids {
+		p.client.Produce(context.Background(), &d.records[id], answered)
 	}
 	client := p.client
 	go func() { _ = client.Flush(client.Context()) }() // ends with the round or with the client
@@ -184,9 +207,9 @@ func (p *Producer) settle(d *delivery) (err error) {
 	d.round = nil
 	var again []int
 	large := make(map[partition][]int)
-	for i, id := range r.ids {
+	for _, id := range r.ids {
 		rec := &d.records[id]
-		switch e := r.errs[i]; {
+		switch e := r.failed[rec]; {
 		case e == nil:
 			d.state[id] = taken
 		case errors.Is(e, kerr.MessageTooLarge):

@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,10 +21,11 @@ type encoder struct {
 	host       string // whose files they are
 	topic, key *format.Template
 
-	message message.Message
-	topics  map[string]string
-	text    []byte // of the batch: everything that records point to, so that the lines may change
-	headers []kgo.RecordHeader
+	message  message.Message
+	envelope format.Envelope
+	topics   map[string]string
+	text     []byte // of the batch: everything that records point to, so that the lines may change
+	headers  []kgo.RecordHeader
 }
 
 func newEncoder(s *Settings) (*encoder, error) {
@@ -62,26 +62,25 @@ func (e *encoder) record(r *kgo.Record, line *sink.Record, now time.Time) {
 	if !ok {
 		when = now
 	}
-	envelope := format.Envelope{Received: when, Host: e.host, Raw: value, Size: len(value)}
-	*r = kgo.Record{Value: value, Timestamp: when, Topic: e.topicOf(&envelope)}
-	r.Key = e.add(func(dst []byte) []byte {
-		return bytes.TrimSuffix(e.key.Append(dst, &e.message, &envelope), []byte{'\n'})
-	})
+	envelope := &e.envelope
+	*envelope = format.Envelope{Received: when, Host: e.host, Raw: value, Size: len(value)}
+	*r = kgo.Record{Value: value, Timestamp: when, Topic: e.topicOf(envelope)}
+	from = len(e.text)
+	e.text = e.key.Append(e.text, &e.message, envelope)
+	e.text = e.text[:len(e.text)-1] // it ends with a newline
+	r.Key = e.text[from:len(e.text):len(e.text)]
 
 	first := len(e.headers)
 	place := key{e.host, line.Place, int64(len(line.Line)) + 1}
-	e.headers = append(e.headers, kgo.RecordHeader{Key: HeaderPlace, Value: e.add(place.append)})
+	from = len(e.text)
+	e.text = place.append(e.text)
+	e.headers = append(e.headers, kgo.RecordHeader{Key: HeaderPlace, Value: e.text[from:len(e.text):len(e.text)]})
 	if line.Prev != line.Place {
-		e.headers = append(e.headers, kgo.RecordHeader{Key: HeaderAfter, Value: e.add(line.Prev.Append)})
+		from = len(e.text)
+		e.text = line.Prev.Append(e.text)
+		e.headers = append(e.headers, kgo.RecordHeader{Key: HeaderAfter, Value: e.text[from:len(e.text):len(e.text)]})
 	}
 	r.Headers = e.headers[first:len(e.headers):len(e.headers)]
-}
-
-// add appends to the text and returns what was appended.
-func (e *encoder) add(write func(dst []byte) []byte) []byte {
-	from := len(e.text)
-	e.text = write(e.text)
-	return e.text[from:len(e.text):len(e.text)]
 }
 
 // topicOf is the topic of the message. What a name of a topic may not have, no sender can bring in: it becomes format.Other.
