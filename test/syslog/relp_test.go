@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -563,4 +564,30 @@ outputs:
 		t.Errorf("%d of %d lines arrived, %d came twice", next, count, twice)
 	}
 	t.Logf("%d lines over %d sessions and %d kills, %d came twice", count, sessions, kills, len(got)-next)
+}
+
+// TestRELPWhenSyncsFail has the disk refuse to sync, the first times of each thread: with sync: always such lines are not acknowledged, and come again.
+func TestRELPWhenSyncsFail(t *testing.T) {
+	d := configure(t, "listen: [relp://127.0.0.1:PORT]\noutputs: [{file: DIR/lb.log, sync: always, rotate: never}]\n")
+	strace := tape.Require(t, "strace")
+	d.command = func() *exec.Cmd { // -D: what is started is syslogd, and not strace
+		return exec.Command(strace, "-D", "-f", "-q", "-o", filepath.Join(d.dir, "trace"), "-e", "trace=fsync,fdatasync",
+			"-e", "inject=fsync,fdatasync:error=EIO:when=1..3", binary(), "-f", d.config)
+	}
+	d.run()
+	client := &relpClient{address: d.addr(), window: 10}
+	const last = 100
+	sessions := 0
+	wait.Until(t, "all acknowledgements", func() bool {
+		sessions++
+		return client.run(t.Context(), last) == nil
+	})
+	s := d.status()
+	d.kill() // the sync of an orderly end may fail as well
+	if in := s.Inputs[0]; in.Unacknowledged == 0 || in.Acknowledged != last || sessions < 2 || in.Received != in.Acknowledged+in.Unacknowledged {
+		t.Errorf("%d sessions, %+v", sessions, in)
+	}
+	if l := account(t, d.dir, "lb", 0, last, 200); l.lost+l.torn > 0 || uint64(l.twice) > s.Inputs[0].Unacknowledged {
+		t.Errorf("%+v; %d were not acknowledged", l, s.Inputs[0].Unacknowledged)
+	}
 }
