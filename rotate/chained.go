@@ -22,7 +22,7 @@ import (
 //
 // A journal that cannot be written stops no line: it is reported, and from the time when it can be written again it goes on with what the file has.
 
-// groupSize is how many bytes of lines a record is of when many come.
+// groupSize is how many bytes of lines a record is of when many come, and half of what one can be of.
 const groupSize = 64 << 10
 
 // chainSuffix makes the name of a log's directory of journals.
@@ -273,9 +273,13 @@ func (c *chained) add(w *Writer, p []byte) {
 	if c.file == nil || c.id != w.cur.id {
 		return
 	}
-	c.group.Add(p)
-	if c.group.Size() >= groupSize {
-		c.fail(c.note(w, chain.Lines))
+	for len(p) > 0 && c.file != nil {
+		n := min(len(p), groupSize)
+		c.group.Add(p[:n])
+		if c.group.Size() >= groupSize {
+			c.fail(c.note(w, chain.Lines))
+		}
+		p = p[n:]
 	}
 }
 

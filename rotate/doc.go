@@ -10,7 +10,8 @@
 //  5. the janitor compresses it, keeps what retention says and removes the rest (janitor.go, compress.go),
 //  6. a Follower reads them again, in order, and holds off the janitor meanwhile (follow.go),
 //  7. the keeper looks at the path twice a second and follows when somebody moved, deleted or truncated the file (keeper.go),
-//  8. a Writer that is opened for the same path, with other options, takes over when this one is closed (succeed.go).
+//  8. with Options.Chain journals next to the file prove later what was written (chained.go, verify.go),
+//  9. a Writer that is opened for the same path, with other options, takes over when this one is closed (succeed.go).
 //
 // The bytes go through gopkg.in/natefinch/lumberjack.v2, which is handed each file by descriptor, so that nothing but this
 // package ever resolves a path, chooses a name or renames. It works on Linux only.

@@ -183,3 +183,71 @@ func ExampleParseSchedule() {
 	fmt.Println(s.Next(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)).Format(time.RFC1123))
 	// Output: Sun, 22 Nov 2026 03:30:00 UTC
 }
+
+// With a chain, Verify names what somebody has changed.
+func ExampleVerify() {
+	dir, err := os.MkdirTemp("", "rotate")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "app.log")
+
+	w, err := rotate.Open(path, rotate.Options{Chain: true})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprint(w, "paid 10\npaid 20\npaid 30\n")
+	w.Close()
+
+	if err := os.WriteFile(path, []byte("paid 10\npaid 90\npaid 30\n"), 0o640); err != nil {
+		panic(err)
+	}
+	report, _, err := rotate.Verify(path)
+	if err != nil {
+		panic(err)
+	}
+	for _, f := range report.Findings {
+		fmt.Println(f)
+	}
+	// Output: app.log:2: this line was changed
+}
+
+// OpenStored reads all that a log has, however it is stored.
+func ExampleOpenStored() {
+	dir, err := os.MkdirTemp("", "rotate")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "app.log")
+	w, err := rotate.Open(path, rotate.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer w.Close()
+	for _, line := range []string{"one\n", "two\n", "three\n"} {
+		fmt.Fprint(w, line)
+		if _, err := w.Rotate(); err != nil {
+			panic(err)
+		}
+	}
+
+	files, err := rotate.OpenStored(path)
+	if err != nil {
+		panic(err)
+	}
+	defer rotate.CloseStored(files)
+	for _, f := range files {
+		content, err := f.Content()
+		if err != nil {
+			panic(err)
+		}
+		io.Copy(os.Stdout, content)
+		content.Close()
+	}
+	// Output:
+	// one
+	// two
+	// three
+}

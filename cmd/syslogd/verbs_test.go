@@ -253,5 +253,5 @@ func TestVerifyAndSign(t *testing.T) {
 		t.Fatal(err)
 	}
 	row(1, "app.log:1: this line was changed", "verify", path)
-	row(1, `"Line":1,"What":"this line was changed"`, "verify", "--json", path)
+	row(1, `"line":1,"what":"this line was changed"`, "verify", "--json", path)
 }

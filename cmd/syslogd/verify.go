@@ -134,15 +134,15 @@ type verification struct {
 
 // verified is what was found about a log.
 type verified struct {
-	Log        string
-	Findings   []chain.Finding
-	Notes      []chain.Finding
-	Files      int64
-	Lines      int64
-	Bytes      int64
-	Head       string
-	Signatures int
-	SignedTo   *time.Time `json:",omitempty"`
+	Log        string          `json:"log"`
+	Findings   []chain.Finding `json:"findings"`
+	Notes      []chain.Finding `json:"notes"`
+	Files      int64           `json:"files"`
+	Lines      int64           `json:"lines"`
+	Bytes      int64           `json:"bytes"`
+	Head       string          `json:"head"`
+	Signatures int             `json:"signatures"`
+	SignedTo   *time.Time      `json:"signed_to,omitempty"`
 
 	dir string
 }

@@ -96,7 +96,7 @@ func Read(dir string) (all []*Segment, err error) {
 	}
 	for _, e := range entries { // in the order of their names
 		n, ok := Number(e.Name())
-		if !ok {
+		if !ok || !e.Type().IsRegular() {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))

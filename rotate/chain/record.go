@@ -103,6 +103,9 @@ func next(prev Hash, text []byte) Hash {
 	return h
 }
 
+// mostSize bounds how many bytes a record can be of. The Writer's are smaller; a journal that somebody made up must not ask for more memory.
+const mostSize = 1 << 20
+
 var errRecord = errors.New("the record cannot be read")
 
 // errHash is a record that does not fit the one before it.
@@ -153,7 +156,7 @@ func Parse(line []byte, prev Hash) (r Record, h Hash, err error) {
 		prev = r.Prev
 	case Lines, Adopted:
 		r.At, r.Size, r.Lines, r.Sum, r.Marks = number(), number(), number(), hash(), quoted()
-		if r.At < 0 || r.Size < 0 || r.Lines < 0 || int64(len(r.Marks)) != r.Lines*markLen {
+		if r.At < 0 || r.Size < 0 || r.Size > mostSize || r.Lines < 0 || int64(len(r.Marks)) != r.Lines*markLen {
 			err = errRecord
 		}
 	case Cut:

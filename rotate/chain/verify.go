@@ -22,9 +22,9 @@ type File struct {
 
 // A Finding is something that is not as it was written.
 type Finding struct {
-	File string // its name, or that of a journal
-	Line int64  // the first line that it is about, from 1; 0: the whole file
-	What string
+	File string `json:"file"`           // its name, or that of a journal
+	Line int64  `json:"line,omitempty"` // the first line that it is about, from 1; 0: the whole file
+	What string `json:"what"`
 }
 
 func (f Finding) String() string {
@@ -252,7 +252,7 @@ func (v *verifier) groups(s *Segment, name string) (groups []Record) {
 				last := groups[len(groups)-1]
 				line -= last.Lines
 				groups = groups[:len(groups)-1]
-				if last.At < r.At { // what is left of it cannot be proved
+				if last.At < r.At && last.Size <= mostSize { // what is left of it cannot be proved
 					groups = append(groups, Record{At: last.At, Size: r.At - last.At, Lines: -1})
 				}
 			}
