@@ -33,6 +33,12 @@ func run(t *testing.T, dir, text string) (socket string) {
 // runUntil is run for a test that stops the Daemon itself.
 func runUntil(t *testing.T, dir, text string) (socket string, stop func()) {
 	t.Helper()
+	return runWith(t, dir, text, nil)
+}
+
+// runWith is runUntil with sinks.
+func runWith(t *testing.T, dir, text string, sinks map[string]OpenSink) (socket string, stop func()) {
+	t.Helper()
 	socket = filepath.Join(dir, "ctl")
 	file := filepath.Join(dir, "conf")
 	configure(t, dir, text)
@@ -40,7 +46,7 @@ func runUntil(t *testing.T, dir, text string) (socket string, stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := Daemon{Config: c, File: file, Version: "test", Log: slog.New(slog.DiscardHandler)}
+	d := Daemon{Config: c, File: file, Version: "test", Log: slog.New(slog.DiscardHandler), Sinks: sinks}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- d.Run(ctx) }()
