@@ -3,7 +3,6 @@ package forward
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 
@@ -34,7 +33,7 @@ func (f *Forwarder) dial(ctx context.Context) (*link, error) {
 		}
 		f.Peers.Failed(t)
 	}
-	return nil, errors.Join(problems...)
+	return nil, peers.Join(problems...)
 }
 
 // dialTarget connects to one peer.

@@ -74,7 +74,10 @@ func (l *List) Order(ctx context.Context) ([]Target, error) {
 	defer l.mu.Unlock()
 	slices.SortStableFunc(all, func(a, b Target) int { return cmp.Compare(l.lately(a, now), l.lately(b, now)) })
 	if len(all) == 0 {
-		return nil, cmp.Or(err, errors.New("there is no address to send to"))
+		if err == nil {
+			err = errors.New("there is no address to send to")
+		}
+		return nil, err
 	}
 	return all, err
 }
@@ -113,13 +116,13 @@ func (l *List) targets(ctx context.Context) (all []Target, err error) {
 	for _, e := range l.Entries {
 		if !e.SRV {
 			host, _, splitErr := net.SplitHostPort(e.Address)
-			err = errors.Join(err, splitErr)
+			err = Join(err, splitErr)
 			all = append(all, Target{e.Address, host, rank})
 			rank++
 			continue
 		}
 		records, lookupErr := l.service(ctx, e.Address)
-		err = errors.Join(err, lookupErr)
+		err = Join(err, lookupErr)
 		for i, r := range records {
 			if i > 0 && r.Priority != records[i-1].Priority {
 				rank++

@@ -83,6 +83,19 @@ func TestServices(t *testing.T) {
 	}
 }
 
+func TestJoinedErrorsAreOneLine(t *testing.T) {
+	one, two := errors.New("one"), errors.New("two")
+	if err := Join(nil, one, nil); err != one {
+		t.Error(err)
+	}
+	if err := Join(one, nil, two); err.Error() != "one; two" || !errors.Is(err, two) {
+		t.Error(err)
+	}
+	if err := Join(nil, nil); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWatch is told when a better target can be reached, and when the current one is none any more.
 func TestWatch(t *testing.T) {
 	address := port.Reserve(t)

@@ -132,7 +132,7 @@ func answer(records, taken int, refused []relp.Refusal, err error) sink.Answer {
 		a.Again = append(a.Again, i)
 	}
 	if len(refused) > 0 {
-		a.Err = errors.Join(refusal(refused), err)
+		a.Err = peers.Join(refusal(refused), err)
 	}
 	return a
 }
@@ -177,7 +177,7 @@ func (s *Sink) connect(ctx context.Context) error {
 		}
 		s.Peers.Failed(t)
 	}
-	return errors.Join(problems...)
+	return peers.Join(problems...)
 }
 
 func (s *Sink) open(ctx context.Context, t peers.Target) (*relp.Client, error) {
