@@ -44,6 +44,7 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   -x SOCK       take the listening sockets of the HAProxy or lb behind that stats socket
   -sf [PID...]  when everything serves, tell these processes to finish and leave; -st: to end at once
   -n N          maxconn, over the configuration's
+  -L NAME       the name of this node among peers, over localpeer
   -C DIR        change to DIR first
   -q, -V        tell errors only; undo -q
   -v, -vv       version; with build details
