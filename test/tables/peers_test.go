@@ -118,8 +118,9 @@ backend block
 			}
 		}
 		same()
-		// What one knows of a user, the other does.
-		mine, other := p.one.client(host, true), p.two.client(host, false)
+		// What one knows of a user, the other does. An address is counted on one node at a time: where both count it, the last writer wins.
+		const elsewhere = "127.91.17.6"
+		mine, other := p.one.client(host, true), p.two.client(elsewhere, true)
 		for i := range 5 {
 			user := fmt.Sprintf("User: user-%d", i)
 			_, server := mine.get("/r/a/1", user)
@@ -129,8 +130,13 @@ backend block
 			}
 			same()
 		}
-		// Ten requests in all are what there is for an address.
-		for _, c := range []*client{mine, other} {
+		for range 5 {
+			mine.get("/r/a/1")
+			other.get("/r/a/1")
+		}
+		same()
+		// Ten requests are what there is for an address, wherever they come.
+		for _, c := range []*client{p.two.client(host, false), p.one.client(elsewhere, false)} {
 			if status, _ := c.get("/r/a/1"); status != 429 {
 				t.Errorf("%s: the 11th request gets %d", c.to.name, status)
 			}
