@@ -233,27 +233,30 @@ func TestStampsThatCannotBeTrue(t *testing.T) {
 	}
 }
 
-// TestClockSetBackAndAhead rotates in 2099 by a wrong clock: the next names are of now again. A clock in 1970 removes nothing.
+// TestClockSetBackAndAhead rotates in 2099 by a wrong clock: the next names are of now again. A clock in 1970 removes nothing, and one that is far
+// ahead neither, whether the keeper has looked since it was set or not.
 func TestClockSetBackAndAhead(t *testing.T) {
-	dir := t.TempDir()
-	var clock atomic.Int64
-	at := func(year int) { clock.Store(time.Date(year, 11, 21, 3, 4, 5, 0, time.UTC).UnixNano()) }
-	at(2026)
-	w := open(t, filepath.Join(dir, "app.log"), Options{MaxAge: 24 * time.Hour, Now: func() time.Time { return time.Unix(0, clock.Load()).UTC() }})
-	for i, year := range []int{2026, 2099, 2026, 1970, 2026} {
-		w.look()
-		at(year)
-		w.look()
-		write(t, w, numbered(i))
-		r, err := w.Rotate()
-		if err != nil || !strings.HasPrefix(filepath.Base(r.To), fmt.Sprintf("app-%d-", year)) {
-			t.Errorf("in %d: %+v, %v", year, r, err)
+	for _, looks := range []bool{true, false} {
+		dir := t.TempDir()
+		var clock atomic.Int64
+		at := func(year int) { clock.Store(time.Date(year, 11, 21, 3, 4, 5, 0, time.UTC).UnixNano()) }
+		at(2026)
+		w := open(t, filepath.Join(dir, "app.log"), Options{MaxAge: 24 * time.Hour, Now: func() time.Time { return time.Unix(0, clock.Load()).UTC() }})
+		for i, year := range []int{2026, 2099, 2026, 1970, 2026} {
+			if at(year); looks {
+				w.look()
+			}
+			write(t, w, numbered(i))
+			r, err := w.Rotate()
+			if err != nil || !strings.HasPrefix(filepath.Base(r.To), fmt.Sprintf("app-%d-", year)) {
+				t.Errorf("in %d: %+v, %v", year, r, err)
+			}
+			if _, err := w.pass(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if _, err := w.pass(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		once(t, content(t, dir, "app"), 5)
 	}
-	once(t, content(t, dir, "app"), 5)
 }
 
 func TestNameThatIsTooLong(t *testing.T) {

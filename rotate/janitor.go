@@ -192,8 +192,8 @@ func (w *Writer) prune() error {
 // age is how long ago a file was rotated. Where its name cannot be true it counts from the file's own time, and where that cannot be either from
 // now on: a clock that was wrong neither keeps a file for ever nor removes one at once.
 func (w *Writer) age(b backup) time.Duration {
-	now := w.opt.Now()
 	w.mu.Lock()
+	now := w.noticeClock() // which may have been set since the keeper has looked
 	jumped := time.Now().Before(w.clock.doubt)
 	w.mu.Unlock()
 	switch {

@@ -78,9 +78,9 @@ func (w *Writer) look() {
 }
 
 // noticeClock has the schedule begin anew when the clock was set back: the next rotation may be years away, if the clock was wrong when
-// the last one came. Called with mu held.
-func (w *Writer) noticeClock() {
-	now := w.opt.Now().Round(0) // without the monotonic reading, which is never set
+// the last one came. It says what time it is. Called with mu held.
+func (w *Writer) noticeClock() (now time.Time) {
+	now = w.opt.Now().Round(0) // without the monotonic reading, which is never set
 	tick := time.Now()
 	if !w.next.IsZero() && now.Before(w.clock.looked) {
 		if next := w.opt.Schedule.Next(now); next.Before(w.next) {
@@ -95,6 +95,7 @@ func (w *Writer) noticeClock() {
 		}
 	}
 	w.clock.looked, w.clock.ticked = now, tick
+	return now
 }
 
 const (

@@ -108,6 +108,9 @@ func Open(path string, options Options) (*Writer, error) {
 		}
 		return nil, err
 	}
+	w.mu.Lock()
+	w.noticeClock() // for whoever looks next
+	w.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	w.tasks.Go(func() { w.keep(ctx) })

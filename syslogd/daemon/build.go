@@ -93,8 +93,11 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output, atStart bool) (*o
 // rotation is how the files of an output are kept.
 func (d *Daemon) rotation(c *config.Config, o config.Output) (rotate.Options, error) {
 	options := o.Rotate
-	if zone := c.Zone; zone != nil {
-		options.Now = func() time.Time { return time.Now().In(zone) }
+	if options.Now = d.Now; options.Now == nil {
+		options.Now = time.Now
+	}
+	if clock, zone := options.Now, c.Zone; zone != nil {
+		options.Now = func() time.Time { return clock().In(zone) }
 	}
 	options.Log = d.Log.With("SYSLOGD_OUTPUT", o.Name)
 	if o.Files != nil {
@@ -335,7 +338,23 @@ func (d *Daemon) open(ctx context.Context, c *config.Config, passed []Passed, in
 	return reader, nil
 }
 
-func (d *Daemon) newStage(in *input) receive.Handler { return route.NewStage(&d.table, &in.counts) }
+// newStage is the Handler of one reader.
+func (d *Daemon) newStage(in *input) receive.Handler {
+	stage := route.NewStage(&d.table, &in.counts)
+	if d.Now != nil {
+		return timed{stage, d.Now}
+	}
+	return stage
+}
+
+// timed is a Stage with another clock.
+type timed struct {
+	*route.Stage
+	now func() time.Time
+}
+
+// Begin implements receive.Handler.
+func (t timed) Begin(time.Time) { t.Stage.Begin(t.now()) }
 
 // adopt takes a socket of datagrams that was passed for a listen entry.
 func adopt(p Passed, l config.Listen, c *config.Config) (*receive.Socket, error) {

@@ -50,6 +50,8 @@ type Daemon struct {
 	Keeper Keeper
 	// Sinks opens what outputs can be sent to besides syslog servers, by the scheme of the address.
 	Sinks map[string]OpenSink
+	// Now is the clock of this machine, which somebody may set; nil: time.Now.
+	Now func() time.Time
 	// Ready is called once all is open; nil: nobody wants to know.
 	Ready func()
 	Log   *slog.Logger

@@ -33,11 +33,11 @@ func run(t *testing.T, dir, text string) (socket string) {
 // runUntil is run for a test that stops the Daemon itself.
 func runUntil(t *testing.T, dir, text string) (socket string, stop func()) {
 	t.Helper()
-	return runWith(t, dir, text, nil)
+	return runWith(t, dir, text, &Daemon{Log: slog.New(slog.DiscardHandler)})
 }
 
-// runWith is runUntil with sinks.
-func runWith(t *testing.T, dir, text string, sinks map[string]OpenSink) (socket string, stop func()) {
+// runWith is runUntil for a Daemon that has something set already.
+func runWith(t *testing.T, dir, text string, d *Daemon) (socket string, stop func()) {
 	t.Helper()
 	socket = filepath.Join(dir, "ctl")
 	file := filepath.Join(dir, "conf")
@@ -46,7 +46,7 @@ func runWith(t *testing.T, dir, text string, sinks map[string]OpenSink) (socket 
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := Daemon{Config: c, File: file, Version: "test", Log: slog.New(slog.DiscardHandler), Sinks: sinks}
+	d.Config, d.File, d.Version = c, file, "test"
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- d.Run(ctx) }()

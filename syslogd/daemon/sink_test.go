@@ -73,7 +73,7 @@ func TestReloadOfASink(t *testing.T) {
 		return "listen: unix://DIR/in\noutputs:\n- {file: DIR/a.log, format: rfc5424, forward: {to: \"http://" + address + "\", encoding: ndjson, batch: {age: 1ms}" + more + "}}\n"
 	}
 	r := &recorder{open: make(map[string]bool)}
-	socket, stop := runWith(t, dir, text("one", ""), r.sinks())
+	socket, stop := runWith(t, dir, text("one", ""), &Daemon{Log: slog.New(slog.DiscardHandler), Sinks: r.sinks()})
 	say := func(n int) {
 		t.Helper()
 		c, err := net.Dial("unixgram", filepath.Join(dir, "in"))
