@@ -299,6 +299,9 @@ func TestMistakes(t *testing.T) {
 	run("add crt FILE", Options{})
 	run("certificate "+b.path("none.pem")+" cannot be read: no such file or directory", Options{Sources: files(b.path("none.pem"))})
 	run("certificate directory "+b.path("empty")+" holds no certificates", Options{Sources: files(b.path("empty"))})
+	if _, _, err := newStore().Load(Options{Sources: files(b.path("empty")), StrictSNI: true}); err != nil {
+		t.Errorf("with strict-sni: %v", err)
+	}
 	run("holds no private key and there is no "+b.path("nokey.pem.key"), file("nokey.pem", b.read("good.c")))
 	run("no certificate in PEM form", file("nocert.pem", b.read("good.k")))
 	run("belongs to none of the certificates (the first is for good.test)", file("mixed.pem", b.read("good.c"), b.read("other.k")))

@@ -94,7 +94,7 @@ func (l *Listener) wishes() (list []wish, errs []error) {
 	for _, src := range l.o.Sources {
 		if !src.List {
 			files, err := l.store.expand(src.Path)
-			if err != nil {
+			if _, empty := err.(emptyDir); err != nil && !(empty && l.o.StrictSNI) {
 				errs = append(errs, err)
 			}
 			for _, f := range files {

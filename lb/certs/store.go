@@ -138,9 +138,17 @@ func (s *Store) expand(name string) ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("certificate directory %s holds no certificates", name)
+		return nil, emptyDir(name)
 	}
 	return files, nil
+}
+
+// emptyDir is a directory without certificates: with strict-sni a bind line can
+// do without.
+type emptyDir string
+
+func (e emptyDir) Error() string {
+	return fmt.Sprintf("certificate directory %s holds no certificates", string(e))
 }
 
 // cause is the kernel's word without the path, which the sentence has already.

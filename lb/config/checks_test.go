@@ -78,7 +78,9 @@ func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
 	stricter("option tcp-check\ntcp-check send-lf %ci", "a client's exchange")
 	stricter("option httpchk\nhttp-check expect on-error %[res.body] status 200", "bodies of responses")
 	stricter("option httpchk\nhttp-check expect on-error %[res.hdr(a)] status 200", "in a health check")
-	stricter("option httpchk\nhttp-check expect hdr name-lf x value a", "fixed text")
+	accept("option httpchk\nhttp-check expect hdr name-lf x-%[str(a)] value a\nhttp-check expect fhdr name x value-lf -m beg %[be_name]")
+	refuse("option httpchk\nhttp-check expect hdr name-lf -m reg x", "'reg'")
+	refuse("option httpchk\nhttp-check expect hdr name x value-lf %[nosuch]", "unknown fetch method 'nosuch'")
 	stricter("option tcp-check\ntcp-check send-lf %[rand,in_table(t)]\nbackend t\nstick-table type integer size 1k", "no stick tables")
 	stricter("http-request set-var(check.x) int(1)", "proc")
 

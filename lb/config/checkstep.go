@@ -460,7 +460,7 @@ func (c *call) expectPattern(d *draft, e *health.Expect, word string, words []st
 		}
 		e.Statuses, err = health.ParseStatuses(value)
 	case (word == "hdr" || word == "fhdr") && http:
-		return headerMatch(e, word, words)
+		return headerMatch(d, e, word, words)
 	case word == "string-lf", word == "binary-lf" && !http:
 		e.Hex = word == "binary-lf"
 		e.Format, err = checkFormat(d, word, value)
@@ -472,37 +472,57 @@ func (c *call) expectPattern(d *draft, e *health.Expect, word string, words []st
 	return 2, err
 }
 
-// headerMatch reads hdr|fhdr name [-m METHOD] NAME [value [-m METHOD] VALUE].
-func headerMatch(e *health.Expect, word string, words []string) (n int, err error) {
+// headerMatch reads hdr|fhdr name[-lf] [-m METHOD] NAME [value[-lf] [-m METHOD] VALUE].
+func headerMatch(d *draft, e *health.Expect, word string, words []string) (n int, err error) {
 	e.Header = &health.HeaderMatch{Whole: word == "fhdr"}
 	// part reads [-m METHOD] PATTERN after the word at.
-	part := func(at int, fold bool) (func(string) bool, int, error) {
-		method := "str"
+	part := func(at int, fold bool) (f func(string) bool, made *health.HeaderFormat, next int, err error) {
+		method, format := "str", strings.HasSuffix(words[at], "-lf")
 		at++
 		if at+1 < len(words) && words[at] == "-m" {
 			method, at = words[at+1], at+2
 		}
 		if at >= len(words) {
-			return nil, 0, fmt.Errorf("'%s' expects name [-m <method>] <name> [value [-m <method>] <value>]", word)
+			return nil, nil, 0, fmt.Errorf("'%s' expects name [-m <method>] <name> [value [-m <method>] <value>]", word)
+		}
+		if format {
+			made, err = formatMatch(d, word, method, words[at], fold)
+			return nil, made, at + 1, err
 		}
 		pattern := words[at]
 		if fold && method != "reg" { // names are compared in lower case
 			pattern = strings.ToLower(pattern)
 		}
-		f, err := textMatch(method, pattern)
-		return f, at + 1, err
+		f, err = textMatch(method, pattern)
+		return f, nil, at + 1, err
 	}
-	if words[1] == "name-lf" || slices.Contains(words[1:min(len(words), 6)], "value-lf") {
-		return 0, fmt.Errorf("'name-lf' and 'value-lf' are known to HAProxy, but not supported by lb yet: write a fixed text with 'name' and 'value'")
-	}
-	if words[1] != "name" {
+	if words[1] != "name" && words[1] != "name-lf" {
 		return 0, fmt.Errorf("'%s' expects 'name <name>', not '%s'", word, words[1])
 	}
-	e.Header.Name, n, err = part(1, true)
-	if err == nil && n < len(words) && words[n] == "value" {
-		e.Header.Value, n, err = part(n, false)
+	e.Header.Name, e.Header.NameFormat, n, err = part(1, true)
+	if err == nil && n < len(words) && (words[n] == "value" || words[n] == "value-lf") {
+		e.Header.Value, e.Header.ValueFormat, n, err = part(n, false)
 	}
 	return n, err
+}
+
+// formatMatch is a way to compare with what a format gives, by its name after -m.
+// fold: names are compared in lower case.
+func formatMatch(d *draft, word, method, text string, fold bool) (*health.HeaderFormat, error) {
+	compare, ok := map[string]func(got, want string) bool{
+		"str": func(got, want string) bool { return got == want }, "beg": strings.HasPrefix, "end": strings.HasSuffix, "sub": strings.Contains,
+	}[method]
+	if !ok {
+		return nil, oneOf("-m", method, "str", "beg", "end", "sub")
+	}
+	f, err := checkFormat(d, word, text)
+	if err != nil {
+		return nil, err
+	}
+	if fold {
+		return &health.HeaderFormat{Text: f, Compare: func(got, want string) bool { return compare(got, strings.ToLower(want)) }}, nil
+	}
+	return &health.HeaderFormat{Text: f, Compare: compare}, nil
 }
 
 // textMatch is a way to compare, by its name after -m.

@@ -122,6 +122,22 @@ func (p *parser) logAsTCP(d *draft) {
 	d.LogFormat, d.logKind = f, logTCP
 }
 
+// checkLogOfTCP refuses variables that show nothing without requests.
+func (p *parser) checkLogOfTCP(d *draft) {
+	for _, one := range []struct {
+		name   string
+		pos    cfgfile.Pos
+		format *logformat.Format
+	}{{"log-format", d.LogFormatPos, d.LogFormat}, {"log-format-sd", d.Pos, d.LogData}, {"error-log-format", d.Pos, d.ErrorLogFormat}} {
+		if one.format == nil {
+			continue
+		}
+		if name := one.format.OfRequests(); name != "" {
+			p.report.Errorf(one.pos, "'%s' : failed to parse %s : format variable '%s' is reserved for HTTP mode, and %s '%s' is in mode tcp", one.name, one.name, name, d.section, d.Name)
+		}
+	}
+}
+
 // resolveMode drops what needs mode http from a TCP proxy, as HAProxy does,
 // and says so.
 func (p *parser) resolveMode(d *draft) {
@@ -138,6 +154,9 @@ func (p *parser) resolveMode(d *draft) {
 	}
 	if d.Frontend && d.logKind == logHTTP {
 		p.logAsTCP(d)
+	}
+	if d.Frontend && d.kind != inDefaults {
+		p.checkLogOfTCP(d)
 	}
 	inherited := d.base != nil
 	if len(d.Rules[rule.TCPResponse]) > 0 && d.ResponseDelay == 0 && d.kind != inDefaults {

@@ -313,6 +313,9 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("load-server-state-from-file"), "load-server-state-from-file")
 	accept(inFrontendSection("timeout server 1s\nbalance roundrobin\noption redispatch")) // a warning each
 	accept(inBackendSection("bind 127.0.0.1:1\nmaxconn 4\noption httplog"))               // a warning each
+	refuse(inFrontendSection("mode tcp\nlog-format %ci%{+Q}r"), "'r' is reserved for HTTP mode")
+	refuse(inFrontendSection("mode tcp\nerror-log-format %HM"), "'HM' is reserved for HTTP mode")
+	accept(inFrontendSection("mode tcp\nlog-format %ci%Tw/%Tc/%Tt%ST%ts"))
 	refuse(inFrontendSection("mode htp"), "unknown proxy mode 'htp'")
 	refuse(inFrontendSection("moed http"), "did you mean 'mode'")
 	refuse(inFrontendSection("timeout conect 1s"), "did you mean 'connect'")

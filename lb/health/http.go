@@ -120,7 +120,7 @@ func (c *run) expectHTTP(e *Expect) (result, bool) {
 	match := false
 	switch {
 	case e.Header != nil:
-		match = e.Header.in(a.Header)
+		match = c.header(e.Header).in(a.Header)
 	case e.Status != nil:
 		match = e.Status.MatchString(strconv.Itoa(a.status))
 	case e.Statuses != nil:

@@ -117,6 +117,24 @@ func (c *run) fill(q *Request) *Request {
 	return &own
 }
 
+// header is what is looked for, with the texts that its formats make.
+func (c *run) header(m *HeaderMatch) *HeaderMatch {
+	if m.NameFormat == nil && m.ValueFormat == nil {
+		return m
+	}
+	own := *m
+	for _, one := range []struct {
+		format *HeaderFormat
+		match  *func(string) bool
+	}{{m.NameFormat, &own.Name}, {m.ValueFormat, &own.Value}} {
+		if one.format != nil {
+			want := string(one.format.Text.Append(nil, c.evaluation()))
+			*one.match = func(got string) bool { return one.format.Compare(got, want) }
+		}
+	}
+	return &own
+}
+
 // text is the expectation with the text that its format makes.
 func (c *run) text(e *Expect) (*Expect, result, bool) {
 	if e.Format == nil {

@@ -128,10 +128,19 @@ type Verdict struct {
 	Note   string
 }
 
+// HeaderFormat makes what a header's name or value is compared with.
+type HeaderFormat struct {
+	Text    *logformat.Format
+	Compare func(got, want string) bool
+}
+
 // HeaderMatch looks for a header of an HTTP answer.
 type HeaderMatch struct {
 	Name, Value func(string) bool // Value nil: any
-	Whole       bool              // values are not taken apart at commas
+	// What Name and Value compare with is made at the time of a check by these;
+	// nil: they know it.
+	NameFormat, ValueFormat *HeaderFormat
+	Whole                   bool // values are not taken apart at commas
 }
 
 // lead gives where waiting for more bytes goes on from: the first of the

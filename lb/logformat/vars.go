@@ -17,6 +17,23 @@ type varRow struct {
 	form   form         // with +json
 }
 
+// requestVars are those that HAProxy has in mode http alone.
+var requestVars = map[string]bool{
+	"CC": true, "CS": true, "HM": true, "HP": true, "HPO": true, "HQ": true, "HU": true, "HV": true, "TR": true, "Ta": true, "Ti": true, "Tq": true, "Tr": true,
+	"r": true, "tr": true, "trg": true, "trl": true,
+}
+
+// OfRequests is the first variable of the format that is about requests, and has
+// nothing to show in mode tcp; "" there is none.
+func (f *Format) OfRequests() string {
+	for i := range f.steps {
+		if row := f.steps[i].row; row != nil && requestVars[row.name] {
+			return row.name
+		}
+	}
+	return ""
+}
+
 // vars is the table (HAProxy configuration manual, section 8.2.6), the names
 // of before 1.5 at its end.
 var vars = []varRow{
