@@ -3,7 +3,7 @@
 _lb() {
     local cur=$2 prev=$3
     local verbs="reload canary status stop upgrade detach doctor top sessions errors version help"
-    local options="-f -c -W -Ws -D -d -db -S -p -x -sf -st -n -C -q -V -v -vv -cc -L -m -N -dM -dr -dS"
+    local options="-f -c -W -Ws -D -d -db -S -p -x -sf -st -n -C -q -V -v -vv -cc -L -dW -m -N -dM -dr -dS"
     case $prev in
         -f | -S | -s | -p | -x) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
         -C) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
