@@ -70,6 +70,7 @@ func network(t testing.TB) (names [2]string) {
 		t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
 		outer := fmt.Sprintf("lbv%d%s", i+1, id)
 		ip(t, "link add "+outer+" type veth peer name eth0 netns "+name)
+		t.Cleanup(func() { exec.Command("ip", "link", "del", outer).Run() }) // at once: a namespace takes its links with it some time later
 		ip(t, "link set "+outer+" master "+bridge+" up")
 		ip(t, "-n "+name+" link set lo up")
 		ip(t, "-n "+name+" link set eth0 up")
