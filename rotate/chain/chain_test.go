@@ -2,6 +2,10 @@ package chain
 
 import (
 	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,4 +103,74 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is read as %+v, and then as %+v: %v", line, r, second, err)
 		}
 	})
+}
+
+// TestEveryChangeIsNamed: one line or a few, anywhere in a file of many records, as it is and in the file's first and last line.
+func TestEveryChangeIsNamed(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	var lines []string
+	for i := range 5000 {
+		lines = append(lines, fmt.Sprintf("line %d %s\n", i, strings.Repeat("x", r.IntN(100))))
+	}
+	s := &Segment{Number: 1, Records: []Record{{Kind: Begin, Segment: 1}}, Heads: make([]Hash, 1)}
+	var g Group
+	at := int64(0)
+	take := func() {
+		one := g.Take(at)
+		one.Marks = bytes.Clone(one.Marks)
+		at += one.Size
+		s.Records, s.Heads = append(s.Records, one), append(s.Heads, Hash{})
+	}
+	for _, l := range lines {
+		g.Add([]byte(l))
+		if g.Size() > 8<<10 {
+			take()
+		}
+	}
+	take()
+	s.Records, s.Heads = append(s.Records, Record{Kind: End, Size: at, Stamp: 1, Name: "a"}), append(s.Heads, Hash{})
+	row := func(changed []string, want string) {
+		t.Helper()
+		f := File{Name: "a", Bare: "a", Rotated: 1, Open: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(strings.Join(changed, ""))), nil }}
+		report, err := Verify([]*Segment{s}, []File{f})
+		got := ""
+		for _, f := range report.Findings {
+			got += f.String() + "\n"
+		}
+		if err != nil || got != want {
+			t.Errorf("%v: %q; want %q", err, got, want)
+		}
+	}
+	row(lines, "")
+	for k := range 90 {
+		i := r.IntN(len(lines))
+		switch k {
+		case 0, 1, 2:
+			i = 0
+		case 3, 4, 5:
+			i = len(lines) - 1
+		}
+		n := 1 + r.IntN(5)
+		switch k % 3 {
+		case 0:
+			row(slices.Concat(lines[:i], []string{"forged" + lines[i]}, lines[i+1:]), fmt.Sprintf("a:%d: this line was changed\n", i+1))
+		case 1:
+			n = min(n, len(lines)-i)
+			want := fmt.Sprintf("a:%d: before this line %d lines were removed\n", i+1, n)
+			if n == 1 {
+				want = fmt.Sprintf("a:%d: before this line 1 line was removed\n", i+1)
+			}
+			if i+n == len(lines) {
+				want = fmt.Sprintf("a:%d: the file ends before this line: %d lines were removed at its end\n", i+1, n)
+			}
+			row(slices.Concat(lines[:i], lines[i+n:]), want)
+		case 2:
+			forged := slices.Repeat([]string{fmt.Sprintf("forged %d\n", k)}, n)
+			want := fmt.Sprintf("a:%d: %d lines were inserted here\n", i+1, n)
+			if n == 1 {
+				want = fmt.Sprintf("a:%d: 1 line was inserted here\n", i+1)
+			}
+			row(slices.Concat(lines[:i], forged, lines[i:]), want)
+		}
+	}
 }
