@@ -280,7 +280,17 @@ func (m *mover) settle(sent []*moving, taken []bool) {
 // process leaves and s cannot go along to the next.
 func (s *session) closing() bool {
 	sh := s.sh
-	return sh.draining && (sh.mover == nil || sh.mover.dead || s.fixed || !s.whole())
+	return sh.draining && (sh.mover == nil || sh.mover.dead || s.fixed || !s.portable())
+}
+
+// portable reports whether s could go on in another process after its exchange:
+// the connection to the server goes along only if it is this client's.
+func (s *session) portable() bool {
+	if !s.Movable() || s.own != nil && !s.own.Movable() {
+		return false
+	}
+	t := s.t
+	return t == nil || t.c == nil || t.c.Movable() || !t.tunnel() && !t.c.private && t.be.Reuse != ReuseNever
 }
 
 // stay goes on with a session that the receiver did not take.

@@ -443,6 +443,35 @@ func TestHandoverWaitsForTheAnswer(t *testing.T) {
 	}
 }
 
+// TestHandoverWaitsForAnHTTP2Server: a connection whose request is with a server
+// that speaks HTTP/2 moves after the answer, too: the server's connection stays here,
+// and what the client has sent ahead is answered by the next process.
+func TestHandoverWaitsForAnHTTP2Server(t *testing.T) {
+	arrived, release := make(chan struct{}), make(chan struct{})
+	addr, _ := serveHTTP2(t, false, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(arrived)
+			<-release
+		}
+		io.WriteString(w, r.URL.Path)
+	})
+	old := newRig(t, true, []string{addr}, func(r *rig) { speakHTTP2(r, false) })
+	next := newRig(t, true, []string{addr}, func(r *rig) { speakHTTP2(r, false) })
+	a := &across{t: t, to: next.Engine, kinds: map[Kind]int{}}
+	c := connect(t, old.addr)
+	c.say("GET /slow HTTP/1.1\r\nHost: a\r\n\r\nGET /pipelined HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-arrived
+	old.Handover(a.carry)
+	close(release)
+	if !c.answer("/slow") || !c.answer("/pipelined") || !c.get("/then") {
+		t.Error("an answer ends the connection")
+	}
+	awaitEmpty(t, old.Engine)
+	if next.Conns() != 1 {
+		t.Errorf("%d connections are there", next.Conns())
+	}
+}
+
 // TestAdoptedServerConnectionsAreFew: however many idle server connections
 // come from earlier generations, no more are kept than those needed at once.
 func TestAdoptedServerConnectionsAreFew(t *testing.T) {
