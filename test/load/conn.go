@@ -54,7 +54,11 @@ func (c *conn) run(ctx context.Context) {
 		start := time.Now()
 		err := c.send(start)
 		for i, n := range c.numbers {
-			if !broken(err) {
+			switch {
+			case broken(err):
+			case i > 0 && c.in.close:
+				err = ErrLast
+			default:
 				err = c.in.read(c.nc, c.wants[i])
 			}
 			c.done(n, err, start)

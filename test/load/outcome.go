@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// ErrLast is of a request in a pipeline after an answer that announced the connection's end: the server has not looked at it.
+var ErrLast = fmt.Errorf("the answer before it was the connection's last: %w", io.EOF)
+
 // Outcome is what became of one request.
 type Outcome int
 

@@ -217,6 +217,8 @@ func (j *judge) broken(tunnel bool, a asked, s served, l logged) string {
 	}
 	byWorker := func(w window) bool { return w.fault.permits.breaks && w.open(a) }
 	switch {
+	case a.unread && s.seen == 0 && l.lines == 0 && j.excuse("not read after a refusal", func(w window) bool { return w.fault.permits.server && w.meets(a) }):
+		return ""
 	case j.excuse("broken", byServer):
 	case !j.excuse("broken", byWorker):
 		return "nothing permits that its connection ended"

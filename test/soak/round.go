@@ -135,7 +135,7 @@ func (s *site) compare(runs []*run, d *diary, g reading) *judge {
 		j.complain(path, "a server has seen a request of nobody")
 	}
 	for _, w := range s.servers {
-		if n := w.Counts.Malformed.Load(); n > 0 {
+		if n := w.malformed(); n > 0 {
 			j.complain("", "%s has seen %d malformed requests", w.name, n)
 		}
 	}

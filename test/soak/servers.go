@@ -2,7 +2,14 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
+	"hash/crc32"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,9 +22,15 @@ import (
 type server struct {
 	name  string
 	addr  string
-	index int // its bit in served.servers
+	index int    // its bit in served.servers
+	line  string // what its line in the configuration says besides
 	books *books
-	*backend.Server
+
+	secure *tls.Config // of a server that is spoken to over TLS
+	http2  bool        // it speaks HTTP/2 without TLS
+
+	close     func() error // ends it, with what it has in its hands
+	malformed func() uint64
 
 	trouble atomic.Pointer[trouble]
 }
@@ -51,14 +64,71 @@ func marks(head []byte) (rules int, run string) {
 }
 
 func (w *server) start() error {
-	s, err := backend.StartWith(backend.Options{Name: w.name, Addr: w.addr, Meet: w.meet, Met: w.met})
+	if w.http2 {
+		return w.startHTTP2()
+	}
+	s, err := backend.StartWith(backend.Options{Name: w.name, Addr: w.addr, TLS: w.secure, Meet: w.meet, Met: w.met})
 	if err == nil {
-		w.Server = s
+		w.close, w.malformed = s.Close, s.Counts.Malformed.Load
 	}
 	return err
 }
 
+// startHTTP2 starts a server of the standard library that speaks HTTP/2.
+func (w *server) startHTTP2() error {
+	l, err := net.Listen("tcp", w.addr)
+	if err != nil {
+		return err
+	}
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	s := &http.Server{Handler: w, Protocols: &protocols}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(l)
+	}()
+	w.malformed = func() uint64 { return 0 } // the library answers them itself
+	w.close = func() error {
+		err := s.Close()
+		<-done
+		return err
+	}
+	return nil
+}
+
+// ServeHTTP answers as test/backend does. Garbage is nothing that one stream could say: the stream is reset.
+func (w *server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	deed := w.entered(r.URL.Path, len(r.Header.Values(markHeader)), r.Header.Get(runHeader))
+	if deed == backend.Garbage || deed == backend.Cut {
+		panic(http.ErrAbortHandler)
+	}
+	sum := crc32.NewIEEE()
+	n, err := io.Copy(sum, r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	check := uint32(0)
+	if n > 0 {
+		check = sum.Sum32()
+	}
+	body := backend.AppendSmall(nil, r.URL.Path, check, n)
+	rw.Header().Set("X-Backend", w.name)
+	rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, err = rw.Write(body)
+	if err == nil {
+		err = http.NewResponseController(rw).Flush()
+	}
+	w.met(r.URL.Path, deed, err)
+}
+
 func (w *server) meet(_, path string, head []byte) backend.Deed {
+	rules, run := marks(head)
+	return w.entered(path, rules, run)
+}
+
+// entered decides what to do with a request, and enters it into the book.
+func (w *server) entered(path string, rules int, run string) backend.Deed {
 	deed := backend.Answer
 	if t := w.trouble.Load(); t != nil && t.count.Add(1)%t.every == 0 {
 		deed = t.deed
@@ -67,7 +137,6 @@ func (w *server) meet(_, path string, head []byte) backend.Deed {
 	if deed == backend.Unasked && strings.HasPrefix(path, "/upgrade") {
 		deed = backend.Answer // after an upgrade every byte is the tunnel's
 	}
-	rules, run := marks(head)
 	w.books.meet(w.index, path, rules, run, deed)
 	return deed
 }
@@ -78,19 +147,28 @@ func (w *server) met(path string, deed backend.Deed, err error) {
 	}
 }
 
-// startServers starts n web servers, each at a port of its own that it keeps when it dies and comes back.
-func startServers(b *books, n int) ([]*server, error) {
-	ports, err := rig.FreePorts(host, n)
+// startServers starts the web servers, each at a port of its own that it keeps when it dies and comes back: three of HTTP/1.1, one over TLS, one of
+// HTTP/2.
+func startServers(b *books, signer *rig.Authority, dir string) ([]*server, error) {
+	list := []*server{{name: "web1"}, {name: "web2"}, {name: "web3"}, {name: "tls1", line: "ssl verify none"}, {name: "h21", line: "proto h2", http2: true}}
+	ports, err := rig.FreePorts(host, len(list))
 	if err != nil {
 		return nil, err
 	}
-	var list []*server
-	for i, port := range ports {
-		w := &server{name: fmt.Sprintf("web%d", i+1), addr: fmt.Sprintf("%s:%d", host, port), index: i, books: b}
+	file := filepath.Join(dir, "server.pem")
+	if err := signer.Write(file, host); err != nil {
+		return nil, err
+	}
+	certificate, err := tls.LoadX509KeyPair(file, file)
+	if err != nil {
+		return nil, err
+	}
+	list[3].secure = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	for i, w := range list {
+		w.addr, w.index, w.books = fmt.Sprintf("%s:%d", host, ports[i]), i, b
 		if err := w.start(); err != nil {
-			return list, err
+			return list[:i], err
 		}
-		list = append(list, w)
 	}
 	return list, nil
 }

@@ -64,7 +64,7 @@ func (s *site) open(ctx context.Context) (err error) {
 	if err := s.signer.Write(s.cert, "localhost", host); err != nil {
 		return err
 	}
-	if s.servers, err = startServers(&s.books, 3); err != nil {
+	if s.servers, err = startServers(&s.books, s.signer, s.dir); err != nil {
 		return err
 	}
 	if s.echo, err = backend.StartEcho(net.JoinHostPort(host, "0")); err != nil {
@@ -143,14 +143,22 @@ frontend www
     bind %s
     bind %s ssl crt %s alpn h2,http/1.1
     http-request add-header X-Soak-Once 1
+    use_backend tunnels if { path_beg /upgrade }
     default_backend be
 
 backend be
     balance roundrobin
     option httpchk GET /
 `, s.log.UDP, s.lb.Stats, s.http, s.https, s.cert)
+	const check = "check inter 500ms fall 2 rise 1"
 	for _, w := range s.servers {
-		fmt.Fprintf(&b, "    server %s %s check inter 500ms fall 2 rise 1\n", w.name, w.addr)
+		fmt.Fprintf(&b, "    server %s %s %s %s\n", w.name, w.addr, check, w.line)
+	}
+	fmt.Fprint(&b, "\nbackend tunnels\n    balance roundrobin\n    option httpchk GET /\n")
+	for _, w := range s.servers {
+		if !w.http2 {
+			fmt.Fprintf(&b, "    server %s %s %s %s\n", w.name, w.addr, check, w.line)
+		}
 	}
 	fmt.Fprintf(&b, `
 listen echo
@@ -182,7 +190,7 @@ func (s *site) close() error {
 		errs = append(errs, s.disk.close())
 	}
 	for _, w := range s.servers {
-		w.Close()
+		w.close()
 	}
 	if s.echo != nil {
 		s.echo.Close()

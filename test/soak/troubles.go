@@ -39,7 +39,7 @@ func span(arg uint32) time.Duration { return time.Duration(200+arg>>8%1300) * ti
 // dieServer ends a server, with what it has in its hands, and starts it again at the same port.
 func (h *doer) dieServer(arg uint32) error {
 	w := h.any(arg)
-	w.Close()
+	w.close()
 	err := h.pause(span(arg))
 	// A connection of somebody else may have the port for a moment.
 	return errors.Join(err, h.until(w.name+" to listen again", func() bool { return w.start() == nil }))
