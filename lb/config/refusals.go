@@ -25,7 +25,7 @@ func proxyRefusals() []row[*draft] {
 		{"appsession", back, Refused, session},
 		{"cliexp", front, Refused, "write http-response rules"},
 		{"email-alert", anywhere, Ignored, noMail},
-		{"filter", ownAnywhere, Refused, "of the filters there are compression and spoe"},
+		{"filter", ownAnywhere, Refused, "of the filters there are cache, compression and spoe"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "write 'filter spoe'"},
 		{"reqsetbe", ownFront, Refused, "write use_backend rules"},
