@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -226,8 +227,8 @@ func TestStrangers(t *testing.T) {
 
 // TestGarbageIsToldOnce: a peer that sends garbage is told so, reported with the reason, and not let in again at once.
 func TestGarbageIsToldOnce(t *testing.T) {
-	a := newNode(t, "a", spec("t", stick.Integer, stick.GPC0))
-	a.knows("b", "127.0.0.1:9")
+	a := newNode(t, "c", spec("t", stick.Integer, stick.GPC0))
+	a.knows("b", "127.0.0.1:9") // nobody. Of two that dial at the same time, c lets b in
 	a.Begin(nil)
 	enter := func() net.Conn {
 		t.Helper()
@@ -237,7 +238,7 @@ func TestGarbageIsToldOnce(t *testing.T) {
 		}
 		t.Cleanup(func() { c.Close() })
 		c.SetDeadline(time.Now().Add(20 * time.Second))
-		io.WriteString(c, "HAProxyS 2.1\na\nb 1 1\n")
+		io.WriteString(c, "HAProxyS 2.1\nc\nb 1 1\n")
 		return c
 	}
 	c := enter()
@@ -305,5 +306,35 @@ func TestFirstChangeHasItsNumber(t *testing.T) {
 	}
 	if want := []byte{kindDefine, kindUpdate, kindNext, kindNext}; !bytes.Equal(kinds, want) {
 		t.Errorf("the messages are %v, want %v", kinds, want)
+	}
+}
+
+// slow is a connection on which nothing comes for a while, and then its end.
+type slow struct {
+	deaf
+	waits int
+}
+
+func (c *slow) Read([]byte) (int, error) {
+	if c.waits--; c.waits < 0 {
+		return 0, io.EOF
+	}
+	return 0, os.ErrDeadlineExceeded
+}
+
+// TestSilence: a peer that says nothing is gone, unless it takes much meanwhile.
+func TestSilence(t *testing.T) {
+	for _, wrote := range []time.Time{{}, time.Now()} {
+		_, s, _ := reads(nil, spec("t", stick.Integer, stick.GPC0))
+		c := &slow{waits: 3}
+		s.conn, s.r = c, bufio.NewReader(c)
+		want := errSilent
+		if !wrote.IsZero() {
+			s.wrote.Store(wrote.UnixNano())
+			want = io.EOF
+		}
+		if err := s.read(); !errors.Is(err, want) {
+			t.Errorf("it ends with %v, want %v", err, want)
+		}
 	}
 }

@@ -70,7 +70,11 @@ func (p *Peer) dial() {
 			conn.Close()
 		}
 		crossed := ctx.Err() != nil
-		p.again(!crossed)
+		if !crossed {
+			p.again(true)
+		} else if next := time.Now().Add(firstWait + rand.N(waitSpread)); next.After(p.next) {
+			p.next = next // the other connection decides, whether it is there or has ended already
+		}
 		s.mu.Unlock()
 		switch {
 		case crossed:

@@ -24,15 +24,34 @@ func (s *session) read() error {
 	for {
 		if s.r.Buffered() == 0 {
 			s.rouse() // what was read is to be acknowledged
-			s.conn.SetReadDeadline(time.Now().Add(silence))
+			if err := s.await(); err != nil {
+				return err
+			}
 		}
 		if err := s.readMessage(); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return errSilent
-			}
-			return err
+			return silent(err)
 		}
 	}
+}
+
+// await waits for the next message. A peer that takes what it is sent is there,
+// although it says nothing: HAProxy answers when it has read all there is.
+func (s *session) await() error {
+	for {
+		s.conn.SetReadDeadline(time.Now().Add(silence))
+		_, err := s.r.Peek(1)
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || time.Now().UnixNano()-s.wrote.Load() > int64(silence) {
+			return silent(err)
+		}
+	}
+}
+
+// silent is errSilent in the place of a wait that was too long.
+func silent(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errSilent
+	}
+	return err
 }
 
 // readMessage reads a message, and does what it says.

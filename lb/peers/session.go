@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lbsyslogd/lb/stick"
@@ -21,6 +22,8 @@ type session struct {
 	over  chan struct{} // closed when it is to end, and ended when it has
 	ended chan struct{}
 	wake  chan struct{} // something is to be written
+
+	wrote atomic.Int64 // when much was written, in ns of Unix time
 
 	reading // owned by the reader
 	writing // owned by the writer

@@ -2,8 +2,6 @@ package peers
 
 import (
 	"encoding/binary"
-	"errors"
-	"os"
 	"time"
 
 	"lbsyslogd/lb/stick"
@@ -63,11 +61,13 @@ func (s *session) write() error {
 
 func (s *session) flush() error {
 	s.conn.SetWriteDeadline(time.Now().Add(writeTime))
-	_, err := s.conn.Write(s.buf)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return errSilent
+	if _, err := s.conn.Write(s.buf); err != nil {
+		return silent(err)
 	}
-	return err
+	if s.walking || len(s.buf) >= writeSize { // more than what only waits in the kernel
+		s.wrote.Store(time.Now().UnixNano())
+	}
+	return nil
 }
 
 // fill gathers what is to be written; more says that there is more.
