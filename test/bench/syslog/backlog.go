@@ -34,6 +34,7 @@ type backlogged struct {
 // outcome is one round.
 type outcome struct {
 	rate float64 // messages a second
+	cost float64 // microseconds of processor time for each
 	lost int
 }
 
@@ -70,7 +71,7 @@ func backlogs(ours string, only func(name string) bool, rounds, count int, out i
 	fmt.Fprintf(out, "\n%d messages of %d bytes from %d addresses, waiting in the sockets; %d processors; %d rounds, median\n\n", count, messageSize,
 		backlogSenders, runtime.NumCPU(), rounds)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "receiver\treaders\tmessages/s\tto ours with 1\tto the bare loop\tlost\t")
+	fmt.Fprintln(t, "receiver\treaders\tmessages/s\tto ours with 1\tto the bare loop\tus/msg\tlost\t")
 	median := func(i int) outcome {
 		slices.SortFunc(results[i], func(a, b outcome) int { return cmp.Compare(a.rate, b.rate) })
 		return results[i][len(results[i])/2]
@@ -78,9 +79,13 @@ func backlogs(ours string, only func(name string) bool, rounds, count int, out i
 	for i, b := range all {
 		least := slices.IndexFunc(all, func(other backlogged) bool { return other.name == name && other.readers == b.readers })
 		m := median(i)
-		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.2f\t%.2f\t%d\t\n", b.name, b.readers, m.rate, m.rate/median(0).rate, m.rate/median(least).rate, m.lost)
+		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%d\t\n", b.name, b.readers, m.rate, m.rate/median(0).rate, m.rate/median(least).rate, m.cost, m.lost)
 	}
-	return t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, "to: messages/s divided by those of ours with one reader, and of the bare loop with as many. On a busy machine us/msg is the figure that holds")
+	return err
 }
 
 // measureBacklog starts a subject, stops it, fills its sockets and lets it go on.
@@ -106,6 +111,10 @@ func (b backlogged) measureBacklog(count int) (o outcome, err error) {
 			return o, errors.Join(err, process.Signal(unix.SIGCONT))
 		}
 	}
+	before, err := r.cpu()
+	if err != nil {
+		return o, err
+	}
 	began := time.Now()
 	if err := process.Signal(unix.SIGCONT); err != nil {
 		return o, err
@@ -114,8 +123,13 @@ func (b backlogged) measureBacklog(count int) (o outcome, err error) {
 	if err != nil {
 		return o, err
 	}
+	after, err := r.cpu()
+	if err != nil {
+		return o, err
+	}
 	lines, err := countLines(filepath.Join(r.dir, "out.log"))
-	return outcome{float64(lines) * mostly / took.Seconds(), count/backlogSenders*backlogSenders - lines}, err
+	cost := float64((after - before).Microseconds()) / float64(max(lines, 1))
+	return outcome{float64(lines) * mostly / took.Seconds(), cost, count/backlogSenders*backlogSenders - lines}, err
 }
 
 // mostly is the part of the file that counts: some daemons keep the last buffer for a second.
