@@ -265,9 +265,11 @@ func (s *stack) hammer(t *testing.T) (stop func() (failed int)) {
 		bad, _ := strconv.Atoi(m[4])
 		return bad, true
 	}, "h2load", "-t1", "-c40", "-m2", "-n400", "https://"+s.https+"/r/h2load")
-	return func() int {
+	end := func() int {
 		cancel()
 		all.Wait()
 		return failed
 	}
+	t.Cleanup(func() { end() }) // of a test that fails before it has called it
+	return end
 }
