@@ -10,16 +10,18 @@ import (
 
 	"gopkg.in/natefinch/lumberjack.v2"
 
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
 // TestSyncPolicies counts the fsyncs of a process that writes ten times, rotates, writes five times and closes.
 func TestSyncPolicies(t *testing.T) {
+	strace := tape.Require(t, "strace")
 	row := func(policy string, least, most int) {
 		t.Helper()
 		trace := filepath.Join(t.TempDir(), "trace")
 		traced := child("TestChildThatSyncs", "ROTATE_SYNC="+policy, "ROTATE_DIR="+t.TempDir())
-		cmd := exec.Command("strace", append([]string{"-f", "-q", "-e", "trace=fsync,fdatasync", "-o", trace}, traced.Args...)...)
+		cmd := exec.Command(strace, append([]string{"-f", "-q", "-e", "trace=fsync,fdatasync", "-o", trace}, traced.Args...)...)
 		cmd.Env = traced.Env
 		mustPass(t, cmd)
 		text, err := os.ReadFile(trace)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/syslogd/daemon"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -48,7 +49,7 @@ func stored(t *testing.T, dir string) string {
 			if rotated := e.Name() != "app.log"; rotated != pass {
 				continue
 			}
-			out, err := exec.Command("zstd", "-dcf", filepath.Join(dir, e.Name())).Output()
+			out, err := exec.Command(tape.Require(t, "zstd"), "-dcf", filepath.Join(dir, e.Name())).Output()
 			if err != nil {
 				t.Errorf("%s: %v", e.Name(), err)
 			}
@@ -217,7 +218,7 @@ func TestVerifyAndSign(t *testing.T) {
 	}
 	key, pub := filepath.Join(dir, "key"), filepath.Join(dir, "pub")
 	for _, args := range [][]string{{"genpkey", "-algorithm", "ed25519", "-out", key}, {"pkey", "-in", key, "-pubout", "-out", pub}} {
-		if out, err := exec.Command("openssl", args...).CombinedOutput(); err != nil {
+		if out, err := exec.Command(tape.Require(t, "openssl"), args...).CombinedOutput(); err != nil {
 			t.Fatalf("openssl: %v: %s", err, out)
 		}
 	}

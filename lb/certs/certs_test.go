@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // bench makes certificates with openssl in a directory of its own.
@@ -25,7 +27,7 @@ func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
 func (b *bench) openssl(args ...string) {
 	b.Helper()
-	cmd := exec.Command("openssl", args...)
+	cmd := exec.Command(tape.Require(b.TB, "openssl"), args...)
 	cmd.Dir = b.dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("openssl %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -435,7 +437,7 @@ func TestOpenSSLClient(t *testing.T) {
 	run := func(sni, version string, suites ...string) {
 		t.Helper()
 		args := append([]string{"s_client", "-connect", l.Addr().String(), "-servername", sni, "-alpn", "http/1.1"}, suites...)
-		cmd := exec.Command("openssl", args...)
+		cmd := exec.Command(tape.Require(t, "openssl"), args...)
 		cmd.Stdin = strings.NewReader("")
 		out, err := cmd.CombinedOutput()
 		st := <-states
@@ -460,7 +462,7 @@ func TestOpenSSLClient(t *testing.T) {
 // Every suite crypto/tls has carries OpenSSL's name. openssl itself knows most
 // of them by it; its build leaves RC4 and 3DES out.
 func TestCipherNames(t *testing.T) {
-	known, err := exec.Command("openssl", "ciphers", "ALL:eNULL:@SECLEVEL=0").Output()
+	known, err := exec.Command(tape.Require(t, "openssl"), "ciphers", "ALL:eNULL:@SECLEVEL=0").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

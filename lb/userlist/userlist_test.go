@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // The hashes come from crypt's specification, from openssl and from bcrypt's
@@ -37,10 +39,11 @@ func TestHashes(t *testing.T) {
 // TestHashesAsOpenSSL has openssl hash passwords of all lengths around those of
 // the sums.
 func TestHashesAsOpenSSL(t *testing.T) {
+	openssl := tape.Require(t, "openssl")
 	for _, scheme := range []string{"1", "5", "6"} {
 		for _, n := range []int{1, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 200} {
 			password := strings.Repeat("pass wörd"[:8], 30)[:n]
-			out, err := exec.Command("openssl", "passwd", "-"+scheme, "-salt", "s/.0123456789abc"[:n%8+1], password).Output()
+			out, err := exec.Command(openssl, "passwd", "-"+scheme, "-salt", "s/.0123456789abc"[:n%8+1], password).Output()
 			if err != nil {
 				t.Fatalf("openssl: %v", err)
 			}

@@ -7,18 +7,21 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 const root = "../.."
 
 // TestPagesAreCleanRoff wants no word from mandoc's checker, be it about style.
 func TestPagesAreCleanRoff(t *testing.T) {
+	mandoc := tape.Require(t, "mandoc")
 	dir := t.TempDir()
 	if err := write(root, dir, "2026-01-02"); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"lb.8", "lb.cfg.5", "syslogd.8", "syslogd.yaml.5"} {
-		out, err := exec.Command("mandoc", "-Tlint", filepath.Join(dir, name)).CombinedOutput()
+		out, err := exec.Command(mandoc, "-Tlint", filepath.Join(dir, name)).CombinedOutput()
 		if err != nil || len(out) > 0 {
 			t.Errorf("mandoc -Tlint %s: %v\n%s", name, err, out)
 		}

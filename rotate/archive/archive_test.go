@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"lbsyslogd/test/tape"
 )
 
 // seconds reads lines that begin with seconds since 1970.
@@ -123,6 +125,7 @@ func TestIndexIsNarrow(t *testing.T) {
 func TestOtherProgramsReadIt(t *testing.T) {
 	text := some(rand.New(rand.NewPCG(1, 2)), 2000)
 	f := stored(t, text, seconds)
+	tape.Require(t, "zstd")
 	for _, program := range [][]string{{"zstd", "-dc"}, {"zstdcat"}} {
 		out, err := exec.Command(program[0], append(program[1:], f.Name())...).Output()
 		if err != nil || string(out) != text {

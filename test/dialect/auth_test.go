@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // users is a userlist with passwords of every kind: each user's is its name twice.
@@ -14,7 +16,7 @@ func users(t *testing.T) string {
 	t.Helper()
 	text := "userlist site\n  group admins users anna,bert\n  group staff\n  group nobody\n"
 	for name, scheme := range map[string]string{"anna": "6", "bert": "5", "cleo": "1"} {
-		hash, err := exec.Command("openssl", "passwd", "-"+scheme, "-salt", "pepper", name+name).Output()
+		hash, err := exec.Command(tape.Require(t, "openssl"), "passwd", "-"+scheme, "-salt", "pepper", name+name).Output()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,12 +13,15 @@ import (
 	"time"
 
 	"lbsyslogd/test/ledger"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
 // TestOperatorsTable is the table of the operators whose balancer died every night: ab through the balancer while something is done to it.
 // In every row no request fails and the log holds exactly one line for each.
 func TestOperatorsTable(t *testing.T) {
+	tape.Require(t, "ab")
+	tape.Require(t, "logrotate")
 	const requests = 100_000
 	s := start(t, options{log: true})
 	row := func(name string, clients int, every time.Duration, disturb func(t *testing.T)) {

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -234,6 +235,8 @@ func (s *stack) keptClient(t *testing.T, kind string) *kept {
 // else that is not 200 fails the test.
 func (s *stack) hammer(t *testing.T) (stop func() (failed int)) {
 	t.Helper()
+	tape.Require(t, "ab")
+	tape.Require(t, "h2load")
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	var mu sync.Mutex

@@ -17,12 +17,15 @@ import (
 	"time"
 
 	"lbsyslogd/test/ledger"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
 // TestHTTP2 asks with curl and h2load, over TLS and with prior knowledge without it: the answers are those of HTTP/1.1, and each request has
 // its line.
 func TestHTTP2(t *testing.T) {
+	tape.Require(t, "curl")
+	tape.Require(t, "h2load")
 	s := start(t, options{log: true, tls: "alpn h2,http/1.1"})
 	name := filepath.Join(s.dir, "body")
 	body := pattern(5_000_000)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/tape"
 )
 
 // TestHTTP is HTTP/1 as a client sees it, over raw TCP, on one balancer.
@@ -248,7 +250,7 @@ func curl(t *testing.T, s *stack) {
 	row := func(want string, args ...string) {
 		t.Helper()
 		args = append([]string{"-sS", "--fail", "--max-time", "30", "--cacert", s.cert}, args...)
-		got, err := exec.Command("curl", args...).Output()
+		got, err := exec.Command(tape.Require(t, "curl"), args...).Output()
 		if err != nil || string(got) != want {
 			t.Errorf("curl %v: %d bytes %.80q, %v", args, len(got), got, err)
 		}
@@ -268,7 +270,7 @@ func openssl(t *testing.T, s *stack) {
 	row := func(want string, args ...string) {
 		t.Helper()
 		args = append([]string{"s_client", "-connect", s.https, "-CAfile", s.cert, "-verify_return_error", "-servername", "lb.example"}, args...)
-		cmd := exec.Command("openssl", args...)
+		cmd := exec.Command(tape.Require(t, "openssl"), args...)
 		cmd.Stdin = strings.NewReader("GET /r/openssl/1 HTTP/1.0\r\n\r\n")
 		cmd.WaitDelay = 10 * time.Second
 		got, err := cmd.CombinedOutput()

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/tape"
 )
 
 // secureDialer connects over TLS.
@@ -90,6 +92,8 @@ func (o *opensslClient) close() {
 // TestSecureCrowdsMove is TestCrowdsMove over TLS: connections of TLS 1.3 and 1.2, of HTTP/2, WebSockets and requests that run, of Go's
 // clients, OpenSSL's and curl's, over reloads, restarts of the master and an upgrade.
 func TestSecureCrowdsMove(t *testing.T) {
+	tape.Require(t, "openssl")
+	tape.Require(t, "curl")
 	s := start(t, "ssl crt", "ssl alpn h2,http/1.1 crt")
 	var errs errorsOf
 	ctx, cancel := context.WithCancel(t.Context())

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/tape"
 )
 
 // TestToolsOverReloads is h2load, over TLS and in plain, and wrk on kept TLS connections, each over 20 reloads: no request fails, and each
@@ -39,6 +41,7 @@ func TestToolsOverReloads(t *testing.T) {
 			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			tape.Require(t, strings.Fields(c.name)[0])
 			s := start(t, "ssl crt", "ssl alpn h2,http/1.1 crt")
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

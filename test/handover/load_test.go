@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"lbsyslogd/test/load"
+	"lbsyslogd/test/tape"
 )
 
 // TestKeepAliveLoad is ab on kept connections, which HAProxy's reload fails some of, and a client that posts and never tries twice: with a
 // reload every 200 ms no request fails, and no connection is closed by the balancer.
 func TestKeepAliveLoad(t *testing.T) {
+	ab := tape.Require(t, "ab")
 	s := start(t)
 	requests := sized(60_000, 200_000)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -26,7 +28,7 @@ func TestKeepAliveLoad(t *testing.T) {
 	go func() {
 		posts <- load.New(load.Options{Addr: s.http, Run: "post", Requests: requests / 10, Conns: 20, PostEach: 1, BodySize: 40_000}).Run(t.Context())
 	}()
-	out, err := exec.Command("ab", "-q", "-r", "-k", "-c", "100", "-n", strconv.Itoa(requests), "http://"+s.http+"/bytes/200").CombinedOutput()
+	out, err := exec.Command(ab, "-q", "-r", "-k", "-c", "100", "-n", strconv.Itoa(requests), "http://"+s.http+"/bytes/200").CombinedOutput()
 	if err != nil {
 		t.Fatalf("ab: %v\n%s", err, out)
 	}

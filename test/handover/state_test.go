@@ -16,6 +16,7 @@ import (
 
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/load"
+	"lbsyslogd/test/tape"
 )
 
 // stateConfig has a backend with servers whose state an operator or a check changes.
@@ -315,7 +316,7 @@ func TestTLSResumption(t *testing.T) {
 	client := func(version string, args ...string) string {
 		t.Helper()
 		args = append([]string{"s_client", "-connect", s.https, "-CAfile", s.cert, "-verify_return_error", "-servername", "lb.example", version, "-ign_eof"}, args...)
-		cmd := exec.Command("openssl", args...)
+		cmd := exec.Command(tape.Require(t, "openssl"), args...)
 		cmd.Stdin = strings.NewReader("GET /r/tls/1 HTTP/1.0\r\n\r\n")
 		cmd.WaitDelay = 10 * time.Second
 		out, err := cmd.CombinedOutput()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/syslog/flood"
+	"lbsyslogd/test/tape"
 )
 
 // long is how long a test under load lasts: LB_LONG=1 asks for the whole of it.
@@ -26,6 +27,7 @@ func long(short, whole time.Duration) time.Duration {
 // dropIn is the packaged logrotate configuration, turned to this test's file and daemon. It compresses and does not delay that.
 func dropIn(t *testing.T, d *daemon) string {
 	t.Helper()
+	tape.Require(t, "logrotate")
 	text, err := os.ReadFile("../../logrotate/lb")
 	if err != nil {
 		t.Fatal(err)

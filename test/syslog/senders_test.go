@@ -23,7 +23,7 @@ outputs: [{file: DIR/lb.log}]
 	udp := []string{"-d", "-n", "127.0.0.1", "-P", strings.TrimPrefix(d.addr(), "127.0.0.1:")}
 	logger := func(want string, args ...string) {
 		t.Helper()
-		if out, err := exec.Command("logger", args...).CombinedOutput(); err != nil {
+		if out, err := exec.Command(tape.Require(t, "logger"), args...).CombinedOutput(); err != nil {
 			t.Fatalf("logger %q: %v: %s", args, err, out)
 		}
 		sent++

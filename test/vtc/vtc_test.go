@@ -39,6 +39,9 @@ func TestScenariosOfHAProxy(t *testing.T) {
 
 func play(t *testing.T, program string) {
 	player := tape.Require(t, "varnishtest")
+	for _, tool := range []string{"openssl", "socat"} { // which scenarios call
+		tape.Require(t, tool)
+	}
 	files, err := filepath.Glob("testdata/*.vtc")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios: %v", err)
