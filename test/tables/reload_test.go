@@ -503,7 +503,12 @@ backend be
 		c.get("/r/a/1")
 	}
 	if got := entries(" conn_cnt=2 conn_cur=2 http_req_cnt=4\n"); got != conns/2 {
-		t.Errorf("%d of %d clients go on being counted right", got, conns/2)
+		t.Errorf("%d of %d clients go on being counted right; the others:", got, conns/2)
+		for line := range strings.Lines(s.table("fe")) {
+			if !strings.HasSuffix(line, " conn_cnt=2 conn_cur=2 http_req_cnt=4\n") {
+				t.Logf("%s", line)
+			}
+		}
 	}
 	for _, c := range list {
 		c.http.CloseIdleConnections()
