@@ -48,7 +48,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 	for k := range hosts {
 		senders.Go(func() {
 			var err error
-			f := flood.Flood{To: d.addr(), From: fmt.Sprintf("127.62.0.%d", k+1), First: k * room, Rate: 3000}
+			f := flood.Flood{To: d.addr(), From: fmt.Sprintf("127.62.0.%d", k+1), First: k * room, Rate: 1000} // what sockets can hold for seconds
 			if sent[k], err = f.Send(ctx); err != nil {
 				t.Error(err)
 			}
