@@ -71,7 +71,7 @@ const openFrame = "1 open 49 relp_version=0\nrelp_software=test\ncommands=syslog
 // heard is the next line from the server; at the end, "EOF".
 func (c *relpClient) heard() string {
 	c.t.Helper()
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	line, err := c.in.ReadString('\n')
 	if errors.Is(err, io.EOF) && line == "" {
 		return "EOF"
@@ -190,7 +190,7 @@ func TestRELPClientThatGoes(t *testing.T) {
 // TestRELPClientsAreToldOfTheEnd holds that at the end of a Stream what was read is acknowledged, and the client told.
 func TestRELPClientsAreToldOfTheEnd(t *testing.T) {
 	d := new(desk)
-	s := &Stream{RELP: true, NewHandler: func() Handler { return d }, Name: "relp://test", Size: 512, Most: 9, MostEach: 9, Log: slog.New(slog.DiscardHandler), closing: 50 * time.Millisecond}
+	s := &Stream{RELP: true, NewHandler: func() Handler { return d }, Name: "relp://test", Size: 512, Most: 9, MostEach: 9, Log: slog.New(slog.DiscardHandler), closing: 500 * time.Millisecond}
 	if err := s.Listen(t.Context(), "127.0.0.1:0", nil); err != nil {
 		t.Fatal(err)
 	}
