@@ -121,10 +121,7 @@ func showRuntimeChanges(c *session, _ []string) {
 
 func clearRuntimeChanges(c *session, _ []string) { c.answer(c.Runtime.ClearRuntimeChanges()) }
 
-// nothing is the answer to a list of what there is not.
-func nothing(*session, []string) {}
-
-// heading is that with a first line.
+// heading answers with one line.
 func heading(line string) func(c *session, _ []string) {
 	return func(c *session, _ []string) { c.say(line) }
 }
