@@ -31,16 +31,20 @@ func spec(name string, kind stick.Type, stores ...stick.Data) stick.Spec {
 	for _, d := range stores {
 		s.Stores[d] = true
 		if d.IsRate() {
-			s.Period[d] = 60_000
+			s.Period[d] = 600_000
 		}
 	}
 	return s
 }
 
-// newNode makes a node that listens; it has begun when start is called.
+// host is the nodes' address. A node that begins again listens where the one before has listened, and whoever connects to something comes from a port of
+// 127.0.0.1, which may be that one.
+const host = "127.91.38.5"
+
+// newNode makes a node that listens; it has begun when Begin is called.
 func newNode(t *testing.T, name string, specs ...stick.Spec) *node {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +127,7 @@ func TestBothWays(t *testing.T) {
 	for i := range int64(7) {
 		for _, at := range []func(int64) (stick.Data, bool){stick.GPC, stick.GPCRate, stick.GPT} {
 			d, _ := at(i)
-			array.Stores[d], array.Period[d] = true, 60_000
+			array.Stores[d], array.Period[d] = true, 600_000
 		}
 	}
 	specs = append(specs, array)

@@ -199,6 +199,14 @@ func TestTwoBalancers(t *testing.T) {
 		})
 		return status
 	}
+	// knows waits until a machine knows how often the client has come: what is pushed is there a moment later.
+	knows := func(m *machine, count int) {
+		t.Helper()
+		wait.Until(t, fmt.Sprintf("%s to know of %d requests", m.name, count), func() bool {
+			text, err := m.Command("show table www")
+			return err == nil && strings.Contains(text, fmt.Sprintf(" http_req_rate(600000)=%d\n", count))
+		})
+	}
 	at(one, two)
 	wait.Until(t, "the peers to be connected", func() bool {
 		n, err := one.Info("ConnectedPeers")
@@ -219,6 +227,7 @@ func TestTwoBalancers(t *testing.T) {
 	if !one.holds() {
 		t.Error("a reload moves the address")
 	}
+	knows(two, 6)
 	// Without lb the address goes to the other machine, where the client is limited too.
 	text, err := os.ReadFile(one.Config)
 	if err != nil {
@@ -235,6 +244,7 @@ func TestTwoBalancers(t *testing.T) {
 	if err := one.Start(t.Context(), one.inside(built.LB), "-W", string(text)); err != nil {
 		t.Fatal(err)
 	}
+	knows(one, 7)
 	at(one, two)
 	if status := get("/r/third"); status != 429 {
 		t.Errorf("a client that was limited gets %d after a restart", status)

@@ -24,7 +24,7 @@ const peers = `global
 peers mates
   peer one ONE
   peer two TWO
-  table own type integer size 200k expire 10m store gpc0,http_req_rate(60s)
+  table own type integer size 200k expire 10m store gpc0,http_req_rate(600s)
 `
 
 // pair is two balancers that are each other's peers.
