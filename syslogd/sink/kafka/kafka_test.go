@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lbsyslogd/syslogd/sink"
+	"lbsyslogd/test/port"
 	"lbsyslogd/test/rig"
 	"lbsyslogd/test/wait"
 )
@@ -213,10 +215,10 @@ func TestStall(t *testing.T) {
 	l := &log{inode: 7}
 	deliver(t, p, l.lines(10))
 	release := make(chan struct{})
-	var held atomic.Int32
-	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+	var asked atomic.Int32 // lines in requests, also in those that come again
+	cluster.ControlKey(int16(kmsg.Produce), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
-		held.Add(1)
+		asked.Add(recordsIn(t, r))
 		cluster.SleepControl(func() { <-release })
 		return nil, nil, false
 	})
@@ -226,13 +228,26 @@ func TestStall(t *testing.T) {
 			t.Fatalf("answer %+v", a)
 		}
 	}
-	sent := held.Load()
 	close(release)
 	deliver(t, p, lines)
-	if n := held.Load(); n != sent {
-		t.Errorf("%d requests, then %d", sent, n)
+	if n := asked.Load(); n != 100 {
+		t.Errorf("%d lines were in requests", n)
 	}
 	whole(t, s, 110, 0)
+}
+
+// recordsIn is how many records a produce request has.
+func recordsIn(t *testing.T, r kmsg.Request) (n int32) {
+	for _, topic := range r.(*kmsg.ProduceRequest).Topics {
+		for _, partition := range topic.Partitions {
+			var batch kmsg.RecordBatch
+			if err := batch.ReadFrom(partition.Records); err != nil {
+				t.Error(err)
+			}
+			n += batch.NumRecords
+		}
+	}
+	return n
 }
 
 // Nothing keeps a stop from ending: neither brokers that do not answer nor other lines than those in flight.
@@ -261,7 +276,12 @@ func TestCloseWhileBrokersStall(t *testing.T) {
 // A cluster that is gone: the reason is named, and the lines go out when it is back.
 func TestBrokersGone(t *testing.T) {
 	dir := t.TempDir()
-	cluster, s := broker(t, kfake.NumBrokers(1), kfake.DataDir(dir))
+	at, err := netip.ParseAddrPort(port.Reserve(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := []kfake.Opt{kfake.NumBrokers(1), kfake.DataDir(dir), kfake.Ports(int(at.Port()))}
+	cluster, s := broker(t, options...)
 	p := producer(t, s)
 	l := &log{inode: 7}
 	deliver(t, p, l.lines(100))
@@ -275,9 +295,7 @@ func TestBrokersGone(t *testing.T) {
 	if a.Verdict != sink.Later || !strings.Contains(a.Err.Error(), s.Brokers[0]) {
 		t.Errorf("answer %+v", a)
 	}
-	var port int
-	fmt.Sscanf(s.Brokers[0][strings.LastIndexByte(s.Brokers[0], ':')+1:], "%d", &port)
-	again, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(dir), kfake.Ports(port))
+	again, err := kfake.NewCluster(options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,11 +333,12 @@ func TestTooLarge(t *testing.T) {
 
 // A process that dies before the acknowledgement: what the brokers had is there twice, no more, and nothing is missing.
 func TestKilled(t *testing.T) {
-	cluster, s := broker(t)
+	cluster, s := broker(t, kfake.SeedTopics(1, "one")) // one partition: nothing is under way to others when the producer ends
+	s.Topic = "one"
 	l := &log{inode: 7}
 	deliver(t, producer(t, s), l.lines(100))
 	// The brokers store, and nobody hears of it.
-	fault := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "logs", Err: kerr.NotEnoughReplicasAfterAppend, Count: -1})
+	fault := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "one", Err: kerr.NotEnoughReplicasAfterAppend, Count: -1})
 	killed := producer(t, s)
 	lines := l.lines(100)
 	wait.Until(t, "a request", func() bool { killed.Deliver(t.Context(), lines); return fault.Hits() > 0 })
