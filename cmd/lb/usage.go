@@ -44,12 +44,11 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   -x SOCK       take the listening sockets of the HAProxy or lb behind that stats socket
   -sf [PID...]  when everything serves, tell these processes to finish and leave; -st: to end at once
   -n N          maxconn, over the configuration's
-  -L NAME       the name of this node among peers, over localpeer
+  -L NAME       the name of this node among peers, over localpeer; $HAPROXY_LOCALPEER
   -C DIR        change to DIR first
   -q, -V        tell errors only; undo -q
   -v, -vv       version; with build details
   -cc EXPR      evaluate a condition as .if does; exit 0 true, 1 false, 2 wrong
-  -L NAME       this machine's name among peers: $HAPROXY_LOCALPEER
   -dW           a warning is an error, as zero-warning in the file
   -m -N -dM -dr -dS and other -d options of HAProxy are accepted and have no effect
 

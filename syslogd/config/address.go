@@ -42,14 +42,20 @@ func (d *decoder) peerAddress(f *Forward, schemes ...string) func(*yaml.Node) {
 		}
 		host, port, splitErr := splitAddress(address)
 		switch {
-		case known && srv && (strings.ContainsAny(address, ":/ ") || !strings.HasPrefix(address, "_")):
-			err = fmt.Errorf("forward %q: want the name of a service, as in %s://_syslog._tcp.example.org; its ports are in DNS", text, scheme)
-		case known && srv:
-		case !known || splitErr != nil || host == "" || port == "" || port == "0":
-			err = fmt.Errorf("forward %q: want tcp://HOST:PORT or tls://HOST:PORT for a syslog server, relp://HOST:PORT or relp+tls://HOST:PORT for one that "+
-				"speaks RELP, or https://HOST[:PORT][/PATH] with an encoding, or kafka+tls://HOST[:PORT] with a topic", text)
 		case f.Scheme != "" && f.Scheme != base:
-			err = fmt.Errorf("forward %q: the other address is one of %s; all of them must be of one kind", text, f.Scheme)
+			err = fmt.Errorf("forward %q: the other address is one of %s; all of them must be of one kind", redact(text), f.Scheme)
+		case !known:
+			err = fmt.Errorf("forward %q: want tcp://HOST:PORT or tls://HOST:PORT for a syslog server, relp://HOST:PORT or relp+tls://HOST:PORT for one that "+
+				"speaks RELP, or https://HOST[:PORT][/PATH] with an encoding, or kafka+tls://HOST[:PORT] with a topic", redact(text))
+		case strings.Contains(address, "@"):
+			err = fmt.Errorf("forward %q: %s has no users and passwords; take out what is before the @", redact(text), base)
+		case srv && (strings.ContainsAny(address, ":/ ") || !strings.HasPrefix(address, "_")):
+			err = fmt.Errorf("forward %q: want the name of a service, as in %s://_syslog._tcp.example.org; its ports are in DNS", redact(text), scheme)
+		case srv:
+		case splitErr != nil:
+			err = fmt.Errorf("forward %q: want %s://HOST:PORT: %w", redact(text), scheme, splitErr)
+		case host == "" || port == "" || port == "0":
+			err = fmt.Errorf("forward %q: want %s://HOST:PORT", redact(text), scheme)
 		}
 		if err != nil {
 			return err

@@ -22,7 +22,6 @@ type destination struct {
 	check   func(d *decoder, n *yaml.Node, f *Forward)
 }
 
-// destinations has the one of a syslog server first: it explains what is wrong with an address of none.
 func destinations() []destination {
 	return []destination{
 		{withSRV("tcp", "tls"), (*decoder).serverKeys, (*decoder).checkServer},
@@ -71,7 +70,20 @@ func destinationOf(n *yaml.Node) destination {
 	if i := slices.IndexFunc(all, func(to destination) bool { return slices.Contains(to.schemes, scheme) }); i >= 0 {
 		return all[i]
 	}
-	return all[0]
+	return destination{nil, (*decoder).anyKeys, (*decoder).checkServer}
+}
+
+// anyKeys are those of all destinations, for an address that is none of theirs: the address is what is wrong then, and not a key that its right
+// spelling would have.
+func (d *decoder) anyKeys(f *Forward) map[string]func(*yaml.Node) {
+	keys := make(map[string]func(*yaml.Node))
+	for _, to := range destinations() {
+		for key := range to.keys(d, &Forward{}) {
+			keys[key] = func(*yaml.Node) {}
+		}
+	}
+	keys["to"] = d.addresses(f)
+	return keys
 }
 
 // tlsKeys are the keys of those that are reached over TLS.

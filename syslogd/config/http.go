@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -126,18 +127,25 @@ func (d *decoder) httpURL(f *Forward) func(*yaml.Node) {
 	})
 }
 
-// redact is an address without what may be a password or a key.
+// redact is an address without what may be a password or a key. Half of a password with a slash in it looks like a host: then nothing is left.
 func redact(text string) string {
 	scheme, rest, found := strings.Cut(text, "://")
-	if !found {
-		return text
+	if found {
+		scheme += "://"
+	} else {
+		scheme, rest = "", text
 	}
-	host, path, _ := strings.Cut(rest, "/")
-	if at := strings.LastIndexByte(host, '@'); at >= 0 {
-		host = host[at+1:]
+	host, tail := rest, ""
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		host, tail = rest[:end], rest[end:]
 	}
-	path, _, _ = strings.Cut(path, "?")
-	return scheme + "://" + host + "/" + path
+	if strings.Contains(tail, "@") {
+		return scheme + "..."
+	}
+	if end := strings.IndexAny(tail, "?#"); end >= 0 {
+		tail = tail[:end]
+	}
+	return scheme + host[strings.LastIndexByte(host, '@')+1:] + tail
 }
 
 // secretHeader are names of headers whose values are secrets.
@@ -200,7 +208,7 @@ func (d *decoder) texts(to *map[string]string) func(*yaml.Node) {
 func (d *decoder) headerValue(to *string) func(*yaml.Node) {
 	return d.scalar(func(text string) error {
 		if text == "" || !httpguts.ValidHeaderFieldValue(text) {
-			return fmt.Errorf("%q is not the value of a header", text)
+			return errors.New("this is not the value of a header: it is empty, or has characters that none may have")
 		}
 		*to = text
 		return nil

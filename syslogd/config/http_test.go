@@ -35,7 +35,7 @@ func TestForwardOverHTTP(t *testing.T) {
 		"{to: \"https://h:99999\", encoding: ndjson}":                                           `"99999" is no port`,
 		"{to: \"https+srv://h:5\", encoding: ndjson}":                                           "the port comes from the SRV records",
 		"{to: \"https://h/#x\", encoding: ndjson}":                                              "a fragment (#...) is not sent",
-		"{to: [https://h, tcp://h:1], encoding: ndjson}":                                        `forward "tcp://h:1/": want http[s]`,
+		"{to: [https://h, tcp://h:1], encoding: ndjson}":                                        `forward "tcp://h:1": want http[s]`,
 		"{to: https://h, encoding: ndjson, confirm: close}":                                     `"confirm" is not a key of forward`,
 		"{to: tls://h:1, encoding: ndjson}":                                                     `"encoding" is not a key of forward`,
 		"{to: http://h, encoding: ndjson, ca: x}":                                               "ca, name, cert and key mean nothing for http://h; want an address with https://",

@@ -40,13 +40,21 @@ const commandTime = 2 * time.Minute
 // lastAnswerTimeout is how long an answer may take when all is to end.
 const lastAnswerTimeout = time.Second
 
+// Free says whether another process listens on the socket at path, as a second daemon by mistake would find, before that touches anything.
+func Free(path string) error {
+	if err := unixpath.RemoveDead(path); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	return nil
+}
+
 // Listen opens the socket at path with the given mode, in the place of one that nobody listens on any more.
 func Listen(path string, mode os.FileMode, commands map[string]Command, log *slog.Logger) (*Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	if err := unixpath.RemoveDead(path); err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+	if err := Free(path); err != nil {
+		return nil, err
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/rotate"
 	"lbsyslogd/syslogd/config"
 	"lbsyslogd/syslogd/format"
@@ -148,6 +150,17 @@ func (d *Daemon) compile(c *config.Config, outputs []*output) (*route.Table, err
 	return route.Compile(rules, route.Settings{Host: host, Zone: c.Zone, Allow: c.Allow, RefuseOversized: c.Refuse, Ledger: d.ledger})
 }
 
+// wayOut is what to do when an address cannot be listened on.
+func wayOut(err error, scheme string) string {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return `; "ss -lnp" shows which process has it: stop that, or choose another address`
+	case errors.Is(err, unix.EACCES) && scheme != "unix":
+		return "; a port below 1024 needs root or the capability CAP_NET_BIND_SERVICE, as the packages' unit has it"
+	}
+	return ""
+}
+
 func closeOutputs(outputs []*output) error {
 	var problems []error
 	for _, o := range outputs {
@@ -230,7 +243,7 @@ func (d *Daemon) openInputs(ctx context.Context, c *config.Config, keep []*input
 			opened, err = d.openListener(ctx, c, l.Listen, mine)
 			inputs = append(inputs, opened...)
 			if err != nil {
-				return inputs, fmt.Errorf("listen on %s: %w", l, err)
+				return inputs, fmt.Errorf("listen on %s: %w%s", l, err, wayOut(err, l.Scheme))
 			}
 		}
 		inputs = append(inputs, old...)

@@ -153,6 +153,9 @@ func (in *input) finish() error {
 // output could not be written at the end.
 func (d *Daemon) Run(ctx context.Context) (err error) {
 	d.started = time.Now()
+	if err := control.Free(d.Config.Control.Path); err != nil {
+		return err // the files have a daemon already
+	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, unix.SIGHUP, unix.SIGUSR1, unix.SIGTERM, unix.SIGINT)
 	defer signal.Stop(signals)
@@ -175,7 +178,6 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if d.outputs, err = d.openOutputs(d.Config, nil); err != nil {
 		return err
 	}
-	startForwarding(d.outputs)
 	table, err := d.compile(d.Config, d.outputs)
 	if err != nil {
 		return err
@@ -194,6 +196,7 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	if err := d.serveMetrics(ctx); err != nil {
 		return errors.Join(err, server.Close())
 	}
+	startForwarding(d.outputs) // nothing fails any more: a start that is refused has sent nothing
 	d.resize(ctx, d.Config, d.inputs)
 	for _, in := range d.inputs {
 		in.start(ctx, &d.tasks)

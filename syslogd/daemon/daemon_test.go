@@ -164,10 +164,57 @@ func TestCannotStart(t *testing.T) {
 			t.Errorf("Run() = %v; want %q", err, want)
 		}
 	}
-	row("listen: udp://"+busy.LocalAddr().String()+"\noutputs: [{file: DIR/a.log}]", "address already in use")
+	row("listen: udp://"+busy.LocalAddr().String()+"\noutputs: [{file: DIR/a.log}]", `address already in use; "ss -lnp" shows`)
 	row("listen: systemd:lb\noutputs: [{file: DIR/a.log}]", "FileDescriptorName=lb")
 	row("listen: unix://DIR/a\noutputs: [{file: DIR/a.log, owner: nobody-of-this-name}]", "nobody-of-this-name")
 	row("listen: tls://127.0.0.1:0\ntls: {cert: DIR/none.pem}\noutputs: [{file: DIR/a.log}]", "none.pem")
+}
+
+// TestRefusedStartTouchesNothing: a daemon that cannot start, as another one has its control socket or the port of its metrics, has opened no
+// file in the first case, and has sent nothing in either.
+func TestRefusedStartTouchesNothing(t *testing.T) {
+	dir := t.TempDir()
+	peer, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer peer.Close()
+	start := func(more string) error {
+		t.Helper()
+		c, err := config.Parse("conf", []byte("listen: unix://"+dir+"/in\noutputs: [{file: "+dir+"/b.log, format: rfc5424, forward: \"tcp://"+peer.Addr().String()+"\"}]\n"+more))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := Daemon{Config: c, Log: slog.New(slog.DiscardHandler)}
+		return d.Run(t.Context())
+	}
+	socket := run(t, dir, "listen: unix://DIR/a\noutputs: [{file: DIR/a.log}]\n")
+	if err := start("control: " + socket + "\n"); err == nil || !strings.Contains(err.Error(), "another process listens there; stop it") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "b.log")); !os.IsNotExist(err) {
+		t.Errorf("its file: %v", err)
+	}
+	line := "<134>1 2026-11-30T01:41:03.725940Z h t - - - hello\n"
+	if err := os.WriteFile(filepath.Join(dir, "b.log"), []byte(line), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := start("control: " + dir + "/other\nmetrics: " + peer.Addr().String() + "\n"); err == nil || !strings.Contains(err.Error(), `address already in use; "ss -lnp"`) {
+		t.Errorf("got %v", err)
+	}
+	mine, err := net.Dial("tcp", peer.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mine.Close()
+	first, err := peer.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	if first.RemoteAddr().String() != mine.LocalAddr().String() {
+		t.Errorf("the start that was refused had connected to its peer")
+	}
 }
 
 // TestStartsWhateverItsFilesAre starts with files that cannot be opened: what comes for others is written, and what comes for them waits until

@@ -110,9 +110,14 @@ func (s *Sink) Close() error {
 func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secrets, records []sink.Record) (a sink.Answer, reached bool) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
 	defer cancel()
+	defer func() {
+		if a.Err != nil { // the receiver may have repeated what it was sent, in its status, too
+			a.Err = fmt.Errorf("%s: %w", place(t), secrets.with(t.RawQuery).hide(a.Err))
+		}
+	}()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, t.String(), nil)
 	if err != nil {
-		return sink.Answer{Err: secrets.hide(err)}, false
+		return sink.Answer{Err: err}, false
 	}
 	p := &payload{body: body}
 	r.Body, r.ContentLength = p.reader(), int64(len(body))
@@ -133,7 +138,7 @@ func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secret
 	secrets.set(r.Header)
 	response, err := s.transport.RoundTrip(r)
 	if err != nil {
-		return sink.Answer{Err: fmt.Errorf("%s: %w", place(t), secrets.hide(err))}, false
+		return sink.Answer{Err: err}, false
 	}
 	defer response.Body.Close()
 	s.answer.Reset()
@@ -143,16 +148,12 @@ func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secret
 	}
 	if err != nil {
 		// Half an answer is none: what it would have said of the records is not known.
-		return sink.Answer{Err: fmt.Errorf("%s: the answer %s breaks off: %w", place(t), response.Status, err)}, true
+		return sink.Answer{Err: fmt.Errorf("the answer %s breaks off: %w", response.Status, err)}, true
 	}
 	if response.Body.Close(); p.wait() && !p.whole() && response.StatusCode < 300 {
-		return sink.Answer{Err: fmt.Errorf("%s: the answer %s came before everything was sent", place(t), response.Status)}, true
+		return sink.Answer{Err: fmt.Errorf("the answer %s came before everything was sent", response.Status)}, true
 	}
-	a = s.judge(response, s.answer.Bytes(), records)
-	if a.Err != nil {
-		a.Err = fmt.Errorf("%s: %w", place(t), secrets.hide(a.Err))
-	}
-	return a, true
+	return s.judge(response, s.answer.Bytes(), records), true
 }
 
 // place is a URL as messages have it: a query may hold keys.

@@ -288,9 +288,9 @@ func TestSecrets(t *testing.T) {
 	}
 	r := newReceiver(t, func(_ *receiver, w http.ResponseWriter, request *http.Request, _ []string) {
 		w.WriteHeader(http.StatusUnauthorized)
-		io.WriteString(w, "I know "+request.Header.Get("Authorization")+" and "+request.Header.Get("X-Key"))
+		io.WriteString(w, "I know "+request.Header.Get("Authorization")+" and "+request.Header.Get("X-Key")+", "+request.URL.Query().Get("api")+", "+request.URL.RawQuery)
 	})
-	s := sinkTo(t, r.URL+"?api=hidden")
+	s := sinkTo(t, r.URL+"?stream=host&api=hidden%2Fkey")
 	s.Secrets = Secrets{Bearer: at("token", "first-token\n"), Headers: map[string]string{"X-Key": at("key", "the-key")}}
 	s.Headers = map[string]string{"X-Scope-Orgid": "tenant"}
 	for _, token := range []string{"first-token", "second-token"} {
@@ -298,6 +298,9 @@ func TestSecrets(t *testing.T) {
 		a := s.Deliver(context.Background(), records(1))
 		if a.Verdict != sink.Later || !strings.Contains(a.Err.Error(), "I know Bearer (secret) and (secret)") || strings.Contains(a.Err.Error(), "hidden") {
 			t.Errorf("%+v", a)
+		}
+		if !strings.Contains(a.Err.Error(), ", (secret), stream=host&api=(secret)") {
+			t.Errorf("%v", a.Err)
 		}
 	}
 	s.Secrets = Secrets{User: "me", Password: at("password", "pass:word")}

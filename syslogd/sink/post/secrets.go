@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"lbsyslogd/syslogd/secretfile"
@@ -17,6 +19,9 @@ type Secrets struct {
 	Password string // file with the password
 	Headers  map[string]string
 }
+
+// shortestKey is how long a value in a query is at least to be taken for a key. Shorter ones are numbers and names such as "host".
+const shortestKey = 6
 
 // secrets are what was read.
 type secrets struct {
@@ -51,6 +56,18 @@ func (s secrets) set(h http.Header) {
 	for name, value := range s.headers {
 		h.Set(name, value)
 	}
+}
+
+// with is s and what a query has, which may be a key, as it is written and as it is meant.
+func (s secrets) with(query string) secrets {
+	s.values = slices.Clone(s.values)
+	for pair := range strings.SplitSeq(query, "&") {
+		if _, v, _ := strings.Cut(pair, "="); len(v) >= shortestKey {
+			meant, _ := url.QueryUnescape(v) // what is no escape is as it is written
+			s.values = append(s.values, v, meant)
+		}
+	}
+	return s
 }
 
 // hide is err without the secrets, which a receiver may have repeated.
