@@ -83,6 +83,10 @@ func status(err error, errs *console.Writer) int {
 		errs.Fail(fmt.Sprintf("lb: %v; see %s", err, helpFor(wrong.text)))
 		return misused
 	}
+	if errors.Is(err, assemble.ErrNothing) {
+		errs.Fail(fmt.Sprintf("lb: %v", err))
+		return misused
+	}
 	if u := (unknown{}); errors.As(err, &u) {
 		errs.Fail(fmt.Sprintf("lb: %v", err))
 		return untold

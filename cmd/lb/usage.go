@@ -20,6 +20,8 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
              [--if-changed]                         unless it, its certificates and the program are what serves already
              [--canary 5%] [--for 60s]              on trial: a share of the new connections gets it, and it is taken back if it does
              [--abort-if 'errors > 1%']...          worse than what serves: 5xx > 1%, 4xx > 10%, errors > 1% or p99 > 500ms
+  lb diff    [-S SOCK] [-f FILE]... [--json]        what a reload would change now: listeners, proxies, servers, certificates, rules; of other
+                                                    files with -f
   lb canary  [status|promote|abort] [-S SOCK]       the trial that is under way: its figures so far; end it well, or badly
   lb status  [-S SOCK]                              what serves, and how the last reload went; exit status 1 if nothing serves, 4 if it cannot tell
   lb stop    [-S SOCK] [--now] [--timeout 0]        finish what is open, then end; --now does not finish it

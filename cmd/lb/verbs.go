@@ -32,6 +32,7 @@ func verbs() map[string]verb {
 		"status":   {health},
 		"detach":   {tell("detach")},
 		"stop":     {stop},
+		"diff":     {diff},
 		"doctor":   {doctor},
 		"top":      {top},
 		"sessions": {shown("sessions", "show sess")},

@@ -41,6 +41,9 @@ type Options struct {
 	ZeroWarning bool
 	// LookupIP resolves host names in bind lines; nil asks the system.
 	LookupIP func(ctx context.Context, host string) ([]netip.Addr, error)
+	// Seen gets each line that counts, and whether it begins a section; nil for
+	// none.
+	Seen func(line cfgfile.Line, begins bool)
 }
 
 // peerVariable is the variable that has the name of this machine among peers.
@@ -194,6 +197,10 @@ func (p *parser) read(src cfgfile.Source) {
 			return
 		}
 		fmt.Fprintf(p.digest, "%s %s %q\n", line.Pos, line.Keyword(), line.Args())
+		if p.opt.Seen != nil {
+			_, begins := p.sections[line.Keyword()]
+			p.opt.Seen(line, begins)
+		}
 		if err := p.line(line); err != nil {
 			p.report.Errorf(line.Pos, "%v", err)
 		}

@@ -45,7 +45,8 @@ func (r *run) serveCLI(l net.Listener) {
 // lines until quit once `prompt` was said.
 func (r *run) converse(c net.Conn) {
 	defer c.Close()
-	s := &session{run: r, w: c, onlooker: r.Onlookers && stranger(c)}
+	s := &session{run: r, w: c, stranger: stranger(c)}
+	s.onlooker = r.Onlookers && s.stranger
 	in := bufio.NewReaderSize(io.LimitReader(c, 1<<30), maxLine)
 	for {
 		if err := c.SetReadDeadline(time.Now().Add(cliIdle)); err != nil {
@@ -116,6 +117,7 @@ func (r *run) answered() {
 type session struct {
 	*run
 	w        io.Writer
+	stranger bool // neither root nor this process's user
 	onlooker bool // may look, and change nothing
 	prompt   bool
 	quit     bool
@@ -150,6 +152,7 @@ func commands() []command {
 		{"quit", "end the connection", func(s *session, _ []string) { s.quit = true }, false},
 		{"reload", "start a new worker with the configuration of now, wait for it and say how it went; `reload if-changed` does nothing for an equal one", (*session).reloadNow, true},
 		{"canary", "`canary status`, `promote` or `abort`: the trial that `reload canary 5% for 60s` has begun", (*session).canaryNow, false},
+		{"configuration", "what the serving worker was loaded from, for `lb diff`: two lines of JSON, secrets and all", (*session).showConfiguration, true},
 		{"upgrade", "replace this master by the program on disk, then reload", (*session).upgradeNow, true},
 		{"show proc", "the processes", (*session).showProc, false},
 		{"show version", "the version", func(s *session, _ []string) { fmt.Fprintln(s.w, s.Version) }, false},

@@ -27,6 +27,13 @@ type Loader struct {
 	// Snapshot is a configuration's text as a former worker read it; it is
 	// used in place of Files.
 	Snapshot io.Reader
+
+	// Environ is what the configuration sees as its environment; nil is the
+	// process's own.
+	Environ []string
+	// Seen gets each line that counts, and whether it begins a section; nil for
+	// none.
+	Seen func(line cfgfile.Line, begins bool)
 }
 
 // Config reads the configuration and prints what there is to say. The error is
@@ -37,7 +44,9 @@ func (l Loader) Config() (*config.Config, []cfgfile.Source, error) {
 		fmt.Fprintf(l.Out, "[ALERT]    (%d) : config : %v\n", l.Pid, err)
 		return nil, nil, ErrSaid
 	}
-	cfg, err := config.LoadSources(sources, config.Options{Privileged: os.Geteuid() == 0, LocalPeer: l.LocalPeer, ZeroWarning: l.Strict})
+	cfg, err := config.LoadSources(sources, config.Options{
+		Privileged: os.Geteuid() == 0, LocalPeer: l.LocalPeer, ZeroWarning: l.Strict, Environ: l.Environ, Seen: l.Seen,
+	})
 	if err != nil {
 		l.say(err)
 		return nil, nil, ErrSaid
@@ -94,11 +103,12 @@ func (l Loader) Check() error {
 	if err != nil {
 		return err
 	}
-	return l.check(cfg)
+	return l.CheckOf(cfg)
 }
 
-// check prints what only the building and the opening find out.
-func (l Loader) check(cfg *config.Config) error {
+// CheckOf is Check for a configuration that was read: it prints what only the
+// building and the opening find out.
+func (l Loader) CheckOf(cfg *config.Config) error {
 	notes, err := assemble.Check(cfg)
 	errs := flatten(err)
 	for _, text := range notes {
@@ -158,7 +168,8 @@ func (l Loader) Plan() (*Plan, error) {
 
 // PlanOf says what is needed to serve a configuration that was read.
 func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, error) {
-	snapshot, err := json.Marshal(sources)
+	files := Files(cfg)
+	snapshot, err := json.Marshal(keptSources(sources, files))
 	if err != nil {
 		return nil, fmt.Errorf("keep the configuration's text: %w", err)
 	}
@@ -169,14 +180,14 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 	return &Plan{
 		Wants: assemble.Wants(cfg),
 		Facts: handoff.Facts{
-			Digest:   digest(cfg),
+			Digest:   digest(cfg, files),
 			Pidfile:  cfg.Global.Pidfile,
 			HardStop: cfg.Global.HardStopAfter,
 		},
 		UID: uid, GID: gid,
 		Chroot:   cfg.Global.Chroot,
 		Hide:     !cfg.Global.Dumpable && hasTLS(cfg),
-		Files:    files(cfg),
+		Files:    descriptors(cfg),
 		Snapshot: snapshot,
 		Build: func(socks *handoff.Set, env assemble.Env) (Engine, error) {
 			engine, err := assemble.Build(cfg, socks, env)
@@ -220,9 +231,9 @@ func hasTLS(cfg *config.Config) bool {
 	return false
 }
 
-// files is the number of descriptors that maxconn asks for: two for each
+// descriptors is the number of descriptors that maxconn asks for: two for each
 // connection, some for listeners, checks, logs and control.
-func files(cfg *config.Config) uint64 {
+func descriptors(cfg *config.Config) uint64 {
 	if cfg.Global.MaxConn <= 0 {
 		return 0
 	}

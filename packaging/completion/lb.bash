@@ -2,7 +2,7 @@
 
 _lb() {
     local cur=$2 prev=$3
-    local verbs="reload canary status stop upgrade detach doctor top sessions errors version help"
+    local verbs="reload diff canary status stop upgrade detach doctor top sessions errors version help"
     local options="-f -c -W -Ws -D -d -db -S -p -x -sf -st -n -C -q -V -v -vv -cc -L -dW -m -N -dM -dr -dS"
     case $prev in
         -f | -S | -s | -p | -x) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
@@ -17,6 +17,7 @@ _lb() {
     case ${COMP_WORDS[1]} in
         reload) options="-S --timeout --if-changed --canary --for --abort-if" verbs= ;;
         canary) options="-S"; verbs="status promote abort"; [ "$COMP_CWORD" = 2 ] || verbs=; mapfile -t COMPREPLY < <(compgen -W "$verbs $options" -- "$cur"); return ;;
+        diff) options="-S -f --json --timeout" verbs= ;;
         upgrade) options="-S --timeout" verbs= ;;
         status | detach) options="-S" verbs= ;;
         stop) options="-S --now --or-detach --left-over --timeout" verbs= ;;
