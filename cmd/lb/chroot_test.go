@@ -45,9 +45,10 @@ func TestChroot(t *testing.T) {
 			if mode == "-W" {
 				serving = child(t, cmd.Process.Pid)
 			}
-			if root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", serving)); err != nil || root != jail {
-				t.Errorf("%s: the root of what serves is %s, %v", mode, root, err)
-			}
+			s.await(mode+": what serves is confined", func() bool { // a process without a master is only after it has begun to serve
+				root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", serving))
+				return err == nil && root == jail
+			})
 			s.await(mode+": what serves has given up root", func() bool { // which it takes back for the last steps of its start
 				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", serving))
 				return err == nil && strings.Contains(string(status), "Uid:\t65534\t65534\t65534\t65534") &&
