@@ -69,8 +69,8 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 	})
 	stuck := err != nil
 	var j *judge
-	// Lines are written a moment later than answers. Whatever is missing after that is missing.
-	deadline := time.Now().Add(5 * time.Second)
+	// Lines are written a moment later than answers, whatever that is on a busy machine. What is missing after that is missing.
+	deadline := time.Now().Add(15 * time.Second)
 	for {
 		if text, err := s.log.Verb(ctx, "flush"); err != nil {
 			return res, told(text, err)
