@@ -74,7 +74,10 @@ func (r *rsyslog) end(s syscall.Signal) {
 // they were sent, those that came a second time left out.
 func TestForwardToRsyslog(t *testing.T) {
 	for _, naming := range []string{"dated", "numbered"} {
-		t.Run(naming, func(t *testing.T) { forwardToRsyslog(t, naming) })
+		t.Run(naming, func(t *testing.T) {
+			t.Parallel() // most of the time they wait: for sessions to end, and for a peer to be believed
+			forwardToRsyslog(t, naming)
+		})
 	}
 }
 
