@@ -73,7 +73,7 @@ func run(args []string, out, stderr *os.File) int {
 	case len(args) > 0 && slices.Contains(commands(), args[0]):
 		err = ask(args, out)
 	case len(args) > 0 && offline()[args[0]] != nil:
-		err = offline()[args[0]](args, out, errs)
+		err = named(args[0], offline()[args[0]](args, out, errs))
 	case len(args) > 0 && args[0] == "version":
 		err = serve([]string{"-v"}, out, errs)
 	case len(args) > 0 && args[0] == "help":
@@ -120,6 +120,17 @@ func offline() map[string]func(args []string, out io.Writer, errs *console.Write
 		"sign":   sign,
 		"verify": verify,
 	}
+}
+
+// named is err with the command's name before it, where it has a file and no more, or has none.
+func named(verb string, err error) error {
+	var wrong usageError
+	var help helpText
+	var lines config.Errors // each begins with its place
+	if err == nil || errors.Is(err, errNothing) || errors.As(err, &wrong) || errors.As(err, &help) || errors.As(err, &lines) || strings.HasPrefix(err.Error(), "syslogd ") {
+		return err
+	}
+	return fmt.Errorf("syslogd %s: %w", verb, err)
 }
 
 // verbs are all of them.

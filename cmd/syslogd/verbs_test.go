@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -226,14 +227,22 @@ func TestVerifyAndSign(t *testing.T) {
 		t.Helper()
 		cmd := syslogd(args...)
 		cmd.Stderr = nil
-		out, _ := cmd.Output()
+		out, err := cmd.Output()
+		var ended *exec.ExitError
+		if errors.As(err, &ended) {
+			out = append(out, ended.Stderr...)
+		}
 		if cmd.ProcessState.ExitCode() != status || !strings.Contains(string(out), want) {
 			t.Errorf("%q ends with %d: %s; want %d: %s", args, cmd.ProcessState.ExitCode(), out, status, want)
 		}
 		return string(out)
 	}
 	row(0, "app.log: nothing was changed; 300 lines in", "verify", path)
-	row(1, "no good signature", "verify", "--pub", pub, path)
+	row(1, "\n"+path+": 1 findings", "verify", "--pub", pub, path)
+	row(1, path+".chain/signatures: there is no good signature", "verify", "--pub", pub, path)
+	row(1, "syslogd verify: "+path+": open "+dir+"/lost: no such file", "verify", "--pub", pub, "--signatures", dir+"/lost", path)
+	row(1, "syslogd sign: open "+dir+"/lost: no such file", "sign", "--key", dir+"/lost", path)
+	row(1, "syslogd grep: open "+dir+"/lost: no such file", "grep", "--config", dir+"/lost", "x")
 	kept := row(0, `"signature":"`, "sign", "--key", key, path)
 	row(0, "1 good signatures", "verify", "--pub", pub, path)
 	row(2, "", "sign", path)

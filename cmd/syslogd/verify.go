@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -161,15 +162,16 @@ func (v verification) verify(path string) (*verified, error) {
 	}
 	r := &verified{Log: path, dir: filepath.Dir(path), Files: report.Files, Lines: report.Lines, Bytes: report.Bytes, Head: report.Head.String()}
 	if v.key != nil {
-		name := v.signatures
-		if name == "" {
-			name = rotate.SignatureFile(path)
-		}
+		name := cmp.Or(v.signatures, rotate.SignatureFile(path))
 		text, err := os.ReadFile(name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil && (v.signatures != "" || !errors.Is(err, fs.ErrNotExist)) {
 			return nil, err
 		}
-		signed := report.VerifySignatures(v.key, filepath.Base(path), journal, text, filepath.Base(name))
+		place, err := filepath.Abs(name)
+		if err != nil {
+			return nil, err
+		}
+		signed := report.VerifySignatures(v.key, filepath.Base(path), journal, text, place)
 		r.Signatures = signed.Signatures
 		if signed.Signatures > 0 {
 			r.SignedTo = &signed.Last.Time
@@ -180,11 +182,17 @@ func (v verification) verify(path string) (*verified, error) {
 }
 
 func (r *verified) print(out io.Writer) {
+	place := func(f chain.Finding) string {
+		if text := f.String(); filepath.IsAbs(text) { // of signatures, which may be elsewhere
+			return text
+		}
+		return filepath.Join(r.dir, f.String())
+	}
 	for _, f := range r.Findings {
-		fmt.Fprintln(out, filepath.Join(r.dir, f.String()))
+		fmt.Fprintln(out, place(f))
 	}
 	for _, f := range r.Notes {
-		fmt.Fprintln(out, "note:", filepath.Join(r.dir, f.String()))
+		fmt.Fprintln(out, "note:", place(f))
 	}
 	what := "nothing was changed"
 	if len(r.Findings) > 0 {
