@@ -27,6 +27,7 @@ type rsyslog struct {
 
 func newRsyslog(t *testing.T) *rsyslog {
 	t.Helper()
+	tape.Require(t, "rsyslogd")
 	r := &rsyslog{t: t, dir: t.TempDir(), port: freePort(t)}
 	config := fmt.Sprintf(`
 global(workDirectory=%q)
