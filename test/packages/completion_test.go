@@ -8,10 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
-// TestCompletion has bash and zsh complete each verb and option that --help tells of.
+// TestCompletion has bash and zsh complete each verb and option that --help shows.
 func TestCompletion(t *testing.T) {
+	tape.Require(t, "zsh")
 	dir := t.TempDir()
 	for _, program := range []string{"lb", "syslogd"} {
 		binary := filepath.Join(dir, program)

@@ -4,6 +4,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // TestLintian has Debian's own check look at the packages. What it says that is not fixed stands in packaging/lintian with the
@@ -13,7 +15,7 @@ func TestLintian(t *testing.T) {
 	if err != nil || len(debs) != 2 {
 		t.Fatalf("%v %v", debs, err)
 	}
-	out, err := exec.Command("lintian", append([]string{"--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"}, debs...)...).CombinedOutput()
+	out, err := exec.Command(tape.Require(t, "lintian"), append([]string{"--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0"}, debs...)...).CombinedOutput()
 	if err != nil || len(out) > 0 {
 		t.Errorf("lintian: %v\n%s", err, out)
 	}
@@ -29,7 +31,7 @@ func TestShellcheck(t *testing.T) {
 		}
 		scripts = append(scripts, found...)
 	}
-	if out, err := exec.Command("shellcheck", append([]string{"-S", "info", "-s", "bash"}, scripts...)...).CombinedOutput(); err != nil {
+	if out, err := exec.Command(tape.Require(t, "shellcheck"), append([]string{"-S", "info", "-s", "bash"}, scripts...)...).CombinedOutput(); err != nil {
 		t.Errorf("shellcheck: %v\n%s", err, out)
 	}
 }
