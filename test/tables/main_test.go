@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -173,9 +174,10 @@ func (s *subject) data(table, key, name string) int {
 
 // client is a client with connections of its own, from an address of its own.
 type client struct {
-	t    testing.TB
-	http http.Client
-	to   *subject
+	t     testing.TB
+	http  http.Client
+	to    *subject
+	dials atomic.Int32 // connections that one which keeps them has made
 }
 
 // client gives a client that comes from an address; "" is any. keep says that it keeps its connection.
@@ -184,7 +186,15 @@ func (s *subject) client(from string, keep bool) *client {
 	if from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}
-	c := &client{t: s.t, to: s, http: http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: d.DialContext, DisableKeepAlives: !keep}}}
+	c := &client{t: s.t, to: s}
+	dial := func() (net.Conn, error) {
+		c.dials.Add(1)
+		return d.Dial("tcp", s.http)
+	}
+	c.http.Transport = &kept{dial: dial, limit: 20 * time.Second}
+	if !keep {
+		c.http = http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true}}
+	}
 	s.t.Cleanup(c.http.CloseIdleConnections)
 	return c
 }
@@ -204,7 +214,8 @@ func (c *client) try(path string, headers ...string) (status int, server string,
 	if err != nil {
 		return 0, "", err
 	}
-	r.Header.Set("User-Agent", "test") // as long on both sides
+	r.Header.Set("User-Agent", "test") // as long on both sides, and with each kind of client
+	r.Header.Set("Accept-Encoding", "gzip")
 	r.Host = "site.example"
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")

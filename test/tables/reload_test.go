@@ -496,20 +496,23 @@ backend be
 	}
 	t.Logf("%d connections: reloads took %v until the old worker had left", conns, took)
 	entries := func(want string) int { return strings.Count(s.table("fe"), want) }
-	if got := entries(" conn_cnt=2 conn_cur=2 http_req_cnt=2\n"); got != conns/2 {
-		t.Errorf("%d of %d clients are counted right:\n%.2000s", got, conns/2, s.table("fe"))
-	}
-	for _, c := range list {
-		c.get("/r/a/1")
-	}
-	if got := entries(" conn_cnt=2 conn_cur=2 http_req_cnt=4\n"); got != conns/2 {
-		t.Errorf("%d of %d clients go on being counted right; the others:", got, conns/2)
-		for line := range strings.Lines(s.table("fe")) {
-			if !strings.HasSuffix(line, " conn_cnt=2 conn_cur=2 http_req_cnt=4\n") {
-				t.Logf("%s", line)
+	counted := func(want string) {
+		t.Helper()
+		table := s.table("fe")
+		if got := strings.Count(table, want); got != conns/2 {
+			t.Errorf("%d of %d clients have%s", got, conns/2, want)
+		}
+		for i, c := range list {
+			if line, _, _ := strings.Cut(table[max(0, strings.Index(table, "key="+address(i/2)+" ")):], "\n"); !strings.HasSuffix(line+"\n", want) || c.dials.Load() != 1 {
+				t.Errorf("a client that has connected %d times: %s", c.dials.Load(), line)
 			}
 		}
 	}
+	counted(" conn_cnt=2 conn_cur=2 http_req_cnt=2\n")
+	for _, c := range list {
+		c.get("/r/a/1")
+	}
+	counted(" conn_cnt=2 conn_cur=2 http_req_cnt=4\n")
 	for _, c := range list {
 		c.http.CloseIdleConnections()
 	}
