@@ -130,11 +130,12 @@ backend block
 			}
 			same()
 		}
-		for range 5 {
+		for range 5 { // one after the other: both count the servers of the answers, and changes that cross change places
 			mine.get("/r/a/1")
+			same()
 			other.get("/r/a/1")
+			same()
 		}
-		same()
 		// Ten requests are what there is for an address, wherever they come.
 		for _, c := range []*client{p.two.client(host, false), p.one.client(elsewhere, false)} {
 			if status, _ := c.get("/r/a/1"); status != 429 {
