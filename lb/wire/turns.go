@@ -17,7 +17,7 @@ type Turns struct {
 	Gate *Gate // counts those that wait
 
 	ready []*Handshake // to be gone on with, in the order they came
-	idle  []*coroutine // stacks that have grown to what crypto/tls needs
+	idle  []*coroutine // stacks that have grown to what crypto/tls needs; maxIdle at most, until the process ends
 }
 
 // turn is what a handshake needs that a loop computes.
