@@ -32,6 +32,7 @@ type benchCase struct {
 	size     int     // of an answer's body
 	log      bool    // httplog to the loop's receiver
 	perConn  bool    // a connection for every request
+	reuse    string  // http-reuse; "": the default, safe
 	client   int     // byLoop and its like
 	tls      bool    // clients speak TLS 1.3
 	toHTTP2  bool    // the backend is nginx, and speaks HTTP/2
@@ -45,6 +46,7 @@ var cases = []benchCase{
 	{name: "log", what: "200 bytes, keep-alive, httplog over UDP", size: 200, log: true, conns: 64, requests: 120_000, promise: 0.95},
 	{name: "16k", what: "16 KiB, keep-alive", size: 16 << 10, conns: 64, requests: 60_000, promise: 0.85},
 	{name: "conn", what: "200 bytes, one request a connection", size: 200, perConn: true, conns: 64, requests: 50_000},
+	{name: "conn-always", what: "200 bytes, one request a connection, http-reuse always", size: 200, perConn: true, reuse: "always", conns: 64, requests: 50_000},
 	{name: "1m", what: "1 MiB, keep-alive", size: 1 << 20, conns: 16, requests: 3_000},
 	{name: "tls", what: "TLS, 200 bytes, keep-alive", size: 200, client: byHTTP1, tls: true, conns: 64, requests: 100_000, promise: 0.85},
 	{name: "tls-16k", what: "TLS, 16 KiB, keep-alive", size: 16 << 10, client: byHTTP1, tls: true, conns: 64, requests: 40_000, promise: 0.85},

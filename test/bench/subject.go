@@ -39,6 +39,10 @@ func config(c benchCase, log, addr, backend string, certificate string) string {
 	if c.toHTTP2 {
 		server += " proto h2"
 	}
+	reuse := ""
+	if c.reuse != "" {
+		reuse = "    http-reuse " + c.reuse + "\n"
+	}
 	return fmt.Sprintf(`global
     nbthread 1
     maxconn 4000
@@ -51,8 +55,8 @@ frontend fe
     bind %s
     default_backend be
 backend be
-    server b1 %s
-`, log, bind, server)
+%s    server b1 %s
+`, log, bind, reuse, server)
 }
 
 // startSubject starts program in master-worker mode, as it runs in production, pinned to core. Its configuration goes to path.
