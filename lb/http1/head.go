@@ -134,21 +134,13 @@ func (h *Head) Del(name string) int {
 // DelAt deletes field i.
 func (h *Head) DelAt(i int) { h.fields[i].deleted = true }
 
-// Add appends a field. The caller vouches for name and value: no CR, LF or NUL.
-func (h *Head) Add(name, value []byte) {
-	off := uint32(len(h.own))
-	h.own = append(h.own, name...)
-	mid := uint32(len(h.own))
-	h.own = append(h.own, value...)
-	h.fields = append(h.fields, field{
-		name:  span{off, mid},
-		value: span{mid, uint32(len(h.own))},
-		own:   true,
-	})
-}
+// Add appends a field. The caller answers for name and value: no CR, LF or NUL.
+func (h *Head) Add(name, value []byte) { add(h, name, value) }
 
 // AddString is Add for strings.
-func (h *Head) AddString(name, value string) {
+func (h *Head) AddString(name, value string) { add(h, name, value) }
+
+func add[T string | []byte](h *Head, name, value T) {
 	off := uint32(len(h.own))
 	h.own = append(h.own, name...)
 	mid := uint32(len(h.own))

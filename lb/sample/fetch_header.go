@@ -178,32 +178,6 @@ func forwardedAddr(b []byte) (netip.Addr, bool) {
 	return looseAddr4(b)
 }
 
-// looseAddr4 reads an IPv4 address whose numbers may begin with zeros, as HAProxy
-// reads them in a header: decimal all the same.
-func looseAddr4(b []byte) (netip.Addr, bool) {
-	var a [4]byte
-	for i := range a {
-		if i > 0 {
-			if len(b) == 0 || b[0] != '.' {
-				return netip.Addr{}, false
-			}
-			b = b[1:]
-		}
-		n, digits := 0, 0
-		for ; len(b) > 0 && b[0] >= '0' && b[0] <= '9'; b = b[1:] {
-			if n = n*10 + int(b[0]-'0'); n > 255 {
-				return netip.Addr{}, false
-			}
-			digits++
-		}
-		if digits == 0 {
-			return netip.Addr{}, false
-		}
-		a[i] = byte(n)
-	}
-	return netip.AddrFrom4(a), len(b) == 0
-}
-
 // portOrNothing accepts "" and ":PORT".
 func portOrNothing(b []byte) bool {
 	if len(b) == 0 {

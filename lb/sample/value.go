@@ -176,7 +176,13 @@ func ParseAddr(b []byte) (netip.Addr, bool) {
 	return parseAddr6(b)
 }
 
-func parseAddr4(b []byte) (netip.Addr, bool) {
+// parseAddr4 reads an IPv4 address in the form of RFC 3986: no number begins with a zero.
+func parseAddr4(b []byte) (netip.Addr, bool) { return dottedQuad(b, false) }
+
+// looseAddr4 reads an IPv4 address whose numbers may begin with zeros, as HAProxy reads them in a header: decimal all the same.
+func looseAddr4(b []byte) (netip.Addr, bool) { return dottedQuad(b, true) }
+
+func dottedQuad(b []byte, zeros bool) (netip.Addr, bool) {
 	var a [4]byte
 	for i := range a {
 		if i > 0 {
@@ -187,12 +193,13 @@ func parseAddr4(b []byte) (netip.Addr, bool) {
 		}
 		n, digits := 0, 0
 		zero := len(b) > 0 && b[0] == '0'
-		for len(b) > 0 && b[0] >= '0' && b[0] <= '9' && digits < 3 {
-			n = n*10 + int(b[0]-'0')
-			b = b[1:]
+		for ; len(b) > 0 && b[0] >= '0' && b[0] <= '9'; b = b[1:] {
+			if n = n*10 + int(b[0]-'0'); n > 255 {
+				return netip.Addr{}, false
+			}
 			digits++
 		}
-		if digits == 0 || n > 255 || zero && digits > 1 {
+		if digits == 0 || zero && digits > 1 && !zeros {
 			return netip.Addr{}, false
 		}
 		a[i] = byte(n)

@@ -1,15 +1,9 @@
 package daemon
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,6 +12,7 @@ import (
 	"time"
 
 	"lbsyslogd/syslogd/control"
+	"lbsyslogd/test/rig"
 	"lbsyslogd/test/wait"
 )
 
@@ -79,27 +74,10 @@ func TestReloadOfAllow(t *testing.T) {
 	}
 }
 
-// writeCert writes a certificate of its own with a serial number, and its key, with last week's time.
+// writeCert writes a certificate with a serial number, and its key, with last week's time.
 func writeCert(t *testing.T, file string, serial int64) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial), DNSNames: []string{"server"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	if err := rig.WriteNumberedCertificate(file, serial, "server"); err != nil {
 		t.Fatal(err)
 	}
 	week := time.Now().Add(-7 * 24 * time.Hour).Truncate(time.Second)

@@ -9,7 +9,6 @@ package write
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -336,19 +335,7 @@ var newline = []byte{'\n'}
 func (o *Output) Drain(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	until := o.taken
-	defer context.AfterFunc(ctx, func() {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		o.idle.Broadcast()
-	})()
-	for o.done < until {
-		if ctx.Err() != nil {
-			return fmt.Errorf("output %s: %d lines still wait: %w", o.name, until-o.done, ctx.Err())
-		}
-		o.idle.Wait()
-	}
-	return nil
+	return o.through(ctx, o.taken)
 }
 
 // Close writes what it was given and closes the file. Nobody may call Give any more.

@@ -16,7 +16,13 @@ import (
 // WriteCertificate writes a self-signed certificate for names, followed by its key, to path: the file that `bind ... ssl crt` wants.
 // A name that is an IP address becomes an address of the certificate. The pool trusts it.
 func WriteCertificate(path string, names ...string) (*x509.CertPool, error) {
-	return (&Authority{}).write(path, names)
+	return (&Authority{}).write(path, time.Now().UnixNano(), names)
+}
+
+// WriteNumberedCertificate is WriteCertificate with a serial number, by which a test knows the certificate again.
+func WriteNumberedCertificate(path string, serial int64, names ...string) error {
+	_, err := (&Authority{}).write(path, serial, names)
+	return err
 }
 
 // Authority signs certificates. NewAuthority makes one.
@@ -33,7 +39,7 @@ func NewAuthority() (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	template := certificateFor([]string{"Authority of tests"})
+	template := certificateFor(time.Now().UnixNano(), []string{"Authority of tests"})
 	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
 	if err != nil {
 		return nil, err
@@ -49,18 +55,18 @@ func NewAuthority() (*Authority, error) {
 
 // Write is WriteCertificate for a certificate that the authority signs, with a key of its own each time. A file that was there is replaced at once.
 func (a *Authority) Write(path string, names ...string) error {
-	if _, err := a.write(path+".new", names); err != nil {
+	if _, err := a.write(path+".new", time.Now().UnixNano(), names); err != nil {
 		return err
 	}
 	return os.Rename(path+".new", path)
 }
 
-func (a *Authority) write(path string, names []string) (*x509.CertPool, error) {
+func (a *Authority) write(path string, serial int64, names []string) (*x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	template := certificateFor(names)
+	template := certificateFor(serial, names)
 	parent, signer := &template, key
 	if a.key != nil {
 		template.IsCA = false
@@ -81,9 +87,9 @@ func (a *Authority) write(path string, names []string) (*x509.CertPool, error) {
 	return pool, os.WriteFile(path, append(certPEM, keyPEM...), 0o600)
 }
 
-func certificateFor(names []string) x509.Certificate {
+func certificateFor(serial int64, names []string) x509.Certificate {
 	template := x509.Certificate{
-		SerialNumber:          big.NewInt(time.Now().UnixNano()),
+		SerialNumber:          big.NewInt(serial),
 		Subject:               pkix.Name{CommonName: names[0]},
 		NotBefore:             time.Now().Add(-time.Hour),
 		NotAfter:              time.Now().Add(24 * time.Hour),
