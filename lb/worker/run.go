@@ -195,8 +195,10 @@ func (p *Process) prepare() error {
 	}
 	if p.Link != nil {
 		if err := p.Link.Send(handoff.Report{Kind: handoff.Ready}, nil, linkWait); err != nil {
-			p.engine.Stop()
-			return fmt.Errorf("tell the master: %w", err)
+			// Clients are being served already. A master that died now is no other case than one that died a moment later: serve finds
+			// out, and the next master chooses among the workers that it finds.
+			p.Env.Logger.Warn("tell the master that this worker is ready: " + err.Error())
+			return nil
 		}
 		p.leaveRecord()
 	}

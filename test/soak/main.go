@@ -30,6 +30,7 @@ type options struct {
 	bugs     string        // a directory of planted bugs that have to be found
 	race     bool          // build the daemons with the race detector
 	every    time.Duration // between deeds of the operator, on average; 0 for the usual
+	enough   int           // requests after which the soak ends before its time; 0 for no such end
 
 	shrinking time.Duration // how long to look for a smaller plan that fails as well
 }
@@ -43,13 +44,14 @@ func main() {
 	flag.StringVar(&opt.programs.Syslogd, "syslogd", "", "syslogd's program")
 	flag.Uint64Var(&opt.seed, "seed", 0, "of the schedules; 0 draws one")
 	flag.DurationVar(&opt.length, "for", 2*time.Minute, "how long")
-	flag.DurationVar(&opt.round, "round", 20*time.Second, "the length of a round: the books are compared after each")
-	flag.IntVar(&opt.rate, "rate", 6000, "requests a second")
+	flag.DurationVar(&opt.round, "round", 30*time.Second, "the length of a round: the books are compared after each")
+	flag.IntVar(&opt.rate, "rate", 7000, "requests a second")
 	flag.StringVar(&opt.keep, "keep", "soak-cases", "directory for what is found")
 	flag.StringVar(&opt.replay, "case", "", "play the round in this case file")
 	flag.StringVar(&opt.bugs, "bugs", "", "a directory of planted bugs: build each, and see after how many requests it is found")
 	flag.BoolVar(&opt.race, "race", false, "build the daemons with the race detector")
 	flag.DurationVar(&opt.every, "every", 0, "the time between deeds of the operator, on average; 0 for the usual")
+	flag.IntVar(&opt.enough, "enough", 0, "end after so many requests, whatever time is left; 0 for not before the time is over")
 	flag.DurationVar(&opt.shrinking, "shrink", 5*time.Minute, "how long to look for a smaller plan that fails as well; 0 for not at all")
 	flag.StringVar(&opt.only, "only", "", "draw from these deeds alone, separated by commas")
 	flag.Parse()
@@ -128,9 +130,9 @@ func (opt options) soak(ctx context.Context) (sum summary, err error) {
 	if s.noDisk != nil {
 		fmt.Printf("no small disk, so it is not filled, and no power is cut: %v\n", s.noDisk)
 	}
-	begun := time.Now()
+	begun, used := time.Now(), busy()
 	var first []vitals
-	for round := 1; round == 1 || time.Since(begun) < opt.length; round++ {
+	for round := 1; round == 1 || time.Since(begun) < opt.length && (opt.enough == 0 || sum.total() < opt.enough); round++ {
 		p := draw(opt.seed, round, opt.round, opt.every, opt.allowed)
 		res, err := s.play(ctx, p, opt.rate)
 		if err != nil {
@@ -150,6 +152,7 @@ func (opt options) soak(ctx context.Context) (sum summary, err error) {
 			}
 		}
 		sum.add(res, first, time.Since(begun))
+		sum.processor = busy() - used
 		if text, err := os.ReadFile(s.said.Name()); err == nil {
 			sum.told(string(text))
 		}
@@ -167,6 +170,11 @@ func (s *site) report(opt options, res result) error {
 		return err
 	}
 	name := filepath.Join(opt.keep, fmt.Sprintf("%d-%d.case", res.plan.seed, res.plan.round))
+	if text, err := os.ReadFile(s.said.Name()); err == nil {
+		if err := os.WriteFile(strings.TrimSuffix(name, ".case")+".said", text, 0o644); err != nil {
+			return err
+		}
+	}
 	text := opt.shrink(context.Background(), res.plan).String()
 	for _, p := range res.problems {
 		text += "# " + p.String() + "\n"

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // vitals is what a process holds.
@@ -100,4 +102,26 @@ func grown(first, now vitals) string {
 		return fmt.Sprintf("the process has grown: at first %v; now %v", first, now)
 	}
 	return ""
+}
+
+// busy is how long the machine's processors have worked since it began, for whomever; 0 where the kernel does not say.
+func busy() (d time.Duration) {
+	text, _ := os.ReadFile("/proc/stat")
+	line, _, _ := strings.Cut(string(text), "\n")
+	for i, word := range strings.Fields(line) {
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err == nil && i != 4 && i != 5 && i < 8 { // cpu user nice system idle iowait irq softirq steal, in hundredths
+			d += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	return d
+}
+
+// mostMemory is the most that this process has held, in KiB.
+func mostMemory() int64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return u.Maxrss
 }

@@ -22,7 +22,8 @@ type summary struct {
 
 	generations, moved int // workers that began, and connections that went from one to the next, as lb says
 
-	early, late []vitals // of the daemons after the first round, and after the last
+	processor   time.Duration // of the whole machine, whoever used it
+	early, late []vitals      // of the daemons after the first round, and after the last
 }
 
 func (s *summary) add(r result, early []vitals, took time.Duration) {
@@ -47,13 +48,20 @@ func merge(sum *map[string]int, more map[string]int) {
 	}
 }
 
+// total is how many requests there were.
+func (s summary) total() (n int) {
+	for _, k := range s.requests {
+		n += k
+	}
+	return n
+}
+
 func (s summary) String() string {
 	var b strings.Builder
-	total := 0
-	for _, n := range s.requests {
-		total += n
-	}
+	total := s.total()
 	fmt.Fprintf(&b, "\n%d requests in %d rounds, %v, %.0f a second\n", total, s.rounds, s.took.Round(time.Second), float64(total)/max(s.took.Seconds(), 1))
+	fmt.Fprintf(&b, "the machine's processors were busy for %v, %v a request; the soak itself had %d MiB at most\n", s.processor.Round(time.Second),
+		(s.processor / time.Duration(max(total, 1))).Round(time.Microsecond), mostMemory()>>10)
 	for _, table := range []struct {
 		title string
 		rows  map[string]int
