@@ -116,18 +116,30 @@ func (c *h2Conn) work(ctx context.Context, draw *numbers) {
 		if len(batch) == 0 {
 			return
 		}
-		begun := time.Now()
-		err := c.exchange(batch)
-		for _, st := range batch {
-			if !st.done {
-				st.err = err
-			}
-			c.note(st, begun)
-		}
-		if err != nil || c.leaving || c.opt.perConn > 0 && c.sent >= c.opt.perConn {
-			c.close()
+		for len(batch) > 0 {
+			batch = c.send(batch)
 		}
 	}
+}
+
+// send sends a batch, and returns what it has kept back because the connection was announced to end.
+func (c *h2Conn) send(batch []*h2Stream) (kept []*h2Stream) {
+	begun := time.Now()
+	err := c.exchange(batch)
+	for _, st := range batch {
+		if st.id == 0 && err == nil {
+			kept = append(kept, st)
+			continue
+		}
+		if !st.done {
+			st.err = err
+		}
+		c.note(st, begun)
+	}
+	if err != nil || c.leaving || c.opt.perConn > 0 && c.sent >= c.opt.perConn {
+		c.close()
+	}
+	return kept
 }
 
 // note enters a request into the client's book.
@@ -201,8 +213,7 @@ func (c *h2Conn) exchange(batch []*h2Stream) error {
 	open := map[uint32]*h2Stream{}
 	for _, st := range batch {
 		if c.leaving {
-			st.done, st.err = true, errUnprocessed
-			continue
+			break // the others are for the next connection
 		}
 		st.id, st.window = c.nextID, c.initial
 		c.nextID += 2
