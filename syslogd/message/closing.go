@@ -66,9 +66,10 @@ func gluedTag(b []byte) int {
 	return max(0, bytes.IndexByte(b[:min(len(b), maxTag+maxPID)], ':'))
 }
 
-// plainTag takes what nearly all tags are, "haproxy[42]: " and "sshd: ", and all of b. It says whether it did.
-func (m *Message) plainTag(b []byte) bool {
-	i, seen := 0, uint8(0)
+// plainTag takes what nearly all tags are, "haproxy[42]: " and "sshd: ", and all of b. It says whether it did, and how long the name is or the word
+// that is none.
+func (m *Message) plainTag(b []byte) (i int, ok bool) {
+	seen := uint8(0)
 	for _, c := range b[:min(len(b), maxTag+1)] {
 		class := classes[c] &^ otherClass
 		if class == 0 {
@@ -78,31 +79,39 @@ func (m *Message) plainTag(b []byte) bool {
 		i++
 	}
 	if i > maxTag || i+2 >= len(b) || seen&(smallClass|upperClass) == 0 {
-		return false
+		return 0, false
 	}
 	text := b[i+1:]
 	switch b[i] {
 	case ':':
 		if text[0] != ' ' {
-			return false
+			return i, false
 		}
 		m.PID, text = nil, text[1:]
 	case '[':
 		n := digits(text)
 		if n == 0 || n > maxPID || n+2 >= len(text) || text[n] != ']' || text[n+1] != ':' || text[n+2] != ' ' {
-			return false
+			return i, false
 		}
 		m.PID, text = text[:n], text[n+3:]
 	default:
-		return false
+		return i, false
 	}
 	m.Tag, m.Content, m.Text = b[:i], b, cutBOM(text)
-	return true
+	return i, true
 }
 
 // closing takes the tag and the pid. What some devices put before them stays in the content: a colon alone, a severity, a second header.
 func (m *Message) closing(b []byte) {
-	if m.plainTag(b) {
+	if len(b) > 1 && b[0] == '%' && isLetter(b[1]) { // Cisco's mnemonics
+		if m.Tag, m.PID, m.Text = cutTag(b); m.Tag != nil {
+			m.Content, m.Text = b, cutBOM(m.Text)
+			return
+		}
+	} else if n, ok := m.plainTag(b); ok {
+		return
+	} else if n > 0 && b[n] == ' ' && isLetter(b[0]) && severityAt(b) == 0 && !mayBeNode(b) { // nearly all texts without a tag
+		m.Content, m.Text = b, b
 		return
 	}
 	b = cutBOM(b)

@@ -34,7 +34,11 @@ func (m *Message) usualHost(b []byte) (rest []byte) {
 		return b // nearly all lines without a host: "haproxy[42]: ", "sshd: "
 	}
 	if i <= 4 && i+1 < len(b) && b[i] == ':' && b[i+1] != ' ' {
-		if n := ipv6At(b); n > 0 && n+1 < len(b) && b[n] == ' ' && b[n+1] > ' ' && b[n+1] != ':' {
+		from := i
+		if seen != digitClass {
+			from = 0 // "fe80:", or no address at all
+		}
+		if n := ipv6At(b, from); n > 0 && n+1 < len(b) && b[n] == ' ' && b[n+1] > ' ' && b[n+1] != ':' {
 			m.Host = b[:n]
 			return b[n+1:]
 		}
@@ -133,17 +137,15 @@ var classes = func() (table [256]uint8) {
 	return table
 }()
 
+var dot = []byte(".")
+
 // isSureName says whether a word of these classes is a host's name. False says nothing.
 func isSureName(word []byte, seen uint8) bool {
 	switch seen {
 	case smallClass, upperClass:
 		return kindOf(word) == 0
 	case digitClass | dotClass:
-		dots := 0
-		for _, c := range word {
-			dots += int(classes[c] / dotClass)
-		}
-		return dots == 3 && len(word) >= len("1.2.3.4") && len(word) <= len("255.255.255.255")
+		return len(word) >= len("1.2.3.4") && len(word) <= len("255.255.255.255") && bytes.Count(word, dot) == 3
 	}
 	if seen&^digitClass == smallClass|dotClass && isFacility[word[0]&0x1f] && isSeverity(word) {
 		return false
@@ -200,37 +202,39 @@ func isIPv6(word []byte) bool {
 	if i := bytes.IndexByte(word, '%'); i > 0 {
 		word = word[:i]
 	}
-	return len(word) > 0 && ipv6At(word) == len(word)
+	return len(word) > 0 && ipv6At(word, 0) == len(word)
 }
 
-// ipv6At is the length of an address with colons at the front of b, 0 when there is none. A colon after it is none of its own.
-func ipv6At(b []byte) int {
-	i, colons, double, last := 0, 0, false, byte(0)
-	for _, c := range b {
-		if c == ':' {
-			colons++
-			double = double || last == ':'
-		} else if !inIPv6[c] {
+// ipv6At is the length of an address with colons at the front of b, 0 when there is none. A colon after it is none of its own. The caller knows the first from bytes
+// to be digits.
+func ipv6At(b []byte, from int) int {
+	i, colons, double, last := from, 0, uint8(0), uint8(0)
+	for _, c := range b[from:] {
+		kind := inIPv6[c]
+		if kind == 0 {
 			break
 		}
-		last = c
+		double |= kind & last
+		colons += int(kind & 1)
+		last = kind
 		i++
 	}
-	if i > 2 && last == ':' && b[i-2] != ':' {
+	if i > 2 && last == 1 && b[i-2] != ':' {
 		i--
 		colons--
 	}
-	if i > 2 && (colons == 7 || colons > 1 && double) {
+	if i > 2 && (colons == 7 || colons > 1 && double&1 > 0) {
 		return i
 	}
 	return 0
 }
 
-// inIPv6 has what addresses with colons are made of besides those.
-var inIPv6 = func() (table [256]bool) {
+// inIPv6 has what addresses with colons are made of: 1 for those, 2 for the rest.
+var inIPv6 = func() (table [256]uint8) {
 	for _, c := range []byte("0123456789abcdefABCDEF.") {
-		table[c] = true
+		table[c] = 2
 	}
+	table[':'] = 1
 	return table
 }()
 

@@ -66,10 +66,12 @@ func (m *Message) Parse(b []byte) {
 	rest = cutBOM(rest)
 	after := m.usualTime(rest)
 	if after == nil {
-		if len(rest) > 0 && isLetter(rest[0]) && m.plainTag(rest) && m.PID != nil {
-			return // "sshd[3086]: ": neither a time nor a host may follow a pid
+		if len(rest) > 0 && isLetter(rest[0]) {
+			if _, ok := m.plainTag(rest); ok && m.PID != nil {
+				return // "sshd[3086]: ": neither a time nor a host may follow a pid
+			}
+			m.Tag, m.Content, m.Text = nil, nil, nil
 		}
-		m.Tag, m.Content, m.Text = nil, nil, nil
 		after = m.oddTime(rest)
 	}
 	switch {
