@@ -22,7 +22,7 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 		{"unmatched_total", "counter", "Messages that no output wanted.", func(i *Input) float64 { return float64(i.Unmatched) }},
 		{"oversized_total", "counter", "Messages refused for their size.", func(i *Input) float64 { return float64(i.Oversized) }},
 		{"cut_total", "counter", "Messages of which only the beginning was kept.", func(i *Input) float64 { return float64(i.Cut) }},
-		{"cut_bytes_total", "counter", "Bytes that were not kept of those.", func(i *Input) float64 { return float64(i.CutBytes) }},
+		{"cut_bytes_total", "counter", "Bytes that came of those and were dropped.", func(i *Input) float64 { return float64(i.CutBytes) }},
 		{"denied_total", "counter", "Messages from networks that may not send.", func(i *Input) float64 { return float64(i.Denied) }},
 		{"limited_total", "counter", "Messages of senders beyond their limit.", func(i *Input) float64 { return float64(i.Limited) }},
 		{"undecodable_total", "counter", "Messages with nothing in them.", func(i *Input) float64 { return float64(i.Undecodable) }},

@@ -78,7 +78,7 @@ type Input struct {
 	Unmatched     uint64 `json:"unmatched"`
 	Oversized     uint64 `json:"oversized"`   // refused for their size
 	Cut           uint64 `json:"cut"`         // of the routed: only their beginning was kept
-	CutBytes      uint64 `json:"cut_bytes"`   // what was not kept of those
+	CutBytes      uint64 `json:"cut_bytes"`   // what came of those and was dropped
 	Denied        uint64 `json:"denied"`      // from a network that may not send
 	Limited       uint64 `json:"limited"`     // beyond what a sender may send
 	Undecodable   uint64 `json:"undecodable"` // nothing in them
@@ -262,7 +262,7 @@ func (i *Input) writeTroubles(w io.Writer) {
 		n    uint64
 		text string
 	}{
-		{i.Cut, fmt.Sprintf("messages were too large and cut, by %d bytes together", i.CutBytes)},
+		{i.Cut, fmt.Sprintf("messages were cut, too large or broken off by their client; %d bytes were dropped", i.CutBytes)},
 		{i.Refused, "connections were refused"},
 		{i.HandshakesFailed, "TLS handshakes failed, the last of " + i.LastHandshake},
 		{i.Broken, "connections ended with an error"},

@@ -19,7 +19,7 @@ type Handler interface {
 	// Begin starts a batch: every message of it arrived at about now.
 	Begin(now time.Time)
 	// Message takes one message. b is valid until Message returns. size is how large the message was when it was sent, which
-	// is more than len(b) if it did not fit.
+	// is more than len(b) if it did not fit. A negative one is the size that was announced of a message that broke off: the rest never came.
 	Message(from *Sender, b []byte, size int)
 	// End ends the batch. No message stays in the Handler.
 	End()

@@ -20,10 +20,10 @@ import "bytes"
 // The zero value with a size is ready.
 type framer struct {
 	size int // of the largest message that is kept whole
-	// skip is how many bytes of a counted message too large still have to go by.
-	skip int
-	// long is how large a line too large has become: its first size bytes are kept, the others only counted.
+	// long is how large a message too large has become: its first size bytes are kept, the others only counted.
 	long int
+	// skip is how many bytes of that are still to come, if it is a counted one.
+	skip int
 	// own is what the last line ended with.
 	own lineEnd
 	// counted is set after a counted message.
@@ -59,12 +59,6 @@ const (
 // that is not complete. It is never longer than size+frameSlack/2.
 func (f *framer) take(data []byte, emit func(msg []byte, size int)) (rest []byte) {
 	for len(data) > 0 {
-		if f.skip > 0 {
-			n := min(f.skip, len(data))
-			f.skip -= n
-			data = data[n:]
-			continue
-		}
 		if f.long > 0 {
 			return f.takeLong(data, emit)
 		}
@@ -88,10 +82,7 @@ func (f *framer) take(data []byte, emit func(msg []byte, size int)) (rest []byte
 		} else {
 			taken = f.takeLine(data, emit)
 		}
-		if f.long > 0 {
-			return f.takeLong(data, emit)
-		}
-		if taken == 0 {
+		if taken == 0 && f.long == 0 {
 			return data
 		}
 		data = data[taken:]
@@ -99,7 +90,8 @@ func (f *framer) take(data []byte, emit func(msg []byte, size int)) (rest []byte
 	return nil
 }
 
-// takeCounted takes a counted message from the front of data, and says how many bytes that was; 0: it is not complete.
+// takeCounted takes a counted message from the front of data, and says how many bytes that was; 0: it is not complete. Of one that is too
+// large, that is the header: the rest is takeLong's.
 func (f *framer) takeCounted(data []byte, header, length int, emit func(msg []byte, size int)) int {
 	body := data[header:]
 	switch {
@@ -115,9 +107,8 @@ func (f *framer) takeCounted(data []byte, header, length int, emit func(msg []by
 		return 0 // all of it fits in the buffer, with what follows
 	case len(body) >= f.size:
 		f.counted = true
-		emit(body[:f.size], length)
-		f.skip = length - f.size
-		return header + f.size
+		f.long, f.skip = f.size, length-f.size
+		return header
 	default:
 		return 0
 	}
@@ -197,9 +188,20 @@ func (f *framer) lineEnd(data []byte) (end, drop int) {
 	return end, 1
 }
 
-// takeLong goes on with a line too large, whose first size bytes are at the front of data.
+// takeLong goes on with a message too large, whose first size bytes are at the front of data.
 func (f *framer) takeLong(data []byte, emit func(msg []byte, size int)) (rest []byte) {
 	head, tail := data[:f.size], data[f.size:]
+	if f.skip > 0 {
+		n := min(f.skip, len(tail))
+		f.long += n
+		if f.skip -= n; f.skip > 0 {
+			return head
+		}
+		size := f.long
+		f.long = 0
+		emit(head, size)
+		return f.take(tail[n:], emit)
+	}
 	end := bytes.IndexAny(tail, "\n\x00")
 	if end < 0 {
 		f.long += len(tail)
@@ -214,7 +216,11 @@ func (f *framer) takeLong(data []byte, emit func(msg []byte, size int)) (rest []
 // end gives what is left at the end of the stream to emit: a line without its end, or a counted message that is not complete, unless
 // that has others in it.
 func (f *framer) end(rest []byte, emit func(msg []byte, size int)) {
-	for len(rest) > 0 && f.skip == 0 {
+	for len(rest) > 0 {
+		if f.skip > 0 {
+			emit(rest[:f.size], f.long) // as much as came
+			return
+		}
 		length, header, verdict := frameLength(rest)
 		if verdict != frameCounted {
 			header, length = oddCount(rest), max(len(rest), f.long)
@@ -228,8 +234,14 @@ func (f *framer) end(rest []byte, emit func(msg []byte, size int)) {
 			if verdict != frameCounted {
 				body = rest // of a line its count is a part
 			}
-			if len(body) > 0 {
-				emit(body[:min(len(body), f.size)], length) // its size says whether it is cut
+			switch {
+			case len(body) == 0:
+			case f.long > 0 || verdict != frameCounted:
+				emit(body[:min(len(body), f.size)], length)
+			case len(body) > f.size:
+				emit(body[:f.size], len(body)) // as much as came
+			default:
+				emit(body, -length) // the rest of it never came
 			}
 			return
 		}

@@ -17,7 +17,9 @@ func frames(text string, size, piece int) (out []string) {
 func framesOf(text string, size, piece int, end bool) (out []string, lost uint64) {
 	f := framer{size: size}
 	emit := func(msg []byte, n int) {
-		if n > len(msg) {
+		if n < 0 {
+			out = append(out, fmt.Sprintf("%s of %d", msg, -n))
+		} else if n > len(msg) {
 			out = append(out, fmt.Sprintf("%s+%d", msg, n-len(msg)))
 		} else {
 			out = append(out, string(msg))
@@ -74,7 +76,10 @@ func TestFraming(t *testing.T) {
 	row("30 <13>"+strings.Repeat("x", 26)+"7 <13>one", "<13>"+strings.Repeat("x", 16)+"+10", "<13>one")
 	row("<13>"+strings.Repeat("x", 26)+"\n<13>one\n", "<13>"+strings.Repeat("x", 16)+"+10", "<13>one")
 	row("12", "12")
-	row("12 <13>cut", "<13>cut+5")
+	row("12 <13>cut", "<13>cut of 12")
+	// Of one that is too large and breaks off, what came is what was dropped.
+	row("1000 <13>"+strings.Repeat("x", 36), "<13>"+strings.Repeat("x", 16)+"+20")
+	row("28 <13>"+strings.Repeat("x", 18), "<13>"+strings.Repeat("x", 16)+"+2")
 	row(strings.Repeat("y", 20)+"\n", strings.Repeat("y", 20))
 }
 

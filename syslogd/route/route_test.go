@@ -217,10 +217,12 @@ func TestCutMessageSaysSo(t *testing.T) {
 	b := newBench(t, Settings{}, Rule{Select: selector(t, "*.*")})
 	b.stage.Begin(received)
 	b.stage.Message(receive.NewSender(netip.Addr{}), []byte("<13>beginning"), 9000)
+	b.stage.Message(receive.NewSender(netip.Addr{}), []byte("<13>broken"), -500)
 	b.stage.End()
-	b.want("Nov 21 03:04:05 here beginning [cut: 13 of 9000 bytes]\n")
-	if b.count.Cut.Load() != 1 {
-		t.Errorf("%d cut", b.count.Cut.Load())
+	b.want("Nov 21 03:04:05 here beginning [cut: 13 of 9000 bytes]\nNov 21 03:04:05 here broken [cut: 10 of 500 bytes]\n")
+	// What was announced and never came is nothing that was dropped.
+	if cut, bytes := b.count.Cut.Load(), b.count.CutBytes.Load(); cut != 2 || bytes != 9000-13 {
+		t.Errorf("%d cut, by %d bytes", cut, bytes)
 	}
 }
 

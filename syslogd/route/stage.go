@@ -24,7 +24,7 @@ type Counts struct {
 	Limited   atomic.Uint64 // beyond what a sender may send in a second
 	Empty     atomic.Uint64 // nothing in it
 	Cut       atomic.Uint64 // of the routed: only their beginning
-	CutBytes  atomic.Uint64 // what was not kept of those
+	CutBytes  atomic.Uint64 // what came of those and was dropped
 	Beats     atomic.Uint64 // what senders said of what they have sent
 
 	Sequences Sequences
@@ -142,6 +142,10 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 		s.limited++
 		return
 	}
+	dropped := max(0, size-len(b))
+	if size < 0 {
+		size = -size // the rest of it never came
+	}
 	if size > len(b) && s.table.RefuseOversized {
 		s.oversized++
 		return
@@ -200,7 +204,7 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 	s.routed++
 	if size > len(b) {
 		s.cut++
-		s.cutBytes += uint64(size - len(b))
+		s.cutBytes += uint64(dropped)
 	}
 }
 
