@@ -23,7 +23,7 @@ PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 RACE  = $(filter-out lbsyslogd/test/%,$(PLAIN))
 
 # Tests that have a long form, which LB_LONG asks for.
-LONG = $(shell grep -rl LB_LONG --include='*_test.go' ./test ./rotate ./syslogd | xargs -n1 dirname | sort -u)
+LONG = $(shell grep -rl LB_LONG --include='*_test.go' ./lb ./test ./rotate ./syslogd | xargs -n1 dirname | sort -u)
 
 # Tests that compare with another program, or with what was recorded of it.
 RECORDED = $(shell grep -rl 'tape\.Open' --include='*_test.go' ./lb ./test ./syslogd | xargs -n1 dirname | sort -u)
@@ -72,8 +72,8 @@ record: setup ## what tests compare with, recorded anew from the programs themse
 grpc: ## grpc-go's interoperability cases through lb: a module of its own, which takes half a minute to build
 	cd test/grpc && $(GO) test -count=1 ./...
 
-long: setup grpc ## the tests that have a long form, in full size: some minutes
-	LB_LONG=1 $(GO) test -count=1 -p 1 -timeout 60m $(LONG)
+long: setup grpc ## the tests that have a long form, in full size: some hours (RUN=TestTurmoil: one of them)
+	LB_LONG=1 $(GO) test -count=1 -p 1 -timeout 180m -v -run '$(RUN)' $(LONG)
 
 bin/soak: FORCE
 	@$(GO) build -o bin/soak ./test/soak

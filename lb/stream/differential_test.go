@@ -25,7 +25,8 @@ import (
 // Random rules, random servers, and clients that share the connections to them:
 // every byte that a client gets was meant for it. A request has a number, the
 // server's answer consists of it ("<17>"), and each client looks for those of
-// others. DIFF_SEED repeats a run; LB_LONG makes it an hour.
+// others. DIFF_SEED repeats a run; make long RUN=TestEveryByteWasMeantForIt goes on
+// for an hour.
 
 // dice is a source of choices that a run repeats.
 type dice struct{ *rand.Rand }
