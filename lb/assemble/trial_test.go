@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 
 	"lbsyslogd/lb/handoff"
@@ -118,4 +119,51 @@ func TestOperatorsDuringATrial(t *testing.T) {
 	if n := fresh.row(t, stats.Server, "be", "s1").UserWeight; n != 7 {
 		t.Errorf("the weight is %d", n)
 	}
+}
+
+// A master is killed during a trial: the worker on trial gives everything back by itself, but is busy; the one that serves is told nothing until
+// the next master has it replaced. Each request is counted once, in whatever worker it was, also by the newest one.
+func TestTrialWithoutAnEnd(t *testing.T) {
+	server, arrived, release := slowServer(t)
+	release = sync.OnceFunc(release)
+	t.Cleanup(release) // the server's end waits for what it answers
+	addr := freeAddr(t)
+	text := configFor(addr, server, "")
+	old := begin(t, text, nil)
+	fresh := old.try(t, text)
+	var clients []*browser
+	for i := range 10 {
+		b := browse(t, addr)
+		b.get(fmt.Sprintf("/%d", i))
+		clients = append(clients, b)
+	}
+	sameCounts(t, 10, old, fresh)
+	slow := []*browser{browse(t, addr), browse(t, addr)} // one in each
+	for _, b := range slow {
+		b.ask("/slow")
+		<-arrived
+	}
+	fresh.Drain()
+	for _, b := range clients {
+		b.get("/again")
+	}
+	next := old.follow(t, text)
+	next.told(t)
+	check := func(requests uint64) {
+		t.Helper()
+		sameCounts(t, requests, next)
+		wait.Until(t, fmt.Sprintf("%d requests in total", requests), func() bool { return next.Snapshot().Info.CumReqs == requests })
+	}
+	check(22)
+	for _, b := range clients {
+		b.get("/next")
+	}
+	check(32)
+	release()
+	for _, b := range slow {
+		b.hear("/slow")
+	}
+	fresh.left(t)
+	old.left(t)
+	check(32)
 }

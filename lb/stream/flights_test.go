@@ -13,23 +13,29 @@ import (
 	"lbsyslogd/test/wait"
 )
 
-// TestKilledWithLinesUnsent: requests whose log lines wait for a receiver that
-// is behind have not been logged, should this process be killed now.
-func TestKilledWithLinesUnsent(t *testing.T) {
+// slowLog is a receiver of lines whose queue is full before it has got that many.
+func slowLog(t *testing.T) (log *net.UnixConn, lines int) {
+	t.Helper()
 	text, err := os.ReadFile("/proc/sys/net/unix/max_dgram_qlen")
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	queue, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	all += 50 // more than the receiver's queue takes
-	log, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "log"), Net: "unixgram"})
+	log, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "log"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { log.Close() })
+	return log, queue + 50
+}
+
+// TestKilledWithLinesUnsent: requests whose log lines wait for a receiver that
+// is behind have not been logged, should this process be killed now.
+func TestKilledWithLinesUnsent(t *testing.T) {
+	log, all := slowLog(t)
 	lines := newJournal(t)
 	r := newRig(t, true, []string{pathServer(t)}, func(r *rig) {
 		lines.keep(r)
@@ -73,4 +79,45 @@ func TestKilledWithLinesUnsent(t *testing.T) {
 		lost, waiting := unlogged()
 		return lost == 0 && waiting == 0
 	})
+}
+
+// TestEndedWithLinesUnsent: what an ending engine could still log is in flight no more, and what it could not is. A master that found the worker, and
+// is not its parent, cannot know how it ended, and has the next one log whatever is left.
+func TestEndedWithLinesUnsent(t *testing.T) {
+	log, all := slowLog(t)
+	lines := newJournal(t)
+	r := newRig(t, true, []string{pathServer(t)}, func(r *rig) {
+		lines.keep(r)
+		r.Targets = [][]syslog.Target{{{Network: "unixgram", Address: log.LocalAddr().String(), Format: "local", Len: 1024, Level: 7, Tag: "lb"}}}
+	})
+	c := connect(t, r.addr)
+	for range all {
+		c.get("/")
+	}
+	ended := make(chan struct{})
+	go func() {
+		r.Stop()
+		close(ended)
+	}()
+	wait.Until(t, "the loop to end", func() bool { return !r.Shards[0].Loop.Post(func() {}) })
+	logged, buf := 0, make([]byte, 2048)
+	for over := false; ; {
+		log.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		if _, err := log.Read(buf); err == nil {
+			logged++
+			continue
+		}
+		if over {
+			break
+		}
+		select {
+		case <-ended:
+			over = true // and what it has sent is here
+		default:
+		}
+	}
+	lost, err := ReadFlights(r.Flights)
+	if err != nil || len(lost)+logged != all {
+		t.Errorf("of %d requests %d have a line, and %d would be logged by the next process: %v", all, logged, len(lost), err)
+	}
 }

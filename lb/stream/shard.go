@@ -174,13 +174,18 @@ func (sh *Shard) flushLogs() {
 // lastWait bounds how long an ending worker waits for its log's receiver.
 const lastWait = 2 * time.Second
 
-// lastLogs sends what is still to be logged, after the loop has ended.
+// lastLogs sends what is still to be logged, after the loop has ended. What has been
+// logged is in flight no more: a master that is not this process's parent cannot
+// know how it ended, and has the next worker log whatever it finds.
 func (sh *Shard) lastLogs() {
 	until := time.Now().Add(lastWait)
 	for _, s := range sh.senders {
 		for s.Flush(); s.Pending() && time.Now().Before(until); s.Flush() {
 			time.Sleep(time.Millisecond)
 		}
+	}
+	sh.keepUnsent()
+	for _, s := range sh.senders {
 		s.Close()
 	}
 }

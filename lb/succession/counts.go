@@ -145,10 +145,11 @@ type predecessor struct {
 
 	// predecessors.mu guards the fields below.
 	counts
-	busy  map[*backend.Server]int // places it holds
-	sent  bool                    // all that was counted before the worker here began to serve
-	stale bool                    // what it sends is from before a `clear counters` here
-	peer  bool                    // it is the other worker of a trial: what it counts is not passed on
+	busy   map[*backend.Server]int // places it holds
+	sent   bool                    // all that was counted before the worker here began to serve
+	summed bool                    // total has come
+	stale  bool                    // what it sends is from before a `clear counters` here
+	peer   bool                    // it is the other worker of a trial: what it counts is not passed on
 }
 
 type rowKey struct {
@@ -194,7 +195,7 @@ func (f *predecessors) join(link *handoff.Conn) *predecessor {
 func (f *predecessors) take(p *predecessor, rows []rowCounts, total *totals) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p.sent = p.sent || total != nil && !p.peer
+	p.sent, p.summed = p.sent || total != nil && !p.peer, p.summed || total != nil
 	if p.stale {
 		return
 	}

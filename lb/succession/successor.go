@@ -29,12 +29,20 @@ type successor struct {
 	policy  atomic.Pointer[string] // what the next worker's configuration says
 	moved   atomic.Int64           // client connections that it has taken
 	over    bool                   // of a trial that has ended; Generation.sending guards it
+	stuck   atomic.Bool            // it was given up
 }
 
 // Successor meets the worker that will take over; the connection is the
 // generation's from now on.
 func (g *Generation) Successor(link *handoff.Conn) {
-	if before := g.next; before != nil {
+	switch before := g.next; {
+	case before == nil:
+	case g.onTrial:
+		// The master that would have ended the trial is gone, and the worker on trial gives everything back by itself. The
+		// connection stays open: closed under a batch that is on its way, both processes would read from what is in it.
+		g.Disown()
+	default:
+		g.before.keepPeers() // should its trial not have begun
 		before.link.Close()
 	}
 	s := &successor{link: link, taken: make(chan []bool), gone: make(chan struct{})}
@@ -95,6 +103,12 @@ func (s *successor) alive() bool {
 	default:
 		return true
 	}
+}
+
+// giveUp ends the connection to a next worker that does not answer, but may live.
+func (s *successor) giveUp() {
+	s.stuck.Store(true)
+	s.link.Close()
 }
 
 func (s *successor) send(l message, fds []int) error {
@@ -272,6 +286,7 @@ func (g *Generation) handover(s *successor) {
 
 var (
 	errGone   = errors.New("the next worker is gone")
+	errStuck  = errors.New("the next worker does not answer")
 	errNoRoom = errors.New("the next worker could not receive them, most likely because of its limit of open files (LimitNOFILE, ulimit -n)")
 )
 
@@ -295,6 +310,12 @@ func (s *successor) carry(parcels []*stream.Parcel) ([]bool, error) {
 	}
 	taken, err := s.answer(m, fds)
 	switch {
+	case errors.Is(err, errStuck):
+		// It has them in its queue: once it goes on it serves them, so nobody else may. If it never does, they end with it.
+		taken = make([]bool, len(at))
+		for i := range taken {
+			taken[i] = true
+		}
 	case err != nil:
 		return nil, err
 	case len(taken) == 0:
@@ -322,6 +343,9 @@ func (s *successor) answer(l message, fds []int) (taken []bool, err error) {
 	case taken := <-s.taken:
 		return taken, nil
 	case <-s.gone:
+		if s.stuck.Load() {
+			return nil, errStuck
+		}
 		return nil, errGone
 	}
 }
@@ -380,7 +404,7 @@ func (g *Generation) CutShort() {
 	if g.Serving.Err() == nil || g.next == nil {
 		return
 	}
-	giveUp := time.AfterFunc(cutShortWait, func() { g.next.link.Close() })
+	giveUp := time.AfterFunc(cutShortWait, g.next.giveUp)
 	defer giveUp.Stop()
 	g.SendLast()
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
 )
@@ -127,5 +128,61 @@ func TestLeavingDoesNotWaitForCounts(t *testing.T) {
 	g.Count = func(func(*stats.Row)) stats.Info { t.Error("counted once more"); return stats.Info{} }
 	if err := g.sendCounts(g.next); err != nil {
 		t.Error(err)
+	}
+}
+
+// onItsWay has a generation carry a connection to its successor, whose part the test plays and which has not answered yet.
+func onItsWay(t *testing.T, g *Generation) (ours *handoff.Conn, taken <-chan []bool) {
+	t.Helper()
+	ours, link := pair(t)
+	g.Successor(link)
+	post(t, ours, message{Kind: kindAsk, Version: Version})
+	await := func(kind string) {
+		t.Helper()
+		for m := (message{}); m.Kind != kind; {
+			m = message{}
+			if _, err := ours.ReceiveWithin(&m, 20*time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	await(kindState)
+	done := make(chan []bool, 1)
+	next := g.next
+	go func() {
+		taken, err := next.carry([]*stream.Parcel{{Kind: stream.FreshParcel}})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- taken
+	}()
+	await(kindMove)
+	return ours, done
+}
+
+// TestNextMasterEndsTheTrial: a worker whose trial nobody has ended, as its master was killed, gets another successor. What is on its way to
+// the worker on trial has one reader: the answer is waited for.
+func TestNextMasterEndsTheTrial(t *testing.T) {
+	g := begin(t)
+	g.onTrial = true
+	ours, taken := onItsWay(t, g)
+	_, link := pair(t)
+	g.Successor(link)
+	post(t, ours, message{Kind: kindTaken, Taken: []bool{true}})
+	if got := <-taken; !slices.Equal(got, []bool{true}) {
+		t.Errorf("taken %v", got)
+	}
+	if g.onTrial {
+		t.Error("the trial goes on")
+	}
+}
+
+// TestStuckSuccessor: a successor that does not answer is given up, but has in its queue what was sent: should it go on, it serves that.
+func TestStuckSuccessor(t *testing.T) {
+	g := begin(t)
+	_, taken := onItsWay(t, g)
+	g.next.giveUp()
+	if got := <-taken; !slices.Equal(got, []bool{true}) {
+		t.Errorf("taken %v", got)
 	}
 }

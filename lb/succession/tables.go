@@ -77,7 +77,7 @@ func (s *successor) dropUnsent() {
 func (g *Generation) catchUp(s *successor) error {
 	const rounds, little = 5, 16 << 10
 	// One that never answers is given up: without it everything ends here.
-	giveUp := time.AfterFunc(catchUpWait, func() { s.link.Close() })
+	giveUp := time.AfterFunc(catchUpWait, s.giveUp)
 	defer giveUp.Stop()
 	for range rounds {
 		sent, err := g.sendTables(s)

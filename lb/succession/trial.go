@@ -45,6 +45,7 @@ func (g *Generation) Share(of int) {
 func (g *Generation) Disown() {
 	g.Engine.Share(0, nil)
 	g.onTrial = false
+	g.before.keepPeers()
 	g.part()
 }
 
@@ -165,6 +166,18 @@ func (f *predecessors) setPeers(on bool) {
 	defer f.mu.Unlock()
 	for _, p := range f.living {
 		p.peer = on
+	}
+}
+
+// keepPeers makes the partners workers that are before this one, which has shown what
+// they have counted up to now with its own: it need not wait for more.
+func (f *predecessors) keepPeers() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.living {
+		if p.peer {
+			p.peer, p.sent = false, p.sent || p.summed
+		}
 	}
 }
 
