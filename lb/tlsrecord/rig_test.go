@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/accept"
 )
 
 // watched gives crypto/tls one record at a time and tells a Watch of them.
@@ -180,25 +182,12 @@ func (s *stream) CloseWrite() error {
 	return err
 }
 
-// pair is the two ends of a TCP connection.
+// pair is the two ends of a TCP connection, for a minute.
 func pair(t testing.TB) (net.Conn, net.Conn) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	a, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := ln.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	a, b := accept.Pair(t)
 	for _, c := range []net.Conn{a, b} {
 		c.SetDeadline(time.Now().Add(time.Minute))
-		t.Cleanup(func() { c.Close() })
 	}
 	return a, b
 }

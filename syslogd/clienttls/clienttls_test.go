@@ -2,12 +2,12 @@ package clienttls
 
 import (
 	"crypto/tls"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"lbsyslogd/test/accept"
 	"lbsyslogd/test/rig"
 )
 
@@ -36,7 +36,7 @@ func TestOurCertificate(t *testing.T) {
 	}
 	shown := func() int64 {
 		t.Helper()
-		client, peer := net.Pipe()
+		client, peer := accept.Pair(t)
 		defer client.Close()
 		seen := make(chan int64, 1)
 		go func() {
@@ -75,7 +75,7 @@ func TestFilesThatAreWrong(t *testing.T) {
 	}
 	server := writeCert(t, ca, "server", 1)
 	writeCert(t, mine, "me", 2)
-	client, peer := net.Pipe()
+	client, peer := accept.Pair(t)
 	defer client.Close()
 	go func() {
 		defer peer.Close()

@@ -3,11 +3,11 @@ package daemon
 import (
 	"crypto/tls"
 	"log/slog"
-	"net"
 	"path/filepath"
 	"testing"
 
 	"lbsyslogd/syslogd/config"
+	"lbsyslogd/test/accept"
 )
 
 // TestForwardingAuthoritiesAreReadAgain has the peer's certificate and the authority renewed while the output stays.
@@ -28,7 +28,7 @@ func TestForwardingAuthoritiesAreReadAgain(t *testing.T) {
 	}
 	believes := func(cert tls.Certificate, name string) error {
 		t.Helper()
-		client, server := net.Pipe()
+		client, server := accept.Pair(t)
 		defer client.Close()
 		go func() {
 			defer server.Close()

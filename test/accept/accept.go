@@ -1,4 +1,4 @@
-// Package accept is servers of tests that speak for themselves, byte by byte.
+// Package accept is the ends of connections for tests that speak for themselves, byte by byte: servers, and pairs.
 package accept
 
 import (
@@ -32,4 +32,24 @@ func On(t testing.TB, l net.Listener, f func(c net.Conn)) {
 			}()
 		}
 	}()
+}
+
+// Pair gives the two ends of a TCP connection, which end with the test. Unlike those of net.Pipe they take what is written while nobody reads, as
+// a handshake that fails needs it.
+func Pair(t testing.TB) (client, server net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if client, err = net.Dial("tcp", ln.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	if server, err = ln.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return client, server
 }
