@@ -33,7 +33,7 @@ FUZZTIME ?= 20s
 # How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
 PATIENCE ?= 20m
 
-.PHONY: help build run test unit race e2e record grpc long soak soak-short soak-bugs FORCE lint setup bench bench-scale bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc long soak soak-short soak-bugs FORCE lint setup bench bench-quick bench-scale bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -87,8 +87,11 @@ soak-short: bin/soak ## the same for two minutes
 soak-bugs: bin/soak ## bugs that are planted, one at a time: the soak has to find each
 	@bin/soak -bugs test/soak/bugs -round 15s $(ARGS)
 
-bench: build ## CPU per request, lb and Debian's haproxy side by side
-	$(GO) run ./test/bench -lb bin/lb $(ARGS)
+bench: build ## CPU per request, latency and memory, lb beside Debian's haproxy and nginx: a quarter of an hour (ARGS="-lb-before OLD", -markdown, -json FILE, -load loop)
+	$(GO) run ./test/bench -lb bin/lb -syslogd bin/syslogd $(ARGS)
+
+bench-quick: build ## the same in three minutes: the rows that have a goal
+	$(GO) run ./test/bench -lb bin/lb -syslogd bin/syslogd -quick $(ARGS)
 
 bench-scale: build ## 5,000 backends of two checked servers, lb and Debian's haproxy side by side: reloads, latency, memory, idle processor
 	$(GO) run ./test/bench/scale -lb bin/lb $(ARGS)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -9,30 +10,31 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// loop is the load of one case: clients, backend and syslog receiver on one epoll instance and one thread, with bare system calls.
-// Owned by the goroutine that calls drive.
+// loop is a cheap load: clients, server and syslog receiver on one epoll instance and one thread, with bare system calls. Each part is there only if the
+// case wants it. All fields but the last ones are owned by the goroutine of work.
 type loop struct {
 	c       benchCase
+	clients bool
 	epoll   int
-	listen  int // the backend's listener
+	listen  int // the server's listener
 	syslog  int // the receiver's socket, -1 without logs
 	request []byte
 	answer  []byte
 	buf     []byte
 	peers   []*peer // by file descriptor
 	events  [256]unix.EpollEvent
+	target  unix.SockaddrInet4
+	open    int   // client connections
+	pace    *pace // nil: an answer is followed by the next request
+	recv    receiver
 
-	target unix.SockaddrInet4
-	begun  int // requests sent in this round
-	ended  int // answers read in this round
-	open   int // client connections
-	lines  int // log messages received
-	recv   receiver
+	gate   gate
+	served atomic.Int64 // answers that clients have read in whole, or, without clients, requests that the server has
+	lines  atomic.Int64 // log messages received
 }
 
 // peer is one connection.
@@ -41,14 +43,15 @@ type peer struct {
 	waiting bool   // client: for the connection to be made
 	left    int    // client: body bytes to come, -1 while the head is; server: answer bytes to send
 	done    bool   // client: answered, waiting for the other end to close
+	asked   bool   // client: an answer is to come
+	last    bool   // client with a pace: the answer says that the connection ends
+	due     int64  // client with a pace: when its request was to be sent; 0: it has none
 	head    []byte // an incomplete head
 }
 
-const (
-	readSize  = 64 << 10
-	roundTime = 2 * time.Minute // a round that takes longer hangs
-)
+const readSize = 64 << 10
 
+// newLoop makes the loop of a case, as yet without clients.
 func newLoop(c benchCase) (*loop, error) {
 	l := &loop{c: c, listen: -1, syslog: -1, epoll: -1, buf: make([]byte, readSize)}
 	l.answer = fmt.Appendf(nil, "HTTP/1.1 200 OK\r\nServer: bench\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", c.size)
@@ -57,7 +60,7 @@ func newLoop(c benchCase) (*loop, error) {
 	if c.perConn {
 		closing = "Connection: close\r\n"
 	}
-	l.request = []byte("GET /index.html HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: bench\r\nAccept: */*\r\n" + closing + "\r\n")
+	l.request = []byte("GET /200 HTTP/1.1\r\nHost: www.example.org\r\nUser-Agent: bench\r\nAccept: */*\r\n" + closing + "\r\n")
 
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -140,56 +143,50 @@ func pinned(core int) (release func(), err error) {
 	}, nil
 }
 
-// drive sends one round of requests to addr from core, and returns when all are answered and their log messages read.
-func (l *loop) drive(addr *net.TCPAddr, core int) error {
-	release, err := pinned(core)
-	if err != nil {
-		return err
-	}
-	defer release()
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-
-	l.begun, l.ended, l.lines = 0, 0, 0
+// aim gives the loop clients, of addr. It must be paused.
+func (l *loop) aim(addr *net.TCPAddr) {
+	l.clients = true
 	l.target.Port = addr.Port
 	copy(l.target.Addr[:], addr.IP.To4())
-	for range l.c.conns {
-		if err := l.connect(); err != nil {
-			return err
-		}
-	}
-	end := time.Now().Add(roundTime)
-	for turn := 0; l.open > 0 || l.c.log && l.lines < l.ended; turn++ {
-		if err := l.turn(); err != nil {
-			return err
-		}
-		if l.syslog >= 0 && (turn%16 == 0 || l.open == 0) {
-			l.lines += l.recv.drain(l.syslog)
-		}
-		if time.Now().After(end) {
-			return fmt.Errorf("after %v %d of %d requests are answered and %d log lines received", roundTime, l.ended, l.c.requests, l.lines)
-		}
-	}
-	return nil
 }
 
-// attend plays the backend alone, for clients that are other programs.
-func (l *loop) attend(core int, stop *atomic.Bool) error {
-	release, err := pinned(core)
-	if err != nil {
-		return err
-	}
-	defer release()
-	for !stop.Load() {
+// start lets the loop work on a core, at first as if paused.
+func (l *loop) start(core int) {
+	l.gate.start(1, func() error {
+		release, err := pinned(core)
+		if err != nil {
+			return err
+		}
+		defer release()
+		defer debug.SetGCPercent(debug.SetGCPercent(-1))
+		return l.work()
+	})
+}
+
+func (l *loop) resume() error                        { return l.gate.resume() }
+func (l *loop) pause() error                         { return l.gate.pause() }
+func (l *loop) count(context.Context) (int64, error) { return l.served.Load(), nil }
+
+func (l *loop) work() error {
+	for turn := 0; ; turn++ {
+		if !l.gate.pass() {
+			return nil
+		}
+		if err := l.connectAll(); err != nil {
+			return err
+		}
 		if err := l.turn(); err != nil {
 			return err
 		}
+		if l.syslog >= 0 && turn%16 == 0 {
+			l.lines.Add(int64(l.recv.drain(l.syslog)))
+		}
 	}
-	return nil
 }
 
 // turn waits for events and handles them.
 func (l *loop) turn() error {
-	n, err := unix.EpollWait(l.epoll, l.events[:], 20)
+	n, err := l.wait()
 	if err != nil && err != unix.EINTR {
 		return err
 	}
@@ -208,11 +205,18 @@ func (l *loop) watch(fd int, events uint32) error {
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
-// connect begins a client connection if requests are left for it.
-func (l *loop) connect() error {
-	if l.begun >= l.c.requests {
-		return nil
+// connectAll makes up the number of clients.
+func (l *loop) connectAll() error {
+	for l.clients && l.open < l.c.conns {
+		if err := l.connect(); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// connect begins a client connection.
+func (l *loop) connect() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -227,7 +231,6 @@ func (l *loop) connect() error {
 	}
 	l.peers[fd] = &peer{client: true, waiting: true, left: -1}
 	l.open++
-	l.begun++
 	return nil
 }
 
@@ -288,6 +291,9 @@ func (l *loop) server(fd int, p *peer, events uint32) error {
 			}
 			p.head = p.head[:0]
 		}
+		if !l.clients {
+			l.served.Add(1)
+		}
 		p.left = len(l.answer)
 		if !l.send(fd, p) {
 			return nil
@@ -326,11 +332,18 @@ var (
 func (l *loop) client(fd int, p *peer, events uint32) error {
 	if p.waiting {
 		if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+			if l.pace != nil {
+				l.lost(fd, p)
+				return nil
+			}
 			code, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 			return fmt.Errorf("connect: %w", unix.Errno(code))
 		}
 		p.waiting = false
-		return l.ask(fd)
+		if l.pace != nil {
+			return l.ready(fd, p)
+		}
+		return l.ask(fd, p)
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) == 0 {
 		return nil
@@ -341,6 +354,10 @@ func (l *loop) client(fd int, p *peer, events uint32) error {
 			return nil
 		}
 		if n <= 0 {
+			if l.pace != nil {
+				l.lost(fd, p)
+				return nil
+			}
 			if !p.done {
 				return errCut
 			}
@@ -348,21 +365,29 @@ func (l *loop) client(fd int, p *peer, events uint32) error {
 			return l.connect()
 		}
 		whole, err := l.take(p, l.buf[:n])
+		if err != nil && l.pace != nil {
+			l.lost(fd, p)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
 		if whole {
-			l.ended++
+			l.served.Add(1)
+			p.asked = false
 			if l.c.perConn {
 				p.done = true
 				continue
 			}
-			if l.begun >= l.c.requests {
-				l.drop(fd)
-				return nil
+			if l.pace != nil {
+				l.pace.answered(p)
+				if p.last {
+					l.drop(fd)
+					return nil
+				}
+				return l.ready(fd, p)
 			}
-			l.begun++
-			return l.ask(fd)
+			return l.ask(fd, p)
 		}
 		if n < len(l.buf) {
 			return nil
@@ -370,7 +395,8 @@ func (l *loop) client(fd int, p *peer, events uint32) error {
 	}
 }
 
-func (l *loop) ask(fd int) error {
+func (l *loop) ask(fd int, p *peer) error {
+	p.asked = true
 	if n, err := write(fd, l.request); n != len(l.request) {
 		return fmt.Errorf("write a request: %d of %d bytes: %w", n, len(l.request), err)
 	}
@@ -397,6 +423,7 @@ func (l *loop) take(p *peer, in []byte) (bool, error) {
 			return false, fmt.Errorf("%w: %q", errAnswer, in[:end])
 		}
 		p.left = n
+		p.last = l.pace != nil && bytes.Contains(in[:end], []byte("onnection: close"))
 		in = in[end+4:]
 	}
 	p.left -= len(in)

@@ -1,316 +1,225 @@
-// Command bench measures what a request costs: CPU time per request of lb, of HAProxy and, with -lb-before, of an earlier build of lb, side by side in
+// Command bench measures what a request costs: CPU time per request of lb, Debian's HAProxy, nginx and, if they are named, another HAProxy and an earlier build of lb, in
 // one run.
 //
 //  1. The subjects are started with the same configuration, pinned to one core, one thread each (subject.go).
-//  2. A loop pinned to another core plays the clients, the backend and the syslog receiver in one thread (loop.go), so that
-//     the load is cheap, the same for all, and never waits for a scheduler. For TLS and HTTP/2 it plays the backend, and h2load
-//     or openssl the clients (over.go).
-//  3. Rounds of a fixed number of requests alternate between the subjects. A round's cost is the growth of
-//     utime + stime of all the subject's processes over its requests.
-//  4. The medians over the rounds, and their ratio, are the result. What the project promises stands next to it.
-//  5. A second table has what is no request's cost: memory of idle connections, and what Nagle's algorithm adds to a new one.
+//  2. On another core are the server, nginx (server.go), and the clients: wrk, h2load and ab (client.go), for handshakes this program itself (handshakes.go).
+//     With -load loop, one thread of this program plays clients, server and receiver of the log with bare system calls (loop.go): the load is cheap then, and
+//     the subject, not the load, is the narrow place.
+//  3. Rounds of a quarter of a second go through all subjects in turn, forwards and backwards; between them the load is stopped, and its
+//     connections stay (rounds.go). A round's cost is the growth of the CPU time of all the subject's processes, in nanoseconds (clock.go), over the requests that
+//     were served.
+//  4. A subject's figure is the median of its rounds; a ratio is the median of the quotients of neighbouring rounds, with its quartiles (paired.go).
+//  5. Rows that are no request's cost: latency at a constant rate, without and with reloads (latency.go), the memory of idle connections, and what Nagle's algorithm adds to
+//     a new connection (idle.go).
+//  6. One table, as text or markdown, and everything as JSON (table.go).
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
+	"os/exec"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// benchCase is one row of the result.
-type benchCase struct {
-	name     string
-	what     string
-	size     int     // of an answer's body
-	log      bool    // httplog to the loop's receiver
-	perConn  bool    // a connection for every request
-	reuse    string  // http-reuse; "": the default, safe
-	client   int     // byLoop and its like
-	tls      bool    // clients speak TLS 1.3
-	toHTTP2  bool    // the backend is nginx, and speaks HTTP/2
-	conns    int     // at once
-	requests int     // a round
-	promise  float64 // the ratio ours/theirs is to be at most this; 0: nothing is promised
+// bench is one run.
+type bench struct {
+	candidates  []candidate // in the order of a round
+	dir         string
+	server      *server
+	subjectCore int
+	loadCore    int
+	cheap       bool // -load loop
+	count       int  // rounds
+	lasting     time.Duration
+	files       int // how many a process may have open
+	verbose     bool
 }
 
-var cases = []benchCase{
-	{name: "small", what: "200 bytes, keep-alive", size: 200, conns: 64, requests: 200_000, promise: 0.95},
-	{name: "log", what: "200 bytes, keep-alive, httplog over UDP", size: 200, log: true, conns: 64, requests: 120_000, promise: 0.95},
-	{name: "16k", what: "16 KiB, keep-alive", size: 16 << 10, conns: 64, requests: 60_000, promise: 0.85},
-	{name: "conn", what: "200 bytes, one request a connection", size: 200, perConn: true, conns: 64, requests: 50_000},
-	{name: "conn-always", what: "200 bytes, one request a connection, http-reuse always", size: 200, perConn: true, reuse: "always", conns: 64, requests: 50_000},
-	{name: "1m", what: "1 MiB, keep-alive", size: 1 << 20, conns: 16, requests: 3_000},
-	{name: "tls", what: "TLS, 200 bytes, keep-alive", size: 200, client: byHTTP1, tls: true, conns: 64, requests: 100_000, promise: 0.85},
-	{name: "tls-16k", what: "TLS, 16 KiB, keep-alive", size: 16 << 10, client: byHTTP1, tls: true, conns: 64, requests: 40_000, promise: 0.85},
-	{name: "tls-1m", what: "TLS, 1 MiB, keep-alive", size: 1 << 20, client: byHTTP1, tls: true, conns: 16, requests: 1_500, promise: 0.80},
-	{name: "h2", what: "HTTP/2 over TLS, 200 bytes", size: 200, client: byHTTP2, tls: true, conns: 16, requests: 100_000, promise: 0.90},
-	{name: "h2-16k", what: "HTTP/2 over TLS, 16 KiB", size: 16 << 10, client: byHTTP2, tls: true, conns: 16, requests: 30_000, promise: 0.90},
-	{name: "h2-1m", what: "HTTP/2 over TLS, 1 MiB", size: 1 << 20, client: byHTTP2, tls: true, conns: 16, requests: 1_500, promise: 0.90},
-	{name: "to-h2", what: "200 bytes, keep-alive, HTTP/2 to the server", size: 200, toHTTP2: true, conns: 64, requests: 60_000},
-	{name: "opening", what: "TLS 1.3 handshake, ECDSA P-256", client: byOpening, tls: true, conns: 1, requests: 4_000, promise: 1.0},
-}
-
+// options are the flags that are more than a field of bench.
 type options struct {
-	ours, before, theirs string
-	rounds               int
-	scale                float64
-	cases                []string
-	cores                [2]int
+	lb, before, haproxy, haproxy34, nginx, syslogd string
+	load, cases, json                              string
+	quick, markdown                                bool
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	var opt options
-	flag.StringVar(&opt.ours, "lb", "bin/lb", "the balancer to measure")
-	flag.StringVar(&opt.before, "lb-before", "", "an earlier build of lb, to be measured in the same run")
-	flag.StringVar(&opt.theirs, "haproxy", "haproxy", "the HAProxy to measure it against")
-	flag.IntVar(&opt.rounds, "rounds", 5, "rounds of each subject and case")
-	flag.Float64Var(&opt.scale, "scale", 1, "multiplies the requests of a round")
-	flag.IntVar(&opt.cores[0], "subject-core", 0, "the core for the subjects")
-	flag.IntVar(&opt.cores[1], "load-core", 1, "the core for the load")
-	var all []string
-	for _, c := range cases {
-		all = append(all, c.name)
-	}
-	for _, c := range idleCases {
-		all = append(all, c.name)
-	}
-	all = append(all, nagleCase)
-	only := flag.String("cases", strings.Join(all, ","), "which cases, in order")
+	var b bench
+	var o options
+	flag.StringVar(&o.lb, "lb", "bin/lb", "the balancer to measure")
+	flag.StringVar(&o.before, "lb-before", "", "an earlier build of lb, to be measured in the same run")
+	flag.StringVar(&o.haproxy, "haproxy", "haproxy", "the HAProxy to measure it against")
+	flag.StringVar(&o.haproxy34, "haproxy34", "", "another HAProxy, a newer one")
+	flag.StringVar(&o.nginx, "nginx", "nginx", "the nginx to measure it against; empty: none")
+	flag.StringVar(&o.syslogd, "syslogd", "bin/syslogd", "lb's log daemon, for the pipelines")
+	flag.StringVar(&o.load, "load", "real", "real: wrk, h2load and ab before, nginx behind; loop: this program")
+	flag.StringVar(&o.cases, "cases", "", "which rows, in order, separated by commas; empty: all")
+	flag.StringVar(&o.json, "json", "", "a file for everything that was measured")
+	flag.BoolVar(&o.markdown, "markdown", false, "print the table as markdown")
+	flag.BoolVar(&o.quick, "quick", false, "three minutes: fewer and shorter rounds, the rows with a goal, without nginx")
+	flag.IntVar(&b.count, "rounds", 25, "rounds of each subject and row")
+	flag.DurationVar(&b.lasting, "round", 250*time.Millisecond, "how long a round is; four times as long where a request takes milliseconds")
+	flag.IntVar(&b.subjectCore, "subject-core", 0, "the core for the subjects")
+	flag.IntVar(&b.loadCore, "load-core", 1, "the core for the load")
+	flag.BoolVar(&b.verbose, "v", false, "print each round to stderr")
 	flag.Parse()
-	opt.cases = strings.Split(*only, ",")
-
-	if err := run(ctx, opt); err != nil {
+	b.cheap = o.load == "loop"
+	if o.quick {
+		quicken(&b, &o)
+	}
+	if err := run(ctx, &b, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// nagleCase is the name of the row about clients with Nagle's algorithm on.
-const nagleCase = "nagle"
+// quicken changes what was not asked for otherwise.
+func quicken(b *bench, o *options) {
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["rounds"] {
+		b.count = 9
+	}
+	if !given["round"] {
+		b.lasting = 150 * time.Millisecond
+	}
+	if !given["nginx"] {
+		o.nginx = ""
+	}
+}
 
-func run(ctx context.Context, opt options) error {
-	dir, err := os.MkdirTemp("", "bench-")
-	if err != nil {
+func run(ctx context.Context, b *bench, o options) (err error) {
+	if !slices.Contains([]string{"real", "loop"}, o.load) {
+		return fmt.Errorf("-load %s: real or loop", o.load)
+	}
+	for _, c := range []candidate{
+		{label: kindHAProxy, kind: kindHAProxy, program: o.haproxy},
+		{label: kindLB, kind: kindLB, program: o.lb, logger: o.syslogd},
+		{label: "before", kind: kindLB, program: o.before, logger: o.syslogd},
+		{label: kindNginx, kind: kindNginx, program: o.nginx},
+		{label: "haproxy34", kind: kindHAProxy, program: o.haproxy34},
+	} {
+		if c.program == "" {
+			continue
+		}
+		if _, err := exec.LookPath(c.program); err != nil {
+			return err
+		}
+		b.candidates = append(b.candidates, c)
+	}
+	if runtime.NumCPU() < 2 {
+		return errors.New("it needs two cores: one for the subjects, one for the load")
+	}
+	if b.files, err = raiseFiles(); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-
-	costs := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	others := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(os.Stderr, "CPU us per request, median of %d rounds; subjects on core %d, load on core %d\n", opt.rounds, opt.cores[0], opt.cores[1])
-	head, head2 := "case\tHAProxy us\tlb us\tratio\tpromised\tHAProxy req/s\tlb req/s", "case\tHAProxy\tlb\tpromised"
-	if opt.before != "" {
-		head += "\tbefore us\tlb / before"
-		head2 += "\tbefore"
+	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+		return err
 	}
-	fmt.Fprintln(costs, head)
-	fmt.Fprintln(others, head2)
-	rows := 0 // of others
-	for _, name := range opt.cases {
-		if at := slices.IndexFunc(cases, func(c benchCase) bool { return c.name == name }); at >= 0 {
-			if err := costRow(ctx, opt, cases[at], dir, costs); err != nil {
-				return err
-			}
-			continue
-		}
-		rows++
-		if err := otherRow(ctx, opt, name, dir, others); err != nil {
-			return err
-		}
+	defer os.RemoveAll(b.dir)
+	if b.server, err = startServer(ctx, b.dir, b.loadCore); err != nil {
+		return err
 	}
-	if rows < len(opt.cases) {
-		if err := costs.Flush(); err != nil {
-			return err
-		}
+	defer b.server.stop()
+	rows, err := b.measure(ctx, chosen(o))
+	if err != nil && len(rows) == 0 {
+		return err
 	}
-	if rows > 0 {
-		return others.Flush()
+	write := writeText
+	if o.markdown {
+		write = writeMarkdown
 	}
-	return nil
+	err = errors.Join(err, write(os.Stdout, b.candidates, rows))
+	if o.json != "" {
+		err = errors.Join(err, writeJSON(o.json, rows))
+	}
+	return err
 }
 
-// costRow measures and prints what a request costs in one case.
-func costRow(ctx context.Context, opt options, c benchCase, dir string, table io.Writer) error {
-	c.requests = max(int(float64(c.requests)*opt.scale), c.conns)
-	costs, err := compare(ctx, opt, c, dir)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.what, err)
+// raiseFiles raises the limit of open files as far as it may, and returns it.
+func raiseFiles() (int, error) {
+	const enough = 100_000
+	limit := unix.Rlimit{Cur: enough, Max: enough}
+	if unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+		return enough, nil
 	}
-	theirs, ours := costs[0], costs[1]
-	promise := "-"
-	if c.promise > 0 {
-		promise = fmt.Sprintf("<= %.2f", c.promise)
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
 	}
-	fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.3f\t%s\t%.0f\t%.0f", c.what, theirs.cpu, ours.cpu, ours.cpu/theirs.cpu, promise, theirs.rate, ours.rate)
-	if opt.before != "" {
-		fmt.Fprintf(table, "\t%.2f\t%.3f", costs[2].cpu, ours.cpu/costs[2].cpu)
-	}
-	fmt.Fprintln(table)
-	return nil
+	limit.Cur = limit.Max
+	return int(limit.Max), unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
 }
 
-// otherRow measures and prints what is no request's cost: memory, and time.
-func otherRow(ctx context.Context, opt options, name, dir string, table io.Writer) error {
-	c := benchCase{name: name, what: "ms that Nagle's algorithm adds to a new TLS connection", size: 200, tls: true}
-	promise, weigh := "<= 5", nagle
-	if name != nagleCase {
-		at := slices.IndexFunc(idleCases, func(c idleCase) bool { return c.name == name })
+// chosen are the names of the rows to measure.
+func chosen(o options) (names []string) {
+	if o.cases != "" {
+		return strings.Split(o.cases, ",")
+	}
+	for _, r := range rows() {
+		if !o.quick || !r.extra {
+			names = append(names, r.name)
+		}
+	}
+	return names
+}
+
+// measurement is a row that can be asked for.
+type measurement struct {
+	name    string
+	extra   bool // not part of -quick
+	measure func(ctx context.Context, b *bench) ([]row, error)
+}
+
+// rows are all that there are.
+func rows() (all []measurement) {
+	for _, c := range cases {
+		all = append(all, measurement{c.name, c.extra, func(ctx context.Context, b *bench) ([]row, error) {
+			return b.costs(ctx, c)
+		}})
+	}
+	for _, reloads := range []bool{false, true} {
+		name := map[bool]string{false: "latency", true: "latency-reloads"}[reloads]
+		all = append(all, measurement{name, false, func(ctx context.Context, b *bench) ([]row, error) { return b.latency(ctx, reloads) }})
+	}
+	for _, i := range idleCases {
+		all = append(all, measurement{i.name, true, func(ctx context.Context, b *bench) ([]row, error) { return b.idle(ctx, i) }})
+	}
+	all = append(all, measurement{"nagle", false, func(ctx context.Context, b *bench) ([]row, error) { return b.nagle(ctx) }})
+	return all
+}
+
+// measure measures the rows that are named. A row that fails ends neither the run nor the others.
+func (b *bench) measure(ctx context.Context, names []string) (got []row, err error) {
+	all := rows()
+	for _, name := range names {
+		at := slices.IndexFunc(all, func(m measurement) bool { return m.name == name })
 		if at < 0 {
-			return fmt.Errorf("there is no case %q", name)
+			return got, fmt.Errorf("there is no row %q", name)
 		}
-		i := idleCases[at]
-		c.what, c.tls, promise, weigh = i.what, i.tls, "-", i.weigh
-		if i.promise > 0 {
-			promise = fmt.Sprintf("<= %.0f", i.promise)
+		begun := time.Now()
+		more, failed := all[at].measure(ctx, b)
+		if ctx.Err() != nil {
+			return got, errors.Join(err, ctx.Err())
 		}
-	}
-	l, subjects, stop, err := start(ctx, opt, c, dir)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.what, err)
-	}
-	defer stop()
-	var got []float64
-	for _, s := range subjects {
-		v, err := weigh(l, s, opt.cores[1])
-		if err != nil {
-			return fmt.Errorf("%s: %s: %w", c.what, s.program, err)
-		}
-		got = append(got, v)
-	}
-	digits := 0
-	if name == nagleCase {
-		digits = 2
-	}
-	fmt.Fprintf(table, "%s\t%.*f\t%.*f\t%s", c.what, digits, got[0], digits, got[1], promise)
-	if opt.before != "" {
-		fmt.Fprintf(table, "\t%.*f", digits, got[2])
-	}
-	fmt.Fprintln(table)
-	return nil
-}
-
-// start starts a case's load and its subjects: HAProxy, lb and, if there is one, the earlier lb. The caller must call stop.
-func start(ctx context.Context, opt options, c benchCase, dir string) (l *loop, subjects []*subject, stop func(), err error) {
-	var undo []func()
-	stop = func() {
-		for _, f := range slices.Backward(undo) {
-			f()
-		}
-	}
-	defer func() {
-		if err != nil {
-			stop()
-		}
-	}()
-	if l, err = newLoop(c); err != nil {
-		return nil, nil, nil, err
-	}
-	undo = append(undo, l.close)
-	backend := l.backendAddr()
-	if c.toHTTP2 {
-		proc, addr, err := startNginx(ctx, c, dir, opt.cores[1])
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		undo = append(undo, func() { _ = proc.Stop() })
-		backend = addr
-	}
-	for i, program := range []string{opt.theirs, opt.ours, opt.before} {
-		if program == "" {
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", name, failed))
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, failed)
 			continue
 		}
-		s, err := startSubject(ctx, program, c, l, backend, fmt.Sprintf("%s/%s-%d.cfg", dir, c.name, i), opt.cores[0])
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		undo = append(undo, s.stop)
-		s.label = [...]string{"haproxy", "lb", "before"}[i]
-		subjects = append(subjects, s)
+		got = append(got, more...)
+		fmt.Fprintf(os.Stderr, "%s: %.0f s\n", name, time.Since(begun).Seconds())
 	}
-	return l, subjects, stop, nil
-}
-
-// cost is a subject's, of one case.
-type cost struct {
-	cpu  float64 // us per request
-	rate float64 // requests per second
-}
-
-// compare runs one case: alternating rounds of HAProxy, lb and, if there is one, the earlier lb; their costs are in this order.
-func compare(ctx context.Context, opt options, c benchCase, dir string) ([]cost, error) {
-	l, subjects, stop, err := start(ctx, opt, c, dir)
-	if err != nil {
-		return nil, err
-	}
-	defer stop()
-
-	rounds := make([][]cost, len(subjects))
-	for round := range opt.rounds + 1 {
-		for turn := range subjects {
-			i := (turn + round) % len(subjects) // who goes first alternates as well
-			s := subjects[i]
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			one, err := measure(ctx, l, s, c, opt.cores[1])
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", s.program, err)
-			}
-			fmt.Fprintf(os.Stderr, "  %-42s round %d  %-8s %7.2f us  %7.0f req/s\n", c.what, round, s.label, one.cpu, one.rate)
-			if round > 0 { // the first warms up
-				rounds[i] = append(rounds[i], one)
-			}
-		}
-	}
-	costs := make([]cost, len(rounds))
-	for i := range rounds {
-		costs[i] = median(rounds[i])
-	}
-	return costs, nil
-}
-
-// measure runs one round.
-func measure(ctx context.Context, l *loop, s *subject, c benchCase, core int) (cost, error) {
-	before, err := s.cpu()
-	if err != nil {
-		return cost{}, err
-	}
-	start := time.Now()
-	served, err := c.offer(ctx, l, s, core)
-	if err != nil {
-		return cost{}, err
-	}
-	wall := time.Since(start)
-	after, err := s.cpu()
-	if err != nil {
-		return cost{}, err
-	}
-	n := float64(served)
-	return cost{cpu: float64((after - before).Microseconds()) / n, rate: n / wall.Seconds()}, nil
-}
-
-func median(of []cost) cost {
-	pick := func(field func(cost) float64) float64 {
-		var v []float64
-		for _, c := range of {
-			v = append(v, field(c))
-		}
-		slices.Sort(v)
-		return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
-	}
-	return cost{
-		cpu:  pick(func(c cost) float64 { return c.cpu }),
-		rate: pick(func(c cost) float64 { return c.rate }),
-	}
+	return got, err
 }

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
+	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -14,82 +14,193 @@ import (
 	"lbsyslogd/test/rig"
 )
 
-// subject is a balancer that is being measured.
-type subject struct {
+// peer programs that are measured, in the order of a round: lb stands next to those it is compared with first of all.
+const (
+	kindHAProxy = "haproxy"
+	kindLB      = "lb"
+	kindNginx   = "nginx"
+)
+
+// candidate is a program that may be a subject.
+type candidate struct {
+	label   string // haproxy, lb, before, nginx, haproxy34
+	kind    string
 	program string
-	label   string
-	addr    *net.TCPAddr
-	proc    *rig.Process
+	logger  string // syslogd's program, for pipelines
 }
 
-// config is the same text for all, but for the port.
-func config(c benchCase, log, addr, backend string, certificate string) string {
-	if c.log {
-		log = fmt.Sprintf("    log %s local0\n    option httplog\n", log)
+// subject is a program that is being measured, with all that belongs to its case.
+type subject struct {
+	candidate
+	addr  *net.TCPAddr
+	procs []*rig.Process
+	dir   string
+	lines string // the log file of a pipeline
+	load  load
+	count counter
+}
+
+// can reports whether a kind of program can do the case at all.
+func (c benchCase) can(kind string) bool {
+	if kind != kindNginx {
+		return true
+	}
+	return !c.rules && !c.toHTTP2 && c.pipeline == "" && c.servers == 0 && c.reuse == ""
+}
+
+// start starts the program as it runs in production, as master and worker, pinned to core.
+func (s *subject) start(ctx context.Context, c benchCase, backend, log string, core int) error {
+	ports, err := rig.FreePorts("127.0.0.1", 1)
+	if err != nil {
+		return err
+	}
+	s.addr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: ports[0]}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	certificate := s.dir + "/cert.pem"
+	if c.tls {
+		if err := writeCertificate(ctx, certificate, c.rsa); err != nil {
+			return err
+		}
+	}
+	if c.pipeline != "" {
+		if log, err = s.startLogger(ctx, c.pipeline, core); err != nil {
+			return err
+		}
+	}
+	text, args := "", []string{"-W", "-S", s.dir + "/master.sock", "-f", s.dir + "/conf"}
+	if s.kind == kindNginx {
+		text = nginxConfig(c, s.dir, s.addr.String(), backend, log, certificate)
+		args = []string{"-p", s.dir, "-c", s.dir + "/conf"}
 	} else {
-		log = ""
+		text = config(c, log, s.addr.String(), backend, certificate)
+	}
+	if err := os.WriteFile(s.dir+"/conf", []byte(text), 0o600); err != nil {
+		return err
+	}
+	proc, err := rig.Start("taskset", append([]string{"-c", strconv.Itoa(core), s.program}, args...)...)
+	if err != nil {
+		return err
+	}
+	s.procs = append(s.procs, proc)
+	return listening(ctx, s.program, s.addr.String(), proc)
+}
+
+// config is the same text for lb and HAProxy, but for ports and paths.
+func config(c benchCase, log, addr, backend, certificate string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "global\n    nbthread 1\n    maxconn %d\ndefaults\n    mode %s\n    timeout connect 5s\n    timeout client 300s\n    timeout server 300s\n", max(4000, c.conns+50), c.mode())
+	if c.log || c.pipeline != "" {
+		fmt.Fprintf(&b, "    log %s local0\n    option httplog\n", log)
 	}
 	bind, server := addr, backend
 	if c.tls {
 		bind += " ssl crt " + certificate + " alpn h2,http/1.1"
 	}
-	if c.client == byHTTP2 && !c.tls {
-		bind += " proto h2"
-	}
 	if c.toHTTP2 {
 		server += " proto h2"
 	}
-	reuse := ""
-	if c.reuse != "" {
-		reuse = "    http-reuse " + c.reuse + "\n"
+	fmt.Fprintf(&b, "frontend fe\n    bind %s\n", bind)
+	if c.rules {
+		b.WriteString(tenRules)
 	}
-	return fmt.Sprintf(`global
-    nbthread 1
-    maxconn 4000
-defaults
-    mode http
-%s    timeout connect 5s
-    timeout client 120s
-    timeout server 120s
-frontend fe
-    bind %s
-    default_backend be
-backend be
-%s    server b1 %s
-`, log, bind, reuse, server)
+	b.WriteString("    default_backend be\nbackend be\n")
+	if c.reuse != "" {
+		fmt.Fprintf(&b, "    http-reuse %s\n", c.reuse)
+	}
+	for i := range max(c.servers, 1) {
+		fmt.Fprintf(&b, "    server b%d %s\n", i+1, server)
+	}
+	return b.String()
 }
 
-// startSubject starts program in master-worker mode, as it runs in production, pinned to core. Its configuration goes to path.
-func startSubject(ctx context.Context, program string, c benchCase, l *loop, backend, path string, core int) (*subject, error) {
-	ports, err := rig.FreePorts("127.0.0.1", 1)
-	if err != nil {
-		return nil, err
+func (c benchCase) mode() string {
+	if c.tcp {
+		return "tcp"
 	}
-	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: ports[0]}
-	certificate := path + ".pem"
+	return "http"
+}
+
+// tenRules are what many an operator's frontend holds; each is run for each request, and none ends it.
+const tenRules = `    acl admin src 10.0.0.0/8
+    acl api path_beg /api/
+    acl static path_end .css .js .png
+    http-request set-var(txn.host) req.hdr(host),lower
+    http-request deny if api !admin
+    http-request redirect location /new code 301 if { path /old }
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Host %[var(txn.host)]
+    http-request del-header X-Debug
+    http-request add-header X-Request-Start t=%[date()]
+    http-request set-var(req.static) bool(true) if static
+    http-response set-header Strict-Transport-Security max-age=31536000
+    http-response del-header Server
+`
+
+// nginxConfig makes nginx the same proxy.
+func nginxConfig(c benchCase, dir, addr, backend, log, certificate string) string {
+	modules, listen := "", addr+" backlog=4096"
+	if c.tcp {
+		modules = "load_module " + nginxStream + ";"
+	}
 	if c.tls {
-		if _, err := rig.WriteCertificate(certificate, "www.example.org"); err != nil {
-			return nil, err
-		}
+		listen += " ssl http2"
 	}
-	if err := os.WriteFile(path, []byte(config(c, l.logAddr(), addr.String(), backend, certificate)), 0o600); err != nil {
-		return nil, err
+	head := fmt.Sprintf("daemon off; worker_processes 1; pid %s/pid; error_log stderr crit; %s\nevents { worker_connections 50000; }\n", dir, modules)
+	if c.tcp {
+		return head + fmt.Sprintf("stream { server { listen %s; proxy_pass %s; proxy_timeout 300s; } }\n", listen, backend)
 	}
-	proc, err := rig.Start("taskset", "-c", strconv.Itoa(core), program, "-W", "-f", path)
+	access := "off"
+	if c.log {
+		access = "syslog:server=" + log + " combined"
+	}
+	tls := ""
+	if c.tls {
+		tls = fmt.Sprintf("ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate %s; ssl_certificate_key %s; ssl_session_cache shared:s:10m;", certificate, certificate)
+	}
+	return head + fmt.Sprintf(`http {
+    access_log %s; keepalive_requests 1000000000; keepalive_timeout 300s; %s
+    client_body_temp_path %[5]s/bodies; proxy_temp_path %[5]s/answers;
+    upstream be { server %[3]s; keepalive 256; keepalive_requests 1000000000; keepalive_timeout 300s; }
+    server {
+        listen %[4]s;
+        location / {
+            proxy_pass http://be; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
+            proxy_buffer_size 16k; proxy_buffers 16 16k; proxy_max_temp_file_size 0; proxy_request_buffering off; client_max_body_size 0;
+        }
+    }
+}
+`, access, tls, backend, listen, dir)
+}
+
+const nginxStream = "/usr/lib/nginx/modules/ngx_stream_module.so"
+
+// writeCertificate writes a self-signed certificate and its key to path.
+func writeCertificate(ctx context.Context, path string, rsa bool) error {
+	if !rsa {
+		_, err := rig.WriteCertificate(path, "www.example.org")
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=www.example.org", "-days", "2", "-out", path, "-keyout", path+".key")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("openssl req: %w\n%s", err, out)
+	}
+	key, err := os.ReadFile(path + ".key")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := &subject{program: program, addr: addr, proc: proc}
-	if err := listening(ctx, program, addr.String(), proc); err != nil {
-		s.stop()
-		return nil, err
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
 	}
-	return s, nil
+	_, err = f.Write(key)
+	return errors.Join(err, f.Close())
 }
 
 // listening waits until a process that was started accepts connections.
 func listening(ctx context.Context, program, addr string, proc *rig.Process) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	err := rig.Until(ctx, program+" to listen", func() bool {
 		conn, err := net.Dial("tcp", addr)
@@ -107,7 +218,16 @@ func listening(ctx context.Context, program, addr string, proc *rig.Process) err
 	return nil
 }
 
-func (s *subject) stop() { s.proc.Stop() }
+// stop ends the load and then the subject. Its error is the load's: answers that were wrong.
+func (s *subject) stop() (err error) {
+	if s.load != nil {
+		err = s.load.stop()
+	}
+	for i := range s.procs {
+		_ = s.procs[len(s.procs)-1-i].Stop() // clients that were paused may keep it waiting until it is killed
+	}
+	return err
+}
 
 // cpu returns what the subject's processes have used since they began, in user space and in the kernel.
 func (s *subject) cpu() (time.Duration, error) {
@@ -124,74 +244,18 @@ func (s *subject) cpu() (time.Duration, error) {
 func (s *subject) memory() (int, error) {
 	total := 0
 	err := s.each(func(pid int) error {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-		if err != nil {
-			return err
-		}
-		pages := 0
-		_, err = fmt.Sscanf(string(text), "%d %d", new(int), &pages)
-		total += pages * os.Getpagesize()
+		used, err := processMemory(pid)
+		total += used
 		return err
 	})
 	return total, err
 }
 
-// each calls f for all of the subject's processes.
 func (s *subject) each(f func(pid int) error) error {
-	pids := []int{s.proc.PID}
-	for len(pids) > 0 {
-		pid := pids[0]
-		pids = pids[1:]
-		if err := f(pid); err != nil {
+	for _, p := range s.procs {
+		if err := family(p.PID, f); err != nil {
 			return err
 		}
-		children, err := childrenOf(pid)
-		if err != nil {
-			return err
-		}
-		pids = append(pids, children...)
 	}
 	return nil
-}
-
-// processCPU reads utime + stime of all of a process's threads, and of the children it has waited for: proc(5), fields 14 to 17.
-// Their unit, the clock tick, is 10 ms on every Linux that Go knows.
-func processCPU(pid int) (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	f := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) // the command's name may hold spaces
-	ticks := 0
-	for _, field := range f[11:15] {
-		n, err := strconv.Atoi(string(field))
-		if err != nil {
-			return 0, fmt.Errorf("/proc/%d/stat: %w", pid, err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
-}
-
-// childrenOf asks every thread of a process: a child belongs to the thread that forked it.
-func childrenOf(pid int) ([]int, error) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil {
-		return nil, err
-	}
-	var pids []int
-	for _, name := range files {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			continue // the thread has ended
-		}
-		for field := range strings.FieldsSeq(string(text)) {
-			n, err := strconv.Atoi(field)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			pids = append(pids, n)
-		}
-	}
-	return pids, nil
 }
