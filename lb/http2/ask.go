@@ -3,8 +3,6 @@ package http2
 import (
 	"bytes"
 
-	"golang.org/x/net/http2/hpack"
-
 	"lbsyslogd/lb/http1"
 )
 
@@ -13,34 +11,35 @@ import (
 // "", that the request asks to open a tunnel for it (RFC 8441). The block is
 // valid until the next call.
 func (e *Encoder) Request(h *http1.Head, secure bool, protocol string) []byte {
-	e.buf.Reset()
+	w := &e.w
+	w.begin()
 	t := splitTarget(h)
 	switch {
 	case protocol != "":
-		e.write(":method", "CONNECT")
-		e.write(":protocol", protocol)
+		w.field([]byte(":method"), []byte("CONNECT"))
+		w.field([]byte(":protocol"), []byte(protocol))
 	case t.path == nil: // CONNECT has an authority alone (section 8.5)
-		e.write(":method", string(h.Method()))
-		e.write(":authority", string(t.authority))
+		w.field([]byte(":method"), h.Method())
+		w.field([]byte(":authority"), t.authority)
 		e.fields(h, protocol != "")
-		return e.buf.Bytes()
+		return w.buf
 	default:
-		e.write(":method", string(h.Method()))
+		w.field([]byte(":method"), h.Method())
 	}
 	switch {
 	case len(t.scheme) > 0:
-		e.write(":scheme", lower(t.scheme))
+		w.field([]byte(":scheme"), bytes.ToLower(t.scheme))
 	case secure:
-		e.write(":scheme", "https")
+		w.field([]byte(":scheme"), []byte("https"))
 	default:
-		e.write(":scheme", "http")
+		w.field([]byte(":scheme"), []byte("http"))
 	}
 	if len(t.authority) > 0 {
-		e.write(":authority", string(t.authority))
+		w.field([]byte(":authority"), t.authority)
 	}
-	e.write(":path", string(t.path))
+	w.field([]byte(":path"), t.path)
 	e.fields(h, protocol != "")
-	return e.buf.Bytes()
+	return w.buf
 }
 
 // target is the parts of what a request is for.
@@ -82,12 +81,13 @@ func splitTarget(h *http1.Head) (t target) {
 
 // fields writes the fields that pass.
 func (e *Encoder) fields(h *http1.Head, tunnel bool) {
+	w := &e.w
 	for i := range h.Len() {
 		if h.Deleted(i) {
 			continue
 		}
-		name, value := lower(h.Name(i)), h.Value(i)
-		switch name {
+		value, secret := h.Value(i), false
+		switch string(w.lower(h.Name(i))) {
 		case "host", "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "http2-settings":
 			continue
 		case "te":
@@ -100,24 +100,14 @@ func (e *Encoder) fields(h *http1.Head, tunnel bool) {
 				continue // there is no key in HTTP/2 (RFC 8441 section 5)
 			}
 		case "authorization", "proxy-authorization":
-			e.secret(name, string(value))
-			continue
+			secret = true // no table may remember it: requests of several clients share a connection to a server
 		case "cookie":
-			if len(value) < shortCookie {
-				e.secret(name, string(value))
-				continue
-			}
+			secret = len(value) < shortCookie
 		}
-		e.write(name, string(value))
+		w.lowered(value, secret)
 	}
 }
 
 // shortCookie is below how many bytes a cookie can be guessed by trying what
 // compresses well (RFC 7541 section 7.1).
 const shortCookie = 20
-
-// secret writes a field that no table may remember: requests of several clients
-// share a connection to a server.
-func (e *Encoder) secret(name, value string) {
-	_ = e.hp.WriteField(hpack.HeaderField{Name: name, Value: value, Sensitive: true})
-}

@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"bytes"
 	"cmp"
 	"strconv"
 	"strings"
@@ -231,7 +230,7 @@ func (d *Decoder) check(end bool) string {
 		return "" // build makes a request of it that is refused with an answer
 	case d.pseudos&(sawMethod|sawScheme|sawPath) != sawMethod|sawScheme|sawPath || d.method == "" || d.scheme == "" || d.path == "":
 		return "a pseudo-header field is missing"
-	case !cleanName(strings.ToLower(d.method)) || !cleanTarget(d.path) || !cleanTarget(d.authority):
+	case !cleanMethod(d.method) || !cleanTarget(d.path) || !cleanTarget(d.authority):
 		return "forbidden character in the request line"
 	case !validScheme(d.scheme):
 		return "malformed scheme"
@@ -276,18 +275,32 @@ func (d *Decoder) build(end bool) Request {
 	return r
 }
 
+// tokens is the characters of a token (RFC 9110 section 5.6.2) but capitals.
+var tokens = func() (is [256]bool) {
+	for c := range is {
+		is[c] = c > ' ' && c < 0x7f && (c < 'A' || c > 'Z') && strings.IndexByte(`"(),/:;<=>?@[\]{}`, byte(c)) < 0
+	}
+	return is
+}()
+
 // cleanName reports whether name is a token in lower case (section 8.2.1).
 func cleanName(name string) bool {
 	for i := range len(name) {
-		c := name[i]
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
-			continue
-		}
-		if c <= ' ' || c >= 0x7f || c >= 'A' && c <= 'Z' || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+		if !tokens[name[i]] {
 			return false
 		}
 	}
 	return name != ""
+}
+
+// cleanMethod reports whether s is a token.
+func cleanMethod(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !tokens[c] && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // cleanValue reports whether value may stand in a line: no CR, LF or NUL, and no
@@ -296,8 +309,10 @@ func cleanValue(value string) bool {
 	if value == "" {
 		return true
 	}
-	if strings.ContainsAny(value, "\r\n\x00") {
-		return false
+	for i := range len(value) {
+		if c := value[i]; c <= '\r' && (c == '\r' || c == '\n' || c == 0) {
+			return false
+		}
 	}
 	first, last := value[0], value[len(value)-1]
 	return first != ' ' && first != '\t' && last != ' ' && last != '\t'
@@ -305,7 +320,12 @@ func cleanValue(value string) bool {
 
 // cleanTarget reports whether s may stand in a request line.
 func cleanTarget(s string) bool {
-	return bytes.IndexFunc([]byte(s), func(r rune) bool { return r <= ' ' || r == 0x7f }) < 0
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // validScheme is RFC 3986 section 3.1.

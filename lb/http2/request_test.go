@@ -55,6 +55,8 @@ func TestRequest(t *testing.T) {
 		{"a space before a value", with("x", " y"), true, "", "value"},
 		{"a capital in a name", with("X", "y"), true, "", "name"},
 		{"a colon in a name", with("x:y", "z"), true, "", "name"},
+		{"a byte above ASCII in a name", with("x\xe9", "z"), true, "", "name"},
+		{"a byte above ASCII in the method", []string{":method", "G\xc9T", ":scheme", "http", ":path", "/"}, true, "", "forbidden"},
 		{"connection", with("connection", "close"), true, "", "HTTP/1"},
 		{"transfer-encoding", with("transfer-encoding", "chunked"), false, "", "HTTP/1"},
 		{"upgrade", with("upgrade", "h2c"), true, "", "HTTP/1"},

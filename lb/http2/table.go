@@ -15,6 +15,8 @@ const (
 	indexedField  = 0x80 // 7 bits of an index
 	indexedByName = 0x40 // a literal with incremental indexing; 6 bits of the name's index
 	tableUpdate   = 0x20 // 5 bits of a size
+	neverIndexed  = 0x10 // a literal that nobody may index; 4 bits of the name's index
+	huffman       = 0x80 // of a string's length: it is in Huffman's code
 )
 
 // firstDynamic is the index of the newest entry of the dynamic table.
@@ -73,14 +75,14 @@ func (d *Decoder) RestoreTable(block []byte) error {
 }
 
 // TableSize is the size that the encoder's table may have.
-func (e *Encoder) TableSize() uint32 { return e.hp.MaxDynamicTableSize() }
+func (e *Encoder) TableSize() uint32 { return e.w.max }
 
 // Renew has a new encoder go on in place of another whose table is not known:
 // the first block begins with an update to nothing, which empties the peer's
 // table, and one to size (RFC 7541 section 4.2).
 func (e *Encoder) Renew(size uint32) {
-	e.hp.SetMaxDynamicTableSize(0)
-	e.hp.SetMaxDynamicTableSize(min(size, tableSize))
+	e.w.resize(0)
+	e.w.resize(min(size, tableSize))
 }
 
 // appendInt writes an integer with a prefix of some bits after those of first

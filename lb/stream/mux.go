@@ -50,7 +50,7 @@ type mux struct {
 	s       *session
 	dec     *http2.Decoder
 	enc     *http2.Encoder
-	streams map[uint32]*muxStream
+	streams streamList
 	past    past
 	lastID  uint32 // the highest stream that the client began
 
@@ -126,7 +126,7 @@ func (r *ring) has(id uint32) bool { return slices.Contains(r.ids[:], id) }
 // startMux makes s an HTTP/2 connection.
 func (s *session) startMux() {
 	m := &mux{
-		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*muxStream{},
+		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(),
 		peer: http2.NewPeer(), send: http2.DefaultWindow, recv: http2.RecvWindow{Left: http2.DefaultWindow}, overdraft: http2.DefaultWindow,
 	}
 	m.limit()
@@ -185,6 +185,7 @@ func (sh *Shard) flushMuxes() {
 		}
 	}
 	sh.muxes = sh.muxes[:0]
+	sh.recycleStreams()
 }
 
 // flush sends out, and goes on with what waits for that.
@@ -356,11 +357,7 @@ func (m *mux) lost() {
 // dropAll ends all streams as aborted by the client.
 func (m *mux) dropAll() {
 	m.dead = true // nothing more is written
-	all := make([]*muxStream, 0, len(m.streams))
-	for _, st := range m.streams {
-		all = append(all, st)
-	}
-	for _, st := range all {
+	for _, st := range m.ordered() {
 		if !st.closed {
 			st.reset = true
 			st.drop()

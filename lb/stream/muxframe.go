@@ -63,7 +63,7 @@ func (m *mux) data(f *http2.Frame) *http2.Error {
 	if e := m.recv.Take(f.Length); e != nil {
 		return e
 	}
-	st := m.streams[f.Stream]
+	st := m.streams.get(f.Stream)
 	if st == nil {
 		m.giveBack(f.Length)
 		return m.late(f)
@@ -113,8 +113,8 @@ func (m *mux) fields(f *http2.Frame) *http2.Error {
 			return e
 		}
 	}
-	if st := m.streams[f.Stream]; st != nil || f.Stream <= m.lastID {
-		return m.trailers(f, st)
+	if f.Stream <= m.lastID {
+		return m.trailers(f, m.streams.get(f.Stream))
 	}
 	// Read in any case: the table is the connection's.
 	r, e := m.dec.Request(f.Payload, f.End())
@@ -159,7 +159,7 @@ func (m *mux) trailers(f *http2.Frame, st *muxStream) *http2.Error {
 }
 
 func (m *mux) reset(f *http2.Frame) *http2.Error {
-	st := m.streams[f.Stream]
+	st := m.streams.get(f.Stream)
 	switch {
 	case st != nil:
 		st.reset = true
@@ -220,7 +220,7 @@ func (m *mux) ping(f *http2.Frame) {
 
 func (m *mux) windowUpdate(f *http2.Frame) *http2.Error {
 	n := f.Increment()
-	st := m.streams[f.Stream]
+	st := m.streams.get(f.Stream)
 	switch {
 	case f.Stream == 0:
 		if e := m.send.Update(n); e != nil {

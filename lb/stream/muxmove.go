@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"cmp"
 	"slices"
 
 	"lbsyslogd/lb/http2"
@@ -199,14 +198,10 @@ func (st *muxStream) begin() {
 	}
 }
 
-// ordered is all streams by their numbers.
+// ordered is all streams by their numbers, in memory of its own: they may end
+// meanwhile.
 func (m *mux) ordered() []*muxStream {
-	all := make([]*muxStream, 0, len(m.streams))
-	for _, st := range m.streams {
-		all = append(all, st)
-	}
-	slices.SortFunc(all, func(a, b *muxStream) int { return cmp.Compare(a.id, b.id) })
-	return all
+	return slices.Clone(m.streams)
 }
 
 // muxParcel packs an HTTP/2 connection.
@@ -245,7 +240,7 @@ func (st *muxStream) pack() StreamState {
 	sh.Loop.Disarm(&s.timer)
 	in := &st.in
 	state := StreamState{
-		ID: st.id, Head: in.Head, Body: in.Body, Trailers: in.Trailers, Window: int64(st.window), Left: in.Length,
+		ID: st.id, Head: slices.Clone(in.Head), Body: in.Body, Trailers: in.Trailers, Window: int64(st.window), Left: in.Length,
 		Granted: in.Granted, Credit: in.Window.Left, Consumed: in.Window.Consumed,
 		Wide: in.Wide, Early: st.early, Chunked: in.Chunked, Ended: in.Ended, Read0: in.ReadEnd,
 		Since: sh.wallMs(s.since), Began: -1, Active: sh.wallMs(s.act), Requests: s.requests, Suspended: pack(s.suspended),
@@ -321,7 +316,7 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 	a := p.Mux
 	now := sh.Loop.Now()
 	m := &mux{
-		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*muxStream{}, lastID: a.LastID,
+		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), lastID: a.LastID,
 		begun: a.Begun, acked: a.Acked, overdraft: a.Overdraft, peer: http2.NewPeer(), frame: http2.Reader{Settled: a.Settled},
 		send: http2.SendWindow(a.SendWindow), recv: http2.RecvWindow{Left: a.RecvWindow, Consumed: a.Consumed},
 		idles: allowance{spent: a.Idles, at: now}, resets: allowance{spent: a.Resets, at: now},
@@ -361,7 +356,7 @@ func (m *mux) adopt(a *StreamState) {
 			Wide: a.Wide, Chunked: a.Chunked, Ended: a.Ended, ReadEnd: a.Read0,
 		},
 	}
-	m.streams[a.ID] = st
+	m.streams.add(st)
 	sh.eng.hold(a.Granted)
 	if a.Wide {
 		m.wide++

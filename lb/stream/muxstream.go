@@ -1,6 +1,9 @@
 package stream
 
 import (
+	"cmp"
+	"slices"
+
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/http2"
 	"lbsyslogd/lb/wire"
@@ -16,6 +19,7 @@ type muxStream struct {
 
 	// The request.
 	in    http2.Incoming // Granted is counted as held
+	head  []byte         // what in.Head lies in
 	fed   bool           // in mux.fed
 	held  bool           // its session does not run yet, see muxmove.go
 	early bool           // begun before the client knew our SETTINGS
@@ -33,18 +37,69 @@ type muxStream struct {
 	closed   bool
 }
 
+// streamList is the streams of a connection by their numbers.
+type streamList []*muxStream
+
+// add adds one whose number is higher than all others'.
+func (l *streamList) add(st *muxStream) { *l = append(*l, st) }
+
+func (l *streamList) remove(st *muxStream) {
+	if i := slices.Index(*l, st); i >= 0 {
+		*l = slices.Delete(*l, i, i+1)
+	}
+}
+
+// get finds a stream; nil if it is not there.
+func (l streamList) get(id uint32) *muxStream {
+	i, found := slices.BinarySearchFunc(l, id, func(st *muxStream, id uint32) int { return cmp.Compare(st.id, id) })
+	if !found {
+		return nil
+	}
+	return l[i]
+}
+
+const (
+	keptStreams = 256     // unused ones that a shard keeps
+	keptHead    = 2 << 10 // bytes that one keeps for the next one's head
+)
+
+// takeStream gives an empty stream.
+func (sh *Shard) takeStream() *muxStream {
+	n := len(sh.spareStreams)
+	if n == 0 {
+		return new(muxStream)
+	}
+	st := sh.spareStreams[n-1]
+	sh.spareStreams[n-1] = nil
+	sh.spareStreams = sh.spareStreams[:n-1]
+	return st
+}
+
+// recycleStreams keeps streams that ended in this turn for others.
+func (sh *Shard) recycleStreams() {
+	for i, st := range sh.endedStreams {
+		sh.endedStreams[i] = nil
+		if len(sh.spareStreams) >= keptStreams || cap(st.head) > keptHead {
+			continue
+		}
+		head := st.head[:0]
+		*st = muxStream{}
+		st.head = head
+		sh.spareStreams = append(sh.spareStreams, st)
+	}
+	sh.endedStreams = sh.endedStreams[:0]
+}
+
 // open makes the session of a new stream and runs it.
 func (m *mux) open(id uint32, r http2.Request, end bool) {
 	outer := m.s
 	sh := outer.sh
-	st := &muxStream{
-		m: m, id: id, window: http2.SendWindow(m.peer.FirstWindow), last: -1, code: http2.InternalError,
-		in: http2.Incoming{
-			Head: append([]byte(nil), r.Head...), Length: r.Length, Chunked: r.Chunked, Ended: end,
-			Window: http2.RecvWindow{Left: minWindow},
-		},
-	}
-	m.streams[id] = st
+	st := sh.takeStream()
+	st.head = append(st.head, r.Head...)
+	st.m, st.id, st.window, st.last, st.code = m, id, http2.SendWindow(m.peer.FirstWindow), -1, http2.InternalError
+	st.in.Head, st.in.Length, st.in.Chunked, st.in.Ended = st.head, r.Length, r.Chunked, end
+	st.in.Window.Left = minWindow
+	m.streams.add(st)
 	if !end {
 		st.in.Granted = minWindow
 		sh.eng.hold(minWindow)
@@ -272,7 +327,8 @@ func (st *muxStream) mark() { st.last = st.m.sent + int64(len(st.m.out)) }
 func (st *muxStream) close() {
 	m := st.m
 	st.closed = true
-	delete(m.streams, st.id)
+	m.streams.remove(st)
+	m.s.sh.endedStreams = append(m.s.sh.endedStreams, st)
 	m.s.sh.eng.hold(-st.in.Granted)
 	st.in.Granted = 0
 	m.unwait(st)

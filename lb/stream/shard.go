@@ -80,6 +80,9 @@ type muxing struct {
 	muxes   []*mux   // with frames to send at the end of the turn
 	muxOuts [][]byte // empty, for muxes that will have some
 	muxHead http1.Head
+
+	endedStreams []*muxStream // in this turn: something on the stack may still look at them
+	spareStreams []*muxStream
 }
 
 // spares are structs to be used again.
@@ -203,7 +206,7 @@ func (sh *Shard) registerLate() {
 func (sh *Shard) trimMemory() {
 	sh.Loop.Buffers.Trim()
 	sh.Loop.Sealed.Trim()
-	sh.muxOuts = nil
+	sh.muxOuts, sh.spareStreams = nil, nil
 	sh.eng.giveBackMemory()
 	for i := range sh.pools {
 		sh.pools[i].purge()
