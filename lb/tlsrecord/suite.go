@@ -3,7 +3,6 @@ package tlsrecord
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -75,14 +74,20 @@ func (s *suite) aead(key []byte) (cipher.AEAD, error) {
 }
 
 // expandLabel is HKDF-Expand-Label of RFC 8446 section 7.1 with an empty
-// context.
-func expandLabel(h func() hash.Hash, key []byte, label string, n int) ([]byte, error) {
+// context, of no more bytes than the hash has. What it returns is the only copy on the
+// heap, so that whoever clears it has forgotten it: crypto/hkdf keeps another
+// until the garbage collector has its place used again.
+func expandLabel(h func() hash.Hash, key []byte, label string, n int) []byte {
 	info := make([]byte, 0, 32)
 	info = append(info, byte(n>>8), byte(n), byte(len("tls13 ")+len(label)))
 	info = append(info, "tls13 "...)
 	info = append(info, label...)
-	info = append(info, 0)
-	return hkdf.Expand(h, key, string(info), n)
+	info = append(info, 0, 1) // the first block, which is all (RFC 5869 section 2.3)
+	mac := hmac.New(h, key)
+	mac.Write(info)
+	out := mac.Sum(nil)
+	clear(out[n:])
+	return out[:n]
 }
 
 // prf12 is the PRF of RFC 5246 section 5.
@@ -129,7 +134,7 @@ func (h *half) forget() {
 // from the secret.
 func (h *half) rest() {
 	secret.Cipher(h.aead)
-	h.aead = nil
+	h.aead, h.iv = nil, [nonceSize]byte{}
 }
 
 // set gives the half its secret; the sequence begins at seq.
@@ -159,14 +164,9 @@ func (h *half) wake(s *suite) error {
 	if s.version == tls.VersionTLS12 {
 		key, iv = traffic[:s.key], traffic[s.key:]
 	} else {
-		var err error
-		if key, err = expandLabel(s.hash, traffic, "key", s.key); err == nil {
-			iv, err = expandLabel(s.hash, traffic, "iv", s.iv)
-		}
-		if err != nil {
-			return err
-		}
+		key, iv = expandLabel(s.hash, traffic, "key", s.key), expandLabel(s.hash, traffic, "iv", s.iv)
 		defer clear(key)
+		defer clear(iv)
 	}
 	defer secret.Registers()
 	aead, err := s.aead(key)
@@ -180,10 +180,7 @@ func (h *half) wake(s *suite) error {
 
 // update is the next traffic secret (RFC 8446 section 7.2).
 func (h *half) update(s *suite) error {
-	next, err := expandLabel(s.hash, h.secret[:h.size], "traffic upd", int(h.size))
-	if err != nil {
-		return err
-	}
+	next := expandLabel(s.hash, h.secret[:h.size], "traffic upd", int(h.size))
 	defer clear(next)
 	return h.set(s, next, 0)
 }
