@@ -430,6 +430,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("stick-table type ip size 1k store gpt0,gpt(2)"), "gpt")
 	refuse(inBackendSection("stick-table type ip size 1k store gpc2"), "unknown")
 	stricter(inBackendSection("stick-table type ip size 1k store gpc(13)"), "at most 12")
+	refuse(inBackendSection("stick-table type ip size 1k store gpc0,cluster"), "add one, such as http_req_rate(10s)")
+	refuse(inBackendSection("stick-table type ip size 1k store conn_cur,cluster"), "'peers <section>'")
 	accept(inBackendSection("retry-on all-retryable-errors 425\nretry-on none\nretry-on 503 empty-response junk-response response-timeout 0rtt-rejected"))
 	refuse(inBackendSection("retry-on 505"), "505")
 	refuse(inBackendSection("retry-on none 503"), "none")

@@ -244,6 +244,16 @@ func (p *parser) resolvePeersSection(s *peersSection) {
 	out.Logs = p.peersLogs(s)
 	for _, t := range out.Tables {
 		t.Spec.Shared = true
+		if !t.Spec.Cluster {
+			continue
+		}
+		if len(out.Nodes) > stick.MaxNodes() {
+			p.report.Errorf(s.pos, "section 'peers %s' : table '%s' has 'store cluster', which is for %d other peers at most", s.name, t.Spec.Name, stick.MaxNodes())
+			continue
+		}
+		for i := range out.Nodes {
+			t.Spec.Nodes = append(t.Spec.Nodes, out.Nodes[i].Name)
+		}
 	}
 	p.cfg.Peers = append(p.cfg.Peers, out)
 }

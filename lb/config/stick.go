@@ -18,7 +18,7 @@ import (
 func stickTable() []row[*draft] {
 	const sticky = "[table <table>] [if|unless <condition>]"
 	return []row[*draft]{
-		{name: "stick-table", args: "type ip|ipv6|integer|string [len <n>]|binary [len <n>] size <entries> [expire <time>] [nopurge] [store <data>[(<period>)],...]", min: 2, max: many, in: ownAnywhere, apply: (*call).stickTable},
+		{name: "stick-table", args: "type ip|ipv6|integer|string [len <n>]|binary [len <n>] size <entries> [expire <time>] [nopurge] [store <data>[(<period>)],...[,cluster]] [peers <section>]", min: 2, max: many, in: ownAnywhere, apply: (*call).stickTable},
 		{name: "stick on", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
 		{name: "stick match", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
 		{name: "stick store-request", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
@@ -51,7 +51,7 @@ func (c *call) stickTable(d *draft) error {
 
 // tableSpec reads what a table is like.
 func (c *call) tableSpec(t *stick.Spec, words []string) error {
-	typed := false
+	typed, peers := false, c.name == "table"
 	t.Size = -1
 	for len(words) > 0 {
 		word := words[0]
@@ -86,6 +86,7 @@ func (c *call) tableSpec(t *stick.Spec, words []string) error {
 		case "store":
 			err = c.stores(t, value)
 		case "peers":
+			peers = true
 			c.p.usedPeers = append(c.p.usedPeers, peersUse{value, c.pos, t})
 		case "srvkey":
 			if value != "name" {
@@ -103,6 +104,10 @@ func (c *call) tableSpec(t *stick.Spec, words []string) error {
 		return fmt.Errorf("stick-table: missing type (ip, ipv6, integer, string or binary)")
 	case t.Size <= 0:
 		return fmt.Errorf("stick-table: missing size: how many entries there may be, such as 100k")
+	case t.Cluster && !t.AddsUp():
+		return fmt.Errorf("stick-table: 'store cluster' has nodes add up their rates and conn_cur, and this table stores none; add one, such as http_req_rate(10s)")
+	case t.Cluster && !peers:
+		return fmt.Errorf("stick-table: 'store cluster' has nodes add up what they count; say which: 'peers <section>'")
 	}
 	return nil
 }
@@ -191,6 +196,10 @@ func mixedArrays(name string) error {
 // stores reads what a table holds: "gpc0,conn_rate(10s)".
 func (c *call) stores(t *stick.Spec, list string) error {
 	for item := range strings.SplitSeq(storeArrays.ReplaceAllString(list, "$1;$2"), ",") {
+		if item == "cluster" {
+			t.Cluster = true
+			continue
+		}
 		name, arg, bracket := strings.Cut(item, "(")
 		arg, closed := strings.CutSuffix(arg, ")")
 		switch name {

@@ -12,12 +12,14 @@
 //     numbers as in number.go.
 //  4. A node that has just begun asks one peer after the other for everything, until
 //     one has it (learn.go).
-//  5. Show is `show peers` (show.go).
+//  5. Nodes of a cluster send each other their shares of rates and connections, and
+//     add them up (share.go).
+//  6. Show is `show peers` (show.go).
 //
 // Tables number their changes (package stick): a peer acknowledges numbers, and a
 // connection that is made anew goes on after the last of them. The values are those
 // of the last writer, as in HAProxy, and a rate goes with both of its periods.
-// conn_cur is sent and never learned.
+// conn_cur is sent and never learned. Tables that are added up are the exception.
 //
 // What a peer sends is believed no further than its form: a message is at most 16 KiB,
 // a table gets no more entries than its size, and whatever cannot be read ends the

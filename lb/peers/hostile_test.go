@@ -40,7 +40,7 @@ func reads(b []byte, specs ...stick.Spec) (tables []*stick.Table, s *session, wh
 		t := stick.New(spec)
 		tables = append(tables, t)
 		section.Tables = append(section.Tables, Table{spec.Name, t})
-		p.tables = append(p.tables, &place{Table: section.Tables[i], id: uint64(i) + 1, columns: columns(t)})
+		p.tables = append(p.tables, &place{Table: section.Tables[i], id: uint64(i) + 1, columns: columns(t), node: slices.Index(t.Nodes, "b")})
 	}
 	s = newSession(p, deaf{}, bufio.NewReaderSize(bytes.NewReader(b), readBuffer), 1)
 	p.session = s
@@ -54,6 +54,9 @@ func smallSpecs() (list []stick.Spec) {
 		s.Size, s.Stores[stick.ConnCur] = 10, true
 		list = append(list, s)
 	}
+	cluster := spec("cluster", stick.String, stick.ConnCur, stick.GPC0, stick.HTTPReqRate)
+	cluster.Size, cluster.Nodes = 10, []string{"x", "b"}
+	list = append(list, cluster)
 	arrays := spec("arrays", stick.String, stick.ConnCnt)
 	arrays.Size, arrays.Arrays = 10, true
 	for i := range int64(3) {
@@ -87,6 +90,8 @@ func everythingSent(n int, specs []stick.Spec) []byte {
 		}
 		l.feed = t.Follow(0, s.wake)
 	}
+	s.appendNode()
+	s.shares.adds, s.shares.sendAll, s.shares.giveBack = true, true, true
 	b := bytes.Clone(s.buf)
 	for more := true; more; {
 		s.buf = s.buf[:0]
@@ -99,6 +104,7 @@ func everythingSent(n int, specs []stick.Spec) []byte {
 		more = s.fill()
 		b = append(b, s.buf...)
 	}
+	b = appendMessage(b, kindShareAsk, []byte{askRestore})
 	return append(b, classControl, kindConfirm, classControl, kindHeartbeat, classControl, kindRequest)
 }
 
@@ -153,6 +159,14 @@ func TestHostilePeer(t *testing.T) {
 	row("an acknowledgement of nothing", message(kindAck, 1), "ends early")
 	row("acknowledgements of what was not sent", slices.Concat(message(kindAck, 1, 255, 255, 255, 255), message(kindAck, 99, 0, 0, 0, 9)), eof)
 	all := everythingSent(60, specs)
+	summed := stick.New(specs[len(stick.Types())])
+	shares := appendMessage(nil, kindNode, []byte{1, 1, 2, 3, 4, 5, 6, 7, 8})
+	shares = appendMessage(shares, kindDefine, appendDefinition(nil, 1, "cluster", summed, columns(summed)))
+	row("a share that is cut", appendMessage(shares, kindShare, []byte{1, 200}), "a share of table")
+	row("a share of the other that is cut", appendMessage(shares, kindShareBack, []byte{1, 1, 'k', 1}), "a share of table")
+	row("an end of nothing", appendMessage(shares, kindShareEnd, nil), eof)
+	row("a node of another version", appendMessage(nil, kindNode, []byte{9, 1, 2, 3, 4, 5, 6, 7, 8}), eof)
+	row("half a node", appendMessage(nil, kindNode, []byte{1, 2, 3}), "ends early")
 	row("more than there is room for", all, eof)
 	for i := range 200 { // one byte in each place of the beginning is another one
 		b := bytes.Clone(all[:2000])

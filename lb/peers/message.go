@@ -142,6 +142,7 @@ type step struct {
 	form form
 	data stick.Data
 	keep bool // this table stores it, over the same period
+	sum  bool // and adds it up over nodes
 }
 
 // form is how a value is written.
@@ -221,8 +222,13 @@ func (d *definition) steps(t *stick.Table) (list []step, other []stick.Data) {
 				s.keep = false
 				other = append(other, data)
 			}
+			if t.Nodes != nil {
+				s.sum, s.keep = s.keep, false
+			}
 		case data == stick.ServerKey:
 			s.form = server
+		case data == stick.ConnCur:
+			s.sum = t.Nodes != nil && t.Stores[data]
 		}
 		list = append(list, s)
 	}
@@ -233,7 +239,7 @@ func (d *definition) steps(t *stick.Table) (list []step, other []stick.Data) {
 			add(typ, stick.Data(typ))
 			// gpc0 is not the first element of gpc(1).
 			if s := &list[len(list)-1]; t.Arrays && isArrayed(s.data) {
-				s.keep = false
+				s.keep, s.sum = false, false
 			}
 		default:
 			for i := range int64(d.elems[typ]) {
@@ -342,14 +348,8 @@ func appendEntry(dst []byte, e stick.Entry, t *stick.Table, list []column, d *di
 		for _, data := range list[i].data {
 			switch {
 			case data.IsRate():
-				tick, cur, prev := e.Rate(data)
-				age := max(now-tick, 0)
-				if age >= 2*t.Period[data] {
-					age, cur, prev = 0, 0, 0 // all of it is past
-				}
-				dst = appendNumber(dst, uint64(age))
-				dst = appendNumber(dst, uint64(cur))
-				dst = appendNumber(dst, uint64(prev))
+				tick, cur, prev := e.Total(data, now)
+				dst = appendRate(dst, now-tick, t.Period[data], cur, prev)
 			case data == stick.ServerKey:
 				dst = d.appendServer(dst, e.Server())
 			default:
@@ -358,6 +358,16 @@ func appendEntry(dst []byte, e stick.Entry, t *stick.Table, list []column, d *di
 		}
 	}
 	return dst
+}
+
+// appendRate appends a rate.
+func appendRate(dst []byte, age, period int64, cur, prev uint32) []byte {
+	if age = max(age, 0); age >= 2*period {
+		age, cur, prev = 0, 0, 0 // all of it is past
+	}
+	dst = appendNumber(dst, uint64(age))
+	dst = appendNumber(dst, uint64(cur))
+	return appendNumber(dst, uint64(prev))
 }
 
 // readEntry reads what appendEntry makes. The lesson's parts are views.

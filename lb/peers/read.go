@@ -170,6 +170,14 @@ func (s *session) table(kind byte, body []byte) error {
 		}
 	case kindUpdate, kindUpdateTimed, kindNext, kindNextTimed:
 		return s.update(kind, &c)
+	case kindNode:
+		s.heard(&c)
+	case kindShareAsk:
+		s.asked(&c)
+	case kindShare, kindShareBack:
+		return s.share(&c, kind == kindShareBack)
+	case kindShareEnd:
+		s.heardAll()
 	default:
 		return nil // of a later version
 	}
@@ -198,6 +206,7 @@ func (s *session) define(body []byte) error {
 		}
 		s.mu.Lock()
 		s.lane, to.remote, to.known, to.types, to.steps = to, d.id, true, d.types, steps
+		to.shareSteps = shareSteps(steps)
 		s.mu.Unlock()
 	} else {
 		trouble = fmt.Sprintf("has other keys in table %s: type %d of %d bytes there, %d of %d here; nothing of it is learned until both are alike", to.Name, d.kind, d.keyLen, keyTypes[t.Type], keyLen(t))

@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,6 +32,8 @@ type Section struct {
 	Report func(text string, bad bool)
 
 	begun     time.Time
+	origin    uint64 // of what this node has counted since it began with nothing
+	young     bool   // that was this process
 	work      sync.WaitGroup
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -52,6 +55,7 @@ type Peer struct {
 
 	section *Section
 	tables  []*place
+	origin  atomic.Uint64 // of the peer's shares that are known; 0: none are
 
 	// Section.mu guards the fields below.
 	session  *session // of which both know the names; nil: none
@@ -73,6 +77,7 @@ type Peer struct {
 type counters struct {
 	conns, refused, crossed, silent, beatsSent, beatsGot atomic.Uint64
 	sent, got                                            atomic.Uint64 // updates
+	sharesSent, sharesGot                                atomic.Uint64
 	walks                                                atomic.Uint64 // how often all was sent
 	requests                                             atomic.Uint64 // how often all was asked for
 }
@@ -83,6 +88,8 @@ type place struct {
 	id      uint64 // of the table, here
 	columns []column
 	trouble string // what of it cannot be learned, and was reported. Owned by the reader of the peer's session
+
+	node int // the peer's place among the table's Nodes; below 0: its rates are not added up
 
 	acked atomic.Uint64 // the last change that the peer has said it has
 }
@@ -131,7 +138,7 @@ func (s *Section) Begin(state *State) {
 	for _, p := range s.Peers {
 		p.section, p.changed = s, make(chan struct{})
 		for i, t := range s.Tables {
-			p.tables = append(p.tables, &place{Table: t, id: uint64(i) + 1, columns: columns(t.Table)})
+			p.tables = append(p.tables, &place{Table: t, id: uint64(i) + 1, columns: columns(t.Table), node: slices.Index(t.Table.Nodes, p.Name)})
 		}
 	}
 	if len(s.Peers) == 0 {

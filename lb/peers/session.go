@@ -22,6 +22,7 @@ type session struct {
 	over  chan struct{} // closed when it is to end, and ended when it has
 	ended chan struct{}
 	wake  chan struct{} // something is to be written
+	begun time.Time
 
 	wrote atomic.Int64 // when much was written, in ns of Unix time
 
@@ -33,6 +34,8 @@ type session struct {
 	why   error
 	todo  todo
 	lanes []*lane
+
+	shares sharing
 }
 
 // todo is what the writer is to do besides sending changes.
@@ -49,7 +52,7 @@ type lane struct {
 	*place
 	feed *stick.Feed // owned by the writer
 
-	steps []step // owned by the reader
+	steps, shareSteps []step // owned by the reader
 
 	// session.mu guards the fields below.
 	remote   uint64 // the table's number there; known says whether it has one
@@ -73,7 +76,7 @@ var (
 
 // newSession begins a connection of which both know the names.
 func newSession(p *Peer, conn net.Conn, r *bufio.Reader, minor int) *session {
-	s := &session{p: p, conn: conn, minor: minor, over: make(chan struct{}), ended: make(chan struct{}), wake: make(chan struct{}, 1)}
+	s := &session{p: p, conn: conn, minor: minor, over: make(chan struct{}), ended: make(chan struct{}), wake: make(chan struct{}, 1), begun: time.Now()}
 	s.r = r
 	for _, t := range p.tables {
 		s.lanes = append(s.lanes, &lane{place: t, pushed: t.acked.Load()})
@@ -99,6 +102,7 @@ func (s *session) run() {
 	for _, l := range s.lanes {
 		l.feed.Close()
 	}
+	s.gone(stick.Now())
 	p.section.parted(p, s)
 	close(s.ended)
 }

@@ -87,6 +87,9 @@ func (p *Peer) appendShow(dst []byte, s *Section, number int, dict bool) []byte 
 	dst = fmt.Appendf(dst, "  %#x: id=%s(remote,%s) addr=%s last_status=%s last_hdshk=%s\n", number, p.Name, active, p.Addr, word, greeted)
 	dst = fmt.Appendf(dst, "        reconnect=%s heartbeat=%s confirm=0 tx_hbt=%d rx_hbt=%d no_hbt=%d new_conn=%d proto_err=%d coll=%d\n", reconnect, beat, p.beatsSent.Load(), p.beatsGot.Load(), p.silent.Load(), p.conns.Load(), p.refused.Load(), p.crossed.Load())
 	dst = fmt.Appendf(dst, "        updates: sent=%d learned=%d resyncs: sent=%d asked=%d\n", p.sent.Load(), p.got.Load(), p.walks.Load(), p.requests.Load())
+	if s.adds() {
+		dst = fmt.Appendf(dst, "        shares: sent=%d learned=%d state=%s\n", p.sharesSent.Load(), p.sharesGot.Load(), p.shareState())
+	}
 	var flags uint32
 	if s.teacher == p {
 		flags |= flagTeacher
@@ -105,6 +108,22 @@ func (p *Peer) appendShow(dst []byte, s *Section, number int, dict bool) []byte 
 		return dst
 	}
 	return one.appendShow(dst, flags|flagAlive, dict)
+}
+
+// shareState says whether a peer's shares are added up. Section.mu is held.
+func (p *Peer) shareState() string {
+	if p.session == nil {
+		return "away" // its rates count until they end, its connections for ten seconds
+	}
+	p.session.mu.Lock()
+	defer p.session.mu.Unlock()
+	switch {
+	case !p.session.shares.adds:
+		return "none" // HAProxy, or a table that is none of a cluster there
+	case p.session.shares.awaiting:
+		return "asked"
+	}
+	return "added"
 }
 
 // appendShow appends a connection.

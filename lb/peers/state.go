@@ -10,6 +10,7 @@ import (
 type State struct {
 	Section  string
 	Complete bool
+	Origin   uint64 `json:",omitempty"` // of this node's shares
 	Tables   []TableState
 	Peers    []PeerState
 }
@@ -22,18 +23,19 @@ type TableState struct {
 
 // PeerState is how far a peer has come, by table.
 type PeerState struct {
-	Name  string
-	Old   bool              `json:",omitempty"`
-	Acked map[string]uint64 // the number of the last change
+	Name   string
+	Old    bool              `json:",omitempty"`
+	Acked  map[string]uint64 // the number of the last change
+	Origin uint64            `json:",omitempty"` // of its shares that are known
 }
 
 // State is how it stands after End. Tables may go on changing: what the next worker
 // was sent of them before is part of it, and what it is sent later it will see by
 // itself.
 func (s *Section) State() *State {
-	st := &State{Section: s.Name, Complete: s.complete}
+	st := &State{Section: s.Name, Complete: s.complete, Origin: s.origin}
 	for _, p := range s.Peers {
-		one := PeerState{Name: p.Name, Old: p.old, Acked: map[string]uint64{}}
+		one := PeerState{Name: p.Name, Old: p.old, Acked: map[string]uint64{}, Origin: p.origin.Load()}
 		for _, t := range p.tables {
 			one.Acked[t.Name] = t.acked.Load()
 		}
@@ -70,9 +72,13 @@ func (s *Section) take(st *State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.complete = s.complete || st.Complete
+	if s.origin, s.young = st.Origin, st.Origin == 0; s.young {
+		s.origin = newOrigin()
+	}
 	for _, one := range st.Peers {
 		if p := s.peer(one.Name); p != nil {
 			p.old = one.Old
+			p.origin.Store(one.Origin)
 			for _, t := range p.tables {
 				t.acked.Store(one.Acked[t.Name])
 			}

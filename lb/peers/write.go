@@ -82,6 +82,16 @@ func (s *session) fill() (more bool) {
 			l.reached(l.pushed)
 		}
 	}
+	s.appendNode()
+	share := s.shares
+	s.shares.ask, s.shares.sendAll = false, false
+	if share.ask {
+		flags := uint64(0)
+		if share.restore {
+			flags = askRestore
+		}
+		s.buf = appendMessage(s.buf, kindShareAsk, appendNumber(s.body[:0], flags))
+	}
 	if do.ask {
 		s.buf = append(s.buf, classControl, kindRequest)
 	}
@@ -95,9 +105,16 @@ func (s *session) fill() (more bool) {
 	if do.sendAll {
 		s.beginWalk()
 	}
+	if share.sendAll {
+		s.beginShareWalk(share.giveBack)
+	}
 	switch {
 	case s.walking:
-		more = s.walk()
+		more = s.walk() || s.shares.walking
+	case s.shares.walking:
+		more = s.walkShares() || !do.teaching
+	case !share.adds && s.mayAdd():
+	case share.awaiting: // it must not hear of what is here before it has said what it knows of it
 	case do.teaching: // not confirmed
 	case s.p.section.isTeacher(s.p): // what is here is of less use than what it says
 	default:
@@ -112,7 +129,9 @@ func (s *session) fill() (more bool) {
 // push sends changes.
 func (s *session) push() (more bool) {
 	now := stick.Now()
+	adds := s.adds()
 	for _, l := range s.lanes {
+		share := adds && l.node >= 0
 		for more = true; more; {
 			if len(s.buf) >= writeSize {
 				return true
@@ -120,6 +139,9 @@ func (s *session) push() (more bool) {
 			var pushed uint64
 			more = l.feed.Take(func(e stick.Entry) {
 				s.mean(l)
+				if share { // first, so that an acknowledgement is of both
+					s.appendShare(l, e, -1, now, -1)
+				}
 				kind := byte(kindNext)
 				s.body = s.body[:0]
 				if pushed == 0 || e.ID != pushed+1 { // on a new connection the peer knows no number
@@ -134,6 +156,10 @@ func (s *session) push() (more bool) {
 			if pushed != 0 {
 				s.mu.Lock()
 				l.pushed = pushed
+				if !share && l.node >= 0 {
+					s.shares.bare = true
+					s.sendBare()
+				}
 				s.mu.Unlock()
 			}
 		}
@@ -170,13 +196,21 @@ func (s *session) beginWalk() {
 // had when this began: an acknowledgement of it says that the peer has come so far.
 func (s *session) walk() (more bool) {
 	now := stick.Now()
+	s.mu.Lock()
+	adds := s.shares.adds && !s.shares.awaiting
+	s.shares.bare = s.shares.bare || !adds
+	s.mu.Unlock()
 	for i, l := range s.lanes {
+		share := adds && l.node >= 0
 		for s.walks[i] != nil {
 			if len(s.buf) >= writeSize {
 				return true
 			}
 			if !s.walks[i].Take(func(e stick.Entry) {
 				s.mean(l)
+				if share { // this takes the place of changes that had theirs
+					s.appendShare(l, e, e.Remaining(now), now, -1)
+				}
 				kind := byte(kindUpdateTimed)
 				s.body = binary.BigEndian.AppendUint32(s.body[:0], uint32(l.pushed))
 				if s.minor == 0 {

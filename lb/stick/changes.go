@@ -71,6 +71,9 @@ func (t *Table) EndTelling() {
 		t.head(i).dirty = false
 	}
 	*l = changeLog{last: l.last}
+	if t.shares != nil {
+		t.shares.told = nil
+	}
 }
 
 // AppendChanges appends a section with what the listener does not know yet;
@@ -79,7 +82,7 @@ func (t *Table) EndTelling() {
 func (t *Table) AppendChanges(dst []byte) (all []byte, more bool) {
 	const room = binary.MaxVarintLen64
 	from := len(dst)
-	dst = t.appendHead(append(dst, make([]byte, room)...))
+	dst = t.appendHead(append(dst, make([]byte, room)...), t.Name)
 	records := len(dst)
 	for n := 1; ; n++ {
 		if dst, more = t.appendSome(dst); !more || len(dst)-from >= sectionSize {
@@ -94,15 +97,21 @@ func (t *Table) AppendChanges(dst []byte) (all []byte, more bool) {
 	var size [room]byte
 	n := binary.PutUvarint(size[:], uint64(len(dst)-from-room))
 	copy(dst[from:], size[:n])
-	return append(dst[:from+n], dst[from+room:]...), more
+	dst = append(dst[:from+n], dst[from+room:]...)
+	if t.shares != nil {
+		dst = t.appendShares(dst)
+	}
+	return dst, more
 }
 
 // sectionSize is about how many bytes a section has.
 const sectionSize = 128 << 10
 
-func (t *Table) appendHead(dst []byte) []byte {
+// appendHead appends what a section begins with; name is the table's, or one that is
+// made of it.
+func (t *Table) appendHead(dst []byte, name string) []byte {
 	dst = append(dst, changesVersion)
-	dst = appendBytes(dst, t.Name)
+	dst = appendBytes(dst, name)
 	dst = append(dst, byte(t.Type))
 	dst = binary.AppendUvarint(dst, uint64(t.Len))
 	var stores uint64
@@ -163,6 +172,9 @@ func (t *Table) appendRecord(dst []byte, i uint32) []byte {
 		delete(l.base, i)
 	}
 	e.told, e.dirty = l.epoch, false
+	if t.shares != nil {
+		t.appendShareRecord(i)
+	}
 	dst = appendBytes(dst, t.key(i))
 	dst = binary.AppendVarint(dst, e.at)
 	var changed uint64

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // errChanges is what a message that cannot be read is refused with.
@@ -20,12 +21,18 @@ func Load(told []byte, table func(name string) *Table, now int64) error {
 	r := reader{rest: told}
 	parts := map[*Table][]section{}
 	var order []*Table
+	type shareSection struct {
+		*Table
+		section
+	}
+	var sharesOf []shareSection
 	for len(r.rest) > 0 && !r.bad {
 		s := reader{rest: r.bytes()}
 		if s.byte() != changesVersion {
 			return fmt.Errorf("%w: another version", errChanges)
 		}
-		t := table(string(s.bytes()))
+		name, isShares := strings.CutSuffix(string(s.bytes()), sharesMark)
+		t := table(name)
 		head := section{kind: Type(s.byte()), size: s.uvarint(), stores: s.uvarint()}
 		for d := range NumData {
 			if head.stores&(1<<d) != 0 && d.IsRate() {
@@ -39,6 +46,10 @@ func Load(told []byte, table func(name string) *Table, now int64) error {
 			continue
 		}
 		head.records = s.rest
+		if isShares {
+			sharesOf = append(sharesOf, shareSection{t, head})
+			continue
+		}
 		if parts[t] == nil {
 			order = append(order, t)
 		}
@@ -49,6 +60,11 @@ func Load(told []byte, table func(name string) *Table, now int64) error {
 	}
 	for _, t := range order {
 		if err := t.load(parts[t], now); err != nil {
+			return err
+		}
+	}
+	for _, s := range sharesOf { // after the entries
+		if err := s.loadShares(&s.section, now); err != nil {
 			return err
 		}
 	}

@@ -269,6 +269,14 @@ func (t *Table) remaining(i uint32, now int64) int64 {
 
 // value reads. mu is held.
 func (t *Table) value(i uint32, d Data, now int64) uint64 {
+	if t.shares != nil && d.IsShared() {
+		return t.own(i, d, now) + t.others(i, d, now)
+	}
+	return t.own(i, d, now)
+}
+
+// own is what this node has counted of a value. mu is held.
+func (t *Table) own(i uint32, d Data, now int64) uint64 {
 	w := t.data(i)[t.offset[d]:]
 	switch dataRows[d].form {
 	case rate:

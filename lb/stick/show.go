@@ -102,6 +102,15 @@ func (t *Table) appendEntry(dst []byte, i uint32, now int64) []byte {
 			dst = append(dst, t.names[v]...)
 		}
 	}
+	if t.shares != nil {
+		for _, d := range t.shares.data {
+			dst = append(append(dst, " here:"...), d.String()...)
+			if d.IsRate() {
+				dst = append(strconv.AppendInt(append(dst, '('), t.Period[d], 10), ')')
+			}
+			dst = strconv.AppendUint(append(dst, '='), t.own(i, d, now), 10)
+		}
+	}
 	return append(dst, '\n')
 }
 
@@ -112,7 +121,7 @@ func (t *Table) Keys(filters []Filter, now int64) [][]byte {
 	for from, more := uint32(1), true; more; from += batch {
 		t.mu.Lock()
 		for i := from; i < min(from+batch, t.made); i++ {
-			if e := t.head(i); e.live && !t.expired(e, now) && t.wanted(i, filters, now) {
+			if e := t.head(i); e.live && !t.expired(i, now) && t.wanted(i, filters, now) {
 				flat = append(flat, t.key(i)...)
 				ends = append(ends, len(flat))
 			}

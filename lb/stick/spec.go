@@ -163,6 +163,9 @@ type Spec struct {
 	Expire  int64 // ms without a touch after which an entry goes; 0 never
 	NoPurge bool  // a full table takes no new entry, in place of giving up its oldest
 	Shared  bool  // peers have it too, and are sent what changes
+	Cluster bool  // as configured: rates and conn_cur are what all nodes count together
+
+	Nodes []string // of a Cluster with peers: the others' names
 
 	Arrays bool // gpc, gpc_rate and gpt: their elements are shown after all else
 

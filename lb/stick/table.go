@@ -30,6 +30,7 @@ type Table struct {
 	joined    bool              // has what the former worker sent
 	changeLog changeLog
 	updates   *updates // nil: no peer has this table
+	shares    *shares  // nil: nothing is added up over nodes
 }
 
 // chunkSize is how many entries memory is taken for at once.
@@ -62,6 +63,7 @@ func New(s Spec) *Table {
 	if s.Shared {
 		t.updates = &updates{}
 	}
+	t.shares = newShares(&t.Spec)
 	for d := range NumData {
 		t.offset[d] = -1
 		if s.Stores[d] {
@@ -94,6 +96,9 @@ func (t *Table) grow() {
 	if t.updates != nil {
 		t.updates.grow(len(t.chunks))
 	}
+	if t.shares != nil {
+		t.shares.grow(len(t.chunks))
+	}
 }
 
 func (t *Table) head(i uint32) *head { return &t.chunks[i/chunkSize].heads[i%chunkSize] }
@@ -115,7 +120,7 @@ func (t *Table) find(key []byte, now int64) uint32 {
 	for i := t.buckets[h&t.mask]; i != 0; {
 		e := t.head(i)
 		if e.hash == h && bytes.Equal(t.key(i), key) {
-			if t.expired(e, now) {
+			if t.expired(i, now) {
 				t.remove(i)
 				return 0
 			}
@@ -126,9 +131,14 @@ func (t *Table) find(key []byte, now int64) uint32 {
 	return 0
 }
 
-// expired reports whether an entry's time is over; that of one that is held
-// never is.
-func (t *Table) expired(e *head, now int64) bool {
+// expired reports whether an entry's time is over; that of one that is held, here or
+// on another node, never is.
+func (t *Table) expired(i uint32, now int64) bool {
+	return t.old(i, now) && !t.elsewhere(i, now)
+}
+
+func (t *Table) old(i uint32, now int64) bool {
+	e := t.head(i)
 	return t.Expire > 0 && e.refs == 0 && now-e.at >= t.Expire
 }
 
@@ -157,6 +167,9 @@ func (t *Table) make(key []byte, now int64, force bool) uint32 {
 	*e = head{hash: uint32(maphash.Bytes(t.seed, key)), at: now, keyLen: uint16(len(key)), live: true}
 	copy(t.key(i), key)
 	clear(t.data(i))
+	if t.shares != nil {
+		t.shares.clear(i)
+	}
 	b := &t.buckets[e.hash&t.mask]
 	e.next, *b = *b, i
 	t.link(i)
@@ -235,8 +248,14 @@ func (t *Table) sweep(now int64, n int) (more bool) {
 	}
 	for range n {
 		i := t.head(0).newer
-		if i == 0 || !t.expired(t.head(i), now) {
+		if i == 0 || !t.old(i, now) {
 			return false
+		}
+		if t.elsewhere(i, now) { // it is in use, on another node
+			t.head(i).at = now
+			t.unlink(i)
+			t.link(i)
+			continue
 		}
 		t.remove(i)
 	}

@@ -136,7 +136,9 @@ func (f *Feed) Skip() uint64 {
 	f.t.mu.Lock()
 	defer f.t.mu.Unlock()
 	f.next = 0
-	return f.t.updates.last
+	u := f.t.updates
+	u.sent = u.last // what waits is left out, so what changes again is to wait anew
+	return u.last
 }
 
 // Take gives the next changes, as many as one short hold of the lock allows;
@@ -179,6 +181,12 @@ func (e Entry) Rate(d Data) (tick int64, cur, prev uint32) {
 	return f.tick, f.cur, f.prev
 }
 
+// Total is Rate of all nodes of a cluster together.
+func (e Entry) Total(d Data, now int64) (tick int64, cur, prev uint32) {
+	f := e.t.sumRate(e.i, d, now)
+	return f.tick, f.cur, f.prev
+}
+
 // Server is the name of the server that the key is stuck to; "" for none.
 func (e Entry) Server() string { return e.t.names[e.Value(ServerKey)] }
 
@@ -218,22 +226,15 @@ func (t *Table) Learn(l *Lesson, now int64) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	at := now
-	if l.Remaining >= 0 && t.Expire > 0 {
-		at = now - max(t.Expire-l.Remaining, 0)
-	}
-	i := t.find(l.Key, now)
+	i := t.learned(l, now)
 	if i == 0 {
-		if i = t.make(l.Key, at, false); i == 0 {
-			return false
-		}
+		return false
 	}
-	t.touchQuietly(i, at)
 	w := t.data(i)
 	for _, v := range l.Values {
 		o := t.offset[v.Data]
 		switch {
-		case o < 0 || v.Data == ConnCur:
+		case o < 0 || v.Data == ConnCur || t.shares != nil && v.Data.IsShared():
 		case v.Data == ServerKey:
 			if n, ok := t.knownName(l.Server); ok {
 				w[o] = n
@@ -245,6 +246,22 @@ func (t *Table) Learn(l *Lesson, now int64) bool {
 		}
 	}
 	return true
+}
+
+// learned finds or makes the entry of a lesson; 0: there is no room for it. mu is held.
+func (t *Table) learned(l *Lesson, now int64) uint32 {
+	at := now
+	if l.Remaining >= 0 && t.Expire > 0 {
+		at = now - max(t.Expire-l.Remaining, 0)
+	}
+	i := t.find(l.Key, now)
+	if i == 0 {
+		if i = t.make(l.Key, at, false); i == 0 {
+			return 0
+		}
+	}
+	t.touchQuietly(i, at)
+	return i
 }
 
 // knownName is a learned server's number in names. mu is held.

@@ -187,3 +187,19 @@ func BenchmarkShared(b *testing.B) {
 		})
 	}
 }
+
+// TestSkippedChangesComeAgain: an entry whose change was left out, because everything was sent in its place, is given when it changes again.
+func TestSkippedChangesComeAgain(t *testing.T) {
+	table := New(sharedSpec(10))
+	f := &follower{wake: make(chan struct{}, 1), known: map[string]uint64{}}
+	f.feed = table.Follow(0, f.wake)
+	table.SetKey([]byte("x"), GPC0, 1, true, 1000)
+	f.last = f.feed.Skip()
+	f.take(t)
+	if table.SetKey([]byte("x"), GPC0, 2, true, 1001); len(f.wake) == 0 {
+		t.Error("the change wakes nobody")
+	}
+	if f.take(t); f.known["x"] != 2 {
+		t.Errorf("x is known as %d", f.known["x"])
+	}
+}

@@ -24,7 +24,7 @@ func (t *Table) Walk(now int64) *Walk {
 	for from, n, more := uint32(1), 1, true; more; from, n = from+batch, n+1 {
 		t.mu.Lock()
 		for i := from; i < min(from+batch, t.made); i++ {
-			if e := t.head(i); e.live && !t.expired(e, now) {
+			if e := t.head(i); e.live && !t.expired(i, now) {
 				w.places = append(w.places, walkPlace{e.at, i})
 			}
 		}
