@@ -44,12 +44,14 @@ type logged struct {
 	second  [4]byte // the state of another line, if there are two
 	retries uint8
 	server  string
+	backend string
 	bytes   int64 // that lb says it has sent to the client
 }
 
 // run is one numbered sequence of requests and the three books about it. A number is an index in each.
 type run struct {
 	name   string
+	kind   string
 	round  int
 	tunnel bool // each request is a tunnel
 	plain  bool // of TCP: no server has a book about it
@@ -59,6 +61,7 @@ type run struct {
 	asked  []asked
 	served []served
 	logged []logged
+	sunk   []uint8 // how often the sink has got the line
 }
 
 // grow returns list with room for index n.

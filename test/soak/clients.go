@@ -24,7 +24,7 @@ const plainTunnel = "tcp"
 
 // kinds is never written to. Most requests are bulk, which costs a third of the others for each: it makes runs long in requests, and the others make them broad.
 var kinds = []kind{
-	{name: "bulk", share: 70, run: loaded(load.Options{Conns: 40, Pipeline: 8})},
+	{name: "bulk", share: 66, run: loaded(load.Options{Conns: 40, Pipeline: 8})},
 	{name: "kept", share: 10, run: loaded(load.Options{Conns: 20, PostEach: 5})},
 	{name: "new", share: 2, run: loaded(load.Options{Conns: 8, PerConn: 1, PostEach: 7})},
 	{name: "some", share: 3, run: loaded(load.Options{Conns: 10, PerConn: 20, PostEach: 3, BodySize: 20_000})},
@@ -33,6 +33,8 @@ var kinds = []kind{
 	{name: "tls", share: 5, run: loaded(load.Options{Conns: 10, PerConn: 200, PostEach: 4, TLS: &tls.Config{}})},
 	{name: "h2", share: 2, run: overH2(h2Options{conns: 6, streams: 5, postEach: 4, bodySize: 3000, secure: true})},
 	{name: "h2c", share: 1, run: overH2(h2Options{conns: 3, streams: 3, perConn: 90, postEach: 2, bodySize: 9000})},
+	{name: mapped, share: 2, run: loaded(load.Options{Conns: 4, PostEach: 4})},
+	{name: listed, share: 2, run: loaded(load.Options{Conns: 4, PostEach: 4})},
 	{name: "ws", share: 3, tunnel: true, run: tunnelled(tunnelOptions{conns: 10, upgrade: true})},
 	{name: "wss", share: 2, tunnel: true, run: tunnelled(tunnelOptions{conns: 6, upgrade: true, secure: true})},
 	{name: plainTunnel, share: 4, tunnel: true, run: tunnelled(tunnelOptions{conns: 12})},
@@ -68,7 +70,7 @@ func (s *site) send(ctx context.Context, runs []*run, rate int) {
 func newRuns(round int) []*run {
 	var list []*run
 	for _, k := range kinds {
-		list = append(list, &run{name: fmt.Sprintf("%s-%d", k.name, round), round: round, tunnel: k.tunnel, plain: k.name == plainTunnel})
+		list = append(list, &run{name: fmt.Sprintf("%s-%d", k.name, round), kind: k.name, round: round, tunnel: k.tunnel, plain: k.name == plainTunnel})
 	}
 	return list
 }

@@ -36,6 +36,7 @@ type doer struct {
 	*site
 	ctx    context.Context
 	server string        // whom it happened to, for the window
+	mild   bool          // it did nothing that may cost anything
 	cut    time.Duration // when it was done, if the deed goes on waiting for what follows
 }
 
@@ -77,8 +78,12 @@ func (s *site) one(d *diary, e event) {
 	if do.cut == 0 {
 		do.cut = end
 	}
-	d.windows = append(d.windows, window{e.fault, begin, do.cut, end, do.server})
-	d.done[e.fault.name]++
+	f := e.fault
+	if do.mild {
+		f = &fault{name: f.name + " (survived)", hand: f.hand}
+	}
+	d.windows = append(d.windows, window{f, begin, do.cut, end, do.server})
+	d.done[f.name]++
 	if err != nil {
 		d.failed = append(d.failed, command{e.fault.name, e.fault.hand, begin, end, err})
 	}

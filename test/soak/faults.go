@@ -27,7 +27,8 @@ var hands = [...]struct {
 type permits struct {
 	// breaks: the client connections that were open may be reset or end early. A request that was on one has its line: of the killed worker's flights
 	// with the state X, or what a worker had written by then. It may lack the line only if no server has seen it. Of a request whose line was just leaving
-	// nobody can know whether it has left: it may have another line, with XL.
+	// nobody can know whether it has left: it may have another line, with XL. A tunnel that was just being taken over may have none, and so may what was in
+	// flight if the next worker, which writes these lines, is killed as well.
 	breaks bool
 	// lines: the lines of requests that ended in the second before may be missing: those syslogd had read and not written.
 	lines bool
@@ -36,8 +37,13 @@ type permits struct {
 	waits bool
 	// server: requests whose line names the server may have failed on it, with 502, 503 or 504 and a state that begins with S or P.
 	server bool
+	// scarce: requests that needed a descriptor which could not be had may be refused with 503 by lb itself, each with its line. A connection that the next
+	// worker has no descriptor for ends after its answer; what its client had sent ahead is not read.
+	scarce bool
 	// commands: what these hands do meanwhile may fail.
 	commands []hand
+	// resends: lines may come to the sink more than once.
+	resends bool
 	// counters: the counters of show stat may be short.
 	counters bool
 }
@@ -49,6 +55,8 @@ type fault struct {
 	weight  int
 	permits permits
 	do      func(h *doer, arg uint32) error
+
+	replaces bool // it puts one worker in the place of another
 }
 
 // faults is filled by init, because deeds look plans up. It is never written to afterwards.
@@ -57,36 +65,44 @@ var faults []*fault
 func init() {
 	faults = []*fault{
 		// What an operator does on purpose costs nothing at all.
-		{"reload", operator, 12, permits{}, (*doer).reload},
-		{"bad-reload", operator, 3, permits{}, (*doer).badReload},
-		{"restart", operator, 2, permits{}, (*doer).restart},
+		{"reload", operator, 12, permits{}, (*doer).reload, true},
+		{"bad-reload", operator, 3, permits{}, (*doer).badReload, false},
+		{"restart", operator, 2, permits{}, (*doer).restart, true},
 
-		{"canary", operator, 2, permits{}, (*doer).canary},
-		{"upgrade", operator, 1, permits{}, (*doer).upgrade},
-		{"certificate", operator, 2, permits{}, (*doer).certificate},
-		{"weight", operator, 2, permits{}, (*doer).weigh},
-		{"disable", operator, 2, permits{}, (*doer).disable},
+		{"canary", operator, 2, permits{}, (*doer).canary, true},
+		{"upgrade", operator, 1, permits{}, (*doer).upgrade, true},
+		{"certificate", operator, 2, permits{}, (*doer).certificate, true},
+		{"weight", operator, 2, permits{}, (*doer).weigh, false},
+		{"map", operator, 2, permits{}, (*doer).changeMap, true},
+		{"list", operator, 2, permits{}, (*doer).changeList, true},
+		{"disable", operator, 2, permits{}, (*doer).disable, false},
 
 		// What accident takes is bounded.
-		{"kill-worker", fate, 2, permits{breaks: true, counters: true, commands: []hand{operator}}, (*doer).killWorker},
-		{"kill-master", fate, 2, permits{commands: []hand{operator, fate}}, (*doer).killMaster},
-		{"kill-syslogd", fate, 2, permits{lines: true, commands: []hand{archive}}, (*doer).killSyslogd},
+		{"kill-worker", fate, 2, permits{breaks: true, counters: true, commands: []hand{operator}}, (*doer).killWorker, false},
+		{"kill-master", fate, 2, permits{commands: []hand{operator, fate}}, (*doer).killMaster, true},
+		{"kill-syslogd", fate, 2, permits{lines: true, resends: true, commands: []hand{archive}}, (*doer).killSyslogd, false},
 
-		{"freeze-worker", fate, 1, permits{}, (*doer).freezeWorker},
-		{"freeze-master", fate, 1, permits{}, (*doer).freezeMaster},
-		{"freeze-syslogd", fate, 1, permits{waits: true}, (*doer).freezeSyslogd},
+		{"freeze-worker", fate, 1, permits{}, (*doer).freezeWorker, false},
+		{"freeze-master", fate, 1, permits{}, (*doer).freezeMaster, false},
+		{"freeze-syslogd", fate, 1, permits{waits: true}, (*doer).freezeSyslogd, false},
+
+		{"few-descriptors", fate, 1, permits{scarce: true, commands: []hand{operator}}, (*doer).starveWorker, false},
+		{"little-memory", fate, 1, permits{breaks: true, counters: true, commands: []hand{operator}}, (*doer).starveMemory, false},
 
 		// A server's trouble is its own.
-		{"server-dies", outside, 2, permits{server: true}, (*doer).dieServer},
-		{"server-garbage", outside, 2, permits{server: true}, (*doer).garbage},
-		{"server-cuts", outside, 2, permits{server: true}, (*doer).cutOff},
-		{"server-unasked", outside, 2, permits{}, (*doer).unasked},
-		{"server-slow", outside, 2, permits{}, (*doer).slow},
+		{"server-dies", outside, 2, permits{server: true}, (*doer).dieServer, false},
+		{"server-garbage", outside, 2, permits{server: true}, (*doer).garbage, false},
+		{"server-cuts", outside, 2, permits{server: true}, (*doer).cutOff, false},
+		{"server-unasked", outside, 2, permits{}, (*doer).unasked, false},
+		{"server-slow", outside, 2, permits{}, (*doer).slow, false},
 
-		{"rotate", archive, 4, permits{}, (*doer).rotate},
-		{"logrotate", archive, 2, permits{}, (*doer).logrotate},
-		{"sighup", archive, 1, permits{}, (*doer).hangup},
-		{"power-cut", archive, 2, permits{}, (*doer).powerCut},
-		{"disk-full", archive, 2, permits{waits: true}, (*doer).fillDisk},
+		{"rotate", archive, 4, permits{}, (*doer).rotate, false},
+		{"logrotate", archive, 2, permits{}, (*doer).logrotate, false},
+		{"receiver-fails", archive, 2, permits{resends: true}, (*doer).failReceiver, false},
+		{"rotate-by-three", archive, 1, permits{}, (*doer).rotateByThree, false},
+		{"log-few-descriptors", archive, 1, permits{}, (*doer).starveSyslogd, false},
+		{"sighup", archive, 1, permits{}, (*doer).hangup, false},
+		{"power-cut", archive, 2, permits{}, (*doer).powerCut, false},
+		{"disk-full", archive, 2, permits{waits: true}, (*doer).fillDisk, false},
 	}
 }

@@ -72,15 +72,26 @@ func (j *judge) excuse(what string, ok func(w window) bool) bool {
 
 // twice complains when more requests have two lines than kills explain.
 func (j *judge) twice() {
-	kills, n := 0, 0
+	kills := 0
+	n := map[string]int{}
+	seen := map[string]bool{}
 	for _, w := range j.windows {
-		if w.fault.permits.breaks {
-			kills++
-			n = j.excused[w.fault.name+": "+twoLines]
+		if !w.fault.permits.breaks {
+			continue
+		}
+		kills++
+		if seen[w.fault.name] {
+			continue
+		}
+		seen[w.fault.name] = true
+		for _, what := range []string{twoLines, inBetween} {
+			n[what] += j.excused[w.fault.name+": "+what]
 		}
 	}
-	if n > kills*mostTwoLines {
-		j.complain("", "%d requests have their line and one with XL, after %d kills", n, kills)
+	for _, what := range []string{twoLines, inBetween} {
+		if n[what] > kills*mostTwoLines {
+			j.complain("", "%d times %s, after %d kills", n[what], what, kills)
+		}
 	}
 }
 
@@ -172,6 +183,27 @@ const (
 	mostTwoLines = 64
 )
 
+// inBetween names a tunnel without a line: it was going from one worker to the next, which had said that it has it and was killed before it went on with
+// it. There are mostTwoLines of them for each kill at most, too.
+const inBetween = "no line of a tunnel that was on its way to the next worker"
+
+// diedToo names a request without a line, because the worker that was to write the lines of a killed one was killed itself.
+const diedToo = "no line, as the next worker was killed, too"
+
+// again reports whether the worker that followed a killed one was killed in its first seconds.
+func (j *judge) again(kill window) bool {
+	return slices.ContainsFunc(j.windows, func(w window) bool {
+		return w.fault.permits.breaks && w.begin > kill.begin && w.begin <= kill.end+3*time.Second
+	})
+}
+
+// changing reports whether one worker took over from another when it was killed.
+func (j *judge) changing(kill window) bool {
+	return slices.ContainsFunc(j.windows, func(w window) bool {
+		return w.fault.replaces && w.begin <= kill.end && w.end+slack >= kill.begin
+	})
+}
+
 // line wants one line that fits.
 func (j *judge) line(a asked, l logged, fits func() bool, what string) string {
 	switch {
@@ -181,6 +213,9 @@ func (j *judge) line(a asked, l logged, fits func() bool, what string) string {
 		return "more than one line"
 	case l.lines == 0:
 		if j.excuse("no line", func(w window) bool { return w.fault.permits.lines && (w.ends(a) || j.waited(a, w)) }) {
+			return ""
+		}
+		if j.excuse(diedToo, func(w window) bool { return w.fault.permits.breaks && w.open(a) && j.again(w) }) {
 			return ""
 		}
 		return "no line for " + what
@@ -203,6 +238,7 @@ func (j *judge) refused(a asked, s served, l logged) string {
 	case s.answered > 0:
 		return "a server has answered it"
 	case s.garbage+s.cut > 0: // the server's own book explains it
+	case a.status == 503 && j.excuse("refused for want of a descriptor", func(w window) bool { return w.fault.permits.scarce && w.meets(a) }):
 	case !j.excuse("refused", func(w window) bool { return w.fault.permits.server && w.meets(a) && w.server == l.server }):
 		return "no server's trouble explains it"
 	}
@@ -219,11 +255,15 @@ func (j *judge) broken(tunnel bool, a asked, s served, l logged) string {
 	switch {
 	case a.unread && s.seen == 0 && l.lines == 0 && j.excuse("not read after a refusal", func(w window) bool { return w.fault.permits.server && w.meets(a) }):
 		return ""
+	case s.seen == 0 && l.lines == 0 && j.excuse("not read for want of a descriptor", func(w window) bool { return w.fault.permits.scarce && w.meets(a) }):
+		return ""
 	case j.excuse("broken", byServer):
 	case !j.excuse("broken", byWorker):
 		return "nothing permits that its connection ended"
 	case l.lines == 0 && s.seen == 0:
 		return "" // nobody had read it
+	case tunnel && l.lines == 0 && j.excuse(inBetween, func(w window) bool { return byWorker(w) && j.changing(w) }):
+		return ""
 	}
 	return j.line(a, l, func() bool { return l.lines == 1 }, "a request that a server has seen")
 }

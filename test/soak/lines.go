@@ -192,8 +192,8 @@ func parseHTTP(text []byte) (path string, l logged, err error) {
 
 // numbers reads the fields that both forms have; status is nil for none.
 func (l *logged) numbers(server, status, size, counts []byte) error {
-	if _, name, ok := bytes.Cut(server, []byte("/")); ok {
-		l.server = string(name)
+	if backend, name, ok := bytes.Cut(server, []byte("/")); ok {
+		l.server, l.backend = string(name), string(backend)
 	}
 	if status != nil {
 		n, err := strconv.ParseInt(string(status), 10, 16)

@@ -68,9 +68,9 @@ func TestLines(t *testing.T) {
 		}
 	}
 	row(head+`127.0.0.1:45126 [30/Nov/2026:00:16:35.853] www be/web1 0/0/0/1/1 502 17 - - SH-- 67/64/6/0/+2 0/0 "POST /r/kept-1/10 HTTP/1.1"`, "/r/kept-1/10",
-		logged{status: 502, bytes: 17, state: [4]byte{'S', 'H', '-', '-'}, retries: 2, server: "web1"})
+		logged{status: 502, bytes: 17, state: [4]byte{'S', 'H', '-', '-'}, retries: 2, server: "web1", backend: "be"})
 	row(head+`127.101.0.49:36741 [30/Nov/2026:00:51:22.879] echo echo/e1 0/0/468 6856 -- 83/12/11/11/0 0/0`, "127.101.0.49:36741",
-		logged{bytes: 6856, state: quiet, server: "e1"})
+		logged{bytes: 6856, state: quiet, server: "e1", backend: "echo"})
 	for _, torn := range []string{
 		head + `127.0.0.1:45126 [30/Nov/2026:00:16:35.853] www be/web1 0/0/0/1/1 502 17 - - SH-- 67/64/6/0/+2 0/0 "POST /r/kept-1/10`,
 		`5 vm haproxy[19716]: 127.0.0.1:45126 [30/Nov/2026:00:16:35.853] www be/web1 0/0/0/1/1 502 17 - - SH-- 67/64/6/0/2 0/0 "GET /r/kept-1/10 HTTP/1.1"`,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,9 @@ type result struct {
 func (s *site) play(ctx context.Context, p plan, rate int) (result, error) {
 	runs := newRuns(p.round)
 	s.books.begin(p.round, runs)
+	for _, r := range s.routes {
+		r.begin()
+	}
 	d := &diary{done: map[string]int{}}
 	before, err := s.counters()
 	if err != nil {
@@ -147,6 +151,8 @@ func (s *site) compare(runs []*run, d *diary, g reading) *judge {
 	}
 	for _, r := range runs {
 		j.run(r)
+		j.sunk(r)
+		j.routed(r, s.routes)
 	}
 	j.twice()
 	return j
@@ -167,10 +173,18 @@ func (r result) String() string {
 	return fmt.Sprintf("round %d: %d requests, %d deeds, %d differences", r.plan.round, r.total(), deeds, r.count)
 }
 
+// outOfMemory is what Go prints when it ends for want of memory.
+var outOfMemory = regexp.MustCompile(`^fatal error: .*(memory|cannot map pages)`)
+
 // crashed is the first line that tells of a crash or a data race in what the daemons have printed.
 func (s *site) crashed() string {
 	text, _ := os.ReadFile(s.said.Name())
+	starved := s.starved.Load()
 	for line := range strings.Lines(string(text) + s.log.Output()) {
+		if starved > 0 && outOfMemory.MatchString(line) {
+			starved--
+			continue
+		}
 		for _, word := range []string{"panic:", "fatal error:", "DATA RACE"} {
 			if strings.Contains(line, word) {
 				return "a daemon says: " + strings.TrimSpace(line)

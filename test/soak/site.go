@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lbsyslogd/test/backend"
@@ -29,7 +30,9 @@ type site struct {
 	epoch    time.Time // what all times of the books are counted from
 	books    books
 	servers  []*server
+	routes   []*route // by a map, by a list
 	echo     *backend.Echo
+	sink     *sink
 	log      *rig.Syslogd
 	disk     *disk // a small one, for an output of syslogd; nil where there is none to be had
 	noDisk   error // why
@@ -41,9 +44,10 @@ type site struct {
 
 	http, https, tcp string // the balancer's addresses
 
-	master sync.Mutex // held while the master is replaced or killed
-	logs   sync.Mutex // held while syslogd is restarted or signalled
-	moved  int        // files that logrotate has moved away; owned by the archive's hand
+	master  sync.Mutex   // held while the master is replaced or killed
+	logs    sync.Mutex   // held while syslogd is restarted or signalled
+	starved atomic.Int64 // workers that died for want of memory
+	moved   int          // files that logrotate has moved away; owned by the archive's hand
 }
 
 // open starts everything. The caller must call close exactly once, also after an error.
@@ -67,7 +71,17 @@ func (s *site) open(ctx context.Context) (err error) {
 	if s.servers, err = startServers(&s.books, s.signer, s.dir); err != nil {
 		return err
 	}
+	for _, name := range []string{mapped, listed} {
+		r, err := newRoute(s.dir, name)
+		if err != nil {
+			return err
+		}
+		s.routes = append(s.routes, r)
+	}
 	if s.echo, err = backend.StartEcho(net.JoinHostPort(host, "0")); err != nil {
+		return err
+	}
+	if s.sink, err = openSink(&s.books); err != nil {
 		return err
 	}
 	if err := s.openLog(ctx); err != nil {
@@ -105,7 +119,15 @@ outputs:
 - match: "*.*;local1.none"
   file: %s
   rotate: {size: 20MB, keep: 1000, compress: zstd}
-`, s.log.UDP, s.log.Unix, s.log.Control, s.log.Log)
+- match: "local0.*"
+  file: %s
+  format: rfc5424
+  rotate: {size: 20MB, keep: 3, compress: zstd}
+  forward: {to: "http://%s/in", encoding: ndjson, fields: message, backoff: 1s}
+`, s.log.UDP, s.log.Unix, s.log.Control, s.log.Log, filepath.Join(s.dir, "sunk", "lb.log"), s.sink.addr)
+	if err := os.Mkdir(filepath.Join(s.dir, "sunk"), 0o755); err != nil {
+		return err
+	}
 	if s.disk, s.noDisk = openDisk(s.dir); s.noDisk != nil {
 		s.disk = nil
 	} else {
@@ -144,15 +166,24 @@ frontend www
     bind %s ssl crt %s alpn h2,http/1.1
     http-request add-header X-Soak-Once 1
     use_backend tunnels if { path_beg /upgrade }
+    use_backend %%[path,field(3,/),field(1,-),map(%s)] if { path_beg /r/mapped- }
+    use_backend blue if { path_beg /r/listed- } { path,field(3,/),field(1,-) -m str -f %s }
+    use_backend red if { path_beg /r/listed- }
     default_backend be
 
 backend be
     balance roundrobin
     option httpchk GET /
-`, s.log.UDP, s.lb.Stats, s.http, s.https, s.cert)
+`, s.log.UDP, s.lb.Stats, s.http, s.https, s.cert, s.routes[0].path, s.routes[1].path)
 	const check = "check inter 500ms fall 2 rise 1"
 	for _, w := range s.servers {
 		fmt.Fprintf(&b, "    server %s %s %s %s\n", w.name, w.addr, check, w.line)
+	}
+	for _, name := range []string{red, blue} {
+		fmt.Fprintf(&b, "\nbackend %s\n    balance roundrobin\n    option httpchk GET /\n", name)
+		for _, w := range s.servers {
+			fmt.Fprintf(&b, "    server %s %s %s %s\n", w.name, w.addr, check, w.line)
+		}
 	}
 	fmt.Fprint(&b, "\nbackend tunnels\n    balance roundrobin\n    option httpchk GET /\n")
 	for _, w := range s.servers {
@@ -194,6 +225,9 @@ func (s *site) close() error {
 	}
 	if s.echo != nil {
 		s.echo.Close()
+	}
+	if s.sink != nil {
+		errs = append(errs, s.sink.http.Close())
 	}
 	if s.said != nil {
 		errs = append(errs, s.said.Close())
