@@ -13,10 +13,11 @@ import (
 // kind is one kind of client.
 type kind struct {
 	name  string
-	share int // of the requests, in percent; of tunnels, that many a second
+	share int // of the requests, in percent; of tunnels and streams of gRPC, that many a second
 	run   func(s *site, ctx context.Context, r *run, rate int)
 
-	tunnel bool
+	tunnel  bool
+	streams bool // of gRPC
 }
 
 // plainTunnel is the kind whose sessions have no request.
@@ -24,7 +25,7 @@ const plainTunnel = "tcp"
 
 // kinds is never written to. Most requests are bulk, which costs a third of the others for each: it makes runs long in requests, and the others make them broad.
 var kinds = []kind{
-	{name: "bulk", share: 66, run: loaded(load.Options{Conns: 40, Pipeline: 8})},
+	{name: "bulk", share: 64, run: loaded(load.Options{Conns: 40, Pipeline: 8})},
 	{name: "kept", share: 10, run: loaded(load.Options{Conns: 20, PostEach: 5})},
 	{name: "new", share: 2, run: loaded(load.Options{Conns: 8, PerConn: 1, PostEach: 7})},
 	{name: "some", share: 3, run: loaded(load.Options{Conns: 10, PerConn: 20, PostEach: 3, BodySize: 20_000})},
@@ -35,6 +36,8 @@ var kinds = []kind{
 	{name: "h2c", share: 1, run: overH2(h2Options{conns: 3, streams: 3, perConn: 90, postEach: 2, bodySize: 9000})},
 	{name: mapped, share: 2, run: loaded(load.Options{Conns: 4, PostEach: 4})},
 	{name: listed, share: 2, run: loaded(load.Options{Conns: 4, PostEach: 4})},
+	{name: named, share: 2, run: loaded(load.Options{Conns: 4, PostEach: 4})},
+	{name: "grpc", share: 6, streams: true, run: overGRPC(5)},
 	{name: "ws", share: 3, tunnel: true, run: tunnelled(tunnelOptions{conns: 10, upgrade: true})},
 	{name: "wss", share: 2, tunnel: true, run: tunnelled(tunnelOptions{conns: 6, upgrade: true, secure: true})},
 	{name: plainTunnel, share: 4, tunnel: true, run: tunnelled(tunnelOptions{conns: 12})},
@@ -58,7 +61,7 @@ func (s *site) send(ctx context.Context, runs []*run, rate int) {
 	var all sync.WaitGroup
 	for i, k := range kinds {
 		rate := max(rate*k.share/100, 1)
-		if k.tunnel {
+		if k.tunnel || k.streams {
 			rate = k.share
 		}
 		all.Go(func() { k.run(s, ctx, runs[i], rate) })

@@ -75,6 +75,7 @@ func init() {
 		{"weight", operator, 2, permits{}, (*doer).weigh, false},
 		{"map", operator, 2, permits{}, (*doer).changeMap, true},
 		{"list", operator, 2, permits{}, (*doer).changeList, true},
+		{"name", operator, 2, permits{}, (*doer).rename, false},
 		{"disable", operator, 2, permits{}, (*doer).disable, false},
 
 		// What accident takes is bounded.

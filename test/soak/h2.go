@@ -71,8 +71,10 @@ type h2Stream struct {
 	body   []byte
 	status int
 	server string
-	done   bool
-	err    error
+
+	trailer string // grpc-status
+	done    bool
+	err     error
 }
 
 // h2Conn sends batches of requests over one connection at a time. Owned by its goroutine.
@@ -348,8 +350,11 @@ func (c *h2Conn) head(f *http2.MetaHeadersFrame, st *h2Stream, end func(error)) 
 		st.status, _ = strconv.Atoi(status)
 	}
 	for _, h := range f.RegularFields() {
-		if h.Name == "x-backend" {
+		switch h.Name {
+		case "x-backend":
 			st.server = h.Value
+		case "grpc-status":
+			st.trailer = h.Value
 		}
 	}
 	if f.StreamEnded() {

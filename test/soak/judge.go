@@ -143,7 +143,7 @@ func (j *judge) request(r *run, path string, a asked, s served, l logged) {
 	case a.outcome == load.OK:
 		wrong = j.answered(r, a, s, l)
 	case a.outcome == load.BadStatus:
-		wrong = j.refused(a, s, l)
+		wrong = j.refused(r, a, s, l)
 	case a.outcome == load.Reset, a.outcome == load.EarlyClose, a.outcome == load.Refused:
 		wrong = j.broken(r.tunnel, a, s, l)
 	default:
@@ -166,7 +166,7 @@ func (j *judge) answered(r *run, a asked, s served, l logged) string {
 		return "no server has answered it"
 	case s.answered > 1:
 		return "servers have answered it more than once"
-	case s.seen > 1 && int(s.seen-s.answered) > int(l.retries):
+	case s.seen > 1 && l.lines > 0 && int(s.seen-s.answered) > int(l.retries):
 		return "servers have seen it more often than lb says it tried"
 	case s.seen > 1 && !j.excuse("tried again", func(w window) bool { return w.fault.permits.server && w.meets(a) }):
 		return "servers have seen it more than once"
@@ -228,7 +228,7 @@ func (j *judge) line(a asked, l logged, fits func() bool, what string) string {
 }
 
 // refused is about an answer with another status.
-func (j *judge) refused(a asked, s served, l logged) string {
+func (j *judge) refused(r *run, a asked, s served, l logged) string {
 	fits := func() bool {
 		return l.status == a.status && (l.state[0] == 'S' || l.state[0] == 'P' || l.state[0] == 's')
 	}
@@ -238,6 +238,7 @@ func (j *judge) refused(a asked, s served, l logged) string {
 	case s.answered > 0:
 		return "a server has answered it"
 	case s.garbage+s.cut > 0: // the server's own book explains it
+	case a.status == 503 && r.kind == named && j.excuse("refused by a worker that did not have the server's address yet", func(w window) bool { return w.fault.permits.breaks && w.meets(a) }):
 	case a.status == 503 && j.excuse("refused for want of a descriptor", func(w window) bool { return w.fault.permits.scarce && w.meets(a) }):
 	case !j.excuse("refused", func(w window) bool { return w.fault.permits.server && w.meets(a) && w.server == l.server }):
 		return "no server's trouble explains it"

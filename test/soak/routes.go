@@ -91,6 +91,8 @@ func (r *route) reroute(h *doer, byFile bool) error {
 	if c.to == red {
 		other = blue
 	}
+	// A file that says what it said when it was read changes nothing: what was changed at run time stays.
+	byFile = byFile && c.file != other
 	next := change{begin: time.Since(h.epoch), end: 1<<63 - 1, to: other, file: c.file}
 	if byFile {
 		next.file = other
@@ -148,8 +150,11 @@ func (j *judge) routed(r *run, routes []*route) {
 		}
 		for n, a := range r.asked {
 			l := r.logged[n]
-			if a.outcome == load.OK && a.known && l.lines == 1 && l.state == quiet && !to.permitted(a, l.backend, j.windows) {
-				j.complain(fmt.Sprintf("/r/%s/%d", r.name, n), "it went to %s, at %v to %v; the changes: %+v", l.backend, a.begun, a.ended, to.changes)
+			if a.outcome != load.OK || !a.known || l.lines != 1 || l.state != quiet || n >= len(r.served) {
+				continue
+			}
+			if where := wentTo(r, r.served[n], l); !to.permitted(a, where, j.windows) {
+				j.complain(fmt.Sprintf("/r/%s/%d", r.name, n), "it went to %q, at %v to %v; the changes: %+v", where, a.begun, a.ended, to.changes)
 			}
 		}
 	}

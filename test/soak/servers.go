@@ -99,6 +99,10 @@ func (w *server) startHTTP2() error {
 
 // ServeHTTP answers as test/backend does. Garbage is nothing that one stream could say: the stream is reset.
 func (w *server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, grpcPrefix) {
+		w.serveGRPC(rw, r)
+		return
+	}
 	deed := w.entered(r.URL.Path, len(r.Header.Values(markHeader)), r.Header.Get(runHeader))
 	if deed == backend.Garbage || deed == backend.Cut {
 		panic(http.ErrAbortHandler)
@@ -147,10 +151,11 @@ func (w *server) met(path string, deed backend.Deed, err error) {
 	}
 }
 
-// startServers starts the web servers, each at a port of its own that it keeps when it dies and comes back: three of HTTP/1.1, one over TLS, one of
+// startServers starts the web servers, each at a port of its own that it keeps when it dies and comes back: three of HTTP/1.1, one over TLS, two of
 // HTTP/2.
 func startServers(b *books, signer *rig.Authority, dir string) ([]*server, error) {
-	list := []*server{{name: "web1"}, {name: "web2"}, {name: "web3"}, {name: "tls1", line: "ssl verify none"}, {name: "h21", line: "proto h2", http2: true}}
+	list := []*server{{name: "web1"}, {name: "web2"}, {name: "web3"}, {name: "tls1", line: "ssl verify none"}, {name: "h21", line: "proto h2", http2: true},
+		{name: "h22", line: "proto h2", http2: true}}
 	ports, err := rig.FreePorts(host, len(list))
 	if err != nil {
 		return nil, err

@@ -33,6 +33,7 @@ type site struct {
 	routes   []*route // by a map, by a list
 	echo     *backend.Echo
 	sink     *sink
+	names    *names
 	log      *rig.Syslogd
 	disk     *disk // a small one, for an output of syslogd; nil where there is none to be had
 	noDisk   error // why
@@ -87,13 +88,17 @@ func (s *site) open(ctx context.Context) (err error) {
 	if err := s.openLog(ctx); err != nil {
 		return err
 	}
-	ports, err := rig.FreePorts(host, 3)
+	ports, err := rig.FreePorts(host, 5)
 	if err != nil {
 		return err
 	}
 	for i, addr := range []*string{&s.http, &s.https, &s.tcp} {
 		*addr = fmt.Sprintf("%s:%d", host, ports[i])
 	}
+	if s.names, err = openNames(&s.books, ports[3:]); err != nil {
+		return err
+	}
+	s.routes = append(s.routes, s.names.route)
 	// lb tells syslogd how many lines it has sent: where it listens is in this file, next to its control socket.
 	if err := os.Setenv("LB_LEDGER", filepath.Join(s.dir, "inputs")); err != nil {
 		return err
@@ -102,7 +107,12 @@ func (s *site) open(ctx context.Context) (err error) {
 	if err := install(s.programs.LB, s.program); err != nil {
 		return err
 	}
-	return s.lb.Start(ctx, s.program, "-W", s.config())
+	if err := s.lb.Start(ctx, s.program, "-W", s.config()); err != nil {
+		return err
+	}
+	known, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return rig.Until(known, "lb to know the name's address", func() bool { return s.follows("a") })
 }
 
 // openLog starts syslogd. Its UDP socket is held over its deaths, as systemd holds it.
@@ -166,6 +176,8 @@ frontend www
     bind %s ssl crt %s alpn h2,http/1.1
     http-request add-header X-Soak-Once 1
     use_backend tunnels if { path_beg /upgrade }
+    use_backend named if { path_beg /r/named- }
+    use_backend streams if { path_beg /grpc/ }
     use_backend %%[path,field(3,/),field(1,-),map(%s)] if { path_beg /r/mapped- }
     use_backend blue if { path_beg /r/listed- } { path,field(3,/),field(1,-) -m str -f %s }
     use_backend red if { path_beg /r/listed- }
@@ -185,6 +197,12 @@ backend be
 			fmt.Fprintf(&b, "    server %s %s %s %s\n", w.name, w.addr, check, w.line)
 		}
 	}
+	fmt.Fprint(&b, "\nbackend streams\n    balance roundrobin\n    option httpchk GET /\n")
+	for _, w := range s.servers {
+		if w.http2 {
+			fmt.Fprintf(&b, "    server %s %s %s %s\n", w.name, w.addr, check, w.line)
+		}
+	}
 	fmt.Fprint(&b, "\nbackend tunnels\n    balance roundrobin\n    option httpchk GET /\n")
 	for _, w := range s.servers {
 		if !w.http2 {
@@ -198,6 +216,7 @@ listen echo
     bind %s
     server echo %s
 `, s.tcp, s.echo.Addr())
+	b.WriteString(s.names.config())
 	return b.String()
 }
 
@@ -225,6 +244,9 @@ func (s *site) close() error {
 	}
 	if s.echo != nil {
 		s.echo.Close()
+	}
+	if s.names != nil {
+		errs = append(errs, s.names.close())
 	}
 	if s.sink != nil {
 		errs = append(errs, s.sink.http.Close())
