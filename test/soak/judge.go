@@ -258,6 +258,8 @@ func (j *judge) broken(tunnel bool, a asked, s served, l logged) string {
 		return ""
 	case s.seen == 0 && l.lines == 0 && j.excuse("not read for want of a descriptor", func(w window) bool { return w.fault.permits.scarce && w.meets(a) }):
 		return ""
+	case tunnel && l.lines == 1 && l.state == [4]byte{'S', 'C', '-', '-'} && j.excuse("refused for want of a descriptor", func(w window) bool { return w.fault.permits.scarce && w.meets(a) }):
+		return ""
 	case j.excuse("broken", byServer):
 	case !j.excuse("broken", byWorker):
 		return "nothing permits that its connection ended"

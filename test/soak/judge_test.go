@@ -73,5 +73,70 @@ func TestJudge(t *testing.T) {
 	row("502", "server-slow", false, refused, served{}, said502)
 	row("502", "server-dies", true, refused, served{}, said502)
 	row("502 although a server has answered", "server-dies", false, refused, once, said502)
+	noDescriptor := refused
+	noDescriptor.status = 503
+	row("503 for want of a descriptor", "few-descriptors", true, noDescriptor, served{}, logged{lines: 1, status: 503, state: [4]byte{'S', 'C', '-', '-'}, server: "web2"})
+	row("503 for want of a descriptor", "reload", false, noDescriptor, served{}, logged{lines: 1, status: 503, state: [4]byte{'S', 'C', '-', '-'}, server: "web2"})
+	row("503 for want of a descriptor, without its line", "few-descriptors", false, noDescriptor, served{}, logged{})
+	row("502 for want of a descriptor", "few-descriptors", false, refused, served{}, said502)
 	row("another status than the line's", "server-dies", false, refused, served{}, line)
+}
+
+// TestRoutes holds where a request may have gone: to the new backend from the begin of a change on, to the old one up to its end.
+func TestRoutes(t *testing.T) {
+	kill := window{fault: deed(t, "kill-worker"), begin: 14 * time.Second, cut: 14 * time.Second, end: 14 * time.Second}
+	row := func(begun, ended time.Duration, backend string, failed, ok bool, windows ...window) {
+		t.Helper()
+		r := &route{name: mapped, changes: []change{{to: red, file: red}, {begin: 10 * time.Second, end: 11 * time.Second, to: blue, file: red, failed: failed}}}
+		if got := r.permitted(asked{begun: begun, ended: ended}, backend, windows); got != ok {
+			t.Errorf("%v to %v to %s: %v", begun, ended, backend, got)
+		}
+	}
+	row(8*time.Second, 9*time.Second, red, false, true)
+	row(8*time.Second, 9*time.Second, blue, false, false)
+	row(9*time.Second, 12*time.Second, red, false, true)
+	row(9*time.Second, 12*time.Second, blue, false, true)
+	row(12*time.Second, 13*time.Second, red, false, false)
+	row(12*time.Second, 13*time.Second, blue, false, true)
+	row(12*time.Second, 13*time.Second, red, true, true) // whether it was done nobody knows
+	row(15*time.Second, 16*time.Second, red, false, true, kill)
+	row(12*time.Second, 13*time.Second, red, false, false, kill)
+	row(15*time.Second, 16*time.Second, "be", false, false, kill)
+}
+
+// TestSink holds when a line may be missing at the sink, or come twice.
+func TestSink(t *testing.T) {
+	at := asked{known: true, begun: 10 * time.Second, ended: 10 * time.Second}
+	row := func(deedName string, lines, got uint8, ok bool) {
+		t.Helper()
+		j := &judge{excused: map[string]int{}}
+		if deedName != "" {
+			j.windows = []window{{deed(t, deedName), at.begun, at.begun, at.begun, ""}}
+		}
+		j.sunk(&run{name: "x-1", asked: []asked{at}, logged: []logged{{lines: lines}}, sunk: []uint8{got}})
+		if (j.count == 0) != ok {
+			t.Errorf("%d lines, %d at the sink while %q: %v", lines, got, deedName, j.problems)
+		}
+	}
+	row("", 1, 1, true)
+	row("", 1, 0, false)
+	row("", 1, 2, false)
+	row("", 0, 1, false)
+	row("receiver-fails", 1, 2, true)
+	row("receiver-fails", 1, 0, false)
+	row("kill-syslogd", 1, 0, true)
+	row("kill-syslogd", 0, 1, true)
+	row("reload", 1, 0, false)
+}
+
+// TestSinkReads counts the lines of a batch.
+func TestSinkReads(t *testing.T) {
+	r := &run{name: "x-1"}
+	k := &sink{books: &books{runs: map[string]*run{"x-1": r}}}
+	for _, line := range []string{`{"text":"... \"GET /r/x-1/2 HTTP/1.1\""}`, `{"text":"... \"GET /grpc/r/x-1/2 HTTP/2.0\""}`, `{"text":"/r/y-1/1 "}`, `{"text":"/r/x-1/ "}`, `{}`} {
+		k.enter([]byte(line))
+	}
+	if k.lines.Load() != 2 || len(r.sunk) != 3 || r.sunk[2] != 2 {
+		t.Errorf("%d lines, %v", k.lines.Load(), r.sunk)
+	}
 }

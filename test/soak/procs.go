@@ -14,13 +14,13 @@ import (
 type vitals struct {
 	name                             string
 	pid                              int
-	descriptors, pipes, sockets, rss int // rss in KiB
-	threads                          int
+	descriptors, pipes, sockets, rss int            // rss in KiB
+	threads, goroutines              int            // goroutines of the worker alone: it counts them itself
 	kinds                            map[string]int // of descriptors
 }
 
 func (v vitals) String() string {
-	return fmt.Sprintf("%s %d: %d descriptors %v, %d threads, %d KiB", v.name, v.pid, v.descriptors, v.kinds, v.threads, v.rss)
+	return fmt.Sprintf("%s %d: %d descriptors %v, %d threads, %d goroutines, %d KiB", v.name, v.pid, v.descriptors, v.kinds, v.threads, v.goroutines, v.rss)
 }
 
 // look reads a process's vitals from /proc.
@@ -81,9 +81,28 @@ func (s *site) vitals() ([]vitals, error) {
 		if err != nil {
 			return nil, err
 		}
+		if p.name == "worker" {
+			if v.goroutines, err = s.goroutines(); err != nil {
+				return nil, err
+			}
+		}
 		list = append(list, v)
 	}
 	return list, nil
+}
+
+// goroutines is how many the worker that serves has.
+func (s *site) goroutines() (int, error) {
+	text, err := s.lb.Command("show activity")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(text) {
+		if n, ok := strings.CutPrefix(line, "goroutines: "); ok {
+			return strconv.Atoi(strings.TrimSpace(n))
+		}
+	}
+	return 0, fmt.Errorf("show activity does not count goroutines: %s", text)
 }
 
 // Room that a process may take beyond what it had in the beginning: what it keeps ready depends on what was asked of it at last.
@@ -91,6 +110,7 @@ const (
 	moreDescriptors = 250 // of a worker: idle connections to servers, as many as were needed at once
 	morePipes       = 8
 	moreThreads     = 10
+	moreGoroutines  = 40
 	moreMemory      = 64 << 10 // KiB, and half of what it had
 )
 
@@ -98,7 +118,8 @@ const (
 func grown(first, now vitals) string {
 	switch {
 	case now.name == "master" && now.descriptors > first.descriptors+4, now.descriptors > first.descriptors+moreDescriptors, now.pipes > first.pipes+morePipes,
-		now.threads > first.threads+moreThreads, now.rss > first.rss*3/2+moreMemory:
+		now.threads > first.threads+moreThreads, now.goroutines > first.goroutines+moreGoroutines,
+		now.rss > first.rss*3/2+moreMemory:
 		return fmt.Sprintf("the process has grown: at first %v; now %v", first, now)
 	}
 	return ""
