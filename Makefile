@@ -78,8 +78,8 @@ long: setup grpc ## the tests that have a long form, in full size: some hours (R
 bin/soak: FORCE
 	@$(GO) build -o bin/soak ./test/soak
 
-soak: bin/soak ## half an hour of everything that can happen, under load, and three books that have to agree (RACE=1: under the race detector; ARGS=-seed N, -case FILE, -help)
-	@bin/soak -for 30m $(if $(RACE),-race) $(ARGS)
+soak: bin/soak ## half an hour of everything that can happen, under load, and four books that have to agree (RACE=1: under the race detector; ARGS=-seed N, -case FILE, -help)
+	@bin/soak -for 30m -go-on $(if $(RACE),-race) $(ARGS)
 
 soak-short: bin/soak ## the same for two minutes
 	@bin/soak -for 2m $(if $(RACE),-race) $(ARGS)

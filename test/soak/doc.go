@@ -1,4 +1,4 @@
-// Command soak does to lb and syslogd, under load, what happens to them in years, and keeps three books that have to agree request by request.
+// Command soak does to lb and syslogd, under load, what happens to them in years, and keeps four books that have to agree request by request.
 //
 //  1. A plan (plan.go) says what happens when: drawn from a seed, or read from a case file.
 //  2. A site (site.go) is lb, syslogd and servers; it lives through many rounds.

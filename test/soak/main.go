@@ -30,6 +30,7 @@ type options struct {
 	bugs     string        // a directory of planted bugs that have to be found
 	race     bool          // build the daemons with the race detector
 	every    time.Duration // between deeds of the operator, on average; 0 for the usual
+	goOn     bool          // after a round with differences
 	enough   int           // requests after which the soak ends before its time; 0 for no such end
 
 	shrinking time.Duration // how long to look for a smaller plan that fails as well
@@ -51,6 +52,7 @@ func main() {
 	flag.StringVar(&opt.bugs, "bugs", "", "a directory of planted bugs: build each, and see after how many requests it is found")
 	flag.BoolVar(&opt.race, "race", false, "build the daemons with the race detector")
 	flag.DurationVar(&opt.every, "every", 0, "the time between deeds of the operator, on average; 0 for the usual")
+	flag.BoolVar(&opt.goOn, "go-on", false, "keep the case of a round with differences, and go on with the next: without looking for a smaller plan")
 	flag.IntVar(&opt.enough, "enough", 0, "end after so many requests, whatever time is left; 0 for not before the time is over")
 	flag.DurationVar(&opt.shrinking, "shrink", 5*time.Minute, "how long to look for a smaller plan that fails as well; 0 for not at all")
 	flag.StringVar(&opt.only, "only", "", "draw from these deeds alone, separated by commas")
@@ -157,9 +159,17 @@ func (opt options) soak(ctx context.Context) (sum summary, err error) {
 			sum.told(string(text))
 		}
 		fmt.Println(res)
-		if res.count > 0 {
+		if res.count == 0 {
+			continue
+		}
+		if !opt.goOn {
 			return sum, s.report(opt, res)
 		}
+		opt.shrinking = 0
+		fmt.Println(s.report(opt, res))
+	}
+	if sum.differences > 0 {
+		return sum, fmt.Errorf("%d differences; the cases are in %s", sum.differences, opt.keep)
 	}
 	return sum, nil
 }
@@ -184,6 +194,9 @@ func (s *site) report(opt options, res result) error {
 	}
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		return err
+	}
+	if opt.goOn {
+		return fmt.Errorf("%d differences in round %d; the case is in %s, and what lb said next to it\n%s", res.count, res.plan.round, name, text)
 	}
 	return fmt.Errorf("%d differences in round %d; the case is in %s\n%s\n%s", res.count, res.plan.round, name, text, s.voices())
 }
