@@ -139,6 +139,9 @@ func (opt options) soak(ctx context.Context) (sum summary, err error) {
 		res, err := s.play(ctx, p, opt.rate)
 		if err != nil {
 			sum.broken = true
+			if err := s.keepSaid(filepath.Join(opt.keep, fmt.Sprintf("%d-%d.said", p.seed, p.round))); err != nil {
+				return sum, err
+			}
 			return sum, fmt.Errorf("round %d: %w\n%s", round, err, s.voices())
 		}
 		if sum.until += res.total(); res.count > 0 {
@@ -180,10 +183,8 @@ func (s *site) report(opt options, res result) error {
 		return err
 	}
 	name := filepath.Join(opt.keep, fmt.Sprintf("%d-%d.case", res.plan.seed, res.plan.round))
-	if text, err := os.ReadFile(s.said.Name()); err == nil {
-		if err := os.WriteFile(strings.TrimSuffix(name, ".case")+".said", text, 0o644); err != nil {
-			return err
-		}
+	if err := s.keepSaid(strings.TrimSuffix(name, ".case") + ".said"); err != nil {
+		return err
 	}
 	text := opt.shrink(context.Background(), res.plan).String()
 	for _, p := range res.problems {
@@ -199,6 +200,18 @@ func (s *site) report(opt options, res result) error {
 		return fmt.Errorf("%d differences in round %d; the case is in %s, and what lb said next to it\n%s", res.count, res.plan.round, name, text)
 	}
 	return fmt.Errorf("%d differences in round %d; the case is in %s\n%s\n%s", res.count, res.plan.round, name, text, s.voices())
+}
+
+// keepSaid keeps all that lb has printed.
+func (s *site) keepSaid(name string) error {
+	text, err := os.ReadFile(s.said.Name())
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, text, 0o644)
 }
 
 // voices is the end of what the daemons have printed.
