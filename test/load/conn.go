@@ -21,6 +21,7 @@ type conn struct {
 
 	dialled  time.Time // when nc was begun
 	deadline time.Time // what nc's is set to
+	behind   bool      // see Request.Behind
 	numbers  []int     // of the requests that are sent together
 	out      []byte    // these requests
 	path     []byte
@@ -54,6 +55,7 @@ func (c *conn) run(ctx context.Context) {
 		start := time.Now()
 		err := c.send(start)
 		for i, n := range c.numbers {
+			c.behind = i > 0 && (broken(err) || c.in.close)
 			switch {
 			case broken(err):
 			case i > 0 && c.in.close:
@@ -81,7 +83,7 @@ func (c *conn) done(n int, err error, start time.Time) {
 	if c.load.opt.Each == nil {
 		return
 	}
-	r := Request{Number: n, Outcome: o, Status: c.in.status, Err: err, Dialled: c.dialled, Begun: start, Ended: end}
+	r := Request{Number: n, Outcome: o, Status: c.in.status, Err: err, Behind: c.behind, Dialled: c.dialled, Begun: start, Ended: end}
 	c.load.opt.Each(r)
 }
 

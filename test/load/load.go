@@ -41,6 +41,7 @@ type Request struct {
 	Outcome Outcome
 	Status  int // of the answer; 0 if none came
 	Err     error
+	Behind  bool      // in its pipeline, an answer before it broke off or was the connection's last: the server may never have read it
 	Dialled time.Time // when its connection was begun
 	Begun   time.Time
 	Ended   time.Time

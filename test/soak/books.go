@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +13,7 @@ import (
 // asked is what the client's book says of one request.
 type asked struct {
 	known   bool
-	unread  bool // the answer before it in its pipeline announced the connection's end
+	unread  bool // an answer before it in its pipeline broke off, or announced the connection's end
 	outcome load.Outcome
 	status  int16
 	server  string        // who has answered, if the client looked
@@ -76,7 +75,7 @@ func grow[T any](list []T, n int) []T {
 // note is the load client's Each.
 func (r *run) note(epoch time.Time, q load.Request) {
 	a := asked{known: true, outcome: q.Outcome, status: int16(q.Status), begun: q.Begun.Sub(epoch), ended: q.Ended.Sub(epoch), dialled: q.Dialled.Sub(epoch)}
-	a.unread = errors.Is(q.Err, load.ErrLast)
+	a.unread = q.Behind
 	if q.Err != nil {
 		a.err = q.Err.Error()
 	}

@@ -8,9 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"lbsyslogd/test/backend"
@@ -231,6 +233,7 @@ func (s *site) close() error {
 			errs = append(errs, fmt.Errorf("stop lb: %w", err))
 		}
 	}
+	s.killRest()
 	if s.log != nil && s.log.Process != nil {
 		if err := s.log.Stop(); err != nil {
 			errs = append(errs, fmt.Errorf("stop syslogd: %w", err))
@@ -255,4 +258,16 @@ func (s *site) close() error {
 		errs = append(errs, s.said.Close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}
+
+// killRest kills the workers that a master has left, which serve on for the next one.
+func (s *site) killRest() {
+	list, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, name := range list {
+		text, err := os.ReadFile(name)
+		pid, numeric := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err == nil && numeric == nil && s.dir != "" && strings.HasPrefix(string(text), s.program+"\x00@worker\x00") {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
