@@ -73,6 +73,14 @@ func (w *Writer) Condition() Condition {
 	return c
 }
 
+// Mark is which file is the current one, how large it is, and how many lines wait in the ring: what Stats says of these, for those who ask after
+// each write.
+func (w *Writer) Mark() (inode uint64, size int64, waiting int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.cur.id.ino, w.cur.size, w.waitingLines()
+}
+
 // waitingBytes is how many bytes the disk has not taken yet. Called with mu held.
 func (w *Writer) waitingBytes() int { return w.stall.ring.size() + len(w.stall.rest) }
 

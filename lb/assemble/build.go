@@ -83,6 +83,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b.eng.Targets, b.rt.receivers = b.logs.sets, b.logs.health
 	b.rt.streams, b.rt.rings = b.logs.streams, b.logs.rings
 	b.rt.ledger = b.logs.ledger(b.env)
+	b.eng.Estate.Size, b.eng.Estate.Keep = b.rt.ledger.EstateSize(), b.rt.ledger.Bequeath
 	b.rt.logs = b.logs
 	if err := errors.Join(b.errs...); err != nil {
 		return nil, err

@@ -18,11 +18,12 @@ func (rt *Runtime) Flights() *os.File { return rt.eng.Flights }
 // of its frontend.
 func (rt *Runtime) LogLost(f *os.File) {
 	defer f.Close()
-	lost, err := stream.ReadFlights(f)
+	lost, estate, err := stream.ReadFlights(f)
 	if err != nil {
 		rt.note("a worker was killed, and what it had in flight is not known: " + err.Error())
 		return
 	}
+	rt.ledger.Bury(estate)
 	for i := range lost {
 		rt.logLost(&lost[i])
 	}

@@ -65,6 +65,13 @@ type Engine struct {
 	// after this process was killed; nil if there is none.
 	Flights *os.File
 
+	// Estate is what else outlives the process: so many bytes, all zero, are given to
+	// Keep before anything is served.
+	Estate struct {
+		Size int
+		Keep func(mem []byte)
+	}
+
 	Messages
 
 	bench     *userlist.Bench

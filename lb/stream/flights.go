@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -22,7 +23,8 @@ import (
 //
 // The file begins with a header and the names of all proxies and servers; the
 // slots follow, a fixed number for each shard. A slot is written by its
-// shard alone, with plain stores: the reader comes when the writer is dead.
+// shard alone, with plain stores: the reader comes when the writer is dead. What
+// Engine.Estate keeps is at the end.
 
 // flight is one slot.
 type flight struct {
@@ -80,7 +82,8 @@ func (e *Engine) openFlights(shards int) (*os.File, [][]flight, error) {
 	}
 	f := os.NewFile(uintptr(fd), "flights")
 	start := flightsStart(len(text))
-	size := start + shards*flightsPerShard*int(flightSize)
+	slots := start + shards*flightsPerShard*int(flightSize)
+	size := slots + e.Estate.Size
 	if err := f.Truncate(int64(size)); err != nil {
 		f.Close()
 		return nil, nil, err
@@ -94,6 +97,9 @@ func (e *Engine) openFlights(shards int) (*os.File, [][]flight, error) {
 	binary.NativeEndian.PutUint32(mem[8:], uint32(shards))
 	binary.NativeEndian.PutUint32(mem[12:], uint32(len(text)))
 	copy(mem[flightsHeader:], text)
+	if e.Estate.Keep != nil {
+		e.Estate.Keep(mem[slots:])
+	}
 	parts := make([][]flight, shards)
 	for i := range parts {
 		at := start + i*flightsPerShard*int(flightSize)
@@ -197,15 +203,16 @@ func (sh *Shard) freeFlight(slot int32) {
 // last requests are those whose lines wait. They leave half of the slots to
 // requests in flight.
 func (sh *Shard) keepUnsent() {
-	sh.unsent = sh.unsent[:0]
+	sh.unsent, sh.known = sh.unsent[:0], sh.known[:0]
 	for _, s := range sh.senders {
-		sh.unsent = append(sh.unsent, int(s.Waiting()))
+		sh.unsent, sh.known = append(sh.unsent, int(s.Waiting())), append(sh.known, 0)
 	}
 	kept := 0
 	for i := len(sh.landed) - 1; i >= 0; i-- {
 		l := &sh.landed[i]
 		if l.logs >= 0 && sh.unsent[l.logs] > 0 && kept < flightsPerShard/2 {
 			sh.unsent[l.logs]--
+			sh.known[l.logs]++
 			kept++
 			continue
 		}
@@ -213,42 +220,44 @@ func (sh *Shard) keepUnsent() {
 		l.slot = -1
 	}
 	sh.landed = slices.DeleteFunc(sh.landed, func(l landing) bool { return l.slot < 0 })
+	for i, s := range sh.senders {
+		s.Known(sh.known[i])
+	}
 }
 
 // ReadFlights gives the requests that were in flight when the process that
 // wrote f ended, as records with the termination state X and how far each had
-// come.
-func ReadFlights(f *os.File) ([]sample.Record, error) {
+// come; and what it left in Engine.Estate.
+func ReadFlights(f *os.File) (lost []sample.Record, estate []byte, err error) {
 	st, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	mem, err := unix.Mmap(int(f.Fd()), 0, int(st.Size()), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("read the record of requests in flight: %w", err)
+		return nil, nil, fmt.Errorf("read the record of requests in flight: %w", err)
 	}
 	defer unix.Munmap(mem)
 	if len(mem) < flightsHeader || string(mem[:8]) != flightsMagic {
-		return nil, errors.New("the record of requests in flight has another format")
+		return nil, nil, errors.New("the record of requests in flight has another format")
 	}
 	shards := int(binary.NativeEndian.Uint32(mem[8:]))
 	length := int(binary.NativeEndian.Uint32(mem[12:]))
 	start := flightsStart(length)
 	if len(mem) < start+shards*flightsPerShard*int(flightSize) {
-		return nil, errors.New("the record of requests in flight is cut short")
+		return nil, nil, errors.New("the record of requests in flight is cut short")
 	}
 	var names flightNames
 	if err := json.Unmarshal(mem[flightsHeader:flightsHeader+length], &names); err != nil {
-		return nil, fmt.Errorf("the record of requests in flight: %w", err)
+		return nil, nil, fmt.Errorf("the record of requests in flight: %w", err)
 	}
 	slots := unsafe.Slice((*flight)(unsafe.Pointer(&mem[start])), shards*flightsPerShard)
-	var lost []sample.Record
 	for i := range slots {
 		if slots[i].state == inFlight {
 			lost = append(lost, slots[i].record(&names))
 		}
 	}
-	return lost, nil
+	return lost, bytes.Clone(mem[start+len(slots)*int(flightSize):]), nil
 }
 
 // record is the slot as the log shows it.

@@ -45,7 +45,7 @@ func TestKilledWithLinesUnsent(t *testing.T) {
 		t.Helper()
 		sh := r.Shards[0]
 		sh.Loop.Call(func() {
-			got, err := ReadFlights(r.Flights)
+			got, _, err := ReadFlights(r.Flights)
 			if err != nil {
 				t.Error(err)
 			}

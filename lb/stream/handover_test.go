@@ -375,7 +375,7 @@ func TestKilledWithTunnelsOnTheirWay(t *testing.T) {
 	old, next, a := pair(t, false, echoServer(t))
 	inFlight := func(r *rig) int {
 		t.Helper()
-		lost, err := ReadFlights(r.Flights)
+		lost, _, err := ReadFlights(r.Flights)
 		if err != nil {
 			t.Fatal(err)
 		}

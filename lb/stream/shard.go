@@ -73,6 +73,7 @@ type flightLog struct {
 	freeFlights []int32
 	landed      []landing // ended, and their lines have not left
 	unsent      []int     // scratch of keepUnsent
+	known       []int     // too
 }
 
 // muxing is what HTTP/2 connections share (mux.go).
@@ -166,9 +167,9 @@ func (sh *Shard) flushLogs() {
 		}
 	}
 	switch {
-	case len(sh.landed) == 0:
 	case behind:
 		sh.keepUnsent()
+	case len(sh.landed) == 0:
 	default:
 		sh.freeLanded()
 	}

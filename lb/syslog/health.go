@@ -20,6 +20,7 @@ type Health struct {
 	Tell func(Outage)
 
 	sent, lost atomic.Uint64
+	estate     *Estate     // has the same figures, for whoever comes after this process; nil: there is none
 	bad        atomic.Bool // mu's fields describe an outage
 
 	// mu guards the fields below.
@@ -62,6 +63,9 @@ func (h *Health) Lost() uint64 { return h.lost.Load() }
 // trouble notes that lines were lost, or wait for long.
 func (h *Health) trouble(now time.Time, reason syscall.Errno, lost, waiting int) {
 	h.lost.Add(uint64(lost))
+	if h.estate != nil {
+		h.estate.lost.Add(uint64(lost))
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.bad.Load() {
@@ -103,8 +107,20 @@ func (h *Health) recovered() {
 	}
 }
 
-// unsend takes lines back that were counted as sent.
-func (h *Health) unsend(n int) { h.sent.Add(-uint64(n)) }
+// took counts lines as sent; a negative number takes them back.
+func (h *Health) took(n int) {
+	h.sent.Add(uint64(n))
+	if h.estate != nil {
+		h.estate.sent.Add(uint64(n))
+	}
+}
+
+// risk notes by how much the number of lines that a kill would take has changed.
+func (h *Health) risk(change int) {
+	if change != 0 && h.estate != nil {
+		h.estate.risk.Add(uint64(change))
+	}
+}
 
 func (h *Health) say() {
 	if h.Tell != nil {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,8 @@ type Ledger struct {
 	// listens; "" is DefaultInputs.
 	Mode string
 
+	// mu guards the fields below.
+	mu        sync.Mutex
 	receivers []*beaten
 	changed   time.Time // of the file, as read
 	inputs    []string
@@ -42,16 +45,18 @@ const (
 // beatEvery is how often receivers are informed.
 const beatEvery = time.Second
 
-// beaten is one receiver. Owned by the Ledger's goroutine.
+// beaten is one receiver. The Ledger's mu guards it.
 type beaten struct {
 	health  *Health
 	network string
+	address string
 	sock    *socket // of a receiver of datagrams
 	stream  *Stream // of one that takes lines over TCP
 	buf     []byte
 	// some of its lines do not say which process they are from, and cannot be
 	// compared.
 	nameless bool
+	dead     []obituary // of which it is to be told
 }
 
 // Add has the receiver of a target informed, if it takes datagrams or lines over
@@ -73,14 +78,14 @@ func (l *Ledger) Add(t Target) error {
 		}
 	}
 	if stream {
-		l.receivers = append(l.receivers, &beaten{health: t.Health, network: t.Network, stream: t.Stream, nameless: nameless})
+		l.receivers = append(l.receivers, &beaten{health: t.Health, network: t.Network, address: t.Address, stream: t.Stream, nameless: nameless})
 		return nil
 	}
 	sock, err := newSocket(t.Network, t.Address)
 	if err != nil {
 		return err
 	}
-	l.receivers = append(l.receivers, &beaten{health: t.Health, network: t.Network, sock: sock, nameless: nameless})
+	l.receivers = append(l.receivers, &beaten{health: t.Health, network: t.Network, address: t.Address, sock: sock, nameless: nameless})
 	return nil
 }
 
@@ -103,14 +108,20 @@ func (l *Ledger) Run(ctx context.Context) {
 
 // Beat tells all receivers. A final one says that no line follows; it waits a
 // little for a receiver that does not take it at once. Streams are to be closed
-// after it. One goroutine may call it at a time.
+// after it.
 func (l *Ledger) Beat(final bool) {
 	until := time.Now()
 	if final {
 		until = until.Add(beatEvery)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, b := range l.receivers {
-		if b.nameless || !l.listens(b) {
+		if b.nameless && len(b.dead) == 0 || !l.listens(b) {
+			continue
+		}
+		b.bury()
+		if b.nameless {
 			continue
 		}
 		beat := message.Beat{

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -207,4 +208,64 @@ func frame(in *bufio.Reader, counted bool) ([]byte, error) {
 	text := make([]byte, n)
 	_, err = io.ReadFull(in, text)
 	return text, err
+}
+
+// TestEstate: the last word of a process that was killed is said for it, with the lines that only it knew, once the receiver takes it.
+func TestEstate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ledgerOf := func(pid int) (*Ledger, *Sender) {
+		target := Target{Network: "unixgram", Address: path, Level: 7, Tag: "haproxy", Pid: pid, Health: &Health{Address: path}}
+		s, err := NewSender(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		l := &Ledger{Pid: pid, Generation: pid - 40, Began: time.Unix(int64(pid), 0), Mode: "always"}
+		if err := l.Add(target); err != nil {
+			t.Fatal(err)
+		}
+		return l, s
+	}
+	dead, s := ledgerOf(41)
+	mem := make([]byte, dead.EstateSize())
+	dead.Bequeath(mem)
+	for range 1000 { // more than the socket takes
+		s.Log(message.Info, []byte("x"))
+	}
+	s.Flush()
+	waiting := s.Waiting()
+	if waiting < 10 {
+		t.Fatalf("%d lines wait: nothing is tested", waiting)
+	}
+	s.Known(3) // of which the successor makes lines of its own
+
+	next, _ := ledgerOf(42)
+	next.Bury(mem)
+	next.Bury(mem[:70]) // of nobody
+	var beats []message.Beat
+	lines := 0
+	for len(beats) < 2 {
+		next.Beat(false) // in vain, as long as nobody reads
+		buf := make([]byte, 4096)
+		n, err := c.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m message.Message
+		m.Parse(buf[:n])
+		if b, ok := m.Beat(); ok {
+			beats = append(beats, b)
+		} else {
+			lines++
+		}
+	}
+	want := []message.Beat{{Instance: 41e9, Generation: 1, Sent: 1000 - waiting, Lost: waiting - 3, Final: true}, {Instance: 42e9, Generation: 2}}
+	if !slices.Equal(beats, want) || lines != int(1000-waiting) {
+		t.Errorf("after %d lines told %+v; want %+v", lines, beats, want)
+	}
 }

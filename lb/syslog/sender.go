@@ -42,6 +42,8 @@ type target struct {
 	stuck  time.Time     // since when lines wait; zero: none does
 	reason syscall.Errno // why
 	looked time.Time     // at what came back
+
+	atRisk int // lines that wait, and that nobody would know of if the process were killed
 }
 
 // lookEvery is how often a sender asks for datagrams that came back though
@@ -142,7 +144,7 @@ func (s *Sender) Flush() {
 			}
 			if sent != 0 { // negative when more came back than went out
 				s.sent.Add(uint64(sent))
-				t.Health.sent.Add(uint64(sent))
+				t.Health.took(sent)
 			}
 			if dropped > 0 {
 				s.dropped.Add(uint64(dropped))
@@ -152,6 +154,7 @@ func (s *Sender) Flush() {
 			}
 		}
 		waiting += t.lines.len()
+		t.risk(min(t.atRisk, t.lines.len()))
 	}
 	if s.waiting.Load() != uint64(waiting) {
 		s.waiting.Store(uint64(waiting))
@@ -190,6 +193,18 @@ func (s *Sender) Pending() bool {
 	return false
 }
 
+// Known says after a Flush of how many of the lines that wait, of the newest, somebody would know if the process were killed.
+func (s *Sender) Known(lines int) {
+	for _, t := range s.targets {
+		t.risk(max(t.lines.len()-lines, 0))
+	}
+}
+
+func (t *target) risk(lines int) {
+	t.Health.risk(lines - t.atRisk)
+	t.atRisk = lines
+}
+
 // Sent is the number of lines handed to the kernel and not reported back as
 // unreceived.
 func (s *Sender) Sent() uint64 { return s.sent.Load() }
@@ -211,13 +226,14 @@ func (s *Sender) Close() {
 			back = t.back()
 		}
 		s.sent.Add(-uint64(back))
-		t.Health.sent.Add(-uint64(back))
+		t.Health.took(-back)
 		lost := back + t.lines.len()
 		s.dropped.Add(uint64(lost))
 		if lost > 0 {
 			t.Health.trouble(time.Now(), t.reason, lost, 0)
 		}
 		t.lines.done(t.lines.len())
+		t.risk(0)
 		if t.sock != nil {
 			t.sock.close()
 		}

@@ -29,6 +29,7 @@ func (sh *Shared) Log(sev message.Severity, msg string) {
 	defer sh.mu.Unlock()
 	sh.s.Log(sev, []byte(msg))
 	sh.s.Flush()
+	sh.s.Known(0)
 }
 
 // Flush tries again what is left and reports whether lines still wait.
@@ -36,6 +37,7 @@ func (sh *Shared) Flush() (pending bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.s.Flush()
+	sh.s.Known(0)
 	return sh.s.Pending()
 }
 

@@ -157,7 +157,7 @@ func (s *Stream) deliver(lines []byte) {
 		if s.Network == "fd" || s.expired() {
 			// Nobody will ever read what standard output does not take.
 			s.lost.Add(uint64(waiting))
-			s.Health.unsend(waiting)
+			s.Health.took(-waiting)
 			s.Health.trouble(time.Now(), reason, waiting, 0)
 			return
 		}

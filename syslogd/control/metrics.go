@@ -111,6 +111,8 @@ func (l *Ledger) writeMetrics(out io.Writer) {
 		{"lost_by_sender_total", "counter", "Lines that senders say they have lost.", l.Lost},
 		{"received_total", "counter", "Lines that came from these senders.", l.Received},
 		{"missing", "gauge", "Lines that were sent and not received when the sender last said so.", l.Missing},
+		{"before_total", "counter", "Lines sent before their sender was heard of: nothing is known of these.", l.Before},
+		{"killed_total", "counter", "Lines that outputs had taken and not written when syslogd was killed.", l.Killed},
 		{"senders", "gauge", "Processes that are known.", uint64(len(l.Senders))},
 	} {
 		fmt.Fprintf(out, "# HELP syslogd_ledger_%s %s\n# TYPE syslogd_ledger_%s %s\nsyslogd_ledger_%s %d\n", m.name, m.help, m.name, m.kind, m.name, m.value)

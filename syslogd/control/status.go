@@ -28,6 +28,8 @@ type Ledger struct {
 	Lost     uint64         `json:"lost_by_sender"`
 	Received uint64         `json:"received"`
 	Missing  uint64         `json:"missing"` // sent, and not received when the sender said so
+	Before   uint64         `json:"before"`  // lines sent before their sender was heard of: nothing is known of these
+	Killed   uint64         `json:"killed"`  // lines that outputs had taken and not written when syslogd was killed
 	Senders  []LedgerSender `json:"senders"` // the newest first; the sums have those too that are forgotten
 }
 
@@ -225,6 +227,12 @@ func (l *Ledger) write(w io.Writer, now time.Time, all Total) {
 		verdict += fmt.Sprintf(" (%d came since the senders' last reports)", n)
 	}
 	fmt.Fprintf(w, "\nledger: %d lines sent, %d received: %s; %d were lost by the senders\n", l.Sent, l.Received, verdict, l.Lost)
+	if l.Before > 0 {
+		fmt.Fprintf(w, "  besides: %d lines were sent before their senders' first reports came; what became of these is not known\n", l.Before)
+	}
+	if l.Killed > 0 {
+		fmt.Fprintf(w, "  besides: %d lines were received, and lost because syslogd was killed before it had written them\n", l.Killed)
+	}
 	lost := all.RingOverflow + all.DiskLost
 	fmt.Fprintf(w, "outputs, since the start: %d lines given, %d on disk, %d waiting, %d lost\n", all.Written+all.Waiting+lost, all.Written, all.Waiting, lost)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)

@@ -65,7 +65,7 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output, atStart bool) (*o
 		return nil, err
 	}
 	if o.Files != nil {
-		s, err := openSet(o, options, &d.memory)
+		s, err := openSet(o, options, &d.memory, d.watched)
 		if s == nil {
 			return nil, err
 		}
@@ -89,7 +89,17 @@ func (d *Daemon) openOutput(c *config.Config, o config.Output, atStart bool) (*o
 		}
 		return nil, errors.Join(err, file.Close())
 	}
-	return &output{writer: write.New(o.Name, file, o.Queue, &d.memory), config: o, forward: sender}, nil
+	return &output{writer: d.watched(write.New(o.Name, file, o.Queue, &d.memory)), config: o, forward: sender}, nil
+}
+
+// watched has it known what an output has not written yet, should the process be killed.
+func (d *Daemon) watched(o *write.Output) *write.Output {
+	if d.ledger != nil {
+		if held := d.ledger.Hold(o.File().Path()); held != nil {
+			o.Watch(held)
+		}
+	}
+	return o
 }
 
 // rotation is how the files of an output are kept.

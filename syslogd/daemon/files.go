@@ -11,7 +11,7 @@ import (
 )
 
 // openSet prepares the files of an output whose messages choose the file. With an error about their base, they are tried again for each.
-func openSet(o config.Output, options rotate.Options, memory *rotate.Memory) (*write.Set, error) {
+func openSet(o config.Output, options rotate.Options, memory *rotate.Memory, watched func(*write.Output) *write.Output) (*write.Set, error) {
 	t, err := format.ParseTemplate(o.Files.Template)
 	if err != nil {
 		return nil, err
@@ -24,7 +24,7 @@ func openSet(o config.Output, options rotate.Options, memory *rotate.Memory) (*w
 			options.Log.Error("a file cannot be opened; its lines are lost", "path", filepath.Join(o.Files.Base, file), "err", err)
 			return nil, err
 		}
-		return write.New(file, w, o.Queue, memory), nil
+		return watched(write.New(file, w, o.Queue, memory)), nil
 	})
 	// A base that cannot be used is reported now and not with the first message.
 	return set, os.MkdirAll(o.Files.Base, 0o755)

@@ -78,15 +78,16 @@ func (d *Daemon) ledgerStatus() *control.Ledger {
 		return nil
 	}
 	entries, past := d.ledger.Entries()
-	if len(entries) == 0 && past.Sent == 0 {
+	if len(entries) == 0 && past.Sent == 0 && d.ledger.Killed() == 0 {
 		return nil
 	}
-	l := &control.Ledger{Sent: past.Sent, Lost: past.Lost, Received: past.Received, Missing: past.Missing}
+	l := &control.Ledger{Sent: past.Sent, Lost: past.Lost, Received: past.Received, Missing: past.Missing, Before: past.Before, Killed: d.ledger.Killed()}
 	for _, e := range entries {
 		l.Sent += e.Sent
 		l.Lost += e.Lost
 		l.Received += e.Received
 		l.Missing += e.Missing
+		l.Before += e.Before
 		l.Senders = append(l.Senders, control.LedgerSender{
 			Input: e.Input, Peer: e.Peer, PID: e.PID, Generation: e.Generation, Sent: e.Sent, Lost: e.Lost, Received: e.Received,
 			Missing: e.Missing, Heard: e.Heard, Ended: e.Final,

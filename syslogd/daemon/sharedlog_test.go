@@ -48,7 +48,7 @@ func TestAFileThatCannotBeOpenedIsReported(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := config.Output{Name: "hosts", Files: &config.Files{Base: base, Template: "%tag%.log", Open: 10, Names: 10}}
-	set, err := openSet(o, rotate.Options{Log: newSharedLog(slog.New(slog.NewTextHandler(&out, nil)))}, nil)
+	set, err := openSet(o, rotate.Options{Log: newSharedLog(slog.New(slog.NewTextHandler(&out, nil)))}, nil, (&Daemon{}).watched)
 	if err != nil {
 		t.Fatal(err)
 	}

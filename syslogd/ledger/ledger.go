@@ -2,10 +2,10 @@
 //
 //  1. A sender that numbers its processes (lb) says now and then, in band, how many lines it has sent so far: a message.Beat,
 //  2. each line that carries the pid of a sender which has said so is counted, once it is with the outputs,
-//  3. at each beat both numbers are put side by side: what is missing was lost on the way.
+//  3. at each beat both numbers are put side by side: what is missing was lost on the way,
+//  4. what outputs have taken and not written yet is noted, too (Held): that is what a kill takes with it.
 //
-// The accounts are in a file that is mapped into memory, so that they outlive the process, killed or not; a line is counted after it was
-// handed on, so one that was lost with the process counts as missing.
+// All of it is in a file that is mapped into memory, so that it outlives the process, killed or not.
 package ledger
 
 import (
@@ -48,11 +48,14 @@ type Account struct {
 	final      atomic.Uint64 // 1: there are no more
 }
 
-// book is the file.
+// book is the file. Fields are only ever added at the end: a shorter file is that of an older syslogd.
 type book struct {
 	magic                         atomic.Uint64
 	sent, lost, received, missing atomic.Uint64 // of processes whose slot was given away
 	accounts                      [slots]Account
+	before                        atomic.Uint64 // as sent: lines sent before the first beat
+	killed                        atomic.Uint64 // lines that outputs held when syslogd was killed
+	held                          [heldSlots]Held
 }
 
 // Book is all accounts.
@@ -85,10 +88,11 @@ func Open(path string) (*Book, error) {
 	if st, ok := info.Sys().(*syscall.Stat_t); !info.Mode().IsRegular() || !ok || st.Nlink != 1 {
 		return nil, fmt.Errorf("%s is not a file of its own", path)
 	}
-	if info.Size() != int64(size) {
-		if err := errors.Join(f.Truncate(0), f.Truncate(int64(size))); err != nil {
-			return nil, err
-		}
+	if older := int64(unsafe.Offsetof(book{}.before)); info.Size() != int64(size) && info.Size() != older {
+		err = f.Truncate(0)
+	}
+	if err := errors.Join(err, f.Truncate(int64(size))); err != nil {
+		return nil, err
 	}
 	if b.file, err = unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
@@ -102,6 +106,9 @@ func Open(path string) (*Book, error) {
 		if a := &b.book.accounts[i]; a.heard.Load() != 0 {
 			b.known[a.name()] = a
 		}
+	}
+	for i := range b.book.held {
+		b.book.killed.Add(b.book.held[i].settle())
 	}
 	return b, nil
 }
@@ -201,6 +208,7 @@ func (b *Book) open(key []byte, former *Account, now time.Time) *Account {
 		b.book.lost.Add(e.Lost)
 		b.book.received.Add(e.Received)
 		b.book.missing.Add(e.Missing)
+		b.book.before.Add(e.Before)
 		delete(b.known, a.name())
 	}
 	a.key = [keySize]byte{}
@@ -216,10 +224,11 @@ type Entry struct {
 	Input, Peer, PID string
 	Instance         uint64
 	Generation       uint64
+	Before           uint64 // lines sent before the first beat came: nothing is known of these
 	Sent             uint64 // since the first beat, as the last one said
 	Lost             uint64 // by the sender
 	Received         uint64 // since the first beat
-	Missing          uint64 // at the last beat
+	Missing          uint64 // at the last beat; of a process that has ended, now
 	Heard            time.Time
 	Final            bool
 }
@@ -227,13 +236,17 @@ type Entry struct {
 func (a *Account) entry() Entry {
 	parts := bytes.SplitN([]byte(a.name()), []byte("|"), 3)
 	e := Entry{
-		Instance: a.instance.Load(), Generation: a.generation.Load(), Sent: a.sent.Load() - a.base.Load(), Lost: a.lost.Load(),
+		Instance: a.instance.Load(), Generation: a.generation.Load(), Before: a.base.Load(), Sent: a.sent.Load() - a.base.Load(), Lost: a.lost.Load(),
 		Received: a.received.Load(), Heard: time.Unix(0, a.heard.Load()), Final: a.final.Load() == 1,
 	}
 	if len(parts) == 3 {
 		e.Input, e.Peer, e.PID = string(parts[0]), string(parts[1]), string(parts[2])
 	}
-	if at := a.atBeat.Load(); e.Sent > at {
+	at := a.atBeat.Load()
+	if e.Final {
+		at = e.Received // some lines may have come after the last beat, over another socket
+	}
+	if e.Sent > at {
 		e.Missing = e.Sent - at
 	}
 	return e
@@ -249,6 +262,6 @@ func (b *Book) Entries() (entries []Entry, past Entry) {
 	slices.SortFunc(entries, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(b.Instance, a.Instance), cmp.Compare(a.Input, b.Input), cmp.Compare(a.PID, b.PID))
 	})
-	past = Entry{Sent: b.book.sent.Load(), Lost: b.book.lost.Load(), Received: b.book.received.Load(), Missing: b.book.missing.Load()}
+	past = Entry{Sent: b.book.sent.Load(), Lost: b.book.lost.Load(), Received: b.book.received.Load(), Missing: b.book.missing.Load(), Before: b.book.before.Load()}
 	return entries, past
 }

@@ -52,13 +52,21 @@ type Stage struct {
 	tally tally
 }
 
-// tally counts the lines of a process whose account is in the ledger, until End or its next beat. Most messages are from the one before.
+// tally counts the lines of processes whose accounts are in the ledger, until they are given to the outputs: at End, or at a beat. Most messages are
+// from the process of the one before.
 type tally struct {
 	active  bool // somebody has an account
 	version uint64
 	peer    string
 	pid     []byte
 	account *ledger.Account // of these; nil: they have none
+	n       uint64
+	others  []share // of processes before, in this batch
+}
+
+// share is how many lines came from a process.
+type share struct {
+	account *ledger.Account
 	n       uint64
 }
 
@@ -115,7 +123,7 @@ func (s *Stage) Begin(now time.Time) {
 	if t.Ledger != nil {
 		s.tally.active = !t.Ledger.Empty()
 		if v := t.Ledger.Version(); v != s.tally.version {
-			s.tally = tally{active: s.tally.active, version: v, pid: s.tally.pid[:0]}
+			s.tally = tally{active: s.tally.active, version: v, pid: s.tally.pid[:0], others: s.tally.others[:0]}
 		}
 	}
 	if t != s.table {
@@ -190,6 +198,7 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 		l.buf = form.Append(l.buf, m, e)
 		l.lines++
 		if len(l.buf) >= fullLane && !s.kept {
+			s.tally.flush()
 			rule.give(l)
 		}
 		taken = true
@@ -210,6 +219,13 @@ func (s *Stage) Message(from *receive.Sender, b []byte, size int) {
 
 // End implements receive.Handler.
 func (s *Stage) End() {
+	s.tally.flush() // first: what a kill takes from now on is in what the outputs hold
+	s.give()
+	s.release()
+}
+
+// give gives all lines to the outputs.
+func (s *Stage) give() {
 	for i := range s.lanes {
 		l := &s.lanes[i]
 		if l.lines > 0 {
@@ -232,7 +248,6 @@ func (s *Stage) End() {
 			clear(l.files)
 		}
 	}
-	s.release()
 }
 
 // release ends the use of the table, and adds up what was counted in the batch.
@@ -257,7 +272,7 @@ func (s *Stage) release() {
 func (s *Stage) account(from *receive.Sender) {
 	t := &s.tally
 	if from.Name != t.peer || string(s.msg.PID) != string(t.pid) || len(t.pid) == 0 {
-		t.flush()
+		t.part()
 		t.peer, t.pid = from.Name, append(t.pid[:0], s.msg.PID...)
 		s.name = ledger.AppendKey(s.name[:0], s.counts.Input, t.peer, t.pid)
 		t.account = s.table.Ledger.Find(s.name)
@@ -265,11 +280,21 @@ func (s *Stage) account(from *receive.Sender) {
 	t.n++
 }
 
-func (t *tally) flush() {
+// part ends the count of the current process.
+func (t *tally) part() {
 	if t.account != nil && t.n > 0 {
-		t.account.Count(t.n)
+		t.others = append(t.others, share{t.account, t.n})
 	}
 	t.n = 0
+}
+
+// flush adds what was counted to the accounts.
+func (t *tally) flush() {
+	t.part()
+	for _, o := range t.others {
+		o.account.Count(o.n)
+	}
+	t.others = t.others[:0]
 }
 
 // noteBeat takes the current message if it is a beat, which goes to no output.
@@ -279,9 +304,12 @@ func (s *Stage) noteBeat(from *receive.Sender) bool {
 		return false
 	}
 	s.tally.flush()
+	if !s.kept {
+		s.give()
+	}
 	s.name = ledger.AppendKey(s.name[:0], s.counts.Input, from.Name, s.msg.PID)
 	s.table.Ledger.Note(s.name, beat, s.envelope.Received)
-	s.tally = tally{active: true, version: s.table.Ledger.Version(), pid: s.tally.pid[:0]}
+	s.tally = tally{active: true, version: s.table.Ledger.Version(), pid: s.tally.pid[:0], others: s.tally.others[:0]}
 	s.beats++
 	return true
 }

@@ -18,12 +18,13 @@ import (
 // Output is a file and the lines on the way to it.
 type Output struct {
 	// Immutable after New.
-	name   string
-	limit  int
-	memory *rotate.Memory // of all outputs together
-	file   *rotate.Writer
-	wake   chan struct{}
-	ended  chan struct{}
+	name    string
+	limit   int
+	memory  *rotate.Memory // of all outputs together
+	file    *rotate.Writer
+	witness Witness // nil: nobody wants to know
+	wake    chan struct{}
+	ended   chan struct{}
 
 	// mu guards the fields below.
 	mu       sync.Mutex
@@ -73,6 +74,35 @@ func New(name string, file *rotate.Writer, limit int, memory *rotate.Memory) *Ou
 	o.idle = sync.NewCond(&o.mu)
 	go o.run()
 	return o
+}
+
+// A Witness is told what an Output has taken and what the file has of it, so that somebody knows should the process be killed.
+type Witness interface {
+	Take(lines uint64)                           // so many have been taken
+	Mark(inode uint64, size int64, lines uint64) // so many are through, and the file has this size
+	Release()                                    // the Output is closed
+}
+
+// Watch has the Output tell a Witness, before anybody gives it lines.
+func (o *Output) Watch(w Witness) {
+	o.witness = w
+	o.mark()
+}
+
+// take notes that lines are on their way. Called with mu held.
+func (o *Output) take(n int) {
+	o.taken += uint64(n)
+	if o.witness != nil {
+		o.witness.Take(o.taken)
+	}
+}
+
+// mark tells the Witness how far the file is. Lines in the ring of a file whose disk refuses are not through. Called while nobody writes.
+func (o *Output) mark() {
+	if o.witness != nil {
+		inode, size, waiting := o.file.Mark()
+		o.witness.Mark(inode, size, o.done-min(o.done, uint64(waiting)))
+	}
 }
 
 // Name is what the configuration calls the output.
@@ -125,7 +155,7 @@ func (o *Output) writeNow(lines []byte, n int) bool {
 	if o.busy || len(o.queue) > 0 || !now.After(o.direct) {
 		return false
 	}
-	o.taken += uint64(n)
+	o.take(n)
 	o.write(lines, n)
 	if end := time.Now(); end.Sub(now) > slowWrite {
 		if end.Sub(o.direct) > lastMistrust {
@@ -142,7 +172,7 @@ func (o *Output) writeNow(lines []byte, n int) bool {
 
 // enqueue puts lines into the queue and returns an empty buffer. Called with mu held.
 func (o *Output) enqueue(lines []byte, n int) []byte {
-	o.taken += uint64(n)
+	o.take(n)
 	o.lines += n
 	o.size += len(lines)
 	o.ring()
@@ -302,6 +332,7 @@ func (o *Output) writeQueue() {
 // else writes meanwhile.
 func (o *Output) write(lines []byte, n int) {
 	o.busy, o.writing = true, n
+	o.mark() // the file may be another by now
 	for len(lines) > 0 {
 		end := len(lines)
 		if end > piece {
@@ -321,6 +352,7 @@ func (o *Output) write(lines []byte, n int) {
 		}
 		o.writing -= k
 		o.done += uint64(k)
+		o.mark()
 		lines, n = lines[end:], n-k
 		o.idle.Broadcast()
 	}
@@ -345,7 +377,11 @@ func (o *Output) Close() error {
 	o.mu.Unlock()
 	o.ring()
 	<-o.ended
-	return o.file.Close()
+	err := o.file.Close()
+	if o.witness != nil {
+		o.witness.Release()
+	}
+	return err
 }
 
 // Counts say what became of the lines. Given = Written + Overflow + Lost + Waiting.

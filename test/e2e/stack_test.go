@@ -38,6 +38,8 @@ type stack struct {
 // options say what a test needs beyond the usual.
 type options struct {
 	log     bool   // start syslogd and log to it
+	udp     bool   // over UDP whatever the kernel grants, with a socket that outlives syslogd
+	unix    bool   // over the unix socket
 	maxconn int    // 0 means 4000
 	tls     string // words behind the TLS bind line
 	fe, be  string // lines for the configuration's sections
@@ -71,7 +73,15 @@ func start(t *testing.T, opt options) *stack {
 	}
 	s.http, s.https, s.tcp = fmt.Sprintf("%s:%d", host, ports[0]), fmt.Sprintf("%s:%d", host, ports[1]), fmt.Sprintf("%s:%d", host, ports[2])
 	if opt.log {
-		if s.log, err = rig.StartSyslogd(t.Context(), built.Syslogd, dir, host, ""); err != nil {
+		if s.log, err = rig.PrepareSyslogd(dir, host, ""); err != nil {
+			t.Fatal(err)
+		}
+		if opt.udp {
+			if err := s.log.Hold(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.log.Start(t.Context(), built.Syslogd); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +94,14 @@ func start(t *testing.T, opt options) *stack {
 func (s *stack) config(opt options) string {
 	log := ""
 	if opt.log {
-		log = fmt.Sprintf("    log %s local0\n    option httplog\n", s.logTarget())
+		target := s.logTarget()
+		if opt.udp {
+			target = s.log.UDP
+		}
+		if opt.unix {
+			target = s.log.Unix
+		}
+		log = fmt.Sprintf("    log %s local0\n    option httplog\n", target)
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `global

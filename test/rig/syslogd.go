@@ -82,6 +82,15 @@ func (s *Syslogd) Start(ctx context.Context, program string) (err error) {
 // StartSyslogd starts syslogd with its files in dir and one output, dir/log/lb.log, rotated by rotate (a YAML flow mapping; "" for
 // syslogd's defaults). It returns when the control socket answers.
 func StartSyslogd(ctx context.Context, program, dir, host, rotate string) (*Syslogd, error) {
+	s, err := PrepareSyslogd(dir, host, rotate)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Start(ctx, program)
+}
+
+// PrepareSyslogd writes what StartSyslogd starts the daemon with.
+func PrepareSyslogd(dir, host, rotate string) (*Syslogd, error) {
 	s, err := SyslogdIn(dir, host)
 	if err != nil {
 		return nil, err
@@ -93,10 +102,7 @@ func StartSyslogd(ctx context.Context, program, dir, host, rotate string) (*Sysl
 	if rotate != "" {
 		text += "    rotate: " + rotate + "\n"
 	}
-	if err := os.WriteFile(s.Config, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	return s, s.Start(ctx, program)
+	return s, os.WriteFile(s.Config, []byte(text), 0o600)
 }
 
 // Status asks the daemon for its counters.
