@@ -337,6 +337,27 @@ func TestLogsInJSON(t *testing.T) {
 	}
 }
 
+func TestJournalTargets(t *testing.T) {
+	text := func(log string) string { return "frontend f\n  mode http\n  bind :80\n  log " + log + " local0\n" }
+	for log, want := range map[string]string{
+		"/run/systemd/journal/socket":              "journal",
+		"/run/systemd/journal/socket format raw":   "raw",
+		"/proc/1/root/journal format journal":      "journal",
+		"/run/systemd/journal/dev-log":             "",
+		"127.0.0.1:514 format journal":             "t.cfg:4: log : 'format journal' is for the journal's socket, not for '127.0.0.1:514': use /run/systemd/journal/socket",
+		"stdout format journal":                    "t.cfg:4: log : 'format journal' is for the journal's socket, not for 'stdout'",
+		"tcp@127.0.0.1:514 len 100 format journal": "t.cfg:4: log : 'format journal' is for the journal's socket, not for 'tcp@127.0.0.1:514'",
+	} {
+		c, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(text(log))}}, Options{Environ: []string{}})
+		switch {
+		case err != nil && (!strings.HasPrefix(want, "t.cfg") || !strings.Contains(err.Error(), want)):
+			t.Errorf("log %s: %v", log, err)
+		case err == nil && proxy(t, c, "f").Logs[0].Format != want:
+			t.Errorf("log %s has the format %q", log, proxy(t, c, "f").Logs[0].Format)
+		}
+	}
+}
+
 func TestTCPModeDropsWhatNeedsHTTP(t *testing.T) {
 	c := load(t, "defaults\n  mode tcp\n"+timeouts+"  option httplog\n  stats enable\n  option forwardfor\n  cookie X insert\nlisten l\n  bind :80\n  redirect prefix /x\n  capture request header A len 1\n  monitor-uri /m\n  balance uri\n  http-send-name-header X\n  server s 127.0.0.1:1\n", Options{})
 	l := proxy(t, c, "l")

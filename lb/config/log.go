@@ -34,7 +34,7 @@ func logTable() []row[*draft] {
 			}
 			d.LogData = f
 			return nil
-		}, doc: "for log lines with 'format rfc5424'"},
+		}, doc: "for log lines with 'format rfc5424', and the fields of those with `format journal`"},
 		{name: "log-tag", args: "<tag>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error { d.LogTag = c.args[0]; return nil }},
 		{name: "unique-id-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) (err error) {
 			if d.UniqueID, err = logformat.ParseText(c.args[0], &d.acls.Uses); err != nil {
@@ -126,7 +126,7 @@ func (c *call) logTarget() (l Log, err error) {
 			}
 		case "format":
 			l.Format = words[1]
-			if err = oneOf("log format", l.Format, logFormats()...); err != nil {
+			if err = oneOf("log format", l.Format, append(logFormats(), "journal")...); err != nil {
 				return l, err
 			}
 		case "sample":
@@ -138,8 +138,17 @@ func (c *call) logTarget() (l Log, err error) {
 		}
 		words = words[2:]
 	}
+	if l.Address == journalSocket && l.Format == "" {
+		l.Format = "journal"
+	}
+	if l.Format == "journal" && l.Network != "unixgram" {
+		return l, fmt.Errorf("log : 'format journal' is for the journal's socket, not for '%s': use %s", c.args[0], journalSocket)
+	}
 	return l, l.selector(words)
 }
+
+// journalSocket takes messages of format journal only, so that is what goes there when nothing is said.
+const journalSocket = "/run/systemd/journal/socket"
 
 // parseSample reads RANGES:SIZE, such as 1,3-5:10.
 func parseSample(word string) (*Sample, error) {

@@ -133,7 +133,7 @@ type Rates struct {
 type Log struct {
 	Network  string // "udp", "unixgram", "tcp", "unix" (a connection), "fd" or "ring"
 	Address  string // "127.0.0.1:514", "/dev/log", "1", a ring's name
-	Format   string // "" and "local", "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"
+	Format   string // "" and "local", "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso", "journal"
 	Len      int    // 1024 by default
 	Facility int
 	Tag      string // the proxy's log-tag; "" the global one

@@ -152,7 +152,7 @@ func (p *parser) resolveRings(logs []Log) []Log {
 	return logs
 }
 
-// logFormats are the forms of a log line's header.
+// logFormats are the forms of a log line's header; log lines know journal besides.
 func logFormats() []string {
 	return strings.Fields("local rfc3164 rfc5424 raw short priority timed iso")
 }

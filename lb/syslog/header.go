@@ -12,7 +12,7 @@ import (
 type Target struct {
 	Network  string // "udp" or "unixgram"; with a Stream its own
 	Address  string // "127.0.0.1:514" or "/dev/log"; "@name" is an abstract unix socket
-	Format   string // "" and "local", "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso"
+	Format   string // "" and "local", "rfc3164", "rfc5424", "raw", "short", "priority", "timed", "iso", "journal"
 	Len      int    // longest line with its header, in bytes, without the line end; 0 means 1024
 	Facility int
 	Level    int // highest severity number sent
@@ -42,7 +42,7 @@ type header struct {
 	ready    bool
 	zone     []byte // "+00:00"
 	stamp    []byte // the second's text
-	tail     []byte // " HOST TAG[PID]: ", or in RFC 5424 all before the structured data
+	tail     []byte // " HOST TAG[PID]: ", or in RFC 5424 all before the structured data, or the journal's fields of the process
 }
 
 type headerFormat uint8
@@ -55,6 +55,7 @@ const (
 	formatPriority
 	formatTimed
 	formatISO
+	formatJournal
 )
 
 func newHeader(t *Target) (header, error) {
@@ -78,8 +79,13 @@ func newHeader(t *Target) (header, error) {
 		h.format = formatTimed
 	case "iso":
 		h.format = formatISO
+	case "journal":
+		h.format = formatJournal
+		h.tail = appendField(h.tail, "SYSLOG_IDENTIFIER", []byte(t.Tag))
+		h.tail = fmt.Appendf(h.tail, "\nSYSLOG_PID=%d\n", t.Pid)
+		return h, nil
 	default:
-		return h, fmt.Errorf("log target %s: format '%s' is unknown; use local, rfc3164, rfc5424, raw, short, priority, timed or iso", t.Address, t.Format)
+		return h, fmt.Errorf("log target %s: format '%s' is unknown; use local, rfc3164, rfc5424, raw, short, priority, timed, iso or journal", t.Address, t.Format)
 	}
 	h.tail = []byte{' '}
 	if h.format == format5424 {

@@ -112,6 +112,14 @@ func (s *Sender) LogData(sev message.Severity, data, msg []byte) {
 // add appends one line, cut to the target's length, and gives the number of
 // old lines dropped for it.
 func (t *target) add(sev message.Severity, data, msg []byte, now time.Time) (dropped int) {
+	if t.header.format == formatJournal {
+		dropped = t.lines.begin(t.Len + 2*len(data) + len(t.header.tail) + fieldsOverhead)
+		from := len(t.lines.buf)
+		buf := t.header.appendJournal(t.lines.buf, max(sev, message.Severity(t.MinLevel)), data, msg, t.Len)
+		t.lines.buf = append(buf, '\n')
+		t.lines.end(from)
+		return dropped
+	}
 	dropped = t.lines.begin(t.Len + 1)
 	from := len(t.lines.buf)
 	buf := t.header.append(t.lines.buf, max(sev, message.Severity(t.MinLevel)), now, data)

@@ -126,7 +126,7 @@ func (b *books) block(chain string) (stopped func() int, lift func()) {
 func keep(t *testing.T, udp bool) *books {
 	t.Helper()
 	t.Setenv("LB_LEDGER", "always")
-	b := &books{t: t}
+	b := &books{t: t, client: http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}} // one connection, and one loop
 	b.stack = start(t, options{log: true, udp: udp, unix: !udp})
 	if b.target = b.log.Unix; udp {
 		b.target = b.log.UDP
@@ -173,7 +173,7 @@ func TestLedgerIsExact(t *testing.T) {
 		b.ask(100)
 		b.settled()
 		freeze(t, b.log.Process, true)
-		const waiting = 3000 // some of which the next worker knows, but not all
+		const waiting = 5000 // some of which the next worker knows, but not all
 		b.ask(waiting)
 		before := b.worker(t)
 		if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
