@@ -116,7 +116,7 @@ func TestEndedWithLinesUnsent(t *testing.T) {
 		default:
 		}
 	}
-	lost, err := ReadFlights(r.Flights)
+	lost, _, err := ReadFlights(r.Flights)
 	if err != nil || len(lost)+logged != all {
 		t.Errorf("of %d requests %d have a line, and %d would be logged by the next process: %v", all, logged, len(lost), err)
 	}
