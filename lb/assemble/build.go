@@ -494,19 +494,23 @@ func (b *builder) address(s *config.Server) (backend.Addr, error) {
 	return backend.TCPAddr(netip.AddrPortFrom(ip, uint16(s.Port))), nil
 }
 
-// spareFDs are descriptors that are not connections: epoll, listeners, logs,
+// spareFiles are descriptors that are not connections: epoll, listeners, logs,
 // checks, control sockets.
-const spareFDs = 100
+const spareFiles = 100
 
-// maxConn is the limit of client connections: the configuration's, or what
-// the descriptors allow at two a connection.
+// ConnsFor is how many client connections so many descriptors are enough for, at two a connection.
+func ConnsFor(files uint64) int { return max(int(min(files, 1<<30)-min(files, spareFiles))/2, 1) }
+
+// maxConn is the limit of client connections: the configuration's, but no more
+// than the descriptors allow. Clients beyond it wait to be accepted; if they took
+// the last descriptors, none would be left to serve them with.
 func maxConn(cfg *config.Config) int {
-	if cfg.Global.MaxConn > 0 {
-		return cfg.Global.MaxConn
-	}
 	var lim syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim); err != nil {
-		return 2000 // HAProxy's default
+		return cmp.Or(cfg.Global.MaxConn, 2000) // HAProxy's default
 	}
-	return max(int(min(lim.Cur, 1<<22)-spareFDs)/2, 100)
+	if cfg.Global.MaxConn > 0 {
+		return min(cfg.Global.MaxConn, ConnsFor(lim.Cur))
+	}
+	return ConnsFor(min(lim.Cur, 1<<22))
 }

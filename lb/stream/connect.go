@@ -95,10 +95,38 @@ func (t *txn) dial() {
 	if s.http && (s.sh.links != nil && t.join(now) || t.reuse(now)) {
 		return
 	}
-	errno := t.open()
-	if errno != 0 && errno != syscall.EINPROGRESS {
+	switch errno := t.open(); errno {
+	case 0, syscall.EINPROGRESS:
+	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
+		t.exhausted()
+	default:
 		t.connectError(errno)
 	}
+}
+
+// exhaustedRest is how long, in ms, a request waits for what the machine has not got for its connection.
+const exhaustedRest = 50
+
+// exhausted handles that this process, or the machine, has no descriptor or no memory for a connection. It is not the server's failure and costs
+// no retry: the request waits, up to timeout connect, and no client is accepted meanwhile, or new ones would take every descriptor that comes free.
+func (t *txn) exhausted() {
+	sh := t.s.sh
+	if now := sh.Loop.Now(); now >= after(t.dialAt, t.be.Timeouts.Connect) {
+		t.fail('R', 'C', 503)
+		return
+	}
+	for _, a := range sh.acceptors {
+		a.rest(2 * exhaustedRest)
+	}
+	t.rest(exhaustedRest)
+}
+
+// rest waits some ms before t dials again.
+func (t *txn) rest(ms int64) {
+	t.phase = phaseRetry
+	t.againAt = t.s.sh.Loop.Now() + ms
+	t.s.watch() // its abort must be noticed
+	t.s.rearm()
 }
 
 // open makes a new connection to t.srv.
@@ -111,6 +139,9 @@ func (t *txn) open() syscall.Errno {
 	sa, size := to.Raw()
 	family := to.Family()
 	fd, errno := loop.Socket(family)
+	if (errno == syscall.EMFILE || errno == syscall.ENFILE) && sh.dropIdle() {
+		fd, errno = loop.Socket(family)
+	}
 	if errno != 0 {
 		sh.eng.Report("no socket for a connection to a server: " + errno.Error() + "; raise LimitNOFILE or lower maxconn")
 		return errno
@@ -281,10 +312,7 @@ func (t *txn) connectFailed(who byte) {
 		t.toAnother()
 		return
 	}
-	t.phase = phaseRetry
-	t.tryAt = sh.Loop.Now()
-	t.s.watch()
-	t.s.rearm()
+	t.rest(t.retryDelay())
 }
 
 // mayRedispatch: option redispatch N lets every N-th retry (or, counted from

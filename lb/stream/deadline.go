@@ -35,7 +35,7 @@ func (t *txn) deadline() int64 {
 		}
 		return t.queuedAt + to.Queue
 	case phaseRetry:
-		return t.tryAt + t.retryDelay()
+		return t.againAt
 	case phaseConnect:
 		return after(t.tryAt, to.Connect)
 	}

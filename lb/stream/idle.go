@@ -34,6 +34,21 @@ func (p *idlePool) begin() {
 
 func (p *idlePool) end() { p.used-- }
 
+// dropIdle closes an idle connection of the largest pool, the one that was not used for the longest time; false if there is none.
+func (sh *Shard) dropIdle() bool {
+	var most *idlePool
+	for i := range sh.pools {
+		if p := &sh.pools[i]; p.len > 0 && (most == nil || p.len > most.len) {
+			most = p
+		}
+	}
+	if most == nil {
+		return false
+	}
+	most.tail.drop()
+	return true
+}
+
 func (p *idlePool) push(c *serverConn) {
 	c.prev, c.next = nil, p.head
 	if p.head != nil {

@@ -152,6 +152,7 @@ type clock struct {
 	queuedAt int64
 	dialAt   int64 // the first attempt to connect
 	tryAt    int64 // this attempt
+	againAt  int64 // the next one, in phaseRetry
 	sentAt   int64 // connected
 	headAt   int64 // the response's head was complete
 	srvAct   int64 // last progress on the server side

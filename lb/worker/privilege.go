@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/lb/assemble"
 )
 
 // raiseFiles raises the limit of open files to what is needed: the soft limit
@@ -29,7 +31,8 @@ func raiseFiles(need uint64) error {
 	if need <= have.Max {
 		return nil
 	}
-	return fmt.Errorf("maxconn needs %d open files and the limit is %d: raise LimitNOFILE (or ulimit -n), or lower maxconn", need, have.Max)
+	return fmt.Errorf("maxconn needs %d open files and the limit is %d: %d connections are accepted at a time, more wait; raise LimitNOFILE (or ulimit -n), or lower maxconn",
+		need, have.Max, assemble.ConnsFor(have.Max))
 }
 
 // confine makes dir all that this process sees of the files; "" does nothing.

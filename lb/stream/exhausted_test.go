@@ -1,0 +1,122 @@
+package stream
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/wait"
+)
+
+// noFiles lowers the limit of open files so far that no socket can be opened; more ends it.
+func noFiles(t *testing.T) (more func()) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	more = func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Cleanup(more)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	return more
+}
+
+// errorsOf are what is held against the server.
+func (r *rig) errorsOf() (errs, retries uint64) {
+	for _, sh := range r.Shards {
+		sh.Loop.Call(func() {
+			errs += sh.Server[0].ErrConn
+			retries += sh.Server[0].Retries
+		})
+	}
+	return errs, retries
+}
+
+// TestWithoutDescriptors has no descriptor for the connection to a server: the request waits until there is one, and the server is not blamed.
+func TestWithoutDescriptors(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "here") })
+	r := newRig(t, true, []string{srv}, nil)
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	wait.Until(t, "the client to be accepted", func() bool { return r.Conns() == 1 })
+	more := noFiles(t)
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "the report", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.reports) > 3 && strings.Contains(r.reports[0], "raise LimitNOFILE")
+	})
+	more()
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != 200 {
+		t.Error(resp.Status)
+	}
+	if errs, retries := r.errorsOf(); errs != 0 || retries != 0 {
+		t.Errorf("%d errors and %d retries are held against the server", errs, retries)
+	}
+}
+
+// TestWithoutDescriptorsForLong has none for longer than timeout connect.
+func TestWithoutDescriptorsForLong(t *testing.T) {
+	r := newRig(t, true, []string{"127.0.0.1:1"}, func(r *rig) { r.be.Timeouts.Connect = 100 })
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	wait.Until(t, "the client to be accepted", func() bool { return r.Conns() == 1 })
+	defer noFiles(t)()
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != 503 {
+		t.Error(resp.Status)
+	}
+	if errs, _ := r.errorsOf(); errs != 0 {
+		t.Errorf("%d errors are held against the server", errs)
+	}
+}
+
+// TestDropIdle closes an idle connection to a server, for its descriptor.
+func TestDropIdle(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "here") })
+	r := newRig(t, true, []string{srv}, nil)
+	resp, err := http.Get("http://" + r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	sh := r.Shards[0]
+	dropped := func() (yes bool) {
+		sh.Loop.Call(func() { yes = sh.dropIdle() })
+		return yes
+	}
+	wait.Until(t, "an idle connection", dropped)
+	if dropped() {
+		t.Error("another one was idle")
+	}
+}
