@@ -213,12 +213,12 @@ func browse(t testing.TB, addr string) *browser {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
 	return &browser{t, c, bufio.NewReader(c)}
 }
 
 func (b *browser) ask(path string) {
 	b.t.Helper()
+	b.SetDeadline(time.Now().Add(30 * time.Second))
 	if _, err := fmt.Fprintf(b, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path); err != nil {
 		b.t.Fatal(err)
 	}
@@ -226,6 +226,7 @@ func (b *browser) ask(path string) {
 
 func (b *browser) hear(path string) {
 	b.t.Helper()
+	b.SetDeadline(time.Now().Add(30 * time.Second))
 	a, err := http.ReadResponse(b.r, nil)
 	if err != nil {
 		b.t.Fatalf("%s: %v", path, err)
