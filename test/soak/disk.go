@@ -68,7 +68,8 @@ func (d *disk) cutPower(f func(dir string) error) (err error) {
 	if err := tool("mount", "-o", "loop", image, dir); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, unix.Unmount(dir, 0)) }()
+	// A child that was forked and has not become its program yet may hold a file of it for a moment.
+	defer func() { err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH)) }()
 	return f(dir)
 }
 

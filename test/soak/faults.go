@@ -37,6 +37,8 @@ type permits struct {
 	waits bool
 	// server: requests whose line names the server may have failed on it, with 502, 503 or 504 and a state that begins with S or P.
 	server bool
+	// dies: what the server had answered may not have arrived, whatever its book says: the request may be tried again.
+	dies bool
 	// scarce: requests that needed a descriptor which could not be had may be refused with 503 by lb itself, each with its line. A connection that the next
 	// worker has no descriptor for ends after its answer; what its client had sent ahead is not read.
 	scarce bool
@@ -91,7 +93,7 @@ func init() {
 		{"little-memory", fate, 1, permits{breaks: true, counters: true, commands: []hand{operator}}, (*doer).starveMemory, false},
 
 		// A server's trouble is its own.
-		{"server-dies", outside, 2, permits{server: true}, (*doer).dieServer, false},
+		{"server-dies", outside, 2, permits{server: true, dies: true}, (*doer).dieServer, false},
 		{"server-garbage", outside, 2, permits{server: true}, (*doer).garbage, false},
 		{"server-cuts", outside, 2, permits{server: true}, (*doer).cutOff, false},
 		{"server-unasked", outside, 2, permits{}, (*doer).unasked, false},

@@ -164,7 +164,7 @@ func (j *judge) answered(r *run, a asked, s served, l logged) string {
 	case s.answered == 0 && r.tunnel && j.excuse("a tunnel's end was not seen by its server", func(w window) bool { return (w.fault.permits.breaks || w.fault.permits.server) && w.meets(a) }):
 	case s.answered == 0:
 		return "no server has answered it"
-	case s.answered > 1:
+	case s.answered > 1 && (l.lines > 0 && s.answered-1 > l.retries || !j.excuse(diedWith, func(w window) bool { return w.fault.permits.dies && w.meets(a) })):
 		return "servers have answered it more than once"
 	case s.seen > 1 && l.lines > 0 && int(s.seen-s.answered) > int(l.retries):
 		return "servers have seen it more often than lb says it tried"
@@ -173,6 +173,9 @@ func (j *judge) answered(r *run, a asked, s served, l logged) string {
 	}
 	return j.line(a, l, func() bool { return l.status == a.status && l.state == quiet && (a.bytes == 0 || a.bytes == l.bytes) }, "an answered request")
 }
+
+// diedWith names an answer that a dying server took along.
+const diedWith = "an answer that the server died with"
 
 // justLeft is the state of a line that the next worker writes for a request whose own line may have left or not when the worker was killed.
 var justLeft = [4]byte{'X', 'L', '-', '-'}
@@ -235,7 +238,7 @@ func (j *judge) refused(r *run, a asked, s served, l logged) string {
 	switch {
 	case a.status != 502 && a.status != 503 && a.status != 504:
 		return "a status that no server's trouble explains"
-	case s.answered > 0:
+	case s.answered > 0 && !j.excuse(diedWith, func(w window) bool { return w.fault.permits.dies && w.meets(a) && w.server == l.server }):
 		return "a server has answered it"
 	case s.garbage+s.cut > 0: // the server's own book explains it
 	case a.status == 503 && r.kind == named && j.excuse("refused by a worker that did not have the server's address yet", func(w window) bool { return w.fault.permits.breaks && w.meets(a) }):

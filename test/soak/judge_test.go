@@ -72,7 +72,13 @@ func TestJudge(t *testing.T) {
 	row("502", "", false, refused, served{}, said502)
 	row("502", "server-slow", false, refused, served{}, said502)
 	row("502", "server-dies", true, refused, served{}, said502)
-	row("502 although a server has answered", "server-dies", false, refused, once, said502)
+	row("502 although a server has answered", "server-dies", true, refused, once, said502) // it died before that had arrived
+	row("502 although a server has answered", "server-cuts", false, refused, once, said502)
+	again := line
+	again.retries = 1
+	row("two answers", "server-dies", true, fine, served{seen: 2, answered: 2, rules: 1}, again)
+	row("two answers without a retry", "server-dies", false, fine, served{seen: 2, answered: 2, rules: 1}, line)
+	row("two answers", "server-slow", false, fine, served{seen: 2, answered: 2, rules: 1}, again)
 	noDescriptor := refused
 	noDescriptor.status = 503
 	row("503 for want of a descriptor", "few-descriptors", true, noDescriptor, served{}, logged{lines: 1, status: 503, state: [4]byte{'S', 'C', '-', '-'}, server: "web2"})
