@@ -242,3 +242,36 @@ func TestClusterBesideOthers(t *testing.T) {
 		t.Errorf("%d shares, %d where nobody adds", n, plain.shares())
 	}
 }
+
+// TestBytesOfAChange holds what docs/cluster.md says that a change of an entry with an address for its key and one rate takes on the wire.
+func TestBytesOfAChange(t *testing.T) {
+	for _, row := range []struct {
+		nodes       []string
+		least, most int
+	}{{nil, 12, 17}, {[]string{"b"}, 24, 32}} {
+		s := spec("t", stick.IP, stick.HTTPReqRate)
+		s.Period[stick.HTTPReqRate], s.Nodes = 10_000, row.nodes
+		tables, one, _ := reads(nil, s)
+		one.shares.adds = row.nodes != nil
+		const clients = 1000
+		for i := range clients {
+			key := []byte{192, 0, byte(i >> 8), byte(i)}
+			for at := int64(8000); at >= 0; at -= 4000 {
+				tables[0].CountKey(key, stick.HTTPReqCnt, stick.HTTPReqRate, uint64(1+i), stick.Now()-at)
+			}
+		}
+		l := one.lanes[0]
+		l.feed = tables[0].Follow(0, one.wake)
+		size := 0
+		for more := true; more; size += len(one.buf) {
+			one.buf = one.buf[:0]
+			more = one.push()
+		}
+		l.feed.Close()
+		each := size / clients
+		t.Logf("%d bytes each, other nodes %v", each, row.nodes)
+		if each < row.least || each > row.most {
+			t.Errorf("%d bytes each, other nodes %v", each, row.nodes)
+		}
+	}
+}

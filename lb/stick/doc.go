@@ -3,25 +3,19 @@
 // count in them, `stick on` finds a client's server in them.
 //
 //  1. A Spec says what a table holds; New makes the Table (spec.go, table.go).
-//
 //  2. A rule makes a key of its sample (Spec.Key) and tracks the entry under
 //     it, which counts a connection and gives a Ref (ref.go). A Ref holds its
 //     entry until Release.
-//
 //  3. What the connection or request does is counted through its Refs; rules
 //     and log formats read the counters back. Rates are HAProxy's two-period
 //     counters (freq.go).
-//
 //  4. An entry that nobody holds goes when it was not touched for `expire`, or
 //     when room is needed and it is the one not touched for the longest time
 //     (table.go).
-//
 //  5. The stats socket lists, sets and removes entries (show.go).
-//
 //  6. At a reload the former worker tells the next one all entries, and then
 //     what has changed, as long as it has connections (changes.go); the next one
 //     adds that to its own (load.go).
-//
 //  7. A table of a cluster keeps each other node's share, and what is read is the sum
 //     (shares.go).
 //

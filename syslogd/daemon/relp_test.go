@@ -99,3 +99,37 @@ func TestRELPOverReloads(t *testing.T) {
 		}
 	}
 }
+
+// TestRELPBeyondALimit: what a limit drops is acknowledged and counted. Without an answer the client would send it again and again, and everything after it
+// would wait.
+func TestRELPBeyondALimit(t *testing.T) {
+	dir, address := t.TempDir(), port.Reserve(t)
+	socket := run(t, dir, "listen: {address: relp://"+address+", limit: {rate: 1, burst: 40}}\noutputs: [{file: DIR/a.log, rotate: never, limit: {rate: 1, burst: 10}}]\n")
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := relp.Open(t.Context(), conn, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Abandon()
+	const count = 1000
+	var batch [][]byte
+	for i := range count {
+		batch = append(batch, fmt.Appendf(nil, "<13>app: message %d.", i))
+	}
+	if taken, refused, err := c.Send(t.Context(), batch); taken != count || len(refused) > 0 || err != nil {
+		t.Fatalf("%d taken, %v, %v", taken, refused, err)
+	}
+	ask(t, socket, "flush")
+	s := statusOf(t, socket)
+	in, out := s.Inputs[0], s.Outputs[0]
+	if in.Received != count || in.Acknowledged != count || in.Limited == 0 || in.Routed+in.Limited != count || out.Limited == 0 || out.Written+out.Limited < in.Routed {
+		t.Errorf("%+v, %+v", in, out)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "a.log"))
+	if n := strings.Count(string(text), "message "); err != nil || n < 10 || n == count {
+		t.Errorf("%d lines, %v", n, err)
+	}
+}

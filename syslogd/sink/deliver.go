@@ -8,11 +8,11 @@ import (
 )
 
 // A receiver that refuses a request says seldom which record it is for. The refused records are halved until one alone is refused: the suspect. It is
-// set aside as soon as another record is taken, since then it is the record and not the receiver. Before that it may be that everything is refused, for a
-// wrong address or by a proxy: with too many suspects in a row all is left as it was, and tried again later, with more patience each time.
+// set aside when another record was taken and it is refused again, since then it is the record and not the receiver: one that refused everything may have
+// got well between the two, and then takes it now, after the other. Before that it may be that everything is refused, for a wrong address or by a proxy:
+// with too many suspects in a row all is left as it was, and tried again later, with more patience each time.
 //
-// The same is done with records for which the receiver fails again and again, but there the second suspect in a row clears the first, and a suspect is
-// asked for once more before it is set aside.
+// The same is done with records for which the receiver fails again and again, but there the second suspect in a row clears the first.
 
 // A suspect is a record that was refused alone.
 type suspect struct {
@@ -114,7 +114,9 @@ func (s *Sender) took(ctx, requests context.Context, records []Record, a Answer)
 		again = append(again, records[i])
 	}
 	if len(again)+len(a.Refused)+a.Dropped < len(records) {
-		s.convict(requests)
+		if err := s.convict(ctx, requests); err != nil {
+			return nil, err
+		}
 		s.pause, s.patience = s.firstPause, leastPatience
 	}
 	if s.easy++; s.easy >= easyMost && s.room > 0 {
@@ -152,15 +154,39 @@ func (s *Sender) suspect(r Record, a Answer) error {
 	return fmt.Errorf("the receiver refuses every line: %w", a.Err)
 }
 
-// convict sets aside what was refused before another record was taken.
-func (s *Sender) convict(requests context.Context) {
-	suspects := s.suspects
-	s.suspects = nil
-	for _, c := range suspects {
-		if c.faulty && s.try(requests, []Record{c.record}).Verdict == Taken {
-			continue
+// convict sets aside what was refused before another record was taken, and is refused again. Until each is decided all of them are suspects: then the
+// position stays where it is.
+func (s *Sender) convict(ctx, requests context.Context) error {
+	for len(s.suspects) > 0 {
+		c := s.suspects[0]
+		a, err := s.askAgain(ctx, requests, c)
+		if err != nil {
+			return err
 		}
-		s.setAside(c.record, c.err)
+		s.suspects = s.suspects[1:]
+		if a.Verdict != Taken || len(a.Refused) > 0 {
+			s.setAside(c.record, c.err)
+		} else if a.Dropped > 0 {
+			s.dropped(a.Dropped, a.Err)
+		}
+	}
+	s.suspects = nil
+	return nil
+}
+
+// askAgain delivers a suspect until it is decided; one for which the receiver has failed before gets one try.
+func (s *Sender) askAgain(ctx, requests context.Context, c suspect) (Answer, error) {
+	for {
+		if c.faulty {
+			return s.try(requests, []Record{c.record}), nil
+		}
+		a, err := s.ask(ctx, requests, []Record{c.record})
+		if err != nil || a.Verdict != Taken || len(a.Again) == 0 {
+			return a, err
+		}
+		if s.wait(ctx, a.After); ctx.Err() != nil {
+			return a, errStopped
+		}
 	}
 }
 

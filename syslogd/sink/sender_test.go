@@ -242,6 +242,45 @@ func TestEverythingIsRefused(t *testing.T) {
 	}
 }
 
+// TestWellAmongSuspects has a receiver that refuses everything and gets well in the middle of the search for the line that is to blame. No line is: those
+// that it has refused it takes when it is asked once more, and only the one that it still refuses is set aside.
+func TestWellAmongSuspects(t *testing.T) {
+	alone := 0
+	f := &fake{decide: func(f *fake, records []Record) Answer {
+		if alone < 9 || strings.Contains(string(records[0].Line), "poison") {
+			if len(records) == 1 {
+				alone++
+			}
+			return Answer{Verdict: Refused, Err: errWords}
+		}
+		return refusing("poison", Refused)(f, records)
+	}}
+	path := filepath.Join(t.TempDir(), "a.log")
+	w := open(t, path)
+	s := start(w, f)
+	write(t, w, 0, 500, map[int]string{4: "poison"})
+	wait.Until(t, "the lines", func() bool { return s.Counts().Behind == 0 })
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	lines := f.lines()
+	seen := make(map[string]bool)
+	for _, l := range lines {
+		seen[l] = true
+	}
+	for n := range 500 {
+		if n != 4 && !seen[line(n)] {
+			t.Errorf("line %d is missing", n)
+		}
+	}
+	if c := s.Counts(); c.Refused != 1 || c.Error != "" || len(lines) != 499 {
+		t.Errorf("%+v, %d lines", c, len(lines))
+	}
+	if text, err := os.ReadFile(path + Suffix); err != nil || string(text) != "poison\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 // TestRecordsAreNamed has a receiver that says of which records it has not taken.
 func TestRecordsAreNamed(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))

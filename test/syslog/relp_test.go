@@ -170,8 +170,9 @@ action(type="omrelp" target="127.0.0.1" port="TARGET" timeout="5" windowSize="50
 		t.Helper()
 		wait.Until(t, fmt.Sprintf("line %d", n-1), func() bool { return d.find(fmt.Sprintf(" n=%d ", n-1)) })
 	}
-	const round, kills = 500, 2
-	for i, change := range []func(){d.kill, d.stop, func() { d.do("reload") }, func() { r.end(syscall.SIGTERM); r.start() }, d.kill} {
+	const round, kills, window = 500, 2, 500
+	changes := []func(){d.kill, d.stop, func() { d.do("reload") }, func() { r.end(syscall.SIGTERM); r.start() }, d.kill}
+	for i, change := range changes {
 		write(round)
 		wait.Until(t, "some of them", func() bool { return d.find(fmt.Sprintf(" n=%d ", i*round+round/10)) })
 		change()
@@ -185,6 +186,9 @@ action(type="omrelp" target="127.0.0.1" port="TARGET" timeout="5" windowSize="50
 	// A SIGKILL in the middle of a write leaves half a line, which was not acknowledged and comes again.
 	if l.lost > 0 || l.torn > kills || len(l.other) > 0 {
 		t.Errorf("of %d lines are %d lost, %d torn; others: %.3q", n, l.lost, l.torn, l.other)
+	}
+	if l.twice > len(changes)*window { // what was sent and not acknowledged when a session ended
+		t.Errorf("%d lines are there twice", l.twice)
 	}
 	t.Logf("%d lines, %d of them twice, %d torn", n, l.twice, l.torn)
 }

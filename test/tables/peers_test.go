@@ -1,7 +1,9 @@
 package tables
 
 import (
+	"crypto/tls"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -330,7 +332,7 @@ func (s *subject) peers() string {
 	return text
 }
 
-// TestPeersOverTLS: peers speak over TLS, each with a certificate for a name that the other one asks for.
+// TestPeersOverTLS: peers speak over TLS, each with a certificate for a name that the other one asks for. Whoever has none is not listened to.
 func TestPeersOverTLS(t *testing.T) {
 	dir, err := os.MkdirTemp("", "lb-") // t.TempDir has the test's name in it, whose letters may be words that start fills in
 	if err != nil {
@@ -344,8 +346,8 @@ func TestPeersOverTLS(t *testing.T) {
 	const section = `global
   localpeer SELF
 peers mates
-  default-bind ssl crt PEM
-  default-server ssl ca-file PEM verifyhost mates.example
+  default-bind ssl crt PEM ca-file PEM verify required
+  default-server ssl crt PEM ca-file PEM verifyhost mates.example
   peer one ONE
   peer two TWO
   table own type string size 10k expire 10m store gpc0
@@ -369,12 +371,42 @@ backend be
 			wait.Until(t, "all entries on "+s.name, func() bool { return strings.Contains(s.title("mates/own"), "used:200\n") })
 		}
 		p.same(t, "mates/own")
+		for i := 1; i < len(p.words); i += 2 { // each node's address
+			for _, own := range []bool{true, false} {
+				config := &tls.Config{InsecureSkipVerify: true}
+				if own {
+					pair, err := tls.LoadX509KeyPair(pem, pem)
+					if err != nil {
+						t.Fatal(err)
+					}
+					config.Certificates = []tls.Certificate{pair}
+				}
+				if answered := hello(t, p.words[i], config); answered != own {
+					t.Errorf("%s: a hello with a certificate (%v) is answered: %v", p.words[i-1], own, answered)
+				}
+			}
+		}
 		p.one.reload()
 		if _, err := p.one.Command("set table mates/own key new data.gpc0 5"); err != nil {
 			t.Fatal(err)
 		}
 		p.same(t, "mates/own")
 	})
+}
+
+// hello reports whether a node answers whoever says hello as nobody that it knows.
+func hello(t *testing.T, address string, config *tls.Config) bool {
+	t.Helper()
+	conn, err := tls.Dial("tcp", address, config)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	fmt.Fprintf(conn, "HAProxyS 2.1\nnobody\nnobody 1 1\n")
+	answer := make([]byte, 4)
+	_, err = io.ReadFull(conn, answer)
+	return err == nil && string(answer) == "503\n"
 }
 
 // TestPeersResync: how long it takes to get everything from a node. LB_LONG=1 makes it a million entries.
