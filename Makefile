@@ -33,7 +33,7 @@ FUZZTIME ?= 20s
 # How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
 PATIENCE ?= 20m
 
-.PHONY: help build run test unit race e2e record grpc sinks long soak soak-short soak-bugs FORCE lint setup bench bench-quick bench-scale bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc sinks long soak soak-short soak-bugs FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -98,6 +98,9 @@ bench-quick: build ## the same in three minutes: the rows that have a goal
 
 bench-scale: build ## 5,000 backends of two checked servers, lb and Debian's haproxy side by side: reloads, latency, memory, idle processor
 	$(GO) run ./test/bench/scale -lb bin/lb $(ARGS)
+
+bench-maps: build ## 5,000 changes of a map of 100,000 lines, lb and Debian's haproxy side by side: time, latency meanwhile, memory
+	$(GO) run ./test/bench/scale -lb bin/lb -maps $(ARGS)
 
 bench-syslog: build ## CPU per message, burst losses, messages/s with 1 and 2 readers, beside rsyslog, syslog-ng and a bare loop (ARGS=-show: their settings, -sweep: others)
 	$(GO) run ./test/bench/syslog -syslogd bin/syslogd $(ARGS)

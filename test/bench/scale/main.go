@@ -5,6 +5,8 @@
 //  3. Measured: the start, memory, the processor while idle, connections in TIME_WAIT, the traffic's latency without and with reloads, and how
 //     long a reload takes.
 //  4. One table shows both side by side.
+//
+// With -maps: what thousands of changes of a large map cost (maps.go).
 package main
 
 import (
@@ -32,6 +34,7 @@ type options struct {
 	idle              time.Duration
 	inter             string
 	only              string
+	maps              bool
 }
 
 func main() {
@@ -47,6 +50,7 @@ func main() {
 	flag.DurationVar(&o.idle, "idle", 10*time.Second, "how long to watch each subject without traffic")
 	flag.StringVar(&o.inter, "inter", "2s", "the interval of the checks; 0: no checks")
 	flag.StringVar(&o.only, "only", "", "lb or haproxy: measure one alone")
+	flag.BoolVar(&o.maps, "maps", false, "measure changes of a large map instead")
 	flag.Parse()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
@@ -73,6 +77,7 @@ func run(ctx context.Context, o options) error {
 	}
 	var names []string
 	var results []figures
+	var mapResults []mapFigures
 	for _, s := range []struct {
 		name string
 		s    *subject
@@ -84,11 +89,24 @@ func run(ctx context.Context, o options) error {
 			continue
 		}
 		s.s.dir = filepath.Join(dir, s.name)
-		f, err := measure(ctx, o, s.s, ports)
+		names = append(names, s.name)
+		var err error
+		if o.maps {
+			var f mapFigures
+			f, err = measureMaps(ctx, o, s.s, ports)
+			mapResults = append(mapResults, f)
+		} else {
+			var f figures
+			f, err = measure(ctx, o, s.s, ports)
+			results = append(results, f)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		names, results = append(names, s.name), append(results, f)
+	}
+	if o.maps {
+		printMaps(o, names, mapResults)
+		return nil
 	}
 	print(o, names, results)
 	return nil
@@ -110,21 +128,13 @@ func measure(ctx context.Context, o options, s *subject, ports []string) (f figu
 	if err := s.configure(o, ports); err != nil {
 		return f, err
 	}
-	begun := time.Now()
 	if err := s.start(ctx); err != nil {
 		return f, err
 	}
 	defer s.stop()
-	for {
-		if status, err := get(s.address); err == nil && status == 200 {
-			break
-		}
-		if time.Since(begun) > 60*time.Second {
-			return f, fmt.Errorf("it does not serve: %s", s.said.String())
-		}
-		time.Sleep(5 * time.Millisecond)
+	if f.start, err = s.serves(); err != nil {
+		return f, err
 	}
-	f.start = time.Since(begun)
 	time.Sleep(5 * time.Second) // the first checks are over
 	before, at := s.cpu(), time.Now()
 	select {
@@ -175,14 +185,6 @@ func print(o options, names []string, results []figures) {
 		}
 		fmt.Fprintln(w)
 	}
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }
-	latencies := func(list []time.Duration) string {
-		slices.Sort(list)
-		if len(list) == 0 {
-			return "none"
-		}
-		return fmt.Sprintf("%s / %s / %s", ms(list[len(list)/2]), ms(list[len(list)*99/100]), ms(list[len(list)-1]))
-	}
 	row("start to the first 200, s", func(f *figures) string { return fmt.Sprintf("%.2f", f.start.Seconds()) })
 	row("memory, MB", func(f *figures) string { return fmt.Sprint(f.rss / 1024) })
 	row("memory after the reloads, MB", func(f *figures) string { return fmt.Sprint(f.rssThen / 1024) })
@@ -199,6 +201,16 @@ func print(o options, names []string, results []figures) {
 	})
 	row("processor for a reload, s", func(f *figures) string { return fmt.Sprintf("%.2f", f.busy.Seconds()) })
 	row("failed requests", func(f *figures) string { return fmt.Sprint(f.failed) })
+}
+
+// latencies are the middle, the 99th of a hundred and the longest.
+func latencies(list []time.Duration) string {
+	slices.Sort(list)
+	if len(list) == 0 {
+		return "none"
+	}
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }
+	return fmt.Sprintf("%s / %s / %s", ms(list[len(list)/2]), ms(list[len(list)*99/100]), ms(list[len(list)-1]))
 }
 
 // serve answers each request of each connection at once.

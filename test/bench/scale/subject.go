@@ -50,8 +50,8 @@ func (o *output) String() string {
 
 func (s *subject) file(name string) string { return filepath.Join(s.dir, name) }
 
-// configure writes the configuration and the map.
-func (s *subject) configure(o options, ports []string) error {
+// prepare makes the directory and chooses the address.
+func (s *subject) prepare() error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
@@ -60,7 +60,14 @@ func (s *subject) configure(o options, ports []string) error {
 		return err
 	}
 	s.address = ln.Addr().String()
-	ln.Close()
+	return ln.Close()
+}
+
+// configure writes the configuration and the map.
+func (s *subject) configure(o options, ports []string) error {
+	if err := s.prepare(); err != nil {
+		return err
+	}
 	check := ""
 	if o.inter != "0" {
 		check = " check inter " + o.inter
@@ -81,6 +88,20 @@ func (s *subject) start(ctx context.Context) error {
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	s.cmd.WaitDelay = 5 * time.Second
 	return s.cmd.Start()
+}
+
+// serves waits until it answers, and says how long that took.
+func (s *subject) serves() (time.Duration, error) {
+	begun := time.Now()
+	for {
+		if status, err := get(s.address); err == nil && status == 200 {
+			return time.Since(begun), nil
+		}
+		if time.Since(begun) > 60*time.Second {
+			return 0, fmt.Errorf("it does not serve: %s", s.said.String())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 func (s *subject) stop() {
