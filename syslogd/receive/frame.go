@@ -13,7 +13,8 @@ import "bytes"
 // of a line, so a bad message costs at most itself.
 //
 // A length that is wrong puts the stream out of step. It shows when what follows a counted message does not begin like a message. Then the
-// next length that is right is looked for: one at whose end another message begins, or the data ends. What stands before it is a message
+// next length that is right is looked for: one at whose end another message begins, or the data ends; or that is wrong by a little, as those of a
+// sender that counts characters. What stands before it is a message
 // of its own, so that nothing is dropped. Only a stream that has counted octets, and has been found out of step, is searched, and one
 // whose message begins with what can only be a wrong count (oddCount): otherwise anybody who can bring text into a message could forge others.
 //
@@ -50,6 +51,8 @@ const (
 	maxLength = 256 << 10
 	// frameSlack is how much larger than a message the buffer is, for the length and to find the end of large ones.
 	frameSlack = 16 << 10
+	// maxRough is how many blanks before a "<" are looked at to find the message after a message.
+	maxRough = 8
 	// maxCandidates bounds one search: bytes may come one by one.
 	maxCandidates = 512
 	byteOrder     = "\xef\xbb\xbf"
@@ -120,6 +123,9 @@ func (f *framer) takeCounted(data []byte, header, length int, emit func(msg []by
 // realEnd is where the message at the front of body ends if length is wrong; 0: length may be right, and a line follows.
 func (f *framer) realEnd(body []byte, length int) int {
 	end, sure := findCounted(body)
+	if !sure { // a sender that counts characters, perhaps, and the message after this one is not complete
+		sure = end > length && end-length <= 2*length
+	}
 	if !sure || end > length && bytes.ContainsAny(body[length:end], "\n\x00") {
 		return 0
 	}
@@ -348,7 +354,8 @@ func startsSurely(data []byte) bool {
 }
 
 // findCounted looks for the first counted message in data after its first byte. It is sure when another message begins where that one ends,
-// or data ends there. at is 0 when there is none.
+// or data ends there, or when the next message begins where a length that counts characters, or is wrong by a little, would have it. at is 0 when
+// there is none.
 func findCounted(data []byte) (at int, sure bool) {
 	from := 1
 	for range maxCandidates {
@@ -369,7 +376,7 @@ func findCounted(data []byte) (at int, sure bool) {
 				continue
 			}
 			switch end := first + header + length; {
-			case end == len(data), end < len(data) && startsFrame(data[end:]):
+			case end == len(data), end < len(data) && startsFrame(data[end:]), roughly(data[first+header:], length):
 				return first, true
 			case end > len(data) && at == 0:
 				at = first
@@ -377,6 +384,23 @@ func findCounted(data []byte) (at int, sure bool) {
 		}
 	}
 	return at, false
+}
+
+// roughly says whether the next counted message in data, which begins with what a length counts, begins about where that one has it.
+func roughly(data []byte, length int) bool {
+	from := 0
+	for range maxRough {
+		i := bytes.Index(data[from:], []byte(" <"))
+		if i < 0 {
+			return false
+		}
+		space := from + i
+		from = space + 1
+		if space > 0 && isDigit(data[space-1]) && hasPriority(data[space+1:]) {
+			return length <= space+2 && space <= 3*length+maxDigits
+		}
+	}
+	return false
 }
 
 // prefix says whether data begins with text, as far as it goes, and whether all of text is there.

@@ -3,6 +3,7 @@ package receive
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -130,6 +131,31 @@ func TestStep(t *testing.T) {
 	row("length 34 and no blank", 1000, 397, "34"+body[1:])
 	row("no length", 1000, 399, "32 <14>Nov 21 03:04:05 h-a app: n 0"+body[1:])
 	row("a line", 1000, 399, "32 <14>Nov 21 03:04:05 h-a app: n 0WRONG and then\n")
+}
+
+// TestCharactersCounted has senders that count characters where octets are meant, and others that are wrong by as much each time: each message is
+// whole where the one after it has come, and otherwise the rest of it is a line.
+func TestCharactersCounted(t *testing.T) {
+	for _, message := range []string{"15 <14>app: b\xc3\xbcr %dx", "17 <14>app: b\xc3\xbc\xc3\xbco %d.x", "16 <14>app: \xe6\x97\xa5\xe6\x9c\xac %d end", "13 <14>app: short %d by some"} {
+		text, all := "", ""
+		var want []string
+		for n := range 300 {
+			one := fmt.Sprintf(message, n%10)
+			text, all, want = text+one, all+one[3:], append(want, one[3:])
+		}
+		for _, piece := range []int{1, 7, 20, 100, 1000, 1 << 20} {
+			out, lost := framesOf(text, 8192, piece, true)
+			whole := 0
+			for _, line := range out {
+				if slices.Contains(want[:10], line) {
+					whole++
+				}
+			}
+			if len(out) < 299 || len(strings.Join(out, "")) < len(all) || lost == 0 || piece >= 100 && whole < 240 || piece > 1000 && whole < 298 {
+				t.Errorf("%q in pieces of %d: %d lines, %d of them whole, %d times out of step: %.200q", message, piece, len(out), whole, lost, out)
+			}
+		}
+	}
 }
 
 // FuzzFraming holds that how a stream is cut into reads changes nothing as long as it is in step, that no message is larger than it may be,
