@@ -1,7 +1,10 @@
 package syslog_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,4 +125,101 @@ outputs: [{file: `+dir+`/lb.log, ring: 2MB, rotate: never}]
 	if to-from-1 != l.lost {
 		t.Errorf("the loss line stands between %d and %d; %d are missing", from, to, l.lost)
 	}
+}
+
+func TestHundredFilesDiskFull(t *testing.T) { inMountNamespace(t, "TestHundredFilesOnASmallDisk") }
+
+// TestHundredFilesOnASmallDisk has a hundred files, chosen by messages, on a disk that is full: what waits stays within the memory that
+// docs/syslogd.md names, and each line is in a file or in a number. With LB_LONG by the default settings, and else by smaller ones.
+func TestHundredFilesOnASmallDisk(t *testing.T) {
+	dir := os.Getenv("SYSLOGD_MOUNT")
+	if dir == "" {
+		return
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=16m"); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	memory, bound, after := "memory: 16MiB\n", 16+100*0.75+60, 40_000
+	if os.Getenv("LB_LONG") != "" {
+		memory, bound, after = "", 350, 1_000_000
+	}
+	d := start(t, memory+`
+listen: [tcp://127.0.0.1:PORT]
+outputs: [{file: "`+dir+`/%tag%.log", rotate: never, ring: 1MiB}]
+`)
+	conn, err := net.Dial("tcp", d.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	out, n, text := bufio.NewWriterSize(conn, 64<<10), 0, strings.Repeat("x", 400)
+	send := func(count int) {
+		t.Helper()
+		for range count {
+			fmt.Fprintf(out, "<13>Nov 21 03:04:05 h app%d: n=%d %s\n", n%100, n, text)
+			n++
+		}
+		if err := out.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for d.status().Total.DiskLost < 1000 {
+		send(10_000)
+	}
+	send(after)
+	wait.Until(t, "all to be received", func() bool { return d.status().Total.Received == uint64(n) })
+	rss := d.memory()
+	t.Logf("%d lines, %.0f MB", n, rss)
+	if rss > bound {
+		t.Errorf("a hundred files on a full disk: %.0f MB of memory, want at most %.0f", rss, bound)
+	}
+	s := d.status()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=512m"); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "what waits to be written", func() bool { s = d.status(); return s.Total.Waiting == 0 })
+	d.do("flush")
+	s = d.status()
+	d.stop()
+	files, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, lost := 0, 0
+	told := regexp.MustCompile(`: lost (\d+) messages `)
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += strings.Count(string(b), " n=")
+		for _, m := range told.FindAllStringSubmatch(string(b), -1) {
+			count, _ := strconv.Atoi(m[1])
+			lost += count
+		}
+	}
+	if lines+lost != n || uint64(lost) != s.Total.DiskLost+s.Total.RingOverflow || uint64(lines) != s.Total.Written {
+		t.Errorf("of %d, %d are in the files and %d in their lines of losses; status says %d written, %d and %d lost", n, lines, lost,
+			s.Total.Written, s.Total.DiskLost, s.Total.RingOverflow)
+	}
+	t.Logf("%d lines in %d files, %d lost, all of which the files report", lines, len(files), lost)
+}
+
+// memory is what the daemon holds, in MB.
+func (d *daemon) memory() float64 {
+	d.t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "VmHWM:")
+	kb := 0
+	if _, err := fmt.Sscan(after, &kb); err != nil {
+		d.t.Fatal(err)
+	}
+	return float64(kb) / 1000
 }

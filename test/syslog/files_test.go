@@ -88,7 +88,9 @@ outputs:
 	}
 	d.do("flush")
 	s := d.status()
-	t.Logf("%d lines for %d hosts in %v", s.Total.Written, hosts, time.Since(begin).Round(time.Millisecond))
+	used := d.processor()
+	t.Logf("%d lines for %d hosts in %v; %v of the processor: %.0f lines in a second of one core", s.Total.Written, hosts,
+		time.Since(begin).Round(time.Millisecond), used, float64(s.Total.Written)/used.Seconds())
 	if in, out := s.Inputs[0], s.Outputs[0]; in.Received+in.KernelDrops != lines || out.Written != in.Received || out.Files > 100 {
 		t.Errorf("%d sent, %d received, %d dropped by the kernel, %d written to %d open files", lines, in.Received, in.KernelDrops, out.Written, out.Files)
 	}

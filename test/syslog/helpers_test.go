@@ -192,6 +192,19 @@ func (d *daemon) status() control.Status {
 	return s
 }
 
+// processor is what the daemon has used of it.
+func (d *daemon) processor() time.Duration {
+	d.t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * time.Second / 100
+}
+
 // freePort is a port that is free for UDP and for TCP.
 func freePort(t *testing.T) int {
 	t.Helper()
