@@ -286,6 +286,15 @@ func TestManyCertificates(t *testing.T) {
 			t.Fatalf("%s: %T", c.pair.file, k)
 		}
 	}
+	again, _, err := l.store.Load(Options{Sources: files(b.path("many"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range again.state.Load().set.all {
+		if c.pair != all[i].pair {
+			t.Fatalf("%s was read again for a second bind line", c.pair.file)
+		}
+	}
 	for _, sni := range []string{"rsa.test", "ec.test"} {
 		if got := subject(l.Config, sni); got != sni {
 			t.Errorf("%s: %q", sni, got)

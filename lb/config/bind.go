@@ -18,6 +18,7 @@ type bindDraft struct {
 	ssl    bool   // the word ssl was there; other TLS words alone do nothing
 	expose bool   // expose-fd listeners
 	level  string // of a stats socket
+	ecdhe  []tls.CurveID
 }
 
 // unixDefaults are what unix-bind says.
@@ -194,7 +195,11 @@ func bindTable() []row[*bindDraft] {
 			return nil
 		}},
 		{name: "curves", args: "<list>", min: 1, max: 1, apply: bindCurves, doc: "which of them is taken is the best that both sides have, not the first"},
-		{name: "ecdhe", args: "<curve>", min: 1, max: 1, apply: bindCurves},
+		{name: "ecdhe", args: "<curve>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
+			b.secure()
+			b.ecdhe, err = c.curves()
+			return err
+		}, doc: "where neither `curves` nor `ssl-default-bind-curves` says which"},
 		{name: "no-ca-names", apply: secure(func(t *BindTLS, _ string) { t.NoCANames = true })},
 		{name: "no-tls-tickets", apply: secure(func(t *BindTLS, _ string) { t.NoTickets = true })},
 		{name: "ssl-max-ver", args: "<version>", min: 1, max: 1, apply: tlsOption},
@@ -330,6 +335,9 @@ func (p *parser) finishTLS(b *bindDraft) error {
 	}
 	if t.Curves == nil {
 		t.Curves = p.tls.curves
+	}
+	if t.Curves == nil {
+		t.Curves = b.ecdhe
 	}
 	t.NoTickets = t.NoTickets || p.tls.noTickets
 	if t.MaxVersion != 0 && t.MaxVersion < max(t.MinVersion, tls.VersionTLS10) {

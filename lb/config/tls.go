@@ -220,8 +220,12 @@ func (g *Global) crtListOption(s *certs.Settings, name, arg string) (err error) 
 		if s.Ciphers, _ = selectCiphers(arg); len(s.Ciphers) == 0 {
 			return fmt.Errorf("'ciphers' : no cipher suite of TLS 1.2 is left of '%s'", arg)
 		}
-	case "curves", "ecdhe":
+	case "curves":
 		s.Curves, _, err = parseCurves(name, arg)
+	case "ecdhe":
+		if s.Curves == nil {
+			s.Curves, _, err = parseCurves(name, arg)
+		}
 	case "verify":
 		s.Verify = arg
 		err = oneOf("verify", arg, "none", "optional", "required")

@@ -64,7 +64,7 @@ func start(t testing.TB, program, config string, files map[string]string) *subje
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		if err := writeUnder(dir, name, text); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,6 +101,15 @@ func start(t testing.TB, program, config string, files map[string]string) *subje
 		}
 	})
 	return s
+}
+
+// writeUnder writes a file, whose name may have a directory.
+func writeUnder(dir, name, text string) error {
+	path := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o600)
 }
 
 func (s *subject) fill(text string) string { return strings.NewReplacer(s.words...).Replace(text) }
