@@ -152,6 +152,7 @@ func TestSecureCrowdsMove(t *testing.T) {
 		}
 		asked := time.Now()
 		took = append(took, s.gone(old).Sub(asked))
+		t.Logf("%s: the old worker was gone %v later", name, took[len(took)-1].Round(time.Millisecond))
 	}
 	reload := func() error {
 		text, err := s.lb.Reload(ctx)
@@ -177,6 +178,9 @@ func TestSecureCrowdsMove(t *testing.T) {
 		}
 		return nil
 	})
+	for _, said := range movedWord.FindAllString(s.lb.Output(), -1) {
+		t.Log(said)
+	}
 	slices.Sort(took)
 	t.Logf("%d changes of the worker; the old one was gone %v later in the middle, %v at most", len(took),
 		took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
