@@ -255,7 +255,7 @@ var actions = []actionRow{
 	{name: "del-map", stages: onHTTP, paren: "file", parse: parseEdit(true, true)},
 	{name: "deny", stages: onHTTP, parse: parseDeny},
 	{name: "disable-l7-retry", stages: onRequest, parse: func(*ruleParser) (action, error) { return once{}, nil }},
-	{name: "do-resolve", stages: onRequest, paren: "txn.name,resolvers", parse: parseDoResolve},
+	{name: "do-resolve", stages: onRequest | onContent, paren: "txn.name,resolvers", parse: parseDoResolve},
 	{name: "early-hint", stages: onRequest, parse: parseEarlyHint},
 	{name: "expect-netscaler-cip", stages: 1 << Connection, parse: parseExpect(sample.NetScalerCIP)},
 	{name: "expect-proxy", stages: 1 << Connection, parse: parseExpect(sample.ProxyHeader)},
@@ -306,7 +306,7 @@ var actions = []actionRow{
 	{name: "track-sc1", stages: onHTTP | onTCPReq, parse: parseTrack(1)},
 	{name: "track-sc2", stages: onHTTP | onTCPReq, parse: parseTrack(2)},
 	{name: "unset-var", stages: onAll, paren: "txn.name", parse: parseUnsetVar},
-	{name: "wait-for-body", stages: onRequest, parse: parseWaitForBody},
+	{name: "wait-for-body", stages: onHTTP, parse: parseWaitForBody},
 	{name: "wait-for-handshake", stages: onRequest, parse: func(*ruleParser) (action, error) { return nothing{}, nil }}, // no early data is taken: each request comes after it
 	{name: "use-service", stages: onRequest, parse: parseUseService},
 }

@@ -8,7 +8,8 @@ import (
 	"lbsyslogd/lb/sample"
 )
 
-// waitForBody holds the rules until the body of the request is there.
+// waitForBody holds the rules until the body of the request, or of the response,
+// is there.
 type waitForBody struct{ await sample.Await }
 
 // parseWaitForBody reads time <time> [at-least <bytes>].

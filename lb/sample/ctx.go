@@ -34,6 +34,10 @@ type Ctx struct {
 	BodySize int64
 	Await    Await
 
+	// Said is the same of the response's body, for rules of http-response and
+	// http-after-response.
+	Said Body
+
 	// What is counted in stick tables: the exchange's entries and the session's,
 	// nil where there is none; and the time on their clock (stick.Now).
 	Txn, Session *Tracks
@@ -81,6 +85,13 @@ type Text interface {
 	// Render appends the text in the middle of an evaluation, whose values
 	// stay.
 	Render(dst []byte, x *Ctx) []byte
+}
+
+// Body is what is there of a body, as it came.
+type Body struct {
+	Bytes   []byte
+	Chunked bool
+	Size    int64 // the length that the head announces, -1 if it does not
 }
 
 // Await is what a rule waits for: how much of a body and how long, an agent, the

@@ -6,9 +6,9 @@ import (
 	"lbsyslogd/lb/http1"
 )
 
-// fetchesBody look into what is there of a request's body (HAProxy configuration
-// manual, section 7.3.6): all that fits a buffer with option http-buffer-request
-// or after a wait-for-body rule, else what came along with the head.
+// fetchesBody look into what is there of a body (HAProxy configuration manual,
+// section 7.3.6): all that fits a buffer with option http-buffer-request or after a
+// wait-for-body rule, else what came along with the head.
 var fetchesBody = []fetchRow{
 	{name: "req.body", kind: Bin, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
 		return Value{kind: Bin, b: x.body()}, x.Req != nil
@@ -23,16 +23,33 @@ var fetchesBody = []fetchRow{
 		}
 		return IntValue(x.BodySize), x.Req != nil
 	}},
+	{name: "res.body", kind: Bin, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) {
+		return Value{kind: Bin, b: x.said()}, x.Res != nil
+	}},
+	{name: "res.body_len", kind: Int, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) {
+		return IntValue(int64(len(x.said()))), x.Res != nil
+	}},
+	{name: "res.body_size", kind: Int, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) {
+		if x.Said.Chunked || x.Said.Size < 0 {
+			return IntValue(int64(len(x.said()))), x.Res != nil
+		}
+		return IntValue(x.Said.Size), x.Res != nil
+	}},
 }
 
 // body is what is there of the request's body, without the framing of chunks.
-func (x *Ctx) body() []byte {
-	if !x.Chunked {
-		return x.Body
+func (x *Ctx) body() []byte { return x.unframed(x.Body, x.Chunked) }
+
+// said is what is there of the response's.
+func (x *Ctx) said() []byte { return x.unframed(x.Said.Bytes, x.Said.Chunked) }
+
+func (x *Ctx) unframed(b []byte, chunked bool) []byte {
+	if !chunked {
+		return b
 	}
 	var ch http1.Chunks
 	from := len(x.scratch)
-	for b := x.Body; len(b) > 0 && !ch.Done(); {
+	for len(b) > 0 && !ch.Done() {
 		n, data, err := ch.Next(b)
 		if err != nil || n == 0 { // it was checked when it came
 			break

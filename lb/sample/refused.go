@@ -19,7 +19,6 @@ const (
 	passedOn  = "TLS that is passed on is not looked into; write 'ssl crt <file>' on the bind line, and use ssl_fc_sni"
 	secrets   = "keys never leave the process; HAProxy shows them with tune.ssl.keylog only"
 	hello     = "hellos of clients are not kept; ssl_fc_cipher, ssl_fc_protocol, ssl_fc_alpn and ssl_fc_sni show what was agreed on"
-	Bodies    = "bodies of responses are passed on as they come; rules see their heads"
 	effort    = "nobody measures what one request takes of the CPU; the timers (%TR, %Tr, %Ta) show where its time goes, and top the whole process"
 	internals = "it shows how HAProxy stores a message; req.hdr, res.hdr, method, path and status show the message"
 	noFastCGI = "only HTTP servers can be used"
@@ -45,8 +44,6 @@ var fetchRefused = map[string]string{
 	"internal.htx.data": internals, "internal.htx.free": internals, "internal.htx.free_data": internals, "internal.htx.has_eom": internals, "internal.htx.nbblks": internals,
 	"internal.htx.size": internals, "internal.htx.used": internals, "internal.htx_blk.data": internals, "internal.htx_blk.hdrname": internals, "internal.htx_blk.hdrval": internals,
 	"internal.htx_blk.size": internals, "internal.htx_blk.start_line": internals, "internal.htx_blk.type": internals, "internal.strm.is_htx": internals,
-
-	"res.body": Bodies, "res.body_len": Bodies, "res.body_size": Bodies,
 
 	"ssl_fc_session_key": secrets, "ssl_bc_session_key": secrets,
 	"ssl_fc_client_early_traffic_secret": secrets, "ssl_fc_client_handshake_traffic_secret": secrets, "ssl_fc_client_traffic_secret_0": secrets,

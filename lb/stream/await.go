@@ -86,7 +86,16 @@ func (t *txn) hint(x *sample.Ctx) (goOn bool) {
 // bodyThere reports whether as much of the body is there as the rules wait for,
 // or as there is room for.
 func (t *txn) bodyThere() bool {
-	return t.reqDone || t.await.least > 0 && t.ready >= t.await.least || t.headLen+t.ready >= t.s.sh.eng.Limits.head()-reserve || len(t.s.in.Space()) == 0
+	return t.reqDone || t.await.least > 0 && t.bodySize() >= t.await.least || t.headLen+t.ready >= t.s.sh.eng.Limits.head()-reserve || len(t.s.in.Space()) == 0
+}
+
+// bodySize is how much of the body is there, without the framing of chunks.
+func (t *txn) bodySize() int {
+	if t.reqKind != http1.ChunkedBody || t.src == nil {
+		return t.ready
+	}
+	n, _ := content(t.src.Data[t.src.R : t.src.R+t.ready])
+	return n
 }
 
 // fillBody reads on until the rules can.

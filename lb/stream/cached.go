@@ -116,7 +116,8 @@ func (t *txn) answerFromCache() {
 	if t.codec != compress.None && t.compresses(h) {
 		t.compressed(h)
 	}
-	if !t.responseRules() {
+	t.bodyAt = t.res.R + n
+	if t.responseRules() != onward {
 		return
 	}
 	if c := &s.fe.CookieCapture; c.Len > 0 {

@@ -39,6 +39,9 @@ func (t *txn) deadline() int64 {
 	case phaseConnect:
 		return after(t.tryAt, to.Connect)
 	}
+	if t.answer != nil {
+		return t.answer.until
+	}
 	if t.resKind == http1.Tunnel && t.resHeadDone {
 		return t.tunnelDeadline()
 	}
@@ -137,6 +140,12 @@ func (t *txn) timeout() {
 		return
 	case phaseReply, phaseDiscard:
 		t.abort('c', 'D')
+		return
+	}
+	if t.answer != nil {
+		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
+		t.noResponse()
+		t.fail('s', 'R', 504)
 		return
 	}
 	if t.resHeadDone && t.resKind == http1.Tunnel {

@@ -40,6 +40,7 @@ func (t *txn) clientAborted() {
 func (t *txn) end() {
 	s, sh := t.s, t.s.sh
 	t.times(sh.Loop.Now())
+	t.dropAnswer()
 	t.releaseServer()
 	t.countBytes()
 	sh.Front[s.fe.Index].times(&t.rec)

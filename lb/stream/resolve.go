@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"lbsyslogd/lb/resolve"
+	"lbsyslogd/lb/rule"
 	"lbsyslogd/lb/sample"
 )
 
@@ -33,6 +34,82 @@ func (t *txn) resolve(a sample.Await, x *sample.Ctx) step {
 		})
 	})
 	return waits
+}
+
+// lookup is a name that tcp-request content rules of a session in mode tcp ask for.
+type lookup struct {
+	sample.Await
+	addr netip.Addr // invalid: there is none
+	done bool
+}
+
+// askContent asks rules in mode tcp, which begin anew whenever more is known: bytes,
+// or the address of a name. Both are waited for until inspect-delay is over.
+func (t *txn) askContent(rules rule.Rules, x *sample.Ctx) rule.Verdict {
+	for next := 0; ; {
+		var v rule.Verdict
+		if v, next = rules.EvalFrom(next, x); v != rule.AwaitAddress {
+			return v
+		}
+		if t.s.lookUp(x) == waits {
+			return rule.Wait
+		}
+	}
+}
+
+// lookUp is resolve for rules that begin anew.
+func (s *session) lookUp(x *sample.Ctx) step {
+	a, sh := x.Await, s.sh
+	for _, l := range sh.lookups[s] {
+		switch {
+		case l.Await != a:
+		case l.addr.IsValid():
+			setAddress(x, a.Var, l.addr)
+			return onward
+		case l.done || !x.Partial:
+			return onward
+		default:
+			return waits
+		}
+	}
+	if !x.Partial { // as HAProxy, which asks nobody then
+		return onward
+	}
+	names := sh.eng.Resolvers[a.Resolvers]
+	if addr, ok := resolve.Literal(a.Name); ok {
+		setAddress(x, a.Var, addr)
+		return onward
+	}
+	q, ok := resolve.Name(a.Name, a.IPv4)
+	if !ok || names == nil {
+		return onward
+	}
+	if addr, ok := names.Kept(q); ok {
+		setAddress(x, a.Var, addr)
+		return onward
+	}
+	l := &lookup{Await: a}
+	if sh.lookups == nil {
+		sh.lookups = map[*session][]*lookup{}
+	}
+	sh.lookups[s] = append(sh.lookups[s], l)
+	gen := s.gen
+	names.Ask(q, func(addr netip.Addr) {
+		sh.Loop.Post(func() {
+			l.addr, l.done = addr, true
+			if s.gen == gen && s.state == inspecting {
+				s.run()
+			}
+		})
+	})
+	return waits
+}
+
+// dropLookups forgets what the rules have asked for.
+func (s *session) dropLookups() {
+	if s.sh.lookups != nil {
+		delete(s.sh.lookups, s)
+	}
 }
 
 func setAddress(x *sample.Ctx, name string, addr netip.Addr) {

@@ -18,6 +18,9 @@ const headroom = 1024
 // is, which goes out first.
 func (t *txn) headFromServer() step {
 	sh := t.s.sh
+	if t.answer != nil {
+		return t.fillSaid()
+	}
 	for {
 		for t.res != nil && t.res.Len() > 0 {
 			sh.res.Lax = t.be.Lax
@@ -33,8 +36,8 @@ func (t *txn) headFromServer() step {
 				t.badResponse('P', bad{err.Error(), t.res.Bytes(), sh.res.BadAt()})
 				return left
 			}
-			if t.gotHead(n) == left {
-				return left
+			if st := t.gotHead(n); st != onward {
+				return st
 			}
 			if t.resHeadDone || t.resReady > 0 {
 				return onward
@@ -139,8 +142,19 @@ func (t *txn) gotHead(n int) step {
 	if t.codec != compress.None && t.compresses(h) {
 		t.compressed(h) // before the rules, as in HAProxy
 	}
-	if !t.responseContent() || !t.responseRules() {
+	t.bodyAt = t.res.R + n
+	if !t.responseContent() {
 		return left
+	}
+	return t.answerRules(n)
+}
+
+// answerRules has the rules judge the answer, from where they stopped, and places
+// the head that they make of it before the body.
+func (t *txn) answerRules(n int) step {
+	s, h := t.s, &t.s.sh.res
+	if st := t.responseRules(); st != onward {
+		return st
 	}
 	if c := &s.fe.CookieCapture; c.Len > 0 {
 		t.rec.SCookie = c.cookie(h, "set-cookie")
@@ -228,8 +242,9 @@ func (t *txn) openTunnel() {
 	t.s.sh.Loop.Again(t.s) // this turn has passed the client's side already
 }
 
-// responseRules runs http-response rules; false when they gave another answer.
-func (t *txn) responseRules() bool {
+// responseRules runs http-response rules, from where they stopped; left when they
+// gave another answer, waits when they wait for the body.
+func (t *txn) responseRules() step {
 	s := t.s
 	shared := s.fe.Rules[rule.Response]
 	var own rule.Rules
@@ -237,25 +252,53 @@ func (t *txn) responseRules() bool {
 		own = t.be.Rules[rule.Response]
 	}
 	if len(own) == 0 && len(shared) == 0 {
-		return true
+		return onward
 	}
 	x := t.context()
 	x.Req, x.Res = nil, &s.sh.res
-	if !t.responseSet(own, x) || !t.responseSet(shared, x) {
-		return false
+	from := 0
+	if a := t.answer; a != nil {
+		from, t.answer = a.rule, nil
+		if a.shared {
+			own = nil
+		}
+	}
+	if len(own) > 0 {
+		if st := t.responseSet(own, from, x); st != onward {
+			return st
+		}
+		from = 0
+	}
+	if st := t.responseSet(shared, from, x); st != onward {
+		if t.answer != nil {
+			t.answer.shared = true
+		}
+		return st
 	}
 	t.rec.Status = s.sh.res.Status()
-	return true
+	return onward
 }
 
-// responseSet runs the rules of one proxy; false when they gave another answer.
-func (t *txn) responseSet(rules rule.Rules, x *sample.Ctx) (goOn bool) {
-	for next := 0; ; {
+// responseSet runs the rules of one proxy; left when they gave another answer,
+// waits when they wait for the body.
+func (t *txn) responseSet(rules rule.Rules, next int, x *sample.Ctx) step {
+	for {
 		var v rule.Verdict
-		if v, next = rules.EvalFrom(next, x); v != rule.StoreCache {
-			return t.obeyResponse(v)
+		v, next = rules.EvalFrom(next, x)
+		switch v {
+		case rule.StoreCache:
+			t.storeInCache(x.Await.Cache)
+		case rule.AwaitBody:
+			if t.awaitSaid(x.Await, next) == waits {
+				return waits
+			}
+			x.Said = t.bodySaid()
+		default:
+			if !t.obeyResponse(v) {
+				return left
+			}
+			return onward
 		}
-		t.storeInCache(x.Await.Cache)
 	}
 }
 
@@ -331,6 +374,7 @@ func (t *txn) sayNothing(h *http1.Head, status int) {
 // false when rules have made it larger than a buffer.
 func (t *txn) placeHead(n int) bool {
 	sh := t.s.sh
+	t.bodyAt = 0
 	sh.headBuf = sh.res.Append(sh.headBuf[:0])
 	b, body := sh.headBuf, t.res.R+n
 	if len(b) <= body {
@@ -415,7 +459,8 @@ func (t *txn) brokenBody() {
 // noResponse forgets a head that does not reach the client: another answer
 // stands in its place.
 func (t *txn) noResponse() {
-	t.resHeadDone, t.packer = false, nil
+	t.resHeadDone, t.packer, t.bodyAt = false, nil, 0
+	t.dropAnswer()
 	t.leaveCache()
 	t.headAt, t.rec.Tr = 0, -1
 }

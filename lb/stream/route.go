@@ -18,6 +18,7 @@ func (t *txn) context() *sample.Ctx {
 	x.Req, x.Res, x.Rec = nil, nil, &t.rec
 	x.Buf, x.Partial, x.HeadPartial = nil, false, false
 	x.Body, x.Chunked, x.BodySize = nil, false, -1
+	x.Said = t.bodySaid()
 	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
 	x.ID = t.s.fe.id()
 	x.Doubt, x.Reply, x.Hints = t.doubt, sample.Reply{}, x.Hints[:0]
@@ -78,10 +79,11 @@ func (t *txn) proceed(x *sample.Ctx) {
 		}
 		fallthrough
 	case atFrontBody:
-		t.await.at = atFrontHTTP
-		if !t.s.looked() && !t.content(fe.Rules[rule.Content], x) {
+		t.await.at = atFrontBody
+		if (t.await.rule > 0 || !t.s.looked()) && !t.content(fe.Rules[rule.Content], fe.Inspect, x) {
 			return
 		}
+		t.await.at = atFrontHTTP
 		t.countRequest()
 		if fe.BufferRequest && t.awaitBody(sample.Await{}) != onward {
 			return
@@ -145,7 +147,7 @@ func (t *txn) backRules(x *sample.Ctx) (goOn bool) {
 		t.await.at = atBackBody
 	}
 	if t.await.at == atBackBody {
-		if !t.content(be.Rules[rule.Content], x) {
+		if !t.content(be.Rules[rule.Content], be.Inspect, x) {
 			return false
 		}
 		t.await.at = atBackHTTP

@@ -373,6 +373,7 @@ func (s *session) close() {
 	}
 	s.putIn()
 	s.dropHalf()
+	s.dropLookups()
 	s.track.Release(sh.stickNow())
 	if s.suspended != nil {
 		s.suspended.Release(sh.stickNow())

@@ -45,7 +45,8 @@ type Shard struct {
 
 	names     serverNames
 	sessions  sessionList
-	halfHeads map[*session][]byte // half heads, see halfhead.go
+	halfHeads map[*session][]byte    // half heads, see halfhead.go
+	lookups   map[*session][]*lookup // names that content rules ask for, see resolve.go; nil until one does
 	late      []lateEntry
 	lateTick  loop.Timer
 	trim      loop.Timer

@@ -86,13 +86,25 @@ func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
 	return v != rule.Deny
 }
 
-// content asks tcp-request content rules; false when they ended the exchange.
-func (t *txn) content(rules rule.Rules, x *sample.Ctx) (goOn bool) {
-	if len(rules) == 0 || rules.Eval(x) != rule.Deny {
-		return true
+// content asks tcp-request content rules about a request; false when they ended
+// the exchange, or wait for an address, which needs a tcp-request inspect-delay.
+func (t *txn) content(rules rule.Rules, inspect int64, x *sample.Ctx) (goOn bool) {
+	for {
+		v, next := rules.EvalFrom(t.await.rule, x)
+		t.await.rule = next
+		if v == rule.AwaitAddress && inspect > 0 && t.resolve(x.Await, x) != onward {
+			return false
+		}
+		switch v {
+		case rule.AwaitAddress:
+		case rule.Deny:
+			t.denyContent()
+			return false
+		default:
+			t.await.rule = 0
+			return true
+		}
 	}
-	t.denyContent()
-	return false
 }
 
 // denyContent ends an exchange that tcp-request content rules reject.

@@ -26,7 +26,7 @@ func (s *session) startTunnel() step {
 	}
 	x := t.context()
 	t.look(x, s.fe.Inspect)
-	switch s.fe.Rules[rule.Content].Eval(x) {
+	switch t.askContent(s.fe.Rules[rule.Content], x) {
 	case rule.Wait:
 		return t.undecided(s.fe.Inspect)
 	case rule.Deny:
@@ -47,7 +47,7 @@ func (s *session) startTunnel() step {
 	t.enter(be)
 	if be.ID != s.fe.ID {
 		t.look(x, be.Inspect)
-		switch be.Rules[rule.Content].Eval(x) {
+		switch t.askContent(be.Rules[rule.Content], x) {
 		case rule.Wait:
 			return t.undecided(be.Inspect)
 		case rule.Deny:
@@ -57,6 +57,7 @@ func (s *session) startTunnel() step {
 		x.Partial, x.HeadPartial = false, false
 	}
 	s.dropHalf()
+	s.dropLookups()
 	t.recordFlight()
 	t.direct(x)
 	t.followRDP(x)

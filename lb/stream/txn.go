@@ -112,15 +112,17 @@ type response struct {
 	codec       compress.Algorithm // that the client understands
 	packer      *compress.Writer   // nil: the body is not compressed
 	resHeadDone bool
-	resDone     bool   // nothing more to read of the response
-	resBegun    bool   // some of it was given to the client's kernel
-	page        []byte // the unsent rest of our own answer
-	trailers    []byte // lines after the chunks, where something needs them (body.go)
-	keepServer  bool   // the server's connection outlives the exchange
-	continued   bool   // 100 Continue came
-	interims    int    // 1xx answers that came
-	lookUntil   int64  // rules look into what the server says, for so long; 0 not (any more)
-	early       bool   // unless this: the response was complete before the request
+	resDone     bool        // nothing more to read of the response
+	resBegun    bool        // some of it was given to the client's kernel
+	page        []byte      // the unsent rest of our own answer
+	trailers    []byte      // lines after the chunks, where something needs them (body.go)
+	keepServer  bool        // the server's connection outlives the exchange
+	continued   bool        // 100 Continue came
+	interims    int         // 1xx answers that came
+	lookUntil   int64       // rules look into what the server says, for so long; 0 not (any more)
+	bodyAt      int         // where the body begins in res, while rules see it; else 0
+	answer      *heldAnswer // http-response rules wait for its body; nil: they do not
+	early       bool        // unless this: the response was complete before the request
 }
 
 // placement is where the request goes.

@@ -28,6 +28,7 @@ func (t *txn) toHTTP(be *Backend) step {
 	s := t.s
 	t.takeBack()
 	s.dropHalf()
+	s.dropLookups()
 	s.http, s.upgraded, s.state = true, &upgrade{looked: true, to: be}, reading
 	return onward
 }

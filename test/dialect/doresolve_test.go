@@ -11,9 +11,9 @@ import (
 	"lbsyslogd/test/rig"
 )
 
-// TestDoResolve: requests go where name servers say that their names are.
-func TestDoResolve(t *testing.T) {
-	const first, second = "127.91.18.41", "127.91.18.42"
+// nameserver answers for four names: two of servers' addresses, one of an inner address, and one that is never answered.
+func nameserver(t *testing.T) (addr string) {
+	t.Helper()
 	pc, err := net.ListenPacket("udp", host+":0")
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +34,14 @@ func TestDoResolve(t *testing.T) {
 	})}
 	go names.ActivateAndServe()
 	t.Cleanup(func() { names.Shutdown() })
+	return pc.LocalAddr().String()
+}
+
+const first, second = "127.91.18.41", "127.91.18.42" // of servers whose names are asked for
+
+// TestDoResolve: requests go where name servers say that their names are.
+func TestDoResolve(t *testing.T) {
+	names := nameserver(t)
 	ports, err := rig.FreePorts(host, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +65,7 @@ backend be
   http-request deny if { var(txn.ip) -m ip 10.0.0.0/8 }
   http-request set-dst var(txn.ip)
   server s 0.0.0.0:0
-`, pc.LocalAddr(), ports[0]), nil)
+`, names, ports[0]), nil)
 	requests := 0
 	drive := func(s *subject) (got []string) {
 		requests = 0
@@ -70,6 +78,83 @@ backend be
 		}
 		requests++
 		return append(got, s.get("/"))
+	}
+	want, got := seen(theirs, drive), drive(ours)
+	same(t, "answer", want, got)
+	same(t, "line", theirs.lines(requests), ours.lines(requests))
+}
+
+// TestDoResolveContent: connections, and requests, go where tcp-request content rules have asked for their names: as long as inspect-delay lets them.
+func TestDoResolveContent(t *testing.T) {
+	names := nameserver(t)
+	ports, err := rig.FreePorts(host, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range []string{first, second} {
+		elsewhere(t, fmt.Sprintf("%s:%d", a, ports[0]))
+	}
+	theirs, ours := both(t, fmt.Sprintf(`resolvers r
+  nameserver a %s
+  timeout retry 300ms
+  resolve_retries 2
+`+preface("", "LINE %%HU %%ST %%ts %%b %%s %%[var(txn.ip)]")+`
+frontend fe
+  bind HTTP
+  tcp-request inspect-delay 5s
+  tcp-request content do-resolve(txn.ip,r,ipv4) hdr(x-name),lower,host_only
+  tcp-request content set-dst var(txn.ip) if { var(txn.ip) -m found }
+  http-request deny deny_status 502 unless { var(txn.ip) -m found }
+  http-request set-dst-port int(%d)
+  default_backend be
+backend be
+  tcp-request inspect-delay 5s
+  tcp-request content do-resolve(txn.other,r,ipv4) hdr(x-other)
+  tcp-request content reject if { var(txn.other) -m ip 10.0.0.0/8 }
+  http-request return hdr X-Other %%[var(txn.other)] if { path /other }
+  server s 0.0.0.0:0
+listen tcp
+  mode tcp
+  log-format "LINE %%ts %%b %%s %%[var(txn.ip)]"
+  bind HTTP2
+  tcp-request inspect-delay 5s
+  tcp-request content reject unless { req.proto_http }
+  tcp-request content do-resolve(txn.ip,r,ipv4) req.hdr(x-name)
+  tcp-request content reject unless { var(txn.ip) -m found }
+  tcp-request content set-dst var(txn.ip)
+  tcp-request content set-dst-port int(%d)
+  server s 0.0.0.0:0
+listen hasty
+  mode tcp
+  log-format "LINE %%ts %%b %%s %%[var(txn.ip)]"
+  bind HTTP3
+  tcp-request content do-resolve(txn.ip,r,ipv4) str(two.test)
+  tcp-request content do-resolve(txn.ip,r,ipv4) str(10.1.2.9) unless { var(txn.ip) -m found }
+  tcp-request content reject if { var(txn.ip) -m ip 10.1.2.9 }
+  server s S1
+`, names, ports[0], ports[0]), nil)
+	requests := 0
+	drive := func(s *subject) (got []string) {
+		requests = 0
+		for _, to := range []string{s.addr, s.fill("HTTP2"), s.fill("HTTP3")} {
+			for _, name := range []string{"one.test", "two.test", "none.test", "dead.test", "a..b", "192.0.2.999"} {
+				for _, other := range []string{"", "inner.test", "one.test"} {
+					if to != s.addr && other != "" || to != s.addr && name == "192.0.2.999" {
+						continue
+					}
+					requests++
+					c := s.dial(to)
+					path := "/"
+					if other != "" {
+						path = "/other"
+					}
+					answer := c.do(request(path, "X-Name: "+name, "X-Other: "+other, "Connection: close"))
+					c.Close()
+					got = append(got, name+" "+other+": "+withoutPort(answer, ports[0]))
+				}
+			}
+		}
+		return got
 	}
 	want, got := seen(theirs, drive), drive(ours)
 	same(t, "answer", want, got)
