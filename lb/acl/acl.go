@@ -2,6 +2,7 @@ package acl
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"lbsyslogd/lb/lookup"
@@ -128,6 +129,9 @@ func parseTest(words []string, uses *sample.Uses) (*aclTest, error) {
 		return nil, fmt.Errorf("%w (in ACL expression '%s')", err, words[0])
 	}
 	t := &aclTest{expr: e, match: m}
+	if m == (sample.Never{}) && !slices.Contains(words, "--") {
+		uses.Note(&sample.NoPattern{Expr: words[0]})
+	}
 	if r.keyed && len(r.paths) == 0 {
 		return nil, fmt.Errorf("flag '-M' (map files) says how '-f' reads its file, and there is no '-f' in ACL expression '%s'", words[0])
 	}
@@ -234,7 +238,7 @@ func (r *aclReader) compile(e *sample.Expr, words []string) (sample.Matcher, err
 		r.own = append(r.own, sample.Pattern{Text: w, Fold: r.fold, Op: op})
 	}
 	if row.Patterns && len(r.own) == 0 && !r.files {
-		return nil, sample.ErrNoPattern
+		return sample.Never{}, nil
 	}
 	return row.Compile(r.own)
 }

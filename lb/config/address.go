@@ -309,6 +309,9 @@ func (p *parser) logAddress(address string) (network, target string, err error) 
 	if _, err := portNumber("log", port); err != nil {
 		return "", "", err
 	}
+	if rest != "" && (host == "" || host == "*") { // what is sent to no address stays here
+		host = "127.0.0.1"
+	}
 	if _, parseErr := netip.ParseAddr(host); parseErr != nil && !isHostName(host) {
 		return "", "", fmt.Errorf("log : invalid address: '%s' in '%s'", host, address)
 	}

@@ -76,7 +76,7 @@ func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
 	stricter("option tcp-check\ntcp-check set-var(txn.port) int(1)", "'check', 'sess' and 'proc'")
 	stricter("option tcp-check\ntcp-check expect custom", "option redis-check")
 	stricter("option tcp-check\ntcp-check send-lf %ci", "a client's exchange")
-	stricter("option httpchk\nhttp-check expect on-error %[res.body] status 200", "bodies of responses")
+	stricter("option httpchk\nhttp-check expect on-error %[res.body] status 200", "in a health check")
 	stricter("option httpchk\nhttp-check expect on-error %[res.hdr(a)] status 200", "in a health check")
 	accept("option httpchk\nhttp-check expect hdr name-lf x-%[str(a)] value a\nhttp-check expect fhdr name x value-lf -m beg %[be_name]")
 	refuse("option httpchk\nhttp-check expect hdr name-lf -m reg x", "'reg'")

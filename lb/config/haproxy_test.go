@@ -193,7 +193,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	} {
 		refuse(inResolvers("nameserver a 127.0.0.1:53", "http-request "+rule), want)
 	}
-	stricter(inResolvers("nameserver a 127.0.0.1:53", "tcp-request content do-resolve(txn.ip,r) src"), "write http-request do-resolve")
+	accept(inResolvers("nameserver a 127.0.0.1:53", "tcp-request content do-resolve(txn.ip,r) src"))
+	refuse(inResolvers("nameserver a 127.0.0.1:53", "http-response do-resolve(txn.ip,r) src"), "do-resolve")
 	refuse(inBackendSection("server a 127.0.0.1:80 resolve-prefer ipv5"), "only supports")
 	refuse(inBackendSection("server a 127.0.0.1:80 init-addr never"), "only supports")
 
@@ -395,6 +396,10 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inGlobalSection("h1-case-adjust content-length Length"), "only differ in case")
 	refuse(inGlobalSection("tune.http.maxhdr 0"), "between")
 	refuse(inBackendSection("http-request wait-for-body at-least 1k"), "expects 'time <time>'")
+	accept(inBackendSection("http-response wait-for-body time 1s at-least 1k if { status 200 }\nhttp-response deny if { res.body -m sub x } or { res.body_len gt 3 } or { res.body_size 7 }\nhttp-after-response set-header x %[res.body_size]"))
+	accept(inFrontendSection("filter trace name x random-forwarding quiet"))
+	accept(inFrontendSection("acl a hdr(host) -i\nacl b hdr(host) \"\"\nacl c src --\nuse_backend b2 if a or { path }"))
+	accept(inFrontendSection("log :514 local0\nlog *:514 local0\nlog \"${EMPTY}:514\" local0"))
 	accept(inBackendSection("compression algo gzip deflate raw-deflate identity\ncompression type text/ a/b\ncompression offload\nfilter compression"))
 	refuse(inBackendSection("compression algo br"), "not a supported algorithm")
 	refuse(inBackendSection("compression algo"), "")

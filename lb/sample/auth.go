@@ -17,13 +17,17 @@ type UserRef struct {
 func (r *UserRef) Bind(l *userlist.List) { r.list = l }
 
 // Ref is what a rule names and only the whole configuration can find:
-// *TableRef, *UserRef, *Gauge, *FileRef, *GroupRef or *ResolversRef.
+// *TableRef, *UserRef, *Gauge, *FileRef, *GroupRef or *ResolversRef; or a *NoPattern.
 type Ref interface{ isRef() }
 
 func (*TableRef) isRef()     {}
 func (*UserRef) isRef()      {}
 func (*GroupRef) isRef()     {}
 func (*ResolversRef) isRef() {}
+func (*NoPattern) isRef()    {}
+
+// NoPattern is an expression of an ACL without a pattern, which is worth a warning.
+type NoPattern struct{ Expr string }
 
 // ResolversRef is a rule's reference to a resolvers section.
 type ResolversRef struct{ Name string }

@@ -3,7 +3,6 @@ package sample
 import (
 	"bytes"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -326,4 +325,8 @@ func (m matchBin) Match(x *Ctx, v Value) bool {
 	return ok
 }
 
-var ErrNoPattern = errors.New("no pattern is given, so it would never match; '-m found' tests for presence alone")
+// Never is the matcher of no pattern.
+type Never struct{}
+
+// Match implements Matcher.
+func (Never) Match(*Ctx, Value) bool { return false }
