@@ -15,13 +15,15 @@ type asked struct {
 	known   bool
 	unread  bool // an answer before it in its pipeline broke off, or announced the connection's end
 	outcome load.Outcome
-	status  int16
-	server  string        // who has answered, if the client looked
-	bytes   int64         // of a tunnel: what came
-	dialled time.Duration // its connection was begun; all times since the site's epoch
-	begun   time.Duration
-	ended   time.Duration
-	err     string // "" if all went well
+	// unprocessed: lb said, as HTTP/2 can, that it had not looked at it.
+	unprocessed bool
+	status      int16
+	server      string        // who has answered, if the client looked
+	bytes       int64         // of a tunnel: what came
+	dialled     time.Duration // its connection was begun; all times since the site's epoch
+	begun       time.Duration
+	ended       time.Duration
+	err         string // "" if all went well
 }
 
 // served is what the servers' book says of one request.

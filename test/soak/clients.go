@@ -47,7 +47,7 @@ var kinds = []kind{
 func loaded(opt load.Options) func(*site, context.Context, *run, int) {
 	return func(s *site, ctx context.Context, r *run, rate int) {
 		opt := opt
-		opt.Addr, opt.Run, opt.Rate, opt.Requests = s.http, r.name, rate, math.MaxInt
+		opt.Addr, opt.Run, opt.Rate, opt.Requests, opt.Timeout = s.http, r.name, rate, math.MaxInt, patience
 		if opt.TLS != nil {
 			opt.Addr, opt.TLS = s.https, &tls.Config{RootCAs: s.trust(), ServerName: "localhost"}
 		}

@@ -76,7 +76,7 @@ func (c *h2Conn) converse(batch []*h2Stream, messages int) error {
 	if err := c.dial(); err != nil {
 		return err
 	}
-	c.nc.SetDeadline(time.Now().Add(60 * time.Second))
+	c.nc.SetDeadline(time.Now().Add(patience))
 	open := map[uint32]*h2Stream{}
 	for _, st := range batch {
 		st.id, st.window = c.nextID, c.initial

@@ -97,6 +97,9 @@ type h2Conn struct {
 	lastID  uint32 // of GOAWAY
 }
 
+// patience is how long clients wait for a connection or an answer: the machine may be slow, and whatever is lost stays lost.
+const patience = 2 * time.Minute
+
 var errUnprocessed = errors.New("the server says that it has not processed it")
 
 // errStream is a stream that the server has reset.
@@ -161,6 +164,7 @@ func (c *h2Conn) note(st *h2Stream, begun time.Time) {
 		a.outcome = load.Classify(st.err)
 	}
 	if st.err != nil {
+		a.unprocessed = errors.Is(st.err, errUnprocessed)
 		a.err = st.err.Error()
 	}
 	c.run.put(st.number, a)
@@ -179,11 +183,11 @@ func (c *h2Conn) dial() error {
 	if c.opt.secure {
 		addr = c.site.https
 	}
-	nc, err := net.DialTimeout("tcp", addr, 30*time.Second)
+	nc, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
 		return err
 	}
-	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	nc.SetDeadline(time.Now().Add(patience))
 	if c.opt.secure {
 		t := tls.Client(nc, &tls.Config{RootCAs: c.site.trust(), ServerName: "localhost", NextProtos: []string{"h2"}})
 		if err := t.Handshake(); err != nil {
@@ -211,7 +215,7 @@ func (c *h2Conn) exchange(batch []*h2Stream) error {
 			return err
 		}
 	}
-	c.nc.SetDeadline(time.Now().Add(30 * time.Second))
+	c.nc.SetDeadline(time.Now().Add(patience))
 	open := map[uint32]*h2Stream{}
 	for _, st := range batch {
 		if c.leaving {

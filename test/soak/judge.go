@@ -263,6 +263,9 @@ func (j *judge) broken(tunnel bool, a asked, s served, l logged) string {
 		return ""
 	case tunnel && l.lines == 1 && l.state == [4]byte{'S', 'C', '-', '-'} && j.excuse("refused for want of a descriptor", func(w window) bool { return w.fault.permits.scarce && w.meets(a) }):
 		return ""
+	// lb waits a second for a client to read that the connection ends.
+	case a.unprocessed && s.seen == 0 && l.lines == 0 && a.ended-a.begun > time.Second && j.excuse("not processed, as its client was slow", func(w window) bool { return w.fault.replaces && w.meets(a) }):
+		return ""
 	case j.excuse("broken", byServer):
 	case !j.excuse("broken", byWorker):
 		return "nothing permits that its connection ended"

@@ -64,7 +64,7 @@ func (s *site) play(ctx context.Context, p plan, rate int) (result, error) {
 
 // settle compares the books when everything has come to rest.
 func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before counters) (result, error) {
-	leaving, cancel := context.WithTimeout(ctx, 30*time.Second)
+	leaving, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	res := result{plan: p, done: d.done, requests: map[string]int{}}
 	err := rig.Until(leaving, "the old workers to leave", func() bool {
@@ -74,7 +74,7 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 	stuck := err != nil
 	var j *judge
 	// Lines are written a moment later than answers, whatever that is on a busy machine. What is missing after that is missing.
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for {
 		if text, err := s.log.Verb(ctx, "flush"); err != nil {
 			return res, told(text, err)

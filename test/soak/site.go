@@ -168,10 +168,10 @@ defaults
     option httplog
     option redispatch 1
     retries 3
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
-    timeout check 10s
+    timeout connect 20s
+    timeout client 3m
+    timeout server 3m
+    timeout check 30s
 
 frontend www
     bind %s
@@ -189,7 +189,7 @@ backend be
     balance roundrobin
     option httpchk GET /
 `, s.log.UDP, s.lb.Stats, s.http, s.https, s.cert, s.routes[0].path, s.routes[1].path)
-	const check = "check inter 500ms fall 2 rise 1"
+	const check = "check inter 3s fastinter 1s downinter 500ms fall 3 rise 1" // a check has as long as inter to connect
 	for _, w := range s.servers {
 		fmt.Fprintf(&b, "    server %s %s %s %s\n", w.name, w.addr, check, w.line)
 	}

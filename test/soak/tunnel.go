@@ -94,7 +94,7 @@ func (s *site) session(ctx context.Context, r *run, n int, opt tunnelOptions) {
 
 func (t *tunnel) open(s *site, r *run, n int, opt tunnelOptions) error {
 	addr := s.tcp
-	dialer := net.Dialer{Timeout: 30 * time.Second}
+	dialer := net.Dialer{Timeout: patience}
 	switch {
 	case opt.upgrade && opt.secure:
 		addr = s.https
