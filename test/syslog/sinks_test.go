@@ -254,13 +254,12 @@ func (r *moodyReceiver) start() {
 
 func (r *moodyReceiver) kill() { r.server.Close() }
 
-func (r *moodyReceiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+// read reads a request: the numbers of its lines and their ids. ok is false when syslogd was killed in the middle.
+func (r *moodyReceiver) read(request *http.Request) (numbers []int, ids []string, ok bool) {
 	body, err := unpacked(request.Body, r.form.compress)
 	if err != nil {
-		return // syslogd was killed in the middle
+		return nil, nil, false
 	}
-	var numbers []int
-	var ids []string
 	err = r.form.read(body, func(text, id string) {
 		if n := numberIn([]byte(text)); n >= 0 {
 			numbers = append(numbers, n)
@@ -271,6 +270,27 @@ func (r *moodyReceiver) ServeHTTP(w http.ResponseWriter, request *http.Request) 
 	})
 	if err != nil || len(ids) > 0 && len(ids) != len(numbers) {
 		r.t.Errorf("a request that cannot be read: %v, %d ids for %d lines", err, len(ids), len(numbers))
+	}
+	return numbers, ids, true
+}
+
+// take takes a request without any mood.
+func (r *moodyReceiver) take(w http.ResponseWriter, request *http.Request) {
+	numbers, _, ok := r.read(request)
+	if !ok {
+		return
+	}
+	r.mu.Lock()
+	r.numbers = append(r.numbers, numbers...)
+	r.mu.Unlock()
+	w.WriteHeader(r.form.status)
+	io.WriteString(w, r.form.answer)
+}
+
+func (r *moodyReceiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	numbers, ids, ok := r.read(request)
+	if !ok {
+		return
 	}
 	r.mu.Lock()
 	mood := r.random.IntN(20)
@@ -320,6 +340,9 @@ func (r *moodyReceiver) ServeHTTP(w http.ResponseWriter, request *http.Request) 
 }
 
 func unpacked(body io.Reader, compress string) ([]byte, error) {
+	if compress == "" {
+		return io.ReadAll(body)
+	}
 	if compress == "gzip" {
 		z, err := gzip.NewReader(body)
 		if err != nil {
