@@ -33,7 +33,7 @@ FUZZTIME ?= 20s
 # How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
 PATIENCE ?= 20m
 
-.PHONY: help build run test unit race e2e record grpc sinks long soak soak-short soak-bugs FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc sinks long soak soak-short soak-bugs explore FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -89,6 +89,11 @@ soak-short: bin/soak ## the same for two minutes
 
 soak-bugs: bin/soak ## bugs that are planted, one at a time: the soak has to find each
 	@bin/soak -bugs test/soak/bugs -round 15s $(ARGS)
+
+explore: setup ## every step and every death in a small handover and in a rotation: the model whole, and the programs killed at each message and system call
+	LB_LONG=1 $(GO) test -count=1 -v -timeout 60m ./test/explore
+	LB_LONG=1 $(GO) test -count=1 -v -timeout 60m -exec '"$(CURDIR)/test/apart"' -run TestKilledAtEachMessage ./test/handover
+	LB_LONG=1 $(GO) test -count=1 -timeout 60m -run 'Kill' ./rotate
 
 bench: build ## CPU per request, latency and memory, lb beside Debian's haproxy and nginx: a quarter of an hour (ARGS="-lb-before OLD", -markdown, -json FILE, -load loop)
 	$(GO) run ./test/bench -lb bin/lb -syslogd bin/syslogd $(ARGS)

@@ -167,3 +167,25 @@ func TestTrialWithoutAnEnd(t *testing.T) {
 	old.left(t)
 	check(32)
 }
+
+// The worker on trial is promoted, and replaced, before the one that it was tried beside is told to leave: a master was killed between its two orders.
+// What the two have counted is counted once.
+func TestPromotedAndReplaced(t *testing.T) {
+	server, _, _ := slowServer(t)
+	addr := freeAddr(t)
+	text := configFor(addr, server, "")
+	old := begin(t, text, nil)
+	fresh := old.try(t, text)
+	for i := range 10 {
+		browse(t, addr).get(fmt.Sprintf("/%d", i))
+	}
+	sameCounts(t, 10, old, fresh)
+	fresh.Promote()
+	next := fresh.follow(t, text)
+	fresh.left(t)
+	sameCounts(t, 10, old) // as long as it is asked
+	old.Drain()
+	old.left(t)
+	next.told(t)
+	sameCounts(t, 10, next)
+}

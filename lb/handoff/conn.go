@@ -121,6 +121,7 @@ func (c *Conn) Send(v any, fds []int, timeout time.Duration) error {
 	if len(fds) > 0 {
 		oob = unix.UnixRights(fds...)
 	}
+	step()
 	end := time.Now().Add(timeout)
 	if err := c.c.SetWriteDeadline(end); err != nil {
 		return fmt.Errorf("send: %w", err)
@@ -137,6 +138,7 @@ func (c *Conn) Send(v any, fds []int, timeout time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
+	step()
 	return nil
 }
 
@@ -179,6 +181,7 @@ func (c *Conn) Receive(v any) ([]int, error) {
 	if err == nil && flags&unix.MSG_CTRUNC != 0 {
 		err = ErrDescriptors
 	}
+	step()
 	if err != nil {
 		closeAll(fds)
 		return nil, err

@@ -150,6 +150,7 @@ type predecessor struct {
 	summed bool                    // total has come
 	stale  bool                    // what it sends is from before a `clear counters` here
 	peer   bool                    // it is the other worker of a trial: what it counts is not passed on
+	heir   bool                    // and it was promoted
 }
 
 type rowKey struct {
@@ -231,10 +232,21 @@ func (f *predecessors) leave(p *predecessor) {
 	}
 	f.living = slices.DeleteFunc(f.living, func(o *predecessor) bool { return o == p })
 	f.freePlaces(p)
+	if p.peer && p.heir {
+		f.passed = append(f.passed, p) // its own successor counts that
+		return
+	}
 	for _, r := range p.rows {
 		f.keep(r)
 	}
 	f.total.merge(&p.total)
+}
+
+// inherits notes that the other worker of a trial was promoted.
+func (f *predecessors) inherits(p *predecessor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.heir = true
 }
 
 // keepCounts keeps what an earlier worker counted of which nothing more will be

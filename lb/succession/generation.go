@@ -67,6 +67,8 @@ const (
 	kindChanges = "changes"
 	kindClear   = "clear"
 	kindCleared = "cleared"
+
+	kindPromoted = "promoted"
 )
 
 // message is what one worker sends another at a time.

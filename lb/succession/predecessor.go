@@ -123,6 +123,8 @@ func (g *Generation) takeOver(p *predecessor) {
 			g.checkComplete()
 		case kindCleared:
 			g.before.cleared(p)
+		case kindPromoted:
+			g.before.inherits(p)
 		case kindBusy:
 			g.addLoad(p, l.Busy)
 		case kindTables:

@@ -17,6 +17,7 @@ import (
 //	                                    <- taken
 //	tables, busy, counts                -> <- busy, counts          now and then
 //
+//	                                    <- promoted
 //	promoted: the old worker drains, as at every reload
 //	taken back: the new worker drains, and the old one gets what it has
 //
@@ -85,8 +86,17 @@ func (g *Generation) Try(back *handoff.Conn) {
 	g.work.Go(func() { g.sendTrialCounts(s) })
 }
 
-// Promote ends the trial: this worker serves alone, and the one before leaves.
-func (g *Generation) Promote() { g.part() }
+// Promote ends the trial: this worker serves alone, and the one before leaves. It
+// hears that from here, too: should this worker be gone before it is told to leave,
+// what was counted here is not its own.
+func (g *Generation) Promote() {
+	if g.next != nil {
+		if err := g.next.send(message{Kind: kindPromoted}, nil); err != nil && !isGone(err) {
+			g.Warn("tell the worker before of the promotion: " + err.Error())
+		}
+	}
+	g.part()
+}
 
 // settleTrial is called when this worker leaves in the middle of a trial, or at its
 // end: what the other one counts is its own.

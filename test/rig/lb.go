@@ -87,11 +87,13 @@ func (b *LB) Restart(ctx context.Context) error {
 	return b.begin(ctx)
 }
 
-// Revive kills the master alone and starts another one, which finds the workers.
+// Revive kills the master alone, unless it is gone, and starts another one, which finds the workers.
 func (b *LB) Revive(ctx context.Context) error {
 	old := b.Process
-	if err := old.Signal(syscall.SIGKILL); err != nil {
-		return err
+	if old.Running() {
+		if err := old.Signal(syscall.SIGKILL); err != nil {
+			return err
+		}
 	}
 	<-old.Done()
 	return b.begin(ctx)
