@@ -33,9 +33,9 @@ func TestKilledAtEachMessage(t *testing.T) {
 		for _, victim := range []string{"old", "new", "master"} {
 			name := strings.Join(append([]string{victim}, options...), " ")
 			t.Run(name, func(t *testing.T) {
-				first, stride := 1, sized(11, 1)
+				first, stride := 1, sized(7, 1)
 				if options != nil { // both are asked how they are doing all the time
-					first, stride = sized(3, 1), sized(55, 1)
+					first, stride = sized(3, 1), sized(40, 1)
 				}
 				killed := 0
 				for n := first; killAt(t, victim, n, options); n += stride {
@@ -101,7 +101,7 @@ func killAt(t *testing.T, victim string, n int, options []string) (killed bool) 
 			revive()
 		}
 		s.alone()
-		b.check(victim == "master" || !killed)
+		b.check(victim == "master" || !killed, killed)
 	})
 	return killed && !t.Failed()
 }
@@ -170,8 +170,9 @@ func (c *raw) answer(body string) error {
 	return err
 }
 
-// check compares the log with what was done. must says that nobody may have lost anything.
-func (b *boundary) check(must bool) {
+// check compares the log with what was done. must says that nobody may have lost anything, killed that something has died: a master that dies before it
+// has introduced two workers to each other takes the figures of the old one along (docs/proof.md).
+func (b *boundary) check(must, killed bool) {
 	b.t.Helper()
 	b.s.dial(b.s.http).get("/r/last") // whatever has become of the others
 	if must && len(b.lost) > 0 {
@@ -204,6 +205,8 @@ func (b *boundary) check(must bool) {
 			}
 			return true
 		})
+	}
+	if !killed {
 		b.s.until("each to be counted", func() bool { return b.s.stat("fe", "FRONTEND", "req_tot") == len(want)-1 })
 	}
 	for path, n := range lines() {
