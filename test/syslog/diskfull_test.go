@@ -143,13 +143,13 @@ func TestHundredFilesOnASmallDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Unmount(dir, unix.MNT_DETACH)
-	memory, bound, after := "memory: 16MiB\n", 16+100*0.75+60, 40_000
+	memory, ring, bound, after := "memory: 16MiB\n", ", ring: 1MiB", 16+100*0.75+60, 40_000
 	if os.Getenv("LB_LONG") != "" {
-		memory, bound, after = "", 350, 1_000_000
+		memory, ring, bound, after = "", "", 350, 1_000_000
 	}
 	d := start(t, memory+`
 listen: [tcp://127.0.0.1:PORT]
-outputs: [{file: "`+dir+`/%tag%.log", rotate: never, ring: 1MiB}]
+outputs: [{file: "`+dir+`/%tag%.log", rotate: never`+ring+`}]
 `)
 	conn, err := net.Dial("tcp", d.addr())
 	if err != nil {
