@@ -21,6 +21,7 @@ type Options struct {
 	Addr     string        // host:port
 	Run      string        // names this run in the path: /r/RUN/N
 	Requests int           // numbered 0 to Requests-1
+	Least    int           // so many of them are sent even if the context ends before
 	Conns    int           // connections at once; 0 means 1
 	PerConn  int           // requests on one connection before the client asks to close it; 0 means no end
 	Rate     int           // requests a second over all connections; 0 means as fast as answers come
@@ -67,7 +68,7 @@ func New(opt Options) *Load {
 	return &Load{opt: opt, begun: time.Now()}
 }
 
-// Run sends the requests and returns when each has its outcome. When ctx ends no further request is begun.
+// Run sends the requests and returns when each has its outcome. When ctx ends no further request is begun, but for the Least.
 func (l *Load) Run(ctx context.Context) Result {
 	l.begun = time.Now()
 	var done sync.WaitGroup
@@ -84,7 +85,7 @@ func (l *Load) Progress() Result { return l.tally.result(time.Since(l.begun)) }
 // draw returns the next request's number once it is due, or false when there is none. A number that is drawn is sent, also when ctx
 // ends while it waits for its time: the numbers sent have no gap.
 func (l *Load) draw(ctx context.Context) (int, bool) {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && l.next.Load() >= int64(l.opt.Least) {
 		return 0, false
 	}
 	n := int(l.next.Add(1) - 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -61,6 +62,21 @@ func serve(t *testing.T, f func(net.Conn)) string {
 		}
 	}()
 	return ln.Addr().String()
+}
+
+// TestLeast sends so many although it is to end at once.
+func TestLeast(t *testing.T) {
+	b, err := backend.Start("b1", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r := New(Options{Addr: b.Addr(), Run: "t", Requests: math.MaxInt, Least: 50, Conns: 3}).Run(ctx)
+	if r.OK() < 50 || r.OK() > 53 || r.Failed() != 0 {
+		t.Error(r)
+	}
 }
 
 func TestFailuresAreToldApart(t *testing.T) {

@@ -194,26 +194,33 @@ func (m *machine) serve() {
 	m.await("the backends answer", "curl -sf -o /dev/null http://127.0.0.1/r/probe/0")
 }
 
-// load sends numbered requests while act runs; no request may fail, and each must be in the log once.
-func (m *machine) load(run string, requests, rate int, act func()) {
+// load sends numbered requests while act runs, however long that takes, and at least so many; no request may fail, and each must be in the log once.
+// It returns how many they were.
+func (m *machine) load(run string, least, rate int, act func()) (n int) {
 	m.t.Helper()
 	type result struct {
 		out string
 		err error
 	}
 	ended := make(chan result, 1)
+	m.sh("rm -f /root/load.pid")
 	go func() {
-		out, err := m.try("./load -run %s -n %d -rate %d -c 50 -per-conn 20 -post-each 10 127.0.0.1:80", run, requests, rate)
+		out, err := m.try("echo $$ >/root/load.pid; exec ./load -run %s -n 0 -least %d -rate %d -c 50 -per-conn 20 -post-each 10 127.0.0.1:80", run, least, rate)
 		ended <- result{out, err}
 	}()
+	m.await("the load", `test "$(cat /proc/$(cat /root/load.pid)/comm)" = load`)
 	act()
-	under := len(ended) == 0
+	m.sh("kill -INT $(cat /root/load.pid)")
 	r := <-ended
-	m.t.Logf("%s (to the last act: %v)", r.out, under)
+	m.t.Log(r.out)
 	if r.err != nil {
-		m.t.Errorf("load %s: %v", run, r.err)
+		m.t.Fatalf("load %s: %v", run, r.err)
 	}
-	m.await("every request in the log exactly once", fmt.Sprintf("mkdir -p /root/ledger; %s; ./ledger -run %s -n %d /root/ledger/lb.log", m.logs, run, requests))
+	if _, err := fmt.Sscanf(r.out, "%d ok", &n); err != nil || n < least {
+		m.t.Fatalf("load %s says %q", run, r.out)
+	}
+	m.await("every request in the log exactly once", fmt.Sprintf("mkdir -p /root/ledger; %s; ./ledger -run %s -n %d /root/ledger/lb.log", m.logs, run, n))
+	return n
 }
 
 // number reads the number that follows a label.

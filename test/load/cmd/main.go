@@ -24,6 +24,7 @@ func main() {
 
 	var opt load.Options
 	flag.IntVar(&opt.Requests, "n", 10000, "requests to send; 0 for as many as there is time for until SIGINT or SIGTERM")
+	flag.IntVar(&opt.Least, "least", 0, "requests to send even if SIGINT or SIGTERM comes before")
 	flag.IntVar(&opt.Conns, "c", 10, "connections at once")
 	flag.IntVar(&opt.PerConn, "per-conn", 0, "requests on one connection; 0 for no end, 1 for a new one each")
 	flag.IntVar(&opt.Rate, "rate", 0, "requests a second; 0 for as fast as answers come")
