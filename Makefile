@@ -75,6 +75,9 @@ grpc: ## grpc-go's interoperability cases through lb: a module of its own, which
 sinks: ## sinks with the real receivers: VictoriaLogs and that of the OpenTelemetry collector, a module of its own, which takes minutes to build
 	cd test/sinks && $(GO) test -count=1 -v -timeout 30m ./...
 
+page: build ## the statistics page in headless Chromium, with axe-core of npm: accessibility, the console, screenshots
+	test/page bin/lb
+
 long: setup grpc ## the tests that have a long form, in full size: some hours (RUN=TestTurmoil: one of them)
 	LB_LONG=1 $(GO) test -count=1 -p 1 -timeout 180m -v -run '$(RUN)' $(LONG)
 
