@@ -108,6 +108,10 @@ func TestRoutes(t *testing.T) {
 	row(15*time.Second, 16*time.Second, red, false, true, kill)
 	row(12*time.Second, 13*time.Second, red, false, false, kill)
 	row(15*time.Second, 16*time.Second, "be", false, false, kill)
+	reload := window{fault: deed(t, "reload"), begin: 5 * time.Second, cut: 6 * time.Second, end: 6 * time.Second}
+	row(12*time.Second, 13*time.Second, red, false, true, reload) // its connection may still be with the worker that leaves
+	reload.begin, reload.end = 12*time.Second, 12*time.Second
+	row(12*time.Second, 13*time.Second, red, false, false, reload)
 }
 
 // TestSink holds when a line may be missing at the sink, or come twice.

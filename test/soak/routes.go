@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -123,6 +124,11 @@ func (r *route) permitted(a asked, backend string, windows []window) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, c := range r.changes {
+		// A worker that leaves is not told any more: what it has not handed over yet may go where it knows.
+		left := func(w window) bool { return w.fault.replaces && w.end >= a.dialled && w.begin <= c.end }
+		if i > 0 && r.changes[i-1].to == backend && a.dialled <= c.end && slices.ContainsFunc(windows, left) {
+			return true
+		}
 		end := time.Duration(1<<63 - 1)
 		if i+1 < len(r.changes) {
 			end = r.changes[i+1].end
