@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,10 +142,12 @@ func (c *comparison) run(t *testing.T, settled func(row map[string]string) bool)
 		}
 		cmd := exec.Command(haproxy.Program(), "-db", "-f", hcfg)
 		cmd.Stdout, cmd.Stderr = &said, &said
+		// A program of an external check may outlive it, and hold its output open.
+		cmd.SysProcAttr, cmd.WaitDelay = &syscall.SysProcAttr{Setpgid: true}, time.Second
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+		t.Cleanup(func() { syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); cmd.Wait() })
 	}
 	g := begin(t, text("l"), nil)
 
