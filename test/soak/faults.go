@@ -40,7 +40,8 @@ type permits struct {
 	// dies: what the server had answered may not have arrived, whatever its book says: the request may be tried again.
 	dies bool
 	// scarce: requests that needed a descriptor which could not be had may be refused with 503 by lb itself, each with its line. A connection that the next
-	// worker has no descriptor for ends after its answer; what its client had sent ahead is not read.
+	// worker has no descriptor for ends after its answer; what its client had sent ahead is not read. A worker that has no descriptor to meet the next one
+	// with cannot tell it what it has counted, nor what was changed at run time.
 	scarce bool
 	// commands: what these hands do meanwhile may fail.
 	commands []hand
@@ -89,7 +90,7 @@ func init() {
 		{"freeze-master", fate, 1, permits{}, (*doer).freezeMaster, false},
 		{"freeze-syslogd", fate, 1, permits{waits: true}, (*doer).freezeSyslogd, false},
 
-		{"few-descriptors", fate, 1, permits{scarce: true, commands: []hand{operator}}, (*doer).starveWorker, false},
+		{"few-descriptors", fate, 1, permits{scarce: true, counters: true, commands: []hand{operator}}, (*doer).starveWorker, false},
 		{"little-memory", fate, 1, permits{breaks: true, counters: true, commands: []hand{operator}}, (*doer).starveMemory, false},
 
 		// A server's trouble is its own.

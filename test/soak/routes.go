@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -108,6 +109,9 @@ func (r *route) reroute(h *doer, byFile bool) error {
 		}
 	} else {
 		err = h.say(r.command(other), "")
+		if err != nil && c.file == other && strings.Contains(err.Error(), "Key not found") {
+			err = nil // a worker that was killed took the entry along: requests tell whether it may
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,8 +143,8 @@ func (r *route) permitted(a asked, backend string, windows []window) bool {
 		if c.to == backend || c.failed {
 			return true
 		}
-		for _, w := range windows { // a worker that was killed took what it had been told along, until the next change
-			if w.fault.permits.breaks && w.end+slack >= c.begin && w.begin <= a.ended && c.file == backend {
+		for _, w := range windows { // a worker that was killed, or could not meet the next one, took what it had been told along, until the next change
+			if (w.fault.permits.breaks || w.fault.permits.scarce) && w.end+slack >= c.begin && w.begin <= a.ended && c.file == backend {
 				return true
 			}
 		}
