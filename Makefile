@@ -101,7 +101,7 @@ explore: setup ## every step and every death in a small handover and in a rotati
 bench: build ## CPU per request, latency and memory, lb beside Debian's haproxy and nginx: a quarter of an hour (ARGS="-lb-before OLD", -markdown, -json FILE, -load loop)
 	$(GO) run ./test/bench -lb bin/lb -syslogd bin/syslogd $(ARGS)
 
-bench-quick: build ## the same in three minutes: the rows that have a goal
+bench-quick: build ## the same in about three minutes: without nginx and the rows that have no goal
 	$(GO) run ./test/bench -lb bin/lb -syslogd bin/syslogd -quick $(ARGS)
 
 bench-scale: build ## 5,000 backends of two checked servers, lb and Debian's haproxy side by side: reloads, latency, memory, idle processor

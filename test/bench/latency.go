@@ -29,7 +29,7 @@ func (b *bench) latency(ctx context.Context, reloads bool) (rows []row, err erro
 	}
 	most := 0.0
 	for _, s := range subjects {
-		got, err := s.measure(ctx, warming, 4*b.lasting)
+		got, err := s.measure(ctx, 4*b.lasting, 4*b.lasting)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.label, err)
 		}

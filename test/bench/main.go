@@ -48,7 +48,7 @@ type bench struct {
 // options are the flags that are more than a field of bench.
 type options struct {
 	lb, before, haproxy, haproxy34, nginx, syslogd string
-	load, cases, json                              string
+	load, cases, json, doc                         string
 	quick, markdown                                bool
 }
 
@@ -67,6 +67,7 @@ func main() {
 	flag.StringVar(&o.load, "load", "real", "real: wrk, h2load and ab before, nginx behind; loop: this program")
 	flag.StringVar(&o.cases, "cases", "", "which rows, in order, separated by commas; empty: all")
 	flag.StringVar(&o.json, "json", "", "a file for everything that was measured")
+	flag.StringVar(&o.doc, "doc", "", "a document whose table is to be replaced, such as docs/performance.md")
 	flag.BoolVar(&o.markdown, "markdown", false, "print the table as markdown")
 	flag.BoolVar(&o.quick, "quick", false, "three minutes: fewer and shorter rounds, the rows with a goal, without nginx")
 	flag.IntVar(&b.count, "rounds", 25, "rounds of each subject and row")
@@ -142,6 +143,9 @@ func run(ctx context.Context, b *bench, o options) (err error) {
 		write = writeMarkdown
 	}
 	err = errors.Join(err, write(os.Stdout, b.candidates, rows))
+	if o.doc != "" {
+		err = errors.Join(err, writeDocument(o.doc, b.candidates, rows))
+	}
 	if o.json != "" {
 		err = errors.Join(err, writeJSON(o.json, rows))
 	}

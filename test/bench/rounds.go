@@ -158,18 +158,16 @@ type one struct {
 	served int64
 }
 
-// How long a load runs before it is measured: once, and in each round.
 const (
-	warming = time.Second
-	leadIn  = 25 * time.Millisecond
-	fewest  = 20 // requests of a round
+	leadIn = 25 * time.Millisecond // how long a load runs before a round begins
+	fewest = 20                    // requests of a round
 )
 
 // rounds measures the subjects in turn.
 func (b *bench) rounds(ctx context.Context, c benchCase, subjects []*subject) ([][]one, error) {
 	rounds := make([][]one, len(subjects))
 	for _, s := range subjects {
-		if _, err := s.measure(ctx, 0, warming); err != nil {
+		if _, err := s.measure(ctx, 0, 4*b.lasting); err != nil { // which warms it up
 			return rounds, fmt.Errorf("%s: %w", s.label, err)
 		}
 	}

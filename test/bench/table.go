@@ -161,6 +161,32 @@ func writeMarkdown(w io.Writer, candidates []candidate, rows []row) error {
 	return nil
 }
 
+// The lines between which a document has the table.
+const (
+	tableBegins = "<!-- make bench: begin -->\n"
+	tableEnds   = "<!-- make bench: end -->\n"
+)
+
+// writeDocument puts the table, as markdown, into a document in the place of the one that is there.
+func writeDocument(path string, candidates []candidate, rows []row) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, begins := strings.Cut(string(text), tableBegins)
+	_, after, ends := strings.Cut(rest, tableEnds)
+	if !begins || !ends {
+		return fmt.Errorf("%s has no lines %q and %q for the table to stand between", path, strings.TrimSpace(tableBegins), strings.TrimSpace(tableEnds))
+	}
+	var b strings.Builder
+	b.WriteString(before + tableBegins)
+	if err := writeMarkdown(&b, candidates, rows); err != nil {
+		return err
+	}
+	b.WriteString(tableEnds + after)
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
 func writeJSON(path string, rows []row) error {
 	text, err := json.MarshalIndent(rows, "", "  ")
 	if err != nil {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -29,5 +31,32 @@ func TestTable(t *testing.T) {
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+func TestTableInADocument(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "doc.md")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before\n" + tableBegins + "old\n" + tableEnds + "after\n")
+	candidates := []candidate{{label: kindLB}}
+	r := row{What: "small", Unit: "us", Figures: []figure{{Label: kindLB, Value: 7}}}
+	if err := writeDocument(path, candidates, []row{r}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "before\n" + tableBegins + "| case | unit | lb | goal | requests/s |\n|---|---|---|---|---|\n| small | us | 7.00 | - |  |\n" + tableEnds + "after\n"
+	if string(text) != want {
+		t.Errorf("got\n%s\nwant\n%s", text, want)
+	}
+	write("nothing\n")
+	if err := writeDocument(path, candidates, nil); err == nil {
+		t.Error("a document without the lines was changed")
 	}
 }
