@@ -48,6 +48,7 @@ type chained struct {
 	line   []byte
 	failed error
 	unsaid bool // whether it fails has changed, or it was tried in vain
+	counts ChainStats
 	to     leaving
 	left   []*os.File // journals that are ended, to be forced to the disk
 	ended  []segment  // oldest first
@@ -162,6 +163,7 @@ func (c *chained) fail(err error) {
 	if err == nil {
 		return
 	}
+	c.counts.Failures++
 	if c.file != nil {
 		_ = c.file.Close() // the first error is the one that counts
 		c.file = nil
@@ -251,6 +253,8 @@ func (c *chained) append(r *chain.Record) error {
 	}
 	c.size += int64(len(line))
 	c.head = head
+	c.counts.Records++
+	c.counts.Last = r.Time
 	return nil
 }
 
@@ -265,6 +269,10 @@ func (c *chained) note(w *Writer, kind chain.Kind) error {
 		return err
 	}
 	c.at += r.Size
+	c.counts.Lines += uint64(r.Lines)
+	if kind == chain.Adopted {
+		c.counts.Adopted += uint64(r.Lines)
+	}
 	return nil
 }
 
@@ -412,6 +420,7 @@ func (c *chained) resume(w *Writer, f *file) error {
 		return c.resume(w, f)
 	}
 	first := s.Records[0]
+	c.counts.Last = s.Records[len(s.Records)-1].Time
 	c.file, c.size, c.at, c.to = file, s.Whole, s.Covered(), leaving{}
 	c.id = identity{f.id.dev, first.Inode}
 	if c.id == f.id && (first.Birth == 0 || first.Birth == birth(f.own)) {
@@ -445,6 +454,23 @@ func (c *chained) endMoved(w *Writer, first chain.Record) error {
 		break
 	}
 	return c.end(w)
+}
+
+// stats says how the chain is, and why its journal cannot be written. Called with the Writer's mu held.
+func (c *chained) stats(w *Writer) (s ChainStats, failed error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s = c.counts
+	s.Kept = true
+	switch {
+	case c.file != nil && c.id == w.cur.id:
+		s.Journal, s.Waiting = chain.FileName(c.number), c.group.Size()
+	case c.id == w.cur.id: // so much was recorded before it failed
+		s.Waiting = max(0, w.cur.size-c.at)
+	default:
+		s.Waiting = w.cur.size
+	}
+	return s, c.failed
 }
 
 // checkpoint makes a record of what has none yet, and tries again to begin a journal that could not be written. Called with the Writer's mu held.

@@ -219,7 +219,7 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	}
 	w := open(t, path, Options{Chain: true})
 	write(t, w, "one\n")
-	if s := w.Stats(); s.ChainError == "" || s.Lines != 1 {
+	if s := w.Stats(); s.ChainError == "" || s.Lines != 1 || s.Chain.Journal != "" || s.Chain.Failures == 0 || s.Chain.Waiting != 4 || s.Chain.Lines != 0 {
 		t.Errorf("%+v", s)
 	}
 	if err := os.Remove(path + chainSuffix); err != nil {
@@ -233,6 +233,53 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 	if findings, notes := verified(t, path); findings != "" || !strings.HasPrefix(notes, "app.log:1: 1 lines were found in the file") {
 		t.Errorf("%s%s", findings, notes)
 	}
+	if s := w.Stats(); s.ChainError != "" || s.Chain.Journal != "00000001" || s.Chain.Lines != 2 || s.Chain.Adopted != 1 || s.Chain.Waiting != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestChainStats adds up over rotations and the Writers of a path, and knows the last record of an earlier process.
+func TestChainStats(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	now := time.Unix(1_800_000_000, 0)
+	o := Options{Chain: true, Now: func() time.Time { return now }}
+	w := open(t, path, o)
+	stats := func(w *Writer, want ChainStats) {
+		t.Helper()
+		if got := w.Stats().Chain; got != want {
+			t.Errorf("%+v, not %+v", got, want)
+		}
+	}
+	write(t, w, "one\ntwo\n")
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	stats(w, ChainStats{Kept: true, Journal: "00000001", Records: 2, Lines: 2, Last: now})
+	write(t, w, "three\n")
+	if _, err := w.Rotate(); err != nil { // lines or none, the end, and the next beginning
+		t.Fatal(err)
+	}
+	stats(w, ChainStats{Kept: true, Journal: "00000002", Records: 5, Lines: 3, Last: now})
+
+	next := open(t, path, o) // of a reload
+	write(t, next, "four\n")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	stats(next, ChainStats{Kept: true, Journal: "00000002", Records: 6, Lines: 4, Last: now})
+	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	earlier := now
+	now = now.Add(time.Hour)
+	again := open(t, path, o)
+	stats(again, ChainStats{Kept: true, Journal: "00000002", Last: earlier})
+	plain := open(t, filepath.Join(t.TempDir(), "plain.log"), Options{})
+	stats(plain, ChainStats{})
 }
 
 // TestChainSwitchedOn while another Writer of the path has none yet, as a reload does it.

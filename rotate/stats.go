@@ -30,6 +30,21 @@ type Stats struct {
 	WriteError, RotateError, ReopenError, CleanError, SyncError, ChainError string
 	// How often any of them but writing could not be done.
 	Failures uint64
+
+	Chain ChainStats // of Options.Chain
+}
+
+// ChainStats is how the chain of a log is. The Writers of a path share its chain, and the counters begin with the first of them that is open.
+type ChainStats struct {
+	Kept    bool   // there is one; without Options.Chain all else is zero
+	Journal string // name of the current file's journal; empty while none can be written
+
+	Records  uint64    // written to journals
+	Lines    uint64    // that the records cover
+	Adopted  uint64    // those of them that were found in the file without a record: their writer was killed, or the journal could not be written
+	Last     time.Time // when the newest record was made, by an earlier process perhaps; zero: not known
+	Waiting  int64     // bytes of the current file that no record covers yet
+	Failures uint64    // how often a journal could not be written
 }
 
 // Stats is a consistent look at the counters.
@@ -45,6 +60,12 @@ func (w *Writer) Stats() Stats {
 	s.Failures = t.rotate.times + t.reopen.times + t.clean.times + t.sync.times + t.settle.times + t.chain.times
 	if w.stall.cause != nil {
 		s.WriteError = w.stall.cause.Error()
+	}
+	if w.chain != nil {
+		var failed error
+		if s.Chain, failed = w.chain.stats(w); failed != nil {
+			s.ChainError = failed.Error() // perhaps before it is reported
+		}
 	}
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 )
 
@@ -68,6 +69,7 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 		}
 	}
 	s.writeForwardMetrics(out)
+	s.writeChainMetrics(out)
 	s.Ledger.writeMetrics(out)
 	return out.Flush()
 }
@@ -148,6 +150,45 @@ func (s *Status) writeForwardMetrics(out io.Writer) {
 				head = true
 			}
 			fmt.Fprintf(out, "syslogd_forward_%s{output=%s,to=%s} %g\n", m.name, label(o.Name), label(o.Forward.To), m.value(o.Forward))
+		}
+	}
+}
+
+// writeChainMetrics writes those of the outputs that keep a chain.
+func (s *Status) writeChainMetrics(out io.Writer) {
+	for _, m := range []struct {
+		name, kind, help string
+		value            func(*Chain) float64
+	}{
+		{"up", "gauge", "Whether the journal can be written.", func(c *Chain) float64 {
+			if c.State == "ok" {
+				return 1
+			}
+			return 0
+		}},
+		{"records_total", "counter", "Records written to journals.", func(c *Chain) float64 { return float64(c.Records) }},
+		{"lines_total", "counter", "Lines that the records cover.", func(c *Chain) float64 { return float64(c.Lines) }},
+		{"adopted_lines_total", "counter", "Those of them that were found in the file without a record.", func(c *Chain) float64 { return float64(c.Adopted) }},
+		{"waiting_bytes", "gauge", "Bytes of the current file that no record covers yet.", func(c *Chain) float64 { return float64(c.Waiting) }},
+		{"last_record_timestamp_seconds", "gauge", "When the newest record was made; 0 is not known.", func(c *Chain) float64 {
+			if c.Last.IsZero() {
+				return 0
+			}
+			return float64(c.Last.UnixMilli()) / 1000
+		}},
+		{"failures_total", "counter", "How often the journal could not be written.", func(c *Chain) float64 { return float64(c.Failures) }},
+	} {
+		head := false
+		for i := range s.Outputs {
+			o := &s.Outputs[i]
+			if o.Chain == nil {
+				continue
+			}
+			if !head {
+				fmt.Fprintf(out, "# HELP syslogd_chain_%s %s\n# TYPE syslogd_chain_%s %s\n", m.name, m.help, m.name, m.kind)
+				head = true
+			}
+			fmt.Fprintf(out, "syslogd_chain_%s{output=%s} %s\n", m.name, label(o.Name), strconv.FormatFloat(m.value(o.Chain), 'f', -1, 64))
 		}
 	}
 }

@@ -153,11 +153,44 @@ type Output struct {
 	Stalls       uint64   `json:"stalls"`
 	Errors       []string `json:"errors,omitempty"` // what does not work right now
 	Forward      *Forward `json:"forward,omitempty"`
+	Chain        *Chain   `json:"chain,omitempty"` // of an output with "chain: yes"
 
 	// When messages choose the file.
 	Files   int    `json:"files,omitempty"`   // open now
 	Names   int    `json:"names,omitempty"`   // different ones, of the last day
 	Renamed uint64 `json:"renamed,omitempty"` // lines with "_other" in their file's name, for want of names or for what a field would have brought
+}
+
+// Chain is the journal that proves what was written to an output's file.
+type Chain struct {
+	State    string    `json:"state"` // "ok", or "failed": the journal cannot be written
+	Journal  string    `json:"journal,omitempty"`
+	Records  uint64    `json:"records"`
+	Lines    uint64    `json:"lines"`         // that the records cover, since the start
+	Adopted  uint64    `json:"adopted_lines"` // those of them that were found in the file without a record, after a kill or a failure
+	Waiting  int64     `json:"waiting_bytes"` // of the current file: without a record yet
+	Last     time.Time `json:"last_record,omitzero"`
+	Failures uint64    `json:"failures"` // how often it could not be written, since the start
+	Error    string    `json:"error,omitempty"`
+}
+
+// write writes it as a line.
+func (c *Chain) write(w io.Writer, output string, now time.Time) {
+	if c == nil {
+		return
+	}
+	last := "no record yet"
+	if !c.Last.IsZero() {
+		last = "the last record " + now.Sub(c.Last).Round(time.Second).String() + " ago"
+	}
+	fmt.Fprintf(w, "\n%s: chain %s: %d lines in %d records, %s; %d bytes without one", output, c.State, c.Lines, c.Records, last, c.Waiting)
+	if c.Adopted > 0 {
+		fmt.Fprintf(w, "; %d of the lines were adopted", c.Adopted)
+	}
+	if c.Failures > 0 {
+		fmt.Fprintf(w, "; the journal could not be written %d times", c.Failures)
+	}
+	fmt.Fprintln(w)
 }
 
 // Forward is where an output's lines are sent besides. Sent = confirmed + acknowledged + again + those that are not decided yet.
@@ -312,6 +345,7 @@ func (s *Status) WriteTable(w io.Writer, now time.Time) error {
 		if out.Renamed > 0 {
 			fmt.Fprintf(w, "\n%s: %d lines went to _other, for what a field would have brought into the name or for want of names\n", out.Name, out.Renamed)
 		}
+		out.Chain.write(w, out.Name, now)
 		if f := out.Forward; f != nil {
 			fmt.Fprintf(w, "\n%s -> %s: %d sent, %d confirmed, %d again, %d bytes behind, %d bytes given up\n", out.Name, f.To, f.Sent,
 				f.Confirmed, f.Again, f.Behind, f.GivenUp)

@@ -266,7 +266,7 @@ func outputStatus(o *output) control.Output {
 		Waiting: c.Waiting, RingOverflow: c.Overflow, DiskLost: c.Lost, Rotations: f.Rotations, Reopens: f.Reopens,
 		Followed: f.Followed, Truncations: f.Truncations, Compressed: f.Compressed, Removed: f.Removed, Stalls: f.Stalls,
 		Limited: o.limit.Dropped(),
-		Forward: forwardStatus(o),
+		Forward: forwardStatus(o), Chain: chainStatus(f),
 	}
 	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError, f.SyncError, f.ChainError, c.Error} {
 		if e != "" {
@@ -275,6 +275,22 @@ func outputStatus(o *output) control.Output {
 	}
 	if s.Forward != nil && s.Forward.Error != "" {
 		s.Errors = append(s.Errors, "forward to "+s.Forward.To+": "+s.Forward.Error)
+	}
+	return s
+}
+
+// chainStatus is how the chain of an output's file is; nil: it keeps none.
+func chainStatus(f rotate.Stats) *control.Chain {
+	c := f.Chain
+	if !c.Kept {
+		return nil
+	}
+	s := &control.Chain{
+		State: "ok", Journal: c.Journal, Records: c.Records, Lines: c.Lines, Adopted: c.Adopted, Waiting: c.Waiting, Last: c.Last,
+		Failures: c.Failures, Error: f.ChainError,
+	}
+	if c.Journal == "" {
+		s.State = "failed"
 	}
 	return s
 }
