@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -159,6 +160,58 @@ listen hasty
 	want, got := seen(theirs, drive), drive(ours)
 	same(t, "answer", want, got)
 	same(t, "line", theirs.lines(requests), ours.lines(requests))
+}
+
+// TestDoResolveIsHasty: a rule of mode tcp resolves the name that is there when its turn comes. It waits for no bytes; a condition does, and at the end of
+// inspect-delay nobody is asked. The server speaks first, so that whoever waits for a client's bytes is seen to.
+func TestDoResolveIsHasty(t *testing.T) {
+	names := nameserver(t)
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.WriteString(c, "hello\n")
+				io.Copy(io.Discard, c)
+			}()
+		}
+	}()
+	listener := func(name, bind, delay, rules string) string {
+		return fmt.Sprintf("listen %s\n  mode tcp\n  bind %s\n  tcp-request inspect-delay %s\n%s  server s %s\n",
+			name, bind, delay, indent(rules), l.Addr())
+	}
+	const resolve = "tcp-request content do-resolve(txn.ip,r,ipv4) req.hdr(x-name)"
+	theirs, ours := both(t, fmt.Sprintf("resolvers r\n  nameserver a %s\n", names)+preface("", "LINE %b %[var(txn.ip)]")+
+		listener("alone", "HTTP", "19s", resolve)+
+		listener("condition", "HTTP2", "19s", resolve+" if { req.hdr(x-name) -m found }")+
+		listener("end", "HTTP3", "100ms", "tcp-request content set-var(txn.x) int(1) if WAIT_END\n"+resolve), nil)
+	drive := func(s *subject) (got []string) {
+		for _, step := range []struct{ name, addr, bytes string }{
+			{"alone, silent", s.addr, ""}, // served at once
+			{"condition", s.fill("HTTP2"), request("/", "X-Name: one.test")},
+			{"end", s.fill("HTTP3"), request("/", "X-Name: one.test")},
+		} {
+			c := s.dial(step.addr)
+			io.WriteString(c, step.bytes)
+			line, err := c.r.ReadString('\n')
+			c.Close()
+			got = append(got, fmt.Sprintf("%s: %q %v", step.name, line, err))
+		}
+		return got
+	}
+	want, got := seen(theirs, drive), drive(ours)
+	same(t, "answer", want, got)
+	lines := ours.lines(3)
+	same(t, "line", theirs.lines(3), lines)
+	same(t, "documented line", []string{"alone -", "condition " + first, "end -"}, lines)
 }
 
 func withoutPort(answer string, port int) string {
