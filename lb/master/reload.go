@@ -139,7 +139,9 @@ func (r *run) succeed(w *worker) {
 	r.closeUnwanted()
 	if former != nil {
 		r.old = append(r.old, former)
-		r.drain(former)
+		// A trial that was promoted has to know that it serves: without a master it
+		// would give everything back to the one that leaves.
+		r.drainAfter(former, r.sentAll(w))
 	}
 	r.writePidfile()
 	r.firstReady()

@@ -51,29 +51,36 @@ func (r *run) provide(w *worker) {
 }
 
 // connectToSuccessor gives the serving worker and the new one a connection between them:
-// state and connections go over it without the master.
+// state and connections go over it without the master. The new one gets nothing
+// before the old one has heard of it: should this process be killed in between, two
+// workers would serve that know nothing of each other.
 func (r *run) connectToSuccessor(w *worker) {
 	if r.current == nil {
 		return
 	}
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
+	if err := r.tie(r.current, handoff.Successor, w, handoff.Former); err != nil {
 		r.Log.Warn(fmt.Sprintf("connect worker %d to worker %d: %v; connections will not move", r.current.pid, w.pid, err))
 		return
 	}
-	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Successor}, fds: fds[:1], own: true})
-	r.send(w, parcel{order: handoff.Order{Kind: handoff.Sockets, Names: []string{handoff.Former}, More: true}, fds: fds[1:], own: true})
 	if r.attempt.canary == nil {
 		return
 	}
-	back, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
+	if err := r.tie(r.current, handoff.Partner, w, handoff.Back); err != nil {
 		r.Log.Error(fmt.Sprintf("connect worker %d, which is to be on trial, to worker %d: %v", w.pid, r.current.pid, err))
 		w.kill()
-		return
 	}
-	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Partner}, fds: back[:1], own: true})
-	r.send(w, parcel{order: handoff.Order{Kind: handoff.Sockets, Names: []string{handoff.Back}, More: true}, fds: back[1:], own: true})
+}
+
+// tie gives one end of a new connection to the serving worker with an order, and
+// after that the other end to the new worker, among its sockets.
+func (r *run) tie(serving *worker, order string, fresh *worker, name string) error {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	r.send(serving, parcel{order: handoff.Order{Kind: order}, fds: fds[:1], own: true})
+	r.send(fresh, parcel{order: handoff.Order{Kind: handoff.Sockets, Names: []string{name}, More: true}, fds: fds[1:], own: true, after: r.sentAll(serving)})
+	return nil
 }
 
 func (w *worker) names() []string {

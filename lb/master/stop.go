@@ -62,9 +62,12 @@ func (r *run) stopSoft() {
 const stuckWait = 5 * time.Second
 
 // drain tells a worker to finish what it has and leave.
-func (r *run) drain(w *worker) {
+func (r *run) drain(w *worker) { r.drainAfter(w, nil) }
+
+// drainAfter is drain when it is the worker's turn.
+func (r *run) drainAfter(w *worker, turn *turn) {
 	w.draining = true
-	r.order(w, handoff.Drain)
+	r.send(w, parcel{order: handoff.Order{Kind: handoff.Drain}, after: turn})
 	if limit := w.facts.HardStop; limit > 0 {
 		r.after(limit+stuckWait, func() {
 			if slices.Contains(r.workers(), w) {

@@ -20,9 +20,10 @@ type worker struct {
 	pid        int
 	process    *os.Process
 	facts      handoff.Facts
-	link       *handoff.Conn // its sender and receiver use it
-	out        chan<- parcel // to its sender
-	words      words         // what it printed before it was ready
+	link       *handoff.Conn   // its sender and receiver use it
+	out        chan<- parcel   // to its sender
+	deaf       <-chan struct{} // closed when the connection has ended: nothing more is sent
+	words      words           // what it printed before it was ready
 	wants      []handoff.Want
 	snapshot   *os.File          // its configuration's text; nil unknown
 	flights    *os.File          // its requests in flight; nil if it left no record
@@ -50,6 +51,41 @@ type parcel struct {
 	fds   []int
 	own   bool
 	sent  chan struct{} // instead of a message: closed when all before it was sent; nil as a rule
+	after *turn         // what has to be sent first, to another worker; nil: nothing
+}
+
+// turn puts what two workers are sent in an order, which their senders alone do
+// not keep: a master that is killed has said the one thing, or both, but never
+// the other alone.
+type turn struct {
+	sent <-chan struct{} // closed when the other worker has been sent what comes first
+	deaf <-chan struct{} // closed when that cannot be sent any more
+}
+
+// wait waits for the turn, unless own, the connection for which it waits, ends.
+// Invariant: what it waits for was queued earlier, so senders never wait for
+// each other in a circle.
+func (t *turn) wait(own <-chan struct{}) {
+	if t == nil {
+		return
+	}
+	select {
+	case <-t.sent:
+	case <-t.deaf:
+	case <-own:
+	}
+}
+
+// sentAll is the turn of what has to come after all that w was sent up to now. nil
+// when w is stuck.
+func (r *run) sentAll(w *worker) *turn {
+	p := parcel{sent: make(chan struct{})}
+	select {
+	case w.out <- p:
+		return &turn{sent: p.sent, deaf: w.deaf}
+	default:
+		return nil
+	}
 }
 
 // sendWait bounds one send to a worker, which reads all the time.
@@ -59,8 +95,8 @@ const sendWait = 10 * time.Second
 // connection.
 func (r *run) newWorker(link *handoff.Conn) *worker {
 	out := make(chan parcel, 256)
-	w := &worker{link: link, out: out}
 	gone := make(chan struct{})
+	w := &worker{link: link, out: out, deaf: gone}
 	go func() { // sender
 		defer link.Close()
 		for {
@@ -70,6 +106,7 @@ func (r *run) newWorker(link *handoff.Conn) *worker {
 					close(p.sent)
 					continue
 				}
+				p.after.wait(gone)
 				err := link.Send(p.order, p.fds, sendWait)
 				if p.own {
 					closeAll(p.fds)
