@@ -95,7 +95,7 @@ func everythingSent(n int, specs []stick.Spec) []byte {
 	b := bytes.Clone(s.buf)
 	for more := true; more; {
 		s.buf = s.buf[:0]
-		more = s.push()
+		more = s.push(s.adds())
 		b = append(b, s.buf...)
 	}
 	s.todo.sendAll, s.todo.teaching = true, true
@@ -313,7 +313,7 @@ func TestFirstChangeHasItsNumber(t *testing.T) {
 	}
 	l := s.lanes[0]
 	l.pushed, l.feed = 1, tables[0].Follow(1, s.wake)
-	s.push()
+	s.push(s.adds())
 	var kinds []byte
 	for c := (cursor{rest: s.buf}); len(c.rest) > 0; {
 		kinds = append(kinds, c.bytes(2)[1])

@@ -14,14 +14,16 @@ import (
 // has not sent it itself:
 //
 //	kindNode       version, origin: I add up; a node that has begun anew has another origin
-//	kindShareAsk   flags: send me all your shares (and what you know of mine)
+//	kindShareAsk   flags: send me all your shares (and what you know of mine, of which I know nothing)
 //	kindShare      time that is left + 1, or 0; key, rates and connections: my share of an entry
 //	kindShareBack  the same: your share, as I know it
 //	kindShareEnd   those were all
 //
 // A node asks when it does not know the other's origin, which is seldom: over a reload
 // it keeps shares and origins, and the changes that were not acknowledged are sent
-// with their shares when the connection is there again.
+// with their shares when the connection is there again. A node that wants its own back
+// answers last: its share of now would take the place of the former one in the other's
+// memory. Two that both ask for that know nothing of each other, and neither waits.
 const (
 	kindNode      = 192
 	kindShareAsk  = 193
@@ -43,6 +45,7 @@ type sharing struct {
 	restore  bool   // and ours with them
 	awaiting bool   // they were, and not all have come
 	sendAll  bool   // it has asked
+	owes     bool   // it is answered when it has given ours back
 	giveBack bool   // for its own too
 
 	walks   []*stick.Walk // what is left of all, by lane. Owned by the writer, as the fields below
@@ -98,7 +101,8 @@ func (s *session) heard(c *cursor) {
 	}
 	s.mu.Lock()
 	s.shares.adds, s.shares.origin = true, origin
-	s.shares.ask, s.shares.awaiting, s.shares.restore = ask, ask, s.p.section.young
+	// After a first exchange the peer knows nothing of what was before this process.
+	s.shares.ask, s.shares.awaiting, s.shares.restore = ask, ask, s.p.section.young && s.p.origin.Load() == 0
 	s.sendBare()
 	s.mu.Unlock()
 	s.rouse()
@@ -134,6 +138,8 @@ func (s *session) heardAll() {
 	s.mu.Lock()
 	over, origin := s.shares.awaiting, s.shares.origin
 	s.shares.awaiting = false
+	s.shares.sendAll = s.shares.sendAll || s.shares.owes
+	s.shares.owes = false
 	s.sendBare()
 	s.mu.Unlock()
 	if !over {
@@ -166,14 +172,25 @@ func (s *session) asked(c *cursor) {
 	if c.bad || !s.shares.adds {
 		return
 	}
-	s.shares.sendAll, s.shares.giveBack = true, flags&askRestore != 0
+	back := flags&askRestore != 0
+	if s.shares.awaiting && s.shares.restore && !back {
+		s.shares.owes = true
+		return
+	}
+	// What is known of another origin of the peer is its former share; else it is what it
+	// has just sent.
+	known := s.p.origin.Load()
+	s.shares.sendAll, s.shares.giveBack = true, back && known != 0 && known != s.shares.origin
 	s.rouse()
 }
 
 // share reads a share; back says that it is this node's.
 func (s *session) share(c *cursor, back bool) error {
+	s.mu.Lock()
+	adds, wanted := s.shares.adds, !back || s.shares.awaiting && s.shares.restore
+	s.mu.Unlock()
 	l := s.lane
-	if l == nil || l.node < 0 || !s.adds() {
+	if l == nil || l.node < 0 || !adds {
 		return nil
 	}
 	s.lesson.Remaining = int64(min(c.number(), 1<<32)) - 1
@@ -181,6 +198,9 @@ func (s *session) share(c *cursor, back bool) error {
 	readEntry(c, t, l.shareSteps, &s.names, &s.lesson)
 	if c.bad {
 		return malformed("a share of table " + l.Name + " ends early")
+	}
+	if !wanted {
+		return nil
 	}
 	if back {
 		t.Restore(&s.lesson, stick.Now())

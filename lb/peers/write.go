@@ -84,7 +84,7 @@ func (s *session) fill() (more bool) {
 	}
 	s.appendNode()
 	share := s.shares
-	s.shares.ask, s.shares.sendAll = false, false
+	s.shares.ask, s.shares.sendAll, s.shares.giveBack = false, false, false
 	if share.ask {
 		flags := uint64(0)
 		if share.restore {
@@ -106,7 +106,7 @@ func (s *session) fill() (more bool) {
 		s.beginWalk()
 	}
 	if share.sendAll {
-		s.beginShareWalk(share.giveBack)
+		s.beginShareWalk(share.giveBack || s.shares.walking && s.shares.backs)
 	}
 	switch {
 	case s.walking:
@@ -118,7 +118,7 @@ func (s *session) fill() (more bool) {
 	case do.teaching: // not confirmed
 	case s.p.section.isTeacher(s.p): // what is here is of less use than what it says
 	default:
-		more = s.push()
+		more = s.push(share.adds)
 	}
 	for range do.confirms {
 		s.buf = append(s.buf, classControl, kindConfirm)
@@ -126,10 +126,11 @@ func (s *session) fill() (more bool) {
 	return more
 }
 
-// push sends changes.
-func (s *session) push() (more bool) {
+// push sends changes, with their shares if the peer adds up. Whether it does was read
+// together with what is awaited of it: it may say so at any moment, and then must not
+// hear of a share before it has given back what it knows.
+func (s *session) push(adds bool) (more bool) {
 	now := stick.Now()
-	adds := s.adds()
 	for _, l := range s.lanes {
 		share := adds && l.node >= 0
 		for more = true; more; {

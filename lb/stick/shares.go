@@ -40,7 +40,8 @@ type shares struct {
 
 	chunks [][]uint64 // the shares of the entries of each chunk of the table, a node's after another's
 	nodes  []node
-	told   []byte // what AppendChanges has for the section after the current one
+	taken  [][]uint64 // what Restore has added to the entries of each chunk, as a share; nil: nothing
+	told   []byte     // what AppendChanges has for the section after the current one
 }
 
 // node is what is known of another node.
@@ -103,6 +104,22 @@ func (s *shares) grow(chunks int) {
 func (s *shares) clear(i uint32) {
 	n := len(s.nodes) * s.words
 	clear(s.chunks[i/chunkSize][int(i%chunkSize)*n:][:n])
+	if c := int(i / chunkSize); c < len(s.taken) && s.taken[c] != nil {
+		clear(s.takenOf(i))
+	}
+}
+
+// takenOf is what Restore has added to an entry.
+func (s *shares) takenOf(i uint32) []uint64 {
+	c := int(i / chunkSize)
+	for len(s.taken) <= c {
+		s.taken = append(s.taken, nil)
+	}
+	if s.taken[c] == nil {
+		s.taken[c] = make([]uint64, chunkSize*s.words)
+	}
+	n := int(i%chunkSize) * s.words
+	return s.taken[c][n : n+s.words : n+s.words]
 }
 
 // others is what the other nodes have of d. t.mu is held.
@@ -178,9 +195,9 @@ func (t *Table) LearnShare(k int, l *Lesson, now int64) bool {
 	return true
 }
 
-// Restore takes back what this node had counted before it began anew, as another one
-// remembers it: each rate that is more than what was counted since. Connections ended
-// with the process that had them.
+// Restore adds what this node had counted before it began anew, as another node
+// remembers it, to what it has counted since. Of what several nodes remember only the
+// most is added. Connections ended with the process that had them.
 func (t *Table) Restore(l *Lesson, now int64) bool {
 	if !t.valid(l.Key) {
 		return false
@@ -191,15 +208,21 @@ func (t *Table) Restore(l *Lesson, now int64) bool {
 	if i == 0 {
 		return false
 	}
-	w := t.data(i)
+	w, taken := t.data(i), t.shares.takenOf(i)
 	for _, v := range l.Values {
-		if o := t.offset[v.Data]; o >= 0 && v.Data.IsRate() {
-			was, period := (freq{tick: now - v.Age, cur: v.Cur, prev: v.Prev}), t.Period[v.Data]
-			if was.read(now, period) > loadFreq(w[o:]).read(now, period) {
-				t.touch(i, t.head(i).at) // a third node may know less of it
-				was.store(w[o:])
-			}
+		o := t.shares.offset[v.Data]
+		if o < 0 || !v.Data.IsRate() {
+			continue
 		}
+		was, had, period := (freq{tick: now - v.Age, cur: v.Cur, prev: v.Prev}), loadFreq(taken[o:]), t.Period[v.Data]
+		if was.read(now, period) <= had.read(now, period) {
+			continue // another node knew as much
+		}
+		t.touch(i, t.head(i).at) // a third node may know less of it
+		f := loadFreq(w[t.offset[v.Data]:])
+		f.merge(was.since(had, period), now, period)
+		f.store(w[t.offset[v.Data]:])
+		was.store(taken[o:])
 	}
 	return true
 }

@@ -42,13 +42,19 @@ func startPair(t testing.TB, first, second, config string) *pair {
 	return startPairOf(t, first, second, peers, config)
 }
 
-func startPairOf(t testing.TB, first, second, section, config string) *pair {
+// newPair is two balancers that are not started yet.
+func newPair(t testing.TB, section string) *pair {
 	t.Helper()
 	ports, err := rig.FreePorts(host, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{section: section, words: []string{"ONE", fmt.Sprintf("%s:%d", host, ports[0]), "TWO", fmt.Sprintf("%s:%d", host, ports[1])}}
+	return &pair{section: section, words: []string{"ONE", fmt.Sprintf("%s:%d", host, ports[0]), "TWO", fmt.Sprintf("%s:%d", host, ports[1])}}
+}
+
+func startPairOf(t testing.TB, first, second, section, config string) *pair {
+	t.Helper()
+	p := newPair(t, section)
 	behind := servers(t)
 	p.one = p.start(t, first, "one", config, behind)
 	p.two = p.start(t, second, "two", config, behind)

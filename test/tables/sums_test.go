@@ -6,8 +6,97 @@ import (
 	"testing"
 
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
+
+// sums is a table of a cluster. CLUSTER is filled in: HAProxy does not know the word.
+const sums = preface + `
+frontend fe
+  bind HTTP
+  stick-table type ip size 100k expire 30m store gpc0,http_req_rate(600s),conn_curCLUSTER peers mates
+  http-request track-sc0 src
+  http-request sc-inc-gpc0(0)
+  default_backend be
+backend be
+  server s1 S1
+`
+
+// added makes a configuration one of a cluster.
+func added(config string) string { return strings.Replace(config, "CLUSTER", ",cluster", 1) }
+
+// TestClusterBesideHAProxy: HAProxy reads over the message in which lb says that it adds up, whoever has dialled, and both go on to learn from each other.
+func TestClusterBesideHAProxy(t *testing.T) {
+	haproxy := tape.Require(t, "haproxy")
+	p := newPair(t, peers)
+	behind := servers(t)
+	p.one = p.start(t, built.LB, "one", added(sums), behind)
+	p.two = p.start(t, haproxy, "two", strings.Replace(sums, "CLUSTER", "", 1), behind)
+	// Each client comes once: a change that crosses another one of the same entry may be lost, by the last writer's rule.
+	var ours, theirs []string
+	taught := func() {
+		t.Helper()
+		n := len(ours)
+		ours, theirs = append(ours, fmt.Sprint("127.91.18.", 10+n)), append(theirs, fmt.Sprint("127.91.19.", 10+n))
+		p.one.client(ours[n], false).get("/")
+		p.two.client(theirs[n], false).get("/")
+		for _, s := range []*subject{p.one, p.two} {
+			for _, from := range append(ours[:n+1:n+1], theirs...) {
+				wait.Until(t, s.name+" to know "+from, func() bool { return s.data("fe", from, "gpc0") == 1 })
+			}
+		}
+		if rate := p.two.data("fe", ours[n], "http_req_rate"); rate != 1 {
+			t.Errorf("HAProxy has a rate of %d for a client of lb", rate)
+		}
+		if _, text, _ := strings.Cut(p.one.peers(), "id=two("); !strings.Contains(text, "last_status=ESTA") || !strings.Contains(text, " state=none\n") || !strings.Contains(text, " proto_err=0 ") {
+			t.Errorf("lb says of its peer:\n%s", text)
+		}
+		if _, text, _ := strings.Cut(p.two.peers(), "id=one("); !strings.Contains(text, "last_status=ESTA") || !strings.Contains(text, " proto_err=0 ") {
+			t.Errorf("HAProxy says of its peer:\n%s", text)
+		}
+	}
+	taught()
+	taught()
+	p.one.reload() // lb dials
+	taught()
+	p.two.again() // HAProxy dials
+	taught()
+}
+
+// TestClusterOfTwo: a node that begins with nothing gets what it had counted back from the only other one, while its clients go on.
+func TestClusterOfTwo(t *testing.T) {
+	p := startPair(t, built.LB, built.LB, added(sums))
+	const from = "127.91.17.10"
+	mine, other := p.one.client(from, false), p.two.client(from, false)
+	ask := func(c *client, n int) {
+		t.Helper()
+		for range n {
+			if status, _ := c.get("/"); status != 200 {
+				t.Fatalf("the answer is %d", status)
+			}
+		}
+	}
+	count := func(first, second int) {
+		t.Helper()
+		for i, s := range []*subject{p.one, p.two} {
+			want := []int{first, second}[i]
+			wait.Until(t, fmt.Sprintf("node %d to have %d + %d", i, first, second), func() bool {
+				return s.data("fe", from, "http_req_rate") == first+second && s.data("fe", from, "here:http_req_rate") == want
+			})
+		}
+	}
+	ask(mine, 5)
+	ask(other, 7)
+	count(5, 7)
+	p.one.again()
+	ask(mine, 2)
+	ask(other, 1)
+	count(7, 8)
+	p.one.reload()
+	p.two.again()
+	ask(other, 3)
+	count(7, 11)
+}
 
 // TestClusterLimitsTheSum: a limit of `store ..., cluster` is one of all nodes together, over a reload and a restart of one of them.
 func TestClusterLimitsTheSum(t *testing.T) {
