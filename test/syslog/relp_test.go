@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,7 +132,7 @@ func TestRELPKills(t *testing.T) {
 }
 
 // TestRELPFromRsyslog has a real rsyslogd send what is written to a file with omrelp, while syslogd is killed, restarted and reloaded and rotates, and
-// rsyslogd is restarted. Nothing is missing, and the order stays, but for what is there twice.
+// rsyslogd is restarted. Nothing is missing, and the order stays: after a step back the same lines come again.
 func TestRELPFromRsyslog(t *testing.T) {
 	needRELP(t)
 	d := start(t, `
@@ -190,7 +191,36 @@ action(type="omrelp" target="127.0.0.1" port="TARGET" timeout="5" windowSize="50
 	if l.twice > len(changes)*window { // what was sent and not acknowledged when a session ended
 		t.Errorf("%d lines are there twice", l.twice)
 	}
+	d.stop()
+	inSteps(t, filesInOrder(t, d.dir), n)
 	t.Logf("%d lines, %d of them twice, %d torn", n, l.twice, l.torn)
+}
+
+// inSteps holds that the files have the lines 0 to n-1 in this order, some of them again after a step back, and some torn that come again.
+func inSteps(t *testing.T, files []string, n int) {
+	t.Helper()
+	number := regexp.MustCompile(` flood\[42\]: n=(\d+) .* end\n$`)
+	next := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			found := number.FindStringSubmatch(line)
+			if found == nil {
+				continue // torn: account counts these
+			}
+			k, _ := strconv.Atoi(found[1])
+			if k > next {
+				t.Fatalf("%s: after line %d comes line %d", file, next-1, k)
+			}
+			next = max(next, k+1)
+		}
+	}
+	if next != n {
+		t.Errorf("%d lines are there of %d", next, n)
+	}
 }
 
 // find says whether a text is in one of the files.
