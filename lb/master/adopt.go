@@ -81,13 +81,13 @@ func (m *Master) TakeKept(kept iter.Seq2[string, *os.File]) error {
 	return nil
 }
 
-// adoptAll asks the workers that a former master left to introduce themselves.
+// adopt asks the workers that a former master left to introduce themselves.
 // false means that there are none.
-func (r *run) adoptAll() bool {
-	if len(r.Links) == 0 {
+func (r *run) adopt(links []*handoff.Conn) bool {
+	if len(links) == 0 {
 		return false
 	}
-	for _, link := range r.Links {
+	for _, link := range links {
 		if err := link.Identify(); err != nil {
 			r.Log.Warn(fmt.Sprintf("adopt a worker: %v", err))
 		}
@@ -268,4 +268,33 @@ func (r *run) adoptedOrNot(w *worker) {
 	// The outcome of this reload is what tells the service manager that the
 	// start is over: a restart returns with the current configuration in effect.
 	r.begin(attempt{why: reloading, waiters: []chan Outcome{r.Upgraded}, owing: r.owing})
+}
+
+// mostLooks is how often a start looks again for the workers of the former master:
+// for half a minute in all.
+const mostLooks = 7
+
+// awaitLeft is called when a start found an address taken. Where a former master
+// left workers it may be one of theirs: one that is so busy, or whose machine is,
+// that it has not said yet who it is, that had not noticed the end of the former
+// master when it was asked, or that is about to leave. false: there is nothing to
+// wait for, or somebody waits for the outcome: processes that this one replaces,
+// which do not accept meanwhile.
+func (r *run) awaitLeft() bool {
+	if len(r.Links) == 0 || r.looks == mostLooks || len(r.Opener.Old) > 0 || r.Opener.Taken != nil {
+		return false
+	}
+	d := 250 * time.Millisecond << r.looks
+	r.looks++
+	r.Log.Warn(fmt.Sprintf("an address is taken, maybe by a worker of the former master that has not said who it is, or is about to leave: looking again in %v", d))
+	r.after(d, func() {
+		switch {
+		case r.stopping || r.attempt.why != "" || len(r.adopting) > 0:
+		case r.current != nil: // it has said so
+			r.begin(attempt{why: reloading, waiters: []chan Outcome{r.Upgraded}, owing: r.owing})
+		case r.Rendezvous == "" || !r.adopt(FindWorkers(r.Rendezvous)):
+			r.begin(attempt{why: starting})
+		}
+	})
+	return true
 }

@@ -96,8 +96,11 @@ func (r *run) waitLine(d time.Duration) string {
 }
 
 // cannotServe is called when there is no worker and one did not come up.
-func (r *run) cannotServe(w why, o Outcome) {
-	if w == starting {
+func (r *run) cannotServe(a attempt, o Outcome) {
+	if a.why == starting {
+		if a.taken && r.awaitLeft() {
+			return
+		}
 		r.Opener.Resume()
 		r.status = 1
 		r.stopping, r.stopped = true, true

@@ -140,6 +140,40 @@ func TestALateWorkerServesOnWhereNobodyElseCan(t *testing.T) {
 	}
 }
 
+// TestAStartWaitsForALateWorker that has the sockets: it has not said yet who it is, or it hung up, as it had not heard of the end of its master.
+func TestAStartWaitsForALateWorker(t *testing.T) {
+	for _, hangsUp := range []bool{false, true} {
+		r := newRig(t)
+		r.configure("listen " + r.addr)
+		r.wait = 50 * time.Millisecond
+		w := r.leave()
+		want := handoff.Want{Network: "tcp", Address: r.addr, UID: -1, GID: -1}
+		fd, err := new(handoff.Opener).Open(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.launch()
+		w.found()
+		if hangsUp {
+			w.link.Close()
+			w.found()
+		} else {
+			r.await("the start fails", func() bool { return strings.Contains(r.out.String(), "looking again") })
+		}
+		w.says(handoff.Report{Kind: handoff.Adopted, Facts: &handoff.Facts{Pid: w.pid, Generation: 7, Started: time.Now()}, Names: []string{want.Key()}}, fd)
+		unix.Close(fd)
+		for kind := ""; kind != handoff.Drain; { // until the next worker serves, on the same sockets
+			var o handoff.Order
+			fds, err := w.link.ReceiveWithin(&o, 20*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			closeAll(fds)
+			kind = o.Kind
+		}
+	}
+}
+
 // TestStatusWithWorkersThatAreStuck: two that do not answer cost the time of one.
 func TestStatusWithWorkersThatAreStuck(t *testing.T) {
 	r := newRig(t)

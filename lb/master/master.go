@@ -105,6 +105,7 @@ type run struct {
 	trial    *trial    // a worker that serves a share of what is new; nil as a rule
 	old      []*worker // finish what they have
 	adopting []*worker // have not said who they are yet
+	looks    int       // for them, after the first
 
 	generation int // of the newest worker that was started
 	reloads    int
@@ -155,7 +156,7 @@ func (m *Master) Run(signals <-chan os.Signal) int {
 	r.owing = r.owed()
 	tick := r.watchdog()
 	r.notify("WATCHDOG=1") // a program that this one was before may have done so long ago
-	if !r.adoptAll() {
+	if !r.adopt(r.Links) {
 		r.begin(attempt{why: starting})
 	}
 	for !r.stopped {

@@ -33,6 +33,7 @@ type attempt struct {
 	canary    *Canary // how it is tried; nil: it takes over at once
 	tried     bool    // the trial has begun
 	verdict   string  // of it
+	taken     bool    // an address that it wants is taken
 	// former is the worker that has to stop accepting before the attempt has
 	// ended; nil until the new one is ready.
 	former *worker
@@ -229,7 +230,7 @@ func (r *run) ended(o Outcome) {
 		r.refuseWaiting()
 		r.maybeStopped()
 	case !o.OK && r.current == nil:
-		r.cannotServe(a.why, o)
+		r.cannotServe(a, o)
 	default:
 		r.nextReload()
 	}

@@ -28,6 +28,7 @@ func (r *run) provide(w *worker) {
 		}
 		if err := r.socket(w, want); err != nil {
 			errs = append(errs, handoff.WantError{Where: want.Where, Text: err.Error()})
+			r.attempt.taken = r.attempt.taken || errors.Is(err, unix.EADDRINUSE)
 		}
 	}
 	if len(errs) > 0 {
