@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -252,6 +253,62 @@ func TestClusterRestartsAmongRequests(t *testing.T) {
 			}
 			seen()
 		}
+	}
+}
+
+// TestOwnShareWaits: a node that has begun anew says what its share is only when it has got its former one back, which the other would forget for it; that is
+// added once, to what was counted meanwhile.
+func TestOwnShareWaits(t *testing.T) {
+	cluster := spec("t", stick.String, stick.HTTPReqRate)
+	cluster.Nodes = []string{"b"}
+	tables, s, _ := reads(nil, cluster)
+	s.p.section.young = true
+	s.lanes[0].feed = tables[0].Follow(0, s.wake)
+	x := []byte("x")
+	tables[0].CountKey(x, stick.HTTPReqCnt, stick.HTTPReqRate, 5, stick.Now())
+	says := func(what string, send func() bool, want bool) {
+		t.Helper()
+		s.buf = s.buf[:0]
+		send()
+		share := false
+		for c := (cursor{rest: s.buf}); len(c.rest) > 0; c.bytes(c.number()) {
+			share = share || c.bytes(2)[1] == kindShare
+		}
+		if share != want {
+			t.Errorf("%s, it says its share: %v", what, share)
+		}
+	}
+	hello := binary.BigEndian.AppendUint64(appendNumber(nil, sharesVersion), 1)
+	back := func(n uint32) *cursor {
+		return &cursor{rest: appendRate(append(appendNumber(nil, 0), 1, 'x'), 0, cluster.Period[stick.HTTPReqRate], n, 0)}
+	}
+	s.heard(&cursor{rest: hello})
+	s.asked(&cursor{rest: appendNumber(nil, 0)})
+	says("asked for it", s.fill, false)
+	says("with changes that were about to be sent when the peer said hello", func() bool { return s.push(false) }, false)
+	if err := s.define(appendDefinition(nil, 1, "t", tables[0], s.lanes[0].columns)); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []uint32{10, 10, 20} {
+		if n == 20 { // which it was not asked for: the peer has heard of what is here
+			s.heardAll()
+		}
+		if err := s.share(back(n), true); err != nil {
+			t.Fatal(err)
+		}
+		if has, _ := tables[0].GetKey(x, stick.HTTPReqRate, stick.Now()); has != 15 {
+			t.Errorf("5 are counted, %d given back, and it has %d", n, has)
+		}
+	}
+	says("with its former one", s.fill, true)
+
+	// Two that both ask for what they had before would wait for each other.
+	_, s, _ = reads(nil, cluster)
+	s.p.section.young = true
+	s.heard(&cursor{rest: hello})
+	s.asked(&cursor{rest: appendNumber(nil, askRestore)})
+	if !s.shares.sendAll || s.shares.giveBack {
+		t.Errorf("a peer that has begun anew too is answered: %v, with what is known of it: %v", s.shares.sendAll, s.shares.giveBack)
 	}
 }
 
