@@ -66,6 +66,8 @@ func TestLifeOfThePackages(t *testing.T) {
 	m.sh("curl -sf -o /dev/null http://127.0.0.1/health")
 
 	m.sh("rm /etc/lb/certs/site.pem")
+	// As an output with a chain, or one for each sender, makes them.
+	m.sh("install -d -m 2750 -o syslogd -g adm /var/log/lb/web && install -m 640 -o syslogd -g adm /dev/null /var/log/lb/web/a.log")
 	m.sh("dpkg -P lb syslogd")
 	m.sh("%s >/root/after", files)
 	if out, err := m.try("diff /root/before /root/after"); err != nil {
