@@ -58,17 +58,35 @@ func (h *Head) checkAuthority() *Error {
 	if !absolute {
 		return nil
 	}
-	scheme, a := h.authority()
-	b := h.Get("host")
-	for _, d := range []struct{ scheme, port string }{{"http", ":80"}, {"https", ":443"}} {
-		if scheme == nil || EqualFold(scheme, d.scheme) {
-			a, b = bytes.TrimSuffix(a, []byte(d.port)), bytes.TrimSuffix(b, []byte(d.port))
-		}
+	scheme, named := h.authority()
+	i := h.Find("host", 0)
+	host := h.Value(i)
+	a, b := named, host
+	if scheme == nil || EqualFold(scheme, "http") {
+		a, b = bytes.TrimSuffix(a, []byte(":80")), bytes.TrimSuffix(b, []byte(":80"))
+	}
+	if scheme == nil || EqualFold(scheme, "https") {
+		a, b = bytes.TrimSuffix(a, []byte(":443")), bytes.TrimSuffix(b, []byte(":443"))
+	}
+	if scheme != nil {
+		a = bytes.TrimSuffix(a, []byte(":"))
 	}
 	if len(a) != len(b) || !EqualFold(a, string(b)) {
-		return h.badField(h.Find("host", 0), errAuthority)
+		return h.badField(i, errAuthority)
+	}
+	if scheme != nil && len(a) < len(named) {
+		h.dropPort(len(scheme)+len("://")+len(a), len(named)-len(a))
+		h.SetValue(i, b)
 	}
 	return nil
+}
+
+// dropPort takes the n bytes of the default port out of an absolute target: `http://host:80/` and `http://host/` are the same place (RFC 3986 section
+// 6.2.3), and rules must not see two. HAProxy does so, too.
+func (h *Head) dropPort(at, n int) {
+	uri := make([]byte, 0, len(h.uri)-n)
+	uri = append(uri, h.uri[:at]...)
+	h.SetURI(append(uri, h.uri[at+n:]...))
 }
 
 var hostName = []byte("Host")
