@@ -498,8 +498,17 @@ func (b *builder) address(s *config.Server) (backend.Addr, error) {
 // checks, control sockets.
 const spareFiles = 100
 
-// ConnsFor is how many client connections so many descriptors are enough for, at two a connection.
-func ConnsFor(files uint64) int { return max(int(min(files, 1<<30)-min(files, spareFiles))/2, 1) }
+// ConnsFor is how many client connections so many descriptors are enough for. In mode tcp each holds two. In mode http idle ones hold one, and requests
+// can wait for each other's connections to servers: a quarter of the descriptors is left for those.
+func ConnsFor(cfg *config.Config, files uint64) int {
+	left := int(min(files, 1<<30)) - spareFiles
+	for _, p := range cfg.Proxies {
+		if p.Frontend && p.Mode == config.HTTP {
+			return max(left-left/4, 1)
+		}
+	}
+	return max(left/2, 1)
+}
 
 // maxConn is the limit of client connections: the configuration's, but no more
 // than the descriptors allow. Clients beyond it wait to be accepted; if they took
@@ -510,7 +519,7 @@ func maxConn(cfg *config.Config) int {
 		return cmp.Or(cfg.Global.MaxConn, 2000) // HAProxy's default
 	}
 	if cfg.Global.MaxConn > 0 {
-		return min(cfg.Global.MaxConn, ConnsFor(lim.Cur))
+		return min(cfg.Global.MaxConn, ConnsFor(cfg, lim.Cur))
 	}
-	return ConnsFor(min(lim.Cur, 1<<22))
+	return max(int(min(lim.Cur, 1<<22))-spareFiles, 2) / 2 // as HAProxy has it
 }

@@ -8,7 +8,7 @@ import (
 	"lbsyslogd/lb/config"
 )
 
-// TestClientsThatCanBeServed takes no more of them than there are descriptors for both of their connections.
+// TestClientsThatCanBeServed takes no more of them than there are descriptors for.
 func TestClientsThatCanBeServed(t *testing.T) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -18,18 +18,21 @@ func TestClientsThatCanBeServed(t *testing.T) {
 	for _, c := range []struct {
 		files     uint64
 		maxconn   int
+		mode      config.Mode
 		wantConns int
 	}{
-		{1000, 0, 450},
-		{1000, 200, 200},
-		{1000, 5000, 450},
-		{256, 5000, 78},
-		{90, 5000, 1},
+		{1000, 0, config.TCP, 450},
+		{1000, 0, config.HTTP, 450},
+		{1000, 200, config.HTTP, 200},
+		{1000, 5000, config.TCP, 450},
+		{1000, 5000, config.HTTP, 675},
+		{256, 5000, config.HTTP, 117},
+		{90, 5000, config.HTTP, 1},
 	} {
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: c.files, Max: limit.Max}); err != nil {
 			t.Fatal(err)
 		}
-		cfg := &config.Config{}
+		cfg := &config.Config{Proxies: []*config.Proxy{{Frontend: true, Mode: c.mode}}}
 		cfg.Global.MaxConn = c.maxconn
 		if got := maxConn(cfg); got != c.wantConns {
 			t.Errorf("maxconn %d, %d files: %d clients at once, want %d", c.maxconn, c.files, got, c.wantConns)

@@ -188,6 +188,7 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 		Chroot:   cfg.Global.Chroot,
 		Hide:     !cfg.Global.Dumpable && hasTLS(cfg),
 		Files:    descriptors(cfg),
+		Fit:      func(files uint64) int { return assemble.ConnsFor(cfg, files) },
 		Snapshot: snapshot,
 		Build: func(socks *handoff.Set, env assemble.Env) (Engine, error) {
 			engine, err := assemble.Build(cfg, socks, env)

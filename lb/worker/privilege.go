@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"lbsyslogd/lb/assemble"
 )
 
 // raiseFiles raises the limit of open files to what is needed: the soft limit
 // as far as the hard one allows, the hard one too where the process may.
-// The Go runtime has raised the soft limit to the hard one already.
-func raiseFiles(need uint64) error {
+// The Go runtime has raised the soft limit to the hard one already. fit is how many
+// connections a limit is enough for.
+func raiseFiles(need uint64, fit func(files uint64) (conns int)) error {
 	var have syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &have); err != nil {
 		return fmt.Errorf("limit of open files: %w", err)
@@ -32,7 +31,7 @@ func raiseFiles(need uint64) error {
 		return nil
 	}
 	return fmt.Errorf("maxconn needs %d open files and the limit is %d: %d connections are accepted at a time, more wait; raise LimitNOFILE (or ulimit -n), or lower maxconn",
-		need, have.Max, assemble.ConnsFor(have.Max))
+		need, have.Max, fit(have.Max))
 }
 
 // confine makes dir all that this process sees of the files; "" does nothing.

@@ -38,6 +38,9 @@ type Plan struct {
 	// when it names none.
 	Files uint64
 
+	// Fit is how many connections so many descriptors are enough for.
+	Fit func(files uint64) (conns int)
+
 	// Snapshot is the configuration's text in a form that Load can read again;
 	// the master keeps it for the day the next configuration crashes.
 	Snapshot []byte
@@ -143,7 +146,7 @@ func (p *Process) prepare() error {
 	if plan.Hide {
 		leanDump()
 	}
-	if err := raiseFiles(plan.Files); err != nil {
+	if err := raiseFiles(plan.Files, plan.Fit); err != nil {
 		p.say(slog.LevelWarn, event.FewFiles, err.Error())
 	}
 	if p.set, err = p.Sockets.Open(plan); err != nil {

@@ -247,7 +247,7 @@ func TestBackpressureMoves(t *testing.T) {
 		defer u.c.Close()
 		u.c.SetDeadline(time.Now().Add(60 * time.Second))
 		u.c.(*net.TCPConn).SetReadBuffer(64 << 10)
-		text := pattern(24 << 20)
+		text := pattern(64 << 20) // more than six socket buffers of the largest size take
 		wrote := make(chan error, 1)
 		var written atomic.Int64
 		go func() {
