@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -117,6 +118,11 @@ func TestVersionsMeet(t *testing.T) {
 		}
 		again(kept, i+1, &idleErrs)
 		get(step)
+		// A connection that the next build does not know stays until its next request; the one before may have come too early to end it.
+		s.until(step+": the former worker to leave", func() bool {
+			get(step)
+			return syscall.Kill(former, 0) != nil
+		})
 		s.alone()
 	}
 	cancel()
