@@ -180,6 +180,11 @@ func scraped(t *testing.T) *watched {
 		}
 	}
 	await("a request", func() bool { _, ok := get("http://" + at(2) + "/"); return ok })
+	// The master reports a moment after the worker has begun to serve.
+	await("what the master says of reloads", func() bool {
+		text, _ := get("http://" + at(2) + "/metrics")
+		return strings.Contains(text, "\nlb_reloads_total ")
+	})
 	for _, url := range []string{"http://" + at(2) + "/metrics", "http://" + at(1) + "/metrics"} {
 		await(url, func() bool {
 			text, ok := get(url)
