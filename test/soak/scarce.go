@@ -100,6 +100,12 @@ func (h *doer) starveMemory(arg uint32) error {
 	if err := back(); err != nil {
 		return err
 	}
+	// One that ran out of memory just before it had more says so, and ends, a moment later.
+	for end := time.Now().Add(time.Second); time.Now().Before(end) && !dead(pid); {
+		if err := h.pause(20 * time.Millisecond); err != nil {
+			return err
+		}
+	}
 	h.cut = time.Since(h.epoch)
 	if h.mild = !dead(pid); h.mild {
 		return nil
