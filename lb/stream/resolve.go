@@ -12,17 +12,8 @@ import (
 // onward means that no name server is waited for. Without an address the
 // variable stays as it is.
 func (t *txn) resolve(a sample.Await, x *sample.Ctx) step {
-	names := t.s.sh.eng.Resolvers[a.Resolvers]
-	if addr, ok := resolve.Literal(a.Name); ok {
-		setAddress(x, a.Var, addr)
-		return onward
-	}
-	q, ok := resolve.Name(a.Name, a.IPv4)
-	if !ok || names == nil {
-		return onward
-	}
-	if addr, ok := names.Kept(q); ok {
-		setAddress(x, a.Var, addr)
+	names, q := t.s.sh.unknown(a, x)
+	if names == nil {
 		return onward
 	}
 	resume := t.pause()
@@ -34,6 +25,24 @@ func (t *txn) resolve(a sample.Await, x *sample.Ctx) step {
 		})
 	})
 	return waits
+}
+
+// unknown gives the question that has to be asked for a's name, and who is to be asked; nil when nobody is: a's variable has the address if that
+// is known already.
+func (sh *Shard) unknown(a sample.Await, x *sample.Ctx) (names *resolve.Names, q resolve.Question) {
+	if addr, ok := resolve.Literal(a.Name); ok {
+		setAddress(x, a.Var, addr)
+		return nil, q
+	}
+	q, ok := resolve.Name(a.Name, a.IPv4)
+	if names = sh.eng.Resolvers[a.Resolvers]; !ok || names == nil {
+		return nil, q
+	}
+	if addr, ok := names.Kept(q); ok {
+		setAddress(x, a.Var, addr)
+		return nil, q
+	}
+	return names, q
 }
 
 // lookup is a name that tcp-request content rules of a session in mode tcp ask for.
@@ -75,17 +84,8 @@ func (s *session) lookUp(x *sample.Ctx) step {
 	if !x.Partial { // as HAProxy, which asks nobody then
 		return onward
 	}
-	names := sh.eng.Resolvers[a.Resolvers]
-	if addr, ok := resolve.Literal(a.Name); ok {
-		setAddress(x, a.Var, addr)
-		return onward
-	}
-	q, ok := resolve.Name(a.Name, a.IPv4)
-	if !ok || names == nil {
-		return onward
-	}
-	if addr, ok := names.Kept(q); ok {
-		setAddress(x, a.Var, addr)
+	names, q := sh.unknown(a, x)
+	if names == nil {
 		return onward
 	}
 	l := &lookup{Await: a}

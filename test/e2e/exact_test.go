@@ -140,7 +140,7 @@ func keep(t *testing.T, udp bool) *books {
 func TestLedgerIsExact(t *testing.T) {
 	t.Run("1,000 lines are dropped on their way", func(t *testing.T) {
 		if os.Getuid() != 0 {
-			t.Skip("iptables is for root")
+			tape.Skipf(t, "iptables is for root")
 		}
 		b := keep(t, true)
 		b.ask(100)
@@ -156,7 +156,7 @@ func TestLedgerIsExact(t *testing.T) {
 	})
 	t.Run("1,000 lines may not be sent", func(t *testing.T) {
 		if os.Getuid() != 0 {
-			t.Skip("iptables is for root")
+			tape.Skipf(t, "iptables is for root")
 		}
 		b := keep(t, true)
 		b.ask(100)

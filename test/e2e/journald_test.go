@@ -20,12 +20,12 @@ import (
 // journal does not read, nobody waits for it, and lines that it does not get are counted.
 func TestJournalAsTarget(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("a journald with a /run of its own is for root")
+		tape.Skipf(t, "a journald with a /run of its own is for root")
 	}
 	tape.Require(t, "journalctl")
 	const program = "/lib/systemd/systemd-journald"
 	if _, err := os.Stat(program); err != nil {
-		t.Skip(err)
+		tape.Skipf(t, "%v", err)
 	}
 	journald, err := rig.Start("unshare", "-m", "--propagation", "private", "sh", "-c", "mount -t tmpfs none /run && mkdir -p /run/systemd/journal /run/log/journal && exec "+program)
 	if err != nil {
