@@ -48,7 +48,6 @@ type Loop struct {
 	ID      int
 	Buffers Pool
 	Sealed  Pool // for what fills one of Buffers, in the form of TLS records: a little larger
-	Bulk    Bulk // for long bodies
 	// Roomy says that the Go scheduler has more places (GOMAXPROCS) than there are loops, so that one that waits may
 	// keep its own: see wait. Set it before Run.
 	Roomy bool

@@ -380,7 +380,7 @@ func (t *txn) sendAgain() bool {
 	}
 	sh := t.s.sh
 	if t.res != nil {
-		sh.Loop.Put(t.res)
+		sh.Loop.Buffers.Put(t.res)
 		t.res = nil
 	}
 	c.close()

@@ -7,11 +7,8 @@ import (
 )
 
 // maxTurns is how many buffers one direction moves before others have their
-// turn; a large one counts as bulkTurns.
-const (
-	maxTurns  = 8
-	bulkTurns = loop.BulkSize / loop.BufferSize
-)
+// turn.
+const maxTurns = 8
 
 // forward moves bytes both ways until neither side goes on.
 func (t *txn) forward() step {
@@ -42,7 +39,7 @@ func (t *txn) toServer() step {
 			return st
 		}
 	}
-	for turns := 0; turns < maxTurns; turns += turnsOf(t.relay) {
+	for range maxTurns {
 		if len(t.head) > 0 {
 			if st := t.writeHead(); st != onward {
 				return st
@@ -138,7 +135,6 @@ func (t *txn) fromClient() step {
 	if t.src == s.in && !s.http && s.in != nil && s.in.Len() == 0 { // what rules looked into is sent
 		s.putIn()
 	}
-	t.relay = t.suited(t.relay, t.reqLong && t.reqKind == http1.LengthBody)
 	t.src, t.gone = t.relay, t.gone || t.reqKind != http1.NoBody
 	t.relay.Reset()
 	space := t.relay.Data[:]
@@ -159,7 +155,6 @@ func (t *txn) fromClient() step {
 		return left
 	}
 	t.relay.W = n
-	t.reqLong = n >= s.sh.Loop.Buffers.Size()
 	t.rec.Received += uint64(n)
 	if err := t.take(t.relay); err != nil {
 		t.refuseBody(err)
@@ -168,39 +163,10 @@ func (t *txn) fromClient() step {
 	return onward
 }
 
-// suited returns a buffer for what comes next of a body, in place of b, which is empty: a large one when the last read filled a usual one (long) and both
-// connections are plain. Tunnels have usual ones: with what lies in them they move to the next process. A request in chunks, too: what follows it is the
-// next request's.
-func (t *txn) suited(b *loop.Buffer, long bool) *loop.Buffer {
-	l := t.s.sh.Loop
-	usual := l.Buffers.Size()
-	long = long && usual < loop.BulkSize && t.c != nil && t.s.Kind() == wire.Plain && t.c.Kind() == wire.Plain
-	if (len(b.Data) > usual) == long {
-		return b
-	}
-	other := b
-	if !long {
-		other = l.Buffers.Get()
-	} else if bulk := l.Bulk.Get(); bulk != nil {
-		other = bulk
-	}
-	if other != b {
-		l.Put(b)
-	}
-	return other
-}
-
-func turnsOf(b *loop.Buffer) int {
-	if b != nil && len(b.Data) == loop.BulkSize {
-		return bulkTurns
-	}
-	return 1
-}
-
 // releaseRelay gives the relay buffer back while nothing is in it.
 func (t *txn) releaseRelay() {
 	if t.relay != nil && t.relay.Len() == 0 && t.ready == 0 {
-		t.s.sh.Loop.Put(t.relay)
+		t.s.sh.Loop.Buffers.Put(t.relay)
 		t.relay = nil
 		t.src = t.s.in
 	}
@@ -257,7 +223,7 @@ func (t *txn) phaseLetterOfRequest() byte {
 // toClient moves the response.
 func (t *txn) toClient() step {
 	s := t.s
-	for turns := 0; turns < maxTurns; turns += turnsOf(t.res) {
+	for range maxTurns {
 		if t.lookUntil > 0 {
 			if st := t.lookAtAnswer(); st != onward {
 				return st

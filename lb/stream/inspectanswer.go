@@ -36,7 +36,7 @@ func (t *txn) lookAtAnswer() step {
 	switch v {
 	case rule.Wait:
 		if t.res != nil && t.res.Len() == 0 {
-			sh.Loop.Put(t.res)
+			sh.Loop.Buffers.Put(t.res)
 			t.res = nil
 		}
 		return waits

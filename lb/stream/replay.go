@@ -26,7 +26,7 @@ func (t *txn) replay() bool {
 	}
 	sh := t.s.sh
 	if t.res != nil {
-		sh.Loop.Put(t.res)
+		sh.Loop.Buffers.Put(t.res)
 		t.res = nil
 	}
 	if t.c != nil {

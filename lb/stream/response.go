@@ -59,12 +59,12 @@ func (t *txn) headFromServer() step {
 
 // readHead reads bytes of a response head after those that are there.
 func (t *txn) readHead() (int, wire.Status) {
-	l := t.s.sh.Loop
+	pool := &t.s.sh.Loop.Buffers
 	if t.res == nil {
 		if !t.c.MayRead() {
 			return 0, wire.Again
 		}
-		t.res = l.Buffers.Get()
+		t.res = pool.Get()
 		t.res.R, t.res.W = headroom, headroom
 	}
 	if len(t.res.Space()) == 0 { // interim responses have passed before it
@@ -74,7 +74,7 @@ func (t *txn) readHead() (int, wire.Status) {
 	n, st := t.c.Read(t.res.Space())
 	t.res.W += n
 	if t.res.Len() == 0 {
-		l.Put(t.res)
+		pool.Put(t.res)
 		t.res = nil
 	}
 	return n, st
@@ -401,7 +401,6 @@ func (t *txn) fromServer() step {
 		}
 		t.res = sh.Loop.Buffers.Get()
 	}
-	t.res = t.suited(t.res, t.resLong && t.resKind != http1.Tunnel && t.packer == nil && t.cached == nil)
 	t.res.Reset()
 	space := t.res.Space()
 	if t.packer != nil {
@@ -410,14 +409,13 @@ func (t *txn) fromServer() step {
 	n, st := c.Read(space)
 	switch st {
 	case wire.Again:
-		sh.Loop.Put(t.res)
+		sh.Loop.Buffers.Put(t.res)
 		t.res = nil
 		return waits
 	case wire.EOF, wire.Error:
 		return t.serverEnded(st)
 	}
 	t.res.W += n
-	t.resLong = n >= sh.Loop.Buffers.Size()
 	t.srvAct = sh.Loop.Now()
 	sh.Server[t.srv.Index].BytesOut += uint64(n)
 	if err := t.takeResponse(); err != nil {

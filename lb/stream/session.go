@@ -311,7 +311,7 @@ func (s *session) Silence() {
 // putIn gives the input buffer back when nothing is in it.
 func (s *session) putIn() {
 	if s.in != nil {
-		s.sh.Loop.Put(s.in)
+		s.sh.Loop.Buffers.Put(s.in)
 		s.in = nil
 	}
 }

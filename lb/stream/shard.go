@@ -208,7 +208,6 @@ func (sh *Shard) registerLate() {
 func (sh *Shard) trimMemory() {
 	sh.Loop.Buffers.Trim()
 	sh.Loop.Sealed.Trim()
-	sh.Loop.Bulk.Trim()
 	sh.muxOuts, sh.spareStreams = nil, nil
 	sh.eng.giveBackMemory()
 	for i := range sh.pools {

@@ -95,7 +95,6 @@ type request struct {
 	reqDone bool // nothing more to read of the request
 	reqSent bool // some of it was given to the server's kernel
 	gone    bool // body bytes were dropped: it cannot be sent again
-	reqLong bool // the last read filled a buffer
 
 	await  awaiting   // what rules wait for
 	agents consulting // which agents were asked
@@ -106,7 +105,6 @@ type response struct {
 	res         *loop.Buffer
 	resHead     *loop.Buffer // a rendered head that did not fit before its body
 	resReady    int
-	resLong     bool // the last read filled a buffer
 	resLeft     int64
 	resKind     http1.Body // how the body ends that the server sends
 	resCh       http1.Chunks
@@ -201,9 +199,10 @@ func (sh *Shard) newTxn(s *session) *txn {
 
 // freeTxn gives t and its buffers back. Its session has let go of it.
 func (sh *Shard) freeTxn(t *txn) {
+	pool := &sh.Loop.Buffers
 	for _, b := range [...]*loop.Buffer{t.relay, t.res, t.resHead} {
 		if b != nil {
-			sh.Loop.Put(b)
+			pool.Put(b)
 		}
 	}
 	t.endFlight(sh)
