@@ -14,6 +14,7 @@ import (
 
 	"lbsyslogd/test/ledger"
 	"lbsyslogd/test/load"
+	"lbsyslogd/test/rig"
 	"lbsyslogd/test/wait"
 )
 
@@ -208,7 +209,7 @@ func TestStop(t *testing.T) {
 		if got := fmt.Sprint(s.lb.Err()); got != want {
 			t.Errorf("%v: ended with %s, want %s", sig, got, want)
 		}
-		if err := syscall.Kill(worker, 0); err == nil {
+		if rig.Alive(worker) {
 			t.Errorf("%v: worker %d is left over", sig, worker)
 		}
 	}

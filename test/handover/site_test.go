@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -155,7 +154,7 @@ func (s *site) worker() int {
 // gone waits until a process has ended, and returns when it had.
 func (s *site) gone(pid int) time.Time {
 	s.t.Helper()
-	s.until(fmt.Sprintf("worker %d to leave", pid), func() bool { return syscall.Kill(pid, 0) != nil })
+	s.until(fmt.Sprintf("worker %d to leave", pid), func() bool { return !rig.Alive(pid) })
 	return time.Now()
 }
 

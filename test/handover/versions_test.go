@@ -11,9 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/rig"
 )
 
 // before is the release before: the last commit whose workers said no version to each other. It is built from the repository's own history.
@@ -121,7 +122,7 @@ func TestVersionsMeet(t *testing.T) {
 		// A connection that the next build does not know stays until its next request; the one before may have come too early to end it.
 		s.until(step+": the former worker to leave", func() bool {
 			get(step)
-			return syscall.Kill(former, 0) != nil
+			return !rig.Alive(former)
 		})
 		s.alone()
 	}

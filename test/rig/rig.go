@@ -81,6 +81,17 @@ func Until(ctx context.Context, what string, cond func() bool) error {
 	return nil
 }
 
+// Alive reports whether a process runs that may be nobody's child here. One that has ended and was not waited for does not: a worker
+// outlives its master, and not every machine's process 1 collects orphans at once.
+func Alive(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	state := text[bytes.LastIndexByte(text, ')')+1:] // the name may have anything in it
+	return !bytes.HasPrefix(state, []byte(" Z")) && !bytes.HasPrefix(state, []byte(" X"))
+}
+
 // Process is a program that was started here. It is killed if the program that started it dies.
 type Process struct {
 	PID  int
