@@ -283,6 +283,8 @@ const (
 	isLaxName   // may stand in a name if Head.Lax
 	isLaxTarget // may stand in a request target if Head.Lax
 	isHost      // may stand in Host (RFC 3986 section 3.2.2), with a port
+	isName      // may stand in a host that is neither in brackets nor with a port
+	isDigit
 )
 
 // class and lower are constant tables over all bytes.
@@ -302,13 +304,18 @@ func tables() (class, lower [256]byte) {
 		}
 		if bytes.IndexByte([]byte("!$%&'()*+,-.:;=[]_~"), byte(c)) >= 0 {
 			class[c] |= isHost
+			if c != ':' && c != '[' && c != ']' {
+				class[c] |= isName
+			}
 		}
 		switch {
+		case c >= '0' && c <= '9':
+			class[c] |= isToken | isHost | isName | isDigit
 		case c >= 'A' && c <= 'Z':
-			class[c] |= isToken | isHost
+			class[c] |= isToken | isHost | isName
 			lower[c] = byte(c) + 'a' - 'A'
-		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
-			class[c] |= isToken | isHost
+		case c >= 'a' && c <= 'z':
+			class[c] |= isToken | isHost | isName
 		case bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), byte(c)) >= 0:
 			class[c] |= isToken
 		case c < ' ' && c != '\t' || c == 0x7f:

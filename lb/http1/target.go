@@ -106,7 +106,7 @@ func validHost(v []byte) bool {
 	if port < 0 {
 		port = len(v)
 	}
-	return port > 0 && all(v[:port], isHost) && !bytes.ContainsAny(v[:port], "[]") && validPort(v[port:])
+	return port > 0 && all(v[:port], isName) && validPort(v[port:])
 }
 
 // validPort takes nothing, or a colon with digits or without.
@@ -114,7 +114,7 @@ func validPort(v []byte) bool {
 	if len(v) == 0 {
 		return true
 	}
-	return v[0] == ':' && len(v) <= len(":65535") && firstNotIn(v[1:], "0123456789") < 0
+	return v[0] == ':' && len(v) <= len(":65535") && all(v[1:], isDigit)
 }
 
 func firstNotIn(v []byte, chars string) int {
