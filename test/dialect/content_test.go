@@ -3,11 +3,15 @@ package dialect
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
-	"time"
+
+	"lbsyslogd/test/wait"
 )
 
 // clientHello is what Go's client sends first for a name and protocols.
@@ -30,14 +34,14 @@ func clientHello(t *testing.T, name string, protos ...string) string {
 	return string(head) + string(body)
 }
 
-// exchange sends pieces one after the other, some time apart, and gives what is answered until the end: its first line.
-func (s *subject) exchange(addr string, wait time.Duration, pieces ...string) string {
+// exchange sends pieces, each when the balancer has read the one before, and gives what is answered until the end: its first line.
+func (s *subject) exchange(addr string, pieces ...string) string {
 	s.t.Helper()
 	c := s.dial(addr)
 	defer c.Close()
 	for i, p := range pieces {
 		if i > 0 {
-			time.Sleep(wait)
+			s.taken(c)
 		}
 		if _, err := io.WriteString(c, p); err != nil {
 			return "not sent"
@@ -51,6 +55,31 @@ func (s *subject) exchange(addr string, wait time.Duration, pieces ...string) st
 	return strings.TrimSpace(line)
 }
 
+// taken waits until the balancer has read what was sent to it, which the kernel's list of sockets says.
+func (s *subject) taken(c net.Conn) {
+	s.t.Helper()
+	entry := func(a net.Addr) string {
+		at := a.(*net.TCPAddr)
+		return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(at.IP.To4()), at.Port)
+	}
+	local, remote := entry(c.LocalAddr()), entry(c.RemoteAddr())
+	wait.Until(s.t, s.name+" to read", func() bool {
+		text, err := os.ReadFile("/proc/net/tcp")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		open := false
+		for line := range strings.Lines(string(text)) {
+			f := strings.Fields(line)
+			if len(f) > 4 && f[1] == remote && f[2] == local {
+				return strings.HasSuffix(f[4], ":00000000")
+			}
+			open = open || len(f) > 4 && f[1] == local && f[2] == remote
+		}
+		return !open
+	})
+}
+
 // TestContent: in mode tcp rules look into what the client sends first, whole or in pieces, and a server is chosen by it.
 func TestContent(t *testing.T) {
 	theirs, ours := both(t, preface("", "LINE %b/%s %ts %[var(txn.v)]")+`
@@ -58,7 +87,7 @@ frontend fe
   mode tcp
   bind HTTP
   acl isweb req.proto_http
-  tcp-request inspect-delay 600ms
+  tcp-request inspect-delay 2s
   tcp-request content set-var(txn.v) str(small) if { req.len gt 0 } { req.len lt 20 }
   tcp-request content set-var(txn.v) req.payload(0,4),hex if { req.payload(0,0) -m sub magic }
   tcp-request content set-var(txn.v) req.payload_lv(4,1) if { req.payload(0,4) -m bin 4c454e3a }
@@ -111,7 +140,6 @@ backend other
 	unnamed := clientHello(t, "")
 	get := "GET /x HTTP/1.1\r\nHost: site.example\r\nConnection: close\r\n\r\n"
 	drive := func(s *subject) (got []string) {
-		const soon = 30 * time.Millisecond
 		for _, pieces := range [][]string{
 			{hello}, {hello[:3], hello[3:60], hello[60:]}, {third}, {unnamed},
 			{get}, {get[:10], get[10:]}, {strings.Replace(get, "site", "else", 1)},
@@ -119,7 +147,7 @@ backend other
 			{"\x03\x00\x00\x2b\x26\xe0\x00\x00\x00\x00\x00Cookie: mstshash=anna\r\n\x01\x00\x08\x00\x03\x00\x00\x00"},
 			{"LEN:\x05hello and more of it, for it to be long"}, {"this is magic, which is found"}, {"BADly"}, {"reject this"}, {"after all"}, {""},
 		} {
-			got = append(got, s.exchange(s.addr, soon, pieces...))
+			got = append(got, s.exchange(s.addr, pieces...))
 		}
 		return got
 	}

@@ -43,7 +43,7 @@ frontend app
 defaults of
   mode http
   log global
-  timeout connect 2s
+  timeout connect 10s
   timeout client 20s
   timeout server 20s
 backend rewrite from of
@@ -138,7 +138,7 @@ backend twice from of
 		}
 		ask("GET", "/headers/insert/bare", "SRV=c1", "c1")
 		long, soon := date(200*time.Second), date(-30*time.Hour)
-		now, while := date(-60*time.Second), date(90*time.Second)
+		now, while := date(-60*time.Second), date(70*time.Second) // more than maxidle, and by far less than maxlife
 		for _, be := range []string{"idle", "life", "only", "insert"} {
 			for _, one := range [][2]string{
 				{"none", "SRV=c2"},

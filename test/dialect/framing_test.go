@@ -16,7 +16,7 @@ import (
 // TestWhatFramingIsRefused holds the points of docs/haproxy-compat.md, "Where framing is stricter": each message that two servers could read in two
 // ways, what lb answers, and what HAProxy does. Of an answer of HAProxy below 300 the server saw a request.
 func TestWhatFramingIsRefused(t *testing.T) {
-	theirs, ours := both(t, preface("", "%ST")+"  timeout http-request 2s\nfrontend f\n  bind HTTP\n  http-request return status 200\n", nil)
+	theirs, ours := both(t, preface("", "%ST")+"  timeout http-request 20s\nfrontend f\n  bind HTTP\n  http-request return status 200\n", nil)
 	row := func(what, request string, lb, haproxy int) {
 		t.Helper()
 		drive := func(s *subject) int { return s.status(request) }

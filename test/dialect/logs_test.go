@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/rig"
@@ -164,13 +163,11 @@ frontend other
 `, "CERT", cert), nil)
 	drive := func(s *subject) (got []string) {
 		logged := func(what string) {
-			s.log.SetReadDeadline(time.Now().Add(20 * time.Second))
-			b := make([]byte, 4096)
-			n, _, err := s.log.ReadFrom(b)
-			if err != nil {
-				t.Fatal(err)
+			text, ok := s.logged()
+			if !ok {
+				t.Fatalf("%s: %s is not logged", s.name, what)
 			}
-			got = append(got, what+" "+regexp.MustCompile(`^<\d+>.{15} (\w+)\[\d+\]: `).ReplaceAllString(strings.TrimSpace(string(b[:n])), "$1: "))
+			got = append(got, what+" "+regexp.MustCompile(`^<\d+>.{15} (\w+)\[\d+\]: `).ReplaceAllString(strings.TrimSpace(text), "$1: "))
 		}
 		for _, path := range []string{"/", "/status/500", "/denied"} {
 			s.get(path)

@@ -43,7 +43,7 @@ type subject struct {
 	addr  string // of HTTP in the configuration
 	dir   string
 	words []string
-	log   net.PacketConn
+	log   chan string // the lines, as they come
 
 	tape *tape.Tape // of haproxy, which is played back where it is not installed; nil for lb
 }
@@ -77,11 +77,8 @@ func start(t testing.TB, program, config string, files map[string]string) *subje
 	if program == built.LB {
 		s.name = "lb"
 	}
-	if s.log, err = net.ListenPacket("udp", host+":0"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.log.Close() })
-	s.words = []string{"STATS", s.Stats, "HTTP3", at(2), "HTTP2", at(1), "HTTP", at(0), "DOWN", at(3), "LOG", s.log.LocalAddr().String(), "DIR", dir}
+	log := s.keepLog()
+	s.words = []string{"STATS", s.Stats, "HTTP3", at(2), "HTTP2", at(1), "HTTP", at(0), "DOWN", at(3), "LOG", log, "DIR", dir}
 	for i := range 3 {
 		b, err := backend.Start(fmt.Sprintf("s%d", i+1), host+":0")
 		if err != nil {
@@ -142,7 +139,7 @@ func preface(global, format string) string {
   mode http
   log global
   log-format "` + format + `"
-  timeout connect 2s
+  timeout connect 10s
   timeout client 20s
   timeout server 20s
 `
@@ -232,19 +229,51 @@ func (s *subject) lines(n int) []string {
 
 func (s *subject) readLines(n int) (lines []string) {
 	s.t.Helper()
-	s.log.SetReadDeadline(time.Now().Add(20 * time.Second))
-	b := make([]byte, 65536)
 	for len(lines) < n {
-		k, _, err := s.log.ReadFrom(b)
-		if err != nil {
-			s.t.Fatalf("%s: %v; lines so far:\n%s", s.name, err, strings.Join(lines, "\n"))
+		text, ok := s.logged()
+		if !ok {
+			s.t.Fatalf("%s: no more lines than these, of %d:\n%s", s.name, n, strings.Join(lines, "\n"))
 		}
-		if _, line, ok := strings.Cut(string(b[:k]), "LINE "); ok {
+		if _, line, ok := strings.Cut(text, "LINE "); ok {
 			lines = append(lines, s.mask(strings.TrimSpace(line)))
 		}
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// keepLog receives what is logged to an address, from now on: a socket's buffer would not hold the lines of all of a test's requests.
+func (s *subject) keepLog() (addr string) {
+	s.t.Helper()
+	pc, err := net.ListenPacket("udp", host+":0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { pc.Close() })
+	s.log = make(chan string, 10_000)
+	go func() { // ends with the socket
+		b := make([]byte, 65536)
+		for {
+			n, _, err := pc.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			s.log <- string(b[:n])
+		}
+	}()
+	return pc.LocalAddr().String()
+}
+
+// logged gives the next datagram that came to the log; ok is false where none comes.
+func (s *subject) logged() (text string, ok bool) {
+	t := time.NewTimer(20 * time.Second)
+	defer t.Stop()
+	select {
+	case text = <-s.log:
+		return text, true
+	case <-t.C:
+		return "", false
+	}
 }
 
 // command sends a command to the stats socket.

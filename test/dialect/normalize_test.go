@@ -27,7 +27,7 @@ global
   stats socket STATS mode 600 level admin
 defaults
   mode http
-  timeout connect 2s
+  timeout connect 10s
   timeout client 20s
   timeout server 20s
 frontend fe

@@ -68,7 +68,7 @@ frontend app
 
 // TestPersistRDP: the server that an RDP cookie names.
 func TestPersistRDP(t *testing.T) {
-	theirs, ours := both(t, "global\n  stats socket STATS mode 600 level admin\n  log LOG local0\ndefaults\n  mode tcp\n  log global\n  log-format \"LINE %s %ts\"\n  timeout connect 2s\n  timeout client 20s\n  timeout server 20s\n"+`
+	theirs, ours := both(t, "global\n  stats socket STATS mode 600 level admin\n  log LOG local0\ndefaults\n  mode tcp\n  log global\n  log-format \"LINE %s %ts\"\n  timeout connect 10s\n  timeout client 20s\n  timeout server 20s\n"+`
 listen rdp
   bind HTTP
   tcp-request inspect-delay 5s

@@ -59,7 +59,7 @@ func TestNumbersByName(t *testing.T) {
   stats socket STATS mode 600 level admin
 defaults base
   mode http
-  timeout connect 2s
+  timeout connect 10s
   timeout client 20s
   timeout server 20s
   http-response set-header X-Own "%[nbsrv]/%[be_conn]"
@@ -90,7 +90,7 @@ global
   nbthread 1
 defaults
   mode http
-  timeout connect 2s
+  timeout connect 10s
   timeout client 20s
   timeout server 20s
 frontend fe

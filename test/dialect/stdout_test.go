@@ -29,7 +29,7 @@ ring sent
   server one TCP2
 defaults
   mode http
-  timeout connect 2s
+  timeout connect 10s
   timeout client 20s
   timeout server 20s
   log-format "LINE %HU"
@@ -95,11 +95,15 @@ frontend fe
 				return len(o.Printed) >= all
 			})
 			slices.Sort(o.Printed) // each target's lines are in order, lb writes one target's after the other's
-			for line := range strings.Lines(s.command("show events kept")) {
-				if strings.Contains(line, "LINE") {
-					o.Kept = append(o.Kept, line)
+			wait.Until(t, s.name+"'s ring", func() bool {
+				o.Kept = nil
+				for line := range strings.Lines(s.command("show events kept")) {
+					if strings.Contains(line, "LINE") {
+						o.Kept = append(o.Kept, line)
+					}
 				}
-			}
+				return len(o.Kept) >= n+1
+			})
 			return o
 		})
 	}

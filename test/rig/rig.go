@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -40,15 +39,18 @@ func Build(dir string, names ...string) (Programs, error) {
 }
 
 // FreePorts returns n TCP ports of host that are free for UDP as well. They lie below the range the kernel takes a client's
-// ports from, so that no outgoing connection sits on one before its server is started.
+// ports from, so that no outgoing connection sits on one before its server is started, and are given once: one that nobody listens on yet,
+// or that nobody is to listen on, is not another's.
 func FreePorts(host string, n int) ([]int, error) {
+	given.Lock()
+	defer given.Unlock()
 	var ports []int
 	for try := 0; len(ports) < n; try++ {
 		if try > 1000 {
 			return nil, fmt.Errorf("no free ports on %s", host)
 		}
 		port := 10000 + rand.IntN(20000)
-		if slices.Contains(ports, port) {
+		if given.ports[port] {
 			continue
 		}
 		addr := fmt.Sprintf("%s:%d", host, port)
@@ -62,10 +64,20 @@ func FreePorts(host string, n int) ([]int, error) {
 			continue
 		}
 		pc.Close()
+		if len(given.ports) > 10_000 { // of a soak that goes on for hours
+			clear(given.ports)
+		}
+		given.ports[port] = true
 		ports = append(ports, port)
 	}
 	return ports, nil
 }
+
+// given are the ports that this process has given away.
+var given = struct {
+	sync.Mutex
+	ports map[int]bool // guarded by Mutex
+}{ports: map[int]bool{}}
 
 // Until calls cond every few milliseconds until it reports true; when ctx ends first, the error says what was waited for.
 func Until(ctx context.Context, what string, cond func() bool) error {
