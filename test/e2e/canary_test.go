@@ -119,10 +119,10 @@ func TestCanary(t *testing.T) {
 	})
 	t.Run("it is good", func(t *testing.T) {
 		stop := s.hammer(t)
-		r := s.try(t, marked, "--canary", "25%", "--for", "2s")
+		r := s.try(t, marked, "--canary", "25%", "--for", "5s")
 		r.begun(t, s)
 		all := s.keep(t)
-		r.want(t, true, "It was on trial for 2s")
+		r.want(t, true, "It was on trial for 5s")
 		if failed := stop(); failed > 0 {
 			t.Errorf("%d requests failed", failed)
 		}

@@ -37,7 +37,7 @@ func TestIdleConnections(t *testing.T) {
 				t.Fatal(err)
 			}
 			kept = append(kept, c)
-			c.SetDeadline(time.Now().Add(10 * time.Second))
+			c.SetDeadline(time.Now().Add(20 * time.Second))
 			if _, err := c.Write(ask); err != nil {
 				t.Fatal(err)
 			}
@@ -94,6 +94,7 @@ func TestBackpressure(t *testing.T) {
 	if grown := rss(t, worker) - before; grown > 16<<20 {
 		t.Errorf("with 64 MiB under way to a client that does not read, the worker has grown by %d KiB", grown>>10)
 	}
+	c.SetDeadline(time.Now().Add(time.Minute))
 	a, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -54,11 +54,8 @@ func TestKilledWorkerAccounts(t *testing.T) {
 		}
 	}
 	const eint = 94
-	csv, err := s.lb.Command("show stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := column(csv, "fe,FRONTEND", eint); got != fmt.Sprint(lost) {
-		t.Errorf("eint is %s, want %d", got, lost)
-	}
+	wait.Until(t, "show stat to count them as internal errors", func() bool {
+		csv, err := s.lb.Command("show stat")
+		return err == nil && column(csv, "fe,FRONTEND", eint) == fmt.Sprint(lost)
+	})
 }

@@ -108,7 +108,7 @@ func goaccess(t *testing.T, file string, requests int) {
 
 // TestServerFailures holds what a client sees when servers do not do their part.
 func TestServerFailures(t *testing.T) {
-	s := start(t, options{be: "    option httpchk GET /\n    default-server check inter 100ms rise 1 fall 1"})
+	s := start(t, options{be: "    option httpchk GET /\n    timeout check 20s\n    default-server check inter 500ms rise 1 fall 1"})
 	ask := func(path string) int {
 		t.Helper()
 		c := dial(t, s.http)
@@ -145,7 +145,7 @@ func TestServerFailures(t *testing.T) {
 
 // TestTimeouts holds that nobody waits for ever.
 func TestTimeouts(t *testing.T) {
-	s := start(t, options{fe: "    timeout http-request 300ms\n    timeout http-keep-alive 300ms", be: "    timeout server 300ms"})
+	s := start(t, options{fe: "    timeout http-request 1s\n    timeout http-keep-alive 1s", be: "    timeout server 1s"})
 	c := dial(t, s.http)
 	c.send("GET / HTTP/1.1\r\nHost:") // and no more
 	if a, _ := c.answer("GET"); a.StatusCode != 408 {

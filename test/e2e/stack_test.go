@@ -73,7 +73,8 @@ func start(t *testing.T, opt options) *stack {
 	}
 	s.http, s.https, s.tcp = fmt.Sprintf("%s:%d", host, ports[0]), fmt.Sprintf("%s:%d", host, ports[1]), fmt.Sprintf("%s:%d", host, ports[2])
 	if opt.log {
-		if s.log, err = rig.PrepareSyslogd(dir, host, ""); err != nil {
+		// As by default, but not at midnight: some tests read one file.
+		if s.log, err = rig.PrepareSyslogd(dir, host, "{size: 100MB, keep: 90, compress: zstd}"); err != nil {
 			t.Fatal(err)
 		}
 		if opt.udp {
@@ -199,12 +200,12 @@ type raw struct {
 
 func dial(t *testing.T, addr string) *raw {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	c, err := net.DialTimeout("tcp", addr, 20*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute)) // over five reloads too
 	return &raw{t, c.(*net.TCPConn), bufio.NewReader(c)}
 }
 

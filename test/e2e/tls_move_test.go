@@ -45,7 +45,7 @@ func (k *speaker) answer(t *testing.T, path string) {
 func (s *stack) goSpeaker(t *testing.T, cfg *tls.Config) *speaker {
 	t.Helper()
 	cfg.RootCAs, cfg.ServerName = s.pool, "lb.example"
-	c, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", s.https, cfg)
+	c, err := tls.DialWithDialer(&net.Dialer{Timeout: 20 * time.Second}, "tcp", s.https, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,7 +112,7 @@ func (m *machine) start(program, syslogd, server string) {
 		other, priority = "192.0.2.1", "100"
 	}
 	text = strings.NewReplacer("unicast_src_ip 192.0.2.1", "unicast_src_ip "+m.address, "    192.0.2.2\n", "    "+other+"\n", "priority 150", "priority "+priority,
-		"/usr/sbin/lb status", program+" status -S "+m.Master, "advert_int 1\n", "advert_int 0.2\n").Replace(recipe(t, "keepalived.conf"))
+		"/usr/sbin/lb status", program+" status -S "+m.Master, "advert_int 1\n", "advert_int 0.5\n").Replace(recipe(t, "keepalived.conf"))
 	m.keepalived = exec.Command(m.inside(tape.Require(t, "keepalived")), "-n", "-l", "-P", "-f", write("keepalived.conf", text), "-p", m.dir+"/k.pid", "-r", m.dir+"/vrrp.pid")
 	out, err := os.Create(m.dir + "/keepalived.log")
 	if err != nil {

@@ -111,9 +111,7 @@ backend be
 		}
 		c.Close()
 		long.http.CloseIdleConnections()
-		wait.Until(t, "all connections to be released", func() bool {
-			return s.data("fe", host, "conn_cur") == 0 && !strings.Contains(s.table("sess"), "use=1")
-		})
+		s.released("fe", "sess", "cont", "paths", "answers", "six", "number", "block")
 		return got
 	}
 	want, got := seen(theirs, drive), drive(ours)
@@ -358,7 +356,7 @@ backend be
 					t.Errorf("%s: %s, session %d: %d bytes", s.name, from, i, n)
 				}
 				c.Close()
-				wait.Until(t, "the end of the session", func() bool { return s.data("fe", from, "conn_cur") == 0 })
+				s.released("fe", "be")
 			}
 		}
 		// Which server was the first is chance.

@@ -153,6 +153,20 @@ func (s *subject) table(name string) string {
 	})
 }
 
+// settled is table without how many connections and requests hold an entry: they let go of it a moment after their answer was read.
+func (s *subject) settled(name string) string { return uses.ReplaceAllString(s.table(name), "") }
+
+// held finds an entry that somebody holds.
+var held = regexp.MustCompile(` use=[1-9]`)
+
+// released waits until nobody holds an entry of these tables.
+func (s *subject) released(tables ...string) {
+	s.t.Helper()
+	for _, name := range tables {
+		wait.Until(s.t, "the entries of "+name+" to be released", func() bool { return !held.MatchString(s.table(name)) })
+	}
+}
+
 // data is one number of the table's only entry, or of that of a key.
 func (s *subject) data(table, key, name string) int {
 	s.t.Helper()

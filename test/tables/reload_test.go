@@ -174,7 +174,7 @@ backend be
 		}
 		list[i].http.CloseIdleConnections()
 	}
-	wait.Until(t, "the connections to end", func() bool { return !strings.Contains(s.table("fe"), "use=1") })
+	s.released("fe", "users")
 	for i := range clients {
 		user := fmt.Sprintf("user-%d", i)
 		for _, one := range []struct {
@@ -264,9 +264,7 @@ listen tunnel
 	}
 	say("after")
 	for _, key := range []string{host, "127.91.17.6"} {
-		if n := s.data("fe", key, "conn_cur"); n != 1 {
-			t.Errorf("%s has %d connections", key, n)
-		}
+		wait.Until(t, key+" to have one connection", func() bool { return s.data("fe", key, "conn_cur") == 1 })
 	}
 	tunnel.Close()
 	wait.Until(t, "the tunnel's end to be counted", func() bool {
@@ -352,9 +350,7 @@ backend be
 	}
 	s.reload()
 	c.get("/r/a/1")
-	if n := s.data("fe", "", "http_req_cnt"); n != 6 {
-		t.Errorf("%d of 6 requests are counted", n)
-	}
+	wait.Until(t, "all 6 requests to be counted", func() bool { return s.data("fe", "", "http_req_cnt") == 6 })
 }
 
 // TestManyEntries: a large table goes along with a reload, and no request waits for it. LB_LONG=1 makes it a million entries.

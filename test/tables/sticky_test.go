@@ -79,7 +79,7 @@ backend responses
 				got = append(got, token+server)
 			}
 		}
-		got = append(got, s.table("responses"))
+		got = append(got, s.settled("responses"))
 		return got
 	}
 	want, got := seen(theirs, drive), drive(ours)
@@ -125,7 +125,7 @@ backend be
 			if status, server := s.client(host, false).get("/r/a/1", "User: ann"); status != 200 || server != "s2" {
 				t.Errorf("%s: %d by %s", s.name, status, server)
 			}
-			if got, want := s.table("be"), "# table: be, type: string, size:1024, used:1\nkey=ann use=0 server_id=2 server_key=s2\n"; strings.TrimRight(got, "\n") != strings.TrimRight(want, "\n") {
+			if got, want := s.settled("be"), "# table: be, type: string, size:1024, used:1\nkey=ann server_id=2 server_key=s2\n"; strings.TrimRight(got, "\n") != strings.TrimRight(want, "\n") {
 				t.Errorf("%s: %s", s.name, got)
 			}
 		}
@@ -169,7 +169,7 @@ backend cookies
 				got = append(got, fmt.Sprint(state, status, server))
 			}
 		}
-		return append(got, s.table("be"))
+		return append(got, s.settled("be"))
 	}
 	want, got := seen(theirs, drive), drive(ours)
 	if !slices.Equal(got, want) {

@@ -2,6 +2,7 @@ package tables
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,15 +46,22 @@ func TestClusterBesideHAProxy(t *testing.T) {
 				wait.Until(t, s.name+" to know "+from, func() bool { return s.data("fe", from, "gpc0") == 1 })
 			}
 		}
-		if rate := p.two.data("fe", ours[n], "http_req_rate"); rate != 1 {
-			t.Errorf("HAProxy has a rate of %d for a client of lb", rate)
+		wait.Until(t, "HAProxy to have the rate of lb's client", func() bool { return p.two.data("fe", ours[n], "http_req_rate") == 1 })
+		says := func(s *subject, of string, words ...string) {
+			t.Helper()
+			var text string
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("%s says of its peer:\n%s", s.name, text)
+				}
+			})
+			wait.Until(t, s.name+" to be connected", func() bool { // both may have dialled
+				_, text, _ = strings.Cut(s.peers(), "id="+of+"(")
+				return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(text, word) })
+			})
 		}
-		if _, text, _ := strings.Cut(p.one.peers(), "id=two("); !strings.Contains(text, "last_status=ESTA") || !strings.Contains(text, " state=none\n") || !strings.Contains(text, " proto_err=0 ") {
-			t.Errorf("lb says of its peer:\n%s", text)
-		}
-		if _, text, _ := strings.Cut(p.two.peers(), "id=one("); !strings.Contains(text, "last_status=ESTA") || !strings.Contains(text, " proto_err=0 ") {
-			t.Errorf("HAProxy says of its peer:\n%s", text)
-		}
+		says(p.one, "two", "last_status=ESTA", " state=none\n", " proto_err=0 ")
+		says(p.two, "one", "last_status=ESTA", " proto_err=0 ")
 	}
 	taught()
 	taught()
