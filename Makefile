@@ -33,7 +33,7 @@ FUZZTIME ?= 20s
 # How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
 PATIENCE ?= 20m
 
-.PHONY: help build run test unit race e2e record grpc sinks long soak soak-short soak-bugs explore FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc h2spec sinks long soak soak-short soak-bugs explore FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -72,13 +72,16 @@ record: setup ## what tests compare with, recorded anew from the programs themse
 grpc: ## grpc-go's interoperability cases through lb: a module of its own, which takes half a minute to build
 	cd test/grpc && $(GO) test -count=1 ./...
 
+h2spec: ## h2spec's cases of HTTP/2 and HPACK against lb, for clients over TLS and in plain, and for servers: a module of its own
+	cd test/h2spec && $(GO) test -count=1 ./...
+
 sinks: ## sinks with the real receivers: VictoriaLogs and that of the OpenTelemetry collector, a module of its own, which takes minutes to build
 	cd test/sinks && $(GO) test -count=1 -v -timeout 30m ./...
 
 page: build ## the statistics page in headless Chromium, with axe-core of npm: accessibility, the console, screenshots
 	test/page bin/lb
 
-long: setup grpc ## the tests that have a long form, in full size: some hours (RUN=TestTurmoil: one of them)
+long: setup grpc h2spec ## the tests that have a long form, in full size: some hours (RUN=TestTurmoil: one of them)
 	LB_LONG=1 $(GO) test -count=1 -p 1 -timeout 180m -v -run '$(RUN)' $(LONG)
 
 bin/soak: FORCE
