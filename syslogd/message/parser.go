@@ -12,6 +12,8 @@ type Parser struct {
 	kind                  StampKind
 	stamp, host, tag, pid part
 	content               int
+
+	five repeated5424
 }
 
 // byteOrderMark is how a byte order mark begins, which is not a part of the text. Nor is a percent sign certain to be: "fw-a: " is a tag, but the
@@ -35,6 +37,9 @@ func (p *Parser) Parse(m *Message, b []byte) {
 		m.Text, m.Content = b[n:], b[p.content:]
 		return
 	}
+	if p.five.parse(m, b) {
+		return
+	}
 	m.Parse(b)
 	p.remember(m, b)
 }
@@ -47,12 +52,15 @@ func (s part) of(b []byte) []byte {
 }
 
 // remember keeps what stands before the text, if it alone decides how a message that begins with it is taken apart: that is so after
-// a time and a tag with a space after it. A header without a time may turn into another one by what follows, and one of RFC 5424 has
-// a time that seldom comes twice.
+// a time and a tag with a space after it. A header without a time may turn into another one by what follows.
 func (p *Parser) remember(m *Message, b []byte) {
 	n := len(b) - len(m.Text)
 	p.n = 0
-	if m.RFC5424 || m.Kind == NoStamp || len(m.Data) > 0 || len(m.Tag) == 0 || n > longestHead || b[n-1] != ' ' || isDevice(m.Tag) {
+	if m.RFC5424 {
+		p.five.remember(m, b)
+		return
+	}
+	if m.Kind == NoStamp || len(m.Data) > 0 || len(m.Tag) == 0 || n > longestHead || b[n-1] != ' ' || isDevice(m.Tag) {
 		return
 	}
 	where := func(view []byte) part {

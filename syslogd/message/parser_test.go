@@ -36,6 +36,15 @@ func TestParserRemembersOnlyWhatDecides(t *testing.T) {
 	row("<13>app: x", "<13>app: y", "<13>app: 21 03:04:05 x: y")
 	row("<13>1 - h a: x", "<13>1 - h a: - -", "<13>1 - h a: - - - text")
 	row(head+"one", "<165>1 - h a p m [x y=\"z\"] text", head+"two")
+	const five = "<134>1 2026-11-21T03:04:05.123Z web1 haproxy 42 - - "
+	row(five+"one", five+"two", five, five[:len(five)-1], five+"\n", five+"\xef\xbb\xbfone", five+"- x", five+`[a b="c"] x`)
+	row(five+"one", "<134>1 2026-11-21T03:04:06Z web1 haproxy 42 - - two", "<134>1 2026-11-21T03:04:06 web1 haproxy 42 - - three",
+		"<134>1 - web1 haproxy 42 - - four", "<134>1  2026-11-21T03:04:06Z web1 haproxy 42 - - five", "<134>1 2026-11-21T03:04:06Z  web1 haproxy 42 - - six")
+	row("<13>1 2026-11-21T03:04:05Z h  t  p - text", "<13>1 2026-11-21T03:04:06Z h  t  p - - text", `<13>1 2026-11-21T03:04:07Z h  t  p - [x y="z"] text`)
+	row("<13>1 2026-11-21T03:04:05Z h t p m text", "<13>1 2026-11-21T03:04:06Z h t p m - text", "<13>1 2026-11-21T03:04:05Z h t p m ")
+	row(`<13>1 2026-11-21T03:04:05Z h t p m [x y="z"] a`, `<13>1 2026-11-21T03:04:05Z h t p m [x y="z"] [b`, `<13>1 2026-11-21T03:04:05Z h t p m [x y="z"][b`,
+		"<13>Nov 21 03:04:05 h a: x", `<13>1 2026-11-21T03:04:05Z h t p m [x y="z"] c`)
+	row("<13>1 2026-11-21T03:04:05Z - - - - - a", "<13>1 2026-11-21T03:04:05Z - - - - - b", "<13>1 2026-11-21T03:04:05Z - - - - -", "<13>1 2026-13-21T03:04:05Z - - - - - d")
 	row("<189>29: *Nov 21 03:04:05.483 UTC: %SYS-5: a", "<189>29: *Nov 21 03:04:05.483 UTC: %SYS-5: b", "<189>30: *Nov 21 03:04:05.483 UTC: %SYS-5: b")
 	row("<13>Nov 21 03:04:05 A: ", "<13>Nov 21 03:04:05 A: x: y", "<13>Nov 21 03:04:05 AB: ", "<13>Nov 21 03:04:05 AB: x: y")
 }
@@ -51,6 +60,8 @@ func FuzzParser(f *testing.F) {
 		{"<30>Nov 21 03:04:05 h app: x", "<30>Nov 21 03:04:05 h app: \xef\xbb\xbfx", "\xef\xbb\xbf"},
 		{"<134>Nov 21 03:04:05 slot1/a notice tmm[1]: x", "<134>Nov 21 2026 03:04:05 hello app: x", "a: b"},
 		{"<13>tag[1]:x", "<13>1 - h a: - -", "21 03:04:05 x: y"},
+		{"<134>1 2026-11-21T03:04:05Z h t 1 - - x", "<134>1 2026-11-21T03:04:06Z h t 1 - - y", "- z"},
+		{"<134>1 2026-11-21T03:04:05Z h  t  1 - x", `<134>1 2026-11-21T03:04:06Z h t 1 m [a b="c"] y`, `[a b="c"] z`},
 	} {
 		f.Add([]byte(seed[0]), []byte(seed[1]), []byte(seed[2]))
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"lbsyslogd/syslogd/message"
 	"lbsyslogd/syslogd/sink"
 )
 
@@ -19,6 +20,8 @@ type elastic struct {
 	index  template
 	origin string
 	text   []byte
+	action []byte // up to the place in the id, if it is the same for each record; else empty
+	sender sender
 }
 
 // defaultIndex is a data stream that the built-in template for logs covers.
@@ -41,7 +44,11 @@ func newElastic(o Options) (Encoding, error) {
 	if strings.IndexByte("-_+.", name[0]) >= 0 {
 		return nil, fmt.Errorf("index %q: the name of an index does not begin with - _ + or a dot", name)
 	}
-	return &elastic{line: line{Plain: o.Plain}, index: index, origin: o.Origin}, nil
+	e := &elastic{line: line{Plain: o.Plain}, index: index, origin: o.Origin}
+	if index.constant() {
+		e.action = e.appendOpening(nil)
+	}
+	return e, nil
 }
 
 func (e *elastic) ContentType() string { return "application/x-ndjson" }
@@ -55,10 +62,21 @@ func (e *elastic) Append(dst []byte, records []sink.Record) []byte {
 		dst = e.appendAction(dst, &records[i])
 		dst = e.appendDocument(dst)
 	}
+	e.sender.forget()
 	return dst
 }
 
 func (e *elastic) appendAction(dst []byte, r *sink.Record) []byte {
+	if len(e.action) > 0 {
+		dst = append(dst, e.action...)
+	} else {
+		dst = e.appendOpening(dst)
+	}
+	return append(r.Place.Append(dst), "\"}}\n"...)
+}
+
+// appendOpening appends an action up to the place in the id.
+func (e *elastic) appendOpening(dst []byte) []byte {
 	dst = append(dst, `{"create":{"_index":`...)
 	e.text = e.index.append(e.text[:0], &e.line)
 	for i, c := range e.text {
@@ -71,39 +89,16 @@ func (e *elastic) appendAction(dst []byte, r *sink.Record) []byte {
 	}
 	dst = appendString(dst, e.text)
 	dst = append(dst, `,"_id":`...)
-	e.text = r.Place.Append(append(append(e.text[:0], e.origin...), '/'))
+	e.text = append(append(e.text[:0], e.origin...), '/')
 	dst = appendString(dst, e.text)
-	return append(dst, "}}\n"...)
+	return dst[:len(dst)-1] // the string goes on
 }
 
 func (e *elastic) appendDocument(dst []byte) []byte {
 	l := &e.line
-	dst = append(dst, `{"@timestamp":`...)
-	e.text = l.appendTime(e.text[:0])
-	dst = appendString(dst, e.text)
-	if len(l.Host) > 0 {
-		dst = append(appendString(append(dst, `,"host":{"name":`...), l.Host), '}')
-	}
-	if len(l.Tag) > 0 || len(l.PID) > 0 {
-		dst = append(dst, `,"process":{`...)
-		dst = appendMember(dst, `"name":`, l.Tag)
-		if pid, err := strconv.ParseUint(string(l.PID), 10, 31); err == nil {
-			if len(l.Tag) > 0 {
-				dst = append(dst, ',')
-			}
-			dst = strconv.AppendUint(append(dst, `"pid":`...), pid, 10)
-		}
-		dst = append(dst, '}')
-	}
-	dst = append(append(dst, `,"log":{"level":"`...), l.Severity().String()...)
-	dst = strconv.AppendInt(append(dst, `","syslog":{"facility":{"code":`...), int64(l.Facility()), 10)
-	dst = append(append(dst, `,"name":"`...), l.Facility().String()...)
-	dst = strconv.AppendInt(append(dst, `"},"severity":{"code":`...), int64(l.Severity()), 10)
-	dst = append(append(dst, `,"name":"`...), l.Severity().String()...)
-	dst = append(dst, `"}`...)
-	dst = appendMember(dst, `,"procid":`, l.PID)
-	dst = appendMember(dst, `,"msgid":`, l.MsgID)
-	dst = append(dst, `}}`...)
+	dst = append(dst, `{"@timestamp":"`...)
+	dst = append(l.appendTime(dst), '"') // digits, and what stands between them
+	dst = e.sender.append(dst, &l.Message, appendECS)
 	dst = appendMember(dst, `,"structured_data":`, l.Data)
 	if t := l.trace(); len(t.ID) > 0 {
 		dst = append(appendString(append(dst, `,"trace":{"id":`...), t.ID), '}')
@@ -123,6 +118,33 @@ func (e *elastic) appendDocument(dst []byte) []byte {
 	dst = append(dst, `,"message":`...)
 	dst = appendString(dst, l.Text)
 	return append(dst, '}', '\n')
+}
+
+// appendECS appends what a document has of the sender.
+func appendECS(dst []byte, m *message.Message) []byte {
+	if len(m.Host) > 0 {
+		dst = append(appendString(append(dst, `,"host":{"name":`...), m.Host), '}')
+	}
+	if len(m.Tag) > 0 || len(m.PID) > 0 {
+		dst = append(dst, `,"process":{`...)
+		dst = appendMember(dst, `"name":`, m.Tag)
+		if pid, err := strconv.ParseUint(string(m.PID), 10, 31); err == nil {
+			if len(m.Tag) > 0 {
+				dst = append(dst, ',')
+			}
+			dst = strconv.AppendUint(append(dst, `"pid":`...), pid, 10)
+		}
+		dst = append(dst, '}')
+	}
+	dst = append(append(dst, `,"log":{"level":"`...), m.Severity().String()...)
+	dst = strconv.AppendInt(append(dst, `","syslog":{"facility":{"code":`...), int64(m.Facility()), 10)
+	dst = append(append(dst, `,"name":"`...), m.Facility().String()...)
+	dst = strconv.AppendInt(append(dst, `"},"severity":{"code":`...), int64(m.Severity()), 10)
+	dst = append(append(dst, `,"name":"`...), m.Severity().String()...)
+	dst = append(dst, `"}`...)
+	dst = appendMember(dst, `,"procid":`, m.PID)
+	dst = appendMember(dst, `,"msgid":`, m.MsgID)
+	return append(dst, `}}`...)
 }
 
 // bulkAnswer is the answer to a bulk request: an item for each record, in order.

@@ -2,6 +2,7 @@ package encode
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,6 +111,11 @@ func parseTemplate(text string) (t template, err error) {
 		t = append(t, piece{field: field})
 	}
 	return t, nil
+}
+
+// constant says whether it has no fields.
+func (t template) constant() bool {
+	return !slices.ContainsFunc(t, func(p piece) bool { return p.field != nil })
 }
 
 func (t template) append(dst []byte, l *line) []byte {

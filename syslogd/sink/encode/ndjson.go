@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"lbsyslogd/syslogd/haproxyline"
+	"lbsyslogd/syslogd/message"
 	"lbsyslogd/syslogd/sink"
 )
 
@@ -28,10 +29,10 @@ var (
 
 // ndjson is one JSON object a line.
 type ndjson struct {
-	names names
-	path  string
-	line  line
-	time  []byte
+	names  names
+	path   string
+	line   line
+	sender sender
 }
 
 func newNDJSON(n names, path string) func(o Options) (Encoding, error) {
@@ -47,22 +48,16 @@ func (e *ndjson) Append(dst []byte, records []sink.Record) []byte {
 	for i := range records {
 		dst = e.appendRecord(dst, &records[i])
 	}
+	e.sender.forget()
 	return dst
 }
 
 func (e *ndjson) appendRecord(dst []byte, r *sink.Record) []byte {
 	l, n := &e.line, &e.names
 	l.parse(r.Line)
-	dst = append(dst, n.time...)
-	e.time = l.appendTime(e.time[:0])
-	dst = appendString(dst, e.time)
-	dst = appendMember(dst, n.host, l.Host)
-	dst = append(append(append(dst, n.facility...), '"'), l.Facility().String()...)
-	dst = append(append(append(append(dst, '"'), n.severity...), '"'), l.Severity().String()...)
-	dst = append(dst, '"')
-	dst = appendMember(dst, n.tag, l.Tag)
-	dst = appendMember(dst, n.pid, l.PID)
-	dst = appendMember(dst, n.msgid, l.MsgID)
+	dst = append(append(dst, n.time...), '"')
+	dst = append(l.appendTime(dst), '"') // digits, and what stands between them
+	dst = e.sender.append(dst, &l.Message, n.appendSender)
 	dst = appendMember(dst, n.data, l.Data)
 	for i := range l.Fields {
 		dst = appendField(append(dst, ','), &l.Fields[i])
@@ -70,6 +65,16 @@ func (e *ndjson) appendRecord(dst []byte, r *sink.Record) []byte {
 	dst = append(dst, n.text...)
 	dst = appendString(dst, l.Text)
 	return append(dst, '}', '\n')
+}
+
+func (n *names) appendSender(dst []byte, m *message.Message) []byte {
+	dst = appendMember(dst, n.host, m.Host)
+	dst = append(append(append(dst, n.facility...), '"'), m.Facility().String()...)
+	dst = append(append(append(append(dst, '"'), n.severity...), '"'), m.Severity().String()...)
+	dst = append(dst, '"')
+	dst = appendMember(dst, n.tag, m.Tag)
+	dst = appendMember(dst, n.pid, m.PID)
+	return appendMember(dst, n.msgid, m.MsgID)
 }
 
 // appendMember appends a member of an object, unless its value is empty. name has what stands before the value.

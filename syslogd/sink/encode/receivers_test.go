@@ -83,6 +83,35 @@ func TestElastic(t *testing.T) {
 	}
 }
 
+// TestSendersTakeTurns holds that what is kept of one message's sender is not given to another's, in one request or the next.
+func TestSendersTakeTurns(t *testing.T) {
+	lines := []string{
+		"<134>1 2026-11-21T03:04:05Z a app 1 - - x", "<134>1 2026-11-21T03:04:06Z a app 1 - - y", "<134>1 2026-11-21T03:04:06Z b app 1 - - y",
+		"<134>1 2026-11-21T03:04:06Z b app 2 - - y", "<134>1 2026-11-21T03:04:06Z b app 2 m - y", "<135>1 2026-11-21T03:04:06Z b app 2 m - y",
+		`<135>1 2026-11-21T03:04:06Z b app 2 m [a b="c"] y`, "no message", "<134>1 2026-11-21T03:04:06Z bb pp 2 m - y", "<134>1 2026-11-21T03:04:06Z bbp p 2 m - y",
+	}
+	for _, name := range []string{"elasticsearch", "ndjson", "victorialogs"} {
+		e := mustNew(t, name)
+		var together []sink.Record
+		want := ""
+		buffer := make([]byte, 100)
+		for _, text := range lines {
+			if text != "no message" { // its time is that of now
+				together = append(together, record(text)...)
+				want += string(mustNew(t, name).Append(nil, record(text)))
+			}
+			// The next request has its lines where the one before had them.
+			line := buffer[:copy(buffer, text)]
+			if got, alone := string(e.Append(nil, []sink.Record{{Line: line}})), string(mustNew(t, name).Append(nil, record(text))); text != "no message" && got != alone {
+				t.Errorf("%s: %s\n got %s\nwant %s", name, text, got, alone)
+			}
+		}
+		if got := string(e.Append(nil, together)); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", name, got, want)
+		}
+	}
+}
+
 func TestBulkAnswers(t *testing.T) {
 	e := mustNew(t, "elasticsearch")
 	three := make([]sink.Record, 3)

@@ -3,6 +3,7 @@ package post
 import (
 	"bytes"
 	"io"
+	"net"
 	"sync"
 	"time"
 )
@@ -57,6 +58,18 @@ type payloadReader struct {
 	once sync.Once
 }
 
+// writeTo writes so many of the bytes that are left with one call.
+func (r *payloadReader) writeTo(w io.Writer, most int64) (n int64, err error) {
+	left := r.of.body[len(r.of.body)-r.Len():]
+	size := int(min(int64(len(left)), most))
+	done, err := w.Write(left[:size])
+	r.Reset(left[done:])
+	if err == nil && done < size {
+		err = io.ErrShortWrite
+	}
+	return int64(done), err
+}
+
 func (r *payloadReader) Close() error {
 	r.once.Do(func() {
 		r.of.mu.Lock()
@@ -65,4 +78,23 @@ func (r *payloadReader) Close() error {
 		r.of.open.Done()
 	})
 	return nil
+}
+
+// A connection to a receiver without TLS writes a payload as it is. net/http would copy it in pieces of 32 KiB, and each write takes the thread, from
+// which the runtime has to take the processor.
+type connection struct{ net.Conn }
+
+// ReadFrom is how net/http writes a body.
+func (c connection) ReadFrom(r io.Reader) (n int64, err error) {
+	limited, _ := r.(*io.LimitedReader)
+	if limited == nil {
+		return io.Copy(c.Conn, r)
+	}
+	p, ok := limited.R.(*payloadReader)
+	if !ok {
+		return io.Copy(c.Conn, r)
+	}
+	n, err = p.writeTo(c.Conn, limited.N)
+	limited.N -= n
+	return n, err
 }

@@ -453,6 +453,44 @@ func TestAnAnswerThatIsTooEarly(t *testing.T) {
 	}
 }
 
+// TestABodyIsWrittenWhole with one call, as far as the connection takes it.
+func TestABodyIsWrittenWhole(t *testing.T) {
+	for _, row := range []struct{ most, takes, written int64 }{{100, 100, 100}, {60, 100, 60}, {100, 30, 30}} {
+		p := &payload{body: bytes.Repeat([]byte("0123456789"), 10)}
+		r := p.reader().(*payloadReader)
+		w := &pieces{takes: int(row.takes)}
+		n, err := connection{w}.ReadFrom(io.LimitReader(r, row.most))
+		if n != row.written || w.calls != 1 || (err != nil) != (row.takes < row.most) {
+			t.Errorf("%+v: %d bytes in %d calls, %v", row, n, w.calls, err)
+		}
+		if rest, _ := io.ReadAll(r); !bytes.Equal(append(w.text, rest...), p.body) {
+			t.Errorf("%+v: %q and %q", row, w.text, rest)
+		}
+		r.Close()
+	}
+	w := &pieces{takes: 1 << 20}
+	if n, err := (connection{w}).ReadFrom(io.LimitReader(strings.NewReader("another body"), 7)); n != 7 || err != nil || string(w.text) != "another" {
+		t.Errorf("%d, %v: %q", n, err, w.text)
+	}
+}
+
+// pieces is a connection that takes so many bytes and fails then.
+type pieces struct {
+	net.Conn
+	takes, calls int
+	text         []byte
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.calls++
+	n := min(len(b), p.takes-len(p.text))
+	p.text = append(p.text, b[:n]...)
+	if n < len(b) {
+		return n, io.ErrClosedPipe
+	}
+	return n, nil
+}
+
 // TestDeliverEnds when ctx is done, whatever the receiver does.
 func TestDeliverEnds(t *testing.T) {
 	done := make(chan struct{})

@@ -191,7 +191,14 @@ func (t *targets) forget() {
 func (s *Sink) newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	return &http.Transport{
-		DialContext: dialer.DialContext, IdleConnTimeout: idleTime, MaxIdleConnsPerHost: 1, DisableCompression: true,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			raw, err := dialer.DialContext(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return connection{raw}, nil
+		},
+		IdleConnTimeout: idleTime, MaxIdleConnsPerHost: 1, DisableCompression: true,
 		DialTLSContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			name, err := s.targets.name(address)
 			if err != nil {

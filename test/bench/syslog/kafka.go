@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
-	"text/tabwriter"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -18,7 +16,7 @@ func kafkaSubjects(ours string) (all []sinkSubject) {
 	for _, compress := range []string{"none", "lz4", "zstd"} {
 		all = append(all, sinkSubject{"syslogd " + compress, plain, func(broker string) subject {
 			return forwarding(ours, fmt.Sprintf(", forward: {to: \"kafka://%s\", topic: logs, compress: %s}", broker, compress))
-		}})
+		}, "rsyslog omkafka " + compress})
 	}
 	if there, _ := filepath.Glob("/usr/lib/*/rsyslog/omkafka.so"); len(there) == 0 {
 		return all
@@ -31,7 +29,7 @@ func kafkaSubjects(ours string) (all []sinkSubject) {
     queue.type="LinkedList" queue.size="2000000" queue.dequeueBatchSize="4096" action.resumeRetryCount="-1")
 }
 `)
-		}})
+		}, ""})
 	}
 	return all
 }
@@ -39,7 +37,7 @@ func kafkaSubjects(ours string) (all []sinkSubject) {
 // measureKafka prints what a line costs to a broker in this process.
 func measureKafka(all []sinkSubject, rounds, burst int, out io.Writer) error {
 	c := new(counter)
-	costs := make([][]float64, len(all))
+	costs := make([]sinkCosts, len(all))
 	for range rounds {
 		for i, s := range all {
 			without, err := s.without.sinkCost(nil, burst)
@@ -61,17 +59,11 @@ func measureKafka(all []sinkSubject, rounds, burst int, out io.Writer) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			costs[i] = append(costs[i], with-without)
+			costs[i].add(without, with)
 		}
 	}
 	fmt.Fprintf(out, "\nKafka (a broker in this process): %d-byte messages, a burst of %d, %d rounds; what a line costs more than without the sink\n\n", messageSize, burst, rounds)
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "Kafka\tus/line, median\tleast\t")
-	for i, s := range all {
-		slices.Sort(costs[i])
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t\n", s.name, costs[i][len(costs[i])/2], costs[i][0])
-	}
-	return t.Flush()
+	return printSinks(all, costs, "Kafka", out)
 }
 
 // countRecords counts what a request brings.

@@ -47,6 +47,7 @@ func main() {
 	burst := flag.Int("burst", 1_000_000, "messages in the burst; 0: leave it and the load out")
 	backlog := flag.Int("backlog", 90_000, "messages that wait when the rate is measured; 0: leave it out")
 	sinks := flag.Int("sinks", 300_000, "messages of the burst that measures sinks; 0: leave them out")
+	sink := flag.String("sink", "", "measure the sinks whose name contains one of these words, separated by commas")
 	overRELP := flag.Int("relp", 300_000, "messages that measure RELP; 0: leave it out")
 	toKafka := flag.Int("kafka", 300_000, "messages that measure Kafka; 0: leave it out")
 	flag.Parse()
@@ -69,13 +70,13 @@ func main() {
 		return
 	}
 	if *sinks > 0 {
-		err = measureSinks(sinkSubjects(*ours), *rounds, *sinks, os.Stdout)
+		err = measureSinks(named(sinkSubjects(*ours), *sink), *rounds, *sinks, os.Stdout)
 	}
 	if err == nil && *overRELP > 0 {
 		err = measureRELP(*ours, *rounds, *overRELP, os.Stdout)
 	}
 	if err == nil && *toKafka > 0 {
-		err = measureKafka(kafkaSubjects(*ours), *rounds, *toKafka, os.Stdout)
+		err = measureKafka(named(kafkaSubjects(*ours), *sink), *rounds, *toKafka, os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-syslog: sinks:", err)

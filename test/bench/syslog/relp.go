@@ -8,10 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"lbsyslogd/test/syslog/flood"
 )
@@ -21,7 +19,7 @@ const relpWindow = 2000
 
 // relpSubjects are those that send what they write over RELP, and those that take it: ours and rsyslog's modules, where they are installed.
 func relpSubjects(ours string) (senders []sinkSubject, takers []subject) {
-	senders = []sinkSubject{{"syslogd, out", forwarding(ours, ""), func(receiver string) subject { return forwarding(ours, ", forward: \"relp://"+receiver+"\"") }}}
+	senders = []sinkSubject{{"syslogd, out", forwarding(ours, ""), func(receiver string) subject { return forwarding(ours, ", forward: \"relp://"+receiver+"\"") }, "rsyslog omrelp"}}
 	in := syslogd("syslogd, in", ours)
 	in.files = func(dir string, port int) map[string]string {
 		return map[string]string{"conf": fmt.Sprintf("listen: [udp://127.0.0.1:%d, relp://127.0.0.1:%d]\ncontrol: %s/ctl\noutputs: [{file: %s/out.log, rotate: never}]\n",
@@ -38,7 +36,7 @@ func relpSubjects(ours string) (senders []sinkSubject, takers []subject) {
     queue.type="LinkedList" queue.size="2000000" queue.dequeueBatchSize="4096" action.resumeRetryCount="-1")
 }
 `)
-	}})
+	}, ""})
 	takers = append(takers, rsyslogd("rsyslog imrelp", `module(load="imrelp" ruleset="in")
 input(type="imrelp" address="127.0.0.1" port="PORT")
 `+sinkInput+"}\n"))
@@ -63,15 +61,16 @@ func measureRELP(ours string, rounds, burst int, out io.Writer) error {
 			go c.serveRELP(conn)
 		}
 	}()
-	names := make([]string, 0, len(senders)+len(takers))
-	costs := make([][]float64, len(senders)+len(takers))
+	all := senders
+	for _, t := range takers {
+		all = append(all, sinkSubject{name: t.name})
+	}
+	if len(takers) > 1 {
+		all[len(senders)].beside = takers[1].name
+	}
+	costs := make([]sinkCosts, len(all))
 	for range rounds {
-		names = names[:0]
-		note := func(name string, cost float64) {
-			costs[len(names)] = append(costs[len(names)], cost)
-			names = append(names, name)
-		}
-		for _, s := range senders {
+		for i, s := range senders {
 			without, err := s.without.sinkCost(nil, burst)
 			if err != nil {
 				return err
@@ -80,25 +79,19 @@ func measureRELP(ours string, rounds, burst int, out io.Writer) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			note(s.name, with-without)
+			costs[i].add(without, with)
 		}
-		for _, s := range takers {
+		for i, s := range takers {
 			cost, err := s.takingCost(burst)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			note(s.name, cost)
+			costs[len(senders)+i].add(0, cost)
 		}
 	}
 	fmt.Fprintf(out, "\nRELP: %d-byte messages, %d of them, %d rounds; out: what a line costs more than without; in: what it costs from the connection to the file\n\n",
 		messageSize, burst, rounds)
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "RELP\tus/line, median\tleast\t")
-	for i, name := range names {
-		slices.Sort(costs[i])
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t\n", name, costs[i][len(costs[i])/2], costs[i][0])
-	}
-	return t.Flush()
+	return printSinks(all, costs, "RELP", out)
 }
 
 // serveRELP takes everything.
