@@ -281,7 +281,7 @@ func (sh *Shard) adoptServer(p *Parcel) (start func()) {
 		srv := be.Servers[i]
 		pool := &sh.pools[srv.Index]
 		pool.need = max(pool.need, p.Need)
-		if pool.used+pool.len >= pool.need {
+		if pool.used+pool.idle() >= pool.need {
 			loop.CloseRaw(p.FDs[0])
 			return
 		}

@@ -79,7 +79,7 @@ func (c *serverConn) close() {
 	switch {
 	case c.stream != nil:
 		c.stream.Close()
-	case c.t != nil || c.link != nil:
+	case c.t != nil: // a link has been counted (Ended)
 		sh.pools[c.srv.Index].end()
 	}
 	*c = serverConn{next: sh.freeConns}

@@ -119,7 +119,7 @@ func (sh *Shard) Read() (c Counters) {
 			c.DroppedLogs += s.Dropped()
 		}
 		for i := range idle {
-			idle[i] = sh.pools[i].len
+			idle[i] = sh.pools[i].idle()
 		}
 		readFront(front, sh.Front)
 		if len(back)+len(server) <= readPart {

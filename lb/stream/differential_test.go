@@ -50,7 +50,7 @@ func (d dice) ruleLines(stage rule.Stage) (lines []string) {
 				"set-header Connection "+d.of("close", "keep-alive", "upgrade", "x")+cond(),
 				"del-header "+d.of("Connection", "Upgrade", "Expect", "Host")+cond(),
 				"set-header Upgrade "+d.of("websocket", "x", "h2c")+cond(),
-				"set-header X-Pad "+strings.Repeat("p", d.IntN(3000))+cond(),
+				"set-header X-Pad "+strings.Repeat("p", 1+d.IntN(2999))+cond(),
 				"deny"+method(), "return status "+d.of("200", "204", "304", "404")+method(),
 				"redirect location /x code 302"+method(),
 				"set-query x=%[rand(100)]"+cond(), `replace-path /(.*) /\1`,
@@ -61,7 +61,7 @@ func (d dice) ruleLines(stage rule.Stage) (lines []string) {
 				"set-header Connection "+d.of("close", "keep-alive", "upgrade")+cond(),
 				"set-header Keep-Alive timeout=5"+cond(),
 				"del-header "+d.of("Connection", "Upgrade", "Date")+cond(),
-				"set-header X-Pad "+strings.Repeat("p", d.IntN(3000))+cond(),
+				"set-header X-Pad "+strings.Repeat("p", 1+d.IntN(2999))+cond(),
 			))
 		}
 	}

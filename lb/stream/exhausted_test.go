@@ -103,20 +103,31 @@ func TestWithoutDescriptorsForLong(t *testing.T) {
 
 // TestDropIdle closes an idle connection to a server, for its descriptor.
 func TestDropIdle(t *testing.T) {
-	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "here") })
-	r := newRig(t, true, []string{srv}, nil)
-	resp, err := http.Get("http://" + r.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	sh := r.Shards[0]
-	dropped := func() (yes bool) {
-		sh.Loop.Call(func() { yes = sh.dropIdle() })
-		return yes
-	}
-	wait.Until(t, "an idle connection", dropped)
-	if dropped() {
-		t.Error("another one was idle")
+	here := func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "here") }
+	two, _ := serveHTTP2(t, false, here)
+	for _, c := range []struct {
+		name, srv string
+		more      func(*rig)
+	}{{"HTTP/1.1", serve(t, here), nil}, {"HTTP/2", two, func(r *rig) { speakHTTP2(r, false) }}} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, true, []string{c.srv}, c.more)
+			resp, err := http.Get("http://" + r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			sh := r.Shards[0]
+			dropped := func() (yes bool) {
+				sh.Loop.Call(func() { yes = sh.dropIdle() })
+				return yes
+			}
+			wait.Until(t, "an idle connection", dropped)
+			if dropped() {
+				t.Error("another one was idle")
+			}
+			if n := r.Pulse().IdleServers; n != 0 {
+				t.Errorf("%d are counted as idle", n)
+			}
+		})
 	}
 }

@@ -18,13 +18,21 @@ import (
 // idlePool holds one shard's idle connections to one server, the last used
 // first. Each is registered with epoll, so its end is noticed. It keeps no
 // more than were needed at once of late: a client that opens a connection for
-// every request must not leave an idle one for each.
+// every request must not leave an idle one for each. Links (link.go) are counted
+// here, and kept in linking.links.
 type idlePool struct {
 	head, tail *serverConn
 	len        int
-	used       int // connections with an exchange on them
+	rested     int // links without a stream that are no client's own
+	used       int // connections with an exchange on them, and other links
 	need       int // most of them at once, of late
 }
+
+// idle is how many idle connections there are.
+func (p *idlePool) idle() int { return p.len + p.rested }
+
+// plenty reports whether a connection whose last exchange has just ended, and which is still counted as used, is one more than was needed of late.
+func (p *idlePool) plenty() bool { return p.used-1+p.idle() >= p.need }
 
 // begin and end count a connection in use.
 func (p *idlePool) begin() {
@@ -34,19 +42,22 @@ func (p *idlePool) begin() {
 
 func (p *idlePool) end() { p.used-- }
 
-// dropIdle closes an idle connection of the largest pool, the one that was not used for the longest time; false if there is none.
+// dropIdle closes an idle connection of the largest pool, of those of HTTP/1 the one that was not used for the longest time; false if there is none.
 func (sh *Shard) dropIdle() bool {
-	var most *idlePool
+	most := -1
 	for i := range sh.pools {
-		if p := &sh.pools[i]; p.len > 0 && (most == nil || p.len > most.len) {
-			most = p
+		if n := sh.pools[i].idle(); n > 0 && (most < 0 || n > sh.pools[most].idle()) {
+			most = i
 		}
 	}
-	if most == nil {
+	if most < 0 {
 		return false
 	}
-	most.tail.drop()
-	return true
+	if last := sh.pools[most].tail; last != nil {
+		last.drop()
+		return true
+	}
+	return sh.dropLink(most)
 }
 
 func (p *idlePool) push(c *serverConn) {
@@ -99,7 +110,7 @@ func (p *idlePool) take(policy Reuse, first bool, sni string) *serverConn {
 
 // purge closes what is not needed any more, and lets the need fade.
 func (p *idlePool) purge() {
-	for p.len > 0 && p.used+p.len > p.need {
+	for p.len > 0 && p.used+p.idle() > p.need {
 		last := p.tail
 		p.remove(last)
 		last.close()
@@ -164,7 +175,7 @@ func (t *txn) keepIdle(c *serverConn) {
 		keep = !s.stream.m.dead && c.wins(holder.own)
 	}
 	how := c.be.Pooling[c.srv]
-	if how.spent(c.uses) || !own && how.full() || own && !keep || !own && pool.used-1+pool.len >= pool.need || !c.current() {
+	if how.spent(c.uses) || !own && how.full() || own && !keep || !own && pool.plenty() || !c.current() {
 		c.close()
 		return
 	}

@@ -19,7 +19,8 @@ import (
 //  2. A new connection becomes a link when the server is spoken to in HTTP/2 (proto
 //     h2), or TLS has agreed on it (multiplex).
 //  3. When an exchange ends, its stream does. An idle link is closed when it was
-//     not needed for a while, and at once when the process leaves.
+//     not needed for a while, and at once when there are as many connections as
+//     were needed (idlePool) or the process leaves.
 
 // ServerHTTP2 is how a server is spoken to in HTTP/2. Immutable.
 type ServerHTTP2 struct {
@@ -37,8 +38,17 @@ type link struct {
 	lone  bool     // it had an owner who has left: nobody's
 	done  uint32   // answers that were complete
 	calm  bool     // it was idle at the last purge already
-	rests bool     // it is counted as idle
+	as    counting // in its pool
 }
+
+// counting is what a link is counted as.
+type counting int8
+
+const (
+	asUsed    counting = iota // also while it has no stream, if it is one client's own
+	asIdle                    // also by what bounds the server's use
+	asNothing                 // it leaves
+)
 
 // linking is a shard's links.
 type linking struct {
@@ -164,7 +174,7 @@ func (t *txn) attach(l *link) {
 		sh.freeConns = c.next
 	}
 	base.uses++
-	l.rest(false)
+	l.count(asUsed)
 	*c = serverConn{sh: sh, srv: t.srv, be: t.be, t: t, uses: base.uses, at: base.at, made: base.made, sni: base.sni, open: true, link: l}
 	c.stream = l.Open(c)
 	c.stream.NoLength = t.s.stream != nil
@@ -220,13 +230,19 @@ func (t *txn) leaveLink(c *serverConn) {
 		t.s.sh.own(l, t.s.outer())
 	}
 	c.close()
-	switch how := l.how(); {
-	case l.c == nil:
-	case how.spent(l.c.uses), l.Streams() == 0 && l.owner == nil && how.full():
+	if l.c == nil {
+		return
+	}
+	how, rests := l.how(), l.Streams() == 0 && l.owner == nil
+	switch {
+	case how.spent(l.c.uses), rests && (how.full() || l.pool().plenty()):
 		l.Leave()
 		l.Touch(l.Conn)
-	default:
-		l.rest(l.Streams() == 0 && l.owner == nil)
+		if l.Streams() == 0 {
+			l.count(asNothing) // it is closed at the end of this turn
+		}
+	case rests:
+		l.count(asIdle)
 	}
 }
 
@@ -238,16 +254,41 @@ func (l *link) how() *Pooling {
 	return l.c.be.Pooling[l.c.srv]
 }
 
-// rest counts the link as idle, or as one that is not.
-func (l *link) rest(idle bool) {
+// pool is the one that the link is counted in, while it has a socket.
+func (l *link) pool() *idlePool { return &l.sh.pools[l.c.srv.Index] }
+
+// count counts the link as something else.
+func (l *link) count(as counting) {
+	p, from := l.pool(), l.as
+	l.as = as
 	switch {
-	case idle == l.rests:
-	case idle:
-		l.how().rests(1)
-	default:
+	case from == as:
+		return
+	case from == asUsed:
+		p.end()
+	case from == asIdle:
+		p.rested--
 		l.how().rests(-1)
 	}
-	l.rests = idle
+	switch as {
+	case asUsed:
+		p.begin()
+	case asIdle:
+		p.rested++
+		l.how().rests(1)
+	}
+}
+
+// dropLink closes an idle link to a server; false if there is none.
+func (sh *Shard) dropLink(server int) bool {
+	for _, l := range sh.links[server] {
+		if l.as == asIdle {
+			l.Leave()
+			l.flush()
+			return true
+		}
+	}
+	return false
 }
 
 // Touch implements h2client.Host.
@@ -287,7 +328,7 @@ func (l *link) Ended(*h2client.Conn) {
 	if base == nil {
 		return
 	}
-	l.rest(false)
+	l.count(asNothing)
 	l.c = nil
 	list := &sh.links[base.srv.Index]
 	*list = slices.DeleteFunc(*list, func(other *link) bool { return other == l })

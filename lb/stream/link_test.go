@@ -158,6 +158,56 @@ func TestSharingLinks(t *testing.T) {
 	}
 }
 
+// TestIdleLinks: clients whose first requests need connections of their own leave no more idle ones than were needed at once.
+func TestIdleLinks(t *testing.T) {
+	gate := make(chan bool)
+	srv, conns := serveHTTP2(t, false, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/crowd" {
+			<-gate
+		}
+	})
+	r := newRig(t, true, []string{srv}, func(r *rig) { speakHTTP2(r, false) })
+	get := func(path string) {
+		resp, err := http1Plain.client(t).Get("http://" + r.addr + path)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		resp.Body.Close()
+	}
+	idle := func(want int) {
+		t.Helper()
+		wait.Until(t, fmt.Sprintf("%d idle connections", want), func() bool { return r.Pulse().IdleServers == want })
+		if pool, links := r.pooled(); links != want || pool.rested != want || pool.used != 0 {
+			t.Errorf("%d links, %d rest, %d are used; want %d idle ones", links, pool.rested, pool.used, want)
+		}
+	}
+	for range 20 {
+		get("/")
+	}
+	if n := conns.Load(); n != 20 {
+		t.Errorf("%d connections for 20 clients' first requests", n)
+	}
+	idle(1)
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() { get("/crowd") })
+	}
+	wait.Until(t, "three requests at the server", func() bool { return r.Servers[0].Load() == 3 })
+	close(gate)
+	all.Wait()
+	idle(3)
+	r.Still(func() { r.closeIdle(r.Servers[0]) })
+	idle(0)
+}
+
+// pooled is what the only shard's pool counts of the only server, and how many links to it there are.
+func (r *rig) pooled() (pool idlePool, links int) {
+	sh := r.Shards[0]
+	sh.Loop.Call(func() { pool, links = sh.pools[0], len(sh.links[0]) })
+	return pool, links
+}
+
 // TestFallBackToHTTP1: a server that does not agree on h2 is spoken to in HTTP/1.1, and so is a WebSocket's.
 func TestFallBackToHTTP1(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))

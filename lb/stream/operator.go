@@ -178,7 +178,7 @@ func (e *Engine) LoopInfos() []LoopInfo {
 		sh.Loop.Call(func() {
 			all[i].Sessions = sh.sessions.len
 			for k := range sh.pools {
-				all[i].IdleServerConns += sh.pools[k].len
+				all[i].IdleServerConns += sh.pools[k].idle()
 			}
 		})
 	}

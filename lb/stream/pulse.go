@@ -32,7 +32,7 @@ func (e *Engine) Pulse() Pulse {
 			}
 			p.Sessions += sh.sessions.len
 			for i := range sh.pools {
-				p.IdleServers += sh.pools[i].len
+				p.IdleServers += sh.pools[i].idle()
 			}
 		})
 	}

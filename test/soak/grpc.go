@@ -29,8 +29,8 @@ const grpcPrefix = "/grpc"
 const grpcStreams = 3
 
 // overGRPC is a client of conns connections, each with some streams at once.
-func overGRPC(conns int) func(*site, context.Context, *run, int) {
-	return func(s *site, ctx context.Context, r *run, rate int) {
+func overGRPC(conns int) client {
+	return client{atOnce: conns * grpcStreams, run: func(s *site, ctx context.Context, r *run, rate int) {
 		draw := &numbers{rate: rate, begun: time.Now()}
 		var all sync.WaitGroup
 		for range conns {
@@ -38,7 +38,7 @@ func overGRPC(conns int) func(*site, context.Context, *run, int) {
 			all.Go(func() { c.talk(ctx, draw) })
 		}
 		all.Wait()
-	}
+	}}
 }
 
 // talk holds conversations, some at once, until ctx ends.

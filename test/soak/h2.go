@@ -50,8 +50,8 @@ func (d *numbers) draw(ctx context.Context) (int, bool) {
 }
 
 // overH2 is a client that speaks HTTP/2 frame by frame, so that nothing tries again in its place.
-func overH2(opt h2Options) func(*site, context.Context, *run, int) {
-	return func(s *site, ctx context.Context, r *run, rate int) {
+func overH2(opt h2Options) client {
+	return client{atOnce: opt.conns * opt.streams, run: func(s *site, ctx context.Context, r *run, rate int) {
 		draw := &numbers{rate: rate, begun: time.Now()}
 		var all sync.WaitGroup
 		for range opt.conns {
@@ -59,7 +59,7 @@ func overH2(opt h2Options) func(*site, context.Context, *run, int) {
 			all.Go(func() { c.work(ctx, draw) })
 		}
 		all.Wait()
-	}
+	}}
 }
 
 // h2Stream is one request of a batch.

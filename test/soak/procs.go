@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,12 +16,13 @@ type vitals struct {
 	name                             string
 	pid                              int
 	descriptors, pipes, sockets, rss int            // rss in KiB
+	idle                             int            // descriptors of the worker that are idle connections to servers
 	threads, goroutines              int            // goroutines of the worker alone: it counts them itself
 	kinds                            map[string]int // of descriptors
 }
 
 func (v vitals) String() string {
-	return fmt.Sprintf("%s %d: %d descriptors %v, %d threads, %d goroutines, %d KiB", v.name, v.pid, v.descriptors, v.kinds, v.threads, v.goroutines, v.rss)
+	return fmt.Sprintf("%s %d: %d descriptors (%d idle connections to servers) %v, %d threads, %d goroutines, %d KiB", v.name, v.pid, v.descriptors, v.idle, v.kinds, v.threads, v.goroutines, v.rss)
 }
 
 // look reads a process's vitals from /proc.
@@ -66,29 +68,33 @@ func look(name string, pid int) (vitals, error) {
 	return v, nil
 }
 
-// vitals are those of the master, the worker that serves and syslogd, when everything has come to rest.
-func (s *site) vitals() ([]vitals, error) {
+// vitals are those of the master, the worker that serves and syslogd, when everything has come to rest; and what is wrong with the worker's connections.
+func (s *site) vitals(ctx context.Context) (list []vitals, wrong string, err error) {
 	worker, _, err := s.lb.Workers()
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var list []vitals
+	held, wrong, err := s.rest(ctx, worker)
+	if err != nil {
+		return nil, "", err
+	}
 	for _, p := range []struct {
 		name string
 		pid  int
 	}{{"master", s.lb.PID}, {"worker", worker}, {"syslogd", s.log.PID}} {
 		v, err := look(p.name, p.pid)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if p.name == "worker" {
+			v.idle = held.servers
 			if v.goroutines, err = s.goroutines(); err != nil {
-				return nil, err
+				return nil, "", err
 			}
 		}
 		list = append(list, v)
 	}
-	return list, nil
+	return list, wrong, nil
 }
 
 // goroutines is how many the worker that serves has.
@@ -107,7 +113,7 @@ func (s *site) goroutines() (int, error) {
 
 // Room that a process may take beyond what it had in the beginning: what it keeps ready depends on what was asked of it at last.
 const (
-	moreDescriptors = 250 // of a worker: idle connections to servers, as many as were needed at once
+	moreDescriptors = 12 // idle connections to servers are counted exactly (conns.go)
 	morePipes       = 8
 	moreThreads     = 10
 	moreGoroutines  = 40
@@ -117,7 +123,7 @@ const (
 // grown says what of now is more than a process may have grown by.
 func grown(first, now vitals) string {
 	switch {
-	case now.name == "master" && now.descriptors > first.descriptors+4, now.descriptors > first.descriptors+moreDescriptors, now.pipes > first.pipes+morePipes,
+	case now.name == "master" && now.descriptors > first.descriptors+4, now.descriptors-now.idle > first.descriptors-first.idle+moreDescriptors, now.pipes > first.pipes+morePipes,
 		now.threads > first.threads+moreThreads, now.goroutines > first.goroutines+moreGoroutines,
 		now.rss > first.rss*3/2+moreMemory:
 		return fmt.Sprintf("the process has grown: at first %v; now %v", first, now)

@@ -114,8 +114,13 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 			res.evidence = append(res.evidence, w.String())
 		}
 	}
-	if res.vitals, err = s.vitals(); err != nil {
+	var wrong string
+	if res.vitals, wrong, err = s.vitals(ctx); err != nil {
 		return res, err
+	}
+	if wrong != "" {
+		res.count++
+		res.problems = append(res.problems, problem{text: wrong})
 	}
 	if text, err := s.log.Verb(ctx, "rotate"); err != nil {
 		return res, told(text, err)

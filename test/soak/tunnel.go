@@ -46,8 +46,8 @@ type tunnel struct {
 var errEcho = errors.New("the echo is wrong")
 
 // tunnelled is a client whose sessions are one request each.
-func tunnelled(opt tunnelOptions) func(*site, context.Context, *run, int) {
-	return func(s *site, ctx context.Context, r *run, rate int) {
+func tunnelled(opt tunnelOptions) client {
+	return client{run: func(s *site, ctx context.Context, r *run, rate int) {
 		draw := &numbers{rate: rate, begun: time.Now()}
 		var all sync.WaitGroup
 		for range opt.conns {
@@ -62,7 +62,7 @@ func tunnelled(opt tunnelOptions) func(*site, context.Context, *run, int) {
 			})
 		}
 		all.Wait()
-	}
+	}}
 }
 
 // session is one tunnel from its beginning to its end, and its entry in the client's book.
