@@ -58,9 +58,9 @@ func TestHardStop(t *testing.T) {
 			t.Errorf("the tunnel's line is %+v", e)
 		}
 	}
-	if !strings.Contains(s.lb.Output(), fmt.Sprintf("%d cut off by hard-stop-after 700ms", held+1)) {
-		t.Error("nobody is told what was cut off")
-	}
+	s.until("the old worker to say what was cut off", func() bool {
+		return strings.Contains(s.lb.Output(), fmt.Sprintf("%d cut off by hard-stop-after 700ms", held+1))
+	})
 }
 
 // TestStuckWorkerIsReplaced stops the worker that serves, as if it hung, and reloads: the next one serves without it, and what hangs is ended
@@ -78,9 +78,7 @@ func TestStuckWorkerIsReplaced(t *testing.T) {
 	c.get("/r/stuck/1")
 	s.gone(old)
 	for _, said := range []string{"is stuck, most likely", "is stuck: it has not left"} {
-		if !strings.Contains(s.lb.Output(), said) {
-			t.Errorf("nobody said %q", said)
-		}
+		s.until("somebody to say "+said, func() bool { return strings.Contains(s.lb.Output(), said) })
 	}
 }
 

@@ -48,9 +48,7 @@ func TestNewWorkerWithFewDescriptors(t *testing.T) {
 	s.account(tcps, s.logged("echo", len(tcps)))
 	leave(idles)
 	s.gone(old)
-	if got := s.stat("fe", "FRONTEND", "req_tot"); got != 800 {
-		t.Errorf("show stat counts %d requests, there were 800", got)
-	}
+	s.counted("fe", "FRONTEND", "req_tot", 800)
 }
 
 // TestKilledDuringHandover kills the new worker, or the old one, at moments spread over the handover. Of connections that the dead one had,
@@ -201,13 +199,13 @@ func TestThreadsChange(t *testing.T) {
 	s.logged("fe", 200*5)
 }
 
-// TestOldestMovesToNewest keeps the first worker busy with a long request while others come and go: when the request is answered, its
+// TestOldestMovesToNewest keeps the first worker busy with a request whose body does not come while others come and go: when the request is answered, its
 // connection moves to the newest, and its count is not lost.
 func TestOldestMovesToNewest(t *testing.T) {
 	s := start(t)
 	c := s.dial(s.http)
-	c.send("GET /delay/1000 HTTP/1.1\r\nHost: a\r\n\r\n")
-	s.until("the request to be sent", func() bool { return s.backend.Counts.Requests.Load() == 1 })
+	c.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst")
+	s.until("the request to be with the backend", func() bool { return s.stat("be", "b1", "scur") == 1 })
 	oldest := s.worker()
 	for range 5 {
 		before := s.worker()
@@ -219,22 +217,20 @@ func TestOldestMovesToNewest(t *testing.T) {
 	if !rig.Alive(oldest) {
 		t.Fatal("the oldest worker is gone with its request")
 	}
-	c.want("GET", pattern(200))
+	c.send("later")
+	c.want("POST", "firstlater")
 	s.gone(oldest)
 	c.get("/r/oldest/1") // and the connection is kept
 	s.reload()
 	c.get("/r/oldest/2")
 	s.logged("fe", 3)
-	// The counts of a worker that is leaving come to the next one a moment after its connections.
-	s.until("show stat to count 3 requests", func() bool { return s.stat("fe", "FRONTEND", "req_tot") == 3 })
-	if got := s.stat("fe", "FRONTEND", "stot"); got != 1 {
-		t.Errorf("show stat counts %d sessions, there was 1", got)
-	}
+	s.counted("fe", "FRONTEND", "req_tot", 3)
+	s.counted("fe", "FRONTEND", "stot", 1)
 }
 
 // TestIdleTimeRunsOn holds that reloads do not keep a silent tunnel alive: timeout tunnel counts from its last byte.
 func TestIdleTimeRunsOn(t *testing.T) {
-	s := start(t, "timeout queue 20s", "timeout tunnel 1500ms")
+	s := start(t, "timeout queue 20s", "timeout tunnel 3s")
 	u, err := openTunnel(s.tcp, false)
 	if err != nil {
 		t.Fatal(err)
@@ -254,13 +250,13 @@ func TestIdleTimeRunsOn(t *testing.T) {
 		s.reload()
 		select {
 		case err := <-ended:
-			if d := time.Since(begun); d < 1400*time.Millisecond || n < 3 {
+			if d := time.Since(begun); d < 2900*time.Millisecond || n < 2 {
 				t.Errorf("the tunnel ended %v after its last byte (%v), after %d reloads", d, err, n)
 			}
 			return
 		default:
 		}
-		if time.Since(begun) > 10*time.Second {
+		if time.Since(begun) > 20*time.Second {
 			t.Fatalf("the silent tunnel is alive after %d reloads", n)
 		}
 	}

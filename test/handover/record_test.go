@@ -124,6 +124,22 @@ func (s *site) stat(proxy, name, column string) int {
 	return n
 }
 
+// counted waits until a column of `show stat` has come to a number, and fails if it goes beyond: the counts of a worker that leaves come to the next one
+// a moment after its connections.
+func (s *site) counted(proxy, name, column string, want int) {
+	s.t.Helper()
+	got := 0
+	s.t.Cleanup(func() {
+		if s.t.Failed() && got != want {
+			s.t.Logf("show stat: %s of %s/%s is %d, want %d", column, proxy, name, got, want)
+		}
+	})
+	s.until(fmt.Sprintf("%s of %s/%s to be %d", column, proxy, name, want), func() bool { got = s.stat(proxy, name, column); return got >= want })
+	if got != want {
+		s.t.Errorf("show stat: %s of %s/%s is %d, want %d", column, proxy, name, got, want)
+	}
+}
+
 func statOf(text, proxy, name, column string) (int, error) {
 	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(text, "# "))).ReadAll()
 	if err != nil || len(rows) == 0 {

@@ -42,7 +42,7 @@ func TestCrowdsMove(t *testing.T) {
 	slices.Sort(took)
 	t.Logf("%d reloads in %v; the old worker was gone %v after its reload in the middle, %v at most", len(took), time.Since(begun).Round(time.Millisecond),
 		took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
-	if took[len(took)-1] > 3*time.Second {
+	if took[len(took)-1] > time.Duration(sized(30, 3))*time.Second { // the machine of an ordinary run may be busy
 		t.Errorf("an old worker stayed for %v", took[len(took)-1])
 	}
 	after := s.rss()
@@ -70,12 +70,7 @@ func TestCrowdsMove(t *testing.T) {
 	s.account(tcps, s.logged("echo", len(tcps)))
 	s.alone()
 	// Of what was open across reloads nothing was counted twice.
-	row := func(proxy, name, column string, want int) {
-		t.Helper()
-		if got := s.stat(proxy, name, column); got != want {
-			t.Errorf("show stat: %s of %s/%s is %d, want %d", column, proxy, name, got, want)
-		}
-	}
+	row := s.counted
 	row("fe", "FRONTEND", "stot", len(idles)+len(counts)+len(webs))
 	row("fe", "FRONTEND", "req_tot", requests)
 	row("be", "b1", "stot", requests)
@@ -92,8 +87,8 @@ func TestCrowdsMove(t *testing.T) {
 }
 
 // clockSlack is by how much the balancer's clock, read once a turn, may differ from that of a client who waits for a busy CPU, ms: less
-// than one reload to the next, which a time that does not move with its tunnel would be short of.
-const clockSlack = 900
+// than from the first reload to the last, which a time that does not move with its tunnel would be short of.
+var clockSlack = int64(sized(3000, 900))
 
 // account wants one line for each tunnel, with what its client counted. The tunnels have ended.
 func (s *site) account(list []*tunnel, entries []entry) {

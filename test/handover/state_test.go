@@ -102,12 +102,11 @@ func (s *site) word(proxy, name, column string) string {
 
 // unused is an address on which nobody listens.
 func unused(t *testing.T) string {
-	ln, err := net.Listen("tcp", host+":0")
+	ports, err := rig.FreePorts(host, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return net.JoinHostPort(host, strconv.Itoa(ports[0]))
 }
 
 // TestDownServerGetsNoRequest lets the check of one of two servers fail while its port still answers, and reloads under load: it gets
@@ -185,12 +184,7 @@ func TestCountersNeverGoBack(t *testing.T) {
 		t.Errorf("%v", r)
 	}
 	total := int(r.OK()) + slowCount
-	row := func(proxy, name, column string, want int) {
-		t.Helper()
-		if got := s.stat(proxy, name, column); got != want {
-			t.Errorf("%s of %s/%s is %d, the clients counted %d", column, proxy, name, got, want)
-		}
-	}
+	row := s.counted
 	row("fe", "FRONTEND", "req_tot", total)
 	row("fe", "FRONTEND", "hrsp_2xx", total)
 	row("fe", "FRONTEND", "stot", int(r.Conns)+20)
@@ -198,12 +192,10 @@ func TestCountersNeverGoBack(t *testing.T) {
 	row("be", "BACKEND", "hrsp_2xx", total)
 	row("be", "b1", "stot", total)
 	row("be", "b1", "lbtot", total)
-	if got := s.stat("be", "b1", "connect") + s.stat("be", "b1", "reuse"); got < total {
-		t.Errorf("connections made and used again are %d, requests %d", got, total)
-	}
-	if got, err := s.lb.Info("CumReq"); err != nil || got != total {
-		t.Errorf("show info counts %d requests, the clients %d (%v)", got, total, err)
-	}
+	s.until("connections made and used again to be as many as requests", func() bool {
+		return s.stat("be", "b1", "connect")+s.stat("be", "b1", "reuse") >= total
+	})
+	s.until(fmt.Sprintf("show info to count %d requests", total), func() bool { got, err := s.lb.Info("CumReq"); return err == nil && got == total })
 }
 
 // TestAveragesSurvive holds that what `show stat` says of times goes on over reloads: averages, maxima, the last session.
@@ -223,7 +215,7 @@ func TestAveragesSurvive(t *testing.T) {
 	s.dial(s.http).get("/r/average/1")
 	for _, row := range []string{"b1", "BACKEND"} {
 		// Four of 60 ms and one of nearly none.
-		if avg, most := s.stat("be", row, "rtime"), s.stat("be", row, "rtime_max"); avg < 45 || avg > 500 || most < 60 {
+		if avg, most := s.stat("be", row, "rtime"), s.stat("be", row, "rtime_max"); avg < 45 || avg > 5000 || most < 60 {
 			t.Errorf("rtime of %s is %d on average and %d at most", row, avg, most)
 		}
 		if got := s.stat("be", row, "lastsess"); got < 0 || got > 30 {
@@ -242,15 +234,13 @@ func TestClearedCountersStayCleared(t *testing.T) {
 	var conns []*raw
 	for i := range held {
 		c := s.dial(s.http)
-		c.send("GET /delay/3000?%d HTTP/1.1\r\nHost: a\r\n\r\n", i)
+		c.send("POST /echo?%d HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nfirst", i)
 		conns = append(conns, c)
 	}
 	s.until("the requests to be with the backend", func() bool { return s.stat("be", "b1", "scur") == held })
 	old := s.worker()
 	s.reload()
-	if got := s.stat("fe", "FRONTEND", "req_tot"); got != 50+held {
-		t.Errorf("before: %d requests", got)
-	}
+	s.counted("fe", "FRONTEND", "req_tot", 50+held)
 	if out, err := s.lb.Command("clear counters all"); err != nil || strings.TrimSpace(out) != "" {
 		t.Fatalf("clear counters: %q %v", out, err)
 	}
@@ -258,16 +248,14 @@ func TestClearedCountersStayCleared(t *testing.T) {
 		t.Fatal("the old worker has left already")
 	}
 	for _, c := range conns {
+		c.send("later")
 		c.wantText("HTTP/1.1 200 ")
 	}
 	s.gone(old)
 	s.alone()
 	// The requests were counted as such when they came; their answers came after.
-	for column, want := range map[string]int{"req_tot": 0, "hrsp_2xx": held} {
-		if got := s.stat("fe", "FRONTEND", column); got != want {
-			t.Errorf("%s is %d in the end, want %d", column, got, want)
-		}
-	}
+	s.counted("fe", "FRONTEND", "hrsp_2xx", held)
+	s.counted("fe", "FRONTEND", "req_tot", 0)
 	errs.report(t, "requests")
 }
 

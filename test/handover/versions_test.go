@@ -109,7 +109,10 @@ func TestVersionsMeet(t *testing.T) {
 		if out, err := exec.CommandContext(ctx, program, next.verb, "-S", s.lb.Master).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", step, err, out)
 		}
-		s.until(step+": another worker", func() bool { return s.worker() != former })
+		s.until(step+": another worker", func() bool {
+			now, _, err := s.lb.Workers() // fails while one master follows another
+			return err == nil && now != former
+		})
 		runs, err := os.Stat(fmt.Sprintf("/proc/%d/exe", s.worker()))
 		if err != nil {
 			t.Fatal(err)

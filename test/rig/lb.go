@@ -194,12 +194,12 @@ func (b *LB) Workers() (serving int, leaving []int, err error) {
 // ask sends one command to a unix socket and reads the answer to its end, as `echo command | socat - SOCKET` does: HAProxy's master
 // closes only when its client has ended.
 func ask(socket, command string) (string, error) {
-	c, err := net.DialTimeout("unix", socket, 5*time.Second)
+	c, err := net.DialTimeout("unix", socket, 20*time.Second)
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(30 * time.Second))
 	if _, err := io.WriteString(c, command+"\n"); err != nil {
 		return "", err
 	}

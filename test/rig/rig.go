@@ -176,11 +176,11 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return syscall.Kill(p.PID, sig)
 }
 
-// Stop asks the process to end with SIGTERM and waits for it; one that is still there after 15 s is killed, with its whole group,
+// Stop asks the process to end with SIGTERM and waits for it; one that is still there after a minute is killed, with its whole group,
 // and that is an error. Stopping a process that has ended returns how it ended.
 func (p *Process) Stop() error {
 	syscall.Kill(p.PID, syscall.SIGTERM)
-	t := time.NewTimer(15 * time.Second)
+	t := time.NewTimer(time.Minute)
 	defer t.Stop()
 	select {
 	case <-p.done:
@@ -189,13 +189,13 @@ func (p *Process) Stop() error {
 	case <-t.C:
 		syscall.Kill(-p.PID, syscall.SIGKILL)
 		<-p.done
-		return fmt.Errorf("%s did not end within 15 s of SIGTERM\n%s", p.name, p.Output())
+		return fmt.Errorf("%s did not end within a minute of SIGTERM\n%s", p.name, p.Output())
 	}
 }
 
 // await waits until cond holds while the process runs.
 func (p *Process) await(ctx context.Context, what string, cond func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	err := Until(ctx, what, func() bool { return cond() || !p.Running() })
 	if err == nil && !p.Running() {

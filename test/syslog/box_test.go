@@ -153,7 +153,7 @@ outputs: [{file: /var/log/lb/lb.log, rotate: never}]
 			m := *m
 			m.t = t
 			limit := long(5*time.Second, 30*time.Second)
-			ctx, cancel := context.WithTimeout(t.Context(), limit+20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), limit+time.Minute)
 			defer cancel()
 			type result struct {
 				out []byte

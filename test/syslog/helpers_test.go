@@ -151,10 +151,28 @@ func (d *daemon) stop() {
 		return
 	}
 	d.cmd.Process.Signal(syscall.SIGTERM)
-	late := time.AfterFunc(20*time.Second, func() { d.cmd.Process.Signal(syscall.SIGQUIT) }) // says where it hangs
+	late := time.AfterFunc(time.Minute, func() { d.cmd.Process.Signal(syscall.SIGQUIT) }) // says where it hangs
 	defer late.Stop()
 	if err := d.cmd.Wait(); err != nil {
 		d.t.Errorf("syslogd ended with %v", err)
+	}
+}
+
+// freeze stops the daemon, and returns when it stands still; thaw has it go on.
+func (d *daemon) freeze() (thaw func()) {
+	d.t.Helper()
+	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		d.t.Fatal(err)
+	}
+	wait.Until(d.t, "the daemon to stop", func() bool {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.cmd.Process.Pid))
+		return err == nil && bytes.Contains(text, []byte(") T "))
+	})
+	return func() {
+		d.t.Helper()
+		if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			d.t.Fatal(err)
+		}
 	}
 }
 

@@ -125,9 +125,7 @@ outputs:
   - {match: "syslog.*", file: DIR/marks.log, rotate: never}
 `)
 	// A stopped reader is as slow as one can be.
-	if err := d.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	thaw := d.freeze()
 	if err := d.try("flush", "--timeout", "100ms"); err == nil || !strings.Contains(err.Error(), "did not finish \"flush\" in time") {
 		t.Errorf("flush of a stopped daemon: %v", err)
 	}
@@ -135,9 +133,7 @@ outputs:
 	if _, err := (flood.Flood{To: d.addr(), Count: n}).Send(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	thaw()
 	d.do("flush")
 	drops := d.status().Total.KernelDrops
 	l := account(t, d.dir, "lb", 0, n, 200)

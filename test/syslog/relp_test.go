@@ -268,8 +268,9 @@ func TestRELPOnASmallDisk(t *testing.T) {
 	if err := d.try("flush"); err == nil {
 		t.Error("flush says that all is well")
 	}
+	known := uint64(client.acknowledged.Load())
 	full := d.status()
-	if known := uint64(client.acknowledged.Load()); known > full.Outputs[0].Written || full.Outputs[0].Waiting > uint64(client.window) {
+	if known > full.Outputs[0].Written || full.Outputs[0].Waiting > uint64(client.window) {
 		t.Errorf("%d lines are acknowledged; %+v", known, full.Outputs[0])
 	}
 	// Another client is served as far as its session goes, and no further.

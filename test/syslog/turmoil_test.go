@@ -116,7 +116,9 @@ outputs:
 				d.kill()
 				must(os.WriteFile(position, []byte(text), 0o600))
 				d.run()
-				wait.Until(t, "what is wrong to be said", func() bool { return strings.Contains(output().Forward.LastError, "position") })
+				wait.Until(t, "what is wrong to be said", func() bool { // another error can follow at once
+					return strings.Contains(output().Forward.LastError, "position") || strings.Contains(d.said.String(), "position")
+				})
 			}
 		},
 		"the position is a directory": func() {

@@ -7,9 +7,9 @@ import (
 )
 
 // patience is how long a test waits for a condition: long, since it is only used up by a test that fails.
-const patience = 30 * time.Second
+const patience = time.Minute
 
-// Until waits until ok says true, and fails the test when that takes too long. what completes the sentence "waited 30s for ...".
+// Until waits until ok says true, and fails the test when that takes too long. what completes the sentence "waited 1m0s for ...".
 func Until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
