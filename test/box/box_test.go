@@ -102,6 +102,12 @@ func (m *machine) sh(format string, args ...any) string {
 	return strings.TrimSpace(out)
 }
 
+// journal is what journalctl finds, up to what was said before.
+func (m *machine) journal(matches string) string {
+	m.t.Helper()
+	return m.sh("journalctl --sync; journalctl -o cat --no-pager %s", matches)
+}
+
 // mainPID is the master as systemd knows it.
 func (m *machine) mainPID() string {
 	m.t.Helper()
@@ -113,7 +119,7 @@ func (m *machine) await(what, condition string) {
 	m.t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for end := time.Now().Add(time.Minute); ; <-tick.C {
 		out, err := m.try("%s", condition)
 		if err == nil {
 			return
@@ -245,7 +251,7 @@ func TestReloadTellsItsOutcome(t *testing.T) {
 		if out, err := m.try("systemctl reload lb"); err == nil {
 			t.Errorf("%s: the reload succeeded\n%s", c.name, out)
 		}
-		if log := m.sh("journalctl -u lb -o cat --no-pager | tail -20"); !strings.Contains(log, c.reason) {
+		if log := m.journal("-u lb | tail -20"); !strings.Contains(log, c.reason) {
 			t.Errorf("%s: the journal lacks %q:\n%s", c.name, c.reason, log)
 		}
 		if s := m.sh("systemctl show lb -p StatusText --value"); !strings.Contains(s, c.reason) {
@@ -257,7 +263,7 @@ func TestReloadTellsItsOutcome(t *testing.T) {
 		m.sh("cp %s/lb.cfg /etc/lb/", m.dir)
 	}
 	m.sh("systemctl reload lb")
-	if out := m.sh("journalctl -u lb -p err -o cat --no-pager"); strings.Count(out, " failed, generation ") != 2 {
+	if out := m.journal("-u lb -p err"); strings.Count(out, " failed, generation ") != 2 {
 		t.Errorf("the journal's errors are not the two failures:\n%s", out)
 	}
 }
@@ -303,7 +309,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 
 func TestWatchdogReplacesAStuckMaster(t *testing.T) {
 	m := boot(t, "watchdog")
-	m.sh("mkdir -p /etc/systemd/system/lb.service.d; printf '[Service]\nWatchdogSec=1s\n' >/etc/systemd/system/lb.service.d/w.conf; systemctl daemon-reload; systemctl restart lb")
+	m.sh("mkdir -p /etc/systemd/system/lb.service.d; printf '[Service]\nWatchdogSec=3s\n' >/etc/systemd/system/lb.service.d/w.conf; systemctl daemon-reload; systemctl restart lb")
 	before := m.mainPID()
 	// Once: a master that is stopped again while it dies of the watchdog's signal has until TimeoutAbortSec.
 	stop := sync.OnceFunc(func() { m.sh("kill -STOP %s", before) })

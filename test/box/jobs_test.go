@@ -49,7 +49,7 @@ func TestRestartWithABadConfiguration(t *testing.T) {
 	if s := m.sh("systemctl show lb -p StatusText --value"); !strings.HasPrefix(s, "Generation 1 serves") || !strings.Contains(s, reason) {
 		t.Errorf("status %q", s)
 	}
-	if log := m.sh("journalctl -u lb -p err -o cat --no-pager"); !strings.Contains(log, "the restart failed, generation 1 serves on: "+reason) {
+	if log := m.journal("-u lb -p err"); !strings.Contains(log, "the restart failed, generation 1 serves on: "+reason) {
 		t.Errorf("the journal's errors are\n%s", log)
 	}
 	restarts := m.sh("systemctl show lb -p NRestarts --value")

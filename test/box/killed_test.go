@@ -63,7 +63,7 @@ func TestKilledWorker(t *testing.T) {
 	if strings.Contains(out, "refused") {
 		t.Errorf("connections were refused: %s", out)
 	}
-	if log := m.sh("journalctl -u lb -o cat --no-pager"); strings.Count(log, "was killed by signal 9") != kills {
+	if log := m.journal("-u lb"); strings.Count(log, "was killed by signal 9") != kills {
 		t.Errorf("the journal does not tell of %d crashes:\n%s", kills, log)
 	}
 
@@ -71,7 +71,7 @@ func TestKilledWorker(t *testing.T) {
 	m.lose("lost", `kill -9 "$(pgrep -fn '[l]b @worker')"`)
 	m.await("a new worker serves", "curl -sf -o /dev/null http://127.0.0.1/r/up/0")
 	m.lose("left", `w=$(pgrep -fn '[l]b @worker'); kill -9 "$(systemctl show lb -p MainPID --value)"; until systemctl is-active -q lb && test "$(pgrep -fn '[l]b @worker')" != $w; do sleep 0.05; done; kill -9 $w`)
-	if strings.Contains(m.sh("journalctl -o cat --no-pager"), "/r/up/") {
+	if strings.Contains(m.journal(""), "/r/up/") {
 		t.Error("a request that went well is said to be lost")
 	}
 }
@@ -82,7 +82,7 @@ func (m *machine) lose(name, kill string) {
 	const held = 20
 	m.sh(`for i in $(seq %d); do curl -s -o /dev/null "http://127.0.0.1/delay/20000?%s-$i-" & done; until [ "$(echo show stat | socat -t 5 - /run/lb/admin.sock | awk -F, '$1 == "www" && $2 == "s1" { print $5 }')" = %[1]d ]; do sleep 0.02; done; %[3]s; wait`, held, name, kill)
 	m.await("a line for each", fmt.Sprintf(`test "$(journalctl -o cat --no-pager | grep -c ' XH-- .*%s-')" -ge %d`, name, held))
-	lines := m.sh("journalctl -o cat --no-pager")
+	lines := m.journal("")
 	for i := 1; i <= held; i++ {
 		if n := len(regexp.MustCompile(fmt.Sprintf(`www/s1 .* -1 \d+ - - XH-- .*"GET /delay/20000\?%s-%d- HTTP/1\.1"`, name, i)).FindAllString(lines, -1)); n != 1 {
 			m.t.Errorf("lost request %s-%d has %d lines", name, i, n)

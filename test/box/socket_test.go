@@ -20,7 +20,7 @@ func TestSocketUnit(t *testing.T) {
 	m.sh("curl -sf -o /dev/null -m 20 http://127.0.0.1/")
 	m.await("systemd hears that it serves", "systemctl is-active -q lb")
 	const unwanted = "listens on 127.0.0.1:81, /run/lb.http, which no bind line asks for"
-	if log := m.sh("journalctl -u lb -p warning -o cat --no-pager"); strings.Count(log, unwanted) != 1 {
+	if log := m.journal("-u lb -p warning"); strings.Count(log, unwanted) != 1 {
 		t.Errorf("the journal's warnings are\n%s", log)
 	}
 	all := func() {

@@ -24,14 +24,14 @@ func TestStopWithoutAMaster(t *testing.T) {
 	before := m.sh(`pgrep -fn '[l]b @worker'`)
 	kill()
 	m.await("the next master serves", "systemctl is-active -q lb")
-	if log := m.sh("journalctl -u lb -o cat --no-pager"); !strings.Contains(log, fmt.Sprintf("found worker %s (generation 1) of the former master", before)) {
+	if log := m.journal("-u lb"); !strings.Contains(log, fmt.Sprintf("found worker %s (generation 1) of the former master", before)) {
 		t.Errorf("the next master did not find worker %s:\n%s", before, log)
 	}
 	wait(600)
 	kill()
 	m.sh("curl -sf -o /dev/null http://127.0.0.1/; systemctl stop lb")
 	m.await("the workers leave", "! pgrep -f '[l]b @worker'")
-	if log := m.sh("journalctl -u lb -o cat --no-pager"); !strings.Contains(log, "the service was stopped while it had no master") {
+	if log := m.journal("-u lb"); !strings.Contains(log, "the service was stopped while it had no master") {
 		t.Errorf("the journal does not say why:\n%s", log)
 	}
 	m.sh("systemctl start lb; curl -sf -o /dev/null http://127.0.0.1/")

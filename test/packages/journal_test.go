@@ -34,7 +34,7 @@ func (e entry) String() string {
 func (m *machine) journal(matches string) []entry {
 	m.t.Helper()
 	var all []entry
-	for line := range strings.Lines(m.sh("journalctl --no-pager -q -o json %s", matches)) {
+	for line := range strings.Lines(m.sh("journalctl --sync; journalctl --no-pager -q -o json %s", matches)) {
 		var e entry
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			m.t.Fatalf("%q: %v", line, err)
@@ -53,7 +53,9 @@ func (m *machine) said() []entry {
 }
 
 // forget empties the journal.
-func (m *machine) forget() { m.sh("journalctl --rotate -q; journalctl --vacuum-time=1us -q") }
+func (m *machine) forget() {
+	m.sh("journalctl --sync; journalctl --rotate -q; journalctl --vacuum-time=1us -q")
+}
 
 // changing is what is another each time.
 var changing = regexp.MustCompile(`worker [0-9]+|[0-9.]+m?s\b|[0-9]+ KiB|[0-9]+ lines? (were |was )?lost.*|(waited|totals|receive_buffer)=("[^"]*"|[0-9]+)`)
@@ -207,7 +209,7 @@ func (m *machine) fields() {
 	row("-u syslogd -p warning -t syslogd", 1, "the disk takes no lines")
 	row("-u syslogd SYSLOGD_OUTPUT=/var/log/lb/lb.log", 2, "the disk takes no lines")
 	row("-u lb MESSAGE_ID=3c5c6a2b45fd4d21bc3516e4471ff949", 1, "was killed by signal 9")
-	if out := m.sh("journalctl --no-pager -x -u lb LB_RELOAD_ID=2"); !strings.Contains(out, "lb -c -f /etc/lb/lb.cfg") || !strings.Contains(out, "Reload 2 failed") {
+	if out := m.sh("journalctl --sync; journalctl --no-pager -x -u lb LB_RELOAD_ID=2"); !strings.Contains(out, "lb -c -f /etc/lb/lb.cfg") || !strings.Contains(out, "Reload 2 failed") {
 		m.t.Errorf("journalctl -x explains nothing:\n%s", out)
 	}
 }

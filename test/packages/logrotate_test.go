@@ -138,11 +138,14 @@ func TestTheStory(t *testing.T) {
 		err error
 	}
 	ended := make(chan result, 1)
+	m.sh("rm -f /root/load.pid")
 	go func() {
-		out, err := m.try("./load -n 6000 -rate 1500 -c 50 -per-conn 20 -timeout 5s 127.0.0.1:80")
+		out, err := m.try("echo $$ >/root/load.pid; exec ./load -n 0 -least 6000 -rate 1500 -c 50 -per-conn 20 -timeout 5s 127.0.0.1:80")
 		ended <- result{out, err}
 	}()
+	m.await("the load", `test "$(cat /proc/$(cat /root/load.pid)/comm)" = load`)
 	m.night("/var/log/haproxy.log")
+	m.sh("kill -INT $(cat /root/load.pid)")
 	r := <-ended
 	t.Logf("HAProxy: %s", strings.SplitN(r.out, "\n", 2)[0])
 	if now := m.sh("systemctl show haproxy -p MainPID --value"); r.err == nil || now == pid {

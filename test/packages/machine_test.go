@@ -141,11 +141,11 @@ func (m *machine) await(what, condition string) {
 	}
 }
 
-// within polls a condition for half a minute.
+// within polls a condition for a minute.
 func within(condition func() bool) bool {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for end := time.Now().Add(time.Minute); ; <-tick.C {
 		if condition() {
 			return true
 		}

@@ -244,7 +244,7 @@ func TestKeptSocketsFollowTheConfiguration(t *testing.T) {
 	m.configure("listen: [udp://127.0.0.1:5514, \"udp://:5516\"]\n" + outputs)
 	m.sh("systemctl restart syslogd; test ! -e /run/syslogd/log")
 	kept("2")
-	if out := m.sh("journalctl -u syslogd -o cat --no-pager | grep -c 'does not fit the configuration any more'"); out != "2" {
+	if out := m.sh("journalctl --sync; journalctl -u syslogd -o cat --no-pager | grep -c 'does not fit the configuration any more'"); out != "2" {
 		t.Errorf("the journal tells %s times of sockets that do not fit", out)
 	}
 	m.configure("listen: [udp://127.0.0.1:5514, udp://127.0.0.1:5516, tcp://127.0.0.1:5514]\n" + outputs)
@@ -290,7 +290,7 @@ func TestUnitLetsItWork(t *testing.T) {
 		t.Errorf("after a bad configuration: %s", s)
 	}
 	m.configure(fmt.Sprintf(config, "zstd"))
-	m.sh("systemctl reload syslogd; install -d /run/systemd/system/syslogd.service.d; printf '[Service]\nWatchdogSec=1s\n' >/run/systemd/system/syslogd.service.d/w.conf; systemctl daemon-reload; systemctl restart syslogd")
+	m.sh("systemctl reload syslogd; install -d /run/systemd/system/syslogd.service.d; printf '[Service]\nWatchdogSec=3s\n' >/run/systemd/system/syslogd.service.d/w.conf; systemctl daemon-reload; systemctl restart syslogd")
 	before := m.sh("systemctl show syslogd -p MainPID --value")
 	m.sh("kill -STOP %[1]s; until p=$(systemctl show syslogd -p MainPID --value); test $p != %[1]s -a $p != 0 && systemctl is-active -q syslogd; do :; done", before)
 	m.sh("logger -d -n 127.0.0.1 -P 5514 -t app two; syslogd flush; grep -q ' app: two' /var/log/lb/lb.log")
