@@ -98,7 +98,7 @@ func start(t *testing.T, program string, scenes []scene, stages []*stage, host s
 		return nil, err
 	}
 	t.Cleanup(func() { _ = s.proc.Stop() }) // HAProxy says 143 here
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err = rig.Until(ctx, program, func() bool {
 		_, err := os.Stat(filepath.Join(dir, "stats.sock"))
