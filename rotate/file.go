@@ -112,6 +112,9 @@ func openOrCreate(in *folder, name string, mode os.FileMode, owner *Owner) (*os.
 		if errors.Is(err, unix.ELOOP) {
 			return nil, fmt.Errorf("open %s: it is a symbolic link; name the file itself", filepath.Join(in.path, name))
 		}
+		if errors.Is(err, unix.ENXIO) { // a socket
+			return nil, fmt.Errorf("open %s: %w", filepath.Join(in.path, name), errIrregular)
+		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -124,6 +127,8 @@ func openOrCreate(in *folder, name string, mode os.FileMode, owner *Owner) (*os.
 		}
 	}
 }
+
+var errIrregular = errors.New("not a regular file, so it cannot be rotated")
 
 // setOwner gives a new file its mode, which the umask may have narrowed, and its owner.
 func setOwner(f *os.File, mode os.FileMode, owner *Owner) error {
@@ -168,7 +173,7 @@ func (f *file) lease() error {
 		return err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return errors.New("not a regular file, so it cannot be rotated")
+		return errIrregular
 	}
 	f.id, f.size = identity{st.Dev, st.Ino}, st.Size
 	// lumberjack opens its file by name. This name leads to the very file we hold, without a path that another process

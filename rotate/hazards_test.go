@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -138,6 +139,16 @@ func TestHazardSymlinkAndFIFOAtThePath(t *testing.T) {
 	}
 	l := bare(t, link)
 	write(t, l, "x\n")
+	socket := filepath.Join(dir, "socket.log")
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if w, err := Open(socket, Options{}); err == nil || !strings.Contains(err.Error(), "regular file") {
+		w.Close()
+		t.Errorf("Open of a socket: %v", err)
+	}
 	if info, err := os.Lstat(filepath.Join(dir, "elsewhere")); err != nil || info.Size() != 2 {
 		t.Error("the bare library did not follow the symlink")
 	}

@@ -47,6 +47,10 @@ func (w *Writer) clean(ctx context.Context) {
 		if err != nil {
 			again = retryClean
 		}
+		if errors.Is(err, errNoFolder) {
+			timer.Reset(again) // whoever writes has the reason, and reports it
+			continue
+		}
 		w.mu.Lock()
 		w.report(&w.troubles.clean, err, "tidy the rotated files of "+w.path)
 		w.mu.Unlock()

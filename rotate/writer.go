@@ -161,6 +161,9 @@ func (w *Writer) arrive() error {
 		w.next = w.opt.Schedule.Next(w.began())
 	}
 	if err != nil && w.opt.Late {
+		if errors.Is(err, errNoFolder) {
+			return nil // the file could not be opened for the same reason, which is reported
+		}
 		w.report(&w.troubles.clean, err, "tidy the rotated files of "+w.path)
 		return nil
 	}

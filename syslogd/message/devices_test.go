@@ -58,6 +58,17 @@ func TestDevices(t *testing.T) {
 	row("<190>Nov 21 2026 03:04:05.190.1+01:00 hw-a %%01SHELL/5/CMD(s)[73]:Record", "hw-a", "%%01SHELL/5/CMD(s)", "73", at+".19", "Record")
 	row("<13>Nov 21 03:04:05 [main] x: y", "here", "", "", at, "[main] x: y")
 	row("<13>Nov 21 03:04:05 2001:db8:: app: x", "2001:db8::", "app", "", at, "x")
+	// Times that no clock shows: the host and the tag are there all the same.
+	row("<13>Nov 21 24:00:00 h-a app[1]: x", "h-a", "app", "1", "now", "x")
+	row("<13>Nov 21 23:60:00 h-a app: x", "h-a", "app", "", "now", "x")
+	row("<13>Nov 0 03:04:05 h-a app: x", "h-a", "app", "", "now", "x")
+	row("<13>Nov 31 03:04:05 h-a app: x", "h-a", "app", "", "now", "x")
+	row("<13>0000-00-00T00:00:00Z h-a app: x", "h-a", "app", "", "now", "x")
+	row("<13>2026-13-21 03:04:05 h-a app: x", "h-a", "app", "", "now", "x")
+	row("<13>1 2026-11-21T24:00:00.5+01:00 h-a app 1 - - x", "h-a", "app", "1", "now", "x")
+	row("<13>1 0000-00-00T00:00:00Z h-a app 1 ID - x", "h-a", "app", "1", "now", "x")
+	row("<13>1 0000-00-00T00:00:00Z h-a app: x", "h-a", "app", "", "now", "x")
+	row("<13>Nov 2 24 words and no time", "here", "", "", "now", "Nov 2 24 words and no time")
 	// Cisco's counters, marks, and names before the time.
 	row("<189>29: rtr-a: *Nov 21 03:04:05.483 UTC: %SYS-5-CONFIG_I: Done", "rtr-a", "%SYS-5-CONFIG_I", "", at+".483", "Done")
 	row("<189>30: 000028: .Nov 21 03:04:05 UTC: %LINK-3-UPDOWN: x", "here", "%LINK-3-UPDOWN", "", at, "x")

@@ -6,7 +6,7 @@ import (
 )
 
 // parse5424 reads what follows "<PRI>1 " by RFC 5424 section 6. What is odd takes only itself away: a header is refused, and read as one
-// without a version, when its time is no time, or when it breaks off before the program's name. Two blanks are one. Fields that are not
+// without a version, when its time has not the form of one, or when it breaks off before the program's name. Two blanks are one. Fields that are not
 // there end the header, and what is not structured data is text.
 func (m *Message) parse5424(b []byte) bool {
 	var field [5][]byte // TIMESTAMP HOSTNAME APP-NAME PROCID MSGID
@@ -25,6 +25,9 @@ func (m *Message) parse5424(b []byte) bool {
 	kind := NoStamp
 	if !isNil(field[0]) {
 		n, k := isoStamp(field[0])
+		if n == 0 && impossibleStamp(field[0]) == len(field[0]) {
+			n, k, field[0] = len(field[0]), NoStamp, nil
+		}
 		if n == 0 || n < len(field[0]) {
 			return false
 		}

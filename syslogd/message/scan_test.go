@@ -62,8 +62,8 @@ func TestParse(t *testing.T) {
 	row("-5 abc", 13, NoStamp, "", "", "", "", "-5 abc")
 	row("9223372036854775807 x", 13, NoStamp, "", "", "", "", "9223372036854775807 x")
 	// Times that are not.
-	row("<13>Nov 32 03:04:05 h a: x", 13, NoStamp, "", "", "", "", "Nov 32 03:04:05 h a: x")
-	row("<13>Nov 21 24:04:05 h a: x", 13, NoStamp, "", "", "", "", "Nov 21 24:04:05 h a: x")
+	row("<13>Nov 32 03:04:05 h a: x", 13, LooseStamp, "Nov 32 03:04:05", "h", "a", "", "x") // its form counts: docs/syslogd.md
+	row("<13>Nov 21 24:04:05 h a: x", 13, LooseStamp, "Nov 21 24:04:05", "h", "a", "", "x")
 	row("<13>Foo 21 03:04:05 h a: x", 13, NoStamp, "", "", "", "", "Foo 21 03:04:05 h a: x")
 	row("<13>9999999999-11-21T03:04:05Z h a: x", 13, NoStamp, "", "", "", "", "9999999999-11-21T03:04:05Z h a: x")
 	// RFC 5424.

@@ -40,12 +40,45 @@ func stampAt(b []byte) (n int, kind StampKind) {
 	}
 	c, n := looseClock(b)
 	if n == 0 {
-		return 0, NoStamp
+		if n = impossibleStamp(b); n == 0 {
+			return 0, NoStamp
+		}
+		return n, LooseStamp
 	}
 	if c.year == 0 && !c.zoned && !c.odd && bsdStamp(b) > 0 {
 		return stampLen, BSDStamp // its fraction is afterStamp's
 	}
 	return n, LooseStamp
+}
+
+// impossibleStamp is the length of what has the form of a time at the front of b but is none: "Nov 21 24:00:00", "Nov 0 03:04:05",
+// "0000-00-00T00:00:00Z". A device whose clock was never set, or that counts to 24, has a host and a tag all the same. 0 is anything else.
+func impossibleStamp(b []byte) int {
+	const shortest = len("0000-00-00T00:00:00")
+	var rest []byte
+	switch {
+	case len(b) >= shortest && digits(b) == 4 && (b[4] == '-' || b[4] == '/') && b[7] == b[4] && two(b[5:]) < 100 && two(b[8:]) < 100 &&
+		(b[10]|0x20 == 't' || b[10] == ' '):
+		rest = b[11:]
+	case len(b) > 4 && anyMonth(b) > 0 && b[3] == ' ':
+		rest = skipBlanks(b[4:])
+		if n := digits(rest); n != 1 && n != 2 || len(rest) == n || rest[n] != ' ' {
+			return 0
+		}
+		_, rest = cutWord(rest)
+	}
+	n := digits(rest)
+	if n != 1 && n != 2 || len(rest) < n+6 || rest[n] != ':' || two(rest[n+1:]) == 100 || rest[n+3] != ':' || two(rest[n+4:]) == 100 {
+		return 0
+	}
+	_, rest = fraction(rest[n+6:])
+	if _, k := offsetAt(rest); k > 0 && ends(rest[k:]) {
+		rest = rest[k:]
+	}
+	if !ends(rest) {
+		return 0
+	}
+	return len(b) - len(rest)
 }
 
 // bsdStamp is the length of a time such as "Nov 21 03:04:05" at the front of b: 15, or 0 when there is none. A day below ten
@@ -493,15 +526,18 @@ func leap(year int) bool { return year%4 == 0 && (year%100 != 0 || year%400 == 0
 // ok is false when the message has no time, or one that no calendar has.
 func (m *Message) Time(received time.Time) (t time.Time, ok bool) {
 	var c clock
+	n := 0
 	switch m.Kind {
 	case NoStamp:
-		return received, false
 	case ISOStamp, LocalStamp:
-		c, _ = isoClock(m.Stamp)
+		c, n = isoClock(m.Stamp)
 	default:
-		if c, _ = looseClock(m.Stamp); c.month == 0 {
-			c, _ = numericClock(m.Stamp)
+		if c, n = looseClock(m.Stamp); n == 0 {
+			c, n = numericClock(m.Stamp)
 		}
+	}
+	if n == 0 {
+		return received, false
 	}
 	if c.unix > 0 {
 		return time.Unix(c.unix, int64(c.nano)), true

@@ -9,7 +9,7 @@ import "bytes"
 //     stream has shown is its own, and the other kind of end counts only where a message surely follows (or, of a NUL, nothing yet). So a message
 //     that ends with a NUL may have newlines in it, unless it is the first.
 //
-// A byte order mark in front of a message is dropped. A length with more digits than any message has is not converted but read as part
+// A byte order mark in front of a message is dropped, and may stand in front of a counted one, as a part of it. A length with more digits than any message has is not converted but read as part
 // of a line, so a bad message costs at most itself.
 //
 // A length that is wrong puts the stream out of step. It shows when what follows a counted message does not begin like a message. Then the
@@ -281,13 +281,23 @@ func frameLength(data []byte) (length, header int, verdict frameVerdict) {
 	for i++; i < len(data) && data[i] == ' ' && data[i-1] == ' ' && i < maxHeader && length > 1; i++ {
 		length--
 	}
+	msg, unknown := cutMark(data[i:])
 	switch {
-	case i == len(data):
+	case unknown || len(msg) == 0:
 		return 0, 0, frameUnknown
-	case data[i] != '<':
+	case msg[0] != '<':
 		return 0, 0, frameLine
 	}
 	return length, i, frameCounted
+}
+
+// cutMark is data without a byte order mark at its front. unknown: what is there may become one.
+func cutMark(data []byte) (rest []byte, unknown bool) {
+	begins, whole := prefix(data, byteOrder)
+	if whole {
+		return data[len(byteOrder):], false
+	}
+	return data, begins
 }
 
 // oddCount is the length of what stands before the priority at the front of data and must be meant for a length, but is none: "0 <14>", "-5 <14>",
@@ -313,8 +323,9 @@ func oddCount(data []byte) int {
 	return i
 }
 
-// hasPriority says whether a message begins with a priority, as far as its form goes.
+// hasPriority says whether a message begins with a priority, as far as its form goes. A byte order mark may stand before it.
 func hasPriority(msg []byte) bool {
+	msg, _ = cutMark(msg)
 	for i, c := range msg[:min(len(msg), len("<191>"))] {
 		switch {
 		case i == 0 && c == '<', i > 0 && i < 4 && isDigit(c):
@@ -338,7 +349,8 @@ func startsFrame(data []byte) bool {
 			return verdict == frameUnknown
 		}
 		body := data[header:min(len(data), header+length)]
-		return hasPriority(body) || len(body) < min(length, len("<1>"))
+		msg, unknown := cutMark(body)
+		return unknown || hasPriority(msg) || len(msg) < min(length-(len(body)-len(msg)), len("<1>"))
 	}
 	begins, _ := prefix(data, byteOrder)
 	return begins
@@ -359,7 +371,7 @@ func startsSurely(data []byte) bool {
 func findCounted(data []byte) (at int, sure bool) {
 	from := 1
 	for range maxCandidates {
-		i := bytes.Index(data[min(from, len(data)):], []byte(" <"))
+		i := nextCount(data[min(from, len(data)):])
 		if i < 0 {
 			return at, false
 		}
@@ -386,11 +398,26 @@ func findCounted(data []byte) (at int, sure bool) {
 	return at, false
 }
 
+// nextCount is where the next blank stands that a length may end with, before a "<" or a byte order mark and that; -1: nowhere.
+func nextCount(data []byte) int {
+	i := bytes.Index(data, []byte(" <"))
+	if i < 0 {
+		i = len(data)
+	}
+	if marked := bytes.Index(data[:i], []byte(" "+byteOrder+"<")); marked >= 0 {
+		return marked
+	}
+	if i == len(data) {
+		return -1
+	}
+	return i
+}
+
 // roughly says whether the next counted message in data, which begins with what a length counts, begins about where that one has it.
 func roughly(data []byte, length int) bool {
 	from := 0
 	for range maxRough {
-		i := bytes.Index(data[from:], []byte(" <"))
+		i := nextCount(data[from:])
 		if i < 0 {
 			return false
 		}
