@@ -67,7 +67,10 @@ func (t *txn) end() {
 		s.putIn()
 	}
 	if s.stream != nil {
-		s.stream.complete, s.stream.after = t.whole(), t.trailers
+		s.stream.complete = t.whole()
+		if t.said != nothing { // a head that stands alone has no trailers either [RFC 9110 9.3.2, 15.3.5, 15.4.5]
+			s.stream.after = t.trailers
+		}
 	}
 	unread := t.unread || !t.reqDone
 	keep := t.keep && !unread && !s.Broken()

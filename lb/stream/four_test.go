@@ -154,17 +154,23 @@ func TestAnswersAreFramedByWhatIsSaid(t *testing.T) {
 
 // TestBodilessOverHTTP2: the same changes end a stream, and no DATA comes.
 func TestBodilessOverHTTP2(t *testing.T) {
+	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"
 	for status, want := range map[string]string{"204": "", "304": "", "200": "hello"} {
-		srv := newRecorder(t, map[string]string{"/x": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"})
+		srv := newRecorder(t, map[string]string{"/x": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "/chunked": chunked})
 		r := newRig(t, true, []string{srv.addr}, func(r *rig) { r.be.Rules[rule.Response] = rules(t, rule.Response, "set-status "+status) })
-		resp, err := http2Plain.client(t).Get(http2Plain.url(r) + "/x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil || string(b) != want || strconv.Itoa(resp.StatusCode) != status {
-			t.Errorf("%s: %s %q %v", status, resp.Status, b, err)
+		for _, path := range []string{"/x", "/chunked"} {
+			resp, err := http2Plain.client(t).Get(http2Plain.url(r) + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || string(b) != want || strconv.Itoa(resp.StatusCode) != status {
+				t.Errorf("%s: %s %q %v", status, resp.Status, b, err)
+			}
+			if trailer := resp.Trailer.Get("X-T"); (trailer != "") != (path == "/chunked" && want != "") {
+				t.Errorf("%s %s: trailers %v", status, path, resp.Trailer)
+			}
 		}
 	}
 }
