@@ -3,6 +3,7 @@ package assemble
 import (
 	"context"
 	"math"
+	"runtime/metrics"
 	"sync"
 	"syscall"
 	"time"
@@ -21,8 +22,10 @@ type pulse struct {
 	cpu      time.Duration
 	idle     int // percent of the threads' time in the last second
 	bytesOut uint64
-	tls      int
-	tlsMax   int
+	tls      peak
+	front    peak // full handshakes with clients
+	back     peak // and with servers
+	memory   memory
 	known    bool
 }
 
@@ -58,8 +61,9 @@ func (p *pulse) measure(now stream.Pulse, cpu time.Duration, threads int) {
 			return uint64(float64(now-before)/wall.Seconds() + 0.5)
 		}
 		p.bytesOut = perSecond(now.BytesOut, p.last.BytesOut)
-		p.tls = int(perSecond(now.TLSSessions, p.last.TLSSessions))
-		p.tlsMax = max(p.tlsMax, p.tls)
+		p.tls.set(perSecond(now.TLSSessions, p.last.TLSSessions))
+		p.front.set(perSecond(now.FrontKeys, p.last.FrontKeys))
+		p.back.set(perSecond(now.BackKeys, p.last.BackKeys))
 		busy := float64(cpu-p.cpu) / (float64(wall) * float64(max(threads, 1)))
 		p.idle = min(max(int((1-busy)*100+0.5), 0), 100)
 	} else {
@@ -74,22 +78,47 @@ func (p *pulse) idlePercent() int {
 	return p.idle
 }
 
+// peak is a rate, and the highest there was.
+type peak struct{ now, max int }
+
+func (p *peak) set(n uint64) { p.now, p.max = int(n), max(p.max, int(n)) }
+
+// reused is the share of this second's TLS connections that were resumed, in percent.
+func (p *pulse) reused() int {
+	if p.tls.now == 0 {
+		return 0
+	}
+	return max(100-p.front.now*100/p.tls.now, 0)
+}
+
+// memory is what the runtime has of the system, and what of that is in use.
+type memory [2]metrics.Sample
+
+func (m *memory) read() (has, uses uint64) {
+	m[0].Name, m[1].Name = "/memory/classes/total:bytes", "/memory/classes/heap/objects:bytes"
+	metrics.Read(m[:])
+	return m[0].Value.Uint64(), m[1].Value.Uint64()
+}
+
 // fill writes what was measured.
 func (p *pulse) fill(in *stats.Info) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	in.IdlePct, in.BytesOutRate, in.SSLRate, in.MaxSSLRate = p.idle, p.bytesOut, p.tls, p.tlsMax
-	in.Tasks = p.last.Sessions + p.last.IdleServers
+	in.IdlePct, in.BytesOutRate, in.SSLRate, in.MaxSSLRate = p.idle, p.bytesOut, p.tls.now, p.tls.max
+	in.SSLFrontKeyRate, in.SSLFrontMaxKeyRate, in.SSLFrontReusePct = p.front.now, p.front.max, p.reused()
+	in.SSLBackKeyRate, in.SSLBackMaxKeyRate = p.back.now, p.back.max
+	in.Tasks, in.RunQueue = p.last.Sessions+p.last.IdleServers, p.last.Ready
+	in.MemoryHas, in.MemoryUses = p.memory.read()
 	if !p.known {
 		in.IdlePct = 100
 	}
 }
 
-// clear forgets the maximum.
+// clear forgets the maxima.
 func (p *pulse) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tlsMax = 0
+	p.tls.max, p.front.max, p.back.max = 0, 0, 0
 }
 
 // cpuTime is the processor time that this process has used.

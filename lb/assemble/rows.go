@@ -16,7 +16,7 @@ type sum struct {
 	front   []stream.FrontCounters
 	back    []stream.ServerCounters
 	server  []stream.ServerCounters
-	idle    []int
+	pools   []stream.PoolState
 	dropped uint64
 }
 
@@ -26,21 +26,22 @@ func (rt *Runtime) sum() sum {
 		front:  make([]stream.FrontCounters, len(rt.eng.Frontends)),
 		back:   make([]stream.ServerCounters, len(rt.eng.Backends)),
 		server: make([]stream.ServerCounters, len(rt.eng.Servers)),
-		idle:   make([]int, len(rt.eng.Servers)),
+		pools:  make([]stream.PoolState, len(rt.eng.Servers)),
 	}
 	for _, sh := range rt.eng.Shards {
 		c := sh.Read()
 		s.nowMs = max(s.nowMs, c.NowMs)
 		for i := range c.Front {
 			s.front[i].Merge(&c.Front[i].Counters)
+			s.front[i].Open.Merge(c.Front[i].Open)
 			s.front[i].Latency.Merge(c.Front[i].Latency)
 			s.front[i].Conns.Merge(c.Front[i].Conns, c.NowMs)
 			s.front[i].Requests.Merge(c.Front[i].Requests, c.NowMs)
 		}
 		merge(s.back, c.Back, c.NowMs)
 		merge(s.server, c.Server, c.NowMs)
-		for i, n := range c.Idle {
-			s.idle[i] += n
+		for i, p := range c.Pools {
+			s.pools[i].Merge(p)
 		}
 		s.dropped += c.DroppedLogs
 	}
@@ -117,6 +118,9 @@ func (rt *Runtime) info(s *sum) stats.Info {
 	in.CompressIn, in.CompressOut = rt.eng.Compression.Rates()
 	in.CompressLimit = rt.eng.Compression.Limit()
 	in.ConnectedPeers, in.ActivePeers = rt.peers.Connected()
+	for _, n := range rt.Nameservers() {
+		in.FailedResolutions += n.NX + n.Refused + n.Timeout + n.Other + n.Invalid
+	}
 	rt.pulse.fill(&in)
 	return in
 }
@@ -130,6 +134,10 @@ func (rt *Runtime) frontRow(i int, s *sum) stats.Row {
 		Rates: stats.Rates{SessRate: int(c.Conns.Value(s.nowMs)), SessRateMax: int(c.Conns.Max), ConnRate: int(c.Conns.Value(s.nowMs)), ConnRateMax: int(c.Conns.Max), ReqRate: int(c.Requests.Value(s.nowMs)), ReqRateMax: int(c.Requests.Max)},
 
 		Durations: stats.Durations{Latency: c.Latency},
+		Pool:      stats.Pool{Open: c.Open},
+	}
+	if fe.HTTP {
+		r.Open.H1Conns = cur - r.Open.H2Conns
 	}
 	switch {
 	case rt.eng.Draining():
@@ -168,6 +176,9 @@ func (rt *Runtime) backRows(each func(*stats.Row), i int, s *sum) {
 		}
 		total.Connects += r.Connects
 		total.Reuses += r.Reuses
+		if be.HTTP {
+			total.Open.Merge(s.pools[srv.Index].Open)
+		}
 		each(&r)
 	}
 	each(&total)
@@ -188,7 +199,7 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 		Counters: n.Counters, QueueCur: st.Queued, QueueMax: st.QueueMax, SessCur: st.Cur, SessMax: st.Max,
 		SessLimit: sessLimit(st.MaxConn), QLimit: cs.MaxQueue, Weight: st.Share, UserWeight: st.Weight,
 		LastChange: seconds(st.Change), Downtime: int(st.Down / time.Second), Cookie: cookieOf(be, srv), Addr: srv.Addr().String(),
-		Pool: stats.Pool{IdleLimit: cs.PoolMaxConn, IdleConns: s.idle[srv.Index], SafeConns: s.idle[srv.Index], UsedConns: st.Cur},
+		Pool: pool(&s.pools[srv.Index], cs.PoolMaxConn, st.Cur),
 	}
 	r.LBTotal, r.CheckFail, r.CheckDown = st.Picked, st.Fails, st.Downs
 	if srv.Backup {
@@ -200,6 +211,12 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 	r.Throttle = st.Throttle
 	rt.Set.At(srv.Index).Fill(&r, &st)
 	return r
+}
+
+// pool is what the tables show of a server's connections. One that has served one
+// request is not known to be safe for the first request of a client.
+func pool(p *stream.PoolState, limit, used int) stats.Pool {
+	return stats.Pool{IdleLimit: limit, IdleConns: p.Idle, UnsafeConns: p.Fresh, SafeConns: p.Idle - p.Fresh, UsedConns: used, NeedConns: p.Need}
 }
 
 // sessLimit is a server's maxconn as the tables show it: 0 for none.

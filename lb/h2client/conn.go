@@ -6,6 +6,7 @@ import (
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/http2"
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/wire"
 )
 
@@ -46,8 +47,9 @@ type Options struct {
 	Wire   *wire.Conn // the connection, which stands
 	Loop   *loop.Loop
 	Host   Host
-	Secure bool        // over TLS
-	Head   *http1.Head // scratch
+	Secure bool         // over TLS
+	Head   *http1.Head  // scratch
+	Count  *stats.HTTP2 // of the backend; nil: nobody looks
 	// Again is called by the loop when Pump is to go on.
 	Again loop.Handler
 }
@@ -86,9 +88,12 @@ type Conn struct {
 
 // New says hello to the server.
 func New(o Options) *Conn {
+	if o.Count == nil {
+		o.Count = new(stats.HTTP2)
+	}
 	c := &Conn{
 		Options: o, dec: http2.NewAnswerDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*Stream{},
-		nextID: 1, goneID: http2.LastStream, peer: http2.NewPeer(), frame: http2.Reader{MaxBlock: maxBlock},
+		nextID: 1, goneID: http2.LastStream, peer: http2.NewPeer(), frame: http2.Reader{MaxBlock: maxBlock, Count: (*http2.Frames)(&o.Count.Frames)},
 		send: http2.DefaultWindow, recv: http2.RecvWindow{Left: connWindow},
 	}
 	c.touch()
@@ -125,8 +130,7 @@ func (c *Conn) Leave() {
 		return
 	}
 	c.leaving = true
-	c.touch()
-	c.out = http2.AppendGoAway(c.out, 0, http2.NoError, "")
+	c.goAway(http2.NoError, "")
 }
 
 // aliveness is the payload of our PING.
@@ -310,10 +314,17 @@ func (c *Conn) feedLater(s *Stream) {
 	}
 }
 
+// goAway tells the server that no more streams will be opened.
+func (c *Conn) goAway(code http2.Code, text string) {
+	c.Count.GoAways++
+	c.touch()
+	c.out = http2.AppendGoAway(c.out, 0, code, text)
+}
+
 // fail ends the connection for an error of the server's, and tells it why.
 func (c *Conn) fail(e *http2.Error) {
-	c.touch()
-	c.out = http2.AppendGoAway(c.out, 0, e.Code, e.Text)
+	c.Count.ConnErrors++
+	c.goAway(e.Code, e.Text)
 	c.write()
 	c.Lose(e.Text)
 }

@@ -42,7 +42,7 @@ func (c *Conn) take(f *http2.Frame) *http2.Error {
 	case http2.Ping:
 		c.ping(f)
 	case http2.GoAway:
-		return c.goAway(f)
+		return c.left(f)
 	case http2.WindowUpdate:
 		return c.windowUpdate(f)
 	}
@@ -159,9 +159,9 @@ func (c *Conn) ping(f *http2.Frame) {
 	}
 }
 
-// goAway takes the server's end: streams above the last one that it names were
+// left takes the server's end: streams above the last one that it names were
 // not looked at, and those below go on.
-func (c *Conn) goAway(f *http2.Frame) *http2.Error {
+func (c *Conn) left(f *http2.Frame) *http2.Error {
 	last := f.Last()
 	if last > c.goneID {
 		return &http2.Error{Code: http2.ProtocolError, Text: "a GOAWAY that names a later stream than the one before"}

@@ -102,6 +102,7 @@ func (s *Stream) lost(unseen bool, reason string) {
 
 // breakOff ends the stream for an error of the server's, and resets it there.
 func (s *Stream) breakOff(code http2.Code, reason string) {
+	s.c.Count.StreamErrors++
 	s.reset(code)
 	s.lost(false, reason)
 }
@@ -114,6 +115,7 @@ func (s *Stream) reset(code http2.Code) {
 	}
 	delete(c.streams, s.id)
 	if !c.dead {
+		c.Count.Resets++
 		c.touch()
 		c.out = http2.AppendRST(c.out, s.id, code)
 	}

@@ -56,7 +56,14 @@ type Reader struct {
 	// Stream is 0 while there is none. Block is what came of it.
 	BlockOf Header
 	Block   []byte
+
+	// Count counts the frames that Next has given without an error, by their
+	// types; nil: they are not counted.
+	Count *Frames
 }
+
+// Frames is a number for each type of frame that RFC 9113 has.
+type Frames [Continuation + 1]uint64
 
 // Next reads the frame at the start of b, which takes n bytes; n is 0 while b
 // does not hold all of it. An error ends the connection.
@@ -84,6 +91,9 @@ func (r *Reader) Next(b []byte) (f Frame, n int, e *Error) {
 		e = r.content(&f)
 	default:
 		e = f.check()
+	}
+	if r.Count != nil && e == nil && f.Type <= Continuation {
+		r.Count[f.Type]++
 	}
 	return f, n, e
 }

@@ -183,6 +183,9 @@ func (l *Loop) CloseFD(fd int) {
 // handler that stops in the middle of its work to be fair to others.
 func (l *Loop) Again(h Handler) { l.again = append(l.again, h) }
 
+// Ready is how many handlers Again has in line. On the loop.
+func (l *Loop) Ready() int { return len(l.again) }
+
 // Post has f run by the loop soon. It may be called from any goroutine; after
 // the loop has ended f is dropped and Post says false.
 func (l *Loop) Post(f func()) bool {

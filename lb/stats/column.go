@@ -53,6 +53,11 @@ func level(kinds uint8, get func(r *Row) int) func(r *Row) value {
 	}
 }
 
+// open is a column of what is open now, on frontends and backends.
+func open(get func(r *Row) int) func(r *Row) value {
+	return count(onF|onB, func(r *Row) uint64 { return uint64(max(get(r), 0)) })
+}
+
 // httpOnly empties a column in tcp mode.
 func httpOnly(get func(r *Row) value) func(r *Row) value {
 	return func(r *Row) value {
@@ -104,13 +109,15 @@ func agentDuration(r *Row) value {
 	return counter(uint64(r.AgentDuration))
 }
 
-// never is a column this program has no meaning for.
-func never(*Row) value { return value{} }
-
 // zero is a column of a feature this program does not have: nothing of it ever
 // happened, and 0 is what a reader of the column expects.
 func zero(kinds uint8) func(r *Row) value {
 	return count(kinds, func(*Row) uint64 { return 0 })
+}
+
+// frames are those of a type that HTTP/2 connections were sent.
+func frames(kind int) func(r *Row) value {
+	return count(onF|onB, func(r *Row) uint64 { return r.H2.Frames[kind] })
 }
 
 func responses(class int) func(r *Row) value {
@@ -332,27 +339,27 @@ var columns = [...]column{
 	{"ssl_sess", "MCP", "", "TLS handshakes", count(all, func(r *Row) uint64 { return r.SSLSessions })},
 	{"ssl_reused_sess", "MCP", "", "TLS sessions resumed", count(all, func(r *Row) uint64 { return r.SSLReused })},
 	{"ssl_failed_handshake", "MCP", "", "TLS handshakes that failed", count(all, func(r *Row) uint64 { return r.SSLFailed })},
-	{"h2_headers_rcvd", "MCP", "", "HTTP/2 HEADERS frames", zero(onF | onB)},
-	{"h2_data_rcvd", "MCP", "", "HTTP/2 DATA frames", zero(onF | onB)},
-	{"h2_settings_rcvd", "MCP", "", "HTTP/2 SETTINGS frames", zero(onF | onB)},
-	{"h2_rst_stream_rcvd", "MCP", "", "HTTP/2 RST_STREAM frames received", zero(onF | onB)},
-	{"h2_goaway_rcvd", "MCP", "", "HTTP/2 GOAWAY frames received", zero(onF | onB)},
-	{"h2_detected_conn_protocol_errors", "MCP", "", "HTTP/2 connection errors", zero(onF | onB)},
-	{"h2_detected_strm_protocol_errors", "MCP", "", "HTTP/2 stream errors", zero(onF | onB)},
-	{"h2_rst_stream_resp", "MCP", "", "HTTP/2 RST_STREAM frames sent", zero(onF | onB)},
-	{"h2_goaway_resp", "MCP", "", "HTTP/2 GOAWAY frames sent", zero(onF | onB)},
-	{"h2_open_connections", "MGP", "", "HTTP/2 connections now", zero(onF | onB)},
-	{"h2_backend_open_streams", "MGP", "", "HTTP/2 streams now", zero(onF | onB)},
-	{"h2_total_connections", "MCP", "", "HTTP/2 connections", zero(onF | onB)},
-	{"h2_backend_total_streams", "MCP", "", "HTTP/2 streams", zero(onF | onB)},
-	{"h1_open_connections", "MGP", "", "HTTP/1 connections now", never},
-	{"h1_open_streams", "MGP", "", "HTTP/1 streams now", never},
-	{"h1_total_connections", "MCP", "", "HTTP/1 connections", never},
-	{"h1_total_streams", "MCP", "", "HTTP/1 streams", never},
-	{"h1_bytes_in", "MCP", "", "HTTP/1 bytes received", never},
-	{"h1_bytes_out", "MCP", "", "HTTP/1 bytes sent", never},
-	{"h1_spliced_bytes_in", "MCP", "", "HTTP/1 bytes received by splice", never},
-	{"h1_spliced_bytes_out", "MCP", "", "HTTP/1 bytes sent by splice", never},
+	{"h2_headers_rcvd", "MCP", "", "HTTP/2 HEADERS frames", frames(1)},
+	{"h2_data_rcvd", "MCP", "", "HTTP/2 DATA frames", frames(0)},
+	{"h2_settings_rcvd", "MCP", "", "HTTP/2 SETTINGS frames", frames(4)},
+	{"h2_rst_stream_rcvd", "MCP", "", "HTTP/2 RST_STREAM frames received", frames(3)},
+	{"h2_goaway_rcvd", "MCP", "", "HTTP/2 GOAWAY frames received", frames(7)},
+	{"h2_detected_conn_protocol_errors", "MCP", "", "HTTP/2 connection errors", count(onF|onB, func(r *Row) uint64 { return r.H2.ConnErrors })},
+	{"h2_detected_strm_protocol_errors", "MCP", "", "HTTP/2 stream errors", count(onF|onB, func(r *Row) uint64 { return r.H2.StreamErrors })},
+	{"h2_rst_stream_resp", "MCP", "", "HTTP/2 RST_STREAM frames sent", count(onF|onB, func(r *Row) uint64 { return r.H2.Resets })},
+	{"h2_goaway_resp", "MCP", "", "HTTP/2 GOAWAY frames sent", count(onF|onB, func(r *Row) uint64 { return r.H2.GoAways })},
+	{"h2_open_connections", "MGP", "", "HTTP/2 connections now", open(func(r *Row) int { return r.Open.H2Conns })},
+	{"h2_backend_open_streams", "MGP", "", "HTTP/2 streams now", open(func(r *Row) int { return r.Open.H2Streams })},
+	{"h2_total_connections", "MCP", "", "HTTP/2 connections", count(onF|onB, func(r *Row) uint64 { return r.H2.Conns })},
+	{"h2_backend_total_streams", "MCP", "", "HTTP/2 streams", count(onF|onB, func(r *Row) uint64 { return r.H2.Streams })},
+	{"h1_open_connections", "MGP", "", "HTTP/1 connections now", open(func(r *Row) int { return r.Open.H1Conns })},
+	{"h1_open_streams", "MGP", "", "HTTP/1 streams now", open(func(r *Row) int { return r.Open.H1Streams })},
+	{"h1_total_connections", "MCP", "", "HTTP/1 connections", count(onF|onB, func(r *Row) uint64 { return r.H1.Conns })},
+	{"h1_total_streams", "MCP", "", "HTTP/1 streams", count(onF|onB, func(r *Row) uint64 { return r.H1.Streams })},
+	{"h1_bytes_in", "MCP", "", "HTTP/1 bytes received", count(onF|onB, func(r *Row) uint64 { return r.H1.In })},
+	{"h1_bytes_out", "MCP", "", "HTTP/1 bytes sent", count(onF|onB, func(r *Row) uint64 { return r.H1.Out })},
+	{"h1_spliced_bytes_in", "MCP", "", "HTTP/1 bytes received by splice, which is not used", zero(onF | onB)},
+	{"h1_spliced_bytes_out", "MCP", "", "HTTP/1 bytes sent by splice, which is not used", zero(onF | onB)},
 	// HAProxy's columns end here.
 	quantile("qtime_p50", "Median queue time in ms", onB|onS, QueueTime, 0.5),
 	quantile("qtime_p90", "Queue time in ms that 90% did not exceed", onB|onS, QueueTime, 0.9),

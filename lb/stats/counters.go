@@ -37,6 +37,63 @@ type Counters struct {
 	CompRsp        uint64    `json:",omitzero"` // compressed responses
 	CacheLookups   uint64    `json:",omitzero"` // requests that a cache was asked about
 	CacheHits      uint64    `json:",omitzero"` // and that it has answered
+
+	Versions
+}
+
+// Versions are what connections count by their version of HTTP: clients' ones on
+// a frontend, those to servers on a backend.
+type Versions struct {
+	H1 HTTP1 `json:",omitzero"`
+	H2 HTTP2 `json:",omitzero"`
+}
+
+// HTTP1 is what connections of HTTP/1 count.
+type HTTP1 struct {
+	Conns   uint64 `json:",omitzero"`
+	Streams uint64 `json:",omitzero"` // requests
+	In, Out uint64 `json:",omitzero"` // bytes from the peer and to it
+}
+
+func (h *HTTP1) merge(o *HTTP1) {
+	h.Conns += o.Conns
+	h.Streams += o.Streams
+	h.In += o.In
+	h.Out += o.Out
+}
+
+// HTTP2 is what connections of HTTP/2 count.
+type HTTP2 struct {
+	Conns        uint64     `json:",omitzero"`
+	Streams      uint64     `json:",omitzero"`
+	Frames       [10]uint64 `json:",omitzero"` // from the peer, by type (RFC 9113 section 6); a field block counts once
+	ConnErrors   uint64     `json:",omitzero"` // of the peer that ended a connection
+	StreamErrors uint64     `json:",omitzero"` // of the peer that ended one stream
+	Resets       uint64     `json:",omitzero"` // RST_STREAM to the peer
+	GoAways      uint64     `json:",omitzero"` // GOAWAY to the peer
+}
+
+func (h *HTTP2) merge(o *HTTP2) {
+	h.Conns += o.Conns
+	h.Streams += o.Streams
+	for i := range h.Frames {
+		h.Frames[i] += o.Frames[i]
+	}
+	h.ConnErrors += o.ConnErrors
+	h.StreamErrors += o.StreamErrors
+	h.Resets += o.Resets
+	h.GoAways += o.GoAways
+}
+
+// OpenHTTP is what is open now.
+type OpenHTTP struct{ H1Conns, H1Streams, H2Conns, H2Streams int }
+
+// Merge adds another loop's.
+func (h *OpenHTTP) Merge(o OpenHTTP) {
+	h.H1Conns += o.H1Conns
+	h.H1Streams += o.H1Streams
+	h.H2Conns += o.H2Conns
+	h.H2Streams += o.H2Streams
 }
 
 // CountStatus counts one response: 2xx into Resp[1], what is no HTTP status
@@ -87,4 +144,6 @@ func (c *Counters) Merge(o *Counters) {
 	c.CompRsp += o.CompRsp
 	c.CacheLookups += o.CacheLookups
 	c.CacheHits += o.CacheHits
+	c.H1.merge(&o.H1)
+	c.H2.merge(&o.H2)
 }

@@ -2,9 +2,9 @@ package stats
 
 import "time"
 
-// Info is what `show info` reports of the process. Fields HAProxy has and this
-// process has no use for (pools, pipes, compression) are written as
-// zeroes and have no field here.
+// Info is what `show info` reports of the process. Fields that HAProxy has and this
+// process has no use for are written as zeroes and have no field here; docs/runtime-api.md
+// says why each is 0.
 type Info struct {
 	Name        string // the program, "lb"
 	Version     string
@@ -72,6 +72,8 @@ type Work struct {
 	Tasks    int // timers and connections the loops look after
 	RunQueue int
 	IdlePct  int // share of the last second the loops spent waiting, 0..100
+
+	MemoryHas, MemoryUses uint64 // bytes: of the system, and of these for what lives
 }
 
 // uptime since the start of the process.
@@ -101,6 +103,10 @@ func cum(get func(i *Info) uint64) func(i *Info) value {
 
 func none(*Info) value { return gauge(0) }
 
+func mega(get func(i *Info) uint64) func(i *Info) value {
+	return func(i *Info) value { return gauge(int(get(i) >> 20)) }
+}
+
 func hidden(*Info) value { return value{} }
 
 func flag(b bool) int {
@@ -123,9 +129,9 @@ var infoFields = [...]infoField{
 	{"Uptime", "MDP", "Time since this worker started", func(i *Info) value { return str(Uptime(i.uptime())) }},
 	{"Uptime_sec", "MDP", "Seconds since this worker started", num(func(i *Info) int { return int(i.uptime() / time.Second) })},
 	{"Memmax_MB", "CLP", "Limit of memory, 0 is none", none},
-	{"PoolAlloc_MB", "MGP", "Memory in HAProxy's pools", none},
-	{"PoolUsed_MB", "MGP", "Memory used of HAProxy's pools", none},
-	{"PoolFailed", "MCP", "Failed allocations from HAProxy's pools", none},
+	{"PoolAlloc_MB", "MGP", "MB of memory that this worker has", mega(func(i *Info) uint64 { return i.MemoryHas })},
+	{"PoolUsed_MB", "MGP", "MB of memory in use", mega(func(i *Info) uint64 { return i.MemoryUses })},
+	{"PoolFailed", "MCP", "Failed allocations: there are none, they end the process", none},
 	{"Ulimit-n", "CLP", "Limit of file descriptors", num(func(i *Info) int { return i.ULimitN })},
 	{"Maxsock", "CLP", "Limit of sockets", num(func(i *Info) int { return i.MaxSock })},
 	{"Maxconn", "CLP", "Limit of client connections", num(func(i *Info) int { return i.MaxConn })},
@@ -181,8 +187,8 @@ var infoFields = [...]infoField{
 	{"CumRecvLogs", "MCP", "Log messages received, there are none", none},
 	{"Build info", "POS", "What was built", func(i *Info) value { return str(i.BuildInfo) }},
 	{"Memmax_bytes", "CLP", "Limit of memory, 0 is none", none},
-	{"PoolAlloc_bytes", "MGP", "Memory in HAProxy's pools", func(*Info) value { return counter(0) }},
-	{"PoolUsed_bytes", "MGP", "Memory used of HAProxy's pools", func(*Info) value { return counter(0) }},
+	{"PoolAlloc_bytes", "MGP", "Bytes of memory that this worker has", func(i *Info) value { return counter(i.MemoryHas) }},
+	{"PoolUsed_bytes", "MGP", "Bytes of memory in use", func(i *Info) value { return counter(i.MemoryUses) }},
 	{"Start_time_sec", "MDP", "When this worker started, seconds since 1970", num(func(i *Info) int { return int(i.Start.Unix()) })},
 	{"Tainted", "SGP", "Experimental features in use", func(*Info) value { return str("0") }},
 }

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"reflect"
+	"strconv"
 	"testing"
 )
 
@@ -93,39 +94,39 @@ func TestAverage(t *testing.T) {
 	}
 }
 
+// numbers are the numbers in a struct, however deep, with their names.
+func numbers(v reflect.Value, name string, each func(string, reflect.Value)) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			numbers(v.Field(i), name+"."+v.Type().Field(i).Name, each)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			numbers(v.Index(i), name+"."+strconv.Itoa(i), each)
+		}
+	default:
+		each(name, v)
+	}
+}
+
 // No counter is forgotten when counters are added.
 func TestCountersMerge(t *testing.T) {
 	var c Counters
-	v := reflect.ValueOf(&c).Elem()
 	n := uint64(1)
-	set := func(f reflect.Value) {
+	numbers(reflect.ValueOf(&c).Elem(), "", func(_ string, f reflect.Value) {
 		f.SetUint(n)
 		n++
-	}
-	for i := range v.NumField() {
-		if f := v.Field(i); f.Kind() == reflect.Array {
-			for j := range f.Len() {
-				set(f.Index(j))
-			}
-		} else {
-			set(f)
-		}
-	}
+	})
 	sum := c
 	sum.Merge(&c)
-	s := reflect.ValueOf(sum)
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Name
-		if f := v.Field(i); f.Kind() == reflect.Array {
-			for j := range f.Len() {
-				if s.Field(i).Index(j).Uint() != 2*f.Index(j).Uint() {
-					t.Errorf("%s[%d] is not added", name, j)
-				}
-			}
-		} else if s.Field(i).Uint() != 2*f.Uint() {
+	n = 1
+	numbers(reflect.ValueOf(sum), "", func(name string, f reflect.Value) {
+		if f.Uint() != 2*n {
 			t.Errorf("%s is not added", name)
 		}
-	}
+		n++
+	})
 }
 
 func TestCountStatus(t *testing.T) {

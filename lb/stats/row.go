@@ -123,8 +123,10 @@ type AgentChecks struct {
 	AgentHealth     int
 }
 
-// Pool is a server's connections.
+// Pool is a server's connections, and what a frontend or a backend has open.
 type Pool struct {
+	Open OpenHTTP // frontend, backend; the other fields are a server's
+
 	IdleConns   int // kept idle connections, all
 	UnsafeConns int // idle connections that may only be reused by a safe request
 	SafeConns   int // idle connections any request may reuse

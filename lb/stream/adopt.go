@@ -206,8 +206,8 @@ func (sh *Shard) adoptOwn(s *session, p *Parcel) {
 	c.resume(p.BackTLS)
 	c.Rest()
 	c.uses = 1
-	c.owner, c.private = s, p.Private
-	s.own = c
+	c.private, s.own = p.Private, c
+	sh.pools[c.srv.Index].own(c, s)
 }
 
 func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {

@@ -122,7 +122,7 @@ func (t *txn) sendHead() step {
 		t.established(sh.Loop.Now())
 	}
 	t.reqSent = true
-	sh.Server[t.srv.Index].BytesIn += uint64(n)
+	t.gave(n)
 	if n < len(b) {
 		t.head = b[n:]
 		if t.be.NameHeader != "" { // it lies in the shard's scratch

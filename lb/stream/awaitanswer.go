@@ -108,7 +108,7 @@ func (t *txn) readSaid(least int) step {
 		case wire.OK:
 			t.res.W += n
 			t.srvAct = sh.Loop.Now()
-			sh.Server[t.srv.Index].BytesOut += uint64(n)
+			t.took(n)
 		default: // what is missing is found when the body is sent on
 			return onward
 		}

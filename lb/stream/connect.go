@@ -76,6 +76,7 @@ func (c *serverConn) close() {
 	}
 	sh := c.sh
 	c.Close()
+	sh.pools[c.srv.Index].own(c, nil)
 	switch {
 	case c.stream != nil:
 		c.stream.Close()
@@ -243,6 +244,13 @@ func (t *txn) probe() step {
 // established notes the time of the connection.
 func (t *txn) established(now int64) {
 	t.phase = phaseForward
+	if t.s.http && t.c.stream == nil {
+		n := &t.s.sh.Back[t.be.Index].H1
+		n.Streams++
+		if t.fresh {
+			n.Conns++
+		}
+	}
 	if t.fresh {
 		t.fresh = false
 		t.srv.Watch.Connected()

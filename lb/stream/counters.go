@@ -10,7 +10,8 @@ import (
 type FrontCounters struct {
 	stats.Counters
 	Conns, Requests stats.Rate
-	Latency         stats.Latency // response and total times
+	Latency         stats.Latency  // response and total times
+	Open            stats.OpenHTTP // of HTTP/1 only streams; what else is open are the sessions
 }
 
 func (c *FrontCounters) accepted(ms int64) {
@@ -19,8 +20,11 @@ func (c *FrontCounters) accepted(ms int64) {
 	c.Conns.Add(ms, 1)
 }
 
-func (c *FrontCounters) request(ms int64) {
+func (c *FrontCounters) request(ms int64, t *txn) {
 	c.ReqTotal++
+	if t.h1 {
+		c.H1.Streams++
+	}
 	c.Requests.Add(ms, 1)
 }
 
@@ -62,6 +66,24 @@ func (c *FrontCounters) times(r *sample.Record) {
 	}
 }
 
+// gave counts bytes that the server was given.
+func (t *txn) gave(n int) {
+	sh := t.s.sh
+	sh.Server[t.srv.Index].BytesIn += uint64(n)
+	if t.s.http && t.c.stream == nil {
+		sh.Back[t.be.Index].H1.Out += uint64(n)
+	}
+}
+
+// took counts bytes that the server has sent.
+func (t *txn) took(n int) {
+	sh := t.s.sh
+	sh.Server[t.srv.Index].BytesOut += uint64(n)
+	if t.s.http && t.c.stream == nil {
+		sh.Back[t.be.Index].H1.In += uint64(n)
+	}
+}
+
 // countStatus counts the answer that the client got by its class; what the
 // server said is counted when it says it.
 func (sh *Shard) countStatus(t *txn) {
@@ -93,13 +115,46 @@ func (t *txn) intercepted() {
 	}
 }
 
+// PoolState is what one shard has of connections to a server.
+type PoolState struct {
+	Idle  int // for anybody
+	Fresh int // of these: have served one request
+	Need  int // most that were used at once of late
+	Open  stats.OpenHTTP
+}
+
+// Merge adds another loop's.
+func (p *PoolState) Merge(o PoolState) {
+	p.Idle += o.Idle
+	p.Fresh += o.Fresh
+	p.Need += o.Need
+	p.Open.Merge(o.Open)
+}
+
+// poolState is what there is of one server.
+func (sh *Shard) poolState(i int) PoolState {
+	p := &sh.pools[i]
+	s := PoolState{Idle: p.idle(), Fresh: p.fresh, Need: p.need, Open: stats.OpenHTTP{H1Streams: p.used}}
+	if i < len(sh.links) {
+		for _, l := range sh.links[i] {
+			s.Open.H2Conns++
+			s.Open.H2Streams += l.Streams()
+			if l.as == asUsed {
+				s.Open.H1Streams--
+			}
+		}
+	}
+	s.Open.H1Conns = p.len + p.owned + s.Open.H1Streams
+	return s
+}
+
 // Counters is a copy of all that one shard counts.
 type Counters struct {
 	NowMs  int64
 	Front  []FrontCounters
 	Back   []ServerCounters
 	Server []ServerCounters
-	Idle   []int // idle connections by server index
+	Pools  []PoolState // by server index
 
 	DroppedLogs uint64
 }
@@ -112,14 +167,14 @@ const readPart = 500
 // Not from a loop. Once the loop has ended there is nothing to read.
 func (sh *Shard) Read() (c Counters) {
 	front, back, server := make([]FrontCounters, len(sh.Front)), make([]ServerCounters, len(sh.Back)), make([]ServerCounters, len(sh.Server))
-	idle := make([]int, len(sh.pools))
+	pools := make([]PoolState, len(sh.pools))
 	ok := sh.Loop.Call(func() {
 		c.NowMs = sh.Loop.Now()
 		for _, s := range sh.senders {
 			c.DroppedLogs += s.Dropped()
 		}
-		for i := range idle {
-			idle[i] = sh.pools[i].idle()
+		for i := range pools {
+			pools[i] = sh.poolState(i)
 		}
 		readFront(front, sh.Front)
 		if len(back)+len(server) <= readPart {
@@ -131,7 +186,7 @@ func (sh *Shard) Read() (c Counters) {
 		ok = sh.readParts(back, sh.Back) && sh.readParts(server, sh.Server)
 	}
 	if ok {
-		c.Front, c.Back, c.Server, c.Idle = front, back, server, idle
+		c.Front, c.Back, c.Server, c.Pools = front, back, server, pools
 	}
 	return c
 }
@@ -167,7 +222,7 @@ func (sh *Shard) Clear(all bool) {
 		for i := range sh.Front {
 			c := &sh.Front[i]
 			if all {
-				*c = FrontCounters{}
+				*c = FrontCounters{Open: c.Open}
 			}
 			c.Conns.Max, c.Requests.Max = 0, 0
 		}

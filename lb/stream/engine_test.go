@@ -19,6 +19,7 @@ import (
 	"lbsyslogd/lb/acl"
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/stats"
 	"lbsyslogd/test/accept"
 	"lbsyslogd/test/port"
 )
@@ -75,8 +76,48 @@ func newRig(t *testing.T, http bool, servers []string, adjust func(*rig)) *rig {
 	if err := r.Start(max(r.threads, 1)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(r.Stop)
+	t.Cleanup(func() {
+		for _, sh := range r.Shards {
+			sh.Loop.Call(func() { checkOpen(t, sh) })
+		}
+		r.Stop()
+	})
 	return r
+}
+
+// checkOpen holds what a shard counts as open against what is there.
+func checkOpen(t *testing.T, sh *Shard) {
+	open := make([]stats.OpenHTTP, len(sh.Front))
+	owned := make([]int, len(sh.pools))
+	for s := sh.sessions.head.next; s != &sh.sessions.head; s = s.next {
+		o := &open[s.fe.Index]
+		if s.mux != nil {
+			o.H2Conns++
+		}
+		if s.stream != nil {
+			o.H2Streams++
+		}
+		if s.t != nil && s.t.h1 {
+			o.H1Streams++
+		}
+		if s.own != nil {
+			owned[s.own.srv.Index]++
+		}
+	}
+	for i, want := range open {
+		if got := sh.Front[i].Open; got != want {
+			t.Errorf("of frontend %d are counted as open %+v, and there are %+v", i, got, want)
+		}
+	}
+	for i := range sh.pools {
+		p, first := &sh.pools[i], 0
+		for c := p.head; c != nil; c = c.next {
+			first += fresh(c)
+		}
+		if p.owned != owned[i] || p.fresh != first {
+			t.Errorf("of server %d are counted %d connections of one client and %d that served one request, and there are %d and %d", i, p.owned, p.fresh, owned[i], first)
+		}
+	}
 }
 
 // listen opens a non-blocking listening socket of our own.

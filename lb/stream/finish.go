@@ -49,6 +49,9 @@ func (t *txn) end() {
 		sh.Back[t.be.Index].BytesIn += t.rec.Received
 		sh.Back[t.be.Index].BytesOut += t.rec.Sent
 		sh.Back[t.be.Index].times(&t.rec)
+		if s.http {
+			sh.Back[t.be.Index].ReqTotal++
+		}
 	}
 	if s.http && t.rec.Status > 0 {
 		sh.countStatus(t)

@@ -53,7 +53,7 @@ func (t *txn) toServer() step {
 			case wire.Error:
 				return t.serverWriteFailed()
 			}
-			s.sh.Server[t.srv.Index].BytesIn += uint64(n)
+			t.gave(n)
 			t.srvAct = s.sh.Loop.Now()
 			t.sentBody(n)
 			if t.ready > 0 {
@@ -87,7 +87,7 @@ func (t *txn) writeHead() step {
 	case wire.Error:
 		return t.serverWriteFailed()
 	}
-	t.s.sh.Server[t.srv.Index].BytesIn += uint64(n)
+	t.gave(n)
 	t.srvAct = t.s.sh.Loop.Now()
 	if t.head = t.head[n:]; len(t.head) > 0 {
 		return waits

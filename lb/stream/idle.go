@@ -23,6 +23,8 @@ import (
 type idlePool struct {
 	head, tail *serverConn
 	len        int
+	fresh      int // of len: have served one request
+	owned      int // kept for one client each, not in the list
 	rested     int // links without a stream that are no client's own
 	used       int // connections with an exchange on them, and other links
 	need       int // most of them at once, of late
@@ -69,6 +71,7 @@ func (p *idlePool) push(c *serverConn) {
 	}
 	p.head = c
 	p.len++
+	p.fresh += fresh(c)
 	c.be.Pooling[c.srv].rests(1)
 }
 
@@ -85,7 +88,27 @@ func (p *idlePool) remove(c *serverConn) {
 	}
 	c.next, c.prev = nil, nil
 	p.len--
+	p.fresh -= fresh(c)
 	c.be.Pooling[c.srv].rests(-1)
+}
+
+// fresh is 1 for a connection that has served one request.
+func fresh(c *serverConn) int {
+	if c.uses < 2 {
+		return 1
+	}
+	return 0
+}
+
+// own gives the connection to a client, nil: to nobody.
+func (p *idlePool) own(c *serverConn, s *session) {
+	switch {
+	case c.owner == nil && s != nil:
+		p.owned++
+	case c.owner != nil && s == nil:
+		p.owned--
+	}
+	c.owner = s
 }
 
 // take gives an idle connection that the policy allows for this use and that
@@ -156,10 +179,11 @@ func (c *serverConn) current() bool { return c.at == c.srv.Addr() && c.made == c
 
 // use goes on over a connection that is open.
 func (t *txn) use(c *serverConn, now int64) {
-	c.t, c.owner = t, nil
-	t.c = c
+	pool := &t.s.sh.pools[c.srv.Index]
+	pool.own(c, nil)
+	c.t, t.c = t, c
 	c.uses++
-	t.s.sh.pools[c.srv.Index].begin()
+	pool.begin()
 	t.s.sh.Server[t.srv.Index].Reuses++
 	t.established(now)
 }
@@ -186,7 +210,8 @@ func (t *txn) keepIdle(c *serverConn) {
 		if holder.own != nil {
 			holder.own.close()
 		}
-		holder.own, c.owner = c, holder
+		holder.own = c
+		pool.own(c, holder)
 		return
 	}
 	pool.push(c)

@@ -108,6 +108,6 @@ func (t *txn) fillAnswer() wire.Status {
 		}
 		t.res.W += n
 		t.srvAct = sh.Loop.Now()
-		sh.Server[t.srv.Index].BytesOut += uint64(n)
+		t.took(n)
 	}
 }

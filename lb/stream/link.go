@@ -174,6 +174,7 @@ func (t *txn) attach(l *link) {
 		sh.freeConns = c.next
 	}
 	base.uses++
+	sh.Back[base.be.Index].H2.Streams++
 	l.count(asUsed)
 	*c = serverConn{sh: sh, srv: t.srv, be: t.be, t: t, uses: base.uses, at: base.at, made: base.made, sni: base.sni, open: true, link: l}
 	c.stream = l.Open(c)
@@ -191,8 +192,10 @@ func (t *txn) multiplex() {
 		sh.own(l, t.s.outer())
 	}
 	base.t, base.link, base.uses = nil, l, 0
+	count := &sh.Back[base.be.Index].H2
+	count.Conns++
 	l.Conn = h2client.New(h2client.Options{
-		Wire: &base.Conn, Loop: sh.Loop, Host: l, Secure: base.Kind() != wire.Plain, Head: &sh.linkHead, Again: base,
+		Wire: &base.Conn, Loop: sh.Loop, Host: l, Secure: base.Kind() != wire.Plain, Head: &sh.linkHead, Count: count, Again: base,
 	})
 	sh.links[t.srv.Index] = append(sh.links[t.srv.Index], l)
 	t.attach(l)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"lbsyslogd/lb/http2"
+	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/wire"
 )
 
@@ -130,7 +131,9 @@ func (s *session) startMux() {
 		peer: http2.NewPeer(), send: http2.DefaultWindow, recv: http2.RecvWindow{Left: http2.DefaultWindow}, overdraft: http2.DefaultWindow,
 	}
 	m.limit()
-	s.mux, s.state = m, multiplexing
+	s.becomes(m)
+	m.count().Conns++
+	s.state = multiplexing
 	s.began, s.scanned = -1, 0
 	s.forgetRaw()
 	m.touch()
@@ -143,6 +146,30 @@ func (s *session) startMux() {
 		m.leave()
 	}
 	s.watch()
+}
+
+// becomes makes s the session of an HTTP/2 connection.
+func (s *session) becomes(m *mux) {
+	s.mux = m
+	m.frame.Count = (*http2.Frames)(&m.count().Frames)
+	s.sh.Front[s.fe.Index].Open.H2Conns++
+}
+
+// count is what the frontend counts of HTTP/2.
+func (m *mux) count() *stats.HTTP2 { return &m.s.sh.Front[m.s.fe.Index].H2 }
+
+// goAway tells the client which stream is the last that is looked at.
+func (m *mux) goAway(last uint32, code http2.Code, text string) {
+	m.count().GoAways++
+	m.touch()
+	m.out = http2.AppendGoAway(m.out, last, code, text)
+}
+
+// sendReset ends a stream of the client's.
+func (m *mux) sendReset(id uint32, code http2.Code) {
+	m.count().Resets++
+	m.touch()
+	m.out = http2.AppendRST(m.out, id, code)
 }
 
 // limit has the connection read heads as large as the engine takes them.
@@ -336,8 +363,8 @@ func (m *mux) resume() {
 
 // fail ends the connection for an error of the client's.
 func (m *mux) fail(e *http2.Error) {
-	m.touch()
-	m.out = http2.AppendGoAway(m.out, m.lastID, e.Code, e.Text)
+	m.count().ConnErrors++
+	m.goAway(m.lastID, e.Code, e.Text)
 	m.leaving = over
 	sh, fe := m.s.sh, m.s.fe
 	sh.Front[fe.Index].ErrReq++
@@ -371,8 +398,7 @@ func (m *mux) leave() {
 		return
 	}
 	m.leaving, m.leftAt = announced, m.s.sh.Loop.Now()
-	m.touch()
-	m.out = http2.AppendGoAway(m.out, http2.MaxWindow, http2.NoError, "")
+	m.goAway(http2.MaxWindow, http2.NoError, "")
 	m.out = http2.AppendPing(m.out, 0, lastPing)
 }
 
@@ -389,8 +415,7 @@ func (m *mux) leaveWithin(spread int64) {
 // decide says which stream is the last one.
 func (m *mux) decide() {
 	m.leaving = decided
-	m.touch()
-	m.out = http2.AppendGoAway(m.out, m.lastID, http2.NoError, "")
+	m.goAway(m.lastID, http2.NoError, "")
 }
 
 // unsent reports whether the client has not been given all: of TLS, too.
@@ -432,8 +457,7 @@ func (m *mux) timeout() {
 	case m.unsent():
 		m.lost()
 	default:
-		m.touch()
-		m.out = http2.AppendGoAway(m.out, m.lastID, http2.NoError, "")
+		m.goAway(m.lastID, http2.NoError, "")
 		m.leaving = over
 		m.dropAll()
 		m.write()

@@ -122,14 +122,12 @@ func (m *mux) fields(f *http2.Frame) *http2.Error {
 		return e
 	}
 	if m.ignores(f.Stream) {
-		m.touch()
-		m.out = http2.AppendRST(m.out, f.Stream, http2.RefusedStream)
+		m.sendReset(f.Stream, http2.RefusedStream)
 		return m.idle()
 	}
 	m.lastID = f.Stream
 	if len(m.streams) >= maxStreams {
-		m.touch()
-		m.out = http2.AppendRST(m.out, f.Stream, http2.RefusedStream)
+		m.sendReset(f.Stream, http2.RefusedStream)
 		m.past.cut.add(f.Stream)
 		return m.idle()
 	}

@@ -334,7 +334,7 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 	if a.BlockOf != nil {
 		m.frame.Block, m.frame.BlockOf = a.Block, *a.BlockOf
 	}
-	s.mux = m
+	s.becomes(m)
 	if len(p.In) > 0 {
 		s.in = sh.Loop.Buffers.Get()
 		s.in.W = copy(s.in.Data[:], p.In)

@@ -111,6 +111,7 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 		st.update()
 	}
 	s := m.session(st)
+	m.count().Streams++
 	s.accepted = outer.accepted
 	s.requests = outer.requests
 	if outer.requests == 0 { // the handshake is this one's
@@ -121,6 +122,7 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 	switch {
 	case r.Fault != "":
 		st.code = http2.ProtocolError
+		m.count().StreamErrors++
 		sh.Front[s.fe.Index].ErrReq++
 		s.badRequestLog(400, 'P', r.Fault)
 	case r.TooLarge:
@@ -139,6 +141,7 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 // session makes the session of a stream.
 func (m *mux) session(st *muxStream) *session {
 	s := m.s.sh.takeSession(m.s.ln, -1)
+	s.sh.Front[s.fe.Index].Open.H2Streams++
 	st.s = s
 	s.Conn = wire.OpenStream(s.sh.Loop, st)
 	s.stream, s.fixed = st, true
@@ -224,6 +227,7 @@ func (st *muxStream) feed() {
 
 // abort ends the stream for an error of the client's.
 func (st *muxStream) abort(code http2.Code) *http2.Error {
+	st.m.count().StreamErrors++
 	st.code = code
 	st.drop()
 	return st.m.takenBack()
@@ -327,6 +331,7 @@ func (st *muxStream) mark() { st.last = st.m.sent + int64(len(st.m.out)) }
 func (st *muxStream) close() {
 	m := st.m
 	st.closed = true
+	m.s.sh.Front[m.s.fe.Index].Open.H2Streams--
 	m.streams.remove(st)
 	m.s.sh.endedStreams = append(m.s.sh.endedStreams, st)
 	m.s.sh.eng.hold(-st.in.Granted)
@@ -350,11 +355,11 @@ func (st *muxStream) close() {
 	switch {
 	case st.reset:
 	case !st.complete:
-		m.out = http2.AppendRST(m.out, st.id, st.code)
+		m.sendReset(st.id, st.code)
 	default:
 		st.endStream()
 		if !st.in.Ended { // nobody reads the rest of the request (section 8.1)
-			m.out = http2.AppendRST(m.out, st.id, http2.NoError)
+			m.sendReset(st.id, http2.NoError)
 		}
 	}
 }

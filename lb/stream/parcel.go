@@ -231,6 +231,9 @@ func (s *session) unqueue() {
 		sh.Back[t.be.Index].SessTotal--
 	}
 	sh.Front[s.fe.Index].ReqTotal--
+	if t.h1 {
+		sh.Front[s.fe.Index].H1.Streams--
+	}
 	t.suspend()
 	s.requests--
 	s.in.R = t.headOff

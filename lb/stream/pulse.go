@@ -12,6 +12,8 @@ type Pulse struct {
 	BytesOut, BytesIn     uint64
 	Requests, Errors      uint64 // answers of the class 5xx are errors
 	TLSSessions           uint64
+	FrontKeys, BackKeys   uint64 // TLS handshakes that were not resumed
+	Ready                 int    // handlers that the loops are to call again
 	Sessions, IdleServers int
 	Conns                 int
 	At                    time.Time
@@ -29,7 +31,12 @@ func (e *Engine) Pulse() Pulse {
 				p.Requests += c.ReqTotal
 				p.Errors += c.Resp[4]
 				p.TLSSessions += c.SSLSessions
+				p.FrontKeys += c.SSLSessions - c.SSLReused
 			}
+			for i := range sh.Back {
+				p.BackKeys += sh.Back[i].SSLSessions - sh.Back[i].SSLReused
+			}
+			p.Ready += sh.Loop.Ready()
 			p.Sessions += sh.sessions.len
 			for i := range sh.pools {
 				p.IdleServers += sh.pools[i].idle()

@@ -59,6 +59,9 @@ func (s *session) readRequest() step {
 			return s.headIncomplete()
 		}
 		s.dropHalf()
+		h1 := &sh.Front[s.fe.Index].H1 // which it is not
+		h1.Conns--
+		h1.In -= uint64(len(b))
 		s.startMux()
 		return onward
 	}
@@ -234,7 +237,7 @@ func (s *session) startExchange(n int) {
 	r.HTTP2 = s.stream != nil
 	t.pipelines = t.keep
 
-	sh.Front[s.fe.Index].request(now)
+	sh.Front[s.fe.Index].request(now, t)
 	s.fe.Paces.Requests.count()
 	t.recordFlight()
 	if err := t.take(s.in); err != nil { // what came with the head

@@ -49,7 +49,7 @@ func (t *txn) headFromServer() step {
 			return waits
 		case wire.OK:
 			t.srvAct = sh.Loop.Now()
-			sh.Server[t.srv.Index].BytesOut += uint64(n)
+			t.took(n)
 		default:
 			t.headMissing()
 			return left
@@ -129,6 +129,7 @@ func (t *txn) gotHead(n int) step {
 	t.rec.Status = h.Status()
 	t.flightPhase('D')
 	sh.Server[t.srv.Index].CountStatus(t.rec.Status)
+	sh.Server[t.srv.Index].ReqTotal++
 	t.srv.Watch.Answered(t.rec.Status)
 	t.countAnswer(t.rec.Status)
 
@@ -417,7 +418,7 @@ func (t *txn) fromServer() step {
 	}
 	t.res.W += n
 	t.srvAct = sh.Loop.Now()
-	sh.Server[t.srv.Index].BytesOut += uint64(n)
+	t.took(n)
 	if err := t.takeResponse(); err != nil {
 		t.brokenBody()
 		return left

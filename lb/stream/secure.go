@@ -121,6 +121,17 @@ func (e *Engine) detailed() bool {
 // does not come here.
 func (c *serverConn) shaken(err error) {
 	t := c.t
+	t.countServer(func(n *ServerCounters) {
+		switch {
+		case err != nil:
+			n.SSLFailed++
+		case c.Info().Resumed:
+			n.SSLReused++
+			fallthrough
+		default:
+			n.SSLSessions++
+		}
+	})
 	switch {
 	case err == nil:
 	case errors.Is(err, os.ErrDeadlineExceeded):

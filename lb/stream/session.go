@@ -128,6 +128,8 @@ func (s *session) begin() {
 		return
 	case !s.http:
 		s.state = inspecting
+	default:
+		s.sh.Front[s.fe.Index].H1.Conns++
 	}
 	s.run()
 }
@@ -202,7 +204,11 @@ func (s *session) watch() {
 func (s *session) read(b []byte) (n int, st wire.Status) {
 	n, st = s.readRaw(b)
 	if st == wire.OK {
-		s.sh.Front[s.fe.Index].BytesIn += uint64(n)
+		c := &s.sh.Front[s.fe.Index]
+		c.BytesIn += uint64(n)
+		if s.http && s.stream == nil {
+			c.H1.In += uint64(n)
+		}
 	}
 	return n, st
 }
@@ -223,7 +229,11 @@ func (s *session) readRaw(b []byte) (n int, st wire.Status) {
 func (s *session) write(b []byte) (n int, st wire.Status) {
 	n, st = s.writeRaw(b)
 	if st == wire.OK {
-		s.sh.Front[s.fe.Index].BytesOut += uint64(n)
+		c := &s.sh.Front[s.fe.Index]
+		c.BytesOut += uint64(n)
+		if s.http && s.stream == nil {
+			c.H1.Out += uint64(n)
+		}
 	}
 	return n, st
 }
@@ -383,6 +393,9 @@ func (s *session) close() {
 	s.state = closed
 	s.gen++
 	sh.sessions.remove(s)
+	if s.mux != nil {
+		sh.Front[s.fe.Index].Open.H2Conns--
+	}
 	if s.stream != nil {
 		s.stream.close()
 	} else {

@@ -126,6 +126,8 @@ func (s *session) handshaken(err error) {
 		s.state = inspecting
 	case info.ALPN == "h2":
 		s.startMux()
+	default:
+		c.H1.Conns++
 	}
 	s.run()
 }

@@ -46,6 +46,7 @@ type txn struct {
 	keep     bool // the client's connection outlives the exchange
 	unread   bool // the client may still send: close gently
 	unlogged bool // monitor requests
+	h1       bool // of a client that speaks HTTP/1: counted as open
 
 	flight *flight // what is left of the request should this process be killed
 	rec    sample.Record
@@ -172,6 +173,9 @@ func (sh *Shard) newTxn(s *session) *txn {
 	*t = txn{s: s, gen: gen, cached: cached}
 	t.stuckTo = stuckTo
 	t.start, t.srvAct = sh.Loop.Now(), sh.Loop.Now()
+	if t.h1 = s.http && s.stream == nil; t.h1 {
+		sh.Front[s.fe.Index].Open.H1Streams++
+	}
 	if s.waiting > 0 {
 		t.start = s.waiting
 	}
@@ -206,6 +210,9 @@ func (sh *Shard) freeTxn(t *txn) {
 		}
 	}
 	t.endFlight(sh)
+	if t.h1 {
+		sh.Front[t.s.fe.Index].Open.H1Streams--
+	}
 	if t.await.head != nil {
 		sh.eng.hold(-t.await.held)
 	}

@@ -30,6 +30,7 @@ func (t *txn) toHTTP(be *Backend) step {
 	s.dropHalf()
 	s.dropLookups()
 	s.http, s.upgraded, s.state = true, &upgrade{looked: true, to: be}, reading
+	s.sh.Front[s.fe.Index].H1.Conns++
 	return onward
 }
 
