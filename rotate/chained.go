@@ -6,8 +6,11 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lbsyslogd/rotate/chain"
 )
@@ -46,12 +49,20 @@ type chained struct {
 	at     int64    // where the group begins in it
 	group  chain.Group
 	line   []byte
+	lost   lostJournal
 	failed error
 	unsaid bool // whether it fails has changed, or it was tried in vain
 	counts ChainStats
 	to     leaving
 	left   []*os.File // journals that are ended, to be forced to the disk
 	ended  []segment  // oldest first
+}
+
+// lostJournal is the last one that could be written, should the directory have none any more: somebody has moved or removed it.
+type lostJournal struct {
+	strange int // looks in a row at which the current one was not there
+	number  uint64
+	head    chain.Hash // at which it ended
 }
 
 // leaving is what becomes of a file that is rotated.
@@ -164,6 +175,9 @@ func (c *chained) fail(err error) {
 		return
 	}
 	c.counts.Failures++
+	if c.loaded {
+		c.lost.number, c.lost.head = c.number, c.head
+	}
 	if c.file != nil {
 		_ = c.file.Close() // the first error is the one that counts
 		c.file = nil
@@ -354,6 +368,7 @@ func (c *chained) load(w *Writer, f *file) error {
 	}
 	c.loaded = true
 	if c.number == 0 {
+		c.number, c.head = c.lost.number, c.lost.head // so that Verify names the ones that are missing
 		return nil
 	}
 	return c.resume(w, f)
@@ -486,15 +501,56 @@ func (c *chained) checkpoint(w *Writer) {
 	}
 }
 
+// look begins another journal if the one there was is not at its path any more. Called with the Writer's mu held.
+func (c *chained) look(w *Writer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w.cur.missing != nil || !c.moved() {
+		return
+	}
+	if w.rarely.may("journal moved", w.opt.Now()) {
+		w.opt.Log.Error("the journal was moved or removed; another one is begun", "path", w.path, "journal", chain.FileName(c.number))
+	}
+	c.forsake()
+	c.fail(c.begin(w, w.cur))
+}
+
+// moved says whether the journal is not at its path any more, as two looks in a row agree: somebody may be about to move it back.
+func (c *chained) moved() bool {
+	if c.file == nil {
+		return false
+	}
+	at, err := identify(filepath.Join(c.path+chainSuffix, chain.FileName(c.number)))
+	id, ownErr := identityOf(c.file)
+	if ownErr != nil || err == nil && at == id || err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+		c.lost.strange = 0
+		return false
+	}
+	c.lost.strange++
+	return c.lost.strange >= 2
+}
+
+// forsake leaves the journal and its directory as they are, wherever they are. What the current one does not have yet is adopted by the next.
+func (c *chained) forsake() {
+	c.lost = lostJournal{number: c.number, head: c.head}
+	c.counts.Failures++
+	_ = c.file.Close() // nobody can find it, or it is somebody else's
+	_ = c.in.close()
+	c.file, c.in, c.loaded = nil, nil, false
+	c.group.Reset()
+}
+
 // sync is checkpoint, and forces the journal to the disk.
-func (c *chained) sync(w *Writer) error {
+func (c *chained) sync(w *Writer) {
 	c.checkpoint(w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.file == nil {
-		return c.failed
+		return
 	}
-	return c.file.Sync()
+	if err := c.file.Sync(); err != nil {
+		c.fail(err)
+	}
 }
 
 // force forces the journal to the disk.

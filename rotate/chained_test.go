@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -234,6 +235,75 @@ func TestJournalThatCannotBeWritten(t *testing.T) {
 		t.Errorf("%s%s", findings, notes)
 	}
 	if s := w.Stats(); s.ChainError != "" || s.Chain.Journal != "00000001" || s.Chain.Lines != 2 || s.Chain.Adopted != 1 || s.Chain.Waiting != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestJournalsThatAreMoved are no place to write to: the next one is where verify looks, and says that those before it are gone.
+func TestJournalsThatAreMoved(t *testing.T) {
+	for name, move := range map[string]func(dir string) error{
+		"the directory is moved":   func(dir string) error { return os.Rename(dir, dir+".moved") },
+		"the directory is removed": os.RemoveAll,
+		"a journal is removed":     func(dir string) error { return os.Remove(filepath.Join(dir, "00000002")) },
+		"another one is there": func(dir string) error {
+			return errors.Join(os.Rename(dir, dir+".moved"), os.Mkdir(dir, 0o755))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "app.log")
+			w := open(t, path, Options{Chain: true})
+			write(t, w, "one\n")
+			if _, err := w.Rotate(); err != nil {
+				t.Fatal(err)
+			}
+			write(t, w, "two\n")
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if err := move(path + chainSuffix); err != nil {
+				t.Fatal(err)
+			}
+			want := "00000003"
+			if name == "a journal is removed" {
+				want = "00000002" // it goes on with what is in the directory
+			}
+			write(t, w, "three\n")
+			wait.Until(t, "another journal", func() bool {
+				_, err := os.Stat(filepath.Join(path+chainSuffix, want))
+				s := w.Stats()
+				return err == nil && s.Chain.Journal == want && s.Chain.Waiting == 0
+			})
+			write(t, w, "four\n")
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			findings, notes := verified(t, path)
+			if !strings.Contains(notes, "app.log:1: ") || strings.Contains(findings, "app.log:") {
+				t.Errorf("%s%s", findings, notes)
+			}
+			if missing := strings.Contains(findings, want+": the journals and files before it are missing"); missing == (name == "a journal is removed") {
+				t.Errorf("%s%s", findings, notes)
+			}
+			if old, _ := os.ReadFile(filepath.Join(path+chainSuffix+".moved", "00000002")); len(old) > 0 && strings.Contains(string(old), `"lines":3`) {
+				t.Errorf("the old journal: %s", old)
+			}
+		})
+	}
+}
+
+// TestFlushWithoutAJournal succeeds: the lines are on the disk, and the journal's trouble is the journal's, also where each write is synced.
+func TestFlushWithoutAJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	if err := os.WriteFile(path+chainSuffix, nil, 0o600); err != nil { // where the directory belongs
+		t.Fatal(err)
+	}
+	w := open(t, path, Options{Chain: true, Sync: SyncAlways, Ring: -1})
+	write(t, w, "one\n")
+	if err := w.Flush(); err != nil {
+		t.Error(err)
+	}
+	if s := w.Stats(); s.ChainError == "" || s.SyncError != "" || !w.Condition().Fine() {
 		t.Errorf("%+v", s)
 	}
 }

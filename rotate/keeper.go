@@ -52,6 +52,7 @@ func (w *Writer) look() {
 	w.follow()
 	c := w.chain
 	if c != nil {
+		c.look(w)
 		c.checkpoint(w)
 		w.reportChain()
 	}

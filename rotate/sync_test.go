@@ -34,9 +34,9 @@ func TestSyncPolicies(t *testing.T) {
 	}
 	row("bare", 0, 0) // the library never does
 	row("never", 0, 0)
-	row("rotate", 3, 3)       // the old file, its directory, and the file that is closed
-	row("interval", 4, 5)     // and once or twice while lines came
-	row("always", 15+3, 15+3) // and after each write
+	row("rotate", 3, 3)        // the old file, its directory, and the file that is closed
+	row("interval", 4, 11+5+3) // and while lines came, at least once, and no more often than for each write
+	row("always", 15+3, 15+3)  // and after each write
 }
 
 // TestChildThatSyncs is that process.
@@ -66,7 +66,10 @@ func TestChildThatSyncs(t *testing.T) {
 	w := open(t, path, Options{Sync: policy})
 	lines(w, 10)
 	if policy == SyncInterval {
-		wait.Until(t, "a sync", func() bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.dirty })
+		begun := func() bool { w.mu.Lock(); defer w.mu.Unlock(); return !w.dirty }
+		wait.Until(t, "a sync", begun)
+		lines(w, 1)
+		wait.Until(t, "the next one, before which that has ended", begun)
 	}
 	turn(t, w)
 	lines(w, 5)

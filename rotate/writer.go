@@ -278,7 +278,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 func (w *Writer) syncNow() error {
 	err := w.cur.sync()
 	if w.chain != nil {
-		err = errors.Join(err, w.chain.sync(w))
+		w.chain.sync(w)
+		w.reportChain()
 	}
 	if w.report(&w.troubles.sync, err, "sync "+w.path); err == nil {
 		w.dirty = false
@@ -353,7 +354,8 @@ func (w *Writer) timeIsUp() bool {
 	return w.overdue && w.cur.size > 0
 }
 
-// Flush writes what waits in the ring and forces the file to the disk. It returns an error when either cannot be done now.
+// Flush writes what waits in the ring and forces the file to the disk. It returns an error when either cannot be done now. A journal that cannot be
+// written is none, as no line waits for it: Stats has it as ChainError.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -366,13 +368,12 @@ func (w *Writer) Flush() error {
 	if err := w.syncParked(); err != nil {
 		return fmt.Errorf("sync %s: %w", w.path, err)
 	}
-	if w.chain != nil {
-		if err := w.chain.sync(w); err != nil {
-			return fmt.Errorf("sync the journal of %s: %w", w.path, err)
-		}
-	}
 	w.report(&w.troubles.sync, nil, "sync "+w.path)
 	w.dirty = false
+	if w.chain != nil {
+		w.chain.sync(w)
+		w.reportChain()
+	}
 	return nil
 }
 

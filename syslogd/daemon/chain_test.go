@@ -38,7 +38,9 @@ func TestChainStatus(t *testing.T) {
 			sent++
 		}
 		wait.Until(t, "the lines to have records", func() bool {
-			ask(t, socket, "flush") // fails as long as one of the journals cannot be written
+			if ask(t, socket, "flush") == "" { // also while one of the journals cannot be written
+				t.Error("flush failed")
+			}
 			s := statusOf(t, socket)
 			a, b := s.Outputs[0].Chain, s.Outputs[1].Chain
 			return a.Lines == sent && (b.Lines == sent || b.State != "ok") && s.Total.Written == 3*sent

@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"lbsyslogd/rotate"
@@ -85,7 +86,8 @@ func outputArg(args []string) (string, error) {
 	return strings.Join(args[1:], " "), nil
 }
 
-// each brings everything that was sent before the call into the files, and then does something with each output, or with one.
+// each brings everything that was sent before the call into the files, and then does something with each output, or with one. Outputs do not wait for
+// each other: the disk of one may hang.
 func (d *Daemon) each(ctx context.Context, name string, do func(o *write.Output) (string, error)) (lines []string, err error) {
 	d.reloading.RLock()
 	defer d.reloading.RUnlock()
@@ -93,32 +95,45 @@ func (d *Daemon) each(ctx context.Context, name string, do func(o *write.Output)
 		return nil, err
 	}
 	_, outputs := d.now()
-	known := make([]string, 0, len(outputs))
-	found := false
-	var problems []error
-	for _, o := range outputs {
-		known = append(known, o.Name())
-		if name != "" && o.Name() != name {
-			continue
+	if name != "" {
+		known := make([]string, 0, len(outputs))
+		for _, o := range outputs {
+			known = append(known, o.Name())
 		}
-		found = true
-		if err := o.Drain(ctx); err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		err := o.Each(func(of *write.Output) error {
-			line, err := do(of)
-			if err == nil {
-				lines = append(lines, line)
-			}
-			return err
-		})
-		if err != nil {
-			problems = append(problems, fmt.Errorf("output %s: %w", o.Name(), err))
+		outputs = slices.DeleteFunc(slices.Clone(outputs), func(o *output) bool { return o.Name() != name })
+		if len(outputs) == 0 {
+			return nil, fmt.Errorf("there is no output %q; %s are", name, strings.Join(known, ", "))
 		}
 	}
-	if !found {
-		return nil, fmt.Errorf("there is no output %q; %s are", name, strings.Join(known, ", "))
+	type result struct {
+		lines []string
+		err   error
+	}
+	results := make([]result, len(outputs))
+	var all sync.WaitGroup
+	for i, o := range outputs {
+		all.Go(func() {
+			r := &results[i]
+			if r.err = o.Drain(ctx); r.err != nil {
+				return
+			}
+			err := o.Each(func(of *write.Output) error {
+				line, err := do(of)
+				if err == nil {
+					r.lines = append(r.lines, line)
+				}
+				return err
+			})
+			if err != nil {
+				r.err = fmt.Errorf("output %s: %w", o.Name(), err)
+			}
+		})
+	}
+	all.Wait()
+	var problems []error
+	for _, r := range results {
+		lines = append(lines, r.lines...)
+		problems = append(problems, r.err)
 	}
 	return lines, errors.Join(problems...)
 }
