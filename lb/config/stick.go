@@ -291,8 +291,10 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 		case *sample.CacheRef:
 			p.noteCache(r, pos)
 		case *sample.EnvRef:
-			value, _ := p.env.Get(r.Name)
-			r.Value = []byte(value)
+			r.Value = nil
+			if value, ok := p.env.Get(r.Name); ok {
+				r.Value = append([]byte{}, value...)
+			}
 		case *sample.ResolversRef:
 			p.resolversUses = append(p.resolversUses, resolversUse{r.Name, from, pos})
 		case *sample.NoPattern:

@@ -196,7 +196,9 @@ func (r *reply) settle(payload string) error {
 }
 
 func (r *reply) run(x *sample.Ctx) Verdict {
-	x.Rec.LastRule = x.Place // what it says may show it
+	if r.verdict != Return { // as HAProxy, which makes the text of that one before it has ended the rules
+		x.Rec.LastRule = x.Place
+	}
 	x.Reply = sample.Reply{Status: r.status, ErrorFile: r.errfile, About: r.about, Reason: r.reason}
 	if r.errfile {
 		return r.verdict

@@ -36,7 +36,7 @@ func readArgs(signature string, list []string) (args, error) {
 		case 's':
 			a.s[i] = word
 		case 'i':
-			n, err := strconv.ParseInt(word, 0, 64)
+			n, err := strconv.ParseInt(word, 10, 64)
 			if err != nil && !(optional && word == "") {
 				return a, fmt.Errorf("'%s' is not an integer", word)
 			}
@@ -75,7 +75,7 @@ func readArgs(signature string, list []string) (args, error) {
 				a.s[i], a.bin[i] = "", append([]byte{}, b...)
 			}
 		case 'o':
-			n, err := strconv.ParseInt(word, 0, 64)
+			n, err := strconv.ParseInt(word, 10, 64)
 			if err != nil {
 				if err := CheckVar(word); err != nil {
 					return a, fmt.Errorf("'%s' is neither an integer nor a variable: %w", word, err)

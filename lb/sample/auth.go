@@ -45,7 +45,7 @@ type GroupRef struct{ Engine, Group string }
 var fetchesAuth = []fetchRow{
 	{name: "http_auth", args: "u", kind: Bool, where: InRequest, get: func(x *Ctx, a *args) (Value, bool) {
 		if _, _, ok := x.credentials(); !ok {
-			return Value{}, false
+			return BoolValue(false), x.hasBearer()
 		}
 		_, ok := x.authenticated(a.users.list)
 		return BoolValue(ok), true
@@ -63,9 +63,20 @@ var fetchesAuth = []fetchRow{
 		return StrValue(password), ok
 	}},
 	{name: "http_auth_type", kind: Str, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
-		_, _, ok := x.credentials()
-		return stringValue(x, "Basic"), ok
+		if _, _, ok := x.credentials(); ok {
+			return stringValue(x, "Basic"), true
+		}
+		return stringValue(x, "Bearer"), x.hasBearer()
 	}},
+}
+
+// hasBearer reports whether the Authorization field has a token.
+func (x *Ctx) hasBearer() bool {
+	if x.Req == nil {
+		return false
+	}
+	_, ok := bearerToken(x.Req.Get("authorization"))
+	return ok
 }
 
 // credentials are what the Authorization field has, in the scratch.

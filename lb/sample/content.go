@@ -48,7 +48,8 @@ var fetchesContent = []fetchRow{
 		ext, ok := x.helloExtension(35)
 		switch {
 		case !ok:
-			return IntValue(0), !x.Missing
+			_, ok := x.hello()
+			return IntValue(0), ok && !x.Missing
 		case len(ext) == 0:
 			return IntValue(1), true
 		}

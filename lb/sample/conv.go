@@ -2,6 +2,7 @@ package sample
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -46,7 +47,7 @@ var convsValue = []convRow{
 	{name: "ltrim", args: "s", in: Str, out: Str, get: convLTrim},
 	{name: "mod", args: "o", in: Int, out: Int, get: arith(modulo)},
 	{name: "mul", args: "o", in: Int, out: Int, get: arith(multiply)},
-	{name: "neg", in: Int, out: Int, get: unary(func(a int64) int64 { return -a })},
+	{name: "neg", in: Int, out: Int, get: unary(func(a int64) int64 { return -max(a, -math.MaxInt64) })},
 	{name: "not", in: Int, out: Bool, get: test(func(n int64) bool { return n == 0 })},
 	{name: "odd", in: Int, out: Bool, get: test(func(n int64) bool { return n&1 == 1 })},
 	{name: "or", args: "o", in: Int, out: Int, get: arith(func(a, b int64) int64 { return a | b })},

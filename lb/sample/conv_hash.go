@@ -174,9 +174,10 @@ func (a *args) secret(x *Ctx, i int) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
+	text := v.Text(x)
 	off := len(x.scratch)
-	out, err := base64.StdEncoding.AppendDecode(x.scratch, v.Text(x))
-	if err != nil {
+	out, err := base64.StdEncoding.AppendDecode(x.scratch, text)
+	if err != nil || wrapped64(text) {
 		return nil, false
 	}
 	x.scratch = out

@@ -211,6 +211,9 @@ func jwtQuery(part int) func(*Ctx, *args, Value) (Value, bool) {
 
 // jwtParts are header, payload and signature of a token in its compact form.
 func jwtParts(token []byte) (parts [3][]byte, ok bool) {
+	if wrapped64(token) {
+		return parts, false
+	}
 	for i := range parts {
 		var more bool
 		parts[i], token, more = bytes.Cut(token, []byte("."))

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -26,10 +27,10 @@ func mapped(lo, hi byte, shift int) func(*Ctx, *args, Value) (Value, bool) {
 
 func convBytes(x *Ctx, a *args, v Value) (Value, bool) {
 	b := v.binary(x)
-	if a.n[0] < 0 || a.n[0] > int64(len(b)) {
+	if a.n[0] < 0 {
 		return Value{}, false
 	}
-	b = b[a.n[0]:]
+	b = b[min(a.n[0], int64(len(b))):] // nothing at the end or beyond it
 	if a.len > 1 && a.n[1] < int64(len(b)) {
 		if a.n[1] < 0 {
 			return Value{}, false
@@ -117,10 +118,15 @@ func pieces(b []byte, a *args, words bool) ([]byte, bool) {
 			break
 		}
 	}
-	if from < 0 {
+	switch {
+	case from < 0:
 		return nil, false
+	case !words || count > 0 && seen == index+count-1:
+		return b[from:to], true
+	case back: // all that is left, with the delimiters at the end
+		return b[:to], true
 	}
-	return b[from:to], true
+	return b[from:], true
 }
 
 // nextPiece is the piece that begins at b[at:], or, backwards, the one that
@@ -170,7 +176,10 @@ func splitHost(b []byte) (host, port []byte) {
 }
 
 func convIif(x *Ctx, a *args, v Value) (Value, bool) {
-	if v.n != 0 || v.kind == Str && leadingInt(v.b) != 0 {
+	switch {
+	case v.kind == Str && len(v.b) == 0:
+		return Value{}, false
+	case v.n != 0 || v.kind == Str && leadingInt(v.b) != 0:
 		return stringValue(x, a.s[0]), true
 	}
 	return stringValue(x, a.s[1]), true
@@ -218,7 +227,13 @@ func convStrcmp(x *Ctx, a *args, v Value) (Value, bool) {
 	if !ok {
 		return Value{}, false
 	}
-	return IntValue(int64(bytes.Compare(v.Text(x), held.Text(x)))), true
+	left, right := v.Text(x), held.Text(x)
+	for i := range min(len(left), len(right)) {
+		if left[i] != right[i] {
+			return IntValue(int64(left[i]) - int64(right[i])), true
+		}
+	}
+	return IntValue(int64(cmp.Compare(len(left), len(right)))), true
 }
 
 func checkIPMask(a *args) error {
@@ -226,7 +241,7 @@ func checkIPMask(a *args) error {
 	if !ok {
 		return fmt.Errorf("'%s' is not an IPv4 netmask", a.s[0])
 	}
-	bits6 := 128
+	bits6 := -1 // without a mask, an IPv6 address has no value
 	if a.s[1] != "" {
 		if bits6, ok = maskBits(a.s[1], 128); !ok {
 			return fmt.Errorf("'%s' is not an IPv6 netmask", a.s[1])
@@ -265,6 +280,7 @@ func convIPMask(_ *Ctx, a *args, v Value) (Value, bool) {
 	if !ok {
 		return Value{}, false
 	}
+	addr = addr.Unmap()
 	bits := a.n[0]
 	if !addr.Is4() {
 		bits = a.n[1]

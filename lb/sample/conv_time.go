@@ -10,17 +10,20 @@ func convHTTPDate(x *Ctx, a *args, v Value) (Value, bool) {
 	if !ok {
 		return Value{}, false
 	}
-	var t time.Time
+	n += a.n[0]
+	unit := int64(1) // of a second
 	switch a.s[1] {
 	case "ms":
-		t = time.UnixMilli(n + a.n[0])
+		unit = 1e3
 	case "us":
-		t = time.UnixMicro(n + a.n[0])
-	default:
-		t = time.Unix(n+a.n[0], 0)
+		unit = 1e6
 	}
 	off := len(x.scratch)
-	x.scratch = t.UTC().AppendFormat(x.scratch, "Mon, 02 Jan 2006 15:04:05 GMT")
+	x.scratch = time.Unix(n/unit, 0).UTC().AppendFormat(x.scratch, "Mon, 02 Jan 2006 15:04:05")
+	if unit > 1 { // as HAProxy, which does not fill the fraction up with zeros
+		x.scratch = IntValue(n % unit).append(append(x.scratch, '.'))
+	}
+	x.scratch = append(x.scratch, " GMT"...)
 	return StrValue(x.scratch[off:]), true
 }
 

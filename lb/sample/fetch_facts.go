@@ -143,17 +143,24 @@ func checkAddr(a *args) error {
 // process's own, until a configuration that sets variables says otherwise.
 type EnvRef struct {
 	Name  string
-	Value []byte
+	Value []byte // nil: there is no such variable
 }
 
 func (*EnvRef) isRef() {}
 
 func checkEnv(a *args) error {
-	a.any = &EnvRef{a.s[0], []byte(os.Getenv(a.s[0]))}
+	ref := &EnvRef{Name: a.s[0]}
+	if value, ok := os.LookupEnv(ref.Name); ok {
+		ref.Value = append([]byte{}, value...)
+	}
+	a.any = ref
 	return nil
 }
 
-func fetchEnv(_ *Ctx, a *args) (Value, bool) { return StrValue(a.any.(*EnvRef).Value), true }
+func fetchEnv(_ *Ctx, a *args) (Value, bool) {
+	value := a.any.(*EnvRef).Value
+	return StrValue(value), value != nil
+}
 
 func checkDate(a *args) error {
 	switch a.s[1] {

@@ -61,8 +61,8 @@ var fetchesHTTP = []fetchRow{
 	{name: "res.ver", kind: Str, where: InResponse, get: fetchResVer},
 	{name: "status", kind: Int, where: InResponse | InLog | InCheck, get: fetchStatus},
 	{name: "url", kind: Str, where: InRequest, derive: true, log: "%HU", get: fetchURL},
-	{name: "url32", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32(x, pathAndQuery) }},
-	{name: "url32+src", kind: Bin, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32Source(x, pathAndQuery) }},
+	{name: "url32", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32(x, PathQuery) }},
+	{name: "url32+src", kind: Bin, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) { return hash32Source(x, PathQuery) }},
 	{name: "url_ip", kind: Addr, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {
 		host, _, ok := urlHost(x)
 		if !ok {
@@ -192,7 +192,7 @@ func fetchCaptureURI(x *Ctx, _ *args) (Value, bool) {
 		}
 		u = u[i+3+j:]
 	}
-	return StrValue(u), len(u) > 0
+	return StrValue(u), len(u) > 0 && u[0] == '/' // an asterisk or an authority is no path
 }
 
 var http10, http11, http20 = []byte("HTTP/1.0"), []byte("HTTP/1.1"), []byte("HTTP/2.0")
@@ -267,19 +267,16 @@ func fetchBearer(x *Ctx, a *args) (Value, bool) {
 	if name == "" {
 		name = "authorization"
 	}
-	v := x.Req.Get(name)
-	if len(v) <= len(bearer) || !bytes.EqualFold(v[:len(bearer)], bearer) {
-		return Value{}, false
-	}
-	return StrValue(bytes.TrimLeft(v[len(bearer):], " ")), true
+	token, ok := bearerToken(x.Req.Get(name))
+	return StrValue(token), ok || a.s[0] != "" // as HAProxy: a field that is named has a value, be it empty
 }
 
-// pathAndQuery is the target from the path on, whatever its form.
-func pathAndQuery(h *http1.Head) []byte {
-	if p := PathQuery(h); p != nil {
-		return p
+// bearerToken is the token of a field's value.
+func bearerToken(v []byte) ([]byte, bool) {
+	if len(v) <= len(bearer) || !bytes.EqualFold(v[:len(bearer)], bearer) {
+		return nil, false
 	}
-	return h.URI()
+	return bytes.TrimLeft(v[len(bearer):], " "), true
 }
 
 // hash32 hashes the first Host field and a part of the target.

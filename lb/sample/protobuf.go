@@ -93,10 +93,10 @@ func (f *field) find(b []byte) (Value, bool) {
 			continue
 		}
 		switch {
+		case f.read == nil: // whatever its type, as it stands there
+			return Value{kind: Bin, b: content}, true
 		case key&7 != f.wire:
 			return Value{}, false
-		case f.read == nil:
-			return Value{kind: Bin, b: content}, true
 		}
 		return IntValue(f.read(number)), true
 	}
@@ -110,11 +110,11 @@ func takeField(wire uint64, b []byte) (number uint64, content, rest []byte, ok b
 		if size <= 0 {
 			return 0, nil, nil, false
 		}
-		return n, nil, b[size:], true
+		return n, b[:size], b[size:], true
 	case wire == 1 && len(b) >= 8:
-		return binary.LittleEndian.Uint64(b), nil, b[8:], true
+		return binary.LittleEndian.Uint64(b), b[:8], b[8:], true
 	case wire == 5 && len(b) >= 4:
-		return uint64(binary.LittleEndian.Uint32(b)), nil, b[4:], true
+		return uint64(binary.LittleEndian.Uint32(b)), b[:4], b[4:], true
 	case wire == wireBytes:
 		n, size := binary.Uvarint(b)
 		if size <= 0 || n > uint64(len(b)-size) {

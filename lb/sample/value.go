@@ -111,13 +111,13 @@ func cString(b []byte) []byte {
 }
 
 // Integer casts to an integer; a string's leading digits count, as HAProxy
-// reads them.
+// reads them, and an empty one is none.
 func (v Value) Integer() (int64, bool) {
 	switch v.kind {
 	case Bool, Int:
 		return v.n, true
 	case Str, Bin:
-		return leadingInt(v.b), true
+		return leadingInt(v.b), len(v.b) > 0
 	}
 	if v.addr.Is4() {
 		a := v.addr.As4()
@@ -156,8 +156,10 @@ func leadingInt(b []byte) int64 {
 			break
 		}
 		if n > (limit-int64(c-'0'))/10 {
-			n = limit
-			break
+			if neg {
+				return -limit - 1
+			}
+			return limit
 		}
 		n = n*10 + int64(c-'0')
 	}

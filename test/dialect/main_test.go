@@ -55,7 +55,7 @@ func seen[T any](s *subject, drive func(*subject) T) T {
 }
 
 // start runs program on a configuration. In it are filled in HTTP, HTTP2 and HTTP3 (addresses to bind), S1, S2 and S3 (servers that say their names),
-// DOWN (an address where nobody listens), LOG, STATS and DIR (for files).
+// DOWN (an address where nobody listens), LOG, STATS and DIR (for files, in which DIR is filled in, too).
 func start(t testing.TB, program, config string, files map[string]string) *subject {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "lb-") // t.TempDir is too long for the path of a socket
@@ -64,7 +64,7 @@ func start(t testing.TB, program, config string, files map[string]string) *subje
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	for name, text := range files {
-		if err := writeUnder(dir, name, text); err != nil {
+		if err := writeUnder(dir, name, strings.ReplaceAll(text, "DIR/", dir+"/")); err != nil {
 			t.Fatal(err)
 		}
 	}

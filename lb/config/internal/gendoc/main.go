@@ -102,7 +102,7 @@ RFC 9112 allows, is a 400 in HAProxy.
 - A target without a path (` + "`*`" + `, or ` + "`http://host`" + `) stays as it is under ` + "`set-query`" + ` when it is ` + "`*`" + `; HAProxy makes ` + "`*?...`" + ` of it.
 - ` + "`jwt_payload_query`" + ` and ` + "`jwt_header_query`" + ` without a path give all of that part, as the manual says; HAProxy 2.6.12 gives nothing.
 - In mode http there is nothing to wait for when ` + "`tcp-request content`" + ` rules run: the request's head is there. ` + "`WAIT_END`" + ` holds at once, ` + "`req.payload`" + `
-  has nothing, and ` + "`tcp-request inspect-delay`" + ` is for mode tcp. There ` + "`http-request`" + ` rules do not run before an upgrade (` + "`switch-mode http`" + `), but the request's fields are known to
+  has nothing, ` + "`req.len` and `res.len`" + ` have no value, and ` + "`tcp-request inspect-delay`" + ` is for mode tcp. There ` + "`http-request`" + ` rules do not run before an upgrade (` + "`switch-mode http`" + `), but the request's fields are known to
   ` + "`tcp-request content`" + ` rules and ` + "`use_backend`" + ` once its head has come.
 - ` + "`http-request normalize-uri`" + ` with one of the normalizers that have an option, without it and with a condition, does what it says; HAProxy 2.6.12 merges slashes then.
 - ` + "`http-request early-hint`" + ` rules of one set make one response 103, as the manual says; HAProxy 2.6.12 sends one for each. The converter ` + "`debug`" + ` gives its
@@ -114,6 +114,16 @@ RFC 9112 allows, is a 400 in HAProxy.
 - ` + "`tcp-response content close`" + ` is for mode tcp; in mode http it is an error. A server's first bytes that rules look into in mode tcp are held by the
   process that began with it: its tunnel moves over a reload once they have decided, or ` + "`tcp-response inspect-delay`" + ` is over. Rules without a delay
   are asked once, before the server has said anything, as in HAProxy; lb warns of them.
+- Regular expressions are Go's (RE2): patterns cannot look around or refer back (an error), a dot is a character of UTF-8, not a byte, and ` + "`regsub(a*,-,g)`" + ` replaces no
+  empty match right after another match.
+- Numbers in fields, cookies and parameters (` + "`hdr_val`, `cook_val`, `urlp_val`" + `) have 64 bits; HAProxy 2.6 keeps the lower 32 of them. Its ` + "`add` and `sub`" + ` take a negative
+  number and another negative one for an overflow, and its ` + "`ltime`, `utime` and `http_date`" + ` have wrong years before 1970; lb's are right.
+- ` + "`cook`, `req.cook`" + ` and their kin find a cookie without a value at the end of its field (` + "`Cookie: a=`" + `), which HAProxy 2.6 does not. ` + "`res.cook_cnt`" + ` without a name
+  counts cookies, not their attributes.
+- ` + "`json_query`" + ` gives text in UTF-8; HAProxy 2.6 makes one byte of ` + "`\\u00e4`" + `.
+- ` + "`http-response return`" + ` knows the answer in whose place it stands: ` + "`res.hdr` and `status`" + ` have a value in its format, and none in HAProxy. ` + "`capture.req.uri` and\n  `capture.req.method`" + `
+  have a value in every rule, whatever is logged.
+- Rules cannot set or delete Content-Length and Transfer-Encoding (an error): they say where a message ends.
 - ` + "`set-nice`" + ` and ` + "`strict-mode`" + ` are taken and change nothing: connections of a loop have the same priority, and a head that cannot be sent is an error.
 - A variable of scope ` + "`proc`" + ` begins anew with each worker, as in HAProxy; one of scope ` + "`sess`" + ` moves with its connection.
 
