@@ -93,7 +93,7 @@ backend b
 		}
 		ask("l", command)
 		var ours, theirs []string
-		patience := time.Now().Add(15 * time.Second)
+		patience := time.Now().Add(time.Minute)
 		for {
 			ours = lines("l")
 			theirs = nil
