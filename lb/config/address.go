@@ -252,6 +252,41 @@ func (p *parser) serverAddress(s *Server, address string) error {
 	return nil
 }
 
+// probeAddress reads where checks connect to, or an agent is asked: an address or
+// a name, and a port or 0. A name is looked up for each connection.
+func (p *parser) probeAddress(what, word string) (host string, port int, err error) {
+	address := p.env.Expand(word)
+	prefix, host := family(address)
+	switch prefix {
+	case "", "ipv4", "ipv6":
+	case "unix", "abns":
+		return "", 0, fmt.Errorf("'%s' : '%s' is a unix socket: checks that go elsewhere than requests need an IP address or a name", what, address)
+	default:
+		return "", 0, foreignFamily(prefix, address)
+	}
+	bare := strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	ip, ipErr := netip.ParseAddr(bare)
+	if ipErr != nil {
+		if h, digits := hostPort(host); digits != "" {
+			if port, err = portNumber(what, digits); err != nil {
+				return "", 0, err
+			}
+			host = h
+		}
+		bare = host
+		ip, ipErr = netip.ParseAddr(bare)
+	}
+	switch {
+	case address == "":
+		return "", 0, fmt.Errorf("'%s' : '%s' is an empty address (is an environment variable missing?)", what, word)
+	case ipErr != nil && !isHostName(bare):
+		return "", 0, fmt.Errorf("'%s' : invalid address: '%s' in '%s'", what, bare, address)
+	case ipErr == nil && (prefix == "ipv4" && !ip.Is4() || prefix == "ipv6" && ip.Is4()):
+		return "", 0, fmt.Errorf("'%s' : invalid address: '%s' in '%s' is not of that family", what, bare, address)
+	}
+	return bare, port, nil
+}
+
 // isHostName says whether host could be a name in the DNS or in /etc/hosts.
 func isHostName(host string) bool {
 	if host == "" || len(host) > 253 || strings.Trim(host, "0123456789.") == "" {

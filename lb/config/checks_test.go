@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,39 @@ func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
 	refuse("server a 127.0.0.1:2 track b/y", "'b/y' for tracking")
 	refuse("server a 127.0.0.1:2 track s", "does not have any check")
 	refuse("server a 127.0.0.1:2 track c\nserver c 127.0.0.1:2 track a", "looping back")
+}
+
+// Where checks and agents are: words of the environment, ports that another word has too, and the agent where the checks are.
+func TestPlacesOfChecks(t *testing.T) {
+	c := load(t, `defaults
+  timeout connect 1s
+  timeout server 1s
+  timeout client 1s
+backend b
+  option httpchk
+  http-check connect addr $H:81
+  http-check connect port 82 addr [::1]:83
+  server a 127.0.0.1:2 check addr $H
+  server c 127.0.0.1:2 check addr $H:84 agent-check agent-port 1
+  server d 127.0.0.1:2 check port 85 addr $H:84 agent-addr ${H}
+  server e 127.0.0.1:2 check agent-addr x.test addr $H:84 port 86
+listen l
+  bind 127.0.0.1:1
+`, Options{Environ: []string{"H=127.0.0.9"}})
+	var got []string
+	b := proxy(t, c, "b")
+	for _, step := range b.Check.Script.Steps {
+		if how := step.Connect; how != nil {
+			got = append(got, fmt.Sprint(how.Address, " ", how.Port))
+		}
+	}
+	for _, s := range b.Servers {
+		got = append(got, fmt.Sprint(s.CheckAddr, " ", s.CheckPort, " ", s.AgentAddr))
+	}
+	want := []string{"127.0.0.9 81", "::1 82", "127.0.0.9 0 127.0.0.9", "127.0.0.9 84 127.0.0.9", "127.0.0.9 85 127.0.0.9", "127.0.0.9 86 127.0.0.9"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
 }
 
 // A proxy's own lines on a kind of check take the place of all that its defaults

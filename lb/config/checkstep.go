@@ -1,10 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
-	"net"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -248,7 +247,7 @@ func (c *call) checkConnect(d *draft, s *health.Step) error {
 		if len(words) < n {
 			return fmt.Errorf("'%s' expects a value", words[0])
 		}
-		if err := checkConnectWord(d, s, words[:n]); err != nil {
+		if err := c.checkConnectWord(d, s, words[:n]); err != nil {
 			return err
 		}
 		words = words[n:]
@@ -256,7 +255,7 @@ func (c *call) checkConnect(d *draft, s *health.Step) error {
 	return nil
 }
 
-func checkConnectWord(d *draft, s *health.Step, words []string) (err error) {
+func (c *call) checkConnectWord(d *draft, s *health.Step, words []string) (err error) {
 	switch how := s.Connect; words[0] {
 	case "default":
 		how.Default = true
@@ -273,14 +272,9 @@ func checkConnectWord(d *draft, s *health.Step, words []string) (err error) {
 		}
 		how.Port, err = portNumber("port", words[1])
 	case "addr":
-		how.Address = words[1]
-		if ip, err := netip.ParseAddrPort(words[1]); err == nil {
-			how.Address, how.Port = ip.Addr().String(), int(ip.Port())
-		} else if host, port, err := net.SplitHostPort(words[1]); err == nil {
-			how.Address = host
-			how.Port, err = portNumber("addr", port)
-			return err
-		}
+		var port int
+		how.Address, port, err = c.p.probeAddress("addr", words[1])
+		how.Port = cmp.Or(how.Port, port)
 	case "sni":
 		how.SNI = words[1]
 	case "alpn":

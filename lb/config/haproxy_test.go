@@ -72,8 +72,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, lbErr = Load([]string{path}, Options{Environ: []string{"PORT=18001", "EMPTY="}})
-		theirs, output = verdictOf(t, peer, path, "PORT=18001", "EMPTY=")
+		_, lbErr = Load([]string{path}, Options{Environ: []string{"PORT=18001", "EMPTY=", "HOST=127.0.0.1"}})
+		theirs, output = verdictOf(t, peer, path, "PORT=18001", "EMPTY=", "HOST=127.0.0.1")
 		return lbErr == nil, theirs, output, lbErr
 	}
 	all := func(err error) string {
@@ -474,6 +474,23 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	// Servers.
 	accept(inBackendSection("server a 127.0.0.1:2 check inter 2s fastinter 1s downinter 5s rise 2 fall 3 weight 10 backup maxconn 5 maxqueue 6 id 9 port 80 addr 127.0.0.2"))
 	accept(inBackendSection("default-server check inter 1s weight 5\nserver a 127.0.0.1:2 no-check\nserver c localhost:3 disabled\nserver d [::1]:4 enabled\nserver e ::1:5\nserver f /tmp/h.sock\nserver g unix@/tmp/h.sock"))
+	// Where checks and agents are.
+	for _, at := range []string{"server a 127.0.0.1:2 check addr %s", "option httpchk\nhttp-check connect addr %s", "option tcp-check\ntcp-check connect addr %s"} {
+		for _, right := range []string{"$HOST", "${HOST}:80", "$HOST:$PORT", "[::1]", "[::1]:80", "ipv4@127.0.0.1", "localhost"} {
+			accept(inBackendSection(fmt.Sprintf(at, right)))
+		}
+		refuse(inBackendSection(fmt.Sprintf(at, "$MISSING")), "empty address")
+		refuse(inBackendSection(fmt.Sprintf(at, "127.0.0.1:99999")), "invalid port")
+		refuse(inBackendSection(fmt.Sprintf(at, "127.0.0.1:80-90")), "invalid port")
+		stricter(inBackendSection(fmt.Sprintf(at, "/run/x.sock")), "is a unix socket")
+		stricter(inBackendSection(fmt.Sprintf(at, "*")), "invalid address")
+		looser(inBackendSection(fmt.Sprintf(at, "::1"))) // HAProxy reads a port of 1
+	}
+	const agent = "server a 127.0.0.1:2 agent-check agent-port 1 agent-addr "
+	accept(inBackendSection(agent + "127.0.0.1"))
+	looser(inBackendSection(agent + "$HOST"))
+	refuse(inBackendSection(agent+"127.0.0.1:80"), "write 'agent-port 80'")
+	refuse(inBackendSection(agent+"$MISSING"), "empty address")
 	accept(inBackendSection("server a 127.0.0.1\nserver c 127.0.0.1:0\nserver d localhost:3 init-addr last,libc"))
 	accept(inBackendSection("server-template t 3 localhost:80 check\nserver-template u 1-2 127.0.0.1:80"))
 	accept(inBackendSection("default-server pool-max-conn 10 pool-purge-delay 1s pool-low-conn 2 max-reuse 100 no-tfo"))

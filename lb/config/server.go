@@ -156,7 +156,14 @@ func serverTable() []row[*Server] {
 	}
 	const big = 1<<31 - 1
 	table := []row[*Server]{
-		{name: "addr", args: "<address>", min: 1, apply: text(func(s *Server, w string) { s.CheckAddr = w })},
+		{name: "addr", args: "<address>", min: 1, apply: func(c *call, s *Server) error {
+			host, port, err := c.p.probeAddress(c.name, c.args[0])
+			s.CheckAddr, s.AgentAddr = host, host // an agent is at the same place, unless agent-addr names another
+			if s.CheckPort == 0 {
+				s.CheckPort = port
+			}
+			return err
+		}},
 		{name: "backup", apply: flag(func(s *Server) { s.Backup = true })},
 		{name: "check", apply: flag(func(s *Server) { s.Check = true })},
 		{name: "cookie", args: "<value>", min: 1, apply: text(func(s *Server, w string) { s.Cookie = w })},

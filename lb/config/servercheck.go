@@ -29,7 +29,14 @@ func serverCheckTable() []row[*Server] {
 	}
 	const big = 1<<31 - 1
 	return []row[*Server]{
-		{name: "agent-addr", args: "<address>", min: 1, apply: text(func(s *Server, w string) { s.AgentAddr = w })},
+		{name: "agent-addr", args: "<address>", min: 1, apply: func(c *call, s *Server) error {
+			host, port, err := c.p.probeAddress(c.name, c.args[0])
+			if err == nil && port != 0 {
+				err = fmt.Errorf("'%s' has no port: write 'agent-port %d'", c.name, port)
+			}
+			s.AgentAddr = host
+			return err
+		}},
 		{name: "agent-check", apply: flag(func(s *Server) { s.Agent = true })},
 		{name: "agent-inter", args: "<time>", min: 1, apply: span(time.Millisecond, 1, func(s *Server, d time.Duration) { s.AgentInter = d })},
 		{name: "agent-port", args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
