@@ -96,10 +96,10 @@ soak-short: bin/soak ## the same for two minutes
 soak-bugs: bin/soak ## bugs that are planted, one at a time: the soak has to find each
 	@bin/soak -bugs test/soak/bugs -round 15s $(ARGS)
 
-explore: setup ## every step and every death in a small handover and in a rotation: the model whole, and the programs killed at each message and system call
+explore: setup ## every step and every death in a small handover and in a small log: the models whole, and the programs killed at each message and system call
 	LB_LONG=1 $(GO) test -count=1 -v -timeout 60m ./test/explore
 	LB_LONG=1 $(GO) test -count=1 -v -timeout 60m -exec '"$(CURDIR)/test/apart"' -run TestKilledAtEachMessage ./test/handover
-	LB_LONG=1 $(GO) test -count=1 -timeout 60m -run 'Kill' ./rotate
+	LB_LONG=1 $(GO) test -count=1 -v -timeout 60m -run 'Kill|Explore' ./rotate
 
 bench: build ## CPU per request, latency and memory, lb beside Debian's haproxy and nginx: a quarter of an hour (ARGS="-lb-before OLD", -markdown, -json FILE, -load loop)
 	$(GO) run ./test/bench -lb bin/lb -syslogd bin/syslogd $(ARGS)

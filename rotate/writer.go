@@ -82,6 +82,19 @@ type reading struct {
 // earlier process left unfinished: half a line, half a compression, a rotation that was due meanwhile. While this process has another
 // Writer for the path, neither rotates; the new one begins with it when the other is closed.
 func Open(path string, options Options) (*Writer, error) {
+	w, err := openStill(path, options)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	w.cancel = cancel
+	w.tasks.Go(func() { w.keep(ctx) })
+	w.tasks.Go(func() { w.clean(ctx) })
+	return w, nil
+}
+
+// openStill is Open without the goroutines.
+func openStill(path string, options Options) (*Writer, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -111,10 +124,6 @@ func Open(path string, options Options) (*Writer, error) {
 	w.mu.Lock()
 	w.noticeClock() // for whoever looks next
 	w.mu.Unlock()
-	ctx, cancel := context.WithCancel(context.Background())
-	w.cancel = cancel
-	w.tasks.Go(func() { w.keep(ctx) })
-	w.tasks.Go(func() { w.clean(ctx) })
 	return w, nil
 }
 

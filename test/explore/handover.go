@@ -225,8 +225,8 @@ type state struct {
 	wrong wrong
 }
 
-// start is the beginning: old serves, with a tunnel.
-func start(canary, kept bool) state {
+// start is the beginning: old serves, with a tunnel if the world has one.
+func (w world) start(canary, kept bool) state {
 	s := state{current: old, canary: canary, kept: kept}
 	for i := range s.p {
 		s.p[i].next, s.p[i].shares, s.p[i].asideTo = -1, -1, -1
@@ -234,9 +234,13 @@ func start(canary, kept bool) state {
 	for i := range s.l {
 		s.l[i].ends, s.l[i].busy = [2]worker{nobody, nobody}, -1
 	}
-	s.read = [clients]worker{old, nobody}
+	s.read = [clients]worker{nobody, nobody}
 	o := &s.p[old]
 	o.alive, o.accepting = true, true
+	if w.quiet {
+		return s
+	}
+	s.read[tunnel] = old
 	o.at[tunnel], o.flight[tunnel] = serving, inFlight
 	s.come[tunnel], s.busy[tunnel] = true, true
 	return s
@@ -265,6 +269,7 @@ type world struct {
 	fault fault
 	most  int8 // kills
 	once  bool // one reload, unless another master comes
+	quiet bool // there is no tunnel
 }
 
 // close is one end's.

@@ -26,34 +26,34 @@ func (s *state) bear(i, by worker, l int8) {
 // masters gives what a master can do, and its death.
 func (w world) masters(s *state, do func(string, func(*state))) {
 	if s.kills < w.most && !s.second && s.master < dead {
-		do("the master is killed", func(s *state) { s.killMaster() })
+		do("is killed", func(s *state) { s.killMaster() })
 	}
 	if s.master < dead || s.master > finding {
 		for i := range workers {
 			if s.wrecks[i] {
-				do("the master hears that "+names[i]+" was killed", func(s *state) { s.exited(i) })
+				do(hears[i], func(s *state) { s.exited(i) })
 			}
 		}
 	}
 	switch s.master {
 	case idleMaster:
 		if s.p[old].alive && s.current == old {
-			do("the master starts fresh", func(s *state) { s.begin() })
+			do("starts fresh", func(s *state) { s.begin() })
 		}
 	case trying:
 		switch {
 		case !s.p[fresh].alive || s.current != old: // neverReady, or exited
 		case !s.canary:
-			do("the master drains old", func(s *state) { s.succeed(fresh, settled) })
+			do("drains old", func(s *state) { s.succeed(fresh, settled) })
 		default:
-			do("the master has old share", func(s *state) {
+			do("has old share", func(s *state) {
 				s.order(old, message{kind: share})
 				s.master = judging
 			})
 		}
 	case judging:
 		if s.p[fresh].alive && s.current == old {
-			do("the master promotes fresh", func(s *state) {
+			do("promotes fresh", func(s *state) {
 				s.master = promoting
 				if w.fault == drainsBeforePromoting {
 					s.order(old, message{kind: drain})
@@ -61,29 +61,29 @@ func (w world) masters(s *state, do func(string, func(*state))) {
 				}
 				s.order(fresh, message{kind: promote})
 			})
-			do("the master takes fresh back", func(s *state) {
+			do("takes fresh back", func(s *state) {
 				s.order(old, message{kind: unshare})
 				s.master = takingBack
 			})
 		}
 	case promoting:
-		do("the master drains old", func(s *state) {
+		do("drains old", func(s *state) {
 			if w.fault == drainsBeforePromoting {
 				s.order(fresh, message{kind: promote})
 			}
 			s.succeed(fresh, settled)
 		})
 	case takingBack:
-		do("the master drains fresh", func(s *state) {
+		do("drains fresh", func(s *state) {
 			s.order(fresh, message{kind: drain})
 			s.master = settled
 		})
 	case settled:
 		if c := s.current; c != nobody && c != newest && s.p[c].alive && !w.once {
-			do("the master starts newest", func(s *state) { s.reload() })
+			do("starts newest", func(s *state) { s.reload() })
 		}
 	case dead:
-		do("another master comes", func(s *state) {
+		do("is another one from now on", func(s *state) {
 			s.second, s.master = true, finding
 			for i := range workers {
 				s.order(i, message{kind: adopt})
@@ -95,10 +95,10 @@ func (w world) masters(s *state, do func(string, func(*state))) {
 				return
 			}
 		}
-		do("the next master has found all workers", func(s *state) { s.found() })
+		do("has found all workers", func(s *state) { s.found() })
 	case following:
 		if s.p[newest].alive {
-			do("the master drains the one before newest", func(s *state) { s.succeed(newest, finished) })
+			do("drains the one before newest", func(s *state) { s.succeed(newest, finished) })
 		}
 	}
 }

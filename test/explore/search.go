@@ -30,7 +30,7 @@ func printOf[S any](s *S) fingerprint {
 // that no step is left.
 type model[S any] struct {
 	first S
-	next  func(s S, yield func(step string, s S))
+	next  func(s *S, yield func(who, step string, s *S))
 	check func(s *S, last bool) error
 }
 
@@ -43,14 +43,14 @@ type outcome struct {
 // explore visits every state, nearest first, so that an error comes with one of the shortest paths to it.
 func explore[S any](m model[S]) (o outcome) {
 	type origin struct {
-		from fingerprint
-		step string
+		from      fingerprint
+		who, step string
 	}
 	seen := map[fingerprint]origin{printOf(&m.first): {}}
 	path := func(f fingerprint) string {
 		var steps []string
 		for at := seen[f]; at.step != ""; at = seen[at.from] {
-			steps = append(steps, at.step)
+			steps = append(steps, at.who+": "+at.step)
 		}
 		var b strings.Builder
 		for i := len(steps) - 1; i >= 0; i-- {
@@ -60,21 +60,22 @@ func explore[S any](m model[S]) (o outcome) {
 	}
 	for queue := []S{m.first}; len(queue) > 0 && o.err == nil; {
 		var later []S
-		for _, s := range queue {
-			from, last := printOf(&s), true
-			m.next(s, func(step string, n S) {
+		for i := range queue {
+			s := &queue[i]
+			from, last := printOf(s), true
+			m.next(s, func(who, step string, n *S) {
 				last = false
-				f := printOf(&n)
+				f := printOf(n)
 				if _, known := seen[f]; !known {
-					seen[f] = origin{from, step}
-					later = append(later, n)
+					seen[f] = origin{from, who, step}
+					later = append(later, *n)
 				}
 			})
 			o.states++
 			if last {
 				o.ends++
 			}
-			if err := m.check(&s, last); err != nil {
+			if err := m.check(s, last); err != nil {
 				o.err = fmt.Errorf("%w, after%s", err, path(from))
 				break
 			}

@@ -7,32 +7,55 @@ import (
 
 var names = [workers]string{"old", "fresh", "newest"}
 
-// next gives each state that one step leads to.
-func (w world) next(s state, yield func(string, state)) {
+// Names of steps are made once: most steps lead to states that are known.
+var (
+	obeys    [len(kinds)]string
+	receives [len(kinds)][links]string
+	ends     = [clients]string{"the exchange of client 0 ends", "the exchange of client 1 ends"}
+	moves    = [clients]string{"moves client 0", "moves client 1"}
+	closes   = [clients]string{"closes client 0", "closes client 1"}
+	hears    [workers]string
+)
+
+func init() {
+	for k, kind := range kinds {
+		obeys[k] = "obey: " + kind
+		for l, from := range [links]string{"old", "fresh", "the one before newest"} {
+			receives[k][l] = fmt.Sprintf("takeOver receives %s from %s", kind, from)
+		}
+	}
+	for i, name := range names {
+		hears[i] = "hears that " + name + " was killed"
+	}
+}
+
+// next gives each state that one step leads to, and whose step it is. The state is valid until yield returns.
+func (w world) next(s *state, yield func(who, step string, s *state)) {
 	if s.wrong != 0 {
 		return
 	}
-	do := func(step string, f func(*state)) {
-		n := s
-		f(&n)
-		yield(step, n)
+	n := new(state)
+	do := func(who, step string, f func(*state)) {
+		*n = *s
+		f(n)
+		yield(who, step, n)
 	}
 	for i := range workers {
 		if p := &s.p[i]; p.alive {
-			w.worker(&s, i, p, func(step string, f func(*state)) { do(names[i]+": "+step, f) })
+			w.worker(s, i, p, func(step string, f func(*state)) { do(names[i], step, f) })
 			if s.kills < w.most {
-				do(names[i]+" is killed", func(s *state) { s.kill(i) })
+				do(names[i], "is killed", func(s *state) { s.kill(i) })
 			}
 		}
 	}
 	for l := range int8(links) {
-		w.link(&s, l, do)
+		w.link(s, l, do)
 	}
-	w.masters(&s, do)
+	w.masters(s, func(step string, f func(*state)) { do("the master", step, f) })
 	for c := range int8(clients) {
 		for i := range workers {
 			if s.p[i].alive && s.p[i].at[c] == serving && s.busy[c] {
-				do(fmt.Sprintf("%s: the exchange of client %d ends", names[i], c), func(s *state) { s.finish(i, c) })
+				do(names[i], ends[c], func(s *state) { s.finish(i, c) })
 			}
 		}
 	}
@@ -170,7 +193,7 @@ func (s *state) drain(i worker) {
 // worker gives what a worker can do by itself.
 func (w world) worker(s *state, i worker, p *process, do func(string, func(*state))) {
 	if p.orders.n > 0 {
-		do("obey: "+kinds[p.orders.m[0].kind], func(s *state) { w.obey(s, i, s.p[i].orders.take()) })
+		do(obeys[p.orders.m[0].kind], func(s *state) { w.obey(s, i, s.p[i].orders.take()) })
 	}
 	if p.accepting && !s.come[late] {
 		do("accept", func(s *state) {
@@ -272,7 +295,7 @@ func (w world) drained(s *state, i worker, p *process, do func(string, func(*sta
 		case p.at[c] != serving:
 		case to >= 0 && !p.fixed[c] && (c == tunnel || !s.busy[c]):
 			if s.l[to].busy < 0 {
-				do(fmt.Sprintf("moves client %d", c), func(s *state) {
+				do(moves[c], func(s *state) {
 					p := &s.p[i]
 					if !s.send(to, message{kind: move, a: c}) {
 						p.stuck = true
@@ -289,7 +312,7 @@ func (w world) drained(s *state, i worker, p *process, do func(string, func(*sta
 				})
 			}
 		case !s.busy[c]:
-			do(fmt.Sprintf("closes client %d", c), func(s *state) {
+			do(closes[c], func(s *state) {
 				s.p[i].at[c], s.gone[c] = away, true
 			})
 		}
@@ -374,13 +397,13 @@ func (w world) obey(s *state, i worker, m message) {
 }
 
 // link gives what can happen at the two ends of a link.
-func (w world) link(s *state, l int8, do func(string, func(*state))) {
+func (w world) link(s *state, l int8, do func(who, step string, f func(*state))) {
 	k := &s.l[l]
 	if i := k.ends[0]; i >= 0 && s.p[i].alive {
 		if k.q[1].n > 0 {
-			do(names[i]+": hears what was taken", func(s *state) { s.answered(i, l, s.l[l].q[1].take().a == 1) })
+			do(names[i], "hears what was taken", func(s *state) { s.answered(i, l, s.l[l].q[1].take().a == 1) })
 		} else if k.ends[1] == nobody && k.busy >= 0 {
-			do(names[i]+": its receiver is gone", func(s *state) {
+			do(names[i], "its receiver is gone", func(s *state) {
 				s.answered(i, l, false)
 				if s.p[i].next == l {
 					s.p[i].stuck = s.p[i].leaving == 2
@@ -398,7 +421,7 @@ func (w world) link(s *state, l int8, do func(string, func(*state))) {
 	}
 	switch {
 	case k.hold == 1:
-		do(names[i]+": says what it took", func(s *state) {
+		do(names[i], "says what it took", func(s *state) {
 			k := &s.l[l]
 			k.hold = 2
 			if k.ends[0] != nobody && w.fault != refusesSilently {
@@ -406,7 +429,7 @@ func (w world) link(s *state, l int8, do func(string, func(*state))) {
 			}
 		})
 	case k.hold == 2:
-		do(names[i]+": begins", func(s *state) {
+		do(names[i], "begins", func(s *state) {
 			k := &s.l[l]
 			if k.got.c == 1 && s.p[i].at[k.got.a] == adopted {
 				s.serve(i, k.got.a)
@@ -414,9 +437,9 @@ func (w world) link(s *state, l int8, do func(string, func(*state))) {
 			k.hold, k.got = 0, message{}
 		})
 	case k.q[0].n > 0:
-		do(fmt.Sprintf("%s: takeOver receives %s from %s", names[i], kinds[k.q[0].m[0].kind], [links]string{"old", "fresh", "the one before newest"}[l]), func(s *state) { w.takeOver(s, i, l, s.l[l].q[0].take()) })
+		do(names[i], receives[k.q[0].m[0].kind][l], func(s *state) { w.takeOver(s, i, l, s.l[l].q[0].take()) })
 	case k.ends[0] == nobody:
-		do(names[i]+": the one before is gone", func(s *state) {
+		do(names[i], "the one before is gone", func(s *state) {
 			p := &s.p[i]
 			b := &p.before[l]
 			switch {
