@@ -31,6 +31,7 @@ type options struct {
 	race     bool          // build the daemons with the race detector
 	every    time.Duration // between deeds of the operator, on average; 0 for the usual
 	goOn     bool          // after a round with differences
+	more     int           // certificates besides the one that is used
 	enough   int           // requests after which the soak ends before its time; 0 for no such end
 
 	shrinking time.Duration // how long to look for a smaller plan that fails as well
@@ -53,6 +54,7 @@ func main() {
 	flag.BoolVar(&opt.race, "race", false, "build the daemons with the race detector")
 	flag.DurationVar(&opt.every, "every", 0, "the time between deeds of the operator, on average; 0 for the usual")
 	flag.BoolVar(&opt.goOn, "go-on", false, "keep the case of a round with differences, and go on with the next: without looking for a smaller plan")
+	flag.IntVar(&opt.more, "certificates", 0, "how many certificates the HTTPS address has besides the one that clients ask for: each reload reads them all")
 	flag.IntVar(&opt.enough, "enough", 0, "end after so many requests, whatever time is left; 0 for not before the time is over")
 	flag.DurationVar(&opt.shrinking, "shrink", 5*time.Minute, "how long to look for a smaller plan that fails as well; 0 for not at all")
 	flag.StringVar(&opt.only, "only", "", "draw from these deeds alone, separated by commas")
@@ -120,7 +122,7 @@ func (opt options) allowed(f *fault) bool {
 // soak plays rounds until the time is over or one fails.
 func (opt options) soak(ctx context.Context) (sum summary, err error) {
 	fmt.Printf("seed %d\n", opt.seed)
-	s := &site{programs: opt.programs, other: opt.other}
+	s := &site{programs: opt.programs, other: opt.other, more: opt.more}
 	defer func() {
 		if e := s.close(); err == nil {
 			err = e

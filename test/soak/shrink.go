@@ -9,7 +9,7 @@ import (
 
 // once plays one round on a site of its own.
 func (opt options) once(ctx context.Context, p plan) (res result, err error) {
-	s := &site{programs: opt.programs, other: opt.other}
+	s := &site{programs: opt.programs, other: opt.other, more: opt.more}
 	defer func() {
 		if e := s.close(); err == nil {
 			err = e

@@ -43,6 +43,7 @@ type site struct {
 	lb       *rig.LB
 	said     *os.File // what lb prints
 	cert     string
+	more     int // other certificates
 	signer   *rig.Authority
 
 	http, https, tcp string // the balancer's addresses
@@ -69,6 +70,9 @@ func (s *site) open(ctx context.Context) (err error) {
 		return err
 	}
 	if err := s.signer.Write(s.cert, "localhost", host); err != nil {
+		return err
+	}
+	if err := s.writeMore(); err != nil {
 		return err
 	}
 	if s.servers, err = startServers(&s.books, s.signer, s.dir); err != nil {
@@ -154,6 +158,32 @@ outputs:
 	return s.log.Start(ctx, s.programs.Syslogd)
 }
 
+// certificates is the words of the HTTPS address's certificates.
+func (s *site) certificates() string {
+	if s.more == 0 {
+		return "crt " + s.cert
+	}
+	return "crt " + s.cert + " crt " + filepath.Join(s.dir, "certificates")
+}
+
+// writeMore writes the certificates that nobody asks for.
+func (s *site) writeMore() error {
+	if s.more == 0 {
+		return nil
+	}
+	dir := filepath.Join(s.dir, "certificates")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	for i := range s.more {
+		name := fmt.Sprintf("site%d.example", i)
+		if err := s.signer.Write(filepath.Join(dir, name+".pem"), name, "www."+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // config is what the balancer runs with.
 func (s *site) config() string {
 	var b strings.Builder
@@ -175,7 +205,7 @@ defaults
 
 frontend www
     bind %s
-    bind %s ssl crt %s alpn h2,http/1.1
+    bind %s ssl %s alpn h2,http/1.1
     http-request add-header X-Soak-Once 1
     use_backend tunnels if { path_beg /upgrade }
     use_backend named if { path_beg /r/named- }
@@ -188,7 +218,7 @@ frontend www
 backend be
     balance roundrobin
     option httpchk GET /
-`, s.log.UDP, s.lb.Stats, s.http, s.https, s.cert, s.routes[0].path, s.routes[1].path)
+`, s.log.UDP, s.lb.Stats, s.http, s.https, s.certificates(), s.routes[0].path, s.routes[1].path)
 	const check = "check inter 3s fastinter 1s downinter 500ms fall 3 rise 1" // a check has as long as inter to connect
 	for _, w := range s.servers {
 		fmt.Fprintf(&b, "    server %s %s %s %s\n", w.name, w.addr, check, w.line)
