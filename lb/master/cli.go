@@ -119,11 +119,12 @@ type session struct {
 	w        io.Writer
 	stranger bool // neither root nor this process's user
 	onlooker bool // may look, and change nothing
+	level    level
 	prompt   bool
 	quit     bool
 	payload  bool   // one belongs to the line that is answered, and nobody has read it: its lines are no commands
 	tail     string // what of that line is after payloadMark
-	target   string // who gets the commands: "@1", "@!PID"; "" and "@master" are the master
+	target   string // who gets the commands: "@1", "@!PID"; "" is the master
 }
 
 // stranger says that a client is neither root nor this process's user.
@@ -154,6 +155,13 @@ func commands() []command {
 		{"canary", "`canary status`, `promote` or `abort`: the trial that `reload canary 5% for 60s` has begun", (*session).canaryNow, false},
 		{"configuration", "what the serving worker was loaded from, for `lb diff`: two lines of JSON, secrets and all", (*session).showConfiguration, true},
 		{"upgrade", "replace this master by the program on disk, then reload", (*session).upgradeNow, true},
+		{"operator", "lower the level of this connection: it may look, and reload", func(s *session, _ []string) { s.lower(operator) }, false},
+		{"user", "lower it further: it may look", func(s *session, _ []string) { s.lower(user) }, false},
+		{"show cli level", "the level of this connection", (*session).showLevel, false},
+		{"show cli sockets", "the addresses of the stats socket, of which the master has none: ask `@1 show cli sockets`", func(*session, []string) {}, false},
+		{"expert-mode", "taken, and needed for nothing; `experimental-mode` and `mcli-debug-mode`, too", (*session).mode, false},
+		{"experimental-mode", "the same", (*session).mode, false},
+		{"mcli-debug-mode", "the same", (*session).mode, false},
 		{"show proc", "the processes", (*session).showProc, false},
 		{"show version", "the version", func(s *session, _ []string) { fmt.Fprintln(s.w, s.Version) }, false},
 		{"status", "what serves, how the last reload went, what the workers are doing", (*session).showStatus, false},
@@ -171,6 +179,10 @@ func (s *session) command(words []string) {
 		if len(words) >= len(name) && slices.Equal(words[:len(name)], name) {
 			if c.acts && s.onlooker {
 				s.say("Refused: '%s' is for root and for the user of the master (%d).", c.name, os.Geteuid())
+				return
+			}
+			if !s.level.permits(&c) {
+				s.say("Permission denied")
 				return
 			}
 			c.do(s, words[len(name):])

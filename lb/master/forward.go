@@ -62,6 +62,9 @@ func (s *session) line(text string, in *bufio.Reader) {
 		target, rest := s.target, command
 		if len(words) > 0 && strings.HasPrefix(words[0], "@") {
 			target = words[0]
+			if target == "@" || target == "@master" {
+				target = ""
+			}
 			_, rest, _ = strings.Cut(strings.TrimLeft(command, " \t"), words[0])
 			if len(words) == 1 {
 				send()
@@ -75,7 +78,7 @@ func (s *session) line(text string, in *bufio.Reader) {
 		}
 		switch {
 		case len(strings.Fields(rest)) == 0:
-		case target == "" || target == "@master":
+		case target == "":
 			s.command(strings.Fields(rest))
 		case rest == command && words[0] == "quit":
 			s.quit = true
@@ -141,6 +144,7 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 		return
 	}
 	conn.SetDeadline(time.Now().Add(workerWait))
+	commands = s.level.prefix() + commands
 	if s.payload && strings.HasSuffix(commands, payloadMark) {
 		if _, err := io.WriteString(conn, commands+s.tail); err == nil {
 			s.passPayload(conn, in)
@@ -208,7 +212,7 @@ func payload(to io.Writer, in *bufio.Reader) {
 
 // at is what the prompt shows.
 func (s *session) at() string {
-	if s.target == "" || s.target == "@master" {
+	if s.target == "" {
 		return "master"
 	}
 	return fmt.Sprint(strings.TrimLeft(s.target, "@!"))

@@ -1,11 +1,15 @@
 package dialect
 
 import (
+	"errors"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+
+	"lbsyslogd/test/tape"
 )
 
 // invocations are what is sent of each command of the page: right uses, wrong ones, and none.
@@ -87,7 +91,7 @@ var invocations = map[string][]string{
 	"abort ssl ca-file": {"abort ssl ca-file"}, "abort ssl cert": {"abort ssl cert", "abort ssl cert x"}, "abort ssl crl-file": {"abort ssl crl-file"},
 	"add ssl crt-list": {"add ssl crt-list"}, "commit ssl ca-file": {"commit ssl ca-file"}, "commit ssl cert": {"commit ssl cert"}, "commit ssl crl-file": {"commit ssl crl-file"},
 	"del ssl ca-file": {"del ssl ca-file"}, "del ssl cert": {"del ssl cert"}, "del ssl crl-file": {"del ssl crl-file"}, "del ssl crt-list": {"del ssl crt-list"},
-	"new ssl ca-file": {"new ssl ca-file"}, "new ssl cert": {"new ssl cert"}, "new ssl crlfile": {"new ssl crl-file"},
+	"new ssl ca-file": {"new ssl ca-file"}, "new ssl cert": {"new ssl cert"}, "new ssl crl-file": {"new ssl crl-file"},
 	"set ssl ca-file": {"set ssl ca-file"}, "set ssl cert": {"set ssl cert", "set ssl cert x <<\nshow version\n"}, "set ssl crl-file": {"set ssl crl-file"},
 	"set ssl ocsp-response": {"set ssl ocsp-response"}, "set ssl tls-key": {"set ssl tls-key"},
 	"show ssl ca-file": {"show ssl ca-file"}, "show ssl cert": {"show ssl cert"}, "show ssl crl-file": {"show ssl crl-file"}, "show ssl crt-list": {"show ssl crt-list"},
@@ -111,6 +115,39 @@ var invocations = map[string][]string{
 	"dump stats-file": {"dump stats-file"}, "show dev": {"show dev"}, "debug": {"debug dev check", "debug dev fd"}, "httpclient": {"httpclient GET http://127.0.0.1:1/"},
 }
 
+// toMaster are what is sent to the master's socket, by the rows of the page.
+var toMaster = map[string][]string{
+	"@":                               {"@;show cli level", "@1;show cli level;@;show cli level", "@!1 show cli level"},
+	"@master":                         {"@master show cli level", "@1;show cli level;@master;show cli level"},
+	"expert-mode on the master":       {"expert-mode", "expert-mode on;expert-mode off", "prompt;expert-mode on"},
+	"experimental-mode on the master": {"experimental-mode", "experimental-mode on"},
+	"mcli-debug-mode":                 {"mcli-debug-mode", "mcli-debug-mode on;show activity"},
+	"operator on the master":          {"operator;show cli level", "operator;@1 show cli level", "operator;@1 clear counters all", "operator;operator;show cli level", "user;operator"},
+	"user on the master":              {"user;show cli level", "user;reload", "user;@1 set weight b1/s1 5", "user;@1 show cli level;@1 clear counters all", "@1 get weight b1/s1"},
+	"prompt on the master":            {"prompt;experimental-mode on"},
+	"show cli level on the master":    {"show cli level"},
+	"show cli sockets on the master":  {"show cli sockets"},
+	"show proc":                       {"show proc"},
+	"show version on the master":      {"show version"},
+	"help on the master":              {"help"},
+	"quit on the master":              {"quit", "quit;show cli level"},
+}
+
+// reloading comes last: HAProxy's master answers nobody meanwhile.
+var reloading = map[string][]string{"reload": {"user;reload", "reload"}}
+
+// master sends a command to the master's socket.
+func (s *subject) master(text string) string {
+	s.t.Helper()
+	return tape.Observe(s.tape, "master "+text, func() string {
+		out, err := s.MasterCommand(text)
+		if err != nil && !errors.Is(err, syscall.ECONNRESET) { // as HAProxy's master starts anew
+			s.t.Fatalf("%s: %s: %v", s.name, text, err)
+		}
+		return s.mask(out)
+	})
+}
+
 // document is the page of the commands.
 const document = "../../docs/runtime-api.md"
 
@@ -121,8 +158,8 @@ func verdicts(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	said := map[string]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (same|differs: .*|no: .*) \\|$").FindAllStringSubmatch(string(text), -1) {
-		said[m[1]], _, _ = strings.Cut(m[2], ":")
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)`( on the master)? \\| (same|differs: .*|no: .*) \\|$").FindAllStringSubmatch(string(text), -1) {
+		said[m[1]+m[2]], _, _ = strings.Cut(m[3], ":")
 	}
 	return said
 }
@@ -159,41 +196,96 @@ backend b2
 		t.Errorf("a bad request: %s and %s", want, got)
 	}
 
-	// Whatever HAProxy offers has its row, and every row is tried.
-	for line := range strings.Lines(theirs.command("help") + theirs.command("expert-mode on; experimental-mode on; help")) {
-		usage, _, ok := strings.Cut(strings.TrimSpace(line), " : ")
-		if !ok || !strings.HasPrefix(line, "  ") {
-			continue
-		}
-		if !slices.ContainsFunc(keys(said), func(words string) bool { return usage == words || strings.HasPrefix(usage, words+" ") }) {
-			t.Errorf("%s has no row for %q", document, usage)
+	// Whatever HAProxy's help or manual has is in a row, and every row is tried.
+	rows := keys(said)
+	known := func(usage, where string) {
+		usage = strings.Replace(usage, "new ssl crlfile", "new ssl crl-file", 1) // as HAProxy's help misspells it
+		if !slices.ContainsFunc(rows, func(words string) bool {
+			words, _, _ = strings.Cut(words, " on the master")
+			return usage == words || strings.HasPrefix(usage, words+" ") || words == "@" && usage[0] == '@'
+		}) {
+			t.Errorf("%s has no row for %q, which is in HAProxy's %s", document, usage, where)
 		}
 	}
-	for _, words := range keys(said) {
-		if len(invocations[words]) == 0 {
+	offered := offers(theirs.command("help") + theirs.command("expert-mode on; experimental-mode on; help"))
+	masters := offers(theirs.master("help"))
+	manual, ofMaster := manuals(t)
+	for where, list := range map[string][]string{"help": offered, "help on the master's socket": masters, "manual (9.3)": manual, "manual (9.4.1)": ofMaster} {
+		for _, usage := range list {
+			known(usage, where)
+		}
+	}
+	for _, words := range rows {
+		if len(invocations[words])+len(toMaster[words])+len(reloading[words]) == 0 {
 			t.Errorf("%q is not tried", words)
 		}
 	}
-	plain := func(s string) string { return strings.TrimSpace(passing.ReplaceAllString(s, "$1 ~ ")) }
-	for _, words := range keys(invocations) {
-		different := 0
-		for _, command := range invocations[words] {
-			want, got := plain(theirs.command(command)), plain(ours.command(command))
-			switch {
-			case want == got:
-			case said[words] == "same":
-				t.Errorf("%s:\n    lb: %q\nhaproxy: %q", command, got, want)
-			default:
-				different++
+	count := map[string]int{}
+	sent := 0
+	for _, part := range []struct {
+		tried        map[string][]string
+		order        []string
+		theirs, ours func(string) string
+	}{
+		{invocations, keys(invocations), theirs.command, ours.command},
+		{toMaster, keys(toMaster), theirs.master, ours.master},
+		{reloading, keys(reloading), theirs.master, ours.master},
+	} {
+		for _, words := range part.order {
+			different := 0
+			for _, command := range part.tried[words] {
+				want, got := plain(part.theirs(command)), plain(part.ours(command))
+				sent++
+				switch {
+				case want == got:
+				case said[words] == "same":
+					t.Errorf("%s:\n    lb: %q\nhaproxy: %q", command, got, want)
+				default:
+					different++
+				}
 			}
-		}
-		if said[words] == "" {
-			t.Errorf("%s has no row for %q", document, words)
-		}
-		if said[words] != "same" && different == 0 {
-			t.Errorf("%s says that %q answers otherwise than HAProxy, and it does not", document, words)
+			if said[words] == "" {
+				t.Errorf("%s has no row for %q", document, words)
+			}
+			if said[words] != "same" && different == 0 {
+				t.Errorf("%s says that %q answers otherwise than HAProxy, and it does not", document, words)
+			}
+			count[said[words]]++
 		}
 	}
+	t.Logf("%d commands: %d answer the same, %d differ as the page says, %d are refused with the reason; %d lines were sent to both; in HAProxy's help stand %d (and %d on the master's socket), in its manual %d (and %d): all have their row",
+		len(rows), count["same"], count["differs"], count["no"], sent, len(offered), len(masters), len(manual), len(ofMaster))
+}
+
+// plain is an answer without what differs between two processes.
+func plain(s string) string { return strings.TrimSpace(passing.ReplaceAllString(s, "$1 ~ ")) }
+
+// offers are the usages in the answer of `help`, each once.
+func offers(help string) (list []string) {
+	for line := range strings.Lines(help) {
+		if usage, _, ok := strings.Cut(strings.TrimSpace(line), " : "); ok && strings.HasPrefix(line, "  ") && !slices.Contains(list, strings.TrimSpace(usage)) {
+			list = append(list, strings.TrimSpace(usage))
+		}
+	}
+	return list
+}
+
+// manuals are the usages in HAProxy's management manual.
+func manuals(t *testing.T) (stats, master []string) {
+	text, err := os.ReadFile("testdata/commands.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second, _ := strings.Cut(string(text), "MASTER\n")
+	lines := func(s string) (list []string) {
+		for line := range strings.Lines(s) {
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+				list = append(list, line)
+			}
+		}
+		return list
+	}
+	return lines(first), lines(second)
 }
 
 // keys are a map's, in order.

@@ -146,6 +146,9 @@ func (b *LB) Command(command string) (string, error) {
 	return ask(b.Stats, command)
 }
 
+// MasterCommand sends a command to the master's socket.
+func (b *LB) MasterCommand(command string) (string, error) { return ask(b.Master, command) }
+
 // Info returns one number of `show info`.
 func (b *LB) Info(name string) (int, error) {
 	text, err := b.Command("show info")
