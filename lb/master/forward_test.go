@@ -42,12 +42,15 @@ func TestCommandsForWorkers(t *testing.T) {
 		{"@1 add map m <<\na b\n\n", heard(second, "add map m <<\na b\n\n")},
 		{"@1 show map; @1 add map m <<; a b\nc d\n\n", heard(second, "show map;add map m <<; a b\nc d\n\n")},
 		{"@1 add map m <<;", heard(second, "add map m <<;\n")},
+		{"@1;a;@;show version", heard(second, "a\n") + r.ask("show version")},
+		{"@1 a; user; @1 b; @1 add map m <<\na b\n\n", heard(second, "a\n") + heard(second, "user;b;add map m <<\na b\n\n")},
+		{"operator; @1 a; user; reload; stop; operator", heard(second, "operator;a\n") + "Permission denied\nPermission denied\nPermission denied!\n"},
 	} {
 		if got := r.ask(c[0]); got != c[1] {
 			t.Errorf("%q: %q, want %q", c[0], got, c[1])
 		}
 	}
-	for _, nobody := range []string{"@!1 x", "@2 x", "@ x", "@!x y"} {
+	for _, nobody := range []string{"@!1 x", "@2 x", "@masters x", "@!x y"} {
 		if got := r.ask(nobody); !strings.HasPrefix(got, "There is no worker ") {
 			t.Errorf("%q: %q", nobody, got)
 		}

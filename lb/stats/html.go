@@ -95,11 +95,11 @@ func (p *Page) htmlProxy(w *page, rows []Row, f Filter, v view) {
 			p.htmlRow(w, r, acts)
 		}
 	}
-	w.raw("</tbody></table></div>\n")
+	w.raw("</table></div>\n")
 	if acts {
-		w.raw(`<div class="act"><input type="hidden" name="b" value="#`).int(rows[0].ProxyID).raw(`"><label>what is marked: <select name="action"><option value=""></option>`)
+		w.raw(`<div class="act"><input type="hidden" name="b" value="#`).int(rows[0].ProxyID).raw(`"><label>what is marked: <select name="action"><option value="">`)
 		for _, a := range Actions {
-			w.raw(`<option value="`).raw(a.Word).raw(`">`).raw(a.Text).raw("</option>")
+			w.raw(`<option value="`).raw(a.Word).raw(`">`).raw(a.Text)
 		}
 		w.raw("</select></label> <button>do it</button></div></form>\n")
 	}

@@ -69,10 +69,13 @@ func (p *Page) RenderFor(uri string, s *Snapshot, admin bool) Answer {
 	case "json-schema":
 		a.ContentType, a.Body = "application/json", []byte(Schema)
 	default:
-		a.ContentType, a.Body = "text/html; charset=utf-8", p.appendHTML(nil, shown, v, a.Refresh)
+		a.ContentType, a.Body = "text/html; charset=utf-8", p.appendHTML(make([]byte, 0, pageRoom+rowRoom*len(shown.Rows)), shown, v, a.Refresh)
 	}
 	return a
 }
+
+// What a page takes at most, roughly: in all, and for a row.
+const pageRoom, rowRoom = 64 << 10, 640
 
 // view is what a request asks of the page.
 type view struct {
