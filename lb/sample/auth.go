@@ -45,7 +45,7 @@ type GroupRef struct{ Engine, Group string }
 var fetchesAuth = []fetchRow{
 	{name: "http_auth", args: "u", kind: Bool, where: InRequest, get: func(x *Ctx, a *args) (Value, bool) {
 		if _, _, ok := x.credentials(); !ok {
-			return BoolValue(false), x.hasBearer()
+			return Value{}, false
 		}
 		_, ok := x.authenticated(a.users.list)
 		return BoolValue(ok), true
