@@ -26,7 +26,7 @@ type Archive struct {
 	Indexed bool // the blocks have Spans
 
 	file    File
-	decoder *zstd.Decoder
+	decoder decoder
 	frames  []seekable.FrameOffsetEntry
 	checked bool // the frames have checksums
 	in, out []byte
@@ -34,26 +34,21 @@ type Archive struct {
 
 // Open reads the tables of a file. The file stays the caller's. An index that is damaged is as none.
 func Open(file File) (*Archive, error) {
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*mostBlock))
+	a := &Archive{file: file}
+	r, err := seekable.NewReader(file, &a.decoder, seekable.WithReaderFrameCache(nil))
 	if err != nil {
-		return nil, err
-	}
-	r, err := seekable.NewReader(file, decoder, seekable.WithReaderFrameCache(nil))
-	if err != nil {
-		decoder.Close()
 		return nil, fmt.Errorf("%w: %w", ErrPlain, err)
 	}
 	defer func() { _ = r.Close() }() // has nothing to do but to forget
 	table, err := r.SeekTable()
 	if err != nil {
-		decoder.Close()
 		return nil, err
 	}
-	a := &Archive{file: file, decoder: decoder, checked: table.HasChecksums()}
-	for i := range table.NumFrames() {
-		frame, _ := table.EntryByID(i)
-		a.frames = append(a.frames, frame)
-		a.Blocks = append(a.Blocks, Block{At: int64(frame.DecompressedOffset), Size: int(frame.DecompressedSize), Carry: NoTime})
+	a.checked = table.HasChecksums()
+	a.frames, a.Blocks = make([]seekable.FrameOffsetEntry, table.NumFrames()), make([]Block, table.NumFrames())
+	for i := range a.frames {
+		a.frames[i], _ = table.EntryByID(int64(i))
+		a.Blocks[i] = Block{At: int64(a.frames[i].DecompressedOffset), Size: int(a.frames[i].DecompressedSize), Carry: NoTime}
 	}
 	if err := a.readIndex(); err != nil {
 		for i := range a.Blocks {
@@ -119,4 +114,22 @@ func (a *Archive) Read(block int) ([]byte, error) {
 }
 
 // Close gives back what the Archive holds. The file stays open.
-func (a *Archive) Close() { a.decoder.Close() }
+func (a *Archive) Close() {
+	if a.decoder.zstd != nil {
+		a.decoder.zstd.Close()
+	}
+}
+
+// A decoder is made when something is to be decompressed: of most files that a search opens it needs the index alone.
+type decoder struct{ zstd *zstd.Decoder }
+
+// DecodeAll appends what a frame holds.
+func (d *decoder) DecodeAll(in, dst []byte) ([]byte, error) {
+	if d.zstd == nil {
+		var err error
+		if d.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*mostBlock)); err != nil {
+			return dst, err
+		}
+	}
+	return d.zstd.DecodeAll(in, dst)
+}

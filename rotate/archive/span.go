@@ -127,13 +127,18 @@ func readIndex(frame []byte, blocks []Block) (found bool, err error) {
 		u := number()
 		return int64(u>>1) ^ -int64(u&1)
 	}
+	spans := make([]Span, 0, len(blocks)) // most blocks have one
 	for i := range blocks {
-		n := number()
-		if n > mostSpans || len(rest) == 0 {
+		n := int(number())
+		if n < 0 || n > mostSpans || len(rest) == 0 {
 			return true, errIndex
 		}
 		blocks[i].Carry = signed()
-		blocks[i].Spans = make([]Span, n)
+		if len(spans)+n > cap(spans) {
+			spans = make([]Span, 0, n+len(blocks)-i)
+		}
+		blocks[i].Spans = spans[len(spans) : len(spans)+n : len(spans)+n]
+		spans = spans[:len(spans)+n]
 		for k := range blocks[i].Spans {
 			from := signed()
 			blocks[i].Spans[k] = Span{from, from + int64(number())}

@@ -1,7 +1,6 @@
 package search
 
 import (
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -10,6 +9,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lbsyslogd/rotate/archive"
 	"lbsyslogd/syslogd/format"
@@ -24,6 +25,12 @@ type generated struct {
 	n    int
 }
 
+func (g *generated) text(s string) *generated { g.buf = append(g.buf, s...); return g }
+func (g *generated) number(below int) *generated {
+	g.buf = strconv.AppendInt(g.buf, int64(g.r.IntN(below)), 10)
+	return g
+}
+
 func (g *generated) Read(p []byte) (int, error) {
 	if len(g.buf) == 0 {
 		if g.left <= 0 {
@@ -35,8 +42,10 @@ func (g *generated) Read(p []byte) (int, error) {
 				g.at = g.at.Add(2 * time.Millisecond)
 			}
 			g.buf = g.at.AppendFormat(g.buf, time.Stamp)
-			g.buf = fmt.Appendf(g.buf, " lb1 haproxy[4711]: 10.1.%d.%d:%d [%s] www app/srv%d 0/0/1/%d/%d 200 %d - - ---- 500/400/30/3/0 0/0 \"GET /api/v1/items/%d HTTP/1.1\"\n",
-				g.r.IntN(256), g.r.IntN(256), 1024+g.r.IntN(60000), g.at.Format("02/Jan/2006:15:04:05.000"), g.r.IntN(8), g.r.IntN(200), g.r.IntN(300), g.r.IntN(50000), g.r.IntN(100000))
+			g.text(" lb1 haproxy[4711]: 10.1.").number(256).text(".").number(256).text(":1").number(50000).text(" [")
+			g.buf = g.at.AppendFormat(g.buf, "02/Jan/2006:15:04:05.000")
+			g.text("] www app/srv").number(8).text(" 0/0/1/").number(200).text("/").number(300).text(" 200 ").number(50000)
+			g.text(" - - ---- 500/400/30/3/0 0/0 \"GET /api/v1/items/").number(100000).text(" HTTP/1.1\"\n")
 		}
 		g.left -= len(g.buf)
 	}
@@ -47,7 +56,8 @@ func (g *generated) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestTenGigabytes measures a search for a minute: LB_LONG=1, LB_GIGABYTES=10, and LB_KEEP a directory to leave the files in.
+// TestTenGigabytes measures a search for a minute: LB_LONG=1, LB_GIGABYTES=10, and LB_KEEP a directory to leave the files in, with a configuration for
+// syslogd grep.
 func TestTenGigabytes(t *testing.T) {
 	if os.Getenv("LB_LONG") == "" {
 		t.Skip("LB_LONG")
@@ -106,17 +116,33 @@ func TestTenGigabytes(t *testing.T) {
 	}
 	live.Close()
 	t.Logf("lines from %v to %v", begin, src.at)
+	settings := filepath.Join(dir, "syslogd.yaml")
+	if err := os.WriteFile(settings, []byte("listen: [udp://127.0.0.1:5514]\ntime_zone: UTC\noutputs: [{file: "+path+"}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, back := range []float64{0.1, 0.5, 0.9, 0.999} {
+		from := begin.Add(time.Duration(back * float64(src.at.Sub(begin)))).Truncate(time.Minute)
 		for range 3 {
-			from := begin.Add(time.Duration(back * float64(src.at.Sub(begin)))).Truncate(time.Minute)
 			s := Searcher{Logs: []Log{{Output: "lb", Path: path, Zone: time.UTC}}, Query: Query{
 				Since: from, Until: from.Add(time.Minute), Pattern: regexp.MustCompile("items/77777 "),
 			}}
-			start, n := time.Now(), 0
+			start, before, n := time.Now(), processorTime(t), 0
 			if err := s.Run(false, func(Line) bool { n++; return true }); err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("minute from %v: %d lines in %v, %d bytes looked at", from, n, time.Since(start).Round(time.Millisecond/10), s.scans[0].read)
+			t.Logf("minute from %v: %d lines in %v, %v of processor time, %d bytes looked at", from, n, time.Since(start).Round(time.Millisecond/10),
+				(processorTime(t) - before).Round(time.Millisecond/10), s.scans[0].read)
 		}
+		const minute = "2006-01-02T15:04"
+		t.Logf("time syslogd grep --config %s --since %s --until %s 'items/77777 '", settings, from.Format(minute), from.Add(time.Minute).Format(minute))
 	}
+}
+
+// processorTime is what this process has used.
+func processorTime(t *testing.T) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -139,6 +139,10 @@ func (s *scan) archive(a *archive.Archive, yield func(Line) bool) error {
 			return err
 		}
 		if a.Indexed {
+			if s.match.none(text) { // the next block knows the time of its last line
+				s.read += int64(len(text))
+				continue
+			}
 			s.carry = b.Carry
 		}
 		if err := s.lines(text, yield); err != nil {
