@@ -33,7 +33,7 @@ FUZZTIME ?= 20s
 # How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
 PATIENCE ?= 20m
 
-.PHONY: help build run test unit race e2e record grpc h2spec sinks long soak soak-short soak-bugs explore FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc h2spec sinks long soak soak-short soak-bugs explore FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog bench-cluster fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -115,6 +115,9 @@ bench-maps: build ## 5,000 changes of a map of 100,000 lines, lb and Debian's ha
 
 bench-syslog: build ## CPU per message, burst losses, messages/s with 1 and 2 readers, beside rsyslog, syslog-ng and a bare loop (ARGS=-show: their settings, -sweep: others)
 	$(GO) run ./test/bench/syslog -syslogd bin/syslogd $(ARGS)
+
+bench-cluster: build ## what a hundred balancers need, computed from figures that are measured: the tables of docs/cluster.md
+	@$(GO) run ./test/bench/syslog -syslogd bin/syslogd -lb bin/lb -cluster 100 $(ARGS)
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	@test/fuzz $(FUZZTIME)

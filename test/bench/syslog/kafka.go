@@ -40,7 +40,7 @@ func measureKafka(all []sinkSubject, rounds, burst int, out io.Writer) error {
 	costs := make([]sinkCosts, len(all))
 	for range rounds {
 		for i, s := range all {
-			without, err := s.without.sinkCost(nil, burst)
+			without, err := s.without.sinkCost(nil, burst, messageSize)
 			if err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ func measureKafka(all []sinkSubject, rounds, burst int, out io.Writer) error {
 				c.countRecords(r.(*kmsg.ProduceRequest))
 				return nil, nil, false
 			})
-			with, err := s.with(cluster.ListenAddrs()[0]).sinkCost(c, burst)
+			with, err := s.with(cluster.ListenAddrs()[0]).sinkCost(c, burst, messageSize)
 			cluster.Close()
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)

@@ -7,6 +7,8 @@
 // Each is pinned to the first processor and the sender to the second. The rounds go through all daemons in turn, and the median counts.
 // What sinks cost is in a table of its own (sinks.go), what RELP and Kafka cost in two more (relp.go, kafka.go).
 //
+// On a busy machine, `chrt -r 5` before it gives it the processors that the rates of one reader and of two need (root may; the rest of the machine waits).
+//
 // Each one's settings stand in peers.go, and -show prints them; -sweep tries others. On a busy machine a daemon wakes up less often, and a
 // message at a steady rate costs it less: that column wants a quiet one.
 package main
@@ -19,10 +21,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -50,7 +54,19 @@ func main() {
 	sink := flag.String("sink", "", "measure the sinks whose name contains one of these words, separated by commas")
 	overRELP := flag.Int("relp", 300_000, "messages that measure RELP; 0: leave it out")
 	toKafka := flag.Int("kafka", 300_000, "messages that measure Kafka; 0: leave it out")
+	plan := clusterPlan{hosts: documented.hosts, changes: documented.changes}
+	flag.IntVar(&plan.nodes, "cluster", 0, "print, and nothing else, what so many balancers need, computed from figures that are measured; docs/cluster.md has that of 100")
+	flag.IntVar(&plan.lines, "lines", documented.lines, "lines a second of the cluster")
+	flag.StringVar(&plan.lb, "lb", "bin/lb", "the lb of the cluster")
+	flag.IntVar(&plan.requests, "requests", 200_000, "requests and messages for each figure of the cluster")
 	flag.Parse()
+	if plan.syslogd, plan.rounds = *ours, *rounds; plan.nodes > 0 {
+		if err := plan.run(os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench-syslog: cluster:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	all := subjects(*ours, *against, *sweep)
 	all = slices.DeleteFunc(all, func(s subject) bool { return !strings.HasPrefix(s.name, "syslogd") && !strings.Contains(s.name, *only) })
 	if *show {
@@ -225,13 +241,25 @@ func pinned(do func() error) error {
 	return <-ended
 }
 
+// freePort is a port that neither UDP nor TCP uses, and that no connection is given for its own end.
 func freePort() (int, error) {
-	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return 0, err
+	const first, last = 20_000, 32_000
+	var problem error
+	for range 100 {
+		port := first + rand.IntN(last-first)
+		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err == nil {
+			var l net.Listener
+			if l, err = net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
+				l.Close()
+			}
+			c.Close()
+		}
+		if problem = err; err == nil {
+			return port, nil
+		}
 	}
-	defer c.Close()
-	return c.LocalAddr().(*net.UDPAddr).Port, nil
+	return 0, problem
 }
 
 func countLines(path string) (int, error) {

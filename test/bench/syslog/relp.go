@@ -71,18 +71,18 @@ func measureRELP(ours string, rounds, burst int, out io.Writer) error {
 	costs := make([]sinkCosts, len(all))
 	for range rounds {
 		for i, s := range senders {
-			without, err := s.without.sinkCost(nil, burst)
+			without, err := s.without.sinkCost(nil, burst, messageSize)
 			if err != nil {
 				return err
 			}
-			with, err := s.with(l.Addr().String()).sinkCost(c, burst)
+			with, err := s.with(l.Addr().String()).sinkCost(c, burst, messageSize)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			costs[i].add(without, with)
 		}
 		for i, s := range takers {
-			cost, err := s.takingCost(burst)
+			cost, err := s.takingCost(burst, messageSize)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -128,11 +128,12 @@ func (c *counter) serveRELP(conn net.Conn) {
 		}
 		out.WriteString("rsp 6 200 OK\n")
 		c.lines.Add(1)
+		c.frames.Add(int64(len(number) + len(command) + len(length) + 1))
 	}
 }
 
 // takingCost is the processor time of a subject for each message that it takes over RELP, in microseconds.
-func (s subject) takingCost(messages int) (each float64, err error) {
+func (s subject) takingCost(messages, size int) (each float64, err error) {
 	port, err := freePort()
 	if err != nil {
 		return 0, err
@@ -142,11 +143,14 @@ func (s subject) takingCost(messages int) (each float64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
+	if err := listening(port); err != nil { // the port of UDP was there before
+		return 0, err
+	}
 	before, err := d.cpu()
 	if err != nil {
 		return 0, err
 	}
-	if err := pinned(func() error { return sendRELP("127.0.0.1:"+strconv.Itoa(port), messages) }); err != nil {
+	if err := pinned(func() error { return sendRELP("127.0.0.1:"+strconv.Itoa(port), messages, size) }); err != nil {
 		return 0, err
 	}
 	lines, err := d.settle()
@@ -161,7 +165,7 @@ func (s subject) takingCost(messages int) (each float64, err error) {
 }
 
 // sendRELP sends messages, and returns when each was acknowledged.
-func sendRELP(address string, messages int) error {
+func sendRELP(address string, messages, bytes int) error {
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		return err
@@ -182,7 +186,7 @@ func sendRELP(address string, messages int) error {
 		frames = frames[:0]
 		for sent < messages && sent-answered < relpWindow && len(frames) < 64<<10 {
 			line = append(line[:0], "<134>Nov 21 03:04:05 flood[42]: "...)
-			line = flood.Line(line, sent, flood.TextSize(messageSize))
+			line = flood.Line(line, sent, flood.TextSize(bytes))
 			frames = strconv.AppendInt(frames, int64(sent+2), 10)
 			frames = append(frames, " syslog "...)
 			frames = strconv.AppendInt(frames, int64(len(line)), 10)

@@ -117,7 +117,10 @@ func forwarding(binary, more string) subject {
 }
 
 // A counter is a receiver that takes everything and counts lines of flood: each has " end" in it once.
-type counter struct{ lines atomic.Int64 }
+type counter struct {
+	lines  atomic.Int64
+	frames atomic.Int64 // bytes of RELP's frames around them
+}
 
 func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body := io.Reader(r.Body)
@@ -161,11 +164,11 @@ func measureSinks(all []sinkSubject, rounds, burst int, out io.Writer) error {
 	costs := make([]sinkCosts, len(all))
 	for round := range rounds {
 		for i, s := range all {
-			without, err := s.without.sinkCost(nil, burst)
+			without, err := s.without.sinkCost(nil, burst, messageSize)
 			if err != nil {
 				return err
 			}
-			with, err := s.with(l.Addr().String()).sinkCost(c, burst)
+			with, err := s.with(l.Addr().String()).sinkCost(c, burst, messageSize)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
@@ -215,8 +218,8 @@ func printSinks(all []sinkSubject, costs []sinkCosts, title string, out io.Write
 	return err
 }
 
-// sinkCost is the processor time of a subject for each line of a burst, in microseconds. A nil counter: it has no sink.
-func (s subject) sinkCost(c *counter, burst int) (each float64, err error) {
+// sinkCost is the processor time of a subject for each line of a burst of messages of a size, in microseconds. A nil counter: it has no sink.
+func (s subject) sinkCost(c *counter, burst, size int) (each float64, err error) {
 	port, err := freePort()
 	if err != nil {
 		return 0, err
@@ -233,7 +236,7 @@ func (s subject) sinkCost(c *counter, burst int) (each float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := sendPinned(flood.Flood{To: "127.0.0.1:" + strconv.Itoa(port), Count: burst, Size: messageSize}); err != nil {
+	if err := sendPinned(flood.Flood{To: "127.0.0.1:" + strconv.Itoa(port), Count: burst, Size: size}); err != nil {
 		return 0, err
 	}
 	lines, err := d.settle()
