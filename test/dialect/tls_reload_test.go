@@ -13,11 +13,11 @@ import (
 )
 
 // served is what handshakes with s show: whose certificate without a name and for new.test, whether an answer about it is stapled, and which of the clients
-// that have certificates are answered.
-func (s *subject) served(clients map[string]tls.Certificate) string {
+// that have certificates are answered, with the sessions that they have and without: what was demanded when a session began proves nothing now.
+func (s *subject) served(clients map[string]tls.Certificate, sessions map[string]tls.ClientSessionCache) (text string, resumed int) {
 	s.t.Helper()
-	shake := func(name string, pair *tls.Certificate) (seen string, ok bool) {
-		cfg := &tls.Config{ServerName: name, InsecureSkipVerify: true}
+	shake := func(name string, pair *tls.Certificate, cache tls.ClientSessionCache) (seen string, ok bool) {
+		cfg := &tls.Config{ServerName: name, InsecureSkipVerify: true, ClientSessionCache: cache}
 		if pair != nil {
 			cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair, nil }
 		}
@@ -29,17 +29,23 @@ func (s *subject) served(clients map[string]tls.Certificate) string {
 		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 		b, _ := io.ReadAll(c) // cut where the certificate is refused
 		state := c.ConnectionState()
+		if state.DidResume {
+			resumed++
+		}
 		return fmt.Sprintf("%d %v", state.PeerCertificates[0].SerialNumber, len(state.OCSPResponse) > 0), strings.HasPrefix(string(b), "HTTP/1.1 200")
 	}
-	first, _ := shake("site.test", nil)
-	second, _ := shake("new.test", nil)
-	text := first + ", new.test " + second
+	first, _ := shake("site.test", nil, nil)
+	second, _ := shake("new.test", nil, nil)
+	text = first + ", new.test " + second
 	for _, name := range []string{"client", "gone", "stranger"} {
 		pair := clients[name]
-		_, ok := shake("site.test", &pair)
-		text += fmt.Sprintf(", %s %v", name, ok)
+		_, anew := shake("site.test", &pair, nil)
+		_, again := shake("site.test", &pair, sessions[name])
+		if text += fmt.Sprintf(", %s %v", name, anew); again != anew {
+			text += fmt.Sprintf(" (with a session %v)", again)
+		}
 	}
-	return text
+	return text, resumed
 }
 
 // TestCertificateChangesOverReloads: what commands have made of certificates, authorities, revocation lists, crt-lists, stapled answers and ticket keys holds for the
@@ -57,11 +63,17 @@ frontend f
 `, map[string]string{
 		"site.pem": ca.file(pair("site.test", 2)) + ca.pem(), "list.txt": "site.pem\n", "ca.pem": ca.pem(), "crl.pem": ca.revoke(99), "keys": keys,
 	})
-	want := func(when, text string) {
+	sessions := map[string]tls.ClientSessionCache{}
+	for name := range clients {
+		sessions[name] = tls.NewLRUClientSessionCache(1)
+	}
+	want := func(when, text string) (resumed int) {
 		t.Helper()
-		if got := s.served(clients); got != text {
+		got, resumed := s.served(clients, sessions)
+		if got != text {
 			t.Errorf("%s: %s\nwant %s", when, got, text)
 		}
+		return resumed
 	}
 	want("at first", "2 false, new.test 2 false, client true, gone true, stranger false")
 	b64 := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
@@ -94,7 +106,9 @@ frontend f
 		if out, err := s.Reload(t.Context()); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		want(fmt.Sprintf("after reload %d", i+1), changed)
+		if n := want(fmt.Sprintf("after reload %d", i+1), changed); n != 2 {
+			t.Errorf("after reload %d: %d clients have resumed their sessions, want client and stranger", i+1, n)
+		}
 	}
 	old, _, err := s.Workers()
 	if err != nil {
