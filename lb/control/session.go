@@ -141,7 +141,7 @@ func (c *session) skipLine() error {
 			marks++
 		case b == '<':
 			marks = 1
-		case b != '\r':
+		case b != '\r' && (b != ' ' && b != '\t' || marks < len(payloadMark)):
 			marks = 0
 		}
 		before = b
@@ -164,14 +164,17 @@ func (c *session) readByte() (byte, error) {
 	return c.in.ReadByte()
 }
 
-// payloadMark at the end of a command says that a payload follows, up to an empty
-// line: on the next line, or after the ";" that ends the command.
+// payloadMark at the end of a command, but for blanks, says that a payload follows,
+// up to an empty line: on the next line, or after the ";" that ends the command.
 var payloadMark = []byte("<<")
 
 // take runs a command, with the payload that belongs to it. A payload is read
 // whatever becomes of the command: its lines are no commands.
 func (c *session) take(text []byte, end ending) {
 	text = bytes.TrimSuffix(text, []byte("\r"))
+	if trimmed := bytes.TrimRight(text, " \t"); bytes.HasSuffix(trimmed, payloadMark) {
+		text = trimmed
+	}
 	c.payload = nil
 	if end != lastOne && bytes.HasSuffix(text, payloadMark) {
 		whole := bytes.Clone(text[:len(text)-len(payloadMark)])

@@ -32,7 +32,7 @@ func TestPayloadIsNotRun(t *testing.T) {
 // TestPayloadAfterSemicolon: the payload of a command in the middle of a line begins
 // there, and that of a command which is too long is left out with it.
 func TestPayloadAfterSemicolon(t *testing.T) {
-	for _, command := range []string{"add map nope <<; ", "show version; bogus <<;", "bogus <<;\n", "show env " + strings.Repeat("x", maxCommand) + " <<\n", "show env " + strings.Repeat("x", maxCommand) + " <<;", "bogus <<\r\n"} {
+	for _, command := range []string{"add map nope <<; ", "add map nope << \t\n", "bogus << ;", "show env " + strings.Repeat("x", maxCommand) + " << \n", "show version; bogus <<;", "bogus <<;\n", "show env " + strings.Repeat("x", maxCommand) + " <<\n", "show env " + strings.Repeat("x", maxCommand) + " <<;", "bogus <<\r\n"} {
 		f := newFake()
 		path, _ := serve(t, &Server{Runtime: f, Level: Admin, Version: "1.2"})
 		got := ask(t, path, "prompt\n"+command+"set server be/s1 state maint\nclear counters all\n\nshow cli level\nquit\n")

@@ -85,7 +85,7 @@ func (r *run) converse(c net.Conn) {
 // endOfLine reads to the end of a line that begins with text, and says whether
 // a payload goes on after it.
 func endOfLine(text string, in *bufio.Reader) (payload bool) {
-	const few = len(payloadMark + ";\r\n")
+	const few = 64 // for payloadMark and what may come after it: blanks and the line's end
 	for {
 		more, err := in.ReadSlice('\n')
 		text += string(more)

@@ -26,7 +26,7 @@ const workerWait = 60 * time.Second
 // maxPayload is as much as a worker's own socket takes.
 const maxPayload = 16 << 20
 
-// payloadMark ends a line that a payload follows.
+// payloadMark ends a command that a payload follows.
 const payloadMark = "<<"
 
 // split cuts a line into its commands, at each ";" that no backslash takes.
@@ -145,7 +145,7 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 	}
 	conn.SetDeadline(time.Now().Add(workerWait))
 	commands = s.level.prefix() + commands
-	if s.payload && strings.HasSuffix(commands, payloadMark) {
+	if s.payload && announces(commands) {
 		if _, err := io.WriteString(conn, commands+s.tail); err == nil {
 			s.passPayload(conn, in)
 		}
@@ -169,12 +169,17 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 func cutPayload(line string) (commands, tail string, ok bool) {
 	at := 0
 	for _, command := range split(strings.TrimRight(line, "\r\n")) {
-		if at += len(command); strings.HasSuffix(command, payloadMark) {
+		if at += len(command); announces(command) {
 			return line[:at], line[at:], true
 		}
 		at++
 	}
 	return line, "", false
+}
+
+// announces says whether a command ends with payloadMark, but for blanks.
+func announces(command string) bool {
+	return strings.HasSuffix(strings.TrimRight(command, " \t"), payloadMark)
 }
 
 // goesOn says whether a payload is not over with the line that it begins on.
