@@ -20,6 +20,7 @@ import (
 	"lbsyslogd/test/backend"
 	"lbsyslogd/test/rig"
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 // host is the loopback address of the tests.
@@ -285,6 +286,19 @@ func (s *subject) command(text string) string {
 			s.t.Fatalf("%s: %s: %v", s.name, text, err)
 		}
 		return s.mask(out)
+	})
+}
+
+// letGo waits until no connection holds an entry of a table: it lets go a moment after its answer was read, and until then a command cannot
+// remove the entry.
+func (s *subject) letGo(table string) {
+	s.t.Helper()
+	if s.tape != nil && !s.tape.Live() {
+		return
+	}
+	wait.Until(s.t, s.name+" to let go of "+table, func() bool {
+		out, err := s.Command("show table " + table)
+		return err == nil && !strings.Contains(out, "use=1")
 	})
 }
 
