@@ -2,7 +2,9 @@ package config
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -127,7 +129,7 @@ func bindTable() []row[*bindDraft] {
 	table := []row[*bindDraft]{
 		{name: "accept-netscaler-cip", args: "<magic>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
 			n, err := strconv.ParseUint(c.args[0], 10, 32)
-			if err != nil {
+			if err != nil || n == 0 {
 				return fmt.Errorf("'accept-netscaler-cip' expects a decimal number such as 1027423549, not '%s'", c.args[0])
 			}
 			b.AcceptCIP, b.CIPMagic = true, uint32(n)
@@ -141,7 +143,13 @@ func bindTable() []row[*bindDraft] {
 			return oneOf("expose-fd", c.args[0], "listeners")
 		}},
 		{name: "gid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.GID = n })},
-		{name: "group", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.Group = w })},
+		{name: "group", args: "<name>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			if _, err := user.LookupGroup(c.args[0]); err != nil {
+				return fmt.Errorf("unknown group name '%s': create the group, or name another one", c.args[0])
+			}
+			b.Group = c.args[0]
+			return nil
+		}},
 		{name: "id", args: "<number>", min: 1, max: 1, apply: count(1, big, func(b *bindDraft, n int) { b.ID = n })},
 		{name: "interface", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.Interface = w })},
 		{name: "level", args: "user|operator|admin", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
@@ -149,7 +157,13 @@ func bindTable() []row[*bindDraft] {
 			return oneOf("level", c.args[0], "user", "operator", "admin")
 		}},
 		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.MaxConn = n })},
-		{name: "mss", args: "<size>", min: 1, max: 1, apply: count(-65535, 65535, func(b *bindDraft, n int) { b.MSS = n })},
+		{name: "mss", args: "<size>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
+			b.MSS, err = number(c.name, c.args[0], -65535, 65535)
+			if err == nil && b.MSS == 0 {
+				err = errors.New("'mss' expects a size between 1 and 65535, or one less than that of the route, such as -20")
+			}
+			return err
+		}},
 		{name: "namespace", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.Namespace = w })},
 		{name: "tcp-ut", args: "<time>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.UserTimeout, err = duration(c.name, c.args[0], time.Millisecond)
@@ -163,7 +177,13 @@ func bindTable() []row[*bindDraft] {
 		{name: "tfo", apply: flag(func(b *bindDraft) { b.TFO = true })},
 		{name: "transparent", apply: flag(func(b *bindDraft) { b.Transparent = true })},
 		{name: "uid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.UID = n })},
-		{name: "user", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.User = w })},
+		{name: "user", args: "<name>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			if _, err := user.Lookup(c.args[0]); err != nil {
+				return fmt.Errorf("unknown user name '%s': create the user, or name another one", c.args[0])
+			}
+			b.User = c.args[0]
+			return nil
+		}},
 		{name: "v4v6", apply: flag(func(b *bindDraft) { b.V4V6 = true })},
 		{name: "v6only", apply: flag(func(b *bindDraft) { b.V6Only = true })},
 

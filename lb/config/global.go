@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -110,6 +111,9 @@ func globalTable() []row[*Global] {
 		}},
 		{name: "issuers-chain-path", args: "<dir>", min: 1, max: 1, apply: func(c *call, g *Global) error {
 			g.IssuersChain = c.p.under("", c.args[0])
+			if info, err := os.Stat(g.IssuersChain); err != nil || !info.IsDir() {
+				return fmt.Errorf("'issuers-chain-path' expects a directory, and '%s' is none", c.args[0])
+			}
 			return nil
 		}},
 		{name: "ssl-default-bind-curves", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
@@ -125,7 +129,13 @@ func globalTable() []row[*Global] {
 		}},
 		{name: "ssl-default-server-options", args: "<option> ...", min: 1, max: many, apply: (*call).defaultServerOptions},
 		{name: "stats socket", args: "<address> [mode <octal>] [level <level>] [expose-fd listeners] ...", min: 1, max: many, apply: (*call).statsSocket},
-		{name: "stats timeout", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.StatsTimeout = d })},
+		{name: "stats timeout", args: "<time>", min: 1, max: 1, apply: func(c *call, g *Global) (err error) {
+			g.StatsTimeout, err = duration(c.name, c.args[0], time.Millisecond)
+			if err == nil && g.StatsTimeout <= 0 {
+				err = errors.New("'stats timeout' expects more than 0")
+			}
+			return err
+		}},
 		{name: "uid", args: "<number>", min: 1, max: 1, apply: identity(func(g *Global, w string) (err error) {
 			g.UID, err = number("uid", w, 0, big)
 			return err

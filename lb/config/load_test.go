@@ -202,14 +202,14 @@ func TestBinds(t *testing.T) {
 func TestBindOptions(t *testing.T) {
 	c := load(t, "global\n  crt-base /certs\n  ca-base /cas\n  ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets\n"+
 		inFrontendSection("bind :80 name n id 4 backlog 10 interface lo defer-accept tfo\n"+
-			"bind /s mode 640 user u group g uid 1 gid 2\n"+
+			"bind /s mode 640 user daemon group daemon uid 1 gid 2\n"+
 			"bind :443 ssl crt a.pem crt /abs/b.pem ca-file ca.pem verify optional alpn h2,http/1.1 strict-sni ssl-max-ver TLSv1.3\n"+
 			"bind :444 ssl crt a.pem force-tlsv12"), Options{})
 	binds := proxy(t, c, "f").Binds[1:]
 	if b := binds[0]; b.Name != "n" || b.ID != 4 || b.Backlog != 10 || b.Interface != "lo" || !b.DeferAccept || !b.TFO || b.UID != -1 {
 		t.Errorf("%+v", b)
 	}
-	if b := binds[1]; b.Mode != 0o640 || b.User != "u" || b.Group != "g" || b.UID != 1 || b.GID != 2 {
+	if b := binds[1]; b.Mode != 0o640 || b.User != "daemon" || b.Group != "daemon" || b.UID != 1 || b.GID != 2 {
 		t.Errorf("%+v", b)
 	}
 	want := &BindTLS{

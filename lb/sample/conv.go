@@ -31,14 +31,14 @@ var convsValue = []convRow{
 	{name: "bytes", args: "ii?", in: Bin, out: Bin, get: convBytes},
 	{name: "concat", args: "s?s?s?", in: Str, out: Str, get: convConcat, check: checkConcat},
 	{name: "cpl", in: Int, out: Int, get: unary(func(a int64) int64 { return ^a })},
-	{name: "debug", args: "s?s?", same: true, get: func(_ *Ctx, _ *args, v Value) (Value, bool) { return v, true }}, // nobody is told: a log format can show it
+	{name: "debug", args: "s?s?", same: true, check: checkDebug, get: func(_ *Ctx, _ *args, v Value) (Value, bool) { return v, true }}, // nobody is told: a log format can show it
 	{name: "div", args: "o", in: Int, out: Int, get: arith(divide)},
 	{name: "even", in: Int, out: Bool, get: test(func(n int64) bool { return n&1 == 0 })},
 	{name: "field", args: "isi?", in: Str, out: Str, get: convField, check: checkDelims},
 	{name: "hex", in: Bin, out: Str, get: convHex},
 	{name: "hex2i", in: Str, out: Int, get: convHex2I},
 	{name: "host_only", in: Str, out: Str, get: convHostOnly},
-	{name: "http_date", args: "i?s?", in: Int, out: Str, get: convHTTPDate},
+	{name: "http_date", args: "i?s?", in: Int, out: Str, get: convHTTPDate, check: checkDate},
 	{name: "iif", args: "ss", in: Bool, out: Str, get: convIif},
 	{name: "ipmask", args: "ss?", in: Addr, out: Addr, get: convIPMask, check: checkIPMask},
 	{name: "length", in: Str, out: Int, get: func(x *Ctx, _ *args, v Value) (Value, bool) { return IntValue(int64(len(v.Text(x)))), true }},

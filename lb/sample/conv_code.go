@@ -82,8 +82,8 @@ func convSHA1(x *Ctx, _ *args, v Value) (Value, bool) {
 }
 
 func checkSHA2(a *args) error {
-	switch a.n[0] {
-	case 0, 224, 256, 384, 512:
+	switch {
+	case a.len == 0, a.n[0] == 224, a.n[0] == 256, a.n[0] == 384, a.n[0] == 512:
 		return nil
 	}
 	return errors.New("use sha2(224), sha2(256), sha2(384) or sha2(512)")

@@ -201,7 +201,19 @@ func convRTrim(x *Ctx, a *args, v Value) (Value, bool) {
 	return StrValue(b), true
 }
 
+// checkDebug: the output is one of HAProxy's, though nothing is written there.
+func checkDebug(a *args) error {
+	switch a.s[1] {
+	case "", "stdout", "stderr", "buf0":
+		return nil
+	}
+	return fmt.Errorf("'%s' is no output; there are stdout, stderr and buf0", a.s[1])
+}
+
 func checkRegsub(a *args) error {
+	if a.s[0] == "" {
+		return errors.New("a regular expression is missing")
+	}
 	for _, c := range a.s[2] {
 		if c != 'g' && c != 'i' {
 			return fmt.Errorf("unknown regsub flag '%c'; 'g' replaces all, 'i' ignores case", c)

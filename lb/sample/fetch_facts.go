@@ -16,7 +16,7 @@ var fetchesFacts = []fetchRow{
 	{name: "accept_date", args: "s?", kind: Int, where: Anywhere, check: checkUnit, get: dateOf(func(r *Record) time.Time { return r.Accept })},
 	{name: "bin", args: "s", kind: Bin, where: Everywhere, get: literal, check: func(a *args) error {
 		b, err := hex.DecodeString(a.s[0])
-		if err != nil {
+		if err != nil || len(b) == 0 {
 			return errors.New("'" + a.s[0] + "' is not an even number of hexadecimal digits")
 		}
 		a.lit = Value{kind: Bin, b: b}
@@ -69,15 +69,15 @@ var fetchesFacts = []fetchRow{
 		return IntValue(int64(x.Rec.Client.Port())), x.Rec.Client.IsValid()
 	}},
 	{name: "srv_name", kind: Str, where: InResponse | InLog | InCheck, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Server) }},
-	{name: "ssl_bc", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.BackTLS.TLS), true }},
-	{name: "ssl_bc_alpn", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.ALPN) }},
-	{name: "ssl_bc_cipher", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.Cipher) }},
-	{name: "ssl_bc_is_resumed", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.BackTLS.Resumed), true }},
-	{name: "ssl_bc_protocol", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.TLSVer) }},
+	{name: "ssl_bc", kind: Bool, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.BackTLS.TLS), true }},
+	{name: "ssl_bc_alpn", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.ALPN) }},
+	{name: "ssl_bc_cipher", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.Cipher) }},
+	{name: "ssl_bc_is_resumed", kind: Bool, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.BackTLS.Resumed), true }},
+	{name: "ssl_bc_protocol", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.TLSVer) }},
 	{name: "ssl_fc", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.TLS), true }},
 	{name: "ssl_fc_alpn", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.ALPN) }},
 	{name: "ssl_fc_cipher", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Cipher) }},
-	{name: "ssl_bc_err", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.BackTLS.TLS }},
+	{name: "ssl_bc_err", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.BackTLS.TLS }},
 	{name: "ssl_fc_err", kind: Int, where: Anywhere, get: noTLSError},
 	{name: "ssl_fc_has_sni", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.SNI != ""), true }},
 	{name: "ssl_fc_is_resumed", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.Resumed), true }},

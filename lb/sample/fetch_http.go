@@ -23,7 +23,7 @@ var fetchesHTTP = []fetchRow{
 		}
 		return StrValue(http11), x.Rec.Status > 0
 	}},
-	{name: "capture.res.hdr", args: "i", kind: Str, where: Anywhere, get: fetchResCapture},
+	{name: "capture.res.hdr", args: "i", kind: Str, where: InResponse | InLog, get: fetchResCapture},
 	{name: "hdr", args: "s?i?", kind: Str, where: InRequest | InResponse, get: fetchHdr},
 	{name: "http_auth_bearer", args: "s?", kind: Str, where: InRequest, get: fetchBearer},
 	{name: "http_first_req", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.First), true }},

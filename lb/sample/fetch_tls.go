@@ -36,6 +36,14 @@ type tlsSide struct {
 	cert   func(TLSDetail) *x509.Certificate
 }
 
+// where is what sees the side: a connection to a server is there once it has answered.
+func (s tlsSide) where() Where {
+	if s.needs == NeedsBackTLS {
+		return InResponse | InLog
+	}
+	return Anywhere
+}
+
 func frontTLS(r *Record) *TLSFacts { return &r.TLSFacts }
 func backTLS(r *Record) *TLSFacts  { return &r.BackTLS }
 
@@ -91,7 +99,7 @@ func tlsFetches() []fetchRow {
 // certificate gives the rows about one certificate.
 func (s tlsSide) certificate() []fetchRow {
 	row := func(name string, kind Kind, get func(x *Ctx, c *x509.Certificate) (Value, bool)) fetchRow {
-		return fetchRow{name: s.prefix + name, kind: kind, where: Anywhere, needs: s.needs, get: func(x *Ctx, _ *args) (Value, bool) {
+		return fetchRow{name: s.prefix + name, kind: kind, where: s.where(), needs: s.needs, get: func(x *Ctx, _ *args) (Value, bool) {
 			if c := s.of(x); c != nil {
 				return get(x, c)
 			}
@@ -119,7 +127,7 @@ func (s tlsSide) certificate() []fetchRow {
 	if s.prefix == "ssl_f_" {
 		return rows
 	}
-	return append(rows, fetchRow{name: s.prefix + "chain_der", kind: Bin, where: Anywhere, needs: s.needs, get: func(x *Ctx, _ *args) (Value, bool) {
+	return append(rows, fetchRow{name: s.prefix + "chain_der", kind: Bin, where: s.where(), needs: s.needs, get: func(x *Ctx, _ *args) (Value, bool) {
 		d := s.facts(x.Rec).Detail
 		if d == nil {
 			return Value{}, false
@@ -180,7 +188,7 @@ func (s tlsSide) name(name string, raw func(*x509.Certificate) []byte) fetchRow 
 // connection gives the rows about one connection's handshake.
 func (s tlsSide) connection() []fetchRow {
 	row := func(name string, get func(d TLSDetail) []byte) fetchRow {
-		return fetchRow{name: s.prefix + name, kind: Bin, where: Anywhere, needs: s.needs, get: func(x *Ctx, _ *args) (Value, bool) {
+		return fetchRow{name: s.prefix + name, kind: Bin, where: s.where(), needs: s.needs, get: func(x *Ctx, _ *args) (Value, bool) {
 			d := s.facts(x.Rec).Detail
 			if d == nil {
 				return Value{}, false
@@ -190,7 +198,7 @@ func (s tlsSide) connection() []fetchRow {
 		}}
 	}
 	size := func(name string, of func(cipher string) int64) fetchRow {
-		return fetchRow{name: s.prefix + name, kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
+		return fetchRow{name: s.prefix + name, kind: Int, where: s.where(), get: func(x *Ctx, _ *args) (Value, bool) {
 			f := s.facts(x.Rec)
 			return IntValue(of(f.Cipher)), f.TLSVer != ""
 		}}
@@ -202,8 +210,8 @@ func (s tlsSide) connection() []fetchRow {
 		row("server_random", func(d TLSDetail) []byte { _, r := d.Randoms(); return r }),
 		row("session_id", TLSDetail.SessionID),
 		row("unique_id", TLSDetail.Unique),
-		{name: s.prefix + "err_str", kind: Str, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return Value{}, false }},
-		{name: s.prefix + "npn", kind: Str, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return Value{}, false }},
+		{name: s.prefix + "err_str", kind: Str, where: s.where(), get: func(*Ctx, *args) (Value, bool) { return Value{}, false }},
+		{name: s.prefix + "npn", kind: Str, where: s.where(), get: func(*Ctx, *args) (Value, bool) { return Value{}, false }},
 	}
 }
 
