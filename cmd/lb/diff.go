@@ -150,7 +150,7 @@ func (r *request) askWorker(c *comparison) {
 		err = errors.New(strings.TrimSpace(changes))
 	}
 	if err != nil {
-		c.Notes = append(c.Notes, fmt.Sprintf("what was changed at run time cannot be told: %v", err))
+		c.Notes = append(c.Notes, fmt.Sprintf("what was changed at run time is not known: %v", err))
 	}
 	if c.Runtime = []cfgdiff.Runtime{}; err == nil {
 		c.Runtime = c.Diff.Runtime(changes)

@@ -35,7 +35,7 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   lb doctor  [FILE...]                              find what logrotate, cron, timers, certbot and network hooks would do to a balancer or its log daemon
 
   -f FILE|DIR   configuration, repeatable; of a directory the *.cfg in order; without -f /etc/lb/lb.cfg
-  -c            check the configuration and exit; every mistake is told, with its line
+  -c            check the configuration and exit; reports every mistake, with its line
   -W            a master that is reloaded (SIGUSR2, lb reload) and workers that serve
   -Ws           the same for systemd (Type=notify)
   -D            go to the background once everything serves

@@ -172,59 +172,43 @@ func (t *Table) sumRate(i uint32, d Data, now int64) freq {
 // LearnShare takes over what a node says of its share of an entry. False when there
 // is no room for the entry, or the key is none of this table.
 func (t *Table) LearnShare(k int, l *Lesson, now int64) bool {
-	if !t.valid(l.Key) {
-		return false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i := t.learned(l, now)
-	if i == 0 {
-		return false
-	}
-	w := t.shares.of(i, k)
-	for _, v := range l.Values {
-		o := t.shares.offset[v.Data]
-		switch {
-		case o < 0:
-		case v.Data.IsRate():
-			freq{tick: now - v.Age, cur: v.Cur, prev: v.Prev}.store(w[o:])
-		default:
-			w[o] = uint64(t.shares.nodes[k].round)<<32 | min(v.N, math.MaxUint32)
+	return t.taught(l, now, func(i uint32) {
+		w := t.shares.of(i, k)
+		for _, v := range l.Values {
+			o := t.shares.offset[v.Data]
+			switch {
+			case o < 0:
+			case v.Data.IsRate():
+				freq{tick: now - v.Age, cur: v.Cur, prev: v.Prev}.store(w[o:])
+			default:
+				w[o] = uint64(t.shares.nodes[k].round)<<32 | min(v.N, math.MaxUint32)
+			}
 		}
-	}
-	return true
+	})
 }
 
 // Restore adds what this node had counted before it began anew, as another node
 // remembers it, to what it has counted since. Of what several nodes remember only the
 // most is added. Connections ended with the process that had them.
 func (t *Table) Restore(l *Lesson, now int64) bool {
-	if !t.valid(l.Key) {
-		return false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i := t.learned(l, now)
-	if i == 0 {
-		return false
-	}
-	w, taken := t.data(i), t.shares.takenOf(i)
-	for _, v := range l.Values {
-		o := t.shares.offset[v.Data]
-		if o < 0 || !v.Data.IsRate() {
-			continue
+	return t.taught(l, now, func(i uint32) {
+		w, taken := t.data(i), t.shares.takenOf(i)
+		for _, v := range l.Values {
+			o := t.shares.offset[v.Data]
+			if o < 0 || !v.Data.IsRate() {
+				continue
+			}
+			was, had, period := (freq{tick: now - v.Age, cur: v.Cur, prev: v.Prev}), loadFreq(taken[o:]), t.Period[v.Data]
+			if was.read(now, period) <= had.read(now, period) {
+				continue // another node knew as much
+			}
+			t.touch(i, t.head(i).at) // a third node may know less of it
+			f := loadFreq(w[t.offset[v.Data]:])
+			f.merge(was.since(had, period), now, period)
+			f.store(w[t.offset[v.Data]:])
+			was.store(taken[o:])
 		}
-		was, had, period := (freq{tick: now - v.Age, cur: v.Cur, prev: v.Prev}), loadFreq(taken[o:]), t.Period[v.Data]
-		if was.read(now, period) <= had.read(now, period) {
-			continue // another node knew as much
-		}
-		t.touch(i, t.head(i).at) // a third node may know less of it
-		f := loadFreq(w[t.offset[v.Data]:])
-		f.merge(was.since(had, period), now, period)
-		f.store(w[t.offset[v.Data]:])
-		was.store(taken[o:])
-	}
-	return true
+	})
 }
 
 // BeginShares begins a round in which a node says all its shares.

@@ -221,6 +221,28 @@ const maxNames = 1 << 14
 // conn_cur is not for learning: it counts connections that are here. False when
 // there is no room for the entry, or the key is none of this table.
 func (t *Table) Learn(l *Lesson, now int64) bool {
+	return t.taught(l, now, func(i uint32) {
+		w := t.data(i)
+		for _, v := range l.Values {
+			o := t.offset[v.Data]
+			switch {
+			case o < 0 || v.Data == ConnCur || t.shares != nil && v.Data.IsShared():
+			case v.Data == ServerKey:
+				if n, ok := t.knownName(l.Server); ok {
+					w[o] = n
+				}
+			case v.Data.IsRate():
+				freq{tick: now - v.Age, cur: v.Cur, prev: v.Prev}.store(w[o:])
+			default:
+				w[o] = v.N
+			}
+		}
+	})
+}
+
+// taught has take work on the entry of a lesson, found or made, with mu held. False when there is no room for the entry, or the key is none
+// of this table.
+func (t *Table) taught(l *Lesson, now int64, take func(i uint32)) bool {
 	if !t.valid(l.Key) {
 		return false
 	}
@@ -230,21 +252,7 @@ func (t *Table) Learn(l *Lesson, now int64) bool {
 	if i == 0 {
 		return false
 	}
-	w := t.data(i)
-	for _, v := range l.Values {
-		o := t.offset[v.Data]
-		switch {
-		case o < 0 || v.Data == ConnCur || t.shares != nil && v.Data.IsShared():
-		case v.Data == ServerKey:
-			if n, ok := t.knownName(l.Server); ok {
-				w[o] = n
-			}
-		case v.Data.IsRate():
-			freq{tick: now - v.Age, cur: v.Cur, prev: v.Prev}.store(w[o:])
-		default:
-			w[o] = v.N
-		}
-	}
+	take(i)
 	return true
 }
 

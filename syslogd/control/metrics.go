@@ -68,8 +68,15 @@ func (s *Status) WriteMetrics(w io.Writer) error {
 			fmt.Fprintf(out, "syslogd_output_%s{output=%s} %g\n", m.name, label(s.Outputs[i].Name), m.value(&s.Outputs[i]))
 		}
 	}
-	s.writeForwardMetrics(out)
-	s.writeChainMetrics(out)
+	writeMetrics(out, "syslogd_forward_", forwardMetrics, s.Outputs, func(o *Output) (*Forward, string) {
+		if o.Forward == nil {
+			return nil, ""
+		}
+		return o.Forward, "output=" + label(o.Name) + ",to=" + label(o.Forward.To)
+	})
+	writeMetrics(out, "syslogd_chain_", chainMetrics, s.Outputs, func(o *Output) (*Chain, string) {
+		return o.Chain, "output=" + label(o.Name)
+	})
 	s.Ledger.writeMetrics(out)
 	return out.Flush()
 }
@@ -121,76 +128,62 @@ func (l *Ledger) writeMetrics(out io.Writer) {
 	}
 }
 
-// writeForwardMetrics writes those of the outputs that are forwarded.
-func (s *Status) writeForwardMetrics(out io.Writer) {
-	for _, m := range []struct {
-		name, kind, help string
-		value            func(*Forward) float64
-	}{
-		{"sent_total", "counter", "Lines sent to the peer.", func(f *Forward) float64 { return float64(f.Sent) }},
-		{"confirmed_total", "counter", "Lines that the peer has taken.", func(f *Forward) float64 { return float64(f.Confirmed) }},
-		{"again_total", "counter", "Lines sent in vain, and so once more.", func(f *Forward) float64 { return float64(f.Again) }},
-		{"connections_total", "counter", "Connections made.", func(f *Forward) float64 { return float64(f.Connections) }},
-		{"missed_files_total", "counter", "Files that were gone before they were sent.", func(f *Forward) float64 { return float64(f.Missed) }},
-		{"given_up_bytes_total", "counter", "Bytes that retention took before they were sent.", func(f *Forward) float64 { return float64(f.GivenUp) }},
-		{"refused_lines_total", "counter", "Lines that the peer refuses.", func(f *Forward) float64 { return float64(f.Refused) }},
-		{"requests_total", "counter", "How often lines were sent to a sink.", func(f *Forward) float64 { return float64(f.Requests) }},
-		{"split_total", "counter", "Requests that were halved, because they were too large or something in them was refused.", func(f *Forward) float64 { return float64(f.Split) }},
-		{"throttled_total", "counter", "Pauses that a sink asked for.", func(f *Forward) float64 { return float64(f.Throttled) }},
-		{"behind_bytes", "gauge", "Bytes that are not confirmed yet.", func(f *Forward) float64 { return float64(f.Behind) }},
-	} {
+// metric is a number of T, which an output may have.
+type metric[T any] struct {
+	name, kind, help string
+	value            func(*T) float64
+}
+
+// writeMetrics writes metrics of those outputs that have a T; of gives it, and its labels.
+func writeMetrics[T any](out io.Writer, prefix string, metrics []metric[T], outputs []Output, of func(*Output) (t *T, labels string)) {
+	for _, m := range metrics {
 		head := false
-		for i := range s.Outputs {
-			o := &s.Outputs[i]
-			if o.Forward == nil {
+		for i := range outputs {
+			t, labels := of(&outputs[i])
+			if t == nil {
 				continue
 			}
 			if !head {
-				fmt.Fprintf(out, "# HELP syslogd_forward_%s %s\n# TYPE syslogd_forward_%s %s\n", m.name, m.help, m.name, m.kind)
+				fmt.Fprintf(out, "# HELP %s%s %s\n# TYPE %s%s %s\n", prefix, m.name, m.help, prefix, m.name, m.kind)
 				head = true
 			}
-			fmt.Fprintf(out, "syslogd_forward_%s{output=%s,to=%s} %g\n", m.name, label(o.Name), label(o.Forward.To), m.value(o.Forward))
+			fmt.Fprintf(out, "%s%s{%s} %s\n", prefix, m.name, labels, strconv.FormatFloat(m.value(t), 'f', -1, 64))
 		}
 	}
 }
 
-// writeChainMetrics writes those of the outputs that keep a chain.
-func (s *Status) writeChainMetrics(out io.Writer) {
-	for _, m := range []struct {
-		name, kind, help string
-		value            func(*Chain) float64
-	}{
-		{"up", "gauge", "Whether the journal can be written.", func(c *Chain) float64 {
-			if c.State == "ok" {
-				return 1
-			}
-			return 0
-		}},
-		{"records_total", "counter", "Records written to journals.", func(c *Chain) float64 { return float64(c.Records) }},
-		{"lines_total", "counter", "Lines that the records cover.", func(c *Chain) float64 { return float64(c.Lines) }},
-		{"adopted_lines_total", "counter", "Those of them that were found in the file without a record.", func(c *Chain) float64 { return float64(c.Adopted) }},
-		{"waiting_bytes", "gauge", "Bytes of the current file that no record covers yet.", func(c *Chain) float64 { return float64(c.Waiting) }},
-		{"last_record_timestamp_seconds", "gauge", "When the newest record was made; 0 is not known.", func(c *Chain) float64 {
-			if c.Last.IsZero() {
-				return 0
-			}
-			return float64(c.Last.UnixMilli()) / 1000
-		}},
-		{"failures_total", "counter", "How often the journal could not be written.", func(c *Chain) float64 { return float64(c.Failures) }},
-	} {
-		head := false
-		for i := range s.Outputs {
-			o := &s.Outputs[i]
-			if o.Chain == nil {
-				continue
-			}
-			if !head {
-				fmt.Fprintf(out, "# HELP syslogd_chain_%s %s\n# TYPE syslogd_chain_%s %s\n", m.name, m.help, m.name, m.kind)
-				head = true
-			}
-			fmt.Fprintf(out, "syslogd_chain_%s{output=%s} %s\n", m.name, label(o.Name), strconv.FormatFloat(m.value(o.Chain), 'f', -1, 64))
+var forwardMetrics = []metric[Forward]{
+	{"sent_total", "counter", "Lines sent to the peer.", func(f *Forward) float64 { return float64(f.Sent) }},
+	{"confirmed_total", "counter", "Lines that the peer has taken.", func(f *Forward) float64 { return float64(f.Confirmed) }},
+	{"again_total", "counter", "Lines sent in vain, and so once more.", func(f *Forward) float64 { return float64(f.Again) }},
+	{"connections_total", "counter", "Connections made.", func(f *Forward) float64 { return float64(f.Connections) }},
+	{"missed_files_total", "counter", "Files that were gone before they were sent.", func(f *Forward) float64 { return float64(f.Missed) }},
+	{"given_up_bytes_total", "counter", "Bytes that retention took before they were sent.", func(f *Forward) float64 { return float64(f.GivenUp) }},
+	{"refused_lines_total", "counter", "Lines that the peer refuses.", func(f *Forward) float64 { return float64(f.Refused) }},
+	{"requests_total", "counter", "How often lines were sent to a sink.", func(f *Forward) float64 { return float64(f.Requests) }},
+	{"split_total", "counter", "Requests that were halved, because they were too large or something in them was refused.", func(f *Forward) float64 { return float64(f.Split) }},
+	{"throttled_total", "counter", "Pauses that a sink asked for.", func(f *Forward) float64 { return float64(f.Throttled) }},
+	{"behind_bytes", "gauge", "Bytes that are not confirmed yet.", func(f *Forward) float64 { return float64(f.Behind) }},
+}
+
+var chainMetrics = []metric[Chain]{
+	{"up", "gauge", "Whether the journal can be written.", func(c *Chain) float64 {
+		if c.State == "ok" {
+			return 1
 		}
-	}
+		return 0
+	}},
+	{"records_total", "counter", "Records written to journals.", func(c *Chain) float64 { return float64(c.Records) }},
+	{"lines_total", "counter", "Lines that the records cover.", func(c *Chain) float64 { return float64(c.Lines) }},
+	{"adopted_lines_total", "counter", "Those of them that were found in the file without a record.", func(c *Chain) float64 { return float64(c.Adopted) }},
+	{"waiting_bytes", "gauge", "Bytes of the current file that no record covers yet.", func(c *Chain) float64 { return float64(c.Waiting) }},
+	{"last_record_timestamp_seconds", "gauge", "When the newest record was made; 0 is not known.", func(c *Chain) float64 {
+		if c.Last.IsZero() {
+			return 0
+		}
+		return float64(c.Last.UnixMilli()) / 1000
+	}},
+	{"failures_total", "counter", "How often the journal could not be written.", func(c *Chain) float64 { return float64(c.Failures) }},
 }
 
 // label quotes a label's value: the format knows three escapes, and Go's quoting has more.

@@ -168,7 +168,7 @@ func (s *Server) allowed(conn *net.UnixConn) error {
 		return err
 	}
 	if credErr != nil {
-		return fmt.Errorf("who asks: %w", credErr)
+		return fmt.Errorf("the credentials of the client: %w", credErr)
 	}
 	if cred.Uid == 0 || cred.Uid == uint32(os.Geteuid()) || cred.Gid == s.group || slices.Contains(groups, s.group) {
 		return nil

@@ -54,7 +54,7 @@ reference for what each keyword means). No keyword is accepted silently:
 ## Where lb is stricter
 
 - ` + "`if` and `unless`" + ` without a condition are errors; HAProxy reads ` + "`use_backend b unless`" + ` as "always".
-- An empty argument in the middle of a line (` + "`\"${UNSET}\"`" + `) is an error; HAProxy reads nothing behind it.
+- An empty argument in the middle of a line (` + "`\"${UNSET}\"`" + `) is an error; HAProxy reads nothing after it.
 - Two bind lines on one address are an error; in HAProxy chance decides which of them gets a connection.
 - A certificate on a bind line without the word ` + "`ssl`" + ` is an error; HAProxy serves the port in plain text.
 - Numbers must be numbers: HAProxy reads ` + "`maxconn 10x`" + ` as 10.
