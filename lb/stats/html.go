@@ -172,7 +172,7 @@ func (p *Page) htmlTrouble(w *page, s *Snapshot) {
 		w.raw(`<p class="state good">All servers of `).int(of).raw(" backends are as they should be.</p>\n")
 		return
 	}
-	w.raw(`<p class="state bad"><b>`).int(len(names)).raw(" of ").int(of).raw(" backends have trouble:</b>")
+	w.raw(`<p class="state bad"><b>`).int(len(names)).raw(" of ").int(of).raw(" backends ").raw(have(len(names))).raw(" trouble:</b>")
 	for i, name := range names {
 		if i == mostTroubled {
 			w.raw(" and ").int(len(names) - mostTroubled).raw(" more")
@@ -181,6 +181,13 @@ func (p *Page) htmlTrouble(w *page, s *Snapshot) {
 		w.raw(` <a href="#`).text(name).raw(`">`).text(name).raw("</a>")
 	}
 	w.raw("</p>\n")
+}
+
+func have(n int) string {
+	if n == 1 {
+		return "has"
+	}
+	return "have"
 }
 
 func (p *Page) htmlReloads(w *page) {

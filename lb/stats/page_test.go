@@ -154,7 +154,7 @@ func TestHTMLNamesTrouble(t *testing.T) {
 		t.Errorf("%q of %d", names, of)
 	}
 	p := Page{URI: "/st"}
-	if out := string(p.Render("/st", s).Body); !strings.Contains(out, "<b>1 of 2 backends have trouble:</b> <a href=\"#") {
+	if out := string(p.Render("/st", s).Body); !strings.Contains(out, "<b>1 of 2 backends has trouble:</b> <a href=\"#") {
 		t.Error("trouble is not named")
 	}
 	s.Rows = s.Rows[len(s.Rows)-2:]
