@@ -464,7 +464,7 @@ func TestDrainingWorkerChecksNothing(t *testing.T) {
 	server, arrived, release := slowServer(t)
 	addr := freeAddr(t)
 	text := func(n string) string {
-		return configFor(addr, server, "check inter 10ms port "+portOf(s.Listener.Addr().String())+" agent-check agent-inter 10ms agent-port "+agents["/a"+n]+
+		return configFor(addr, server, "check inter 10ms fall 1000 port "+portOf(s.Listener.Addr().String())+" agent-check agent-inter 10ms agent-port "+agents["/a"+n]+
 			"\n    option httpchk GET /c"+n)
 	}
 	count := func(name string) int {
