@@ -308,9 +308,10 @@ func (j *judge) by(to Judged) func(tls.ConnectionState) error {
 	}
 }
 
-// Judged is told, by whatever a handshake reads from, which certificate was
-// chosen and what was let pass of the client's.
+// Judged is told, by whatever a handshake reads from, what the client's hello
+// said, which certificate was chosen and what was let pass of the client's.
 type Judged interface {
+	Said(*tls.ClientHelloInfo)
 	Chosen(*x509.Certificate)
 	LetPass(crt, ca, depth, last int)
 }
@@ -320,11 +321,15 @@ type Judged interface {
 // for those, too.
 func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	st := l.state.Load()
+	to, judged := hello.Conn.(Judged)
+	if judged {
+		to.Said(hello)
+	}
 	c := st.set.choose(hello, l.o.StrictSNI)
 	if c == nil {
 		return st.refuse, nil
 	}
-	if to, ok := hello.Conn.(Judged); ok {
+	if judged {
 		to.Chosen(c.pair.cert.Leaf)
 		if c.judge != nil {
 			cfg := c.cfg.Clone()

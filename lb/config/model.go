@@ -89,6 +89,7 @@ type Global struct {
 
 	// Limits of a head: tune.bufsize and tune.http.maxhdr; 0: the default.
 	MaxHead, MaxFields int
+	CaptureHello       int // bytes of a client's TLS hello that are kept
 
 	// No response begins to be compressed while the loops are idle for less than
 	// CompressionIdle percent of the time, or more than CompressionRate bytes a

@@ -21,7 +21,7 @@ type fetchRow struct {
 }
 
 // fetches is the table; findFetch reads it.
-var fetches = slices.Concat(fetchesHTTP, fetchesBody, fetchesContent, fetchesFacts, fetchesTLS, fetchesProxied, fetchesParties, fetchesTimers, fetchesTable, fetchesAuth, fetchesGauge)
+var fetches = slices.Concat(fetchesHTTP, fetchesBody, fetchesContent, fetchesFacts, fetchesTLS, fetchesHello, fetchesProxied, fetchesParties, fetchesTimers, fetchesTable, fetchesAuth, fetchesGauge)
 
 // alias are other names of the rows.
 var fetchAlias = map[string]string{

@@ -25,6 +25,9 @@ type TLSDetail interface {
 	Randoms() (client, server []byte)
 	SessionID() []byte
 	Unique() []byte
+	// Said gives what was kept of the client's hello: the version, its lists
+	// (HelloCiphers and so on), and XXH64 of all ciphers.
+	Said() (version uint16, lists [4][]byte, hash uint64, kept bool)
 }
 
 // tlsSide is one of a TLS connection's two certificates, or one of the two

@@ -18,7 +18,6 @@ func Refused(what, why string) error {
 const (
 	passedOn  = "TLS that is passed on is not looked into; write 'ssl crt <file>' on the bind line, and use ssl_fc_sni"
 	secrets   = "keys never leave the process; HAProxy shows them with tune.ssl.keylog only"
-	hello     = "hellos of clients are not kept; ssl_fc_cipher, ssl_fc_protocol, ssl_fc_alpn and ssl_fc_sni show what was agreed on"
 	effort    = "nobody measures what one request takes of the CPU; the timers (%TR, %Tr, %Ta) show where its time goes, and top the whole process"
 	internals = "it shows how HAProxy stores a message; req.hdr, res.hdr, method, path and status show the message"
 	noFastCGI = "only HTTP servers can be used"
@@ -48,8 +47,6 @@ var fetchRefused = map[string]string{
 	"ssl_fc_session_key": secrets, "ssl_bc_session_key": secrets,
 	"ssl_fc_client_early_traffic_secret": secrets, "ssl_fc_client_handshake_traffic_secret": secrets, "ssl_fc_client_traffic_secret_0": secrets,
 	"ssl_fc_exporter_secret": secrets, "ssl_fc_early_exporter_secret": secrets, "ssl_fc_server_handshake_traffic_secret": secrets, "ssl_fc_server_traffic_secret_0": secrets,
-	"ssl_fc_cipherlist_bin": hello, "ssl_fc_cipherlist_hex": hello, "ssl_fc_cipherlist_str": hello, "ssl_fc_cipherlist_xxh": hello,
-	"ssl_fc_ecformats_bin": hello, "ssl_fc_eclist_bin": hello, "ssl_fc_extlist_bin": hello, "ssl_fc_protocol_hello_id": hello,
 }
 
 // convMeant are names that are often guessed, and the right ones.

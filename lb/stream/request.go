@@ -12,6 +12,7 @@ import (
 type Limits struct {
 	Head   int // bytes: tune.bufsize
 	Fields int // header fields: tune.http.maxhdr
+	Hello  int // bytes kept of what TLS clients say first: tune.ssl.capture-buffer-size
 }
 
 // DefaultHead is Limits.Head when that is 0.

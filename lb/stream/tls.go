@@ -94,7 +94,7 @@ func (s *session) handshake() {
 	s.state = handshaking
 	s.StartHandshake(&wire.Handshake{
 		Config: s.ln.TLS.Config, Gate: s.sh.eng.gate, Turns: s.sh.turns, Until: time.Now().Add(msec(timeout)),
-		Detailed: s.fe.Needs&sample.NeedsTLS != 0, Peer: net.TCPAddrFromAddrPort(s.peer), Done: s.handshaken,
+		Detailed: s.fe.Needs&sample.NeedsTLS != 0, Capture: s.sh.eng.Limits.Hello, Peer: net.TCPAddrFromAddrPort(s.peer), Done: s.handshaken,
 	})
 	if s.state == handshaking {
 		s.rearm()

@@ -183,6 +183,19 @@ func (w *Watch) Hellos() (client, server, id []byte) {
 	return client, server, id
 }
 
+// HelloVersion is the version in the client's hello, which since TLS 1.3 stands
+// there for old servers; 0 where the handshake was not watched from its beginning.
+func (w *Watch) HelloVersion() uint16 {
+	b := w.received
+	if w.client {
+		b = w.sent
+	}
+	if randomOf(b, 1) == nil {
+		return 0
+	}
+	return uint16(b[HeaderSize+4])<<8 | uint16(b[HeaderSize+5])
+}
+
 var errUnwatched = errors.New("tlsrecord: the handshake was not watched from its beginning")
 
 // Conn makes the connection's record layer after the handshake. The Watch is

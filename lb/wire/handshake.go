@@ -43,6 +43,7 @@ type Handshake struct {
 	Gate       *Gate
 	Turns      *Turns // of the connection's loop, if that is to compute; nil: a goroutine does
 	Detailed   bool   // Info.Detail is wanted
+	Capture    int    // with the bytes of a client's hello, as many as this
 	Until      time.Time
 	Peer       net.Addr
 	Done       func(error) // on the loop, unless the connection was closed before
@@ -60,6 +61,7 @@ type Handshake struct {
 
 	own    *x509.Certificate // that crypto/tls shows
 	passed [4]int            // Detail.Errors
+	said   *Hello            // Detail.Hello
 
 	running   bool // the goroutine does
 	abandoned bool // the connection was closed meanwhile
