@@ -78,6 +78,12 @@ func shuts(text string) func(net.Conn) {
 	}
 }
 
+// spopFrame is one frame of an agent: its kind, flags, stream and frame, and what it carries.
+func spopFrame(kind byte, payload string) string {
+	frame := string([]byte{kind, 0, 0, 0, 1, 0, 0}) + payload
+	return string([]byte{0, 0, 0, byte(len(frame))}) + frame
+}
+
 func answers(text string) func(net.Conn) {
 	return func(c net.Conn) {
 		rd := bufio.NewReader(c)
@@ -449,6 +455,19 @@ func TestChecksAsHAProxy(t *testing.T) {
 	add("ldap", "check", peer(t, talks("", ldap)), "option ldap-check")
 	add("ldap-no", "check", peer(t, talks("", strings.Replace(ldap, "\x0a\x01\x00", "\x0a\x01\x31", 1))), "option ldap-check")
 	add("ldap-other", "check", peer(t, shuts("220 this is no LDAP\r\n")), "option ldap-check")
+	add("spop", "check", peer(t, talks("", spopFrame(101, "\x07version\x08\x032.0\x0emax-frame-size\x03\xfc\xf0\x06\x0ccapabilities\x08\x00"))), "option spop-check")
+	add("spop-bare", "check", peer(t, talks("", spopFrame(101, "\x07version\x08\x032.0\x0emax-frame-size\x03\xfc\xf0\x06"))), "option spop-check")
+	add("spop-old", "check", peer(t, talks("", spopFrame(101, "\x07version\x08\x031.0\x0emax-frame-size\x03\xfc\xf0\x06"))), "option spop-check")
+	add("spop-no-version", "check", peer(t, talks("", spopFrame(101, "\x0emax-frame-size\x03\xfc\xf0\x06"))), "option spop-check")
+	add("spop-no-size", "check", peer(t, talks("", spopFrame(101, "\x07version\x08\x032.0"))), "option spop-check")
+	add("spop-small", "check", peer(t, talks("", spopFrame(101, "\x07version\x08\x032.0\x0emax-frame-size\x03\x0a"))), "option spop-check")
+	add("spop-no-number", "check", peer(t, talks("", spopFrame(101, "\x07version\x03\x05"))), "option spop-check")
+	add("spop-leaves", "check", peer(t, talks("", spopFrame(102, "\x0bstatus-code\x03\x03\x07message\x08\x01x"))), "option spop-check")
+	add("spop-leaves-oddly", "check", peer(t, talks("", spopFrame(102, "\x0bstatus-code\x03\xff\xe1\x03"))), "option spop-check")
+	add("spop-ack", "check", peer(t, talks("", spopFrame(103, ""))), "option spop-check")
+	add("spop-other", "check", peer(t, shuts("HTTP/1.1 400 Bad Request\r\n\r\n")), "option spop-check")
+	add("spop-cut", "check", peer(t, shuts(spopFrame(101, "\x07version\x08\x032.0")[:9])), "option spop-check")
+	add("spop-shut", "check", peer(t, shuts("")), "option spop-check")
 	add("hello", "check", peer(t, talks("", "\x15\x03\x00\x00\x02\x02\x28")), "option ssl-hello-chk")
 	add("hello-no", "check", peer(t, shuts("HTTP/1.0 400\r\n")), "option ssl-hello-chk")
 

@@ -16,7 +16,7 @@ import (
 
 // family splits "ipv4@...", "unix@..." off; a path without prefix is unix.
 func family(address string) (prefix, rest string) {
-	for _, known := range []string{"unix", "abns", "fd", "ipv4", "ipv6", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "quic4", "quic6", "sockpair", "ring", "uxst", "uxdg", "stream", "dgram"} {
+	for _, known := range []string{"unix", "abns", "fd", "ipv4", "ipv6", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "quic4", "quic6", "sockpair", "ring", "uxst", "uxdg", "stream", "dgram", "mptcp", "mptcp4", "mptcp6", "rhttp", "abnsz"} {
 		if after, ok := strings.CutPrefix(address, known+"@"); ok {
 			switch known {
 			case "tcp4":
@@ -130,6 +130,13 @@ func foreignFamily(prefix, address string) error {
 	case "quic4", "quic6":
 		_, rest := family(address)
 		way = "QUIC is not spoken, and HTTP/2 over TCP serves the same clients: remove the line if another one has the port, or else write 'ipv" + prefix[4:] + "@" + rest + "' with 'ssl' and 'alpn h2,http/1.1'; remove the alt-svc header that offers h3, too"
+	case "mptcp", "mptcp4", "mptcp6":
+		_, rest := family(address)
+		way = "connections take one path; clients that offer several fall back to it: write '" + rest + "'"
+	case "rhttp":
+		way = noReverse
+	case "abnsz":
+		way = "write abns@NAME, on both sides"
 	case "sockpair":
 		way = "workers inherit no socket pairs; write the path of a unix socket, or abns@NAME, on both sides"
 	}

@@ -21,6 +21,9 @@ type bindDraft struct {
 	expose bool   // expose-fd listeners
 	level  string // of a stats socket
 	ecdhe  []tls.CurveID
+
+	fallbacks    int  // how many default-crt there are
+	lax, tickets bool // no-strict-sni, tls-tickets: whatever the global section says
 }
 
 // unixDefaults are what unix-bind says.
@@ -244,7 +247,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "shards", args: "<number>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
 		{name: "thread", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
 
-		{name: "allow-0rtt", status: Refused, doc: "early data can be replayed; remove the word"},
+		{name: "allow-0rtt", status: Ignored, doc: "early data is not taken, as it can be replayed: clients send their requests after the handshake"},
 		{name: "ca-sign-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly; name them with crt or crt-list"},
 		{name: "ca-sign-pass", args: "<password>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly; name them with crt or crt-list"},
 		{name: "generate-certificates", status: Refused, doc: "certificates are not made on the fly; name them with crt or crt-list"},
@@ -334,7 +337,7 @@ func (p *parser) finishTLS(b *bindDraft) error {
 		b.TLS = nil
 		return nil
 	}
-	t.StrictSNI = t.StrictSNI || p.tls.strictSNI
+	t.StrictSNI = t.StrictSNI || p.tls.strictSNI && !b.lax
 	if len(t.Sources) == 0 {
 		if !t.StrictSNI {
 			return fmt.Errorf("'ssl' needs a certificate: add crt <file>")
@@ -359,7 +362,7 @@ func (p *parser) finishTLS(b *bindDraft) error {
 	if t.Curves == nil {
 		t.Curves = b.ecdhe
 	}
-	t.NoTickets = t.NoTickets || p.tls.noTickets
+	t.NoTickets = t.NoTickets || p.tls.noTickets && !b.tickets
 	if t.MaxVersion != 0 && t.MaxVersion < max(t.MinVersion, tls.VersionTLS10) {
 		return fmt.Errorf("no version of TLS is left between %s and %s", tls.VersionName(t.MinVersion), tls.VersionName(t.MaxVersion))
 	}

@@ -42,6 +42,7 @@ func checkTable() []row[*draft] {
 		{name: "external-check path", args: "<path>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) error { d.Check.Path = c.args[0]; return nil }},
 		{name: "option redis-check", in: back, apply: protocol(health.Redis)},
 		{name: "option smtpchk", args: "[HELO|EHLO <domain>]", max: 2, in: back, apply: (*call).smtpCheck},
+		{name: "option spop-check", in: back, apply: protocol(health.SPOP)},
 		{name: "option ssl-hello-chk", in: back, apply: protocol(health.SSLHello)},
 
 		{name: "http-check set-var", paren: true, args: setVar, min: 2, max: many, in: back, apply: checkStep(httpCheck, (*call).checkVar)},
@@ -52,7 +53,6 @@ func checkTable() []row[*draft] {
 		{name: "tcp-check set-var", paren: true, args: setVar, min: 2, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkVar)},
 		{name: "tcp-check set-var-fmt", paren: true, args: "(<name>[,<condition>...]) <format>", min: 2, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkVar)},
 		{name: "tcp-check unset-var", paren: true, args: "(<name>)", min: 1, max: many, in: back, apply: checkStep(tcpCheck, (*call).checkVar)},
-		{name: "option spop-check", in: back, status: Refused, doc: "agents are not asked in their own protocol: write option tcp-check, which sees whether they can be reached"},
 	}
 }
 

@@ -437,6 +437,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	stricter(inBackendSection("stick-table type ip size 1k store gpc(13)"), "at most 12")
 	refuse(inBackendSection("stick-table type ip size 1k store gpc0,cluster"), "add one, such as http_req_rate(10s)")
 	refuse(inBackendSection("stick-table type ip size 1k store conn_cur,cluster"), "'peers <section>'")
+	accept(inBackendSection("option spop-check\nmax-session-srv-conns 5"))
+	accept(inGlobalSection("tune.ssl.capture-buffer-size 96") + "frontend g\n  bind 127.0.0.1:18001\n  http-request set-header X-JA3 %[ssl_fc_protocol_hello_id],%[ssl_fc_cipherlist_bin(1),be2dec(-,2)],%[ssl_fc_extlist_bin(1),be2dec(-,2)],%[ssl_fc_eclist_bin(1),be2dec(-,2)],%[ssl_fc_ecformats_bin,be2dec(-,1)]\n")
 	accept(inBackendSection("retry-on all-retryable-errors 425\nretry-on none\nretry-on 503 empty-response junk-response response-timeout 0rtt-rejected"))
 	refuse(inBackendSection("retry-on 505"), "505")
 	refuse(inBackendSection("retry-on none 503"), "none")

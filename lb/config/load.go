@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"hash"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -173,10 +174,10 @@ func newParser(opt Options) *parser {
 		cfg:           &Config{Global: Global{UID: -1, GID: -1, TLSExtras: certs.AllExtras()}},
 		digest:        sha256.New(),
 		sections:      sectionKeywords(),
-		globals:       newIndex(globalTable(), globalTuning()),
-		proxies:       newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), compressionTable(), proxyRefusals()),
-		binds:         newIndex(bindTable()),
-		servers:       newIndex(serverTable()),
+		globals:       newIndex(globalTable(), globalTuning(), newerGlobals()),
+		proxies:       newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), compressionTable(), proxyRefusals(), newerProxyWords()),
+		binds:         newIndex(bindTable(), newerBindWords()),
+		servers:       newIndex(serverTable(), newerServerWords()),
 		named:         map[string]*draft{},
 		peersSections: peersSections{peers: map[string]*peersSection{}},
 		userlists:     map[string]*userlist.List{},
@@ -210,19 +211,22 @@ func (p *parser) read(src cfgfile.Source) {
 // sectionKeywords are the words that begin a section. Those with a hint are
 // refused, and their lines are passed over.
 func sectionKeywords() map[string]string {
-	return map[string]string{
+	all := map[string]string{
 		"global": "", "defaults": "", "frontend": "", "backend": "", "listen": "",
 		"cache":       "",
 		"fcgi-app":    "only HTTP/1.1 servers can be used",
 		"http-errors": "",
-		"log-forward": "syslogd receives and writes logs",
+		"log-forward": logForward,
 		"mailers":     "",
 		"peers":       "",
 		"program":     "give each program a unit of its own, so that a reload or a crash of either leaves the other alone: a file such as /etc/systemd/system/NAME.service with [Service], ExecStart=<what stands behind command>, Restart=always and PartOf=lb.service; then systemctl enable --now NAME",
 		"resolvers":   "",
 		"ring":        "",
+		"traces":      "",
 		"userlist":    "",
 	}
+	maps.Copy(all, newerSections())
+	return all
 }
 
 // line applies one line.
@@ -235,6 +239,10 @@ func (p *parser) line(line cfgfile.Line) error {
 			return fmt.Errorf("section '%s' is known to HAProxy, but not supported by lb yet: %s", words[0], hint)
 		}
 		switch words[0] {
+		case "traces":
+			p.skip = true
+			p.report.Notef(line.Pos, "section 'traces' is ignored: %s", noTraces)
+			return nil
 		case "mailers":
 			p.skip = true
 			p.report.Warnf(line.Pos, "section 'mailers' is ignored: %s", noMail)

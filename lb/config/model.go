@@ -58,6 +58,14 @@ type Config struct {
 	tls tlsDefaults // for servers that are added while the process serves
 }
 
+// HeadLimits bound what clients say first.
+type HeadLimits struct {
+	// Of a head: tune.bufsize and tune.http.maxhdr; 0: the default.
+	MaxHead, MaxFields int
+	// CaptureHello is how many bytes of a TLS hello are kept.
+	CaptureHello int
+}
+
 // Global is the global section.
 type Global struct {
 	Logs          []Log
@@ -87,9 +95,7 @@ type Global struct {
 	// names in lower case.
 	HeaderCase map[string]string
 
-	// Limits of a head: tune.bufsize and tune.http.maxhdr; 0: the default.
-	MaxHead, MaxFields int
-	CaptureHello       int // bytes of a client's TLS hello that are kept
+	HeadLimits
 
 	// No response begins to be compressed while the loops are idle for less than
 	// CompressionIdle percent of the time, or more than CompressionRate bytes a

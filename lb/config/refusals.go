@@ -3,6 +3,12 @@ package config
 // noMail is why mailers and email-alert do nothing.
 const noMail = "no mail is sent; Prometheus alerts from the metrics, packaging/monitoring/alerts.yaml has rules to begin with (a backend that is down, errors, reloads that fail)"
 
+// noTraces is why the section traces does nothing.
+const noTraces = "nothing is traced but by commands: show sess, show errors and the log say what became of a connection"
+
+// logForward is what to do instead of a log-forward section.
+const logForward = "syslogd receives logs and passes them on: `listen: [\"udp://HOST:PORT\", \"tcp://HOST:PORT\"]` and an output with `forward: tcp://HOST:PORT` in its configuration (docs/syslogd.md) stand for bind, dgram-bind and log"
+
 // proxyRefusals holds the keywords of proxies that belong to features lb does
 // not have, and those that are only about HAProxy's own machinery.
 func proxyRefusals() []row[*draft] {
@@ -20,12 +26,13 @@ func proxyRefusals() []row[*draft] {
 	for _, r := range []refusal{
 		{"bind-process", anywhere, Ignored, "there is one worker process"},
 		{"grace", anywhere, Ignored, "a worker that was replaced leaves when its connections are gone or were moved"},
+		{"max-session-srv-conns", anywhere, Ignored, "idle connections to servers are shared by all clients"},
 		{"max-keep-alive-queue", back, Ignored, "idle connections to servers are shared by all clients"},
 
 		{"appsession", back, Refused, session},
 		{"cliexp", front, Refused, "write http-response rules"},
 		{"email-alert", anywhere, Ignored, noMail},
-		{"filter", ownAnywhere, Refused, "of the filters there are cache, compression and spoe"},
+		{"filter", ownAnywhere, Refused, "of the filters there are cache, compression and spoe; scripts are not run"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "write 'filter spoe'"},
 		{"reqsetbe", ownFront, Refused, "write use_backend rules"},

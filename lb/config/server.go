@@ -109,6 +109,11 @@ func (c *call) serverOptions(s *Server, words []string, what string) error {
 	var first error
 	for len(words) > 0 {
 		r, n := c.p.servers.find(words[:1])
+		if name, _, found := strings.Cut(words[0], "("); r == nil && found {
+			if r, n = c.p.servers.find([]string{name}); r != nil && !r.paren {
+				r = nil
+			}
+		}
 		if r == nil {
 			return fmt.Errorf("'%s' : unknown keyword '%s'%s", what, words[0], didYouMean(cfgfile.Suggest(words[0], c.p.servers.names)))
 		}

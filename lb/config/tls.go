@@ -181,7 +181,7 @@ func (g *Global) CrtListSettings(words []string) (certs.Settings, error) {
 		switch name {
 		case "no-ca-names", "allow-0rtt":
 			n = 1
-		case "alpn", "ca-file", "ca-verify-file", "ciphers", "ciphersuites", "crl-file", "curves", "ecdhe", "npn", "verify", "ssl-min-ver", "ssl-max-ver":
+		case "alpn", "ca-file", "ca-verify-file", "ciphers", "ciphersuites", "crl-file", "curves", "ecdhe", "npn", "ocsp-update", "verify", "ssl-min-ver", "ssl-max-ver":
 			if len(words) < 2 {
 				return s, fmt.Errorf("'%s' expects a value", name)
 			}
@@ -199,8 +199,7 @@ func (g *Global) CrtListSettings(words []string) (certs.Settings, error) {
 
 func (g *Global) crtListOption(s *certs.Settings, name, arg string) (err error) {
 	switch name {
-	case "allow-0rtt":
-		return fmt.Errorf("'allow-0rtt': early data can be replayed; remove the word")
+	case "allow-0rtt", "ocsp-update": // neither early data nor OCSP answers of lb's own
 	case "no-ca-names":
 		s.NoCANames = true
 	case "alpn":

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lbsyslogd/lb/spop"
 )
 
 // This file holds the checks that know a protocol: they say what HAProxy's say,
@@ -161,6 +163,25 @@ func mysqlPacket(data []byte, at int, last bool) Verdict {
 		return v
 	}
 	return Verdict{}
+}
+
+// SPOP is option spop-check: an agent's HELLO.
+func SPOP() Script {
+	return numbered(
+		Step{Send: spop.AppendCheck(nil)},
+		Step{Expect: &Expect{Custom: func(data []byte, last bool) Verdict {
+			whole, wrong := spop.JudgeCheck(data)
+			switch {
+			case !whole && !last:
+				return Verdict{More: true}
+			case !whole:
+				return Verdict{Status: L7RSP, Note: "invalid frame received"}
+			case wrong != "":
+				return Verdict{Status: L7RSP, Note: wrong}
+			}
+			return Verdict{}
+		}}},
+	)
 }
 
 // LDAP is option ldap-check: an anonymous bind of version 3.

@@ -141,7 +141,7 @@ func FuzzProtocols(f *testing.F) {
 	f.Add([]byte("\x0f\x00\x00\x00\xffj\x04Host blocked"), false)
 	f.Add([]byte("\x01\x00\x00\x00\x0a\x07\x00\x00\x02\x00\x00\x00\x02\x00\x00\x00"), false)
 	var customs []*Expect
-	for _, script := range []Script{LDAP(), MySQL("", false), MySQL("root", false), MySQL("root", true)} {
+	for _, script := range []Script{LDAP(), SPOP(), MySQL("", false), MySQL("root", false), MySQL("root", true)} {
 		for _, s := range script.Steps {
 			if s.Expect != nil && s.Expect.Custom != nil {
 				customs = append(customs, s.Expect)

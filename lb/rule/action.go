@@ -358,10 +358,11 @@ func unknownAction(stage Stage, name, base string, row *actionRow) error {
 		}
 		return fmt.Errorf("'%s %s': '%s' takes no parentheses", stage, name, base)
 	}
+	why, ok := actionRefused[base]
 	if strings.HasPrefix(base, "lua.") {
-		base = "lua"
+		ok, why = true, scripts+"; "+sample.ScriptWay(base, byRules)
 	}
-	if why, ok := actionRefused[base]; ok {
+	if ok {
 		return sample.Refused(fmt.Sprintf("'%s %s'", stage, name), why)
 	}
 	return fmt.Errorf("'%s' expects one of %s, but got '%s'%s", stage, strings.Join(actionNames(stage), ", "), name, sample.Hint(base, actionNames(stage)))

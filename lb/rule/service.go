@@ -16,7 +16,7 @@ func parseUseService(p *ruleParser) (action, error) {
 		return nil, err
 	}
 	if strings.HasPrefix(name, "lua.") {
-		return nil, sample.Refused(fmt.Sprintf("service '%s'", name), scripts+"; write an http-request return rule, or run a server for it and use_backend")
+		return nil, sample.Refused(fmt.Sprintf("service '%s'", name), scripts+"; "+sample.ScriptWay(name, "write an http-request return rule, or run a server for it and use_backend"))
 	}
 	if name != "prometheus-exporter" {
 		return nil, fmt.Errorf("'%s' is not a service of lb; there is prometheus-exporter", name)

@@ -100,17 +100,11 @@ func (c *conn) greet(r *bufio.Reader) int {
 		return failed + int(list["status-code"].Int)
 	case f.kind != agentHello:
 		return failed + statusInvalid
-	case list["version"].Kind != String:
-		return failed + statusNoVersion
-	case !strings.HasPrefix(string(list["version"].Bytes), "2.") && !strings.HasPrefix(string(list["version"].Bytes), "1."):
-		return failed + statusBadVersion
-	case list["max-frame-size"].Kind != Uint32 && list["max-frame-size"].Kind != Int32:
-		return failed + statusNoSize
+	}
+	if status := judgeHello(list, c.agent.maxFrame()); status != statusNone {
+		return failed + status
 	}
 	c.maxFrame = int(list["max-frame-size"].Int)
-	if c.maxFrame < 256 || c.maxFrame > c.agent.maxFrame() {
-		return failed + statusBadSize
-	}
 	c.waiting = 1
 	for _, word := range strings.Split(string(list["capabilities"].Bytes), ",") {
 		if strings.TrimSpace(word) == "pipelining" {

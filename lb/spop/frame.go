@@ -45,6 +45,15 @@ const (
 	statusUnknown    = 99
 )
 
+// reasons are HAProxy's words for statuses.
+var reasons = [...]string{
+	statusNone: "normal", statusIO: "I/O error", statusTimeout: "a timeout occurred", statusTooBig: "frame is too big", statusInvalid: "invalid frame received",
+	statusNoVersion: "version value not found", statusNoSize: "max-frame-size value not found", statusNoCaps: "capabilities value not found",
+	statusBadVersion: "unsupported version", statusBadSize: "max-frame-size too big or too small", 10: "fragmentation not supported",
+	11: "invalid interlaced frames", 12: "frame-id not found (it does not match any referenced frame)", 13: "resource allocation error",
+	statusUnknown: "an unknown error occurred",
+}
+
 var errFrame = errors.New("a frame that is not valid")
 
 // frame is one frame without its length.

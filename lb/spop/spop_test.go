@@ -164,3 +164,36 @@ func FuzzFrame(f *testing.F) {
 		}
 	})
 }
+
+// TestChecksAreJudged: the words for what is wrong with an agent's answer to a
+// health check; TestChecksAsHAProxy of lb/assemble has the rest.
+func TestChecksAreJudged(t *testing.T) {
+	said := func(kind byte, args ...Value) []byte {
+		b := begin(nil, kind, 0, 0)
+		for i, name := range []string{"version", "max-frame-size"}[:len(args)] {
+			b = AppendArg(b, name, args[i])
+		}
+		return end(b)
+	}
+	version, size := Value{Kind: String, Bytes: []byte("2.0")}, Value{Kind: Uint32, Int: 16380}
+	good := said(agentHello, version, size)
+	for i := range good {
+		if whole, wrong := JudgeCheck(good[:i]); whole || wrong != "" {
+			t.Errorf("%d bytes of %d: %v %q", i, len(good), whole, wrong)
+		}
+	}
+	for _, row := range []struct {
+		answer []byte
+		want   string
+	}{
+		{good, ""},
+		{said(agentHello, version), "max-frame-size value not found"},
+		{said(agentHello, version, Value{Kind: Uint32, Int: 16381}), "max-frame-size too big or too small"},
+		{said(hello, version, size), "invalid frame received"},
+		{said(agentDisconnect), "normal"},
+	} {
+		if whole, wrong := JudgeCheck(row.answer); !whole || wrong != row.want {
+			t.Errorf("%q: %v %q, want %q", row.answer, whole, wrong, row.want)
+		}
+	}
+}
