@@ -82,10 +82,13 @@ func (d *AnswerDecoder) read(block []byte, trailers bool) *Error {
 	return nil
 }
 
-// field takes one field. It is called also when the block is refused already,
-// so that the table stays the peer's.
+// field takes one field, as Decoder.field does.
 func (d *AnswerDecoder) field(f hpack.HeaderField) {
-	if d.size += int(f.Size()); d.size > MaxFields || d.fault != "" {
+	if d.size += int(f.Size()); d.size > MaxFields {
+		d.hp.SetEmitEnabled(false) // as in Decoder.field
+		return
+	}
+	if d.fault != "" {
 		return
 	}
 	// Section 8.2.1 has white space around a value be malformed. Servers send it

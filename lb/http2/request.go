@@ -118,10 +118,15 @@ func (d *Decoder) Trailers(block []byte) (lines []byte, fault string, e *Error) 
 	return d.fields, d.fault, nil
 }
 
-// field takes one field. It is called also when the block is refused already,
-// so that the table stays the peer's.
+// field takes one field. What follows when the block is too large is not
+// decoded but for the table, which stays the peer's: a block of 32 KiB may have
+// as many fields, and nothing may come of it but work.
 func (d *Decoder) field(f hpack.HeaderField) {
-	if d.size += int(f.Size()); d.size > cmp.Or(d.max, MaxFields) || d.fault != "" {
+	if d.size += int(f.Size()); d.size > cmp.Or(d.max, MaxFields) {
+		d.hp.SetEmitEnabled(false) // until the next block
+		return
+	}
+	if d.fault != "" {
 		return
 	}
 	if !cleanValue(f.Value) {

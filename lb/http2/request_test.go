@@ -84,8 +84,30 @@ func TestLargeRequest(t *testing.T) {
 	if r, err := d.Request(block(with("x", strings.Repeat("y", 2*MaxFields))...), true); err != nil || !r.TooLarge {
 		t.Errorf("one value that is too large: %+v, %v", r, err)
 	}
-	if r, err := d.Request(block(get...), true); err != nil || len(r.Head) == 0 {
-		t.Errorf("the one behind it: %+v, %v", r, err)
+	if d.hp.EmitEnabled() {
+		t.Error("the rest of a block that is too large is looked at")
+	}
+	// What it put into the table at its end is there.
+	var b bytes.Buffer
+	e := hpack.NewEncoder(&b)
+	next := func(fields ...string) []byte {
+		b.Reset()
+		for i := 0; i < len(fields); i += 2 {
+			if err := e.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return b.Bytes()
+	}
+	if r, err := d.Request(next(with("x", strings.Repeat("y", MaxFields), "late", "entry")...), true); err != nil || !r.TooLarge {
+		t.Errorf("a large one with more in it: %+v, %v", r, err)
+	}
+	indexed := next(with("late", "entry")...)
+	if len(indexed) > 8 {
+		t.Fatalf("the fields are not in the encoder's table: %x", indexed)
+	}
+	if r, err := d.Request(indexed, true); err != nil || !bytes.Contains(r.Head, []byte("late: entry\r\n")) {
+		t.Errorf("the one after it: %q, %v", r.Head, err)
 	}
 	if _, err := d.Request([]byte{0xff, 0xff, 0xff}, true); err == nil || err.Code != CompressionError {
 		t.Errorf("a broken block: %v", err)
