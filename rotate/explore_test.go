@@ -279,7 +279,7 @@ func (r *run) write(killed bool) error {
 		return err
 	}
 	_, err = f.WriteString(half)
-	return errors.Join(err, f.Close(), r.restart())
+	return errors.Join(err, f.Close(), r.touch(), r.restart())
 }
 
 // current is the path of the file that the process writes to.
@@ -292,7 +292,7 @@ func (r *run) current() (string, error) {
 	return filepath.Join(filepath.Dir(r.path), places[i].File), nil
 }
 
-// touch sets the time of the current file by our clock, which is ahead of the kernel's.
+// touch sets the time of the current file by our clock, which is ahead of the kernel's, however long a step takes.
 func (r *run) touch() error {
 	name, err := r.current()
 	if err != nil {
@@ -305,6 +305,9 @@ func (r *run) touch() error {
 // move renames as logrotate does.
 func (r *run) move() error {
 	r.rotated, r.moved = r.rotated+1, true
+	if err := r.touch(); err != nil {
+		return err
+	}
 	if r.naming == rotate.Dated {
 		r.clock = r.clock.Add(time.Second)
 		return os.Rename(r.path, filepath.Join(filepath.Dir(r.path), "app-"+r.clock.UTC().Format("2006-01-02T15-04-05.000")+".log"))
@@ -416,8 +419,18 @@ func (r *run) content(p rotate.Place) (string, error) {
 	return string(text), err
 }
 
-// look checks the files, and tells this state from others.
+// look checks the files, and tells this state from others. While the janitor waits in the middle of a compression, retention goes on: where there is
+// any, a file may go between two looks.
 func (r *run) look() (print string, err error) {
+	for {
+		print, err = r.lookOnce()
+		if r.keep == 0 || !errors.Is(err, fs.ErrNotExist) {
+			return print, err
+		}
+	}
+}
+
+func (r *run) lookOnce() (print string, err error) {
 	places, err := rotate.Places(r.path)
 	if err != nil {
 		return "", err
@@ -560,7 +573,7 @@ func (s small) play(dir string, path []string, news func(print string) bool) (ma
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	r := &run{small: s, path: filepath.Join(dir, "app.log"), clock: time.Now(), at: make(chan string), goOn: make(chan bool), plain: map[uint64]string{}}
+	r := &run{small: s, path: filepath.Join(dir, "app.log"), clock: time.Now().Add(time.Hour), at: make(chan string), goOn: make(chan bool), plain: map[uint64]string{}}
 	if err := r.start(); err != nil {
 		return nil, err
 	}

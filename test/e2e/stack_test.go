@@ -141,10 +141,16 @@ func (s *stack) logTarget() string {
 }
 
 func (s *stack) down() {
+	if text := s.lb.Leaks(); text != "" {
+		s.t.Errorf("at the end, %s", text)
+	}
 	if s.lb.Process != nil {
 		s.lb.Stop() // its status is a test of its own
 	}
 	if s.log != nil {
+		if text := s.log.Leaks(); text != "" {
+			s.t.Errorf("at the end, %s", text)
+		}
 		if err := s.log.Stop(); err != nil {
 			s.t.Errorf("syslogd: %v", err)
 		}

@@ -104,6 +104,9 @@ func (s *site) fill(text string, extra ...string) string {
 }
 
 func (s *site) down() {
+	if text := s.lb.Leaks(); text != "" {
+		s.t.Errorf("at the end, %s", text)
+	}
 	if s.lb.Process != nil {
 		s.lb.Stop() // its status is a test of its own
 	}

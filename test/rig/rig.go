@@ -231,8 +231,19 @@ func verb(ctx context.Context, program string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
+	// A file needs nobody to read it, however busy the machine is, and no child of the program can hold it open.
+	f, err := os.CreateTemp("", "verb-")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	cmd.Stdout, cmd.Stderr = f, f
+	err = cmd.Run()
+	out, readErr := os.ReadFile(f.Name())
+	if err == nil && readErr != nil {
+		return "", readErr
+	}
 	if err != nil {
 		err = fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, bytes.TrimSpace(out))
 	}

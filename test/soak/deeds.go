@@ -68,8 +68,19 @@ func (s *site) one(d *diary, e event) {
 	do := &doer{site: s, ctx: ctx}
 	begin := time.Since(s.epoch)
 	// The window is there from the beginning: what it permits may be over before the deed returns.
+	forgets, forgot := e.fault.permits.breaks || e.fault.permits.scarce, s.forgot.Load()
+	if forgets {
+		s.forgot.Store(int64(begin))
+	}
 	err := e.fault.do(do, e.arg)
 	end := time.Since(s.epoch)
+	switch {
+	case !forgets:
+	case do.mild || errors.Is(err, errSkipped):
+		s.forgot.Store(forgot)
+	default:
+		s.forgot.Store(int64(end))
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if errors.Is(err, errSkipped) {

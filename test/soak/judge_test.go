@@ -150,3 +150,33 @@ func TestSinkReads(t *testing.T) {
 		t.Errorf("%d lines, %v", k.lines.Load(), r.sunk)
 	}
 }
+
+// TestCounted: counts that a fault may take along may be short, and never too high.
+func TestCounted(t *testing.T) {
+	runs := []*run{
+		{asked: []asked{{outcome: load.OK}, {outcome: load.BadStatus}, {outcome: load.Reset}}, logged: []logged{{lines: 1}, {lines: 1}, {}}},
+		{plain: true, asked: []asked{{outcome: load.OK}}, logged: []logged{{}}},
+	}
+	row := func(deedName string, requests, sessions int, ok bool) {
+		t.Helper()
+		j := &judge{excused: map[string]int{}}
+		if deedName != "" {
+			j.windows = []window{{fault: deed(t, deedName)}}
+		}
+		j.counted(runs, counters{100, 10}, counters{100 + requests, 10 + sessions})
+		if (j.count == 0) != ok {
+			t.Errorf("%d requests and %d sessions, while %q: %v", requests, sessions, deedName, j.problems)
+		}
+	}
+	row("", 2, 1, true)
+	row("", 1, 1, false)
+	row("", 3, 1, false)
+	row("kill-master", 1, 1, false)
+	for _, name := range []string{"kill-worker", "few-descriptors", "little-memory"} {
+		row(name, 2, 1, true)
+		row(name, -100, 0, true)
+		row(name, 3, 1, true) // the one without a line may have been counted
+		row(name, 4, 1, false)
+		row(name, 2, 2, false)
+	}
+}

@@ -4,68 +4,25 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"lbsyslogd/test/rig"
 )
 
 // vitals is what a process holds.
 type vitals struct {
-	name                             string
-	pid                              int
-	descriptors, pipes, sockets, rss int            // rss in KiB
-	idle                             int            // descriptors of the worker that are idle connections to servers
-	threads, goroutines              int            // goroutines of the worker alone: it counts them itself
-	kinds                            map[string]int // of descriptors
+	rig.Vitals
+	name       string
+	pid        int
+	idle       int // descriptors of the worker that are idle connections to servers
+	goroutines int // of the worker alone: it counts them itself
 }
 
 func (v vitals) String() string {
-	return fmt.Sprintf("%s %d: %d descriptors (%d idle connections to servers) %v, %d threads, %d goroutines, %d KiB", v.name, v.pid, v.descriptors, v.idle, v.kinds, v.threads, v.goroutines, v.rss)
-}
-
-// look reads a process's vitals from /proc.
-func look(name string, pid int) (vitals, error) {
-	v := vitals{name: name, pid: pid, kinds: map[string]int{}}
-	dir := filepath.Join("/proc", strconv.Itoa(pid))
-	entries, err := os.ReadDir(filepath.Join(dir, "fd"))
-	if err != nil {
-		return v, err
-	}
-	for _, e := range entries {
-		target, err := os.Readlink(filepath.Join(dir, "fd", e.Name()))
-		if err != nil {
-			continue // closed meanwhile
-		}
-		v.descriptors++
-		kind, _, _ := strings.Cut(target, ":[")
-		v.kinds[kind]++
-		switch {
-		case strings.HasPrefix(target, "pipe:"):
-			v.pipes++
-		case strings.HasPrefix(target, "socket:"):
-			v.sockets++
-		}
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "status"))
-	if err != nil {
-		return v, err
-	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		switch {
-		case len(f) < 2:
-		case f[0] == "VmRSS:":
-			v.rss, err = strconv.Atoi(f[1])
-		case f[0] == "Threads:":
-			v.threads, err = strconv.Atoi(f[1])
-		}
-		if err != nil {
-			return v, err
-		}
-	}
-	return v, nil
+	return fmt.Sprintf("%s %d: %d descriptors (%d idle connections to servers) %v, %d threads, %d goroutines, %d KiB", v.name, v.pid, v.Descriptors, v.idle, v.Kinds, v.Threads, v.goroutines, v.RSS)
 }
 
 // vitals are those of the master, the worker that serves and syslogd, when everything has come to rest; and what is wrong with the worker's connections.
@@ -82,33 +39,19 @@ func (s *site) vitals(ctx context.Context) (list []vitals, wrong string, err err
 		name string
 		pid  int
 	}{{"master", s.lb.PID}, {"worker", worker}, {"syslogd", s.log.PID}} {
-		v, err := look(p.name, p.pid)
-		if err != nil {
+		v := vitals{name: p.name, pid: p.pid}
+		if v.Vitals, err = rig.Look(p.pid); err != nil {
 			return nil, "", err
 		}
 		if p.name == "worker" {
 			v.idle = held.servers
-			if v.goroutines, err = s.goroutines(); err != nil {
+			if v.goroutines, err = s.lb.Goroutines(); err != nil {
 				return nil, "", err
 			}
 		}
 		list = append(list, v)
 	}
 	return list, wrong, nil
-}
-
-// goroutines is how many the worker that serves has.
-func (s *site) goroutines() (int, error) {
-	text, err := s.lb.Command("show activity")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(text) {
-		if n, ok := strings.CutPrefix(line, "goroutines: "); ok {
-			return strconv.Atoi(strings.TrimSpace(n))
-		}
-	}
-	return 0, fmt.Errorf("show activity does not count goroutines: %s", text)
 }
 
 // Room that a process may take beyond what it had in the beginning: what it keeps ready depends on what was asked of it at last.
@@ -123,9 +66,9 @@ const (
 // grown says what of now is more than a process may have grown by.
 func grown(first, now vitals) string {
 	switch {
-	case now.name == "master" && now.descriptors > first.descriptors+4, now.descriptors-now.idle > first.descriptors-first.idle+moreDescriptors, now.pipes > first.pipes+morePipes,
-		now.threads > first.threads+moreThreads, now.goroutines > first.goroutines+moreGoroutines,
-		now.rss > first.rss*3/2+moreMemory:
+	case now.name == "master" && now.Descriptors > first.Descriptors+4, now.Descriptors-now.idle > first.Descriptors-first.idle+moreDescriptors, now.Pipes > first.Pipes+morePipes,
+		now.Threads > first.Threads+moreThreads, now.goroutines > first.goroutines+moreGoroutines,
+		now.RSS > first.RSS*3/2+moreMemory:
 		return fmt.Sprintf("the process has grown: at first %v; now %v", first, now)
 	}
 	return ""

@@ -109,8 +109,8 @@ func (r *route) reroute(h *doer, byFile bool) error {
 		}
 	} else {
 		err = h.say(r.command(other), "")
-		if err != nil && c.file == other && strings.Contains(err.Error(), "Key not found") {
-			err = nil // a worker that was killed took the entry along: requests tell whether it may
+		if err != nil && c.file == other && strings.Contains(err.Error(), "Key not found") && time.Duration(h.forgot.Load()) >= c.begin {
+			err = nil // a worker has taken the entry along, so requests go where the file says already
 		}
 	}
 	r.mu.Lock()
