@@ -33,7 +33,7 @@ FUZZTIME ?= 20s
 # How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
 PATIENCE ?= 20m
 
-.PHONY: help build run test unit race e2e record grpc h2spec sinks long soak soak-short soak-bugs explore FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog bench-cluster fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc h2spec sinks compare picture long soak soak-short soak-bugs explore FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog bench-cluster fuzz deb image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,13 @@ sinks: ## sinks with the real receivers: VictoriaLogs and that of the OpenTeleme
 
 page: build ## the statistics page in headless Chromium, with axe-core of npm: accessibility, the console, screenshots
 	test/page bin/lb
+
+compare: build ## what reloads, restarts, broken files and a killed worker cost clients: ab through Debian's haproxy and lb, the same deeds (REQUESTS=20000)
+	@test/compare bin/lb
+
+picture: build ## docs/img/run.svg, of a short `make run`
+	@$(GO) build -o bin/demo ./test/demo
+	bin/demo -lb bin/lb -syslogd bin/syslogd -requests 20000 -duration 8s | test/svg 'make run' >docs/img/run.svg
 
 long: setup grpc h2spec ## the tests that have a long form, in full size: some hours (RUN=TestTurmoil: one of them)
 	LB_LONG=1 $(GO) test -count=1 -p 1 -timeout 180m -v -run '$(RUN)' $(LONG)
