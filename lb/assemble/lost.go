@@ -23,7 +23,7 @@ func (rt *Runtime) LogLost(f *os.File) {
 		rt.note("a worker was killed, and what it had in flight is not known: " + err.Error())
 		return
 	}
-	rt.ledger.Bury(estate)
+	rt.ledger.ReportKilled(estate)
 	for i := range lost {
 		rt.logLost(&lost[i])
 	}

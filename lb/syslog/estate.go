@@ -50,9 +50,9 @@ func (l *Ledger) Bequeath(mem []byte) {
 	}
 }
 
-// Bury has the receivers told what a killed process had sent and lost: with the next
+// ReportKilled reports to the receivers what a killed process had sent and lost: with the next
 // beats, until they have taken it. mem is what the process had given to Bequeath.
-func (l *Ledger) Bury(mem []byte) {
+func (l *Ledger) ReportKilled(mem []byte) {
 	if len(mem) < estateHeader || string(mem[:8]) != estateMagic || l.Mode == "never" {
 		return
 	}
@@ -111,8 +111,8 @@ func (l *Ledger) receiver(network, address string) *beaten {
 	return b
 }
 
-// bury tells a receiver of the processes that were killed.
-func (b *beaten) bury() {
+// reportKilled reports to a receiver the processes that were killed.
+func (b *beaten) reportKilled() {
 	for len(b.dead) > 0 {
 		d := b.dead[0]
 		b.buf = message.AppendBeat(b.buf[:0], time.Now(), d.pid, d.Beat)

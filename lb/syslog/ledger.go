@@ -120,7 +120,7 @@ func (l *Ledger) Beat(final bool) {
 		if b.nameless && len(b.dead) == 0 || !l.listens(b) {
 			continue
 		}
-		b.bury()
+		b.reportKilled()
 		if b.nameless {
 			continue
 		}

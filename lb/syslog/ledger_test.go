@@ -245,8 +245,8 @@ func TestEstate(t *testing.T) {
 	s.Known(3) // of which the successor makes lines of its own
 
 	next, _ := ledgerOf(42)
-	next.Bury(mem)
-	next.Bury(mem[:70]) // of nobody
+	next.ReportKilled(mem)
+	next.ReportKilled(mem[:70]) // of nobody
 	var beats []message.Beat
 	lines := 0
 	for len(beats) < 2 {
