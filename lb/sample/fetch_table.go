@@ -159,7 +159,7 @@ func tableFetches() []fetchRow {
 			if !ok {
 				return Value{}, false
 			}
-			n, ok := t.count(stick.ConnCnt, stick.ConnRate, x.Now)
+			n, ok := t.count(stick.ConnCnt, stick.ConnCnt, x.Now) // as HAProxy: the rate is left alone
 			return IntValue(int64(n)), ok
 		}},
 		fetchRow{name: "table_avl", args: "t?", kind: Int, where: Anywhere, check: ownTable, get: func(x *Ctx, a *args) (Value, bool) {

@@ -241,7 +241,9 @@ func (t *Table) facts(i uint32, now int64) Facts {
 func (t *Table) count(i uint32, cnt, rate Data, n uint64, now int64) uint64 {
 	t.touch(i, now)
 	t.add(i, cnt, int64(n))
-	t.addRate(i, rate, uint32(n), now)
+	if rate != cnt { // the same twice: no rate counts it
+		t.addRate(i, rate, uint32(n), now)
+	}
 	if o := t.offset[cnt]; o >= 0 {
 		return t.data(i)[o]
 	}
