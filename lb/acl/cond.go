@@ -127,7 +127,8 @@ func ParseCondAt(words []string, acls *ACLs, at sample.Where) (*Cond, error) {
 			t.acl = found
 		}
 		if t.acl.where&at == 0 {
-			return nil, t.acl.misplaced(at)
+			acls.Uses.Note(&sample.NeverHere{Why: t.acl.misplaced(at)})
+			t.acl = &acl{name: t.acl.name, where: sample.Anywhere} // without a test it never matches, as in HAProxy
 		}
 		t.not, not = not, false
 		all = append(all, t)
@@ -139,12 +140,12 @@ func ParseCondAt(words []string, acls *ACLs, at sample.Where) (*Cond, error) {
 	return c, nil
 }
 
-// misplaced says why an ACL could never match at that place.
+// misplaced says why an ACL never matches at that place.
 func (a *acl) misplaced(at sample.Where) error {
 	for _, t := range a.tests {
 		if err := t.expr.Allowed(at); err != nil {
-			return fmt.Errorf("acl '%s' would never match here: %w", a.name, err)
+			return fmt.Errorf("acl '%s' never matches here: %w", a.name, err)
 		}
 	}
-	return fmt.Errorf("acl '%s' would never match in %s", a.name, at)
+	return fmt.Errorf("acl '%s' never matches in %s", a.name, at)
 }

@@ -299,6 +299,8 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 			p.resolversUses = append(p.resolversUses, resolversUse{r.Name, from, pos})
 		case *sample.NoPattern:
 			p.report.Warnf(pos, "ACL expression '%s' : no pattern is given, so it never matches; '-m found' tests for presence alone, and '--' after it says that this is meant", r.Expr)
+		case *sample.NeverHere:
+			p.report.Warnf(pos, "%v", r.Why)
 		case *sample.Gauge:
 			p.gauges = append(p.gauges, gaugeUse{r, from, pos})
 		}

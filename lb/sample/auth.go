@@ -17,7 +17,7 @@ type UserRef struct {
 func (r *UserRef) Bind(l *userlist.List) { r.list = l }
 
 // Ref is what a rule names and only the whole configuration can find:
-// *TableRef, *UserRef, *Gauge, *FileRef, *GroupRef or *ResolversRef; or a *NoPattern.
+// *TableRef, *UserRef, *Gauge, *FileRef, *GroupRef or *ResolversRef; or a *NoPattern or *NeverHere.
 type Ref interface{ isRef() }
 
 func (*TableRef) isRef()     {}
@@ -25,9 +25,14 @@ func (*UserRef) isRef()      {}
 func (*GroupRef) isRef()     {}
 func (*ResolversRef) isRef() {}
 func (*NoPattern) isRef()    {}
+func (*NeverHere) isRef()    {}
 
 // NoPattern is an expression of an ACL without a pattern, which is worth a warning.
 type NoPattern struct{ Expr string }
+
+// NeverHere is an ACL that looks at what is not there where it is used, which is
+// worth a warning.
+type NeverHere struct{ Why error }
 
 // ResolversRef is a rule's reference to a resolvers section.
 type ResolversRef struct{ Name string }
