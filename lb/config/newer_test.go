@@ -86,7 +86,7 @@ func TestNewerWords(t *testing.T) {
 func TestScripts(t *testing.T) {
 	dir := t.TempDir()
 	for _, row := range []struct{ script, says string }{
-		{"core.register_action('cors', {'http-req'}, function(txn) end, 1) -- core.register_task() would be another thing\n", ""},
+		{"core.register_action('cors', {'http-req'}, function(txn) core.tcp() end, 1) -- core.register_task() would be another thing\n", ""},
 		{"core.register_task(function() end)\n", "does work of its own (register_task)"},
 		{"local function f() end\ncore.register_init(f)\n", "does work of its own (register_init)"},
 	} {

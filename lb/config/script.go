@@ -11,7 +11,7 @@ import (
 const scriptsIdle = "scripts are not run: a line that uses a function of one is refused with what can take its place, and so is a script that works by itself (register_task, register_init)"
 
 // alone finds what of a script runs without a line that calls it.
-var alone = regexp.MustCompile(`\bregister_(task|init)\b|\bcore\.(tcp|httpclient)\b`)
+var alone = regexp.MustCompile(`\bregister_(task|init)\b`)
 
 // loadScript reads a lua-load line. Scripts are not run, and each line that
 // calls one is refused; so one that only offers functions changes nothing where
