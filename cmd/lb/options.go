@@ -24,6 +24,7 @@ type options struct {
 	maxConn   int    // -n; 0 not given
 	localPeer string // -L
 	strict    bool   // -dW
+	noSplice  bool   // -dS
 
 	foreground bool // -db, -d
 	daemon     bool // -D
@@ -39,7 +40,7 @@ type options struct {
 
 // loader reads the configuration that the command line names.
 func (o *options) loader(out io.Writer) worker.Loader {
-	return worker.Loader{Files: o.files, MaxConn: o.maxConn, LocalPeer: o.localPeer, Strict: o.strict, Quiet: o.quiet, Out: out, Pid: os.Getpid()}
+	return worker.Loader{Files: o.files, MaxConn: o.maxConn, LocalPeer: o.localPeer, Strict: o.strict, NoSplice: o.noSplice, Quiet: o.quiet, Out: out, Pid: os.Getpid()}
 }
 
 // option is one row of the table below.
@@ -101,6 +102,7 @@ func table() []option {
 		{name: "-Ws", set: func(o *options, _ string) error { o.master, o.systemd = true, true; return nil }},
 		{name: "-S", arg: true, set: text(func(o *options) *string { return &o.cli })},
 		{name: "-dW", set: on(func(o *options) *bool { return &o.strict })},
+		{name: "-dS", set: on(func(o *options) *bool { return &o.noSplice })},
 		{name: "-p", arg: true, set: text(func(o *options) *string { return &o.pidfile })},
 		{name: "-x", arg: true, set: text(func(o *options) *string { return &o.takeFrom })},
 		{name: "-sf", list: true, set: pids(func(o *options) *[]int { return &o.finish })},
@@ -109,7 +111,6 @@ func table() []option {
 		{name: "-m", arg: true, set: ignored}, // memory is bounded by maxconn and buffer sizes
 		{name: "-N", arg: true, set: ignored}, // a default that every proxy has already
 		{name: "-dr", set: ignored},           // a name that does not resolve never stops a start
-		{name: "-dS", set: ignored},           // splicing is chosen by itself
 		{name: "-de", set: ignored},           // epoll is the only poller
 		{name: "-dp", set: ignored},
 		{name: "-dG", set: ignored}, // the resolver is Go's own

@@ -24,7 +24,7 @@ func TestOptionsAreHAProxys(t *testing.T) {
 		{[]string{"-c", "-q", "-V", "-n", "100", "-C", "/x", "--", "a", "b"},
 			options{check: true, maxConn: 100, dir: "/x", files: []string{"a", "b"}}},
 		{[]string{"-f", "a", "-L", "me", "-m", "512", "-N", "9", "-dM", "-dMno-merge", "-dr", "-dS", "-dV", "-dKall,cfg", "-db"},
-			options{files: []string{"a"}, foreground: true, localPeer: "me"}},
+			options{files: []string{"a"}, foreground: true, localPeer: "me", noSplice: true}},
 		{[]string{"-f", "a", "-dW", "-C", "/x"}, options{files: []string{"a"}, strict: true, dir: "/x"}},
 		{[]string{"-f", "a", "-q", "-d"}, options{files: []string{"a"}, foreground: true}},
 		{[]string{"-f", "a", "-vv", "-v"}, options{files: []string{"a"}, version: 2}},

@@ -58,14 +58,6 @@ type Config struct {
 	tls tlsDefaults // for servers that are added while the process serves
 }
 
-// HeadLimits bound what clients say first.
-type HeadLimits struct {
-	// Of a head: tune.bufsize and tune.http.maxhdr; 0: the default.
-	MaxHead, MaxFields int
-	// CaptureHello is how many bytes of a TLS hello are kept.
-	CaptureHello int
-}
-
 // Global is the global section.
 type Global struct {
 	Logs          []Log
@@ -95,12 +87,12 @@ type Global struct {
 	// names in lower case.
 	HeaderCase map[string]string
 
-	HeadLimits
-
 	// No response begins to be compressed while the loops are idle for less than
 	// CompressionIdle percent of the time, or more than CompressionRate bytes a
 	// second are compressed; 0: no limit.
 	CompressionIdle, CompressionRate int
+
+	Transfer
 
 	Vars *sample.ProcVars // set-var; nil: none
 	TLSBases
@@ -110,6 +102,13 @@ type Global struct {
 	States ServerStates
 
 	GlobalChecks
+}
+
+// Transfer is how messages are taken and passed on.
+type Transfer struct {
+	MaxHead, MaxFields int  // of a head: tune.bufsize and tune.http.maxhdr; 0: the default
+	CaptureHello       int  // bytes of a TLS hello that are kept
+	NoSplice           bool // long bodies go through a buffer, too
 }
 
 // TLSBases are ca-base and crt-base; "" for none.

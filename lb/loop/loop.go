@@ -47,6 +47,7 @@ const maxEvents = 256
 type Loop struct {
 	ID      int
 	Buffers Pool
+	Pipes   Pipes
 	Sealed  Pool // for what fills one of Buffers, in the form of TLS records: a little larger
 	// Roomy says that the Go scheduler has more places (GOMAXPROCS) than there are loops, so that one that waits may
 	// keep its own: see wait. Set it before Run.
@@ -242,6 +243,7 @@ func (l *Loop) Run() {
 	for _, f := range funcs {
 		f()
 	}
+	l.Pipes.Drop()
 	unix.Close(l.ep)
 	unix.Close(l.wakeFD)
 }

@@ -38,11 +38,10 @@ func (t *txn) takeResponse() error {
 		if t.cached != nil {
 			t.keepBody(p[:n])
 		}
-		t.resLeft -= n
 		if t.said != nothing {
 			t.resReady += int(n)
 		}
-		t.resDone = t.resLeft == 0
+		t.tookBody(int(n))
 		t.keepServer = t.keepServer && int(n) == len(p)
 	case http1.ChunkedBody:
 		if err := t.takeChunks(p); err != nil {
@@ -62,6 +61,13 @@ func (t *txn) takeResponse() error {
 	}
 	t.early = t.early || t.resDone && t.unsent()
 	return nil
+}
+
+// tookBody counts n bytes of a body with a length.
+func (t *txn) tookBody(n int) {
+	t.resLeft -= int64(n)
+	t.resDone = t.resLeft == 0
+	t.early = t.early || t.resDone && t.unsent()
 }
 
 func (t *txn) takeChunks(p []byte) error {

@@ -55,7 +55,7 @@ func (t *txn) deadline() int64 {
 // there or by sending, or the server.
 func (t *txn) waitsForClient() bool {
 	switch {
-	case t.resReady > 0 || t.resHead != nil || t.s.Pending():
+	case t.resReady > 0 || t.resHead != nil || t.pipe != nil || t.s.Pending():
 		return true
 	case t.ready > 0 || len(t.head) > 0:
 		return false

@@ -253,6 +253,11 @@ func (t *txn) toClient() step {
 				t.resBegun = false
 			}
 		}
+		if t.pipe != nil {
+			if st := t.drainPipe(); st != onward {
+				return st
+			}
+		}
 		switch {
 		case t.resDone:
 			return t.responseSent()

@@ -44,8 +44,12 @@ func (p *idlePool) begin() {
 
 func (p *idlePool) end() { p.used-- }
 
-// dropIdle closes an idle connection of the largest pool, of those of HTTP/1 the one that was not used for the longest time; false if there is none.
+// dropIdle gives descriptors back: those of pipes that nobody uses, else an idle connection of the largest pool, of those of HTTP/1 the one that was not used
+// for the longest time; false if there is none.
 func (sh *Shard) dropIdle() bool {
+	if sh.Loop.Pipes.Drop() {
+		return true
+	}
 	most := -1
 	for i := range sh.pools {
 		if n := sh.pools[i].idle(); n > 0 && (most < 0 || n > sh.pools[most].idle()) {

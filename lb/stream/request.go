@@ -13,6 +13,8 @@ type Limits struct {
 	Head   int // bytes: tune.bufsize
 	Fields int // header fields: tune.http.maxhdr
 	Hello  int // bytes kept of what TLS clients say first: tune.ssl.capture-buffer-size
+
+	NoSplice bool // long bodies go through a buffer, too
 }
 
 // DefaultHead is Limits.Head when that is 0.

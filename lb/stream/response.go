@@ -395,6 +395,14 @@ func (t *txn) placeHead(n int) bool {
 
 // fromServer reads more of the response body, or of a tunnel.
 func (t *txn) fromServer() step {
+	if t.splices() {
+		return t.splice()
+	}
+	return t.copyFromServer()
+}
+
+// copyFromServer reads it into a buffer.
+func (t *txn) copyFromServer() step {
 	sh, c := t.s.sh, t.c
 	if t.res == nil {
 		if !c.MayRead() && !c.EOF() {

@@ -253,6 +253,22 @@ func (s *session) writeRaw(b []byte) (n int, st wire.Status) {
 	return n, st
 }
 
+// drain sends what the client takes of a pipe, and counts.
+func (s *session) drain(p *loop.Pipe) (n int, st wire.Status) {
+	n, st = s.DrainPipe(p)
+	switch st {
+	case wire.OK:
+		s.act = s.sh.Loop.Now()
+		s.sh.Front[s.fe.Index].BytesOut += uint64(n)
+		if p.Len() > 0 {
+			s.watch()
+		}
+	case wire.Again:
+		s.watch()
+	}
+	return n, st
+}
+
 // outer is the session that has the socket: of a stream of HTTP/2 that of its
 // connection.
 func (s *session) outer() *session {

@@ -208,6 +208,7 @@ func (sh *Shard) registerLate() {
 func (sh *Shard) trimMemory() {
 	sh.Loop.Buffers.Trim()
 	sh.Loop.Sealed.Trim()
+	sh.Loop.Pipes.Trim()
 	sh.muxOuts, sh.spareStreams = nil, nil
 	sh.eng.giveBackMemory()
 	for i := range sh.pools {

@@ -105,6 +105,7 @@ type request struct {
 type response struct {
 	res         *loop.Buffer
 	resHead     *loop.Buffer // a rendered head that did not fit before its body
+	pipe        *loop.Pipe   // bytes that the client has not taken yet, after those of res (splice.go); nil: none
 	resReady    int
 	resLeft     int64
 	resKind     http1.Body // how the body ends that the server sends
@@ -208,6 +209,9 @@ func (sh *Shard) freeTxn(t *txn) {
 		if b != nil {
 			pool.Put(b)
 		}
+	}
+	if t.pipe != nil {
+		sh.Loop.Pipes.Put(t.pipe)
 	}
 	t.endFlight(sh)
 	if t.h1 {

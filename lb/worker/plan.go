@@ -15,10 +15,11 @@ import (
 
 // Loader reads the configuration as the command line says.
 type Loader struct {
-	Files   []string // -f
-	MaxConn int      // -n; 0 leaves maxconn to the configuration
-	Strict  bool     // -dW: a warning is an error
-	Quiet   bool     // -q: errors only
+	Files    []string // -f
+	MaxConn  int      // -n; 0 leaves maxconn to the configuration
+	Strict   bool     // -dW: a warning is an error
+	Quiet    bool     // -q: errors only
+	NoSplice bool     // -dS: as nosplice in global
 	// LocalPeer is -L: this node's name among peers.
 	LocalPeer string
 	Out       io.Writer
@@ -54,6 +55,7 @@ func (l Loader) Config() (*config.Config, []cfgfile.Source, error) {
 	if l.MaxConn > 0 {
 		cfg.Global.MaxConn = l.MaxConn
 	}
+	cfg.Global.NoSplice = cfg.Global.NoSplice || l.NoSplice
 	if !l.Quiet {
 		if err := cfgfile.WriteNotes(l.Out, l.Pid, cfg.Notes); err != nil {
 			return nil, nil, err
