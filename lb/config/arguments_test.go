@@ -84,7 +84,7 @@ func TestWrongArguments(t *testing.T) {
 
 // mayBeRefused are HAProxy's words for what lb takes knowingly: what newer versions have, what older ones had, words about TLS on lines without it (a notice),
 // and what HAProxy itself calls its own error.
-var mayBeRefused = regexp.MustCompile(`not supported any ?more|unknown (fetch method|converter|keyword)|expects 'algo', 'type' or 'offload'|already specified|` +
+var mayBeRefused = regexp.MustCompile(`not supported any ?more|unknown (fetch method|converter|keyword)|unknown option .accept-unsafe-violations|expects 'algo', 'type' or 'offload'|already specified|` +
 	`unable to load|Couldn't open the|'(tcp-request \w+|tcp-response content|http-request|http-response|http-after-response)' expects|please report this bug|` +
 	`keyword .* in '?global'? section|verify is enabled by default|'namespace'|sni expression|'addr' : invalid address|parsing agent-addr failed|` +
 	`extracts information from 'backend'|missing arguments \(got 1/2\), type 'table'|got ''|expected '\)' before ',|one compression filter|missing expect rule|address 'x'|Unexpected arg type`)
