@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"cmp"
 	"net"
 	"os"
 	"strconv"
@@ -43,7 +44,7 @@ func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*servercheck.Ser
 func (b *builder) check(p *config.Proxy, be *stream.Backend, srv *backend.Server, cs *config.Server, added bool) (*servercheck.Server, error) {
 	o := servercheck.Options{
 		Backend: be.Backend, BackendID: be.ID, Server: srv, SendState: p.Check.SendState,
-		CheckAddr: cs.CheckAddr, CheckPort: cs.CheckPort, AgentAddr: cs.AgentAddr, AgentPort: cs.AgentPort,
+		CheckAddr: cs.CheckAddr, CheckPort: cs.CheckPort, AgentAddr: cmp.Or(cs.AgentAddr, cs.CheckAddr), AgentPort: cs.AgentPort,
 		Track: cs.Track, ShutdownDown: cs.OnMarkedDownShutdown, ShutdownUp: cs.OnMarkedUpShutdown,
 		LogEach: p.LogHealthCheck, ProxyLog: "backend", Added: added,
 	}
@@ -146,10 +147,7 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 
 // agentSpec says how a server's agent is asked.
 func agentSpec(p *config.Proxy, cs *config.Server, srv *backend.Server) health.Spec {
-	host := srv.Addr().IP.Addr().String()
-	if cs.AgentAddr != "" {
-		host = cs.AgentAddr
-	}
+	host := cmp.Or(cs.AgentAddr, cs.CheckAddr, srv.Addr().IP.Addr().String())
 	spec := health.Spec{
 		Agent: true, Network: "tcp", Address: net.JoinHostPort(host, strconv.Itoa(cs.AgentPort)),
 		Inter: cs.AgentInter, Rise: 1, Fall: 1, Connect: p.Timeouts.Connect, Check: p.Timeouts.Check,

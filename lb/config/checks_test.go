@@ -141,7 +141,7 @@ func TestCheckVerdictsAgainstHAProxy(t *testing.T) {
 	refuse("server a 127.0.0.1:2 track c\nserver c 127.0.0.1:2 track a", "looping back")
 }
 
-// Where checks and agents are: words of the environment, ports that another word has too, and the agent where the checks are.
+// Where checks and agents are: words of the environment, and ports that another word has too.
 func TestPlacesOfChecks(t *testing.T) {
 	c := load(t, `defaults
   timeout connect 1s
@@ -168,7 +168,7 @@ listen l
 	for _, s := range b.Servers {
 		got = append(got, fmt.Sprint(s.CheckAddr, " ", s.CheckPort, " ", s.AgentAddr))
 	}
-	want := []string{"127.0.0.9 81", "::1 82", "127.0.0.9 0 127.0.0.9", "127.0.0.9 84 127.0.0.9", "127.0.0.9 85 127.0.0.9", "127.0.0.9 86 127.0.0.9"}
+	want := []string{"127.0.0.9 81", "::1 82", "127.0.0.9 0 ", "127.0.0.9 84 ", "127.0.0.9 85 127.0.0.9", "127.0.0.9 86 x.test"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -427,7 +427,7 @@ type ServerCheck struct {
 	NoCheckTLS                  bool          // no-check-ssl
 	CheckProxy                  bool          // check-send-proxy
 	Agent                       bool
-	AgentAddr                   string
+	AgentAddr                   string // "": CheckAddr
 	AgentPort                   int
 	AgentInter                  time.Duration // 2s
 	AgentSend                   string

@@ -163,7 +163,7 @@ func serverTable() []row[*Server] {
 	table := []row[*Server]{
 		{name: "addr", args: "<address>", min: 1, apply: func(c *call, s *Server) error {
 			host, port, err := c.p.probeAddress(c.name, c.args[0])
-			s.CheckAddr, s.AgentAddr = host, host // an agent is at the same place, unless agent-addr names another
+			s.CheckAddr = host
 			if s.CheckPort == 0 {
 				s.CheckPort = port
 			}

@@ -185,7 +185,7 @@ func (p *parser) checkChecks(d *draft, s *Server) {
 	switch {
 	case s.Agent && s.AgentPort == 0:
 		p.report.Errorf(s.Pos, "%sagent-check needs 'agent-port <port>'", what)
-	case s.Agent && s.Network == "unix" && s.AgentAddr == "":
+	case s.Agent && s.Network == "unix" && s.AgentAddr == "" && s.CheckAddr == "":
 		p.report.Errorf(s.Pos, "%sagent-check needs 'agent-addr <address>', as the server has none of its own", what)
 	case t.On:
 	case !s.Check || !secure:
