@@ -121,13 +121,25 @@ func TestDropIdle(t *testing.T) {
 				sh.Loop.Call(func() { yes = sh.dropIdle() })
 				return yes
 			}
-			wait.Until(t, "an idle connection", dropped)
+			wait.Until(t, "an idle connection", func() bool { return r.Pulse().IdleServers == 1 })
+			if free := dropped(); free != (c.name == "HTTP/1.1") {
+				t.Errorf("a descriptor is free at once: %v", free)
+			}
 			if dropped() {
 				t.Error("another one was idle")
 			}
 			if n := r.Pulse().IdleServers; n != 0 {
 				t.Errorf("%d are counted as idle", n)
 			}
+			wait.Until(t, "no connection to be left", func() bool {
+				n := 0
+				sh.Loop.Call(func() {
+					if n = sh.pools[0].len; sh.links != nil {
+						n += len(sh.links[0])
+					}
+				})
+				return n == 0
+			})
 		})
 	}
 }

@@ -44,8 +44,8 @@ func (p *idlePool) begin() {
 
 func (p *idlePool) end() { p.used-- }
 
-// dropIdle gives descriptors back: those of pipes that nobody uses, else an idle connection of the largest pool, of those of HTTP/1 the one that was not used
-// for the longest time; false if there is none.
+// dropIdle gives descriptors back: those of pipes that nobody uses, else that of an idle connection of the largest pool, of those of HTTP/1 the one that was not
+// used for the longest time. It reports whether a descriptor is free now; one of HTTP/2 is at the end of this turn.
 func (sh *Shard) dropIdle() bool {
 	if sh.Loop.Pipes.Drop() {
 		return true
@@ -63,7 +63,8 @@ func (sh *Shard) dropIdle() bool {
 		last.drop()
 		return true
 	}
-	return sh.dropLink(most)
+	sh.dropLink(most)
+	return false
 }
 
 func (p *idlePool) push(c *serverConn) {

@@ -282,16 +282,17 @@ func (l *link) count(as counting) {
 	}
 }
 
-// dropLink closes an idle link to a server; false if there is none.
-func (sh *Shard) dropLink(server int) bool {
+// dropLink has an idle link to a server close at the end of this turn, and not at once: what asks for its descriptor may have been woken by the very
+// link, whose last stream has just ended.
+func (sh *Shard) dropLink(server int) {
 	for _, l := range sh.links[server] {
 		if l.as == asIdle {
 			l.Leave()
-			l.flush()
-			return true
+			l.Touch(l.Conn)
+			l.count(asNothing)
+			return
 		}
 	}
-	return false
 }
 
 // Touch implements h2client.Host.
