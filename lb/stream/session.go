@@ -229,13 +229,18 @@ func (s *session) readRaw(b []byte) (n int, st wire.Status) {
 func (s *session) write(b []byte) (n int, st wire.Status) {
 	n, st = s.writeRaw(b)
 	if st == wire.OK {
-		c := &s.sh.Front[s.fe.Index]
-		c.BytesOut += uint64(n)
-		if s.http && s.stream == nil {
-			c.H1.Out += uint64(n)
-		}
+		s.gave(n)
 	}
 	return n, st
+}
+
+// gave counts bytes that the client was given.
+func (s *session) gave(n int) {
+	c := &s.sh.Front[s.fe.Index]
+	c.BytesOut += uint64(n)
+	if s.http && s.stream == nil {
+		c.H1.Out += uint64(n)
+	}
 }
 
 // writeRaw writes what is not counted.
@@ -259,7 +264,7 @@ func (s *session) drain(p *loop.Pipe) (n int, st wire.Status) {
 	switch st {
 	case wire.OK:
 		s.act = s.sh.Loop.Now()
-		s.sh.Front[s.fe.Index].BytesOut += uint64(n)
+		s.gave(n)
 		if p.Len() > 0 {
 			s.watch()
 		}

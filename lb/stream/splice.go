@@ -48,7 +48,7 @@ func (t *txn) splice() step {
 	}
 	t.pipe = p
 	t.srvAct = sh.Loop.Now()
-	sh.Server[t.srv.Index].BytesOut += uint64(n)
+	t.took(n)
 	t.tookBody(n)
 	return t.drainPipe()
 }

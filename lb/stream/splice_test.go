@@ -112,7 +112,7 @@ func TestLongBodies(t *testing.T) {
 			}
 			wait.Until(t, "all to be given back", func() bool { return r.lent() == 0 })
 			r.Still(func() {
-				for _, n := range []uint64{r.Shards[0].Front[0].BytesOut, r.Shards[0].Back[0].BytesOut, r.Shards[0].Server[0].BytesOut} {
+				for _, n := range []uint64{r.Shards[0].Front[0].BytesOut, r.Shards[0].Back[0].BytesOut, r.Shards[0].Server[0].BytesOut, r.Shards[0].Front[0].H1.Out, r.Shards[0].Back[0].H1.In} {
 					if n < all || n > all+12*400 {
 						t.Errorf("%d bytes counted, %d of bodies", n, all)
 					}
