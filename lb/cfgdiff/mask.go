@@ -16,7 +16,7 @@ var before = []string{"password", "insecure-password", "auth"}
 var (
 	named = regexp.MustCompile(`(?i)passw|secret|token|credential|authori[sz]ation|api-?key|private-?key|^auth$`)
 	// keyed are converters that have a key among their arguments.
-	keyed = regexp.MustCompile(`\b(aes_gcm_dec|hmac|jwt_verify|http_auth_bearer|digest)\([^)]*\)`)
+	keyed = regexp.MustCompile(`\b(aes_(?:gcm|cbc)_(?:dec|enc)|hmac|jwt_verify|http_auth_bearer|digest)\([^)]*\)`)
 	// schemes are of values of Authorization.
 	schemes = regexp.MustCompile(`(?i)\b(Basic|Bearer)\s+[^\s"]+`)
 )

@@ -9,12 +9,13 @@ import (
 
 // convsBytes take blocks of bytes apart, and make them.
 var convsBytes = []convRow{
-	{name: "be2dec", args: "sii?", in: Bin, out: Str, get: convBE2Dec, check: func(a *args) error {
-		if a.n[1] < 1 || a.n[1] > 8 {
-			return fmt.Errorf("the chunk size is 1 to 8 bytes, not %d", a.n[1])
+	{name: "base2", in: Bin, out: Str, get: convBase2},
+	{name: "be2dec", args: "sii?", in: Bin, out: Str, get: toDecimal(func(b []byte) (n uint64) {
+		for _, c := range b {
+			n = n<<8 | uint64(c)
 		}
-		return checkTruncate(a)
-	}},
+		return n
+	}), check: checkDecimal},
 	{name: "be2hex", args: "s?i?i?", in: Bin, out: Str, get: convBE2Hex, check: func(a *args) error {
 		if a.n[1] < 1 && (a.s[0] != "" || a.n[2] != 0) {
 			return fmt.Errorf("the chunk size is 1 or more bytes, not %d", a.n[1])
@@ -27,8 +28,21 @@ var convsBytes = []convRow{
 		x.scratch = binary.BigEndian.AppendUint32(x.scratch, uint32(n))
 		return Value{kind: Bin, b: x.scratch[off:]}, ok
 	}},
+	{name: "le2dec", args: "sii?", in: Bin, out: Str, get: toDecimal(func(b []byte) (n uint64) {
+		for i, c := range b {
+			n |= uint64(c) << (8 * i)
+		}
+		return n
+	}), check: checkDecimal},
 	{name: "protobuf", args: "ss?", in: Bin, out: Bin, get: convProtobuf, check: checkProtobuf},
 	{name: "ungrpc", args: "ss?", in: Bin, out: Bin, get: convGRPC, check: checkProtobuf},
+}
+
+func checkDecimal(a *args) error {
+	if a.n[1] < 1 || a.n[1] > 8 {
+		return fmt.Errorf("the chunk size is 1 to 8 bytes, not %d", a.n[1])
+	}
+	return checkTruncate(a)
 }
 
 func checkTruncate(a *args) error {
@@ -47,18 +61,29 @@ func whole(b []byte, a *args) []byte {
 	return b
 }
 
-func convBE2Dec(x *Ctx, a *args, v Value) (Value, bool) {
-	src, size := whole(v.binary(x), a), int(a.n[1])
+// toDecimal shows chunks of bytes as numbers.
+func toDecimal(number func(chunk []byte) uint64) func(*Ctx, *args, Value) (Value, bool) {
+	return func(x *Ctx, a *args, v Value) (Value, bool) {
+		src, size := whole(v.binary(x), a), int(a.n[1])
+		off := len(x.scratch)
+		for at := 0; at < len(src); at += size {
+			if at > 0 {
+				x.scratch = append(x.scratch, a.s[0]...)
+			}
+			x.scratch = strconv.AppendUint(x.scratch, number(src[at:min(at+size, len(src))]), 10)
+		}
+		return StrValue(x.scratch[off:]), true
+	}
+}
+
+// convBase2 shows each byte as eight binary digits.
+func convBase2(x *Ctx, _ *args, v Value) (Value, bool) {
+	src := v.binary(x)
 	off := len(x.scratch)
-	for at := 0; at < len(src); at += size {
-		if at > 0 {
-			x.scratch = append(x.scratch, a.s[0]...)
+	for _, c := range src {
+		for bit := 7; bit >= 0; bit-- {
+			x.scratch = append(x.scratch, '0'+c>>bit&1)
 		}
-		n := uint64(0)
-		for _, c := range src[at:min(at+size, len(src))] {
-			n = n<<8 | uint64(c)
-		}
-		x.scratch = strconv.AppendUint(x.scratch, n, 10)
 	}
 	return StrValue(x.scratch[off:]), true
 }

@@ -1,8 +1,6 @@
 package sample
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha1"
@@ -25,7 +23,10 @@ import (
 // convsHash are hashes, digests and what else takes keys (HAProxy configuration
 // manual, section 7.3.1).
 var convsHash = []convRow{
-	{name: "aes_gcm_dec", args: "ibbb", in: Bin, out: Bin, get: convAESGCM, check: checkAESGCM},
+	{name: "aes_cbc_dec", args: "ibb", in: Bin, out: Bin, get: convDecryptCBC, check: checkAES},
+	{name: "aes_cbc_enc", args: "ibb", in: Bin, out: Bin, get: convEncryptCBC, check: checkAES},
+	{name: "aes_gcm_dec", args: "ibbbb?", in: Bin, out: Bin, get: convDecryptGCM, check: checkAES},
+	{name: "aes_gcm_enc", args: "ibbnb?", in: Bin, out: Bin, get: convEncryptGCM, check: checkAES},
 	{name: "crc32", args: "i?", in: Bin, out: Int, get: hashed(crc32.ChecksumIEEE)},
 	{name: "crc32c", args: "i?", in: Bin, out: Int, get: hashed(func(b []byte) uint32 { return crc32.Checksum(b, castagnoli) })},
 	{name: "digest", args: "s", in: Bin, out: Bin, get: convDigest, check: checkDigest},
@@ -182,34 +183,6 @@ func (a *args) secret(x *Ctx, i int) ([]byte, bool) {
 	}
 	x.scratch = out
 	return out[off:], true
-}
-
-func checkAESGCM(a *args) error {
-	switch a.n[0] {
-	case 128, 192, 256:
-		return nil
-	}
-	return fmt.Errorf("a key has 128, 192 or 256 bits, not %d", a.n[0])
-}
-
-// convAESGCM decrypts; what is not what the tag says it is gives nothing.
-func convAESGCM(x *Ctx, a *args, v Value) (Value, bool) {
-	nonce, ok1 := a.secret(x, 1)
-	key, ok2 := a.secret(x, 2)
-	tag, ok3 := a.secret(x, 3)
-	if !ok1 || !ok2 || !ok3 || int64(len(key)) < a.n[0]/8 || len(nonce) == 0 {
-		return Value{}, false
-	}
-	block, err := aes.NewCipher(key[:a.n[0]/8])
-	if err != nil {
-		return Value{}, false
-	}
-	gcm, err := cipher.NewGCMWithNonceSize(block, len(nonce))
-	if err != nil || len(tag) != gcm.Overhead() {
-		return Value{}, false
-	}
-	plain, err := gcm.Open(nil, nonce, slices.Concat(v.binary(x), tag), nil)
-	return Value{kind: Bin, b: plain}, err == nil
 }
 
 // convMemcmp takes the same time whichever byte differs.

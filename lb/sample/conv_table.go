@@ -1,6 +1,10 @@
 package sample
 
-import "lbsyslogd/lb/stick"
+import (
+	"strings"
+
+	"lbsyslogd/lb/stick"
+)
 
 // convsTable look a sample up in a stick table. A sample that has no entry, or
 // cannot be a key, gives 0 (HAProxy configuration manual, section 7.3.1).
@@ -33,25 +37,37 @@ func tableConvs() []convRow {
 			return IntValue(int64(n >> r.shift)), true
 		}})
 	}
-	for _, array := range []struct {
-		name string
-		data func(int64) (stick.Data, bool)
-	}{{"table_gpc", stick.GPC}, {"table_gpt", stick.GPT}, {"table_gpc_rate", stick.GPCRate}} {
-		rows = append(rows, convRow{name: array.name, args: "it", in: Str, out: Int, get: func(x *Ctx, a *args, v Value) (Value, bool) {
-			t := a.table.Table
-			d, ok := array.data(a.n[0])
-			if t == nil || !ok || !t.Stores[d] {
-				return Value{}, false
-			}
-			key, ok := x.TableKey(t, v)
+	for _, r := range arrayReadings {
+		rows = append(rows, convRow{name: "table_" + strings.TrimPrefix(r.name, "get_"), args: "it", in: Str, out: Int, get: ofEntry(func(t target, x *Ctx, a *args) (uint64, bool) {
+			d, ok := r.data(a.n[0])
 			if !ok {
-				return IntValue(0), true
+				return 0, false
 			}
-			n, _ := t.GetKey(key, d, x.Now)
-			return IntValue(int64(n)), true
-		}})
+			return r.get(t, x, a.n[0], d)
+		})})
+	}
+	for _, g := range gpcs {
+		rows = append(rows,
+			convRow{name: "table_inc_" + g.name, args: "t", in: Str, out: Int, get: ofEntry(func(t target, x *Ctx, _ *args) (uint64, bool) { return increment(&t, x, g.cnt, g.rate) })},
+			convRow{name: "table_clr_" + g.name, args: "t", in: Str, out: Int, get: ofEntry(func(t target, x *Ctx, _ *args) (uint64, bool) { return t.clear(g.cnt, x.Now) })})
 	}
 	return rows
+}
+
+// ofEntry gives what is made of a sample's entry.
+func ofEntry(get func(t target, x *Ctx, a *args) (uint64, bool)) func(*Ctx, *args, Value) (Value, bool) {
+	return func(x *Ctx, a *args, v Value) (Value, bool) {
+		t := a.table.Table
+		if t == nil {
+			return Value{}, false
+		}
+		key, ok := x.TableKey(t, v)
+		if !ok {
+			return IntValue(0), true
+		}
+		n, ok := get(target{table: t, key: key}, x, a)
+		return IntValue(int64(n)), ok
+	}
 }
 
 func factsOf(x *Ctx, a *args, v Value) (stick.Facts, bool) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -299,4 +300,12 @@ func convIPMask(_ *Ctx, a *args, v Value) (Value, bool) {
 	}
 	p, err := addr.Prefix(int(bits))
 	return AddrValue(p.Addr()), err == nil
+}
+
+func convReverse(x *Ctx, _ *args, v Value) (Value, bool) {
+	src := v.Text(x)
+	off := len(x.scratch)
+	x.scratch = append(x.scratch, src...)
+	slices.Reverse(x.scratch[off:])
+	return StrValue(x.scratch[off:]), true
 }

@@ -27,8 +27,9 @@ func convHTTPDate(x *Ctx, a *args, v Value) (Value, bool) {
 	return StrValue(x.scratch[off:]), true
 }
 
-func convLocalTime(x *Ctx, a *args, v Value) (Value, bool) { return clock(x, a, v, time.Local) }
-func convUTCTime(x *Ctx, a *args, v Value) (Value, bool)   { return clock(x, a, v, time.UTC) }
+// local is read at each use: tests set time.Local.
+func local() *time.Location { return time.Local }
+func utc() *time.Location   { return time.UTC }
 
 // strftime has Go's layout for each conversion of strftime(3) that a log or a
 // header could want.
@@ -38,14 +39,21 @@ var strftime = map[byte]string{
 	'R': "15:04", 'S': "05", 't': "\t", 'T': "15:04:05", 'x': "01/02/06", 'X': "15:04:05", 'y': "06", 'Y': "2006", 'z': "-0700", 'Z': "MST",
 }
 
-func checkTime(a *args) error {
-	format := a.s[0]
+func checkTime(a *args) error     { return checkLayout(a.s[0], false) }
+func checkFineTime(a *args) error { return checkLayout(a.s[0], true) }
+
+// checkLayout checks a format of times; those finer than a second have %N, too.
+func checkLayout(format string, fine bool) error {
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' {
 			continue
 		}
 		if i++; i == len(format) {
 			return fmt.Errorf("'%s' ends in a lone '%%'", format)
+		}
+		if _, size := fraction(format[i:]); fine && size > 0 {
+			i += size - 1
+			continue
 		}
 		if _, ok := strftime[format[i]]; !ok && format[i] != '%' && format[i] != 's' {
 			return fmt.Errorf("'%%%c' is not a date conversion lb knows", format[i])
@@ -54,29 +62,54 @@ func checkTime(a *args) error {
 	return nil
 }
 
-func clock(x *Ctx, a *args, v Value, zone *time.Location) (Value, bool) {
-	n, ok := v.Integer()
-	if !ok {
-		return Value{}, false
+// fraction reads what follows the '%' of %N, %1N to %9N: how many digits of the
+// second's fraction to show, and how many bytes of the format say so; 0 for
+// another conversion.
+func fraction(format string) (digits, size int) {
+	switch {
+	case format[0] == 'N':
+		return 9, 1
+	case format[0] >= '1' && format[0] <= '9' && len(format) > 1 && format[1] == 'N':
+		return int(format[0] - '0'), 2
 	}
-	n += a.n[1]
-	t := time.Unix(n, 0).In(zone)
-	off := len(x.scratch)
-	format := a.s[0]
-	for i := 0; i < len(format); i++ {
-		c := format[i]
-		if c != '%' {
-			x.scratch = append(x.scratch, c)
-			continue
+	return 0, 0
+}
+
+// clock shows a time that is counted in parts of a second; the second argument
+// is added to it, in seconds.
+func clock(parts int64, zone func() *time.Location) func(*Ctx, *args, Value) (Value, bool) {
+	return func(x *Ctx, a *args, v Value) (Value, bool) {
+		n, ok := v.Integer()
+		if !ok {
+			return Value{}, false
 		}
-		switch i++; format[i] {
-		case '%':
-			x.scratch = append(x.scratch, '%')
-		case 's':
-			x.scratch = IntValue(n).append(x.scratch)
-		default:
-			x.scratch = t.AppendFormat(x.scratch, strftime[format[i]])
+		t := time.Unix(n/parts+a.n[1], n%parts*(1e9/parts)).In(zone())
+		off := len(x.scratch)
+		format := a.s[0]
+		for i := 0; i < len(format); i++ {
+			c := format[i]
+			if c != '%' {
+				x.scratch = append(x.scratch, c)
+				continue
+			}
+			i++
+			if digits, size := fraction(format[i:]); parts > 1 && size > 0 {
+				for unit := int64(1e8); digits > 0; digits-- {
+					x.scratch = append(x.scratch, '0'+byte(int64(t.Nanosecond())/unit%10))
+					unit /= 10
+				}
+				i += size - 1
+				continue
+			}
+			switch format[i] {
+			case '%':
+				x.scratch = append(x.scratch, '%')
+			case 's':
+				x.scratch = IntValue(t.Unix()).append(x.scratch)
+			default:
+				x.scratch = t.AppendFormat(x.scratch, strftime[format[i]])
+			}
 		}
+		return StrValue(x.scratch[off:]), true
 	}
-	return StrValue(x.scratch[off:]), true
 }

@@ -9,6 +9,7 @@ import (
 // fetchesParties look at both connections and at the proxies and servers that
 // an exchange is between (HAProxy configuration manual, section 7.3.3).
 var fetchesParties = []fetchRow{
+	{name: "bc_be_queue", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.BeQueue)), true }}, // 2.9
 	{name: "bc_dst", kind: Addr, where: InResponse | InLog, get: addrOf(func(r *Record) netip.AddrPort { return r.ServerAddr })},
 	{name: "bc_dst_port", kind: Int, where: InResponse | InLog, get: portOf(func(r *Record) netip.AddrPort { return r.ServerAddr })},
 	{name: "bc_err", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.Answered }},
@@ -16,6 +17,7 @@ var fetchesParties = []fetchRow{
 	{name: "bc_http_major", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(1), x.Rec.Answered }},
 	{name: "bc_src", kind: Addr, where: InResponse | InLog, needs: NeedsBackAddr, get: addrOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
 	{name: "bc_src_port", kind: Int, where: InResponse | InLog, needs: NeedsBackAddr, get: portOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
+	{name: "bc_srv_queue", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.SrvQueue)), true }}, // 2.9
 	{name: "be_id", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return int64(s.ID) })},
 	{name: "be_name", kind: Str, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Backend) }},
 	{name: "be_server_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.ServerTimeout })},

@@ -211,19 +211,14 @@ func (s *subject) read(r reading) func(x *Ctx, a *args) (Value, bool) {
 	}
 }
 
-// step counts one, but not when a request that was counted is evaluated again.
+// step counts one.
 func (s *subject) step(cnt, rate stick.Data) func(x *Ctx, a *args) (Value, bool) {
 	return func(x *Ctx, a *args) (Value, bool) {
 		t, ok := s.at(s, x, a)
 		if !ok {
 			return Value{}, false
 		}
-		var n uint64
-		if x.Again {
-			n, ok = t.get(cnt, x.Now)
-		} else {
-			n, ok = t.count(cnt, rate, x.Now)
-		}
+		n, ok := increment(&t, x, cnt, rate)
 		return IntValue(int64(n)), ok
 	}
 }
@@ -264,24 +259,30 @@ func (s *subject) trackers(x *Ctx, a *args) (Value, bool) {
 type arrayReading struct {
 	name string
 	data func(int64) (stick.Data, bool)
-	get  func(t *target, x *Ctx, i int64, d stick.Data) (uint64, bool)
+	get  func(t target, x *Ctx, i int64, d stick.Data) (uint64, bool)
 }
 
 var arrayReadings = []arrayReading{
 	{"get_gpc", stick.GPC, readElement},
 	{"get_gpt", stick.GPT, readElement},
 	{"gpc_rate", stick.GPCRate, readElement},
-	{"clr_gpc", stick.GPC, func(t *target, x *Ctx, _ int64, d stick.Data) (uint64, bool) { return t.clear(d, x.Now) }},
-	{"inc_gpc", stick.GPC, func(t *target, x *Ctx, i int64, d stick.Data) (uint64, bool) {
-		if x.Again {
-			return t.get(d, x.Now)
-		}
+	{"clr_gpc", stick.GPC, clearElement},
+	{"inc_gpc", stick.GPC, func(t target, x *Ctx, i int64, d stick.Data) (uint64, bool) {
 		rate, _ := stick.GPCRate(i)
-		return t.count(d, rate, x.Now)
+		return increment(&t, x, d, rate)
 	}},
 }
 
-func readElement(t *target, x *Ctx, _ int64, d stick.Data) (uint64, bool) { return t.get(d, x.Now) }
+func readElement(t target, x *Ctx, _ int64, d stick.Data) (uint64, bool)  { return t.get(d, x.Now) }
+func clearElement(t target, x *Ctx, _ int64, d stick.Data) (uint64, bool) { return t.clear(d, x.Now) }
+
+// increment counts one, but not when a request that was counted is evaluated again.
+func increment(t *target, x *Ctx, cnt, rate stick.Data) (uint64, bool) {
+	if x.Again {
+		return t.get(cnt, x.Now)
+	}
+	return t.count(cnt, rate, x.Now)
+}
 
 // checkElement checks the arguments after the element's number.
 func (s *subject) checkElement(a *args) error {
@@ -313,7 +314,7 @@ func (s *subject) element(r arrayReading) func(x *Ctx, a *args) (Value, bool) {
 		if !ok {
 			return Value{}, false
 		}
-		n, ok := r.get(&t, x, a.n[0], d)
+		n, ok := r.get(t, x, a.n[0], d)
 		return IntValue(int64(n)), ok
 	}
 }

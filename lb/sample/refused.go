@@ -70,7 +70,10 @@ var newerFetches = map[string]string{
 	"ssl_fc_curve ssl_bc_curve ssl_fc_sigalgs_bin ssl_fc_supported_versions_bin ssl_fc_crtname": agreedOn,
 	"req.ssl_cipherlist req.ssl_sigalgs req.ssl_supported_groups req.ssl_keyshare_groups":       "TLS that is passed on shows req.ssl_sni, req.ssl_alpn and req.ssl_ver; with ssl on the bind line ssl_fc_cipherlist_bin and its kin show more",
 	"51d.all da-csv-fetch wurfl-get wurfl-get-all":                                              devices,
-	"quic_enabled": "QUIC is not spoken; write always_false",
+	"bytes_in bytes_out req.bytes_in req.bytes_out res.bytes_in res.bytes_out":                  "they are counted for log lines: write %U (from the client) and %B (to the client) in the log format",
+	"sc_key sc0_key sc1_key sc2_key":                                                            "write what the track rule tracks (src, hdr(...)), or keep it with set-var(txn.NAME)",
+	"tgroup":                                                                                    "threads have no groups; write int(0)",
+	"quic_enabled":                                                                              "QUIC is not spoken; write always_false",
 }
 
 var newerConverters = map[string]string{
@@ -78,7 +81,8 @@ var newerConverters = map[string]string{
 	"jwt_decrypt_alg jwt_decrypt_cert jwt_decrypt_jwk jwt_decrypt_secret": asServer,
 	"jwt_verify_cert": "jwt_verify takes a certificate, too",
 	"rfc7239_field rfc7239_is_valid rfc7239_n2nn rfc7239_n2np": "Forwarded is not taken apart; servers that write X-Forwarded-For as well can be read with hdr_ip",
-	"when": "write two rules, one with the condition and one without",
+	"table_glitch_cnt table_glitch_rate":                       noFlaws,
+	"when":                                                     "write two rules, one with the condition and one without",
 }
 
 // spread adds to a table what several names of a group have in common.
