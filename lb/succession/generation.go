@@ -7,7 +7,8 @@
 //	ask                                 ->                                       predecessor.go
 //	                                    <- tables: stick tables                  tables.go
 //	                                    <- changes: what operators changed       changes.go
-//	                                    <- state: servers, ticket keys           successor.go
+//	                                    <- state: servers, their load, ticket
+//	                                       keys                                  successor.go
 //	                                    <- busy: load of the servers, whenever
 //	                                       it changes                            load.go
 //	new worker, serving                    old worker, told to drain
@@ -107,6 +108,7 @@ type serverState struct {
 	Server  string `json:"server"`
 	Address string `json:"address"`
 	Name    string `json:"name,omitempty"` // that it was resolved from
+	Load    int    `json:"load,omitempty"` // as in load.go; known before the new worker accepts
 	servercheck.State
 }
 
@@ -174,9 +176,10 @@ type Generation struct {
 	tablesMu sync.Mutex // guards tablesTo, and the order of what is sent of tables
 	tablesTo *successor // gets the tables
 
-	inherits   bool          // there was a worker before. Owned by whoever starts this one.
-	awaitPeers bool          // it speaks to peers. Owned by whoever starts this one.
-	complete   chan struct{} // closed when before has what there is
+	early      map[*backend.Server]int // load that came with the state. Owned by whoever starts this one.
+	inherits   bool                    // there was a worker before. Owned by whoever starts this one.
+	awaitPeers bool                    // it speaks to peers. Owned by whoever starts this one.
+	complete   chan struct{}           // closed when before has what there is
 	isComplete sync.Once
 	parting    sync.Once
 	work       sync.WaitGroup
@@ -280,6 +283,10 @@ func (g *Generation) policy() string {
 // Follow takes connections over from the worker before, until it has left.
 func (g *Generation) Follow(link *handoff.Conn) {
 	p := g.before.join(link) // here, so that a drain does not miss it
+	for srv, n := range g.early {
+		g.before.hold(p, srv, n)
+	}
+	g.early = nil
 	if !g.awaitPeers {
 		g.beginPeers(nil)
 	}

@@ -8,7 +8,13 @@ import (
 
 // As long as an earlier worker has requests on servers, the one that serves
 // must know: maxconn of a server holds for all of them together, and the least
-// loaded server is the one that all of them together load least.
+// loaded server is the one that all of them together load least. The current load
+// goes with the state, before each batch of connections, and before a worker that
+// is passed on: a request that waited here never finds a place there that was taken
+// meanwhile. In between the other side hears of a change up to loadSeldom later.
+//
+// Until a worker that is still earlier is passed on, what it holds is part of what
+// this one holds: the next one does not know it yet.
 
 // load is how many places one worker holds on one server.
 type load struct {
@@ -27,7 +33,6 @@ const (
 
 // sendLoad sends the next worker what changes, until one of the two ends.
 func (g *Generation) sendLoad(s *successor) {
-	sent := map[*backend.Server]int32{}
 	wait := loadSoon
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -39,35 +44,70 @@ func (g *Generation) sendLoad(s *successor) {
 		case <-g.Running.Done():
 			return
 		}
-		list := g.changedLoad(sent)
-		if len(list) > 0 {
+		changed, err := g.sendChangedLoad(s)
+		if err != nil {
+			return // the receiver notices the end
+		}
+		if changed {
 			wait = loadSoon
 		} else {
 			wait = min(wait*5/4, loadSeldom)
-		}
-		for len(list) > 0 {
-			part := list[:min(len(list), messageParts)]
-			list = list[len(part):]
-			if s.send(message{Kind: kindBusy, Busy: part}, nil) != nil {
-				return // the receiver notices the end
-			}
 		}
 		timer.Reset(wait)
 	}
 }
 
+// sendChangedLoad sends the next worker the load of the servers where it has
+// changed. Whatever may make the next worker use a place is sent after it: a place
+// that is granted here, and which it does not know of, it would grant once more.
+func (g *Generation) sendChangedLoad(s *successor) (changed bool, err error) {
+	s.loadMu.Lock()
+	defer s.loadMu.Unlock()
+	return g.sendChangedLoadLocked(s)
+}
+
+// sendChangedLoadLocked is sendChangedLoad while s.loadMu is held.
+func (g *Generation) sendChangedLoadLocked(s *successor) (changed bool, err error) {
+	list := g.changedLoad(s.load)
+	for changed = len(list) > 0; len(list) > 0; {
+		part := list[:min(len(list), messageParts)]
+		list = list[len(part):]
+		if err := s.send(message{Kind: kindBusy, Busy: part}, nil); err != nil {
+			return changed, err
+		}
+	}
+	return changed, nil
+}
+
 // changedLoad lists the servers whose load is not what was sent, and notes it.
-func (g *Generation) changedLoad(sent map[*backend.Server]int32) (list []load) {
+func (g *Generation) changedLoad(sent map[*backend.Server]int) (list []load) {
 	for _, c := range g.Servers.All() {
 		srv := c.Target()
-		n := srv.Load()
+		n := g.before.loadOf(srv)
 		if n == sent[srv] {
 			continue
 		}
 		sent[srv] = n
-		list = append(list, load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), N: int(n)})
+		list = append(list, load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), N: n})
 	}
 	return list
+}
+
+// unsentLoad stands in successor.load for a server whose load has to be sent,
+// whatever it is.
+const unsentLoad = -1
+
+// loadOf is what this worker and the earlier ones that only it knows hold on srv.
+func (f *predecessors) loadOf(srv *backend.Server) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := int(srv.Load())
+	for _, p := range f.living {
+		if !p.peer {
+			n += p.busy[srv]
+		}
+	}
+	return n
 }
 
 // addLoad makes what p has sent part of the servers' load here.

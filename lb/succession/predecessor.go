@@ -51,6 +51,7 @@ func (g *Generation) Inherit(link *handoff.Conn) error {
 		}
 		more = l.More
 		g.takeState(l)
+		g.takeEarlyLoad(l.Servers)
 		g.awaitPeers = l.Peers
 	}
 	return nil
@@ -75,6 +76,22 @@ func (g *Generation) takeState(m message) {
 		b.Restored(since)
 	}
 	g.Tickets.take(m.Tickets)
+}
+
+// takeEarlyLoad makes the load that comes with the state hold before this worker accepts.
+// Follow says whose it is.
+func (g *Generation) takeEarlyLoad(servers []serverState) {
+	for _, st := range servers {
+		s := g.Servers.Same(st.Backend, st.Server, st.Address, st.Name)
+		if s == nil || st.Load == 0 {
+			continue
+		}
+		if g.early == nil {
+			g.early = map[*backend.Server]int{}
+		}
+		g.early[s.Target()] = st.Load
+		s.Target().SetOthers(st.Load)
+	}
 }
 
 // takeOver receives what one earlier worker gives away, until it is gone or

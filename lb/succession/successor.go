@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
@@ -22,6 +23,9 @@ type successor struct {
 	taken chan []bool
 	gone  chan struct{}
 	mu    sync.Mutex // guards sending, and the wait for an answer
+
+	loadMu sync.Mutex              // guards load, and the order in which it is sent. Lock order: before mu.
+	load   map[*backend.Server]int // that was sent
 
 	unsent *os.File // what of the stick tables could not be sent; Generation.tablesMu guards it
 
@@ -45,7 +49,7 @@ func (g *Generation) Successor(link *handoff.Conn) {
 		g.before.keepPeers() // should its trial not have begun
 		before.link.Close()
 	}
-	s := &successor{link: link, taken: make(chan []bool), gone: make(chan struct{})}
+	s := &successor{link: link, taken: make(chan []bool), gone: make(chan struct{}), load: map[*backend.Server]int{}}
 	g.next = s
 	g.work.Go(func() { g.listenTo(s) })
 }
@@ -119,11 +123,7 @@ func (s *successor) send(l message, fds []int) error {
 
 // sendState answers the next worker's question.
 func (g *Generation) sendState(s *successor) error {
-	servers := make([]serverState, 0, len(g.Servers.All()))
-	for _, c := range g.Servers.All() {
-		srv := c.Target()
-		servers = append(servers, serverState{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), Name: c.Name(), State: c.State()})
-	}
+	servers := g.serverStates(s)
 	for len(servers) > messageParts {
 		if err := s.send(message{Kind: kindState, Servers: servers[:messageParts], More: true}, nil); err != nil {
 			return err
@@ -141,6 +141,22 @@ func (g *Generation) sendState(s *successor) error {
 		servers, since = nil, since[messageParts:]
 	}
 	return s.send(message{Kind: kindState, Version: Version, Servers: servers, Since: since, Tickets: g.Tickets.all(), Peers: len(g.Peers) > 0}, nil)
+}
+
+// serverStates lists the servers, with their load.
+func (g *Generation) serverStates(s *successor) []serverState {
+	s.loadMu.Lock()
+	defer s.loadMu.Unlock()
+	servers := make([]serverState, 0, len(g.Servers.All()))
+	for _, c := range g.Servers.All() {
+		srv := c.Target()
+		n := g.before.loadOf(srv)
+		if n != 0 {
+			s.load[srv] = unsentLoad // an older build does not read it here
+		}
+		servers = append(servers, serverState{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), Name: c.Name(), Load: n, State: c.State()})
+	}
+	return servers
 }
 
 // sendCounts sends the next worker what has been counted up to now and was not
@@ -223,29 +239,44 @@ func (g *Generation) passOn(s *successor) error {
 	for p := g.before.first(); p != nil; p = g.before.first() {
 		_ = p.link.Interrupt() // fails when p is gone, which ends the receiving too
 		<-p.ended
-		rows, total, ok := g.before.release(p)
-		if !ok {
-			continue
-		}
-		places := g.held(p)
-		fd, err := p.link.Dup()
-		if err != nil {
-			return err
-		}
-		for err == nil && len(places) > messageParts {
-			err = s.send(message{Kind: kindFormer, Busy: places[:messageParts], More: true}, nil)
-			places = places[messageParts:]
-		}
-		if err == nil {
-			err = s.sendRows(message{Kind: kindFormer, Rows: rows, Total: total, Busy: places}, []int{fd})
-		}
-		unix.Close(fd)
-		p.link.Close()
-		if err != nil {
+		if err := g.introduceTo(s, p); err != nil {
 			return err
 		}
 	}
+	// No longer with what those hold.
+	if _, err := g.sendChangedLoad(s); err != nil && !isGone(err) {
+		return err
+	}
 	return nil
+}
+
+// introduceTo passes on p, which nobody reads from.
+func (g *Generation) introduceTo(s *successor, p *predecessor) error {
+	s.loadMu.Lock() // what p holds is part of the load here until the next worker knows it from p
+	defer s.loadMu.Unlock()
+	_, err := g.sendChangedLoadLocked(s) // what p has given back may have been granted here
+	if err != nil {
+		return err
+	}
+	rows, total, ok := g.before.release(p)
+	if !ok {
+		return nil
+	}
+	places := g.held(p)
+	fd, err := p.link.Dup()
+	if err != nil {
+		return err
+	}
+	for err == nil && len(places) > messageParts {
+		err = s.send(message{Kind: kindFormer, Busy: places[:messageParts], More: true}, nil)
+		places = places[messageParts:]
+	}
+	if err == nil {
+		err = s.sendRows(message{Kind: kindFormer, Rows: rows, Total: total, Busy: places}, []int{fd})
+	}
+	unix.Close(fd)
+	p.link.Close()
+	return err
 }
 
 // handover leaves as the next worker's configuration wants it: with

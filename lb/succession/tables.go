@@ -147,13 +147,17 @@ func (g *Generation) keepSendingTables(s *successor) {
 	}
 }
 
-// carrier carries connections to s, each after what it is counted in.
+// carrier carries connections to s, each after what it is counted in and after
+// the places that are taken.
 func (g *Generation) carrier(s *successor) stream.Carrier {
 	return func(parcels []*stream.Parcel) ([]bool, error) {
 		if slices.ContainsFunc(parcels, (*stream.Parcel).Tracked) {
 			if _, err := g.sendTables(s); err != nil {
 				return nil, err
 			}
+		}
+		if _, err := g.sendChangedLoad(s); err != nil {
+			return nil, err
 		}
 		return s.carry(parcels)
 	}

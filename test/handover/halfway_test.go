@@ -93,10 +93,13 @@ func TestQueuedRequestsMove(t *testing.T) {
 			return g.served.Load() > 0 && s.stat("be", "BACKEND", "qcur") == i
 		})
 	}
-	for range 5 {
+	for range 3 {
 		s.reload()
 	}
-	close(g.open) // not between reloads: the next worker hears of a place that is taken or given back up to 250 ms later
+	close(g.open)
+	for range 2 {
+		s.reload()
+	}
 	for i, c := range waiting {
 		c.want("POST", fmt.Sprintf("/r/queue/%d", i))
 	}
