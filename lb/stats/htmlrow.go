@@ -7,13 +7,13 @@ import "strconv"
 var htmlColumns = [...]struct{ group, name, width string }{
 	{"Queue", "Cur", "s"}, {"Queue", "Max", "s"}, {"Queue", "Limit", "s"},
 	{"Session rate", "Cur", "s"}, {"Session rate", "Max", "s"}, {"Session rate", "Limit", "s"},
-	{"Sessions", "Cur", "s"}, {"Sessions", "Max", "s"}, {"Sessions", "Limit", "m"}, {"Sessions", "Total", "l"}, {"Sessions", "LbTot", "l"}, {"Sessions", "Last", "s"},
+	{"Sessions", "Cur", "s"}, {"Sessions", "Max", "s"}, {"Sessions", "Limit", "m"}, {"Sessions", "Total", "l"}, {"Sessions", "LbTot", "l"}, {"Sessions", "Last", "m"},
 	{"Time, ms", "p50", "s"}, {"Time, ms", "p99", "s"},
 	{"Bytes", "In", "m"}, {"Bytes", "Out", "m"},
 	{"Denied", "Req", "s"}, {"Denied", "Resp", "s"},
 	{"Errors", "Req", "s"}, {"Errors", "Conn", "s"}, {"Errors", "Resp", "s"},
 	{"Warnings", "Retr", "s"}, {"Warnings", "Redis", "s"},
-	{"Server", "LastChk", "l"}, {"Server", "Wght", "s"}, {"Server", "Act", "s"}, {"Server", "Bck", "s"}, {"Server", "Chk", "s"}, {"Server", "Dwn", "s"}, {"Server", "Dwntme", "s"}, {"Server", "Thrtle", "s"},
+	{"Server", "LastChk", "l"}, {"Server", "Wght", "s"}, {"Server", "Act", "s"}, {"Server", "Bck", "s"}, {"Server", "Chk", "s"}, {"Server", "Dwn", "s"}, {"Server", "Dwntme", "m"}, {"Server", "Thrtle", "s"},
 }
 
 // htmlHead begins a table.
@@ -231,13 +231,20 @@ func (w *page) cells(show bool, ns ...int) *page {
 
 func (w *page) counts(show bool, ns ...uint64) *page {
 	for _, n := range ns {
-		w.raw("<td>")
-		if show {
-			w.count(n)
+		switch {
+		case !show:
+			w.raw("<td>")
+		case n < fits:
+			w.raw("<td>").count(n)
+		default:
+			w.raw(`<td title="`).count(n).raw(`">`).count(n)
 		}
 	}
 	return w
 }
+
+// fits is the least number that a narrow column may cut; the title has it whole.
+const fits = 10_000
 
 // when writes a text, or an empty cell.
 func (w *page) when(show bool, text string) *page {

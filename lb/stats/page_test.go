@@ -202,3 +202,41 @@ func FuzzView(f *testing.F) {
 		}
 	})
 }
+
+// Times are never cut off, in bold either; numbers that may be are whole in their title.
+func TestCellsFit(t *testing.T) {
+	// A cell's width in units of the font's size: less 3px and 6px of padding, border and all, at 12px.
+	room := map[string]float64{"s": 4.6 - 13./12, "m": 6.4 - 13./12, "l": 7.6 - 13./12}
+	for class, width := range map[string]string{"s": "4.6em", "m": "6.4em", "l": "7.6em"} {
+		if !strings.Contains(pageStyle, "col."+class+"{width:"+width+"}") {
+			t.Errorf("the columns of class %s are not %s wide", class, width)
+		}
+	}
+	wide := func(text string) (n float64) {
+		for _, c := range text {
+			n += map[rune]float64{'m': 1.05, ',': 0.35, '.': 0.35}[c]
+			if c != 'm' && c != ',' && c != '.' {
+				n += 0.66 // a bold digit or letter of DejaVu Sans is 0.6 to 0.7
+			}
+		}
+		return n
+	}
+	for _, c := range htmlColumns {
+		if c.name != "Last" && c.name != "Dwntme" {
+			continue
+		}
+		for _, s := range []int{3599, 86399, 99*86400 + 86399} {
+			if text := Ago(s); wide(text) > room[c.width] {
+				t.Errorf("%s in %s is cut off", text, c.name)
+			}
+		}
+	}
+	if text := "9,999"; wide(text) > room["s"] {
+		t.Errorf("%s is cut off", text)
+	}
+	w := new(page)
+	w.counts(true, 9999, 10000)
+	if got := string(w.buf); got != `<td>9,999<td title="10,000">10,000` {
+		t.Errorf("%s", got)
+	}
+}
