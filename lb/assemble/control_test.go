@@ -29,3 +29,29 @@ func TestMasterAsksAsSocketsDo(t *testing.T) {
 		t.Errorf("set ssl cert: %v, %q", err, answer)
 	}
 }
+
+// Listeners in `show info` are all sockets that listen, as HAProxy counts them: those of frontends, stats sockets and peers.
+func TestListenersAreAll(t *testing.T) {
+	dir := t.TempDir()
+	g := begin(t, strings.ReplaceAll(`global
+  localpeer me
+  stats socket DIR/s
+  stats socket DIR/t
+defaults
+  timeout connect 1s
+  timeout client 1s
+  timeout server 1s
+peers p
+  bind DIR/p
+  server me
+  server other 127.0.0.1:9
+frontend f
+  bind DIR/f
+  bind DIR/g
+backend b
+  stick-table type ip size 10 peers p
+`, "DIR", dir), nil)
+	if n := g.Snapshot().Info.Listeners; n != 5 {
+		t.Errorf("%d listeners, want 5", n)
+	}
+}

@@ -112,6 +112,10 @@ func (rt *Runtime) info(s *sum) stats.Info {
 		reqs.Merge(s.front[i].Requests, s.nowMs)
 		in.Listeners += len(rt.eng.Frontends[i].Listeners)
 	}
+	in.Listeners += len(rt.controls) // which HAProxy counts, too
+	for _, section := range rt.peers {
+		in.Listeners += len(section.Listeners)
+	}
 	in.ConnRate, in.MaxConnRate = int(conns.Value(s.nowMs)), int(conns.Max)
 	in.SessRate, in.MaxSessRate = in.ConnRate, in.MaxConnRate
 	in.Jobs = in.CurConns + in.Listeners
