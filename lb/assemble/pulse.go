@@ -170,8 +170,8 @@ func point(before, now stream.Pulse, waits stats.Latency) stats.Point {
 }
 
 // figures are what this worker alone has counted, for the judgment of a trial. In
-// mode tcp a session is an exchange, which has failed if there was no server for
-// it; so has a TLS handshake that did.
+// mode tcp a session is an exchange, which has failed if no server took it; so has a
+// TLS handshake that failed while its client was there.
 func (rt *Runtime) figures() *handoff.Figures {
 	f := &handoff.Figures{Bounds: stats.Bounds[:]}
 	var waits stats.Latency
@@ -179,7 +179,8 @@ func (rt *Runtime) figures() *handoff.Figures {
 		c := sh.Read()
 		for i := range c.Front {
 			r := &c.Front[i]
-			f.Handshakes += r.SSLFailed
+			f.Handshakes += r.Unshaken
+			f.Unserved += r.Unserved
 			if !rt.eng.Frontends[i].HTTP {
 				f.Sessions += r.SessTotal
 			}
@@ -187,11 +188,6 @@ func (rt *Runtime) figures() *handoff.Figures {
 				f.Answers[class] += r.Resp[class]
 			}
 			waits.Merge(r.Latency)
-		}
-		for i := range c.Back {
-			if !rt.eng.Backends[i].HTTP {
-				f.Unserved += c.Back[i].ErrConn
-			}
 		}
 	}
 	f.Upto = waits.Cumulative(stats.TotalTime)

@@ -135,7 +135,7 @@ type Figures struct {
 	Answers    [6]uint64 `json:"answers"`    // to requests: 1xx, 2xx, ... 5xx, others
 	Sessions   uint64    `json:"sessions"`   // in mode tcp
 	Unserved   uint64    `json:"unserved"`   // of those: no server could be reached
-	Handshakes uint64    `json:"handshakes"` // of TLS that failed
+	Handshakes uint64    `json:"handshakes"` // of TLS that failed while the client was there
 	Bounds     []uint32  `json:"bounds"`     // of the buckets of Upto, ms
 	Upto       []uint64  `json:"upto"`       // how many exchanges took no longer than each bound; the last one is all
 }

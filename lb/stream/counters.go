@@ -12,6 +12,10 @@ type FrontCounters struct {
 	Conns, Requests stats.Rate
 	Latency         stats.Latency  // response and total times
 	Open            stats.OpenHTTP // of HTTP/1 only streams; what else is open are the sessions
+
+	// What a trial is judged by, besides answers. Clients that leave are nobody's failure.
+	Unshaken uint64 // TLS handshakes that failed while the client was there
+	Unserved uint64 // mode tcp: connections that got no server
 }
 
 func (c *FrontCounters) accepted(ms int64) {

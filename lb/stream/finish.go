@@ -16,6 +16,13 @@ func (t *txn) abort(who, where byte) {
 	t.end()
 }
 
+// unserved reports whether a connection ends because no server took it, by its
+// termination state: not a single attempt of several, and no client that left.
+func (t *txn) unserved() bool {
+	who, where := t.rec.Term[0], t.rec.Term[1]
+	return (where == 'C' || where == 'Q') && (who == 'S' || who == 's' || who == 'R' || who == 'I')
+}
+
 // clientAborted ends the exchange because the client is gone.
 func (t *txn) clientAborted() {
 	sh := t.s.sh
@@ -55,6 +62,9 @@ func (t *txn) end() {
 	}
 	if s.http && t.rec.Status > 0 {
 		sh.countStatus(t)
+	}
+	if !s.http && t.unserved() {
+		sh.Front[s.fe.Index].Unserved++
 	}
 	sh.log(t)
 

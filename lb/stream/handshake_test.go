@@ -84,18 +84,19 @@ func TestHandshakeWords(t *testing.T) {
 		end  func(*net.TCPConn)
 		want string
 		null bool // dontlognull drops it
+		left bool // the client's doing, which no trial is judged by
 	}{
-		{"nothing, and leaves", "", leave, handshakeClosed, true},
-		{"nothing, and resets", "", reset, handshakeFailure, false},
-		{"nothing, and stays", "", stay, handshakeTimeout, true},
-		{"half a hello, and leaves", hello[:50], leave, handshakeClosed, true},
-		{"half a hello, and resets", hello[:50], reset, handshakeFailure, false},
-		{"half a hello, and stays", hello[:50], stay, handshakeTimeout, true},
-		{"a hello, and leaves", hello, leave, handshakeFailure, false},
-		{"a hello, and stays", hello, stay, handshakeTimeout, true},
-		{"nonsense", "\x16rubbish\xff", leave, handshakeFailure, false},
-		{"a plain request", "GET / HTTP/1.0\r\n\r\n", leave, handshakeFailure, false},
-		{"an alert", hello + "\x15\x03\x03\x00\x02\x02\x2a", leave, handshakeFailure, false},
+		{"nothing, and leaves", "", leave, handshakeClosed, true, true},
+		{"nothing, and resets", "", reset, handshakeFailure, false, true},
+		{"nothing, and stays", "", stay, handshakeTimeout, true, true},
+		{"half a hello, and leaves", hello[:50], leave, handshakeClosed, true, true},
+		{"half a hello, and resets", hello[:50], reset, handshakeFailure, false, true},
+		{"half a hello, and stays", hello[:50], stay, handshakeTimeout, true, true},
+		{"a hello, and leaves", hello, leave, handshakeFailure, false, true},
+		{"a hello, and stays", hello, stay, handshakeTimeout, true, false},
+		{"nonsense", "\x16rubbish\xff", leave, handshakeFailure, false, false},
+		{"a plain request", "GET / HTTP/1.0\r\n\r\n", leave, handshakeFailure, false, false},
+		{"an alert", hello + "\x15\x03\x03\x00\x02\x02\x2a", leave, handshakeFailure, false, false},
 	} {
 		for _, null := range []bool{false, true} {
 			name := tt.name
@@ -121,6 +122,9 @@ func TestHandshakeWords(t *testing.T) {
 				io.WriteString(c, tt.send)
 				tt.end(c.(*net.TCPConn))
 				wait.Until(t, "a failed handshake to be counted", func() bool { return r.Shards[0].Read().Front[0].SSLFailed == 1 })
+				if n := r.Shards[0].Read().Front[0].Unshaken; n > 0 == tt.left {
+					t.Errorf("%d handshakes are said to have failed by no doing of the client", n)
+				}
 				r.Shards[0].Loop.Call(r.Shards[0].flushLogs)
 				// Whatever was logged stands in the socket before this.
 				probe, err := net.Dial("udp", log.LocalAddr().String())

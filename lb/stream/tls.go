@@ -3,9 +3,11 @@ package stream
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"lbsyslogd/lb/sample"
@@ -154,6 +156,9 @@ func (s *session) handshakeFailed(err error) {
 	c := &sh.Front[s.fe.Index]
 	c.ErrReq++
 	c.SSLFailed++
+	if !clientLeft(err) {
+		c.Unshaken++
+	}
 	what, null := handshakeFailure, false
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -175,6 +180,18 @@ func (s *session) handshakeFailed(err error) {
 		sh.logEmbryonic(s, severity, what)
 	}
 	s.close()
+}
+
+// clientLeft reports whether a handshake failed because the client was gone, or
+// never spoke: checks of the port, connections made in advance, programs that end.
+// Clients that do not like what they are shown say so in an alert.
+func clientLeft(err error) bool {
+	for _, gone := range []error{wire.ErrLeft, wire.ErrSilent, io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, gone) {
+			return true
+		}
+	}
+	return false
 }
 
 // describeTLS is what logs and rules know of the client's handshake.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -72,6 +73,10 @@ type Handshake struct {
 // ErrLeft says that the peer left before it had sent a whole record.
 var ErrLeft = errors.New("the peer left before the handshake")
 
+// ErrSilent says that the time was up before the peer had sent a whole record. It is
+// an os.ErrDeadlineExceeded.
+var ErrSilent = fmt.Errorf("the peer was silent: %w", os.ErrDeadlineExceeded)
+
 // helloSize is how many bytes are made room for at first: a usual ClientHello,
 // post-quantum key share and all.
 const helloSize = 2 << 10
@@ -95,8 +100,12 @@ func (c *Conn) Waiting() bool { return c.hs != nil && !c.hs.running }
 // ExpireHandshake ends a handshake whose time is up.
 func (c *Conn) ExpireHandshake() {
 	if c.Waiting() {
+		err := os.ErrDeadlineExceeded
+		if !c.hs.seen {
+			err = ErrSilent
+		}
 		c.hs.leave()
-		c.hs.finish(os.ErrDeadlineExceeded)
+		c.hs.finish(err)
 	}
 }
 
