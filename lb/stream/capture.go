@@ -18,6 +18,13 @@ func (t *txn) captureRequest() {
 	}
 }
 
+// captureCookie records the request's cookie that the log shows.
+func (t *txn) captureCookie() {
+	if c := &t.s.fe.CookieCapture; c.Len > 0 {
+		t.rec.Cookie = c.cookie(&t.s.sh.req, "cookie")
+	}
+}
+
 func capture(h *http1.Head, want []Capture) []string {
 	got := make([]string, len(want))
 	for i, c := range want {

@@ -159,6 +159,47 @@ func (t *txn) readCookie() {
 	}
 }
 
+// deniedCookies is what the log shows of the cookies of a request that is denied
+// or held in the tarpit. As with HAProxy, those of one that a rule answers
+// otherwise are not looked at.
+func (t *txn) deniedCookies() {
+	t.captureCookie()
+	if be := t.cookieBackend(); be != nil {
+		was := t.be
+		t.be = be
+		if t.readCookie(); t.srv != nil {
+			t.rec.Server = t.srv.Name // as HAProxy: where it would have gone
+		}
+		t.be, t.srv, t.bound = was, nil, false
+	}
+}
+
+// cookieBackend is the backend whose cookie the log speaks of, nil without one:
+// that of a listen section is it before any is chosen.
+func (t *txn) cookieBackend() *Backend {
+	be := t.be
+	if own := t.s.fe.Default; be == nil && own != nil && own.ID == t.s.fe.ID {
+		be = own
+	}
+	if be == nil || be.Cookie == nil {
+		return nil
+	}
+	return be
+}
+
+// completeCookieLetters writes N where nothing was said of a backend's cookie.
+func (t *txn) completeCookieLetters() {
+	be := t.cookieBackend()
+	if be == nil || be.Cookie.Mode == PassiveCookie && !be.Cookie.Indirect {
+		return
+	}
+	for i := 2; i < 4; i++ {
+		if t.rec.Term[i] == '-' {
+			t.rec.Term[i] = 'N'
+		}
+	}
+}
+
 // followCookie chooses the first server of the cookie's value that can be used.
 func (t *txn) followCookie(value []byte) {
 	c := t.be.Cookie

@@ -188,6 +188,9 @@ func (sh *Shard) log(t *txn) {
 	if t.be != nil {
 		x.Back = &t.be.side
 	}
+	if s.http && !r.BadReq {
+		t.completeCookieLetters()
+	}
 	r.LogCount = fe.countLine()
 	r.Vars.EndRequest()
 	sh.logBuf = fe.Access.Append(sh.logBuf[:0], x)

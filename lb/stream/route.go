@@ -213,11 +213,9 @@ func (t *txn) requestRules(p *Proxy, x *sample.Ctx) (goOn bool) {
 
 // toServerOf chooses a server of t.be and goes there.
 func (t *txn) toServerOf(x *sample.Ctx) {
-	sh, fe, be := t.s.sh, t.s.fe, t.be
+	be := t.be
 	if t.await.at != atHash {
-		if c := &fe.CookieCapture; c.Len > 0 {
-			t.rec.Cookie = c.cookie(&sh.req, "cookie")
-		}
+		t.captureCookie()
 		t.direct(x)
 		if be.Cookie != nil {
 			t.readCookie()
@@ -352,11 +350,13 @@ func (t *txn) obey(v rule.Verdict) (goOn bool) {
 		t.denied()
 		t.countClientError()
 		t.tarpit()
+		t.deniedCookies()
 		return false
 	case rule.Deny:
 		t.denied()
 		t.countClientError()
 		t.rec.Term = [4]byte{'P', 'R', '-', '-'}
+		t.deniedCookies()
 	case rule.Service:
 		t.serve(t.s.sh.eng.Metrics)
 		return false
