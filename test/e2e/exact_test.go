@@ -150,7 +150,8 @@ func keep(t *testing.T, udp bool) *books {
 	t.Helper()
 	t.Setenv("LB_LEDGER", "always")
 	b := &books{t: t, client: http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}} // one connection, and one loop
-	b.stack = start(t, options{log: true, udp: udp, unix: !udp, fe: "    http-request set-log-level silent if { path /metrics }\n    http-request use-service prometheus-exporter if { path /metrics }"})
+	// Connections without a request, as ab leaves some at its end, have no line.
+	b.stack = start(t, options{log: true, udp: udp, unix: !udp, fe: "    option dontlognull\n    http-request set-log-level silent if { path /metrics }\n    http-request use-service prometheus-exporter if { path /metrics }"})
 	if b.target = b.log.Unix; udp {
 		b.target = b.log.UDP
 	}
@@ -247,6 +248,63 @@ func TestLedgerIsExact(t *testing.T) {
 			return l.Lost == 0 && l.Before == 0 && b.onDisk() == b.asked-int(l.Missing+l.Killed)
 		})
 	})
+}
+
+// TestLedgerUnderAB: no line is missing while ab's clients are served and both daemons are reloaded, rotated and restarted; ledger, disk and clients agree.
+func TestLedgerUnderAB(t *testing.T) {
+	ab := tape.Require(t, "ab")
+	b := keep(t, false)
+	const path, requests = "/r/under-ab", 1000
+	deeds, done := make(chan struct{}), make(chan struct{})
+	defer func() { <-done }() // also where a deed ends the test
+	go func() {
+		defer close(done)
+		for {
+			out, err := exec.Command(ab, "-q", "-r", "-s", "60", "-c", "4", "-n", strconv.Itoa(requests), "http://"+b.http+path).CombinedOutput()
+			if text := string(out); err != nil || abFigure(text, "Complete requests") != requests || abFigure(text, "Failed requests") != 0 || abFigure(text, "Non-2xx responses") != 0 {
+				t.Errorf("ab: %v\n%s", err, out)
+				return
+			}
+			b.asked += requests
+			select {
+			case <-deeds:
+				return
+			default:
+			}
+		}
+	}()
+	try := func(what string, out string, err error) {
+		if err != nil {
+			t.Errorf("%s: %v %s", what, err, out)
+		}
+	}
+	for range 2 {
+		out, err := b.lb.Reload(t.Context())
+		try("reload", out, err)
+		out, err = b.log.Verb(t.Context(), "rotate")
+		try("rotate", out, err)
+		try("lb's restart", "", b.lb.Replace(t.Context()))
+		try("syslogd's stop", "", b.log.Stop())
+		try("syslogd's start", "", b.log.Start(t.Context(), built.Syslogd))
+		out, err = b.lb.Reload(t.Context())
+		try("reload", out, err)
+		try("the restart of lb's master", "", b.lb.Restart(t.Context()))
+	}
+	close(deeds)
+	<-done
+	b.wantLines(t, path+" ", b.asked)
+	t.Cleanup(func() {
+		if t.Failed() {
+			text, err := b.log.Verb(context.Background(), "status")
+			t.Logf("status says %v\n%s", err, text)
+		}
+	})
+	var l *control.Ledger
+	wait.Until(t, "the ledger to have heard of all", func() bool { l = b.settled(); return int(l.Received) == b.asked })
+	if l.Missing+l.Lost+l.Killed+l.Before > 0 {
+		t.Errorf("the ledger's difference is not 0: %+v", l)
+	}
+	t.Logf("%d requests, %d senders", b.asked, len(l.Senders))
 }
 
 // freeze stops a process, or has it go on.
