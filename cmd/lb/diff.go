@@ -190,9 +190,9 @@ func (r *request) askWorker(c *comparison) {
 	}
 }
 
-// badAnswer says that an answer is a refusal.
+// badAnswer reports whether an answer is a refusal, or the master's word on why there is none.
 func badAnswer(answer string) bool {
-	for _, begin := range []string{"Refused:", "There is no worker", "Unknown command", "Permission denied", "Reach the worker"} {
+	for _, begin := range []string{"Refused:", "There is no worker", "Unknown command", "Permission denied", "Reach the worker", "The worker has no answer", "The worker's answer"} {
 		if strings.HasPrefix(answer, begin) {
 			return true
 		}

@@ -157,10 +157,10 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 	}
 	n, err := io.Copy(s.w, conn)
 	switch {
+	case n == 0 && (err == nil || errors.Is(err, unix.ECONNRESET)): // reset with the question in it
+		s.say("The worker has no answer: it has just ended, or is of a release that is asked on its own stats socket only.")
 	case err != nil:
 		s.say("The worker's answer: %v.", err)
-	case n == 0:
-		s.say("The worker has no answer: it has just ended, or is of a release that is asked on its own stats socket only.")
 	}
 }
 

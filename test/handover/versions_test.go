@@ -100,8 +100,10 @@ func TestVersionsMeet(t *testing.T) {
 		}
 	}
 	get("at first")
+	master := old
 	for i, next := range []struct{ verb, build string }{
-		{"reload", built.LB}, {"reload", old}, {"reload", built.LB}, {"upgrade", built.LB}, {"reload", built.LB}, {"upgrade", old}, {"reload", built.LB},
+		{"reload", built.LB}, {"reload", old}, {"reload", built.LB}, {"upgrade", built.LB}, {"reload", old}, {"reload", built.LB}, {"upgrade", old},
+		{"reload", built.LB},
 	} {
 		step := fmt.Sprintf("%d: %s to %s", i, next.verb, filepath.Base(next.build))
 		install(next.build)
@@ -128,6 +130,10 @@ func TestVersionsMeet(t *testing.T) {
 			return !rig.Alive(former)
 		})
 		s.alone()
+		if next.verb == "upgrade" {
+			master = next.build
+		}
+		s.differs(step, master == built.LB, next.build == built.LB)
 	}
 	cancel()
 	total := 0
@@ -143,4 +149,44 @@ func TestVersionsMeet(t *testing.T) {
 	slowErrs.report(t, "running requests")
 	tunnelErrs.report(t, "tunnels")
 	t.Logf("%d requests were running", total)
+}
+
+// differs runs lb diff while builds are mixed: it knows what a reload would change from the first upgrade on, and what operators changed once the worker is of the
+// newer build, too; what it does not know it says.
+func (s *site) differs(step string, newMaster, newWorker bool) {
+	s.t.Helper()
+	text, err := os.ReadFile(s.lb.Config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	other := s.lb.Config + ".other"
+	if err := os.WriteFile(other, append(text, "\nbackend more\n"...), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	defer os.Remove(other)
+	compare := func(words ...string) (string, error) {
+		out, err := exec.Command(built.LB, append([]string{"diff", "-S", s.lb.Master}, words...)...).CombinedOutput()
+		return string(out), err
+	}
+	same, errSame := compare()
+	more, errMore := compare("-f", other)
+	// said holds that both answers succeed or fail, and have a text; what says that nothing is different is only where nothing is.
+	said := func(ok bool, text string) {
+		s.t.Helper()
+		if (errSame == nil) != ok || (errMore == nil) != ok || !strings.Contains(same, text) || !strings.Contains(more, text) ||
+			ok && (!strings.Contains(same, "would change nothing") || !strings.Contains(more, "added backend more")) {
+			s.t.Errorf("%s: lb diff: %v %s; of a file with another backend: %v %s", step, errSame, same, errMore, more)
+		}
+	}
+	switch {
+	case !newMaster:
+		said(false, "is of a release without `configuration`: `lb upgrade` makes it this one")
+	case !newWorker:
+		said(true, "what was changed at run time is not known: The worker has no answer")
+	default:
+		said(true, "generation")
+		if strings.Contains(same+more, "Note:") {
+			s.t.Errorf("%s: lb diff does not know everything: %s", step, same)
+		}
+	}
 }
