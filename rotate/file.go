@@ -178,10 +178,16 @@ func (f *file) lease() error {
 	f.id, f.size = identity{st.Dev, st.Ino}, st.Size
 	// lumberjack opens its file by name. This name leads to the very file we hold, without a path that another process
 	// could change in between, and with O_APPEND because it exists.
-	f.out = leaseLogger("/proc/self/fd/" + strconv.Itoa(int(f.own.Fd())))
+	name := "/proc/self/fd/" + strconv.Itoa(int(f.own.Fd()))
+	f.out = leaseLogger(name)
 	if _, err := f.out.Write(nil); err != nil { // opens
 		_ = returnLogger(f.out) // the error that matters is the first
-		return err
+		// lumberjack does not say why it could not open, but what it could not do after that.
+		again, cause := os.OpenFile(name, os.O_APPEND|os.O_WRONLY, 0)
+		if cause != nil {
+			return nameless(cause)
+		}
+		return errors.Join(err, again.Close())
 	}
 	return nil
 }

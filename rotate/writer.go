@@ -115,6 +115,7 @@ func openStill(path string, options Options) (*Writer, error) {
 	}
 	w.succeed()
 	if err := w.begin(); err != nil {
+		w.leaveFolder() // the file may have been opened, and only the look around it failed
 		w.leave()
 		if w.chain != nil {
 			err = errors.Join(err, w.chain.release(SyncNever))

@@ -297,6 +297,9 @@ func (m *mux) pump() step {
 			s.putIn()
 			return waits
 		case wire.EOF, wire.Error:
+			if !m.begun {
+				m.logFault("the client left before the end of HTTP/2's preface")
+			}
 			m.lost()
 			return onward
 		}
@@ -369,9 +372,26 @@ func (m *mux) fail(e *http2.Error) {
 	sh, fe := m.s.sh, m.s.fe
 	sh.Front[fe.Index].ErrReq++
 	sh.eng.keepBad(&fe.bad, &BadMessage{Time: sh.Loop.Time(), Client: m.s.peer, Frontend: fe.Name, HTTP2: true}, bad{reason: e.Text})
+	if len(m.streams) == 0 {
+		m.logFault(e.Text)
+	}
 	m.dropAll()
 	m.write()
 	m.s.closeGently(true)
+}
+
+// logFault writes the line of a connection that a fault ends while no stream is open whose line would show it.
+func (m *mux) logFault(fault string) {
+	s, sh := m.s, m.s.sh
+	t := sh.newTxn(s)
+	r := &t.rec
+	r.BadReq, r.Fault = true, fault
+	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, noServer
+	r.Term, r.Status = [4]byte{'P', 'R', '-', '-'}, 0
+	r.Received = uint64(s.in.W) // what was read last; 0 makes it a line that option dontlognull drops
+	t.times(sh.Loop.Now())
+	sh.log(t)
+	sh.freeTxn(t)
 }
 
 // lost ends a connection whose client is gone.

@@ -165,7 +165,7 @@ func samePlace(to, at string) bool {
 		return false
 	}
 	if host == "localhost" {
-		host = "127.0.0.1"
+		return samePlace(net.JoinHostPort("127.0.0.1", port), at) || samePlace(net.JoinHostPort("::1", port), at)
 	}
 	if name, err := os.Hostname(); err == nil && host == name && here != "127.0.0.1" && here != "::1" {
 		return true
@@ -175,11 +175,17 @@ func samePlace(to, at string) bool {
 		return host == here
 	}
 	peer = peer.Unmap()
+	if peer.IsUnspecified() { // the kernel takes it for this host's own
+		peer = netip.IPv6Loopback()
+		if host == "0.0.0.0" {
+			peer = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		}
+	}
 	listens, err := netip.ParseAddr(here)
 	if err == nil && !listens.IsUnspecified() {
 		return peer == listens.Unmap()
 	}
-	if peer.IsLoopback() || peer.IsUnspecified() {
+	if peer.IsLoopback() {
 		return true
 	}
 	mine, err := net.InterfaceAddrs()
