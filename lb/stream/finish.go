@@ -199,6 +199,7 @@ func (sh *Shard) log(t *txn) {
 		sh.logBuf = fe.Access.Data.Append(sh.logBuf, x)
 	}
 	sh.senders[fe.Logs].LogData(sev, sh.logBuf[line:], sh.logBuf[:line])
+	t.lined = true
 }
 
 // countLine is how many lines the frontend has logged before this one since

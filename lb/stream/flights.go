@@ -171,27 +171,41 @@ type landing struct {
 }
 
 // endFlight lets the slot go when the request's log line has left: a process
-// killed before that has not logged the request.
+// killed before that has not logged the request. Without a line (it goes on
+// elsewhere, or nobody wants one) that is now.
 func (t *txn) endFlight(sh *Shard) {
 	if t.flight == nil {
 		return
 	}
-	t.flight.phase = 'L'
-	i := (uintptr(unsafe.Pointer(t.flight)) - uintptr(unsafe.Pointer(&sh.flights[0]))) / flightSize
-	logs := int32(-1)
-	if !t.unlogged {
-		logs = int32(t.s.fe.Logs)
-	}
-	sh.landed = append(sh.landed, landing{int32(i), logs})
+	f := t.flight
 	t.flight = nil
+	if !t.lined {
+		sh.freeFlight(sh.slotOf(f))
+		return
+	}
+	f.phase = 'L'
+	sh.landed = append(sh.landed, landing{sh.slotOf(f), int32(t.s.fe.Logs)})
 }
 
-// freeLanded gives the slots of requests whose lines have left back.
-func (sh *Shard) freeLanded() {
+func (sh *Shard) slotOf(f *flight) int32 {
+	return int32((uintptr(unsafe.Pointer(f)) - uintptr(unsafe.Pointer(&sh.flights[0]))) / flightSize)
+}
+
+// freeLanded gives the slots of requests back whose lines a sender has just sent.
+// The order decides what becomes of a request if the process is killed between the
+// two: marked after the line has left, it has a second one; before, it would have
+// none. Each sender's are marked before the next one sends, so that there is as
+// little time as can be.
+func (sh *Shard) freeLanded(sender int) {
+	rest := sh.landed[:0]
 	for _, l := range sh.landed {
-		sh.freeFlight(l.slot)
+		if int(l.logs) == sender {
+			sh.freeFlight(l.slot)
+		} else {
+			rest = append(rest, l)
+		}
 	}
-	sh.landed = sh.landed[:0]
+	sh.landed = rest
 }
 
 func (sh *Shard) freeFlight(slot int32) {
@@ -210,7 +224,7 @@ func (sh *Shard) keepUnsent() {
 	kept := 0
 	for i := len(sh.landed) - 1; i >= 0; i-- {
 		l := &sh.landed[i]
-		if l.logs >= 0 && sh.unsent[l.logs] > 0 && kept < flightsPerShard/2 {
+		if sh.unsent[l.logs] > 0 && kept < flightsPerShard/2 {
 			sh.unsent[l.logs]--
 			sh.known[l.logs]++
 			kept++

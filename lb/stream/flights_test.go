@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"bufio"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -119,5 +121,68 @@ func TestEndedWithLinesUnsent(t *testing.T) {
 	lost, _, err := ReadFlights(r.Flights)
 	if err != nil || len(lost)+logged != all {
 		t.Errorf("of %d requests %d have a line, and %d would be logged by the next process: %v", all, logged, len(lost), err)
+	}
+}
+
+// TestKilledWithQueuedRequestsOnTheirWay: of a request that was taken out of a queue only one of the two processes knows at a time, as the next
+// begins anew with it: should either be killed then, it has one line. The same holds once the next process has said that it does not take it.
+func TestKilledWithQueuedRequestsOnTheirWay(t *testing.T) {
+	const waiting = 5
+	arrived := make(chan struct{}, 1+waiting)
+	server := script(t, func(c *net.TCPConn, br *bufio.Reader) {
+		readHead(br)
+		arrived <- struct{}{}
+		io.Copy(io.Discard, br)
+	})
+	one := func(r *rig) {
+		r.be.Timeouts.Queue = 20_000
+		r.Servers[0].MaxConn = 1
+	}
+	old, next := newRig(t, true, []string{server}, one), newRig(t, true, []string{server}, one)
+	inFlight := func(r *rig) (n int) {
+		t.Helper()
+		r.Shards[0].Loop.Call(func() {
+			lost, _, err := ReadFlights(r.Flights)
+			if err != nil {
+				t.Error(err)
+			}
+			n = len(lost)
+		})
+		return n
+	}
+	connect(t, old.addr).say("GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-arrived
+	refused := map[uint16]bool{}
+	for i := range waiting {
+		c := connect(t, old.addr)
+		c.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		refused[uint16(c.port())] = i == 0
+	}
+	wait.Until(t, "all to wait", func() bool { return old.be.Stats().Queued == waiting })
+	if n := inFlight(old); n != 1+waiting {
+		t.Errorf("%d are in flight", n)
+	}
+	next.be.Admit(next.be.Servers[0]) // full
+	a := &across{t: t, to: next.Engine, kinds: map[Kind]int{}, refuse: func(p *Parcel) bool { return refused[p.Peer.Port()] }}
+	looked, sh := make(chan struct{}), old.Shards[0]
+	sh.Loop.Call(func() {
+		sh.mover = &mover{sh: sh, carry: func(parcels []*Parcel) ([]bool, error) {
+			lost, _, err := ReadFlights(old.Flights)
+			if err != nil || len(lost) != 1 {
+				t.Errorf("on their way %d would be lost with this process, want the one that is served: %v", len(lost), err)
+			}
+			close(looked)
+			return a.carry(parcels)
+		}}
+		sh.Loop.AtTurnEnd(sh.mover.turn)
+	})
+	old.Drain()
+	sh.Loop.Call(func() {
+		sh.mover.begin()
+		<-looked // in the middle of the turn that sends them
+	})
+	wait.Until(t, "the rest to wait again", func() bool { return next.be.Stats().Queued == waiting-1 && old.be.Stats().Queued == 1 })
+	if was, is := inFlight(old), inFlight(next); was != 2 || is != waiting-1 {
+		t.Errorf("at last %d would be lost with this process, %d with the next", was, is)
 	}
 }

@@ -59,6 +59,8 @@ type moving struct {
 	Parcel
 	s *session
 	c *serverConn
+
+	waited []*flight // of requests that were taken out of a queue; in flight here until the parcel leaves
 }
 
 // Handover stops accepting and moves every connection that can be moved to
@@ -114,9 +116,11 @@ func (m *mover) consider(s *session) {
 	default:
 		v.Parcel = s.tunnelParcel()
 	}
+	v.waited, m.sh.unqueued = m.sh.unqueued, nil
 	v.secure(s)
 	if s.state == multiplexing && v.size() > maxBatch {
 		v.clear()
+		v.land(m.sh)
 		s.mux.finishFirst() // until frames have left that are unsent
 		return
 	}
@@ -165,6 +169,7 @@ func (m *mover) turn() {
 	parcels := make([]*Parcel, len(send))
 	for i, v := range send {
 		parcels[i] = &v.Parcel
+		v.land(m.sh)
 		if v.s != nil {
 			v.s.t.flightAway(true)
 		}
@@ -182,6 +187,15 @@ func (m *mover) turn() {
 		}
 		m.sh.Loop.Post(func() { m.answered(send, taken, err) })
 	}()
+}
+
+// land ends the flights of requests that waited, before another process begins some
+// for them or this one does anew.
+func (v *moving) land(sh *Shard) {
+	for _, f := range v.waited {
+		sh.freeFlight(sh.slotOf(f))
+	}
+	v.waited = nil
 }
 
 // look packs sessions that were at a boundary all along, as long as there is
@@ -265,6 +279,7 @@ func (m *mover) answered(sent []*moving, taken []bool, err error) {
 func (m *mover) settle(sent []*moving, taken []bool) {
 	for i, v := range sent {
 		v.clear()
+		v.land(m.sh)
 		switch {
 		case v.c != nil:
 			v.c.forget()

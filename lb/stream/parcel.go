@@ -222,7 +222,7 @@ func (s *session) packOwn(p *Parcel) {
 }
 
 // unqueue takes a waiting request back to where it was read from: the
-// receiver reads it again.
+// receiver reads it again. Its flight goes to sh.unqueued.
 func (s *session) unqueue() {
 	t, sh := s.t, s.sh
 	t.leaveQueue()
@@ -240,6 +240,10 @@ func (s *session) unqueue() {
 	s.scanned = 0
 	s.waiting = t.start
 	s.t, s.state = nil, reading
+	if t.flight != nil {
+		sh.unqueued = append(sh.unqueued, t.flight)
+		t.flight = nil
+	}
 	sh.freeTxn(t)
 }
 

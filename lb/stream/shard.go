@@ -73,6 +73,7 @@ type flightLog struct {
 	flights     []flight // slots in that memory
 	freeFlights []int32
 	landed      []landing // ended, and their lines have not left
+	unqueued    []*flight // of what a parcel is made of, until that has them
 	unsent      []int     // scratch of keepUnsent
 	known       []int     // too
 }
@@ -158,21 +159,20 @@ func (f expireFunc) Expire() { f() }
 // wants to be called again soon, though nothing else may happen.
 func (sh *Shard) flushLogs() {
 	behind := false
-	for _, s := range sh.senders {
+	for i, s := range sh.senders {
 		s.Flush()
-		if s.Pending() {
+		switch {
+		case s.Pending():
 			behind = true
 			if !sh.lateTick.Armed() {
 				sh.Loop.Arm(&sh.lateTick, 1)
 			}
+		case len(sh.landed) > 0:
+			sh.freeLanded(i)
 		}
 	}
-	switch {
-	case behind:
+	if behind {
 		sh.keepUnsent()
-	case len(sh.landed) == 0:
-	default:
-		sh.freeLanded()
 	}
 }
 

@@ -46,6 +46,7 @@ type txn struct {
 	keep     bool // the client's connection outlives the exchange
 	unread   bool // the client may still send: close gently
 	unlogged bool // monitor requests
+	lined    bool // its log line has been written
 	h1       bool // of a client that speaks HTTP/1: counted as open
 
 	flight *flight // what is left of the request should this process be killed

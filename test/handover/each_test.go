@@ -177,28 +177,30 @@ func (b *boundary) check(must bool) {
 	if must && len(b.lost) > 0 {
 		b.t.Error(errors.Join(b.lost...))
 	}
-	lines := func() map[string]int {
-		count := map[string]int{}
+	lines := func() map[string][]string {
+		states := map[string][]string{}
 		web, err := b.s.log.entries("fe")
 		if err != nil {
 			b.t.Fatal(err)
 		}
 		for _, e := range web {
-			count[e.path]++
+			states[e.path] = append(states[e.path], e.term)
 		}
 		tunnels, err := b.s.log.entries("echo")
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		count["tunnel"] = len(tunnels)
-		return count
+		for _, e := range tunnels {
+			states["tunnel"] = append(states["tunnel"], e.term)
+		}
+		return states
 	}
 	want := []string{"/r/first", "/r/second", "/r/half", "/delay/300", "/r/idle", "/r/last", "tunnel"}
 	if must {
 		b.s.until("a line for each", func() bool {
 			got := lines()
 			for _, path := range want {
-				if got[path] == 0 {
+				if len(got[path]) == 0 {
 					return false
 				}
 			}
@@ -206,9 +208,14 @@ func (b *boundary) check(must bool) {
 		})
 		b.s.until("each to be counted", func() bool { return b.s.stat("fe", "FRONTEND", "req_tot") == len(want)-1 })
 	}
-	for path, n := range lines() {
-		if n > 1 {
-			b.t.Errorf("%s has %d lines", path, n)
+	unnoted := 0 // lines that left when the worker was killed, which had no time to note it (docs/logs.md); one turn's, and so one request's here
+	for path, states := range lines() {
+		switch n := len(states); {
+		case n == 2 && !must && unnoted == 0 && strings.HasPrefix(states[1], "XL") && states[0][0] != 'X':
+			unnoted++
+			b.t.Logf("%s has two lines: %q", path, states)
+		case n > 1:
+			b.t.Errorf("%s has %d lines: %q", path, n, states)
 		}
 	}
 }
