@@ -40,7 +40,8 @@ func tableFacts() (expressions []string) {
 		}
 	}
 	for _, name := range sample.Converters() {
-		if strings.HasPrefix(name, "table_") && name != "table_trackers" { // where HAProxy counts the one who asks
+		newer := strings.HasPrefix(name, "table_inc_") || strings.HasPrefix(name, "table_clr_") // than HAProxy 2.6
+		if strings.HasPrefix(name, "table_") && !newer && name != "table_trackers" {            // where HAProxy counts the one who asks
 			add("src,"+name, "(fe)")
 			add("str(nobody),"+name, "(keys)")
 		}
