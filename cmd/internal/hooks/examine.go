@@ -22,9 +22,15 @@ var (
 	balancerLog = regexp.MustCompile(`haproxy|/lb(?:/|\.log|\b)`)
 	logger      = regexp.MustCompile(`\b(rsyslogd?|syslog-ng|syslogd)\b`)
 	signal      = regexp.MustCompile(`^-(?:s|-signal=?)?(?:SIG)?(HUP|USR1|USR2|TERM|INT|KILL|QUIT|1|2|9|10|12|15)$`)
+	exporter    = regexp.MustCompile(`\S*exporter\S*`)
 	masterTalk  = regexp.MustCompile(`\breload\b.*\|.*\b(?:socat|nc|ncat)\b.*\b(haproxy|lb)\b`)
 	hidden      = regexp.MustCompile(`\bsyslogd\s+reopen\b.*(?:\|\|\s*(?:true|:|exit 0)|;\s*true)\b?`)
 )
+
+// ofBalancer reports whether one of some files is a balancer's log. What asks a balancer for its figures has a log of its own.
+func ofBalancer(files string) bool {
+	return balancerLog.MatchString(exporter.ReplaceAllString(files, ""))
+}
 
 // examineAll says what a line does to daemons: itself, or the script that it calls.
 // text is the line with what is known of its variables.

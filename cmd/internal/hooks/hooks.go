@@ -83,7 +83,7 @@ func (d Doctor) Run(names []string) error {
 	var all []finding
 	for _, l := range r.lines {
 		for _, f := range examineAll(r.root, l, vars.expand(l)) {
-			if !f.harm && strings.HasPrefix(f.what, "signals ") && r.delays(f.file) {
+			if asked := strings.HasPrefix(f.what, "signals ") || strings.HasPrefix(f.what, "reloads "); !f.harm && asked && r.delays(f.file) {
 				continue // nothing is lost: the file is compressed a period later
 			}
 			all = append(all, f)

@@ -205,6 +205,82 @@ func TestWholeMachine(t *testing.T) {
 	}
 }
 
+// debian is what packages of Debian 12 bring that reaches for log daemons, or looks like a balancer's.
+var debian = map[string]string{
+	"/etc/logrotate.conf": "weekly\nrotate 4\ncreate\ninclude /etc/logrotate.d\n",
+	"/etc/logrotate.d/haproxy": `/var/log/haproxy.log {
+    daily
+    rotate 7
+    missingok
+    notifempty
+    compress
+    delaycompress
+    postrotate
+        [ ! -x /usr/lib/rsyslog/rsyslog-rotate ] || /usr/lib/rsyslog/rsyslog-rotate
+    endscript
+}
+`,
+	"/etc/logrotate.d/rsyslog": `/var/log/syslog
+/var/log/mail.log
+{
+	rotate 4
+	weekly
+	missingok
+	notifempty
+	compress
+	delaycompress
+	sharedscripts
+	postrotate
+		/usr/lib/rsyslog/rsyslog-rotate
+	endscript
+}
+`,
+	"/etc/logrotate.d/syslog-ng": `/var/log/syslog
+{
+	rotate 7
+	delaycompress
+	compress
+	postrotate
+		invoke-rc.d syslog-ng reload > /dev/null
+	endscript
+}
+`,
+	"/etc/logrotate.d/prometheus-haproxy-exporter": `/var/log/prometheus/prometheus-haproxy-exporter.log {
+    weekly
+    copytruncate
+    compress
+}
+`,
+	"/etc/logrotate.d/certbot":              "/var/log/letsencrypt/*.log {\n    rotate 12\n    compress\n}",
+	"/usr/lib/rsyslog/rsyslog-rotate":       "#!/bin/sh\n\nif [ -d /run/systemd/system ]; then\n    systemctl kill -s HUP rsyslog.service\nfi\n",
+	"/etc/crontab":                          "SHELL=/bin/sh\n17 *\t* * *\troot\tcd / && run-parts --report /etc/cron.hourly\n",
+	"/etc/cron.d/certbot":                   "0 */12 * * * root test -x /usr/bin/certbot -a \\! -d /run/systemd/system && perl -e 'sleep int(rand(43200))' && certbot -q renew --no-random-sleep-on-renew\n",
+	"/etc/cron.daily/logrotate":             "#!/bin/sh\nif [ -d /run/systemd/system ]; then\n    exit 0\nfi\n/usr/sbin/logrotate /etc/logrotate.conf\n",
+	"/lib/systemd/system/certbot.timer":     "[Timer]\nOnCalendar=*-*-* 00,12:00:00\n",
+	"/lib/systemd/system/certbot.service":   "[Service]\nType=oneshot\nExecStart=/usr/bin/certbot -q renew --no-random-sleep-on-renew\n",
+	"/lib/systemd/system/logrotate.timer":   "[Timer]\nOnCalendar=daily\n",
+	"/lib/systemd/system/logrotate.service": "[Service]\nType=oneshot\nExecStart=/usr/sbin/logrotate /etc/logrotate.conf\n",
+}
+
+// TestCleanDebian finds nothing in what Debian's packages bring, neither harm nor advice.
+func TestCleanDebian(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range debian {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out, errs bytes.Buffer
+	err := Doctor{Root: root, Out: &out, Errs: &errs}.Run(nil)
+	if err != nil || errs.Len() > 0 || strings.Count(out.String(), "\n") != 1 || !strings.HasSuffix(out.String(), ": none reaches for a balancer.\n") {
+		t.Errorf("%v\n%s%s", err, &out, &errs)
+	}
+}
+
 func TestNamedFiles(t *testing.T) {
 	var out, errs bytes.Buffer
 	d := Doctor{Out: &out, Errs: &errs}

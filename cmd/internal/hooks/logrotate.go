@@ -44,7 +44,7 @@ func (r *reading) logrotate(name string) {
 				path = filepath.Join(filepath.Dir(name), path)
 			}
 			r.logrotate(path)
-		case word == "copytruncate" && balancerLog.MatchString(logs):
+		case word == "copytruncate" && ofBalancer(logs):
 			r.add(line{name, n, "logrotate", word})
 		case strings.HasPrefix(word, "/") || strings.HasPrefix(word, `"/`):
 			logs += l

@@ -78,7 +78,7 @@ var emptied = regexp.MustCompile(`\btruncate\b[^;&|]*?\s(?:-s\s*0|--size[= ]0)\b
 // emptiesLog says which balancer's log a line cuts to nothing; "" none.
 func emptiesLog(text string) string {
 	for _, m := range emptied.FindAllStringSubmatch(text, -1) {
-		if file := m[1] + m[2] + m[3]; balancerLog.MatchString(file) && strings.Contains(file, "log") {
+		if file := m[1] + m[2] + m[3]; ofBalancer(file) && strings.Contains(file, "log") {
 			return strings.TrimRight(file, ";)\"'")
 		}
 	}
