@@ -150,6 +150,8 @@ func TestPlacesOfChecks(t *testing.T) {
 backend b
   option httpchk
   http-check connect addr $H:81
+  http-check send uri /
+  http-check expect status 200
   http-check connect port 82 addr [::1]:83
   server a 127.0.0.1:2 check addr $H
   server c 127.0.0.1:2 check addr $H:84 agent-check agent-port 1

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -224,9 +225,33 @@ func checkStep(kind checkKind, apply func(c *call, d *draft, s *health.Step) err
 				}
 			}
 		}
+		if kind == httpCheck {
+			if err := follows(rules, &s); err != nil {
+				return fmt.Errorf("'%s' : %w", c.name, err)
+			}
+		}
 		k.rules[kind] = append(rules, s)
 		return nil
 	}
+}
+
+// follows reports that a step of an HTTP check cannot come after those before
+// it: a connect, a send and its expects make one exchange.
+func follows(rules []health.Step, s *health.Step) error {
+	i := len(rules) - 1
+	for i >= 0 && !rules[i].Talks() {
+		i--
+	}
+	switch {
+	case i < 0 || !s.Talks():
+	case rules[i].Connect != nil && !s.Sends():
+		return errors.New("an http-check send must come first: after the http-check connect before, nothing was sent")
+	case rules[i].Sends() && s.Expect == nil:
+		return errors.New("an http-check expect must come first: after the http-check send before, nothing was expected")
+	case rules[i].Expect != nil && s.Sends():
+		return errors.New("an http-check connect must come first: the connection before has had its answer")
+	}
+	return nil
 }
 
 func (c *call) checkComment(_ *draft, s *health.Step) error {
