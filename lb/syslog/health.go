@@ -20,8 +20,9 @@ type Health struct {
 	Tell func(Outage)
 
 	sent, lost atomic.Uint64
-	estate     *Estate     // has the same figures, for whoever comes after this process; nil: there is none
-	bad        atomic.Bool // mu's fields describe an outage
+	ended      atomic.Int64 // when the latest outage was over, Unix time in ns; 0: there was none
+	estate     *Estate      // has the same figures, for whoever comes after this process; nil: there is none
+	bad        atomic.Bool  // mu's fields describe an outage
 
 	// mu guards the fields below.
 	mu     sync.Mutex
@@ -40,6 +41,7 @@ type Outage struct {
 	Waiting int    // and kept for later, when it began
 	Since   time.Time
 	Until   time.Time // the last trouble
+	Late    uint64    // with Over: lines that were lost, too, which was found out after the end had been reported
 }
 
 const (
@@ -82,6 +84,22 @@ func (h *Health) trouble(now time.Time, reason syscall.Errno, lost, waiting int)
 	}
 }
 
+// late notes lines that were sent before the latest outage was over and came back,
+// which their loop has found out only now: they are no new outage.
+func (h *Health) late(lost int) {
+	h.lost.Add(uint64(lost))
+	if h.estate != nil {
+		h.estate.lost.Add(uint64(lost))
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now.Lost += uint64(lost)
+	if !h.bad.Load() && h.told {
+		h.now.Late = uint64(lost)
+		h.say()
+	}
+}
+
 // fine notes, in an outage, that everything was taken.
 func (h *Health) fine(now time.Time) {
 	h.mu.Lock()
@@ -92,6 +110,7 @@ func (h *Health) fine(now time.Time) {
 		h.proof = now
 	case now.Sub(h.proof) >= proven:
 		h.bad.Store(false)
+		h.ended.Store(now.UnixNano())
 		h.now.Over = true
 		if h.told {
 			h.silent = now.Add(minQuiet)
@@ -131,6 +150,10 @@ func (h *Health) say() {
 // String is the outage as an operator's sentence.
 func (o Outage) String() string {
 	if o.Over {
+		if o.Late > 0 {
+			return fmt.Sprintf("log: %s did not get %s more, sent before it took lines again; %s lost in all between %s and %s", o.Address,
+				count(o.Late, "", ""), count(o.Lost, "was", "were"), o.Since.Format(time.TimeOnly), o.Until.Format(time.TimeOnly))
+		}
 		if o.Lost == 0 {
 			return fmt.Sprintf("log: %s takes lines again; none was lost", o.Address)
 		}

@@ -75,6 +75,44 @@ func TestOutageOverUDPIsToldOnce(t *testing.T) {
 	}
 }
 
+// What came back to a loop that has sent nothing since the end of an outage belongs to that outage: the figure is corrected, and nobody hears of a
+// new one.
+func TestLateFindings(t *testing.T) {
+	row := func(find func(*Sender)) {
+		t.Helper()
+		addr := deaf(t)
+		var said []Outage
+		h := &Health{Address: addr, Tell: func(o Outage) { said = append(said, o) }}
+		tg := Target{Network: "udp", Address: addr, Format: "raw", Level: 7, Health: h}
+		one, two := newSender(t, tg), newSender(t, tg)
+		two.targets[0].looked = time.Now().Add(time.Hour) // it does not look by itself
+		two.Log(message.Info, []byte("into the void"))
+		two.Flush()
+		one.Log(message.Info, []byte("into the void"))
+		one.Flush()
+		c, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		wait.Until(t, "the end of the outage is told", func() bool {
+			one.Log(message.Info, []byte("heard"))
+			one.Flush()
+			read(t, c.(net.Conn))
+			return len(said) == 2
+		})
+		if said[1].Lost != 1 || h.Lost() != 1 {
+			t.Errorf("at the end %d are lost, %d are counted, want 1", said[1].Lost, h.Lost())
+		}
+		find(two)
+		if len(said) != 3 || !said[2].Over || said[2].Late != 1 || said[2].Lost != 2 || h.Lost() != 2 || two.Dropped() != 1 || h.Sent() != one.Sent()+two.Sent() {
+			t.Errorf("told %v; %d are counted as lost", said, h.Lost())
+		}
+	}
+	row(func(s *Sender) { s.Log(message.Info, []byte("heard")); s.Flush() })
+	row((*Sender).Close)
+}
+
 // Lines that wait for a unix socket are no outage while it may only be
 // restarting, and none of them is lost in one.
 func TestOutageOfAUnixSocket(t *testing.T) {
@@ -135,6 +173,7 @@ func TestOutageSaysWhatToDo(t *testing.T) {
 		want string
 	}{
 		{Outage{Address: "192.0.2.1:514", Reason: unix.EHOSTUNREACH, Lost: 3}, "log: 192.0.2.1:514 cannot be reached (no route to host): is there a route to it? 3 lines lost so far"},
+		{Outage{Address: "192.0.2.1:514", Over: true, Late: 1, Lost: 3}, "log: 192.0.2.1:514 did not get 1 line more, sent before it took lines again; 3 lines were lost in all between 00:00:00 and 00:00:00"},
 		{Outage{Address: "192.0.2.1:514", Reason: unix.EPERM, Lost: 1}, "log: 192.0.2.1:514 may not be sent to (operation not permitted): look at the firewall, or the socket's permissions. 1 line lost so far"},
 		{Outage{Address: "/log", Waiting: 9}, "log: /log takes lines too slowly (resource temporarily unavailable): is the log daemon's machine too busy? 9 lines wait"},
 		{Outage{Address: "/log", Reason: unix.ENOTCONN, Waiting: 9}, "log: /log cannot be reached (transport endpoint is not connected): is syslogd running? 9 lines wait"},

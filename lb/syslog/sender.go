@@ -42,6 +42,7 @@ type target struct {
 	stuck  time.Time     // since when lines wait; zero: none does
 	reason syscall.Errno // why
 	looked time.Time     // at what came back
+	sentAt int64         // when lines were sent last, Unix time in ns
 
 	atRisk int // lines that wait, and that nobody would know of if the process were killed
 }
@@ -144,6 +145,8 @@ func (s *Sender) Flush() {
 	waiting := 0
 	for _, t := range s.targets {
 		if t.lines.len() > 0 {
+			s.findLate(t)
+			t.sentAt = s.now.UnixNano()
 			sent, dropped := t.flush()
 			if t.udp() && s.now.Sub(t.looked) >= lookEvery {
 				t.looked = s.now
@@ -166,6 +169,20 @@ func (s *Sender) Flush() {
 	}
 	if s.waiting.Load() != uint64(waiting) {
 		s.waiting.Store(uint64(waiting))
+	}
+}
+
+// findLate looks, before more is sent, what came back of what was sent before the
+// latest outage was over: the end was proven by other loops.
+func (s *Sender) findLate(t *target) {
+	if t.sentAt == 0 || t.Health.ended.Load() < t.sentAt || !t.udp() {
+		return
+	}
+	if back := t.back(); back > 0 {
+		s.sent.Add(-uint64(back))
+		t.Health.took(-back)
+		s.dropped.Add(uint64(back))
+		t.Health.late(back)
 	}
 }
 
@@ -229,6 +246,7 @@ func (s *Sender) Waiting() uint64 { return s.waiting.Load() }
 func (s *Sender) Close() {
 	s.Flush()
 	for _, t := range s.targets {
+		s.findLate(t)
 		back := 0
 		if t.udp() {
 			back = t.back()
