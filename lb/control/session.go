@@ -168,6 +168,13 @@ func (c *session) readByte() (byte, error) {
 // up to an empty line: on the next line, or after the ";" that ends the command.
 var payloadMark = []byte("<<")
 
+// wordAfterMark says whether a command ends with "<<EOF" or "<< EOF": where the payload ends that follows is for other releases to know.
+func wordAfterMark(text []byte) bool {
+	all := bytes.Fields(text)
+	n := len(all)
+	return n > 1 && (bytes.HasPrefix(all[n-1], payloadMark) && len(all[n-1]) > len(payloadMark) || bytes.Equal(all[n-2], payloadMark))
+}
+
 // take runs a command, with the payload that belongs to it. A payload is read
 // whatever becomes of the command: its lines are no commands.
 func (c *session) take(text []byte, end ending) {
@@ -176,6 +183,13 @@ func (c *session) take(text []byte, end ending) {
 		text = trimmed
 	}
 	c.payload = nil
+	if wordAfterMark(text) {
+		c.say("A payload begins after a \"<<\" that ends the command, and ends with an empty line: a word after \"<<\" is not known here. " +
+			"Nothing was done, and this session ends, as what follows may be a payload.")
+		c.endAnswer()
+		c.done = true
+		return
+	}
 	if end != lastOne && bytes.HasSuffix(text, payloadMark) {
 		whole := bytes.Clone(text[:len(text)-len(payloadMark)])
 		payload, err := c.readPayload()

@@ -29,6 +29,23 @@ func TestPayloadIsNotRun(t *testing.T) {
 	}
 }
 
+// TestWordAfterMark: a word after "<<", by which other releases know a payload's end, ends the session: no line of what follows is run.
+func TestWordAfterMark(t *testing.T) {
+	for _, command := range []string{"add map nope <<EOF", "add map nope << EOF", "bogus <<%E%", "show version; add map nope <<EOF;", "add map nope <<EOF\r"} {
+		f := newFake()
+		path, _ := serve(t, &Server{Runtime: f, Level: Admin, Version: "1.2"})
+		got := ask(t, path, "prompt\n"+command+"\nset server be/s1 state maint\nclear counters all\n\nEOF\nshow cli level\nquit\n")
+		if f.servers[0].Admin != 0 || len(f.cleared) > 0 || !strings.Contains(got, "this session ends") || strings.Contains(got, "admin") {
+			t.Errorf("%s: %q", command, got)
+		}
+	}
+	f := newFake()
+	path, _ := serve(t, &Server{Runtime: f, Level: Admin, Version: "1.2"})
+	if got := ask(t, path, "show version <<EOF x y; show cli level\n"); strings.Contains(got, "this session ends") { // no mark
+		t.Errorf("%q", got)
+	}
+}
+
 // TestPayloadAfterSemicolon: the payload of a command in the middle of a line begins
 // there, and that of a command which is too long is left out with it.
 func TestPayloadAfterSemicolon(t *testing.T) {

@@ -65,6 +65,10 @@ func (r *run) converse(c net.Conn) {
 		r.answering.RLock()
 		if long {
 			s.say("The line is longer than %d bytes, nothing was done.", maxLine)
+		} else if slices.ContainsFunc(split(strings.TrimRight(text, "\r\n")), wordAfterMark) {
+			s.say("A payload begins after a \"<<\" that ends the command, and ends with an empty line: a word after \"<<\" is not known here. " +
+				"Nothing was done, and this session ends, as what follows may be a payload.")
+			s.quit = true
 		} else {
 			s.line(text, in)
 		}

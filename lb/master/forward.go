@@ -182,6 +182,13 @@ func announces(command string) bool {
 	return strings.HasSuffix(strings.TrimRight(command, " \t"), payloadMark)
 }
 
+// wordAfterMark says whether a command ends with "<<EOF" or "<< EOF": where the payload ends that follows is for other releases to know.
+func wordAfterMark(command string) bool {
+	all := strings.Fields(command)
+	n := len(all)
+	return n > 1 && (strings.HasPrefix(all[n-1], payloadMark) && len(all[n-1]) > len(payloadMark) || all[n-2] == payloadMark)
+}
+
 // goesOn says whether a payload is not over with the line that it begins on.
 func goesOn(tail string) bool { return strings.TrimRight(tail, "\r\n") != ";" }
 

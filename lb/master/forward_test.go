@@ -68,6 +68,8 @@ func TestPayloadsAreNoCommands(t *testing.T) {
 		{"unknown", "bogus <<\nshow version\nstop now", "Unknown command: 'bogus <<'"},
 		{"for a worker that is not there", "@!1 set ssl cert a.pem <<\nshow version\nstop now", "There is no worker @!1"},
 		{"with a blank after it", "bogus << \nshow version\nstop now", "Unknown command: 'bogus <<"},
+		{"with a word after it", "bogus <<EOF\nshow version\nstop now", "a word after \"<<\" is not known here"},
+		{"for a worker, with a word after it", "@1 add map m << EOF\nshow version\nstop now", "a word after \"<<\" is not known here"},
 		{"on the same line", "bogus <<; stop now\nstop now", "Unknown command: 'bogus <<'"},
 		{"too long, on the same line", "x <<; " + long + "; stop now\nstop now", "The line is longer than 16384 bytes, nothing was done.\n"},
 		{"for the master", "help <<\r\nshow version\r\nstop now", "The following commands"},
