@@ -135,7 +135,7 @@ func TestObserveAndTrack(t *testing.T) {
 	t.Cleanup(s.Close)
 	front, tcp := freeAddr(t), freeAddr(t)
 	g := begin(t, strings.NewReplacer("FRONT", front, "TCP", tcp, "WEB", s.Listener.Addr().String(), "ECHO", peer(t, talks("hello"))).Replace(`defaults
-  timeout connect 2s
+  timeout connect 20s
   timeout client 20s
   timeout server 20s
 frontend f
@@ -153,6 +153,7 @@ backend b
 backend c
   server s ECHO track b/s
 `), nil)
+	// Once an hour: it must not fail for want of processor time.
 	g.becomes(t, "a", "checked", func(r *stats.Row) bool { return r.CheckStatus == "L4OK" })
 	tunnel, err := net.Dial("tcp", tcp)
 	if err != nil {

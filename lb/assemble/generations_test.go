@@ -492,11 +492,16 @@ func TestDrainingWorkerChecksNothing(t *testing.T) {
 	busy.ask("/slow")
 	<-arrived
 	second := first.follow(t, text("2"))
-	more("/c2", "/a2") // what was under way has come
-	checks, agent := count("/c1"), count("/a1")
-	more("/c2", "/a2")
-	if c, a := count("/c1"), count("/a1"); c != checks || a != agent {
-		t.Errorf("a worker that drains checked %d times and asked its agent %d times", c-checks, a-agent)
+	for deadline := time.Now().Add(20 * time.Second); ; { // what was under way may come late
+		checks, agent := count("/c1"), count("/a1")
+		more("/c2", "/a2")
+		c, a := count("/c1"), count("/a1")
+		if c == checks && a == agent {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a worker that drains checked %d times and asked its agent %d times", c-checks, a-agent)
+		}
 	}
 	release()
 	busy.hear("/slow")

@@ -183,9 +183,9 @@ func (t *totals) merge(o *totals) {
 	t.DroppedLogs += o.DroppedLogs
 }
 
-// join adds an earlier worker.
-func (f *predecessors) join(link *handoff.Conn) *predecessor {
-	p := &predecessor{link: link, ended: make(chan struct{}), counts: counts{rows: map[rowKey]rowCounts{}}, busy: map[*backend.Server]int{}}
+// join adds an earlier worker, or the other one of a trial.
+func (f *predecessors) join(link *handoff.Conn, peer bool) *predecessor {
+	p := &predecessor{link: link, peer: peer, ended: make(chan struct{}), counts: counts{rows: map[rowKey]rowCounts{}}, busy: map[*backend.Server]int{}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.living = append(f.living, p)

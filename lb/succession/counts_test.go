@@ -31,7 +31,7 @@ func TestFormerSums(t *testing.T) {
 			{Kind: stats.Frontend, Proxy: "gone", Count: stats.Counters{ReqTotal: 1}},
 		}, &totals{Requests: n})
 	}
-	a, b := f.join(nil), f.join(nil)
+	a, b := f.join(nil, false), f.join(nil, false)
 	if f.complete() {
 		t.Error("complete before anybody told")
 	}
@@ -81,11 +81,11 @@ func TestFormerSums(t *testing.T) {
 // neither counts nor keeps others waiting.
 func TestFormerWithoutAWord(t *testing.T) {
 	var f predecessors
-	p := f.join(nil)
+	p := f.join(nil, false)
 	if _, total, _ := f.release(p); total != nil {
 		t.Errorf("%+v was told by nobody", total)
 	}
-	q := f.join(nil)
+	q := f.join(nil, false)
 	f.leave(q)
 	if !f.complete() {
 		t.Error("waits for one that is gone")
@@ -95,7 +95,7 @@ func TestFormerWithoutAWord(t *testing.T) {
 // TestSumsLeaveLatenciesAlone: adding a predecessor's distribution of times to a row does not change what is kept of it.
 func TestSumsLeaveLatenciesAlone(t *testing.T) {
 	var f predecessors
-	p := f.join(nil)
+	p := f.join(nil, false)
 	times := func(n int) (l stats.Latency) {
 		for range n {
 			l.Add(stats.TotalTime, 5)

@@ -282,7 +282,7 @@ func (g *Generation) policy() string {
 
 // Follow takes connections over from the worker before, until it has left.
 func (g *Generation) Follow(link *handoff.Conn) {
-	p := g.before.join(link) // here, so that a drain does not miss it
+	p := g.before.join(link, false) // here, so that a drain does not miss it
 	for srv, n := range g.early {
 		g.before.hold(p, srv, n)
 	}

@@ -215,7 +215,7 @@ func (g *Generation) introduced(fd int, l message) {
 		g.before.keepCounts(l.Rows, l.Total)
 		return
 	}
-	p := g.before.join(link)
+	p := g.before.join(link, false)
 	g.before.take(p, l.Rows, l.Total)
 	g.addLoad(p, l.Busy)
 	g.work.Go(func() { g.takeOver(p) })

@@ -69,8 +69,7 @@ func (g *Generation) part() {
 // Partner meets the worker on trial, which takes the trial's end for its own: link
 // brings what it has counted, and its connections if it is taken back.
 func (g *Generation) Partner(link *handoff.Conn) {
-	p := g.before.join(link)
-	p.peer = true
+	p := g.before.join(link, true)
 	if err := link.Send(message{Kind: kindAsk, Version: Version, Policy: g.policy(), Back: true}, nil, sendWait); err != nil {
 		g.Warn("meet the worker on trial: " + err.Error())
 	}
