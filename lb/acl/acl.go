@@ -13,7 +13,8 @@ import (
 // written while the configuration is read, and only read afterwards.
 type ACLs struct {
 	sample.Uses
-	named map[string]*acl
+	Buffer int // most bytes of a reply that a rule reads from a file; 0: 16384
+	named  map[string]*acl
 }
 
 // acl is one name: it is true when any of its tests is.
@@ -223,8 +224,8 @@ func (r *aclReader) compile(e *sample.Expr, words []string) (sample.Matcher, err
 	if err != nil {
 		return nil, err
 	}
-	if !row.On(e.Kind) {
-		return nil, fmt.Errorf("matching method '%s' does not apply to a sample of type %s", method, e.Kind)
+	if !e.MatchedBy(row) {
+		return nil, fmt.Errorf("matching method '%s' does not apply to a sample of type %s", method, e.TypeName())
 	}
 	op := ""
 	for _, w := range words {

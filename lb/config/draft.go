@@ -69,6 +69,7 @@ func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
 		sids:        map[int]string{},
 		serverLines: map[string]int{},
 	}
+	d.acls.Buffer = p.cfg.Global.Buffer()
 	switch p.section {
 	case "defaults":
 		d.kind = inDefaults

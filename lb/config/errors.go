@@ -122,7 +122,7 @@ func (c *call) httpError(d *draft) error {
 	case e.body != "":
 		e.head += "content-type: " + e.ctype + "\r\n"
 	}
-	data, err := wireResponse([]byte(e.head + "\r\n" + e.body))
+	data, err := wireResponse([]byte(e.head+"\r\n"+e.body), c.p.cfg.Global.Buffer()+len(e.head)+2)
 	if err != nil {
 		return fmt.Errorf("'http-error' : %w", err)
 	}

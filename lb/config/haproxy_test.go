@@ -307,6 +307,13 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	accept(inBackendSection("option httpchk\nhttp-check expect rstring ok[0-9]"))
 	accept(inBackendSection("option httpchk\nhttp-check expect !status 500"))
 	refuse(inBackendSection("option httpchk\nhttp-check send meth GET\nhttp-check send uri /"), "a connection carries one request")
+	for _, e := range []string{"method,add(1)", "method,bool", "meth(GET),iif(a,b)", "method,ipmask(8)"} {
+		refuse(inFrontendSection("http-request set-header X %["+e+"]"), "cannot be applied to a sample of type method")
+	}
+	for _, m := range []string{"int 1", "bool", "ip 10.0.0.1"} {
+		refuse(inFrontendSection("http-request deny if { method -m "+m+" }"), "does not apply to a sample of type method")
+	}
+	accept(inFrontendSection("http-request set-header X %[method,hex]-%[method,lower,add(1)]-%[method,debug,add(1)] if { method -m len 3 } { method -m found } { method -m beg G }"))
 	refuse(inBackendSection("option httpchk\nhttp-check connect\nhttp-check send uri /\nhttp-check connect port 81"), "an http-check expect must come first")
 	refuse(inBackendSection("option httpchk\nhttp-check connect\nhttp-check comment x\nhttp-check connect"), "an http-check send must come first")
 	refuse(inBackendSection("option httpchk\nhttp-check connect\nhttp-check expect status 200"), "an http-check send must come first")

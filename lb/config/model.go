@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"path/filepath"
 	"time"
@@ -109,6 +110,12 @@ type Transfer struct {
 	MaxHead, MaxFields int  // of a head: tune.bufsize and tune.http.maxhdr; 0: the default
 	CaptureHello       int  // bytes of a TLS hello that are kept
 	NoSplice           bool // long bodies go through a buffer, too
+}
+
+// Buffer is how many bytes a reply of the configuration may have: tune.bufsize,
+// in whole 16 bytes as with HAProxy.
+func (t *Transfer) Buffer() int {
+	return (cmp.Or(t.MaxHead, 16384) + 15) &^ 15
 }
 
 // TLSBases are ca-base and crt-base; "" for none.

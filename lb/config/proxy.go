@@ -298,7 +298,7 @@ func (c *call) readErrorFile(path string) (ErrorFile, error) {
 		return ErrorFile{}, fmt.Errorf("errorfile : error opening file '%s': %w", path, plainError(err))
 	}
 	if len(data) > 0 {
-		if data, err = wireResponse(data); err != nil {
+		if data, err = wireResponse(data, c.p.cfg.Global.Buffer()); err != nil {
 			return ErrorFile{}, fmt.Errorf("errorfile : unusable response in '%s': %w", path, err)
 		}
 	}
@@ -307,9 +307,9 @@ func (c *call) readErrorFile(path string) (ErrorFile, error) {
 }
 
 // wireResponse checks that data is a whole HTTP/1 response and ends its head's
-// lines in CRLF, which files written by hand often lack.
-func wireResponse(data []byte) ([]byte, error) {
-	const most = 16 << 10
+// lines in CRLF, which files written by hand often lack; of at most that many
+// bytes.
+func wireResponse(data []byte, most int) ([]byte, error) {
 	var lines []string
 	body := string(data)
 	for {

@@ -2,6 +2,8 @@ package config
 
 import (
 	"crypto/tls"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -84,8 +86,33 @@ func mustSelect(expression string) []uint16 {
 	return ids
 }
 
+// TestRepliesFitTheBuffer: files of replies may be as long as tune.bufsize says.
+func TestRepliesFitTheBuffer(t *testing.T) {
+	dir := t.TempDir()
+	body, page := filepath.Join(dir, "body"), filepath.Join(dir, "page")
+	for path, text := range map[string]string{body: strings.Repeat("x", 20000), page: "HTTP/1.0 503 X\r\n\r\n" + strings.Repeat("x", 20000-18)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range []string{
+		"http-request return content-type a/b lf-file " + body, "http-request deny content-type a/b file " + body, "http-request return errorfile " + page, "errorfile 503 " + page,
+		"http-error status 503 content-type a/b file " + body,
+	} {
+		for bufsize, fits := range map[string]bool{"": false, "tune.bufsize 19000": false, "tune.bufsize 20000": true, "tune.bufsize 65536": true} {
+			path := filepath.Join(dir, "t.cfg")
+			if err := os.WriteFile(path, []byte("global\n  "+bufsize+"\n"+inFrontendSection(line)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Load([]string{path}, Options{Environ: []string{}}); (err == nil) != fits {
+				t.Errorf("%s with '%s': %v", line, bufsize, err)
+			}
+		}
+	}
+}
+
 func TestWireResponse(t *testing.T) {
-	got, err := wireResponse([]byte("HTTP/1.1 503 No\nA: b\r\nC: d\n\nbody\n\nmore\r\n"))
+	got, err := wireResponse([]byte("HTTP/1.1 503 No\nA: b\r\nC: d\n\nbody\n\nmore\r\n"), 16384)
 	if want := "HTTP/1.1 503 No\r\nA: b\r\nC: d\r\n\r\nbody\n\nmore\r\n"; err != nil || string(got) != want {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
@@ -93,7 +120,7 @@ func TestWireResponse(t *testing.T) {
 		"", "hello", "HTTP/1.1 503 No\nA: b\n", "HTTP/2 503 No\n\n", "HTTP/1.1\n\n", "HTTP/1.1 503 No\nbad line\n\n",
 		"HTTP/1.1 503 No\n\n" + strings.Repeat("x", 20000),
 	} {
-		if got, err := wireResponse([]byte(bad)); err == nil {
+		if got, err := wireResponse([]byte(bad), 16384); err == nil {
 			t.Errorf("%.40q: accepted as %q", bad, got)
 		}
 	}

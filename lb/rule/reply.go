@@ -2,6 +2,7 @@ package rule
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -134,8 +135,8 @@ func (r *reply) payload(p *ruleParser, word string) error {
 		if text, err = os.ReadFile(arg); err != nil {
 			return fmt.Errorf("cannot read the %s: %w", word, err)
 		}
-		if len(text) > 16384 {
-			return fmt.Errorf("%s '%s' has %d bytes; a reply must fit in a buffer of 16384", word, arg, len(text))
+		if most := cmp.Or(p.acls.Buffer, 16384); len(text) > most {
+			return fmt.Errorf("%s '%s' has %d bytes; a reply must fit in a buffer of %d: tune.bufsize in the global section, above, makes it larger", word, arg, len(text), most)
 		}
 	}
 	switch word {

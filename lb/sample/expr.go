@@ -44,6 +44,8 @@ type Expr struct {
 	args  args
 	convs []conv
 	Kind  Kind // of what comes out
+
+	method bool // what comes out is a request's method
 }
 
 type conv struct {
@@ -270,7 +272,7 @@ func (s *source) expr(acl bool) (*Expr, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("fetch method '%s' : %w", name, err)
 	}
-	e := &Expr{fetch: row, Kind: row.kind}
+	e := &Expr{fetch: row, Kind: row.kind, method: row.method}
 	e.args, err = readArgs(row.args, list)
 	e.args.place = s.place
 	if err == nil && row.check != nil {
@@ -302,11 +304,12 @@ func (s *source) expr(acl bool) (*Expr, string, error) {
 		if err != nil {
 			return nil, "", fmt.Errorf("invalid args in converter '%s' : %w", name, err)
 		}
-		if !c.same && !Castable(e.Kind, c.in) {
-			return nil, "", fmt.Errorf("converter '%s' cannot be applied to a sample of type %s", name, e.Kind)
+		if !c.same && !e.castable(c.in) {
+			return nil, "", fmt.Errorf("converter '%s' cannot be applied to a sample of type %s", name, e.TypeName())
 		}
 		s.uses.Note(cv.args.refs()...)
 		e.convs = append(e.convs, cv)
+		e.method = false // as HAProxy, also after one that changes nothing
 		match = ""
 		switch {
 		case cv.args.gives != nil:
@@ -333,6 +336,25 @@ func Castable(from, to Kind) bool {
 		return from == Int || from == Str
 	}
 	return false
+}
+
+// castable is Castable of the expression's type; a request's method is a text,
+// and no number, truth or address.
+func (e *Expr) castable(to Kind) bool {
+	return Castable(e.Kind, to) && (!e.method || to == Str || to == Bin)
+}
+
+// TypeName is the type in messages.
+func (e *Expr) TypeName() string {
+	if e.method {
+		return "method"
+	}
+	return e.Kind.String()
+}
+
+// MatchedBy reports whether a matching method applies to what comes out.
+func (e *Expr) MatchedBy(m *Method) bool {
+	return m.On(e.Kind) && (!e.method || m.name != "bool" && m.name != "int" && m.name != "ip")
 }
 
 // Allowed refuses a place where the expression could never have a value.

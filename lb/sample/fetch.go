@@ -12,6 +12,7 @@ type fetchRow struct {
 	args   string // readArgs' signature
 	kind   Kind
 	where  Where
+	method bool   // what it gives is a method, which HAProxy casts to nothing but texts
 	derive bool   // path_beg, path_end, ... exist besides path
 	match  string // matching method in ACLs when it is not the type's own
 	log    string // the log-format variable that shows the same

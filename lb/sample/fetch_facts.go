@@ -52,7 +52,7 @@ var fetchesFacts = []fetchRow{
 		}
 		return IntValue(int64(x.Rec.LastRule.Line)), true
 	}},
-	{name: "meth", args: "s", kind: Str, where: Everywhere, get: literal, check: checkStr},
+	{name: "meth", args: "s", kind: Str, method: true, where: Everywhere, get: literal, check: checkStr},
 	{name: "nbproc", kind: Int, where: Everywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
 	{name: "pid", kind: Int, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.Pid)), true }},
 	{name: "prio_class", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.PriorityClass)), true }},

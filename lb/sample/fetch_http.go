@@ -27,7 +27,7 @@ var fetchesHTTP = []fetchRow{
 	{name: "hdr", args: "s?i?", kind: Str, where: InRequest | InResponse, get: fetchHdr},
 	{name: "http_auth_bearer", args: "s?", kind: Str, where: InRequest, get: fetchBearer},
 	{name: "http_first_req", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.First), true }},
-	{name: "method", kind: Str, where: Anywhere, match: "meth", get: fetchMethod},
+	{name: "method", kind: Str, method: true, where: Anywhere, match: "meth", get: fetchMethod},
 	{name: "path", kind: Str, where: InRequest, derive: true, log: "%HPO", get: fetchPath},
 	{name: "pathq", kind: Str, where: InRequest, get: fetchPathQ},
 	{name: "query", kind: Str, where: InRequest, log: "%HQ", get: fetchQuery},
