@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"lbsyslogd/lb/stream"
 )
 
 // TestMasterAsksAsSocketsDo: a command that comes through the master's socket (@1) is answered by a server that has all that a stats socket's has.
@@ -53,5 +55,16 @@ backend b
 `, "DIR", dir), nil)
 	if n := g.Snapshot().Info.Listeners; n != 5 {
 		t.Errorf("%d listeners, want 5", n)
+	}
+}
+
+// `stats show-node` and `stats show-desc` without an argument show the node's name and the description of the global section.
+func TestNodeAndDescriptionOfThePage(t *testing.T) {
+	text := "global\n  node here\n  description of it\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n" +
+		"frontend f\n  bind " + filepath.Join(t.TempDir(), "f") + "\n  stats uri /\n  stats show-node\n  stats show-desc\n"
+	g := begin(t, text, nil)
+	page := string(g.statsPage(g.cfg.Proxies[0]).Serve(stream.StatsRequest{Method: "GET", URI: "/"}).Body)
+	if !strings.Contains(page, "on <b>here</b>") || !strings.Contains(page, "<p>of it</p>") {
+		t.Errorf("%.2000s", page)
 	}
 }

@@ -156,3 +156,22 @@ func TestUnixAddr(t *testing.T) {
 		t.Errorf("abstract: %v, %d bytes, %v", err, size, raw.Addr)
 	}
 }
+
+// The weight that operators see is of the servers in use: not of backups while others are up, nor of servers that are down.
+func TestUserWeight(t *testing.T) {
+	b := newBackend(Options{}, 10, 20, 40, 80)
+	b.Servers[3].Backup = true
+	b.Servers[3].SetHealth(false) // and comes back as a backup
+	b.Servers[3].SetHealth(true)
+	want := func(what string, weight int) {
+		t.Helper()
+		if got := b.Stats().UserWeight; got != weight {
+			t.Errorf("%s: %d, want %d", what, got, weight)
+		}
+	}
+	want("all", 70)
+	b.Servers[1].SetHealth(false)
+	want("one is down", 50)
+	b.Servers[2].SetAdmin(ForcedDrain)
+	want("another one drains", 10)
+}
