@@ -97,7 +97,11 @@ func status(err error, errs *console.Writer) int {
 
 // check is -c: all that is wrong, and nothing is touched.
 func check(o *options, out io.Writer, errs *console.Writer) int {
-	err := o.loader(errs).Check()
+	l := o.loader(errs)
+	cfg, _, err := l.Config()
+	if err == nil {
+		err = l.CheckOf(cfg)
+	}
 	if errors.Is(err, assemble.ErrNothing) { // as HAProxy says it, with its status
 		fmt.Fprintf(errs, "[ALERT]    (%d) : config : %v\n", os.Getpid(), err)
 		if !o.quiet {
@@ -107,6 +111,14 @@ func check(o *options, out io.Writer, errs *console.Writer) int {
 	}
 	if err != nil {
 		return status(err, errs)
+	}
+	if warnings := o.unreadable(cfg, defaultSocket); !o.quiet || o.strict {
+		for _, text := range warnings {
+			fmt.Fprintf(errs, "[WARNING]  (%d) : config : %s\n", os.Getpid(), text)
+		}
+		if o.strict && len(warnings) > 0 {
+			return refused
+		}
 	}
 	if !o.quiet {
 		fmt.Fprintln(out, "Configuration file is valid")
