@@ -248,6 +248,9 @@ func (s *Server) change(do func()) {
 			}
 		}
 	}
+	if before, now := was.Admin&backend.Maint != 0, is.Admin&backend.Maint != 0; before != now && s.set.Maintain != nil {
+		s.set.Maintain(s.srv, now)
+	}
 	for _, f := range s.followers {
 		f.follow()
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -227,5 +228,20 @@ func TestFind(t *testing.T) {
 	}
 	if text := strings.Join([]string{s.Backend(), s.Target().Name}, "/"); text != "be/s" {
 		t.Error(text)
+	}
+}
+
+// TestMaintainIsCalled once as a server goes into maintenance, and once as it comes out, whatever put it there.
+func TestMaintainIsCalled(t *testing.T) {
+	set, _ := one(t, 0, Options{})
+	var got []bool
+	set.Maintain = func(_ *backend.Server, on bool) { got = append(got, on) }
+	for _, a := range []control.AdminChange{control.Drain, control.Maint, control.Maint, control.Ready, control.Maint, control.Drain} {
+		if err := set.SetAdmin("be", "s", a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(got, []bool{true, false, true, false}) {
+		t.Errorf("called with %v", got)
 	}
 }

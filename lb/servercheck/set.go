@@ -38,6 +38,9 @@ type Set struct {
 	// state that says why.
 	Cut func(srv *backend.Server, why byte)
 
+	// Maintain says that a server goes into maintenance, or comes out of it. Nil: nobody wants to know.
+	Maintain func(srv *backend.Server, on bool)
+
 	// Announce writes an event to the process's own messages.
 	Announce func(level slog.Level, kind event.Kind, text string, about ...slog.Attr)
 

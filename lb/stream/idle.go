@@ -28,6 +28,8 @@ type idlePool struct {
 	rested     int // links without a stream that are no client's own
 	used       int // connections with an exchange on them, and other links
 	need       int // most of them at once, of late
+
+	shut bool // its server is in maintenance: none is kept
 }
 
 // idle is how many idle connections there are.
@@ -204,7 +206,7 @@ func (t *txn) keepIdle(c *serverConn) {
 		keep = !s.stream.m.dead && c.wins(holder.own)
 	}
 	how := c.be.Pooling[c.srv]
-	if how.spent(c.uses) || !own && how.full() || own && !keep || !own && pool.plenty() || !c.current() {
+	if pool.shut || how.spent(c.uses) || !own && how.full() || own && !keep || !own && pool.plenty() || !c.current() {
 		c.close()
 		return
 	}

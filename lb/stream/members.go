@@ -146,14 +146,31 @@ func (e *Engine) SetFollow(s *backend.Server, f backend.Follow, a backend.Addr) 
 // closeIdle closes the connections to s that nothing is on; within Still.
 func (e *Engine) closeIdle(s *backend.Server) {
 	for _, sh := range e.Shards {
-		for c := sh.pools[s.Index].head; c != nil; c = sh.pools[s.Index].head {
-			c.drop()
+		sh.closeIdle(s)
+	}
+}
+
+func (sh *Shard) closeIdle(s *backend.Server) {
+	for c := sh.pools[s.Index].head; c != nil; c = sh.pools[s.Index].head {
+		c.drop()
+	}
+	sh.closeLinks(s)
+	for one := sh.sessions.head.next; one != &sh.sessions.head; one = one.next {
+		if own := one.own; own != nil && own.srv == s {
+			own.drop()
 		}
-		sh.closeLinks(s)
-		for one := sh.sessions.head.next; one != &sh.sessions.head; one = one.next {
-			if own := one.own; own != nil && own.srv == s {
-				own.drop()
+	}
+}
+
+// Maintain says that s goes into maintenance, or comes out of it: meanwhile no
+// idle connection to it is kept, so that whoever works on it is not kept waiting
+// by one. It returns before they are closed.
+func (e *Engine) Maintain(s *backend.Server, on bool) {
+	for _, sh := range e.Shards {
+		sh.Loop.Post(func() {
+			if sh.pools[s.Index].shut = on; on {
+				sh.closeIdle(s)
 			}
-		}
+		})
 	}
 }

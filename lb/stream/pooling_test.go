@@ -62,3 +62,36 @@ func TestPooling(t *testing.T) {
 		})
 	}
 }
+
+// TestMaintenanceKeepsNoConnections: a server that goes into maintenance loses its idle connections at once, whoever they are kept for, and none
+// becomes idle until it comes out.
+func TestMaintenanceKeepsNoConnections(t *testing.T) {
+	for _, reuse := range []Reuse{ReuseAlways, ReuseNever} {
+		srv, _ := connServer(t)
+		r := newRig(t, true, []string{srv}, func(r *rig) { r.be.Reuse = reuse })
+		cl := connect(t, r.addr)
+		want := func(body string) {
+			t.Helper()
+			if got, _ := cl.ask(get); got != body {
+				t.Errorf("http-reuse %d: got %s, want %s", reuse, got, body)
+			}
+		}
+		kept := func() (n int) {
+			r.Shards[0].Loop.Call(func() { n = r.Shards[0].pools[0].idle() + r.Shards[0].pools[0].owned })
+			return n
+		}
+		want("1.1")
+		want("1.2")
+		wait.Until(t, "the connection to be idle", func() bool { return kept() == 1 })
+		r.Maintain(r.Servers[0], true)
+		if n := kept(); n != 0 {
+			t.Errorf("http-reuse %d: %d idle connections are kept", reuse, n)
+		}
+		want("2.1") // the backend sends requests there for as long as nobody has told it
+		want("3.1")
+		r.Maintain(r.Servers[0], false)
+		kept() // after which it has been heard
+		want("4.1")
+		want("4.2")
+	}
+}
