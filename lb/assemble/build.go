@@ -199,6 +199,7 @@ func timeouts(t *config.Timeouts) stream.Timeouts {
 		Connect: ms(t.Connect), Client: ms(t.Client), Server: ms(t.Server), Request: ms(t.HTTPRequest),
 		KeepAlive: ms(t.HTTPKeepAlive), Queue: ms(t.Queue), Tunnel: ms(t.Tunnel),
 		ClientFin: ms(t.ClientFin), ServerFin: ms(t.ServerFin), Tarpit: ms(cmp.Or(t.Tarpit, t.Connect)),
+		ClientHandshake: ms(t.ClientHandshake), ServerHandshake: ms(t.ServerHandshake),
 	}
 }
 

@@ -338,7 +338,7 @@ const (
 
 // Timeouts of a proxy; 0 means none is set (infinite).
 type Timeouts struct {
-	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Check, Tunnel, ClientFin, ServerFin, Tarpit time.Duration
+	Connect, Client, Server, HTTPRequest, HTTPKeepAlive, Queue, Check, Tunnel, ClientFin, ServerFin, Tarpit, ClientHandshake, ServerHandshake time.Duration
 }
 
 // Bind is one address to listen on (a port range gives several).

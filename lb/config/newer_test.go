@@ -33,6 +33,8 @@ func TestNewerWords(t *testing.T) {
 	for _, row := range []struct{ text, says string }{
 		{inGlobalSection("tune.h2.fe.max-rst-at-once 10\ntune.quic.listen off\nprofiling.memory on"), "'profiling.memory' is ignored"},
 		{inFrontendSection("option accept-unsafe-violations-in-http-request\nforce-be-switch if TRUE"), "'force-be-switch' is ignored"},
+		{inBackendSection("timeout server-hs 2s\nhttp-request set-retries 0\nhttp-request set-retries hdr(x),length\ntcp-request content set-retries 100"), ""},
+		{inDefaultsSection("timeout client-hs 2s"), ""},
 		{inBackendSection("hash-preserve-affinity always\noption accept-unsafe-violations-in-http-response"), ""},
 		{server("sni-auto no-renegotiate idle-ping 10s hash-key id init-state up"), "'idle-ping' is ignored"},
 		{inDefaultsSection("default-server check-reuse-pool"), "'check-reuse-pool' is ignored"},
@@ -43,6 +45,8 @@ func TestNewerWords(t *testing.T) {
 		}
 	}
 	for _, row := range []struct{ text, says string }{
+		{inBackendSection("http-request set-retries 101"), "0 to 100 retries"},
+		{inBackendSection("http-request set-retries bin(00)"), "not an integer"},
 		{inGlobalSection("dns-accept-family ipv4"), "write resolve-prefer"},
 		{inGlobalSection("setcap cap_net_admin"), "AmbientCapabilities="},
 		{"acme le\n  directory https://acme.example\n" + inDefaultsSection(""), "run an ACME client"},

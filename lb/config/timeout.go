@@ -20,12 +20,14 @@ func timeoutTable() []row[*draft] {
 		{"timeout check", back, func(t *Timeouts) *time.Duration { return &t.Check }, ""},
 		{"timeout client", front, func(t *Timeouts) *time.Duration { return &t.Client }, "clitimeout"},
 		{"timeout client-fin", front, func(t *Timeouts) *time.Duration { return &t.ClientFin }, ""},
+		{"timeout client-hs", front, func(t *Timeouts) *time.Duration { return &t.ClientHandshake }, ""}, // 2.9
 		{"timeout connect", back, func(t *Timeouts) *time.Duration { return &t.Connect }, "contimeout"},
 		{"timeout http-keep-alive", anywhere, func(t *Timeouts) *time.Duration { return &t.HTTPKeepAlive }, ""},
 		{"timeout http-request", anywhere, func(t *Timeouts) *time.Duration { return &t.HTTPRequest }, ""},
 		{"timeout queue", back, func(t *Timeouts) *time.Duration { return &t.Queue }, ""},
 		{"timeout server", back, func(t *Timeouts) *time.Duration { return &t.Server }, "srvtimeout"},
 		{"timeout server-fin", back, func(t *Timeouts) *time.Duration { return &t.ServerFin }, ""},
+		{"timeout server-hs", back, func(t *Timeouts) *time.Duration { return &t.ServerHandshake }, ""}, // 3.3
 		{"timeout tarpit", anywhere, func(t *Timeouts) *time.Duration { return &t.Tarpit }, ""},
 		{"timeout tunnel", back, func(t *Timeouts) *time.Duration { return &t.Tunnel }, ""},
 	}

@@ -290,6 +290,7 @@ var actions = []actionRow{
 	{name: "set-priority-class", stages: onRequest | onContent, parse: parsePriority(false)},
 	{name: "set-priority-offset", stages: onRequest | onContent, parse: parsePriority(true)},
 	{name: "set-query", stages: onRequest, parse: parseSetQuery},
+	{name: "set-retries", stages: onRequest | onContent, parse: parseSetRetries}, // 3.2
 	{name: "set-src", stages: onRequest | onTCPReq, parse: parseSetAddress(client, false)},
 	{name: "set-src-port", stages: onRequest | onTCPReq, parse: parseSetAddress(client, true)},
 	{name: "set-status", stages: onResponse | 1<<AfterResponse, parse: parseSetStatus},

@@ -15,6 +15,7 @@ import (
 func TestNewerSamples(t *testing.T) {
 	const key, nonce = "MDEyMzQ1Njc4OWFiY2RlZg==", "ZmVkY2JhOTg3NjU0MzIxMA==" // 0123456789abcdef, fedcba9876543210
 	x := request(t, example)
+	x.Front, x.Back = &sample.Side{ClientTimeout: 1, TarpitTimeout: 2}, &sample.Side{ConnectTimeout: 3, QueueTimeout: 4, TarpitTimeout: 5}
 	x.Rec.BeQueue, x.Rec.SrvQueue = 3, 4
 	for _, row := range []struct{ expr, want string }{
 		{"bin(01020304050607),le2dec(:,2)", "513:1027:1541:7"}, {"bin(01020304050607),le2dec(-,2,1)", "513-1027-1541"}, {"bin(ffffffffffffff7f),le2dec(,8)", "9223372036854775807"},
@@ -29,6 +30,7 @@ func TestNewerSamples(t *testing.T) {
 		{"str(secret),aes_gcm_enc(128," + nonce + "," + key + ",txn.tag,YWFk),aes_gcm_dec(128," + nonce + "," + key + ",txn.tag,YWFk)", "secret"},
 		{"str(secret),aes_gcm_enc(128," + nonce + "," + key + ",txn.tag,YWFk),aes_gcm_dec(128," + nonce + "," + key + ",txn.tag)", "-"},
 		{"str(secret),aes_gcm_enc(128," + nonce + "," + key + ",txn.tag),length", "6"}, {"var(txn.tag),length", "24"}, {"str(a),aes_gcm_enc(128,txn.nope," + key + ",txn.tag)", "-"},
+		{"cur_client_timeout", "1"}, {"fe_tarpit_timeout", "2"}, {"be_connect_timeout", "3"}, {"cur_connect_timeout", "3"}, {"be_queue_timeout", "4"}, {"cur_queue_timeout", "4"}, {"be_tarpit_timeout", "5"}, {"cur_tarpit_timeout", "5"},
 		{"bc_be_queue", "3"}, {"bc_srv_queue", "4"},
 	} {
 		f, err := logformat.Parse("%["+row.expr+"]", nil)

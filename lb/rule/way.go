@@ -1,6 +1,9 @@
 package rule
 
 import (
+	"fmt"
+	"strconv"
+
 	"lbsyslogd/lb/sample"
 )
 
@@ -9,6 +12,48 @@ type once struct{}
 
 func (once) run(x *sample.Ctx) Verdict {
 	x.Rec.Once = true
+	return Continue
+}
+
+// setRetries is set-retries: how often an attempt at a server may be made again.
+type setRetries struct {
+	expr *sample.Expr // nil: n
+	n    int
+}
+
+// maxRetries is the most that HAProxy takes.
+const maxRetries = 100
+
+func parseSetRetries(p *ruleParser) (action, error) {
+	word, err := p.need("a number, or an expression that gives one")
+	if err != nil {
+		return nil, err
+	}
+	if word[0] >= '0' && word[0] <= '9' {
+		n, err := strconv.Atoi(word)
+		if err != nil || n > maxRetries {
+			return nil, fmt.Errorf("expects 0 to %d retries, not '%s'", maxRetries, word)
+		}
+		return &setRetries{n: n}, nil
+	}
+	e, err := p.integer(word)
+	return &setRetries{expr: e}, err
+}
+
+func (a *setRetries) run(x *sample.Ctx) Verdict {
+	n := int64(a.n)
+	if a.expr != nil {
+		x.Begin()
+		x.Missing = false
+		v, ok := a.expr.Eval(x)
+		if !ok && x.Missing {
+			return Wait
+		}
+		if n, ok = v.Integer(); !ok || n < 0 || n > maxRetries {
+			return Continue
+		}
+	}
+	x.Rec.MaxRetries = int(n) + 1
 	return Continue
 }
 

@@ -1,6 +1,7 @@
 package sample
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -18,11 +19,24 @@ var fetchesParties = []fetchRow{
 	{name: "bc_src", kind: Addr, where: InResponse | InLog, needs: NeedsBackAddr, get: addrOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
 	{name: "bc_src_port", kind: Int, where: InResponse | InLog, needs: NeedsBackAddr, get: portOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
 	{name: "bc_srv_queue", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.SrvQueue)), true }}, // 2.9
+	{name: "be_connect_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.ConnectTimeout })},
 	{name: "be_id", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return int64(s.ID) })},
 	{name: "be_name", kind: Str, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Backend) }},
+	{name: "be_queue_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.QueueTimeout })},
 	{name: "be_server_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.ServerTimeout })},
+	{name: "be_tarpit_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.TarpitTimeout })},
 	{name: "be_tunnel_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.TunnelTimeout })},
+	{name: "cur_client_timeout", kind: Int, where: Anywhere, get: sideOf(true, func(s *Side) int64 { return s.ClientTimeout })},
+	{name: "cur_connect_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.ConnectTimeout })},
+	{name: "cur_queue_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.QueueTimeout })},
 	{name: "cur_server_timeout", kind: Int, where: InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.ServerTimeout }, func(s *Side) int64 { return s.ServerTimeout })},
+	{name: "cur_tarpit_timeout", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
+		s := cmp.Or(x.Back, x.Front) // nobody is held by a backend that is not chosen
+		if s == nil {
+			return Value{}, false
+		}
+		return IntValue(s.TarpitTimeout), true
+	}},
 	{name: "cur_tunnel_timeout", kind: Int, where: InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.TunnelTimeout }, func(s *Side) int64 { return s.TunnelTimeout })},
 	{name: "dst_conn", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		if x.Listener == nil || x.Listener.Conns == nil {
@@ -60,6 +74,7 @@ var fetchesParties = []fetchRow{
 		return named(x, x.Front.Default)
 	}},
 	{name: "fe_id", kind: Int, where: Anywhere, get: sideOf(true, func(s *Side) int64 { return int64(s.ID) })},
+	{name: "fe_tarpit_timeout", kind: Int, where: Anywhere, get: sideOf(true, func(s *Side) int64 { return s.TarpitTimeout })},
 	{name: "so_id", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		if x.Listener == nil {
 			return Value{}, false

@@ -54,8 +54,7 @@ type Record struct {
 	// all, else the severity plus one.
 	Level int8
 
-	// What set-timeout asked for, ms; 0 nothing.
-	ServerTimeout, TunnelTimeout int64
+	Overrides
 
 	// LastRule is the rule that gave the final word, nil when none did.
 	LastRule *Place `json:"-"`
@@ -131,6 +130,13 @@ type Forwarding struct {
 	Once                          bool
 }
 
+// Overrides are what rules set for one exchange in place of the backend's
+// settings.
+type Overrides struct {
+	ServerTimeout, TunnelTimeout int64 // set-timeout, ms; 0 nothing
+	MaxRetries                   int   // set-retries, plus one; 0 nothing
+}
+
 // Place is where a rule stands in the configuration.
 type Place struct {
 	File string
@@ -144,7 +150,7 @@ type Side struct {
 
 	ReqCaptures, ResCaptures []int // the lengths of its slots
 
-	ClientTimeout, ServerTimeout, TunnelTimeout int64 // ms
+	ClientTimeout, ConnectTimeout, QueueTimeout, ServerTimeout, TarpitTimeout, TunnelTimeout int64 // ms
 }
 
 // Listener is what rules may know of a bind line. Immutable.

@@ -308,11 +308,10 @@ func (t *txn) connectFailed(who byte) {
 	t.srv.Watch.ConnectFailed()
 	sh.Server[t.srv.Index].ErrConn++
 	sh.Back[t.be.Index].ErrConn++
-	if t.retries <= 0 || t.be.RetryOn.NoConnFailure {
+	if t.retriesLeft() <= 0 || t.be.RetryOn.NoConnFailure {
 		t.fail(who, 'C', 503)
 		return
 	}
-	t.retries--
 	t.rec.Retries++
 	sh.Server[t.srv.Index].Retries++
 	sh.Back[t.be.Index].Retries++
@@ -322,6 +321,17 @@ func (t *txn) connectFailed(who byte) {
 	}
 	t.rest(t.retryDelay())
 }
+
+// maxRetries is how often an attempt at a server may be made again: set-retries,
+// or the backend's retries.
+func (t *txn) maxRetries() int {
+	if n := t.rec.MaxRetries; n > 0 {
+		return n - 1
+	}
+	return t.be.Retries
+}
+
+func (t *txn) retriesLeft() int { return t.maxRetries() - int(t.rec.Retries) }
 
 // mayRedispatch: option redispatch N lets every N-th retry (or, counted from
 // the end, the last one) go to another server; a client bound to a server by
@@ -336,7 +346,7 @@ func (t *txn) mayRedispatch() bool {
 	case n > 0:
 		return int(t.rec.Retries)%n == 0
 	case n < 0:
-		every := t.be.Retries + 1 + n
+		every := t.maxRetries() + 1 + n
 		return every > 0 && int(t.rec.Retries)%every == 0
 	}
 	return false
@@ -383,7 +393,7 @@ func (t *txn) serverFailed() {
 func (t *txn) sendAgain() bool {
 	c := t.c
 	unseen := c.stream != nil && c.stream.Unprocessed()
-	if t.retries <= 0 || t.gone || !unseen && (c.uses < 2 || t.reqSent && !t.askedFor.idempotent()) {
+	if t.retriesLeft() <= 0 || t.gone || !unseen && (c.uses < 2 || t.reqSent && !t.askedFor.idempotent()) {
 		return false
 	}
 	sh := t.s.sh
@@ -393,7 +403,6 @@ func (t *txn) sendAgain() bool {
 	}
 	c.close()
 	t.c = nil
-	t.retries--
 	t.rec.Retries++
 	sh.Server[t.srv.Index].Retries++
 	sh.Back[t.be.Index].Retries++

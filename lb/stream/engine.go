@@ -134,6 +134,7 @@ func (l *Leaving) patience() int64 {
 // Timeouts in milliseconds; 0 is none.
 type Timeouts struct {
 	Connect, Client, Server, Request, KeepAlive, Queue, Tunnel, ClientFin, ServerFin, Tarpit int64
+	ClientHandshake, ServerHandshake                                                         int64 // 0: what the others say
 }
 
 // ConnMode says what becomes of connections after a response; a frontend's and
@@ -190,7 +191,8 @@ func lengths(list []Capture) (n []int) {
 
 // about is the side of a proxy.
 func (p *Proxy) about(def *Backend) sample.Side {
-	s := sample.Side{ID: p.ID, ClientTimeout: p.Timeouts.Client, ServerTimeout: p.Timeouts.Server, TunnelTimeout: p.Timeouts.Tunnel}
+	s := sample.Side{ID: p.ID, ClientTimeout: p.Timeouts.Client, ServerTimeout: p.Timeouts.Server, TunnelTimeout: p.Timeouts.Tunnel,
+		ConnectTimeout: p.Timeouts.Connect, QueueTimeout: p.Timeouts.Queue, TarpitTimeout: p.Timeouts.Tarpit}
 	if def != nil {
 		s.Default = def.Proxy.Name
 	}
@@ -356,7 +358,7 @@ func (e *Engine) Start(threads int) error {
 		}
 		fe.choice = acl.NewChoice(conds)
 		fe.side.ReqCaptures, fe.side.ResCaptures = lengths(fe.ReqCaptures), lengths(fe.ResCaptures)
-		fe.side.ServerTimeout, fe.side.TunnelTimeout = 0, 0 // those are a backend's
+		fe.side.ServerTimeout, fe.side.TunnelTimeout, fe.side.ConnectTimeout, fe.side.QueueTimeout = 0, 0, 0, 0 // those are a backend's
 		for _, ln := range fe.Listeners {
 			ln.facts = sample.Listener{ID: ln.ID, Name: ln.Bind, Conns: func() int64 { return int64(ln.cur.Load()) }}
 		}

@@ -111,7 +111,11 @@ func TestHandshakeWords(t *testing.T) {
 				defer log.Close()
 				r := newRig(t, true, []string{"127.0.0.1:9"}, func(r *rig) {
 					secure(t)(r)
-					r.fe.Logs, r.fe.Timeouts.Client = 0, 200
+					if r.fe.Logs = 0; null {
+						r.fe.Timeouts.ClientHandshake = 200 // timeout client-hs, which goes before the others
+					} else {
+						r.fe.Timeouts.Client = 200
+					}
 					r.fe.Access.DontLogNull = null
 					r.Targets = [][]syslog.Target{{{Network: "udp", Address: log.LocalAddr().String(), Format: "raw", Len: 1024, Level: 7}}}
 				})

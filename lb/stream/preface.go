@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"errors"
 	"syscall"
 
@@ -29,11 +30,8 @@ const (
 // announce begins to wait for the header.
 func (s *session) announce() {
 	s.state = announcing
-	timeout := s.fe.Timeouts.Client
-	if timeout == 0 {
-		timeout = defaultHandshake
-	}
-	s.leaveAt = s.sh.Loop.Now() + timeout
+	to := &s.fe.Timeouts
+	s.leaveAt = s.sh.Loop.Now() + cmp.Or(to.ClientHandshake, to.Client, defaultHandshake)
 	s.readPreface()
 	if s.state == announcing {
 		s.rearm()

@@ -21,7 +21,7 @@ func (r *RetryOn) status(code int) bool {
 // of it is not here any more, the client was told something, or there were
 // attempts enough.
 func (t *txn) replay() bool {
-	if !t.s.http || t.rec.Once || t.tunnel() || t.resBegun || t.resReady > 0 || t.gone || !t.reqDone || t.retries <= 0 {
+	if !t.s.http || t.rec.Once || t.tunnel() || t.resBegun || t.resReady > 0 || t.gone || !t.reqDone || t.retriesLeft() <= 0 {
 		return false
 	}
 	sh := t.s.sh
@@ -33,7 +33,6 @@ func (t *txn) replay() bool {
 		t.c.close()
 		t.c = nil
 	}
-	t.retries--
 	t.rec.Retries++
 	sh.Server[t.srv.Index].Retries++
 	sh.Back[t.be.Index].Retries++

@@ -327,7 +327,6 @@ func (t *txn) enter(be *Backend) {
 	t.rec.Backend = be.Name
 	t.s.sh.ctx.Back = &be.side
 	t.rec.BeConn = be.Enter()
-	t.retries = be.Retries
 	t.s.sh.Back[be.Index].session(t.s.sh.Loop.Now())
 	be.Paces.Sessions.count()
 }

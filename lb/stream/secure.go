@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -70,10 +71,7 @@ func (t *txn) shake(how *ServerTLS) step {
 	if c.Handshaking() {
 		return waits
 	}
-	within := t.be.Timeouts.Connect
-	if within == 0 {
-		within = defaultHandshake
-	}
+	within := cmp.Or(t.be.Timeouts.ServerHandshake, t.be.Timeouts.Connect, defaultHandshake)
 	var peer net.Addr = &net.UnixAddr{Name: t.srv.Name}
 	if ip := t.srv.Addr().IP; ip.IsValid() {
 		peer = net.TCPAddrFromAddrPort(ip)

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -85,13 +86,14 @@ const defaultHandshake = 10_000
 
 // handshake begins the handshake of an accepted connection.
 func (s *session) handshake() {
-	timeout := s.fe.Timeouts.Client
-	if r := s.fe.Timeouts.Request; r > 0 && (timeout == 0 || r < timeout) {
-		timeout = r
-	}
+	timeout := s.fe.Timeouts.ClientHandshake
 	if timeout == 0 {
-		timeout = defaultHandshake
+		timeout = s.fe.Timeouts.Client
+		if r := s.fe.Timeouts.Request; r > 0 && (timeout == 0 || r < timeout) {
+			timeout = r
+		}
 	}
+	timeout = cmp.Or(timeout, defaultHandshake)
 	s.leaveAt = s.sh.Loop.Now() + timeout
 	s.state = handshaking
 	s.StartHandshake(&wire.Handshake{

@@ -135,7 +135,6 @@ type placement struct {
 	c       *serverConn     // the connection to it
 	avoid   *backend.Server
 	queued  *backend.Waiter
-	retries int    // left
 	sni     string // what TLS asks t.srv for
 	stuckTo stuckKeys
 	keyHash uint32 // of the backend's HashKey, where keyed
