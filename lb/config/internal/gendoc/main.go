@@ -72,6 +72,8 @@ reference for what each keyword means). No keyword is accepted silently:
 - A transfer coding beneath chunked (` + "`Transfer-Encoding: gzip, chunked`" + `) is a 502 for clients of HTTP/1.0 and HTTP/2, which cannot be informed of it.
 - In log formats ` + "`%]` and `%(name)x`" + ` are errors, for what comes after the ` + "`%`" + ` is missing or unknown; HAProxy takes them. In arguments of samples ` + "`\\,`" + ` is a comma
   (` + "`str(a\\,b)`" + `, which HAProxy refuses).
+- Two servers of one name in a backend are an error, also where ` + "`id`" + ` tells them apart: sessions, states, pools and commands (` + "`set server b/NAME`" + `) find a
+  server by its name, over reloads, too. Give each a name of its own; ` + "`id`" + ` may stay.
 - A misspelled section is one error, and its lines are not read as part of the section before.
 
 ## Where framing is stricter
