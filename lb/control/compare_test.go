@@ -1,6 +1,7 @@
 package control
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"lbsyslogd/test/tape"
+	"lbsyslogd/test/wait"
 )
 
 // haproxyConfig is what newFake has. The servers are never connected to.
@@ -60,16 +62,16 @@ func startHAProxy(t *testing.T) *peer {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "user")); err == nil {
-			return h
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("haproxy does not start")
-		}
-		<-time.After(10 * time.Millisecond)
+	for _, level := range []Level{User, Operator, Admin} { // a socket has its name a moment before anybody listens
+		wait.Until(t, "haproxy's socket", func() bool {
+			c, err := net.Dial("unix", filepath.Join(dir, level.String()))
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		})
 	}
+	return h
 }
 
 // peer is a running HAProxy with a stats socket for each level, or what was recorded of one.
