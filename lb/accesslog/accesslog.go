@@ -26,8 +26,8 @@ type Policy struct {
 
 // Severity is the line's severity; false means no line at all.
 func (p *Policy) Severity(r *sample.Record) (message.Severity, bool) {
-	if p.DontLogNull && r.Received == 0 {
-		return 0, false // a port probe: it came and went without a byte
+	if p.DontLogNull && r.Received == 0 && r.Term[0] != 'X' {
+		return 0, false // a port probe: it came and went without a byte. Of what was in flight when a worker was killed the bytes are not known
 	}
 	failed := p.Failed(r)
 	if p.DontLogNormal && !failed {

@@ -21,6 +21,8 @@ func TestSeverity(t *testing.T) {
 	silent.Level = sample.LevelSilent
 	raised.Level = int8(message.Alert) + 1
 	probe.Received = 0
+	killed := end("XR--", -1) // of which no bytes are known
+	killed.Received = 0
 	all := Policy{HTTP: true}
 	strict := Policy{HTTP: true, DontLogNull: true, DontLogNormal: true, SeparateErrors: true}
 	tcp := Policy{DontLogNormal: true}
@@ -46,6 +48,7 @@ func TestSeverity(t *testing.T) {
 		{"set-log-level", all, raised, message.Alert},
 		{"set-log-level does not revive", strict, raised, none},
 		{"port probe", strict, probe, none},
+		{"in flight in a worker that was killed", strict, killed, message.Err},
 		{"port probe, dontlognull off", all, probe, message.Info},
 	} {
 		got, ok := c.policy.Severity(&c.record)
