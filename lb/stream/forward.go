@@ -236,14 +236,9 @@ func (t *txn) toClient() step {
 		}
 		if t.resReady > 0 {
 			n, st := s.write(t.res.Data[t.res.R : t.res.R+t.resReady])
-			switch st {
-			case wire.Again:
-				return waits
-			case wire.Error:
-				t.clientAborted()
-				return left
+			if st := t.wroteResponse(n, st); st != onward {
+				return st
 			}
-			t.wroteResponse(n)
 			t.res.R += n
 			t.resReady -= n
 			if t.resReady > 0 {
@@ -286,14 +281,9 @@ func (t *txn) toClient() step {
 
 func (t *txn) writeResHead() step {
 	n, st := t.s.write(t.resHead.Bytes())
-	switch st {
-	case wire.Again:
-		return waits
-	case wire.Error:
-		t.clientAborted()
-		return left
+	if st := t.wroteResponse(n, st); st != onward {
+		return st
 	}
-	t.wroteResponse(n)
 	t.resHead.R += n
 	if t.resHead.Len() > 0 {
 		return waits
@@ -303,9 +293,18 @@ func (t *txn) writeResHead() step {
 	return onward
 }
 
-func (t *txn) wroteResponse(n int) {
+// wroteResponse counts what a write gave the client, or ends with it.
+func (t *txn) wroteResponse(n int, st wire.Status) step {
+	switch st {
+	case wire.Again:
+		return waits
+	case wire.Error:
+		t.clientAborted()
+		return left
+	}
 	t.resBegun = true
 	t.rec.Sent += uint64(n)
+	return onward
 }
 
 // responseSent goes on when all of the response is with the client's kernel.
