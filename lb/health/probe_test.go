@@ -133,6 +133,41 @@ func TestOutcomes(t *testing.T) {
 	run("reason with control characters", says("HTTP/1.1 500 a\x01\"b\r\n\r\n"), httpchk, L7STS, 500, "a??b")
 }
 
+// TestContentAfterInterimAnswers has answers of which an interim one comes first, and answers without a body: nothing is expected, or not
+// expected, of a body that is not there, and the body that counts is the final answer's, whenever that comes.
+func TestContentAfterInterimAnswers(t *testing.T) {
+	const (
+		interim = "HTTP/1.1 100 Continue\r\n\r\n"
+		ready   = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nREADY"
+		empty   = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+		noBody  = "HTTP content check could not find a response body"
+	)
+	apart := func(parts ...string) func(net.Conn) {
+		return func(c net.Conn) {
+			readHead(c)
+			for _, part := range parts {
+				io.WriteString(c, part)
+			}
+		}
+	}
+	run := func(name string, serve func(net.Conn), e Expect, status Status, code int, info string) {
+		t.Helper()
+		spec := Spec{Network: "tcp", Address: server(t, serve), Inter: 5 * time.Second, Script: asks(Request{Method: "GET", URI: "/x"}, e)}
+		if r := probe(t.Context(), &spec, true); r.status != status || r.code != code || r.info != info {
+			t.Errorf("%s: %v %d %q, want %v %d %q", name, r.status, r.code, r.info, status, code, info)
+		}
+	}
+	want, unwanted := Expect{Text: []byte("READY")}, Expect{Text: []byte("READY"), Not: true}
+	run("! string, no body", apart(empty), unwanted, L7RSP, 0, noBody)
+	run("! string, 204", apart("HTTP/1.1 204 No Content\r\n\r\n"), unwanted, L7RSP, 0, noBody)
+	run("! string, 100 and no body", apart(interim, empty), unwanted, L7RSP, 0, noBody)
+	run("! string, 100 and the word", apart(interim, ready), unwanted, L7RSP, 0, "HTTP check matched unwanted content")
+	run("string, 100 in the same packet", apart(interim+ready), want, L7OK, 100, "")
+	run("string, 100 in a packet of its own", apart(interim, ready), want, L7OK, 100, "")
+	run("string, two of them", apart(interim, "HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n", ready), want, L7OK, 100, "")
+	run("string, 100 alone", apart(interim), want, L7RSP, 0, "")
+}
+
 func TestNoListener(t *testing.T) {
 	r := probe(t.Context(), &Spec{Network: "tcp", Address: port.Reserve(t)}, true)
 	if r.status != L4CON || r.info != "Connection refused" {

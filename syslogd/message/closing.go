@@ -115,7 +115,7 @@ func (m *Message) closing(b []byte) {
 		return
 	}
 	b = cutBOM(b)
-	if len(b) > 1 && b[0] == ':' && b[1] == ' ' {
+	if len(b) > 1 && b[0] == ':' && (b[1] == ' ' || b[1] == '%') {
 		b = skipBlanks(b[1:])
 	}
 	m.Content = b
@@ -133,6 +133,10 @@ func (m *Message) closing(b []byte) {
 				m.Tag, m.PID, m.Text = cutTag(s)
 			} else if n := eventNumber(b); n > 0 {
 				m.Tag, m.PID, m.Text = cutTag(b[n:])
+			}
+		case b[0] == ' ': // "<14> GS_LOG: ..."
+			if tag, pid, text := cutTag(skipBlanks(b)); tag != nil {
+				m.Tag, m.PID, m.Text, m.Content = tag, pid, text, skipBlanks(b)
 			}
 		case isLetter(b[0]):
 			if n := severityAt(b); n > 0 {

@@ -239,6 +239,16 @@ var families = []family{
 		h.text = g.pick("", " ") + h.host + " " + g.pick("00077 ", "02608 ") + tagged(h)
 		return h
 	}},
+	{"a facility and a severity before the host, and hosts that are no names", func(g *maker) header {
+		h := header{host: g.pick("awplus", "sw-at", "10.1.2.3", "src@web1", "s_net@web1/relay-2", "isilon-3(id3)"), tag: g.pick("IMISH", "sshd", "HSL"), pid: g.pick("", g.pid())}
+		level := ""
+		if !strings.ContainsAny(h.host, "@(") {
+			level = g.pick("", "user.notice", "local7.warning", "auth:info")
+		}
+		h.text = g.bsd() + " " + spaced(level) + h.host + " " + tagged(h)
+		h.skipped = strings.NewReplacer(".", " ", ":", " ").Replace(level)
+		return h
+	}},
 	{"Dell", func(g *maker) header {
 		h := header{host: g.pick("10.5.5.5-1", "dell-a"), tag: g.pick("TRAPMGR", "dn_alm", "CLI_WEB"), pid: g.pid()}
 		h.text = g.pick("", " ") + g.bsd() + " " + h.host + " " + tagged(h)
@@ -271,8 +281,8 @@ var families = []family{
 			h.text += "[192.0.2.1.4.1] "
 			h.skipped = "4 1"
 		case h.host == "aix-a" && g.IntN(2) == 0:
-			h.text += "Message forwarded from aix-a: "
-			h.skipped = "Message forwarded from"
+			h.text += g.pick("Message forwarded from aix-a: ", "Forwarded from aix-a: ")
+			h.skipped = "Message forwarded from Forwarded from"
 		default:
 			h.text += spaced(h.host)
 		}

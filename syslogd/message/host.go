@@ -64,14 +64,10 @@ func (m *Message) oddHost(b []byte) (rest []byte) {
 		return b
 	case isNil(word):
 		return after
-	case word[0] == 'M' && string(word) == "Message":
-		// AIX: "Message forwarded from HOST: ..."
-		if name, ok := bytes.CutPrefix(after, []byte("forwarded from ")); ok {
-			name, rest := cutBlanks(name)
-			if name = bytes.TrimSuffix(name, []byte(":")); isName(name) && len(rest) > 0 {
-				m.Host = name
-				return rest
-			}
+	case string(word) == "Message" || string(word) == "Forwarded":
+		if name, rest := forwardedFrom(b); name != nil {
+			m.Host = name
+			return rest
 		}
 		return b
 	case word[0] == '(' && len(word) > 4 && word[1] == '"' && isDevice(word[2:len(word)-2]):
@@ -91,9 +87,21 @@ func (m *Message) oddHost(b []byte) (rest []byte) {
 	case isDevice(word) && tagFollows(after):
 		m.Host = word
 		return after
-	case isSeverity(word) && len(after) > 0 && tagIsNext(after):
+	case isSeverity(word) && tagIsNext(after):
 		return b
-	case !isName(word), after[0] == ':' && isPacketEngine(word):
+	case isFacilityToo(word):
+		if name, rest := cutBlanks(after); isName(name) && !isTextWord(name) && tagFollows(rest) { // "user.notice awplus IMISH[1830]: ..."
+			m.Host = name
+			return rest
+		}
+		return b
+	case after[0] == ':' && isPacketEngine(word):
+		return b
+	case !isName(word):
+		if name := hostIn(word); name != nil && tagFollows(after) {
+			m.Host = name
+			return after
+		}
 		return b
 	}
 	if plain, capital := isPlain(word); plain {
@@ -104,6 +112,36 @@ func (m *Message) oddHost(b []byte) (rest []byte) {
 	}
 	m.Host = word
 	return after
+}
+
+// forwardedFrom takes the host and what comes after it from "Message forwarded from HOST: " (AIX) and "Forwarded from HOST: " (the BSDs).
+func forwardedFrom(b []byte) (name, rest []byte) {
+	b, ok := bytes.CutPrefix(bytes.TrimPrefix(b, []byte("Message ")), []byte("forwarded from "))
+	if !ok {
+		if b, ok = bytes.CutPrefix(b, []byte("Forwarded from ")); !ok {
+			return nil, nil
+		}
+	}
+	name, rest = cutBlanks(b)
+	if name = bytes.TrimSuffix(name, colon); !isName(name) || len(rest) == 0 {
+		return nil, nil
+	}
+	return name, rest
+}
+
+// hostIn is the host in a word that is no name by itself and that stands where a host does: the address of "192.0.2.1:514"; all of "src@web1" and
+// "src@web1/relay1" (syslog-ng's chain of hosts) and of "isilon-1(id1)" (OneFS's number of the node). It is nil for anything else.
+func hostIn(word []byte) []byte {
+	if i := bytes.LastIndexByte(word, ':'); i > 0 && isIPv4(word[:i]) && i+1 < len(word) && digits(word[i+1:]) == len(word)-i-1 {
+		return word[:i]
+	}
+	if source, name, ok := bytes.Cut(word, []byte("@")); ok && isName(source) && isName(name) {
+		return word
+	}
+	if i := bytes.Index(word, []byte("(id")); i > 0 && isName(word[:i]) && digits(word[i+3:]) == len(word)-i-4 && word[len(word)-1] == ')' && len(word) > i+4 {
+		return word
+	}
+	return nil
 }
 
 // pidFollows says whether b begins with "[42]: ".
@@ -172,13 +210,26 @@ func isName(word []byte) bool {
 			return false
 		}
 	}
+	if colons > 0 {
+		return isIPv6(word) || isMAC(word)
+	}
 	if letters == 0 {
 		if i := bytes.LastIndexByte(word, '-'); i > 0 && digits(word[i+1:]) == len(word)-i-1 {
 			word = word[:i] // a switch of a stack: "192.0.2.1-1"
 		}
-		return colons >= 2 && len(word) > 2 && (colons == 7 || bytes.Contains(word, []byte("::"))) || isIPv4(word)
+		return isIPv4(word)
 	}
-	return len(word) <= 255 && (colons == 0 || colons >= 2)
+	return len(word) <= 255
+}
+
+// isMAC says whether word is a hardware address, "00:11:22:33:44:55".
+func isMAC(word []byte) bool {
+	for i, c := range word {
+		if i%3 == 2 && c != ':' || i%3 != 2 && !isHexDigit(c) {
+			return false
+		}
+	}
+	return len(word) == len("00:11:22:33:44:55")
 }
 
 // isIPv4 says whether word is four numbers with dots between them.

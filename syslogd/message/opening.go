@@ -193,10 +193,15 @@ func (m *Message) origin(s, b []byte, counted bool) (rest []byte) {
 		}
 	default:
 		if c == '*' || c == '.' {
-			after = after[1:]
+			after, counted = after[1:], true
 		}
+		was := *m
 		var ok bool
 		if rest, ok = m.stamp(after); !ok {
+			return b
+		}
+		if past := after[:len(after)-len(rest)]; !counted && !tagIsNext(rest) && past[len(bytes.TrimRight(past, " \t"))-1] != ':' {
+			*m = was // "Juniper: 2026-11-21 03:04:05 - ive - ...": a program that writes the time in its text
 			return b
 		}
 	}
@@ -289,7 +294,7 @@ func skipZone(b []byte) []byte {
 	if len(name) == 0 {
 		return b
 	}
-	if i < len(b) && (b[i] == '+' || b[i] == '-') && len(name) > 1 && isZone(name) {
+	if i < len(b) && (b[i] == '+' || b[i] == '-') && len(name) > 1 && (isZone(name) || string(name) == "TZ") { // "TZ-6": RFC 3164, section 5.4
 		k := 1 + digits(b[i+1:])
 		if k == 1 {
 			return b // "Z-"
@@ -302,7 +307,7 @@ func skipZone(b []byte) []byte {
 	switch rest := b[i:]; {
 	case !ends(rest):
 		return b
-	case isZone(name):
+	case isZone(name), string(name) == "TZ" && i > 3:
 		return rest
 	case len(name) > 1 && len(rest) > 2 && rest[0] == ':' && rest[1] == ' ' && rest[2] == '%':
 		return rest

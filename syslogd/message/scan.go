@@ -53,6 +53,11 @@ func (m *Message) Parse(b []byte) {
 	m.Priority = DefaultPriority
 	b = cutBOM(TrimTrailer(b))
 	rest, ok := m.priority(b)
+	if !ok && len(b) > 0 && isSpace(b[0]) {
+		if rest, ok = m.priority(bytes.TrimLeft(b, " \t\r\n")); !ok {
+			rest = b
+		}
+	}
 	if ok && len(rest) > 1 && rest[0] == '1' && rest[1] == ' ' {
 		header := skipBlanks(rest[2:])
 		if m.parse5424(header) {
@@ -154,6 +159,8 @@ func skipBlanks(b []byte) []byte {
 	}
 	return b
 }
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 func isDigit(c byte) bool { return c-'0' < 10 }
 

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"encoding/binary"
 	"time"
 )
@@ -173,6 +174,21 @@ func anyMonth(b []byte) time.Month {
 	return monthOf(uint32(b[0]&^0x20) | uint32(b[1]|0x20)<<8 | uint32(b[2]|0x20)<<16)
 }
 
+var (
+	monthNames = [...]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December", "Sept"}
+	daysOfWeek = [...]string{"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"}
+)
+
+// nameLen is how many bytes of b, which begins with the first three letters of one of the names, are that name: all of it, or those three.
+func nameLen(b []byte, names []string) int {
+	for _, name := range names {
+		if n := len(name); len(b) > n && !isLetter(b[n]) && bytes.EqualFold(b[:n], []byte(name)) {
+			return n
+		}
+	}
+	return 3
+}
+
 // weekday says whether b begins with "Mon" to "Sun", in whatever case.
 func weekday(b []byte) bool {
 	const names = "MonTueWedThuFriSatSun"
@@ -201,10 +217,10 @@ func looseClock(b []byte) (c clock, n int) {
 		if !weekday(rest) {
 			return c, 0
 		}
-		if rest = rest[3:]; rest[0] == ',' {
+		if rest = rest[nameLen(rest, daysOfWeek[:]):]; len(rest) > 1 && rest[0] == ',' {
 			rest = rest[1:]
 		}
-		if rest[0] != ' ' {
+		if len(rest) == 0 || rest[0] != ' ' {
 			return c, 0
 		}
 		rest = skipBlanks(rest)
@@ -270,7 +286,7 @@ func (c *clock) looseDate(b []byte) (rest []byte) {
 			if c.month = anyMonth(b); c.month == 0 {
 				return nil
 			}
-			n = 3
+			n = nameLen(b, monthNames[:])
 		default:
 			n = 0
 		}
@@ -316,13 +332,8 @@ func (c *clock) looseTime(b []byte) (rest []byte) {
 			c.odd, b = true, b[2:]
 		}
 	}
-	if k := meridiem(b); k > 0 {
+	if k := c.halfDay(b); k > 0 {
 		c.odd = true
-		if c.hour < 12 && b[1] == 'P' {
-			c.hour += 12
-		} else if c.hour == 12 && b[1] == 'A' {
-			c.hour = 0
-		}
 		if b = b[k:]; c.nano == 0 {
 			c.nano, b = fraction(b)
 		}
@@ -331,6 +342,19 @@ func (c *clock) looseTime(b []byte) (rest []byte) {
 		return nil
 	}
 	return b
+}
+
+// halfDay reads " AM" or " PM" and is its length, 0 when there is none.
+func (c *clock) halfDay(b []byte) int {
+	k := meridiem(b)
+	switch {
+	case k == 0:
+	case c.hour < 12 && b[1] == 'P':
+		c.hour += 12
+	case c.hour == 12 && b[1] == 'A':
+		c.hour = 0
+	}
+	return k
 }
 
 // meridiem is the length of " AM" or " PM" at the front of b, 0 when there is none. What a colon follows is a tag.
@@ -460,7 +484,7 @@ func isoStamp(b []byte) (n int, kind StampKind) {
 	return n, LocalStamp
 }
 
-// isoClock reads "2026-11-21T03:04:05", with "/" or ":" for "-", a blank or "-" for "T", a fraction and a zone. It is written out because time.Parse
+// isoClock reads "2026-11-21T03:04:05", with "/" or ":" for "-", a blank or "-" for "T", AM or PM, a fraction and a zone. It is written out because time.Parse
 // allocates, and so that every number is bounded before it is used.
 func isoClock(b []byte) (c clock, n int) {
 	const shortest = len("2026-11-21T03:04:05")
@@ -478,6 +502,11 @@ func isoClock(b []byte) (c clock, n int) {
 	}
 	rest := b[shortest:]
 	c.nano, rest = fraction(rest)
+	if k := c.halfDay(rest); k > 0 {
+		if rest = rest[k:]; c.nano == 0 {
+			c.nano, rest = fraction(rest)
+		}
+	}
 	zone := rest
 	if len(zone) > 1 && zone[0] == ' ' && (zone[1] == '+' || zone[1] == '-') {
 		zone = zone[1:]

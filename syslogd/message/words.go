@@ -1,6 +1,9 @@
 package message
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // What a word of the lists below is.
 const (
@@ -189,6 +192,11 @@ func isSeverity(word []byte) bool {
 		return true
 	}
 	return false
+}
+
+// isFacilityToo says whether word is a facility and a severity, "user.info".
+func isFacilityToo(word []byte) bool {
+	return len(word) > 0 && isFacility[word[0]&0x1f] && (bytes.IndexByte(word, '.') > 0 || bytes.IndexByte(word, ':') > 0) && isSeverity(word)
 }
 
 // severityAt is the length of a severity at the front of b, which begins with a letter, and of the blank after it; 0 when there is none.

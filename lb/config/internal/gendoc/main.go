@@ -135,6 +135,8 @@ RFC 9112 allows, is a 400 in HAProxy.
 
 - ` + "`http-check expect`" + ` lines of a proxy's own keep the request of its defaults (` + "`option httpchk`, `http-check send`" + `); HAProxy sends nothing then.
 - Regular expressions are Go's (RE2).
+- When a server sends an interim answer (1xx) before the final one, ` + "`http-check expect`" + ` judges the interim answer's status and header fields, as in
+  HAProxy, and the final answer's body, whenever that comes. HAProxy finds that body only if it comes together with the interim answer.
 - Expressions and formats of checks know constants, ` + "`date`, `env`, `hostname`, `pid`, `rand`, `uuid`, `be_name`, `srv_name`, `var`, `status`" + ` and the payload of a
   ` + "`tcp-check`" + ` answer, with all converters but those of stick tables, and ` + "`%H`, `%b`, `%pid` and `%s`" + `. Others are refused. Line ends out of a variable are
   ` + "`%0D%0A`" + ` in a request's URI and headers; HAProxy sends them as they are, so they begin a new line there.
