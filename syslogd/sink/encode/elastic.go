@@ -149,7 +149,7 @@ func appendECS(dst []byte, m *message.Message) []byte {
 
 // bulkAnswer is the answer to a bulk request: an item for each record, in order.
 type bulkAnswer struct {
-	Errors bool `json:"errors"`
+	Errors *bool `json:"errors"` // nil: the answer is some other object, of a proxy perhaps
 	Items  []map[string]struct {
 		Status int `json:"status"`
 		Error  struct {
@@ -168,7 +168,10 @@ func (e *elastic) Read(status int, body []byte, records []sink.Record) (a sink.A
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return sink.Answer{Err: fmt.Errorf("the answer is no bulk answer: %w", err)}, true
 	}
-	if !answer.Errors {
+	if answer.Errors == nil {
+		return sink.Answer{Err: errors.New(`the answer is no bulk answer: it does not say whether there were errors ("errors")`)}, true
+	}
+	if !*answer.Errors {
 		return sink.Answer{Verdict: sink.Taken}, true
 	}
 	if len(answer.Items) != len(records) {
@@ -177,6 +180,9 @@ func (e *elastic) Read(status int, body []byte, records []sink.Record) (a sink.A
 	a.Verdict = sink.Taken
 	var refused, again error
 	for i, item := range answer.Items {
+		if len(item) == 0 {
+			a.Again, again = append(a.Again, i), errors.New("an item of the answer has no action")
+		}
 		for _, of := range item { // one action
 			err := errors.New(strings.TrimSpace(fmt.Sprintf("status %d %s: %s", of.Status, of.Error.Type, of.Error.Reason)))
 			switch {

@@ -86,7 +86,7 @@ func (e *otlp) Append(dst []byte, records []sink.Record) []byte {
 	for i := range records {
 		l := &e.line
 		l.parse(records[i].Line)
-		if i == 0 || !bytes.Equal(l.Host, e.host) || !bytes.Equal(l.Tag, e.tag) {
+		if i == 0 || !bytes.Equal(l.Host, e.host) || !bytes.Equal(l.Tag, e.tag) || len(dst)-resource > largest {
 			if i > 0 {
 				dst = end(end(dst, scopes), resource)
 			}
@@ -166,6 +166,9 @@ func (e *otlp) appendTrace(dst []byte, t haproxyline.Trace) []byte {
 	return dst
 }
 
+// largest is about how many bytes a resource has at most: far less than four bytes of a varint can say.
+const largest = 1 << 26
+
 // begin begins a field that is a message: its length is not known yet. at is for end.
 func begin(dst []byte, field byte) (_ []byte, at int) {
 	return append(dst, field<<3|wireBytes, 0, 0, 0, 0), len(dst) + 5
@@ -222,23 +225,41 @@ func valid(text []byte) []byte {
 	return bytes.ToValidUTF8(text, []byte("\ufffd"))
 }
 
-// Read finds what an answer of 200 says of records that were not taken: how many, and not which. They may not be sent again.
+// Read finds what an answer says of records that were not taken: how many, and not which. They may not be sent again.
 func (e *otlp) Read(status int, body []byte, records []sink.Record) (a sink.Answer, decided bool) {
-	if status != 200 {
+	return readResponse(status, body, records)
+}
+
+// readResponse reads an ExportLogsServiceResponse. It should have the form of the request, but some receivers always answer in JSON, and others never: the
+// form is that of which it is. An answer other than 200 need not be one.
+func readResponse(status int, body []byte, records []sink.Record) (a sink.Answer, decided bool) {
+	if status < 200 || status > 299 {
 		return a, false
 	}
-	const partialSuccess, rejected, message = 1, 1, 2
-	a.Verdict = sink.Taken
+	read := responseOf
+	if text := bytes.TrimSpace(body); len(text) > 0 && text[0] == '{' { // in protocol buffers this is no field's beginning
+		read = responseOfJSON
+	}
+	n, why, err := read(body)
+	switch {
+	case err != nil && status != 200:
+		return a, false
+	case err != nil:
+		return sink.Answer{Err: fmt.Errorf("the answer is no ExportLogsServiceResponse: %w", err)}, true
+	}
+	return rejects(n, why, len(records)), true
+}
+
+// responseOf reads the protocol buffers: how many records are rejected, and why.
+func responseOf(body []byte) (rejected int64, why string, err error) {
+	const partialSuccess, rejectedRecords, message = 1, 1, 2
 	partial, _, err := field(body, partialSuccess)
 	if err != nil {
-		return sink.Answer{Err: fmt.Errorf("the answer is no ExportLogsServiceResponse: %w", err)}, true
+		return 0, "", err
 	}
-	_, n, err := field(partial, rejected)
+	_, n, err := field(partial, rejectedRecords)
 	text, _, err2 := field(partial, message)
-	if err := errors.Join(err, err2); err != nil {
-		return sink.Answer{Err: fmt.Errorf("the answer is no ExportLogsServiceResponse: %w", err)}, true
-	}
-	return rejects(int64(n), string(text), len(records)), true
+	return int64(n), string(text), errors.Join(err, err2)
 }
 
 // rejects is the Answer to a number of records that were rejected.

@@ -110,23 +110,24 @@ func jsonAttribute(dst []byte, prefix, name string, value []byte) []byte {
 
 // Read is that of otlp.
 func (e *otlpJSON) Read(status int, body []byte, records []sink.Record) (a sink.Answer, decided bool) {
-	if status != 200 {
-		return a, false
-	}
+	return readResponse(status, body, records)
+}
+
+// responseOfJSON is responseOf for JSON.
+func responseOfJSON(body []byte) (rejected int64, why string, err error) {
 	var answer struct {
 		Partial struct {
 			Rejected json.Number `json:"rejectedLogRecords"` // a text in the specification's JSON, and a number by some
 			Message  string      `json:"errorMessage"`
 		} `json:"partialSuccess"`
 	}
-	if len(bytes.TrimSpace(body)) > 0 {
-		if err := json.Unmarshal(body, &answer); err != nil {
-			return sink.Answer{Err: fmt.Errorf("the answer is no ExportLogsServiceResponse: %w", err)}, true
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return 0, "", err
+	}
+	if answer.Partial.Rejected != "" {
+		if rejected, err = answer.Partial.Rejected.Int64(); err != nil {
+			return 0, "", fmt.Errorf("it rejects %q records", answer.Partial.Rejected)
 		}
 	}
-	n, err := answer.Partial.Rejected.Int64()
-	if err != nil && answer.Partial.Rejected != "" {
-		return sink.Answer{Err: fmt.Errorf("the answer rejects %q records", answer.Partial.Rejected)}, true
-	}
-	return rejects(n, answer.Partial.Message, len(records)), true
+	return rejected, answer.Partial.Message, nil
 }

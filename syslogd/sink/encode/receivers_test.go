@@ -136,6 +136,9 @@ func TestBulkAnswers(t *testing.T) {
 		{`{"errors":true,"items":[{"create":{"status":201}}]}`, sink.Later, nil, nil, "about 1 records of 3"},
 		{`{"errors":tr`, sink.Later, nil, nil, "no bulk answer"},
 		{`<html>`, sink.Later, nil, nil, "no bulk answer"},
+		{`{}`, sink.Later, nil, nil, "no bulk answer"}, {`null`, sink.Later, nil, nil, "no bulk answer"}, {``, sink.Later, nil, nil, "no bulk answer"},
+		{`{"error":{"type":"cluster_block_exception"},"status":200}`, sink.Later, nil, nil, "no bulk answer"},
+		{`{"errors":true,"items":[{},{"create":{"status":201}},{"create":{"status":413}}]}`, sink.Taken, []int{0, 2}, nil, "status 413"},
 	} {
 		a, decided := e.Read(200, []byte(row.body), three)
 		if !decided || a.Verdict != row.verdict || !slices.Equal(a.Again, row.again) || !slices.Equal(a.Refused, row.refused) ||
@@ -447,11 +450,38 @@ func TestPartialSuccess(t *testing.T) {
 		{"otlp", text(2, "no")[:3], sink.Later, 0}, {"otlp", "<html>", sink.Later, 0},
 		{"otlp-json", "", sink.Taken, 0}, {"otlp-json", "{}", sink.Taken, 0}, {"otlp-json", `{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"no"}}`, sink.Taken, 2},
 		{"otlp-json", `{"partialSuccess":{"rejectedLogRecords":2}}`, sink.Taken, 2}, {"otlp-json", `{"partialSucc`, sink.Later, 0},
+		// Some receivers answer in one form whatever the request's was.
+		{"otlp", `{"partialSuccess":{}}`, sink.Taken, 0}, {"otlp", " {}\n", sink.Taken, 0}, {"otlp", `{"partialSuccess":{"rejectedLogRecords":"2"}}`, sink.Taken, 2},
+		{"otlp-json", text(2, "no"), sink.Taken, 2}, {"otlp-json", text(0, ""), sink.Taken, 0},
 	} {
 		a, decided := mustNew(t, row.encoding).Read(200, []byte(row.body), three)
 		if !decided || a.Verdict != row.verdict || a.Dropped != row.dropped || (a.Err == nil) != (a.Verdict == sink.Taken && a.Dropped == 0) {
 			t.Errorf("%s %q: %+v", row.encoding, row.body, a)
 		}
+		a, decided = mustNew(t, row.encoding).Read(202, []byte(row.body), three)
+		if decided != (row.verdict == sink.Taken) || a.Dropped != row.dropped {
+			t.Errorf("202 %s %q: %+v", row.encoding, row.body, a)
+		}
+	}
+}
+
+// TestLargeRequestsOfOTLP have no message whose length its four bytes cannot say: lines may be many and short, and what is made of them is longer.
+func TestLargeRequestsOfOTLP(t *testing.T) {
+	line := []byte("<13>1 2026-11-21T03:04:05Z h app - - - " + strings.Repeat("x", 2000))
+	list := make([]sink.Record, 1<<16)
+	for i := range list {
+		list[i].Line = line
+	}
+	body, resources := mustNew(t, "otlp").Append(nil, list), 0
+	for rest := body; len(rest) > 0; resources++ {
+		size, n := binary.Uvarint(rest[1:])
+		if n != 4 || size > 2*largest {
+			t.Fatalf("a resource of %d bytes", size)
+		}
+		rest = rest[1+n+int(size):]
+	}
+	if resources < 2 {
+		t.Errorf("%d bytes are in one resource", len(body))
 	}
 }
 

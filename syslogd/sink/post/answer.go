@@ -1,6 +1,7 @@
 package post
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -17,7 +18,7 @@ func (s *Sink) judge(response *http.Response, body []byte, records []sink.Record
 	if a, decided := s.Encoding.Read(code, body, records); decided {
 		return a
 	}
-	a := sink.Answer{Err: fmt.Errorf("%s%s", response.Status, excerpt(body))}
+	a := sink.Answer{Err: fmt.Errorf("%s%s%s", response.Status, elsewhere(response), excerpt(body))}
 	switch {
 	case code >= 200 && code < 300:
 		return sink.Answer{Verdict: sink.Taken}
@@ -36,10 +37,23 @@ func (s *Sink) judge(response *http.Response, body []byte, records []sink.Record
 	return a
 }
 
+// elsewhere says where a redirect leads, which is not followed: secrets would go along.
+func elsewhere(response *http.Response) string {
+	to, err := response.Location()
+	if err != nil || response.StatusCode < 300 || response.StatusCode > 399 {
+		return ""
+	}
+	return fmt.Sprintf(" to %s, which is not followed; is that the address to send to?", place(to))
+}
+
+// longestRetry is more than anybody waits; a number may be larger than time.Duration can have.
+const longestRetry = 1 << 20
+
 // retryAfter reads a number of seconds or a time; 0 when it is neither.
 func retryAfter(text string, now time.Time) time.Duration {
-	if n, err := strconv.Atoi(text); err == nil {
-		return time.Duration(min(max(n, 0), 1<<20)) * time.Second
+	n, err := strconv.Atoi(text)
+	if err == nil || errors.Is(err, strconv.ErrRange) { // then n is the nearest that there is
+		return time.Duration(min(max(n, 0), longestRetry)) * time.Second
 	}
 	if t, err := http.ParseTime(text); err == nil {
 		return max(t.Sub(now), 0)

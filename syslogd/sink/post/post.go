@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
@@ -74,17 +75,21 @@ func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
 		return sink.Answer{Err: err}
 	}
 	var problems []error
-	for _, t := range targets {
+	var after time.Duration // until the first of them wants to be asked again
+	for i, t := range targets {
 		s.targets.ask(t)
-		a, reached := s.post(ctx, t, body, secrets, records)
-		if reached {
+		a, decided := s.post(ctx, t, body, secrets, records)
+		if decided {
 			s.targets.answered(t, a.Verdict != sink.Faulty && (a.Verdict != sink.Later || a.After > 0))
 			return a
 		}
 		problems = append(problems, a.Err)
+		if i == 0 || a.After < after {
+			after = a.After
+		}
 	}
 	s.targets.forget()
-	return sink.Answer{Err: errors.Join(problems...)}
+	return sink.Answer{Err: errors.Join(problems...), After: after}
 }
 
 // Check says what is wrong now with the files that are read for each request or connection.
@@ -105,9 +110,8 @@ func (s *Sink) Close() error {
 	return nil
 }
 
-// post sends body to one receiver. reached is false when another one may be tried, because this one has not got all of it for certain or has
-// not answered.
-func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secrets, records []sink.Record) (a sink.Answer, reached bool) {
+// post sends body to one receiver. decided is false when another one is to be asked at once, because this one has not answered, or works for nobody.
+func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secrets, records []sink.Record) (a sink.Answer, decided bool) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, defaultTimeout))
 	defer cancel()
 	defer func() {
@@ -141,19 +145,42 @@ func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secret
 		return sink.Answer{Err: err}, false
 	}
 	defer response.Body.Close()
-	s.answer.Reset()
-	n, err := s.answer.ReadFrom(io.LimitReader(response.Body, mostAnswer+1))
-	if err == nil && n > mostAnswer {
-		err = fmt.Errorf("the answer is longer than %d bytes", mostAnswer)
-	}
-	if err != nil {
+	// Of a refusal the status says enough, should the rest not come: some receivers end the connection without having read the request.
+	if err := s.readAnswer(response); err != nil && response.StatusCode < 300 {
 		// Half an answer is none: what it would have said of the records is not known.
 		return sink.Answer{Err: fmt.Errorf("the answer %s breaks off: %w", response.Status, err)}, true
 	}
 	if response.Body.Close(); p.wait() && !p.whole() && response.StatusCode < 300 {
 		return sink.Answer{Err: fmt.Errorf("the answer %s came before everything was sent", response.Status)}, true
 	}
-	return s.judge(response, s.answer.Bytes(), records), true
+	switch response.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		decided = false
+	default:
+		decided = true
+	}
+	return s.judge(response, s.answer.Bytes(), records), decided
+}
+
+// readAnswer reads the body of an answer. Nobody has asked for a compressed one; a proxy may do it all the same.
+func (s *Sink) readAnswer(response *http.Response) error {
+	s.answer.Reset()
+	body := io.Reader(response.Body)
+	if strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip") {
+		unpacked, err := gzip.NewReader(body)
+		if err == io.EOF {
+			return nil // no body
+		}
+		if err != nil {
+			return err
+		}
+		body = unpacked
+	}
+	n, err := s.answer.ReadFrom(io.LimitReader(body, mostAnswer+1))
+	if err == nil && n > mostAnswer {
+		err = fmt.Errorf("it is longer than %d bytes", mostAnswer)
+	}
+	return err
 }
 
 // place is a URL as messages have it: a query may hold keys.

@@ -237,6 +237,7 @@ func TestVerdicts(t *testing.T) {
 		{400, "", sink.Refused, 0}, {401, "", sink.Later, 0}, {403, "", sink.Later, 0}, {404, "", sink.Later, 0}, {408, "", sink.Later, 0},
 		{413, "", sink.Smaller, 0}, {422, "", sink.Refused, 0}, {429, "7", sink.Later, 7 * time.Second}, {500, "", sink.Faulty, 0},
 		{502, "", sink.Later, 0}, {503, "3", sink.Later, 3 * time.Second}, {503, "soon", sink.Later, 0}, {503, "-5", sink.Later, 0}, {504, "", sink.Later, 0},
+		{429, "99999999999999999999", sink.Later, longestRetry * time.Second}, {429, "-99999999999999999999", sink.Later, 0},
 	} {
 		status, after = row.status, row.after
 		a := s.Deliver(context.Background(), records(1))
@@ -246,9 +247,82 @@ func TestVerdicts(t *testing.T) {
 		if a.Err != nil && (!strings.HasSuffix(a.Err.Error(), "because of [1mthis") || !strings.Contains(a.Err.Error(), r.URL)) {
 			t.Errorf("%d: %q", row.status, a.Err)
 		}
+		if redirects := row.status/100 == 3; redirects != (a.Err != nil && strings.Contains(a.Err.Error(), "to "+r.URL+"/elsewhere, which is not followed")) {
+			t.Errorf("%d: %q", row.status, a.Err)
+		}
 	}
 	status, after = 503, time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)
 	if a := s.Deliver(context.Background(), records(1)); a.After < 50*time.Minute || a.After > time.Hour {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestAnswersNobodyAskedFor: one that is compressed although that was not offered, and refusals that break off.
+func TestAnswersNobodyAskedFor(t *testing.T) {
+	packed := func(text string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		io.WriteString(z, text)
+		z.Close()
+		return b.String()
+	}
+	for name, row := range map[string]struct {
+		status        int
+		encoding      string // of the answer
+		body, request string
+		cut           bool
+		want          sink.Verdict
+	}{
+		"gzip":                  {200, "gzip", packed(`{"errors":false}`), "elasticsearch", false, sink.Taken},
+		"gzip without anything": {200, "gzip", "", "ndjson", false, sink.Taken},
+		"gzip that is none":     {200, "gzip", `{"errors":false}`, "elasticsearch", false, sink.Later},
+		"gzip that breaks off":  {200, "gzip", packed(`{"errors":false}`)[:20], "elasticsearch", false, sink.Later},
+		"half a 200":            {200, "", `{"errors":false}`, "ndjson", true, sink.Later},
+		"half a 413":            {413, "", "too", "ndjson", true, sink.Smaller},
+		"half a 400":            {400, "", "no", "ndjson", true, sink.Refused},
+		"half a 500":            {500, "", "no", "ndjson", true, sink.Faulty},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+				io.Copy(io.Discard, request.Body)
+				if row.encoding != "" {
+					w.Header().Set("Content-Encoding", row.encoding)
+				}
+				if row.cut {
+					w.Header().Set("Content-Length", "1000")
+				}
+				w.WriteHeader(row.status)
+				io.WriteString(w, row.body)
+			}))
+			defer server.Close()
+			s := sinkTo(t, server.URL)
+			s.Encoding, _ = encode.New(row.request, encode.Options{})
+			if a := s.Deliver(context.Background(), records(1)); a.Verdict != row.want {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+// TestOneThatIsDownForAnHour says so, and the next one takes the lines at once.
+func TestOneThatIsDownForAnHour(t *testing.T) {
+	down := newReceiver(t, func(_ *receiver, w http.ResponseWriter, _ *http.Request, _ []string) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	b := newReceiver(t, func(r *receiver, w http.ResponseWriter, request *http.Request, texts []string) {
+		if len(r.all()) > 0 {
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(http.StatusBadGateway)
+		} else {
+			r.take(texts)
+		}
+	})
+	s := sinkTo(t, down.URL, b.URL)
+	if a := s.Deliver(context.Background(), records(1)); a.Verdict != sink.Taken || s.Current() != b.URL {
+		t.Errorf("%+v from %s", a, s.Current())
+	}
+	if a := s.Deliver(context.Background(), records(2)); a.Verdict != sink.Later || a.After != time.Minute {
 		t.Errorf("%+v", a)
 	}
 }

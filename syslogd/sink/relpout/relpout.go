@@ -115,14 +115,11 @@ func (s *Sink) Looped() (lines uint64, err error) {
 
 // answer is what the responses to the first records mean, of which err has ended the session, if it is not nil.
 func answer(records, taken int, refused []relp.Refusal, err error) sink.Answer {
-	if taken == len(refused) { // not one was accepted
-		if taken > 0 && taken == records {
-			return sink.Answer{Verdict: sink.Refused, Err: refusal(refused)}
-		}
-		if err == nil {
-			err = refusal(refused)
-		}
+	switch {
+	case taken == 0:
 		return sink.Answer{Err: err}
+	case taken == len(refused): // not one was accepted; a server may end the session with its refusal
+		return sink.Answer{Verdict: sink.Refused, Err: peers.Join(refusal(refused), err)}
 	}
 	a := sink.Answer{Verdict: sink.Taken, Err: err}
 	for _, r := range refused {

@@ -153,7 +153,7 @@ func TestFailoverAndBack(t *testing.T) {
 }
 
 // TestAnswers holds what responses mean to the Sender: what has one counts, what is refused while others are not is tried once more alone, and when
-// nothing is taken it is not known for whose fault.
+// nothing is taken the Sender finds out whose fault it is.
 func TestAnswers(t *testing.T) {
 	broken := errors.New("broken")
 	no := func(indices ...int) (all []relp.Refusal) {
@@ -174,7 +174,7 @@ func TestAnswers(t *testing.T) {
 		{3, 3, no(0, 1, 2), nil, sink.Refused, "[]"},
 		{1, 1, no(0), nil, sink.Refused, "[]"},
 		{3, 0, nil, broken, sink.Later, "[]"},
-		{3, 1, no(0), broken, sink.Later, "[]"},
+		{3, 1, no(0), broken, sink.Refused, "[]"}, // the Sender finds out whether it is for what it is
 		{3, 2, nil, broken, sink.Taken, "[2]"},
 		{4, 2, no(0), broken, sink.Taken, "[0 2 3]"},
 	} {
