@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -16,15 +19,23 @@ import (
 	"lbsyslogd/test/wait"
 )
 
-// TestKafkaThatMisbehaves kills syslogd three times while lines come, files rotate, and brokers lose connections and acknowledgements and are no leaders any
-// more. By the idempotence keys nothing is missing, the order is kept, and what is there twice is no more than was under way when syslogd was killed.
+// TestKafkaThatMisbehaves kills syslogd three times while lines come, files rotate, and brokers lose connections and acknowledgements, are no leaders any
+// more, go and come back, and in the long form answer nothing for a while. By the idempotence keys nothing is missing, the order is kept, and what is there twice is no more than was under way when syslogd was killed.
 func TestKafkaThatMisbehaves(t *testing.T) {
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(3), kfake.SeedTopics(4, "logs"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
-	misbehave(cluster)
+	stalled := misbehave(cluster)
+	ports := make([]int, 3)
+	for i, address := range cluster.ListenAddrs() {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports[i] = int(at.Port())
+	}
 	const batch = 500
 	d := start(t, `
 listen: [udp://127.0.0.1:PORT]
@@ -40,10 +51,22 @@ outputs:
 		count = 1_000_000
 	}
 	trickled := trickleNumbers(t, d.addr(), count)
-	for range 3 {
+	for node := range int32(3) {
 		wait.Until(t, "lines to be confirmed", func() bool { return d.status().Outputs[0].Forward.Confirmed > uint64(count/20) })
 		d.kill()
+		if err := cluster.RemoveNode(node); err != nil { // one broker after the other goes, and comes back
+			t.Fatal(err)
+		}
 		d.run()
+		wait.Until(t, "the other brokers to take lines", func() bool { return d.status().Outputs[0].Forward.Confirmed > 0 })
+		if _, _, err := cluster.AddNode(node, ports[node]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if os.Getenv("LB_LONG") != "" {
+		stalled.Store(true)
+		wait.Until(t, "the stall to be noticed", func() bool { return d.status().Outputs[0].Forward.Error != "" })
+		stalled.Store(false)
 	}
 	trickled()
 	d.do("flush")
@@ -89,8 +112,10 @@ outputs:
 	}
 }
 
-// misbehave has brokers fail one request in ten: some store what they do not acknowledge, some end the connection.
-func misbehave(cluster *kfake.Cluster) {
+// misbehave has brokers fail one request in ten: some store what they do not acknowledge, some end the connection. None answers while the returned value is
+// true.
+func misbehave(cluster *kfake.Cluster) *atomic.Bool {
+	stalled := new(atomic.Bool)
 	random := rand.New(rand.NewPCG(7, 8)) // what follows runs on the cluster's goroutine
 	sometimes := func(kmsg.Request) bool { return random.IntN(30) == 0 }
 	produce := []kmsg.Key{kmsg.Produce}
@@ -100,9 +125,18 @@ func misbehave(cluster *kfake.Cluster) {
 	)
 	cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
-		if random.IntN(30) == 0 {
+		cut := random.IntN(30) == 0
+		if stalled.Load() {
+			cluster.SleepControl(func() {
+				for stalled.Load() {
+					time.Sleep(10 * time.Millisecond)
+				}
+			})
+		}
+		if cut {
 			return nil, fmt.Errorf("the connection is cut"), true
 		}
 		return nil, nil, false
 	})
+	return stalled
 }

@@ -331,6 +331,67 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+// A record that the broker does not take for what is in it, its time perhaps, is refused alone; those of its batch are not.
+func TestOneRecordIsToBlame(t *testing.T) {
+	for _, refusal := range []*kerr.Error{kerr.InvalidTimestamp, kerr.InvalidRecord, kerr.RecordListTooLarge} {
+		t.Run(refusal.Message, func(t *testing.T) {
+			cluster, s := broker(t, kfake.SeedTopics(1, "one"))
+			s.Topic = "one"
+			limit := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+			cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: "one", Err: refusal, Count: -1, When: func(r kmsg.Request) bool {
+				for _, topic := range r.(*kmsg.ProduceRequest).Topics {
+					for _, p := range topic.Partitions {
+						var b kmsg.RecordBatch
+						if b.ReadFrom(p.Records) == nil && b.MaxTimestamp > limit.UnixMilli() {
+							return true
+						}
+					}
+				}
+				return false
+			}})
+			l := &log{inode: 7}
+			lines := l.lines(1000)
+			bad := []int{0, 41, 42, 43, 500, 999}
+			for _, i := range bad {
+				copy(lines[i].Line[len("<134>1 "):], "2036")
+			}
+			p := producer(t, s)
+			if refused := deliver(t, p, lines); !slices.Equal(refused, bad) {
+				t.Errorf("refused %v", refused)
+			}
+			deliver(t, p, l.lines(10))
+			if r := verify(t, s); r.Lines != 1004 || r.Duplicates != 0 || r.Disordered != 0 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// A topic that is deleted and made anew gets what comes from then on.
+func TestTopicIsMadeAnew(t *testing.T) {
+	cluster, s := broker(t)
+	p := producer(t, s)
+	l := &log{inode: 7}
+	deliver(t, p, l.lines(100))
+	for range 3 {
+		if err := cluster.DeleteTopic("logs"); err != nil {
+			t.Fatal(err)
+		}
+		lines := l.lines(100)
+		if a := p.Deliver(t.Context(), lines); a.Verdict != sink.Later || a.Err == nil {
+			t.Fatalf("answer %+v", a)
+		}
+		if err := cluster.CreateTopic("logs", 4, nil); err != nil {
+			t.Fatal(err)
+		}
+		deliver(t, p, lines)
+		deliver(t, p, l.lines(100))
+		if r := verify(t, s); r.Lines != 200 || r.Duplicates != 0 || r.Disordered != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // A process that dies before the acknowledgement: what the brokers had is there twice, no more, and nothing is missing.
 func TestKilled(t *testing.T) {
 	cluster, s := broker(t, kfake.SeedTopics(1, "one")) // one partition: nothing is under way to others when the producer ends

@@ -206,26 +206,25 @@ func (p *Producer) settle(d *delivery) (err error) {
 	r := d.round
 	d.round = nil
 	var again []int
-	large := make(map[partition][]int)
+	blamed := make(map[partition][]int) // for what is in a batch, which is refused whole
 	for _, id := range r.ids {
 		rec := &d.records[id]
 		switch e := r.failed[rec]; {
 		case e == nil:
 			d.state[id] = taken
-		case errors.Is(e, kerr.MessageTooLarge):
+		case isForContent(e):
 			at := partition{rec.Topic, rec.Partition}
-			large[at] = append(large[at], id)
+			blamed[at] = append(blamed[at], id)
 			again = append(again, id)
-		case errors.Is(e, kerr.InvalidRecord), errors.Is(e, kerr.InvalidTimestamp):
-			d.refuse(id, e)
 		default:
 			again = append(again, id)
 			err = e
 		}
 	}
-	for _, ids := range large {
-		if len(ids) == 1 { // it alone is too large
-			d.refuse(ids[0], fmt.Errorf("%w: it has %d bytes (max.message.bytes of topic %s)", kerr.MessageTooLarge, len(d.records[ids[0]].Value), d.records[ids[0]].Topic))
+	for _, ids := range blamed {
+		if len(ids) == 1 { // it alone is to blame
+			rec := &d.records[ids[0]]
+			d.refuse(ids[0], fmt.Errorf("%w: a record of %d bytes and of %s for topic %s", r.failed[rec], len(rec.Value), rec.Timestamp.UTC().Format(time.RFC3339), rec.Topic))
 			continue
 		}
 		bytes := 0
@@ -241,15 +240,22 @@ func (p *Producer) settle(d *delivery) (err error) {
 		}
 	}
 	d.todo = append(todo, d.todo...)
-	if err == nil && len(large) == 0 {
+	if err == nil && len(blamed) == 0 {
 		p.trouble.over()
-		p.limit = min(p.limit+p.limit/8+1, p.settings.BatchBytes) // the limit was another topic's, perhaps
+		p.limit = min(p.limit+p.limit/8+1, p.settings.BatchBytes) // the limit was another topic's, or one record's
 	}
 	if err != nil && isFatal(err) {
 		p.client.Close()
 		p.client = nil
 	}
 	return err
+}
+
+// isForContent says whether a batch was refused for what is in it: it is too large, or at least one record may not be as it is (its time is too far from
+// the broker's, max.message.bytes and message.timestamp.after.max.ms of the topic). Which one it is the answer says to nobody who asks the library, so that smaller
+// batches are sent until one record alone is refused.
+func isForContent(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp)
 }
 
 type partition struct {
@@ -261,9 +267,9 @@ func (d *delivery) refuse(id int, err error) {
 	d.state[id], d.refusal = refused, err
 }
 
-// isFatal says whether only a new client can go on.
+// isFatal says whether only a new client can go on. The library never sends anything to a topic that was deleted and made anew.
 func isFatal(err error) bool {
-	return errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.OutOfOrderSequenceNumber)
+	return errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, kerr.UnknownTopicID) || errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch) || errors.Is(err, kerr.OutOfOrderSequenceNumber)
 }
 
 // waiting says what the brokers are waited for.
