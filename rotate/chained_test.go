@@ -125,6 +125,47 @@ func TestVerifyNamesTheLine(t *testing.T) {
 	})
 }
 
+// TestVerifyOfNumbers: what says which file is which, its time, is changed with the file, and by whoever copies it.
+func TestVerifyOfNumbers(t *testing.T) {
+	row := func(want string, do func(path string)) {
+		t.Helper()
+		path, _ := chainedLog(t, Options{Naming: Numbered})
+		do(path)
+		if findings, _ := verified(t, path); findings != want {
+			t.Errorf("found:\n%swant:\n%s", findings, want)
+		}
+	}
+	edit := func(file string, do func(text string) string) func(string) {
+		return func(path string) { change(t, path+file, do) }
+	}
+	touch := func(path string) {
+		for _, file := range []string{".3", ".1", ".2"} {
+			if err := os.Chtimes(path+file, time.Time{}, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	row("app.log.2:43: this line was changed\n", edit(".2", func(s string) string { return strings.Replace(s, "0000142", "0000942", 1) }))
+	row("app.log.3:1: this line was changed\n", edit(".3", func(s string) string { return "L" + s[1:] }))
+	row("app.log.3:1: this line was changed\napp.log.2:1: this line was changed\napp.log.1:1: this line was changed\n", func(path string) {
+		for _, file := range []string{".1", ".2", ".3"} {
+			change(t, path+file, func(s string) string { return "L" + s[1:] })
+		}
+	})
+	row("app.log.3:1: the file ends before this line: 100 lines were removed at its end\n", edit(".3", func(string) string { return "" }))
+	row("the file of journal 00000002: is missing, with 100 lines of 1700 bytes\n", func(path string) { os.Remove(path + ".2") })
+	row("the file of journal 00000001: is missing, with 100 lines of 1700 bytes\n", func(path string) { touch(path); os.Remove(path + ".3") })
+	row("", touch)
+	for _, before := range []func(string){touch, func(string) {}} {
+		row("app.log.2: holds what was written after what app.log.1 holds: the files were swapped or renamed\n", func(path string) {
+			before(path)
+			if err := errors.Join(os.Rename(path+".1", path+".x"), os.Rename(path+".2", path+".1"), os.Rename(path+".x", path+".2")); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
 // TestVerifyNamesTheJournal that was changed or taken away.
 func TestVerifyNamesTheJournal(t *testing.T) {
 	row := func(want string, do func(journal string)) {
@@ -289,6 +330,49 @@ func TestJournalsThatAreMoved(t *testing.T) {
 				t.Errorf("the old journal: %s", old)
 			}
 		})
+	}
+}
+
+// TestARestoredLog is a copy of all of its files. Nothing of that is missing, although its current file is another one, and it is still found what was changed.
+func TestARestoredLog(t *testing.T) {
+	path, _ := chainedLog(t, Options{})
+	restore := func() {
+		dir := filepath.Dir(path)
+		if err := errors.Join(os.CopyFS(dir+".copy", os.DirFS(dir)), os.RemoveAll(dir), os.Rename(dir+".copy", dir)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	more := func(text string) *Writer {
+		w := open(t, path, Options{Chain: true})
+		write(t, w, text)
+		return w
+	}
+	for _, text := range []string{"after the first\n", "after the second\n"} {
+		restore()
+		mustVerify(t, path)
+		if err := more(text).Close(); err != nil {
+			t.Fatal(err)
+		}
+		if findings, notes := verified(t, path); findings != "" || !strings.Contains(notes, "app.log:1: the first 50 lines are those of journal 00000004, unchanged") {
+			t.Errorf("%s%s", findings, notes)
+		}
+	}
+	w := more("the end\n")
+	if _, err := w.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	restore()
+	mustVerify(t, path)
+	rotated, err := filepath.Glob(strings.TrimSuffix(path, ".log") + "-*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(t, rotated[3], func(s string) string { return strings.Replace(s, "0000306", "0000906", 1) })
+	if findings, _ := verified(t, path); !strings.Contains(findings, filepath.Base(rotated[3])+":7: this line was changed") || !strings.Contains(findings, "is missing, with 50 lines") {
+		t.Errorf("%s", findings)
 	}
 }
 

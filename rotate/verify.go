@@ -57,11 +57,14 @@ func verifyOnce(path string, journal []*chain.Segment) (*chain.Report, error) {
 		return nil, err
 	}
 	defer CloseStored(stored)
+	series := seriesOf(path)
 	var files []chain.File
 	for _, s := range stored {
 		f := chain.File{Name: s.Name, Bare: s.Bare(), Open: s.Content}
 		if !s.Current() {
 			f.Rotated = s.Rotated.UnixNano()
+			b, _ := series.parse(s.Name)
+			f.Numbered = b.number > 0
 		}
 		files = append(files, f)
 	}

@@ -16,6 +16,8 @@ type File struct {
 	Name    string // as it is called
 	Bare    string // without what compression has added
 	Rotated int64  // in nanoseconds since 1970; 0: it is the current one
+	// Numbered says that its name is another one after each rotation, a higher number, and that Rotated is the file's time, which anybody may have changed.
+	Numbered bool
 	// Open gives what was written to it, decompressed.
 	Open func() (io.ReadCloser, error)
 }
@@ -60,7 +62,10 @@ func Verify(journal []*Segment, files []File) (*Report, error) {
 		return v.Report, nil
 	}
 	v.chain()
-	v.assign()
+	if err := v.assign(); err != nil {
+		return v.Report, err
+	}
+	v.order()
 	for i, s := range journal {
 		if err := v.segment(i, s); err != nil {
 			return v.Report, err
@@ -151,23 +156,100 @@ func (v *verifier) allRemoved(from, before uint64) bool {
 	return true
 }
 
-// assign finds the file of each segment by its name; numbered names change, so that those go by when the file was rotated.
-func (v *verifier) assign() {
+// assign finds the file of each segment: by its name, if that does not change, or by when it was rotated. Numbered ones whose time somebody has changed
+// are known by how they begin, and what is changed there too by the files next to them.
+func (v *verifier) assign() error {
 	v.of = make([]int, len(v.journal))
 	for i, s := range v.journal {
 		end, over := s.End()
-		v.of[i] = slices.IndexFunc(v.files, func(f File) bool {
+		v.give(i, slices.IndexFunc(v.files, func(f File) bool {
 			switch {
 			case v.taken[f.Name]:
 				return false
 			case !over:
 				return f.Rotated == 0 && i == len(v.journal)-1
 			}
-			return f.Rotated != 0 && end.Stamp != 0 && (f.Bare == end.Name || f.Rotated == end.Stamp)
-		})
-		if v.of[i] >= 0 {
-			v.taken[v.files[v.of[i]].Name] = true
+			return f.Rotated != 0 && end.Stamp != 0 && (f.Bare == end.Name && !f.Numbered || f.Rotated == end.Stamp)
+		}))
+	}
+	for i, s := range v.journal {
+		for k, f := range v.files {
+			if !v.lost(i) || !f.Numbered || v.taken[f.Name] {
+				continue
+			}
+			same, err := v.begins(s, f)
+			if err != nil {
+				return err
+			}
+			if same {
+				v.give(i, k)
+			}
 		}
+	}
+	v.assignByOrder()
+	return nil
+}
+
+// give notes which file a segment has; -1: none.
+func (v *verifier) give(segment, file int) {
+	v.of[segment] = file
+	if file >= 0 {
+		v.taken[v.files[file].Name] = true
+	}
+}
+
+// lost says whether a segment should have a file and has none yet.
+func (v *verifier) lost(i int) bool {
+	end, over := v.journal[i].End()
+	return v.of[i] < 0 && over && end.Stamp != 0 && !v.removed[v.journal[i].Number]
+}
+
+// assignByOrder gives numbered files that nothing else tells to segments between the same neighbours, if there are as many of these.
+func (v *verifier) assignByOrder() {
+	for from := 0; from < len(v.journal); from++ {
+		if !v.lost(from) {
+			continue
+		}
+		to := from
+		var segments []int
+		for ; to < len(v.journal) && v.of[to] < 0; to++ {
+			if v.lost(to) {
+				segments = append(segments, to)
+			}
+		}
+		first, last := 0, len(v.files)
+		if from > 0 {
+			first = v.of[from-1] + 1 // 0 without one
+		}
+		if to < len(v.journal) {
+			last = v.of[to]
+		}
+		var files []int
+		for k := first; k < last; k++ {
+			if f := v.files[k]; f.Numbered && !v.taken[f.Name] {
+				files = append(files, k)
+			}
+		}
+		if len(files) == len(segments) {
+			for n, i := range segments {
+				v.give(i, files[n])
+			}
+		}
+		from = to
+	}
+}
+
+// order finds numbered files that are not in the order in which they were written.
+func (v *verifier) order() {
+	newest := -1
+	for _, k := range v.of {
+		if k < 0 || !v.files[k].Numbered {
+			continue
+		}
+		if k < newest {
+			v.find(v.files[k].Name, 0, "holds what was written after what %s holds: the files were swapped or renamed", v.files[newest].Name)
+		}
+		newest = max(newest, k)
 	}
 }
 
@@ -192,15 +274,17 @@ func (v *verifier) segment(i int, s *Segment) error {
 	return nil
 }
 
-// nameOf is what the file of a segment should be called.
+// nameOf is what the file of a segment should be called. Numbers are given again and again.
 func (v *verifier) nameOf(s *Segment) string {
-	if end, ok := s.End(); ok {
-		if end.Name != "" {
-			return end.Name
-		}
+	end, over := s.End()
+	if !over {
+		return "the current file"
+	}
+	again := func(o *Segment) bool { e, _ := o.End(); return o != s && e.Name == end.Name }
+	if end.Name == "" || slices.ContainsFunc(v.journal, again) {
 		return "the file of journal " + FileName(s.Number)
 	}
-	return "the current file"
+	return end.Name
 }
 
 // absent is for a segment that has no file of its name.
@@ -228,12 +312,38 @@ func (v *verifier) absent(s *Segment) error {
 	if s.Covered() == 0 {
 		return nil // nothing was in it
 	}
+	if copied, err := v.copied(s); copied || err != nil {
+		return err
+	}
 	var lines int64
 	for _, r := range s.Records {
 		lines += r.Lines
 	}
 	v.find(v.nameOf(s), 0, "is missing, with %d lines of %d bytes", lines, s.Covered())
 	return nil
+}
+
+// copied looks for a file that begins with all that a segment's file had. When a log is restored from a copy its current file is another one for the
+// Writer, whose next journal adopts what it has.
+func (v *verifier) copied(s *Segment) (bool, error) {
+	if end, over := s.End(); over && end.Name != "" {
+		return false, nil // its name says where it went
+	}
+	for _, f := range v.files {
+		if same, err := v.begins(s, f); !same || err != nil {
+			continue
+		}
+		whole := verifier{Report: new(Report), journal: v.journal, files: v.files}
+		if _, err := whole.compare(s, f); err != nil {
+			return false, err
+		}
+		if whole.Files == 0 {
+			continue
+		}
+		v.note(f.Name, 1, "the first %d lines are those of journal %s, unchanged: the file was copied while nobody wrote it, as when a log is restored", whole.Lines, FileName(s.Number))
+		return true, nil
+	}
+	return false, nil
 }
 
 // groups is what a file should consist of, as far as it is known: the records of lines, without what was cut off.
