@@ -68,7 +68,7 @@ var fetchesHTTP = []fetchRow{
 		if !ok {
 			return Value{}, false
 		}
-		addr, ok := ParseAddr(host)
+		addr, ok := leadingAddr(host)
 		return AddrValue(addr), ok
 	}},
 	{name: "url_port", kind: Int, where: InRequest, get: func(x *Ctx, _ *args) (Value, bool) {

@@ -134,9 +134,23 @@ func (v Value) address() (netip.Addr, bool) {
 	case Int:
 		return netip.AddrFrom4([4]byte{byte(v.n >> 24), byte(v.n >> 16), byte(v.n >> 8), byte(v.n)}), true
 	case Str, Bin:
-		return ParseAddr(v.b)
+		return leadingAddr(v.b)
 	}
 	return netip.Addr{}, false
+}
+
+// leadingAddr reads the address that a text begins with. As in HAProxy, anything but a digit or a dot may come after one of IPv4 ("192.0.2.1:443"),
+// whose numbers may begin with zeros: whoever writes a header must not get past a list of addresses by how they write theirs. One of IPv6 is all of the
+// text, or stands in brackets, perhaps with a port, as hdr_ip takes it.
+func leadingAddr(b []byte) (netip.Addr, bool) {
+	if a, ok := forwardedAddr(b); ok {
+		return a, true
+	}
+	end := 0
+	for end < len(b) && (b[end] == '.' || b[end] >= '0' && b[end] <= '9') {
+		end++
+	}
+	return looseAddr4(b[:end])
 }
 
 // Address casts to an IP address.

@@ -101,6 +101,8 @@ RFC 9112 allows, is a 400 in HAProxy.
 ## Where rules differ
 
 - ` + "`hdr_ip`" + ` also reads an IPv6 address in brackets, with or without a port; HAProxy 2.6 passes over it, and a list that denies would let it by.
+  So does whatever else makes an address of a text (` + "`http-request set-src hdr(x)`, `-m ip`, `ipmask`, `map_ip`" + `, keys of stick tables). There, as in HAProxy, an IPv4 address ends
+  at the first character that is no digit and no dot: ` + "`192.0.2.1:443`" + ` and ` + "`192.0.2.1;x`" + ` are that address.
 - A target without a path (` + "`*`" + `, or ` + "`http://host`" + `) stays as it is under ` + "`set-query`" + ` when it is ` + "`*`" + `; HAProxy makes ` + "`*?...`" + ` of it.
 - ` + "`jwt_payload_query`" + ` and ` + "`jwt_header_query`" + ` without a path give all of that part, as the manual says; HAProxy 2.6.12 gives nothing.
 - In mode http there is nothing to wait for when ` + "`tcp-request content`" + ` rules run: the request's head is there. ` + "`WAIT_END`" + ` holds at once, ` + "`req.payload`" + `
