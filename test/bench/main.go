@@ -1,6 +1,7 @@
 // Command bench measures what a request costs: CPU time per request of lb, Debian's HAProxy, nginx and, if they are named, another HAProxy and an earlier build of lb, in
 // one run.
 //
+//  0. Where the machine's TCP congestion control paces, the run gets a network namespace with Debian's default (congestion.go).
 //  1. The subjects are started with the same configuration, pinned to one core, one thread each (subject.go).
 //  2. On another core are the server, nginx (server.go), and the clients: wrk, h2load and ab (client.go), for handshakes this program itself (handshakes.go).
 //     With -load loop, one thread of this program plays clients, server and receiver of the log with bare system calls (loop.go): the load is cheap then, and
@@ -49,7 +50,7 @@ type bench struct {
 type options struct {
 	lb, before, haproxy, haproxy34, nginx, syslogd string
 	load, cases, json, doc                         string
-	quick, markdown                                bool
+	quick, markdown, paced                         bool
 }
 
 func main() {
@@ -70,6 +71,7 @@ func main() {
 	flag.StringVar(&o.doc, "doc", "", "a document whose table is to be replaced, such as docs/performance.md")
 	flag.BoolVar(&o.markdown, "markdown", false, "print the table as markdown")
 	flag.BoolVar(&o.quick, "quick", false, "three minutes: fewer and shorter rounds, the rows with a goal, without nginx")
+	flag.BoolVar(&o.paced, "paced", false, "keep the machine's TCP congestion control, also one that paces, such as bbr")
 	flag.IntVar(&b.count, "rounds", 25, "rounds of each subject and row")
 	flag.DurationVar(&b.lasting, "round", 250*time.Millisecond, "how long a round is; four times as long where a request takes milliseconds")
 	flag.IntVar(&b.subjectCore, "subject-core", 0, "the core for the subjects")
@@ -77,13 +79,29 @@ func main() {
 	flag.BoolVar(&b.verbose, "v", false, "print each round to stderr")
 	flag.Parse()
 	b.cheap = o.load == "loop"
+	if !o.paced {
+		ran, err := congestion(ctx)
+		if ran || err != nil {
+			leave(err)
+			return
+		}
+	}
 	if o.quick {
 		quicken(&b, &o)
 	}
-	if err := run(ctx, &b, o); err != nil {
+	leave(run(ctx, &b, o))
+}
+
+// leave ends the program, with what run or the program in its namespace came to.
+func leave(err error) {
+	var inside *exec.ExitError
+	switch {
+	case err == nil:
+		return
+	case !errors.As(err, &inside): // which has said why
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
 	}
+	os.Exit(1)
 }
 
 // quicken changes what was not asked for otherwise.
