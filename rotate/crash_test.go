@@ -241,7 +241,7 @@ func TestChildThatNeverStops(t *testing.T) {
 	}
 }
 
-// TestCompressedTwinOfACrash puts a plain file beside a compressed one that does not hold the same: the plain one is the original.
+// TestCompressedTwinOfACrash puts a plain file next to a compressed one that does not hold the same: the plain one is the original.
 func TestCompressedTwinOfACrash(t *testing.T) {
 	dir := t.TempDir()
 	name := seriesOf("app.log").dated(mustStamp(t, "2026-11-21T03-04-05.678"))

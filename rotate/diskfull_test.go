@@ -17,7 +17,7 @@ import (
 	"lbsyslogd/test/wait"
 )
 
-// TestDiskFull runs TestOnASmallDisk in a process with a mount namespace of its own, where it may mount a small tmpfs. Who is not
+// TestDiskFull runs TestOnASmallDisk in a process with a mount namespace of its own, where it may mount a small tmpfs. Whoever is not
 // root gets a user namespace for it too.
 func TestDiskFull(t *testing.T) {
 	cmd := child("TestOnASmallDisk", "ROTATE_MOUNT="+t.TempDir())

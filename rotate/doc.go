@@ -1,7 +1,7 @@
 // Package rotate is an io.WriteCloser for log files that can be rotated, reopened, moved, deleted and filled up under it
 // without losing, tearing or repeating a line.
 //
-// The way of a line:
+// The path of a line:
 //
 //  1. Write takes whole lines, and first rotates when they would take the file over its size or when its day is over,
 //  2. the lines go to the file in one write; what a full disk refuses goes to a bounded ring and is tried again (stall.go),

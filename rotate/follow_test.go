@@ -164,7 +164,7 @@ func holds(t *testing.T, naming Naming) {
 		t.Errorf("found %v: %q", found, got)
 	}
 	if behind, err := w.Behind(start); err != nil || behind != int64(5*len(numbered(0))) {
-		t.Errorf("%d bytes behind the start: %v", behind, err)
+		t.Errorf("%d bytes after the start: %v", behind, err)
 	}
 	f.Release(f.Position())
 	wait.Until(t, "retention to have its way", func() bool {
@@ -263,7 +263,7 @@ func TestFollowAsLogrotateRotates(t *testing.T) {
 	all.WriteString(follow(t, f, 1))
 	once(t, all.String(), rotations+1)
 	if behind, err := w.Behind(f.Position()); behind != 0 || err != nil {
-		t.Errorf("%d bytes are behind the last line: %v", behind, err)
+		t.Errorf("%d bytes are after the last line: %v", behind, err)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // TestAnyLife does things to a file in an order that a seed decides: lines whole and in pieces, rotations, reopens, restarts with other
-// options, and what others do to the file and beside it. In the end each line is there once.
+// options, and what others do to the file and next to it. In the end each line is there once.
 func TestAnyLife(t *testing.T) {
 	for seed := range uint64(30) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { anyLife(t, rand.New(rand.NewPCG(seed, 1))) })

@@ -175,7 +175,7 @@ func TestFollowWhileOthersRename(t *testing.T) {
 		t.Errorf("from the second file on: %q", again)
 	}
 	if b, err := w.Behind(f.Position()); b != 0 || err != nil {
-		t.Errorf("%d bytes are behind the last line: %v", b, err)
+		t.Errorf("%d bytes are after the last line: %v", b, err)
 	}
 }
 

@@ -311,7 +311,7 @@ func TestRotationThatCannotOpenANewFileGoesOnInTheOld(t *testing.T) {
 	}})
 	write(t, w, "one\n")
 	if _, err := w.Rotate(); err == nil || !strings.Contains(err.Error(), "symbolic link") {
-		t.Errorf("Rotate() = %v; want an error that tells of the symbolic link", err)
+		t.Errorf("Rotate() = %v; want an error that names the symbolic link", err)
 	}
 	write(t, w, "two\n")
 	if err := os.Remove(path); err != nil {

@@ -87,9 +87,9 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// What the balancer says aside must be what the console takes for it.
-func TestAsideIsOneLevel(t *testing.T) {
-	if console.Aside != event.Aside {
-		t.Errorf("%v and %v", console.Aside, event.Aside)
+// What the balancer says as HAProxy does must be what the console takes for it.
+func TestAsHAProxyIsOneLevel(t *testing.T) {
+	if console.AsHAProxy != event.AsHAProxy {
+		t.Errorf("%v and %v", console.AsHAProxy, event.AsHAProxy)
 	}
 }

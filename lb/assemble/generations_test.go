@@ -264,7 +264,7 @@ func TestGenerations(t *testing.T) {
 		g.told(t)
 		idle.get(fmt.Sprintf("/%d", n))
 		if got := g.row(t, stats.Frontend, "fe", "").ReqTotal; got != uint64(n) && got != uint64(n+1) {
-			t.Errorf("generation %d tells of %d requests, there were %d and one that runs", n, got, n)
+			t.Errorf("generation %d counts %d requests, there were %d and one that runs", n, got, n)
 		}
 	}
 	release()

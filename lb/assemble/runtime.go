@@ -263,6 +263,12 @@ func waitFor(ctx context.Context, jobs *sync.WaitGroup) {
 // Successor implements worker.Engine.
 func (rt *Runtime) Successor(next *handoff.Conn) { rt.generation.Successor(next) }
 
+// Succeeded implements worker.Engine.
+func (rt *Runtime) Succeeded() bool { return rt.generation.Succeeded() }
+
+// Meet implements worker.Engine.
+func (rt *Runtime) Meet(former *handoff.Conn) { rt.generation.Meet(former) }
+
 // A worker on trial (a canary) serves what the one before it gives it: it accepts
 // nothing, and answers on no stats socket, until it is promoted. The protocol is
 // package succession's.

@@ -177,7 +177,7 @@ func TestTrialWithoutAnEnd(t *testing.T) {
 	check(32)
 }
 
-// The worker on trial is promoted, and replaced, before the one that it was tried beside is told to leave: a master was killed between its two orders.
+// The worker on trial is promoted, and replaced, before the one that it was compared with is told to leave: a master was killed between its two orders.
 // What the two have counted is counted once.
 func TestPromotedAndReplaced(t *testing.T) {
 	server, _, _ := slowServer(t)

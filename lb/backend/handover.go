@@ -120,14 +120,35 @@ func (b *Backend) Admit(s *Server) {
 	b.take(s)
 }
 
-// SetOthers tells how many places on s earlier processes hold: they count for
-// maxconn and for the choice of the least loaded server as those of this one.
-func (s *Server) SetOthers(n int) {
+// Others is what other processes make of a server, as far as this one knows. The
+// zero value is that of a process that is alone.
+type Others struct {
+	Taken   int // places that they hold
+	Awaited int // places for which somebody waits there whose turn is before anybody's here
+	Room    int // how many there are for all, where it serves now; 0: as here
+}
+
+// SetOthers gives s what other processes make of it: places that they hold count
+// for maxconn, and for the choice of the least loaded server, as those of this one.
+func (s *Server) SetOthers(o Others) {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
-	freed := n < s.others
-	s.others = n
-	if freed {
+	if o != s.others {
+		s.others = o
 		s.b.grant(s)
 	}
+}
+
+// Places is what other processes have to know of s: how many places are taken
+// here, how many requests wait here for one, and how many there are for all.
+func (s *Server) Places() (taken, awaited, room int) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	if s.usable() {
+		awaited = s.queue.len
+	}
+	if s.active {
+		awaited += s.b.queue.len
+	}
+	return s.cur, awaited, s.room()
 }

@@ -69,7 +69,7 @@ func TestWhoWaitsComesBeforeWhoCalls(t *testing.T) {
 	l := &line{b: b}
 	l.wait(1, nil)
 	if s, got := b.Pick(0, nil); got != Full || s != nil {
-		t.Errorf("Pick beside a waiter: %v, %d", s, got)
+		t.Errorf("Pick with a waiter: %v, %d", s, got)
 	}
 }
 
@@ -291,4 +291,28 @@ func one(b *Backend, rnd *rand.Rand, use func(*Server)) {
 	}
 	<-wake
 	use(b.Granted(w))
+}
+
+// TestOthers: places that other processes hold, or that are awaited there before anybody's turn here, are none here; how many there are says the one
+// that serves.
+func TestOthers(t *testing.T) {
+	b := limited(t, 1)
+	s := b.Servers[0]
+	l := &line{b: b}
+	l.wait(1, s)
+	l.wait(2, nil)
+	if taken, awaited, room := s.Places(); taken != 1 || awaited != 2 || room != 1 {
+		t.Errorf("others hear of %d places that are taken, %d awaited, of %d", taken, awaited, room)
+	}
+	s.SetOthers(Others{Taken: 1})
+	b.Release(s)
+	l.want(t, "a place that another process holds")
+	s.SetOthers(Others{Awaited: 1})
+	l.want(t, "a place that is awaited elsewhere")
+	s.SetOthers(Others{Taken: 1, Room: 2})
+	l.want(t, "a second place", 1)
+	s.SetOthers(Others{})
+	l.want(t, "a place that is held here", 1)
+	b.Release(s)
+	l.want(t, "the end of it", 1, 2)
 }

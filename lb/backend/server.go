@@ -66,7 +66,7 @@ type Server struct {
 	before int  // what the servers before it weigh, see Backend.bounded
 	cur    int
 	max    int
-	others int // places that earlier processes have taken and not given back yet
+	others Others
 	picked uint64
 	queue  queue
 	change time.Time
@@ -90,10 +90,11 @@ func (s *Server) balanced() bool {
 	return s.usable() && !s.stop && s.admin&Drain == 0 && s.weight > 0
 }
 
-func (s *Server) full() bool { return s.load() >= s.room() }
+// full reports whether whoever comes now has to wait. mu is held.
+func (s *Server) full() bool { return s.load()+s.others.Awaited >= s.room() }
 
 // load is what the server has to carry, wherever it comes from. mu is held.
-func (s *Server) load() int { return s.cur + s.others }
+func (s *Server) load() int { return s.cur + s.others.Taken }
 
 // SetHealth tells what the checks found; true when that changed anything.
 func (s *Server) SetHealth(up bool) (changed bool) {

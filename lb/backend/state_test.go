@@ -76,7 +76,7 @@ func TestBackups(t *testing.T) {
 		b := withBackups(all)
 		got := counts(b, sequence(t, b, 10))
 		if got[2]+got[3] != 0 {
-			t.Errorf("all %v: backups are used beside active servers: %v", all, got)
+			t.Errorf("all %v: backups are used besides active servers: %v", all, got)
 		}
 		b.Servers[0].SetHealth(false)
 		if got := counts(b, sequence(t, b, 10)); got[1] != 10 {

@@ -76,8 +76,12 @@ func (s *Server) part() int {
 func (s *Server) shown() int { return (s.weight*s.warm.percent + 99) / 100 }
 
 // room is how many places the server has now: its maxconn, or less of it while
-// the backend is not full (minconn) or the server starts slowly. mu is held.
+// the backend is not full (minconn) or the server starts slowly. Once another
+// process serves it is what that one has. mu is held.
 func (s *Server) room() int {
+	if s.others.Room != 0 {
+		return s.others.Room
+	}
 	n := s.most()
 	if n == Unlimited {
 		return n

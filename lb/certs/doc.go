@@ -2,7 +2,7 @@
 // into tls.Configs, and gives TLS versions and cipher suites their OpenSSL names.
 //
 //  1. A Store reads each file once, on all cores (store.go): chains and keys in
-//     any order (pem.go), what lies beside them (pair.go), crt-lists (list.go).
+//     any order (pem.go), what lies next to them (pair.go), crt-lists (list.go).
 //     Keys are parsed when they first sign (lazy.go).
 //  2. Load files each certificate of a bind line under the names that it is good
 //     for, or the filters of its line (load.go, choose.go).

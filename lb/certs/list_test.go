@@ -174,7 +174,7 @@ func TestIgnoredErrors(t *testing.T) {
 	}
 }
 
-// What lies beside a certificate is found, or not, as ssl-load-extra-files says.
+// What lies next to a certificate is found, or not, as ssl-load-extra-files says.
 func TestExtras(t *testing.T) {
 	b := newBench(t)
 	b.self("root", "ec", "Root")

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 )
 
-// Extras are the files beside a certificate's that are looked for.
+// Extras are the files next to a certificate's that are looked for.
 type Extras struct {
 	Bundle, SCTL, OCSP, Issuer, Key bool
 	// DelExt replaces ".crt" by the extension, in place of adding it.
@@ -27,7 +27,7 @@ func AllExtras() Extras {
 	return Extras{Bundle: true, SCTL: true, OCSP: true, Issuer: true, Key: true}
 }
 
-// Path is where a file with an extension lies beside a certificate's.
+// Path is where a file with an extension lies next to a certificate's.
 func (e Extras) Path(file, ext string) string {
 	if e.DelExt {
 		file = strings.TrimSuffix(file, ".crt")
@@ -35,7 +35,7 @@ func (e Extras) Path(file, ext string) string {
 	return file + ext
 }
 
-// pair is a certificate with its key, and what lies beside it. Immutable: a
+// pair is a certificate with its key, and what lies next to it. Immutable: a
 // change makes a new one.
 type pair struct {
 	file   string
@@ -56,7 +56,7 @@ type parts struct {
 	sctl   []byte
 }
 
-// readParts reads a certificate's file and those beside it.
+// readParts reads a certificate's file and those next to it.
 func (s *Store) readParts(file string) (parts, []Note, error) {
 	var p parts
 	var err error

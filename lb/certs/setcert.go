@@ -27,7 +27,7 @@ func (s *Store) newCert(name string) string {
 }
 
 // setCert begins or continues a transaction: the whole certificate, or what a
-// file beside it would have.
+// file next to it would have.
 func (s *Store) setCert(name string, payload []byte) string {
 	if name == "" || payload == nil {
 		return "'set ssl cert expects a filename and a certificate as a payload"

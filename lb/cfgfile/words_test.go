@@ -56,7 +56,7 @@ func TestSplit(t *testing.T) {
 	test(`s "$SP"`, "s", "a b")
 	test(`"" a`, "", "a")
 	test("mode http\r", "mode", "http")
-	test("mode http\r garbage behind", "mode", "http")
+	test("mode http\r garbage after", "mode", "http")
 	test("a\vb\fc", "a", "b", "c")
 }
 

@@ -448,7 +448,7 @@ func SetVar(vars *sample.ProcVars, name, text string, format bool) error {
 	return nil
 }
 
-// loadExtraFiles reads ssl-load-extra-files: which files beside a certificate's
+// loadExtraFiles reads ssl-load-extra-files: which files next to a certificate's
 // are read.
 func loadExtraFiles(c *call, g *Global) error {
 	g.TLSExtras = certs.Extras{DelExt: g.TLSExtras.DelExt}

@@ -15,9 +15,9 @@ import (
 
 // Levels besides those of slog.
 const (
-	// Aside is what HAProxy says at the same moment and tools wait for. It is
+	// AsHAProxy is what HAProxy says at the same moment and tools wait for. It is
 	// not shown in the journal, where another message tells it.
-	Aside = slog.LevelInfo - 2
+	AsHAProxy = slog.LevelInfo - 2
 	// Alert is what somebody has to be woken for.
 	Alert = slog.LevelError + 4
 )

@@ -12,7 +12,7 @@
 //  4. A stream ends when both sides have, or with the server's RST_STREAM or GOAWAY;
 //     Unprocessed says that the server has not seen the request, so that it may be
 //     sent elsewhere. A server that breaks the rules loses the connection, and the
-//     reason is told.
+//     reason is reported.
 //
 // A Conn and all of its streams belong to their loop.
 package h2client

@@ -142,7 +142,7 @@ func (o *Opener) pushAside(w Want) (fd int, err error) {
 // Resume lets paused processes go on, because this one will not serve.
 func (o *Opener) Resume() {
 	for name := range o.waiting {
-		_ = o.Forget(name) // a file that is left beside its place does no harm
+		_ = o.Forget(name) // a file that is left next to its place does no harm
 	}
 	if o.paused {
 		o.paused = false

@@ -14,7 +14,7 @@ import (
 )
 
 // maxPath is the longest path of a unix socket: sun_path holds 108 bytes with
-// its NUL, and a new socket is first bound beside its place, under a longer
+// its NUL, and a new socket is first bound next to its place, under a longer
 // name.
 const maxPath = 107 - len(".4194304.tmp")
 
@@ -25,7 +25,7 @@ type place struct {
 	dev, ino uint64
 }
 
-// bindPath makes a unix socket for w.Address. It is bound under a name beside it and given its owner and mode; then it is renamed
+// bindPath makes a unix socket for w.Address. It is bound under a name next to it and given its owner and mode; then it is renamed
 // over whatever was there: a client finds the old socket or the new one, never none and never one that is still open to everybody.
 // The name has the form that HAProxy's own comparison accepts when it takes the socket over (path.PID.tmp).
 func bindPath(fd int, w Want) (place, error) {

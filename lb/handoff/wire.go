@@ -42,7 +42,12 @@ const (
 	// state and its connections to the next.
 	Successor = "successor"
 
-	// A worker may be on trial beside the one that serves (a canary). Partner comes
+	// Meet comes to the serving worker with one end of a connection to a worker
+	// that leaves and is not known to it: the master found that one when it was too
+	// late to take it over. That one gets the other end, with Successor and Spare.
+	Meet = "meet"
+
+	// A worker may be on trial alongside the one that serves (a canary). Partner comes
 	// to the latter with one end of a connection whose other end the former finds
 	// among its sockets, as Back. Share says how many of the new connections the
 	// successor gets, and Promote that the trial is over and it serves all.
@@ -159,6 +164,7 @@ type Order struct {
 	More   bool        `json:"more,omitempty"`
 	Errors []WantError `json:"errors,omitempty"`
 	Story  *Reloads    `json:"story,omitempty"`
+	Spare  bool        `json:"spare,omitempty"` // with Successor: for a worker that has none
 	Share  int         `json:"share,omitempty"` // of 10,000 new connections; 0: the trial is over, and was no success
 }
 

@@ -44,7 +44,7 @@ func TestMessages(t *testing.T) {
 	is(AppendNoServer(nil, "backend", "be"), `backend be has no server available!`)
 }
 
-// option log-health-checks tells of the first check and of what is new, not of
+// option log-health-checks reports the first check and of what is new, not of
 // every check.
 func TestLogged(t *testing.T) {
 	up := Report{Up: true, Passed: true, Status: L7OK, Health: 4}

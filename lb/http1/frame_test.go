@@ -84,7 +84,7 @@ func TestResponseFraming(t *testing.T) {
 	}
 }
 
-// TestOneLengthIsPassedOn: what a receiver behind us could misread is taken
+// TestOneLengthIsPassedOn: what a receiver after us could misread is taken
 // out of a response.
 func TestOneLengthIsPassedOn(t *testing.T) {
 	for _, c := range []struct{ in, out string }{

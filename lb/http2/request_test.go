@@ -45,7 +45,7 @@ func TestRequest(t *testing.T) {
 		{"an empty path", []string{":method", "GET", ":scheme", "http", ":path", ""}, true, "", "missing"},
 		{"two paths", with(":path", "/z"), true, "", "twice"},
 		{"an unknown pseudo-header", with(":protocol", "websocket"), true, "", "unknown"},
-		{"a pseudo-header behind a field", []string{":method", "GET", ":scheme", "http", "x", "y", ":path", "/"}, true, "", "wrong place"},
+		{"a pseudo-header after a field", []string{":method", "GET", ":scheme", "http", "x", "y", ":path", "/"}, true, "", "wrong place"},
 		{"a line in the path", []string{":method", "GET", ":scheme", "http", ":path", "/ HTTP/1.1\r\nx: y"}, true, "", "forbidden"},
 		{"a space in the path", []string{":method", "GET", ":scheme", "http", ":path", "/ HTTP/1.1"}, true, "", "forbidden"},
 		{"a space in the method", []string{":method", "GET /", ":scheme", "http", ":path", "/"}, true, "", "forbidden"},

@@ -188,8 +188,26 @@ func (r *run) take(w *worker, late bool) {
 	}
 	r.old = append(r.old, w)
 	if late && !w.draining {
-		r.drain(w)
+		r.leaveTo(w)
 	}
+}
+
+// leaveTo has a worker leave of which the serving one may not know: as at a reload, it
+// gives that one what it has counted and its connections.
+func (r *run) leaveTo(w *worker) {
+	if r.current == nil || r.stopping {
+		r.drain(w)
+		return
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		r.Log.Warn(fmt.Sprintf("connect worker %d to worker %d: %v; its counts are lost, and its connections will not move", w.pid, r.current.pid, err))
+		r.drain(w)
+		return
+	}
+	r.send(w, parcel{order: handoff.Order{Kind: handoff.Successor, Spare: true}, fds: fds[:1], own: true})
+	r.send(r.current, parcel{order: handoff.Order{Kind: handoff.Meet}, fds: fds[1:], own: true, after: r.sentAll(w)})
+	r.drain(w)
 }
 
 // watch waits for the end of a process that is, as a rule, not a child.
@@ -258,7 +276,7 @@ func (r *run) adoptedOrNot(w *worker) {
 	r.old = slices.DeleteFunc(r.old, func(w *worker) bool { return w == r.current })
 	for _, w := range r.old {
 		if !w.draining {
-			r.drain(w)
+			r.leaveTo(w)
 		}
 	}
 	r.logEvent(slog.LevelInfo, event.Adopted, fmt.Sprintf("found worker %d (generation %d) of the former master: it serves on until the next one does", r.current.pid, r.current.facts.Generation),

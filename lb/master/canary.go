@@ -10,7 +10,7 @@ import (
 )
 
 // A canary: a reload whose new worker serves a share of the new connections for a
-// while, beside the old one, and is judged by what it answers.
+// while, alongside the old one, and is judged by what it answers.
 //
 //  1. it is started as at every reload, but told that it is on trial: it is given
 //     connections by the old worker and accepts none itself      child.go, sockets.go

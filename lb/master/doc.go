@@ -12,7 +12,7 @@
 //  5. it gets all of them, builds everything, is ready   worker.go
 //  6. the old worker is told to drain, sockets that
 //     nobody wants any more are closed, and everybody
-//     who asked gets the outcome                         reload.go
+//     whoever asked gets the outcome                     reload.go
 //
 // A failure between 3 and 5 leaves the old worker untouched: it does not even
 // notice. A worker that dies while it serves is replaced on the same sockets

@@ -58,7 +58,11 @@ func (w *left) found() {
 func (w *left) hears(kind string) {
 	w.t.Helper()
 	var o handoff.Order
-	if _, err := w.link.ReceiveWithin(&o, 20*time.Second); err != nil || o.Kind != kind {
+	fds, err := w.link.ReceiveWithin(&o, 20*time.Second)
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+	if err != nil || o.Kind != kind {
 		w.t.Fatalf("heard %q, %v, want %q", o.Kind, err, kind)
 	}
 }
@@ -105,7 +109,7 @@ func TestAStopWhileWorkersAreBeingAdopted(t *testing.T) {
 	}
 }
 
-// TestAWorkerThatIntroducesItselfLate finishes: others serve in its place.
+// TestAWorkerThatIntroducesItselfLate finishes: another one serves in its place, and gets what it has.
 func TestAWorkerThatIntroducesItselfLate(t *testing.T) {
 	r := newRig(t)
 	r.configure("listen " + r.addr)
@@ -115,7 +119,9 @@ func TestAWorkerThatIntroducesItselfLate(t *testing.T) {
 	w.found()
 	r.await("a worker serves", func() bool { _, err := os.Stat(r.socket + ".pid"); return err == nil })
 	w.introduces(7, false)
+	w.hears(handoff.Successor)
 	w.hears(handoff.Drain)
+	r.await("the one that serves meets it", func() bool { return strings.Contains(r.out.String(), "met a former worker") })
 	if table := r.ask("show proc"); !strings.Contains(table, fmt.Sprintf("# old workers\n%d ", w.pid)) {
 		t.Errorf("the table does not have it:\n%s", table)
 	}
@@ -211,7 +217,7 @@ func TestLastWordsOfAKilledWorker(t *testing.T) {
 	w.end()
 	w.says(handoff.Report{Kind: handoff.Flights}, int(record.Fd()))
 	w.link.Close()
-	r.await("they reach the next worker", func() bool { return strings.Contains(r.out.String(), "a wreck: three requests") })
+	r.await("they reach the next worker", func() bool { return strings.Contains(r.out.String(), "in flight there: three requests") })
 }
 
 // TestAnUpgradeWaitsForAnAdoption, which nobody but this master could finish.

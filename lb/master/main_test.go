@@ -346,7 +346,7 @@ func (e *lineEngine) LogLost(f *os.File) {
 	defer f.Close()
 	text := make([]byte, 64)
 	n, _ := f.ReadAt(text, 0)
-	e.env.Logger.Info(fmt.Sprintf("a wreck: %s", text[:n]))
+	e.env.Logger.Info(fmt.Sprintf("in flight there: %s", text[:n]))
 }
 
 func (e *lineEngine) Successor(next *handoff.Conn) { next.Close() }
@@ -361,6 +361,11 @@ func (e *lineEngine) Clients() (open, moved int64) { return e.Status().Connectio
 
 var _ io.Writer = (*words)(nil)
 
+func (e *lineEngine) Succeeded() bool { return false }
+func (e *lineEngine) Meet(former *handoff.Conn) {
+	former.Close()
+	fmt.Fprintln(os.Stderr, "met a former worker")
+}
 func (e *lineEngine) Partner(back *handoff.Conn) { back.Close() }
 func (e *lineEngine) Share(int)                  {}
 func (e *lineEngine) Promote()                   {}

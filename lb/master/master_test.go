@@ -77,7 +77,7 @@ func newRig(t *testing.T) *rig {
 }
 
 // freeAddr is a loopback address that is the test's own: a socket is bound to it all the while. It does not listen, so that another one
-// with SO_REUSEADDR may have the address too; and the kernel gives a bound port neither to who connects nor to who asks for any.
+// with SO_REUSEADDR may have the address too; and the kernel gives a bound port neither to whoever connects nor to whoever asks for any.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	return port.Reserve(t)
@@ -425,7 +425,7 @@ func TestAConfigurationThatCrashesIsTakenBack(t *testing.T) {
 		g, _, err := r.call()
 		return err == nil && g >= 3
 	})
-	r.await("it is told", func() bool { return strings.Contains(r.out.String(), "going back to the former one") })
+	r.await("it is reported", func() bool { return strings.Contains(r.out.String(), "going back to the former one") })
 }
 
 // say sends a line to the master; whoever wants the answer reads it.
@@ -504,7 +504,7 @@ func TestAFirstStartThatFailsEndsTheMaster(t *testing.T) {
 	if got := r.ended(); got != 1 {
 		t.Errorf("exit status %d, want 1", got)
 	}
-	r.await("the reason is told", func() bool { return strings.Contains(r.out.String(), "t.cfg:1") })
+	r.await("the reason is reported", func() bool { return strings.Contains(r.out.String(), "t.cfg:1") })
 }
 
 // TestAKilledMasterIsSucceeded: the workers go on, and the next master takes
@@ -541,7 +541,7 @@ func TestAdoptionOutlivesABadConfiguration(t *testing.T) {
 	<-r.gone
 	r.configure("nonsense")
 	r.launch()
-	r.await("the failure is told", func() bool {
+	r.await("the failure is reported", func() bool {
 		_, err := os.Stat(r.socket)
 		return err == nil && strings.Contains(r.out.String(), "failed, generation")
 	})

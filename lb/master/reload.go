@@ -94,7 +94,7 @@ func (r *run) begin(a attempt) {
 	r.attempt = a
 	if a.why == reloading {
 		r.reloads++
-		r.aside("Reloading")
+		r.asHAProxy("Reloading")
 		r.notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d\nSTATUS=%s", monotonic(), r.loadingLine()))
 	}
 	w, err := r.spawn(a.snapshot, a.canary != nil)
@@ -103,7 +103,7 @@ func (r *run) begin(a attempt) {
 		return
 	}
 	r.starting = w
-	r.aside(fmt.Sprintf("New worker (%d) forked", w.pid))
+	r.asHAProxy(fmt.Sprintf("New worker (%d) forked", w.pid))
 	w.timer = r.after(r.StartTimeout, func() {
 		if r.starting == w {
 			r.Log.Error(fmt.Sprintf("the new worker (%d) was not ready within %v, killing it", w.pid, r.StartTimeout))
@@ -146,7 +146,7 @@ func (r *run) succeed(w *worker) {
 	}
 	r.writePidfile()
 	r.firstReady()
-	r.aside("Loading success.")
+	r.asHAProxy("Loading success.")
 	if former == nil {
 		r.ended(Outcome{OK: true})
 		return

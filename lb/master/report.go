@@ -19,8 +19,8 @@ func (r *run) logEvent(level slog.Level, kind event.Kind, text string, about ...
 	r.Log.LogAttrs(context.Background(), level, text, append(about, kind.Attr())...)
 }
 
-// aside says what HAProxy's master says; the events have messages of their own.
-func (r *run) aside(text string) { r.Log.Log(context.Background(), event.Aside, text) }
+// asHAProxy says what HAProxy's master says; the events have messages of their own.
+func (r *run) asHAProxy(text string) { r.Log.Log(context.Background(), event.AsHAProxy, text) }
 
 // reportOutcome tells how an attempt ended.
 func (r *run) reportOutcome(a attempt, o Outcome) {
@@ -33,7 +33,7 @@ func (r *run) reportOutcome(a attempt, o Outcome) {
 	}
 	switch {
 	case o.Unchanged:
-		r.aside(fmt.Sprintf("nothing has changed, generation %d serves on", o.Generation))
+		r.asHAProxy(fmt.Sprintf("nothing has changed, generation %d serves on", o.Generation))
 	case o.OK && r.current != nil:
 		if r.Terse { // what the relay kept back
 			for _, one := range alerts(o.Text) {
@@ -131,7 +131,7 @@ func (r *run) reportCrash(kind event.Kind, w *worker, next string) {
 // itself.
 func (r *run) formerGone(w *worker, how string) {
 	if how == "" {
-		r.aside(fmt.Sprintf("Former worker (%d) exited with code 0 (Exit)", w.pid))
+		r.asHAProxy(fmt.Sprintf("Former worker (%d) exited with code 0 (Exit)", w.pid))
 	} else {
 		r.logEvent(slog.LevelWarn, event.WorkerCrashed, fmt.Sprintf("worker %d (generation %d), which finished what it had, %s", w.pid, w.facts.Generation, how),
 			event.Generation(w.facts.Generation), event.Worker(w.pid))

@@ -258,7 +258,7 @@ func (r *run) closeUnwanted() {
 }
 
 // warnUnwanted warns of sockets on which the service manager listens for
-// nothing: who connects there waits for ever. Once for each set of them.
+// nothing: whoever connects there waits for ever. Once for each set of them.
 func (r *run) warnUnwanted() {
 	list := strings.Join(r.Opener.Activated.Unwanted(r.current.wants), ", ")
 	if list != "" && list != r.unwanted {

@@ -22,7 +22,7 @@ type worker struct {
 	facts      handoff.Facts
 	link       *handoff.Conn   // its sender and receiver use it
 	out        chan<- parcel   // to its sender
-	deaf       <-chan struct{} // closed when the connection has ended: nothing more is sent
+	ended      <-chan struct{} // closed when the connection has ended: nothing more is sent
 	words      words           // what it printed before it was ready
 	wants      []handoff.Want
 	snapshot   *os.File          // its configuration's text; nil unknown
@@ -58,8 +58,8 @@ type parcel struct {
 // not keep: a master that is killed has said the one thing, or both, but never
 // the other alone.
 type turn struct {
-	sent <-chan struct{} // closed when the other worker has been sent what comes first
-	deaf <-chan struct{} // closed when that cannot be sent any more
+	sent  <-chan struct{} // closed when the other worker has been sent what comes first
+	ended <-chan struct{} // closed when that cannot be sent any more
 }
 
 // wait waits for the turn, unless own, the connection for which it waits, ends.
@@ -71,7 +71,7 @@ func (t *turn) wait(own <-chan struct{}) {
 	}
 	select {
 	case <-t.sent:
-	case <-t.deaf:
+	case <-t.ended:
 	case <-own:
 	}
 }
@@ -82,7 +82,7 @@ func (r *run) sentAll(w *worker) *turn {
 	p := parcel{sent: make(chan struct{})}
 	select {
 	case w.out <- p:
-		return &turn{sent: p.sent, deaf: w.deaf}
+		return &turn{sent: p.sent, ended: w.ended}
 	default:
 		return nil
 	}
@@ -96,7 +96,7 @@ const sendWait = 10 * time.Second
 func (r *run) newWorker(link *handoff.Conn) *worker {
 	out := make(chan parcel, 256)
 	gone := make(chan struct{})
-	w := &worker{link: link, out: out, deaf: gone}
+	w := &worker{link: link, out: out, ended: gone}
 	go func() { // sender
 		defer link.Close()
 		for {

@@ -243,7 +243,7 @@ func TestStrangers(t *testing.T) {
 func TestGarbageIsToldOnce(t *testing.T) {
 	a := newNode(t, "a", spec("t", stick.Integer, stick.GPC0))
 	a.knows("b", "127.0.0.1:9")                                         // nobody
-	a.Peers[0].next, a.Peers[0].failures = time.Now().Add(time.Hour), 4 // who is being dialled is not let in; after the garbage it is long until that
+	a.Peers[0].next, a.Peers[0].failures = time.Now().Add(time.Hour), 4 // whoever is being dialled is not let in; after the garbage it is long until that
 	a.Begin(nil)
 	enter := func() net.Conn {
 		t.Helper()

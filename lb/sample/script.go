@@ -14,7 +14,7 @@ var scriptWays = []struct{ names, way string }{
 	{"geoip geo_ip geo-ip maxmind country asn", "src,map_ip(<file>) looks an address up in a file of networks, which a timer can write from the database"},
 	{"session sessiondb", "stick on with a stick table keeps a client with its server, and peers share it; set-map and a map file keep other facts"},
 	{"json", "json_query reads a value of req.body (with option http-buffer-request); http-request return with lf-string writes JSON"},
-	{"captcha bot-check bot_check challenge pow", "send who has no valid cookie to an application that asks and sets it (use_backend unless a jwt_verify of the cookie), or ask an agent with filter spoe"},
+	{"captcha bot-check bot_check challenge pow", "send whoever has no valid cookie to an application that asks and sets it (use_backend unless a jwt_verify of the cookie), or ask an agent with filter spoe"},
 	{"md5 sha hmac hash crc", "digest, hmac, sha1, sha2, crc32 and xxh64 are converters"},
 	{"uuid random rand", "uuid and rand are fetches"},
 	{"base64 urldecode url_decode urlencode unescape", "b64dec, base64, ub64dec, ub64enc, url_dec and url_enc are converters"},

@@ -30,7 +30,7 @@ type Value struct {
 	Addr  netip.Addr
 }
 
-const boolTrue = 0x10 // beside the kind
+const boolTrue = 0x10 // in the byte of the kind
 
 // AppendVarint appends an integer in the protocol's own form.
 func AppendVarint(dst []byte, n uint64) []byte {

@@ -90,7 +90,7 @@ func (p *Page) htmlRow(w *page, r *Row, acts bool) {
 	w.raw("\n")
 }
 
-// htmlName writes the status beside the name, which stay in sight.
+// htmlName writes the status next to the name, which stay in sight.
 func (p *Page) htmlName(w *page, r *Row, colour string, box bool) {
 	w.raw(`<th scope="row" class="n"`)
 	title := r.Name // which may be longer than the column is wide

@@ -180,7 +180,7 @@ func TestUnaskedUpgrade(t *testing.T) {
 	}
 }
 
-// TestUpgradeAfterChunks: what a client sends behind its chunked body belongs
+// TestUpgradeAfterChunks: what a client sends after its chunked body belongs
 // to the tunnel, should there be one.
 func TestUpgradeAfterChunks(t *testing.T) {
 	srv := script(t, func(c *net.TCPConn, br *bufio.Reader) {

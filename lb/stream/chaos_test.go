@@ -42,7 +42,7 @@ import (
 type deed struct {
 	name   string
 	fails  bool // the answer may be cut short or be lb's own 502
-	closes bool // the server's connection ends behind the answer
+	closes bool // the server's connection ends after the answer
 }
 
 var deeds = []deed{

@@ -335,7 +335,7 @@ func (t *txn) retriesLeft() int { return t.maxRetries() - int(t.rec.Retries) }
 
 // mayRedispatch: option redispatch N lets every N-th retry (or, counted from
 // the end, the last one) go to another server; a client bound to a server by
-// its cookie only then loses it. Who was sent to this server by turn only goes
+// its cookie only then loses it. Whoever was sent to this server by turn only goes
 // to another at once.
 func (t *txn) mayRedispatch() bool {
 	n := t.be.Redispatch

@@ -268,7 +268,7 @@ func TestRulesOverTheConnection(t *testing.T) {
 		name     string
 		req, res []string
 		fields   string // of the request
-		toServer string // the part of its head behind Host
+		toServer string // the part of its head after Host
 		kept     bool   // the server's connection
 		answer   string // part of what the client gets
 		closed   bool   // the client's connection

@@ -175,7 +175,7 @@ func pathServer(t *testing.T) string {
 	return serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
 }
 
-// echoServer sends back what it gets, behind an upgrade if it is asked for one.
+// echoServer sends back what it gets, after an upgrade if it is asked for one.
 func echoServer(t *testing.T) string {
 	return script(t, func(c *net.TCPConn, br *bufio.Reader) {
 		if first, err := br.Peek(3); err == nil && string(first) == "GET" {

@@ -119,7 +119,7 @@ func TestFloods(t *testing.T) {
 			w.request(id, false)
 			w.WriteRawFrame(http2.FrameWindowUpdate, 0, id, make([]byte, 4))
 		})},
-		{"DATA behind the end", many(func(w *framer, id uint32) {
+		{"DATA after the end", many(func(w *framer, id uint32) {
 			w.request(id, false)
 			w.WriteData(id, true, []byte("x"))
 			w.WriteData(id, true, []byte("x"))

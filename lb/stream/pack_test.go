@@ -15,7 +15,7 @@ import (
 )
 
 // TestPacked: compressed bodies of all lengths, with a length or in chunks, after
-// heads that leave no room beside the body and heads that do, over HTTP/1 and HTTP/2.
+// heads that leave no room besides the body and heads that do, over HTTP/1 and HTTP/2.
 func TestPacked(t *testing.T) {
 	noise := make([]byte, 200_000)
 	r := rand.New(rand.NewPCG(1, 2))

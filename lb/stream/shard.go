@@ -143,7 +143,7 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 	sh.lateTick.OnExpire = expireFunc(sh.registerLate)
 	sh.trim.OnExpire = expireFunc(sh.trimMemory)
 	l.Arm(&sh.trim, trimInterval.Milliseconds())
-	l.AtTurnEnd(sh.sendAside)
+	l.AtTurnEnd(sh.sendFresh)
 	l.AtTurnEnd(sh.flushFrames) // which may log
 	l.AtTurnEnd(sh.flushLogs)
 	return sh, nil
@@ -294,7 +294,7 @@ func (a *acceptor) accept() (more bool) {
 		}
 		a.refused = false
 		a.begun()
-		if sh.putAside(a.ln, fd) {
+		if sh.keepFresh(a.ln, fd) {
 			continue
 		}
 		sh.newSession(a.ln, fd)

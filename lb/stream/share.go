@@ -12,7 +12,7 @@ import (
 // read, so that the share is exact, and what the other one cannot take is served
 // here:
 //
-//  1. accept counts, and puts every n-th connection aside
+//  1. accept counts, and keeps every n-th connection for the other one
 //  2. at the end of the turn those are sent, one batch at a time per shard
 //  3. what was taken is closed here without a word to the client; the rest is
 //     served as if it had just come
@@ -46,37 +46,37 @@ func (e *Engine) Share(of int, carry Carrier) {
 
 // sharer is a shard's side of it. Owned by the loop.
 type sharer struct {
-	aside []aside // not sent yet
-	busy  bool    // a batch is on its way
+	fresh []freshConn // not sent yet
+	busy  bool        // a batch is on its way
 }
 
-// aside is one connection of which nothing has been read.
-type aside struct {
+// freshConn is one connection of which nothing has been read.
+type freshConn struct {
 	ln   *Listener
 	fd   int
 	peer netip.AddrPort
 	to   *share
 }
 
-// putAside takes the connection that was just accepted, if it belongs to the
+// keepFresh takes the connection that was just accepted, if it belongs to the
 // other process. It keeps its place among those that are open.
-func (sh *Shard) putAside(ln *Listener, fd int) bool {
+func (sh *Shard) keepFresh(ln *Listener, fd int) bool {
 	to := sh.eng.share.Load()
 	if to == nil || !to.takes() {
 		return false
 	}
-	sh.sharer.aside = append(sh.sharer.aside, aside{ln, fd, sh.peerOf(ln), to})
+	sh.sharer.fresh = append(sh.sharer.fresh, freshConn{ln, fd, sh.peerOf(ln), to})
 	return true
 }
 
-// sendAside sends the next batch, at the end of a turn.
-func (sh *Shard) sendAside() {
-	if len(sh.sharer.aside) == 0 || sh.sharer.busy {
+// sendFresh sends the next batch, at the end of a turn.
+func (sh *Shard) sendFresh() {
+	if len(sh.sharer.fresh) == 0 || sh.sharer.busy {
 		return
 	}
-	n := min(len(sh.sharer.aside), BatchFDs)
-	batch := append([]aside(nil), sh.sharer.aside[:n]...)
-	sh.sharer.aside = append(sh.sharer.aside[:0], sh.sharer.aside[n:]...)
+	n := min(len(sh.sharer.fresh), BatchFDs)
+	batch := append([]freshConn(nil), sh.sharer.fresh[:n]...)
+	sh.sharer.fresh = append(sh.sharer.fresh[:0], sh.sharer.fresh[n:]...)
 	parcels := make([]*Parcel, n)
 	for i, a := range batch {
 		parcels[i] = &Parcel{
@@ -90,12 +90,12 @@ func (sh *Shard) sendAside() {
 			sh.eng.share.CompareAndSwap(batch[0].to, nil)
 			taken = make([]bool, len(batch))
 		}
-		sh.Loop.Post(func() { sh.settleAside(batch, taken) })
+		sh.Loop.Post(func() { sh.settleFresh(batch, taken) })
 	}()
 }
 
-// settleAside lets go of what was taken and serves the rest.
-func (sh *Shard) settleAside(batch []aside, taken []bool) {
+// settleFresh lets go of what was taken and serves the rest.
+func (sh *Shard) settleFresh(batch []freshConn, taken []bool) {
 	sh.sharer.busy = false
 	for i, a := range batch {
 		if !taken[i] {
@@ -106,7 +106,7 @@ func (sh *Shard) settleAside(batch []aside, taken []bool) {
 		a.ln.count(&sh.eng.TLSConns, -1)
 		sh.eng.leave(a.ln.Frontend)
 	}
-	sh.sendAside()
+	sh.sendFresh()
 }
 
 // adoptFresh takes a connection of which nothing has been read.

@@ -135,22 +135,26 @@ type predecessors struct {
 	living []*predecessor
 	passed []*predecessor // the next worker counts them now; for the last answers here
 	peers  []*predecessor // were the other worker of a trial, which goes on alone
+	after  after          // what the next worker says of the load
 }
 
 // predecessor is an earlier worker that has connections left: its totals as
 // far as it sent. Each message replaces the one before it.
 type predecessor struct {
 	link  *handoff.Conn
-	ended chan struct{} // closed when nobody here reads from link any more
+	ended chan struct{} // closed when nobody here reads from link any more, or writes to it
+
+	introduced bool // by another worker, which has spoken to it. Immutable once takeOver runs.
 
 	// predecessors.mu guards the fields below.
 	counts
-	busy   map[*backend.Server]int // places it holds
-	sent   bool                    // all that was counted before the worker here began to serve
-	summed bool                    // total has come
-	stale  bool                    // what it sends is from before a `clear counters` here
-	peer   bool                    // it is the other worker of a trial: what it counts is not passed on
-	heir   bool                    // and it was promoted
+	busy   map[*backend.Server]places
+	met    int  // how many workers it has introduced whose load is known
+	sent   bool // all that was counted before the worker here began to serve
+	summed bool // total has come
+	stale  bool // what it sends is from before a `clear counters` here
+	peer   bool // it is the other worker of a trial: what it counts is not passed on
+	heir   bool // and it was promoted
 }
 
 type rowKey struct {
@@ -185,7 +189,7 @@ func (t *totals) merge(o *totals) {
 
 // join adds an earlier worker, or the other one of a trial.
 func (f *predecessors) join(link *handoff.Conn, peer bool) *predecessor {
-	p := &predecessor{link: link, peer: peer, ended: make(chan struct{}), counts: counts{rows: map[rowKey]rowCounts{}}, busy: map[*backend.Server]int{}}
+	p := &predecessor{link: link, peer: peer, ended: make(chan struct{}), counts: counts{rows: map[rowKey]rowCounts{}}, busy: map[*backend.Server]places{}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.living = append(f.living, p)
@@ -231,7 +235,7 @@ func (f *predecessors) leave(p *predecessor) {
 		return // it counts for itself
 	}
 	f.living = slices.DeleteFunc(f.living, func(o *predecessor) bool { return o == p })
-	f.freePlaces(p)
+	f.sumAll(p)
 	if p.peer && p.heir {
 		f.passed = append(f.passed, p) // its own successor counts that
 		return
@@ -294,6 +298,7 @@ func (f *predecessors) release(p *predecessor) (rows []rowCounts, total *totals,
 	}
 	f.living = slices.Delete(f.living, i, i+1)
 	f.passed = append(f.passed, p)
+	f.after.unmet = append(f.after.unmet, p)
 	for _, r := range p.rows {
 		rows = append(rows, r)
 	}
@@ -369,7 +374,7 @@ func (f *predecessors) addPassedTotals(t *totals) {
 }
 
 // clear forgets the maxima, or all, and returns the workers before, which have
-// to do the same: until they have, what they send does not count. Who is asked by
+// to do the same: until they have, what they send does not count. Whoever is asked by
 // another worker need not ask it in turn.
 func (f *predecessors) clear(all, asked bool) (living []*predecessor) {
 	f.mu.Lock()

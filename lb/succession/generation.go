@@ -17,6 +17,8 @@
 //	                                       no more                               peers.go
 //	                                    <- move: connections                     successor.go
 //	taken                               ->
+//	others: load of the servers but for
+//	the receiver's, whenever it changes ->                                       others.go
 //	clear, when an operator says so     ->
 //	                                    <- cleared, and counts
 //	                                    <- counts, when nothing is left
@@ -63,6 +65,7 @@ const (
 	kindTaken   = "taken"
 	kindFormer  = "former"
 	kindBusy    = "busy"
+	kindOthers  = "others"
 	kindTables  = "tables"
 	kindPeers   = "peers"
 	kindChanges = "changes"
@@ -88,8 +91,9 @@ type message struct {
 	Parcels []*stream.Parcel `json:"parcels,omitempty"`
 	FDs     []int            `json:"fds,omitempty"` // how many descriptors each parcel has
 	Taken   []bool           `json:"taken,omitempty"`
-	All     bool             `json:"all,omitempty"`   // with clear: not the maxima alone
-	Back    bool             `json:"back,omitempty"`  // with ask: nothing but counts, load and connections, from a worker on trial
+	All     bool             `json:"all,omitempty"`   // with clear: not the maxima alone; with others: nothing that was said before holds
+	Met     int              `json:"met,omitempty"`   // with others: how many workers that the receiver has introduced are counted in it
+	Back    bool             `json:"back,omitempty"`  // with ask: nothing but counts, load and connections (Partner, Meet)
 	Peers   bool             `json:"peers,omitempty"` // with the last of the state: peers are to follow
 }
 
@@ -107,8 +111,9 @@ type serverState struct {
 	Backend string `json:"backend"`
 	Server  string `json:"server"`
 	Address string `json:"address"`
-	Name    string `json:"name,omitempty"` // that it was resolved from
-	Load    int    `json:"load,omitempty"` // as in load.go; known before the new worker accepts
+	Name    string `json:"name,omitempty"`    // that it was resolved from
+	Load    int    `json:"load,omitempty"`    // as in load.go; known before the new worker accepts
+	Awaited int    `json:"awaited,omitempty"` // as in load.go
 	servercheck.State
 }
 
@@ -176,10 +181,10 @@ type Generation struct {
 	tablesMu sync.Mutex // guards tablesTo, and the order of what is sent of tables
 	tablesTo *successor // gets the tables
 
-	early      map[*backend.Server]int // load that came with the state. Owned by whoever starts this one.
-	inherits   bool                    // there was a worker before. Owned by whoever starts this one.
-	awaitPeers bool                    // it speaks to peers. Owned by whoever starts this one.
-	complete   chan struct{}           // closed when before has what there is
+	early      map[*backend.Server]places // load that came with the state. Owned by whoever starts this one.
+	inherits   bool                       // there was a worker before. Owned by whoever starts this one.
+	awaitPeers bool                       // it speaks to peers. Owned by whoever starts this one.
+	complete   chan struct{}              // closed when before has what there is
 	isComplete sync.Once
 	parting    sync.Once
 	work       sync.WaitGroup
@@ -278,6 +283,16 @@ func (g *Generation) policy() string {
 		return g.Policy
 	}
 	return policyMove
+}
+
+// Meet takes over what a worker has that leaves and was not known here until now: its
+// counts and its connections. Its state is older than what is known here.
+func (g *Generation) Meet(link *handoff.Conn) {
+	p := g.before.join(link, false)
+	if err := link.Send(message{Kind: kindAsk, Version: Version, Policy: g.policy(), Back: true}, nil, sendWait); err != nil && !isGone(err) {
+		g.Warn("meet an earlier worker: " + err.Error())
+	}
+	g.work.Go(func() { g.takeOver(p) })
 }
 
 // Follow takes connections over from the worker before, until it has left.

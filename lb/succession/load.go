@@ -4,25 +4,42 @@ import (
 	"time"
 
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/servercheck"
 )
 
-// As long as an earlier worker has requests on servers, the one that serves
-// must know: maxconn of a server holds for all of them together, and the least
-// loaded server is the one that all of them together load least. The current load
-// goes with the state, before each batch of connections, and before a worker that
-// is passed on: a request that waited here never finds a place there that was taken
-// meanwhile. In between the other side hears of a change up to loadSeldom later.
+// As long as several workers have requests on servers, each has to know what the
+// others hold: maxconn of a server holds for all of them together, and the least
+// loaded server is the one that all of them together load least.
 //
-// Until a worker that is still earlier is passed on, what it holds is part of what
-// this one holds: the next one does not know it yet.
+// Upwards, to the worker that comes after, the load goes with the state, before each
+// batch of connections, and before a worker that is passed on: a request that waited
+// here never finds a place there that was taken meanwhile. In between the other side
+// hears of a change up to loadSeldom later. Until a worker that is still earlier is
+// passed on, what it holds is part of what this one holds: the next one does not know
+// it yet.
+//
+// Downwards, to the workers before, it goes as others: what all but the receiver
+// hold. Some requests wait there to the end (in mode tcp, or as `handover` wants it),
+// and their turn is before that of any request here: the load says how many they
+// are, and nobody here gets the places that they wait for. Of several workers before,
+// the one that was met first has the first turn: two that left each other the turn
+// would both wait. How many places there are the newest configuration says.
+//
+// Two workers of a trial serve next to each other, and neither has the first turn:
+// each sends the other its load as to a worker that comes after.
 
-// load is how many places one worker holds on one server.
+// load is how many places one worker holds on one server, or all but one.
 type load struct {
 	Backend string `json:"backend"`
 	Server  string `json:"server"`
 	Address string `json:"address"`
 	N       int    `json:"n"`
+	Awaited int    `json:"awaited,omitempty"` // for how many somebody waits there
+	Room    int    `json:"room,omitempty"`    // with others: how many there are for all
 }
+
+// places is what one worker has of a server.
+type places struct{ taken, awaited int }
 
 // How often a worker looks whether it has something to send: soon after a
 // change, seldom when nothing changes.
@@ -31,20 +48,21 @@ const (
 	loadSeldom = 250 * time.Millisecond
 )
 
-// sendLoad sends the next worker what changes, until one of the two ends.
-func (g *Generation) sendLoad(s *successor) {
+// beat calls send soon after a change and seldom when nothing changes, until it
+// fails or stop or the process ends.
+func (g *Generation) beat(stop <-chan struct{}, send func() (changed bool, err error)) {
 	wait := loadSoon
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-		case <-s.gone:
+		case <-stop:
 			return
 		case <-g.Running.Done():
 			return
 		}
-		changed, err := g.sendChangedLoad(s)
+		changed, err := send()
 		if err != nil {
 			return // the receiver notices the end
 		}
@@ -55,6 +73,11 @@ func (g *Generation) sendLoad(s *successor) {
 		}
 		timer.Reset(wait)
 	}
+}
+
+// sendLoad sends the next worker what changes, until one of the two ends.
+func (g *Generation) sendLoad(s *successor) {
+	g.beat(s.gone, func() (bool, error) { return g.sendChangedLoad(s) })
 }
 
 // sendChangedLoad sends the next worker the load of the servers where it has
@@ -80,7 +103,7 @@ func (g *Generation) sendChangedLoadLocked(s *successor) (changed bool, err erro
 }
 
 // changedLoad lists the servers whose load is not what was sent, and notes it.
-func (g *Generation) changedLoad(sent map[*backend.Server]int) (list []load) {
+func (g *Generation) changedLoad(sent map[*backend.Server]places) (list []load) {
 	for _, c := range g.Servers.All() {
 		srv := c.Target()
 		n := g.before.loadOf(srv)
@@ -88,23 +111,29 @@ func (g *Generation) changedLoad(sent map[*backend.Server]int) (list []load) {
 			continue
 		}
 		sent[srv] = n
-		list = append(list, load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), N: n})
+		list = append(list, loadAt(c, n))
 	}
 	return list
 }
 
+func loadAt(c *servercheck.Server, n places) load {
+	srv := c.Target()
+	return load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), N: n.taken, Awaited: n.awaited}
+}
+
 // unsentLoad stands in successor.load for a server whose load has to be sent,
 // whatever it is.
-const unsentLoad = -1
+var unsentLoad = places{taken: -1}
 
-// loadOf is what this worker and the earlier ones that only it knows hold on srv.
-func (f *predecessors) loadOf(srv *backend.Server) int {
+// loadOf is what this worker and the earlier ones that only it knows have on srv.
+func (f *predecessors) loadOf(srv *backend.Server) (n places) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := int(srv.Load())
+	n.taken, n.awaited, _ = srv.Places()
 	for _, p := range f.living {
 		if !p.peer {
-			n += p.busy[srv]
+			n.taken += p.busy[srv].taken
+			n.awaited += p.busy[srv].awaited
 		}
 	}
 	return n
@@ -114,44 +143,47 @@ func (f *predecessors) loadOf(srv *backend.Server) int {
 func (g *Generation) addLoad(p *predecessor, list []load) {
 	for _, b := range list {
 		if s := g.Servers.Same(b.Backend, b.Server, b.Address, ""); s != nil {
-			g.before.hold(p, s.Target(), b.N)
+			g.before.hold(p, s.Target(), places{b.N, b.Awaited})
 		}
 	}
 }
 
-// hold notes that p holds n places on srv.
-func (f *predecessors) hold(p *predecessor, srv *backend.Server, n int) {
+// hold notes what p has on srv.
+func (f *predecessors) hold(p *predecessor, srv *backend.Server, n places) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p.busy[srv] = n
 	f.sumPlaces(srv)
 }
 
-// freePlaces frees what p held. mu is held.
-func (f *predecessors) freePlaces(p *predecessor) {
+// sumAll is sumPlaces for all servers of which p has places: it is gone, or is
+// counted differently. mu is held.
+func (f *predecessors) sumAll(p *predecessor) {
 	for srv := range p.busy {
 		f.sumPlaces(srv)
 	}
 }
 
-// sumPlaces gives srv the sum over all earlier workers. mu is held.
+// sumPlaces gives srv the sum over all other workers. mu is held.
 // Lock order: predecessors.mu before Backend.mu.
 func (f *predecessors) sumPlaces(srv *backend.Server) {
-	sum := 0
-	for _, p := range f.living {
-		sum += p.busy[srv]
+	o := f.after.others[srv]
+	for p := range f.known() {
+		o.Taken += p.busy[srv].taken
+		if !p.peer {
+			o.Awaited += p.busy[srv].awaited
+		}
 	}
-	srv.SetOthers(sum)
+	srv.SetOthers(o)
 }
 
-// held lists what p holds, for a worker that is introduced to it.
+// held lists what p has, for a worker that is introduced to it.
 func (g *Generation) held(p *predecessor) (list []load) {
 	g.before.mu.Lock()
 	defer g.before.mu.Unlock()
 	for _, c := range g.Servers.All() {
-		srv := c.Target()
-		if n := p.busy[srv]; n > 0 {
-			list = append(list, load{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), N: n})
+		if n := p.busy[c.Target()]; n != (places{}) {
+			list = append(list, loadAt(c, n))
 		}
 	}
 	return list

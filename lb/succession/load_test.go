@@ -147,7 +147,7 @@ func TestLoadComesWithTheState(t *testing.T) {
 	granted := make(chan struct{})
 	be.Enqueue(&backend.Waiter{Wake: func() { close(granted) }}, nil)
 	g.Follow(theirs)
-	if n := g.before.loadOf(srv); n != 1 {
+	if n := g.before.loadOf(srv).taken; n != 1 {
 		t.Errorf("the worker before holds %d places, want 1", n)
 	}
 	post(t, ours, message{Kind: kindBusy, Busy: []load{{Backend: "be", Server: "s1", Address: srv.Addr().String()}}})

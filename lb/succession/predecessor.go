@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -83,14 +84,14 @@ func (g *Generation) takeState(m message) {
 func (g *Generation) takeEarlyLoad(servers []serverState) {
 	for _, st := range servers {
 		s := g.Servers.Same(st.Backend, st.Server, st.Address, st.Name)
-		if s == nil || st.Load == 0 {
+		if s == nil || st.Load == 0 && st.Awaited == 0 {
 			continue
 		}
 		if g.early == nil {
-			g.early = map[*backend.Server]int{}
+			g.early = map[*backend.Server]places{}
 		}
-		g.early[s.Target()] = st.Load
-		s.Target().SetOthers(st.Load)
+		g.early[s.Target()] = places{st.Load, st.Awaited}
+		s.Target().SetOthers(backend.Others{Taken: st.Load, Awaited: st.Awaited})
 	}
 }
 
@@ -98,7 +99,14 @@ func (g *Generation) takeEarlyLoad(servers []serverState) {
 // passed on. When it returns, p.link was read up to a message's end, and the
 // messages in which p introduces a worker were read to the last of them.
 func (g *Generation) takeOver(p *predecessor) {
-	defer close(p.ended)
+	stop := make(chan struct{})
+	var speaking sync.WaitGroup
+	speaking.Go(func() { g.sendOthers(p, stop) })
+	defer func() {
+		close(stop)
+		speaking.Wait()
+		close(p.ended)
+	}()
 	var older message // of a worker that is being introduced; without a kind there is none
 	receive := p.link.Receive
 	for passing := false; !passing || older.Kind != ""; {
@@ -120,6 +128,7 @@ func (g *Generation) takeOver(p *predecessor) {
 				_ = p.link.Send(message{Kind: kindTaken}, nil, sendWait) // fails when it is gone
 			case kindFormer:
 				g.before.keepCounts(append(older.Rows, l.Rows...), l.Total)
+				g.before.meets(p)
 				older = message{}
 			}
 			continue
@@ -134,44 +143,51 @@ func (g *Generation) takeOver(p *predecessor) {
 			p.link.Close()
 			return
 		}
-		switch l.Kind {
-		case kindCounts:
-			g.before.take(p, l.Rows, l.Total)
-			g.checkComplete()
-		case kindCleared:
-			g.before.cleared(p)
-		case kindPromoted:
-			g.before.inherits(p)
-		case kindBusy:
-			g.addLoad(p, l.Busy)
-		case kindTables:
-			g.receiveTables(fds)
-			continue
-		case kindChanges:
-			g.receiveChanges(fds)
-			continue
-		case kindState: // it was slower than inherit could wait: late is better than never
-			g.takeState(l)
-		case kindPeers:
-			g.receivePeers(fds)
-			continue
-		case kindMove:
-			g.takeParcels(p, l, fds)
-			continue
-		case kindFormer:
-			older.Kind = kindFormer
-			older.Rows, older.Busy = append(older.Rows, l.Rows...), append(older.Busy, l.Busy...)
-			if !l.More && len(fds) == 1 {
-				older.Total = l.Total
-				g.introduced(fds[0], older)
-				older = message{}
-				continue
-			}
-		}
-		for _, fd := range fds {
+		for _, fd := range g.heed(p, l, fds, &older) {
 			unix.Close(fd)
 		}
 	}
+}
+
+// heed does what a message of p says, and returns the descriptors that nobody has
+// taken. older is what p has said up to now of a worker that it introduces.
+func (g *Generation) heed(p *predecessor, l message, fds []int, older *message) (rest []int) {
+	switch l.Kind {
+	case kindCounts:
+		g.before.take(p, l.Rows, l.Total)
+		g.checkComplete()
+	case kindCleared:
+		g.before.cleared(p)
+	case kindPromoted:
+		g.before.inherits(p)
+	case kindBusy:
+		g.addLoad(p, l.Busy)
+	case kindTables:
+		g.receiveTables(fds)
+		return nil
+	case kindChanges:
+		g.receiveChanges(fds)
+		return nil
+	case kindState: // it was slower than inherit could wait: late is better than never
+		g.takeState(l)
+	case kindPeers:
+		g.receivePeers(fds)
+		return nil
+	case kindMove:
+		g.takeParcels(p, l, fds)
+		return nil
+	case kindFormer:
+		older.Kind = kindFormer
+		older.Rows, older.Busy = append(older.Rows, l.Rows...), append(older.Busy, l.Busy...)
+		if !l.More && len(fds) == 1 {
+			older.Total = l.Total
+			g.introduced(fds[0], *older)
+			g.before.meets(p)
+			*older = message{}
+			return nil
+		}
+	}
+	return fds
 }
 
 // noRoom reports what is lost of a message for whose descriptors the limit of open
@@ -216,6 +232,7 @@ func (g *Generation) introduced(fd int, l message) {
 		return
 	}
 	p := g.before.join(link, false)
+	p.introduced = true
 	g.before.take(p, l.Rows, l.Total)
 	g.addLoad(p, l.Busy)
 	g.work.Go(func() { g.takeOver(p) })

@@ -21,11 +21,12 @@ import (
 type successor struct {
 	link  *handoff.Conn
 	taken chan []bool
+	asked chan struct{} // closed when it has said what it is
 	gone  chan struct{}
 	mu    sync.Mutex // guards sending, and the wait for an answer
 
-	loadMu sync.Mutex              // guards load, and the order in which it is sent. Lock order: before mu.
-	load   map[*backend.Server]int // that was sent
+	loadMu sync.Mutex                 // guards load, and the order in which it is sent. Lock order: before mu.
+	load   map[*backend.Server]places // that was sent
 
 	unsent *os.File // what of the stick tables could not be sent; Generation.tablesMu guards it
 
@@ -49,7 +50,8 @@ func (g *Generation) Successor(link *handoff.Conn) {
 		g.before.keepPeers() // should its trial not have begun
 		before.link.Close()
 	}
-	s := &successor{link: link, taken: make(chan []bool), gone: make(chan struct{}), load: map[*backend.Server]int{}}
+	s := &successor{link: link, taken: make(chan []bool), asked: make(chan struct{}), gone: make(chan struct{}), load: map[*backend.Server]places{}}
+	g.before.follow(s)
 	g.next = s
 	g.work.Go(func() { g.listenTo(s) })
 }
@@ -58,6 +60,7 @@ func (g *Generation) Successor(link *handoff.Conn) {
 func (g *Generation) listenTo(s *successor) {
 	defer g.endTables(s)
 	defer close(s.gone)
+	defer g.before.unfollow(s)
 	for {
 		var l message
 		fds, err := s.link.Receive(&l)
@@ -70,7 +73,9 @@ func (g *Generation) listenTo(s *successor) {
 		switch l.Kind {
 		case kindAsk:
 			s.policy.Store(&l.Policy)
-			s.version.Store(int64(max(l.Version, 1)))
+			if s.version.Swap(int64(max(l.Version, 1))) == 0 {
+				close(s.asked)
+			}
 			if l.Back {
 				g.work.Go(func() { g.sendLoad(s) })
 				continue
@@ -86,6 +91,8 @@ func (g *Generation) listenTo(s *successor) {
 				return
 			}
 			g.work.Go(func() { g.sendLoad(s) })
+		case kindOthers:
+			g.takeOthers(s, l)
 		case kindClear:
 			// Not here: sending may have to wait for what is read here.
 			g.work.Go(func() { g.clearFor(s, l.All) })
@@ -151,10 +158,10 @@ func (g *Generation) serverStates(s *successor) []serverState {
 	for _, c := range g.Servers.All() {
 		srv := c.Target()
 		n := g.before.loadOf(srv)
-		if n != 0 {
+		if n != (places{}) {
 			s.load[srv] = unsentLoad // an older build does not read it here
 		}
-		servers = append(servers, serverState{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), Name: c.Name(), Load: n, State: c.State()})
+		servers = append(servers, serverState{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), Name: c.Name(), Load: n.taken, Awaited: n.awaited, State: c.State()})
 	}
 	return servers
 }
@@ -384,12 +391,27 @@ func (s *successor) answer(l message, fds []int) (taken []bool, err error) {
 // Leave gives everything to the next worker as its configuration wants it.
 // False when there is none: then nothing was done.
 func (g *Generation) Leave() bool {
-	if g.next == nil || !g.next.alive() {
+	if !g.Succeeded() {
 		return false
+	}
+	wait := time.NewTimer(askWait)
+	defer wait.Stop()
+	select {
+	case <-g.next.asked:
+	case <-g.next.gone:
+		return false
+	case <-wait.C:
 	}
 	g.handover(g.next)
 	return true
 }
+
+// Succeeded reports whether there is a next worker that listens.
+func (g *Generation) Succeeded() bool { return g.next != nil && g.next.alive() }
+
+// askWait bounds how long a worker that is to leave waits for a next one that it has
+// just heard of: until that has said what it is, nothing can go to it but counts.
+const askWait = time.Second
 
 // SendLast sends the next worker the last counts, once nothing is left here.
 func (g *Generation) SendLast() {

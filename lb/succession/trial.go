@@ -7,7 +7,7 @@ import (
 	"lbsyslogd/lb/stats"
 )
 
-// A new worker on trial (a canary) serves a share of the new connections beside
+// A new worker on trial (a canary) serves a share of the new connections alongside
 // the old one, until the master has judged it. The two are tied twice: as at every
 // reload, and by a connection in the opposite direction, as if the old worker came
 // after the new one too:
@@ -54,6 +54,7 @@ func (g *Generation) Disown() {
 // ends, as a batch may be under way.
 func (g *Generation) part() {
 	g.before.setPeers(false)
+	g.before.follow(nil)
 	if g.next == nil {
 		return
 	}
@@ -175,6 +176,7 @@ func (f *predecessors) setPeers(on bool) {
 	defer f.mu.Unlock()
 	for _, p := range f.living {
 		p.peer = on
+		f.sumAll(p)
 	}
 }
 
@@ -186,6 +188,7 @@ func (f *predecessors) keepPeers() {
 	for _, p := range f.living {
 		if p.peer {
 			p.peer, p.sent = false, p.sent || p.summed
+			f.sumAll(p)
 		}
 	}
 }
@@ -201,7 +204,7 @@ func (f *predecessors) dropPeers() {
 			continue
 		}
 		f.living = append(f.living[:i:i], f.living[i+1:]...)
-		f.freePlaces(p)
+		f.sumAll(p)
 		f.peers = append(f.peers, p)
 		i--
 	}

@@ -20,7 +20,7 @@ type Estate struct {
 	address    [224]byte
 }
 
-// estates stand behind a header.
+// estates follow a header.
 const (
 	estateMagic  = "lbestat1"
 	estateHeader = 64 // magic, pid, generation, began, number

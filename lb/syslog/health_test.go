@@ -58,7 +58,7 @@ func TestOutageOverUDPIsToldOnce(t *testing.T) {
 	}
 	defer c.Close()
 	sent := 0
-	wait.Until(t, "the end of the outage is told", func() bool {
+	wait.Until(t, "the end of the outage is reported", func() bool {
 		one.Log(message.Info, []byte("heard"))
 		one.Flush()
 		sent++
@@ -95,7 +95,7 @@ func TestLateFindings(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		wait.Until(t, "the end of the outage is told", func() bool {
+		wait.Until(t, "the end of the outage is reported", func() bool {
 			one.Log(message.Info, []byte("heard"))
 			one.Flush()
 			read(t, c.(net.Conn))
@@ -126,13 +126,13 @@ func TestOutageOfAUnixSocket(t *testing.T) {
 	if len(*said) != 0 {
 		t.Fatalf("told at once: %q", *said)
 	}
-	wait.Until(t, "the outage is told", func() bool { s.Flush(); return len(*said) == 1 })
+	wait.Until(t, "the outage is reported", func() bool { s.Flush(); return len(*said) == 1 })
 	if want := "log: " + path + " is not there (no such file or directory): is syslogd running? 1 line waits"; (*said)[0] != want {
 		t.Errorf("told %q, want %q", (*said)[0], want)
 	}
 	c := receiver(t, path)
 	wait.Until(t, "the first line is taken", func() bool { s.Flush(); return !s.Pending() })
-	wait.Until(t, "the end is told", func() bool {
+	wait.Until(t, "the end is reported", func() bool {
 		read(t, c)
 		s.Log(message.Info, []byte("next"))
 		s.Flush()

@@ -139,7 +139,7 @@ func basic(user, password string) []byte {
 	return []byte("Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
 }
 
-// TestKnownPasswordsDoNotAllocate: who was let in once is let in as cheaply as
+// TestKnownPasswordsDoNotAllocate: whoever was let in once is let in as cheaply as
 // with a password in clear.
 func TestKnownPasswordsDoNotAllocate(t *testing.T) {
 	l := site(t)

@@ -31,6 +31,13 @@ type Engine interface {
 	// asks for, and at Drain the connections. The engine owns the connection.
 	Successor(next *handoff.Conn)
 
+	// Succeeded reports whether there is a successor that listens.
+	Succeeded() bool
+
+	// Meet introduces a process that leaves, and that this one does not know. The
+	// engine owns the connection.
+	Meet(former *handoff.Conn)
+
 	// Partner introduces a process that is on trial: it has back for its successor,
 	// should the trial fail. The engine owns the connection.
 	Partner(back *handoff.Conn)

@@ -126,5 +126,5 @@ func (l *life) introduce() {
 			return
 		}
 	}
-	l.say(event.Aside, event.Adopted, "a new master has taken over") // which says so itself
+	l.say(event.AsHAProxy, event.Adopted, "a new master has taken over") // which says so itself
 }

@@ -122,7 +122,11 @@ func (l *life) obey(o order) {
 		return
 	}
 	if o.Kind == handoff.Successor && len(o.fds) == 1 {
-		l.successor(o.fds[0])
+		l.successor(o.fds[0], o.Spare)
+		return
+	}
+	if o.Kind == handoff.Meet && len(o.fds) == 1 {
+		l.meet(o.fds[0])
 		return
 	}
 	if o.Kind == handoff.Partner && len(o.fds) == 1 {
@@ -183,14 +187,29 @@ func (l *life) converse(fd int) {
 	l.engine.Converse(conn)
 }
 
-// successor hears of the process that will take over.
-func (l *life) successor(fd int) {
+// successor hears of the process that will take over. A spare one is for a process
+// that has no other.
+func (l *life) successor(fd int, spare bool) {
+	if spare && (l.draining || l.engine.Succeeded()) {
+		unix.Close(fd)
+		return
+	}
 	next, err := handoff.NewConn(os.NewFile(uintptr(fd), "successor"))
 	if err != nil {
 		l.Env.Logger.Warn("meet the next worker: " + err.Error())
 		return
 	}
 	l.engine.Successor(next)
+}
+
+// meet hears of a process that leaves, which the master found too late.
+func (l *life) meet(fd int) {
+	former, err := handoff.NewConn(os.NewFile(uintptr(fd), "former"))
+	if err != nil {
+		l.Env.Logger.Warn("meet a worker of the former master: " + err.Error())
+		return
+	}
+	l.engine.Meet(former)
 }
 
 // partner hears of a process on trial.

@@ -1,4 +1,4 @@
-// Man writes the manual pages from the markdown beside it and from the documents in docs/, so that a page and a document never
+// Man writes the manual pages from the markdown next to it and from the documents in docs/, so that a page and a document never
 // say different things:
 //
 //		go run ./packaging/man -o DIR

@@ -1,5 +1,5 @@
 // Package box tests the service under a real systemd: a throw-away machine
-// (the script box beside this file) boots in half a second, the unit of
+// (the script box next to this file) boots in half a second, the unit of
 // packaging/systemd is installed in it, and operators' commands are run in it
 // under load.
 //

@@ -16,7 +16,7 @@ func TestSocketUnit(t *testing.T) {
 	m.write("drop.conf", "[Service]\nAmbientCapabilities=\nCapabilityBoundingSet=\n")
 	m.sh(`systemctl stop lb; mkdir -p /etc/systemd/system/lb.service.d; cp %[1]s/drop.conf /etc/systemd/system/lb.service.d/; cp %[1]s/lb.socket /etc/systemd/system/
 		sysctl -qw net.ipv4.ip_unprivileged_port_start=82; systemctl daemon-reload; systemctl start lb.socket`, m.dir)
-	// Who connects starts it, and is answered.
+	// Whoever connects starts it, and is answered.
 	m.sh("curl -sf -o /dev/null -m 20 http://127.0.0.1/")
 	m.await("systemd hears that it serves", "systemctl is-active -q lb")
 	const unwanted = "listens on 127.0.0.1:81, /run/lb.http, which no bind line asks for"

@@ -28,7 +28,7 @@ func TestTablesOutliveTheirMaster(t *testing.T) {
 	m.write("counting.cfg", counting)
 	m.sh("cp %s/counting.cfg /etc/lb/lb.cfg; systemctl reload lb", m.dir)
 	const table = `echo "show table www" | socat -t 5 - /run/lb/admin.sock`
-	// The worker before tells of its last connections until it leaves; then nobody changes the table any more.
+	// The worker before reports its last connections until it leaves; then nobody changes the table any more.
 	counts := func(after string, total int) {
 		t.Helper()
 		m.await("one worker is left after "+after, `test "$(pgrep -fc '[l]b @worker')" = 1`)

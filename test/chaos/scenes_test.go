@@ -130,7 +130,7 @@ server_stale_post server_stale_post/s1 +/+/+/-1/+ 502 + - - SH-- 0 0/0 "POST / H
 	{name: "tcp_no_server", tcp: true, config: "noserver", client: func(p *peer) { p.rest() }},
 }
 
-// second opens another connection beside p's.
+// second opens another connection next to p's.
 func second(p *peer) *peer {
 	c, err := dialBeside(p)
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestChoiceOfServers: use-server, force-persist and ignore-persist beside cookies, stick tables and servers that are down.
+// TestChoiceOfServers: use-server, force-persist and ignore-persist together with cookies, stick tables and servers that are down.
 func TestChoiceOfServers(t *testing.T) {
 	theirs, ours := both(t, preface("", "LINE %ST %tsc %b/%s %HU")+`
 frontend fe

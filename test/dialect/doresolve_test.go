@@ -40,9 +40,9 @@ func nameserver(t *testing.T) (addr string) {
 
 const first, second = "127.91.18.41", "127.91.18.42" // of servers whose names are asked for
 
-// TestDoResolve: requests go where name servers say that their names are.
-func TestDoResolve(t *testing.T) {
-	names := nameserver(t)
+// resolved starts a server at each of the two addresses, on one port, and the name server. resolvers is the section that names it, r.
+func resolved(t *testing.T) (resolvers string, port int) {
+	t.Helper()
 	ports, err := rig.FreePorts(host, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -50,11 +50,13 @@ func TestDoResolve(t *testing.T) {
 	for _, a := range []string{first, second} {
 		elsewhere(t, fmt.Sprintf("%s:%d", a, ports[0]))
 	}
-	theirs, ours := both(t, fmt.Sprintf(`resolvers r
-  nameserver a %s
-  timeout retry 300ms
-  resolve_retries 2
-`+preface("", "LINE %%HU %%ST %%ts %%b %%s %%[var(txn.ip)]")+`
+	return fmt.Sprintf("resolvers r\n  nameserver a %s\n  timeout retry 300ms\n  resolve_retries 2\n", nameserver(t)), ports[0]
+}
+
+// TestDoResolve: requests go where name servers say that their names are.
+func TestDoResolve(t *testing.T) {
+	resolvers, port := resolved(t)
+	theirs, ours := both(t, fmt.Sprintf(resolvers+preface("", "LINE %%HU %%ST %%ts %%b %%s %%[var(txn.ip)]")+`
 frontend fe
   bind HTTP
   http-request do-resolve(txn.ip,r,ipv4) hdr(x-name),lower,host_only unless { path /both }
@@ -66,7 +68,7 @@ backend be
   http-request deny if { var(txn.ip) -m ip 10.0.0.0/8 }
   http-request set-dst var(txn.ip)
   server s 0.0.0.0:0
-`, names, ports[0]), nil)
+`, port), nil)
 	requests := 0
 	drive := func(s *subject) (got []string) {
 		requests = 0
@@ -74,7 +76,7 @@ backend be
 			for _, name := range []string{"one.test", "ONE.test", "two.test", "inner.test", "none.test", "dead.test", "a..b"} {
 				requests++
 				answer := s.get(path, "X-Name: "+name)
-				got = append(got, path+" "+name+": "+withoutPort(answer, ports[0]))
+				got = append(got, path+" "+name+": "+withoutPort(answer, port))
 			}
 		}
 		requests++
@@ -87,19 +89,8 @@ backend be
 
 // TestDoResolveContent: connections, and requests, go where tcp-request content rules have asked for their names: as long as inspect-delay lets them.
 func TestDoResolveContent(t *testing.T) {
-	names := nameserver(t)
-	ports, err := rig.FreePorts(host, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, a := range []string{first, second} {
-		elsewhere(t, fmt.Sprintf("%s:%d", a, ports[0]))
-	}
-	theirs, ours := both(t, fmt.Sprintf(`resolvers r
-  nameserver a %s
-  timeout retry 300ms
-  resolve_retries 2
-`+preface("", "LINE %%HU %%ST %%ts %%b %%s %%[var(txn.ip)]")+`
+	resolvers, port := resolved(t)
+	theirs, ours := both(t, fmt.Sprintf(resolvers+preface("", "LINE %%HU %%ST %%ts %%b %%s %%[var(txn.ip)]")+`
 frontend fe
   bind HTTP
   tcp-request inspect-delay 5s
@@ -133,7 +124,7 @@ listen hasty
   tcp-request content do-resolve(txn.ip,r,ipv4) str(10.1.2.9) unless { var(txn.ip) -m found }
   tcp-request content reject if { var(txn.ip) -m ip 10.1.2.9 }
   server s S1
-`, names, ports[0], ports[0]), nil)
+`, port, port), nil)
 	requests := 0
 	drive := func(s *subject) (got []string) {
 		requests = 0
@@ -151,7 +142,7 @@ listen hasty
 					}
 					answer := c.do(request(path, "X-Name: "+name, "X-Other: "+other, "Connection: close"))
 					c.Close()
-					got = append(got, name+" "+other+": "+withoutPort(answer, ports[0]))
+					got = append(got, name+" "+other+": "+withoutPort(answer, port))
 				}
 			}
 		}

@@ -74,7 +74,7 @@ backend own
 	same(t, "line", theirs.lines(len(want)), ours.lines(len(got)))
 }
 
-// TestReasonPhrases: what an answer of a rule says beside its status.
+// TestReasonPhrases: what an answer of a rule says besides its status.
 func TestReasonPhrases(t *testing.T) {
 	config := preface("", "LINE %ST") + "frontend fe\n  bind HTTP\n"
 	for status := 200; status < 600; status++ {

@@ -171,7 +171,7 @@ func (s *subject) dial(addr string) *client {
 	return &client{s, c, bufio.NewReader(c)}
 }
 
-// shown are the header fields of an answer that tests compare, beside those that begin with X-.
+// shown are the header fields of an answer that tests compare, besides those that begin with X-.
 var shown = []string{"Www-Authenticate", "Location", "Content-Type", "Set-Cookie", "Cache-Control"}
 
 // do sends a request's text and describes the answer: status, fields, body.

@@ -41,10 +41,10 @@ const (
 type place int8
 
 const (
-	away    place = iota
-	aside         // accepted for the worker on trial; nothing is read
-	packed        // on its way, nothing is read any more
-	adopted       // taken, and not begun
+	away     place = iota
+	accepted       // for the worker on trial; nothing is read
+	packed         // on its way, nothing is read any more
+	adopted        // taken, and not begun
 	serving
 )
 
@@ -147,7 +147,7 @@ type link struct {
 	ends [2]worker
 	q    [2]mail // to the receiver, to the sender
 	busy int8    // the connection that is sent and not answered for; -1 none
-	as   place   // of the connection when it was sent: aside or packed
+	as   place   // of the connection when it was sent: accepted or packed
 	over bool    // of a trial that has ended
 	sum  int8    // what the sender has sent of its counts
 	hold int8    // of the receiver: 1 it has adopted and not said so, 2 it has said so and not begun
@@ -158,7 +158,7 @@ type link struct {
 type process struct {
 	alive, accepting, trial, onTrial bool
 	leaving                          int8 // 1: Leave was called, 2: the engine drains
-	next, shares, asideTo            int8 // links; -1 none
+	next, shares, acceptedFor        int8 // links; -1 none
 	stuck                            bool // the mover's receiver is gone
 	told                             bool // the counts of the beginning of the leave are sent
 	own, kept                        int8
@@ -209,7 +209,7 @@ type state struct {
 	second  bool // there was another master
 	canary  bool
 	kills   int8
-	wrecks  [workers]bool // killed, and its master has not heard of it
+	unheard [workers]bool // killed, and its master has not heard of it
 	died    [workers]bool // was killed
 	gaveUp  bool          // on a receiver that was stuck
 	unread  bool          // a record was lost with its master
@@ -229,7 +229,7 @@ type state struct {
 func (w world) start(canary, kept bool) state {
 	s := state{current: old, canary: canary, kept: kept}
 	for i := range s.p {
-		s.p[i].next, s.p[i].shares, s.p[i].asideTo = -1, -1, -1
+		s.p[i].next, s.p[i].shares, s.p[i].acceptedFor = -1, -1, -1
 	}
 	for i := range s.l {
 		s.l[i].ends, s.l[i].busy = [2]worker{nobody, nobody}, -1

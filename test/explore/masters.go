@@ -30,7 +30,7 @@ func (w world) masters(s *state, do func(string, func(*state))) {
 	}
 	if s.master < dead || s.master > finding {
 		for i := range workers {
-			if s.wrecks[i] {
+			if s.unheard[i] {
 				do(hears[i], func(s *state) { s.exited(i) })
 			}
 		}
@@ -133,7 +133,7 @@ func (s *state) succeed(i worker, then stage) {
 
 // exited is what a living master does about a worker that was killed: the next one logs what was in flight.
 func (s *state) exited(i worker) {
-	s.wrecks[i] = false
+	s.unheard[i] = false
 	for c := range s.p[i].flight {
 		if s.p[i].flight[c] == inFlight {
 			s.lines[c]++
@@ -177,8 +177,8 @@ func (s *state) killMaster() {
 	promoted := s.master >= promoting && s.current == fresh
 	s.master = dead
 	for i := range workers {
-		if s.wrecks[i] {
-			s.wrecks[i], s.unread = false, true
+		if s.unheard[i] {
+			s.unheard[i], s.unread = false, true
 		}
 		if !s.kept || i == fresh && s.canary && !promoted {
 			s.order(i, message{kind: masterGone})
@@ -247,7 +247,7 @@ func (w world) check(s *state, last bool) error {
 			return errors.New("a request that a killed worker had has no line")
 		}
 	}
-	if last && !lost && !s.gaveUp { // who was given up does not hear the counts
+	if last && !lost && !s.gaveUp { // whoever was given up does not hear the counts
 		for i := range workers {
 			if s.p[i].alive && s.snapshot(i) != s.all {
 				return errors.New("what the workers have counted is not what has happened")

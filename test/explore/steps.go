@@ -78,7 +78,7 @@ func (s *state) kill(i worker) {
 	p := &s.p[i]
 	p.alive = false
 	s.kills++
-	s.died[i], s.wrecks[i] = true, true
+	s.died[i], s.unheard[i] = true, true
 	said := [clients]bool{} // it has taken them, and said so
 	for l := range int8(links) {
 		k := &s.l[l]
@@ -200,21 +200,21 @@ func (w world) worker(s *state, i worker, p *process, do func(string, func(*stat
 			p := &s.p[i]
 			s.come[late], s.busy[late] = true, true
 			if p.shares >= 0 {
-				p.at[late], p.asideTo = aside, p.shares
+				p.at[late], p.acceptedFor = accepted, p.shares
 			} else {
 				s.serve(i, late)
 			}
 		})
 	}
-	if p.at[late] == aside && s.l[p.asideTo].busy < 0 {
-		do("sendAside", func(s *state) {
+	if p.at[late] == accepted && s.l[p.acceptedFor].busy < 0 {
+		do("sendFresh", func(s *state) {
 			p := &s.p[i]
-			if !s.send(p.asideTo, message{kind: move, a: late, b: 1}) {
+			if !s.send(p.acceptedFor, message{kind: move, a: late, b: 1}) {
 				p.shares = -1
 				s.stay(i, late)
 				return
 			}
-			s.l[p.asideTo].busy, s.l[p.asideTo].as = late, aside
+			s.l[p.acceptedFor].busy, s.l[p.acceptedFor].as = late, accepted
 		})
 	}
 	trial := p.next >= 0 && p.leaving == 0 && !s.l[p.next].over && (p.onTrial || p.trial)
@@ -267,7 +267,7 @@ func (w world) leave(s *state, i worker, p *process, do func(string, func(*state
 		p.leaving, p.accepting, p.shares = 2, false, -1
 	})
 	// catchUp gives up on a receiver that is stuck; what was sent before may be on its way.
-	if k := &s.l[p.next]; k.busy >= 0 && k.hold == 0 && k.q[1].n == 0 && k.ends[1] != nobody && k.q[0].n > 0 && p.at[k.busy] == aside {
+	if k := &s.l[p.next]; k.busy >= 0 && k.hold == 0 && k.q[1].n == 0 && k.ends[1] != nobody && k.q[0].n > 0 && p.at[k.busy] == accepted {
 		do("giveUp", func(s *state) {
 			p := &s.p[i]
 			l := p.next

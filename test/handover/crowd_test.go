@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// errorsOf gathers what went wrong in a crowd; the first few are told.
+// errorsOf gathers what went wrong in a crowd; the first few are reported.
 type errorsOf struct {
 	n     atomic.Int64
 	mu    sync.Mutex

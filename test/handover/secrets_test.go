@@ -201,30 +201,17 @@ func found(t *testing.T, pid int, secrets [][]byte) map[string]int {
 	return search(t, secrets, func(f func([]byte)) error { return memory(pid, f) })
 }
 
+// patient has a request whose body does not come stay for as long as a search through memory may take on a busy machine.
+var patient = []string{"timeout client 60s", "timeout client 30m", "timeout server 60s", "timeout server 30m"}
+
 // TestSecretsStayWithTheConnection: of connections over TLS that have moved on, the worker that they passed through clears the traffic secrets
 // from its memory, and no encoder keeps them; the master never had one.
 func TestSecretsStayWithTheConnection(t *testing.T) {
 	if os.Getuid() != 0 {
 		tape.Skipf(t, "reading another process's memory takes root")
 	}
-	s := start(t)
-	log := &keyLog{}
-	var kept []*keeper
-	for i := range 20 {
-		cfg := &tls.Config{InsecureSkipVerify: true, KeyLogWriter: log}
-		if i%2 == 0 {
-			cfg.MaxVersion = tls.VersionTLS12
-		}
-		k, err := keepTLS(s.https, cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer k.c.Close()
-		if err := k.get("/r/idle/1.0"); err != nil {
-			t.Fatal(err)
-		}
-		kept = append(kept, k)
-	}
+	s := start(t, patient...)
+	kept, log := s.keepLogged(20, tls.VersionTLS12, tls.VersionTLS13)
 	s.reload()
 	var errs errorsOf
 	again(kept, 1, &errs)
@@ -304,19 +291,7 @@ func TestSecretsCrossThePairOnly(t *testing.T) {
 		tape.Skipf(t, "tracing another process takes root")
 	}
 	s := start(t)
-	log := &keyLog{}
-	var kept []*keeper
-	for range 4 {
-		k, err := keepTLS(s.https, &tls.Config{InsecureSkipVerify: true, KeyLogWriter: log})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer k.c.Close()
-		if err := k.get("/r/idle/1.0"); err != nil {
-			t.Fatal(err)
-		}
-		kept = append(kept, k)
-	}
+	kept, log := s.keepLogged(4, tls.VersionTLS13)
 	old, trace := s.worker(), filepath.Join(s.dir, "trace")
 	cmd := exec.Command("strace", "-f", "-yy", "-xx", "-s", "262144", "-e", "trace=write,writev,pwrite64,pwritev,sendto,sendmsg,sendmmsg", "-e", "signal=none",
 		"-o", trace, "-p", strconv.Itoa(s.lb.PID), "-p", strconv.Itoa(old))
@@ -355,24 +330,8 @@ func TestCoreDuringMove(t *testing.T) {
 	if _, err := exec.LookPath("gcore"); err != nil {
 		tape.Skipf(t, "%v", err)
 	}
-	s := start(t)
-	log := &keyLog{}
-	var kept []*keeper
-	for i := range 9 {
-		cfg := &tls.Config{InsecureSkipVerify: true, KeyLogWriter: log}
-		if i%2 == 0 {
-			cfg.MaxVersion = tls.VersionTLS12
-		}
-		k, err := keepTLS(s.https, cfg)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer k.c.Close()
-		if err := k.get("/r/idle/1.0"); err != nil {
-			t.Fatal(err)
-		}
-		kept = append(kept, k)
-	}
+	s := start(t, patient...)
+	kept, log := s.keepLogged(9, tls.VersionTLS12, tls.VersionTLS13)
 	stays := kept[0]
 	kept = kept[1:]
 	fmt.Fprintf(stays.c, "POST /r/stay/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf") // it has the old worker stay, with keys in use
@@ -479,6 +438,24 @@ func traced(pid int) bool {
 		}
 	}
 	return true
+}
+
+// keepLogged opens n kept connections over TLS, of the versions in turn, until the test's end. Each has had an answer, and the log knows its keys.
+func (s *site) keepLogged(n int, versions ...uint16) (kept []*keeper, log *keyLog) {
+	s.t.Helper()
+	log = &keyLog{}
+	for i := range n {
+		k, err := keepTLS(s.https, &tls.Config{InsecureSkipVerify: true, KeyLogWriter: log, MaxVersion: versions[i%len(versions)]})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		s.t.Cleanup(func() { k.c.Close() })
+		if err := k.get("/r/idle/1.0"); err != nil {
+			s.t.Fatal(err)
+		}
+		kept = append(kept, k)
+	}
+	return kept, log
 }
 
 func keepTLS(addr string, cfg *tls.Config) (*keeper, error) {

@@ -77,7 +77,7 @@ func TestContainers(t *testing.T) {
 	}
 }
 
-// TestReplaceContainer starts a container from a new image beside the old one, on the host's network: it takes the listening sockets
+// TestReplaceContainer starts a container from a new image next to the old one, on the host's network: it takes the listening sockets
 // from the old one's stats socket, and nobody is refused.
 func TestReplaceContainer(t *testing.T) {
 	t.Parallel()

@@ -67,7 +67,7 @@ func (m *machine) exits(command, status string) {
 	}
 }
 
-// TestFailures produces each failure that docs/operations.md tells of, under a balancer that runs and, where a start can meet it, under
+// TestFailures produces each failure that docs/operations.md describes, under a balancer that runs and, where a start can meet it, under
 // one that starts; and wants what the table says: exit status, level, text, once.
 func TestFailures(t *testing.T) {
 	t.Parallel()
@@ -141,7 +141,7 @@ func TestFailures(t *testing.T) {
 		})
 	}
 	for name := range rows {
-		t.Errorf("docs/operations.md tells of %q, and it was not tried", name)
+		t.Errorf("docs/operations.md describes %q, and it was not tried", name)
 	}
 }
 

@@ -44,7 +44,7 @@ func chapters(t *testing.T, path string) []chapter {
 	return all
 }
 
-// haproxyCfg is what an administrator has who comes from HAProxy.
+// haproxyCfg is what an administrator who comes from HAProxy has.
 const haproxyCfg = `global
     log /dev/log local0
     chroot /var/lib/haproxy

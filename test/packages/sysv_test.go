@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// bare runs a command in the machine as if there were no systemd: what tells of it is out of sight.
+// bare runs a command in the machine as if there were no systemd: what shows it is out of sight.
 func (m *machine) bare(format string, args ...any) string {
 	m.t.Helper()
 	return m.sh(bare, fmt.Sprintf(format, args...))

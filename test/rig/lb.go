@@ -189,7 +189,7 @@ func (b *LB) Workers() (serving int, leaving []int, err error) {
 		}
 	}
 	if serving == 0 {
-		return 0, leaving, fmt.Errorf("show proc tells of no worker:\n%s", text)
+		return 0, leaving, fmt.Errorf("show proc names no worker:\n%s", text)
 	}
 	return serving, leaving, nil
 }

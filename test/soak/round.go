@@ -181,7 +181,7 @@ func (r result) String() string {
 // outOfMemory is what Go prints when it ends for want of memory.
 var outOfMemory = regexp.MustCompile(`^fatal error: .*(memory|cannot map pages)`)
 
-// crashed is the first line that tells of a crash or a data race in what the daemons have printed.
+// crashed is the first line that reports a crash or a data race in what the daemons have printed.
 func (s *site) crashed() string {
 	text, _ := os.ReadFile(s.said.Name())
 	starved := s.starved.Load()

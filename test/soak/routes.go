@@ -50,7 +50,7 @@ func newRoute(dir, name string) (*route, error) {
 // write makes the file say where requests go.
 func (r *route) write(to string) error {
 	text := r.name + " " + to + "\n"
-	if r.name == listed { // who is on the list goes to blue
+	if r.name == listed { // whoever is on the list goes to blue
 		text = "nobody\n"
 		if to == blue {
 			text += r.name + "\n"

@@ -95,5 +95,5 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 		text, err := os.ReadFile(d.file())
 		return err == nil && bytes.Count(text, []byte(" idle: I am ")) == idle && bytes.Count(text, []byte(" slow: a byte a second\n")) == 1
 	})
-	t.Logf("%d messages in %v beside %d idle connections and one that had sent %d bytes", 2*fast, took.Round(time.Millisecond), idle, sent)
+	t.Logf("%d messages in %v alongside %d idle connections and one that had sent %d bytes", 2*fast, took.Round(time.Millisecond), idle, sent)
 }

@@ -68,7 +68,7 @@ func (p *pair) start(t testing.TB, program, self, config string, behind []*backe
 	return start(t, program, strings.NewReplacer(words...).Replace(p.section+config), behind)
 }
 
-// bothOrders runs a test on lb beside haproxy, and beside itself.
+// bothOrders runs a test on lb paired with haproxy, and with itself.
 func bothOrders(t *testing.T, run func(t *testing.T, first, second string)) {
 	t.Helper()
 	haproxy := tape.Require(t, "haproxy")

@@ -38,9 +38,36 @@ type Tape struct {
 	within  bool // an Observe is under way
 }
 
-// Open returns the tape of the running test for a program such as "haproxy". A program that is not installed fails the test where CI is set and
-// where nothing was recorded.
+// reel is what a tape belongs to.
+type reel struct {
+	t       testing.TB
+	program string
+}
+
+var (
+	mu    sync.Mutex
+	reels = map[reel]*Tape{} // mu guards it
+)
+
+// Open returns the tape of the running test for a program such as "haproxy", the same for each call: a test that runs the program several times has one
+// recording. A program that is not installed fails the test where CI is set and where nothing was recorded.
 func Open(t testing.TB, program string) *Tape {
+	t.Helper()
+	mu.Lock()
+	defer mu.Unlock()
+	r := reel{t, program}
+	if reels[r] == nil {
+		reels[r] = open(t, program)
+		t.Cleanup(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			delete(reels, r)
+		})
+	}
+	return reels[r]
+}
+
+func open(t testing.TB, program string) *Tape {
 	t.Helper()
 	p := &Tape{t: t, file: filepath.Join("testdata", "tapes", program, strings.ReplaceAll(t.Name(), "/", "-")+".json")}
 	if path, ok := Find(program); ok {

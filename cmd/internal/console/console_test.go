@@ -24,7 +24,7 @@ func TestLinesLookLikeHAProxys(t *testing.T) {
 	log.Warn("slow", "after", "3s")
 	log.Error("two\nlines")
 	log.Debug("unseen")
-	log.Log(t.Context(), Aside, "Loading success.", "LB_GENERATION", 3)
+	log.Log(t.Context(), AsHAProxy, "Loading success.", "LB_GENERATION", 3)
 	const want = "[NOTICE]   (812) : New worker (815) forked\n" +
 		"[WARNING]  (812) : slow after=3s\n" +
 		"[ALERT]    (812) : two\n   | lines\n" +
@@ -146,7 +146,7 @@ func TestRecordsBecomeEntries(t *testing.T) {
 			t.Errorf("%q\n got %q\nwant %q", text, got, want)
 		}
 	}
-	log.Log(t.Context(), Aside, "New worker (1) forked") // nothing for the journal
+	log.Log(t.Context(), AsHAProxy, "New worker (1) forked") // nothing for the journal
 	row(slog.LevelInfo, "serves", []any{"LB_GENERATION", 3, "MESSAGE_ID", "ab"}, map[string]string{"PRIORITY": "5", "MESSAGE": "serves", "LB_GENERATION": "3", "MESSAGE_ID": "ab"})
 	row(slog.LevelWarn, "known", []any{"err", errors.New("no space"), "path", "/a b", "ring", 7}, map[string]string{
 		"PRIORITY": "4", "MESSAGE": "known: no space (path=\"/a b\" ring=7)", "MESSAGE_ID": "0123", "LB_ERR": "no space", "LB_PATH": "/a b", "LB_RING": "7",

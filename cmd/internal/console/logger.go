@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Aside is the level of what only HAProxy's users look for: it is shown on a
+// AsHAProxy is the level of what only HAProxy's users look for: it is shown on a
 // plain standard error, and not in the journal, where each event is one line.
-const Aside = slog.LevelInfo - 2
+const AsHAProxy = slog.LevelInfo - 2
 
 // Logger returns a logger whose records become HAProxy's lines: errors are
 // alerts, what is below a warning is a notice. quiet leaves only alerts.
@@ -22,7 +22,7 @@ const Aside = slog.LevelInfo - 2
 // name already (LB_SERVER, MESSAGE_ID) is a field of that name, and is not
 // shown in the text.
 func Logger(w io.Writer, pid int, quiet bool) *slog.Logger {
-	h := &handler{w: w, pid: pid, least: Aside}
+	h := &handler{w: w, pid: pid, least: AsHAProxy}
 	if quiet {
 		h.least = slog.LevelError
 	}

@@ -38,7 +38,7 @@ type outcome struct {
 	lost int
 }
 
-// backlogs measures them in turn and prints the medians, beside ours with one reader.
+// backlogs measures them in turn and prints the medians, next to ours with one reader.
 func backlogs(ours string, only func(name string) bool, rounds, count int, out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "bench-syslog-")
 	if err != nil {

@@ -1,5 +1,5 @@
 // Command syslog measures what a message costs a log daemon, how many are lost in a burst, and how many a second it takes with one reader of its
-// port and with two: ours, and beside it in the same run
+// port and with two: ours, and next to it in the same run
 // rsyslog (as installed and tuned) and syslog-ng, as far as they are there.
 //
 //	go run ./test/bench/syslog -syslogd bin/syslogd
@@ -42,7 +42,7 @@ func main() {
 		os.Exit(1)
 	}
 	ours := flag.String("syslogd", "bin/syslogd", "the syslogd to measure")
-	against := flag.String("against", "", "another syslogd to measure beside it, an older one")
+	against := flag.String("against", "", "another syslogd to measure next to it, an older one")
 	only := flag.String("only", "", "measure ours and the others whose name contains this")
 	sweep := flag.Bool("sweep", false, "try many settings of the others instead of the best known")
 	show := flag.Bool("show", false, "print the whole configuration of each")

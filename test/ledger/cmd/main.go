@@ -16,7 +16,7 @@ func main() {
 	n := flag.Int("n", 10000, "requests the run sent")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		fmt.Fprintln(os.Stderr, "ledger: name one log file; its rotated siblings are found beside it")
+		fmt.Fprintln(os.Stderr, "ledger: name one log file; its rotated siblings are found next to it")
 		os.Exit(2)
 	}
 	l := ledger.New(*run, *n)
