@@ -144,7 +144,7 @@ type predecessor struct {
 	link  *handoff.Conn
 	ended chan struct{} // closed when nobody here reads from link any more, or writes to it
 
-	introduced bool // by another worker, which has spoken to it. Immutable once takeOver runs.
+	told told
 
 	// predecessors.mu guards the fields below.
 	counts
@@ -189,7 +189,7 @@ func (t *totals) merge(o *totals) {
 
 // join adds an earlier worker, or the other one of a trial.
 func (f *predecessors) join(link *handoff.Conn, peer bool) *predecessor {
-	p := &predecessor{link: link, peer: peer, ended: make(chan struct{}), counts: counts{rows: map[rowKey]rowCounts{}}, busy: map[*backend.Server]places{}}
+	p := &predecessor{link: link, peer: peer, ended: make(chan struct{}), counts: counts{rows: map[rowKey]rowCounts{}}, busy: map[*backend.Server]places{}, told: told{others: map[*backend.Server]backend.Others{}}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.living = append(f.living, p)

@@ -3,7 +3,9 @@ package succession
 import (
 	"errors"
 	"iter"
+	"maps"
 	"os"
+	"sync"
 
 	"lbsyslogd/lb/backend"
 )
@@ -16,6 +18,10 @@ type after struct {
 	others map[*backend.Server]backend.Others
 	unmet  []*predecessor // were passed on to it, and it has not counted them yet
 	met    int            // how many it has counted
+
+	// Another process has begun to speak, and has not said all yet.
+	stale map[*backend.Server]backend.Others // what the one before said, and this one has not
+	drop  int                                // how many of unmet were passed on to the one before
 }
 
 // follow has the load that s sends count from now on; nil: nobody's.
@@ -75,72 +81,85 @@ func (g *Generation) takeOthers(s *successor, m message) {
 	if f.after.next != s {
 		return
 	}
-	if m.All { // another process speaks at that end from now on
-		f.followLocked(s)
+	a := &f.after
+	if m.All { // another process speaks at that end from now on: what the one before said holds until it has said all
+		a.met, a.drop, a.stale = 0, len(a.unmet), maps.Clone(a.others)
 	}
-	if f.after.others == nil {
-		f.after.others = map[*backend.Server]backend.Others{}
+	if a.others == nil {
+		a.others = map[*backend.Server]backend.Others{}
 	}
 	for _, l := range m.Busy {
-		c := g.Servers.Same(l.Backend, l.Server, l.Address, "")
-		if c == nil {
-			continue
+		if c := g.Servers.Same(l.Backend, l.Server, l.Address, ""); c != nil {
+			a.others[c.Target()] = backend.Others{Taken: l.N, Awaited: l.Awaited, Room: l.Room}
+			delete(a.stale, c.Target())
+			f.sumPlaces(c.Target())
 		}
-		if o := (backend.Others{Taken: l.N, Awaited: l.Awaited, Room: l.Room}); o != (backend.Others{}) {
-			f.after.others[c.Target()] = o
-		} else {
-			delete(f.after.others, c.Target())
-		}
-		f.sumPlaces(c.Target())
 	}
-	for ; f.after.met < m.Met; f.after.met++ {
-		if unmet := f.after.unmet; len(unmet) > 0 {
-			f.after.unmet = unmet[1:]
-			f.sumAll(unmet[0])
-		}
+	if m.More {
+		return
+	}
+	for srv := range a.stale {
+		delete(a.others, srv)
+		f.sumPlaces(srv)
+	}
+	met := min(a.drop+max(m.Met-a.met, 0), len(a.unmet))
+	a.met, a.drop, a.stale = max(a.met, m.Met), 0, nil
+	gone := a.unmet[:met]
+	a.unmet = a.unmet[met:]
+	for _, p := range gone {
+		f.sumAll(p)
 	}
 }
 
-// sendOthers tells p what all others hold, until stop.
-func (g *Generation) sendOthers(p *predecessor, stop <-chan struct{}) {
-	sent, met, all := map[*backend.Server]backend.Others{}, 0, p.introduced
-	g.beat(stop, func() (changed bool, err error) {
-		list, counted := g.changedOthers(p, sent)
-		if len(list) == 0 && counted == met && !all {
-			return false, nil
+// told is what an earlier worker has been sent of the load.
+type told struct {
+	mu sync.Mutex // guards the fields below, and the order in which it is sent. Lock order: before predecessors.mu.
+
+	others map[*backend.Server]backend.Others
+	met    int
+	reset  bool // the next message is the first of this process
+}
+
+// sendOthers sends p what all others hold, where that has changed. Whatever frees a
+// place of p's that is not free, as it has moved here, is sent after it.
+func (g *Generation) sendOthers(p *predecessor) (changed bool, err error) {
+	p.told.mu.Lock()
+	defer p.told.mu.Unlock()
+	list, met := g.changedOthers(p)
+	if len(list) == 0 && met == p.told.met && !p.told.reset {
+		return false, nil
+	}
+	m := message{Kind: kindOthers, All: p.told.reset, More: true}
+	for ; m.More; m.All = false {
+		m.Busy = list[:min(len(list), messageParts)]
+		if list = list[len(m.Busy):]; len(list) == 0 {
+			m.More, m.Met = false, met
 		}
-		m := message{Kind: kindOthers, All: all, More: true}
-		for ; m.More; m.All = false {
-			m.Busy = list[:min(len(list), messageParts)]
-			if list = list[len(m.Busy):]; len(list) == 0 {
-				m.More, m.Met = false, counted
-			}
-			if err = p.link.Send(m, nil, sendWait); err != nil {
-				break
-			}
+		if err = p.link.Send(m, nil, sendWait); err != nil {
+			break
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) { // it is stuck, and hears all of it when it goes on
-			clear(sent)
-			all = true
-			return false, nil
-		}
-		met, all = counted, false
-		return true, err
-	})
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) { // it is stuck, and hears all of it when it goes on
+		clear(p.told.others)
+		p.told.reset = true
+		return false, nil
+	}
+	p.told.met, p.told.reset = met, false
+	return true, err
 }
 
 // changedOthers lists the servers of which p has to hear, notes that, and gives how
-// many of the workers that p has introduced are counted in it.
-func (g *Generation) changedOthers(p *predecessor, sent map[*backend.Server]backend.Others) (list []load, met int) {
+// many of the workers that p has introduced are counted in it. p.told.mu is held.
+func (g *Generation) changedOthers(p *predecessor) (list []load, met int) {
 	g.before.mu.Lock()
 	defer g.before.mu.Unlock()
 	for _, c := range g.Servers.All() {
 		srv := c.Target()
 		o := g.before.othersOf(p, srv)
-		if o == sent[srv] {
+		if o == p.told.others[srv] {
 			continue
 		}
-		sent[srv] = o
+		p.told.others[srv] = o
 		l := loadAt(c, places{o.Taken, o.Awaited})
 		l.Room = o.Room
 		list = append(list, l)

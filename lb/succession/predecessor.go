@@ -101,7 +101,7 @@ func (g *Generation) takeEarlyLoad(servers []serverState) {
 func (g *Generation) takeOver(p *predecessor) {
 	stop := make(chan struct{})
 	var speaking sync.WaitGroup
-	speaking.Go(func() { g.sendOthers(p, stop) })
+	speaking.Go(func() { g.beat(stop, func() (bool, error) { return g.sendOthers(p) }) })
 	defer func() {
 		close(stop)
 		speaking.Wait()
@@ -213,9 +213,12 @@ func (g *Generation) checkComplete() {
 
 // takeParcels takes what can be taken, and says so before any of it is read:
 // until p has heard of it, p may have to go on with all of it, should this
-// process be killed.
+// process be killed. Before p lets go of their places it hears that they are taken
+// here: somebody may wait for them there.
 func (g *Generation) takeParcels(p *predecessor, l message, fds []int) {
 	taken, start := g.adopt(l, fds)
+	// An error is that of the answer too.
+	_, _ = g.sendOthers(p)
 	// A worker that gave its last idle connections away may have ended without
 	// waiting for the answer.
 	_ = p.link.Send(message{Kind: kindTaken, Taken: taken}, nil, sendWait)
@@ -232,7 +235,7 @@ func (g *Generation) introduced(fd int, l message) {
 		return
 	}
 	p := g.before.join(link, false)
-	p.introduced = true
+	p.told.reset = true
 	g.before.take(p, l.Rows, l.Total)
 	g.addLoad(p, l.Busy)
 	g.work.Go(func() { g.takeOver(p) })
