@@ -230,11 +230,11 @@ func (s *Server) downtime(now time.Time) time.Duration {
 	return s.down + now.Sub(s.downAt)
 }
 
-// Stopping reports whether it is left to the clients that are bound to it.
-func (s *Server) Stopping() bool {
+// Running reports whether its health is good and it is not left to the clients that are bound to it.
+func (s *Server) Running() bool {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
-	return s.stop
+	return s.health && !s.stop
 }
 
 // Load is the number of places taken now.

@@ -191,7 +191,7 @@ func (s *Server) obey(o health.Orders) {
 // apply makes an outcome the server's state: it is up when neither its checks
 // nor its agent say otherwise.
 func (s *Server) apply(r *health.Report) {
-	if !r.Agent && !r.Changed && r.Passed && r.Status != health.L7OKC && !s.srv.Stopping() {
+	if !r.Agent && !r.Changed && r.Passed && r.Status != health.L7OKC && s.srv.Running() {
 		return // nothing new, almost always
 	}
 	s.change(func() {
@@ -223,12 +223,12 @@ func (s *Server) apply(r *health.Report) {
 func (s *Server) inMaintenance() bool { return s.srv.Stats().Admin&backend.Maint != 0 }
 
 // up is what checks and agent say together: each has a state of its own, and
-// either can keep the server out of service.
+// either can keep the server out of service, unless an operator has disabled it.
 func (s *Server) up() bool {
 	s.mu.Lock()
-	off := s.agentOff
+	checksOff, agentOff := s.checksOff, s.agentOff
 	s.mu.Unlock()
-	return (s.checks == nil || s.checks.Up()) && (s.agent == nil || off || s.agent.Up())
+	return (s.checks == nil || checksOff || s.checks.Up()) && (s.agent == nil || agentOff || s.agent.Up())
 }
 
 // change does something to the server's state, and what follows from it.

@@ -150,6 +150,44 @@ func TestWorstDecides(t *testing.T) {
 	up("all content again", true)
 }
 
+// What an operator disables does not keep the server out of service any longer: the next good word of the other one brings it back, as in HAProxy.
+func TestDisabledHasNoSay(t *testing.T) {
+	set, s := one(t, 0, Options{Check: &health.Spec{Rise: 2, Fall: 3}, Agent: &health.Spec{Agent: true, Rise: 1, Fall: 1}})
+	up := func(what string, want bool) {
+		t.Helper()
+		if got := s.srv.Stats().Usable; got != want {
+			t.Errorf("%s: up %v", what, got)
+		}
+	}
+	passes := func() {
+		s.report(health.Report{Status: health.L4OK, Passed: true, Up: true, Health: 4, Rise: 2, Fall: 3})
+	} // nothing new
+	do := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.agent.Override(0)
+	s.report(said(nothingHeard, health.L7STS))
+	passes()
+	up("the agent says down", false)
+	do(set.EnableAgent("be", "s", false))
+	up("its word holds until something else is known", false)
+	passes()
+	up("the agent is disabled, and a check passes", true)
+
+	do(set.EnableAgent("be", "s", true))
+	s.agent.Override(1)
+	s.checks.Override(0)
+	s.report(health.Report{Status: health.L4CON, Changed: true, Rise: 2, Fall: 3})
+	s.report(said(nothingHeard, health.L7OK))
+	up("the check fails", false)
+	do(set.EnableHealth("be", "s", false))
+	s.report(said(nothingHeard, health.L7OK))
+	up("checks are disabled, and the agent says up", true)
+}
+
 // A server with `disabled` on its line is not checked until it is enabled, and
 // then at once.
 func TestDisabled(t *testing.T) {

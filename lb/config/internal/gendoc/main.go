@@ -142,6 +142,8 @@ RFC 9112 allows, is a 400 in HAProxy.
 - Expressions and formats of checks know constants, ` + "`date`, `env`, `hostname`, `pid`, `rand`, `uuid`, `be_name`, `srv_name`, `var`, `status`" + ` and the payload of a
   ` + "`tcp-check`" + ` answer, with all converters but those of stick tables, and ` + "`%H`, `%b`, `%pid` and `%s`" + `. Others are refused. Line ends out of a variable are
   ` + "`%0D%0A`" + ` in a request's URI and headers; HAProxy sends them as they are, so they begin a new line there.
+- What an agent repeats (` + "`ready`, `drain`, `maint`" + `, a weight, a maxconn) changes nothing: what an operator does after it was said first holds until the agent says something
+  else, also over reloads. HAProxy does it again each time the agent says it, so an operator's command holds for one ` + "`agent-inter`" + `.
 - With ` + "`balance source` and `balance uri`, `slowstart`" + ` lowers a server's maxconn, but not its part of the requests.
 - What checks and agents found, a slow start under way, ` + "`disable agent` and `set maxconn server`" + ` survive a reload; ` + "`set server ... agent-addr`,\n  `agent-port` and `agent-send`" + ` last until the next one, as HAProxy's do.
 
