@@ -117,7 +117,7 @@ func newBuilder(cfg *config.Config, env Env) *builder {
 	b.eng.Rates = stream.NewRates(cfg.Global.Rates.Conns, cfg.Global.Rates.Sessions, cfg.Global.Rates.TLS)
 	b.eng.TLSConns.Max = int32(min(cfg.Global.MaxTLSConn, 1<<30))
 	b.eng.Leaving.Spread = cfg.Global.CloseSpread
-	b.eng.Limits = stream.Limits{Head: cfg.Global.MaxHead, Fields: cfg.Global.MaxFields, Hello: cfg.Global.CaptureHello, NoSplice: cfg.Global.NoSplice}
+	b.eng.Limits = stream.Limits{Head: cfg.Global.MaxHead, Fields: cfg.Global.MaxFields, Hello: cfg.Global.CaptureHello, NoSplice: cfg.Global.NoSplice, NoTunnels: cfg.Global.NoH2WebSocket}
 	b.eng.Compression.SetLimit(cfg.Global.CompressionRate)
 	b.eng.Compression.Idle = cfg.Global.CompressionIdle
 	b.eng.Compression.SetIdle(100)

@@ -110,6 +110,7 @@ type Transfer struct {
 	MaxHead, MaxFields int  // of a head: tune.bufsize and tune.http.maxhdr; 0: the default
 	CaptureHello       int  // bytes of a TLS hello that are kept
 	NoSplice           bool // long bodies go through a buffer, too
+	NoH2WebSocket      bool // clients are not offered WebSockets over HTTP/2
 }
 
 // Buffer is how many bytes a reply of the configuration may have: tune.bufsize,

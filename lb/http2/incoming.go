@@ -13,6 +13,7 @@ type Incoming struct {
 	Chunked  bool
 	Ended    bool // the peer has sent all
 	ReadEnd  bool // the last chunk was read
+	Withheld bool // the body is not to be read yet: it is a tunnel's, to which nobody has agreed
 	Wide     bool // Granted was made larger than usual
 
 	Window  RecvWindow
@@ -67,7 +68,7 @@ func (in *Incoming) Due(size int) bool { return in.Window.Consumed >= min(in.Gra
 
 // Readable reports whether Read has something to give.
 func (in *Incoming) Readable() bool {
-	return len(in.Head) > 0 || len(in.Body) > 0 || in.Chunked && in.Ended && !in.ReadEnd
+	return len(in.Head) > 0 || len(in.Body) > 0 && !in.Withheld || in.Chunked && in.Ended && !in.ReadEnd
 }
 
 // chunkRoom is what the framing of a chunk takes at most.
@@ -82,6 +83,7 @@ func (in *Incoming) Read(b []byte) (n, body int) {
 	}
 	in.Head = nil
 	switch {
+	case in.Withheld:
 	case !in.Chunked:
 		body = copy(b[n:], in.Body)
 		n += body

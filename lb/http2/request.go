@@ -2,6 +2,8 @@ package http2
 
 import (
 	"cmp"
+	"crypto/rand"
+	"encoding/base64"
 	"strconv"
 	"strings"
 
@@ -27,19 +29,23 @@ type Request struct {
 	Length  int64  // content-length, -1 when there is none
 	Chunked bool   // the body follows in chunks, because nobody said how long it is
 
+	WebSocket bool // an extended CONNECT (RFC 8441): Head asks to upgrade, and what follows is the tunnel's
+
 	TooLarge bool   // more than MaxFields: there is no head
 	Fault    string // what is malformed, "" when nothing is (section 8.1.1): there is no head
 }
 
 // Decoder reads the field blocks of one connection, all of them and in order.
 type Decoder struct {
+	Connect bool // the client was told that it may ask for a tunnel (RFC 8441)
+
 	max int // bytes of fields; 0 is MaxFields
 
 	hp    *hpack.Decoder
 	table uint32 // the size that the dynamic table may have
 
 	method, scheme, authority, path string
-	host                            string
+	protocol, host                  string
 	pseudos                         int
 	regular                         bool
 	fields, cookie                  []byte
@@ -66,7 +72,7 @@ func (d *Decoder) SetMax(max int) {
 }
 
 func (d *Decoder) reset(trailers bool) {
-	d.method, d.scheme, d.authority, d.path, d.host, d.fault = "", "", "", "", "", ""
+	d.method, d.scheme, d.authority, d.path, d.protocol, d.host, d.fault = "", "", "", "", "", "", ""
 	d.pseudos, d.regular, d.size, d.length, d.trailers = 0, false, 0, -1, trailers
 	d.fields, d.cookie, d.head = d.fields[:0], d.cookie[:0], d.head[:0]
 }
@@ -175,6 +181,10 @@ func (d *Decoder) field(f hpack.HeaderField) {
 		}
 		d.length = int64(n)
 		d.fields = appendField(d.fields, f.Name, f.Value)
+	case "sec-websocket-key":
+		if d.protocol == "" { // there is none in HTTP/2 (RFC 8441 section 5): build makes one
+			d.fields = appendField(d.fields, f.Name, f.Value)
+		}
 	default:
 		d.fields = appendField(d.fields, f.Name, f.Value)
 	}
@@ -203,6 +213,7 @@ const (
 	sawScheme
 	sawAuthority
 	sawPath
+	sawProtocol
 )
 
 // pseudo takes one of the fields that make the request line (section 8.3.1).
@@ -218,6 +229,10 @@ func (d *Decoder) pseudo(f hpack.HeaderField) {
 		bit, to = sawAuthority, &d.authority
 	case ":path":
 		bit, to = sawPath, &d.path
+	case ":protocol":
+		if d.Connect {
+			bit, to = sawProtocol, &d.protocol
+		}
 	}
 	switch {
 	case d.trailers || d.regular || to == nil || d.pseudos&bit != 0:
@@ -231,7 +246,9 @@ func (d *Decoder) pseudo(f hpack.HeaderField) {
 // check says what is missing or contradicts itself.
 func (d *Decoder) check(end bool) string {
 	switch {
-	case d.method == "CONNECT":
+	case d.pseudos&sawProtocol != 0 && (d.method != "CONNECT" || d.authority == "" || d.length >= 0):
+		return "a :protocol without CONNECT or :authority, or with a content-length"
+	case d.method == "CONNECT" && !d.webSocket():
 		return "" // build makes a request of it that is refused with an answer
 	case d.pseudos&(sawMethod|sawScheme|sawPath) != sawMethod|sawScheme|sawPath || d.method == "" || d.scheme == "" || d.path == "":
 		return "a pseudo-header field is missing"
@@ -249,8 +266,16 @@ func (d *Decoder) check(end bool) string {
 	return ""
 }
 
+// webSocket reports whether the request is for the only kind of tunnel there is.
+// Others are those of HTTP/1.1.
+func (d *Decoder) webSocket() bool { return strings.EqualFold(d.protocol, "websocket") }
+
 func (d *Decoder) build(end bool) Request {
-	if d.method == "CONNECT" { // tunnels are HTTP/1.1's
+	webSocket := d.webSocket()
+	switch {
+	case webSocket:
+		d.method, end = "GET", true
+	case d.method == "CONNECT":
 		d.path, d.length = "/", -1
 		end = true
 	}
@@ -271,7 +296,14 @@ func (d *Decoder) build(end bool) Request {
 		b = append(b, d.cookie...)
 		b = append(b, "\r\n"...)
 	}
-	r := Request{Length: d.length, Chunked: !end && d.length < 0}
+	if webSocket {
+		b = append(b, "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: "...)
+		var key [16]byte
+		_, _ = rand.Read(key[:]) // it never fails
+		b = base64.StdEncoding.AppendEncode(b, key[:])
+		b = append(b, "\r\n"...)
+	}
+	r := Request{Length: d.length, Chunked: !end && d.length < 0, WebSocket: webSocket}
 	if r.Chunked {
 		b = append(b, "transfer-encoding: chunked\r\n"...)
 	}

@@ -22,12 +22,17 @@ func NewEncoder() *Encoder {
 func (e *Encoder) SetTableSize(n uint32) { e.w.resize(min(n, tableSize)) }
 
 // Response is the field block of a response's head, without what belongs to
-// HTTP/1 connections (section 8.2.2). It is valid until the next call.
+// HTTP/1 connections (section 8.2.2). A 101 is a 200, which opens the tunnel that
+// was asked for (RFC 8441 section 5). It is valid until the next call.
 func (e *Encoder) Response(h *http1.Head) []byte {
 	w := &e.w
 	w.begin()
+	code, opens := h.Status(), h.Status() == 101
+	if opens {
+		code = 200
+	}
 	var status [3]byte
-	w.field([]byte(":status"), strconv.AppendInt(status[:0], int64(h.Status()), 10))
+	w.field([]byte(":status"), strconv.AppendInt(status[:0], int64(code), 10))
 	for i := range h.Len() {
 		if h.Deleted(i) {
 			continue
@@ -35,6 +40,10 @@ func (e *Encoder) Response(h *http1.Head) []byte {
 		switch string(w.lower(h.Name(i))) {
 		case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
 			continue
+		case "sec-websocket-accept":
+			if opens { // it answers a key that the client did not send
+				continue
+			}
 		}
 		w.lowered(h.Value(i), false)
 	}

@@ -69,7 +69,7 @@ func (sh *Shard) adopt(p *Parcel) (start func()) {
 			return sh.adoptTunnel(p)
 		}
 	case MuxParcel:
-		if len(p.FDs) == 1 && p.Mux != nil {
+		if p.Mux != nil && len(p.FDs) == 1+len(p.Mux.tunnels()) {
 			return sh.adoptMux(p)
 		}
 	case ServerParcel, SecureServerParcel:
@@ -211,23 +211,38 @@ func (sh *Shard) adoptOwn(s *session, p *Parcel) {
 }
 
 func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
-	ts := p.Tunnel
 	ln := sh.eng.listenerOf(p)
-	be, i := sh.eng.serverOf(p)
-	if ln == nil || be == nil || len(ts.ToServer) > sh.Loop.Buffers.Size() || len(ts.ToClient) > sh.Loop.Buffers.Size() {
+	if ln == nil || !sh.takesTunnel(p) {
 		return nil
 	}
 	s := sh.adoptSession(ln, p)
+	s.goesOn(p, p.FDs[1])
+	return func() {
+		s.t.flightAway(false)
+		s.arrived(exchanging)
+	}
+}
+
+// takesTunnel reports whether there is a tunnel's server, and room for what is in it.
+func (sh *Shard) takesTunnel(p *Parcel) bool {
+	be, _ := sh.eng.serverOf(p)
+	return be != nil && len(p.Tunnel.ToServer) <= sh.Loop.Buffers.Size() && len(p.Tunnel.ToClient) <= sh.Loop.Buffers.Size()
+}
+
+// goesOn makes the exchange of a tunnel, over the socket of its server.
+func (s *session) goesOn(p *Parcel, fd int) {
+	sh, ts := s.sh, p.Tunnel
+	be, i := sh.eng.serverOf(p)
 	t := sh.newTxn(s)
 	s.t = t
 	t.rec = ts.Record
 	s.describeTLS(&t.rec)
 	t.unlogged = t.rec.Asap // its line has been written
-	t.rec.Frontend, t.rec.Backend, t.rec.Server = ln.Frontend.Proxy.Name, be.Proxy.Name, be.Servers[i].Name
+	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Proxy.Name, be.Proxy.Name, be.Servers[i].Name
 	t.be, t.entered, t.srv = be, true, be.Servers[i]
 	be.Enter()
 	be.Admit(t.srv)
-	t.c = sh.takeConn(be, t.srv, p.FDs[1], true)
+	t.c = sh.takeConn(be, t.srv, fd, true)
 	t.c.resume(p.BackTLS)
 	if p.BackTLS != nil && p.BackTLS.Detail != nil {
 		t.rec.BackTLS.Detail = p.BackTLS.Detail
@@ -258,10 +273,6 @@ func (sh *Shard) adoptTunnel(p *Parcel) (start func()) {
 		t.res = sh.Loop.Buffers.Get()
 		t.res.W = copy(t.res.Data[:], ts.ToClient)
 		t.resReady = t.res.W
-	}
-	return func() {
-		t.flightAway(false)
-		s.arrived(exchanging)
 	}
 }
 

@@ -121,6 +121,7 @@ func (m *mover) consider(s *session) {
 	if s.state == multiplexing && v.size() > maxBatch {
 		v.clear()
 		v.land(m.sh)
+		s.mux.unpack()
 		s.mux.finishFirst() // until frames have left that are unsent
 		return
 	}
@@ -171,7 +172,7 @@ func (m *mover) turn() {
 		parcels[i] = &v.Parcel
 		v.land(m.sh)
 		if v.s != nil {
-			v.s.t.flightAway(true)
+			v.s.flightsAway()
 		}
 	}
 	m.busy = true
@@ -179,7 +180,7 @@ func (m *mover) turn() {
 		taken, err := m.carry(parcels)
 		secure := false
 		for _, p := range parcels {
-			secure = secure || p.TLS != nil || p.BackTLS != nil
+			secure = secure || len(p.Secrets()) > 0
 			p.clear()
 		}
 		if secure {
@@ -329,18 +330,7 @@ func (s *session) stay() {
 // forget lets go of a session that lives on in another process: no shutdown,
 // no log line.
 func (s *session) forget() {
-	sh := s.sh
-	if t := s.t; t != nil {
-		if t.c != nil {
-			t.c.forget()
-			t.c = nil
-		}
-		t.be.Release(t.srv)
-		t.be.Leave()
-		t.track.Forget()
-		sh.freeTxn(t)
-		s.t = nil
-	}
+	s.forgetExchange()
 	s.track.Forget()
 	if s.suspended != nil {
 		s.suspended.Forget()
@@ -354,6 +344,33 @@ func (s *session) forget() {
 	}
 	s.Forget()
 	s.close()
+}
+
+// forgetExchange lets go of a tunnel that lives on in another process.
+func (s *session) forgetExchange() {
+	t := s.t
+	if t == nil {
+		return
+	}
+	if t.c != nil {
+		t.c.forget()
+		t.c = nil
+	}
+	t.be.Release(t.srv)
+	t.be.Leave()
+	t.track.Forget()
+	s.sh.freeTxn(t)
+	s.t = nil
+}
+
+// flightsAway notes that what is in flight on s is on its way to another process.
+func (s *session) flightsAway() {
+	s.t.flightAway(true)
+	if s.mux != nil {
+		for _, st := range s.mux.streams {
+			st.s.t.flightAway(true)
+		}
+	}
 }
 
 // forget lets go of a server connection that lives on in another process.

@@ -137,10 +137,17 @@ func (s *session) startMux() {
 	s.began, s.scanned = -1, 0
 	s.forgetRaw()
 	m.touch()
-	m.out = http2.AppendSettings(m.out,
-		http2.Setting{ID: http2.MaxConcurrentStreams, Value: maxStreams},
-		http2.Setting{ID: http2.InitialWindowSize, Value: minWindow},
-		http2.Setting{ID: http2.MaxHeaderListSize, Value: uint32(s.sh.eng.Limits.head())})
+	settings := [...]http2.Setting{
+		{ID: http2.MaxConcurrentStreams, Value: maxStreams},
+		{ID: http2.InitialWindowSize, Value: minWindow},
+		{ID: http2.MaxHeaderListSize, Value: uint32(s.sh.eng.Limits.head())},
+		{ID: http2.EnableConnect, Value: 1},
+	}
+	n := len(settings)
+	if m.dec.Connect = !s.sh.eng.Limits.NoTunnels; !m.dec.Connect {
+		n--
+	}
+	m.out = http2.AppendSettings(m.out, settings[:n]...)
 	if s.closing() {
 		s.fixed = true
 		m.leave()

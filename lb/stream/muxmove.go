@@ -9,7 +9,8 @@ import (
 // How an HTTP/2 connection moves to the next generation:
 //
 //  1. It can when nothing of it runs here: no stream is open, or those that are
-//     have requests that no rule has seen, or that wait for a server.
+//     have requests that no rule has seen, or that wait for a server, or are
+//     tunnels (RFC 8441), whose servers' sockets go along.
 //  2. While others run, the requests that come meanwhile are held: their frames
 //     are read, because windows, field blocks and the ends of the open streams
 //     lie between them, but their exchanges do not begin. When the last open
@@ -35,6 +36,7 @@ type MuxState struct {
 	Begun     bool          `json:"begun,omitempty"`
 	Settled   bool          `json:"settled,omitempty"`
 	Acked     bool          `json:"acked,omitempty"`
+	Connect   bool          `json:"connect,omitempty"` // the client was offered tunnels
 	Overdraft int           `json:"overdraft,omitempty"`
 	LastID    uint32        `json:"last"`
 	Ended     []uint32      `json:"ended,omitempty"` // oldest first
@@ -58,7 +60,8 @@ type MuxState struct {
 	Streams []StreamState `json:"streams,omitempty"` // by their numbers
 }
 
-// StreamState is a request that goes along: nothing was said to its client yet.
+// StreamState is a request that goes along: nothing was said to its client yet,
+// unless it is a tunnel's.
 type StreamState struct {
 	ID       uint32 `json:"id"`
 	In       []byte `json:"in,omitempty"` // of its request in HTTP/1.1: what was read, and what not
@@ -75,6 +78,10 @@ type StreamState struct {
 	Chunked  bool   `json:"chunked,omitempty"`
 	Ended    bool   `json:"ended,omitempty"`
 	Read0    bool   `json:"read0,omitempty"`
+	Asks     bool   `json:"asks,omitempty"` // for a tunnel, which nobody has agreed to
+
+	Tunnel  *Parcel `json:"tunnel,omitempty"`   // its server's side. The descriptor is among those of the connection.
+	EndSent bool    `json:"end_sent,omitempty"` // of the tunnel
 
 	Since     int64     `json:"since"`             // as Parcel has them
 	Began     int64     `json:"began"`             //
@@ -82,6 +89,19 @@ type StreamState struct {
 	Waiting   int64     `json:"waiting,omitempty"` //
 	Requests  uint32    `json:"requests,omitempty"`
 	Suspended []Tracked `json:"suspended,omitempty"`
+}
+
+// tunnels are those that go along, by the numbers of their streams.
+func (m *MuxState) tunnels() (all []*Parcel) {
+	if m == nil {
+		return nil
+	}
+	for i := range m.Streams {
+		if p := m.Streams[i].Tunnel; p != nil && p.Tunnel != nil {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // size is about what m takes when it is encoded, in bytes.
@@ -97,9 +117,21 @@ func (m *MuxState) size() int {
 	return n
 }
 
-// still reports whether st's exchange has not begun, or waits for a server.
+// still reports whether st's exchange has not begun, waits for a server, or is a
+// tunnel.
 func (st *muxStream) still() bool {
-	return st.held || !st.headSent && st.s.movable()
+	switch {
+	case st.held:
+		return true
+	case st.tunnel == tunnel:
+		return st.portable() && st.s.state == exchanging && st.s.t.movableTunnel()
+	}
+	return !st.headSent && st.s.movable()
+}
+
+// portable reports whether st is a tunnel that can go on in another process.
+func (st *muxStream) portable() bool {
+	return st.tunnel == tunnel && st.s.t != nil && st.s.t.c != nil && st.s.t.c.Movable()
 }
 
 // movable reports whether the connection stands at a boundary.
@@ -132,7 +164,7 @@ func (m *mux) finishFirst() {
 	patience := sh.eng.Leaving.patience()
 	m.holdUntil = sh.Loop.Now() + patience
 	for _, st := range m.streams {
-		if !st.still() && st.s.t != nil {
+		if !st.still() && !st.portable() && st.s.t != nil {
 			m.holdUntil = min(m.holdUntil, st.s.t.start+patience)
 		}
 	}
@@ -192,10 +224,16 @@ func (m *mux) release() {
 
 // begin has a stream that was held go on.
 func (st *muxStream) begin() {
-	if st.held && !st.closed {
-		st.held = false
-		st.s.run()
+	if !st.held || st.closed {
+		return
 	}
+	st.held = false
+	if s := st.s; s.state == movingAway { // a tunnel that has moved, or was about to
+		s.t.flightAway(false)
+		s.state = exchanging
+		s.t.c.Retry()
+	}
+	st.s.run()
 }
 
 // ordered is all streams by their numbers, in memory of its own: they may end
@@ -215,7 +253,7 @@ func (s *session) muxParcel() Parcel {
 	now := s.sh.Loop.Now()
 	p.Mux = &MuxState{
 		Terms: muxTerms[:], Begun: m.begun, Settled: m.frame.Settled, Acked: m.acked, Overdraft: m.overdraft, LastID: m.lastID,
-		Ended: m.past.ended.list(), Cut: m.past.cut.list(), Out: slices.Clone(m.out),
+		Connect: m.dec.Connect, Ended: m.past.ended.list(), Cut: m.past.cut.list(), Out: slices.Clone(m.out),
 		SendWindow: int64(m.send), FirstWindow: m.peer.FirstWindow, RecvWindow: m.recv.Left, Consumed: m.recv.Consumed, MaxFrame: m.peer.MaxFrame,
 		Decoder: m.dec.AppendTable(nil), Encoder: m.enc.TableSize(),
 		Idles: m.idles.left(idleTerms, now, m.moved+worthOfData*m.datas), Resets: m.resets.left(resetTerms, now, m.moved),
@@ -224,17 +262,25 @@ func (s *session) muxParcel() Parcel {
 		p.Mux.Block, p.Mux.BlockOf = slices.Clone(m.frame.Block), &of
 	}
 	for _, st := range m.ordered() {
-		p.Mux.Streams = append(p.Mux.Streams, st.pack())
+		p.Mux.Streams = append(p.Mux.Streams, st.pack(&p))
 	}
 	return p
 }
 
 // pack packs a request, and takes it back to where it was read from if it was in
-// a queue.
-func (st *muxStream) pack() StreamState {
+// a queue. The descriptor of a tunnel goes to the connection's parcel.
+func (st *muxStream) pack(of *Parcel) StreamState {
 	s := st.s
 	sh := s.sh
-	if s.state == exchanging {
+	var through *Parcel
+	switch {
+	case st.portable():
+		through = new(Parcel)
+		s.t.packTunnel(through)
+		through.secureBack(s.t.c)
+		of.FDs = append(of.FDs, through.FDs...)
+		s.state, st.held = movingAway, true
+	case s.state == exchanging:
 		s.unqueue()
 	}
 	sh.Loop.Disarm(&s.timer)
@@ -243,6 +289,7 @@ func (st *muxStream) pack() StreamState {
 		ID: st.id, Head: slices.Clone(in.Head), Body: in.Body, Trailers: in.Trailers, Window: int64(st.window), Left: in.Length,
 		Granted: in.Granted, Credit: in.Window.Left, Consumed: in.Window.Consumed,
 		Wide: in.Wide, Early: st.early, Chunked: in.Chunked, Ended: in.Ended, Read0: in.ReadEnd,
+		Asks: in.Withheld, Tunnel: through, EndSent: st.endSent,
 		Since: sh.wallMs(s.since), Began: -1, Active: sh.wallMs(s.act), Requests: s.requests, Suspended: pack(s.suspended),
 	}
 	state.In = slices.Clone(s.half())
@@ -258,11 +305,22 @@ func (st *muxStream) pack() StreamState {
 	return state
 }
 
+// unpack goes on with what was packed and does not fit into a message.
+func (m *mux) unpack() {
+	for _, st := range m.ordered() {
+		if s := st.s; !st.closed && (s.state == movingAway || !st.held && s.state == reading && s.waiting > 0) {
+			st.held = true
+			st.begin()
+		}
+	}
+}
+
 // forget lets go of the streams of a connection that lives on in another process.
 func (m *mux) forget() {
 	m.dead = true // nothing is written any more
 	for _, st := range m.ordered() {
 		s := st.s
+		s.forgetExchange()
 		s.track.Forget()
 		if s.suspended != nil {
 			s.suspended.Forget()
@@ -312,6 +370,11 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 	if ln == nil || !ln.takesMux(p) || len(p.In) > sh.Loop.Buffers.Size() || !p.Mux.valid(sh.Loop.Buffers.Size()) {
 		return nil
 	}
+	for _, tunnel := range p.Mux.tunnels() {
+		if !tunnel.BackTLS.Valid() || !sh.takesTunnel(tunnel) {
+			return nil
+		}
+	}
 	s := sh.adoptSession(ln, p)
 	a := p.Mux
 	now := sh.Loop.Now()
@@ -322,6 +385,7 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 		idles: allowance{spent: a.Idles, at: now}, resets: allowance{spent: a.Resets, at: now},
 	}
 	m.limit()
+	m.dec.Connect = a.Connect
 	m.peer.FirstWindow, m.peer.MaxFrame = a.FirstWindow, a.MaxFrame
 	_ = m.dec.RestoreTable(a.Decoder) // valid has tried
 	m.enc.Renew(a.Encoder)
@@ -339,14 +403,19 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 		s.in = sh.Loop.Buffers.Get()
 		s.in.W = copy(s.in.Data[:], p.In)
 	}
+	servers := p.FDs[1:]
 	for i := range a.Streams {
-		m.adopt(&a.Streams[i])
+		st := m.adopt(&a.Streams[i])
+		if through := a.Streams[i].Tunnel; through != nil {
+			st.goesOn(through, servers[0])
+			servers = servers[1:]
+		}
 	}
 	return func() { m.arrived(a.Out) }
 }
 
 // adopt makes a stream of its state; it is held until the connection has arrived.
-func (m *mux) adopt(a *StreamState) {
+func (m *mux) adopt(a *StreamState) *muxStream {
 	outer, sh := m.s, m.s.sh
 	st := &muxStream{
 		m: m, id: a.ID, window: http2.SendWindow(a.Window), early: a.Early, last: -1, code: http2.InternalError, held: true,
@@ -377,6 +446,18 @@ func (m *mux) adopt(a *StreamState) {
 		s.in = sh.Loop.Buffers.Get()
 		s.in.W = copy(s.in.Data[:], a.In)
 	}
+	if a.Asks {
+		st.tunnel, st.in.Withheld = asked, true
+	}
+	st.endSent = a.EndSent
+	return st
+}
+
+// goesOn makes st the client's side of a tunnel, over the socket of its server.
+func (st *muxStream) goesOn(p *Parcel, fd int) {
+	st.headSent, st.tunnel, st.code = true, tunnel, http2.Cancel
+	st.s.state = movingAway
+	st.s.goesOn(p, fd)
 }
 
 // arrived sets an adopted connection in motion, with frames that its client has

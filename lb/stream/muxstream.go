@@ -30,12 +30,23 @@ type muxStream struct {
 	window   http2.SendWindow
 	waiting  bool
 	last     int64 // where in the connection's frames its last one begins; -1: nowhere
+	tunnel   tunnelling
+	endSent  bool // of a tunnel, whose client may go on
 
 	complete bool       // the session says that all of the response was written
 	code     http2.Code // why not
 	reset    bool       // the client knows
 	closed   bool
 }
+
+// tunnelling is how far a stream has become a tunnel for a WebSocket (RFC 8441).
+type tunnelling uint8
+
+const (
+	noTunnel tunnelling = iota
+	asked               // nobody has agreed: what the client sends is withheld
+	tunnel
+)
 
 // streamList is the streams of a connection by their numbers.
 type streamList []*muxStream
@@ -99,6 +110,9 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 	st.m, st.id, st.window, st.last, st.code = m, id, http2.SendWindow(m.peer.FirstWindow), -1, http2.InternalError
 	st.in.Head, st.in.Length, st.in.Chunked, st.in.Ended = st.head, r.Length, r.Chunked, end
 	st.in.Window.Left = minWindow
+	if r.WebSocket {
+		st.tunnel, st.in.Withheld = asked, true
+	}
 	m.streams.add(st)
 	if !end {
 		st.in.Granted = minWindow
@@ -246,7 +260,9 @@ func (st *muxStream) drop() {
 }
 
 // Readable implements wire.Stream: whether Read has something to give.
-func (st *muxStream) Readable() bool { return st.in.Readable() || st.s.Broken() }
+func (st *muxStream) Readable() bool {
+	return st.in.Readable() || st.s.Broken() || st.tunnel == tunnel && st.in.Ended
+}
 
 // Read implements wire.Stream: it is the request in HTTP/1.1.
 func (st *muxStream) Read(b []byte) (n int, status wire.Status) {
@@ -257,10 +273,13 @@ func (st *muxStream) Read(b []byte) (n int, status wire.Status) {
 	if body > 0 {
 		st.took(body)
 	}
-	if n == 0 {
-		return 0, wire.Again
+	switch {
+	case n > 0:
+		return n, wire.OK
+	case st.tunnel == tunnel && st.in.Ended:
+		return 0, wire.EOF
 	}
-	return n, wire.OK
+	return 0, wire.Again
 }
 
 // took gives the windows of n body bytes back.
@@ -293,13 +312,15 @@ func (st *muxStream) Write(b []byte) (n int, status wire.Status) {
 	if !st.headSent {
 		h := &m.s.sh.muxHead
 		length, err := h.ParseResponse(b)
-		if err != nil || h.Status() == 101 {
+		if err != nil || h.Status() == 101 && st.tunnel != asked {
 			return 0, wire.Error
 		}
 		m.touch()
 		st.mark()
 		m.out = http2.AppendBlock(m.out, st.id, 0, m.enc.Response(h), m.peer.MaxFrame)
-		st.headSent = h.Status() >= 200
+		if st.headSent = h.Status() >= 200; h.Status() == 101 {
+			st.opened()
+		}
 		n = length
 	}
 	for n < len(b) {
@@ -322,6 +343,23 @@ func (st *muxStream) Write(b []byte) (n int, status wire.Status) {
 		return 0, wire.Again
 	}
 	return n, wire.OK
+}
+
+// opened makes a tunnel of a stream.
+func (st *muxStream) opened() {
+	st.headSent, st.tunnel, st.code = true, tunnel, http2.Cancel
+	if st.in.Withheld = false; st.Readable() {
+		st.m.s.sh.Loop.Again(st.s)
+	}
+}
+
+// End says to the client of a tunnel that nothing more comes; it may go on.
+func (st *muxStream) End() {
+	if st.tunnel == tunnel && !st.endSent && !st.m.dead {
+		st.endSent = true
+		st.m.touch()
+		st.endStream()
+	}
 }
 
 // mark notes where the stream's last frame begins.
@@ -357,7 +395,9 @@ func (st *muxStream) close() {
 	case !st.complete:
 		m.sendReset(st.id, st.code)
 	default:
-		st.endStream()
+		if !st.endSent {
+			st.endStream()
+		}
 		if !st.in.Ended { // nobody reads the rest of the request (section 8.1)
 			m.sendReset(st.id, http2.NoError)
 		}
@@ -375,7 +415,8 @@ func (st *muxStream) endStream() {
 	m.out = http2.AppendEnd(m.out, st.id, at, m.enc.Trailers(st.after), m.peer.MaxFrame)
 }
 
-// whole reports whether the exchange's response was written to its end.
+// whole reports whether the exchange's response was written to its end, which a tunnel
+// has if nobody has broken it off.
 func (t *txn) whole() bool {
-	return t.resHeadDone && t.resDone && t.resReady == 0 && t.resHead == nil && len(t.page) == 0 && t.resKind != http1.Tunnel
+	return t.resHeadDone && t.resDone && t.resReady == 0 && t.resHead == nil && len(t.page) == 0 && (t.resKind != http1.Tunnel || t.rec.Term[0] == '-')
 }

@@ -81,16 +81,27 @@ type Parcel struct {
 func (p *Parcel) clear() {
 	p.TLS.Clear()
 	p.BackTLS.Clear()
+	for _, tunnel := range p.Mux.tunnels() {
+		tunnel.BackTLS.Clear()
+	}
 }
 
 // Secrets is where the secrets are, in an order that is always the same.
-func (p *Parcel) Secrets() []*[]byte { return append(p.TLS.Secrets(), p.BackTLS.Secrets()...) }
+func (p *Parcel) Secrets() []*[]byte {
+	all := append(p.TLS.Secrets(), p.BackTLS.Secrets()...)
+	for _, tunnel := range p.Mux.tunnels() {
+		all = append(all, tunnel.BackTLS.Secrets()...)
+	}
+	return all
+}
 
 // Needs is the version of the messages between workers (package succession)
 // that a receiver has to speak to do right by p: one that does not know of what
 // is new would serve it wrongly.
 func (p *Parcel) Needs() int {
 	switch {
+	case p.Mux != nil && p.Mux.Connect:
+		return 5
 	case p.Kind == FreshParcel, p.Upgraded && p.Tunnel == nil:
 		return 4
 	case p.Mux != nil || p.TLS != nil || p.BackTLS != nil:
@@ -158,6 +169,9 @@ func (p *Parcel) size() int {
 	n += packedSize(p.Tracks) + packedSize(p.Suspended) + p.Mux.size()
 	if p.Vars != nil {
 		n += p.Vars.Size()
+	}
+	for _, tunnel := range p.Mux.tunnels() {
+		n += tunnel.size()
 	}
 	if p.Tunnel != nil {
 		n += packedSize(p.Tunnel.Tracks)
@@ -256,9 +270,15 @@ func (t *txn) movableTunnel() bool {
 }
 
 func (s *session) tunnelParcel() Parcel {
-	t := s.t
 	p := s.parcel()
 	p.Kind, p.In = TunnelParcel, nil
+	s.t.packTunnel(&p)
+	return p
+}
+
+// packTunnel adds what a tunnel has besides its client.
+func (t *txn) packTunnel(p *Parcel) {
+	s := t.s
 	p.FDs = append(p.FDs, t.c.FD())
 	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.srv.Addr().String()
 	p.Tunnel = &TunnelState{
@@ -274,5 +294,4 @@ func (s *session) tunnelParcel() Parcel {
 	if t.resReady > 0 {
 		p.Tunnel.ToClient = slices.Clone(t.res.Data[t.res.R : t.res.R+t.resReady])
 	}
-	return p
 }

@@ -15,6 +15,8 @@ type Limits struct {
 	Hello  int // bytes kept of what TLS clients say first: tune.ssl.capture-buffer-size
 
 	NoSplice bool // long bodies go through a buffer, too
+
+	NoTunnels bool // clients of HTTP/2 are not offered any (RFC 8441)
 }
 
 // DefaultHead is Limits.Head when that is 0.

@@ -54,7 +54,7 @@ import (
 
 // Version is that of the messages. It grows when a receiver would do wrong that
 // ignores something new (stream.Parcel.Needs). A build that says none is of 1.
-const Version = 4
+const Version = 5
 
 // Kinds of messages.
 const (

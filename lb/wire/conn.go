@@ -171,7 +171,9 @@ func (c *Conn) Read(b []byte) (int, Status) {
 	case Library:
 		return c.tls.lib.read(c, b)
 	}
-	return c.stream.Read(b)
+	n, st := c.stream.Read(b)
+	c.eof = c.eof || st == EOF
+	return n, st
 }
 
 // Write sends what it can of b. Under TLS some of that may be Pending.
