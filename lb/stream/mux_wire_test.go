@@ -37,6 +37,10 @@ func newWire(t *testing.T, addr string) *framer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newWireOver(t, c)
+}
+
+func newWireOver(t *testing.T, c net.Conn) *framer {
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(20 * time.Second))
 	w := &framer{t: t, c: c, Framer: http2.NewFramer(c, c)}

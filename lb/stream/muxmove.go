@@ -385,7 +385,6 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 		idles: allowance{spent: a.Idles, at: now}, resets: allowance{spent: a.Resets, at: now},
 	}
 	m.limit()
-	m.dec.Connect = a.Connect
 	m.peer.FirstWindow, m.peer.MaxFrame = a.FirstWindow, a.MaxFrame
 	_ = m.dec.RestoreTable(a.Decoder) // valid has tried
 	m.enc.Renew(a.Encoder)
@@ -395,6 +394,7 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 	for _, id := range a.Cut {
 		m.past.cut.add(id)
 	}
+	m.dec.Connect = a.Connect
 	if a.BlockOf != nil {
 		m.frame.Block, m.frame.BlockOf = a.Block, *a.BlockOf
 	}

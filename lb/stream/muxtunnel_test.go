@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -11,18 +12,22 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )
 
 // echoWebSockets is a server of HTTP/1.1 that agrees to WebSockets, gives back what comes, and ends when the client does or has said "end"; it refuses
-// those for /no, and answers other requests with ok.
-func echoWebSockets(t *testing.T) string {
+// those for /no, and answers other requests with ok. After "half" it says nothing more, and reads on.
+func echoWebSockets(t *testing.T, over *tls.Config) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if over != nil {
+		ln = tls.NewListener(ln, over)
 	}
 	t.Cleanup(func() { ln.Close() })
 	go func() {
@@ -64,6 +69,11 @@ func echoWebSocket(c net.Conn) {
 			if _, werr := c.Write(b[:n]); err != nil || werr != nil || bytes.HasSuffix(b[:n], []byte("end")) {
 				return
 			}
+			if bytes.HasSuffix(b[:n], []byte("half")) {
+				_ = c.(interface{ CloseWrite() error }).CloseWrite()
+				_, _ = io.Copy(io.Discard, in)
+				return
+			}
 		}
 	}
 }
@@ -80,7 +90,11 @@ type webSocketClient struct {
 }
 
 func newWebSocketClient(t *testing.T, addr string) *webSocketClient {
-	c := &webSocketClient{framer: newWire(t, addr), dec: hpack.NewDecoder(4096, nil), heads: map[uint32]map[string]string{}, got: map[uint32]*strings.Builder{}, ended: map[uint32]string{}}
+	return webSocketsOver(newWire(t, addr))
+}
+
+func webSocketsOver(w *framer) *webSocketClient {
+	c := &webSocketClient{framer: w, dec: hpack.NewDecoder(4096, nil), heads: map[uint32]map[string]string{}, got: map[uint32]*strings.Builder{}, ended: map[uint32]string{}}
 	c.readUntil("the settings", func() bool { return c.offered })
 	return c
 }
@@ -154,7 +168,7 @@ func (c *webSocketClient) readUntil(what string, done func() bool) {
 // TestWebSocketsOfHTTP2 opens tunnels by extended CONNECT (RFC 8441) to a server of HTTP/1.1.
 func TestWebSocketsOfHTTP2(t *testing.T) {
 	var line func() string
-	r := newRig(t, true, []string{echoWebSockets(t)}, func(r *rig) { line = logTo(t, r, "%HM %HU %HV %ST %tsc") })
+	r := newRig(t, true, []string{echoWebSockets(t, nil)}, func(r *rig) { line = logTo(t, r, "%HM %HU %HV %ST %tsc") })
 	c := newWebSocketClient(t, r.addr)
 	c.open(1, "/ws?a=b", "sec-websocket-key", "what a client may not choose")
 	c.WriteData(1, false, []byte("early ")) // before anybody has agreed
@@ -233,7 +247,7 @@ func TestWrongWebSocketsOfHTTP2(t *testing.T) {
 		"another protocol": {[]string{":method", "CONNECT", ":protocol", "connect-udp", ":scheme", "https", ":authority", "a", ":path", "/"}, "400"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, true, []string{echoWebSockets(t)}, nil)
+			r := newRig(t, true, []string{echoWebSockets(t, nil)}, nil)
 			w := newWebSocketClient(t, r.addr)
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block(c.fields...), EndHeaders: true})
 			w.readUntil("an answer", func() bool { return w.ended[1] != "" })
@@ -247,7 +261,7 @@ func TestWrongWebSocketsOfHTTP2(t *testing.T) {
 		})
 	}
 	t.Run("not offered", func(t *testing.T) {
-		r := newRig(t, true, []string{echoWebSockets(t)}, func(r *rig) { r.Limits.NoTunnels = true })
+		r := newRig(t, true, []string{echoWebSockets(t, nil)}, func(r *rig) { r.Limits.NoTunnels = true })
 		w := &webSocketClient{framer: newWire(t, r.addr), dec: hpack.NewDecoder(4096, nil), heads: map[uint32]map[string]string{}, got: map[uint32]*strings.Builder{}, ended: map[uint32]string{}}
 		w.open(1, "/ws")
 		w.readUntil("the reset", func() bool { return w.ended[1] != "" })
@@ -255,4 +269,168 @@ func TestWrongWebSocketsOfHTTP2(t *testing.T) {
 			t.Errorf("offered: %v, ended by %s", w.offered, w.ended[1])
 		}
 	})
+}
+
+// TestTunnelsOfHTTP2Move: WebSockets of one connection go on over several generations while they are used, whatever is encrypted, and none of their bytes is
+// lost or comes twice.
+func TestTunnelsOfHTTP2Move(t *testing.T) {
+	for _, encrypted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("TLS: %v", encrypted), func(t *testing.T) {
+			kind, over := http2Plain, (*tls.Config)(nil)
+			if encrypted {
+				kind, over = http2TLS, certificate(t)
+			}
+			chain := newSecureChain(t, true, echoWebSockets(t, over))
+			chain.rigs = nil
+			var lines []func() string
+			chain.adjust = func(r *rig) {
+				kind.adjust(t, r)
+				if r.Leaving.Patience = time.Hour; encrypted {
+					toTLS(t, trusting(), "")(r)
+				}
+				lines = append(lines, logTo(t, r, "%HU %ST %tsc %U %B"))
+			}
+			first := chain.next(nil)
+			conn, err := net.Dial("tcp", first.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if encrypted {
+				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+			}
+			c := webSocketsOver(newWireOver(t, conn))
+			ids := []uint32{1, 3, 5, 7}
+			for _, id := range ids {
+				c.open(id, fmt.Sprintf("/ws%d", id))
+			}
+			want := map[uint32]*strings.Builder{}
+			for _, id := range ids {
+				c.readUntil("a tunnel", func() bool { return c.heads[id] != nil })
+				want[id] = new(strings.Builder)
+			}
+			moves := make(chan bool, 1)
+			go func() {
+				defer close(moves)
+				for range 5 {
+					old, a := chain.move(nil)
+					awaitEmpty(t, old.Engine)
+					if n := a.moved(MuxParcel); n != 1 {
+						t.Errorf("%d moved", n)
+					}
+				}
+			}()
+			rounds, over5 := 0, false
+			for ; !over5; rounds++ {
+				select {
+				case <-moves:
+					over5 = true // once more after the last
+				default:
+				}
+				for _, id := range ids {
+					piece := fmt.Sprintf("%d.%d ", id, rounds) + strings.Repeat("x", rounds%3*1000)
+					want[id].WriteString(piece)
+					c.WriteData(id, false, []byte(piece))
+				}
+				c.readUntil("the echoes", func() bool {
+					for _, id := range ids {
+						if len(c.text(id)) < want[id].Len() {
+							return false
+						}
+					}
+					return true
+				})
+			}
+			for _, id := range ids {
+				if c.text(id) != want[id].String() {
+					t.Errorf("tunnel %d: %d bytes came, other than those sent", id, len(c.text(id)))
+				}
+			}
+
+			// One that the server has ended for its part moves, too, and ends when the client does.
+			c.WriteData(1, false, []byte("half"))
+			c.readUntil("the server's end", func() bool { return c.ended[1] != "" })
+			old, a := chain.move(nil)
+			awaitEmpty(t, old.Engine)
+			if n := a.moved(MuxParcel); n != 1 {
+				t.Errorf("%d moved", n)
+			}
+			for _, id := range ids {
+				c.WriteData(id, true, []byte("bye"))
+			}
+			c.readUntil("the servers' ends", func() bool { return len(c.ended) == len(ids) })
+			logged := map[string]bool{}
+			for range ids {
+				logged[lines[len(lines)-1]()] = true
+			}
+			for _, id := range ids {
+				if c.ended[id] != "END_STREAM" {
+					t.Errorf("tunnel %d ended by %s", id, c.ended[id])
+				}
+				sent, came := want[id].Len()+len("bye"), len(c.text(id))
+				if id == 1 {
+					sent += len("half")
+				}
+				found := false
+				for line := range logged {
+					var uri, end string
+					var status, in, out int
+					fmt.Sscan(line, &uri, &status, &end, &in, &out)
+					found = found || uri == fmt.Sprintf("/ws%d", id) && status == 101 && end == "----" && in > sent && out > came
+				}
+				if !found {
+					t.Errorf("tunnel %d, %d bytes sent and %d back: logged %v", id, sent, came, logged)
+				}
+			}
+			if c.goaway {
+				t.Error("the connection was told to go away")
+			}
+		})
+	}
+}
+
+// TestTunnelsOfHTTP2Stay: where the next process does not take the connection, the tunnels go on in this one, and a GOAWAY sends the client's next requests
+// to the other.
+func TestTunnelsOfHTTP2Stay(t *testing.T) {
+	for _, why := range []string{"refused", "the receiver dies", "the server is gone", "too many"} {
+		t.Run(why, func(t *testing.T) {
+			srv := echoWebSockets(t, nil)
+			chain := newSecureChain(t, true, srv)
+			chain.rigs = nil
+			chain.adjust = func(*rig) {}
+			old := chain.next(nil)
+			if why == "the server is gone" {
+				chain.server = echoWebSockets(t, nil)
+			}
+			next := chain.next(nil)
+			a := &across{t: t, to: next.Engine, kinds: map[Kind]int{}, die: why == "the receiver dies"}
+			if why == "refused" {
+				a.refuse = func(*Parcel) bool { return true }
+			}
+			c := newWebSocketClient(t, old.addr)
+			n := uint32(2)
+			if why == "too many" {
+				n = 95
+			}
+			for i := range n {
+				c.open(2*i+1, "/ws")
+				c.readUntil("a tunnel", func() bool { return c.heads[2*i+1] != nil })
+			}
+			old.Handover(a.carry)
+			c.readUntil("GOAWAY", func() bool { return c.goaway })
+			for i := range n {
+				c.WriteData(2*i+1, true, []byte("still here"))
+			}
+			c.readUntil("the ends", func() bool { return len(c.ended) == int(n) })
+			for i := range n {
+				if c.text(2*i+1) != "still here" || c.ended[2*i+1] != "END_STREAM" {
+					t.Errorf("%q, ended by %s", c.text(2*i+1), c.ended[2*i+1])
+				}
+			}
+			c.c.Close()
+			awaitEmpty(t, old.Engine)
+			if n := a.moved(MuxParcel); n != 0 {
+				t.Errorf("%d moved", n)
+			}
+		})
+	}
 }

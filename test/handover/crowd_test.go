@@ -295,6 +295,11 @@ func tunnelsBy(ctx context.Context, dial dialer, upgrade bool, n int, pause time
 		}
 		list[i] = u
 	})
+	return echo(ctx, list, pause, errs)
+}
+
+// echo has numbers pass through tunnels until ctx ends; wait returns them when each has ended.
+func echo(ctx context.Context, list []*tunnel, pause time.Duration, errs *errorsOf) (wait func() []*tunnel) {
 	var done sync.WaitGroup
 	for _, u := range list {
 		if u == nil {
