@@ -350,9 +350,9 @@ func TestContinueFromServers(t *testing.T) {
 	}
 }
 
-// TestWebSocketOverHTTP2 goes through a tunnel of RFC 8441 to the server.
-func TestWebSocketOverHTTP2(t *testing.T) {
-	srv := playServer(t, []http2.Setting{{ID: http2.SettingEnableConnectProtocol, Val: 1}}, func(f *player) {
+// playWebSockets is a server of HTTP/2 with tunnels that give back what comes.
+func playWebSockets(t *testing.T) string {
+	return playServer(t, []http2.Setting{{ID: http2.SettingEnableConnectProtocol, Val: 1}}, func(f *player) {
 		var id uint32
 		for {
 			frame, err := f.ReadFrame()
@@ -376,8 +376,12 @@ func TestWebSocketOverHTTP2(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestWebSocketOverHTTP2 goes through a tunnel of RFC 8441 to the server.
+func TestWebSocketOverHTTP2(t *testing.T) {
 	var line func() string
-	r := newRig(t, true, []string{srv}, func(r *rig) {
+	r := newRig(t, true, []string{playWebSockets(t)}, func(r *rig) {
 		speakHTTP2(r, false)
 		r.be.HTTP2[r.Servers[0]].WebSocket = true
 		line = logTo(t, r, "%ST %tsc")

@@ -232,6 +232,37 @@ func TestWebSocketsOfHTTP2(t *testing.T) {
 	c.readUntil("an answer after all of that", func() bool { return c.ended[11] == "END_STREAM" })
 }
 
+// TestWebSocketsOfHTTP2Servers: a tunnel goes from a stream of the client's to one of the server's.
+func TestWebSocketsOfHTTP2Servers(t *testing.T) {
+	var line func() string
+	r := newRig(t, true, []string{playWebSockets(t)}, func(r *rig) {
+		speakHTTP2(r, false)
+		r.be.HTTP2[r.Servers[0]].WebSocket = true
+		line = logTo(t, r, "%HM %HU %HV %ST %tsc")
+	})
+	c := newWebSocketClient(t, r.addr)
+	c.open(1, "/ws")
+	c.readUntil("the answer", func() bool { return c.heads[1] != nil })
+	if h := c.heads[1]; h[":status"] != "200" || h["sec-websocket-protocol"] != "echo" {
+		t.Fatalf("answered %v", h)
+	}
+	want := ""
+	for i := range 50 {
+		piece := fmt.Sprintf("%d ", i) + strings.Repeat("x", 2000)
+		want += piece
+		c.WriteData(1, false, []byte(piece))
+		c.readUntil("an echo", func() bool { return len(c.text(1)) == len(want) })
+	}
+	c.WriteData(1, true, nil)
+	c.readUntil("the server's end", func() bool { return c.ended[1] != "" })
+	if c.text(1) != want || c.ended[1] != "END_STREAM" {
+		t.Errorf("%d bytes, ended by %s", len(c.text(1)), c.ended[1])
+	}
+	if got := line(); got != "GET /ws HTTP/2.0 101 ----" {
+		t.Errorf("logged %q", got)
+	}
+}
+
 // TestWrongWebSocketsOfHTTP2 is how a client is told that it did not ask as RFC 8441 wants it.
 func TestWrongWebSocketsOfHTTP2(t *testing.T) {
 	for name, c := range map[string]struct {
