@@ -248,7 +248,7 @@ func (b *builder) listener(fe *stream.Frontend, bind *config.Bind, socks *handof
 	}
 	ln := &stream.Listener{
 		Frontend: fe, Name: want(bind).String(), Label: cmp.Or(bind.Name, strconv.Itoa(bind.ID)), FD: fd, TLS: b.tls(bind),
-		Unix: bind.Network == "unix" || bind.Network == "abns", MaxConn: int32(bind.MaxConn),
+		Unix: bind.Network == "unix" || bind.Network == "abns", MaxConn: int32(bind.MaxConn), Backlog: bind.Backlog,
 		ID: bind.ID, Bind: bind.Name,
 		Preface: preface(bind), CIPMagic: bind.CIPMagic,
 	}

@@ -3,6 +3,7 @@ package assemble
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/control"
@@ -19,6 +20,7 @@ import (
 type changes struct {
 	Files  []fileChange  `json:"files,omitempty"`
 	Limits []limitChange `json:"limits,omitempty"`
+	Paused []string      `json:"paused,omitempty"` // frontends that were disabled
 
 	// Servers come before their state: this says which there are, and where.
 	Servers []serverChange `json:"servers,omitempty"`
@@ -96,6 +98,11 @@ func (rt *Runtime) changed() changes {
 	if now := rt.eng.Limit(); now != rt.hardMaxConn {
 		c.Limits = append(c.Limits, limitChange{"", rt.hardMaxConn, now})
 	}
+	for _, fe := range rt.eng.Frontends {
+		if fe.Paused() && !fe.Shut() { // whose way back is a reload
+			c.Paused = append(c.Paused, fe.Proxy.Name)
+		}
+	}
 	c.Servers, c.Rates, c.Vars = rt.changedServers(), rt.changedRates(), rt.changedVars()
 	c.Certificates = rt.certs.Changes()
 	return c
@@ -142,6 +149,11 @@ func (rt *Runtime) applyChanges(text []byte) {
 			rt.note(text)
 		}
 	}
+	for _, fe := range rt.eng.Frontends {
+		if slices.Contains(c.Paused, fe.Proxy.Name) {
+			_ = rt.eng.PauseFrontend(fe, true) // only to go on can fail
+		}
+	}
 	for _, l := range c.Limits {
 		if l.Frontend == "" {
 			if l.Base == rt.hardMaxConn {
@@ -175,6 +187,9 @@ func (rt *Runtime) RuntimeChanges() []control.Change {
 			what = "frontend " + l.Frontend + " maxconn"
 		}
 		add(what, fmt.Sprintf("%d, configured %d", l.Now, l.Base))
+	}
+	for _, name := range c.Paused {
+		add("frontend "+name, "disabled")
 	}
 	for _, r := range c.Rates {
 		add("global rate-limit "+r.What, fmt.Sprintf("%d, configured %d", r.Now, r.Base))
@@ -212,6 +227,11 @@ func (rt *Runtime) ClearRuntimeChanges() error {
 	}
 	for i, fe := range rt.eng.Frontends {
 		rt.eng.SetFrontendMaxConn(fe, rt.configuredLimits[i])
+		if fe.Paused() && !fe.Shut() {
+			if err := rt.eng.PauseFrontend(fe, false); err != nil {
+				return fmt.Errorf("enable frontend %s: %w", fe.Proxy.Name, err)
+			}
+		}
 	}
 	rt.eng.SetMaxConn(rt.hardMaxConn)
 	rt.clearRates()

@@ -175,5 +175,10 @@ func (rt *Runtime) Rings() []control.Ring {
 	for _, r := range rt.rings {
 		rings = append(rings, control.Ring{Name: r.Name, Lines: r.Lines})
 	}
+	for _, c := range rt.cfg.Rings { // those that nothing is logged to
+		if !slices.ContainsFunc(rt.rings, func(r *syslog.Ring) bool { return r.Name == c.Name }) {
+			rings = append(rings, control.Ring{Name: c.Name, Lines: func() []byte { return nil }})
+		}
+	}
 	return rings
 }

@@ -2,6 +2,7 @@ package assemble
 
 import (
 	"bytes"
+	"fmt"
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/control"
@@ -69,7 +70,10 @@ func (rt *Runtime) SetFrontend(name string, on bool) error {
 	case fe.Paused() == !on:
 		return control.ErrNoChange
 	}
-	rt.eng.PauseFrontend(fe, !on)
+	if err := rt.eng.PauseFrontend(fe, !on); err != nil {
+		rt.note(fmt.Sprintf("frontend %s: %v", fe.Proxy.Name, err))
+		return control.Answer("Failed to resume frontend, check for precise cause (port conflict?).")
+	}
 	return nil
 }
 

@@ -44,6 +44,7 @@ func (p *pulse) run(ctx context.Context, eng *stream.Engine) {
 		case <-tick.C:
 			p.measure(eng.Pulse(), cpuTime(), len(eng.Shards))
 			eng.Compression.SetIdle(p.idlePercent())
+			eng.KeepPaused()
 		}
 	}
 }
@@ -107,6 +108,7 @@ func (p *pulse) fill(in *stats.Info) {
 	in.IdlePct, in.BytesOutRate, in.SSLRate, in.MaxSSLRate = p.idle, p.bytesOut, p.tls.now, p.tls.max
 	in.SSLFrontKeyRate, in.SSLFrontMaxKeyRate, in.SSLFrontReusePct = p.front.now, p.front.max, p.reused()
 	in.SSLBackKeyRate, in.SSLBackMaxKeyRate = p.back.now, p.back.max
+	in.Pipes = p.last.Pipes
 	in.Tasks, in.RunQueue = p.last.Sessions+p.last.IdleServers, p.last.Ready
 	in.MemoryHas, in.MemoryUses = p.memory.read()
 	if !p.known {

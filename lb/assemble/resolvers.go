@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -154,6 +155,14 @@ func (rt *Runtime) Nameservers() []control.Nameserver {
 				Sent: n.Sent.Load(), Valid: n.Valid.Load(), NX: n.NX.Load(), Refused: n.Refused.Load(),
 				Timeout: n.Timeout.Load(), Other: n.Other.Load(), Invalid: n.Invalid.Load(), TooBig: n.TooBig.Load(),
 			})
+		}
+	}
+	for _, c := range rt.cfg.Resolvers { // those that nothing asks
+		if slices.ContainsFunc(rt.resolvers, func(r *resolve.Resolver) bool { return r.Name == c.Name }) {
+			continue
+		}
+		for _, n := range c.Nameservers {
+			list = append(list, control.Nameserver{Section: c.Name, ID: n.ID})
 		}
 	}
 	return list

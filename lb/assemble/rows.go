@@ -107,6 +107,7 @@ func (rt *Runtime) info(s *sum) stats.Info {
 		in.CumConns += s.front[i].ConnTotal
 		in.CumReqs += s.front[i].ReqTotal
 		in.TotalBytesOut += s.front[i].BytesOut
+		in.SplicedBytesOut += s.front[i].H1.SplicedOut
 		in.CumSSLConns += s.front[i].SSLSessions
 		conns.Merge(s.front[i].Conns, s.nowMs)
 		reqs.Merge(s.front[i].Requests, s.nowMs)

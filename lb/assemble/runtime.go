@@ -351,7 +351,7 @@ func (b *builder) control(socks *handoff.Set) {
 		}
 		rt.controls = append(rt.controls, &control.Server{
 			Listener: ln, Runtime: rt, Certificates: b.commands(), Level: levels[s.Level], ExposeFD: s.Expose, Timeout: b.cfg.Global.StatsTimeout,
-			Version: b.env.Version, StartupLogs: b.startupLogs(),
+			Version: b.env.Version, StartupLogs: b.startupLogs(), Severity: s.Severity,
 		})
 		all = append(all, control.Socket{Address: want(&s.Bind).String(), Level: levels[s.Level]})
 	}

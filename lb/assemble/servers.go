@@ -58,6 +58,22 @@ func (rt *Runtime) bothSides(name string) (*stream.Backend, *config.Proxy, error
 	return nil, nil, control.ErrNoBackend
 }
 
+// SetWeight implements control.Runtime.
+func (rt *Runtime) SetWeight(backendName, server string, weight int) error {
+	_, p, err := rt.bothSides(backendName)
+	if err != nil {
+		return err
+	}
+	s, err := rt.Find(backendName, server)
+	if err == nil && p.Balance.Algo == "static-rr" && weight != 0 && weight != s.Target().Initial {
+		return control.Answer("Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.")
+	}
+	if err != nil {
+		return err
+	}
+	return rt.Set.SetWeight(backendName, server, weight)
+}
+
 // AddServer implements control.Runtime.
 func (rt *Runtime) AddServer(backendName, name string, words []string) error {
 	return rt.addServer(backendName, name, words, 0)

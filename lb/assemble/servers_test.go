@@ -69,6 +69,7 @@ func TestServersComeAndGo(t *testing.T) {
 	s1, s2, n1 := named(t, "s1"), named(t, "s2"), named(t, "n1")
 	addr := freeAddr(t)
 	text := strings.TrimSpace(configFor(addr, s1.String(), "")) + fmt.Sprintf("\n    server s2 %s\n", s2)
+	text = strings.Replace(text, "frontend ", "frontend idle\n    bind "+freeAddr(t)+"\n    default_backend be\nfrontend ", 1)
 	g := begin(t, text, nil)
 	seen, stop := askers(t, addr)
 	grows := func(name string) {
@@ -98,6 +99,7 @@ func TestServersComeAndGo(t *testing.T) {
 	grows("s2")
 	check(g.SetVar("proc.x", "str(a)", false))
 	check(g.SetRateLimit("connections", 99999))
+	check(g.SetFrontend("idle", false))
 	was := seen("s1")
 	want := g.RuntimeChanges()
 	for range 2 {
@@ -123,6 +125,11 @@ func TestServersComeAndGo(t *testing.T) {
 	wait.Until(t, "all is undone", func() bool { return g.ClearRuntimeChanges() == nil })
 	if got := g.RuntimeChanges(); len(got) != 0 {
 		t.Errorf("after a clear: %v", got)
+	}
+	for _, r := range g.Snapshot().Rows {
+		if r.Proxy == "idle" && r.Status != "OPEN" {
+			t.Errorf("the frontend is %s", r.Status)
+		}
 	}
 	grows("s1")
 	grows("s2")

@@ -163,14 +163,16 @@ func (s *Store) delLine(args []string) string {
 	var at []int
 	var numbers []string
 	for i := range lines {
-		if s.under(lines[i].File) == name && (number == 0 || lines[i].Number == number) {
-			at = append(at, i)
+		if s.under(lines[i].File) == name {
 			numbers = append(numbers, strconv.Itoa(lines[i].Number))
+			if number == 0 || lines[i].Number == number {
+				at = append(at, i)
+			}
 		}
 	}
 	switch {
 	case len(at) == 0 && number > 0:
-		return fails + fmt.Sprintf("found a certificate '%s' but the line number is incorrect, please specify the correct line number preceded by colons!\n", name)
+		return fails + fmt.Sprintf("found a certificate '%s' but the line number is incorrect, please specify a correct line number preceded by colons (%s)!\n", name, strings.Join(numbers, ", "))
 	case len(at) == 0:
 		return fails + fmt.Sprintf("certificate '%s' can't be found in the crt-list '%s'!\n", name, list)
 	case len(at) > 1:

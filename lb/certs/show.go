@@ -152,8 +152,12 @@ func (s *Store) showFile(k *kind, name string) string {
 	if name == "" {
 		return s.listFiles(k, open)
 	}
-	name, index, _ := strings.Cut(name, ":")
-	only, _ := strconv.Atoi(index)
+	whole := name
+	name, index, given := strings.Cut(name, ":")
+	only, err := strconv.Atoi(index)
+	if given && (err != nil || only < 0) {
+		return fmt.Sprintf("wrong %s index after colons in '%s'!", strings.ToUpper(strings.TrimSuffix(k.word, "-file")), whole)
+	}
 	status := "Unused"
 	data := s.dataOf(k, name)
 	if rest, star := strings.CutPrefix(name, "*"); star && open != nil && open.name == rest {
@@ -182,7 +186,7 @@ func (s *Store) showFile(k *kind, name string) string {
 			all = append(all, describeList(l))
 		}
 	}
-	if only > len(all) {
+	if k == caKind && only > len(all) { // of revocation lists HAProxy shows the head all the same
 		return ""
 	}
 	title := "Certificate"

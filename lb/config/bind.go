@@ -20,7 +20,9 @@ type bindDraft struct {
 	ssl    bool   // the word ssl was there; other TLS words alone do nothing
 	expose bool   // expose-fd listeners
 	level  string // of a stats socket
-	ecdhe  []tls.CurveID
+
+	severity string // of its messages
+	ecdhe    []tls.CurveID
 
 	fallbacks    int  // how many default-crt there are
 	lax, tickets bool // no-strict-sni, tls-tickets: whatever the global section says
@@ -159,6 +161,10 @@ func bindTable() []row[*bindDraft] {
 			b.level = c.args[0]
 			return oneOf("level", c.args[0], "user", "operator", "admin")
 		}},
+		{name: "severity-output", args: "none|number|string", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			b.severity = c.args[0]
+			return oneOf("severity-output", c.args[0], "none", "number", "string")
+		}, doc: "what stands before messages on a stats socket"},
 		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.MaxConn = n })},
 		{name: "mss", args: "<size>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.MSS, err = number(c.name, c.args[0], -65535, 65535)
@@ -243,7 +249,6 @@ func bindTable() []row[*bindDraft] {
 		{name: "npn", args: "<protocols>", min: 1, max: 1, status: Ignored, doc: "no client uses NPN any more; write alpn"},
 		{name: "prefer-client-ciphers", status: Ignored, doc: "the best cipher that both sides have is taken, by the hardware of both"},
 		{name: "process", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
-		{name: "severity-output", args: "<format>", min: 1, max: 1, status: Ignored, doc: "answers carry no severity"},
 		{name: "shards", args: "<number>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
 		{name: "thread", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
 

@@ -494,8 +494,8 @@ func (p *parser) assignIDs() {
 				next++
 			}
 			d.ID = next
-			next++
 		}
+		next++ // also past one that has its own, as HAProxy counts
 		d.assignServerIDs()
 		d.assignBindIDs()
 	}
@@ -509,13 +509,12 @@ func (d *draft) assignBindIDs() {
 	}
 	next := 1
 	for i := range d.Binds {
-		if d.Binds[i].ID > 0 {
-			continue
+		if d.Binds[i].ID == 0 {
+			for taken[next] {
+				next++
+			}
+			d.Binds[i].ID = next
 		}
-		for taken[next] {
-			next++
-		}
-		d.Binds[i].ID = next
 		next++
 	}
 }

@@ -301,7 +301,7 @@ func (c *call) statsSocket(g *Global) error {
 		one := model.Bind
 		one.Network, one.Address = b.Network, b.Address
 		c.p.unix.owned(&one)
-		g.StatsSockets = append(g.StatsSockets, StatsSocket{Bind: one, Level: model.level, Expose: model.expose})
+		g.StatsSockets = append(g.StatsSockets, StatsSocket{Bind: one, Level: model.level, Expose: model.expose, Severity: model.severity})
 	}
 	return nil
 }
@@ -352,7 +352,7 @@ func globalTuning() []row[*Global] {
 		{"names are resolved by Go's resolver", "nogetaddrinfo"},
 		{"listeners are shared by all workers, the master holds them", "noreuseport tune.listener.multi-queue tune.maxaccept"},
 		{"bodies are moved as is cheapest for their size", "tune.idletimer tune.recv_enough"},
-		{"profile with perf or pprof", "profiling.tasks"},
+		{"`set profiling tasks on` on the stats socket begins a profile", "profiling.tasks"},
 		{"the -q option makes lb quiet", "quiet"},
 		{"each loop has its own queue", "tune.runqueue-depth tune.sched.low-latency"},
 		{"each loop keeps its own idle connections", "tune.idle-pool.shared"},

@@ -406,7 +406,7 @@ func TestIDsAreHAProxys(t *testing.T) {
 	for _, p := range c.Proxies {
 		got = append(got, p.ID)
 	}
-	if want := []int{2, 4, 3, 5}; !reflect.DeepEqual(got, want) {
+	if want := []int{2, 4, 5, 6}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -168,6 +168,8 @@ type StatsSocket struct {
 	Bind   Bind
 	Level  string // "user", "operator" (default), "admin"
 	Expose bool   // expose-fd listeners
+
+	Severity string // what stands before messages: "none" or "" (nothing), "number", "string"
 }
 
 // Mode is a proxy's mode.

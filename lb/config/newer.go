@@ -46,7 +46,7 @@ func newerGlobals() []row[*Global] {
 		{"events come from epoll", "tune.epoll.mask-events"},
 		{"configurations are read in milliseconds", "force-cfg-parser-pause"},
 		{"it is for those who work on HAProxy", "stress-level"},
-		{"profile with perf or pprof", "profiling.memory"},
+		{"`set profiling memory on` on the stats socket does it", "profiling.memory"},
 		{"answers to commands are shown as they are", "anonkey"},
 		{"loops are spread over the CPUs by the kernel", "cpu-affinity max-threads-per-group"},
 	} {

@@ -51,7 +51,7 @@ func commands() []command {
 		{"enable server", "enable server  (DEPRECATED)", "enable a disabled server (use 'set server' instead)", Admin, enableServer, ""},
 		{"get acl", "get acl <acl> <value>", "report the patterns matching a sample for an ACL", User, fileKind("acl").get, ""},
 		{"get map", "get map <acl> <value>", "report the keys and values matching a sample for a map", User, fileKind("map").get, ""},
-		{"get var", "get var <name>", "retrieve contents of a process-wide variable", User, getVar, ""},
+		{"get var", "get var <name>", "retrieve contents of a process-wide variable", Operator, getVar, ""},
 		{"get weight", "get weight <bk>/<srv>", "report a server's current weight", User, getWeight, ""},
 		{"operator", "operator", "lower the level of the current CLI session to operator", Operator, lowerTo(Operator), ""},
 		{"prepare acl", "prepare acl <acl>", "prepare a new version for atomic ACL replacement", Operator, fileKind("acl").prepare, ""},
@@ -60,6 +60,7 @@ func commands() []command {
 		{"set maxconn frontend", "set maxconn frontend <frontend> <value>", "change a frontend's maxconn setting", Admin, setMaxConnFrontend, ""},
 		{"set maxconn global", "set maxconn global <value>", "change the per-process maxconn setting", Admin, setMaxConnGlobal, ""},
 		{"set maxconn server", "set maxconn server <bk>/<srv>", "change a server's maxconn setting", Admin, setMaxConn, ""},
+		{"set profiling", "set profiling <what> {auto|on|off}", "enable/disable resource profiling (tasks,memory)", Admin, setProfiling, ""},
 		{"set rate-limit", "set rate-limit <setting> <value>", "change a rate limiting value", Admin, setRateLimit, ""},
 		{"set server", "set server <bk>/<srv> [opts]", "change a server's state, weight, address or ssl", Admin, setServer, ""},
 		{"set severity-output", "set severity-output [none|number|string]", "set presence of severity level in feedback information", User, setSeverity, ""},
@@ -70,7 +71,7 @@ func commands() []command {
 		{"show acl", "show acl [@<ver>] <acl>]", "report available acls or dump an acl's contents", User, fileKind("acl").show, ""},
 		{"show activity", "show activity", "show per-thread activity stats (for support/developers)", Operator, showActivity, ""},
 		{"show backend", "show backend", "list backends in the current running config", User, showBackend, ""},
-		{"show cache", "show cache", "show cache status", User, showCache, ""},
+		{"show cache", "show cache", "show cache status", Operator, showCache, ""},
 		{"show cli level", "show cli level", "display the level of the current CLI session", User, showLevel, ""},
 		{"show cli sockets", "show cli sockets", "dump list of cli sockets", User, showSockets, ""},
 		{"show env", "show env [var]", "dump environment variables known to the process", Operator, showEnv, ""},
@@ -85,10 +86,11 @@ func commands() []command {
 		{"show runtime-changes", "show runtime-changes", "list what was changed at run time", User, showRuntimeChanges, ""},
 		{"show schema json", "show schema json", "report schema used for stats", User, heading(stats.Schema), ""},
 		{"show servers conn", "show servers conn [<backend>]", "dump server connections status (all or for a single backend)", User, showServersConn, ""},
+		{"show profiling", "show profiling [<what>|<#lines>|byaddr]*", "show profiling state (all,status,tasks,memory)", Admin, showProfiling, ""},
 		{"show resolvers", "show resolvers [id]", "dumps counters from all resolvers section and associated name servers", User, showResolvers, ""},
 		{"show servers state", "show servers state [<backend>]", "dump volatile server information (all or for a single backend)", User, showServersState, ""},
 		{"show sess", "show sess [id]", "report the list of current sessions or dump this exact session", Operator, showSess, ""},
-		{"show startup-logs", "show startup-logs", "report logs emitted during HAProxy startup", User, showStartupLogs, ""},
+		{"show startup-logs", "show startup-logs", "report logs emitted during HAProxy startup", Operator, showStartupLogs, ""},
 		{"show stat", "show stat [desc|json|no-maint|typed|up]*", "report counters for each proxy and server", User, showStat, ""},
 		{"show table", "show table <table> [<filter>]*", "report table usage stats or dump this table's contents (filter: data/key)", User, showTable, ""},
 		{"show tasks", "show tasks", "show running tasks", Operator, showTasks, ""},
@@ -110,8 +112,6 @@ func commands() []command {
 		{words: "disable dynamic-cookie", absent: "cookies are not made of a server's address; " + toReload},
 		{words: "enable dynamic-cookie", absent: "cookies are not made of a server's address; " + toReload},
 		{words: "set dynamic-cookie-key", absent: "cookies are not made of a server's address; " + toReload},
-		{words: "set profiling", absent: "perf and `show activity` look at a running process"},
-		{words: "show profiling", absent: "perf and `show activity` look at a running process"},
 		{words: "show trace", absent: "the access log has each exchange, and strace shows the rest"},
 		{words: "trace", absent: "the access log has each exchange, and strace shows the rest"},
 		{words: "add backend", absent: "the rules that could choose it are in the configuration: " + toReload},
@@ -159,27 +159,22 @@ func (cmd *command) always() bool {
 	return cmd.words == "help" || cmd.words == "prompt" || cmd.words == "quit"
 }
 
-// likely tells whether the command may be meant: its first word is the one
-// given, or begins with it.
-func (cmd *command) likely(words []string) bool {
-	return len(words) > 0 && words[0] != "" && strings.HasPrefix(cmd.words, words[0])
+// likely tells whether the command may be meant: it begins as the words do, as far as any command does (n words).
+func (cmd *command) likely(words []string, n int) bool {
+	return strings.HasPrefix(cmd.words, strings.Join(words[:n], " "))
 }
 
 // unknown answers what is no command with those it may have been.
 func (c *session) unknown(table []command, words []string) {
-	var near []command
-	for _, cmd := range table {
-		if cmd.likely(words) && c.offered(&cmd) {
-			near = append(near, cmd)
+	for n := len(words); n > 0; n-- {
+		if words[0] != "" && slices.ContainsFunc(table, func(cmd command) bool { return c.offered(&cmd) && cmd.likely(words, n) }) {
+			c.say("Unknown command, but maybe one of the following ones is a better match:")
+			c.list(table, func(cmd *command) bool { return cmd.likely(words, n) })
+			return
 		}
 	}
-	if len(near) == 0 {
-		c.say("Unknown command. Please enter one of the following commands only:")
-		c.list(table, func(cmd *command) bool { return true })
-		return
-	}
-	c.say("Unknown command, but maybe one of the following ones is a better match:")
-	c.list(table, func(cmd *command) bool { return cmd.likely(words) })
+	c.say("Unknown command. Please enter one of the following commands only:")
+	c.list(table, func(cmd *command) bool { return true })
 }
 
 // offered tells whether help shows the command to this session.
@@ -187,18 +182,23 @@ func (c *session) offered(cmd *command) bool {
 	return cmd.usage != "" && cmd.level <= c.level && !cmd.always()
 }
 
-// list writes the offered commands that want holds for, then those that are
+// list writes the offered commands that want holds for in their order, then those that are
 // always there.
 func (c *session) list(table []command, want func(*command) bool) {
+	var lines []string
 	for i := range table {
 		if cmd := &table[i]; c.offered(cmd) && want(cmd) {
-			c.say(cmd.line())
+			lines = append(lines, cmd.line())
 		}
 	}
+	slices.Sort(lines)
 	for i := range table {
 		if cmd := &table[i]; cmd.always() {
-			c.say(cmd.line())
+			lines = append(lines, cmd.line())
 		}
+	}
+	for _, line := range lines {
+		c.say(line)
 	}
 }
 
@@ -209,7 +209,7 @@ func (cmd *command) line() string {
 
 // help lists all commands, or those that begin with the given words.
 func help(c *session, args []string) {
-	c.say("The following commands are valid at this level:")
+	c.message(asInfo, "The following commands are valid at this level:")
 	c.list(commands(), func(cmd *command) bool {
 		return strings.HasPrefix(cmd.words+" ", strings.Join(append(args, ""), " "))
 	})

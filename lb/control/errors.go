@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -56,7 +57,7 @@ func showErrors(c *session, args []string) {
 // isProxy says whether a word is the name or number of a proxy; -1 is all.
 func (c *session) isProxy(word string) bool {
 	for _, r := range c.Runtime.Snapshot().Rows {
-		if r.Proxy == word || strconv.Itoa(r.ProxyID) == word {
+		if r.Proxy == word || strings.TrimPrefix(word, "#") == strconv.Itoa(r.ProxyID) {
 			return true
 		}
 	}
@@ -64,7 +65,8 @@ func (c *session) isProxy(word string) bool {
 }
 
 func (m *BadMessage) concerns(proxy string) bool {
-	return proxy == m.Frontend || proxy == m.Backend || proxy == strconv.Itoa(m.FrontendID) || proxy == strconv.Itoa(m.BackendID)
+	id := strings.TrimPrefix(proxy, "#")
+	return proxy == m.Frontend || proxy == m.Backend || id == strconv.Itoa(m.FrontendID) || id == strconv.Itoa(m.BackendID)
 }
 
 // append writes one message: whose it was, what is wrong with it, and its

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Ring is a buffer of log lines that `show events` prints.
@@ -34,11 +35,14 @@ func showEvents(c *session, args []string) {
 		return
 	}
 	for _, word := range args[1:] {
-		switch word {
-		case "-n":
+		switch {
+		case word == "-n":
+			return
+		case strings.HasPrefix(word, "-") && strings.Contains(word, "w"):
+			c.say("'" + word + "' is not available here: ask again for newer lines")
 			return
 		default:
-			c.say("'" + word + "' is not available here: ask again for newer lines")
+			c.say("unknown option")
 			return
 		}
 	}

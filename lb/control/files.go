@@ -176,9 +176,12 @@ func (k fileKind) add(c *session, args []string) {
 	switch {
 	case k == "map" && c.payload != nil && len(args) == 1:
 		c.lines(func(line string) bool {
-			key, value, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
+			key, value := strings.TrimLeft(line, " \t"), ""
+			if i := strings.IndexAny(key, " \t"); i >= 0 {
+				key, value = key[:i], key[i:]
+			}
 			if value = strings.Trim(value, " \t"); key != "" && value == "" {
-				c.fail(fmt.Sprintf("Missing a value for the key '%s'; nothing was added.", key))
+				c.fail(fmt.Sprintf("Missing value for key '%s'.", key))
 				ok = false
 			}
 			lines = append(lines, lookup.Entry{Key: key, Value: value})
@@ -196,7 +199,7 @@ func (k fileKind) add(c *session, args []string) {
 	default:
 		e := lookup.Entry{Key: args[1]}
 		if k == "map" {
-			e.Value = strings.Join(args[2:], " ")
+			e.Value = args[2]
 		}
 		lines = []lookup.Entry{e}
 	}
@@ -220,7 +223,7 @@ func (k fileKind) set(c *session, args []string) {
 	if len(args) < 3 {
 		c.fail("'set map' expects three parameters: map identifier, key and value.")
 	} else if f := k.find(c, args); f != nil {
-		err := f.Set(lineOf(args[1]), strings.Join(args[2:], " "))
+		err := f.Set(lineOf(args[1]), args[2])
 		if errors.Is(err, lookup.ErrNoEntry) {
 			c.fail("entry not found.")
 			return

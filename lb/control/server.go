@@ -41,6 +41,7 @@ type Server struct {
 	// Certificates is for commands about TLS; nil: there are none.
 	Certificates Certificates
 	Level        Level
+	Severity     string // what stands before messages, until a client says otherwise: "none" or "", "number", "string"
 	// ExposeFD lets _getsocks take the listening sockets (expose-fd listeners).
 	ExposeFD bool
 	// Timeout ends a connection that is silent for so long (stats timeout);

@@ -165,49 +165,57 @@ func (c *session) setAddr(s *ServerState, args []string) {
 
 // setCheckTarget reads check-addr ADDRESS [port PORT] and check-port PORT.
 func (c *session) setCheckTarget(s *ServerState, words []string) {
-	addr, number := "", ""
-	switch {
-	case words[0] == "check-addr" && len(words) < 2:
-		c.fail("set server <b>/<s> check-addr requires an address and optionally a port.")
+	addr, number, given, ok := c.checkWords(words, "check")
+	if !ok {
 		return
-	case words[0] == "check-addr":
-		addr = words[1]
-		if len(words) > 3 && words[2] == "port" {
-			number = words[3]
-		}
-	case len(words) < 2:
-		c.fail("set server <b>/<s> check-port requires a port.")
-		return
-	default:
-		number = words[1]
 	}
 	if s.CheckState&CheckConfigured == 0 {
 		c.message(asWarn, ErrNotChecked.Error())
 		return
 	}
+	if addr, port, ok := c.checkPlace(addr, number, given); ok {
+		c.answer(c.Runtime.CheckTarget(s.Backend, s.Name, addr, port))
+	}
+}
+
+// checkWords reads check-addr ADDRESS [port PORT], check-port PORT, and the same of agents: kind is how the words begin.
+func (c *session) checkWords(words []string, kind string) (addr, port string, given, ok bool) {
+	switch {
+	case words[0] == kind+"-addr" && len(words) < 2:
+		c.fail("set server <b>/<s> " + kind + "-addr requires an address and optionally a port.")
+		return "", "", false, false
+	case words[0] == kind+"-addr":
+		return words[1], word(words, 3), word(words, 2) == "port", true
+	case len(words) < 2:
+		c.fail("set server <b>/<s> " + kind + "-port requires a port.")
+		return "", "", false, false
+	}
+	return "", words[1], true, true
+}
+
+// checkPlace checks what checkWords has read; port is 0 where none was given.
+func (c *session) checkPlace(addr, number string, given bool) (to string, port int, ok bool) {
 	if addr != "" {
 		ip, err := netip.ParseAddr(addr)
 		if err != nil {
 			c.message(asWarn, "invalid addr '"+addr+"'")
-			return
+			return "", 0, false
 		}
-		addr = ip.String()
+		to = ip.String()
 	}
-	port := 0
-	if number != "" {
-		n, err := strconv.ParseUint(number, 10, 16)
-		switch {
-		case err == nil && n > 0:
-		case strings.Trim(number, "0123456789") != "":
-			c.message(asWarn, "provided port is not an integer")
-			return
-		default:
-			c.message(asWarn, "provided port is invalid")
-			return
-		}
-		port = int(n)
+	if !given {
+		return to, 0, true
 	}
-	c.answer(c.Runtime.CheckTarget(s.Backend, s.Name, addr, port))
+	n, err := strconv.ParseInt(number, 10, 64)
+	switch {
+	case err != nil:
+		c.message(asWarn, "provided port is not an integer")
+		return "", 0, false
+	case n <= 0 || n > 65535:
+		c.message(asWarn, "provided port is invalid")
+		return "", 0, false
+	}
+	return to, int(n), true
 }
 
 // setName refuses set server fqdn: names are resolved as the configuration says.

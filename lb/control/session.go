@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"lbsyslogd/lb/payload"
 )
 
 // What a client may send at once. HAProxy bounds command and payload together
@@ -38,13 +40,14 @@ type session struct {
 	experimental bool            // experimental-mode on
 	severity     severity
 	payload      []byte // what came after "<<", without the empty line; nil without one
+	doubt        bool   // what may be a payload follows, and nobody knows where it ends
 	out          []byte
 }
 
 // Converse answers on one connection, which is the caller's, until its client
 // is done or ctx ends.
 func (s *Server) Converse(ctx context.Context, conn net.Conn) {
-	c := &session{Server: s, conn: conn, in: bufio.NewReaderSize(conn, 16<<10), level: s.Level, timeout: s.Timeout, leaving: never}
+	c := &session{Server: s, conn: conn, in: bufio.NewReaderSize(conn, 16<<10), level: s.Level, timeout: s.Timeout, severity: severities[s.Severity], leaving: never}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
@@ -79,11 +82,17 @@ func (c *session) serve(ctx context.Context) {
 			c.take(text, end)
 		default:
 			c.say("The command is longer than " + strconv.Itoa(maxCommand) + " bytes, nothing was done.")
+			if c.doubt {
+				c.say(payload.WordAfterSaid)
+				c.done = true
+			}
 			c.endAnswer()
 		}
 		rest = end == semicolon && c.payload == nil
 		if c.done || end == lastOne || end != semicolon && !c.prompt && c.in.Buffered() == 0 {
-			c.flush()
+			if c.flush() && c.doubt {
+				c.readOut()
+			}
 			return
 		}
 	}
@@ -115,36 +124,41 @@ func (c *session) next() (text []byte, end ending, err error) {
 		case b == ';' && !escaped:
 			return text, semicolon, nil
 		case len(text) == maxCommand:
-			return nil, tooLong, c.skipLine()
+			return nil, tooLong, c.skipLine(append(text, b))
 		}
 		escaped = b == '\\' && !escaped
 		text = append(text, b)
 	}
 }
 
-// skipLine reads to the end of the line, and of the payload that it announces:
-// what is left out are no commands either.
-func (c *session) skipLine() error {
-	for before, marks := byte(0), 0; ; {
-		b, err := c.readByte()
-		switch {
-		case err != nil:
-			return err
-		case (b == '\n' || b == ';') && marks >= len(payloadMark):
+// skipLine leaves out a command that begins with text, up to the end of its line and of the payload that it announces: what is left out are no
+// commands either.
+func (c *session) skipLine(text []byte) error {
+	var scan payload.Scan
+	for {
+		var b byte
+		if len(text) > 0 {
+			b, text = text[0], text[1:]
+		} else {
+			var err error
+			if b, err = c.readByte(); errors.Is(err, io.EOF) {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+		switch scan.Feed(b) {
+		case payload.Line:
+			return nil
+		case payload.Unknown:
+			c.doubt = true
+			return nil
+		case payload.Payload:
 			if _, err := c.readPayload(); !errors.Is(err, errPayload) {
 				return err
 			}
 			return nil
-		case b == '\n':
-			return nil
-		case b == '<' && before == '<':
-			marks++
-		case b == '<':
-			marks = 1
-		case b != '\r' && (b != ' ' && b != '\t' || marks < len(payloadMark)):
-			marks = 0
 		}
-		before = b
 	}
 }
 
@@ -164,35 +178,24 @@ func (c *session) readByte() (byte, error) {
 	return c.in.ReadByte()
 }
 
-// payloadMark at the end of a command, but for blanks, says that a payload follows,
-// up to an empty line: on the next line, or after the ";" that ends the command.
-var payloadMark = []byte("<<")
-
-// wordAfterMark says whether a command ends with "<<EOF" or "<< EOF": where the payload ends that follows is for other releases to know.
-func wordAfterMark(text []byte) bool {
-	all := bytes.Fields(text)
-	n := len(all)
-	return n > 1 && (bytes.HasPrefix(all[n-1], payloadMark) && len(all[n-1]) > len(payloadMark) || bytes.Equal(all[n-2], payloadMark))
-}
-
 // take runs a command, with the payload that belongs to it. A payload is read
 // whatever becomes of the command: its lines are no commands.
 func (c *session) take(text []byte, end ending) {
 	text = bytes.TrimSuffix(text, []byte("\r"))
-	if trimmed := bytes.TrimRight(text, " \t"); bytes.HasSuffix(trimmed, payloadMark) {
-		text = trimmed
-	}
+	marked := payload.Announced(string(text))
 	c.payload = nil
-	if wordAfterMark(text) {
-		c.say("A payload begins after a \"<<\" that ends the command, and ends with an empty line: a word after \"<<\" is not known here. " +
-			"Nothing was done, and this session ends, as what follows may be a payload.")
+	if payload.WordAfter(string(text)) {
+		c.say(payload.WordAfterSaid)
 		c.endAnswer()
-		c.done = true
+		c.doubt, c.done = true, true
 		return
 	}
-	if end != lastOne && bytes.HasSuffix(text, payloadMark) {
-		whole := bytes.Clone(text[:len(text)-len(payloadMark)])
-		payload, err := c.readPayload()
+	if marked {
+		text = bytes.TrimRight(text, " \t")
+	}
+	if end != lastOne && marked {
+		whole := bytes.Clone(text[:len(text)-len(payload.Mark)])
+		lines, err := c.readPayload()
 		switch {
 		case err == nil:
 		case errors.Is(err, errPayload):
@@ -205,7 +208,7 @@ func (c *session) take(text []byte, end ending) {
 		}
 		// Glued to a word it is part of that word, and the payload nobody's.
 		if len(whole) == 0 || whole[len(whole)-1] == ' ' || whole[len(whole)-1] == '\t' {
-			c.payload, text = payload, whole
+			c.payload, text = lines, whole
 		}
 	}
 	c.execute(words(text))
@@ -223,36 +226,36 @@ func (c *session) readPayload() ([]byte, error) {
 	if c.level == User {
 		limit = smallPayload
 	}
-	payload := []byte{}
+	text := []byte{}
 	over := false
 	for start := 0; ; {
-		if c.prompt && len(payload) == start {
+		if c.prompt && len(text) == start {
 			c.out = append(c.out, "+ "...)
 		}
 		b, err := c.readByte()
 		if err != nil {
 			return nil, err
 		}
-		if len(payload) >= limit { // only the line at the end is kept, to find an empty one
+		if len(text) >= limit { // only the line at the end is kept, to find an empty one
 			over = true
-			payload = append(payload[:0], payload[start:]...)
+			text = append(text[:0], text[start:]...)
 			start = 0
-			if len(payload) >= limit {
-				payload = append(payload[:0], 'x')
+			if len(text) >= limit {
+				text = append(text[:0], 'x')
 			}
 		}
 		if b != '\n' {
-			payload = append(payload, b)
+			text = append(text, b)
 			continue
 		}
-		if line := bytes.TrimSuffix(payload[start:], []byte("\r")); len(line) == 0 {
+		if line := bytes.TrimSuffix(text[start:], []byte("\r")); len(line) == 0 {
 			if over {
 				return nil, errPayload
 			}
-			return payload[:start], nil
+			return text[:start], nil
 		}
-		payload = append(payload, b)
-		start = len(payload)
+		text = append(text, b)
+		start = len(text)
 	}
 }
 
@@ -293,6 +296,14 @@ func (c *session) say(line string) {
 	c.out = append(c.out, '\n')
 }
 
+// readOut reads what a client still sends that is refused, for a moment: it would read no answer if the connection were closed meanwhile.
+func (c *session) readOut() {
+	conn, ok := c.conn.(interface{ CloseWrite() error })
+	if ok && conn.CloseWrite() == nil && c.conn.SetReadDeadline(time.Now().Add(time.Second)) == nil {
+		_, _ = io.CopyN(io.Discard, c.in, maxPayload)
+	}
+}
+
 // severity is what stands before messages: set severity-output.
 type severity uint8
 
@@ -301,6 +312,9 @@ const (
 	severityNumber
 	severityString
 )
+
+// severities are the words for them.
+var severities = map[string]severity{"none": severityNone, "number": severityNumber, "string": severityString}
 
 // levelOf are syslog's levels, as far as messages have them.
 type levelOf uint8

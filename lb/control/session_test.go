@@ -31,12 +31,14 @@ func TestPayloadIsNotRun(t *testing.T) {
 
 // TestWordAfterMark: a word after "<<", by which other releases know a payload's end, ends the session: no line of what follows is run.
 func TestWordAfterMark(t *testing.T) {
-	for _, command := range []string{"add map nope <<EOF", "add map nope << EOF", "bogus <<%E%", "show version; add map nope <<EOF;", "add map nope <<EOF\r"} {
+	long := strings.Repeat("x", maxCommand)
+	for _, command := range []string{"add map nope <<EOF", "add map nope << EOF", "bogus <<%E%", "show version; add map nope <<EOF;", "add map nope <<EOF\r",
+		"add map nope " + long + " <<EOF", long + " << " + long, long + "; add map nope <<EOF;", long[10:] + " bogus <<EOF", long[:maxCommand-2] + " <<EOF"} {
 		f := newFake()
 		path, _ := serve(t, &Server{Runtime: f, Level: Admin, Version: "1.2"})
 		got := ask(t, path, "prompt\n"+command+"\nset server be/s1 state maint\nclear counters all\n\nEOF\nshow cli level\nquit\n")
 		if f.servers[0].Admin != 0 || len(f.cleared) > 0 || !strings.Contains(got, "this session ends") || strings.Contains(got, "admin") {
-			t.Errorf("%s: %q", command, got)
+			t.Errorf("%.20q: %.300q", command, got)
 		}
 	}
 	f := newFake()
@@ -49,7 +51,8 @@ func TestWordAfterMark(t *testing.T) {
 // TestPayloadAfterSemicolon: the payload of a command in the middle of a line begins
 // there, and that of a command which is too long is left out with it.
 func TestPayloadAfterSemicolon(t *testing.T) {
-	for _, command := range []string{"add map nope <<; ", "add map nope << \t\n", "bogus << ;", "show env " + strings.Repeat("x", maxCommand) + " << \n", "show version; bogus <<;", "bogus <<;\n", "show env " + strings.Repeat("x", maxCommand) + " <<\n", "show env " + strings.Repeat("x", maxCommand) + " <<;", "bogus <<\r\n"} {
+	for _, command := range []string{"add map nope <<; ", "add map nope << \t\n", "bogus << ;", "show env " + strings.Repeat("x", maxCommand) + " << \n", "show version; bogus <<;", "bogus <<;\n", "show env " + strings.Repeat("x", maxCommand) + " <<\n", "show env " + strings.Repeat("x", maxCommand) + " <<;", "bogus <<\r\n",
+		strings.Repeat("x", maxCommand-1) + " <<\n", "show env " + strings.Repeat("x", maxCommand-10) + " <<\n", "show env " + strings.Repeat("x", maxCommand) + `\; <<` + "\n"} {
 		f := newFake()
 		path, _ := serve(t, &Server{Runtime: f, Level: Admin, Version: "1.2"})
 		got := ask(t, path, "prompt\n"+command+"set server be/s1 state maint\nclear counters all\n\nshow cli level\nquit\n")
@@ -74,6 +77,10 @@ func TestUnendedPayload(t *testing.T) {
 func TestTooMuch(t *testing.T) {
 	got := converse(Admin, "show env "+strings.Repeat("x", maxCommand)+";show version\nshow version\n")
 	if want := fmt.Sprintf("The command is longer than %d bytes, nothing was done.\n\n1\n\n", maxCommand); got != want {
+		t.Errorf("%q", got)
+	}
+	got = converse(Admin, "show env "+strings.Repeat("x", maxCommand)) // without a line end
+	if want := fmt.Sprintf("The command is longer than %d bytes, nothing was done.\n\n", maxCommand); got != want {
 		t.Errorf("%q", got)
 	}
 	payload := strings.Repeat("line of it\n", maxPayload/10)

@@ -175,7 +175,7 @@ func shutFrontend(c *session, args []string) {
 		c.fail("A frontend name is expected.")
 		return
 	}
-	if err := c.Runtime.ShutFrontend(args[0]); err == ErrNoChange {
+	if err := c.Runtime.ShutFrontend(c.frontend(args[0])); err == ErrNoChange {
 		c.fail("Frontend was already shut down.")
 	} else {
 		c.answer(err)
@@ -189,7 +189,7 @@ func setMaxConnFrontend(c *session, args []string) {
 		return
 	}
 	if len(args) == 1 {
-		if _, _, err := c.Runtime.MaxConn(args[0]); err != nil {
+		if _, _, err := c.Runtime.MaxConn(c.frontend(args[0])); err != nil {
 			c.answer(err)
 			return
 		}
@@ -201,7 +201,7 @@ func setMaxConnFrontend(c *session, args []string) {
 		c.fail("Integer value expected.")
 		return
 	}
-	c.answer(c.Runtime.SetFrontendMaxConn(args[0], int(n)))
+	c.answer(c.Runtime.SetFrontendMaxConn(c.frontend(args[0]), int(n)))
 }
 
 func setMaxConnGlobal(c *session, args []string) {
@@ -280,16 +280,12 @@ func setSeverity(c *session, args []string) {
 	if len(args) > 0 {
 		word = args[0]
 	}
-	switch word {
-	case "none":
-		c.severity = severityNone
-	case "number":
-		c.severity = severityNumber
-	case "string":
-		c.severity = severityString
-	default:
+	s, ok := severities[word]
+	if !ok {
 		c.fail("one of 'none', 'number', 'string' is a required argument")
+		return
 	}
+	c.severity = s
 }
 
 func showStartupLogs(c *session, _ []string) {

@@ -2,10 +2,11 @@ package control
 
 import (
 	"errors"
-	"net"
 	"strconv"
 	"strings"
 	"time"
+
+	"lbsyslogd/lb/stats"
 )
 
 // setUsage is the answer to `set server` that asks for nothing it knows.
@@ -22,18 +23,48 @@ func (c *session) target(args []string) (*ServerState, bool) {
 		c.fail("Require 'backend/server'.")
 		return nil, false
 	}
-	servers, err := c.Runtime.Servers(backend)
+	servers, err := c.Runtime.Servers(c.backend(backend))
 	if err != nil {
 		c.answer(err)
 		return nil, false
 	}
 	for i := range servers {
-		if servers[i].Name == server {
+		if servers[i].Name == server || numbered(server, servers[i].ID) {
 			return &servers[i], true
 		}
 	}
 	c.answer(ErrNoServer)
 	return nil, false
+}
+
+// numbered reports whether a word means what has a number: "#7".
+func numbered(word string, id int) bool {
+	n, ok := strings.CutPrefix(word, "#")
+	return ok && n == strconv.Itoa(id)
+}
+
+// backend is the name of the backend that a word means: a name, or "#" and a number.
+func (c *session) backend(word string) string {
+	if strings.HasPrefix(word, "#") {
+		for _, b := range c.Runtime.Backends() {
+			if numbered(word, b.ID) {
+				return b.Name
+			}
+		}
+	}
+	return word
+}
+
+// frontend is the same of frontends.
+func (c *session) frontend(word string) string {
+	if strings.HasPrefix(word, "#") {
+		for _, r := range c.Runtime.Snapshot().Rows {
+			if r.Kind == stats.Frontend && numbered(word, r.ProxyID) {
+				return r.Proxy
+			}
+		}
+	}
+	return word
 }
 
 // answer writes an error in HAProxy's words; nil has no answer.
@@ -91,7 +122,11 @@ func setServer(c *session, args []string) {
 	case "ssl":
 		c.setTLS(s, value)
 	case "agent":
-		if value != "up" && value != "down" {
+		switch {
+		case s.AgentState&CheckEnabled == 0:
+			c.answer(ErrNoAgent)
+			return
+		case value != "up" && value != "down":
 			c.fail("'set server <srv> agent' expects 'up' or 'down'.")
 			return
 		}
@@ -182,32 +217,17 @@ func disableServer(c *session, args []string) {
 
 // setAgentTarget reads agent-addr ADDRESS [port PORT] and agent-port PORT.
 func (c *session) setAgentTarget(s *ServerState, words []string) {
-	addr, port := "", 0
-	for len(words) > 1 {
-		switch words[0] {
-		case "agent-addr":
-			if addr = words[1]; net.ParseIP(addr) == nil {
-				c.fail("incorrect addr address given for agent.")
-				return
-			}
-		case "agent-port", "port":
-			n, err := strconv.ParseUint(words[1], 10, 16)
-			if err != nil || n == 0 {
-				c.fail("provided port is not an integer between 1 and 65535.")
-				return
-			}
-			port = int(n)
-		default:
-			c.fail("'" + words[0] + "' is not understood: agent-addr <address> [port <port>] or agent-port <port>.")
-			return
-		}
-		words = words[2:]
-	}
-	if addr == "" && port == 0 {
-		c.fail("agent-addr expects an address, agent-port a port.")
+	addr, number, given, ok := c.checkWords(words, "agent")
+	if !ok {
 		return
 	}
-	c.answer(c.Runtime.AgentTarget(s.Backend, s.Name, addr, port))
+	if s.AgentState&CheckConfigured == 0 {
+		c.message(asWarn, "agent checks are not enabled on this server")
+		return
+	}
+	if addr, port, ok := c.checkPlace(addr, number, given); ok {
+		c.answer(c.Runtime.AgentTarget(s.Backend, s.Name, addr, port))
+	}
 }
 
 func setMaxConn(c *session, args []string) {
@@ -220,7 +240,11 @@ func setMaxConn(c *session, args []string) {
 		return
 	}
 	n, err := strconv.ParseUint(args[1], 10, 31)
-	if err != nil {
+	switch {
+	case err != nil && strings.IndexAny(args[1], "0123456789") != 0:
+		c.fail("maxconn string empty or preceded by garbage")
+		return
+	case err != nil:
 		c.fail("Trailing garbage in maxconn string")
 		return
 	}
@@ -247,7 +271,7 @@ func (c *session) setFrontend(args []string, on bool) {
 		c.fail("A frontend name is expected.")
 		return
 	}
-	err := c.Runtime.SetFrontend(args[0], on)
+	err := c.Runtime.SetFrontend(c.frontend(args[0]), on)
 	switch {
 	case errors.Is(err, ErrNoChange) && on:
 		c.message(asNote, "All sockets are already enabled.")

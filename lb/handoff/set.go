@@ -111,7 +111,12 @@ func (s *Set) Clone() (*Set, error) {
 // the old process when it starts without taking its sockets over. What waits
 // in the queues is lost; that is why there are better ways.
 func (s *Set) Unlisten() error {
-	return s.eachTCP(func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RD) })
+	return s.eachTCP(func(fd int) error {
+		if on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || on == 0 {
+			return err // a second time would outlast Listen, and whatever it accepts then would have nothing to read
+		}
+		return unix.Shutdown(fd, unix.SHUT_RD)
+	})
 }
 
 // Listen undoes Unlisten.

@@ -6,13 +6,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// PipeMost is how many bytes a Pipe takes at once.
-const PipeMost = 128 << 10
-
 const (
-	pipeRoom = 512 << 10 // of F_SETPIPE_SZ: a place for each page or segment, not bytes; without privilege a user has 64 MiB of it
-	maxPipes = 32        // that a loop lends at once, with two descriptors each: a client that does not read keeps its own
+	PipeMost = 128 << 10 // bytes that a Pipe takes at once
+	MaxPipes = 32        // that a loop lends at once, with two descriptors each: a client that does not read keeps its own
 )
+
+// pipeRoom is for F_SETPIPE_SZ: a place for each page or segment, not bytes; without privilege a user has 64 MiB of it.
+const pipeRoom = 512 << 10
 
 // Pipe takes bytes from one socket and gives them to another by splice(2): they stay in the kernel, which hands on the pages that they lie in.
 type Pipe struct {
@@ -76,9 +76,12 @@ func (s *Pipes) Unable() bool { return s.unable }
 // Lent is how many are not given back.
 func (s *Pipes) Lent() int { return s.lent }
 
+// Free is how many are kept for use.
+func (s *Pipes) Free() int { return s.count }
+
 // Get gives an empty pipe, or nil where none is to be had. The caller must call Put exactly once.
 func (s *Pipes) Get() *Pipe {
-	if s.unable || s.lent == maxPipes {
+	if s.unable || s.lent == MaxPipes {
 		return nil
 	}
 	p := s.free

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPipes: what goes in comes out, a pipe that is not empty is never lent again, and no more than maxPipes are lent.
+// TestPipes: what goes in comes out, a pipe that is not empty is never lent again, and no more than MaxPipes are lent.
 func TestPipes(t *testing.T) {
 	var pipes Pipes
 	t.Cleanup(func() { pipes.Drop() })
@@ -57,7 +57,7 @@ func TestPipes(t *testing.T) {
 	for p := pipes.Get(); p != nil; p = pipes.Get() {
 		all = append(all, p)
 	}
-	if len(all) != maxPipes {
+	if len(all) != MaxPipes {
 		t.Errorf("%d pipes were lent", len(all))
 	}
 	for _, p := range all {

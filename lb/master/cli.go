@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/payload"
 )
 
 // cliIdle ends a command connection on which nothing happens.
@@ -58,22 +59,25 @@ func (r *run) converse(c net.Conn) {
 		}
 		text, long := string(line), errors.Is(err, bufio.ErrBufferFull)
 		if long { // read to its end, as a client that is refused halfway reads no answer
-			s.tail, s.payload = "", endOfLine(text, in)
+			s.tail = ""
+			s.payload, s.doubt = endOfLine(text, in)
 		} else {
 			text, s.tail, s.payload = cutPayload(text)
+			s.doubt = slices.ContainsFunc(split(strings.TrimRight(text, "\r\n")), payload.WordAfter)
 		}
 		r.answering.RLock()
 		if long {
 			s.say("The line is longer than %d bytes, nothing was done.", maxLine)
-		} else if slices.ContainsFunc(split(strings.TrimRight(text, "\r\n")), wordAfterMark) {
-			s.say("A payload begins after a \"<<\" that ends the command, and ends with an empty line: a word after \"<<\" is not known here. " +
-				"Nothing was done, and this session ends, as what follows may be a payload.")
+		}
+		if s.doubt {
+			s.say(payload.WordAfterSaid)
 			s.quit = true
-		} else {
+		} else if !long {
 			s.line(text, in)
 		}
 		r.answering.RUnlock()
 		if s.quit {
+			s.readOut(in)
 			return
 		}
 		s.passPayload(io.Discard, in)
@@ -87,19 +91,45 @@ func (r *run) converse(c net.Conn) {
 }
 
 // endOfLine reads to the end of a line that begins with text, and says whether
-// a payload goes on after it.
-func endOfLine(text string, in *bufio.Reader) (payload bool) {
-	const few = 64 // for payloadMark and what may come after it: blanks and the line's end
+// a payload goes on after it, or what may be one whose end is not known.
+func endOfLine(text string, in *bufio.Reader) (goesOn, unknown bool) {
+	next := func() (b byte, err error) {
+		if text == "" {
+			return in.ReadByte()
+		}
+		b, text = text[0], text[1:]
+		return b, nil
+	}
+	var scan payload.Scan
 	for {
-		more, err := in.ReadSlice('\n')
-		text += string(more)
-		if _, tail, begins := cutPayload(text); begins && tail != "" {
-			payload = payload || goesOn(tail)
+		b, err := next()
+		if err != nil {
+			return false, false
 		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return payload
+		switch scan.Feed(b) {
+		case payload.Line:
+			return false, false
+		case payload.Unknown:
+			return false, true
+		case payload.Payload:
+			goesOn = b == '\n'
+			for b != '\n' && err == nil { // the payload's first line is on this one, and an empty one ends it
+				b, err = next()
+				goesOn = goesOn || b != '\r' && b != '\n'
+			}
+			return goesOn, false
 		}
-		text = text[max(0, len(text)-few):]
+	}
+}
+
+// readOut reads what a client still sends that is refused, for a moment: it would read no answer if the connection were closed meanwhile.
+func (s *session) readOut(in *bufio.Reader) {
+	c, ok := s.w.(interface {
+		CloseWrite() error
+		SetReadDeadline(time.Time) error
+	})
+	if ok && s.doubt && c.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(time.Second)) == nil {
+		_, _ = io.CopyN(io.Discard, in, maxPayload)
 	}
 }
 
@@ -127,7 +157,8 @@ type session struct {
 	prompt   bool
 	quit     bool
 	payload  bool   // one belongs to the line that is answered, and nobody has read it: its lines are no commands
-	tail     string // what of that line is after payloadMark
+	tail     string // what of that line is after payload.Mark
+	doubt    bool   // what may be a payload follows, and nobody knows where it ends
 	target   string // who gets the commands: "@1", "@!PID"; "" is the master
 }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/payload"
 )
 
 // Commands for a worker: @1 is the one that serves, @!PID one by its process
@@ -25,9 +26,6 @@ const workerWait = 60 * time.Second
 
 // maxPayload is as much as a worker's own socket takes.
 const maxPayload = 16 << 20
-
-// payloadMark ends a command that a payload follows.
-const payloadMark = "<<"
 
 // split cuts a line into its commands, at each ";" that no backslash takes.
 func split(line string) (list []string) {
@@ -145,7 +143,7 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 	}
 	conn.SetDeadline(time.Now().Add(workerWait))
 	commands = s.level.prefix() + commands
-	if s.payload && announces(commands) {
+	if s.payload && payload.Announced(commands) {
 		if _, err := io.WriteString(conn, commands+s.tail); err == nil {
 			s.passPayload(conn, in)
 		}
@@ -164,29 +162,17 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 	}
 }
 
-// cutPayload parts a line after the first command that ends with payloadMark:
+// cutPayload parts a line after the first command that ends with payload.Mark:
 // the payload begins on the next line, or after a ";" on this one.
 func cutPayload(line string) (commands, tail string, ok bool) {
 	at := 0
 	for _, command := range split(strings.TrimRight(line, "\r\n")) {
-		if at += len(command); announces(command) {
+		if at += len(command); payload.Announced(command) {
 			return line[:at], line[at:], true
 		}
 		at++
 	}
 	return line, "", false
-}
-
-// announces says whether a command ends with payloadMark, but for blanks.
-func announces(command string) bool {
-	return strings.HasSuffix(strings.TrimRight(command, " \t"), payloadMark)
-}
-
-// wordAfterMark says whether a command ends with "<<EOF" or "<< EOF": where the payload ends that follows is for other releases to know.
-func wordAfterMark(command string) bool {
-	all := strings.Fields(command)
-	n := len(all)
-	return n > 1 && (strings.HasPrefix(all[n-1], payloadMark) && len(all[n-1]) > len(payloadMark) || all[n-2] == payloadMark)
 }
 
 // goesOn says whether a payload is not over with the line that it begins on.
@@ -195,14 +181,14 @@ func goesOn(tail string) bool { return strings.TrimRight(tail, "\r\n") != ";" }
 // passPayload passes on what follows the line that is answered, once.
 func (s *session) passPayload(to io.Writer, in *bufio.Reader) {
 	if s.payload && goesOn(s.tail) {
-		payload(to, in)
+		passLines(to, in)
 	}
 	s.payload = false
 }
 
-// payload passes the lines on that follow a command, up to an empty one. All
+// passLines passes the lines on that follow a command, up to an empty one. All
 // are read, also those that are too many or that nobody takes any more.
-func payload(to io.Writer, in *bufio.Reader) {
+func passLines(to io.Writer, in *bufio.Reader) {
 	for left, whole := maxPayload, true; ; {
 		line, err := in.ReadSlice('\n')
 		if left > 0 {

@@ -75,6 +75,9 @@ func TestPayloadsAreNoCommands(t *testing.T) {
 		{"for the master", "help <<\r\nshow version\r\nstop now", "The following commands"},
 		{"too long", long + " <<\nshow version\nstop now", "The line is longer than 16384 bytes, nothing was done.\n"},
 		{"too long, and no payload", long, "The line is longer than 16384 bytes, nothing was done.\n"},
+		{"too long, with a word after it", long + " <<EOF\nshow version\nstop now", "The line is longer than 16384 bytes, nothing was done.\nA payload begins after"},
+		{"too long, with a long word after it", "@1 x << " + long + "\nshow version\nstop now", "The line is longer than 16384 bytes, nothing was done.\nA payload begins after"},
+		{"too long, with blanks at the border", long[:maxLine-60] + " <<" + strings.Repeat(" ", 200) + "\nshow version\nstop now", "The line is longer than 16384 bytes, nothing was done.\n"},
 		{"a line of the payload is too long", "bogus <<\n" + strings.Repeat("x", maxLine) + "\n" + long + "\nstop now", "Unknown command: 'bogus <<'"},
 	} {
 		text := c.line + "\n\n"

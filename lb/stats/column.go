@@ -109,12 +109,6 @@ func agentDuration(r *Row) value {
 	return counter(uint64(r.AgentDuration))
 }
 
-// zero is a column of a feature this program does not have: nothing of it ever
-// happened, and 0 is what a reader of the column expects.
-func zero(kinds uint8) func(r *Row) value {
-	return count(kinds, func(*Row) uint64 { return 0 })
-}
-
 // frames are those of a type that HTTP/2 connections were sent.
 func frames(kind int) func(r *Row) value {
 	return count(onF|onB, func(r *Row) uint64 { return r.H2.Frames[kind] })
@@ -358,8 +352,8 @@ var columns = [...]column{
 	{"h1_total_streams", "MCP", "", "HTTP/1 streams", count(onF|onB, func(r *Row) uint64 { return r.H1.Streams })},
 	{"h1_bytes_in", "MCP", "", "HTTP/1 bytes received", count(onF|onB, func(r *Row) uint64 { return r.H1.In })},
 	{"h1_bytes_out", "MCP", "", "HTTP/1 bytes sent", count(onF|onB, func(r *Row) uint64 { return r.H1.Out })},
-	{"h1_spliced_bytes_in", "MCP", "", "HTTP/1 bytes received by splice, which is not used", zero(onF | onB)},
-	{"h1_spliced_bytes_out", "MCP", "", "HTTP/1 bytes sent by splice, which is not used", zero(onF | onB)},
+	{"h1_spliced_bytes_in", "MCP", "", "HTTP/1 bytes received by splice", count(onF|onB, func(r *Row) uint64 { return r.H1.SplicedIn })},
+	{"h1_spliced_bytes_out", "MCP", "", "HTTP/1 bytes sent by splice", count(onF|onB, func(r *Row) uint64 { return r.H1.SplicedOut })},
 	// HAProxy's columns end here.
 	quantile("qtime_p50", "Median queue time in ms", onB|onS, QueueTime, 0.5),
 	quantile("qtime_p90", "Queue time in ms that 90% did not exceed", onB|onS, QueueTime, 0.9),

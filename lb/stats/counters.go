@@ -53,6 +53,8 @@ type HTTP1 struct {
 	Conns   uint64 `json:",omitzero"`
 	Streams uint64 `json:",omitzero"` // requests
 	In, Out uint64 `json:",omitzero"` // bytes from the peer and to it
+
+	SplicedIn, SplicedOut uint64 `json:",omitzero"` // of these, those that a pipe carried
 }
 
 func (h *HTTP1) merge(o *HTTP1) {
@@ -60,6 +62,8 @@ func (h *HTTP1) merge(o *HTTP1) {
 	h.Streams += o.Streams
 	h.In += o.In
 	h.Out += o.Out
+	h.SplicedIn += o.SplicedIn
+	h.SplicedOut += o.SplicedOut
 }
 
 // HTTP2 is what connections of HTTP/2 count.

@@ -1,11 +1,14 @@
 package stream
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/acl"
@@ -96,6 +99,8 @@ type crowd struct {
 	max       atomic.Int32
 	crowded   atomic.Bool // some shard does not accept for want of room
 	accepting atomic.Bool
+	closing   sync.Mutex // held while listeners' descriptors are used beside the loops; guards closed
+	closed    bool       // they are another generation's alone
 	empty     chan struct{}
 	drained   atomic.Bool // every shard has stopped accepting; before that an empty engine may fill again
 	emptied   atomic.Bool
@@ -330,6 +335,7 @@ type Listener struct {
 	TLS      *TLS   // nil: plain
 	Unix     bool
 	MaxConn  int32 // bind maxconn; 0: the frontend's limit alone
+	Backlog  int   // 0: as many as the kernel allows
 	ID       int
 	Bind     string         // its name option
 	Preface  sample.Preface // accept-proxy, accept-netscaler-cip
@@ -416,6 +422,9 @@ func (e *Engine) Drain() {
 	if !e.accepting.CompareAndSwap(true, false) {
 		return
 	}
+	e.closing.Lock()
+	e.closed = true
+	e.closing.Unlock()
 	e.share.Store(nil)
 	for _, sh := range e.Shards {
 		sh.Loop.Call(sh.drain)
@@ -462,8 +471,21 @@ func (e *Engine) Pause(pause bool) {
 	}
 }
 
-// PauseFrontend is Pause for one frontend alone.
-func (e *Engine) PauseFrontend(fe *Frontend, pause bool) {
+// PauseFrontend stops one frontend, or resumes it: whoever connects meanwhile is refused. Who waits in the queue is accepted before.
+func (e *Engine) PauseFrontend(fe *Frontend, pause bool) error {
+	if pause {
+		for _, sh := range e.Shards {
+			sh.Loop.Call(func() {
+				for _, a := range sh.acceptors {
+					if a.ln.Frontend == fe {
+						a.lastAccept()
+					}
+				}
+			})
+		}
+	} else if err := e.sockets(fe, func(ln *Listener) error { return unix.Listen(ln.FD, ln.backlog()) }); err != nil {
+		return err
+	}
 	fe.paused.Store(pause)
 	for _, sh := range e.Shards {
 		sh.Loop.Call(func() {
@@ -471,6 +493,53 @@ func (e *Engine) PauseFrontend(fe *Frontend, pause bool) {
 			sh.listen()
 		})
 	}
+	if pause {
+		_ = e.sockets(fe, (*Listener).unlisten) // an error says that it does not listen any more
+	}
+	return nil
+}
+
+// unlisten has the socket refuse. One that does not listen is left alone: it would note that nothing is to be read, and what it accepts later
+// would begin with that.
+func (ln *Listener) unlisten() error {
+	if on, err := unix.GetsockoptInt(ln.FD, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || on == 0 {
+		return err
+	}
+	return unix.Shutdown(ln.FD, unix.SHUT_RD)
+}
+
+// KeepPaused stops the listeners of paused frontends once more: a reload that failed has had them listen again.
+func (e *Engine) KeepPaused() {
+	for _, fe := range e.Frontends {
+		if fe.Paused() {
+			_ = e.sockets(fe, (*Listener).unlisten)
+		}
+	}
+}
+
+// sockets calls do with each listener of a frontend that can be stopped and go on: of TCP. They are shared by all generations: those of one that does not
+// accept any more are left alone.
+func (e *Engine) sockets(fe *Frontend, do func(*Listener) error) error {
+	e.closing.Lock()
+	defer e.closing.Unlock()
+	if e.closed {
+		return nil
+	}
+	var errs []error
+	for _, ln := range fe.Listeners {
+		if domain, err := unix.GetsockoptInt(ln.FD, unix.SOL_SOCKET, unix.SO_DOMAIN); err == nil && domain != unix.AF_UNIX {
+			errs = append(errs, do(ln))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// backlog is how many may wait.
+func (ln *Listener) backlog() int {
+	if ln.Backlog > 0 {
+		return ln.Backlog
+	}
+	return 1 << 16 // the kernel lowers it to net.core.somaxconn
 }
 
 // Paused reports whether the frontend was asked not to accept.

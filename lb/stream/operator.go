@@ -5,8 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // What operators ask of the engine on the stats socket.
@@ -185,17 +183,12 @@ func (e *Engine) LoopInfos() []LoopInfo {
 	return all
 }
 
-// ShutFrontend closes a frontend for good: whoever connects is refused. It is
-// opened again by a reload. False when it is shut already.
+// ShutFrontend closes a frontend until the next reload: whoever connects is refused. False when it is shut already.
 func (e *Engine) ShutFrontend(fe *Frontend) bool {
 	if !fe.shut.CompareAndSwap(false, true) {
 		return false
 	}
-	e.PauseFrontend(fe, true)
-	for _, ln := range fe.Listeners {
-		// An error says that it does not listen any more.
-		_ = unix.Shutdown(ln.FD, unix.SHUT_RD)
-	}
+	_ = e.PauseFrontend(fe, true) // only to go on can fail
 	return true
 }
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lbsyslogd/test/wait"
 )
@@ -102,6 +105,64 @@ func TestLimitsChange(t *testing.T) {
 	r.SetFrontendMaxConn(r.fe, 2)
 	if _, err := http.ReadResponse(bufio.NewReader(second), nil); err != nil {
 		t.Errorf("the limit was raised, and the connection that waits: %v", err)
+	}
+}
+
+// A frontend that is disabled refuses, however often that is seen to, and serves again when it is enabled; one of an engine that leaves is another's.
+func TestPauseFrontend(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
+	r := newRig(t, true, []string{srv}, nil)
+	listens := func(want bool) {
+		t.Helper()
+		sa, err := unix.Getsockname(r.fe.Listeners[0].FD) // a port that the kernel chose is another one each time
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port))
+		if err == nil {
+			defer c.Close()
+		}
+		if (err == nil) != want {
+			t.Fatalf("%v, want it to listen: %t", err, want)
+		}
+		if !want {
+			return
+		}
+		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%v, %v", resp, err)
+		}
+	}
+	again := func(ln *Listener) error { return unix.Listen(ln.FD, 16) } // as a reload that fails does
+	for range 2 {
+		if err := r.PauseFrontend(r.fe, true); err != nil {
+			t.Fatal(err)
+		}
+		r.KeepPaused()
+		listens(false)
+		if err := r.sockets(r.fe, again); err != nil {
+			t.Fatal(err)
+		}
+		r.KeepPaused()
+		r.KeepPaused()
+		listens(false)
+		if err := r.PauseFrontend(r.fe, false); err != nil {
+			t.Fatal(err)
+		}
+		listens(true)
+	}
+	kept, err := unix.Dup(r.fe.Listeners[0].FD) // the next generation's
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(kept)
+	r.Drain()
+	if err := r.PauseFrontend(r.fe, true); err != nil {
+		t.Fatal(err)
+	}
+	if on, err := unix.GetsockoptInt(kept, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || on != 1 {
+		t.Errorf("an engine that leaves has stopped the listener of the next: %v", err)
 	}
 }
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"time"
 
+	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/stats"
 )
 
@@ -15,6 +16,7 @@ type Pulse struct {
 	FrontKeys, BackKeys   uint64 // TLS handshakes that were not resumed
 	Ready                 int    // handlers that the loops are to call again
 	Sessions, IdleServers int
+	Pipes                 stats.Pipes
 	Conns                 int
 	At                    time.Time
 }
@@ -38,6 +40,11 @@ func (e *Engine) Pulse() Pulse {
 			}
 			p.Ready += sh.Loop.Ready()
 			p.Sessions += sh.sessions.len
+			p.Pipes.PipesUsed += sh.Loop.Pipes.Lent()
+			p.Pipes.PipesFree += sh.Loop.Pipes.Free()
+			if !e.Limits.NoSplice && !sh.Loop.Pipes.Unable() {
+				p.Pipes.MaxPipes += loop.MaxPipes
+			}
 			for i := range sh.pools {
 				p.IdleServers += sh.pools[i].idle()
 			}

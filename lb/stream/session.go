@@ -265,6 +265,7 @@ func (s *session) drain(p *loop.Pipe) (n int, st wire.Status) {
 	case wire.OK:
 		s.act = s.sh.Loop.Now()
 		s.gave(n)
+		s.sh.Front[s.fe.Index].H1.SplicedOut += uint64(n)
 		if p.Len() > 0 {
 			s.watch()
 		}

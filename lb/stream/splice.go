@@ -49,6 +49,7 @@ func (t *txn) splice() step {
 	t.pipe = p
 	t.srvAct = sh.Loop.Now()
 	t.took(n)
+	sh.Back[t.be.Index].H1.SplicedIn += uint64(n)
 	t.tookBody(n)
 	return t.drainPipe()
 }

@@ -112,6 +112,11 @@ func TestLongBodies(t *testing.T) {
 			}
 			wait.Until(t, "all to be given back", func() bool { return r.lent() == 0 })
 			r.Still(func() {
+				// Of each head and what comes with it a buffer takes as much as it holds.
+				in, out := r.Shards[0].Back[0].H1.SplicedIn, r.Shards[0].Front[0].H1.SplicedOut
+				if in != out || (way == "splice") != (in > all/2) || way != "splice" && in != 0 || in > all {
+					t.Errorf("%d bytes spliced in and %d out, of %d", in, out, all)
+				}
 				for _, n := range []uint64{r.Shards[0].Front[0].BytesOut, r.Shards[0].Back[0].BytesOut, r.Shards[0].Server[0].BytesOut, r.Shards[0].Front[0].H1.Out, r.Shards[0].Back[0].H1.In} {
 					if n < all || n > all+12*400 {
 						t.Errorf("%d bytes counted, %d of bodies", n, all)

@@ -22,10 +22,10 @@ var invocations = map[string][]string{
 	"enable health":                  {"enable health", "enable health b1/s1", "enable health b1/s2", "enable health b1/nope"},
 	"disable server":                 {"disable server", "disable server b1", "disable server b1/nope", "disable server b1/s1"},
 	"enable server":                  {"enable server", "enable server b1/s1", "enable server nope/s1"},
-	"get weight":                     {"get weight", "get weight b1/s1", "get weight b1/nope", "get weight b1"},
-	"set weight":                     {"set weight", "set weight b1/s1", "set weight b1/s1 7", "set weight b1/s1 300", "get weight b1/s1"},
-	"set maxconn server":             {"set maxconn server", "set maxconn server b1/s1 7", "set maxconn server b1/nope 7"},
-	"set server":                     {"set server", "set server b1/s1", "set server b1/s1 state drain", "set server b1/s1 state ready", "set server b1/s1 weight 5", "set server b1/s1 health up", "set server b1/s1 addr", "set server b1/s1 addr x", "set server b1/s1 addr 127.0.0.9", "set server b1/s1 addr 127.0.0.1", "set server b1/s1 addr 127.0.0.1 port 7", "set server b1/s1 addr 127.0.0.1 port 7", "set server b1/s1 addr ::1 port 8", "set server b1/s1 addr ::1 port x", "set server b1/s1 addr ::1 port 70000", "set server b1/s1 check-addr", "set server b1/s1 check-addr 127.0.0.3 port 9", "set server b1/s1 check-addr x", "set server b1/s1 check-port x", "set server b1/s2 check-port 5", "set server b1/s1 fqdn", "set server b1/s1 fqdn x", "set server b1/s1 ssl on", "set server b1/s1 nope"},
+	"get weight":                     {"get weight", "get weight b1/s1", "get weight b1/nope", "get weight b1", "get weight b1/#1", "get weight #4/s2", "get weight #4/#2", "get weight b1/#77"},
+	"set weight":                     {"set weight", "set weight b1/s1", "set weight b1/s1 7", "set weight b1/s1 300", "get weight b1/s1", "set weight b3/h1 7", "set weight b2/s3 50%"},
+	"set maxconn server":             {"set maxconn server", "set maxconn server b1/s1 7", "set maxconn server b1/nope 7", "set maxconn server b1/s1 x", "set maxconn server b1/s1 5x"},
+	"set server":                     {"set server", "set server b1/s1", "set server b1/s1 state drain", "set server b1/s1 state ready", "set server b1/s1 weight 5", "set server b1/s1 health up", "set server b1/s1 addr", "set server b1/s1 addr x", "set server b1/s1 addr 127.0.0.9", "set server b1/s1 addr 127.0.0.1", "set server b1/s1 addr 127.0.0.1 port 7", "set server b1/s1 addr 127.0.0.1 port 7", "set server b1/s1 addr ::1 port 8", "set server b1/s1 addr ::1 port x", "set server b1/s1 addr ::1 port 70000", "set server b1/s1 check-addr", "set server b1/s1 check-addr 127.0.0.3 port 9", "set server b1/s1 check-addr x", "set server b1/s1 check-port x", "set server b1/s2 check-port 5", "set server b1/s1 fqdn", "set server b1/s1 fqdn x", "set server b1/s1 ssl on", "set server b1/s1 nope", "set server b1/s1 agent", "set server b1/s1 agent-addr", "set server b1/s1 agent-port", "set server b1/s1 agent-addr 127.0.0.1", "set server b1/s1 check-addr 127.0.0.3 port", "set server b1/s1 check-port -1", "set server b1/#1 weight 6"},
 	"show servers conn":              {"show servers conn b1", "show servers conn nope"},
 	"show servers state":             {"show servers state b2", "show servers state nope"},
 	"shutdown sessions server":       {"shutdown sessions server", "shutdown sessions server b1/s1", "shutdown sessions server b1/nope", "shutdown sessions server b1"},
@@ -34,14 +34,14 @@ var invocations = map[string][]string{
 	"set dynamic-cookie-key backend": {"set dynamic-cookie-key backend", "set dynamic-cookie-key backend b1 x"},
 
 	"disable frontend":     {"disable frontend", "disable frontend nope", "disable frontend f2", "disable frontend f2"},
-	"enable frontend":      {"enable frontend", "enable frontend nope", "enable frontend f2", "enable frontend f2"},
-	"set maxconn frontend": {"set maxconn frontend", "set maxconn frontend f1", "set maxconn frontend nope 5", "set maxconn frontend f1 50", "set maxconn frontend f1 0", "set maxconn frontend f1 x"},
+	"enable frontend":      {"enable frontend", "enable frontend nope", "enable frontend f2", "enable frontend f2", "enable frontend #3", "enable frontend #99"},
+	"set maxconn frontend": {"set maxconn frontend", "set maxconn frontend f1", "set maxconn frontend nope 5", "set maxconn frontend f1 50", "set maxconn frontend f1 0", "set maxconn frontend f1 x", "set maxconn frontend #2 60"},
 	"set maxconn global":   {"set maxconn global", "set maxconn global 99999999", "set maxconn global 50", "set maxconn global 0", "set maxconn global x"},
 	"set rate-limit":       {"set rate-limit", "set rate-limit connections global", "set rate-limit nope global 7", "set rate-limit connections global 7000", "set rate-limit sessions global 7000", "set rate-limit ssl-sessions global 7000", "set rate-limit sessions global x", "set rate-limit http-compression global 7"},
 	"show sess":            {"show sess", "show sess 0x12345", "show sess all"},
 	"shutdown frontend":    {"shutdown frontend", "shutdown frontend nope", "shutdown frontend f2", "shutdown frontend f2", "enable frontend f2", "disable frontend f2"},
 	"shutdown session":     {"shutdown session", "shutdown session 0x123", "shutdown session zz"},
-	"show errors":          {"show errors", "show errors f1", "show errors nope"},
+	"show errors":          {"show errors", "show errors f1", "show errors nope", "show errors b1 request", "show errors #99"},
 
 	"add acl":     {"add acl", "add acl DIR/a.lst", "add acl nope x", "add acl DIR/a.lst /new", "show acl DIR/a.lst"},
 	"clear acl":   {"clear acl", "clear acl nope", "clear acl DIR/a.lst", "show acl DIR/a.lst"},
@@ -49,37 +49,37 @@ var invocations = map[string][]string{
 	"del acl":     {"del acl", "del acl nope x", "del acl DIR/a.lst nope", "add acl DIR/a.lst /x", "del acl DIR/a.lst /x", "show acl DIR/a.lst"},
 	"get acl":     {"get acl", "get acl DIR/a.lst", "get acl nope x", "add acl DIR/a.lst /y", "get acl DIR/a.lst /y", "get acl DIR/a.lst /z"},
 	"prepare acl": {"prepare acl", "prepare acl nope", "prepare acl DIR/a.lst", "add acl @1 DIR/a.lst /v1", "add acl @9 DIR/a.lst /v9", "show acl @1 DIR/a.lst", "show acl DIR/a.lst", "commit acl @1 DIR/a.lst", "commit acl @1 DIR/a.lst", "show acl DIR/a.lst"},
-	"add map":     {"add map", "add map DIR/m.map", "add map DIR/m.map k", "add map nope k v", "add map DIR/m.map /new v", "add map DIR/m.map <<\nk1 v1\nset server b1/s1 state maint\nk2 v2\n", "show map DIR/m.map"},
+	"add map":     {"add map", "add map DIR/m.map", "add map DIR/m.map k", "add map nope k v", "add map DIR/m.map /new v", "add map DIR/m.map /extra v w", "add map DIR/m.map <<\nk\n", "add map DIR/m.map <<\nk1 v1\nset server b1/s1 state maint\nk2 v2\n", "show map DIR/m.map"},
 	"clear map":   {"clear map", "clear map nope", "clear map DIR/m.map", "show map DIR/m.map"},
 	"commit map":  {"commit map", "commit map @1", "commit map @7 DIR/m.map", "commit map DIR/m.map"},
 	"del map":     {"del map", "del map nope x", "del map DIR/m.map nope", "add map DIR/m.map /x y", "del map DIR/m.map /x", "show map DIR/m.map"},
 	"get map":     {"get map", "get map DIR/m.map", "get map nope x", "add map DIR/m.map /y z", "get map DIR/m.map /y/sub", "get map DIR/m.map q"},
 	"prepare map": {"prepare map", "prepare map nope", "prepare map DIR/m.map", "add map @1 DIR/m.map /v1 one", "add map @1 DIR/m.map <<\n/v2 two\n/v3 three\n", "add map @9 DIR/m.map /v9 x", "show map @1 DIR/m.map", "show map @7 DIR/m.map", "clear map @1 DIR/m.map", "add map @1 DIR/m.map /v4 four", "show map DIR/m.map", "commit map @1 DIR/m.map", "commit map @1 DIR/m.map", "show map DIR/m.map"},
-	"set map":     {"set map", "set map DIR/m.map", "set map DIR/m.map k", "set map nope k v", "set map DIR/m.map nope v"},
+	"set map":     {"set map", "set map DIR/m.map", "set map DIR/m.map k", "set map nope k v", "set map DIR/m.map nope v", "add map DIR/m.map /s 1", "set map DIR/m.map /s 2 3", "get map DIR/m.map /s"},
 	"show acl":    {"show acl", "show acl nope", "show acl DIR/a.lst"},
 	"show map":    {"show map", "show map nope", "show map DIR/m.map"},
 	"clear table": {"clear table", "clear table nope", "clear table b2", "clear table b2 key 10.0.0.1"},
 	"set table":   {"set table", "set table nope", "set table b2 key 10.0.0.1 data.gpc0 5", "set table b2 key 10.0.0.1 data.nope 5"},
 	"show table":  {"show table nope", "show table b2 key 10.0.0.9"},
-	"get var":     {"get var", "get var proc.nope"},
+	"get var":     {"get var", "get var proc.nope", "user;get var proc.x", "experimental-mode on; set var proc.b bin(0a0b)", "get var proc.b"},
 	"set var":     {"set var proc.x str(a)", "experimental-mode on; set var proc.x str(a)", "get var proc.x", "experimental-mode on; set var proc.y expr int(5)", "experimental-mode on; set var proc.z fmt a%[var(proc.y)]b", "get var proc.y", "get var proc.z", "experimental-mode on; set var proc.x", "experimental-mode on; set var txn.x str(a)", "experimental-mode on; set var proc.x src"},
 
 	"clear counters":    {"clear counters", "clear counters all", "clear counters foo"},
 	"show activity":     {"show activity"},
 	"show backend":      {"show backend"},
-	"show cache":        {"show cache"},
+	"show cache":        {"show cache", "user;show cache"},
 	"show env":          {"show env NOT_THERE"},
-	"show events":       {"show events", "show events nope"},
+	"show events":       {"show events", "show events nope", "show events ring1", "show events ring1 -z"},
 	"show fd":           {"show fd", "show fd 99999"},
 	"show info":         {"show info"},
 	"show libs":         {"show libs"},
 	"show peers":        {"show peers"},
 	"show pools":        {"show pools"},
-	"show profiling":    {"show profiling"},
-	"set profiling":     {"set profiling", "set profiling tasks on"},
+	"show profiling":    {"show profiling", "show profiling status"},
+	"set profiling":     {"set profiling", "set profiling tasks", "set profiling tasks nope", "set profiling memory nope", "set profiling memory on", "set profiling tasks on", "set profiling tasks off", "set profiling nope on"},
 	"show resolvers":    {"show resolvers"},
 	"show schema json":  {"show schema json"},
-	"show startup-logs": {"show startup-logs"},
+	"show startup-logs": {"show startup-logs", "user;show startup-logs"},
 	"show stat":         {"show stat", "show stat nope 1 -1"},
 	"show tasks":        {"show tasks"},
 	"show threads":      {"show threads"},
@@ -170,6 +170,8 @@ var passing = regexp.MustCompile(`0x[0-9a-f]+|(?m)^(\d+ \S+ \d+ \S+ \S+ \d+ \d+ 
 // TestRuntimeAPI sends every command that HAProxy has to both, and holds the page to the answers: none is unknown.
 func TestRuntimeAPI(t *testing.T) {
 	theirs, ours := both(t, preface("", "LINE")+`
+ring ring1
+  size 32764
 frontend f1
   bind HTTP
   maxconn 100
@@ -185,6 +187,9 @@ backend b1
 backend b2
   stick-table type ip size 100 expire 1h store gpc0
   server s3 S3
+backend b3
+  balance source
+  server h1 S3
 `, map[string]string{"m.map": "/a va\n/b vb\n", "a.lst": "/bad\n/worse\n"})
 	said := verdicts(t)
 	bad := func(s *subject) string { // for show errors
