@@ -212,6 +212,9 @@ type aclFile struct {
 func (r *aclReader) compile(e *sample.Expr, words []string) (sample.Matcher, error) {
 	method := r.method
 	if method == "" {
+		if e.Untyped() {
+			return nil, fmt.Errorf("a variable has the type of what it was set to: write how to compare it, such as '-m str', '-m int', '-m bool' or '-m found'")
+		}
 		if method = sample.DefaultMethod(e.Kind); method == "" {
 			return nil, fmt.Errorf("a binary sample has no matching method of its own; use '-m'")
 		}

@@ -69,10 +69,11 @@ func (c *call) bind(d *draft) error {
 		one.Network, one.Address = b.Network, b.Address
 		c.p.unix.owned(&one)
 		if one.V6Only {
-			if one.Network != "tcp" {
-				return fmt.Errorf("'bind %s' : 'v6only' needs an IPv6 address such as [::]:80", c.args[0])
+			if one.Network == "tcp" {
+				one.Network = "tcp6"
+			} else {
+				c.p.report.Notef(c.pos, "'bind %s' : 'v6only' is for IPv6 addresses such as [::]:80; %s is bound as it is", c.args[0], one.Address)
 			}
-			one.Network = "tcp6"
 		}
 		d.Binds = append(d.Binds, one)
 	}

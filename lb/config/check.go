@@ -85,18 +85,30 @@ func (c *call) httpCheck(d *draft) error {
 			if !ok || strings.ContainsAny(name, " \t") {
 				return fmt.Errorf("'option httpchk' : '%s' after the version is no header line", line)
 			}
-			k.Headers = append(k.Headers, name+": "+strings.TrimSpace(value))
+			if err := checkHeader(d, k, name, strings.TrimSpace(value)); err != nil {
+				return fmt.Errorf("'option httpchk' : %w", err)
+			}
 		}
 		k.Body = body
 		if len(lines) > 1 {
 			c.p.report.Notef(c.pos, "'option httpchk' : hiding headers or body at the end of the version string is deprecated; 'http-check send hdr <name> <value>' is meant for them")
 		}
 	}
-	return checkVersion(k.Version)
+	k.Version = c.checkVersion(k.Version)
+	return nil
 }
 
-func checkVersion(version string) error {
-	return oneOf("http-check ver", version, "HTTP/1.0", "HTTP/1.1")
+// checkVersion gives what ends a check's request line, as HAProxy reads the
+// version: what looks like a later one than HTTP/1.0 is HTTP/1.1, and anything
+// else goes out as it is.
+func (c *call) checkVersion(v string) string {
+	switch {
+	case len(v) == 8 && (v[5] > '1' || v[5] == '1' && v[7] >= '1'), len(v) == 6 && v[5] == '2':
+		return "HTTP/1.1"
+	case v != "HTTP/1.0":
+		c.p.report.Warnf(c.pos, "'%s' : the request of the check ends in '%s', which servers do not take for a version; write HTTP/1.0 or HTTP/1.1, and header fields as 'http-check send hdr <name> <value>'", c.name, v)
+	}
+	return v
 }
 
 // mysqlCheck applies option mysql-check [user NAME [pre-41|post-41]].

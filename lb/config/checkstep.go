@@ -338,10 +338,7 @@ func (c *call) checkSend(d *draft, s *health.Step) error {
 		case "uri":
 			q.URI, q.URIFormat = words[1], nil
 		case "ver":
-			q.Version = words[1]
-			if err := checkVersion(q.Version); err != nil {
-				return err
-			}
+			q.Version = c.checkVersion(words[1])
 		case "hdr":
 			if err := checkHeader(d, q, words[1], words[2]); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -394,7 +395,7 @@ func (p *parser) checkServers(d *draft) {
 		case s.Cookie != "" && d.Cookie == nil && d.Mode == HTTP:
 			p.report.Warnf(s.Pos, "'server %s/%s' has a cookie, but %s '%s' has no 'cookie' line: it is not used", d.Name, s.Name, d.section, d.Name)
 		case s.Check && s.Addr.IsUnspecified() && s.CheckAddr == "":
-			p.report.Errorf(s.Pos, "'server %s/%s' is wherever the client wants to go, which a check does not know; add 'addr <address> port <port>', or remove 'check'", d.Name, s.Name)
+			p.report.Warnf(s.Pos, "'server %s/%s' is wherever the client wants to go, which a check does not know: it looks at port %d of this machine, as HAProxy's does; add 'addr <address> port <port>', or remove 'check'", d.Name, s.Name, cmp.Or(s.CheckPort, int(s.Port)))
 		case s.Resolve.Service && s.Resolve.Section == "":
 			p.report.Errorf(s.Pos, "'server %s/%s' : '%s' is the name of a service, whose servers only a resolvers section can tell: add 'resolvers <section>'", d.Name, s.Name, s.Host)
 		case s.Resolve.Service: // an answer has the port

@@ -92,8 +92,8 @@ type parser struct {
 	atUserlist *userlistSection // being read
 	usedLists  []listUse
 	gauges     []gaugeUse
-	groupUses  []groupUse
-	files      []fileUse
+	groupParts
+	files []fileUse
 	errorSections
 	namedSections
 	unix  unixDefaults

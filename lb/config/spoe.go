@@ -71,6 +71,13 @@ type spoeMessage struct {
 	acls  *acl.ACLs
 	event string
 	pos   cfgfile.Pos
+	wrong []wrongArg // what a message that is sent must not have
+}
+
+// wrongArg is an argument that only answers have.
+type wrongArg struct {
+	pos cfgfile.Pos
+	err error
 }
 
 // filterSpoe reads [engine <name>] config <file>.
@@ -144,7 +151,7 @@ func (f *spoeFile) line(pos cfgfile.Pos, words []string) error {
 	case f.atAgent:
 		return f.agentLine(pos, words)
 	case f.atMessage != nil:
-		return f.messageLine(words)
+		return f.messageLine(pos, words)
 	case f.atGroup != "" && words[0] == "messages":
 		f.groups[f.atGroup] = append(f.groups[f.atGroup], words[1:]...)
 		return nil
@@ -238,7 +245,7 @@ var spoeIgnored = map[string]string{
 	"register-var-names": "an agent may set any variable under its prefix", "maxconnrate": "connections are kept and shared", "maxerrrate": "each request is asked about for itself",
 }
 
-func (f *spoeFile) messageLine(words []string) error {
+func (f *spoeFile) messageLine(pos cfgfile.Pos, words []string) error {
 	m := f.atMessage
 	switch words[0] {
 	case "acl":
@@ -251,7 +258,12 @@ func (f *spoeFile) messageLine(words []string) error {
 			}
 			e, err := sample.ParseExpr(expr, sample.InRequest, &m.acls.Uses)
 			if err != nil {
-				return fmt.Errorf("'args %s' : %w", word, err)
+				err = fmt.Errorf("'args %s' : %w", word, err)
+				if _, other := sample.ParseExpr(expr, sample.Anywhere, nil); other != nil {
+					return err
+				}
+				m.wrong = append(m.wrong, wrongArg{pos, err}) // HAProxy looks at it when the message is sent somewhere
+				continue
 			}
 			m.Args = append(m.Args, rule.MessageArg{Name: name, Expr: e})
 		}
@@ -301,6 +313,7 @@ func (f *spoeFile) finish(file string) error {
 			return fmt.Errorf("'filter spoe' : unknown event '%s' of message '%s'", m.event, name)
 		}
 		off.Events[event] = append(off.Events[event], &m.Message)
+		f.c.p.refuse(m.wrong)
 	}
 	for _, group := range f.handled {
 		names, ok := f.groups[group]
@@ -313,9 +326,19 @@ func (f *spoeFile) finish(file string) error {
 				return fmt.Errorf("'filter spoe' : group '%s' names message '%s', which is not in %s", group, name, file)
 			}
 			off.Groups[group] = append(off.Groups[group], &m.Message)
+			if f.c.p.wrongArgs == nil {
+				f.c.p.wrongArgs = map[*rule.Message][]wrongArg{}
+			}
+			f.c.p.wrongArgs[&m.Message] = m.wrong
 		}
 	}
 	return nil
+}
+
+// groupParts are what rules send to agents, while files are read.
+type groupParts struct {
+	groupUses []groupUse
+	wrongArgs map[*rule.Message][]wrongArg
 }
 
 // groupUse is a rule that sends a group, and where.
@@ -323,6 +346,13 @@ type groupUse struct {
 	ref  *sample.GroupRef
 	from *draft
 	pos  cfgfile.Pos
+}
+
+// refuse reports the arguments of a message that is sent.
+func (p *parser) refuse(args []wrongArg) {
+	for _, a := range args {
+		p.report.Errorf(a.pos, "%v", a.err)
+	}
 }
 
 // resolveOffloads checks agents' backends and the groups that rules name.
@@ -344,7 +374,14 @@ func (p *parser) resolveOffloads() {
 	for _, use := range p.groupUses {
 		found := false
 		for _, off := range use.from.Offloads {
-			found = found || off.Engine == use.ref.Engine && off.Groups[use.ref.Group] != nil
+			if off.Engine != use.ref.Engine || off.Groups[use.ref.Group] == nil {
+				continue
+			}
+			found = true
+			for _, m := range off.Groups[use.ref.Group] {
+				p.refuse(p.wrongArgs[m])
+				delete(p.wrongArgs, m)
+			}
 		}
 		if !found {
 			p.report.Errorf(use.pos, "'send-spoe-group' : no group '%s' of an engine '%s' in the filters of this proxy", use.ref.Group, use.ref.Engine)

@@ -23,7 +23,10 @@ func TestSPOEFile(t *testing.T) {
 		{"", agent + " messages m\nspoe-message m\n args path\n", "", "has no event"},
 		{"", agent + " messages m\nspoe-message m\n event on-http-response\n", "", "not about responses"},
 		{"", agent + " messages m\nspoe-message m\n event on-nothing\n", "", "unknown event 'on-nothing'"},
-		{"", agent + "spoe-message m\n args status\n", "", "agent:5: "},
+		{"", agent + "spoe-message m\n args status nonsense\n", "", "agent:5: "},
+		{"", agent + " groups g\nspoe-message m\n args status path\nspoe-message n\n args status\nspoe-group g\n messages m n\n", "", ""}, // sent nowhere
+		{"", agent + " groups g\nspoe-message m\n args path\n args status\nspoe-group g\n messages m\n", "http-request send-spoe-group a g", "agent:7: "},
+		{"", agent + " messages m\nspoe-message m\n event on-frontend-http-request\n args status\n", "", "agent:7: "},
 		{"", agent + " groups g\n", "", "group 'g', which is not in"},
 		{"", agent + " option nothing\n", "", "unknown keyword 'option nothing'"},
 		{"", agent + " max-frame-size 20\n", "", "between 256"},

@@ -49,11 +49,21 @@ func (c *run) request(q *Request) []byte {
 	if !q.has("connection") && version == "HTTP/1.1" {
 		b.WriteString("connection: close\r\n")
 	}
-	if q.Body != "" && !q.has("content-length") {
+	if (q.Body != "" || q.mayHaveBody()) && !q.has("content-length") {
 		b.WriteString("content-length: " + strconv.Itoa(len(q.Body)) + "\r\n")
 	}
 	b.WriteString("\r\n" + q.Body)
 	return b.Bytes()
+}
+
+// mayHaveBody reports whether servers may wait for a body, or answer 411, where
+// no length is given.
+func (q *Request) mayHaveBody() bool {
+	switch q.method() {
+	case "GET", "HEAD", "OPTIONS", "DELETE":
+		return false
+	}
+	return true
 }
 
 func (q *Request) has(name string) bool {

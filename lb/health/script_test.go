@@ -195,3 +195,15 @@ func TestTrouble(t *testing.T) {
 	run(SuddenDeath, 3, 2, true)
 	run(MarkDown, 4, 0, true)
 }
+
+// TestRequestLengths: a method that may have a body is sent with its length, also when that is none.
+func TestRequestLengths(t *testing.T) {
+	for method, want := range map[string]string{
+		"GET": "", "HEAD": "", "OPTIONS": "", "DELETE": "", "POST": "content-length: 0\r\n", "PUT": "content-length: 0\r\n", "RPC_IN_DATA": "content-length: 0\r\n",
+	} {
+		c := &run{spec: &Spec{}}
+		if got := string(c.request(&Request{Method: method})); got != method+" / HTTP/1.0\r\n"+want+"\r\n" {
+			t.Errorf("%q", got)
+		}
+	}
+}

@@ -352,6 +352,10 @@ func (e *Expr) TypeName() string {
 	return e.Kind.String()
 }
 
+// Untyped reports whether the sample may have any type, as a variable has the
+// one of what it was set to.
+func (e *Expr) Untyped() bool { return e.fetch.name == "var" && len(e.convs) == 0 }
+
 // MatchedBy reports whether a matching method applies to what comes out.
 func (e *Expr) MatchedBy(m *Method) bool {
 	return m.On(e.Kind) && (!e.method || m.name != "bool" && m.name != "int" && m.name != "ip")

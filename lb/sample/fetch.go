@@ -63,11 +63,12 @@ var suffixes = []string{"beg", "dir", "dom", "end", "len", "reg", "sub"}
 // path_beg, whose matching method comes along.
 func findFetch(name string, acl bool) (*fetchRow, string, error) {
 	if row := fetchNamed(name); row != nil {
-		switch name {
-		case "hdr", "payload", "payload_lv":
-			if acl {
-				row = fetchNamed("req." + name) // HAProxy: ACL keywords mean the request
-			}
+		switch {
+		case !acl:
+		case name == "payload_lv":
+			return fetchNamed("req." + name), "bin", nil
+		case name == "hdr", name == "payload":
+			row = fetchNamed("req." + name) // HAProxy: ACL keywords mean the request
 		}
 		return row, row.match, nil
 	}

@@ -5,13 +5,30 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/dlclark/regexp2/v2"
 )
 
-// Regexp is a compiled regular expression. Go's engine runs in linear time
-// whatever the input, which PCRE does not, and lacks what cannot be done so:
-// lookaround, backreferences, possessive quantifiers.
+// backtrackLimit is how long a pattern that only backtracking can match may
+// take; then it does not match, as with the match limit of PCRE. It is read
+// about ten times a second.
+const backtrackLimit = 50 * time.Millisecond
+
+// Regexp is a compiled regular expression of PCRE's language, which HAProxy
+// reads byte by byte. Go's engine runs in linear time whatever the input, which
+// PCRE does not, and lacks what cannot be done so: lookaround, backreferences,
+// possessive quantifiers. A pattern with one of these is matched by
+// backtracking, within backtrackLimit.
 type Regexp struct {
-	re *regexp.Regexp
+	re   *regexp.Regexp
+	back *regexp2.Regexp // in place of re
+
+	// tail is re for a text that ends with a line's end, before which PCRE's $
+	// holds, too; nil where the pattern has no $. It is made when first used.
+	tail func() *regexp2.Regexp
 }
 
 func CompileRegexp(text string, fold bool) (*Regexp, error) {
@@ -19,12 +36,24 @@ func CompileRegexp(text string, fold bool) (*Regexp, error) {
 	if fold {
 		flags = "(?i)"
 	}
-	re, err := regexp.Compile(flags + text)
+	// Each byte beyond ASCII is a character of its own, in patterns and in what they are matched with.
+	pattern := flags + string(latin1(nil, text))
+	re, err := regexp.Compile(pattern)
 	if err == nil {
-		return &Regexp{re}, nil
+		p := &Regexp{re: re}
+		if strings.Contains(pattern, "$") {
+			p.tail = sync.OnceValue(func() *regexp2.Regexp {
+				back, _ := backtracking(pattern) // without it, $ is the end alone
+				return back
+			})
+		}
+		return p, nil
 	}
 	if what := perlOnly(text); what != "" {
-		return nil, fmt.Errorf("regex '%s' uses %s, which PCRE has but this engine has not (it promises linear time); write it as two conditions or without it", text, what)
+		return nil, fmt.Errorf("regex '%s' uses %s, which PCRE has but this engine has not; write it as two conditions or without it", text, what)
+	}
+	if back, err := backtracking(pattern); err == nil {
+		return &Regexp{back: back}, nil
 	}
 	if e, ok := err.(*syntax.Error); ok {
 		return nil, fmt.Errorf("regex '%s' is invalid (%s: %s)", text, e.Code, e.Expr)
@@ -32,33 +61,174 @@ func CompileRegexp(text string, fold bool) (*Regexp, error) {
 	return nil, fmt.Errorf("regex '%s' is invalid: %w", text, err)
 }
 
-// perlOnly names the construct of PCRE that made a pattern fail here.
+// backtracking compiles a pattern for the second engine, whose $ is no more
+// than the end of the text.
+func backtracking(pattern string) (*regexp2.Regexp, error) {
+	var b strings.Builder
+	for i, class := 0, 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '\\' && i+1 < len(pattern):
+			b.WriteByte(c)
+			i++
+		case class > 0:
+			if c == ']' && i > class {
+				class = 0
+			}
+		case c == '[':
+			class = classFrom(pattern, i)
+		case c == '$' && !strings.Contains(pattern, "(?m"):
+			b.WriteString(`(?=\n?\z)`)
+			continue
+		}
+		b.WriteByte(pattern[i])
+	}
+	re, err := regexp2.Compile(b.String(), regexp2.RE2, regexp2.OptionMaintainCaptureOrder())
+	if err == nil {
+		re.MatchTimeout = backtrackLimit
+	}
+	return re, err
+}
+
+// classFrom gives where the first character of the class that begins at i is:
+// there a ] is one of its characters.
+func classFrom(pattern string, i int) int {
+	if i++; strings.HasPrefix(pattern[i:], "^") {
+		i++
+	}
+	return i
+}
+
+// perlOnly names the construct of PCRE that made a pattern fail, and that
+// neither engine has. Some of them mean something else to the second.
 func perlOnly(text string) string {
+	var bare strings.Builder // without classes and escapes
+	for i, class := 0, 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '\\' && i+1 < len(text):
+			if i++; strings.IndexByte("CGghHKNoRvVX", text[i]) >= 0 {
+				return `'\` + text[i:i+1] + `'`
+			}
+		case class > 0:
+			if c == ']' && i > class {
+				class = 0
+			}
+		case c == '[':
+			class = classFrom(text, i)
+		default:
+			bare.WriteByte(c)
+		}
+	}
+	rest := bare.String()
 	for _, c := range []struct{ mark, name string }{
-		{"(?=", "a lookahead '(?=...)'"}, {"(?!", "a negative lookahead '(?!...)'"},
-		{"(?<=", "a lookbehind '(?<=...)'"}, {"(?<!", "a negative lookbehind '(?<!...)'"},
-		{"(?>", "an atomic group '(?>...)'"}, {"(?#", "a comment '(?#...)'"}, {"(?(", "a conditional '(?(...)'"},
-		{"(?R", "a recursion '(?R)'"}, {"(?1", "a recursion '(?1)'"}, {`\G`, `'\G'`}, {`\K`, `'\K'`}, {`\R`, `'\R'`},
-		{"*+", "a possessive quantifier '*+'"}, {"++", "a possessive quantifier '++'"}, {"?+", "a possessive quantifier '?+'"},
+		{"(?(", "a conditional '(?(...)'"}, {"(?|", "a branch reset '(?|...)'"}, {"(?R", "a recursion '(?R)'"}, {"(?&", "a recursion '(?&...)'"}, {"(?P>", "a recursion '(?P>...)'"},
+		{"(?C", "a callout '(?C)'"}, {"(*", "a verb '(*...)'"},
 	} {
-		if strings.Contains(text, c.mark) {
+		if strings.Contains(rest, c.mark) {
 			return c.name
 		}
 	}
-	for i := 0; i+1 < len(text); i++ {
-		if text[i] == '\\' {
-			if i++; text[i] >= '1' && text[i] <= '9' {
-				return `a backreference '\` + text[i:i+1] + `'`
-			}
+	for i := 0; i+2 < len(rest); i++ {
+		if c := rest[i+2]; rest[i:i+2] == "(?" && (c >= '0' && c <= '9' || c == '+') {
+			return "a recursion '(?" + rest[i+2:i+3] + ")'"
 		}
 	}
 	return ""
 }
 
-func (p *Regexp) Match(b []byte) bool { return p.re.Match(b) }
+func (p *Regexp) Match(b []byte) bool {
+	if back := p.backFor(b); back != nil {
+		ok, err := back.MatchRunes(runes(b))
+		return ok && err == nil
+	}
+	if isASCII(b) {
+		return p.re.Match(b)
+	}
+	return p.re.Match(latin1(nil, b))
+}
+
+// backFor gives the second engine where it has to match b; else nil.
+func (p *Regexp) backFor(b []byte) *regexp2.Regexp {
+	if p.tail != nil && len(b) > 0 && b[len(b)-1] == '\n' {
+		return p.tail()
+	}
+	return p.back
+}
 
 // Submatches gives the first match and its groups as offsets; nil without one.
-func (p *Regexp) Submatches(b []byte) []int { return p.re.FindSubmatchIndex(b) }
+func (p *Regexp) Submatches(b []byte) []int {
+	if p.backFor(b) == nil && isASCII(b) {
+		return p.re.FindSubmatchIndex(b)
+	}
+	if all := p.all(b, 1); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// all gives the first matches, or all of them where limit is negative.
+func (p *Regexp) all(b []byte, limit int) (all [][]int) {
+	if back := p.backFor(b); back != nil {
+		// What was found before an error is kept: the rest is as if it did not match.
+		_ = back.FindRunesMatches(runes(b), 0, func(m regexp2.MatchView) bool {
+			var one []int
+			for g := range m.GroupCount() {
+				if at, n, ok := m.GroupRange(g); ok {
+					one = append(one, at, at+n)
+				} else {
+					one = append(one, -1, -1)
+				}
+			}
+			all = append(all, one)
+			return len(all) != limit
+		})
+		return all
+	}
+	if isASCII(b) {
+		return p.re.FindAllSubmatchIndex(b, limit)
+	}
+	wide := latin1(nil, b)
+	all = p.re.FindAllSubmatchIndex(wide, limit)
+	at := make([]int, len(wide)+1) // of a byte in wide, where it is in b
+	for i, n := 0, 0; i <= len(wide); i++ {
+		at[i] = n
+		if i < len(wide) && wide[i]&0xC0 != 0xC0 { // the first of two is not counted
+			n++
+		}
+	}
+	for _, one := range all {
+		for i, pos := range one {
+			if pos >= 0 {
+				one[i] = at[pos]
+			}
+		}
+	}
+	return all
+}
+
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// latin1 appends b with each of its bytes as a character of UTF-8.
+func latin1[T []byte | string](dst []byte, b T) []byte {
+	for i := range len(b) {
+		dst = utf8.AppendRune(dst, rune(b[i]))
+	}
+	return dst
+}
+
+func runes(b []byte) []rune {
+	r := make([]rune, len(b))
+	for i, c := range b {
+		r[i] = rune(c)
+	}
+	return r
+}
 
 // replaceAll appends b with the first match, or every one, replaced by
 // template.
@@ -68,7 +238,7 @@ func (p *Regexp) replaceAll(dst, b []byte, template string, all bool) []byte {
 		limit = -1
 	}
 	at := 0
-	for _, m := range p.re.FindAllSubmatchIndex(b, limit) {
+	for _, m := range p.all(b, limit) {
 		dst = append(dst, b[at:m[0]]...)
 		dst = Expand(dst, template, b, m)
 		at = m[1]

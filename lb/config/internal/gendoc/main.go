@@ -100,6 +100,9 @@ RFC 9112 allows, is a 400 in HAProxy.
 
 ## Where rules differ
 
+- Regular expressions are PCRE's, matched byte by byte. Those with lookaround, backreferences, atomic groups or possessive quantifiers are matched by backtracking, which may
+  take some hundredths of a second for one text (HAProxy has PCRE's match limit); one that takes longer does not match. All others take a time that is linear in the text. Recursion, conditionals,
+  verbs and ` + "`\\K`, `\\R`, `\\h`" + ` are refused.
 - ` + "`hdr_ip`" + ` also reads an IPv6 address in brackets, with or without a port; HAProxy 2.6 passes over it, and a list that denies would let it by.
   So does whatever else makes an address of a text (` + "`http-request set-src hdr(x)`, `-m ip`, `ipmask`, `map_ip`" + `, keys of stick tables). There, as in HAProxy, an IPv4 address ends
   at the first character that is no digit and no dot: ` + "`192.0.2.1:443`" + ` and ` + "`192.0.2.1;x`" + ` are that address.
