@@ -63,7 +63,7 @@ func (b *batch) add(lines []byte, end rotate.Position) {
 	b.end = end
 }
 
-// gather reads lines until the batch has reached a limit, or ctx is done.
+// gather reads lines until the batch has reached a limit, or ctx is done. While there are suspects it waits no longer than a glance for the first one.
 func (s *Sender) gather(ctx context.Context) error {
 	b, most := &s.batch, s.Limits.orDefault()
 	b.reset()
@@ -89,6 +89,9 @@ func (s *Sender) gather(ctx context.Context) error {
 			select {
 			case <-s.Queue.News():
 			case <-tick.C:
+				if len(s.suspects) > 0 {
+					return nil
+				}
 			case <-ctx.Done():
 			}
 			continue

@@ -5,14 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // A receiver that refuses a request says seldom which record it is for. The refused records are halved until one alone is refused: the suspect. It is
 // set aside when another record was taken and it is refused again, since then it is the record and not the receiver: one that refused everything may have
 // got well between the two, and then takes it now, after the other. Before that it may be that everything is refused, for a wrong address or by a proxy:
-// with too many suspects in a row all is left as it was, and tried again later, with more patience each time.
+// with many suspects in a row another record is delivered to find out, one that the receiver had before, if there is one. When that is refused too all is left as
+// it was, and tried again later, with more patience each time.
 //
-// The same is done with records for which the receiver fails again and again, but there the second suspect in a row clears the first.
+// The same is done with records for which the receiver fails again and again, but there two suspects in a row are many.
 
 // A suspect is a record that was refused alone.
 type suspect struct {
@@ -45,7 +47,7 @@ func (s *Sender) deliver(ctx, requests context.Context, records []Record, bad bo
 				continue
 			}
 			if len(records) == 1 {
-				return s.suspect(records[0], a)
+				return s.suspect(ctx, requests, records[0], a)
 			}
 			s.count(func(c *Counts) { c.Split++ })
 			if refused = a.Verdict != Smaller; !refused {
@@ -118,6 +120,9 @@ func (s *Sender) took(ctx, requests context.Context, records []Record, a Answer)
 			return nil, err
 		}
 		s.pause, s.patience = s.firstPause, leastPatience
+		if last := records[len(records)-1]; len(a.Again)+len(a.Refused)+a.Dropped == 0 {
+			s.good = Record{Line: append(s.good.Line[:0], last.Line...), Place: last.Place, Prev: last.Prev}
+		}
 	}
 	if s.easy++; s.easy >= easyMost && s.room > 0 {
 		s.easy = 0
@@ -138,20 +143,75 @@ func (s *Sender) took(ctx, requests context.Context, records []Record, a Answer)
 }
 
 // suspect notes a record that was refused alone.
-func (s *Sender) suspect(r Record, a Answer) error {
+func (s *Sender) suspect(ctx, requests context.Context, r Record, a Answer) error {
 	s.found++
 	r.Line = bytes.Clone(r.Line)
 	last := len(s.suspects) > 0 && s.suspects[len(s.suspects)-1].faulty
 	s.suspects = append(s.suspects, suspect{r, a.Err, a.Verdict == Faulty})
-	if a.Verdict == Faulty && last {
-		return fmt.Errorf("the receiver fails whatever is sent: %w", a.Err)
-	}
-	if len(s.suspects) < s.patience {
+	fails := a.Verdict == Faulty && last
+	if len(s.suspects) < s.patience && !fails {
 		s.Queue.Note(&s.state, a.Err)
 		return nil
 	}
 	s.patience = min(2*s.patience, mostPatience)
+	switch {
+	case s.takesAnother(requests, r):
+		return s.convictAll(ctx, requests)
+	case fails:
+		return fmt.Errorf("the receiver fails whatever is sent: %w", a.Err)
+	}
 	return fmt.Errorf("the receiver refuses every line: %w", a.Err)
+}
+
+// convictAll is convict after a record that was delivered for that alone.
+func (s *Sender) convictAll(ctx, requests context.Context) error {
+	if err := s.convict(ctx, requests); err != nil {
+		return err
+	}
+	s.pause = s.firstPause
+	s.Queue.Note(&s.state, nil)
+	return nil
+}
+
+// settle decides suspects after which nothing has come for a while.
+func (s *Sender) settle(ctx, requests context.Context) error {
+	if len(s.suspects) == 0 || s.good.Line == nil || ctx.Err() != nil {
+		return nil
+	}
+	if !s.isTaken(requests, s.good) {
+		s.wait(ctx, 0)
+		return nil
+	}
+	if err := s.convictAll(ctx, requests); err != nil {
+		return err
+	}
+	s.Queue.Confirm(s.batch.end)
+	return nil
+}
+
+// takesAnother says whether the receiver takes another record than the suspects. One that it had before comes twice then, and no more; only when nothing was
+// taken since the start it is one that comes later in the batch, and patience is over.
+func (s *Sender) takesAnother(requests context.Context, last Record) bool {
+	if s.good.Line != nil {
+		return s.isTaken(requests, s.good)
+	}
+	i := slices.IndexFunc(s.batch.records, func(r Record) bool { return r.Place == last.Place })
+	if i < 0 || len(s.suspects) < mostPatience && !s.suspects[0].faulty {
+		return false
+	}
+	later := s.batch.records[i+1:]
+	for _, n := range []int{0, len(later) / 2, len(later) - 1} {
+		if n >= 0 && n < len(later) && s.isTaken(requests, later[n]) {
+			return true
+		}
+	}
+	return false
+}
+
+// isTaken delivers one record, once.
+func (s *Sender) isTaken(requests context.Context, r Record) bool {
+	a := s.try(requests, []Record{r})
+	return a.Verdict == Taken && len(a.Again)+len(a.Refused)+a.Dropped == 0
 }
 
 // convict sets aside what was refused before another record was taken, and is refused again. Until each is decided all of them are suspects: then the
@@ -174,14 +234,17 @@ func (s *Sender) convict(ctx, requests context.Context) error {
 	return nil
 }
 
-// askAgain delivers a suspect until it is decided; one for which the receiver has failed before gets one try.
+// askAgain delivers a suspect until it is decided; one for which the receiver has failed before may fail once.
 func (s *Sender) askAgain(ctx, requests context.Context, c suspect) (Answer, error) {
 	for {
+		var a Answer
+		var err error
 		if c.faulty {
-			return s.try(requests, []Record{c.record}), nil
+			a = s.try(requests, []Record{c.record})
+		} else {
+			a, err = s.ask(ctx, requests, []Record{c.record})
 		}
-		a, err := s.ask(ctx, requests, []Record{c.record})
-		if err != nil || a.Verdict != Taken || len(a.Again) == 0 {
+		if err != nil || a.Verdict != Later && (a.Verdict != Taken || len(a.Again) == 0) {
 			return a, err
 		}
 		if s.wait(ctx, a.After); ctx.Err() != nil {

@@ -31,10 +31,11 @@ type Sender struct {
 	batch    batch
 	pause    time.Duration // before the next attempt
 	suspects []suspect
-	patience int // suspects without a record between them that is taken, before it is the peer's fault; see deliver.go
-	found    int // suspects since the start
-	room     int // bytes of lines that the peer may take at a time; 0: it has not found anything too large
-	easy     int // requests that were taken since room has changed
+	patience int    // suspects without a record between them that is taken, before it is the peer's fault; see deliver.go
+	good     Record // one that the peer has taken, with a line of its own; nil Line: none yet
+	found    int    // suspects since the start
+	room     int    // bytes of lines that the peer may take at a time; 0: it has not found anything too large
+	easy     int    // requests that were taken since room has changed
 
 	// mu guards the field below.
 	mu     sync.Mutex
@@ -148,8 +149,11 @@ func (s *Sender) turn(ctx, requests context.Context) error {
 		}
 		s.Queue.Note(&s.state, nil)
 	}
-	if err := s.gather(ctx); err != nil || len(s.batch.records) == 0 {
+	if err := s.gather(ctx); err != nil {
 		return err
+	}
+	if len(s.batch.records) == 0 {
+		return s.settle(ctx, requests)
 	}
 	if err := s.deliver(ctx, requests, s.batch.records, false); err != nil {
 		return err
