@@ -69,7 +69,7 @@ func TestServersComeAndGo(t *testing.T) {
 	s1, s2, n1 := named(t, "s1"), named(t, "s2"), named(t, "n1")
 	addr := freeAddr(t)
 	text := strings.TrimSpace(configFor(addr, s1.String(), "")) + fmt.Sprintf("\n    server s2 %s\n", s2)
-	text = strings.Replace(text, "frontend ", "frontend idle\n    bind "+freeAddr(t)+"\n    default_backend be\nfrontend ", 1)
+	text = strings.Replace(text, "frontend ", "frontend still\n    bind "+freeAddr(t)+"\n    default_backend be\nbackend idle\n    server i1 127.0.0.1:9\nfrontend ", 1)
 	g := begin(t, text, nil)
 	seen, stop := askers(t, addr)
 	grows := func(name string) {
@@ -99,7 +99,8 @@ func TestServersComeAndGo(t *testing.T) {
 	grows("s2")
 	check(g.SetVar("proc.x", "str(a)", false))
 	check(g.SetRateLimit("connections", 99999))
-	check(g.SetFrontend("idle", false))
+	check(g.SetFrontend("still", false))
+	check(g.SetHealth("idle", "i1", control.HealthDown))
 	was := seen("s1")
 	want := g.RuntimeChanges()
 	for range 2 {
@@ -127,8 +128,8 @@ func TestServersComeAndGo(t *testing.T) {
 		t.Errorf("after a clear: %v", got)
 	}
 	for _, r := range g.Snapshot().Rows {
-		if r.Proxy == "idle" && r.Status != "OPEN" {
-			t.Errorf("the frontend is %s", r.Status)
+		if r.Proxy == "still" && r.Status != "OPEN" || r.Name == "i1" && r.Status == "DOWN" {
+			t.Errorf("%s is %s", r.Proxy, r.Status)
 		}
 	}
 	grows("s1")

@@ -254,6 +254,9 @@ func (s *Server) ChangedByOperators() []string {
 	if now := st.Admin & forced; now != s.srv.InitialAdmin&forced {
 		list = append(list, "state "+adminName(now)+", configured "+adminName(s.srv.InitialAdmin))
 	}
+	if s.saidDown() {
+		list = append(list, "health down")
+	}
 	if now, was := s.Places(), s.Configured(); now != was {
 		list = append(list, "checks at "+now.String()+", configured "+was.String())
 	}
@@ -302,6 +305,9 @@ func (s *Server) ForgetOperators() {
 		default:
 			s.admin(control.Ready)
 		}
+	}
+	if s.saidDown() {
+		s.change(func() { s.srv.SetHealth(true) })
 	}
 	if s.Places() != s.Configured() {
 		s.SetPlaces(s.Configured())

@@ -14,8 +14,9 @@ import (
 // State is what the next worker takes over of a server.
 type State struct {
 	Server backend.State `json:"state"`
-	Checks int           `json:"checks"`        // health as the checks count it
-	Off    bool          `json:"off,omitempty"` // disable health
+	Checks int           `json:"checks"`         // health as the checks count it
+	Off    bool          `json:"off,omitempty"`  // disable health
+	Down   bool          `json:"down,omitempty"` // without a check: set server health down
 	Agent  *AgentState   `json:"agent,omitempty"`
 }
 
@@ -31,7 +32,7 @@ type AgentState struct {
 
 // State gives the server's state for the next worker.
 func (s *Server) State() State {
-	st := State{Server: s.srv.State()}
+	st := State{Server: s.srv.State(), Down: s.saidDown()}
 	if s.checks != nil {
 		st.Checks, _, _ = s.checks.Health()
 		st.Off = s.areChecksOff()
@@ -47,9 +48,15 @@ func (s *Server) State() State {
 	return st
 }
 
+// saidDown reports whether an operator's word alone keeps the server down, which nothing checks.
+func (s *Server) saidDown() bool { return !s.srv.Checked && s.opt.Track == "" && !s.srv.State().Health }
+
 // Restore gives the server the state that it had in the worker before. None of
 // it is an event. backend.Backend.Restored must follow.
 func (s *Server) Restore(st State) {
+	if st.Down && !s.srv.Checked && s.opt.Track == "" {
+		s.srv.SetHealth(false)
+	}
 	s.srv.Restore(st.Server)
 	if s.agent != nil && st.Agent != nil {
 		s.agent.Override(st.Agent.Health)
