@@ -15,6 +15,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/netns"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/servercheck"
 	"lbsyslogd/lb/stream"
@@ -33,6 +34,8 @@ type builder struct {
 	notes []string // warnings that have been logged already, where there is a logger
 	logs  logTargets
 	saved savedStates
+
+	namespaces map[string]*netns.Namespace // that servers are in
 }
 
 // Check refuses what Build would refuse although the text is right: a missing
@@ -456,7 +459,11 @@ func (b *builder) server(cs *config.Server, admin backend.Admin) (*backend.Serve
 
 // use is how a backend uses one of its servers.
 func (b *builder) use(p *config.Proxy, cs *config.Server) stream.ServerUse {
-	u := stream.ServerUse{NonStick: cs.NonStick, Redir: cs.Redir, Outbound: outbound(p, cs), TLS: b.serverTLS(cs)}
+	out, err := b.outbound(p, cs)
+	if err != nil {
+		b.refuse(cs.Pos, err)
+	}
+	u := stream.ServerUse{NonStick: cs.NonStick, Redir: cs.Redir, Outbound: out, TLS: b.serverTLS(cs)}
 	if any, agreed, websocket := cs.HTTP2(); any && p.Mode == config.HTTP {
 		u.HTTP2 = &stream.ServerHTTP2{Agreed: agreed, WebSocket: websocket}
 	}

@@ -71,6 +71,9 @@ func (b *builder) check(p *config.Proxy, be *stream.Backend, srv *backend.Server
 	}
 	if cs.Agent {
 		spec := agentSpec(p, cs, srv)
+		if spec.Dial, err = b.dial(p, cs); err != nil {
+			return nil, err
+		}
 		spec.SpreadPct = b.cfg.Global.SpreadChecks
 		o.Agent = &spec
 	}
@@ -124,6 +127,10 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 	if resolved(cs) {
 		spec.Where = where(srv, cs.CheckAddr, cs.CheckPort)
 	}
+	var err error
+	if spec.Dial, err = b.dial(p, cs); err != nil {
+		return spec, err
+	}
 	// A check that goes where requests go begins as they do.
 	if own := cs.CheckAddr == "" && cs.CheckPort == 0; cs.CheckProxy || own {
 		spec.ProxyHeader, spec.NeverLocal = cs.Proxy.Version, b.cfg.Global.NeverLocal
@@ -140,7 +147,6 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 	}
 	o := clientOptions(&cs.TLS)
 	o.SNI, o.ALPN = cs.TLS.SNI, cs.TLS.ALPN
-	var err error
 	spec.TLS, err = b.certificates().Client(o)
 	return spec, err
 }

@@ -1,14 +1,18 @@
 package assemble
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"net"
+	"net/netip"
 	"time"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/health"
+	"lbsyslogd/lb/netns"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/spop"
 	"lbsyslogd/lb/stream"
@@ -23,9 +27,9 @@ func follow(s *config.Server) backend.Follow {
 }
 
 // outbound is how connections to a server are made; nil for the usual way.
-func outbound(p *config.Proxy, s *config.Server) *stream.Outbound {
+func (b *builder) outbound(p *config.Proxy, s *config.Server) (*stream.Outbound, error) {
 	from := s.ServerSocket
-	if !from.Source.IsValid() && from.UseSource == "" {
+	if !from.Source.IsValid() && from.UseSource.Whose == "" {
 		from.Source, from.SourceLast, from.UseSource = p.Source.Source, p.Source.SourceLast, p.Source.UseSource
 	}
 	if from.Interface == "" {
@@ -39,22 +43,74 @@ func outbound(p *config.Proxy, s *config.Server) *stream.Outbound {
 	if o.Source.Addr().IsUnspecified() && o.Source.Port() == 0 {
 		o.Source = stream.Outbound{}.Source
 	}
-	switch from.UseSource {
+	switch from.UseSource.Whose {
 	case "client":
 		o.Client = stream.Client
 	case "clientip":
 		o.Client = stream.ClientIP
+	case "field":
+		o.Client, o.Field = stream.FieldIP, from.UseSource.Format
+	case "address":
+		o.Client, o.Source = stream.Fixed, from.UseSource.Addr
+	}
+	var err error
+	if o.Namespace, err = b.namespace(from.Namespace); err != nil {
+		return nil, err
 	}
 	if from.SourceLast > from.Source.Port() {
 		o.Ports = &stream.Ports{First: from.Source.Port(), Last: from.SourceLast}
 	}
 	if o == (stream.Outbound{}) {
-		return nil
+		return nil, nil
 	}
 	if probes.On {
 		o.KeepIdle, o.KeepIntvl, o.KeepCount = int(probes.Idle.Seconds()), int(probes.Intvl.Seconds()), probes.Count
 	}
-	return &o
+	return &o, nil
+}
+
+// namespace opens a network namespace once; "" is our own.
+func (b *builder) namespace(name string) (*netns.Namespace, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if n := b.namespaces[name]; n != nil {
+		return n, nil
+	}
+	n, err := netns.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if b.namespaces == nil {
+		b.namespaces = map[string]*netns.Namespace{}
+	}
+	b.namespaces[name] = n
+	return n, nil
+}
+
+// dial makes connections of checks and agents, which come from where those of requests come from as far as a server's line says; nil: as usual.
+func (b *builder) dial(p *config.Proxy, s *config.Server) (health.Dial, error) {
+	o, err := b.outbound(p, s)
+	if err != nil || o == nil {
+		return nil, err
+	}
+	from := o.Source.Addr()
+	if o.Client == stream.Fixed {
+		from = cmp.Or(s.Source, p.Source.Source).Addr()
+	}
+	return func(ctx context.Context, d net.Dialer, network, address string) (c net.Conn, err error) {
+		if network == "tcp" {
+			if to, err := netip.ParseAddrPort(address); err == nil && from.IsValid() && from.Is4() == to.Addr().Unmap().Is4() {
+				d.LocalAddr = &net.TCPAddr{IP: from.AsSlice()}
+			}
+			d.Control = peerSocket(&config.ServerSocket{Interface: o.Interface, UserTimeout: time.Duration(o.UserTimeout) * time.Millisecond})
+		}
+		err = o.Namespace.Do(func() error {
+			c, err = d.DialContext(ctx, network, address)
+			return err
+		})
+		return c, err
+	}, nil
 }
 
 // preface is what connections to a bind line begin with.

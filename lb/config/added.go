@@ -73,6 +73,7 @@ func (c *Config) AddedServer(to *Proxy, name string, words []string) (s Server, 
 		s.InitAddr = "none" // as HAProxy: nobody waits for a name here
 	}
 	p.checkServerTLS(d, &s)
+	p.checkUseSource(d, "add server", s.Pos, &s.UseSource)
 	p.checkChecks(d, &s)
 	if s.Check && s.Network == "tcp" && s.Port == 0 && s.CheckPort == 0 {
 		p.report.Errorf(s.Pos, "'check' needs a port: add one to the address, or 'port <port>'")

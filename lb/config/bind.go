@@ -12,6 +12,7 @@ import (
 
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/netns"
 )
 
 // bindDraft is a bind or stats socket line while its words are read.
@@ -174,7 +175,10 @@ func bindTable() []row[*bindDraft] {
 			}
 			return err
 		}},
-		{name: "namespace", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.Namespace = w })},
+		{name: "namespace", args: "<name>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
+			b.Namespace = c.args[0]
+			return namespaceExists(b.Namespace)
+		}},
 		{name: "tcp-ut", args: "<time>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.UserTimeout, err = duration(c.name, c.args[0], time.Millisecond)
 			return err
@@ -266,6 +270,15 @@ func bindTable() []row[*bindDraft] {
 		table[i].in = onBind
 	}
 	return table
+}
+
+// namespaceExists refuses the name of a network namespace that is not there, as HAProxy does: no socket could be made in it.
+func namespaceExists(name string) error {
+	n, err := netns.Open(name)
+	if err == nil {
+		n.Close()
+	}
+	return err
 }
 
 // secure gives the TLS settings of a bind line, new ones at first.

@@ -125,6 +125,9 @@ func (k *checkDraft) script() health.Script {
 			if at < 0 {
 				at = len(steps)
 			}
+			for at > 0 && !steps[at-1].Talks() && steps[at-1].Var == nil {
+				at-- // a comment is on the rule after it, not on the request
+			}
 			q := k.request
 			steps = slices.Insert(steps, at, health.Step{Request: &q})
 		}

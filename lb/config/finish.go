@@ -32,6 +32,9 @@ func (p *parser) finish() {
 		p.checkListeners(d)
 		for i := range d.Binds {
 			d.Binds[i].Probes = d.KeepAlive.Client
+			if d.Binds[i].Backlog == 0 {
+				d.Binds[i].Backlog = d.Backlog
+			}
 		}
 	}
 	p.resolveOffloads()
@@ -387,6 +390,7 @@ func (p *parser) checkServers(d *draft) {
 			p.report.Errorf(use.Pos, "%s '%s': unable to find server '%s' referenced in a 'use-server' rule%s", d.section, d.Name, use.Server, didYouMean(cfgfile.Suggest(use.Server, sortedNames(d.serverLines))))
 		}
 	}
+	p.checkUseSource(d, d.section+" "+d.Name, d.Pos, &d.Source.UseSource)
 	cookies := false
 	for i := range d.Servers {
 		s := &d.Servers[i]
@@ -404,6 +408,7 @@ func (p *parser) checkServers(d *draft) {
 		}
 		p.checkResolvers(d, s)
 		p.checkServerTLS(d, s)
+		p.checkUseSource(d, "server "+d.Name+"/"+s.Name, s.Pos, &s.UseSource)
 		p.checkProto(d, s)
 		p.checkChecks(d, s)
 	}

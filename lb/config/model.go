@@ -447,10 +447,21 @@ type ServerCheck struct {
 type ServerSocket struct {
 	Source      netip.AddrPort // where they come from; port 0 is any
 	SourceLast  uint16         // of a range of ports, whose first one Source has; 0: that port alone
-	UseSource   string         // usesrc: "clientip", "client" or ""
+	UseSource   UseSource
 	Interface   string
+	Namespace   string        // network namespace; "" our own
 	UserTimeout time.Duration // tcp-ut
 	Proxy       SendProxy
+
+	proxyV1, proxyV2 bool // send-proxy, send-proxy-v2: what Proxy.Version is made of
+}
+
+// UseSource is usesrc: whose address connections to a server come from.
+type UseSource struct {
+	Whose  string         // "client", "clientip", "address", "field" or ""
+	Addr   netip.AddrPort // the address
+	Expr   string         // of the field: an expression that gives the address
+	Format *logformat.Format
 }
 
 // SendProxy is the PROXY header that connections to a server begin with.

@@ -162,8 +162,10 @@ func (c *call) peer(s *peersSection) error {
 	switch sv := &line.Server; {
 	case sv.Proxy.Version != 0:
 		return fmt.Errorf("'%s' : 'send-proxy' is known to HAProxy, but not supported by lb yet for a peer: it is known by its name, not by its address; remove the word", what)
-	case sv.UseSource != "":
+	case sv.UseSource.Whose != "":
 		return fmt.Errorf("'%s' : 'usesrc' has no client to take the address of here; write 'source <address>' alone", what)
+	case sv.Namespace != "":
+		return fmt.Errorf("'%s' : 'namespace' is not supported for a peer; start lb in the namespace, or remove the word", what)
 	case sv.Check || sv.Agent || sv.Cookie != "" || sv.Track != "" || sv.Resolve.Section != "":
 		c.p.report.Warnf(c.pos, "'%s' : checks, cookies, tracking and resolvers have no effect on a peer", what)
 	}

@@ -71,7 +71,7 @@ func proxyTable() []row[*draft] {
 			c.args = []string{"dispatch", c.args[0]}
 			return c.server(d)
 		}},
-		{name: "source", args: "<address>[:<port>] [usesrc <address>|client|clientip] [interface <name>]", min: 1, max: many, in: back, apply: func(c *call, d *draft) error {
+		{name: "source", args: "<address>[:<port>] [usesrc <address>|client|clientip|hdr_ip(<field>[,<number>])] [interface <name>]", min: 1, max: many, in: back, apply: func(c *call, d *draft) error {
 			return c.source(&d.Source, c.args)
 		}},
 		{name: "default-server", args: "<option> ...", min: 1, max: many, in: back, hard: true, apply: (*call).defaultServer},

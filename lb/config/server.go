@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -214,21 +215,23 @@ func serverTable() []row[*Server] {
 		}, doc: "of HTTP checks; without it they speak what proto says"},
 		{name: "check-via-socks4", status: Refused, doc: "servers are reached directly"},
 		{name: "log-proto", args: "<name>", min: 1, status: Ignored, doc: "only servers of a ring receive logs"},
-		{name: "namespace", args: "<name>", min: 1, status: Refused, doc: "start lb in the namespace (NetworkNamespacePath=)"},
+		{name: "namespace", args: "<name>", min: 1, apply: func(c *call, s *Server) error {
+			if s.Namespace = c.args[0]; s.Namespace == "*" {
+				return errors.New("'namespace *' is known to HAProxy, but not supported by lb yet: PROXY headers choose no namespace here; write its name")
+			}
+			return namespaceExists(s.Namespace)
+		}, doc: "of requests and checks; the worker needs CAP_SYS_ADMIN for it, so lb runs as root without 'user'"},
 		{name: "proto", args: "h1|h2", min: 1, apply: (*call).serverProto, doc: "h2: in HTTP/2 from the first byte; h1: in HTTP/1.1 even where alpn offers h2"},
 		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},
-		{name: "send-proxy", negate: true, apply: sendProxy(1, false)},
-		{name: "send-proxy-v2", negate: true, apply: sendProxy(2, false)},
-		{name: "send-proxy-v2-ssl", negate: true, apply: sendProxy(2, true)},
-		{name: "send-proxy-v2-ssl-cn", negate: true, apply: func(c *call, s *Server) error {
-			s.Proxy.CN = true
-			return sendProxy(2, true)(c, s)
-		}},
+		{name: "send-proxy", negate: true, apply: sendProxy(SendProxy{Version: 1})},
+		{name: "send-proxy-v2", negate: true, apply: sendProxy(SendProxy{Version: 2})},
+		{name: "send-proxy-v2-ssl", negate: true, apply: sendProxy(SendProxy{Version: 2, SSL: true})},
+		{name: "send-proxy-v2-ssl-cn", negate: true, apply: sendProxy(SendProxy{Version: 2, SSL: true, CN: true})},
 		{name: "guid", args: "<text>", min: 1, status: Ignored, doc: "names and ids keep counters apart already"},
-		{name: "no-send-proxy", apply: func(_ *call, s *Server) error { s.Proxy = SendProxy{}; return nil }},
-		{name: "no-send-proxy-v2", apply: func(_ *call, s *Server) error { s.Proxy = SendProxy{}; return nil }},
-		{name: "no-send-proxy-v2-ssl", apply: func(_ *call, s *Server) error { s.Proxy.SSL = false; return nil }},
-		{name: "no-send-proxy-v2-ssl-cn", apply: func(_ *call, s *Server) error { s.Proxy.CN = false; return nil }},
+		{name: "no-send-proxy", apply: noSendProxy(SendProxy{Version: 1})},
+		{name: "no-send-proxy-v2", apply: noSendProxy(SendProxy{Version: 2})},
+		{name: "no-send-proxy-v2-ssl", apply: noSendProxy(SendProxy{Version: 2, SSL: true})},
+		{name: "no-send-proxy-v2-ssl-cn", apply: noSendProxy(SendProxy{Version: 2, SSL: true, CN: true})},
 		{name: "proxy-v2-options", args: "ssl|ssl-cipher|unique-id|authority|crc32c,...", min: 1, apply: (*call).proxyOptions},
 		{name: "resolve-net", args: "<network>,...", min: 1, apply: func(c *call, s *Server) error {
 			s.Resolve.Networks = nil
@@ -267,7 +270,7 @@ func serverTable() []row[*Server] {
 			s.UserTimeout, err = duration(c.name, c.args[0], time.Millisecond)
 			return err
 		}},
-		{name: "usesrc", args: "clientip|client|<address>", min: 1, apply: func(c *call, s *Server) error { return c.useSource(&s.ServerSocket, c.args[0]) }},
+		{name: "usesrc", args: "clientip|client|hdr_ip(<field>[,<number>])|<address>", min: 1, apply: func(c *call, s *Server) error { return c.useSource(&s.ServerSocket, c.args[0]) }},
 		{name: "ws", args: "auto|h1|h2", min: 1, apply: func(c *call, s *Server) error {
 			s.WebSocket = c.args[0]
 			return oneOf(c.name, c.args[0], "auto", "h1", "h2")

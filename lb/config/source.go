@@ -1,9 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/logformat"
 )
 
 // source reads ADDRESS[:PORT] [usesrc WHAT] [interface NAME].
@@ -57,14 +61,47 @@ func (c *call) source(to *ServerSocket, words []string) error {
 func (c *call) useSource(to *ServerSocket, word string) error {
 	switch word {
 	case "client", "clientip":
-		to.UseSource = word
+		to.UseSource = UseSource{Whose: word}
+		return nil
+	}
+	if field, ok := strings.CutPrefix(word, "hdr_ip("); ok {
+		field, _, _ = strings.Cut(field, ")")
+		name, at, _ := strings.Cut(field, ",")
+		name, at = strings.TrimSpace(name), cmp.Or(strings.TrimSpace(at), "-1")
+		if n, err := number(c.name+" usesrc hdr_ip", at, -10, 1<<31-1); err != nil {
+			return fmt.Errorf("'usesrc %s' : '%s' is no number of a value: 1 is the first, -1 the last one, -10 the least", word, at)
+		} else if n == 0 { // as the manual says: no such value
+			to.UseSource = UseSource{}
+			return nil
+		}
+		if name == "" {
+			return fmt.Errorf("'usesrc %s' : write the field's name, such as hdr_ip(x-forwarded-for)", word)
+		}
+		to.UseSource = UseSource{Whose: "field", Expr: "req.hdr_ip(" + name + "," + at + ")"}
+		return nil
+	}
+	if at, err := netip.ParseAddrPort(word); err == nil {
+		to.UseSource = UseSource{Whose: "address", Addr: at}
 		return nil
 	}
 	if ip, err := netip.ParseAddr(word); err == nil {
-		to.Source = netip.AddrPortFrom(ip, 0)
+		to.UseSource = UseSource{Whose: "address", Addr: netip.AddrPortFrom(ip, 0)}
 		return nil
 	}
-	return fmt.Errorf("'usesrc %s' is known to HAProxy, but not supported by lb yet: 'clientip' and 'client' are; option forwardfor and send-proxy tell servers the client's address without the kernel's help", word)
+	return fmt.Errorf("'usesrc' expects 'client', 'clientip', 'hdr_ip(<field>[,<number>])' or an address, not '%s'", word)
+}
+
+// checkUseSource compiles what usesrc says of a field.
+func (p *parser) checkUseSource(d *draft, what string, pos cfgfile.Pos, u *UseSource) {
+	if u.Expr == "" || u.Format != nil {
+		return
+	}
+	f, err := logformat.ParseText("%["+u.Expr+"]", &d.acls.Uses)
+	if err != nil {
+		p.report.Errorf(pos, "'%s' : usesrc : %v", what, err)
+		return
+	}
+	u.Format = f
 }
 
 func cutRange(ports string) (first, last string, isRange bool) {
@@ -90,13 +127,35 @@ func (p *parser) transparent(d *draft) {
 	}
 }
 
-// sendProxy applies send-proxy and its kin.
-func sendProxy(version int, ssl bool) func(*call, *Server) error {
+// sendProxy applies send-proxy and its kin: what they add.
+func sendProxy(what SendProxy) func(*call, *Server) error {
 	return func(_ *call, s *Server) error {
-		s.Proxy.Version = version
-		s.Proxy.SSL = s.Proxy.SSL || ssl
+		s.proxyV1, s.proxyV2 = s.proxyV1 || what.Version == 1, s.proxyV2 || what.Version == 2
+		s.Proxy.SSL, s.Proxy.CN = s.Proxy.SSL || what.SSL, s.Proxy.CN || what.CN
+		s.Proxy.Version = s.proxyVersion()
 		return nil
 	}
+}
+
+// noSendProxy applies no-send-proxy and its kin: what they take away.
+func noSendProxy(what SendProxy) func(*call, *Server) error {
+	return func(_ *call, s *Server) error {
+		s.proxyV1, s.proxyV2 = s.proxyV1 && what.Version != 1, s.proxyV2 && what.Version != 2
+		s.Proxy.SSL, s.Proxy.CN = s.Proxy.SSL && !what.SSL, s.Proxy.CN && !what.CN
+		s.Proxy.Version = s.proxyVersion()
+		return nil
+	}
+}
+
+// proxyVersion is the version of the header: where lines ask for both, it is 2.
+func (s *ServerSocket) proxyVersion() int {
+	switch {
+	case s.proxyV2:
+		return 2
+	case s.proxyV1:
+		return 1
+	}
+	return 0
 }
 
 // proxyOptions reads what a header of version 2 tells besides.

@@ -338,7 +338,7 @@ func tune(fd int, w Want) error {
 		deferred = 1
 	}
 	if w.TFO {
-		queue = 256
+		queue = backlog(w)
 	}
 	keep := 0
 	if w.KeepAlive {

@@ -142,7 +142,11 @@ func (c *run) connect(how *Connect) (result, bool) {
 		network, address = "tcp", target(address, how.Address, port)
 	}
 	d := net.Dialer{Deadline: begun.Add(limit), KeepAlive: -1}
-	conn, err := d.DialContext(c.ctx, network, address)
+	dial := s.Dial
+	if dial == nil {
+		dial = usual
+	}
+	conn, err := dial(c.ctx, d, network, address)
 	if err != nil {
 		r := connectResult(err)
 		r.info += c.where()
@@ -189,6 +193,10 @@ func (c *run) connect(how *Connect) (result, bool) {
 		c.until(time.Now().Add(s.Check))
 	}
 	return result{}, true
+}
+
+func usual(ctx context.Context, d net.Dialer, network, address string) (net.Conn, error) {
+	return d.DialContext(ctx, network, address)
 }
 
 // target is where a connect step that names a place goes: what it does not

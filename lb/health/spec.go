@@ -1,7 +1,9 @@
 package health
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"time"
 )
 
@@ -12,6 +14,9 @@ type Spec struct {
 	// Where gives the address at the time of a check, in place of Address; nil
 	// for one that never changes.
 	Where func() string
+
+	// Dial makes connections, by a dialer with their deadline; nil dials with that.
+	Dial Dial
 
 	Inter     time.Duration // between checks of a server that is surely up or down; 2s when 0
 	FastInter time.Duration // between checks while health is on its way; Inter when 0
@@ -85,3 +90,6 @@ type Report struct {
 	Rise     int
 	Fall     int
 }
+
+// Dial makes a connection with a dialer that has its deadline.
+type Dial func(ctx context.Context, d net.Dialer, network, address string) (net.Conn, error)

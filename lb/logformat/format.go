@@ -301,7 +301,7 @@ func (p *formatParser) variable() error {
 	}
 	row := findVar(variable)
 	if row == nil {
-		return fmt.Errorf("no such format variable '%s'%s. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", variable, sample.Hint(variable, varNames()))
+		return fmt.Errorf("no such format variable '%s'%s. If you wanted to emit the '%%' character verbatim, you need to use '%%%%'", variable, sample.Hint(variable, Variables()))
 	}
 	if p.at == sample.InCheck && !inChecks[variable] {
 		return fmt.Errorf("format variable '%s' is about a client's exchange, and there is none in %s; %%H, %%b, %%pid and %%s are there", variable, p.at)

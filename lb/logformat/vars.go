@@ -123,7 +123,8 @@ func findVar(name string) *varRow {
 // inChecks are the variables of the process and of the server that is checked.
 var inChecks = map[string]bool{"H": true, "b": true, "pid": true, "s": true}
 
-func varNames() []string {
+// Variables lists the names of the variables of log formats, without the % before them.
+func Variables() []string {
 	names := make([]string, len(vars))
 	for i := range vars {
 		names[i] = vars[i].name

@@ -103,7 +103,7 @@ func ParseRule(stage Stage, words []string, acls *acl.ACLs) (*Rule, error) {
 	p := newParser(stage, words, acls)
 	name := p.next()
 	if name == "" {
-		return nil, fmt.Errorf("'%s' expects an action, such as %s", stage, strings.Join(actionNames(stage), ", "))
+		return nil, fmt.Errorf("'%s' expects an action, such as %s", stage, strings.Join(ActionsOf(stage), ", "))
 	}
 	base, arg, paren := strings.Cut(name, "(")
 	if paren {
@@ -331,7 +331,8 @@ func Actions() []string {
 	return slices.Compact(names)
 }
 
-func actionNames(stage Stage) []string {
+// ActionsOf lists the names of the actions that rules of a stage may have.
+func ActionsOf(stage Stage) []string {
 	var names []string
 	for i := range actions {
 		if actions[i].stages&(1<<stage) != 0 {
@@ -366,7 +367,7 @@ func unknownAction(stage Stage, name, base string, row *actionRow) error {
 	if ok {
 		return sample.Refused(fmt.Sprintf("'%s %s'", stage, name), why)
 	}
-	return fmt.Errorf("'%s' expects one of %s, but got '%s'%s", stage, strings.Join(actionNames(stage), ", "), name, sample.Hint(base, actionNames(stage)))
+	return fmt.Errorf("'%s' expects one of %s, but got '%s'%s", stage, strings.Join(ActionsOf(stage), ", "), name, sample.Hint(base, ActionsOf(stage)))
 }
 
 type allow struct{}

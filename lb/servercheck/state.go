@@ -258,7 +258,7 @@ func (s *Server) header() string {
 		fmt.Fprintf(&b, "; address=%s; port=%d", ip.Addr(), ip.Port())
 	}
 	fmt.Fprintf(&b, "; name=%s/%s; node=%s; weight=%d/%d; scur=%d/%d; qcur=%d", s.who.Backend, s.who.Server,
-		s.set.Node, st.Effective, be.Weight, st.Cur, be.Cur-be.Queued, st.Queued)
+		s.set.Node, st.Share, be.Weight, st.Cur, be.Cur-be.Queued, st.Queued)
 	if st.Starting {
 		fmt.Fprintf(&b, "; throttle=%d%%", st.Throttle)
 	}

@@ -25,6 +25,7 @@ type serverConn struct {
 	local   localAddr
 	to      netip.AddrPort // where it goes, if that is not the same for all clients
 	hello   string         // the PROXY header that it begins with
+	from    netip.AddrPort // the address that usesrc gave it
 	said    bool           // which has been sent
 	at      *backend.Addr  // the server's address when it was made
 	owner   *session       // idle, but kept for this client alone
@@ -139,9 +140,10 @@ func (t *txn) open() syscall.Errno {
 	}
 	sa, size := to.Raw()
 	family := to.Family()
-	fd, errno := loop.Socket(family)
+	how := t.be.Outbound[t.srv]
+	fd, errno := how.socket(family)
 	if (errno == syscall.EMFILE || errno == syscall.ENFILE) && sh.dropIdle() {
-		fd, errno = loop.Socket(family)
+		fd, errno = how.socket(family)
 	}
 	if errno != 0 {
 		sh.eng.Report("no socket for a connection to a server: " + errno.Error() + "; raise LimitNOFILE or lower maxconn")
@@ -150,7 +152,7 @@ func (t *txn) open() syscall.Errno {
 	if family != unix.AF_UNIX {
 		loop.SetInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
-	if how := t.be.Outbound[t.srv]; how != nil {
+	if how != nil {
 		if errno := how.setOptions(t, fd, family); errno != 0 {
 			loop.CloseRaw(fd)
 			return errno
@@ -165,6 +167,9 @@ func (t *txn) open() syscall.Errno {
 	c.t, c.uses, c.sni = t, 1, t.sni
 	if t.be.private(t.srv) {
 		c.to, c.private, c.hello = to.IP, true, t.hello()
+		if how := t.be.Outbound[t.srv]; how != nil {
+			c.from = t.foreign(how)
+		}
 	}
 	t.c, t.fresh = c, true
 	sh.pools[t.srv.Index].begin()

@@ -8,15 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/netns"
 )
 
 // Outbound is how connections to a server are made, where that is not the
 // usual way. Immutable.
 type Outbound struct {
-	Source      netip.AddrPort // where they come from; invalid: as the route says
-	Ports       *Ports         // from one of these ports; nil: from Source's
-	Client      ClientSource   // or from the client's address, which needs IP_TRANSPARENT
+	Source      netip.AddrPort    // where they come from; invalid: as the route says
+	Ports       *Ports            // from one of these ports; nil: from Source's
+	Client      ClientSource      // or from an address that need not be ours, which needs IP_TRANSPARENT
+	Field       *logformat.Format // makes that address; nil: none does
+	Namespace   *netns.Namespace  // that they are made in; nil: our own
 	Interface   string
 	UserTimeout int // ms; 0: the kernel's
 
@@ -34,7 +38,17 @@ const (
 	NotClient ClientSource = iota
 	ClientIP               // usesrc clientip: the address, any port
 	Client                 // usesrc client: the port too
+	FieldIP                // usesrc hdr_ip(NAME): what Field makes
+	Fixed                  // usesrc ADDRESS: it is Source
 )
+
+// socket opens a socket for a connection to a server. A nil o is the usual way.
+func (o *Outbound) socket(family int) (int, syscall.Errno) {
+	if o == nil || o.Namespace == nil {
+		return loop.Socket(family)
+	}
+	return o.Namespace.Socket(func() (int, syscall.Errno) { return loop.Socket(family) })
+}
 
 // setOptions sets the options of a socket before it connects.
 func (o *Outbound) setOptions(t *txn, fd, family int) syscall.Errno {
@@ -58,20 +72,18 @@ func (o *Outbound) setOptions(t *txn, fd, family int) syscall.Errno {
 			return errnoOf(err)
 		}
 	}
-	from := o.Source
-	if o.Client != NotClient && t.rec.Client.IsValid() {
-		from = t.rec.Client
-		if o.Client == ClientIP {
-			from = netip.AddrPortFrom(from.Addr(), 0)
-		}
+	from := t.foreign(o)
+	if from.IsValid() {
 		level, option := unix.IPPROTO_IP, unix.IP_TRANSPARENT
 		if family == unix.AF_INET6 {
 			level, option = unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT
 		}
 		if errno := loop.SetInt(fd, level, option, 1); errno != 0 {
-			t.s.sh.eng.Report("connect to a server with the client's address (usesrc): " + errno.Error() + "; it needs CAP_NET_ADMIN")
+			t.s.sh.eng.Report("connect to a server with another's address (usesrc): " + errno.Error() + "; it needs CAP_NET_ADMIN")
 			return errno
 		}
+	} else {
+		from = o.Source
 	}
 	if !from.IsValid() || from.Addr().Is4() != (family == unix.AF_INET) {
 		return 0
@@ -90,6 +102,25 @@ func (o *Outbound) setOptions(t *txn, fd, family int) syscall.Errno {
 		return errnoOf(err)
 	}
 	return 0
+}
+
+// foreign is the address that usesrc says the connection comes from; an invalid one where it says none.
+func (t *txn) foreign(o *Outbound) (from netip.AddrPort) {
+	switch o.Client {
+	case Client:
+		from = t.rec.Client
+	case ClientIP:
+		if t.rec.Client.IsValid() {
+			from = netip.AddrPortFrom(t.rec.Client.Addr(), 0)
+		}
+	case Fixed:
+		from = o.Source
+	case FieldIP:
+		if ip, err := netip.ParseAddr(string(t.asking(o.Field))); err == nil {
+			from = netip.AddrPortFrom(ip.Unmap(), 0)
+		}
+	}
+	return from
 }
 
 // Ports is a range of ports that connections to a server come from, each of them
@@ -139,7 +170,7 @@ func (be *Backend) private(srv *backend.Server) bool {
 		return true
 	}
 	how := be.Outbound[srv]
-	return how != nil && (how.Client != NotClient || how.SendProxy.Version > 0)
+	return how != nil && (how.Client != NotClient && how.Client != Fixed || how.SendProxy.Version > 0)
 }
 
 // destination is where the exchange's server is for this client.
@@ -166,5 +197,8 @@ func (t *txn) same(c *serverConn) bool {
 		return true
 	}
 	to, known := t.destination()
+	if how := t.be.Outbound[t.srv]; how != nil && t.foreign(how) != c.from {
+		return false
+	}
 	return known && to.IP == c.to && t.hello() == c.hello
 }

@@ -46,16 +46,8 @@ func (t *txn) sniFor(how *ServerTLS) string {
 	if how == nil || how.SNI == nil {
 		return ""
 	}
-	n := &t.s.sh.names
-	x := t.context()
-	if x.Req = nil; t.s.http {
-		if _, err := n.head.ParseRequest(t.asked); err == nil {
-			x.Req = &n.head
-		}
-	}
-	n.text = how.SNI.Append(n.text[:0], x)
 	// A port is no part of a name, and an address is none.
-	name := string(n.text)
+	name := string(t.asking(how.SNI))
 	if host, _, err := net.SplitHostPort(name); err == nil {
 		name = host
 	}
@@ -63,6 +55,19 @@ func (t *txn) sniFor(how *ServerTLS) string {
 		return ""
 	}
 	return name
+}
+
+// asking is what a format makes of the request as it is sent; valid until the next call.
+func (t *txn) asking(f *logformat.Format) []byte {
+	n := &t.s.sh.names
+	x := t.context()
+	if x.Req = nil; t.s.http {
+		if _, err := n.head.ParseRequest(t.asked); err == nil {
+			x.Req = &n.head
+		}
+	}
+	n.text = f.Append(n.text[:0], x)
+	return n.text
 }
 
 // shake does the handshake of a connection that is made.

@@ -156,8 +156,8 @@ frontend fe
   use_backend %[path,field(2,/)]
 `
 	names := []string{"cn", "all", "plain"}
-	for i, options := range []string{"send-proxy-v2-ssl-cn", "send-proxy-v2 proxy-v2-options ssl,cert-cn,cert-key,cert-sig,ssl-cipher", "send-proxy-v2-ssl-cn no-send-proxy-v2-ssl-cn send-proxy-v2-ssl"} {
-		text += fmt.Sprintf("backend %s\n  server s %s %s\n", names[i], l.Addr(), options)
+	for i, line := range []string{"server s SINK send-proxy-v2-ssl-cn", "server s SINK send-proxy-v2 proxy-v2-options ssl,cert-cn,cert-key,cert-sig,ssl-cipher", "server s SINK send-proxy-v2-ssl-cn no-send-proxy-v2-ssl-cn send-proxy-v2-ssl"} {
+		text += fmt.Sprintf("backend %s\n  %s\n", names[i], strings.Replace(line, "SINK", l.Addr().String(), 1))
 	}
 	theirs, ours := both(t, text, certificates(t))
 	drive := func(s *subject) (got []string) {

@@ -4,6 +4,7 @@ package dialect
 
 import (
 	"bufio"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -55,7 +56,7 @@ func seen[T any](s *subject, drive func(*subject) T) T {
 	return tape.Observe(s.tape, "drive", func() T { return drive(s) })
 }
 
-// start runs program on a configuration. In it are filled in HTTP, HTTP2 and HTTP3 (addresses to bind), S1, S2 and S3 (servers that say their names),
+// start runs program on a configuration. In it are filled in HTTP and HTTP2 to HTTP9 (addresses to bind), S1, S2 and S3 (servers that say their names),
 // DOWN (an address where nobody listens), LOG, STATS and DIR (for files, in which DIR is filled in, too).
 func start(t testing.TB, program, config string, files map[string]string) *subject {
 	t.Helper()
@@ -69,17 +70,21 @@ func start(t testing.TB, program, config string, files map[string]string) *subje
 			t.Fatal(err)
 		}
 	}
-	ports, err := rig.FreePorts(host, 4)
+	ports, err := rig.FreePorts(host, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := func(i int) string { return fmt.Sprintf("%s:%d", host, ports[i]) }
-	s := &subject{LB: rig.LBIn(dir), t: t, name: "haproxy", addr: at(0), dir: dir}
+	s := &subject{LB: rig.LBIn(dir), t: t, name: "haproxy", addr: at(1), dir: dir}
 	if program == built.LB {
 		s.name = "lb"
 	}
 	log := s.keepLog()
-	s.words = []string{"STATS", s.Stats, "HTTP3", at(2), "HTTP2", at(1), "HTTP", at(0), "DOWN", at(3), "LOG", log, "DIR", dir}
+	s.words = []string{"STATS", s.Stats, "DOWN", at(0), "LOG", log, "DIR", dir}
+	for i := 9; i > 1; i-- {
+		s.words = append(s.words, fmt.Sprintf("HTTP%d", i), at(i))
+	}
+	s.words = append(s.words, "HTTP", s.addr)
 	for i := range 3 {
 		b, err := backend.Start(fmt.Sprintf("s%d", i+1), host+":0")
 		if err != nil {
@@ -300,6 +305,39 @@ func (s *subject) letGo(table string) {
 		out, err := s.Command("show table " + table)
 		return err == nil && !strings.Contains(out, "use=1")
 	})
+}
+
+// columns are some cells of `show stat`, for the rows whose name (proxy/server) begins so.
+func (s *subject) columns(row string, names ...string) (cells []string) {
+	s.t.Helper()
+	text, err := s.Command("show stat")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimSpace(strings.TrimPrefix(text, "# ")))).ReadAll()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range rows[1:] {
+		if name := f[0] + "/" + f[1]; strings.HasPrefix(name, row) {
+			for _, n := range names {
+				name += " " + n + "=" + f[slices.Index(rows[0], n)]
+			}
+			cells = append(cells, name)
+		}
+	}
+	return cells
+}
+
+// until waits until the columns of a row are these, and gives them.
+func (s *subject) until(row, want string, names ...string) string {
+	s.t.Helper()
+	var got []string
+	wait.Until(s.t, fmt.Sprintf("%s of %s to have %s", s.name, row, want), func() bool {
+		got = s.columns(row, names...)
+		return len(got) == 1 && got[0] == row+" "+want
+	})
+	return got[0]
 }
 
 // same compares what the two have given, line by line.

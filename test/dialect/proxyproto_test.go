@@ -114,9 +114,10 @@ frontend fe
   http-request set-src ipv4(192.0.2.9) if { path /none/moved }
   use_backend %[path,field(2,/)]
 `
-	for name, options := range map[string]string{
-		"v1": "send-proxy", "v2": "send-proxy-v2", "v2ssl": "send-proxy-v2-ssl", "crc": "send-proxy-v2 proxy-v2-options crc32c",
-		"id": "send-proxy-v2 proxy-v2-options unique-id,authority", "all": "send-proxy-v2 proxy-v2-options crc32c,unique-id,authority,ssl,ssl-cipher",
+	for name, line := range map[string]string{
+		"v1": "server s SINK send-proxy", "v2": "server s SINK send-proxy-v2", "v2ssl": "server s SINK send-proxy-v2-ssl", "crc": "server s SINK send-proxy-v2 proxy-v2-options crc32c",
+		"id": "server s SINK send-proxy-v2 proxy-v2-options unique-id,authority", "all": "server s SINK send-proxy-v2 proxy-v2-options crc32c,unique-id,authority,ssl,ssl-cipher",
+		"not": "server s SINK send-proxy no-send-proxy", "not2": "server s SINK send-proxy-v2 no-send-proxy-v2", "notssl": "server s SINK send-proxy-v2-ssl no-send-proxy-v2-ssl",
 	} {
 		l, err := net.Listen("tcp", host+":0")
 		if err != nil {
@@ -124,11 +125,11 @@ frontend fe
 		}
 		t.Cleanup(func() { l.Close() })
 		sinks[name] = l
-		text += fmt.Sprintf("backend %s\n  server s %s %s\n", name, l.Addr(), options)
+		text += fmt.Sprintf("backend %s\n  %s\n", name, strings.Replace(line, "SINK", l.Addr().String(), 1))
 	}
 	theirs, ours := both(t, text, nil)
 	drive := func(s *subject) (got []string) {
-		for _, name := range []string{"v1", "v2", "v2ssl", "crc", "id", "all"} {
+		for _, name := range []string{"v1", "v2", "v2ssl", "crc", "id", "all", "not", "not2", "notssl"} {
 			for _, head := range []string{
 				"PROXY TCP4 192.0.2.1 192.0.2.2 1111 2222\r\n", "PROXY TCP6 2001:db8::1 2001:db8::2 1111 2222\r\n",
 				v2("192.0.2.1:1", "192.0.2.2:2", proxyproto.TLV{Type: proxyproto.TypeAuthority, Value: []byte("a.test")}),

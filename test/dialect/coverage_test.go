@@ -1,0 +1,673 @@
+package dialect
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"lbsyslogd/lb/config"
+	"lbsyslogd/lb/logformat"
+	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/sample"
+)
+
+// compared are the tests that run lb and haproxy on the same configuration, or a scenario that both pass. Whatever a configuration may say stands in
+// one of them.
+var compared = []string{
+	"*_test.go", "../tables/*_test.go", "../vtc/testdata/*.vtc", "../../lb/assemble/*haproxy_test.go", "../../lb/assemble/external_test.go", "../../lb/rule/haproxy*_test.go", "../../lb/accesslog/haproxy_test.go",
+}
+
+// TestEveryWordHasACase: each keyword that lb applies, each fetch, converter, action (in each set of rules) and log variable stands in a configuration
+// of these tests. What is ignored has none, as nothing is to be seen of it.
+func TestEveryWordHasACase(t *testing.T) {
+	lines := comparedLines(t)
+	if len(lines) < 1000 {
+		t.Fatalf("only %d words were found", len(lines))
+	}
+	excused := map[string]bool{}
+	for name, why := range withoutCase {
+		if excused[name] = true; why == "" {
+			t.Errorf("%s: excused without a reason", name)
+		}
+	}
+	for name := range strings.Lines(openKeywords + openSamples) {
+		if name = strings.TrimSpace(name); name != "" {
+			excused[name] = true
+		}
+	}
+	for _, w := range terms() {
+		found := slices.ContainsFunc(lines[w.key], w.pattern.MatchString)
+		switch {
+		case !found && !excused[w.name]:
+			t.Errorf("%s: no case", w.name)
+		case found && excused[w.name]:
+			t.Errorf("%s: it has a case, and an excuse as well", w.name)
+		}
+		delete(excused, w.name)
+	}
+	for name := range excused {
+		t.Errorf("%s: excused, but no word of lb", name)
+	}
+}
+
+// term is something that a configuration may say, and what a line looks like that says it.
+type term struct {
+	name    string // with its kind: "converter lower"
+	key     string // the last piece of it: a line that says it has that piece
+	pattern *regexp.Regexp
+}
+
+// piece is what lines are indexed by.
+var piece = regexp.MustCompile(`[A-Za-z0-9_.-]+`)
+
+// terms are all that lb applies.
+func terms() (all []term) {
+	add := func(name, format string, args ...any) {
+		pieces := piece.FindAllString(name, -1)
+		all = append(all, term{name, pieces[len(pieces)-1], regexp.MustCompile(fmt.Sprintf(format, args...))})
+	}
+	for _, kind := range []string{"global", "proxy", "bind", "server"} {
+		for _, k := range config.Keywords(kind) {
+			if k.Status == config.Ignored || k.Status == config.Refused {
+				continue
+			}
+			name := regexp.QuoteMeta(k.Name)
+			switch kind {
+			case "bind": // a table of bind lines may have them without their address
+				add("bind "+k.Name, `^\s*(bind|stats socket|crt|crt-list) (.*\s)?%s(\s|$)`, name)
+			case "server": // a table of server lines may begin with an address such as S1, or with check
+				add("server "+k.Name, `^\s*(server|default-server|server-template|[A-Z][A-Z_]*\d?|check|agent-check|weight)\s(.*\s)?%s(\s|$)`, name)
+			default:
+				add(kind+" "+k.Name, `^\s*(no )?%s([\s(]|$)`, strings.ReplaceAll(name, " ", `\s+`))
+			}
+		}
+	}
+	for stage := range rule.Stages {
+		for _, name := range rule.ActionsOf(stage) {
+			add(fmt.Sprintf("%s %s", stage, name), `^\s*%s\s+%s([\s(]|$)`, stage, regexp.QuoteMeta(name))
+		}
+	}
+	for _, name := range sample.Fetches() {
+		before := `(%%\[|[\s(,"])`
+		if strings.ContainsAny(name, "._") { // such a word may begin a line of a list
+			before = `(%%\[|[\s(,"]|^)`
+		}
+		add("fetch "+name, before+`%s([],(\s"]|$)`, regexp.QuoteMeta(name))
+	}
+	for _, name := range sample.Converters() {
+		add("converter "+name, `,%s([],(\s"]|$)`, regexp.QuoteMeta(name))
+	}
+	for _, name := range logformat.Variables() {
+		add("variable "+name, `%%(\{[^}]*\})?(\([^)]*\))?%s\b`, regexp.QuoteMeta(name))
+	}
+	return all
+}
+
+// comparedLines are the lines of all texts in the compared tests, by each piece of them.
+func comparedLines(t *testing.T) map[string][]string {
+	t.Helper()
+	lines := map[string][]string{}
+	seen := map[string]bool{}
+	for _, pattern := range compared {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no files (%v)", pattern, err)
+		}
+		for _, file := range files {
+			if filepath.Base(file) == "coverage_test.go" {
+				continue // its excuses are no cases
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if filepath.Ext(file) == ".go" {
+				text = []byte(strings.Join(literals(t, file, text), "\n"))
+			}
+			for line := range strings.Lines(string(text)) {
+				if line = strings.TrimSuffix(line, "\n"); seen[line] || len(line) > 10_000 {
+					continue
+				}
+				seen[line] = true
+				for _, p := range piece.FindAllString(line, -1) {
+					if of := lines[p]; len(of) == 0 || of[len(of)-1] != line {
+						lines[p] = append(of, line)
+					}
+				}
+			}
+		}
+	}
+	return lines
+}
+
+// literals are the strings of a Go file.
+func literals(t *testing.T, name string, text []byte) (all []string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			if s, err := strconv.Unquote(lit.Value); err == nil {
+				all = append(all, s)
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// withoutCase are the words that cannot be compared, and why.
+var withoutCase = map[string]string{}
+
+// openKeywords and openSamples are the words that still lack a case.
+const openKeywords = `
+global ssl-server-verify
+global chroot
+global description
+global gid
+global close-spread-time
+global handover
+global hard-stop-after
+global log-send-hostname
+global master-worker
+global maxconnrate
+global maxsessrate
+global maxsslrate
+global maxcompcpuusage
+global maxcomprate
+global maxsslconn
+global nbproc
+global pidfile
+global presetenv
+global resetenv
+global set-dumpable
+global spread-checks
+global issuers-chain-path
+global ssl-load-extra-del-ext
+global ssl-load-extra-files
+global stats timeout
+global uid
+global unsetenv
+global zero-warning
+global default-path
+global insecure-setuid-wanted
+global nosplice
+global pp2-never-send-local
+proxy dispatch
+proxy disabled
+proxy enabled
+proxy rate-limit sessions
+proxy fullconn
+proxy clitimeout
+proxy timeout client-fin
+proxy timeout client-hs
+proxy contimeout
+proxy timeout http-keep-alive
+proxy timeout queue
+proxy srvtimeout
+proxy timeout server-fin
+proxy timeout server-hs
+proxy option abortonclose
+proxy option allbackups
+proxy option disable-h2-upgrade
+proxy option http-keep-alive
+proxy option forceclose
+proxy redispatch
+proxy option transparent
+proxy reqadd
+proxy rspadd
+proxy reqdel
+proxy reqidel
+proxy rspdel
+proxy rspidel
+proxy option httpslog
+proxy option dontlog-normal
+proxy option log-separate-errors
+proxy stats realm
+proxy stats auth
+proxy stats refresh
+proxy stats hide-version
+proxy stats show-legends
+proxy stats show-node
+proxy stats show-desc
+proxy stick store-request
+proxy compression algo-res
+proxy compression type-res
+proxy compression direction
+proxy compression minsize-res
+proxy filter cache
+proxy option accept-unsafe-violations-in-http-request
+proxy option accept-unsafe-violations-in-http-response
+proxy hash-preserve-affinity
+bind accept-netscaler-cip
+bind maxconn
+bind transparent
+bind v4v6
+bind v6only
+bind no-sslv3
+bind no-tlsv10
+bind no-tlsv11
+bind no-tlsv12
+bind no-tlsv13
+bind force-sslv3
+bind force-tlsv10
+bind force-tlsv11
+bind force-tlsv12
+bind force-tlsv13
+bind default-crt
+bind no-alpn
+bind no-strict-sni
+bind tls-tickets
+server downinter
+server enabled
+server fastinter
+server no-backup
+server no-check
+server stick
+server max-reuse
+server pool-max-conn
+server check-proto
+server ws
+server no-ssl
+server no-tls-tickets
+server ssl-reuse
+server tls-tickets
+server no-sslv3
+server no-tlsv10
+server no-tlsv11
+server no-tlsv12
+server no-tlsv13
+server force-sslv3
+server force-tlsv10
+server force-tlsv11
+server force-tlsv12
+server force-tlsv13
+server agent-addr
+server agent-send
+server check-alpn
+server check-send-proxy
+server error-limit
+server minconn
+server no-agent-check
+server no-check-send-proxy
+server no-check-ssl
+server observe
+server on-error
+server on-marked-down
+server on-marked-up
+server slowstart
+server sni-auto
+server no-sni-auto
+server no-renegotiate
+server hash-key
+server init-state
+fetch ssl_bc_alg_keysize
+fetch ssl_bc_client_random
+fetch ssl_bc_err
+fetch ssl_bc_err_str
+fetch ssl_bc_npn
+fetch ssl_bc_server_random
+fetch ssl_bc_session_id
+fetch ssl_bc_unique_id
+fetch ssl_bc_use_keysize
+fetch ssl_s_chain_der
+fetch ssl_s_der
+fetch ssl_s_i_dn
+fetch ssl_s_key_alg
+fetch ssl_s_notafter
+fetch ssl_s_notbefore
+fetch ssl_s_sha1
+fetch ssl_s_sig_alg
+fetch ssl_s_version
+`
+
+const openSamples = `
+tcp-request connection accept
+tcp-request connection expect-netscaler-cip
+tcp-request connection sc-add-gpc
+tcp-request connection sc-inc-gpc
+tcp-request connection sc-inc-gpc0
+tcp-request connection sc-inc-gpc1
+tcp-request connection sc-set-gpt
+tcp-request connection sc-set-gpt0
+tcp-request connection set-dst
+tcp-request connection set-dst-port
+tcp-request connection set-fc-mark
+tcp-request connection set-fc-tos
+tcp-request connection set-mark
+tcp-request connection set-src
+tcp-request connection set-src-port
+tcp-request connection set-tos
+tcp-request connection set-var-fmt
+tcp-request connection silent-drop
+tcp-request connection track-sc1
+tcp-request connection track-sc2
+tcp-request connection unset-var
+tcp-request session sc-add-gpc
+tcp-request session sc-inc-gpc
+tcp-request session sc-inc-gpc0
+tcp-request session sc-inc-gpc1
+tcp-request session sc-set-gpt
+tcp-request session sc-set-gpt0
+tcp-request session set-dst
+tcp-request session set-dst-port
+tcp-request session set-fc-mark
+tcp-request session set-fc-tos
+tcp-request session set-mark
+tcp-request session set-src
+tcp-request session set-src-port
+tcp-request session set-tos
+tcp-request session set-var-fmt
+tcp-request session silent-drop
+tcp-request session track-sc2
+tcp-request session unset-var
+tcp-request content capture
+tcp-request content sc-add-gpc
+tcp-request content sc-inc-gpc
+tcp-request content sc-set-gpt
+tcp-request content sc-set-gpt0
+tcp-request content set-log-level
+tcp-request content set-fc-mark
+tcp-request content set-fc-tos
+tcp-request content set-mark
+tcp-request content set-nice
+tcp-request content set-priority-class
+tcp-request content set-priority-offset
+tcp-request content set-retries
+tcp-request content set-src
+tcp-request content set-src-port
+tcp-request content set-tos
+tcp-request content set-var-fmt
+tcp-request content silent-drop
+tcp-request content unset-var
+http-request allow
+http-request sc-add-gpc
+http-request set-log-level
+http-request set-fc-mark
+http-request set-fc-tos
+http-request set-mark
+http-request unset-var
+http-request wait-for-handshake
+tcp-response content sc-add-gpc
+tcp-response content sc-inc-gpc
+tcp-response content sc-inc-gpc0
+tcp-response content sc-inc-gpc1
+tcp-response content sc-set-gpt
+tcp-response content sc-set-gpt0
+tcp-response content set-log-level
+tcp-response content set-fc-mark
+tcp-response content set-fc-tos
+tcp-response content set-mark
+tcp-response content set-nice
+tcp-response content set-tos
+tcp-response content set-var-fmt
+tcp-response content unset-var
+http-response add-acl
+http-response del-acl
+http-response del-map
+http-response sc-add-gpc
+http-response sc-inc-gpc
+http-response sc-inc-gpc0
+http-response sc-inc-gpc1
+http-response sc-set-gpt
+http-response sc-set-gpt0
+http-response set-log-level
+http-response set-fc-mark
+http-response set-fc-tos
+http-response set-mark
+http-response set-nice
+http-response set-tos
+http-response set-var-fmt
+http-response strict-mode
+http-response track-sc0
+http-response unset-var
+http-after-response capture
+http-after-response sc-add-gpc
+http-after-response sc-inc-gpc
+http-after-response sc-inc-gpc0
+http-after-response sc-inc-gpc1
+http-after-response sc-set-gpt
+http-after-response sc-set-gpt0
+http-after-response set-log-level
+http-after-response set-fc-mark
+http-after-response set-fc-tos
+http-after-response set-mark
+http-after-response set-tos
+http-after-response set-var-fmt
+http-after-response unset-var
+fetch accept_date
+fetch bc.timer.connect
+fetch bc_be_queue
+fetch bc_srv_queue
+fetch be_connect_timeout
+fetch be_queue_timeout
+fetch be_tarpit_timeout
+fetch cur_client_timeout
+fetch cur_connect_timeout
+fetch cur_queue_timeout
+fetch cur_tarpit_timeout
+fetch fc.timer.handshake
+fetch fc.timer.total
+fetch fe_tarpit_timeout
+fetch lb_fault
+fetch req.timer.hdr
+fetch req.timer.idle
+fetch req.timer.queue
+fetch req.timer.tq
+fetch req_len
+fetch req_rdp_cookie
+fetch req_rdp_cookie_cnt
+fetch request_date
+fetch res.hdrs_bin
+fetch res.timer.data
+fetch res.timer.hdr
+fetch sc0_bytes_in_rate
+fetch sc0_clr_gpc
+fetch sc0_clr_gpc1
+fetch sc0_conn_rate
+fetch sc0_get_gpc
+fetch sc0_get_gpc1
+fetch sc0_get_gpt
+fetch sc0_gpc0_rate
+fetch sc0_gpc1_rate
+fetch sc0_gpc_rate
+fetch sc0_http_err_rate
+fetch sc0_http_fail_cnt
+fetch sc0_http_req_rate
+fetch sc0_inc_gpc
+fetch sc0_inc_gpc1
+fetch sc0_kbytes_in
+fetch sc0_kbytes_out
+fetch sc0_sess_cnt
+fetch sc0_sess_rate
+fetch sc0_tracked
+fetch sc1_bytes_in_rate
+fetch sc1_bytes_out_rate
+fetch sc1_clr_gpc
+fetch sc1_clr_gpc0
+fetch sc1_clr_gpc1
+fetch sc1_conn_cnt
+fetch sc1_conn_cur
+fetch sc1_conn_rate
+fetch sc1_get_gpc
+fetch sc1_get_gpc0
+fetch sc1_get_gpc1
+fetch sc1_get_gpt
+fetch sc1_get_gpt0
+fetch sc1_gpc0_rate
+fetch sc1_gpc1_rate
+fetch sc1_gpc_rate
+fetch sc1_http_err_rate
+fetch sc1_http_fail_cnt
+fetch sc1_http_fail_rate
+fetch sc1_http_req_cnt
+fetch sc1_inc_gpc
+fetch sc1_inc_gpc0
+fetch sc1_inc_gpc1
+fetch sc1_kbytes_in
+fetch sc1_kbytes_out
+fetch sc1_sess_cnt
+fetch sc1_sess_rate
+fetch sc1_trackers
+fetch sc2_bytes_in_rate
+fetch sc2_bytes_out_rate
+fetch sc2_clr_gpc
+fetch sc2_clr_gpc0
+fetch sc2_clr_gpc1
+fetch sc2_conn_cnt
+fetch sc2_conn_cur
+fetch sc2_conn_rate
+fetch sc2_get_gpc
+fetch sc2_get_gpc0
+fetch sc2_get_gpc1
+fetch sc2_get_gpt
+fetch sc2_get_gpt0
+fetch sc2_gpc0_rate
+fetch sc2_gpc1_rate
+fetch sc2_gpc_rate
+fetch sc2_http_err_cnt
+fetch sc2_http_err_rate
+fetch sc2_http_fail_cnt
+fetch sc2_http_fail_rate
+fetch sc2_http_req_cnt
+fetch sc2_http_req_rate
+fetch sc2_inc_gpc
+fetch sc2_inc_gpc0
+fetch sc2_inc_gpc1
+fetch sc2_kbytes_in
+fetch sc2_kbytes_out
+fetch sc2_sess_cnt
+fetch sc2_sess_rate
+fetch sc2_trackers
+fetch sc_bytes_in_rate
+fetch sc_bytes_out_rate
+fetch sc_clr_gpc0
+fetch sc_clr_gpc1
+fetch sc_conn_cur
+fetch sc_conn_rate
+fetch sc_get_gpc0
+fetch sc_get_gpc1
+fetch sc_gpc0_rate
+fetch sc_gpc1_rate
+fetch sc_http_err_cnt
+fetch sc_http_err_rate
+fetch sc_http_fail_cnt
+fetch sc_http_fail_rate
+fetch sc_inc_gpc0
+fetch sc_kbytes_in
+fetch sc_sess_cnt
+fetch sc_sess_rate
+fetch sc_tracked
+fetch sc_trackers
+fetch shdr
+fetch src_bytes_in_rate
+fetch src_bytes_out_rate
+fetch src_clr_gpc
+fetch src_clr_gpc0
+fetch src_clr_gpc1
+fetch src_conn_cur
+fetch src_conn_rate
+fetch src_get_gpc1
+fetch src_get_gpt0
+fetch src_gpc1_rate
+fetch src_gpc_rate
+fetch src_http_err_cnt
+fetch src_http_err_rate
+fetch src_http_fail_cnt
+fetch src_http_fail_rate
+fetch src_http_req_rate
+fetch src_inc_gpc1
+fetch src_kbytes_out
+fetch src_sess_cnt
+fetch src_sess_rate
+fetch txn.conn_retries
+fetch txn.redispatched
+fetch txn.sess_term_state
+fetch txn.status
+fetch txn.timer.total
+converter aes_cbc_dec
+converter aes_cbc_enc
+converter aes_gcm_dec
+converter aes_gcm_enc
+converter base2
+converter capture-res
+converter debug
+converter fix_is_valid
+converter fix_tag_value
+converter le2dec
+converter ltime
+converter map_beg_int
+converter map_beg_ip
+converter map_beg_str
+converter map_dir_int
+converter map_dir_ip
+converter map_dir_str
+converter map_dom_int
+converter map_dom_ip
+converter map_dom_str
+converter map_end_int
+converter map_end_ip
+converter map_end_str
+converter map_int_int
+converter map_int_ip
+converter map_int_str
+converter map_ip_ip
+converter map_ip_str
+converter map_reg_int
+converter map_reg_ip
+converter map_reg_str
+converter map_str_str
+converter map_sub_int
+converter map_sub_ip
+converter map_sub_str
+converter mqtt_field_value
+converter mqtt_is_valid
+converter ms_ltime
+converter ms_utime
+converter param
+converter reverse
+converter table_bytes_in_rate
+converter table_bytes_out_rate
+converter table_clr_gpc
+converter table_clr_gpc0
+converter table_clr_gpc1
+converter table_conn_cur
+converter table_conn_rate
+converter table_expire
+converter table_gpc0_rate
+converter table_gpc1
+converter table_gpc1_rate
+converter table_gpt0
+converter table_http_err_cnt
+converter table_http_err_rate
+converter table_http_fail_cnt
+converter table_http_fail_rate
+converter table_http_req_rate
+converter table_idle
+converter table_inc_gpc
+converter table_inc_gpc0
+converter table_inc_gpc1
+converter table_kbytes_in
+converter table_kbytes_out
+converter table_server_id
+converter table_sess_cnt
+converter table_sess_rate
+converter table_trackers
+converter us_ltime
+converter us_utime
+variable ac
+variable bc
+variable fc
+variable sc
+variable sq
+`
