@@ -140,9 +140,11 @@ func FuzzRequest(f *testing.F) {
 	f.Add(block(get...), true)
 	f.Add(block(with("content-length", "3", "cookie", "a", "cookie", "b")...), false)
 	f.Add(block(":method", "CONNECT", ":authority", "a:1"), true)
+	f.Add(block(":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "a", ":path", "/ws", "sec-websocket-key", "x"), false)
 	f.Add([]byte{0x82, 0x87, 0x84, 0x3f, 0xe1, 0x1f}, false)
 	f.Fuzz(func(t *testing.T, b []byte, end bool) {
 		d := NewDecoder()
+		d.Connect = true
 		r, err := d.Request(b, end)
 		if err != nil || r.Head == nil {
 			return
@@ -160,6 +162,9 @@ func FuzzRequest(f *testing.F) {
 		}
 		if h.Chunked != r.Chunked || h.Length != r.Length {
 			t.Fatalf("%q: %v %d, %+v", r.Head, h.Chunked, h.Length, r)
+		}
+		if r.WebSocket && (!h.Upgrade || len(h.Get("sec-websocket-key")) != 24) {
+			t.Fatalf("%q asks for no WebSocket", r.Head)
 		}
 		if lines, fault, err := d.Trailers(b); err == nil && fault == "" && bytes.Contains(lines, []byte("\r\n\r\n")) {
 			t.Fatalf("trailers %q", lines)
