@@ -2,8 +2,8 @@ package control
 
 import (
 	"net"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"lbsyslogd/lb/stats"
@@ -24,9 +24,21 @@ type command struct {
 // toReload is what to do instead of changing a running configuration.
 const toReload = "change the configuration and reload: that loses no request"
 
-// commands in the order of help: HAProxy's texts, so that what reads them
-// goes on working. A new command is a new row.
+// commands is the table of allCommands, which is made once: a session may have
+// thousands of changes of a map.
 func commands() []command {
+	table.once.Do(func() { table.rows = allCommands() })
+	return table.rows
+}
+
+var table struct {
+	once sync.Once
+	rows []command
+}
+
+// allCommands are in the order of help: HAProxy's texts, so that what reads them
+// goes on working. A new command is a new row.
+func allCommands() []command {
 	return append(sslCommands(), []command{
 		{"add acl", "add acl [@<ver>] <acl> <pattern>", "add an acl entry", Operator, fileKind("acl").add, ""},
 		{"add map", "add map [@<ver>] <map> <key> <val>", "add a map entry (payload supported instead of key/val)", Operator, fileKind("map").add, ""},
@@ -150,8 +162,18 @@ func (c *session) execute(words []string) {
 
 // matches tells whether words begin with the command's.
 func (cmd *command) matches(words []string) bool {
-	own := strings.Fields(cmd.words)
-	return len(words) >= len(own) && slices.Equal(words[:len(own)], own)
+	rest := cmd.words
+	for _, word := range words {
+		own, more, goesOn := strings.Cut(rest, " ")
+		if own != word {
+			return false
+		}
+		if !goesOn {
+			return true
+		}
+		rest = more
+	}
+	return false
 }
 
 // always are the commands that end every list.

@@ -62,12 +62,6 @@ func measureMaps(ctx context.Context, o options, s *subject, ports []string) (f 
 	defer c.stop()
 	time.Sleep(time.Second) // connections are open
 	c.take()
-	before, at := s.cpu(), time.Now()
-	time.Sleep(10 * time.Second)
-	traffic := (s.cpu() - before).Seconds() / time.Since(at).Seconds()
-	f.calm, f.rss = c.take(), s.rss()
-	before, at = s.cpu(), time.Now()
-
 	quit := make(chan struct{})
 	var watch sync.WaitGroup
 	watch.Go(func() {
@@ -80,6 +74,14 @@ func measureMaps(ctx context.Context, o options, s *subject, ports []string) (f 
 			}
 		}
 	})
+	defer watch.Wait()
+	defer close(quit)
+	before, at := s.cpu(), time.Now()
+	time.Sleep(10 * time.Second)
+	traffic := (s.cpu() - before).Seconds() / time.Since(at).Seconds()
+	f.calm, f.rss = c.take(), s.rss()
+	before, at = s.cpu(), time.Now()
+
 	for range mapRounds {
 		took, err := s.commands(func(i int) string { return fmt.Sprintf("add map %s /z%d/ w%d", s.file("m"), i, i) })
 		if err != nil {
@@ -95,8 +97,6 @@ func measureMaps(ctx context.Context, o options, s *subject, ports []string) (f 
 	}
 	f.during, f.failed = c.take(), c.failures()
 	f.busy = (s.cpu() - before - time.Duration(traffic*float64(time.Since(at)))) / (2 * mapRounds * mapChanges)
-	close(quit)
-	watch.Wait()
 	time.Sleep(5 * time.Second)
 	f.rssAfter = s.rss()
 	return f, nil
