@@ -2,6 +2,7 @@ package control
 
 import (
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"

@@ -31,7 +31,7 @@ func (s *subject) configureMap(ports []string) error {
 	for i := range mapLines {
 		fmt.Fprintf(&lines, "/k%d/ v%d\n", i, i)
 	}
-	text := fmt.Sprintf("global\n  stats socket %s level admin\n  nbthread 1\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n"+
+	text := fmt.Sprintf("global\n  stats socket %s level admin\n  stats timeout 5m\n  nbthread 1\ndefaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n"+
 		"frontend f\n  bind %s\n  http-request set-header X-M %%[path,map_beg(%s,none)]\n  default_backend b\nbackend b\n  server s1 127.0.0.1:%s\n",
 		s.file("s.sock"), s.address, s.file("m"), ports[0])
 	return errors.Join(os.WriteFile(s.file("m"), []byte(lines.String()), 0o644), os.WriteFile(s.file("c.cfg"), []byte(text), 0o644))
