@@ -154,6 +154,7 @@ type session struct {
 	stranger bool // neither root nor this process's user
 	onlooker bool // may look, and change nothing
 	level    level
+	modes    []string // those that are on, for workers
 	prompt   bool
 	quit     bool
 	payload  bool   // one belongs to the line that is answered, and nobody has read it: its lines are no commands
@@ -194,9 +195,9 @@ func commands() []command {
 		{"user", "lower it further: it may look", func(s *session, _ []string) { s.lower(user) }, false},
 		{"show cli level", "the level of this connection", (*session).showLevel, false},
 		{"show cli sockets", "the addresses of the stats socket, of which the master has none: ask `@1 show cli sockets`", func(*session, []string) {}, false},
-		{"expert-mode", "taken, and needed for nothing; `experimental-mode` and `mcli-debug-mode`, too", (*session).mode, false},
-		{"experimental-mode", "the same", (*session).mode, false},
-		{"mcli-debug-mode", "the same", (*session).mode, false},
+		{"expert-mode", "`expert-mode on`: also for the workers that are asked through this connection", func(s *session, words []string) { s.mode("expert-mode", words) }, false},
+		{"experimental-mode", "the same of this mode", func(s *session, words []string) { s.mode("experimental-mode", words) }, false},
+		{"mcli-debug-mode", "taken, and needed for nothing", func(s *session, words []string) { s.mode("", words) }, false},
 		{"show proc", "the processes", (*session).showProc, false},
 		{"show version", "the version", func(s *session, _ []string) { fmt.Fprintln(s.w, s.Version) }, false},
 		{"status", "what serves, how the last reload went, what the workers are doing", (*session).showStatus, false},

@@ -142,7 +142,7 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 		return
 	}
 	conn.SetDeadline(time.Now().Add(workerWait))
-	commands = s.level.prefix() + commands
+	commands = s.prefix() + commands
 	if s.payload && payload.Announced(commands) {
 		if _, err := io.WriteString(conn, commands+s.tail); err == nil {
 			s.passPayload(conn, in)
@@ -153,13 +153,29 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 	if u, ok := conn.(*net.UnixConn); ok {
 		_ = u.CloseWrite()
 	}
-	n, err := io.Copy(s.w, conn)
+	n, err := s.passAnswer(conn)
 	switch {
 	case n == 0 && (err == nil || errors.Is(err, unix.ECONNRESET)): // reset with the question in it
 		s.say("The worker has no answer: it has just ended, or is of a release that is asked on its own stats socket only.")
 	case err != nil:
 		s.say("The worker's answer: %v.", err)
 	}
+}
+
+// passAnswer passes on what a worker answers, without the empty lines that are the answers to what stands before the commands.
+func (s *session) passAnswer(conn io.Reader) (int64, error) {
+	silent := strings.Repeat("\n", strings.Count(s.prefix(), ";"))
+	first := make([]byte, len(silent))
+	if n, err := io.ReadFull(conn, first); err != nil || string(first) != silent {
+		if _, werr := s.w.Write(first[:n]); werr != nil || err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+				err = nil
+			}
+			return int64(n), err
+		}
+	}
+	n, err := io.Copy(s.w, conn)
+	return n + int64(len(first)), err
 }
 
 // cutPayload parts a line after the first command that ends with payload.Mark:

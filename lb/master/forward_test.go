@@ -44,6 +44,7 @@ func TestCommandsForWorkers(t *testing.T) {
 		{"@1 add map m <<;", heard(second, "add map m <<;\n")},
 		{"@1;a;@;show version", heard(second, "a\n") + r.ask("show version")},
 		{"@1 a; user; @1 b; @1 add map m <<\na b\n\n", heard(second, "a\n") + heard(second, "user;b;add map m <<\na b\n\n")},
+		{"experimental-mode on; expert-mode on; @1 a; expert-mode off; @1 b; operator; @1 c", heard(second, "experimental-mode on;expert-mode on;a\n") + heard(second, "experimental-mode on;b\n") + heard(second, "operator;c\n")},
 		{"operator; @1 a; user; reload; stop; operator", heard(second, "operator;a\n") + "Permission denied\nPermission denied\nPermission denied!\n"},
 	} {
 		if got := r.ask(c[0]); got != c[1] {

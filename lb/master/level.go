@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +21,7 @@ func (s *session) lower(to level) {
 		s.say("Permission denied!")
 		return
 	}
-	s.level = to
+	s.level, s.modes = to, nil
 }
 
 // name is the level as `show cli level` says it.
@@ -40,19 +41,30 @@ func (l level) permits(c *command) bool {
 	return !c.acts || l == admin || l == operator && c.name == "reload"
 }
 
-// prefix has a worker lower the level of its session before it runs commands.
-func (l level) prefix() string {
-	if l == admin {
-		return ""
+// prefix has a worker's session be as this one, before it runs commands.
+func (s *session) prefix() string {
+	text := ""
+	for _, mode := range s.modes {
+		text += mode + " on;"
 	}
-	return l.name() + ";"
+	if s.level != admin {
+		text += s.level.name() + ";"
+	}
+	return text
 }
 
-// mode takes `expert-mode` and its kin: nothing needs them here, as for a worker.
-func (s *session) mode(words []string) {
-	if s.level != admin || s.onlooker {
+// mode takes `expert-mode` and its kin, of which a worker that is asked through this connection knows; "" is one of the master's own, that adds nothing.
+func (s *session) mode(name string, words []string) {
+	switch {
+	case s.level != admin || s.onlooker:
 		s.say("Permission denied!")
-	} else if len(words) > 0 && words[0] != "on" && words[0] != "off" {
+	case len(words) == 0:
+	case words[0] == "on" || words[0] == "off":
+		s.modes = slices.DeleteFunc(s.modes, func(m string) bool { return m == name })
+		if words[0] == "on" && name != "" {
+			s.modes = append(s.modes, name)
+		}
+	default:
 		s.say("It is %q: 'on' or 'off'.", strings.Join(words, " "))
 	}
 }

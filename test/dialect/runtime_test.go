@@ -120,7 +120,7 @@ var toMaster = map[string][]string{
 	"@":                               {"@;show cli level", "@1;show cli level;@;show cli level", "@!1 show cli level"},
 	"@master":                         {"@master show cli level", "@1;show cli level;@master;show cli level"},
 	"expert-mode on the master":       {"expert-mode", "expert-mode on;expert-mode off", "prompt;expert-mode on"},
-	"experimental-mode on the master": {"experimental-mode", "experimental-mode on"},
+	"experimental-mode on the master": {"experimental-mode", "experimental-mode on", "experimental-mode on; @1 experimental-mode", "experimental-mode on; @1 set var proc.m int(3); @1 get var proc.m", "experimental-mode on; experimental-mode off; @1 experimental-mode", "expert-mode on; @1 expert-mode"},
 	"mcli-debug-mode":                 {"mcli-debug-mode", "mcli-debug-mode on;show activity"},
 	"operator on the master":          {"operator;show cli level", "operator;@1 show cli level", "operator;@1 clear counters all", "operator;operator;show cli level", "user;operator"},
 	"user on the master":              {"user;show cli level", "user;reload", "user;@1 set weight b1/s1 5", "user;@1 show cli level;@1 clear counters all", "@1 get weight b1/s1"},
