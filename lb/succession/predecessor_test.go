@@ -86,7 +86,7 @@ func awaitCounts(t *testing.T, g *Generation) {
 	}
 }
 
-// TestIntroductionIsReadToItsEnd: a worker that is introduced in several letters
+// TestIntroductionIsReadToItsEnd: a worker that is introduced in several messages
 // is not forgotten when the reader has to leave between two of them.
 func TestIntroductionIsReadToItsEnd(t *testing.T) {
 	g := begin(t)

@@ -78,15 +78,15 @@ func (l *Ledger) ReportKilled(mem []byte) {
 		if b == nil {
 			continue
 		}
-		b.dead = append(b.dead, obituary{pid: int(head[0]), Beat: message.Beat{
+		b.dead = append(b.dead, lastBeat{pid: int(head[0]), Beat: message.Beat{
 			Instance: head[2], Generation: head[1], Final: true, Sent: number(unsafe.Offsetof(Estate{}.sent)),
 			Lost: number(unsafe.Offsetof(Estate{}.lost)) + number(unsafe.Offsetof(Estate{}.risk)),
 		}})
 	}
 }
 
-// obituary is the last beat of a process that was killed.
-type obituary struct {
+// lastBeat is the last beat of a process that was killed.
+type lastBeat struct {
 	pid int
 	message.Beat
 }

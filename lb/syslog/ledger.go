@@ -56,7 +56,7 @@ type beaten struct {
 	// some of its lines do not say which process they are from, and cannot be
 	// compared.
 	nameless bool
-	dead     []obituary // of which it is to be told
+	dead     []lastBeat // of which it is to be told
 }
 
 // Add has the receiver of a target informed, if it takes datagrams or lines over

@@ -12,7 +12,7 @@ import (
 // With several peers:
 //
 //  1. a session begins with the first of them that can be reached; one that has failed lately comes last (dial),
-//  2. the next session is with the same one, whose life it vouches for: that another peer stands says nothing of it (session),
+//  2. the next session is with the same one, whose life it proves: that another peer stands says nothing of it (session),
 //  3. when it cannot be reached any more, everything that it has not settled is sent to the next peer: it may arrive at both (moved),
 //  4. when one that is wanted more can be reached again, the session ends as always, the next one only waits until that has settled, and then
 //     the better one has its turn (leave).

@@ -3,7 +3,6 @@ package handover
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"lbsyslogd/test/backend"
 )
 
 // errorsOf gathers what went wrong in a crowd; the first few are reported.
@@ -174,28 +175,19 @@ func slowBy(ctx context.Context, dial dialer, run string, n int, delay time.Dura
 	}
 }
 
-// tunnelConn is a connection whose sides end one by one: of TCP, or over TLS.
-type tunnelConn interface {
-	net.Conn
-	CloseWrite() error
-}
-
-// tunnel is one connection through which numbers pass both ways, and what the client counted of it.
+// tunnel is one connection through which numbers pass both ways.
 type tunnel struct {
-	c        tunnelConn
-	r        *bufio.Reader
-	addr     string // the client's
-	in, out  int64  // bytes, all of them
-	begun    time.Time
-	ended    time.Time // when the client had read the end
-	numbers  uint64    // sent, 8 bytes each
-	received uint64
+	backend.Numbers
+	r     *bufio.Reader
+	addr  string // the client's
+	begun time.Time
 }
 
-func (u *tunnel) write(b []byte) error {
-	n, err := u.c.Write(b)
-	u.out += int64(n)
-	return err
+func newTunnel(c backend.HalfConn, addr string) *tunnel {
+	u := &tunnel{addr: addr, begun: time.Now()}
+	u.r = bufio.NewReaderSize(&u.Numbers, 2048)
+	u.Conn, u.Reader = c, u.r
+	return u
 }
 
 // openTunnel connects; with upgrade it asks an HTTP frontend to switch protocols.
@@ -208,14 +200,12 @@ func openTunnelBy(dial dialer, upgrade bool) (*tunnel, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := k.c
-	u := &tunnel{c: c.(tunnelConn), addr: c.LocalAddr().String(), begun: time.Now()}
-	u.r = bufio.NewReaderSize(reader{u}, 2048)
+	u := newTunnel(k.c.(backend.HalfConn), k.c.LocalAddr().String())
 	if !upgrade {
 		return u, nil
 	}
 	request := fmt.Sprintf("GET /upgrade?%s HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", u.addr)
-	if err := u.write([]byte(request)); err != nil {
+	if _, err := u.Write([]byte(request)); err != nil {
 		return u, err
 	}
 	a, err := http.ReadResponse(u.r, nil)
@@ -223,60 +213,6 @@ func openTunnelBy(dial dialer, upgrade bool) (*tunnel, error) {
 		err = fmt.Errorf("the upgrade was answered with %d", a.StatusCode)
 	}
 	return u, err
-}
-
-// reader counts what a tunnel's client receives.
-type reader struct{ u *tunnel }
-
-func (r reader) Read(b []byte) (int, error) {
-	n, err := r.u.c.Read(b)
-	r.u.in += int64(n)
-	return n, err
-}
-
-// send writes numbered words in bursts of odd sizes until ctx ends, then ends its side.
-func (u *tunnel) send(ctx context.Context, pause time.Duration) error {
-	buf := make([]byte, 0, 8<<10)
-	tick := time.NewTicker(pause/2 + time.Duration(rand.Int64N(int64(pause))))
-	defer tick.Stop()
-	for {
-		buf = buf[:0]
-		for range 1 + rand.IntN(300) {
-			buf = binary.BigEndian.AppendUint64(buf, u.numbers)
-			u.numbers++
-		}
-		// Cut anywhere, so that a word is often half in one segment.
-		cut := rand.IntN(len(buf))
-		if err := u.write(buf[:cut]); err != nil {
-			return err
-		}
-		if err := u.write(buf[cut:]); err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return u.c.CloseWrite()
-		}
-	}
-}
-
-// receive reads numbered words up to the end.
-func (u *tunnel) receive() error {
-	var word [8]byte
-	for {
-		_, err := io.ReadFull(u.r, word[:])
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("after %d words: %w", u.received, err)
-		}
-		if n := binary.BigEndian.Uint64(word[:]); n != u.received {
-			return fmt.Errorf("word %d came in place of %d", n, u.received)
-		}
-		u.received++
-	}
 }
 
 // tunnels runs n of them until ctx ends; wait returns them when each has ended.
@@ -305,25 +241,12 @@ func echo(ctx context.Context, list []*tunnel, pause time.Duration, errs *errors
 		if u == nil {
 			continue
 		}
-		u.c.SetDeadline(time.Now().Add(5 * time.Minute))
+		u.Conn.SetDeadline(time.Now().Add(5 * time.Minute))
 		done.Go(func() {
-			sent := make(chan error, 1)
-			go func() { sent <- u.send(ctx, pause) }()
-			err := u.receive()
-			u.ended = time.Now()
-			if err != nil {
-				u.c.Close() // or the sender would wait for ever
-			}
-			if werr := <-sent; err == nil {
-				err = werr
-			}
-			if err == nil && u.received != u.numbers {
-				err = fmt.Errorf("%d words came back of %d", u.received, u.numbers)
-			}
-			if err != nil {
+			if err := u.Talk(ctx, pause); err != nil {
 				errs.add(fmt.Errorf("tunnel of %s: %w", u.addr, err))
 			}
-			u.c.Close()
+			u.Conn.Close()
 		})
 	}
 	return func() []*tunnel {

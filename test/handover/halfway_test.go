@@ -249,22 +249,22 @@ func TestBackpressureMoves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer u.c.Close()
-		u.c.SetDeadline(time.Now().Add(60 * time.Second))
-		u.c.(*net.TCPConn).SetReadBuffer(64 << 10)
+		defer u.Conn.Close()
+		u.Conn.SetDeadline(time.Now().Add(60 * time.Second))
+		u.Conn.(*net.TCPConn).SetReadBuffer(64 << 10)
 		text := pattern(64 << 10) // again and again
 		wrote := make(chan error, 1)
 		var written atomic.Int64
 		var enough atomic.Bool
 		go func() {
 			for !enough.Load() {
-				if _, err := io.WriteString(u.c, text); err != nil {
+				if _, err := io.WriteString(u.Conn, text); err != nil {
 					wrote <- err
 					return
 				}
 				written.Add(int64(len(text)))
 			}
-			wrote <- u.c.CloseWrite()
+			wrote <- u.Conn.CloseWrite()
 		}()
 		// Nothing is read until the writer stands still: every buffer on the way, ours too, is full.
 		var before int64 = -1

@@ -28,8 +28,8 @@ func TestHardStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tunnel.c.Close()
-	if err := tunnel.write([]byte("12345678")); err != nil {
+	defer tunnel.Conn.Close()
+	if _, err := tunnel.Write([]byte("12345678")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := io.ReadFull(tunnel.r, make([]byte, 8)); err != nil {
@@ -170,7 +170,7 @@ func TestPolicies(t *testing.T) {
 				}
 			}
 			echo := make([]byte, 8)
-			if err := tunnel.write([]byte("12345678")); err != nil {
+			if _, err := tunnel.Write([]byte("12345678")); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := io.ReadFull(tunnel.r, echo); err != nil || string(echo) != "12345678" {
@@ -179,7 +179,7 @@ func TestPolicies(t *testing.T) {
 			if !rig.Alive(old) {
 				t.Error("the old worker has left its tunnel")
 			}
-			tunnel.c.Close()
+			tunnel.Conn.Close()
 			s.gone(old)
 			errs.report(t, "idle connections before")
 		})

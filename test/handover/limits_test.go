@@ -131,14 +131,14 @@ func TestConfigurationThatLost(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer u.c.Close()
-			u.c.SetDeadline(time.Now().Add(30 * time.Second))
+			defer u.Conn.Close()
+			u.Conn.SetDeadline(time.Now().Add(30 * time.Second))
 			talk := func(text string) {
 				t.Helper()
-				if err := u.write([]byte(text)); err != nil {
+				if _, err := u.Write([]byte(text)); err != nil {
 					t.Fatal(err)
 				}
-				(&raw{t, u.c.(*net.TCPConn), u.r}).wantText(text)
+				(&raw{t, u.Conn.(*net.TCPConn), u.r}).wantText(text)
 			}
 			talk("before")
 			kept := s.dial(s.http)
@@ -154,14 +154,14 @@ func TestConfigurationThatLost(t *testing.T) {
 			s.configure(defaultConfig)
 			s.reload()
 			talk("and then")
-			u.c.CloseWrite()
+			u.Conn.CloseWrite()
 			if n, err := u.r.Read(make([]byte, 1)); n > 0 || err == nil {
 				t.Errorf("after the end: %d bytes, %v", n, err)
 			}
 			kept.Close()
 			s.gone(old)
-			if e := s.logged("echo", 1); e[0].received != u.out || e[0].sent != u.in {
-				t.Errorf("the client sent %d and got %d, its line says %+v", u.out, u.in, e[0])
+			if e := s.logged("echo", 1); e[0].received != u.Out || e[0].sent != u.In {
+				t.Errorf("the client sent %d and got %d, its line says %+v", u.Out, u.In, e[0])
 			}
 		})
 	}
@@ -235,8 +235,8 @@ func TestIdleTimeRunsOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer u.c.Close()
-	c := &raw{t, u.c.(*net.TCPConn), u.r}
+	defer u.Conn.Close()
+	c := &raw{t, u.Conn.(*net.TCPConn), u.r}
 	c.SetDeadline(time.Now().Add(30 * time.Second))
 	c.send("x")
 	c.wantText("x")

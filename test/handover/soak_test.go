@@ -78,7 +78,7 @@ func TestCrowdsMove(t *testing.T) {
 	row("echo", "e1", "stot", len(tcps))
 	var in, out int64
 	for _, u := range tcps {
-		in, out = in+u.out, out+u.in
+		in, out = in+u.Out, out+u.In
 	}
 	row("echo", "FRONTEND", "bin", int(in))
 	row("echo", "BACKEND", "bin", int(in))
@@ -99,12 +99,12 @@ func (s *site) account(list []*tunnel, entries []entry) {
 	}
 	var errs errorsOf
 	for _, u := range list {
-		life := u.ended.Sub(u.begun).Milliseconds()
+		life := u.Ended.Sub(u.begun).Milliseconds()
 		switch of := lines[u.addr]; {
 		case len(of) != 1:
 			errs.add(fmt.Errorf("the tunnel of %s has %d lines: %v", u.addr, len(of), of))
-		case of[0].received != u.out || of[0].sent != u.in || of[0].term != "--" || of[0].took < life-clockSlack || of[0].took > life+clockSlack:
-			errs.add(fmt.Errorf("the client sent %d and got %d bytes within %d ms, its line says %+v", u.out, u.in, life, of[0]))
+		case of[0].received != u.Out || of[0].sent != u.In || of[0].term != "--" || of[0].took < life-clockSlack || of[0].took > life+clockSlack:
+			errs.add(fmt.Errorf("the client sent %d and got %d bytes within %d ms, its line says %+v", u.Out, u.In, life, of[0]))
 		}
 	}
 	errs.report(s.t, "log lines of tunnels")

@@ -3,7 +3,6 @@ package handover
 //lint:file-ignore SA1019 net/http refuses the pseudo-header :protocol
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -57,9 +56,7 @@ func openWebOverH2(cc *http2.ClientConn, conn net.Conn, name string) (*tunnel, e
 		cancel()
 		return nil, err
 	}
-	u := &tunnel{c: &webOverH2{conn, to, a.Body, cancel}, addr: name, begun: time.Now()}
-	u.r = bufio.NewReaderSize(reader{u}, 2048)
-	return u, nil
+	return newTunnel(&webOverH2{conn, to, a.Body, cancel}, name), nil
 }
 
 // TestWebSocketsOverHTTP2Move: WebSockets over streams of HTTP/2 go on over reloads, a restart of the master and an upgrade, with the connections that they share with
@@ -142,7 +139,7 @@ func TestWebSocketsOverHTTP2Move(t *testing.T) {
 	}
 	bytes := map[string][2]int64{}
 	for _, u := range list {
-		bytes["/upgrade?"+u.addr] = [2]int64{u.out, u.in}
+		bytes["/upgrade?"+u.addr] = [2]int64{u.Out, u.In}
 	}
 	for _, e := range s.logged("fe", len(list)+len(changes)*len(conns)) {
 		if want, ok := bytes[e.path]; ok && (e.sent < want[1] || e.sent > want[1]+1000) {
