@@ -179,6 +179,7 @@ func (e *elastic) Read(status int, body []byte, records []sink.Record) (a sink.A
 	}
 	a.Verdict = sink.Taken
 	var refused, again error
+	failed := 0
 	for i, item := range answer.Items {
 		if len(item) == 0 {
 			a.Again, again = append(a.Again, i), errors.New("an item of the answer has no action")
@@ -187,12 +188,18 @@ func (e *elastic) Read(status int, body []byte, records []sink.Record) (a sink.A
 			err := errors.New(strings.TrimSpace(fmt.Sprintf("status %d %s: %s", of.Status, of.Error.Type, of.Error.Reason)))
 			switch {
 			case of.Status >= 200 && of.Status < 300 || of.Status == 409: // it is there already
-			case of.Status == 400:
+			case of.Status == 400 || of.Status == 413 || of.Status == 422:
 				a.Refused, refused = append(a.Refused, i), err
 			default: // 429 and 5xx pass by themselves; 403 and 404 when somebody has corrected what is wrong
 				a.Again, again = append(a.Again, i), err
+				if of.Status == 500 {
+					failed++
+				}
 			}
 		}
+	}
+	if failed == len(records) { // they are what is left of a batch, perhaps, for which it fails each time
+		return sink.Answer{Verdict: sink.Faulty, Err: again}, true
 	}
 	a.Err = again
 	if again == nil {

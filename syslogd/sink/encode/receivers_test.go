@@ -138,7 +138,10 @@ func TestBulkAnswers(t *testing.T) {
 		{`<html>`, sink.Later, nil, nil, "no bulk answer"},
 		{`{}`, sink.Later, nil, nil, "no bulk answer"}, {`null`, sink.Later, nil, nil, "no bulk answer"}, {``, sink.Later, nil, nil, "no bulk answer"},
 		{`{"error":{"type":"cluster_block_exception"},"status":200}`, sink.Later, nil, nil, "no bulk answer"},
-		{`{"errors":true,"items":[{},{"create":{"status":201}},{"create":{"status":413}}]}`, sink.Taken, []int{0, 2}, nil, "status 413"},
+		{`{"errors":true,"items":[{},{"create":{"status":201}},{"create":{"status":413}}]}`, sink.Taken, []int{0}, []int{2}, "no action"},
+		{`{"errors":true,"items":[{"create":{"status":500}},{"create":{"status":201}},{"create":{"status":500}}]}`, sink.Taken, []int{0, 2}, nil, "status 500"},
+		{`{"errors":true,"items":[{"create":{"status":500}},{"create":{"status":500}},{"create":{"status":429}}]}`, sink.Taken, []int{0, 1, 2}, nil, "status 429"},
+		{`{"errors":true,"items":[{"create":{"status":500}},{"create":{"status":500}},{"create":{"status":500,"error":{"type":"script_exception"}}}]}`, sink.Faulty, nil, nil, "status 500"},
 	} {
 		a, decided := e.Read(200, []byte(row.body), three)
 		if !decided || a.Verdict != row.verdict || !slices.Equal(a.Again, row.again) || !slices.Equal(a.Refused, row.refused) ||
