@@ -164,8 +164,9 @@ type Order struct {
 	More   bool        `json:"more,omitempty"`
 	Errors []WantError `json:"errors,omitempty"`
 	Story  *Reloads    `json:"story,omitempty"`
-	Spare  bool        `json:"spare,omitempty"` // with Successor: for a worker that has none
-	Share  int         `json:"share,omitempty"` // of 10,000 new connections; 0: the trial is over, and was no success
+	Spare  bool        `json:"spare,omitempty"`  // with Successor: for a worker that has none
+	Retire bool        `json:"retire,omitempty"` // with Drain: sockets are retired (Retire), wait until what has begun is in their queues
+	Share  int         `json:"share,omitempty"`  // of 10,000 new connections; 0: the trial is over, and was no success
 }
 
 // WantError says why a wanted socket cannot be had.

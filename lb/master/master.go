@@ -98,7 +98,10 @@ type run struct {
 	answering sync.RWMutex
 
 	sockets  *handoff.Set
-	unwanted string // what of the service manager's sockets nobody asks for
+	retiring *handoff.Set // no longer wanted, and open until nothing waits in them
+
+	retireTimer *time.Timer // ends that
+	unwanted    string      // what of the service manager's sockets nobody asks for
 
 	current  *worker   // serves
 	starting *worker   // will serve, or not
@@ -142,7 +145,7 @@ func (m *Master) Run(signals <-chan os.Signal) int {
 		Master:  m,
 		events:  make(chan func()),
 		over:    make(chan struct{}),
-		sockets: m.Sockets,
+		sockets: m.Sockets, retiring: new(handoff.Set),
 	}
 	if r.sockets == nil {
 		r.sockets = new(handoff.Set)

@@ -137,12 +137,12 @@ func (r *run) succeed(w *worker) {
 	r.current = w
 	r.crashes.serves(r.attempt.why, former)
 	r.sendLostFlights()
-	r.closeUnwanted()
+	retire := r.closeUnwanted(former != nil)
 	if former != nil {
 		r.old = append(r.old, former)
 		// A trial that was promoted has to know that it serves: without a master it
 		// would give everything back to the one that leaves.
-		r.drainAfter(former, r.sentAll(w))
+		r.drainAfter(former, r.sentAll(w), retire)
 	}
 	r.writePidfile()
 	r.firstReady()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -98,6 +99,9 @@ func (r *run) socket(w *worker, want handoff.Want) error {
 	name := want.Key()
 	old, have := r.sockets.Get(name)
 	if !have {
+		old, have = r.unretire(w, name)
+	}
+	if !have {
 		old, have = r.inOtherForm(w, want)
 	}
 	why := ""
@@ -173,6 +177,9 @@ func (r *run) openBesideOurOwn(w *worker, want handoff.Want, first error) (int, 
 			ours = append(ours, fd)
 		}
 	}
+	for _, fd := range r.retiring.All() {
+		ours = append(ours, fd)
+	}
 	if len(ours) == 0 {
 		return -1, first
 	}
@@ -229,14 +236,27 @@ func (r *run) drop(name string) {
 
 // closeUnwanted closes the sockets that the current worker does not want. The old
 // worker still has its copies: it serves what waits in their queues before it
-// closes them.
-func (r *run) closeUnwanted() {
+// closes them. Those whose port has another listener now are retired first.
+func (r *run) closeUnwanted(served bool) (retired bool) {
 	names := r.current.names()
 	for _, name := range r.sockets.Names() {
-		if !slices.Contains(names, name) {
-			r.drop(name)
-			r.unstore(listenerPrefix + name)
+		if slices.Contains(names, name) {
+			continue
 		}
+		r.unstore(listenerPrefix + name)
+		if fd, _ := r.sockets.Get(name); served && handoff.SharesPort(fd, r.current.wants) && !r.Opener.Activated.Holds(fd) && handoff.Retire(fd) {
+			r.sockets.Take(name)
+			r.retiring.Add(name, fd)
+			retired = true
+			continue
+		}
+		r.drop(name)
+	}
+	if retired {
+		if r.retireTimer != nil {
+			r.retireTimer.Stop()
+		}
+		r.retireTimer = r.after(retiredWait, r.closeRetired)
 	}
 	for name, fd := range r.current.stale {
 		unix.Close(fd)
@@ -255,6 +275,36 @@ func (r *run) closeUnwanted() {
 	}
 	r.current.fresh, r.current.stale, r.current.renamed = nil, nil, nil
 	r.warnUnwanted()
+	return retired
+}
+
+// retiredWait is how long the old worker has for what waits in retired sockets: until then they let no new connection begin. A client tries again
+// after a second.
+const retiredWait = handoff.RetireWait + 400*time.Millisecond
+
+// closeRetired closes the retired sockets. Whoever else has one keeps it as it was.
+func (r *run) closeRetired() {
+	for _, name := range r.retiring.Names() {
+		if fd, ok := r.retiring.Get(name); ok {
+			_ = handoff.Unretire(fd) // matters only to a process that shares it, and cannot fail but without a filter
+		}
+		r.retiring.Remove(name)
+	}
+}
+
+// unretire gives back a socket that the configuration before did not want and this one does.
+func (r *run) unretire(w *worker, name string) (int, bool) {
+	fd, ok := r.retiring.Take(name)
+	if !ok {
+		return -1, false
+	}
+	if err := handoff.Unretire(fd); err != nil {
+		unix.Close(fd)
+		return -1, false
+	}
+	r.sockets.Add(name, fd)
+	w.fresh = append(w.fresh, name)
+	return fd, true
 }
 
 // warnUnwanted warns of sockets on which the service manager listens for

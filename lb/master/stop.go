@@ -62,12 +62,12 @@ func (r *run) stopSoft() {
 const stuckWait = 5 * time.Second
 
 // drain tells a worker to finish what it has and leave.
-func (r *run) drain(w *worker) { r.drainAfter(w, nil) }
+func (r *run) drain(w *worker) { r.drainAfter(w, nil, false) }
 
-// drainAfter is drain when it is the worker's turn.
-func (r *run) drainAfter(w *worker, turn *turn) {
+// drainAfter is drain when it is the worker's turn. retire says that some of its sockets are retired.
+func (r *run) drainAfter(w *worker, turn *turn, retire bool) {
 	w.draining = true
-	r.send(w, parcel{order: handoff.Order{Kind: handoff.Drain}, after: turn})
+	r.send(w, parcel{order: handoff.Order{Kind: handoff.Drain, Retire: retire}, after: turn})
 	if limit := w.facts.HardStop; limit > 0 {
 		r.after(limit+stuckWait, func() {
 			if slices.Contains(r.workers(), w) {
@@ -79,6 +79,7 @@ func (r *run) drainAfter(w *worker, turn *turn) {
 }
 
 func (r *run) closeSockets() {
+	r.closeRetired()
 	for _, name := range r.sockets.Names() {
 		r.drop(name)
 		r.unstore(listenerPrefix + name)

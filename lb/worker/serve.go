@@ -159,6 +159,9 @@ func (l *life) obey(o order) {
 			l.engine.Promote()
 		}
 	case handoff.Drain:
+		if o.Retire {
+			time.Sleep(handoff.RetireWait) // the loops serve meanwhile
+		}
 		l.drain()
 		l.report(handoff.Report{Kind: handoff.Leaving})
 	case handoff.Stop:
