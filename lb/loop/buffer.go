@@ -76,3 +76,33 @@ func (p *Pool) Trim() {
 	}
 	p.low = p.count
 }
+
+// MostWide is how many buffers a Wide lends at once.
+const MostWide = 32
+
+// Wide is a Pool of few, large buffers: whoever gets none does with an ordinary one.
+type Wide struct {
+	Pool
+	lent int
+}
+
+// Short reports that Get has none to give.
+func (w *Wide) Short() bool { return w.lent == MostWide }
+
+// Lent is how many are not given back.
+func (w *Wide) Lent() int { return w.lent }
+
+// Get gives an empty buffer, or nil when as many as may be are lent. The caller must call Put exactly once.
+func (w *Wide) Get() *Buffer {
+	if w.Short() {
+		return nil
+	}
+	w.lent++
+	return w.Pool.Get()
+}
+
+// Put takes a buffer back.
+func (w *Wide) Put(b *Buffer) {
+	w.lent--
+	w.Pool.Put(b)
+}

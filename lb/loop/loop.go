@@ -49,6 +49,7 @@ type Loop struct {
 	Buffers Pool
 	Pipes   Pipes
 	Sealed  Pool // for what fills one of Buffers, in the form of TLS records: a little larger
+	Wide    Wide // the same for several of Buffers
 	// Roomy says that the Go scheduler has more places (GOMAXPROCS) than there are loops, so that one that waits may
 	// keep its own: see wait. Set it before Run.
 	Roomy bool

@@ -223,7 +223,7 @@ func (t *txn) phaseLetterOfRequest() byte {
 // toClient moves the response.
 func (t *txn) toClient() step {
 	s := t.s
-	for range maxTurns {
+	for turn := 0; turn < maxTurns; turn++ {
 		if t.lookUntil > 0 {
 			if st := t.lookAtAnswer(); st != onward {
 				return st
@@ -267,6 +267,11 @@ func (t *txn) toClient() step {
 			return waits
 		case !t.resHeadDone:
 			if st := t.headFromServer(); st != onward {
+				return st
+			}
+		case t.widens():
+			turn += wideTurns - 1
+			if st := t.moveWide(); st != onward {
 				return st
 			}
 		default:

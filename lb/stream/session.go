@@ -234,6 +234,16 @@ func (s *session) write(b []byte) (n int, st wire.Status) {
 	return n, st
 }
 
+// writeWide is write of a wide piece.
+func (s *session) writeWide(b []byte) (n int, st wire.Status) {
+	n, st = s.WriteWide(b)
+	s.wrote(n, len(b), st)
+	if st == wire.OK {
+		s.gave(n)
+	}
+	return n, st
+}
+
 // gave counts bytes that the client was given.
 func (s *session) gave(n int) {
 	c := &s.sh.Front[s.fe.Index]
@@ -246,16 +256,21 @@ func (s *session) gave(n int) {
 // writeRaw writes what is not counted.
 func (s *session) writeRaw(b []byte) (n int, st wire.Status) {
 	n, st = s.Write(b)
+	s.wrote(n, len(b), st)
+	return n, st
+}
+
+// wrote notes what became of a write of some bytes.
+func (s *session) wrote(n, of int, st wire.Status) {
 	switch st {
 	case wire.OK:
 		s.act = s.sh.Loop.Now()
-		if n < len(b) || s.Pending() {
+		if n < of || s.Pending() {
 			s.watch()
 		}
 	case wire.Again:
 		s.watch()
 	}
-	return n, st
 }
 
 // drain sends what the client takes of a pipe, and counts.

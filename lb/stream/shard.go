@@ -65,6 +65,7 @@ type scratch struct {
 	packBuf []byte // what was compressed last
 	nameBuf []byte
 	logBuf  []byte
+	wideIn  []byte // what moveWide has read
 	sa      unix.RawSockaddrAny
 }
 
@@ -123,6 +124,7 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 	}
 	l.Buffers.SetSize(e.Limits.head() + loop.BufferSize - DefaultHead) // a head, and what rules make of it
 	l.Sealed.SetSize(wire.SealedSize(l.Buffers.Size()))
+	l.Wide.SetSize(wire.WideSize(l.Buffers.Size()))
 	for _, head := range [...]*http1.Head{&sh.req, &sh.res, &sh.muxHead, &sh.linkHead} {
 		head.MaxFields = e.Limits.Fields
 	}
@@ -208,8 +210,9 @@ func (sh *Shard) registerLate() {
 func (sh *Shard) trimMemory() {
 	sh.Loop.Buffers.Trim()
 	sh.Loop.Sealed.Trim()
+	sh.Loop.Wide.Trim()
 	sh.Loop.Pipes.Trim()
-	sh.muxOuts, sh.spareStreams = nil, nil
+	sh.muxOuts, sh.spareStreams, sh.wideIn = nil, nil, nil
 	sh.eng.giveBackMemory()
 	for i := range sh.pools {
 		sh.pools[i].purge()

@@ -16,10 +16,14 @@ import (
 // leastSplice is from which length on of what is to come the two calls and the pipe are worth it.
 const leastSplice = 64 << 10
 
-// splices reports whether what the server sends next may pass unseen.
+// unseen reports whether nobody here looks at what the server sends next, and much is to come.
+func (t *txn) unseen() bool {
+	return t.resKind == http1.LengthBody && t.resLeft >= leastSplice && t.said == asIs && t.packer == nil && t.cached == nil && t.answer == nil
+}
+
+// splices reports whether what the server sends next may pass through a pipe.
 func (t *txn) splices() bool {
-	return t.resKind == http1.LengthBody && !t.s.sh.eng.Limits.NoSplice && t.resLeft >= leastSplice && t.said == asIs &&
-		t.packer == nil && t.cached == nil && t.answer == nil &&
+	return t.unseen() && !t.s.sh.eng.Limits.NoSplice &&
 		t.c.Kind() == wire.Plain && t.s.Kind() == wire.Plain && t.s.MayWrite() && !t.s.sh.Loop.Pipes.Unable()
 }
 

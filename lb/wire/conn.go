@@ -189,6 +189,14 @@ func (c *Conn) Write(b []byte) (int, Status) {
 	return c.stream.Write(b)
 }
 
+// WriteWide is Write for as much as WideMost of b, which leaves under TLS in one call if a wide buffer is to be had. Nothing may be Pending.
+func (c *Conn) WriteWide(b []byte) (int, Status) {
+	if c.kind == Secure {
+		return c.tls.writeWide(c, b)
+	}
+	return c.Write(b)
+}
+
 // Write2 sends what it can of a, then b, in one call; neither may be empty.
 func (c *Conn) Write2(a, b []byte) (int, Status) {
 	switch c.kind {

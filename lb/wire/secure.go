@@ -21,6 +21,7 @@ type TLS struct {
 	part  []byte       // half a record, while no buffer is held
 	plain []byte       // decrypted, not taken
 	out   *loop.Buffer // encrypted, unsent; never empty
+	wide  bool         // out is of Loop.Wide, else of Loop.Sealed
 
 	lastWrite int64 // ms on the loop's clock
 	shutdown  bool  // our end is to be sent after out
@@ -246,7 +247,16 @@ func (t *TLS) getOut(c *Conn) {
 }
 
 // SealedSize is how large a buffer is that takes size bytes of data as records of full size: what one read brought leaves in one piece.
-func SealedSize(size int) int { return tlsrecord.Room(size, tlsrecord.MaxPlaintext) }
+func SealedSize(size int) int { return tlsrecord.Room(size, tlsrecord.MaxPlaintext) + alertRoom }
+
+// alertRoom stays free after data: our end may have to be said while nothing of it has been sent.
+const alertRoom = tlsrecord.Overhead + 2
+
+// WideMost is how much data WriteWide takes at most.
+const WideMost = 128 << 10
+
+// WideSize is how large a wide buffer is, besides ordinary ones of some size. A small first record makes one more of it.
+func WideSize(size int) int { return SealedSize(max(size, WideMost)) + tlsrecord.Overhead }
 
 // recordSize is how much data a record has now.
 func (t *TLS) recordSize(c *Conn) int {
@@ -269,13 +279,17 @@ func (t *TLS) write(c *Conn, a, b []byte) (int, Status) {
 			return 0, Again
 		}
 	}
-	n := 0
+	return t.fillOut(c, a, b)
+}
+
+// fillOut encrypts and sends, until something is pending.
+func (t *TLS) fillOut(c *Conn, a, b []byte) (n int, st Status) {
 	for len(a) > 0 || len(b) > 0 {
 		t.getOut(c)
 		for _, p := range [...]*[]byte{&a, &b} {
 			for len(*p) > 0 {
 				size := t.recordSize(c)
-				k := min(len(*p), size, tlsrecord.Fit(len(t.out.Space()), size))
+				k := min(len(*p), size, tlsrecord.Fit(len(t.out.Space())-alertRoom, size))
 				if k == 0 {
 					break
 				}
@@ -298,6 +312,15 @@ func (t *TLS) write(c *Conn, a, b []byte) (int, Status) {
 	return n, OK
 }
 
+// writeWide is write with a wide buffer, if nothing is pending and one is to be had.
+func (t *TLS) writeWide(c *Conn, b []byte) (int, Status) {
+	if t.out == nil && len(b) > c.loop.Buffers.Size() {
+		t.out = c.loop.Wide.Get()
+		t.wide = t.out != nil
+	}
+	return t.fillOut(c, b, nil)
+}
+
 // flush sends what it can of out; false when the connection is gone.
 func (t *TLS) flush(c *Conn) bool {
 	for t.out != nil && t.out.Len() > 0 {
@@ -317,14 +340,23 @@ func (t *TLS) flush(c *Conn) bool {
 
 // putOut gives the buffer back, and sends our end if that waited for it.
 func (t *TLS) putOut(c *Conn) {
-	if t.out != nil {
-		c.loop.Sealed.Put(t.out)
-		t.out = nil
-	}
+	t.dropOut(c)
 	if t.shutdown {
 		t.shutdown = false
 		loop.ShutdownWrite(c.fd)
 	}
+}
+
+// dropOut gives the buffer back, whatever is in it.
+func (t *TLS) dropOut(c *Conn) {
+	switch {
+	case t.out == nil:
+	case t.wide:
+		c.loop.Wide.Put(t.out)
+	default:
+		c.loop.Sealed.Put(t.out)
+	}
+	t.out, t.wide = nil, false
 }
 
 func (t *TLS) closeNotify(c *Conn) {
@@ -356,10 +388,7 @@ func (t *TLS) release(c *Conn) {
 		c.loop.Buffers.Put(t.in)
 		t.in = nil
 	}
-	if t.out != nil {
-		c.loop.Sealed.Put(t.out)
-		t.out = nil
-	}
+	t.dropOut(c)
 	t.forget()
 }
 

@@ -525,8 +525,148 @@ func TestHandshakeErrors(t *testing.T) {
 // TestSealedSize: what fills a buffer fits, as records, in one that is made for it.
 func TestSealedSize(t *testing.T) {
 	for _, size := range []int{loop.BufferSize, 64 << 10, 100_001} {
-		if n := tlsrecord.Fit(SealedSize(size), tlsrecord.MaxPlaintext); n < size {
+		if n := tlsrecord.Fit(SealedSize(size)-alertRoom, tlsrecord.MaxPlaintext); n < size {
 			t.Errorf("%d bytes of data fit, want %d", n, size)
 		}
 	}
+}
+
+// TestWide: a wide piece leaves in one call, after a pause too, and gives its buffer back; when no wide buffer is to be had, in several.
+func TestWide(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		short bool
+		calls int // for 8 pieces
+	}{{"wide", false, 8}, {"none is to be had", true, 8*4 + 8}} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, c, calls := seqPeer(t, &tls.Config{})
+			data := make([]byte, 8*WideMost)
+			for i := range data {
+				data[i] = byte(i ^ i>>8 ^ i>>16)
+			}
+			failed := make(chan error, 1)
+			go e.l.Call(func() {
+				for range loop.MostWide {
+					if tt.short {
+						e.l.Wide.Get()
+					}
+				}
+				failed <- e.writeWide(data)
+			})
+			got := make([]byte, len(data))
+			if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("other bytes: %v", err)
+			}
+			if err := <-failed; err != nil {
+				t.Error(err)
+			}
+			if calls.n > tt.calls {
+				t.Errorf("%d calls for 1 MiB, want %d at most", calls.n, tt.calls)
+			}
+			e.l.Call(func() {
+				if n := e.l.Wide.Lent(); n > 0 && !tt.short {
+					t.Errorf("%d buffers are held", n)
+				}
+			})
+		})
+	}
+}
+
+// TestEndAfterFullBuffer: our end has room after a buffer full of records of which nothing was sent.
+func TestEndAfterFullBuffer(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		e, c, _ := seqPeer(t, &tls.Config{MaxVersion: version})
+		data := make([]byte, 2*loop.BufferSize)
+		taken := make(chan int, 1)
+		go e.l.Call(func() {
+			e.writable = false
+			n, _ := e.Write(data)
+			e.CloseNotify()
+			taken <- n
+			e.writeWide(nil)
+		})
+		n := <-taken
+		if got, err := io.ReadAll(c); err != nil || len(got) != n || n < loop.BufferSize-100 {
+			t.Errorf("%d bytes came of %d: %v", len(got), n, err)
+		}
+	}
+}
+
+// seqPeer is a connection over TLS to c, in which each call that sends is a message.
+func seqPeer(t *testing.T, cfg *tls.Config) (e *echo, c *tls.Conn, calls *messages) {
+	t.Helper()
+	l := start(t)
+	l.Call(func() {
+		l.Sealed.SetSize(SealedSize(loop.BufferSize))
+		l.Wide.SetSize(WideSize(loop.BufferSize))
+	})
+	e, raw := serve(t, l, serverConfig(), loopServer, 100)
+	calls = &messages{Conn: raw}
+	cfg.InsecureSkipVerify = true
+	c = tls.Client(calls, cfg)
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	c.Write([]byte("x")) // which comes back after all session tickets
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.SetNonblock(fds[0], true)
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	l.Call(func() {
+		l.Forget(e.fd)
+		unix.Close(e.fd)
+		e.watched, e.fd, e.writable = false, fds[0], true
+		e.tls.lastWrite -= pauseMs
+	})
+	calls.fd, calls.buf = fds[1], make([]byte, 256<<10)
+	return e, c, calls
+}
+
+// writeWide writes data in wide pieces, and waits until the peer has taken them.
+func (e *echo) writeWide(data []byte) error {
+	for len(data) > 0 || e.Pending() {
+		if e.Pending() {
+			unix.Poll([]unix.PollFd{{Fd: int32(e.fd), Events: unix.POLLOUT}}, -1)
+			e.writable = true
+			e.Flush()
+			continue
+		}
+		n, st := e.WriteWide(data[:min(len(data), WideMost)])
+		if st != OK {
+			return fmt.Errorf("write: %d", st)
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// messages is a connection that reads from fd once there is one, and counts what comes in one piece.
+type messages struct {
+	net.Conn
+	fd   int
+	buf  []byte
+	rest []byte
+	n    int
+}
+
+func (m *messages) Read(b []byte) (int, error) {
+	if m.buf == nil {
+		return m.Conn.Read(b)
+	}
+	if len(m.rest) == 0 {
+		n, err := unix.Read(m.fd, m.buf)
+		if err != nil || n == 0 {
+			return 0, io.EOF
+		}
+		m.n++
+		m.rest = m.buf[:n]
+	}
+	n := copy(b, m.rest)
+	m.rest = m.rest[n:]
+	return n, nil
 }
