@@ -54,7 +54,7 @@ func look(verb string, args []string) (*looking, error) {
 		case name == "-s":
 			err = take()
 			l.socket = strings.TrimPrefix(value, "unix@")
-		case name == "-json" && verb == "top":
+		case name == "-json":
 			l.json = true
 		case name == "-every" && verb == "top":
 			if err = take(); err == nil {
@@ -113,12 +113,19 @@ func shown(verb, command string) func([]string, io.Writer, io.Writer) error {
 		if err != nil || l.help {
 			return helped(out, verb, err)
 		}
+		command := command
+		if l.json {
+			command += " json"
+		}
 		answer, err := l.ask(command)
 		if err != nil {
 			return err
 		}
 		if strings.HasPrefix(answer, "Permission denied") {
 			return fmt.Errorf("the socket's level does not permit '%s': use one with `level operator`", command)
+		}
+		if l.json && !json.Valid([]byte(answer)) {
+			return fmt.Errorf("the worker that serves is of a release that does not know `%s`: reload", command)
 		}
 		_, err = io.WriteString(out, answer)
 		return err

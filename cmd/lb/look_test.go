@@ -41,6 +41,17 @@ func TestLooking(t *testing.T) {
 		t.Errorf("errors: %s", text)
 	}
 	run("sessions") // none is open, most likely
+	var sessions []map[string]any
+	if text := run("sessions", "--json"); json.Unmarshal([]byte(text), &sessions) != nil || sessions == nil {
+		t.Errorf("sessions --json: %s", text)
+	}
+	var bad struct {
+		Total  int
+		Events []any
+	}
+	if text := run("errors", "--json"); json.Unmarshal([]byte(text), &bad) != nil || bad.Events == nil {
+		t.Errorf("errors --json: %s", text)
+	}
 	for _, wrong := range [][]string{{"--sort", "colour"}, {"--every", "soon"}, {"--bogus"}, {"-s"}} {
 		if err := top(wrong, &bytes.Buffer{}, nil); err == nil || !strings.HasPrefix(err.Error(), "top: ") {
 			t.Errorf("%q: %v", wrong, err)

@@ -29,8 +29,8 @@ const usage = `lb balances TCP and HTTP connections over servers, as its haproxy
   lb detach  [-S SOCK]                              end the master only; the next one takes the workers over
   lb top     [-s SOCK] [--every 2s] [--json]        what is busy, slow or failing; once if the output is no terminal
              [--sort COLUMN] [--filter TEXT]        by name, sessions, queue, rate, requests, errors or p99
-  lb sessions [-s SOCK]                             the client connections
-  lb errors  [-s SOCK]                              the last requests and answers that could not be read
+  lb sessions [-s SOCK] [--json]                    the client connections
+  lb errors  [-s SOCK] [--json]                     the last requests and answers that could not be read
   lb version                                        the version
   lb doctor  [FILE...]                              find what logrotate, cron, timers, certbot and network hooks would do to a balancer or its log daemon
 

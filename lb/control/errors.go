@@ -33,6 +33,10 @@ type BadMessage struct {
 // showErrors writes `show errors [<proxy>] [request|response]`.
 func showErrors(c *session, args []string) {
 	list, total := c.Runtime.BadMessages()
+	if word(args, 0) == "json" {
+		c.errorsJSON(list, total)
+		return
+	}
 	var proxy string
 	if len(args) > 0 {
 		proxy = args[0]
@@ -52,6 +56,35 @@ func showErrors(c *session, args []string) {
 			c.out = m.append(c.out)
 		}
 	}
+}
+
+// errorsJSON writes what `lb errors --json` shows.
+func (c *session) errorsJSON(list []BadMessage, total uint64) {
+	type one struct {
+		Event    uint64    `json:"event"`
+		Time     time.Time `json:"time"`
+		Client   string    `json:"client"`
+		Frontend string    `json:"frontend"`
+		Backend  string    `json:"backend,omitempty"`
+		Server   string    `json:"server,omitempty"`
+		Of       string    `json:"of"` // "request" or "response"
+		HTTP2    bool      `json:"http2"`
+		Reason   string    `json:"reason"`
+		Total    int       `json:"length"`
+		At       int       `json:"position"`
+		From     int       `json:"from"`  // which of them bytes begins with
+		Bytes    []byte    `json:"bytes"` // base64
+	}
+	events := []one{}
+	for i := range list {
+		m := &list[i]
+		of := "request"
+		if m.Answer {
+			of = "response"
+		}
+		events = append(events, one{m.Event, m.Time, m.Client.String(), m.Frontend, m.Backend, m.Server, of, m.HTTP2, m.Reason, m.Total, m.At, m.From, m.Bytes})
+	}
+	c.json(map[string]any{"total": total, "events": events})
 }
 
 // isProxy says whether a word is the name or number of a proxy; -1 is all.

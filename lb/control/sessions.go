@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -34,6 +35,10 @@ type Session struct {
 // showSess lists client connections, all of them or those that are older than
 // a delay; `all` and an ID show them in full.
 func showSess(c *session, args []string) {
+	if word(args, 0) == "json" {
+		c.sessionsJSON()
+		return
+	}
 	var older time.Duration
 	var id uint64
 	full, one := false, false
@@ -75,6 +80,49 @@ func showSess(c *session, args []string) {
 	if one && !found {
 		c.say("Session not found.")
 	}
+}
+
+// sessionsJSON writes what `lb sessions --json` shows.
+func (c *session) sessionsJSON() {
+	type one struct {
+		ID       string `json:"id"`
+		Client   string `json:"client"`
+		TLS      bool   `json:"tls"`
+		Frontend string `json:"frontend"`
+		Listener string `json:"listener"`
+		Backend  string `json:"backend,omitempty"`
+		Server   string `json:"server,omitempty"`
+		State    string `json:"state"`
+		Age      int64  `json:"age_ms"`
+		Expires  *int64 `json:"expires_ms"` // null never
+		Requests uint32 `json:"requests"`
+		URI      string `json:"uri,omitempty"`
+		In       uint64 `json:"bytes_in"`
+		Out      uint64 `json:"bytes_out"`
+		Queued   bool   `json:"queued"`
+		Retries  int    `json:"retries"`
+	}
+	list, now := []one{}, time.Now()
+	for _, s := range c.Runtime.Sessions() {
+		o := one{fmt.Sprintf("%#x", s.ID), s.source(), s.TLS, s.Frontend, s.Listener, s.Backend, s.Server, s.State, now.Sub(s.Accepted).Milliseconds(), nil,
+			s.Requests, s.URI, s.In, s.Out, s.Queued, s.Retries}
+		if s.Expires >= 0 {
+			ms := s.Expires.Milliseconds()
+			o.Expires = &ms
+		}
+		list = append(list, o)
+	}
+	c.json(list)
+}
+
+// json answers with a value on a line.
+func (c *session) json(v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		c.fail(err.Error())
+		return
+	}
+	c.say(string(text))
 }
 
 // proto is the protocol as HAProxy names it.

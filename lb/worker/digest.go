@@ -27,7 +27,7 @@ type File struct {
 // kept is a source in a snapshot. The first has the files.
 type kept struct {
 	cfgfile.Source
-	Loaded []File `json:",omitempty"`
+	Loaded *[]File `json:",omitempty"` // nil of a release that did not keep them
 }
 
 func keptSources(sources []cfgfile.Source, files []File) []kept {
@@ -36,7 +36,7 @@ func keptSources(sources []cfgfile.Source, files []File) []kept {
 		list[i].Source = s
 	}
 	if len(list) > 0 {
-		list[0].Loaded = files
+		list[0].Loaded = &files
 	}
 	return list
 }
