@@ -149,12 +149,14 @@ type predecessor struct {
 	// predecessors.mu guards the fields below.
 	counts
 	busy   map[*backend.Server]places
-	met    int  // how many workers it has introduced whose load is known
-	sent   bool // all that was counted before the worker here began to serve
-	summed bool // total has come
-	stale  bool // what it sends is from before a `clear counters` here
-	peer   bool // it is the other worker of a trial: what it counts is not passed on
-	heir   bool // and it was promoted
+	spoke  time.Time // when its last message came
+	silent bool      // that is long ago
+	met    int       // how many workers it has introduced whose load is known
+	sent   bool      // all that was counted before the worker here began to serve
+	summed bool      // total has come
+	stale  bool      // what it sends is from before a `clear counters` here
+	peer   bool      // it is the other worker of a trial: what it counts is not passed on
+	heir   bool      // and it was promoted
 }
 
 type rowKey struct {
@@ -192,6 +194,7 @@ func (f *predecessors) join(link *handoff.Conn, peer bool) *predecessor {
 	p := &predecessor{link: link, peer: peer, ended: make(chan struct{}), counts: counts{rows: map[rowKey]rowCounts{}}, busy: map[*backend.Server]places{}, told: told{others: map[*backend.Server]backend.Others{}}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	p.spoke = time.Now()
 	f.living = append(f.living, p)
 	return p
 }

@@ -23,7 +23,8 @@ import (
 // and their turn is before that of any request here: the load says how many they
 // are, and nobody here gets the places that they wait for. Of several workers before,
 // the one that was met first has the first turn: two that left each other the turn
-// would both wait. How many places there are the newest configuration says.
+// would both wait. A worker that is stuck loses its turn: one for which somebody waits
+// says so every loadAlive. How many places there are the newest configuration says.
 //
 // Two workers of a trial serve next to each other, and neither has the first turn:
 // each sends the other its load as to a worker that comes after.
@@ -46,7 +47,11 @@ type places struct{ taken, awaited int }
 const (
 	loadSoon   = 20 * time.Millisecond
 	loadSeldom = 250 * time.Millisecond
+	loadAlive  = 500 * time.Millisecond // where somebody waits for a place, whether anything changes or not
 )
+
+// silence is after which time without a word a worker before is stuck.
+const silence = 6 * loadAlive
 
 // beat calls send soon after a change and seldom when nothing changes, until it
 // fails or stop or the process ends.
@@ -91,7 +96,11 @@ func (g *Generation) sendChangedLoad(s *successor) (changed bool, err error) {
 
 // sendChangedLoadLocked is sendChangedLoad while s.loadMu is held.
 func (g *Generation) sendChangedLoadLocked(s *successor) (changed bool, err error) {
-	list := g.changedLoad(s.load)
+	alive := time.Since(s.aliveAt) >= loadAlive
+	if alive {
+		s.aliveAt = time.Now()
+	}
+	list := g.changedLoad(s.load, alive)
 	for changed = len(list) > 0; len(list) > 0; {
 		part := list[:min(len(list), messageParts)]
 		list = list[len(part):]
@@ -102,12 +111,13 @@ func (g *Generation) sendChangedLoadLocked(s *successor) (changed bool, err erro
 	return changed, nil
 }
 
-// changedLoad lists the servers whose load is not what was sent, and notes it.
-func (g *Generation) changedLoad(sent map[*backend.Server]places) (list []load) {
+// changedLoad lists the servers whose load is not what was sent, and notes it; with
+// awaited also those for which somebody waits.
+func (g *Generation) changedLoad(sent map[*backend.Server]places, awaited bool) (list []load) {
 	for _, c := range g.Servers.All() {
 		srv := c.Target()
 		n := g.before.loadOf(srv)
-		if n == sent[srv] {
+		if n == sent[srv] && (!awaited || n.awaited == 0) {
 			continue
 		}
 		sent[srv] = n
@@ -133,6 +143,8 @@ func (f *predecessors) loadOf(srv *backend.Server) (n places) {
 	for _, p := range f.living {
 		if !p.peer {
 			n.taken += p.busy[srv].taken
+		}
+		if p.hasTurn() {
 			n.awaited += p.busy[srv].awaited
 		}
 	}
@@ -170,7 +182,7 @@ func (f *predecessors) sumPlaces(srv *backend.Server) {
 	o := f.after.others[srv]
 	for p := range f.known() {
 		o.Taken += p.busy[srv].taken
-		if !p.peer {
+		if p.hasTurn() {
 			o.Awaited += p.busy[srv].awaited
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"sync"
+	"time"
 
 	"lbsyslogd/lb/backend"
 )
@@ -63,6 +64,31 @@ func (f *predecessors) known() iter.Seq[*predecessor] {
 				}
 			}
 		}
+	}
+}
+
+// hasTurn reports whether what waits in p comes before what waits here.
+// predecessors.mu is held.
+func (p *predecessor) hasTurn() bool { return !p.peer && !p.silent }
+
+// hears notes that p has said something.
+func (f *predecessors) hears(p *predecessor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.spoke = time.Now()
+	if p.silent {
+		p.silent = false
+		f.sumAll(p)
+	}
+}
+
+// listens notes when p has said nothing for long.
+func (f *predecessors) listens(p *predecessor) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !p.silent && time.Since(p.spoke) > silence {
+		p.silent = true
+		f.sumAll(p)
 	}
 }
 
@@ -182,7 +208,7 @@ func (f *predecessors) othersOf(p *predecessor, srv *backend.Server) (o backend.
 			continue
 		}
 		o.Taken += q.busy[srv].taken
-		if first && !q.peer {
+		if first && q.hasTurn() {
 			o.Awaited += q.busy[srv].awaited
 		}
 	}

@@ -186,3 +186,37 @@ func TestMeet(t *testing.T) {
 		t.Errorf("%d requests are counted at last", n)
 	}
 }
+
+// TestASilentWorkerHasNoTurn: what waits in a worker that is stuck does not keep places free for ever, and has its turn again when that one goes on.
+func TestASilentWorkerHasNoTurn(t *testing.T) {
+	g := begin(t)
+	be, srv := only(t, g)
+	old, p := before(t, g)
+	waits := busyAt(srv, 0)
+	waits.Busy[0].Awaited = 1
+	kept := func() bool { // for as long as it goes on saying so
+		post(t, old, waits)
+		return !free(be, srv)
+	}
+	wait.Until(t, "the place to be kept free", kept)
+	g.before.mu.Lock()
+	p.spoke = p.spoke.Add(-2 * silence)
+	g.before.mu.Unlock()
+	wait.Until(t, "the place to be used", func() bool { return free(be, srv) })
+	wait.Until(t, "the place to be kept free again", kept)
+}
+
+// TestWhoeverWaitsSaysSo now and then, although nothing changes.
+func TestWhoeverWaitsSaysSo(t *testing.T) {
+	g := begin(t)
+	be, srv := only(t, g)
+	be.Admit(srv)
+	line(be)
+	ours, link := pair(t)
+	g.Successor(link)
+	post(t, ours, message{Kind: kindAsk, Version: Version})
+	known(t, ours, kindState, 0)
+	for range 3 {
+		known(t, ours, kindBusy, 0)
+	}
+}

@@ -101,7 +101,12 @@ func (g *Generation) takeEarlyLoad(servers []serverState) {
 func (g *Generation) takeOver(p *predecessor) {
 	stop := make(chan struct{})
 	var speaking sync.WaitGroup
-	speaking.Go(func() { g.beat(stop, func() (bool, error) { return g.sendOthers(p) }) })
+	speaking.Go(func() {
+		g.beat(stop, func() (bool, error) {
+			g.before.listens(p)
+			return g.sendOthers(p)
+		})
+	})
 	defer func() {
 		close(stop)
 		speaking.Wait()
@@ -114,6 +119,7 @@ func (g *Generation) takeOver(p *predecessor) {
 		fds, err := receive(&l)
 		switch {
 		case err == nil:
+			g.before.hears(p)
 		case errors.Is(err, os.ErrDeadlineExceeded) && !passing: // passOn
 			passing = true
 			receive = func(v any) ([]int, error) { return p.link.ReceiveWithin(v, sendWait) }

@@ -25,8 +25,9 @@ type successor struct {
 	gone  chan struct{}
 	mu    sync.Mutex // guards sending, and the wait for an answer
 
-	loadMu sync.Mutex                 // guards load, and the order in which it is sent. Lock order: before mu.
-	load   map[*backend.Server]places // that was sent
+	loadMu  sync.Mutex                 // guards load and aliveAt, and the order in which it is sent. Lock order: before mu.
+	load    map[*backend.Server]places // that was sent
+	aliveAt time.Time                  // when all of it was for which somebody waits
 
 	unsent *os.File // what of the stick tables could not be sent; Generation.tablesMu guards it
 
