@@ -151,6 +151,7 @@ func (rt *Runtime) Start() error {
 		rt.work.Go(func() { g.Run(rt.serving) })
 	}
 	rt.Set.FollowTracked()
+	rt.Set.Maintained()
 	rt.checks.Go(func() { rt.Set.Run(rt.serving) })
 	if rt.env.Back == nil {
 		rt.answer()

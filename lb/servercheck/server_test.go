@@ -188,6 +188,35 @@ func TestDisabledHasNoSay(t *testing.T) {
 	up("checks are disabled, and the agent says up", true)
 }
 
+// A server that is in maintenance when the process begins keeps no connections either: by its line, or as in the process before.
+func TestMaintainedFromTheStart(t *testing.T) {
+	for name, restored := range map[string]bool{"disabled": false, "in the process before": true} {
+		_, before := one(t, backend.ForcedMaint, Options{})
+		admin := backend.Admin(backend.ForcedMaint)
+		if restored {
+			admin = 0
+		}
+		set, s := one(t, admin, Options{})
+		var told []bool
+		set.Maintain = func(srv *backend.Server, on bool) { told = append(told, srv == s.srv && on) }
+		if restored {
+			st := before.State()
+			st.Server.InitialAdmin = 0
+			s.Restore(st)
+		}
+		set.Maintained()
+		if len(told) != 1 || !told[0] {
+			t.Errorf("%s: told %v", name, told)
+		}
+		if err := set.SetAdmin("be", "s", control.Ready); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != 2 || told[1] {
+			t.Errorf("%s, ready: told %v", name, told)
+		}
+	}
+}
+
 // A server with `disabled` on its line is not checked until it is enabled, and
 // then at once.
 func TestDisabled(t *testing.T) {

@@ -82,6 +82,17 @@ func (set *Set) Add(b *backend.Backend, servers []*Server) {
 	set.byIndex = append(set.byIndex, servers...)
 }
 
+// Maintained says which servers are in maintenance as the process begins: by their lines, or as in the process before.
+func (set *Set) Maintained() {
+	set.mu.RLock()
+	defer set.mu.RUnlock()
+	for _, s := range set.list {
+		if set.Maintain != nil && s.inMaintenance() {
+			set.Maintain(s.srv, true)
+		}
+	}
+}
+
 // Join adds a server that an operator added, to a backend that is there.
 func (set *Set) Join(s *Server) {
 	set.mu.Lock()
