@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -96,14 +95,14 @@ func compareLines(t *testing.T, before string, lines []string, after string) {
 	path := filepath.Join(t.TempDir(), "t.cfg")
 	first := strings.Count(before, "\n") + 1
 	rest := slices.Clone(lines)
-	write := func() {
+	write := func(lines []string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte(before+"  "+strings.Join(rest, "\n  ")+"\n"+after), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(before+"  "+strings.Join(lines, "\n  ")+"\n"+after), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for again := true; again; {
-		write()
+		write(rest)
 		_, err := Load([]string{path}, Options{Environ: []string{}, Privileged: true})
 		var all *cfgfile.Errors
 		again = false
@@ -124,20 +123,25 @@ func compareLines(t *testing.T, before string, lines []string, after string) {
 	if accepted == 0 {
 		t.Fatal("lb accepts none of the lines")
 	}
-	for again := true; again; {
-		write()
-		again = false
-		for _, refusal := range refusals(peer, path) {
-			number, why, _ := strings.Cut(refusal, " ")
-			n, _ := strconv.Atoi(number)
-			i := n - first
-			if i < 0 || i >= len(rest) || rest[i] == "" {
-				continue
+	// Recorded by lines, not by files: a word that comes later leaves what is known of the others as it is.
+	refused := tape.Observe(peer, "refused", func() map[string]string {
+		all := map[string]string{}
+		left := slices.Clone(rest)
+		for again := true; again; {
+			write(left)
+			again = false
+			for n, why := range refusals(peer.Program(), path) {
+				if i := n - first; i >= 0 && i < len(left) && left[i] != "" {
+					all[left[i]] = why
+					left[i], again = "", true
+				}
 			}
-			if !mayBeRefused.MatchString(why) && !unknownOption(rest[i], why) {
-				t.Errorf("accepted here: %s\nhaproxy: %s", rest[i], why)
-			}
-			rest[i], again = "", true
+		}
+		return all
+	})
+	for _, line := range rest {
+		if why, ok := refused[line]; ok && line != "" && !mayBeRefused.MatchString(why) && !unknownOption(line, why) {
+			t.Errorf("accepted here: %s\nhaproxy: %s", line, why)
 		}
 	}
 	t.Logf("%d lines, %d accepted", len(lines), accepted)
@@ -151,14 +155,15 @@ func unknownOption(line, why string) bool {
 
 var alertLine = regexp.MustCompile(`\[ALERT\][^\n]*?t\.cfg:(\d+)\] ?:? ?([^\n]*)`)
 
-// refusals are the lines that haproxy refuses, each with its number.
-func refusals(peer *tape.Tape, path string) []string {
-	text, _ := os.ReadFile(path)
-	return tape.Observe(peer, fmt.Sprintf("%x", sha256.Sum256(text))[:16], func() (list []string) {
-		out, _ := exec.Command(peer.Program(), "-c", "-f", path).CombinedOutput() // that it fails is expected
-		for _, m := range alertLine.FindAllStringSubmatch(string(out), -1) {
-			list = append(list, m[1]+" "+strings.ReplaceAll(m[2], filepath.Dir(path), "DIR"))
+// refusals are the lines that haproxy refuses, by number.
+func refusals(haproxy, path string) map[int]string {
+	all := map[int]string{}
+	out, _ := exec.Command(haproxy, "-c", "-f", path).CombinedOutput() // that it fails is expected
+	for _, m := range alertLine.FindAllStringSubmatch(string(out), -1) {
+		n, _ := strconv.Atoi(m[1]) // digits
+		if all[n] == "" {          // the first word about a line is what is wrong with it
+			all[n] = strings.ReplaceAll(m[2], filepath.Dir(path), "DIR")
 		}
-		return list
-	})
+	}
+	return all
 }
