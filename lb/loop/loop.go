@@ -65,6 +65,7 @@ type Loop struct {
 	skipped  int64     // ms: pauses of the process, of which no timer knows
 	patience int64     // ms: what the present wait may take; < 0 any time
 	brisk    bool      // waits are short at present: see wait
+	looks    bool      // several events came together: while they were handled more have come, most likely, and a look takes them at once
 	again    []Handler
 	spare    []Handler
 	turn     []func()
@@ -120,7 +121,7 @@ const hiccup = 1000
 // timeout may count that time.
 func (l *Loop) readClock() {
 	l.clock = time.Now()
-	now := l.elapsed()
+	now := l.sinceBase(l.clock)
 	if pause := now - l.now - max(l.patience, 0); l.patience >= 0 && pause > hiccup {
 		l.skipped += pause
 		now -= pause
@@ -129,7 +130,9 @@ func (l *Loop) readClock() {
 }
 
 // elapsed is the time since base that timers know of, in ms.
-func (l *Loop) elapsed() int64 { return int64(time.Since(l.base)/time.Millisecond) - l.skipped }
+func (l *Loop) elapsed() int64 { return l.sinceBase(time.Now()) }
+
+func (l *Loop) sinceBase(t time.Time) int64 { return t.Sub(l.base).Milliseconds() - l.skipped }
 
 // Skipped is for how many milliseconds of the time since base the process did
 // not run; Now does not count them.
@@ -254,7 +257,7 @@ const brisk = 10
 
 // wait takes what is ready, in up to three steps, each dearer than the one before:
 //
-//  1. It looks without blocking.
+//  1. It looks without blocking, unless a look would find nothing: see looks.
 //  2. If there is room and the last wait was short, it expects this one to be short too, and blocks without telling the runtime. The runtime's
 //     monitor thread takes the place (P) of every goroutine that it sees in a system call, and after each time wakes up every
 //     20 us for a while: for a loop under load that was a tenth of its processor time. A garbage collection does not have to
@@ -262,25 +265,26 @@ const brisk = 10
 //  3. It blocks in a system call that the runtime knows of: another goroutine may have the place, and the monitor may sleep.
 func (l *Loop) wait() int {
 	l.patience = 0
-	if n, _ := l.epollWait(0, true); n > 0 || len(l.again) > 0 {
-		return n
-	}
-	timeout := l.untilTimer()
-	if timeout != 0 && l.brisk && l.Roomy {
-		most := brisk
-		if timeout > 0 {
-			most = min(most, timeout)
-		}
-		l.patience = int64(most)
-		n, interrupted := l.epollWait(most, true)
-		if n > 0 {
+	short := l.brisk && l.Roomy
+	if !short || l.looks || len(l.again) > 0 {
+		n, _ := l.epollWait(0, true)
+		if l.looks = n > 1; n > 0 || len(l.again) > 0 {
 			return n
 		}
-		if timeout = l.untilTimer(); interrupted {
-			timeout = 0
+	}
+	interrupted := false
+	if short {
+		l.patience = brisk
+		if at, ok := l.wheel.next(); ok { // later than this turn's time, from which it is counted: the clock is not read again
+			l.patience = min(max(at-l.now, 0), brisk)
+		}
+		var n int
+		if n, interrupted = l.epollWait(int(l.patience), true); n > 0 {
+			l.looks = n > 1
+			return n
 		}
 	}
-	if timeout != 0 {
+	if timeout := l.untilTimer(); timeout != 0 && !interrupted {
 		l.patience = int64(timeout)
 		began := time.Now()
 		n, interrupted := l.epollWait(timeout, false)
@@ -335,8 +339,7 @@ func (l *Loop) dispatch(e *unix.EpollEvent) {
 }
 
 func (l *Loop) runMailbox() {
-	var count [8]byte
-	_, _ = Read(l.wakeFD, count[:])
+	readCount(l.wakeFD)
 	m := &l.mailbox
 	m.mu.Lock()
 	funcs := m.funcs

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,6 +46,22 @@ func (p *Pipe) Drain(fd int) (int, syscall.Errno) {
 	n, errno := splice(p.r, fd, p.n)
 	p.n -= n
 	return n, errno
+}
+
+// Read takes out what b has room for. What Len says afterwards is still in the pipe.
+func (p *Pipe) Read(b []byte) (n int) {
+	for n < len(b) && p.n > 0 {
+		r, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(p.r), uintptr(unsafe.Pointer(&b[n])), uintptr(min(len(b)-n, p.n)))
+		if e == syscall.EINTR {
+			continue
+		}
+		if e != 0 || r == 0 {
+			break
+		}
+		n += int(r)
+		p.n -= int(r)
+	}
+	return n
 }
 
 // splice is splice(2) between descriptors that do not block.

@@ -11,10 +11,10 @@ import (
 // runtime does not know of them: 0.7 us less per request than syscall.Read.
 // Errno 0 is success.
 
-// Read is read(2). n is 0 at the end of the stream; b must not be empty.
+// Read is recv(2), which costs a little less than read(2). n is 0 at the end of the stream; b must not be empty.
 func Read(fd int, b []byte) (n int, errno syscall.Errno) {
 	for {
-		r, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
+		r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
 		if e == syscall.EINTR {
 			continue
 		}
@@ -23,6 +23,12 @@ func Read(fd int, b []byte) (n int, errno syscall.Errno) {
 		}
 		return int(r), 0
 	}
+}
+
+// readCount takes what an eventfd has counted.
+func readCount(fd int) {
+	var count [8]byte
+	_, _, _ = syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&count)), uintptr(len(count)))
 }
 
 // Quiet reports whether nothing has come over a socket, not even its end:

@@ -18,6 +18,8 @@ type benchCase struct {
 	resumed  bool   // handshakes resume a session
 	toHTTP2  bool   // the server speaks HTTP/2
 	servers  int    // in the backend, all of them at one address; 0: one
+	proxies  int    // in the configuration, most of them backends that nobody asks for; 0: two
+	threads  int    // of the subject, which has both cores then; 0: one
 	pipeline string // a log daemon belongs to the subject: packaged or tuned
 	slow     bool   // a request takes milliseconds: rounds are four times as long
 	weighed  bool   // the memory that the subjects have at the end is a row as well
@@ -64,6 +66,7 @@ var cases = []benchCase{
 	{name: "servers-100", what: "200 bytes, 100 servers", size: 200, servers: 100, conns: 64, extra: true},
 	{name: "servers-1000", what: "200 bytes, 1,000 servers", size: 200, servers: 1000, conns: 64, extra: true},
 	{name: "servers-10000", what: "200 bytes, 10,000 servers", size: 200, servers: 10_000, conns: 64, extra: true},
+	{name: "two", what: "200 bytes, two threads on both cores", size: 200, threads: 2, conns: 64, extra: true},
 	{name: "active", what: "200 bytes, 10,000 connections", size: 200, conns: 10_000, weighed: true, slow: true, extra: true},
 }
 

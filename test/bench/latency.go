@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 	"time"
 )
@@ -11,10 +12,12 @@ import (
 // latencyCase is what is asked at a constant rate; clients and server are the loop's, so that nothing but the subject makes anybody wait.
 var latencyCase = benchCase{name: "latency", size: 200, conns: 64}
 
-// How latency is measured: rate is the share of what the slowest subject can serve at most.
+// How latency is measured: the rate is this share of what the slowest subject can serve at most. Rounds are many and short, for a machine that stands still for a tenth of
+// a second makes the round in which it does useless: the median of the rounds' percentiles does not know of it.
 const (
 	share       = 0.7
-	latencyTime = 4 * time.Second // a round
+	calmTime    = time.Second     // a round without reloads
+	reloadTime  = 2 * time.Second // one with reloads, the first of which comes after half of reloadEvery
 	reloadEvery = time.Second
 )
 
@@ -37,9 +40,9 @@ func (b *bench) latency(ctx context.Context, reloads bool) (rows []row, err erro
 			most = got.rate
 		}
 	}
-	rate, also := share*most, ""
+	rate, also, count := share*most, "", max(b.count, 8)
 	if reloads {
-		also = ", a reload every second"
+		also, count = ", a reload every second", max(b.count/2, 4)
 	}
 	shares := []float64{0.5, 0.99, 0.999}
 	for _, p := range shares {
@@ -49,7 +52,7 @@ func (b *bench) latency(ctx context.Context, reloads bool) (rows []row, err erro
 		}
 		rows = append(rows, r)
 	}
-	for round := range max(b.count/5, 2) {
+	for round := range count {
 		for _, i := range order(len(subjects), round) {
 			s := subjects[i]
 			p, err := s.atRate(ctx, rate, b.loadCore, reloads)
@@ -60,7 +63,11 @@ func (b *bench) latency(ctx context.Context, reloads bool) (rows []row, err erro
 			for at, ns := range p.took {
 				took[at] = float64(ns) / 1e6
 			}
-			for at, q := range quantiles(took, shares...) {
+			all := quantiles(took, shares...)
+			if b.verbose {
+				fmt.Fprintf(os.Stderr, "  latency%s, round %d: %s p50 %.2f p99 %.2f p99.9 %.2f ms, %d lost\n", also, round+1, s.label, all[0], all[1], all[2], p.lost)
+			}
+			for at, q := range all {
 				f := &rows[at].Figures[i]
 				f.Label = s.label
 				f.Rounds = append(f.Rounds, q)
@@ -76,12 +83,15 @@ func (b *bench) latency(ctx context.Context, reloads bool) (rows []row, err erro
 
 // atRate sends requests at a rate for a round.
 func (s *subject) atRate(ctx context.Context, rate float64, core int, reloads bool) (*pace, error) {
-	p := newPace(rate, latencyTime)
+	p := newPace(rate, calmTime)
+	if reloads {
+		p = newPace(rate, reloadTime)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	reloaded := make(chan error, 1)
 	go func() {
-		for reloads {
-			if err := sleep(ctx, reloadEvery); err != nil {
+		for pause := reloadEvery / 2; reloads; pause = reloadEvery {
+			if err := sleep(ctx, pause); err != nil {
 				break
 			}
 			if err := s.reload(); err != nil {

@@ -10,8 +10,8 @@
 //     connections stay (rounds.go). A round's cost is the growth of the CPU time of all the subject's processes, in nanoseconds (clock.go), over the requests that
 //     were served.
 //  4. A subject's figure is the median of its rounds; a ratio is the median of the quotients of neighbouring rounds, with its quartiles (paired.go).
-//  5. Rows that are no request's cost: latency at a constant rate, without and with reloads (latency.go), the memory of idle connections, and what Nagle's algorithm adds to
-//     a new connection (idle.go).
+//  5. Rows that are no request's cost: latency at a constant rate, without and with reloads (latency.go), how long a reload takes and makes requests wait by the size of the
+//     configuration (reloading.go), the memory of idle connections, and what Nagle's algorithm adds to a new connection (idle.go).
 //  6. One table, as text or markdown, and everything as JSON (table.go).
 package main
 
@@ -214,6 +214,9 @@ func rows() (all []measurement) {
 	for _, reloads := range []bool{false, true} {
 		name := map[bool]string{false: "latency", true: "latency-reloads"}[reloads]
 		all = append(all, measurement{name, false, func(ctx context.Context, b *bench) ([]row, error) { return b.latency(ctx, reloads) }})
+	}
+	for _, n := range reloadSizes {
+		all = append(all, measurement{fmt.Sprintf("reload-%d", n), true, func(ctx context.Context, b *bench) ([]row, error) { return b.reloads(ctx, n) }})
 	}
 	for _, i := range idleCases {
 		all = append(all, measurement{i.name, true, func(ctx context.Context, b *bench) ([]row, error) { return b.idle(ctx, i) }})

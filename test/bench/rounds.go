@@ -88,7 +88,7 @@ func (b *bench) start(ctx context.Context, c benchCase) (subjects []*subject, st
 		if b.cheap && !c.toHTTP2 && !c.upload || c.client == byTest {
 			backend = l.backendAddr()
 		}
-		if err := s.start(ctx, c, backend, log, b.subjectCore); err != nil {
+		if err := s.start(ctx, c, backend, log, b.subjectCore, b.loadCore); err != nil {
 			return subjects, stop, fmt.Errorf("%s: %w", s.label, err)
 		}
 		if err := b.attach(ctx, c, s, l, backend); err != nil {

@@ -45,11 +45,11 @@ func (c benchCase) can(kind string) bool {
 	if kind != kindNginx {
 		return true
 	}
-	return !c.rules && !c.toHTTP2 && c.pipeline == "" && c.servers == 0 && c.reuse == ""
+	return !c.rules && !c.toHTTP2 && c.pipeline == "" && c.servers == 0 && c.proxies == 0 && c.reuse == ""
 }
 
-// start starts the program as it runs in production, as master and worker, pinned to core.
-func (s *subject) start(ctx context.Context, c benchCase, backend, log string, core int) error {
+// start starts the program as it runs in production, as master and worker, pinned to core; with several threads it may also use core spare.
+func (s *subject) start(ctx context.Context, c benchCase, backend, log string, core, spare int) error {
 	ports, err := rig.FreePorts("127.0.0.1", 1)
 	if err != nil {
 		return err
@@ -79,7 +79,11 @@ func (s *subject) start(ctx context.Context, c benchCase, backend, log string, c
 	if err := os.WriteFile(s.dir+"/conf", []byte(text), 0o600); err != nil {
 		return err
 	}
-	proc, err := rig.Start("taskset", append([]string{"-c", strconv.Itoa(core), s.program}, args...)...)
+	cores := strconv.Itoa(core)
+	if c.threads > 1 {
+		cores = fmt.Sprintf("%d,%d", core, spare)
+	}
+	proc, err := rig.Start("taskset", append([]string{"-c", cores, s.program}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -90,7 +94,8 @@ func (s *subject) start(ctx context.Context, c benchCase, backend, log string, c
 // config is the same text for lb and HAProxy, but for ports and paths.
 func config(c benchCase, log, addr, backend, certificate string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "global\n    nbthread 1\n    maxconn %d\ndefaults\n    mode %s\n    timeout connect 5s\n    timeout client 300s\n    timeout server 300s\n", max(4000, c.conns+50), c.mode())
+	fmt.Fprintf(&b, "global\n    nbthread %d\n    maxconn %d\ndefaults\n    mode %s\n    timeout connect 5s\n    timeout client 300s\n    timeout server 300s\n",
+		max(c.threads, 1), max(4000, c.conns+50), c.mode())
 	if c.log || c.pipeline != "" {
 		fmt.Fprintf(&b, "    log %s local0\n    option httplog\n", log)
 	}
@@ -111,6 +116,9 @@ func config(c benchCase, log, addr, backend, certificate string) string {
 	}
 	for i := range max(c.servers, 1) {
 		fmt.Fprintf(&b, "    server b%d %s\n", i+1, server)
+	}
+	for i := range max(c.proxies-2, 0) {
+		fmt.Fprintf(&b, "backend be%d\n    server b1 %s\n", i+1, server)
 	}
 	return b.String()
 }
@@ -147,7 +155,7 @@ func nginxConfig(c benchCase, dir, addr, backend, log, certificate string) strin
 	if c.tls {
 		listen += " ssl http2"
 	}
-	head := fmt.Sprintf("daemon off; worker_processes 1; pid %s/pid; error_log stderr crit; %s\nevents { worker_connections 50000; }\n", dir, modules)
+	head := fmt.Sprintf("daemon off; worker_processes %d; pid %s/pid; error_log stderr crit; %s\nevents { worker_connections 50000; }\n", max(c.threads, 1), dir, modules)
 	if c.tcp {
 		return head + fmt.Sprintf("stream { server { listen %s; proxy_pass %s; proxy_timeout 300s; } }\n", listen, backend)
 	}
