@@ -12,6 +12,7 @@ import (
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stick"
 	"lbsyslogd/lb/tlsrecord"
+	"lbsyslogd/test/accept"
 )
 
 // TestNoAllocations sends keep-alive requests through an engine: nothing on
@@ -111,6 +112,34 @@ func noAllocationsOver(t *testing.T, change func(*rig), over func(net.Conn) io.R
 	}
 	if n := testing.AllocsPerRun(2000, exchange); n != 0 {
 		t.Errorf("%v allocations per request, want 0", n)
+	}
+}
+
+// TestTunnelDoesNotAllocate is the same for pieces that pass through a tunnel, small ones and such as fill buffers.
+func TestTunnelDoesNotAllocate(t *testing.T) {
+	srv := accept.Each(t, "127.0.0.1:0", func(c net.Conn) { io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c}, make([]byte, 64<<10)) })
+	for _, size := range []int{200, 128 << 10} {
+		r := newRig(t, false, []string{srv}, nil)
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		text, b := make([]byte, size), make([]byte, size)
+		exchange := func() {
+			if _, err := c.Write(text); err != nil {
+				t.Error(err)
+			}
+			if _, err := io.ReadFull(c, b); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 10 {
+			exchange()
+		}
+		if n := testing.AllocsPerRun(500, exchange); n != 0 {
+			t.Errorf("%v allocations for a piece of %d bytes, want 0", n, size)
+		}
 	}
 }
 

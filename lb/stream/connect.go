@@ -49,9 +49,13 @@ func (c *serverConn) Ready(ev loop.Events) {
 		c.Flush()
 		c.link.Pump()
 	case c.t != nil:
-		if c.t.s.state != movingAway {
+		s := c.t.s
+		switch {
+		case s.state == movingAway:
+		case c.t.flows && bytesAlone(ev) && c.sh.mover == nil && c.t.pieceToClient():
+		default:
 			c.Flush()
-			c.t.s.run()
+			s.run()
 		}
 	case c.leaving: // another process has it by now
 	case ev&(loop.In|loop.RdHup|loop.Hup|loop.Err) != 0 && !c.Absorb():

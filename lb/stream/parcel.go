@@ -262,11 +262,12 @@ func (s *session) unqueue() {
 }
 
 // movableTunnel reports whether t is a tunnel whose unsent bytes are all in
-// its two buffers. One whose server is still looked into stays: only this
-// process's rules know what they are waiting for, and for how long.
+// its two buffers, into which it puts those of a pipe. One whose server is
+// still looked into stays: only this process's rules know what they are waiting
+// for, and for how long.
 func (t *txn) movableTunnel() bool {
 	return t.phase == phaseForward && t.tunnel() && t.resKind == http1.Tunnel && t.resHeadDone &&
-		t.resHead == nil && len(t.head) == 0 && t.lookUntil == 0 && t.c != nil && !t.c.Broken()
+		t.resHead == nil && len(t.head) == 0 && t.lookUntil == 0 && t.c != nil && !t.c.Broken() && t.unpiped()
 }
 
 func (s *session) tunnelParcel() Parcel {

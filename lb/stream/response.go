@@ -427,6 +427,7 @@ func (t *txn) copyFromServer() step {
 	t.res.W += n
 	t.srvAct = sh.Loop.Now()
 	t.took(n)
+	t.streams = n == len(space)
 	if err := t.takeResponse(); err != nil {
 		t.brokenBody()
 		return left

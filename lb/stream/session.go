@@ -157,6 +157,9 @@ func (sh *Shard) takeSession(ln *Listener, fd int) *session {
 // Ready implements loop.Handler.
 func (s *session) Ready(ev loop.Events) {
 	s.Note(ev)
+	if s.state == exchanging && s.t.flows && bytesAlone(ev) && s.sh.mover == nil && s.t.pieceToServer() {
+		return
+	}
 	switch s.state {
 	case handshaking, movingAway:
 	case announcing:
@@ -187,6 +190,9 @@ func (s *session) run() {
 	}
 	if s.state != closed {
 		s.rearm()
+		if s.state == exchanging && s.t.tunnel() {
+			s.t.flows = s.t.flowing()
+		}
 		if m := s.sh.mover; m != nil {
 			m.consider(s)
 		}
@@ -280,7 +286,9 @@ func (s *session) drain(p *loop.Pipe) (n int, st wire.Status) {
 	case wire.OK:
 		s.act = s.sh.Loop.Now()
 		s.gave(n)
-		s.sh.Front[s.fe.Index].H1.SplicedOut += uint64(n)
+		if s.http {
+			s.sh.Front[s.fe.Index].H1.SplicedOut += uint64(n)
+		}
 		if p.Len() > 0 {
 			s.watch()
 		}

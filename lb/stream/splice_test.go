@@ -200,3 +200,70 @@ func TestLongBodyIsCut(t *testing.T) {
 		}
 	})
 }
+
+// TestLongAnswersInTunnels: what a server sends at length through a tunnel arrives whole, though it is spliced; also when the client does not read for a while, and
+// what lies in the pipe meanwhile moves to the next process, or stays because that refuses it.
+func TestLongAnswersInTunnels(t *testing.T) {
+	text := numbered(8 << 20)
+	srv := accept.Each(t, "127.0.0.1:0", func(c net.Conn) {
+		c.Write(text)
+		c.Close()
+	})
+	for _, way := range []string{"stays", "moves", "refused", "nosplice"} {
+		t.Run(way, func(t *testing.T) {
+			adjust := func(r *rig) { cramped(r); r.Limits.NoSplice = way == "nosplice" }
+			old, next := newRig(t, false, []string{srv}, adjust), newRig(t, false, []string{srv}, adjust)
+			a := &across{t: t, to: next.Engine, kinds: map[Kind]int{}}
+			if way == "refused" {
+				a.refuse = func(*Parcel) bool { return true }
+			}
+			c, in := narrow(t, old.addr)
+			var got bytes.Buffer
+			same, last := 0, -1
+			wait.Until(t, "bytes in a pipe that the client does not take", func() bool {
+				lent := old.lent()
+				if same++; lent != last {
+					same, last = 0, lent
+				}
+				if same == 10 && lent == 0 { // what waits lies in a buffer this time
+					same = 0
+					if _, err := io.CopyN(&got, in, 40<<10); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return same == 10 && lent == 1 || way == "nosplice"
+			})
+			carried := 0
+			if way == "moves" || way == "refused" {
+				old.Handover(func(parcels []*Parcel) ([]bool, error) {
+					for _, p := range parcels {
+						carried += len(p.Tunnel.ToClient)
+					}
+					return a.carry(parcels)
+				})
+				if way == "moves" {
+					awaitEmpty(t, old.Engine)
+				}
+			}
+			if _, err := io.Copy(&got, in); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got.Bytes(), text) {
+				t.Errorf("%d bytes came with the sum %x, want %d with %x", got.Len(), sha256.Sum256(got.Bytes()), len(text), sha256.Sum256(text))
+			}
+			c.Close()
+			awaitLeft := func(r *rig) {
+				wait.Until(t, "all to be given back", func() bool { return r.lent() == 0 && r.Conns() == 0 })
+			}
+			awaitLeft(old)
+			awaitLeft(next)
+			if moves := way == "moves" || way == "refused"; moves && carried == 0 {
+				t.Error("nothing of what lay in the pipe was handed over")
+			}
+			out := old.Shards[0].Read().Front[0].BytesOut + next.Shards[0].Read().Front[0].BytesOut
+			if out != uint64(len(text)) {
+				t.Errorf("%d bytes were counted", out)
+			}
+		})
+	}
+}

@@ -43,6 +43,7 @@ type txn struct {
 	clock
 
 	phase    phase
+	flows    bool // a tunnel with nothing under way (piece.go)
 	keep     bool // the client's connection outlives the exchange
 	unread   bool // the client may still send: close gently
 	unlogged bool // monitor requests
@@ -117,6 +118,7 @@ type response struct {
 	resHeadDone bool
 	resDone     bool        // nothing more to read of the response
 	resBegun    bool        // some of it was given to the client's kernel
+	streams     bool        // a tunnel's server sends much at a time (splice.go)
 	page        []byte      // the unsent rest of our own answer
 	trailers    []byte      // lines after the chunks, where something needs them (body.go)
 	keepServer  bool        // the server's connection outlives the exchange
