@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -587,8 +588,13 @@ func (c *chained) leave(name string, stamp time.Time) {
 func (c *chained) removing(w *Writer, b backup) (number uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, s := range c.ended {
-		if s.name == "" || b.number == 0 && s.name != b.name || b.number > 0 && !s.stamp.Equal(b.time) {
+	is := func(s segment) bool {
+		return s.name != "" && (b.number == 0 && s.name == b.name || b.number > 0 && s.stamp.Equal(b.time))
+	}
+	known := slices.ContainsFunc(c.ended, is)
+	for i, s := range c.ended {
+		// The oldest file goes first, which is the oldest journal's if its time was changed by whoever copied the log. A file from before the chain is older.
+		if !is(s) && (known || b.number == 0 || i > 0 || !b.time.After(s.stamp)) {
 			continue
 		}
 		if c.file == nil {

@@ -156,6 +156,14 @@ func TestVerifyOfNumbers(t *testing.T) {
 	row("the file of journal 00000002: is missing, with 100 lines of 1700 bytes\n", func(path string) { os.Remove(path + ".2") })
 	row("the file of journal 00000001: is missing, with 100 lines of 1700 bytes\n", func(path string) { touch(path); os.Remove(path + ".3") })
 	row("", touch)
+	row("", func(path string) { // retention knows them too
+		touch(path)
+		w := open(t, path, Options{Naming: Numbered, Chain: true, Keep: 1})
+		wait.Until(t, "retention", func() bool { return w.Stats().Removed == 2 })
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
 	for _, before := range []func(string){touch, func(string) {}} {
 		row("app.log.2: holds what was written after what app.log.1 holds: the files were swapped or renamed\n", func(path string) {
 			before(path)

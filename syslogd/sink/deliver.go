@@ -120,9 +120,7 @@ func (s *Sender) took(ctx, requests context.Context, records []Record, a Answer)
 			return nil, err
 		}
 		s.pause, s.patience = s.firstPause, leastPatience
-		if last := records[len(records)-1]; len(a.Again)+len(a.Refused)+a.Dropped == 0 {
-			s.good = Record{Line: append(s.good.Line[:0], last.Line...), Place: last.Place, Prev: last.Prev}
-		}
+		s.remember(records, a)
 	}
 	if s.easy++; s.easy >= easyMost && s.room > 0 {
 		s.easy = 0
@@ -140,6 +138,18 @@ func (s *Sender) took(ctx, requests context.Context, records []Record, a Answer)
 		return nil, errStopped
 	}
 	return again, nil
+}
+
+// remember keeps a record that was taken, if it is known which were.
+func (s *Sender) remember(records []Record, a Answer) {
+	for i, r := range slices.Backward(records) {
+		_, again := slices.BinarySearch(a.Again, i)
+		_, refused := slices.BinarySearch(a.Refused, i)
+		if a.Dropped == 0 && !again && !refused {
+			s.good = Record{Line: append(s.good.Line[:0], r.Line...), Place: r.Place, Prev: r.Prev}
+			return
+		}
+	}
 }
 
 // suspect notes a record that was refused alone.

@@ -2,8 +2,12 @@ package sink
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"lbsyslogd/rotate"
 )
@@ -65,7 +69,8 @@ const (
 	Smaller
 	// Refused: it does not take these records for what is in at least one of them.
 	Refused
-	// Faulty: it failed. The same records are delivered again; if it fails every time it may be for what is in one of them.
+	// Faulty: it failed, or ended the connection in place of an answer. The same records are delivered again; if it fails every time it may be for what
+	// is in one of them.
 	Faulty
 )
 
@@ -75,6 +80,11 @@ type Answer struct {
 	Err     error         // why not everything was taken; nil: it was
 	After   time.Duration // with Later and Faulty: how long the receiver wants not to be asked
 	Again   []int         // with Taken: indices of records that were not, and are to be delivered again, in order
-	Refused []int         // with Taken: indices of records that the receiver will never take, for the reason in Err
+	Refused []int         // with Taken: indices of records that the receiver will never take, in order, for the reason in Err
 	Dropped int           // with Taken: how many records it has dropped for the reason in Err, without saying which
+}
+
+// HungUp says whether err is that the other side has ended a connection, which some receivers do for what is in a record.
+func HungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
 }

@@ -243,6 +243,34 @@ func TestPoisonInARow(t *testing.T) {
 	}
 }
 
+// TestRefusedAtTheEnds of all that there is, by a receiver that names what it has not taken: nothing else comes to find out whether it is the line.
+func TestRefusedAtTheEnds(t *testing.T) {
+	poison := map[int]string{0: "poison a", 99: "poison b"}
+	f := &fake{decide: func(f *fake, records []Record) Answer {
+		a := Answer{Verdict: Taken}
+		for i, r := range records {
+			if strings.HasPrefix(string(r.Line), "poison") {
+				a.Again, a.Err = append(a.Again, i), errWords
+			} else {
+				f.take(records[i : i+1])
+			}
+		}
+		if len(a.Again) == len(records) {
+			return Answer{Verdict: Refused, Err: errWords}
+		}
+		return a
+	}}
+	w := open(t, filepath.Join(t.TempDir(), "a.log"))
+	s := start(w, f)
+	defer s.Close()
+	write(t, w, 0, 100, poison)
+	wait.Until(t, "all to be decided", func() bool { return s.Counts().Behind == 0 })
+	if c := s.Counts(); c.Refused != 2 || c.Error != "" {
+		t.Errorf("%+v", c)
+	}
+	inOrder(t, f.lines(), 100, poison)
+}
+
 // TestEverythingIsRefused has a receiver that takes nothing for a while: a wrong address, say. No line is to blame.
 func TestEverythingIsRefused(t *testing.T) {
 	for _, verdict := range []Verdict{Refused, Faulty, Smaller} {

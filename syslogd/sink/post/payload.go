@@ -15,8 +15,9 @@ type payload struct {
 	body []byte
 	open sync.WaitGroup
 
-	// mu guards the field below.
+	// mu guards the fields below.
 	mu   sync.Mutex
+	some bool // a reader has read something
 	sent bool // the last reader has read everything
 }
 
@@ -51,6 +52,13 @@ func (p *payload) whole() bool {
 	return p.sent
 }
 
+// begun says whether anything was read. Called after wait.
+func (p *payload) begun() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.some
+}
+
 // payloadReader is one reader of a payload.
 type payloadReader struct {
 	*bytes.Reader
@@ -74,6 +82,7 @@ func (r *payloadReader) Close() error {
 	r.once.Do(func() {
 		r.of.mu.Lock()
 		r.of.sent = r.Len() == 0
+		r.of.some = r.of.some || r.Len() < len(r.of.body)
 		r.of.mu.Unlock()
 		r.of.open.Done()
 	})

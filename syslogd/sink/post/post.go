@@ -76,6 +76,7 @@ func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
 	}
 	var problems []error
 	var after time.Duration // until the first of them wants to be asked again
+	verdict := sink.Faulty  // if that is what each of them is
 	for i, t := range targets {
 		s.targets.ask(t)
 		a, decided := s.post(ctx, t, body, secrets, records)
@@ -84,12 +85,13 @@ func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
 			return a
 		}
 		problems = append(problems, a.Err)
+		verdict = min(verdict, a.Verdict)
 		if i == 0 || a.After < after {
 			after = a.After
 		}
 	}
 	s.targets.forget()
-	return sink.Answer{Err: errors.Join(problems...), After: after}
+	return sink.Answer{Verdict: verdict, Err: errors.Join(problems...), After: after}
 }
 
 // Check says what is wrong now with the files that are read for each request or connection.
@@ -142,7 +144,11 @@ func (s *Sink) post(ctx context.Context, t *url.URL, body []byte, secrets secret
 	secrets.set(r.Header)
 	response, err := s.transport.RoundTrip(r)
 	if err != nil {
-		return sink.Answer{Err: err}, false
+		a.Err = err
+		if cancel(); sink.HungUp(err) && p.wait() && p.begun() { // not when it was for TLS
+			a.Verdict = sink.Faulty
+		}
+		return a, false
 	}
 	defer response.Body.Close()
 	// Of a refusal the status says enough, should the rest not come: some receivers end the connection without having read the request.

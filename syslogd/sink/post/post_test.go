@@ -304,6 +304,42 @@ func TestAnswersNobodyAskedFor(t *testing.T) {
 	}
 }
 
+// TestHangUp: a receiver that ends the connection in place of an answer fails, for what is in the request perhaps. One that cannot be reached, or speaks no TLS, does not.
+func TestHangUp(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+		io.Copy(io.Discard, request.Body)
+		panic(http.ErrAbortHandler)
+	}))
+	defer server.Close()
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	go func() {
+		for {
+			c, err := raw.Accept()
+			if err != nil {
+				return
+			}
+			c.Close()
+		}
+	}()
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for _, row := range []struct {
+		to   []string
+		want sink.Verdict
+	}{
+		{[]string{server.URL}, sink.Faulty}, {[]string{gone.URL}, sink.Later}, {[]string{"https://" + raw.Addr().String()}, sink.Later},
+		{[]string{server.URL, gone.URL}, sink.Later}, {[]string{server.URL, server.URL}, sink.Faulty},
+	} {
+		if a := sinkTo(t, row.to...).Deliver(context.Background(), records(1)); a.Verdict != row.want || a.Err == nil {
+			t.Errorf("%s: %+v", row.to, a)
+		}
+	}
+}
+
 // TestOneThatIsDownForAnHour says so, and the next one takes the lines at once.
 func TestOneThatIsDownForAnHour(t *testing.T) {
 	down := newReceiver(t, func(_ *receiver, w http.ResponseWriter, _ *http.Request, _ []string) {

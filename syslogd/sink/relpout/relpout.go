@@ -116,6 +116,8 @@ func (s *Sink) Looped() (lines uint64, err error) {
 // answer is what the responses to the first records mean, of which err has ended the session, if it is not nil.
 func answer(records, taken int, refused []relp.Refusal, err error) sink.Answer {
 	switch {
+	case taken == 0 && sink.HungUp(err): // for what is in the first of them, if it does so each time
+		return sink.Answer{Verdict: sink.Faulty, Err: err}
 	case taken == 0:
 		return sink.Answer{Err: err}
 	case taken == len(refused): // not one was accepted; a server may end the session with its refusal

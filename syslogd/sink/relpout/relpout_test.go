@@ -3,6 +3,7 @@ package relpout
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -174,6 +175,7 @@ func TestAnswers(t *testing.T) {
 		{3, 3, no(0, 1, 2), nil, sink.Refused, "[]"},
 		{1, 1, no(0), nil, sink.Refused, "[]"},
 		{3, 0, nil, broken, sink.Later, "[]"},
+		{3, 0, nil, io.ErrUnexpectedEOF, sink.Faulty, "[]"},
 		{3, 1, no(0), broken, sink.Refused, "[]"}, // the Sender finds out whether it is for what it is
 		{3, 2, nil, broken, sink.Taken, "[2]"},
 		{4, 2, no(0), broken, sink.Taken, "[0 2 3]"},
