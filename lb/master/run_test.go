@@ -3,6 +3,8 @@ package master
 import (
 	"io"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +98,62 @@ func TestFlush(t *testing.T) {
 	for i := range orders {
 		if _, _, err := unix.Recvfrom(int(theirs.Fd()), make([]byte, 1024), unix.MSG_DONTWAIT); err != nil {
 			t.Fatalf("after %d orders: %v", i, err)
+		}
+	}
+}
+
+// TestAnUpgradeWaitsForWhatEnds: a worker that ends in the moment of an upgrade is waited for, as only this program knows what it had in flight, and one whose
+// connection is gone for good is no reason to refuse.
+func TestAnUpgradeWaitsForWhatEnds(t *testing.T) {
+	link, theirs, err := handoff.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, _, err := handoff.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	raw, err := client.Dup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(raw), "client")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := &run{Master: &Master{Log: slog.New(slog.DiscardHandler), Binary: "/nonexistent", Opener: new(handoff.Opener)}, over: make(chan struct{}), events: make(chan func()), sockets: new(handoff.Set)}
+	defer close(r.over)
+	ending := r.newWorker(link)
+	r.old = []*worker{ending}
+	theirs.Close()
+	for _, gone := range []bool{true, false} {
+		errs := make(chan error, 1)
+		until := time.Now().Add(time.Hour)
+		if !gone {
+			until = time.Now() // it never is
+		}
+		r.becomeWhenIdle(c.(*net.UnixConn), errs, until)
+		if gone {
+			for range 3 {
+				(<-r.events)()
+			}
+			select {
+			case err := <-errs:
+				t.Fatalf("it did not wait: %v", err)
+			default:
+			}
+			r.old = nil
+			for len(errs) == 0 {
+				(<-r.events)()
+			}
+			r.old = []*worker{ending}
+		}
+		if err := <-errs; err == nil || !strings.HasPrefix(err.Error(), "become /nonexistent: ") {
+			t.Errorf("%v: %v", gone, err)
 		}
 	}
 }

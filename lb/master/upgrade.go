@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -63,7 +64,30 @@ func (r *run) upgrade(client *net.UnixConn, errs chan<- error) {
 		errs <- errors.New(r.onTrial())
 		return
 	}
-	r.whenIdle(func() { errs <- r.become(client) })
+	r.becomeWhenIdle(client, errs, time.Now().Add(lastWordsWait))
+}
+
+// becomeWhenIdle becomes the program on disk when nothing else is under way and no
+// worker is ending: how that went, and what it had in flight, only this program
+// knows. One whose process stays without a connection is not waited for after until.
+func (r *run) becomeWhenIdle(client *net.UnixConn, errs chan<- error, until time.Time) {
+	r.whenIdle(func() {
+		if time.Now().Before(until) && slices.ContainsFunc(r.workers(), (*worker).ending) {
+			r.after(endingPause, func() { r.becomeWhenIdle(client, errs, until) })
+			return
+		}
+		errs <- r.become(client)
+	})
+}
+
+// endingPause is how long an upgrade waits before it looks again whether a worker
+// has ended.
+const endingPause = 10 * time.Millisecond
+
+// ending reports whether w's connection or its process has ended, which is not all
+// known yet.
+func (w *worker) ending() bool {
+	return w.hungUp || w.gone != nil || w.link.Ended()
 }
 
 // checkBinary lets the program on disk check the configuration: one that does
@@ -119,6 +143,9 @@ func (r *run) become(client *net.UnixConn) error {
 	var err error
 	for _, w := range r.workers() {
 		fd, err := hold(w.link)
+		if errors.Is(err, net.ErrClosed) {
+			continue // it has ended in this moment
+		}
 		if err != nil {
 			return fmt.Errorf("keep worker %d: %w", w.pid, err)
 		}
