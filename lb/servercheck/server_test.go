@@ -233,8 +233,9 @@ func TestDisabled(t *testing.T) {
 		}))
 		t.Cleanup(web.Close)
 		options[i].Check = &health.Spec{
-			Network: "tcp", Address: web.Listener.Addr().String(), Inter: 10 * time.Millisecond, DownInter: time.Hour,
-			Rise: 1, Fall: 1000, // one that is late takes no server out, which would be asked again after an hour
+			Network: "tcp", Address: web.Listener.Addr().String(), Inter: 10 * time.Millisecond, DownInter: time.Hour, Rise: 1, Fall: 1000,
+			// The first failure takes a server out, whatever fall is, and it would be asked again after an hour: none is too late.
+			Connect: time.Minute, Check: time.Minute,
 			Script: health.Script{Kind: health.HTTP, Steps: []health.Step{{Request: &health.Request{}}, {Expect: &health.Expect{}}}},
 		}
 	}
