@@ -76,7 +76,7 @@ func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
 	}
 	var problems []error
 	var after time.Duration // until the first of them wants to be asked again
-	verdict := sink.Faulty  // if that is what each of them is
+	verdict := sink.Later   // Faulty if one of them has ended the connection
 	for i, t := range targets {
 		s.targets.ask(t)
 		a, decided := s.post(ctx, t, body, secrets, records)
@@ -85,7 +85,7 @@ func (s *Sink) Deliver(ctx context.Context, records []sink.Record) sink.Answer {
 			return a
 		}
 		problems = append(problems, a.Err)
-		verdict = min(verdict, a.Verdict)
+		verdict = max(verdict, a.Verdict)
 		if i == 0 || a.After < after {
 			after = a.After
 		}

@@ -332,7 +332,7 @@ func TestHangUp(t *testing.T) {
 		want sink.Verdict
 	}{
 		{[]string{server.URL}, sink.Faulty}, {[]string{gone.URL}, sink.Later}, {[]string{"https://" + raw.Addr().String()}, sink.Later},
-		{[]string{server.URL, gone.URL}, sink.Later}, {[]string{server.URL, server.URL}, sink.Faulty},
+		{[]string{gone.URL, server.URL}, sink.Faulty}, {[]string{server.URL, server.URL}, sink.Faulty},
 	} {
 		if a := sinkTo(t, row.to...).Deliver(context.Background(), records(1)); a.Verdict != row.want || a.Err == nil {
 			t.Errorf("%s: %+v", row.to, a)
