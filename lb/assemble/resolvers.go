@@ -28,7 +28,9 @@ func resolved(s *config.Server) bool {
 func (b *builder) first(s *config.Server) (netip.Addr, bool, error) {
 	methods := s.InitAddr
 	if methods == "" {
-		methods = "last,libc"
+		if methods = "last,libc"; resolved(s) {
+			methods += ",none" // its resolvers go on
+		}
 	}
 	var failed error
 	for method := range strings.SplitSeq(methods, ",") {

@@ -69,7 +69,7 @@ func (c *call) balance(d *draft) error {
 		return fmt.Errorf("'balance %s' takes no argument in parentheses", algo)
 	}
 	if len(rest) > 0 {
-		return fmt.Errorf("'balance %s' cannot handle unexpected argument '%s'", algo, rest[0])
+		c.p.report.Warnf(c.pos, "'balance %s' : '%s' is not read", algo, strings.Join(rest, " "))
 	}
 	d.Balance = b
 	return nil

@@ -63,8 +63,9 @@ func selectCiphers(expression string) (ids []uint16, unknown []string) {
 	killed := map[uint16]bool{}
 	chosen := map[uint16]bool{}
 	for _, part := range strings.FieldsFunc(expression, func(c rune) bool { return c == ':' || c == ',' || c == ' ' || c == ';' }) {
-		if strings.HasPrefix(part, "@") {
-			continue // @STRENGTH and @SECLEVEL: order and limits are crypto/tls's own
+		// @STRENGTH and @SECLEVEL, alone or behind a suite: order and limits are crypto/tls's own.
+		if part, _, _ = strings.Cut(part, "@"); part == "" {
+			continue
 		}
 		operator := byte(0)
 		if strings.IndexByte("!-+", part[0]) >= 0 {

@@ -15,7 +15,7 @@ func compressionTable() []row[*draft] {
 		{name: "compression algo-res", args: "<algorithm>", min: 1, max: 1, in: anywhere, apply: (*call).compressionAlgo}, // 2.8
 		{name: "compression type", args: "<mime type> ...", min: 1, max: many, in: anywhere, apply: (*call).compressionType},
 		{name: "compression type-res", args: "<mime type> ...", min: 1, max: many, in: anywhere, apply: (*call).compressionType}, // 2.8
-		{name: "compression offload", in: anywhere, apply: func(c *call, d *draft) error {
+		{name: "compression offload", lax: true, in: anywhere, apply: func(c *call, d *draft) error {
 			if d.kind == inDefaults {
 				c.p.report.Warnf(c.pos, "'compression offload' has no effect in a defaults section; write it in the proxies")
 				return nil

@@ -63,9 +63,9 @@ func globalTable() []row[*Global] {
 			g.Handover = c.args[0]
 			return oneOf("handover", c.args[0], "move", "drain", "close")
 		}},
-		{name: "hard-stop-after", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.HardStopAfter = d })},
+		{name: "hard-stop-after", lax: true, args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.HardStopAfter = d })},
 		{name: "log", args: "<address> [len <n>] [format <f>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]", min: 2, max: many, negate: true, apply: (*call).globalLog},
-		{name: "log-send-hostname", args: "[<name>]", max: 1, apply: func(c *call, g *Global) (err error) {
+		{name: "log-send-hostname", lax: true, args: "[<name>]", max: 1, apply: func(c *call, g *Global) (err error) {
 			if len(c.args) > 0 {
 				g.LogSendHost = c.args[0]
 				return nil
@@ -90,19 +90,19 @@ func globalTable() []row[*Global] {
 		{name: "maxsslconn", args: "<number>", min: 1, max: 1, doc: "counts clients' connections; more wait in the accept queue, and maxconn on server lines bounds those to servers", apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
 		{name: "nbproc", args: "<number>", min: 1, max: 1, apply: (*call).nbproc},
 		{name: "nbthread", args: "<number>", min: 1, max: 1, apply: count(1, 64, func(g *Global, n int) { g.NbThread = n })},
-		{name: "server-state-base", args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.States.Base = w })},
-		{name: "server-state-file", args: "<file>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.States.File = w })},
+		{name: "server-state-base", lax: true, args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.States.Base = w })},
+		{name: "server-state-file", lax: true, args: "<file>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.States.File = w })},
 		{name: "localpeer", args: "<name>", min: 1, max: 1, apply: (*call).localPeerLine},
 		{name: "node", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Node = w })},
 		{name: "pidfile", args: "<path>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Pidfile = w })},
-		{name: "presetenv", args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error {
+		{name: "presetenv", lax: true, args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error {
 			if _, set := c.p.env.Get(c.args[0]); !set {
 				c.p.env.Set(c.args[0], c.args[1])
 			}
 			return nil
 		}},
 		{name: "resetenv", args: "[<name> ...]", max: many, apply: func(c *call, _ *Global) error { c.p.env.Keep(c.args); return nil }},
-		{name: "setenv", args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error { c.p.env.Set(c.args[0], c.args[1]); return nil }},
+		{name: "setenv", lax: true, args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error { c.p.env.Set(c.args[0], c.args[1]); return nil }},
 		{name: "set-dumpable", apply: flag(func(g *Global) { g.Dumpable = true }), doc: "without it a process with TLS leaves no core dump, and other users cannot trace it"},
 		{name: "spread-checks", args: "<0-50>", min: 1, max: 1, apply: count(0, 50, func(g *Global, n int) { g.SpreadChecks = n })},
 		{name: "ssl-default-bind-ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
@@ -129,7 +129,7 @@ func globalTable() []row[*Global] {
 		}},
 		{name: "ssl-default-server-options", args: "<option> ...", min: 1, max: many, apply: (*call).defaultServerOptions},
 		{name: "stats socket", args: "<address> [mode <octal>] [level <level>] [expose-fd listeners] ...", min: 1, max: many, apply: (*call).statsSocket},
-		{name: "stats timeout", args: "<time>", min: 1, max: 1, apply: func(c *call, g *Global) (err error) {
+		{name: "stats timeout", lax: true, args: "<time>", min: 1, max: 1, apply: func(c *call, g *Global) (err error) {
 			g.StatsTimeout, err = duration(c.name, c.args[0], time.Millisecond)
 			if err == nil && g.StatsTimeout <= 0 {
 				err = errors.New("'stats timeout' expects more than 0")

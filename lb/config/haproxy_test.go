@@ -306,6 +306,20 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("hash-type map-based x"), "hash-type")
 	accept(inBackendSection("cookie SRV insert indirect nocache preserve httponly secure domain .x.org domain .y.org attr SameSite=Lax\nserver c 127.0.0.1:2 cookie c"))
 	accept(inBackendSection("option httpchk\noption httpchk /x\noption httpchk GET /x\noption httpchk GET /x HTTP/1.0\nhttp-check send meth GET uri /y ver HTTP/1.1 hdr Host a hdr X b body x comment y\nhttp-check expect status 200,204,300-399"))
+	// What HAProxy passes over.
+	for _, line := range []string{
+		"stats realm Haproxy Statistics", "stats auth a:b c", "stats uri /a b", "stats enable x", "stats hide-version x", "stats refresh 10s x", "stats scope . x", "stats show-legends x", "errorfile 503 ERRORFILE x",
+		"errorloc 503 http://x y", "errorloc302 503 /x y", "errorloc303 404 /x y", "balance roundrobin x", "balance leastconn 5", "balance random 2", "option redispatch 3 x", "load-server-state-from-file none x", "unique-id-header X y", "rate-limit sessions 10 x",
+		"timeout client 5sec", "timeout client 5min", "timeout check 2hours", "compression offload x",
+	} {
+		accept(inDefaultsSection(line))
+	}
+	for _, line := range []string{"stats timeout 30s x", "setenv A b c", "presetenv A b c", "hard-stop-after 1m x", "server-state-base /tmp x", "server-state-file /tmp/x y", "log-send-hostname a b", "ssl-default-bind-ciphers ECDHE-ECDSA-AES128-GCM-SHA256@SECLEVEL=1", "ssl-default-bind-ciphers DEFAULT@SECLEVEL=1"} {
+		accept(inGlobalSection(line))
+	}
+	refuse(inDefaultsSection("balance uri x"), "balance")
+	refuse(inDefaultsSection("mode http x"), "unexpected argument")
+	accept(inFrontendSection("acl a src localhost 10.0.0.1"))
 	for _, version := range []string{"HTTP/2", "HTTP/2.0", "HTTP/1.7", "HTTP/3", "http/1.1", "1.1", "x", "HTTP/1.1\\\\r\\\\nHost:x", "HTTP/1.1\\r\\nHost:\\ %[hostname]", "HTTP/1.1\\r\\nHost:\\ 100%%"} {
 		accept(inBackendSection("option httpchk GET / " + version))
 	}

@@ -58,6 +58,7 @@ type row[T any] struct {
 	doc    string
 	loud   bool // an ignored one: a warning, as somebody may count on its effect
 	negate bool // "no NAME" and "default NAME" are possible
+	lax    bool // HAProxy reads no more arguments than max, and passes over others
 	hard   bool // in a proxy of the other side: an error instead of a warning
 	paren  bool // its name carries an argument: set-var(check.x)
 	apply  func(c *call, t T) error
@@ -89,6 +90,9 @@ func (r *row[T]) run(c *call, t T) error {
 			return fmt.Errorf("'%s' expects %s", r.name, r.wants)
 		}
 		return fmt.Errorf("'%s' expects arguments: %s %s", r.name, r.name, r.args)
+	case r.max >= 0 && len(c.args) > r.max && r.lax:
+		c.p.report.Warnf(c.pos, "'%s' : '%s' is not read; put quotes around a text with blanks", r.name, strings.Join(c.args[r.max:], " "))
+		c.args = c.args[:r.max]
 	case r.max >= 0 && len(c.args) > r.max:
 		return fmt.Errorf("'%s' cannot handle unexpected argument '%s'", r.name, c.args[r.max])
 	}

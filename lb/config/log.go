@@ -42,7 +42,7 @@ func logTable() []row[*draft] {
 			}
 			return err
 		}},
-		{name: "unique-id-header", args: "<name>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
+		{name: "unique-id-header", lax: true, args: "<name>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
 			if !rule.IsHeaderName(c.args[0]) {
 				return fmt.Errorf("'%s' : '%s' is not a header name", c.name, c.args[0])
 			}

@@ -45,7 +45,7 @@ func optionTable() []row[*draft] {
 		{name: "option httpclose", in: anywhere, negate: true, apply: connMode(Close)},
 		{name: "option originalto", args: "[except <network>] [header <name>]", max: many, in: anywhere, apply: (*call).originalTo},
 		{name: "option persist", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.Persist })},
-		{name: "option redispatch", args: "[<interval>]", max: 1, in: back, negate: true, apply: (*call).redispatch},
+		{name: "option redispatch", lax: true, args: "[<interval>]", max: 1, in: back, negate: true, apply: (*call).redispatch},
 
 		{name: "option forceclose", in: anywhere, negate: true, status: Translated, doc: "it is read as 'option httpclose'", apply: connMode(Close)},
 		{name: "redispatch", in: back, status: Translated, doc: "it is read as 'option redispatch'", apply: (*call).redispatch},
@@ -74,7 +74,7 @@ func optionTable() []row[*draft] {
 			return oneOf(c.name, c.args[0], "preserve", "delete", "reject")
 		}},
 		{name: "option http-tunnel", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.1; use option http-keep-alive"},
-		{name: "option http-use-proxy-header", in: front, negate: true, status: Refused, doc: "Proxy-Connection means nothing; remove it"},
+		{name: "option http-use-proxy-header", in: front, negate: true, status: Ignored, doc: "Connection decides, and Proxy-Connection means nothing"},
 		{name: "option http_proxy", in: anywhere, negate: true, status: Refused, doc: "it is gone since HAProxy 2.5; lb is no forward proxy"},
 		{name: "option independent-streams", in: anywhere, negate: true, loud: true, status: Ignored, doc: "traffic in either direction keeps a connection alive"},
 		{name: "option transparent", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.Transparent })},

@@ -152,6 +152,9 @@ func (p *parser) nameserver(r *Resolvers, id, word string) error {
 		network = "tcp"
 	}
 	host, port := hostPort(rest)
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil {
 		return fmt.Errorf("'nameserver %s' : '%s' is no IP address", id, host)

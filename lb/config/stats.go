@@ -25,10 +25,10 @@ func statsTable() []row[*draft] {
 		}
 	}
 	return []row[*draft]{
-		{name: "stats enable", in: anywhere, apply: flag(func(*StatsPage) {})},
-		{name: "stats uri", args: "<prefix>", min: 1, max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.URI = t })},
-		{name: "stats realm", args: "<realm>", min: 1, max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.Realm = t })},
-		{name: "stats auth", args: "<user>:<password>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error {
+		{name: "stats enable", lax: true, in: anywhere, apply: flag(func(*StatsPage) {})},
+		{name: "stats uri", lax: true, args: "<prefix>", min: 1, max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.URI = t })},
+		{name: "stats realm", lax: true, args: "<realm>", min: 1, max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.Realm = t })},
+		{name: "stats auth", lax: true, args: "<user>:<password>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error {
 			if user, _, ok := strings.Cut(c.args[0], ":"); !ok || user == "" {
 				return fmt.Errorf("'stats auth' expects <user>:<password>")
 			}
@@ -52,13 +52,13 @@ func statsTable() []row[*draft] {
 			s.Rules = append(s.Rules, r)
 			return nil
 		}},
-		{name: "stats refresh", args: "<time>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) (err error) {
+		{name: "stats refresh", lax: true, args: "<time>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) (err error) {
 			d.page(c.pos).Refresh, err = duration(c.name, c.args[0], time.Second)
 			return err
 		}},
-		{name: "stats hide-version", in: anywhere, apply: flag(func(s *StatsPage) { s.HideVersion = true })},
-		{name: "stats show-legends", in: anywhere, apply: flag(func(s *StatsPage) { s.ShowLegends = true })},
-		{name: "stats show-node", args: "[<name>]", max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowNode, s.NodeShown = t, true })},
+		{name: "stats hide-version", lax: true, in: anywhere, apply: flag(func(s *StatsPage) { s.HideVersion = true })},
+		{name: "stats show-legends", lax: true, in: anywhere, apply: flag(func(s *StatsPage) { s.ShowLegends = true })},
+		{name: "stats show-node", lax: true, args: "[<name>]", max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowNode, s.NodeShown = t, true })},
 		{name: "stats show-desc", args: "[<text>]", max: many, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowDesc, s.DescShown = t, true })},
 
 		{name: "stats admin", args: "if|unless <condition>", min: 2, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
@@ -69,11 +69,11 @@ func statsTable() []row[*draft] {
 			d.page(c.pos).Admin = cond
 			return nil
 		}},
-		{name: "stats scope", args: "<proxy>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error {
+		{name: "stats scope", lax: true, args: "<proxy>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error {
 			s := d.page(c.pos)
 			s.Scope = append(s.Scope, c.args[0])
 			return nil
 		}},
-		{name: "stats show-modules", in: anywhere, status: Ignored, doc: "there are no modules with counters of their own"},
+		{name: "stats show-modules", lax: true, in: anywhere, status: Ignored, doc: "there are no modules with counters of their own"},
 	}
 }

@@ -24,7 +24,14 @@ func duration(what, word string, unit time.Duration) (time.Duration, error) {
 	if digits == 0 {
 		return 0, fmt.Errorf("'%s' expects a time such as 30s or 500ms, not '%s'", what, word)
 	}
-	switch word[digits:] {
+	// HAProxy reads a unit's first letters, so that 5sec and 5min are times.
+	name := word[digits:]
+	for _, long := range []struct{ from, to string }{{"sec", "s"}, {"seconds", "s"}, {"second", "s"}, {"secs", "s"}, {"min", "m"}, {"mins", "m"}, {"minute", "m"}, {"minutes", "m"}, {"hour", "h"}, {"hours", "h"}, {"day", "d"}, {"days", "d"}, {"msec", "ms"}, {"usec", "us"}} {
+		if name == long.from {
+			name = long.to
+		}
+	}
+	switch name {
 	case "":
 	case "us":
 		unit = time.Microsecond

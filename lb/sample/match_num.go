@@ -231,6 +231,9 @@ func embedded(a netip.Addr) (netip.Addr, bool) {
 // address the last number is the last octet, as in HAProxy: 10.1 is 10.0.0.1.
 func parseNet(text string) (netip.Prefix, error) {
 	host, mask, masked := strings.Cut(text, "/")
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
 	addr, ok := parseShort(host)
 	if !ok {
 		return netip.Prefix{}, fmt.Errorf("'%s' is not a valid IPv4 or IPv6 address or network; names are not resolved here, write the address", text)
