@@ -65,7 +65,7 @@ func TestHandshakeWithNagle(t *testing.T) {
 	for range 20 {
 		with, without = min(with, once(true)), min(without, once(false))
 	}
-	if without > with+20*time.Millisecond {
+	if without > with+5*time.Millisecond {
 		t.Errorf("a connection takes at least %v without TCP_NODELAY, %v with it", without, with)
 	}
 }
