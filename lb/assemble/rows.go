@@ -119,6 +119,7 @@ func (rt *Runtime) info(s *sum) stats.Info {
 	}
 	in.ConnRate, in.MaxConnRate = int(conns.Value(s.nowMs)), int(conns.Max)
 	in.SessRate, in.MaxSessRate = in.ConnRate, in.MaxConnRate
+	in.ConnRateLimit, in.SessRateLimit = rt.eng.Rates.Conns.Limit(), rt.eng.Rates.Sessions.Limit()
 	in.Jobs = in.CurConns + in.Listeners
 	in.CompressIn, in.CompressOut = rt.eng.Compression.Rates()
 	in.CompressLimit = rt.eng.Compression.Limit()
@@ -136,7 +137,7 @@ func (rt *Runtime) frontRow(i int, s *sum) stats.Row {
 	r := stats.Row{
 		Kind: stats.Frontend, HTTP: fe.HTTP, Proxy: fe.Proxy.Name, ProxyID: fe.ID, Counters: c.Counters,
 		SessCur: cur, SessMax: highest, SessLimit: fe.Limit(), Status: "OPEN",
-		Rates: stats.Rates{SessRate: int(c.Conns.Value(s.nowMs)), SessRateMax: int(c.Conns.Max), ConnRate: int(c.Conns.Value(s.nowMs)), ConnRateMax: int(c.Conns.Max), ReqRate: int(c.Requests.Value(s.nowMs)), ReqRateMax: int(c.Requests.Max)},
+		Rates: stats.Rates{SessRate: int(c.Conns.Value(s.nowMs)), SessRateMax: int(c.Conns.Max), ConnRate: int(c.Conns.Value(s.nowMs)), ConnRateMax: int(c.Conns.Max), ReqRate: int(c.Requests.Value(s.nowMs)), ReqRateMax: int(c.Requests.Max), SessRateLimit: fe.Rate.Limit()},
 
 		Durations: stats.Durations{Latency: c.Latency},
 		Pool:      stats.Pool{Open: c.Open},

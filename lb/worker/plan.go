@@ -189,6 +189,7 @@ func (l Loader) PlanOf(cfg *config.Config, sources []cfgfile.Source) (*Plan, err
 		UID: uid, GID: gid,
 		Chroot:   cfg.Global.Chroot,
 		Hide:     !cfg.Global.Dumpable && hasTLS(cfg),
+		Dump:     cfg.Global.Dumpable,
 		Files:    descriptors(cfg),
 		Fit:      func(files uint64) int { return assemble.ConnsFor(cfg, files) },
 		Snapshot: snapshot,

@@ -100,14 +100,18 @@ func asRoot(f func() error) error {
 // leanDump keeps memory out of dumps that do not ask the kernel whether this
 // process may be dumped: gcore(1) of root takes what core(5)'s coredump_filter
 // says. Must come before a change of users, after which the file is root's. Where
-// it cannot be written (no /proc) hideMemory has to do.
+// it cannot be written (no /proc) dumpable has to do.
 func leanDump() { _ = os.WriteFile("/proc/self/coredump_filter", []byte("0"), 0) }
 
-// hideMemory keeps this process's memory out of core dumps and from debuggers
-// of other users (prctl(2), PR_SET_DUMPABLE).
-func hideMemory() error {
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("keep keys out of core dumps: %w", err)
+// dumpable says whether this process may leave core dumps, and whether
+// debuggers of other users may look at it (prctl(2), PR_SET_DUMPABLE).
+func dumpable(yes bool) error {
+	value, what := uintptr(0), "keep keys out of core dumps"
+	if yes {
+		value, what = 1, "allow core dumps"
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, value, 0, 0, 0); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }

@@ -33,6 +33,9 @@ type Plan struct {
 	// Hide keeps the memory of the process, with the keys of its TLS
 	// connections in it, from core dumps and from other users.
 	Hide bool
+	// Dump lets the process leave core dumps although it changes users, which
+	// the kernel takes for a reason to leave none (set-dumpable).
+	Dump bool
 
 	// Files is how many descriptors the configuration's maxconn asks for; 0
 	// when it names none.
@@ -184,8 +187,8 @@ func (p *Process) prepare() error {
 			return err
 		}
 	}
-	if plan.Hide { // each change of users has undone it
-		if err := hideMemory(); err != nil {
+	if plan.Hide || plan.Dump { // each change of users has undone it
+		if err := dumpable(plan.Dump); err != nil {
 			p.engine.Stop()
 			return err
 		}

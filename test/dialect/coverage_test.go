@@ -171,56 +171,36 @@ var withoutCase = map[string]string{}
 
 // openKeywords and openSamples are the words that still lack a case.
 const openKeywords = `
-global ssl-server-verify
-global chroot
-global description
-global gid
-global close-spread-time
+global pp2-never-send-local
+server downinter
+server enabled
+server fastinter
+server no-backup
+server no-check
+server max-reuse
+server pool-max-conn
+server check-alpn
+server check-send-proxy
+server error-limit
+server no-agent-check
+server no-check-send-proxy
+server no-check-ssl
+server observe
+server on-error
+server on-marked-down
+server on-marked-up
+server slowstart
+global h2-workaround-bogus-websocket-clients
+bind severity-output
 global handover
-global hard-stop-after
-global log-send-hostname
-global master-worker
-global maxconnrate
-global maxsessrate
-global maxsslrate
-global maxcompcpuusage
-global maxcomprate
-global maxsslconn
 global nbproc
 global pidfile
-global presetenv
-global resetenv
-global set-dumpable
-global spread-checks
-global issuers-chain-path
-global ssl-load-extra-del-ext
-global ssl-load-extra-files
-global stats timeout
-global uid
-global unsetenv
-global zero-warning
-global default-path
-global insecure-setuid-wanted
 global nosplice
-global pp2-never-send-local
-proxy dispatch
-proxy disabled
-proxy enabled
-proxy rate-limit sessions
-proxy fullconn
 proxy clitimeout
-proxy timeout client-fin
 proxy timeout client-hs
 proxy contimeout
-proxy timeout http-keep-alive
-proxy timeout queue
 proxy srvtimeout
-proxy timeout server-fin
 proxy timeout server-hs
-proxy option abortonclose
-proxy option allbackups
-proxy option disable-h2-upgrade
-proxy option http-keep-alive
 proxy option forceclose
 proxy redispatch
 proxy option transparent
@@ -230,17 +210,6 @@ proxy reqdel
 proxy reqidel
 proxy rspdel
 proxy rspidel
-proxy option httpslog
-proxy option dontlog-normal
-proxy option log-separate-errors
-proxy stats realm
-proxy stats auth
-proxy stats refresh
-proxy stats hide-version
-proxy stats show-legends
-proxy stats show-node
-proxy stats show-desc
-proxy stick store-request
 proxy compression algo-res
 proxy compression type-res
 proxy compression direction
@@ -268,14 +237,7 @@ bind default-crt
 bind no-alpn
 bind no-strict-sni
 bind tls-tickets
-server downinter
-server enabled
-server fastinter
-server no-backup
-server no-check
 server stick
-server max-reuse
-server pool-max-conn
 server check-proto
 server ws
 server no-ssl
@@ -294,18 +256,6 @@ server force-tlsv12
 server force-tlsv13
 server agent-addr
 server agent-send
-server check-alpn
-server check-send-proxy
-server error-limit
-server minconn
-server no-agent-check
-server no-check-send-proxy
-server no-check-ssl
-server observe
-server on-error
-server on-marked-down
-server on-marked-up
-server slowstart
 server sni-auto
 server no-sni-auto
 server no-renegotiate
@@ -392,7 +342,6 @@ tcp-request content silent-drop
 tcp-request content unset-var
 http-request allow
 http-request sc-add-gpc
-http-request set-log-level
 http-request set-fc-mark
 http-request set-fc-tos
 http-request set-mark
