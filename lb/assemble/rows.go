@@ -146,7 +146,7 @@ func (rt *Runtime) frontRow(i int, s *sum) stats.Row {
 		r.Open.H1Conns = cur - r.Open.H2Conns
 	}
 	switch {
-	case rt.eng.Draining():
+	case rt.eng.Draining(), fe.Shut():
 		r.Status = "STOP"
 	case fe.Paused():
 		r.Status = "PAUSED"

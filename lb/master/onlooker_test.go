@@ -39,6 +39,7 @@ func TestStatusNamesTroubledBackends(t *testing.T) {
 		want string
 	}{
 		{handoff.Status{}, ""},
+		{handoff.Status{Backends: 1}, "servers: all are up, in one backend\n"},
 		{handoff.Status{Backends: 3}, "servers: all are up, in 3 backends\n"},
 		{handoff.Status{Backends: 30, Trouble: 2, Troubled: []handoff.BackendStatus{{Name: "a\x1b[2J", Up: 0, Of: 2}, {Name: "b", Up: 1, Of: 2}}},
 			"servers: 2 of 30 backends have some that are not up\n  backend a?[2J: 0 of 2 up\n  backend b: 1 of 2 up\n"},

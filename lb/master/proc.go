@@ -124,6 +124,8 @@ func (s *session) showStatus([]string) {
 func (s *session) sayServers(st *handoff.Status) {
 	switch {
 	case st.Backends == 0:
+	case st.Trouble == 0 && st.Backends == 1:
+		s.say("servers: all are up, in one backend")
 	case st.Trouble == 0:
 		s.say("servers: all are up, in %d backends", st.Backends)
 	default:

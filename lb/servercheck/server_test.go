@@ -2,6 +2,7 @@ package servercheck
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"lbsyslogd/lb/control"
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/health"
+	"lbsyslogd/lb/stats"
 )
 
 // one makes a backend be of one server s, changed by with before it is added.
@@ -311,5 +313,46 @@ func TestMaintainIsCalled(t *testing.T) {
 	}
 	if !slices.Equal(got, []bool{true, false, true, false}) {
 		t.Errorf("called with %v", got)
+	}
+}
+
+// What the last checks found is shown by the next worker until its own have found something.
+func TestFoundIsKept(t *testing.T) {
+	o := Options{Check: &health.Spec{Rise: 2, Fall: 3}, Agent: &health.Spec{Agent: true, Rise: 1, Fall: 1}}
+	row := func(s *Server) (r stats.Row) {
+		st := s.srv.Stats()
+		s.Fill(&r, &st)
+		return r
+	}
+	_, s := one(t, 0, o)
+	if st := s.State(); st.Found != nil || st.Agent.Found != nil {
+		t.Errorf("found before any check: %+v, %+v", st.Found, st.Agent.Found)
+	}
+	s.report(health.Report{Status: health.L7STS, Code: 503, Duration: 7 * time.Millisecond, Info: "Service Unavailable", Rise: 2, Fall: 3})
+	s.report(said(nothingHeard, health.L7OK))
+	sent, err := json.Marshal(s.State())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before State
+	if err := json.Unmarshal(sent, &before); err != nil {
+		t.Fatal(err)
+	}
+	want := row(s)
+
+	_, s = one(t, 0, o)
+	s.Restore(before)
+	s.be.Restored(nil)
+	got := row(s)
+	if got.Checks != want.Checks || got.CheckStatus != "L7STS" || got.CheckCode != 503 || got.CheckInfo != "Service Unavailable" || got.CheckDuration != 7 || got.AgentStatus != "L7OK" {
+		t.Errorf("after a reload %+v, want %+v", got.Checks, want.Checks)
+	}
+	if c := s.shown(); c.CheckStatus != int(health.L7STS) || c.CheckResult != health.L7STS.Result() {
+		t.Errorf("show servers state: %d, %d", c.CheckStatus, c.CheckResult)
+	}
+	s.report(health.Report{Status: health.L4CON, First: true, Rise: 2, Fall: 3})
+	s.Restore(before)
+	if got := row(s); got.CheckStatus != "L4CON" || got.CheckHasCode {
+		t.Errorf("after a check of its own: %+v", got.Checks)
 	}
 }

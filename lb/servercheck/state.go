@@ -18,6 +18,31 @@ type State struct {
 	Off    bool          `json:"off,omitempty"`  // disable health
 	Down   bool          `json:"down,omitempty"` // without a check: set server health down
 	Agent  *AgentState   `json:"agent,omitempty"`
+
+	// Found is what the last check found, for those who look; nil if there was
+	// none, and from builds that did not send it.
+	Found *Found `json:"found,omitempty"`
+}
+
+// Found is the outcome of a check as it is shown. It decides nothing.
+type Found struct {
+	Status   health.Status `json:"status"`
+	Code     int           `json:"code,omitempty"`
+	Duration time.Duration `json:"duration"`
+	Info     string        `json:"info,omitempty"`
+}
+
+// found is nil if nothing is known.
+func found(r health.Report, known bool) *Found {
+	if !known {
+		return nil
+	}
+	return &Found{r.Status, r.Code, r.Duration, r.Info}
+}
+
+// report is the outcome without what it meant for the server's health.
+func (f *Found) report() health.Report {
+	return health.Report{Status: f.Status, Code: f.Code, Duration: f.Duration, Info: f.Info}
 }
 
 // AgentState is what is known of a server's agent.
@@ -28,6 +53,8 @@ type AgentState struct {
 	// Heard is what its last answer said besides the health; nil from builds
 	// that did not send it.
 	Heard *health.Orders `json:"heard,omitempty"`
+
+	Found *Found `json:"found,omitempty"` // by its last check
 }
 
 // State gives the server's state for the next worker.
@@ -36,13 +63,14 @@ func (s *Server) State() State {
 	if s.checks != nil {
 		st.Checks, _, _ = s.checks.Health()
 		st.Off = s.areChecksOff()
+		st.Found = found(s.state())
 	}
 	if s.agent != nil {
 		st.Agent = new(AgentState)
 		st.Agent.Health, _, _ = s.agent.Health()
 		s.mu.Lock()
 		heard := s.heard
-		st.Agent.Off, st.Agent.Heard = s.agentOff, &heard
+		st.Agent.Off, st.Agent.Heard, st.Agent.Found = s.agentOff, &heard, found(s.lastAgent, s.agentKnown)
 		s.mu.Unlock()
 	}
 	return st
@@ -61,6 +89,7 @@ func (s *Server) Restore(st State) {
 	if s.agent != nil && st.Agent != nil {
 		s.agent.Override(st.Agent.Health)
 		s.enableAgent(!st.Agent.Off)
+		s.restoreFound(&s.lastAgent, &s.agentKnown, st.Agent.Found)
 		if h := st.Agent.Heard; h != nil {
 			s.restoreHeard(*h, &st.Server)
 		}
@@ -68,6 +97,16 @@ func (s *Server) Restore(st State) {
 	if s.checks != nil {
 		s.checks.Override(st.Checks)
 		s.enableChecks(!st.Off)
+		s.restoreFound(&s.last, &s.known, st.Found)
+	}
+}
+
+// restoreFound shows what the worker before found, until a check of this one has.
+func (s *Server) restoreFound(last *health.Report, known *bool, f *Found) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f != nil && !*known {
+		*last, *known = f.report(), true
 	}
 }
 
