@@ -59,23 +59,35 @@ func examineAll(root string, l line, text string) []finding {
 			found = append(found, f)
 			continue
 		}
-		if inner, ok := given(words); ok {
-			for _, words := range commands(inner) {
-				if f, ok := examine(l, words); ok {
-					found = append(found, f)
+		if texts := given(words); len(texts) > 0 {
+			for _, text := range texts {
+				for _, words := range commands(text) {
+					if f, ok := examine(l, words); ok {
+						found = append(found, f)
+					} else {
+						found = append(found, examineCalled(root, l, words)...)
+					}
 				}
 			}
 			continue
 		}
-		if r := called(root, words); r != nil {
-			var vars variables
-			for _, inner := range r.lines {
-				inner.by = fmt.Sprintf("%s (%s:%d)", l.by, l.file, l.n)
-				for _, words := range commands(vars.expand(inner)) {
-					if f, ok := examine(inner, words); ok {
-						found = append(found, f)
-					}
-				}
+		found = append(found, examineCalled(root, l, words)...)
+	}
+	return found
+}
+
+// examineCalled says what the script does that a command calls.
+func examineCalled(root string, l line, words []string) (found []finding) {
+	r := called(root, words)
+	if r == nil {
+		return nil
+	}
+	var vars variables
+	for _, inner := range r.lines {
+		inner.by = fmt.Sprintf("%s (%s:%d)", l.by, l.file, l.n)
+		for _, words := range commands(vars.expand(inner)) {
+			if f, ok := examine(inner, words); ok {
+				found = append(found, f)
 			}
 		}
 	}

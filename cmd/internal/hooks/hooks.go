@@ -63,6 +63,9 @@ func (d Doctor) Run(names []string) error {
 		if _, err := os.Stat(d.Root + name); err != nil {
 			return fmt.Errorf("doctor: %w", err)
 		}
+		if abs, err := filepath.Abs(name); err == nil && d.Root == "" {
+			name = abs // what it is shows by its directory
+		}
 		switch {
 		case strings.HasSuffix(name, ".timer"):
 			r.timer(name, strings.TrimSuffix(filepath.Base(name), ".timer")+".service")

@@ -43,6 +43,13 @@ func TestExamine(t *testing.T) {
 		{"sh -c 'sleep 5; systemctl restart haproxy'", "restarts haproxy", true},
 		{"su -s /bin/sh -c 'pkill -HUP haproxy' root", "signals haproxy with HUP", true},
 
+		// What programs for certificates are told to run.
+		{`certbot renew -q --post-hook "systemctl restart haproxy"`, "restarts haproxy", true},
+		{`certbot renew --deploy-hook="cat a b > c && systemctl reload haproxy"`, "reloads haproxy", true},
+		{`/root/.acme.sh/acme.sh --cron --reloadcmd 'service haproxy restart'`, "restarts haproxy", true},
+		{`certbot renew --deploy-hook "lb reload --if-changed"`, "", false},
+		{`certbot renew --post-hook`, "", false},
+
 		// Log daemons: a signal is their way, but nobody waits for it.
 		{"[ ! -x /usr/lib/rsyslog/rsyslog-rotate ] || /usr/lib/rsyslog/rsyslog-rotate", "signals rsyslog with HUP", false},
 		{"invoke-rc.d rsyslog rotate > /dev/null", "signals rsyslog with HUP", false},

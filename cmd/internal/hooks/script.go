@@ -49,15 +49,23 @@ func isShell(program string) bool {
 	return slices.Contains([]string{"sh", "bash", "dash", "ksh", "zsh", "su", "runuser"}, filepath.Base(program))
 }
 
-// given is the text that a shell is given with -c.
-func given(words []string) (string, bool) {
-	if !isShell(words[0]) {
-		return "", false
-	}
-	for i, w := range words[:len(words)-1] {
-		if i > 0 && len(w) > 1 && w[0] == '-' && w[1] != '-' && strings.Contains(w, "c") {
-			return words[i+1], true
+// hook is an option whose value a program runs: certbot's and lego's hooks, acme.sh's --reloadcmd.
+var hook = regexp.MustCompile(`^--(?:[a-z]+-hook|reloadcmd)(=|$)`)
+
+// given are the texts that a command is given to run: a shell's with -c, and hooks.
+func given(words []string) (texts []string) {
+	for i, w := range words {
+		switch {
+		case i == 0:
+		case hook.MatchString(w):
+			if _, value, joined := strings.Cut(w, "="); joined {
+				texts = append(texts, value)
+			} else if i+1 < len(words) {
+				texts = append(texts, words[i+1])
+			}
+		case isShell(words[0]) && i+1 < len(words) && len(w) > 1 && w[0] == '-' && w[1] != '-' && strings.Contains(w, "c"):
+			return []string{words[i+1]}
 		}
 	}
-	return "", false
+	return texts
 }
