@@ -64,6 +64,8 @@ func CompileRegexp(text string, fold bool) (*Regexp, error) {
 // backtracking compiles a pattern for the second engine, whose $ is no more
 // than the end of the text.
 func backtracking(pattern string) (*regexp2.Regexp, error) {
+	// In \Q...\E a $ is text, and after (?m) it is the end of a line, too.
+	plain := strings.Contains(pattern, `\Q`) || strings.Contains(pattern, "(?m")
 	var b strings.Builder
 	for i, class := 0, 0; i < len(pattern); i++ {
 		switch c := pattern[i]; {
@@ -76,7 +78,7 @@ func backtracking(pattern string) (*regexp2.Regexp, error) {
 			}
 		case c == '[':
 			class = classFrom(pattern, i)
-		case c == '$' && !strings.Contains(pattern, "(?m"):
+		case c == '$' && !plain:
 			b.WriteString(`(?=\n?\z)`)
 			continue
 		}

@@ -32,6 +32,7 @@ func TestRegexp(t *testing.T) {
 	test("x$", "x\n", "0 1")
 	test("x[$]$", "x$\n", "0 2")
 	test(`x\z`, "x\n", "")
+	test(`\Qx$\E(?=b)`, "x$b", "0 2")
 	test("a(?=b)", "aab", "1 2")
 	test("^/(?!wp-|index)(.*)$", "/wp-x", "")
 	test("^/(?!wp-|index)(.*)$", "/é", "0 3 1 3")
