@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -288,7 +289,11 @@ func health(args []string, out, errs io.Writer) error {
 	var none noMaster
 	switch {
 	case errors.As(err, &none):
-		return err // nothing serves, but what a master left
+		if left := waiting(r.socket); len(left) > 0 {
+			_, err := fmt.Fprintf(out, "The master whose socket is %s is gone: worker %s serves on until the next one. Start lb again.\n", r.socket, strings.Join(left, " and "))
+			return err
+		}
+		return err
 	case errors.Is(err, os.ErrPermission):
 		return unknown{fmt.Errorf("cannot tell what serves: %w; the socket's group may ask, and root", err)}
 	case err != nil:
@@ -303,6 +308,30 @@ func health(args []string, out, errs io.Writer) error {
 		return worker.ErrSaid
 	}
 	return nil
+}
+
+// waiting are the workers that listen for their next master. They are looked for where the kernel lists sockets: whoever connects is that master.
+func waiting(socket string) (pids []string) {
+	table, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		return nil
+	}
+	names := []string{socket}
+	if abs, err := filepath.Abs(socket); err == nil {
+		names = append(names, abs)
+	}
+	for l := range strings.Lines(string(table)) {
+		f := strings.Fields(l) // Num RefCount Protocol Flags Type St Inode Path
+		if len(f) != 8 || f[3] != "00010000" {
+			continue // it does not listen
+		}
+		for _, name := range names {
+			if pid, ok := strings.CutPrefix(f[7], name+".worker."); ok && !slices.Contains(pids, pid) {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
 }
 
 // unitOf is the unit that a process runs in: a part of its control group. ""

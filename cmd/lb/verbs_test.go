@@ -113,4 +113,19 @@ func TestNobodyAtTheSocket(t *testing.T) {
 			}
 		}
 	}
+
+	// A worker that waits for its next master serves.
+	w, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: left + ".worker.4711", Net: "unixpacket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := verbs()["status"].run([]string{"-S", left}, &out, io.Discard); err != nil || !strings.Contains(out.String(), "worker 4711 serves on") {
+		t.Errorf("status of a worker without a master: %v\n%s", err, &out)
+	}
+	w.SetUnlinkOnClose(false)
+	w.Close() // it was killed: its socket is left
+	if err := verbs()["status"].run([]string{"-S", left}, io.Discard, io.Discard); err == nil {
+		t.Error("status is good of a worker that was killed")
+	}
 }
