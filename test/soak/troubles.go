@@ -117,8 +117,11 @@ func (h *doer) upgrade(uint32) error {
 	return told(h.lb.Upgrade(h.ctx))
 }
 
-// install puts a copy of a program in the place of another.
+// install puts a copy of a program in the place of another. Nothing is started here meanwhile: a child that has the copy open for writing until it
+// becomes another program would have everybody else's attempt to run it fail (ETXTBSY).
 func install(from, to string) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	src, err := os.Open(from)
 	if err != nil {
 		return err
