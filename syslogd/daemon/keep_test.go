@@ -147,6 +147,9 @@ func TestSocketsGoFromOneProcessToTheNext(t *testing.T) {
 	live([]string{udp, tcp, path}, func(string) {
 		want("store listen@" + udp + ", store listen@" + tcp + ", store listen@" + path)
 	})
+	if text, err := os.ReadFile(filepath.Join(dir, inputsFile)); err != nil || !strings.Contains(string(text), udp+"\n") {
+		t.Errorf("the kept sockets are not announced any more: %q, %v", text, err)
+	}
 	send("udp", address, "while nobody listens, udp") // into the kept sockets
 	send("tcp", address, "while nobody listens, tcp")
 	send("unixgram", filepath.Join(dir, "log"), "while nobody listens, unix")
@@ -195,5 +198,19 @@ func TestSocketsGoFromOneProcessToTheNext(t *testing.T) {
 	live([]string{fmt.Sprintf("\"udp://[::]:%d\"", port)}, func(string) { want("") })
 	for name := range keeper.has {
 		keeper.Remove(name)
+	}
+}
+
+// TestSilence: what is not kept is not announced any more when the process has ended.
+func TestSilence(t *testing.T) {
+	dir := t.TempDir()
+	_, stop := runUntil(t, dir, "listen: [udp://127.0.0.1:0]\noutputs: [{file: DIR/a.log, rotate: never}]\n")
+	path := filepath.Join(dir, inputsFile)
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the announcement is still there: %v", err)
 	}
 }

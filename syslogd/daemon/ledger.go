@@ -67,8 +67,16 @@ func (d *Daemon) announce(inputs []*input) {
 	}
 }
 
-// silence takes the announcement back.
+// silence takes the announcement back, unless the sockets outlive this process: what comes meanwhile waits in them for the next one, which
+// takes beats as well. A balancer that begins just then would else send its first lines without having said so. (With systemd, the directory
+// goes when the service is stopped for good.)
 func (d *Daemon) silence() {
+	inputs, _ := d.now()
+	for _, in := range inputs {
+		if in.Describe().Inherited || len(in.kept) > 0 {
+			return
+		}
+	}
 	_ = os.Remove(filepath.Join(filepath.Dir(d.Config.Control.Path), inputsFile)) // which may not be there
 }
 
