@@ -52,6 +52,8 @@ type round struct {
 	left atomic.Int64
 	done chan struct{}
 
+	flushed chan struct{} // closed when the library has ended the flush, soon after done
+
 	mu     sync.Mutex // guards the field below until done is closed
 	failed map[*kgo.Record]error
 }
@@ -190,7 +192,7 @@ func (p *Producer) produce(d *delivery) {
 		}
 		n++
 	}
-	r := &round{ids: d.todo[:n:n], done: make(chan struct{})}
+	r := &round{ids: d.todo[:n:n], done: make(chan struct{}), flushed: make(chan struct{})}
 	d.todo, d.round = d.todo[n:], r
 	r.left.Store(int64(n))
 	answered := r.answered
@@ -198,13 +200,17 @@ func (p *Producer) produce(d *delivery) {
 		p.client.Produce(context.Background(), &d.records[id], answered)
 	}
 	client := p.client
-	go func() { _ = client.Flush(client.Context()) }() // ends with the round or with the client
+	go func() {
+		_ = client.Flush(client.Context()) // ends with the round or with the client
+		close(r.flushed)
+	}()
 }
 
 // settle takes the answers of a round. An error says why the delivery cannot go on now.
 func (p *Producer) settle(d *delivery) (err error) {
 	r := d.round
 	d.round = nil
+	<-r.flushed // as long as the library flushes, it sends what the next round gives it one by one, in batches of its own
 	var again []int
 	blamed := make(map[partition][]int) // for what is in a batch, which is refused whole
 	for _, id := range r.ids {
