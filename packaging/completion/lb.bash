@@ -22,7 +22,7 @@ _lb() {
         status | detach) options="-S" verbs= ;;
         stop) options="-S --now --or-detach --left-over --timeout" verbs= ;;
         top) options="-s --every --json --sort --filter" verbs= ;;
-        sessions | errors) options="-s" verbs= ;;
+        sessions | errors) options="-s --json" verbs= ;;
         doctor) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     esac
     [ "$COMP_CWORD" = 1 ] || verbs=
