@@ -207,6 +207,13 @@ func (j *judge) changing(kill window) bool {
 	})
 }
 
+// stood reports whether the worker that was killed had been stopped from about the request's end on: a line that it had not written by then it never wrote.
+func (j *judge) stood(a asked, kill window) bool {
+	return slices.ContainsFunc(j.windows, func(w window) bool {
+		return w.fault.name == "freeze-worker" && w.ends(a) && w.begin <= kill.begin && w.end+slack >= kill.begin
+	})
+}
+
 // line wants one line that fits.
 func (j *judge) line(a asked, l logged, fits func() bool, what string) string {
 	switch {
@@ -224,7 +231,7 @@ func (j *judge) line(a asked, l logged, fits func() bool, what string) string {
 		return "no line for " + what
 	case fits():
 		return ""
-	case l.state[0] == 'X' && j.excuse("a line of a killed worker", func(w window) bool { return w.fault.permits.breaks && w.meets(a) }):
+	case l.state[0] == 'X' && j.excuse("a line of a killed worker", func(w window) bool { return w.fault.permits.breaks && (w.meets(a) || j.stood(a, w)) }):
 		return ""
 	}
 	return "the line of " + what + " does not fit"

@@ -180,3 +180,22 @@ func TestCounted(t *testing.T) {
 		row(name, 2, 2, false)
 	}
 }
+
+// TestALineOfAFrozenWorker: one that had answered, and was stopped before it had written the line, has the X line of a worker that is killed seconds later.
+func TestALineOfAFrozenWorker(t *testing.T) {
+	const at = 10 * time.Second
+	fine := asked{known: true, outcome: load.OK, status: 200, dialled: at - 2*time.Second, begun: at - time.Millisecond, ended: at + time.Millisecond}
+	killed := logged{lines: 1, status: -1, state: [4]byte{'X', 'L', '-', '-'}, server: "web1"}
+	kill := window{fault: deed(t, "kill-worker"), begin: at + 2*time.Second, cut: at + 2*time.Second, end: at + 2*time.Second}
+	frozen := window{fault: deed(t, "freeze-worker"), begin: at, cut: at + 2*time.Second, end: at + 2*time.Second}
+	for _, c := range []struct {
+		windows []window
+		ok      bool
+	}{{[]window{kill, frozen}, true}, {[]window{kill}, false}, {[]window{frozen}, false}} {
+		j := &judge{excused: map[string]int{}, windows: c.windows}
+		j.request(&run{}, "/r/x-1/1", fine, served{seen: 1, answered: 1, rules: 1}, killed)
+		if (j.count == 0) != c.ok {
+			t.Errorf("%v: %v", c.windows, j.problems)
+		}
+	}
+}
