@@ -30,6 +30,7 @@ type asked struct {
 type served struct {
 	seen     uint8 // heads that servers have read
 	answered uint8 // whole answers that they have written
+	unsure   uint8 // answers whose writing ended with an error: whether they arrived whole the client knows
 	garbage  uint8 // times that a server answered with what is no HTTP
 	cut      uint8 // times that a server ended the connection in place of an answer
 	servers  uint8 // which have seen it, a bit each
@@ -104,6 +105,7 @@ type books struct {
 	mu    sync.RWMutex
 	round int
 	runs  map[string]*run
+	last  map[string]*run // the runs of the round before
 	// strays are requests that servers have seen and that name no run of this round.
 	strays []string
 }
@@ -112,6 +114,7 @@ func (b *books) begin(round int, runs []*run) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.round = round
+	b.last = b.runs
 	b.runs = make(map[string]*run, len(runs))
 	for _, r := range runs {
 		b.runs[r.name] = r
@@ -121,22 +124,51 @@ func (b *books) begin(round int, runs []*run) {
 
 // find returns the run and number that a path /r/RUN/N names, or nil.
 func (b *books) find(path string) (*run, int) {
-	_, rest, ok := strings.Cut(path, "/r/")
-	name, number, found := strings.Cut(rest, "/")
-	n, err := strconv.ParseUint(number, 10, 31)
-	if !ok || !found || err != nil {
+	name, n, ok := split(path)
+	if !ok {
 		return nil, 0
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return b.runs[name], int(n)
+	return b.runs[name], n
+}
+
+// split takes a path /r/RUN/N apart.
+func split(path string) (run string, n int, ok bool) {
+	_, rest, marked := strings.Cut(path, "/r/")
+	name, number, found := strings.Cut(rest, "/")
+	i, err := strconv.ParseUint(number, 10, 31)
+	return name, int(i), marked && found && err == nil
+}
+
+// late reports whether a request that a server reads now is of the round before, and its client had seen its connection break: what a killed worker had
+// sent may lie in a server's socket for a while.
+func (b *books) late(path string) bool {
+	name, n, ok := split(path)
+	if !ok {
+		return false
+	}
+	b.mu.RLock()
+	r := b.last[name]
+	b.mu.RUnlock()
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return n < len(r.asked) && r.asked[n].broken()
+}
+
+// broken reports whether the connection ended before an answer had come.
+func (a asked) broken() bool {
+	return a.known && (a.outcome == load.Reset || a.outcome == load.EarlyClose || a.outcome == load.Refused)
 }
 
 // meet notes that a server has read a request's head.
 func (b *books) meet(server int, path string, marks int, from string, deed backend.Deed) {
 	r, n := b.find(path)
 	if r == nil {
-		if strings.Contains(path, "/r/") {
+		if strings.Contains(path, "/r/") && !b.late(path) {
 			b.mu.Lock()
 			b.strays = append(b.strays, path)
 			b.mu.Unlock()
@@ -159,12 +191,16 @@ func (b *books) meet(server int, path string, marks int, from string, deed backe
 	}
 }
 
-// met notes that a server has written a request's answer.
-func (b *books) met(path string) {
+// met notes that a server has written a request's answer, or does not know whether it has.
+func (b *books) met(path string, sure bool) {
 	if r, n := b.find(path); r != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.served = grow(r.served, n)
-		r.served[n].answered++
+		if sure {
+			r.served[n].answered++
+		} else {
+			r.served[n].unsure++
+		}
 	}
 }

@@ -51,7 +51,7 @@ var kinds = []kind{
 	{name: mapped, share: 2, client: loaded(load.Options{Conns: 4, PostEach: 4})},
 	{name: listed, share: 2, client: loaded(load.Options{Conns: 4, PostEach: 4})},
 	{name: named, share: 2, client: loaded(load.Options{Conns: 4, PostEach: 4})},
-	{name: "grpc", share: 6, streams: true, client: overGRPC(5)},
+	{name: streamed, share: 6, streams: true, client: overGRPC(5)},
 	{name: "ws", share: 3, tunnel: true, client: tunnelled(tunnelOptions{conns: 10, upgrade: true})},
 	{name: "wss", share: 2, tunnel: true, client: tunnelled(tunnelOptions{conns: 6, upgrade: true, secure: true})},
 	{name: plainTunnel, share: 4, tunnel: true, client: tunnelled(tunnelOptions{conns: 12})},

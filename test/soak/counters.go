@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // counters are the columns of show stat that are compared with the books.
@@ -14,8 +15,24 @@ type counters struct {
 	sessions int // of the plain tunnels
 }
 
-// counters asks lb for what it has counted.
-func (s *site) counters() (c counters, err error) {
+// counters asks lb for what it has counted, until it says the same twice: what a worker that has left had counted comes a moment later.
+func (s *site) counters() (counters, error) {
+	last, err := s.ask()
+	for range 100 {
+		if err != nil {
+			break
+		}
+		before := last
+		time.Sleep(50 * time.Millisecond)
+		if last, err = s.ask(); last == before {
+			break
+		}
+	}
+	return last, err
+}
+
+// ask asks for the counters of this moment.
+func (s *site) ask() (c counters, err error) {
 	text, err := s.lb.Command("show stat")
 	if err != nil {
 		return c, err
@@ -41,7 +58,7 @@ func (s *site) counters() (c counters, err error) {
 }
 
 // counted compares what lb has counted in a round with the lines of its log. Where a fault permits that counts are lost, they may be short, and still
-// nothing may be counted twice.
+// nothing may be counted twice. A request that failed and has no line may have been counted or not: it was not read, or syslogd was killed with its line.
 func (j *judge) counted(runs []*run, before, after counters) {
 	short := slices.ContainsFunc(j.windows, func(w window) bool { return w.fault.permits.counters })
 	var lines, most counters // most: with those that have no line, and of which nobody knows whether they were counted
@@ -63,9 +80,9 @@ func (j *judge) counted(runs []*run, before, after counters) {
 	}
 	row := func(what string, n, lines, most int) {
 		switch {
-		case !short && n != lines:
+		case !short && n < lines:
 			j.complain("", "show stat counts %d %s, the books %d", n, what, lines)
-		case short && n > most:
+		case n > most:
 			j.complain("", "show stat counts %d %s, the books %d at most", n, what, most)
 		}
 	}

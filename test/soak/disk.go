@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -121,28 +122,40 @@ func (a *audit) upTo() (round, n int) {
 // auditLog is the output's file in a directory.
 func auditLog(dir string) string { return filepath.Join(dir, "audit.log") }
 
-// readAudit counts the lines of a round in a directory, by their number.
-func readAudit(dir string, round, n int) ([]int, error) {
+// readAudit counts the lines of a round in a directory, by their number, and returns those that are torn, too.
+func readAudit(dir string, round, n int) (count []int, torn []string, err error) {
+	for try := 0; ; try++ {
+		count, torn, err = readAuditOnce(dir, round, n)
+		if !errors.Is(err, fs.ErrNotExist) || try == 20 { // of a file that was rotated meanwhile
+			return count, torn, err
+		}
+	}
+}
+
+func readAuditOnce(dir string, round, n int) (count []int, torn []string, err error) {
 	files, err := ledger.Files(auditLog(dir))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	count := make([]int, n)
+	count = make([]int, n)
 	for _, name := range files {
 		f, err := ledger.Open(name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		err = countAudit(f, round, count)
+		more, err := countAudit(f, round, count)
 		f.Close()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		}
+		for _, line := range more {
+			torn = append(torn, fmt.Sprintf("%s: a torn line: %q", name, line))
 		}
 	}
-	return count, nil
+	return count, torn, nil
 }
 
-func countAudit(src io.Reader, round int, count []int) error {
+func countAudit(src io.Reader, round int, count []int) (torn []string, err error) {
 	lines := bufio.NewScanner(src)
 	mark := fmt.Sprintf("]: audit/%d/", round)
 	for lines.Scan() {
@@ -153,31 +166,32 @@ func countAudit(src io.Reader, round int, count []int) error {
 		number, dots, _ := strings.Cut(rest, " ")
 		n, err := strconv.Atoi(number)
 		if err != nil || strings.Trim(dots, ".") != "" || len(dots) != n%300 {
-			return fmt.Errorf("a torn line: %q", lines.Text())
+			torn = append(torn, lines.Text())
+			continue
 		}
 		if n < len(count) { // later ones were sent meanwhile
 			count[n]++
 		}
 	}
-	return lines.Err()
+	return torn, lines.Err()
 }
 
 // audited compares what was sent with what the files on the small disk have.
 func (j *judge) audited(s *site) {
 	round, n := s.audit.upTo()
-	count, err := readAudit(s.disk.dir, round, n)
+	count, torn, err := readAudit(s.disk.dir, round, n)
 	if err != nil {
 		j.complain("", "the program's lines: %v", err)
 		return
 	}
+	j.torn(torn)
 	for n, lines := range count {
-		at := asked{ended: s.audit.sent[n]}
+		at := written{s.audit.sent[n], s.audit.sent[n]}
 		switch {
 		case lines == 1:
-		case lines == 0 && j.excuse("no line of the program", func(w window) bool { return w.fault.permits.lines && w.ends(at) }):
-		case lines == 0 && j.excuse("a line that waited", func(w window) bool { return w.fault.permits.lines && j.waited(at, w) }):
+		case lines == 0 && j.excuse("no line of the program", func(w window) bool { return j.loses(w, at) }):
 		default:
-			j.complain("", "line %d of the program, sent at %v, is there %d times", n, at.ended, lines)
+			j.complain("", "line %d of the program, sent at %v, is there %d times", n, at.from, lines)
 		}
 	}
 }
@@ -185,14 +199,38 @@ func (j *judge) audited(s *site) {
 // retryPause is how long after a full disk's end syslogd may look again.
 const retryPause = 2 * time.Second
 
-// waited reports whether a line that was sent then was in syslogd's memory when it was killed, although it had come long before.
-func (j *judge) waited(at asked, kill window) bool {
+// loses reports whether a line that was sent then can have been in syslogd's memory when it was killed: it came a moment before, or waited there.
+func (j *judge) loses(kill window, at written) bool {
+	if !kill.fault.permits.lines {
+		return false
+	}
 	for _, w := range j.windows {
-		if w.fault.permits.waits && at.ended >= w.begin-slack && at.ended <= kill.begin+slack && kill.begin <= w.end+retryPause+slack {
+		if w.fault.permits.waits && at.to >= w.begin-slack && at.from <= kill.begin+slack && kill.begin <= w.end+retryPause+slack {
 			return true
 		}
 	}
-	return false
+	return at.from <= kill.end+slack && at.to >= kill.begin-slack
+}
+
+// written is when a line was sent to syslogd: at some moment in this time.
+type written struct{ from, to time.Duration }
+
+// written is when the line of a request can have been sent: as a rule when the request ended. A worker that was stopped before sends it when it goes on, and
+// what one that was killed had in flight is for the next to send, which takes its time to begin.
+func (j *judge) written(a asked) written {
+	at := written{a.ended, a.ended}
+	for range j.windows { // the next one may be stopped or killed in its turn
+		before := at.to
+		for _, w := range j.windows {
+			if (w.fault.permits.breaks || w.fault.permits.late) && at.from <= w.end+slack && at.to >= w.begin-slack {
+				at.to = max(at.to, w.end)
+			}
+		}
+		if at.to == before {
+			break
+		}
+	}
+	return at
 }
 
 // powerCut asks syslogd to rotate, which promises that what had arrived before is on the disk, and looks at what a power cut would leave then.
@@ -205,11 +243,11 @@ func (h *doer) powerCut(uint32) error {
 		return err
 	}
 	return h.disk.cutPower(func(dir string) error {
-		left, err := readAudit(dir, round, n)
+		left, _, err := readAudit(dir, round, n) // a torn line is one that is not left
 		if err != nil {
 			return fmt.Errorf("after a power cut: %w", err)
 		}
-		there, err := readAudit(h.disk.dir, round, n)
+		there, _, err := readAudit(h.disk.dir, round, n)
 		if err != nil {
 			return err
 		}

@@ -28,13 +28,16 @@ type permits struct {
 	// breaks: the client connections that were open may be reset or end early. A request that was on one has its line: of the killed worker's flights
 	// with the state X, or what a worker had written by then. It may lack the line only if no server has seen it. Of a request whose line was just leaving
 	// nobody can know whether it has left: it may have another line, with XL. A tunnel that was just being taken over may have none, and so may what was in
-	// flight if the next worker, which writes these lines, is killed as well.
+	// flight if the next worker, which writes these lines, is killed as well. A worker that was just leaving finishes what it has: a connection that was made
+	// before another one served may end after an answer that says so, and what its client had sent ahead is not read.
 	breaks bool
 	// lines: the lines of requests that ended in the second before may be missing: those syslogd had read and not written.
 	lines bool
 	// waits: lines wait, in memory for a full disk or in the socket for a frozen syslogd, which reads many at once when it goes on. They are lost if
 	// syslogd is killed before it has written them.
 	waits bool
+	// late: a worker that is stopped writes the lines of requests that it had answered when it goes on, two seconds later.
+	late bool
 	// server: requests whose line names the server may have failed on it, with 502, 503 or 504 and a state that begins with S or P.
 	server bool
 	// dies: what the server had answered may not have arrived, whatever its book says: the request may be tried again.
@@ -86,7 +89,7 @@ func init() {
 		{"kill-master", fate, 2, permits{commands: []hand{operator, fate}}, (*doer).killMaster, true},
 		{"kill-syslogd", fate, 2, permits{lines: true, resends: true, commands: []hand{archive}}, (*doer).killSyslogd, false},
 
-		{"freeze-worker", fate, 1, permits{}, (*doer).freezeWorker, false},
+		{"freeze-worker", fate, 1, permits{late: true}, (*doer).freezeWorker, false},
 		{"freeze-master", fate, 1, permits{}, (*doer).freezeMaster, false},
 		{"freeze-syslogd", fate, 1, permits{waits: true}, (*doer).freezeSyslogd, false},
 

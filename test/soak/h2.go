@@ -132,7 +132,7 @@ func (c *h2Conn) send(batch []*h2Stream) (kept []*h2Stream) {
 	begun := time.Now()
 	err := c.exchange(batch)
 	for _, st := range batch {
-		if st.id == 0 && err == nil {
+		if st.id == 0 && (err == nil || c.leaving) {
 			kept = append(kept, st)
 			continue
 		}
@@ -178,7 +178,7 @@ func (c *h2Conn) close() {
 }
 
 func (c *h2Conn) dial() error {
-	c.dialled = time.Now()
+	c.dialled, c.leaving = time.Now(), false
 	addr := c.site.http
 	if c.opt.secure {
 		addr = c.site.https
@@ -196,7 +196,7 @@ func (c *h2Conn) dial() error {
 		}
 		nc = t
 	}
-	c.nc, c.nextID, c.sent, c.window, c.initial, c.unacked, c.leaving, c.lastID = nc, 1, 0, 65535, 65535, 0, false, 0
+	c.nc, c.nextID, c.sent, c.window, c.initial, c.unacked, c.lastID = nc, 1, 0, 65535, 65535, 0, 0
 	if _, err := io.WriteString(nc, http2.ClientPreface); err != nil {
 		return err
 	}
@@ -226,6 +226,7 @@ func (c *h2Conn) exchange(batch []*h2Stream) error {
 		c.sent++
 		open[st.id] = st
 		if err := c.request(st, open); err != nil {
+			c.hearOut(open)
 			return err
 		}
 	}
@@ -235,6 +236,13 @@ func (c *h2Conn) exchange(batch []*h2Stream) error {
 		}
 	}
 	return nil
+}
+
+// hearOut reads what has come over a connection that cannot be written to any more: answers, and that it ends.
+func (c *h2Conn) hearOut(open map[uint32]*h2Stream) {
+	c.nc.SetDeadline(time.Now().Add(time.Second))
+	for len(open) > 0 && c.frame(open) == nil {
+	}
 }
 
 // request sends one request.

@@ -95,6 +95,20 @@ func (j *judge) twice() {
 	}
 }
 
+// torn complains about torn lines of one file: SIGKILL may end a write in the middle, so there may be one for each time that syslogd was killed. It ends
+// the line when it starts again, and the request lacks its own.
+func (j *judge) torn(lines []string) {
+	for _, w := range j.windows {
+		if len(lines) > 0 && w.fault.permits.lines {
+			j.excused[w.fault.name+": a torn line"]++
+			lines = lines[1:]
+		}
+	}
+	for _, text := range lines {
+		j.complain("", "%s", text)
+	}
+}
+
 // run compares the three books about one run.
 func (j *judge) run(r *run) {
 	r.mu.Lock()
@@ -144,7 +158,7 @@ func (j *judge) request(r *run, path string, a asked, s served, l logged) {
 		wrong = j.answered(r, a, s, l)
 	case a.outcome == load.BadStatus:
 		wrong = j.refused(r, a, s, l)
-	case a.outcome == load.Reset, a.outcome == load.EarlyClose, a.outcome == load.Refused:
+	case a.broken():
 		wrong = j.broken(r.tunnel, a, s, l)
 	default:
 		wrong = "nothing permits this"
@@ -160,18 +174,27 @@ func (j *judge) request(r *run, path string, a asked, s served, l logged) {
 
 // answered is about a request whose answer was right.
 func (j *judge) answered(r *run, a asked, s served, l logged) string {
+	if s.answered == 0 && s.unsure > 0 {
+		s.answered = 1 // the client has compared every byte
+	}
+	counts := l.lines > 0 && l.state[0] != 'X' // the line of a killed worker does not know how often it has tried
 	switch {
 	case s.answered == 0 && r.tunnel && j.excuse("a tunnel's end was not seen by its server", func(w window) bool { return (w.fault.permits.breaks || w.fault.permits.server) && w.meets(a) }):
 	case s.answered == 0:
 		return "no server has answered it"
-	case s.answered > 1 && (l.lines > 0 && s.answered-1 > l.retries || !j.excuse(diedWith, func(w window) bool { return w.fault.permits.dies && w.meets(a) })):
+	case s.answered > 1 && (counts && s.answered-1 > l.retries || !j.excuse(diedWith, func(w window) bool { return w.fault.permits.dies && w.meets(a) })):
 		return "servers have answered it more than once"
-	case s.seen > 1 && l.lines > 0 && int(s.seen-s.answered) > int(l.retries):
+	case s.seen > 1 && counts && int(s.seen-s.answered) > int(l.retries):
 		return "servers have seen it more often than lb says it tried"
 	case s.seen > 1 && !j.excuse("tried again", func(w window) bool { return w.fault.permits.server && w.meets(a) }):
 		return "servers have seen it more than once"
 	}
-	return j.line(a, l, func() bool { return l.status == a.status && l.state == quiet && (a.bytes == 0 || a.bytes == l.bytes) }, "an answered request")
+	fits := func() bool {
+		// An answer that is whole by its length may lack the end of its stream, or of its tunnel, with which the server died.
+		ended := l.state == quiet || l.state[0] == 'S' && l.state[1] == 'D' && j.excuse("the end after an answer", func(w window) bool { return w.fault.permits.dies && w.meets(a) && w.server == l.server })
+		return l.status == a.status && ended && (a.bytes == 0 || a.bytes == l.bytes)
+	}
+	return j.line(a, l, fits, "an answered request")
 }
 
 // diedWith names an answer that a dying server took along.
@@ -210,7 +233,7 @@ func (j *judge) changing(kill window) bool {
 // stood reports whether the worker that was killed had been stopped from about the request's end on: a line that it had not written by then it never wrote.
 func (j *judge) stood(a asked, kill window) bool {
 	return slices.ContainsFunc(j.windows, func(w window) bool {
-		return w.fault.name == "freeze-worker" && w.ends(a) && w.begin <= kill.begin && w.end+slack >= kill.begin
+		return w.fault.permits.late && w.ends(a) && w.begin <= kill.begin && w.end+slack >= kill.begin
 	})
 }
 
@@ -222,7 +245,8 @@ func (j *judge) line(a asked, l logged, fits func() bool, what string) string {
 	case l.lines > 1:
 		return "more than one line"
 	case l.lines == 0:
-		if j.excuse("no line", func(w window) bool { return w.fault.permits.lines && (w.ends(a) || j.waited(a, w)) }) {
+		at := j.written(a)
+		if j.excuse("no line", func(w window) bool { return j.loses(w, at) }) {
 			return ""
 		}
 		if j.excuse(diedToo, func(w window) bool { return w.fault.permits.breaks && w.open(a) && j.again(w) }) {
@@ -245,22 +269,38 @@ func (j *judge) refused(r *run, a asked, s served, l logged) string {
 	switch {
 	case a.status != 502 && a.status != 503 && a.status != 504:
 		return "a status that no server's trouble explains"
-	case s.answered > 0 && !j.excuse(diedWith, func(w window) bool { return w.fault.permits.dies && w.meets(a) && w.server == l.server }):
+	case s.answered > 0 && !j.excuse(diedWith, func(w window) bool { return w.fault.permits.dies && w.meets(a) && j.names(a, l, w) }):
 		return "a server has answered it"
 	case s.garbage+s.cut > 0: // the server's own book explains it
 	case a.status == 503 && r.kind == named && j.excuse("refused by a worker that did not have the server's address yet", func(w window) bool { return w.fault.permits.breaks && w.meets(a) }):
 	case a.status == 503 && j.excuse("refused for want of a descriptor", func(w window) bool { return w.fault.permits.scarce && w.meets(a) }):
-	case !j.excuse("refused", func(w window) bool { return w.fault.permits.server && w.meets(a) && w.server == l.server }):
+	case !j.excuse("refused", func(w window) bool {
+		return w.fault.permits.server && w.meets(a) && (j.names(a, l, w) || r.kind == streamed && l.server == "<NOSRV>")
+	}):
 		return "no server's trouble explains it"
 	}
 	return j.line(a, l, fits, "a refused request")
+}
+
+// streamed is the kind that has two servers alone: checks may have found one down when the other fails.
+const streamed = "grpc"
+
+// names reports whether a request's line names the server that something happened to. One that syslogd was killed with could have named any.
+func (j *judge) names(a asked, l logged, w window) bool {
+	return w.server == l.server || l.lines == 0 && j.lost(a)
+}
+
+// lost reports whether syslogd can have been killed with a request's line.
+func (j *judge) lost(a asked) bool {
+	at := j.written(a)
+	return slices.ContainsFunc(j.windows, func(w window) bool { return j.loses(w, at) })
 }
 
 // broken is about a connection that ended before the answer had come.
 func (j *judge) broken(tunnel bool, a asked, s served, l logged) string {
 	// The end of a tunnel is nothing unusual to lb, whoever it comes from.
 	byServer := func(w window) bool {
-		return w.fault.permits.server && w.meets(a) && w.server == l.server && (l.state[0] == 'S' || tunnel && l.state == quiet)
+		return w.fault.permits.server && w.meets(a) && j.names(a, l, w) && (l.lines == 0 || l.state[0] == 'S' || tunnel && l.state == quiet)
 	}
 	byWorker := func(w window) bool { return w.fault.permits.breaks && w.open(a) }
 	switch {
@@ -272,6 +312,9 @@ func (j *judge) broken(tunnel bool, a asked, s served, l logged) string {
 		return ""
 	// lb waits a second for a client to read that the connection ends.
 	case a.unprocessed && s.seen == 0 && l.lines == 0 && a.ended-a.begun > time.Second && j.excuse("not processed, as its client was slow", func(w window) bool { return w.fault.replaces && w.meets(a) }):
+		return ""
+	// A worker that leaves finishes what it has, and what waits to be accepted, when the next one has been killed.
+	case (a.unread || a.unprocessed) && s.seen == 0 && l.lines == 0 && j.excuse("not read, as the next worker was killed", func(w window) bool { return w.fault.permits.breaks && w.meets(a) && a.dialled <= w.end }):
 		return ""
 	case j.excuse("broken", byServer):
 	case !j.excuse("broken", byWorker):

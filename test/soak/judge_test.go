@@ -1,9 +1,11 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
+	"lbsyslogd/test/backend"
 	"lbsyslogd/test/load"
 )
 
@@ -69,6 +71,13 @@ func TestJudge(t *testing.T) {
 	row("a reset on a connection made afterwards", "kill-worker", false, brokenLate, cut, lost)
 	row("a reset without a line that a server has seen", "kill-worker", false, broken, cut, logged{})
 	row("a reset before anybody had read it", "kill-worker", true, broken, served{}, logged{})
+	ahead := broken
+	ahead.dialled, ahead.unread = at+50*time.Millisecond, true
+	row("what was sent ahead to a worker that leaves, and its next one was killed", "kill-worker", true, ahead, served{}, logged{})
+	row("what was sent ahead", "reload", false, ahead, served{}, logged{})
+	row("what was sent ahead and read", "kill-worker", false, ahead, served{seen: 1, rules: 1}, logged{})
+	ahead.dialled = at + 200*time.Millisecond
+	row("what was sent ahead when another worker served", "kill-worker", false, ahead, served{}, logged{})
 	row("502", "", false, refused, served{}, said502)
 	row("502", "server-slow", false, refused, served{}, said502)
 	row("502", "server-dies", true, refused, served{}, said502)
@@ -86,6 +95,102 @@ func TestJudge(t *testing.T) {
 	row("503 for want of a descriptor, without its line", "few-descriptors", false, noDescriptor, served{}, logged{})
 	row("502 for want of a descriptor", "few-descriptors", false, refused, served{}, said502)
 	row("another status than the line's", "server-dies", false, refused, served{}, line)
+	unsure := served{seen: 1, unsure: 1, rules: 1}
+	row("an answer whose server does not know whether it has left", "", true, fine, unsure, line)
+	row("an answer whose server does not know whether it has left, and that did not come", "", false, broken, unsure, lost)
+	row("one that was seen twice", "", false, fine, served{seen: 2, unsure: 1, rules: 1}, line)
+	ended := line
+	ended.state = [4]byte{'S', 'D', '-', '-'}
+	row("a whole answer without its stream's end", "server-dies", true, fine, once, ended)
+	row("a whole answer without its stream's end", "server-cuts", false, fine, once, ended)
+	retried := lost
+	retried.status, retried.server = 200, "web1"
+	row("a line of a killed worker that does not know the retry", "kill-worker", false, fine, served{seen: 2, answered: 1, cut: 1, rules: 1}, retried) // no server was in trouble
+}
+
+// TestTwoDeeds holds what two deeds permit together and neither alone.
+func TestTwoDeeds(t *testing.T) {
+	const at = 10 * time.Second
+	a := asked{known: true, outcome: load.OK, status: 200, dialled: at - 2*time.Second, begun: at - time.Millisecond, ended: at}
+	once := served{seen: 1, answered: 1, rules: 1}
+	broken := a
+	broken.outcome, broken.status = load.Reset, 0
+	refused := a
+	refused.outcome, refused.status = load.BadStatus, 502
+	during := func(deedName string, begin, end time.Duration) window {
+		return window{deed(t, deedName), begin, end, end, "web1"}
+	}
+	for _, c := range []struct {
+		what     string
+		one, two window
+		a        asked
+		s        served
+		l        logged
+	}{
+		{"the line of a frozen worker, with which syslogd was killed when it had come", during("freeze-worker", at, at+2*time.Second), during("kill-syslogd", at+2*time.Second, at+3*time.Second),
+			a, once, logged{}},
+		{"the line of a killed worker, with which syslogd was killed when the next had begun", during("kill-worker", at, at+4*time.Second), during("kill-syslogd", at+4*time.Second, at+5*time.Second),
+			broken, served{seen: 1, rules: 1}, logged{}},
+		{"a broken request whose line, which names the server, is lost", during("server-dies", at, at+time.Second), during("kill-syslogd", at, at+time.Second),
+			broken, served{seen: 1, rules: 1}, logged{}},
+		{"a refused request whose line, which names the server, is lost", during("server-dies", at, at+time.Second), during("kill-syslogd", at, at+time.Second),
+			refused, served{seen: 1, rules: 1}, logged{}},
+		{"a retry that the line of a killed worker does not know", during("kill-worker", at, at+time.Second), during("server-cuts", at, at+time.Second),
+			a, served{seen: 2, answered: 1, cut: 1, rules: 1}, logged{lines: 1, status: -1, state: justLeft}},
+	} {
+		for _, windows := range [][]window{{c.one}, {c.two}, {c.one, c.two}} {
+			j := &judge{excused: map[string]int{}, windows: windows}
+			j.request(&run{}, "/r/x-1/1", c.a, c.s, c.l)
+			if (j.count == 0) != (len(windows) == 2) {
+				t.Errorf("%s, with %v: %v", c.what, windows, j.problems)
+			}
+		}
+	}
+}
+
+// TestTornLines: SIGKILL of syslogd may tear one line of a file.
+func TestTornLines(t *testing.T) {
+	kill := window{fault: deed(t, "kill-syslogd")}
+	for _, c := range []struct {
+		windows []window
+		torn    int
+		ok      bool
+	}{{nil, 0, true}, {nil, 1, false}, {[]window{kill}, 1, true}, {[]window{kill}, 2, false}, {[]window{kill, kill}, 2, true}, {[]window{{fault: deed(t, "rotate")}}, 1, false}} {
+		j := &judge{excused: map[string]int{}, windows: c.windows}
+		j.torn(make([]string, c.torn))
+		if (j.count == 0) != c.ok {
+			t.Errorf("%d after %v: %v", c.torn, c.windows, j.problems)
+		}
+	}
+}
+
+// TestStrays: what a server reads of an earlier round is nobody's, unless its connection broke then.
+func TestStrays(t *testing.T) {
+	b := &books{}
+	b.begin(1, []*run{{name: "x-1", asked: []asked{{known: true}, {known: true, outcome: load.Reset}}}})
+	b.begin(2, []*run{{name: "x-2"}})
+	for _, path := range []string{"/r/x-2/0", "/r/x-1/1", "/r/x-1/0", "/r/x-1/2", "/r/y-1/1", "/r/", "/"} {
+		b.meet(0, path, 1, "", backend.Answer)
+	}
+	if want := []string{"/r/x-1/0", "/r/x-1/2", "/r/y-1/1", "/r/"}; !slices.Equal(b.strays, want) {
+		t.Errorf("%q, want %q", b.strays, want)
+	}
+}
+
+// TestProgress: it is of use to wait as long as one of the books grows.
+func TestProgress(t *testing.T) {
+	p := new(progress)
+	for _, now := range [][]int{{0, -9}, {1, -9}, {1, -8}} {
+		if p.end = time.Now().Add(-time.Second); p.over(now...) {
+			t.Errorf("over at %v", now)
+		}
+	}
+	if p.end = time.Now().Add(-time.Second); !p.over(1, -8) {
+		t.Error("not over when nothing comes")
+	}
+	if p.begun = time.Now().Add(-2 * tooLong); !p.over(2, -7) {
+		t.Error("not over after so long")
+	}
 }
 
 // TestRoutes holds where a request may have gone: to the new backend from the begin of a change on, to the old one up to its end.
@@ -170,7 +275,9 @@ func TestCounted(t *testing.T) {
 	}
 	row("", 2, 1, true)
 	row("", 1, 1, false)
-	row("", 3, 1, false)
+	row("", 3, 1, true) // the one without a line may have been counted
+	row("", 4, 1, false)
+	row("", 2, 2, false)
 	row("kill-master", 1, 1, false)
 	for _, name := range []string{"kill-worker", "few-descriptors", "little-memory"} {
 		row(name, 2, 1, true)

@@ -18,8 +18,9 @@ import (
 // reading is what one pass over the log files has found.
 type reading struct {
 	lines int
-	wrong []string // torn lines and lines about what nobody sent, the first few
+	wrong []string // lines about what nobody sent, the first few
 	count int      // of them
+	torn  []string
 }
 
 const kept = 20
@@ -89,7 +90,7 @@ func (b *books) line(g *reading, name string, text []byte) {
 	case err == errOther:
 		return
 	case err != nil:
-		g.complain("%s: %v: %.300q", name, err, text)
+		g.torn = append(g.torn, fmt.Sprintf("%s: %v: %.300q", name, err, text))
 		return
 	}
 	var r *run

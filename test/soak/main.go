@@ -139,12 +139,15 @@ func (opt options) soak(ctx context.Context) (sum summary, err error) {
 	for round := 1; round == 1 || time.Since(begun) < opt.length && (opt.enough == 0 || sum.total() < opt.enough); round++ {
 		p := draw(opt.seed, round, opt.round, opt.every, opt.allowed)
 		res, err := s.play(ctx, p, opt.rate)
-		if err != nil {
+		if err != nil && (sum.broken || !opt.goOn || ctx.Err() != nil) {
 			sum.broken = true
 			if err := s.keepSaid(filepath.Join(opt.keep, fmt.Sprintf("%d-%d.said", p.seed, p.round))); err != nil {
 				return sum, err
 			}
 			return sum, fmt.Errorf("round %d: %w\n%s", round, err, s.voices())
+		}
+		if sum.broken = err != nil; sum.broken { // the next one may be played to its end
+			res = result{plan: p, count: 1, problems: []problem{{text: "the round could not be judged: " + err.Error()}}}
 		}
 		if sum.until += res.total(); res.count > 0 {
 			sum.until += res.first - res.total()

@@ -73,9 +73,7 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 	})
 	stuck := err != nil
 	var j *judge
-	// Lines are written a moment later than answers, whatever that is on a busy machine. What is missing after that is missing.
-	deadline := time.Now().Add(30 * time.Second)
-	for {
+	for coming := new(progress); ; time.Sleep(250 * time.Millisecond) {
 		if text, err := s.log.Verb(ctx, "flush"); err != nil {
 			return res, told(text, err)
 		}
@@ -95,10 +93,9 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 		if s.disk != nil {
 			j.audited(s)
 		}
-		if j.count == 0 || time.Now().After(deadline) {
+		if j.count == 0 || coming.over(g.lines, int(s.sink.lines.Load()), -j.count) {
 			break
 		}
-		time.Sleep(250 * time.Millisecond)
 	}
 	for i, r := range runs {
 		res.requests[kinds[i].name] = r.requests()
@@ -133,6 +130,34 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 	return res, removeRotated(s.log.Log)
 }
 
+// progress is of books that fill: lines are written a moment later than answers, and sent on another moment later, whatever that is on a busy machine. What
+// is missing when nothing has come for a while is missing.
+type progress struct {
+	most       [3]int
+	begun, end time.Time
+}
+
+// Times after which nothing more is waited for: nothing came, or it comes without end.
+const (
+	nothingCame = 30 * time.Second
+	tooLong     = 10 * time.Minute
+)
+
+// over reports whether it is of no use to wait: none of what can only grow has grown.
+func (p *progress) over(now ...int) bool {
+	first := p.begun.IsZero()
+	if first {
+		p.begun = time.Now()
+	}
+	for i, n := range now {
+		if first || n > p.most[i] {
+			p.most[i] = n
+			p.end = time.Now().Add(nothingCame)
+		}
+	}
+	return time.Now().After(p.end) || time.Since(p.begun) > tooLong
+}
+
 // compare makes a judge read all books.
 func (s *site) compare(runs []*run, d *diary, g reading) *judge {
 	j := &judge{windows: d.windows, excused: map[string]int{}}
@@ -140,6 +165,7 @@ func (s *site) compare(runs []*run, d *diary, g reading) *judge {
 		j.complain("", "%s", text)
 	}
 	j.count += max(g.count-len(g.wrong), 0)
+	j.torn(g.torn)
 	for _, path := range s.books.strays {
 		j.complain(path, "a server has seen a request of nobody")
 	}
@@ -178,13 +204,16 @@ func (r result) String() string {
 	return fmt.Sprintf("round %d: %d requests, %d deeds, %d differences", r.plan.round, r.total(), deeds, r.count)
 }
 
+// mostStarved is how many threads of a process may say that there is no memory before the first of them ends it.
+const mostStarved = 8
+
 // outOfMemory is what Go prints when it ends for want of memory.
 var outOfMemory = regexp.MustCompile(`^fatal error: .*(memory|cannot map pages)`)
 
 // crashed is the first line that reports a crash or a data race in what the daemons have printed.
 func (s *site) crashed() string {
 	text, _ := os.ReadFile(s.said.Name())
-	starved := s.starved.Load()
+	starved := s.starved.Load() * mostStarved
 	for line := range strings.Lines(string(text) + s.log.Output()) {
 		if starved > 0 && outOfMemory.MatchString(line) {
 			starved--

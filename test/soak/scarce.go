@@ -87,6 +87,10 @@ func (h *doer) starveMemory(arg uint32) error {
 	if err != nil {
 		return errSkipped
 	}
+	said, err := os.Stat(h.said.Name())
+	if err != nil {
+		return err
+	}
 	back, err := limit(pid, unix.RLIMIT_DATA, used+uint64(arg%16)<<16)
 	if err != nil {
 		return errSkipped
@@ -101,7 +105,7 @@ func (h *doer) starveMemory(arg uint32) error {
 		return err
 	}
 	// One that ran out of memory just before it had more says so, and ends, a moment later.
-	for end := time.Now().Add(time.Second); time.Now().Before(end) && !dead(pid); {
+	for end := time.Now().Add(time.Second); !dead(pid) && (time.Now().Before(end) || h.starving(said.Size())); {
 		if err := h.pause(20 * time.Millisecond); err != nil {
 			return err
 		}
@@ -115,6 +119,20 @@ func (h *doer) starveMemory(arg uint32) error {
 		now, _, err := h.lb.Workers()
 		return err == nil && now != pid
 	})
+}
+
+// starving reports whether a process has said, since what lb has printed was so long, that there is no memory: it ends, whenever it gets to that.
+func (s *site) starving(from int64) bool {
+	text, err := os.ReadFile(s.said.Name())
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(text[min(from, int64(len(text))):])) {
+		if outOfMemory.MatchString(line) {
+			return true
+		}
+	}
+	return false
 }
 
 // dataOf is how much private memory a process has for data, in bytes, as RLIMIT_DATA counts it.

@@ -123,7 +123,8 @@ func (w *server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = http.NewResponseController(rw).Flush()
 	}
-	w.met(r.URL.Path, deed, err)
+	// The frames may be with lb, and the connection end before this handler hears that they have left.
+	w.books.met(r.URL.Path, err == nil)
 }
 
 func (w *server) meet(_, path string, head []byte) backend.Deed {
@@ -145,9 +146,10 @@ func (w *server) entered(path string, rules int, run string) backend.Deed {
 	return deed
 }
 
+// met is of the servers of HTTP/1.1, whose answers are one write each: the kernel has taken all of it, or there is an error.
 func (w *server) met(path string, deed backend.Deed, err error) {
 	if err == nil && (deed == backend.Answer || deed == backend.Unasked) {
-		w.books.met(path)
+		w.books.met(path, true)
 	}
 }
 

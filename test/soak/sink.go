@@ -109,10 +109,13 @@ func (j *judge) sunk(r *run) {
 		if n < len(r.sunk) {
 			got = r.sunk[n]
 		}
-		at := r.asked[n]
-		lost := func(w window) bool { return w.fault.permits.lines && (w.ends(at) || j.waited(at, w)) }
+		if got == l.lines {
+			continue
+		}
+		at := j.written(r.asked[n])
+		lost := func(w window) bool { return j.loses(w, at) }
 		switch {
-		case got == l.lines, got > l.lines && l.lines > 0 && again:
+		case got > l.lines && l.lines > 0 && again:
 		case got > 0 && l.lines == 0 && j.excuse("a line that the sink alone has", lost):
 		case got < l.lines && j.excuse("a line that the sink does not have", lost):
 		default:
