@@ -134,7 +134,7 @@ func TestOddFileSystems(t *testing.T) {
 	strace(t)
 	for _, faults := range [][]string{
 		{"renameat2:error=EINVAL"}, {"renameat2:error=EOPNOTSUPP"}, {"renameat2:error=ENOSYS", "linkat:error=EPERM"},
-		{"renameat2:error=EINVAL", "linkat:error=EOPNOTSUPP"},
+		{"renameat2:error=EINVAL", "linkat:error=EOPNOTSUPP"}, {ofDirectory + "fsync:error=EINVAL"},
 	} {
 		t.Run(strings.Join(faults, " "), func(t *testing.T) {
 			dir := t.TempDir()
@@ -159,11 +159,18 @@ func strace(t *testing.T) {
 	}
 }
 
+// ofDirectory begins a fault of calls with the directory itself, and not with its files.
+const ofDirectory = "directory "
+
 // faulty is TestChildThatIsKilled, with faults.
 func faulty(dir string, first int, naming Naming, faults []string) *exec.Cmd {
 	args := []string{"-f", "-qq", "-o", "/dev/null"}
 	for _, f := range faults {
-		args = append(args, "-e", "inject="+f)
+		of, ok := strings.CutPrefix(f, ofDirectory)
+		if ok {
+			args = append(args, "-P", dir)
+		}
+		args = append(args, "-e", "inject="+of)
 	}
 	cmd := exec.Command("strace", append(args, os.Args[0], "-test.run=^TestChildThatIsKilled$")...)
 	cmd.Env = append(os.Environ(), "ROTATE_DIR="+dir, "ROTATE_FIRST="+strconv.Itoa(first), "ROTATE_FORM=gzip", "ROTATE_NAMING="+string(naming))

@@ -84,7 +84,7 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 	again = patrol
 	all, err := w.list()
 	if err != nil {
-		return again, err
+		return again, ignoreMissing(err) // the directory was removed, which is reported where the file is opened anew
 	}
 	all = w.ours(all)
 	var problems []error

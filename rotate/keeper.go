@@ -3,9 +3,12 @@ package rotate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // glance is how often the keeper looks. Two looks in a row must agree before it follows, because logrotate leaves the path
@@ -124,6 +127,9 @@ func (w *Writer) follow() {
 		return
 	}
 	old, err := w.swap()
+	if err != nil && w.leaveDeleted(err) {
+		return
+	}
 	w.report(&w.troubles.reopen, err, "follow the log file, which was moved or deleted: open "+w.path)
 	if err != nil {
 		return
@@ -135,6 +141,28 @@ func (w *Writer) follow() {
 			"old_inode", old.id.ino, "new_inode", w.cur.id.ino, "since_start", w.counts.Followed)
 	}
 	w.tasks.Go(func() { w.settleAlong(old, "") })
+}
+
+// leaveDeleted leaves the current file if it has no name any more, and no other can be opened in its place: lines that nobody could ever read wait in
+// the ring instead, and count. It says whether it did. Called with mu held.
+func (w *Writer) leaveDeleted(why error) bool {
+	var st unix.Stat_t
+	if w.opt.Ring < 0 || unix.Fstat(int(w.cur.own.Fd()), &st) != nil || st.Nlink > 0 {
+		return false
+	}
+	why = fmt.Errorf("the log file was deleted, and no other can be opened: %w", why)
+	old := w.cur
+	w.abandon(old)
+	w.cur = &file{missing: why, id: old.id}
+	w.counts.Followed++
+	w.report(&w.troubles.reopen, nil, "follow the log file "+w.path)
+	if w.stall.active {
+		w.stall.cause = why
+	} else {
+		w.hold(nil, why)
+	}
+	w.tasks.Go(func() { w.settleAlong(old, "") })
+	return true
 }
 
 // noticeTruncation keeps the size right after somebody emptied the file. Nothing else is to do: O_APPEND goes on at the end. Called with mu

@@ -1,8 +1,10 @@
 package rotate
 
 import (
+	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,6 +39,51 @@ func TestGraceBeforeCompression(t *testing.T) {
 		all, err := w.list()
 		return err == nil && all[0].form == Gzip && all[1].form == None
 	})
+}
+
+// TestWhatGoesFirst holds the order of the limits: min_free goes before the hold, which goes before what retention says otherwise. What a Follower has not
+// released is given up with a number, and at the start there is a warning when there is no room for the hold.
+func TestWhatGoesFirst(t *testing.T) {
+	var journal lockedBuffer
+	o := Options{Hold: 1 << 62, Keep: 1, MaxTotal: 1, Log: slog.New(slog.NewTextHandler(&journal, nil))}
+	path := filepath.Join(t.TempDir(), "app.log")
+	w := open(t, path, o)
+	if s := journal.String(); strings.Count(s, "level=WARN") != 1 || !strings.Contains(s, "has no room for all that may wait") || !strings.Contains(s, "new lines are lost") {
+		t.Errorf("at the start: %s", s)
+	}
+	f, _ := followed(t, w, nil)
+	for i := range 5 {
+		write(t, w, numbered(i))
+		turn(t, w)
+		if i == 1 {
+			follow(t, f, 2*len(numbered(0)))
+			f.Release(f.Position())
+		}
+	}
+	// The one in which the Follower stands is among those that are held.
+	if _, err := w.pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := w.list(); err != nil || len(all) < 3 || w.Stats().Unheld > 0 {
+		t.Errorf("%d are left of the three that nobody has read: %v, %+v", len(all), err, w.Stats())
+	}
+	w.Close()
+	o.MinFree = 1 << 61
+	w = open(t, path, o)
+	if s := journal.String(); !strings.Contains(s, "the oldest are given up then, so that min_free stays free") {
+		t.Errorf("with min_free: %s", s)
+	}
+	p := f.Position()
+	f.Close()
+	f, _ = followed(t, w, &p)
+	if _, err := w.pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "all to be given up", func() bool { return len(names(t, filepath.Dir(path))) == 1 })
+	if s := w.Stats(); s.Unheld < uint64(3*len(numbered(0))) {
+		t.Errorf("%+v", s)
+	}
+	f.Close()
 }
 
 // TestRetention holds each limit by itself, for both kinds of names. That free disk is kept free is in TestOnASmallDisk.

@@ -2,6 +2,7 @@ package rotate
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -271,6 +272,39 @@ func TestMovedDeletedAndTruncatedFilesAreFollowed(t *testing.T) {
 	write(t, w, "five\n")
 	if b, _ := os.ReadFile(path); string(b) != "somebody's\nfive\n" {
 		t.Errorf("after the replacement the file holds %q", b)
+	}
+}
+
+// TestDeletedFileThatCannotBeReplaced removes the file with its directory and puts something in the way of another: what comes then waits, as it
+// would go where nobody can read it, and is written when the way is free.
+func TestDeletedFileThatCannotBeReplaced(t *testing.T) {
+	for _, hold := range []int64{0, 1 << 20} {
+		var journal lockedBuffer
+		logs := filepath.Join(t.TempDir(), "logs")
+		w := open(t, filepath.Join(logs, "app.log"), Options{Hold: hold, Log: slog.New(slog.NewTextHandler(&journal, nil))})
+		write(t, w, numbered(0))
+		if err := errors.Join(os.Rename(logs, logs+".away"), os.WriteFile(logs, nil, 0o600), os.RemoveAll(logs+".away")); err != nil {
+			t.Fatal(err)
+		}
+		wait.Until(t, "the loss of the file to be noticed", func() bool { return strings.Contains(w.Stats().WriteError, "deleted") })
+		write(t, w, numbered(1)+numbered(2))
+		if s := w.Stats(); s.Waiting != len(numbered(1)+numbered(2)) || s.Lines != 1 || s.ReopenError != "" {
+			t.Errorf("%+v", s)
+		}
+		if err := w.Flush(); err == nil {
+			t.Error("Flush says that all is well")
+		}
+		if err := os.Remove(logs); err != nil {
+			t.Fatal(err)
+		}
+		wait.Until(t, "what waits to be written", func() bool { return w.Stats().Waiting == 0 && w.Stats().WriteError == "" })
+		write(t, w, numbered(3))
+		if got, want := content(t, logs, "app"), numbered(1)+numbered(2)+numbered(3); got != want {
+			t.Errorf("the new file has %q; want %q", got, want)
+		}
+		if n := strings.Count(journal.String(), "level=ERROR"); n != 1 {
+			t.Errorf("%d errors were logged:\n%s", n, &journal)
+		}
 	}
 }
 
