@@ -94,6 +94,9 @@ func Open(path string) (*Book, error) {
 	if err := errors.Join(err, f.Truncate(int64(size))); err != nil {
 		return nil, err
 	}
+	if err := reserve(f, int64(size)); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	if b.file, err = unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
@@ -111,6 +114,20 @@ func Open(path string) (*Book, error) {
 		b.book.killed.Add(b.book.held[i].settle())
 	}
 	return b, nil
+}
+
+// reserve gives all of a file its place on the disk: the kernel ends a process (SIGBUS) that touches a mapped page for which a full disk has none.
+func reserve(f *os.File, size int64) error {
+	err := unix.Fallocate(int(f.Fd()), 0, 0, size)
+	if err != unix.EOPNOTSUPP && err != unix.ENOSYS {
+		return err
+	}
+	all := make([]byte, size)
+	if _, err := f.ReadAt(all, 0); err != nil {
+		return err
+	}
+	_, err = f.WriteAt(all, 0)
+	return err
 }
 
 // Close gives the file back. Nobody may use an Account any more.

@@ -1,13 +1,17 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/syslogd/message"
+	"lbsyslogd/test/tape"
 )
 
 var now = time.Date(2026, 11, 21, 3, 4, 5, 0, time.UTC)
@@ -24,6 +28,36 @@ func open(t *testing.T, path string) *Book {
 func (b *Book) count(key string, n uint64) {
 	if a := b.Find([]byte(key)); a != nil {
 		a.Count(n)
+	}
+}
+
+// TestOnAFullDisk: a book that the disk has no room for is an error, and not the end of the process when it is written to.
+func TestOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		tape.Skipf(t, "mount a tmpfs: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("fill the disk: %v", err)
+	}
+	path := filepath.Join(dir, "ledger")
+	if b, err := Open(path); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("%v, %v", b, err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "size=2m"); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, path)
+	if err := os.WriteFile(ballast, make([]byte, 4<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("fill the disk: %v", err)
+	}
+	for i := range slots { // on all pages
+		b.Note(fmt.Appendf(nil, "udp://:514||%d", i), message.Beat{Instance: 1, Sent: 1}, now)
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
 	}
 }
 
