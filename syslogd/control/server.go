@@ -100,6 +100,9 @@ func (s *Server) Serve(ctx context.Context) {
 	}
 }
 
+// Astray says whether somebody has removed the socket's path: no command finds it then.
+func (s *Server) Astray() bool { return unixpath.Astray(s.path, s.id) }
+
 // Close closes the socket. Serve does so at its end.
 func (s *Server) Close() error {
 	return errors.Join(unixpath.Remove(s.path, s.id), s.listener.Close())

@@ -204,7 +204,8 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	d.announce(d.inputs)
 	defer d.silence()
 	d.Log.Info("ready", "inputs", names(d.inputs), "outputs", names(d.outputs))
-	d.tasks.Go(func() { server.Serve(ctx) }) // from here on a reload may change what mu guards
+	place := d.Config.Control
+	d.tasks.Go(func() { d.watchPaths(ctx, server, place) }) // from here on a reload may change what mu guards
 	d.tasks.Go(func() { d.watchDrops(ctx) })
 	d.tasks.Go(func() { d.watchLimits(ctx) })
 	d.tasks.Go(func() { d.watchdog(ctx) })

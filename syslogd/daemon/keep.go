@@ -191,17 +191,24 @@ func (d *Daemon) keepOne(in *input, nth, fd int) error {
 	return nil
 }
 
-// discard closes inputs that the configuration has no more, here and at the Keeper.
-func (d *Daemon) discard(inputs []*input) error {
+// discard closes inputs that are left, here and at the Keeper, who has the sockets of others in the place of those that were opened anew.
+func (d *Daemon) discard(inputs, others []*input) error {
 	var problems []error
-	kept := false
+	kept, theirs := false, make(map[string]bool)
+	for _, in := range others {
+		for _, name := range in.kept {
+			theirs[name] = true
+		}
+	}
 	for _, in := range inputs {
 		if len(in.kept) > 0 {
 			kept = true
 			in.TakeBack()
 		}
 		for _, nth := range slices.Sorted(maps.Keys(in.kept)) {
-			problems = append(problems, d.Keeper.Remove(in.kept[nth]))
+			if name := in.kept[nth]; !theirs[name] {
+				problems = append(problems, d.Keeper.Remove(name))
+			}
 		}
 	}
 	problems = append(problems, closeInputs(inputs))

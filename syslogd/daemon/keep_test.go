@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/syslogd/config"
+	"lbsyslogd/test/wait"
 )
 
 // cupboard is a Keeper in this process. It says what it was asked, and gives out copies of what it has.
@@ -60,6 +62,13 @@ func (k *cupboard) heard() string {
 	said := strings.Join(k.said, ", ")
 	k.said = nil
 	return said
+}
+
+// all is what it was asked since then, and stays to be heard.
+func (k *cupboard) all() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.said)
 }
 
 func (k *cupboard) pass(t *testing.T) (passed []Passed) {
@@ -212,5 +221,79 @@ func TestSilence(t *testing.T) {
 	stop()
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("the announcement is still there: %v", err)
+	}
+}
+
+// TestRemovedSocketsAreOpenedAgain has a cleaner remove the sockets of a daemon that runs: it is found again, also by its next start, and what was
+// sent to the socket that nobody finds is not lost. Something that is in the way is reported once and left alone.
+func TestRemovedSocketsAreOpenedAgain(t *testing.T) {
+	dir, k, said := t.TempDir(), new(cupboard), new(journal)
+	in, ctl := filepath.Join(dir, "in"), filepath.Join(dir, "ctl")
+	const text = "listen: unix://DIR/in\noutputs: [{file: DIR/a.log, rotate: never}]\n"
+	send := func(c net.Conn, text string) {
+		t.Helper()
+		if _, err := c.Write([]byte("<13>a: " + text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dial := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("unixgram", in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	found := func(path string) {
+		t.Helper()
+		wait.Until(t, path+" to be there again", func() bool {
+			info, err := os.Lstat(path)
+			return err == nil && info.Mode().Type() == os.ModeSocket
+		})
+	}
+	k.live(t, dir, text, func(socket string) {
+		k.heard()
+		old := dial()
+		if err := errors.Join(os.Remove(in), os.Remove(ctl)); err != nil {
+			t.Fatal(err)
+		}
+		send(old, "one")
+		found(in)
+		found(ctl)
+		wait.Until(t, "the new socket to be kept", func() bool { return strings.Contains(strings.Join(k.all(), ", "), "store listen@unix://"+in) })
+		send(dial(), "two")
+		wait.Until(t, "the daemon to answer", func() bool { return ask(t, socket, "flush") != "" })
+		// A reload does not wait for the next look.
+		if err := os.Remove(in); err != nil {
+			t.Fatal(err)
+		}
+		if ask(t, socket, "reload") == "" {
+			t.Error("the reload failed")
+		}
+		send(dial(), "three")
+		if ask(t, socket, "flush") == "" {
+			t.Error("the flush failed")
+		}
+	})
+	send(dial(), "four") // to what is kept
+	k.live(t, dir, text, func(socket string) {
+		wait.Until(t, "the lines", func() bool {
+			lines, err := os.ReadFile(filepath.Join(dir, "a.log"))
+			return err == nil && strings.Count(string(lines), "\n") == 4
+		})
+	})
+	socket, _ := runWith(t, t.TempDir(), text, &Daemon{Log: slog.New(slog.NewTextHandler(said, nil))})
+	theirs := filepath.Join(filepath.Dir(socket), "in")
+	if err := errors.Join(os.Remove(theirs), os.WriteFile(theirs, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "what is in the way to be reported", func() bool { return strings.Contains(said.String(), "there is a file of another kind") })
+	if err := os.Remove(theirs); err != nil {
+		t.Fatal(err)
+	}
+	found(theirs)
+	if n := strings.Count(said.String(), "level=ERROR"); n < 1 || n > 2 { // the second after ten seconds
+		t.Errorf("%d errors:\n%s", n, said)
 	}
 }

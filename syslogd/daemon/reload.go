@@ -34,6 +34,14 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 		return nil, err
 	}
 	d.localZone(next)
+	if said, err = d.change(run, next); err == nil {
+		d.Log.Info("the configuration was reloaded", "config", d.File, "now", strings.Join(said, "; "))
+	}
+	return said, err
+}
+
+// change makes the configuration next the current one. Called with reloading held.
+func (d *Daemon) change(run context.Context, next *config.Config) (said []string, err error) {
 	certs, err := d.certificates(next)
 	if err != nil {
 		return nil, err
@@ -47,7 +55,7 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	if err != nil {
 		return nil, errors.Join(err, closeOutputs(without(outputs, oldOutputs)))
 	}
-	inputs, err := d.openInputs(run, next, oldInputs, nil)
+	inputs, err := d.openInputs(run, next, found(oldInputs), nil)
 	if err != nil {
 		return nil, errors.Join(err, closeOutputs(without(outputs, oldOutputs)))
 	}
@@ -78,7 +86,7 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	d.resize(run, next, inputs)
 	d.announce(inputs)
 	// The old inputs still have messages for whichever table is current; the old outputs have what the old table gave them.
-	err = d.discard(without(oldInputs, inputs))
+	err = d.discard(without(oldInputs, inputs), inputs)
 	old.Retire()
 	err = errors.Join(err, closeOutputs(without(oldOutputs, outputs)))
 	startForwarding(without(outputs, oldOutputs))
@@ -91,7 +99,6 @@ func (d *Daemon) reload(run context.Context) (said []string, err error) {
 	for _, key := range needRestart(before, next) {
 		said = append(said, key+" has changed, which takes effect at the next restart")
 	}
-	d.Log.Info("the configuration was reloaded", "config", d.File, "now", strings.Join(said, "; "))
 	return said, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"lbsyslogd/syslogd/control"
 	"lbsyslogd/test/rig"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -126,6 +128,80 @@ func TestReloadOfCertificates(t *testing.T) {
 	wait.Until(t, "the failed handshake", func() bool { return statusOf(t, socket).Inputs[0].HandshakesFailed == 1 })
 	if said := ask(t, socket, "status"); !strings.Contains(said, "1 TLS handshakes failed, the last of 127.0.0.1: tls: client offered only unsupported versions") {
 		t.Errorf("status says %s", said)
+	}
+}
+
+// TestReloadOfTheZone has another zone in the file that says which one it is, as /etc/localtime does, and then none.
+func TestReloadOfTheZone(t *testing.T) {
+	zone := filepath.Join(t.TempDir(), "localtime")
+	put := func(name string) {
+		t.Helper()
+		data, err := os.ReadFile("/usr/share/zoneinfo/" + name)
+		if err != nil {
+			tape.Skipf(t, "no time zones here: %v", err)
+		}
+		if err := os.WriteFile(zone, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("Asia/Tokyo")
+	t.Setenv("TZ", zone)
+	dir, said := t.TempDir(), new(journal)
+	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	socket, _ := runWith(t, dir, "listen: unix://DIR/in\noutputs: [{file: DIR/a.log, rotate: never, format: {template: \"%received% %text%\"}}]\n",
+		&Daemon{Now: func() time.Time { return at }, Log: slog.New(slog.NewTextHandler(said, nil))})
+	conn, err := net.Dial("unixgram", filepath.Join(dir, "in"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, step := range []struct {
+		change func()
+		want   string
+	}{
+		{func() {}, "+09:00"}, {func() { put("America/New_York") }, "-04:00 or -05:00"}, {func() { os.WriteFile(zone, []byte("none"), 0o600) }, "Z"},
+	} {
+		step.change()
+		if ask(t, socket, "reload") == "" {
+			t.Fatal("reload failed")
+		}
+		if _, err := io.WriteString(conn, "<13>a: x"); err != nil {
+			t.Fatal(err)
+		}
+		if ask(t, socket, "flush") == "" {
+			t.Fatal("flush failed")
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "a.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+		stamp, _, _ := strings.Cut(lines[len(lines)-1], " ")
+		if offset := stamp[len("2026-07-01T12:00:00.000000"):]; !strings.Contains(step.want, offset) {
+			t.Errorf("the offset is %s; want %s", offset, step.want)
+		}
+	}
+	if n := strings.Count(said.String(), "the local time zone cannot be read"); n != 1 {
+		t.Errorf("%d warnings of a zone that is none:\n%s", n, said)
+	}
+}
+
+// TestReloadThatForwards begins to forward with a position file that is torn: the reload is done, and status says what is wrong until the peer has
+// taken something.
+func TestReloadThatForwards(t *testing.T) {
+	dir := t.TempDir()
+	const plain = "listen: unix://DIR/in\noutputs: [{file: DIR/a.log, format: rfc5424, rotate: {size: 1MB}}]\n"
+	socket := run(t, dir, plain)
+	if err := os.WriteFile(filepath.Join(dir, "a.log.position"), []byte(`{"inode": 12, "off`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	configure(t, dir, strings.Replace(plain, "}}]", "}, forward: \"tcp://127.0.0.1:1\"}]", 1))
+	if ask(t, socket, "reload") == "" {
+		t.Fatal("reload failed")
+	}
+	wait.Until(t, "an attempt to connect", func() bool { return strings.Contains(statusOf(t, socket).Outputs[0].Forward.Error, "refused") })
+	if f := statusOf(t, socket).Outputs[0].Forward; !strings.Contains(f.Error, "position") {
+		t.Errorf("%+v", f)
 	}
 }
 

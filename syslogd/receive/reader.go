@@ -357,6 +357,9 @@ func (r *Reader) Describe() Description {
 	return Description{Name: r.socket.Name, Address: r.socket.Address(), Buffer: r.socket.Granted, Inherited: r.socket.Inherited, Absent: r.socket.Absent}
 }
 
+// Astray says whether the path of a unix socket that is ours leads to it no more: somebody has removed it, and no new sender finds the socket.
+func (r *Reader) Astray() bool { return r.socket.astray() }
+
 // Give hands the socket's descriptor to somebody who keeps it when we go. Then Close leaves the path that leads to it.
 func (r *Reader) Give(to func(nth, fd int) error) error {
 	if err := to(0, r.socket.fd); err != nil {

@@ -336,6 +336,11 @@ func (s *Socket) shutdownRead() {
 	}
 }
 
+// astray says whether the socket's path, which was ours to make, leads to something else or to nothing.
+func (s *Socket) astray() bool {
+	return s.unlink != "" && !s.Inherited && unixpath.Astray(s.unlink, s.id)
+}
+
 // Close closes the socket and removes its path, unless it is somebody else's.
 func (s *Socket) Close() error {
 	var err error

@@ -43,6 +43,13 @@ func Of(path string) (ID, error) {
 	return identity(&st), unix.Close(fd)
 }
 
+// Astray says whether path leads to this socket no more, but to nothing or to another file. What cannot be looked at is not known.
+func Astray(path string, id ID) bool {
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	return err == unix.ENOENT || err == unix.ENOTDIR || err == nil && identity(&st) != id
+}
+
 // Own gives the socket that this process has just bound at path its mode, and returns which it is and its group. It refuses a path that
 // leads to something else by now: a link, another's socket, or one that has a second name.
 func Own(path string, mode os.FileMode) (id ID, group uint32, err error) {
