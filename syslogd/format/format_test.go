@@ -16,6 +16,11 @@ var received = time.Date(2026, 11, 21, 9, 8, 7, 0, time.UTC)
 
 func line(t *testing.T, name, in string) string {
 	t.Helper()
+	return lineAt(t, received, name, in)
+}
+
+func lineAt(t *testing.T, received time.Time, name, in string) string {
+	t.Helper()
 	f, err := New(name)
 	if err != nil {
 		t.Fatal(err)
@@ -62,11 +67,16 @@ func TestRFC5424(t *testing.T) {
 	const head = "<13>1 2026-11-21T03:04:05.000000Z "
 	long := strings.Repeat("t", 60)
 	row("<13>Nov 21 03:04:05 h-a "+long+": x", head+"h-a "+long[:48]+" - - - "+long+" x")
+	far := strings.Repeat("h", 300)
+	row("<13>1 2026-11-21T03:04:05Z "+far+" a - - - x", head+far[:255]+" a - - - "+far+" x")
+	row("<13>Nov 21 03:04:05 h-a app[a b]: x", head+"h-a app a_b - - x")
+	row("<13>1 2026-11-21T03:04:05.123456789Z h a - - - x", "<13>1 2026-11-21T03:04:05.123456Z h a - - - x")
+	row("<13>1 2026-11-21T03:04:05Z h a - - [x@1 y=\"a\x01b\"] x", head+"h a - - [x@1 y=\"a#001b\"] x")
 	row("<13>Nov 21 03:04:05 büro-a app: x", head+"b__ro-a app - - - x")
 	row("<13>1 2026-11-21T03:04:05Z h "+long+" "+strings.Repeat("9", 200)+" "+long+" - x", head+"h "+long[:48]+" "+strings.Repeat("9", 128)+" "+long[:32]+
 		" - "+long+" "+strings.Repeat("9", 200)+" "+long+" x")
 	row(`<13>1 2026-11-21T03:04:05Z h a - - [action:"Drop"; msg:"a ] b"] x`, head+`h a - - - [action:"Drop"; msg:"a ] b"] x`)
-	for _, odd := range []string{`[x y="1" ]`, `[x@1 y="a\b"]`, `[x@1 y="a]b"]`, `[x@1 y=z]`, `[x@1  y="z"]`, `[x@1 y="z"`} {
+	for _, odd := range []string{`[x y="1" ]`, `[x@1 y="a\b"]`, `[x@1 y="a]b"]`, `[x@1 y=z]`, `[x@1  y="z"]`, `[x@1 y="z"`, "[]"} {
 		row("<13>1 2026-11-21T03:04:05Z h a - - "+odd+" x", head+"h a - - - "+odd+" x")
 	}
 	for _, fine := range []string{`[x@1]`, `[x y="1"]`, `[x@1 a="\]\"\\"][z b=""]`} {
@@ -108,6 +118,21 @@ func TestJSON(t *testing.T) {
 		row("<13>1 2026-11-21T03:04:05Z h a 1 m "+data+" hi", record{
 			Time: "2026-11-21T03:04:05.000000Z", Host: "h", Facility: "user", Severity: "notice", Tag: "a", PID: "1", MsgID: "m", Data: data, Text: "hi",
 		})
+	}
+	// The year comes from the time of receipt in each format.
+	for _, form := range []string{"json", "rfc5424", TemplatePrefix + "%time%"} {
+		for _, times := range [][3]string{
+			{"2026-12-31T23:59:59Z", "Jan  1 00:00:00", "2027-01-01T00:00:00.000000Z"}, {"2029-01-05T00:00:00Z", "Feb 29 10:00:00", "2028-02-29T10:00:00.000000Z"},
+			{"2027-01-01T00:00:00Z", "Dec 31 23:59:60", "2027-01-01T00:00:00.000000Z"},
+		} {
+			at, err := time.Parse(time.RFC3339, times[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := lineAt(t, at, form, "<13>"+times[1]+" h a: x"); !strings.Contains(got, times[2]) {
+				t.Errorf("%s of %q, received at %s: %s; want the time %s", form, times[1], times[0], got, times[2])
+			}
+		}
 	}
 	row("\xff", record{Time: "2026-11-21T09:08:07.000000Z", Host: "192.0.2.1", Facility: "user", Severity: "notice", Text: "#377"})
 }

@@ -56,6 +56,7 @@ func TestNames(t *testing.T) {
 	row("<13>1 - ../../etc cron.d - - - x", "_other/cron.d-2026.log")
 	row("<13>1 - .ssh a\x00b - - - x", "_other/_other-2026.log")
 	row("<13>1 - "+strings.Repeat("a", 65)+" é - - - x", "_other/_other-2026.log")
+	row("<13>Nov 21 03:04:05 web1 postfix/smtpd[3]: x", "web1/_other-2026.log") // a value with a slash
 	row("<13>no tag", "2001_db8__1/_other-2026.log")
 	f, err := ParseTemplate("%host%/%tag%-%Y.log")
 	if err != nil || f.OtherName() != "_other/_other-_other.log" {

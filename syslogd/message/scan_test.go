@@ -49,6 +49,7 @@ func TestParse(t *testing.T) {
 	row("<13>http://x/ is down", 13, NoStamp, "", "", "", "", "http://x/ is down")
 	row("<13>  leading space", 13, NoStamp, "", "", "", "", "  leading space")
 	// PRI out of bounds stays in the text, where somebody will see it.
+	row("\xef\xbb\xbf<11>Nov 21 03:04:05 h-a app: x", 11, BSDStamp, bsd, "h-a", "app", "", "x") // a byte order mark hides none
 	row("<192>x", 13, NoStamp, "", "", "", "", "<192>x")
 	row("<0134>x", 13, NoStamp, "", "", "", "", "<0134>x")
 	row("<01>x", 13, NoStamp, "", "", "", "", "<01>x")

@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -30,7 +31,7 @@ import (
 func stream(t *testing.T, s *Stream) (*Stream, *keeper) {
 	t.Helper()
 	k := new(keeper)
-	s.Name, s.Size, s.Log = "tcp://test", 512, slog.New(slog.DiscardHandler)
+	s.Name, s.Size, s.Log = "tcp://test", 512, cmp.Or(s.Log, slog.New(slog.DiscardHandler))
 	if s.NewHandler == nil {
 		s.NewHandler = func() Handler { return k }
 	}
@@ -147,7 +148,8 @@ func TestSilentConnectionEnds(t *testing.T) {
 }
 
 func TestConnectionsAreLimited(t *testing.T) {
-	s, k := stream(t, &Stream{Most: 3, MostEach: 2})
+	var journal lockedBuffer
+	s, k := stream(t, &Stream{Most: 3, MostEach: 2, Log: slog.New(slog.NewTextHandler(&journal, nil))})
 	for range 2 {
 		dial(t, "tcp", s.Describe().Address)
 	}
@@ -159,6 +161,10 @@ func TestConnectionsAreLimited(t *testing.T) {
 	wait.Until(t, "the refusal to be counted", func() bool { return s.Counts().Refused == 1 })
 	if len(k.got()) != 0 {
 		t.Errorf("got %q", k.got())
+	}
+	wait.Until(t, "the journal to name the limit", func() bool { return strings.Contains(journal.String(), "127.0.0.1 has 2 connections already") })
+	if said := journal.String(); !strings.Contains(said, "most_each") {
+		t.Errorf("the journal says %s", said)
 	}
 }
 
@@ -241,6 +247,8 @@ type authority struct {
 	dir  string
 	key  *ecdsa.PrivateKey
 	cert *x509.Certificate
+
+	change func(*x509.Certificate) // of those that are signed from now on; nil: nothing
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -260,6 +268,9 @@ func (a *authority) sign(name string, parent *authority) (*x509.Certificate, *ec
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: parent == nil, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	if a.change != nil {
+		a.change(template)
 	}
 	signer, signKey := template, key
 	if parent != nil {
@@ -351,6 +362,67 @@ func TestTLSWithClientCertificates(t *testing.T) {
 	}
 }
 
+// TestHandshakesThatFail has each client that cannot get through named with its address and the reason: the first at once in the journal, the last in
+// status, all in a number.
+func TestHandshakesThatFail(t *testing.T) {
+	a, other := newAuthority(t), newAuthority(t)
+	for _, name := range []string{"server", "stranger"} {
+		a.sign(name, a)
+	}
+	other.sign("fw-1", other)
+	a.change = func(c *x509.Certificate) { c.DNSNames = nil }
+	a.sign("fw-2", a)
+	a.change = func(c *x509.Certificate) { c.NotBefore, c.NotAfter = c.NotBefore.Add(-time.Hour), c.NotBefore }
+	a.sign("fw-3", a)
+	config, err := (&Certs{Cert: a.path("server"), Key: a.path("server"), ClientCA: a.path("ca"), Names: []string{"fw-*"}}).Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := func(config *tls.Config, pem string) func(address string) {
+		return func(address string) {
+			config.InsecureSkipVerify = true
+			if pem != "" {
+				pair, err := tls.LoadX509KeyPair(pem, pem)
+				if err != nil {
+					t.Fatal(err)
+				}
+				config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil } // whatever is asked for
+			}
+			if c, err := tls.Dial("tcp", address, config); err == nil {
+				c.Read(make([]byte, 1)) // what the server thinks of a certificate
+				c.Close()
+			}
+		}
+	}
+	for _, row := range []struct {
+		client func(address string)
+		reason string
+	}{
+		{hello(&tls.Config{}, a.path("fw-2")), `no subject alternative name, and its common name "fw-2" does not count (client_names)`},
+		{hello(&tls.Config{}, a.path("fw-3")), "expired"},
+		{hello(&tls.Config{}, other.path("fw-1")), "unknown authority"},
+		{hello(&tls.Config{}, a.path("stranger")), `none of the names in the client's certificate may send (client_names): ["stranger"]`},
+		{hello(&tls.Config{}, ""), "didn't provide a certificate"},
+		{hello(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, ""), "unsupported versions"},
+		{func(address string) { say(t, dial(t, "tcp", address), "<13>in the clear\n") }, "does not look like a TLS handshake"},
+		{func(address string) { dial(t, "tcp", address).Close() }, "it ended the connection in the handshake"},
+	} {
+		var journal lockedBuffer
+		s, k := stream(t, &Stream{TLS: config, Log: slog.New(slog.NewTextHandler(&journal, nil))})
+		const clients = 5
+		for i := range clients {
+			row.client(s.Describe().Address)
+			wait.Until(t, "the handshake to fail", func() bool { return s.Counts().HandshakesFailed == uint64(i+1) })
+		}
+		wait.Until(t, "the journal to report it", func() bool { return strings.Contains(journal.String(), "127.0.0.1") })
+		want := strings.ReplaceAll(row.reason, `"`, `\"`)
+		if n, said := s.Counts(), journal.String(); !strings.HasPrefix(n.LastHandshake, "127.0.0.1: ") || !strings.Contains(n.LastHandshake, row.reason) ||
+			!strings.Contains(said, want) || strings.Count(said, "\n") != 1 || len(k.got()) > 0 {
+			t.Errorf("%s: %+v, and the journal has %s", row.reason, n, said)
+		}
+	}
+}
+
 func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	a := newAuthority(t)
 	first, _ := a.sign("server", a)
@@ -381,13 +453,15 @@ func TestCertificateIsReadAgainWhenItChanges(t *testing.T) {
 	if serial().Cmp(first.SerialNumber) != 0 {
 		t.Error("a broken file replaced a good certificate")
 	}
-	second, _ := a.sign("server", a)
-	later := time.Now().Add(time.Minute)
-	if err := os.Chtimes(a.path("server"), later, later); err != nil {
-		t.Fatal(err)
-	}
-	if serial().Cmp(second.SerialNumber) != 0 {
-		t.Error("the new certificate is not used")
+	week := time.Now().Add(-7 * 24 * time.Hour)
+	for _, at := range []time.Time{time.Now().Add(time.Minute), week, week} { // later, earlier, the same
+		second, _ := a.sign("server", a)
+		if err := os.Chtimes(a.path("server"), at, at); err != nil {
+			t.Fatal(err)
+		}
+		if serial().Cmp(second.SerialNumber) != 0 {
+			t.Errorf("the new certificate, of %v, is not used", at)
+		}
 	}
 	if _, err := (&Certs{Cert: "/nowhere", Key: "/nowhere"}).Config(); err == nil {
 		t.Error("a file that is not there is a certificate")

@@ -178,6 +178,18 @@ func TestConditions(t *testing.T) {
 	b.want(first, first+second, first, first)
 }
 
+// TestPatternsAndSlashes: docs/syslogd.md says that "*" matches no slash.
+func TestPatternsAndSlashes(t *testing.T) {
+	all := selector(t, "*.*")
+	b := newBench(t, Settings{},
+		Rule{Select: all, Tags: []string{"postfix", "postfix*"}},
+		Rule{Select: all, Tags: []string{"postfix/*"}},
+		Rule{Select: all, Tags: []string{"postfix/*", "postfix/*/*"}})
+	b.send("10.1.2.3", "<13>Nov 21 03:04:05 h postfix/smtpd[3]: x", "<13>Nov 21 03:04:05 h postfix/submission/smtpd[3]: y")
+	const first, second = "Nov 21 03:04:05 h postfix/smtpd[3]: x\n", "Nov 21 03:04:05 h postfix/submission/smtpd[3]: y\n"
+	b.want("", first, first+second)
+}
+
 func TestConditionsOnRFC5424(t *testing.T) {
 	all := selector(t, "*.*")
 	b := newBench(t, Settings{},
