@@ -52,6 +52,9 @@ func FuzzHead(f *testing.F) {
 				t.Fatalf("%q is not complete", in[:n])
 			}
 			out := a.Append(nil)
+			if a.Size() != len(out) {
+				t.Fatalf("%q: its size is %d, not %d", out, a.Size(), len(out))
+			}
 			if m, err := parse(&b, out); err != nil || m != len(out) {
 				t.Fatalf("%q comes out as %q: %d, %v", in[:n], out, m, err)
 			}

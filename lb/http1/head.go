@@ -288,6 +288,43 @@ func (h *Head) Append(dst []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
+// Size is how many bytes Append would render.
+func (h *Head) Size() int {
+	n := int(h.start.end - h.start.off)
+	switch {
+	case h.rawStart && !h.startDirty:
+	case h.response:
+		n = len("HTTP/1.1 200 \r\n") + len(h.reason)
+	default:
+		n = len("  HTTP/1.1\r\n") + len(h.method) + len(h.uri)
+	}
+	for i := range h.fields {
+		f := &h.fields[i]
+		switch {
+		case f.deleted:
+		case f.line.end != 0 && !f.own:
+			n += int(f.line.end - f.line.off)
+		default:
+			n += int(f.name.end-f.name.off) + int(f.value.end-f.value.off) + len(": \r\n")
+		}
+	}
+	return n + len("\r\n")
+}
+
+// Save keeps in was what the head is, so that Restore can take back what is edited after it. The memory of an earlier Save in was is used again.
+func (h *Head) Save(was *Head) {
+	fields := append(was.fields[:0], h.fields...)
+	*was = *h
+	was.fields = fields
+}
+
+// Restore makes the head what it was at Save. No Parse may lie between the two.
+func (h *Head) Restore(was *Head) {
+	own, fields := h.own[:len(was.own)], append(h.fields[:0], was.fields...)
+	*h = *was
+	h.own, h.fields = own, fields
+}
+
 func (h *Head) appendStart(dst []byte) []byte {
 	if h.response {
 		dst = append(dst, "HTTP/1."...)

@@ -39,9 +39,22 @@ func TestEdits(t *testing.T) {
 		if _, err := h.ParseRequest([]byte(in)); err != nil {
 			t.Fatal(err)
 		}
+		var was Head
+		h.AddString("A", "b")
+		h.Save(&was) // for the second time into the same memory below
+		h.DelAt(h.Len() - 1)
+		h.Save(&was)
 		c.edit(&h)
 		if got := string(h.Append([]byte("before"))); got != "before"+c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+		if h.Size() != len(c.want) {
+			t.Errorf("%s: its size is %d, not %d", c.name, h.Size(), len(c.want))
+		}
+		h.AddString("B", "c")
+		h.Restore(&was)
+		if got := string(h.Append(nil)); got != in || h.Size() != len(in) {
+			t.Errorf("%s: restored it is %q of %d bytes", c.name, got, h.Size())
 		}
 	}
 }

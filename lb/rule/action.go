@@ -74,6 +74,9 @@ func (r Rules) Eval(x *sample.Ctx) Verdict {
 // EvalFrom is Eval from the rule of a number on; next is the number of the rule
 // after the one that stopped it.
 func (r Rules) EvalFrom(from int, x *sample.Ctx) (v Verdict, next int) {
+	if from == 0 {
+		x.Rec.Lenient = false
+	}
 	for i, one := range r[min(from, len(r)):] {
 		next = from + i + 1
 		x.Missing = false
@@ -84,7 +87,11 @@ func (r Rules) EvalFrom(from int, x *sample.Ctx) (v Verdict, next int) {
 			continue
 		}
 		x.Place = one.Place
-		v = one.act.run(x)
+		if x.Rec.Lenient {
+			v = one.runLenient(x)
+		} else {
+			v = one.act.run(x)
+		}
 		switch {
 		case v >= AwaitBody && v <= StoreCache:
 			return v, next

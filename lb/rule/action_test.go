@@ -78,6 +78,32 @@ func TestErrorfileReply(t *testing.T) {
 	}
 }
 
+// TestLenientRules: with strict-mode off a rule that makes a head too large leaves it as it was; the next set of rules is strict again.
+func TestLenientRules(t *testing.T) {
+	big := strings.Repeat("x", 60)
+	rules := rulesOf(t, acl.NewACLs(), Request, "set-header A "+big+" if { path_beg /s }", "strict-mode off if { path_end off }", "set-header Host "+big, "set-path /"+big, "set-method "+big, "set-header B b", "strict-mode on", "set-header C "+big)
+	for path, want := range map[string]string{
+		"/off": "GET /off HTTP/1.1\r\nHost: h\r\nB: b\r\nC: " + big + "\r\n\r\n",
+		"/s":   big + " /" + big + " HTTP/1.1\r\nA: " + big + "\r\nHost: " + big + "\r\nB: b\r\nC: " + big + "\r\n\r\n",
+	} {
+		x := request(t, "GET "+path+" HTTP/1.1\nHost: h")
+		x.Room = 80
+		if v := rules.Eval(x); v != Continue {
+			t.Error(path, v)
+		}
+		if got := string(x.Req.Append(nil)); got != want {
+			t.Errorf("%s:\n got %q\nwant %q", path, got, want)
+		}
+	}
+	x := request(t, "GET /a HTTP/1.1\nHost: h")
+	x.Room = 80
+	rulesOf(t, acl.NewACLs(), Request, "strict-mode off").Eval(x)
+	rulesOf(t, acl.NewACLs(), Request, "set-header A "+big).Eval(x)
+	if x.Req.Get("a") == nil {
+		t.Error("the next set is lenient too")
+	}
+}
+
 func TestLogLevel(t *testing.T) {
 	for text, want := range map[string]int8{
 		"set-log-level silent": sample.LevelSilent, "set-log-level emerg": int8(message.Emerg) + 1, "set-log-level debug": int8(message.Debug) + 1, "allow": 0,

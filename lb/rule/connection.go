@@ -46,41 +46,63 @@ func (a silentDrop) run(x *sample.Ctx) Verdict {
 type setPackets struct {
 	set   func(sample.Socket, int)
 	value int
+	expr  *sample.Expr // nil: value
+	limit int64        // the largest value
 }
 
 func parseTOS(p *ruleParser) (action, error) {
-	n, err := p.packetNumber("a value of 0 to 255 for the field", 8)
-	return &setPackets{sample.Socket.SetTOS, n}, err
+	return p.packets(sample.Socket.SetTOS, "a value of 0 to 255 for the field", 8)
 }
 
 func parseMark(p *ruleParser) (action, error) {
-	n, err := p.packetNumber("a mark of 32 bits", 32)
-	return &setPackets{sample.Socket.SetMark, n}, err
+	return p.packets(sample.Socket.SetMark, "a mark of 32 bits", 32)
 }
 
-func (p *ruleParser) packetNumber(what string, bits int) (int, error) {
+// packets reads a number of so many bits, or as HAProxy 3.0 an expression that gives one.
+func (p *ruleParser) packets(set func(sample.Socket, int), what string, bits int) (action, error) {
 	word, err := p.need(what)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
+	a := &setPackets{set: set, limit: 1<<bits - 1}
 	n, err := strconv.ParseUint(word, 0, bits)
-	if err != nil {
-		return 0, fmt.Errorf("expects %s, not '%s'", what, word)
+	if err == nil {
+		a.value = int(n)
+		return a, nil
 	}
-	return int(n), nil
+	if c := word[0] | 0x20; c < 'a' || c > 'z' {
+		return nil, fmt.Errorf("expects %s, not '%s'", what, word)
+	}
+	if a.expr, err = p.integer(word); err != nil {
+		err = fmt.Errorf("expects %s, or an expression that gives one: %w", what, err)
+	}
+	return a, err
 }
 
 func (a *setPackets) run(x *sample.Ctx) Verdict {
-	if x.Client != nil {
-		a.set(x.Client, a.value)
+	if x.Client == nil {
+		return Continue
 	}
+	value := a.value
+	if a.expr != nil {
+		x.Begin()
+		v, ok := a.expr.Eval(x)
+		if !ok {
+			return Continue
+		}
+		n, ok := v.Integer()
+		if !ok || n < 0 || n > a.limit {
+			return Continue
+		}
+		value = int(n)
+	}
+	a.set(x.Client, value)
 	return Continue
 }
 
 // nothing is an action that says how HAProxy should do what lb does in one way
 // only: set-nice (all connections of a loop have the same priority) and
-// strict-mode (a rule that would leave a head that cannot be sent is an error in
-// any case).
+// wait-for-handshake (each request comes after it).
 type nothing struct{}
 
 func (nothing) run(*sample.Ctx) Verdict { return Continue }
@@ -96,11 +118,39 @@ func parseNice(p *ruleParser) (action, error) {
 	return nothing{}, nil
 }
 
+// strictMode says what becomes of a request or an answer whose head a later rule
+// of the set makes too large: on, the default, it is an error; off, the rule is
+// left out.
+type strictMode struct{ off bool }
+
 func parseStrictMode(p *ruleParser) (action, error) {
-	if word := p.next(); word != "on" && word != "off" {
+	word := p.next()
+	if word != "on" && word != "off" {
 		return nil, fmt.Errorf("expects 'on' or 'off', not '%s'", word)
 	}
-	return nothing{}, nil
+	return strictMode{off: word == "off"}, nil
+}
+
+func (a strictMode) run(x *sample.Ctx) Verdict {
+	x.Rec.Lenient = a.off
+	return Continue
+}
+
+// runLenient runs the rule, and takes back what it did to a head that would be too large to send.
+func (r *Rule) runLenient(x *sample.Ctx) Verdict {
+	h := x.Res
+	if h == nil {
+		h = x.Req
+	}
+	if h == nil || x.Room == 0 {
+		return r.act.run(x)
+	}
+	h.Save(&x.Undo)
+	v := r.act.run(x)
+	if h.Size() > x.Room {
+		h.Restore(&x.Undo)
+	}
+	return v
 }
 
 // capture keeps a sample in a slot that the log shows.

@@ -60,6 +60,8 @@ type Ctx struct {
 	// Doubt is what had to be computed of the client's password; nil nothing.
 	Doubt *userlist.Doubt
 
+	Leniency
+
 	// Thread is the number of the loop.
 	Thread int
 
@@ -78,6 +80,12 @@ type Ctx struct {
 	Answer  []byte // backs Reply.Header and Reply.Body
 	cur     cursor // where a fetch with several occurrences stands
 	Dates   dates  // the texts of the last second asked for
+}
+
+// Leniency is for rules that may be left out (strict-mode off).
+type Leniency struct {
+	Room int        // how large they may make a head; 0 is any size
+	Undo http1.Head // what it was before such a rule, and the memory of that
 }
 
 // Text is what a compiled format shows: the unique id's.

@@ -59,6 +59,10 @@ type Record struct {
 	// LastRule is the rule that gave the final word, nil when none did.
 	LastRule *Place `json:"-"`
 
+	// Lenient is strict-mode off: the rules that follow in the set leave out what
+	// would make the head too large.
+	Lenient bool
+
 	// Answered is set once a server is connected: from then on variables are
 	// those of the response.
 	Answered bool

@@ -14,6 +14,10 @@ import (
 // (the connection is being made, every server is full) and more than once (a
 // retry). Only what depends on the server is added when it is sent.
 
+// settling is the room that rules which may be left out (strict-mode off) leave to
+// what lb adds to a head after them, such as X-Forwarded-For and Connection.
+const settling = 512
+
 // ask renders the head that goes to the server, whichever that will be; false
 // when rules have made it larger than a buffer. It lies in the free part of the
 // input buffer, which the exchange holds anyway and nothing is read into before

@@ -239,8 +239,14 @@ func (t *txn) reply(status int, phrase string, header, body []byte) {
 		b = append(b, "\r\n"...)
 	}
 	if len(b) > len(t.res.Data) { // append moved it: a rule's header of 32 KiB
-		b = b[:copy(t.res.Data[:], "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")]
-		t.keep, body = false, nil
+		page := builtin(500)
+		b = append(t.res.Data[:0], "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: "...)
+		b = strconv.AppendInt(b, int64(len(page.Body)), 10)
+		b = append(append(append(b, "\r\n"...), page.Header...), "\r\n"...)
+		status, t.rec.Status, t.keep, body = 500, 500, false, page.Body
+		if t.rec.Term[0] == 'L' {
+			t.rec.Term[0] = 'P'
+		}
 	}
 	t.res.W = len(b)
 	t.page = nil

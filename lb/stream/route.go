@@ -21,6 +21,7 @@ func (t *txn) context() *sample.Ctx {
 	x.Said = t.bodySaid()
 	x.Txn, x.Session, x.Now, x.Again = &t.track, t.s.tracks(), sh.stickNow(), t.again
 	x.ID = t.s.fe.id()
+	x.Room = sh.Loop.Buffers.Size() - settling
 	x.Doubt, x.Reply, x.Hints = t.doubt, sample.Reply{}, x.Hints[:0]
 	t.s.introduce(x)
 	if t.be != nil {

@@ -17,9 +17,6 @@ frontend fe
   http-request tarpit if { path /tarpit }
   http-request tarpit deny_status 429 if { path /tarpit429 }
   http-request reject if { path /reject }
-  http-request strict-mode on
-  http-request set-nice 5
-  http-request set-tos 0x10
   http-response capture res.hdr(x-backend) id 0
   default_backend be
 backend be

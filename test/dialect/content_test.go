@@ -58,11 +58,7 @@ func (s *subject) exchange(addr string, pieces ...string) string {
 // taken waits until the balancer has read what was sent to it, which the kernel's list of sockets says.
 func (s *subject) taken(c net.Conn) {
 	s.t.Helper()
-	entry := func(a net.Addr) string {
-		at := a.(*net.TCPAddr)
-		return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(at.IP.To4()), at.Port)
-	}
-	local, remote := entry(c.LocalAddr()), entry(c.RemoteAddr())
+	local, remote := tcpEntry(c.LocalAddr()), tcpEntry(c.RemoteAddr())
 	wait.Until(s.t, s.name+" to read", func() bool {
 		text, err := os.ReadFile("/proc/net/tcp")
 		if err != nil {
@@ -78,6 +74,12 @@ func (s *subject) taken(c net.Conn) {
 		}
 		return !open
 	})
+}
+
+// tcpEntry is an address as /proc/net/tcp has it.
+func tcpEntry(a net.Addr) string {
+	at := a.(*net.TCPAddr)
+	return fmt.Sprintf("%08X:%04X", binary.NativeEndian.Uint32(at.IP.To4()), at.Port)
 }
 
 // TestContent: in mode tcp rules look into what the client sends first, whole or in pieces, and a server is chosen by it.

@@ -52,7 +52,6 @@ backend be
   http-response silent-drop if { var(txn.path) -m str /r-drop }
   http-response allow if { var(txn.path) -m str /r-allow }
   http-after-response set-status 299 if { var(txn.path) -m str /a-status }
-  http-after-response strict-mode on
   server s1 S1
 backend stat
   stats enable

@@ -127,23 +127,3 @@ func TestRetryOn(t *testing.T) {
 	}
 	same(t, "line", mask(theirs.lines(requests)), mask(ours.lines(requests)))
 }
-
-// TestSetRetries: HAProxy 3.2's set-retries takes the place of retries for one request.
-func TestSetRetries(t *testing.T) {
-	lb := start(t, built.LB, preface("", "LINE %HU %ST %tsc %rc")+`
-frontend fe
-  bind HTTP
-  http-request set-retries 1 if { path /front }
-  default_backend be
-backend be
-  timeout connect 20ms
-  retries 2
-  http-request set-retries 0 if { path /none }
-  http-request set-retries req.hdr_val(x-tries) if { path /asked }
-  server s1 DOWN
-`, nil)
-	for _, path := range []string{"/", "/front", "/none", "/asked"} {
-		lb.get(path, "X-Tries: 4")
-	}
-	same(t, "line", []string{"/ 503 SC-- 2", "/asked 503 SC-- 4", "/front 503 SC-- 1", "/none 503 SC-- 0"}, lb.lines(4))
-}

@@ -20,6 +20,7 @@ import (
 var socketWords = map[string][2]int{
 	"tcp-ut": {unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT}, "mss": {unix.IPPROTO_TCP, unix.TCP_MAXSEG}, "defer-accept": {unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT}, "tfo": {unix.IPPROTO_TCP, unix.TCP_FASTOPEN},
 	"tfo-connect": {unix.IPPROTO_TCP, unix.TCP_FASTOPEN_CONNECT}, "transparent": {unix.IPPROTO_IP, unix.IP_TRANSPARENT}, "v6only": {unix.IPPROTO_IPV6, unix.IPV6_V6ONLY},
+	"tos": {unix.IPPROTO_IP, unix.IP_TOS}, "mark": {unix.SOL_SOCKET, unix.SO_MARK},
 	"tcpka": {unix.SOL_SOCKET, unix.SO_KEEPALIVE}, "cnt": {unix.IPPROTO_TCP, unix.TCP_KEEPCNT}, "idle": {unix.IPPROTO_TCP, unix.TCP_KEEPIDLE}, "intvl": {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL},
 }
 

@@ -1,0 +1,111 @@
+package dialect
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// alone are words that Debian's haproxy does not have, or of which nothing is to be seen in it, with the test of lb's own that looks at what they do.
+var alone = []struct {
+	why, file, test string
+	names           string
+}{
+	{"HAProxy 2.8 and later has it", "newer_test.go", "TestNewerActions", `
+tcp-request connection sc-add-gpc
+tcp-request session sc-add-gpc
+tcp-request content sc-add-gpc
+http-request sc-add-gpc
+tcp-response content sc-add-gpc
+http-response sc-add-gpc
+http-after-response sc-add-gpc
+`},
+	{"HAProxy 3.0 and later has it", "newer_test.go", "TestNewerActions", `
+tcp-request connection set-fc-mark
+tcp-request connection set-fc-tos
+tcp-request session set-fc-mark
+tcp-request session set-fc-tos
+tcp-request content set-fc-mark
+tcp-request content set-fc-tos
+http-request set-fc-mark
+http-request set-fc-tos
+tcp-response content set-fc-mark
+tcp-response content set-fc-tos
+http-response set-fc-mark
+http-response set-fc-tos
+http-after-response set-fc-mark
+http-after-response set-fc-tos
+`},
+	{"HAProxy 2.6 has it in the other sets of rules only", "newer_test.go", "TestNewerActions", `
+http-after-response sc-inc-gpc
+http-after-response sc-inc-gpc0
+http-after-response sc-inc-gpc1
+http-after-response sc-set-gpt
+http-after-response sc-set-gpt0
+http-after-response set-log-level
+http-after-response set-mark
+http-after-response set-tos
+`},
+	{"HAProxy 3.2 and later has it", "newer_test.go", "TestSetRetries", `
+tcp-request content set-retries
+http-request set-retries
+`},
+	{"it shares a processor's time among HAProxy's tasks, which no client can see, and lb has none", "newer_test.go", "TestNice", `
+tcp-request content set-nice
+http-request set-nice
+tcp-response content set-nice
+http-response set-nice
+`},
+}
+
+// aloneFiles are those of the tests that alone names: what stands in them is compared with nothing.
+func aloneFiles() (files []string) {
+	for _, a := range alone {
+		files = append(files, a.file)
+	}
+	return files
+}
+
+// TestWordsAlone: the tests that alone names have the words.
+func TestWordsAlone(t *testing.T) {
+	patterns := map[string]term{}
+	for _, w := range terms() {
+		patterns[w.name] = w
+	}
+	for _, a := range alone {
+		text, err := os.ReadFile(a.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.Join(literalsOfTest(t, a.file, text, a.test), "\n"), "\n")
+		if a.why == "" || len(lines) == 1 {
+			t.Errorf("%s: it has no reason, or %s no %s", a.names, a.file, a.test)
+		}
+		for name := range strings.Lines(strings.TrimSpace(a.names)) {
+			w, known := patterns[strings.TrimSpace(name)]
+			if !known || !slices.ContainsFunc(lines, w.pattern.MatchString) {
+				t.Errorf("%s: no word of lb, or not in %s of %s", strings.TrimSpace(name), a.test, a.file)
+			}
+		}
+	}
+}
+
+// literalsOfTest are the strings of one function of a Go file.
+func literalsOfTest(t *testing.T, name string, text []byte, test string) []string {
+	t.Helper()
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, name, text, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Name.Name == test {
+			return literalsIn(f)
+		}
+	}
+	return nil
+}
