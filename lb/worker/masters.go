@@ -1,10 +1,12 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -40,16 +42,34 @@ func (l *life) masterGone() {
 	l.watchService()
 }
 
+// acceptPause is how long after a failure a worker tries again.
+const acceptPause = 100 * time.Millisecond
+
 // acceptMasters begins to accept masters at the rendezvous.
 func (l *life) acceptMasters() {
 	masters := make(chan *handoff.Conn)
 	l.masters = masters
 	go func() {
+		failing := false
 		for {
 			c, err := l.Rendezvous.AcceptUnix()
-			if err != nil {
-				return // closed: the process ends
+			if errors.Is(err, net.ErrClosed) {
+				return // the process ends
 			}
+			if err != nil {
+				// Out of descriptors, most likely, which passes: without a master this worker could not be replaced any more.
+				if !failing {
+					failing = true
+					l.Env.Logger.Warn("accept a master: " + err.Error())
+				}
+				select {
+				case <-time.After(acceptPause):
+					continue
+				case <-l.quit:
+					return
+				}
+			}
+			failing = false
 			if err := mayCommand(c); err != nil {
 				l.Env.Logger.Warn("refused a master: " + err.Error())
 				c.Close()
