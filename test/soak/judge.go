@@ -32,6 +32,7 @@ const slack = 1500 * time.Millisecond
 // judge compares the books of one round.
 type judge struct {
 	windows []window
+	past    []window // of the rounds before, in which a worker took along what it had been told
 	// excused counts the differences that each fault was permitted, by what they are.
 	excused map[string]int
 	// problems are those that no fault explains: the first few of count.
@@ -152,6 +153,7 @@ func (j *judge) request(r *run, path string, a asked, s served, l logged) {
 		wrong = "the answer is of another server (" + a.server + ") than its line says"
 	case s.seen > 0 && s.rules != 1:
 		wrong = fmt.Sprintf("the rule ran %d times", s.rules)
+	case a.outcome == load.OK && r.tunnel && l.lines == 0 && j.between(a): // all was said, and its client waited for the end alone
 	case a.outcome == load.OK && r.plain:
 		wrong = j.line(a, l, func() bool { return l.state == quiet && l.bytes == a.bytes }, "a tunnel")
 	case a.outcome == load.OK:
@@ -221,6 +223,11 @@ func (j *judge) again(kill window) bool {
 	return slices.ContainsFunc(j.windows, func(w window) bool {
 		return w.fault.permits.breaks && w.begin > kill.begin && w.begin <= kill.end+3*time.Second
 	})
+}
+
+// between reports whether a tunnel may have no line, as it was on its way from one worker to the next.
+func (j *judge) between(a asked) bool {
+	return j.excuse(inBetween, func(w window) bool { return w.fault.permits.breaks && w.open(a) && j.changing(w) })
 }
 
 // changing reports whether one worker took over from another when it was killed.
@@ -321,7 +328,7 @@ func (j *judge) broken(tunnel bool, a asked, s served, l logged) string {
 		return "nothing permits that its connection ended"
 	case l.lines == 0 && s.seen == 0:
 		return "" // nobody had read it
-	case tunnel && l.lines == 0 && j.excuse(inBetween, func(w window) bool { return byWorker(w) && j.changing(w) }):
+	case tunnel && l.lines == 0 && j.between(a):
 		return ""
 	}
 	return j.line(a, l, func() bool { return l.lines == 1 }, "a request that a server has seen")

@@ -148,6 +148,40 @@ func TestTwoDeeds(t *testing.T) {
 	}
 }
 
+// TestRoutesOverRounds: what a worker took along in the round before is still gone in this one.
+func TestRoutesOverRounds(t *testing.T) {
+	kill := window{fault: deed(t, "kill-worker"), begin: 14 * time.Second, cut: 14 * time.Second, end: 14 * time.Second}
+	for _, past := range [][]window{nil, {kill}} {
+		j := &judge{excused: map[string]int{}, past: past}
+		r := &run{name: "mapped-2", kind: mapped, asked: []asked{{known: true, begun: 40 * time.Second, ended: 41 * time.Second}}, served: make([]served, 1),
+			logged: []logged{{lines: 1, state: quiet, backend: red}}}
+		j.routed(r, []*route{{name: mapped, changes: []change{{begin: 10 * time.Second, end: 11 * time.Second, to: blue, file: red}}}})
+		if (j.count == 0) != (past != nil) {
+			t.Errorf("after %v: %v", past, j.problems)
+		}
+	}
+}
+
+// TestATunnelInBetween: a tunnel that was on its way between two workers, one of which was killed, may have no line, whether its client missed something or
+// not.
+func TestATunnelInBetween(t *testing.T) {
+	const at = 10 * time.Second
+	kill := window{fault: deed(t, "kill-worker"), begin: at, cut: at, end: at}
+	reload := window{fault: deed(t, "reload"), begin: at, cut: at, end: at}
+	for _, outcome := range []load.Outcome{load.OK, load.EarlyClose} {
+		for _, plain := range []bool{false, true} {
+			for _, windows := range [][]window{{kill}, {reload}, {kill, reload}} {
+				j := &judge{excused: map[string]int{}, windows: windows}
+				a := asked{known: true, outcome: outcome, dialled: at - time.Second, begun: at - time.Second, ended: at}
+				j.request(&run{tunnel: true, plain: plain}, "/r/ws-1/1", a, served{seen: 1, answered: 1, rules: 1}, logged{})
+				if (j.count == 0) != (len(windows) == 2) {
+					t.Errorf("%v, plain %v, after %v: %v", outcome, plain, windows, j.problems)
+				}
+			}
+		}
+	}
+}
+
 // TestTornLines: SIGKILL of syslogd may tear one line of a file.
 func TestTornLines(t *testing.T) {
 	kill := window{fault: deed(t, "kill-syslogd")}

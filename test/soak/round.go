@@ -100,6 +100,11 @@ func (s *site) settle(ctx context.Context, p plan, runs []*run, d *diary, before
 	for i, r := range runs {
 		res.requests[kinds[i].name] = r.requests()
 	}
+	for _, w := range d.windows {
+		if w.forgets() {
+			s.past = append(s.past, w)
+		}
+	}
 	res.excused, res.problems, res.count, res.first = j.excused, j.problems, j.count, j.begunBy(runs)
 	if res.count > 0 {
 		paths := map[string]bool{}
@@ -160,7 +165,7 @@ func (p *progress) over(now ...int) bool {
 
 // compare makes a judge read all books.
 func (s *site) compare(runs []*run, d *diary, g reading) *judge {
-	j := &judge{windows: d.windows, excused: map[string]int{}}
+	j := &judge{windows: d.windows, past: s.past, excused: map[string]int{}}
 	for _, text := range g.wrong {
 		j.complain("", "%s", text)
 	}

@@ -123,6 +123,9 @@ func (r *route) reroute(h *doer, byFile bool) error {
 func (h *doer) changeMap(arg uint32) error  { return h.routes[0].reroute(h, arg%3 == 0) }
 func (h *doer) changeList(arg uint32) error { return h.routes[1].reroute(h, arg%3 == 0) }
 
+// forgets reports whether a worker may have taken along what was changed at run time.
+func (w window) forgets() bool { return w.fault.permits.breaks || w.fault.permits.scarce }
+
 // permitted reports whether a request may have gone to a backend.
 func (r *route) permitted(a asked, backend string, windows []window) bool {
 	r.mu.Lock()
@@ -144,7 +147,7 @@ func (r *route) permitted(a asked, backend string, windows []window) bool {
 			return true
 		}
 		for _, w := range windows { // a worker that was killed, or could not meet the next one, took what it had been told along, until the next change
-			if (w.fault.permits.breaks || w.fault.permits.scarce) && w.end+slack >= c.begin && w.begin <= a.ended && c.file == backend {
+			if w.forgets() && w.end+slack >= c.begin && w.begin <= a.ended && c.file == backend {
 				return true
 			}
 		}
@@ -154,6 +157,7 @@ func (r *route) permitted(a asked, backend string, windows []window) bool {
 
 // routed complains about answered requests that went where they should not.
 func (j *judge) routed(r *run, routes []*route) {
+	windows := slices.Concat(j.past, j.windows)
 	for _, to := range routes {
 		if to.name != r.kind {
 			continue
@@ -163,7 +167,7 @@ func (j *judge) routed(r *run, routes []*route) {
 			if a.outcome != load.OK || !a.known || l.lines != 1 || l.state != quiet || n >= len(r.served) {
 				continue
 			}
-			if where := wentTo(r, r.served[n], l); !to.permitted(a, where, j.windows) {
+			if where := wentTo(r, r.served[n], l); !to.permitted(a, where, windows) {
 				j.complain(fmt.Sprintf("/r/%s/%d", r.name, n), "it went to %q, at %v to %v; the changes: %+v", where, a.begun, a.ended, to.changes)
 			}
 		}

@@ -52,6 +52,7 @@ type site struct {
 	logs    sync.Mutex   // held while syslogd is restarted or signalled
 	starved atomic.Int64 // workers that died for want of memory
 	forgot  atomic.Int64 // the last moment, since epoch, in which a worker may have taken along what was changed at run time
+	past    []window     // of earlier rounds, that did
 	moved   int          // files that logrotate has moved away; owned by the archive's hand
 }
 
