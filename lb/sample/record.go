@@ -61,7 +61,7 @@ type Record struct {
 
 	// Lenient is strict-mode off: the rules that follow in the set leave out what
 	// would make the head too large.
-	Lenient bool
+	Lenient bool `json:"-"`
 
 	// Answered is set once a server is connected: from then on variables are
 	// those of the response.

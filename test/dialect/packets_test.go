@@ -159,10 +159,21 @@ listen request
   http-request silent-drop if { src 127.91.18.66 }
   http-request reject if { src 127.91.18.67 }
   server s1 S1
+listen answer
+  bind HTTP5
+  tcp-response content silent-drop if { src 127.91.18.66 }
+  server s1 S1
+listen response
+  bind HTTP6
+  http-response silent-drop if { src 127.91.18.66 }
+  server s1 S1
 `, nil)
 	drive := func(s *subject) (got []string) {
-		for _, name := range []string{"HTTP", "HTTP2", "HTTP3", "HTTP4"} {
+		for _, name := range []string{"HTTP", "HTTP2", "HTTP3", "HTTP4", "HTTP5", "HTTP6"} {
 			for _, from := range []string{"127.91.18.66", "127.91.18.67", "127.91.18.68"} {
+				if name >= "HTTP5" && from == "127.91.18.67" {
+					continue // there are no connections that are rejected after the server has answered: clients have a page
+				}
 				c := s.dialFrom(from, s.fill(name))
 				if c == nil && from == "127.91.18.67" {
 					continue // it is told
@@ -187,7 +198,7 @@ listen request
 	}
 	want, got := seen(theirs, drive), drive(ours)
 	same(t, "client", want, got)
-	same(t, "line", theirs.lines(8), ours.lines(8)) // of connections and sessions that are refused there is none
+	same(t, "line", theirs.lines(12), ours.lines(12)) // of connections and sessions that are refused there is none
 }
 
 // dialFrom is dial from an address of the client's choice; nil is a connection that was reset at once.
