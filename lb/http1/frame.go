@@ -46,7 +46,7 @@ func (h *Head) frame() *Error {
 				}
 			}
 		case len("expect"):
-			if EqualFold(name, "expect") && EqualFold(h.Value(i), "100-continue") {
+			if EqualFold(name, "expect") && expectsContinue(h.Value(i)) {
 				h.Expect = h.minor >= 1
 			}
 		case len("upgrade"):
@@ -100,6 +100,17 @@ func (h *Head) frame() *Error {
 
 // badField notes field i as the place of the mistake.
 func (h *Head) badField(i int, e *Error) *Error { return h.bad(int(h.fields[i].value.off), e) }
+
+// expectsContinue reports whether 100-continue is among a client's expectations.
+func expectsContinue(v []byte) bool {
+	for more := true; more; {
+		var word []byte
+		if word, v, more = bytes.Cut(v, []byte(",")); EqualFold(trimSpace(word), "100-continue") {
+			return true
+		}
+	}
+	return false
+}
 
 // offersH2C reports whether an Upgrade field names cleartext HTTP/2. It is not
 // passed on: what followed would be a tunnel past all rules.

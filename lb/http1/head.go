@@ -13,7 +13,7 @@ type span struct{ off, end uint32 }
 // field is one header field line.
 type field struct {
 	name, value span
-	line        span // the whole line with its CRLF, in wire; empty when it must be rendered
+	line        span // the whole line with its CRLF, in wire; empty when it must be rendered, as for odd blanks
 	own         bool // name and value lie in Head.own
 	deleted     bool
 }

@@ -100,6 +100,8 @@ func TestNormalised(t *testing.T) {
 		{"\r\n\nGET / HTTP/1.1\r\nA: b\r\n\r\n", "GET / HTTP/1.1\r\nA: b\r\n\r\n"},
 		{"GET / HTTP/1.1\nA:b\nC: d\r\nE: f \n\n", "GET / HTTP/1.1\r\nA: b\r\nC: d\r\nE: f\r\n\r\n"},
 		{"GET / HTTP/1.5\r\nA: b\r\n\n", "GET / HTTP/1.1\r\nA: b\r\n\r\n"},
+		{"POST / HTTP/1.1\r\nHost:\ta\r\nTransfer-Encoding: chunked \t\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"},
+		{"POST / HTTP/1.1\r\nContent-Length:  5\r\nX:y\r\nY: \t\r\nZ:\r\nA: b\tc\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: 5\r\nX:y\r\nY: \r\nZ:\r\nA: b\tc\r\n\r\n"},
 	} {
 		var h Head
 		if _, err := h.ParseRequest([]byte(c.in)); err != nil {
@@ -110,10 +112,10 @@ func TestNormalised(t *testing.T) {
 		}
 	}
 	var h Head
-	if _, err := h.ParseResponse([]byte("HTTP/1.9 200 OK\nA: b\r\n\n")); err != nil {
+	if _, err := h.ParseResponse([]byte("HTTP/1.9 200 OK\nA: b\r\nTransfer-Encoding:\tchunked \r\n\n")); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(h.Append(nil)), "HTTP/1.1 200 OK\r\nA: b\r\n\r\n"; got != want {
+	if got, want := string(h.Append(nil)), "HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -228,7 +228,9 @@ func (h *Head) parseFields(i int) (int, error) {
 			name:  span{uint32(i), uint32(i + colon)},
 			value: span{uint32(i + from), uint32(i + to)},
 		}
-		if crlf {
+		// Blanks around a value are ours to read (RFC 9110 section 5.5): a server that
+		// reads them otherwise must not find another length, coding or host.
+		if plain := to == len(line) && (from == colon+1 || from == colon+2 && line[colon+1] == ' '); plain && crlf {
 			f.line = span{uint32(i), uint32(next)}
 		}
 		h.fields = append(h.fields, f)

@@ -185,11 +185,14 @@ func TestFinalAnswerInPlaceOfContinue(t *testing.T) {
 	if _, resp := cl.ask("abc"); resp.Close {
 		t.Error("a client that was told to continue loses its connection")
 	}
-	if _, resp := cl.ask("POST /no HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"); !resp.Close {
-		t.Error("a client that was refused keeps its connection")
-	}
-	if _, err := cl.r.ReadByte(); err != io.EOF {
-		t.Error(err)
+	for _, expect := range []string{"100-continue", "x, 100-Continue"} {
+		cl := connect(t, r.addr)
+		if _, resp := cl.ask("POST /no HTTP/1.1\r\nHost: a\r\nExpect: " + expect + "\r\nContent-Length: 3\r\n\r\n"); !resp.Close {
+			t.Errorf("%s: a client that was refused keeps its connection", expect)
+		}
+		if _, err := cl.r.ReadByte(); err != io.EOF {
+			t.Errorf("%s: %v", expect, err)
+		}
 	}
 }
 
