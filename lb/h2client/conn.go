@@ -21,10 +21,10 @@ const (
 	maxTurns      = 8         // buffers that are read before others have their turn
 	connWindow    = 16 << 20  // what streams hold is bounded by their own windows
 	enoughStreams = 1 << 30   // after which a connection takes no more
-	frameRate     = 4000      // frames that move nothing, a second
-	frameBurst    = 4000      // and at once
-	worth         = 256       // bytes of an answer that are worth one
 )
+
+// idleTerms are for frames that move nothing.
+var idleTerms = http2.Terms{Burst: 4000, Rate: 4000, Worth: http2.WorthIdle, Bank: 16_000}
 
 // Host is what a connection is part of.
 type Host interface {
@@ -83,7 +83,9 @@ type Conn struct {
 	send http2.SendWindow
 	recv http2.RecvWindow
 	wide int // streams with a wide window
-	idle idleFrames
+
+	moved int64 // bytes of bodies, both ways, and what their frames are worth
+	idles http2.Allowance
 }
 
 // New says hello to the server.
@@ -352,25 +354,19 @@ func (c *Conn) Lose(reason string) {
 	c.Host.Ended(c)
 }
 
-// idleFrames bounds what a server may have us do for nothing: it fills with time
-// and with what the server sends.
-type idleFrames struct {
-	spent, at int64
-}
-
 // nothing counts a frame that moves nothing.
 func (c *Conn) nothing() *http2.Error {
-	a, now := &c.idle, c.Loop.Now()
-	if since := now - a.at; since > 0 {
-		a.spent = max(a.spent-min(since, 1000)*frameRate/1000, 0)
-		a.at = now
-	}
-	if a.spent >= frameBurst {
+	if !c.idles.Spend(idleTerms, c.Loop.Now(), c.moved) {
 		return &http2.Error{Code: http2.EnhanceYourCalm, Text: "too many frames without content"}
 	}
-	a.spent++
 	return nil
 }
 
-// moved counts n bytes of an answer for what they are worth.
-func (c *Conn) moved(n int) { c.idle.spent = max(c.idle.spent-int64(n/worth)-1, -frameBurst) }
+// paced reports whether a PING that comes now is one of a server that waits for
+// the answers, while it has requests: no flood.
+func (c *Conn) paced() bool {
+	return len(c.streams) > 0 && c.idles.Spent > idleTerms.Burst/2 && len(c.out)+loop.Unacknowledged(c.Wire.FD()) <= http2.KeptUp
+}
+
+// moves counts n bytes of a body, of either side.
+func (c *Conn) moves(n int) { c.moved += int64(n) + http2.WorthOfData }

@@ -40,7 +40,7 @@ func (c *Conn) take(f *http2.Frame) *http2.Error {
 	case http2.SettingsFrame:
 		return c.settings(f)
 	case http2.Ping:
-		c.ping(f)
+		return c.ping(f)
 	case http2.GoAway:
 		return c.left(f)
 	case http2.WindowUpdate:
@@ -81,7 +81,7 @@ func (c *Conn) data(f *http2.Frame) *http2.Error {
 		}
 	}
 	if len(f.Payload) > 0 {
-		c.moved(len(f.Payload))
+		c.moves(len(f.Payload))
 	}
 	if s != nil {
 		s.data(f)
@@ -149,7 +149,8 @@ func (c *Conn) settings(f *http2.Frame) *http2.Error {
 	return c.nothing()
 }
 
-func (c *Conn) ping(f *http2.Frame) {
+func (c *Conn) ping(f *http2.Frame) *http2.Error {
+	paced := !f.IsAck() && c.paced()
 	switch {
 	case !f.IsAck():
 		c.touch()
@@ -157,6 +158,10 @@ func (c *Conn) ping(f *http2.Frame) {
 	case f.Opaque() == aliveness:
 		c.pinged = false
 	}
+	if paced {
+		return nil
+	}
+	return c.nothing()
 }
 
 // left takes the server's end: streams above the last one that it names were

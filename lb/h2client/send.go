@@ -180,7 +180,7 @@ func (s *Stream) sendData(b []byte) (n int) {
 		s.mark()
 		c.out = http2.AppendHeader(c.out, http2.Header{Length: part, Type: http2.Data, Stream: s.id})
 		c.out = append(c.out, b[n:n+part]...)
-		c.moved(part)
+		c.moves(part)
 		s.window -= http2.SendWindow(part)
 		c.send -= http2.SendWindow(part)
 		n += part

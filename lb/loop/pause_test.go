@@ -3,6 +3,8 @@ package loop
 import (
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestPausesDoNotCount: a process that was stopped finds its timers where they
@@ -31,4 +33,36 @@ func TestPausesDoNotCount(t *testing.T) {
 	timer.OnExpire = expire(func() { close(rang) })
 	l.Call(func() { l.Arm(&timer, 5) })
 	<-rang
+}
+
+// TestEventsBeforeTimers: what lies in a socket counts before a timer that has run
+// out meanwhile: nobody gets 504 for an answer that is there.
+func TestEventsBeforeTimers(t *testing.T) {
+	l := start(t)
+	ours, theirs := pair(t)
+	defer unix.Close(theirs)
+	var timer Timer
+	came, expired := make(chan bool, 1), make(chan bool, 1)
+	timer.OnExpire = expire(func() { expired <- true })
+	l.Call(func() {
+		if err := l.Add(ours, handler(func(Events) {
+			l.Disarm(&timer)
+			came <- true
+		})); err != nil {
+			t.Error(err)
+		}
+		l.Arm(&timer, 1)
+		if _, err := unix.Write(theirs, []byte("answer")); err != nil {
+			t.Error(err)
+		}
+		for begun := time.Now(); time.Since(begun) < 5*time.Millisecond; { // the time is up
+		}
+	})
+	<-came
+	l.Call(func() { l.CloseFD(ours) })
+	select {
+	case <-expired:
+		t.Error("the timer went first")
+	default:
+	}
 }

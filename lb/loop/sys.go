@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"math"
 	"syscall"
 	"unsafe"
 
@@ -163,9 +164,19 @@ func SocketError(fd int) syscall.Errno {
 // ResetOnClose has the close of a TCP socket reset the connection, unless the
 // peer has not acknowledged all that was sent: a reset would throw that away.
 func ResetOnClose(fd int) {
-	if unsent, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ); err == nil && unsent == 0 {
+	if Unacknowledged(fd) == 0 {
 		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
+}
+
+// Unacknowledged is how many bytes of what was written to a socket its peer has not
+// acknowledged; many when the socket does not say.
+func Unacknowledged(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	if err != nil {
+		return math.MaxInt32
+	}
+	return n
 }
 
 // ShutdownWrite sends the end of our stream.

@@ -9,31 +9,6 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// TestAllowance: time and bytes fill it, and neither beyond what it holds.
-func TestAllowance(t *testing.T) {
-	terms := terms{burst: 10, rate: 100, worth: 50}
-	var a allowance
-	spend := func(now, moved int64, n int) (left int) {
-		for range n {
-			if !a.spend(terms, now, moved) {
-				return left
-			}
-			left++
-		}
-		return left
-	}
-	for _, c := range []struct {
-		now, moved int64
-		want       int // of 100
-	}{
-		{1_000_000, 0, 10}, {1_000_000, 0, 0}, {1_000_050, 0, 5}, {1_000_050, 99, 1}, {1_000_050, 1000, 10}, {9_000_000, 1000, 10}, {9_000_000, 1 << 40, 10},
-	} {
-		if got := spend(c.now, c.moved, 100); got != c.want {
-			t.Errorf("at %d with %d bytes: %d, want %d", c.now, c.moved, got, c.want)
-		}
-	}
-}
-
 // TestBytesMovedCountForTheClient downloads while it measures with PINGs, gives
 // the windows back in pieces of 128 bytes, and takes images back by the hundred
 // (B10, B11): all of the download comes.
@@ -80,5 +55,105 @@ func TestBytesMovedCountForTheClient(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestPingsOfOneThatWaits: a client that measures a slow download by a PING for
+// each answer to the last one, or by a few at once, has all of the download, however
+// many they are.
+func TestPingsOfOneThatWaits(t *testing.T) {
+	more, all := make(chan bool), make(chan bool)
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		flush := http.NewResponseController(w)
+		for {
+			select {
+			case <-more:
+				io.WriteString(w, "x")
+				flush.Flush()
+			case <-all:
+				return
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	const pings, pieces = 12_000, 10
+	for _, atOnce := range []int{1, 4} {
+		r := newRig(t, true, []string{srv}, nil)
+		w := newWire(t, r.addr)
+		w.request(1, true)
+		for range atOnce {
+			w.WritePing(false, [8]byte{'m'})
+		}
+		got := 0
+		for answered := 0; answered < pings; {
+			f, err := w.ReadFrame()
+			if err != nil {
+				t.Fatalf("%d at once, after %d answers: %v", atOnce, answered, err)
+			}
+			switch f := f.(type) {
+			case *http2.GoAwayFrame:
+				t.Fatalf("%d at once, after %d answers: GOAWAY %s: %s", atOnce, answered, f.ErrCode, f.DebugData())
+			case *http2.DataFrame:
+				got += len(f.Data())
+			case *http2.PingFrame:
+				if answered++; answered%(pings/pieces) == 0 {
+					more <- true
+				}
+				w.WritePing(false, [8]byte{'m'})
+			}
+		}
+		all <- true
+		for ended := false; !ended; {
+			f, err := w.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d, ok := f.(*http2.DataFrame); ok {
+				got += len(d.Data())
+				ended = d.StreamEnded()
+			}
+		}
+		if got != pieces {
+			t.Errorf("%d at once: %d bytes", atOnce, got)
+		}
+	}
+}
+
+// TestUploadsInSmallFrames: ninety uploads at once, a byte in each DATA frame (B11).
+func TestUploadsInSmallFrames(t *testing.T) {
+	const streams, bytes = 90, 60
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		io.WriteString(w, strings.Repeat("x", int(n)))
+	})
+	r := newRig(t, true, []string{srv}, nil)
+	w := newWire(t, r.addr)
+	w.WriteSettingsAck()
+	for i := range uint32(streams) {
+		w.request(2*i+1, false)
+	}
+	for n := range bytes {
+		for i := range uint32(streams) {
+			w.WriteData(2*i+1, n == bytes-1, []byte("x"))
+		}
+	}
+	got, ended := 0, 0
+	for ended < streams {
+		f, err := w.ReadFrame()
+		if err != nil {
+			t.Fatalf("%d of %d are answered: %v", ended, streams, err)
+		}
+		switch f := f.(type) {
+		case *http2.GoAwayFrame, *http2.RSTStreamFrame:
+			t.Fatalf("%d of %d are answered: %v", ended, streams, f)
+		case *http2.DataFrame:
+			if got += len(f.Data()); f.StreamEnded() {
+				ended++
+			}
+		}
+	}
+	if got != streams*bytes {
+		t.Errorf("%d bytes arrived", got)
 	}
 }

@@ -10,7 +10,10 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"lbsyslogd/lb/accesslog"
+	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/rule"
+	"lbsyslogd/lb/syslog"
 	"lbsyslogd/test/wait"
 )
 
@@ -177,6 +180,37 @@ func TestAbortOnClose(t *testing.T) {
 			}
 		} else if got, _ := io.ReadAll(cl.r); !strings.HasSuffix(string(got), "world") {
 			t.Errorf("got %q", got)
+		}
+	}
+}
+
+// TestFaultsAreLogged: the line of a request that could not be read, and of one whose
+// answer could not, names the reason (B21).
+func TestFaultsAreLogged(t *testing.T) {
+	srv := newRecorder(t, map[string]string{"/control": "HTTP/1.1 200 OK\r\nX-Odd: a\x1fb\r\nContent-Length: 2\r\n\r\nok"})
+	lines, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lines.Close()
+	r := newRig(t, true, []string{srv.addr}, func(r *rig) {
+		format, err := logformat.Parse("%ST %ts %[lb_fault]", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.fe.Access, r.fe.Logs = accesslog.Policy{Format: format, HTTP: true}, 0
+		r.Targets = [][]syslog.Target{{{Network: "udp", Address: lines.LocalAddr().String(), Format: "raw", Len: 1024, Level: 7}}}
+	})
+	for _, c := range []struct{ request, want string }{
+		{"GET /control HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "502 PH control character in a header value [5.5]"},
+		{"GET / HTTP/1.1\r\nHost: a\r\nX: b\x01c\r\n\r\n", "400 PR control character in a header value [5.5]"},
+	} {
+		talk(t, r.addr, c.request)
+		b := make([]byte, 1024)
+		lines.SetReadDeadline(time.Now().Add(20 * time.Second))
+		n, _, err := lines.ReadFrom(b)
+		if got := string(b[:n]); err != nil || !strings.HasSuffix(strings.TrimSpace(got), c.want) {
+			t.Errorf("%q, %v, want %q", got, err, c.want)
 		}
 	}
 }

@@ -59,13 +59,13 @@ func (t *txn) parkQueued() {
 	if off, ok := within(in, t.asked); ok {
 		used = off + len(t.asked)
 	}
-	if used > len(in.Data)/2 {
-		return // not worth a copy
-	}
 	t.parked = append([]byte(nil), in.Data[:used]...)
 	t.parkedR, t.parkedW = in.R, in.W
 	t.moveViews(in.Data[:used], t.parked)
-	s.sh.eng.hold(len(t.parked))
+	t.holdParked(1)
+	if st := s.stream; st != nil && len(st.in.Head) == 0 && cap(st.head) > keptHead {
+		st.head = nil // read, and held twice
+	}
 	s.putIn()
 	t.src = nil // it was the buffer: what was read further could not be sent again
 }
@@ -75,14 +75,39 @@ func (t *txn) unparkQueued() {
 	if t.parked == nil {
 		return
 	}
+	t.holdParked(-1)
 	s := t.s
 	s.in = s.sh.Loop.Buffers.Get()
 	copy(s.in.Data[:], t.parked)
 	s.in.R, s.in.W = t.parkedR, t.parkedW
 	t.moveViews(t.parked, s.in.Data[:len(t.parked)])
 	t.src = s.in
-	s.sh.eng.hold(-len(t.parked))
 	t.parked = nil
+}
+
+// holdParked counts what a request in a queue holds, or with -1 what it held: what
+// was parked, and the head for the server where that lies elsewhere.
+func (t *txn) holdParked(sign int) {
+	n := len(t.parked)
+	if _, ok := offset(t.parked, t.asked); !ok {
+		n += len(t.asked)
+	}
+	n *= sign
+	t.s.sh.eng.hold(n)
+	if st := t.s.stream; st != nil {
+		st.m.parked += n
+	}
+}
+
+// crowdedHeads is how many bytes of requests in queues a connection may hold when
+// the budget is used up: a hundred of the usual size, or a few large ones.
+const crowdedHeads = 128 << 10
+
+// crowded reports whether the connection shall have no more requests: each would
+// wait in a queue, in memory that nobody has left. The client asks again.
+func (m *mux) crowded() bool {
+	e := m.s.sh.eng
+	return m.parked > crowdedHeads && e.Held() > e.budget()
 }
 
 // moveViews has the exchange's views of from look at the same bytes of to.

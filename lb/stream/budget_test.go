@@ -1,12 +1,16 @@
 package stream
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/net/http2"
 
 	"lbsyslogd/test/wait"
 )
@@ -111,4 +115,79 @@ func TestBodiesThatWaitAreBounded(t *testing.T) {
 		c.CloseIdleConnections()
 	}
 	wait.Until(t, "nothing to be held", func() bool { return r.Held() == 0 })
+}
+
+// TestHeadsThatWaitAreBounded: requests with large heads, over HTTP/2, to a server
+// that is full: when the budget is used up a connection has a few of them, and the
+// others are refused, which clients may send again. One that has none gets its place
+// in the queue.
+func TestHeadsThatWaitAreBounded(t *testing.T) {
+	const conns, streams, budget = 4, 100, 1 << 20
+	proceed := make(chan struct{})
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		<-proceed
+		fmt.Fprint(w, len(r.Header.Get("x-long")))
+	})
+	r := newRig(t, true, []string{srv}, func(r *rig) {
+		r.Servers[0].MaxConn = 1
+		r.Budget = budget
+	})
+	long := strings.Repeat("~", 14_000)
+	var wires []*framer
+	for range conns {
+		w := newWire(t, r.addr)
+		w.WriteSettingsAck()
+		wires = append(wires, w)
+		for i := range uint32(streams) {
+			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, EndHeaders: false, EndStream: true,
+				BlockFragment: w.block(":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/")})
+			w.WriteContinuation(2*i+1, true, w.block("x-long", long))
+		}
+		w.settle()
+	}
+	queued := r.be.Stats().Queued
+	if held := r.Held(); held < budget || held > budget+conns*(crowdedHeads+64<<10) {
+		t.Errorf("%d bytes are held, of %d requests", held, queued)
+	}
+	if queued < conns*4 || queued > conns*streams/2 {
+		t.Errorf("%d requests wait", queued)
+	}
+	other := make(chan error, 1)
+	go func() {
+		resp, err := http2Plain.client(t).Get(http2Plain.url(r))
+		if err == nil {
+			resp.Body.Close()
+		}
+		other <- err
+	}()
+	wait.Until(t, "another client in the queue", func() bool { return r.be.Stats().Queued == queued+1 })
+	close(proceed)
+	if err := <-other; err != nil {
+		t.Error(err)
+	}
+	wait.Until(t, "the queue to be served", func() bool { return r.be.Stats().Queued == 0 })
+	for _, w := range wires {
+		w.c.Close()
+	}
+	wait.Until(t, "nothing to be held", func() bool { return r.Held() == 0 })
+}
+
+// TestMemoryIsGivenBack: what was held is the system's again when it is not held any
+// more, not minutes later (F2).
+func TestMemoryIsGivenBack(t *testing.T) {
+	const much = 4 * muchHeld
+	e := new(Engine)
+	released := func() uint64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapReleased
+	}
+	ballast := bytes.Repeat([]byte("x"), much)
+	before := released()
+	e.hold(len(ballast))
+	e.giveBackMemory()
+	e.hold(-len(ballast))
+	runtime.KeepAlive(ballast)
+	e.giveBackMemory()
+	wait.Until(t, "the memory to be given back", func() bool { return released() >= before+much/2 })
 }

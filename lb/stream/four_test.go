@@ -450,3 +450,61 @@ func TestHashOfWhatIsAsked(t *testing.T) {
 		t.Errorf("hashed %s", got)
 	}
 }
+
+// TestBodilessForOldClients: a client of HTTP/1.0 that keeps its connection is told
+// where an answer ends that rules have given a status with a body (B02).
+func TestBodilessForOldClients(t *testing.T) {
+	srv := newRecorder(t, map[string]string{
+		"/304": "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n", "/204": "HTTP/1.1 204 No Content\r\n\r\n", "/plain": plainAnswer,
+	})
+	r := newRig(t, true, []string{srv.addr}, func(r *rig) { r.be.Rules[rule.Response] = rules(t, rule.Response, "set-status 200") })
+	cl := connect(t, r.addr)
+	for _, c := range []struct{ path, want string }{{"/304", ""}, {"/204", ""}, {"/plain", "world"}, {"/304", ""}} {
+		body, resp := cl.ask("GET " + c.path + " HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\n\r\n")
+		if body != c.want || resp.StatusCode != 200 || resp.ContentLength != int64(len(c.want)) || resp.Close {
+			t.Errorf("%s: %s %q, length %d, closes: %v", c.path, resp.Status, body, resp.ContentLength, resp.Close)
+		}
+	}
+}
+
+// TestGetAskedAsHeadOverHTTP2: the client of HTTP/2 has a complete answer without a
+// body, at once (B03).
+func TestGetAskedAsHeadOverHTTP2(t *testing.T) {
+	srv := newRecorder(t, map[string]string{"/probe": "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", "/none": "HTTP/1.1 200 OK\r\nX: y\r\n\r\n"})
+	r := newRig(t, true, []string{srv.addr}, func(r *rig) { r.fe.Rules[rule.Request] = rules(t, rule.Request, "set-method HEAD") })
+	for _, path := range []string{"/probe", "/none"} {
+		resp, err := http2Plain.client(t).Get(http2Plain.url(r) + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || len(b) > 0 || resp.StatusCode != 200 {
+			t.Errorf("%s: %s %q %v", path, resp.Status, b, err)
+		}
+	}
+}
+
+// TestOffersToUpgrade: an answer that offers another protocol, and is no 101, keeps
+// both of its fields (RFC 9110 section 7.8), the next request is served on the same
+// connection, and HTTP/2 sees neither (B19).
+func TestOffersToUpgrade(t *testing.T) {
+	const fields = "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 5\r\n\r\nworld"
+	srv := newRecorder(t, map[string]string{"/426": "HTTP/1.1 426 Upgrade Required\r\n" + fields, "/200": "HTTP/1.1 200 OK\r\n" + fields})
+	r := newRig(t, true, []string{srv.addr}, nil)
+	cl := connect(t, r.addr)
+	for _, path := range []string{"/426", "/200", "/426"} {
+		body, resp := cl.ask("GET " + path + " HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: y\r\n\r\n")
+		if body != "world" || !strings.EqualFold(resp.Header.Get("Connection"), "upgrade") || resp.Header.Get("Upgrade") != "x" {
+			t.Errorf("%s: %s %q %v", path, resp.Status, body, resp.Header)
+		}
+		over, err := http2Plain.client(t).Get(http2Plain.url(r) + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		over.Body.Close()
+		if over.Header.Get("Connection") != "" || over.Header.Get("Upgrade") != "" {
+			t.Errorf("%s over HTTP/2: %v", path, over.Header)
+		}
+	}
+}

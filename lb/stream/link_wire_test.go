@@ -176,6 +176,22 @@ func TestServersOfHTTP2(t *testing.T) {
 			f.await()
 			f.c.Write([]byte{0, 0x40, 1, 0, 0, 0, 0, 0, 1})
 		}, "502 page SH-- 0"},
+		{"a PING for each answer to the last one", func(f *player) {
+			id := f.await()
+			f.WritePing(false, [8]byte{})
+			for answered := 0; answered < 12_000; {
+				frame, err := f.ReadFrame()
+				if err != nil {
+					return
+				}
+				if _, ok := frame.(*http2.PingFrame); ok {
+					answered++
+					f.WritePing(false, [8]byte{})
+				}
+			}
+			f.head(id, false, ":status", "200", "content-length", "2")
+			f.WriteData(id, true, []byte("ok"))
+		}, "200 ok ---- 0"},
 		{"PINGs without end", func(f *player) {
 			f.await()
 			for f.WritePing(false, [8]byte{}) == nil {
@@ -405,5 +421,44 @@ func TestWebSocketOverHTTP2(t *testing.T) {
 	}
 	if got := line(); !strings.HasPrefix(got, "101 --") {
 		t.Errorf("logged %q", got)
+	}
+}
+
+// TestUploadsWithSmallWindows: a server that gives an upload's windows back in pieces
+// of 200 bytes gets all of it.
+func TestUploadsWithSmallWindows(t *testing.T) {
+	const size = 4 << 20
+	srv := playServer(t, nil, func(f *player) {
+		got := 0
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			d, ok := frame.(*http2.DataFrame)
+			if !ok {
+				continue
+			}
+			got += len(d.Data())
+			if d.StreamEnded() {
+				text := fmt.Sprint(got)
+				f.head(d.StreamID, false, ":status", "200", "content-length", fmt.Sprint(len(text)))
+				f.WriteData(d.StreamID, true, []byte(text))
+				continue
+			}
+			for n := len(d.Data()); n > 0; n -= 200 {
+				f.WriteWindowUpdate(0, uint32(min(n, 200)))
+				f.WriteWindowUpdate(d.StreamID, uint32(min(n, 200)))
+			}
+		}
+	})
+	r := newRig(t, true, []string{srv}, func(r *rig) { speakHTTP2(r, false) })
+	resp, err := http.Post("http://"+r.addr, "text/plain", strings.NewReader(strings.Repeat("x", size)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if b, err := io.ReadAll(resp.Body); err != nil || string(b) != fmt.Sprint(size) {
+		t.Errorf("%s %q %v", resp.Status, b, err)
 	}
 }

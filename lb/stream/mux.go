@@ -74,6 +74,8 @@ type mux struct {
 	recv http2.RecvWindow
 	wide int // streams with a wide window
 
+	parked int // bytes of requests that wait in queues (budget.go)
+
 	leaving leaveStep
 	leftAt  int64 // ms: first GOAWAY
 
@@ -81,8 +83,8 @@ type mux struct {
 
 	moved  int64 // bytes of bodies, both ways
 	datas  int64 // DATA frames that they came in
-	idles  allowance
-	resets allowance
+	idles  http2.Allowance
+	resets http2.Allowance
 }
 
 // leaveStep is how far a connection's end has come.

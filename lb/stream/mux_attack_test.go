@@ -101,7 +101,7 @@ func TestFloods(t *testing.T) {
 	r := newRig(t, true, []string{srv}, nil)
 	many := func(f func(w *framer, id uint32)) func(*framer) {
 		return func(w *framer) {
-			for i := range uint32(2 * resetTerms.burst) {
+			for i := range uint32(2 * resetTerms.Burst) {
 				f(w, 2*i+1)
 			}
 		}
@@ -135,34 +135,42 @@ func TestFloods(t *testing.T) {
 		{"malformed requests", many(func(w *framer, id uint32) { w.request(id, true, "connection", "close") })},
 		{"empty DATA for a stream that was cut", func(w *framer) {
 			refused(w)
-			for range 10 * idleTerms.burst {
+			for range 10 * idleTerms.Burst {
 				w.WriteData(1, false, nil)
 			}
 		}},
 		{"fields for a stream that was cut", func(w *framer) {
 			refused(w)
-			for range 10 * idleTerms.burst {
+			for range 10 * idleTerms.Burst {
 				w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block("x", "y"), EndHeaders: true})
 			}
 		}},
 		{"resets of what is gone", func(w *framer) {
 			refused(w)
-			for range 10 * idleTerms.burst {
+			for range 10 * idleTerms.Burst {
 				w.WriteRSTStream(1, http2.ErrCodeCancel)
 			}
 		}},
 		{"PING", func(w *framer) {
-			for range 10 * idleTerms.burst {
+			for range 10 * idleTerms.Burst {
 				w.WritePing(false, [8]byte{})
 			}
 		}},
+		{"PING without waiting, beside a request", func(w *framer) {
+			w.request(1, false)
+			w.settle()
+			pings := bytes.Repeat([]byte("\x00\x00\x08\x06\x00\x00\x00\x00\x00xxxxxxxx"), 1000)
+			for range 100 {
+				w.c.Write(pings)
+			}
+		}},
 		{"windows that grow by a byte", func(w *framer) {
-			for range 10 * idleTerms.burst {
+			for range 10 * idleTerms.Burst {
 				w.WriteWindowUpdate(0, 1)
 			}
 		}},
 		{"PRIORITY", func(w *framer) {
-			for range 10 * idleTerms.burst {
+			for range 10 * idleTerms.Burst {
 				w.WritePriority(1, http2.PriorityParam{Weight: 1})
 			}
 		}},

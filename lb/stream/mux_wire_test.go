@@ -152,7 +152,7 @@ func TestMisbehaviour(t *testing.T) {
 		}, "RST 1 PROTOCOL_ERROR"},
 
 		{"requests taken back", func(w *framer) {
-			for i := range uint32(2 * resetTerms.burst) {
+			for i := range uint32(2 * resetTerms.Burst) {
 				w.request(2*i+1, true)
 				w.WriteRSTStream(2*i+1, http2.ErrCodeCancel)
 			}
@@ -165,18 +165,18 @@ func TestMisbehaviour(t *testing.T) {
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
 		{"empty pieces of a block", func(w *framer) {
 			w.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: w.block(":method", "GET")})
-			for range 10 * idleTerms.burst {
+			for range 10 * idleTerms.Burst {
 				w.WriteContinuation(1, false, nil)
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
 		{"empty DATA", func(w *framer) {
 			w.request(1, false)
-			for range 10 * idleTerms.burst {
+			for range 10 * idleTerms.Burst {
 				w.WriteData(1, false, nil)
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},
 		{"SETTINGS again and again", func(w *framer) {
-			for range 10 * idleTerms.burst {
+			for range 10 * idleTerms.Burst {
 				w.WriteSettings()
 			}
 		}, "GOAWAY ENHANCE_YOUR_CALM"},

@@ -48,7 +48,7 @@ func (m *mux) take(f *http2.Frame) *http2.Error {
 	case http2.SettingsFrame:
 		return m.settings(f)
 	case http2.Ping:
-		m.ping(f)
+		return m.ping(f)
 	case http2.GoAway:
 		m.leaving = over
 		m.touch()
@@ -126,7 +126,7 @@ func (m *mux) fields(f *http2.Frame) *http2.Error {
 		return m.idle()
 	}
 	m.lastID = f.Stream
-	if len(m.streams) >= maxStreams {
+	if len(m.streams) >= maxStreams || m.crowded() {
 		m.sendReset(f.Stream, http2.RefusedStream)
 		m.past.cut.add(f.Stream)
 		return m.idle()
@@ -206,7 +206,8 @@ func (m *mux) knows() {
 // lastPing is the ping after the first GOAWAY.
 var lastPing = [8]byte{'f', 'a', 'r', 'e', 'w', 'e', 'l', 'l'}
 
-func (m *mux) ping(f *http2.Frame) {
+func (m *mux) ping(f *http2.Frame) *http2.Error {
+	paced := !f.IsAck() && m.paced()
 	switch {
 	case !f.IsAck():
 		m.touch()
@@ -214,6 +215,10 @@ func (m *mux) ping(f *http2.Frame) {
 	case f.Opaque() == lastPing && m.leaving == announced:
 		m.decide()
 	}
+	if paced {
+		return nil
+	}
+	return m.idle()
 }
 
 func (m *mux) windowUpdate(f *http2.Frame) *http2.Error {

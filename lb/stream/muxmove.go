@@ -256,7 +256,7 @@ func (s *session) muxParcel() Parcel {
 		Connect: m.dec.Connect, Ended: m.past.ended.list(), Cut: m.past.cut.list(), Out: slices.Clone(m.out),
 		SendWindow: int64(m.send), FirstWindow: m.peer.FirstWindow, RecvWindow: m.recv.Left, Consumed: m.recv.Consumed, MaxFrame: m.peer.MaxFrame,
 		Decoder: m.dec.AppendTable(nil), Encoder: m.enc.TableSize(),
-		Idles: m.idles.left(idleTerms, now, m.moved+worthOfData*m.datas), Resets: m.resets.left(resetTerms, now, m.moved),
+		Idles: m.idles.Left(idleTerms, now, m.moved+http2.WorthOfData*m.datas), Resets: m.resets.Left(resetTerms, now, m.moved),
 	}
 	if of := m.frame.BlockOf; of.Stream != 0 {
 		p.Mux.Block, p.Mux.BlockOf = slices.Clone(m.frame.Block), &of
@@ -382,7 +382,7 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 		s: s, dec: http2.NewDecoder(), enc: http2.NewEncoder(), lastID: a.LastID,
 		begun: a.Begun, acked: a.Acked, overdraft: a.Overdraft, peer: http2.NewPeer(), frame: http2.Reader{Settled: a.Settled},
 		send: http2.SendWindow(a.SendWindow), recv: http2.RecvWindow{Left: a.RecvWindow, Consumed: a.Consumed},
-		idles: allowance{spent: a.Idles, at: now}, resets: allowance{spent: a.Resets, at: now},
+		idles: http2.Allowance{Spent: a.Idles, At: now}, resets: http2.Allowance{Spent: a.Resets, At: now},
 	}
 	m.limit()
 	m.peer.FirstWindow, m.peer.MaxFrame = a.FirstWindow, a.MaxFrame
