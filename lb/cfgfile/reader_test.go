@@ -122,7 +122,7 @@ func TestEnv(t *testing.T) {
 func TestReadFiles(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"b.cfg", "a.cfg", "B.cfg", ".hidden.cfg", "c.txt"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(name+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("\ufeff"+name+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -548,6 +548,13 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("server a 127.0.0.1:2 ssl verify none sni nonsense"), "sni")
 	refuse(inBackendSection("server a 127.0.0.1:2 ssl verify maybe"), "verify")
 	accept(inBackendSection("server a 127.0.0.1:+1\nserver b 127.0.0.1\nserver c 0.0.0.0:0\nserver d *:80\nserver e *\nserver f abns@x\nserver g 127.0.0.1:1 source 127.0.0.2 tcp-ut 5s\nserver h 127.0.0.1:1 source 127.0.0.2:0 interface lo"))
+	for _, status := range []string{"100", "101", "103", "199"} { // a client would take the body for the answer
+		stricter(inFrontendSection("http-response set-status "+status), "announces another answer")
+	}
+	accept(inFrontendSection("log unix@${HOST}/x.sock local0\nbind unix@$HOST/x.sock")) // addresses expand everywhere
+	stricter(inFrontendSection("log-format %]"), "%]")
+	stricter(inFrontendSection("log-format %(n)x"), "no such format variable")
+	looser(inFrontendSection("http-request set-header X-A %[str(a\\,b)]"))
 	accept(inBackendSection("source 127.0.0.2 interface lo\nsource 0.0.0.0 usesrc clientip\nbalance"))
 	accept(strings.ReplaceAll(inBackendSection("option transparent"), "server s 127.0.0.1:1", "dispatch 127.0.0.1:80"))
 	accept(inFrontendSection("option clitcpka\nclitcpka-cnt 3\nclitcpka-idle 30s\nclitcpka-intvl 5\nrate-limit sessions 10\nerrorfile 421 ERRORFILE\nhttp-request set-src hdr(x)\nhttp-request set-dst-port int(80)\ntcp-request connection set-src str(1.2.3.4)"))

@@ -524,7 +524,7 @@ func TestNeedsOfEveryLine(t *testing.T) {
 	const cond = " if { dst 127.0.0.1 }"
 	for _, line := range []string{
 		"http-request deny" + cond, "http-response del-header X" + cond, "tcp-request connection reject" + cond, "tcp-request session reject" + cond,
-		"tcp-request content reject" + cond, "stats http-request deny" + cond, "redirect location /" + cond, "monitor fail" + cond, "use_backend b" + cond,
+		"tcp-request content reject" + cond, "stats http-request deny" + cond, "stats admin" + cond, "redirect location /" + cond, "monitor fail" + cond, "use_backend b" + cond,
 		"use_backend %[dst]", "use-server s" + cond, "force-persist" + cond, "ignore-persist" + cond, "stick on dst", "stick on src" + cond, "acl local dst 127.0.0.1",
 		"unique-id-format %fi", "block" + cond, "reqadd X:\\ y" + cond,
 	} {

@@ -5,12 +5,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/assemble"
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/test/tape"
 )
 
 // serving is an engine that serves until it is stopped, or told to drain.
@@ -71,4 +73,28 @@ func TestReadyWithoutAMaster(t *testing.T) {
 	}
 	row("until SIGUSR1", meet(), unix.SIGUSR1, false)
 	row("until SIGTERM", meet(), unix.SIGTERM, true)
+}
+
+// TestServingAsRootIsSaid: also where `chroot` confines the process (F8): without a
+// user it is root all the same.
+func TestServingAsRootIsSaid(t *testing.T) {
+	if os.Geteuid() != 0 {
+		tape.Skipf(t, "only root serves as root")
+	}
+	var said strings.Builder
+	signals := make(chan os.Signal, 1)
+	signals <- os.Interrupt
+	e := &serving{done: make(chan struct{})}
+	p := &Process{
+		Load: func() (*Plan, error) {
+			return &Plan{UID: -1, GID: -1, Build: func(*handoff.Set, assemble.Env) (Engine, error) { return e, nil }}, nil
+		},
+		Sockets: sockets{}, Signals: signals, Out: t.Output(), Env: assemble.Env{Logger: slog.New(slog.NewTextHandler(&said, nil))},
+	}
+	if status := p.Run(); status != 0 && !e.stopped {
+		t.Errorf("status %d", status)
+	}
+	if !strings.Contains(said.String(), "serves as root") {
+		t.Errorf("it says %q", said.String())
+	}
 }
