@@ -249,6 +249,7 @@ func (s *session) startExchange(n int) {
 		t.refuseBody(err)
 		return
 	}
+	r.Received += uint64(t.ready)
 	t.route()
 }
 

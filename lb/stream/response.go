@@ -238,6 +238,9 @@ func (t *txn) interim(n int) step {
 func (t *txn) openTunnel() {
 	t.reqKind, t.reqDone, t.keepServer = http1.Tunnel, t.s.EOF(), false
 	if t.src != nil { // what the client sent ahead
+		if t.src == t.s.in {
+			t.rec.Received += uint64(t.src.Len() - t.ready)
+		}
 		t.ready = t.src.Len()
 	}
 	t.s.sh.Loop.Again(t.s) // this turn has passed the client's side already
