@@ -117,6 +117,9 @@ func (rt *Runtime) info(s *sum) stats.Info {
 	for _, section := range rt.peers {
 		in.Listeners += len(section.Listeners)
 	}
+	for i := range s.back {
+		in.SplicedBytesOut += s.back[i].H1.SplicedOut
+	}
 	in.ConnRate, in.MaxConnRate = int(conns.Value(s.nowMs)), int(conns.Max)
 	in.SessRate, in.MaxSessRate = in.ConnRate, in.MaxConnRate
 	in.ConnRateLimit, in.SessRateLimit = rt.eng.Rates.Conns.Limit(), rt.eng.Rates.Sessions.Limit()

@@ -21,7 +21,7 @@ func optionTable() []row[*draft] {
 			return nil
 		}
 	}
-	const splice = "bodies are moved as is cheapest for their size: long ones of answers are spliced where nobody looks at them, unless `nosplice` stands in global"
+	const splice = "bodies are moved as is cheapest for their size: long ones are spliced where nobody looks at them, unless `nosplice` stands in global"
 	return []row[*draft]{
 		{name: "option abortonclose", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AbortOnClose })},
 		{name: "option allbackups", in: back, negate: true, apply: onOff(func(d *draft) *bool { return &d.AllBackups })},

@@ -55,9 +55,9 @@ func (t *txn) deadline() int64 {
 // there or by sending, or the server.
 func (t *txn) waitsForClient() bool {
 	switch {
-	case t.resReady > 0 || t.resHead != nil || t.pipe != nil || t.s.Pending():
+	case t.resReady > 0 || t.resHead != nil || t.resPipe != nil || t.s.Pending():
 		return true
-	case t.ready > 0 || len(t.head) > 0:
+	case t.ready > 0 || len(t.head) > 0 || t.reqPipe != nil:
 		return false
 	}
 	return !t.reqDone

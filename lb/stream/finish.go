@@ -128,7 +128,7 @@ func (t *txn) releaseServer() {
 	if c := t.c; c != nil {
 		if c.stream != nil {
 			t.leaveLink(c)
-		} else if t.keepServer && !t.early && t.resDone && t.reqDone && t.ready == 0 && len(t.head) == 0 && !c.Broken() && !c.PeerEnded() {
+		} else if t.keepServer && !t.early && t.resDone && !t.unsent() && !c.Broken() && !c.PeerEnded() {
 			t.keepIdle(c)
 		} else {
 			c.close()

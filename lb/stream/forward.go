@@ -60,6 +60,11 @@ func (t *txn) toServer() step {
 				return waits
 			}
 		}
+		if t.reqPipe != nil {
+			if st := t.drainRequest(); st != onward {
+				return st
+			}
+		}
 		if t.reqDone {
 			if t.tunnel() && s.EOF() {
 				c.Shutdown()
@@ -67,12 +72,24 @@ func (t *txn) toServer() step {
 			t.releaseRelay()
 			return waits
 		}
-		if st := t.fromClient(); st != onward {
+		if st := t.moreRequest(); st != onward {
 			return st
 		}
 	}
 	s.sh.Loop.Again(s)
 	return waits
+}
+
+// dropUnsent forgets what the client sent and the server has not been given.
+func (t *txn) dropUnsent() {
+	if t.src != nil {
+		t.src.R += t.ready
+	}
+	t.ready = 0
+	if t.reqPipe != nil {
+		t.s.sh.Loop.Pipes.Put(t.reqPipe)
+		t.reqPipe = nil
+	}
 }
 
 // tunnel reports whether bytes flow without framing.
@@ -110,7 +127,8 @@ func (t *txn) serverWriteFailed() step {
 	t.keepServer = false
 	switch {
 	case t.tunnel():
-		t.reqDone, t.ready, t.unread, t.head = true, 0, true, nil
+		t.reqDone, t.unread, t.head = true, true, nil
+		t.dropUnsent()
 		return waits
 	case t.resHeadDone:
 		return waits // responseSent sees to the rest of the request
@@ -122,7 +140,15 @@ func (t *txn) serverWriteFailed() step {
 	return waits
 }
 
-// fromClient reads more of the request body, or of a tunnel.
+// moreRequest has more of the request body, or of a tunnel, come from the client.
+func (t *txn) moreRequest() step {
+	if t.requestSplices() {
+		return t.spliceRequest()
+	}
+	return t.fromClient()
+}
+
+// fromClient reads it into a buffer.
 func (t *txn) fromClient() step {
 	s := t.s
 	if t.relay == nil {
@@ -147,20 +173,26 @@ func (t *txn) fromClient() step {
 		t.releaseRelay()
 		return waits
 	case wire.EOF, wire.Error:
-		if t.tunnel() && st == wire.EOF {
-			t.reqDone = true
-			return onward
-		}
-		t.clientAborted()
-		return left
+		return t.clientEnded(st)
 	}
 	t.relay.W = n
 	t.rec.Received += uint64(n)
+	t.reqStreams = n == len(space)
 	if err := t.take(t.relay); err != nil {
 		t.refuseBody(err)
 		return left
 	}
 	return onward
+}
+
+// clientEnded handles the client's end within a body, which is a loss, or the end of a tunnel's direction.
+func (t *txn) clientEnded(st wire.Status) step {
+	if t.tunnel() && st == wire.EOF {
+		t.reqDone = true
+		return onward
+	}
+	t.clientAborted()
+	return left
 }
 
 // releaseRelay gives the relay buffer back while nothing is in it.
@@ -248,7 +280,7 @@ func (t *txn) toClient() step {
 				t.resBegun = false
 			}
 		}
-		if t.pipe != nil {
+		if t.resPipe != nil {
 			if st := t.drainPipe(); st != onward {
 				return st
 			}
@@ -343,8 +375,7 @@ func (t *txn) responseSent() step {
 // before it has sent all, and its next request begins after it.
 func (t *txn) discard() step {
 	for range maxTurns {
-		t.src.R += t.ready
-		t.ready = 0
+		t.dropUnsent()
 		if t.reqDone {
 			t.end()
 			return left
@@ -358,4 +389,6 @@ func (t *txn) discard() step {
 }
 
 // unsent reports whether the server has not been given all of the request.
-func (t *txn) unsent() bool { return !t.reqDone || t.ready > 0 || len(t.head) > 0 }
+func (t *txn) unsent() bool {
+	return !t.reqDone || t.ready > 0 || len(t.head) > 0 || t.reqPipe != nil
+}

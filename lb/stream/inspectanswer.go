@@ -53,7 +53,8 @@ func (t *txn) lookAtAnswer() step {
 	}
 	switch {
 	case v == rule.Close: // nothing more goes to the server either
-		t.resDone, t.reqDone, t.ready, t.unread = true, true, 0, true
+		t.resDone, t.reqDone, t.unread = true, true, true
+		t.dropUnsent()
 	case ended:
 		return t.serverEnded(st)
 	}

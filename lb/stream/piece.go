@@ -14,8 +14,8 @@ import (
 func (t *txn) flowing() bool {
 	s, c := t.s, t.c
 	return t.phase == phaseForward && t.reqKind == http1.Tunnel && t.resKind == http1.Tunnel && t.resHeadDone && !t.reqDone && !t.resDone &&
-		t.ready == 0 && t.resReady == 0 && len(t.head) == 0 && s.in == nil && t.relay == nil && t.res == nil && t.resHead == nil && t.pipe == nil &&
-		!t.streams && t.lookUntil == 0 && t.cached == nil && t.packer == nil &&
+		t.ready == 0 && t.resReady == 0 && len(t.head) == 0 && s.in == nil && t.relay == nil && t.res == nil && t.resHead == nil &&
+		t.reqPipe == nil && t.resPipe == nil && !t.reqStreams && !t.resStreams && t.lookUntil == 0 && t.cached == nil && t.packer == nil &&
 		s.Kind() == wire.Plain && !s.PeerEnded() && !s.Broken() && c != nil && c.Kind() == wire.Plain && !c.PeerEnded() && !c.Broken()
 }
 
@@ -46,7 +46,7 @@ func (t *txn) pieceToServer() bool {
 		return true
 	}
 	b.R, b.W = sent, n
-	t.relay, t.src, t.ready = b, b, n-sent
+	t.relay, t.src, t.ready, t.reqStreams = b, b, n-sent, n == len(b.Data)
 	return false
 }
 
@@ -74,6 +74,6 @@ func (t *txn) pieceToClient() bool {
 		return true
 	}
 	b.R, b.W = sent, n
-	t.res, t.resReady, t.streams = b, n-sent, n == len(b.Data)
+	t.res, t.resReady, t.resStreams = b, n-sent, n == len(b.Data)
 	return false
 }

@@ -250,6 +250,7 @@ func (s *session) startExchange(n int) {
 		return
 	}
 	r.Received += uint64(t.ready)
+	t.reqStreams = len(s.in.Space()) == 0
 	t.route()
 }
 

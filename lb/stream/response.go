@@ -430,7 +430,7 @@ func (t *txn) copyFromServer() step {
 	t.res.W += n
 	t.srvAct = sh.Loop.Now()
 	t.took(n)
-	t.streams = n == len(space)
+	t.resStreams = n == len(space)
 	if err := t.takeResponse(); err != nil {
 		t.brokenBody()
 		return left
@@ -447,7 +447,8 @@ func (t *txn) serverEnded(st wire.Status) step {
 			t.kept()
 		}
 		if st == wire.Error {
-			t.reqDone, t.ready = true, 0
+			t.reqDone = true
+			t.dropUnsent()
 			t.rec.Term[0], t.rec.Term[1] = 'S', 'D'
 		}
 		return onward

@@ -210,13 +210,18 @@ func (s *session) watch() {
 func (s *session) read(b []byte) (n int, st wire.Status) {
 	n, st = s.readRaw(b)
 	if st == wire.OK {
-		c := &s.sh.Front[s.fe.Index]
-		c.BytesIn += uint64(n)
-		if s.http && s.stream == nil {
-			c.H1.In += uint64(n)
-		}
+		s.took(n)
 	}
 	return n, st
+}
+
+// took counts bytes that the client has sent.
+func (s *session) took(n int) {
+	c := &s.sh.Front[s.fe.Index]
+	c.BytesIn += uint64(n)
+	if s.http && s.stream == nil {
+		c.H1.In += uint64(n)
+	}
 }
 
 // readRaw reads what is not counted: of HTTP/2, where the streams count.
@@ -277,6 +282,22 @@ func (s *session) wrote(n, of int, st wire.Status) {
 	case wire.Again:
 		s.watch()
 	}
+}
+
+// fillPipe has a pipe take up to most bytes from the client, and counts.
+func (s *session) fillPipe(p *loop.Pipe, most int) (n int, st wire.Status) {
+	n, st = s.FillPipe(p, most)
+	switch st {
+	case wire.OK:
+		s.act = s.sh.Loop.Now()
+		s.took(n)
+		if s.http {
+			s.sh.Front[s.fe.Index].H1.SplicedIn += uint64(n)
+		}
+	case wire.Again:
+		s.watch()
+	}
+	return n, st
 }
 
 // drain sends what the client takes of a pipe, and counts.

@@ -83,21 +83,23 @@ type request struct {
 	offers     protocols
 	accept     [28]byte // Sec-WebSocket-Accept that the key asks for; 0 none
 
-	src     *loop.Buffer // where unsent bytes lie: session.in, then relay
-	relay   *loop.Buffer // body bytes beyond what came with the head
-	head    []byte       // what is unsent of asked while it is being sent; empty almost always
-	headOff int          // where the client's head lies in session.in
-	headLen int
-	parked  []byte // what session.in held, while the request is in a queue (budget.go)
-	parkedR int
-	parkedW int
-	ready   int // bytes of src checked and unsent
-	reqLeft int64
-	reqKind http1.Body
-	reqCh   http1.Chunks
-	reqDone bool // nothing more to read of the request
-	reqSent bool // some of it was given to the server's kernel
-	gone    bool // body bytes were dropped: it cannot be sent again
+	src        *loop.Buffer // where unsent bytes lie: session.in, then relay
+	relay      *loop.Buffer // body bytes beyond what came with the head
+	head       []byte       // what is unsent of asked while it is being sent; empty almost always
+	headOff    int          // where the client's head lies in session.in
+	headLen    int
+	parked     []byte // what session.in held, while the request is in a queue (budget.go)
+	parkedR    int
+	parkedW    int
+	ready      int        // bytes of src checked and unsent
+	reqPipe    *loop.Pipe // bytes that the server has not taken yet, after those of src (splice.go); nil: none
+	reqLeft    int64
+	reqKind    http1.Body
+	reqCh      http1.Chunks
+	reqDone    bool // nothing more to read of the request
+	reqSent    bool // some of it was given to the server's kernel
+	gone       bool // body bytes were dropped: it cannot be sent again
+	reqStreams bool // the client sends much at a time (splice.go)
 
 	await  awaiting   // what rules wait for
 	agents consulting // which agents were asked
@@ -107,7 +109,7 @@ type request struct {
 type response struct {
 	res         *loop.Buffer
 	resHead     *loop.Buffer // a rendered head that did not fit before its body
-	pipe        *loop.Pipe   // bytes that the client has not taken yet, after those of res (splice.go); nil: none
+	resPipe     *loop.Pipe   // bytes that the client has not taken yet, after those of res (splice.go); nil: none
 	resReady    int
 	resLeft     int64
 	resKind     http1.Body // how the body ends that the server sends
@@ -118,7 +120,7 @@ type response struct {
 	resHeadDone bool
 	resDone     bool        // nothing more to read of the response
 	resBegun    bool        // some of it was given to the client's kernel
-	streams     bool        // a tunnel's server sends much at a time (splice.go)
+	resStreams  bool        // a tunnel's server sends much at a time (splice.go)
 	page        []byte      // the unsent rest of our own answer
 	trailers    []byte      // lines after the chunks, where something needs them (body.go)
 	keepServer  bool        // the server's connection outlives the exchange
@@ -212,8 +214,10 @@ func (sh *Shard) freeTxn(t *txn) {
 			pool.Put(b)
 		}
 	}
-	if t.pipe != nil {
-		sh.Loop.Pipes.Put(t.pipe)
+	for _, p := range [...]*loop.Pipe{t.reqPipe, t.resPipe} {
+		if p != nil {
+			sh.Loop.Pipes.Put(p)
+		}
 	}
 	t.endFlight(sh)
 	if t.h1 {

@@ -49,6 +49,7 @@ var cases = []benchCase{
 	{name: "conn-ab", what: "the same, ab (HTTP/1.0)", size: 200, perConn: true, client: byAB, conns: 64, extra: true},
 	{name: "tcp", what: "mode tcp, 200 bytes", size: 200, tcp: true, conns: 64, goal: 0.90},
 	{name: "tcp-1m", what: "mode tcp, 1 MiB", size: 1 << 20, tcp: true, conns: 16, slow: true, goal: 0.90},
+	{name: "tcp-upload", what: "mode tcp, upload of 1 MiB", size: 1 << 20, tcp: true, upload: true, conns: 16, slow: true, extra: true},
 	{name: "tls", what: "TLS 1.3, 200 bytes", size: 200, tls: true, conns: 64, goal: 0.85},
 	{name: "tls-16k", what: "TLS 1.3, 16 KiB", size: 16 << 10, tls: true, conns: 64, goal: 0.85},
 	{name: "tls-1m", what: "TLS 1.3, 1 MiB", size: 1 << 20, tls: true, conns: 16, slow: true, goal: 0.80},

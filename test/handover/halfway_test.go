@@ -21,6 +21,9 @@ func TestHalfwayExchanges(t *testing.T) {
 	body.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n0123456789")
 	chunks := s.dial(s.http)
 	chunks.send("POST /echo?chunks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfo")
+	long := strings.Repeat("0123456789abcdef", 20<<10) // which is spliced
+	upload := s.dial(s.http)
+	upload.send("POST /echo?upload HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", len(long), long[:200<<10])
 	answer := s.dial(s.http)
 	answer.send("GET /drip/200 HTTP/1.1\r\nHost: a\r\n\r\nGET /r/half/pipelined HTTP/1.1\r\nHost: a\r\n\r\n")
 	if _, err := answer.r.Peek(1); err != nil {
@@ -40,13 +43,16 @@ func TestHalfwayExchanges(t *testing.T) {
 	body.send("abcdefghij")
 	body.want("POST", "0123456789abcdefghij")
 	body.get("/r/half/after-body")
+	upload.send("%sGET /r/half/after-upload HTTP/1.1\r\nHost: a\r\n\r\n", long[200<<10:])
+	upload.want("POST", long)
+	upload.want("GET", small("/r/half/after-upload"))
 	chunks.send("\nend\r\n0\r\n\r\n")
 	chunks.want("POST", "fourend")
 	answer.want("GET", pattern(200))
 	answer.want("GET", small("/r/half/pipelined"))
 	silent.get("/r/half/silent")
 	s.alone()
-	s.logged("fe", 8)
+	s.logged("fe", 10)
 }
 
 // gauge is a server that takes its time, once it is let, and knows how many requests it had at once.
