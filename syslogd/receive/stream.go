@@ -58,6 +58,7 @@ type Stream struct {
 	mu       sync.Mutex
 	conns    map[*connection]struct{}
 	each     map[netip.Addr]int
+	newest   int             // descriptor of the newest connection. Owned by Run
 	asked    []chan struct{} // to be closed when the connections that wait are accepted
 	lastFail string          // the last TLS handshake that failed: from where, and why
 	ended    bool
@@ -127,6 +128,7 @@ func (s *Stream) Run(ctx context.Context) {
 		switch {
 		case err == nil:
 			s.take(ctx, conn, &clients)
+			s.leaveSome(ctx)
 		case ctx.Err() != nil:
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			s.catchUp(ctx, &clients)
@@ -155,6 +157,46 @@ func (s *Stream) take(ctx context.Context, conn *net.TCPConn, clients *sync.Wait
 		defer s.release(c)
 		c.run(ctx)
 	})
+}
+
+// spare is how many descriptors connections leave for the files and the commands of the process, or a quarter where it may have few.
+const spare = 64
+
+// crowded says whether the process has no more descriptors than those. The kernel gives out the lowest that is free, so that as long as the newest
+// connection has a low one there is nothing to ask.
+func (s *Stream) crowded() bool {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > math.MaxInt32 {
+		return false
+	}
+	most := int(limit.Cur - min(spare, limit.Cur/4))
+	if s.newest < most {
+		return false
+	}
+	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err == unix.EMFILE
+	}
+	unix.Close(fd)
+	return fd >= most
+}
+
+// leaveSome waits while the process is crowded: clients that are not accepted wait in the socket's queue, and a rotation or a command would fail.
+func (s *Stream) leaveSome(ctx context.Context) {
+	for ctx.Err() == nil && s.crowded() {
+		s.acceptErrors.Note(errors.New("too many open files: the few that are left are for log files and commands"))
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+		s.mu.Lock()
+		asked := s.asked
+		s.asked = nil
+		s.mu.Unlock()
+		for _, passed := range asked {
+			close(passed)
+		}
+	}
 }
 
 // closeTime is how long a client has to end.
@@ -193,6 +235,7 @@ func (s *Stream) admit(ctx context.Context, conn *net.TCPConn) (*connection, err
 	case s.each[addr] >= s.MostEach:
 		return nil, fmt.Errorf("%s has %d connections already, as many as one address may have (connections: most_each)", addr, s.MostEach)
 	}
+	_ = raw.Control(func(fd uintptr) { s.newest = int(fd) }) // which fails once it is closed
 	c := &connection{
 		stream: s, conn: conn, raw: raw, addr: addr, from: NewSender(addr), framer: framer{size: s.Size}, left: math.MaxInt, ready: s.TLS == nil,
 	}
@@ -303,7 +346,7 @@ func (s *Stream) catchUp(ctx context.Context, clients *sync.WaitGroup) {
 	raw, err := s.listener.SyscallConn()
 	for range maxBacklog {
 		fd := -1
-		if err == nil {
+		if err == nil && !s.crowded() {
 			err = raw.Control(func(l uintptr) {
 				fd, _, _ = unix.Accept4(int(l), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC) // of an error the next ordinary accept tells
 			})
@@ -311,16 +354,35 @@ func (s *Stream) catchUp(ctx context.Context, clients *sync.WaitGroup) {
 		if fd < 0 {
 			break
 		}
-		file := os.NewFile(uintptr(fd), s.Name)
-		conn, err := net.FileConn(file)
-		file.Close()
-		if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
-			_ = tcp.SetKeepAlive(true) // as an ordinary accept does
-			s.take(ctx, tcp, clients)
+		if conn := s.connOf(ctx, fd); conn != nil {
+			s.take(ctx, conn, clients)
 		}
 	}
 	for _, passed := range asked {
 		close(passed)
+	}
+}
+
+// connOf makes a connection of an accepted descriptor. It needs a second one for a moment, and waits for that rather than lose a client; it gives nil for one
+// that has gone meanwhile.
+func (s *Stream) connOf(ctx context.Context, fd int) *net.TCPConn {
+	file := os.NewFile(uintptr(fd), s.Name)
+	defer file.Close()
+	for {
+		conn, err := net.FileConn(file)
+		if tcp, ok := conn.(*net.TCPConn); ok && err == nil {
+			_ = tcp.SetKeepAlive(true) // as an ordinary accept does
+			return tcp
+		}
+		if ctx.Err() != nil || !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) {
+			return nil
+		}
+		s.failed.Add(1)
+		s.acceptErrors.Note(err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 }
 

@@ -9,12 +9,12 @@ import (
 	"lbsyslogd/test/wait"
 )
 
-// TestOutOfDescriptors gives syslogd few of them and opens more connections than that. It goes on with what it has, does not spin, and takes
+// TestOutOfDescriptors gives syslogd few of them and opens more connections than that. It goes on with what it has, rotates, does not spin, and takes
 // new connections when there is room again.
 func TestOutOfDescriptors(t *testing.T) {
 	d := configure(t, `
 listen: [udp://127.0.0.1:PORT, tcp://127.0.0.1:PORT]
-outputs: [{file: DIR/lb.log, rotate: never}]
+outputs: [{file: DIR/lb.log, rotate: {size: 100MB}}]
 `)
 	d.command = func() *exec.Cmd {
 		return exec.Command("sh", "-c", `ulimit -n 40; exec "$0" "$@"`, binary(), "-f", d.config)
@@ -42,6 +42,7 @@ outputs: [{file: DIR/lb.log, rotate: never}]
 		t.Fatal(err)
 	}
 	wait.Until(t, "both messages", func() bool { return d.holds("over an open connection") && d.holds("as a datagram") })
+	d.do("rotate") // connections leave descriptors for that
 	for _, c := range crowd[:59] {
 		c.Close()
 	}
