@@ -110,7 +110,8 @@ func (m *Message) closing(b []byte) {
 		}
 	} else if n, ok := m.plainTag(b); ok {
 		return
-	} else if n > 0 && b[n] == ' ' && isLetter(b[0]) && severityAt(b) == 0 && !mayBeNode(b) { // nearly all texts without a tag
+	} else if n > 0 && b[n] == ' ' && isLetter(b[0]) && severityAt(b) == 0 && !mayBeNode(b) &&
+		(n != len(m.Host) || !bytes.Equal(b[:n], m.Host)) && (n != 3 && !isDigit(b[n+1]) && b[n+1] != ' ' || !mayBeDate(b)) { // nearly all texts without a tag
 		m.Content, m.Text = b, b
 		return
 	}
@@ -133,6 +134,8 @@ func (m *Message) closing(b []byte) {
 				m.Tag, m.PID, m.Text = cutTag(s)
 			} else if n := eventNumber(b); n > 0 {
 				m.Tag, m.PID, m.Text = cutTag(b[n:])
+			} else if m.again(b) {
+				m.Tag, m.PID, m.Text = m.afterHost(b)
 			}
 		case b[0] == ' ': // "<14> GS_LOG: ..."
 			if tag, pid, text := cutTag(skipBlanks(b)); tag != nil {
@@ -146,6 +149,10 @@ func (m *Message) closing(b []byte) {
 				if s := second.node(b); s != nil {
 					m.Tag, m.PID, m.Text = cutTag(s)
 				}
+			} else if mayBeDate(b) {
+				m.Tag, m.PID, m.Text = afterTime(b)
+			} else if m.again(b) {
+				m.Tag, m.PID, m.Text = m.afterHost(b)
 			}
 		case b[0] == '%' && len(b) > 1 && b[1] == '$':
 			// NX-OS: "%$ VDC-1 %$ %ETHPORT-5-IF_UP: ..."
@@ -169,6 +176,47 @@ func (m *Message) closing(b []byte) {
 	m.Text = cutBOM(m.Text)
 }
 
+// again says whether b begins with the host once more (UniFi's gateways), or with the host's address (Infoblox).
+func (m *Message) again(b []byte) bool {
+	if len(m.Host) == 0 || len(b) == 0 {
+		return false
+	}
+	if n := len(m.Host); len(b) > n && b[n] == ' ' && b[0] == m.Host[0] && bytes.Equal(b[:n], m.Host) {
+		return true
+	}
+	if !isDigit(b[0]) {
+		return false
+	}
+	word, _ := cutBlanks(b)
+	return isIPv4(word)
+}
+
+// afterHost is the tag after a second host.
+func (m *Message) afterHost(b []byte) (tag, pid, text []byte) {
+	_, after := cutBlanks(b)
+	if !tagIsNext(after) {
+		return nil, nil, b
+	}
+	return cutTag(after)
+}
+
+// afterTime is Cisco's mnemonic after the time that a relay has left in its place, and perhaps the name of the device: "Nov 21 2026 03:04:05: %ASA-6-302013:
+// ...", "Nov 21 2026 03:04:05 fw-a : %ASA-6-302013: ...".
+func afterTime(b []byte) (tag, pid, text []byte) {
+	var second Message
+	s, ok := second.stamp(b)
+	if !ok {
+		return nil, nil, b
+	}
+	if word, after := cutBlanks(s); len(word) > 0 && word[0] != '%' && isName(bytes.TrimSuffix(word, colon)) {
+		s = skipBlanks(bytes.TrimPrefix(after, colon))
+	}
+	if len(s) == 0 || s[0] != '%' {
+		return nil, nil, b
+	}
+	return cutTag(s)
+}
+
 // eventNumber is the length of "00077 " at the front of b, the number of an event that switches of HP put before the tag; 0 when there is none.
 func eventNumber(b []byte) int {
 	if len(b) > 6 && b[0] == '0' && digits(b) == 5 && b[5] == ' ' && isLetter(b[6]) {
@@ -185,8 +233,11 @@ var inTags = func() (table [256]bool) {
 	return table
 }()
 
+// containerID is the length of the identifier that Docker's containers have for a tag: hexadecimal digits, one in 280 times all of them decimal.
+const containerID = 12
+
 // cutTag takes "TAG[PID]: " or "TAG: " from the front. Without the colon or the bracket the first word is only a word, and a number is no
-// tag.
+// tag unless it may be a container.
 func cutTag(b []byte) (tag, pid, text []byte) {
 	i := 0
 	for _, c := range b[:min(len(b), maxTag+1)] {
@@ -195,7 +246,7 @@ func cutTag(b []byte) (tag, pid, text []byte) {
 		}
 		i++
 	}
-	if i == 0 || i > maxTag || i == len(b) || isDigit(b[0]) && digits(b) == i {
+	if i == 0 || i > maxTag || i == len(b) || isDigit(b[0]) && digits(b) == i && (i != containerID || !pidFollows(b[i:])) {
 		return nil, nil, b
 	}
 	tag, rest := b[:i], b[i:]

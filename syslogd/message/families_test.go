@@ -134,7 +134,17 @@ var families = []family{
 	{"IOS after a relay", func(g *maker) header {
 		h := header{host: g.name(), tag: g.mnemonic()}
 		text, _ := g.counter()
-		h.text = g.bsd() + " " + h.host + " " + text + g.pick("*", ".", "") + g.bsd() + ": " + h.tag + ": "
+		h.text = g.bsd() + " " + h.host + " " + g.maybe(text) + g.pick("*", ".", "") + g.bsd() + ": " + h.tag + ": "
+		return h
+	}},
+	{"ASA after a relay", func(g *maker) header {
+		h := header{host: g.name(), tag: "%ASA-" + g.pick("6-302013", "4-106023", "5-111008")}
+		h.text = g.bsd() + " " + h.host + " " + g.date() + " " + g.year() + " " + g.clock() + spacedBefore(g.pick("", g.zone())) + g.pick(": ", " fw-b : ", " 10.1.1.1 : ") + h.tag + ": "
+		return h
+	}},
+	{"UniFi's gateways, Infoblox", func(g *maker) header {
+		h := header{host: g.pick("UDM-Pro", "udm", "ns1.example.net", "x"), tag: g.pick("mca-client", "kernel", "named"), pid: g.pick("", g.pid())}
+		h.text = g.bsd() + " " + h.host + " " + g.pick(h.host, "10.1.2.3") + " " + tagged(h)
 		return h
 	}},
 	{"ASA", func(g *maker) header {

@@ -377,7 +377,7 @@ func numericClock(b []byte) (c clock, n int) {
 		c.nano, rest = fraction(b[10:])
 		return c, len(b) - len(rest)
 	}
-	if first != 1 && first != 2 || len(b) < len("1/1/2026 1:02:03") || b[first] != '/' && b[first] != '.' {
+	if first != 1 && first != 2 || len(b) < len("1/1/2026 1:02:03") || b[first] != '/' && b[first] != '.' && b[first] != '-' {
 		return c, 0
 	}
 	number := func(b []byte) int {

@@ -100,7 +100,7 @@ func TestVendors(t *testing.T) {
 		{`<165>Nov 30 03:04:05 darktrace-dt-123 {"creationTime":1}`, "darktrace-dt-123", "", "", at, `{"creationTime":1}`},
 		{`<14>Nov 30 03:04:05 cb1 [8] <warning> reason=feed.ingress`, "cb1", "", "", at, "*"},
 		{`<165>Aug 24 05:34:00 CST 1987 mymachine myproc[10]: %% It's time to make the do-nuts.  %%  Ingredients: Mix=OK`, "mymachine", "myproc", "10", "1987-08-24T05:34:00", "*"},
-		{`<0>1990 Oct 22 10:52:01 TZ-6 scapegoat.dmz.example.org 10.1.2.3 sched[0]: That's All Folks!`, "scapegoat.dmz.example.org", "", "", "1990-10-22T10:52:01", "*"},
+		{`<0>1990 Oct 22 10:52:01 TZ-6 scapegoat.dmz.example.org 10.1.2.3 sched[0]: That's All Folks!`, "scapegoat.dmz.example.org", "sched", "0", "1990-10-22T10:52:01", "*"},
 		{`<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8`, "mymachine", "su", "", "2026-10-11T22:14:15", "*"},
 		{`<13>Feb  5 17:32:18 10.0.0.99 Use the BFG!`, "10.0.0.99", "", "", "2027-02-05T17:32:18", "Use the BFG!"},
 		{`Use the BFG!`, "here", "", "", "now", "Use the BFG!"},

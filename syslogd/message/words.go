@@ -16,7 +16,7 @@ const levels = "emerg emergency alert crit critical err error warn warning notic
 
 // wordsOfHosts are words that texts begin with and that may be the name of a host too. Each is one only where a tag follows.
 const wordsOfHosts = `
-	access active address alarm answer application argument attack available average battery best big buffer call card case certificate chassis client
+	access active address alarm answer application argument attack authentication authorization available average battery best big buffer call card case certificate chassis client
 	clock code cold command common condition console content control count cover current daemon data date day default degraded device dial direct disk
 	domain door driver eight element eleven email engine entry event events extended external fan feature few file files filter firewall firmware
 	first five flapping flow four frame free full gateway general good group hardware head heartbeat hello hidden high hope hot hour hours idle image
@@ -26,8 +26,8 @@ const wordsOfHosts = `
 	ping plugin point policy pool port possible post power present primary print printer probe problem program progress protected protocol query queue
 	random rate reason recent region remote report required resource resources result right role root route routine rule runtime safe sample scan
 	script search second seconds security select server service seven shared short side signal simple single six size slot slow small software sound
-	source space special stale standard standby state statistics status step storage store stream string subject summary support switch sync system
-	table task ten terminal test thing thread three time timer today tomorrow tonight top total traffic transfer transition trap trust tunnel twelve
+	source space spanning special stale standard standby state statistics status step storage store stream string subject summary support switch sync system
+	table task ten terminal test thing thread three time timer today tomorrow tonight top topology total traffic transfer transition trap trust tunnel twelve
 	two type types unit unused update upgrade usage used useful user valid value vendor version virtual voltage volume way week wide word words work
 	worker works world year years zero zone`
 
@@ -76,7 +76,7 @@ const wordsOfTexts = `
 	you your`
 
 // longestWord is that of the lists.
-const longestWord = 13
+const longestWord = 14
 
 // A wordList finds the words of the lists: a table of hashes, open addressing, a quarter full.
 type wordList [1 << 12]struct {
