@@ -60,7 +60,7 @@ listen content
   tcp-request content set-tos 0x28 if { req.len ge 8 }
   tcp-request content sc-inc-gpc0(0) if { var(sess.asked) -m found }
   tcp-request content sc-inc-gpc1(0)
-  tcp-request content sc-set-gpt0(0) req.len
+  tcp-request content sc-set-gpt0(0) req.payload(0,5),length
   tcp-request content set-var-fmt(txn.c) "c %[req.payload(0,4)]"
   tcp-request content set-var(txn.c2) str(x)
   tcp-request content unset-var(txn.c2) if { req.payload(0,4) -m str drop }
@@ -77,7 +77,7 @@ listen answer
   tcp-response inspect-delay 20s
   tcp-response content sc-inc-gpc0(0) if { res.len ge 8 }
   tcp-response content sc-inc-gpc1(0)
-  tcp-response content sc-set-gpt0(0) res.len
+  tcp-response content sc-set-gpt0(0) res.payload(0,6),length
   tcp-response content set-var-fmt(txn.d) "d %[res.payload(0,4)]"
   tcp-response content set-var(txn.d2) str(x)
   tcp-response content unset-var(txn.d2) if { res.payload(0,4) -m str drop }
