@@ -195,6 +195,24 @@ func (t *txn) replyRule() {
 	}
 }
 
+// tooLarge makes the page for 500 of a reply whose head rules have made too large. They do not see it.
+func (t *txn) tooLarge() (head, body []byte, status int) {
+	p := t.errorPage(500)
+	if p.Rule != nil || p.Status == 0 || len(p.Header) > t.s.sh.Loop.Buffers.Size()/2 {
+		p = builtin(500)
+	}
+	phrase := p.Reason
+	if phrase == "" {
+		phrase = reason(p.Status)
+	}
+	b := append(t.res.Data[:0], fmt.Sprintf("HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: %d\r\n", p.Status, phrase, len(p.Body))...)
+	t.rec.Status, t.keep = 500, false
+	if t.rec.Term[0] == 'L' {
+		t.rec.Term[0] = 'P'
+	}
+	return append(append(b, p.Header...), "\r\n"...), p.Body, p.Status
+}
+
 // reply sends an answer of our own in a server's place. phrase is the reason
 // phrase, "" for the usual one; header and body are copied.
 func (t *txn) reply(status int, phrase string, header, body []byte) {
@@ -239,14 +257,7 @@ func (t *txn) reply(status int, phrase string, header, body []byte) {
 		b = append(b, "\r\n"...)
 	}
 	if len(b) > len(t.res.Data) { // append moved it: a rule's header of 32 KiB
-		page := builtin(500)
-		b = append(t.res.Data[:0], "HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\ncontent-length: "...)
-		b = strconv.AppendInt(b, int64(len(page.Body)), 10)
-		b = append(append(append(b, "\r\n"...), page.Header...), "\r\n"...)
-		status, t.rec.Status, t.keep, body = 500, 500, false, page.Body
-		if t.rec.Term[0] == 'L' {
-			t.rec.Term[0] = 'P'
-		}
+		b, body, status = t.tooLarge()
 	}
 	t.res.W = len(b)
 	t.page = nil

@@ -297,16 +297,27 @@ frontend fe
   http-after-response set-header X-Big %[var(txn.x)]%[var(txn.x)]%[var(txn.x)]%[var(txn.x)]%[var(txn.x)]%[var(txn.x)] if { var(txn.path) -m sub /after }
   http-after-response set-header X-After yes
   default_backend be
+frontend file
+  bind HTTP2
+  errorfile 500 DIR/500
+  http-request set-var(txn.x) req.hdr(x)
+  http-request del-header X
+  http-request return status 202 if { path_beg /own }
+  http-after-response set-header X-Big %[var(txn.x)]%[var(txn.x)]%[var(txn.x)]%[var(txn.x)]%[var(txn.x)]%[var(txn.x)]
+  default_backend be
 backend be
   http-response strict-mode off if { var(txn.path) -m str /headers/response/off }
   http-response strict-mode on if { var(txn.path) -m str /headers/response/on }
   http-response set-header X-Big %[var(txn.x)]%[var(txn.x)]%[var(txn.x)]%[var(txn.x)]%[var(txn.x)]%[var(txn.x)] if { var(txn.path) -m beg /headers/response }
   http-response set-header X-Response yes
   server s1 S1
-`, nil)
+`, map[string]string{"500": "HTTP/1.0 500 Own\r\nX-File: yes\r\n\r\nfile"})
 	drive := func(s *subject) (got []string) {
 		for _, path := range []string{"/headers", "/headers/request", "/headers/request/on", "/headers/request/off", "/headers/response", "/headers/response/on", "/headers/response/off", "/headers/after", "/headers/after/on", "/headers/after/off", "/own", "/own/after", "/own/after/on", "/own/after/off"} {
 			got = append(got, path+" "+s.get(path, "X: "+strings.Repeat("x", 7000)))
+		}
+		for _, path := range []string{"/headers", "/own"} {
+			got = append(got, "a file: "+s.dial(s.fill("HTTP2")).do(request(path, "Connection: close", "X: "+strings.Repeat("x", 7000))))
 		}
 		return got
 	}
