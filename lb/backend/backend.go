@@ -175,7 +175,7 @@ func (b *Backend) Release(s *Server) {
 }
 
 // Enter and Leave count the sessions of the backend, as HAProxy's scur does.
-func (b *Backend) Enter() int32 {
+func (b *Backend) Enter() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cur++
@@ -183,14 +183,21 @@ func (b *Backend) Enter() int32 {
 	if b.grows {
 		b.grown()
 	}
-	return int32(b.cur)
 }
 
-// Leave ends what Enter began.
-func (b *Backend) Leave() {
+// Leave ends what Enter began, and gives how many others there are.
+func (b *Backend) Leave() int32 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cur--
+	return int32(b.cur)
+}
+
+// Sessions is how many have entered and not left.
+func (b *Backend) Sessions() int32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return int32(b.cur)
 }
 
 // choose applies the algorithm to the active servers that are not full; only a

@@ -56,11 +56,13 @@ type subject struct {
 	at     func(s *subject, x *Ctx, a *args) (target, bool)
 }
 
-// target is an entry: one that is held, or a key that may have one.
+// target is an entry: one that is held, or a key that may have one. There is
+// made one to count in, unless only one that stands there counts.
 type target struct {
 	ref   stick.Ref
 	table *stick.Table
 	key   []byte
+	only  bool
 }
 
 var subjects = []subject{
@@ -74,7 +76,7 @@ var subjects = []subject{
 func slotEntry(s *subject, x *Ctx, a *args) (target, bool) { return heldEntry(x, a, s.slot) }
 
 // heldEntry is a tracked entry; with a table, what stands under the same key
-// there.
+// there, if anything: as in HAProxy, counting makes no entry.
 func heldEntry(x *Ctx, a *args, slot int64) (target, bool) {
 	ref := x.Tracked(slot)
 	if !ref.Valid() {
@@ -88,7 +90,7 @@ func heldEntry(x *Ctx, a *args, slot int64) (target, bool) {
 		return target{}, false
 	}
 	x.key = ref.AppendKey(x.key[:0])
-	return target{table: t, key: x.key}, true
+	return target{table: t, key: x.key, only: true}, true
 }
 
 // sourceEntry is the entry of the client's address.
@@ -101,18 +103,30 @@ func sourceEntry(_ *subject, x *Ctx, a *args) (target, bool) {
 	return target{table: t, key: key}, ok
 }
 
-// get reads; a key without an entry reads as 0.
+// get reads; a key without an entry reads as 0, whatever the table stores.
 func (t *target) get(d stick.Data, now int64) (uint64, bool) {
 	if t.table == nil {
 		return t.ref.Get(d, now)
 	}
 	n, _ := t.table.GetKey(t.key, d, now)
-	return n, t.table.Stores[d]
+	return n, t.table.Stores[d] || t.missing(now)
+}
+
+// missing reports whether it is a key without an entry.
+func (t *target) missing(now int64) bool {
+	if t.table == nil {
+		return false
+	}
+	_, found := t.table.FactsKey(t.key, now)
+	return !found
 }
 
 func (t *target) count(cnt, rate stick.Data, now int64) (uint64, bool) {
 	if t.table == nil {
 		return t.ref.Count(cnt, rate, 1, now)
+	}
+	if t.only && t.missing(now) {
+		return 0, true
 	}
 	return t.table.CountKey(t.key, cnt, rate, 1, now)
 }
@@ -211,15 +225,15 @@ func (s *subject) read(r reading) func(x *Ctx, a *args) (Value, bool) {
 	}
 }
 
-// step counts one.
+// step counts one. Of what is not stored that gives 0, unlike to read it.
 func (s *subject) step(cnt, rate stick.Data) func(x *Ctx, a *args) (Value, bool) {
 	return func(x *Ctx, a *args) (Value, bool) {
 		t, ok := s.at(s, x, a)
 		if !ok {
 			return Value{}, false
 		}
-		n, ok := increment(&t, x, cnt, rate)
-		return IntValue(int64(n)), ok
+		n, _ := increment(&t, x, cnt, rate)
+		return IntValue(int64(n)), true
 	}
 }
 
@@ -230,16 +244,18 @@ func (s *subject) clear(cnt stick.Data) func(x *Ctx, a *args) (Value, bool) {
 			return Value{}, false
 		}
 		n, ok := t.clear(cnt, x.Now)
-		return IntValue(int64(n)), ok
+		return IntValue(int64(n)), ok || t.missing(x.Now)
 	}
 }
 
+// isTracked reports whether the counter tracks anything, whatever another table
+// has under its key.
 func (s *subject) isTracked(x *Ctx, a *args) (Value, bool) {
-	t, ok := s.at(s, x, a)
-	if ok && t.table != nil {
-		_, ok = t.table.FactsKey(t.key, x.Now)
+	slot := s.slot
+	if s.prefix == "sc_" {
+		slot = a.n[0]
 	}
-	return BoolValue(ok), true
+	return BoolValue(x.Tracked(slot).Valid()), true
 }
 
 func (s *subject) trackers(x *Ctx, a *args) (Value, bool) {
@@ -273,12 +289,24 @@ var arrayReadings = []arrayReading{
 	}},
 }
 
+// of gives what it makes of an element, which may be more than a table can have.
+func (r *arrayReading) of(t target, x *Ctx, i int64) (uint64, bool) {
+	d, ok := r.data(i)
+	if !ok {
+		return 0, t.missing(x.Now)
+	}
+	return r.get(t, x, i, d)
+}
+
 func readElement(t target, x *Ctx, _ int64, d stick.Data) (uint64, bool)  { return t.get(d, x.Now) }
 func clearElement(t target, x *Ctx, _ int64, d stick.Data) (uint64, bool) { return t.clear(d, x.Now) }
 
 // increment counts one, but not when a request that was counted is evaluated again.
 func increment(t *target, x *Ctx, cnt, rate stick.Data) (uint64, bool) {
 	if x.Again {
+		if t.table != nil && !t.table.Stores[cnt] {
+			return 0, false
+		}
 		return t.get(cnt, x.Now)
 	}
 	return t.count(cnt, rate, x.Now)
@@ -301,11 +329,8 @@ func (s *subject) checkElement(a *args) error {
 // element reads an element of an array.
 func (s *subject) element(r arrayReading) func(x *Ctx, a *args) (Value, bool) {
 	return func(x *Ctx, a *args) (Value, bool) {
-		d, ok := r.data(a.n[0])
-		if !ok {
-			return Value{}, false
-		}
 		var t target
+		var ok bool
 		if s.prefix == "sc_" {
 			t, ok = heldEntry(x, a, a.n[1])
 		} else {
@@ -314,7 +339,7 @@ func (s *subject) element(r arrayReading) func(x *Ctx, a *args) (Value, bool) {
 		if !ok {
 			return Value{}, false
 		}
-		n, ok := r.get(t, x, a.n[0], d)
-		return IntValue(int64(n)), ok
+		n, ok := r.of(t, x, a.n[0])
+		return IntValue(int64(n)), ok || r.name == "inc_gpc" || t.missing(x.Now)
 	}
 }

@@ -16,9 +16,9 @@ var fetchesTimers = []fetchRow{
 	timerFetch("txn.timer.total", func(r *Record) int32 { return r.Ta }),
 	{name: "txn.conn_retries", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.Retries)), true }},
 	{name: "txn.redispatched", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.Redispatched), true }},
-	{name: "txn.sess_term_state", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "txn.sess_term_state", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { // of two characters, as %ts: rules say "sQ"
 		off := len(x.scratch)
-		x.scratch = append(x.scratch, x.Rec.Term[:]...)
+		x.scratch = append(x.scratch, x.Rec.Term[:2]...)
 		return StrValue(x.scratch[off:]), true
 	}},
 	{name: "txn.status", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.Status)), true }},

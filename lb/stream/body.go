@@ -122,7 +122,7 @@ func (t *txn) captureTrailers() {
 	if _, err := h.ParseResponse(append([]byte("HTTP/1.1 200 OK\r\n"), t.trailers...)); err != nil {
 		return // larger than a head may be
 	}
-	for i, text := range capture(&h, captures) {
+	for i, text := range capture(nil, &h, captures) {
 		if t.rec.ResCaptures[i] == "" {
 			t.rec.ResCaptures[i] = text
 		}

@@ -109,7 +109,7 @@ func (t *txn) answerFromCache() {
 	var age [20]byte
 	h.Add([]byte("age"), strconv.AppendInt(age[:0], k.from.Age(sh.Loop.Time().Unix()), 10))
 	if len(s.fe.ResCaptures) > 0 {
-		t.rec.ResCaptures = capture(h, s.fe.ResCaptures)
+		t.rec.ResCaptures = capture(t.rec.ResCaptures, h, s.fe.ResCaptures)
 	}
 	t.rec.Answered = true
 	t.rec.Vars.EndRequest()

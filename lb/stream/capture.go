@@ -11,9 +11,9 @@ import (
 // captureRequest records the request headers that the log shows.
 func (t *txn) captureRequest() {
 	if fe := t.s.fe; len(fe.ReqCaptures) > 0 {
-		t.rec.ReqCaptures = capture(&t.s.sh.req, fe.ReqCaptures)
+		t.rec.ReqCaptures = capture(t.rec.ReqCaptures, &t.s.sh.req, fe.ReqCaptures)
 	}
-	if fe := t.s.fe; len(fe.ResCaptures) > 0 { // empty until there is a response
+	if fe := t.s.fe; len(fe.ResCaptures) > 0 && t.rec.ResCaptures == nil { // empty until there is a response, or a rule fills them
 		t.rec.ResCaptures = make([]string, len(fe.ResCaptures))
 	}
 }
@@ -25,8 +25,11 @@ func (t *txn) captureCookie() {
 	}
 }
 
-func capture(h *http1.Head, want []Capture) []string {
-	got := make([]string, len(want))
+// capture puts what a head has of the wanted fields into their slots, and leaves the others to what rules put there before.
+func capture(got []string, h *http1.Head, want []Capture) []string {
+	if len(got) < len(want) {
+		got = append(got, make([]string, len(want)-len(got))...)
+	}
 	for i, c := range want {
 		if c.Header == "" { // a slot that rules fill
 			continue

@@ -52,7 +52,7 @@ func (t *txn) end() {
 	t.countBytes()
 	sh.Front[s.fe.Index].times(&t.rec)
 	if t.entered {
-		t.be.Leave()
+		t.rec.BeConn = t.be.Leave()
 		sh.Back[t.be.Index].BytesIn += t.rec.Received
 		sh.Back[t.be.Index].BytesOut += t.rec.Sent
 		sh.Back[t.be.Index].times(&t.rec)
@@ -175,9 +175,6 @@ func (sh *Shard) log(t *txn) {
 	r.Asap = fe.Access.Asap
 	r.ActConn = sh.eng.cur.Load()
 	r.FeConn = fe.cur.Load()
-	if t.entered {
-		r.BeConn--
-	}
 	x := &sh.ctx
 	x.Req, x.Res, x.Rec, x.ID = nil, nil, r, fe.id()
 	if r.BadReq { // it never was a request
@@ -216,6 +213,12 @@ func (fe *Frontend) countLine() uint32 {
 func (t *txn) logEarly() {
 	if sh := t.s.sh; t.s.fe.Access.Asap && !t.unlogged {
 		t.times(sh.Loop.Now())
+		if t.entered {
+			t.rec.BeConn = t.be.Sessions()
+		}
+		if t.srv != nil {
+			t.rec.SrvConn = t.srv.Load()
+		}
 		sh.log(t)
 		t.endFlight(sh)
 		t.unlogged = true

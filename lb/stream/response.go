@@ -136,7 +136,7 @@ func (t *txn) gotHead(n int) step {
 	t.serverSaid(h)
 	t.challenged(h)
 	if len(s.fe.ResCaptures) > 0 {
-		t.rec.ResCaptures = capture(h, s.fe.ResCaptures)
+		t.rec.ResCaptures = capture(t.rec.ResCaptures, h, s.fe.ResCaptures)
 	}
 	t.stuck()
 	h.DropHops()

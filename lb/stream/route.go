@@ -327,7 +327,7 @@ func (t *txn) enter(be *Backend) {
 	t.be, t.entered = be, true
 	t.rec.Backend = be.Name
 	t.s.sh.ctx.Back = &be.side
-	t.rec.BeConn = be.Enter()
+	be.Enter()
 	t.s.sh.Back[be.Index].session(t.s.sh.Loop.Now())
 	be.Paces.Sessions.count()
 }

@@ -60,6 +60,87 @@ http-request set-nice
 tcp-response content set-nice
 http-response set-nice
 `},
+	{unknown, "../../lb/rule/newer_test.go", "TestNewerSamples", `
+converter aes_cbc_dec
+converter aes_cbc_enc
+converter aes_gcm_enc
+converter base2
+converter le2dec
+converter ms_ltime
+converter ms_utime
+converter param
+converter reverse
+converter us_ltime
+converter us_utime
+`},
+	{unknown, "../../lb/rule/newer_test.go", "TestTableConverterCounts", `
+converter table_clr_gpc
+converter table_clr_gpc0
+converter table_clr_gpc1
+converter table_inc_gpc
+converter table_inc_gpc0
+converter table_inc_gpc1
+`},
+	{unknown, "newersamples_test.go", "TestNewerNamesInLogs", `
+fetch accept_date
+fetch request_date
+fetch bc.timer.connect
+fetch fc.timer.handshake
+fetch fc.timer.total
+fetch req.timer.hdr
+fetch req.timer.idle
+fetch req.timer.queue
+fetch req.timer.tq
+fetch res.timer.data
+fetch res.timer.hdr
+fetch txn.timer.total
+fetch txn.conn_retries
+fetch txn.redispatched
+fetch txn.sess_term_state
+fetch txn.status
+fetch bc_be_queue
+fetch bc_srv_queue
+`},
+	{unknown, "newersamples_test.go", "TestNewerTimeouts", `
+fetch be_connect_timeout
+fetch be_queue_timeout
+fetch be_tarpit_timeout
+fetch cur_client_timeout
+fetch cur_connect_timeout
+fetch cur_queue_timeout
+fetch cur_tarpit_timeout
+fetch fe_tarpit_timeout
+`},
+	{unknown, "newersamples_test.go", "TestFaultInLogs", `
+fetch lb_fault
+`},
+	{unknown, "../../lb/rule/newer_test.go", "TestOtherNames", `
+fetch req_rdp_cookie
+fetch req_rdp_cookie_cnt
+fetch sc0_clr_gpc
+fetch sc0_get_gpc
+fetch sc0_get_gpt
+fetch sc0_gpc_rate
+fetch sc0_inc_gpc
+fetch sc1_get_gpc
+fetch sc1_get_gpt
+fetch sc1_gpc_rate
+fetch sc1_inc_gpc
+fetch sc2_clr_gpc
+fetch sc2_get_gpc
+fetch sc2_get_gpt
+fetch sc2_gpc_rate
+fetch sc2_inc_gpc
+converter map_beg_str
+converter map_dir_str
+converter map_dom_str
+converter map_end_str
+converter map_int_str
+converter map_ip_str
+converter map_reg_str
+converter map_str_str
+converter map_sub_str
+`},
 }
 
 // aloneFiles are those of the tests that alone names: what stands in them is compared with nothing.

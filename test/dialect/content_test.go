@@ -90,7 +90,7 @@ frontend fe
   bind HTTP
   acl isweb req.proto_http
   tcp-request inspect-delay 2s
-  tcp-request content set-var(txn.v) str(small) if { req.len gt 0 } { req.len lt 20 }
+  tcp-request content set-var(txn.v) req_len if { req.len gt 0 } { req_len lt 20 }
   tcp-request content set-var(txn.v) req.payload(0,4),hex if { req.payload(0,0) -m sub magic }
   tcp-request content set-var(txn.v) req.payload_lv(4,1) if { req.payload(0,4) -m bin 4c454e3a }
   tcp-request content set-var(txn.v) req.ssl_sni if { req.ssl_hello_type 1 }

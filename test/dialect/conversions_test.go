@@ -52,13 +52,19 @@ var (
 		`{"a":{"b":1},"c":[1,"x"],"d":null,"e":true,"f":1.5}`, `{"a":{"b":"x\u0041\ty"}}`, "example.com:8080", "[::1x]:81" /* lb alone reads one in brackets as an address */, "2f4", "0aFF", "true", "\"quo\\ted'", "0x1F", "1e3", "\xc3\xa4\xe2\x82\xac", "\xff\xfe",
 		"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSIsIm4iOjd9.vRN9p_9Uy6XdCVcOKXrDmYxs5LTnFsXZPgwFPwB1ZCE", "a.b.c", "fr, en;q=0.5, de;q=0.1", strings.Repeat("xyz.", 100), "a=1&b=2", "YWJj", "YWJj=", "YW-_Jj", "1733011200",
 	}
-	manyBytes   = []string{"", "\x00", "abc", "a\x00b", "\x01\x02\x03\x04\x05\x06\x07\x08\x09", "\xff\xff\xff\xff\xff\xff\xff\xff", "\x10\x0c\x00\x04MQTT\x04\x02\x00<\x00\x00", "\x08\x96\x01", "\x00\x00\x00\x00\x03\x08\x96\x01", "8=FIX.4.2\x019=5\x0135=0\x0110=163\x01", "line\r\nnext", "one\n"}
+	manyBytes = []string{
+		"", "\x00", "abc", "a\x00b", "\x01\x02\x03\x04\x05\x06\x07\x08\x09", "\xff\xff\xff\xff\xff\xff\xff\xff", "\x10\x0c\x00\x04MQTT\x04\x02\x00<\x00\x00", "\x08\x96\x01", "\x00\x00\x00\x00\x03\x08\x96\x01", "8=FIX.4.2\x019=5\x0135=0\x0110=163\x01", "line\r\nnext", "one\n",
+		"\x03\x62\x7e\x9e\x4f\x0c\x48\xed\x23\x77\x12\x9c\xf0", // what aes_gcm_dec opens
+	}
 	manyNumbers = []string{"0", "-1", "42", "2147483647", "-2147483648", "1733011200"}
 )
 
-// conversionFile has each conversion that the input's type allows. That HAProxy takes those as well is seen as it starts.
-func conversionFile(input string, conversions []string) string {
-	var expressions []string
+// inputs are samples of each type, by the name of the file that has their conversions.
+var inputs = map[string]string{"text": "req.hdr(v)", "bytes": "req.hdr(v),b64dec", "int": "req.hdr_val(v)", "ip": "req.hdr_ip(v)", "bool": "always_true", "nothing": "var(txn.nope)"}
+
+// converted has each conversion that the input's type allows, and nothing in the place of the others. That HAProxy takes those as well is seen as it
+// starts.
+func converted(input string, conversions []string) (expressions []string) {
 	for _, c := range conversions {
 		e := input + "," + strings.ReplaceAll(c, "_BLANK_", `\ `)
 		if _, err := sample.ParseExpr(e, sample.Anywhere, nil); err != nil {
@@ -66,7 +72,7 @@ func conversionFile(input string, conversions []string) string {
 		}
 		expressions = append(expressions, e)
 	}
-	return factsFile(expressions)
+	return expressions
 }
 
 // TestConversions: each converter, of texts, numbers, addresses and bytes that suit it and that do not.
@@ -83,8 +89,10 @@ func TestConversions(t *testing.T) {
 func compareConversions(t *testing.T, conversions, texts, numbers []string) {
 	files := map[string]string{
 		"m": "abc v\nother w\n", "rm": "^(a)(b) \\2-\\1\n", "im": "42 v\n7 w\n", "ipm": "10.0.0.0/8 v\n10.0.0.1 exact\n", "i": "abc 12\n", "ii": "42 -3\n", "iip": "10.0.0.0/8 99\n",
-		"p": "abc 1.2.3.4\n", "pi": "42 2001:db8::7\n", "pp": "10.0.0.0/8 1.2.3.4\n", "text": conversionFile("req.hdr(v)", conversions), "bytes": conversionFile("req.hdr(v),b64dec", conversions),
-		"int": conversionFile("req.hdr_val(v)", conversions), "ip": conversionFile("req.hdr_ip(v)", conversions), "bool": conversionFile("always_true", conversions), "nothing": conversionFile("var(txn.nope)", conversions),
+		"p": "abc 1.2.3.4\n", "pi": "42 2001:db8::7\n", "pp": "10.0.0.0/8 1.2.3.4\n",
+	}
+	for name, input := range inputs {
+		files[name] = factsFile(converted(input, conversions))
 	}
 	theirs, ours := both(t, preface("tune.bufsize 131072", "LINE %ST")+`
 frontend fe
@@ -99,7 +107,7 @@ frontend fe
   http-request set-var(txn.key) str(MDEyMzQ1Njc4OWFiY2RlZg==)
   http-request set-var(txn.key64) str(a2V5)
   http-request set-var(txn.nonce) str(MDEyMzQ1Njc4OWFi)
-  http-request set-var(txn.tag) str(AAAAAAAAAAAAAAAAAAAAAA==)
+  http-request set-var(txn.tag) str(7n6LncaKEu8qG3y8rrFfmQ==)
   http-request return status 200 content-type text/plain lf-file DIR/bytes if { path /bytes }
   http-request return status 200 content-type text/plain lf-file DIR/int if { path /int }
   http-request return status 200 content-type text/plain lf-file DIR/ip if { path /ip }

@@ -22,7 +22,7 @@ import (
 // compared are the tests that run lb and haproxy on the same configuration, or a scenario that both pass. Whatever a configuration may say stands in
 // one of them.
 var compared = []string{
-	"*_test.go", "../tables/*_test.go", "../vtc/testdata/*.vtc", "../../lb/assemble/*haproxy_test.go", "../../lb/assemble/external_test.go", "../../lb/rule/haproxy*_test.go", "../../lb/accesslog/haproxy_test.go",
+	"*_test.go", "../tables/*_test.go", "../vtc/testdata/*.vtc", "../../lb/assemble/*haproxy_test.go", "../../lb/assemble/external_test.go", "../../lb/rule/haproxy*_test.go", "../../lb/rule/protocol_test.go", "../../lb/accesslog/haproxy_test.go",
 }
 
 // TestEveryWordHasACase: each keyword that lb applies, each fetch, converter, action (in each set of rules) and log variable stands in a configuration
@@ -115,11 +115,44 @@ func terms() (all []term) {
 	return all
 }
 
+// listed are the expressions of lists that tests make in loops, each as a log format has it. What stands before ",mul(0)" is left out: of that is compared
+// only whether there is anything.
+func listed() (lines []string) {
+	lists := [][]string{tableFacts(), arrayFacts(), weightFacts(), requestFacts, responseFacts}
+	for _, input := range inputs {
+		lists = append(lists, converted(input, conversions), converted(input, datings))
+	}
+	for _, list := range lists {
+		for _, e := range list {
+			if !strings.HasSuffix(e, ",mul(0)") {
+				lines = append(lines, "%["+e+"]")
+			}
+		}
+	}
+	return lines
+}
+
 // comparedLines are the lines of all texts in the compared tests, by each piece of them.
 func comparedLines(t *testing.T) map[string][]string {
 	t.Helper()
 	lines := map[string][]string{}
 	seen := map[string]bool{}
+	keep := func(line string) {
+		if line = strings.TrimSuffix(line, "\n"); seen[line] || len(line) > 10_000 {
+			return
+		}
+		seen[line] = true
+		for _, p := range piece.FindAllString(line, -1) {
+			for _, p := range []string{p, strings.Trim(p, ".-")} { // %ac-%fc: a dash may also stand between two
+				if of := lines[p]; len(of) == 0 || of[len(of)-1] != line {
+					lines[p] = append(of, line)
+				}
+			}
+		}
+	}
+	for _, line := range listed() {
+		keep(line)
+	}
 	for _, pattern := range compared {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
@@ -137,15 +170,7 @@ func comparedLines(t *testing.T) map[string][]string {
 				text = []byte(strings.Join(literals(t, file, text), "\n"))
 			}
 			for line := range strings.Lines(string(text)) {
-				if line = strings.TrimSuffix(line, "\n"); seen[line] || len(line) > 10_000 {
-					continue
-				}
-				seen[line] = true
-				for _, p := range piece.FindAllString(line, -1) {
-					if of := lines[p]; len(of) == 0 || of[len(of)-1] != line {
-						lines[p] = append(of, line)
-					}
-				}
+				keep(line)
 			}
 		}
 	}
@@ -291,229 +316,4 @@ fetch ssl_s_version
 `
 
 const openSamples = `
-fetch accept_date
-fetch bc.timer.connect
-fetch bc_be_queue
-fetch bc_srv_queue
-fetch be_connect_timeout
-fetch be_queue_timeout
-fetch be_tarpit_timeout
-fetch cur_client_timeout
-fetch cur_connect_timeout
-fetch cur_queue_timeout
-fetch cur_tarpit_timeout
-fetch fc.timer.handshake
-fetch fc.timer.total
-fetch fe_tarpit_timeout
-fetch lb_fault
-fetch req.timer.hdr
-fetch req.timer.idle
-fetch req.timer.queue
-fetch req.timer.tq
-fetch req_len
-fetch req_rdp_cookie
-fetch req_rdp_cookie_cnt
-fetch request_date
-fetch res.hdrs_bin
-fetch res.timer.data
-fetch res.timer.hdr
-fetch sc0_bytes_in_rate
-fetch sc0_clr_gpc
-fetch sc0_clr_gpc1
-fetch sc0_conn_rate
-fetch sc0_get_gpc
-fetch sc0_get_gpc1
-fetch sc0_get_gpt
-fetch sc0_gpc0_rate
-fetch sc0_gpc1_rate
-fetch sc0_gpc_rate
-fetch sc0_http_err_rate
-fetch sc0_http_fail_cnt
-fetch sc0_http_req_rate
-fetch sc0_inc_gpc
-fetch sc0_inc_gpc1
-fetch sc0_kbytes_in
-fetch sc0_kbytes_out
-fetch sc0_sess_cnt
-fetch sc0_sess_rate
-fetch sc0_tracked
-fetch sc1_bytes_in_rate
-fetch sc1_bytes_out_rate
-fetch sc1_clr_gpc
-fetch sc1_clr_gpc0
-fetch sc1_clr_gpc1
-fetch sc1_conn_cnt
-fetch sc1_conn_cur
-fetch sc1_conn_rate
-fetch sc1_get_gpc
-fetch sc1_get_gpc0
-fetch sc1_get_gpc1
-fetch sc1_get_gpt
-fetch sc1_get_gpt0
-fetch sc1_gpc0_rate
-fetch sc1_gpc1_rate
-fetch sc1_gpc_rate
-fetch sc1_http_err_rate
-fetch sc1_http_fail_cnt
-fetch sc1_http_fail_rate
-fetch sc1_http_req_cnt
-fetch sc1_inc_gpc
-fetch sc1_inc_gpc0
-fetch sc1_inc_gpc1
-fetch sc1_kbytes_in
-fetch sc1_kbytes_out
-fetch sc1_sess_cnt
-fetch sc1_sess_rate
-fetch sc1_trackers
-fetch sc2_bytes_in_rate
-fetch sc2_bytes_out_rate
-fetch sc2_clr_gpc
-fetch sc2_clr_gpc0
-fetch sc2_clr_gpc1
-fetch sc2_conn_cnt
-fetch sc2_conn_cur
-fetch sc2_conn_rate
-fetch sc2_get_gpc
-fetch sc2_get_gpc0
-fetch sc2_get_gpc1
-fetch sc2_get_gpt
-fetch sc2_get_gpt0
-fetch sc2_gpc0_rate
-fetch sc2_gpc1_rate
-fetch sc2_gpc_rate
-fetch sc2_http_err_cnt
-fetch sc2_http_err_rate
-fetch sc2_http_fail_cnt
-fetch sc2_http_fail_rate
-fetch sc2_http_req_cnt
-fetch sc2_http_req_rate
-fetch sc2_inc_gpc
-fetch sc2_inc_gpc0
-fetch sc2_inc_gpc1
-fetch sc2_kbytes_in
-fetch sc2_kbytes_out
-fetch sc2_sess_cnt
-fetch sc2_sess_rate
-fetch sc2_trackers
-fetch sc_bytes_in_rate
-fetch sc_bytes_out_rate
-fetch sc_clr_gpc0
-fetch sc_clr_gpc1
-fetch sc_conn_cur
-fetch sc_conn_rate
-fetch sc_get_gpc0
-fetch sc_get_gpc1
-fetch sc_gpc0_rate
-fetch sc_gpc1_rate
-fetch sc_http_err_cnt
-fetch sc_http_err_rate
-fetch sc_http_fail_cnt
-fetch sc_http_fail_rate
-fetch sc_inc_gpc0
-fetch sc_kbytes_in
-fetch sc_sess_cnt
-fetch sc_sess_rate
-fetch sc_tracked
-fetch sc_trackers
-fetch shdr
-fetch src_bytes_in_rate
-fetch src_bytes_out_rate
-fetch src_clr_gpc
-fetch src_clr_gpc0
-fetch src_clr_gpc1
-fetch src_conn_cur
-fetch src_conn_rate
-fetch src_get_gpc1
-fetch src_get_gpt0
-fetch src_gpc1_rate
-fetch src_gpc_rate
-fetch src_http_err_cnt
-fetch src_http_err_rate
-fetch src_http_fail_cnt
-fetch src_http_fail_rate
-fetch src_http_req_rate
-fetch src_inc_gpc1
-fetch src_kbytes_out
-fetch src_sess_cnt
-fetch src_sess_rate
-fetch txn.conn_retries
-fetch txn.redispatched
-fetch txn.sess_term_state
-fetch txn.status
-fetch txn.timer.total
-converter aes_cbc_dec
-converter aes_cbc_enc
-converter aes_gcm_dec
-converter aes_gcm_enc
-converter base2
-converter capture-res
-converter debug
-converter fix_is_valid
-converter fix_tag_value
-converter le2dec
-converter ltime
-converter map_beg_int
-converter map_beg_ip
-converter map_beg_str
-converter map_dir_int
-converter map_dir_ip
-converter map_dir_str
-converter map_dom_int
-converter map_dom_ip
-converter map_dom_str
-converter map_end_int
-converter map_end_ip
-converter map_end_str
-converter map_int_int
-converter map_int_ip
-converter map_int_str
-converter map_ip_ip
-converter map_ip_str
-converter map_reg_int
-converter map_reg_ip
-converter map_reg_str
-converter map_str_str
-converter map_sub_int
-converter map_sub_ip
-converter map_sub_str
-converter mqtt_field_value
-converter mqtt_is_valid
-converter ms_ltime
-converter ms_utime
-converter param
-converter reverse
-converter table_bytes_in_rate
-converter table_bytes_out_rate
-converter table_clr_gpc
-converter table_clr_gpc0
-converter table_clr_gpc1
-converter table_conn_cur
-converter table_conn_rate
-converter table_expire
-converter table_gpc0_rate
-converter table_gpc1
-converter table_gpc1_rate
-converter table_gpt0
-converter table_http_err_cnt
-converter table_http_err_rate
-converter table_http_fail_cnt
-converter table_http_fail_rate
-converter table_http_req_rate
-converter table_idle
-converter table_inc_gpc
-converter table_inc_gpc0
-converter table_inc_gpc1
-converter table_kbytes_in
-converter table_kbytes_out
-converter table_server_id
-converter table_sess_cnt
-converter table_sess_rate
-converter table_trackers
-converter us_ltime
-converter us_utime
-variable ac
-variable bc
-variable fc
-variable sc
-variable sq
 `

@@ -35,7 +35,7 @@ nbsrv(be) be_conn(be) be_conn_free(be) connslots(be) queue(be) avg_queue(be) srv
 `)
 	// responseFacts are asked in http-response rules, of an answer of a server.
 	responseFacts = strings.Fields(`
-status res.ver resp_ver res.hdr(x-backend) res.hdr(nope) res.hdr(x-many) res.hdr(x-many,1) res.hdr(x-many,-1) res.hdr_cnt(x-many) res.hdr_cnt res.hdr_val(x-num) res.hdr_ip(x-ip) res.hdr_names res.hdr_names(:) res.hdrs,length
+res.hdrs_bin,hex status res.ver resp_ver res.hdr(x-backend) res.hdr(nope) res.hdr(x-many) res.hdr(x-many,1) res.hdr(x-many,-1) res.hdr_cnt(x-many) res.hdr_cnt res.hdr_val(x-num) res.hdr_ip(x-ip) res.hdr_names res.hdr_names(:) res.hdrs,length
 res.fhdr(x-many) res.fhdr(x-date) res.fhdr(x-many,2) res.fhdr_cnt(x-many) res.fhdr_cnt(nope)
 shdr(x-many) shdr_cnt(x-many) shdr_ip(x-ip) shdr_val(x-num) hdr(x-many)
 res.cook(sid) res.cook(nope) res.cook_cnt(sid) res.cook_val(num) res.cook scook(sid) scook_cnt(sid) scook_val(num)

@@ -303,7 +303,7 @@ func (s *subject) letGo(table string) {
 	}
 	wait.Until(s.t, s.name+" to let go of "+table, func() bool {
 		out, err := s.Command("show table " + table)
-		return err == nil && !strings.Contains(out, "use=1")
+		return err == nil && !held.MatchString(out)
 	})
 }
 
@@ -339,6 +339,9 @@ func (s *subject) until(row, want string, names ...string) string {
 	})
 	return got[0]
 }
+
+// held is what `show table` has of an entry that connections hold: one or more.
+var held = regexp.MustCompile(`use=[1-9]`)
 
 // same compares what the two have given, line by line.
 func same(t *testing.T, what string, theirs, ours []string) {
