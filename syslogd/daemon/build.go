@@ -447,6 +447,9 @@ func (d *Daemon) certificates(c *config.Config) (*receive.Certs, error) {
 	if _, err := certs.Current(); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
+	if err := certs.Validity(); err != nil {
+		d.Log.Warn("clients will refuse the TLS certificate", "err", err)
+	}
 	return certs, nil
 }
 

@@ -75,6 +75,36 @@ func (c *Certs) Current() (*tls.Config, error) {
 	return c.config, nil
 }
 
+// Validity says what is wrong with the time of the certificate, for which clients will refuse it; nil: nothing.
+func (c *Certs) Validity() error {
+	config, err := c.Current()
+	if err != nil {
+		return err
+	}
+	return validity(config, time.Now())
+}
+
+func validity(config *tls.Config, now time.Time) error {
+	if len(config.Certificates) == 0 || config.Certificates[0].Leaf == nil {
+		return nil
+	}
+	switch leaf := config.Certificates[0].Leaf; {
+	case now.After(leaf.NotAfter):
+		return fmt.Errorf("the certificate of this syslogd expired at %s", leaf.NotAfter.Format(time.RFC3339))
+	case now.Before(leaf.NotBefore):
+		return fmt.Errorf("the certificate of this syslogd is not valid before %s", leaf.NotBefore.Format(time.RFC3339))
+	}
+	return nil
+}
+
+// current is the configuration that a client gets.
+func current(config *tls.Config) (*tls.Config, error) {
+	if config.GetConfigForClient == nil {
+		return config, nil
+	}
+	return config.GetConfigForClient(nil)
+}
+
 // load reads the files.
 func (c *Certs) load() (texts [3][]byte, err error) {
 	for i, name := range []string{c.Cert, c.Key, c.ClientCA} {

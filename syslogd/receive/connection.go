@@ -43,7 +43,8 @@ type connection struct {
 	try     func(fd uintptr) bool // attempt, which would be made anew for each read
 	n       int                   // what it returned last
 	err     error
-	pending error // of a read that was made for more of a batch: the next one's
+	pending error          // of a read that was made for more of a batch: the next one's
+	alert   tls.AlertError // that the client sent in the clear in its handshake; 0: none
 
 	// busy is set while bytes that were taken from the socket are not with the Handler yet.
 	busy atomic.Bool
@@ -213,7 +214,9 @@ type wire struct {
 func (w wire) Read(p []byte) (n int, err error) {
 	c := w.c
 	if !c.ready { // only the connection's goroutine sets it
-		return w.TCPConn.Read(p)
+		n, err := w.TCPConn.Read(p)
+		c.noteAlert(p[:n])
+		return n, err
 	}
 	if c.left == 0 {
 		return 0, os.ErrDeadlineExceeded
@@ -232,6 +235,15 @@ func (w wire) Read(p []byte) (n int, err error) {
 		c.left -= n
 	}
 	return n, err
+}
+
+// noteAlert notes an alert in the clear at the end of what came in a handshake. Clients that refuse our certificate send one so, with OpenSSL and TLS 1.3,
+// where crypto/tls expects an encrypted one and finds nothing but a "bad record MAC".
+func (c *connection) noteAlert(b []byte) {
+	const record, size = 21, 7 // of alerts: type, version, length, level, description
+	if n := len(b); n >= size && b[n-size] == record && b[n-6] == 3 && b[n-4] == 0 && b[n-3] == 2 && b[n-2] <= 2 {
+		c.alert = tls.AlertError(b[n-1])
+	}
 }
 
 // readFrom reads without waiting: the Go runtime's sockets do not block.

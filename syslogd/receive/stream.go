@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -264,6 +265,13 @@ func (s *Stream) handshakeFailed(c *connection, err error) {
 		err = errors.New("it ended the connection in the handshake")
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("it did not finish the handshake within %v", handshakeTime)
+	case c.alert != 0 && !strings.HasPrefix(err.Error(), "remote error"):
+		err = fmt.Errorf("it ended the handshake: %w", c.alert)
+	}
+	if config, configErr := current(s.TLS); configErr == nil {
+		if invalid := validity(config, time.Now()); invalid != nil {
+			err = fmt.Errorf("%w (%w)", err, invalid)
+		}
 	}
 	err = fmt.Errorf("%s: %w", c.addr, err)
 	s.unwelcome.Add(1)

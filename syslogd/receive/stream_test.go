@@ -374,6 +374,10 @@ func TestHandshakesThatFail(t *testing.T) {
 	a.sign("fw-2", a)
 	a.change = func(c *x509.Certificate) { c.NotBefore, c.NotAfter = c.NotBefore.Add(-time.Hour), c.NotBefore }
 	a.sign("fw-3", a)
+	expired, err := (&Certs{Cert: a.path("fw-3"), Key: a.path("fw-3")}).Config()
+	if err != nil {
+		t.Fatal(err)
+	}
 	config, err := (&Certs{Cert: a.path("server"), Key: a.path("server"), ClientCA: a.path("ca"), Names: []string{"fw-*"}}).Config()
 	if err != nil {
 		t.Fatal(err)
@@ -394,10 +398,15 @@ func TestHandshakesThatFail(t *testing.T) {
 			}
 		}
 	}
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	const refused = "\x15\x03\x03\x00\x02\x02" // an alert in the clear, as OpenSSL sends them before it has begun to encrypt
 	for _, row := range []struct {
 		client func(address string)
 		reason string
 	}{
+		{func(address string) { refusing(address, pool) }, "bad certificate (the certificate of this syslogd expired at "},
+		{func(address string) { inTheClear(t, address, refused+"\x30") }, "it ended the handshake: tls: unknown certificate authority"},
 		{hello(&tls.Config{}, a.path("fw-2")), `no subject alternative name, and its common name "fw-2" does not count (client_names)`},
 		{hello(&tls.Config{}, a.path("fw-3")), "expired"},
 		{hello(&tls.Config{}, other.path("fw-1")), "unknown authority"},
@@ -408,7 +417,11 @@ func TestHandshakesThatFail(t *testing.T) {
 		{func(address string) { dial(t, "tcp", address).Close() }, "it ended the connection in the handshake"},
 	} {
 		var journal lockedBuffer
-		s, k := stream(t, &Stream{TLS: config, Log: slog.New(slog.NewTextHandler(&journal, nil))})
+		settings := config
+		if strings.Contains(row.reason, "of this syslogd") {
+			settings = expired
+		}
+		s, k := stream(t, &Stream{TLS: settings, Log: slog.New(slog.NewTextHandler(&journal, nil))})
 		const clients = 5
 		for i := range clients {
 			row.client(s.Describe().Address)
@@ -483,4 +496,39 @@ func TestPythonsMessages(t *testing.T) {
 	if n := s.Counts(); n.OutOfStep != 1 || n.ReceiveErrors != 0 {
 		t.Errorf("%+v", n)
 	}
+}
+
+// refusing does a handshake with a server whose certificate is not good enough.
+func refusing(address string, pool *x509.CertPool) {
+	if c, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool, ServerName: "fw-3"}); err == nil {
+		c.Close()
+	}
+}
+
+// inTheClear begins a handshake of TLS 1.3, and sends a text in the place of its end.
+func inTheClear(t *testing.T, address, text string) {
+	t.Helper()
+	raw := dial(t, "tcp", address)
+	cut := &halfway{Conn: raw, text: text}
+	tls.Client(cut, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}).Handshake()
+	raw.Close()
+}
+
+// halfway is a connection on which all that is written after the first time is replaced by a text.
+type halfway struct {
+	net.Conn
+	text string
+	said int
+}
+
+func (c *halfway) Write(b []byte) (int, error) {
+	if c.said++; c.said == 1 {
+		return c.Conn.Write(b)
+	}
+	if c.said == 2 {
+		if _, err := io.WriteString(c.Conn, c.text); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
 }
