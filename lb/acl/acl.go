@@ -129,6 +129,9 @@ func parseTest(words []string, uses *sample.Uses) (*aclTest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (in ACL expression '%s')", err, words[0])
 	}
+	for _, text := range r.remarks {
+		uses.Note(&sample.Remark{Text: fmt.Sprintf("ACL expression '%s' : %s", words[0], text)})
+	}
 	t := &aclTest{expr: e, match: m}
 	if m == (sample.Never{}) && !slices.Contains(words, "--") {
 		uses.Note(&sample.NoPattern{Expr: words[0]})
@@ -146,12 +149,13 @@ func parseTest(words []string, uses *sample.Uses) (*aclTest, error) {
 
 // aclReader reads the flags and patterns of one test.
 type aclReader struct {
-	method string // of -m, or the ACL keyword's
-	fold   bool
-	files  bool             // -f was given: an empty file is no mistake
-	keyed  bool             // -M: of the files' lines only the first word counts
-	own    []sample.Pattern // those of the line itself
-	paths  []aclFile        // and the files'
+	method  string // of -m, or the ACL keyword's
+	fold    bool
+	files   bool             // -f was given: an empty file is no mistake
+	keyed   bool             // -M: of the files' lines only the first word counts
+	remarks []string         // what is worth a warning
+	own     []sample.Pattern // those of the line itself
+	paths   []aclFile        // and the files'
 }
 
 // flags reads what stands before the patterns and gives the rest.
@@ -233,11 +237,17 @@ func (r *aclReader) compile(e *sample.Expr, words []string) (sample.Matcher, err
 	op := ""
 	for _, w := range words {
 		switch w {
-		case "eq", "ge", "gt", "le", "lt":
+		case "eq", "ge", "gt", "le", "lt", "ne":
 			if row.Ints {
-				op = w
+				if op = w; w == "ne" {
+					op = "eq"
+					r.remarks = append(r.remarks, "'ne' is read as 'eq', as HAProxy does: for all other values put '!' before the ACL or its '{'")
+				}
 				continue
 			}
+		}
+		if op != "" && op != "eq" && strings.ContainsAny(w, ":") {
+			r.remarks = append(r.remarks, fmt.Sprintf("'%s' before the range '%s' means nothing, as in HAProxy: the range is what matches", op, w))
 		}
 		r.own = append(r.own, sample.Pattern{Text: w, Fold: r.fold, Op: op})
 	}

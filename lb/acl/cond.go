@@ -75,24 +75,27 @@ func holds(all []term, x *sample.Ctx) bool {
 }
 
 // ParseCondAt reads ACL names and { tests }, each with "!" before it; side by
-// side means and, "or" or "||" between means or.
+// side means and, "or" in any case or "||" between means or. What has no ACL is
+// worth a warning: without a single one it never holds, as in HAProxy.
 func ParseCondAt(words []string, acls *ACLs, at sample.Where) (*Cond, error) {
 	if acls == nil {
 		acls = NewACLs()
 	}
 	if len(words) == 0 {
-		return nil, errors.New("a condition is expected after 'if' or 'unless'")
+		acls.Uses.Note(&sample.Remark{Text: "no condition stands after 'if' or 'unless': it never holds, as in HAProxy; name an ACL or write { criterion pattern }"})
 	}
 	c := &Cond{}
 	var all []term
 	not := false
 	for i := 0; i < len(words); i++ {
 		w := words[i]
-		if w == "or" || w == "||" {
+		if strings.EqualFold(w, "or") || w == "||" {
 			if len(all) == 0 || not {
-				return nil, fmt.Errorf("nothing stands before '%s' in the condition", w)
+				acls.Uses.Note(&sample.Remark{Text: fmt.Sprintf("no ACL stands before '%s' in the condition", w)})
 			}
-			c.any, all = append(c.any, all), nil
+			if not = false; len(all) > 0 {
+				c.any, all = append(c.any, all), nil
+			}
 			continue
 		}
 		for strings.HasPrefix(w, "!") {
@@ -133,10 +136,12 @@ func ParseCondAt(words []string, acls *ACLs, at sample.Where) (*Cond, error) {
 		t.not, not = not, false
 		all = append(all, t)
 	}
-	if not || len(all) == 0 {
-		return nil, errors.New("the condition ends where an ACL is expected")
+	if len(words) > 0 && (not || len(all) == 0) {
+		acls.Uses.Note(&sample.Remark{Text: fmt.Sprintf("the condition ends in '%s', where an ACL is expected: without one it has no effect, as in HAProxy", words[len(words)-1])})
 	}
-	c.any = append(c.any, all)
+	if len(all) > 0 {
+		c.any = append(c.any, all)
+	}
 	return c, nil
 }
 

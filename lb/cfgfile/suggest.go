@@ -10,6 +10,9 @@ func Suggest(word string, among []string) string {
 	}
 	best, found := limit+1, ""
 	for _, candidate := range among {
+		if candidate == word { // what is wrong is not its spelling
+			continue
+		}
 		if d := distance(word, candidate, best); d < best {
 			best, found = d, candidate
 		}

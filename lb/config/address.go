@@ -65,7 +65,7 @@ func portNumber(what, word string) (int, error) {
 // by commas, each possibly with a range of ports.
 func (p *parser) bindAddresses(what, list string) ([]Bind, error) {
 	var binds []Bind
-	for one := range strings.SplitSeq(list, ",") {
+	for one := range strings.SplitSeq(strings.TrimSuffix(list, ","), ",") { // :80, is :80, as in HAProxy
 		more, err := p.bindAddress(what, p.env.Expand(one))
 		if err != nil {
 			return nil, err
@@ -169,7 +169,7 @@ func (p *parser) bindHost(what, host, prefix, address string) (netip.Addr, error
 		}
 		return netip.IPv4Unspecified(), nil
 	}
-	if ip, err := netip.ParseAddr(host); err == nil {
+	if ip, err := parseIP(host); err == nil {
 		if prefix == "ipv4" && !ip.Is4() || prefix == "ipv6" && ip.Is4() {
 			return netip.Addr{}, fmt.Errorf("'%s' : invalid address: '%s' in '%s' is not of that family", what, host, address)
 		}
@@ -245,7 +245,7 @@ func (p *parser) serverAddress(s *Server, address string) error {
 		}
 	}
 	s.Host = host
-	if ip, err := netip.ParseAddr(host); err == nil {
+	if ip, err := parseIP(host); err == nil {
 		if prefix == "ipv4" && !ip.Is4() || prefix == "ipv6" && ip.Is4() {
 			return fmt.Errorf("invalid address: '%s' in '%s' is not of that family", host, address)
 		}
@@ -292,6 +292,29 @@ func (p *parser) probeAddress(what, word string) (host string, port int, err err
 		return "", 0, fmt.Errorf("'%s' : invalid address: '%s' in '%s' is not of that family", what, bare, address)
 	}
 	return bare, port, nil
+}
+
+// parseIP reads an address. As in inet_aton(3), the last number of an IPv4
+// address with fewer than four has the bits that are left: 127.1 is 127.0.0.1,
+// and 0 is 0.0.0.0.
+func parseIP(host string) (netip.Addr, error) {
+	parts := strings.Split(host, ".")
+	if len(parts) > 3 || strings.Trim(host, "0123456789.") != "" {
+		return netip.ParseAddr(host)
+	}
+	var v uint32
+	for i, part := range parts {
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 8 * (4 - i)
+		}
+		n, err := strconv.ParseUint(part, 10, bits)
+		if err != nil || len(part) > 1 && part[0] == '0' {
+			return netip.ParseAddr(host)
+		}
+		v = uint32(uint64(v)<<bits | n)
+	}
+	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}), nil
 }
 
 // isHostName says whether host could be a name in the DNS or in /etc/hosts.

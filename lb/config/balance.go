@@ -22,7 +22,7 @@ func balanceTable() []row[*draft] {
 			d.RDPCookie = name
 			return nil
 		}},
-		{name: "hash-type", args: "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", min: 1, max: 3, in: back, apply: (*call).hashType},
+		{name: "hash-type", lax: true, args: "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", min: 1, max: 3, in: back, apply: (*call).hashType},
 		{name: "hash-balance-factor", args: "<percent>", min: 1, max: 1, in: back, apply: (*call).hashFactor},
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -351,7 +352,12 @@ func (p *parser) finishTLS(b *bindDraft) error {
 		// HAProxy takes certificates on a plain port without a word, and the
 		// operator learns it from a browser.
 		if len(t.Sources) > 0 {
-			return fmt.Errorf("a certificate is given, but the word 'ssl' is missing: the port would be plain")
+			p.report.Warnf(b.Pos, "'bind' : a certificate is given, but the word 'ssl' is missing: the port is plain, as with HAProxy")
+			for _, source := range t.Sources {
+				if _, err := os.Stat(source.Path); err != nil {
+					return fmt.Errorf("no certificate '%s': %w", source.Path, plainError(err))
+				}
+			}
 		}
 		b.TLS = nil
 		return nil

@@ -26,7 +26,7 @@ func checkTable() []row[*draft] {
 		{name: "http-check connect", args: checkConnectArgs, max: many, in: back, apply: checkStep(httpCheck, (*call).checkConnect)},
 		{name: "http-check disable-on-404", in: back, apply: func(_ *call, d *draft) error { d.Check.DisableOn404 = true; return nil }},
 		{name: "http-check expect", args: expected + "status|rstatus|hdr|fhdr|string|rstring|string-lf <pattern>", min: 2, max: many, in: back, apply: checkStep(httpCheck, (*call).checkExpect)},
-		{name: "http-check send", args: "[meth <method>] [uri <uri>|uri-lf <format>] [ver <version>] [hdr <name> <format>]... [body <text>|body-lf <format>] [comment <text>]", min: 1, max: many, in: back, apply: checkStep(httpCheck, (*call).checkSend)},
+		{name: "http-check send", args: "[meth <method>] [uri <uri>|uri-lf <format>] [ver <version>] [hdr <name> <format>]... [body <text>|body-lf <format>] [comment <text>]", max: many, in: back, apply: checkStep(httpCheck, (*call).checkSend)},
 		{name: "http-check send-state", in: back, apply: func(_ *call, d *draft) error { d.Check.SendState = true; return nil }},
 		{name: "option tcp-check", in: back, negate: true, apply: func(c *call, d *draft) error { d.check.set(tcpCheck, !c.no); return nil }},
 		{name: "tcp-check comment", args: "<text>", min: 1, max: 1, in: back, apply: checkStep(tcpCheck, (*call).checkComment)},
@@ -151,7 +151,7 @@ func (c *call) smtpCheck(d *draft) error {
 	if len(c.args) == 2 && (c.args[0] == "HELO" || c.args[0] == "EHLO") {
 		greeting = c.args[0] + " " + c.args[1]
 	} else if len(c.args) > 0 {
-		return fmt.Errorf("'%s' expects HELO <domain> or EHLO <domain>, not '%s'", c.name, strings.Join(c.args, " "))
+		c.p.report.Warnf(c.pos, "'%s' : '%s' is read as '%s', as in HAProxy: write HELO <domain> or EHLO <domain>", c.name, strings.Join(c.args, " "), greeting)
 	}
 	if strings.ContainsAny(greeting, "\r\n") {
 		return fmt.Errorf("'%s' : the domain contains a line end", c.name)

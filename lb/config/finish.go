@@ -451,27 +451,37 @@ func (p *parser) checkListeners(d *draft) {
 	}
 }
 
-// checkAddresses refuses two listeners on one address: which of them gets a
-// connection would be chance.
+// checkAddresses allows one listener on an address. HAProxy lets frontends share
+// one, and then it is chance which of them gets a connection: here the first
+// does. What else is on one is refused.
 func (p *parser) checkAddresses() {
 	seen := map[string]cfgfile.Pos{}
-	check := func(b *Bind, what string) {
+	taken := func(b *Bind) (before cfgfile.Pos, twice bool) {
 		key := b.Network + " " + b.Address + " " + b.Interface
-		if before, taken := seen[key]; taken {
-			p.report.Errorf(b.Pos, "'%s %s' : the address is used already at %s", what, b.Address, before)
-			return
+		if before, twice = seen[key]; !twice {
+			seen[key] = b.Pos
 		}
-		seen[key] = b.Pos
+		return before, twice
+	}
+	check := func(b *Bind, what string) {
+		if before, twice := taken(b); twice {
+			p.report.Errorf(b.Pos, "'%s %s' : the address is used already at %s", what, b.Address, before)
+		}
 	}
 	for i := range p.cfg.Global.StatsSockets {
 		check(&p.cfg.Global.StatsSockets[i].Bind, "stats socket")
 	}
 	for _, d := range p.drafts {
-		for i := range d.Binds {
-			if !d.Disabled {
-				check(&d.Binds[i], "bind")
-			}
+		if d.Disabled {
+			continue
 		}
+		d.Binds = slices.DeleteFunc(d.Binds, func(b Bind) bool {
+			before, twice := taken(&b)
+			if twice {
+				p.report.Warnf(b.Pos, "'bind %s' : the address is used already at %s, and that line gets its connections (HAProxy would leave it to chance)", b.Address, before)
+			}
+			return twice
+		})
 	}
 	for _, s := range p.cfg.Peers {
 		for i := range s.Binds {

@@ -140,7 +140,7 @@ func globalTable() []row[*Global] {
 			g.UID, err = number("uid", w, 0, big)
 			return err
 		})},
-		{name: "unix-bind", args: "[prefix <path>] [mode <octal>] [user <name>] [uid <number>] [group <name>] [gid <number>]", min: 1, max: many, apply: (*call).unixBind},
+		{name: "unix-bind", args: "[prefix <path>] [mode <octal>] [user <name>] [uid <number>] [group <name>] [gid <number>]", max: many, apply: (*call).unixBind},
 		{name: "unsetenv", args: "<name> ...", min: 1, max: many, apply: func(c *call, _ *Global) error {
 			for _, name := range c.args {
 				c.p.env.Unset(name)

@@ -88,10 +88,11 @@ type parser struct {
 	byName   map[string][]*draft // the same; a frontend and a backend may share a name
 	uses     []tableUse
 	peersSections
-	userlists  map[string]*userlist.List
-	atUserlist *userlistSection // being read
-	usedLists  []listUse
-	gauges     []gaugeUse
+	userlists    map[string]*userlist.List
+	atUserlist   *userlistSection // being read
+	lastUserlist *userlist.List   // declared last
+	usedLists    []listUse
+	gauges       []gaugeUse
 	groupParts
 	files []fileUse
 	errorSections
@@ -381,6 +382,10 @@ func (p *parser) begin(pos cfgfile.Pos, args []string) error {
 		}
 		return nil
 	}
+	if n := len(args); (p.section == "backend" || p.section == "defaults") && n > 1 && !slices.Contains(args, "from") {
+		p.report.Warnf(pos, "'%s %s' : '%s' is not read; a name is one word", p.section, args[0], strings.Join(args[1:], " "))
+		args = args[:1]
+	}
 	name, from, err := sectionName(p.section, args)
 	if err != nil {
 		p.skip = true
@@ -473,9 +478,6 @@ func (c *call) condition(words []string, acls *acl.ACLs) (*acl.Cond, error) {
 	}
 	if words[0] != "if" && words[0] != "unless" {
 		return nil, fmt.Errorf("unexpected keyword '%s' in '%s', only 'if' and 'unless' are allowed", words[0], c.name)
-	}
-	if len(words) == 1 {
-		return nil, fmt.Errorf("'%s' has no condition after '%s': name an ACL or write { criterion pattern }", c.name, words[0])
 	}
 	cond, err := acl.ParseCond(words[1:], acls)
 	if err != nil {

@@ -130,6 +130,13 @@ func (c *call) addressField(header string, may ...string) (*AddressField, error)
 			f.Header = words[1]
 		default:
 			network, err := prefix(words[1])
+			if err != nil && isHostName(words[1]) {
+				var ip netip.Addr
+				if ip, err = c.p.bindHost(c.name, words[1], "ipv4", words[1]); err != nil {
+					return nil, err
+				}
+				network = netip.PrefixFrom(ip, ip.BitLen())
+			}
 			if err != nil {
 				return nil, fmt.Errorf("'%s except' expects <address>[/mask]: %w", c.name, err)
 			}
@@ -146,7 +153,7 @@ func prefix(word string) (netip.Prefix, error) {
 		return p.Masked(), nil
 	}
 	address, mask, masked := strings.Cut(word, "/")
-	ip, err := netip.ParseAddr(address)
+	ip, err := parseIP(address)
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("'%s' is no address", word)
 	}
@@ -190,8 +197,9 @@ func (c *call) redispatch(d *draft) error {
 		return nil
 	}
 	n, err := number(c.name, c.args[0], -1<<31, 1<<31-1)
-	if err == nil {
-		d.Redispatch = n
+	if err != nil { // HAProxy reads a word as 0
+		c.p.report.Warnf(c.pos, "'%s' : '%s' is read as 0, as in HAProxy: no request goes to another server; write '%s' alone", c.name, c.args[0], c.name)
 	}
-	return err
+	d.Redispatch = n
+	return nil
 }

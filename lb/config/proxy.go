@@ -37,7 +37,7 @@ func proxyTable() []row[*draft] {
 			return err
 		}},
 		{name: "http-send-name-header", args: "<name>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) error {
-			if !rule.IsHeaderName(c.args[0]) || strings.EqualFold(c.args[0], "host") {
+			if !rule.IsHeaderName(c.args[0]) {
 				return fmt.Errorf("'%s' cannot be used as a name for http-send-name-header", c.args[0])
 			}
 			d.NameHeader = c.args[0]
@@ -67,14 +67,14 @@ func proxyTable() []row[*draft] {
 			d.CookieKey = c.args[0]
 			return nil
 		}},
-		{name: "dispatch", args: "<address>:<port>", min: 1, max: 1, in: ownBack, hard: true, status: Translated, doc: "it is read as a server of the name 'dispatch'", apply: func(c *call, d *draft) error {
+		{name: "dispatch", args: "<address>:<port>", min: 1, max: 1, in: ownBack, status: Translated, doc: "it is read as a server of the name 'dispatch'", apply: func(c *call, d *draft) error {
 			c.args = []string{"dispatch", c.args[0]}
 			return c.server(d)
 		}},
 		{name: "source", args: "<address>[:<port>] [usesrc <address>|client|clientip|hdr_ip(<field>[,<number>])] [interface <name>]", min: 1, max: many, in: back, apply: func(c *call, d *draft) error {
 			return c.source(&d.Source, c.args)
 		}},
-		{name: "default-server", args: "<option> ...", min: 1, max: many, in: back, hard: true, apply: (*call).defaultServer},
+		{name: "default-server", args: "[<option> ...]", max: many, in: back, hard: true, apply: (*call).defaultServer},
 		{name: "default_backend", args: "<backend>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
 			d.DefaultBackend, d.backPos = c.args[0], c.pos
 			return nil

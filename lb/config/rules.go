@@ -16,13 +16,13 @@ import (
 func ruleTable() []row[*draft] {
 	const pattern = "write http-request rules (replace-path, replace-header, deny, del-header) with ACLs"
 	return append(stageRows(), []row[*draft]{
-		{name: "tcp-request inspect-delay", args: "<time>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) (err error) {
+		{name: "tcp-request inspect-delay", lax: true, args: "<time>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) (err error) {
 			if err = d.namedDefaults(c.name); err == nil {
 				d.InspectDelay, err = duration(c.name, c.args[0], time.Millisecond)
 			}
 			return err
 		}},
-		{name: "tcp-response inspect-delay", args: "<time>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) (err error) {
+		{name: "tcp-response inspect-delay", lax: true, args: "<time>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) (err error) {
 			if err = d.namedDefaults(c.name); err == nil {
 				d.ResponseDelay, err = duration(c.name, c.args[0], time.Millisecond)
 			}
@@ -34,7 +34,7 @@ func ruleTable() []row[*draft] {
 			}
 			return d.acls.Define(c.args)
 		}},
-		{name: "monitor fail", args: "if|unless <condition>", min: 2, max: many, in: ownFront, apply: func(c *call, d *draft) error {
+		{name: "monitor fail", args: "if|unless <condition>", min: 1, max: many, in: ownFront, apply: func(c *call, d *draft) error {
 			cond, err := c.condition(c.args, d.acls)
 			d.MonitorFails = append(d.MonitorFails, cond)
 			return err
@@ -49,9 +49,9 @@ func ruleTable() []row[*draft] {
 		}},
 		{name: "use_backend", args: "<backend> [if|unless <condition>]", min: 1, max: many, in: ownFront, apply: (*call).useBackend},
 
-		{name: "use-server", args: "<server> if|unless <condition>", min: 3, max: many, in: ownBack, apply: (*call).useServer},
-		{name: "force-persist", args: "if|unless <condition>", min: 2, max: many, in: ownBack, apply: (*call).persist},
-		{name: "ignore-persist", args: "if|unless <condition>", min: 2, max: many, in: ownBack, apply: (*call).persist},
+		{name: "use-server", args: "<server> if|unless <condition>", min: 2, max: many, in: ownBack, apply: (*call).useServer},
+		{name: "force-persist", args: "if|unless <condition>", min: 1, max: many, in: ownBack, apply: (*call).persist},
+		{name: "ignore-persist", args: "if|unless <condition>", min: 1, max: many, in: ownBack, apply: (*call).persist},
 
 		{name: "block", args: "if|unless <condition>", min: 2, max: many, in: ownAnywhere, status: Translated, doc: "it is read as 'http-request deny' before all other rules", apply: func(c *call, d *draft) error {
 			r, err := rule.ParseRule(rule.Request, append([]string{"deny"}, c.args...), d.acls)

@@ -43,7 +43,7 @@ func serverTLSTable() []row[*Server] {
 	}
 	for _, name := range tlsSwitches() {
 		table = append(table, row[*Server]{name: name, apply: func(c *call, s *Server) error {
-			return chooseVersion(c.name, "", &s.TLS.MinVersion, &s.TLS.MaxVersion)
+			return c.chooseVersion(c.name, "", &s.TLS.MinVersion, &s.TLS.MaxVersion)
 		}})
 	}
 	return table

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -29,11 +28,12 @@ func statsTable() []row[*draft] {
 		{name: "stats uri", lax: true, args: "<prefix>", min: 1, max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.URI = t })},
 		{name: "stats realm", lax: true, args: "<realm>", min: 1, max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.Realm = t })},
 		{name: "stats auth", lax: true, args: "<user>:<password>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error {
-			if user, _, ok := strings.Cut(c.args[0], ":"); !ok || user == "" {
-				return fmt.Errorf("'stats auth' expects <user>:<password>")
+			user, password, _ := strings.Cut(c.args[0], ":")
+			if user == "" || password == "" {
+				c.p.report.Warnf(c.pos, "'stats auth' : %q has an empty user or password, and whoever leaves it empty gets in: write <user>:<password>", c.args[0])
 			}
 			s := d.page(c.pos)
-			s.Auths = append(s.Auths, c.args[0])
+			s.Auths = append(s.Auths, user+":"+password)
 			return nil
 		}},
 		{name: "stats http-request", args: "allow|deny|auth [realm <realm>] [if|unless <condition>]", min: 1, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
@@ -61,7 +61,7 @@ func statsTable() []row[*draft] {
 		{name: "stats show-node", lax: true, args: "[<name>]", max: 1, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowNode, s.NodeShown = t, true })},
 		{name: "stats show-desc", args: "[<text>]", max: many, in: anywhere, apply: text(func(s *StatsPage, t string) { s.ShowDesc, s.DescShown = t, true })},
 
-		{name: "stats admin", args: "if|unless <condition>", min: 2, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
+		{name: "stats admin", args: "if|unless <condition>", min: 1, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
 			cond, err := c.condition(c.args, d.acls)
 			if err != nil {
 				return err

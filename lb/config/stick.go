@@ -301,6 +301,8 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 			p.report.Warnf(pos, "ACL expression '%s' : no pattern is given, so it never matches; '-m found' tests for presence alone, and '--' after it says that this is meant", r.Expr)
 		case *sample.NeverHere:
 			p.report.Warnf(pos, "%v", r.Why)
+		case *sample.Remark:
+			p.report.Warnf(pos, "%s", r.Text)
 		case *sample.Gauge:
 			p.gauges = append(p.gauges, gaugeUse{r, from, pos})
 		}

@@ -51,7 +51,16 @@ func tlsOption(c *call, b *bindDraft) error {
 	if len(c.args) > 0 {
 		word = c.args[0]
 	}
-	return chooseVersion(c.name, word, &t.MinVersion, &t.MaxVersion)
+	return c.chooseVersion(c.name, word, &t.MinVersion, &t.MaxVersion)
+}
+
+// chooseVersion applies a word about versions.
+func (c *call) chooseVersion(name, word string, low, high *uint16) error {
+	if name == "ssl-min-ver" && word == "SSLv3" { // as HAProxy with today's OpenSSL: the oldest there is
+		c.p.report.Warnf(c.pos, "'%s SSLv3' is read as TLSv1.0: SSLv3 is broken and never spoken", name)
+		word = "TLSv1.0"
+	}
+	return chooseVersion(name, word, low, high)
 }
 
 // chooseVersion narrows the versions from low to high. Without a word from
@@ -116,7 +125,7 @@ func (c *call) defaultTLSOptions(least, most *uint16, others string, set func(na
 			word, n = words[1], 2
 			fallthrough
 		case isSwitch(name):
-			if err := chooseVersion(name, word, least, most); err != nil {
+			if err := c.chooseVersion(name, word, least, most); err != nil {
 				return err
 			}
 		case !set(name):

@@ -30,12 +30,18 @@ func (p *parser) beginUserlist(pos cfgfile.Pos, args []string) error {
 	if p.skip {
 		return fmt.Errorf("'userlist' expects a name")
 	}
-	if p.userlists[args[0]] != nil {
-		p.skip = true
-		return fmt.Errorf("userlist '%s' was declared before: give it another name", args[0])
+	if before := p.userlists[args[0]]; before != nil {
+		if before != p.lastUserlist { // HAProxy would add its users to the list above, whatever its name
+			p.skip = true
+			return fmt.Errorf("userlist '%s' was declared before: give it another name", args[0])
+		}
+		p.report.Warnf(pos, "userlist '%s' was declared before: its lines are added to that one, as in HAProxy", args[0])
+		p.atUserlist = &userlistSection{before, pos}
+		return nil
 	}
 	p.atUserlist = &userlistSection{userlist.New(args[0]), pos}
-	p.userlists[args[0]] = p.atUserlist.List
+	p.lastUserlist = p.atUserlist.List
+	p.userlists[args[0]] = p.lastUserlist
 	return nil
 }
 
@@ -67,17 +73,29 @@ func (p *parser) userlistLine(pos cfgfile.Pos, words []string) error {
 		case len(rest) > 0:
 			return fmt.Errorf("'group %s' expects 'users <user>[,<user>...]', not '%s'", name, strings.Join(rest, " "))
 		}
+		if p.atUserlist.HasGroup(name) {
+			p.report.Warnf(pos, "group '%s' is in userlist '%s' already: this line is ignored, as in HAProxy", name, p.atUserlist.Name)
+			return nil
+		}
 		return p.atUserlist.AddGroup(name, users)
+	}
+	if p.atUserlist.HasUser(name) {
+		p.report.Warnf(pos, "user '%s' is in userlist '%s' already: this line is ignored, as in HAProxy", name, p.atUserlist.Name)
+		return nil
 	}
 	var groups []string
 	add := func() error {
-		return fmt.Errorf("'user %s' has no password, so nobody would be let in by that name: add 'password <hash>' or 'insecure-password <text>'", name)
+		p.report.Warnf(pos, "'user %s' has no password, so nobody can log in as that user: add 'password <hash>' or 'insecure-password <text>'", name)
+		return p.atUserlist.AddNobody(name, groups)
 	}
-	for ; len(rest) > 0; rest = rest[2:] {
-		if len(rest) < 2 {
-			return fmt.Errorf("'user %s' : '%s' expects a value", name, rest[0])
+	for ; len(rest) > 0; rest = rest[min(2, len(rest)):] {
+		word, value := rest[0], ""
+		if len(rest) > 1 {
+			value = rest[1]
 		}
-		word, value := rest[0], rest[1]
+		if value == "" && word != "groups" {
+			p.report.Warnf(pos, "'user %s' : '%s' expects a value, and is read as if it were empty", name, word)
+		}
 		switch word {
 		case "password":
 			add = func() error {

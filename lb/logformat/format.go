@@ -341,16 +341,24 @@ func (p *formatParser) expression(name itemName, opt option) error {
 	return nil
 }
 
-// flags reads "+Q,-X" on top of what is set. HAProxy passes over letters it
-// does not know; here they are a mistake.
+// flags reads "+Q,-X" on top of what is set. As in HAProxy a flag begins at the
+// last sign before a comma, and what is none has no effect: of "+Q +E" only +E
+// has one. That is worth a warning.
 func (p *formatParser) flags(opt option, text string) (option, error) {
-	for _, f := range strings.Split(text, ",") {
-		f = strings.TrimSpace(f)
-		if f == "" {
+	for f := range strings.SplitSeq(text, ",") {
+		at := strings.LastIndexAny(f, "+-")
+		if dropped := strings.TrimSpace(f[:max(at, 0)]); dropped != "" {
+			p.passOver(dropped, text)
+		}
+		if at < 0 {
+			if strings.TrimSpace(f) != "" {
+				p.passOver(f, text)
+			}
 			continue
 		}
+		f = f[at:]
 		var bit option
-		switch strings.TrimLeft(f, "+-") {
+		switch f[1:] {
 		case "Q":
 			bit = optQuote
 		case "X":
@@ -365,9 +373,9 @@ func (p *formatParser) flags(opt option, text string) (option, error) {
 			}
 		case "cbor", "bin":
 			return 0, fmt.Errorf("flag '%s' is supported by HAProxy only; lb writes lines, with +json an object in each", f)
-		}
-		if bit == 0 || f[0] != '+' && f[0] != '-' {
-			return 0, fmt.Errorf("unknown flag '%s' in '%%{%s}'; the flags are +Q (quotes), +X (hexadecimal), +E (escapes) and +json, or with '-' to remove them", f, text)
+		default:
+			p.passOver(f, text)
+			continue
 		}
 		if f[0] == '+' {
 			opt |= bit
@@ -376,4 +384,9 @@ func (p *formatParser) flags(opt option, text string) (option, error) {
 		}
 	}
 	return opt, nil
+}
+
+// passOver warns of what is no flag.
+func (p *formatParser) passOver(word, text string) {
+	p.uses.Note(&sample.Remark{Text: fmt.Sprintf("'%s' in '%%{%s}' has no effect, as in HAProxy: the flags are +Q (quotes), +X (hexadecimal), +E (escapes) and +json, or with '-' to remove them, with commas between", word, text)})
 }

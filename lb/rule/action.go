@@ -120,6 +120,9 @@ func ParseRule(stage Stage, words []string, acls *acl.ACLs) (*Rule, error) {
 		p.arg = strings.TrimSuffix(arg, ")")
 	}
 	row := findAction(base)
+	if row != nil && row.paren == "0" && !paren { // as HAProxy: the first counter
+		p.arg, paren = "0", true
+	}
 	if row == nil || paren != (row.paren != "") {
 		return nil, unknownAction(stage, name, base, row)
 	}
@@ -185,6 +188,11 @@ func (p *ruleParser) atCond() bool {
 	}
 	w := p.words[p.at]
 	return w == "if" || w == "unless"
+}
+
+// remark is a warning about the line.
+func (p *ruleParser) remark(format string, args ...any) {
+	p.acls.Note(&sample.Remark{Text: fmt.Sprintf(format, args...)})
 }
 
 // need gives the next word, which must be there; what names it in the error.

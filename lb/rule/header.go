@@ -35,6 +35,27 @@ func headerName(p *ruleParser) (string, error) {
 	return name, nil
 }
 
+// editedName is headerName for rules that edit a head. HAProxy takes a colon at
+// the end for a part of the name, and loads.
+func editedName(p *ruleParser) (name string, colon bool, err error) {
+	if bare, colon := strings.CutSuffix(p.peek(), ":"); colon && IsHeaderName(bare) {
+		p.next()
+		return bare, true, nil
+	}
+	name, err = headerName(p)
+	return name, false, err
+}
+
+// otherName is editedName for rules about fields that are there already.
+func otherName(p *ruleParser) (string, error) {
+	name, colon, err := editedName(p)
+	if colon {
+		p.remark("no header has the name '%s:', so nothing is done, as in HAProxy: write '%s'", name, name)
+		name += ":"
+	}
+	return name, err
+}
+
 // IsHeaderName reports whether name can be a header's (RFC 9110, section 5.1)
 // that a proxy may write.
 func IsHeaderName(name string) bool { return isToken(name) && !framing(name) }
@@ -69,14 +90,19 @@ func parseSetHeader(p *ruleParser) (action, error) { return parseHeader(p, false
 func parseAddHeader(p *ruleParser) (action, error) { return parseHeader(p, true) }
 
 func parseHeader(p *ruleParser, add bool) (action, error) {
-	name, err := headerName(p)
+	name, colon, err := editedName(p)
 	if err != nil {
 		return nil, err
 	}
 	if p.atCond() {
 		return nil, fmt.Errorf("expects the value of '%s'", name)
 	}
-	value, err := p.format("a value")
+	text := p.next()
+	if colon {
+		p.remark("the value of '%s' begins with ': ', as in HAProxy: write its name without a colon", name)
+		text = ": " + text // the line is then X:: value, as HAProxy writes it
+	}
+	value, err := p.compile(text)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +135,7 @@ type delHeader struct {
 
 func parseDelHeader(p *ruleParser) (action, error) {
 	if p.at+1 >= len(p.words) || p.words[p.at+1] != "-m" {
-		name, err := headerName(p)
+		name, err := otherName(p)
 		return &delHeader{stage: p.stage, name: name}, err
 	}
 	a := &delHeader{stage: p.stage, name: p.next()}
@@ -163,7 +189,7 @@ func parseReplaceHeader(p *ruleParser) (action, error) { return parseReplace(p, 
 func parseReplaceValue(p *ruleParser) (action, error)  { return parseReplace(p, true) }
 
 func parseReplace(p *ruleParser, value bool) (action, error) {
-	name, err := headerName(p)
+	name, err := otherName(p)
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,9 @@ func ParseStick(words []string, acls *acl.ACLs) (*Stick, error) {
 		return nil, fmt.Errorf("'stick %s' : %w", what, err)
 	}
 	s.table.Servers = true
+	for p.at < len(p.words) && !p.atCond() { // as HAProxy
+		p.remark("'stick %s' : '%s' is not read; a converter follows its key after a comma", what, p.next())
+	}
 	if s.cond, err = p.condition("stick " + what); err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func TestStickKeys(t *testing.T) {
 			t.Errorf("%q: %q in %v", head, key, table)
 		}
 	}
-	for _, words := range []string{"", "off src", "on", "on nonsense", "on src table", "on src when x", "store-response path"} {
+	for _, words := range []string{"", "off src", "on", "on nonsense", "on src table", "store-response path"} {
 		if _, err := ParseStick(strings.Fields(words), acls); err == nil {
 			t.Errorf("%q: no error", words)
 		}

@@ -26,6 +26,7 @@ func (*GroupRef) isRef()     {}
 func (*ResolversRef) isRef() {}
 func (*NoPattern) isRef()    {}
 func (*NeverHere) isRef()    {}
+func (*Remark) isRef()       {}
 
 // NoPattern is an expression of an ACL without a pattern, which is worth a warning.
 type NoPattern struct{ Expr string }
@@ -33,6 +34,10 @@ type NoPattern struct{ Expr string }
 // NeverHere is an ACL that looks at what is not there where it is used, which is
 // worth a warning.
 type NeverHere struct{ Why error }
+
+// Remark is what a line says and HAProxy, whose meaning it keeps, reads in another
+// way than its author may think: worth a warning.
+type Remark struct{ Text string }
 
 // ResolversRef is a rule's reference to a resolvers section.
 type ResolversRef struct{ Name string }

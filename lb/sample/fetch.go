@@ -65,9 +65,9 @@ func findFetch(name string, acl bool) (*fetchRow, string, error) {
 	if row := fetchNamed(name); row != nil {
 		switch {
 		case !acl:
-		case name == "payload_lv":
+		case name == "payload", name == "payload_lv":
 			return fetchNamed("req." + name), "bin", nil
-		case name == "hdr", name == "payload":
+		case name == "hdr":
 			row = fetchNamed("req." + name) // HAProxy: ACL keywords mean the request
 		}
 		return row, row.match, nil

@@ -86,11 +86,14 @@ func compileSpans(pats []Pattern, length bool) (Matcher, error) {
 	return m, nil
 }
 
-// parseSpan reads "5", "1024:", ":1023" or "1:9", or one number after an
+// parseSpan reads "5", "1024:", ":1023", "1:9" or "1-9", or one number after an
 // operator.
 func parseSpan(p Pattern) (span, error) {
 	s := span{math.MinInt64, math.MaxInt64}
 	lo, hi, ranged := strings.Cut(p.Text, ":")
+	if i := strings.IndexByte(p.Text[min(1, len(p.Text)):], '-') + 1; i > 0 && !ranged { // 80-90 is 80:90
+		lo, hi, ranged = p.Text[:i], p.Text[i+1:], true
+	}
 	var err error
 	if lo != "" {
 		if s.lo, err = strconv.ParseInt(lo, 10, 64); err != nil {
@@ -113,7 +116,7 @@ func parseSpan(p Pattern) (span, error) {
 		return s, nil
 	}
 	if ranged {
-		return s, fmt.Errorf("the operator '%s' takes one integer, not the range '%s'", p.Op, p.Text)
+		return s, nil // as HAProxy: it is the range, whatever stands before it
 	}
 	n := s.lo
 	switch p.Op {

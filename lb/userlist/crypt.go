@@ -52,7 +52,7 @@ func checkHash(text string) error {
 	case "2a", "2b", "2y":
 		cost, err := bcrypt.Cost([]byte(text))
 		if err != nil {
-			return fmt.Errorf("its password's hash is not bcrypt's: %w", err)
+			return futile("its password's hash is not bcrypt's (%v)", err)
 		}
 		if cost > maxCost {
 			return fmt.Errorf("its password's hash has the cost %d, at most %d is computed", cost, maxCost)
@@ -66,7 +66,7 @@ func checkHash(text string) error {
 	case "y", "gy", "7", "sha1", "md5":
 		return fmt.Errorf("hashes of the kind $%s$ are not supported by lb yet: %s", scheme, way)
 	default:
-		return fmt.Errorf("the hash's kind $%s$ is unknown: %s", scheme, way)
+		return futile("the hash's kind $%s$ is unknown (%s)", scheme, way) // to crypt(3), too
 	}
 }
 

@@ -46,13 +46,16 @@ func (l *List) Add(name, password string, groups []string) error {
 	return l.add(&User{name: name, clear: []byte(password), groups: groups})
 }
 
+// nobody is a hash that no password has. It takes as long as another.
+var nobody = "$5$nobody$" + strings.Repeat(".", 43)
+
 // AddHashed adds a user with a password as crypt(3) makes them. After an
 // ErrFutile the user is there, and no password is theirs.
 func (l *List) AddHashed(name, hash string, groups []string) error {
 	u := &User{name: name, hash: hash, groups: groups}
 	err := checkHash(hash)
 	if errors.Is(err, ErrFutile) {
-		u.hash = "$5$nobody$" + strings.Repeat(".", 43) // takes as long as another
+		u.hash = nobody
 	}
 	if err == nil || errors.Is(err, ErrFutile) {
 		if l.decoy == nil {
@@ -68,6 +71,15 @@ func (l *List) AddHashed(name, hash string, groups []string) error {
 	return nil
 }
 
+// HasUser reports whether the list has a user of that name.
+func (l *List) HasUser(name string) bool { return l.users[name] != nil }
+
+// HasGroup is HasUser for groups.
+func (l *List) HasGroup(name string) bool {
+	_, have := l.groups[name]
+	return have
+}
+
 func (l *List) add(u *User) error {
 	if l.users[u.name] != nil {
 		return fmt.Errorf("user '%s' is in userlist '%s' already", u.name, l.Name)
@@ -75,6 +87,15 @@ func (l *List) add(u *User) error {
 	l.users[u.name] = u
 	l.order = append(l.order, u.name)
 	return nil
+}
+
+// AddNobody adds a user whose password nobody has.
+func (l *List) AddNobody(name string, groups []string) error {
+	u := &User{name: name, hash: nobody, groups: groups}
+	if l.decoy == nil {
+		l.decoy = u
+	}
+	return l.add(u)
 }
 
 // AddGroup adds a group and the users that its line names.
