@@ -23,6 +23,7 @@ import (
 type fake struct {
 	mu       sync.Mutex
 	servers  []ServerState
+	listed   int // how often all servers of a backend were asked for
 	paused   map[string]bool
 	cleared  []bool
 	given    int
@@ -91,6 +92,7 @@ func (f *fake) Backends() []BackendID { return []BackendID{{"be", 3}, {"tcpbe", 
 func (f *fake) Servers(backend string) ([]ServerState, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.listed++
 	var out []ServerState
 	for _, s := range f.servers {
 		if backend == "" || s.Backend == backend {
@@ -101,6 +103,21 @@ func (f *fake) Servers(backend string) ([]ServerState, error) {
 		return nil, ErrNoBackend
 	}
 	return out, nil
+}
+
+func (f *fake) Server(backend, server string) (ServerState, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := ErrNoBackend
+	for _, s := range f.servers {
+		if s.Backend != backend {
+			continue
+		}
+		if err = ErrNoServer; s.Name == server || numbered(server, s.ID) {
+			return s, nil
+		}
+	}
+	return ServerState{}, err
 }
 
 func (f *fake) change(backend, server string, change func(s *ServerState)) error {

@@ -20,6 +20,9 @@ type Runtime interface {
 	// Servers lists the servers of a backend, or of all for "". The error is
 	// ErrNoBackend if there is no such backend.
 	Servers(backend string) ([]ServerState, error)
+	// Server is one of them, by its name or as "#ID". The error is ErrNoBackend
+	// or ErrNoServer.
+	Server(backend, server string) (ServerState, error)
 	// SetAdmin changes the administrative state of a server.
 	SetAdmin(backend, server string, a AdminChange) error
 	// SetWeight gives a server another weight, 0 to 256.

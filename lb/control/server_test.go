@@ -383,3 +383,20 @@ func FuzzSession(f *testing.F) {
 		}
 	})
 }
+
+// TestCommandsForOneServer look at no other: a backend may have thousands.
+func TestCommandsForOneServer(t *testing.T) {
+	f := newFake()
+	path, _ := serve(t, &Server{Runtime: f, Level: Admin})
+	for _, command := range []string{
+		"set server be/s1 weight 5", "set server be/s1 state drain", "set server be/#1 health up", "set weight be/s1 7", "set maxconn server be/s1 3",
+		"disable server be/s1", "enable server be/s1", "get weight be/s1", "shutdown sessions server be/s1", "set server be/s1 addr 127.0.0.9",
+	} {
+		ask(t, path, command+"\n")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.listed > 0 || f.servers[0].Weight != 7 {
+		t.Errorf("%d commands listed all servers; weight %d", f.listed, f.servers[0].Weight)
+	}
+}

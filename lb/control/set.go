@@ -23,18 +23,12 @@ func (c *session) target(args []string) (*ServerState, bool) {
 		c.fail("Require 'backend/server'.")
 		return nil, false
 	}
-	servers, err := c.Runtime.Servers(c.backend(backend))
+	s, err := c.Runtime.Server(c.backend(backend), server)
 	if err != nil {
 		c.answer(err)
 		return nil, false
 	}
-	for i := range servers {
-		if servers[i].Name == server || numbered(server, servers[i].ID) {
-			return &servers[i], true
-		}
-	}
-	c.answer(ErrNoServer)
-	return nil, false
+	return &s, true
 }
 
 // numbered reports whether a word means what has a number: "#7".

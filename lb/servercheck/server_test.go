@@ -19,6 +19,7 @@ import (
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/stats"
+	"lbsyslogd/test/wait"
 )
 
 // one makes a backend be of one server s, changed by with before it is added.
@@ -284,6 +285,11 @@ func TestFind(t *testing.T) {
 	if got, err := set.Find("be", "#3"); got != s || err != nil {
 		t.Errorf("by number: %v", err)
 	}
+	for _, name := range []string{"s", "#3"} {
+		if got, err := set.Server("be", name); err != nil || got.Name != "s" || got.ID != 3 {
+			t.Errorf("%s: shown as %+v, %v", name, got, err)
+		}
+	}
 	for _, name := range []string{"#4", "#", "#x", "t", ""} {
 		if _, err := set.Find("be", name); err != control.ErrNoServer {
 			t.Errorf("%q: %v", name, err)
@@ -354,5 +360,44 @@ func TestFoundIsKept(t *testing.T) {
 	s.Restore(before)
 	if got := row(s); got.CheckStatus != "L4CON" || got.CheckHasCode {
 		t.Errorf("after a check of its own: %+v", got.Checks)
+	}
+}
+
+// TestFirstTurnsAreSpread over the servers of all backends: each has its own place in
+// the interval, however few servers its backend has.
+func TestFirstTurnsAreSpread(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	var asked atomic.Int32
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			asked.Add(1)
+			c.Write([]byte("up\n"))
+			c.Close()
+		}
+	}()
+	set := &Set{Serving: t.Context(), Announce: silent, Cut: func(*backend.Server, byte) {}}
+	for range 20 {
+		srv := &backend.Server{Name: "s", Place: backend.Place{Address: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1"))}, Checked: true}
+		srv.SetInitial(100, 0, true)
+		be := backend.New(backend.Options{Name: "be"}, []*backend.Server{srv})
+		o := Options{Backend: be, Server: srv, Agent: &health.Spec{Agent: true, Network: "tcp", Address: ln.Addr().String(), Inter: time.Hour, Rise: 1, Fall: 1}}
+		set.Add(be, []*Server{New(o)})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { set.Run(ctx); close(done) }()
+	wait.Until(t, "the first turn", func() bool { return asked.Load() > 0 })
+	cancel()
+	<-done
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d of 20 servers were asked at once", n)
 	}
 }

@@ -140,6 +140,16 @@ func (set *Set) Servers(backend string) ([]control.ServerState, error) {
 	return list, nil
 }
 
+// Server implements control.Runtime. Commands for one server of many cost no more
+// than those for one of few.
+func (set *Set) Server(backend, server string) (control.ServerState, error) {
+	s, err := set.Find(backend, server)
+	if err != nil {
+		return control.ServerState{}, err
+	}
+	return s.shown(), nil
+}
+
 // members are the servers of a backend, or of all for "".
 func (set *Set) members(backend string) ([]*Server, error) {
 	set.mu.RLock()
