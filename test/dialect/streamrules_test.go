@@ -1,17 +1,14 @@
 package dialect
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptrace"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"golang.org/x/net/http2"
 
 	"lbsyslogd/test/rig"
 )
@@ -66,21 +63,13 @@ backend arrays
 	drive := func(s *subject) (got []string) {
 		for _, name := range []string{"HTTP", "HTTP2"} {
 			var own string // the client's address
-			dial := func(ctx context.Context, network, addr string, c *tls.Config) (net.Conn, error) {
-				raw, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-				if err != nil {
-					return nil, err
-				}
-				own = raw.LocalAddr().String()
-				if name == "HTTP" {
-					return raw, nil
-				}
-				return tls.Client(raw, c), nil
-			}
-			tr := &http2.Transport{AllowHTTP: true, DialTLSContext: dial, TLSClientConfig: &tls.Config{ServerName: "site.example", InsecureSkipVerify: true, NextProtos: []string{"h2"}}}
+			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { own = i.Conn.LocalAddr().String() }})
+			tr := &http.Transport{TLSClientConfig: &tls.Config{ServerName: "site.example", InsecureSkipVerify: true}, Protocols: new(http.Protocols)}
+			tr.Protocols.SetHTTP2(true)
+			tr.Protocols.SetUnencryptedHTTP2(true)
 			scheme := map[string]string{"HTTP": "http", "HTTP2": "https"}[name]
 			for _, path := range []string{"/r/a", "/r/b", "/r/c", "/status/404"} {
-				req, _ := http.NewRequestWithContext(t.Context(), "GET", scheme+"://"+s.fill(name)+path, nil)
+				req, _ := http.NewRequestWithContext(ctx, "GET", scheme+"://"+s.fill(name)+path, nil)
 				res, err := tr.RoundTrip(req)
 				if err != nil {
 					t.Fatalf("%s: %s %s: %v", s.name, name, path, err)
