@@ -123,6 +123,18 @@ func (b *Backend) Granted(w *Waiter) *Server {
 	return s
 }
 
+// LineOf is the server that w waits for, nil where any will do.
+func (b *Backend) LineOf(w *Waiter) *Server {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.Servers {
+		if w.in == &s.queue {
+			return s
+		}
+	}
+	return nil
+}
+
 // Cancel takes w out of the line. A place granted meanwhile is given, and must
 // be used or released.
 func (b *Backend) Cancel(w *Waiter) *Server {

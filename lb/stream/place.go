@@ -156,6 +156,9 @@ func (t *txn) leaveQueue() {
 	if t.queued == nil {
 		return
 	}
+	if srv := t.be.LineOf(t.queued); srv != nil { // the log has the server that it waited for, as HAProxy's
+		t.rec.Server, t.rec.ServerID, t.rec.SrvConn = srv.Name, srv.ID, srv.Load()
+	}
 	if srv := t.be.Cancel(t.queued); srv != nil {
 		t.be.Release(srv)
 	}

@@ -314,6 +314,50 @@ backend be
 	same(t, "line", seen(theirs, drive), drive(ours))
 }
 
+// TestLeftInQueues: a request that waits in vain, for one server or for any, and one whose client leaves meanwhile.
+func TestLeftInQueues(t *testing.T) {
+	theirs, ours := both(t, preface("nbthread 1", "LINE %HU %s %ts %ST %[srv_id] %sc %sq/%bq")+`
+  option abortonclose
+frontend fe
+  bind HTTP
+  use_backend hasty if { path_beg /hasty }
+  default_backend be
+backend hasty
+  timeout queue 100ms
+  use-server s2 if { url_end s2 }
+  server s1 S1 maxconn 1
+  server s2 S2 maxconn 1
+backend be
+  use-server s2 if { url_end s2 }
+  server s1 S1 maxconn 1
+  server s2 S2 maxconn 1
+`, nil)
+	drive := func(s *subject) (got []string) {
+		for _, path := range []string{"/drip/30000", "/drip/30000"} { // and stay
+			io.WriteString(s.dial(s.addr), request(path))
+		}
+		s.until("be/BACKEND", "scur=2", "scur")
+		for i, path := range []string{"/drip/1", "/drip/1?s2"} {
+			row := []string{"be/BACKEND", "be/s2"}[i]
+			c := s.dial(s.addr)
+			io.WriteString(c, request(path))
+			s.until(row, "qcur=1", "qcur")
+			c.Close()
+			got = append(got, s.lines(1)...)
+		}
+		for range 2 {
+			io.WriteString(s.dial(s.addr), "POST /hasty HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n") // whose body does not come
+		}
+		s.until("hasty/BACKEND", "scur=2", "scur")
+		for _, path := range []string{"/hasty", "/hasty?s2"} {
+			got = append(got, s.get(path)[:3])
+			got = append(got, s.lines(1)...)
+		}
+		return got
+	}
+	same(t, "line", seen(theirs, drive), drive(ours))
+}
+
 var (
 	clocks = regexp.MustCompile(`\d\d/[A-Z][a-z]{2}/\d{4}:[^|]*\|.*\|\d+`)           // from the date on to the milliseconds
 	sizes  = regexp.MustCompile(` \d+\+\d+ `)                                        // which HAProxy counts without a few bytes (docs/logs.md)
