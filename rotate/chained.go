@@ -220,7 +220,8 @@ func (c *chained) create(w *Writer, number uint64) (err error) {
 		return err
 	}
 	c.size = 0
-	return setOwner(c.file, w.opt.Mode, w.opt.Owner)
+	_, err = setOwner(c.file, w.opt.Mode, w.opt.Owner) // what it refuses is the same as for the log, which reports it
+	return err
 }
 
 // end ends the journal, if there is one.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 	"gopkg.in/natefinch/lumberjack.v2"
@@ -56,9 +57,12 @@ func (w *Writer) openCurrent() (*file, error) {
 }
 
 func (w *Writer) openIn(in *folder) (*file, error) {
-	own, err := openOrCreate(in, w.series.base, w.opt.Mode, w.opt.Owner)
+	own, refused, err := openOrCreate(in, w.series.base, w.opt.Mode, w.opt.Owner)
 	if err != nil {
 		return nil, err
+	}
+	if refused != nil && w.rarely.may("owner", w.opt.Now()) {
+		w.opt.Log.Warn("a new log file could not be given its owner or mode; it is used as it is", "path", w.path, "err", refused)
 	}
 	f := &file{own: own}
 	if err := w.oneName(in, own); err != nil {
@@ -100,45 +104,57 @@ func (w *Writer) oneName(in *folder, own *os.File) error {
 	return nil
 }
 
-func openOrCreate(in *folder, name string, mode os.FileMode, owner *Owner) (*os.File, error) {
+// openOrCreate opens a file for appending. refused is what could not be done to a new one.
+func openOrCreate(in *folder, name string, mode os.FileMode, owner *Owner) (own *os.File, refused, err error) {
 	for {
 		own, err := in.open(name, os.O_RDWR|os.O_APPEND, 0)
 		if errors.Is(err, fs.ErrPermission) {
 			own, err = in.open(name, os.O_WRONLY|os.O_APPEND, 0)
 		}
 		if err == nil {
-			return own, nil
+			return own, nil, nil
 		}
 		if errors.Is(err, unix.ELOOP) {
-			return nil, fmt.Errorf("open %s: it is a symbolic link; name the file itself", filepath.Join(in.path, name))
+			return nil, nil, fmt.Errorf("open %s: it is a symbolic link; name the file itself", filepath.Join(in.path, name))
 		}
 		if errors.Is(err, unix.ENXIO) { // a socket
-			return nil, fmt.Errorf("open %s: %w", filepath.Join(in.path, name), errIrregular)
+			return nil, nil, fmt.Errorf("open %s: %w", filepath.Join(in.path, name), errIrregular)
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			return nil, nil, err
 		}
 		own, err = in.open(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, mode)
 		if err == nil {
-			return own, setOwner(own, mode, owner)
+			if refused, err = setOwner(own, mode, owner); err != nil {
+				return nil, nil, errors.Join(err, own.Close(), in.remove(name)) // or it would be in the way of a rotation that is undone
+			}
+			return own, refused, nil
 		}
 		if !errors.Is(err, fs.ErrExist) { // else somebody created it between the two opens
-			return nil, err
+			return nil, nil, err
 		}
 	}
 }
 
 var errIrregular = errors.New("not a regular file, so it cannot be rotated")
 
-// setOwner gives a new file its mode, which the umask may have narrowed, and its owner.
-func setOwner(f *os.File, mode os.FileMode, owner *Owner) error {
-	if err := f.Chmod(mode); err != nil {
-		return err
+// setOwner gives a new file its mode, which the umask may have narrowed, and its owner. What this process may not give, or what the file system does not
+// know (FAT, CIFS), is refused: no reason not to use the file.
+func setOwner(f *os.File, mode os.FileMode, owner *Owner) (refused, err error) {
+	problems := []error{f.Chmod(mode)}
+	if owner != nil {
+		problems = append(problems, f.Chown(owner.UID, owner.GID))
 	}
-	if owner == nil {
-		return nil
+	for _, p := range problems {
+		var code syscall.Errno
+		switch errors.As(p, &code); {
+		case errors.Is(p, fs.ErrPermission), code != 0 && cannot(code):
+			refused = errors.Join(refused, p)
+		default:
+			err = errors.Join(err, p)
+		}
 	}
-	return f.Chown(owner.UID, owner.GID)
+	return refused, err
 }
 
 // adopt looks at what was opened, hands it to a lumberjack.Logger and ends its last line if need be. last is what is known of it from before,

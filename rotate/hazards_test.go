@@ -410,4 +410,22 @@ func TestAsNobodyInAReadOnlyDirectory(t *testing.T) {
 	if s := w.Stats(); s.RotateError != "" {
 		t.Errorf("after that: %+v", s)
 	}
+	w.Close()
+
+	// An owner that only root may give: the file is used all the same, and so is each new one.
+	var another lockedBuffer
+	w, err = Open(filepath.Join(dir, "theirs.log"), Options{Owner: &Owner{UID: 0, GID: 0}, Log: slog.New(slog.NewTextHandler(&another, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		write(t, w, numbered(i))
+		if _, err := w.Rotate(); err != nil {
+			t.Error(err)
+		}
+	}
+	if s := w.Stats(); s.Rotations != 3 || s.Failures > 0 || strings.Count(another.String(), "level=") != 1 || !strings.Contains(another.String(), "chown") {
+		t.Errorf("%+v, and the log says %s", s, &another)
+	}
+	w.Close()
 }
