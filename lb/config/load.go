@@ -71,6 +71,7 @@ type parser struct {
 	report *cfgfile.Report
 	cfg    *Config
 	digest hash.Hash
+	text   []byte // of the line that goes into the digest
 
 	sections map[string]string // sectionKeywords
 	globals  *index[*Global]
@@ -198,7 +199,7 @@ func (p *parser) read(src cfgfile.Source) {
 		if !ok {
 			return
 		}
-		fmt.Fprintf(p.digest, "%s %s %q\n", line.Pos, line.Keyword(), line.Args())
+		p.digestLine(&line)
 		if p.opt.Seen != nil {
 			_, begins := p.sections[line.Keyword()]
 			p.opt.Seen(line, begins)
@@ -207,6 +208,21 @@ func (p *parser) read(src cfgfile.Source) {
 			p.report.Errorf(line.Pos, "%v", err)
 		}
 	}
+}
+
+// digestLine has a line count in the digest: where it stands, and its words, each quoted.
+func (p *parser) digestLine(line *cfgfile.Line) {
+	b := append(append(p.text[:0], line.Pos.File...), ':')
+	b = append(strconv.AppendInt(b, int64(line.Pos.Line), 10), ' ')
+	b = append(append(b, line.Keyword()...), " ["...)
+	for i, w := range line.Words[1:] {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		b = strconv.AppendQuote(b, w.Text)
+	}
+	p.text = append(b, "]\n"...)
+	p.digest.Write(p.text)
 }
 
 // sectionKeywords are the words that begin a section. Those with a hint are

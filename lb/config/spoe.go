@@ -106,7 +106,7 @@ func (c *call) filterSpoe(d *draft) error {
 	f := &spoeFile{c: c, off: off, messages: map[string]*spoeMessage{}, groups: map[string][]string{}}
 	r := cfgfile.NewReader(cfgfile.Source{Name: file, Data: data}, c.p.env, c.p.report)
 	for line, ok := r.Next(); ok; line, ok = r.Next() {
-		fmt.Fprintf(c.p.digest, "%s %s %q\n", line.Pos, line.Keyword(), line.Args())
+		c.p.digestLine(&line)
 		if err := f.line(line.Pos, append([]string{line.Keyword()}, line.Args()...)); err != nil {
 			c.p.report.Errorf(line.Pos, "%v", err)
 		}
