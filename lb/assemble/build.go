@@ -97,7 +97,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 		rt.configuredLimits = append(rt.configuredLimits, fe.Limit())
 	}
 	rt.generation = succession.New(succession.Options{
-		Changes: rt.encodeChanges, Apply: rt.applyChanges,
+		Changes: rt.encodeChanges, LateChanges: rt.lateChanges, Apply: rt.applyChanges,
 		Engine: rt.eng, Servers: &rt.Set, Tables: rt.tables, Peers: rt.peers, Tickets: &rt.tickets, Policy: rt.cfg.Global.Handover,
 		Count: rt.count, Rows: len(rt.frontends) + len(rt.backends) + len(rt.serverConfigs), Clear: rt.clearOwn, Warn: rt.note, Running: rt.ctx, Serving: rt.serving,
 	})

@@ -3,6 +3,7 @@ package assemble
 import (
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"slices"
 
 	"lbsyslogd/lb/certs"
@@ -28,6 +29,7 @@ type changes struct {
 	Vars    []varChange    `json:"vars,omitempty"`
 
 	Past stats.Past `json:"past"` // for the charts
+	Late bool       `json:"late,omitempty"`
 
 	// Certificates may hold private keys. What they are encoded in is memory
 	// of the two workers.
@@ -108,9 +110,55 @@ func (rt *Runtime) changed() changes {
 	return c
 }
 
+// late is what can be sent once more, to a next worker that serves already: not where servers are, which that finds out by itself.
+func (c changes) late() changes {
+	c.Servers = slices.DeleteFunc(slices.Clone(c.Servers), func(s serverChange) bool { return s.Added == nil && !s.Removed })
+	c.Past, c.Late = stats.Past{}, true
+	return c
+}
+
+// changesSeed is of this process's sums.
+var changesSeed = maphash.MakeSeed()
+
+// sum tells changes apart, and holds no keys. It is quick: a map may have a million lines.
+func (c changes) sum() uint64 {
+	var h maphash.Hash
+	h.SetSeed(changesSeed)
+	for _, f := range c.Files {
+		h.WriteString(f.Path + "\x00" + f.Base + "\x00")
+		for i := range f.Lines {
+			h.WriteString(f.Lines[i].Key)
+			h.WriteByte(0)
+			h.WriteString(f.Lines[i].Value)
+			h.WriteByte(0)
+		}
+	}
+	c.Files = nil
+	if text, err := json.Marshal(c); err == nil { // it is made of strings and numbers
+		h.Write(text)
+		clear(text)
+	}
+	return max(h.Sum64(), 1)
+}
+
+// lateChanges is what was changed since encodeChanges, with all that was before; nil for nothing. Commands that came while the next worker began were
+// obeyed here.
+func (rt *Runtime) lateChanges() []byte {
+	c := rt.changed().late()
+	if rt.sentChanges == 0 || c.sum() == rt.sentChanges {
+		return nil
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
 // encodeChanges is changed for the next worker, and the history.
 func (rt *Runtime) encodeChanges() []byte {
 	c := rt.changed()
+	rt.sentChanges = c.late().sum()
 	c.Past = rt.history.Past(rt.generation.Taken())
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -126,7 +174,9 @@ func (rt *Runtime) applyChanges(text []byte) {
 		rt.note("take over what was changed at run time: " + err.Error())
 		return
 	}
-	rt.history.Inherit(c.Past, stats.Mark{At: rt.env.Started.Unix(), Generation: rt.env.Generation})
+	if !c.Late {
+		rt.history.Inherit(c.Past, stats.Mark{At: rt.env.Started.Unix(), Generation: rt.env.Generation})
+	}
 	for _, change := range c.Files {
 		for _, f := range rt.cfg.Files {
 			if f.Path != change.Path || f.Map != change.Map {

@@ -14,11 +14,16 @@ import (
 // maxChanges bounds what is read of them.
 const maxChanges = 256 << 20
 
-func (g *Generation) sendChanges(s *successor) error {
-	if g.Changes == nil {
+func (g *Generation) sendChanges(s *successor) error { return g.sendChangesOf(s, g.Changes) }
+
+// sendChangesOf sends what changes returns.
+func (g *Generation) sendChangesOf(s *successor, changes func() []byte) error {
+	if changes == nil {
 		return nil
 	}
-	text := g.Changes()
+	g.changing.Lock() // what was gathered later is sent later
+	defer g.changing.Unlock()
+	text := changes()
 	if len(text) == 0 {
 		return nil
 	}

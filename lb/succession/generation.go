@@ -141,7 +141,9 @@ type Options struct {
 	// Changes is what operators changed at run time and no other message has, in
 	// a form of its own, and Apply takes it over; nil text is nothing.
 	Changes func() []byte
-	Apply   func(text []byte)
+	// LateChanges is what has changed since Changes was called last, nil for nothing; Apply takes it over, too.
+	LateChanges func() []byte
+	Apply       func(text []byte)
 
 	// Policy is what the configuration says of connections: "move", which is
 	// the default, or another word of `handover`.
@@ -171,6 +173,7 @@ type Generation struct {
 	disowned *successor // the other worker of a trial that is over; nil as a rule
 	onTrial  bool       // next is. Owned by whoever calls Share, Disown and Leave
 
+	changing sync.Mutex // held while changes are gathered and sent
 	sending  sync.Mutex // held while counts are made and sent: a later sum must not arrive first. Lock order: before counting.
 	lastSent bool       // sending guards it: nothing is counted any more
 

@@ -403,6 +403,11 @@ func (g *Generation) Leave() bool {
 		return false
 	case <-wait.C:
 	}
+	if !g.onTrial {
+		if err := g.sendChangesOf(g.next, g.LateChanges); err != nil && !isGone(err) {
+			g.Warn("send what was just changed at run time to the next worker: " + err.Error())
+		}
+	}
 	g.handover(g.next)
 	return true
 }
