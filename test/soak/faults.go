@@ -38,6 +38,8 @@ type permits struct {
 	waits bool
 	// late: a worker that is stopped writes the lines of requests that it had answered when it goes on, two seconds later.
 	late bool
+	// lasts: the next master has another worker take over when the deed has ended. What is changed at run time meanwhile reaches that one a moment later.
+	lasts bool
 	// server: requests whose line names the server may have failed on it, with 502, 503 or 504 and a state that begins with S or P.
 	server bool
 	// dies: what the server had answered may not have arrived, whatever its book says: the request may be tried again.
@@ -73,7 +75,7 @@ func init() {
 		// What an operator does on purpose costs nothing at all.
 		{"reload", operator, 12, permits{}, (*doer).reload, true},
 		{"bad-reload", operator, 3, permits{}, (*doer).badReload, false},
-		{"restart", operator, 2, permits{}, (*doer).restart, true},
+		{"restart", operator, 2, permits{lasts: true}, (*doer).restart, true},
 
 		{"canary", operator, 2, permits{}, (*doer).canary, true},
 		{"upgrade", operator, 1, permits{}, (*doer).upgrade, true},
@@ -86,7 +88,7 @@ func init() {
 
 		// What accident takes is bounded.
 		{"kill-worker", fate, 2, permits{breaks: true, counters: true, commands: []hand{operator}}, (*doer).killWorker, false},
-		{"kill-master", fate, 2, permits{commands: []hand{operator, fate}}, (*doer).killMaster, true},
+		{"kill-master", fate, 2, permits{lasts: true, commands: []hand{operator, fate}}, (*doer).killMaster, true},
 		{"kill-syslogd", fate, 2, permits{lines: true, resends: true, commands: []hand{archive}}, (*doer).killSyslogd, false},
 
 		{"freeze-worker", fate, 1, permits{late: true}, (*doer).freezeWorker, false},

@@ -251,6 +251,17 @@ func TestRoutes(t *testing.T) {
 	row(12*time.Second, 13*time.Second, red, false, true, reload) // its connection may still be with the worker that leaves
 	reload.begin, reload.end = 12*time.Second, 12*time.Second
 	row(12*time.Second, 13*time.Second, red, false, false, reload)
+	for _, c := range []struct {
+		begun, restarted time.Duration
+		ok               bool
+	}{{12 * time.Second, 9 * time.Second, true}, {13 * time.Second, 9 * time.Second, false}, {12 * time.Second, 8 * time.Second, false}} {
+		r := &route{name: mapped, changes: []change{{to: red, file: red}, {begin: 10 * time.Second, end: 11 * time.Second, to: blue, file: red}}}
+		restart := window{fault: deed(t, "restart"), begin: c.restarted, cut: c.restarted, end: c.restarted}
+		// The worker that takes over after a restart hears of it a moment later.
+		if got := r.permitted(asked{dialled: c.begun, begun: c.begun, ended: c.begun + time.Millisecond}, red, []window{restart}); got != c.ok {
+			t.Errorf("after a restart at %v, at %v: %v", c.restarted, c.begun, got)
+		}
+	}
 }
 
 // TestSink holds when a line may be missing at the sink, or come twice.

@@ -136,6 +136,10 @@ func (r *route) permitted(a asked, backend string, windows []window) bool {
 		if i > 0 && r.changes[i-1].to == backend && a.dialled <= c.end && slices.ContainsFunc(windows, left) {
 			return true
 		}
+		begins := func(w window) bool { return w.fault.permits.lasts && w.begin <= c.end && w.end+slack >= c.begin }
+		if i > 0 && r.changes[i-1].to == backend && a.begun <= c.end+slack && a.ended >= c.begin && slices.ContainsFunc(windows, begins) {
+			return true
+		}
 		end := time.Duration(1<<63 - 1)
 		if i+1 < len(r.changes) {
 			end = r.changes[i+1].end
