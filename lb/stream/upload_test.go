@@ -90,6 +90,33 @@ func TestLongUploads(t *testing.T) {
 	}
 }
 
+// TestUploadInPieces: what a client sends in small pieces passes through buffers, however long the body is.
+func TestUploadInPieces(t *testing.T) {
+	const piece, pieces = 2 << 10, 64
+	came := make(chan error)
+	srv := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		for range pieces {
+			_, err := io.CopyN(io.Discard, r.Body, piece)
+			came <- err
+		}
+	})
+	r := newRig(t, true, []string{srv}, nil)
+	c := connect(t, r.addr)
+	c.say(fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", piece*pieces))
+	for range pieces {
+		c.say(string(numbered(piece)))
+		if err := <-came; err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.answer("")
+	r.Still(func() {
+		if n := r.Shards[0].Front[0].H1.SplicedIn; n != 0 {
+			t.Errorf("%d bytes were spliced", n)
+		}
+	})
+}
+
 // TestUploadIsHeldUp: a server that does not read, dies or answers early in the middle of a body, and a client that leaves there: each ends as it does with buffers,
 // and no pipe stays out.
 func TestUploadIsHeldUp(t *testing.T) {
@@ -144,9 +171,6 @@ func TestUploadIsHeldUp(t *testing.T) {
 				r := newRig(t, true, []string{srv}, func(r *rig) {
 					lines.keep(r)
 					r.Limits.NoSplice = way == "nosplice"
-					if sc.name == "silent" {
-						r.be.Timeouts.Server = 300
-					}
 				})
 				c := connect(t, r.addr)
 				port := c.port()
@@ -159,6 +183,15 @@ func TestUploadIsHeldUp(t *testing.T) {
 					})
 				}
 				close(some)
+				if sc.name == "silent" {
+					r.Still(func() {
+						r.be.Timeouts.Server = 300
+						list := &r.Shards[0].sessions.head
+						for s := list.next; s != list; s = s.next {
+							s.rearm()
+						}
+					})
+				}
 				if sc.client != nil {
 					sc.client(c)
 				}
