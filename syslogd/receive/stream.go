@@ -160,8 +160,12 @@ func (s *Stream) take(ctx context.Context, conn *net.TCPConn, clients *sync.Wait
 	})
 }
 
-// spare is how many descriptors connections leave for the files and the commands of the process, or a quarter where it may have few.
-const spare = 64
+const (
+	// spare is how many descriptors connections leave for the files and the commands of the process, or a quarter where it may have few.
+	spare = 64
+	// always is how many connections an input may have all the same: files that are open for long may use up the rest.
+	always = 8
+)
 
 // crowded says whether the process has no more descriptors than those. The kernel gives out the lowest that is free, so that as long as the newest
 // connection has a low one there is nothing to ask.
@@ -172,6 +176,12 @@ func (s *Stream) crowded() bool {
 	}
 	most := int(limit.Cur - min(spare, limit.Cur/4))
 	if s.newest < most {
+		return false
+	}
+	s.mu.Lock()
+	few := len(s.conns) < always
+	s.mu.Unlock()
+	if few {
 		return false
 	}
 	fd, err := unix.Open("/", unix.O_PATH|unix.O_CLOEXEC, 0)
