@@ -312,7 +312,7 @@ func (b *builder) backends() {
 		be := &stream.Backend{
 			Proxy: b.common(p), Index: len(b.eng.Backends),
 			Backend: backend.New(backend.Options{
-				Name: p.Name, Algo: algorithms[p.Balance.Algo], Draws: draws,
+				Name: p.Name, Algo: algorithms[p.Balance.Algo], Draws: draws, Fixed: p.Balance.Algo == "static-rr",
 				Consistent: p.Balance.HashConsistent, BalanceFactor: p.Balance.Factor, AllBackups: p.AllBackups,
 			}, servers),
 			Retries: p.Retries, RetryOn: stream.RetryOn(p.RetryOn), CheckCache: p.CheckCache, RDPCookie: p.RDPCookie, Redispatch: p.Redispatch, Reuse: reuses[p.HTTPReuse],

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -147,6 +148,9 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 	}
 	o := clientOptions(&cs.TLS)
 	o.SNI, o.ALPN = cs.TLS.SNI, cs.TLS.ALPN
+	if o.ALPN == nil { // without check-alpn, what requests offer; h2 is for those that ask for it
+		o.ALPN = slices.DeleteFunc(slices.Clone(cs.TLS.Offer), func(name string) bool { return name == "h2" })
+	}
 	spec.TLS, err = b.certificates().Client(o)
 	return spec, err
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -611,4 +613,99 @@ func peerGone(t *testing.T) string {
 func portOf(addr string) string {
 	_, port, _ := net.SplitHostPort(addr)
 	return port
+}
+
+// greeted answers a check 200 if it begins as wanted, and 500 otherwise.
+func greeted(begin string) func(net.Conn) {
+	return func(c net.Conn) {
+		rd := bufio.NewReader(c)
+		status := "500 no"
+		if head, _ := rd.Peek(len(begin)); string(head) == begin {
+			status = "200 yes"
+		}
+		for {
+			if line, err := rd.ReadString('\n'); err != nil || strings.TrimSpace(line) == "" {
+				break
+			}
+		}
+		io.WriteString(c, "HTTP/1.0 "+status+"\r\n\r\n")
+	}
+}
+
+// speaking is a server whose status says in which protocol it was asked: what TLS agreed on, and the version of HTTP.
+func speaking(t *testing.T, secure bool) string {
+	t.Helper()
+	said := []string{" HTTP/1.0", "http/1.1 HTTP/1.0", "h2 HTTP/2.0", "other HTTP/1.0", "plain HTTP/1.0", "plain HTTP/2.0"}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		agreed := "plain"
+		if r.TLS != nil {
+			agreed = r.TLS.NegotiatedProtocol
+		}
+		w.WriteHeader(210 + slices.Index(said, agreed+" "+r.Proto))
+	}))
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetHTTP2(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if s.EnableHTTP2 = true; secure {
+		s.TLS = &tls.Config{NextProtos: []string{"h2", "http/1.1", "http/1.0", "other"}}
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// TestCheckWordsAsHAProxy: words of server lines that say how checks and agents connect and what they send, and words that take others back.
+func TestCheckWordsAsHAProxy(t *testing.T) {
+	var c comparison
+	add := c.add
+	web := []string{"mode http", "option httpchk GET /"}
+	rows := func(lines ...string) []string { return append(slices.Clone(lines), web...) }
+	proxied, plain := peer(t, greeted("PROXY ")), peer(t, greeted("GET /"))
+	add("proxied", "check check-send-proxy", proxied, web...)
+	add("proxied-as-requests", "check send-proxy", proxied, web...)
+	add("proxied-elsewhere", "check send-proxy addr 127.0.0.1 port "+portOf(plain), peerGone(t), web...)
+	add("proxied-elsewhere-too", "check send-proxy check-send-proxy addr 127.0.0.1 port "+portOf(proxied), peerGone(t), web...)
+	add("proxied-not", "check no-check-send-proxy", plain, rows("default-server check-send-proxy")...)
+	add("proxied-both", "check no-check-send-proxy send-proxy", proxied, web...)
+	add("no-check", "check no-check", plain, web...)
+	add("no-check-default", "weight 3 no-check", plain, rows("default-server check")...)
+	add("check-default", "check", plain, rows("default-server no-check")...)
+
+	clear, secure := speaking(t, false), speaking(t, true)
+	add("tls-not", "check no-check-ssl ssl verify none", clear, web...)
+	add("tls-not-default", "check no-check-ssl", clear, rows("default-server ssl verify none check-ssl")...)
+	add("tls-again", "check no-check-ssl check-ssl verify none", secure, web...)
+	for i, words := range []string{
+		"check check-ssl verify none", "check check-ssl verify none check-alpn other", "check check-ssl verify none check-alpn http/1.1", "check check-ssl verify none check-alpn h2", "check check-ssl verify none check-alpn h2,http/1.1",
+		"check ssl verify none alpn http/1.1", "check ssl verify none alpn h2 check-alpn http/1.1", "check ssl verify none alpn http/1.1 check-alpn h2",
+		"check check-proto h2", "check check-proto h1", "check proto h2", "check proto h2 check-proto h1", "check proto h1 check-proto h2",
+	} {
+		at := clear
+		if strings.Contains(words, "ssl") {
+			at = secure
+		}
+		add(fmt.Sprintf("proto-%d", i), words, at, web...)
+	}
+
+	up := portOf(peer(t, shuts("up\n")))
+	half := portOf(peer(t, func(c net.Conn) {
+		said := "down\n"
+		if line, _ := bufio.NewReader(c).ReadString('\n'); line == "half, please\n" {
+			said = "50%\n"
+		}
+		io.WriteString(c, said)
+	}))
+	quiet := peer(t, talks(""))
+	add("agent-send", `weight 100 agent-check agent-inter 200ms agent-send half,\ please\n agent-port `+half, quiet)
+	add("agent-send-other", `weight 100 agent-check agent-inter 200ms agent-send "all\n" agent-port `+half, quiet)
+	add("agent-addr", "agent-check agent-inter 200ms agent-addr 127.0.0.1 agent-port "+up, strings.Replace(quiet, "127.0.0.1", "127.0.0.77", 1))
+	add("agent-addr-of-checks", "agent-check agent-inter 200ms addr 127.0.0.1 agent-port "+up, strings.Replace(quiet, "127.0.0.1", "127.0.0.77", 1))
+	add("agent-addr-gone", "agent-check agent-inter 200ms agent-addr 127.0.0.77 agent-port "+up, quiet)
+	add("no-agent", "agent-check agent-inter 200ms no-agent-check agent-port "+half, quiet)
+	add("no-agent-default", "weight 9 agent-port "+half+" no-agent-check", quiet, "default-server agent-check agent-inter 200ms")
+	c.run(t, nil)
 }

@@ -87,7 +87,7 @@ func newRuntime(cfg *config.Config, env Env, eng *stream.Engine) *Runtime {
 	rt.ctx, rt.cancel = context.WithCancel(context.Background())
 	rt.serving, rt.retire = context.WithCancel(rt.ctx)
 	rt.reports.logger = env.Logger
-	rt.Set = servercheck.Set{Serving: rt.serving, Node: cmp.Or(cfg.Global.Node, eng.Hostname), Cut: eng.CutServer, Maintain: eng.Maintain, Announce: rt.logEvent}
+	rt.Set = servercheck.Set{Serving: rt.serving, MaxSpread: cfg.Global.MaxSpread, Node: cmp.Or(cfg.Global.Node, eng.Hostname), Cut: eng.CutServer, Maintain: eng.Maintain, Announce: rt.logEvent}
 	return rt
 }
 

@@ -42,6 +42,7 @@ type Options struct {
 	Algo       Algo
 	Draws      int  // random(N): how many servers compete; 0 is the default, 2
 	Consistent bool // hash-type consistent
+	Fixed      bool // static-rr: weights do not change
 	// BalanceFactor bounds a server's load, in percent of its part of all
 	// requests, where consistent hashing would give it more; 0 does not.
 	BalanceFactor int
@@ -61,7 +62,7 @@ type Backend struct {
 	// mu guards the fields below and the guarded fields of the servers.
 	active []*Server // those that take part in balancing now
 	total  int       // sum of their shares
-	scale  int       // of a share to a weight: 100 when some server starts slowly, else 1
+	scale  int       // of a share to a weight: steps when some server starts slowly, else 1
 	grows  bool      // some server has a minconn
 	hashes hashTable
 	unit   int // what the configured weights are multiples of
@@ -91,6 +92,10 @@ func New(o Options, servers []*Server) *Backend {
 
 // hashes reports whether a hash names the server.
 func (a Algo) hashes() bool { return a == Source || a == URI || a == Key }
+
+// static reports whether the weights of servers are those of the configuration,
+// whatever comes up slowly.
+func (o *Options) static() bool { return o.Fixed || o.Algo.hashes() && !o.Consistent }
 
 // Outcome is what Pick or Take came to.
 type Outcome uint8
@@ -386,9 +391,10 @@ func (b *Backend) Stats() Stats {
 		st.Down += time.Since(b.downAt)
 	}
 	for _, s := range b.active {
-		st.Weight += s.shown()
+		st.Weight += s.weight * s.step()
 		st.UserWeight += s.weight
 	}
+	st.Weight = (st.Weight + steps - 1) / steps
 	for _, s := range b.Servers {
 		switch {
 		case !s.balanced():

@@ -51,7 +51,7 @@ func (b *Backend) setServers(list []*Server) {
 	for _, s := range list {
 		b.grows = b.grows || s.MinConn > 0
 		if s.SlowStart > 0 {
-			b.scale = 100
+			b.scale = steps
 		}
 	}
 	b.rebuild()

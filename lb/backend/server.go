@@ -217,7 +217,7 @@ func (s *Server) Stats() ServerStats {
 		st.Effective = s.shown()
 	}
 	st.MaxConn, st.Share = s.most(), s.shown()
-	st.Starting, st.Throttle = s.usable() && s.warm.percent < 100, s.warm.percent
+	st.Starting, st.Throttle = s.usable() && s.warm.percent < 100, s.throttle()
 	st.Down = s.downtime(time.Now())
 	return st
 }

@@ -19,11 +19,8 @@ func (s *Server) heat(was, is bool) {
 	case was == is || s.SlowStart <= 0:
 	case is:
 		s.begin(time.Now())
-	default:
-		s.warm.percent = 100
-		if s.warm.timer != nil {
-			s.warm.timer.Stop()
-		}
+	case s.warm.timer != nil: // the share that it had shows while it is down
+		s.warm.timer.Stop()
 	}
 }
 
@@ -64,16 +61,38 @@ func (s *Server) warmer() {
 	s.b.grant(s)
 }
 
-// part is the server's share in the balancing. mu is held.
+// steps are those in which a server's weight grows; the first is there at
+// once.
+const steps = 16
+
+// step is how many of them a server has made: all where the algorithm does not
+// follow changes of weights. mu is held.
+func (s *Server) step() int {
+	if s.b.static() {
+		return steps
+	}
+	return min(1+s.warm.percent*steps/100, steps)
+}
+
+// part is the server's share in the balancing, in steps of its weight where a
+// server of the backend may start slowly. mu is held.
 func (s *Server) part() int {
 	if s.b.scale == 1 {
 		return s.weight
 	}
-	return max(s.weight*s.warm.percent, 1)
+	return s.weight * s.step()
 }
 
 // shown is the share as a weight, at least 1. mu is held.
-func (s *Server) shown() int { return (s.weight*s.warm.percent + 99) / 100 }
+func (s *Server) shown() int { return (s.weight*s.step() + steps - 1) / steps }
+
+// throttle is the share in percent of the weight, as HAProxy rounds it. mu is held.
+func (s *Server) throttle() int {
+	if s.weight == 0 {
+		return 100
+	}
+	return (100*s.weight*s.step() + steps - 1) / (steps * s.weight)
+}
 
 // room is how many places the server has now: its maxconn, or less of it while
 // the backend is not full (minconn) or the server starts slowly. Once another

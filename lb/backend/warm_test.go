@@ -55,10 +55,10 @@ func TestSlowStart(t *testing.T) {
 			low, high   int // requests of 100
 			weight, max int
 		}{
-			{0, 1, 1, 1, 1},
-			{5 * time.Second, 19, 21, 3, 25},
-			{5 * time.Second, 32, 35, 5, 50},
-			{9 * time.Second, 48, 50, 10, 95},
+			{0, 5, 6, 1, 1},
+			{5 * time.Second, 23, 25, 4, 25},
+			{5 * time.Second, 35, 37, 6, 50},
+			{9 * time.Second, 49, 50, 10, 95},
 			{2 * time.Second, 50, 50, 10, 100},
 		} {
 			time.Sleep(c.after)
@@ -102,8 +102,8 @@ func TestSlowStartMoves(t *testing.T) {
 			next.Servers[i].Restore(s.State())
 		}
 		next.Restored(nil)
-		if st := next.Servers[0].Stats(); !st.Starting || st.Throttle != 50 {
-			t.Errorf("starting %v at %d%%, want 50%%", st.Starting, st.Throttle)
+		if st := next.Servers[0].Stats(); !st.Starting || st.Throttle != 56 {
+			t.Errorf("starting %v at %d%%, want 56%%, the ninth step of 16", st.Starting, st.Throttle)
 		}
 		if st := next.Servers[1].Stats(); st.Starting || st.MaxConn != 7 {
 			t.Errorf("the other one: starting %v, maxconn %d", st.Starting, st.MaxConn)

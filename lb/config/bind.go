@@ -71,6 +71,7 @@ func (c *call) bind(d *draft) error {
 		one.Network, one.Address = b.Network, b.Address
 		c.p.unix.owned(&one)
 		if one.V6Only {
+			one.V4V6 = false
 			if one.Network == "tcp" {
 				one.Network = "tcp6"
 			} else {
@@ -388,8 +389,9 @@ func (p *parser) finishTLS(b *bindDraft) error {
 		t.Curves = b.ecdhe
 	}
 	t.NoTickets = t.NoTickets || p.tls.noTickets && !b.tickets
-	if t.MaxVersion != 0 && t.MaxVersion < max(t.MinVersion, tls.VersionTLS10) {
-		return fmt.Errorf("no version of TLS is left between %s and %s", tls.VersionName(t.MinVersion), tls.VersionName(t.MaxVersion))
+	ignored, err := (t.Without | p.tls.without).settle(&t.MinVersion, &t.MaxVersion, true)
+	if ignored {
+		p.report.Warnf(b.Pos, "'bind' : %s", versionsIgnored)
 	}
-	return nil
+	return err
 }

@@ -104,6 +104,7 @@ func globalTable() []row[*Global] {
 		{name: "resetenv", args: "[<name> ...]", max: many, apply: func(c *call, _ *Global) error { c.p.env.Keep(c.args); return nil }},
 		{name: "setenv", lax: true, args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error { c.p.env.Set(c.args[0], c.args[1]); return nil }},
 		{name: "set-dumpable", apply: flag(func(g *Global) { g.Dumpable = true }), doc: "without it a process with TLS leaves no core dump, and other users cannot trace it"},
+		{name: "max-spread-checks", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.MaxSpread = d })},
 		{name: "spread-checks", args: "<0-50>", min: 1, max: 1, apply: count(0, 50, func(g *Global, n int) { g.SpreadChecks = n })},
 		{name: "ssl-default-bind-ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
 			c.p.tls.ciphers, err = c.ciphers(c.args[0])
@@ -340,7 +341,6 @@ func globalTuning() []row[*Global] {
 		{"the number of file descriptors is raised as far as maxconn needs and the limits allow", "fd-hard-limit ulimit-n strict-limits"},
 		{"loops are spread over the CPUs by the kernel", "cpu-map numa-cpu-mapping thread-group thread-groups"},
 		{"an event loop sleeps when there is nothing to do", "busy-polling"},
-		{"checks are spread over their interval", "max-spread-checks"},
 		{"a worker that was replaced leaves when its connections are gone or were moved", "grace mworker-max-reloads"},
 		{"peers are sent what there is, 64 KiB at a time", "tune.peers.max-updates-at-once"},
 		{"compression has one level and keeps no memory, as HAProxy's with libslz", "maxzlibmem tune.comp.maxlevel tune.zlib.memlevel tune.zlib.windowsize"},

@@ -380,6 +380,7 @@ type BindTLS struct {
 	StrictSNI  bool
 	NoTickets  bool
 	TicketKeys string // tls-ticket-keys
+	Without    Versions
 }
 
 // Server is one server line (server-template gives several), with
@@ -488,6 +489,7 @@ type ServerTLS struct {
 	SNI                    string   // check-sni
 	ALPN                   []string // check-alpn
 	MinVersion, MaxVersion uint16
+	Without                Versions
 }
 
 // Balance is the balance algorithm.
@@ -539,8 +541,9 @@ type Check struct {
 // GlobalChecks is what the global section says of all checks.
 type GlobalChecks struct {
 	SpreadChecks int
-	NeverLocal   bool     // pp2-never-send-local
-	Programs     Programs // what option external-check may do
+	MaxSpread    time.Duration // max-spread-checks; 0: the first checks are spread over their whole intervals
+	NeverLocal   bool          // pp2-never-send-local
+	Programs     Programs      // what option external-check may do
 }
 
 // Programs says what checks may run.

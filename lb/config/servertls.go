@@ -32,7 +32,7 @@ func serverTLSTable() []row[*Server] {
 		}},
 		{name: "no-ssl", apply: flag(func(s *Server) { s.TLS.On = false })},
 		{name: "no-ssl-reuse", apply: flag(func(s *Server) { s.TLS.NoReuse = true })},
-		{name: "no-tls-tickets", apply: flag(func(s *Server) { s.TLS.NoTickets = true }), doc: "sessions are resumed by tickets only, so none is"},
+		{name: "no-tls-tickets", apply: flag(func(s *Server) { s.TLS.NoTickets = true }), doc: "sessions are resumed by tickets only, so none is; HAProxy goes on resuming those of TLS 1.3"},
 		{name: "sni", args: "<expression>", min: 1, apply: text(func(s *Server, w string) { s.TLS.Ask = w })},
 		{name: "ssl", apply: flag(func(s *Server) { s.TLS.On = true })},
 		{name: "ssl-reuse", apply: flag(func(s *Server) { s.TLS.NoReuse = false })},
@@ -43,7 +43,7 @@ func serverTLSTable() []row[*Server] {
 	}
 	for _, name := range tlsSwitches() {
 		table = append(table, row[*Server]{name: name, apply: func(c *call, s *Server) error {
-			return c.chooseVersion(c.name, "", &s.TLS.MinVersion, &s.TLS.MaxVersion)
+			return c.chooseVersion(c.name, "", &s.TLS.MinVersion, &s.TLS.MaxVersion, &s.TLS.Without)
 		}})
 	}
 	return table
@@ -101,7 +101,7 @@ func (p *parser) checkProto(d *draft, s *Server) {
 // defaultServerOptions applies ssl-default-server-options.
 func (c *call) defaultServerOptions(*Global) error {
 	t := &c.p.tls.server
-	return c.defaultTLSOptions(&t.MinVersion, &t.MaxVersion, "'no-tls-tickets'", func(name string) bool {
+	return c.defaultTLSOptions(&t.MinVersion, &t.MaxVersion, &t.Without, "'no-tls-tickets'", func(name string) bool {
 		if name != "no-tls-tickets" {
 			return false
 		}
@@ -113,12 +113,21 @@ func (c *call) defaultServerOptions(*Global) error {
 // checkServerTLS completes what a server's line says about TLS.
 func (p *parser) checkServerTLS(d *draft, s *Server) {
 	t, global := &s.TLS, &p.tls.server
+	what := fmt.Sprintf("'server %s/%s' : ", d.Name, s.Name)
+	without := t.Without
+	if t.On {
+		without |= global.Without
+		if t.MinVersion == 0 && t.MaxVersion == 0 {
+			t.MinVersion, t.MaxVersion = global.MinVersion, global.MaxVersion
+		}
+	}
+	if ignored, err := without.settle(&t.MinVersion, &t.MaxVersion, false); err != nil {
+		p.report.Errorf(s.Pos, "%s%v", what, err)
+	} else if ignored {
+		p.report.Warnf(s.Pos, "%s%s", what, versionsIgnored)
+	}
 	if !t.On {
 		return
-	}
-	what := fmt.Sprintf("'server %s/%s' : ", d.Name, s.Name)
-	if t.MinVersion == 0 && t.MaxVersion == 0 {
-		t.MinVersion, t.MaxVersion = global.MinVersion, global.MaxVersion
 	}
 	if t.Ciphers == nil {
 		t.Ciphers = slices.Clone(global.Ciphers)

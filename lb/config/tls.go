@@ -14,6 +14,7 @@ type tlsDefaults struct {
 	ciphers   []uint16
 	curves    []tls.CurveID
 	min, max  uint16
+	without   Versions
 	noTickets bool
 	strictSNI bool
 	server    ServerTLS // what ssl-default-server-* lines set
@@ -51,21 +52,21 @@ func tlsOption(c *call, b *bindDraft) error {
 	if len(c.args) > 0 {
 		word = c.args[0]
 	}
-	return c.chooseVersion(c.name, word, &t.MinVersion, &t.MaxVersion)
+	return c.chooseVersion(c.name, word, &t.MinVersion, &t.MaxVersion, &t.Without)
 }
 
 // chooseVersion applies a word about versions.
-func (c *call) chooseVersion(name, word string, low, high *uint16) error {
+func (c *call) chooseVersion(name, word string, low, high *uint16, without *Versions) error {
 	if name == "ssl-min-ver" && word == "SSLv3" { // as HAProxy with today's OpenSSL: the oldest there is
 		c.p.report.Warnf(c.pos, "'%s SSLv3' is read as TLSv1.0: SSLv3 is broken and never spoken", name)
 		word = "TLSv1.0"
 	}
-	return chooseVersion(name, word, low, high)
+	return chooseVersion(name, word, low, high, without)
 }
 
-// chooseVersion narrows the versions from low to high. Without a word from
-// the operator low stays 0, which is TLS 1.2, HAProxy's default as well.
-func chooseVersion(name, word string, low, high *uint16) (err error) {
+// chooseVersion reads a word that chooses versions: the lowest and the highest,
+// or one that is left out.
+func chooseVersion(name, word string, low, high *uint16, without *Versions) (err error) {
 	switch name {
 	case "ssl-min-ver":
 		*low, err = tlsVersion(name, word)
@@ -80,23 +81,57 @@ func chooseVersion(name, word string, low, high *uint16) (err error) {
 		return err
 	}
 	how, digits, _ := strings.Cut(name, "-tlsv")
-	version := uint16(tls.VersionTLS10) + uint16(digits[1]-'0')
-	switch {
-	case how == "force":
-		*low, *high = version, version
-	case version == tls.VersionTLS13:
-		*high = tls.VersionTLS12
-	case version == tls.VersionTLS12 && *low < tls.VersionTLS13:
-		*low = tls.VersionTLS13
+	minor := digits[1] - '0'
+	if how == "force" {
+		*low = uint16(tls.VersionTLS10) + uint16(minor)
+		*high = *low
+		return nil
 	}
-	// no-tlsv10 and no-tlsv11 exclude what the default excludes already.
+	*without |= 1 << minor
 	return nil
 }
+
+// Versions are versions of TLS that no-tlsv10 to no-tlsv13 leave out, a bit for
+// each.
+type Versions uint8
+
+// has reports whether a version is left out.
+func (v Versions) has(version uint16) bool { return v&(1<<(version-tls.VersionTLS10)) != 0 }
+
+// settle makes a lowest and a highest version of all that was said. Without a
+// word from the operator low is 0, which is TLS 1.2, HAProxy's default as well.
+// As in HAProxy, no-tlsv1x are ignored where a lowest or a highest version is
+// named; a bind line with a low highest one has that alone.
+func (v Versions) settle(low, high *uint16, bind bool) (ignored bool, err error) {
+	switch {
+	case *low == 0 && *high == 0:
+		if v.has(tls.VersionTLS13) {
+			*high = tls.VersionTLS12
+		}
+		if v.has(tls.VersionTLS12) {
+			*low = tls.VersionTLS13
+		}
+	case v != 0:
+		ignored = true
+	}
+	if *low == 0 && *high != 0 && *high < tls.VersionTLS12 {
+		if *low = tls.VersionTLS10; bind {
+			*low = *high
+		}
+	}
+	if *high != 0 && *high < max(*low, tls.VersionTLS10) {
+		return ignored, fmt.Errorf("no version of TLS is left between %s and %s", tls.VersionName(*low), tls.VersionName(*high))
+	}
+	return ignored, nil
+}
+
+// versionsIgnored is the warning about words that settle ignores.
+const versionsIgnored = "no-tlsv10 to no-tlsv13 are ignored, as ssl-min-ver, ssl-max-ver or force-tlsv1x say which versions there are; write those alone"
 
 // defaultBindOptions applies ssl-default-bind-options.
 func (c *call) defaultBindOptions(*Global) error {
 	t := &c.p.tls
-	return c.defaultTLSOptions(&t.min, &t.max, "'no-tls-tickets', 'strict-sni', 'prefer-client-ciphers'", func(name string) bool {
+	return c.defaultTLSOptions(&t.min, &t.max, &t.without, "'no-tls-tickets', 'strict-sni', 'prefer-client-ciphers'", func(name string) bool {
 		switch name {
 		case "no-tls-tickets":
 			t.noTickets = true
@@ -113,7 +148,7 @@ func (c *call) defaultBindOptions(*Global) error {
 
 // defaultTLSOptions applies words that choose versions; set takes the others
 // that the keyword knows, which a refusal lists.
-func (c *call) defaultTLSOptions(least, most *uint16, others string, set func(name string) bool) error {
+func (c *call) defaultTLSOptions(least, most *uint16, without *Versions, others string, set func(name string) bool) error {
 	words := c.args
 	for len(words) > 0 {
 		name, word, n := words[0], "", 1
@@ -125,7 +160,7 @@ func (c *call) defaultTLSOptions(least, most *uint16, others string, set func(na
 			word, n = words[1], 2
 			fallthrough
 		case isSwitch(name):
-			if err := c.chooseVersion(name, word, least, most); err != nil {
+			if err := c.chooseVersion(name, word, least, most, without); err != nil {
 				return err
 			}
 		case !set(name):
@@ -238,7 +273,7 @@ func (g *Global) crtListOption(s *certs.Settings, name, arg string) (err error) 
 		s.Verify = arg
 		err = oneOf("verify", arg, "none", "optional", "required")
 	case "ssl-min-ver", "ssl-max-ver":
-		err = chooseVersion(name, arg, &s.MinVersion, &s.MaxVersion)
+		err = chooseVersion(name, arg, &s.MinVersion, &s.MaxVersion, nil)
 	}
 	return err // ciphersuites and npn have no effect, as on a bind line
 }

@@ -191,12 +191,12 @@ func (cmd *command) likely(words []string, n int) bool {
 func (c *session) unknown(table []command, words []string) {
 	for n := len(words); n > 0; n-- {
 		if words[0] != "" && slices.ContainsFunc(table, func(cmd command) bool { return c.offered(&cmd) && cmd.likely(words, n) }) {
-			c.say("Unknown command, but maybe one of the following ones is a better match:")
+			c.message(asInfo, "Unknown command, but maybe one of the following ones is a better match:")
 			c.list(table, func(cmd *command) bool { return cmd.likely(words, n) })
 			return
 		}
 	}
-	c.say("Unknown command. Please enter one of the following commands only:")
+	c.message(asInfo, "Unknown command. Please enter one of the following commands only:")
 	c.list(table, func(cmd *command) bool { return true })
 }
 

@@ -155,13 +155,20 @@ func TestSpread(t *testing.T) {
 	for i := range 4 {
 		list = append(list, New(Spec{Inter: time.Duration(1+i%2) * 2 * time.Second}, 2, func(Report) {}))
 	}
-	Spread(list)
+	Spread(list, 0)
 	for i, want := range []time.Duration{0, 1000, 1000, 3000} {
 		if got := list[i].offset; got != want*time.Millisecond {
 			t.Errorf("the first check of server %d of 4 comes after %v, want %d ms", i, got, want)
 		}
 	}
-	Spread(nil)
+	Spread(nil, 0)
+	list[3] = New(Spec{Inter: time.Hour, FastInter: 400 * time.Millisecond}, 2, func(Report) {})
+	Spread(list, time.Second)
+	for i, want := range []time.Duration{0, 250, 500, 300} { // max-spread-checks; fastinter, until a check was made
+		if got := list[i].offset; got != want*time.Millisecond {
+			t.Errorf("at most a second: the first check of server %d comes after %v, want %d ms", i, got, want)
+		}
+	}
 }
 
 // spread-checks moves turns both ways and within its share.

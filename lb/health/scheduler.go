@@ -23,10 +23,15 @@ type Scheduler struct {
 }
 
 // Spread gives the checkers their first turns: each at its place in its own
-// interval, so that the servers of all backends are never asked at once.
-func Spread(checkers []*Checker) {
+// interval, or in a limit (0: none) if that is shorter, so that the servers of
+// all backends are never asked at once.
+func Spread(checkers []*Checker, limit time.Duration) {
 	for i, c := range checkers {
-		c.offset = c.inter * time.Duration(i) / time.Duration(len(checkers))
+		apart := c.spec.FastInter // the interval of what was not checked yet
+		if limit > 0 {
+			apart = min(apart, limit)
+		}
+		c.offset = apart * time.Duration(i) / time.Duration(len(checkers))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/control"
@@ -30,6 +31,9 @@ type Set struct {
 	// Serving ends when the process begins to drain: from then on the next
 	// worker checks, and announces what it finds.
 	Serving context.Context
+
+	// MaxSpread bounds the time between the first checks of the first server and of the last one (max-spread-checks); 0: their intervals do alone.
+	MaxSpread time.Duration
 
 	// Node is this machine's name, which servers hear with http-check send-state.
 	Node string
@@ -255,7 +259,7 @@ func (set *Set) Run(ctx context.Context) {
 			all = append(all, s.agent)
 		}
 	}
-	health.Spread(all)
+	health.Spread(all, set.MaxSpread)
 	set.scheduler.Begin(ctx, all...)
 	set.mu.Unlock()
 	set.scheduler.Turn(ctx)

@@ -130,9 +130,21 @@ func (s *session) shutByOperator() {
 }
 
 // cut ends the exchange under way from outside of run: what is left of the
-// session has its time from now on.
+// session has its time from now on. A client that waits for a server's answer is
+// answered with 502.
 func (s *session) cut(who byte) {
-	s.t.abort(who, s.t.phaseLetter())
+	t := s.t
+	switch where := t.phaseLetter(); {
+	case !s.http:
+		t.abort(who, '-')
+	case where == 'H':
+		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
+		t.fail(who, where, 502)
+		s.run()
+		return
+	default:
+		t.abort(who, where)
+	}
 	if s.state == lingering {
 		s.run()
 	}

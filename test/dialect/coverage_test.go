@@ -201,118 +201,14 @@ func literalsIn(part ast.Node) (all []string) {
 }
 
 // withoutCase are the words that cannot be compared, and why.
-var withoutCase = map[string]string{}
+var withoutCase = map[string]string{
+	"global handover":       "lb's own word: TestPolicies in test/handover",
+	"global nbproc":         "HAProxy 2.6 refuses it, and lb has one worker in any case: TestVerdictsAgainstHAProxy in lb/config",
+	"server no-renegotiate": "it forbids what neither OpenSSL 3 nor Go does of itself, so that with and without it the same is seen: TestNewerWords in lb/config",
+}
 
 // openKeywords and openSamples are the words that still lack a case.
 const openKeywords = `
-global pp2-never-send-local
-server downinter
-server enabled
-server fastinter
-server no-backup
-server no-check
-server max-reuse
-server pool-max-conn
-server check-alpn
-server check-send-proxy
-server error-limit
-server no-agent-check
-server no-check-send-proxy
-server no-check-ssl
-server observe
-server on-error
-server on-marked-down
-server on-marked-up
-server slowstart
-global h2-workaround-bogus-websocket-clients
-bind severity-output
-global handover
-global nbproc
-global pidfile
-global nosplice
-proxy clitimeout
-proxy timeout client-hs
-proxy contimeout
-proxy srvtimeout
-proxy timeout server-hs
-proxy option forceclose
-proxy redispatch
-proxy option transparent
-proxy reqadd
-proxy rspadd
-proxy reqdel
-proxy reqidel
-proxy rspdel
-proxy rspidel
-proxy compression algo-res
-proxy compression type-res
-proxy compression direction
-proxy compression minsize-res
-proxy filter cache
-proxy option accept-unsafe-violations-in-http-request
-proxy option accept-unsafe-violations-in-http-response
-proxy hash-preserve-affinity
-bind accept-netscaler-cip
-bind maxconn
-bind transparent
-bind v4v6
-bind v6only
-bind no-sslv3
-bind no-tlsv10
-bind no-tlsv11
-bind no-tlsv12
-bind no-tlsv13
-bind force-sslv3
-bind force-tlsv10
-bind force-tlsv11
-bind force-tlsv12
-bind force-tlsv13
-bind default-crt
-bind no-alpn
-bind no-strict-sni
-bind tls-tickets
-server stick
-server check-proto
-server ws
-server no-ssl
-server no-tls-tickets
-server ssl-reuse
-server tls-tickets
-server no-sslv3
-server no-tlsv10
-server no-tlsv11
-server no-tlsv12
-server no-tlsv13
-server force-sslv3
-server force-tlsv10
-server force-tlsv11
-server force-tlsv12
-server force-tlsv13
-server agent-addr
-server agent-send
-server sni-auto
-server no-sni-auto
-server no-renegotiate
-server hash-key
-server init-state
-fetch ssl_bc_alg_keysize
-fetch ssl_bc_client_random
-fetch ssl_bc_err
-fetch ssl_bc_err_str
-fetch ssl_bc_npn
-fetch ssl_bc_server_random
-fetch ssl_bc_session_id
-fetch ssl_bc_unique_id
-fetch ssl_bc_use_keysize
-fetch ssl_s_chain_der
-fetch ssl_s_der
-fetch ssl_s_i_dn
-fetch ssl_s_key_alg
-fetch ssl_s_notafter
-fetch ssl_s_notbefore
-fetch ssl_s_sha1
-fetch ssl_s_sig_alg
-fetch ssl_s_version
 `
 
 const openSamples = `

@@ -182,6 +182,37 @@ func TestZeroWarning(t *testing.T) {
 	}
 }
 
+// TestForceSSLv3: a version that neither can speak is refused.
+func TestForceSSLv3(t *testing.T) {
+	peer := tape.Open(t, "haproxy")
+	dir := t.TempDir()
+	cert, err := os.ReadFile("testdata/certs/site.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "site.pem"), cert, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, lines := range []string{
+		"bind 127.0.0.1:18001 ssl crt DIR/site.pem", "bind 127.0.0.1:18001 ssl crt DIR/site.pem force-sslv3",
+		"server s 127.0.0.1:1 ssl verify none", "server s 127.0.0.1:1 ssl verify none force-sslv3",
+		"bind 127.0.0.1:18001 ssl crt DIR/site.pem no-tlsv12 no-tlsv13", "bind 127.0.0.1:18001 ssl crt DIR/site.pem ssl-min-ver TLSv1.0 no-tlsv10 no-tlsv11 no-tlsv12 no-tlsv13",
+	} {
+		if !strings.HasPrefix(lines, "bind") {
+			lines = "bind 127.0.0.1:18001\n  " + lines
+		}
+		file := filepath.Join(dir, "c.cfg")
+		text := "defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\nlisten l\n  " + strings.ReplaceAll(lines, "DIR", dir) + "\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		check := func(program string) bool { return exec.Command(program, "-c", "-f", file).Run() == nil }
+		if want, got := tape.Observe(peer, lines, func() bool { return check(peer.Program()) }), check(built.LB); got != want {
+			t.Errorf("%s: lb accepts it: %v, haproxy: %v", lines, got, want)
+		}
+	}
+}
+
 // TestExtraFiles: keys and issuers in files of their own, and servers whose certificates the global section lets nobody look at.
 func TestExtraFiles(t *testing.T) {
 	ca := newIssuer(t, "CA")

@@ -129,14 +129,20 @@ func (s *subject) mask(text string) string {
 // both runs haproxy and lb on the same configuration.
 func both(t *testing.T, config string, files map[string]string) (theirs, ours *subject) {
 	t.Helper()
+	return each(t, config, config, files)
+}
+
+// each runs haproxy and lb on a configuration of its own, for what may meet either of them alone.
+func each(t *testing.T, theirConfig, ourConfig string, files map[string]string) (theirs, ours *subject) {
+	t.Helper()
 	recording := tape.Open(t, "haproxy")
 	if recording.Live() {
-		theirs = start(t, recording.Program(), config, files)
+		theirs = start(t, recording.Program(), theirConfig, files)
 	} else {
 		theirs = &subject{t: t, name: "haproxy"}
 	}
 	theirs.tape = recording
-	return theirs, start(t, built.LB, config, files)
+	return theirs, start(t, built.LB, ourConfig, files)
 }
 
 // preface begins a configuration that logs what a test wants to see.
@@ -167,7 +173,11 @@ type client struct {
 
 func (s *subject) dial(addr string) *client {
 	s.t.Helper()
-	c, err := net.Dial("tcp", addr)
+	network := "tcp"
+	if strings.HasPrefix(addr, "/") {
+		network = "unix"
+	}
+	c, err := net.Dial(network, addr)
 	if err != nil {
 		s.t.Fatalf("%s: %v", s.name, err)
 	}

@@ -125,15 +125,15 @@ func TestSocketOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transparent := ""
-	if os.Geteuid() == 0 { // who is not root may not
-		transparent = " transparent"
+	plain := " transparent "
+	if os.Geteuid() == 0 { // whoever is not root may not
+		plain = " never "
 	}
-	names := strings.NewReplacer("USER", me.Username, "GROUP", group.Name, "UID", me.Uid, "GID", me.Gid, " ROOT", transparent)
+	names := strings.NewReplacer("USER", me.Username, "GROUP", group.Name, "UID", me.Uid, "GID", me.Gid, plain, " ")
 	theirs, ours := both(t, preface("", "LINE %ST")+names.Replace(`
 frontend tuned
   bind HTTP2 defer-accept tfo mss 1000 tcp-ut 7s backlog 77 interface lo
-  bind HTTP3 ROOT
+  bind HTTP3 transparent mss 1001
   bind unix@DIR/named.sock user USER group GROUP mode 640
   bind unix@DIR/numbered.sock uid UID gid GID mode 606
   default_backend be

@@ -149,7 +149,9 @@ RFC 9112 allows, is a 400 in HAProxy.
   ` + "`%0D%0A`" + ` in a request's URI and headers; HAProxy sends them as they are, so they begin a new line there.
 - What an agent repeats (` + "`ready`, `drain`, `maint`" + `, a weight, a maxconn) changes nothing: what an operator does after it was said first holds until the agent says something
   else, also over reloads. HAProxy does it again each time the agent says it, so an operator's command holds for one ` + "`agent-inter`" + `.
-- With ` + "`balance source` and `balance uri`, `slowstart`" + ` lowers a server's maxconn, but not its part of the requests.
+- Checks offer TLS what ` + "`check-alpn`" + ` says, and without it what ` + "`alpn`" + ` says, but for h2: they go over HTTP/1. HAProxy 2.6.12 offers h2 too, and goes on in HTTP/1 when TLS has
+  agreed on it: such a check fails there.
+- With ` + "`hash-type consistent`, `slowstart`" + ` lowers a server's maxconn and the weight that is shown, but not its part of the requests.
 - What checks and agents found, a slow start under way, ` + "`disable agent` and `set maxconn server`" + ` survive a reload; ` + "`set server ... agent-addr`,\n  `agent-port` and `agent-send`" + ` last until the next one, as HAProxy's do.
 
 ## What a reload keeps
