@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -64,8 +65,12 @@ func TestSessionsAreSeenAndShut(t *testing.T) {
 		if !r.ShutSession(id) {
 			t.Errorf("%s: there is no session %#x", state, id)
 		}
-		if _, err := io.ReadAll(c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		answer, err := io.ReadAll(c)
+		if err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("%s: %v", state, err)
+		}
+		if strings.HasPrefix(string(answer), "HTTP/1.1 502 ") != (state == "forward") {
+			t.Errorf("%s: it had %q", state, answer)
 		}
 		c.Close()
 		wait.Until(t, state+" is gone", func() bool {
