@@ -23,6 +23,7 @@ func (r *run) provide(w *worker) {
 		return
 	}
 	errs := handoff.Twice(w.wants)
+	w.others = r.unwantedBy(w)
 	for _, want := range handoff.PathsLast(w.wants) {
 		if want.Network == "unix" && len(errs) > 0 {
 			break
@@ -85,6 +86,27 @@ func (r *run) tie(serving *worker, order string, fresh *worker, name string) err
 	return nil
 }
 
+// unwantedBy names the sockets that are there and that a worker does not want. It is
+// looked up once for all that the worker wants, of which there may be thousands.
+func (r *run) unwantedBy(w *worker) (names []string) {
+	wanted := set(w.names())
+	for _, name := range r.sockets.Names() {
+		if !wanted[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// set is what a list has.
+func set(list []string) map[string]bool {
+	has := make(map[string]bool, len(list))
+	for _, name := range list {
+		has[name] = true
+	}
+	return has
+}
+
 func (w *worker) names() []string {
 	names := make([]string, len(w.wants))
 	for i, want := range w.wants {
@@ -139,9 +161,9 @@ func (r *run) socket(w *worker, want handoff.Want) error {
 // configuration wrote it differently until now (*:80 for 0.0.0.0:80), and gives
 // it the new name.
 func (r *run) inOtherForm(w *worker, want handoff.Want) (int, bool) {
-	names := w.names()
-	for name, fd := range r.sockets.All() {
-		if slices.Contains(names, name) || strings.Contains(name, ",namespace=") || !handoff.Same(fd, want) {
+	for _, name := range w.others {
+		fd, there := r.sockets.Get(name)
+		if !there || strings.Contains(name, ",namespace=") || !handoff.Same(fd, want) {
 			continue
 		}
 		r.sockets.Take(name)
@@ -170,10 +192,9 @@ func (r *run) anyStale(w *worker) bool {
 // taken away again, so that no stranger can share the port. The first error
 // stays when the address is somebody else's.
 func (r *run) openBesideOurOwn(w *worker, want handoff.Want, first error) (int, error) {
-	names := w.names()
 	var ours []int
-	for name, fd := range r.sockets.All() {
-		if !slices.Contains(names, name) {
+	for _, name := range w.others {
+		if fd, there := r.sockets.Get(name); there {
 			ours = append(ours, fd)
 		}
 	}
@@ -238,11 +259,7 @@ func (r *run) drop(name string) {
 // worker still has its copies: it serves what waits in their queues before it
 // closes them. Those whose port has another listener now are retired first.
 func (r *run) closeUnwanted(served bool) (retired bool) {
-	names := r.current.names()
-	for _, name := range r.sockets.Names() {
-		if slices.Contains(names, name) {
-			continue
-		}
+	for _, name := range r.unwantedBy(r.current) {
 		r.unstore(listenerPrefix + name)
 		if fd, _ := r.sockets.Get(name); served && handoff.SharesPort(fd, r.current.wants) && !r.Opener.Activated.Holds(fd) && handoff.Retire(fd) {
 			r.sockets.Take(name)
@@ -268,8 +285,9 @@ func (r *run) closeUnwanted(served bool) (retired bool) {
 			r.current.fresh = append(r.current.fresh, name)
 		}
 	}
+	fresh := set(r.current.fresh)
 	for name, fd := range r.sockets.All() {
-		if slices.Contains(r.current.fresh, name) {
+		if fresh[name] {
 			r.store(listenerPrefix+name, fd)
 		}
 	}

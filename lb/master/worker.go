@@ -27,6 +27,7 @@ type worker struct {
 	wants      []handoff.Want
 	snapshot   *os.File          // its configuration's text; nil unknown
 	flights    *os.File          // its requests in flight; nil if it left no record
+	others     []string          // sockets that it does not want, while its own are being opened
 	fresh      []string          // sockets that were opened for it alone
 	stale      map[string]int    // by name: sockets that those replace, as they can no longer be reached
 	renamed    map[string]string // sockets that its configuration writes in another form, and what they were called
