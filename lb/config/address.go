@@ -61,6 +61,15 @@ func portNumber(what, word string) (int, error) {
 	return int(n), nil
 }
 
+// portEnd drops a semicolon after an address, which HAProxy passes over.
+func (c *call) portEnd(address string) string {
+	whole := strings.TrimRight(address, ";")
+	if whole != address {
+		c.p.report.Warnf(c.pos, "'%s' : only '%s' is read of '%s', as in HAProxy", c.name, whole, address)
+	}
+	return whole
+}
+
 // bindAddresses reads the first argument of a bind line: addresses separated
 // by commas, each possibly with a range of ports.
 func (p *parser) bindAddresses(what, list string) ([]Bind, error) {

@@ -23,7 +23,7 @@ func balanceTable() []row[*draft] {
 			return nil
 		}},
 		{name: "hash-type", lax: true, args: "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", min: 1, max: 3, in: back, apply: (*call).hashType},
-		{name: "hash-balance-factor", args: "<percent>", min: 1, max: 1, in: back, apply: (*call).hashFactor},
+		{name: "hash-balance-factor", loose: true, args: "<percent>", min: 1, max: 1, in: back, apply: (*call).hashFactor},
 	}
 }
 

@@ -55,7 +55,7 @@ func (u *unixDefaults) owned(b *Bind) {
 // bind applies a bind line.
 func (c *call) bind(d *draft) error {
 	d.bound = true
-	binds, err := c.p.bindAddresses("bind", c.args[0])
+	binds, err := c.p.bindAddresses("bind", c.portEnd(c.args[0]))
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func bindTable() []row[*bindDraft] {
 			return nil
 		}},
 		{name: "accept-proxy", apply: flag(func(b *bindDraft) { b.AcceptProxy = true })},
-		{name: "backlog", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.Backlog = n })},
+		{name: "backlog", loose: true, args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.Backlog = n })},
 		{name: "defer-accept", apply: flag(func(b *bindDraft) { b.DeferAccept = true })},
 		{name: "expose-fd", args: "listeners", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
 			b.expose = true
@@ -169,7 +169,7 @@ func bindTable() []row[*bindDraft] {
 			b.severity = c.args[0]
 			return oneOf("severity-output", c.args[0], "none", "number", "string")
 		}, doc: "what stands before messages on a stats socket"},
-		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.MaxConn = n })},
+		{name: "maxconn", loose: true, args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.MaxConn = n })},
 		{name: "mss", args: "<size>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.MSS, err = number(c.name, c.args[0], -65535, 65535)
 			if err == nil && b.MSS == 0 {

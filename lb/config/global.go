@@ -81,7 +81,7 @@ func globalTable() []row[*Global] {
 			}
 			return nil
 		}},
-		{name: "maxconn", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.MaxConn = n })},
+		{name: "maxconn", loose: true, args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.MaxConn = n })},
 		{name: "maxconnrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Conns = n })},
 		{name: "maxsessrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Sessions = n })},
 		{name: "maxsslrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.TLS = n })},
@@ -105,7 +105,7 @@ func globalTable() []row[*Global] {
 		{name: "setenv", lax: true, args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error { c.p.env.Set(c.args[0], c.args[1]); return nil }},
 		{name: "set-dumpable", apply: flag(func(g *Global) { g.Dumpable = true }), doc: "without it a process with TLS leaves no core dump, and other users cannot trace it"},
 		{name: "max-spread-checks", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.MaxSpread = d })},
-		{name: "spread-checks", args: "<0-50>", min: 1, max: 1, apply: count(0, 50, func(g *Global, n int) { g.SpreadChecks = n })},
+		{name: "spread-checks", loose: true, args: "<0-50>", min: 1, max: 1, apply: count(0, 50, func(g *Global, n int) { g.SpreadChecks = n })},
 		{name: "ssl-default-bind-ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
 			c.p.tls.ciphers, err = c.ciphers(c.args[0])
 			return err
@@ -148,7 +148,7 @@ func globalTable() []row[*Global] {
 			}
 			return nil
 		}},
-		{name: "tune.bufsize", args: "<bytes>", min: 1, max: 1, apply: count(1024, 16<<20, func(g *Global, n int) { g.MaxHead = n })},
+		{name: "tune.bufsize", loose: true, args: "<bytes>", min: 1, max: 1, apply: count(1024, 16<<20, func(g *Global, n int) { g.MaxHead = n })},
 		{name: "tune.http.maxhdr", args: "<number>", min: 1, max: 1, apply: count(1, 32767, func(g *Global, n int) { g.MaxFields = n })},
 		{name: "tune.ssl.capture-buffer-size", args: "<bytes>", min: 1, max: 1, apply: count(0, 65535, func(g *Global, n int) { g.CaptureHello = n }), doc: "for `ssl_fc_cipherlist_bin` and its kin; kept where a rule or a log line shows one of them"},
 		{name: "tune.ssl.capture-cipherlist-size", args: "<bytes>", min: 1, max: 1, status: Translated, doc: "it is read as 'tune.ssl.capture-buffer-size'", apply: count(0, 65535, func(g *Global, n int) { g.CaptureHello = n })},

@@ -161,7 +161,7 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inGlobalSection("nbproc 4"), "nbthread 4")
 	refuse(inGlobalSection("mode http"), "it belongs in a proxy")
 	looser(inGlobalSection("nbproc 1"))
-	stricter(inGlobalSection("maxconn 10x"), "expects a number")
+	accept(inGlobalSection("maxconn 10x"))
 	accept(inGlobalSection("log stdout format raw local0\nlog stderr local0 notice\nlog fd@1 format iso local0\nlog 127.0.0.1 sample 1,3-4:5 local0\nlog tcp@127.0.0.1:5140 local0"))
 	accept(inGlobalSection("log ring@r local0 info") + "ring r\n  description \"a ring\"\n  format timed\n  maxlen 1200\n  size 32764\n  timeout connect 5s\n  timeout server 10s\n  server s 127.0.0.1:6514 log-proto octet-count\n")
 	stricter(inFrontendSection("log ring@r local0")+"ring q\n  format raw\n", "unable to find ring 'r'")

@@ -59,6 +59,7 @@ type row[T any] struct {
 	loud   bool // an ignored one: a warning, as somebody may count on its effect
 	negate bool // "no NAME" and "default NAME" are possible
 	lax    bool // HAProxy reads no more arguments than max, and passes over others
+	loose  bool // HAProxy reads the digits that its number begins with, and passes over the rest
 	hard   bool // in a proxy of the other side: an error instead of a warning
 	paren  bool // its name carries an argument: set-var(check.x)
 	apply  func(c *call, t T) error
@@ -96,6 +97,7 @@ func (r *row[T]) run(c *call, t T) error {
 	case r.max >= 0 && len(c.args) > r.max:
 		return fmt.Errorf("'%s' cannot handle unexpected argument '%s'", r.name, c.args[r.max])
 	}
+	c.trim(r.loose, strings.HasPrefix(r.args, "<time>"))
 	switch r.status {
 	case Ignored:
 		if r.loud {
@@ -110,6 +112,32 @@ func (r *row[T]) run(c *call, t T) error {
 		return nil
 	}
 	return r.apply(c, t)
+}
+
+// trim drops what HAProxy passes over after a number or a time, mostly a
+// semicolon.
+func (c *call) trim(number, time bool) {
+	for i, word := range c.args {
+		rest := strings.TrimLeft(word, "0123456789")
+		if rest == word || rest == "" {
+			continue
+		}
+		if time { // which has a unit
+			unit := len(rest)
+			for _, u := range []string{"us", "ms", "s", "m", "h", "d"} {
+				if strings.HasPrefix(rest, u) && strings.Trim(rest[len(u):], ";,.") == "" {
+					unit = min(unit, len(u))
+				}
+			}
+			rest = rest[unit:]
+		}
+		if rest == "" || !time && (!number || i > 0) {
+			continue
+		}
+		c.args = slices.Clone(c.args)
+		c.args[i] = strings.TrimSuffix(word, rest)
+		c.p.report.Warnf(c.pos, "'%s' : only '%s' is read of '%s', as in HAProxy", c.name, c.args[i], word)
+	}
 }
 
 // refusal is the error for a keyword whose status is Refused.

@@ -130,15 +130,18 @@ func (c *call) addressField(header string, may ...string) (*AddressField, error)
 			f.Header = words[1]
 		default:
 			network, err := prefix(words[1])
-			if err != nil && isHostName(words[1]) {
-				var ip netip.Addr
-				if ip, err = c.p.bindHost(c.name, words[1], "ipv4", words[1]); err != nil {
-					return nil, err
+			if err != nil {
+				ip, numeric := parseIP(words[1])
+				switch {
+				case numeric == nil:
+				case !isHostName(words[1]):
+					return nil, fmt.Errorf("'%s except' expects <address>[/mask]: %w", c.name, err)
+				default:
+					if ip, err = c.p.bindHost(c.name, words[1], "ipv4", words[1]); err != nil {
+						return nil, err
+					}
 				}
 				network = netip.PrefixFrom(ip, ip.BitLen())
-			}
-			if err != nil {
-				return nil, fmt.Errorf("'%s except' expects <address>[/mask]: %w", c.name, err)
 			}
 			f.Except = network
 		}
@@ -153,7 +156,7 @@ func prefix(word string) (netip.Prefix, error) {
 		return p.Masked(), nil
 	}
 	address, mask, masked := strings.Cut(word, "/")
-	ip, err := parseIP(address)
+	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("'%s' is no address", word)
 	}

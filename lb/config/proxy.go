@@ -29,7 +29,7 @@ func proxyTable() []row[*draft] {
 	}
 	const big = 1<<31 - 1
 	return []row[*draft]{
-		{name: "backlog", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.Backlog = n })},
+		{name: "backlog", loose: true, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.Backlog = n })},
 		{name: "bind", args: "<address>[,...] [<option> ...]", wants: "{<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments", min: 1, max: many, in: ownFront, apply: (*call).bind},
 		{name: "capture cookie", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: func(c *call, d *draft) error {
 			one, err := c.captured()
@@ -90,12 +90,12 @@ func proxyTable() []row[*draft] {
 		{name: "errorloc303", lax: true, args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
 		{name: "guid", args: "<text>", min: 1, max: 1, in: ownAnywhere, status: Ignored, doc: "names and ids keep counters apart already"},
 		{name: "http-reuse", args: "never|safe|aggressive|always", min: 1, max: 1, in: back, apply: (*call).httpReuse},
-		{name: "id", args: "<number>", min: 1, max: 1, in: ownAnywhere, apply: count(1, big, func(d *draft, n int) { d.ID = n })},
-		{name: "maxconn", args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.MaxConn = n })},
+		{name: "id", loose: true, args: "<number>", min: 1, max: 1, in: ownAnywhere, apply: count(1, big, func(d *draft, n int) { d.ID = n })},
+		{name: "maxconn", loose: true, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.MaxConn = n })},
 		{name: "mode", args: "http|tcp", min: 1, max: 1, in: anywhere, apply: (*call).mode},
 		{name: "monitor-uri", args: "<uri>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error { d.MonitorURI = c.args[0]; return nil }},
 		{name: "rate-limit sessions", lax: true, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.SessionRate = n })},
-		{name: "retries", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
+		{name: "retries", loose: true, args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
 		{name: "retry-on", args: "<condition> ...", doc: "none, conn-failure, empty-response, junk-response, response-timeout, 0rtt-rejected, a status, all-retryable-errors", min: 1, max: many, in: back, apply: (*call).retryOn},
 		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", wants: "<name> and <addr>[:<port>] as arguments", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
 		{name: "server-template", args: "<prefix> <number|range> <address>[:<port>] [<option> ...]", min: 3, max: many, in: ownBack, hard: true, apply: (*call).serverTemplate},
@@ -110,7 +110,7 @@ func proxyTable() []row[*draft] {
 			}
 			return nil
 		}},
-		{name: "fullconn", args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
+		{name: "fullconn", loose: true, args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"lbsyslogd/lb/cfgfile"
 )
@@ -62,6 +63,21 @@ func TestReadAsHAProxy(t *testing.T) {
 	warned(c, "user 'd' is in userlist 'u' already")
 	warned(c, "group 'g' is in userlist 'u' already")
 	warned(c, "userlist 'u' was declared before")
+
+	c = load("global\n  maxconn 100;\n" + mode + "listen f\n  bind 127.0.0.1:18000;\n  retries 5x\n  timeout queue 3s;\n  server s 127.0.0.1:1; weight 10% check inter 7s; rise 4; port 9;\n")
+	f = c.Proxies[0]
+	s := f.Servers[0]
+	if c.Global.MaxConn != 100 || f.Binds[0].Address != "127.0.0.1:18000" || f.Retries != 5 || f.Timeouts.Queue != 3*time.Second ||
+		s.Port != 1 || s.Weight != 10 || s.Inter != 7*time.Second || s.Rise != 4 || s.CheckPort != 9 {
+		t.Errorf("numbers with more after them: %d, %v, %d, %v, %+v", c.Global.MaxConn, f.Binds, f.Retries, f.Timeouts.Queue, s)
+	}
+	warned(c, "only '100' is read of '100;'")
+	warned(c, "only '7s' is read of '7s;'")
+	for _, line := range []string{"global\n  maxconn x", "global\n  maxconn ;", "global\n  nbthread 2;", "defaults\n  timeout client 5;", "defaults\n  timeout client 5sx"} {
+		if _, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(line + "\n" + mode + "listen f\n  bind 127.0.0.1:18000\n")}}, Options{Environ: []string{}}); err == nil {
+			t.Errorf("%s: accepted", line)
+		}
+	}
 
 	c = load("global\n  ssl-default-bind-options ssl-min-ver SSLv3\n" + mode + "frontend a\n  bind 127.0.0.1:18000\n  use_backend b if\nbackend b\n")
 	warned(c, "'ssl-min-ver SSLv3' is read as TLSv1.0")

@@ -18,7 +18,7 @@ func (c *call) server(d *draft) error {
 		return err
 	}
 	s := d.newServer(name, c.pos)
-	if err := c.p.serverAddress(&s, c.args[1]); err != nil {
+	if err := c.p.serverAddress(&s, c.portEnd(c.args[1])); err != nil {
 		return fmt.Errorf("'server %s/%s' : %w", d.Name, name, err)
 	}
 	if err := c.serverOptions(&s, c.args[2:], "server "+d.Name+"/"+name); err != nil {
@@ -176,17 +176,17 @@ func serverTable() []row[*Server] {
 		{name: "disabled", apply: flag(func(s *Server) { s.Disabled = true })},
 		{name: "downinter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.DownInter = d })},
 		{name: "enabled", apply: flag(func(s *Server) { s.Disabled = false })},
-		{name: "fall", args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Fall = n })},
+		{name: "fall", loose: true, args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Fall = n })},
 		{name: "fastinter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.FastInter = d })},
-		{name: "id", args: "<number>", min: 1, apply: count(1, big, func(s *Server, n int) { s.ID = n })},
+		{name: "id", loose: true, args: "<number>", min: 1, apply: count(1, big, func(s *Server, n int) { s.ID = n })},
 		{name: "init-addr", args: "last|libc|none|<address>,...", min: 1, apply: (*call).initAddr},
 		{name: "inter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.Inter = d })},
-		{name: "maxconn", args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxConn = n })},
-		{name: "maxqueue", args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxQueue = n })},
+		{name: "maxconn", loose: true, args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxConn = n })},
+		{name: "maxqueue", loose: true, args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxQueue = n })},
 		{name: "no-backup", apply: flag(func(s *Server) { s.Backup = false })},
 		{name: "no-check", apply: flag(func(s *Server) { s.Check = false })},
 		{name: "non-stick", apply: flag(func(s *Server) { s.NonStick = true })},
-		{name: "port", args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
+		{name: "port", loose: true, args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
 			s.CheckPort, err = portNumber("port", c.args[0])
 			return err
 		}},
@@ -197,9 +197,9 @@ func serverTable() []row[*Server] {
 			s.Redir = c.args[0]
 			return nil
 		}},
-		{name: "rise", args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Rise = n })},
+		{name: "rise", loose: true, args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Rise = n })},
 		{name: "stick", apply: flag(func(s *Server) { s.NonStick = false })},
-		{name: "weight", args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
+		{name: "weight", loose: true, args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
 
 		{name: "no-tfo", doc: "connections are opened without TFO"},
 

@@ -59,11 +59,11 @@ func serverCheckTable() []row[*Server] {
 			s.TLS.Cert = c.p.under(c.p.cfg.Global.CrtBase, c.args[0])
 			return nil
 		}},
-		{name: "error-limit", args: "<count>", min: 1, apply: func(c *call, s *Server) (err error) {
+		{name: "error-limit", loose: true, args: "<count>", min: 1, apply: func(c *call, s *Server) (err error) {
 			s.ErrorLimit, err = number(c.name, c.args[0], 1, big)
 			return err
 		}},
-		{name: "minconn", args: "<number>", min: 1, apply: func(c *call, s *Server) (err error) {
+		{name: "minconn", loose: true, args: "<number>", min: 1, apply: func(c *call, s *Server) (err error) {
 			s.MinConn, err = number(c.name, c.args[0], 0, big)
 			return err
 		}},

@@ -46,12 +46,17 @@ func editedName(p *ruleParser) (name string, colon bool, err error) {
 	return name, false, err
 }
 
-// otherName is editedName for rules about fields that are there already.
+// otherName reads the name of fields that are there already. One that no field
+// can have finds none, as in HAProxy, which loads it.
 func otherName(p *ruleParser) (string, error) {
-	name, colon, err := editedName(p)
-	if colon {
-		p.remark("no header has the name '%s:', so nothing is done, as in HAProxy: write '%s'", name, name)
-		name += ":"
+	name, err := p.need("a header name")
+	if err == nil && !isToken(name) {
+		p.remark("no header has the name '%s', so nothing is done, as in HAProxy: a header is named without its colon and its value", name)
+		return name, nil
+	}
+	if framing(name) {
+		p.at-- // for headerName's words
+		return headerName(p)
 	}
 	return name, err
 }

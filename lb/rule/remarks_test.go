@@ -50,6 +50,7 @@ func TestRemarks(t *testing.T) {
 	row("set-header A x unless", "x", "no condition stands after")
 	row("set-header A: x", ": x", "the value of 'A' begins with ': '")
 	row("del-header A:", "old", "no header has the name 'A:'")
+	row(`del-header ^A:old`, "old", `no header has the name '^A:old'`)
 	row("replace-header A: .* x", "old", "no header has the name 'A:'")
 	row("set-header A %{+X}pid", "1267")
 	row("set-header A %{+X,+Q}r", `"GET /a HTTP/1.1"`)
