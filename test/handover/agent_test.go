@@ -71,7 +71,7 @@ func TestAgentsStateSurvives(t *testing.T) {
 		for _, c := range []struct{ server, column, want string }{
 			{"asked", "status", "DOWN (agent)"}, {"asked", "weight", "40"}, {"follows", "status", "DOWN (agent)"},
 			{"unasked", "status", "no check"}, {"unasked", "agent_status", ""},
-			{"slow", "throttle", "1"}, {"slow", "weight", "1"}, {"slow", "slim", "30"},
+			{"slow", "throttle", "6"}, {"slow", "weight", "7"}, {"slow", "slim", "30"},
 		} {
 			if got := s.word("be", c.server, c.column); got != c.want {
 				t.Errorf("after a reload the %s of %s is %q, want %q", c.column, c.server, got, c.want)
