@@ -398,8 +398,8 @@ func (p *parser) begin(pos cfgfile.Pos, args []string) error {
 		}
 		return nil
 	}
-	if n := len(args); (p.section == "backend" || p.section == "defaults") && n > 1 && !slices.Contains(args, "from") {
-		p.report.Warnf(pos, "'%s %s' : '%s' is not read; a name is one word", p.section, args[0], strings.Join(args[1:], " "))
+	if n := len(args); p.section == "defaults" && n > 1 && !slices.Contains(args, "from") { // HAProxy refuses it in the others
+		p.report.Warnf(pos, "'defaults %s' : '%s' is not read; a name is one word", args[0], strings.Join(args[1:], " "))
 		args = args[:1]
 	}
 	name, from, err := sectionName(p.section, args)

@@ -48,12 +48,15 @@ func TestReadAsHAProxy(t *testing.T) {
 	}
 	warned(c, "the address is used already at t.cfg")
 
-	c = load(mode + "frontend a\n  bind 127.0.0.1:18000\nbackend b c d\n  server s 127.1:18001\ndefaults e f\n")
+	c = load(mode + "frontend a\n  bind 127.0.0.1:18000\nbackend b\n  server s 127.1:18001\ndefaults e f\n")
 	if b := c.Proxies[1]; b.Name != "b" || b.Servers[0].Addr.String() != "127.0.0.1" {
 		t.Errorf("backend %q, server %v", b.Name, b.Servers[0].Addr)
 	}
-	warned(c, "'backend b' : 'c d' is not read")
+
 	warned(c, "'defaults e' : 'f' is not read")
+	if _, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(mode + "listen f\n  bind 127.0.0.1:18000\nbackend b c\n  server s 127.0.0.1:1\n")}}, Options{Environ: []string{}}); err == nil {
+		t.Error("a backend of two words was accepted; HAProxy refuses its lines")
+	}
 
 	users := mode + "frontend a\n  bind 127.0.0.1:18000\n  http-request auth unless { http_auth(u) }\n"
 	c = load(users + "userlist u\n  user a\n  user b password\n  user c password $2y$cut\n  user d insecure-password x\n  user d insecure-password y\n  group g\n  group g users a\nuserlist u\n  user e insecure-password z\n")
