@@ -204,6 +204,7 @@ func TestMarkedServers(t *testing.T) {
 	}
 	theirs, ours := both(t, text.String(), nil)
 	drive := func(s *subject) (got []string) {
+		s.checkedOnce("")
 		for _, row := range rows(markedServers) {
 			mode, name, _ := strings.Cut(strings.Split(row, " | ")[1], " ")
 			server := name + "/s1"
@@ -256,6 +257,19 @@ func TestMarkedServers(t *testing.T) {
 	same(t, "session", seen(theirs, drive), drive(ours))
 }
 
+// checkedOnce waits until each server with checks, in the rows that begin so, has had its first one: the next comes after an hour.
+func (s *subject) checkedOnce(row string) {
+	s.t.Helper()
+	wait.Until(s.t, s.name+" to have checked its servers", func() bool {
+		for _, cell := range s.columns(row, "check_status") {
+			if strings.HasSuffix(cell, "=INI") || strings.Contains(cell, "=* ") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // TestSlowStart: a server that comes up begins with a part of its weight and of its maxconn where its algorithm can do that.
 func TestSlowStart(t *testing.T) {
 	text := preface("max-spread-checks 50ms", "LINE %ST")
@@ -269,6 +283,7 @@ func TestSlowStart(t *testing.T) {
 	}
 	theirs, ours := both(t, text, nil)
 	drive := func(s *subject) (got []string) {
+		s.checkedOnce("")
 		for _, name := range names {
 			for _, state := range []string{"", "health down", "health up", "state maint", "state ready"} {
 				for i := range 3 {
