@@ -103,19 +103,24 @@ backend transparent
 	n := 0
 	drive := func(s *subject) (got []string) {
 		n = 0
-		ports := map[string]int{} // the same connection has the same number
+		ports := map[string]map[string]int{} // by path: the same connection has the same number
 		ask := func(path string, headers ...string) {
 			answer := s.get(path, headers...)
 			n++
 			if before, rest, ok := strings.Cut(answer, `X-Port=["`); ok {
 				port, after, _ := strings.Cut(rest, `"]`)
-				if ports[port] == 0 {
-					ports[port] = len(ports) + 1
+				if ports[path] == nil {
+					ports[path] = map[string]int{}
 				}
-				if !strings.Contains(path, "reuse") && path != "/pool" {
-					ports[port] = 0
+				of := ports[path]
+				if of[port] == 0 {
+					of[port] = len(of) + 1
 				}
-				answer = fmt.Sprintf("%sX-Port=%d%s", before, ports[port], after)
+				number := 0
+				if strings.Contains(path, "reuse") || path == "/pool" {
+					number = of[port]
+				}
+				answer = fmt.Sprintf("%sX-Port=%d%s", before, number, after)
 			}
 			got = append(got, path+": "+answer)
 		}
