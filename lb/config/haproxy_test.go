@@ -186,12 +186,12 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("server a 127.0.0.1:80 resolvers nope"), "unable to find required resolvers 'nope'")
 	accept(inResolvers("nameserver a 127.0.0.1:53", "http-request do-resolve(txn.ip,r,ipv4) hdr(host),host_only if { path_beg / }\nhttp-request do-resolve(sess.ip,r,ipv6) str(a.test)\n"+
 		"http-request do-resolve(req.ip,r) src\nhttp-request do-resolve(req.ip,r,) src\nhttp-request set-dst var(txn.ip)\nserver a *:0"))
-	for rule, want := range map[string]string{
-		"do-resolve hdr(host)": "a variable and a resolvers section", "do-resolve(txn.ip) hdr(host)": "expects (<var>,<resolvers>[,ipv4|ipv6])",
-		"do-resolve(txn.ip,r,ipv4,x) hdr(host)": "expects (<var>", "do-resolve(txn.ip,r,ipv5) hdr(host)": "ipv4 or ipv6",
-		"do-resolve(txn.ip,r)": "a name, such as", "do-resolve(txn.ip,nope) hdr(host)": "unable to find resolvers 'nope'",
+	for _, of := range [][2]string{
+		{"do-resolve hdr(host)", "a variable and a resolvers section"}, {"do-resolve(txn.ip) hdr(host)", "expects (<var>,<resolvers>[,ipv4|ipv6])"},
+		{"do-resolve(txn.ip,r,ipv4,x) hdr(host)", "expects (<var>"}, {"do-resolve(txn.ip,r,ipv5) hdr(host)", "ipv4 or ipv6"},
+		{"do-resolve(txn.ip,r)", "a name, such as"}, {"do-resolve(txn.ip,nope) hdr(host)", "unable to find resolvers 'nope'"},
 	} {
-		refuse(inResolvers("nameserver a 127.0.0.1:53", "http-request "+rule), want)
+		refuse(inResolvers("nameserver a 127.0.0.1:53", "http-request "+of[0]), of[1])
 	}
 	accept(inResolvers("nameserver a 127.0.0.1:53", "tcp-request content do-resolve(txn.ip,r) src"))
 	refuse(inResolvers("nameserver a 127.0.0.1:53", "http-response do-resolve(txn.ip,r) src"), "do-resolve")
