@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/net/http2"
@@ -94,7 +95,9 @@ func (w *framer) end() string {
 
 // TestFloods is what moves nothing, or has us work in vain, without any frame that is wrong by itself: it ends the connection.
 func TestFloods(t *testing.T) {
+	var begun atomic.Int32
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		begun.Add(1)
 		io.Copy(io.Discard, r.Body)
 		<-r.Context().Done() // without an answer: after that a frame for the stream would be an error of the connection
 	})
@@ -157,8 +160,9 @@ func TestFloods(t *testing.T) {
 			}
 		}},
 		{"PING without waiting, beside a request", func(w *framer) {
+			before := begun.Load()
 			w.request(1, false)
-			w.settle()
+			wait.Until(t, "the request at its server", func() bool { return begun.Load() > before })
 			pings := bytes.Repeat([]byte("\x00\x00\x08\x06\x00\x00\x00\x00\x00xxxxxxxx"), 1000)
 			for range 100 {
 				w.c.Write(pings)
