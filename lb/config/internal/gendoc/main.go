@@ -125,8 +125,7 @@ RFC 9112 allows, is a 400 in HAProxy.
 - ` + "`usesrc hdr_ip(NAME)`" + ` binds nothing for a request without that value, as the manual says: the connection comes from the address of ` + "`source`" + `. HAProxy 2.6.12 answers 500.
 - ` + "`table_trackers`" + ` counts who tracks the key; HAProxy 2.6 counts the request that asks as well. ` + "`%bi` and `%bp`" + ` have no value where no connection to a server came to be.
 - Files that a bind or server line names for TLS are not read where the line has no ` + "`ssl`" + ` (a notice says so); HAProxy reads them.
-- Regular expressions are Go's (RE2): patterns cannot look around or refer back (an error), a dot is a character of UTF-8, not a byte, and ` + "`regsub(a*,-,g)`" + ` replaces no
-  empty match right after another match.
+- ` + "`regsub(a*,-,g)`" + ` replaces no empty match right after another match.
 - Numbers in fields, cookies and parameters (` + "`hdr_val`, `cook_val`, `urlp_val`" + `) have 64 bits; HAProxy 2.6 keeps the lower 32 of them. Its ` + "`add` and `sub`" + ` take a negative
   number and another negative one for an overflow, and its ` + "`ltime`, `utime` and `http_date`" + ` have wrong years before 1970; lb's are right.
 - ` + "`cook`, `req.cook`" + ` and their kin find a cookie without a value at the end of its field (` + "`Cookie: a=`" + `), which HAProxy 2.6 does not. ` + "`res.cook_cnt`" + ` without a name
@@ -141,7 +140,7 @@ RFC 9112 allows, is a 400 in HAProxy.
 ## Where checks differ
 
 - ` + "`http-check expect`" + ` lines of a proxy's own keep the request of its defaults (` + "`option httpchk`, `http-check send`" + `); HAProxy sends nothing then.
-- Regular expressions are Go's (RE2).
+- Regular expressions are those of rules (above).
 - When a server sends an interim answer (1xx) before the final one, ` + "`http-check expect`" + ` judges the interim answer's status and header fields, as in
   HAProxy, and the final answer's body, whenever that comes. HAProxy finds that body only if it comes together with the interim answer.
 - Expressions and formats of checks know constants, ` + "`date`, `env`, `hostname`, `pid`, `rand`, `uuid`, `be_name`, `srv_name`, `var`, `status`" + ` and the payload of a
