@@ -77,7 +77,7 @@ func TestObservedServers(t *testing.T) {
 		fmt.Fprintf(&text, "backend %s\n  http-request set-path /status/%%[path,field(3,/)]\n  server s %s\n", name, strings.Replace(line, "CHECKS", "check addr "+host+" port "+port, 1))
 	}
 	theirs, ours := both(t, text.String(), nil)
-	drive := func(s *subject) (got []string) {
+	drive := func(s *subject, want []string) (got []string) {
 		wait.Until(t, "every server to be checked", func() bool {
 			for _, name := range names {
 				if !strings.HasSuffix(s.columns(name+"/s", "check_status")[0], "=L7OK") {
@@ -87,7 +87,14 @@ func TestObservedServers(t *testing.T) {
 			return true
 		})
 		look := func(when, name string) {
-			got = append(got, when+": "+s.columns(name+"/s", "status", "check_status", "check_code", "last_chk", "check_desc", "check_health", "chkfail", "chkdown", "hanafail")[0])
+			line := func() string {
+				return when + ": " + s.columns(name+"/s", "status", "check_status", "check_code", "last_chk", "check_desc", "check_health", "chkfail", "chkdown", "hanafail")[0]
+			}
+			now := line()
+			if i := len(got); i < len(want) && now != want[i] { // the checks learn of an answer a moment after its client
+				wait.Until(t, "lb to have "+want[i], func() bool { now = line(); return now == want[i] })
+			}
+			got = append(got, now)
 		}
 		for _, name := range names {
 			look("at first", name)
@@ -98,7 +105,8 @@ func TestObservedServers(t *testing.T) {
 		}
 		return got
 	}
-	same(t, "server", seen(theirs, drive), drive(ours))
+	want := seen(theirs, func(s *subject) []string { return drive(s, nil) })
+	same(t, "server", want, drive(ours, want))
 }
 
 // TestCheckIntervals: the next check of a server comes after fastinter or downinter, as its state has it, where it would come after an hour otherwise.
