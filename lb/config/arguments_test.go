@@ -86,7 +86,7 @@ func TestWrongArguments(t *testing.T) {
 var mayBeRefused = regexp.MustCompile(`not supported any ?more|unknown (fetch method|converter|keyword)|expects 'algo', 'type' or 'offload'|already specified|` +
 	`unable to load|Couldn't open the|'(tcp-request \w+|tcp-response content|http-request|http-response|http-after-response)' expects|please report this bug|` +
 	`keyword .* in '?global'? section|verify is enabled by default|'namespace'|sni expression|'addr' : invalid address|parsing agent-addr failed|` +
-	`extracts information from 'backend'|missing arguments \(got 1/2\), type 'table'|got ''|expected '\)' before ',|one compression filter|missing expect rule|address 'x'|Unexpected arg type`)
+	`extracts information from 'backend'|missing arguments \(got 1/2\), type 'table'|got ''|expected '\)' before ',|one compression filter|missing expect rule|address 'x'|Unexpected arg type|got '(client|server)-hs'`)
 
 // compareLines loads a section with lines here, then what is accepted with haproxy.
 func compareLines(t *testing.T, before string, lines []string, after string) {

@@ -21,7 +21,7 @@ func checkTable() []row[*draft] {
 		}
 	}
 	return []row[*draft]{
-		{name: "option httpchk", args: "[[<method>] <uri> [<version>]]", max: many, in: back, negate: true, apply: (*call).httpCheck},
+		{name: "option httpchk", args: "[[<method>] <uri> [<version>]]", max: 3, in: back, negate: true, apply: (*call).httpCheck},
 		{name: "http-check comment", args: "<text>", min: 1, max: 1, in: back, apply: checkStep(httpCheck, (*call).checkComment)},
 		{name: "http-check connect", args: checkConnectArgs, max: many, in: back, apply: checkStep(httpCheck, (*call).checkConnect)},
 		{name: "http-check disable-on-404", in: back, apply: func(_ *call, d *draft) error { d.Check.DisableOn404 = true; return nil }},

@@ -30,6 +30,14 @@ func globalTable() []row[*Global] {
 			return err
 		}
 	}
+	hello := count(0, 65535, func(g *Global, n int) { g.CaptureHello = n })
+	captureHello := func(c *call, g *Global) error { // under either name
+		if c.p.helloSized { // an error, as in HAProxy
+			return errors.New("'tune.ssl.capture-buffer-size' is already configured; it is set once, under this name or as 'tune.ssl.capture-cipherlist-size'")
+		}
+		c.p.helloSized = true
+		return hello(c, g)
+	}
 	span := func(unit time.Duration, set func(g *Global, d time.Duration)) func(*call, *Global) error {
 		return func(c *call, g *Global) error {
 			d, err := duration(c.name, c.args[0], unit)
@@ -95,14 +103,19 @@ func globalTable() []row[*Global] {
 		{name: "localpeer", args: "<name>", min: 1, max: 1, apply: (*call).localPeerLine},
 		{name: "node", args: "<name>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Node = w })},
 		{name: "pidfile", args: "<path>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.Pidfile = w })},
-		{name: "presetenv", lax: true, args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error {
+		{name: "presetenv", args: "<name> <value>", min: 2, max: 3, apply: func(c *call, _ *Global) error {
+			c.passOver("presetenv", 2)
 			if _, set := c.p.env.Get(c.args[0]); !set {
 				c.p.env.Set(c.args[0], c.args[1])
 			}
 			return nil
 		}},
 		{name: "resetenv", args: "[<name> ...]", max: many, apply: func(c *call, _ *Global) error { c.p.env.Keep(c.args); return nil }},
-		{name: "setenv", lax: true, args: "<name> <value>", min: 2, max: 2, apply: func(c *call, _ *Global) error { c.p.env.Set(c.args[0], c.args[1]); return nil }},
+		{name: "setenv", args: "<name> <value>", min: 2, max: 3, apply: func(c *call, _ *Global) error {
+			c.passOver("setenv", 2)
+			c.p.env.Set(c.args[0], c.args[1])
+			return nil
+		}},
 		{name: "set-dumpable", apply: flag(func(g *Global) { g.Dumpable = true }), doc: "without it a process with TLS leaves no core dump, and other users cannot trace it"},
 		{name: "max-spread-checks", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.MaxSpread = d })},
 		{name: "spread-checks", loose: true, args: "<0-50>", min: 1, max: 1, apply: count(0, 50, func(g *Global, n int) { g.SpreadChecks = n })},
@@ -150,8 +163,8 @@ func globalTable() []row[*Global] {
 		}},
 		{name: "tune.bufsize", loose: true, args: "<bytes>", min: 1, max: 1, apply: count(1024, 16<<20, func(g *Global, n int) { g.MaxHead = n })},
 		{name: "tune.http.maxhdr", args: "<number>", min: 1, max: 1, apply: count(1, 32767, func(g *Global, n int) { g.MaxFields = n })},
-		{name: "tune.ssl.capture-buffer-size", args: "<bytes>", min: 1, max: 1, apply: count(0, 65535, func(g *Global, n int) { g.CaptureHello = n }), doc: "for `ssl_fc_cipherlist_bin` and its kin; kept where a rule or a log line shows one of them"},
-		{name: "tune.ssl.capture-cipherlist-size", args: "<bytes>", min: 1, max: 1, status: Translated, doc: "it is read as 'tune.ssl.capture-buffer-size'", apply: count(0, 65535, func(g *Global, n int) { g.CaptureHello = n })},
+		{name: "tune.ssl.capture-buffer-size", args: "<bytes>", min: 1, max: 1, apply: captureHello, doc: "for `ssl_fc_cipherlist_bin` and its kin; kept where a rule or a log line shows one of them"},
+		{name: "tune.ssl.capture-cipherlist-size", args: "<bytes>", min: 1, max: 1, status: Translated, doc: "it is read as 'tune.ssl.capture-buffer-size'", apply: captureHello},
 		{name: "user", args: "<name>", min: 1, max: 1, apply: identity(func(g *Global, w string) error { g.User = w; return nil })},
 		{name: "expose-experimental-directives", apply: func(c *call, _ *Global) error { c.p.experimental = true; return nil }},
 		{name: "zero-warning", apply: func(c *call, _ *Global) error { c.p.zeroWarning = true; return nil }},

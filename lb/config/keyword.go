@@ -92,8 +92,7 @@ func (r *row[T]) run(c *call, t T) error {
 		}
 		return fmt.Errorf("'%s' expects arguments: %s %s", r.name, r.name, r.args)
 	case r.max >= 0 && len(c.args) > r.max && r.lax:
-		c.p.report.Warnf(c.pos, "'%s' : '%s' is not read; put quotes around a text with blanks", r.name, strings.Join(c.args[r.max:], " "))
-		c.args = c.args[:r.max]
+		c.passOver(r.name, r.max)
 	case r.max >= 0 && len(c.args) > r.max:
 		return fmt.Errorf("'%s' cannot handle unexpected argument '%s'", r.name, c.args[r.max])
 	}
@@ -112,6 +111,14 @@ func (r *row[T]) run(c *call, t T) error {
 		return nil
 	}
 	return r.apply(c, t)
+}
+
+// passOver drops what HAProxy does not read of a line, and says so.
+func (c *call) passOver(name string, read int) {
+	if len(c.args) > read {
+		c.p.report.Warnf(c.pos, "'%s' : '%s' is not read; put quotes around a text with blanks", name, strings.Join(c.args[read:], " "))
+		c.args = c.args[:read]
+	}
 }
 
 // trim drops what HAProxy passes over after a number or a time, mostly a

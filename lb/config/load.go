@@ -62,6 +62,7 @@ func Features() []string {
 type globalFlags struct {
 	zeroWarning  bool
 	experimental bool // expose-experimental-directives
+	helloSized   bool // tune.ssl.capture-buffer-size was there
 }
 
 // parser is the state of one Load.
