@@ -130,7 +130,7 @@ frontend fe
 // TestIdentity: root's balancer serves as the user that it names, in the directory that it names.
 func TestIdentity(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can be somebody else")
+		tape.Skipf(t, "only root can be somebody else")
 	}
 	for _, dumpable := range []string{"", "set-dumpable"} {
 		jail := t.TempDir() // of root, and for everybody to enter

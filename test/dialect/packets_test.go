@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/test/backend"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -133,7 +134,7 @@ listen response
 // does not.
 func TestSilenceOfEachStage(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root may drop a connection without a packet")
+		tape.Skipf(t, "only root may drop a connection without a packet")
 	}
 	theirs, ours := both(t, preface("", "LINE %f %ts")+`
 listen connection

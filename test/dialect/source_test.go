@@ -67,7 +67,7 @@ func inNamespace(name string, f func() error) error {
 // TestNamespaces: listening sockets, servers and their checks in another network namespace.
 func TestNamespaces(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can make a namespace")
+		tape.Skipf(t, "only root can make a namespace")
 	}
 	name := fmt.Sprintf("lb-dialect-%d", os.Getpid())
 	for _, words := range []string{"netns add " + name, "-n " + name + " link set lo up"} {
