@@ -20,7 +20,7 @@ ERRCHECK   := $(GO) run github.com/kisielk/errcheck@v1.9.0
 # their own (test/apart), and never under the race detector, which is for the packages that the daemons are made of.
 E2E   = $(shell $(GO) list ./test/box/... ./test/dialect/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/soak ./test/syslog/... ./test/tables/... ./test/vtc)
 PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
-RACE  = $(filter-out lbsyslogd/test/%,$(PLAIN))
+RACED = $(filter-out lbsyslogd/test/%,$(PLAIN))
 
 # Tests that have a long form, which LB_LONG asks for.
 LONG = $(shell grep -rl LB_LONG --include='*_test.go' ./lb ./test ./rotate ./syslogd | xargs -n1 dirname | sort -u)
@@ -61,7 +61,7 @@ unit: ## ordinary tests, fuzz seeds and command-line scripts
 	$(GO) test -timeout $(PATIENCE) $(PLAIN)
 
 race: ## the tests of what the daemons are made of under the race detector
-	$(GO) test -race -timeout $(PATIENCE) $(RACE)
+	$(GO) test -race -timeout $(PATIENCE) $(RACED)
 
 e2e: ## end to end: ab, curl, openssl and logrotate against the real daemons
 	$(GO) test -count=1 -p 2 -exec '"$(CURDIR)/test/apart"' -timeout 20m $(E2E)
@@ -95,7 +95,7 @@ bin/soak: FORCE
 	@$(GO) build -o bin/soak ./test/soak
 
 soak: bin/soak ## half an hour of everything that can happen, under load, and four books that have to agree (RACE=1: under the race detector; ARGS=-seed N, -case FILE, -help)
-	@bin/soak -for 30m -go-on $(if $(RACE),-race) $(ARGS)
+	@bin/soak -for 30m -rate 8500 -go-on $(if $(RACE),-race) $(ARGS)
 
 soak-short: bin/soak ## the same for two minutes
 	@bin/soak -for 2m $(if $(RACE),-race) $(ARGS)
