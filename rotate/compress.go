@@ -80,13 +80,14 @@ func (w *Writer) replace(b backup, tmp string) (done bool, err error) {
 	final := b
 	final.form = w.opt.Compress
 	if err := w.in().rename(tmp, final.file()); err != nil {
+		w.janitor.kept.note(w.in(), b.id, b.file(), err)
 		return false, err
 	}
 	w.opt.step("compress: remove")
 	if err := w.in().sync(); err != nil {
 		return false, err
 	}
-	if err := w.in().remove(b.file()); err != nil {
+	if err := w.settleTwins(b, final, b); err != nil {
 		return false, err
 	}
 	w.opt.step("compress: done")

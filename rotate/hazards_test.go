@@ -372,7 +372,7 @@ func TestAsNobodyInAReadOnlyDirectory(t *testing.T) {
 		}
 	}
 	l := &lumberjack.Logger{Filename: filepath.Join(dir, "bare.log"), MaxSize: 1}
-	var journal lockedBuffer
+	var journal wait.Buffer
 	w, err := Open(filepath.Join(dir, "app.log"), Options{Size: 1 << 20, Log: slog.New(slog.NewTextHandler(&journal, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -413,7 +413,7 @@ func TestAsNobodyInAReadOnlyDirectory(t *testing.T) {
 	w.Close()
 
 	// An owner that only root may give: the file is used all the same, and so is each new one.
-	var another lockedBuffer
+	var another wait.Buffer
 	w, err = Open(filepath.Join(dir, "theirs.log"), Options{Owner: &Owner{UID: 0, GID: 0}, Log: slog.New(slog.NewTextHandler(&another, nil))})
 	if err != nil {
 		t.Fatal(err)

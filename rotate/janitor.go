@@ -14,6 +14,12 @@ const (
 	retryClean = time.Minute // and again after a failure
 )
 
+// A janitor is what clean has.
+type janitor struct {
+	cleaning bool // it is at work. Guarded by the Writer's mu
+	kept     kept // rotated files that it leaves plain
+}
+
 // kick lets the janitor look soon. It never blocks: one request stands for all.
 func (w *Writer) kick() {
 	select {
@@ -61,12 +67,12 @@ func (w *Writer) clean(ctx context.Context) {
 // tidy is a pass, in which the directory stays open.
 func (w *Writer) tidy(ctx context.Context) (again time.Duration, err error) {
 	w.mu.Lock()
-	w.cleaning = true
+	w.janitor.cleaning = true
 	w.mu.Unlock()
 	again, err = w.pass(ctx)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cleaning = false
+	w.janitor.cleaning = false
 	if w.parked() {
 		w.leaveFolder()
 	}
@@ -95,7 +101,7 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 	}
 	problems = append(problems, w.reconcile(all), w.prune())
 	if w.opt.Compress == None {
-		return again, errors.Join(problems...)
+		return again, summary(problems)
 	}
 	rest, err := w.list()
 	problems = append(problems, err)
@@ -109,6 +115,10 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 			again = min(again, wait)
 			continue
 		}
+		if err := w.janitor.kept.reason(w.in(), b.id); err != nil {
+			problems = append(problems, err)
+			continue
+		}
 		done, err := w.compress(ctx, b)
 		problems = append(problems, err)
 		if done {
@@ -118,7 +128,7 @@ func (w *Writer) pass(ctx context.Context) (again time.Duration, err error) {
 		}
 	}
 	problems = append(problems, w.prune())
-	return again, errors.Join(problems...)
+	return again, summary(problems)
 }
 
 // unsettled says whether a file with a rotated one's name may still be written to: it is on its way out, or somebody else has renamed the
@@ -146,7 +156,7 @@ func (w *Writer) reconcile(all []backup) error {
 	}
 	for _, b := range all {
 		twin, ok := plain[b.name]
-		if b.form == None || b.tmp || !ok {
+		if b.form == None || b.tmp || !ok || w.janitor.kept.reason(w.in(), twin.id) != nil {
 			continue
 		}
 		same, err := sameContent(w.in(), b.name, b.file(), b.form)
@@ -158,7 +168,7 @@ func (w *Writer) reconcile(all []backup) error {
 		if !same {
 			surplus = b // the plain file is the original
 		}
-		problems = append(problems, ignoreMissing(w.in().remove(surplus.file())))
+		problems = append(problems, w.settleTwins(twin, b, surplus))
 	}
 	return errors.Join(problems...)
 }

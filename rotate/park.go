@@ -24,7 +24,7 @@ func (w *Writer) park() bool {
 	if w.parked() {
 		return true
 	}
-	if w.closed || w.cur.missing != nil || w.stall.active || w.midLine || w.cleaning || len(w.settling) > 0 || w.opt.Hold > 0 || !w.alone() {
+	if w.closed || w.cur.missing != nil || w.stall.active || w.midLine || w.janitor.cleaning || len(w.settling) > 0 || w.opt.Hold > 0 || !w.alone() {
 		return false
 	}
 	if w.chain != nil {

@@ -44,7 +44,7 @@ func TestGraceBeforeCompression(t *testing.T) {
 // TestWhatGoesFirst holds the order of the limits: min_free goes before the hold, which goes before what retention says otherwise. What a Follower has not
 // released is given up with a number, and at the start there is a warning when there is no room for the hold.
 func TestWhatGoesFirst(t *testing.T) {
-	var journal lockedBuffer
+	var journal wait.Buffer
 	o := Options{Hold: 1 << 62, Keep: 1, MaxTotal: 1, Log: slog.New(slog.NewTextHandler(&journal, nil))}
 	path := filepath.Join(t.TempDir(), "app.log")
 	w := open(t, path, o)

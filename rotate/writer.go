@@ -48,7 +48,7 @@ type Writer struct {
 	overdue bool   // a rotation by time could not be done yet
 
 	straight bool // the path has no symbolic links in it, and nobody else can put one there
-	cleaning bool // the janitor is at work
+	janitor  janitor
 
 	troubles troubles
 

@@ -279,7 +279,7 @@ func TestMovedDeletedAndTruncatedFilesAreFollowed(t *testing.T) {
 // would go where nobody can read it, and is written when the way is free.
 func TestDeletedFileThatCannotBeReplaced(t *testing.T) {
 	for _, hold := range []int64{0, 1 << 20} {
-		var journal lockedBuffer
+		var journal wait.Buffer
 		logs := filepath.Join(t.TempDir(), "logs")
 		w := open(t, filepath.Join(logs, "app.log"), Options{Hold: hold, Log: slog.New(slog.NewTextHandler(&journal, nil))})
 		write(t, w, numbered(0))
