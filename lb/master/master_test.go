@@ -1,7 +1,6 @@
 package master
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -11,13 +10,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/test/port"
+	"lbsyslogd/test/wait"
 )
 
 // rig is a master in a process of its own.
@@ -30,26 +29,7 @@ type rig struct {
 	wait   time.Duration // for what a former master left to introduce itself
 	cmd    *exec.Cmd
 	gone   chan struct{} // closed when the process has ended
-	out    *output
-}
-
-// output keeps what the processes print.
-type output struct {
-	// mu guards the field below.
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
+	out    *wait.Buffer
 }
 
 func newRig(t *testing.T) *rig {
@@ -59,7 +39,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, dir: dir, config: filepath.Join(dir, "t.cfg"), socket: filepath.Join(dir, "m"), addr: freeAddr(t), wait: 10 * time.Second, out: new(output)}
+	r := &rig{t: t, dir: dir, config: filepath.Join(dir, "t.cfg"), socket: filepath.Join(dir, "m"), addr: freeAddr(t), wait: 10 * time.Second, out: new(wait.Buffer)}
 	t.Cleanup(func() {
 		if r.cmd != nil { // first: it replaces workers that are killed
 			r.cmd.Process.Kill()

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,31 +15,13 @@ import (
 	"lbsyslogd/test/wait"
 )
 
-// journal is what a Daemon says, to be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 // TestClockTo1970AndBack sets the clock while lines come: to 1970, as a machine without a battery has it until it finds a time server, to the next
 // century, and back each time. Files are rotated and, where they are old, removed all the while. No line is missing, none is taken for old
 // because of a clock that was wrong, and not much is said.
 func TestClockTo1970AndBack(t *testing.T) {
 	dir := t.TempDir()
 	var offset atomic.Int64
-	said := new(journal)
+	said := new(wait.Buffer)
 	now := func() time.Time { return time.Unix(0, time.Now().UnixNano()+offset.Load()) } // without the clock that nobody sets
 	socket, stop := runWith(t, dir, `listen: unix://DIR/in
 outputs:

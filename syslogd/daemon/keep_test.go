@@ -227,7 +227,7 @@ func TestSilence(t *testing.T) {
 // TestRemovedSocketsAreOpenedAgain has a cleaner remove the sockets of a daemon that runs: it is found again, also by its next start, and what was
 // sent to the socket that nobody finds is not lost. Something that is in the way is reported once and left alone.
 func TestRemovedSocketsAreOpenedAgain(t *testing.T) {
-	dir, k, said := t.TempDir(), new(cupboard), new(journal)
+	dir, k, said := t.TempDir(), new(cupboard), new(wait.Buffer)
 	in, ctl := filepath.Join(dir, "in"), filepath.Join(dir, "ctl")
 	const text = "listen: unix://DIR/in\noutputs: [{file: DIR/a.log, rotate: never}]\n"
 	send := func(c net.Conn, text string) {

@@ -146,7 +146,7 @@ func TestReloadOfTheZone(t *testing.T) {
 	}
 	put("Asia/Tokyo")
 	t.Setenv("TZ", zone)
-	dir, said := t.TempDir(), new(journal)
+	dir, said := t.TempDir(), new(wait.Buffer)
 	at := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	socket, _ := runWith(t, dir, "listen: unix://DIR/in\noutputs: [{file: DIR/a.log, rotate: never, format: {template: \"%received% %text%\"}}]\n",
 		&Daemon{Now: func() time.Time { return at }, Log: slog.New(slog.NewTextHandler(said, nil))})

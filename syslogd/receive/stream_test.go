@@ -20,7 +20,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -148,7 +147,7 @@ func TestSilentConnectionEnds(t *testing.T) {
 }
 
 func TestConnectionsAreLimited(t *testing.T) {
-	var journal lockedBuffer
+	var journal wait.Buffer
 	s, k := stream(t, &Stream{Most: 3, MostEach: 2, Log: slog.New(slog.NewTextHandler(&journal, nil))})
 	for range 2 {
 		dial(t, "tcp", s.Describe().Address)
@@ -170,7 +169,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 
 func TestStrangersAreRefused(t *testing.T) {
 	k := new(keeper)
-	var told lockedBuffer
+	var told wait.Buffer
 	s := &Stream{
 		Name: "tcp://test", Size: 512, Most: 10, MostEach: 10, Log: slog.New(slog.NewTextHandler(&told, nil)),
 		Allowed: func(a netip.Addr) bool { return !a.IsLoopback() }, NewHandler: func() Handler { return k },
@@ -196,24 +195,6 @@ func TestStrangersAreRefused(t *testing.T) {
 	if n := strings.Count(told.String(), "\n"); n == 0 || n > 5 {
 		t.Errorf("the journal has %d lines", n)
 	}
-}
-
-// lockedBuffer is what a logger may write to while a test reads.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func TestWhatHasArrivedIsReadAtTheEnd(t *testing.T) {
@@ -416,7 +397,7 @@ func TestHandshakesThatFail(t *testing.T) {
 		{func(address string) { say(t, dial(t, "tcp", address), "<13>in the clear\n") }, "does not look like a TLS handshake"},
 		{func(address string) { dial(t, "tcp", address).Close() }, "it ended the connection in the handshake"},
 	} {
-		var journal lockedBuffer
+		var journal wait.Buffer
 		settings := config
 		if strings.Contains(row.reason, "of this syslogd") {
 			settings = expired

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"lbsyslogd/test/tape"
 )
 
 // TestNamespace: in a network namespace of its own a run has a congestion control without pacing, and a loopback interface.
@@ -20,7 +22,7 @@ func TestNamespace(t *testing.T) {
 		cmd.Env = append(os.Environ(), insideVariable+"=bbr")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 		if out, err := cmd.CombinedOutput(); errors.Is(err, unix.EPERM) {
-			t.Skip("a network namespace takes root")
+			tape.Skipf(t, "a network namespace takes root")
 		} else if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -63,7 +62,7 @@ type daemon struct {
 	port   int
 	config string
 	cmd    *exec.Cmd
-	said   *journal
+	said   *wait.Buffer
 	// command starts it; nil: in the ordinary way.
 	command func() *exec.Cmd
 }
@@ -98,24 +97,6 @@ func configure(t *testing.T, config string) *daemon {
 	return d
 }
 
-// A journal is what a daemon says. It may be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(p)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 // holds says whether the log file has a text in it.
 func (d *daemon) holds(text string) bool {
 	d.t.Helper()
@@ -132,7 +113,7 @@ func (d *daemon) addr() string   { return net.JoinHostPort("127.0.0.1", strconv.
 
 func (d *daemon) run() {
 	d.t.Helper()
-	d.said = new(journal)
+	d.said = new(wait.Buffer)
 	d.cmd = exec.Command(binary(), "-f", d.config)
 	if d.command != nil {
 		d.cmd = d.command()
