@@ -64,7 +64,7 @@ func (rt *Runtime) watchCertificates(ctx context.Context) {
 func (b *builder) certificates() *certs.Store {
 	if b.rt.certs == nil {
 		g := &b.cfg.Global
-		b.rt.certs = &certs.Store{Extras: g.TLSExtras, ChainPath: g.IssuersChain, CrtBase: g.CrtBase, Settings: g.CrtListSettings}
+		b.rt.certs = &certs.Store{Extras: g.TLSExtras, ChainPath: g.IssuersChain, CrtBase: g.CrtBase, Settings: g.CrtListSettings, Generated: g.GeneratedCerts}
 	}
 	return b.rt.certs
 }
@@ -76,7 +76,7 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 		return nil
 	}
 	l, notes, err := b.certificates().Load(certs.Options{
-		Name: bind.Pos.String(), Sources: t.Sources, Settings: t.Settings, StrictSNI: t.StrictSNI, NoTickets: t.NoTickets, TicketKeys: t.TicketKeys,
+		Name: bind.Pos.String(), Sources: t.Sources, Settings: t.Settings, StrictSNI: t.StrictSNI, NoTickets: t.NoTickets, TicketKeys: t.TicketKeys, Signing: t.Signing,
 	})
 	for _, n := range notes {
 		text := bind.Pos.String() + ": " + n.File + ": " + n.Text

@@ -9,7 +9,8 @@
 //  3. At a handshake the client's SNI finds the candidates (exact name, then
 //     wildcard, then the default), and the first whose key the client can use
 //     is taken, ECDSA before RSA. Its line's settings hold, for sessions that
-//     are resumed, too.
+//     are resumed, too. Where a line says so, one is made for a name that no
+//     certificate has (generate.go).
 //  4. Clients' certificates are judged (verify.go, revoked.go).
 //  5. Operators change all of it while it is served (transaction.go).
 package certs

@@ -20,6 +20,7 @@ type Listener struct {
 	// Config is for handshakes. Whatever changes at run time, it stays the same
 	// one.
 	Config *tls.Config
+	sign   *signingCA // nil: no certificates are made
 	state  atomic.Pointer[state]
 }
 
@@ -27,6 +28,7 @@ type Listener struct {
 type state struct {
 	set    set
 	refuse *tls.Config // for names that nobody has
+	common *terms      // of the bind line, for certificates that are made
 }
 
 // Load reads the certificates of a bind line. Every file that cannot be used
@@ -39,14 +41,18 @@ func (s *Store) Load(o Options) (*Listener, []Note, error) {
 	}
 	l := &Listener{store: s, o: o}
 	var errs []error
-	if len(o.Sources) == 0 && !o.StrictSNI {
+	if len(o.Sources) == 0 && (!o.StrictSNI || o.Signing.On) {
 		errs = append(errs, errors.New("ssl needs a certificate; add crt FILE to the bind line"))
 	}
 	if o.MinVersion != 0 && o.MaxVersion != 0 && o.MinVersion > o.MaxVersion {
 		errs = append(errs, fmt.Errorf("ssl-min-ver %s is above ssl-max-ver %s; no client could connect", Version(o.MinVersion), Version(o.MaxVersion)))
 	}
-	st, notes, err := l.read()
+	notes, err := l.loadAuthority()
 	if err != nil {
+		errs = append(errs, err)
+	}
+	st, more, err := l.read()
+	if notes = append(notes, more...); err != nil {
 		errs = append(errs, err)
 	}
 	l.Config = &tls.Config{
@@ -169,6 +175,7 @@ func (l *Listener) read() (*state, []Note, error) {
 	if err != nil {
 		errs = append(errs, err)
 	}
+	st.common = common
 	for _, w := range wishes {
 		p := l.store.pairs[w.file]
 		if p != nil && p.cert == nil {
@@ -325,6 +332,15 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	if judged {
 		to.Said(hello)
 	}
+	if l.makes(st, hello.ServerName) {
+		cert, err := l.generate(hello, st)
+		if err == nil {
+			if judged {
+				to.Chosen(cert.Leaf)
+			}
+			return st.common.showing(cert, to), nil
+		}
+	}
 	c := st.set.choose(hello, l.o.StrictSNI)
 	if c == nil {
 		return st.refuse, nil
@@ -338,6 +354,22 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		}
 	}
 	return c.cfg, nil
+}
+
+// makes reports whether a certificate is made for a client that asks for a name.
+func (l *Listener) makes(st *state, name string) bool {
+	return l.sign != nil && name != "" && len(st.set.fallback) > 0 && st.set.first(name) == nil
+}
+
+// showing gives the settings for one handshake in which a certificate is shown
+// that was made.
+func (m *terms) showing(cert *tls.Certificate, to Judged) *tls.Config {
+	cfg := m.cfg.Clone()
+	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }
+	if m.judge != nil && to != nil {
+		cfg.VerifyConnection = m.judge.by(to)
+	}
+	return cfg
 }
 
 // ticketMark begins what lb writes into a session ticket: what was demanded of
@@ -364,35 +396,42 @@ func (l *Listener) bindTickets(cfg *tls.Config, demands string) {
 	}
 }
 
-// Knows reports whether a certificate has the name, by HAProxy's rules.
-func (l *Listener) Knows(name string) bool { return l.state.Load().set.first(name) != nil }
+// Knows reports whether a certificate has the name, by HAProxy's rules, or is
+// made for it.
+func (l *Listener) Knows(name string) bool {
+	st := l.state.Load()
+	return st.set.first(name) != nil || l.makes(st, name)
+}
 
 // Demands is what is demanded of the certificate of a client that asks for a
 // name; "": nothing. Two bind lines that say the same have the same authorities,
 // too.
 func (l *Listener) Demands(name string) string {
-	if c := l.meets(name); c != nil {
-		return c.demands
+	if m := l.meets(name); m != nil {
+		return m.demands
 	}
 	return ""
 }
 
 // Allows gives the settings for clients that ask for a name.
 func (l *Listener) Allows(name string) *tls.Config {
-	if c := l.meets(name); c != nil {
-		return c.cfg
+	if m := l.meets(name); m != nil {
+		return m.cfg
 	}
 	return l.Config
 }
 
-// meets is the certificate, whatever the client can do.
-func (l *Listener) meets(name string) *instance {
+// meets gives the terms of the certificate, whatever the client can do.
+func (l *Listener) meets(name string) *terms {
 	st := l.state.Load()
 	if c := st.set.first(name); c != nil {
-		return c
+		return c.terms
+	}
+	if l.makes(st, name) {
+		return st.common
 	}
 	if len(st.set.fallback) > 0 {
-		return st.set.fallback[0]
+		return st.set.fallback[0].terms
 	}
 	return nil
 }

@@ -69,6 +69,7 @@ type Options struct {
 	NoTickets bool
 	// TicketKeys is a file of keys for session tickets; "": lb makes its own.
 	TicketKeys string
+	Signing    Signing
 	Settings
 }
 

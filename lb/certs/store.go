@@ -24,6 +24,10 @@ type Store struct {
 	CrtBase   string // before relative names in crt-lists
 	// Settings reads the options of a crt-list's line.
 	Settings func(words []string) (Settings, error)
+	// Generated is how many certificates are kept that were made at a client's
+	// wish; 0: none.
+	Generated int
+	made      generated
 
 	seen    sync.Map // issuers' certificates by their DER
 	issuers [][]*x509.Certificate

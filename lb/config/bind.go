@@ -210,6 +210,8 @@ func bindTable() []row[*bindDraft] {
 			b.secure().CAIgnore, err = certs.ParseIgnore(c.args[0])
 			return err
 		}},
+		{name: "ca-sign-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.Signing.File = w }), doc: "for generate-certificates"},
+		{name: "ca-sign-pass", args: "<password>", min: 1, max: 1, status: Ignored, doc: "HAProxy 2.6 does not use it either: store the key of ca-sign-file without a passphrase, readable for root alone"},
 		{name: "ca-verify-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.VerifyFile = w })},
 		{name: "ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.secure().Ciphers, err = c.ciphers(c.args[0])
@@ -236,6 +238,7 @@ func bindTable() []row[*bindDraft] {
 			b.ecdhe, err = c.curves()
 			return err
 		}, doc: "where neither `curves` nor `ssl-default-bind-curves` says which"},
+		{name: "generate-certificates", apply: secure(func(t *BindTLS, _ string) { t.Signing.On = true }), doc: "the bind line's settings (alpn, verify, ciphers) hold for these clients, too; with the default certificate's key, signed by ca-sign-file"},
 		{name: "no-ca-names", apply: secure(func(t *BindTLS, _ string) { t.NoCANames = true })},
 		{name: "no-tls-tickets", apply: secure(func(t *BindTLS, _ string) { t.NoTickets = true })},
 		{name: "ssl-max-ver", args: "<version>", min: 1, max: 1, apply: tlsOption},
@@ -260,9 +263,6 @@ func bindTable() []row[*bindDraft] {
 		{name: "thread", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
 
 		{name: "allow-0rtt", status: Ignored, doc: "early data is not taken, as it can be replayed: clients send their requests after the handshake"},
-		{name: "ca-sign-file", args: "<file>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly; name them with crt or crt-list"},
-		{name: "ca-sign-pass", args: "<password>", min: 1, max: 1, status: Refused, doc: "certificates are not made on the fly; name them with crt or crt-list"},
-		{name: "generate-certificates", status: Refused, doc: "certificates are not made on the fly; name them with crt or crt-list"},
 		{name: "proto", args: "h1|h2", min: 1, max: 1, status: Ignored, doc: "the client's first bytes tell; 'option disable-h2-upgrade' leaves HTTP/2 to those who agreed on it (alpn)"},
 	}
 	for _, name := range tlsSwitches() {
@@ -364,8 +364,11 @@ func (p *parser) finishTLS(b *bindDraft) error {
 		return nil
 	}
 	t.StrictSNI = t.StrictSNI || p.tls.strictSNI && !b.lax
+	if t.Signing.On && t.Signing.File == "" {
+		return fmt.Errorf("'generate-certificates' needs the authority that signs the certificates: add ca-sign-file <file>")
+	}
 	if len(t.Sources) == 0 {
-		if !t.StrictSNI {
+		if !t.StrictSNI || t.Signing.On {
 			return fmt.Errorf("'ssl' needs a certificate: add crt <file>")
 		}
 		p.report.Notef(b.Pos, "'bind' : no SSL certificate specified, ssl connections will fail (use 'crt')")

@@ -161,6 +161,7 @@ func globalTable() []row[*Global] {
 			}
 			return nil
 		}},
+		{name: "tune.ssl.ssl-ctx-cache-size", args: "<number>", min: 1, max: 1, apply: count(0, 1<<31-1, func(g *Global, n int) { g.GeneratedCerts = n }), doc: "how many certificates of generate-certificates are kept"},
 		{name: "tune.bufsize", loose: true, args: "<bytes>", min: 1, max: 1, apply: count(1024, 16<<20, func(g *Global, n int) { g.MaxHead = n })},
 		{name: "tune.http.maxhdr", args: "<number>", min: 1, max: 1, apply: count(1, 32767, func(g *Global, n int) { g.MaxFields = n })},
 		{name: "tune.ssl.capture-buffer-size", args: "<bytes>", min: 1, max: 1, apply: captureHello, doc: "for `ssl_fc_cipherlist_bin` and its kin; kept where a rule or a log line shows one of them"},
@@ -377,7 +378,7 @@ func globalTuning() []row[*Global] {
 		{"there is no DHE key exchange, ECDHE is used", "ssl-dh-param-file tune.ssl.default-dh-param"},
 		{"sessions are resumed by tickets, there is no cache", "tune.ssl.cachesize tune.ssl.force-private-cache tune.ssl.lifetime"},
 		{"TLS records are small after a pause, and as large as they may be while data flows", "tune.ssl.hard-maxrecord tune.ssl.maxrecord"},
-		{library, "ssl-engine ssl-mode-async ssl-skip-self-issued-ca tune.ssl.keylog tune.ssl.ssl-ctx-cache-size"},
+		{library, "ssl-engine ssl-mode-async ssl-skip-self-issued-ca tune.ssl.keylog"},
 		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-bind-ciphersuites"},
 		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-server-ciphersuites"},
 		{vars, "tune.vars.check-max-size tune.vars.global-max-size tune.vars.proc-max-size tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size"},

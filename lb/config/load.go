@@ -174,7 +174,7 @@ func newParser(opt Options) *parser {
 		globalFlags:   globalFlags{zeroWarning: opt.ZeroWarning},
 		env:           env,
 		report:        &cfgfile.Report{},
-		cfg:           &Config{Global: Global{UID: -1, GID: -1, TLSExtras: certs.AllExtras()}},
+		cfg:           &Config{Global: Global{UID: -1, GID: -1, TLSExtras: certs.AllExtras(), GeneratedCerts: 1000}},
 		digest:        sha256.New(),
 		sections:      sectionKeywords(),
 		globals:       newIndex(globalTable(), globalTuning(), newerGlobals()),

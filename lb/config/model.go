@@ -84,6 +84,8 @@ type Global struct {
 	MaxTLSConn    int
 	TLSExtras     certs.Extras // ssl-load-extra-files, ssl-load-extra-del-ext
 	IssuersChain  string       // issuers-chain-path
+	// GeneratedCerts is tune.ssl.ssl-ctx-cache-size.
+	GeneratedCerts int
 	// HeaderCase is how names of header fields are written (h1-case-adjust), by the
 	// names in lower case.
 	HeaderCase map[string]string
@@ -380,6 +382,7 @@ type BindTLS struct {
 	StrictSNI  bool
 	NoTickets  bool
 	TicketKeys string // tls-ticket-keys
+	Signing    certs.Signing
 	Without    Versions
 }
 

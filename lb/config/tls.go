@@ -298,6 +298,9 @@ func (t *BindTLS) Files(g *Global) []string {
 		}
 	}
 	add(t.CAFile, t.VerifyFile, t.CRLFile, t.TicketKeys, g.IssuersChain)
+	if t.Signing.On {
+		add(t.Signing.File, g.TLSExtras.Path(t.Signing.File, ".key"))
+	}
 	for _, src := range t.Sources {
 		if !src.List {
 			certificate(src.Path)
