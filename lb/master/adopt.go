@@ -237,7 +237,11 @@ func (r *run) watch(w *worker) error {
 		if child && ws.Signaled() {
 			how = fmt.Sprintf("was killed by signal %d (%v)", ws.Signal(), ws.Signal())
 		}
-		r.post(func() { w.stranger = !child; r.processGone(w, how) })
+		r.post(func() {
+			_ = process.Release() // its descriptor, which os.Process would keep until the next collection of garbage
+			w.stranger = !child
+			r.processGone(w, how)
+		})
 	}()
 	return nil
 }

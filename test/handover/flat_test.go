@@ -49,6 +49,21 @@ func TestFlat(t *testing.T) {
 	}
 }
 
+// TestAdoptedWorkersLeaveNothing ends the master alone: the next one watches a worker that is no child of its, and when that has left it has no
+// descriptor more than the master before, which had a child.
+func TestAdoptedWorkersLeaveNothing(t *testing.T) {
+	s := start(t)
+	const watched = "anon_inode" // pidfds, and the poller
+	first := s.figures(s.lb.PID).Kinds[watched]
+	if err := s.lb.Revive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.alone()
+	s.until("the master to hold as many descriptors for processes as the one before", func() bool {
+		return s.figures(s.lb.PID).Kinds[watched] <= first
+	})
+}
+
 // figures are what one of the balancer's processes holds.
 type figures struct {
 	rig.Vitals
