@@ -61,6 +61,9 @@ func (h *Head) ParseRequest(b []byte) (int, error) {
 	}
 	line, next, crlf, err := cutLine(b, i)
 	if err != nil {
+		if at, e := h.halfRequestLine(b[i:]); e != nil {
+			return 0, h.bad(i+at, e)
+		}
 		return 0, err
 	}
 	if at, err := h.requestLine(line); err != nil {
@@ -86,6 +89,9 @@ func (h *Head) ParseResponse(b []byte) (int, error) {
 	h.reset(b, true)
 	line, next, crlf, err := cutLine(b, 0)
 	if err != nil {
+		if !bytes.HasPrefix(b, []byte(version)[:min(len(b), len(version))]) {
+			return 0, errStatusLine // a line that never ends: whoever speaks there does not speak HTTP
+		}
 		return 0, err
 	}
 	if err := h.statusLine(line); err != nil {
@@ -120,6 +126,36 @@ func cutLine(b []byte, i int) (line []byte, next int, crlf bool, err error) {
 	return line, next, false, nil
 }
 
+// version is what every status line begins with.
+const version = "HTTP/1."
+
+// halfRequestLine refuses the beginning of a line that cannot become a request line: a client that speaks another protocol, such as TLS to a port without it,
+// sends no end of line and waits for a word. at is where in it the mistake lies.
+func (h *Head) halfRequestLine(b []byte) (at int, e *Error) {
+	m := firstNot(b, isToken)
+	switch {
+	case m < 0 || b[m] == '\r':
+		return 0, nil
+	case b[m] != ' ':
+		return m, errMethod
+	case m == 0:
+		return 0, errStartLine
+	}
+	at = firstNot(b[m+1:], h.target())
+	if at < 0 || b[m+1+at] == ' ' || b[m+1+at] == '\r' {
+		return 0, nil
+	}
+	return m + 1 + at, errTarget
+}
+
+// target is the class of bytes that may stand in a request target.
+func (h *Head) target() byte {
+	if h.Lax {
+		return isLaxTarget
+	}
+	return isTarget
+}
+
 // requestLine reads the line; at is where in it the mistake lies.
 func (h *Head) requestLine(line []byte) (at int, e *Error) {
 	m := bytes.IndexByte(line, ' ')
@@ -137,11 +173,7 @@ func (h *Head) requestLine(line []byte) (at int, e *Error) {
 	if i := firstNot(h.method, isToken); i >= 0 {
 		return i, errMethod
 	}
-	target := byte(isTarget)
-	if h.Lax {
-		target = isLaxTarget
-	}
-	if i := firstNot(h.uri, target); i >= 0 || len(h.uri) == 0 {
+	if i := firstNot(h.uri, h.target()); i >= 0 || len(h.uri) == 0 {
 		return m + 1 + max(i, 0), errTarget
 	}
 	if h.uri[0] == '/' || string(h.uri) == "*" {
@@ -157,7 +189,7 @@ func (h *Head) requestLine(line []byte) (at int, e *Error) {
 }
 
 func (h *Head) statusLine(line []byte) error {
-	if len(line) < len("HTTP/1.1 200") || !bytes.HasPrefix(line, []byte("HTTP/1.")) || line[8] != ' ' ||
+	if len(line) < len("HTTP/1.1 200") || !bytes.HasPrefix(line, []byte(version)) || line[8] != ' ' ||
 		line[7] < '0' || line[7] > '9' {
 		return errStatusLine
 	}

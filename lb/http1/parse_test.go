@@ -282,6 +282,47 @@ func TestResponseRefused(t *testing.T) {
 	}
 }
 
+// TestNoHTTP: what cannot become a head is refused before its first line ends, which may be never; what can is waited for.
+func TestNoHTTP(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want error
+		at   int
+	}{
+		{"", ErrIncomplete, -1},
+		{"\r", ErrIncomplete, -1},
+		{"\r\n", ErrIncomplete, -1},
+		{"\r\nG", ErrIncomplete, -1},
+		{"GET", ErrIncomplete, -1},
+		{"GET\r", ErrIncomplete, -1},
+		{"GET /a HT", ErrIncomplete, -1},
+		{"GET /\r", ErrIncomplete, -1},
+		{"GET /\x01", errTarget, 5},
+		{"GET /\xff", errTarget, 5},
+		{"M-SEARCH * HT", ErrIncomplete, -1},
+		{"\x16\x03\x01\x02", errMethod, 0}, // TLS
+		{"\r\n\x16\x03", errMethod, 2},
+		{"GE\x00", errMethod, 2},
+		{"G\tET /", errMethod, 1},
+		{"<policy-file-request/>\x00", errMethod, 0},
+		{" GET /", errStartLine, 0},
+	} {
+		var h Head
+		if _, err := h.ParseRequest([]byte(c.in)); err != c.want || c.at >= 0 && h.BadAt() != c.at {
+			t.Errorf("request %q: %v at %d, want %v at %d", c.in, err, h.BadAt(), c.want, c.at)
+		}
+	}
+	for in, want := range map[string]error{
+		"": ErrIncomplete, "H": ErrIncomplete, "HTTP/1.": ErrIncomplete, "HTTP/1.1 200 OK": ErrIncomplete,
+		"h": errStatusLine, "HTTPS": errStatusLine, "HTTP/2": errStatusLine, "\x15\x03\x01\x00\x02\x02\x46": errStatusLine, "{": errStatusLine,
+	} {
+		var h Head
+		if _, err := h.ParseResponse([]byte(in)); err != want {
+			t.Errorf("answer %q: %v, want %v", in, err, want)
+		}
+	}
+}
+
 func TestResponseParts(t *testing.T) {
 	for _, c := range []struct {
 		in     string
