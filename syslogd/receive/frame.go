@@ -75,6 +75,13 @@ func (f *framer) take(data []byte, emit func(msg []byte, size int)) (rest []byte
 		} else if begins {
 			return data
 		}
+		if n, unknown := emptyFrames(data); unknown {
+			return data[max(0, n-maxHeader)&^1:] // of thousands a few will do
+		} else if n > 0 {
+			f.counted = true
+			data = data[n:]
+			continue
+		}
 		length, header, verdict := frameLength(data)
 		if verdict == frameUnknown {
 			return data
@@ -227,6 +234,9 @@ func (f *framer) end(rest []byte, emit func(msg []byte, size int)) {
 			emit(rest[:f.size], f.long) // as much as came
 			return
 		}
+		if n, unknown := emptyFrames(rest); unknown && n == len(rest) && f.counted {
+			return
+		}
 		length, header, verdict := frameLength(rest)
 		if verdict != frameCounted {
 			header, length = oddCount(rest), max(len(rest), f.long)
@@ -265,7 +275,23 @@ const (
 	frameLine
 )
 
-// frameLength reads "LENGTH <" at the front of data, and any more blanks than one as a part of what is counted.
+// emptyFrames is the length of counted messages without a byte, "0 ", in front of one that has some: a sign of life from the sender, which has no line.
+// unknown: more bytes will tell.
+func emptyFrames(data []byte) (n int, unknown bool) {
+	for n+1 < len(data) && data[n] == '0' && data[n+1] == ' ' {
+		n += 2
+	}
+	if n == 0 {
+		return 0, false
+	}
+	_, _, verdict := frameLength(data[n:])
+	if verdict == frameLine {
+		return 0, false
+	}
+	return n, verdict == frameUnknown
+}
+
+// frameLength reads "LENGTH <" at the front of data, and any more blanks than one as a part of what is counted. A tab is as good as the blank.
 func frameLength(data []byte) (length, header int, verdict frameVerdict) {
 	i := 0
 	for i < len(data) && i <= maxDigits && isDigit(data[i]) {
@@ -275,7 +301,7 @@ func frameLength(data []byte) (length, header int, verdict frameVerdict) {
 	switch {
 	case i == len(data) && i <= maxDigits:
 		return 0, 0, frameUnknown
-	case i == 0 || i > maxDigits || length == 0 || data[i] != ' ' || length > maxLength:
+	case i == 0 || i > maxDigits || length == 0 || data[i] != ' ' && data[i] != '\t' || length > maxLength:
 		return 0, 0, frameLine
 	}
 	for i++; i < len(data) && data[i] == ' ' && data[i-1] == ' ' && i < maxHeader && length > 1; i++ {
@@ -344,6 +370,11 @@ func startsFrame(data []byte) bool {
 	case c == '<':
 		return len(data) == 1 || isDigit(data[1])
 	case isDigit(c):
+		n, unknown := emptyFrames(data)
+		if unknown {
+			return true
+		}
+		data = data[n:]
 		length, header, verdict := frameLength(data)
 		if verdict != frameCounted {
 			return verdict == frameUnknown

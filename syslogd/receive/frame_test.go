@@ -60,6 +60,11 @@ func TestFraming(t *testing.T) {
 	row("300000 <13>one\n<13>two\n", "300000 <13>one", "<13>two")
 	row("3 <13>one\n", "<13", ">one")
 	row("1 <7 <13>one", "<", "<13>one")
+	// Empty ones are signs of life, and a tab is as good as a blank.
+	row("0 7 <13>one0 0 7 <13>two", "<13>one", "<13>two")
+	row("7 <13>one0 "+strings.Repeat("0 ", 50)+"7 <13>two0 0 ", "<13>one", "<13>two")
+	row("0 7 things\n<13>x\n", "0 7 things", "<13>x")
+	row("7\t<13>one7\t<13>two", "<13>one", "<13>two")
 	// The end of lines that a stream shows is its own.
 	row("<13>one\x00<13>two\x00", "<13>one", "<13>two")
 	row("<13>one\x00<13>a\nb\x00<13>c\n<13>d\x00", "<13>one", "<13>a\nb", "<13>c", "<13>d")
