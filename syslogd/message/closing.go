@@ -162,7 +162,7 @@ func (m *Message) closing(b []byte) {
 		}
 	case len(m.Tag) > 1 && m.Tag[0] == '*':
 		var second Message
-		if s := second.task(b); s != nil && s[0] == '%' {
+		if s := second.task(b); s != nil {
 			m.Tag, m.PID, m.Text = cutTag(s)
 		}
 	case len(m.Tag) > 13 && isDevice(m.Tag):
@@ -228,7 +228,7 @@ func eventNumber(b []byte) int {
 // inTags has the characters that tags are made of.
 var inTags = func() (table [256]bool) {
 	for c := ' ' + 1; c < 0x7f; c++ {
-		table[c] = c != ':' && c != '['
+		table[c] = c != ':' && c != '[' && c != '"'
 	}
 	return table
 }()
@@ -258,6 +258,8 @@ func cutTag(b []byte) (tag, pid, text []byte) {
 		pid, rest = rest[1:end], rest[end+1:]
 		if len(rest) > 0 && rest[0] == ':' {
 			rest = rest[1:]
+		} else if bytes.HasPrefix(rest, []byte(" : ")) {
+			rest = rest[2:]
 		}
 	} else if rest[0] == ':' {
 		rest = rest[1:]

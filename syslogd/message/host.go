@@ -33,6 +33,9 @@ func (m *Message) usualHost(b []byte) (rest []byte) {
 	if i > 0 && i+2 < len(b) && seen&(smallClass|upperClass) != 0 && b[i+2] > ' ' && b[i+2] != '%' && (b[i] == ':' && b[i+1] == ' ' || b[i] == '[' && pidFollows(b[i:])) {
 		return b // nearly all lines without a host: "haproxy[42]: ", "sshd: "
 	}
+	if i > 0 && i < len(b) && b[i] == ' ' && seen&^(smallClass|upperClass) == 0 && b[0] != 'M' && b[0] != 'F' && isOnlyText(b[:i]) {
+		return b // nearly all texts; oddHost has "Message forwarded from" and the like
+	}
 	if i <= 4 && i+1 < len(b) && b[i] == ':' && b[i+1] != ' ' {
 		from := i
 		if seen != digitClass {
@@ -88,6 +91,12 @@ func (m *Message) oddHost(b []byte) (rest []byte) {
 		m.Host = word
 		return after
 	case isSeverity(word) && tagIsNext(after):
+		return b
+	case word[0] == '<' && isBracketedPriority(word):
+		if name, rest := cutBlanks(after); isName(name) && !isTextWord(name) && (tagFollows(rest) || isIPv4(name)) { // "<auth.info> h-a sshd[7]: ..."
+			m.Host = name
+			return rest
+		}
 		return b
 	case isFacilityToo(word):
 		if name, rest := cutBlanks(after); isName(name) && !isTextWord(name) && tagFollows(rest) { // "user.notice awplus IMISH[1830]: ..."
@@ -214,6 +223,9 @@ func isName(word []byte) bool {
 		return isIPv6(word) || isMAC(word)
 	}
 	if letters == 0 {
+		if isDottedMAC(word) {
+			return true
+		}
 		if i := bytes.LastIndexByte(word, '-'); i > 0 && digits(word[i+1:]) == len(word)-i-1 {
 			word = word[:i] // a switch of a stack: "192.0.2.1-1"
 		}
@@ -230,6 +242,19 @@ func isMAC(word []byte) bool {
 		}
 	}
 	return len(word) == len("00:11:22:33:44:55")
+}
+
+// isDottedMAC says whether word is a hardware address as Cisco writes it, "0011.2233.4455".
+func isDottedMAC(word []byte) bool {
+	if len(word) != len("0011.2233.4455") {
+		return false
+	}
+	for i, c := range word {
+		if i%5 == 4 && c != '.' || i%5 != 4 && !isHexDigit(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // isIPv4 says whether word is four numbers with dots between them.

@@ -171,6 +171,8 @@ func (m *Message) origin(s, b []byte, counted bool) (rest []byte) {
 	if c := after[0]; c == ':' || isHexDigit(c) {
 		if word, rest := cutBlanks(s); len(rest) > 0 && isIPv6(bytes.TrimSuffix(word, colon)) {
 			i, after = len(word)-1, rest // "2001:db8::1: *Nov 21 ..."
+		} else if mac, ok := bytes.CutPrefix(word, []byte("AP:")); ok && len(rest) > 0 && len(mac) > 1 && isDottedMAC(mac[:len(mac)-1]) {
+			s, i, after = mac, len(mac)-1, rest // "AP:0011.2233.4455: *Nov 21 ...", an access point of Cisco's
 		}
 	}
 	after = skipBlanks(after)

@@ -10,14 +10,21 @@ import (
 // there end the header, and what is not structured data is text.
 func (m *Message) parse5424(b []byte) bool {
 	var field [5][]byte // TIMESTAMP HOSTNAME APP-NAME PROCID MSGID
-	found := 0
+	found, start, spaced := 0, b, false
 	for found < len(field) && len(b) > 0 {
 		word, rest := cutWord(b)
-		for len(rest) > 0 && rest[0] == ' ' && found < len(field)-1 {
-			rest = rest[1:]
-		}
 		if len(word) == 0 {
 			return false
+		}
+		if found == 0 && len(word) == len("2026-11-21") || found == 1 && (word[0] == '+' || word[0] == '-') && len(word) > 2 {
+			// A blank in the time: "2026-11-21 03:04:05", "2026-11-21T03:04:05 +01:00".
+			if n, _ := isoStamp(start); n > len(field[0]) {
+				field[0], b, found, spaced = start[:n], skipBlanks(start[n:]), 1, true
+				continue
+			}
+		}
+		for len(rest) > 0 && rest[0] == ' ' && found < len(field)-1 {
+			rest = rest[1:]
 		}
 		field[found], b = word, rest
 		found++
@@ -33,7 +40,7 @@ func (m *Message) parse5424(b []byte) bool {
 		}
 		kind = k
 	}
-	if found < 3 || found < len(field) && kind != ISOStamp || kind == LocalStamp && looksLikeTag(field[2]) {
+	if found < 3 || spaced && structuredData(skipBlanks(b)) == 0 || found < len(field) && kind != ISOStamp || kind == LocalStamp && looksLikeTag(field[2]) {
 		return false
 	}
 	m.RFC5424 = true

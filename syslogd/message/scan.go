@@ -58,6 +58,9 @@ func (m *Message) Parse(b []byte) {
 			rest = b
 		}
 	}
+	if ok && len(rest) > 2 && rest[0] == ' ' && rest[1] == '1' && rest[2] == ' ' && m.parse5424(skipBlanks(rest[3:])) {
+		return
+	}
 	if ok && len(rest) > 1 && rest[0] == '1' && rest[1] == ' ' {
 		header := skipBlanks(rest[2:])
 		if m.parse5424(header) {
@@ -72,8 +75,13 @@ func (m *Message) Parse(b []byte) {
 	after := m.usualTime(rest)
 	if after == nil {
 		if len(rest) > 0 && isLetter(rest[0]) {
-			if _, ok := m.plainTag(rest); ok && m.PID != nil {
+			n, ok := m.plainTag(rest)
+			switch {
+			case ok && m.PID != nil:
 				return // "sshd[3086]: ": neither a time nor a host may follow a pid
+			case !ok && n > 0 && rest[n] == ' ' && rest[n+1] != ':' && !mayBeDate(rest) && !mayBeNode(rest) && !mayBeNode(rest[n+1:]) && severityAt(rest) == 0:
+				m.Content, m.Text = rest, rest // nearly all texts
+				return
 			}
 			m.Tag, m.Content, m.Text = nil, nil, nil
 		}

@@ -73,6 +73,9 @@ func impossibleStamp(b []byte) int {
 		return 0
 	}
 	_, rest = fraction(rest[n+6:])
+	if _, k := offsetAt(bytes.TrimPrefix(rest, dot)); k > 0 {
+		rest = bytes.TrimPrefix(rest, dot) // "03:04:05.Z"
+	}
 	if _, k := offsetAt(rest); k > 0 && ends(rest[k:]) {
 		rest = rest[k:]
 	}

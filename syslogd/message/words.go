@@ -171,9 +171,9 @@ func isOnlyText(word []byte) bool { return kindOf(word)&(textWord|hostWord) == t
 func mayBeHost(word []byte) bool { return kindOf(word)&hostWord != 0 }
 
 // isSeverity says whether a word is a severity in one of the forms that stand between a host and a tag: "notice" (F5), "user.info" and
-// "auth|security:info" (facility and severity), "In(14)" (ESXi).
+// "auth|security:info" (facility and severity), "In(14)" and "In(14)+" (ESXi, of a line that goes on).
 func isSeverity(word []byte) bool {
-	if n := len(word); n > 4 && n < 8 && word[2] == '(' && word[n-1] == ')' && isUpper(word[0]) && digits(word[3:]) == n-4 {
+	if n := len(bytes.TrimSuffix(word, plus)); n > 4 && n < 8 && word[2] == '(' && word[n-1] == ')' && isUpper(word[0]) && digits(word[3:]) == n-4 {
 		return true
 	}
 	i := len(word) - 1
@@ -192,6 +192,20 @@ func isSeverity(word []byte) bool {
 		return true
 	}
 	return false
+}
+
+var plus = []byte("+")
+
+// isBracketedPriority says whether word is "<auth.info>" or "<4.6>", as the BSDs write the priority into files that somebody then sends.
+func isBracketedPriority(word []byte) bool {
+	inner, ok := bytes.CutSuffix(word[1:], []byte(">"))
+	if !ok || len(inner) == 0 {
+		return false
+	}
+	if facility, severity, ok := bytes.Cut(inner, dot); ok && digits(facility) == len(facility) && digits(severity) == len(severity) {
+		return len(facility) > 0 && len(facility) < 3 && len(severity) == 1
+	}
+	return isSeverity(inner)
 }
 
 // isFacilityToo says whether word is a facility and a severity, "user.info".
