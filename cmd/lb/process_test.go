@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -142,7 +143,28 @@ func status128(t *testing.T, cmd *exec.Cmd, want int) {
 	}
 }
 
+// A shell starts "lb &" with SIGINT ignored, and so it stays: what stops the script
+// does not stop lb. SIGTERM does.
+func TestBackgroundIgnoresInterrupt(t *testing.T) {
+	s := newSite(t)
+	lb := s.command("-db")
+	cmd := exec.Command("sh", append([]string{"-c", `trap "" INT; exec "$@"`, "sh", lb.Path}, lb.Args[1:]...)...)
+	cmd.Env, cmd.Stderr = lb.Env, t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.await("a process serves", func() bool { return s.pid() == cmd.Process.Pid })
+	cmd.Process.Signal(unix.SIGINT)
+	cmd.Process.Signal(unix.SIGTERM)
+	status128(t, cmd, 1000+int(unix.SIGTERM))
+}
+
 func TestForegroundSignals(t *testing.T) {
+	if signal.Ignored(unix.SIGINT) { // children are to have it, whatever started this test
+		caught := make(chan os.Signal, 1)
+		signal.Notify(caught, unix.SIGINT)
+		defer signal.Ignore(unix.SIGINT)
+	}
 	for _, c := range []struct {
 		sig    unix.Signal
 		status int

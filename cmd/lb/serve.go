@@ -27,6 +27,7 @@ import (
 // between the foreground and the background.
 func serve(o *options, args []string, out *console.Writer) int {
 	defer orphans.Reap()()
+	background := signal.Ignored(unix.SIGINT)
 	signals := catch()
 	if !o.master && !o.foreground {
 		// The configuration may say daemon or master-worker.
@@ -61,6 +62,9 @@ func serve(o *options, args []string, out *console.Writer) int {
 			return status(err, out)
 		}
 		return code
+	}
+	if background { // a shell's "lb &" or nohup: Ctrl-C is not for it, as with HAProxy
+		signal.Ignore(unix.SIGINT)
 	}
 	return beSingle(o, opener, signals, out)
 }

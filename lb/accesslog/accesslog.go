@@ -15,7 +15,7 @@ import (
 // Policy is how one frontend logs. Immutable once made.
 type Policy struct {
 	Format         *logformat.Format
-	Errors         *logformat.Format // of connections that end before they carry anything; nil: HAProxy's own words
+	Errors         *logformat.Format // of connections that carry no request; nil: HAProxy's own words, or Format
 	Data           *logformat.Format // log-format-sd: structured data for targets of RFC 5424; nil none
 	Asap           bool              // option logasap
 	HTTP           bool              // mode http: a status of 500 and more is an error
@@ -56,8 +56,12 @@ func (p *Policy) Failed(r *sample.Record) bool {
 	return r.Term[0] != 'L'
 }
 
-// Append appends the line, without a line end.
+// Append appends the line, without a line end. What was no request is an error of the
+// connection, to HAProxy, too.
 func (p *Policy) Append(dst []byte, x *sample.Ctx) []byte {
+	if p.Errors != nil && x.Rec.BadReq {
+		return p.Errors.Append(dst, x)
+	}
 	return p.Format.Append(dst, x)
 }
 

@@ -327,6 +327,21 @@ func (rt *Runtime) Status() handoff.Status {
 	return st
 }
 
+// socketName is a socket's address as "show cli sockets" has it. A path is the one that
+// the configuration names: the socket was bound to another, and renamed.
+func socketName(w handoff.Want, at net.Addr) string {
+	if a, ok := at.(*net.TCPAddr); ok {
+		if a.IP.To4() != nil {
+			return "ipv4@" + a.String()
+		}
+		return "ipv6@" + a.String()
+	}
+	if w.Network == "unix" {
+		return "unix@" + w.Address
+	}
+	return w.String()
+}
+
 // control makes the stats sockets' servers.
 func (b *builder) control(socks *handoff.Set) {
 	rt := b.rt
@@ -354,7 +369,7 @@ func (b *builder) control(socks *handoff.Set) {
 			Listener: ln, Runtime: rt, Certificates: b.commands(), Level: levels[s.Level], ExposeFD: s.Expose, Timeout: b.cfg.Global.StatsTimeout,
 			Version: b.env.Version, StartupLogs: b.startupLogs(), Severity: s.Severity,
 		})
-		all = append(all, control.Socket{Address: want(&s.Bind).String(), Level: levels[s.Level]})
+		all = append(all, control.Socket{Address: socketName(want(&s.Bind), ln.Addr()), Level: levels[s.Level]})
 	}
 	for _, c := range rt.controls {
 		c.Sockets = all

@@ -192,9 +192,8 @@ func (p *parser) resolveMode(d *draft) {
 		drop("'unique-id-header'")
 		d.UniqueHeader = ""
 	}
-	if !d.Upgrades && (len(d.ReqCaptures)+len(d.ResCaptures) > 0 || d.CookieCapture != (Capture{})) {
-		drop("'capture'")
-		d.ReqCaptures, d.ResCaptures, d.CookieCapture = nil, nil, Capture{}
+	if !d.Upgrades {
+		d.dropCaptures(drop)
 	}
 	if d.Stats != nil {
 		if !inherited || d.base.Stats == nil {
@@ -309,6 +308,22 @@ func modeName(m Mode) string {
 		return "http"
 	}
 	return "tcp"
+}
+
+// dropCaptures takes the names of header fields and of a cookie from the captures of
+// a proxy without requests. The slots stay: 'tcp-request content capture' fills its own.
+func (d *draft) dropCaptures(drop func(string)) {
+	named := d.CookieCapture != (Capture{})
+	d.CookieCapture = Capture{}
+	for _, list := range [][]Capture{d.ReqCaptures, d.ResCaptures} {
+		for i := range list {
+			named = named || list[i].Header != ""
+			list[i].Header = ""
+		}
+	}
+	if named {
+		drop("'capture'")
+	}
 }
 
 // checkCaptures refuses slots that a frontend does not have. A backend's rules

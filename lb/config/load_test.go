@@ -361,7 +361,7 @@ func TestJournalTargets(t *testing.T) {
 func TestTCPModeDropsWhatNeedsHTTP(t *testing.T) {
 	c := load(t, "defaults\n  mode tcp\n"+timeouts+"  option httplog\n  stats enable\n  option forwardfor\n  cookie X insert\nlisten l\n  bind :80\n  redirect prefix /x\n  capture request header A len 1\n  monitor-uri /m\n  balance uri\n  http-send-name-header X\n  server s 127.0.0.1:1\n", Options{})
 	l := proxy(t, c, "l")
-	if len(l.Rules[rule.Request])+len(l.ReqCaptures) != 0 || l.MonitorURI != "" || l.Stats != nil || l.ForwardFor != nil || l.Cookie != nil || l.Balance.Algo != "roundrobin" {
+	if len(l.Rules[rule.Request]) != 0 || l.ReqCaptures[0].Header != "" || l.MonitorURI != "" || l.Stats != nil || l.ForwardFor != nil || l.Cookie != nil || l.Balance.Algo != "roundrobin" {
 		t.Errorf("%+v", l)
 	}
 	if got := l.LogFormat.String(); strings.Contains(got, "%{+Q}r") {

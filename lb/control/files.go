@@ -122,11 +122,11 @@ func (k fileKind) get(c *session, args []string) {
 		}
 		switch {
 		case k == "map" && ok:
-			line += fmt.Sprintf(", found=yes, idx=%s, key=%q, value=%q, type=\"str\"", index, e.Key, e.Value)
+			line += fmt.Sprintf(", found=yes, idx=%s, key=\"%s\", value=\"%s\", type=\"str\"", index, e.Key, e.Value)
 		case k == "map":
 			line += ", found=no"
 		case ok:
-			line += fmt.Sprintf(", match=%s, idx=%s, pattern=%q", found[ok], index, e.Key)
+			line += fmt.Sprintf(", match=%s, idx=%s, pattern=\"%s\"", found[ok], index, e.Key)
 		default:
 			line += ", match=no"
 		}

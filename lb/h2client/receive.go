@@ -61,7 +61,7 @@ func (s *Stream) begin(a *http2.Answer, end bool) {
 	case s.opens && fine:
 		s.tunnel, s.in.Length = true, -1
 		if s.accept != nil {
-			s.in.Head = append(s.in.Head, "HTTP/1.1 101 \r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: "...)
+			s.in.Head = append(s.in.Head, "HTTP/1.1 101 \r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: "...)
 			s.in.Head = append(append(s.in.Head, s.accept...), "\r\n"...)
 			s.in.Head = append(s.in.Head, a.Fields...)
 		} else {

@@ -181,17 +181,25 @@ func appendAround(dst []byte, up bool, a Around) []byte {
 	dst = strconv.AppendInt(dst, int64(a.Backup), 10)
 	dst = append(dst, " backup servers "...)
 	if up {
-		dst = append(dst, "online. "...)
+		dst = appendBackup(append(dst, "online."...), a)
 		dst = strconv.AppendInt(dst, int64(a.Requeued), 10)
 		dst = append(dst, " sessions requeued, "...)
 		dst = strconv.AppendInt(dst, int64(a.Queued), 10)
 		return append(dst, " total in queue."...)
 	}
-	dst = append(dst, "left. "...)
+	dst = appendBackup(append(dst, "left."...), a)
 	dst = strconv.AppendInt(dst, int64(a.Sessions), 10)
 	dst = append(dst, " sessions active, "...)
 	dst = strconv.AppendInt(dst, int64(a.Requeued), 10)
 	dst = append(dst, " requeued, "...)
 	dst = strconv.AppendInt(dst, int64(a.Queued), 10)
 	return append(dst, " remaining in queue."...)
+}
+
+// appendBackup says that none but backup servers are left, where it is so.
+func appendBackup(dst []byte, a Around) []byte {
+	if a.Active == 0 && a.Backup > 0 {
+		dst = append(dst, " Running on backup."...)
+	}
+	return append(dst, ' ')
 }

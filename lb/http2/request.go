@@ -297,7 +297,7 @@ func (d *Decoder) build(end bool) Request {
 		b = append(b, "\r\n"...)
 	}
 	if webSocket {
-		b = append(b, "connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: "...)
+		b = append(b, "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: "...)
 		var key [16]byte
 		_, _ = rand.Read(key[:]) // it never fails
 		b = base64.StdEncoding.AppendEncode(b, key[:])

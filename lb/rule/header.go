@@ -188,6 +188,7 @@ type replaceHeader struct {
 	re    *sample.Regexp
 	with  *logformat.Format
 	value bool
+	host  bool // Host of a request
 }
 
 func parseReplaceHeader(p *ruleParser) (action, error) { return parseReplace(p, false) }
@@ -202,7 +203,7 @@ func parseReplace(p *ruleParser, value bool) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &replaceHeader{stage: p.stage, name: name, re: re, with: with, value: value}, oneLine(with)
+	return &replaceHeader{stage: p.stage, name: name, re: re, with: with, value: value, host: p.stage == Request && strings.EqualFold(name, "host")}, oneLine(with)
 }
 
 // substitution reads <match-regex> <replace-fmt>.
@@ -229,6 +230,9 @@ func (a *replaceHeader) run(x *sample.Ctx) Verdict {
 	for i := h.Find(a.name, 0); i >= 0; i = h.Find(a.name, i+1) {
 		if v, changed := a.rewrite(x, h.Value(i)); changed {
 			h.SetValue(i, v)
+			if a.host {
+				setAuthority(h, v)
+			}
 		}
 	}
 	return Continue

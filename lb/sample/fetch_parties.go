@@ -11,13 +11,13 @@ import (
 // an exchange is between (HAProxy configuration manual, section 7.3.3).
 var fetchesParties = []fetchRow{
 	{name: "bc_be_queue", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.BeQueue)), true }}, // 2.9
-	{name: "bc_dst", kind: Addr, where: InResponse | InLog, get: addrOf(func(r *Record) netip.AddrPort { return r.ServerAddr })},
-	{name: "bc_dst_port", kind: Int, where: InResponse | InLog, get: portOf(func(r *Record) netip.AddrPort { return r.ServerAddr })},
+	{name: "bc_dst", kind: Addr, where: InResponse | InLog, get: addrOf(serverAddr)},
+	{name: "bc_dst_port", kind: Int, where: InResponse | InLog, get: portOf(serverAddr)},
 	{name: "bc_err", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.Answered }},
 	{name: "bc_err_str", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return stringValue(x, "Success"), x.Rec.Answered }},
 	{name: "bc_http_major", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(1), x.Rec.Answered }},
-	{name: "bc_src", kind: Addr, where: InResponse | InLog, needs: NeedsBackAddr, get: addrOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
-	{name: "bc_src_port", kind: Int, where: InResponse | InLog, needs: NeedsBackAddr, get: portOf(func(r *Record) netip.AddrPort { return r.BackAddr })},
+	{name: "bc_src", kind: Addr, where: InResponse | InLog, needs: NeedsBackAddr, get: addrOf(backAddr)},
+	{name: "bc_src_port", kind: Int, where: InResponse | InLog, needs: NeedsBackAddr, get: portOf(backAddr)},
 	{name: "bc_srv_queue", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.SrvQueue)), true }}, // 2.9
 	{name: "be_connect_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.ConnectTimeout })},
 	{name: "be_id", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return int64(s.ID) })},
@@ -44,10 +44,10 @@ var fetchesParties = []fetchRow{
 		}
 		return IntValue(x.Listener.Conns()), true
 	}},
-	{name: "dst_is_local", kind: Bool, where: Anywhere, needs: NeedsFrontAddr, get: isLocal(func(r *Record) netip.AddrPort { return r.FrontAddr })},
-	{name: "fc_dst", kind: Addr, where: Anywhere, needs: NeedsFrontAddr, get: addrOf(func(r *Record) netip.AddrPort { return r.FrontAddr })},
-	{name: "fc_dst_is_local", kind: Bool, where: Anywhere, needs: NeedsFrontAddr, get: isLocal(func(r *Record) netip.AddrPort { return r.FrontAddr })},
-	{name: "fc_dst_port", kind: Int, where: Anywhere, needs: NeedsFrontAddr, get: portOf(func(r *Record) netip.AddrPort { return r.FrontAddr })},
+	{name: "dst_is_local", kind: Bool, where: Anywhere, needs: NeedsFrontAddr, get: isLocal(frontAddr)},
+	{name: "fc_dst", kind: Addr, where: Anywhere, needs: NeedsFrontAddr, get: addrOf(localEnd)},
+	{name: "fc_dst_is_local", kind: Bool, where: Anywhere, needs: NeedsFrontAddr, get: isLocal(localEnd)},
+	{name: "fc_dst_port", kind: Int, where: Anywhere, needs: NeedsFrontAddr, get: portOf(localEnd)},
 	{name: "fc_err_str", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return stringValue(x, "Success"), true }},
 	{name: "fc_fackets", kind: Int, where: Anywhere, get: tcpOf(func(f *TCPFacts) uint32 { return f.Fackets })},
 	{name: "fc_http_major", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
@@ -62,9 +62,9 @@ var fetchesParties = []fetchRow{
 	{name: "fc_rtt", args: "s?", kind: Int, where: Anywhere, check: checkTCPUnit, get: tcpTime(func(f *TCPFacts) uint32 { return f.RTT })},
 	{name: "fc_rttvar", args: "s?", kind: Int, where: Anywhere, check: checkTCPUnit, get: tcpTime(func(f *TCPFacts) uint32 { return f.RTTVar })},
 	{name: "fc_sacked", kind: Int, where: Anywhere, get: tcpOf(func(f *TCPFacts) uint32 { return f.Sacked })},
-	{name: "fc_src", kind: Addr, where: Anywhere, get: addrOf(func(r *Record) netip.AddrPort { return r.Client })},
-	{name: "fc_src_is_local", kind: Bool, where: Anywhere, get: isLocal(func(r *Record) netip.AddrPort { return r.Client })},
-	{name: "fc_src_port", kind: Int, where: Anywhere, get: portOf(func(r *Record) netip.AddrPort { return r.Client })},
+	{name: "fc_src", kind: Addr, where: Anywhere, get: addrOf(peerEnd)},
+	{name: "fc_src_is_local", kind: Bool, where: Anywhere, get: isLocal(peerEnd)},
+	{name: "fc_src_port", kind: Int, where: Anywhere, get: portOf(peerEnd)},
 	{name: "fc_unacked", kind: Int, where: Anywhere, get: tcpOf(func(f *TCPFacts) uint32 { return f.Unacked })},
 	{name: "fe_client_timeout", kind: Int, where: Anywhere, get: sideOf(true, func(s *Side) int64 { return s.ClientTimeout })},
 	{name: "fe_defbe", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
@@ -87,22 +87,45 @@ var fetchesParties = []fetchRow{
 		}
 		return named(x, x.Listener.Name)
 	}},
-	{name: "src_is_local", kind: Bool, where: Anywhere, get: isLocal(func(r *Record) netip.AddrPort { return r.Client })},
+	{name: "src_is_local", kind: Bool, where: Anywhere, get: isLocal(clientAddr)},
 	{name: "srv_id", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) {
 		return IntValue(int64(x.Rec.ServerID)), x.Rec.ServerID > 0
 	}},
 }
 
-func addrOf(get func(*Record) netip.AddrPort) func(*Ctx, *args) (Value, bool) {
+// peerEnd and localEnd are the ends of the client's connection itself.
+func peerEnd(x *Ctx) netip.AddrPort {
+	if x.Client == nil {
+		return x.Rec.Client
+	}
+	peer, _ := x.Client.Ends()
+	return peer
+}
+
+func localEnd(x *Ctx) netip.AddrPort {
+	if x.Client == nil {
+		return x.Rec.FrontAddr
+	}
+	_, local := x.Client.Ends()
+	return local
+}
+
+// What a PROXY header or a rule says of the client's connection counts here.
+func clientAddr(x *Ctx) netip.AddrPort { return x.Rec.Client }
+func frontAddr(x *Ctx) netip.AddrPort  { return x.Rec.FrontAddr }
+func serverAddr(x *Ctx) netip.AddrPort { return x.Rec.ServerAddr }
+func backAddr(x *Ctx) netip.AddrPort   { return x.Rec.BackAddr }
+
+func addrOf(get func(*Ctx) netip.AddrPort) func(*Ctx, *args) (Value, bool) {
 	return func(x *Ctx, _ *args) (Value, bool) {
-		a := get(x.Rec)
+		a := get(x)
 		return AddrValue(a.Addr().Unmap()), a.IsValid()
 	}
 }
 
-func portOf(get func(*Record) netip.AddrPort) func(*Ctx, *args) (Value, bool) {
+func portOf(get func(*Ctx) netip.AddrPort) func(*Ctx, *args) (Value, bool) {
 	return func(x *Ctx, _ *args) (Value, bool) {
-		a := get(x.Rec)
+		a := get(x)
 		return IntValue(int64(a.Port())), a.IsValid()
 	}
 }
@@ -136,9 +159,9 @@ func currentTimeout(set func(*Record) int64, own func(*Side) int64) func(*Ctx, *
 
 // isLocal tells whether an address is one of this machine's, as HAProxy does: by
 // trying to bind a socket to it.
-func isLocal(get func(*Record) netip.AddrPort) func(*Ctx, *args) (Value, bool) {
+func isLocal(get func(*Ctx) netip.AddrPort) func(*Ctx, *args) (Value, bool) {
 	return func(x *Ctx, _ *args) (Value, bool) {
-		a := get(x.Rec).Addr()
+		a := get(x).Addr()
 		if !a.IsValid() {
 			return Value{}, false
 		}

@@ -87,7 +87,11 @@ func (a *args) mapFile(match string, out Kind, regm bool) error {
 	m.index.picky = out != Str
 	m.ref = NewFileRef(a.s[0], true, func(f *lookup.File) error {
 		m.bound = true
-		return f.AddUse(lookup.Use{Method: match, Index: m.index})
+		method := match
+		if regm {
+			method = "regm"
+		}
+		return f.AddUse(lookup.Use{Method: method, Index: m.index})
 	})
 	a.mapping = m
 	return nil

@@ -168,6 +168,9 @@ type Listener struct {
 type Socket interface {
 	// TCP gives what the kernel knows of it; false for another kind of socket.
 	TCP() (TCPFacts, bool)
+	// Ends gives the addresses of its two ends: those of the connection itself, not
+	// what a PROXY header or rules on requests say. Both are invalid for a unix socket.
+	Ends() (peer, local netip.AddrPort)
 	// SetTOS and SetMark set the DSCP field and the mark of its packets.
 	SetTOS(tos int)
 	SetMark(mark int)

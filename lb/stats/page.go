@@ -69,7 +69,7 @@ func (p *Page) RenderFor(uri string, s *Snapshot, admin bool) Answer {
 	case "json-schema":
 		a.ContentType, a.Body = "application/json", []byte(Schema)
 	default:
-		a.ContentType, a.Body = "text/html; charset=utf-8", p.appendHTML(make([]byte, 0, pageRoom+rowRoom*len(shown.Rows)), shown, v, a.Refresh)
+		a.ContentType, a.Body = "text/html", p.appendHTML(make([]byte, 0, pageRoom+rowRoom*len(shown.Rows)), shown, v, a.Refresh)
 	}
 	return a
 }

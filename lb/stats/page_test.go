@@ -35,7 +35,7 @@ func TestView(t *testing.T) {
 func TestRender(t *testing.T) {
 	p := Page{URI: "/st", Refresh: 5 * time.Second}
 	a := p.Render("/st", sample())
-	if a.ContentType != "text/html; charset=utf-8" || a.Refresh != 5 {
+	if a.ContentType != "text/html" || a.Refresh != 5 {
 		t.Errorf("%s, refresh %d", a.ContentType, a.Refresh)
 	}
 	if a := p.Render("/st;norefresh", sample()); a.Refresh != 0 || strings.Contains(string(a.Body), "http-equiv") {

@@ -321,10 +321,14 @@ func (c *Cookie) strip(h *http1.Head) {
 // renewed.
 func (t *txn) setCookie(h *http1.Head) {
 	c := t.be.Cookie
+	if t.ignored { // then the server's own is none of ours
+		t.rec.Term[3] = 'N'
+		return
+	}
 	if t.rec.Term[3] = c.editServers(t, h); c.Mode == PassiveCookie && !c.Indirect {
 		t.rec.Term[3] = '-'
 	}
-	if c.Mode != InsertCookie || t.ignored || c.Preserve && t.rec.Term[3] == 'P' || c.PostOnly && t.askedFor != methodPost {
+	if c.Mode != InsertCookie || c.Preserve && t.rec.Term[3] == 'P' || c.PostOnly && t.askedFor != methodPost {
 		return
 	}
 	now := t.s.sh.Loop.Time().Unix()

@@ -118,11 +118,8 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 		st.in.Granted = minWindow
 		sh.eng.hold(minWindow)
 	}
-	switch {
-	case !m.acked:
+	if !m.acked {
 		st.in.Window.Left, st.early = http2.DefaultWindow, true
-	case !end && !m.holding && st.grow(waitWindow, 2):
-		st.update()
 	}
 	s := m.session(st)
 	m.count().Streams++
@@ -181,8 +178,13 @@ func (st *muxStream) data(f *http2.Frame) *http2.Error {
 		return st.abort(http2.ProtocolError) // not what content-length says (section 8.1.1)
 	}
 	in.Take(f.Payload, f.Length)
-	if f.End() {
+	switch {
+	case f.End():
 		st.finish()
+	case in.Granted == minWindow && !st.early && !st.m.holding && st.grow(waitWindow, 2):
+		// The first frame of several. A body in one frame, or one whose client waits
+		// for an answer first (a WebSocket), needs no more than every stream has.
+		st.update()
 	}
 	st.feed()
 	return nil

@@ -39,10 +39,19 @@ func (t *txn) balance() {
 	case backend.Full:
 		t.enqueue(srv) // nil but for the hashes, which name one server
 	default:
-		t.rec.Term[0], t.rec.Term[1] = 'S', 'C'
 		t.s.sh.Back[t.be.Index].ErrConn++
-		t.replyError(503)
+		t.nobody()
 	}
+}
+
+// nobody ends an exchange for which there is no server.
+func (t *txn) nobody() {
+	if !t.s.http { // it would take a page for the server's bytes
+		t.abort('S', 'C')
+		return
+	}
+	t.rec.Term[0], t.rec.Term[1] = 'S', 'C'
+	t.replyError(503)
 }
 
 // hashKey hashes what the backend's algorithm goes by.

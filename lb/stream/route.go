@@ -118,7 +118,7 @@ func (t *txn) proceed(x *sample.Ctx) {
 		switch {
 		case be == nil:
 			t.rec.Term = [4]byte{'S', 'C', '-', '-'}
-			t.replyError(503)
+			t.nobody()
 			return
 		case !be.HTTP: // after an upgrade: a request cannot become a tunnel
 			t.rec.Backend, t.unread = be.Proxy.Name, true

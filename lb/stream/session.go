@@ -353,6 +353,21 @@ func (s *session) TCP() (f sample.TCPFacts, ok bool) {
 	}, true
 }
 
+// Ends implements sample.Socket.
+func (s *session) Ends() (peer, local netip.AddrPort) {
+	s = s.outer()
+	if s.proxied == nil {
+		return s.peer, s.local.of(s.sh, s.FD())
+	}
+	if loop.PeerName(s.FD(), &s.sh.sa) == 0 {
+		peer = backend.FromRaw(&s.sh.sa)
+	}
+	if loop.SockName(s.FD(), &s.sh.sa) == 0 {
+		local = backend.FromRaw(&s.sh.sa)
+	}
+	return peer, local
+}
+
 // SetTOS implements sample.Socket.
 func (s *session) SetTOS(tos int) {
 	fd := s.outer().FD()
