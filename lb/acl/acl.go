@@ -31,7 +31,7 @@ type aclTest struct {
 }
 
 // NewACLs gives an empty set.
-func NewACLs() *ACLs { return &ACLs{named: map[string]*acl{}} }
+func NewACLs() *ACLs { return &ACLs{} }
 
 // predefined has the ACLs that exist without being declared (HAProxy
 // configuration manual, section 7.4).
@@ -82,6 +82,9 @@ func (a *ACLs) Define(words []string) error {
 	have := a.named[name]
 	if have == nil {
 		have = &acl{name: name, where: sample.Anywhere}
+		if a.named == nil {
+			a.named = map[string]*acl{}
+		}
 		a.named[name] = have
 	}
 	have.tests = append(have.tests, t)

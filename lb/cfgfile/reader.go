@@ -12,21 +12,24 @@ const maxLine = 1 << 20
 
 // Line is one line with at least one word.
 type Line struct {
-	Pos   Pos // Col is the first word's
-	Words []Word
+	Pos   Pos    // Col is the first word's
+	Words []Word // valid until the next line is read; their texts are for good
 }
 
 // Keyword gives the first word.
 func (l *Line) Keyword() string { return l.Words[0].Text }
 
-// Args gives the texts of the words after the first.
-func (l *Line) Args() []string {
-	args := make([]string, len(l.Words)-1)
-	for i, w := range l.Words[1:] {
-		args[i] = w.Text
+// Texts gives the texts of the words.
+func (l *Line) Texts() []string {
+	texts := make([]string, len(l.Words))
+	for i, w := range l.Words {
+		texts[i] = w.Text
 	}
-	return args
+	return texts
 }
+
+// Args gives the texts of the words after the first.
+func (l *Line) Args() []string { return l.Texts()[1:] }
 
 // Reader gives the lines of one source that its conditions let through.
 // Not for concurrent use.
@@ -39,6 +42,7 @@ type Reader struct {
 	env    *Env
 	report *Report
 	blocks []block // open .if blocks, innermost last
+	words  []Word  // of the last line
 }
 
 // block is one open .if.
@@ -72,7 +76,8 @@ func (r *Reader) Next() (Line, bool) {
 		if !ok {
 			continue
 		}
-		words, err := Split(text, r.lookup)
+		words, err := appendWords(r.words[:0], text, r.lookup)
+		r.words = words
 		if err != nil {
 			// In a branch that is not taken only directives must be sound.
 			if r.taken() || strings.HasPrefix(strings.TrimSpace(text), ".") {

@@ -84,14 +84,15 @@ func TestVariablesOfALineCountForTheNext(t *testing.T) {
 	env := NewEnv([]string{"A=old"})
 	report := &Report{}
 	r := NewReader(Source{Name: "t.cfg", Data: []byte("x \"$A\"\ny \"$A ${.FILE} ${.LINE} ${.SECTION}\"\n")}, env, report)
-	first, _ := r.Next()
+	line, _ := r.Next()
+	first := line.Texts()
 	env.Set("A", "new")
 	r.Section = "global"
-	second, _ := r.Next()
-	if got := texts(first.Words)[1]; got != "old" {
+	line, _ = r.Next()
+	if got := first[1]; got != "old" {
 		t.Errorf("first line: %q", got)
 	}
-	if got := texts(second.Words)[1]; got != "new t.cfg 2 global" {
+	if got := line.Texts()[1]; got != "new t.cfg 2 global" {
 		t.Errorf("second line: %q", got)
 	}
 }

@@ -44,7 +44,12 @@ type splitter struct {
 // ${VAR[*]} (one word for each item), a backslash escapes, # begins a comment.
 // A carriage return ends the line, so files with CRLF work.
 func Split(line string, lookup Lookup) ([]Word, *SyntaxError) {
-	s := splitter{line: line, lookup: lookup}
+	return appendWords(nil, line, lookup)
+}
+
+// appendWords is Split into memory that there is.
+func appendWords(words []Word, line string, lookup Lookup) ([]Word, *SyntaxError) {
+	s := splitter{line: line, lookup: lookup, words: words}
 	for s.at < len(line) {
 		switch c := line[s.at]; {
 		case c == '\r' || c == '\n' || c == '#':
@@ -65,8 +70,7 @@ func Split(line string, lookup Lookup) ([]Word, *SyntaxError) {
 				return nil, err
 			}
 		default:
-			s.put(c)
-			s.at++
+			s.plain()
 		}
 	}
 	s.end()
@@ -95,6 +99,30 @@ func (s *splitter) end() {
 		s.words = append(s.words, Word{Text: string(s.word), Col: s.start})
 		s.word, s.inWord = s.word[:0], false
 	}
+}
+
+// plain reads bytes of which none is special. A word of nothing else is a part
+// of the line.
+func (s *splitter) plain() {
+	from := s.at
+	for s.at < len(s.line) && !special(s.line[s.at]) {
+		s.at++
+	}
+	text := s.line[from:s.at]
+	whole := s.at == len(s.line) || isBlank(s.line[s.at]) || s.line[s.at] == '#'
+	if whole && !s.inWord {
+		s.words = append(s.words, Word{Text: text, Col: from + 1})
+		return
+	}
+	if !s.inWord {
+		s.inWord, s.start = true, from+1
+	}
+	s.word = append(s.word, text...)
+}
+
+// special reports whether a byte outside of quotes is not simply part of a word.
+func special(c byte) bool {
+	return isBlank(c) || c == '#' || c == '\'' || c == '"' || c == '\\'
 }
 
 // strong reads '...': nothing is special inside.

@@ -56,7 +56,7 @@ func (c *Config) AddedServer(to *Proxy, name string, words []string) (s Server, 
 	}
 	p := newParser(Options{Environ: []string{}})
 	p.cfg, p.tls = c, c.tls
-	d := &draft{Proxy: *to, section: "backend", acls: acl.NewACLs()}
+	d := &draft{Proxy: new(*to), section: "backend", acls: acl.NewACLs()}
 	s = plainServer()
 	s.Name, s.Disabled = name, true
 	if err := p.serverAddress(&s, words[0]); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,22 +15,23 @@ import (
 // 11, and str2sa_range's habits): an optional family prefix, then a path, a
 // name, or HOST[:PORT].
 
+// families are what an address may begin with, before an @.
+var families = []string{"unix", "abns", "fd", "ipv4", "ipv6", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "quic4", "quic6", "sockpair", "ring", "uxst", "uxdg", "stream", "dgram", "mptcp", "mptcp4", "mptcp6", "rhttp", "abnsz"}
+
 // family splits "ipv4@...", "unix@..." off; a path without prefix is unix.
 func family(address string) (prefix, rest string) {
-	for _, known := range []string{"unix", "abns", "fd", "ipv4", "ipv6", "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6", "quic4", "quic6", "sockpair", "ring", "uxst", "uxdg", "stream", "dgram", "mptcp", "mptcp4", "mptcp6", "rhttp", "abnsz"} {
-		if after, ok := strings.CutPrefix(address, known+"@"); ok {
-			switch known {
-			case "tcp4":
-				known = "ipv4"
-			case "tcp6":
-				known = "ipv6"
-			case "tcp":
-				known = ""
-			case "uxst":
-				known = "unix"
-			}
-			return known, after
+	if known, after, found := strings.Cut(address, "@"); found && slices.Contains(families, known) {
+		switch known {
+		case "tcp4":
+			known = "ipv4"
+		case "tcp6":
+			known = "ipv6"
+		case "tcp":
+			known = ""
+		case "uxst":
+			known = "unix"
 		}
+		return known, after
 	}
 	if strings.HasPrefix(address, "/") {
 		return "unix", address
@@ -307,10 +309,10 @@ func (p *parser) probeAddress(what, word string) (host string, port int, err err
 // address with fewer than four has the bits that are left: 127.1 is 127.0.0.1,
 // and 0 is 0.0.0.0.
 func parseIP(host string) (netip.Addr, error) {
-	parts := strings.Split(host, ".")
-	if len(parts) > 3 || strings.Trim(host, "0123456789.") != "" {
+	if strings.Count(host, ".") > 2 || strings.Trim(host, "0123456789.") != "" {
 		return netip.ParseAddr(host)
 	}
+	parts := strings.Split(host, ".")
 	var v uint32
 	for i, part := range parts {
 		bits := 8

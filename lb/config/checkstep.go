@@ -189,9 +189,12 @@ func (p *parser) resolveCheck(d *draft) {
 	if !d.Backend {
 		return
 	}
-	for kind, word := range map[checkKind][2]string{tcpCheck: {"tcp-check", "tcp-check"}, httpCheck: {"http-check", "httpchk"}} {
-		if d.check.own[kind] && d.check.kind != kind {
-			p.report.Warnf(d.Pos, "%s '%s' uses %s rules without 'option %s', so the rules are ignored", d.section, d.Name, word[0], word[1])
+	for _, one := range [...]struct {
+		kind          checkKind
+		rules, option string
+	}{{tcpCheck, "tcp-check", "tcp-check"}, {httpCheck, "http-check", "httpchk"}} {
+		if d.check.own[one.kind] && d.check.kind != one.kind {
+			p.report.Warnf(d.Pos, "%s '%s' uses %s rules without 'option %s', so the rules are ignored", d.section, d.Name, one.rules, one.option)
 		}
 	}
 	d.Check.Script = d.check.script()

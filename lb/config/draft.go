@@ -10,15 +10,16 @@ import (
 )
 
 // draft is a defaults section or a proxy while its lines are read. finish
-// publishes the Proxy in it.
+// publishes the Proxy, and nothing else of it is kept.
 type draft struct {
-	Proxy
+	*Proxy
 	kind        sections // inDefaults, inFrontend, inListen or inBackend
 	section     string   // the word for it
 	base        *draft   // the defaults it began with; nil for none
 	from        bool     // base was named by the section
 	acls        *acl.ACLs
-	template    Server // default-server: what a server line begins with
+	template    *Server // default-server: what a server line begins with. Shared with the defaults section unless ownTemplate
+	ownTemplate bool    // a default-server line of its own was seen
 	logs        []logLine
 	blocks      rule.Rules // block lines: before the http-request rules, as in HAProxy
 	redirects   rule.Rules // redirect lines: after the http-request rules
@@ -31,8 +32,8 @@ type draft struct {
 	tablePos    cfgfile.Pos
 	bound       bool           // a bind line was seen, sound or not
 	switched    bool           // a use_backend line was seen, sound or not
-	sids        map[int]string // server ids taken
-	serverLines map[string]int // where each server is
+	sids        map[int]string // server ids that lines have taken; nil as a rule
+	serverLines map[string]int // where each server is; nil for a few servers
 	states      struct {       // load-server-state-from-file, server-state-file-name
 		from, file string
 	}
@@ -57,17 +58,14 @@ const (
 
 func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
 	d := &draft{
-		Proxy: Proxy{
+		Proxy: &Proxy{
 			Name:       name,
 			Pos:        pos,
 			ServerSide: ServerSide{Retries: 3, Balance: Balance{Algo: "roundrobin"}},
-			ErrorFiles: map[int]ErrorFile{},
 		},
-		section:     p.section,
-		acls:        acl.NewACLs(),
-		template:    plainServer(),
-		sids:        map[int]string{},
-		serverLines: map[string]int{},
+		section:  p.section,
+		acls:     acl.NewACLs(),
+		template: p.plain,
 	}
 	d.acls.Buffer = p.cfg.Global.Buffer()
 	switch p.section {
@@ -87,9 +85,9 @@ func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
 // formats are immutable and shared; everything that later lines change is
 // copied.
 func (d *draft) inherit(base *draft) {
-	kept := d.Proxy
-	d.Proxy = base.Proxy
-	d.Name, d.Pos, d.Frontend, d.Backend, d.ID = kept.Name, kept.Pos, kept.Frontend, kept.Backend, 0
+	name, pos, frontend, backend := d.Name, d.Pos, d.Frontend, d.Backend
+	*d.Proxy = *base.Proxy
+	d.Name, d.Pos, d.Frontend, d.Backend, d.ID = name, pos, frontend, backend, 0
 	d.ErrorFiles = maps.Clone(base.ErrorFiles)
 	for stage, rules := range base.Rules {
 		d.Rules[stage] = slices.Clone(rules)
@@ -119,4 +117,29 @@ func (d *draft) page(pos cfgfile.Pos) *StatsPage {
 		d.Stats, d.pages = &StatsPage{URI: "/haproxy?stats"}, pos
 	}
 	return d.Stats
+}
+
+// setPages has the proxy answer with pages.
+func (d *draft) setPages(pages map[int]ErrorFile) {
+	if d.ErrorFiles == nil {
+		d.ErrorFiles = make(map[int]ErrorFile, len(pages))
+	}
+	maps.Copy(d.ErrorFiles, pages)
+}
+
+// setPage is setPages for one status.
+func (d *draft) setPage(status int, page ErrorFile) { d.setPages(map[int]ErrorFile{status: page}) }
+
+// endDraft ends the section that is read. Its servers were gathered in the
+// parser's list; now it is known how many they are.
+func (p *parser) endDraft() {
+	d := p.draft
+	if d == nil {
+		return
+	}
+	p.draft, p.gathered = nil, d.Servers[:0]
+	if len(d.Servers) == 0 {
+		d.Servers = nil
+	}
+	d.Servers = slices.Clone(d.Servers)
 }

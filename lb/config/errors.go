@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -57,7 +56,7 @@ func (c *call) errorFiles(d *draft) error {
 		return fmt.Errorf("unable to find http-errors section '%s', which must stand before this line%s", c.args[0], didYouMean(cfgfile.Suggest(c.args[0], sortedNames(c.p.errorPages))))
 	}
 	if len(c.args) == 1 {
-		maps.Copy(d.ErrorFiles, pages)
+		d.setPages(pages)
 		return nil
 	}
 	for _, word := range c.args[1:] {
@@ -70,7 +69,7 @@ func (c *call) errorFiles(d *draft) error {
 			c.p.report.Warnf(c.pos, "'errorfiles' : status '%d' not declared in http-errors section '%s'", code, c.args[0])
 			continue
 		}
-		d.ErrorFiles[code] = page
+		d.setPage(code, page)
 	}
 	return nil
 }
@@ -108,12 +107,12 @@ func (c *call) httpError(d *draft) error {
 		if err != nil {
 			return fmt.Errorf("'http-error' : %w", err)
 		}
-		d.ErrorFiles[code] = ErrorFile{Path: fmt.Sprintf("of line %d", c.pos.Line), Rule: r}
+		d.setPage(code, ErrorFile{Path: fmt.Sprintf("of line %d", c.pos.Line), Rule: r})
 		return nil
 	case e.payload == "default-errorfiles":
 		return nil
 	case e.page != nil:
-		d.ErrorFiles[code] = *e.page
+		d.setPage(code, *e.page)
 		return nil
 	case e.payload != "" && e.ctype == "":
 		return fmt.Errorf("'http-error' : a content-type must be given with '%s', such as 'content-type text/plain'", e.payload)
@@ -126,7 +125,7 @@ func (c *call) httpError(d *draft) error {
 	if err != nil {
 		return fmt.Errorf("'http-error' : %w", err)
 	}
-	d.ErrorFiles[code] = ErrorFile{Path: fmt.Sprintf("of line %d", c.pos.Line), Data: data}
+	d.setPage(code, ErrorFile{Path: fmt.Sprintf("of line %d", c.pos.Line), Data: data})
 	return nil
 }
 

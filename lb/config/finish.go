@@ -60,7 +60,7 @@ func (p *parser) finish() {
 		if d.OriginalTo != nil {
 			d.Needs |= sample.NeedsFrontAddr
 		}
-		p.cfg.Proxies = append(p.cfg.Proxies, &d.Proxy)
+		p.cfg.Proxies = append(p.cfg.Proxies, d.Proxy)
 	}
 }
 
@@ -382,8 +382,8 @@ func (p *parser) resolveGauges() {
 			p.report.Errorf(u.pos, "'%s' in a defaults section has no proxy of its own: name one in parentheses", g.What)
 		case found == nil:
 			p.report.Errorf(u.pos, "'%s' : unable to find %s '%s'%s", g.What, side, name, didYouMean(cfgfile.Suggest(name, sortedNames(p.byName))))
-		case g.Server != "" && found.serverLines[g.Server] == 0:
-			p.report.Errorf(u.pos, "'%s' : unable to find server '%s' in %s '%s'%s", g.What, g.Server, found.section, name, didYouMean(cfgfile.Suggest(g.Server, sortedNames(found.serverLines))))
+		case g.Server != "" && found.serverLine(g.Server) == 0:
+			p.report.Errorf(u.pos, "'%s' : unable to find server '%s' in %s '%s'%s", g.What, g.Server, found.section, name, didYouMean(cfgfile.Suggest(g.Server, found.serverNames())))
 		default:
 			g.Proxy = name
 			p.cfg.Gauges = append(p.cfg.Gauges, g)
@@ -401,11 +401,13 @@ func (p *parser) checkPage(d *draft) {
 // checkServers looks at servers and what refers to them.
 func (p *parser) checkServers(d *draft) {
 	for _, use := range d.UseServers {
-		if use.Name == nil && d.serverLines[use.Server] == 0 {
-			p.report.Errorf(use.Pos, "%s '%s': unable to find server '%s' referenced in a 'use-server' rule%s", d.section, d.Name, use.Server, didYouMean(cfgfile.Suggest(use.Server, sortedNames(d.serverLines))))
+		if use.Name == nil && d.serverLine(use.Server) == 0 {
+			p.report.Errorf(use.Pos, "%s '%s': unable to find server '%s' referenced in a 'use-server' rule%s", d.section, d.Name, use.Server, didYouMean(cfgfile.Suggest(use.Server, d.serverNames())))
 		}
 	}
-	p.checkUseSource(d, d.section+" "+d.Name, d.Pos, &d.Source.UseSource)
+	if d.Source.UseSource.Expr != "" {
+		p.checkUseSource(d, d.section+" "+d.Name, d.Pos, &d.Source.UseSource)
+	}
 	cookies := false
 	for i := range d.Servers {
 		s := &d.Servers[i]
@@ -423,7 +425,9 @@ func (p *parser) checkServers(d *draft) {
 		}
 		p.checkResolvers(d, s)
 		p.checkServerTLS(d, s)
-		p.checkUseSource(d, "server "+d.Name+"/"+s.Name, s.Pos, &s.UseSource)
+		if s.UseSource.Expr != "" {
+			p.checkUseSource(d, "server "+d.Name+"/"+s.Name, s.Pos, &s.UseSource)
+		}
 		p.checkProto(d, s)
 		p.checkChecks(d, s)
 	}
@@ -559,7 +563,9 @@ func (d *draft) assignServerIDs() {
 			for d.sids[next] != "" {
 				next++
 			}
-			s.ID, d.sids[next] = next, s.Name
+			if s.ID = next; d.sids != nil {
+				d.sids[next] = s.Name
+			}
 		}
 		next = max(next, i+2)
 	}

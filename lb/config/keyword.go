@@ -177,9 +177,16 @@ func newIndex[T any](tables ...[]row[T]) *index[T] {
 // find gives the row whose name is the longest prefix of words, and how many
 // words that is.
 func (x *index[T]) find(words []string) (*row[T], int) {
-	for n := min(3, len(words)); n > 0; n-- {
-		if r := x.rows[strings.Join(words[:n], " ")]; r != nil {
-			return r, n
+	if len(words) > 1 && x.groups[words[0]] != nil {
+		for n := min(3, len(words)); n > 1; n-- {
+			if r := x.rows[strings.Join(words[:n], " ")]; r != nil {
+				return r, n
+			}
+		}
+	}
+	if len(words) > 0 {
+		if r := x.rows[words[0]]; r != nil {
+			return r, 1
 		}
 	}
 	return nil, 0

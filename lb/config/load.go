@@ -81,10 +81,13 @@ type parser struct {
 	servers  *index[*Server]
 
 	reader   *cfgfile.Reader
-	section  string // keyword of the section being read; "" before the first
-	skip     bool   // lines up to the next section belong to something refused
-	draft    *draft // the defaults or proxy being read
-	implicit *draft // the last defaults section: what proxies without "from" begin with
+	section  string   // keyword of the section being read; "" before the first
+	plain    *Server  // what a server line begins with where nothing says anything else
+	scratch  Server   // the server line being read
+	gathered []Server // memory for the servers of the section being read
+	skip     bool     // lines up to the next section belong to something refused
+	draft    *draft   // the defaults or proxy being read
+	implicit *draft   // the last defaults section: what proxies without "from" begin with
 	named    map[string]*draft
 	drafts   []*draft            // proxies in order
 	byName   map[string][]*draft // the same; a frontend and a backend may share a name
@@ -134,6 +137,7 @@ func LoadSources(sources []cfgfile.Source, opt Options) (*Config, error) {
 	for _, src := range sources {
 		p.read(src)
 	}
+	p.endDraft()
 	p.finish()
 	if err := p.report.Err(); err != nil {
 		return nil, err
@@ -176,6 +180,7 @@ func newParser(opt Options) *parser {
 		report:        &cfgfile.Report{},
 		cfg:           &Config{Global: Global{UID: -1, GID: -1, TLSExtras: certs.AllExtras(), GeneratedCerts: 1000}},
 		digest:        sha256.New(),
+		plain:         new(plainServer()),
 		sections:      sectionKeywords(),
 		globals:       newIndex(globalTable(), globalTuning(), newerGlobals()),
 		proxies:       newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), compressionTable(), proxyRefusals(), newerProxyWords()),
@@ -193,7 +198,8 @@ func newParser(opt Options) *parser {
 // read applies the lines of one file.
 func (p *parser) read(src cfgfile.Source) {
 	// A file begins outside of all sections, as in HAProxy.
-	p.section, p.skip, p.draft = "", false, nil
+	p.endDraft()
+	p.section, p.skip = "", false
 	p.reader = cfgfile.NewReader(src, p.env, p.report)
 	for {
 		line, ok := p.reader.Next()
@@ -249,9 +255,10 @@ func sectionKeywords() map[string]string {
 
 // line applies one line.
 func (p *parser) line(line cfgfile.Line) error {
-	words := append([]string{line.Keyword()}, line.Args()...)
+	words := line.Texts()
 	if hint, ok := p.sections[words[0]]; ok {
-		p.section, p.skip, p.draft = words[0], hint != "", nil
+		p.endDraft()
+		p.section, p.skip = words[0], hint != ""
 		p.reader.Section = words[0]
 		if hint != "" {
 			return fmt.Errorf("section '%s' is known to HAProxy, but not supported by lb yet: %s", words[0], hint)
@@ -414,7 +421,7 @@ func (p *parser) begin(pos cfgfile.Pos, args []string) error {
 		d.inherit(base)
 		d.from = from != ""
 	}
-	p.draft = d
+	p.draft, d.Servers = d, p.gathered
 	if name != "" {
 		p.reader.Section = name
 	}

@@ -400,30 +400,33 @@ type Server struct {
 	// PortOffset is added to the client's port when Port is 0.
 	PortOffset int
 
-	Weight               int // 0..256, default 1
+	Weight      int // 0..256, default 1
+	MaxConn     int // 0: unlimited
+	MaxQueue    int
+	Cookie      string
+	SlowStart   time.Duration
+	Redir       string
+	PoolMaxConn int    // -1 unlimited
+	MaxReuse    int    // -1 unlimited
+	Observe     string // "" no, "layer4" or "layer7"
+	ErrorLimit  int    // 10
+
+	// The small ones stand together: there may be thousands of servers.
+	OnError              health.OnError
 	Backup               bool
 	Disabled             bool
-	MaxConn              int // 0: unlimited
-	MaxQueue             int
-	Cookie               string
 	NonStick             bool // stick rules do not store it
-	SlowStart            time.Duration
-	Redir                string
-	PoolMaxConn          int    // -1 unlimited
-	MaxReuse             int    // -1 unlimited
-	OnMarkedDownShutdown bool   // on-marked-down shutdown-sessions
-	OnMarkedUpShutdown   bool   // on-marked-up shutdown-backup-sessions
-	Observe              string // "" no, "layer4" or "layer7"
-	OnError              health.OnError
-	ErrorLimit           int    // 10
-	Track                string // "[proxy/]server"; "" none
-	MinConn              int
-	InitAddr             string // "" is last,libc
-	Resolve              Resolve
-	TLS                  ServerTLS
-	Proto                string // "h1" or "h2"; "" is h1, or what alpn agrees on
-	WebSocket            string // ws: "h1", "h2", or "auto", which "" is
-	ID                   int    // numeric server id (sid)
+	OnMarkedDownShutdown bool // on-marked-down shutdown-sessions
+	OnMarkedUpShutdown   bool // on-marked-up shutdown-backup-sessions
+
+	Track     string // "[proxy/]server"; "" none
+	MinConn   int
+	InitAddr  string // "" is last,libc
+	Resolve   Resolve
+	TLS       ServerTLS
+	Proto     string // "h1" or "h2"; "" is h1, or what alpn agrees on
+	WebSocket string // ws: "h1", "h2", or "auto", which "" is
+	ID        int    // numeric server id (sid)
 
 	ServerCheck
 	ServerSocket
@@ -432,16 +435,16 @@ type Server struct {
 // ServerCheck is what a server line says about checks and agents.
 type ServerCheck struct {
 	Check                       bool
+	CheckTLS                    bool // check-ssl
+	NoCheckTLS                  bool // no-check-ssl
+	CheckProxy                  bool // check-send-proxy
+	Agent                       bool
 	CheckPort                   int
 	CheckAddr                   string
 	Inter, FastInter, DownInter time.Duration // default 2s; 0 of the latter two means Inter
 	Rise, Fall                  int           // 2, 3
-	CheckTLS                    bool          // check-ssl
 	CheckProto                  string        // check-proto: "h1", "h2"; "" is as proto says
-	NoCheckTLS                  bool          // no-check-ssl
-	CheckProxy                  bool          // check-send-proxy
-	Agent                       bool
-	AgentAddr                   string // "": CheckAddr
+	AgentAddr                   string        // "": CheckAddr
 	AgentPort                   int
 	AgentInter                  time.Duration // 2s
 	AgentSend                   string

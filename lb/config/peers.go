@@ -234,7 +234,7 @@ func (p *parser) resolvePeersSection(s *peersSection) {
 		if n.Network == "" {
 			p.report.Errorf(n.Pos, "'%s/%s' : missing address: where this peer listens", s.name, n.Name)
 		}
-		p.checkServerTLS(&draft{Proxy: Proxy{Name: s.name}}, n)
+		p.checkServerTLS(&draft{Proxy: &Proxy{Name: s.name}}, n)
 		if n.TLS.Ask != "" {
 			p.report.Errorf(n.Pos, "'%s/%s' : 'sni' has no request to take a name from here; 'verifyhost <name>' says what the peer's certificate must be for", s.name, n.Name)
 		}

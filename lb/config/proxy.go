@@ -288,7 +288,8 @@ func (c *call) errorFile(d *draft) error {
 	if err != nil {
 		return err
 	}
-	d.ErrorFiles[code], err = c.readErrorFile(c.args[1])
+	page, err := c.readErrorFile(c.args[1])
+	d.setPage(code, page)
 	return err
 }
 
@@ -356,9 +357,9 @@ func (c *call) errorLocation(d *draft) error {
 	if c.name == "errorloc303" {
 		status = "303 See Other"
 	}
-	d.ErrorFiles[code] = ErrorFile{
+	d.setPage(code, ErrorFile{
 		Path: url,
 		Data: []byte("HTTP/1.1 " + status + "\r\nCache-Control: no-cache\r\nContent-Length: 0\r\nLocation: " + url + "\r\n\r\n"),
-	}
+	})
 	return nil
 }

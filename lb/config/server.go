@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,19 +18,21 @@ func (c *call) server(d *draft) error {
 	if err := serverName(name); err != nil {
 		return err
 	}
-	s := d.newServer(name, c.pos)
-	if err := c.p.serverAddress(&s, c.portEnd(c.args[1])); err != nil {
+	s := c.p.newServer(d, name, c.pos)
+	if err := c.p.serverAddress(s, c.portEnd(c.args[1])); err != nil {
 		return fmt.Errorf("'server %s/%s' : %w", d.Name, name, err)
 	}
-	if err := c.serverOptions(&s, c.args[2:], "server "+d.Name+"/"+name); err != nil {
+	if err := c.serverOptions(s, c.args[2:], "server "+d.Name+"/"+name); err != nil {
 		return err
 	}
 	return d.addServer(s)
 }
 
-// newServer begins with default-server.
-func (d *draft) newServer(name string, pos cfgfile.Pos) Server {
-	s := d.template
+// newServer begins with default-server. It is valid until the next one: a line
+// has one server at a time, and there may be thousands of lines.
+func (p *parser) newServer(d *draft, name string, pos cfgfile.Pos) *Server {
+	s := &p.scratch
+	*s = *d.template
 	s.Name, s.Pos = name, pos
 	return s
 }
@@ -41,19 +44,56 @@ func serverName(name string) error {
 	return nil
 }
 
-func (d *draft) addServer(s Server) error {
-	if line, taken := d.serverLines[s.Name]; taken {
+func (d *draft) addServer(s *Server) error {
+	if line := d.serverLine(s.Name); line != 0 {
 		return fmt.Errorf("%s '%s', another server named '%s' was already defined at line %d, please use distinct names", d.section, d.Name, s.Name, line)
 	}
-	d.serverLines[s.Name] = s.Pos.Line
 	if s.ID != 0 {
 		if other := d.sids[s.ID]; other != "" {
 			return fmt.Errorf("'server %s/%s' : id %d is taken by server '%s'", d.Name, s.Name, s.ID, other)
 		}
+		if d.sids == nil {
+			d.sids = map[int]string{}
+		}
 		d.sids[s.ID] = s.Name
 	}
-	d.Servers = append(d.Servers, s)
+	d.Servers = append(d.Servers, *s)
+	if d.serverLines != nil {
+		d.serverLines[s.Name] = s.Pos.Line
+	}
 	return nil
+}
+
+// fewServers are found by looking at each.
+const fewServers = 8
+
+// serverLine is the line of the server of that name; 0 if there is none.
+func (d *draft) serverLine(name string) int {
+	if d.serverLines == nil && len(d.Servers) > fewServers {
+		d.serverLines = make(map[string]int, 2*len(d.Servers))
+		for i := range d.Servers {
+			d.serverLines[d.Servers[i].Name] = d.Servers[i].Pos.Line
+		}
+	}
+	if d.serverLines != nil {
+		return d.serverLines[name]
+	}
+	for i := range d.Servers {
+		if d.Servers[i].Name == name {
+			return d.Servers[i].Pos.Line
+		}
+	}
+	return 0
+}
+
+// serverNames are the servers' names in byte order.
+func (d *draft) serverNames() []string {
+	var names []string
+	for i := range d.Servers {
+		names = append(names, d.Servers[i].Name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // serverTemplate applies server-template: PREFIX N|A-B HOST[:PORT] ...
@@ -67,12 +107,12 @@ func (c *call) serverTemplate(d *draft) error {
 		return err
 	}
 	for i := low; i <= high; i++ {
-		s := d.newServer(prefix+strconv.Itoa(i), c.pos)
+		s := c.p.newServer(d, prefix+strconv.Itoa(i), c.pos)
 		what := "server-template " + d.Name + "/" + prefix
-		if err := c.p.serverAddress(&s, c.args[2]); err != nil {
+		if err := c.p.serverAddress(s, c.args[2]); err != nil {
 			return fmt.Errorf("'%s' : %w", what, err)
 		}
-		if err := c.serverOptions(&s, c.args[3:], what); err != nil {
+		if err := c.serverOptions(s, c.args[3:], what); err != nil {
 			return err
 		}
 		if err := d.addServer(s); err != nil {
@@ -101,13 +141,17 @@ func templateRange(word string) (low, high int, err error) {
 
 // defaultServer applies a default-server line.
 func (c *call) defaultServer(d *draft) error {
-	return c.serverOptions(&d.template, c.args, "default-server")
+	if !d.ownTemplate {
+		d.template, d.ownTemplate = new(*d.template), true
+	}
+	return c.serverOptions(d.template, c.args, "default-server")
 }
 
 // serverOptions applies the words after a server's address. A word that is
 // refused does not hide the ones after it.
 func (c *call) serverOptions(s *Server, words []string, what string) error {
 	var first error
+	one := &call{p: c.p, pos: c.pos}
 	for len(words) > 0 {
 		r, n := c.p.servers.find(words[:1])
 		if name, _, found := strings.Cut(words[0], "("); r == nil && found {
@@ -121,7 +165,7 @@ func (c *call) serverOptions(s *Server, words []string, what string) error {
 		if len(words)-n < r.min {
 			return fmt.Errorf("'%s' : '%s' expects %s", what, r.name, r.args)
 		}
-		one := &call{p: c.p, pos: c.pos, name: r.name, args: words[n : n+r.min]}
+		one.name, one.args = r.name, words[n:n+r.min]
 		if err := r.run(one, s); err != nil {
 			if first != nil {
 				c.p.report.Errorf(c.pos, "'%s' : %v", what, err)

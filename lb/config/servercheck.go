@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,6 +126,11 @@ func (p *parser) resolveTracks() {
 		d *draft
 		s *Server
 	}
+	if !slices.ContainsFunc(p.drafts, func(d *draft) bool {
+		return slices.ContainsFunc(d.Servers, func(s Server) bool { return s.Track != "" })
+	}) {
+		return
+	}
 	servers := map[string]place{}
 	for _, d := range p.drafts {
 		for i := range d.Servers {
@@ -176,7 +182,7 @@ func (p *parser) resolveTracks() {
 
 // checkChecks looks at what a server's checks need of each other.
 func (p *parser) checkChecks(d *draft, s *Server) {
-	what := fmt.Sprintf("'server %s/%s' : ", d.Name, s.Name)
+	what := serverWords{d.Name, s.Name}
 	secure := s.CheckTLS
 	for _, step := range d.Check.Script.Steps {
 		secure = secure || step.Connect != nil && step.Connect.Secure

@@ -110,10 +110,15 @@ func (c *call) defaultServerOptions(*Global) error {
 	})
 }
 
+// serverWords begin a message about a server, should there be one.
+type serverWords struct{ proxy, server string }
+
+func (w serverWords) String() string { return "'server " + w.proxy + "/" + w.server + "' : " }
+
 // checkServerTLS completes what a server's line says about TLS.
 func (p *parser) checkServerTLS(d *draft, s *Server) {
 	t, global := &s.TLS, &p.tls.server
-	what := fmt.Sprintf("'server %s/%s' : ", d.Name, s.Name)
+	what := serverWords{d.Name, s.Name}
 	without := t.Without
 	if t.On {
 		without |= global.Without

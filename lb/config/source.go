@@ -119,7 +119,7 @@ func (p *parser) transparent(d *draft) {
 	if !d.Transparent || !d.Backend || len(d.Servers) > 0 {
 		return
 	}
-	s := d.newServer("transparent", d.Pos)
+	s := p.newServer(d, "transparent", d.Pos)
 	s.Network, s.Host, s.Addr = "tcp", "0.0.0.0", netip.IPv4Unspecified()
 	p.report.Notef(d.Pos, "'option transparent' : %s '%s' is read as if it had 'server transparent 0.0.0.0:0'", d.section, d.Name)
 	if err := d.addServer(s); err != nil {
