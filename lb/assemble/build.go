@@ -68,6 +68,10 @@ func Check(cfg *config.Config) (notes []string, err error) {
 func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b := newBuilder(cfg, env)
 	b.something()
+	var asked *succession.Answer
+	if env.Former != nil { // it answers while this one is built
+		asked = succession.Ask(env.Former, cfg.Global.Handover)
+	}
 	b.saved = b.readSaved()
 	b.tables()
 	b.backends()
@@ -98,7 +102,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	}
 	rt.generation = succession.New(succession.Options{
 		Changes: rt.encodeChanges, LateChanges: rt.lateChanges, Apply: rt.applyChanges,
-		Engine: rt.eng, Servers: &rt.Set, Tables: rt.tables, Peers: rt.peers, Tickets: &rt.tickets, Policy: rt.cfg.Global.Handover,
+		Asked: asked, Engine: rt.eng, Servers: &rt.Set, Tables: rt.tables, Peers: rt.peers, Tickets: &rt.tickets, Policy: rt.cfg.Global.Handover,
 		Count: rt.count, Rows: len(rt.frontends) + len(rt.backends) + len(rt.serverConfigs), Clear: rt.clearOwn, Warn: rt.note, Running: rt.ctx, Serving: rt.serving,
 	})
 	return rt, nil

@@ -29,4 +29,8 @@ type Env struct {
 	// Gave hears which sockets were given to another process; nil: nobody
 	// has to know.
 	Gave func(names []string)
+
+	// Settled hears that the start is over: all has come from the worker before,
+	// and what it left of garbage was collected. nil: nobody has to know.
+	Settled func()
 }

@@ -119,7 +119,7 @@ func (rt *Runtime) Start() error {
 	}
 	if rt.env.Former != nil {
 		rt.peers.Hold()
-		if err := rt.generation.Inherit(rt.env.Former); err != nil {
+		if err := rt.generation.Inherit(rt.generation.Asked); err != nil {
 			rt.note("take the state of the former worker over: " + err.Error())
 		}
 	}
@@ -189,6 +189,9 @@ func (rt *Runtime) answer() {
 func (rt *Runtime) tidy() {
 	if rt.generation.AwaitCounts() {
 		debug.FreeOSMemory()
+	}
+	if rt.env.Settled != nil {
+		rt.env.Settled()
 	}
 }
 

@@ -65,14 +65,19 @@ type globalFlags struct {
 	helloSized   bool // tune.ssl.capture-buffer-size was there
 }
 
+// summing makes Config.Digest.
+type summing struct {
+	digest hash.Hash
+	text   []byte // of the line that goes into it
+}
+
 // parser is the state of one Load.
 type parser struct {
 	opt    Options
 	env    *cfgfile.Env
 	report *cfgfile.Report
 	cfg    *Config
-	digest hash.Hash
-	text   []byte // of the line that goes into the digest
+	summing
 
 	sections map[string]string // sectionKeywords
 	globals  *index[*Global]
@@ -81,18 +86,16 @@ type parser struct {
 	servers  *index[*Server]
 
 	reader   *cfgfile.Reader
-	section  string   // keyword of the section being read; "" before the first
-	plain    *Server  // what a server line begins with where nothing says anything else
-	scratch  Server   // the server line being read
-	gathered []Server // memory for the servers of the section being read
-	skip     bool     // lines up to the next section belong to something refused
-	draft    *draft   // the defaults or proxy being read
-	implicit *draft   // the last defaults section: what proxies without "from" begin with
+	section  string // keyword of the section being read; "" before the first
+	skip     bool   // lines up to the next section belong to something refused
+	draft    *draft // the defaults or proxy being read
+	implicit *draft // the last defaults section: what proxies without "from" begin with
 	named    map[string]*draft
 	drafts   []*draft            // proxies in order
 	byName   map[string][]*draft // the same; a frontend and a backend may share a name
 	uses     []tableUse
 	peersSections
+	serverMemory
 	userlists    map[string]*userlist.List
 	atUserlist   *userlistSection // being read
 	lastUserlist *userlist.List   // declared last
@@ -179,8 +182,8 @@ func newParser(opt Options) *parser {
 		env:           env,
 		report:        &cfgfile.Report{},
 		cfg:           &Config{Global: Global{UID: -1, GID: -1, TLSExtras: certs.AllExtras(), GeneratedCerts: 1000}},
-		digest:        sha256.New(),
-		plain:         new(plainServer()),
+		summing:       summing{digest: sha256.New()},
+		serverMemory:  serverMemory{plain: new(plainServer())},
 		sections:      sectionKeywords(),
 		globals:       newIndex(globalTable(), globalTuning(), newerGlobals()),
 		proxies:       newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), compressionTable(), proxyRefusals(), newerProxyWords()),

@@ -28,8 +28,14 @@ func (c *call) server(d *draft) error {
 	return d.addServer(s)
 }
 
-// newServer begins with default-server. It is valid until the next one: a line
-// has one server at a time, and there may be thousands of lines.
+// serverMemory is what server lines are read with: there may be thousands.
+type serverMemory struct {
+	plain    *Server  // what a line begins with where nothing says anything else. Immutable.
+	scratch  Server   // of the line being read
+	gathered []Server // of the section being read
+}
+
+// newServer begins with default-server. It is valid until the next one.
 func (p *parser) newServer(d *draft, name string, pos cfgfile.Pos) *Server {
 	s := &p.scratch
 	*s = *d.template

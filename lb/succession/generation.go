@@ -4,7 +4,7 @@
 // to the one before it and to the one after.
 //
 //	new worker, before it accepts          old worker, serving
-//	ask                                 ->                                       predecessor.go
+//	ask, before it builds anything      ->                                       predecessor.go
 //	                                    <- tables: stick tables                  tables.go
 //	                                    <- changes: what operators changed       changes.go
 //	                                    <- state: servers, their load, ticket
@@ -145,6 +145,9 @@ type Options struct {
 	LateChanges func() []byte
 	Apply       func(text []byte)
 
+	// Asked is what the worker before is saying of its state; nil without one.
+	Asked *Answer
+
 	// Policy is what the configuration says of connections: "move", which is
 	// the default, or another word of `handover`.
 	Policy string
@@ -281,9 +284,9 @@ func (g *Generation) AwaitCounts() bool {
 // policyMove is the default of `handover`.
 const policyMove = "move"
 
-func (g *Generation) policy() string {
-	if g.Policy != "" {
-		return g.Policy
+func policyOr(configured string) string {
+	if configured != "" {
+		return configured
 	}
 	return policyMove
 }
@@ -292,7 +295,7 @@ func (g *Generation) policy() string {
 // counts and its connections. Its state is older than what is known here.
 func (g *Generation) Meet(link *handoff.Conn) {
 	p := g.before.join(link, false)
-	if err := link.Send(message{Kind: kindAsk, Version: Version, Policy: g.policy(), Back: true}, nil, sendWait); err != nil && !isGone(err) {
+	if err := link.Send(message{Kind: kindAsk, Version: Version, Policy: policyOr(g.Policy), Back: true}, nil, sendWait); err != nil && !isGone(err) {
 		g.Warn("meet an earlier worker: " + err.Error())
 	}
 	g.work.Go(func() { g.takeOver(p) })

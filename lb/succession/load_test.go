@@ -138,7 +138,7 @@ func TestLoadComesWithTheState(t *testing.T) {
 	st := serverState{Backend: "be", Server: "s1", Address: srv.Addr().String(), Load: 1, State: c.State()}
 	st.State.Server.InitialMaxConn = -1 // keeps what this test has set
 	post(t, ours, message{Kind: kindState, Servers: []serverState{st}})
-	if err := g.Inherit(theirs); err != nil {
+	if err := g.Inherit(Ask(theirs, "")); err != nil {
 		t.Fatal(err)
 	}
 	if _, got := be.Pick(0, nil); got != backend.Full {

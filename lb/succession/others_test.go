@@ -14,7 +14,7 @@ func follows(t *testing.T, g *Generation) *Generation {
 	ours, theirs := pair(t)
 	g.Successor(theirs)
 	next := begin(t)
-	if err := next.Inherit(ours); err != nil {
+	if err := next.Inherit(Ask(ours, "")); err != nil {
 		t.Fatal(err)
 	}
 	next.Follow(ours)

@@ -21,51 +21,91 @@ import (
 // one before, which is stuck then. It is what a reload is there to replace.
 const inheritWait = 5 * time.Second
 
-// Inherit asks the worker before for its state, before this one accepts.
-func (g *Generation) Inherit(link *handoff.Conn) error {
-	g.inherits = true
-	if err := link.Send(message{Kind: kindAsk, Version: Version, Policy: g.policy()}, nil, sendWait); err != nil {
-		return err
+// Answer is what the worker before says of its state, as it comes.
+type Answer struct {
+	parts chan part
+}
+
+// part is one message of an Answer.
+type part struct {
+	message
+	fds []int // whoever takes the part closes them
+	err error
+}
+
+// manyParts are the messages of some ten thousand servers. The worker before
+// waits while more have come than were taken.
+const manyParts = 1 << 10
+
+// Ask asks the worker before for its state. policy is the configuration's
+// `handover`. The answer comes while the caller makes what it is for.
+func Ask(link *handoff.Conn, policy string) *Answer {
+	a := &Answer{parts: make(chan part, manyParts)}
+	go func() { // ends with the state, or with the connection
+		defer close(a.parts)
+		err := link.Send(message{Kind: kindAsk, Version: Version, Policy: policyOr(policy)}, nil, sendWait)
+		if err != nil {
+			a.parts <- part{err: err}
+			return
+		}
+		for more := true; more; {
+			var p part
+			p.fds, p.err = link.ReceiveWithin(&p.message, inheritWait)
+			more = p.goesOn()
+			a.parts <- p
+		}
+	}()
+	return a
+}
+
+// goesOn reports whether another message follows.
+func (p *part) goesOn() bool {
+	switch {
+	case p.err == nil && (p.Kind == kindTables || p.Kind == kindChanges), errors.Is(p.err, handoff.ErrDescriptors):
+		return true
 	}
-	for more := true; more; {
-		var l message
-		fds, err := link.ReceiveWithin(&l, inheritWait)
+	return p.err == nil && p.More
+}
+
+// Inherit takes the state of the worker before, before this one accepts.
+func (g *Generation) Inherit(a *Answer) error {
+	g.inherits = true
+	for p := range a.parts {
 		switch {
-		case err == nil && l.Kind == kindTables:
-			g.receiveTables(fds)
+		case p.err == nil && p.Kind == kindTables:
+			g.receiveTables(p.fds)
 			continue
-		case err == nil && l.Kind == kindChanges:
-			g.receiveChanges(fds)
+		case p.err == nil && p.Kind == kindChanges:
+			g.receiveChanges(p.fds)
 			continue
-		case errors.Is(err, handoff.ErrDescriptors): // which the state does not need
-			g.noRoom(l, err)
+		case errors.Is(p.err, handoff.ErrDescriptors): // which the state does not need
+			g.noRoom(p.message, p.err)
 			continue
 		}
-		for _, fd := range fds {
+		for _, fd := range p.fds {
 			unix.Close(fd)
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		if errors.Is(p.err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("it has said nothing for %v and is stuck, most likely", inheritWait)
 		}
-		if err != nil {
-			return err
+		if p.err != nil {
+			return p.err
 		}
-		more = l.More
-		g.takeState(l)
-		g.takeEarlyLoad(l.Servers)
-		g.awaitPeers = l.Peers
+		g.takeState(p.message, g.takeEarlyLoad)
+		g.awaitPeers = p.Peers
 	}
 	return nil
 }
 
 // takeState takes over what one message says of servers, backends and ticket
-// keys.
-func (g *Generation) takeState(m message) {
+// keys. load gets what each server has to carry there.
+func (g *Generation) takeState(m message, load func(*backend.Server, places)) {
 	touched := map[*backend.Backend]*backend.Times{}
 	for _, st := range m.Servers {
 		if s := g.Servers.Same(st.Backend, st.Server, st.Address, st.Name); s != nil {
 			s.Restore(st.State)
 			touched[s.Members()] = nil
+			load(s.Target(), places{st.Load, st.Awaited})
 		}
 	}
 	for i := range m.Since {
@@ -81,18 +121,15 @@ func (g *Generation) takeState(m message) {
 
 // takeEarlyLoad makes the load that comes with the state hold before this worker accepts.
 // Follow says whose it is.
-func (g *Generation) takeEarlyLoad(servers []serverState) {
-	for _, st := range servers {
-		s := g.Servers.Same(st.Backend, st.Server, st.Address, st.Name)
-		if s == nil || st.Load == 0 && st.Awaited == 0 {
-			continue
-		}
-		if g.early == nil {
-			g.early = map[*backend.Server]places{}
-		}
-		g.early[s.Target()] = places{st.Load, st.Awaited}
-		s.Target().SetOthers(backend.Others{Taken: st.Load, Awaited: st.Awaited})
+func (g *Generation) takeEarlyLoad(s *backend.Server, n places) {
+	if n == (places{}) {
+		return
 	}
+	if g.early == nil {
+		g.early = map[*backend.Server]places{}
+	}
+	g.early[s] = n
+	s.SetOthers(backend.Others{Taken: n.taken, Awaited: n.awaited})
 }
 
 // takeOver receives what one earlier worker gives away, until it is gone or
@@ -175,7 +212,7 @@ func (g *Generation) heed(p *predecessor, l message, fds []int, older *message) 
 		g.receiveChanges(fds)
 		return nil
 	case kindState: // it was slower than inherit could wait: late is better than never
-		g.takeState(l)
+		g.takeState(l, func(*backend.Server, places) {})
 	case kindPeers:
 		g.receivePeers(fds)
 		return nil
@@ -257,7 +294,7 @@ func (g *Generation) adopt(l message, fds []int) (taken []bool, start func()) {
 			p.FDs, rest = rest[:n], rest[n:]
 		}
 	}
-	if g.policy() == policyMove && l.Needs <= Version {
+	if policyOr(g.Policy) == policyMove && l.Needs <= Version {
 		taken, start = g.Engine.Adopt(l.Parcels)
 	} else { // an older worker was passed on, whose connections may not stay; or they are of a newer build's kind
 		taken, start = make([]bool, len(l.Parcels)), func() {}

@@ -21,7 +21,7 @@ func TestTablesAreToldAfterTrouble(t *testing.T) {
 	first, second := begin(t, mine), begin(t, theirs)
 	ours, link := pair(t)
 	first.Successor(ours)
-	if err := second.Inherit(link); err != nil {
+	if err := second.Inherit(Ask(link, "")); err != nil {
 		t.Fatal(err)
 	}
 	second.Follow(link)

@@ -71,7 +71,7 @@ func (g *Generation) part() {
 // brings what it has counted, and its connections if it is taken back.
 func (g *Generation) Partner(link *handoff.Conn) {
 	p := g.before.join(link, true)
-	if err := link.Send(message{Kind: kindAsk, Version: Version, Policy: g.policy(), Back: true}, nil, sendWait); err != nil {
+	if err := link.Send(message{Kind: kindAsk, Version: Version, Policy: policyOr(g.Policy), Back: true}, nil, sendWait); err != nil {
 		g.Warn("meet the worker on trial: " + err.Error())
 	}
 	g.work.Go(func() { g.takeOver(p) })
