@@ -77,6 +77,10 @@ type Report struct {
 	notes []Note
 	noted map[Note]bool
 	files []string // names in the order of reading, for sorting
+
+	// Excuse gives why an error at a place does not count, or "": it becomes a
+	// notice that ends in that. Nil excuses none.
+	Excuse func(Pos) string
 }
 
 // Opened tells the order of the files; what is found is sorted by it.
@@ -84,7 +88,14 @@ func (r *Report) Opened(file string) { r.files = append(r.files, file) }
 
 // Errorf adds an error at pos.
 func (r *Report) Errorf(pos Pos, format string, args ...any) {
-	r.list = append(r.list, &Error{Pos: pos, Text: fmt.Sprintf(format, args...)})
+	text := fmt.Sprintf(format, args...)
+	if r.Excuse != nil {
+		if why := r.Excuse(pos); why != "" {
+			r.Notef(pos, "%s (no error, as %s)", text, why)
+			return
+		}
+	}
+	r.list = append(r.list, &Error{Pos: pos, Text: text})
 }
 
 // Mark adds an error that shows the source line with a caret at pos.Col.

@@ -67,7 +67,7 @@ func portNumber(what, word string) (int, error) {
 func (c *call) portEnd(address string) string {
 	whole := strings.TrimRight(address, ";")
 	if whole != address {
-		c.p.report.Warnf(c.pos, "'%s' : only '%s' is read of '%s', as in HAProxy", c.name, whole, address)
+		c.passedOver(c.name, whole, address)
 	}
 	return whole
 }

@@ -23,7 +23,7 @@ func balanceTable() []row[*draft] {
 			return nil
 		}},
 		{name: "hash-type", lax: true, args: "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", min: 1, max: 3, in: back, apply: (*call).hashType},
-		{name: "hash-balance-factor", loose: true, args: "<percent>", min: 1, max: 1, in: back, apply: (*call).hashFactor},
+		{name: "hash-balance-factor", loose: cutsTail | wordIsZero, args: "<percent>", min: 1, max: 1, in: back, apply: (*call).hashFactor},
 	}
 }
 
@@ -41,7 +41,7 @@ func (c *call) balance(d *draft) error {
 	rest := c.args[1:]
 	switch algo {
 	case "uri":
-		if err := b.uri(rest); err != nil {
+		if err := b.uri(c, rest); err != nil {
 			return err
 		}
 		rest = nil
@@ -93,7 +93,10 @@ func (b *Balance) key(algo, arg string, words []string, d *draft) (rest []string
 			return nil, fmt.Errorf("'balance url_param' expects the name of a parameter")
 		}
 		expr, words = words[0], words[1:]
-		if len(words) > 0 && words[0] == "check_post" { // since HAProxy 1.5 a POST's body is looked into in any case
+		if len(words) > 0 { // since HAProxy 1.5 a POST's body is looked into in any case
+			if words[0] != "check_post" {
+				return nil, fmt.Errorf("'balance url_param' only accepts 'check_post' after the parameter (got '%s')", words[0])
+			}
 			words = nil
 		}
 	case "rdp-cookie":
@@ -128,7 +131,7 @@ func (c *call) hashFactor(d *draft) error {
 }
 
 // uri reads the words after balance uri.
-func (b *Balance) uri(words []string) (err error) {
+func (b *Balance) uri(c *call, words []string) (err error) {
 	for len(words) > 0 {
 		n := 1
 		switch words[0] {
@@ -142,7 +145,7 @@ func (b *Balance) uri(words []string) (err error) {
 			if words[0] == "depth" {
 				field = &b.URIDepth
 			}
-			if *field, err = number("balance uri "+words[0], words[1], 1, 65535); err != nil {
+			if *field, err = number("balance uri "+words[0], c.numeral("balance uri "+words[0], words[1], cutsTail), 1, 65535); err != nil {
 				return err
 			}
 			n = 2

@@ -25,6 +25,7 @@ type bindDraft struct {
 
 	severity string // of its messages
 	ecdhe    []tls.CurveID
+	fault    error // of a word that counts with ssl only
 
 	fallbacks    int  // how many default-crt there are
 	lax, tickets bool // no-strict-sni, tls-tickets: whatever the global section says
@@ -145,13 +146,13 @@ func bindTable() []row[*bindDraft] {
 			return nil
 		}},
 		{name: "accept-proxy", apply: flag(func(b *bindDraft) { b.AcceptProxy = true })},
-		{name: "backlog", loose: true, args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.Backlog = n })},
+		{name: "backlog", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.Backlog = n })},
 		{name: "defer-accept", apply: flag(func(b *bindDraft) { b.DeferAccept = true })},
 		{name: "expose-fd", args: "listeners", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
 			b.expose = true
 			return oneOf("expose-fd", c.args[0], "listeners")
 		}},
-		{name: "gid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.GID = n })},
+		{name: "gid", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.GID = n })},
 		{name: "group", args: "<name>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
 			if _, err := user.LookupGroup(c.args[0]); err != nil {
 				return fmt.Errorf("unknown group name '%s': create the group, or name another one", c.args[0])
@@ -169,8 +170,8 @@ func bindTable() []row[*bindDraft] {
 			b.severity = c.args[0]
 			return oneOf("severity-output", c.args[0], "none", "number", "string")
 		}, doc: "what stands before messages on a stats socket"},
-		{name: "maxconn", loose: true, args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.MaxConn = n })},
-		{name: "mss", args: "<size>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
+		{name: "maxconn", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.MaxConn = n })},
+		{name: "mss", loose: cutsTail, args: "<size>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.MSS, err = number(c.name, c.args[0], -65535, 65535)
 			if err == nil && b.MSS == 0 {
 				err = errors.New("'mss' expects a size between 1 and 65535, or one less than that of the route, such as -20")
@@ -192,7 +193,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "name", args: "<name>", min: 1, max: 1, apply: text(func(b *bindDraft, w string) { b.Name = w })},
 		{name: "tfo", apply: flag(func(b *bindDraft) { b.TFO = true })},
 		{name: "transparent", apply: flag(func(b *bindDraft) { b.Transparent = true })},
-		{name: "uid", args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.UID = n })},
+		{name: "uid", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, apply: count(0, big, func(b *bindDraft, n int) { b.UID = n })},
 		{name: "user", args: "<name>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
 			if _, err := user.Lookup(c.args[0]); err != nil {
 				return fmt.Errorf("unknown user name '%s': create the user, or name another one", c.args[0])
@@ -215,7 +216,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "ca-verify-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.VerifyFile = w })},
 		{name: "ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.secure().Ciphers, err = c.ciphers(c.args[0])
-			return err
+			return b.withTLS(err)
 		}},
 		{name: "crl-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.CRLFile = w })},
 		{name: "crt", args: "<file|directory>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
@@ -236,7 +237,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "ecdhe", args: "<curve>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.secure()
 			b.ecdhe, err = c.curves()
-			return err
+			return b.withTLS(err)
 		}, doc: "where neither `curves` nor `ssl-default-bind-curves` says which"},
 		{name: "generate-certificates", apply: secure(func(t *BindTLS, _ string) { t.Signing.On = true }), doc: "the bind line's settings (alpn, verify, ciphers) hold for these clients, too; with the default certificate's key, signed by ca-sign-file"},
 		{name: "no-ca-names", apply: secure(func(t *BindTLS, _ string) { t.NoCANames = true })},
@@ -253,17 +254,23 @@ func bindTable() []row[*bindDraft] {
 			return oneOf("verify", c.args[0], "none", "optional", "required")
 		}},
 
-		{name: "ciphersuites", args: "<list>", min: 1, max: 1, status: Ignored, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
+		{name: "ciphersuites", args: "<list>", min: 1, max: 1, status: Ignored, apply: func(c *call, b *bindDraft) error { return b.withTLS(suites13(c)) }, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
 		{name: "guid-prefix", args: "<text>", min: 1, max: 1, status: Ignored, doc: "names and ids keep counters apart already"},
-		{name: "nice", args: "<number>", min: 1, max: 1, status: Ignored, doc: "all connections of a loop have the same priority"},
+		{name: "nice", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, status: Ignored, apply: count(-1024, 1024, func(*bindDraft, int) {}), doc: "all connections of a loop have the same priority"},
 		{name: "npn", args: "<protocols>", min: 1, max: 1, status: Ignored, doc: "no client uses NPN any more; write alpn"},
 		{name: "prefer-client-ciphers", status: Ignored, doc: "the best cipher that both sides have is taken, by the hardware of both"},
-		{name: "process", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
-		{name: "shards", args: "<number>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
-		{name: "thread", args: "<set>", min: 1, max: 1, status: Ignored, doc: "every loop accepts on every listener"},
+		{name: "process", args: "<set>", min: 1, max: 1, status: Ignored, apply: onBindThreads, doc: "every loop accepts on every listener"},
+		{name: "shards", args: "<number>|by-thread|by-group", min: 1, max: 1, status: Ignored, apply: func(c *call, _ *bindDraft) error {
+			if c.args[0] == "by-thread" || c.args[0] == "by-group" {
+				return nil
+			}
+			_, err := number(c.name, c.numeral(c.name, c.args[0], cutsTail), 1, 64)
+			return err
+		}, doc: "every loop accepts on every listener"},
+		{name: "thread", args: "<set>", min: 1, max: 1, status: Ignored, apply: onBindThreads, doc: "every loop accepts on every listener"},
 
 		{name: "allow-0rtt", status: Ignored, doc: "early data is not taken, as it can be replayed: clients send their requests after the handshake"},
-		{name: "proto", args: "h1|h2", min: 1, max: 1, status: Ignored, doc: "the client's first bytes tell; 'option disable-h2-upgrade' leaves HTTP/2 to those who agreed on it (alpn)"},
+		{name: "proto", args: "h1|h2", min: 1, max: 1, status: Ignored, apply: func(c *call, _ *bindDraft) error { return oneOf(c.name, c.args[0], "h1", "h2") }, doc: "the client's first bytes tell; 'option disable-h2-upgrade' leaves HTTP/2 to those who agreed on it (alpn)"},
 	}
 	for _, name := range tlsSwitches() {
 		table = append(table, row[*bindDraft]{name: name, apply: tlsOption})
@@ -289,6 +296,15 @@ func (b *bindDraft) secure() *BindTLS {
 		b.TLS = &BindTLS{Settings: certs.Settings{Verify: "none"}}
 	}
 	return b.TLS
+}
+
+// withTLS keeps what is wrong with a word until it is known whether the line has
+// ssl: HAProxy does not look at it otherwise.
+func (b *bindDraft) withTLS(err error) error {
+	if b.fault == nil {
+		b.fault = err
+	}
+	return nil
 }
 
 // under puts a relative path under a base directory, or where default-path
@@ -360,8 +376,14 @@ func (p *parser) finishTLS(b *bindDraft) error {
 				}
 			}
 		}
+		if b.fault != nil {
+			p.report.Warnf(b.Pos, "%v (no error, as the line has no 'ssl')", b.fault)
+		}
 		b.TLS = nil
 		return nil
+	}
+	if b.fault != nil {
+		return b.fault
 	}
 	t.StrictSNI = t.StrictSNI || p.tls.strictSNI && !b.lax
 	if t.Signing.On && t.Signing.File == "" {
@@ -384,9 +406,11 @@ func (p *parser) finishTLS(b *bindDraft) error {
 	}
 	if t.Ciphers == nil {
 		t.Ciphers = p.tls.ciphers
+		p.tls.fault.counts(p)
 	}
 	if t.Curves == nil {
 		t.Curves = p.tls.curves
+		p.tls.curvesFault.counts(p)
 	}
 	if t.Curves == nil {
 		t.Curves = b.ecdhe

@@ -392,7 +392,7 @@ func (c *call) checkExpect(d *draft, s *health.Step) error {
 			s.Comment = words[1]
 		case word == "min-recv":
 			// -1 is the default: as many as it takes.
-			e.MinRecv, err = number("min-recv", words[1], -1, 1<<31-1)
+			e.MinRecv, err = number("min-recv", c.numeral("min-recv", words[1], cutsTail), -1, 1<<31-1)
 			e.MinRecv = max(e.MinRecv, 0)
 		case word == "ok-status", word == "error-status", word == "tout-status":
 			err = expectStatus(e, word, words[1])

@@ -26,6 +26,7 @@ type draft struct {
 	logKind     logKind
 	check       checkDraft
 	pages       cfgfile.Pos // first stats line
+	last        cfgfile.Pos // its last line
 	backPos     cfgfile.Pos // default_backend
 	uniquePos   cfgfile.Pos // unique-id-header
 	cookiePos   cfgfile.Pos

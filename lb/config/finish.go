@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -14,6 +15,8 @@ import (
 // finish checks what only the whole text can tell, in the order of the
 // proxies, and publishes them.
 func (p *parser) finish() {
+	p.resolveFiles() // those of disabled proxies, too
+	p.report.Excuse = p.excuse
 	p.checkDefaults()
 	for _, d := range p.drafts {
 		requests := &d.Rules[rule.Request]
@@ -44,11 +47,11 @@ func (p *parser) finish() {
 	p.resolveUserlists()
 	p.resolveGauges()
 	p.resolveCaches()
-	p.resolveFiles()
 	p.resolvePages()
 	p.resolvePeers()
 	p.checkAddresses()
 	p.assignIDs()
+	p.tls.unused(p)
 	p.cfg.tls = p.tls
 	for _, d := range p.drafts {
 		d.Needs, d.LogNeeds = d.acls.Needs(), d.acls.LogNeeds()
@@ -64,11 +67,22 @@ func (p *parser) finish() {
 	}
 }
 
+// excuse says why what only the whole text tells of a place is no error: HAProxy
+// does not look at proxies that are disabled.
+func (p *parser) excuse(at cfgfile.Pos) string {
+	for _, d := range p.drafts {
+		if d.Disabled && at.File == d.Pos.File && at.Line >= d.Pos.Line && at.Line <= max(d.Pos.Line, d.last.Line) {
+			return fmt.Sprintf("%s '%s' is disabled", d.section, d.Name)
+		}
+	}
+	return ""
+}
+
 // checkDefaults refuses rules that would be inherited by accident: a defaults
 // section that one proxy names and another only happens to follow.
 func (p *parser) checkDefaults() {
 	for _, d := range p.drafts {
-		if d.base == nil || d.base.Name == "" || d.base.Rules.Len() == 0 {
+		if d.base == nil || d.Disabled || d.base.Name == "" || d.base.Rules.Len() == 0 {
 			continue
 		}
 		if !d.from {
@@ -269,7 +283,7 @@ func (p *parser) resolveBackends(d *draft) {
 		}
 		p.checkBackend(d, use.Backend, use.Pos, "use_backend")
 	}
-	if d.DefaultBackend == "" && !d.switched && !d.Backend && d.Stats == nil && len(d.Rules[rule.Request]) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
+	if d.DefaultBackend == "" && !d.Disabled && !d.switched && !d.Backend && d.Stats == nil && len(d.Rules[rule.Request]) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
 		p.report.Warnf(d.Pos, "frontend '%s' has no backend: add default_backend, or every request gets 503", d.Name)
 	}
 }

@@ -61,7 +61,7 @@ func globalTable() []row[*Global] {
 			g.Description = strings.Join(c.args, " ")
 			return nil
 		}},
-		{name: "gid", args: "<number>", min: 1, max: 1, apply: identity(func(g *Global, w string) (err error) {
+		{name: "gid", args: "<number>", min: 1, max: 1, apply: numbered(func(g *Global, w string) (err error) {
 			g.GID, err = number("gid", w, 0, big)
 			return err
 		})},
@@ -89,13 +89,13 @@ func globalTable() []row[*Global] {
 			}
 			return nil
 		}},
-		{name: "maxconn", loose: true, args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.MaxConn = n })},
-		{name: "maxconnrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Conns = n })},
-		{name: "maxsessrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Sessions = n })},
-		{name: "maxsslrate", args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.TLS = n })},
-		{name: "maxcompcpuusage", args: "<percent>", min: 1, max: 1, apply: count(0, 100, func(g *Global, n int) { g.CompressionIdle = 100 - n })},
-		{name: "maxcomprate", args: "<kB/s>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.CompressionRate = n * 1024 })},
-		{name: "maxsslconn", args: "<number>", min: 1, max: 1, doc: "counts clients' connections; more wait in the accept queue, and maxconn on server lines bounds those to servers", apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
+		{name: "maxconn", loose: likeC, args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.MaxConn = n })},
+		{name: "maxconnrate", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Conns = n })},
+		{name: "maxsessrate", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.Sessions = n })},
+		{name: "maxsslrate", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.Rates.TLS = n })},
+		{name: "maxcompcpuusage", loose: cutsTail | wordIsZero, args: "<percent>", min: 1, max: 1, apply: count(0, 100, func(g *Global, n int) { g.CompressionIdle = 100 - n })},
+		{name: "maxcomprate", loose: cutsTail | wordIsZero, args: "<kB/s>", min: 1, max: 1, apply: count(0, big, func(g *Global, n int) { g.CompressionRate = n * 1024 })},
+		{name: "maxsslconn", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, doc: "counts clients' connections; more wait in the accept queue, and maxconn on server lines bounds those to servers", apply: count(0, big, func(g *Global, n int) { g.MaxTLSConn = n })},
 		{name: "nbproc", args: "<number>", min: 1, max: 1, apply: (*call).nbproc},
 		{name: "nbthread", args: "<number>", min: 1, max: 1, apply: count(1, 64, func(g *Global, n int) { g.NbThread = n })},
 		{name: "server-state-base", lax: true, args: "<dir>", min: 1, max: 1, apply: text(func(g *Global, w string) { g.States.Base = w })},
@@ -118,10 +118,10 @@ func globalTable() []row[*Global] {
 		}},
 		{name: "set-dumpable", apply: flag(func(g *Global) { g.Dumpable = true }), doc: "without it a process with TLS leaves no core dump, and other users cannot trace it"},
 		{name: "max-spread-checks", args: "<time>", min: 1, max: 1, apply: span(time.Millisecond, func(g *Global, d time.Duration) { g.MaxSpread = d })},
-		{name: "spread-checks", loose: true, args: "<0-50>", min: 1, max: 1, apply: count(0, 50, func(g *Global, n int) { g.SpreadChecks = n })},
+		{name: "spread-checks", loose: cutsTail | wordIsZero, args: "<0-50>", min: 1, max: 1, apply: count(0, 50, func(g *Global, n int) { g.SpreadChecks = n })},
 		{name: "ssl-default-bind-ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
 			c.p.tls.ciphers, err = c.ciphers(c.args[0])
-			return err
+			return c.later(&c.p.tls.fault, err)
 		}},
 		{name: "issuers-chain-path", args: "<dir>", min: 1, max: 1, apply: func(c *call, g *Global) error {
 			g.IssuersChain = c.p.under("", c.args[0])
@@ -132,14 +132,14 @@ func globalTable() []row[*Global] {
 		}},
 		{name: "ssl-default-bind-curves", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
 			c.p.tls.curves, err = c.curves()
-			return err
+			return c.later(&c.p.tls.curvesFault, err)
 		}},
 		{name: "ssl-load-extra-del-ext", apply: flag(func(g *Global) { g.TLSExtras.DelExt = true })},
 		{name: "ssl-load-extra-files", args: "none|all|bundle|sctl|ocsp|issuer|key ...", min: 1, max: many, apply: loadExtraFiles},
 		{name: "ssl-default-bind-options", args: "<option> ...", min: 1, max: many, apply: (*call).defaultBindOptions},
 		{name: "ssl-default-server-ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
 			c.p.tls.server.Ciphers, err = c.ciphers(c.args[0])
-			return err
+			return c.later(&c.p.tls.serverFault, err)
 		}},
 		{name: "ssl-default-server-options", args: "<option> ...", min: 1, max: many, apply: (*call).defaultServerOptions},
 		{name: "stats socket", args: "<address> [mode <octal>] [level <level>] [expose-fd listeners] ...", min: 1, max: many, apply: (*call).statsSocket},
@@ -150,7 +150,7 @@ func globalTable() []row[*Global] {
 			}
 			return err
 		}},
-		{name: "uid", args: "<number>", min: 1, max: 1, apply: identity(func(g *Global, w string) (err error) {
+		{name: "uid", args: "<number>", min: 1, max: 1, apply: numbered(func(g *Global, w string) (err error) {
 			g.UID, err = number("uid", w, 0, big)
 			return err
 		})},
@@ -161,11 +161,11 @@ func globalTable() []row[*Global] {
 			}
 			return nil
 		}},
-		{name: "tune.ssl.ssl-ctx-cache-size", args: "<number>", min: 1, max: 1, apply: count(0, 1<<31-1, func(g *Global, n int) { g.GeneratedCerts = n }), doc: "how many certificates of generate-certificates are kept"},
-		{name: "tune.bufsize", loose: true, args: "<bytes>", min: 1, max: 1, apply: count(1024, 16<<20, func(g *Global, n int) { g.MaxHead = n })},
-		{name: "tune.http.maxhdr", args: "<number>", min: 1, max: 1, apply: count(1, 32767, func(g *Global, n int) { g.MaxFields = n })},
-		{name: "tune.ssl.capture-buffer-size", args: "<bytes>", min: 1, max: 1, apply: captureHello, doc: "for `ssl_fc_cipherlist_bin` and its kin; kept where a rule or a log line shows one of them"},
-		{name: "tune.ssl.capture-cipherlist-size", args: "<bytes>", min: 1, max: 1, status: Translated, doc: "it is read as 'tune.ssl.capture-buffer-size'", apply: captureHello},
+		{name: "tune.ssl.ssl-ctx-cache-size", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, apply: count(0, 1<<31-1, func(g *Global, n int) { g.GeneratedCerts = n }), doc: "how many certificates of generate-certificates are kept"},
+		{name: "tune.bufsize", loose: cutsTail, args: "<bytes>", min: 1, max: 1, apply: count(1024, 16<<20, func(g *Global, n int) { g.MaxHead = n })},
+		{name: "tune.http.maxhdr", loose: cutsTail, args: "<number>", min: 1, max: 1, apply: count(1, 32767, func(g *Global, n int) { g.MaxFields = n })},
+		{name: "tune.ssl.capture-buffer-size", loose: cutsTail | wordIsZero, args: "<bytes>", min: 1, max: 1, apply: captureHello, doc: "for `ssl_fc_cipherlist_bin` and its kin; kept where a rule or a log line shows one of them"},
+		{name: "tune.ssl.capture-cipherlist-size", loose: cutsTail | wordIsZero, args: "<bytes>", min: 1, max: 1, status: Translated, doc: "it is read as 'tune.ssl.capture-buffer-size'", apply: captureHello},
 		{name: "user", args: "<name>", min: 1, max: 1, apply: identity(func(g *Global, w string) error { g.User = w; return nil })},
 		{name: "expose-experimental-directives", apply: func(c *call, _ *Global) error { c.p.experimental = true; return nil }},
 		{name: "zero-warning", apply: func(c *call, _ *Global) error { c.p.zeroWarning = true; return nil }},
@@ -227,6 +227,18 @@ func (c *call) chroot(g *Global) error {
 	}
 	g.Chroot = dir
 	return nil
+}
+
+// numbered is identity for a number; HAProxy passes over what is none.
+func numbered(set func(g *Global, word string) error) func(*call, *Global) error {
+	apply := identity(set)
+	return func(c *call, g *Global) error {
+		if strings.Trim(c.args[0], "0123456789") != "" {
+			c.p.report.Warnf(c.pos, "'%s %s' is ignored, as in HAProxy: it is no number; '%s' takes a name", c.name, c.args[0], map[string]string{"uid": "user", "gid": "group"}[c.name])
+			return nil
+		}
+		return apply(c, g)
+	}
 }
 
 // identity applies user, group, uid and gid.

@@ -56,12 +56,12 @@ type row[T any] struct {
 	// the way out, as half a sentence.
 	status Status
 	doc    string
-	loud   bool // an ignored one: a warning, as somebody may count on its effect
-	negate bool // "no NAME" and "default NAME" are possible
-	lax    bool // HAProxy reads no more arguments than max, and passes over others
-	loose  bool // HAProxy reads the digits that its number begins with, and passes over the rest
-	hard   bool // in a proxy of the other side: an error instead of a warning
-	paren  bool // its name carries an argument: set-var(check.x)
+	loud   bool      // an ignored one: a warning, as somebody may count on its effect
+	negate bool      // "no NAME" and "default NAME" are possible
+	lax    bool      // HAProxy reads no more arguments than max, and passes over others
+	loose  looseness // what HAProxy takes for its number
+	hard   bool      // in a proxy of the other side: an error instead of a warning
+	paren  bool      // its name carries an argument: set-var(check.x)
 	apply  func(c *call, t T) error
 }
 
@@ -118,32 +118,6 @@ func (c *call) passOver(name string, read int) {
 	if len(c.args) > read {
 		c.p.report.Warnf(c.pos, "'%s' : '%s' is not read; put quotes around a text with blanks", name, strings.Join(c.args[read:], " "))
 		c.args = c.args[:read]
-	}
-}
-
-// trim drops what HAProxy passes over after a number or a time, mostly a
-// semicolon.
-func (c *call) trim(number, time bool) {
-	for i, word := range c.args {
-		rest := strings.TrimLeft(word, "0123456789")
-		if rest == word || rest == "" {
-			continue
-		}
-		if time { // which has a unit
-			unit := len(rest)
-			for _, u := range []string{"us", "ms", "s", "m", "h", "d"} {
-				if strings.HasPrefix(rest, u) && strings.Trim(rest[len(u):], ";,.") == "" {
-					unit = min(unit, len(u))
-				}
-			}
-			rest = rest[unit:]
-		}
-		if rest == "" || !time && (!number || i > 0) {
-			continue
-		}
-		c.args = slices.Clone(c.args)
-		c.args[i] = strings.TrimSuffix(word, rest)
-		c.p.report.Warnf(c.pos, "'%s' : only '%s' is read of '%s', as in HAProxy", c.name, c.args[i], word)
 	}
 }
 

@@ -185,7 +185,7 @@ func newParser(opt Options) *parser {
 		summing:       summing{digest: sha256.New()},
 		serverMemory:  serverMemory{plain: new(plainServer())},
 		sections:      sectionKeywords(),
-		globals:       newIndex(globalTable(), globalTuning(), newerGlobals()),
+		globals:       newIndex(checkIgnored(globalTable()), checkIgnored(globalTuning()), newerGlobals()),
 		proxies:       newIndex(proxyTable(), timeoutTable(), optionTable(), ruleTable(), balanceTable(), checkTable(), logTable(), statsTable(), stickTable(), compressionTable(), proxyRefusals(), newerProxyWords()),
 		binds:         newIndex(bindTable(), newerBindWords()),
 		servers:       newIndex(serverTable(), newerServerWords()),
@@ -321,6 +321,7 @@ func (p *parser) line(line cfgfile.Line) error {
 	case "userlist":
 		return p.userlistLine(line.Pos, words)
 	}
+	p.draft.last = line.Pos
 	err = dispatch(p.proxies, c, words, negated, p.draft, p.draft.kind, p)
 	p.noteRefs(p.draft, line.Pos, err == nil)
 	return err

@@ -121,7 +121,7 @@ func (c *call) logTarget() (l Log, err error) {
 	for len(words) >= 2 {
 		switch words[0] {
 		case "len":
-			if l.Len, err = number("log len", words[1], 80, 65535); err != nil {
+			if l.Len, err = number("log len", c.numeral("log len", words[1], cutsTail), 80, 65535); err != nil {
 				return l, err
 			}
 		case "format":

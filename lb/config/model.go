@@ -496,6 +496,8 @@ type ServerTLS struct {
 	ALPN                   []string // check-alpn
 	MinVersion, MaxVersion uint16
 	Without                Versions
+
+	fault error // of a word that counts with ssl only
 }
 
 // Balance is the balance algorithm.

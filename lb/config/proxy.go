@@ -29,7 +29,7 @@ func proxyTable() []row[*draft] {
 	}
 	const big = 1<<31 - 1
 	return []row[*draft]{
-		{name: "backlog", loose: true, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.Backlog = n })},
+		{name: "backlog", loose: likeC, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.Backlog = n })},
 		{name: "bind", args: "<address>[,...] [<option> ...]", wants: "{<path>|[addr1]:port1[-end1]}{,[addr]:port[-end]}... as arguments", min: 1, max: many, in: ownFront, apply: (*call).bind},
 		{name: "capture cookie", args: "<name> len <length>", min: 3, max: 3, in: ownFront, apply: func(c *call, d *draft) error {
 			one, err := c.captured()
@@ -90,12 +90,12 @@ func proxyTable() []row[*draft] {
 		{name: "errorloc303", lax: true, args: "<code> <url>", min: 2, max: 2, in: anywhere, apply: (*call).errorLocation},
 		{name: "guid", args: "<text>", min: 1, max: 1, in: ownAnywhere, status: Ignored, doc: "names and ids keep counters apart already"},
 		{name: "http-reuse", args: "never|safe|aggressive|always", min: 1, max: 1, in: back, apply: (*call).httpReuse},
-		{name: "id", loose: true, args: "<number>", min: 1, max: 1, in: ownAnywhere, apply: count(1, big, func(d *draft, n int) { d.ID = n })},
-		{name: "maxconn", loose: true, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.MaxConn = n })},
+		{name: "id", loose: cutsTail, args: "<number>", min: 1, max: 1, in: ownAnywhere, apply: count(1, big, func(d *draft, n int) { d.ID = n })},
+		{name: "maxconn", loose: likeC, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.MaxConn = n })},
 		{name: "mode", args: "http|tcp", min: 1, max: 1, in: anywhere, apply: (*call).mode},
 		{name: "monitor-uri", args: "<uri>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error { d.MonitorURI = c.args[0]; return nil }},
-		{name: "rate-limit sessions", lax: true, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.SessionRate = n })},
-		{name: "retries", loose: true, args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
+		{name: "rate-limit sessions", loose: wrapsAround, lax: true, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.SessionRate = n })},
+		{name: "retries", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
 		{name: "retry-on", args: "<condition> ...", doc: "none, conn-failure, empty-response, junk-response, response-timeout, 0rtt-rejected, a status, all-retryable-errors", min: 1, max: many, in: back, apply: (*call).retryOn},
 		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", wants: "<name> and <addr>[:<port>] as arguments", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
 		{name: "server-template", args: "<prefix> <number|range> <address>[:<port>] [<option> ...]", min: 3, max: many, in: ownBack, hard: true, apply: (*call).serverTemplate},
@@ -110,7 +110,7 @@ func proxyTable() []row[*draft] {
 			}
 			return nil
 		}},
-		{name: "fullconn", loose: true, args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
+		{name: "fullconn", loose: likeC, args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.FullConn = n })},
 	}
 }
 
@@ -161,7 +161,7 @@ func (c *call) captured() (Capture, error) {
 	if c.args[1] != "len" {
 		return Capture{}, fmt.Errorf("'%s' expects <name> len <length>, not '%s'", c.name, c.args[1])
 	}
-	n, err := number(c.name+" len", c.args[2], 1, 65536)
+	n, err := number(c.name+" len", c.numeral(c.name+" len", c.args[2], cutsTail|wordIsZero), 0, 65536)
 	return Capture{Header: c.args[0], Len: n}, err
 }
 
@@ -260,9 +260,9 @@ func (k *Cookie) value(c *call, word, value string) (err error) {
 		}
 		k.Attrs = append(k.Attrs, value)
 	case "maxidle":
-		k.MaxIdle, err = seconds("cookie maxidle", value)
+		k.MaxIdle, err = seconds("cookie maxidle", c.timed("cookie maxidle", value))
 	case "maxlife":
-		k.MaxLife, err = seconds("cookie maxlife", value)
+		k.MaxLife, err = seconds("cookie maxlife", c.timed("cookie maxlife", value))
 	}
 	return err
 }

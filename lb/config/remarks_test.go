@@ -76,7 +76,7 @@ func TestReadAsHAProxy(t *testing.T) {
 	}
 	warned(c, "only '100' is read of '100;'")
 	warned(c, "only '7s' is read of '7s;'")
-	for _, line := range []string{"global\n  maxconn x", "global\n  maxconn ;", "global\n  nbthread 2;", "defaults\n  timeout client 5;", "defaults\n  timeout client 5sx"} {
+	for _, line := range []string{"global\n  maxconn", "global\n  nbthread 2;", "defaults\n  timeout client 5;", "defaults\n  timeout client 5sx"} {
 		if _, err := LoadSources([]cfgfile.Source{{Name: "t.cfg", Data: []byte(line + "\n" + mode + "listen f\n  bind 127.0.0.1:18000\n")}}, Options{Environ: []string{}}); err == nil {
 			t.Errorf("%s: accepted", line)
 		}

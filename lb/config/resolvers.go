@@ -75,6 +75,7 @@ func (p *parser) resolversNamed(name string) *Resolvers {
 // resolversLine applies a line of a resolvers section.
 func (p *parser) resolversLine(c *call, words []string) (err error) {
 	r := p.atResolvers
+	c.name = words[0]
 	need := func(n int, form string) error {
 		if len(words) != n {
 			return fmt.Errorf("'%s' expects: %s", words[0], form)
@@ -86,31 +87,31 @@ func (p *parser) resolversLine(c *call, words []string) (err error) {
 		if err := need(3, "nameserver <name> <address>:<port>"); err != nil {
 			return err
 		}
-		return p.nameserver(r, words[1], words[2])
+		return p.nameserver(r, words[1], c.portEnd(words[2]))
 	case "parse-resolv-conf":
 		return r.systems()
 	case "resolve_retries":
 		if err := need(2, "resolve_retries <number>"); err != nil {
 			return err
 		}
-		r.Retries, err = number(words[0], words[1], 0, 1000)
+		r.Retries, err = number(words[0], c.numeral(words[0], words[1], cutsTail|wordIsZero), 0, 1000)
 	case "accepted_payload_size":
 		if err := need(2, "accepted_payload_size <bytes>"); err != nil {
 			return err
 		}
-		r.Payload, err = number(words[0], words[1], 512, 65535)
+		r.Payload, err = number(words[0], c.numeral(words[0], words[1], cutsTail), 512, 65535)
 	case "timeout":
 		if err := need(3, "timeout resolve|retry <time>"); err != nil {
 			return err
 		}
 		fields := map[string]*time.Duration{"resolve": &r.Resolve, "retry": &r.Retry}
-		return p.resolversTime(words, fields)
+		return c.resolversTime(words, fields)
 	case "hold":
 		if err := need(3, "hold nx|obsolete|other|refused|timeout|valid <time>"); err != nil {
 			return err
 		}
 		h := &r.Hold
-		return p.resolversTime(words, map[string]*time.Duration{
+		return c.resolversTime(words, map[string]*time.Duration{
 			"nx": &h.NX, "obsolete": &h.Obsolete, "other": &h.Other, "refused": &h.Refused, "timeout": &h.Timeout, "valid": &h.Valid,
 		})
 	default:
@@ -119,12 +120,12 @@ func (p *parser) resolversLine(c *call, words []string) (err error) {
 	return err
 }
 
-func (p *parser) resolversTime(words []string, fields map[string]*time.Duration) error {
+func (c *call) resolversTime(words []string, fields map[string]*time.Duration) error {
 	field := fields[words[1]]
 	if field == nil {
 		return oneOf(words[0], words[1], sortedNames(fields)...)
 	}
-	v, err := duration(words[0]+" "+words[1], words[2], time.Millisecond)
+	v, err := duration(words[0]+" "+words[1], c.timed(words[0]+" "+words[1], words[2]), time.Millisecond)
 	if err == nil && v == 0 && words[0] == "timeout" {
 		err = fmt.Errorf("'%s %s' must be more than 0", words[0], words[1])
 	}

@@ -71,15 +71,15 @@ func (p *parser) ringLine(c *call, words []string) (err error) {
 		r.Format = words[1]
 		return oneOf("format", r.Format, logFormats()...)
 	case "maxlen":
-		r.MaxLen, err = number("maxlen", words[1], 80, 1<<20)
+		r.MaxLen, err = number("maxlen", c.numeral("maxlen", words[1], cutsTail), 80, 1<<20)
 	case "size":
-		if r.Size, err = number("size", words[1], 1, 1<<31-1); err == nil && r.Size < ringBuffer {
+		if r.Size, err = number("size", c.numeral("size", words[1], cutsTail), 1, 1<<31-1); err == nil && r.Size < ringBuffer {
 			return fmt.Errorf("'size %s' is too small for a ring: %d is the least, and the default", words[1], ringBuffer)
 		}
 	case "timeout connect":
-		r.Connect, err = duration(words[0], words[1], time.Millisecond)
+		r.Connect, err = duration(words[0], c.timed(words[0], words[1]), time.Millisecond)
 	case "timeout server":
-		r.Write, err = duration(words[0], words[1], time.Millisecond)
+		r.Write, err = duration(words[0], c.timed(words[0], words[1]), time.Millisecond)
 	case "server":
 		return p.ringServer(r, words[1:])
 	case "backing-file":

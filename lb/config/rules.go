@@ -128,7 +128,7 @@ func (c *call) slot(d *draft, stage rule.Stage, words []string) ([]string, error
 	if stage != rule.Request && stage != rule.Content || !d.Frontend {
 		return nil, fmt.Errorf("'%s capture' : 'len' declares a slot, which only a frontend's request rules can; use 'id <slot>'", stage)
 	}
-	n, err := number("capture len", words[3], 1, 1<<16)
+	n, err := number("capture len", c.numeral("capture len", words[3], cutsTail), 1, 1<<16)
 	if err != nil {
 		return nil, err
 	}

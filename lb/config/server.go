@@ -108,7 +108,7 @@ func (c *call) serverTemplate(d *draft) error {
 	if err := serverName(prefix); err != nil {
 		return err
 	}
-	low, high, err := templateRange(c.args[1])
+	low, high, err := c.templateRange(c.args[1])
 	if err != nil {
 		return err
 	}
@@ -128,9 +128,14 @@ func (c *call) serverTemplate(d *draft) error {
 	return nil
 }
 
-func templateRange(word string) (low, high int, err error) {
+func (c *call) templateRange(word string) (low, high int, err error) {
 	const most = 1000
 	first, last, isRange := strings.Cut(word, "-")
+	if isRange {
+		last = c.numeral(c.name, last, cutsTail)
+	} else {
+		first = c.numeral(c.name, first, cutsTail)
+	}
 	if low, err = number("server-template", first, 1, 1<<30); err != nil {
 		return 0, 0, err
 	}
@@ -226,18 +231,20 @@ func serverTable() []row[*Server] {
 		{name: "disabled", apply: flag(func(s *Server) { s.Disabled = true })},
 		{name: "downinter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.DownInter = d })},
 		{name: "enabled", apply: flag(func(s *Server) { s.Disabled = false })},
-		{name: "fall", loose: true, args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Fall = n })},
+		{name: "fall", loose: cutsTail, args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Fall = n })},
 		{name: "fastinter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.FastInter = d })},
-		{name: "id", loose: true, args: "<number>", min: 1, apply: count(1, big, func(s *Server, n int) { s.ID = n })},
+		{name: "id", loose: cutsTail, args: "<number>", min: 1, apply: count(1, big, func(s *Server, n int) { s.ID = n })},
 		{name: "init-addr", args: "last|libc|none|<address>,...", min: 1, apply: (*call).initAddr},
 		{name: "inter", args: "<time>", min: 1, apply: span(func(s *Server, d time.Duration) { s.Inter = d })},
-		{name: "maxconn", loose: true, args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxConn = n })},
-		{name: "maxqueue", loose: true, args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxQueue = n })},
+		{name: "maxconn", loose: likeC, args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxConn = n })},
+		{name: "maxqueue", loose: likeC, args: "<number>", min: 1, apply: count(0, big, func(s *Server, n int) { s.MaxQueue = n })},
 		{name: "no-backup", apply: flag(func(s *Server) { s.Backup = false })},
 		{name: "no-check", apply: flag(func(s *Server) { s.Check = false })},
 		{name: "non-stick", apply: flag(func(s *Server) { s.NonStick = true })},
-		{name: "port", loose: true, args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
-			s.CheckPort, err = portNumber("port", c.args[0])
+		{name: "port", loose: cutsTail | wordIsZero, args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
+			if s.CheckPort = 0; c.args[0] != "0" { // which is the server's own
+				s.CheckPort, err = portNumber("port", c.args[0])
+			}
 			return err
 		}},
 		{name: "redir", args: "<prefix>", min: 1, apply: func(c *call, s *Server) error {
@@ -247,16 +254,19 @@ func serverTable() []row[*Server] {
 			s.Redir = c.args[0]
 			return nil
 		}},
-		{name: "rise", loose: true, args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Rise = n })},
+		{name: "rise", loose: cutsTail, args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Rise = n })},
 		{name: "stick", apply: flag(func(s *Server) { s.NonStick = false })},
-		{name: "weight", loose: true, args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
+		{name: "weight", loose: cutsTail | wordIsZero, args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
 
 		{name: "no-tfo", doc: "connections are opened without TFO"},
 
-		{name: "max-reuse", args: "<count>", min: 1, doc: "over HTTP/1.1, too; a reload counts anew", apply: count(-1, big, func(s *Server, n int) { s.MaxReuse = n })},
+		{name: "max-reuse", loose: cutsTail | wordIsZero, args: "<count>", min: 1, doc: "over HTTP/1.1, too; a reload counts anew", apply: count(-1, big, func(s *Server, n int) { s.MaxReuse = n })},
 		{name: "pool-low-conn", args: "<number>", min: 1, status: Ignored, doc: "each loop keeps its own idle connections"},
-		{name: "pool-max-conn", args: "<number>", min: 1, doc: "of all loops; a client's own connections ('http-reuse never') do not count", apply: count(-1, big, func(s *Server, n int) { s.PoolMaxConn = n })},
-		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, doc: "connections that are not needed are closed within five to ten seconds"},
+		{name: "pool-max-conn", loose: cutsTail | wordIsZero, args: "<number>", min: 1, doc: "of all loops; a client's own connections ('http-reuse never') do not count", apply: count(-1, big, func(s *Server, n int) { s.PoolMaxConn = n })},
+		{name: "pool-purge-delay", args: "<time>", min: 1, status: Ignored, apply: func(c *call, _ *Server) error {
+			_, err := duration(c.name, c.args[0], time.Millisecond)
+			return err
+		}, doc: "connections that are not needed are closed within five to ten seconds"},
 		{name: "tfo", status: Ignored, doc: "connections are opened without TFO"},
 
 		{name: "check-proto", args: "h1|h2", min: 1, apply: func(c *call, s *Server) error {
@@ -264,7 +274,7 @@ func serverTable() []row[*Server] {
 			return oneOf(c.name, c.args[0], "h1", "h2")
 		}, doc: "of HTTP checks; without it they speak what proto says"},
 		{name: "check-via-socks4", status: Refused, doc: "servers are reached directly"},
-		{name: "log-proto", args: "<name>", min: 1, status: Ignored, doc: "only servers of a ring receive logs"},
+		{name: "log-proto", args: "legacy|octet-count", min: 1, status: Ignored, apply: func(c *call, _ *Server) error { return oneOf(c.name, c.args[0], "legacy", "octet-count") }, doc: "only servers of a ring receive logs"},
 		{name: "namespace", args: "<name>", min: 1, apply: func(c *call, s *Server) error {
 			if s.Namespace = c.args[0]; s.Namespace == "*" {
 				return errors.New("'namespace *' is known to HAProxy, but not supported by lb yet: PROXY headers choose no namespace here; write its name")

@@ -40,7 +40,7 @@ func serverCheckTable() []row[*Server] {
 		}},
 		{name: "agent-check", apply: flag(func(s *Server) { s.Agent = true })},
 		{name: "agent-inter", args: "<time>", min: 1, apply: span(time.Millisecond, 1, func(s *Server, d time.Duration) { s.AgentInter = d })},
-		{name: "agent-port", args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
+		{name: "agent-port", loose: cutsTail, args: "<port>", min: 1, apply: func(c *call, s *Server) (err error) {
 			s.AgentPort, err = portNumber(c.name, c.args[0])
 			return err
 		}},
@@ -60,11 +60,11 @@ func serverCheckTable() []row[*Server] {
 			s.TLS.Cert = c.p.under(c.p.cfg.Global.CrtBase, c.args[0])
 			return nil
 		}},
-		{name: "error-limit", loose: true, args: "<count>", min: 1, apply: func(c *call, s *Server) (err error) {
+		{name: "error-limit", loose: cutsTail, args: "<count>", min: 1, apply: func(c *call, s *Server) (err error) {
 			s.ErrorLimit, err = number(c.name, c.args[0], 1, big)
 			return err
 		}},
-		{name: "minconn", loose: true, args: "<number>", min: 1, apply: func(c *call, s *Server) (err error) {
+		{name: "minconn", loose: cutsTail | wordIsZero, args: "<number>", min: 1, apply: func(c *call, s *Server) (err error) {
 			s.MinConn, err = number(c.name, c.args[0], 0, big)
 			return err
 		}},
@@ -151,10 +151,16 @@ func (p *parser) resolveTracks() {
 			}
 		}
 	}
+	var untracked []*Server
+	defer func() {
+		for _, s := range untracked {
+			s.Track = ""
+		}
+	}()
 	for _, d := range p.drafts {
 		for i := range d.Servers {
 			s := &d.Servers[i]
-			if s.Track == "" || s.Check || s.Agent {
+			if s.Track == "" || d.Disabled || s.Check || s.Agent {
 				continue
 			}
 			seen := map[string]bool{d.Name + "/" + s.Name: true}
@@ -163,6 +169,9 @@ func (p *parser) resolveTracks() {
 				switch {
 				case !known:
 					p.report.Errorf(s.Pos, "'server %s/%s' : unable to find required server '%s' for tracking", d.Name, s.Name, name)
+				case at.d.Disabled && (at.s.Check || at.s.Agent): // which never run
+					p.report.Warnf(s.Pos, "'server %s/%s' : %s is in a disabled proxy and never checked: this one stays up, as in HAProxy", d.Name, s.Name, name)
+					untracked = append(untracked, s)
 				case at.d.Disabled:
 					p.report.Errorf(s.Pos, "'server %s/%s' : unable to use %s for tracking: its proxy is disabled", d.Name, s.Name, name)
 				case seen[name]:

@@ -22,10 +22,17 @@ func serverTLSTable() []row[*Server] {
 	table := []row[*Server]{
 		{name: "alpn", args: "<protocols>", min: 1, apply: (*call).serverALPN},
 		{name: "ciphers", args: "<list>", min: 1, apply: func(c *call, s *Server) (err error) {
-			s.TLS.Ciphers, err = c.ciphers(c.args[0])
-			return err
+			if s.TLS.Ciphers, err = c.ciphers(c.args[0]); err != nil {
+				s.TLS.fault = err
+			}
+			return nil
 		}},
-		{name: "ciphersuites", args: "<list>", min: 1, status: Ignored, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
+		{name: "ciphersuites", args: "<list>", min: 1, status: Ignored, apply: func(c *call, s *Server) error {
+			if err := suites13(c); err != nil {
+				s.TLS.fault = err
+			}
+			return nil
+		}, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
 		{name: "crl-file", args: "<file>", min: 1, apply: func(c *call, s *Server) error {
 			s.TLS.CRLFile = c.p.under(c.p.cfg.Global.CABase, c.args[0])
 			return nil
@@ -132,9 +139,16 @@ func (p *parser) checkServerTLS(d *draft, s *Server) {
 		p.report.Warnf(s.Pos, "%s%s", what, versionsIgnored)
 	}
 	if !t.On {
+		if t.fault != nil {
+			p.report.Warnf(s.Pos, "%s%v (no error, as the line has no 'ssl')", what, t.fault)
+		}
 		return
 	}
+	if t.fault != nil {
+		p.report.Errorf(s.Pos, "%s%v", what, t.fault)
+	}
 	if t.Ciphers == nil {
+		p.tls.serverFault.counts(p)
 		t.Ciphers = slices.Clone(global.Ciphers)
 	}
 	t.NoTickets = t.NoTickets || global.NoTickets

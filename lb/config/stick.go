@@ -74,14 +74,14 @@ func (c *call) tableSpec(t *stick.Spec, words []string) error {
 				if len(words) < 2 {
 					return fmt.Errorf("stick-table: missing argument after 'len'")
 				}
-				t.Len, err = number("stick-table len", words[1], 1, 1024)
+				t.Len, err = number("stick-table len", c.numeral("stick-table len", words[1], cutsTail), 1, 1024)
 				words = words[2:]
 			}
 		case "size":
 			t.Size, err = size("stick-table", value)
 		case "expire":
 			var span time.Duration
-			span, err = duration("stick-table expire", value, time.Millisecond)
+			span, err = duration("stick-table expire", c.timed("stick-table expire", value), time.Millisecond)
 			t.Expire = span.Milliseconds()
 		case "store":
 			err = c.stores(t, value)
@@ -158,7 +158,7 @@ func size(what, word string) (int, error) {
 var storeArrays = regexp.MustCompile(`(gpc_rate\([^,()]*),([^()]*\))`)
 
 // storesArray reads gpc(N), gpt(N) or gpc_rate(N;PERIOD).
-func storesArray(t *stick.Spec, name, arg string) error {
+func (c *call) storesArray(t *stick.Spec, name, arg string) error {
 	size, span, _ := strings.Cut(arg, ";")
 	n, err := number("stick-table: store "+name, size, 1, 100)
 	if err != nil {
@@ -169,7 +169,7 @@ func storesArray(t *stick.Spec, name, arg string) error {
 	}
 	array, period := map[string]func(int64) (stick.Data, bool){"gpc": stick.GPC, "gpt": stick.GPT, "gpc_rate": stick.GPCRate}[name], time.Duration(0)
 	if name == "gpc_rate" {
-		if period, err = duration("store "+name, span, time.Millisecond); err == nil && period == 0 {
+		if period, err = duration("store "+name, c.timed("store "+name, span), time.Millisecond); err == nil && period == 0 {
 			err = fmt.Errorf("stick-table: the period of '%s' must be more than 0", name)
 		}
 		if err != nil {
@@ -204,7 +204,7 @@ func (c *call) stores(t *stick.Spec, list string) error {
 		arg, closed := strings.CutSuffix(arg, ")")
 		switch name {
 		case "gpc", "gpc_rate", "gpt":
-			if err := storesArray(t, name, arg); err != nil {
+			if err := c.storesArray(t, name, arg); err != nil {
 				return err
 			}
 			continue
@@ -238,7 +238,7 @@ func (c *call) stores(t *stick.Spec, list string) error {
 		}
 		t.Stores[data] = true
 		if data.IsRate() {
-			period, err := duration("store "+name, arg, time.Millisecond)
+			period, err := duration("store "+name, c.timed("store "+name, arg), time.Millisecond)
 			if err == nil && period == 0 {
 				err = fmt.Errorf("stick-table: the period of '%s' must be more than 0", item)
 			}

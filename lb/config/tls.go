@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"lbsyslogd/lb/certs"
+	"lbsyslogd/lb/cfgfile"
 )
 
 // tlsDefaults is what ssl-default-bind-* lines set for the bind lines below.
@@ -18,6 +19,38 @@ type tlsDefaults struct {
 	noTickets bool
 	strictSNI bool
 	server    ServerTLS // what ssl-default-server-* lines set
+
+	fault, curvesFault, serverFault lateFault
+}
+
+// lateFault is what is wrong with a default for TLS, which counts once a line
+// with ssl takes it.
+type lateFault struct {
+	pos cfgfile.Pos
+	err error // nil for none
+}
+
+// later keeps what is wrong with a default.
+func (c *call) later(f *lateFault, err error) error {
+	*f = lateFault{c.pos, err}
+	return nil
+}
+
+// counts makes it an error, once.
+func (f *lateFault) counts(p *parser) {
+	if f.err != nil {
+		p.report.Errorf(f.pos, "%v", f.err)
+		f.err = nil
+	}
+}
+
+// unused warns of faults in defaults that nothing takes.
+func (t *tlsDefaults) unused(p *parser) {
+	for _, f := range []lateFault{t.fault, t.curvesFault, t.serverFault} {
+		if f.err != nil {
+			p.report.Warnf(f.pos, "%v (no error, as no line with 'ssl' uses it)", f.err)
+		}
+	}
 }
 
 // tlsVersion reads a version as ssl-min-ver writes it.
@@ -214,7 +247,7 @@ func (c *call) curves() ([]tls.CurveID, error) {
 
 func bindCurves(c *call, b *bindDraft) (err error) {
 	b.secure().Curves, err = c.curves()
-	return err
+	return b.withTLS(err)
 }
 
 // CrtListSettings reads the options of a line of a crt-list.

@@ -195,6 +195,22 @@ func (p *ruleParser) remark(format string, args ...any) {
 	p.acls.Note(&sample.Remark{Text: fmt.Sprintf(format, args...)})
 }
 
+// leading gives the number that a word begins with, which is what HAProxy reads
+// of it in some places; "" for none.
+func (p *ruleParser) leading(word string) string {
+	rest := strings.TrimLeft(strings.TrimPrefix(word, "-"), "0123456789")
+	number := strings.TrimSuffix(word, rest)
+	if number != "" && number != "-" && rest != "" {
+		p.passedOver(number, word)
+	}
+	return number
+}
+
+// passedOver warns of a word that is read in part.
+func (p *ruleParser) passedOver(read, word string) {
+	p.remark("only '%s' is read of '%s', as in HAProxy", read, word)
+}
+
 // need gives the next word, which must be there; what names it in the error.
 func (p *ruleParser) need(what string) (string, error) {
 	if p.at >= len(p.words) {

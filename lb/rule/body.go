@@ -23,7 +23,7 @@ func parseWaitForBody(p *ruleParser) (action, error) {
 		}
 		switch word {
 		case "time":
-			a.await.Time, err = milliseconds(value)
+			a.await.Time, err = p.milliseconds(value)
 		case "at-least":
 			a.await.AtLeast, err = bytesOf(value)
 		default:

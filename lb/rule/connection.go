@@ -112,7 +112,12 @@ func parseNice(p *ruleParser) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n, err := strconv.Atoi(word); err != nil || n < -1024 || n > 1024 {
+	number := p.leading(word)
+	if number == "" {
+		p.remark("'set-nice' : '%s' is no number, and is read as 0, as in HAProxy", word)
+		number = "0"
+	}
+	if n, err := strconv.Atoi(number); err != nil || n < -1024 || n > 1024 {
 		return nil, fmt.Errorf("expects a number from -1024 to 1024, not '%s'", word)
 	}
 	return nothing{}, nil
@@ -223,7 +228,7 @@ func parseSetTimeout(p *ruleParser) (action, error) {
 		return nil, err
 	}
 	if word[0] >= '0' && word[0] <= '9' {
-		a.ms, err = milliseconds(word)
+		a.ms, err = p.milliseconds(word)
 		return a, err
 	}
 	a.expr, err = p.expression(word)
@@ -231,7 +236,11 @@ func parseSetTimeout(p *ruleParser) (action, error) {
 }
 
 // milliseconds reads "30s": a number and its unit, ms without one.
-func milliseconds(word string) (int64, error) {
+func (p *ruleParser) milliseconds(word string) (int64, error) {
+	if bare := strings.TrimRight(word, ";,."); bare != word && strings.ContainsAny(bare, "dhmsu") {
+		p.passedOver(bare, word)
+		word = bare
+	}
 	digits := strings.TrimRight(word, "dhmsu")
 	n, err := strconv.ParseInt(digits, 10, 40)
 	scale, ok := map[string]int64{"": 1, "ms": 1, "s": 1000, "m": 60_000, "h": 3600_000, "d": 86400_000}[word[len(digits):]]

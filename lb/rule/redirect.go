@@ -49,7 +49,7 @@ func parseRedirect(p *ruleParser, literal bool) (action, error) {
 			if missing != nil {
 				return nil, missing
 			}
-			switch code {
+			switch code = p.leading(code); code {
 			case "301", "302", "303", "307", "308":
 				a.code, _ = strconv.Atoi(code) // one of these
 			default:

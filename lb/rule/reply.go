@@ -75,7 +75,7 @@ func parseReply(p *ruleParser, r *reply) (action, error) {
 			var code string
 			if code, err = p.need("a status code"); err == nil {
 				r.errfile = r.errfile && word == "deny_status" // "status" alone is an answer without a body
-				if r.status, err = strconv.Atoi(code); err != nil || r.status < 200 || r.status > 599 {
+				if r.status, err = strconv.Atoi(p.leading(code)); err != nil || r.status < 200 || r.status > 599 {
 					err = fmt.Errorf("'%s' expects a status code between 200 and 599, not '%s'", word, code)
 				}
 			}

@@ -53,11 +53,7 @@ reference for what each keyword means). No keyword is accepted silently:
 
 ## Where lb is stricter
 
-- ` + "`if` and `unless`" + ` without a condition are errors; HAProxy reads ` + "`use_backend b unless`" + ` as "always".
 - An empty argument in the middle of a line (` + "`\"${UNSET}\"`" + `) is an error; HAProxy reads nothing after it.
-- Two bind lines on one address are an error; in HAProxy chance decides which of them gets a connection.
-- A certificate on a bind line without the word ` + "`ssl`" + ` is an error; HAProxy serves the port in plain text.
-- Numbers must be numbers: HAProxy reads ` + "`maxconn 10x`" + ` as 10.
 - Both sides of a condition in ` + "`.if`" + ` are checked, and versions in it must be versions.
 - ` + "`http-response set-status`" + ` and error files with a status of 1xx are errors: such a status announces another answer, and a client would take the
   body for it. HAProxy closes the connection when the rule applies.
@@ -74,6 +70,12 @@ reference for what each keyword means). No keyword is accepted silently:
   (` + "`str(a\\,b)`" + `, which HAProxy refuses).
 - Two servers of one name in a backend are an error, also where ` + "`id`" + ` tells them apart: sessions, states, pools and commands (` + "`set server b/NAME`" + `) find a
   server by its name, over reloads, too. Give each a name of its own; ` + "`id`" + ` may stay.
+- Numbers that HAProxy reads as C does are read so here, with a warning that says what was read: ` + "`maxconn 10;`" + ` is 10, ` + "`maxconn abc`" + ` is 0, ` + "`maxconn -1`" + ` is
+  very large. Numbers that make no sense (a port of 70000, ` + "`len -1`, `retries -1`, `max-reuse -2`" + `), and those beyond 31 bits, are errors.
+- A list of ciphers or curves of which Go has none (DHE, CAMELLIA, NULL, brainpool curves) is an error where TLS uses it. Where no line with ` + "`ssl`" + ` does, it is a warning.
+- ` + "`log fd@3`" + ` and higher descriptors are an error: workers inherit 1 and 2 only, whoever started them.
+- What a disabled proxy names is not looked up, as in HAProxy (a notice says what is missing); but its lines must be well-formed: an unknown variable in its log-format or a
+  server's name that stands twice is an error.
 - A misspelled section is one error, and its lines are not read as part of the section before.
 
 ## Where framing is stricter
