@@ -18,7 +18,7 @@ ERRCHECK   := $(GO) run github.com/kisielk/errcheck@v1.9.0
 
 # The end-to-end packages start daemons and offer load, two even boot a systemd: two packages at a time, in network namespaces of
 # their own (test/apart), and never under the race detector, which is for the packages that the daemons are made of.
-E2E   = $(shell $(GO) list ./test/box/... ./test/dialect/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/soak ./test/syslog/... ./test/tables/... ./test/vtc)
+E2E   = $(shell $(GO) list ./test/box/... ./test/dialect/... ./test/e2e/... ./test/handover/... ./test/packages/... ./test/served ./test/soak ./test/syslog/... ./test/tables/... ./test/vtc)
 PLAIN = $(filter-out $(E2E),$(shell $(GO) list ./...))
 RACED = $(filter-out lbsyslogd/test/%,$(PLAIN))
 

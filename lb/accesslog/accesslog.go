@@ -22,6 +22,7 @@ type Policy struct {
 	DontLogNull    bool              // option dontlognull
 	DontLogNormal  bool              // option dontlog-normal
 	SeparateErrors bool              // option log-separate-errors
+	Connects       bool              // Format is that of a frontend without one: what was no request has no line
 }
 
 // Severity is the line's severity; false means no line at all.

@@ -177,7 +177,7 @@ func (b *builder) common(p *config.Proxy) stream.Proxy {
 	c := stream.Proxy{
 		Name: p.Name, ID: p.ID, HTTP: p.Mode == config.HTTP,
 		Timeouts: timeouts(&p.Timeouts), ConnMode: stream.ConnMode(p.ConnMode),
-		Rules: p.Rules, Inspect: p.InspectDelay.Milliseconds(), InspectAnswer: p.ResponseDelay.Milliseconds(), Compress: p.Compression, BufferRequest: p.BufferRequest, Restrict: restricts[p.RestrictNames],
+		Rules: p.Rules, Redirects: p.Redirects, Inspect: p.InspectDelay.Milliseconds(), InspectAnswer: p.ResponseDelay.Milliseconds(), Compress: p.Compression, BufferRequest: p.BufferRequest, Restrict: restricts[p.RestrictNames],
 	}
 	c.ForwardFor, c.OriginalTo = addressField(p.ForwardFor), addressField(p.OriginalTo)
 	for status, file := range p.ErrorFiles {
@@ -232,7 +232,7 @@ func (b *builder) frontends(socks *handoff.Set) {
 		if fe.MaxConn == 0 {
 			fe.MaxConn = b.eng.MaxConn
 		}
-		if p.Backend && fe.Default == nil && len(p.Servers) > 0 {
+		if p.Backend && fe.Default == nil { // also without servers: what nobody serves is counted there
 			fe.Default = b.nodes[p.Name]
 		}
 		for _, u := range p.UseBackends {
@@ -272,9 +272,9 @@ func (b *builder) logging(fe *stream.Frontend, p *config.Proxy) {
 	switch {
 	case p.LogFormat != nil:
 	case fe.HTTP:
-		fe.Access.Format = b.eng.Formats.ConnectHTTP
+		fe.Access.Format, fe.Access.Connects = b.eng.Formats.ConnectHTTP, true
 	default:
-		fe.Access.Format = b.eng.Formats.ConnectTCP
+		fe.Access.Format, fe.Access.Connects = b.eng.Formats.ConnectTCP, true
 	}
 	fe.Logs = -1
 	if len(p.Logs) > 0 {

@@ -41,7 +41,7 @@ func (rt *Runtime) statsPage(p *config.Proxy) *stream.StatsPage {
 			switch {
 			case len(c.Auths) > 0 && !authorized(req.Authorization, c.Auths):
 				return unauthorized(c.Realm)
-			case req.Method == "POST" && c.Admin != nil:
+			case req.Method == "POST":
 				return posted(c.URI, rt.act(page, &req))
 			case req.Method != "GET" && req.Method != "HEAD":
 				return stream.StatsReply{Status: 405, Header: []byte("allow: GET, HEAD\r\n")}
@@ -90,7 +90,7 @@ const mostPipes = 6
 
 // posted sends the client back to the page, which says what became of the form.
 func posted(uri, result string) stream.StatsReply {
-	return stream.StatsReply{Status: 303, Header: []byte("cache-control: no-cache\r\nlocation: " + uri + ";st=" + result + "\r\n")}
+	return stream.StatsReply{Status: 303, Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain\r\nlocation: " + uri + ";st=" + result + "\r\n")}
 }
 
 // act does what a posted form asks for. The result is a key of stats.Results.

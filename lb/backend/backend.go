@@ -65,8 +65,8 @@ type Backend struct {
 	scale  int       // of a share to a weight: steps when some server starts slowly, else 1
 	grows  bool      // some server has a minconn
 	hashes hashTable
-	unit   int // what the configured weights are multiples of
-	turn   int // where leastconn begins to look, so that equals take turns
+	unit   int    // what the configured weights are multiples of
+	moves  uint64 // numbers what leastconn's servers are given and give back
 	queue  queue
 	seq    uint64 // of the latest waiter
 	cur    int
@@ -152,6 +152,18 @@ func (b *Backend) Take(s *Server) Outcome {
 	return Picked
 }
 
+// TakeKept is Take for a client whose own connection to s is the reason: it counts as chosen by the algorithm, as with HAProxy.
+func (b *Backend) TakeKept(s *Server) Outcome {
+	got := b.Take(s)
+	if got == Picked {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.picked++
+		s.picked++
+	}
+	return got
+}
+
 // TakeDown reserves a place on a server that is down, within no limit, for a
 // client that is to try it (option persist); false when it is up, and Take is
 // to be asked.
@@ -166,6 +178,7 @@ func (b *Backend) TakeDown(s *Server) bool {
 }
 
 func (b *Backend) take(s *Server) {
+	b.move(s)
 	s.cur++
 	s.max = max(s.max, s.cur)
 }
@@ -176,7 +189,14 @@ func (b *Backend) Release(s *Server) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s.cur--
+	b.move(s)
 	b.grant(s)
+}
+
+// move puts s behind its equals. mu is held.
+func (b *Backend) move(s *Server) {
+	b.moves++
+	s.stirred = b.moves
 }
 
 // Enter and Leave count the sessions of the backend, as HAProxy's scur does.
@@ -266,15 +286,20 @@ func (b *Backend) play(but *Server) *Server {
 	return best
 }
 
+// leastConn chooses, as HAProxy does, the server with the fewest connections by its weight, one more included unless it is idle; of equals the one
+// that has been given or has given back none for the longest time.
 func (b *Backend) leastConn(avoid *Server) *Server {
 	var best *Server
-	b.turn++
-	for i := range b.active {
-		s := b.active[(i+b.turn)%len(b.active)]
+	for _, s := range b.active {
 		if s.full() || s == avoid && len(b.active) > 1 {
 			continue
 		}
-		if best == nil || s.load()*best.share < best.load()*s.share {
+		if best == nil {
+			best = s
+			continue
+		}
+		switch mine, least := s.pressure()*best.share, best.pressure()*s.share; {
+		case mine < least, mine == least && s.stirred < best.stirred:
 			best = s
 		}
 	}

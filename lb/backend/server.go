@@ -62,8 +62,8 @@ type Server struct {
 	health bool // as the checks see it; true without checks
 	stop   bool // an operator lets it take bound clients only
 	active bool // in Backend.active
-	credit int  // roundrobin
-	before int  // what the servers before it weigh, see Backend.bounded
+	turns
+	before int // what the servers before it weigh, see Backend.bounded
 	cur    int
 	max    int
 	others Others
@@ -74,6 +74,12 @@ type Server struct {
 	down   time.Duration
 	downs  uint64
 	fails  uint64 // failed checks while up
+}
+
+// turns is when a server's turn comes. Backend.mu guards it.
+type turns struct {
+	credit  int    // roundrobin
+	stirred uint64 // leastconn: when it was last given or gave back a connection
 }
 
 // SetInitial sets the state a server begins with, before New.
@@ -95,6 +101,14 @@ func (s *Server) full() bool { return s.load()+s.others.Awaited >= s.room() }
 
 // load is what the server has to carry, wherever it comes from. mu is held.
 func (s *Server) load() int { return s.cur + s.others.Taken }
+
+// pressure is what leastconn goes by: an idle server is the best whatever its weight.
+func (s *Server) pressure() int {
+	if n := s.load(); n > 0 {
+		return n + 1
+	}
+	return 0
+}
 
 // SetHealth tells what the checks found; true when that changed anything.
 func (s *Server) SetHealth(up bool) (changed bool) {

@@ -22,7 +22,6 @@ type draft struct {
 	ownTemplate bool    // a default-server line of its own was seen
 	logs        []logLine
 	blocks      rule.Rules // block lines: before the http-request rules, as in HAProxy
-	redirects   rule.Rules // redirect lines: after the http-request rules
 	logKind     logKind
 	check       checkDraft
 	pages       cfgfile.Pos // first stats line

@@ -20,7 +20,7 @@ func (p *parser) finish() {
 	p.checkDefaults()
 	for _, d := range p.drafts {
 		requests := &d.Rules[rule.Request]
-		*requests = slices.Concat(d.blocks, *requests, d.redirects)
+		*requests = slices.Concat(d.blocks, *requests)
 		p.resolveLogs(d)
 		p.resolveMode(d)
 		p.resolveBackends(d)
@@ -180,11 +180,8 @@ func (p *parser) resolveMode(d *draft) {
 	if len(d.Rules[rule.TCPResponse]) > 0 && d.ResponseDelay == 0 && d.kind != inDefaults {
 		p.report.Warnf(d.Pos, "'tcp-response content' rules in %s '%s' do not wait for what the server says, and find nothing in it: write 'tcp-response inspect-delay <time>'", d.section, d.Name)
 	}
-	for stage := range rule.Stages {
-		if stage.HTTP() && len(d.Rules[stage]) > 0 && !d.Upgrades {
-			drop("'" + stage.String() + "' rules")
-			d.Rules[stage] = nil
-		}
+	if !d.Upgrades {
+		d.dropRules(drop)
 	}
 	if d.Cookie != nil {
 		if !inherited || d.base.Cookie == nil {
@@ -283,8 +280,22 @@ func (p *parser) resolveBackends(d *draft) {
 		}
 		p.checkBackend(d, use.Backend, use.Pos, "use_backend")
 	}
-	if d.DefaultBackend == "" && !d.Disabled && !d.switched && !d.Backend && d.Stats == nil && len(d.Rules[rule.Request]) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
+	if d.DefaultBackend == "" && !d.Disabled && !d.switched && !d.Backend && d.Stats == nil && len(d.Rules[rule.Request])+len(d.Redirects) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
 		p.report.Warnf(d.Pos, "frontend '%s' has no backend: add default_backend, or every request gets 503", d.Name)
+	}
+}
+
+// dropRules drops the rules that need mode http.
+func (d *draft) dropRules(drop func(what string)) {
+	for stage := range rule.Stages {
+		if stage.HTTP() && len(d.Rules[stage]) > 0 {
+			drop("'" + stage.String() + "' rules")
+			d.Rules[stage] = nil
+		}
+	}
+	if len(d.Redirects) > 0 {
+		drop("'redirect' rules")
+		d.Redirects = nil
 	}
 }
 

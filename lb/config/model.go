@@ -218,7 +218,8 @@ type Proxy struct {
 
 	InspectDelay  time.Duration // tcp-request inspect-delay
 	ResponseDelay time.Duration // tcp-response inspect-delay
-	Rules         rule.Sets     // by stage; reqadd, rspadd, block, redirect... among them
+	Rules         rule.Sets     // by stage; reqadd, rspadd, block... among them
+	Redirects     rule.Rules    // redirect lines: after the http-request rules and the statistics page
 }
 
 // ClientSide is what a proxy says about its clients.

@@ -44,7 +44,7 @@ func ruleTable() []row[*draft] {
 			if err != nil {
 				return err
 			}
-			d.redirects = append(d.redirects, r)
+			d.Redirects = append(d.Redirects, r)
 			return nil
 		}},
 		{name: "use_backend", args: "<backend> [if|unless <condition>]", min: 1, max: many, in: ownFront, apply: (*call).useBackend},

@@ -31,6 +31,9 @@ func parseSilentDrop(p *ruleParser) (action, error) {
 	if p.peek() == "rst-ttl" { // HAProxy 2.7
 		return nil, fmt.Errorf("'rst-ttl' is known to HAProxy, but not supported by lb yet: the client is never told")
 	}
+	if p.stage == Connection || p.stage == Session {
+		return silentDrop{Reject}, nil // counted as a request, as with HAProxy
+	}
 	return silentDrop{p.withoutWords()}, nil
 }
 

@@ -50,7 +50,9 @@ func (t *txn) settle(h *http1.Head) {
 	case t.upgrade:
 		t.offers, t.accept = offered(h), acceptKey(h)
 	case (mode >= ServerClose || t.askedClose) && !t.be.HideClose:
-		h.AddString("Connection", "close")
+		if h.Minor() > 0 { // an older one ends it anyway
+			h.AddString("Connection", "close")
+		}
 	case h.Minor() == 0:
 		h.AddString("Connection", "keep-alive")
 	}

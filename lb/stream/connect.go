@@ -315,9 +315,9 @@ func (t *txn) connectFailed(who byte) {
 	}
 	t.rec.Tc = -1
 	t.srv.Watch.ConnectFailed()
-	sh.Server[t.srv.Index].ErrConn++
-	sh.Back[t.be.Index].ErrConn++
 	if t.retriesLeft() <= 0 || t.be.RetryOn.NoConnFailure {
+		sh.Server[t.srv.Index].ErrConn++
+		sh.Back[t.be.Index].ErrConn++
 		t.fail(who, 'C', 503)
 		return
 	}

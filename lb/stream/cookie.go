@@ -407,12 +407,17 @@ func (c *Cookie) editServers(t *txn, h *http1.Head) (letter byte) {
 // cacheable reports whether a cache between us and the client may keep the
 // answer, as HAProxy judges it: it says for how long, or how to ask again.
 func cacheable(asked method, h *http1.Head) bool {
+	switch asked {
+	case methodGet, methodHead, methodOptions, methodTrace:
+	default:
+		return false
+	}
 	switch h.Status() {
 	case 200, 203, 204, 206, 300, 301, 404, 405, 410, 414, 501:
 	default:
 		return false
 	}
-	if asked == methodPost || http1.EqualFold(h.Get("pragma"), "no-cache") {
+	if http1.EqualFold(h.Get("pragma"), "no-cache") {
 		return false
 	}
 	may := h.Get("expires") != nil || h.Get("etag") != nil || h.Get("last-modified") != nil

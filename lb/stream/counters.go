@@ -18,8 +18,8 @@ type FrontCounters struct {
 	Unserved uint64 // mode tcp: connections that got no server
 }
 
+// accepted counts a connection; it becomes a session when rules have let it in, and TLS is agreed on.
 func (c *FrontCounters) accepted(ms int64) {
-	c.SessTotal++
 	c.ConnTotal++
 	c.Conns.Add(ms, 1)
 }

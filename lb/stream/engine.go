@@ -172,6 +172,7 @@ type Proxy struct {
 	Timeouts      Timeouts
 	ConnMode      ConnMode
 	Rules         rule.Sets
+	Redirects     rule.Rules    // asked after http-request rules and the statistics page
 	Inspect       int64         // tcp-request inspect-delay, ms
 	InspectAnswer int64         // tcp-response inspect-delay, ms
 	ForwardFor    *AddressField // the client's address

@@ -165,7 +165,7 @@ func (t *txn) countServer(count func(*ServerCounters)) {
 func (sh *Shard) log(t *txn) {
 	s := t.s
 	fe, r := s.fe, &t.rec
-	if fe.Logs < 0 || t.unlogged {
+	if fe.Logs < 0 || t.unlogged || r.BadReq && fe.Access.Connects {
 		return
 	}
 	sev, wanted := fe.Access.Severity(r)

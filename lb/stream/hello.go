@@ -46,7 +46,7 @@ func (t *txn) hello() string {
 		add(proxyproto.TypeAuthority, name)
 	}
 	if p.UniqueID {
-		add(proxyproto.TypeUniqueID, string(t.rec.UniqueID)) // which was made when the rules ran
+		tlvs = append(tlvs, proxyproto.TLV{Type: proxyproto.TypeUniqueID, Value: t.rec.UniqueID}) // which was made when the rules ran; empty without unique-id-format
 	}
 	if p.SSL {
 		add(proxyproto.TypeSSL, string(t.tlsValue(p)))

@@ -272,7 +272,7 @@ func (t *txn) challenged(h *http1.Head) {
 // nothing else has chosen one and it has room.
 func (t *txn) toOwn() bool {
 	own := t.s.client().own
-	if own == nil || !own.private || own.be != t.be || t.avoid != nil || t.be.Take(own.srv) != backend.Picked {
+	if own == nil || !own.private || own.be != t.be || t.avoid != nil || t.be.TakeKept(own.srv) != backend.Picked {
 		return false
 	}
 	t.srv = own.srv

@@ -3,6 +3,8 @@ package stream
 import (
 	"bytes"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/sample"
 )
@@ -46,12 +48,25 @@ func (t *txn) balance() {
 
 // nobody ends an exchange for which there is no server.
 func (t *txn) nobody() {
-	if !t.s.http { // it would take a page for the server's bytes
-		t.abort('S', 'C')
+	if t.s.http {
+		t.rec.Term[0], t.rec.Term[1] = 'S', 'C'
+		t.replyError(503)
 		return
 	}
-	t.rec.Term[0], t.rec.Term[1] = 'S', 'C'
-	t.replyError(503)
+	// A page would be taken for the server's bytes.
+	if t.rec.Received == 0 { // whoever has sent something is no port probe (option dontlognull)
+		t.rec.Received = uint64(t.s.waitingBytes())
+	}
+	t.abort('S', 'C')
+}
+
+// waitingBytes is how much a client has sent that nobody has read.
+func (s *session) waitingBytes() int {
+	n, err := unix.IoctlGetInt(s.FD(), unix.TIOCINQ)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // hashKey hashes what the backend's algorithm goes by.

@@ -104,7 +104,6 @@ func (s *session) learn(h *proxyproto.Header) {
 // unannounced ends a connection whose header did not come.
 func (s *session) unannounced(what string) {
 	null := what == prefaceEmpty || what == prefaceTimeout
-	s.sh.Front[s.fe.Index].ErrReq++
 	if !null || !s.fe.Access.DontLogNull {
 		severity := message.Info
 		if s.fe.Access.SeparateErrors {

@@ -20,6 +20,8 @@ type Page struct {
 	Header []byte // complete field lines, without framing and Connection
 	Body   []byte
 
+	Close bool // the client's connection ends with it
+
 	Rule *rule.Rule // makes header and body of each answer; nil: they are the same for all
 }
 
@@ -90,7 +92,7 @@ func builtin(status int) *Page {
 		body += text + "\n"
 	}
 	body += "</body></html>\n"
-	return &Page{Status: status, Header: errorHeader, Body: []byte(body)}
+	return &Page{Status: status, Header: errorHeader, Body: []byte(body), Close: status == 400 || status == 408}
 }
 
 // reason is the reason phrase of a status, with HAProxy's own where they
@@ -149,6 +151,7 @@ func (t *txn) replyPage(status int, more []byte) {
 	if len(more) > 0 {
 		header = append(bytes.Clone(header), more...)
 	}
+	t.keep = t.keep && !p.Close
 	t.reply(p.Status, phrase, header, body)
 	if t.rec.Status == p.Status { // no rule has set another
 		t.rec.Status = status // what it is about, whatever the page says
@@ -381,6 +384,7 @@ func (t *txn) serve(p *StatsPage) {
 	t.rec.Server = p.Name
 	t.rec.Term = [4]byte{'L', 'R', '-', '-'}
 	t.intercepted()
+	t.rec.Tw, t.rec.Tc = 0, 0 // as HAProxy's, where the page takes the place of a server
 	req := StatsRequest{
 		Method: string(sh.req.Method()), URI: string(sh.req.PathQuery()), Authorization: string(sh.req.Get("authorization")),
 	}
@@ -392,6 +396,9 @@ func (t *txn) serve(p *StatsPage) {
 		r := p.Serve(req)
 		sh.Loop.Post(func() {
 			if t.gen == gen && t.phase == phaseWait {
+				if r.Status != 401 {
+					t.rec.Tr = 0
+				}
 				t.reply(r.Status, "", r.Header, r.Body)
 				s.run()
 			}

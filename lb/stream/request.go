@@ -180,6 +180,7 @@ func (s *session) refuse(e *http1.Error, who byte, at int) {
 	t.rec.Fault = e.Text
 	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, noServer
 	t.rec.Received = uint64(s.in.Len())
+	s.sh.Front[s.fe.Index].request(s.sh.Loop.Now(), t)
 	t.reqDone, t.keep, t.unread = true, false, true
 	t.rec.Term = [4]byte{who, 'R', '-', '-'}
 	s.t, s.state = t, exchanging

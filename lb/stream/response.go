@@ -160,14 +160,15 @@ func (t *txn) answerRules(n int) step {
 	if c := &s.fe.CookieCapture; c.Len > 0 {
 		t.rec.SCookie = c.cookie(h, "set-cookie")
 	}
-	if t.be.CheckCache && cacheable(t.askedFor, h) && h.Find("set-cookie", 0) >= 0 {
-		t.blockCookie()
-		return left
-	}
+	keepable := t.be.CheckCache && h.Find("set-cookie", 0) >= 0
 	if fault := t.say(h); fault != "" {
 		t.badAnswer(bad{fault, t.res.Bytes(), 0})
 		t.noResponse()
 		t.fail('P', 'H', 502)
+		return left
+	}
+	if keepable && cacheable(t.askedFor, h) { // also after our own cookie, which may forbid that
+		t.blockCookie()
 		return left
 	}
 	t.logEarly()
@@ -195,7 +196,7 @@ func (t *txn) serverSaid(h *http1.Head) {
 		t.openTunnel()
 	}
 	// A backend's httpclose closes a client only as the server's "close" does.
-	closes := t.s.fe.ConnMode == Close || t.be.ConnMode == Close && !t.be.HideClose
+	closes := t.s.fe.ConnMode == Close || t.be.ConnMode == Close && !t.be.HideClose && !h.Persistent()
 	if closes || t.s.closing() || t.resKind == http1.Tunnel {
 		t.keep = false
 	}

@@ -108,6 +108,9 @@ func (t *txn) proceed(x *sample.Ctx) {
 			t.visit(fe.Page, x)
 			return
 		}
+		if !t.redirect(&fe.Proxy, x) {
+			return
+		}
 		if t.hit() {
 			t.answerFromCache()
 			return
@@ -117,7 +120,7 @@ func (t *txn) proceed(x *sample.Ctx) {
 		be := t.chosen(x)
 		switch {
 		case be == nil:
-			t.rec.Term = [4]byte{'S', 'C', '-', '-'}
+			t.rec.Term, t.rec.TR = [4]byte{'S', 'C', '-', '-'}, -1 // as HAProxy's, which knows it when the request is on its way
 			t.nobody()
 			return
 		case !be.HTTP: // after an upgrade: a request cannot become a tunnel
@@ -173,6 +176,9 @@ func (t *txn) backRules(x *sample.Ctx) (goOn bool) {
 		t.visit(be.Page, x)
 		return false
 	}
+	if !t.redirect(&be.Proxy, x) {
+		return false
+	}
 	if t.hit() {
 		t.answerFromCache()
 		return false
@@ -210,6 +216,11 @@ func (t *txn) requestRules(p *Proxy, x *sample.Ctx) (goOn bool) {
 		}
 		t.showBody(x)
 	}
+}
+
+// redirect asks the redirect lines; false when one gave the answer.
+func (t *txn) redirect(p *Proxy, x *sample.Ctx) (goOn bool) {
+	return len(p.Redirects) == 0 || t.obey(p.Redirects.Eval(x))
 }
 
 // toServerOf chooses a server of t.be and goes there.

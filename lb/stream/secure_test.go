@@ -201,7 +201,7 @@ func TestTLSToServersFails(t *testing.T) {
 				t.Error(got)
 			}
 			n := r.Shards[0].Read().Server[0]
-			if n.ErrConn != 2 || n.Retries != 1 {
+			if n.ErrConn != 1 || n.Retries != 1 {
 				t.Errorf("%d errors and %d retries are counted", n.ErrConn, n.Retries)
 			}
 			if r.Servers[0].Load() != 0 {

@@ -23,8 +23,8 @@ func (t *txn) tarpit() {
 	r.Header, r.Body, r.Reason = bytes.Clone(r.Header), bytes.Clone(r.Body), bytes.Clone(r.Reason)
 	t.held = &heldReply{until: sh.Loop.Now() + wait, reply: r}
 	t.phase = phaseTarpit
-	t.rec.Term = [4]byte{'P', 'T', '-', '-'}
-	s.watch() // its abort must be noticed
+	t.rec.Term, t.rec.TR = [4]byte{'P', 'T', '-', '-'}, -1 // as HAProxy's, for which the request is not complete then
+	s.watch()                                              // its abort must be noticed
 }
 
 // release answers after the time in the tarpit.

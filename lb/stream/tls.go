@@ -156,7 +156,6 @@ const (
 func (s *session) handshakeFailed(err error) {
 	sh := s.sh
 	c := &sh.Front[s.fe.Index]
-	c.ErrReq++
 	c.SSLFailed++
 	if !clientLeft(err) {
 		c.Unshaken++

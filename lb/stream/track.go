@@ -44,22 +44,16 @@ func (s *session) introduce(x *sample.Ctx) {
 // permit asks the tcp-request connection rules; false when they closed the
 // connection.
 func (s *session) permit() bool {
-	if len(s.fe.Rules[rule.Connection]) == 0 || s.obeyTCP(s.fe.Rules[rule.Connection]) {
-		return true
-	}
-	s.sh.Front[s.fe.Index].DeniedConn++
-	s.close()
-	return false
+	return len(s.fe.Rules[rule.Connection]) == 0 || s.obeyTCP(s.fe.Rules[rule.Connection], &s.sh.Front[s.fe.Index].DeniedConn)
 }
 
 // opened asks the tcp-request session rules and counts the session; false when
 // they closed it.
 func (s *session) opened() bool {
-	if len(s.fe.Rules[rule.Session]) > 0 && !s.obeyTCP(s.fe.Rules[rule.Session]) {
-		s.sh.Front[s.fe.Index].DeniedSess++
-		s.close()
+	if len(s.fe.Rules[rule.Session]) > 0 && !s.obeyTCP(s.fe.Rules[rule.Session], &s.sh.Front[s.fe.Index].DeniedSess) {
 		return false
 	}
+	s.sh.Front[s.fe.Index].SessTotal++
 	if s.track.Any() {
 		for _, r := range s.track {
 			r.Count(stick.SessCnt, stick.SessRate, 1, s.sh.stickNow())
@@ -68,7 +62,8 @@ func (s *session) opened() bool {
 	return true
 }
 
-func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
+// obeyTCP asks rules about a connection; denied is where it is counted if they reject it. Silent drops are counted as requests.
+func (s *session) obeyTCP(rules rule.Rules, denied *uint64) (goOn bool) {
 	sh := s.sh
 	r := &sh.sessRec
 	*r = sample.Record{Pid: sh.eng.Pid, Hostname: sh.eng.Hostname}
@@ -83,7 +78,16 @@ func (s *session) obeyTCP(rules rule.Rules) (goOn bool) {
 	if r.FrontAddr.IsValid() {
 		s.local = localAddr{addr: r.FrontAddr, known: true}
 	}
-	return v != rule.Deny
+	switch v {
+	case rule.Deny:
+		*denied++
+	case rule.Reject:
+		s.sh.Front[s.fe.Index].DeniedReq++
+	default:
+		return true
+	}
+	s.close()
+	return false
 }
 
 // content asks tcp-request content rules about a request; false when they ended

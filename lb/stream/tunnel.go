@@ -39,7 +39,7 @@ func (s *session) startTunnel() step {
 	be := t.choose(x)
 	switch {
 	case be == nil:
-		t.abort('S', 'C')
+		t.nobody()
 		return onward
 	case be.HTTP:
 		return t.toHTTP(be)

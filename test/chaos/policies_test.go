@@ -50,7 +50,7 @@ var policies = []scene{
 		q.rest()
 	}},
 	{name: "monitor", config: "monitor-uri /alive", lines: -1, client: asks("GET /alive HTTP/1.1\r\nHost: a\r\n\r\n")},
-	{name: "stats_unauthorized", ours: `stats_unauthorized stats_unauthorized/<STATS> +/-1/-1/-1/+ 401 + - - LR-- 0 0/0 "GET /s HTTP/1.1"`, wire: true, config: "stats enable\nstats uri /s\nstats realm here\nstats auth a:b", client: asks("GET /s HTTP/1.1\r\nHost: a\r\n\r\n")},
+	{name: "stats_unauthorized", ours: `stats_unauthorized stats_unauthorized/<STATS> +/+/+/-1/+ 401 + - - LR-- 0 0/0 "GET /s HTTP/1.1"`, wire: true, config: "stats enable\nstats uri /s\nstats realm here\nstats auth a:b", client: asks("GET /s HTTP/1.1\r\nHost: a\r\n\r\n")},
 	{name: "errorfile", wire: true, config: "errorfile 503 /etc/haproxy/errors/503.http\nserver s1 $dead", client: asks(get)},
 	{name: "errorfile_empty", config: "errorfile 503 /dev/null\nserver s1 $dead", client: asks(get)},
 }

@@ -124,6 +124,7 @@ RFC 9112 allows, is a 400 in HAProxy.
 - ` + "`tcp-response content close`" + ` is for mode tcp; in mode http it is an error. A server's first bytes that rules look into in mode tcp are held by the
   process that began with it: its tunnel moves over a reload once they have decided, or ` + "`tcp-response inspect-delay`" + ` is over. Rules without a delay
   are asked once, before the server has said anything, as in HAProxy; lb warns of them.
+- With ` + "`roundrobin`" + `, servers of different weights get their parts in an order of lb's own: each server's turns are spread as evenly as they can be.
 - ` + "`usesrc hdr_ip(NAME)`" + ` binds nothing for a request without that value, as the manual says: the connection comes from the address of ` + "`source`" + `. HAProxy 2.6.12 answers 500.
 - ` + "`table_trackers`" + ` counts who tracks the key; HAProxy 2.6 counts the request that asks as well. ` + "`%bi` and `%bp`" + ` have no value where no connection to a server came to be.
 - Files that a bind or server line names for TLS are not read where the line has no ` + "`ssl`" + ` (a notice says so); HAProxy reads them.
