@@ -24,7 +24,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/test/rig"
@@ -513,14 +512,19 @@ func short(text string) string {
 
 // http2 asks over HTTP/2.
 func (c *child) http2(conn net.Conn, a *ask) []string {
-	cc, err := (&http2.Transport{AllowHTTP: true, DisableCompression: true}).NewClientConn(conn)
-	if err != nil {
-		return []string{ended(err)}
+	dial := func(context.Context, string, string) (net.Conn, error) { return conn, nil }
+	transport := &http.Transport{DialContext: dial, DialTLSContext: dial, DisableCompression: true, Protocols: new(http.Protocols)}
+	scheme := "https"
+	if a.h2c {
+		scheme = "http"
+		transport.Protocols.SetUnencryptedHTTP2(true)
+	} else {
+		transport.Protocols.SetHTTP2(true)
 	}
 	if a.raw != "" {
 		a.method, a.target, a.host = "GET", "/raw", "raw.test"
 	}
-	r, err := http.NewRequest(a.method, "https://"+a.host+a.target, strings.NewReader(a.body))
+	r, err := http.NewRequest(a.method, scheme+"://"+a.host+a.target, strings.NewReader(a.body))
 	if err != nil {
 		return []string{"not asked"}
 	}
@@ -532,14 +536,11 @@ func (c *child) http2(conn net.Conn, a *ask) []string {
 			r.Header.Add(name, strings.TrimSpace(value))
 		}
 	}
-	response, err := cc.RoundTrip(r)
+	response, err := transport.RoundTrip(r)
 	if err != nil {
-		var stream http2.StreamError
-		if errors.As(err, &stream) {
-			return []string{"stream ended: " + stream.Code.String()}
-		}
 		return []string{"no answer"}
 	}
+	defer response.Body.Close()
 	body, _ := io.ReadAll(response.Body)
 	text := "HTTP/2 " + described(response, string(body))
 	for name, values := range response.Trailer {

@@ -17,8 +17,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // recorder stands for all servers: each connection is spoken to in what its first bytes are of, and what belongs to an ask (it has its number) is kept.
@@ -159,7 +157,7 @@ func (v *visit) words() (more bool) {
 		return true
 	}
 	if start, _ := v.b.Peek(5); string(start) == "PRI *" {
-		(&http2.Server{}).ServeConn(peeked{v.c, v.b}, &http2.ServeConnOpts{Handler: http.HandlerFunc(v.handle)})
+		v.http2()
 		return false
 	}
 	for {
@@ -194,6 +192,35 @@ func (v *visit) words() (more bool) {
 		io.WriteString(v.c, answer)
 	}
 }
+
+// http2 serves a connection of HTTP/2 to its end.
+func (v *visit) http2() {
+	ended := make(chan struct{})
+	server := http.Server{Handler: http.HandlerFunc(v.handle), Protocols: new(http.Protocols), ConnState: func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			close(ended)
+		}
+	}}
+	server.Protocols.SetUnencryptedHTTP2(true) // TLS was taken off before
+	one := make(chan net.Conn, 1)
+	one <- peeked{v.c, v.b}
+	close(one)
+	if server.Serve(oneConn(one)) == io.EOF {
+		<-ended
+	}
+}
+
+// oneConn is a listener with one connection.
+type oneConn chan net.Conn
+
+func (l oneConn) Accept() (net.Conn, error) {
+	if c, ok := <-l; ok {
+		return c, nil
+	}
+	return nil, io.EOF
+}
+func (l oneConn) Close() error   { return nil }
+func (l oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
 // request answers a request of HTTP/1; more is whether another may follow.
 func (v *visit) request(first string) (more bool) {
@@ -290,7 +317,9 @@ func (v *visit) handle(w http.ResponseWriter, r *http.Request) {
 	names := []string{"host: " + r.Host}
 	for name, values := range r.Header {
 		for _, value := range values {
-			names = append(names, strings.ToLower(name)+": "+value)
+			if name != "Host" { // HAProxy says it besides the authority
+				names = append(names, strings.ToLower(name)+": "+value)
+			}
 		}
 	}
 	slices.Sort(names)

@@ -28,10 +28,9 @@ type section struct {
 
 // bind is one address to connect to.
 type bind struct {
-	addr        string
-	tls, h2     bool
-	proxy, h2c  bool
-	certificate string
+	addr       string
+	tls, h2    bool
+	proxy, h2c bool
 }
 
 // has reports whether a line begins with a word.
