@@ -283,7 +283,7 @@ func outputStatus(o *output) control.Output {
 		Limited: o.limit.Dropped(),
 		Forward: forwardStatus(o), Chain: chainStatus(f),
 	}
-	for _, e := range []string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError, f.SyncError, f.ChainError, c.Error} {
+	for _, e := range append([]string{f.WriteError, f.RotateError, f.ReopenError, f.CleanError, f.SyncError, f.ChainError}, c.Errors...) {
 		if e != "" {
 			s.Errors = append(s.Errors, e)
 		}

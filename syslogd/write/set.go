@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -36,14 +37,33 @@ type Set struct {
 	past     Counts           // of the files that are closed
 	refused  uint64           // lines of files that could not be opened
 	renamed  uint64           // lines that went to Limits.Other, because there were too many names or for what the name was
-	failed   trouble          // what went wrong last
+	failed   map[string]trouble
 }
 
-// A trouble is what went wrong with a file. It is over when that file can be opened, or after idleTime.
+// A trouble is what went wrong with a file that is not open. It is over when that file can be opened, or after idleTime.
 type trouble struct {
-	text string // empty: nothing
-	file string
-	at   time.Time
+	err error
+	at  time.Time
+}
+
+// mostTroubles is how many files' troubles are known at a time, and named in the counts: senders choose how many there are.
+const mostTroubles = 10
+
+// fail notes that something went wrong with a file. Called with mu held.
+func (s *Set) fail(file string, err error, now time.Time) {
+	if s.failed == nil {
+		s.failed = make(map[string]trouble)
+	}
+	if _, known := s.failed[file]; !known && len(s.failed) == mostTroubles {
+		oldest := file
+		for f, t := range s.failed {
+			if oldest == file || t.at.Before(s.failed[oldest].at) {
+				oldest = f
+			}
+		}
+		delete(s.failed, oldest)
+	}
+	s.failed[file] = trouble{err, now}
 }
 
 // Limits bound what senders can make a Set do.
@@ -231,13 +251,11 @@ func (s *Set) acquire(file string, n uint64, kept bool) (*member, error) {
 	m.Output, m.failed = out, err
 	close(m.ready)
 	if err == nil {
-		if file == s.failed.file {
-			s.failed = trouble{}
-		}
+		delete(s.failed, file)
 		s.mu.Unlock()
 		return m, nil
 	}
-	s.failed = trouble{err.Error(), file, now}
+	s.fail(file, err, now)
 	delete(s.members, file)
 	s.opened.Remove(m.place)
 	m.place = nil
@@ -327,14 +345,12 @@ func (s *Set) evict(file string, m *member) {
 		err := m.Close()
 		counts := m.Counts()
 		counts.File = plusStats(rotate.Stats{}, counts.File)
-		f := &counts.File // of the past
-		f.WriteError, f.RotateError, f.ReopenError, f.CleanError, f.SyncError = "", "", "", "", ""
 		counts.File.Size = 0
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.past = s.past.plus(counts)
 		if err != nil {
-			s.failed = trouble{err.Error(), file, time.Now()}
+			s.fail(file, err, time.Now())
 		}
 		delete(s.members, file)
 		close(m.closed)
@@ -345,8 +361,10 @@ func (s *Set) evict(file string, m *member) {
 func (s *Set) sweep(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now.Sub(s.failed.at) > idleTime {
-		s.failed = trouble{}
+	for file, t := range s.failed {
+		if now.Sub(t.at) > idleTime {
+			delete(s.failed, file)
+		}
 	}
 	for file, m := range s.members {
 		if m.users == 0 && m.closed == nil && now.Sub(m.used) > idleTime {
@@ -443,7 +461,7 @@ func (s *Set) Close() error {
 	s.stop()
 	s.mu.Lock()
 	s.closing = true
-	s.failed = trouble{} // of files that could not be opened; those of closing are to come
+	clear(s.failed) // of files that could not be opened; those of closing are to come
 	for file, m := range s.members {
 		if m.closed == nil && m.Output != nil {
 			s.evict(file, m)
@@ -453,19 +471,20 @@ func (s *Set) Close() error {
 	s.tasks.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failed.text != "" {
-		return errors.New(s.failed.text)
+	var problems []error
+	for _, file := range slices.Sorted(maps.Keys(s.failed)) {
+		problems = append(problems, s.failed[file].err)
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // SetCounts are the counts of all the files a Set ever had.
 type SetCounts struct {
 	Counts
-	Open    int    // files now, without those that are parked
-	Names   int    // known
-	Renamed uint64 // lines that went to the other name
-	Error   string // what did not work last
+	Open    int      // files now, without those that are parked
+	Names   int      // known
+	Renamed uint64   // lines that went to the other name
+	Errors  []string // what does not work, by file, mostTroubles at most and how many there are besides; File has none
 }
 
 // CountOther counts lines whose names have Limits.Other in them already, for what a field would have brought.
@@ -479,14 +498,34 @@ func (s *Set) CountOther(n uint64) {
 func (s *Set) Counts() SetCounts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := SetCounts{Counts: s.past, Names: len(s.known), Renamed: s.renamed, Error: s.failed.text}
+	c := SetCounts{Counts: s.past, Names: len(s.known), Renamed: s.renamed}
+	problems := make(map[string]bool)
+	for _, t := range s.failed {
+		problems[t.err.Error()] = true
+	}
 	for _, m := range s.members {
 		if m.Output != nil {
-			c.Counts = c.plus(m.Counts())
+			counts := m.Counts()
+			f := &counts.File
+			for _, e := range []*string{&f.WriteError, &f.RotateError, &f.ReopenError, &f.CleanError, &f.SyncError, &f.ChainError} {
+				switch path := m.file.Path(); {
+				case *e == "":
+				case strings.Contains(*e, path):
+					problems[*e] = true
+				default:
+					problems[path+": "+*e] = true
+				}
+				*e = ""
+			}
+			c.Counts = c.plus(counts)
 		}
 		if m.place != nil || m.closed != nil {
 			c.Open++
 		}
+	}
+	c.Errors = slices.Sorted(maps.Keys(problems))
+	if n := len(c.Errors) - mostTroubles; n > 0 {
+		c.Errors = append(c.Errors[:mostTroubles], fmt.Sprintf("and %d more", n))
 	}
 	c.Given += s.refused
 	c.Lost += s.refused
@@ -504,6 +543,7 @@ func (c Counts) plus(o Counts) Counts {
 	return c
 }
 
+// plusStats adds up counters alone: of what does not work, each file has its own.
 func plusStats(a, b rotate.Stats) rotate.Stats {
 	a.Rotations += b.Rotations
 	a.Reopens += b.Reopens
@@ -514,13 +554,5 @@ func plusStats(a, b rotate.Stats) rotate.Stats {
 	a.Failures += b.Failures
 	a.Stalls += b.Stalls
 	a.Size += b.Size
-	for _, e := range [][2]*string{
-		{&a.WriteError, &b.WriteError}, {&a.RotateError, &b.RotateError}, {&a.ReopenError, &b.ReopenError}, {&a.CleanError, &b.CleanError},
-		{&a.SyncError, &b.SyncError},
-	} {
-		if *e[0] == "" {
-			*e[0] = *e[1]
-		}
-	}
 	return a
 }

@@ -3,10 +3,13 @@ package write
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,20 +82,76 @@ func TestSetRefusesNames(t *testing.T) {
 	}
 }
 
+// TestSetThatCannotOpen: each file that cannot be opened is named until it can be, whatever happens with the others, and so is each that is open and does not
+// work; but of many, a few and their number.
 func TestSetThatCannotOpen(t *testing.T) {
-	s := newSet(t, t.TempDir(), Limits{Open: 10, Names: 10, Other: "other"})
-	s.Give("bad", []byte("line\n"), 1)
-	if c := s.Counts(); c.Given != 1 || c.Lost != 1 || c.Error != "no such luck" {
+	dir := t.TempDir()
+	var luck atomic.Bool
+	s := NewSet("files", Limits{Open: 30, Names: 100, Other: "other"}, func(file string) (*Output, error) {
+		if strings.HasPrefix(file, "bad") && !luck.Load() {
+			return nil, errors.New("no such luck: " + file)
+		}
+		w, err := rotate.Open(filepath.Join(dir, file), rotate.Options{Size: 10, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return nil, err
+		}
+		return New(file, w, 1<<20, nil), nil
+	})
+	errs := func(want ...string) {
+		t.Helper()
+		if c := s.Counts(); !slices.Equal(c.Errors, want) {
+			t.Errorf("the errors are %q, want %q", c.Errors, want)
+		}
+	}
+	give := func(files ...string) {
+		for _, file := range files {
+			s.Give(file, []byte("a line\n"), 1)
+		}
+	}
+	give("bad1", "bad2")
+	if c := s.Counts(); c.Given != 2 || c.Lost != 2 {
 		t.Errorf("%+v", c)
 	}
-	s.Give("good", []byte("line\n"), 1)
-	if c := s.Counts(); c.Given != 2 || c.Lost != 1 || c.Error != "no such luck" { // that others are fine does not help
-		t.Errorf("%+v", c)
+	errs("no such luck: bad1", "no such luck: bad2")
+	give("good", "bad2")
+	errs("no such luck: bad1", "no such luck: bad2") // that others are fine does not help
+	luck.Store(true)
+	give("bad2")
+	errs("no such luck: bad1")
+	s.sweep(time.Now().Add(idleTime / 2))
+	errs("no such luck: bad1")
+	s.sweep(time.Now().Add(idleTime + time.Second))
+	errs()
+	luck.Store(false)
+	for i := range 15 {
+		give(fmt.Sprintf("bad-%02d", i))
+	}
+	if c := s.Counts(); len(c.Errors) != mostTroubles || c.Errors[0] != "no such luck: bad-05" {
+		t.Errorf("of many: %q", c.Errors)
 	}
 	s.sweep(time.Now().Add(idleTime + time.Second))
-	if c := s.Counts(); c.Error != "" {
-		t.Errorf("long after: %+v", c)
+
+	// Two files that are open, with a directory in the place of each.
+	give("bad1", "good", "well")
+	if err := s.Drain(t.Context()); err != nil {
+		t.Fatal(err)
 	}
+	for _, file := range []string{"good", "well"} {
+		path := filepath.Join(dir, file)
+		if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait.Until(t, "both files to be missed", func() bool {
+		c := s.Counts()
+		return len(c.Errors) == 3 && c.Errors[0] == "no such luck: bad1" && strings.Contains(c.Errors[1], filepath.Join(dir, "good"))
+	})
+	for _, file := range []string{"good", "well"} {
+		if err := os.Remove(filepath.Join(dir, file)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait.Until(t, "both files to be there again", func() bool { return len(s.Counts().Errors) == 1 })
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
