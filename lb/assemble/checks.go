@@ -132,6 +132,7 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 	if spec.Dial, err = b.dial(p, cs); err != nil {
 		return spec, err
 	}
+	spec.SOCKS4, spec.ViaSOCKS4 = cs.SOCKS4, cs.CheckViaSOCKS4
 	// A check that goes where requests go begins as they do.
 	if own := cs.CheckAddr == "" && cs.CheckPort == 0; cs.CheckProxy || own {
 		spec.ProxyHeader, spec.NeverLocal = cs.Proxy.Version, b.cfg.Global.NeverLocal

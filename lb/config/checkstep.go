@@ -265,7 +265,7 @@ func (c *call) checkComment(_ *draft, s *health.Step) error {
 	return nil
 }
 
-const checkConnectArgs = "[default] [port <port>|<expression>] [addr <address>] [send-proxy] [ssl] [sni <name>] [alpn <protocols>] [proto h1|h2] [linger] [comment <text>]"
+const checkConnectArgs = "[default] [port <port>|<expression>] [addr <address>] [send-proxy] [via-socks4] [ssl] [sni <name>] [alpn <protocols>] [proto h1|h2] [linger] [comment <text>]"
 
 func (c *call) checkConnect(d *draft, s *health.Step) error {
 	s.Connect = &health.Connect{}
@@ -316,9 +316,9 @@ func (c *call) checkConnectWord(d *draft, s *health.Step, words []string) (err e
 		how.HTTP2 = words[1] == "h2"
 		return oneOf("proto", words[1], "h1", "h2")
 	case "via-socks4":
-		return fmt.Errorf("'%s' is known to HAProxy, but not supported by lb yet: servers are reached directly", words[0])
+		how.ViaSOCKS4 = true
 	default:
-		return oneOf("connect", words[0], "default", "port", "addr", "send-proxy", "ssl", "sni", "alpn", "proto", "linger", "comment")
+		return oneOf("connect", words[0], "default", "port", "addr", "send-proxy", "via-socks4", "ssl", "sni", "alpn", "proto", "linger", "comment")
 	}
 	return err
 }

@@ -282,6 +282,17 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inFrontendSection("tcp-request connection expect-proxy layer5"), "expects 'layer4'")
 	refuse(inFrontendSection("http-request expect-proxy layer4"), "expect-proxy")
 	refuse(inBackendSection("server a 127.0.0.1:1 send-proxy-v2 proxy-v2-options nothing"), "only supports")
+	accept(inBackendSection("server a 127.0.0.1:1 socks4 127.0.0.1:1080 check check-via-socks4\nserver b 127.0.0.1:1 socks4 [::1]:1080\nserver c 127.0.0.1:1 socks4 ${HOST}:1080 socks4 *:1080"))
+	accept(inBackendSection("default-server socks4 127.0.0.1:1080 check-via-socks4\nserver a 127.0.0.1:1\nserver b [::1]:1"))
+	accept(inBackendSection("option tcp-check\ntcp-check connect via-socks4\nserver a 127.0.0.1:1 check"))
+	refuse(inBackendSection("server a 127.0.0.1:1 socks4"), "'socks4' expects <address>:<port>")
+	refuse(inBackendSection("server a 127.0.0.1:1 socks4 127.0.0.1"), "missing port specification in '127.0.0.1'")
+	for _, port := range []string{"0", "70000", "+80", "1-5"} {
+		refuse(inBackendSection("server a 127.0.0.1:1 socks4 127.0.0.1:"+port), "invalid port '"+port+"'")
+	}
+	refuse(inBackendSection("server a 127.0.0.1:1 socks4 nobody.invalid:1080"), "invalid address: 'nobody.invalid'")
+	refuse(inBackendSection("server a 127.0.0.1:1 no-socks4"), "unknown keyword 'no-socks4'")
+	stricter(inBackendSection("server a 127.0.0.1:1 socks4 /run/proxy.sock"), "is a unix socket")
 	accept("global\n  pp2-never-send-local\n" + inBackendSection("server a 127.0.0.1:1 send-proxy-v2-ssl-cn\nserver c 127.0.0.1:1 send-proxy-v2 proxy-v2-options cert-cn,cert-key,cert-sig"))
 
 	// Proxies.

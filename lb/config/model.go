@@ -439,6 +439,7 @@ type ServerCheck struct {
 	CheckTLS                    bool // check-ssl
 	NoCheckTLS                  bool // no-check-ssl
 	CheckProxy                  bool // check-send-proxy
+	CheckViaSOCKS4              bool // check-via-socks4
 	Agent                       bool
 	CheckPort                   int
 	CheckAddr                   string
@@ -460,6 +461,7 @@ type ServerSocket struct {
 	Namespace   string        // network namespace; "" our own
 	UserTimeout time.Duration // tcp-ut
 	Proxy       SendProxy
+	SOCKS4      netip.AddrPort // of the proxy that connects to it; invalid: none does
 
 	proxyV1, proxyV2 bool // send-proxy, send-proxy-v2: what Proxy.Version is made of
 }

@@ -273,7 +273,7 @@ func serverTable() []row[*Server] {
 			s.CheckProto = c.args[0]
 			return oneOf(c.name, c.args[0], "h1", "h2")
 		}, doc: "of HTTP checks; without it they speak what proto says"},
-		{name: "check-via-socks4", status: Refused, doc: "servers are reached directly"},
+		{name: "check-via-socks4", apply: flag(func(s *Server) { s.CheckViaSOCKS4 = true })},
 		{name: "log-proto", args: "legacy|octet-count", min: 1, status: Ignored, apply: func(c *call, _ *Server) error { return oneOf(c.name, c.args[0], "legacy", "octet-count") }, doc: "only servers of a ring receive logs"},
 		{name: "namespace", args: "<name>", min: 1, apply: func(c *call, s *Server) error {
 			if s.Namespace = c.args[0]; s.Namespace == "*" {
@@ -282,7 +282,7 @@ func serverTable() []row[*Server] {
 			return namespaceExists(s.Namespace)
 		}, doc: "of requests and checks; the worker needs CAP_SYS_ADMIN for it, so lb runs as root without 'user'"},
 		{name: "proto", args: "h1|h2", min: 1, apply: (*call).serverProto, doc: "h2: in HTTP/2 from the first byte; h1: in HTTP/1.1 even where alpn offers h2"},
-		{name: "socks4", args: "<address>", min: 1, status: Refused, doc: "servers are reached directly"},
+		{name: "socks4", args: "<address>:<port>", min: 1, apply: (*call).socks4, doc: "SOCKS4 knows IPv4 addresses of servers alone; checks go straight to the server without check-via-socks4"},
 		{name: "send-proxy", negate: true, apply: sendProxy(SendProxy{Version: 1})},
 		{name: "send-proxy-v2", negate: true, apply: sendProxy(SendProxy{Version: 2})},
 		{name: "send-proxy-v2-ssl", negate: true, apply: sendProxy(SendProxy{Version: 2, SSL: true})},

@@ -104,6 +104,29 @@ func (p *parser) checkUseSource(d *draft, what string, pos cfgfile.Pos, u *UseSo
 	u.Format = f
 }
 
+// socks4 reads the address of a proxy that connects to the server.
+func (c *call) socks4(s *Server) error {
+	address := c.p.env.Expand(c.args[0])
+	prefix, rest := family(address)
+	if prefix == "unix" || prefix == "abns" {
+		return fmt.Errorf("'%s' : '%s' is a unix socket: write <address>:<port>", c.name, address)
+	}
+	if prefix != "" && prefix != "ipv4" && prefix != "ipv6" {
+		return foreignFamily(prefix, address)
+	}
+	host, port := hostPort(rest)
+	if port == "" {
+		return fmt.Errorf("'%s' : missing port specification in '%s'", c.name, address)
+	}
+	n, err := portNumber(c.name, port)
+	if err != nil {
+		return err
+	}
+	ip, err := c.p.bindHost(c.name, host, prefix, address)
+	s.SOCKS4 = netip.AddrPortFrom(ip, uint16(n))
+	return err
+}
+
 func cutRange(ports string) (first, last string, isRange bool) {
 	for i := range ports {
 		if ports[i] == '-' {

@@ -18,9 +18,9 @@ import (
 // TIME_WAIT.
 
 // plain reports whether the check is nothing but a connection to an address
-// that needs no lookup.
+// that needs no lookup, and no proxy.
 func (s *Spec) plain() bool {
-	return !s.Agent && s.Program == nil && !s.Secure && s.ProxyHeader == 0 && len(s.Script.Steps) == 0 && s.target != nil
+	return !s.Agent && s.Program == nil && !s.Secure && s.ProxyHeader == 0 && len(s.Script.Steps) == 0 && s.target != nil && !(s.ViaSOCKS4 && s.SOCKS4.IsValid())
 }
 
 // sockaddr is the kernel's form of the address; nil for one that takes a lookup

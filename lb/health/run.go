@@ -146,6 +146,11 @@ func (c *run) connect(how *Connect) (result, bool) {
 	if dial == nil {
 		dial = usual
 	}
+	to := address
+	proxied := s.SOCKS4.IsValid() && network == "tcp" && (how.ViaSOCKS4 || how.Default && s.ViaSOCKS4)
+	if proxied {
+		address = s.SOCKS4.String()
+	}
 	conn, err := dial(c.ctx, d, network, address)
 	if err != nil {
 		r := connectResult(err)
@@ -156,6 +161,11 @@ func (c *run) connect(how *Connect) (result, bool) {
 	// The end of ctx interrupts whatever the check is waiting for.
 	c.release = context.AfterFunc(c.ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	c.until(begun.Add(limit))
+	if proxied {
+		if err := throughSOCKS4(conn, to); err != nil {
+			return c.failed(err, L7TOUT), false
+		}
+	}
 	version := 0
 	if how.Default {
 		version = s.ProxyHeader

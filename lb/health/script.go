@@ -70,6 +70,7 @@ type Connect struct {
 	ALPN        []string
 	HTTP2       bool // of an HTTP check: requests are HTTP/2 from the first byte
 	ProxyHeader bool
+	ViaSOCKS4   bool // through the server's proxy, if it has one
 	Linger      bool // it ends in order; others end with a reset, as HAProxy's do, so that nothing waits in TIME_WAIT
 }
 

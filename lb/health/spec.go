@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -17,6 +18,11 @@ type Spec struct {
 
 	// Dial makes connections, by a dialer with their deadline; nil dials with that.
 	Dial Dial
+	// SOCKS4 is the proxy that connects to the server, for those connections that
+	// say so, and with ViaSOCKS4 for those that do as the server line says; invalid:
+	// none does.
+	SOCKS4    netip.AddrPort
+	ViaSOCKS4 bool
 
 	Inter     time.Duration // between checks of a server that is surely up or down; 2s when 0
 	FastInter time.Duration // between checks while health is on its way; Inter when 0

@@ -116,7 +116,7 @@ func (e *Engine) serverOf(p *Parcel) (*Backend, int) {
 			continue
 		}
 		for i, s := range be.Servers {
-			if s.Name == p.Server && s.Addr().String() == p.Address && be.speaks(s, p) {
+			if s.Name == p.Server && be.reached(s, s.Addr().String()) == p.Address && be.speaks(s, p) {
 				return be, i
 			}
 		}

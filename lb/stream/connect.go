@@ -10,6 +10,7 @@ import (
 	"lbsyslogd/lb/h2client"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/sample"
+	"lbsyslogd/lb/socks4"
 	"lbsyslogd/lb/wire"
 )
 
@@ -24,6 +25,7 @@ type serverConn struct {
 	uses    uint32
 	local   localAddr
 	to      netip.AddrPort // where it goes, if that is not the same for all clients
+	socks   *socks         // the proxy has not answered yet
 	hello   string         // the PROXY header that it begins with
 	from    netip.AddrPort // the address that usesrc gave it
 	said    bool           // which has been sent
@@ -142,9 +144,19 @@ func (t *txn) open() syscall.Errno {
 	if !known {
 		return syscall.EADDRNOTAVAIL
 	}
-	sa, size := to.Raw()
-	family := to.Family()
+	var via *socks
+	next := to
 	how := t.be.Outbound[t.srv]
+	if how != nil && how.SOCKS4.IsValid() {
+		request, ok := socks4.Request(to.IP)
+		if !ok {
+			return syscall.EAFNOSUPPORT
+		}
+		proxy := backend.TCPAddr(how.SOCKS4)
+		via, next = &socks{request: request}, &proxy
+	}
+	sa, size := next.Raw()
+	family := next.Family()
 	fd, errno := how.socket(family)
 	if (errno == syscall.EMFILE || errno == syscall.ENFILE) && sh.dropIdle() {
 		fd, errno = how.socket(family)
@@ -168,7 +180,7 @@ func (t *txn) open() syscall.Errno {
 		return errno
 	}
 	c := sh.takeConn(t.be, t.srv, fd, false)
-	c.t, c.uses, c.sni = t, 1, t.sni
+	c.t, c.uses, c.sni, c.socks = t, 1, t.sni, via
 	if t.be.private(t.srv) {
 		c.to, c.private, c.hello = to.IP, true, t.hello()
 		if how := t.be.Outbound[t.srv]; how != nil {
@@ -211,6 +223,9 @@ func (t *txn) connected() step {
 	default:
 		t.connectError(errno)
 		return left
+	}
+	if st := t.proxied(); st != onward {
+		return st
 	}
 	if st := t.greeted(); st != onward {
 		return st

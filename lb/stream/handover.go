@@ -242,7 +242,7 @@ func (m *mover) takeIdle() {
 			c.leaving = true
 			v := &moving{c: c, Parcel: Parcel{
 				Kind: ServerParcel, FDs: []int{c.FD()}, Began: -1,
-				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.srv.Addr().String(), Need: m.sh.pools[i].need,
+				Backend: c.be.Proxy.Name, Server: c.srv.Name, Address: c.be.reached(c.srv, c.srv.Addr().String()), Need: m.sh.pools[i].need,
 			}}
 			v.secureBack(c)
 			v.setKind()

@@ -25,6 +25,7 @@ type Outbound struct {
 	UserTimeout int // ms; 0: the kernel's
 
 	SendProxy SendProxy
+	SOCKS4    netip.AddrPort // of a proxy that connects to it; invalid: none does
 
 	KeepAlive                      bool
 	KeepIdle, KeepIntvl, KeepCount int // s; 0: the kernel's

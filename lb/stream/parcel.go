@@ -44,7 +44,7 @@ type Parcel struct {
 	Listener string `json:"listener,omitempty"`
 	Backend  string `json:"backend,omitempty"`
 	Server   string `json:"server,omitempty"`
-	Address  string `json:"address,omitempty"` // the server's
+	Address  string `json:"address,omitempty"` // the server's (Backend.reached)
 
 	Peer     netip.AddrPort  `json:"peer"`
 	Local    netip.AddrPort  `json:"local,omitzero"`     // what it connected to, if a PROXY header or a rule said so
@@ -231,7 +231,7 @@ func (s *session) packOwn(p *Parcel) {
 	if own := s.own; own != nil {
 		own.leaving = true
 		p.FDs = append(p.FDs, own.FD())
-		p.Backend, p.Server, p.Address, p.Private = own.be.Proxy.Name, own.srv.Name, own.at.String(), own.private
+		p.Backend, p.Server, p.Address, p.Private = own.be.Proxy.Name, own.srv.Name, own.be.reached(own.srv, own.at.String()), own.private
 	}
 }
 
@@ -281,7 +281,7 @@ func (s *session) tunnelParcel() Parcel {
 func (t *txn) packTunnel(p *Parcel) {
 	s := t.s
 	p.FDs = append(p.FDs, t.c.FD())
-	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.srv.Addr().String()
+	p.Backend, p.Server, p.Address = t.be.Proxy.Name, t.srv.Name, t.be.reached(t.srv, t.srv.Addr().String())
 	p.Tunnel = &TunnelState{
 		ClientEOF: s.EOF(), ServerEOF: t.c.EOF(), ClientShut: s.Shut(), ServerShut: t.c.Shut(), Record: t.rec,
 		Active: s.sh.wallMs(t.srvAct), Tracks: pack(&t.track),
