@@ -188,9 +188,9 @@ func globalTable() []row[*Global] {
 		{name: "h2-workaround-bogus-websocket-clients", apply: flag(func(g *Global) { g.NoH2WebSocket = true }), doc: "clients are not offered WebSockets over HTTP/2 (RFC 8441), and open connections of HTTP/1.1 for them"},
 		{name: "nosplice", apply: flag(func(g *Global) { g.NoSplice = true }), doc: "long plain bodies go through a buffer, too; without it they are spliced from socket to socket"},
 		{name: "pp2-never-send-local", apply: flag(func(g *Global) { g.NeverLocal = true })},
-		{name: "ssl-propquery", args: "<query>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
-		{name: "ssl-provider", args: "<name>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
-		{name: "ssl-provider-path", args: "<path>", min: 1, max: 1, status: Refused, doc: "TLS is Go's, not OpenSSL's"},
+		{name: "ssl-propquery", args: "<query>", min: 1, max: 1, status: Ignored, loud: true, apply: (*call).provider, doc: "TLS is Go's, which has no providers"},
+		{name: "ssl-provider", args: "<name>", min: 1, max: 1, status: Ignored, loud: true, apply: (*call).provider, doc: "TLS is Go's, which has no providers"},
+		{name: "ssl-provider-path", args: "<path>", min: 1, max: 1, status: Ignored, doc: "TLS is Go's, which has no providers"},
 		{name: "stats bind-process", args: "<set>", min: 1, max: many, status: Ignored, doc: "there is one worker process"},
 	}
 	for i := range table {

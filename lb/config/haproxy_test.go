@@ -274,6 +274,19 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inFrontendSection("bind :18001 ssl strict-sni ca-sign-file /nonexistent generate-certificates"), "'ssl' needs a certificate")
 	refuse(inFrontendSection("bind :18001 ssl crt /nonexistent ca-sign-file"), "'ca-sign-file' expects <file>")
 	accept(inGlobalSection("tune.ssl.ssl-ctx-cache-size 0"))
+	accept(inGlobalSection("ssl-provider default\nssl-provider legacy\nssl-provider-path /usr/lib\nssl-propquery provider=default"))
+	refuse(inGlobalSection("ssl-provider nothing"), "'ssl-provider'")
+	refuse(inGlobalSection("ssl-propquery fips=yes"), "not OpenSSL's with a validated module")
+	const secure = " 127.0.0.1:1 ssl verify none "
+	accept(inBackendSection("server a" + secure + "ssl-min-ver SSLv3\nserver b" + secure + "no-sslv3 ssl-min-ver SSLv3 ssl-max-ver TLSv1.2\ndefault-server ssl-min-ver SSLv3\nserver c" + secure))
+	accept(inGlobalSection("ssl-default-bind-options ssl-min-ver SSLv3 no-sslv3\nssl-default-server-options ssl-min-ver SSLv3 no-sslv3"))
+	for _, word := range []string{"force-sslv3", "ssl-max-ver SSLv3"} {
+		refuse(inBackendSection("server a"+secure+word), "SSLv3 is broken")
+	}
+	accept(inBackendSection("server a" + secure + "ciphersuites nothing:TLS_AES_128_GCM_SHA256\nserver b" + secure + "ciphersuites TLS_AES_128_CCM_SHA256:"))
+	for _, list := range []string{"nothing", "tls_aes_128_gcm_sha256", ":", "TLS_AES_128_GCM_SHA256,TLS_AES_256_GCM_SHA384"} {
+		refuse(inBackendSection("server a"+secure+"ciphersuites "+list), "unable to set TLS 1.3 cipher suites")
+	}
 	refuse(inGlobalSection("tune.ssl.ssl-ctx-cache-size -1"), "must be between 0")
 	accept(inFrontendSection("bind 127.0.0.1:18000"))
 	accept(inFrontendSection("bind :18001 accept-proxy\nbind :18002 accept-netscaler-cip 1027423549\ntcp-request connection expect-proxy layer4 if { src 10.0.0.0/8 }\ntcp-request connection expect-netscaler-cip layer4 if FALSE"))

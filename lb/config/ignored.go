@@ -189,12 +189,14 @@ func threadError(c *call, err error) error {
 }
 
 // suites13 checks ciphersuites: one of TLS 1.3's has to be among them.
-func suites13(c *call) error {
+func suites13(c *call) error { return checkSuites(c.name, c.args[0]) }
+
+func checkSuites(what, list string) error {
 	known := []string{"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256"}
-	for name := range strings.SplitSeq(c.args[0], ":") {
+	for name := range strings.SplitSeq(list, ":") {
 		if slices.Contains(known, name) {
 			return nil
 		}
 	}
-	return fmt.Errorf("'%s' : unable to set TLS 1.3 cipher suites to '%s': none of '%s' is among them", c.name, c.args[0], strings.Join(known, "', '"))
+	return fmt.Errorf("'%s' : unable to set TLS 1.3 cipher suites to '%s': none of '%s' is among them", what, list, strings.Join(known, "', '"))
 }

@@ -88,14 +88,8 @@ func serverCheckTable() []row[*Server] {
 			return oneOf(c.name, c.args[0], "shutdown-backup-sessions")
 		}},
 		{name: "slowstart", args: "<time>", min: 1, apply: span(time.Second, 0, func(s *Server, d time.Duration) { s.SlowStart = d })},
-		{name: "ssl-max-ver", args: "<version>", min: 1, apply: func(c *call, s *Server) (err error) {
-			s.TLS.MaxVersion, err = tlsVersion(c.name, c.args[0])
-			return err
-		}},
-		{name: "ssl-min-ver", args: "<version>", min: 1, apply: func(c *call, s *Server) (err error) {
-			s.TLS.MinVersion, err = tlsVersion(c.name, c.args[0])
-			return err
-		}},
+		{name: "ssl-max-ver", args: "<version>", min: 1, apply: serverVersion},
+		{name: "ssl-min-ver", args: "<version>", min: 1, apply: serverVersion},
 		{name: "track", args: "[<proxy>/]<server>", min: 1, apply: text(func(s *Server, w string) { s.Track = w })},
 		{name: "verify", args: "none|required", min: 1, apply: func(c *call, s *Server) error {
 			s.TLS.Verify = c.args[0]

@@ -56,6 +56,11 @@ func serverTLSTable() []row[*Server] {
 	return table
 }
 
+// serverVersion applies ssl-min-ver and ssl-max-ver.
+func serverVersion(c *call, s *Server) error {
+	return c.chooseVersion(c.name, c.args[0], &s.TLS.MinVersion, &s.TLS.MaxVersion, &s.TLS.Without)
+}
+
 // serverALPN takes the protocols that are offered to a server.
 func (c *call) serverALPN(s *Server) error {
 	s.TLS.Offer = strings.Split(c.args[0], ",")

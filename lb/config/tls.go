@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"lbsyslogd/lb/certs"
@@ -224,16 +225,53 @@ var curves = map[string]tls.CurveID{
 // parseCurves reads a list with colons, and gives what is not known of it.
 func parseCurves(name, list string) (ids []tls.CurveID, unknown []string, err error) {
 	for word := range strings.SplitSeq(list, ":") {
-		if id, ok := curves[strings.TrimSpace(word)]; ok {
+		if id, ok := curves[word]; ok {
 			ids = append(ids, id)
 		} else {
 			unknown = append(unknown, word)
+		}
+	}
+	for i, word := range unknown {
+		if !opensslGroups[word] || slices.Contains(unknown[:i], word) {
+			return nil, nil, fmt.Errorf("'%s' : '%s' in '%s' is no curve that OpenSSL knows, or stands there twice: X25519, P-256, P-384, P-521 and X25519MLKEM768 can be used", name, word, list)
+		}
+	}
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			return nil, nil, fmt.Errorf("'%s' : '%s' has a curve twice: write it once", name, list)
 		}
 	}
 	if len(ids) == 0 {
 		return nil, nil, fmt.Errorf("'%s' : none of '%s' is available: X25519, P-256, P-384, P-521 and X25519MLKEM768 are", name, list)
 	}
 	return ids, unknown, nil
+}
+
+// opensslGroups are the names of groups of OpenSSL 3.0 that crypto/tls does not have.
+var opensslGroups = words("sect163k1 K-163 sect163r1 sect163r2 B-163 sect193r1 sect193r2 sect233k1 K-233 sect233r1 B-233 sect239k1 sect283k1 K-283 sect283r1 B-283 " +
+	"sect409k1 K-409 sect409r1 B-409 sect571k1 K-571 sect571r1 B-571 secp160k1 secp160r1 secp160r2 secp192k1 secp192r1 prime192v1 P-192 secp224k1 secp224r1 P-224 secp256k1 " +
+	"brainpoolP256r1 brainpoolP384r1 brainpoolP512r1 X448 x448 ffdhe2048 ffdhe3072 ffdhe4096 ffdhe6144 ffdhe8192")
+
+// words is the set of those in a text.
+func words(text string) map[string]bool {
+	set := map[string]bool{}
+	for w := range strings.FieldsSeq(text) {
+		set[w] = true
+	}
+	return set
+}
+
+// provider looks at what is said of OpenSSL's providers. What they are named for
+// alone, validated cryptography, is not silently left out.
+func (c *call) provider(*Global) error {
+	word := c.args[0]
+	if strings.Contains(word, "fips") {
+		return fmt.Errorf("'%s %s' cannot be had: TLS is Go's, not OpenSSL's with a validated module; remove the line where nobody asks for one", c.name, word)
+	}
+	if c.name == "ssl-provider" {
+		return oneOf(c.name, word, "default", "legacy", "base", "null")
+	}
+	return nil
 }
 
 // curves reads them for a line of the configuration, and says what was lost.
@@ -305,7 +343,12 @@ func (g *Global) crtListOption(s *certs.Settings, name, arg string) (err error) 
 	case "verify":
 		s.Verify = arg
 		err = oneOf("verify", arg, "none", "optional", "required")
+	case "ciphersuites":
+		err = checkSuites(name, arg)
 	case "ssl-min-ver", "ssl-max-ver":
+		if name == "ssl-min-ver" && arg == "SSLv3" {
+			arg = "TLSv1.0" // as on a bind line
+		}
 		err = chooseVersion(name, arg, &s.MinVersion, &s.MaxVersion, nil)
 	}
 	return err // ciphersuites and npn have no effect, as on a bind line
