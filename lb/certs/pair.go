@@ -176,7 +176,8 @@ func (s *Store) chainOf(m material, leaf *x509.Certificate) []*x509.Certificate 
 	return nil
 }
 
-// staple checks an OCSP answer for the certificate: good, and valid now.
+// staple checks an OCSP answer for the certificate: valid now. As with HAProxy
+// clients are told that it was revoked, too.
 func (q *pair) staple(der []byte, now time.Time) (*ocsp.Response, error) {
 	if q.issuer == nil {
 		return nil, errors.New("the issuer of the certificate is not known; put its certificate into the file, or into FILE.issuer")
@@ -186,8 +187,8 @@ func (q *pair) staple(der []byte, now time.Time) (*ocsp.Response, error) {
 		return nil, err
 	}
 	switch {
-	case r.Status != ocsp.Good:
-		return nil, errors.New("OCSP single response: certificate status not good")
+	case r.Status != ocsp.Good && r.Status != ocsp.Revoked:
+		return nil, errors.New("OCSP single response: certificate status is unknown")
 	case now.Before(r.ThisUpdate):
 		return nil, errors.New("OCSP single response: not yet valid")
 	case !r.NextUpdate.IsZero() && now.After(r.NextUpdate):

@@ -98,8 +98,11 @@ func (m *material) pair() (*tls.Certificate, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("the private key belongs to none of the certificates (the first is for %s); the files were mixed up", title(m.certs[0]))
+	return nil, fmt.Errorf("the private key belongs to none of the certificates (the first is for %s); %w", title(m.certs[0]), errMixedUp)
 }
+
+// errMixedUp is a key that is another certificate's.
+var errMixedUp = errors.New("the files were mixed up")
 
 // join makes a pair of certificate number i and its key.
 func (m *material) join(i int, k crypto.Signer) (*tls.Certificate, error) {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -58,8 +59,8 @@ func (s *Store) setCert(name string, payload []byte) string {
 	} else if p.cert != nil {
 		t.parts = p.parts()
 	}
-	if err := t.set(part, payload); err != nil {
-		return fmt.Sprintf("%v.\nCan't load the payload\nCan't update %s!\n", err, name)
+	if why, ok := t.set(part, payload); !ok {
+		return fmt.Sprintf("%sCan't load the payload\nCan't update %s!\n", why, name)
 	}
 	s.open.cert = t
 	if open != nil {
@@ -68,42 +69,44 @@ func (s *Store) setCert(name string, payload []byte) string {
 	return fmt.Sprintf("Transaction created for certificate %s!\n", whole)
 }
 
-// set takes a part over.
-func (t *transaction) set(part string, payload []byte) error {
+// set takes a part over; why has HAProxy's words, if it has any.
+func (t *transaction) set(part string, payload []byte) (why string, ok bool) {
 	switch part {
 	case ".key":
 		if m, err := parse(payload); err != nil || len(m.keys) == 0 {
-			return fmt.Errorf("unable to load private key from file '%s'", t.name)
+			return fmt.Sprintf("unable to load private key from file '%s'.\n", t.name), false
 		}
 		t.parts.key = payload
 	case ".issuer":
 		if m, err := parse(payload); err != nil || len(m.certs) == 0 {
-			return fmt.Errorf("unable to load issuer from file '%s'", t.name)
+			return fmt.Sprintf("'%s' cannot be read or parsed'.\n", t.name), false
 		}
 		t.parts.issuer = payload
 	case ".ocsp":
 		der, err := decode(payload)
 		if err != nil {
-			return err
+			return "Error reading OCSP response in base64 format", false
 		}
 		t.parts.ocsp = der
 	case ".sctl":
 		if _, err := timestamps(payload); err != nil {
-			return err
+			return "", false
 		}
 		t.parts.sctl = payload
 	default:
-		m, err := parse(payload)
-		if err != nil || len(m.certs) == 0 {
-			return fmt.Errorf("unable to load certificate from file '%s'", t.name)
+		if m, err := parse(payload); err != nil || len(m.certs) == 0 {
+			return fmt.Sprintf("unable to load certificate from file '%s'.\n", t.name), false
 		}
-		key := t.parts.key
-		if len(m.keys) > 0 {
-			key = nil
-		}
-		t.parts = parts{pem: payload, key: key}
+		t.parts = parts{pem: payload} // a key that it does not hold is set after it
 	}
-	return nil
+	return "", true
+}
+
+// whole reports whether there is a certificate and a private key, be it another's.
+func (p *parts) whole() bool {
+	m, _ := parse(p.pem)
+	k, _ := parse(p.key)
+	return len(m.certs) > 0 && len(m.keys)+len(k.keys) > 0
 }
 
 // decode reads base64 over several lines.
@@ -124,9 +127,14 @@ func (s *Store) commitCert(name string) string {
 	case t == nil:
 		return fmt.Sprintf("No ongoing transaction! !\nCan't commit %s!\n", name)
 	case t.name != name:
-		return about(t.name, "commit", name) + fmt.Sprintf("\nCan't commit %s!\n", name)
+		return about(t.name, "set", name) + fmt.Sprintf("\nCan't commit %s!\n", name) // in HAProxy's word
+	case !t.parts.whole():
+		return fmt.Sprintf("The transaction must contain at least a certificate and a private key!\nCan't commit %s!\n", name)
 	}
 	p, _, err := s.make(name, t.parts)
+	if errors.Is(err, errMixedUp) {
+		return fmt.Sprintf("inconsistencies between private key and certificate loaded '%s'.\nCan't commit %s!\n", name, name)
+	}
 	if err != nil {
 		return fmt.Sprintf("%v !\nCan't commit %s!\n", err, name)
 	}
@@ -161,7 +169,7 @@ func (s *Store) delCert(name string) string {
 	case name == "":
 		return "'del ssl cert' expects a certificate name"
 	case s.open.cert != nil && s.open.cert.name == name:
-		return fails + fmt.Sprintf("ongoing transaction for the certificate '%s'!\n\n", name)
+		return fails + fmt.Sprintf("ongoing transaction for the certificate '%s'\n", name)
 	case s.pairs[name] == nil:
 		return fails + fmt.Sprintf("certificate '%s' doesn't exist!\n\n", name)
 	case s.uses(name) > 0:

@@ -93,7 +93,10 @@ func (s *Store) addLine(args []string, payload []byte) string {
 	if !ok {
 		return fails + fmt.Sprintf("crt-list '%s' does not exist!\n", list)
 	}
-	text := strings.Join(args[1:], " ")
+	text := ""
+	if len(args) > 1 {
+		text = args[1] // options and filters are in a payload alone
+	}
 	if payload != nil {
 		text = strings.TrimRight(string(payload), "\r\n")
 	}
@@ -106,7 +109,7 @@ func (s *Store) addLine(args []string, payload []byte) string {
 		why, _, _ := strings.Cut(err.Error(), ";")
 		return fails + "parsing [CLI:1]: " + why + "\n"
 	case line.File == "":
-		return fails + "the line names no certificate\n"
+		return fails + "only one line of payload is supported!\n"
 	}
 	file := s.under(line.File)
 	switch p := s.pairs[file]; {
@@ -153,9 +156,11 @@ func (s *Store) delLine(args []string) string {
 	}
 	number := 0
 	if i := strings.LastIndexByte(name, ':'); i > 0 && s.pairs[name] == nil {
-		if n, err := strconv.Atoi(name[i+1:]); err == nil {
-			name, number = name[:i], n
+		n, err := strconv.Atoi(name[i+1:])
+		if err != nil || n <= 0 {
+			return fails + fmt.Sprintf("wrong line number after colons in '%s'!\n", name)
 		}
+		name, number = name[:i], n
 	}
 	if s.pairs[name] == nil {
 		return fails + fmt.Sprintf("certificate '%s' does not exist!\n", name)

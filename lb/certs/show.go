@@ -155,7 +155,7 @@ func (s *Store) showFile(k *kind, name string) string {
 	whole := name
 	name, index, given := strings.Cut(name, ":")
 	only, err := strconv.Atoi(index)
-	if given && (err != nil || only < 0) {
+	if given && (err != nil || only <= 0) {
 		return fmt.Sprintf("wrong %s index after colons in '%s'!", strings.ToUpper(strings.TrimSuffix(k.word, "-file")), whole)
 	}
 	status := "Unused"
@@ -329,7 +329,7 @@ func (s *Store) showOCSP(key string) string {
 			if b.Len() == 0 {
 				b.WriteString("# Certificate IDs\n")
 			}
-			fmt.Fprintf(&b, "Certificate ID key : %x\nCertificate ID:\n  Issuer Name Hash: %X\n  Issuer Key Hash: %X\n  Serial Number: %s\n", own, id.Name, id.Key, number(id.Serial))
+			fmt.Fprintf(&b, "Certificate ID key : %x\n Certificate ID:\n   Issuer Name Hash: %X\n   Issuer Key Hash: %X\n   Serial Number: %s\n", own, id.Name, id.Key, number(id.Serial))
 			continue
 		}
 		if hex.EncodeToString(own) != strings.ToLower(key) {

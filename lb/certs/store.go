@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -318,9 +319,39 @@ func (s *Store) list(file string) ([]ListLine, error) {
 	}
 	l, err := readList(file)
 	if err == nil {
+		l = s.unbundled(l)
 		s.lists[file], s.listBase[file] = l, l
 	}
 	return l, err
+}
+
+// unbundled gives the lines of a list with one for each certificate of a bundle, as
+// commands see them: members come and go alone. All have the bundle's number.
+func (s *Store) unbundled(lines []ListLine) []ListLine {
+	var out []ListLine
+	for i, l := range lines {
+		path := s.under(l.File)
+		files, err := s.expand(path)
+		whole := err != nil || len(files) == 0 || !strings.HasPrefix(files[0], path+".")
+		if whole {
+			if out != nil {
+				out = append(out, l)
+			}
+			continue
+		}
+		if out == nil {
+			out = slices.Clone(lines[:i])
+		}
+		for _, f := range files {
+			member := l
+			member.File += strings.TrimPrefix(f, path)
+			out = append(out, member)
+		}
+	}
+	if out == nil {
+		return lines
+	}
+	return out
 }
 
 // ticketKeys gives the keys of a file of tls-ticket-keys. Locked.

@@ -232,6 +232,10 @@ func (c *session) setName(s *ServerState, name string) {
 
 func (c *session) setTLS(s *ServerState, value string) {
 	if err := c.Runtime.SetServerTLS(s.Backend, s.Name, value != "off"); err != nil || value == "on" || value == "off" {
+		if err == nil {
+			c.message(asNote, "server ssl setting updated.")
+			return
+		}
 		c.answer(err)
 		return
 	}
