@@ -480,6 +480,10 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inFrontendSection("http-request track-sc0 src table nope"), "unable to find table 'nope'")
 	refuse(inFrontendSection("http-request deny if { src_conn_rate gt 3 }"), "unable to find table 'f'")
 	refuse(inFrontendSection("tcp-request connection track-sc0 path"), "HTTP request headers")
+	for _, fact := range []string{"ssl_fc", "ssl_fc_sni", "ssl_c_s_dn(CN)", "ssl_c_used", "ssl_f_serial", "ssl_fc_cipherlist_hex", "ssl_fc_has_crt"} {
+		refuse(inFrontendSection("tcp-request connection set-var(sess.a) "+fact), "needs 'the TLS handshake'")
+		accept(inFrontendSection("tcp-request session set-var(sess.a) " + fact + "\ntcp-request connection reject if { " + fact + " -m found }"))
+	}
 	refuse(inFrontendSection("tcp-request connection frob"), "frob")
 	refuse(inFrontendSection("http-request sc-inc-gpc0(5)"), "there are counters 0 to 2")
 	refuse(inFrontendSection("http-request deny if { sc_http_req_rate gt 3 }"), "missing arguments")

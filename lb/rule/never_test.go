@@ -22,6 +22,8 @@ func TestACLsThatNeverMatch(t *testing.T) {
 		{"{ path_beg / } || { always_true }", sample.InResponse, true},
 		{"{ status 200 }", sample.InRequest, false},
 		{"!{ status 200 } { path_beg / }", sample.InRequest, true},
+		{"{ ssl_fc 0 }", sample.InConn, false},
+		{"!{ ssl_fc } !{ ssl_c_used }", sample.InConn, true},
 	} {
 		acls := acl.NewACLs()
 		cond, err := acl.ParseCondAt(strings.Fields(c.cond), acls, c.at)

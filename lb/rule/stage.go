@@ -29,7 +29,7 @@ var stages = [Stages]struct {
 	back  bool
 }{
 	Connection:    {"tcp-request connection", sample.InConn, false, true, false},
-	Session:       {"tcp-request session", sample.InConn, false, true, false},
+	Session:       {"tcp-request session", sample.InSession, false, true, false},
 	Content:       {"tcp-request content", sample.InRequest, false, true, true},
 	Request:       {"http-request", sample.InRequest, true, true, true},
 	TCPResponse:   {"tcp-response content", sample.InResponse, false, false, true},

@@ -15,10 +15,11 @@ const (
 	InRequest Where = 1 << iota
 	InResponse
 	InLog
-	InConn  // the connection alone: tcp-request connection and session
-	InCheck // a rule of a health check: no client, no exchange
+	InConn    // the connection alone, before anything came over it: tcp-request connection
+	InSession // after the handshake: tcp-request session
+	InCheck   // a rule of a health check: no client, no exchange
 
-	Anywhere   = InRequest | InResponse | InLog | InConn // there is a client
+	Anywhere   = InRequest | InResponse | InLog | InConn | InSession // there is a client
 	Everywhere = Anywhere | InCheck
 )
 
@@ -28,7 +29,7 @@ func (w Where) String() string {
 		return "a request rule"
 	case InResponse:
 		return "an http-response rule"
-	case InConn:
+	case InConn, InSession:
 		return "a rule about the connection"
 	case InCheck:
 		return "a health check"
@@ -379,7 +380,10 @@ func (e *Expr) Allowed(at Where) error {
 			hint = "'http-response set-var(txn.NAME) " + e.src + "' keeps the value, and var(txn.NAME) shows it there"
 		}
 	}
-	if at == InConn {
+	switch {
+	case at == InConn && e.fetch.where&InSession != 0:
+		needs, hint = "the TLS handshake", "use it in a tcp-request session rule"
+	case at == InConn || at == InSession:
 		hint = "use it in an http-request rule"
 	}
 	if at == InLog && e.fetch.log != "" {

@@ -23,15 +23,15 @@ var fetchesHello = []fetchRow{
 	helloList("ssl_fc_cipherlist_str", Str, helloCiphers, appendCipherNames),
 	helloList("ssl_fc_eclist_bin", Bin, helloGroups, appendBytes),
 	helloList("ssl_fc_extlist_bin", Bin, helloExtensions, appendBytes),
-	{name: "ssl_fc_cipherlist_xxh", kind: Int, where: Anywhere, needs: NeedsTLS, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "ssl_fc_cipherlist_xxh", kind: Int, where: afterHandshake, needs: NeedsTLS, get: func(x *Ctx, _ *args) (Value, bool) {
 		_, _, hash, kept := x.helloSaid()
 		return IntValue(int64(hash)), kept
 	}},
-	{name: "ssl_fc_ecformats_bin", kind: Bin, where: Anywhere, needs: NeedsTLS, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "ssl_fc_ecformats_bin", kind: Bin, where: afterHandshake, needs: NeedsTLS, get: func(x *Ctx, _ *args) (Value, bool) {
 		_, lists, _, kept := x.helloSaid()
 		return Value{kind: Bin, b: lists[helloPoints]}, kept
 	}},
-	{name: "ssl_fc_protocol_hello_id", kind: Int, where: Anywhere, needs: NeedsTLS, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "ssl_fc_protocol_hello_id", kind: Int, where: afterHandshake, needs: NeedsTLS, get: func(x *Ctx, _ *args) (Value, bool) {
 		version, _, _, kept := x.helloSaid()
 		return IntValue(int64(version)), kept
 	}},
@@ -48,7 +48,7 @@ func (x *Ctx) helloSaid() (version uint16, lists [4][]byte, hash uint64, kept bo
 // helloList is the fetch of a list of numbers of two bytes. With an argument
 // other than 0 it leaves out those that mean nothing: GREASE (RFC 8701).
 func helloList(name string, kind Kind, list int, show func(dst []byte, ids []byte, grease bool) []byte) fetchRow {
-	return fetchRow{name: name, args: "i?", kind: kind, where: Anywhere, needs: NeedsTLS, get: func(x *Ctx, a *args) (Value, bool) {
+	return fetchRow{name: name, args: "i?", kind: kind, where: afterHandshake, needs: NeedsTLS, get: func(x *Ctx, a *args) (Value, bool) {
 		_, lists, _, kept := x.helloSaid()
 		if !kept {
 			return Value{}, false

@@ -39,12 +39,15 @@ type tlsSide struct {
 	cert   func(TLSDetail) *x509.Certificate
 }
 
+// afterHandshake is where TLS has been agreed on.
+const afterHandshake = Anywhere &^ InConn
+
 // where is what sees the side: a connection to a server is there once it has answered.
 func (s tlsSide) where() Where {
 	if s.needs == NeedsBackTLS {
 		return InResponse | InLog
 	}
-	return Anywhere
+	return afterHandshake
 }
 
 func frontTLS(r *Record) *TLSFacts { return &r.TLSFacts }
@@ -85,15 +88,15 @@ func tlsFetches() []fetchRow {
 		return BoolValue(x.Rec.Detail != nil && x.Rec.Detail.Peer() != nil), x.Rec.TLS
 	}
 	return append(rows,
-		fetchRow{name: "ssl_c_ca_err", kind: Int, where: Anywhere, get: verdict(func(_, ca, _, _ int) int { return ca })},
-		fetchRow{name: "ssl_c_ca_err_depth", kind: Int, where: Anywhere, get: verdict(func(_, _, depth, _ int) int { return depth })},
-		fetchRow{name: "ssl_c_err", kind: Int, where: Anywhere, get: verdict(func(crt, _, _, _ int) int { return crt })},
-		fetchRow{name: "ssl_c_verify", kind: Int, where: Anywhere, get: verdict(func(_, _, _, last int) int { return last })},
-		fetchRow{name: "ssl_c_used", kind: Bool, where: Anywhere, needs: front.needs, get: used},
-		fetchRow{name: "ssl_fc_has_crt", kind: Bool, where: Anywhere, needs: front.needs, get: func(x *Ctx, _ *args) (Value, bool) {
+		fetchRow{name: "ssl_c_ca_err", kind: Int, where: afterHandshake, get: verdict(func(_, ca, _, _ int) int { return ca })},
+		fetchRow{name: "ssl_c_ca_err_depth", kind: Int, where: afterHandshake, get: verdict(func(_, _, depth, _ int) int { return depth })},
+		fetchRow{name: "ssl_c_err", kind: Int, where: afterHandshake, get: verdict(func(crt, _, _, _ int) int { return crt })},
+		fetchRow{name: "ssl_c_verify", kind: Int, where: afterHandshake, get: verdict(func(_, _, _, last int) int { return last })},
+		fetchRow{name: "ssl_c_used", kind: Bool, where: afterHandshake, needs: front.needs, get: used},
+		fetchRow{name: "ssl_fc_has_crt", kind: Bool, where: afterHandshake, needs: front.needs, get: func(x *Ctx, _ *args) (Value, bool) {
 			return BoolValue(x.Rec.Detail != nil && x.Rec.Detail.ShownNow()), x.Rec.TLS
 		}},
-		fetchRow{name: "ssl_fc_has_early", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
+		fetchRow{name: "ssl_fc_has_early", kind: Bool, where: afterHandshake, get: func(x *Ctx, _ *args) (Value, bool) {
 			return BoolValue(false), x.Rec.TLS // early data is not taken
 		}},
 	)
@@ -158,7 +161,7 @@ func (s tlsSide) of(x *Ctx) *x509.Certificate {
 // name gives the row about a distinguished name.
 func (s tlsSide) name(name string, raw func(*x509.Certificate) []byte) fetchRow {
 	return fetchRow{
-		name: s.prefix + name, args: "s?i?s?", kind: Str, where: Anywhere, needs: s.needs,
+		name: s.prefix + name, args: "s?i?s?", kind: Str, where: afterHandshake, needs: s.needs,
 		check: func(a *args) error {
 			if a.s[2] != "" && a.s[2] != "rfc2253" {
 				return errors.New("'rfc2253' is the only format, not '" + a.s[2] + "'")

@@ -151,7 +151,7 @@ listen tunnel
 	theirs, ours := both(t, text.String(), nil)
 	drive := func(s *subject) (got []string) {
 		for _, name := range names {
-			got = append(got, name+": "+s.get("/"+name))
+			got = append(got, name+": "+strings.ReplaceAll(s.get("/"+name), secure, "SECURE"))
 		}
 		c := s.dial(s.fill("HTTP2"))
 		got = append(got, "tunnel: "+c.do(request("/tunnel")))
