@@ -163,7 +163,7 @@ listen tunnel
 			}
 		}
 		for _, row := range []string{
-			"good L4OK", "four L4OK", "slow L4OK", "rejected SOCKERR", "identd SOCKERR", "http SOCKERR", "closes SOCKERR", "silent L7TOUT", "direct L4OK", "none L4OK", "secure L6OK", 
+			"good L4OK", "four L4OK", "slow L4OK", "rejected SOCKERR", "identd SOCKERR", "http SOCKERR", "closes SOCKERR", "silent L7TOUT", "direct L4OK", "none L4OK", "secure L6OK",
 			"step SOCKERR", "page L7STS",
 		} {
 			name, status, _ := strings.Cut(row, " ")
