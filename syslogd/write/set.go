@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/rotate"
 )
 
@@ -38,6 +40,7 @@ type Set struct {
 	refused  uint64           // lines of files that could not be opened
 	renamed  uint64           // lines that went to Limits.Other, because there were too many names or for what the name was
 	failed   map[string]trouble
+	room     int // how many files the process has descriptors for; 0: as many as there may be
 }
 
 // A trouble is what went wrong with a file that is not open. It is over when that file can be opened, or after idleTime.
@@ -247,6 +250,12 @@ func (s *Set) acquire(file string, n uint64, kept bool) (*member, error) {
 	s.mu.Unlock()
 	// Not with mu held: only those that want this file wait for it.
 	out, err := s.open(file)
+	for range parkTries {
+		if !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) || !s.makeRoom() {
+			break
+		}
+		out, err = s.open(file)
+	}
 	s.mu.Lock()
 	m.Output, m.failed = out, err
 	close(m.ready)
@@ -303,10 +312,25 @@ func (s *Set) parkSurplus() {
 // parkTries is how many files a new one may have parked: one that is at something stays open, and is made up for by the next.
 const parkTries = 4
 
+// makeRoom parks a file because the process, or the system, has no descriptor left for another: clients may have them. It says whether there was one to
+// park. Fewer are open at a time from then on.
+func (s *Set) makeRoom() bool {
+	s.mu.Lock()
+	s.room = max(1, s.opened.Len()-2)
+	m := s.surplus()
+	s.mu.Unlock()
+	s.park(m)
+	return m != nil
+}
+
 // surplus is a member to park, because too many are open; it is in use until park is done with it. When all are in use there are some too many
 // for a moment. Called with mu held.
 func (s *Set) surplus() *member {
-	if s.limits.Open <= 0 || s.opened.Len() <= s.limits.Open {
+	most := s.limits.Open
+	if s.room > 0 && (most <= 0 || s.room < most) {
+		most = s.room
+	}
+	if most <= 0 || s.opened.Len() <= most {
 		return nil
 	}
 	for e := s.opened.Back(); e != nil; e = e.Prev() {
@@ -361,6 +385,9 @@ func (s *Set) evict(file string, m *member) {
 func (s *Set) sweep(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.room *= 2; s.room > s.limits.Open {
+		s.room = 0
+	}
 	for file, t := range s.failed {
 		if now.Sub(t.at) > idleTime {
 			delete(s.failed, file)

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/rotate"
 	"lbsyslogd/test/wait"
 )
@@ -152,6 +154,49 @@ func TestSetThatCannotOpen(t *testing.T) {
 		}
 	}
 	wait.Until(t, "both files to be there again", func() bool { return len(s.Counts().Errors) == 1 })
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSetWithoutDescriptors: where clients have taken most of them, fewer files are open at a time, and no line is lost.
+func TestSetWithoutDescriptors(t *testing.T) {
+	dir := t.TempDir()
+	descriptors := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Error(err)
+		}
+		return len(list)
+	}
+	most, refused := descriptors()+15, 0
+	s := NewSet("files", Limits{Open: 100, Names: 100, Other: "other"}, func(file string) (*Output, error) {
+		if descriptors() > most {
+			refused++
+			return nil, &os.PathError{Op: "open", Path: file, Err: unix.EMFILE}
+		}
+		w, err := rotate.Open(filepath.Join(dir, file), rotate.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return New(file, w, 1<<20, nil), nil
+	})
+	const files, rounds = 30, 3
+	for i := range files * rounds {
+		s.Give(fmt.Sprint("f", i%files), []byte("a line\n"), 1)
+		if err := s.Drain(t.Context()); err != nil { // what has lines on the way is not parked
+			t.Fatal(err)
+		}
+	}
+	if c := s.Counts(); c.Written != files*rounds || c.Lost > 0 || len(c.Errors) > 0 || c.Open > 10 || refused == 0 {
+		t.Errorf("%+v, and %d were refused", c, refused)
+	}
+	for range 10 {
+		s.sweep(time.Now())
+	}
+	if s.room != 0 {
+		t.Errorf("minutes later there is room for %d", s.room)
+	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
