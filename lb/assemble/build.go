@@ -15,6 +15,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/netns"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/servercheck"
@@ -34,6 +35,7 @@ type builder struct {
 	notes []string // warnings that have been logged already, where there is a logger
 	logs  logTargets
 	saved savedStates
+	spec  health.Spec // of the server whose checks are being prepared
 
 	namespaces map[string]*netns.Namespace // that servers are in
 }

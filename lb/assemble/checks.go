@@ -63,12 +63,12 @@ func (b *builder) check(p *config.Proxy, be *stream.Backend, srv *backend.Server
 		o.Name, o.Resolved = cs.Host, resolved(cs)
 	}
 	if cs.Check {
-		spec, err := b.checkSpec(p, cs, srv)
+		b.spec, err = b.checkSpec(p, cs, srv)
 		if err != nil {
 			return nil, err
 		}
-		spec.SpreadPct = b.cfg.Global.SpreadChecks
-		o.Check = &spec
+		b.spec.SpreadPct = b.cfg.Global.SpreadChecks
+		o.Check = &b.spec
 	}
 	if cs.Agent {
 		spec := agentSpec(p, cs, srv)

@@ -66,7 +66,7 @@ func (b *builder) outbound(p *config.Proxy, s *config.Server) (*stream.Outbound,
 	if probes.On {
 		o.KeepIdle, o.KeepIntvl, o.KeepCount = int(probes.Idle.Seconds()), int(probes.Intvl.Seconds()), probes.Count
 	}
-	return &o, nil
+	return new(o), nil // a copy: o itself is on the stack for all that need none
 }
 
 // namespace opens a network namespace once; "" is our own.

@@ -17,7 +17,7 @@ type Options struct {
 	Server    *backend.Server
 
 	// Check and Agent are how its checks and its agent are asked; nil: not at
-	// all.
+	// all. New copies them.
 	Check, Agent *health.Spec
 	SendState    bool     // servers hear their state with each check
 	Observe      *Observe // errors of the traffic count; nil: they do not
@@ -106,6 +106,7 @@ func New(o Options) *Server {
 	if o.Observe != nil && s.checks != nil {
 		s.srv.Watch = s.watch()
 	}
+	s.opt.Check, s.opt.Agent = nil, nil // which the checks have
 	return s
 }
 

@@ -65,7 +65,35 @@ type members struct {
 
 	// Set.mu guards the fields below.
 	list   []*Server
-	byName map[string]*Server
+	byName map[string]*Server // nil for a few servers
+}
+
+// fewServers are found by looking at each.
+const fewServers = 8
+
+// named finds a server; nil if there is none. Set.mu is held.
+func (m *members) named(name string) *Server {
+	if m.byName != nil {
+		return m.byName[name]
+	}
+	for _, s := range m.list {
+		if s.srv.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// index makes byName, where it is worth it. Set.mu is held.
+func (m *members) index() {
+	m.byName = nil
+	if len(m.list) <= fewServers {
+		return
+	}
+	m.byName = make(map[string]*Server, len(m.list))
+	for _, s := range m.list {
+		m.byName[s.srv.Name] = s
+	}
 }
 
 // Add adds a backend's servers, which may be none.
@@ -75,11 +103,11 @@ func (set *Set) Add(b *backend.Backend, servers []*Server) {
 	if set.backends == nil {
 		set.backends = map[string]*members{}
 	}
-	m := &members{backend: b, list: servers, byName: make(map[string]*Server, len(servers))}
+	m := &members{backend: b, list: servers}
 	for _, s := range servers {
 		s.set = set
-		m.byName[s.srv.Name] = s
 	}
+	m.index()
 	set.backends[b.Name] = m
 	set.order = append(set.order, m)
 	set.list = append(set.list, servers...)
@@ -103,7 +131,11 @@ func (set *Set) Join(s *Server) {
 	m := set.backends[s.who.Backend]
 	s.set = set
 	m.list = append(slices.Clip(slices.Clone(m.list)), s)
-	m.byName[s.srv.Name] = s
+	if m.byName != nil {
+		m.byName[s.srv.Name] = s
+	} else {
+		m.index()
+	}
 	set.list = append(slices.Clip(slices.Clone(set.list)), s)
 	for len(set.byIndex) <= s.srv.Index {
 		set.byIndex = append(set.byIndex, nil)
@@ -197,7 +229,7 @@ func (set *Set) Find(backend, server string) (*Server, error) {
 	if m == nil {
 		return nil, control.ErrNoBackend
 	}
-	if s := m.byName[server]; s != nil {
+	if s := m.named(server); s != nil {
 		return s, nil
 	}
 	if id, ok := parseID(server); ok {

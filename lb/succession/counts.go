@@ -243,6 +243,9 @@ func (f *predecessors) leave(p *predecessor) {
 		f.passed = append(f.passed, p) // its own successor counts that
 		return
 	}
+	if len(f.rows) == 0 { // as a rule it had counted for all before it
+		f.rows, p.rows = p.rows, map[rowKey]rowCounts{}
+	}
 	for _, r := range p.rows {
 		f.keep(r)
 	}

@@ -48,10 +48,14 @@ func Ask(link *handoff.Conn, policy string) *Answer {
 			a.parts <- part{err: err}
 			return
 		}
-		for more := true; more; {
+		servers := 0 // of the last message: the next has as many, most likely
+		for more := true; more; servers = min(servers, messageParts) {
 			var p part
+			if servers > 0 {
+				p.Servers = make([]serverState, 0, servers)
+			}
 			p.fds, p.err = link.ReceiveWithin(&p.message, inheritWait)
-			more = p.goesOn()
+			more, servers = p.goesOn(), len(p.Servers)
 			a.parts <- p
 		}
 	}()
@@ -151,9 +155,12 @@ func (g *Generation) takeOver(p *predecessor) {
 	}()
 	var older message // of a worker that is being introduced; without a kind there is none
 	receive := p.link.Receive
+	var rows []rowCounts // memory for those of a message, which nobody keeps
 	for passing := false; !passing || older.Kind != ""; {
-		var l message
+		clear(rows) // the decoder would leave what is not said anew
+		l := message{Rows: rows[:0]}
 		fds, err := receive(&l)
+		rows = l.Rows
 		switch {
 		case err == nil:
 			g.before.hears(p)

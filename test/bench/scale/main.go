@@ -82,8 +82,8 @@ func run(ctx context.Context, o options) error {
 		name string
 		s    *subject
 	}{
-		{"lb", &subject{program: o.lb, args: []string{"-W"}, ready: "Generation", reload: reloadLB}},
-		{"haproxy", &subject{program: o.haproxy, args: []string{"-W"}, ready: "Loading success", reload: reloadHAProxy}},
+		{"lb", &subject{program: o.lb, args: []string{"-W"}}},
+		{"haproxy", &subject{program: o.haproxy, args: []string{"-W"}}},
 	} {
 		if o.only != "" && o.only != s.name {
 			continue
@@ -148,7 +148,7 @@ func measure(ctx context.Context, o options, s *subject, ports []string) (f figu
 	if o.reloads > 0 { // without traffic: what they cost the processor
 		before, at = s.cpu(), time.Now()
 		for range o.reloads {
-			if _, err := s.reload(s); err != nil {
+			if _, err := s.reload(); err != nil {
 				return f, err
 			}
 			time.Sleep(2 * time.Second)
@@ -160,7 +160,7 @@ func measure(ctx context.Context, o options, s *subject, ports []string) (f figu
 	time.Sleep(5 * time.Second)
 	f.calm = c.take()
 	for range o.reloads {
-		took, err := s.reload(s)
+		took, err := s.reload()
 		if err != nil {
 			return f, err
 		}
