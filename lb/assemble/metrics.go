@@ -20,13 +20,29 @@ func (rt *Runtime) metricsPage() *stream.StatsPage {
 			if req.Method != "GET" && req.Method != "HEAD" {
 				return stream.StatsReply{Status: 405, Header: []byte("allow: GET, HEAD\r\n")}
 			}
+			of, ok := stats.ParseScopes(req.URI)
+			if !ok {
+				return stream.StatsReply{Status: 400}
+			}
 			return stream.StatsReply{
 				Status: 200,
 				Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain; version=0.0.4\r\n"),
-				Body:   rt.appendReloads(rt.appendHeld(rt.appendHandshakes(rt.appendLogs(rt.appendTables(stats.AppendPrometheus(nil, rt.Snapshot())))))),
+				Body:   rt.appendMetrics(nil, of),
 			}
 		},
 	}
+}
+
+// appendMetrics writes what a scrape is for. What lb has besides HAProxy's metrics is global.
+func (rt *Runtime) appendMetrics(dst []byte, of stats.Scopes) []byte {
+	dst = stats.AppendPrometheus(dst, rt.Snapshot(), of)
+	if of.Tables {
+		dst = rt.appendTables(dst)
+	}
+	if of.Global {
+		dst = rt.appendReloads(rt.appendHeld(rt.appendHandshakes(rt.appendLogs(dst))))
+	}
+	return dst
 }
 
 // appendLogs counts the log lines of this worker by their receiver.

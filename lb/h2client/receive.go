@@ -41,7 +41,9 @@ func (s *Stream) answer(block []byte, end bool) *http2.Error {
 		}
 		return nil
 	}
-	s.begin(&a, end)
+	if s.begin(&a, end); !end && !s.done {
+		s.offer()
+	}
 	return nil
 }
 

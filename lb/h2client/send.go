@@ -96,10 +96,18 @@ func (s *Stream) sendHead(b []byte) (n int, st wire.Status) {
 	s.mark()
 	s.headAt, s.headSent = s.last, true
 	c.out = http2.AppendBlock(c.out, s.id, flags, c.enc.Request(h, c.Secure, protocol), c.peer.MaxFrame)
+	if s.done {
+		s.offer()
+	}
+	return n, wire.OK
+}
+
+// offer widens the window for the answer's body: when the request is complete, and the
+// server has something to answer, or when it answers before.
+func (s *Stream) offer() {
 	if !s.bodiless && s.grow(usualWindow, 2) {
 		s.update()
 	}
-	return n, wire.OK
 }
 
 // acceptKey is what an answer to a WebSocket's key says (RFC 6455 section 4.2.2).
@@ -205,4 +213,7 @@ func (s *Stream) endStream() {
 		at = s.last - c.sent
 	}
 	c.out = http2.AppendEnd(c.out, s.id, at, c.enc.Trailers(s.trailers), c.peer.MaxFrame)
+	if !s.answered {
+		s.offer()
+	}
 }

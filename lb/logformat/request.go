@@ -78,18 +78,19 @@ func uriQuery(r *sample.Record) []byte {
 	return nil
 }
 
-// pathOnly is the target without scheme, authority and query.
+// pathOnly is the target without scheme, authority and query. "*" has no path, and neither
+// has the host of a CONNECT.
 func pathOnly(r *sample.Record) []byte {
 	u := uriPath(r)
-	if len(u) > 0 && u[0] != '/' {
-		if i := bytes.Index(u, schemeSep); i >= 0 {
-			if j := bytes.IndexByte(u[i+3:], '/'); j >= 0 {
-				return u[i+3+j:]
-			}
-			return nil
+	if len(u) > 0 && u[0] == '/' {
+		return u
+	}
+	if i := bytes.Index(u, schemeSep); i >= 0 {
+		if j := bytes.IndexByte(u[i+3:], '/'); j >= 0 {
+			return u[i+3+j:]
 		}
 	}
-	return u
+	return nil
 }
 
 // captures shows "{a|b}", and nothing at all where no capture is declared.

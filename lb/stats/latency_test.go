@@ -146,7 +146,7 @@ func TestLatencyIsShown(t *testing.T) {
 		}
 		s.Rows[i].Latency.Add(TotalTime, 700)
 	}
-	text := string(AppendPrometheus(nil, s))
+	text := string(AppendPrometheus(nil, s, AllScopes()))
 	for _, want := range []string{
 		"# TYPE lb_frontend_total_time_seconds histogram\n",
 		`lb_frontend_total_time_seconds_bucket{proxy="fe",le="0.004"} 0` + "\n", `lb_frontend_total_time_seconds_bucket{proxy="fe",le="0.006"} 99` + "\n",

@@ -174,16 +174,21 @@ var processMetrics = [...]processMetric{
 
 // AppendPrometheus writes the page in the text format, with the names and
 // labels of HAProxy's exporter. What is empty in `show stat` has no line.
-func AppendPrometheus(dst []byte, s *Snapshot) []byte {
-	for i := range processMetrics {
-		dst = appendProcess(dst, &processMetrics[i], &s.Info)
+func AppendPrometheus(dst []byte, s *Snapshot, of Scopes) []byte {
+	if of.Global {
+		for i := range processMetrics {
+			dst = appendProcess(dst, &processMetrics[i], &s.Info)
+		}
 	}
 	for _, k := range []Kind{Frontend, Listener, Backend, Server} {
 		for i := range metrics {
-			if m := &metrics[i]; m.kinds>>k&1 != 0 {
-				dst = appendFamily(dst, m, k, s)
+			if m := &metrics[i]; of.Kinds[k] && m.kinds>>k&1 != 0 {
+				dst = appendFamily(dst, m, k, s, of.NoMaint)
 			}
 		}
+	}
+	if !of.Global {
+		return dst
 	}
 	return appendHistograms(dst, s)
 }
@@ -231,7 +236,7 @@ func (k Kind) metricName() string {
 }
 
 // appendFamily writes one family for the rows of kind k.
-func appendFamily(dst []byte, m *metric, k Kind, s *Snapshot) []byte {
+func appendFamily(dst []byte, m *metric, k Kind, s *Snapshot, noMaint bool) []byte {
 	name := "haproxy_" + k.metricName() + "_" + m.name
 	var col *column
 	for i := range columns {
@@ -246,7 +251,7 @@ func appendFamily(dst []byte, m *metric, k Kind, s *Snapshot) []byte {
 	dst = appendHelp(dst, name, help, strings.HasSuffix(m.name, "_total"))
 	for i := range s.Rows {
 		r := &s.Rows[i]
-		if r.Kind != k {
+		if r.Kind != k || noMaint && k == Server && r.state() == "MAINT" {
 			continue
 		}
 		switch m.name {

@@ -130,7 +130,7 @@ func TestPrometheusNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := string(AppendPrometheus(nil, sample()))
+	page := string(AppendPrometheus(nil, sample(), AllScopes()))
 	var families []string
 	line := regexp.MustCompile(`^(haproxy_[a-z0-9_]+)(\{[a-z]+="(\\.|[^"\\\n])*"(,[a-z]+="(\\.|[^"\\\n])*")*\})? -?[0-9]+(\.[0-9]+)?$`)
 	for l := range strings.SplitSeq(strings.TrimSuffix(page, "\n"), "\n") {
@@ -163,7 +163,7 @@ func TestPrometheusNames(t *testing.T) {
 func TestPrometheusValues(t *testing.T) {
 	s := sample()
 	s.Rows[0].Resp[1], s.Rows[3].ErrConn = 7, 9
-	page := string(AppendPrometheus(nil, s))
+	page := string(AppendPrometheus(nil, s, AllScopes()))
 	for _, want := range []string{
 		`haproxy_process_build_info{version="9.87"} 1`,
 		`haproxy_process_uptime_seconds 60`,
