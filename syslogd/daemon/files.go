@@ -21,11 +21,13 @@ func openSet(o config.Output, options rotate.Options, memory *rotate.Memory, wat
 	set := write.NewSet(o.Name, limits, func(file string) (*write.Output, error) {
 		w, err := rotate.Open(filepath.Join(o.Files.Base, file), options)
 		if err != nil {
-			options.Log.Error("a file cannot be opened; its lines are lost", "path", filepath.Join(o.Files.Base, file), "err", err)
 			return nil, err
 		}
 		return watched(write.New(file, w, o.Queue, memory)), nil
 	})
+	set.Failed = func(file string, err error) {
+		options.Log.Error("a file cannot be opened; its lines are lost", "path", filepath.Join(o.Files.Base, file), "err", err)
+	}
 	// A base that cannot be used is reported now and not with the first message.
 	return set, os.MkdirAll(o.Files.Base, 0o755)
 }

@@ -20,6 +20,9 @@ import (
 // Set is many files that come and go: one for each name that messages ask for, within limits. Those that were not written to lately are parked
 // when too many are open, and closed after a while.
 type Set struct {
+	// Failed is told of each file that cannot be opened, whose lines are lost; nil: nobody is. It is set before the first line.
+	Failed func(file string, err error)
+
 	// Immutable after NewSet.
 	name   string
 	limits Limits
@@ -269,6 +272,9 @@ func (s *Set) acquire(file string, n uint64, kept bool) (*member, error) {
 	s.opened.Remove(m.place)
 	m.place = nil
 	s.mu.Unlock()
+	if s.Failed != nil {
+		s.Failed(file, err)
+	}
 	s.refuse(m, n)
 	return nil, err
 }

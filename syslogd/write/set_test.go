@@ -181,6 +181,7 @@ func TestSetWithoutDescriptors(t *testing.T) {
 		}
 		return New(file, w, 1<<20, nil), nil
 	})
+	s.Failed = func(file string, err error) { t.Errorf("%s: %v", file, err) }
 	const files, rounds = 30, 3
 	for i := range files * rounds {
 		s.Give(fmt.Sprint("f", i%files), []byte("a line\n"), 1)
