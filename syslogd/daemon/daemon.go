@@ -57,6 +57,7 @@ type Daemon struct {
 	Log   *slog.Logger
 
 	started time.Time
+	first   *config.Config // what it was started with; nil before a reload. Guarded by reloading
 	table   atomic.Pointer[route.Table]
 	certs   atomic.Pointer[receive.Certs] // nil when nothing listens with TLS
 	self    route.Counts                  // of the lines that are our own

@@ -65,7 +65,9 @@ func (d *Daemon) change(run context.Context, next *config.Config) (said []string
 	d.resize(run, next, without(inputs, oldInputs))
 	d.memory.SetLimit(next.Memory)
 	d.mu.Lock()
-	before := d.Config
+	if d.first == nil {
+		d.first = d.Config
+	}
 	d.Config, d.inputs, d.outputs = next, inputs, outputs
 	d.leaving = closing{without(oldInputs, inputs), without(oldOutputs, outputs)}
 	setInputLimits(next, inputs)
@@ -96,8 +98,8 @@ func (d *Daemon) change(run context.Context, next *config.Config) (said []string
 	}
 	said = append(said, fmt.Sprintf("%d inputs (%d new), %d outputs (%d new)", len(inputs), len(without(inputs, oldInputs)),
 		len(outputs), len(without(outputs, oldOutputs))))
-	for _, key := range needRestart(before, next) {
-		said = append(said, key+" has changed, which takes effect at the next restart")
+	for _, key := range needRestart(d.first, next) {
+		said = append(said, key+" is not that of the start; it takes effect at the next restart")
 	}
 	return said, nil
 }
@@ -126,7 +128,7 @@ func (c closing) total(past control.Total) control.Total {
 	return s.Total
 }
 
-// needRestart is the keys that have changed and that inputs take only when they are opened.
+// needRestart is the keys that are others in b than in a, by which the process was started, and that are taken only when something is opened.
 func needRestart(a, b *config.Config) (keys []string) {
 	for _, k := range []struct {
 		name    string

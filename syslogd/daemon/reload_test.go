@@ -215,3 +215,29 @@ func TestAddressThatIsNotThereYet(t *testing.T) {
 		}
 	}
 }
+
+// TestReloadNamesWhatWaitsForARestart as long as it is so: against what the process runs with, whatever the reloads between had.
+func TestReloadNamesWhatWaitsForARestart(t *testing.T) {
+	dir := t.TempDir()
+	const rest = "listen: unix://DIR/in\noutputs: [{file: DIR/a.log, rotate: never}]\n"
+	socket := run(t, dir, rest)
+	for _, step := range []struct{ text, want string }{
+		{"", ""},
+		{"max_message: 480\n", "max_message"},
+		{"max_message: 480\n", "max_message"},
+		{"max_message: 480\nconnections: {most: 3}\ncontrol_mode: \"0600\"\n", "control max_message connections"},
+		{"metrics: 127.0.0.1:0\nreceive_buffer: 1000000\n", "metrics receive_buffer"},
+		{"", ""},
+	} {
+		configure(t, dir, step.text+rest)
+		var got []string
+		for line := range strings.Lines(ask(t, socket, "reload")) {
+			if key, _, waits := strings.Cut(line, " is not that of the start"); waits {
+				got = append(got, key)
+			}
+		}
+		if got := strings.Join(got, " "); got != step.want {
+			t.Errorf("with %q it names %q, want %q", step.text, got, step.want)
+		}
+	}
+}
