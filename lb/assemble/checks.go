@@ -44,7 +44,7 @@ func (b *builder) checks(p *config.Proxy, be *stream.Backend) []*servercheck.Ser
 // check prepares the checks of one server.
 func (b *builder) check(p *config.Proxy, be *stream.Backend, srv *backend.Server, cs *config.Server, added bool) (*servercheck.Server, error) {
 	o := servercheck.Options{
-		Backend: be.Backend, BackendID: be.ID, Server: srv, SendState: p.Check.SendState,
+		Backend: be.Backend, BackendID: be.ID, ForcedIDs: [2]bool{p.OwnID, cs.OwnID}, Server: srv, Rise: cs.Rise, TLS: cs.TLS.On, SendState: p.Check.SendState,
 		CheckAddr: cs.CheckAddr, CheckPort: cs.CheckPort, AgentAddr: cmp.Or(cs.AgentAddr, cs.CheckAddr), AgentPort: cs.AgentPort,
 		Track: cs.Track, ShutdownDown: cs.OnMarkedDownShutdown, ShutdownUp: cs.OnMarkedUpShutdown,
 		LogEach: p.LogHealthCheck, ProxyLog: "backend", Added: added,

@@ -3,10 +3,14 @@ package assemble
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 
 	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/event"
+	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
+	"lbsyslogd/syslogd/message"
 )
 
 // What operators do with frontends and sessions. What they do with servers is
@@ -74,16 +78,55 @@ func (rt *Runtime) SetFrontend(name string, on bool) error {
 		rt.note(fmt.Sprintf("frontend %s: %v", fe.Proxy.Name, err))
 		return control.Answer("Failed to resume frontend, check for precise cause (port conflict?).")
 	}
+	word := "Paused"
+	if on {
+		word = "Resumed"
+	}
+	rt.tell(fe, fmt.Sprintf("%s %s %s.", word, rt.kindOf(fe), fe.Proxy.Name))
 	return nil
+}
+
+// kindOf is what a frontend's section is called in messages.
+func (rt *Runtime) kindOf(fe *stream.Frontend) string {
+	if rt.frontends[fe.Index].Backend {
+		return "proxy"
+	}
+	return "frontend"
+}
+
+// tell writes a line about a frontend to its log.
+func (rt *Runtime) tell(fe *stream.Frontend, line string) {
+	rt.logEvent(slog.LevelWarn, "", line, event.Proxy(fe.Proxy.Name))
+	rt.changing.Lock()
+	b := &builder{cfg: rt.cfg, env: rt.env, eng: rt.eng, rt: rt, logs: rt.logs}
+	l, err := b.sideLog(rt.frontends[fe.Index])
+	rt.changing.Unlock()
+	if err == nil && l != nil {
+		l.write(message.Warning, line)
+	}
 }
 
 // ShutFrontend implements control.Runtime.
 func (rt *Runtime) ShutFrontend(name string) error {
 	fe, err := rt.frontend(name)
-	if err == nil && !rt.eng.ShutFrontend(fe) {
-		err = control.ErrNoChange
+	switch {
+	case err != nil:
+		return err
+	case !rt.eng.ShutFrontend(fe):
+		return control.ErrNoChange
 	}
-	return err
+	var front, back uint64
+	for _, r := range rt.Snapshot().Rows {
+		switch {
+		case r.Proxy != fe.Proxy.Name:
+		case r.Kind == stats.Frontend:
+			front = r.ConnTotal
+		case r.Kind == stats.Backend:
+			back = r.SessTotal
+		}
+	}
+	rt.tell(fe, fmt.Sprintf("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", fe.Proxy.Name, front, back))
+	return nil
 }
 
 // Sessions implements control.Runtime.

@@ -332,9 +332,11 @@ func (rt *Runtime) SetServerTLS(backendName, name string, on bool) error {
 		return nil
 	case on:
 		delete(rt.operated.plain, s)
+		s.SetPlain(false)
 		rt.eng.SetServerTLS(be, s.Target(), how)
 	default:
 		rt.operated.plain[s] = how
+		s.SetPlain(true)
 		rt.eng.SetServerTLS(be, s.Target(), nil)
 	}
 	return nil

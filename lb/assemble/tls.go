@@ -15,6 +15,7 @@ import (
 	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/event"
+	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/stream"
 )
 
@@ -94,14 +95,21 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 	return &stream.TLS{
 		Config: l.Config, VersionName: certs.Version, CipherName: certs.Cipher,
 		Demands: l.Demands, Allows: l.Allows, StrictSNI: t.StrictSNI, Knows: l.Knows,
-		Problem: func(err error) (int, bool) {
-			p := certs.ProblemOf(err)
-			if p == nil {
-				return 0, false
-			}
-			return p.Depth, true
-		},
+		Explain: explain,
 	}
+}
+
+// explain says what a handshake failed for.
+func explain(err error) (f sample.Fault) {
+	f.TLS, f.TLSText = certs.OpenSSLError(err)
+	switch p := certs.ProblemOf(err); {
+	case p == nil:
+	case p.Depth > 0:
+		f.CA, f.CADepth = p.Code, p.Depth
+	default:
+		f.Crt = p.Code
+	}
+	return f
 }
 
 // sslCommands are the commands about certificates.
@@ -158,7 +166,7 @@ func (b *builder) serverTLS(cs *config.Server) *stream.ServerTLS {
 		}
 		http1.NextProtos = plain
 	}
-	return &stream.ServerTLS{HTTP1: http1, Config: cfg, SNI: t.AskFormat, VersionName: certs.Version, CipherName: certs.Cipher, Demands: serverDemands(o, t.Ask), Files: []string{o.CA, o.CRL, o.Cert}}
+	return &stream.ServerTLS{HTTP1: http1, Config: cfg, SNI: t.AskFormat, VersionName: certs.Version, CipherName: certs.Cipher, Explain: explain, Demands: serverDemands(o, t.Ask), Files: []string{o.CA, o.CRL, o.Cert}}
 }
 
 // withoutHTTP2 is what is left of a list of protocols for HTTP/1.

@@ -69,6 +69,7 @@ func (c *Config) AddedServer(to *Proxy, name string, words []string) (s Server, 
 	if err := one.serverOptions(&s, words[1:], "add server"); err != nil {
 		return s, nil, err
 	}
+	s.OwnID = s.ID != 0
 	if !s.Addr.IsValid() && s.Network == "tcp" {
 		s.InitAddr = "none" // as HAProxy: nobody waits for a name here
 	}

@@ -27,7 +27,7 @@ func checkNumber(d *draft, word, text string) (*sample.Expr, error) {
 	if err != nil {
 		return nil, fmt.Errorf("'%s' expects a number or an expression: %w", word, err)
 	}
-	if !sample.Castable(e.Kind, sample.Int) {
+	if !sample.Castable(e.Kind, sample.Int) && e.Kind != sample.Bin { // whose digits count
 		return nil, fmt.Errorf("'%s %s' is no number", word, text)
 	}
 	return e, nil

@@ -539,7 +539,7 @@ func (p *parser) checkAddresses() {
 func (p *parser) assignIDs() {
 	taken := map[int]*draft{}
 	for _, d := range p.drafts {
-		if d.ID == 0 {
+		if d.OwnID = d.ID != 0; !d.OwnID {
 			continue
 		}
 		if before := taken[d.ID]; before != nil {
@@ -584,7 +584,7 @@ func (d *draft) assignServerIDs() {
 	next := 1
 	for i := range d.Servers {
 		s := &d.Servers[i]
-		if s.ID == 0 {
+		if s.OwnID = s.ID != 0; !s.OwnID {
 			for d.sids[next] != "" {
 				next++
 			}

@@ -191,7 +191,8 @@ type Proxy struct {
 	Backend  bool // has the server side: backend or listen
 	Mode     Mode
 	Disabled bool
-	ID       int // numeric proxy id (iid); unique
+	ID       int  // numeric proxy id (iid); unique
+	OwnID    bool // `id` gives it
 
 	ClientSide
 	ServerSide
@@ -417,6 +418,7 @@ type Server struct {
 	Backup               bool
 	Disabled             bool
 	NonStick             bool // stick rules do not store it
+	OwnID                bool // `id` gives its ID
 	OnMarkedDownShutdown bool // on-marked-down shutdown-sessions
 	OnMarkedUpShutdown   bool // on-marked-up shutdown-backup-sessions
 

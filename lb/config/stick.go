@@ -178,7 +178,14 @@ func (c *call) storesArray(t *stick.Spec, name, arg string) error {
 	} else if span != "" {
 		return fmt.Errorf("stick-table: unexpected argument to store option '%s'", name)
 	}
-	t.Arrays = true
+	switch name {
+	case "gpt":
+		t.Arrays.GPT = true
+	case "gpc":
+		t.Arrays.GPC = true
+	default:
+		t.Arrays.GPCRate = true
+	}
 	for i := range int64(n) {
 		d, _ := array(i)
 		if t.Stores[d] {
@@ -190,7 +197,7 @@ func (c *call) storesArray(t *stick.Spec, name, arg string) error {
 }
 
 func mixedArrays(name string) error {
-	return fmt.Errorf("stick-table: 'store %s' : arrays (gpc, gpc_rate, gpt) take the place of gpc0, gpc1 and gpt0, which one table cannot have besides", name)
+	return fmt.Errorf("stick-table: 'store %s' : gpc(N) takes the place of gpc0 and gpc1, gpc_rate(N,PERIOD) that of their rates, and gpt(N) that of gpt0: one table cannot have both", name)
 }
 
 // stores reads what a table holds: "gpc0,conn_rate(10s)".
@@ -230,7 +237,7 @@ func (c *call) stores(t *stick.Spec, list string) error {
 			return fmt.Errorf("stick-table: missing argument to store option '%s': the period to count over, such as %s(10s)", name, name)
 		case !data.IsRate() && bracket:
 			return fmt.Errorf("stick-table: unexpected argument to store option '%s'", name)
-		case t.Arrays && (strings.HasPrefix(name, "gpc") || strings.HasPrefix(name, "gpt")):
+		case t.Arrayed(data):
 			return mixedArrays(name)
 		case t.Stores[data]:
 			c.p.report.Warnf(c.pos, "stick-table: store option '%s' already enabled, ignored", name)

@@ -129,6 +129,8 @@ func (a Answer) Error() string { return string(a) }
 const (
 	// ErrBusy says that something is on the server still.
 	ErrBusy Answer = "Server still has connections attached to it, cannot remove."
+	// ErrTracking says that a server's health is that of another one.
+	ErrTracking Answer = "cannot change health on a tracking server."
 	// ErrNoAgent says that no agent of the server is asked.
 	ErrNoAgent Answer = "agent checks are not enabled on this server."
 	// ErrNoCheck says that the configuration has no health check.

@@ -143,7 +143,7 @@ func (c *session) setAddr(s *ServerState, args []string) {
 		case err != nil:
 			said += ", problem converting port '" + want + "' to an int"
 		case strings.ContainsAny(want, "+-") && s.CheckState&CheckConfigured != 0 && s.CheckPort == 0:
-			c.message(asWarn, said+", can't switch to port map because it is incompatible with current check port parameter (use 'port' statement from the 'server' directive)."+by)
+			c.message(asWarn, said+", can't change <port> to port map because it is incompatible with current health check port configuration (use 'port' statement from the 'server' directive."+by)
 			return
 		case n < -65535 || n > 65535 || n == 0 && want == "0":
 			said += ", provided port is out of range"

@@ -108,7 +108,7 @@ func (c *session) filters(t *stick.Table, args []string, usage string) (list []s
 			return nil, false
 		}
 		entry := "Filter entry #" + strconv.Itoa(len(list)+1) + ": "
-		d, known := stick.ParseData(name)
+		d, known := t.ParseData(name)
 		if !known {
 			c.say(entry + "Unknown data type")
 			return nil, false
@@ -174,7 +174,7 @@ func setTable(c *session, args []string) {
 			c.say(`"data.<type>" followed by a value expected`)
 			return
 		}
-		d, known := stick.ParseData(name)
+		d, known := t.ParseData(name)
 		if !known {
 			c.say("Unknown data type")
 			return

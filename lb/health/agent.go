@@ -41,7 +41,7 @@ func (c *run) agent() result {
 		if c.last {
 			status, info := L7TOUT, "Ignoring incomplete line from agent"
 			if len(c.in) == 0 {
-				status, info = L7RSP, "TCPCHK got an empty response at step 1"
+				status, info = L7RSP, "TCPCHK got an empty response at step 2"
 			}
 			return result{status: status, info: info, orders: none}
 		}

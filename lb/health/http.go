@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"lbsyslogd/lb/http1"
 )
 
 // answer is an HTTP answer: its head, and its body as far as it was looked at.
@@ -18,6 +21,25 @@ type answer struct {
 	from   *bufio.Reader
 	body   []byte
 	done   bool // all of the body is there, or as much as is looked at
+	seen   *http1.Head
+}
+
+// view is the head as samples see it; nil where it is none for them.
+func (a *answer) view() *http1.Head {
+	if a.seen == nil {
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "HTTP/%d.%d %s\r\n", a.ProtoMajor, a.ProtoMinor, a.Status)
+		if a.Header.Write(&b) != nil {
+			return nil
+		}
+		b.WriteString("\r\n")
+		h := new(http1.Head)
+		if _, err := h.ParseResponse(b.Bytes()); err != nil {
+			return nil
+		}
+		a.seen = h
+	}
+	return a.seen
 }
 
 func (q *Request) method() string {

@@ -7,6 +7,7 @@ type Who struct {
 	Backend, Server string
 	Backup          bool
 	Via             string // the server it tracks, "" none
+	Name            string // that its address is looked up by, "" none
 }
 
 // Around is what a message says of the backend after the change.
@@ -15,6 +16,8 @@ type Around struct {
 	Sessions       int // on the server, when it went down
 	Requeued       int // requests taken off it
 	Queued         int // requests waiting in the backend
+
+	Down, Drain bool // the server
 }
 
 // AppendCheck writes the line of `option log-health-checks` for a report:
@@ -84,51 +87,90 @@ func AppendStopping(dst []byte, w Who, r *Report, a Around) []byte {
 // appendCause writes what caused a change: the server that is tracked, or
 // a check.
 func appendCause(dst []byte, w Who, r *Report) []byte {
-	if w.Via != "" {
-		dst = append(dst, " via "...)
-		dst = append(dst, w.Via...)
-	}
+	dst = appendVia(dst, w)
 	if r != nil {
 		dst = appendReason(dst, r)
 	}
 	return dst
 }
 
-// Event is what an operator made of a server.
+// Event is what became of a server without a check.
 type Event uint8
 
 // Events.
 const (
-	IntoMaint Event = iota
-	OutOfMaint
+	IntoMaint       Event = iota
+	DownIntoMaint         // it was down already
+	OutOfMaint            // of its own
+	OutOfOtherMaint       // of that of the server it tracks
+	Resolved              // its name has an address again
+	OwnMaintEnds          // but the tracked server's goes on
+	OwnMaintGoesOn        // but the tracked server's has ended
 	IntoDrain
 	OutOfDrain
-	SetUp       // set server ... health up
-	SetStopping // set server ... health stopping
-	SetDown     // set server ... health down
+	OwnDrainEnds   // as OwnMaintEnds
+	OwnDrainGoesOn // as OwnMaintGoesOn, and where it comes out of maintenance
+	SetUp          // set server ... health up
+	SetStopping    // set server ... health stopping
+	SetDown        // set server ... health down
 )
 
-// AppendEvent writes the line about what an operator changed:
+// AppendEvent writes the line about what became of a server:
 //
 //	Server b/s is going DOWN for maintenance. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.
 //	Server b/s is UP/READY (leaving forced maintenance).
 func AppendEvent(dst []byte, w Who, e Event, a Around) []byte {
 	dst = appendServer(dst, w)
+	state := " is UP"
+	if a.Down {
+		state = " is DOWN"
+	}
 	switch e {
 	case IntoMaint:
-		return appendAround(append(dst, " is going DOWN for maintenance"...), false, a)
+		return appendAround(appendVia(append(dst, " is going DOWN for maintenance"...), w), false, a)
+	case DownIntoMaint:
+		return append(appendVia(append(dst, " was DOWN and now enters maintenance"...), w), '.')
 	case OutOfMaint:
-		return append(dst, " is UP/READY (leaving forced maintenance)."...)
+		return append(append(append(dst, state...), a.willing()...), " (leaving forced maintenance)."...)
+	case OutOfOtherMaint:
+		return append(append(append(dst, state...), a.willing()...), " (leaving maintenance)."...)
+	case Resolved:
+		dst = append(append(append(dst, " ('"...), w.Name...), "')"...)
+		return append(append(append(dst, state...), a.willing()...), " (resolves again)."...)
+	case OwnMaintEnds:
+		return append(appendVia(append(dst, " is leaving forced maintenance but remains in maintenance"...), w), '.')
+	case OwnMaintGoesOn:
+		return append(dst, " remains in forced maintenance."...)
 	case IntoDrain:
-		return appendAround(append(dst, " enters drain state"...), true, a)
+		return appendAround(appendVia(append(dst, " enters drain state"...), w), !a.Down, a)
 	case OutOfDrain:
-		return append(dst, " is UP (leaving forced drain)."...)
+		return append(append(dst, state...), " (leaving forced drain)."...)
+	case OwnDrainEnds:
+		return append(appendVia(append(dst, " is leaving forced drain but remains in drain mode"...), w), '.')
+	case OwnDrainGoesOn:
+		return append(dst, " remains in forced drain mode."...)
 	case SetUp:
 		return appendAround(append(dst, " is UP, changed from CLI"...), true, a)
 	case SetStopping:
 		return appendAround(append(dst, " is stopping, changed from CLI"...), true, a)
 	}
 	return appendAround(append(dst, " is DOWN, changed from CLI"...), false, a)
+}
+
+// willing is whether a server takes new clients.
+func (a *Around) willing() string {
+	if a.Drain {
+		return "/DRAIN"
+	}
+	return "/READY"
+}
+
+// appendVia names the server that is tracked, if it is the cause.
+func appendVia(dst []byte, w Who) []byte {
+	if w.Via != "" {
+		dst = append(append(dst, " via "...), w.Via...)
+	}
+	return dst
 }
 
 // AppendNoServer writes the line about a proxy that has lost its last server;

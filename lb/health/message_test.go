@@ -41,6 +41,18 @@ func TestMessages(t *testing.T) {
 	is(AppendEvent(nil, s1, SetUp, Around{Active: 2}), `Server be/s1 is UP, changed from CLI. 2 active and 0 backup servers online. 0 sessions requeued, 0 total in queue.`)
 	is(AppendEvent(nil, s1, SetStopping, Around{Active: 1}), `Server be/s1 is stopping, changed from CLI. 1 active and 0 backup servers online. 0 sessions requeued, 0 total in queue.`)
 	is(AppendEvent(nil, s1, SetDown, Around{Active: 1}), `Server be/s1 is DOWN, changed from CLI. 1 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.`)
+	via := Who{Backend: "be", Server: "s3", Via: "be/s1", Name: "s3.test"}
+	is(AppendEvent(nil, via, IntoMaint, Around{}), `Server be/s3 is going DOWN for maintenance via be/s1. 0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.`)
+	is(AppendEvent(nil, via, DownIntoMaint, Around{}), `Server be/s3 was DOWN and now enters maintenance via be/s1.`)
+	is(AppendEvent(nil, s1, OutOfMaint, Around{Down: true, Drain: true}), `Server be/s1 is DOWN/DRAIN (leaving forced maintenance).`)
+	is(AppendEvent(nil, via, OutOfOtherMaint, Around{}), `Server be/s3 is UP/READY (leaving maintenance).`)
+	is(AppendEvent(nil, via, Resolved, Around{}), `Server be/s3 ('s3.test') is UP/READY (resolves again).`)
+	is(AppendEvent(nil, via, OwnMaintEnds, Around{}), `Server be/s3 is leaving forced maintenance but remains in maintenance via be/s1.`)
+	is(AppendEvent(nil, s1, OwnMaintGoesOn, Around{}), `Server be/s1 remains in forced maintenance.`)
+	is(AppendEvent(nil, s1, IntoDrain, Around{Down: true}), `Server be/s1 enters drain state. 0 active and 0 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.`)
+	is(AppendEvent(nil, s1, OutOfDrain, Around{Down: true}), `Server be/s1 is DOWN (leaving forced drain).`)
+	is(AppendEvent(nil, via, OwnDrainEnds, Around{}), `Server be/s3 is leaving forced drain but remains in drain mode via be/s1.`)
+	is(AppendEvent(nil, s1, OwnDrainGoesOn, Around{}), `Server be/s1 remains in forced drain mode.`)
 	is(AppendNoServer(nil, "backend", "be"), `backend be has no server available!`)
 }
 

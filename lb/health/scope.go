@@ -39,8 +39,10 @@ func (c *run) evaluation() *sample.Ctx {
 	x.Begin()
 	x.Buf, x.Partial = c.in, !c.last
 	x.Rec.Status = -1
+	x.Res, x.Said = nil, sample.Body{}
 	if c.answer != nil {
 		x.Rec.Status = c.answer.status
+		x.Res, x.Said = c.answer.view(), sample.Body{Bytes: c.answer.body, Size: c.answer.ContentLength}
 	}
 	return x
 }

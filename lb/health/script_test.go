@@ -109,7 +109,7 @@ func TestAgentLine(t *testing.T) {
 
 // TestAgentsEnd: an agent that closes in the middle of its line has said nothing.
 func TestAgentsEnd(t *testing.T) {
-	for said, want := range map[string]string{"up": "Ignoring incomplete line from agent", "": "TCPCHK got an empty response at step 1"} {
+	for said, want := range map[string]string{"up": "Ignoring incomplete line from agent", "": "TCPCHK got an empty response at step 2"} {
 		addr := server(t, func(c net.Conn) { fmt.Fprint(c, said) })
 		r := probe(t.Context(), &Spec{Network: "tcp", Address: addr, Inter: 5 * time.Second, Agent: true}, true)
 		if none := (Orders{Weight: -1, MaxConn: -1}); r.info != want || r.orders != none {

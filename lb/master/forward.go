@@ -138,7 +138,7 @@ func (s *session) forward(target, commands string, in *bufio.Reader) {
 		return
 	}
 	if !<-found {
-		s.say("There is no worker %s: `show proc` lists them; @1 is the one that serves, @!PID one by its process id, @master the master.", target)
+		s.say("Can't find the target PID matching the prefix '%s': `show proc` lists the workers; @1 is the one that serves, @!PID one by its process id, @master the master.", target)
 		return
 	}
 	conn.SetDeadline(time.Now().Add(workerWait))

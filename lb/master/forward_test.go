@@ -52,7 +52,7 @@ func TestCommandsForWorkers(t *testing.T) {
 		}
 	}
 	for _, nobody := range []string{"@!1 x", "@2 x", "@masters x", "@!x y"} {
-		if got := r.ask(nobody); !strings.HasPrefix(got, "There is no worker ") {
+		if got := r.ask(nobody); !strings.HasPrefix(got, "Can't find the target PID matching the prefix ") {
 			t.Errorf("%q: %q", nobody, got)
 		}
 	}
@@ -67,7 +67,7 @@ func TestPayloadsAreNoCommands(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, c := range []struct{ name, line, want string }{
 		{"unknown", "bogus <<\nshow version\nstop now", "Unknown command: 'bogus <<'"},
-		{"for a worker that is not there", "@!1 set ssl cert a.pem <<\nshow version\nstop now", "There is no worker @!1"},
+		{"for a worker that is not there", "@!1 set ssl cert a.pem <<\nshow version\nstop now", "Can't find the target PID matching the prefix '@!1'"},
 		{"with a blank after it", "bogus << \nshow version\nstop now", "Unknown command: 'bogus <<"},
 		{"with a word after it", "bogus <<EOF\nshow version\nstop now", "a word after \"<<\" is not known here"},
 		{"for a worker, with a word after it", "@1 add map m << EOF\nshow version\nstop now", "a word after \"<<\" is not known here"},

@@ -58,7 +58,7 @@ func smallSpecs() (list []stick.Spec) {
 	cluster.Size, cluster.Nodes = 10, []string{"x", "b"}
 	list = append(list, cluster)
 	arrays := spec("arrays", stick.String, stick.ConnCnt)
-	arrays.Size, arrays.Arrays = 10, true
+	arrays.Size, arrays.Arrays = 10, stick.Arrays{GPT: true, GPC: true, GPCRate: true}
 	for i := range int64(3) {
 		for _, at := range []func(int64) (stick.Data, bool){stick.GPC, stick.GPCRate, stick.GPT} {
 			d, _ := at(i)

@@ -71,17 +71,14 @@ type column struct {
 // columns are what a table is sent with.
 func columns(t *stick.Table) (list []column) {
 	for d := stick.Data(0); d < firstArray; d++ {
-		if t.Stores[d] && !(t.Arrays && isArrayed(d)) {
+		if t.Stores[d] && !t.Arrayed(d) {
 			list = append(list, column{uint64(d), []stick.Data{d}})
 		}
-	}
-	if !t.Arrays {
-		return list
 	}
 	for typ, element := range arrayElements {
 		var all []stick.Data
 		for i := range int64(stick.MaxArray) {
-			if d, _ := element(i); t.Stores[d] {
+			if d, _ := element(i); t.Stores[d] && t.Arrayed(d) {
 				all = append(all, d)
 			}
 		}
@@ -94,15 +91,6 @@ func columns(t *stick.Table) (list []column) {
 
 // arrayElements gives the elements of arrays, by their numbers.
 var arrayElements = [...]func(int64) (stick.Data, bool){arrayGPT - firstArray: stick.GPT, arrayGPC - firstArray: stick.GPC, arrayRate - firstArray: stick.GPCRate}
-
-// isArrayed reports whether an array's element has d where there are arrays.
-func isArrayed(d stick.Data) bool {
-	switch d {
-	case stick.GPT0, stick.GPC0, stick.GPC1, stick.GPC0Rate, stick.GPC1Rate:
-		return true
-	}
-	return false
-}
 
 // appendMessage appends a message of classTable with its length.
 func appendMessage(dst []byte, kind byte, body []byte) []byte {
@@ -238,12 +226,12 @@ func (d *definition) steps(t *stick.Table) (list []step, other []stick.Data) {
 		case typ < firstArray:
 			add(typ, stick.Data(typ))
 			// gpc0 is not the first element of gpc(1).
-			if s := &list[len(list)-1]; t.Arrays && isArrayed(s.data) {
+			if s := &list[len(list)-1]; t.Arrayed(s.data) {
 				s.keep, s.sum = false, false
 			}
 		default:
 			for i := range int64(d.elems[typ]) {
-				if data, ok := arrayElements[typ-firstArray](i); ok && t.Arrays {
+				if data, ok := arrayElements[typ-firstArray](i); ok && t.Arrayed(data) {
 					add(typ, data)
 				} else {
 					list = append(list, step{form: formOfArray(typ)})

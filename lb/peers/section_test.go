@@ -123,7 +123,7 @@ func TestBothWays(t *testing.T) {
 		spec("string", stick.String, everything...), spec("binary", stick.Binary, everything...),
 	}
 	array := spec("array", stick.String, stick.ConnCnt)
-	array.Arrays = true
+	array.Arrays = stick.Arrays{GPT: true, GPC: true, GPCRate: true}
 	for i := range int64(7) {
 		for _, at := range []func(int64) (stick.Data, bool){stick.GPC, stick.GPCRate, stick.GPT} {
 			d, _ := at(i)

@@ -403,7 +403,7 @@ func (e *Expr) allowedInCheck() error {
 	if e.fetch.where&InCheck != 0 {
 		return nil
 	}
-	return fmt.Errorf("sample fetch <%s> is known to HAProxy, but not supported by lb yet in %s: constants, date, env, hostname, pid, rand, uuid, var, be_name, srv_name, status and res.payload are there", e.src, InCheck)
+	return fmt.Errorf("sample fetch <%s> is known to HAProxy, but not supported by lb yet in %s: constants, date, env, hostname, pid, rand, uuid, var, be_name, srv_name, status and what the server answered (res.hdr, res.body, res.payload and their kin) are there", e.src, InCheck)
 }
 
 // Hint is the "did you mean" of an unknown word, empty when nothing is near.

@@ -23,13 +23,13 @@ var fetchesBody = []fetchRow{
 		}
 		return IntValue(x.BodySize), x.Req != nil
 	}},
-	{name: "res.body", kind: Bin, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "res.body", kind: Bin, where: InResponse | InCheck, get: func(x *Ctx, _ *args) (Value, bool) {
 		return Value{kind: Bin, b: x.said()}, x.Res != nil
 	}},
-	{name: "res.body_len", kind: Int, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "res.body_len", kind: Int, where: InResponse | InCheck, get: func(x *Ctx, _ *args) (Value, bool) {
 		return IntValue(int64(len(x.said()))), x.Res != nil
 	}},
-	{name: "res.body_size", kind: Int, where: InResponse, get: func(x *Ctx, _ *args) (Value, bool) {
+	{name: "res.body_size", kind: Int, where: InResponse | InCheck, get: func(x *Ctx, _ *args) (Value, bool) {
 		if x.Said.Chunked || x.Said.Size < 0 {
 			return IntValue(int64(len(x.said()))), x.Res != nil
 		}

@@ -34,7 +34,7 @@ var fetchesFacts = []fetchRow{
 		return IntValue(int64(x.Rec.FrontAddr.Port())), x.Rec.FrontAddr.IsValid()
 	}},
 	{name: "env", args: "s", kind: Str, where: Everywhere, get: fetchEnv, check: checkEnv},
-	{name: "fc_err", kind: Int, where: Anywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(0), true }},
+	{name: "fc_err", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(x.Rec.NotMade.number()), true }},
 	{name: "fe_name", kind: Str, where: Anywhere, log: "%f", get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Frontend) }},
 	{name: "hostname", kind: Str, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Hostname) }},
 	{name: "int", args: "i", kind: Int, where: Everywhere, get: func(_ *Ctx, a *args) (Value, bool) { return IntValue(a.n[0]), true }},
@@ -77,8 +77,8 @@ var fetchesFacts = []fetchRow{
 	{name: "ssl_fc", kind: Bool, where: afterHandshake, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.TLS), true }},
 	{name: "ssl_fc_alpn", kind: Str, where: afterHandshake, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.ALPN) }},
 	{name: "ssl_fc_cipher", kind: Str, where: afterHandshake, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Cipher) }},
-	{name: "ssl_bc_err", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.BackTLS.TLS }},
-	{name: "ssl_fc_err", kind: Int, where: afterHandshake, get: noTLSError},
+	{name: "ssl_bc_err", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return tlsError(&x.Rec.BackTLS) }},
+	{name: "ssl_fc_err", kind: Int, where: afterHandshake, get: func(x *Ctx, _ *args) (Value, bool) { return tlsError(&x.Rec.TLSFacts) }},
 	{name: "ssl_fc_has_sni", kind: Bool, where: afterHandshake, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.SNI != ""), true }},
 	{name: "ssl_fc_is_resumed", kind: Bool, where: afterHandshake, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.Resumed), true }},
 	{name: "ssl_fc_protocol", kind: Str, where: afterHandshake, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.TLSVer) }},
@@ -106,9 +106,13 @@ func named(x *Ctx, s string) (Value, bool) {
 	return stringValue(x, s), true
 }
 
-// noTLSError is the error number of a connection that reached a rule: a failed
-// handshake never does.
-func noTLSError(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.TLS }
+// tlsError is OpenSSL's number of what a handshake failed with; 0 if it did not.
+func tlsError(f *TLSFacts) (Value, bool) {
+	if f.NotMade != nil {
+		return IntValue(f.NotMade.TLS), f.TLS
+	}
+	return IntValue(0), f.TLS
+}
 
 // literal is a value computed when the configuration was read.
 func literal(_ *Ctx, a *args) (Value, bool) { return a.lit, true }

@@ -13,8 +13,14 @@ var fetchesParties = []fetchRow{
 	{name: "bc_be_queue", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.BeQueue)), true }}, // 2.9
 	{name: "bc_dst", kind: Addr, where: InResponse | InLog, get: addrOf(serverAddr)},
 	{name: "bc_dst_port", kind: Int, where: InResponse | InLog, get: portOf(serverAddr)},
-	{name: "bc_err", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(0), x.Rec.Answered }},
-	{name: "bc_err_str", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return stringValue(x, "Success"), x.Rec.Answered }},
+	{name: "bc_err", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) {
+		f := x.Rec.BackTLS.NotMade
+		return IntValue(f.number()), f != nil || x.Rec.Answered
+	}},
+	{name: "bc_err_str", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) {
+		f := x.Rec.BackTLS.NotMade
+		return stringValue(x, f.words()), f != nil || x.Rec.Answered
+	}},
 	{name: "bc_http_major", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(1), x.Rec.Answered }},
 	{name: "bc_src", kind: Addr, where: InResponse | InLog, needs: NeedsBackAddr, get: addrOf(backAddr)},
 	{name: "bc_src_port", kind: Int, where: InResponse | InLog, needs: NeedsBackAddr, get: portOf(backAddr)},
@@ -48,7 +54,7 @@ var fetchesParties = []fetchRow{
 	{name: "fc_dst", kind: Addr, where: Anywhere, needs: NeedsFrontAddr, get: addrOf(localEnd)},
 	{name: "fc_dst_is_local", kind: Bool, where: Anywhere, needs: NeedsFrontAddr, get: isLocal(localEnd)},
 	{name: "fc_dst_port", kind: Int, where: Anywhere, needs: NeedsFrontAddr, get: portOf(localEnd)},
-	{name: "fc_err_str", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return stringValue(x, "Success"), true }},
+	{name: "fc_err_str", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return stringValue(x, x.Rec.NotMade.words()), true }},
 	{name: "fc_fackets", kind: Int, where: Anywhere, get: tcpOf(func(f *TCPFacts) uint32 { return f.Fackets })},
 	{name: "fc_http_major", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		if x.Rec.HTTP2 {

@@ -78,6 +78,9 @@ func tlsFetches() []fetchRow {
 			if !x.Rec.TLS {
 				return Value{}, false
 			}
+			if f := x.Rec.NotMade; f != nil {
+				return IntValue(int64(get(f.Crt, f.CA, f.CADepth, 0))), true
+			}
 			if x.Rec.Detail == nil {
 				return IntValue(0), true // nothing was let pass
 			}
@@ -91,7 +94,12 @@ func tlsFetches() []fetchRow {
 		fetchRow{name: "ssl_c_ca_err", kind: Int, where: afterHandshake, get: verdict(func(_, ca, _, _ int) int { return ca })},
 		fetchRow{name: "ssl_c_ca_err_depth", kind: Int, where: afterHandshake, get: verdict(func(_, _, depth, _ int) int { return depth })},
 		fetchRow{name: "ssl_c_err", kind: Int, where: afterHandshake, get: verdict(func(crt, _, _, _ int) int { return crt })},
-		fetchRow{name: "ssl_c_verify", kind: Int, where: afterHandshake, get: verdict(func(_, _, _, last int) int { return last })},
+		fetchRow{name: "ssl_c_verify", kind: Int, where: afterHandshake, get: func(x *Ctx, a *args) (Value, bool) {
+			if x.Rec.NotMade != nil {
+				return Value{}, false // the handshake has no end
+			}
+			return verdict(func(_, _, _, last int) int { return last })(x, a)
+		}},
 		fetchRow{name: "ssl_c_used", kind: Bool, where: afterHandshake, needs: front.needs, get: used},
 		fetchRow{name: "ssl_fc_has_crt", kind: Bool, where: afterHandshake, needs: front.needs, get: func(x *Ctx, _ *args) (Value, bool) {
 			return BoolValue(x.Rec.Detail != nil && x.Rec.Detail.ShownNow()), x.Rec.TLS
@@ -216,7 +224,12 @@ func (s tlsSide) connection() []fetchRow {
 		row("server_random", func(d TLSDetail) []byte { _, r := d.Randoms(); return r }),
 		row("session_id", TLSDetail.SessionID),
 		row("unique_id", TLSDetail.Unique),
-		{name: s.prefix + "err_str", kind: Str, where: s.where(), get: func(*Ctx, *args) (Value, bool) { return Value{}, false }},
+		{name: s.prefix + "err_str", kind: Str, where: s.where(), get: func(x *Ctx, _ *args) (Value, bool) {
+			if f := s.facts(x.Rec).NotMade; f != nil && f.TLSText != "" {
+				return named(x, f.TLSText)
+			}
+			return Value{}, false
+		}},
 		{name: s.prefix + "npn", kind: Str, where: s.where(), get: func(*Ctx, *args) (Value, bool) { return Value{}, false }},
 	}
 }

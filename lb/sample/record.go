@@ -109,6 +109,7 @@ type TLSFacts struct {
 	ALPN    string    // the protocol that both sides chose
 	Resumed bool      // ssl_fc_is_resumed
 	Detail  TLSDetail `json:"-"` // what rules and logs that ask see besides; nil: nothing was kept
+	NotMade *Fault    `json:"-"` // why the connection was not made; nil: it was, or is not tried yet
 }
 
 // Timers are in milliseconds, -1 where the step was not reached.

@@ -7,6 +7,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/control"
 	"lbsyslogd/lb/health"
+	"lbsyslogd/syslogd/message"
 )
 
 // What operators do with a server's agent, and with what an agent may change.
@@ -28,7 +29,7 @@ func (set *Set) SetAgent(be, server string, up bool) error {
 	s.change(func() {
 		if up != s.srv.Stats().Health {
 			s.srv.SetHealth(up)
-			s.event(event)
+			s.event(event, false, severity(event))
 		}
 	})
 	return nil
@@ -171,7 +172,8 @@ func (set *Set) SetAdmin(be, server string, a control.AdminChange) error {
 // says so.
 func (s *Server) admin(a control.AdminChange) {
 	s.change(func() {
-		before := s.srv.Stats().Admin
+		was := s.srv.Stats()
+		before := was.Admin
 		after := before & (backend.Tracked | backend.ConfigMaint | backend.NoAddress)
 		switch a {
 		case control.Drain:
@@ -192,19 +194,11 @@ func (s *Server) admin(a control.AdminChange) {
 		case before&own != 0:
 			s.override(s.rise())
 			s.srv.SetHealth(s.up() && (s.tracks == nil || s.tracks.srv.Stats().Health))
+			s.srv.SetStopping(s.tracks != nil && s.tracks.srv.Stats().Stopping)
 		}
 		s.srv.SetAdmin(after)
 		s.wasInMaintenance() // notes it
-		switch {
-		case after&backend.ForcedMaint != 0:
-			s.event(health.IntoMaint)
-		case after&backend.ForcedDrain != 0:
-			s.event(health.IntoDrain)
-		case before&own != 0:
-			s.event(health.OutOfMaint)
-		default:
-			s.event(health.OutOfDrain)
-		}
+		s.administered(was)
 	})
 }
 
@@ -212,7 +206,7 @@ func (s *Server) admin(a control.AdminChange) {
 func (set *Set) SetWeight(be, server string, weight int) error {
 	s, err := set.Find(be, server)
 	if err == nil {
-		s.srv.SetWeight(weight)
+		s.change(func() { s.srv.SetWeight(weight) })
 	}
 	return err
 }
@@ -223,6 +217,9 @@ func (set *Set) SetHealth(be, server string, h control.Health) error {
 	if err != nil {
 		return err
 	}
+	if s.tracks != nil {
+		return control.ErrTracking
+	}
 	event, up, value := health.SetUp, true, fullHealth
 	switch h {
 	case control.HealthStopping:
@@ -230,13 +227,26 @@ func (set *Set) SetHealth(be, server string, h control.Health) error {
 	case control.HealthDown:
 		event, up, value = health.SetDown, false, 0
 	}
+	stopping := h == control.HealthStopping
 	s.override(value)
 	s.change(func() {
+		was := s.srv.Stats()
+		if was.Admin&backend.Maint != 0 || was.Health == up && was.Stopping == stopping {
+			return
+		}
 		s.srv.SetHealth(up)
-		s.srv.SetStopping(h == control.HealthStopping)
-		s.event(event)
+		s.srv.SetStopping(stopping)
+		s.event(event, false, severity(event))
 	})
 	return nil
+}
+
+// severity is that of the lines about what an operator made of a server's health.
+func severity(e health.Event) message.Severity {
+	if e == health.SetDown {
+		return message.Alert
+	}
+	return message.Notice
 }
 
 // ChangedByOperators says what of the server is other than the configuration

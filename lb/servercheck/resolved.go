@@ -5,7 +5,6 @@ import (
 	"net/netip"
 
 	"lbsyslogd/lb/backend"
-	"lbsyslogd/lb/health"
 )
 
 // Slot is a server whose name is resolved while the process serves.
@@ -49,7 +48,8 @@ func (slot Slot) Move(to netip.AddrPort, weight int) {
 // resolved notes whether the server has an address.
 func (s *Server) resolved(has bool) {
 	s.change(func() {
-		before := s.srv.Stats().Admin
+		stats := s.srv.Stats()
+		before := stats.Admin
 		after := before &^ backend.NoAddress
 		if !has {
 			after |= backend.NoAddress
@@ -69,12 +69,7 @@ func (s *Server) resolved(has bool) {
 			s.srv.SetHealth(s.up())
 		}
 		s.srv.SetAdmin(after)
-		switch {
-		case is && !was:
-			s.event(health.IntoMaint)
-		case was && !is:
-			s.event(health.OutOfMaint)
-		}
+		s.administered(stats)
 	})
 }
 

@@ -2,6 +2,7 @@ package servercheck
 
 import (
 	"math"
+	"slices"
 	"sync"
 
 	"lbsyslogd/lb/backend"
@@ -13,7 +14,10 @@ import (
 // Options say how a server is checked, and what follows. Immutable after New.
 type Options struct {
 	Backend   *backend.Backend
-	BackendID int // HAProxy's iid
+	BackendID int     // HAProxy's iid
+	ForcedIDs [2]bool // the backend's, the server's number is given by `id`
+	TLS       bool    // connections to it are TLS
+	Rise      int     // of its line, for `show servers state`
 	Server    *backend.Server
 
 	// Check and Agent are how its checks and its agent are asked; nil: not at
@@ -69,13 +73,14 @@ type Server struct {
 	maintained        bool          // has been in maintenance of its own
 	checksOff         bool          // disable health
 	places            Places        // as operators have them
+	plain             bool          // set server ssl off
 }
 
 // New prepares a server, before Set.Add.
 func New(o Options) *Server {
 	s := &Server{
 		opt: o, be: o.Backend, srv: o.Server, heard: nothingHeard,
-		who: health.Who{Backend: o.Backend.Name, Server: o.Server.Name, Backup: o.Server.Backup, Via: o.Track},
+		who: health.Who{Backend: o.Backend.Name, Server: o.Server.Name, Backup: o.Server.Backup, Via: o.Track, Name: o.Name},
 	}
 	s.places = s.Configured()
 	if o.Check != nil {
@@ -153,7 +158,7 @@ func (s *Server) report(r health.Report) {
 		if told {
 			prev = &before
 		}
-		if r.Logged(prev) {
+		if r.Status != health.Checked && r.Logged(prev) { // an agent that says nothing of the health is no news
 			s.log(message.Notice, health.AppendCheck(nil, s.who, &r))
 		}
 	}
@@ -182,7 +187,7 @@ func (s *Server) obey(o health.Orders) {
 		}
 	}
 	if o.Weight >= 0 && o.Weight != before.Weight {
-		s.srv.SetWeight(min(s.srv.Initial*o.Weight/100, 256))
+		s.change(func() { s.srv.SetWeight(min(s.srv.Initial*o.Weight/100, 256)) })
 	}
 	if o.MaxConn >= 0 && o.MaxConn != before.MaxConn {
 		s.srv.SetMaxConn(places(o.MaxConn))
@@ -236,8 +241,11 @@ func (s *Server) up() bool {
 func (s *Server) change(do func()) {
 	s.acting.Lock()
 	defer s.acting.Unlock()
-	was := s.srv.Stats()
+	was, served := s.srv.Stats(), s.be.Stats().Up
 	do()
+	if served && !s.be.Stats().Up {
+		s.noServer()
+	}
 	is := s.srv.Stats()
 	switch {
 	case was.Usable && !is.Usable && s.opt.ShutdownDown:
@@ -252,7 +260,7 @@ func (s *Server) change(do func()) {
 	if before, now := was.Admin&backend.Maint != 0, is.Admin&backend.Maint != 0; before != now && s.set.Maintain != nil {
 		s.set.Maintain(s.srv, now)
 	}
-	for _, f := range s.followers {
+	for _, f := range slices.Backward(s.followers) { // as HAProxy, which has the last one first
 		f.follow()
 	}
 }
@@ -274,8 +282,9 @@ func (s *Server) follow() {
 		s.srv.SetTracked(st.Health, st.Stopping, a)
 		now := s.srv.Stats()
 		switch {
-		case now.Admin&backend.Tracked&^was.Admin&backend.TrackedMaint != 0:
-			s.event(health.IntoMaint)
+		case now.Admin != was.Admin:
+			s.administered(was)
+		case now.Admin&backend.Maint != 0:
 		case was.Usable != now.Usable || was.Stopping != now.Stopping:
 			s.changed(now.Usable, now.Stopping, nil)
 		}

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"lbsyslogd/lb/backend"
@@ -49,6 +50,7 @@ type Set struct {
 	Announce func(level slog.Level, kind event.Kind, text string, about ...slog.Attr)
 
 	scheduler health.Scheduler
+	quiet     atomic.Bool // nothing is told
 
 	mu sync.RWMutex
 	// mu guards the fields below. A list is replaced, never changed.
@@ -299,6 +301,8 @@ func (set *Set) Run(ctx context.Context) {
 
 // FollowTracked gives servers that track another its state, once before Run.
 func (set *Set) FollowTracked() {
+	set.quiet.Store(true) // that it begins so is no news
+	defer set.quiet.Store(false)
 	for _, s := range set.All() {
 		if s.tracks != nil {
 			s.follow()

@@ -1,6 +1,7 @@
 package servercheck
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -174,8 +175,8 @@ func (s *Server) shown() control.ServerState {
 	c := control.ServerState{
 		BackendID: s.opt.BackendID, Backend: s.who.Backend, ID: s.srv.ID, Name: s.srv.Name,
 		State: operational(st), Admin: stats.Admin(st.Admin), Weight: st.Weight, InitialWeight: s.srv.Initial,
-		CheckStatus: int(health.INI),
-		LastChange:  int(time.Since(st.Change) / time.Second), CheckPort: at.CheckPort, CheckAddr: at.CheckAddr,
+		CheckStatus: int(health.INI), ForcedIDs: s.opt.ForcedIDs, TLS: s.opt.TLS && !s.isPlain(),
+		LastChange: int(time.Since(st.Change) / time.Second), CheckPort: at.CheckPort, CheckAddr: at.CheckAddr,
 	}
 	if s.srv.Addr().Path != "" {
 		c.Addr = s.srv.Addr().Path
@@ -198,7 +199,7 @@ func (s *Server) shown() control.ServerState {
 		case off:
 			c.CheckState = control.CheckPaused
 		case !s.tracksDisabled() && !s.wasInMaintenance():
-			c.CheckHealth = 2 // its default of rise
+			c.CheckHealth = cmp.Or(s.opt.Rise, 2) // its default of rise
 		}
 	} else {
 		c.CheckState = control.CheckConfigured
@@ -216,7 +217,21 @@ func (s *Server) shown() control.ServerState {
 	return c
 }
 
-// wasInMaintenance reports whether it is in maintenance of its own, or was.
+// SetPlain notes whether an operator has connections to it go without TLS.
+func (s *Server) SetPlain(on bool) {
+	s.mu.Lock()
+	s.plain = on
+	s.mu.Unlock()
+}
+
+func (s *Server) isPlain() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.plain
+}
+
+// wasInMaintenance reports whether it is in maintenance of its own, or was, or went into
+// another's while it was up.
 func (s *Server) wasInMaintenance() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -250,7 +265,7 @@ func operational(st backend.ServerStats) stats.State {
 
 // Fill writes what is known of the server's health into its row of `show stat`.
 func (s *Server) Fill(r *stats.Row, st *backend.ServerStats) {
-	r.State, r.Admin, r.CheckConfigured, r.CheckDuration = operational(*st), stats.Admin(st.Admin), s.checks != nil, -1
+	r.State, r.Admin, r.CheckConfigured, r.CheckDuration = operational(*st), stats.Admin(st.Admin), s.checks != nil && !s.areChecksOff(), -1
 	r.Tracked, r.Observed, r.HanaFail = s.opt.Track, s.srv.Watch != nil, s.srv.Watch.Told()
 	if s.agent != nil {
 		r.AgentConfigured = true
@@ -280,7 +295,7 @@ func (s *Server) Fill(r *stats.Row, st *backend.ServerStats) {
 			r.CheckHealth, r.CheckRise, r.CheckFall = t.checks.Health()
 		}
 	}
-	if s.checks != nil {
+	if r.CheckConfigured {
 		r.CheckHealth, r.CheckRise, r.CheckFall = s.checks.Health()
 		r.CheckStatus, r.CheckDesc = health.INI.String(), health.INI.Describe()
 		if last, known := s.state(); known {

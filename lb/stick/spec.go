@@ -167,10 +167,46 @@ type Spec struct {
 
 	Nodes []string // of a Cluster with peers: the others' names
 
-	Arrays bool // gpc, gpc_rate and gpt: their elements are shown after all else
+	Arrays Arrays
 
 	Stores [NumData]bool
 	Period [NumData]int64 // of rates, ms
+}
+
+// Arrays says what is kept as an array of gpt, of gpc, of gpc_rate: its elements are
+// shown after all else, and it has no gpt0, gpc0, gpc1 or their rates besides.
+type Arrays struct{ GPT, GPC, GPCRate bool }
+
+// Arrayed reports whether d is an element of one of the table's arrays.
+func (s *Spec) Arrayed(d Data) bool {
+	switch {
+	case d == GPT0 || d >= gpt1:
+		return s.Arrays.GPT
+	case d == GPC0 || d == GPC1 || d >= gpc2 && d < gpc2Rate:
+		return s.Arrays.GPC
+	case d == GPC0Rate || d == GPC1Rate || d >= gpc2Rate:
+		return s.Arrays.GPCRate
+	}
+	return false
+}
+
+// ParseData finds a data type by its name. That of an array is its first element.
+func (s *Spec) ParseData(name string) (Data, bool) {
+	array := func(there bool, first, rest Data) (Data, bool) {
+		if there {
+			return first, true
+		}
+		return rest, true // known, and not stored
+	}
+	switch name {
+	case "gpt":
+		return array(s.Arrays.GPT, GPT0, gpt1)
+	case "gpc":
+		return array(s.Arrays.GPC, GPC0, gpc2)
+	case "gpc_rate":
+		return array(s.Arrays.GPCRate, GPC0Rate, gpc2Rate)
+	}
+	return ParseData(name)
 }
 
 // DefaultString is how long strings are without `len`: HAProxy's 32 bytes have a NUL
@@ -307,12 +343,10 @@ func Now() int64 {
 // order is what the table stores in the order in which HAProxy shows it.
 func (s *Spec) order() (list []Data) {
 	var last []Data
-	if s.Arrays {
-		for _, array := range []func(int64) (Data, bool){GPT, GPC, GPCRate} {
-			for i := range int64(MaxArray) {
-				if d, _ := array(i); s.Stores[d] {
-					last = append(last, d)
-				}
+	for _, array := range []func(int64) (Data, bool){GPT, GPC, GPCRate} {
+		for i := range int64(MaxArray) {
+			if d, _ := array(i); s.Stores[d] && s.Arrayed(d) {
+				last = append(last, d)
 			}
 		}
 	}

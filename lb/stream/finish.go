@@ -3,6 +3,7 @@ package stream
 import (
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/sample"
+	"lbsyslogd/lb/wire"
 	"lbsyslogd/syslogd/message"
 )
 
@@ -226,8 +227,8 @@ func (t *txn) logEarly() {
 }
 
 // logEmbryonic writes the line of a connection that ended before it could
-// carry anything.
-func (sh *Shard) logEmbryonic(s *session, severity message.Severity, what string) {
+// carry anything, with what is known of its handshake.
+func (sh *Shard) logEmbryonic(s *session, severity message.Severity, f *sample.Fault, i *wire.Info) {
 	fe := s.fe
 	if fe.Logs < 0 {
 		return
@@ -235,11 +236,14 @@ func (sh *Shard) logEmbryonic(s *session, severity message.Severity, what string
 	r := &sample.Record{LogCount: fe.countLine(), Term: [4]byte{'P', 'R', '-', '-'}}
 	r.Client, r.FrontAddr, r.Accept, r.TLS = s.peer, s.frontAddr(), s.accepted, s.ln.TLS != nil
 	r.Frontend, r.Backend, r.Server = fe.Name, fe.Name, noServer
+	if r.NotMade = f; r.TLS {
+		s.ln.TLS.describeFailed(&r.TLSFacts, i)
+	}
 	x := sh.aboutSession(s, r)
-	if f := fe.Access.Errors; f != nil {
-		sh.logBuf = f.Append(sh.logBuf[:0], x)
+	if format := fe.Access.Errors; format != nil {
+		sh.logBuf = format.Append(sh.logBuf[:0], x)
 	} else {
-		sh.logBuf = sh.eng.Formats.AppendEmbryonic(sh.logBuf[:0], x, s.ln.Label, what)
+		sh.logBuf = sh.eng.Formats.AppendEmbryonic(sh.logBuf[:0], x, s.ln.Label, f.What)
 	}
 	sh.senders[fe.Logs].Log(severity, sh.logBuf)
 }

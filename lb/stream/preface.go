@@ -8,6 +8,7 @@ import (
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/proxyproto"
 	"lbsyslogd/lb/sample"
+	"lbsyslogd/lb/wire"
 	"lbsyslogd/syslogd/message"
 )
 
@@ -109,7 +110,7 @@ func (s *session) unannounced(what string) {
 		if s.fe.Access.SeparateErrors {
 			severity = message.Err
 		}
-		s.sh.logEmbryonic(s, severity, what)
+		s.sh.logEmbryonic(s, severity, &sample.Fault{What: what}, &wire.Info{})
 	}
 	s.close()
 }

@@ -26,6 +26,8 @@ type ServerTLS struct {
 	// VersionName and CipherName give OpenSSL's names for the log.
 	VersionName func(uint16) string
 	CipherName  func(uint16) string
+	// Explain is that of TLS.
+	Explain func(error) sample.Fault
 	// HTTP1 is Config without h2 among its protocols; nil if it has none.
 	HTTP1 *tls.Config
 	// Demands tells all that the configuration says of it: a connection moves
@@ -103,6 +105,7 @@ func (t *txn) describeBackTLS() {
 	if how := t.be.TLS[t.srv]; i.VersionName == "" && how.VersionName != nil {
 		i.VersionName, i.SuiteName = how.VersionName(i.Version), how.CipherName(i.Suite)
 	}
+	r.NotMade = nil
 	r.TLS, r.TLSVer, r.Cipher, r.SNI, r.ALPN, r.Resumed = true, i.VersionName, i.SuiteName, t.c.sni, i.ALPN, i.Resumed
 	if r.Detail = nil; i.Detail != nil {
 		r.Detail = i.Detail
@@ -140,9 +143,24 @@ func (c *serverConn) shaken(err error) {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		t.connectFailed('s')
 	default:
+		t.notMade(err)
 		t.connectFailed('S')
 	}
 	t.s.run()
+}
+
+// notMade notes for logs why a handshake with a server failed.
+func (t *txn) notMade(err error) {
+	f := new(sample.Fault)
+	if how := t.be.TLS[t.srv]; how != nil && how.Explain != nil {
+		*f = how.Explain(err)
+	}
+	f.What = handshakeFailure
+	var own interface{ CheckText() string } // which the verification has for some
+	if errors.As(err, &own) {
+		f.What = own.CheckText()
+	}
+	t.rec.BackTLS = sample.TLSFacts{TLS: true, NotMade: f}
 }
 
 // speaks reports whether a connection to srv from an earlier process could have

@@ -27,9 +27,9 @@ type TLS struct {
 	// they are not Config's. nil: nothing, and Config.
 	Demands func(name string) string
 	Allows  func(name string) *tls.Config
-	// Problem reports whether a handshake failed for a client's certificate, and
-	// how far above it the fault lies; nil knows of none.
-	Problem func(error) (depth int, ok bool)
+	// Explain says what a handshake failed for, and of which certificate, but for
+	// Fault.What; nil says nothing.
+	Explain func(error) sample.Fault
 	// Knows reports whether a certificate has a name; StrictSNI refuses clients
 	// that ask for another. nil knows every name.
 	Knows     func(name string) bool
@@ -136,6 +136,22 @@ func (s *session) handshaken(err error) {
 	s.run()
 }
 
+// describeFailed is what is known of a handshake that came to no end. The version is
+// the highest that there could have been, as with OpenSSL, where none was agreed on.
+func (t *TLS) describeFailed(r *sample.TLSFacts, i *wire.Info) {
+	version := cmp.Or(i.Version, t.Config.MaxVersion, tls.VersionTLS13)
+	if most := t.Config.MaxVersion; most != 0 {
+		version = min(version, most)
+	}
+	r.TLSVer, r.Cipher, r.SNI = t.VersionName(version), "(NONE)", i.SNI
+	if i.Suite != 0 {
+		r.Cipher = t.CipherName(i.Suite)
+	}
+	if i.Detail != nil {
+		r.Detail = i.Detail
+	}
+}
+
 // name gives the names for the log.
 func (t *TLS) name(info *wire.Info) {
 	info.VersionName, info.SuiteName = t.VersionName(info.Version), t.CipherName(info.Suite)
@@ -160,25 +176,32 @@ func (s *session) handshakeFailed(err error) {
 	if !clientLeft(err) {
 		c.Unshaken++
 	}
-	what, null := handshakeFailure, false
+	f, null := &sample.Fault{}, false
+	if s.ln.TLS.Explain != nil {
+		*f = s.ln.TLS.Explain(err)
+	}
+	f.What = handshakeFailure
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		what, null = handshakeTimeout, true
+		f.What, null = handshakeTimeout, true
 	case errors.Is(err, wire.ErrLeft):
-		what, null = handshakeClosed, true
-	case s.ln.TLS.Problem != nil:
-		if depth, ok := s.ln.TLS.Problem(err); ok && depth > 0 {
-			what = handshakeCA
-		} else if ok {
-			what = handshakeCrt
-		}
+		f.What, null = handshakeClosed, true
+	case f.CA != 0:
+		f.What = handshakeCA
+	case f.Crt != 0:
+		f.What = handshakeCrt
 	}
 	if !null || !s.fe.Access.DontLogNull {
 		severity := message.Info
 		if s.fe.Access.SeparateErrors {
 			severity = message.Err
 		}
-		sh.logEmbryonic(s, severity, what)
+		var info wire.Info
+		var failed *wire.Failed
+		if errors.As(err, &failed) {
+			info = failed.Info
+		}
+		sh.logEmbryonic(s, severity, f, &info)
 	}
 	s.close()
 }

@@ -160,7 +160,13 @@ func (h *Handshake) detail(state *tls.ConnectionState) *Detail {
 
 // Said is told, within the handshake, what the client's hello says.
 func (p *pipe) Said(hello *tls.ClientHelloInfo) {
-	if p.hs != nil && p.hs.Capture > 0 {
+	if p.hs == nil {
+		return
+	}
+	if len(hello.SupportedVersions) > 0 {
+		p.hs.highest = slices.Max(hello.SupportedVersions)
+	}
+	if p.hs.asked = hello.ServerName; p.hs.Capture > 0 {
 		p.hs.said = keep(hello, p.hs.Capture)
 	}
 }

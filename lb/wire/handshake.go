@@ -60,9 +60,11 @@ type Handshake struct {
 	left int    // of the record that crypto/tls is reading
 	seen bool   // the first record is complete
 
-	own    *x509.Certificate // that crypto/tls shows
-	passed [4]int            // Detail.Errors
-	said   *Hello            // Detail.Hello
+	own     *x509.Certificate // that crypto/tls shows
+	passed  [4]int            // Detail.Errors
+	said    *Hello            // Detail.Hello
+	asked   string            // the name that the client asks for
+	highest uint16            // the version that it would rather have
 
 	running   bool // the goroutine does
 	abandoned bool // the connection was closed meanwhile
@@ -76,6 +78,40 @@ var ErrLeft = errors.New("the peer left before the handshake")
 // ErrSilent says that the time was up before the peer had sent a whole record. It is
 // an os.ErrDeadlineExceeded.
 var ErrSilent = fmt.Errorf("the peer was silent: %w", os.ErrDeadlineExceeded)
+
+// Failed is a server's handshake that came to no end, with what is known of the client by then.
+type Failed struct {
+	Err  error
+	Info Info // a name, a version or a suite may not have been agreed on yet
+}
+
+func (f *Failed) Error() string { return f.Err.Error() }
+
+// Unwrap gives the error itself.
+func (f *Failed) Unwrap() error { return f.Err }
+
+// failed makes a Failed of an error.
+func (h *Handshake) failed(err error) error {
+	if h.Client || h.conn == nil {
+		return err
+	}
+	state := h.conn.ConnectionState()
+	var v *tls.CertificateVerificationError
+	if errors.As(err, &v) {
+		state.PeerCertificates = v.UnverifiedCertificates
+	}
+	f := &Failed{Err: err, Info: Info{Version: state.Version, Suite: state.CipherSuite, SNI: h.asked}}
+	if state.Version == 0 {
+		f.Info.Version = h.highest
+	}
+	if h.own == nil || state.Version <= tls.VersionTLS12 { // which agrees on it at its end
+		f.Info.Suite = 0
+	}
+	if h.Detailed {
+		f.Info.Detail = h.detail(&state)
+	}
+	return f
+}
 
 // helloSize is how many bytes are made room for at first: a usual ClientHello,
 // post-quantum key share and all.
@@ -221,6 +257,8 @@ func (h *Handshake) finish(err error) {
 	c.Retry()
 	if err == nil {
 		h.become(c)
+	} else {
+		err = h.failed(err)
 	}
 	h.Done(err)
 }
