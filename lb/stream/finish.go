@@ -24,8 +24,8 @@ func (t *txn) unserved() bool {
 	return (where == 'C' || where == 'Q') && (who == 'S' || who == 's' || who == 'R' || who == 'I')
 }
 
-// clientAborted ends the exchange because the client is gone.
-func (t *txn) clientAborted() {
+// countAbort counts a client that leaves before its exchange is over.
+func (t *txn) countAbort() {
 	sh := t.s.sh
 	sh.Front[t.s.fe.Index].CliAborts++
 	if t.be != nil {
@@ -34,14 +34,36 @@ func (t *txn) clientAborted() {
 	if t.srv != nil {
 		sh.Server[t.srv.Index].CliAborts++
 	}
+}
+
+// clientAborted ends the exchange because the client is gone.
+func (t *txn) clientAborted() {
+	t.countAbort()
 	if s := t.s; t.c != nil && t.c.stream == nil && s.stream == nil && s.Broken() && (t.tunnel() || t.unsent()) {
 		loop.ResetOnClose(t.c.FD()) // its reset, which an end would hide from the server
 	}
-	if t.tunnel() && t.resHeadDone && t.rec.Term[0] == '-' && t.s.http {
-		t.abort('-', '-') // a tunnel's client may leave as it likes
+	// A stream's reset is how its client leaves, and a unix socket knows no other end.
+	reset := t.s.Broken() && t.s.stream == nil && !t.s.ln.Unix
+	if t.tunnel() && t.resHeadDone && t.rec.Term[0] == '-' && t.s.http && (t.reqDone || !reset) {
+		t.abort('-', '-') // a tunnel's client may end it as it likes, but for a reset
 		return
 	}
-	t.abort('C', t.phaseLetter())
+	where := t.phaseLetter()
+	if where == 'H' && reset && t.be.AbortOnClose { // as HAProxy, which looks for it among the data then
+		where = 'D'
+	}
+	t.abort('C', where)
+}
+
+// clientEndedEarly ends an exchange whose client has ended its side, for option abortonclose.
+func (t *txn) clientEndedEarly() {
+	if t.resHeadDone {
+		t.clientAborted()
+		return
+	}
+	t.countAbort()
+	t.rec.Term[0], t.rec.Term[1] = 'C', 'H'
+	t.replyError(400) // it may still read
 }
 
 // end finishes the exchange: the log line, the counters, the connections.

@@ -139,7 +139,6 @@ func (s *session) cut(who byte) {
 		t.abort(who, '-')
 	case where == 'H':
 		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
-		t.keep = false // HAProxy would keep its connection
 		t.fail(who, where, 502)
 		s.run()
 		return

@@ -260,8 +260,8 @@ func (t *txn) pump() step {
 			return onward
 		}
 	}
-	if t.phase == phaseForward && s.PeerEnded() && t.be.AbortOnClose && t.reqDone && !t.resHeadDone {
-		t.clientAborted()
+	if t.phase == phaseForward && s.PeerEnded() && t.be.AbortOnClose && t.reqDone && !t.resDone && !t.tunnel() {
+		t.clientEndedEarly()
 		return onward
 	}
 	if t.forward() == left {

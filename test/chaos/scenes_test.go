@@ -49,6 +49,17 @@ func asksToTheEnd(text string) func(p *peer) {
 // of things, and nothing on the wire tells when the other side has looked.
 func pause() { <-time.After(60 * time.Millisecond) }
 
+// saysAndWaits makes a server that answers so, and waits for the end.
+func saysAndWaits(text string) func(p *peer, _ int) {
+	return func(p *peer, _ int) { p.head(1); p.send(text); p.rest() }
+}
+
+// A request and an answer that make a tunnel.
+const (
+	switching = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n"
+	switched  = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"
+)
+
 // aborts: one side leaves, in each phase.
 var aborts = []scene{
 	{name: "client_end_before_request", wire: true, lines: -1, client: func(p *peer) { p.shut() }},
@@ -70,8 +81,7 @@ var aborts = []scene{
 			p.read(time.Millisecond)
 		}
 	}, client: func(p *peer) { p.send(get); p.head(1); p.reset() }},
-	{name: "client_end_in_queue", ours: `client_end_in_queue client_end_in_queue/<NOSRV> +/+/-1/-1/+ -1 0 - - CQ-- 0 0/1 "GET /q HTTP/1.1"
-client_end_in_queue client_end_in_queue/s1 +/+/+/-1/+ -1 0 - - CH-- 0 0/0 "GET / HTTP/1.1"`, config: "option abortonclose\ntimeout queue 1s\nserver s1 $s maxconn 1", lines: 2, server: silent,
+	{name: "client_end_in_queue", config: "option abortonclose\ntimeout queue 1s\nserver s1 $s maxconn 1", lines: 2, server: silent,
 		client: func(p *peer) {
 			p.send(get)
 			q := second(p)
@@ -81,6 +91,12 @@ client_end_in_queue client_end_in_queue/s1 +/+/+/-1/+ -1 0 - - CH-- 0 0/0 "GET /
 			pause()
 			p.reset()
 		}},
+	{name: "abortonclose_end_while_waiting", wire: true, config: "option abortonclose", server: silent, client: func(p *peer) { p.send(get); pause(); p.shut(); p.rest() }},
+	{name: "abortonclose_reset_while_waiting", wire: true, config: "option abortonclose", server: silent, client: func(p *peer) { p.send(get); pause(); p.reset() }},
+	{name: "abortonclose_end_in_response", wire: true, config: "option abortonclose", server: saysAndWaits("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nab"),
+		client: func(p *peer) { p.send(get); p.head(1); pause(); p.shut(); p.rest() }},
+	{name: "tunnel_client_end", server: saysAndWaits(switched), client: func(p *peer) { p.send(switching); p.head(1); pause(); p.shut(); p.rest() }},
+	{name: "tunnel_client_reset", server: saysAndWaits(switched), client: func(p *peer) { p.send(switching); p.head(1); pause(); p.reset() }},
 	{name: "server_end_before_head", server: func(p *peer, _ int) { p.head(1); p.close() }, client: asks(get)},
 	{name: "server_reset_before_head", server: func(p *peer, _ int) { p.head(1); p.reset() }, client: asks(get)},
 	{name: "server_end_at_once", server: func(p *peer, _ int) { p.close() }, client: asks(get)},

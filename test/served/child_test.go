@@ -273,8 +273,9 @@ func (c *child) settled(ctx context.Context) (states []string, err error) {
 			if row["svname"] == "FRONTEND" || row["svname"] == "BACKEND" {
 				continue
 			}
-			if row["check_status"] == "INI" || strings.HasPrefix(row["check_status"], "*") {
-				return false
+			check := row["check_status"]
+			if check == "INI" || strings.HasPrefix(check, "*") || check != "" && !strings.Contains(check, "OK") && strings.HasPrefix(row["status"], "UP") {
+				return false // the first check that fails takes a server down
 			}
 			status, _, _ := strings.Cut(row["status"], " ")
 			states = append(states, fmt.Sprintf("%s/%s %s %s weight=%s", row["pxname"], row["svname"], status, row["check_status"], row["weight"]))

@@ -38,7 +38,7 @@ var decisions = []decision{
 	{"logs.md: an errorfile is sent with a length, so that the connection outlives it", func(what, theirs, ours string) bool {
 		return strings.HasSuffix(what, "answer") && (theirs == "then closed" && ours == "" || errorFile.ReplaceAllString(theirs, "") == errorFile.ReplaceAllString(ours, "") && ownPage.MatchString(theirs))
 	}},
-	replaced("logs.md: over HTTP/2 the request is logged as over HTTP/1", ` h2 .*line$`, `https?://[^/ ]+`),
+	replaced("http2.md: the log shows the path as it was requested", ` h2 .*line$`, `https?://[^/ ]+`),
 	replaced("logs.md: status has a value in log-format", `^captures: .*line$`, ` (200|404|500|503|302|304|101|400|-) \S+$`),
 	replaced("haproxy-compat.md: a line 'dispatch' is a server of that name", `^old-1.4: `, `/dispatch`, `/<NOSRV>`, ` lbtot=\d+`),
 	replaced("haproxy-compat.md: servers of different weights have their turns in another order", `^env-conditions: .*line$`, ` b/[st] `),
