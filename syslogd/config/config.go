@@ -36,6 +36,7 @@ type Config struct {
 	Outputs    []Output
 	Metrics    string         // address of the Prometheus endpoint; empty: none
 	Zone       *time.Location // of the times we give ourselves; nil: local
+	Warnings   []string       // what does not work yet, with the lines: files for the peers of forward
 
 	// For TCP and TLS.
 	Connections, ConnectionsEach int           // at most, in total and from one address
@@ -221,8 +222,15 @@ func blankOutput() Output {
 
 // Load reads and checks a file, and whether this machine has the users and certificates that it names.
 func Load(path string) (*Config, error) {
-	c, _, err := load(path)
-	return c, err
+	c, d, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, check := range d.peers {
+		check()
+	}
+	c.Warnings = d.errs
+	return c, nil
 }
 
 // Check is Load for whoever wants to know what does not work. It also looks at what a daemon only reports, because it may be there by the time
@@ -232,7 +240,7 @@ func Check(path string) error {
 	if err != nil {
 		return err
 	}
-	for _, check := range d.later {
+	for _, check := range append(d.peers, d.later...) {
 		check()
 	}
 	if len(d.errs) > 0 {

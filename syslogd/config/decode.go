@@ -31,7 +31,9 @@ type decoder struct {
 	errs Errors
 	// here are checks of what the configuration names on this machine: users, certificates. Only Load does them.
 	here []func()
-	// later are checks of what need not be there when a daemon starts. Only Check does them.
+	// peers are checks of the files for peers, which need not be there when a daemon starts. Load has a warning of each.
+	peers []func()
+	// later are checks of what else need not be there when a daemon starts. Only Check does them.
 	later []func()
 }
 
@@ -152,7 +154,7 @@ func (d *decoder) peersFile(to *string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
 		d.path(to)(n)
 		name := *to
-		d.later = append(d.later, func() {
+		d.peers = append(d.peers, func() {
 			if _, err := os.ReadFile(name); err != nil {
 				d.add(n, "%v", err)
 			}

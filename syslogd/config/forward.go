@@ -105,7 +105,7 @@ func (d *decoder) checkTLS(n *yaml.Node, f *Forward, secure bool, instead string
 	case !secure && (f.CA != "" || f.Name != "" || f.Cert != ""):
 		d.add(n, "ca, name, cert and key mean nothing for %s; want %s", f, instead)
 	}
-	d.later = append(d.later, func() {
+	d.peers = append(d.peers, func() {
 		if len(d.errs) > 0 {
 			return // perhaps that they are not there
 		}

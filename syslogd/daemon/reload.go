@@ -101,7 +101,7 @@ func (d *Daemon) change(run context.Context, next *config.Config) (said []string
 	for _, key := range needRestart(d.first, next) {
 		said = append(said, key+" is not that of the start; it takes effect at the next restart")
 	}
-	return said, nil
+	return append(said, next.Warnings...), nil
 }
 
 // remember keeps what was counted by inputs and outputs that are closed now, so that the totals go on adding up.

@@ -241,3 +241,29 @@ func TestReloadNamesWhatWaitsForARestart(t *testing.T) {
 		}
 	}
 }
+
+// TestReloadNamesTheFilesOfPeers that are missing, or are none: the configuration is taken, and forwarding goes on when they are right.
+func TestReloadNamesTheFilesOfPeers(t *testing.T) {
+	dir := t.TempDir()
+	ca := filepath.Join(dir, "ca.pem")
+	writeCert(t, ca, 1)
+	const text = "listen: unix://DIR/in\noutputs:\n- {file: DIR/a.log, format: rfc5424, forward: {to: \"tls://127.0.0.1:1\", ca: DIR/ca.pem}}\n"
+	socket := run(t, dir, text)
+	row := func(want string) {
+		t.Helper()
+		if got := ask(t, socket, "reload"); !strings.Contains(got, "(0 new)") || !strings.Contains(got, want) || want == "" && strings.Contains(got, "ca.pem") {
+			t.Errorf("reload: %q, want %q", got, want)
+		}
+	}
+	row("")
+	if err := os.Remove(ca); err != nil {
+		t.Fatal(err)
+	}
+	row("conf:5: open " + ca + ": no such file or directory")
+	if err := os.WriteFile(ca, []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	row("ca: " + ca + " has no certificate")
+	writeCert(t, ca, 2)
+	row("")
+}
