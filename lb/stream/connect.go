@@ -66,6 +66,18 @@ func (c *serverConn) Ready(ev loop.Events) {
 	}
 }
 
+// saidMore reports that a server has sent something after its answer that was read together with it: over TLS most likely its goodbye, of which no event will tell.
+func (c *serverConn) saidMore() bool {
+	return c.Kind() == wire.Secure && c.MayRead() && !c.Absorb()
+}
+
+// bye ends a connection on which nothing is cut short, and says so over TLS: a server that hears nothing has to take it for an attack [RFC 8446 6.1], and OpenSSL
+// forgets its session.
+func (c *serverConn) bye() {
+	c.CloseNotify()
+	c.close()
+}
+
 // drop closes an idle connection, wherever it is kept.
 func (c *serverConn) drop() {
 	if c.owner != nil {
@@ -73,7 +85,7 @@ func (c *serverConn) drop() {
 	} else {
 		c.sh.pools[c.srv.Index].remove(c)
 	}
-	c.close()
+	c.bye()
 }
 
 // close closes the connection and frees c.

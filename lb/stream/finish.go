@@ -151,10 +151,12 @@ func (t *txn) releaseServer() {
 	if c := t.c; c != nil {
 		if c.stream != nil {
 			t.leaveLink(c)
-		} else if t.keepServer && !t.early && t.resDone && !t.unsent() && !c.Broken() && !c.PeerEnded() {
+		} else if t.keepServer && !t.early && t.resDone && !t.unsent() && !c.Broken() && !c.PeerEnded() && !c.saidMore() {
 			t.keepIdle(c)
-		} else {
+		} else if t.tunnel() { // whose ends were passed on, or there was none
 			c.close()
+		} else {
+			c.bye()
 		}
 		t.c = nil
 	}

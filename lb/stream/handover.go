@@ -236,7 +236,7 @@ func (m *mover) takeIdle() {
 			c := m.sh.pools[i].head
 			m.sh.pools[i].remove(c)
 			if !c.Movable() || !c.current() { // the next process would take it for one to the present address
-				c.close()
+				c.bye()
 				continue
 			}
 			c.leaving = true

@@ -143,7 +143,7 @@ func (p *idlePool) purge() {
 	for p.len > 0 && p.used+p.idle() > p.need {
 		last := p.tail
 		p.remove(last)
-		last.close()
+		last.bye()
 	}
 	p.need = (p.need + p.used) / 2
 }
@@ -160,7 +160,7 @@ func (t *txn) reuse(now int64) bool {
 				t.use(own, now)
 				return true
 			}
-			own.close()
+			own.bye()
 		}
 	}
 	if t.rec.Retries > 0 || t.be.private(t.srv) {
@@ -175,7 +175,7 @@ func (t *txn) reuse(now int64) bool {
 			t.use(c, now)
 			return true
 		}
-		c.close()
+		c.bye()
 	}
 }
 
@@ -207,7 +207,7 @@ func (t *txn) keepIdle(c *serverConn) {
 	}
 	how := c.be.Pooling[c.srv]
 	if pool.shut || how.spent(c.uses) || !own && how.full() || own && !keep || !own && pool.plenty() || !c.current() {
-		c.close()
+		c.bye()
 		return
 	}
 	pool.end()
@@ -215,7 +215,7 @@ func (t *txn) keepIdle(c *serverConn) {
 	c.t = nil
 	if own {
 		if holder.own != nil {
-			holder.own.close()
+			holder.own.bye()
 		}
 		holder.own = c
 		pool.own(c, holder)

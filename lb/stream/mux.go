@@ -309,6 +309,7 @@ func (m *mux) pump() step {
 			if !m.begun {
 				m.logFault("the client left before the end of HTTP/2's preface")
 			}
+			s.CloseNotify()
 			m.lost()
 			return onward
 		}

@@ -121,7 +121,7 @@ func (s *session) clientLeft() {
 			s.badRequestLog(400, 'C', "")
 			return
 		}
-		s.close()
+		s.closeGently(false) // over TLS it is told that we have heard it
 		return
 	}
 	s.sh.Front[s.fe.Index].ErrReq++

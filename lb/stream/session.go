@@ -456,7 +456,7 @@ func (s *session) linger() step {
 func (s *session) close() {
 	sh := s.sh
 	if s.own != nil {
-		s.own.close()
+		s.own.bye()
 		s.own = nil
 	}
 	if sh.ownLinks != nil {
