@@ -145,6 +145,10 @@ func (c *call) pageWord(e *pageDraft, word string, values []string) error {
 		return nil
 	case "hdr":
 		name, text := values[0], values[1]
+		if rule.OwnField(name) {
+			c.p.report.Warnf(c.pos, "'http-error' : 'hdr %s' is ignored, as in HAProxy: 'content-type' names the type, and the length is that of the payload", name)
+			return nil
+		}
 		if !rule.IsHeaderName(name) || strings.ContainsAny(text, "\r\n") {
 			return fmt.Errorf("'http-error ... hdr %s' expects a header's name and a text of one line", name)
 		}

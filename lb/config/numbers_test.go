@@ -179,3 +179,20 @@ func TestDisabledProxies(t *testing.T) {
 	v.refuse("frontend f\n  mode http\n  bind :18003\n  disabled\n  http-request deny if { path -f /nonexistent }\n"+rest, "/nonexistent")
 	v.refuse("frontend f\n  bind :18003\n  disabled\nfrontend g\n  bind :18004\n  default_backend nope\n"+rest, "unable to find required default_backend")
 }
+
+// TestFramingRules: rules on the fields that frame a message load, and do nothing; test/dialect has what is sent.
+func TestFramingRules(t *testing.T) {
+	v := newVerdicts(t)
+	for _, set := range []string{"http-request", "http-response", "http-after-response"} {
+		for _, rule := range []string{"set-header Content-Length 5", "add-header content-length 5", "del-header Transfer-Encoding", "replace-header Content-Length (.*) 5", "replace-value Transfer-Encoding .* x", "set-header Content-Length: 5", "set-header Transfer-Encoding chunked if { status 200 } or TRUE"} {
+			if set == "http-request" {
+				rule, _, _ = strings.Cut(rule, " if")
+			}
+			v.accept(inFrontendSection(set+" "+rule), "says where the body ends")
+		}
+		v.refuse(inFrontendSection(set+" set-header Content-Length"), "Content-Length")
+		v.refuse(inFrontendSection(set+" set-header Content-Length %[nosuch]"), "unknown fetch method 'nosuch'")
+	}
+	v.accept(inFrontendSection("http-request return status 200 content-type text/plain string x hdr Content-Length 5 hdr Content-Type a/b hdr Transfer-Encoding chunked"), "is ignored, as in HAProxy")
+	v.accept(inFrontendSection("http-error status 404 content-type text/plain string x hdr Content-Length 5"), "is ignored, as in HAProxy")
+}

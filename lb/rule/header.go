@@ -29,16 +29,24 @@ func headerName(p *ruleParser) (string, error) {
 	if !isToken(name) {
 		return "", fmt.Errorf("'%s' is not a header name", name)
 	}
-	if framing(name) {
-		return "", fmt.Errorf("'%s' says where the body ends, which is the proxy's own business: a rule that changes it would let one request hide in another", name)
-	}
 	return name, nil
+}
+
+// unframed gives an action on a field, or one that does nothing for those that
+// say where the body ends: a rule that changed them would let one message hide
+// in another. What lb sends is framed by itself, whatever the rules.
+func (p *ruleParser) unframed(name string, a action) action {
+	if !framing(name) {
+		return a
+	}
+	p.remark("'%s' says where the body ends, which no rule changes: the rule does nothing, and lb writes what is true", name)
+	return nothing{}
 }
 
 // editedName is headerName for rules that edit a head. HAProxy takes a colon at
 // the end for a part of the name, and loads.
 func editedName(p *ruleParser) (name string, colon bool, err error) {
-	if bare, colon := strings.CutSuffix(p.peek(), ":"); colon && IsHeaderName(bare) {
+	if bare, colon := strings.CutSuffix(p.peek(), ":"); colon && isToken(bare) {
 		p.next()
 		return bare, true, nil
 	}
@@ -54,16 +62,16 @@ func otherName(p *ruleParser) (string, error) {
 		p.remark("no header has the name '%s', so nothing is done, as in HAProxy: a header is named without its colon and its value", name)
 		return name, nil
 	}
-	if framing(name) {
-		p.at-- // for headerName's words
-		return headerName(p)
-	}
 	return name, err
 }
 
 // IsHeaderName reports whether name can be a header's (RFC 9110, section 5.1)
 // that a proxy may write.
 func IsHeaderName(name string) bool { return isToken(name) && !framing(name) }
+
+// OwnField reports whether a reply of lb's own has the field from elsewhere: its
+// length, its coding and its type.
+func OwnField(name string) bool { return framing(name) || strings.EqualFold(name, "content-type") }
 
 // framing names the fields that must agree with the body (RFC 9112, section
 // 6).
@@ -111,7 +119,7 @@ func parseHeader(p *ruleParser, add bool) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &setHeader{stage: p.stage, name: []byte(name), value: value, append: add, host: p.stage == Request && strings.EqualFold(name, "host")}, oneLine(value)
+	return p.unframed(name, &setHeader{stage: p.stage, name: []byte(name), value: value, append: add, host: p.stage == Request && strings.EqualFold(name, "host")}), oneLine(value)
 }
 
 func (a *setHeader) run(x *sample.Ctx) Verdict {
@@ -141,7 +149,7 @@ type delHeader struct {
 func parseDelHeader(p *ruleParser) (action, error) {
 	if p.at+1 >= len(p.words) || p.words[p.at+1] != "-m" {
 		name, err := otherName(p)
-		return &delHeader{stage: p.stage, name: name}, err
+		return p.unframed(name, &delHeader{stage: p.stage, name: name}), err
 	}
 	a := &delHeader{stage: p.stage, name: p.next()}
 	p.next()
@@ -203,7 +211,7 @@ func parseReplace(p *ruleParser, value bool) (action, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &replaceHeader{stage: p.stage, name: name, re: re, with: with, value: value, host: p.stage == Request && strings.EqualFold(name, "host")}, oneLine(with)
+	return p.unframed(name, &replaceHeader{stage: p.stage, name: name, re: re, with: with, value: value, host: p.stage == Request && strings.EqualFold(name, "host")}), oneLine(with)
 }
 
 // substitution reads <match-regex> <replace-fmt>.

@@ -107,15 +107,16 @@ func (r *reply) header(p *ruleParser) error {
 	if err != nil {
 		return err
 	}
-	if strings.EqualFold(name, "content-type") {
-		return fmt.Errorf("'hdr %s' has an argument of its own, 'content-type'", name)
-	}
 	if p.atCond() {
 		return fmt.Errorf("'hdr %s' expects a value", name)
 	}
 	value, err := p.format("a value")
 	if err != nil {
 		return err
+	}
+	if OwnField(name) {
+		p.remark("'hdr %s' is ignored, as in HAProxy: 'content-type' names the type, and the length is that of the payload", name)
+		return nil
 	}
 	r.headers = append(r.headers, replyHeader{strings.ToLower(name), value})
 	return oneLine(value)

@@ -283,6 +283,9 @@ func (s *source) expr(acl bool) (*Expr, string, error) {
 		return nil, "", fmt.Errorf("invalid args in fetch method '%s' : %w", name, err)
 	}
 	s.uses.Need(row.needs, s.place)
+	if row.idle != "" {
+		s.uses.Note(&Remark{Text: fmt.Sprintf("'%s' is always 0: %s", name, row.idle)})
+	}
 	s.uses.Note(e.args.refs()...)
 	for s.peek() == ',' {
 		s.at++

@@ -19,6 +19,7 @@ type fetchRow struct {
 	needs  Needs  // facts the engine gathers only when asked
 	get    func(x *Ctx, a *args) (Value, bool)
 	check  func(a *args) error
+	idle   string // why it shows nothing, for a warning where it is used
 }
 
 // fetches is the table; findFetch reads it.

@@ -54,6 +54,11 @@ var fetchesFacts = []fetchRow{
 	}},
 	{name: "meth", args: "s", kind: Str, method: true, where: Everywhere, get: literal, check: checkStr},
 	{name: "nbproc", kind: Int, where: Everywhere, get: func(*Ctx, *args) (Value, bool) { return IntValue(1), true }},
+	{name: "cpu_calls", kind: Int, where: Everywhere, get: none, idle: effort},
+	{name: "cpu_ns_avg", kind: Int, where: Everywhere, get: none, idle: effort},
+	{name: "cpu_ns_tot", kind: Int, where: Everywhere, get: none, idle: effort},
+	{name: "lat_ns_avg", kind: Int, where: Everywhere, get: none, idle: effort},
+	{name: "lat_ns_tot", kind: Int, where: Everywhere, get: none, idle: effort},
 	{name: "pid", kind: Int, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.Pid)), true }},
 	{name: "prio_class", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.PriorityClass)), true }},
 	{name: "prio_offset", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.PriorityOffset)), true }},
@@ -234,3 +239,6 @@ func fetchRand(_ *Ctx, a *args) (Value, bool) {
 }
 
 func fetchVar(x *Ctx, a *args) (Value, bool) { return x.Var(a.s[0]) }
+
+// none is the value of what is not measured: HAProxy's without profiling.
+func none(*Ctx, *args) (Value, bool) { return IntValue(0), true }

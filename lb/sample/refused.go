@@ -38,7 +38,6 @@ func noScript(what, name string) error {
 
 // fetchRefused are fetches that HAProxy has and lb has not, with the way out.
 var fetchRefused = spread(newerFetches, map[string]string{
-	"cpu_calls": effort, "cpu_ns_avg": effort, "cpu_ns_tot": effort, "lat_ns_avg": effort, "lat_ns_tot": effort,
 	"distcc_body": otherProtocol, "distcc_param": otherProtocol, "fcgi.docroot": noFastCGI, "fcgi.index": noFastCGI,
 	"internal.htx.data": internals, "internal.htx.free": internals, "internal.htx.free_data": internals, "internal.htx.has_eom": internals, "internal.htx.nbblks": internals,
 	"internal.htx.size": internals, "internal.htx.used": internals, "internal.htx_blk.data": internals, "internal.htx_blk.hdrname": internals, "internal.htx_blk.hdrval": internals,

@@ -29,15 +29,28 @@ type Regexp struct {
 	// tail is re for a text that ends with a line's end, before which PCRE's $
 	// holds, too; nil where the pattern has no $. It is made when first used.
 	tail func() *regexp2.Regexp
+
+	// empties says that a text may match without a character of it, wherever that
+	// is.
+	empties bool
 }
 
 func CompileRegexp(text string, fold bool) (*Regexp, error) {
+	p, err := compileRegexp(text, fold)
+	if err == nil {
+		begins := strings.Contains(strings.ReplaceAll(text, "[^", "["), "^") || strings.Contains(text, `\A`)
+		p.empties = !begins && p.Match(nil)
+	}
+	return p, err
+}
+
+func compileRegexp(text string, fold bool) (*Regexp, error) {
 	flags := ""
 	if fold {
 		flags = "(?i)"
 	}
 	// Each byte beyond ASCII is a character of its own, in patterns and in what they are matched with.
-	pattern := flags + string(latin1(nil, text))
+	pattern := flags + string(latin1(nil, spelled(text)))
 	re, err := regexp.Compile(pattern)
 	if err == nil {
 		p := &Regexp{re: re}
@@ -49,7 +62,7 @@ func CompileRegexp(text string, fold bool) (*Regexp, error) {
 		}
 		return p, nil
 	}
-	if what := perlOnly(text); what != "" {
+	if what := perlOnly(spelled(text)); what != "" {
 		return nil, fmt.Errorf("regex '%s' uses %s, which PCRE has but this engine has not; write it as two conditions or without it", text, what)
 	}
 	if back, err := backtracking(pattern); err == nil {
@@ -59,6 +72,65 @@ func CompileRegexp(text string, fold bool) (*Regexp, error) {
 		return nil, fmt.Errorf("regex '%s' is invalid (%s: %s)", text, e.Code, e.Expr)
 	}
 	return nil, fmt.Errorf("regex '%s' is invalid: %w", text, err)
+}
+
+// The blanks of one line, and what ends lines, for PCRE.
+const (
+	blanks   = `\t\x20\xa0`
+	lineEnds = `\n\x0b\f\r\x85`
+)
+
+// escapes are PCRE's for sets of characters that the engines write in another
+// manner, or read as something else (\v), outside of classes and in them.
+var escapes = map[byte]struct{ outside, inside string }{
+	'h': {"[" + blanks + "]", blanks},
+	'H': {"[^" + blanks + "]", ""},
+	'v': {"[" + lineEnds + "]", lineEnds},
+	'V': {"[^" + lineEnds + "]", ""},
+	'N': {`[^\n]`, ""},
+	'R': {`(?>\r\n|[` + lineEnds + `])`, ""},
+}
+
+// spelled writes those escapes as the engines have them.
+func spelled(pattern string) string {
+	if !strings.ContainsRune(pattern, '\\') {
+		return pattern
+	}
+	var b strings.Builder
+	for i, class := 0, 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case strings.HasPrefix(pattern[i:], `\Q`): // text up to \E
+			end := strings.Index(pattern[i:], `\E`)
+			if end < 0 {
+				end = len(pattern) - i
+			}
+			b.WriteString(pattern[i : i+end])
+			i += end - 1
+			continue
+		case c == '\\' && i+1 < len(pattern):
+			i++
+			e := escapes[pattern[i]]
+			if class > 0 {
+				e.outside = e.inside
+			}
+			if pattern[i] == 'N' && strings.HasPrefix(pattern[i+1:], "{") { // a character's name
+				e.outside = ""
+			}
+			if e.outside != "" {
+				b.WriteString(e.outside)
+				continue
+			}
+			b.WriteByte('\\')
+		case class > 0:
+			if c == ']' && i > class {
+				class = 0
+			}
+		case c == '[':
+			class = classFrom(pattern, i)
+		}
+		b.WriteByte(pattern[i])
+	}
+	return b.String()
 }
 
 // backtracking compiles a pattern for the second engine, whose $ is no more
@@ -240,10 +312,18 @@ func (p *Regexp) replaceAll(dst, b []byte, template string, all bool) []byte {
 		limit = -1
 	}
 	at := 0
-	for _, m := range p.all(b, limit) {
+	matches := p.all(b, limit)
+	for i, m := range matches {
 		dst = append(dst, b[at:m[0]]...)
 		dst = Expand(dst, template, b, m)
 		at = m[1]
+		if !all || !p.empties || m[0] == m[1] || i+1 < len(matches) && matches[i+1][0] == at {
+			continue
+		}
+		// Between a match and what follows there is one of nothing, as in HAProxy.
+		if none := p.Submatches(b[at:]); none != nil && none[1] == 0 {
+			dst = Expand(dst, template, b[at:], none)
+		}
 	}
 	return append(dst, b[at:]...)
 }

@@ -41,7 +41,20 @@ func TestRegexp(t *testing.T) {
 	test("(?<=a)b", "bab", "2 3")
 	test(`\(*(?!x)[(*]`, "(*", "0 2")
 	test("^a{1,1500}b", "aab", "0 3")
-	for _, pattern := range []string{`\R`, `(?R)`, `a(?1)`, `(?|a|b)`, `(*UTF)a`, "(", "[", "a**", `\Ka`, `(?=a)\h`} {
+	test(`a\hb`, "a\xa0b", "0 3")
+	test(`^[\h:]+$`, " :\t", "0 3")
+	test(`\H+`, " ab ", "1 3")
+	test(`\v`, "a\rb", "1 2")
+	test(`[\v]`, "a\x0bb", "1 2")
+	test(`\V+`, "\nab\x85", "1 3")
+	test(`\N+`, "ab\nc", "0 2")
+	test(`a\Rb`, "a\r\nb", "0 4")
+	test(`a\R\n`, "a\r\n", "") // it takes both, and gives none back
+	test(`(?=a)a\h`, "a ", "0 2")
+	test(`\Q\h\E`, `\h`, "0 2")
+	test(`\\h`, `\h`, "0 2")
+	test(`[]\h]+`, "] ]", "0 3")
+	for _, pattern := range []string{`(?R)`, `a(?1)`, `(?|a|b)`, `(*UTF)a`, "(", "[", "a**", `\Ka`, `[\R]`, `[\H]`, `\N{U+41}`} {
 		if _, err := CompileRegexp(pattern, false); err == nil {
 			t.Errorf("%s: accepted", pattern)
 		}

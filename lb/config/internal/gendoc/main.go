@@ -104,7 +104,7 @@ RFC 9112 allows, is a 400 in HAProxy.
 
 - Regular expressions are PCRE's, matched byte by byte. Those with lookaround, backreferences, atomic groups or possessive quantifiers are matched by backtracking, which may
   take some hundredths of a second for one text (HAProxy has PCRE's match limit); one that takes longer does not match. All others take a time that is linear in the text. Recursion, conditionals,
-  verbs and ` + "`\\K`, `\\R`, `\\h`" + ` are refused.
+  verbs and ` + "`\\K`" + ` are refused.
 - ` + "`hdr_ip`" + ` also reads an IPv6 address in brackets, with or without a port; HAProxy 2.6 passes over it, and a list that denies would let it by.
   So does whatever else makes an address of a text (` + "`http-request set-src hdr(x)`, `-m ip`, `ipmask`, `map_ip`" + `, keys of stick tables). There, as in HAProxy, an IPv4 address ends
   at the first character that is no digit and no dot: ` + "`192.0.2.1:443`" + ` and ` + "`192.0.2.1;x`" + ` are that address.
@@ -128,7 +128,8 @@ RFC 9112 allows, is a 400 in HAProxy.
 - ` + "`usesrc hdr_ip(NAME)`" + ` binds nothing for a request without that value, as the manual says: the connection comes from the address of ` + "`source`" + `. HAProxy 2.6.12 answers 500.
 - ` + "`table_trackers`" + ` counts who tracks the key; HAProxy 2.6 counts the request that asks as well. ` + "`%bi` and `%bp`" + ` have no value where no connection to a server came to be.
 - Files that a bind or server line names for TLS are not read where the line has no ` + "`ssl`" + ` (a notice says so); HAProxy reads them.
-- ` + "`regsub(a*,-,g)`" + ` replaces no empty match right after another match.
+- ` + "`cpu_calls`, `cpu_ns_avg`, `cpu_ns_tot`, `lat_ns_avg` and `lat_ns_tot`" + ` are 0, with a warning: nobody measures what one request takes of the CPU. HAProxy counts calls, and
+  times with ` + "`profiling.tasks`" + `.
 - Numbers in fields, cookies and parameters (` + "`hdr_val`, `cook_val`, `urlp_val`" + `) have 64 bits; HAProxy 2.6 keeps the lower 32 of them. Its ` + "`add` and `sub`" + ` take a negative
   number and another negative one for an overflow, and its ` + "`ltime`, `utime` and `http_date`" + ` have wrong years before 1970; lb's are right.
 - ` + "`cook`, `req.cook`" + ` and their kin find a cookie without a value at the end of its field (` + "`Cookie: a=`" + `), which HAProxy 2.6 does not. ` + "`res.cook_cnt`" + ` without a name
@@ -136,7 +137,8 @@ RFC 9112 allows, is a 400 in HAProxy.
 - ` + "`json_query`" + ` gives text in UTF-8; HAProxy 2.6 makes one byte of ` + "`\\u00e4`" + `.
 - ` + "`http-response return`" + ` knows the answer in whose place it stands: ` + "`res.hdr` and `status`" + ` have a value in its format, and none in HAProxy. ` + "`capture.req.uri` and\n  `capture.req.method`" + `
   have a value in every rule, whatever is logged.
-- Rules cannot set or delete Content-Length and Transfer-Encoding (an error): they say where a message ends.
+- Rules on Content-Length and Transfer-Encoding do nothing (a warning): they say where a message ends, and lb frames what it sends by itself. HAProxy frames anew where a rule deletes
+  the field, and answers 500 or sends a wrong length where a rule sets another.
 - ` + "`set-nice`" + ` and ` + "`strict-mode`" + ` are taken and change nothing: connections of a loop have the same priority, and a head that cannot be sent is an error.
 - A variable of scope ` + "`proc`" + ` begins anew with each worker, as in HAProxy; one of scope ` + "`sess`" + ` moves with its connection.
 
