@@ -421,6 +421,7 @@ type Server struct {
 	OwnID                bool // `id` gives its ID
 	OnMarkedDownShutdown bool // on-marked-down shutdown-sessions
 	OnMarkedUpShutdown   bool // on-marked-up shutdown-backup-sessions
+	tlsFault             uint16
 
 	Track     string // "[proxy/]server"; "" none
 	MinConn   int
@@ -456,16 +457,15 @@ type ServerCheck struct {
 
 // ServerSocket is what a server line says about the connections to it.
 type ServerSocket struct {
-	Source      netip.AddrPort // where they come from; port 0 is any
-	SourceLast  uint16         // of a range of ports, whose first one Source has; 0: that port alone
-	UseSource   UseSource
-	Interface   string
-	Namespace   string        // network namespace; "" our own
-	UserTimeout time.Duration // tcp-ut
-	Proxy       SendProxy
-	SOCKS4      netip.AddrPort // of the proxy that connects to it; invalid: none does
-
-	proxyV1, proxyV2 bool // send-proxy, send-proxy-v2: what Proxy.Version is made of
+	Source           netip.AddrPort // where they come from; port 0 is any
+	SourceLast       uint16         // of a range of ports, whose first one Source has; 0: that port alone
+	proxyV1, proxyV2 bool           // send-proxy, send-proxy-v2: what Proxy.Version is made of
+	UseSource        UseSource
+	Interface        string
+	Namespace        string        // network namespace; "" our own
+	UserTimeout      time.Duration // tcp-ut
+	Proxy            SendProxy
+	SOCKS4           netip.AddrPort // of the proxy that connects to it; invalid: none does
 }
 
 // UseSource is usesrc: whose address connections to a server come from.
@@ -486,13 +486,11 @@ type SendProxy struct {
 
 // ServerTLS is what a server line says about TLS.
 type ServerTLS struct {
-	On                     bool   // ssl
 	Ask                    string // sni: an expression; "" asks for no name
 	AskFormat              *logformat.Format
 	Offer                  []string // alpn
 	Ciphers                []uint16
 	CRLFile                string
-	NoReuse, NoTickets     bool
 	Verify                 string // "none" or "required"; "" is required
 	VerifyHost             string
 	CAFile                 string
@@ -501,8 +499,8 @@ type ServerTLS struct {
 	ALPN                   []string // check-alpn
 	MinVersion, MaxVersion uint16
 	Without                Versions
-
-	fault error // of a word that counts with ssl only
+	On                     bool // ssl
+	NoReuse, NoTickets     bool
 }
 
 // Balance is the balance algorithm.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -22,16 +23,11 @@ func serverTLSTable() []row[*Server] {
 	table := []row[*Server]{
 		{name: "alpn", args: "<protocols>", min: 1, apply: (*call).serverALPN},
 		{name: "ciphers", args: "<list>", min: 1, apply: func(c *call, s *Server) (err error) {
-			if s.TLS.Ciphers, err = c.ciphers(c.args[0]); err != nil {
-				s.TLS.fault = err
-			}
-			return nil
+			s.TLS.Ciphers, err = c.ciphers(c.args[0])
+			return c.withTLS(s, err)
 		}},
 		{name: "ciphersuites", args: "<list>", min: 1, status: Ignored, apply: func(c *call, s *Server) error {
-			if err := suites13(c); err != nil {
-				s.TLS.fault = err
-			}
-			return nil
+			return c.withTLS(s, suites13(c))
 		}, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
 		{name: "crl-file", args: "<file>", min: 1, apply: func(c *call, s *Server) error {
 			s.TLS.CRLFile = c.p.under(c.p.cfg.Global.CABase, c.args[0])
@@ -59,6 +55,16 @@ func serverTLSTable() []row[*Server] {
 // serverVersion applies ssl-min-ver and ssl-max-ver.
 func serverVersion(c *call, s *Server) error {
 	return c.chooseVersion(c.name, c.args[0], &s.TLS.MinVersion, &s.TLS.MaxVersion, &s.TLS.Without)
+}
+
+// withTLS keeps what is wrong with a word of a server's until it is known whether
+// the server has ssl.
+func (c *call) withTLS(s *Server, err error) error {
+	if err != nil && len(c.p.tls.faults) < math.MaxUint16 {
+		c.p.tls.faults = append(c.p.tls.faults, err)
+		s.tlsFault = uint16(len(c.p.tls.faults))
+	}
+	return nil
 }
 
 // serverALPN takes the protocols that are offered to a server.
@@ -143,14 +149,18 @@ func (p *parser) checkServerTLS(d *draft, s *Server) {
 	} else if ignored {
 		p.report.Warnf(s.Pos, "%s%s", what, versionsIgnored)
 	}
+	var fault error
+	if s.tlsFault > 0 {
+		fault = p.tls.faults[s.tlsFault-1]
+	}
 	if !t.On {
-		if t.fault != nil {
-			p.report.Warnf(s.Pos, "%s%v (no error, as the line has no 'ssl')", what, t.fault)
+		if fault != nil {
+			p.report.Warnf(s.Pos, "%s%v (no error, as the line has no 'ssl')", what, fault)
 		}
 		return
 	}
-	if t.fault != nil {
-		p.report.Errorf(s.Pos, "%s%v", what, t.fault)
+	if fault != nil {
+		p.report.Errorf(s.Pos, "%s%v", what, fault)
 	}
 	if t.Ciphers == nil {
 		p.tls.serverFault.counts(p)

@@ -22,6 +22,7 @@ type tlsDefaults struct {
 	server    ServerTLS // what ssl-default-server-* lines set
 
 	fault, curvesFault, serverFault lateFault
+	faults                          []error // of words on server lines, which Server.tlsFault counts from 1
 }
 
 // lateFault is what is wrong with a default for TLS, which counts once a line
