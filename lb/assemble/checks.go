@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net"
 	"os"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -150,7 +149,12 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 	o := clientOptions(&cs.TLS)
 	o.SNI, o.ALPN = cs.TLS.SNI, cs.TLS.ALPN
 	if o.ALPN == nil { // without check-alpn, what requests offer; h2 is for those that ask for it
-		o.ALPN = slices.DeleteFunc(slices.Clone(cs.TLS.Offer), func(name string) bool { return name == "h2" })
+		if o.ALPN = cs.TLS.Offer; !spec.HTTP2 {
+			o.ALPN = withoutHTTP2(o.ALPN)
+		}
+	}
+	if cs.CheckProto == "h1" { // what is offered must be spoken
+		o.ALPN = withoutHTTP2(o.ALPN)
 	}
 	spec.TLS, err = b.certificates().Client(o)
 	return spec, err

@@ -70,6 +70,7 @@ func (s *Stream) sendHead(b []byte) (n int, st wire.Status) {
 			return 0, wire.Again
 		}
 		if !c.peer.Connect {
+			s.declined = true
 			s.lost(false, "the server does not offer WebSocket over HTTP/2 (RFC 8441)")
 			return 0, wire.Error
 		}

@@ -22,11 +22,12 @@ type Stream struct {
 	sending
 	receiving
 
-	failed bool
-	unseen bool   // the server has not looked at the request
-	broken bool   // by an answer that is malformed
-	reason string // why it failed
-	closed bool
+	failed   bool
+	unseen   bool   // the server has not looked at the request
+	declined bool   // the server does not offer what was asked for
+	broken   bool   // by an answer that is malformed
+	reason   string // why it failed
+	closed   bool
 }
 
 // sending is the request.
@@ -80,6 +81,10 @@ func (s *Stream) Unprocessed() bool { return s.failed && s.unseen && !s.answered
 // Malformed reports whether the stream has failed for an answer whose fields
 // are none.
 func (s *Stream) Malformed() bool { return s.failed && s.broken }
+
+// Declined reports whether the stream has failed because the server does not
+// offer what was asked for.
+func (s *Stream) Declined() bool { return s.failed && s.declined }
 
 // Reason is why the stream has failed, "" if it has not.
 func (s *Stream) Reason() string { return s.reason }

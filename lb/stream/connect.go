@@ -407,11 +407,15 @@ func (t *txn) toAnother() {
 // serverFailed handles the loss of a connection before any of the response
 // was there.
 func (t *txn) serverFailed() {
-	if t.phase == phaseConnect {
+	declined := t.c.stream != nil && t.c.stream.Declined() // by its settings, which are an answer
+	if t.phase == phaseConnect && !declined {
 		t.connectError(t.c.SocketError())
 		return
 	}
-	if !t.sendAgain() && !(t.be.RetryOn.Empty && t.replay()) {
+	if declined {
+		t.rec.Tc = int32(t.s.sh.Loop.Now() - t.dialAt)
+	}
+	if declined || !t.sendAgain() && !(t.be.RetryOn.Empty && t.replay()) {
 		if c := t.c; c.stream != nil && c.stream.Reason() != "" {
 			t.badAnswer(bad{reason: c.stream.Reason()})
 		}
