@@ -184,38 +184,50 @@ func TestLongBodyIsCut(t *testing.T) {
 			conns = append(conns, cl)
 		}
 		wait.Until(t, "as many pipes as there are to be lent", func() bool { return r.lent() >= 20 })
-		for i, cl := range conns {
-			if _, err := cl.r.Peek(1); err != nil { // its answer has begun
-				t.Fatal(err)
-			}
-			if i%10 != 1 {
-				cl.SetLinger(0)
-				cl.Close()
-			}
-		}
-		for i, cl := range conns {
-			if i%10 == 1 {
-				resp, err := http.ReadResponse(cl.r, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, text) {
-					t.Fatalf("client %d: %d bytes, %v", i, len(got), err)
-				}
-			}
-		}
+		leaveAllBut(t, conns, 10, text)
 		wait.Until(t, "all pipes to be given back", func() bool { return r.lent() == 0 })
-		ends := lines.read(clients)
-		for i, cl := range conns {
-			want := "CD"
-			if i%10 == 1 {
-				want = "--"
-			}
-			if ends[cl.port()] != want {
-				t.Errorf("client %d: the line says %s, want %s", i, ends[cl.port()], want)
-			}
-		}
+		leftAllBut(t, conns, 10, lines.read(clients))
 	})
+}
+
+// leaveAllBut has clients, to which answers have begun to come, reset their connections, but for one in so many. Those read text to its end.
+func leaveAllBut(t *testing.T, clients []*client, many int, text []byte) {
+	t.Helper()
+	for i, cl := range clients {
+		if _, err := cl.r.Peek(1); err != nil {
+			t.Fatal(err)
+		}
+		if i%many != 1 {
+			cl.SetLinger(0)
+			cl.Close()
+		}
+	}
+	for i, cl := range clients {
+		if i%many != 1 {
+			continue
+		}
+		resp, err := http.ReadResponse(cl.r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, text) {
+			t.Fatalf("client %d: %d bytes, %v", i, len(got), err)
+		}
+	}
+}
+
+// leftAllBut holds what the log says of these clients: of each port, how its connection ended.
+func leftAllBut(t *testing.T, clients []*client, many int, ends map[int]string) {
+	t.Helper()
+	for i, cl := range clients {
+		want := "CD"
+		if i%many == 1 {
+			want = "--"
+		}
+		if ends[cl.port()] != want {
+			t.Errorf("client %d: the line says %s, want %s", i, ends[cl.port()], want)
+		}
+	}
 }
 
 // TestLongAnswersInTunnels: what a server sends at length through a tunnel arrives whole, though it is spliced; also when the client does not read for a while, and

@@ -129,41 +129,13 @@ func TestLongBodyOverTLSIsCut(t *testing.T) {
 			cl.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 			conns = append(conns, cl)
 		}
-		for i, cl := range conns {
-			if _, err := cl.r.Peek(1); err != nil { // its answer has begun
-				t.Fatal(err)
-			}
-			if i%3 != 1 {
-				cl.SetLinger(0)
-				cl.Close()
-			}
-		}
-		for i, cl := range conns {
-			if i%3 == 1 {
-				resp, err := http.ReadResponse(cl.r, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, text) {
-					t.Fatalf("client %d: %d bytes, %v", i, len(got), err)
-				}
-			}
-		}
+		leaveAllBut(t, conns, 3, text)
 		wait.Until(t, "all to be given back", func() bool { return r.wideLent() == taken })
 		r.Still(func() {
 			for _, b := range held {
 				r.Shards[0].Loop.Wide.Put(b)
 			}
 		})
-		ends := lines.read(clients)
-		for i, cl := range conns {
-			want := "CD"
-			if i%3 == 1 {
-				want = "--"
-			}
-			if ends[cl.port()] != want {
-				t.Errorf("client %d: the line says %s, want %s", i, ends[cl.port()], want)
-			}
-		}
+		leftAllBut(t, conns, 3, lines.read(clients))
 	})
 }
