@@ -109,12 +109,16 @@ func TestHandshakeWords(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer log.Close()
+				patience := int64(60_000) // ms: what is not to time out does not on a busy machine either
+				if tt.want == handshakeTimeout {
+					patience = 500
+				}
 				r := newRig(t, true, []string{"127.0.0.1:9"}, func(r *rig) {
 					secure(t)(r)
 					if r.fe.Logs = 0; null {
-						r.fe.Timeouts.ClientHandshake = 200 // timeout client-hs, which goes before the others
+						r.fe.Timeouts.ClientHandshake = patience // timeout client-hs, which goes before the others
 					} else {
-						r.fe.Timeouts.Client = 200
+						r.fe.Timeouts.Client = patience
 					}
 					r.fe.Access.DontLogNull = null
 					r.Targets = [][]syslog.Target{{{Network: "udp", Address: log.LocalAddr().String(), Format: "raw", Len: 1024, Level: 7}}}
