@@ -191,8 +191,8 @@ type Proxy struct {
 	Backend  bool // has the server side: backend or listen
 	Mode     Mode
 	Disabled bool
+	OwnID    bool // `id` gives ID
 	ID       int  // numeric proxy id (iid); unique
-	OwnID    bool // `id` gives it
 
 	ClientSide
 	ServerSide
@@ -421,7 +421,6 @@ type Server struct {
 	OwnID                bool // `id` gives its ID
 	OnMarkedDownShutdown bool // on-marked-down shutdown-sessions
 	OnMarkedUpShutdown   bool // on-marked-up shutdown-backup-sessions
-	tlsFault             uint16
 
 	Track     string // "[proxy/]server"; "" none
 	MinConn   int
@@ -460,6 +459,7 @@ type ServerSocket struct {
 	Source           netip.AddrPort // where they come from; port 0 is any
 	SourceLast       uint16         // of a range of ports, whose first one Source has; 0: that port alone
 	proxyV1, proxyV2 bool           // send-proxy, send-proxy-v2: what Proxy.Version is made of
+	tlsFault         uint16         // what is wrong with a word about TLS; 0: nothing
 	UseSource        UseSource
 	Interface        string
 	Namespace        string        // network namespace; "" our own
