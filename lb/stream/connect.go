@@ -316,9 +316,14 @@ func (t *txn) established(now int64) {
 // tried again: timeout connect, but HAProxy's one second at most.
 const maxRetryDelay = 1000
 
-func (t *txn) retryDelay() int64 {
-	if to := t.be.Timeouts.Connect; to > 0 {
-		return min(to, maxRetryDelay)
+// retryDelay is how many milliseconds pass before a server is tried again that
+// has failed as who says (Term[0]). One that took too long has been waited for.
+func retryDelay(who byte, timeout int64) int64 {
+	switch {
+	case who == 's':
+		return 0
+	case timeout > 0:
+		return min(timeout, maxRetryDelay)
 	}
 	return maxRetryDelay
 }
@@ -355,7 +360,7 @@ func (t *txn) connectFailed(who byte) {
 		t.toAnother()
 		return
 	}
-	t.rest(t.retryDelay())
+	t.rest(retryDelay(who, t.be.Timeouts.Connect))
 }
 
 // maxRetries is how often an attempt at a server may be made again: set-retries,
