@@ -95,7 +95,10 @@ func TestGenerateElsewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		shake := func(name string) (string, int) {
-			a, z := net.Pipe()
+			a, z, err := ends()
+			if err != nil {
+				t.Fatal(err)
+			}
 			defer z.Close()
 			e := &elsewhere{Conn: a}
 			ended := make(chan struct{})
@@ -105,7 +108,7 @@ func TestGenerateElsewhere(t *testing.T) {
 				close(ended)
 			}()
 			c := tls.Client(z, &tls.Config{ServerName: name, InsecureSkipVerify: true})
-			err := c.Handshake()
+			err = c.Handshake()
 			z.Close()
 			<-ended
 			if err != nil {

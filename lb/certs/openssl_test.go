@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
-	"net"
 	"testing"
 )
 
@@ -38,7 +37,10 @@ func TestOpenSSLErrors(t *testing.T) {
 		{server(nil), nil, "GET / HTTP/1.0\r\n\r\n", "error:0A00009C:SSL routines::http request"},
 		{server(nil), nil, "what is it then\r\n", "error:0A00010B:SSL routines::wrong version number"},
 	} {
-		near, far := net.Pipe()
+		near, far, err := ends()
+		if err != nil {
+			t.Fatal(err)
+		}
 		go func() {
 			if c.client != nil {
 				_ = tls.Client(far, c.client).Handshake() // the server's end is looked at
@@ -48,7 +50,7 @@ func TestOpenSSLErrors(t *testing.T) {
 			_, _ = io.Copy(io.Discard, far)
 			far.Close()
 		}()
-		err := tls.Server(near, c.server).Handshake()
+		err = tls.Server(near, c.server).Handshake()
 		near.Close()
 		if _, text := OpenSSLError(err); text != c.want {
 			t.Errorf("%v: %q, want %q", err, text, c.want)
