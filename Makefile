@@ -94,6 +94,7 @@ long: setup grpc h2spec ## the tests that have a long form, in full size: some h
 bin/soak: FORCE
 	@$(GO) build -o bin/soak ./test/soak
 
+# 8,500 requests a second are ten million in half an hour, with the time between rounds.
 soak: bin/soak ## half an hour of everything that can happen, under load, and four books that have to agree (RACE=1: under the race detector; ARGS=-seed N, -case FILE, -help)
 	@bin/soak -for 30m -rate 8500 -go-on $(if $(RACE),-race) $(ARGS)
 

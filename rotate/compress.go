@@ -80,7 +80,11 @@ func (w *Writer) replace(b backup, tmp string) (done bool, err error) {
 	final := b
 	final.form = w.opt.Compress
 	if err := w.in().rename(tmp, final.file()); err != nil {
-		w.janitor.kept.note(w.in(), b.id, b.file(), err)
+		obstacle := b.file() // in a directory that only grows
+		if _, e := w.in().rights(final.file()); e == nil {
+			obstacle = final.file() // somebody else's, in a sticky directory
+		}
+		w.janitor.kept.note(w.in(), b.id, obstacle, err)
 		return false, err
 	}
 	w.opt.step("compress: remove")

@@ -14,7 +14,7 @@ const (
 	retryClean = time.Minute // and again after a failure
 )
 
-// A janitor is what clean has.
+// A janitor is what clean remembers from one pass to the next.
 type janitor struct {
 	cleaning bool // it is at work. Guarded by the Writer's mu
 	kept     kept // rotated files that it leaves plain

@@ -3,6 +3,8 @@ package config
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"io/fs"
 	"maps"
 	"net"
 	"net/netip"
@@ -106,14 +108,12 @@ func (d *decoder) checkTLS(n *yaml.Node, f *Forward, secure bool, instead string
 		d.add(n, "ca, name, cert and key mean nothing for %s; want %s", f, instead)
 	}
 	d.peers = append(d.peers, func() {
-		if len(d.errs) > 0 {
-			return // perhaps that they are not there
-		}
 		if text, err := os.ReadFile(f.CA); err == nil && !x509.NewCertPool().AppendCertsFromPEM(text) {
 			d.add(n, "ca: %s has no certificate", f.CA)
 		}
 		if f.Cert != "" {
-			if _, err := tls.LoadX509KeyPair(f.Cert, f.Key); err != nil {
+			_, err := tls.LoadX509KeyPair(f.Cert, f.Key)
+			if unread := new(fs.PathError); err != nil && !errors.As(err, &unread) { // peersFile has said that
 				d.add(n, "certificate %s with key %s: %v", f.Cert, f.Key, err)
 			}
 		}

@@ -99,7 +99,7 @@ func (d *Daemon) change(run context.Context, next *config.Config) (said []string
 	said = append(said, fmt.Sprintf("%d inputs (%d new), %d outputs (%d new)", len(inputs), len(without(inputs, oldInputs)),
 		len(outputs), len(without(outputs, oldOutputs))))
 	for _, key := range needRestart(d.first, next) {
-		said = append(said, key+" is not that of the start; it takes effect at the next restart")
+		said = append(said, key+" differs from its value at the start; the new one takes effect at the next restart")
 	}
 	return append(said, next.Warnings...), nil
 }

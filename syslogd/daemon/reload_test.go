@@ -232,7 +232,7 @@ func TestReloadNamesWhatWaitsForARestart(t *testing.T) {
 		configure(t, dir, step.text+rest)
 		var got []string
 		for line := range strings.Lines(ask(t, socket, "reload")) {
-			if key, _, waits := strings.Cut(line, " is not that of the start"); waits {
+			if key, _, waits := strings.Cut(line, " differs from its value at the start"); waits {
 				got = append(got, key)
 			}
 		}

@@ -75,14 +75,19 @@ func (f *framer) take(data []byte, emit func(msg []byte, size int)) (rest []byte
 		} else if begins {
 			return data
 		}
-		if n, unknown := emptyFrames(data); unknown {
+		n, unknown := emptyFrames(data)
+		switch {
+		case unknown && (f.counted || n <= maxHeader):
 			return data[max(0, n-maxHeader)&^1:] // of thousands a few will do
-		} else if n > 0 {
+		case n > 0 && !unknown:
 			f.counted = true
 			data = data[n:]
 			continue
 		}
 		length, header, verdict := frameLength(data)
+		if unknown {
+			verdict = frameLine // zeros, in a stream that has counted nothing so far
+		}
 		if verdict == frameUnknown {
 			return data
 		}
@@ -327,7 +332,7 @@ func cutMark(data []byte) (rest []byte, unknown bool) {
 }
 
 // oddCount is the length of what stands before the priority at the front of data and must be meant for a length, but is none: "0 <14>", "-5 <14>",
-// "999999999 <14>", "34<14>", "34\t<14>", " 34 <14>". 0 is anything else.
+// "999999999 <14>", "34<14>", " 34 <14>". 0 is anything else.
 func oddCount(data []byte) int {
 	i := 0
 	for i < len(data) && i < maxHeader && bytes.IndexByte([]byte(" \t+-"), data[i]) >= 0 {

@@ -64,6 +64,7 @@ func TestFraming(t *testing.T) {
 	row("0 7 <13>one0 0 7 <13>two", "<13>one", "<13>two")
 	row("7 <13>one0 "+strings.Repeat("0 ", 50)+"7 <13>two0 0 ", "<13>one", "<13>two")
 	row("0 7 things\n<13>x\n", "0 7 things", "<13>x")
+	row(strings.Repeat("0 ", 40)+"things\n", strings.Repeat("0 ", 10)+"+66") // all bytes have a number
 	row("7\t<13>one7\t<13>two", "<13>one", "<13>two")
 	// The end of lines that a stream shows is its own.
 	row("<13>one\x00<13>two\x00", "<13>one", "<13>two")

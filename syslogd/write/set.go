@@ -52,15 +52,18 @@ type trouble struct {
 	at  time.Time
 }
 
-// mostTroubles is how many files' troubles are known at a time, and named in the counts: senders choose how many there are.
-const mostTroubles = 10
+// Senders choose how many files there are: the troubles of mostKnown are known at a time, and mostTroubles of them are named in the counts.
+const (
+	mostKnown    = 1000
+	mostTroubles = 10
+)
 
 // fail notes that something went wrong with a file. Called with mu held.
 func (s *Set) fail(file string, err error, now time.Time) {
 	if s.failed == nil {
 		s.failed = make(map[string]trouble)
 	}
-	if _, known := s.failed[file]; !known && len(s.failed) == mostTroubles {
+	if _, known := s.failed[file]; !known && len(s.failed) == mostKnown {
 		oldest := file
 		for f, t := range s.failed {
 			if oldest == file || t.at.Before(s.failed[oldest].at) {

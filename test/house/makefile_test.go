@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestSwitchesAreOff: a variable that a recipe asks for with $(if ...) is a switch of who types the command. One that the Makefile sets itself, for
+// TestSwitchesAreOff: a variable that a recipe asks for with $(if ...) is a switch for whoever types the command. One that the Makefile sets itself, for
 // whatever else, is on for everybody.
 func TestSwitchesAreOff(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "Makefile"))
