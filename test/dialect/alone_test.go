@@ -56,7 +56,6 @@ http-request set-retries
 `},
 	{"it shares a processor's time among HAProxy's tasks, which no client can see, and lb has none", "newer_test.go", "TestNice", `
 tcp-request content set-nice
-http-request set-nice
 tcp-response content set-nice
 http-response set-nice
 `},
