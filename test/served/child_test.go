@@ -38,10 +38,10 @@ type job struct {
 // outcome is what it saw.
 type outcome struct {
 	Error   string   `json:",omitempty"`
+	Denied  bool     `json:",omitempty"` // the Error: this user may not make namespaces what they have to be
 	Servers []string // their states when checks had been made
 	Asks    []answer
 	Counts  []string // of `show stat` at the end
-	Output  string   `json:"-"`
 }
 
 // answer is what came of one ask.
@@ -61,6 +61,9 @@ type child struct {
 	socks []*net.UDPConn
 	flush *net.UDPConn
 	asked int
+
+	patience time.Duration // how long a client waits for what may never come
+
 	ports map[string]int // the ask that a client's port belongs to
 	out   outcome
 
@@ -87,9 +90,14 @@ func (c *child) run() error {
 		return err
 	}
 	if err := c.room(); err != nil {
+		c.out.Denied = errors.Is(err, os.ErrPermission)
 		return fmt.Errorf("namespace: %w", err)
 	}
 	c.whole = rewrite(string(file))
+	c.patience = 20 * time.Second
+	if strings.Contains(c.text, "silent-drop") { // what was dropped so hears nothing
+		c.patience = 1500 * time.Millisecond
+	}
 	if err := c.files(); err != nil {
 		return err
 	}
@@ -110,6 +118,7 @@ func (c *child) run() error {
 	for i, a := range asks {
 		answer := answer{Ask: a.String()}
 		c.asked = i + 1
+		c.late()
 		c.asks, c.mine = append(c.asks, a), append(c.mine, "")
 		answer.Answer = c.do(a)
 		lines, err := c.lines(i)
@@ -122,15 +131,20 @@ func (c *child) run() error {
 			c.line(line)
 		}
 	}
+	c.out.Counts = c.counts()
+	c.late()
 	for i := range c.out.Asks {
 		c.mask(i)
 	}
-	c.out.Counts = c.counts()
 	return nil
 }
 
 // room makes a place where the file's paths are its own.
 func (c *child) room() error {
+	texts := map[string]string{}
+	for path, text := range map[string]string{"/etc/resolv.conf": "nameserver 127.0.0.1\n", "/etc/hosts": "127.0.0.1 localhost\n"} {
+		texts[linked(path)] = text // as long as /run is the machine's own
+	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
 	}
@@ -145,7 +159,16 @@ func (c *child) room() error {
 			return err
 		}
 	}
-	for path, text := range map[string]string{"/etc/resolv.conf": "nameserver 127.0.0.1\n", "/etc/hosts": "127.0.0.1 localhost\n"} {
+	for path, text := range texts {
+		if strings.HasPrefix(path, "/run/") {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				return err
+			}
+			continue
+		}
 		ours := "/run/" + filepath.Base(path)
 		if err := os.WriteFile(ours, []byte(text), 0o644); err != nil {
 			return err
@@ -155,6 +178,27 @@ func (c *child) room() error {
 		}
 	}
 	return nil
+}
+
+// linked follows links up to a file, or to what lies below /run, be it there or not.
+func linked(path string) string {
+	for range 40 {
+		if strings.HasPrefix(path, "/run/") {
+			break
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		if dir, err := filepath.EvalSymlinks(filepath.Dir(to)); err == nil { // /var/run
+			to = filepath.Join(dir, filepath.Base(to))
+		}
+		path = to
+	}
+	return path
 }
 
 var pem = regexp.MustCompile(`/run/[\w./*-]+\.pem`)
@@ -305,21 +349,18 @@ func (c *child) counts() (out []string) {
 	return out
 }
 
-// patience is how long a client waits for what may never come.
-const patience = 1500 * time.Millisecond
-
 // do asks.
 func (c *child) do(a *ask) []string {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.from)}, Timeout: 5 * time.Second}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(a.from)}, Timeout: 20 * time.Second}
 	conn, err := d.Dial("tcp", a.addr)
 	if err != nil {
-		return []string{"closed"} // before the client knew of its connection
+		return []string{ended(err)} // before the client knew of its connection
 	}
 	defer conn.Close()
 	_, port, _ := net.SplitHostPort(conn.LocalAddr().String())
 	c.ports[port] = c.asked
 	c.mine[c.asked-1] = port
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(c.patience))
 	plain := conn.(*net.TCPConn)
 	if a.proxy {
 		fmt.Fprintf(conn, "PROXY TCP4 %s 203.0.113.80 %s 80\r\n", a.from, port)
@@ -393,6 +434,8 @@ func ended(err error) string {
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE): // it depends on what came first
 		return "closed"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "silence"
 	}
@@ -488,6 +531,8 @@ func described(r *http.Response, body string) string {
 		switch {
 		case name == "Date", name == "Content-Length" && long:
 			values = []string{"*"}
+		case name == "Age" && len(values[0]) == 1: // the second may have ended meanwhile
+			values = []string{"N"}
 		}
 		fields = append(fields, strings.ToLower(name)+"="+strings.Join(values, " ; "))
 	}
@@ -562,22 +607,38 @@ func (c *child) lines(i int) (lines []string, err error) {
 	flushed := false
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(3 * time.Second); ; <-tick.C {
+	for since := time.Now(); ; <-tick.C {
 		last := flushed // once more after the sentinel's line, for what other sockets have
 		for _, s := range c.socks {
 			for _, line := range drain(s) {
-				flushed = flushed || strings.Contains(line, fmt.Sprintf("FLUSH /%d.", i))
+				if strings.Contains(line, fmt.Sprintf("FLUSH /%d.", i)) {
+					flushed, since = true, time.Now()
+				}
 				if !notAccess.MatchString(line) {
 					lines = append(lines, line)
 				}
 			}
 		}
-		late := time.Now().After(deadline)
-		if late && !flushed {
+		waited := time.Since(since)
+		switch {
+		case !flushed && waited > 20*time.Second:
 			return nil, errors.New("the log has no line of the request after it")
-		}
-		if late || last && len(lines) >= want {
+		case last && (len(lines) >= want || waited > 3*time.Second): // what the other program has logged comes soon, or never
 			return lines, nil
+		}
+	}
+}
+
+// late puts lines to the ask before that came after its sentinel's.
+func (c *child) late() {
+	if len(c.out.Asks) == 0 {
+		return // what was logged up to now is the first one's
+	}
+	for _, s := range c.socks {
+		for _, line := range drain(s) {
+			if !notAccess.MatchString(line) {
+				c.line(line)
+			}
 		}
 	}
 }
@@ -586,12 +647,12 @@ var notAccess = regexp.MustCompile(`FLUSH /|(Health check|Server|Proxy|Backend|b
 
 // sentinel makes the line that all lines before it have come with.
 func (c *child) sentinel(i int) error {
-	conn, err := net.DialTimeout("tcp", flush, 5*time.Second)
+	conn, err := net.DialTimeout("tcp", flush, 20*time.Second)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
 	fmt.Fprintf(conn, "GET /%d. HTTP/1.1\r\nHost: flush\r\nConnection: close\r\n\r\n", i)
 	_, err = io.ReadAll(conn)
 	return err
@@ -636,7 +697,7 @@ var masks = []struct {
 	{regexp.MustCompile(`^(<\d+>(?:1 )?)(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.+Z-]+)`), "${1}DATE"},
 	{regexp.MustCompile(`^\d{4}-\d\d-\d\dT[\d:.+Z-]+`), "DATE"},
 	{regexp.MustCompile(`(" \d{3}) \d+( "[^"]*" "[^"]*" )\d+ \d+`), "$1 B${2}PORT MS"}, // httplog clf
-	{regexp.MustCompile(`(\S+ \S+ )\d+( - )`), "${1}PID${2}"},
+	{regexp.MustCompile(`^(<\d+>1 DATE \S+ \S+ )\d+( - )`), "${1}PID${2}"},             // rfc5424
 }
 
 var (
