@@ -5,13 +5,16 @@ import (
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"lbsyslogd/test/wait"
 )
@@ -92,8 +95,11 @@ func (s *subject) shown(socket, name string) []*x509.Certificate {
 		s.t.Fatalf("%s: %v", s.name, err)
 	}
 	defer raw.Close()
+	raw.SetDeadline(time.Now().Add(20 * time.Second))
 	c := tls.Client(raw, &tls.Config{ServerName: name, InsecureSkipVerify: true})
-	if c.Handshake() != nil {
+	if err := c.Handshake(); errors.Is(err, os.ErrDeadlineExceeded) {
+		s.t.Fatalf("%s: no handshake for %q: %v", s.name, name, err)
+	} else if err != nil {
 		return nil
 	}
 	return c.ConnectionState().PeerCertificates
@@ -119,6 +125,7 @@ frontend must
 		t.Fatal(err)
 	}
 	defer raw.Close()
+	raw.SetDeadline(time.Now().Add(20 * time.Second))
 	c := &client{s, raw, bufio.NewReader(raw)}
 	ask := func() string { return c.do(request("/")) }
 	first := ask()
@@ -128,6 +135,7 @@ frontend must
 	if out, err := s.Reload(t.Context()); err != nil {
 		t.Fatal(err, out)
 	}
+	wait.Until(t, "the worker before to leave", func() bool { _, leaving, err := s.Workers(); return err == nil && len(leaving) == 0 })
 	if next := ask(); next == first || !strings.Contains(next, "/CN=new.test") {
 		t.Errorf("the connection after a reload: %q, before %q", next, first)
 	}
@@ -142,7 +150,10 @@ frontend must
 	if out, err := s.Reload(t.Context()); err != nil {
 		t.Fatal(err, out)
 	}
-	wait.Until(t, "the connection ends where its name is refused", func() bool { _, err := c.Read(make([]byte, 1)); return err != nil })
+	raw.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.Copy(io.Discard, raw); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection does not end where its name is refused")
+	}
 	if slices.Contains([]string{"refused", "no handshake"}, s.secure(s.addr, "", &tls.Config{ServerName: "site.test"})) {
 		t.Error("the certificate's own name is refused")
 	}

@@ -111,22 +111,66 @@ func TestSOCKS4(t *testing.T) {
 		t.Fatal(err)
 	}
 	secure := secureServer(t, &tls.Config{Certificates: []tls.Certificate{pair}})
+	var names []string
+	for _, r := range socksReplies {
+		names = append(names, r.name)
+	}
+	names = append(names, "secure", "six", "path", "down", "pp", "check-direct", "good")
+	theirProxies, theirText := throughSOCKS(t, secure)
+	ourProxies, ourText := throughSOCKS(t, secure)
+	theirs, ours := each(t, theirText, ourText, nil)
+	drive := func(s *subject) (got []string) {
+		proxies := ourProxies
+		if s == theirs {
+			proxies = theirProxies
+		}
+		for _, name := range names {
+			got = append(got, name+": "+strings.ReplaceAll(s.get("/"+name), secure, "SECURE"))
+		}
+		c := s.dial(s.fill("HTTP2"))
+		got = append(got, "tunnel: "+c.do(request("/tunnel")))
+		c.Close()
+		for _, r := range socksReplies {
+			if len(proxies[r.name].requests) > 0 {
+				got = append(got, r.name+" was asked "+<-proxies[r.name].requests)
+			}
+		}
+		for _, row := range []string{
+			"good L4OK", "four L4OK", "slow L4OK", "rejected SOCKERR", "identd SOCKERR", "http SOCKERR", "closes SOCKERR", "silent L7TOUT", "direct L4OK", "none L4OK", "secure L6OK",
+			"step SOCKERR", "page L7STS",
+		} {
+			name, status, _ := strings.Cut(row, " ")
+			backend := "check-" + name
+			if proxies[name] != nil {
+				backend = "checked-" + name
+			}
+			got = append(got, s.until(backend+"/s", "check_status="+status, "check_status"))
+		}
+		return got
+	}
+	same(t, "through SOCKS4", seen(theirs, drive), drive(ours))
+	same(t, "line", theirs.lines(len(names)+1), ours.lines(len(names)+1)) // and the tunnel's
+}
+
+// throughSOCKS makes proxies for one subject alone, by their names, and a configuration that uses them.
+func throughSOCKS(t *testing.T, secure string) (map[string]*socksProxy, string) {
+	t.Helper()
 	var text strings.Builder
 	text.WriteString(preface("", "LINE %b %ST %tsc %rc") + "  retries 0\n  timeout connect 2s\nfrontend fe\n  bind HTTP\n  http-response set-header X-To %[bc_dst]:%[bc_dst_port]\n  use_backend %[path,field(2,/)]\n")
 	proxies := map[string]*socksProxy{}
-	var names []string
 	for _, r := range socksReplies {
 		p := newSocksProxy(t, r.name, r.reply)
-		proxies[r.name], names = p, append(names, r.name)
+		proxies[r.name] = p
 		fmt.Fprintf(&text, "backend %s\n  server s S1 socks4 %s\n", r.name, p.addr)
 		fmt.Fprintf(&text, "backend checked-%s\n  server s S1 socks4 %s check check-via-socks4 inter 1s rise 1 fall 1\n", r.name, p.addr)
 	}
 	good := proxies["good"].addr
-	for name, line := range map[string]string{
-		"secure": secure + " ssl verify none socks4 " + good, "six": "[::1]:80 socks4 " + good, "path": "/nonexistent socks4 " + good, "down": "S1 socks4 DOWN",
-		"check-direct": "S1 socks4 DOWN check inter 1s", "check-none": "S1 check check-via-socks4 inter 1s", "check-secure": secure + " ssl verify none check check-via-socks4 inter 1s socks4 " + good,
+	for _, line := range []string{
+		"secure " + secure + " ssl verify none socks4 " + good, "six [::1]:80 socks4 " + good, "path /nonexistent socks4 " + good, "down S1 socks4 DOWN",
+		"check-direct S1 socks4 DOWN check inter 1s", "check-none S1 check check-via-socks4 inter 1s", "check-secure " + secure + " ssl verify none check check-via-socks4 inter 1s socks4 " + good,
 	} {
-		fmt.Fprintf(&text, "backend %s\n  server s %s\n", name, line)
+		name, server, _ := strings.Cut(line, " ")
+		fmt.Fprintf(&text, "backend %s\n  server s %s\n", name, server)
 	}
 	fmt.Fprintf(&text, `backend pp
   server s HTTP4 socks4 %[1]s send-proxy
@@ -147,36 +191,7 @@ listen tunnel
   bind HTTP2
   server s S1 socks4 %[1]s
 `, good, proxies["rejected"].addr)
-	names = append(names, "secure", "six", "path", "down", "pp", "check-direct", "good")
-	theirs, ours := both(t, text.String(), nil)
-	drive := func(s *subject) (got []string) {
-		for _, name := range names {
-			got = append(got, name+": "+strings.ReplaceAll(s.get("/"+name), secure, "SECURE"))
-		}
-		c := s.dial(s.fill("HTTP2"))
-		got = append(got, "tunnel: "+c.do(request("/tunnel")))
-		c.Close()
-		for _, r := range socksReplies {
-			for len(proxies[r.name].requests) > 0 {
-				got = append(got, r.name+" was asked "+<-proxies[r.name].requests)
-				break
-			}
-		}
-		for _, row := range []string{
-			"good L4OK", "four L4OK", "slow L4OK", "rejected SOCKERR", "identd SOCKERR", "http SOCKERR", "closes SOCKERR", "silent L7TOUT", "direct L4OK", "none L4OK", "secure L6OK",
-			"step SOCKERR", "page L7STS",
-		} {
-			name, status, _ := strings.Cut(row, " ")
-			backend := "check-" + name
-			if proxies[name] != nil {
-				backend = "checked-" + name
-			}
-			got = append(got, s.until(backend+"/s", "check_status="+status, "check_status"))
-		}
-		return got
-	}
-	same(t, "through SOCKS4", seen(theirs, drive), drive(ours))
-	same(t, "line", theirs.lines(len(names)+1), ours.lines(len(names)+1)) // and the tunnel's
+	return proxies, text.String()
 }
 
 // TestSOCKS4OverReloads: tunnels and idle connections through a proxy go along with a reload; a server that gets a proxy, or another, is reached anew.

@@ -48,18 +48,14 @@ func TestRulesDoNotFrame(t *testing.T) {
 	each := func(rules ...string) {
 		t.Helper()
 		s := start(t, built.LB, preface("", "%ST %ts")+"frontend f\n  bind HTTP\n  http-request return status 200 content-type text/plain string own hdr Content-Length 9 hdr Content-Type a/b if { path /own }\n  "+strings.Join(rules, "\n  ")+"\n  default_backend b\nbackend b\n  server s "+addr+"\n", nil)
-		c, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := s.dial(s.addr)
 		defer c.Close()
-		r := bufio.NewReader(c)
 		ask := func(request, want string) {
 			t.Helper()
 			if _, err := io.WriteString(c, request); err != nil {
 				t.Fatal(err)
 			}
-			answer, err := http.ReadResponse(r, nil)
+			answer, err := http.ReadResponse(c.r, nil)
 			if err != nil {
 				t.Fatalf("%q with %q: %v", request, rules, err)
 			}
