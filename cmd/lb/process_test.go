@@ -127,8 +127,20 @@ func (s *site) start(args ...string) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
+	ends(s.t, cmd)
 	s.await("a process serves", func() bool { return s.pid() == cmd.Process.Pid })
 	return cmd
+}
+
+// ends has a process end with the test at the latest, and what it has started with it.
+func ends(t testing.TB, cmd *exec.Cmd) {
+	t.Cleanup(func() {
+		cmd.Process.Signal(unix.SIGTERM) // a master that is killed leaves its worker behind
+		kill := time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
+		defer kill.Stop()
+		cmd.WaitDelay = 5 * time.Second // for the output's end
+		cmd.Wait()
+	})
 }
 
 func status128(t *testing.T, cmd *exec.Cmd, want int) {
@@ -153,6 +165,7 @@ func TestBackgroundIgnoresInterrupt(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ends(t, cmd)
 	s.await("a process serves", func() bool { return s.pid() == cmd.Process.Pid })
 	cmd.Process.Signal(unix.SIGINT)
 	cmd.Process.Signal(unix.SIGTERM)
@@ -295,6 +308,7 @@ func TestInheritedListener(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		ends(t, cmd)
 		f.Close()
 		s.await("it serves", func() bool { return s.pid() == cmd.Process.Pid })
 		if err := s.get(); err != nil {
@@ -342,6 +356,7 @@ func TestInheritedCommandSocket(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ends(t, cmd)
 	f.Close()
 	s.await("it serves", func() bool { return s.pid() == cmd.Process.Pid })
 	c, err := net.Dial("unix", path)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"lbsyslogd/test/accept"
 	"lbsyslogd/test/wait"
@@ -60,11 +61,7 @@ func TestGoodbyeToClients(t *testing.T) {
 		r := newRig(t, true, []string{srv}, func(r *rig) {
 			http2TLS.adjust(t, r)
 		})
-		raw, err := net.Dial("tcp", r.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer raw.Close()
+		raw, _ := dial(t, r.addr)
 		h := &overheard{Conn: raw}
 		c := tls.Client(h, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{proto}})
 		if proto == "h2" {
@@ -146,8 +143,13 @@ func TestGoodbyeToServers(t *testing.T) {
 			if tt.end != nil {
 				tt.end(r, c)
 			}
-			if !<-ended {
-				t.Error("the connection ends without close_notify")
+			select {
+			case notified := <-ended:
+				if !notified {
+					t.Error("the connection ends without close_notify")
+				}
+			case <-time.After(20 * time.Second):
+				t.Error("the connection does not end")
 			}
 		})
 	}
