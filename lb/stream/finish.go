@@ -49,7 +49,7 @@ func (t *txn) clientAborted() {
 		return
 	}
 	where := t.phaseLetter()
-	if where == 'H' && reset && t.be.AbortOnClose { // as HAProxy, which looks for it among the data then
+	if where == 'H' && reset && t.be != nil && t.be.AbortOnClose { // as HAProxy, which looks for it among the data then
 		where = 'D'
 	}
 	t.abort('C', where)
