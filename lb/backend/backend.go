@@ -61,6 +61,7 @@ type Backend struct {
 	mu sync.Mutex
 	// mu guards the fields below and the guarded fields of the servers.
 	active []*Server // those that take part in balancing now
+	lost   *Server   // who left none of them, until TookLast or there is one again; nil: nobody
 	total  int       // sum of their shares
 	scale  int       // of a share to a weight: steps when some server starts slowly, else 1
 	grows  bool      // some server has a minconn
@@ -367,6 +368,9 @@ func (b *Backend) elect() {
 		s.active = true
 		s.share = s.part()
 		b.total += s.share
+	}
+	if len(b.active) > 0 {
+		b.lost = nil
 	}
 	if b.Algo.hashes() {
 		b.hashes.build(b.active, b.unit, b.Consistent)

@@ -79,6 +79,7 @@ func (b *Backend) Restored(t *Times) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.elect()
+	b.lost = nil // what was restored is no event
 	if t != nil {
 		b.change, b.down = time.UnixMilli(t.Change), time.Duration(t.Down)*time.Millisecond
 	}

@@ -168,7 +168,7 @@ func (s *Server) SetWeight(w int) {
 
 // transition changes the state and lets the backend follow. mu is held.
 func (s *Server) transition(change func()) {
-	was := s.usable()
+	was, up := s.usable(), len(s.b.active) > 0
 	change()
 	is := s.usable()
 	s.heat(was, is)
@@ -186,6 +186,9 @@ func (s *Server) transition(change func()) {
 		}
 	}
 	s.b.rebuild()
+	if up && len(s.b.active) == 0 {
+		s.b.lost = s
+	}
 	if is {
 		s.b.grant(s)
 	} else {
@@ -194,6 +197,18 @@ func (s *Server) transition(change func()) {
 	// Not only s may have become free to serve: when the last server leaves,
 	// the backups take over.
 	s.b.grantAll()
+}
+
+// TookLast reports, once, that a change of s has left its backend no server, and
+// that there has been none since.
+func (s *Server) TookLast() bool {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	took := s.b.lost == s
+	if took {
+		s.b.lost = nil
+	}
+	return took
 }
 
 // ServerStats is a snapshot of a server's state and counts.

@@ -175,3 +175,30 @@ func TestUserWeight(t *testing.T) {
 	b.Servers[2].SetAdmin(ForcedDrain)
 	want("another one drains", 10)
 }
+
+// TestTookLast: one server is the one that left its backend none, once, and nobody where there is one again or where the state was restored.
+func TestTookLast(t *testing.T) {
+	b := newBackend(Options{}, 1, 1)
+	one, two := b.Servers[0], b.Servers[1]
+	is := func(what string, first, second bool) {
+		t.Helper()
+		if x, y := one.TookLast(), two.TookLast(); x != first || y != second {
+			t.Errorf("%s: %v, %v; want %v, %v", what, x, y, first, second)
+		}
+	}
+	is("all are up", false, false)
+	one.SetHealth(false)
+	is("one is left", false, false)
+	two.SetWeight(0)
+	is("none is left", false, true)
+	is("asked again", false, false)
+	one.SetAdmin(ForcedMaint)
+	is("less than none", false, false)
+	two.SetWeight(1)
+	two.SetAdmin(ForcedDrain)
+	two.SetAdmin(0)
+	is("there was none in between", false, false)
+	two.SetHealth(false)
+	b.Restored(nil)
+	is("restored", false, false)
+}

@@ -300,7 +300,7 @@ func adminName(a backend.Admin) string {
 func (s *Server) ForgetOperators() {
 	st := s.srv.Stats()
 	if st.Weight != s.srv.Initial {
-		s.srv.SetWeight(s.srv.Initial)
+		s.change(func() { s.srv.SetWeight(s.srv.Initial) })
 	}
 	if st.MaxConn != s.srv.MaxConn {
 		s.srv.SetMaxConn(s.srv.MaxConn)

@@ -40,7 +40,7 @@ func (slot Slot) Move(to netip.AddrPort, weight int) {
 		}
 	}
 	if weight >= 0 && weight != s.srv.Stats().Weight {
-		s.srv.SetWeight(weight)
+		s.change(func() { s.srv.SetWeight(weight) })
 	}
 	s.resolved(true)
 }

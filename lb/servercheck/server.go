@@ -241,9 +241,9 @@ func (s *Server) up() bool {
 func (s *Server) change(do func()) {
 	s.acting.Lock()
 	defer s.acting.Unlock()
-	was, served := s.srv.Stats(), s.be.Stats().Up
+	was := s.srv.Stats()
 	do()
-	if served && !s.be.Stats().Up {
+	if s.srv.TookLast() {
 		s.noServer()
 	}
 	is := s.srv.Stats()

@@ -19,6 +19,7 @@ import (
 	"lbsyslogd/lb/event"
 	"lbsyslogd/lb/health"
 	"lbsyslogd/lb/stats"
+	"lbsyslogd/syslogd/message"
 	"lbsyslogd/test/wait"
 )
 
@@ -399,5 +400,57 @@ func TestFirstTurnsAreSpread(t *testing.T) {
 	<-done
 	if n := asked.Load(); n != 1 {
 		t.Errorf("%d of 20 servers were asked at once", n)
+	}
+}
+
+// TestNoServerIsSaidOnce: whatever takes a backend's last server, one line says so, also where two go at once.
+func TestNoServerIsSaidOnce(t *testing.T) {
+	make2 := func() (set *Set, list []*Server, lines *[]string) {
+		var servers []*backend.Server
+		for i, name := range []string{"a", "b"} {
+			srv := &backend.Server{Name: name, Index: i, Place: backend.Place{Address: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1"))}, MaxConn: 50}
+			srv.SetInitial(1, 0, true)
+			servers = append(servers, srv)
+		}
+		be := backend.New(backend.Options{Name: "be"}, servers)
+		lines = new([]string)
+		for _, srv := range servers {
+			list = append(list, New(Options{Backend: be, Server: srv, ProxyLog: "backend", Log: func(_ message.Severity, line string) {
+				if strings.Contains(line, "no server") {
+					*lines = append(*lines, line)
+				}
+			}}))
+		}
+		set = &Set{Serving: t.Context(), Announce: silent, Cut: func(*backend.Server, byte) {}}
+		set.Add(be, list)
+		return set, list, lines
+	}
+	down := func(set *Set, name string) {
+		if err := set.SetHealth("be", name, control.HealthDown); err != nil {
+			t.Error(err)
+		}
+	}
+	for what, take := range map[string]func(set *Set, a *Server){
+		"the checks": func(set *Set, _ *Server) { down(set, "a") },
+		"both at once": func(set *Set, a *Server) {
+			set.SetHealth("be", "b", control.HealthUp)
+			a.change(func() {
+				a.srv.SetHealth(false)
+				down(set, "b")
+			})
+		},
+		"DNS": func(_ *Set, a *Server) { a.Slot().Move(a.srv.Addr().IP, 0) },
+		"the configuration's weight": func(_ *Set, a *Server) {
+			a.srv.Initial = 0
+			a.ForgetOperators()
+		},
+	} {
+		set, list, lines := make2()
+		down(set, "b")
+		take(set, list[0])
+		down(set, "a")
+		if !slices.Equal(*lines, []string{"backend be has no server available!"}) {
+			t.Errorf("%s: %q", what, *lines)
+		}
 	}
 }
