@@ -2,7 +2,6 @@ package succession
 
 import (
 	"fmt"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -46,7 +45,7 @@ func (g *Generation) receiveChanges(fds []int) {
 	for i, fd := range fds {
 		f := os.NewFile(uintptr(fd), "changes")
 		if i == 0 && g.Apply != nil {
-			if text, err := io.ReadAll(io.NewSectionReader(f, 0, maxChanges)); err == nil {
+			if text, err := readChanges(f); err == nil {
 				g.Apply(text)
 				clear(text)
 			} else {
@@ -55,4 +54,15 @@ func (g *Generation) receiveChanges(fds []int) {
 		}
 		f.Close()
 	}
+}
+
+// readChanges reads them into memory of their size, and into no other, as certificates' keys may be among them.
+func readChanges(f *os.File) ([]byte, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	text := make([]byte, min(info.Size(), maxChanges))
+	_, err = f.ReadAt(text, 0)
+	return text, err
 }

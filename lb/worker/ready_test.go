@@ -29,6 +29,12 @@ func (e *serving) Flights() *os.File            { return nil }
 func (e *serving) Drain()                       { close(e.done) }
 func (e *serving) Stop()                        { e.stopped = true; close(e.done) }
 
+// build is Plan.Build: the start is over at once.
+func (e *serving) build(_ *handoff.Set, env assemble.Env) (Engine, error) {
+	env.Settled()
+	return e, nil
+}
+
 // sockets is a Source of none.
 type sockets struct{}
 
@@ -52,7 +58,7 @@ func TestReadyWithoutAMaster(t *testing.T) {
 		e := &serving{done: make(chan struct{})}
 		p := &Process{
 			Load: func() (*Plan, error) {
-				return &Plan{UID: -1, GID: -1, Build: func(*handoff.Set, assemble.Env) (Engine, error) { return e, nil }}, nil
+				return &Plan{UID: -1, GID: -1, Build: e.build}, nil
 			},
 			Sockets: sockets{}, Link: link, Rendezvous: meet, Signals: signals, Out: t.Output(), Env: assemble.Env{Logger: slog.New(slog.DiscardHandler)},
 		}
@@ -87,7 +93,7 @@ func TestServingAsRootIsSaid(t *testing.T) {
 	e := &serving{done: make(chan struct{})}
 	p := &Process{
 		Load: func() (*Plan, error) {
-			return &Plan{UID: -1, GID: -1, Build: func(*handoff.Set, assemble.Env) (Engine, error) { return e, nil }}, nil
+			return &Plan{UID: -1, GID: -1, Build: e.build}, nil
 		},
 		Sockets: sockets{}, Signals: signals, Out: t.Output(), Env: assemble.Env{Logger: slog.New(slog.NewTextHandler(&said, nil))},
 	}
