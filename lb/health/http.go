@@ -194,7 +194,7 @@ func (c *run) body(e *Expect) (match bool, r result, ok bool) {
 		if err != nil {
 			return false, c.broken(err), false
 		}
-		a.Response = final
+		a.Response, a.seen = final, nil
 	}
 	for {
 		if len(a.body) > 0 && (a.done || len(a.body) >= e.MinRecv) {

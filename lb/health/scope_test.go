@@ -1,8 +1,11 @@
 package health
 
 import (
+	"io"
+	"net"
 	"slices"
 	"testing"
+	"time"
 
 	"lbsyslogd/lb/logformat"
 	"lbsyslogd/lb/sample"
@@ -57,5 +60,24 @@ func TestVariablesLastForOneCheck(t *testing.T) {
 	first.set(&Var{Name: "check.a"})
 	if p := first.port(&Connect{Port: 3, PortExpr: expr("var(check.a)")}); p != 3 {
 		t.Errorf("an expression without a value gives port %d", p)
+	}
+}
+
+// TestSamplesAfterAnInterimAnswer: once the final answer is there, samples see its head, whatever was evaluated before.
+func TestSamplesAfterAnInterimAnswer(t *testing.T) {
+	format := func(text string) *logformat.Format {
+		f, err := logformat.ParseAt(text, sample.InCheck, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	e := Expect{Format: format("READY%[res.hdr(x-none)]"), Not: true, NoteBad: format("%[res.hdr(x-at)]")}
+	spec := Spec{Inter: 5 * time.Second, Network: "tcp", Script: asks(Request{Method: "GET"}, e), Address: server(t, func(c net.Conn) {
+		readHead(c)
+		io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nX-At: interim\r\n\r\nHTTP/1.1 200 OK\r\nX-At: final\r\nContent-Length: 5\r\n\r\nREADY")
+	})}
+	if r := probe(t.Context(), &spec, true); r.info != "final" {
+		t.Errorf("%v %q", r.status, r.info)
 	}
 }
