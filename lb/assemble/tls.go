@@ -65,7 +65,7 @@ func (rt *Runtime) watchCertificates(ctx context.Context) {
 func (b *builder) certificates() *certs.Store {
 	if b.rt.certs == nil {
 		g := &b.cfg.Global
-		b.rt.certs = &certs.Store{Extras: g.TLSExtras, ChainPath: g.IssuersChain, CrtBase: g.CrtBase, Settings: g.CrtListSettings, Generated: g.GeneratedCerts}
+		b.rt.certs = &certs.Store{Extras: g.TLSExtras, ChainPath: g.IssuersChain, CrtBase: g.CrtBase, Settings: g.CrtListSettings, Generated: g.GeneratedCerts, Report: b.rt.reports.report}
 	}
 	return b.rt.certs
 }

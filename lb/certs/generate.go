@@ -50,6 +50,9 @@ func (s *Store) signingCA(file string) (*signingCA, []Note, error) {
 	if err != nil {
 		return nil, notes, fmt.Errorf("ca-sign-file: %w", err)
 	}
+	if leaf := p.cert.Leaf; leaf.Version >= 3 && !leaf.IsCA {
+		more = append(more, Note{file, "the certificate for " + title(leaf) + " is not that of an authority (CA:TRUE); clients will refuse what it signs"})
+	}
 	return &signingCA{p, p.cert.PrivateKey.(crypto.Signer)}, append(notes, more...), nil
 }
 
@@ -111,11 +114,13 @@ func (g *generated) keep(key generatedKey, c *tls.Certificate, size int) *tls.Ce
 	return c
 }
 
+var errName = errors.New("no certificate can be made for the name")
+
 // generate gives the certificate for a name that no other has.
 func (l *Listener) generate(hello *tls.ClientHelloInfo, st *state) (*tls.Certificate, error) {
 	name := strings.ToLower(hello.ServerName)
 	if !forCertificate(name) {
-		return nil, fmt.Errorf("no certificate can be made for the name %q", name)
+		return nil, fmt.Errorf("%w %q", errName, name)
 	}
 	able := *hello
 	able.ServerName = ""

@@ -90,7 +90,10 @@ func TestGenerateElsewhere(t *testing.T) {
 	b := newBench(t)
 	sign, site := b.self("ca", "ec", "Authority"), b.self("site", "ec", "site.test")
 	for _, strict := range []bool{false, true} {
-		l, _, err := newStore().Load(Options{Sources: files(site), StrictSNI: strict, Signing: Signing{On: true, File: sign}})
+		var reports []string
+		s := newStore()
+		s.Report = func(text string) { reports = append(reports, text) }
+		l, _, err := s.Load(Options{Name: "conf:7", Sources: files(site), StrictSNI: strict, Signing: Signing{On: true, File: sign}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,6 +134,60 @@ func TestGenerateElsewhere(t *testing.T) {
 		}
 		if got, _ := shake("bad.test"); got != want {
 			t.Errorf("strict %v, an authority that cannot sign: %s, want %s", strict, got, want)
+		}
+		if len(reports) != 1 || !strings.HasPrefix(reports[0], "conf:7: no certificate can be made with ca-sign-file "+sign+": ") {
+			t.Errorf("strict %v, an authority that cannot sign is reported as %q", strict, reports)
+		}
+		if reports = nil; shakeBadName(l) != nil || reports != nil {
+			t.Errorf("strict %v, a name of which there can be no certificate is reported: %q", strict, reports)
+		}
+	}
+}
+
+// shakeBadName has the listener choose for a name that cannot stand in a certificate.
+func shakeBadName(l *Listener) error {
+	_, err := l.pick(&tls.ClientHelloInfo{ServerName: "a b.test"})
+	return err
+}
+
+// left is a connection whose handshake is given up while another goroutine computes.
+type left struct{ net.Conn }
+
+// Elsewhere implements Elsewhere.
+func (left) Elsewhere(func() ([]byte, error)) ([]byte, error) { return nil, net.ErrClosed }
+
+// TestGivenUpWhileSigning: a handshake that is given up goes no further, and is no trouble to report.
+func TestGivenUpWhileSigning(t *testing.T) {
+	b := newBench(t)
+	s := newStore()
+	s.Report = func(text string) { t.Error("reported: " + text) }
+	l, _, err := s.Load(Options{Sources: files(b.self("site", "ec", "site.test")), Signing: Signing{On: true, File: b.self("ca", "ec", "Authority")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg, err := l.pick(&tls.ClientHelloInfo{ServerName: "new.test", Conn: left{}}); cfg != nil || err != net.ErrClosed {
+		t.Errorf("it goes on with %v, %v", cfg, err)
+	}
+}
+
+// TestUnfitAuthority: a ca-sign-file of which clients take nothing is noted.
+func TestUnfitAuthority(t *testing.T) {
+	b := newBench(t)
+	site, ca := b.self("site", "ec", "site.test"), b.self("ca", "ec", "Authority")
+	b.signed("leaf", "ca", "leaf.test", false)
+	b.openssl("x509", "-in", "ca.c", "-signkey", "ca.k", "-days", "-1", "-out", "old.c")
+	for file, want := range map[string]string{
+		ca: "",
+		b.write("leaf.pem", b.read("leaf.c"), b.read("leaf.k")): "the certificate for leaf.test is not that of an authority (CA:TRUE); clients will refuse what it signs",
+		b.write("old.pem", b.read("old.c"), b.read("ca.k")):     "the certificate for authority expired on ",
+	} {
+		_, notes, err := newStore().Load(Options{Sources: files(site), Signing: Signing{On: true, File: file}})
+		got := ""
+		for _, n := range notes {
+			got += n.Text
+		}
+		if err != nil || !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("%s: noted %q, %v; want %q", file, got, err, want)
 		}
 	}
 }

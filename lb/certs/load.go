@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -340,6 +341,10 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			}
 			return st.common.showing(cert, to), nil
 		}
+		if errors.Is(err, net.ErrClosed) { // nobody waits for this handshake any more
+			return nil, err
+		}
+		l.report(err)
 	}
 	c := st.set.choose(hello, l.o.StrictSNI)
 	if c == nil {
@@ -354,6 +359,14 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		}
 	}
 	return c.cfg, nil
+}
+
+// report tells an operator why a client gets another certificate than the one that was to be made for it. What the name alone keeps from being made is
+// the client's doing.
+func (l *Listener) report(err error) {
+	if l.store.Report != nil && !errors.Is(err, errName) {
+		l.store.Report(fmt.Sprintf("%s: no certificate can be made with ca-sign-file %s: %v; clients get the default certificate, or none with strict-sni", l.o.Name, l.o.Signing.File, err))
+	}
 }
 
 // makes reports whether a certificate is made for a client that asks for a name.

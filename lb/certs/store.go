@@ -29,6 +29,9 @@ type Store struct {
 	// wish; 0: none.
 	Generated int
 	made      generated
+	// Report hears, in handshakes, why no certificate can be made; nil: nobody
+	// does. The same may come for each of them.
+	Report func(text string)
 
 	seen    sync.Map // issuers' certificates by their DER
 	issuers [][]*x509.Certificate
