@@ -123,7 +123,12 @@ func (t *txn) answerFromCache() {
 	if c := &s.fe.CookieCapture; c.Len > 0 {
 		t.rec.SCookie = c.cookie(h, "set-cookie")
 	}
-	if t.say(h) != "" || !t.placeHead(n) || t.takeResponse() != nil {
+	if t.say(h) != "" || !t.placeHead(n) {
+		t.replyError(500)
+		return
+	}
+	t.countSaid()
+	if t.takeResponse() != nil {
 		t.replyError(500)
 		return
 	}

@@ -134,6 +134,13 @@ func (t *txn) sayPacked(h *http1.Head) {
 	case h.Find("transfer-encoding", 0) < 0:
 		h.AddString("transfer-encoding", "chunked")
 	}
+}
+
+// countSaid counts an answer that goes to the client, if it is compressed.
+func (t *txn) countSaid() {
+	if t.said != packed {
+		return
+	}
 	t.s.sh.Front[t.s.fe.Index].CompRsp++
 	if t.be != nil {
 		t.s.sh.Back[t.be.Index].CompRsp++

@@ -66,6 +66,36 @@ func TestPacked(t *testing.T) {
 	}
 }
 
+// TestBlockedIsNotCompressed: what checkcache keeps from the client is no compressed answer, what it lets pass is one.
+func TestBlockedIsNotCompressed(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Set-Cookie", "a=b")
+		w.Header().Set("Cache-Control", req.URL.Path[1:])
+		io.WriteString(w, "hello")
+	})
+	r := newRig(t, true, []string{srv}, func(r *rig) {
+		r.fe.Compress = &compress.Settings{Algorithms: []compress.Algorithm{compress.Gzip}}
+		r.be.CheckCache = true
+	})
+	for _, row := range []struct {
+		path          string
+		status, count uint64
+	}{{"/max-age=5", 502, 0}, {"/private", 200, 1}} {
+		req, _ := http.NewRequest("GET", "http://"+r.addr+row.path, nil)
+		req.Header.Set("Accept-Encoding", "gzip")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		c := r.Shards[0].Read()
+		if fe, be := c.Front[0].CompRsp, c.Back[0].CompRsp; resp.StatusCode != int(row.status) || fe != row.count || be != row.count {
+			t.Errorf("%s: status %d, counted %d and %d; want %d and %d", row.path, resp.StatusCode, fe, be, row.status, row.count)
+		}
+	}
+}
+
 // TestPackedAtOnce: what the server has sent is with the client before it sends more.
 func TestPackedAtOnce(t *testing.T) {
 	next := make(chan bool)

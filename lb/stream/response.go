@@ -177,6 +177,7 @@ func (t *txn) answerRules(n int) step {
 		t.fail('P', 'H', 500)
 		return left
 	}
+	t.countSaid()
 	if err := t.takeResponse(); err != nil {
 		t.brokenBody()
 		return left
