@@ -38,7 +38,10 @@ func (b *builder) outbound(p *config.Proxy, s *config.Server) (*stream.Outbound,
 	probes := p.KeepAlive.Server
 	o := stream.Outbound{
 		Source: from.Source, Interface: from.Interface, UserTimeout: int(from.UserTimeout.Milliseconds()),
-		KeepAlive: probes.On, SendProxy: stream.SendProxy(from.Proxy), SOCKS4: from.SOCKS4,
+		KeepAlive: probes.On, SendProxy: stream.SendProxy(from.Proxy),
+	}
+	if from.SOCKS4.IsValid() {
+		o.SOCKS4 = new(backend.TCPAddr(from.SOCKS4))
 	}
 	if o.Source.Addr().IsUnspecified() && o.Source.Port() == 0 {
 		o.Source = stream.Outbound{}.Source

@@ -19,7 +19,7 @@ func throughSOCKS4(conn net.Conn, address string) error {
 	if !ok {
 		return errors.New("SOCKS4 knows IPv4 addresses alone")
 	}
-	if _, err := conn.Write(request); err != nil {
+	if _, err := conn.Write(request[:]); err != nil {
 		return err
 	}
 	var reply [socks4.ReplySize]byte

@@ -10,16 +10,22 @@ import (
 // userID is what a proxy is told about who asks: HAProxy's.
 const userID = "HAProxy"
 
+// RequestSize is the size of a request.
+const RequestSize = 8 + len(userID) + 1
+
 // Request is what a proxy is asked for a connection to a server; false: SOCKS4
 // has no such address, as it knows IPv4 alone.
-func Request(to netip.AddrPort) ([]byte, bool) {
+func Request(to netip.AddrPort) (b [RequestSize]byte, ok bool) {
 	ip := to.Addr().Unmap()
 	if !ip.Is4() {
-		return nil, false
+		return b, false
 	}
-	b := binary.BigEndian.AppendUint16([]byte{4, 1}, to.Port()) // version 4, CONNECT
-	b = append(b, ip.AsSlice()...)
-	return append(append(b, userID...), 0), true
+	b[0], b[1] = 4, 1 // version 4, CONNECT
+	binary.BigEndian.PutUint16(b[2:], to.Port())
+	four := ip.As4()
+	copy(b[4:], four[:])
+	copy(b[8:], userID) // and a 0
+	return b, true
 }
 
 // ReplySize is the size of a proxy's reply.

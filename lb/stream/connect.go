@@ -159,13 +159,12 @@ func (t *txn) open() syscall.Errno {
 	var via *socks
 	next := to
 	how := t.be.Outbound[t.srv]
-	if how != nil && how.SOCKS4.IsValid() {
+	if how != nil && how.SOCKS4 != nil {
 		request, ok := socks4.Request(to.IP)
 		if !ok {
 			return syscall.EAFNOSUPPORT
 		}
-		proxy := backend.TCPAddr(how.SOCKS4)
-		via, next = &socks{request: request}, &proxy
+		via, next = &socks{request: request}, how.SOCKS4
 	}
 	sa, size := next.Raw()
 	family := next.Family()
@@ -236,7 +235,7 @@ func (t *txn) connected() step {
 		t.connectError(errno)
 		return left
 	}
-	if st := t.proxied(); st != onward {
+	if st := t.askProxy(); st != onward {
 		return st
 	}
 	if st := t.greeted(); st != onward {

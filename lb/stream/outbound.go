@@ -25,7 +25,7 @@ type Outbound struct {
 	UserTimeout int // ms; 0: the kernel's
 
 	SendProxy SendProxy
-	SOCKS4    netip.AddrPort // of a proxy that connects to it; invalid: none does
+	SOCKS4    *backend.Addr // of a proxy that connects to it; nil: none does
 
 	KeepAlive                      bool
 	KeepIdle, KeepIntvl, KeepCount int // s; 0: the kernel's

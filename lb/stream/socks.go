@@ -9,21 +9,22 @@ import (
 // socks is a connection that a SOCKS4 proxy is asked for. Everything else that
 // the server is sent comes after the proxy's reply.
 type socks struct {
-	request []byte // not sent yet; nil: it has been
+	request [socks4.RequestSize]byte
+	asked   bool // it has been sent
 	reply   [socks4.ReplySize]byte
 	got     int // of reply
 }
 
-// proxied asks the proxy of a new connection for the way to the server, and
+// askProxy asks the SOCKS proxy of a new connection for the way to the server, and
 // waits for its reply.
-func (t *txn) proxied() step {
+func (t *txn) askProxy() step {
 	c := t.c
 	q := c.socks
 	if q == nil {
 		return onward
 	}
-	if q.request != nil {
-		n, st := c.Write(q.request)
+	if !q.asked {
+		n, st := c.Write(q.request[:])
 		switch {
 		case st == wire.Again:
 			return waits
@@ -31,7 +32,7 @@ func (t *txn) proxied() step {
 			t.connectError(c.SocketError())
 			return left
 		}
-		q.request = nil
+		q.asked = true
 	}
 	for q.got < len(q.reply) { // no more is read: the server may be the first to speak
 		n, st := c.Read(q.reply[q.got:])
@@ -56,7 +57,7 @@ func (t *txn) proxied() step {
 // reached names where connections to a server go, and by which way: a connection
 // from an earlier process is used where that is still the same.
 func (be *Backend) reached(srv *backend.Server, at string) string {
-	if how := be.Outbound[srv]; how != nil && how.SOCKS4.IsValid() {
+	if how := be.Outbound[srv]; how != nil && how.SOCKS4 != nil {
 		return at + " by way of " + how.SOCKS4.String()
 	}
 	return at
