@@ -71,7 +71,7 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b := newBuilder(cfg, env)
 	b.something()
 	var asked *succession.Answer
-	if env.Former != nil { // it answers while this one is built
+	if env.Former != nil && len(b.errs) == 0 { // it answers while this one is built
 		asked = succession.Ask(env.Former, cfg.Global.Handover)
 	}
 	b.saved = b.readSaved()

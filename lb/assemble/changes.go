@@ -110,9 +110,9 @@ func (rt *Runtime) changed() changes {
 	return c
 }
 
-// late is what can be sent once more, to a next worker that serves already: not where servers are, which that finds out by itself.
+// late is what is sent once more as a whole, to a next worker that serves already; of the servers only what has changed is (laterServers).
 func (c changes) late() changes {
-	c.Servers = slices.DeleteFunc(slices.Clone(c.Servers), func(s serverChange) bool { return s.Added == nil && !s.Removed })
+	c.Servers = nil
 	c.Past, c.Late = stats.Past{}, true
 	return c
 }
@@ -141,13 +141,18 @@ func (c changes) sum() uint64 {
 	return max(h.Sum64(), 1)
 }
 
-// lateChanges is what was changed since encodeChanges, with all that was before; nil for nothing. Commands that came while the next worker began were
+// lateChanges is what was changed since encodeChanges, with all that was before but for servers; nil for nothing. Commands that came while the next worker began were
 // obeyed here.
 func (rt *Runtime) lateChanges() []byte {
-	c := rt.changed().late()
-	if rt.sentChanges == 0 || c.sum() == rt.sentChanges {
+	if rt.sentChanges == 0 {
 		return nil
 	}
+	now := rt.changed()
+	c, servers := now.late(), laterServers(rt.sentServers, now.Servers)
+	if c.sum() == rt.sentChanges && len(servers) == 0 {
+		return nil
+	}
+	c.Servers = servers
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil
@@ -158,7 +163,7 @@ func (rt *Runtime) lateChanges() []byte {
 // encodeChanges is changed for the next worker, and the history.
 func (rt *Runtime) encodeChanges() []byte {
 	c := rt.changed()
-	rt.sentChanges = c.late().sum()
+	rt.sentChanges, rt.sentServers = c.late().sum(), c.Servers
 	c.Past = rt.history.Past(rt.generation.Taken())
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -191,7 +196,7 @@ func (rt *Runtime) applyChanges(text []byte) {
 			}
 		}
 	}
-	rt.applyServers(c.Servers)
+	rt.applyServers(c.Servers, c.Late)
 	rt.applyRates(c.Rates)
 	rt.applyVars(c.Vars)
 	if len(c.Certificates) > 0 && rt.certs != nil {

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/servercheck"
+	"lbsyslogd/lb/stream"
 )
 
 // What operators did to servers, limits and variables, on its way to the next
@@ -43,6 +46,34 @@ func (rt *Runtime) changedServers() []serverChange {
 	return list
 }
 
+// laterServers is what of now was not said in before, which was sent. What is as the configuration has it again is an entry without more in it.
+func laterServers(before, now []serverChange) []serverChange {
+	type key struct {
+		backend, server string
+		removed         bool
+	}
+	of := func(list []serverChange) map[key]*serverChange {
+		m := make(map[key]*serverChange, len(list))
+		for i := range list {
+			m[key{list[i].Backend, list[i].Server, list[i].Removed}] = &list[i]
+		}
+		return m
+	}
+	was, is := of(before), of(now)
+	var list []serverChange
+	for k, c := range was {
+		if is[k] == nil && !c.Removed {
+			list = append(list, serverChange{Backend: c.Backend, Server: c.Server, Removed: c.Added != nil, Base: c.Base})
+		}
+	}
+	for i := range now {
+		if c := was[key{now[i].Backend, now[i].Server, now[i].Removed}]; c == nil || !reflect.DeepEqual(*c, now[i]) {
+			list = append(list, now[i])
+		}
+	}
+	return list
+}
+
 // written is a server's address as its line has it.
 func written(cs *config.Server) string {
 	return fmt.Sprintf("%s:%d%+d", cs.Host, cs.Port, cs.PortOffset)
@@ -67,24 +98,22 @@ func (c *serverChange) texts() []string {
 }
 
 // applyServers does again what operators did in the worker before.
-func (rt *Runtime) applyServers(list []serverChange) {
+func (rt *Runtime) applyServers(list []serverChange, late bool) {
 	for i := range list {
-		if err := rt.applyServer(&list[i]); err != nil {
+		if err := rt.applyServer(&list[i], late); err != nil {
 			rt.note(fmt.Sprintf("keep what was done to server %s/%s at run time: %v", list[i].Backend, list[i].Server, err))
 		}
 	}
 }
 
-func (rt *Runtime) applyServer(c *serverChange) error {
+// applyServer is applyServers for one. late is a change that comes once more: what it does not say is the configuration's again.
+func (rt *Runtime) applyServer(c *serverChange, late bool) error {
 	be, p, err := rt.bothSides(c.Backend)
 	if err != nil {
 		return nil // the configuration has no such backend any more
 	}
 	if c.Added != nil {
-		if _, err := rt.Find(c.Backend, c.Server); err == nil {
-			return nil // it is in the configuration now
-		}
-		if err := rt.addServer(c.Backend, c.Server, c.Added, c.ID); err != nil {
+		if there, err := rt.addAgain(be, p, c, late); err != nil || there {
 			return err
 		}
 	}
@@ -99,20 +128,66 @@ func (rt *Runtime) applyServer(c *serverChange) error {
 		if rt.needed(be, p, s) {
 			return nil
 		}
+		rt.changing.Lock()
+		defer rt.changing.Unlock()
 		return rt.part(be, p, s)
 	}
 	if to, err := netip.ParseAddr(c.Addr); err == nil {
 		if err := rt.MoveServer(c.Backend, c.Server, to, c.Port); err != nil {
 			return err
 		}
+	} else if late {
+		rt.unmove(s)
 	}
-	if c.Places != c.BasePlaces && c.BasePlaces == s.Configured() {
+	switch now := s.Places(); {
+	case c.Places != c.BasePlaces && c.BasePlaces == s.Configured():
 		s.SetPlaces(c.Places)
+	case late && now != s.Configured():
+		s.SetPlaces(s.Configured())
 	}
-	if c.Plain {
-		return rt.SetServerTLS(c.Backend, c.Server, false)
+	if c.Plain || late && rt.isPlain(s) {
+		return rt.SetServerTLS(c.Backend, c.Server, !c.Plain)
 	}
 	return nil
+}
+
+func (rt *Runtime) isPlain(s *servercheck.Server) bool {
+	rt.changing.RLock()
+	defer rt.changing.RUnlock()
+	return rt.operated.plain[s] != nil
+}
+
+// addAgain adds a server that was added in the worker before. there is one of the configuration.
+func (rt *Runtime) addAgain(be *stream.Backend, p *config.Proxy, c *serverChange, late bool) (there bool, err error) {
+	s, err := rt.Find(c.Backend, c.Server)
+	switch {
+	case err != nil:
+		return false, rt.addServer(c.Backend, c.Server, c.Added, c.ID)
+	case !late || !s.Added():
+		return true, nil
+	}
+	rt.changing.Lock()
+	same := slices.Equal(rt.operated.added[s], c.Added)
+	if !same { // it was removed and added since
+		err = rt.part(be, p, s)
+	}
+	rt.changing.Unlock()
+	if same || err != nil {
+		return false, err
+	}
+	return false, rt.addServer(c.Backend, c.Server, c.Added, c.ID)
+}
+
+// unmove gives the server the address that the configuration has, if an operator has moved it.
+func (rt *Runtime) unmove(s *servercheck.Server) {
+	rt.changing.Lock()
+	defer rt.changing.Unlock()
+	if !rt.operated.moved[s] {
+		return
+	}
+	rt.eng.SetFollow(s.Target(), follow(rt.serverConfigs[s.Target().Index]), s.Target().Address)
+	s.Moved()
+	delete(rt.operated.moved, s)
 }
 
 // clearServers makes of the list of servers what the configuration says.
@@ -148,12 +223,7 @@ func (rt *Runtime) clearServers() error {
 		}
 	}
 	for _, s := range moved {
-		rt.changing.Lock()
-		cs := rt.serverConfigs[s.Target().Index]
-		rt.eng.SetFollow(s.Target(), follow(cs), s.Target().Address)
-		s.Moved()
-		delete(rt.operated.moved, s)
-		rt.changing.Unlock()
+		rt.unmove(s)
 	}
 	for _, s := range plain {
 		if err := rt.SetServerTLS(s.Backend(), s.Target().Name, true); err != nil {

@@ -50,7 +50,7 @@ func (s *Server) Restore(st State) {
 		s.weight = st.Weight
 	}
 	if st.InitialAdmin == s.InitialAdmin {
-		s.admin = st.Admin &^ Tracked // which is the tracked server's, if it still is tracked
+		s.admin = st.Admin&^Tracked | s.admin&Tracked // which is the tracked server's, if it still is tracked
 	}
 	s.admin = s.admin&^NoAddress | st.Admin&NoAddress // it has the address of the worker before, or none as there
 	s.stop, s.credit = st.Stopping, st.Credit

@@ -246,6 +246,14 @@ func (s *Server) change(do func()) {
 	if s.srv.TookLast() {
 		s.noServer()
 	}
+	s.ensue(&was)
+	for _, f := range slices.Backward(s.followers) { // as HAProxy, which has the last one first
+		f.follow()
+	}
+}
+
+// ensue ends sessions as the server's line wants it for what has become of the server since was, and tells who asked for it of maintenance.
+func (s *Server) ensue(was *backend.ServerStats) {
 	is := s.srv.Stats()
 	switch {
 	case was.Usable && !is.Usable && s.opt.ShutdownDown:
@@ -260,22 +268,13 @@ func (s *Server) change(do func()) {
 	if before, now := was.Admin&backend.Maint != 0, is.Admin&backend.Maint != 0; before != now && s.set.Maintain != nil {
 		s.set.Maintain(s.srv, now)
 	}
-	for _, f := range slices.Backward(s.followers) { // as HAProxy, which has the last one first
-		f.follow()
-	}
 }
 
 // follow takes over what became of the server it tracks.
 func (s *Server) follow() {
 	s.change(func() {
 		st, was := s.tracks.srv.Stats(), s.srv.Stats()
-		var a backend.Admin
-		if st.Admin&backend.Maint != 0 {
-			a |= backend.TrackedMaint
-		}
-		if st.Admin&backend.Drain != 0 {
-			a |= backend.TrackedDrain
-		}
+		a := tracked(st.Admin)
 		if was.Health == st.Health && was.Stopping == st.Stopping && was.Admin&backend.Tracked == a {
 			return
 		}
@@ -289,6 +288,17 @@ func (s *Server) follow() {
 			s.changed(now.Usable, now.Stopping, nil)
 		}
 	})
+}
+
+// tracked is what the state of a server means for those that track it.
+func tracked(of backend.Admin) (a backend.Admin) {
+	if of&backend.Maint != 0 {
+		a |= backend.TrackedMaint
+	}
+	if of&backend.Drain != 0 {
+		a |= backend.TrackedDrain
+	}
+	return a
 }
 
 // override sets the health that the checks go on from.

@@ -454,3 +454,66 @@ func TestNoServerIsSaidOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestStateComesToAServingWorker: a state that comes to a worker that serves already has all that follows, as if it were set here: the server that tracks
+// it follows, sessions end where the line says so, and maintenance is known. None of it is news.
+func TestStateComesToAServingWorker(t *testing.T) {
+	var cut []string
+	maintained := map[string]bool{}
+	make2 := func() (set *Set, s, f *Server) {
+		set = &Set{Serving: t.Context(), Cut: func(s *backend.Server, why byte) { cut = append(cut, s.Name+string(why)) }}
+		set.Maintain = func(s *backend.Server, on bool) { maintained[s.Name] = on }
+		for _, o := range []Options{{ShutdownDown: true}, {ShutdownDown: true, Track: "s/s"}} {
+			name := "s"
+			if o.Track != "" {
+				name = "f"
+			}
+			srv := &backend.Server{Name: name, Place: backend.Place{Address: backend.TCPAddr(netip.MustParseAddrPort("127.0.0.1:1"))}, Checked: o.Track == ""}
+			srv.SetInitial(100, 0, true)
+			o.Backend, o.Server = backend.New(backend.Options{Name: name}, []*backend.Server{srv}), srv
+			set.Add(o.Backend, []*Server{New(o)})
+		}
+		set.Announce = silent
+		set.Track(func(_ *Server, err error) { t.Error(err) })
+		all := set.All()
+		return set, all[0], all[1]
+	}
+	old, s, _ := make2()
+	set, to, f := make2()
+	set.Announce = func(_ slog.Level, _ event.Kind, text string, _ ...slog.Attr) { t.Error(text) }
+	comes := func(kept bool) {
+		st := s.State()
+		st.Kept = kept
+		settle := to.RestoreServing(st)
+		to.be.Restored(nil)
+		settle()
+	}
+	is := func(what string, admin, follower backend.Admin, health bool, cuts ...string) {
+		t.Helper()
+		a, b := to.srv.Stats(), f.srv.Stats()
+		if a.Admin != admin || b.Admin != follower || a.Health != health || b.Health != health || !slices.Equal(cut, cuts) || maintained["s"] != (admin != 0) || maintained["f"] != (follower != 0) {
+			t.Errorf("%s: state %x and %x, health %v and %v, cut %v, in maintenance %v", what, a.Admin, b.Admin, a.Health, b.Health, cut, maintained)
+		}
+		cut = nil
+	}
+	set1 := func(a control.AdminChange) {
+		t.Helper()
+		if err := old.SetAdmin("s", "s", a); err != nil {
+			t.Fatal(err)
+		}
+		cut = nil
+		maintained = map[string]bool{"s": a == control.Ready, "f": a == control.Ready} // the next worker says so itself
+	}
+	set1(control.Maint)
+	comes(false)
+	is("maintenance", backend.ForcedMaint, backend.TrackedMaint, true, "sD", "fD")
+	set1(control.Ready)
+	comes(false)
+	is("ready", 0, 0, true)
+
+	s.srv.SetHealth(false)
+	comes(true)
+	is("what was found here stays", 0, 0, true)
+	comes(false)
+	is("what was found there", 0, 0, false, "sD", "fD")
+}

@@ -20,6 +20,10 @@ type State struct {
 	Down   bool          `json:"down,omitempty"` // without a check: set server health down
 	Agent  *AgentState   `json:"agent,omitempty"`
 
+	// Kept is of a state that is sent once more: only what is set is another, and not what was found of the server's health. Who checks it
+	// since knows that better.
+	Kept bool `json:"kept,omitempty"`
+
 	// Found is what the last check found, for those who look; nil if there was
 	// none, and from builds that did not send it.
 	Found *Found `json:"found,omitempty"`
@@ -99,6 +103,69 @@ func (s *Server) Restore(st State) {
 		s.checks.Override(st.Checks)
 		s.enableChecks(!st.Off)
 		s.restoreFound(&s.last, &s.known, st.Found)
+	}
+}
+
+// Standing tells states apart that are worth sending once more: what operators, checks and agents made of a server.
+type Standing struct {
+	set   [2]int // weight, maxconn
+	off   [2]bool
+	found standing
+}
+
+// standing is what goes with the health.
+type standing struct {
+	admin                  backend.Admin
+	health, stopping, down bool
+}
+
+// Standing is that of st, which the server had.
+func (s *Server) Standing(st *State) Standing {
+	x := Standing{set: [2]int{st.Server.Weight, st.Server.MaxConn}, off: [2]bool{st.Off, st.Agent != nil && st.Agent.Off}}
+	x.found.admin = st.Server.Admin &^ (backend.Tracked | backend.NoAddress)
+	if s.tracks == nil {
+		x.found.health, x.found.stopping, x.found.down = st.Server.Health, st.Server.Stopping, st.Down
+	}
+	return x
+}
+
+// Healthy reports whether the two do not differ in what goes with the health.
+func (x Standing) Healthy(before Standing) bool { return x.found == before.found }
+
+// RestoreServing is Restore in a worker that serves already. settle must be called when backend.Backend.Restored was.
+func (s *Server) RestoreServing(st State) (settle func()) {
+	s.acting.Lock()
+	defer s.acting.Unlock()
+	was := s.srv.Stats()
+	if st.Kept {
+		own := s.State()
+		own.Server.Weight, own.Server.MaxConn, own.Server.Admin = st.Server.Weight, st.Server.MaxConn, st.Server.Admin
+		own.Server.InitialWeight, own.Server.InitialMaxConn, own.Server.InitialAdmin = st.Server.InitialWeight, st.Server.InitialMaxConn, st.Server.InitialAdmin
+		own.Off = st.Off
+		if own.Agent != nil && st.Agent != nil {
+			own.Agent.Off, own.Agent.Heard = st.Agent.Off, st.Agent.Heard
+		}
+		st = own
+	}
+	if !st.Down && !s.srv.Checked && s.opt.Track == "" {
+		s.srv.SetHealth(true)
+	}
+	s.Restore(st)
+	return func() { s.settle(&was) }
+}
+
+// settle does what follows from a state that was restored. Nothing of it is an event: the worker before has told.
+func (s *Server) settle(was *backend.ServerStats) {
+	s.acting.Lock()
+	defer s.acting.Unlock()
+	if s.tracks != nil {
+		st := s.tracks.srv.Stats()
+		s.srv.SetTracked(st.Health, st.Stopping, tracked(st.Admin))
+	}
+	s.ensue(was)
+	for _, f := range s.followers {
+		before := f.srv.Stats()
+		f.settle(&before)
 	}
 }
 

@@ -12,6 +12,8 @@
 //	                                    <- busy: load of the servers, whenever
 //	                                       it changes                            load.go
 //	new worker, serving                    old worker, told to drain
+//	                                    <- changes, state: what is another
+//	                                       since they were sent
 //	                                    <- counts: all that was counted          counts.go
 //	                                    <- tables, peers: it speaks to peers
 //	                                       no more                               peers.go

@@ -100,30 +100,32 @@ func (g *Generation) sendChangedLoadLocked(s *successor) (changed bool, err erro
 	if alive {
 		s.aliveAt = time.Now()
 	}
-	list := g.changedLoad(s.load, alive)
+	list, of := g.changedLoad(s.load, alive)
 	for changed = len(list) > 0; len(list) > 0; {
-		part := list[:min(len(list), messageParts)]
-		list = list[len(part):]
-		if err := s.send(message{Kind: kindBusy, Busy: part}, nil); err != nil {
-			return changed, err
+		n := min(len(list), messageParts)
+		if err := s.send(message{Kind: kindBusy, Busy: list[:n]}, nil); err != nil {
+			return changed, err // the rest is still to be told
 		}
+		for i, l := range list[:n] {
+			s.load[of[i]] = places{l.N, l.Awaited}
+		}
+		list, of = list[n:], of[n:]
 	}
 	return changed, nil
 }
 
-// changedLoad lists the servers whose load is not what was sent, and notes it; with
+// changedLoad lists the servers whose load is not what was sent, and whose each is; with
 // awaited also those for which somebody waits.
-func (g *Generation) changedLoad(sent map[*backend.Server]places, awaited bool) (list []load) {
+func (g *Generation) changedLoad(sent map[*backend.Server]places, awaited bool) (list []load, of []*backend.Server) {
 	for _, c := range g.Servers.All() {
 		srv := c.Target()
 		n := g.before.loadOf(srv)
 		if n == sent[srv] && (!awaited || n.awaited == 0) {
 			continue
 		}
-		sent[srv] = n
-		list = append(list, loadAt(c, n))
+		list, of = append(list, loadAt(c, n)), append(of, srv)
 	}
-	return list
+	return list, of
 }
 
 func loadAt(c *servercheck.Server, n places) load {

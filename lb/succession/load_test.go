@@ -157,3 +157,19 @@ func TestLoadComesWithTheState(t *testing.T) {
 		t.Error("the place that was given back is not granted")
 	}
 }
+
+// TestUntoldLoadIsToldLater: what could not be sent does not pass for known.
+func TestUntoldLoadIsToldLater(t *testing.T) {
+	g := begin(t)
+	be, srv := only(t, g)
+	_, link := pair(t)
+	s := &successor{link: link, load: map[*backend.Server]places{}}
+	be.Admit(srv)
+	link.Close()
+	if _, err := g.sendChangedLoad(s); err == nil {
+		t.Fatal("it was sent over a connection that is closed")
+	}
+	if list, _ := g.changedLoad(s.load, false); len(list) != 1 {
+		t.Errorf("%v is still to be told", list)
+	}
+}

@@ -12,6 +12,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/servercheck"
 )
 
 // The new worker's end: it asks for the state of the one before, then receives
@@ -95,21 +96,24 @@ func (g *Generation) Inherit(a *Answer) error {
 		if p.err != nil {
 			return p.err
 		}
-		g.takeState(p.message, g.takeEarlyLoad)
+		g.takeState(p.message, func(s *servercheck.Server, st *serverState) {
+			s.Restore(st.State)
+			g.takeEarlyLoad(s.Target(), places{st.Load, st.Awaited})
+		})
 		g.awaitPeers = p.Peers
 	}
 	return nil
 }
 
 // takeState takes over what one message says of servers, backends and ticket
-// keys. load gets what each server has to carry there.
-func (g *Generation) takeState(m message, load func(*backend.Server, places)) {
+// keys. restore gives a server its state.
+func (g *Generation) takeState(m message, restore func(*servercheck.Server, *serverState)) {
 	touched := map[*backend.Backend]*backend.Times{}
-	for _, st := range m.Servers {
+	for i := range m.Servers {
+		st := &m.Servers[i]
 		if s := g.Servers.Same(st.Backend, st.Server, st.Address, st.Name); s != nil {
-			s.Restore(st.State)
+			restore(s, st)
 			touched[s.Members()] = nil
-			load(s.Target(), places{st.Load, st.Awaited})
 		}
 	}
 	for i := range m.Since {
@@ -121,6 +125,16 @@ func (g *Generation) takeState(m message, load func(*backend.Server, places)) {
 		b.Restored(since)
 	}
 	g.Tickets.take(m.Tickets)
+}
+
+// takeLateState is takeState of a worker that serves already: commands that were obeyed before the worker before was told to leave; or
+// that was slower than Inherit could wait.
+func (g *Generation) takeLateState(m message) {
+	var settle []func()
+	g.takeState(m, func(s *servercheck.Server, st *serverState) { settle = append(settle, s.RestoreServing(st.State)) })
+	for _, f := range settle {
+		f()
+	}
 }
 
 // takeEarlyLoad makes the load that comes with the state hold before this worker accepts.
@@ -218,8 +232,8 @@ func (g *Generation) heed(p *predecessor, l message, fds []int, older *message) 
 	case kindChanges:
 		g.receiveChanges(fds)
 		return nil
-	case kindState: // it was slower than inherit could wait: late is better than never
-		g.takeState(l, func(*backend.Server, places) {})
+	case kindState:
+		g.takeLateState(l)
 	case kindPeers:
 		g.receivePeers(fds)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
+	"lbsyslogd/lb/servercheck"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
 )
@@ -28,6 +30,8 @@ type successor struct {
 	loadMu  sync.Mutex                 // guards load and aliveAt, and the order in which it is sent. Lock order: before mu.
 	load    map[*backend.Server]places // that was sent
 	aliveAt time.Time                  // when all of it was for which somebody waits
+
+	standing map[*backend.Server]servercheck.Standing // of the servers whose state was sent; nil before. Generation.changing guards it.
 
 	unsent *os.File // what of the stick tables could not be sent; Generation.tablesMu guards it
 
@@ -131,6 +135,8 @@ func (s *successor) send(l message, fds []int) error {
 
 // sendState answers the next worker's question.
 func (g *Generation) sendState(s *successor) error {
+	g.changing.Lock()
+	defer g.changing.Unlock()
 	servers := g.serverStates(s)
 	for len(servers) > messageParts {
 		if err := s.send(message{Kind: kindState, Servers: servers[:messageParts], More: true}, nil); err != nil {
@@ -151,18 +157,59 @@ func (g *Generation) sendState(s *successor) error {
 	return s.send(message{Kind: kindState, Version: Version, Servers: servers, Since: since, Tickets: g.Tickets.all(), Peers: len(g.Peers) > 0}, nil)
 }
 
-// serverStates lists the servers, with their load.
+// sendLateState sends the state of the servers of which something else was made since sendState: commands that came while the next
+// worker began were obeyed here, and checks went on.
+func (g *Generation) sendLateState(s *successor) error {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	if s.standing == nil { // nothing was sent: the next worker has the state already, or what is sent will be new
+		return nil
+	}
+	var late []serverState
+	for _, c := range g.Servers.All() {
+		st := c.State()
+		now := c.Standing(&st)
+		before, sent := s.standing[c.Target()]
+		if sent && now == before {
+			continue
+		}
+		st.Kept = sent && now.Healthy(before)
+		late = append(late, stateOf(c, st, places{}))
+	}
+	for part := range slices.Chunk(late, messageParts) {
+		m := message{Kind: kindState, Servers: part}
+		for i := range part {
+			if name := part[i].Backend; i == 0 || part[i-1].Backend != name {
+				m.Since = append(m.Since, backendTimes{Backend: name, Times: g.Servers.Backend(name).Times()})
+			}
+		}
+		if err := s.send(m, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func stateOf(c *servercheck.Server, st servercheck.State, n places) serverState {
+	srv := c.Target()
+	return serverState{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), Name: c.Name(), Load: n.taken, Awaited: n.awaited, State: st}
+}
+
+// serverStates lists the servers, with their load. changing is held.
 func (g *Generation) serverStates(s *successor) []serverState {
 	s.loadMu.Lock()
 	defer s.loadMu.Unlock()
 	servers := make([]serverState, 0, len(g.Servers.All()))
+	s.standing = make(map[*backend.Server]servercheck.Standing, len(g.Servers.All()))
 	for _, c := range g.Servers.All() {
 		srv := c.Target()
 		n := g.before.loadOf(srv)
 		if n != (places{}) {
 			s.load[srv] = unsentLoad // an older build does not read it here
 		}
-		servers = append(servers, serverState{Backend: c.Backend(), Server: srv.Name, Address: srv.Addr().String(), Name: c.Name(), Load: n.taken, Awaited: n.awaited, State: c.State()})
+		st := c.State()
+		s.standing[srv] = c.Standing(&st)
+		servers = append(servers, stateOf(c, st, n))
 	}
 	return servers
 }
@@ -406,6 +453,9 @@ func (g *Generation) Leave() bool {
 	if !g.onTrial {
 		if err := g.sendChangesOf(g.next, g.LateChanges); err != nil && !isGone(err) {
 			g.Warn("send what was just changed at run time to the next worker: " + err.Error())
+		}
+		if err := g.sendLateState(g.next); err != nil && !isGone(err) { // after the servers that were just added
+			g.Warn("send what has just become of the servers to the next worker: " + err.Error())
 		}
 	}
 	g.handover(g.next)

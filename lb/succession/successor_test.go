@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/stats"
 	"lbsyslogd/lb/stream"
@@ -185,4 +186,50 @@ func TestStuckSuccessor(t *testing.T) {
 	if got := <-taken; !slices.Equal(got, []bool{true}) {
 		t.Errorf("taken %v", got)
 	}
+}
+
+// TestStateSince: what has become of a server since its state was sent is sent when this worker leaves, and nothing if it is the same. A worker that
+// was not sent the state, as it serves already, knows better.
+func TestStateSince(t *testing.T) {
+	row := func(what string, back bool, change func(*backend.Server), want []bool) {
+		t.Helper()
+		g := begin(t)
+		_, srv := only(t, g)
+		ours, link := pair(t)
+		g.Successor(link)
+		post(t, ours, message{Kind: kindAsk, Version: Version, Back: back, Policy: "drain"})
+		if !back {
+			known(t, ours, kindState, 0)
+		}
+		<-g.next.asked
+		change(srv)
+		left := make(chan struct{})
+		go func() { defer close(left); g.Leave() }()
+		var kept []bool
+		for m := (message{}); m.Kind != kindCounts; {
+			m = message{}
+			if _, err := ours.ReceiveWithin(&m, 20*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			if m.Kind == kindState {
+				if m.More || len(m.Servers) != 1 || len(m.Since) != 1 {
+					t.Errorf("%s: %+v", what, m)
+				}
+				for i := range m.Servers {
+					kept = append(kept, m.Servers[i].Kept)
+				}
+			}
+		}
+		<-left
+		if !slices.Equal(kept, want) {
+			t.Errorf("%s: sent %v, want %v", what, kept, want)
+		}
+	}
+	weight := func(s *backend.Server) { s.SetWeight(3) }
+	row("nothing", false, func(*backend.Server) {}, nil)
+	row("the weight", false, weight, []bool{true})
+	row("maintenance", false, func(s *backend.Server) { s.SetAdmin(backend.ForcedMaint) }, []bool{false})
+	row("the health", false, func(s *backend.Server) { s.SetHealth(false) }, []bool{false})
+	row("what the other tracks", false, func(s *backend.Server) { s.SetTracked(true, false, backend.TrackedMaint) }, nil)
+	row("the weight, to a worker that serves already", true, weight, nil)
 }
