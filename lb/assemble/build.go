@@ -70,10 +70,7 @@ func Check(cfg *config.Config) (notes []string, err error) {
 func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 	b := newBuilder(cfg, env)
 	b.something()
-	var asked *succession.Answer
-	if env.Former != nil && len(b.errs) == 0 { // it answers while this one is built
-		asked = succession.Ask(env.Former, cfg.Global.Handover)
-	}
+	asked := b.ask()
 	b.saved = b.readSaved()
 	b.tables()
 	b.backends()
@@ -108,6 +105,14 @@ func Build(cfg *config.Config, socks *handoff.Set, env Env) (*Runtime, error) {
 		Count: rt.count, Rows: len(rt.frontends) + len(rt.backends) + len(rt.serverConfigs), Clear: rt.clearOwn, Warn: rt.note, Running: rt.ctx, Serving: rt.serving,
 	})
 	return rt, nil
+}
+
+// ask asks the worker before, which answers while this one is built; nil if there is none, or nothing will be built.
+func (b *builder) ask() *succession.Answer {
+	if b.env.Former == nil || len(b.errs) > 0 {
+		return nil
+	}
+	return succession.Ask(b.env.Former, b.cfg.Global.Handover)
 }
 
 func newBuilder(cfg *config.Config, env Env) *builder {

@@ -29,7 +29,9 @@ type changes struct {
 	Vars    []varChange    `json:"vars,omitempty"`
 
 	Past stats.Past `json:"past"` // for the charts
-	Late bool       `json:"late,omitempty"`
+
+	Late    bool     `json:"late,omitempty"`
+	Resumed []string `json:"resumed,omitempty"` // with late: frontends that were paused before, and no longer are
 
 	// Certificates may hold private keys. What they are encoded in is memory
 	// of the two workers.
@@ -117,6 +119,25 @@ func (c changes) late() changes {
 	return c
 }
 
+// takeBack adds what was another in sent than the configuration has it, and no longer is.
+func (c *changes) takeBack(sent *changes) {
+	for _, was := range sent.Limits {
+		if !slices.ContainsFunc(c.Limits, func(l limitChange) bool { return l.Frontend == was.Frontend }) {
+			c.Limits = append(c.Limits, limitChange{was.Frontend, was.Base, was.Base})
+		}
+	}
+	for _, was := range sent.Rates {
+		if !slices.ContainsFunc(c.Rates, func(r rateChange) bool { return r.What == was.What }) {
+			c.Rates = append(c.Rates, rateChange{was.What, was.Base, was.Base})
+		}
+	}
+	for _, name := range sent.Paused {
+		if !slices.Contains(c.Paused, name) {
+			c.Resumed = append(c.Resumed, name)
+		}
+	}
+}
+
 // changesSeed is of this process's sums.
 var changesSeed = maphash.MakeSeed()
 
@@ -148,11 +169,12 @@ func (rt *Runtime) lateChanges() []byte {
 		return nil
 	}
 	now := rt.changed()
-	c, servers := now.late(), laterServers(rt.sentServers, now.Servers)
+	c, servers := now.late(), laterServers(rt.sent.Servers, now.Servers)
 	if c.sum() == rt.sentChanges && len(servers) == 0 {
 		return nil
 	}
 	c.Servers = servers
+	c.takeBack(&rt.sent)
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil
@@ -163,7 +185,8 @@ func (rt *Runtime) lateChanges() []byte {
 // encodeChanges is changed for the next worker, and the history.
 func (rt *Runtime) encodeChanges() []byte {
 	c := rt.changed()
-	rt.sentChanges, rt.sentServers = c.late().sum(), c.Servers
+	rt.sentChanges = c.late().sum()
+	rt.sent = changes{Servers: c.Servers, Limits: c.Limits, Rates: c.Rates, Paused: c.Paused}
 	c.Past = rt.history.Past(rt.generation.Taken())
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -207,6 +230,11 @@ func (rt *Runtime) applyChanges(text []byte) {
 	for _, fe := range rt.eng.Frontends {
 		if slices.Contains(c.Paused, fe.Proxy.Name) {
 			_ = rt.eng.PauseFrontend(fe, true) // only to go on can fail
+		}
+		if slices.Contains(c.Resumed, fe.Proxy.Name) && fe.Paused() && !fe.Shut() {
+			if err := rt.eng.PauseFrontend(fe, false); err != nil {
+				rt.note("enable frontend " + fe.Proxy.Name + ": " + err.Error())
+			}
 		}
 	}
 	for _, l := range c.Limits {

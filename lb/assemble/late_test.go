@@ -1,6 +1,8 @@
 package assemble
 
 import (
+	"errors"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -8,8 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"lbsyslogd/lb/cfgfile"
+	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/control"
+	"lbsyslogd/lb/handoff"
 	files "lbsyslogd/lb/lookup" // lookup is a function here
 	"lbsyslogd/test/wait"
 )
@@ -54,7 +60,7 @@ func TestChangesWhileTheNextWorkerBegins(t *testing.T) {
 // answers on the stats sockets, hold in the next one: what was set then, and what was taken back.
 func TestServersAreSetWhileTheNextWorkerBegins(t *testing.T) {
 	dir, check, live, other := t.TempDir(), must(t), named(t, "live"), named(t, "other")
-	text := "defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\nfrontend f\n  bind " + dir + "/f\n  default_backend be\nbackend be\n" +
+	text := "defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\nfrontend f\n  bind " + dir + "/f\n  maxconn 100\n  default_backend be\nbackend be\n" +
 		"  server maint 127.0.0.1:9\n  server drain 127.0.0.1:9\n  server back 127.0.0.1:9\n  server weight 127.0.0.1:9\n  server conns 127.0.0.1:9\n  server down 127.0.0.1:9\n  server up 127.0.0.1:9\n" +
 		"  server moved 127.0.0.1:9\n  server plain 127.0.0.1:9 ssl verify none\n  server tls 127.0.0.1:9 ssl verify none\n  server health LIVE check inter 1h\n" +
 		"  server agent LIVE check inter 1h agent-check agent-port 9 agent-inter 1h\n  server places LIVE check inter 1h\n  server placed 127.0.0.1:9 check addr 127.0.0.1 port PORT inter 1h\n" +
@@ -68,8 +74,17 @@ func TestServersAreSetWhileTheNextWorkerBegins(t *testing.T) {
 	check(g.CheckTarget("be", "placed", "", int(other.Port())))
 	check(g.AddServer("be", "before", []string{"127.0.0.1:9"}))
 	check(g.AddServer("be", "again", []string{"127.0.0.1:9"}))
+	check(g.SetFrontendMaxConn("f", 50))
+	check(g.SetRateLimit("sessions", 50))
+	check(g.eng.PauseFrontend(g.eng.Frontends[0], true))
 	next := begin(t, text, g)
+	if !next.eng.Frontends[0].Paused() {
+		t.Error("the frontend is not paused")
+	}
 
+	check(g.SetFrontendMaxConn("f", 100))
+	check(g.SetRateLimit("sessions", 0))
+	check(g.eng.PauseFrontend(g.eng.Frontends[0], false))
 	check(g.SetAdmin("be", "maint", control.Maint))
 	check(g.SetAdmin("be", "drain", control.Drain))
 	check(g.SetAdmin("be", "back", control.Ready))
@@ -130,6 +145,9 @@ func TestServersAreSetWhileTheNextWorkerBegins(t *testing.T) {
 	if len(want) > 0 {
 		t.Errorf("these are missing: %v", want)
 	}
+	if next.eng.Frontends[0].Paused() {
+		t.Error("the frontend is still paused")
+	}
 	if was, is := changes(g), changes(next); was != is {
 		t.Errorf("changed is\n%s\nwant\n%s", is, was)
 	}
@@ -149,5 +167,31 @@ func TestHealthIsTheCheckersOwn(t *testing.T) {
 	check(err)
 	if st := s.Target().Stats(); st.Weight != 0 || st.Health {
 		t.Errorf("weight %d, healthy %v", st.Weight, st.Health)
+	}
+}
+
+// TestNothingIsAskedInVain: a worker whose configuration is refused at once does not ask the one before for all that it has.
+func TestNothingIsAskedInVain(t *testing.T) {
+	cfg, err := config.LoadSources([]cfgfile.Source{{Name: "test.cfg", Data: []byte("backend be\n  server s 127.0.0.1:9\n")}}, config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs, err := handoff.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	env := Env{Pid: 1, Started: time.Now(), Logger: slog.New(slog.DiscardHandler)}
+	if env.Former, err = handoff.NewConn(theirs); err != nil {
+		t.Fatal(err)
+	}
+	defer env.Former.Close()
+	b := newBuilder(cfg, env)
+	b.something()
+	if b.ask() != nil {
+		t.Error("it asks")
+	}
+	if _, err := Build(cfg, new(handoff.Set), env); !errors.Is(err, ErrNothing) {
+		t.Fatalf("built: %v", err)
 	}
 }

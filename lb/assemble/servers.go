@@ -21,10 +21,10 @@ import (
 // byOperators is what operators changed, what the configuration has in place of
 // it, and what it takes to change more.
 type byOperators struct {
-	sentChanges      uint64         // a sum of what the next worker has heard of, but for servers; 0 for nothing. succession guards it
-	sentServers      []serverChange // that it has heard of; succession guards it
-	hardMaxConn      int            // what `set maxconn global` cannot exceed
-	configuredLimits []int          // maxconn by stream.Frontend.Index
+	sentChanges      uint64  // a sum of what the next worker has heard of, 0 for nothing; succession guards it
+	sent             changes // without what may be large; succession guards it
+	hardMaxConn      int     // what `set maxconn global` cannot exceed
+	configuredLimits []int   // maxconn by stream.Frontend.Index
 	logs             logTargets
 	forMaster        *control.Server            // answers commands that come through the master
 	proxyLogs        map[*config.Proxy]*sideLog // what proxies say of their servers
