@@ -2,6 +2,7 @@ package sample
 
 import (
 	"fmt"
+	"iter"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -91,44 +92,75 @@ var escapes = map[byte]struct{ outside, inside string }{
 	'R': {`(?>\r\n|[` + lineEnds + `])`, ""},
 }
 
+// patternParts gives what a pattern consists of, one after the other: an escape of two
+// bytes, text from \Q up to its \E, a [:name:] in a class, else a byte; and whether
+// it is in a class.
+func patternParts(pattern string) iter.Seq2[string, bool] {
+	return func(yield func(piece string, inClass bool) bool) {
+		class := 0 // where the first character of the class is: there a ] is one of them
+		for at, n := 0, 1; at < len(pattern); at += n {
+			inside := class > 0
+			switch rest := pattern[at:]; {
+			case strings.HasPrefix(rest, `\Q`):
+				if n = strings.Index(rest, `\E`); n < 0 {
+					n = len(rest)
+				}
+			case rest[0] == '\\' && len(rest) > 1:
+				n = 2
+			case inside:
+				n = namedClass(rest)
+				if rest[0] == ']' && at > class {
+					class = 0
+				}
+			default:
+				n = 1
+				if rest[0] == '[' {
+					class = at + 1
+					if strings.HasPrefix(rest[1:], "^") {
+						class++
+					}
+				}
+			}
+			if !yield(pattern[at:at+n], inside) {
+				return
+			}
+		}
+	}
+}
+
+// namedClass gives the length of the [:name:] that text in a class begins with;
+// 1 where it begins with something else.
+func namedClass(text string) int {
+	if strings.HasPrefix(text, "[:") {
+		if end := strings.IndexAny(text[2:], "]["); end > 0 && text[2+end] == ']' && text[1+end] == ':' {
+			return 2 + end + 1
+		}
+	}
+	return 1
+}
+
 // spelled writes those escapes as the engines have them.
 func spelled(pattern string) string {
 	if !strings.ContainsRune(pattern, '\\') {
 		return pattern
 	}
 	var b strings.Builder
-	for i, class := 0, 0; i < len(pattern); i++ {
-		switch c := pattern[i]; {
-		case strings.HasPrefix(pattern[i:], `\Q`): // text up to \E
-			end := strings.Index(pattern[i:], `\E`)
-			if end < 0 {
-				end = len(pattern) - i
-			}
-			b.WriteString(pattern[i : i+end])
-			i += end - 1
-			continue
-		case c == '\\' && i+1 < len(pattern):
-			i++
-			e := escapes[pattern[i]]
-			if class > 0 {
+	at := 0
+	for piece, class := range patternParts(pattern) {
+		at += len(piece)
+		if len(piece) == 2 && piece[0] == '\\' {
+			e := escapes[piece[1]]
+			if class {
 				e.outside = e.inside
 			}
-			if pattern[i] == 'N' && strings.HasPrefix(pattern[i+1:], "{") { // a character's name
+			if piece[1] == 'N' && strings.HasPrefix(pattern[at:], "{") { // a character's name
 				e.outside = ""
 			}
 			if e.outside != "" {
-				b.WriteString(e.outside)
-				continue
+				piece = e.outside
 			}
-			b.WriteByte('\\')
-		case class > 0:
-			if c == ']' && i > class {
-				class = 0
-			}
-		case c == '[':
-			class = classFrom(pattern, i)
 		}
-		b.WriteByte(pattern[i])
+		b.WriteString(piece)
 	}
 	return b.String()
 }
@@ -136,25 +168,13 @@ func spelled(pattern string) string {
 // backtracking compiles a pattern for the second engine, whose $ is no more
 // than the end of the text.
 func backtracking(pattern string) (*regexp2.Regexp, error) {
-	// In \Q...\E a $ is text, and after (?m) it is the end of a line, too.
-	plain := strings.Contains(pattern, `\Q`) || strings.Contains(pattern, "(?m")
+	lines := strings.Contains(pattern, "(?m") // then $ is the end of a line, too
 	var b strings.Builder
-	for i, class := 0, 0; i < len(pattern); i++ {
-		switch c := pattern[i]; {
-		case c == '\\' && i+1 < len(pattern):
-			b.WriteByte(c)
-			i++
-		case class > 0:
-			if c == ']' && i > class {
-				class = 0
-			}
-		case c == '[':
-			class = classFrom(pattern, i)
-		case c == '$' && !plain:
-			b.WriteString(`(?=\n?\z)`)
-			continue
+	for piece, class := range patternParts(pattern) {
+		if piece == "$" && !class && !lines {
+			piece = `(?=\n?\z)`
 		}
-		b.WriteByte(pattern[i])
+		b.WriteString(piece)
 	}
 	re, err := regexp2.Compile(b.String(), regexp2.RE2, regexp2.OptionMaintainCaptureOrder())
 	if err == nil {
@@ -163,33 +183,18 @@ func backtracking(pattern string) (*regexp2.Regexp, error) {
 	return re, err
 }
 
-// classFrom gives where the first character of the class that begins at i is:
-// there a ] is one of its characters.
-func classFrom(pattern string, i int) int {
-	if i++; strings.HasPrefix(pattern[i:], "^") {
-		i++
-	}
-	return i
-}
-
 // perlOnly names the construct of PCRE that made a pattern fail, and that
 // neither engine has. Some of them mean something else to the second.
 func perlOnly(text string) string {
 	var bare strings.Builder // without classes and escapes
-	for i, class := 0, 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == '\\' && i+1 < len(text):
-			if i++; strings.IndexByte("CGghHKNoRvVX", text[i]) >= 0 {
-				return `'\` + text[i:i+1] + `'`
+	for piece, class := range patternParts(text) {
+		switch {
+		case piece[0] == '\\':
+			if len(piece) == 2 && strings.IndexByte("CGghHKNoRvVX", piece[1]) >= 0 {
+				return "'" + piece + "'"
 			}
-		case class > 0:
-			if c == ']' && i > class {
-				class = 0
-			}
-		case c == '[':
-			class = classFrom(text, i)
-		default:
-			bare.WriteByte(c)
+		case !class && piece != "[":
+			bare.WriteString(piece)
 		}
 	}
 	rest := bare.String()

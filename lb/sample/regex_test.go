@@ -54,6 +54,14 @@ func TestRegexp(t *testing.T) {
 	test(`\Q\h\E`, `\h`, "0 2")
 	test(`\\h`, `\h`, "0 2")
 	test(`[]\h]+`, "] ]", "0 3")
+	test(`^[[:alpha:]\h]+$`, "a b", "0 3")
+	test(`^[\h[:alpha:]]+$`, "a b", "0 3")
+	test(`^[^[:alpha:]\v]+\v$`, "1\r", "0 2")
+	test(`^[[:alpha:]$]+$(?!x)`, "a$\n", "0 2")
+	test(`^[[:alpha:](?(]+(?=x)`, "a(?x", "0 3")
+	test(`^[[:]\h]+`, "[ ]]", "0 4")
+	test(`^[[:x[\h]+`, "[ ]", "0 2")
+	test(`^\Qx\E$`, "x\n", "0 1")
 	for _, pattern := range []string{`(?R)`, `a(?1)`, `(?|a|b)`, `(*UTF)a`, "(", "[", "a**", `\Ka`, `[\R]`, `[\H]`, `\N{U+41}`} {
 		if _, err := CompileRegexp(pattern, false); err == nil {
 			t.Errorf("%s: accepted", pattern)
