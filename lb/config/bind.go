@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,6 +68,9 @@ func (c *call) bind(d *draft) error {
 	if err := c.p.finishTLS(&model); err != nil {
 		return fmt.Errorf("'bind %s' : %w", c.args[0], err)
 	}
+	if err := d.ownBindID(model.ID, len(binds)); err != nil {
+		return fmt.Errorf("'bind %s' : %w", c.args[0], err)
+	}
 	for _, b := range binds {
 		one := model.Bind
 		one.Network, one.Address = b.Network, b.Address
@@ -80,6 +84,18 @@ func (c *call) bind(d *draft) error {
 			}
 		}
 		d.Binds = append(d.Binds, one)
+	}
+	return nil
+}
+
+// ownBindID refuses an id that a bind line cannot have.
+func (d *draft) ownBindID(id, sockets int) error {
+	switch before := slices.IndexFunc(d.Binds, func(b Bind) bool { return b.ID == id }); {
+	case id == 0:
+	case sockets > 1:
+		return fmt.Errorf("'id' can only be used with a single socket: write a line for each address")
+	case before >= 0:
+		return fmt.Errorf("'id' : custom id %d already used at %s: choose another", id, d.Binds[before].Pos)
 	}
 	return nil
 }

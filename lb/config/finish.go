@@ -15,7 +15,10 @@ import (
 // finish checks what only the whole text can tell, in the order of the
 // proxies, and publishes them.
 func (p *parser) finish() {
-	p.resolveFiles() // those of disabled proxies, too
+	// Disabled proxies count here: what they have too much, the others have no more.
+	p.resolveFiles()
+	p.checkTables()
+	p.checkIDs()
 	p.report.Excuse = p.excuse
 	p.checkDefaults()
 	for _, d := range p.drafts {
@@ -68,7 +71,8 @@ func (p *parser) finish() {
 }
 
 // excuse says why what only the whole text tells of a place is no error: HAProxy
-// does not look at proxies that are disabled.
+// does not look for what proxies that are disabled name. It is for what stays
+// within the proxy; what takes something from another is checked before.
 func (p *parser) excuse(at cfgfile.Pos) string {
 	for _, d := range p.drafts {
 		if d.Disabled && at.File == d.Pos.File && at.Line >= d.Pos.Line && at.Line <= max(d.Pos.Line, d.last.Line) {
@@ -534,9 +538,8 @@ func (p *parser) checkAddresses() {
 	}
 }
 
-// assignIDs gives each proxy, server and listener without an id the next free one.
-// HAProxy's own first proxy gets 2, since its internal one is 1.
-func (p *parser) assignIDs() {
+// checkIDs allows one proxy with an id.
+func (p *parser) checkIDs() {
 	taken := map[int]*draft{}
 	for _, d := range p.drafts {
 		if d.OwnID = d.ID != 0; !d.OwnID {
@@ -547,10 +550,19 @@ func (p *parser) assignIDs() {
 		}
 		taken[d.ID] = d
 	}
+}
+
+// assignIDs gives each proxy, server and listener without an id the next free one.
+// HAProxy's own first proxy gets 2, since its internal one is 1.
+func (p *parser) assignIDs() {
+	taken := map[int]bool{}
+	for _, d := range p.drafts {
+		taken[d.ID] = true
+	}
 	next := 2
 	for _, d := range p.drafts {
 		if d.ID == 0 {
-			for taken[next] != nil {
+			for taken[next] {
 				next++
 			}
 			d.ID = next

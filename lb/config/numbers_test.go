@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,6 +178,17 @@ func TestDisabledProxies(t *testing.T) {
 	v.accept("backend b\n  disabled\n  server s 127.0.0.1:1 check\nbackend c\n  server s 127.0.0.1:1 track b/s\n"+rest, "stays up, as in HAProxy")
 	v.refuse("frontend f\n  bind :18003\n  disabled\n  default_backend nope\n  foo bar\n"+rest, "unknown keyword 'foo'")
 	v.refuse("frontend f\n  mode http\n  bind :18003\n  disabled\n  http-request deny if { path -f /nonexistent }\n"+rest, "/nonexistent")
+	for _, one := range []string{"frontend f\n  bind :18003\n%sbackend f\n  disabled\n%s", "frontend f\n  bind :18003\n  disabled\n%sbackend f\n%s", "frontend f\n  bind :18003\n  disabled\n%sbackend f\n  disabled\n%s"} {
+		table := "  stick-table type %s size 10\n"
+		v.refuse(fmt.Sprintf(one, fmt.Sprintf(table, "ip"), fmt.Sprintf(table, "string"))+rest, "stick-table name 'f' conflicts with table declared in frontend 'f'")
+		v.refuse(fmt.Sprintf(one, "  id 5\n", "  id 5\n")+rest, "id 5 is taken by frontend 'f'")
+	}
+	v.refuse("frontend f\n  bind :18003\nfrontend f\n  disabled\n"+rest, "has the same name")
+	v.refuse("backend f\n  disabled\n  server a 127.0.0.1:1 id 4\n  server b 127.0.0.1:1 id 4\n"+rest, "id 4 is taken by server 'a'")
+	v.refuse("frontend f\n  disabled\n  bind :18003 id 4\n  bind :18004 id 4\n"+rest, "'id' : custom id 4 already used at")
+	v.refuse("frontend f\n  bind :18003-18004 id 4\n"+rest, "'id' can only be used with a single socket")
+	v.accept("frontend f\n  disabled\n  bind :18003 id 4\nfrontend g\n  bind :18003 id 4\n"+rest, "")
+	v.accept("frontend f\n  disabled\n  bind :18003\nfrontend g\n  bind :18003\n"+rest, "")
 	v.refuse("frontend f\n  bind :18003\n  disabled\nfrontend g\n  bind :18004\n  default_backend nope\n"+rest, "unable to find required default_backend")
 }
 

@@ -316,12 +316,8 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 	}
 }
 
-// resolveTables finds the table of each reference.
-func (p *parser) resolveTables() {
-	tables := map[string]*stick.Spec{}
-	for _, t := range p.cfg.PeerTables {
-		tables[t.Name] = t
-	}
+// checkTables allows one table of a name.
+func (p *parser) checkTables() {
 	at := map[string]*draft{}
 	for _, d := range p.drafts {
 		if d.Table == nil {
@@ -330,7 +326,20 @@ func (p *parser) resolveTables() {
 		if before := at[d.Name]; before != nil {
 			p.report.Errorf(d.tablePos, "stick-table name '%s' conflicts with table declared in %s '%s' at %s", d.Name, before.section, d.Name, before.tablePos)
 		}
-		at[d.Name], tables[d.Name] = d, d.Table
+		at[d.Name] = d
+	}
+}
+
+// resolveTables finds the table of each reference.
+func (p *parser) resolveTables() {
+	tables := map[string]*stick.Spec{}
+	for _, t := range p.cfg.PeerTables {
+		tables[t.Name] = t
+	}
+	for _, d := range p.drafts {
+		if d.Table != nil {
+			tables[d.Name] = d.Table
+		}
 	}
 	for _, u := range p.uses {
 		name := u.ref.Name
