@@ -26,7 +26,7 @@ type bindDraft struct {
 
 	severity string // of its messages
 	ecdhe    []tls.CurveID
-	fault    error // of a word that counts with ssl only
+	faults   map[string]error // of words that count with ssl only, by the word
 
 	fallbacks    int  // how many default-crt there are
 	lax, tickets bool // no-strict-sni, tls-tickets: whatever the global section says
@@ -232,7 +232,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "ca-verify-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.VerifyFile = w })},
 		{name: "ciphers", args: "<list>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.secure().Ciphers, err = c.ciphers(c.args[0])
-			return b.withTLS(err)
+			return b.withTLS(c, err)
 		}},
 		{name: "crl-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.CRLFile = w })},
 		{name: "crt", args: "<file|directory>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
@@ -253,7 +253,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "ecdhe", args: "<curve>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
 			b.secure()
 			b.ecdhe, err = c.curves()
-			return b.withTLS(err)
+			return b.withTLS(c, err)
 		}, doc: "where neither `curves` nor `ssl-default-bind-curves` says which"},
 		{name: "generate-certificates", apply: secure(func(t *BindTLS, _ string) { t.Signing.On = true }), doc: "the bind line's settings (alpn, verify, ciphers) hold for these clients, too; with the default certificate's key, signed by ca-sign-file"},
 		{name: "no-ca-names", apply: secure(func(t *BindTLS, _ string) { t.NoCANames = true })},
@@ -270,7 +270,7 @@ func bindTable() []row[*bindDraft] {
 			return oneOf("verify", c.args[0], "none", "optional", "required")
 		}},
 
-		{name: "ciphersuites", args: "<list>", min: 1, max: 1, status: Ignored, apply: func(c *call, b *bindDraft) error { return b.withTLS(suites13(c)) }, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
+		{name: "ciphersuites", args: "<list>", min: 1, max: 1, status: Ignored, apply: func(c *call, b *bindDraft) error { return b.withTLS(c, suites13(c)) }, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
 		{name: "guid-prefix", args: "<text>", min: 1, max: 1, status: Ignored, doc: "names and ids keep counters apart already"},
 		{name: "nice", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, status: Ignored, apply: count(-1024, 1024, func(*bindDraft, int) {}), doc: "all connections of a loop have the same priority"},
 		{name: "npn", args: "<protocols>", min: 1, max: 1, status: Ignored, doc: "no client uses NPN any more; write alpn"},
@@ -315,11 +315,16 @@ func (b *bindDraft) secure() *BindTLS {
 }
 
 // withTLS keeps what is wrong with a word until it is known whether the line has
-// ssl: HAProxy does not look at it otherwise.
-func (b *bindDraft) withTLS(err error) error {
-	if b.fault == nil {
-		b.fault = err
+// ssl: HAProxy does not look at it otherwise. The last word of a name counts.
+func (b *bindDraft) withTLS(c *call, err error) error {
+	delete(b.faults, c.name)
+	if err == nil {
+		return nil
 	}
+	if b.faults == nil {
+		b.faults = map[string]error{}
+	}
+	b.faults[c.name] = err
 	return nil
 }
 
@@ -392,14 +397,14 @@ func (p *parser) finishTLS(b *bindDraft) error {
 				}
 			}
 		}
-		if b.fault != nil {
-			p.report.Warnf(b.Pos, "%v (no error, as the line has no 'ssl')", b.fault)
+		for _, word := range sortedNames(b.faults) {
+			p.report.Warnf(b.Pos, "%v (no error, as the line has no 'ssl')", b.faults[word])
 		}
 		b.TLS = nil
 		return nil
 	}
-	if b.fault != nil {
-		return b.fault
+	for _, word := range sortedNames(b.faults) {
+		return b.faults[word]
 	}
 	t.StrictSNI = t.StrictSNI || p.tls.strictSNI && !b.lax
 	if t.Signing.On && t.Signing.File == "" {

@@ -64,7 +64,7 @@ func ignoredArguments() map[string]argument {
 		return nil
 	})
 	const big = 1<<31 - 1
-	any := within(-big, big)
+	integer := within(-big, big)
 	checks := map[string]argument{
 		"cpu-map":           cpuMap,
 		"ssl-dh-param-file": file,
@@ -91,7 +91,7 @@ func ignoredArguments() map[string]argument {
 		names string
 	}{
 		{none, "strict-limits busy-polling no-memory-trimming noepoll nopoll nokqueue noevports nogetaddrinfo noreuseport quiet tune.ssl.force-private-cache"},
-		{any, "fd-hard-limit ulimit-n maxzlibmem maxpipes tune.pipesize tune.buffers.limit tune.buffers.reserve tune.http.cookielen tune.http.logurilen tune.maxpollevents tune.maxaccept tune.recv_enough tune.runqueue-depth tune.rcvbuf.client tune.rcvbuf.server tune.sndbuf.client tune.sndbuf.server"},
+		{integer, "fd-hard-limit ulimit-n maxzlibmem maxpipes tune.pipesize tune.buffers.limit tune.buffers.reserve tune.http.cookielen tune.http.logurilen tune.maxpollevents tune.maxaccept tune.recv_enough tune.runqueue-depth tune.rcvbuf.client tune.rcvbuf.server tune.sndbuf.client tune.sndbuf.server"},
 		{within(0, big), "tune.maxrewrite tune.pattern.cache-size tune.h2.initial-window-size tune.h2.max-concurrent-streams tune.ssl.cachesize tune.ssl.hard-maxrecord tune.ssl.maxrecord"},
 		{within(0, 100), "tune.pool-high-fd-ratio tune.pool-low-fd-ratio"},
 		{among("on", "off"), "tune.fd.edge-triggered tune.listener.multi-queue tune.sched.low-latency tune.idle-pool.shared tune.ssl.keylog"},

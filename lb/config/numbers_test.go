@@ -1,7 +1,15 @@
 package config
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"math"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -146,6 +154,24 @@ func TestIgnoredArguments(t *testing.T) {
 	v.refuse(inBackendSection("server a 127.0.0.1:80 log-proto foo"), "log-proto")
 }
 
+// selfSigned gives a certificate and its key.
+func selfSigned(t *testing.T) []byte {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	like := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, like, like, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
+}
+
 // TestUnusedTLSFaults: what is wrong with ciphers and curves counts where they are used.
 func TestUnusedTLSFaults(t *testing.T) {
 	v := newVerdicts(t)
@@ -156,6 +182,44 @@ func TestUnusedTLSFaults(t *testing.T) {
 	v.refuse(inBackendSection("server a 127.0.0.1:80 ssl verify none ciphers foo"), "no cipher suite of TLS 1.2 is left")
 	v.refuse(inBackendSection("server a 127.0.0.1:80 ssl verify none ciphersuites foo"), "unable to set TLS 1.3 cipher suites")
 	v.refuse("global\n  ssl-default-server-ciphers foo\n"+inBackendSection("server a 127.0.0.1:80 ssl verify none"), ":2: ")
+	v.refuse("global\n  ssl-default-server-ciphers foo\n"+inBackendSection("server a 127.0.0.1:80 check check-ssl verify none"), ":2: ")
+
+	// The last word of a name counts.
+	bad := "default-server ciphers foo ciphersuites foo\nserver a 127.0.0.1:80 ssl verify none"
+	v.accept(inBackendSection(bad+" ciphers AES128-SHA ciphersuites TLS_AES_128_GCM_SHA256"), "")
+	v.refuse(inBackendSection(bad+" ciphers AES128-SHA"), "unable to set TLS 1.3 cipher suites")
+	v.refuse(inBackendSection(bad+" ciphersuites TLS_AES_128_GCM_SHA256"), "no cipher suite of TLS 1.2 is left")
+	v.refuse(inBackendSection("server a 127.0.0.1:80 ssl verify none ciphers AES128-SHA ciphers foo"), "no cipher suite of TLS 1.2 is left")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(v.path), "c.pem"), selfSigned(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secure := "bind :18003 ssl crt " + filepath.Join(filepath.Dir(v.path), "c.pem") + " "
+	for _, words := range []string{"ciphers foo ciphers AES128-SHA", "ciphersuites foo ciphersuites TLS_AES_128_GCM_SHA256", "curves foo curves P-256", "ecdhe foo ecdhe prime256v1"} {
+		v.accept(inFrontendSection(secure+words), "")
+	}
+	v.refuse(inFrontendSection(secure+"ciphersuites foo ciphers AES128-SHA"), "unable to set TLS 1.3 cipher suites")
+	v.refuse(inFrontendSection(secure+"ciphers AES128-SHA ciphers foo"), "no cipher suite of TLS 1.2 is left")
+
+	// Checks are connections over TLS, too.
+	v.refuse(inBackendSection("server a 127.0.0.1:80 check check-ssl verify none ciphers foo"), "no cipher suite of TLS 1.2 is left")
+	v.refuse(inBackendSection("server a 127.0.0.1:80 check-ssl verify none ciphers foo"), "no cipher suite of TLS 1.2 is left")
+	v.refuse(inBackendSection("server a 127.0.0.1:80 check-ssl"), "verify is enabled by default but no CA file specified")
+	v.refuse(inBackendSection("option tcp-check\ntcp-check connect ssl\nserver a 127.0.0.1:80 check verify none ciphers foo"), "no cipher suite of TLS 1.2 is left")
+	v.accept(inBackendSection("server a 127.0.0.1:80 check check-ssl verify none ciphers foo no-check-ssl"), "the line has no 'ssl'")
+}
+
+// TestTLSFaultsAreKept: what is wrong with a word is never forgotten, however much is wrong.
+func TestTLSFaultsAreKept(t *testing.T) {
+	c := &call{p: &parser{}, name: "ciphers"}
+	c.p.tls.faults = make([]wordFault, math.MaxUint16-1)
+	wrong := errors.New("wrong")
+	var last, over Server
+	if err := c.withTLS(&last, wrong); err != nil || len(c.p.tls.faultsOf(&last)) != 1 {
+		t.Errorf("%v, %v", err, c.p.tls.faultsOf(&last))
+	}
+	if err := c.withTLS(&over, wrong); err != wrong {
+		t.Errorf("one too many: %v", err)
+	}
 }
 
 // TestDisabledProxies: HAProxy does not look at what a disabled proxy names, and loads it.

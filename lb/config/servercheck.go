@@ -183,13 +183,16 @@ func (p *parser) resolveTracks() {
 	}
 }
 
+// checksOverTLS reports whether a server's checks need TLS, whatever else does.
+// As in HAProxy, check-ssl says so even where there is no check.
+func (d *draft) checksOverTLS(s *Server) bool {
+	return s.CheckTLS || s.Check && slices.ContainsFunc(d.Check.Script.Steps, func(step health.Step) bool { return step.Connect != nil && step.Connect.Secure })
+}
+
 // checkChecks looks at what a server's checks need of each other.
 func (p *parser) checkChecks(d *draft, s *Server) {
 	what := serverWords{d.Name, s.Name}
-	secure := s.CheckTLS
-	for _, step := range d.Check.Script.Steps {
-		secure = secure || step.Connect != nil && step.Connect.Secure
-	}
+	secure := d.checksOverTLS(s)
 	t := &s.TLS
 	switch {
 	case s.Agent && s.AgentPort == 0:
@@ -204,7 +207,7 @@ func (p *parser) checkChecks(d *draft, s *Server) {
 	case t.Verify == "" && p.cfg.Global.SSLServerVerifyNone:
 		t.Verify = "none"
 	}
-	if s.Check && secure && !t.On && t.Verify != "none" && t.CAFile == "" {
+	if secure && !t.On && t.Verify != "none" && t.CAFile == "" && (t.Verify != "" || !p.cfg.Global.SSLServerVerifyNone) {
 		p.report.Errorf(s.Pos, "%sverify is enabled by default but no CA file specified: name one with 'ca-file <file>' (@system-ca for the system's), or write 'verify none' where you are certain to trust the server", what)
 	}
 	if s.Observe != "" && !s.Check {

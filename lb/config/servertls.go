@@ -58,13 +58,43 @@ func serverVersion(c *call, s *Server) error {
 }
 
 // withTLS keeps what is wrong with a word of a server's until it is known whether
-// the server has ssl.
+// the server has ssl. The last word of a name counts.
 func (c *call) withTLS(s *Server, err error) error {
-	if err != nil && len(c.p.tls.faults) < math.MaxUint16 {
-		c.p.tls.faults = append(c.p.tls.faults, err)
-		s.tlsFault = uint16(len(c.p.tls.faults))
+	t := &c.p.tls
+	before := t.faultsOf(s)
+	s.tlsFault = 0
+	for _, f := range before { // servers share them, by default-server: what stays is new
+		if f.word == c.name {
+			continue
+		}
+		if full := t.addFault(s, f); full != nil {
+			return full
+		}
 	}
+	if err == nil {
+		return nil
+	}
+	return t.addFault(s, wordFault{word: c.name, err: err})
+}
+
+// addFault adds one to a server's, or gives it as an error where there are too
+// many.
+func (t *tlsDefaults) addFault(s *Server, f wordFault) error {
+	if len(t.faults) == math.MaxUint16 {
+		return f.err
+	}
+	f.next = s.tlsFault
+	t.faults = append(t.faults, f)
+	s.tlsFault = uint16(len(t.faults))
 	return nil
+}
+
+// faultsOf gives a server's, the last one first.
+func (t *tlsDefaults) faultsOf(s *Server) (all []wordFault) {
+	for i := s.tlsFault; i > 0; i = t.faults[i-1].next {
+		all = append(all, t.faults[i-1])
+	}
+	return all
 }
 
 // serverALPN takes the protocols that are offered to a server.
@@ -138,7 +168,9 @@ func (p *parser) checkServerTLS(d *draft, s *Server) {
 	t, global := &s.TLS, &p.tls.server
 	what := serverWords{d.Name, s.Name}
 	without := t.Without
-	if t.On {
+	checked := d.checksOverTLS(s)
+	used := t.On || checked && s.Check
+	if used {
 		without |= global.Without
 		if t.MinVersion == 0 && t.MaxVersion == 0 {
 			t.MinVersion, t.MaxVersion = global.MinVersion, global.MaxVersion
@@ -149,22 +181,19 @@ func (p *parser) checkServerTLS(d *draft, s *Server) {
 	} else if ignored {
 		p.report.Warnf(s.Pos, "%s%s", what, versionsIgnored)
 	}
-	var fault error
-	if s.tlsFault > 0 {
-		fault = p.tls.faults[s.tlsFault-1]
-	}
-	if !t.On {
-		if fault != nil {
-			p.report.Warnf(s.Pos, "%s%v (no error, as the line has no 'ssl')", what, fault)
+	for _, fault := range p.tls.faultsOf(s) {
+		if t.On || checked {
+			p.report.Errorf(s.Pos, "%s%v", what, fault.err)
+		} else {
+			p.report.Warnf(s.Pos, "%s%v (no error, as the line has no 'ssl')", what, fault.err)
 		}
-		return
 	}
-	if fault != nil {
-		p.report.Errorf(s.Pos, "%s%v", what, fault)
-	}
-	if t.Ciphers == nil {
+	if used && t.Ciphers == nil {
 		p.tls.serverFault.counts(p)
 		t.Ciphers = slices.Clone(global.Ciphers)
+	}
+	if !t.On {
+		return
 	}
 	t.NoTickets = t.NoTickets || global.NoTickets
 	if t.Verify == "" && p.cfg.Global.SSLServerVerifyNone {

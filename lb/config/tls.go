@@ -22,7 +22,14 @@ type tlsDefaults struct {
 	server    ServerTLS // what ssl-default-server-* lines set
 
 	fault, curvesFault, serverFault lateFault
-	faults                          []error // of words on server lines, which Server.tlsFault counts from 1
+	faults                          []wordFault // of words on server lines, which Server.tlsFault counts from 1
+}
+
+// wordFault is what is wrong with a word of a server's.
+type wordFault struct {
+	word string
+	err  error
+	next uint16 // another of the same server; 0: none
 }
 
 // lateFault is what is wrong with a default for TLS, which counts once a line
@@ -286,7 +293,7 @@ func (c *call) curves() ([]tls.CurveID, error) {
 
 func bindCurves(c *call, b *bindDraft) (err error) {
 	b.secure().Curves, err = c.curves()
-	return b.withTLS(err)
+	return b.withTLS(c, err)
 }
 
 // CrtListSettings reads the options of a line of a crt-list.
