@@ -452,6 +452,7 @@ func (p *parser) checkServers(d *draft) {
 		case s.Check && s.Network == "tcp" && s.Port == 0 && s.CheckPort == 0 && !d.check.placed():
 			p.report.Errorf(s.Pos, "'server %s/%s' has neither a port nor a check port: checks cannot connect; add a port to the address or 'port <port>'", d.Name, s.Name)
 		}
+		p.checkSOCKS4(d, s)
 		p.checkResolvers(d, s)
 		p.checkServerTLS(d, s)
 		if s.UseSource.Expr != "" {

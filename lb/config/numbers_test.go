@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -271,4 +272,24 @@ func TestFramingRules(t *testing.T) {
 	}
 	v.accept(inFrontendSection("http-request return status 200 content-type text/plain string x hdr Content-Length 5 hdr Content-Type a/b hdr Transfer-Encoding chunked"), "is ignored, as in HAProxy")
 	v.accept(inFrontendSection("http-error status 404 content-type text/plain string x hdr Content-Length 5"), "is ignored, as in HAProxy")
+}
+
+// TestUselessSOCKS4: HAProxy takes servers that SOCKS4 cannot name, and serves nothing of them.
+func TestUselessSOCKS4(t *testing.T) {
+	v := newVerdicts(t)
+	for _, server := range []string{"[::1]:80", "/run/none.sock", "unix@/run/none.sock", "abns@none"} {
+		v.accept(inBackendSection("server a "+server+" socks4 127.0.0.1:1080 check"), "SOCKS4 has no way to write")
+	}
+	v.accept(inBackendSection("default-server socks4 127.0.0.1:1080\nserver a [::1]:80"), "SOCKS4 has no way to write")
+	for _, proxy := range []string{":1080", "*:1080", "0.0.0.0:1080", "[::]:1080"} {
+		v.accept(inBackendSection("server a 127.0.0.1:80 socks4 "+proxy), "is no address of a proxy")
+	}
+	for _, server := range []string{"127.0.0.1:80", "[::ffff:127.0.0.1]:80", "localhost:80", "*:80"} {
+		c := v.accept(inBackendSection("server a "+server+" socks4 [::1]:1080"), "")
+		if slices.ContainsFunc(c.Notes, func(n cfgfile.Note) bool {
+			return strings.Contains(n.Text, "SOCKS4") || strings.Contains(n.Text, "socks4")
+		}) {
+			t.Errorf("%s: %v", server, c.Notes)
+		}
+	}
 }

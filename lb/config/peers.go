@@ -164,9 +164,11 @@ func (c *call) peer(s *peersSection) error {
 		return fmt.Errorf("'%s' : 'send-proxy' is known to HAProxy, but not supported by lb yet for a peer: it is known by its name, not by its address; remove the word", what)
 	case sv.UseSource.Whose != "":
 		return fmt.Errorf("'%s' : 'usesrc' has no client to take the address of here; write 'source <address>' alone", what)
+	case sv.SOCKS4.IsValid():
+		return fmt.Errorf("'%s' : 'socks4' is known to HAProxy, but not supported by lb yet for a peer; write the address of a tunnel or relay that leads to the peer, and remove the word", what)
 	case sv.Namespace != "":
 		return fmt.Errorf("'%s' : 'namespace' is not supported for a peer; start lb in the namespace, or remove the word", what)
-	case sv.Check || sv.Agent || sv.Cookie != "" || sv.Track != "" || sv.Resolve.Section != "":
+	case sv.Check || sv.CheckViaSOCKS4 || sv.Agent || sv.Cookie != "" || sv.Track != "" || sv.Resolve.Section != "":
 		c.p.report.Warnf(c.pos, "'%s' : checks, cookies, tracking and resolvers have no effect on a peer", what)
 	}
 	s.nodes = append(s.nodes, line)

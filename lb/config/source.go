@@ -127,6 +127,21 @@ func (c *call) socks4(s *Server) error {
 	return err
 }
 
+// checkSOCKS4 warns of servers that no proxy can be asked for, as HAProxy takes
+// them and then serves nothing.
+func (p *parser) checkSOCKS4(d *draft, s *Server) {
+	if !s.SOCKS4.IsValid() {
+		return
+	}
+	what := serverWords{d.Name, s.Name}
+	if ip := s.Addr.Unmap(); s.Network != "tcp" || ip.IsValid() && !ip.Is4() {
+		p.report.Warnf(s.Pos, "%sSOCKS4 has no way to write '%s', only IPv4 addresses: no connection to it is made, while checks without 'check-via-socks4' still find it up; remove 'socks4', or give the server's IPv4 address", what, s.Host)
+	}
+	if s.SOCKS4.Addr().IsUnspecified() {
+		p.report.Warnf(s.Pos, "%s'socks4 %s' is no address of a proxy: one on this machine is asked; write 127.0.0.1 if that is meant", what, s.SOCKS4)
+	}
+}
+
 func cutRange(ports string) (first, last string, isRange bool) {
 	for i := range ports {
 		if ports[i] == '-' {
