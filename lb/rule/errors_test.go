@@ -24,6 +24,7 @@ func TestConditionMistakes(t *testing.T) {
 		{"{ path /x", "missing closing '}' in condition"},
 		{"{path /x }", "'{' must be a word of its own"},
 		{"{ }", "missing fetch method"},
+		{"{ set-cookie(x) y }", "unknown fetch method 'set-cookie'"},
 		{"{ pth /x }", "unknown fetch method 'pth'; did you mean 'path'?"},
 		{"{ path_beginning /x }", "unknown fetch method 'path_beginning'"},
 		{"{ hdr_bg(host) x }", "did you mean 'hdr_beg'?"},

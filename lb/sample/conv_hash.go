@@ -136,11 +136,45 @@ var digests = map[string]func() hash.Hash{
 	"sha3-384": func() hash.Hash { return sha3.New384() }, "sha3-512": func() hash.Hash { return sha3.New512() },
 }
 
+// digestNamed finds one by any of OpenSSL's names for it: SHA-256, SHA2-256,
+// RSA-SHA256, sha256WithRSAEncryption and SSL3-SHA1 are some.
+func digestNamed(name string) func() hash.Hash {
+	name = strings.ToLower(name)
+	switch name { // what the rules below would read as well, and OpenSSL does not
+	case "rsa-sha512-224", "rsa-sha512-256", "rsa-sha-1", "ssl3-sha-1":
+		return nil
+	case "rsa-sha1-2":
+		return digests["sha1"]
+	}
+	if d := digests[name]; d != nil {
+		return d
+	}
+	if bare, ok := strings.CutPrefix(name, "id-rsassa-pkcs1-v1_5-with-"); ok && strings.HasPrefix(bare, "sha3-") {
+		return digests[bare]
+	}
+	if bare, ok := strings.CutSuffix(name, "withrsaencryption"); ok && !strings.HasPrefix(bare, "sha3-") {
+		return digests[bare]
+	}
+	if bare, ok := strings.CutPrefix(name, "ssl3-"); ok && (bare == "md5" || bare == "sha1") {
+		return digests[bare]
+	}
+	if bare, ok := strings.CutPrefix(name, "rsa-"); ok {
+		return digests[strings.Replace(bare, "sha512/", "sha512-", 1)]
+	}
+	for _, prefix := range []string{"sha-", "sha2-"} {
+		if bits, ok := strings.CutPrefix(name, prefix); ok && (prefix == "sha-" || bits != "1") && !strings.Contains(bits, "-") {
+			return digests["sha"+strings.Replace(bits, "512/", "512-", 1)]
+		}
+	}
+	return nil
+}
+
 func checkDigest(a *args) error {
-	if digests[strings.ToLower(a.s[0])] == nil {
+	digest := digestNamed(a.s[0])
+	if digest == nil {
 		return fmt.Errorf("'%s' is not a digest%s; there are %s", a.s[0], Hint(a.s[0], slices.Collect(maps.Keys(digests))), strings.Join(slices.Sorted(maps.Keys(digests)), ", "))
 	}
-	a.any = digests[strings.ToLower(a.s[0])]
+	a.any = digest
 	return nil
 }
 

@@ -2,6 +2,7 @@ package sample
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -42,6 +43,56 @@ var strftime = map[byte]string{
 func checkTime(a *args) error     { return checkLayout(a.s[0], false) }
 func checkFineTime(a *args) error { return checkLayout(a.s[0], true) }
 
+// calendar appends the conversions of strftime(3) that Go has no layout for.
+func calendar(dst []byte, t time.Time, c byte) []byte {
+	two := func(n int, fill byte) []byte {
+		if n < 10 {
+			return append(dst, fill, '0'+byte(n))
+		}
+		return append(dst, '0'+byte(n/10%10), '0'+byte(n%10))
+	}
+	isoYear, isoWeek := t.ISOWeek()
+	day, sunday := t.YearDay()-1, int(t.Weekday())
+	switch c {
+	case 'u':
+		return append(dst, '0'+byte((sunday+6)%7+1))
+	case 'w':
+		return append(dst, '0'+byte(sunday))
+	case 'U': // weeks from the year's first Sunday
+		return two((day+7-sunday)/7, '0')
+	case 'W': // from its first Monday
+		return two((day+7-(sunday+6)%7)/7, '0')
+	case 'V':
+		return two(isoWeek, '0')
+	case 'G':
+		return IntValue(int64(isoYear)).append(dst)
+	case 'g':
+		return two(isoYear%100, '0')
+	case 'C':
+		return two(t.Year()/100, '0')
+	case 'P':
+		return t.AppendFormat(dst, "pm")
+	case 'k':
+		return two(t.Hour(), ' ')
+	case 'l':
+		return two((t.Hour()+11)%12+1, ' ')
+	}
+	return append(dst, '%', c) // of %+
+}
+
+// modified reports whether a conversion begins with E or O, which ask for the
+// forms of a locale, and there is none.
+func modified(format string) bool {
+	return len(format) > 1 && (format[0] == 'E' || format[0] == 'O') && converts(format[1])
+}
+
+func converts(c byte) bool {
+	return strftime[c] != "" || strings.IndexByte("%s+"+calendarOnes, c) >= 0
+}
+
+// calendarOnes are calendar's.
+const calendarOnes = "uwUWVGgCPkl"
+
 // checkLayout checks a format of times; those finer than a second have %N, too.
 func checkLayout(format string, fine bool) error {
 	for i := 0; i < len(format); i++ {
@@ -55,7 +106,10 @@ func checkLayout(format string, fine bool) error {
 			i += size - 1
 			continue
 		}
-		if _, ok := strftime[format[i]]; !ok && format[i] != '%' && format[i] != 's' {
+		if modified(format[i:]) {
+			i++
+		}
+		if !converts(format[i]) {
 			return fmt.Errorf("'%%%c' is not a date conversion lb knows", format[i])
 		}
 	}
@@ -101,13 +155,20 @@ func clock(parts int64, zone func() *time.Location) func(*Ctx, *args, Value) (Va
 				i += size - 1
 				continue
 			}
+			if modified(format[i:]) {
+				i++
+			}
 			switch format[i] {
 			case '%':
 				x.scratch = append(x.scratch, '%')
 			case 's':
 				x.scratch = IntValue(t.Unix()).append(x.scratch)
 			default:
-				x.scratch = t.AppendFormat(x.scratch, strftime[format[i]])
+				if layout := strftime[format[i]]; layout != "" {
+					x.scratch = t.AppendFormat(x.scratch, layout)
+				} else {
+					x.scratch = calendar(x.scratch, t, format[i])
+				}
 			}
 		}
 		return StrValue(x.scratch[off:]), true

@@ -41,7 +41,6 @@ var fetchAlias = map[string]string{
 	"scook_cnt":          "res.cook_cnt",
 	"scook_val":          "res.cook_val",
 	"cookie":             "req.cook",
-	"set-cookie":         "res.cook",
 	"url_param":          "urlp",
 	"req_ver":            "req.ver",
 	"resp_ver":           "res.ver",
