@@ -29,7 +29,9 @@ type caches struct {
 type cacheUse struct {
 	name   string
 	pos    cfgfile.Pos
-	filter *draft // the proxy of a filter line; nil for a rule
+	from   *draft
+	filter bool // of a filter line, not a rule
+	late   bool // a 'filter compression' line stands above what is the first here to name it
 }
 
 // beginCache opens a cache section.
@@ -106,16 +108,22 @@ func (p *parser) cacheLine(c *call, words []string) (err error) {
 // filterCache checks a filter cache line.
 func (c *call) filterCache(d *draft) error {
 	name := c.args[0]
-	if slices.ContainsFunc(c.p.used, func(u cacheUse) bool { return u.filter == d && u.name == name }) {
+	if slices.ContainsFunc(c.p.used, func(u cacheUse) bool { return u.filter && u.from == d && u.name == name }) {
 		return fmt.Errorf("'%s' : '%s' is there twice: remove one of the lines", c.name, name)
 	}
-	c.p.used = append(c.p.used, cacheUse{name, c.pos, d})
+	c.p.used = append(c.p.used, cacheUse{name, c.pos, d, true, c.p.lateCache(d, name)})
 	return nil
 }
 
 // noteCache keeps what a rule names.
-func (p *parser) noteCache(r *sample.CacheRef, pos cfgfile.Pos) {
-	p.used = append(p.used, cacheUse{r.Name, pos, nil})
+func (p *parser) noteCache(r *sample.CacheRef, from *draft, pos cfgfile.Pos) {
+	p.used = append(p.used, cacheUse{r.Name, pos, from, false, p.lateCache(from, r.Name)})
+}
+
+// lateCache reports whether a proxy names a cache for the first time, below its
+// 'filter compression'.
+func (p *parser) lateCache(d *draft, name string) bool {
+	return d.compresses && !slices.ContainsFunc(p.used, func(u cacheUse) bool { return u.from == d && u.name == name })
 }
 
 // resolveCaches checks that each cache has a size, and that what is named exists.
@@ -131,6 +139,9 @@ func (p *parser) resolveCaches() {
 		}
 	}
 	for _, u := range p.used {
+		if u.late {
+			p.report.Errorf(u.pos, "%s '%s': unable to enable the compression filter before the cache '%s': write 'filter compression' below this line", u.from.section, u.from.Name, u.name)
+		}
 		if p.cacheNamed(u.name) == nil {
 			p.report.Errorf(u.pos, "unable to find the cache '%s'%s", u.name, didYouMean(cfgfile.Suggest(u.name, names)))
 		}

@@ -38,7 +38,10 @@ func compressionTable() []row[*draft] {
 		{name: "compression type-req", in: anywhere, status: Refused, args: "...", max: many, doc: "requests are sent as they come"},
 		{name: "compression minsize-req", in: anywhere, status: Refused, args: "...", max: many, doc: "requests are sent as they come"},
 
-		{name: "filter compression", in: ownAnywhere, apply: func(*call, *draft) error { return nil }},
+		{name: "filter compression", in: ownAnywhere, apply: func(_ *call, d *draft) error {
+			d.compresses = true
+			return nil
+		}},
 		{name: "filter spoe", args: "[engine <name>] config <file>", min: 2, max: 4, in: ownAnywhere, apply: (*call).filterSpoe},
 		{name: "filter cache", args: "<name>", min: 1, max: 1, in: ownAnywhere, doc: "accepted: what is kept is what the server sent, before it is compressed", apply: (*call).filterCache},
 		{name: "filter trace", args: "...", max: many, in: ownAnywhere, status: Ignored, doc: "it prints what HAProxy's own filters are called for, and changes no traffic"},

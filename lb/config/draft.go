@@ -18,8 +18,10 @@ type draft struct {
 	base        *draft   // the defaults it began with; nil for none
 	from        bool     // base was named by the section
 	acls        *acl.ACLs
-	template    *Server // default-server: what a server line begins with. Shared with the defaults section unless ownTemplate
-	ownTemplate bool    // a default-server line of its own was seen
+	template    *Server     // default-server: what a server line begins with. Shared with the defaults section unless ownTemplate
+	latePages   []latePages // errorfiles lines of sections that are not read yet, and what came after
+	compresses  bool        // a 'filter compression' line was seen
+	ownTemplate bool        // a default-server line of its own was seen
 	logs        []logLine
 	blocks      rule.Rules // block lines: before the http-request rules, as in HAProxy
 	logKind     logKind
@@ -88,7 +90,7 @@ func (d *draft) inherit(base *draft) {
 	name, pos, frontend, backend := d.Name, d.Pos, d.Frontend, d.Backend
 	*d.Proxy = *base.Proxy
 	d.Name, d.Pos, d.Frontend, d.Backend, d.ID = name, pos, frontend, backend, 0
-	d.ErrorFiles = maps.Clone(base.ErrorFiles)
+	d.ErrorFiles, d.latePages = maps.Clone(base.ErrorFiles), slices.Clone(base.latePages)
 	for stage, rules := range base.Rules {
 		d.Rules[stage] = slices.Clone(rules)
 	}
@@ -121,6 +123,10 @@ func (d *draft) page(pos cfgfile.Pos) *StatsPage {
 
 // setPages has the proxy answer with pages.
 func (d *draft) setPages(pages map[int]ErrorFile) {
+	if len(d.latePages) > 0 {
+		d.latePages = append(d.latePages, latePages{pages: pages})
+		return
+	}
 	if d.ErrorFiles == nil {
 		d.ErrorFiles = make(map[int]ErrorFile, len(pages))
 	}

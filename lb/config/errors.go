@@ -49,29 +49,65 @@ func (p *parser) errorsLine(c *call, words []string) error {
 	return err
 }
 
+// latePages is an errorfiles line whose section is not read yet, or the pages of
+// a line after one.
+type latePages struct {
+	pages map[int]ErrorFile
+	from  string // the section; "" for pages
+	codes []int  // of it; nil is all
+	pos   cfgfile.Pos
+}
+
 // errorFiles applies errorfiles NAME [CODE ...].
 func (c *call) errorFiles(d *draft) error {
-	pages := c.p.errorPages[c.args[0]]
-	if pages == nil {
-		return fmt.Errorf("unable to find http-errors section '%s', which must stand before this line%s", c.args[0], didYouMean(cfgfile.Suggest(c.args[0], sortedNames(c.p.errorPages))))
-	}
-	if len(c.args) == 1 {
-		d.setPages(pages)
-		return nil
-	}
+	late := latePages{from: c.args[0], pos: c.pos}
 	for _, word := range c.args[1:] {
 		code, err := c.errorCode(word)
 		if err != nil {
 			return err
 		}
-		page, have := pages[code]
-		if !have {
-			c.p.report.Warnf(c.pos, "'errorfiles' : status '%d' not declared in http-errors section '%s'", code, c.args[0])
-			continue
-		}
-		d.setPage(code, page)
+		late.codes = append(late.codes, code)
 	}
+	if pages := c.p.errorPages[late.from]; pages != nil {
+		d.setPages(c.p.chosenPages(pages, &late))
+		return nil
+	}
+	d.latePages = append(d.latePages, late)
 	return nil
+}
+
+// chosenPages gives the pages that an errorfiles line takes.
+func (p *parser) chosenPages(pages map[int]ErrorFile, line *latePages) map[int]ErrorFile {
+	if line.codes == nil {
+		return pages
+	}
+	chosen := map[int]ErrorFile{}
+	for _, code := range line.codes {
+		if page, have := pages[code]; have {
+			chosen[code] = page
+		} else {
+			p.report.Warnf(line.pos, "'errorfiles' : status '%d' not declared in http-errors section '%s'", code, line.from)
+		}
+	}
+	return chosen
+}
+
+// resolveLatePages gives a proxy the pages of sections below its errorfiles lines.
+func (p *parser) resolveLatePages(d *draft) {
+	late := d.latePages
+	d.latePages = nil
+	for i := range late {
+		line := &late[i]
+		pages := line.pages
+		if line.from != "" {
+			if pages = p.errorPages[line.from]; pages == nil {
+				p.report.Errorf(line.pos, "unable to find http-errors section '%s'%s", line.from, didYouMean(cfgfile.Suggest(line.from, sortedNames(p.errorPages))))
+				continue
+			}
+			pages = p.chosenPages(pages, line)
+		}
+		d.setPages(pages)
+	}
 }
 
 // httpError applies http-error status CODE with a page that is the same for all

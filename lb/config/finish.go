@@ -29,6 +29,7 @@ func (p *parser) finish() {
 		p.resolveBackends(d)
 		p.checkUnique(d)
 		p.checkCaptures(d)
+		p.resolveLatePages(d)
 		p.checkPage(d)
 		p.resolveCheck(d)
 		p.transparent(d)
@@ -451,6 +452,9 @@ func (p *parser) checkServers(d *draft) {
 		case s.Resolve.Service: // an answer has the port
 		case s.Check && s.Network == "tcp" && s.Port == 0 && s.CheckPort == 0 && !d.check.placed():
 			p.report.Errorf(s.Pos, "'server %s/%s' has neither a port nor a check port: checks cannot connect; add a port to the address or 'port <port>'", d.Name, s.Name)
+		}
+		if s.Redir != "" && d.Mode != HTTP {
+			p.report.Errorf(s.Pos, "'server %s/%s' : server cannot have redirect prefix in non-HTTP mode: remove 'redir', or write 'mode http'", d.Name, s.Name)
 		}
 		p.checkSOCKS4(d, s)
 		p.checkResolvers(d, s)

@@ -243,6 +243,9 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	// Error pages.
 	accept("http-errors site\n  errorfile 503 ERRORFILE\n  errorfile 404 ERRORFILE\n" + inFrontendSection("errorfiles site 503\nerrorfiles site\nhttp-error status 404 content-type text/plain string no hdr X-A b\nhttp-error status 503 errorfiles site"))
 	accept(inFrontendSection("http-error status 404 content-type text/plain string no hdr X-A b\nhttp-error status 500 errorfile ERRORFILE\nhttp-error status 400 default-errorfiles"))
+	accept(inFrontendSection("errorfiles site 503 500") + "http-errors site\n  errorfile 503 ERRORFILE\n")
+	refuse(inDefaultsSection("errorfiles nowhere"), "unable to find http-errors section 'nowhere'")
+	accept("defaults a\n  mode http\n  errorfiles nowhere\n" + inFrontendSection(""))
 	refuse(inFrontendSection("errorfiles nowhere"), "unable to find http-errors section 'nowhere'")
 	refuse(inFrontendSection("http-error status 999 content-type text/plain string no"), "not handled")
 	refuse(inFrontendSection("http-error status 404 string no"), "content-type must be given")
@@ -325,6 +328,10 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inFrontendSection("http-request set-header X %[src,]"), "unknown converter ''")
 	accept("global\n  httpclient.ssl.verify none\n  httpclient.resolvers.prefer ipv4\n" + inFrontendSection(""))
 	accept(inBackendSection("server r 127.0.0.1:2 redir http://images.example check"))
+	for _, line := range []string{"server r 127.0.0.1:2 redir http://images.example", "default-server redir http://images.example\nserver r 127.0.0.1:2", "server-template r 2 127.0.0.1:2 redir http://images.example"} {
+		refuse(inBackendSection("mode tcp\n"+line), "cannot have redirect prefix in non-HTTP mode")
+	}
+	accept(inBackendSection("") + "backend z\n  mode tcp\n  disabled\n  server r 127.0.0.1:2 redir http://images.example\n")
 	accept(inFrontendSection("errorfile 503 ERRORFILE\nerrorloc 500 http://x/\nerrorloc303 502 /y"))
 	accept(inFrontendSection("stats enable\nstats uri /s?x\nstats realm A\\ B\nstats auth a:b\nstats refresh 5s\nstats hide-version\nstats show-legends\nstats show-node\nstats show-desc some text"))
 	accept(inFrontendSection("timeout client 10\ntimeout http-request 5s\ntimeout http-keep-alive 1m\ntimeout client-fin 1h\nid 77\ndescription x y\nenabled"))
@@ -466,6 +473,13 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	accept(inFrontendSection("filter trace name x random-forwarding quiet"))
 	accept(inFrontendSection("acl a hdr(host) -i\nacl b hdr(host) \"\"\nacl c src --\nuse_backend b2 if a or { path }"))
 	accept(inFrontendSection("log :514 local0\nlog *:514 local0\nlog \"${EMPTY}:514\" local0"))
+	for _, lines := range []string{"http-request cache-use c", "http-response cache-store c", "filter cache c\nhttp-response cache-store c"} {
+		const section = "cache c\n  total-max-size 4\n"
+		refuse(section+inFrontendSection("filter compression\n"+lines), "unable to enable the compression filter before the cache 'c'")
+		accept(section + inFrontendSection(lines+"\nfilter compression\nhttp-response cache-store c"))
+		accept(section + inFrontendSection("compression algo gzip\n"+lines))
+		accept(section + inFrontendSection("disabled\nfilter compression\n"+lines) + "frontend z\n  bind 127.0.0.1:18002\n  default_backend b\n")
+	}
 	accept(inBackendSection("compression algo gzip deflate raw-deflate identity\ncompression type text/ a/b\ncompression offload\nfilter compression"))
 	refuse(inBackendSection("compression algo br"), "not a supported algorithm")
 	refuse(inBackendSection("compression algo"), "")

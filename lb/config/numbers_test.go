@@ -293,3 +293,43 @@ func TestUselessSOCKS4(t *testing.T) {
 		}
 	}
 }
+
+// TestLateErrorPages: a section may stand below the errorfiles lines that name it, and the last line for a status counts.
+func TestLateErrorPages(t *testing.T) {
+	v := newVerdicts(t)
+	dir := filepath.Dir(v.path)
+	page := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("HTTP/1.0 503 "+name+"\r\nContent-Length: 0\r\n\r\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	a, b, own := page("a"), page("b"), page("own")
+	site := "http-errors site\n  errorfile 503 " + a + "\n  errorfile 500 " + a + "\nhttp-errors first\n  errorfile 503 " + b + "\n"
+	for lines, want := range map[string][2]string{ // of 503 and 500
+		"errorfiles site":                                               {a, a},
+		"errorfiles site 500":                                           {"", a},
+		"errorfiles site\n  errorfile 503 " + own:                       {own, a},
+		"errorfile 503 " + own + "\n  errorfiles site":                  {a, a},
+		"errorfiles site\n  errorfiles first":                           {b, a},
+		"errorfiles first\n  errorfiles site 500 404":                   {b, a},
+		"errorfiles site\n  errorloc 500 /":                             {a, "/"},
+		"mode http\ndefaults y\n  errorfiles site\nfrontend g from y\n": {"", ""},
+	} {
+		section := "frontend f\n  bind :18003\n  mode http\n  timeout client 1s\n  "
+		c := v.accept(section+lines+"\n"+site, "")
+		if len(c.Proxies) > 0 {
+			for i, status := range []int{503, 500} {
+				if got := c.Proxies[0].ErrorFiles[status]; got.Path != want[i] && want[i] != "/" {
+					t.Errorf("%s: %d is %s, not %s", lines, status, got.Path, want[i])
+				}
+			}
+		}
+	}
+	c := v.accept("defaults\n  mode http\n  timeout client 1s\n  errorfiles site\nfrontend f\n  bind :18003\n  errorfile 500 "+own+"\nfrontend g\n  bind :18004\n"+site, "")
+	if len(c.Proxies) != 2 || c.Proxies[0].ErrorFiles[503].Path != a || c.Proxies[0].ErrorFiles[500].Path != own || c.Proxies[1].ErrorFiles[500].Path != a {
+		t.Errorf("of defaults: %+v", c.Proxies)
+	}
+	v.accept("frontend f\n  disabled\n  bind :18003\n  errorfiles none\nfrontend g\n  bind :18004\n  mode http\n  timeout client 1s\n", "is disabled)")
+}

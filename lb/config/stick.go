@@ -296,7 +296,7 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 		case *sample.GroupRef:
 			p.groupUses = append(p.groupUses, groupUse{r, from, pos})
 		case *sample.CacheRef:
-			p.noteCache(r, pos)
+			p.noteCache(r, from, pos)
 		case *sample.EnvRef:
 			r.Value = nil
 			if value, ok := p.env.Get(r.Name); ok {
