@@ -408,7 +408,7 @@ func TestWorkersWithoutCommandSocketLeaveWithTheirMaster(t *testing.T) {
 
 func TestConditions(t *testing.T) {
 	for expr, want := range map[string]int{
-		"version_atleast(2.4)": 0, "version_atleast(99)": 1, "feature(OPENSSL)": 0, "streq(a,b)": 1, "no such(thing": 2,
+		"version_atleast(2.4)": 0, "version_atleast(99)": 1, "feature(OPENSSL)": 0, "feature(PCRE) || feature(PCRE2)": 0, "streq(a,b)": 1, "no such(thing": 2,
 	} {
 		cmd := exec.Command(os.Args[0], "-cc", expr)
 		cmd.Env = append(os.Environ(), asLB+"=1")

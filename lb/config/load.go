@@ -53,8 +53,8 @@ const peerVariable = "HAPROXY_LOCALPEER"
 // Features gives what feature() says yes to, by HAProxy's names.
 func Features() []string {
 	return []string{
-		"ACCEPT4", "CPU_AFFINITY", "CRYPT_H", "EPOLL", "GETADDRINFO", "LIBCRYPT", "LINUX_SPLICE", "LINUX_TPROXY", "NETFILTER", "OPENSSL", "POLL", "PROMEX", "RT", "SLZ",
-		"SYSTEMD", "TFO", "THREAD", "TPROXY",
+		"ACCEPT4", "CPU_AFFINITY", "CRYPT_H", "EPOLL", "GETADDRINFO", "LIBCRYPT", "LINUX_SPLICE", "LINUX_TPROXY", "NETFILTER", "NS", "OPENSSL", "PCRE2", "POLL", "PROMEX", "RT",
+		"SLZ", "SYSTEMD", "TFO", "THREAD", "TPROXY",
 	}
 }
 

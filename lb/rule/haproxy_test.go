@@ -233,7 +233,7 @@ var oracleSamples = []string{
 	"str(a.b.c),jwt_verify(HS256,x)", "str(a.b),jwt_verify(HS256,x)", "str(a.b.c),jwt_verify(txn.none,x)", "str(a.b.),jwt_verify(none,x)", "str(a.b.c.d),jwt_verify(HS256,x)",
 	// Texts and variables.
 	"str(a\rb),cut_crlf", "str(abc),cut_crlf", "str(abc),add_item(:,txn.none,x)", "str(abc),add_item(:,txn.none)", "str(),add_item(:,,x)", "str(abc),set-var(txn.mine),add_item(:,txn.mine)", "int(7),set-var(txn.seven),add(txn.seven)", "var(txn.seven)", "int(9),set-var(txn.seven,ifnotset)", "var(txn.seven)",
-	"int(5),set-var(txn.seven,ifgt)", "var(txn.seven)", "int(6),set-var(txn.seven,iflt)", "var(txn.seven)", "str(x),set-var(txn.gone),unset-var(txn.gone)", "var(txn.gone)", "str(y),set-var(txn.gone,ifexists)", "var(txn.gone)", "str(y),set-var(txn.new,ifexists)", "var(txn.new)",
+	"int(5),set-var(txn.seven,ifgt)", "var(txn.seven)", "int(6),set-var(txn.seven,iflt)", "var(txn.seven)", "str(x),set-var(txn.gone),unset-var(txn.gone)", "var(txn.gone)", "str(y),set-var(txn.gone,ifexists)", "var(txn.gone)", "var(txn.gone,else)", "var(txn.gone,7),add(1)", "var(txn.gone,)", "var(txn.seven,else)", "str(y),set-var(txn.new,ifexists)", "var(txn.new)",
 	"str(),set-var(txn.e,ifnotempty)", "var(txn.e)", "str(a),set-var(sess.a)", "var(sess.a)", "str(p),set-var(proc.a)", "var(proc.a)", "str(r),set-var(res.a)", "var(res.a)", "str(r),set-var(req.a)", "var(req.a)",
 	"str(\"fr;q=0.5, en-US, de;q=0.9\"),language(de;en)", "str(\"fr;q=0.5,en;q=0,de;q=0.2\"),language(en;de;fr)", "str(xx),language(en,none)", "str(xx),language(en)", "str(\"en;q=0.4,de;q=0.4\"),language(de;en)",
 	"str(f1__f2),field(9,_)", "str(f1__f2),word(9,_)", "hdr_ip(host)",

@@ -100,7 +100,7 @@ var fetchesFacts = []fetchRow{
 		}
 		return nil
 	}},
-	{name: "var", args: "s", kind: Str, where: Everywhere, get: fetchVar, check: func(a *args) error { return CheckVarAt(a.s[0], a.place) }},
+	{name: "var", args: "ss?", kind: Str, where: Everywhere, get: fetchVar, check: checkVar},
 }
 
 // named is a string fact; an empty one counts as absent.
@@ -238,7 +238,22 @@ func fetchRand(_ *Ctx, a *args) (Value, bool) {
 	return IntValue(int64(rand.Uint32())), true
 }
 
-func fetchVar(x *Ctx, a *args) (Value, bool) { return x.Var(a.s[0]) }
+// checkVar reads a variable's name and what it is when it is not set.
+func checkVar(a *args) error {
+	if a.len > 1 {
+		a.lit = StrValue([]byte(a.s[1]))
+	}
+	return CheckVarAt(a.s[0], a.place)
+}
+
+// fetchVar gives a variable's value, or the one that its words have for one that is not set.
+func fetchVar(x *Ctx, a *args) (Value, bool) {
+	v, ok := x.Var(a.s[0])
+	if !ok && a.len > 1 {
+		return a.lit, true
+	}
+	return v, ok
+}
 
 // none is the value of what is not measured: HAProxy's without profiling.
 func none(*Ctx, *args) (Value, bool) { return IntValue(0), true }
