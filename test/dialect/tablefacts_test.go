@@ -296,13 +296,14 @@ backend be
 		lines = append(lines, s.lines(1)...)
 		hold("/drip/30000?4")
 		lines = append(lines, s.lines(1)...)
-		for i := range 2 {
-			hold(fmt.Sprintf("/drip/30000?any%d", i))
-			queued("be/BACKEND", i+1)
-		}
+		// Those for one server come first: whoever waits for it goes before whoever waits for any of them, if both began to wait in the same millisecond.
 		for i := range 2 {
 			hold(fmt.Sprintf("/drip/30000?%d/s1", i))
 			queued("be/s1", i+1)
+		}
+		for i := range 2 {
+			hold(fmt.Sprintf("/drip/30000?any%d", i))
+			queued("be/BACKEND", i+1)
 		}
 		for _, i := range []int{0, 1, 2, 4} { // their places are taken by those who wait
 			held[i].Close()

@@ -479,7 +479,8 @@ func (c *child) http1(conn net.Conn, a *ask) (out []string) {
 			if response.StatusCode == 101 {
 				fmt.Fprintf(conn, "hello\n")
 				line, err := b.ReadString('\n')
-				return append(out, fmt.Sprintf("%q %v", line, err))
+				_, end := io.Copy(io.Discard, b) // the server ends first, and the client when it has seen that
+				return append(out, fmt.Sprintf("%q %v then %s", line, err, ended(end)))
 			}
 			if response.Close {
 				_, err := b.ReadByte()
