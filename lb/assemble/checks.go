@@ -147,6 +147,7 @@ func (b *builder) checkSpec(p *config.Proxy, cs *config.Server, srv *backend.Ser
 		return spec, nil
 	}
 	o := clientOptions(&cs.TLS)
+	o.Of = cs
 	o.SNI, o.ALPN = cs.TLS.SNI, cs.TLS.ALPN
 	if o.ALPN == nil { // without check-alpn, what requests offer; h2 is for those that ask for it
 		if o.ALPN = cs.TLS.Offer; !spec.HTTP2 {

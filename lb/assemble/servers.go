@@ -244,6 +244,7 @@ func (rt *Runtime) part(be *stream.Backend, p *config.Proxy, s *servercheck.Serv
 		return control.ErrBusy
 	}
 	rt.Part(s)
+	rt.certs.Release(rt.serverConfigs[s.Target().Index])
 	if _, ours := rt.operated.added[s]; ours {
 		delete(rt.operated.added, s)
 	} else {

@@ -150,6 +150,7 @@ func (b *builder) serverTLS(cs *config.Server) *stream.ServerTLS {
 		return nil
 	}
 	o := clientOptions(t)
+	o.Of = cs
 	o.ALPN, o.Resume = t.Offer, !t.NoReuse && !t.NoTickets
 	if cs.Proto == "h1" { // what is offered must be spoken
 		o.ALPN = withoutHTTP2(o.ALPN)

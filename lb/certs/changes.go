@@ -185,19 +185,19 @@ func (s *Store) Reset() error {
 		switch c.Kind {
 		case "cert":
 			delete(s.pairs, c.Name)
-			if s.clients[c.Name] > 0 {
+			if s.clientsOf(c.Name) > 0 {
 				again = append(again, c.Name)
 			}
 		case "ca-file":
 			delete(s.cas, c.Name)
-			if s.clients[c.Name] > 0 {
+			if s.clientsOf(c.Name) > 0 {
 				if _, err := s.ca(c.Name); err != nil {
 					return err
 				}
 			}
 		case "crl-file":
 			delete(s.crls, c.Name)
-			if s.clients[c.Name] > 0 {
+			if s.clientsOf(c.Name) > 0 {
 				if _, err := s.crl(c.Name); err != nil {
 					return err
 				}
@@ -214,5 +214,8 @@ func (s *Store) Reset() error {
 		}
 	}
 	s.fetch(again)
+	for _, c := range changes {
+		s.forget(c.Name)
+	}
 	return s.rebuild()
 }

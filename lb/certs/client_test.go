@@ -57,7 +57,8 @@ func TestClient(t *testing.T) {
 	run("other", ClientOptions{CA: ca}, "unknown authority")
 	run("good", ClientOptions{CA: ca, SNI: "good.example"}, "")
 	run("good", ClientOptions{CA: ca, SNI: "bad.example"}, "not bad.example")
-	run("good", ClientOptions{CA: ca, SNI: "bad.example", Name: "good.example"}, "")
+	run("good", ClientOptions{CA: ca, SNI: "bad.example", Name: "good.example"}, "not bad.example")
+	run("good", ClientOptions{CA: ca, SNI: "good.example", Name: "bad.example"}, "")
 	run("good", ClientOptions{CA: ca, Name: "bad.example"}, "not bad.example")
 	run("good", ClientOptions{CA: "@system-ca"}, "unknown authority")
 	run("good", ClientOptions{MaxVersion: tls.VersionTLS12}, "")
@@ -66,6 +67,32 @@ func TestClient(t *testing.T) {
 	for _, o := range []ClientOptions{{CA: b.path("none")}, {CA: b.path("good.k")}, {Cert: b.path("none")}} {
 		if _, err := newStore().Client(o); err == nil {
 			t.Errorf("%+v is accepted", o)
+		}
+	}
+}
+
+// TestCovers: names of servers' certificates are good for the hosts that HAProxy takes them for.
+func TestCovers(t *testing.T) {
+	for _, c := range []struct {
+		name, host string
+		want       bool
+	}{
+		{"a.test", "A.Test", true},
+		{"a.test", "b.test", false},
+		{"*.a.test", "x.a.test", true},
+		{"*.a.test", "a.test", false},
+		{"*.a.test", "x.y.a.test", false},
+		{"x*z.test", "xyz.test", true},
+		{"x*z.test", "xz.test", true},
+		{"x*z.test", "x.test", false},
+		{"*x*.test", "axa.test", false},
+		{"a.*.test", "a.b.test", false},
+		{"xn--*.test", "xn--a.test", false},
+		{"*", "test", false},
+		{"", "test", false},
+	} {
+		if got := covers(c.name, c.host); got != c.want {
+			t.Errorf("%q for %q: %v", c.name, c.host, got)
 		}
 	}
 }

@@ -229,7 +229,7 @@ func (l *Listener) config(t Settings) (*terms, error) {
 	if err := l.verification(m, t); err != nil {
 		return nil, err
 	}
-	l.bindTickets(cfg, m.demands)
+	l.bindTickets(cfg, m.demands, nil)
 	return m, nil
 }
 
@@ -339,7 +339,10 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			if judged {
 				to.Chosen(cert.Leaf)
 			}
-			return st.common.showing(cert, to), nil
+			cfg := st.common.judging(to)
+			cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }
+			l.bindTickets(cfg, st.common.demands, cert.Leaf)
+			return cfg, nil
 		}
 		if errors.Is(err, net.ErrClosed) { // nobody waits for this handshake any more
 			return nil, err
@@ -352,13 +355,10 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	if judged {
 		to.Chosen(c.pair.cert.Leaf)
-		if c.judge != nil {
-			cfg := c.cfg.Clone()
-			cfg.VerifyConnection = c.judge.by(to)
-			return cfg, nil
-		}
 	}
-	return c.cfg, nil
+	cfg := c.judging(to)
+	l.bindTickets(cfg, c.demands, c.pair.cert.Leaf)
+	return cfg, nil
 }
 
 // report tells an operator why a client gets another certificate than the one that was to be made for it. What the name alone keeps from being made is
@@ -374,11 +374,9 @@ func (l *Listener) makes(st *state, name string) bool {
 	return l.sign != nil && name != "" && len(st.set.fallback) > 0 && st.set.first(name) == nil
 }
 
-// showing gives the settings for one handshake in which a certificate is shown
-// that was made.
-func (m *terms) showing(cert *tls.Certificate, to Judged) *tls.Config {
+// judging gives the settings for one handshake, which is told what is let pass.
+func (m *terms) judging(to Judged) *tls.Config {
 	cfg := m.cfg.Clone()
-	cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }
 	if m.judge != nil && to != nil {
 		cfg.VerifyConnection = m.judge.by(to)
 	}
@@ -386,13 +384,19 @@ func (m *terms) showing(cert *tls.Certificate, to Judged) *tls.Config {
 }
 
 // ticketMark begins what lb writes into a session ticket: what was demanded of
-// the client when the session began.
+// the client when the session began, and what it was shown.
 const ticketMark = "lb demands "
 
 // bindTickets has sessions resumed only where the same is demanded of clients'
-// certificates as where they began.
-func (l *Listener) bindTickets(cfg *tls.Config, demands string) {
+// certificates as where they began, and the same certificate is shown: a client
+// that resumes would go on with what it saw then. As in HAProxy, keys that the
+// operator gives decrypt whatever is shown now.
+func (l *Listener) bindTickets(cfg *tls.Config, demands string, shown *x509.Certificate) {
 	mark := ticketMark + demands
+	if shown != nil && l.o.TicketKeys == "" {
+		sum := sha256.Sum256(shown.Raw)
+		mark += " shows " + string(sum[:])
+	}
 	cfg.WrapSession = func(cs tls.ConnectionState, s *tls.SessionState) ([]byte, error) {
 		s.Extra = append(s.Extra, []byte(mark))
 		return l.Config.EncryptTicket(cs, s)

@@ -146,12 +146,13 @@ func (s *Store) commitCert(name string) string {
 		return fmt.Sprintf("%v !\nCan't commit %s!\n", err, name)
 	}
 	s.open.cert = nil
+	s.forget(name)
 	return committing(name, s.uses(name))
 }
 
 // uses is how many times listeners and servers use a certificate.
 func (s *Store) uses(name string) int {
-	n := s.clients[name]
+	n := s.clientsOf(name)
 	for _, l := range s.listeners {
 		for _, c := range l.state.Load().set.all {
 			if c.pair.file == name {

@@ -149,13 +149,14 @@ func (s *Store) commitFile(k *kind, name string) string {
 		return fmt.Sprintf("%v !\nCan't commit %s!\n", err, name)
 	}
 	*open = nil
+	s.forget(name)
 	return committing(name, s.usesFile(k, name))
 }
 
 // usesFile is how many certificates are served, or servers spoken to, under a
 // ca-file or a crl-file.
 func (s *Store) usesFile(k *kind, name string) int {
-	n := s.clients[name]
+	n := s.clientsOf(name)
 	for _, l := range s.listeners {
 		all := l.state.Load().set.all
 		for _, c := range all {

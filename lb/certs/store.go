@@ -45,7 +45,7 @@ type Store struct {
 	crls      map[string]*revocationFile
 	lists     map[string][]ListLine
 	listBase  map[string][]ListLine // as the files have them
-	clients   map[string]int        // how many servers use a file
+	clients   map[any]*client       // by ClientOptions.Of
 	keys      []*ticketFile
 	listeners []*Listener
 	open      transactions
@@ -85,7 +85,7 @@ func (s *Store) begin() error {
 	s.began = true
 	s.pairs, s.failed = map[string]*pair{}, map[string]error{}
 	s.cas, s.crls = map[string]*authorities{}, map[string]*revocationFile{}
-	s.lists, s.listBase, s.clients = map[string][]ListLine{}, map[string][]ListLine{}, map[string]int{}
+	s.lists, s.listBase, s.clients = map[string][]ListLine{}, map[string][]ListLine{}, map[any]*client{}
 	return s.loadIssuers()
 }
 

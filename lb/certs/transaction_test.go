@@ -179,3 +179,87 @@ func TestStapling(t *testing.T) {
 		t.Error("the file's answer is not stapled")
 	}
 }
+
+// What commands replace is seen by those that have sessions, too: clients of a
+// bind line whose certificate changes begin new ones, unless the operator gives the
+// keys of tickets, and so do connections to servers, whichever of their files it is.
+func TestCommitEndsSessions(t *testing.T) {
+	b := newBench(t)
+	site := b.self("site", "ec", "site.test")
+	b.self("next", "ec", "site.test")
+	own := b.self("own", "ec", "client")
+	trusted := b.write("trusted.pem", b.read("site.c"), b.read("next.c"))
+	key := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 48)))
+	keys := b.write("keys", key+"\n"+key+"\n"+key+"\n")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		s, l := b.site(Options{Sources: files(site)})
+		l.Config.SetSessionTicketKeys([][32]byte{{1}})
+		given, _, err := s.Load(Options{Sources: files(site), TicketKeys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := func(o ClientOptions) *tls.Config {
+			o.SNI, o.Resume, o.MaxVersion = "site.test", true, version
+			cfg, err := s.Client(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return cfg
+		}
+		resumed := func(server, client *tls.Config) bool {
+			t.Helper()
+			var state tls.ConnectionState
+			if err := exchange(server, client, &state); err != nil {
+				t.Fatal(err)
+			}
+			return state.DidResume
+		}
+		first, second, full := client(ClientOptions{}), client(ClientOptions{}), client(ClientOptions{Cert: own, CA: trusted, Of: "a server"})
+		begin := func(server, client *tls.Config) {
+			t.Helper()
+			resumed(server, client)
+			if !resumed(server, client) {
+				t.Error("a session is not resumed although nothing has changed")
+			}
+		}
+		commit := func(object, file, text string) {
+			t.Helper()
+			s.Command("set", object, []string{file}, []byte(text))
+			if got := s.Command("commit", object, []string{file}, nil); !strings.HasSuffix(got, "Success!\n") {
+				t.Errorf("commit %s: %q", file, got)
+			}
+		}
+		begin(l.Config, first)
+		begin(given.Config, second)
+		commit("cert", site, b.read("next.pem"))
+		if resumed(l.Config, first) {
+			t.Error("a session is resumed whose certificate is not shown any more")
+		}
+		if !resumed(given.Config, second) {
+			t.Error("a session is not resumed although the operator has given the keys")
+		}
+		begin(l.Config, full)
+		commit("cert", own, b.read("site.pem"))
+		if resumed(l.Config, full) {
+			t.Error("a session is resumed that began with our former certificate")
+		}
+		begin(l.Config, full)
+		commit("ca-file", trusted, b.read("next.c"))
+		if resumed(l.Config, full) {
+			t.Error("a session is resumed that began under former authorities")
+		}
+		if err := s.Reset(); err != nil {
+			t.Fatal(err)
+		}
+		if resumed(l.Config, full) {
+			t.Error("a session is resumed that began with what has been taken back")
+		}
+		if got := s.Command("del", "cert", []string{own}, nil); !strings.Contains(got, "in use") {
+			t.Errorf("of a server: %q", got)
+		}
+		s.Release("a server")
+		if got := s.Command("del", "cert", []string{own}, nil); !strings.Contains(got, "deleted!") {
+			t.Errorf("of no server any more: %q", got)
+		}
+	}
+}

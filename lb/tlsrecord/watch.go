@@ -38,8 +38,11 @@ func (w *Watch) Attach(cfg *tls.Config) *tls.Config {
 	cfg = cfg.Clone()
 	cfg.KeyLogWriter = w
 	if w.client {
-		if cfg.ClientSessionCache != nil {
-			cfg.ClientSessionCache = watchedSessions{cfg.ClientSessionCache, w}
+		if sessions := cfg.ClientSessionCache; sessions != nil {
+			if changing, ok := sessions.(changingSessions); ok {
+				sessions = changing.Current()
+			}
+			cfg.ClientSessionCache = watchedSessions{sessions, w}
 		}
 		return cfg
 	}
@@ -72,6 +75,10 @@ func (w *Watch) Attach(cfg *tls.Config) *tls.Config {
 	}
 	return cfg
 }
+
+// changingSessions is a cache of sessions that gives way to another: what a
+// handshake begins with, it keeps.
+type changingSessions interface{ Current() tls.ClientSessionCache }
 
 // watchedSessions tells a client's Watch of the session that it tries to
 // resume.
