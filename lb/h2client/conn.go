@@ -75,20 +75,21 @@ type Conn struct {
 	rest  []byte // of a frame that is not complete, while no buffer is held
 	frame http2.Reader
 
-	out  []byte // nil while nothing is to be sent
-	sent int64  // bytes of frames that left out so far
-	held bool   // not read from, because out is full
-	wait []*Stream
-	fed  []*Stream
-	send http2.SendWindow
-	recv http2.RecvWindow
-	wide int // streams with a wide window
+	out   []byte // nil while nothing is to be sent
+	sent  int64  // bytes of frames that left out so far
+	held  bool   // not read from, because out is full
+	wait  []*Stream
+	fed   []*Stream
+	send  http2.SendWindow
+	recv  http2.RecvWindow
+	grown bool // recv has the size of connWindow
+	wide  int  // streams with a wide window
 
 	moved int64 // bytes of bodies, both ways, and what their frames are worth
 	idles http2.Allowance
 }
 
-// New says hello to the server.
+// New says hello to the server. Requests follow its SETTINGS, as those of HAProxy do: before, nobody knows how many it takes.
 func New(o Options) *Conn {
 	if o.Count == nil {
 		o.Count = new(stats.HTTP2)
@@ -96,7 +97,7 @@ func New(o Options) *Conn {
 	c := &Conn{
 		Options: o, dec: http2.NewAnswerDecoder(), enc: http2.NewEncoder(), streams: map[uint32]*Stream{},
 		nextID: 1, goneID: http2.LastStream, peer: http2.NewPeer(), frame: http2.Reader{MaxBlock: maxBlock, Count: (*http2.Frames)(&o.Count.Frames)},
-		send: http2.DefaultWindow, recv: http2.RecvWindow{Left: connWindow},
+		send: http2.DefaultWindow, recv: http2.RecvWindow{Left: http2.DefaultWindow},
 	}
 	c.touch()
 	c.out = append(c.out, http2.Preface...)
@@ -104,7 +105,6 @@ func New(o Options) *Conn {
 		http2.Setting{ID: http2.EnablePush, Value: 0},
 		http2.Setting{ID: http2.InitialWindowSize, Value: window},
 		http2.Setting{ID: http2.MaxHeaderListSize, Value: http2.MaxFields})
-	c.out = http2.AppendWindowUpdate(c.out, 0, connWindow-http2.DefaultWindow)
 	return c
 }
 

@@ -1,10 +1,14 @@
 package h2client
 
 import (
+	"bytes"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
 
 	"lbsyslogd/lb/http1"
@@ -29,13 +33,20 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 	c := New(Options{Wire: &w, Loop: l, Host: h, Head: &scratch, Again: h})
 	var streams [3]*Stream // as many as the scene answers
 	for i := range streams {
-		streams[i] = c.Open(&user{})
-		streams[i].Write([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+		streams[i] = ask(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	}
 	c.Flush()
-	if _, err := unix.Write(fds[1], seeds()[0]); err != nil {
+	const settings = 9 + 6 // bytes of the frame that the scene begins with
+	said := seeds()[0]
+	if _, err := unix.Write(fds[1], said[:settings]); err != nil {
 		t.Fatal(err)
 	}
+	c.Pump()
+	c.Flush()
+	if _, err := unix.Write(fds[1], said[settings:]); err != nil {
+		t.Fatal(err)
+	}
+	w.Retry()
 	unix.Close(fds[1])
 	c.Doubt() // something is to be written
 	c.Flush()
@@ -47,6 +58,73 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 	for _, s := range streams {
 		s.Close()
 	}
+	if h.held != 0 {
+		t.Errorf("%d bytes are held", h.held)
+	}
+}
+
+// TestSettingsFirst: requests wait for the server's SETTINGS, follow our acknowledgement, and are no more at once than it takes; before its first DATA
+// the server hears nothing of windows.
+func TestSettingsFirst(t *testing.T) {
+	l, err := loop.New(0, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	h := &host{}
+	w := wire.Open(l, h, fds[0], true)
+	var scratch http1.Head
+	c := New(Options{Wire: &w, Loop: l, Host: h, Head: &scratch, Again: h})
+	streams := []*Stream{ask(c, "HEAD /1 HTTP/1.1\r\nHost: a\r\n\r\n"), ask(c, "HEAD /2 HTTP/1.1\r\nHost: a\r\n\r\n")}
+	say := func(write func(f *http2.Framer)) {
+		var b bytes.Buffer
+		write(http2.NewFramer(&b, nil))
+		if _, err := unix.Write(fds[1], b.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		w.Retry()
+		c.Pump()
+	}
+	heard := func() (frames []string) {
+		c.Flush()
+		b := make([]byte, 4096)
+		n, _ := unix.Read(fds[1], b)
+		in := bytes.NewReader(bytes.TrimPrefix(b[:max(n, 0)], []byte(http2.ClientPreface)))
+		for peer := http2.NewFramer(nil, in); ; {
+			f, err := peer.ReadFrame()
+			if err != nil {
+				return frames
+			}
+			frames = append(frames, fmt.Sprint(f.Header().Type, " ", f.Header().StreamID, " ", f.Header().Flags))
+		}
+	}
+	check := func(what string, want ...string) {
+		t.Helper()
+		if got := heard(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", what, got, want)
+		}
+	}
+	check("at first", "SETTINGS 0 0")
+	say(func(f *http2.Framer) { f.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1}) })
+	check("after SETTINGS", "SETTINGS 0 1", "HEADERS 1 5")
+	say(func(f *http2.Framer) {
+		f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x88}, EndHeaders: true, EndStream: true})
+	})
+	streams[0].Close()
+	c.Flush()
+	c.Pump()
+	check("after the first answer", "HEADERS 3 5")
+	say(func(f *http2.Framer) {
+		f.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: []byte{0x88}, EndHeaders: true})
+	})
+	say(func(f *http2.Framer) { f.WriteData(3, true, nil) })
+	check("after DATA", "WINDOW_UPDATE 0 0")
+	streams[1].Close()
 	if h.held != 0 {
 		t.Errorf("%d bytes are held", h.held)
 	}

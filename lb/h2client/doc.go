@@ -1,8 +1,8 @@
 // Package h2client is the client's side of HTTP/2 (RFC 9113): connections to
 // servers, each of which carries the exchanges of many clients.
 //
-//  1. New makes a Conn of a connection that stands. It says hello at once and does
-//     not wait for the server's settings (conn.go).
+//  1. New makes a Conn of a connection that stands. It says hello at once; requests
+//     wait for the server's settings (conn.go).
 //  2. Open makes a Stream for one exchange (stream.go). To its user it is a
 //     connection of HTTP/1.1: what is written is a request, and its head leaves as
 //     HEADERS, its body as DATA within the server's windows (send.go).

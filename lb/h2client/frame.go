@@ -71,6 +71,10 @@ func (c *Conn) data(f *http2.Frame) *http2.Error {
 	if e := w.Take(f.Length); e != nil {
 		return e
 	}
+	if !c.grown { // which a server without bodies never hears of
+		c.grown = true
+		w.Consumed += connWindow - http2.DefaultWindow
+	}
 	if w.Consumed += f.Length; w.Consumed >= connWindow/4 { // streams bound what they hold themselves
 		c.touch()
 		c.out = http2.AppendWindowUpdate(c.out, 0, w.Give())

@@ -28,9 +28,30 @@ func (h *host) Hold(n int)              { h.held += n }
 func (h *host) Room(n int, _ int64) int { n = max(n, 0); h.held += n; return n }
 func (h *host) Ended(*Conn)             { h.ended = true }
 func (h *host) Ready(loop.Events)       {}
-func (*user) Wake()                     {}
 
-type user struct{}
+// user writes its request when it may.
+type user struct {
+	s       *Stream
+	request []byte
+}
+
+func (u *user) Wake() {
+	for u.s != nil && len(u.request) > 0 {
+		n, st := u.s.Write(u.request)
+		if st != wire.OK {
+			return
+		}
+		u.request = u.request[n:]
+	}
+}
+
+// ask opens a stream for a request.
+func ask(c *Conn, request string) *Stream {
+	u := &user{request: []byte(request)}
+	u.s = c.Open(u)
+	u.Wake()
+	return u.s
+}
 
 // FuzzServer has a server say what it likes to three requests: whatever comes is a prefix of an HTTP/1.1 answer that its parser reads, or an
 // error, and in the end nothing is held.
@@ -64,9 +85,7 @@ func FuzzServer(f *testing.F) {
 		var streams []*Stream
 		got := make([][]byte, len(requests))
 		for _, r := range requests {
-			s := c.Open(&user{})
-			s.Write([]byte(r))
-			streams = append(streams, s)
+			streams = append(streams, ask(c, r))
 		}
 		buf := make([]byte, 32<<10)
 		sink := make([]byte, 64<<10)

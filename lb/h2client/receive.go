@@ -41,10 +41,18 @@ func (s *Stream) answer(block []byte, end bool) *http2.Error {
 		}
 		return nil
 	}
-	if s.begin(&a, end); !end && !s.done {
+	if s.begin(&a, end); !end && s.done && s.in.Length > window {
 		s.offer()
 	}
 	return nil
+}
+
+// offer widens the window for a body that is known to need it. Others have theirs widened when some of them was read: a server whose answers are small,
+// or whose streams are tunnels, hears of no windows, as from HAProxy.
+func (s *Stream) offer() {
+	if !s.empty && s.grow(usualWindow, 2) {
+		s.update()
+	}
 }
 
 // line writes the status line and fields of an answer.

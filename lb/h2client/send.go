@@ -14,7 +14,7 @@ import (
 func (s *Stream) mayGoOn() bool {
 	c := s.c
 	if !s.headSent {
-		return c.frame.Settled || !s.opens
+		return c.leaving || c.frame.Settled && len(c.streams) < int(c.peer.MaxStreams)
 	}
 	return s.window > 0 && c.send > 0 || s.failed || s.drops || s.kind == http1.ChunkedBody && !s.chunks.InData()
 }
@@ -57,6 +57,10 @@ func (s *Stream) Write(b []byte) (n int, st wire.Status) {
 // sendHead sends the head that b begins with.
 func (s *Stream) sendHead(b []byte) (n int, st wire.Status) {
 	c, h := s.c, s.c.Head
+	if !s.mayGoOn() {
+		c.waitFor(s)
+		return 0, wire.Again
+	}
 	n, err := h.ParseRequest(b)
 	if err != nil {
 		s.lost(true, "a request head that HTTP/2 cannot carry: "+err.Error())
@@ -65,10 +69,6 @@ func (s *Stream) sendHead(b []byte) (n int, st wire.Status) {
 	protocol := ""
 	if h.Upgrade && http1.EqualFold(h.Get("upgrade"), "websocket") {
 		s.opens = true
-		if !c.frame.Settled {
-			c.waitFor(s)
-			return 0, wire.Again
-		}
 		if !c.peer.Connect {
 			s.declined = true
 			s.lost(false, "the server does not offer WebSocket over HTTP/2 (RFC 8441)")
@@ -97,18 +97,7 @@ func (s *Stream) sendHead(b []byte) (n int, st wire.Status) {
 	s.mark()
 	s.headAt, s.headSent = s.last, true
 	c.out = http2.AppendBlock(c.out, s.id, flags, c.enc.Request(h, c.Secure, protocol), c.peer.MaxFrame)
-	if s.done {
-		s.offer()
-	}
 	return n, wire.OK
-}
-
-// offer widens the window for the answer's body: when the request is complete, and the
-// server has something to answer, or when it answers before.
-func (s *Stream) offer() {
-	if !s.bodiless && s.grow(usualWindow, 2) {
-		s.update()
-	}
 }
 
 // acceptKey is what an answer to a WebSocket's key says (RFC 6455 section 4.2.2).
@@ -214,7 +203,4 @@ func (s *Stream) endStream() {
 		at = s.last - c.sent
 	}
 	c.out = http2.AppendEnd(c.out, s.id, at, c.enc.Trailers(s.trailers), c.peer.MaxFrame)
-	if !s.answered {
-		s.offer()
-	}
 }

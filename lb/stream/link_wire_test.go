@@ -208,7 +208,7 @@ func TestServersOfHTTP2(t *testing.T) {
 			for f.WriteData(id, false, make([]byte, 16<<10)) == nil {
 			}
 		}, "200 cut SD-- 0"},
-		{"HTTP/1.1", func(f *player) { io.WriteString(f.c, "HTTP/1.1 400 Bad Request\r\n\r\n") }, "502 page SH-- 0"},
+		{"HTTP/1.1", func(f *player) { f.await(); io.WriteString(f.c, "HTTP/1.1 400 Bad Request\r\n\r\n") }, "502 page SH-- 0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var line func() string

@@ -41,7 +41,7 @@ const (
 
 // connWindow is never what a body waits for: one whose server takes it would
 // otherwise wait for those that fill it up, and they perhaps for its place on
-// the server. A client has it when it knows that streams begin with minWindow,
+// the server. A client has it with its first DATA after it knows that streams begin with minWindow,
 // which its acknowledgement of our SETTINGS says; until then all of its bodies
 // share the connection's default.
 const connWindow = maxStreams*streamWindow + maxWide*(wideWindow-streamWindow)
@@ -57,6 +57,7 @@ type mux struct {
 
 	begun     bool   // the preface was read
 	acked     bool   // the client knows our SETTINGS
+	widened   bool   // and has connWindow
 	overdraft int    // bytes, see muxStream.overdraws
 	rest      []byte // of a frame that is not complete, while no buffer is held
 	frame     http2.Reader

@@ -72,6 +72,7 @@ func (m *mux) data(f *http2.Frame) *http2.Error {
 	if n > 0 {
 		m.moved += int64(n)
 		m.datas++
+		m.widen()
 	}
 	m.giveBack(f.Length - n) // padding is read already
 	if f.Empty {
@@ -198,9 +199,19 @@ func (m *mux) knows() {
 	for _, st := range m.streams {
 		st.in.Window.Left -= http2.DefaultWindow - minWindow
 	}
-	m.touch()
-	m.out = http2.AppendWindowUpdate(m.out, 0, connWindow-http2.DefaultWindow)
-	m.recv.Left += connWindow - http2.DefaultWindow
+	if m.recv.Left < http2.DefaultWindow { // perhaps no more may come before
+		m.widen()
+	}
+}
+
+// widen gives the client connWindow, of which one without bodies never hears: HAProxy's clients hear nothing either.
+func (m *mux) widen() {
+	if m.acked && !m.widened {
+		m.widened = true
+		m.touch()
+		m.out = http2.AppendWindowUpdate(m.out, 0, connWindow-http2.DefaultWindow)
+		m.recv.Left += connWindow - http2.DefaultWindow
+	}
 }
 
 // lastPing is the ping after the first GOAWAY.

@@ -36,6 +36,7 @@ type MuxState struct {
 	Begun     bool          `json:"begun,omitempty"`
 	Settled   bool          `json:"settled,omitempty"`
 	Acked     bool          `json:"acked,omitempty"`
+	Widened   bool          `json:"widened,omitempty"`
 	Connect   bool          `json:"connect,omitempty"` // the client was offered tunnels
 	Overdraft int           `json:"overdraft,omitempty"`
 	LastID    uint32        `json:"last"`
@@ -252,7 +253,7 @@ func (s *session) muxParcel() Parcel {
 	}
 	now := s.sh.Loop.Now()
 	p.Mux = &MuxState{
-		Terms: muxTerms[:], Begun: m.begun, Settled: m.frame.Settled, Acked: m.acked, Overdraft: m.overdraft, LastID: m.lastID,
+		Terms: muxTerms[:], Begun: m.begun, Settled: m.frame.Settled, Acked: m.acked, Widened: m.widened, Overdraft: m.overdraft, LastID: m.lastID,
 		Connect: m.dec.Connect, Ended: m.past.ended.list(), Cut: m.past.cut.list(), Out: slices.Clone(m.out),
 		SendWindow: int64(m.send), FirstWindow: m.peer.FirstWindow, RecvWindow: m.recv.Left, Consumed: m.recv.Consumed, MaxFrame: m.peer.MaxFrame,
 		Decoder: m.dec.AppendTable(nil), Encoder: m.enc.TableSize(),
@@ -384,6 +385,7 @@ func (sh *Shard) adoptMux(p *Parcel) (start func()) {
 		send: http2.SendWindow(a.SendWindow), recv: http2.RecvWindow{Left: a.RecvWindow, Consumed: a.Consumed},
 		idles: http2.Allowance{Spent: a.Idles, At: now}, resets: http2.Allowance{Spent: a.Resets, At: now},
 	}
+	m.widened = a.Widened || a.RecvWindow > http2.DefaultWindow // releases before this one widen with the acknowledgement
 	m.limit()
 	m.peer.FirstWindow, m.peer.MaxFrame = a.FirstWindow, a.MaxFrame
 	_ = m.dec.RestoreTable(a.Decoder) // valid has tried
