@@ -13,6 +13,7 @@ import (
 
 	"lbsyslogd/lb/accesslog"
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/handoff"
 	"lbsyslogd/lb/health"
@@ -160,7 +161,10 @@ func (b *builder) something() {
 }
 
 func (b *builder) refuse(pos fmt.Stringer, err error) {
-	b.errs = append(b.errs, fmt.Errorf("%s: %w", pos, err))
+	if pos != (cfgfile.Pos{}) { // a server that a command adds has no line
+		err = fmt.Errorf("%s: %w", pos, err)
+	}
+	b.errs = append(b.errs, err)
 }
 
 // proxies are those that are not disabled.

@@ -99,27 +99,26 @@ type wish struct {
 // wishes lists what the sources name. Locked: the store.
 func (l *Listener) wishes() (list []wish, errs []error) {
 	for _, src := range l.o.Sources {
-		if !src.List {
-			files, err := l.store.expand(src.Path)
-			if _, empty := err.(emptyDir); err != nil && !(empty && l.o.StrictSNI) {
-				errs = append(errs, err)
-			}
-			for _, f := range files {
-				list = append(list, wish{file: f, settings: l.o.Settings})
+		lines, known, err := l.store.lines(src)
+		if _, empty := err.(emptyDir); err != nil && !(empty && l.o.StrictSNI) {
+			errs = append(errs, err)
+		}
+		if known {
+			for i := range lines {
+				w, err := l.ofLine(src.name(), &lines[i])
+				if err != nil {
+					errs = append(errs, err)
+				}
+				list = append(list, w...)
 			}
 			continue
 		}
-		lines, err := l.store.list(src.Path)
+		files, err := l.store.expand(src.Path)
 		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		for i := range lines {
-			w, err := l.ofLine(src.Path, &lines[i])
-			if err != nil {
-				errs = append(errs, err)
-			}
-			list = append(list, w...)
+		for _, f := range files {
+			list = append(list, wish{file: f, settings: l.o.Settings})
 		}
 	}
 	return list, errs
@@ -127,7 +126,10 @@ func (l *Listener) wishes() (list []wish, errs []error) {
 
 // ofLine is what a line of a crt-list asks for.
 func (l *Listener) ofLine(list string, line *ListLine) ([]wish, error) {
-	where := fmt.Sprintf("crt-list %s, line %d: ", list, line.Number)
+	where := ""
+	if !l.store.dirs[list] {
+		where = fmt.Sprintf("crt-list %s, line %d: ", list, line.Number)
+	}
 	w := wish{where: where, settings: l.o.Settings, filters: line.Filters}
 	if len(line.Options) > 0 {
 		own, err := l.store.Settings(line.Options)
@@ -136,7 +138,7 @@ func (l *Listener) ofLine(list string, line *ListLine) ([]wish, error) {
 		}
 		w.settings, w.special = own.over(l.o.Settings), true
 	}
-	files, err := l.store.expand(l.store.under(line.File))
+	files, err := l.store.expand(l.store.under(list, line.File))
 	if err != nil {
 		return nil, fmt.Errorf("%s%w", where, err)
 	}
@@ -148,9 +150,10 @@ func (l *Listener) ofLine(list string, line *ListLine) ([]wish, error) {
 	return all, nil
 }
 
-// under puts crt-base before a relative name.
-func (s *Store) under(file string) string {
-	if s.CrtBase == "" || filepath.IsAbs(file) {
+// under puts crt-base before a relative name in a list, as a line has it; those of
+// a directory are whole.
+func (s *Store) under(list, file string) string {
+	if s.CrtBase == "" || filepath.IsAbs(file) || s.dirs[list] {
 		return file
 	}
 	return filepath.Join(s.CrtBase, file)

@@ -3,6 +3,7 @@ package certs
 import (
 	"cmp"
 	"crypto/tls"
+	"strings"
 )
 
 // Settings are what a bind line says about handshakes, or a line of a crt-list
@@ -55,6 +56,14 @@ func (s Settings) over(bind Settings) Settings {
 type Source struct {
 	Path string // a PEM file, a directory of such, or a crt-list
 	List bool   // it is a crt-list
+}
+
+// name is the source's, to commands about lists.
+func (s Source) name() string {
+	if s.List {
+		return s.Path
+	}
+	return strings.TrimSuffix(s.Path, "/")
 }
 
 // Options are what a bind line says about TLS.

@@ -89,7 +89,7 @@ func (s *Store) fileCommand(k *kind, verb, name string, payload []byte) string {
 	case name == "":
 		return fmt.Sprintf("'del ssl %s' expects a %s name", k.word, k.title)
 	case *open != nil && (*open).name == name:
-		return fails + fmt.Sprintf("ongoing transaction for the %s '%s'!\n\n", k.title, name)
+		return fails + fmt.Sprintf("ongoing transaction for the %s '%s'\n", k.title, name)
 	case !k.exists(s, name):
 		return fails + fmt.Sprintf("%s '%s' doesn't exist!\n\n", k.title, name)
 	case s.usesFile(k, name) > 0:
@@ -131,7 +131,7 @@ func (s *Store) commitFile(k *kind, name string) string {
 	case *open == nil:
 		return fmt.Sprintf("No ongoing transaction! !\nCan't commit %s!\n", name)
 	case (*open).name != name:
-		return about((*open).name, "commit", name) + fmt.Sprintf("\nCan't commit %s!\n", name)
+		return about((*open).name, "set", name) + fmt.Sprintf("\nCan't commit %s!\n", name)
 	case !k.exists(s, name):
 		return fmt.Sprintf("The %s was deleted !\nCan't commit %s!\n", k.title, name)
 	}

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,14 +35,15 @@ func (s *Store) showList(args []string) string {
 		}
 		return b.String()
 	}
-	lines, ok := s.lists[args[0]]
+	list := strings.TrimSuffix(args[0], "/")
+	lines, ok := s.lists[list]
 	if !ok {
 		return "didn't find the specified filename"
 	}
 	var b strings.Builder
-	b.WriteString("# " + args[0] + "\n")
+	b.WriteString("# " + list + "\n")
 	for i := range lines {
-		b.WriteString(s.under(lines[i].File))
+		b.WriteString(s.under(list, lines[i].File))
 		if numbers {
 			b.WriteString(":" + strconv.Itoa(lines[i].Number))
 		}
@@ -100,6 +102,9 @@ func (s *Store) addLine(args []string, payload []byte) string {
 	if payload != nil {
 		text = strings.TrimRight(string(payload), "\r\n")
 	}
+	if strings.Contains(text, "\n") {
+		return fails + "only one line of payload is supported!\n"
+	}
 	line, err := ParseListLine(text)
 	if err == nil && len(line.Options) > 0 {
 		_, err = s.Settings(line.Options)
@@ -111,23 +116,28 @@ func (s *Store) addLine(args []string, payload []byte) string {
 	case line.File == "":
 		return fails + "only one line of payload is supported!\n"
 	}
-	file := s.under(line.File)
+	file := s.under(list, line.File)
 	switch p := s.pairs[file]; {
 	case p == nil:
 		return fails + fmt.Sprintf("certificate '%s' does not exist!\n", file)
 	case p.cert == nil:
 		return fails + fmt.Sprintf("certificate '%s' is empty!\n", file)
+	case s.dirs[list] && filepath.Dir(file) != list:
+		return fails + fmt.Sprintf("'%s' is a directory, certificate path '%s' must contain the directory path\n", list, file)
+	case s.dirs[list] && slices.ContainsFunc(lines, func(l ListLine) bool { return l.File == file }):
+		return fails + "file already exists in this directory!\n"
 	}
 	line.Number = 1
 	if n := len(lines); n > 0 {
 		line.Number = lines[n-1].Number + 1
 	}
 	s.lists[list] = append(slices.Clone(lines), line)
+	inserting := fmt.Sprintf("Inserting certificate '%s' in crt-list '%s'", file, list)
 	if err := s.rebuild(); err != nil {
 		s.lists[list] = lines
-		return fails + err.Error() + "\n"
+		return fmt.Sprintf("%s.\n%v\nFailed!\n", inserting, err)
 	}
-	return fmt.Sprintf("Inserting certificate '%s' in crt-list '%s'%s\nSuccess!\n", file, list, strings.Repeat(".", s.listUses(list)))
+	return fmt.Sprintf("%s%s\nSuccess!\n", inserting, strings.Repeat(".", s.listUses(list)))
 }
 
 // listUses is how many bind lines a list has.
@@ -135,7 +145,7 @@ func (s *Store) listUses(list string) int {
 	n := 0
 	for _, l := range s.listeners {
 		for _, src := range l.o.Sources {
-			if src.List && src.Path == list {
+			if src.name() == list {
 				n++
 			}
 		}
@@ -162,13 +172,16 @@ func (s *Store) delLine(args []string) string {
 		}
 		name, number = name[:i], n
 	}
-	if s.pairs[name] == nil {
+	switch p := s.pairs[name]; {
+	case p == nil:
 		return fails + fmt.Sprintf("certificate '%s' does not exist!\n", name)
+	case p.cert == nil:
+		return fails + fmt.Sprintf("certificate '%s' is empty!\n", name)
 	}
 	var at []int
 	var numbers []string
 	for i := range lines {
-		if s.under(lines[i].File) == name {
+		if s.under(list, lines[i].File) == name {
 			numbers = append(numbers, strconv.Itoa(lines[i].Number))
 			if number == 0 || lines[i].Number == number {
 				at = append(at, i)
@@ -176,10 +189,10 @@ func (s *Store) delLine(args []string) string {
 		}
 	}
 	switch {
-	case len(at) == 0 && number > 0:
+	case len(at) == 0 && len(numbers) > 0:
 		return fails + fmt.Sprintf("found a certificate '%s' but the line number is incorrect, please specify a correct line number preceded by colons (%s)!\n", name, strings.Join(numbers, ", "))
 	case len(at) == 0:
-		return fails + fmt.Sprintf("certificate '%s' can't be found in the crt-list '%s'!\n", name, list)
+		return fails + fmt.Sprintf("certificate '%s' can't be found in crt-list '%s'!\n", name, list)
 	case len(at) > 1:
 		return fails + fmt.Sprintf("found the certificate '%s' in several entries, please specify a line number preceded by colons (%s)!\n", name, strings.Join(numbers, ", "))
 	}
@@ -194,10 +207,11 @@ func (s *Store) delLine(args []string) string {
 	return fmt.Sprintf("Entry '%s' deleted in crtlist '%s'!", name, list)
 }
 
-// defaults names the bind lines whose default certificate is a list's first.
+// defaults names the bind lines whose default certificate is a list's first; those
+// with strict-sni have none.
 func (s *Store) defaults(list string) (names []string) {
 	for _, l := range s.listeners {
-		if src := l.o.Sources; len(src) > 0 && src[0].List && src[0].Path == list {
+		if src := l.o.Sources; len(src) > 0 && !l.o.StrictSNI && src[0].name() == list {
 			names = append(names, l.o.Name)
 		}
 	}

@@ -167,7 +167,10 @@ func (s *Store) showFile(k *kind, name string) string {
 	} else if s.usesFile(k, name) > 0 {
 		status = "Used"
 	}
-	if data == nil && k == caKind {
+	if data == nil && name != systemCA {
+		if k == caKind {
+			return "" // as HAProxy, which says nothing of a new one
+		}
 		status = "Empty"
 	}
 	var b strings.Builder

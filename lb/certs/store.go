@@ -45,6 +45,7 @@ type Store struct {
 	crls      map[string]*revocationFile
 	lists     map[string][]ListLine
 	listBase  map[string][]ListLine // as the files have them
+	dirs      map[string]bool       // which lists are directories
 	clients   map[any]*client       // by ClientOptions.Of
 	keys      []*ticketFile
 	listeners []*Listener
@@ -85,7 +86,7 @@ func (s *Store) begin() error {
 	s.began = true
 	s.pairs, s.failed = map[string]*pair{}, map[string]error{}
 	s.cas, s.crls = map[string]*authorities{}, map[string]*revocationFile{}
-	s.lists, s.listBase, s.clients = map[string][]ListLine{}, map[string][]ListLine{}, map[any]*client{}
+	s.lists, s.listBase, s.dirs, s.clients = map[string][]ListLine{}, map[string][]ListLine{}, map[string]bool{}, map[any]*client{}
 	return s.loadIssuers()
 }
 
@@ -322,18 +323,44 @@ func (s *Store) list(file string) ([]ListLine, error) {
 	}
 	l, err := readList(file)
 	if err == nil {
-		l = s.unbundled(l)
+		l = s.unbundled(file, l)
 		s.lists[file], s.listBase[file] = l, l
 	}
 	return l, err
 }
 
+// lines gives those of a crt-list, or of a directory, which is a list of its files
+// to commands; false: the source is a certificate. Locked.
+func (s *Store) lines(src Source) ([]ListLine, bool, error) {
+	if src.List {
+		l, err := s.list(src.Path)
+		return l, true, err
+	}
+	name := src.name()
+	if l, ok := s.lists[name]; ok && s.dirs[name] {
+		return l, true, nil
+	}
+	if info, err := os.Stat(src.Path); err != nil || !info.IsDir() || s.pairs[src.Path] != nil {
+		return nil, false, nil
+	}
+	files, err := s.expand(src.Path)
+	if _, empty := err.(emptyDir); err != nil && !empty {
+		return nil, true, err
+	}
+	lines := make([]ListLine, len(files))
+	for i, f := range files {
+		lines[i].File = f
+	}
+	s.lists[name], s.listBase[name], s.dirs[name] = lines, lines, true
+	return lines, true, err
+}
+
 // unbundled gives the lines of a list with one for each certificate of a bundle, as
 // commands see them: members come and go alone. All have the bundle's number.
-func (s *Store) unbundled(lines []ListLine) []ListLine {
+func (s *Store) unbundled(list string, lines []ListLine) []ListLine {
 	var out []ListLine
 	for i, l := range lines {
-		path := s.under(l.File)
+		path := s.under(list, l.File)
 		files, err := s.expand(path)
 		whole := err != nil || len(files) == 0 || !strings.HasPrefix(files[0], path+".")
 		if whole {

@@ -109,6 +109,7 @@ func appendCipherNames(dst, ids []byte, grease bool) []byte {
 // opensslCiphers are the names that OpenSSL 3.0 has for ciphers, by their
 // numbers at IANA.
 var opensslCiphers = map[uint16]string{
+	0x00ff: "TLS_EMPTY_RENEGOTIATION_INFO_SCSV", 0x5600: "TLS_FALLBACK_SCSV", // which are none
 	0x0001: "NULL-MD5", 0x0002: "NULL-SHA", 0x002c: "PSK-NULL-SHA", 0x002d: "DHE-PSK-NULL-SHA", 0x002e: "RSA-PSK-NULL-SHA", 0x002f: "AES128-SHA",
 	0x0032: "DHE-DSS-AES128-SHA", 0x0033: "DHE-RSA-AES128-SHA", 0x0034: "ADH-AES128-SHA", 0x0035: "AES256-SHA", 0x0038: "DHE-DSS-AES256-SHA",
 	0x0039: "DHE-RSA-AES256-SHA", 0x003a: "ADH-AES256-SHA", 0x003b: "NULL-SHA256", 0x003c: "AES128-SHA256", 0x003d: "AES256-SHA256",

@@ -21,4 +21,7 @@ func TestHelloLists(t *testing.T) {
 			t.Errorf("with grease %v: %q, want %q", row.grease, got, row.want)
 		}
 	}
+	if got := string(appendCipherNames(nil, []byte{0x00, 0x2f, 0x00, 0xff, 0x56, 0x00}, false)); got != "AES128-SHA,TLS_EMPTY_RENEGOTIATION_INFO_SCSV,TLS_FALLBACK_SCSV" {
+		t.Errorf("numbers that are no ciphers: %q", got)
+	}
 }

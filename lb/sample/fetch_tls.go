@@ -143,7 +143,7 @@ func (s tlsSide) certificate() []fetchRow {
 	}
 	return append(rows, fetchRow{name: s.prefix + "chain_der", kind: Bin, where: s.where(), needs: s.needs, get: func(x *Ctx, _ *args) (Value, bool) {
 		d := s.facts(x.Rec).Detail
-		if d == nil {
+		if d == nil || !d.ShownNow() { // a session that is resumed has none in OpenSSL
 			return Value{}, false
 		}
 		chain := d.Chain()

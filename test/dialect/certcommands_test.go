@@ -44,7 +44,23 @@ del ssl crt-list DIR/bundle.txt DIR/both.pem.rsa
 show ssl crt-list DIR/bundle.txt
 add ssl crt-list DIR/bundle.txt DIR/client.pem a.test b.test
 show ssl crt-list DIR/bundle.txt
+del ssl crt-list DIR/bundle.txt DIR/client.pem
+del ssl crt-list DIR/bundle.txt DIR/client.pem
+del ssl crt-list DIR/bundle.txt DIR/client.pem:3
+add ssl crt-list DIR/bundle.txt <two.lines
+new ssl cert DIR/fresh.pem
+del ssl crt-list DIR/bundle.txt DIR/fresh.pem
 show ssl ca-file DIR/ca.pem:0
+new ssl ca-file DIR/new.ca
+show ssl ca-file DIR/new.ca
+set ssl ca-file DIR/new.ca <ca.pem
+commit ssl ca-file DIR/ca.pem
+del ssl ca-file DIR/new.ca
+abort ssl ca-file DIR/new.ca
+del ssl ca-file DIR/new.ca
+new ssl crl-file DIR/new.crl
+show ssl crl-file DIR/new.crl
+del ssl crl-file DIR/new.crl
 set server b/t ssl off
 set server b/t ssl on
 set server b/s ssl on
@@ -64,6 +80,7 @@ func TestCertificateCommandEdges(t *testing.T) {
 		files[name+".crt"], files[name+".key"] = whole[i:k], whole[k:]
 	}
 	files["both.pem.ecdsa"], files["both.pem.rsa"] = files["site.pem"], files["client.pem"]
+	files["two.lines"] = "client.pem\nclient.pem"
 	files["bundle.txt"] = "site.pem\nboth.pem *.both.test\n"
 	theirs, ours := both(t, preface("crt-base DIR", "LINE")+`
 frontend f
