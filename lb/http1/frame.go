@@ -2,34 +2,26 @@ package http1
 
 import "bytes"
 
-// frameRequest reads the framing fields of a request (RFC 9112 section 6).
-func (h *Head) frameRequest() *Error {
-	if err := h.frame(); err != nil {
-		return err
-	}
-	if h.Chunked && h.Length >= 0 {
-		return h.badField(h.Find("content-length", 0), errLengthTE)
-	}
-	return nil
-}
-
-// frameResponse reads the framing fields of a response. A Content-Length
-// next to Transfer-Encoding is dropped, as section 6.3 asks of a proxy.
-func (h *Head) frameResponse() *Error {
+// frameMessage reads the framing fields of a message (RFC 9112 section 6), and makes those that two readers could understand in two ways say one thing: equal
+// lengths are one, chunks have no length besides, and a message with chunks has a version that knows them. Whoever sent chunks with a length, or as HTTP/1.0,
+// may have meant something else: what comes after that message on its connection is not read (sections 6.1 and 6.3).
+func (h *Head) frameMessage() *Error {
 	if err := h.frame(); err != nil {
 		return err
 	}
 	if h.Chunked && h.Length >= 0 {
 		h.Del("content-length")
 		h.Length = -1
+		h.Repaired = true
 	}
+	h.Repaired = h.Repaired || h.Chunked && h.minor == 0
 	return nil
 }
 
 // frame looks at each field once; the length of a name chooses the few that
 // matter here.
 func (h *Head) frame() *Error {
-	var coding, upgrade, h2c bool
+	var coding, upgrade, h2c, websocket, key bool
 	for i := range h.fields {
 		name := h.Name(i)
 		switch len(name) {
@@ -53,6 +45,7 @@ func (h *Head) frame() *Error {
 			if EqualFold(name, "upgrade") {
 				upgrade, h.Hops = true, true
 				h2c = h2c || offersH2C(h.Value(i))
+				websocket = websocket || offersWebSocket(h.Value(i))
 			}
 		case len("connection"): // and keep-alive
 			switch {
@@ -67,34 +60,74 @@ func (h *Head) frame() *Error {
 			h.Hops = h.Hops || EqualFold(name, "proxy-connection")
 		case len("content-length"):
 			if EqualFold(name, "content-length") {
-				n, ok := parseLength(h.Value(i))
-				if !ok {
-					return h.badField(i, errLength)
+				if err := h.contentLength(i); err != nil {
+					return h.badField(i, err)
 				}
-				if h.Length >= 0 && (!h.response || n != h.Length) {
-					return h.badField(i, errLengths)
-				}
-				if h.Length >= 0 {
-					h.fields[i].deleted = true
-				}
-				h.Length = n
 			}
-		case len("transfer-encoding"):
-			if EqualFold(name, "transfer-encoding") {
+		case len("transfer-encoding"): // and sec-websocket-key
+			switch {
+			case EqualFold(name, "sec-websocket-key"):
+				key = key || len(h.Value(i)) == keyLen
+			case EqualFold(name, "transfer-encoding"):
 				if coding {
 					return h.badField(i, errCodings)
 				}
 				coding = true
-				if err := h.transferEncoding(h.Value(i)); err != nil {
+				err := h.transferEncoding(h.Value(i))
+				if err == errCoding && !h.response && h.Find("transfer-encoding", i+1) > 0 {
+					err = errBeneath
+				}
+				if err != nil {
 					return h.badField(i, err)
 				}
 			}
 		}
 	}
 	h.Upgrade = h.Upgrade && upgrade && !h2c
-	if coding && h.minor == 0 {
-		return h.badField(h.Find("transfer-encoding", 0), errTEVersion)
+	if h.Upgrade && websocket && !key && !h.response && h.RequestBody() == NoBody {
+		return h.badField(h.Find("upgrade", 0), errKey)
 	}
+	return nil
+}
+
+// keyLen is the length of a Sec-WebSocket-Key: 16 bytes in base64.
+const keyLen = 24
+
+// offersWebSocket reports whether an Upgrade field names the WebSocket protocol.
+func offersWebSocket(v []byte) bool {
+	for name := range List(v) {
+		if EqualFold(name, "websocket") {
+			return true
+		}
+	}
+	return false
+}
+
+// contentLength reads field i. The same length may be said again, in another field or in a list (RFC 9110 section 8.6): one of them is passed on.
+func (h *Head) contentLength(i int) *Error {
+	first, rest, list := bytes.Cut(h.Value(i), []byte(","))
+	first = trimSpace(first)
+	n, ok := parseLength(first)
+	for more := list; ok && more; {
+		var again []byte
+		again, rest, more = bytes.Cut(rest, []byte(","))
+		m, good := parseLength(trimSpace(again))
+		if good && m != n {
+			return errLengths
+		}
+		ok = good
+	}
+	switch {
+	case !ok:
+		return errLength
+	case h.Length >= 0 && n != h.Length:
+		return errLengths
+	case h.Length >= 0:
+		h.fields[i].deleted = true
+	case list:
+		h.SetValue(i, first)
+	}
+	h.Length = n
 	return nil
 }
 
@@ -126,6 +159,7 @@ func offersH2C(v []byte) bool {
 // transferEncoding accepts chunked alone in a request: servers differ in what
 // they make of a list. A response may have known codings before it.
 func (h *Head) transferEncoding(v []byte) *Error {
+	beneath := false
 	for {
 		tok, rest, more := bytes.Cut(v, []byte(","))
 		tok = trimSpace(tok)
@@ -134,6 +168,9 @@ func (h *Head) transferEncoding(v []byte) *Error {
 			if more {
 				return errCodings
 			}
+			if beneath {
+				return errBeneath
+			}
 			h.Chunked = true
 			return nil
 		case h.response && (EqualFold(tok, "gzip") || EqualFold(tok, "deflate") || EqualFold(tok, "compress")):
@@ -141,8 +178,10 @@ func (h *Head) transferEncoding(v []byte) *Error {
 				return errCodings
 			}
 			h.Coded = true
-		default:
+		case h.response || !more:
 			return errCoding
+		default:
+			beneath = true
 		}
 		v = rest
 	}
@@ -229,9 +268,12 @@ func (h *Head) ResponseBody(head, connect bool) Body {
 }
 
 // Persistent reports whether the sender of this head offers to keep the
-// connection (section 9.3).
+// connection (section 9.3), and can be believed.
 func (h *Head) Persistent() bool {
-	if h.minor == 0 {
+	switch {
+	case h.Repaired:
+		return false
+	case h.minor == 0:
 		return h.KeepAlive && !h.Close
 	}
 	return !h.Close

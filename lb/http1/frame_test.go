@@ -18,13 +18,18 @@ func TestRequestFraming(t *testing.T) {
 		{"length 0", "Content-Length: 0\r\n", '1', NoBody, 0, true, false, false},
 		{"length with zeros", "Content-Length: 005\r\n", '1', LengthBody, 5, true, false, false},
 		{"chunked", "Transfer-Encoding: chunked\r\n", '1', ChunkedBody, -1, true, false, false},
+		{"the same length twice", "Content-Length: 5\r\nContent-Length: 05\r\n", '1', LengthBody, 5, true, false, false},
+		{"a list of one length", "Content-Length: 5, 5 ,5\r\n", '1', LengthBody, 5, true, false, false},
+		{"length and coding", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", '1', ChunkedBody, -1, false, false, false},
+		{"coding and length", "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n", '1', ChunkedBody, -1, false, false, false},
+		{"coding in 1.0", "Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n", '0', ChunkedBody, -1, false, false, false},
 		{"close", "Connection: close\r\n", '1', NoBody, -1, false, false, false},
 		{"close in a list", "Connection: x, ClOsE ,y\r\n", '1', NoBody, -1, false, false, false},
 		{"close and keep-alive", "Connection: keep-alive\r\nConnection: close\r\n", '1', NoBody, -1, false, false, false},
 		{"not quite close", "Connection: closed, xclose\r\n", '1', NoBody, -1, true, false, false},
 		{"keep-alive in 1.0", "Connection: Keep-Alive\r\n", '0', NoBody, -1, true, false, false},
 		{"both in 1.0", "Connection: keep-alive, close\r\n", '0', NoBody, -1, false, false, false},
-		{"upgrade", "Connection: upgrade\r\nUpgrade: websocket\r\n", '1', NoBody, -1, true, true, false},
+		{"upgrade", "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", '1', NoBody, -1, true, true, false},
 		{"upgrade, the other way round", "Upgrade: x\r\nConnection: keep-alive, Upgrade\r\n", '1', NoBody, -1, true, true, false},
 		{"upgrade not offered", "Connection: upgrade\r\n", '1', NoBody, -1, true, false, false},
 		{"upgrade not meant", "Upgrade: websocket\r\n", '1', NoBody, -1, true, false, false},
@@ -85,12 +90,13 @@ func TestResponseFraming(t *testing.T) {
 }
 
 // TestOneLengthIsPassedOn: what a receiver after us could misread is taken
-// out of a response.
+// out of a message.
 func TestOneLengthIsPassedOn(t *testing.T) {
 	for _, c := range []struct{ in, out string }{
 		{"Content-Length: 7\r\nX: y\r\nContent-Length: 7\r\n", "Content-Length: 7\r\nX: y\r\n"},
 		{"Content-Length: 7\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\n"},
 		{"Content-Length: 7\r\nContent-Length: 7\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\n"},
+		{"Content-Length: 7 , 07\r\nX: y\r\nContent-Length: 7,7\r\n", "Content-Length: 7\r\nX: y\r\n"},
 	} {
 		var h Head
 		if _, err := h.ParseResponse([]byte("HTTP/1.1 200 OK\r\n" + c.in + "\r\n")); err != nil {
@@ -98,6 +104,12 @@ func TestOneLengthIsPassedOn(t *testing.T) {
 		}
 		if got, want := string(h.Append(nil)), "HTTP/1.1 200 OK\r\n"+c.out+"\r\n"; got != want {
 			t.Errorf("%q comes out as %q", c.in, got)
+		}
+		if _, err := h.ParseRequest([]byte("PUT / HTTP/1.1\r\n" + c.in + "\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := string(h.Append(nil)), "PUT / HTTP/1.1\r\n"+c.out+"\r\n"; got != want {
+			t.Errorf("%q of a request comes out as %q", c.in, got)
 		}
 	}
 }

@@ -82,7 +82,7 @@ func sameHead(t *testing.T, a, b *Head) {
 		a.Status() != b.Status() || string(a.Reason()) != string(b.Reason()) {
 		t.Fatalf("start lines differ: %+v, %+v", a, b)
 	}
-	if a.Length != b.Length || a.Chunked != b.Chunked || a.Persistent() != b.Persistent() || a.Upgrade != b.Upgrade ||
+	if a.Length != b.Length || a.Chunked != b.Chunked || !a.Repaired && a.Persistent() != b.Persistent() || a.Upgrade != b.Upgrade ||
 		a.Expect != b.Expect || a.HasHost != b.HasHost {
 		t.Fatalf("framing differs: %+v, %+v", a, b)
 	}
@@ -115,7 +115,11 @@ func againstNetHTTP(t *testing.T, in []byte) {
 		return
 	}
 	kind, length := h.RequestBody(), h.Length
-	compare(t, in, n, kind, length)
+	if h.Repaired && h.Minor() == 0 { // net/http does not look for chunks there; nor may a server have to
+		h.SetMinor(1)
+	} else {
+		compare(t, in, n, kind, length)
+	}
 	out := append(h.Append(nil), in[n:]...)
 	compare(t, out, len(out)-(len(in)-n), kind, length)
 }

@@ -35,6 +35,7 @@ type Head struct {
 	KeepAlive  bool  // Connection: keep-alive
 	Upgrade    bool  // Connection: upgrade, with an Upgrade field
 	Coded      bool  // chunked is not the only transfer coding
+	Repaired   bool  // it was chunked with a length besides, or in HTTP/1.0: nothing after it is to be read
 	Hops       bool  // there are fields for this hop alone: DropHops has work
 	Expect     bool  // Expect: 100-continue
 	HasHost    bool

@@ -8,8 +8,8 @@ import (
 )
 
 // Error is why a head or a body is refused. Its text goes to the log and the
-// journal; Status is what the peer is told (400 for most, 501 for a transfer
-// coding nobody here knows).
+// journal; Status is what the peer is told (400 for most, 422 for a transfer
+// coding beneath chunked).
 type Error struct {
 	Status int
 	Text   string
@@ -32,11 +32,11 @@ var (
 	errValue      = &Error{400, "control character in a header value [5.5]"}
 	errTooMany    = &Error{400, "too many header fields"}
 	errLength     = &Error{400, "malformed Content-Length [6.2]"}
-	errLengths    = &Error{400, "more than one Content-Length [6.3]"}
-	errLengthTE   = &Error{400, "both Content-Length and Transfer-Encoding [6.3]"}
+	errLengths    = &Error{400, "more than one Content-Length, and they differ [6.3]"}
 	errCodings    = &Error{400, "more than one Transfer-Encoding, or chunked is not the last coding [6.1]"}
-	errCoding     = &Error{501, "unknown transfer coding [6.1]"}
-	errTEVersion  = &Error{400, "Transfer-Encoding in an HTTP/1.0 message [6.1]"}
+	errBeneath    = &Error{422, "a transfer coding beneath chunked [6.1]"}
+	errCoding     = &Error{400, "unknown transfer coding [6.1]"}
+	errKey        = &Error{400, "a WebSocket without Sec-WebSocket-Key [RFC 6455 4.1]"}
 	errHosts      = &Error{400, "more than one Host [3.2]"}
 	errHost       = &Error{400, "malformed Host [3.2]"}
 	errAuthority  = &Error{400, "the request target names another host than Host does [3.2.2]"}
@@ -74,7 +74,7 @@ func (h *Head) ParseRequest(b []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := h.frameRequest(); err != nil {
+	if err := h.frameMessage(); err != nil {
 		return 0, err
 	}
 	if err := h.checkAuthority(); err != nil {
@@ -103,7 +103,7 @@ func (h *Head) ParseResponse(b []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := h.frameResponse(); err != nil {
+	if err := h.frameMessage(); err != nil {
 		return 0, err
 	}
 	return n, nil

@@ -44,24 +44,19 @@ func isLetterOrDigit(c byte) bool {
 // checkAuthority compares the target's host with Host. A target that names one,
 // that of CONNECT too, stands in for a Host that HTTP/1.0 may omit: servers go by it.
 func (h *Head) checkAuthority() *Error {
-	absolute := h.uri[0] != '/' && string(h.uri) != "*"
-	if !h.HasHost {
-		if _, a := h.authority(); absolute && a != nil && h.minor == 0 {
-			if !validHost(a) {
-				return h.bad(int(h.start.off), errHost)
-			}
-			h.Add(hostName, a)
-			h.HasHost = true
-		}
-		return nil
-	}
-	if !absolute {
+	if h.uri[0] == '/' || string(h.uri) == "*" || !h.HasHost && h.minor > 0 {
 		return nil
 	}
 	scheme, named := h.authority()
+	if !h.HasHost {
+		if !validHost(named) {
+			return h.bad(int(h.start.off), errHost)
+		}
+		h.Add(hostName, named)
+		h.HasHost = true
+	}
 	i := h.Find("host", 0)
-	host := h.Value(i)
-	a, b := named, host
+	a, b := named, h.Value(i)
 	if scheme == nil || EqualFold(scheme, "http") {
 		a, b = bytes.TrimSuffix(a, []byte(":80")), bytes.TrimSuffix(b, []byte(":80"))
 	}
@@ -69,7 +64,7 @@ func (h *Head) checkAuthority() *Error {
 		a, b = bytes.TrimSuffix(a, []byte(":443")), bytes.TrimSuffix(b, []byte(":443"))
 	}
 	if scheme != nil {
-		a = bytes.TrimSuffix(a, []byte(":"))
+		a, b = bytes.TrimSuffix(a, []byte(":")), bytes.TrimSuffix(b, []byte(":"))
 	}
 	if len(a) != len(b) || !EqualFold(a, string(b)) {
 		return h.badField(i, errAuthority)

@@ -45,6 +45,9 @@ func (t *txn) settle(h *http1.Head) {
 	if t.be.Compress != nil || t.s.fe.Compress != nil {
 		t.chooseCodec(h)
 	}
+	if h.Chunked && h.Minor() == 0 {
+		t.asModern(h)
+	}
 	mode := max(t.be.ConnMode, t.s.fe.ConnMode)
 	switch {
 	case t.upgrade:
@@ -68,6 +71,16 @@ func (t *txn) settle(h *http1.Head) {
 	setAddressField(h, t.rec.Client, t.s.fe.ForwardFor, t.be.ForwardFor)
 	setAddressField(h, t.rec.FrontAddr, t.s.fe.OriginalTo, t.be.OriginalTo)
 	rename(h, t.be.ServerNames)
+}
+
+// asModern makes an HTTP/1.0 request with chunks one of a version that knows them: a server that does not look for them would take the body for the next request.
+// Its connection ends with it.
+func (t *txn) asModern(h *http1.Head) {
+	h.SetMinor(1)
+	if h.Find("host", 0) < 0 {
+		h.AddString("Host", "")
+	}
+	t.askedClose = true
 }
 
 // setAddressField adds the field that has an end of the client's connection, if

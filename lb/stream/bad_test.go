@@ -43,7 +43,7 @@ func TestBadMessagesAreKept(t *testing.T) {
 		{"GET / HTTP/1.1\r\nX: b\r\n\r\n", "no Host", "GET"},
 		{"GET / HTTP/1.1\r\nHost: a:80:90\r\n\r\n", "Host", "a:80"},
 		{"GET / HTTP/3.1\r\nHost: a\r\n\r\n", "version", "3.1"},
-		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", "both", "3\r\n"},
+		{"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", "differ", "4\r\n"},
 		{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd", "chunk", "d"},
 		{"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("y", DefaultHead) + "\r\n\r\n", "larger than tune.bufsize", ""},
 	} {

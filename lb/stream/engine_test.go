@@ -353,7 +353,7 @@ func TestRefused(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "never") })
 	r := newRig(t, true, []string{srv}, nil)
 	for _, send := range []string{
-		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 2\r\n\r\nabc",
 		"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
 		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
 		"GET / HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("y", DefaultHead) + "\r\n\r\n",

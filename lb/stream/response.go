@@ -340,16 +340,18 @@ func (t *txn) say(h *http1.Head) (fault string) {
 	case t.resKind == http1.UntilClose:
 		t.keep = false
 	}
-	h.SetMinor(1)
+	if tunnel || t.s.stream != nil || h.Find("transfer-encoding", 0) >= 0 { // else it stays what the server's is, as in HAProxy
+		h.SetMinor(1)
+	}
 	o := h.TakeOptions()
 	t.keep = t.keep && !o.Close
 	switch {
 	case status == 101 && !o.Upgrade: // which a rule has deleted
 		h.AddString("Connection", "Upgrade")
 	case tunnel:
-	case !t.keep:
+	case !t.keep && h.Minor() > 0: // an older one ends it anyway
 		h.AddString("Connection", "close")
-	case t.clientMinor == 0:
+	case t.keep && (t.clientMinor == 0 || h.Minor() == 0):
 		h.AddString("Connection", "keep-alive")
 	}
 	if t.s.stream == nil {

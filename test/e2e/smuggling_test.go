@@ -6,7 +6,7 @@ import (
 )
 
 // TestSmuggling offers requests that two servers may read differently (RFC 9112, sections 2.2, 5.1, 5.2, 6.3 and 7.1). Each is refused with 400
-// (501 if it is the transfer coding that nobody knows), the connection ends, and what follows on it is never taken for a request.
+// (422 if there is a coding beneath chunked), or passed on with one framing; the connection ends, and what follows on it is never taken for a request.
 func TestSmuggling(t *testing.T) {
 	s := start(t, options{})
 	const hidden = "GET /r/smuggled/1 HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -24,7 +24,7 @@ func TestSmuggling(t *testing.T) {
 			}
 			// The head of a body with a bad chunk may have reached a backend, which then sees its connection cut; a second
 			// request or a malformed one may not.
-			if n := s.requests() - before; n > 1 || n == 1 && !strings.HasPrefix(name, "chunk") {
+			if n := s.requests() - before; n > 1 || n == 1 && code != 200 && !strings.HasPrefix(name, "chunk") {
 				t.Errorf("%d requests reached the backends", n)
 			}
 			if n := s.malformed() - malformed; n > 0 {
@@ -36,8 +36,9 @@ func TestSmuggling(t *testing.T) {
 	post := func(headers, body string) string {
 		return "POST /r/x/1 HTTP/1.1\r\nHost: a\r\n" + headers + "\r\n" + body
 	}
-	row("length and coding", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"))
-	row("coding and length", post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n"))
+	try("length and coding", 200, post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"))
+	try("coding and length", 200, post("Transfer-Encoding: chunked\r\nContent-Length: 45\r\n", "0\r\n\r\n"))
+	try("coding in HTTP/1.0", 200, "POST /r/x/1 HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 	row("two lengths", post("Content-Length: 5\r\nContent-Length: 6\r\n", "12345"))
 	row("two lengths in one", post("Content-Length: 5, 6\r\n", "12345"))
 	row("negative length", post("Content-Length: -1\r\n", ""))
@@ -46,11 +47,11 @@ func TestSmuggling(t *testing.T) {
 	row("length with a space", post("Content-Length: 1 0\r\n", "12345"))
 	row("empty length", post("Content-Length:\r\n", ""))
 	row("length beyond 64 bits", post("Content-Length: 18446744073709551621\r\n", "12345"))
-	try("unknown coding", 501, post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"))
+	try("coding beneath chunked", 422, post("Transfer-Encoding: xchunked, chunked\r\n", "0\r\n\r\n"))
+	row("unknown coding", post("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"))
 	row("chunked is not last", post("Transfer-Encoding: chunked, identity\r\n", "0\r\n\r\n"))
 	row("chunked twice", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"))
 	row("coding with a control character", post("Transfer-Encoding: \x0bchunked\r\n", "0\r\n\r\n"))
-	row("coding in HTTP/1.0", "POST /echo HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
 	row("folded header", post("X-A: b\r\n c\r\n", ""))
 	row("folded coding", post("Transfer-Encoding:\r\n chunked\r\n", "0\r\n\r\n"))
 	row("space before the first header", "POST /echo HTTP/1.1\r\n X: y\r\nHost: a\r\n\r\n")

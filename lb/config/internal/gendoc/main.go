@@ -57,8 +57,8 @@ reference for what each keyword means). No keyword is accepted silently:
 - Both sides of a condition in ` + "`.if`" + ` are checked, and versions in it must be versions.
 - ` + "`http-response set-status`" + ` and error files with a status of 1xx are errors: such a status announces another answer, and a client would take the
   body for it. HAProxy closes the connection when the rule applies.
-- A 101 for a protocol that the request did not offer, or for a WebSocket without Sec-WebSocket-Key, is a 502. HAProxy looks at neither but answers 400 to a
-  WebSocket request without a key, and makes one up where a rule deletes it.
+- A 101 for a protocol that the request did not offer, or for a WebSocket whose Sec-WebSocket-Key a rule has deleted, is a 502. HAProxy does not look at the first, and makes up a key. A request to
+  upgrade that has a body (as Docker's clients send it) keeps its Upgrade field, which HAProxy 2.6 takes away.
 - An answer that rules make a tunnel for one side only (` + "`set-status 200`" + ` on a 101, ` + "`set-method GET`" + ` for CONNECT) is a 502.
 - A status with a body, made by ` + "`set-status`" + ` of one without, has ` + "`Content-Length: 0`" + `, whatever length the server named.
 - What client and server say of their own connection (Connection, Keep-Alive, Proxy-Connection, TE but for trailers) ends at lb before rules see it.
@@ -80,11 +80,12 @@ reference for what each keyword means). No keyword is accepted silently:
 
 ## Where framing is stricter
 
-A message that two servers could read in two ways is refused: what lb takes, it and the server take for the same request. lb answers 400 to what follows;
-HAProxy 2.6 passes it on, as it is or corrected:
+What lb takes, it and the server take for the same request. As in HAProxy 2.6, a message that says its length in two ways that agree is passed on with one: of equal
+numbers (in several Content-Length, or in a list in one) the first, of chunks and a length the chunks. After chunks with a length, and after chunks of HTTP/1.0, the connection ends: what its
+peer took for a part of the message is never read. lb sends a request of HTTP/1.0 with chunks to the server as HTTP/1.1, and an answer with them to the client, for a server that ignores chunks in
+1.0 would take them for the next request; HAProxy sends it as it is. lb answers 400 to what follows; HAProxy 2.6 passes it on, as it is or corrected:
 
-- both Content-Length and Transfer-Encoding; more than one Content-Length, or a list in one, even of equal numbers
-- ` + "`Transfer-Encoding: chunked,`" + ` with an empty element, and a transfer coding in a message of HTTP/1.0
+- ` + "`Transfer-Encoding: chunked,`" + ` with an empty element
 - chunks whose lines end without CR, and trailers that name a length, a coding or a host
 - a header line that continues the one before it (folding), a control character or NUL in a value
 - more than one blank, or a tab, in the request line; ` + "`HTTP/2.0`" + ` in it
@@ -95,7 +96,7 @@ blanks around a value, a host that is not the authority, several hosts, a user, 
 or a list, a length without a body, an asterisk that is not of OPTIONS, bytes beyond ASCII in a path, CONNECT but for WebSockets, more fields than a head
 may have. A length or a host in trailers is not passed on; HAProxy ends the stream.
 
-A transfer coding besides chunked is a 501; HAProxy says 400 or 422. Answers of servers are held to the same rules for their heads (a folded line or a
+Answers of servers are held to the same rules for their heads (a folded line or a
 control character in one, or an empty line before its first, is a 502, and ` + "`show errors`" + ` says which), and more than 1,000 interim answers (1xx) to one request are a 502, or the end of the
 connection as the client has seen some; HAProxy passes on any number. In one point lb takes more: a target without a path (` + "`http://host?query`" + `), which
 RFC 9112 allows, is a 400 in HAProxy.
