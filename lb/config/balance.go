@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lbsyslogd/lb/rule"
@@ -70,6 +71,10 @@ func (c *call) balance(d *draft) error {
 	}
 	if len(rest) > 0 {
 		c.p.report.Warnf(c.pos, "'balance %s' : '%s' is not read", algo, strings.Join(rest, " "))
+	}
+	d.layer7 = ""
+	if slices.Contains([]string{"uri", "hdr", "url_param"}, algo) {
+		d.layer7 = algo
 	}
 	d.Balance = b
 	return nil

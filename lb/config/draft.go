@@ -32,8 +32,12 @@ type draft struct {
 	uniquePos   cfgfile.Pos // unique-id-header
 	cookiePos   cfgfile.Pos
 	tablePos    cfgfile.Pos
-	bound       bool           // a bind line was seen, sound or not
-	switched    bool           // a use_backend line was seen, sound or not
+	bound       bool        // a bind line was seen, sound or not
+	switched    bool        // a use_backend line was seen, sound or not
+	layer7      string      // balance by what only a request has: the algorithm
+	options     httpOptions // set here or in its defaults
+	wrongFormat map[string]wrongFormat
+	turns       turns          // rules that its own lines hold
 	sids        map[int]string // server ids that lines have taken; nil as a rule
 	serverLines map[string]int // where each server is; nil for a few servers
 	states      struct {       // load-server-state-from-file, server-state-file-name
@@ -108,7 +112,8 @@ func (d *draft) inherit(base *draft) {
 	d.base = base
 	d.template, d.states = base.template, base.states
 	d.logs = slices.Clone(base.logs)
-	d.logKind = base.logKind
+	d.logKind, d.layer7, d.options = base.logKind, base.layer7, base.options
+	d.wrongFormat = maps.Clone(base.wrongFormat)
 	d.uniquePos = base.uniquePos
 	d.pages, d.backPos, d.cookiePos = base.pages, base.backPos, base.cookiePos
 }

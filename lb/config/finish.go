@@ -25,6 +25,7 @@ func (p *parser) finish() {
 		requests := &d.Rules[rule.Request]
 		*requests = slices.Concat(d.blocks, *requests)
 		p.resolveLogs(d)
+		p.checkFormats(d)
 		p.resolveMode(d)
 		p.resolveBackends(d)
 		p.checkUnique(d)
@@ -86,12 +87,24 @@ func (p *parser) excuse(at cfgfile.Pos) string {
 // checkDefaults refuses rules that would be inherited by accident: a defaults
 // section that one proxy names and another only happens to follow.
 func (p *parser) checkDefaults() {
+	side := map[*draft]sections{} // of the proxies that took the rules first
 	for _, d := range p.drafts {
 		if d.base == nil || d.Disabled || d.base.Name == "" || d.base.Rules.Len() == 0 {
 			continue
 		}
-		if !d.from {
+		first := side[d.base]
+		if first == 0 {
+			side[d.base] = d.kind
+		}
+		switch {
+		case !d.from:
 			p.report.Errorf(d.Pos, "defaults section '%s' (declared at %s) holds rules and is used implicitly here: name it ('from %s'), or begin a defaults section without rules before", d.base.Name, d.base.Pos, d.base.Name)
+		case d.kind == inListen:
+			p.report.Errorf(d.Pos, "a listen section cannot inherit from a defaults section defining TCP/HTTP rules (%s): write a frontend and a backend, or the rules in the section itself", d.base.Pos)
+		case first != 0 && first != d.kind:
+			p.report.Errorf(d.Pos, "frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules (defaults section at %s): write one for each", d.base.Pos)
+		case d.kind == inBackend && len(d.base.Rules[rule.Connection])+len(d.base.Rules[rule.Session]) > 0:
+			p.report.Errorf(d.Pos, "a backend section cannot inherit from a defaults section defining 'tcp-request connection' or 'tcp-request session' rules (defaults section at %s)", d.base.Pos)
 		}
 	}
 }
@@ -104,7 +117,7 @@ func (p *parser) resolveLogs(d *draft) {
 			d.Logs = append(d.Logs, l.Log)
 		case len(p.cfg.Global.Logs) == 0 && p.globalLogs: // what is wrong with it has been said
 		case len(p.cfg.Global.Logs) == 0:
-			p.report.Warnf(l.Pos, "'log global' has no effect: the global section has no log line")
+			p.report.Notef(l.Pos, "'log global' has no effect: the global section has no log line")
 		default:
 			d.Logs = append(d.Logs, p.cfg.Global.Logs...)
 		}
@@ -173,7 +186,7 @@ func (p *parser) resolveMode(d *draft) {
 	}
 	d.Upgrades = p.upgrades(d)
 	drop := func(what string) {
-		p.report.Warnf(d.Pos, "%s ignored for %s '%s' as it requires HTTP mode (see 'mode')", what, d.section, d.Name)
+		p.report.Warnf(d.Pos, needsHTTP, what, d.section, d.Name)
 	}
 	if d.Frontend && d.logKind == logHTTP {
 		p.logAsTCP(d)
@@ -181,62 +194,65 @@ func (p *parser) resolveMode(d *draft) {
 	if d.Frontend && d.kind != inDefaults {
 		p.checkLogOfTCP(d)
 	}
-	inherited := d.base != nil
 	if len(d.Rules[rule.TCPResponse]) > 0 && d.ResponseDelay == 0 && d.kind != inDefaults {
 		p.report.Warnf(d.Pos, "'tcp-response content' rules in %s '%s' do not wait for what the server says, and find nothing in it: write 'tcp-response inspect-delay <time>'", d.section, d.Name)
 	}
-	if !d.Upgrades {
-		d.dropRules(drop)
+	p.dropServerSide(d, drop)
+	if d.Upgrades {
+		return
 	}
-	if d.Cookie != nil {
-		if !inherited || d.base.Cookie == nil {
-			drop("'cookie'")
-		}
-		d.Cookie = nil
-	}
-	if d.MonitorURI != "" && !d.Upgrades {
+	d.dropRules(drop)
+	if d.MonitorURI != "" && d.Frontend {
 		drop("'monitor-uri'")
-		d.MonitorURI = ""
 	}
-	if d.Compression != nil && !d.Upgrades {
-		if !inherited || d.base.Compression == nil {
-			drop("'compression'")
-		}
-		d.Compression = nil
+	if d.Compression != nil && (d.base == nil || d.base.Compression == nil) {
+		p.report.Notef(d.Pos, needsHTTP, "'compression'", d.section, d.Name)
 	}
-	if d.UniqueHeader != "" && !d.Upgrades {
-		drop("'unique-id-header'")
-		d.UniqueHeader = ""
+	if d.UniqueHeader != "" && d.Frontend && (d.base == nil || d.base.UniqueHeader == "") {
+		p.report.Notef(d.Pos, needsHTTP, "'unique-id-header'", d.section, d.Name)
 	}
-	if !d.Upgrades {
-		d.dropCaptures(drop)
-	}
-	if d.Stats != nil {
-		if !inherited || d.base.Stats == nil {
-			drop("'stats'")
-		}
-		d.Stats = nil
-	}
-	if d.ForwardFor != nil && !d.Upgrades {
-		if !inherited || d.base.ForwardFor == nil {
-			drop("'option forwardfor'")
-		}
+	d.MonitorURI, d.Compression, d.UniqueHeader = "", nil, ""
+	d.dropCaptures(drop)
+	if d.ForwardFor != nil {
+		drop("'option forwardfor'")
 		d.ForwardFor = nil
 	}
-	if d.OriginalTo != nil && !d.Upgrades {
-		if !inherited || d.base.OriginalTo == nil {
-			drop("'option originalto'")
-		}
+	if d.OriginalTo != nil {
+		drop("'option originalto'")
 		d.OriginalTo = nil
 	}
-	if d.NameHeader != "" {
-		if !inherited || d.base.NameHeader == "" {
-			drop("'http-send-name-header'")
+	for i, o := range httpOnly {
+		if d.options&(1<<i) != 0 && o.in&d.kind != 0 {
+			drop("'option " + o.name + "'")
 		}
-		d.NameHeader = ""
 	}
-	if d.Balance.Algo == "uri" {
-		p.report.Warnf(d.Pos, "'balance uri' ignored for %s '%s' as it requires HTTP mode. Falling back to round robin", d.section, d.Name)
+}
+
+// needsHTTP is the warning of what has no effect in mode tcp.
+const needsHTTP = "%s ignored for %s '%s' as it requires HTTP mode (see 'mode')"
+
+// dropServerSide drops what needs mode http of a proxy in mode tcp whose
+// connections may become those of requests elsewhere.
+func (p *parser) dropServerSide(d *draft, drop func(what string)) {
+	if d.Cookie != nil && d.Backend {
+		drop("'cookie'")
+	}
+	for i := range d.Servers {
+		if d.Servers[i].Cookie != "" {
+			p.report.Warnf(d.Servers[i].Pos, "%s '%s' : ignoring cookie for server '%s' as HTTP mode is disabled", d.section, d.Name, d.Servers[i].Name)
+		}
+	}
+	if d.Stats != nil && !d.Upgrades {
+		drop("'stats'")
+	}
+	if d.NameHeader != "" && (d.base == nil || d.base.NameHeader == "") {
+		p.report.Notef(d.Pos, needsHTTP, "'http-send-name-header'", d.section, d.Name)
+	}
+	d.Cookie, d.Stats, d.NameHeader = nil, nil, ""
+	if d.layer7 != "" {
+		if d.Backend {
+			p.report.Warnf(d.Pos, "'balance %s' ignored for %s '%s' as it requires HTTP mode. Falling back to round robin", d.layer7, d.section, d.Name)
+		}
 		d.Balance = Balance{Algo: "roundrobin"}
 	}
 }

@@ -605,7 +605,9 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	accept(inFrontendSection("log unix@${HOST}/x.sock local0\nbind unix@$HOST/x.sock")) // addresses expand everywhere
 	stricter(inFrontendSection("log-format %]"), "%]")
 	stricter(inFrontendSection("log-format %(n)x"), "no such format variable")
-	looser(inFrontendSection("http-request set-header X-A %[str(a\\,b)]"))
+	refuse(inFrontendSection("http-request set-header X-A %[str(a\\,b)]"), "too many arguments")
+	refuse(inFrontendSection("http-request set-header X-A '%[req.hdr(a),regsub(a\\(b\\),c)]'"), "regsub")
+	accept(inFrontendSection("http-request set-header X-A '%[req.hdr(a),regsub(\"a(b),c\",d)]'\nacl a req.hdr(a),regsub(a\\\\.b,c) x"))
 	accept(inBackendSection("source 127.0.0.2 interface lo\nsource 0.0.0.0 usesrc clientip\nbalance"))
 	accept(strings.ReplaceAll(inBackendSection("option transparent"), "server s 127.0.0.1:1", "dispatch 127.0.0.1:80"))
 	accept(inFrontendSection("option clitcpka\nclitcpka-cnt 3\nclitcpka-idle 30s\nclitcpka-intvl 5\nrate-limit sessions 10\nerrorfile 421 ERRORFILE\nhttp-request set-src hdr(x)\nhttp-request set-dst-port int(80)\ntcp-request connection set-src str(1.2.3.4)"))

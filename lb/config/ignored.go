@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -57,18 +58,33 @@ func ignoredArguments() map[string]argument {
 		_, err := duration(c.name, c.timed(c.name, word), time.Millisecond)
 		return err
 	})
-	file := one(func(c *call, word string) error {
-		if _, err := os.Stat(c.p.under("", word)); err != nil {
+	dhParams := one(func(c *call, word string) error {
+		text, err := os.ReadFile(c.p.under("", word))
+		if err != nil {
 			return fmt.Errorf("'%s' : unable to load '%s': %w", c.name, word, plainError(err))
 		}
-		return nil
+		for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+			if strings.HasSuffix(block.Type, "DH PARAMETERS") {
+				return nil
+			}
+		}
+		return fmt.Errorf("'%s' : unable to load DH parameters from file '%s': it has no PEM block of that name ('openssl dhparam -out %s 2048' makes one)", c.name, word, word)
 	})
+	experimental := func(check argument) argument {
+		return func(c *call, args []string) error {
+			if !c.p.experimental {
+				return fmt.Errorf("'%s' is experimental in HAProxy, and must be allowed by a line 'expose-experimental-directives' in the global section before", c.name)
+			}
+			return check(c, args)
+		}
+	}
 	const big = 1<<31 - 1
 	integer := within(-big, big)
 	checks := map[string]argument{
-		"cpu-map":           cpuMap,
-		"ssl-dh-param-file": file,
-		"stats maxconn":     within(1, big),
+		"cpu-map":                cpuMap,
+		"ssl-dh-param-file":      dhParams,
+		"tune.fd.edge-triggered": experimental(among("on", "off")),
+		"stats maxconn":          within(1, big),
 		"thread-groups": one(func(c *call, word string) error {
 			_, err := number(c.name, word, 1, 16) // 2.6 has one
 			return err
@@ -94,7 +110,7 @@ func ignoredArguments() map[string]argument {
 		{integer, "fd-hard-limit ulimit-n maxzlibmem maxpipes tune.pipesize tune.buffers.limit tune.buffers.reserve tune.http.cookielen tune.http.logurilen tune.maxpollevents tune.maxaccept tune.recv_enough tune.runqueue-depth tune.rcvbuf.client tune.rcvbuf.server tune.sndbuf.client tune.sndbuf.server"},
 		{within(0, big), "tune.maxrewrite tune.pattern.cache-size tune.h2.initial-window-size tune.h2.max-concurrent-streams tune.ssl.cachesize tune.ssl.hard-maxrecord tune.ssl.maxrecord"},
 		{within(0, 100), "tune.pool-high-fd-ratio tune.pool-low-fd-ratio"},
-		{among("on", "off"), "tune.fd.edge-triggered tune.listener.multi-queue tune.sched.low-latency tune.idle-pool.shared tune.ssl.keylog"},
+		{among("on", "off"), "tune.listener.multi-queue tune.sched.low-latency tune.idle-pool.shared tune.ssl.keylog"},
 		{span, "grace tune.idletimer tune.ssl.lifetime tune.lua.service-timeout tune.lua.session-timeout tune.lua.task-timeout"},
 		{whole, "tune.lua.forced-yield tune.lua.maxmem tune.vars.check-max-size tune.vars.global-max-size tune.vars.proc-max-size tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size"},
 		{one(func(*call, string) error { return nil }), "ssl-default-bind-ciphersuites ssl-default-server-ciphersuites"},

@@ -323,6 +323,9 @@ func (p *parser) line(line cfgfile.Line) error {
 	}
 	p.draft.last = line.Pos
 	err = dispatch(p.proxies, c, words, negated, p.draft, p.draft.kind, p)
+	if words[0] == "option" && len(words) > 1 && err == nil {
+		p.draft.noteOption(words[1], !c.no)
+	}
 	p.noteRefs(p.draft, line.Pos, err == nil)
 	return err
 }
@@ -424,6 +427,9 @@ func (p *parser) begin(pos cfgfile.Pos, args []string) error {
 	if base != nil {
 		d.inherit(base)
 		d.from = from != ""
+	}
+	if base != nil && d.kind == inDefaults && base.Rules.Len() > 0 && err == nil {
+		err = fmt.Errorf("a defaults section cannot inherit from a defaults section defining TCP/HTTP rules (defaults section at %s)", base.Pos)
 	}
 	p.draft, d.Servers = d, p.gathered
 	if name != "" {

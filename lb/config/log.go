@@ -21,26 +21,21 @@ func logTable() []row[*draft] {
 		}},
 		{name: "error-log-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
 			f, err := logformat.Parse(c.args[0], &d.acls.Uses)
-			if err != nil {
-				return fmt.Errorf("'%s' : %w", c.name, err)
-			}
+			c.formatError(d, c.name, err)
 			d.ErrorLogFormat = f
 			return nil
 		}},
 		{name: "log-format-sd", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
 			f, err := logformat.Parse(c.args[0], &d.acls.Uses)
-			if err != nil {
-				return fmt.Errorf("'%s' : %w", c.name, err)
-			}
+			c.formatError(d, c.name, err)
 			d.LogData = f
 			return nil
 		}, doc: "for log lines with 'format rfc5424', and the fields of those with `format journal`"},
 		{name: "log-tag", args: "<tag>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error { d.LogTag = c.args[0]; return nil }},
 		{name: "unique-id-format", args: "<format>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) (err error) {
-			if d.UniqueID, err = logformat.ParseText(c.args[0], &d.acls.Uses); err != nil {
-				err = fmt.Errorf("'%s' : %w", c.name, err)
-			}
-			return err
+			d.UniqueID, err = logformat.ParseText(c.args[0], &d.acls.Uses)
+			c.formatError(d, c.name, err)
+			return nil
 		}},
 		{name: "unique-id-header", lax: true, args: "<name>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error {
 			if !rule.IsHeaderName(c.args[0]) {
@@ -215,12 +210,41 @@ func (l *Log) selector(words []string) error {
 // logFormat compiles what a proxy's log lines look like.
 func (c *call) logFormat(d *draft, text string, kind logKind) error {
 	f, err := logformat.Parse(text, &d.acls.Uses)
-	if err != nil {
-		return fmt.Errorf("'%s' : %w", c.name, err)
-	}
+	c.formatError(d, "log-format", err)
 	if d.logKind != logNone && d.logKind != kind && d.LogFormatPos.File != "" && (d.base == nil || d.LogFormatPos != d.base.LogFormatPos) {
 		c.p.report.Warnf(c.pos, "'%s' overrides what line %d of %s says about the log format", c.name, d.LogFormatPos.Line, d.LogFormatPos.File)
 	}
 	d.LogFormat, d.LogFormatPos, d.logKind = f, c.pos, kind
 	return nil
+}
+
+// wrongFormat is what is wrong with a format, which is an error only if a
+// frontend uses it: HAProxy reads the last one of each frontend.
+type wrongFormat struct {
+	pos cfgfile.Pos
+	err error
+}
+
+// formatError keeps what is wrong with the format of a keyword; nil is nothing.
+func (c *call) formatError(d *draft, keyword string, err error) {
+	if err == nil {
+		delete(d.wrongFormat, keyword)
+		return
+	}
+	if d.wrongFormat == nil {
+		d.wrongFormat = map[string]wrongFormat{}
+	}
+	d.wrongFormat[keyword] = wrongFormat{c.pos, fmt.Errorf("'%s' : %w", c.name, err)}
+}
+
+// checkFormats refuses the formats that a proxy uses and that are wrong.
+func (p *parser) checkFormats(d *draft) {
+	for keyword, wrong := range d.wrongFormat {
+		if d.Frontend || keyword == "unique-id-format" {
+			p.report.Errorf(wrong.pos, "%v", wrong.err)
+		}
+	}
+	if d.Frontend && d.LogFormat != nil && len(d.Logs) == 0 && !p.globalLogs {
+		p.report.Warnf(d.LogFormatPos, "log format ignored for %s '%s' since it has no log address", d.section, d.Name)
+	}
 }

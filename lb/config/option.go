@@ -8,6 +8,37 @@ import (
 	"time"
 )
 
+// httpOptions are the options of httpOnly that are on, a bit each.
+type httpOptions uint16
+
+// httpOnly are options that mean nothing in mode tcp, so that HAProxy warns of
+// them there, and the proxies in which it does.
+var httpOnly = [...]struct {
+	name string
+	in   sections
+}{
+	{"checkcache", back}, {"http-buffer-request", anywhere}, {"http-ignore-probes", front}, {"idle-close-on-response", front}, {"prefer-last-server", back},
+	{"accept-invalid-http-request", front}, {"accept-invalid-http-response", back}, {"http-use-proxy-header", front}, {"http-pretend-keepalive", back},
+	{"http-no-delay", anywhere}, {"disable-h2-upgrade", front},
+}
+
+// noteOption keeps whether an option of httpOnly is on.
+func (d *draft) noteOption(name string, on bool) {
+	i := slices.IndexFunc(httpOnly[:], func(o struct {
+		name string
+		in   sections
+	}) bool {
+		return o.name == name
+	})
+	switch {
+	case i < 0:
+	case on:
+		d.options |= 1 << i
+	default:
+		d.options &^= 1 << i
+	}
+}
+
 // optionTable holds the options that are not about logs or checks.
 func optionTable() []row[*draft] {
 	connMode := func(mode ConnMode) func(*call, *draft) error {

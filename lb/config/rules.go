@@ -35,11 +35,13 @@ func ruleTable() []row[*draft] {
 			return d.acls.Define(c.args)
 		}},
 		{name: "monitor fail", args: "if|unless <condition>", min: 1, max: many, in: ownFront, apply: func(c *call, d *draft) error {
+			c.takesTurn(d, turnMonitor)
 			cond, err := c.condition(c.args, d.acls)
 			d.MonitorFails = append(d.MonitorFails, cond)
 			return err
 		}},
 		{name: "redirect", args: "location|prefix|scheme <target> [code <code>] [if|unless <condition>]", min: 2, max: many, in: ownAnywhere, apply: func(c *call, d *draft) error {
+			c.takesTurn(d, turnRedirect)
 			r, err := rule.ParseRedirect(c.args, d.acls)
 			if err != nil {
 				return err
@@ -104,6 +106,7 @@ func stageRows() []row[*draft] {
 			if c.args[0] == "normalize-uri" && !c.p.experimental {
 				return fmt.Errorf("'%s normalize-uri' is experimental in HAProxy, and must be allowed by a line 'expose-experimental-directives' in the global section before", stage)
 			}
+			c.takesTurn(d, stageTurns[stage])
 			return c.addRule(d, stage, c.args)
 		}})
 	}
@@ -149,6 +152,9 @@ func (c *call) addRule(d *draft, stage rule.Stage, words []string) error {
 	}
 	r, err := rule.ParseRule(stage, words, d.acls)
 	if err == nil {
+		if n := len(d.Rules[stage]); stage.HTTP() && n > 0 && (d.base == nil || n > len(d.base.Rules[stage])) && d.Rules[stage][n-1].Final() {
+			c.p.report.Warnf(c.pos, "previous '%s' action is final and has no condition attached, further entries are NOOP", stage)
+		}
 		r.Place = &sample.Place{File: c.pos.File, Line: c.pos.Line}
 		if name, _ := r.Pages(); name != "" {
 			c.p.usedPages = append(c.p.usedPages, pagesUse{r, name, c.pos})
@@ -161,6 +167,7 @@ func (c *call) addRule(d *draft, stage rule.Stage, words []string) error {
 // useBackend applies use_backend NAME [if|unless ...].
 func (c *call) useBackend(d *draft) error {
 	d.switched = true
+	c.takesTurn(d, turnUseBackend)
 	cond, err := c.condition(c.args[1:], d.acls)
 	if err != nil {
 		return err
@@ -185,6 +192,7 @@ func (c *call) named(d *draft, word string) (*logformat.Format, error) {
 
 // useServer applies use-server NAME if|unless ...
 func (c *call) useServer(d *draft) error {
+	c.takesTurn(d, turnUseServer)
 	cond, err := c.condition(c.args[1:], d.acls)
 	if err != nil {
 		return err

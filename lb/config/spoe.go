@@ -192,6 +192,9 @@ func (f *spoeFile) agentLine(pos cfgfile.Pos, words []string) (err error) {
 		}
 		words = append([]string{words[0] + " " + words[1]}, words[2:]...)
 	}
+	if no && !spoeNegated[words[0]] {
+		return fmt.Errorf("'no %s' is not possible: '%s' cannot be negated", words[0], words[0])
+	}
 	value := func() string {
 		if len(words) < 2 {
 			err = fmt.Errorf("'%s' expects a value", words[0])
@@ -225,9 +228,9 @@ func (f *spoeFile) agentLine(pos cfgfile.Pos, words []string) (err error) {
 	case "option set-total-time":
 		off.TotalTime = value()
 	case "option continue-on-error":
-		off.Continue = !no
+		off.Continue = true
 	case "option force-set-var":
-		off.Proc = !no
+		off.Proc = true
 	case "option pipelining":
 		off.Alone = no
 	case "option async", "option send-frag-payload", "option dontlog-normal", "register-var-names", "log", "maxconnrate", "maxerrrate":
@@ -237,6 +240,9 @@ func (f *spoeFile) agentLine(pos cfgfile.Pos, words []string) (err error) {
 	}
 	return err
 }
+
+// spoeNegated are an agent's words that "no" may stand before.
+var spoeNegated = map[string]bool{"option async": true, "option pipelining": true, "option dontlog-normal": true, "option send-frag-payload": true, "log": true}
 
 // spoeIgnored are an agent's words without effect, and why.
 var spoeIgnored = map[string]string{

@@ -416,6 +416,19 @@ func (r *Rule) Closes() bool {
 	return ok
 }
 
+// Final reports whether no rule after it in its list is ever asked: it has no
+// condition, and its action always ends the list.
+func (r *Rule) Final() bool {
+	if r.cond != nil {
+		return false
+	}
+	switch r.act.(type) {
+	case allow, *askAuth, *redirect, *reply:
+		return true
+	}
+	return false
+}
+
 // errLineBreak refuses what would end a header line early.
 var errLineBreak = errors.New("the text holds a line break or a NUL, which a header cannot carry")
 

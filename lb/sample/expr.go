@@ -174,7 +174,7 @@ func (s *source) word() string {
 }
 
 // arguments reads "(a,b)" if it is there. Quotes protect commas and
-// parentheses, a backslash protects the next character.
+// parentheses; a backslash does not, as in HAProxy.
 func (s *source) arguments() ([]string, error) {
 	if s.peek() != '(' {
 		return nil, nil
@@ -189,8 +189,11 @@ func (s *source) arguments() ([]string, error) {
 		case quote == '\'' && c != '\'':
 			b.WriteByte(c)
 		case c == '\\' && s.at+1 < len(s.text):
-			s.at++
-			b.WriteString(unescape(s.text[s.at]))
+			if plain := unescape(s.text[s.at+1]); plain != 0 {
+				s.at++
+				c = plain
+			}
+			b.WriteByte(c)
 		case quote != 0 && c == quote:
 			quote = 0
 		case quote != 0:
@@ -213,19 +216,20 @@ func (s *source) arguments() ([]string, error) {
 	return nil, fmt.Errorf("expected ')' in '%s'", s.text)
 }
 
-// unescape is what a backslash and c stand for inside an argument.
-func unescape(c byte) string {
+// unescape is what a backslash and c stand for inside an argument; 0 leaves both
+// to a regular expression.
+func unescape(c byte) byte {
 	switch c {
 	case 'n':
-		return "\n"
+		return '\n'
 	case 'r':
-		return "\r"
+		return '\r'
 	case 't':
-		return "\t"
-	case '\\', '\'', '"', ' ', ',', '(', ')':
-		return string(c)
+		return '\t'
+	case '\\', '\'', '"', ' ':
+		return c
 	}
-	return `\` + string(c) // left for a regular expression
+	return 0
 }
 
 // ParseExpr reads a whole word as an expression.
