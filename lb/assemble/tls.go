@@ -94,7 +94,7 @@ func (b *builder) tls(bind *config.Bind) *stream.TLS {
 	}
 	return &stream.TLS{
 		Config: l.Config, VersionName: certs.Version, CipherName: certs.Cipher,
-		Demands: l.Demands, Allows: l.Allows, StrictSNI: t.StrictSNI, Knows: l.Knows,
+		Demands: l.Demands, Allows: l.Allows, Suites: l.Suites, StrictSNI: t.StrictSNI, Knows: l.Knows,
 		Explain: explain,
 	}
 }

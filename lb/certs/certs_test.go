@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -498,5 +499,34 @@ func TestCipherNames(t *testing.T) {
 	}
 	if Cipher(0) != "-" || Version(0) != "-" || Version(tls.VersionTLS10) != "TLSv1" || Version(tls.VersionTLS11) != "TLSv1.1" {
 		t.Error("names of what there is not")
+	}
+}
+
+// told is a Judged that keeps what it is told of suites.
+type told struct{ suites []uint16 }
+
+func (*told) Said(*tls.ClientHelloInfo)                        {}
+func (*told) Chosen(*x509.Certificate)                         {}
+func (*told) LetPass(_, _, _, _ int)                           {}
+func (n *told) Narrow(_ *tls.ClientHelloInfo, suites []uint16) { n.suites = suites }
+
+// TestSuites13: one suite of TLS 1.3 is left, and those of TLS 1.2 stay.
+func TestSuites13(t *testing.T) {
+	const aes128, aes256, chacha, old = tls.TLS_AES_128_GCM_SHA256, tls.TLS_AES_256_GCM_SHA384, tls.TLS_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+	offered := []uint16{chacha, aes128, aes256, old}
+	for _, c := range []struct {
+		m    terms
+		want []uint16
+	}{
+		{terms{}, nil},
+		{terms{suites: []uint16{aes256, aes128}}, []uint16{0, 0, aes256, old}},
+		{terms{suites: []uint16{aes256, aes128}, clientOrder: true}, []uint16{0, aes128, 0, old}},
+		{terms{suites: []uint16{0x1304}}, []uint16{0, 0, 0, old}},
+	} {
+		hello, got := &tls.ClientHelloInfo{CipherSuites: offered}, &told{}
+		c.m.narrow(hello, got)
+		if !slices.Equal(got.suites, c.want) {
+			t.Errorf("%x, the client's order %v: %x", c.m.suites, c.m.clientOrder, got.suites)
+		}
 	}
 }

@@ -213,6 +213,9 @@ type terms struct {
 	demands string // what they demand of the client's certificate; "": nothing
 	judge   *judge // nil: crypto/tls does
 
+	suites      []uint16 // Settings.Suites
+	clientOrder bool
+
 	cas, crls []string // the files that they are made of
 }
 
@@ -228,7 +231,7 @@ func (l *Listener) config(t Settings) (*terms, error) {
 		}
 		return nil, nil
 	}
-	m := &terms{cfg: cfg}
+	m := &terms{cfg: cfg, suites: t.Suites, clientOrder: t.ClientOrder}
 	if err := l.verification(m, t); err != nil {
 		return nil, err
 	}
@@ -320,9 +323,11 @@ func (j *judge) by(to Judged) func(tls.ConnectionState) error {
 }
 
 // Judged is told, by whatever a handshake reads from, what the client's hello
-// said, which certificate was chosen and what was let pass of the client's.
+// said, which certificate was chosen and what was let pass of the client's. Narrow
+// has other suites stand in the hello until the handshake answers it.
 type Judged interface {
 	Said(*tls.ClientHelloInfo)
+	Narrow(hello *tls.ClientHelloInfo, suites []uint16)
 	Chosen(*x509.Certificate)
 	LetPass(crt, ca, depth, last int)
 }
@@ -341,6 +346,7 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if err == nil {
 			if judged {
 				to.Chosen(cert.Leaf)
+				st.common.narrow(hello, to)
 			}
 			cfg := st.common.judging(to)
 			cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }
@@ -358,6 +364,7 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	}
 	if judged {
 		to.Chosen(c.pair.cert.Leaf)
+		c.narrow(hello, to)
 	}
 	cfg := c.judging(to)
 	l.bindTickets(cfg, c.demands, c.pair.cert.Leaf)
@@ -421,6 +428,14 @@ func (l *Listener) bindTickets(cfg *tls.Config, demands string, shown *x509.Cert
 func (l *Listener) Knows(name string) bool {
 	st := l.state.Load()
 	return st.set.first(name) != nil || l.makes(st, name)
+}
+
+// Suites are those of TLS 1.3 for clients that ask for a name; nil: all.
+func (l *Listener) Suites(name string) []uint16 {
+	if m := l.meets(name); m != nil {
+		return m.suites
+	}
+	return nil
 }
 
 // Demands is what is demanded of the certificate of a client that asks for a

@@ -13,9 +13,13 @@ type Settings struct {
 	// MinVersion and MaxVersion are crypto/tls constants; 0 is TLS 1.2 and the
 	// newest.
 	MinVersion, MaxVersion uint16
-	// Ciphers for TLS 1.2 and older; nil is Go's choice. TLS 1.3's are fixed.
+	// Ciphers for TLS 1.2 and older; nil is Go's choice.
 	Ciphers []uint16
-	Curves  []tls.CurveID // nil is Go's choice
+	// Suites are TLS 1.3's: the first one that the client has, too, is taken, or
+	// with ClientOrder the client's first; nil is Go's choice.
+	Suites      []uint16
+	ClientOrder bool
+	Curves      []tls.CurveID // nil is Go's choice
 	// CAFile has the authorities for clients' certificates; VerifyFile has more
 	// of them, whose names are not sent. CRLFile has revocation lists.
 	CAFile, VerifyFile, CRLFile string
@@ -40,6 +44,9 @@ func (s Settings) over(bind Settings) Settings {
 	}
 	if s.Ciphers != nil {
 		out.Ciphers = s.Ciphers
+	}
+	if s.Suites != nil {
+		out.Suites = s.Suites
 	}
 	if s.Curves != nil {
 		out.Curves = s.Curves

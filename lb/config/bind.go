@@ -234,6 +234,10 @@ func bindTable() []row[*bindDraft] {
 			b.secure().Ciphers, err = c.ciphers(c.args[0])
 			return b.withTLS(c, err)
 		}},
+		{name: "ciphersuites", args: "<list>", min: 1, max: 1, apply: func(c *call, b *bindDraft) (err error) {
+			b.secure().Suites, err = parseSuites(c.name, c.args[0])
+			return b.withTLS(c, err)
+		}, doc: "the first one that the client has, too, is taken; without the word, the best by the hardware of both"},
 		{name: "crl-file", args: "<file>", min: 1, max: 1, apply: caFile(func(t *BindTLS, w string) { t.CRLFile = w })},
 		{name: "crt", args: "<file|directory>", min: 1, max: 1, apply: func(c *call, b *bindDraft) error {
 			t := b.secure()
@@ -258,6 +262,7 @@ func bindTable() []row[*bindDraft] {
 		{name: "generate-certificates", apply: secure(func(t *BindTLS, _ string) { t.Signing.On = true }), doc: "the bind line's settings (alpn, verify, ciphers) hold for these clients, too; with the default certificate's key, signed by ca-sign-file"},
 		{name: "no-ca-names", apply: secure(func(t *BindTLS, _ string) { t.NoCANames = true })},
 		{name: "no-tls-tickets", apply: secure(func(t *BindTLS, _ string) { t.NoTickets = true })},
+		{name: "prefer-client-ciphers", apply: secure(func(t *BindTLS, _ string) { t.ClientOrder = true }), doc: preferClient},
 		{name: "ssl-max-ver", args: "<version>", min: 1, max: 1, apply: tlsOption},
 		{name: "ssl-min-ver", args: "<version>", min: 1, max: 1, apply: tlsOption},
 		{name: "strict-sni", apply: secure(func(t *BindTLS, _ string) { t.StrictSNI = true })},
@@ -270,11 +275,9 @@ func bindTable() []row[*bindDraft] {
 			return oneOf("verify", c.args[0], "none", "optional", "required")
 		}},
 
-		{name: "ciphersuites", args: "<list>", min: 1, max: 1, status: Ignored, apply: func(c *call, b *bindDraft) error { return b.withTLS(c, suites13(c)) }, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
 		{name: "guid-prefix", args: "<text>", min: 1, max: 1, status: Ignored, doc: "names and ids keep counters apart already"},
 		{name: "nice", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, status: Ignored, apply: count(-1024, 1024, func(*bindDraft, int) {}), doc: "all connections of a loop have the same priority"},
 		{name: "npn", args: "<protocols>", min: 1, max: 1, status: Ignored, doc: "no client uses NPN any more; write alpn"},
-		{name: "prefer-client-ciphers", status: Ignored, doc: "the best cipher that both sides have is taken, by the hardware of both"},
 		{name: "process", args: "<set>", min: 1, max: 1, status: Ignored, apply: onBindThreads, doc: "every loop accepts on every listener"},
 		{name: "shards", args: "<number>|by-thread|by-group", min: 1, max: 1, status: Ignored, apply: func(c *call, _ *bindDraft) error {
 			if c.args[0] == "by-thread" || c.args[0] == "by-group" {
@@ -429,6 +432,11 @@ func (p *parser) finishTLS(b *bindDraft) error {
 		t.Ciphers = p.tls.ciphers
 		p.tls.fault.counts(p)
 	}
+	if t.Suites == nil {
+		t.Suites = p.tls.suites
+		p.tls.suitesFault.counts(p)
+	}
+	t.ClientOrder = t.ClientOrder || p.tls.clientOrder
 	if t.Curves == nil {
 		t.Curves = p.tls.curves
 		p.tls.curvesFault.counts(p)

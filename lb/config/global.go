@@ -123,6 +123,10 @@ func globalTable() []row[*Global] {
 			c.p.tls.ciphers, err = c.ciphers(c.args[0])
 			return c.later(&c.p.tls.fault, err)
 		}},
+		{name: "ssl-default-bind-ciphersuites", args: "<list>", min: 1, max: 1, apply: func(c *call, _ *Global) (err error) {
+			c.p.tls.suites, err = parseSuites(c.name, c.args[0])
+			return c.later(&c.p.tls.suitesFault, err)
+		}},
 		{name: "issuers-chain-path", args: "<dir>", min: 1, max: 1, apply: func(c *call, g *Global) error {
 			g.IssuersChain = c.p.under("", c.args[0])
 			if info, err := os.Stat(g.IssuersChain); err != nil || !info.IsDir() {
@@ -391,8 +395,7 @@ func globalTuning() []row[*Global] {
 		{"sessions are resumed by tickets, there is no cache", "tune.ssl.cachesize tune.ssl.force-private-cache tune.ssl.lifetime"},
 		{"TLS records are small after a pause, and as large as they may be while data flows", "tune.ssl.hard-maxrecord tune.ssl.maxrecord"},
 		{library, "ssl-engine ssl-mode-async ssl-skip-self-issued-ca tune.ssl.keylog"},
-		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-bind-ciphersuites"},
-		{"TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305", "ssl-default-server-ciphersuites"},
+		{"servers are offered AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305, and choose", "ssl-default-server-ciphersuites"},
 		{vars, "tune.vars.check-max-size tune.vars.global-max-size tune.vars.proc-max-size tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size"},
 		{devices, "51degrees-cache-size 51degrees-data-file 51degrees-property-name-list 51degrees-property-separator deviceatlas-json-file deviceatlas-log-level deviceatlas-properties-cookie deviceatlas-separator wurfl-cache-size wurfl-data-file wurfl-information-list wurfl-information-list-separator"},
 

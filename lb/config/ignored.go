@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lbsyslogd/lb/certs"
 	"time"
 )
 
@@ -113,7 +115,7 @@ func ignoredArguments() map[string]argument {
 		{among("on", "off"), "tune.listener.multi-queue tune.sched.low-latency tune.idle-pool.shared tune.ssl.keylog"},
 		{span, "grace tune.idletimer tune.ssl.lifetime tune.lua.service-timeout tune.lua.session-timeout tune.lua.task-timeout"},
 		{whole, "tune.lua.forced-yield tune.lua.maxmem tune.vars.check-max-size tune.vars.global-max-size tune.vars.proc-max-size tune.vars.reqres-max-size tune.vars.sess-max-size tune.vars.txn-max-size"},
-		{one(func(*call, string) error { return nil }), "ssl-default-bind-ciphersuites ssl-default-server-ciphersuites"},
+		{one(func(*call, string) error { return nil }), "ssl-default-server-ciphersuites"},
 	} {
 		for name := range strings.FieldsSeq(group.names) {
 			checks[name] = group.check
@@ -202,6 +204,25 @@ func threadError(c *call, err error) error {
 		return fmt.Errorf("'%s' : %w", c.name, err)
 	}
 	return nil
+}
+
+// preferClient says where the order of a client's ciphers counts.
+const preferClient = "of `ciphersuites`, the client's first is taken; of TLS 1.2's, and without that word, the best by the hardware of both"
+
+// parseSuites reads ciphersuites, in their order.
+func parseSuites(what, list string) (ids []uint16, err error) {
+	if err := checkSuites(what, list); err != nil {
+		return nil, err
+	}
+	for name := range strings.SplitSeq(list, ":") {
+		if id, ok := certs.Suites13[name]; ok {
+			ids = append(ids, id)
+		}
+	}
+	if ids == nil {
+		return nil, fmt.Errorf("'%s' : none of '%s' is available here: TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384 and TLS_CHACHA20_POLY1305_SHA256 are", what, list)
+	}
+	return ids, nil
 }
 
 // suites13 checks ciphersuites: one of TLS 1.3's has to be among them.

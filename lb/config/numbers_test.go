@@ -198,6 +198,8 @@ func TestUnusedTLSFaults(t *testing.T) {
 	for _, words := range []string{"ciphers foo ciphers AES128-SHA", "ciphersuites foo ciphersuites TLS_AES_128_GCM_SHA256", "curves foo curves P-256", "ecdhe foo ecdhe prime256v1"} {
 		v.accept(inFrontendSection(secure+words), "")
 	}
+	v.refuse("global\n  ssl-default-bind-ciphersuites foo\n"+inFrontendSection(secure), "unable to set TLS 1.3 cipher suites")
+	v.accept("global\n  ssl-default-bind-ciphersuites foo\n"+inFrontendSection(secure+"ciphersuites TLS_AES_256_GCM_SHA384"), "")
 	v.refuse(inFrontendSection(secure+"ciphersuites foo ciphers AES128-SHA"), "unable to set TLS 1.3 cipher suites")
 	v.refuse(inFrontendSection(secure+"ciphers AES128-SHA ciphers foo"), "no cipher suite of TLS 1.2 is left")
 

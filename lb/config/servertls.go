@@ -28,7 +28,7 @@ func serverTLSTable() []row[*Server] {
 		}},
 		{name: "ciphersuites", args: "<list>", min: 1, status: Ignored, apply: func(c *call, s *Server) error {
 			return c.withTLS(s, suites13(c))
-		}, doc: "TLS 1.3 always offers AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305"},
+		}, doc: "servers are offered AES-128-GCM, AES-256-GCM and CHACHA20-POLY1305, and choose"},
 		{name: "crl-file", args: "<file>", min: 1, apply: func(c *call, s *Server) error {
 			s.TLS.CRLFile = c.p.under(c.p.cfg.Global.CABase, c.args[0])
 			return nil

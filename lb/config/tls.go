@@ -14,15 +14,18 @@ import (
 // tlsDefaults is what ssl-default-bind-* lines set for the bind lines below.
 type tlsDefaults struct {
 	ciphers   []uint16
+	suites    []uint16 // of TLS 1.3
 	curves    []tls.CurveID
 	min, max  uint16
 	without   Versions
 	noTickets bool
 	strictSNI bool
-	server    ServerTLS // what ssl-default-server-* lines set
 
-	fault, curvesFault, serverFault lateFault
-	faults                          []wordFault // of words on server lines, which Server.tlsFault counts from 1
+	clientOrder bool
+	server      ServerTLS // what ssl-default-server-* lines set
+
+	fault, suitesFault, curvesFault, serverFault lateFault
+	faults                                       []wordFault // of words on server lines, which Server.tlsFault counts from 1
 }
 
 // wordFault is what is wrong with a word of a server's.
@@ -55,7 +58,7 @@ func (f *lateFault) counts(p *parser) {
 
 // unused warns of faults in defaults that nothing takes.
 func (t *tlsDefaults) unused(p *parser) {
-	for _, f := range []lateFault{t.fault, t.curvesFault, t.serverFault} {
+	for _, f := range []lateFault{t.fault, t.suitesFault, t.curvesFault, t.serverFault} {
 		if f.err != nil {
 			p.report.Warnf(f.pos, "%v (no error, as no line with 'ssl' uses it)", f.err)
 		}
@@ -180,7 +183,7 @@ func (c *call) defaultBindOptions(*Global) error {
 		case "strict-sni":
 			t.strictSNI = true
 		case "prefer-client-ciphers":
-			c.p.report.Notef(c.pos, "'%s %s' is ignored: the best cipher that both sides have is taken", c.name, name)
+			t.clientOrder = true
 		default:
 			return false
 		}
@@ -352,14 +355,14 @@ func (g *Global) crtListOption(s *certs.Settings, name, arg string) (err error) 
 		s.Verify = arg
 		err = oneOf("verify", arg, "none", "optional", "required")
 	case "ciphersuites":
-		err = checkSuites(name, arg)
+		s.Suites, err = parseSuites(name, arg)
 	case "ssl-min-ver", "ssl-max-ver":
 		if name == "ssl-min-ver" && arg == "SSLv3" {
 			arg = "TLSv1.0" // as on a bind line
 		}
 		err = chooseVersion(name, arg, &s.MinVersion, &s.MaxVersion, nil)
 	}
-	return err // ciphersuites and npn have no effect, as on a bind line
+	return err // npn has no effect, as on a bind line
 }
 
 // Files lists the files and directories that a bind line's TLS is made of; some

@@ -190,6 +190,9 @@ func TestTLSIsRefused(t *testing.T) {
 		"other suites": func(r *rig) {
 			r.fe.Listeners[0].TLS.Config.CipherSuites = []uint16{tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384}
 		},
+		"other suites of TLS 1.3": func(r *rig) {
+			r.fe.Listeners[0].TLS.Suites = func(string) []uint16 { return []uint16{tls.TLS_CHACHA20_POLY1305_SHA256} }
+		},
 		"a certificate is gone": func(r *rig) {
 			r.fe.Listeners[0].TLS.Knows = func(name string) bool { return name != "lb.example" }
 		},
@@ -198,7 +201,11 @@ func TestTLSIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newSecureChain(t, true, pathServer(t))
-			k := secureClient(t, c.rigs[0].addr, &tls.Config{ServerName: "lb.example", MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}})
+			client := &tls.Config{ServerName: "lb.example", MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256}}
+			if name == "other suites of TLS 1.3" {
+				client.MaxVersion = 0
+			}
+			k := secureClient(t, c.rigs[0].addr, client)
 			k.get("/first")
 			old, a := c.move(func(r *rig) {
 				l := r.fe.Listeners[0]

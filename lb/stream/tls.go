@@ -27,6 +27,8 @@ type TLS struct {
 	// they are not Config's. nil: nothing, and Config.
 	Demands func(name string) string
 	Allows  func(name string) *tls.Config
+	// Suites are those of TLS 1.3 that such clients are served with; nil: all.
+	Suites func(name string) []uint16
 	// Explain says what a handshake failed for, and of which certificate, but for
 	// Fault.What; nil says nothing.
 	Explain func(error) sample.Fault
@@ -70,11 +72,22 @@ func (t *TLS) takes(p *Parcel) bool {
 	switch {
 	case demands != "" && demands != p.Verify,
 		s.Version < c.MinVersion, c.MaxVersion != 0 && s.Version > c.MaxVersion,
+		s.Version == tls.VersionTLS13 && !t.hasSuite(s.SNI, s.Suite),
 		s.Version == tls.VersionTLS12 && c.CipherSuites != nil && !slices.Contains(c.CipherSuites, s.Suite),
 		(p.Named || t.StrictSNI) && !t.knows(s.SNI):
 		return false
 	}
 	return true
+}
+
+// hasSuite reports whether clients that ask for a name are served with a suite of
+// TLS 1.3.
+func (t *TLS) hasSuite(name string, suite uint16) bool {
+	if t.Suites == nil {
+		return true
+	}
+	suites := t.Suites(name)
+	return suites == nil || slices.Contains(suites, suite)
 }
 
 // Handshakes tells how many TLS handshakes are being computed, and how many

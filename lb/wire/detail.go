@@ -171,6 +171,16 @@ func (p *pipe) Said(hello *tls.ClientHelloInfo) {
 	}
 }
 
+// Narrow has other cipher suites stand in a client's hello for crypto/tls to choose
+// among, until it answers: should it ask for another hello, it compares the two. The
+// bytes of the hello are the client's all the while.
+func (p *pipe) Narrow(hello *tls.ClientHelloInfo, suites []uint16) {
+	if h := p.hs; h != nil {
+		h.offered, h.whole = hello.CipherSuites, slices.Clone(hello.CipherSuites)
+		copy(h.offered, suites)
+	}
+}
+
 // Chosen is told, within the handshake, which certificate a server shows.
 func (p *pipe) Chosen(c *x509.Certificate) {
 	if p.hs != nil {

@@ -65,6 +65,8 @@ type Handshake struct {
 	said    *Hello            // Detail.Hello
 	asked   string            // the name that the client asks for
 	highest uint16            // the version that it would rather have
+	offered []uint16          // crypto/tls's list of the client's suites, while it is narrowed (see Narrow)
+	whole   []uint16          // what was in it
 
 	running   bool // the goroutine does
 	abandoned bool // the connection was closed meanwhile
@@ -381,6 +383,10 @@ func (h *Handshake) wait() error {
 // write sends all of b.
 func (h *Handshake) write(b []byte) (int, error) {
 	h.watch.Sent(b)
+	if h.offered != nil {
+		copy(h.offered, h.whole)
+		h.offered, h.whole = nil, nil
+	}
 	sent := 0
 	for sent < len(b) {
 		n, errno := loop.Write(h.fd, b[sent:])
