@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -28,6 +29,7 @@ func (b *builder) tables() {
 			add(p.Table)
 		}
 	}
+	slices.SortStableFunc(b.rt.tables, func(a, t *stick.Table) int { return cmp.Compare(a.Place, t.Place) })
 	for _, use := range b.cfg.Tables {
 		use.Ref.Bind(b.eng.Tables[use.Name])
 	}

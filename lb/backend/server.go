@@ -285,7 +285,25 @@ type Place struct {
 	Address Addr // at first
 	Follow  Follow
 
-	moved atomic.Pointer[Addr] // what SetAddr gave; nil: Address
+	moved atomic.Pointer[Addr]  // what SetAddr gave; nil: Address
+	where atomic.Pointer[where] // what Where said last
+}
+
+// where is an address and its text.
+type where struct {
+	addr *Addr
+	text string
+}
+
+// Where is Addr as text, which is made once.
+func (p *Place) Where() string {
+	a := p.Addr()
+	if w := p.where.Load(); w != nil && w.addr == a {
+		return w.text
+	}
+	w := &where{a, a.String()}
+	p.where.Store(w)
+	return w.text
 }
 
 // Addr is where the server is reached now.

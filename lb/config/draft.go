@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -16,7 +17,7 @@ type draft struct {
 	kind        sections // inDefaults, inFrontend, inListen or inBackend
 	section     string   // the word for it
 	base        *draft   // the defaults it began with; nil for none
-	from        bool     // base was named by the section
+	heirs       heirs    // of a defaults section: who began with it
 	acls        *acl.ACLs
 	template    *Server     // default-server: what a server line begins with. Shared with the defaults section unless ownTemplate
 	latePages   []latePages // errorfiles lines of sections that are not read yet, and what came after
@@ -116,6 +117,39 @@ func (d *draft) inherit(base *draft) {
 	d.wrongFormat = maps.Clone(base.wrongFormat)
 	d.uniquePos = base.uniquePos
 	d.pages, d.backPos, d.cookiePos = base.pages, base.backPos, base.cookiePos
+}
+
+// heirs says what sections began with a defaults section.
+type heirs struct {
+	front, back    bool
+	named, implied bool   // with "from", and as the last one before them
+	before         *draft // an earlier defaults section of the same name
+}
+
+// inherits says what keeps d from beginning with base. Rules of the defaults serve
+// one kind of section each, as in HAProxy, so that nobody has some by accident.
+func (d *draft) inherits(base *draft, named bool) error {
+	h, rules := &base.heirs, &base.Rules
+	h.named, h.implied = h.named || named, h.implied || !named
+	if d.kind != inDefaults {
+		h.front, h.back = h.front || d.Frontend, h.back || d.Backend
+	}
+	at := fmt.Sprintf("defaults section '%s' (declared at %s)", base.Name, base.Pos)
+	switch {
+	case named && h.before != nil:
+		return fmt.Errorf("ambiguous defaults section name '%s': there are one at %s and one at %s; give them names of their own", base.Name, h.before.Pos, base.Pos)
+	case rules.Len() == 0:
+		return nil
+	case d.kind == inDefaults || d.kind == inListen:
+		return fmt.Errorf("a %s section cannot inherit from a defaults section defining TCP/HTTP rules: %s does; write the rules into each frontend or backend, or into a defaults section that only those name", d.section, at)
+	case h.front && h.back:
+		return fmt.Errorf("frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules: %s does; give each side one of its own", at)
+	case d.Backend && len(rules[rule.Connection])+len(rules[rule.Session]) > 0:
+		return fmt.Errorf("a backend section cannot inherit from a defaults section defining 'tcp-request connection' or 'tcp-request session' rules: %s does", at)
+	case d.Frontend && len(rules[rule.TCPResponse]) > 0:
+		return fmt.Errorf("a frontend section cannot inherit from a defaults section defining 'tcp-response content' rules: %s does", at)
+	}
+	return nil
 }
 
 // page gives the proxy's statistics page, which any stats line turns on.

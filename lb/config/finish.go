@@ -84,28 +84,17 @@ func (p *parser) excuse(at cfgfile.Pos) string {
 	return ""
 }
 
-// checkDefaults refuses rules that would be inherited by accident: a defaults
-// section that one proxy names and another only happens to follow.
+// checkDefaults warns where a defaults section is named by one section while another
+// one only happens to follow it.
 func (p *parser) checkDefaults() {
-	side := map[*draft]sections{} // of the proxies that took the rules first
+	seen := map[*draft]bool{}
 	for _, d := range p.drafts {
-		if d.base == nil || d.Disabled || d.base.Name == "" || d.base.Rules.Len() == 0 {
+		base := d.base
+		if base == nil || base.Name == "" || seen[base] || !base.heirs.named || !base.heirs.implied {
 			continue
 		}
-		first := side[d.base]
-		if first == 0 {
-			side[d.base] = d.kind
-		}
-		switch {
-		case !d.from:
-			p.report.Errorf(d.Pos, "defaults section '%s' (declared at %s) holds rules and is used implicitly here: name it ('from %s'), or begin a defaults section without rules before", d.base.Name, d.base.Pos, d.base.Name)
-		case d.kind == inListen:
-			p.report.Errorf(d.Pos, "a listen section cannot inherit from a defaults section defining TCP/HTTP rules (%s): write a frontend and a backend, or the rules in the section itself", d.base.Pos)
-		case first != 0 && first != d.kind:
-			p.report.Errorf(d.Pos, "frontends and backends cannot inherit from the same defaults section if it defines TCP/HTTP rules (defaults section at %s): write one for each", d.base.Pos)
-		case d.kind == inBackend && len(d.base.Rules[rule.Connection])+len(d.base.Rules[rule.Session]) > 0:
-			p.report.Errorf(d.Pos, "a backend section cannot inherit from a defaults section defining 'tcp-request connection' or 'tcp-request session' rules (defaults section at %s)", d.base.Pos)
-		}
+		seen[base] = true
+		p.report.Warnf(base.Pos, "defaults section '%s' is named by one section and used implicitly by another: name it everywhere ('from %s'), or begin another defaults section after it", base.Name, base.Name)
 	}
 }
 

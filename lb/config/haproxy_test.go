@@ -487,6 +487,8 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	accept(inFrontendSection(table + "tcp-request connection track-sc0 src\ntcp-request connection reject if { sc0_conn_cur gt 10 } !{ src 127.0.0.2 }\nhttp-request deny deny_status 429 if { sc_http_req_rate(0) gt 20 }"))
 	accept(inFrontendSection(table+"http-request track-sc1 req.hdr(x) table f2 if { path /a }\ntcp-request session accept\ntcp-request content reject if { src_get_gpc0(f) gt 1 }\nhttp-request sc-inc-gpc0(0)\nhttp-request sc-set-gpt0(1) 7\nhttp-response sc-inc-gpc1(1)\nhttp-response track-sc2 src") + "backend f2\n  stick-table type string len 20 size 2k nopurge peers p\npeers p\n  peer here 127.0.0.1:18009\n")
 	accept(inFrontendSection(table + "http-request deny if { src,table_http_req_rate(f) gt 3 }\nhttp-request deny if { src,in_table(f) } { table_avl(f) lt 5 } { table_cnt lt 5 } { src,table_expire(f,7) gt 1 }\nacl hot src_inc_gpc0 gt 1\nacl hot sc1_clr_gpc0(f) gt 1\nuse_backend b2 if hot"))
+	accept(inBackendSection("stick-table type string len 20 size 10 srvkey addr\nstick on req.cook(a)"))
+	refuse(inBackendSection("stick-table type string len 20 size 10 srvkey port\nstick on req.cook(a)"), "'stick-table: srvkey' only supports 'name', 'addr'")
 	accept(inBackendSection("stick-table type string len 20 size 10 srvkey name\nstick on req.cook(a)\nstick match src,lower if { path /a }\nstick store-request hdr(x) unless { path /a }\nstick store-response res.cook(a)\nserver n 127.0.0.1:9 non-stick"))
 	refuse(inBackendSection("stick on src"), "unable to find table 'b'")
 	refuse(inBackendSection("stick onto src"), "did you mean 'on'")

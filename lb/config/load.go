@@ -93,7 +93,7 @@ type parser struct {
 	named    map[string]*draft
 	drafts   []*draft            // proxies in order
 	byName   map[string][]*draft // the same; a frontend and a backend may share a name
-	uses     []tableUse
+	tableParts
 	peersSections
 	serverMemory
 	userlists    map[string]*userlist.List
@@ -426,10 +426,7 @@ func (p *parser) begin(pos cfgfile.Pos, args []string) error {
 	base, err := p.base(d, from)
 	if base != nil {
 		d.inherit(base)
-		d.from = from != ""
-	}
-	if base != nil && d.kind == inDefaults && base.Rules.Len() > 0 && err == nil {
-		err = fmt.Errorf("a defaults section cannot inherit from a defaults section defining TCP/HTTP rules (defaults section at %s)", base.Pos)
+		err = d.inherits(base, from != "")
 	}
 	p.draft, d.Servers = d, p.gathered
 	if name != "" {
@@ -438,9 +435,7 @@ func (p *parser) begin(pos cfgfile.Pos, args []string) error {
 	if d.kind == inDefaults {
 		p.implicit = d
 		if name != "" {
-			if before := p.named[name]; before != nil && err == nil {
-				p.report.Warnf(pos, "defaults section '%s' has the same name as another one declared at %s; the last one is used", name, before.Pos)
-			}
+			d.heirs.before = p.named[name]
 			p.named[name] = d
 		}
 		return err

@@ -18,7 +18,7 @@ import (
 func stickTable() []row[*draft] {
 	const sticky = "[table <table>] [if|unless <condition>]"
 	return []row[*draft]{
-		{name: "stick-table", args: "type ip|ipv6|integer|string [len <n>]|binary [len <n>] size <entries> [expire <time>] [nopurge] [store <data>[(<period>)],...[,cluster]] [peers <section>]", min: 2, max: many, in: ownAnywhere, apply: (*call).stickTable},
+		{name: "stick-table", args: "type ip|ipv6|integer|string [len <n>]|binary [len <n>] size <entries> [expire <time>] [nopurge] [srvkey name|addr] [store <data>[(<period>)],...[,cluster]] [peers <section>]", min: 2, max: many, in: ownAnywhere, apply: (*call).stickTable},
 		{name: "stick on", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
 		{name: "stick match", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
 		{name: "stick store-request", args: "<key> " + sticky, min: 1, max: many, in: ownBack, apply: (*call).stick},
@@ -53,6 +53,8 @@ func (c *call) stickTable(d *draft) error {
 func (c *call) tableSpec(t *stick.Spec, words []string) error {
 	typed, peers := false, c.name == "table"
 	t.Size = -1
+	t.Place = c.p.tables
+	c.p.tables++
 	for len(words) > 0 {
 		word := words[0]
 		words = words[1:]
@@ -89,9 +91,8 @@ func (c *call) tableSpec(t *stick.Spec, words []string) error {
 			peers = true
 			c.p.usedPeers = append(c.p.usedPeers, peersUse{value, c.pos, t})
 		case "srvkey":
-			if value != "name" {
-				err = fmt.Errorf("stick-table: 'srvkey %s' is known to HAProxy, but not supported by lb yet: servers are kept by their names", value)
-			}
+			t.ByAddr = value == "addr"
+			err = oneOf("stick-table: srvkey", value, "name", "addr")
 		default:
 			err = oneOf("stick-table", word, "type", "size", "expire", "nopurge", "store", "peers", "srvkey")
 		}
@@ -262,6 +263,12 @@ func (c *call) stores(t *stick.Spec, list string) error {
 type TableUse struct {
 	Ref  *sample.TableRef
 	Name string
+}
+
+// tableParts is what the parser keeps of stick tables.
+type tableParts struct {
+	uses   []tableUse
+	tables int // read so far
 }
 
 // tableUse is the same before all proxies are known.

@@ -184,9 +184,12 @@ func setTable(c *session, args []string) {
 			return
 		}
 		n, err := strconv.ParseInt(word(rest, 1), 10, 64)
-		if err != nil || n < 0 || d == stick.ServerKey {
+		if err != nil || d == stick.ServerKey {
 			c.say("Require a valid integer value to store")
 			return
+		}
+		if d != stick.BytesInCnt && d != stick.BytesOutCnt { // others have 32 bits in HAProxy: -1 is what fits into them
+			n = int64(uint32(n))
 		}
 		values = append(values, value{d, uint64(n)})
 	}

@@ -164,6 +164,8 @@ type Spec struct {
 	NoPurge bool  // a full table takes no new entry, in place of giving up its oldest
 	Shared  bool  // peers have it too, and are sent what changes
 	Cluster bool  // as configured: rates and conn_cur are what all nodes count together
+	ByAddr  bool  // servers are known by their addresses, not by their names
+	Place   int   // among the tables of the configuration
 
 	Nodes []string // of a Cluster with peers: the others' names
 

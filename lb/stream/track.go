@@ -225,7 +225,7 @@ func (t *txn) stick(x *sample.Ctx) {
 		}
 		if r.Match && !t.bound {
 			if name, id, found := table.Server(key, x.Now); found {
-				if srv := t.be.known(name, id); srv != nil && t.reachable(srv) {
+				if srv := t.be.known(table.ByAddr, name, id); srv != nil && t.reachable(srv) {
 					t.srv, t.bound = srv, true
 				}
 			}
@@ -236,10 +236,10 @@ func (t *txn) stick(x *sample.Ctx) {
 	}
 }
 
-// known finds a server by its name, or without one by its number.
-func (be *Backend) known(name string, id int) *backend.Server {
+// known finds a server by its name or its address, or without one by its number.
+func (be *Backend) known(byAddr bool, name string, id int) *backend.Server {
 	for _, s := range be.Servers {
-		if name != "" && s.Name == name || name == "" && s.ID == id {
+		if name == "" && s.ID == id || name != "" && (byAddr && s.Where() == name || !byAddr && s.Name == name) {
 			return s
 		}
 	}
@@ -270,7 +270,11 @@ func (t *txn) stuck() {
 	}
 	now := sh.stickNow()
 	for _, k := range t.stuckTo.list {
-		k.table.Stick(t.stuckTo.keys[k.from:k.to], t.srv.Name, t.srv.ID, now)
+		name := t.srv.Name
+		if k.table.ByAddr {
+			name = t.srv.Where()
+		}
+		k.table.Stick(t.stuckTo.keys[k.from:k.to], name, t.srv.ID, now)
 	}
 	t.stuckTo.reset()
 }
