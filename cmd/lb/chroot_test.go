@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/test/tape"
 )
 
@@ -66,7 +68,7 @@ func TestChroot(t *testing.T) {
 			s.await("the first worker leaves", func() bool { return child(t, cmd.Process.Pid) != first })
 			look()
 		}
-		cmd.Process.Signal(os.Interrupt)
+		cmd.Process.Signal(unix.SIGTERM)
 		cmd.Wait()
 	}
 }

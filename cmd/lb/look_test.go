@@ -3,16 +3,17 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // lb top, sessions and errors ask a running balancer.
 func TestLooking(t *testing.T) {
 	s := newSite(t)
 	cmd := s.start("-db")
-	defer func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() }()
+	defer func() { cmd.Process.Signal(unix.SIGTERM); cmd.Wait() }()
 	for range 3 {
 		if err := s.get(); err != nil {
 			t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"lbsyslogd/test/rig"
 	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
@@ -63,7 +65,7 @@ func startPeers(t *testing.T, files map[string]string) []string {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { cmd.Process.Signal(os.Interrupt); cmd.Wait() })
+		t.Cleanup(func() { cmd.Process.Signal(unix.SIGTERM); cmd.Wait() })
 	}
 	run(nginx, "-p", dir, "-c", conf)
 	run(openssl, "s_server", "-accept", words[len(words)-1], "-www", "-quiet", "-cert", filepath.Join(dir, "good.pem"), "-key", filepath.Join(dir, "good.pem"))

@@ -308,7 +308,7 @@ func TestSecretsCrossThePairOnly(t *testing.T) {
 	var errs errorsOf
 	again(kept, 1, &errs)
 	errs.report(t, "after the move")
-	cmd.Process.Signal(os.Interrupt)
+	cmd.Process.Signal(unix.SIGTERM)
 	<-stopped
 	where := sockets(t, trace, log.all())
 	if len(where) != 1 {

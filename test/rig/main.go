@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
+	"syscall"
 	"testing"
 )
 
@@ -11,7 +13,12 @@ import (
 // ends the process with the tests' status. tools are what the tests of a package
 // call: CI must have them all; elsewhere each test asks for its own
 // (tape.Require) and is skipped without them.
+//
+// A shell starts what runs in its background with SIGINT ignored. The daemons and programs that tests start are not to inherit that.
 func Main(m *testing.M, name string, tools []string, build func(dir string) error) {
+	if signal.Ignored(syscall.SIGINT) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
+	}
 	code, err := runTests(m, name, tools, build)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
