@@ -49,6 +49,9 @@ func (t *txn) clientAborted() {
 		return
 	}
 	where := t.phaseLetter()
+	if t.phase == phaseConnect && reset && !t.s.http {
+		where = 'D'
+	}
 	if where == 'H' && reset && t.be != nil && t.be.AbortOnClose { // as HAProxy, which looks for it among the data then
 		where = 'D'
 	}

@@ -253,8 +253,15 @@ func (t *txn) pump() step {
 		}
 		return waits
 	case phaseConnect:
+		if s.PeerEnded() && t.be.AbortOnClose {
+			t.clientAborted()
+			return onward
+		}
 		switch t.connected() {
 		case waits:
+			if t.phase == phaseConnect && !s.Watched() && !t.outlives() {
+				s.sh.watchLate(s)
+			}
 			return waits
 		case left: // to another attempt, or to an answer of our own
 			return onward
@@ -278,7 +285,13 @@ func (t *txn) pump() step {
 // and what the client of a tunnel sent before it reset is still passed on.
 func (t *txn) clientGone() bool {
 	s := t.s
-	return s.Broken() && !s.Shut() && (!t.tunnel() || t.reqDone || t.phase != phaseForward)
+	return s.Broken() && !s.Shut() && (!t.tunnel() || t.reqDone || t.phase != phaseForward) && (t.phase != phaseConnect || !t.outlives())
+}
+
+// outlives reports whether a request goes to its server although its client may have left while the connection was made: one that is whole, as
+// with HAProxy, where nobody asks for `option abortonclose`.
+func (t *txn) outlives() bool {
+	return t.s.http && t.reqDone && t.s.stream == nil && !t.be.AbortOnClose
 }
 
 // watchLate has the session registered soon, if it is still exchanging then.

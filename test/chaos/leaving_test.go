@@ -22,7 +22,6 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
-	"golang.org/x/sys/unix"
 
 	"lbsyslogd/test/accept"
 	"lbsyslogd/test/rig"
@@ -47,7 +46,6 @@ const (
 // phases are those before a backend has been chosen, and those after it.
 var phases = []phase{
 	{name: "head", text: "GET / HTTP/1.1\r\nHost", states: "request", part: true},
-	{name: "inspect", port: "INSPECT", text: offers, states: "inspect|rules", part: true},
 	{name: "tarpit", text: asksFor, states: "tarpit"},
 	{name: "tarpit-body", text: offers, states: "tarpit", body: true},
 	{name: "resolve", text: asksFor, states: "rules"},
@@ -104,11 +102,6 @@ frontend fe
   http-request wait-for-body time 1h if { path_beg /wait }
   use_backend %[path,word(1,/)]
   default_backend prompt
-frontend inspect
-  bind INSPECT
-  tcp-request inspect-delay 1h
-  tcp-request content accept if WAIT_END
-  default_backend prompt
 backend prompt
   server s1 PROMPT
 backend stats
@@ -125,6 +118,7 @@ backend queue
 backend queue-body
   server s1 SILENT maxconn 1
 backend connecting
+  option abortonclose
   server s1 FULL
 backend connecting-body
   server s1 FULL
@@ -217,7 +211,7 @@ func (l *leaving) listen() {
 			continue
 		}
 		key := m[2]
-		if !strings.HasPrefix(key, "/") || key == "/" || strings.HasPrefix(key, "/inspect") {
+		if !strings.HasPrefix(key, "/") || key == "/" {
 			key = m[1]
 		}
 		l.mu.Lock()
@@ -233,29 +227,6 @@ func (l *leaving) stays(f func(c net.Conn)) string {
 		defer l.here.Add(-1)
 		f(c)
 	})
-}
-
-// full gives an address where a connection does not come about: nobody accepts there, and the queue is full.
-func full(t *testing.T) string {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	unix.Listen(fd, 0)
-	at, _ := unix.Getsockname(fd)
-	addr := fmt.Sprintf("127.0.0.1:%d", at.(*unix.SockaddrInet4).Port)
-	for { // until one is not answered any more
-		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
-		if err != nil {
-			return addr
-		}
-		t.Cleanup(func() { c.Close() })
-	}
 }
 
 // open starts the balancer and its servers.
@@ -288,13 +259,13 @@ func (l *leaving) open() {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { dead.Close() })
-	ports, err := rig.FreePorts("127.0.0.1", 9)
+	ports, err := rig.FreePorts("127.0.0.1", 8)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.lb = rig.LBIn(dir)
 	l.words = map[string]string{
-		"STATS": l.lb.Stats, "DIR": dir, "LOG": l.log.LocalAddr().String(), "DEAD": dead.LocalAddr().String(), "FULL": full(t),
+		"STATS": l.lb.Stats, "DIR": dir, "LOG": l.log.LocalAddr().String(), "DEAD": dead.LocalAddr().String(), "FULL": accept.Never(t, "127.0.0.1"),
 		"PROMPT": accept.Each(t, "127.0.0.1:0", func(c net.Conn) {
 			for p := (&peer{c: c.(*net.TCPConn)}); ; {
 				n := strings.Count(p.got.String(), "\r\n\r\n")
@@ -317,7 +288,7 @@ func (l *leaving) open() {
 			}
 		}),
 	}
-	for i, name := range []string{"DOWN", "HTTP", "SECURE", "TCPENDLESS", "INSPECT", "TCPINSPECT", "TCPSILENT", "TCPQUEUE", "TCPCONNECTING"} {
+	for i, name := range []string{"DOWN", "HTTP", "SECURE", "TCPENDLESS", "TCPINSPECT", "TCPSILENT", "TCPQUEUE", "TCPCONNECTING"} {
 		l.words[name] = fmt.Sprintf("127.0.0.1:%d", ports[i])
 	}
 	l.text = regexp.MustCompile(`[A-Z]{3,}\b`).ReplaceAllStringFunc(leavingConfig, func(w string) string {
@@ -345,6 +316,7 @@ type leaver struct {
 	frames *http2.Framer
 	keys   []string // of its lines in the log
 	waits  []seat
+	did    string // for reports
 }
 
 // seat is where `show sess` has one of its requests.
@@ -437,7 +409,9 @@ func (l *leaving) streams(v *leaver) {
 // leave does one of the things that a client can do in place of waiting.
 func (v *leaver) leave(rnd *rand.Rand) {
 	for range 1 + rnd.IntN(2) {
-		switch rnd.IntN(7) {
+		deed := rnd.IntN(7)
+		v.did += []string{" half", " notify", " reset", " close", " more", " rst", " goaway"}[deed]
+		switch deed {
 		case 0:
 			v.raw.CloseWrite()
 		case 1:
@@ -448,7 +422,9 @@ func (v *leaver) leave(rnd *rand.Rand) {
 			v.raw.SetLinger(0)
 			v.raw.Close()
 		case 3:
-			v.raw.Close() // a reset, if something was not read
+			if v.frames != nil { // nobody could tell such an end from half of one
+				v.raw.Close()
+			}
 		case 4:
 			io.WriteString(v.conn(), "GET /next HTTP/1.1\r\nHost: a\r\n\r\n") // or no frame
 		case 5:
@@ -508,12 +484,15 @@ func (l *leaving) seated(clients []*leaver) {
 }
 
 // gone waits until nothing is left of anybody.
-func (l *leaving) gone() {
+func (l *leaving) gone(clients []*leaver) {
 	l.t.Helper()
 	left := ""
 	defer func() {
 		if l.t.Failed() {
 			l.t.Logf("left: %s", left)
+			for _, v := range clients {
+				l.t.Logf("%v from %v TLS %v HTTP/2 %v:%s", v.keys, v.raw.LocalAddr(), v.secure != nil, v.frames != nil, v.did)
+			}
 		}
 	}()
 	wait.Until(l.t, "all that clients have asked for to end", func() bool {
@@ -521,7 +500,12 @@ func (l *leaving) gone() {
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		left = fmt.Sprint(l.seats(), " workers that leave: ", old, " connections to servers: ", l.here.Load())
+		left = ""
+		for _, pid := range old {
+			text, _ := l.lb.MasterCommand(fmt.Sprintf("@!%d show sess", pid))
+			left += text
+		}
+		left += fmt.Sprint(l.seats(), " workers that leave: ", old, " connections to servers: ", l.here.Load())
 		return len(l.seats()) == 0 && len(old) == 0 && l.here.Load() == 0
 	})
 	for _, row := range l.stat() {
@@ -624,7 +608,7 @@ func (l *leaving) round(waits, reload bool) {
 		v.raw.SetLinger(0)
 		v.raw.Close()
 	}
-	l.gone()
+	l.gone(clients)
 	l.served()
 	for _, v := range clients {
 		for _, key := range v.keys {

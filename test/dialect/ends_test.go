@@ -1,10 +1,14 @@
 package dialect
 
 import (
+	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
+
+	"lbsyslogd/test/accept"
 )
 
 // TestEnds: the termination state says who ended an exchange that rules, the statistics or a monitor answered, and where.
@@ -102,4 +106,63 @@ backend down
 		return out
 	}
 	same(t, "counts", counts(theirs.command("show stat")), counts(ours.command("show stat")))
+}
+
+// TestLeavingWhileConnecting: clients that end or reset their connections while a server is connected to. What is not aborted ends with timeout connect.
+func TestLeavingWhileConnecting(t *testing.T) {
+	const half = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf "
+	theirs, ours := both(t, preface("", "LINE %b/%s %ts %rc")+strings.ReplaceAll(`
+  retries 0
+listen kept
+  bind HTTP
+  timeout connect 300ms
+  server s FULL
+listen part
+  bind HTTP2
+  server s FULL
+listen tcp
+  mode tcp
+  bind HTTP3
+  server s FULL
+listen tcp-kept
+  mode tcp
+  bind HTTP4
+  timeout connect 300ms
+  server s FULL
+listen abort
+  option abortonclose
+  bind HTTP5
+  server s FULL
+listen tcp-abort
+  mode tcp
+  option abortonclose
+  bind HTTP6
+  server s FULL
+`, "FULL", accept.Never(t, host)), nil)
+	drive := func(s *subject) (got []string) {
+		asked := map[string]int{}
+		for _, c := range []struct{ proxy, at, text, deed string }{
+			{"kept", "HTTP", request("/"), "end"}, {"kept", "HTTP", request("/"), "reset"},
+			{"part", "HTTP2", half, "reset"},
+			{"tcp", "HTTP3", "x", "reset"}, {"tcp-kept", "HTTP4", "x", "end"},
+			{"abort", "HTTP5", request("/"), "end"}, {"abort", "HTTP5", request("/"), "reset"}, {"abort", "HTTP5", half, "end"}, {"abort", "HTTP5", half, "reset"},
+			{"tcp-abort", "HTTP6", "x", "end"}, {"tcp-abort", "HTTP6", "x", "reset"},
+		} {
+			client := s.dial(s.fill(c.at))
+			io.WriteString(client, c.text)
+			asked[c.proxy]++
+			s.until(c.proxy+"/BACKEND", fmt.Sprintf("stot=%d", asked[c.proxy]), "stot")
+			switch raw := client.Conn.(*net.TCPConn); c.deed {
+			case "end":
+				raw.CloseWrite()
+			case "reset":
+				raw.SetLinger(0)
+				raw.Close()
+			}
+			got = append(got, c.deed+": "+s.readLines(1)[0])
+			s.until(c.proxy+"/s", "scur=0", "scur")
+		}
+		return got
+	}
+	same(t, "line", seen(theirs, drive), drive(ours))
 }
