@@ -97,7 +97,14 @@ func TestWhatIsKept(t *testing.T) {
 		{true, "Cache-Control: max-age=5|Set-Cookie: a=b"},
 		{true, "Cache-Control: max-age=5|Age: 5"},
 
+		{true, `Cache-Control: max-age="5"`},
+		{true, "Cache-Control: max-age=99999999999999999999"},
+
 		{false, "X: y"},
+		{false, "Cache-Control: max-age=-1"},
+		{false, "Cache-Control: max-age=soon"},
+		{false, "Cache-Control: max-age="},
+		{false, "Cache-Control: s-maxage=-1, max-age=5"},
 		{false, "Cache-Control: public"},
 		{false, "Cache-Control: max-age=0"},
 		{false, "Cache-Control: s-maxage=0"},
@@ -113,6 +120,13 @@ func TestWhatIsKept(t *testing.T) {
 	} {
 		if got := keep(open(t, Settings{Size: 1 << 20}), get(t, "/"), said(t, strings.Split(c.fields, "|")...), []byte("x"), 1000); got != c.want {
 			t.Errorf("%s: kept %v", c.fields, got)
+		}
+	}
+	for fields, want := range map[string]bool{"Cache-Control: max-age=5": false, "Cache-Control: s-maxage=5": false, "Cache-Control: public, max-age=5": true, "Cache-Control: public": false} {
+		c := open(t, Settings{Size: 1 << 20})
+		authorized := get(t, "/", "Authorization: x")
+		if got := keep(c, authorized, said(t, fields), []byte("x"), 1000); got != want || authorized.Look {
+			t.Errorf("%s: kept %v for one who was authorized, who looks for it: %v", fields, got, authorized.Look)
 		}
 	}
 }

@@ -22,6 +22,8 @@ type Request struct {
 	Look  bool // it may be answered from a cache
 	Keep  bool // its response may be kept
 
+	authorized bool // only if it says that it is public, then
+
 	varies    bool // the fields below are known
 	encodings encodings
 	referer   uint64
@@ -49,10 +51,11 @@ func (r *Request) Read(h *http1.Head, http11 bool) {
 	r.scratch = b
 	r.Key, r.Keyed = sha256.Sum256(b), true
 	method := string(h.Method())
-	if !http11 || method != "GET" && method != "HEAD" || h.Find("authorization", 0) >= 0 {
+	if !http11 || method != "GET" && method != "HEAD" {
 		return
 	}
-	r.Look, r.Keep = true, method == "GET"
+	r.authorized = h.Find("authorization", 0) >= 0
+	r.Look, r.Keep = !r.authorized, method == "GET"
 	directed := false
 	for i := h.Find("cache-control", 0); i >= 0; i = h.Find("cache-control", i+1) {
 		directed = true

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"strconv"
@@ -40,7 +41,7 @@ func (c *Cache) Store(r *Request, h *http1.Head, length, now int64, scratch *[]b
 	} else if h.Find("vary", 0) >= 0 {
 		return nil
 	}
-	if !cacheable(h) {
+	if !cacheable(h, r.authorized) {
 		return nil
 	}
 	lifetime, explicit := freshness(h, now)
@@ -82,20 +83,25 @@ func Changes(method []byte, status int) bool {
 	return status >= 200 && status < 400
 }
 
-// cacheable reports whether the response's fields let a shared cache keep it.
-func cacheable(h *http1.Head) bool {
+// cacheable reports whether the response's fields let a shared cache keep it, which for the response to one that was authorized they must say (RFC 9111
+// section 3.5).
+func cacheable(h *http1.Head, authorized bool) bool {
 	if http1.EqualFold(h.Get("pragma"), "no-cache") {
 		return false
 	}
-	timed, never, shared := h.Find("expires", 0) >= 0, false, false
+	timed, never, shared, public := h.Find("expires", 0) >= 0, false, false, false
 	for i := h.Find("cache-control", 0); i >= 0; i = h.Find("cache-control", i+1) {
 		for word := range members(h.Value(i)) {
 			switch {
 			case begins(word, "private"), http1.EqualFold(word, "no-cache"), begins(word, "no-cache="), begins(word, "no-store"),
 				http1.EqualFold(word, "s-maxage=0"):
 				return false
-			case http1.EqualFold(word, "max-age=0"):
+			case http1.EqualFold(word, "public"):
+				public = true
+			case http1.EqualFold(word, "max-age=0"), wrong(word, "max-age"):
 				never = true
+			case wrong(word, "s-maxage"):
+				return false
 			case begins(word, "s-maxage"):
 				timed, never, shared = true, false, true
 			case begins(word, "max-age"):
@@ -103,7 +109,7 @@ func cacheable(h *http1.Head) bool {
 			}
 		}
 	}
-	if never && !shared {
+	if never && !shared || authorized && !public {
 		return false
 	}
 	return timed || h.Find("etag", 0) >= 0 || h.Find("last-modified", 0) >= 0
@@ -136,6 +142,15 @@ func freshness(h *http1.Head, now int64) (seconds int64, explicit bool) {
 	return 0, false
 }
 
+// wrong reports whether a directive has something that is no number of seconds: the response is stale (RFC 9111 section 4.2.1).
+func wrong(word []byte, name string) bool {
+	if len(word) < len(name)+1 || word[len(name)] != '=' || !begins(word, name) {
+		return false
+	}
+	_, ok := directive(word, name)
+	return !ok
+}
+
 // directive is the number of a directive such as max-age=60.
 func directive(word []byte, name string) (n int64, ok bool) {
 	if !begins(word, name) || len(word) < len(name)+2 || word[len(name)] != '=' {
@@ -146,7 +161,7 @@ func directive(word []byte, name string) (n int64, ok bool) {
 		v = v[1 : len(v)-1]
 	}
 	n, err := strconv.ParseInt(string(v), 10, 64)
-	if err != nil || n < 0 {
+	if err != nil && !errors.Is(err, strconv.ErrRange) || n < 0 {
 		return 0, false
 	}
 	return min(n, maxAge), true

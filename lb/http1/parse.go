@@ -170,8 +170,8 @@ func (h *Head) requestLine(line []byte) (at int, e *Error) {
 		return v + 6, errVersion
 	}
 	h.method, h.uri, h.minor = line[:m], line[m+1:v], min(int(line[v+8]-'0'), 1)
-	if i := firstNot(h.method, isToken); i >= 0 {
-		return i, errMethod
+	if i := firstNot(h.method, isToken); i >= 0 || string(h.method) == "PRI" { // which begins HTTP/2 (RFC 9113 section 3.4) and nothing else
+		return max(i, 0), errMethod
 	}
 	if i := firstNot(h.uri, h.target()); i >= 0 || len(h.uri) == 0 {
 		return m + 1 + max(i, 0), errTarget

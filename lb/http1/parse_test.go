@@ -107,6 +107,7 @@ func TestRequestRefused(t *testing.T) {
 		// Start line.
 		{"one word", "GET\r\n\r\n", errStartLine},
 		{"two words", "GET /\r\n\r\n", errStartLine},
+		{"the method of HTTP/2's preface", "PRI / HTTP/1.1\r\n\r\n", errMethod},
 		{"no method", " / HTTP/1.1\r\n\r\n", errStartLine},
 		{"no target", "GET HTTP/1.1\r\n\r\n", errStartLine},
 		{"two spaces first", "GET  / HTTP/1.1\r\n\r\n", errTarget},
@@ -161,6 +162,7 @@ func TestRequestRefused(t *testing.T) {
 		{"another port in the target", "GET http://a:8080/ HTTP/1.1\r\nHost: a\r\n\r\n", errAuthority},
 		{"another scheme's port", "GET http://a:443/ HTTP/1.1\r\nHost: a\r\n\r\n", errAuthority},
 		{"an empty host", "GET http://a/ HTTP/1.1\r\nHost:\r\n\r\n", errAuthority},
+		{"CONNECT to another usual port", "CONNECT a:80 HTTP/1.1\r\nHost: a:443\r\n\r\n", errAuthority},
 		{"CONNECT elsewhere", "CONNECT a:443 HTTP/1.1\r\nHost: b:443\r\n\r\n", errAuthority},
 
 		{"too many fields", request(strings.Repeat("X: y\r\n", MaxFields)), errTooMany},

@@ -57,11 +57,8 @@ func (h *Head) checkAuthority() *Error {
 	}
 	i := h.Find("host", 0)
 	a, b := named, h.Value(i)
-	if scheme == nil || EqualFold(scheme, "http") {
-		a, b = bytes.TrimSuffix(a, []byte(":80")), bytes.TrimSuffix(b, []byte(":80"))
-	}
-	if scheme == nil || EqualFold(scheme, "https") {
-		a, b = bytes.TrimSuffix(a, []byte(":443")), bytes.TrimSuffix(b, []byte(":443"))
+	if port := defaultPort(scheme, named); port != "" {
+		a, b = bytes.TrimSuffix(a, []byte(port)), bytes.TrimSuffix(b, []byte(port))
 	}
 	if scheme != nil {
 		a, b = bytes.TrimSuffix(a, []byte(":")), bytes.TrimSuffix(b, []byte(":"))
@@ -69,11 +66,26 @@ func (h *Head) checkAuthority() *Error {
 	if len(a) != len(b) || !EqualFold(a, string(b)) {
 		return h.badField(i, errAuthority)
 	}
-	if scheme != nil && len(a) < len(named) {
+	switch {
+	case scheme != nil && len(a) < len(named):
 		h.dropPort(len(scheme)+len("://")+len(a), len(named)-len(a))
+		h.SetValue(i, a)
+	case len(b) < len(h.Value(i)) && scheme == nil: // CONNECT keeps its port, and Host needs none
 		h.SetValue(i, b)
 	}
 	return nil
+}
+
+// defaultPort is the port, with its colon, that goes without saying after a scheme. The target of CONNECT has none, and then that of HTTP or of HTTPS does if
+// it is the one that was named.
+func defaultPort(scheme, named []byte) string {
+	switch {
+	case scheme == nil && bytes.HasSuffix(named, []byte(":80")), EqualFold(scheme, "http"):
+		return ":80"
+	case scheme == nil && bytes.HasSuffix(named, []byte(":443")), EqualFold(scheme, "https"):
+		return ":443"
+	}
+	return ""
 }
 
 // dropPort takes the n bytes of the default port out of an absolute target: `http://host:80/` and `http://host/` are the same place (RFC 3986 section

@@ -1,12 +1,15 @@
 package http1
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestDefaultPorts: what HAProxy 2.6.12 was seen to make of them.
 func TestDefaultPorts(t *testing.T) {
 	for _, c := range []struct{ target, host, wantTarget, wantHost string }{
 		{"http://s.example:80/a", "s.example:80", "http://s.example/a", "s.example"},
-		{"http://s.example:80/a?b", "S.example", "http://s.example/a?b", "S.example"},
+		{"http://s.example:80/a?b", "S.example", "http://s.example/a?b", "s.example"},
 		{"http://s.example/a", "s.example:80", "http://s.example/a", "s.example:80"},
 		{"https://s.example:443", "s.example:443", "https://s.example", "s.example"},
 		{"HTTP://s.example:80/a", "s.example", "HTTP://s.example/a", "s.example"},
@@ -14,9 +17,17 @@ func TestDefaultPorts(t *testing.T) {
 		{"http://[::1]:80/a", "[::1]", "http://[::1]/a", "[::1]"},
 		{"http://s.example:8080/a", "s.example:8080", "http://s.example:8080/a", "s.example:8080"},
 		{"/a", "s.example:80", "/a", "s.example:80"},
+		{"s.example:80", "S.example:80", "s.example:80", "S.example"},
+		{"s.example:443", "s.example:443", "s.example:443", "s.example"},
+		{"s.example:443", "s.example", "s.example:443", "s.example"},
+		{"s.example:8080", "s.example:8080", "s.example:8080", "s.example:8080"},
 	} {
 		var h Head
-		text := "GET " + c.target + " HTTP/1.1\r\nX: 1\r\nHost: " + c.host + "\r\n\r\n"
+		method := "GET "
+		if !strings.Contains(c.target, "/") {
+			method = "CONNECT "
+		}
+		text := method + c.target + " HTTP/1.1\r\nX: 1\r\nHost: " + c.host + "\r\n\r\n"
 		if _, err := h.ParseRequest([]byte(text)); err != nil {
 			t.Errorf("%s with %s: %v", c.target, c.host, err)
 			continue
@@ -24,7 +35,7 @@ func TestDefaultPorts(t *testing.T) {
 		if uri, host := string(h.URI()), string(h.Get("host")); uri != c.wantTarget || host != c.wantHost {
 			t.Errorf("%s with %s is %s with %s, want %s with %s", c.target, c.host, uri, host, c.wantTarget, c.wantHost)
 		}
-		if got, want := string(h.Append(nil)), "GET "+c.wantTarget+" HTTP/1.1\r\nX: 1\r\nHost: "+c.wantHost+"\r\n\r\n"; got != want {
+		if got, want := string(h.Append(nil)), method+c.wantTarget+" HTTP/1.1\r\nX: 1\r\nHost: "+c.wantHost+"\r\n\r\n"; got != want {
 			t.Errorf("%s with %s is sent as %q", c.target, c.host, got)
 		}
 	}

@@ -126,6 +126,8 @@ func (t *txn) timeout() {
 		t.release()
 		return
 	case phaseBody:
+		t.s.sh.Front[t.s.fe.Index].ErrReq++
+		t.rec.TR = -1 // as HAProxy's, for which the request is not complete then
 		t.fail('c', 'R', 408)
 		return
 	case phaseQueue:
@@ -165,7 +167,7 @@ func (t *txn) timeout() {
 	case waits:
 		t.fail('c', 'D', 408)
 	case t.resHeadDone:
-		t.countServer(func(c *ServerCounters) { c.ErrResp++ })
+		t.countServer(func(c *ServerCounters) { c.SrvAborts++ })
 		t.abort('s', 'D')
 	case t.be.RetryOn.Timeout && t.replay():
 	default:

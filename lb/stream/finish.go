@@ -86,8 +86,8 @@ func (t *txn) end() {
 			sh.Back[t.be.Index].ReqTotal++
 		}
 	}
-	if s.http && t.rec.Status > 0 {
-		sh.countStatus(t)
+	if s.http {
+		sh.countStatus(t) // -1, for those that got no answer, is another status
 	}
 	if !s.http && t.unserved() {
 		sh.Front[s.fe.Index].Unserved++

@@ -70,7 +70,7 @@ func (s *session) readRequest() step {
 		s.startMux()
 		return onward
 	}
-	if s.scanned > 0 && !http1.Complete(b, int(s.scanned)) {
+	if s.scanned > 0 && bytes.IndexByte(b[s.scanned:], '\n') < 0 { // what is there has been read; each line that is complete may be a mistake
 		return s.headIncomplete()
 	}
 	sh.req.Lax = s.fe.Lax
@@ -118,7 +118,7 @@ func (s *session) headIncomplete() step {
 func (s *session) clientLeft() {
 	if s.in.Len() == 0 {
 		if s.requests == 0 && !s.fe.Access.DontLogNull {
-			s.badRequestLog(400, 'C', "")
+			s.saidNothing(400, 'C')
 			return
 		}
 		s.closeGently(false) // over TLS it is told that we have heard it
@@ -161,10 +161,17 @@ func (s *session) readTimeout() {
 		s.sh.Front[s.fe.Index].ErrReq++
 		s.refuse(errSlow, 'c', 0)
 	case s.requests == 0 && s.leaveAt == 0 && !s.fe.Access.DontLogNull:
-		s.badRequestLog(408, 'c', "")
+		s.saidNothing(408, 'c')
 	default:
 		s.closeGently(false)
 	}
+}
+
+// saidNothing logs and counts a connection that ends without a byte as a bad request.
+func (s *session) saidNothing(status int, who byte) {
+	s.sh.Front[s.fe.Index].ErrReq++
+	s.sh.Front[s.fe.Index].ReqTotal++
+	s.badRequestLog(status, who, "")
 }
 
 // badRequest refuses what cannot be parsed; at is where in the input.

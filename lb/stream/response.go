@@ -219,6 +219,9 @@ func (t *txn) interim(n int) step {
 		t.badResponse('P', bad{"more than 1000 interim answers to one request", t.res.Bytes(), 0})
 		return left
 	}
+	said := &t.s.sh.Server[t.srv.Index]
+	said.CountStatus(h.Status())
+	said.ReqTotal++
 	if t.clientMinor == 0 {
 		t.res.R += n
 		return onward
@@ -457,7 +460,7 @@ func (t *txn) serverEnded(st wire.Status) step {
 		}
 		return onward
 	}
-	t.countServer(func(c *ServerCounters) { c.SrvAborts++ })
+	t.countServer(func(c *ServerCounters) { c.SrvAborts++; c.ErrResp++ })
 	t.abort('S', 'D')
 	return left
 }

@@ -354,7 +354,7 @@ func (t *txn) obey(v rule.Verdict) (goOn bool) {
 	case rule.Reject:
 		t.denied()
 		t.countClientError()
-		t.keep, t.unread = false, true
+		t.keep, t.unread, t.rec.TR = false, true, -1 // as HAProxy's, which has not gone on with it
 		t.abort('P', 'R')
 		return false
 	case rule.Tarpit:

@@ -114,7 +114,7 @@ func (t *txn) content(rules rule.Rules, inspect int64, x *sample.Ctx) (goOn bool
 // denyContent ends an exchange that tcp-request content rules reject.
 func (t *txn) denyContent() {
 	t.denied()
-	t.keep, t.unread = false, true
+	t.keep, t.unread, t.rec.TR = false, true, -1
 	t.abort('P', 'R')
 }
 

@@ -55,7 +55,8 @@ func TestCache(t *testing.T) {
 	const fresh = "Cache-Control: max-age=60\r\n"
 	answers := map[string]string{
 		"/fresh": answer(fresh), "/post": answer(fresh), "/put": answer(fresh), "/etag": answer("ETag: \"a\"\r\n"), "/weak": answer("ETag: W/\"a\"\r\n" + fresh), "/modified": answer("Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT\r\n"),
-		"/nothing": answer(""), "/public": answer("Cache-Control: public\r\n"), "/private": answer(fresh + "Cache-Control: private\r\n"), "/nostore": answer("Cache-Control: max-age=5, no-store\r\n"),
+		"/nothing": answer(""), "/shared": answer(fresh + "Cache-Control: public\r\n"), "/negative": answer("Cache-Control: max-age=-1\r\n"), "/soon": answer("Cache-Control: max-age=soon\r\n"),
+		"/public": answer("Cache-Control: public\r\n"), "/private": answer(fresh + "Cache-Control: private\r\n"), "/nostore": answer("Cache-Control: max-age=5, no-store\r\n"),
 		"/zero": answer("Cache-Control: max-age=0\r\n"), "/sharedzero": answer("Cache-Control: s-maxage=0, max-age=60\r\n"),
 		"/expires": answer("Expires: Wed, 21 Oct 2099 07:28:00 GMT\r\n"), "/expired": answer("Expires: Wed, 21 Oct 2015 07:28:00 GMT\r\n"), "/never": answer("Expires: 0\r\n"),
 		"/pragma": answer(fresh + "Pragma: no-cache\r\n"), "/cookie": answer(fresh + "Set-Cookie: a=b\r\n"), "/vary": answer(fresh + "Vary: Accept-Encoding\r\n"),
@@ -130,7 +131,7 @@ backend plain
 		}
 		slices.Sort(paths)
 		for _, path := range paths {
-			if slices.Contains([]string{"/auth", "/request", "/head", "/old"}, path) {
+			if slices.Contains([]string{"/auth", "/shared", "/request", "/head", "/old"}, path) {
 				continue
 			}
 			get(path)
@@ -155,6 +156,9 @@ backend plain
 		get("/modified", "If-Modified-Since: Wed, 21 Oct 2015 07:28:00 GMT", `If-None-Match: "x"`)
 		get("/auth", "Authorization: x")
 		get("/auth")
+		get("/shared", "Authorization: x")
+		get("/shared")
+		get("/shared", "Authorization: x")
 		get("/request", "Cache-Control: no-cache")
 		get("/request")
 		ask(s.addr, "HEAD /head HTTP/1.1", "Host: a.test")
