@@ -44,12 +44,11 @@ type Host interface {
 
 // Options is what New needs.
 type Options struct {
-	Wire   *wire.Conn // the connection, which stands
-	Loop   *loop.Loop
-	Host   Host
-	Secure bool         // over TLS
-	Head   *http1.Head  // scratch
-	Count  *stats.HTTP2 // of the backend; nil: nobody looks
+	Wire  *wire.Conn // the connection, which stands
+	Loop  *loop.Loop
+	Host  Host
+	Head  *http1.Head  // scratch
+	Count *stats.HTTP2 // of the backend; nil: nobody looks
 	// Again is called by the loop when Pump is to go on.
 	Again loop.Handler
 }

@@ -143,7 +143,7 @@ func (s *Stream) data(f *http2.Frame) {
 	case in.Ended:
 		s.breakOff(http2.StreamClosed, "DATA after the answer's end")
 		return
-	case f.Length > in.Window.Left:
+	case f.Length > in.Window.Left && !s.lends(f.Length):
 		s.breakOff(http2.FlowControlError, "more DATA than the stream's window")
 		return
 	case s.empty && len(f.Payload) > 0:
@@ -158,6 +158,17 @@ func (s *Stream) data(f *http2.Frame) {
 		s.finish()
 	}
 	s.c.feedLater(s)
+}
+
+// lends has a server send more than its window, within what every stream would have without our SETTINGS and as far as the budget has room: HAProxy
+// counts no windows.
+func (s *Stream) lends(n int) bool {
+	more := n - s.in.Window.Left
+	if s.in.Granted+more > usualWindow || s.c.Host.Room(more, 4) == 0 {
+		return false
+	}
+	s.in.Lend(more)
+	return true
 }
 
 // grow widens the window up to a size, as far as the budget has room, of which

@@ -96,7 +96,7 @@ func (s *Stream) sendHead(b []byte) (n int, st wire.Status) {
 	c.touch()
 	s.mark()
 	s.headAt, s.headSent = s.last, true
-	c.out = http2.AppendBlock(c.out, s.id, flags, c.enc.Request(h, c.Secure, protocol), c.peer.MaxFrame)
+	c.out = http2.AppendBlock(c.out, s.id, flags, c.enc.Request(h, s.Target, protocol), c.peer.MaxFrame)
 	return n, wire.OK
 }
 

@@ -35,6 +35,8 @@ type sending struct {
 	// NoLength leaves an empty answer that has no length without one: its client
 	// needs none.
 	NoLength bool
+	// Target is what the request's target lacks.
+	Target http2.Target
 
 	kind     http1.Body
 	left     int64

@@ -26,6 +26,9 @@ type Head struct {
 	// Lax takes names of fields and targets with bytes that should not be in
 	// them, but cannot be taken for a delimiter either.
 	Lax bool
+	// Whole says that the target is absolute only because HTTP/2 names scheme and
+	// authority of each request: a server of HTTP/1 is asked for the path.
+	Whole bool
 
 	// Framing facts, set by Parse and not touched by edits.
 

@@ -37,6 +37,34 @@ func (h *Head) authority() (scheme, host []byte) {
 	return scheme, u
 }
 
+// Origin is the scheme of an absolute target of http or https, and its origin form (RFC 9112 section 3.2.1); "" and nil of another target.
+func (h *Head) Origin() (scheme string, form []byte) {
+	s, host := h.authority()
+	switch {
+	case len(host) == 0:
+		return "", nil
+	case EqualFold(s, "http"):
+		scheme = "http"
+	case EqualFold(s, "https"):
+		scheme = "https"
+	default:
+		return "", nil
+	}
+	form = h.uri[len(s)+len("://")+len(host):]
+	switch {
+	case len(form) > 0 && form[0] == '/':
+	case len(form) > 0:
+		form = append([]byte{'/'}, form...)
+	case string(h.method) == "OPTIONS":
+		form = asterisk
+	default:
+		form = slash
+	}
+	return scheme, form
+}
+
+var asterisk, slash = []byte{'*'}, []byte{'/'}
+
 func isLetterOrDigit(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= lower[c] && lower[c] <= 'z'
 }

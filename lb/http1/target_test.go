@@ -40,3 +40,27 @@ func TestDefaultPorts(t *testing.T) {
 		}
 	}
 }
+
+// TestOrigin: what a server of HTTP/1 is asked for when HTTP/2 has named scheme and authority.
+func TestOrigin(t *testing.T) {
+	for _, c := range []struct{ method, target, scheme, form string }{
+		{"GET", "http://a/", "http", "/"},
+		{"GET", "HTTPS://a/b?c", "https", "/b?c"},
+		{"GET", "https://a", "https", "/"},
+		{"GET", "https://a?b", "https", "/?b"},
+		{"OPTIONS", "https://a", "https", "*"},
+		{"OPTIONS", "https://a/", "https", "/"},
+		{"GET", "ftp://a/", "", ""},
+		{"GET", "/a", "", ""},
+		{"OPTIONS", "*", "", ""},
+		{"CONNECT", "a:1", "", ""},
+	} {
+		var h Head
+		if _, err := h.ParseRequest([]byte(c.method + " " + c.target + " HTTP/1.1\r\n\r\n")); err != nil {
+			t.Fatalf("%s: %v", c.target, err)
+		}
+		if scheme, form := h.Origin(); scheme != c.scheme || string(form) != c.form {
+			t.Errorf("%s %s: %q, %q", c.method, c.target, scheme, form)
+		}
+	}
+}

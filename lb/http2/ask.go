@@ -6,52 +6,65 @@ import (
 	"lbsyslogd/lb/http1"
 )
 
+// Target is what the target of a request has in HTTP/2 and not in the origin form of HTTP/1.
+type Target struct {
+	Scheme    string // http or https; "" is https, as in HAProxy
+	Authority bool   // the Host field is the authority; else it is passed on as a field
+}
+
 // Request is the field block of a request's head, without what belongs to
-// HTTP/1 connections. secure says that it goes over TLS, protocol, if it is not
-// "", that the request asks to open a tunnel for it (RFC 8441). The block is
-// valid until the next call.
-func (e *Encoder) Request(h *http1.Head, secure bool, protocol string) []byte {
+// HTTP/1 connections. as completes a target in origin form; an absolute one has
+// all of it. protocol, if it is not "", says that the request asks to open a
+// tunnel for it (RFC 8441). The block is valid until the next call.
+func (e *Encoder) Request(h *http1.Head, as Target, protocol string) []byte {
 	w := &e.w
 	w.begin()
-	t := splitTarget(h)
-	switch {
-	case protocol != "":
-		w.field([]byte(":method"), []byte("CONNECT"))
-		w.field([]byte(":protocol"), []byte(protocol))
-	case t.path == nil: // CONNECT has an authority alone (section 8.5)
+	t := split(h, as)
+	if t.path == nil { // CONNECT has an authority alone (section 8.5)
 		w.field([]byte(":method"), h.Method())
 		w.field([]byte(":authority"), t.authority)
-		e.fields(h, protocol != "")
+		e.fields(h, false, true)
 		return w.buf
-	default:
+	}
+	if protocol == "" {
 		w.field([]byte(":method"), h.Method())
+	} else {
+		w.field([]byte(":method"), []byte("CONNECT"))
+		if t.authority == nil {
+			t.authority = h.Get("host") // RFC 8441 section 5
+		}
 	}
-	switch {
-	case len(t.scheme) > 0:
-		w.field([]byte(":scheme"), bytes.ToLower(t.scheme))
-	case secure:
-		w.field([]byte(":scheme"), []byte("https"))
-	default:
-		w.field([]byte(":scheme"), []byte("http"))
-	}
+	w.field([]byte(":scheme"), t.scheme)
 	if len(t.authority) > 0 {
 		w.field([]byte(":authority"), t.authority)
 	}
 	w.field([]byte(":path"), t.path)
-	e.fields(h, protocol != "")
+	if protocol != "" {
+		w.field([]byte(":protocol"), []byte(protocol))
+	}
+	e.fields(h, protocol != "", len(t.authority) > 0)
 	return w.buf
 }
 
 // target is the parts of what a request is for.
 type target struct {
-	scheme, authority []byte
-	path              []byte // nil of CONNECT
+	scheme    []byte
+	authority []byte // nil where a Host field has it, if anything
+	path      []byte // nil of CONNECT
 }
 
-// splitTarget reads the parts from the request line and the Host field.
-func splitTarget(h *http1.Head) (t target) {
+var http, https = []byte("http"), []byte("https")
+
+// split reads the parts from the request line, or from the Host field if as says so.
+func split(h *http1.Head, as Target) (t target) {
 	uri := h.URI()
-	t.authority = h.Get("host")
+	t.scheme = https
+	if as.Scheme == "http" {
+		t.scheme = http
+	}
+	if as.Authority {
+		t.authority = h.Get("host")
+	}
 	switch {
 	case string(h.Method()) == "CONNECT":
 		t.authority = uri
@@ -65,7 +78,7 @@ func splitTarget(h *http1.Head) (t target) {
 		t.path = uri
 		return t
 	}
-	t.scheme, t.path = scheme, []byte("/")
+	t.scheme, t.path = bytes.ToLower(scheme), []byte("/")
 	end := bytes.IndexAny(rest, "/?")
 	if end < 0 {
 		end = len(rest)
@@ -79,8 +92,8 @@ func splitTarget(h *http1.Head) (t target) {
 	return t
 }
 
-// fields writes the fields that pass.
-func (e *Encoder) fields(h *http1.Head, tunnel bool) {
+// fields writes the fields that pass. named says that there is an authority.
+func (e *Encoder) fields(h *http1.Head, tunnel, named bool) {
 	w := &e.w
 	for i := range h.Len() {
 		if h.Deleted(i) {
@@ -88,7 +101,11 @@ func (e *Encoder) fields(h *http1.Head, tunnel bool) {
 		}
 		value, secret := h.Value(i), false
 		switch string(w.lower(h.Name(i))) {
-		case "host", "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "http2-settings":
+		case "host":
+			if named {
+				continue
+			}
+		case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "http2-settings":
 			continue
 		case "te":
 			if !http1.EqualFold(value, "trailers") {

@@ -87,7 +87,7 @@ func TestSecretsInNoTable(t *testing.T) {
 	e := NewEncoder()
 	peer := hpack.NewDecoder(tableSize, nil)
 	for range 2 {
-		fields, err := peer.DecodeFull(e.Request(&h, true, ""))
+		fields, err := peer.DecodeFull(e.Request(&h, Target{}, ""))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,6 +62,12 @@ func (in *Incoming) Grow(n int) {
 	in.Window.Consumed += n
 }
 
+// Lend has the peer send n bytes more than the window, which it has done already.
+func (in *Incoming) Lend(n int) {
+	in.Granted += n
+	in.Window.Left += n
+}
+
 // Due reports whether enough was consumed, of a window of up to some size, that
 // the peer should hear of it.
 func (in *Incoming) Due(size int) bool { return in.Window.Consumed >= min(in.Granted, size)/4 }

@@ -164,7 +164,7 @@ func (d *Decoder) field(f hpack.HeaderField) {
 	}
 	switch f.Name {
 	case "host":
-		if d.host != "" && d.host != f.Value {
+		if d.host != "" && d.host != f.Value && d.authority == "" {
 			d.fault = "two different hosts"
 		}
 		d.host = f.Value
@@ -258,8 +258,6 @@ func (d *Decoder) check(end bool) string {
 		return "malformed scheme"
 	case d.path[0] != '/' && (d.path != "*" || d.method != "OPTIONS"):
 		return "the path does not begin with a slash"
-	case d.authority != "" && d.host != "" && !strings.EqualFold(d.authority, d.host):
-		return "host is not the authority"
 	case end && d.length > 0:
 		return "a content-length and no content"
 	}
@@ -281,10 +279,17 @@ func (d *Decoder) build(end bool) Request {
 	}
 	b := append(d.head, d.method...)
 	b = append(b, ' ')
-	b = append(b, d.path...)
+	if d.authority != "" && d.method != "CONNECT" { // rules and logs see the absolute form, as in HAProxy
+		b = append(b, d.scheme...)
+		b = append(b, "://"...)
+		b = append(b, d.authority...)
+	}
+	if d.path != "*" || d.authority == "" {
+		b = append(b, d.path...)
+	}
 	b = append(b, " HTTP/1.1\r\n"...)
 	host := d.authority
-	if host == "" {
+	if host == "" { // else what host says counts for nothing (section 8.3.1)
 		host = d.host
 	}
 	if host != "" {

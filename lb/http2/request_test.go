@@ -32,15 +32,15 @@ func TestRequest(t *testing.T) {
 		head   string
 		fault  string
 	}{
-		{"a get", with("accept", "*/*", "x-empty", ""), true, "GET /x?y HTTP/1.1\r\nhost: a.example\r\naccept: */*\r\nx-empty: \r\n\r\n", ""},
-		{"cookies in pieces", with("cookie", "a=1", "z", "0", "cookie", "b=2"), true, "GET /x?y HTTP/1.1\r\nhost: a.example\r\nz: 0\r\ncookie: a=1; b=2\r\n\r\n", ""},
-		{"a body without a length", with("te", "trailers"), false, "GET /x?y HTTP/1.1\r\nhost: a.example\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n", ""},
-		{"a body with a length", with("content-length", "5"), false, "GET /x?y HTTP/1.1\r\nhost: a.example\r\ncontent-length: 5\r\n\r\n", ""},
+		{"a get", with("accept", "*/*", "x-empty", ""), true, "GET https://a.example/x?y HTTP/1.1\r\nhost: a.example\r\naccept: */*\r\nx-empty: \r\n\r\n", ""},
+		{"cookies in pieces", with("cookie", "a=1", "z", "0", "cookie", "b=2"), true, "GET https://a.example/x?y HTTP/1.1\r\nhost: a.example\r\nz: 0\r\ncookie: a=1; b=2\r\n\r\n", ""},
+		{"a body without a length", with("te", "trailers"), false, "GET https://a.example/x?y HTTP/1.1\r\nhost: a.example\r\nte: trailers\r\ntransfer-encoding: chunked\r\n\r\n", ""},
+		{"a body with a length", with("content-length", "5"), false, "GET https://a.example/x?y HTTP/1.1\r\nhost: a.example\r\ncontent-length: 5\r\n\r\n", ""},
 		{"host for the authority", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "b"}, true, "GET / HTTP/1.1\r\nhost: b\r\n\r\n", ""},
-		{"both the same", with("host", "A.example"), true, "GET /x?y HTTP/1.1\r\nhost: a.example\r\n\r\n", ""},
-		{"options of the server", []string{":method", "OPTIONS", ":scheme", "http", ":path", "*", ":authority", "b"}, true, "OPTIONS * HTTP/1.1\r\nhost: b\r\n\r\n", ""},
-		{"another host", with("host", "evil"), true, "", "host"},
-		{"two hosts", with("host", "a.example", "host", "b"), true, "", "hosts"},
+		{"both the same", with("host", "A.example"), true, "GET https://a.example/x?y HTTP/1.1\r\nhost: a.example\r\n\r\n", ""},
+		{"options of the server", []string{":method", "OPTIONS", ":scheme", "http", ":path", "*", ":authority", "b"}, true, "OPTIONS http://b HTTP/1.1\r\nhost: b\r\n\r\n", ""},
+		{"another host, which counts for nothing", with("host", "evil"), true, "GET https://a.example/x?y HTTP/1.1\r\nhost: a.example\r\n\r\n", ""},
+		{"two hosts", []string{":method", "GET", ":scheme", "http", ":path", "/", "host", "a", "host", "b"}, true, "", "hosts"},
 		{"no path", []string{":method", "GET", ":scheme", "http", ":authority", "b"}, true, "", "missing"},
 		{"an empty path", []string{":method", "GET", ":scheme", "http", ":path", ""}, true, "", "missing"},
 		{"two paths", with(":path", "/z"), true, "", "twice"},

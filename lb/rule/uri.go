@@ -77,15 +77,16 @@ func replaceTarget(x *sample.Ctx, part uriPart, value []byte) {
 	}
 	x.Req.SetURI(next)
 	if part == partAll {
+		x.Req.Whole = false
 		if from, to := authority(next); to > 0 && x.Req.HasHost {
-			x.Req.Set(hostName, next[from:to])
+			if i := x.Req.Find("host", 0); i >= 0 {
+				x.Req.SetValue(i, next[from:to])
+			}
 		}
 	}
 }
 
 var schemeEnd = []byte("://")
-
-var hostName = []byte("Host")
 
 // authority are the bounds of the authority in an absolute target, 0 and 0 in
 // another.

@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"net/netip"
 
+	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/http2"
 	"lbsyslogd/lb/wire"
 )
 
@@ -25,7 +27,18 @@ const settling = 512
 func (t *txn) ask() bool {
 	h, in := &t.s.sh.req, t.s.in
 	t.settle(h)
+	if t.be.Algo == backend.URI {
+		t.keyHash = t.be.HashURI(h.URI())
+	}
+	uri := h.URI()
+	if h.Whole {
+		if scheme, form := h.Origin(); form != nil {
+			t.askedAs = http2.Target{Scheme: scheme, Authority: true}
+			h.SetURI(form)
+		}
+	}
 	t.asked = h.Append(in.Data[in.W:in.W])
+	h.SetURI(uri) // what comes later sees what rules saw
 	if len(t.asked) > t.s.sh.Loop.Buffers.Size() {
 		return false
 	}

@@ -529,7 +529,7 @@ func runChaos(t *testing.T, secure bool, adjust func(*rig), client func(*chaos, 
 	x := &chaos{t: t, lines: map[int]int{}, sure: map[int]bool{}, conns: map[net.Conn]bool{}}
 	log, servers := x.logs(), []string{x.server(seed), x.server(seed + 1)}
 	before := descriptors(t) // those of Go's poller among them, now that there are sockets
-	format, err := logformat.Parse("path=%HU %ST %ts", nil)
+	format, err := logformat.Parse("path=%HPO %ST %ts", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

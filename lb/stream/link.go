@@ -178,7 +178,7 @@ func (t *txn) attach(l *link) {
 	l.count(asUsed)
 	*c = serverConn{sh: sh, srv: t.srv, be: t.be, t: t, uses: base.uses, at: base.at, made: base.made, sni: base.sni, open: true, link: l}
 	c.stream = l.Open(c)
-	c.stream.NoLength = t.s.stream != nil
+	c.stream.NoLength, c.stream.Target = t.s.stream != nil, t.askedAs
 	c.Conn = wire.OpenStream(sh.Loop, c.stream)
 	t.c = c
 }
@@ -195,7 +195,7 @@ func (t *txn) multiplex() {
 	count := &sh.Back[base.be.Index].H2
 	count.Conns++
 	l.Conn = h2client.New(h2client.Options{
-		Wire: &base.Conn, Loop: sh.Loop, Host: l, Secure: base.Kind() != wire.Plain, Head: &sh.linkHead, Count: count, Again: base,
+		Wire: &base.Conn, Loop: sh.Loop, Host: l, Head: &sh.linkHead, Count: count, Again: base,
 	})
 	sh.links[t.srv.Index] = append(sh.links[t.srv.Index], l)
 	t.attach(l)

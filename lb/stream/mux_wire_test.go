@@ -223,7 +223,7 @@ func TestTakenBack(t *testing.T) {
 	b := make([]byte, 1024)
 	lines.SetReadDeadline(time.Now().Add(20 * time.Second))
 	n, _, err := lines.ReadFrom(b)
-	if err != nil || !strings.Contains(string(b[:n]), "CH POST / HTTP/2.0") {
+	if err != nil || !strings.Contains(string(b[:n]), "CH POST http://a/ HTTP/2.0") {
 		t.Errorf("%q, %v", b[:n], err)
 	}
 	w.request(3, true) // the connection is as good as before

@@ -170,7 +170,7 @@ func (st *muxStream) data(f *http2.Frame) *http2.Error {
 	case in.Ended:
 		st.m.giveBack(n)
 		return st.abort(http2.StreamClosed)
-	case f.Length > in.Window.Left && !st.overdraws(f.Length):
+	case f.Length > in.Window.Left && !st.overdraws(f.Length) && !st.lends(f.Length):
 		st.m.giveBack(n)
 		return st.abort(http2.FlowControlError)
 	case in.Length >= 0 && (int64(n) > in.Length || f.End() && int64(n) < in.Length):
@@ -200,6 +200,17 @@ func (st *muxStream) overdraws(n int) bool {
 		return false
 	}
 	st.m.overdraft -= more
+	return true
+}
+
+// lends has a client send more than its window, within what every stream would have without our SETTINGS and as far as the budget has room: HAProxy
+// counts no windows, and there are clients that look at them as little.
+func (st *muxStream) lends(n int) bool {
+	more := n - st.in.Window.Left
+	if st.in.Window.Left < 0 || st.in.Granted+more > streamWindow || st.m.s.sh.eng.room(more, 4) == 0 {
+		return false
+	}
+	st.in.Lend(more)
 	return true
 }
 

@@ -168,7 +168,7 @@ func (c *webSocketClient) readUntil(what string, done func() bool) {
 // TestWebSocketsOfHTTP2 opens tunnels by extended CONNECT (RFC 8441) to a server of HTTP/1.1.
 func TestWebSocketsOfHTTP2(t *testing.T) {
 	var line func() string
-	r := newRig(t, true, []string{echoWebSockets(t, nil)}, func(r *rig) { line = logTo(t, r, "%HM %HU %HV %ST %tsc") })
+	r := newRig(t, true, []string{echoWebSockets(t, nil)}, func(r *rig) { line = logTo(t, r, "%HM %HPO%HQ %HV %ST %tsc") })
 	c := newWebSocketClient(t, r.addr)
 	c.open(1, "/ws?a=b", "sec-websocket-key", "what a client may not choose")
 	c.WriteData(1, false, []byte("early ")) // before anybody has agreed
@@ -238,7 +238,7 @@ func TestWebSocketsOfHTTP2Servers(t *testing.T) {
 	r := newRig(t, true, []string{playWebSockets(t)}, func(r *rig) {
 		speakHTTP2(r, false)
 		r.be.HTTP2[r.Servers[0]].WebSocket = true
-		line = logTo(t, r, "%HM %HU %HV %ST %tsc")
+		line = logTo(t, r, "%HM %HPO%HQ %HV %ST %tsc")
 	})
 	c := newWebSocketClient(t, r.addr)
 	c.open(1, "/ws")
@@ -319,7 +319,7 @@ func TestTunnelsOfHTTP2Move(t *testing.T) {
 				if r.Leaving.Patience = time.Hour; encrypted {
 					toTLS(t, trusting(), "")(r)
 				}
-				lines = append(lines, logTo(t, r, "%HU %ST %tsc %U %B"))
+				lines = append(lines, logTo(t, r, "%HPO %ST %tsc %U %B"))
 			}
 			first := chain.next(nil)
 			conn, err := net.Dial("tcp", first.addr)

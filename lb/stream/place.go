@@ -92,7 +92,7 @@ func (t *txn) hash() uint32 {
 	case backend.Source:
 		return t.be.HashAddr(t.rec.Client.Addr())
 	case backend.URI:
-		return t.be.HashURI(t.askedURI)
+		return t.keyHash // of what is asked for
 	case backend.Key:
 		return t.keyHash
 	}

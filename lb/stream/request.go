@@ -88,6 +88,7 @@ func (s *session) readRequest() step {
 		s.badRequest(http1.ErrNoHost, 0)
 		return onward
 	}
+	sh.req.Whole = s.stream != nil
 	s.startExchange(n)
 	return onward
 }

@@ -4,6 +4,7 @@ import (
 	"lbsyslogd/lb/backend"
 	"lbsyslogd/lb/compress"
 	"lbsyslogd/lb/http1"
+	"lbsyslogd/lb/http2"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/userlist"
@@ -76,6 +77,7 @@ type request struct {
 	// What we ask (asked.go).
 	asked      []byte // the head as it goes to the server, rendered once
 	askedURI   []byte // in asked
+	askedAs    http2.Target
 	askedFor   method
 	upgrade    bool // to switch protocols
 	askedClose bool // to close the connection

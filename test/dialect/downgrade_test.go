@@ -104,14 +104,14 @@ te=gzip`, "", "", `reset PROTOCOL_ERROR`, `=`},
 :path=/`, "", "", `reset PROTOCOL_ERROR`, `=`},
 	{"a protocol without CONNECT", usual + `:protocol=websocket`, "", "", `reset PROTOCOL_ERROR`, `200 POST / HTTP/1.1, host: a`},
 	{"host that agrees", usual + `host=a`, "", "", `200 POST / HTTP/1.1, host: a`, `=`},
-	{"host that differs", usual + `host=b`, "", "", `reset PROTOCOL_ERROR`, `200 POST / HTTP/1.1, host: a`},
+	{"host that differs", usual + `host=b`, "", "", `200 POST / HTTP/1.1, host: a`, `=`},
 	{"host in another case", usual + `host=A`, "", "", `200 POST / HTTP/1.1, host: a`, `=`},
-	{"host with the port", usual + `host=a:80`, "", "", `reset PROTOCOL_ERROR`, `200 POST / HTTP/1.1, host: a`},
+	{"host with the port", usual + `host=a:80`, "", "", `200 POST / HTTP/1.1, host: a`, `=`},
 	{"two hosts", usual + `host=a
 host=a`, "", "", `200 POST / HTTP/1.1, host: a`, `=`},
 	{"an empty host", usual + `host=`, "", "", `200 POST / HTTP/1.1, host: a`, `=`},
 	{"two different hosts", usual + `host=a
-host=b`, "", "", `reset PROTOCOL_ERROR`, `200 POST / HTTP/1.1, host: a`},
+host=b`, "", "", `200 POST / HTTP/1.1, host: a`, `=`},
 	{"crumbs of a cookie", usual + `cookie=a\e1
 cookie=b\e2
 cookie=c\e3`, "", "", `200 POST / HTTP/1.1, cookie: a=1; b=2; c=3, host: a`, `=`},
@@ -166,7 +166,7 @@ content-length=5`, "12345", "", `200 POST / HTTP/1.1, content-length: 5, expect:
 	{"a request in the method", with("method", `GET / HTTP/1.1\r\nHost: a\r\n\r\nGET`), "", "", `reset PROTOCOL_ERROR`, `=`},
 	{"NUL in the method", with("method", `G\0T`), "", "", `reset PROTOCOL_ERROR`, `=`},
 	{"HTTPS in the clear", with("scheme", `https`), "", "", `200 POST / HTTP/1.1, host: a`, `=`},
-	{"another scheme", with("scheme", `ftp`), "", "", `200 POST / HTTP/1.1, host: a`, `200 POST ftp://a/ HTTP/1.1, host: a`},
+	{"another scheme", with("scheme", `ftp`), "", "", `200 POST ftp://a/ HTTP/1.1, host: a`, `=`},
 	{"CR LF in the scheme", with("scheme", `http\r\nx: y`), "", "", `reset PROTOCOL_ERROR`, `=`},
 	{"a host in the scheme", with("scheme", `http://b/`), "", "", `reset PROTOCOL_ERROR`, `400`},
 	{"a path without a slash", with("path", `x`), "", "", `reset PROTOCOL_ERROR`, `=`},
@@ -189,7 +189,7 @@ content-length=5`, "12345", "", `200 POST / HTTP/1.1, content-length: 5, expect:
 	{"two names in the authority", with("authority", `a,b`), "", "", `200 POST / HTTP/1.1, host: a,b`, `=`},
 	{"two ports in the authority", with("authority", `a:80:90`), "", "", `400`, `200 POST / HTTP/1.1, host: a:80:90`},
 	{"an open bracket in the authority", with("authority", `[::1`), "", "", `400`, `200 POST / HTTP/1.1, host: [::1`},
-	{"an address in the authority", with("authority", `[::1]:80`), "", "", `200 POST / HTTP/1.1, host: [::1]:80`, `200 POST / HTTP/1.1, host: [::1]`},
+	{"an address in the authority", with("authority", `[::1]:80`), "", "", `200 POST / HTTP/1.1, host: [::1]`, `=`},
 	{"a question mark in the authority", with("authority", `a?b`), "", "", `400`, `200 POST / HTTP/1.1, host: a?b`},
 	{"NUL in the authority", with("authority", `a\0`), "", "", `reset PROTOCOL_ERROR`, `=`},
 	{"OPTIONS and an asterisk", `:method=OPTIONS

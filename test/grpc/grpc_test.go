@@ -39,7 +39,7 @@ defaults
   timeout connect 5s
   timeout http-keep-alive 60s
   log 127.0.0.1:%d format raw local0
-  log-format "%%HU %%tsc %%hs"
+  log-format "%%HPO %%tsc %%hs"
 frontend plain
   bind 127.0.0.1:%d
   capture response header grpc-status len 2

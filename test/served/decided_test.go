@@ -42,7 +42,6 @@ var decisions = []decision{
 	{why: "logs.md: an errorfile is sent with a length, so that the connection outlives it", alike: func(d difference) bool {
 		return strings.HasSuffix(d.what, "answer") && (d.theirs == "then closed" && d.ours == "" || errorFile.ReplaceAllString(d.theirs, "") == errorFile.ReplaceAllString(d.ours, "") && ownPage.MatchString(d.theirs))
 	}},
-	replaced("http2.md: the log shows the path as it was requested", ` h2 .*line$`, `https?://[^/ ]+`),
 	{why: "logs.md: %[status] has a value in log-format", alike: func(d difference) bool { // the last but one word of the format
 		return strings.HasPrefix(d.what, "captures: ") && strings.HasSuffix(d.what, "line") && noStatus.MatchString(d.theirs) && status.ReplaceAllString(d.ours, "$1 - $3") == d.theirs
 	}},

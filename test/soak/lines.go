@@ -188,7 +188,11 @@ func parseHTTP(text []byte) (path string, l logged, err error) {
 		return "", l, errTorn
 	}
 	copy(l.state[:], f[9])
-	return string(f[13]), l, l.numbers(f[3], f[5], f[6], f[10])
+	target := f[13]
+	if _, rest, absolute := bytes.Cut(target, []byte("://")); absolute { // of HTTP/2
+		target = rest[max(bytes.IndexByte(rest, '/'), 0):]
+	}
+	return string(target), l, l.numbers(f[3], f[5], f[6], f[10])
 }
 
 // numbers reads the fields that both forms have; status is nil for none.

@@ -92,7 +92,7 @@ peer took for a part of the message is never read. lb sends a request of HTTP/1.
 - HTTP/1.1 without Host; a Host with several names, a path, an open bracket or two ports; a user in the target (` + "`http://user@host/`" + `)
 
 What HTTP/2 can carry and HTTP/1 cannot ends its stream (PROTOCOL_ERROR) in both. lb also refuses what HAProxy 2.6 passes on or corrects: control characters and
-blanks around a value, a host that is not the authority, several hosts, a user, path or bad port in the authority, no authority at all, lengths that are equal
+blanks around a value, several hosts without an authority, a user, path or bad port in the authority, no authority at all, lengths that are equal
 or a list, a length without a body, an asterisk that is not of OPTIONS, bytes beyond ASCII in a path, CONNECT but for WebSockets, more fields than a head
 may have. A length or a host in trailers is not passed on; HAProxy ends the stream.
 
