@@ -68,12 +68,15 @@ func TestNamedFormats(t *testing.T) {
 	}
 	at := time.Date(2026, 11, 21, 3, 4, 5, 6e6, time.Local)
 	x := &sample.Ctx{Rec: &sample.Record{Parties: sample.Parties{Client: netip.MustParseAddrPort("10.0.1.2:33312"), FrontAddr: netip.MustParseAddrPort("10.0.3.31:8012"), Frontend: "www", Backend: "www", Server: "<NOSRV>"}, Timers: sample.Timers{Accept: at, Request: at, TR: -1, Tw: -1, Tc: -1, Tr: -1, Ta: 7, Tt: 7}, Term: [4]byte{'C', 'R', '-', '-'}, Status: -1, BadReq: true}}
+	local := *x
+	local.Rec, local.Listener = &sample.Record{Parties: sample.Parties{Frontend: "www", Backend: "www", Server: "<NOSRV>"}, Timers: x.Rec.Timers, Term: x.Rec.Term}, &sample.Listener{ID: 3}
 	for _, c := range []struct {
 		name, got, want string
 	}{
 		{"http", string(f.HTTP.Append(nil, x)), `10.0.1.2:33312 [21/Nov/2026:03:04:05.006] www www/<NOSRV> -1/-1/-1/-1/7 -1 0 - - CR-- 0/0/0/0/0 0/0 "<BADREQ>"`},
 		{"https", string(f.HTTPS.Append(nil, x)), `10.0.1.2:33312 [21/Nov/2026:03:04:05.006] www www/<NOSRV> -1/-1/-1/-1/7 -1 0 - - CR-- 0/0/0/0/0 0/0 "<BADREQ>" 0/-/-/-/0 -/-/-`},
 		{"tcp", string(f.TCP.Append(nil, x)), `10.0.1.2:33312 [21/Nov/2026:03:04:05.006] www www/<NOSRV> -1/-1/7 0 CR 0/0/0/0/0 0/0`},
+		{"tcp, a unix socket", string(f.TCP.Append(nil, &local)), `unix:3 [21/Nov/2026:03:04:05.006] www www/<NOSRV> -1/-1/7 0 CR 0/0/0/0/0 0/0`},
 		{"connect", string(f.ConnectHTTP.Append(nil, x)), `Connect from 10.0.1.2:33312 to 10.0.3.31:8012 (www/HTTP)`},
 		{"connect", string(f.ConnectTCP.Append(nil, x)), `Connect from 10.0.1.2:33312 to 10.0.3.31:8012 (www/TCP)`},
 		{"embryonic", string(f.AppendEmbryonic(nil, x, "1", "SSL handshake failure")), `10.0.1.2:33312 [21/Nov/2026:03:04:05.006] www/1: SSL handshake failure`},

@@ -362,6 +362,21 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// TestProtocols: of several protocols the bind line's first counts; clients that speak none of them are served without.
+func TestProtocols(t *testing.T) {
+	b := newBench(t)
+	cfg := b.load(Options{Sources: files(b.self("site", "ec", "site.test")), Settings: Settings{ALPN: []string{"h2", "http/1.1"}}})
+	for _, c := range []struct {
+		want  string
+		offer []string
+	}{{"h2", []string{"http/1.1", "h2"}}, {"http/1.1", []string{"acme-tls/1", "http/1.1"}}, {"", []string{"acme-tls/1"}}, {"", nil}} {
+		_, client, err := handshake(cfg, &tls.Config{ServerName: "site.test", NextProtos: c.offer})
+		if err != nil || client.NegotiatedProtocol != c.want {
+			t.Errorf("%q: %q, %v", c.offer, client.NegotiatedProtocol, err)
+		}
+	}
+}
+
 // Client certificates are asked for and judged by the given authorities.
 func TestClientCertificates(t *testing.T) {
 	b := newBench(t)

@@ -348,7 +348,7 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 				to.Chosen(cert.Leaf)
 				st.common.narrow(hello, to)
 			}
-			cfg := st.common.judging(to)
+			cfg := st.common.judging(hello, to)
 			cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }
 			l.bindTickets(cfg, st.common.demands, cert.Leaf)
 			return cfg, nil
@@ -366,7 +366,7 @@ func (l *Listener) pick(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		to.Chosen(c.pair.cert.Leaf)
 		c.narrow(hello, to)
 	}
-	cfg := c.judging(to)
+	cfg := c.judging(hello, to)
 	l.bindTickets(cfg, c.demands, c.pair.cert.Leaf)
 	return cfg, nil
 }
@@ -384,9 +384,14 @@ func (l *Listener) makes(st *state, name string) bool {
 	return l.sign != nil && name != "" && len(st.set.fallback) > 0 && st.set.first(name) == nil
 }
 
-// judging gives the settings for one handshake, which is told what is let pass.
-func (m *terms) judging(to Judged) *tls.Config {
+// judging gives the settings for one handshake, which is told what is let pass. A
+// client that speaks none of the protocols is served without one, as in HAProxy;
+// crypto/tls would refuse it.
+func (m *terms) judging(hello *tls.ClientHelloInfo, to Judged) *tls.Config {
 	cfg := m.cfg.Clone()
+	if !slices.ContainsFunc(hello.SupportedProtos, func(p string) bool { return slices.Contains(cfg.NextProtos, p) }) {
+		cfg.NextProtos = nil
+	}
 	if m.judge != nil && to != nil {
 		cfg.VerifyConnection = m.judge.by(to)
 	}

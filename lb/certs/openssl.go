@@ -26,7 +26,7 @@ var opensslReasons = []struct {
 	{"client offered only unsupported versions", opensslReason{258, "unsupported protocol"}},
 	{"unsupported SSLv2 handshake", opensslReason{258, "unsupported protocol"}},
 	{"no cipher suite supported by both", opensslReason{193, "no shared cipher"}},
-	{"no ECDHE curve supported by both", opensslReason{101, "no suitable key share"}},
+	{"no key exchanges supported by both", opensslReason{101, "no suitable key share"}},
 	{"no supported signature algorithm", opensslReason{118, "no suitable signature algorithm"}},
 	{"peer doesn't support any of the certificate's signature algorithms", opensslReason{118, "no suitable signature algorithm"}},
 	{"client requested unsupported application protocols", opensslReason{235, "no application protocol"}},
@@ -35,6 +35,7 @@ var opensslReasons = []struct {
 	{"no certificates configured", opensslReason{234, "callback failed"}},
 	{"invalid signature by the", opensslReason{123, "bad signature"}},
 	{"unexpected message", opensslReason{244, "unexpected message"}},
+	{"exceeds maximum of", opensslReason{244, "unexpected message"}}, // what is no handshake, read as one
 }
 
 // opensslAlerts are OpenSSL's names of alerts that a peer sent.
@@ -86,6 +87,8 @@ func opensslOf(err error) opensslReason {
 		switch string(header.RecordHeader[:4]) {
 		case "GET ", "POST", "HEAD", "PUT ":
 			return opensslReason{156, "http request"}
+		case "CONN":
+			return opensslReason{155, "https proxy request"}
 		}
 		if header.RecordHeader[1] == 3 {
 			return opensslReason{244, "unexpected message"}

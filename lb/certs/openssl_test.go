@@ -35,6 +35,9 @@ func TestOpenSSLErrors(t *testing.T) {
 		}), skip, "", "error:0A0000EA:SSL routines::callback failed"},
 		{server(nil), &tls.Config{ServerName: "a.test", RootCAs: x509.NewCertPool()}, "", "error:0A000412:SSL routines::sslv3 alert bad certificate"},
 		{server(nil), nil, "GET / HTTP/1.0\r\n\r\n", "error:0A00009C:SSL routines::http request"},
+		{server(nil), nil, "CONNECT a:443 HTTP/1.0\r\n\r\n", "error:0A00009B:SSL routines::https proxy request"},
+		{server(nil), nil, "\x16\x03\x01\x00\x05hello", "error:0A0000F4:SSL routines::unexpected message"},
+		{server(func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.CurveP384} }), &tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519}}, "", "error:0A000065:SSL routines::no suitable key share"},
 		{server(nil), nil, "what is it then\r\n", "error:0A00010B:SSL routines::wrong version number"},
 	} {
 		near, far, err := ends()

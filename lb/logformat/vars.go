@@ -286,7 +286,12 @@ func appendClient(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
 	return appendString(dst, "unix", o), true
 }
 
+// appendClientPort shows the number of the bind line for a client of a unix socket,
+// as HAProxy does.
 func appendClientPort(dst []byte, x *sample.Ctx, o option) ([]byte, bool) {
+	if !x.Rec.Client.Addr().IsValid() && x.Listener != nil {
+		return strconv.AppendInt(dst, int64(x.Listener.ID), 10), true
+	}
 	return appendPort(dst, x.Rec.Client.Port(), o), true
 }
 

@@ -102,7 +102,7 @@ func tlsFetches() []fetchRow {
 		}},
 		fetchRow{name: "ssl_c_used", kind: Bool, where: afterHandshake, needs: front.needs, get: used},
 		fetchRow{name: "ssl_fc_has_crt", kind: Bool, where: afterHandshake, needs: front.needs, get: func(x *Ctx, _ *args) (Value, bool) {
-			return BoolValue(x.Rec.Detail != nil && x.Rec.Detail.ShownNow()), x.Rec.TLS
+			return BoolValue(x.Rec.Detail != nil && x.Rec.Detail.ShownNow()), x.Rec.TLS && x.Rec.NotMade == nil
 		}},
 		fetchRow{name: "ssl_fc_has_early", kind: Bool, where: afterHandshake, get: func(x *Ctx, _ *args) (Value, bool) {
 			return BoolValue(false), x.Rec.TLS // early data is not taken

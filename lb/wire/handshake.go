@@ -103,10 +103,14 @@ func (h *Handshake) failed(err error) error {
 		state.PeerCertificates = v.UnverifiedCertificates
 	}
 	f := &Failed{Err: err, Info: Info{Version: state.Version, Suite: state.CipherSuite, SNI: h.asked}}
-	if state.Version == 0 {
+	_, answered, _ := h.watch.Hellos()
+	switch {
+	case h.own == nil && h.highest != 0: // before a version was chosen
+		f.Info.Version = 0
+	case state.Version == 0:
 		f.Info.Version = h.highest
 	}
-	if h.own == nil || state.Version <= tls.VersionTLS12 { // which agrees on it at its end
+	if answered == nil || state.Version <= tls.VersionTLS12 { // which agrees on it at its end
 		f.Info.Suite = 0
 	}
 	if h.Detailed {
