@@ -111,7 +111,11 @@ func (a *ACLs) find(name string) (*acl, error) {
 	for n := range predefined {
 		names = append(names, n)
 	}
-	return nil, fmt.Errorf("no such ACL : '%s'%s", name, sample.Hint(name, names))
+	hint := sample.Hint(name, names)
+	if word, _, _ := strings.Cut(name, "("); hint == "" && sample.IsFetch(word) {
+		hint = fmt.Sprintf("; it is a sample fetch: without a name it stands in braces, with blanks around them: '{ %s ... }'", name)
+	}
+	return nil, fmt.Errorf("no such ACL : '%s'%s", name, hint)
 }
 
 // parseTest reads CRITERION [flags] [--] [operator] PATTERN...

@@ -45,7 +45,7 @@ func compressionTable() []row[*draft] {
 		{name: "filter spoe", args: "[engine <name>] config <file>", min: 2, max: 4, in: ownAnywhere, apply: (*call).filterSpoe},
 		{name: "filter cache", args: "<name>", min: 1, max: 1, in: ownAnywhere, doc: "accepted: what is kept is what the server sent, before it is compressed", apply: (*call).filterCache},
 		{name: "filter trace", args: "...", max: many, in: ownAnywhere, status: Ignored, doc: "it prints what HAProxy's own filters are called for, and changes no traffic"},
-		{name: "filter fcgi-app", args: "...", max: many, in: ownAnywhere, status: Refused, doc: "only HTTP/1.1 servers can be used: let a web server (nginx, Caddy, Apache) in between speak FastCGI"},
+		{name: "filter fcgi-app", args: "...", max: many, in: ownAnywhere, status: Refused, doc: "servers speak HTTP/1 or HTTP/2: let a web server beside the application (nginx, Caddy, Apache) speak FastCGI, and name it in the server line"},
 		{name: "filter opentracing", args: "...", max: many, in: ownAnywhere, status: Refused, doc: "let applications report traces; unique-id-format and unique-id-header give them and the log one id"},
 		{name: "filter bwlim-in", args: "...", max: many, in: ownAnywhere, status: Refused, doc: "bandwidth is not limited; tc(8) can do it for an address or a mark (set-mark)"},
 		{name: "filter bwlim-out", args: "...", max: many, in: ownAnywhere, status: Refused, doc: "bandwidth is not limited; tc(8) can do it for an address or a mark (set-mark)"},

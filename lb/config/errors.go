@@ -137,8 +137,29 @@ func (c *call) httpError(d *draft) error {
 		}
 		words = words[n:]
 	}
+	switch e.payload {
+	case "":
+		if e.ctype != "" {
+			c.p.report.Warnf(c.pos, "content-type '%s' ignored by the http reply because neither errorfile nor payload defined", e.ctype)
+		}
+	case "errorfile", "errorfiles", "default-errorfiles":
+		if e.ctype != "" {
+			c.p.report.Warnf(c.pos, "content-type '%s' ignored by the http reply when used with an errorfile", e.ctype)
+		}
+		if e.headers {
+			c.p.report.Warnf(c.pos, "hdr parameters ignored by the http reply when used with an errorfile")
+		}
+	}
 	switch {
-	case e.formats:
+	case e.section != "":
+		late := latePages{from: e.section, codes: []int{code}, pos: c.pos}
+		if pages := c.p.errorPages[late.from]; pages != nil {
+			d.setPages(c.p.chosenPages(pages, &late))
+		} else {
+			d.latePages = append(d.latePages, late)
+		}
+		return nil
+	case e.formats && e.payload != "errorfile" && e.payload != "default-errorfiles":
 		r, err := rule.ParsePage(code, c.args[2:], d.acls)
 		if err != nil {
 			return fmt.Errorf("'http-error' : %w", err)
@@ -170,7 +191,9 @@ type pageDraft struct {
 	code                       int
 	head, ctype, body, payload string // payload is the word that the page comes from
 	page                       *ErrorFile
-	formats                    bool // the response is made for each request
+	formats                    bool   // the response is made for each request
+	section                    string // errorfiles
+	headers                    bool
 }
 
 // pageWord applies one word of an http-error line with its values.
@@ -181,6 +204,7 @@ func (c *call) pageWord(e *pageDraft, word string, values []string) error {
 		return nil
 	case "hdr":
 		name, text := values[0], values[1]
+		e.headers = true
 		if rule.OwnField(name) {
 			c.p.report.Warnf(c.pos, "'http-error' : 'hdr %s' is ignored, as in HAProxy: 'content-type' names the type, and the length is that of the payload", name)
 			return nil
@@ -211,11 +235,7 @@ func (c *call) pageWord(e *pageDraft, word string, values []string) error {
 		}
 		e.page = &read
 	case "errorfiles":
-		named, have := c.p.errorPages[values[0]][e.code]
-		if !have {
-			return fmt.Errorf("'http-error' : status '%d' not declared in http-errors section '%s', which must stand before this line", e.code, values[0])
-		}
-		e.page = &named
+		e.section = values[0]
 	case "file":
 		data, err := os.ReadFile(c.p.path(c.pos.File, values[0]))
 		if err != nil {

@@ -45,6 +45,7 @@ func (p *parser) finish() {
 			}
 		}
 	}
+	p.checkStrayNames()
 	p.resolveOffloads()
 	p.checkResolversUses()
 	p.resolveTracks()

@@ -93,7 +93,7 @@ type parser struct {
 	named    map[string]*draft
 	drafts   []*draft            // proxies in order
 	byName   map[string][]*draft // the same; a frontend and a backend may share a name
-	tableParts
+	lineUses
 	peersSections
 	serverMemory
 	userlists    map[string]*userlist.List
@@ -241,7 +241,7 @@ func sectionKeywords() map[string]string {
 	all := map[string]string{
 		"global": "", "defaults": "", "frontend": "", "backend": "", "listen": "",
 		"cache":       "",
-		"fcgi-app":    "only HTTP/1.1 servers can be used",
+		"fcgi-app":    "servers speak HTTP/1 or HTTP/2: let a web server beside the application (nginx, Caddy, Apache) speak FastCGI, and name it in the server line",
 		"http-errors": "",
 		"log-forward": logForward,
 		"mailers":     "",
@@ -360,7 +360,11 @@ func dispatch[T any](x *index[T], c *call, words []string, negated string, t T, 
 		return fmt.Errorf("'%s %s' is not possible: '%s' cannot be negated or reset", negated, r.name, r.name)
 	}
 	if r.in&in == 0 {
-		return p.misplaced(r.name, r.in, r.hard, c.pos, in)
+		err := p.misplaced(r.name, r.in, r.hard, c.pos, in)
+		if err != nil || r.status == Refused || words[0] == "stick" { // HAProxy does not read those
+			return err
+		}
+		return p.aside(c, func(d *draft) error { return r.run(c, any(d).(T)) })
 	}
 	return r.run(c, t)
 }
@@ -398,6 +402,53 @@ func (p *parser) misplaced(name string, allowed sections, hard bool, pos cfgfile
 	}
 	p.report.Warnf(pos, "'%s' ignored because %s '%s' has no %s capability%s", name, p.section, p.draft.Name, side, hint)
 	return nil
+}
+
+// aside reads a line that has no effect in the proxy where it stands, as HAProxy
+// does: what is wrong with it is an error even so. Nothing else is left of it.
+func (p *parser) aside(c *call, run func(d *draft) error) error {
+	before, d, proxy := *p, *p.draft, *p.draft.Proxy
+	p.report = &cfgfile.Report{}
+	d.Proxy, d.wrongFormat, d.serverLines, d.sids = &proxy, nil, nil, nil
+	d.kind, d.Frontend, d.Backend = inListen, true, true
+	proxy.ErrorFiles = nil
+	err := run(&d)
+	if err == nil {
+		err = p.report.Err()
+	}
+	if wrong, have := d.wrongFormat["unique-id-format"]; have && err == nil {
+		err = wrong.err // the one that HAProxy looks into
+	}
+	*p = before
+	p.draft.acls.Take()
+	switch {
+	case err != nil:
+	case c.name == "use-server":
+		err = fmt.Errorf("%s '%s': unable to find server '%s' referenced in a 'use-server' rule", p.draft.section, p.draft.Name, c.args[0])
+	case (c.name == "use_backend" || c.name == "default_backend") && !strings.Contains(c.args[0], "%"):
+		p.strayNames = append(p.strayNames, strayName{c.pos, c.name, c.args[0], p.draft})
+	}
+	return err
+}
+
+// lineUses are names in lines that only the whole text can tell of.
+type lineUses struct {
+	tableParts
+	strayNames []strayName
+}
+
+// strayName is the name of a backend in a line without effect.
+type strayName struct {
+	pos           cfgfile.Pos
+	keyword, name string
+	from          *draft
+}
+
+// checkStrayNames refuses those that a frontend could not name either.
+func (p *parser) checkStrayNames() {
+	for _, s := range p.strayNames {
+		p.checkBackend(s.from, s.name, s.pos, s.keyword)
+	}
 }
 
 func (p *parser) guessSection(word string) string {

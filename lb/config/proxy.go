@@ -68,6 +68,9 @@ func proxyTable() []row[*draft] {
 			return nil
 		}},
 		{name: "dispatch", args: "<address>:<port>", min: 1, max: 1, in: ownBack, status: Translated, doc: "it is read as a server of the name 'dispatch'", apply: func(c *call, d *draft) error {
+			if _, port, _ := strings.Cut(c.args[0][strings.LastIndexByte(c.args[0], ']')+1:], ":"); port == "" {
+				return fmt.Errorf("'dispatch' : missing port specification in '%s'", c.args[0])
+			}
 			c.args = []string{"dispatch", c.args[0]}
 			return c.server(d)
 		}},
@@ -96,7 +99,7 @@ func proxyTable() []row[*draft] {
 		{name: "monitor-uri", args: "<uri>", min: 1, max: 1, in: front, apply: func(c *call, d *draft) error { d.MonitorURI = c.args[0]; return nil }},
 		{name: "rate-limit sessions", loose: wrapsAround, lax: true, args: "<number>", min: 1, max: 1, in: front, apply: count(0, big, func(d *draft, n int) { d.SessionRate = n })},
 		{name: "retries", loose: cutsTail | wordIsZero, args: "<number>", min: 1, max: 1, in: back, apply: count(0, big, func(d *draft, n int) { d.Retries = n })},
-		{name: "retry-on", args: "<condition> ...", doc: "none, conn-failure, empty-response, junk-response, response-timeout, 0rtt-rejected, a status, all-retryable-errors", min: 1, max: many, in: back, apply: (*call).retryOn},
+		{name: "retry-on", hard: true, args: "<condition> ...", doc: "none, conn-failure, empty-response, junk-response, response-timeout, 0rtt-rejected, a status, all-retryable-errors", min: 1, max: many, in: back, apply: (*call).retryOn},
 		{name: "server", args: "<name> <address>[:<port>] [<option> ...]", wants: "<name> and <addr>[:<port>] as arguments", min: 2, max: many, in: ownBack, hard: true, apply: (*call).server},
 		{name: "server-template", args: "<prefix> <number|range> <address>[:<port>] [<option> ...]", min: 3, max: many, in: ownBack, hard: true, apply: (*call).serverTemplate},
 		{name: "load-server-state-from-file", lax: true, args: "global|local|none", min: 1, max: 1, in: back, apply: func(c *call, d *draft) error {

@@ -38,7 +38,7 @@ func proxyRefusals() []row[*draft] {
 		{"reqsetbe", ownFront, Refused, "write use_backend rules"},
 		{"reqisetbe", ownFront, Refused, "write use_backend rules"},
 		{"srvexp", back, Refused, "write http-response rules"},
-		{"use-fcgi-app", ownBack, Refused, "only HTTP/1.1 servers can be used"},
+		{"use-fcgi-app", ownBack, Refused, "servers speak HTTP/1 or HTTP/2: let a web server beside the application (nginx, Caddy, Apache) speak FastCGI, and name it in the server line"},
 	} {
 		table = append(table, row[*draft]{name: r.name, args: "...", max: many, in: r.in, status: r.status, doc: r.doc, loud: r.doc == noMail})
 	}

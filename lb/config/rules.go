@@ -22,7 +22,7 @@ func ruleTable() []row[*draft] {
 			}
 			return err
 		}},
-		{name: "tcp-response inspect-delay", lax: true, args: "<time>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) (err error) {
+		{name: "tcp-response inspect-delay", hard: true, lax: true, args: "<time>", min: 1, max: 1, in: back, apply: func(c *call, d *draft) (err error) {
 			if err = d.namedDefaults(c.name); err == nil {
 				d.ResponseDelay, err = duration(c.name, c.args[0], time.Millisecond)
 			}
@@ -99,7 +99,7 @@ func stageRows() []row[*draft] {
 		case !atFront:
 			in = back
 		}
-		rows = append(rows, row[*draft]{name: stage.String(), args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: in, apply: func(c *call, d *draft) error {
+		rows = append(rows, row[*draft]{name: stage.String(), hard: in != anywhere, args: "<action> [<argument> ...] [if|unless <condition>]", min: 1, max: many, in: in, apply: func(c *call, d *draft) error {
 			if err := d.namedDefaults(c.name); err != nil {
 				return err
 			}

@@ -129,3 +129,72 @@ func TestChecksOfWordsWithoutEffect(t *testing.T) {
 	}
 	v.accept(inGlobalSection("ssl-dh-param-file "+params), "ssl-dh-param-file")
 }
+
+// TestLinesWithoutEffectAreRead: a line in a proxy of the other side has no effect, and its words are checked even so, as HAProxy does.
+func TestLinesWithoutEffectAreRead(t *testing.T) {
+	v := newVerdicts(t)
+	for _, line := range []string{
+		"default_backend b2", "use_backend b2", "use_backend b2 if { path / }", "use_backend %[path]", "monitor fail if { path / }", "capture request header X len 5", "unique-id-format %ci", "monitor-uri /x", "bind :18001", "option httplog",
+		"timeout client 5s", "option httplog clf", "maxconn x", "backlog x", "log-format %[nope]", "option http-ignore-probes",
+	} {
+		v.accept(inBackendSection(line)+"backend b2\n  server s 127.0.0.1:1\n", "backend 'b'")
+	}
+	for line, part := range map[string]string{
+		"default_backend nope": "unable to find required default_backend: 'nope'", "use_backend nope": "unable to find required use_backend: 'nope'", "use_backend b if nope": "no such ACL", "use_backend b": "loop detected", "monitor fail if nope": "no such ACL",
+		"capture request header": "expects arguments", "unique-id-format %[nope]": "unknown fetch method 'nope'", "monitor-uri": "expects arguments", "bind nope": "missing port", "bind :18001 nope": "unknown keyword 'nope'",
+		"rate-limit sessions x": "rate-limit sessions", "option httplog x": "only supports", "timeout client x": "timeout client", "tcp-request connection accept": "no frontend capability", "tcp-request session accept": "no frontend capability",
+	} {
+		v.refuse(inBackendSection(line), part)
+	}
+	for _, line := range []string{
+		"stick on nope", "stick on src table nope", "cookie X insert", "balance uri", "balance", "option httpchk", "option httpchk GET /x", "http-check expect status 200", "timeout server 5s", "force-persist if { path / }", "dispatch 127.0.0.1:1",
+		"source 127.0.0.1", "hash-type consistent", "http-reuse never", "load-server-state-from-file none", "option mysql-check user x", "option ssl-hello-chk", "dynamic-cookie-key x", "http-send-name-header X", "fullconn x", "persist rdp-cookie", "option redispatch x",
+	} {
+		v.accept(inFrontendSection(line), "frontend 'f'")
+	}
+	for line, part := range map[string]string{
+		"use-server s if { path / }": "unable to find server 's'", "use-server s if nope": "no such ACL", "cookie": "expects arguments", "cookie X nope": "only supports", "balance nope": "only supports", "http-check expect nope x": "only supports",
+		"timeout server x": "timeout server", "timeout server": "expects arguments", "force-persist if nope": "no such ACL", "ignore-persist if nope": "no such ACL", "dispatch nope": "missing port specification", "source nope": "source",
+		"hash-type nope": "only supports", "http-reuse nope": "only supports", "load-server-state-from-file nope": "load-server-state-from-file", "retry-on 503": "no backend capability", "option mysql-check foo": "mysql-check",
+		"option ssl-hello-chk x": "unexpected argument", "external-check command": "expects arguments", "dynamic-cookie-key": "expects arguments", "persist nope": "persist", "http-send-name-header": "expects arguments",
+		"tcp-response content accept": "no backend capability", "tcp-response inspect-delay 1s": "no backend capability",
+	} {
+		v.refuse(inFrontendSection(line), part)
+	}
+	v.refuse(strings.ReplaceAll(inBackendSection("dispatch 127.0.0.1"), "  server s 127.0.0.1:1\n", ""), "missing port specification")
+}
+
+// TestUnusedWordsOfReplies: what an answer has no place for is warned of; pages of a section may come from one below, or be missing there.
+func TestUnusedWordsOfReplies(t *testing.T) {
+	v := newVerdicts(t)
+	page := filepath.Join(filepath.Dir(v.path), "503.http")
+	if err := os.WriteFile(page, []byte("HTTP/1.0 503 No\r\n\r\nno\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const nowhere, beside, fields = "because neither errorfile nor payload defined", "content-type 'text/plain' ignored by the http reply when used with an e", "hdr parameters ignored by the http reply when used with an e"
+	section := "http-errors e\n  errorfile 503 " + page + "\n"
+	for line, part := range map[string]string{
+		"http-request return status 200 content-type text/plain": nowhere, "http-request deny deny_status 403 content-type text/plain": nowhere, "http-error status 503 content-type text/plain": nowhere,
+		"http-request return status 200 content-type text/plain errorfile " + page: beside, "http-request return content-type text/plain default-errorfiles": beside, "http-error status 503 content-type text/plain errorfile " + page: beside,
+		"http-error status 503 content-type text/plain default-errorfiles": beside, "http-error status 503 errorfiles e content-type text/plain": beside, "http-request return status 503 errorfiles e content-type text/plain": beside,
+		"http-request return status 200 hdr X y errorfile " + page: fields, "http-request deny hdr X y default-errorfiles": fields, "http-error status 503 hdr X y errorfile " + page: fields,
+		"http-error status 500 errorfiles e": "status '500' not declared in http-errors section 'e'",
+	} {
+		v.accept(section+inFrontendSection(line), part)
+		v.refuse("global\n  zero-warning\n"+section+inFrontendSection(line), "zero-warning")
+	}
+	for _, line := range []string{"http-request return status 200 content-type text/plain string x", "http-request deny hdr X y", "http-error status 503 hdr X y", "http-error status 503 errorfiles e"} {
+		v.accept("global\n  zero-warning\n"+section+inFrontendSection(line), "")
+		v.accept("global\n  zero-warning\n"+inFrontendSection(line)+section, "")
+	}
+	v.refuse(inFrontendSection("http-error status 503 errorfiles nope"), "unable to find http-errors section 'nope'")
+}
+
+// TestConditionsWithoutBraces: who forgets the braces is told.
+func TestConditionsWithoutBraces(t *testing.T) {
+	v := newVerdicts(t)
+	for _, cond := range []string{"path /x", "path_beg /x", "hdr(host) x", "src 10.0.0.0/8"} {
+		v.refuse(inFrontendSection("http-request deny if "+cond), "it stands in braces, with blanks around them")
+	}
+	v.refuse(inFrontendSection("acl pat path /x\nhttp-request deny if path"), "did you mean 'pat'")
+}

@@ -99,7 +99,25 @@ func parseReply(p *ruleParser, r *reply) (action, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.unused(p, payload)
 	return r, r.settle(payload)
+}
+
+// unused warns of words that the answer has no place for, as HAProxy does.
+func (r *reply) unused(p *ruleParser, payload string) {
+	switch payload {
+	case "":
+		if r.ctype != "" {
+			p.remark("content-type '%s' ignored by the http reply because neither errorfile nor payload defined", r.ctype)
+		}
+	case "errorfile", "errorfiles", "default-errorfiles":
+		if r.ctype != "" {
+			p.remark("content-type '%s' ignored by the http reply when used with an errorfile", r.ctype)
+		}
+		if len(r.headers) > 0 {
+			p.remark("hdr parameters ignored by the http reply when used with an errorfile")
+		}
+	}
 }
 
 func (r *reply) header(p *ruleParser) error {

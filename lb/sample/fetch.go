@@ -103,6 +103,13 @@ func Fetches() []string {
 	return slices.Compact(names)
 }
 
+// IsFetch reports whether a name is that of a sample fetch or of an ACL keyword
+// derived from one.
+func IsFetch(name string) bool {
+	_, _, err := findFetch(name, true)
+	return err == nil
+}
+
 func fetchNamed(name string) *fetchRow {
 	if real, ok := fetchAlias[name]; ok {
 		name = real
