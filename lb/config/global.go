@@ -444,11 +444,17 @@ func (c *call) procVar(g *Global) error {
 	if g.Vars == nil {
 		g.Vars = &sample.ProcVars{}
 	}
-	if err := SetVar(g.Vars, name, text, c.name == "set-var-fmt"); err != nil {
+	switch err := SetVar(g.Vars, name, text, c.name == "set-var-fmt"); {
+	case errors.Is(err, errNoValue): // no error in HAProxy
+		c.p.report.Warnf(c.pos, "'%s %s' sets nothing: %v", c.name, name, err)
+	case err != nil:
 		return fmt.Errorf("'%s' : %w", c.name, err)
 	}
 	return nil
 }
+
+// errNoValue is of an expression that finds nothing.
+var errNoValue = errors.New("no value")
 
 // SetVar gives a variable of scope proc the value of an expression, or of a
 // format string, that nothing but the process itself is needed for.
@@ -456,7 +462,8 @@ func SetVar(vars *sample.ProcVars, name, text string, format bool) error {
 	if err := sample.CheckVar(name); err != nil {
 		return err
 	}
-	x := &sample.Ctx{Rec: &sample.Record{Pid: os.Getpid(), Timers: sample.Timers{Accept: time.Now()}}, Proc: vars}
+	host, _ := os.Hostname() // without one the variable is not set
+	x := &sample.Ctx{Rec: &sample.Record{Pid: os.Getpid(), Hostname: host, Timers: sample.Timers{Accept: time.Now()}}, Proc: vars}
 	if format {
 		f, err := logformat.Parse(text, nil)
 		if err != nil {
@@ -471,7 +478,7 @@ func SetVar(vars *sample.ProcVars, name, text string, format bool) error {
 	}
 	v, ok := e.Eval(x)
 	if !ok {
-		return fmt.Errorf("'%s' has no value outside of requests; use str(...), int(...), env(...) and variables of the process", text)
+		return fmt.Errorf("%w: '%s' has none outside of requests, or here; use str(...), int(...), env(...) and variables of the process", errNoValue, text)
 	}
 	x.SetVar(name, v, 0)
 	return nil

@@ -152,3 +152,27 @@ func FuzzCiphers(f *testing.F) {
 		}
 	})
 }
+
+// TestVariablesWithoutValue: a global set-var whose expression finds nothing is no error.
+func TestVariablesWithoutValue(t *testing.T) {
+	v := newVerdicts(t)
+	for _, e := range []string{"env(NOPE)", "var(proc.b)", "var(proc.a),add(1)"} {
+		v.accept(inGlobalSection("set-var proc.a "+e), "'set-var proc.a' sets nothing")
+	}
+	for _, e := range []string{"hostname", "str(a)", "int(4),add(1)", "var(proc.b,d)"} {
+		for _, n := range v.accept(inGlobalSection("set-var proc.a "+e), "").Notes {
+			if strings.Contains(n.Text, "sets nothing") {
+				t.Errorf("%s: %s", e, n.Text)
+			}
+		}
+	}
+}
+
+// TestUnmanagedTokens: algorithms of JSON web tokens that nobody verifies are refused.
+func TestUnmanagedTokens(t *testing.T) {
+	v := newVerdicts(t)
+	for _, alg := range []string{"PS256", "PS384", "PS512"} {
+		v.refuse(inFrontendSection("http-request set-header x %[hdr(x),jwt_verify("+alg+",secret)]"), "RSASSA-PSS")
+	}
+	v.accept(inFrontendSection("http-request set-header x %[hdr(x),jwt_verify(none,secret)]"), "")
+}

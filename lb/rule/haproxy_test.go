@@ -230,6 +230,8 @@ var oracleSamples = []string{
 	"str(eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c),jwt_payload_query('$.iat','int')",
 	"str(eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c),jwt_verify(HS256,your-256-bit-secret)",
 	"str(eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c),jwt_verify(HS256,wrong)",
+	"str(a.b),jwt_verify(none,x)", "str(.),jwt_verify(none,x)", "str(ab),jwt_verify(none,x)", "str(a.b.A),jwt_verify(none,x)", "str(a.b.),jwt_verify(HS256,x)",
+	"str(eyJhbGciOiJIUzI1NiJ9.e30),jwt_header_query('$.alg')", "str(x),capture-req(9)", "str(x),capture-res(9)", "internal.strm.is_htx",
 	"str(a.b.c),jwt_verify(HS256,x)", "str(a.b),jwt_verify(HS256,x)", "str(a.b.c),jwt_verify(txn.none,x)", "str(a.b.),jwt_verify(none,x)", "str(a.b.c.d),jwt_verify(HS256,x)",
 	// Texts and variables.
 	"str(a\rb),cut_crlf", "str(abc),cut_crlf", "str(abc),add_item(:,txn.none,x)", "str(abc),add_item(:,txn.none)", "str(),add_item(:,,x)", "str(abc),set-var(txn.mine),add_item(:,txn.mine)", "int(7),set-var(txn.seven),add(txn.seven)", "var(txn.seven)", "int(9),set-var(txn.seven,ifnotset)", "var(txn.seven)",

@@ -192,8 +192,8 @@ func checkJWTQuery(a *args) error {
 // jwtQuery looks into a part of a token.
 func jwtQuery(part int) func(*Ctx, *args, Value) (Value, bool) {
 	return func(x *Ctx, a *args, v Value) (Value, bool) {
-		parts, ok := jwtParts(v.binary(x))
-		if !ok {
+		parts, n := jwtParts(v.binary(x))
+		if n == 0 {
 			return Value{}, false
 		}
 		off := len(x.scratch)
@@ -209,17 +209,18 @@ func jwtQuery(part int) func(*Ctx, *args, Value) (Value, bool) {
 	}
 }
 
-// jwtParts are header, payload and signature of a token in its compact form.
-func jwtParts(token []byte) (parts [3][]byte, ok bool) {
+// jwtParts are header, payload and signature of a token in its compact form, and how
+// many of them there are: one that is not signed may be without its last dot. 0 is no
+// token.
+func jwtParts(token []byte) (parts [3][]byte, n int) {
 	if wrapped64(token) {
-		return parts, false
+		return parts, 0
 	}
-	for i := range parts {
-		var more bool
-		parts[i], token, more = bytes.Cut(token, []byte("."))
-		if more == (i == 2) {
-			return parts, false
+	for more := true; more && n < len(parts); n++ {
+		parts[n], token, more = bytes.Cut(token, []byte("."))
+		if n == 0 && !more || n == 2 && more {
+			return parts, 0
 		}
 	}
-	return parts, true
+	return parts, n
 }

@@ -47,8 +47,7 @@ var convsText = []convRow{
 func captured(response bool) func(*Ctx, *args, Value) (Value, bool) {
 	return func(x *Ctx, a *args, v Value) (Value, bool) {
 		b := v.Text(x)
-		x.Capture(response, int(a.n[0]), b)
-		return StrValue(b), true
+		return StrValue(b), x.Capture(response, int(a.n[0]), b)
 	}
 }
 

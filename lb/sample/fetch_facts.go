@@ -38,6 +38,7 @@ var fetchesFacts = []fetchRow{
 	{name: "fe_name", kind: Str, where: Anywhere, log: "%f", get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Frontend) }},
 	{name: "hostname", kind: Str, where: Everywhere, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Hostname) }},
 	{name: "int", args: "i", kind: Int, where: Everywhere, get: func(_ *Ctx, a *args) (Value, bool) { return IntValue(a.n[0]), true }},
+	{name: "internal.strm.is_htx", kind: Bool, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Req != nil || x.Res != nil), true }},
 	{name: "ipv4", args: "s", kind: Addr, where: Everywhere, get: literal, check: checkAddr},
 	{name: "ipv6", args: "s", kind: Addr, where: Everywhere, get: literal, check: checkAddr},
 	{name: "last_rule_file", kind: Str, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {

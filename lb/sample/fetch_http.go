@@ -381,19 +381,20 @@ func appendVarint(dst []byte, n int) []byte {
 
 // Capture keeps a text in a slot of the frontend, as much as it holds; a slot
 // that there is not is passed over.
-func (x *Ctx) Capture(response bool, slot int, text []byte) {
+func (x *Ctx) Capture(response bool, slot int, text []byte) (kept bool) {
 	if x.Front == nil {
-		return
+		return false
 	}
 	lengths, list := x.Front.ReqCaptures, &x.Rec.ReqCaptures
 	if response {
 		lengths, list = x.Front.ResCaptures, &x.Rec.ResCaptures
 	}
 	if slot < 0 || slot >= len(lengths) {
-		return
+		return false
 	}
 	if len(*list) < len(lengths) {
 		*list = append(*list, make([]string, len(lengths)-len(*list))...)
 	}
 	(*list)[slot] = string(text[:min(len(text), lengths[slot])])
+	return true
 }

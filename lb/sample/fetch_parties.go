@@ -164,14 +164,11 @@ func currentTimeout(set func(*Record) int64, own func(*Side) int64) func(*Ctx, *
 }
 
 // isLocal tells whether an address is one of this machine's, as HAProxy does: by
-// trying to bind a socket to it.
+// trying to bind a socket to it. Those of a unix socket are.
 func isLocal(get func(*Ctx) netip.AddrPort) func(*Ctx, *args) (Value, bool) {
 	return func(x *Ctx, _ *args) (Value, bool) {
 		a := get(x).Addr()
-		if !a.IsValid() {
-			return Value{}, false
-		}
-		if a.IsLoopback() {
+		if !a.IsValid() || a.IsLoopback() {
 			return BoolValue(true), true
 		}
 		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))

@@ -57,6 +57,8 @@ func checkJWTVerify(a *args) error {
 		v.algVar = a.s[0]
 	} else if v.alg = a.s[0]; jwtAlgs[v.alg].family == 0 {
 		return fmt.Errorf("'%s' is not an algorithm of JSON web tokens (RFC 7518 section 3.1), nor a variable", v.alg)
+	} else if jwtAlgs[v.alg].family == 'P' {
+		return fmt.Errorf("signatures of '%s' (RSASSA-PSS) are not verified, as in HAProxy", v.alg)
 	}
 	a.any = v
 	if CheckVar(a.s[1]) == nil {
@@ -150,21 +152,19 @@ func (j *jwtVerifier) check(name string, key, token []byte) int64 {
 	if !known {
 		return jwtUnknown
 	}
-	parts, ok := jwtParts(token)
-	if !ok {
-		return jwtInvalid
-	}
+	parts, n := jwtParts(token)
 	signature, err := base64.RawURLEncoding.DecodeString(string(parts[2]))
 	switch {
-	case err != nil:
+	case n == 0:
+		return jwtInvalid
+	case alg.family == 'n' && len(parts[2]) == 0:
+		return jwtRight
+	case alg.family == 'n':
+		return jwtWrong
+	case err != nil || len(signature) == 0:
 		return jwtInvalid
 	case alg.family == 'P':
 		return jwtUnmanaged
-	case alg.family == 'n':
-		if len(signature) == 0 {
-			return jwtRight
-		}
-		return jwtWrong
 	}
 	signed := token[:len(parts[0])+1+len(parts[1])]
 	if alg.family == 'H' {

@@ -41,7 +41,7 @@ var fetchRefused = spread(newerFetches, map[string]string{
 	"distcc_body": otherProtocol, "distcc_param": otherProtocol, "fcgi.docroot": noFastCGI, "fcgi.index": noFastCGI,
 	"internal.htx.data": internals, "internal.htx.free": internals, "internal.htx.free_data": internals, "internal.htx.has_eom": internals, "internal.htx.nbblks": internals,
 	"internal.htx.size": internals, "internal.htx.used": internals, "internal.htx_blk.data": internals, "internal.htx_blk.hdrname": internals, "internal.htx_blk.hdrval": internals,
-	"internal.htx_blk.size": internals, "internal.htx_blk.start_line": internals, "internal.htx_blk.type": internals, "internal.strm.is_htx": internals,
+	"internal.htx_blk.size": internals, "internal.htx_blk.start_line": internals, "internal.htx_blk.type": internals,
 
 	"ssl_fc_session_key": secrets, "ssl_bc_session_key": secrets,
 	"ssl_fc_client_early_traffic_secret": secrets, "ssl_fc_client_handshake_traffic_secret": secrets, "ssl_fc_client_traffic_secret_0": secrets,
