@@ -51,7 +51,7 @@ func (d dice) ruleLines(stage rule.Stage) (lines []string) {
 				"del-header "+d.of("Connection", "Upgrade", "Expect", "Host")+cond(),
 				"set-header Upgrade "+d.of("websocket", "x", "h2c")+cond(),
 				"set-header X-Pad "+strings.Repeat("p", 1+d.IntN(2999))+cond(),
-				"deny"+method(), "return status "+d.of("200", "204", "304", "404")+method(),
+				"deny"+method(), "tarpit"+method(), "wait-for-body time 20ms"+method(), "return status "+d.of("200", "204", "304", "404")+method(),
 				"redirect location /x code 302"+method(),
 				"set-query x=%[rand(100)]"+cond(), `replace-path /(.*) /\1`,
 			))
@@ -252,8 +252,8 @@ func (x *differ) exchange1(c net.Conn, br *bufio.Reader, d dice) (again bool) {
 			head += fmt.Sprintf("Content-Length: %d\r\n", len(body))
 		}
 	}
-	go io.WriteString(c, head+"\r\n"+body) // ends with the connection
 	in := &heard{Reader: br}
+	leaves := x.write(c.(*net.TCPConn), d, head+"\r\n"+body)
 	lines := bufio.NewReaderSize(in, 1)
 	resp, err := http.ReadResponse(lines, &http.Request{Method: method})
 	for err == nil && resp.StatusCode/100 == 1 && resp.StatusCode != 101 {
@@ -272,7 +272,7 @@ func (x *differ) exchange1(c net.Conn, br *bufio.Reader, d dice) (again bool) {
 	case errors.As(err, &slow) && slow.Timeout():
 		x.errorf("seed %d: %s /%s waits for an answer that is promised: %.300q", x.seed, method, id, in.b)
 		return false
-	case err != nil || resp.StatusCode == 101:
+	case err != nil || resp.StatusCode == 101 || leaves && resp.StatusCode >= 400:
 		return false // cut off by the server, or a tunnel
 	}
 	if want := pattern(id, len(got)); resp.Header.Get("X-Id") != "" && !bytes.Equal(got, want) {
@@ -282,7 +282,35 @@ func (x *differ) exchange1(c net.Conn, br *bufio.Reader, d dice) (again bool) {
 		x.errorf("seed %d: %s /%s: %d bytes after the answer %.300q", x.seed, method, id, n, in.b)
 		return false
 	}
-	return !resp.Close && minor == 1 && !strings.Contains(head, "close")
+	return !resp.Close && minor == 1 && !strings.Contains(head, "close") && !leaves
+}
+
+// write sends a request as a whole, or a part of it. The client leaves in some
+// cases: it ends its side, or all of it, at once or after a moment.
+func (x *differ) write(c *net.TCPConn, d dice, text string) (leaves bool) {
+	how := d.IntN(30)
+	if how > 5 {
+		go io.WriteString(c, text) // ends with the connection
+		return false
+	}
+	part, rest := text, time.Duration(d.IntN(3_000))*time.Microsecond
+	if how%2 == 0 {
+		part = text[:d.IntN(len(text))]
+	}
+	if d.one(3) {
+		rest = 0
+	}
+	go func() {
+		io.WriteString(c, part)
+		time.Sleep(rest) // which phase it is in is left to chance
+		if how < 3 {
+			c.CloseWrite()
+			return
+		}
+		c.SetLinger(0)
+		c.Close()
+	}()
+	return true
 }
 
 // client2 is the same over HTTP/2, several at once.
@@ -302,6 +330,9 @@ func (x *differ) client2(r *rig, d dice, requests int) {
 		if err != nil {
 			x.errorf("%v", err)
 			return
+		}
+		if d.one(8) { // takes it back
+			time.AfterFunc(time.Duration(d.IntN(3_000))*time.Microsecond, cancel)
 		}
 		all.Go(func() {
 			resp, err := client.Transport.RoundTrip(req)
@@ -367,6 +398,8 @@ func differential(t *testing.T, seed uint64) {
 			}
 		}
 		r.be.Timeouts.Server = 3000
+		r.be.AbortOnClose = d.one(2)
+		r.fe.Timeouts.Tarpit = int64(1 + d.IntN(20))
 		for _, stage := range []rule.Stage{rule.Request, rule.Response, rule.AfterResponse} {
 			drawn := d.ruleLines(stage)
 			r.fe.Rules[stage] = rules(t, stage, drawn...)

@@ -121,6 +121,7 @@ backend connecting
   option abortonclose
   server s1 FULL
 backend connecting-body
+  option abortonclose
   server s1 FULL
 backend refused
   server s1 DOWN

@@ -3,7 +3,8 @@
 //
 //  1. rewrite (whole_test.go) makes a file run on this machine, and leaves what it says.
 //  2. asksOf (asks_test.go) derives what clients ask from its words.
-//  3. A child (child_test.go) runs it in namespaces of its own, where all of its addresses are local, and every server is a recorder (servers_test.go).
+//  3. A child (child_test.go) runs it in namespaces of its own (room_test.go), where all of its addresses are local, and every server is a recorder
+//     (servers_test.go). It asks (client_test.go) and reads the log (lines_test.go).
 //  4. TestServed compares what haproxy's child and lb's saw; decided_test.go names the differences that are meant.
 package served
 
