@@ -36,6 +36,9 @@ func (b *builder) first(s *config.Server) (netip.Addr, bool, error) {
 	for method := range strings.SplitSeq(methods, ",") {
 		switch method {
 		case "none":
+			if failed != nil {
+				b.notes = append(b.notes, fmt.Sprintf("%s: server %s : could not resolve address '%s', disabling server", s.Pos, s.Name, s.Host))
+			}
 			return netip.Addr{}, false, nil
 		case "last": // comes with the state of the worker before, or from a file
 			if ip, have := b.saved.last(s); have {
