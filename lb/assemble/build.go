@@ -425,9 +425,7 @@ func cookie(c *config.Cookie, key string) *stream.Cookie {
 	case c.Prefix:
 		k.Mode = stream.PrefixCookie
 	}
-	if c.Dynamic {
-		k.Key = []byte(key)
-	}
+	k.Make(c.Dynamic, key)
 	return k
 }
 

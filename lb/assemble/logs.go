@@ -172,13 +172,12 @@ func (rt *Runtime) reportLogs(o syslog.Outage) {
 // Rings gives the stats socket the buffers of log lines.
 func (rt *Runtime) Rings() []control.Ring {
 	var rings []control.Ring
-	for _, r := range rt.rings {
-		rings = append(rings, control.Ring{Name: r.Name, Lines: r.Lines})
-	}
-	for _, c := range rt.cfg.Rings { // those that nothing is logged to
-		if !slices.ContainsFunc(rt.rings, func(r *syslog.Ring) bool { return r.Name == c.Name }) {
-			rings = append(rings, control.Ring{Name: c.Name, Lines: func() []byte { return nil }})
+	for _, c := range rt.cfg.Rings {
+		r := new(syslog.Ring) // what nothing is logged to stays empty
+		if i := slices.IndexFunc(rt.rings, func(r *syslog.Ring) bool { return r.Name == c.Name }); i >= 0 {
+			r = rt.rings[i]
 		}
+		rings = append(rings, control.Ring{Name: c.Name, Description: c.About, Lines: r.Lines})
 	}
 	return rings
 }

@@ -266,6 +266,37 @@ func (rt *Runtime) SetRateLimit(what string, n int) error {
 	return fmt.Errorf("there is no rate-limit %s", what)
 }
 
+// DynamicCookie implements control.Runtime. A backend without a cookie has none
+// to make.
+func (rt *Runtime) DynamicCookie(name string, on bool) error {
+	return rt.makeCookies(name, func(c *stream.Cookie) {
+		_, key := c.Making()
+		c.Make(on, key)
+	})
+}
+
+// DynamicCookieKey implements control.Runtime.
+func (rt *Runtime) DynamicCookieKey(name, key string) error {
+	return rt.makeCookies(name, func(c *stream.Cookie) {
+		on, _ := c.Making()
+		c.Make(on, key)
+	})
+}
+
+func (rt *Runtime) makeCookies(name string, change func(c *stream.Cookie)) error {
+	rt.changing.Lock()
+	defer rt.changing.Unlock()
+	for _, be := range rt.eng.Backends {
+		if be.Proxy.Name == name {
+			if be.Cookie != nil {
+				change(be.Cookie)
+			}
+			return nil
+		}
+	}
+	return control.ErrNoBackend
+}
+
 func (rt *Runtime) changedRates() (list []rateChange) {
 	for _, r := range rt.rates() {
 		if now := r.rate.Limit(); now != r.configured {

@@ -17,6 +17,7 @@ type sum struct {
 	back    []stream.ServerCounters
 	server  []stream.ServerCounters
 	pools   []stream.PoolState
+	idle    []int // of each server, the idle connections of each shard
 	dropped uint64
 }
 
@@ -27,8 +28,9 @@ func (rt *Runtime) sum() sum {
 		back:   make([]stream.ServerCounters, len(rt.eng.Backends)),
 		server: make([]stream.ServerCounters, len(rt.eng.Servers)),
 		pools:  make([]stream.PoolState, len(rt.eng.Servers)),
+		idle:   make([]int, len(rt.eng.Servers)*len(rt.eng.Shards)),
 	}
-	for _, sh := range rt.eng.Shards {
+	for n, sh := range rt.eng.Shards {
 		c := sh.Read()
 		s.nowMs = max(s.nowMs, c.NowMs)
 		for i := range c.Front {
@@ -42,6 +44,7 @@ func (rt *Runtime) sum() sum {
 		merge(s.server, c.Server, c.NowMs)
 		for i, p := range c.Pools {
 			s.pools[i].Merge(p)
+			s.idle[i*len(rt.eng.Shards)+n] = p.Idle
 		}
 		s.dropped += c.DroppedLogs
 	}
@@ -91,7 +94,7 @@ func (rt *Runtime) count(each func(*stats.Row)) stats.Info {
 
 func (rt *Runtime) info(s *sum) stats.Info {
 	in := stats.Info{
-		Name: "lb", Version: rt.env.Version, BuildInfo: rt.env.Version, ReleaseDate: rt.env.Released, Node: rt.Set.Node, Description: rt.cfg.Global.Description,
+		Name: "HAProxy", Version: rt.env.Version, BuildInfo: "lb " + rt.env.Version, ReleaseDate: rt.env.Released, Node: rt.Set.Node, Description: rt.cfg.Global.Description,
 		Threads: len(rt.eng.Shards), Pid: rt.env.Pid, Start: rt.env.Started, Now: time.Now(),
 		MaxConn: rt.eng.Limit(), HardMaxConn: rt.hardMaxConn, CurConns: rt.eng.Conns(),
 		DroppedLogs: s.dropped, Stopping: rt.eng.Draining(),
@@ -216,6 +219,7 @@ func (rt *Runtime) serverRow(be *stream.Backend, srv *backend.Server, s *sum) st
 	} else {
 		r.Active = 1
 	}
+	r.IdleEach = s.idle[srv.Index*len(rt.eng.Shards):][:len(rt.eng.Shards)]
 	fillTimes(&r, n, s.nowMs)
 	r.Throttle = st.Throttle
 	rt.Set.At(srv.Index).Fill(&r, &st)

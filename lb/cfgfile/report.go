@@ -30,6 +30,7 @@ type Note struct {
 	Pos   Pos // a zero Pos belongs to no line
 	Level Level
 	Text  string
+	Own   bool // a warning that HAProxy does not have
 }
 
 // Error is one thing that makes a configuration unusable.
@@ -108,6 +109,12 @@ func (r *Report) Warnf(pos Pos, format string, args ...any) {
 	r.note(Note{Pos: pos, Level: Warning, Text: fmt.Sprintf(format, args...)})
 }
 
+// Advisef adds a warning at pos that HAProxy does not have: what demands that
+// there be no warning (zero-warning) does not mean it.
+func (r *Report) Advisef(pos Pos, format string, args ...any) {
+	r.note(Note{Pos: pos, Level: Warning, Own: true, Text: fmt.Sprintf(format, args...)})
+}
+
 // Notef adds a notice at pos.
 func (r *Report) Notef(pos Pos, format string, args ...any) {
 	r.note(Note{Pos: pos, Level: Notice, Text: fmt.Sprintf(format, args...)})
@@ -125,9 +132,9 @@ func (r *Report) note(n Note) {
 	r.notes = append(r.notes, n)
 }
 
-// Warned says whether a warning was added.
+// Warned says whether a warning was added that HAProxy has, too.
 func (r *Report) Warned() bool {
-	return slices.ContainsFunc(r.notes, func(n Note) bool { return n.Level == Warning })
+	return slices.ContainsFunc(r.notes, func(n Note) bool { return n.Level == Warning && !n.Own })
 }
 
 // Notes gives what was noted, in the order of the files.

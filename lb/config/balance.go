@@ -70,12 +70,13 @@ func (c *call) balance(d *draft) error {
 		return fmt.Errorf("'balance %s' takes no argument in parentheses", algo)
 	}
 	if len(rest) > 0 {
-		c.p.report.Warnf(c.pos, "'balance %s' : '%s' is not read", algo, strings.Join(rest, " "))
+		c.p.report.Advisef(c.pos, "'balance %s' : '%s' is not read", algo, strings.Join(rest, " "))
 	}
 	d.layer7 = ""
 	if slices.Contains([]string{"uri", "hdr", "url_param"}, algo) {
 		d.layer7 = algo
 	}
+	b.Unsaid = false
 	d.Balance = b
 	return nil
 }

@@ -393,7 +393,7 @@ func (p *parser) finishTLS(b *bindDraft) error {
 		// HAProxy takes certificates on a plain port without a word, and the
 		// operator learns it from a browser.
 		if len(t.Sources) > 0 {
-			p.report.Warnf(b.Pos, "'bind' : a certificate is given, but the word 'ssl' is missing: the port is plain, as with HAProxy")
+			p.report.Advisef(b.Pos, "'bind' : a certificate is given, but the word 'ssl' is missing: the port is plain, as with HAProxy")
 			for _, source := range t.Sources {
 				if _, err := os.Stat(source.Path); err != nil {
 					return fmt.Errorf("no certificate '%s': %w", source.Path, plainError(err))
@@ -401,7 +401,7 @@ func (p *parser) finishTLS(b *bindDraft) error {
 			}
 		}
 		for _, word := range sortedNames(b.faults) {
-			p.report.Warnf(b.Pos, "%v (no error, as the line has no 'ssl')", b.faults[word])
+			p.report.Advisef(b.Pos, "%v (no error, as the line has no 'ssl')", b.faults[word])
 		}
 		b.TLS = nil
 		return nil
@@ -447,7 +447,7 @@ func (p *parser) finishTLS(b *bindDraft) error {
 	t.NoTickets = t.NoTickets || p.tls.noTickets && !b.tickets
 	ignored, err := (t.Without | p.tls.without).settle(&t.MinVersion, &t.MaxVersion, true)
 	if ignored {
-		p.report.Warnf(b.Pos, "'bind' : %s", versionsIgnored)
+		p.report.Advisef(b.Pos, "'bind' : %s", versionsIgnored)
 	}
 	return err
 }

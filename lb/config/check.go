@@ -106,7 +106,7 @@ func (c *call) checkVersion(v string) string {
 	case len(v) == 8 && (v[5] > '1' || v[5] == '1' && v[7] >= '1'), len(v) == 6 && v[5] == '2':
 		return "HTTP/1.1"
 	case v != "HTTP/1.0":
-		c.p.report.Warnf(c.pos, "'%s' : the request of the check ends in '%s', which servers do not take for a version; write HTTP/1.0 or HTTP/1.1, and header fields as 'http-check send hdr <name> <value>'", c.name, v)
+		c.p.report.Advisef(c.pos, "'%s' : the request of the check ends in '%s', which servers do not take for a version; write HTTP/1.0 or HTTP/1.1, and header fields as 'http-check send hdr <name> <value>'", c.name, v)
 	}
 	return v
 }
@@ -151,7 +151,7 @@ func (c *call) smtpCheck(d *draft) error {
 	if len(c.args) == 2 && (c.args[0] == "HELO" || c.args[0] == "EHLO") {
 		greeting = c.args[0] + " " + c.args[1]
 	} else if len(c.args) > 0 {
-		c.p.report.Warnf(c.pos, "'%s' : '%s' is read as '%s', as in HAProxy: write HELO <domain> or EHLO <domain>", c.name, strings.Join(c.args, " "), greeting)
+		c.p.report.Advisef(c.pos, "'%s' : '%s' is read as '%s', as in HAProxy: write HELO <domain> or EHLO <domain>", c.name, strings.Join(c.args, " "), greeting)
 	}
 	if strings.ContainsAny(greeting, "\r\n") {
 		return fmt.Errorf("'%s' : the domain contains a line end", c.name)
@@ -197,6 +197,6 @@ func (p *parser) checkProgram(d *draft) {
 	case g.Chroot != "":
 		p.report.Errorf(d.check.command, "'external-check command %s' cannot be run in 'chroot %s' (%v): put it there with all that it needs, or remove 'chroot'", d.Check.Command, g.Chroot, err)
 	default:
-		p.report.Warnf(d.check.command, "'external-check command %s' cannot be run (%v), so all checks of %s '%s' will fail; write the path of a program, or name the directories to look in with 'external-check path'", d.Check.Command, err, d.section, d.Name)
+		p.report.Advisef(d.check.command, "'external-check command %s' cannot be run (%v), so all checks of %s '%s' will fail; write the path of a program, or name the directories to look in with 'external-check path'", d.Check.Command, err, d.section, d.Name)
 	}
 }

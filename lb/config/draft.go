@@ -68,7 +68,7 @@ func (p *parser) newDraft(name string, pos cfgfile.Pos) *draft {
 		Proxy: &Proxy{
 			Name:       name,
 			Pos:        pos,
-			ServerSide: ServerSide{Retries: 3, Balance: Balance{Algo: "roundrobin"}},
+			ServerSide: ServerSide{Retries: 3, Balance: Balance{Algo: "roundrobin", Unsaid: true}},
 		},
 		section:  p.section,
 		acls:     acl.NewACLs(),

@@ -206,7 +206,7 @@ func (c *call) pageWord(e *pageDraft, word string, values []string) error {
 		name, text := values[0], values[1]
 		e.headers = true
 		if rule.OwnField(name) {
-			c.p.report.Warnf(c.pos, "'http-error' : 'hdr %s' is ignored, as in HAProxy: 'content-type' names the type, and the length is that of the payload", name)
+			c.p.report.Advisef(c.pos, "'http-error' : 'hdr %s' is ignored, as in HAProxy: 'content-type' names the type, and the length is that of the payload", name)
 			return nil
 		}
 		if !rule.IsHeaderName(name) || strings.ContainsAny(text, "\r\n") {
@@ -267,7 +267,7 @@ func (p *parser) resolvePages() {
 		_, status := u.rule.Pages()
 		page, have := pages[status]
 		if !have {
-			p.report.Warnf(u.pos, "status '%d' is not declared in http-errors section '%s': the answer has no body", status, u.name)
+			p.report.Advisef(u.pos, "status '%d' is not declared in http-errors section '%s': the answer has no body", status, u.name)
 			continue
 		}
 		if err := u.rule.UsePage(page.Data); err != nil {

@@ -30,7 +30,7 @@ func (p *parser) resolveFiles() {
 			var err error
 			if f, err = lookup.Read(p.path(u.pos.File, u.ref.Path), u.ref.Map); err != nil {
 				if u.ref.Unread {
-					p.report.Warnf(u.pos, "%v; the rule changes nothing, as no rule can look anything up there: create the file, empty if need be, or delete the rule", err)
+					p.report.Advisef(u.pos, "%v; the rule changes nothing, as no rule can look anything up there: create the file, empty if need be, or delete the rule", err)
 				} else {
 					p.report.Errorf(u.pos, "%v", err)
 				}

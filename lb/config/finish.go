@@ -46,6 +46,7 @@ func (p *parser) finish() {
 		}
 	}
 	p.checkStrayNames()
+	p.checkMailers()
 	p.resolveOffloads()
 	p.checkResolversUses()
 	p.resolveTracks()
@@ -185,7 +186,7 @@ func (p *parser) resolveMode(d *draft) {
 		p.checkLogOfTCP(d)
 	}
 	if len(d.Rules[rule.TCPResponse]) > 0 && d.ResponseDelay == 0 && d.kind != inDefaults {
-		p.report.Warnf(d.Pos, "'tcp-response content' rules in %s '%s' do not wait for what the server says, and find nothing in it: write 'tcp-response inspect-delay <time>'", d.section, d.Name)
+		p.report.Advisef(d.Pos, "'tcp-response content' rules in %s '%s' do not wait for what the server says, and find nothing in it: write 'tcp-response inspect-delay <time>'", d.section, d.Name)
 	}
 	p.dropServerSide(d, drop)
 	if d.Upgrades {
@@ -270,7 +271,7 @@ func (p *parser) checkALPN(d *draft) {
 		}
 		for _, proto := range b.TLS.ALPN {
 			if proto != "h2" && proto != "http/1.1" && proto != "http/1.0" {
-				p.report.Warnf(b.Pos, "'alpn' : '%s' is not spoken in mode http, a client that agrees on it is served in HTTP/1.1; h2 and http/1.1 are", proto)
+				p.report.Advisef(b.Pos, "'alpn' : '%s' is not spoken in mode http, a client that agrees on it is served in HTTP/1.1; h2 and http/1.1 are", proto)
 			}
 		}
 	}
@@ -292,7 +293,7 @@ func (p *parser) resolveBackends(d *draft) {
 		p.checkBackend(d, use.Backend, use.Pos, "use_backend")
 	}
 	if d.DefaultBackend == "" && !d.Disabled && !d.switched && !d.Backend && d.Stats == nil && len(d.Rules[rule.Request])+len(d.Redirects) == 0 && d.MonitorURI == "" && len(d.Binds) > 0 {
-		p.report.Warnf(d.Pos, "frontend '%s' has no backend: add default_backend, or every request gets 503", d.Name)
+		p.report.Advisef(d.Pos, "frontend '%s' has no backend: add default_backend, or every request gets 503", d.Name)
 	}
 }
 
@@ -385,7 +386,7 @@ func (p *parser) checkCaptures(d *draft) {
 // checkUnique warns of a header that would never be sent.
 func (p *parser) checkUnique(d *draft) {
 	if d.Frontend && d.UniqueHeader != "" && d.UniqueID == nil {
-		p.report.Warnf(d.uniquePos, "'unique-id-header' has no effect: %s '%s' has no 'unique-id-format'", d.section, d.Name)
+		p.report.Advisef(d.uniquePos, "'unique-id-header' has no effect: %s '%s' has no 'unique-id-format'", d.section, d.Name)
 		d.UniqueHeader = ""
 	}
 }
@@ -450,9 +451,9 @@ func (p *parser) checkServers(d *draft) {
 		cookies = cookies || s.Cookie != ""
 		switch {
 		case s.Cookie != "" && d.Cookie == nil && d.Mode == HTTP:
-			p.report.Warnf(s.Pos, "'server %s/%s' has a cookie, but %s '%s' has no 'cookie' line: it is not used", d.Name, s.Name, d.section, d.Name)
+			p.report.Advisef(s.Pos, "'server %s/%s' has a cookie, but %s '%s' has no 'cookie' line: it is not used", d.Name, s.Name, d.section, d.Name)
 		case s.Check && s.Addr.IsUnspecified() && s.CheckAddr == "":
-			p.report.Warnf(s.Pos, "'server %s/%s' is wherever the client wants to go, which a check does not know: it looks at port %d of this machine, as HAProxy's does; add 'addr <address> port <port>', or remove 'check'", d.Name, s.Name, cmp.Or(s.CheckPort, int(s.Port)))
+			p.report.Advisef(s.Pos, "'server %s/%s' is wherever the client wants to go, which a check does not know: it looks at port %d of this machine, as HAProxy's does; add 'addr <address> port <port>', or remove 'check'", d.Name, s.Name, cmp.Or(s.CheckPort, int(s.Port)))
 		case s.Resolve.Service && s.Resolve.Section == "":
 			p.report.Errorf(s.Pos, "'server %s/%s' : '%s' is the name of a service, whose servers only a resolvers section can tell: add 'resolvers <section>'", d.Name, s.Name, s.Host)
 		case s.Resolve.Service: // an answer has the port
@@ -474,9 +475,9 @@ func (p *parser) checkServers(d *draft) {
 	switch {
 	case d.Cookie == nil || !d.Backend:
 	case d.Cookie.Dynamic && d.CookieKey == "":
-		p.report.Warnf(d.cookiePos, "'cookie %s dynamic' has no effect: %s '%s' has no 'dynamic-cookie-key'", d.Cookie.Name, d.section, d.Name)
+		p.report.Advisef(d.cookiePos, "'cookie %s dynamic' has no effect: %s '%s' has no 'dynamic-cookie-key'", d.Cookie.Name, d.section, d.Name)
 	case len(d.Servers) > 0 && !cookies && !d.Cookie.Dynamic:
-		p.report.Warnf(d.cookiePos, "'cookie %s' has no effect: no server of %s '%s' has a cookie value", d.Cookie.Name, d.section, d.Name)
+		p.report.Advisef(d.cookiePos, "'cookie %s' has no effect: no server of %s '%s' has a cookie value", d.Cookie.Name, d.section, d.Name)
 	}
 }
 
@@ -537,7 +538,7 @@ func (p *parser) checkAddresses() {
 		d.Binds = slices.DeleteFunc(d.Binds, func(b Bind) bool {
 			before, twice := taken(&b)
 			if twice {
-				p.report.Warnf(b.Pos, "'bind %s' : the address is used already at %s, and that line gets its connections (HAProxy would leave it to chance)", b.Address, before)
+				p.report.Advisef(b.Pos, "'bind %s' : the address is used already at %s, and that line gets its connections (HAProxy would leave it to chance)", b.Address, before)
 			}
 			return twice
 		})

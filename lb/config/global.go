@@ -227,7 +227,7 @@ func (c *call) chroot(g *Global) error {
 	}
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 		// As HAProxy does: the text may be checked on another machine.
-		c.p.report.Warnf(c.pos, "cannot chroot to '%s': there is no such directory, and without it lb does not start; create it, owned by root and writable for nobody else", dir)
+		c.p.report.Advisef(c.pos, "cannot chroot to '%s': there is no such directory, and without it lb does not start; create it, owned by root and writable for nobody else", dir)
 	}
 	g.Chroot = dir
 	return nil
@@ -341,7 +341,7 @@ func (c *call) statsSocket(g *Global) error {
 func (c *call) globalLog(g *Global) error {
 	if c.no {
 		g.Logs = nil
-		return nil
+		return c.noArguments()
 	}
 	if c.args[0] == "global" {
 		return fmt.Errorf("'log global' refers to the log lines of this section: name an address here")

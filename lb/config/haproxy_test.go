@@ -532,6 +532,28 @@ func TestVerdictsAgainstHAProxy(t *testing.T) {
 	refuse(inBackendSection("option http-restrict-req-hdr-names maybe"), "maybe")
 	refuse(inBackendSection("persist cookie"), "rdp-cookie")
 	accept(inBackendSection("email-alert mailers m\nemail-alert from a@b\nemail-alert to c@d") + "mailers m\n  mailer x 127.0.0.1:25\n")
+	refuse(inBackendSection("email-alert mailers m\nemail-alert from a@b\nemail-alert to c@d"), "unable to find mailers 'm'")
+	refuse(inBackendSection("email-alert nobody m"), "nobody")
+	refuse(inBackendSection("email-alert level loud"), "loud")
+	stricter(inBackendSection("email-alert from"), "email-alert")
+	accept(inBackendSection("option httplog\noption httplog clf\nno log"))
+	refuse(inBackendSection("option httplog common"), "common")
+	refuse(inBackendSection("no log 127.0.0.1 local0"), "does not expect arguments")
+	refuse(inGlobalSection("no log 127.0.0.1 local0"), "does not expect arguments")
+	refuse(inGlobalSection("tune.fd.edge-triggered on"), "expose-experimental-directives")
+	accept(inGlobalSection("expose-experimental-directives\ntune.fd.edge-triggered on"))
+	refuse(inBackendSection("balance roundrobin\noption transparent"), "both transparent and balance mode")
+	// zero-warning means the warnings that HAProxy has.
+	for _, unwarned := range []string{
+		inGlobalSection("zero-warning") + "frontend g\n  bind 127.0.0.1:18001\n  log global\n",
+		inGlobalSection("zero-warning\nssl-default-bind-ciphers NONE_OF_THESE") + "userlist u\n  user nobody\n",
+		strings.Replace(inBackendSection("http-request deny if\nserver c 127.0.0.1:2 cookie c\noption redispatch 0"), "defaults", "global\n  zero-warning\ndefaults", 1),
+	} {
+		accept(unwarned)
+	}
+	for _, warned := range []string{"acl a path\nhttp-request deny if a", "http-request set-header a b if { res.hdr(a) b }", "option httplog", "load-server-state-from-file global"} {
+		refuse(strings.Replace(inBackendSection(warned), "defaults", "global\n  zero-warning\ndefaults", 1), "'zero-warning' is set")
+	}
 	accept(inBackendSection("stick-table type ip size 1k peers p") + "peers p\n  peer here 127.0.0.1:18009\n  peer there 127.0.0.2:18009\n")
 	peersOf := func(lines string) string {
 		return "global\n  localpeer a\npeers p\n  " + strings.ReplaceAll(lines, "\n", "\n  ") + "\n" + inBackendSection("stick-table type ip size 1k peers p")

@@ -56,12 +56,13 @@ type row[T any] struct {
 	// the way out, as half a sentence.
 	status Status
 	doc    string
-	loud   bool      // an ignored one: a warning, as somebody may count on its effect
-	negate bool      // "no NAME" and "default NAME" are possible
-	lax    bool      // HAProxy reads no more arguments than max, and passes over others
-	loose  looseness // what HAProxy takes for its number
-	hard   bool      // in a proxy of the other side: an error instead of a warning
-	paren  bool      // its name carries an argument: set-var(check.x)
+	loud   bool                // an ignored one: a warning, as somebody may count on its effect
+	negate bool                // "no NAME" and "default NAME" are possible
+	lax    bool                // HAProxy reads no more arguments than max, and passes over others
+	loose  looseness           // what HAProxy takes for its number
+	hard   bool                // in a proxy of the other side: an error instead of a warning
+	paren  bool                // its name carries an argument: set-var(check.x)
+	check  func(c *call) error // of its arguments, in a section that has no use for it, too
 	apply  func(c *call, t T) error
 }
 
@@ -100,7 +101,7 @@ func (r *row[T]) run(c *call, t T) error {
 	switch r.status {
 	case Ignored:
 		if r.loud {
-			c.p.report.Warnf(c.pos, "'%s' is ignored: %s", r.name, r.doc)
+			c.p.report.Advisef(c.pos, "'%s' is ignored: %s", r.name, r.doc)
 			break
 		}
 		c.p.report.Notef(c.pos, "'%s' is ignored: %s", r.name, r.doc)
@@ -116,7 +117,7 @@ func (r *row[T]) run(c *call, t T) error {
 // passOver drops what HAProxy does not read of a line, and says so.
 func (c *call) passOver(name string, read int) {
 	if len(c.args) > read {
-		c.p.report.Warnf(c.pos, "'%s' : '%s' is not read; put quotes around a text with blanks", name, strings.Join(c.args[read:], " "))
+		c.p.report.Advisef(c.pos, "'%s' : '%s' is not read; put quotes around a text with blanks", name, strings.Join(c.args[read:], " "))
 		c.args = c.args[:read]
 	}
 }

@@ -273,7 +273,8 @@ func (p *parser) line(line cfgfile.Line) error {
 			return nil
 		case "mailers":
 			p.skip = true
-			p.report.Warnf(line.Pos, "section 'mailers' is ignored: %s", noMail)
+			p.mailers = append(p.mailers, strings.Join(words[1:], " "))
+			p.report.Advisef(line.Pos, "section 'mailers' is ignored: %s", noMail)
 			return nil
 		case "peers":
 			return p.beginPeers(line.Pos, words[1:])
@@ -358,6 +359,11 @@ func dispatch[T any](x *index[T], c *call, words []string, negated string, t T, 
 	c.name, c.args = r.name, words[n:]
 	if negated != "" && !r.negate {
 		return fmt.Errorf("'%s %s' is not possible: '%s' cannot be negated or reset", negated, r.name, r.name)
+	}
+	if r.check != nil {
+		if err := r.check(c); err != nil {
+			return err
+		}
 	}
 	if r.in&in == 0 {
 		err := p.misplaced(r.name, r.in, r.hard, c.pos, in)
@@ -465,7 +471,7 @@ func (p *parser) begin(pos cfgfile.Pos, args []string) error {
 		return nil
 	}
 	if n := len(args); p.section == "defaults" && n > 1 && !slices.Contains(args, "from") { // HAProxy refuses it in the others
-		p.report.Warnf(pos, "'defaults %s' : '%s' is not read; a name is one word", args[0], strings.Join(args[1:], " "))
+		p.report.Advisef(pos, "'defaults %s' : '%s' is not read; a name is one word", args[0], strings.Join(args[1:], " "))
 		args = args[:1]
 	}
 	name, from, err := sectionName(p.section, args)

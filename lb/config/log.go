@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"lbsyslogd/lb/cfgfile"
@@ -44,9 +42,9 @@ func logTable() []row[*draft] {
 			d.UniqueHeader, d.uniquePos = c.args[0], c.pos
 			return nil
 		}},
-		{name: "option httplog", args: "[clf|json]", max: 1, in: front, apply: namedLog(logHTTP, namedLogs{"": logformat.HTTPLog, "clf": commonLog, "json": logformat.HTTPLogJSON}), doc: jsonLog},
-		{name: "option httpslog", args: "[json]", max: 1, in: front, apply: namedLog(logHTTP, namedLogs{"": logformat.HTTPSLog, "json": logformat.HTTPSLogJSON}), doc: jsonLog},
-		{name: "option tcplog", args: "[json]", max: 1, in: front, apply: namedLog(logTCP, namedLogs{"": logformat.TCPLog, "json": logformat.TCPLogJSON}), doc: jsonLog},
+		{name: "option httplog", args: "[clf|json]", max: 1, in: front, check: logNamed("clf", "json"), apply: namedLog(logHTTP, namedLogs{"": logformat.HTTPLog, "clf": commonLog, "json": logformat.HTTPLogJSON}), doc: jsonLog},
+		{name: "option httpslog", args: "[json]", max: 1, in: front, check: logNamed("json"), apply: namedLog(logHTTP, namedLogs{"": logformat.HTTPSLog, "json": logformat.HTTPSLogJSON}), doc: jsonLog},
+		{name: "option tcplog", args: "[json]", max: 1, in: front, check: logNamed("json"), apply: namedLog(logTCP, namedLogs{"": logformat.TCPLog, "json": logformat.TCPLogJSON}), doc: jsonLog},
 		{name: "option dontlognull", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNull })},
 		{name: "option dontlog-normal", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.DontLogNormal })},
 		{name: "option logasap", in: front, negate: true, apply: onOff(func(d *draft) *bool { return &d.LogAsap })},
@@ -66,23 +64,37 @@ func namedLog(kind logKind, formats namedLogs) func(c *call, d *draft) error {
 		argument := ""
 		if len(c.args) > 0 {
 			argument = c.args[0]
-			names := slices.Sorted(maps.Keys(formats))
-			if err := oneOf(c.name, argument, names[1:]...); err != nil { // the first is no argument
-				return err
-			}
 		}
 		return c.logFormat(d, formats[argument], kind)
+	}
+}
+
+// logNamed checks the argument of such an option.
+func logNamed(names ...string) func(c *call) error {
+	return func(c *call) error {
+		if len(c.args) == 0 {
+			return nil
+		}
+		return oneOf(c.name, c.args[0], names...)
 	}
 }
 
 // commonLog is option httplog clf: what tools for web servers' logs read.
 const commonLog = `%{+Q}o %{-Q}ci - - [%trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
 
+// noArguments refuses words after "no log".
+func (c *call) noArguments() error {
+	if len(c.args) > 0 {
+		return fmt.Errorf("log : 'no log' does not expect arguments, and '%s' is one", c.args[0])
+	}
+	return nil
+}
+
 // log applies a log line of a proxy.
 func (c *call) log(d *draft) error {
 	if c.no {
 		d.logs = nil
-		return nil
+		return c.noArguments()
 	}
 	if c.args[0] == "global" {
 		if len(c.args) > 1 {

@@ -511,6 +511,7 @@ type Balance struct {
 	URIDepth       int
 	URIWhole       bool
 	URIPathOnly    bool
+	Unsaid         bool          // no balance line: it is the default
 	Key            *rule.HashKey // of hdr, url_param, rdp-cookie and hash
 	DomainOnly     bool          // of the key only the domain without its last label, as in balance hdr(host) use_domain_only
 	HashConsistent bool          // hash-type consistent

@@ -27,10 +27,10 @@ func (c *call) numeral(what, word string, loose looseness) string {
 	number = strings.TrimSuffix(number, rest)
 	switch some := strings.ContainsAny(number, "0123456789"); {
 	case !some && loose&wordIsZero != 0:
-		c.p.report.Warnf(c.pos, "'%s' : '%s' is no number, and is read as 0, as in HAProxy", what, word)
+		c.p.report.Advisef(c.pos, "'%s' : '%s' is no number, and is read as 0, as in HAProxy", what, word)
 		return "0"
 	case some && sign && loose&wrapsAround != 0 && strings.Trim(number, "-0") != "":
-		c.p.report.Warnf(c.pos, "'%s' : '%s' is read as a very large number, as in HAProxy", what, word)
+		c.p.report.Advisef(c.pos, "'%s' : '%s' is read as a very large number, as in HAProxy", what, word)
 		return veryLarge
 	case some && rest != "" && loose&cutsTail != 0:
 		c.passedOver(what, number, word)
@@ -57,7 +57,7 @@ func (c *call) timed(what, word string) string {
 
 // passedOver warns of a word that is read in part.
 func (c *call) passedOver(what, read, word string) {
-	c.p.report.Warnf(c.pos, "'%s' : only '%s' is read of '%s', as in HAProxy", what, read, word)
+	c.p.report.Advisef(c.pos, "'%s' : only '%s' is read of '%s', as in HAProxy", what, read, word)
 }
 
 // trim drops what HAProxy passes over in the arguments of a keyword: after a

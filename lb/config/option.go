@@ -232,7 +232,7 @@ func (c *call) redispatch(d *draft) error {
 	}
 	n, err := number(c.name, c.args[0], -1<<31, 1<<31-1)
 	if err != nil { // HAProxy reads a word as 0
-		c.p.report.Warnf(c.pos, "'%s' : '%s' is read as 0, as in HAProxy: no request goes to another server; write '%s' alone", c.name, c.args[0], c.name)
+		c.p.report.Advisef(c.pos, "'%s' : '%s' is read as 0, as in HAProxy: no request goes to another server; write '%s' alone", c.name, c.args[0], c.name)
 	}
 	d.Redispatch = n
 	return nil

@@ -169,7 +169,7 @@ func (c *call) peer(s *peersSection) error {
 	case sv.Namespace != "":
 		return fmt.Errorf("'%s' : 'namespace' is not supported for a peer; start lb in the namespace, or remove the word", what)
 	case sv.Check || sv.CheckViaSOCKS4 || sv.Agent || sv.Cookie != "" || sv.Track != "" || sv.Resolve.Section != "":
-		c.p.report.Warnf(c.pos, "'%s' : checks, cookies, tracking and resolvers have no effect on a peer", what)
+		c.p.report.Advisef(c.pos, "'%s' : checks, cookies, tracking and resolvers have no effect on a peer", what)
 	}
 	s.nodes = append(s.nodes, line)
 	return nil
@@ -288,7 +288,7 @@ func (p *parser) peersBind(s *peersSection, own *peerLine, out *Peers) error {
 	case own.address != "":
 		line.words = []string{own.address}
 	default:
-		p.report.Warnf(own.Pos, "'%s %s/%s' : this node has no address to listen on: the other peers cannot connect to it", own.keyword, s.name, own.Name)
+		p.report.Advisef(own.Pos, "'%s %s/%s' : this node has no address to listen on: the other peers cannot connect to it", own.keyword, s.name, own.Name)
 		return nil
 	}
 	binds, err := p.bindAddresses("bind", line.words[0])

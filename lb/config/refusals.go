@@ -1,5 +1,11 @@
 package config
 
+import (
+	"slices"
+
+	"lbsyslogd/lb/cfgfile"
+)
+
 // noMail is why mailers and email-alert do nothing.
 const noMail = "no mail is sent; Prometheus alerts from the metrics, packaging/monitoring/alerts.yaml has rules to begin with (a backend that is down, errors, reloads that fail)"
 
@@ -31,7 +37,6 @@ func proxyRefusals() []row[*draft] {
 
 		{"appsession", back, Refused, session},
 		{"cliexp", front, Refused, "write http-response rules"},
-		{"email-alert", anywhere, Ignored, noMail},
 		{"filter", ownAnywhere, Refused, "of the filters there are cache, compression and spoe; scripts are not run"},
 		{"monitor-net", front, Refused, "it is gone since HAProxy 2.1; write http-request return rules with an ACL on src"},
 		{"option spoe", anywhere, Refused, "write 'filter spoe'"},
@@ -42,5 +47,32 @@ func proxyRefusals() []row[*draft] {
 	} {
 		table = append(table, row[*draft]{name: r.name, args: "...", max: many, in: r.in, status: r.status, doc: r.doc, loud: r.doc == noMail})
 	}
-	return table
+	return append(table, row[*draft]{
+		name: "email-alert", args: "mailers|from|to|level|myhostname <text>", min: 2, max: 2, in: anywhere, status: Ignored, doc: noMail, loud: true,
+		apply: func(c *call, d *draft) error {
+			what, text := c.args[0], c.args[1]
+			switch what {
+			case "mailers":
+				c.p.mailed = append(c.p.mailed, mailUse{text, c.pos})
+			case "level":
+				return oneOf("email-alert level", text, "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+			}
+			return oneOf("email-alert", what, "mailers", "from", "to", "level", "myhostname")
+		},
+	})
+}
+
+// mailUse is where mailers are named.
+type mailUse struct {
+	name string
+	pos  cfgfile.Pos
+}
+
+// checkMailers refuses mailers that no section is for, although nobody mails.
+func (p *parser) checkMailers() {
+	for _, use := range p.mailed {
+		if !slices.Contains(p.mailers, use.name) {
+			p.report.Errorf(use.pos, "unable to find mailers '%s'%s", use.name, didYouMean(cfgfile.Suggest(use.name, p.mailers)))
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 // of them over TCP.
 type Ring struct {
 	Name    string
+	About   string // what it is for, as `show events` shows it
 	Format  string // of log lines that name none; "" is raw
 	MaxLen  int    // longest line
 	Size    int    // bytes kept
@@ -27,11 +28,13 @@ type RingServer struct {
 	OctetCount       bool   // log-proto octet-count (RFC 6587)
 }
 
-// namedSections are caches, rings and resolvers, and which of them is being read.
+// namedSections are caches, rings, mailers and resolvers, and which of them is being read.
 type namedSections struct {
 	caches
 	atResolvers   *Resolvers // the resolvers section being read
 	resolversUses []resolversUse
+	mailers       []string // sections' names
+	mailed        []mailUse
 	rings         map[string]*Ring
 	atRing        *Ring                // being read
 	missingRings  map[cfgfile.Pos]bool // log lines that named one in vain
@@ -50,7 +53,7 @@ func (p *parser) beginRing(args []string) error {
 		p.skip = true
 		return fmt.Errorf("ring '%s' was declared before: give it another name", args[0])
 	}
-	p.atRing = &Ring{Name: args[0], MaxLen: ringBuffer, Size: ringBuffer}
+	p.atRing = &Ring{Name: args[0], About: args[0], MaxLen: ringBuffer, Size: ringBuffer}
 	p.rings[args[0]] = p.atRing
 	p.cfg.Rings = append(p.cfg.Rings, p.atRing)
 	return nil
@@ -67,6 +70,7 @@ func (p *parser) ringLine(c *call, words []string) (err error) {
 	}
 	switch words[0] {
 	case "description":
+		r.About = words[1]
 	case "format":
 		r.Format = words[1]
 		return oneOf("format", r.Format, logFormats()...)

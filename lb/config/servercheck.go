@@ -164,7 +164,7 @@ func (p *parser) resolveTracks() {
 				case !known:
 					p.report.Errorf(s.Pos, "'server %s/%s' : unable to find required server '%s' for tracking", d.Name, s.Name, name)
 				case at.d.Disabled && (at.s.Check || at.s.Agent): // which never run
-					p.report.Warnf(s.Pos, "'server %s/%s' : %s is in a disabled proxy and never checked: this one stays up, as in HAProxy", d.Name, s.Name, name)
+					p.report.Advisef(s.Pos, "'server %s/%s' : %s is in a disabled proxy and never checked: this one stays up, as in HAProxy", d.Name, s.Name, name)
 					untracked = append(untracked, s)
 				case at.d.Disabled:
 					p.report.Errorf(s.Pos, "'server %s/%s' : unable to use %s for tracking: its proxy is disabled", d.Name, s.Name, name)

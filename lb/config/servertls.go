@@ -179,13 +179,13 @@ func (p *parser) checkServerTLS(d *draft, s *Server) {
 	if ignored, err := without.settle(&t.MinVersion, &t.MaxVersion, false); err != nil {
 		p.report.Errorf(s.Pos, "%s%v", what, err)
 	} else if ignored {
-		p.report.Warnf(s.Pos, "%s%s", what, versionsIgnored)
+		p.report.Advisef(s.Pos, "%s%s", what, versionsIgnored)
 	}
 	for _, fault := range p.tls.faultsOf(s) {
 		if t.On || checked {
 			p.report.Errorf(s.Pos, "%s%v", what, fault.err)
 		} else {
-			p.report.Warnf(s.Pos, "%s%v (no error, as the line has no 'ssl')", what, fault.err)
+			p.report.Advisef(s.Pos, "%s%v (no error, as the line has no 'ssl')", what, fault.err)
 		}
 	}
 	if used && t.Ciphers == nil {

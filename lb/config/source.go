@@ -135,10 +135,10 @@ func (p *parser) checkSOCKS4(d *draft, s *Server) {
 	}
 	what := serverWords{d.Name, s.Name}
 	if ip := s.Addr.Unmap(); s.Network != "tcp" || ip.IsValid() && !ip.Is4() {
-		p.report.Warnf(s.Pos, "%sSOCKS4 has no way to write '%s', only IPv4 addresses: no connection to it is made, while checks without 'check-via-socks4' still find it up; remove 'socks4', or give the server's IPv4 address", what, s.Host)
+		p.report.Advisef(s.Pos, "%sSOCKS4 has no way to write '%s', only IPv4 addresses: no connection to it is made, while checks without 'check-via-socks4' still find it up; remove 'socks4', or give the server's IPv4 address", what, s.Host)
 	}
 	if s.SOCKS4.Addr().IsUnspecified() {
-		p.report.Warnf(s.Pos, "%s'socks4 %s' is no address of a proxy: one on this machine is asked; write 127.0.0.1 if that is meant", what, s.SOCKS4)
+		p.report.Advisef(s.Pos, "%s'socks4 %s' is no address of a proxy: one on this machine is asked; write 127.0.0.1 if that is meant", what, s.SOCKS4)
 	}
 }
 
@@ -154,7 +154,14 @@ func cutRange(ports string) (first, last string, isRange bool) {
 // transparent gives a backend without servers the client's own destination, as
 // option transparent says.
 func (p *parser) transparent(d *draft) {
-	if !d.Transparent || !d.Backend || len(d.Servers) > 0 {
+	if !d.Transparent || !d.Backend {
+		return
+	}
+	if !d.Balance.Unsaid {
+		p.report.Errorf(d.Pos, "%s '%s' cannot use both transparent and balance mode: remove 'option transparent' or 'balance' (it may be in its defaults section)", d.section, d.Name)
+		return
+	}
+	if len(d.Servers) > 0 {
 		return
 	}
 	s := p.newServer(d, "transparent", d.Pos)

@@ -30,7 +30,7 @@ func statsTable() []row[*draft] {
 		{name: "stats auth", lax: true, args: "<user>:<password>", min: 1, max: 1, in: anywhere, apply: func(c *call, d *draft) error {
 			user, password, _ := strings.Cut(c.args[0], ":")
 			if user == "" || password == "" {
-				c.p.report.Warnf(c.pos, "'stats auth' : %q has an empty user or password, and whoever leaves it empty gets in: write <user>:<password>", c.args[0])
+				c.p.report.Advisef(c.pos, "'stats auth' : %q has an empty user or password, and whoever leaves it empty gets in: write <user>:<password>", c.args[0])
 			}
 			s := d.page(c.pos)
 			s.Auths = append(s.Auths, user+":"+password)

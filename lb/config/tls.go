@@ -60,7 +60,7 @@ func (f *lateFault) counts(p *parser) {
 func (t *tlsDefaults) unused(p *parser) {
 	for _, f := range []lateFault{t.fault, t.suitesFault, t.curvesFault, t.serverFault} {
 		if f.err != nil {
-			p.report.Warnf(f.pos, "%v (no error, as no line with 'ssl' uses it)", f.err)
+			p.report.Advisef(f.pos, "%v (no error, as no line with 'ssl' uses it)", f.err)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func tlsOption(c *call, b *bindDraft) error {
 // chooseVersion applies a word about versions.
 func (c *call) chooseVersion(name, word string, low, high *uint16, without *Versions) error {
 	if name == "ssl-min-ver" && word == "SSLv3" { // as HAProxy with today's OpenSSL: the oldest there is
-		c.p.report.Warnf(c.pos, "'%s SSLv3' is read as TLSv1.0: SSLv3 is broken and never spoken", name)
+		c.p.report.Advisef(c.pos, "'%s SSLv3' is read as TLSv1.0: SSLv3 is broken and never spoken", name)
 		word = "TLSv1.0"
 	}
 	return chooseVersion(name, word, low, high, without)

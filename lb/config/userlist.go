@@ -85,7 +85,7 @@ func (p *parser) userlistLine(pos cfgfile.Pos, words []string) error {
 	}
 	var groups []string
 	add := func() error {
-		p.report.Warnf(pos, "'user %s' has no password, so nobody can log in as that user: add 'password <hash>' or 'insecure-password <text>'", name)
+		p.report.Advisef(pos, "'user %s' has no password, so nobody can log in as that user: add 'password <hash>' or 'insecure-password <text>'", name)
 		return p.atUserlist.AddNobody(name, groups)
 	}
 	for ; len(rest) > 0; rest = rest[min(2, len(rest)):] {
@@ -94,14 +94,14 @@ func (p *parser) userlistLine(pos cfgfile.Pos, words []string) error {
 			value = rest[1]
 		}
 		if value == "" && word != "groups" {
-			p.report.Warnf(pos, "'user %s' : '%s' expects a value, and is read as if it were empty", name, word)
+			p.report.Advisef(pos, "'user %s' : '%s' expects a value, and is read as if it were empty", name, word)
 		}
 		switch word {
 		case "password":
 			add = func() error {
 				err := p.atUserlist.AddHashed(name, value, groups)
 				if errors.Is(err, userlist.ErrFutile) { // HAProxy does not look at it
-					p.report.Warnf(pos, "%v", err)
+					p.report.Advisef(pos, "%v", err)
 					return nil
 				}
 				return err

@@ -75,6 +75,10 @@ func nameTable() *stick.Table {
 	return stick.New(s)
 }
 
+func (f *fake) DynamicCookie(string, bool) error { return nil }
+
+func (f *fake) DynamicCookieKey(string, string) error { return nil }
+
 func (f *fake) Files() []*lookup.File { return f.files }
 
 func (f *fake) Tables() []*stick.Table { return f.tables }

@@ -63,12 +63,21 @@ func showTasks(c *session, _ []string) {
 func showPools(c *session, _ []string) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	c.say("Memory is the Go runtime's, there are no pools as HAProxy has them.")
-	c.say(fmt.Sprintf("  - heap : %d allocated (%d objects), %d used, %d given back", m.HeapSys, m.HeapObjects, m.HeapAlloc, m.HeapReleased))
-	c.say(fmt.Sprintf("  - stacks : %d allocated, %d used", m.StackSys, m.StackInuse))
 	held, budget := c.Runtime.Held()
-	c.say(fmt.Sprintf("  - held : %d bytes for requests that wait, at most %d", held, budget))
-	c.say(fmt.Sprintf("Total: %d bytes from the system", m.Sys))
+	// The Go runtime has sizes of objects in place of pools: each row counts bytes.
+	c.say("Dumping pools usage. Memory is the Go runtime's.")
+	pools := []struct {
+		name                       string
+		allocated, used, givenBack uint64
+	}{
+		{"heap", m.HeapSys, m.HeapAlloc, m.HeapReleased},
+		{"stacks", m.StackSys, m.StackInuse, 0},
+		{"held", uint64(budget), uint64(held), 0}, // for requests that wait; a part of the heap
+	}
+	for _, p := range pools {
+		c.say(fmt.Sprintf("  - Pool %s (1 bytes) : %d allocated (%[2]d bytes), %d used, %d given back, 0 failures, 1 users", p.name, p.allocated, p.used, p.givenBack))
+	}
+	c.say(fmt.Sprintf("Total: %d pools, %d bytes allocated, %d used.", len(pools), m.Sys, m.HeapAlloc+m.StackInuse))
 }
 
 func showLibs(c *session, _ []string) {

@@ -59,6 +59,10 @@ type Runtime interface {
 	CheckTarget(backend, server, addr string, port int) error
 	// SetServerTLS stops speaking TLS to a server, or speaks it again.
 	SetServerTLS(backend, server string, on bool) error
+	// DynamicCookie makes the cookies of a backend's servers of their addresses, or
+	// not, and DynamicCookieKey changes the key for that.
+	DynamicCookie(backend string, on bool) error
+	DynamicCookieKey(backend, key string) error
 	// SetRateLimit bounds what begins in a second in all frontends:
 	// "connections", "sessions" or "ssl-sessions"; or how many kB of a second are
 	// compressed: "http-compression". 0 is no limit.

@@ -360,6 +360,7 @@ func (s *script) Write(p []byte) (int, error)      { return s.Builder.Write(p) }
 func (s *script) SetReadDeadline(time.Time) error  { return nil }
 func (s *script) SetWriteDeadline(time.Time) error { return nil }
 func (s *script) SetDeadline(time.Time) error      { return nil }
+func (s *script) RemoteAddr() net.Addr             { return &net.UnixAddr{} }
 
 // converse has a session answer what a client says, at once.
 func converse(level Level, said string) string {

@@ -306,3 +306,30 @@ func getVar(c *session, args []string) {
 	}
 	c.message(asInfo, args[0]+": type="+kind+" value=<"+value+">")
 }
+
+// dynamicCookie is `enable|disable dynamic-cookie backend <backend>`.
+func dynamicCookie(on bool) func(c *session, args []string) {
+	return func(c *session, args []string) {
+		if len(args) == 0 {
+			c.fail("A backend name is expected.")
+			return
+		}
+		c.answer(c.Runtime.DynamicCookie(c.backend(args[0]), on))
+	}
+}
+
+// dynamicCookieKey is `set dynamic-cookie-key backend <backend> <key>`.
+func dynamicCookieKey(c *session, args []string) {
+	switch len(args) {
+	case 0:
+		c.fail("A backend name is expected.")
+	case 1:
+		if _, err := c.Runtime.Servers(c.backend(args[0])); err != nil {
+			c.answer(err)
+			return
+		}
+		c.fail("String value expected.")
+	default:
+		c.answer(c.Runtime.DynamicCookieKey(c.backend(args[0]), args[1]))
+	}
+}

@@ -25,11 +25,16 @@ const (
 	enoughSaid = 64 << 10
 )
 
+// ownSession is in the ID of a command socket's session, and in no other.
+const ownSession = 1 << 62
+
 // session is one connection. Owned by its goroutine.
 type session struct {
 	*Server
 	conn         net.Conn
 	in           *bufio.Reader
+	id           uint64 // for show sess
+	began        time.Time
 	level        Level // may be lowered by the client
 	timeout      time.Duration
 	prompt       bool            // interactive
@@ -47,7 +52,8 @@ type session struct {
 // Converse answers on one connection, which is the caller's, until its client
 // is done or ctx ends.
 func (s *Server) Converse(ctx context.Context, conn net.Conn) {
-	c := &session{Server: s, conn: conn, in: bufio.NewReaderSize(conn, 16<<10), level: s.Level, timeout: s.Timeout, severity: severities[s.Severity], leaving: never}
+	began := time.Now()
+	c := &session{Server: s, conn: conn, id: ownSession | uint64(began.UnixNano()), began: began, in: bufio.NewReaderSize(conn, 16<<10), level: s.Level, timeout: s.Timeout, severity: severities[s.Severity], leaving: never}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -62,7 +63,7 @@ func showSess(c *session, args []string) {
 	}
 	now := time.Now()
 	found := false
-	for _, s := range c.Runtime.Sessions() {
+	for _, s := range append([]Session{c.itself()}, c.Runtime.Sessions()...) {
 		if one && s.ID != id || now.Sub(s.Accepted) < older {
 			continue
 		}
@@ -80,6 +81,18 @@ func showSess(c *session, args []string) {
 	if one && !found {
 		c.say("Session not found.")
 	}
+}
+
+// itself is this connection as one of the sessions.
+func (c *session) itself() Session {
+	s := Session{
+		ID: c.id, FD: -1, Unix: true, Frontend: "GLOBAL", ServerFD: -1, State: "command",
+		Accepted: c.began, Requests: 1, Expires: c.timeout,
+	}
+	if at, ok := c.conn.RemoteAddr().(*net.TCPAddr); ok {
+		s.Unix, s.Peer = false, at.AddrPort()
+	}
+	return s
 }
 
 // sessionsJSON writes what `lb sessions --json` shows.
@@ -205,6 +218,10 @@ func shutSession(c *session, args []string) {
 		c.fail("Session pointer expected (use 'show sess').")
 		return
 	}
+	if id == c.id {
+		c.done = true
+		return
+	}
 	if !c.Runtime.ShutSession(id) {
 		c.fail("No such session (use 'show sess').")
 	}
@@ -291,7 +308,8 @@ func showServersConn(c *session, args []string) {
 	for i := range rows {
 		at[key{rows[i].Proxy, rows[i].Name}] = i
 	}
-	c.say("# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb safe_nb idle_lim idle_cur")
+	loops := len(c.Runtime.Loops())
+	c.say(fmt.Sprintf("# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb safe_nb idle_lim idle_cur idle_per_thr[%d]", loops))
 	for i := range servers {
 		s := &servers[i]
 		r, ok := at[key{s.Backend, s.Name}]
@@ -303,8 +321,16 @@ func showServersConn(c *session, args []string) {
 		if row.IdleLimit > 0 {
 			limit = strconv.Itoa(row.IdleLimit)
 		}
-		c.say(fmt.Sprintf("%s/%s %d/%d %s %d - 5000 %d %d %d %d %d %s %d", s.Backend, s.Name, s.BackendID, s.ID, orNone(s.Addr, "-"), s.Port,
-			row.UsedConns, row.SessMax, row.NeedConns, row.UnsafeConns, row.SafeConns, limit, row.IdleConns))
+		c.out = fmt.Appendf(c.out, "%s/%s %d/%d %s %d - 5000 %d %d %d %d %d %s %d", s.Backend, s.Name, s.BackendID, s.ID, orNone(s.Addr, "-"), s.Port,
+			row.UsedConns, row.SessMax, row.NeedConns, row.UnsafeConns, row.SafeConns, limit, row.IdleConns)
+		for i := range loops {
+			n := 0
+			if i < len(row.IdleEach) {
+				n = row.IdleEach[i]
+			}
+			c.out = fmt.Appendf(c.out, " %d", n)
+		}
+		c.say("")
 	}
 }
 

@@ -43,14 +43,14 @@ func showEnv(c *session, args []string) {
 // showInfo writes `show info`; of several forms the last one counts.
 func showInfo(c *session, args []string) {
 	in := &c.Runtime.Snapshot().Info
-	desc := slices.Contains(args, "desc")
+	form := stats.InfoForm{Desc: slices.Contains(args, "desc"), Float: slices.Contains(args, "float")}
 	switch lastOf(args, "typed", "json") {
 	case "typed":
-		c.out = stats.AppendInfoTyped(c.out, in, desc)
+		c.out = stats.AppendInfoTyped(c.out, in, form)
 	case "json":
-		c.out = stats.AppendInfoJSON(c.out, in)
+		c.out = stats.AppendInfoJSON(c.out, in, form)
 	default:
-		c.out = stats.AppendInfo(c.out, in, desc)
+		c.out = stats.AppendInfo(c.out, in, form)
 	}
 }
 

@@ -219,7 +219,7 @@ func TestInfoAsHAProxy(t *testing.T) {
 		}
 		return out
 	}
-	if got, want := names(string(AppendInfo(nil, &in, false))), names(recorded(t, "haproxy-info.txt")); !reflect.DeepEqual(got, want) {
+	if got, want := names(string(AppendInfo(nil, &in, InfoForm{}))), names(recorded(t, "haproxy-info.txt")); !reflect.DeepEqual(got, want) {
 		t.Errorf("fields\n%q\nwant\n%q", got, want)
 	}
 	types := func(s string) (out []string) {
@@ -229,10 +229,10 @@ func TestInfoAsHAProxy(t *testing.T) {
 		}
 		return out
 	}
-	if got, want := types(string(AppendInfoTyped(nil, &in, false))), types(recorded(t, "haproxy-info.typed")); !reflect.DeepEqual(got, want) {
+	if got, want := types(string(AppendInfoTyped(nil, &in, InfoForm{}))), types(recorded(t, "haproxy-info.typed")); !reflect.DeepEqual(got, want) {
 		t.Errorf("types\n%q\nwant\n%q", got, want)
 	}
-	text := string(AppendInfo(nil, &in, true))
+	text := string(AppendInfo(nil, &in, InfoForm{Desc: true}))
 	for _, want := range []string{"Uptime: 1d 1h01m01s:\"", "Uptime_sec: 90061:\"", "CurrConns: 0:\"", "node: node1:\"Name of this node\"\n", "Start_time_sec: 1795233649:"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -275,10 +275,10 @@ func TestJSON(t *testing.T) {
 		}
 	}
 	var in []field
-	if err := json.Unmarshal(AppendInfoJSON(nil, &s.Info), &in); err != nil {
+	if err := json.Unmarshal(AppendInfoJSON(nil, &s.Info, InfoForm{}), &in); err != nil {
 		t.Fatal(err)
 	}
-	if len(in) != strings.Count(string(AppendInfoTyped(nil, &s.Info, false)), "\n") {
+	if len(in) != strings.Count(string(AppendInfoTyped(nil, &s.Info, InfoForm{})), "\n") {
 		t.Errorf("%d fields of info", len(in))
 	}
 	odd := Snapshot{Rows: []Row{{Proxy: "a\"\\\n\xff", Status: "UP"}}}

@@ -6,7 +6,7 @@ import "time"
 // process has no use for are written as zeroes and have no field here; docs/runtime-api.md
 // says why each is 0.
 type Info struct {
-	Name        string // the program, "lb"
+	Name        string // "HAProxy", for what looks for it; Version and BuildInfo say what it is
 	Version     string
 	ReleaseDate string // YYYY/MM/DD
 	BuildInfo   string
@@ -193,19 +193,41 @@ var infoFields = [...]infoField{
 	{"Tainted", "SGP", "Experimental features in use", func(*Info) value { return str("0") }},
 }
 
-// AppendInfo writes `show info`: a "Name: value" line for each field. desc
-// adds what it means.
-func AppendInfo(dst []byte, in *Info, desc bool) []byte {
+// value is the field of a process, with its fraction if that is wanted.
+func (f *infoField) value(i *Info, form InfoForm) value {
+	v := f.get(i)
+	if !form.Float {
+		return v
+	}
+	switch f.name {
+	case "Uptime_sec":
+		return value{typ: float, n: uint64(i.uptime() / time.Microsecond)}
+	case "Start_time_sec":
+		return value{typ: float, n: uint64(i.Start.UnixMicro())}
+	case "ConnRate", "SessRate", "SslRate", "SslFrontendKeyRate", "SslFrontendSessionReuse_pct", "SslBackendKeyRate", "CompressBpsIn", "CompressBpsOut":
+		return value{typ: float, n: v.n * 1e6}
+	}
+	return v
+}
+
+// InfoForm is how `show info` shows its fields.
+type InfoForm struct {
+	Desc  bool // with what they mean
+	Float bool // times and rates with their fractions
+}
+
+// AppendInfo writes `show info`: a "Name: value" line for each field.
+func AppendInfo(dst []byte, in *Info, form InfoForm) []byte {
 	for i := range infoFields {
 		f := &infoFields[i]
-		v := f.get(in)
+		v := f.value(in, form)
 		if v.typ == empty {
 			continue
 		}
 		dst = append(dst, f.name...)
 		dst = append(dst, ": "...)
 		dst = v.append(dst)
-		if desc {
+		if form.Desc {
 			dst = append(dst, ':', '"')
 			dst = append(dst, f.help...)
 			dst = append(dst, '"')
@@ -216,11 +238,11 @@ func AppendInfo(dst []byte, in *Info, desc bool) []byte {
 }
 
 // AppendInfoTyped writes `show info typed`.
-func AppendInfoTyped(dst []byte, in *Info, desc bool) []byte {
+func AppendInfoTyped(dst []byte, in *Info, form InfoForm) []byte {
 	for i := range infoFields {
 		f := &infoFields[i]
-		if v := f.get(in); v.typ != empty {
-			dst = appendTyped(dst, i, f.name, f.tags, v, desc, f.help)
+		if v := f.value(in, form); v.typ != empty {
+			dst = appendTyped(dst, i, f.name, f.tags, v, form.Desc, f.help)
 		}
 	}
 	return dst

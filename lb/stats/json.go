@@ -45,11 +45,11 @@ func AppendJSON(dst []byte, s *Snapshot, f Filter) []byte {
 }
 
 // AppendInfoJSON writes what AppendInfoTyped writes as JSON.
-func AppendInfoJSON(dst []byte, in *Info) []byte {
+func AppendInfoJSON(dst []byte, in *Info, form InfoForm) []byte {
 	dst = append(dst, '[')
 	for i := range infoFields {
 		f := &infoFields[i]
-		v := f.get(in)
+		v := f.value(in, form)
 		if v.typ == empty {
 			continue
 		}

@@ -127,12 +127,13 @@ type AgentChecks struct {
 type Pool struct {
 	Open OpenHTTP // frontend, backend; the other fields are a server's
 
-	IdleConns   int // kept idle connections, all
-	UnsafeConns int // idle connections that may only be reused by a safe request
-	SafeConns   int // idle connections any request may reuse
-	UsedConns   int // connections with a request on them
-	NeedConns   int // estimated need
-	IdleLimit   int // pool-max-conn; -1 (unlimited) shows empty
+	IdleConns   int   // kept idle connections, all
+	IdleEach    []int // of these, those of each loop
+	UnsafeConns int   // idle connections that may only be reused by a safe request
+	SafeConns   int   // idle connections any request may reuse
+	UsedConns   int   // connections with a request on them
+	NeedConns   int   // estimated need
+	IdleLimit   int   // pool-max-conn; -1 (unlimited) shows empty
 }
 
 // Admin is the administrative state of a server: flags as they stand in `show

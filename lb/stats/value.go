@@ -12,10 +12,11 @@ const (
 	unsigned32
 	unsigned64
 	signed32
+	float // n millionths
 )
 
 func (t valueType) String() string {
-	return [...]string{"", "str", "u32", "u64", "s32"}[t]
+	return [...]string{"", "str", "u32", "u64", "s32", "flt"}[t]
 }
 
 // value is one cell: a text, a number, or nothing.
@@ -58,6 +59,8 @@ func (v value) append(dst []byte) []byte {
 		return append(dst, v.s...)
 	case signed32:
 		return strconv.AppendInt(dst, int64(v.n), 10)
+	case float:
+		return strconv.AppendFloat(dst, float64(v.n)/1e6, 'f', -1, 64)
 	case unsigned32, unsigned64:
 		return strconv.AppendUint(dst, v.n, 10)
 	}

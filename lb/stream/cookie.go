@@ -25,14 +25,32 @@ type Cookie struct {
 	// renewed, and after it was first set; 0 for good.
 	MaxIdle, MaxLife int64
 
-	// Key makes the values of servers that name none of their own; nil they have
-	// none.
-	Key []byte
-
 	Suffix string // "; domain=..." and whatever else follows the path
 
+	// making is how the values of servers are made that name none of their own; an
+	// operator may change it.
+	making  atomic.Pointer[cookieMaking]
 	servers []cookieServer
 	prefix  []byte // "NAME="
+}
+
+// cookieMaking is `cookie ... dynamic` and its key. Immutable.
+type cookieMaking struct {
+	on  bool
+	key string
+}
+
+// Make sets how values are made: with key, if on. Such a value is empty
+// without a key.
+func (c *Cookie) Make(on bool, key string) { c.making.Store(&cookieMaking{on: on, key: key}) }
+
+// Making is what Make was given last.
+func (c *Cookie) Making() (on bool, key string) {
+	m := c.making.Load()
+	if m == nil {
+		return false, ""
+	}
+	return m.on, m.key
 }
 
 // CookieMode is who writes the cookie.
@@ -55,6 +73,7 @@ type cookieServer struct {
 // madeValue is a value that was made of a server's address.
 type madeValue struct {
 	of    *backend.Addr
+	by    *cookieMaking
 	value string
 }
 
@@ -63,12 +82,8 @@ func (c *Cookie) Bind(servers []*backend.Server) {
 	c.prefix = []byte(c.Name + "=")
 	for _, s := range servers {
 		one := cookieServer{Server: s}
-		switch {
-		case s.Cookie != "":
-		case len(c.Key) > 0:
+		if s.Cookie == "" {
 			one.made = new(atomic.Pointer[madeValue])
-		default:
-			continue
 		}
 		c.servers = append(c.servers, one)
 	}
@@ -76,7 +91,7 @@ func (c *Cookie) Bind(servers []*backend.Server) {
 
 // Value is the cookie's value for a server, "" when it has none.
 func (c *Cookie) Value(srv *backend.Server) string {
-	if srv.Cookie != "" || len(c.Key) == 0 {
+	if srv.Cookie != "" {
 		return srv.Cookie
 	}
 	for i := range c.servers {
@@ -93,13 +108,17 @@ func (c *Cookie) value(s *cookieServer) string {
 	if s.made == nil {
 		return s.Cookie
 	}
+	by := c.making.Load()
+	if by == nil || !by.on || by.key == "" {
+		return ""
+	}
 	at := s.Addr()
-	if made := s.made.Load(); made != nil && made.of == at {
+	if made := s.made.Load(); made != nil && made.of == at && made.by == by {
 		return made.value
 	}
-	made := &madeValue{of: at}
+	made := &madeValue{of: at, by: by}
 	if ip := at.IP; ip.IsValid() {
-		b := append(bytes.Clone(c.Key), ip.Addr().AsSlice()...)
+		b := append([]byte(by.key), ip.Addr().AsSlice()...)
 		b = binary.BigEndian.AppendUint32(b, uint32(ip.Port()))
 		made.value = fmt.Sprintf("%016x", xxhash.Sum64(b))
 	}

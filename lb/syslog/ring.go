@@ -11,14 +11,16 @@ type Ring struct {
 	Name string
 	Size int // bytes
 
-	mu  sync.Mutex // guards buf
+	mu  sync.Mutex // guards the fields below
 	buf []byte
+	end uint64 // bytes that were put in so far
 }
 
 // put takes whole lines and forgets the oldest for them.
 func (r *Ring) put(lines []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.end += uint64(len(lines))
 	if len(lines) > r.Size {
 		lines = cutLines(lines, len(lines)-r.Size)
 	}
@@ -39,9 +41,11 @@ func cutLines(b []byte, n int) []byte {
 	return b[max(n-1, 0)+i+1:]
 }
 
-// Lines gives a copy of what the ring has, oldest first.
-func (r *Ring) Lines() []byte {
+// Lines gives a copy of what the ring has and was put in after the first after
+// bytes, oldest first, and how many bytes were put in so far.
+func (r *Ring) Lines(after uint64) (lines []byte, end uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return bytes.Clone(r.buf)
+	fresh := min(r.end-min(after, r.end), uint64(len(r.buf)))
+	return bytes.Clone(r.buf[uint64(len(r.buf))-fresh:]), r.end
 }

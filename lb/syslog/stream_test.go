@@ -151,17 +151,28 @@ func TestSample(t *testing.T) {
 	}
 }
 
+// held is all that a ring has.
+func held(r *Ring) []byte {
+	text, _ := r.Lines(0)
+	return text
+}
+
 func TestRing(t *testing.T) {
 	r := &Ring{Size: 100}
 	for i := range 100 {
 		r.put(fmt.Appendf(nil, "line %d\nand %d\n", i, i))
 	}
-	text := string(r.Lines())
+	text := string(held(r))
 	if len(text) > 100 || !strings.HasSuffix(text, "line 99\nand 99\n") || !strings.HasPrefix(text, "line ") && !strings.HasPrefix(text, "and ") {
 		t.Errorf("%q", text)
 	}
+	_, end := r.Lines(0)
+	r.put([]byte("newer\n"))
+	if fresh, now := r.Lines(end); string(fresh) != "newer\n" || now != end+6 {
+		t.Errorf("after %d: %q, %d", end, fresh, now)
+	}
 	r.put([]byte(strings.Repeat("x", 300) + "\nlast\n"))
-	if got := string(r.Lines()); !strings.HasSuffix(got, "last\n") || strings.Contains(got, "xx") {
+	if got := string(held(r)); !strings.HasSuffix(got, "last\n") || strings.Contains(got, "xx") {
 		t.Errorf("%q", got)
 	}
 }

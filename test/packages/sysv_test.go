@@ -45,7 +45,7 @@ func TestSysvScripts(t *testing.T) {
 				t.Errorf("the master was %s and is %s", before, after)
 			}
 			m.await("former processes to leave", `test "$(pgrep -xc lb)" = 2`)
-			m.sh("echo 'show info' | socat - /run/lb/admin.sock | grep -q '^Name: lb'")
+			m.sh("echo 'show info' | socat - /run/lb/admin.sock | grep -q '^Build info: lb'")
 		})
 	}
 
