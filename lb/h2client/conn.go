@@ -59,6 +59,8 @@ type Conn struct {
 	dec     *http2.AnswerDecoder
 	enc     *http2.Encoder
 	streams map[uint32]*Stream
+	ended   [16]uint32 // streams that the server ended last, and we too
+	endings int
 	open    int    // streams, with those that have sent nothing yet
 	nextID  uint32 // of the next request
 

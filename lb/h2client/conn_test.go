@@ -64,7 +64,7 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 }
 
 // TestSettingsFirst: requests wait for the server's SETTINGS, follow our acknowledgement, and are no more at once than it takes; before its first DATA
-// the server hears nothing of windows.
+// the server hears nothing of windows. What it says of a stream beyond its end is reset.
 func TestSettingsFirst(t *testing.T) {
 	l, err := loop.New(0, time.Now())
 	if err != nil {
@@ -125,6 +125,8 @@ func TestSettingsFirst(t *testing.T) {
 	say(func(f *http2.Framer) { f.WriteData(3, true, nil) })
 	check("after DATA", "WINDOW_UPDATE 0 0")
 	streams[1].Close()
+	say(func(f *http2.Framer) { f.WriteData(3, true, nil) })
+	check("after DATA beyond the end", "RST_STREAM 3 0")
 	if h.held != 0 {
 		t.Errorf("%d bytes are held", h.held)
 	}

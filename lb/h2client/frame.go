@@ -1,6 +1,10 @@
 package h2client
 
-import "lbsyslogd/lb/http2"
+import (
+	"slices"
+
+	"lbsyslogd/lb/http2"
+)
 
 // What becomes of the frames that come; http2.Reader has checked what holds for
 // each. An error ends the connection; what is wrong with one answer alone ends
@@ -71,7 +75,7 @@ func (c *Conn) data(f *http2.Frame) *http2.Error {
 	if e := w.Take(f.Length); e != nil {
 		return e
 	}
-	if !c.grown { // which a server without bodies never hears of
+	if !c.grown && s != nil && !s.in.Ended { // a server without bodies never hears of it
 		c.grown = true
 		w.Consumed += connWindow - http2.DefaultWindow
 	}
@@ -89,8 +93,20 @@ func (c *Conn) data(f *http2.Frame) *http2.Error {
 	}
 	if s != nil {
 		s.data(f)
+	} else {
+		c.late(f)
 	}
 	return nil
+}
+
+// late resets a stream that the server goes on with after it has ended it. What comes for one that we have ended may have been on its way.
+func (c *Conn) late(f *http2.Frame) {
+	if slices.Contains(c.ended[:], f.Stream) {
+		c.Count.StreamErrors++
+		c.Count.Resets++
+		c.touch()
+		c.out = http2.AppendRST(c.out, f.Stream, http2.StreamClosed)
+	}
 }
 
 // fields takes a complete field block. It is read in any case: the table is the
@@ -109,6 +125,7 @@ func (c *Conn) fields(f *http2.Frame) *http2.Error {
 		if _, e := c.dec.Answer(f.Payload); e != nil {
 			return e
 		}
+		c.late(f)
 		return c.nothing()
 	}
 	if !s.answered && !f.End() {

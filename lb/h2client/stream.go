@@ -137,6 +137,10 @@ func (s *Stream) Close() {
 	c := s.c
 	if s.done && s.in.Ended || s.failed {
 		delete(c.streams, s.id)
+		if s.in.Ended {
+			c.ended[c.endings%len(c.ended)] = s.id
+			c.endings++
+		}
 	} else {
 		s.reset(http2.Cancel)
 	}
