@@ -128,6 +128,11 @@ func TestChecksOfWordsWithoutEffect(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.accept(inGlobalSection("ssl-dh-param-file "+params), "ssl-dh-param-file")
+	other := filepath.Join(filepath.Dir(v.path), "x942.pem")
+	if err := os.WriteFile(other, []byte(strings.ReplaceAll(group, " DH ", " X9.42 DH ")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v.refuse(inGlobalSection("ssl-dh-param-file "+other), "unable to load DH parameters")
 }
 
 // TestLinesWithoutEffectAreRead: a line in a proxy of the other side has no effect, and its words are checked even so, as HAProxy does.
