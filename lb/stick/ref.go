@@ -120,7 +120,7 @@ func (r Ref) AppendKey(dst []byte) []byte {
 }
 
 // Count counts n events in a count and in the rate that goes with it, and gives
-// the count. false when the table stores neither.
+// the count, or without it what its rate has counted in this period. false when the table stores neither.
 func (r Ref) Count(cnt, rate Data, n uint64, now int64) (uint64, bool) {
 	if r.t == nil || !r.t.Stores[cnt] && !r.t.Stores[rate] {
 		return 0, false
@@ -238,6 +238,8 @@ func (t *Table) facts(i uint32, now int64) Facts {
 	return Facts{Trackers: int(e.refs), Expire: t.remaining(i, now), Idle: now - e.at}
 }
 
+// count gives the count, and where only its rate is stored what that has counted in
+// this period.
 func (t *Table) count(i uint32, cnt, rate Data, n uint64, now int64) uint64 {
 	t.touch(i, now)
 	t.add(i, cnt, int64(n))
@@ -246,6 +248,9 @@ func (t *Table) count(i uint32, cnt, rate Data, n uint64, now int64) uint64 {
 	}
 	if o := t.offset[cnt]; o >= 0 {
 		return t.data(i)[o]
+	}
+	if o := t.offset[rate]; o >= 0 {
+		return uint64(loadFreq(t.data(i)[o:]).cur)
 	}
 	return 0
 }

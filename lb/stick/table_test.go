@@ -287,3 +287,21 @@ func ExampleTable_AppendEntry() {
 	// # table: t, type: ip, size:100, used:1
 	// 0x1: key=192.0.2.1 use=1 exp=29500 gpc0=0 http_req_rate(10000)=3
 }
+
+// TestRateAlone: without the counter itself, counting gives what the rate has counted in this period.
+func TestRateAlone(t *testing.T) {
+	s := Spec{Name: "t", Type: Integer, Len: 4, Size: 10}
+	s.Stores[GPC0Rate], s.Period[GPC0Rate] = true, 1000
+	table := New(s)
+	for _, row := range []struct {
+		at   int64
+		want uint64
+	}{{0, 1}, {900, 2}, {1000, 1}, {1999, 2}, {5000, 1}} {
+		if n, ok := table.CountKey(KeyInt(nil, 1), GPC0, GPC0Rate, 1, 10000+row.at); !ok || n != row.want {
+			t.Errorf("after %d ms: %d, %v; want %d", row.at, n, ok, row.want)
+		}
+	}
+	if n, ok := table.CountKey(KeyInt(nil, 1), GPC1, GPC1Rate, 1, 20000); ok {
+		t.Errorf("what is not stored counts %d", n)
+	}
+}
