@@ -197,7 +197,10 @@ type leaving struct {
 	lines map[string][]string // by the request's path, or by its client's port; mu guards it
 }
 
-var leavingLine = regexp.MustCompile(`LINE (\d+) (\S+) (\S+)`)
+var (
+	leavingLine = regexp.MustCompile(`LINE (\d+) (\S+) (\S+)`)
+	origin      = regexp.MustCompile(`^https?://[^/]+`) // which requests of HTTP/2 have before their path
+)
 
 // listen reads the log.
 func (l *leaving) listen() {
@@ -211,7 +214,7 @@ func (l *leaving) listen() {
 		if m == nil {
 			continue
 		}
-		key := m[2]
+		key := origin.ReplaceAllString(m[2], "")
 		if !strings.HasPrefix(key, "/") || key == "/" {
 			key = m[1]
 		}
@@ -455,7 +458,7 @@ func (l *leaving) seats() map[string]string {
 		_, port, _ := net.SplitHostPort(s.Client)
 		all[port] += s.State
 		if s.URI != "" {
-			all[s.URI] = s.State
+			all[origin.ReplaceAllString(s.URI, "")] = s.State
 		}
 	}
 	return all
