@@ -119,8 +119,8 @@ RFC 9112 allows, is a 400 in HAProxy.
   value on and writes it nowhere.
 - ` + "`option checkcache`" + ` answers 502, as the manual says; HAProxy 2.6.12 sends its page for the status that the server gave.
 - Arrays of stick tables (` + "`gpc(N)`, `gpt(N)`, `gpc_rate(N,PERIOD)`" + `) have at most 12 elements. Their first elements are ` + "`gpc0`, `gpc1` and `gpt0`" + `
-  under another name, in tables that store either; HAProxy's array fetches find nothing in a table that stores ` + "`gpc0`" + `. A table that stores an array cannot
-  store one of those besides (` + "`gpc(3),gpc0_rate(1m)`" + `, which HAProxy takes, is refused): write ` + "`gpc(3),gpc_rate(1,1m)`" + `, whose fetch is ` + "`sc_gpc_rate(0,0)`" + ` or ` + "`sc0_gpc0_rate`" + `.
+  under another name, in tables that store either; HAProxy's array fetches find nothing in a table that stores ` + "`gpc0`" + `. In a table that stores
+  ` + "`gpc(3),gpc0_rate(1m)`" + `, the array's words count into that rate and read it, too; HAProxy counts there what ` + "`sc-inc-gpc0`" + ` counts alone.
 - ` + "`urlp(NAME,;)`" + `: parameters after the first ` + "`;`" + ` end at ` + "`?`" + ` too, as the manual says; HAProxy 2.6.12 takes ` + "`ID?x=1`" + ` for the value in ` + "`/p;name=ID?x=1`" + `.
 - ` + "`tcp-response content close`" + ` is for mode tcp; in mode http it is an error. A server's first bytes that rules look into in mode tcp are held by the
   process that began with it: its tunnel moves over a reload once they have decided, or ` + "`tcp-response inspect-delay`" + ` is over. Rules without a delay
