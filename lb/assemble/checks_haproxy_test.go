@@ -295,8 +295,10 @@ func TestVariablesOfChecksAsHAProxy(t *testing.T) {
 // TestChecksAsHAProxy runs lb and Debian's haproxy with the same text against
 // the same servers, and compares what both found.
 func TestChecksAsHAProxy(t *testing.T) {
-	// The version, which HAProxy has in its log alone.
-	c := comparison{but: map[string]string{"mysql": "last_chk", "mysql-user": "last_chk"}}
+	// The version, and "Success", which HAProxy has in its log alone.
+	c := comparison{but: map[string]string{
+		"mysql": "last_chk", "mysql-user": "last_chk", "ldap": "last_chk", "ldap-long": "last_chk", "ldap-two-bytes": "last_chk",
+	}}
 	add := c.add
 	tcp := func(name string, serve func(net.Conn), rules ...string) {
 		lines := append([]string{"option tcp-check"}, rules...)
@@ -322,6 +324,8 @@ func TestChecksAsHAProxy(t *testing.T) {
 	tcp("binary-wrong", shuts("\x01\x02"), "tcp-check expect binary 0103")
 	tcp("rbinary", talks("\x0a\x02"), "tcp-check expect rbinary ^0A")
 	tcp("rbinary-wrong", shuts("\x0a\x02"), "tcp-check expect rbinary ^0B")
+	tcp("comment", talks("hello"), "tcp-check expect string hello comment greeting")
+	tcp("note-comment", talks("hello"), "tcp-check expect string hello on-success fine comment greeting")
 	tcp("chain", talks("+OK ready"), "tcp-check expect ! string -ERR", "tcp-check expect string +OK")
 	tcp("late", talks(""), "tcp-check send a comment ask", "tcp-check expect string x comment never")
 	tcp("late-regex", talks(""), "tcp-check connect", "tcp-check expect rstring x")
@@ -352,6 +356,10 @@ func TestChecksAsHAProxy(t *testing.T) {
 	web("hdr-lf-missing", ok, "http-check expect hdr name x-a value-lf %[be_name]")
 	web("fhdr-lf", ok, "http-check expect fhdr name x-a value-lf -m sub %[str(b)],")
 	web("fhdr", ok, "http-check expect fhdr name x-a value -m str \"b, c\"")
+	web("string-comment", ok, "http-check expect string hello comment body")
+	web("string-note-comment", ok, "http-check expect string hello on-success fine comment body")
+	web("cut-string", strings.Replace(ok, ": 5", ": 9", 1), "http-check expect string goodbye")
+	web("cut-not-string", strings.Replace(ok, ": 5", ": 9", 1), "http-check expect ! string goodbye")
 	web("no-body", missing, "http-check expect string x")
 	web("not-no-body", missing, "http-check expect ! string x")
 	web("not-no-body-regex", "HTTP/1.1 204 No Content\r\n\r\n", "http-check expect ! rstring x")
@@ -372,6 +380,9 @@ func TestChecksAsHAProxy(t *testing.T) {
 	add("pgsql-error", "check", peer(t, talks("", "E\x00\x00\x00\x0cSFATAL")), "option pgsql-check user post")
 	add("pgsql-other", "check", peer(t, talks("", "X\x00\x00\x00\x0c\x00\x00\x00\x05abcd")), "option pgsql-check user post")
 	add("smtp", "check", peer(t, talks("220 mail ready\r\n", "250 hello\r\n", "221 bye\r\n")), "option smtpchk EHLO example.com")
+	add("smtp-lines", "check", peer(t, talks("220 mail ready\r\n", "250-hello\r\n250-SIZE\r\n250 HELP\r\n", "221 bye\r\n")), "option smtpchk EHLO example.com")
+	add("smtp-unfinished", "check", peer(t, talks("220 mail ready\r\n", "250-hello\r\n")), "option smtpchk EHLO example.com")
+	add("smtp-refused", "check", peer(t, talks("220 mail ready\r\n", "250-hello\r\n500 no\r\n")), "option smtpchk EHLO example.com")
 	add("smtp-busy", "check", peer(t, talks("421 busy\r\n")), "option smtpchk")
 	add("smtp-no", "check", peer(t, shuts("garbage\r\n")), "option smtpchk")
 	ldap := "\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00"

@@ -62,12 +62,12 @@ func (rt *Runtime) bothSides(name string) (*stream.Backend, *config.Proxy, error
 
 // SetWeight implements control.Runtime.
 func (rt *Runtime) SetWeight(backendName, server string, weight int) error {
-	_, p, err := rt.bothSides(backendName)
+	be, _, err := rt.bothSides(backendName)
 	if err != nil {
 		return err
 	}
 	s, err := rt.Find(backendName, server)
-	if err == nil && p.Balance.Algo == "static-rr" && weight != 0 && weight != s.Target().Initial {
+	if err == nil && be.Static() && weight != 0 && weight != s.Target().Initial {
 		return control.Answer("Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.")
 	}
 	if err != nil {

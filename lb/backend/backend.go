@@ -65,9 +65,10 @@ type Backend struct {
 	total  int       // sum of their shares
 	scale  int       // of a share to a weight: steps when some server starts slowly, else 1
 	grows  bool      // some server has a minconn
-	hashes hashTable
-	unit   int    // what the configured weights are multiples of
-	moves  uint64 // numbers what leastconn's servers are given and give back
+	hashes hashTable // of static-rr, too
+	wheels [2]wheel  // roundrobin: of servers, and of backup servers
+	unit   int       // what the configured weights are multiples of
+	moves  uint64    // numbers what leastconn's servers are given and give back
 	queue  queue
 	seq    uint64 // of the latest waiter
 	cur    int
@@ -83,16 +84,20 @@ type Backend struct {
 func New(o Options, servers []*Server) *Backend {
 	b := &Backend{Options: o, change: time.Now()}
 	for _, s := range servers {
-		s.b, s.change, s.warm.percent = b, b.change, 100
+		s.b, s.change, s.warm.percent, s.turn = b, b.change, 100, turn{}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.setServers(servers)
+	b.spin()
 	return b
 }
 
 // hashes reports whether a hash names the server.
 func (a Algo) hashes() bool { return a == Source || a == URI || a == Key }
+
+// Static reports whether an operator can give a server no weight but none and its own.
+func (o *Options) Static() bool { return o.static() }
 
 // static reports whether the weights of servers are those of the configuration,
 // whatever comes up slowly.
@@ -179,8 +184,8 @@ func (b *Backend) TakeDown(s *Server) bool {
 }
 
 func (b *Backend) take(s *Server) {
-	b.move(s)
 	s.cur++
+	b.move(s)
 	s.max = max(s.max, s.cur)
 }
 
@@ -198,6 +203,7 @@ func (b *Backend) Release(s *Server) {
 func (b *Backend) move(s *Server) {
 	b.moves++
 	s.stirred = b.moves
+	s.weighed()
 }
 
 // Enter and Leave count the sessions of the backend, as HAProxy's scur does.
@@ -252,39 +258,20 @@ func (b *Backend) choose(algo Algo, hash uint32, avoid *Server) *Server {
 	return b.roundRobin(avoid)
 }
 
-// roundRobin is smooth weighted round robin: every server gains its weight,
-// the richest is chosen and pays the sum of all weights. As in HAProxy, a server
-// whose turn it is uses it up when it is to be avoided, and the next turn is
-// another's; it is taken when there is no other.
+// roundRobin has the servers take turns. mu is held.
 func (b *Backend) roundRobin(avoid *Server) *Server {
-	best := b.play(nil)
-	if best != nil && best == avoid {
-		best = b.play(avoid)
+	switch s := b.active[0]; {
+	case b.Fixed:
+		return b.hashes.next(avoid)
+	case len(b.active) > 1:
+		return b.wheel(s).choose(avoid)
+	case s.full():
+		return nil
+	case s.Backup && !b.AllBackups:
+		return s
+	default:
+		return b.wheel(s).choose(avoid)
 	}
-	return best
-}
-
-// play plays one turn, in which but is chosen only when all others are full.
-func (b *Backend) play(but *Server) *Server {
-	var best *Server
-	total := 0
-	for _, s := range b.active {
-		if s.full() {
-			continue
-		}
-		s.credit += s.share
-		total += s.share
-		if s != but && (best == nil || s.credit > best.credit) {
-			best = s
-		}
-	}
-	if best == nil {
-		best = but
-	}
-	if best != nil {
-		best.credit -= total
-	}
-	return best
 }
 
 // leastConn chooses, as HAProxy does, the server with the fewest connections by its weight, one more included unless it is idle; of equals the one
@@ -299,8 +286,7 @@ func (b *Backend) leastConn(avoid *Server) *Server {
 			best = s
 			continue
 		}
-		switch mine, least := s.pressure()*best.share, best.pressure()*s.share; {
-		case mine < least, mine == least && s.stirred < best.stirred:
+		if s.pressure < best.pressure || s.pressure == best.pressure && s.stirred < best.stirred {
 			best = s
 		}
 	}
@@ -364,16 +350,28 @@ func (b *Backend) elect() {
 		slices.SortStableFunc(b.active, func(x, y *Server) int { return cmp.Compare(x.ID, y.ID) })
 	}
 	b.total = 0
+	for _, s := range b.Servers {
+		if heft := s.heft(); heft != s.turn.weight {
+			b.wheel(s).weigh(s, heft)
+		}
+		part := 0
+		if s.balanced() {
+			part = s.part()
+		}
+		if part != s.share && part > 0 {
+			b.move(s)
+		}
+		s.share = part
+	}
 	for _, s := range b.active {
 		s.active = true
-		s.share = s.part()
 		b.total += s.share
 	}
 	if len(b.active) > 0 {
 		b.lost = nil
 	}
-	if b.Algo.hashes() {
-		b.hashes.build(b.active, b.unit, b.Consistent)
+	if b.Algo.hashes() || b.Fixed {
+		b.hashes.build(b.active, b.unit, b.Consistent && !b.Fixed)
 	}
 }
 

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -23,18 +24,31 @@ func counts(b *Backend, ids []int) []int {
 	return n
 }
 
+// TestRoundRobinSequence has the orders in which HAProxy 2.6 has servers of these weights take turns.
 func TestRoundRobinSequence(t *testing.T) {
 	for _, c := range []struct {
-		weights, want []int
+		fixed   bool
+		weights []int
+		want    string
 	}{
-		{[]int{1, 1, 1}, []int{1, 2, 3, 1, 2, 3}},
-		{[]int{2, 1}, []int{1, 2, 1, 1, 2, 1}},
-		{[]int{5, 1, 1}, []int{1, 1, 2, 1, 3, 1, 1}},
-		{[]int{1, 0, 1}, []int{1, 3, 1, 3}},
+		{false, []int{1, 1, 1}, "123123123"},
+		{false, []int{1, 0, 1}, "131313"},
+		{false, []int{1, 1, 2}, "313231323132313231323132"},
+		{false, []int{1, 2, 3}, "3231323231323231323231323231323231323231"},
+		{false, []int{3, 2, 1}, "1213121213121213"},
+		{false, []int{50, 50, 100, 7}, "3132313231323132313231323132"},
+		{false, []int{256, 1, 128}, "113113113113"},
+		{true, []int{1, 1, 2}, "132313231323"},
+		{true, []int{1, 2, 3}, "1323231323"},
+		{true, []int{30, 20, 7, 1}, "1121212131212121"},
 	} {
-		b := newBackend(Options{}, c.weights...)
-		if got := sequence(t, b, len(c.want)); !slices.Equal(got, c.want) {
-			t.Errorf("weights %v: %v, want %v", c.weights, got, c.want)
+		b := newBackend(Options{Fixed: c.fixed}, c.weights...)
+		got := ""
+		for _, id := range sequence(t, b, len(c.want)) {
+			got += strconv.Itoa(id)
+		}
+		if got != c.want {
+			t.Errorf("weights %v: %s, want %s", c.weights, got, c.want)
 		}
 	}
 }
@@ -49,17 +63,23 @@ func TestRoundRobinShares(t *testing.T) {
 			t.Errorf("%v, want %v", got, weights)
 		}
 	}
-	b.Servers[2].SetHealth(false)
-	if got := counts(b, sequence(t, b, 11*50)); !slices.Equal(got, []int{350, 50, 0, 150}) {
-		t.Errorf("with server 3 down: %v", got)
-	}
-	b.Servers[2].SetHealth(true)
-	got := counts(b, sequence(t, b, 27*50))
-	for i, w := range weights {
-		if d := got[i] - 50*w; d < -w || d > w {
-			t.Errorf("after its return: %v, want about 50 times %v", got, weights)
+	about := func(what string, weights ...int) {
+		t.Helper()
+		sum := 0
+		for _, w := range weights {
+			sum += w
+		}
+		got := counts(b, sequence(t, b, sum*50))
+		for i, w := range weights {
+			if d := got[i] - 50*w; d < -w || d > w {
+				t.Errorf("%s: %v, want about 50 times %v", what, got, weights)
+			}
 		}
 	}
+	b.Servers[2].SetHealth(false)
+	about("with server 3 down", 7, 1, 0, 3)
+	b.Servers[2].SetHealth(true)
+	about("after its return", weights...)
 }
 
 func TestRoundRobinSkipsFull(t *testing.T) {
@@ -191,6 +211,37 @@ func TestAvoidedServersUseUpTheirTurns(t *testing.T) {
 		}
 		if got := pick(t, b, 0, avoid); got != c.want {
 			t.Fatalf("pick %d gives %d, want %d", i, got, c.want)
+		}
+	}
+}
+
+// TestTurnsGoOn: whose turn it is in one process is what it is in the next, after any number of turns and changes of weights, and for servers that are
+// new or have other weights there.
+func TestTurnsGoOn(t *testing.T) {
+	restored := func(b *Backend, weights ...int) *Backend {
+		next := newBackend(Options{}, weights...)
+		for i, s := range b.Servers {
+			next.Servers[i].Restore(s.State())
+		}
+		next.Restored(nil)
+		return next
+	}
+	for turns := range 60 {
+		b := newBackend(Options{}, 1, 2, 3, 7)
+		sequence(t, b, turns)
+		if turns%2 == 1 {
+			b.Servers[1].SetWeight(5)
+			sequence(t, b, turns%7)
+		}
+		next := restored(b, 1, 2, 3, 7)
+		if want, got := sequence(t, b, 40), sequence(t, next, 40); !slices.Equal(got, want) {
+			t.Fatalf("after %d turns: %v, want %v", turns, got, want)
+		}
+		got := counts(restored(b, 1, 2, 3, 4, 9), sequence(t, restored(b, 1, 2, 3, 4, 9), 15*100))
+		for i, want := range []int{100, b.Servers[1].Stats().Weight * 100, 300, 400, 900} {
+			if share := float64(got[i]) * float64(b.Servers[1].Stats().Weight+17) / 15; share < 0.9*float64(want)-20 || share > 1.1*float64(want)+20 {
+				t.Errorf("after %d turns: server %d of other weights has %v", turns, i+1, got)
+			}
 		}
 	}
 }

@@ -8,7 +8,7 @@ type State struct {
 	Admin    Admin `json:"admin"`
 	Health   bool  `json:"health"`
 	Stopping bool  `json:"stopping,omitempty"`
-	Credit   int   `json:"credit"` // the round robin position
+	Turn     []int `json:"turn,omitempty"` // of roundrobin, see Server.told
 
 	MaxConn int   `json:"maxconn,omitempty"` // when it was changed at run time
 	Started int64 `json:"started,omitempty"` // when it came up, if it still starts slowly; Unix ms
@@ -30,7 +30,7 @@ func (s *Server) State() State {
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
 	st := State{
-		Weight: s.weight, Admin: s.admin, Health: s.health, Stopping: s.stop, Credit: s.credit,
+		Weight: s.weight, Admin: s.admin, Health: s.health, Stopping: s.stop, Turn: s.told(),
 		InitialWeight: s.Initial, InitialAdmin: s.InitialAdmin, InitialMaxConn: s.MaxConn, MaxConn: s.limit,
 	}
 	st.Change, st.Down = s.change.UnixMilli(), s.downtime(time.Now()).Milliseconds()
@@ -53,7 +53,7 @@ func (s *Server) Restore(st State) {
 		s.admin = st.Admin&^Tracked | s.admin&Tracked // which is the tracked server's, if it still is tracked
 	}
 	s.admin = s.admin&^NoAddress | st.Admin&NoAddress // it has the address of the worker before, or none as there
-	s.stop, s.credit = st.Stopping, st.Credit
+	s.stop, s.restored = st.Stopping, st.Turn
 	if st.MaxConn != 0 && st.InitialMaxConn == s.MaxConn {
 		s.limit = st.MaxConn
 	}
@@ -78,6 +78,7 @@ func (s *Server) Restore(st State) {
 func (b *Backend) Restored(t *Times) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.spin()
 	b.elect()
 	b.lost = nil // what was restored is no event
 	if t != nil {
@@ -136,6 +137,7 @@ func (s *Server) SetOthers(o Others) {
 	defer s.b.mu.Unlock()
 	if o != s.others {
 		s.others = o
+		s.weighed()
 		s.b.grant(s)
 	}
 }

@@ -113,6 +113,7 @@ func (t *hashTable) next(avoid *Server) *Server {
 	}
 	size := max(len(t.ring), len(t.slots))
 	var avoided *Server
+	after := 0
 	for range size {
 		if t.turn >= size {
 			t.turn = 0
@@ -124,8 +125,11 @@ func (t *hashTable) next(avoid *Server) *Server {
 		case s != avoid:
 			return s
 		default:
-			avoided = s
+			avoided, after = s, t.turn
 		}
+	}
+	if avoided != nil {
+		t.turn = after
 	}
 	return avoided
 }

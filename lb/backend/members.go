@@ -41,6 +41,7 @@ func (b *Backend) Remove(s *Server) {
 	if s.warm.timer != nil {
 		s.warm.timer.Stop()
 	}
+	b.wheel(s).weigh(s, 0)
 	b.setServers(slices.DeleteFunc(slices.Clone(b.Servers), func(o *Server) bool { return o == s }))
 }
 
@@ -53,6 +54,9 @@ func (b *Backend) setServers(list []*Server) {
 		if s.SlowStart > 0 {
 			b.scale = steps
 		}
+	}
+	for i := range b.wheels {
+		b.wheels[i].reserve(len(list))
 	}
 	b.rebuild()
 }

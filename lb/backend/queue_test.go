@@ -210,6 +210,7 @@ func TestManyAtOnce(t *testing.T) {
 		s.MaxConn = limit
 	}
 	b.Servers[2].Backup = true
+	b = New(Options{}, b.Servers)
 	var used [3]atomic.Int32
 	use := func(s *Server) {
 		if n := used[s.Index].Add(1); n > limit {

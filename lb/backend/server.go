@@ -54,32 +54,29 @@ type Server struct {
 
 	b *Backend
 	// Backend.mu guards the fields below.
-	weight int
-	share  int // what the algorithms see of it, see warm.go
-	limit  int // what took MaxConn's place; 0 nothing
-	warm   warmth
-	admin  Admin
-	health bool // as the checks see it; true without checks
-	stop   bool // an operator lets it take bound clients only
-	active bool // in Backend.active
-	turns
-	before int // what the servers before it weigh, see Backend.bounded
-	cur    int
-	max    int
-	others Others
-	picked uint64
-	queue  queue
-	change time.Time
-	downAt time.Time
-	down   time.Duration
-	downs  uint64
-	fails  uint64 // failed checks while up
-}
-
-// turns is when a server's turn comes. Backend.mu guards it.
-type turns struct {
-	credit  int    // roundrobin
-	stirred uint64 // leastconn: when it was last given or gave back a connection
+	weight   int
+	share    int // what the algorithms see of it, see warm.go
+	limit    int // what took MaxConn's place; 0 nothing
+	warm     warmth
+	admin    Admin
+	health   bool // as the checks see it; true without checks
+	stop     bool // an operator lets it take bound clients only
+	active   bool // in Backend.active
+	turn     turn
+	restored []int  // what told said in the process before, until the wheel has it
+	stirred  uint64 // leastconn: when it was last given or gave back a connection
+	pressure int    // and how much it has to carry
+	before   int    // what the servers before it weigh, see Backend.bounded
+	cur      int
+	max      int
+	others   Others
+	picked   uint64
+	queue    queue
+	change   time.Time
+	downAt   time.Time
+	down     time.Duration
+	downs    uint64
+	fails    uint64 // failed checks while up
 }
 
 // SetInitial sets the state a server begins with, before New.
@@ -102,12 +99,14 @@ func (s *Server) full() bool { return s.load()+s.others.Awaited >= s.room() }
 // load is what the server has to carry, wherever it comes from. mu is held.
 func (s *Server) load() int { return s.cur + s.others.Taken }
 
-// pressure is what leastconn goes by: an idle server is the best whatever its weight.
-func (s *Server) pressure() int {
-	if n := s.load(); n > 0 {
-		return n + 1
+// weighed reckons what leastconn goes by: an idle server is the best whatever its
+// weight. Fractions are cut off as HAProxy cuts them: who comes close is as good.
+// mu is held.
+func (s *Server) weighed() {
+	s.pressure = 0
+	if n := s.load(); n > 0 && s.b.Algo == LeastConn {
+		s.pressure = (n + 1) * heaviest / max(s.weight*s.step(), 1)
 	}
-	return 0
 }
 
 // SetHealth tells what the checks found; true when that changed anything.

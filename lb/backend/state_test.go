@@ -161,6 +161,7 @@ func TestUnixAddr(t *testing.T) {
 func TestUserWeight(t *testing.T) {
 	b := newBackend(Options{}, 10, 20, 40, 80)
 	b.Servers[3].Backup = true
+	b = New(b.Options, b.Servers)
 	b.Servers[3].SetHealth(false) // and comes back as a backup
 	b.Servers[3].SetHealth(true)
 	want := func(what string, weight int) {

@@ -134,7 +134,7 @@ func parseAgent(line string) result {
 	case warning != "":
 		r.info = "agent warns : " + warning
 	}
-	r.info = printable(r.info)
+	r.info = said(r.info)
 	return r
 }
 

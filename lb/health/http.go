@@ -62,20 +62,57 @@ func (c *run) request(q *Request) []byte {
 	}
 	var b bytes.Buffer
 	b.WriteString(q.method() + " " + uri + " " + version + "\r\n")
+	last := ""
+	if version == "HTTP/1.1" {
+		last = "close"
+	}
 	for _, line := range q.Headers {
-		b.WriteString(line + "\r\n")
+		name, value, _ := strings.Cut(line, ":")
+		name = strings.ToLower(strings.TrimSpace(name))
+		switch name {
+		case "content-length", "transfer-encoding": // follow from the body
+			continue
+		case "connection":
+			if value, last = connection(value, version); value == "" {
+				continue
+			}
+		}
+		b.WriteString(name + ": " + strings.TrimSpace(value) + "\r\n")
 	}
 	if c.spec.State != nil {
 		b.WriteString("x-haproxy-server-state: " + c.spec.State() + "\r\n")
 	}
-	if !q.has("connection") && version == "HTTP/1.1" {
-		b.WriteString("connection: close\r\n")
-	}
-	if (q.Body != "" || q.mayHaveBody()) && !q.has("content-length") {
+	if q.Body != "" || q.mayHaveBody() {
 		b.WriteString("content-length: " + strconv.Itoa(len(q.Body)) + "\r\n")
+	}
+	if last != "" {
+		b.WriteString("connection: " + last + "\r\n")
 	}
 	b.WriteString("\r\n" + q.Body)
 	return b.Bytes()
+}
+
+// connection takes a Connection header apart: the words that stay in it, and the
+// one about the connection itself that a request of that version ends with.
+func connection(value, version string) (rest, last string) {
+	var words []string
+	for word := range strings.SplitSeq(value, ",") {
+		word = strings.TrimSpace(word)
+		switch strings.ToLower(word) {
+		case "":
+		case "close":
+			if version == "HTTP/1.1" {
+				last = "close"
+			}
+		case "keep-alive":
+			if version != "HTTP/1.1" {
+				last = "keep-alive"
+			}
+		default:
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, ", "), last
 }
 
 // mayHaveBody reports whether servers may wait for a body, or answer 411, where
@@ -86,15 +123,6 @@ func (q *Request) mayHaveBody() bool {
 		return false
 	}
 	return true
-}
-
-func (q *Request) has(name string) bool {
-	for _, line := range q.Headers {
-		if n, _, _ := strings.Cut(line, ":"); strings.EqualFold(strings.TrimSpace(n), name) {
-			return true
-		}
-	}
-	return false
 }
 
 // head reads the answer's head, once for each request.
@@ -148,7 +176,7 @@ func (c *run) expectHTTP(e *Expect) (result, bool) {
 		return r, false
 	}
 	_, reason, _ := strings.Cut(a.Status, " ")
-	r = result{status: L7STS, code: a.status, info: printable(reason)}
+	r = result{status: L7STS, code: a.status, info: said(reason)}
 	match := false
 	switch {
 	case e.Header != nil:
@@ -197,10 +225,11 @@ func (c *run) body(e *Expect) (match bool, r result, ok bool) {
 		a.Response, a.seen = final, nil
 	}
 	for {
-		if len(a.body) > 0 && (a.done || len(a.body) >= e.MinRecv) {
+		enough := len(a.body) >= max(e.MinRecv, len(e.Text))
+		if len(a.body) > 0 && (a.done || enough) {
 			match = e.Regexp != nil && e.Regexp.Match(a.body) || e.Regexp == nil && bytes.Contains(a.body, e.Text)
 		}
-		if match || a.done || e.MinRecv > 0 && len(a.body) >= e.MinRecv {
+		if match || a.done || e.MinRecv > 0 && enough {
 			break
 		}
 		if a.body == nil {
@@ -208,7 +237,7 @@ func (c *run) body(e *Expect) (match bool, r result, ok bool) {
 		}
 		n, err := a.Body.Read(a.body[len(a.body):cap(a.body)])
 		a.body = a.body[:len(a.body)+n]
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err != nil && !errors.Is(err, io.EOF) && !a.cut(err) {
 			return false, c.broken(err), false
 		}
 		a.done = err != nil || len(a.body) == cap(a.body)
@@ -217,6 +246,12 @@ func (c *run) body(e *Expect) (match bool, r result, ok bool) {
 		return false, result{status: L7RSP, info: "HTTP content check could not find a response body"}, false
 	}
 	return match, result{}, true
+}
+
+// cut reports whether err ended the answer before its end: what came of it is judged.
+func (a *answer) cut(err error) bool {
+	var errno syscall.Errno
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &errno) && len(a.body) > 0
 }
 
 // in reports whether a header of h is what is looked for.

@@ -48,6 +48,9 @@ func AppendCheck(dst []byte, w Who, r *Report) []byte {
 		dst = strconv.AppendInt(dst, int64(r.Health-r.Rise+1), 10)
 		dst = append(dst, '/')
 		dst = strconv.AppendInt(dst, int64(r.Fall), 10)
+		if r.Unweighted {
+			return append(dst, " DRAIN."...)
+		}
 		return append(dst, " UP."...)
 	}
 	dst = strconv.AppendInt(dst, int64(r.Health), 10)
@@ -205,7 +208,7 @@ func appendReason(dst []byte, r *Report) []byte {
 	}
 	if r.Info != "" {
 		dst = append(dst, `, info: "`...)
-		dst = append(dst, r.Info...)
+		dst = appendSaid(dst, r.Info)
 		dst = append(dst, '"')
 	}
 	if r.Duration < 0 { // no check, but the traffic
@@ -214,6 +217,19 @@ func appendReason(dst []byte, r *Report) []byte {
 	dst = append(dst, ", check duration: "...)
 	dst = strconv.AppendInt(dst, r.Duration.Milliseconds(), 10)
 	return append(dst, "ms"...)
+}
+
+// appendSaid writes what servers said so that nothing of it ends the quotes or the line.
+func appendSaid(dst []byte, text string) []byte {
+	const digits = "0123456789ABCDEF"
+	for _, b := range []byte(text) {
+		if b < ' ' || b > '~' || b == '"' || b == '<' || b == '>' {
+			dst = append(dst, '<', digits[b>>4], digits[b&15], '>')
+			continue
+		}
+		dst = append(dst, b)
+	}
+	return dst
 }
 
 func appendAround(dst []byte, up bool, a Around) []byte {

@@ -28,6 +28,12 @@ func TestMessages(t *testing.T) {
 	is(AppendCheck(nil, s1, wrong), `Health check for server be/s1 failed, reason: Layer7 wrong status, code: 503, info: "Service Unavailable", check duration: 0ms, status: 0/2 DOWN.`)
 	is(AppendCheck(nil, s1, slow), `Health check for server be/s1 failed, reason: Layer7 timeout, check duration: 857ms, status: 0/2 DOWN.`)
 
+	unweighted := *passed
+	unweighted.Unweighted = true
+	is(AppendCheck(nil, s1, &unweighted), `Health check for server be/s1 succeeded, reason: Layer7 check passed, code: 200, check duration: 1ms, status: 3/3 DRAIN.`)
+	odd := &Report{Status: L7STS, Code: 500, Info: "a<b>\"c\xe9\r\nd", Rise: 2, Fall: 3}
+	is(AppendCheck(nil, s1, odd), `Health check for server be/s1 failed, reason: Layer7 wrong status, code: 500, info: "a<3C>b<3E><22>c<E9><0D><0A>d", check duration: 0ms, status: 0/2 DOWN.`)
+
 	left := Around{Active: 1, Backup: 1}
 	is(AppendChange(nil, s1, false, nil, left), `Server be/s1 is DOWN. 1 active and 1 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.`)
 	is(AppendChange(nil, s1, false, refused, left), `Server be/s1 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms. 1 active and 1 backup servers left. 0 sessions active, 0 requeued, 0 remaining in queue.`)

@@ -55,7 +55,7 @@ func connectResult(err error) result {
 	case errors.As(err, &errno):
 		return result{status: L4CON, info: sentence(errno.Error())}
 	}
-	return result{status: L4CON, info: printable(err.Error())}
+	return result{status: L4CON, info: said(err.Error())}
 }
 
 func isTimeout(err error) bool {
@@ -71,15 +71,17 @@ func sentence(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// printable is a text from the network that may go into a log line and a
-// table.
-func printable(s string) string {
+// said is as much of a text from the network as a Report keeps. Its bytes are as they came.
+func said(s string) string {
 	const most = 127 // as much as HAProxy keeps
-	if len(s) > most {
-		s = s[:most]
-	}
+	s, _, _ = strings.Cut(s, "\x00")
+	return s[:min(len(s), most)]
+}
+
+// Printable is the text of a Report as a table of lines can show it.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == '"' || r == 0x7f || r == '�' {
+		if r < ' ' || r == 0x7f || r == '�' {
 			return '?'
 		}
 		return r

@@ -129,8 +129,17 @@ func TestOutcomes(t *testing.T) {
 		says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")(c)
 		silent(c)
 	}, expect(Expect{Text: []byte("hello")}), L7TOUT, 0, "")
-	run("string, body cut short", says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhellu"), expect(Expect{Text: []byte("hello")}), L7RSP, 0, "")
-	run("reason with control characters", says("HTTP/1.1 500 a\x01\"b\r\n\r\n"), httpchk, L7STS, 500, "a??b")
+	run("string, body cut short", says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhellu"), expect(Expect{Text: []byte("hello")}), L7RSP, 0, "HTTP content check did not match")
+	run("! string, body cut short", says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhellu"), expect(Expect{Text: []byte("hello"), Not: true}), L7OK, 200, "")
+	run("string, body cut off", says("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"), expect(Expect{Text: []byte("hello")}), L7RSP, 0, "HTTP content check could not find a response body")
+	run("string, chunks cut short", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhellu"), expect(Expect{Text: []byte("hello")}), L7RSP, 0, "HTTP content check did not match")
+	run("string, no chunk", says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\nhellu"), expect(Expect{Text: []byte("hello")}), L7RSP, 0, "")
+	run("string longer than min-recv", func(c net.Conn) {
+		says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel")(c)
+		<-time.After(20 * time.Millisecond) // so that they come one by one
+		io.WriteString(c, "lo")
+	}, expect(Expect{Text: []byte("hello"), MinRecv: 2}), L7OK, 200, "")
+	run("reason with control characters", says("HTTP/1.1 500 a\x01\"b\r\n\r\n"), httpchk, L7STS, 500, "a\x01\"b")
 }
 
 // TestContentAfterInterimAnswers has answers of which an interim one comes first, and answers without a body: nothing is expected, or not
@@ -202,7 +211,12 @@ func TestRequests(t *testing.T) {
 	test(Request{Method: "HEAD", URI: "/y", Version: "HTTP/1.1", Headers: []string{"host: foo"}},
 		"HEAD /y HTTP/1.1\r\nhost: foo\r\nconnection: close\r\n\r\n")
 	test(Request{Method: "POST", URI: "/z", Version: "HTTP/1.1", Headers: []string{"Connection: x"}, Body: "hello"},
-		"POST /z HTTP/1.1\r\nConnection: x\r\ncontent-length: 5\r\n\r\nhello")
+		"POST /z HTTP/1.1\r\nconnection: x\r\ncontent-length: 5\r\n\r\nhello")
+	test(Request{Method: "PUT", Version: "HTTP/1.1", Headers: []string{"X-One: 1", "Content-Length: 9", "Transfer-Encoding: chunked", "Connection: close, x", "Two: 2"}, Body: "hello"},
+		"PUT / HTTP/1.1\r\nx-one: 1\r\nconnection: x\r\ntwo: 2\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello")
+	test(Request{Version: "HTTP/1.1", Headers: []string{"Connection: Keep-Alive"}}, "OPTIONS / HTTP/1.1\r\n\r\n")
+	test(Request{Headers: []string{"Connection: keep-alive"}}, "OPTIONS / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n")
+	test(Request{Headers: []string{"Connection: close"}}, "OPTIONS / HTTP/1.0\r\n\r\n")
 }
 
 func TestTLS(t *testing.T) {

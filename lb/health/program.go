@@ -71,7 +71,7 @@ func program(ctx context.Context, s *Spec) result {
 	case errors.As(err, &exit):
 		return result{status: ProcError, code: exit.ExitCode()} // -1 for one that a signal ended
 	}
-	return result{status: ProcError, code: -1, info: printable(err.Error())}
+	return result{status: ProcError, code: -1, info: said(err.Error())}
 }
 
 // start runs the program with arguments and variables.
@@ -153,7 +153,7 @@ func executable(path string) error {
 func startResult(err error) result {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
-		return result{status: ProcError, code: badExit, info: printable(err.Error())}
+		return result{status: ProcError, code: badExit, info: said(err.Error())}
 	}
 	switch errno {
 	case unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE:

@@ -92,7 +92,8 @@ func SMTP(greeting string) Script {
 		Step{Expect: &Expect{Regexp: regexp.MustCompile("^[0-9]{3}[ \r]"), MinRecv: 4, Bad: L7RSP, OnBad: firstLine}},
 		Step{Expect: &Expect{Regexp: regexp.MustCompile("^2[0-9]{2}[ \r]"), MinRecv: 4, Bad: L7STS, OnBad: text, Code: code}},
 		Step{Send: []byte(greeting + "\r\n")},
-		Step{Expect: &Expect{Regexp: regexp.MustCompile("^2[0-9]{2}[- \r]"), MinRecv: 4, Bad: L7STS, OnBad: text, Code: code}},
+		// All lines of the answer; without MinRecv, since a line that fits nothing may yet be an unfinished one.
+		Step{Expect: &Expect{Regexp: regexp.MustCompile("^(2[0-9]{2}-[^\r]*\r\n)*2[0-9]{2}[ \r]"), Bad: L7STS, OnBad: text, Code: code}},
 		Step{Send: []byte("QUIT\r\n")},
 		Step{Expect: &Expect{Regexp: regexp.MustCompile("^2[0-9]{2}[- \r]"), MinRecv: 4, Bad: L7STS, OnBad: text, OnOK: text, Code: code}},
 	)
@@ -189,7 +190,7 @@ func LDAP() Script {
 	return numbered(
 		Step{Send: []byte("\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00")},
 		Step{Expect: &Expect{Regexp: regexp.MustCompile("^30"), Hex: true, MinRecv: 14, OnBad: fixed("Not LDAPv3 protocol")}},
-		Step{Expect: &Expect{Custom: ldapBind}},
+		Step{Expect: &Expect{Custom: ldapBind, OnOK: fixed("Success")}},
 	)
 }
 

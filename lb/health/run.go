@@ -118,9 +118,6 @@ func (c *run) passed() result {
 	if c.answer != nil && c.spec.DisableOn404 && c.up && c.answer.status == 404 {
 		r.status, r.info = L7OKC, ""
 	}
-	if c.step.Comment != "" && r.status != L7OKC && !c.tail {
-		r.info += " comment: " + c.step.Comment
-	}
 	return r
 }
 
@@ -182,14 +179,14 @@ func (c *run) connect(how *Connect) (result, bool) {
 		tc := tls.Client(conn, cfg)
 		if err := tc.HandshakeContext(c.ctx); err != nil {
 			if isTimeout(err) {
-				return result{status: L6TOUT}, false
+				return result{status: L6TOUT, info: c.where()}, false
 			}
 			words := "SSL handshake failure" + tlsReason(err)
 			var own interface{ CheckText() string } // which the verification has for some
 			if errors.As(err, &own) {
 				words = own.CheckText()
 			}
-			return result{status: L6RSP, info: printable(words) + c.where()}, false
+			return result{status: L6RSP, info: said(words) + c.where()}, false
 		}
 		c.conn, c.secured = tc, true
 		if s.Script.Kind == HTTP && tc.ConnectionState().NegotiatedProtocol == "h2" {
@@ -356,7 +353,7 @@ func (c *run) failed(err error, timeout Status) result {
 	case errors.As(err, &errno):
 		return result{status: SocketError, info: sentence(errno.Error()) + c.where()}
 	}
-	return result{status: SocketError, info: printable(err.Error()) + c.where()}
+	return result{status: SocketError, info: said(err.Error()) + c.where()}
 }
 
 // where tells the step of a tcp-check, for messages about errors of the socket.
@@ -384,9 +381,9 @@ func (c *run) where() string {
 	case e.Regexp != nil:
 		s += " (expect regex)"
 	case e.Hex:
-		s += " (expect binary '" + printable(string(e.Text)) + "')"
+		s += " (expect binary '" + said(string(e.Text)) + "')"
 	default:
-		s += " (expect string '" + printable(string(e.Text)) + "')"
+		s += " (expect string '" + said(string(e.Text)) + "')"
 	}
 	if c.step.Comment != "" {
 		s += " comment: '" + c.step.Comment + "'"
@@ -409,7 +406,7 @@ func (c *run) expect(e *Expect) (r result, more, ok bool) {
 	if e.Custom != nil {
 		v := e.Custom(c.in, c.last)
 		c.code = v.Code
-		return result{status: v.Status, code: v.Code, info: printable(v.Note)}, v.More, v.Status == Unknown
+		return result{status: v.Status, code: v.Code, info: said(v.Note)}, v.More, v.Status == Unknown
 	}
 	match := false
 	switch {
@@ -459,7 +456,7 @@ func mismatch(e *Expect, match bool) string {
 	case e.Hex:
 		return s + " (binary)"
 	}
-	return s + " '" + printable(string(e.Text)) + "'"
+	return s + " '" + said(string(e.Text)) + "'"
 }
 
 // reader gives the connection to what reads an HTTP answer.

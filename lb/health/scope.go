@@ -175,9 +175,9 @@ func (c *run) note(r *result, e *Expect, good bool) bool {
 	}
 	switch {
 	case made != nil:
-		r.info = printable(made(c.in))
+		r.info = said(made(c.in))
 	case format != nil:
-		r.info = printable(string(format.Append(nil, c.evaluation())))
+		r.info = said(string(format.Append(nil, c.evaluation())))
 	default:
 		return false
 	}

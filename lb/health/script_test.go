@@ -104,7 +104,7 @@ func TestAgentLine(t *testing.T) {
 	run("maxconn:x", Checked, "agent warns : Trailing garbage in maxconn string", none)
 	run("up#x", Checked, "agent reports an error : up#x", none)
 	run("99999999999%", Checked, "agent warns : Trailing garbage in weight string", none)
-	run("up a\x01b", L7OK, "via agent : up (a?b)", with(func(o *Orders) { o.Health = 1 }))
+	run("up a\x01b", L7OK, "via agent : up (a\x01b)", with(func(o *Orders) { o.Health = 1 }))
 }
 
 // TestAgentsEnd: an agent that closes in the middle of its line has said nothing.

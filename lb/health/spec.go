@@ -95,6 +95,8 @@ type Report struct {
 	Health   int           // 0..Rise+Fall-1
 	Rise     int
 	Fall     int
+
+	Unweighted bool // the server has a weight of 0: it is up for those that know it
 }
 
 // Dial makes a connection with a dialer that has its deadline.

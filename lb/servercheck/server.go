@@ -158,6 +158,7 @@ func (s *Server) report(r health.Report) {
 		if told {
 			prev = &before
 		}
+		r.Unweighted = s.srv.Stats().Weight == 0
 		if r.Status != health.Checked && r.Logged(prev) { // an agent that says nothing of the health is no news
 			s.log(message.Notice, health.AppendCheck(nil, s.who, &r))
 		}

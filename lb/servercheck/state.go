@@ -340,7 +340,7 @@ func (s *Server) Fill(r *stats.Row, st *backend.ServerStats) {
 		r.AgentStatus, r.AgentDesc, r.AgentDuration = health.INI.String(), health.INI.Describe(), -1
 		last, known, off := s.agentState()
 		if known {
-			r.AgentStatus, r.AgentDesc, r.AgentInfo = last.Status.String(), last.Status.Describe(), last.Info
+			r.AgentStatus, r.AgentDesc, r.AgentInfo = last.Status.String(), last.Status.Describe(), health.Printable(last.Info)
 			r.AgentDuration = int(last.Duration / time.Millisecond)
 			r.AgentCode, r.AgentHasCode = last.Code, last.Status.HasCode()
 		}
@@ -366,7 +366,7 @@ func (s *Server) Fill(r *stats.Row, st *backend.ServerStats) {
 		r.CheckHealth, r.CheckRise, r.CheckFall = s.checks.Health()
 		r.CheckStatus, r.CheckDesc = health.INI.String(), health.INI.Describe()
 		if last, known := s.state(); known {
-			r.CheckStatus, r.CheckDesc, r.CheckInfo = last.Status.String(), last.Status.Describe(), last.Info
+			r.CheckStatus, r.CheckDesc, r.CheckInfo = last.Status.String(), last.Status.Describe(), health.Printable(last.Info)
 			r.CheckDuration = int(last.Duration / time.Millisecond)
 			if last.Status.HasCode() {
 				r.CheckCode, r.CheckHasCode = last.Code, true

@@ -36,7 +36,7 @@ func TestHashes(t *testing.T) {
 	theirs, ours := both(t, preface("", "LINE %ST %b/%s %HU")+text.String(), nil)
 	drive := func(s *subject) (got []string) {
 		for _, name := range names {
-			for i, path := range []string{"/", "/a/b/c?k=one", "/a/b/d?x=1&k=two", "/longer/path/than/that?k=three&k=four", "/q?kk=1&k=five"} {
+			for i, path := range []string{"/", "/a/b/c?k=one", "/a/b/d?x=1&k=two", "/longer/path/than/that?k=three&k=four", "/q?kk=1&k=five", "/a;b?k=x;k=six", "/s?a;k=1", "/e?k", "/e?j=1&k="} {
 				key := fmt.Sprintf("X-Key: key-%d, other", i*i)
 				got = append(got, name+" "+path+" "+s.get(path, "X-Be: "+name, key))
 			}
