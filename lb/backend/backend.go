@@ -93,15 +93,15 @@ func New(o Options, servers []*Server) *Backend {
 	return b
 }
 
-// hashes reports whether a hash names the server.
-func (a Algo) hashes() bool { return a == Source || a == URI || a == Key }
+// Hashes reports whether a hash names the server.
+func (a Algo) Hashes() bool { return a == Source || a == URI || a == Key }
 
 // Static reports whether an operator can give a server no weight but none and its own.
 func (o *Options) Static() bool { return o.static() }
 
 // static reports whether the weights of servers are those of the configuration,
 // whatever comes up slowly.
-func (o *Options) static() bool { return o.Fixed || o.Algo.hashes() && !o.Consistent }
+func (o *Options) static() bool { return o.Fixed || o.Algo.Hashes() && !o.Consistent }
 
 // Outcome is what Pick or Take came to.
 type Outcome uint8
@@ -131,7 +131,7 @@ func (b *Backend) pick(hash uint32, avoid *Server, algo Algo) (*Server, Outcome)
 	if len(b.active) == 0 {
 		return nil, None
 	}
-	if b.queue.len > 0 && !algo.hashes() {
+	if b.queue.len > 0 && !algo.Hashes() {
 		return nil, Full // whoever waits comes first
 	}
 	s := b.choose(algo, hash, avoid)
@@ -139,8 +139,10 @@ func (b *Backend) pick(hash uint32, avoid *Server, algo Algo) (*Server, Outcome)
 		return s, Full
 	}
 	b.take(s)
-	b.picked++
-	s.picked++
+	if s != avoid { // else it is tried once more
+		b.picked++
+		s.picked++
+	}
 	return s, Picked
 }
 
@@ -370,7 +372,7 @@ func (b *Backend) elect() {
 	if len(b.active) > 0 {
 		b.lost = nil
 	}
-	if b.Algo.hashes() || b.Fixed {
+	if b.Algo.Hashes() || b.Fixed {
 		b.hashes.build(b.active, b.unit, b.Consistent && !b.Fixed)
 	}
 }

@@ -17,7 +17,18 @@ type Waiter struct {
 	in         *queue
 	seq        uint64 // smaller is older
 	granted    *Server
+	begun      uint64 // how many of its queue had been granted a place when it came
+	place      int    // in the queue, as HAProxy has it in logs: 1, and one for each who was granted a place before it
 }
+
+// leaves takes w out of its queue. mu is held.
+func (w *Waiter) leaves() {
+	w.place = int(w.in.granted-w.begun) + 1
+	w.in.remove(w)
+}
+
+// Place is what the log says of where w stood, once it has left the queue.
+func (w *Waiter) Place() int { return w.place }
 
 // before reports whether w's turn is before o's.
 func (w *Waiter) before(o *Waiter) bool {
@@ -35,18 +46,17 @@ func (w *Waiter) before(o *Waiter) bool {
 type queue struct {
 	head, tail *Waiter
 	len, max   int
+	granted    uint64 // places
 }
 
-// enter puts w into its place, and gives how many are before it.
-func (q *queue) enter(w *Waiter) (ahead int) {
-	ahead = q.len
+// enter puts w into its place.
+func (q *queue) enter(w *Waiter) {
 	at := (*Waiter)(nil)
 	for last := q.tail; last != nil && w.before(last); last = last.prev {
 		at = last
-		ahead--
 	}
 	q.insert(w, at)
-	return ahead
+	w.begun = q.granted
 }
 
 // insert puts w before at, or last when at is nil.
@@ -71,6 +81,7 @@ func (q *queue) merge(from *queue) {
 	at := q.head
 	for w := from.head; w != nil; w = from.head {
 		from.remove(w)
+		w.begun += q.granted - from.granted
 		for at != nil && at.before(w) {
 			at = at.next
 		}
@@ -94,9 +105,9 @@ func (q *queue) remove(w *Waiter) {
 }
 
 // Enqueue puts w in line for any server, or for s alone when s is not nil and
-// still usable. It gives how many waited before it. When a place came free
-// meanwhile it is granted at once.
-func (b *Backend) Enqueue(w *Waiter, s *Server) (ahead int) {
+// still usable. When a place came free meanwhile
+// it is granted at once.
+func (b *Backend) Enqueue(w *Waiter, s *Server) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.seq++
@@ -105,13 +116,12 @@ func (b *Backend) Enqueue(w *Waiter, s *Server) (ahead int) {
 	if s != nil && s.usable() {
 		q = &s.queue
 	}
-	ahead = q.enter(w)
+	q.enter(w)
 	if q != &b.queue {
 		b.grant(s)
 	} else {
 		b.grantAll()
 	}
-	return ahead
 }
 
 // Granted takes the place that w was granted, nil when there is none yet.
@@ -141,7 +151,7 @@ func (b *Backend) Cancel(w *Waiter) *Server {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if w.in != nil {
-		w.in.remove(w)
+		w.leaves()
 	}
 	s := w.granted
 	w.granted = nil
@@ -165,10 +175,10 @@ func (b *Backend) grant(s *Server) {
 			return
 		case own == nil || any != nil && any.before(own):
 			w = any
-			b.picked++
-			s.picked++
 		}
-		w.in.remove(w)
+		in := w.in
+		w.leaves()
+		in.granted++
 		b.take(s)
 		w.granted = s
 		w.Wake()

@@ -317,3 +317,27 @@ func TestOthers(t *testing.T) {
 	b.Release(s)
 	l.want(t, "the end of it", 1, 2)
 }
+
+// TestPlaces: what the log says of a place in a queue is one more than how many were granted one while it was waited for, as with HAProxy.
+func TestPlaces(t *testing.T) {
+	b := limited(t, 1)
+	s := b.Servers[0]
+	w := make([]*Waiter, 4)
+	for i := range w {
+		w[i] = &Waiter{Wake: func() {}}
+		b.Enqueue(w[i], nil)
+	}
+	b.Cancel(w[1]) // which waits no longer, and has not been granted any
+	for range 2 {
+		b.Release(s)
+	}
+	b.Cancel(w[3])
+	for i, want := range []int{1, 1, 2, 3} {
+		if got := w[i].Place(); got != want {
+			t.Errorf("waiter %d was at %d, want %d", i, got, want)
+		}
+	}
+	if n := b.Stats().Picked; n != 0 {
+		t.Errorf("the balancing chose %d times, want never: what is granted is no choice", n)
+	}
+}

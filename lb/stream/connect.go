@@ -353,12 +353,11 @@ func (t *txn) connectFailed(who byte) {
 		return
 	}
 	t.rec.Retries++
-	sh.Server[t.srv.Index].Retries++
-	sh.Back[t.be.Index].Retries++
 	if t.mayRedispatch() {
 		t.toAnother()
 		return
 	}
+	t.retried()
 	t.rest(retryDelay(who, t.be.Timeouts.Connect))
 }
 
@@ -375,11 +374,11 @@ func (t *txn) retriesLeft() int { return t.maxRetries() - int(t.rec.Retries) }
 
 // mayRedispatch: option redispatch N lets every N-th retry (or, counted from
 // the end, the last one) go to another server; a client bound to a server by
-// its cookie only then loses it. Whoever was sent to this server by turn only goes
-// to another at once.
+// its cookie only then loses it. Whoever was sent to this server by no cookie and no
+// hash goes to another at once.
 func (t *txn) mayRedispatch() bool {
 	n := t.be.Redispatch
-	byTurn := t.be.Algo == backend.RoundRobin || t.be.Algo == backend.Random
+	byTurn := !t.be.Algo.Hashes()
 	switch {
 	case n != 0 && !t.bound && byTurn && t.be.Stats().Active > 1:
 		return true
@@ -394,18 +393,40 @@ func (t *txn) mayRedispatch() bool {
 
 // toAnother gives the place on this server back and asks for one elsewhere.
 func (t *txn) toAnother() {
-	sh := t.s.sh
 	failed := t.srv
 	t.srv, t.bound = nil, false
 	if t.rec.Term[2] == 'V' { // the cookie's server counts as down from here
 		t.rec.Term[2] = 'D'
 	}
 	t.avoid = failed
-	t.rec.Redispatched = true
-	sh.Server[failed.Index].Redispatches++
-	sh.Back[t.be.Index].Redispatches++
+	t.left = failed
 	t.be.Release(failed)
 	t.balance()
+}
+
+// arrived counts what toAnother came to: a redispatch, or one more attempt at
+// the server that it left, where there is no other.
+func (t *txn) arrived() {
+	sh, left := t.s.sh, t.left
+	t.left = nil
+	if left == t.srv {
+		sh.Server[left.Index].Retries++
+		sh.Back[t.be.Index].Retries++
+		return
+	}
+	t.rec.Redispatched = true
+	sh.Server[left.Index].Redispatches++
+	sh.Back[t.be.Index].Redispatches++
+}
+
+// retried counts one more attempt at the same server, which is one more session
+// there.
+func (t *txn) retried() {
+	sh := t.s.sh
+	n := &sh.Server[t.srv.Index]
+	n.Retries++
+	n.session(sh.Loop.Now())
+	sh.Back[t.be.Index].Retries++
 }
 
 // serverFailed handles the loss of a connection before any of the response
@@ -448,8 +469,7 @@ func (t *txn) sendAgain() bool {
 	c.close()
 	t.c = nil
 	t.rec.Retries++
-	sh.Server[t.srv.Index].Retries++
-	sh.Back[t.be.Index].Retries++
+	t.retried()
 	t.rewind()
 	t.dial()
 	return true

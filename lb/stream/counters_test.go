@@ -62,7 +62,7 @@ func TestUnserved(t *testing.T) {
 			}
 			wait.Until(t, "both connections to end", func() bool { return r.Conns() == 0 })
 			c := r.Shards[0].Read()
-			if tried := c.Back[0].Retries; tried == 0 {
+			if tried := c.Back[0].Redispatches; tried == 0 {
 				t.Error("no attempt has failed")
 			}
 			if n := c.Back[0].ErrConn; n != 2*tt.want { // connections, not attempts

@@ -131,6 +131,10 @@ func (t *txn) timeout() {
 		t.fail('c', 'R', 408)
 		return
 	case phaseQueue:
+		if srv := t.be.LineOf(t.queued); srv != nil {
+			t.s.sh.Server[srv.Index].ErrConn++
+		}
+		t.s.sh.Back[t.be.Index].ErrConn++
 		t.leaveQueue()
 		t.fail('s', 'Q', 503)
 		return

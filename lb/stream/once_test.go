@@ -218,7 +218,7 @@ func TestRulesRunOnceOverRetries(t *testing.T) {
 			}
 			wasJudgedOnce(t, fmt.Sprint("request ", i), resp, "s2")
 		}
-		if r.Shards[0].Read().Back[0].Retries == 0 {
+		if n := r.Shards[0].Read().Back[0]; n.Retries+n.Redispatches == 0 {
 			t.Error("nothing was tried again")
 		}
 	})

@@ -106,6 +106,9 @@ func (t *txn) assigned() {
 	t.rec.ServerAddr = t.srv.Addr().IP
 	t.rec.Tw = int32(sh.Loop.Now() - t.start)
 	sh.Server[t.srv.Index].session(sh.Loop.Now())
+	if t.left != nil {
+		t.arrived()
+	}
 	t.be.Paces.Servers[t.srv].count()
 	if to, ok := t.be.Redirs[t.srv]; ok && t.elsewhere(to) {
 		return
@@ -153,11 +156,10 @@ func (t *txn) enqueue(srv *backend.Server) {
 		})
 	}
 	t.queued = w
-	place := int32(t.be.Enqueue(w, srv)) + 1 // the first in line is 1, as with HAProxy
+	t.be.Enqueue(w, srv)
+	t.rec.SrvQueue, t.rec.BeQueue = 0, 1 // the first in line is 1, as with HAProxy
 	if srv != nil {
-		t.rec.SrvQueue = place
-	} else {
-		t.rec.BeQueue = place
+		t.rec.SrvQueue, t.rec.BeQueue = 1, 0
 	}
 	s.watch() // its abort must be noticed
 	t.parkQueued()
@@ -169,10 +171,21 @@ func (t *txn) grantedPlace() {
 	if srv == nil {
 		return
 	}
+	t.stood()
 	t.queued = nil
 	t.unparkQueued()
 	t.srv = srv
 	t.assigned()
+}
+
+// stood notes where in the queue the exchange was.
+func (t *txn) stood() {
+	place := int32(t.queued.Place())
+	if t.rec.SrvQueue > 0 {
+		t.rec.SrvQueue = place
+	} else {
+		t.rec.BeQueue = place
+	}
 }
 
 // leaveQueue gives up waiting; a place granted meanwhile is given back.
@@ -186,6 +199,7 @@ func (t *txn) leaveQueue() {
 	if srv := t.be.Cancel(t.queued); srv != nil {
 		t.be.Release(srv)
 	}
+	t.stood()
 	t.queued = nil
 	t.unparkQueued()
 	t.rec.Tw = int32(t.s.sh.Loop.Now() - t.start)

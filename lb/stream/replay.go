@@ -34,14 +34,13 @@ func (t *txn) replay() bool {
 		t.c = nil
 	}
 	t.rec.Retries++
-	sh.Server[t.srv.Index].Retries++
-	sh.Back[t.be.Index].Retries++
 	t.rec.Tc, t.rec.Tr = -1, -1
 	t.rewind()
 	t.flightPhase('C')
 	if t.mayRedispatch() {
 		t.toAnother()
 	} else {
+		t.retried()
 		t.dial()
 	}
 	return true

@@ -140,6 +140,7 @@ type placement struct {
 	srv     *backend.Server // a place on it is taken; released exactly once
 	c       *serverConn     // the connection to it
 	avoid   *backend.Server
+	left    *backend.Server // by a redispatch, until another one, or it again, is assigned
 	queued  *backend.Waiter
 	sni     string // what TLS asks t.srv for
 	stuckTo stuckKeys
