@@ -460,7 +460,10 @@ func (b *builder) server(cs *config.Server, admin backend.Admin) (*backend.Serve
 	s := &backend.Server{
 		Name: cs.Name, ID: cs.ID, Place: backend.Place{Address: addr}, Backup: cs.Backup,
 		MaxConn: limit(cs.MaxConn), MinConn: cs.MinConn, MaxQueue: limit(cs.MaxQueue), Cookie: cs.Cookie,
-		Checked: cs.Check || cs.Agent, SlowStart: cs.SlowStart,
+		Checked: cs.Check || cs.Agent, SlowStart: cs.SlowStart, Unnamed: cs.Unnamed,
+	}
+	if s.Unnamed {
+		s.Name, s.ID = stream.NoServer, 0
 	}
 	s.Follow = follow(cs)
 	if !cs.Addr.IsValid() && cs.Resolve.Section != "" {

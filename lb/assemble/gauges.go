@@ -153,6 +153,9 @@ func serverGauge(what string, be *stream.Backend, srv *backend.Server) func() in
 // others, all of them or only the first.
 func usable(be *stream.Backend) int64 {
 	st := be.Stats()
+	if unnamed(be) {
+		return 0
+	}
 	if st.Active > 0 {
 		return int64(st.Active)
 	}

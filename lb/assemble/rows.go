@@ -176,6 +176,9 @@ func (rt *Runtime) backRows(each func(*stats.Row), i int, s *sum) {
 	if !st.Up && len(be.Servers) > 0 {
 		total.Status = "DOWN"
 	}
+	if unnamed(be) {
+		total.Servers, total.Active, total.Weight, total.UserWeight, total.Algo = 0, 0, 0, 0, "none"
+	}
 	if be.Cookie != nil {
 		total.Cookie = be.Cookie.Name
 	}
@@ -191,10 +194,16 @@ func (rt *Runtime) backRows(each func(*stats.Row), i int, s *sum) {
 		if be.HTTP {
 			total.Open.Merge(s.pools[srv.Index].Open)
 		}
+		if srv.Unnamed {
+			continue
+		}
 		each(&r)
 	}
 	each(&total)
 }
+
+// unnamed reports whether be has an address in place of servers.
+func unnamed(be *stream.Backend) bool { return len(be.Servers) == 1 && be.Servers[0].Unnamed }
 
 func algorithm(p *config.Proxy) string {
 	if p.Balance.Algo == "" {

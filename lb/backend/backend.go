@@ -139,7 +139,7 @@ func (b *Backend) pick(hash uint32, avoid *Server, algo Algo) (*Server, Outcome)
 		return s, Full
 	}
 	b.take(s)
-	if s != avoid { // else it is tried once more
+	if s != avoid && !s.Unnamed { // else it is tried once more
 		b.picked++
 		s.picked++
 	}

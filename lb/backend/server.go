@@ -40,9 +40,10 @@ type Server struct {
 	ID       int // HAProxy's sid
 	Index    int // among all servers of all backends: where loops keep what is theirs
 	Backup   bool
-	MaxConn  int // Unlimited when there is no limit; SetMaxConn may change it
-	MinConn  int // the limit while the backend is idle, which grows to MaxConn as it fills; 0: always MaxConn
-	MaxQueue int // Unlimited when there is no limit
+	Unnamed  bool // it is an address, and no server for logs and tables
+	MaxConn  int  // Unlimited when there is no limit; SetMaxConn may change it
+	MinConn  int  // the limit while the backend is idle, which grows to MaxConn as it fills; 0: always MaxConn
+	MaxQueue int  // Unlimited when there is no limit
 	Cookie   string
 	Checked  bool // has active health checks
 	Initial  int  // the configuration's weight

@@ -393,6 +393,9 @@ type BindTLS struct {
 type Server struct {
 	Name string
 	Pos  cfgfile.Pos
+	// Unnamed is the address of dispatch or of option transparent: it is no server
+	// for logs, tables and commands.
+	Unnamed bool
 	// Host and Port as written: an IP address or a name; Port 0 means the
 	// client's own destination port. Unix sockets have Network "unix".
 	Network string // "tcp", "unix" or "abns"

@@ -165,8 +165,8 @@ func (p *parser) transparent(d *draft) {
 		return
 	}
 	s := p.newServer(d, "transparent", d.Pos)
-	s.Network, s.Host, s.Addr = "tcp", "0.0.0.0", netip.IPv4Unspecified()
-	p.report.Notef(d.Pos, "'option transparent' : %s '%s' is read as if it had 'server transparent 0.0.0.0:0'", d.section, d.Name)
+	s.Check, s.Agent = false, false
+	s.Network, s.Host, s.Addr, s.Unnamed = "tcp", "0.0.0.0", netip.IPv4Unspecified(), true
 	if err := d.addServer(s); err != nil {
 		p.report.Errorf(d.Pos, "%v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -74,7 +75,7 @@ var fetchesFacts = []fetchRow{
 	{name: "src_port", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		return IntValue(int64(x.Rec.Client.Port())), x.Rec.Client.IsValid()
 	}},
-	{name: "srv_name", kind: Str, where: InResponse | InLog | InCheck, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.Server) }},
+	{name: "srv_name", kind: Str, where: InResponse | InLog | InCheck, get: func(x *Ctx, _ *args) (Value, bool) { return serverName(x) }},
 	{name: "ssl_bc", kind: Bool, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return BoolValue(x.Rec.BackTLS.TLS), true }},
 	{name: "ssl_bc_alpn", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.ALPN) }},
 	{name: "ssl_bc_cipher", kind: Str, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return named(x, x.Rec.BackTLS.Cipher) }},
@@ -105,6 +106,14 @@ var fetchesFacts = []fetchRow{
 }
 
 // named is a string fact; an empty one counts as absent.
+// serverName is none where logs have <NOSRV> or another name that is no server's.
+func serverName(x *Ctx) (Value, bool) {
+	if strings.HasPrefix(x.Rec.Server, "<") {
+		return Value{}, false
+	}
+	return named(x, x.Rec.Server)
+}
+
 func named(x *Ctx, s string) (Value, bool) {
 	if s == "" {
 		return Value{}, false

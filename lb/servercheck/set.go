@@ -231,7 +231,7 @@ func (set *Set) Find(backend, server string) (*Server, error) {
 	if m == nil {
 		return nil, control.ErrNoBackend
 	}
-	if s := m.named(server); s != nil {
+	if s := m.named(server); s != nil && !s.srv.Unnamed {
 		return s, nil
 	}
 	if id, ok := parseID(server); ok {

@@ -203,7 +203,9 @@ func (set *Set) Servers(backend string) ([]control.ServerState, error) {
 	}
 	var list []control.ServerState
 	for _, s := range servers {
-		list = append(list, s.shown())
+		if !s.srv.Unnamed {
+			list = append(list, s.shown())
+		}
 	}
 	return list, nil
 }

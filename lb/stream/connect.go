@@ -378,6 +378,9 @@ func (t *txn) retriesLeft() int { return t.maxRetries() - int(t.rec.Retries) }
 // hash goes to another at once.
 func (t *txn) mayRedispatch() bool {
 	n := t.be.Redispatch
+	if t.srv.Unnamed { // there is nothing else
+		return false
+	}
 	byTurn := !t.be.Algo.Hashes()
 	switch {
 	case n != 0 && !t.bound && byTurn && t.be.Stats().Active > 1:

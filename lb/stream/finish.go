@@ -262,7 +262,7 @@ func (sh *Shard) logEmbryonic(s *session, severity message.Severity, f *sample.F
 	}
 	r := &sample.Record{LogCount: fe.countLine(), Term: [4]byte{'P', 'R', '-', '-'}}
 	r.Client, r.FrontAddr, r.Accept, r.TLS = s.peer, s.frontAddr(), s.accepted, s.ln.TLS != nil
-	r.Frontend, r.Backend, r.Server = fe.Name, fe.Name, noServer
+	r.Frontend, r.Backend, r.Server = fe.Name, fe.Name, NoServer
 	if r.NotMade = f; r.TLS {
 		s.ln.TLS.describeFailed(&r.TLSFacts, i)
 	}

@@ -286,7 +286,7 @@ func (f *flight) record(names *flightNames) sample.Record {
 		r.Client = netip.AddrPortFrom(netip.AddrFrom16(f.peer).Unmap(), f.port)
 	}
 	r.Backend = name(names.Backends, f.backend, r.Frontend)
-	r.Server = name(names.Servers, f.server, noServer)
+	r.Server = name(names.Servers, f.server, NoServer)
 	m := min(int(f.methodLen), len(f.text))
 	u := min(int(f.uriLen), len(f.text)-m)
 	r.Method = append([]byte(nil), f.text[:m]...)

@@ -200,7 +200,7 @@ func (t *txn) use(c *serverConn, now int64) {
 func (t *txn) keepIdle(c *serverConn) {
 	s := t.s
 	pool := &s.sh.pools[c.srv.Index]
-	own, keep := t.be.Reuse == ReuseNever || c.private, t.keep
+	own, keep := t.be.Reuse == ReuseNever || c.private || c.srv.Unnamed, t.keep
 	holder := s.client()
 	if s.stream != nil && c.private {
 		keep = !s.stream.m.dead && c.wins(holder.own)

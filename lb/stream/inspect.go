@@ -86,7 +86,7 @@ func (t *txn) look(x *sample.Ctx, ms int64) {
 func (s *session) leaveInspection(who byte) {
 	t := s.sh.newTxn(s)
 	r := &t.rec
-	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, noServer
+	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, NoServer
 	s.t, s.state = t, exchanging
 	t.reqKind, t.resKind, t.resHeadDone = http1.Tunnel, http1.Tunnel, true
 	t.abort(who, 'R')

@@ -397,7 +397,7 @@ func (m *mux) logFault(fault string) {
 	t := sh.newTxn(s)
 	r := &t.rec
 	r.BadReq, r.Fault = true, fault
-	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, noServer
+	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, NoServer
 	r.Term, r.Status = [4]byte{'P', 'R', '-', '-'}, 0
 	r.Received = uint64(s.in.W) // what was read last; 0 makes it a line that option dontlognull drops
 	t.times(sh.Loop.Now())

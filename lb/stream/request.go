@@ -186,7 +186,7 @@ func (s *session) refuse(e *http1.Error, who byte, at int) {
 	t := s.sh.newTxn(s)
 	t.rec.BadReq = true
 	t.rec.Fault = e.Text
-	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, noServer
+	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, NoServer
 	t.rec.Received = uint64(s.in.Len())
 	s.sh.Front[s.fe.Index].request(s.sh.Loop.Now(), t)
 	t.reqDone, t.keep, t.unread = true, false, true
@@ -204,7 +204,7 @@ func (s *session) refuse(e *http1.Error, who byte, at int) {
 func (s *session) badRequestLog(status int, who byte, fault string) {
 	t := s.sh.newTxn(s)
 	t.rec.BadReq = true
-	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, noServer
+	t.rec.Frontend, t.rec.Backend, t.rec.Server = s.fe.Name, s.fe.Name, NoServer
 	t.rec.Term = [4]byte{who, 'R', '-', '-'}
 	t.rec.Status = status
 	s.t, s.state = t, exchanging
@@ -215,8 +215,8 @@ func (s *session) badRequestLog(status int, who byte, fault string) {
 	t.end()
 }
 
-// noServer stands in logs where no server was chosen.
-const noServer = "<NOSRV>"
+// NoServer stands in logs where no server was chosen.
+const NoServer = "<NOSRV>"
 
 // startExchange begins the exchange of the request parsed into sh.req, whose
 // head is n bytes long.
@@ -236,7 +236,7 @@ func (s *session) startExchange(n int) {
 	t.src = s.in
 
 	r := &t.rec
-	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, noServer
+	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, NoServer
 	r.Method, r.URI, r.Minor = h.Method(), h.URI(), h.Minor()
 	r.Received = uint64(n)
 	now := sh.Loop.Now()

@@ -14,7 +14,7 @@ func (s *session) startTunnel() step {
 	s.t, s.state = t, exchanging
 	s.requests++
 	r := &t.rec
-	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, noServer
+	r.Frontend, r.Backend, r.Server = s.fe.Name, s.fe.Name, NoServer
 	t.reqKind, t.resKind, t.resHeadDone = http1.Tunnel, http1.Tunnel, true
 	t.unread = true
 	if s.in != nil {

@@ -45,8 +45,6 @@ var decisions = []decision{
 	{why: "logs.md: %[status] has a value in log-format", alike: func(d difference) bool { // the last but one word of the format
 		return strings.HasPrefix(d.what, "captures: ") && strings.HasSuffix(d.what, "line") && noStatus.MatchString(d.theirs) && status.ReplaceAllString(d.ours, "$1 - $3") == d.theirs
 	}},
-	replaced("logs.md: a line 'dispatch' is a server of that name", `^old-1.4: `, `/dispatch`, `/<NOSRV>`, ` lbtot=\d+`),
-	replaced("haproxy-compat.md: servers of different weights have their turns in another order", `^env-conditions: .*line$`, ` b/[st] `),
 	replaced("logs.md: the statistics page and the metrics are sent with a length, and the page with a policy", `answer$`, ` chunked`, ` content-length=\*;`,
 		` content-security-policy=.*base-uri 'none'; frame-ancestors 'none';`, `; charset=utf-8`, `; referrer-policy=same-origin`),
 	replaced("logs.md: the statistics page is sent with a length, also to HEAD", ` HEAD .*answer$`, ` content-length=\d{5};`, ` content-security-policy=.*base-uri 'none'; frame-ancestors 'none';`, `; charset=utf-8`, `; referrer-policy=same-origin`),
