@@ -11,7 +11,7 @@ import (
 
 // changed tells that the server went up or down, or wants no new clients. r is
 // nil when no check is the reason.
-func (s *Server) changed(up, stopping bool, r *health.Report) {
+func (s *Server) changed(was *backend.ServerStats, up, stopping bool, r *health.Report) {
 	if s.set.silent() {
 		return // the next worker checks this server too, and tells
 	}
@@ -26,12 +26,16 @@ func (s *Server) changed(up, stopping bool, r *health.Report) {
 		}
 		return health.AppendChange(nil, s.who, up, r, around)
 	}
-	if !up {
+	if !up && !leaving(was) {
 		sev = message.Alert
 	}
 	s.log(sev, line(told))
 	s.logState(up, string(line(r)))
 }
+
+// leaving reports whether a server took no new clients, so that it is no alarm when
+// it goes down.
+func leaving(was *backend.ServerStats) bool { return was.Stopping || was.Admin&backend.Drain != 0 }
 
 // silent reports whether nothing is told: the next worker does, or the process begins.
 func (set *Set) silent() bool { return set.Serving.Err() != nil || set.quiet.Load() }

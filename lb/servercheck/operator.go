@@ -28,8 +28,12 @@ func (set *Set) SetAgent(be, server string, up bool) error {
 	s.agent.Override(value)
 	s.change(func() {
 		if up != s.srv.Stats().Health {
+			was := s.srv.Stats()
 			s.srv.SetHealth(up)
-			s.event(event, false, severity(event))
+			if up {
+				s.srv.SetStopping(false)
+			}
+			s.event(event, false, severity(event, &was))
 		}
 	})
 	return nil
@@ -236,14 +240,14 @@ func (set *Set) SetHealth(be, server string, h control.Health) error {
 		}
 		s.srv.SetHealth(up)
 		s.srv.SetStopping(stopping)
-		s.event(event, false, severity(event))
+		s.event(event, false, severity(event, &was))
 	})
 	return nil
 }
 
 // severity is that of the lines about what an operator made of a server's health.
-func severity(e health.Event) message.Severity {
-	if e == health.SetDown {
+func severity(e health.Event, was *backend.ServerStats) message.Severity {
+	if e == health.SetDown && !leaving(was) {
 		return message.Alert
 	}
 	return message.Notice

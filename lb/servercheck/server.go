@@ -222,7 +222,7 @@ func (s *Server) apply(r *health.Report) {
 			s.srv.SetStopping(stopping)
 		}
 		if now := s.srv.Stats(); now.Health != was.Health || now.Stopping != was.Stopping {
-			s.changed(up, now.Stopping, r)
+			s.changed(&was, up, now.Stopping, r)
 		}
 	})
 }
@@ -286,7 +286,7 @@ func (s *Server) follow() {
 			s.administered(was)
 		case now.Admin&backend.Maint != 0:
 		case was.Usable != now.Usable || was.Stopping != now.Stopping:
-			s.changed(now.Usable, now.Stopping, nil)
+			s.changed(&was, now.Usable, now.Stopping, nil)
 		}
 	})
 }
