@@ -55,29 +55,34 @@ type Server struct {
 
 	b *Backend
 	// Backend.mu guards the fields below.
-	weight   int
-	share    int // what the algorithms see of it, see warm.go
-	limit    int // what took MaxConn's place; 0 nothing
-	warm     warmth
-	admin    Admin
-	health   bool // as the checks see it; true without checks
-	stop     bool // an operator lets it take bound clients only
-	active   bool // in Backend.active
+	weight int
+	share  int // what the algorithms see of it, see warm.go
+	limit  int // what took MaxConn's place; 0 nothing
+	warm   warmth
+	admin  Admin
+	health bool // as the checks see it; true without checks
+	stop   bool // an operator lets it take bound clients only
+	active bool // in Backend.active
+	turns
+	cur    int
+	max    int
+	others Others
+	picked uint64
+	queue  queue
+	change time.Time
+	downAt time.Time
+	down   time.Duration
+	downs  uint64
+	fails  uint64 // failed checks while up
+}
+
+// turns is what the algorithms go by. Backend.mu guards it.
+type turns struct {
 	turn     turn
 	restored []int  // what told said in the process before, until the wheel has it
 	stirred  uint64 // leastconn: when it was last given or gave back a connection
 	pressure int    // and how much it has to carry
 	before   int    // what the servers before it weigh, see Backend.bounded
-	cur      int
-	max      int
-	others   Others
-	picked   uint64
-	queue    queue
-	change   time.Time
-	downAt   time.Time
-	down     time.Duration
-	downs    uint64
-	fails    uint64 // failed checks while up
 }
 
 // SetInitial sets the state a server begins with, before New.
