@@ -363,10 +363,10 @@ func (d *draft) dropCaptures(drop func(string)) {
 	}
 }
 
-// checkCaptures refuses slots that a frontend does not have. A backend's rules
+// checkCaptures refuses slots that a frontend or a listen section does not have. A backend's rules
 // fill those of the frontend that a request comes from.
 func (p *parser) checkCaptures(d *draft) {
-	if !d.Frontend || d.Backend {
+	if !d.Frontend {
 		return
 	}
 	for _, rules := range d.Rules {

@@ -104,7 +104,13 @@ func TestNumbersAsHAProxy(t *testing.T) {
 	v.accept(inFrontendSection("capture request header A len 10;\ncapture response header B len abc\ncapture cookie C len 0\nhttp-request capture req.hdr(a) len 10;"), "only '10'")
 	v.refuse(inFrontendSection("declare capture request len 10;"), "expects a number")
 	v.accept(inFrontendSection("http-request deny deny_status 429;\nhttp-request redirect location / code 301;\nhttp-request set-nice abc\nhttp-request set-nice 5;\nhttp-request wait-for-body time 1s;"), "only '429' is read of '429;'")
+	v.accept(inFrontendSection("http-request set-nice 2000\nhttp-request set-nice -1025\nhttp-request set-nice 99999999999999999999"), "beyond -1024 to 1024")
 	v.refuse(inFrontendSection("http-request deny deny_status abc"), "expects a status code")
+	for _, section := range []string{"frontend", "listen"} {
+		v.refuse("defaults\n  mode http\n"+timeouts+section+" l\n  bind 127.0.0.1:18000\n  declare capture request len 5\n  http-request capture req.hdr(a) id 1\n", "unable to find capture id '1'")
+		v.refuse("defaults\n  mode http\n"+timeouts+section+" l\n  bind 127.0.0.1:18000\n  declare capture request len 5\n  http-response capture res.hdr(a) id 0\n", "unable to find capture id '0'")
+	}
+	v.accept(inBackendSection("http-request capture req.hdr(a) id 7"), "")
 	v.refuse(inFrontendSection("http-request redirect location / code abc"), "unsupported HTTP code")
 
 	v.accept(inBackendSection("retries abc\nfullconn -1"), large)

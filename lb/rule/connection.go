@@ -121,7 +121,7 @@ func parseNice(p *ruleParser) (action, error) {
 		number = "0"
 	}
 	if n, err := strconv.Atoi(number); err != nil || n < -1024 || n > 1024 {
-		return nil, fmt.Errorf("expects a number from -1024 to 1024, not '%s'", word)
+		p.remark("'set-nice' : '%s' is beyond -1024 to 1024, and is read as the nearest of these, as in HAProxy", word)
 	}
 	return nothing{}, nil
 }
