@@ -67,7 +67,8 @@ func (p protocols) has(sum uint32) bool {
 // tunnel would lead past all rules: the client must have asked, rules must have
 // let that through, and the server must name what it switches to, which is one of
 // the protocols that were offered (RFC 9110 section 7.8). A WebSocket needs the
-// answer to its key, so there is none where the key is missing. Whether it is the right one is for the client to find, except where lb has made the key.
+// answer to its key, so there is none where the key is missing. HAProxy leaves
+// a wrong answer to the client; lb opens no tunnel to a server that has not shown that it speaks WebSocket.
 func (t *txn) agreed(h *http1.Head) bool {
 	if !t.wants || !t.upgrade || !h.Upgrade {
 		return false
@@ -76,9 +77,5 @@ func (t *txn) agreed(h *http1.Head) bool {
 	if !t.offers.has(chosen) {
 		return false
 	}
-	if chosen != websocket {
-		return true
-	}
-	answer := h.Get("sec-websocket-accept")
-	return t.accept[0] != 0 && answer != nil && (t.s.stream == nil || bytes.Equal(answer, t.accept[:]))
+	return chosen != websocket || t.accept[0] != 0 && bytes.Equal(h.Get("sec-websocket-accept"), t.accept[:])
 }

@@ -57,7 +57,8 @@ reference for what each keyword means). No keyword is accepted silently:
 - Both sides of a condition in ` + "`.if`" + ` are checked, and versions in it must be versions.
 - ` + "`http-response set-status`" + ` and error files with a status of 1xx are errors: such a status announces another answer, and a client would take the
   body for it. HAProxy closes the connection when the rule applies.
-- A 101 for a protocol that the request did not offer, or for a WebSocket whose Sec-WebSocket-Key a rule has deleted, is a 502. HAProxy does not look at the first, and makes up a key. A request to
+- A 101 for a protocol that the request did not offer, for a WebSocket whose Sec-WebSocket-Key a rule has deleted, or with another Sec-WebSocket-Accept than the key asks for, is a 502. HAProxy does not look at the first, makes up a key,
+  and leaves a wrong answer to the client. A request to
   upgrade that has a body (as Docker's clients send it) keeps its Upgrade field, which HAProxy 2.6 takes away.
 - An answer that rules make a tunnel for one side only (` + "`set-status 200`" + ` on a 101, ` + "`set-method GET`" + ` for CONNECT) is a 502.
 - A status with a body, made by ` + "`set-status`" + ` of one without, has ` + "`Content-Length: 0`" + `, whatever length the server named.
