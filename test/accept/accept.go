@@ -2,8 +2,8 @@
 package accept
 
 import (
-	"fmt"
 	"net"
+	"strconv"
 	"testing"
 	"time"
 
@@ -76,7 +76,7 @@ func Never(t testing.TB, ip string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := fmt.Sprintf("%s:%d", ip, at.(*unix.SockaddrInet4).Port)
+	addr := net.JoinHostPort(ip, strconv.Itoa(at.(*unix.SockaddrInet4).Port))
 	for {
 		c, err := net.DialTimeout("tcp", addr, 200*time.Millisecond)
 		if err != nil {
