@@ -23,7 +23,7 @@ func balanceTable() []row[*draft] {
 			d.RDPCookie = name
 			return nil
 		}},
-		{name: "hash-type", lax: true, args: "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", min: 1, max: 3, in: back, apply: (*call).hashType},
+		{name: "hash-type", lax: true, args: "map-based|consistent [sdbm|djb2|wt6|crc32 [avalanche]]", min: 1, max: 3, in: back, apply: (*call).hashType, doc: "with map-based, too, a redispatch goes to another server; HAProxy asks the dead one again"},
 		{name: "hash-balance-factor", loose: cutsTail | wordIsZero, args: "<percent>", min: 1, max: 1, in: back, apply: (*call).hashFactor},
 	}
 }
