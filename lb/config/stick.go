@@ -316,7 +316,11 @@ func (p *parser) noteRefs(from *draft, pos cfgfile.Pos, sound bool) {
 		case *sample.NeverHere:
 			p.report.Warnf(pos, "%v", r.Why)
 		case *sample.Remark:
-			p.report.Advisef(pos, "%s", r.Text)
+			if r.Shared {
+				p.report.Warnf(pos, "%s", r.Text)
+			} else {
+				p.report.Advisef(pos, "%s", r.Text)
+			}
 		case *sample.Gauge:
 			p.gauges = append(p.gauges, gaugeUse{r, from, pos})
 		}

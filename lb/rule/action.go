@@ -190,9 +190,14 @@ func (p *ruleParser) atCond() bool {
 	return w == "if" || w == "unless"
 }
 
-// remark is a warning about the line.
+// remark is a warning about the line that HAProxy does not have.
 func (p *ruleParser) remark(format string, args ...any) {
 	p.acls.Note(&sample.Remark{Text: fmt.Sprintf(format, args...)})
+}
+
+// warn is a warning that HAProxy has, too.
+func (p *ruleParser) warn(format string, args ...any) {
+	p.acls.Note(&sample.Remark{Text: fmt.Sprintf(format, args...), Shared: true})
 }
 
 // leading gives the number that a word begins with, which is what HAProxy reads

@@ -108,14 +108,14 @@ func (r *reply) unused(p *ruleParser, payload string) {
 	switch payload {
 	case "":
 		if r.ctype != "" {
-			p.remark("content-type '%s' ignored by the http reply because neither errorfile nor payload defined", r.ctype)
+			p.warn("content-type '%s' ignored by the http reply because neither errorfile nor payload defined", r.ctype)
 		}
 	case "errorfile", "errorfiles", "default-errorfiles":
 		if r.ctype != "" {
-			p.remark("content-type '%s' ignored by the http reply when used with an errorfile", r.ctype)
+			p.warn("content-type '%s' ignored by the http reply when used with an errorfile", r.ctype)
 		}
 		if len(r.headers) > 0 {
-			p.remark("hdr parameters ignored by the http reply when used with an errorfile")
+			p.warn("hdr parameters ignored by the http reply when used with an errorfile")
 		}
 	}
 }

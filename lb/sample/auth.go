@@ -37,7 +37,10 @@ type NeverHere struct{ Why error }
 
 // Remark is what a line says and HAProxy, whose meaning it keeps, reads in another
 // way than its author may think: worth a warning.
-type Remark struct{ Text string }
+type Remark struct {
+	Text   string
+	Shared bool // HAProxy warns of it, too
+}
 
 // ResolversRef is a rule's reference to a resolvers section.
 type ResolversRef struct{ Name string }
