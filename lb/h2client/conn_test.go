@@ -131,3 +131,45 @@ func TestSettingsFirst(t *testing.T) {
 		t.Errorf("%d bytes are held", h.held)
 	}
 }
+
+// TestWindowOfTheDead: DATA on its way to streams that we have ended takes nothing away from those to come.
+func TestWindowOfTheDead(t *testing.T) {
+	l, err := loop.New(0, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	h := &host{}
+	w := wire.Open(l, h, fds[0], true)
+	var scratch http1.Head
+	c := New(Options{Wire: &w, Loop: l, Host: h, Head: &scratch, Again: h})
+	var b bytes.Buffer
+	f := http2.NewFramer(&b, nil)
+	f.WriteSettings()
+	say := func() {
+		if _, err := unix.Write(fds[1], b.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		b.Reset()
+		w.Retry()
+		c.Pump()
+		c.Flush()
+	}
+	say()
+	for id := uint32(1); id < 8; id += 2 { // each as much as a stream may send, and all of them as much as the connection may
+		s := ask(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.Flush()
+		s.Close()
+		f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte{0x88}, EndHeaders: true})
+		f.WriteData(id, false, make([]byte, min(window, 65535-int(id/2)*window)))
+		say()
+	}
+	if c.Over() || c.recv.Left == 0 {
+		t.Errorf("the server may send %d bytes more; over: %v %s", c.recv.Left, c.Over(), c.Reason())
+	}
+}

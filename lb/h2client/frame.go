@@ -79,7 +79,11 @@ func (c *Conn) data(f *http2.Frame) *http2.Error {
 		c.grown = true
 		w.Consumed += connWindow - http2.DefaultWindow
 	}
-	if w.Consumed += f.Length; w.Consumed >= connWindow/4 { // streams bound what they hold themselves
+	due := connWindow / 4
+	if !c.grown { // what came for streams that are over has used up this one
+		due = http2.DefaultWindow / 2
+	}
+	if w.Consumed += f.Length; w.Consumed >= due { // streams bound what they hold themselves
 		c.touch()
 		c.out = http2.AppendWindowUpdate(c.out, 0, w.Give())
 	}
