@@ -14,6 +14,7 @@ import (
 
 	"lbsyslogd/lb/http2"
 	"lbsyslogd/lb/loop"
+	"lbsyslogd/lb/userlist"
 )
 
 // protocol is how a test's client speaks.
@@ -119,6 +120,32 @@ func TestOptionDisableH2Upgrade(t *testing.T) {
 	defer resp.Body.Close()
 	if resp.ProtoMajor != 2 {
 		t.Errorf("who agreed on h2 is answered in %s", resp.Proto)
+	}
+}
+
+// TestPathAfterPassword: a server of HTTP/1 is asked for the path also where the request has waited until its password was computed.
+func TestPathAfterPassword(t *testing.T) {
+	srv := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.RequestURI) })
+	users := userlist.New("u")
+	if err := users.AddHashed("anna", "$5$abcdefgh$gruCpC7VkOTspMQTTSAR8mtlO9Upms.fwqE5y16JVM.", nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := users.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, true, []string{srv}, func(r *rig) { r.Userlists = []*userlist.List{users} })
+	req, err := http.NewRequest("GET", http2Plain.url(r)+"/x?y", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("anna", "secret")
+	resp, err := http2Plain.client(t).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, err := io.ReadAll(resp.Body); err != nil || string(got) != "/x?y" {
+		t.Errorf("the server was asked for %q, %v", got, err)
 	}
 }
 

@@ -41,4 +41,5 @@ func (t *txn) reread() {
 		// It was accepted before, from the same bytes.
 		sh.eng.Report("request head changed in its buffer: " + err.Error())
 	}
+	sh.req.Whole = t.s.stream != nil
 }
