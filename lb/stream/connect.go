@@ -341,8 +341,12 @@ func (t *txn) connectError(errno syscall.Errno) {
 func (t *txn) connectFailed(who byte) {
 	sh := t.s.sh
 	if t.c != nil {
+		l := t.c.link
 		t.c.close()
 		t.c = nil
+		if l != nil {
+			l.unsettled()
+		}
 	}
 	t.rec.Tc = -1
 	t.srv.Watch.ConnectFailed()

@@ -249,6 +249,20 @@ func (t *txn) leaveLink(c *serverConn) {
 	}
 }
 
+// unsettled gives up a link whose server has not sent its SETTINGS in time for the exchange that made it: no other may wait for them. It is closed at the
+// end of this turn, see dropLink.
+func (l *link) unsettled() {
+	switch {
+	case l.c == nil || l.Over():
+	case l.Streams() > 0: // of exchanges that have joined: they have their own time
+		l.Doubt()
+	default:
+		l.Leave()
+		l.Touch(l.Conn)
+		l.count(asNothing)
+	}
+}
+
 // how is what bounds the link's use.
 func (l *link) how() *Pooling {
 	if l.c == nil {

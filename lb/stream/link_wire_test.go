@@ -332,6 +332,27 @@ func TestRoomOnServers(t *testing.T) {
 	all.Wait()
 }
 
+// TestMuteServers: a connection whose server has sent no SETTINGS within timeout connect is given up, so that no other request waits for them.
+func TestMuteServers(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0") // its kernel accepts, and nobody says anything
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	r := newRig(t, true, []string{ln.Addr().String()}, func(r *rig) {
+		r.be.Reuse, r.be.Retries, r.be.Timeouts.Connect = ReuseAlways, 0, 50
+		speakHTTP2(r, false)
+	})
+	resp, err := http1Plain.client(t).Get("http://" + r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if pool, links := r.pooled(); resp.StatusCode != 503 || links != 0 || pool.used != 0 || pool.idle() != 0 {
+		t.Errorf("%d; %d links are left, %d used and %d idle", resp.StatusCode, links, pool.used, pool.idle())
+	}
+}
+
 // TestContinueFromServers: the server's 100 comes before the body, and an answer without it means that no body is wanted.
 func TestContinueFromServers(t *testing.T) {
 	r := newRig(t, true, []string{playServer(t, nil, func(f *player) {
