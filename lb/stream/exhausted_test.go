@@ -2,15 +2,20 @@ package stream
 
 import (
 	"bufio"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"lbsyslogd/lb/backend"
 	"lbsyslogd/test/wait"
 )
 
@@ -141,5 +146,56 @@ func TestDropIdle(t *testing.T) {
 				return n == 0
 			})
 		})
+	}
+}
+
+// TestUnixClientBeforeServer: a client on a unix socket sends something to a tunnel and closes while its server's connection is made; the server gets it.
+func TestUnixClientBeforeServer(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	path := filepath.Join(t.TempDir(), "s")
+	front, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(unix.Bind(front, &unix.SockaddrUnix{Name: path}), unix.Listen(front, 10)); err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, false, []string{ln.Addr().String()}, func(r *rig) {
+		unix.Close(r.fe.Listeners[0].FD)
+		r.fe.Listeners[0].FD, r.fe.Listeners[0].Unix = front, true
+		name := func(uint16) string { return "-" }
+		r.be.TLS = map[*backend.Server]*ServerTLS{r.Servers[0]: {Config: &tls.Config{InsecureSkipVerify: true}, VersionName: name, CipherName: name}}
+	})
+	client, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Write([]byte("all of it")); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	server, err := ln.Accept() // its handshake begins when lb knows that the client has left
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	sh := r.Shards[0]
+	wait.Until(t, "the client's end to be noticed", func() (known bool) {
+		sh.Loop.Call(func() {
+			s := sh.sessions.head.next
+			if known = s == &sh.sessions.head; !known {
+				s.watch()
+				known = s.Broken()
+			}
+		})
+		return known
+	})
+	server.SetDeadline(time.Now().Add(20 * time.Second))
+	if got, err := io.ReadAll(tls.Server(server, certificate(t))); err != nil || string(got) != "all of it" {
+		t.Errorf("the server got %q, %v", got, err)
 	}
 }

@@ -288,13 +288,29 @@ func (t *txn) pump() step {
 // and what the client of a tunnel sent before it reset is still passed on.
 func (t *txn) clientGone() bool {
 	s := t.s
-	return s.Broken() && !s.Shut() && (!t.tunnel() || t.reqDone || t.phase != phaseForward) && (t.phase != phaseConnect || !t.outlives())
+	if !s.Broken() || s.Shut() {
+		return false
+	}
+	switch t.phase {
+	case phaseForward:
+		return !t.tunnel() || t.reqDone
+	case phaseConnect:
+		return !t.outlives()
+	}
+	return true
 }
 
 // outlives reports whether a request goes to its server although its client may have left while the connection was made: one that is whole, as
-// with HAProxy, where nobody asks for `option abortonclose`.
+// with HAProxy, where nobody asks for `option abortonclose`; and what a unix socket's client has sent to a tunnel, which can only end all of its
+// connection at once.
 func (t *txn) outlives() bool {
-	return t.s.http && t.reqDone && t.s.stream == nil && !t.be.AbortOnClose
+	switch {
+	case t.be.AbortOnClose:
+		return false
+	case t.s.http:
+		return t.reqDone && t.s.stream == nil
+	}
+	return t.s.ln.Unix && (t.ready > 0 || t.s.waitingBytes() > 0)
 }
 
 // watchLate has the session registered soon, if it is still exchanging then.
