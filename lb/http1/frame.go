@@ -4,7 +4,8 @@ import "bytes"
 
 // frameMessage reads the framing fields of a message (RFC 9112 section 6), and makes those that two readers could understand in two ways say one thing: equal
 // lengths are one, chunks have no length besides, and a message with chunks has a version that knows them. Whoever sent chunks with a length, or as HTTP/1.0,
-// may have meant something else: what comes after that message on its connection is not read (sections 6.1 and 6.3).
+// may have meant something else: what comes after that message on its connection is not read (sections 6.1 and 6.3), neither as a request nor as what is said
+// in another protocol.
 func (h *Head) frameMessage() *Error {
 	if err := h.frame(); err != nil {
 		return err
@@ -14,7 +15,10 @@ func (h *Head) frameMessage() *Error {
 		h.Length = -1
 		h.Repaired = true
 	}
-	h.Repaired = h.Repaired || h.Chunked && h.minor == 0
+	if h.Repaired = h.Repaired || h.Chunked && h.minor == 0; h.Repaired && !h.response {
+		h.Del("upgrade")
+		h.Upgrade = false
+	}
 	return nil
 }
 

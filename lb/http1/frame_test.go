@@ -36,6 +36,8 @@ func TestRequestFraming(t *testing.T) {
 		{"upgrade to HTTP/2", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", '1', NoBody, -1, true, false, false},
 		{"HTTP/2 in a list", "Connection: Upgrade\r\nUpgrade: websocket, H2C\r\n", '1', NoBody, -1, true, false, false},
 		{"HTTP/2 in a second field", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n", '1', NoBody, -1, true, false, false},
+		{"upgrade with length and coding", "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", '1', ChunkedBody, -1, false, false, false},
+		{"upgrade with coding in 1.0", "Connection: upgrade\r\nUpgrade: x\r\nTransfer-Encoding: chunked\r\n", '0', ChunkedBody, -1, false, false, false},
 		{"expect", "Expect: 100-Continue\r\nContent-Length: 1\r\n", '1', LengthBody, 1, true, false, true},
 		{"expect in 1.0", "Expect: 100-continue\r\n", '0', NoBody, -1, false, false, false},
 		{"expect something else", "Expect: miracles\r\n", '1', NoBody, -1, true, false, false},
