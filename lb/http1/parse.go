@@ -294,22 +294,6 @@ func control(v []byte) (c byte, bad bool) {
 	return 0, false
 }
 
-// Complete reports whether b holds the empty line that ends a head, searching
-// from an earlier call's length on: a client that sends byte by byte costs
-// one look per byte, not one parse.
-func Complete(b []byte, from int) bool {
-	for i := max(from-3, 0); ; {
-		n := bytes.IndexByte(b[i:], '\n')
-		if n < 0 {
-			return false
-		}
-		i += n + 1
-		if i < len(b) && b[i] == '\n' || i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n' {
-			return true
-		}
-	}
-}
-
 const (
 	isToken     = 1 << iota
 	isCtl       // may not stand in a field value: C0 but TAB, DEL
