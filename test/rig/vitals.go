@@ -131,12 +131,12 @@ func (b *LB) IdleServerConnections() (idle, used int, err error) {
 		if len(f) == 0 || f[0] == "#" {
 			continue
 		}
-		const usedAt = 6 // bkname/svname bkid/svid addr port - purge_delay used_cur ... idle_cur
-		if len(f) <= usedAt {
+		const usedAt, idleAt = 6, 12 // bkname/svname bkid/svid addr port - purge_delay used_cur ... idle_cur, and that of each loop
+		if len(f) <= idleAt {
 			return 0, 0, fmt.Errorf("show servers conn: %q", line)
 		}
 		u, err := strconv.Atoi(f[usedAt])
-		i, e := strconv.Atoi(f[len(f)-1])
+		i, e := strconv.Atoi(f[idleAt])
 		if err != nil || e != nil {
 			return 0, 0, fmt.Errorf("show servers conn: %q", line)
 		}
