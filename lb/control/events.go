@@ -53,7 +53,7 @@ func showEvents(c *session, args []string) {
 	wait, fresh := false, false
 	for _, word := range args[1:] {
 		flags, ok := strings.CutPrefix(word, "-")
-		if !ok || strings.Trim(flags, "nw") != "" {
+		if !ok || flags == "" || strings.Trim(flags, "nw") != "" {
 			c.fail("unknown option")
 			return
 		}
