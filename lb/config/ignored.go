@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"lbsyslogd/lb/certs"
-	"time"
 )
 
 // What is ignored has no effect, but a line that HAProxy would refuse is

@@ -105,7 +105,6 @@ var fetchesFacts = []fetchRow{
 	{name: "var", args: "ss?", kind: Str, where: Everywhere, get: fetchVar, check: checkVar},
 }
 
-// named is a string fact; an empty one counts as absent.
 // serverName is none where logs have <NOSRV> or another name that is no server's.
 func serverName(x *Ctx) (Value, bool) {
 	if strings.HasPrefix(x.Rec.Server, "<") {
@@ -114,6 +113,7 @@ func serverName(x *Ctx) (Value, bool) {
 	return named(x, x.Rec.Server)
 }
 
+// named is a string fact; an empty one counts as absent.
 func named(x *Ctx, s string) (Value, bool) {
 	if s == "" {
 		return Value{}, false
