@@ -90,7 +90,7 @@ func (rt *Runtime) addServer(backendName, name string, words []string, before in
 	if err != nil {
 		return err
 	}
-	if len(words) > 0 && be.Static() {
+	if len(words) > 0 && (be.Static() || unnamed(be)) {
 		return control.Answer("Backend must use a dynamic load balancing to support dynamic servers.")
 	}
 	cs, notes, err := rt.cfg.AddedServer(p, name, words)

@@ -38,6 +38,7 @@ type draft struct {
 	layer7      string      // balance by what only a request has: the algorithm
 	options     httpOptions // set here or in its defaults
 	wrongFormat map[string]wrongFormat
+	mail        mail
 	turns       turns          // rules that its own lines hold
 	sids        map[int]string // server ids that lines have taken; nil as a rule
 	serverLines map[string]int // where each server is; nil for a few servers
@@ -115,7 +116,7 @@ func (d *draft) inherit(base *draft) {
 	d.logs = slices.Clone(base.logs)
 	d.logKind, d.layer7, d.options = base.logKind, base.layer7, base.options
 	d.wrongFormat = maps.Clone(base.wrongFormat)
-	d.uniquePos = base.uniquePos
+	d.uniquePos, d.mail = base.uniquePos, base.mail
 	d.pages, d.backPos, d.cookiePos = base.pages, base.backPos, base.cookiePos
 }
 

@@ -33,6 +33,8 @@ func (p *parser) finish() {
 		p.resolveLatePages(d)
 		p.checkPage(d)
 		p.resolveCheck(d)
+		p.checkMail(d)
+		p.resolveDispatch(d)
 		p.transparent(d)
 		p.resolveState(d)
 		p.checkServers(d)
@@ -46,7 +48,6 @@ func (p *parser) finish() {
 		}
 	}
 	p.checkStrayNames()
-	p.checkMailers()
 	p.resolveOffloads()
 	p.checkResolversUses()
 	p.resolveTracks()
@@ -96,7 +97,8 @@ func (p *parser) checkDefaults() {
 			continue
 		}
 		seen[base] = true
-		p.report.Warnf(base.Pos, "defaults section '%s' is named by one section and used implicitly by another: name it everywhere ('from %s'), or begin another defaults section after it", base.Name, base.Name)
+		// HAProxy says so with an alert, which zero-warning does not mean.
+		p.report.Advisef(base.Pos, "defaults section '%s' is named by one section and used implicitly by another: name it everywhere ('from %s'), or begin another defaults section after it", base.Name, base.Name)
 	}
 }
 
@@ -203,7 +205,9 @@ func (p *parser) resolveMode(d *draft) {
 		p.report.Notef(d.Pos, needsHTTP, "'unique-id-header'", d.section, d.Name)
 	}
 	d.MonitorURI, d.Compression, d.UniqueHeader = "", nil, ""
-	d.dropCaptures(drop)
+	if d.dropCaptures() {
+		p.report.Notef(d.Pos, needsHTTP, "'capture'", d.section, d.Name)
+	}
 	if d.ForwardFor != nil {
 		drop("'option forwardfor'")
 		d.ForwardFor = nil
@@ -348,9 +352,9 @@ func modeName(m Mode) string {
 }
 
 // dropCaptures takes the names of header fields and of a cookie from the captures of
-// a proxy without requests. The slots stay: 'tcp-request content capture' fills its own.
-func (d *draft) dropCaptures(drop func(string)) {
-	named := d.CookieCapture != (Capture{})
+// a proxy without requests, if there are any. The slots stay: 'tcp-request content capture' fills its own.
+func (d *draft) dropCaptures() (named bool) {
+	named = d.CookieCapture != (Capture{})
 	d.CookieCapture = Capture{}
 	for _, list := range [][]Capture{d.ReqCaptures, d.ResCaptures} {
 		for i := range list {
@@ -358,9 +362,7 @@ func (d *draft) dropCaptures(drop func(string)) {
 			list[i].Header = ""
 		}
 	}
-	if named {
-		drop("'capture'")
-	}
+	return named
 }
 
 // checkCaptures refuses slots that a frontend or a listen section does not have. A backend's rules

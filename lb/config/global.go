@@ -446,7 +446,7 @@ func (c *call) procVar(g *Global) error {
 	}
 	switch err := SetVar(g.Vars, name, text, c.name == "set-var-fmt"); {
 	case errors.Is(err, errNoValue): // no error in HAProxy
-		c.p.report.Warnf(c.pos, "'%s %s' sets nothing: %v", c.name, name, err)
+		c.p.report.Advisef(c.pos, "'%s %s' sets nothing: %v", c.name, name, err)
 	case err != nil:
 		return fmt.Errorf("'%s' : %w", c.name, err)
 	}

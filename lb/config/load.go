@@ -406,7 +406,11 @@ func (p *parser) misplaced(name string, allowed sections, hard bool, pos cfgfile
 	case "fullconn":
 		hint = ". Maybe you want 'maxconn' instead ?"
 	}
-	p.report.Warnf(pos, "'%s' ignored because %s '%s' has no %s capability%s", name, p.section, p.draft.Name, side, hint)
+	warn := p.report.Warnf
+	if slices.Contains([]string{"hash-balance-factor", "persist rdp-cookie", "unique-id-header"}, name) { // HAProxy says nothing
+		warn = p.report.Advisef
+	}
+	warn(pos, "'%s' ignored because %s '%s' has no %s capability%s", name, p.section, p.draft.Name, side, hint)
 	return nil
 }
 
@@ -422,8 +426,10 @@ func (p *parser) aside(c *call, run func(d *draft) error) error {
 	if err == nil {
 		err = p.report.Err()
 	}
-	if wrong, have := d.wrongFormat["unique-id-format"]; have && err == nil {
-		err = wrong.err // the one that HAProxy looks into
+	for keyword, wrong := range d.wrongFormat {
+		if err == nil && (keyword == "unique-id-format" || keyword == "error-log-format") { // those that HAProxy looks into
+			err = wrong.err
+		}
 	}
 	*p = before
 	p.draft.acls.Take()

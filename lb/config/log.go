@@ -223,8 +223,13 @@ func (l *Log) selector(words []string) error {
 func (c *call) logFormat(d *draft, text string, kind logKind) error {
 	f, err := logformat.Parse(text, &d.acls.Uses)
 	c.formatError(d, "log-format", err)
-	if d.logKind != logNone && d.logKind != kind && d.LogFormatPos.File != "" && (d.base == nil || d.LogFormatPos != d.base.LogFormatPos) {
-		c.p.report.Warnf(c.pos, "'%s' overrides what line %d of %s says about the log format", c.name, d.LogFormatPos.Line, d.LogFormatPos.File)
+	const overrides = "'%s' overrides what line %d of %s says about the log format"
+	switch at := d.LogFormatPos; {
+	case d.logKind == logNone:
+	case d.kind == inDefaults:
+		c.p.report.Warnf(c.pos, overrides, c.name, at.Line, at.File)
+	case d.logKind != kind && (d.base == nil || at != d.base.LogFormatPos): // HAProxy says nothing
+		c.p.report.Advisef(c.pos, overrides, c.name, at.Line, at.File)
 	}
 	d.LogFormat, d.LogFormatPos, d.logKind = f, c.pos, kind
 	return nil
@@ -256,7 +261,12 @@ func (p *parser) checkFormats(d *draft) {
 			p.report.Errorf(wrong.pos, "%v", wrong.err)
 		}
 	}
-	if d.Frontend && d.LogFormat != nil && len(d.Logs) == 0 && !p.globalLogs {
-		p.report.Warnf(d.LogFormatPos, "log format ignored for %s '%s' since it has no log address", d.section, d.Name)
+	refused := p.globalLogs && len(p.cfg.Global.Logs) == 0 // which was said
+	if d.Frontend && (d.LogFormat != nil || d.LogData != nil) && len(d.Logs) == 0 && !refused {
+		at := d.LogFormatPos
+		if d.LogFormat == nil {
+			at = d.Pos
+		}
+		p.report.Warnf(at, "log format ignored for %s '%s' since it has no log address", d.section, d.Name)
 	}
 }

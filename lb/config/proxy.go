@@ -67,17 +67,7 @@ func proxyTable() []row[*draft] {
 			d.CookieKey = c.args[0]
 			return nil
 		}},
-		{name: "dispatch", args: "<address>:<port>", min: 1, max: 1, in: ownBack, apply: func(c *call, d *draft) error {
-			if _, port, _ := strings.Cut(c.args[0][strings.LastIndexByte(c.args[0], ']')+1:], ":"); port == "" {
-				return fmt.Errorf("'dispatch' : missing port specification in '%s'", c.args[0])
-			}
-			s := c.p.newServer(d, "dispatch", c.pos)
-			if err := c.p.serverAddress(s, c.portEnd(c.args[0])); err != nil {
-				return fmt.Errorf("'dispatch' : %w", err)
-			}
-			s.Unnamed, s.Check, s.Agent = true, false, false // what default-server says is about servers
-			return d.addServer(s)
-		}},
+		{name: "dispatch", args: "<address>:<port>", min: 1, max: 1, in: ownBack, apply: (*call).dispatch},
 		{name: "source", args: "<address>[:<port>] [usesrc <address>|client|clientip|hdr_ip(<field>[,<number>])] [interface <name>]", min: 1, max: many, in: back, apply: func(c *call, d *draft) error {
 			return c.source(&d.Source, c.args)
 		}},

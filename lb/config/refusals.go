@@ -48,31 +48,44 @@ func proxyRefusals() []row[*draft] {
 		table = append(table, row[*draft]{name: r.name, args: "...", max: many, in: r.in, status: r.status, doc: r.doc, loud: r.doc == noMail})
 	}
 	return append(table, row[*draft]{
-		name: "email-alert", args: "mailers|from|to|level|myhostname <text>", min: 2, max: 2, in: anywhere, status: Ignored, doc: noMail, loud: true,
+		name: "email-alert", args: "mailers|from|to|level|myhostname <text>", lax: true, min: 2, max: 2, in: anywhere, status: Ignored, doc: noMail, loud: true,
 		apply: func(c *call, d *draft) error {
 			what, text := c.args[0], c.args[1]
+			m := &d.mail
 			switch what {
 			case "mailers":
-				c.p.mailed = append(c.p.mailed, mailUse{text, c.pos})
+				m.mailers = text
+			case "from":
+				m.from = true
+			case "to":
+				m.to = true
 			case "level":
-				return oneOf("email-alert level", text, "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+				if err := oneOf("email-alert level", text, "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"); err != nil {
+					return err
+				}
 			}
+			m.pos = c.pos
 			return oneOf("email-alert", what, "mailers", "from", "to", "level", "myhostname")
 		},
 	})
 }
 
-// mailUse is where mailers are named.
-type mailUse struct {
-	name string
-	pos  cfgfile.Pos
+// mail is what a proxy's email-alert lines say.
+type mail struct {
+	mailers  string
+	from, to bool
+	pos      cfgfile.Pos // of the last of them
 }
 
-// checkMailers refuses mailers that no section is for, although nobody mails.
-func (p *parser) checkMailers() {
-	for _, use := range p.mailed {
-		if !slices.Contains(p.mailers, use.name) {
-			p.report.Errorf(use.pos, "unable to find mailers '%s'%s", use.name, didYouMean(cfgfile.Suggest(use.name, p.mailers)))
-		}
+// checkMail refuses mailers that no section is for, although nobody mails. HAProxy
+// looks for them only where all that a mail needs is there.
+func (p *parser) checkMail(d *draft) {
+	m := &d.mail
+	switch {
+	case m.pos.File == "":
+	case m.mailers == "" || !m.from || !m.to:
+		p.report.Warnf(m.pos, "'email-alert' will be ignored for %s '%s': it needs each of 'email-alert mailers', 'email-alert from' and 'email-alert to'", d.section, d.Name)
+	case !slices.Contains(p.mailers, m.mailers):
+		p.report.Errorf(m.pos, "unable to find mailers '%s'%s", m.mailers, didYouMean(cfgfile.Suggest(m.mailers, p.mailers)))
 	}
 }

@@ -34,7 +34,6 @@ type namedSections struct {
 	atResolvers   *Resolvers // the resolvers section being read
 	resolversUses []resolversUse
 	mailers       []string // sections' names
-	mailed        []mailUse
 	rings         map[string]*Ring
 	atRing        *Ring                // being read
 	missingRings  map[cfgfile.Pos]bool // log lines that named one in vain

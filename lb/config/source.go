@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"lbsyslogd/lb/cfgfile"
@@ -149,6 +150,39 @@ func cutRange(ports string) (first, last string, isRange bool) {
 		}
 	}
 	return ports, "", false
+}
+
+// dispatchName cannot be a server's.
+const dispatchName = "<dispatch>"
+
+// dispatch applies dispatch ADDRESS. The last line counts.
+func (c *call) dispatch(d *draft) error {
+	s := c.p.newServer(d, dispatchName, c.pos)
+	s.Port = 0
+	if err := c.p.serverAddress(s, c.portEnd(c.args[0])); err != nil {
+		return fmt.Errorf("'dispatch' : %w", err)
+	}
+	switch {
+	case s.Network != "tcp":
+	case s.PortOffset != 0:
+		return fmt.Errorf("'dispatch' : port offset not permitted here in '%s'", c.args[0])
+	case s.Port == 0:
+		return fmt.Errorf("'dispatch' : missing port specification in '%s'", c.args[0])
+	}
+	s.Unnamed, s.Check, s.Agent = true, false, false // what default-server says is about servers
+	d.Servers = slices.DeleteFunc(d.Servers, func(s Server) bool { return s.Unnamed })
+	delete(d.serverLines, dispatchName)
+	return d.addServer(s)
+}
+
+// resolveDispatch drops the address of dispatch where there is a balance line.
+func (p *parser) resolveDispatch(d *draft) {
+	i := slices.IndexFunc(d.Servers, func(s Server) bool { return s.Unnamed })
+	if i < 0 || d.Balance.Unsaid {
+		return
+	}
+	p.report.Warnf(d.Servers[i].Pos, "dispatch address of %s '%s' will be ignored in balance mode", d.section, d.Name)
+	d.Servers = slices.Delete(d.Servers, i, i+1)
 }
 
 // transparent gives a backend without servers the client's own destination, as

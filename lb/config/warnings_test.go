@@ -66,10 +66,31 @@ func TestWarnsAsHAProxy(t *testing.T) {
 	silent(tcp("compression algo gzip\nbalance rdp-cookie\nerrorfile 503 /dev/null\nunique-id-header X\nunique-id-format %ci\nhttp-send-name-header X\noption http-server-close\nno option checkcache", "unique-id-format %ci"))
 	silent(tcp("option http-buffer-request\nno option http-buffer-request", ""))
 	// A format without an address for its lines.
+	warns(in("log-format-sd %ci"), "log format ignored for frontend 'f' since it has no log address")
+	silent(in("error-log-format %ci"))
+	unused := "global\n  log 127.0.0.1:514 local0\n" + in("option httplog")
+	v.accept(unused, "log format ignored for frontend 'f' since it has no log address")
+	v.refuse(strings.Replace(unused, "global\n", "global\n  zero-warning\n", 1), "zero-warning")
 	warns(in("log-format %ci"), "log format ignored for frontend 'f' since it has no log address")
 	warns(strings.Replace(in(""), "  mode http\n", "  mode http\n  log global\n  option httplog\n", 1), "log format ignored for frontend 'f'")
 	silent(strings.Replace(in("log 127.0.0.1:514 local0"), "  mode http\n", "  mode http\n  log global\n  option httplog\n", 1))
 	silent(strings.Replace(in(""), "  mode http\n", "  mode http\n  log global\n", 1))
+	// A format that another one overrides: HAProxy warns of it in a defaults section alone.
+	logged := func(lines, own string) string {
+		return strings.Replace(in("log 127.0.0.1:514 local0\n"+own), "  mode http\n", "  mode http\n"+indent(lines), 1)
+	}
+	warns(logged("option httplog\nlog-format %ci", ""), "'log-format' overrides what line")
+	warns(logged("option httplog\noption httplog", ""), "'option httplog' overrides what line")
+	silent(logged("option httplog", "log-format %ci\noption tcplog"))
+	// Words of a reply that it has no place for.
+	warns(in("http-request return status 200 content-type text/plain"), "content-type 'text/plain' ignored by the http reply")
+	warns(in("http-request return status 503 default-errorfiles hdr a b"), "hdr parameters ignored by the http reply")
+	// What lb says of its own.
+	silent(strings.Replace(in(""), "  mode http\n", "  mode tcp\n", 1) + "listen l\n  mode tcp\n  bind 127.0.0.1:18002\n  capture request header Host len 10\n")
+	silent(in("persist rdp-cookie\nhash-balance-factor 150"))
+	silent(inBackendSection("unique-id-header X"))
+	silent(inGlobalSection("set-var proc.a env(NOPE)"))
+	silent("defaults d\n  mode http\n" + timeouts + "frontend f from d\n  bind 127.0.0.1:18000\n  default_backend b\nbackend b\n  server s 127.0.0.1:1\n")
 }
 
 // TestLastFormatCounts: a format that another line overrides, or that no frontend has, is read by nobody, so that nothing in it is an error.
@@ -202,4 +223,52 @@ func TestConditionsWithoutBraces(t *testing.T) {
 		v.refuse(inFrontendSection("http-request deny if "+cond), "it stands in braces, with blanks around them")
 	}
 	v.refuse(inFrontendSection("acl pat path /x\nhttp-request deny if path"), "did you mean 'pat'")
+}
+
+// TestDispatchAsHAProxy: dispatch takes an address, the last one counts, and a balance line has it ignored.
+func TestDispatchAsHAProxy(t *testing.T) {
+	v := newVerdicts(t)
+	with := func(lines string) string {
+		return strings.Replace(inBackendSection(lines), "  server s 127.0.0.1:1\n", "", 1)
+	}
+	addresses := func(text, part string) (all []string) {
+		t.Helper()
+		for _, p := range v.accept(text, part).Proxies {
+			for _, s := range p.Servers {
+				all = append(all, s.Host)
+			}
+		}
+		return all
+	}
+	for _, c := range []struct{ lines, part, want string }{
+		{"dispatch 127.0.0.1:80", "", "127.0.0.1"},
+		{"dispatch [::1]:80", "", "::1"},
+		{"dispatch /tmp/x.sock", "", "/tmp/x.sock"},
+		{"dispatch unix@/tmp/x.sock", "", "/tmp/x.sock"},
+		{"dispatch abns@x", "", "x"},
+		{"dispatch 127.0.0.1:80\ndispatch 127.0.0.2:80", "", "127.0.0.2"},
+		{"server dispatch 127.0.0.1:1\ndispatch 127.0.0.2:80", "", "127.0.0.1 127.0.0.2"},
+		{"balance roundrobin\ndispatch 127.0.0.1:80", "dispatch address of backend 'b' will be ignored in balance mode", ""},
+		{"dispatch 127.0.0.1:80\nserver s 127.0.0.2:1\nbalance source", "will be ignored in balance mode", "127.0.0.2"},
+	} {
+		if got := strings.Join(addresses(with(c.lines), c.part), " "); got != c.want {
+			t.Errorf("%s: servers at %q, want %q", c.lines, got, c.want)
+		}
+	}
+	v.refuse(with("dispatch 127.0.0.1"), "missing port specification")
+	v.refuse(with("dispatch 127.0.0.1:0"), "missing port specification")
+	v.refuse(with("default-server port 9\ndispatch 127.0.0.1"), "missing port specification")
+	v.refuse(with("dispatch 127.0.0.1:+80"), "port offset not permitted")
+	v.refuse(with("dispatch 127.0.0.1:80\nuse-server dispatch if { path / }"), "unable to find server 'dispatch'")
+}
+
+// TestMailersAreLookedForWithAllElse: HAProxy passes over email-alert lines that are not enough for a mail, and over mailers that they name.
+func TestMailersAreLookedForWithAllElse(t *testing.T) {
+	v := newVerdicts(t)
+	const ignored = "'email-alert' will be ignored for "
+	v.accept(inDefaultsSection("email-alert mailers nobody"), ignored+"backend 'b'")
+	v.accept(inFrontendSection("email-alert mailers nobody\nemail-alert from a@b"), ignored+"frontend 'f'")
+	v.accept(inFrontendSection("email-alert from a@b more"), ignored+"frontend 'f'")
+	v.refuse(inDefaultsSection("email-alert mailers nobody\nemail-alert from a@b\nemail-alert to c@d"), "unable to find mailers 'nobody'")
+	v.accept(inDefaultsSection("email-alert mailers nobody\nemail-alert mailers m\nemail-alert from a@b\nemail-alert to c@d")+"mailers m\n  mailer x 127.0.0.1:25\n", "no mail is sent")
 }

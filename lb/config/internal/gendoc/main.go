@@ -118,6 +118,7 @@ RFC 9112 allows, is a 400 in HAProxy.
 - ` + "`http-request normalize-uri`" + ` with one of the normalizers that have an option, without it and with a condition, does what it says; HAProxy 2.6.12 merges slashes then.
 - ` + "`http-request early-hint`" + ` rules of one set make one response 103, as the manual says; HAProxy 2.6.12 sends one for each. The converter ` + "`debug`" + ` gives its
   value on and writes it nowhere.
+- Beside ` + "`dispatch`" + ` without ` + "`balance`" + `, lb asks the ` + "`server`" + ` lines in turn with it; HAProxy asks the address of ` + "`dispatch`" + ` alone, but for what cookies or ` + "`use-server`" + ` send to a server.
 - ` + "`option checkcache`" + ` answers 502, as the manual says; HAProxy 2.6.12 sends its page for the status that the server gave.
 - Arrays of stick tables (` + "`gpc(N)`, `gpt(N)`, `gpc_rate(N,PERIOD)`" + `) have at most 12 elements. Their first elements are ` + "`gpc0`, `gpc1` and `gpt0`" + `
   under another name, in tables that store either; HAProxy's array fetches find nothing in a table that stores ` + "`gpc0`" + `. In a table that stores
