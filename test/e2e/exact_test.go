@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -250,6 +251,20 @@ func TestLedgerIsExact(t *testing.T) {
 	})
 }
 
+// heard waits until the log daemon has heard of the worker that serves. One that looks for it first while it is stopped says nothing of itself, and the
+// lines that it sends until it looks again are in nobody's account.
+func (b *books) heard() {
+	b.t.Helper()
+	wait.Until(b.t, "the worker's first report", func() bool {
+		serving, _, err := b.lb.Workers()
+		if err != nil {
+			return false
+		}
+		status, err := b.log.Status(b.t.Context())
+		return err == nil && status.Ledger != nil && slices.ContainsFunc(status.Ledger.Senders, func(s control.LedgerSender) bool { return s.PID == strconv.Itoa(serving) })
+	})
+}
+
 // TestLedgerUnderAB: no line is missing while ab's clients are served and both daemons are reloaded, rotated and restarted; ledger, disk and clients agree.
 func TestLedgerUnderAB(t *testing.T) {
 	ab := tape.Require(t, "ab")
@@ -284,6 +299,7 @@ func TestLedgerUnderAB(t *testing.T) {
 		out, err = b.log.Verb(t.Context(), "rotate")
 		try("rotate", out, err)
 		try("lb's restart", "", b.lb.Replace(t.Context()))
+		b.heard()
 		try("syslogd's stop", "", b.log.Stop())
 		try("syslogd's start", "", b.log.Start(t.Context(), built.Syslogd))
 		out, err = b.lb.Reload(t.Context())
