@@ -59,7 +59,7 @@ func (b *builder) check(p *config.Proxy, be *stream.Backend, srv *backend.Server
 		o.Log = logs.write
 	}
 	if !cs.Addr.IsValid() {
-		o.Name, o.Resolved = cs.Host, resolved(cs)
+		o.Name, o.Resolved, o.Port = cs.Host, resolved(cs), cs.Port
 	}
 	if cs.Check {
 		b.spec, err = b.checkSpec(p, cs, srv)

@@ -1,7 +1,11 @@
 package assemble
 
 import (
+	"io"
+	"net"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"lbsyslogd/lb/cfgfile"
@@ -49,5 +53,39 @@ func TestNamesThatCannotBeResolved(t *testing.T) {
 	}
 	if got := check("init-addr none"); got != nil {
 		t.Errorf("a name that nobody asked for: notes %q", got)
+	}
+}
+
+// TestServersOfUnresolvedNames: a server whose name has no address has the port of its line, and commands do not change a name that nobody resolves; as with HAProxy.
+func TestServersOfUnresolvedNames(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "stats")
+	begin(t, `global
+  stats socket `+socket+` level admin
+backend b
+  server s1 nope.invalid:80 init-addr none
+  server s2 127.0.0.1:81 init-addr none
+`, nil)
+	ask := func(command string) string {
+		c, err := net.Dial("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, command+"\n")
+		b, _ := io.ReadAll(c)
+		return string(b)
+	}
+	if got := ask("show servers state b"); !strings.Contains(got, " s1 - 0 32 ") || !strings.Contains(got, " nope.invalid 80 - ") {
+		t.Errorf("without an address:\n%s", got)
+	}
+	for _, name := range []string{"s1", "s2"} {
+		const want = "set server <b>/<s> fqdn failed because no resolution is configured.\n\n"
+		if got := ask("set server b/" + name + " fqdn www.example"); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	ask("set server b/s1 addr 127.0.0.3 port 8080")
+	if got := ask("show servers state b"); !strings.Contains(got, " s1 127.0.0.3 ") || !strings.Contains(got, " nope.invalid 8080 - ") {
+		t.Errorf("with an operator's address:\n%s", got)
 	}
 }

@@ -192,6 +192,7 @@ type ServerState struct {
 	AgentAddr     string
 	AgentPort     int
 	FQDN          string  // the name Addr came from; "" shows "-"
+	Resolved      bool    // it is resolved while the process serves
 	ForcedIDs     [2]bool // the backend's, the server's number is given by `id`
 	TLS           bool
 	CheckPort     int

@@ -223,7 +223,7 @@ func (c *session) setName(s *ServerState, name string) {
 	switch {
 	case name == "":
 		c.fail("set server <b>/<s> fqdn requires a FQDN.")
-	case s.FQDN == "":
+	case !s.Resolved:
 		c.fail("set server <b>/<s> fqdn failed because no resolution is configured.")
 	default:
 		c.fail("'set server <srv> fqdn' is not available here: use 'set server <srv> addr', or " + toReload + ".")

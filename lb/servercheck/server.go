@@ -31,6 +31,7 @@ type Options struct {
 	Name                 string // that the address was looked up by; "" for none
 	CheckAddr, AgentAddr string
 	CheckPort, AgentPort int
+	Port                 int // of a server whose name has no address yet
 
 	Track        string // the server whose state it follows, BACKEND/SERVER; "" for none
 	ShutdownDown bool   // on-marked-down shutdown-sessions

@@ -250,9 +250,11 @@ func (s *Server) shown() control.ServerState {
 	if s.srv.Addr().Path != "" {
 		c.Addr = s.srv.Addr().Path
 	} else {
-		c.Port, c.FQDN = int(s.srv.Addr().IP.Port()), s.opt.Name
+		c.Port, c.FQDN, c.Resolved = int(s.srv.Addr().IP.Port()), s.opt.Name, s.opt.Resolved
 		if ip := s.srv.Addr().IP.Addr(); ip.IsValid() {
 			c.Addr = ip.String()
+		} else {
+			c.Port = s.opt.Port
 		}
 	}
 	if s.agent != nil {
