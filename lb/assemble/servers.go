@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"lbsyslogd/lb/backend"
+	"lbsyslogd/lb/certs"
 	"lbsyslogd/lb/config"
 	"lbsyslogd/lb/control"
 	"lbsyslogd/lb/servercheck"
@@ -146,20 +147,9 @@ func freeID(be *stream.Backend, want int) (int, error) {
 // join makes a server one of a backend's. changing is held.
 func (rt *Runtime) join(be *stream.Backend, p *config.Proxy, cs *config.Server, admin backend.Admin, added bool) (*servercheck.Server, error) {
 	b := &builder{cfg: rt.cfg, env: rt.env, eng: rt.eng, rt: rt, logs: rt.logs}
-	var target *servercheck.Server
-	if cs.Track != "" {
-		if !strings.Contains(cs.Track, "/") {
-			cs.Track = p.Name + "/" + cs.Track
-		}
-		other, name, _ := strings.Cut(cs.Track, "/")
-		t, err := rt.Find(other, name)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("unable to find required server '%s' for tracking", cs.Track)
-		case t.Added():
-			return nil, control.Answer("unable to use " + cs.Track + " for tracking as it is a dynamic server.")
-		}
-		target = t
+	target, err := rt.tracked(p, cs)
+	if err != nil {
+		return nil, err
 	}
 	srv, err := b.server(cs, admin)
 	if err != nil {
@@ -168,7 +158,11 @@ func (rt *Runtime) join(be *stream.Backend, p *config.Proxy, cs *config.Server, 
 	be.Backend.Prepare(srv)
 	use := b.use(p, cs)
 	s, err := b.check(p, be, srv, cs, added)
-	if err = errors.Join(append(b.errs, err)...); err != nil {
+	var file *certs.Unloadable
+	if err = errors.Join(append(b.errs, err)...); errors.As(err, &file) {
+		return nil, control.Answer("'" + file.Word + "' : unable to load " + file.Name + ".")
+	}
+	if err != nil {
 		return nil, err
 	}
 	if !rt.eng.AddServer(be, srv, use) {
@@ -181,6 +175,34 @@ func (rt *Runtime) join(be *stream.Backend, p *config.Proxy, cs *config.Server, 
 	rt.Join(s)
 	s.CatchUp()
 	return s, nil
+}
+
+// tracked is the server that a new one is to track; nil for none. Refusals are in
+// HAProxy's words.
+func (rt *Runtime) tracked(p *config.Proxy, cs *config.Server) (*servercheck.Server, error) {
+	if cs.Track == "" {
+		return nil, nil
+	}
+	if !strings.Contains(cs.Track, "/") {
+		cs.Track = p.Name + "/" + cs.Track
+	}
+	other, name, _ := strings.Cut(cs.Track, "/")
+	t, err := rt.Find(other, name)
+	switch {
+	case errors.Is(err, control.ErrNoBackend):
+		return nil, control.Answer("unable to find required proxy '" + other + "' for tracking.")
+	case err != nil:
+		return nil, control.Answer("unable to find required server '" + name + "' for tracking.")
+	case t.Added():
+		return nil, control.Answer("unable to use " + cs.Track + " for tracking as it is a dynamic server.")
+	}
+	switch at := rt.serverConfigs[t.Target().Index]; {
+	case !at.Check && !at.Agent && at.Track == "":
+		return nil, control.Answer("unable to use " + cs.Track + " for tracking as it does not have any check nor agent enabled.")
+	case cs.Check || cs.Agent:
+		return nil, control.Answer("unable to enable checks and tracking at the same time!")
+	}
+	return t, nil
 }
 
 // DelServer implements control.Runtime.

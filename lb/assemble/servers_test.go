@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,5 +139,37 @@ func TestServersComeAndGo(t *testing.T) {
 	stop()
 	if rows, err := g.Servers("be"); err != nil || len(rows) != 3 {
 		t.Errorf("%d servers, %v", len(rows), err)
+	}
+}
+
+// TestAddedServerRefused: what add server refuses, in HAProxy's words.
+func TestAddedServerRefused(t *testing.T) {
+	addr, none := freeAddr(t), filepath.Join(t.TempDir(), "none")
+	text := strings.TrimSpace(configFor(addr, "127.0.0.1:9", "")) + "\n    server c 127.0.0.1:9 check inter 1h\n    server ag 127.0.0.1:9 agent-check agent-port 9 agent-inter 1h\n    server t 127.0.0.1:9 track c\n"
+	g := begin(t, text, nil)
+	for _, c := range [][2]string{
+		{"weight 300", "weight of server n is not within 0 and 256 (300).."},
+		{"weight -3", "weight of server n is not within 0 and 256 (-3).."},
+		{"ssl ca-file " + none, "'ca-file' : unable to load " + none + "."},
+		{"check check-ssl ca-file " + none, "'ca-file' : unable to load " + none + "."},
+		{"ssl ca-file @system-ca crl-file " + none, "'crl-file' : unable to load " + none + "."},
+		{"track be/s1", "unable to use be/s1 for tracking as it does not have any check nor agent enabled."},
+		{"track s1", "unable to use be/s1 for tracking as it does not have any check nor agent enabled."},
+		{"track be/none", "unable to find required server 'none' for tracking."},
+		{"track none/none", "unable to find required proxy 'none' for tracking."},
+		{"track c check", "unable to enable checks and tracking at the same time!"},
+		{"track c", ""}, {"track be/ag", ""}, {"track be/t", ""},
+	} {
+		err := g.AddServer("be", "n", strings.Fields("127.0.0.1:9 "+c[0]))
+		if err == nil {
+			err = g.DelServer("be", "n")
+		}
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != c[1] {
+			t.Errorf("%s: %q, want %q", c[0], got, c[1])
+		}
 	}
 }

@@ -233,15 +233,27 @@ func (s *Store) ca(file string) (*authorities, error) {
 	}
 	data, err := readAll(file)
 	if err != nil {
-		return nil, fmt.Errorf("ca-file %s cannot be read: %w", file, cause(err))
+		return nil, &Unloadable{"ca-file", file, fmt.Errorf("ca-file %s cannot be read: %w", file, cause(err))}
 	}
 	a, err := newAuthorities(file, data)
-	if err == nil {
-		a.base = a.sum
-		s.cas[file] = a
+	if err != nil {
+		return nil, &Unloadable{"ca-file", file, err}
 	}
-	return a, err
+	a.base = a.sum
+	s.cas[file] = a
+	return a, nil
 }
+
+// Unloadable is a file that a word names and that is not what the word needs.
+type Unloadable struct {
+	Word string // "ca-file" or "crl-file"
+	Name string
+	Err  error // says it all
+}
+
+func (u *Unloadable) Error() string { return u.Err.Error() }
+
+func (u *Unloadable) Unwrap() error { return u.Err }
 
 // readAll reads a file, or all files of a directory.
 func readAll(name string) ([]byte, error) {
@@ -298,14 +310,15 @@ func (s *Store) crl(file string) (*revocationFile, error) {
 	}
 	data, err := readAll(file)
 	if err != nil {
-		return nil, fmt.Errorf("crl-file %s cannot be read: %w", file, cause(err))
+		return nil, &Unloadable{"crl-file", file, fmt.Errorf("crl-file %s cannot be read: %w", file, cause(err))}
 	}
 	r, err := newRevocationFile(file, data)
-	if err == nil {
-		r.base = r.sum
-		s.crls[file] = r
+	if err != nil {
+		return nil, &Unloadable{"crl-file", file, err}
 	}
-	return r, err
+	r.base = r.sum
+	s.crls[file] = r
+	return r, nil
 }
 
 func newRevocationFile(file string, data []byte) (*revocationFile, error) {

@@ -44,6 +44,13 @@ var forAdded = []string{
 	"ssl-min-ver", "tfo", "tls-tickets", "track", "usesrc", "verify", "verifyhost", "weight", "ws",
 }
 
+// outOfWeight is a number that is no weight.
+type outOfWeight int
+
+func (n outOfWeight) Error() string {
+	return fmt.Sprintf("'weight' must be between 0 and 256, not %d", int(n))
+}
+
 // AddedServer reads the words of `add server`: a name, an address, and options.
 // Nothing of default-server is in it, as with HAProxy. Before anything enables
 // it, it is in maintenance.
@@ -66,7 +73,11 @@ func (c *Config) AddedServer(to *Proxy, name string, words []string) (s Server, 
 		return s, nil, err
 	}
 	one := &call{p: p}
-	if err := one.serverOptions(&s, words[1:], "add server"); err != nil {
+	err = one.serverOptions(&s, words[1:], "add server")
+	if n := outOfWeight(0); errors.As(err, &n) { // in HAProxy's words, and with its dots
+		return s, nil, fmt.Errorf("weight of server %s is not within 0 and 256 (%d)..", name, n)
+	}
+	if err != nil {
 		return s, nil, err
 	}
 	s.OwnID = s.ID != 0

@@ -28,7 +28,7 @@ func TestAddedServer(t *testing.T) {
 		{"127.0.0.1:1 cookie x", "'cookie' option is not accepted for dynamic server"},
 		{"127.0.0.1:1 nope", "unknown keyword 'nope'"},
 		{"127.0.0.1:1 weight", "expects"},
-		{"127.0.0.1:1 weight 257", "between 0 and 256"},
+		{"127.0.0.1:1 weight 257", "weight of server n is not within 0 and 256 (257).."},
 		{"127.0.0.1:1 agent-check", "agent-port"},
 		{"127.0.0.1 check", "needs a port"},
 		{"127.0.0.1:1 ssl", "no CA file"},

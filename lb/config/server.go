@@ -256,7 +256,13 @@ func serverTable() []row[*Server] {
 		}},
 		{name: "rise", loose: cutsTail, args: "<count>", min: 1, apply: count(1, big, func(s *Server, n int) { s.Rise = n })},
 		{name: "stick", apply: flag(func(s *Server) { s.NonStick = false })},
-		{name: "weight", loose: cutsTail | wordIsZero, args: "<0-256>", min: 1, apply: count(0, 256, func(s *Server, n int) { s.Weight = n })},
+		{name: "weight", loose: cutsTail | wordIsZero, args: "<0-256>", min: 1, apply: func(c *call, s *Server) (err error) {
+			if s.Weight, err = strconv.Atoi(c.args[0]); err == nil && (s.Weight < 0 || s.Weight > 256) {
+				return outOfWeight(s.Weight)
+			}
+			s.Weight, err = number(c.name, c.args[0], 0, 256)
+			return err
+		}},
 
 		{name: "no-tfo", doc: "connections are opened without TFO"},
 
