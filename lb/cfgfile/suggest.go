@@ -20,6 +20,13 @@ func Suggest(word string, among []string) string {
 	return found
 }
 
+// Distance is how many letters it takes to make b out of a; of long words, the first 64 bytes count.
+func Distance(a, b string) int {
+	const enough = 64
+	a, b = a[:min(len(a), enough)], b[:min(len(b), enough)]
+	return distance(a, b, enough+1)
+}
+
 // distance counts insertions, deletions, replacements and swaps of neighbours
 // that make b out of a (Damerau-Levenshtein, restricted); limit or more is
 // given as limit.

@@ -1,12 +1,14 @@
 package control
 
 import (
+	"cmp"
 	"net"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"lbsyslogd/lb/cfgfile"
 	"lbsyslogd/lb/stats"
 )
 
@@ -187,17 +189,40 @@ func (cmd *command) likely(words []string, n int) bool {
 	return strings.HasPrefix(cmd.words, strings.Join(words[:n], " "))
 }
 
+const maybeMeant = "Unknown command, but maybe one of the following ones is a better match:"
+
 // unknown answers what is no command with those it may have been.
 func (c *session) unknown(table []command, words []string) {
 	for n := len(words); n > 0; n-- {
 		if words[0] != "" && slices.ContainsFunc(table, func(cmd command) bool { return c.offered(&cmd) && cmd.likely(words, n) }) {
-			c.message(asInfo, "Unknown command, but maybe one of the following ones is a better match:")
+			c.message(asInfo, maybeMeant)
 			c.list(table, func(cmd *command) bool { return cmd.likely(words, n) })
 			return
 		}
 	}
-	c.message(asInfo, "Unknown command. Please enter one of the following commands only:")
-	c.list(table, func(cmd *command) bool { return true })
+	if len(words) == 0 || words[0] == "" {
+		c.message(asInfo, "Unknown command. Please enter one of the following commands only:")
+		c.list(table, func(*command) bool { return true })
+		return
+	}
+	c.message(asInfo, maybeMeant)
+	near := c.nearest(table, words)
+	c.list(table, func(cmd *command) bool { return slices.Contains(near, cmd.words) })
+}
+
+// nearest are the commands that are spelled most like the words, as many as HAProxy names.
+func (c *session) nearest(table []command, words []string) (near []string) {
+	const most = 5
+	from := map[string]int{}
+	for i := range table {
+		if cmd := &table[i]; c.offered(cmd) {
+			n := min(strings.Count(cmd.words, " ")+1, len(words))
+			from[cmd.words] = cfgfile.Distance(strings.Join(words[:n], " "), cmd.words)
+			near = append(near, cmd.words)
+		}
+	}
+	slices.SortFunc(near, func(a, b string) int { return cmp.Or(cmp.Compare(from[a], from[b]), strings.Compare(a, b)) })
+	return near[:min(len(near), most)]
 }
 
 // offered tells whether help shows the command to this session.

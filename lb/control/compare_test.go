@@ -149,9 +149,6 @@ func TestListsAsHAProxy(t *testing.T) {
 		if strings.HasPrefix(want, "#") {
 			continue
 		}
-		if c == "xyzzy-plugh" {
-			want = "Unknown command. " + want // HAProxy finds words like it by their letters
-		}
 		if first(got)[:16] != first(want)[:16] || last(got)[80:] != last(want)[80:] {
 			t.Errorf("%q\n got %s\n...\n%s\nwant %s\n...\n%s", c, first(got), last(got), first(want), last(want))
 		}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -222,6 +223,22 @@ func TestClearCounters(t *testing.T) {
 
 // What HAProxy has and this has not is refused with what to do instead, and no
 // two rows of the table are in each other's way.
+// TestMisspelled: what begins as no command does is answered with the few that it may have been.
+func TestMisspelled(t *testing.T) {
+	path, _ := serve(t, &Server{Runtime: newFake(), Level: Admin})
+	for line, want := range map[string]string{
+		"shwo info": "show info", "xyzzy": "", "sett server be/s1": "set server", strings.Repeat("x", 5000): "", "reload-nope": "",
+	} {
+		got := strings.Split(strings.TrimSuffix(ask(t, path, line+"\n"), "\n\n"), "\n")
+		if len(got) != 1+5+3 || got[0] != maybeMeant || !slices.ContainsFunc(got, func(l string) bool { return strings.HasPrefix(l, "  "+want) }) {
+			t.Errorf("%.20q: %q", line, got)
+		}
+	}
+	if got := ask(t, path, ";\n"); strings.HasPrefix(got, maybeMeant) {
+		t.Errorf("without a word: %q", got)
+	}
+}
+
 func TestAbsent(t *testing.T) {
 	path, _ := serve(t, &Server{Runtime: newFake(), Level: Admin})
 	for _, cmd := range commands() {
