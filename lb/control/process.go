@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strconv"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // What HAProxy tells its developers of its insides, with what is true here.
@@ -94,32 +95,74 @@ func showLibs(c *session, _ []string) {
 
 // showFD lists the descriptors of the process, or one of them.
 func showFD(c *session, args []string) {
-	const dir = "/proc/self/fd"
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		c.fail("The descriptors cannot be listed: " + err.Error())
-		return
-	}
 	only := -1
 	if len(args) > 0 {
-		if only, err = strconv.Atoi(args[0]); err != nil {
-			only = -1
+		if n, err := strconv.Atoi(args[0]); err == nil {
+			only = n
 		}
 	}
-	var all []int
-	for _, e := range entries {
-		if n, err := strconv.Atoi(e.Name()); err == nil && (only < 0 || n == only) {
-			all = append(all, n)
+	const links = "/proc/self/fd/"
+	for _, n := range descriptors(links) {
+		if only >= 0 && n != only {
+			continue
+		}
+		if to := descriptor(links, n); to != "" {
+			c.say(fmt.Sprintf("%7d : %s", n, to))
 		}
 	}
-	slices.Sort(all)
-	for _, n := range all {
-		to, err := os.Readlink(filepath.Join(dir, strconv.Itoa(n)))
-		if err != nil {
-			continue // closed meanwhile
+}
+
+// descriptors are the numbers of those that are open, as the directory has them; where there
+// is no /proc (in a chroot), those that the kernel answers for.
+func descriptors(dir string) (all []int) {
+	if entries, err := os.ReadDir(dir); err == nil {
+		for _, e := range entries {
+			if n, err := strconv.Atoi(e.Name()); err == nil {
+				all = append(all, n)
+			}
 		}
-		c.say(fmt.Sprintf("%7d : %s", n, to))
+		slices.Sort(all)
+		return all
 	}
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return nil
+	}
+	const most = 1 << 20
+	some := make([]unix.PollFd, min(limit.Cur, 1024))
+	for first := 0; first < int(min(limit.Cur, most)); first += len(some) {
+		for i := range some {
+			some[i] = unix.PollFd{Fd: int32(first + i)}
+		}
+		if _, err := unix.Poll(some, 0); err != nil {
+			continue // EINTR, which no answer of 0 ms has
+		}
+		for i := range some {
+			if some[i].Revents&unix.POLLNVAL == 0 {
+				all = append(all, first+i)
+			}
+		}
+	}
+	return all
+}
+
+// descriptor is what the kernel calls an open one, or nearly so where there is no /proc;
+// "" for one that was closed meanwhile.
+func descriptor(links string, n int) string {
+	if to, err := os.Readlink(links + strconv.Itoa(n)); err == nil {
+		return to
+	}
+	var st unix.Stat_t
+	if unix.Fstat(n, &st) != nil {
+		return ""
+	}
+	kind := map[uint32]string{
+		unix.S_IFSOCK: "socket", unix.S_IFIFO: "pipe", unix.S_IFREG: "file", unix.S_IFDIR: "directory", unix.S_IFCHR: "device", unix.S_IFBLK: "device",
+	}[st.Mode&unix.S_IFMT]
+	if kind == "" {
+		return "anon_inode" // epoll, eventfd and their kind
+	}
+	return fmt.Sprintf("%s:[%d]", kind, st.Ino)
 }
 
 func showRuntimeChanges(c *session, _ []string) {
