@@ -152,8 +152,11 @@ func (c *call) addRule(d *draft, stage rule.Stage, words []string) error {
 	}
 	r, err := rule.ParseRule(stage, words, d.acls)
 	if err == nil {
-		if n := len(d.Rules[stage]); stage.HTTP() && n > 0 && (d.base == nil || n > len(d.base.Rules[stage])) && d.Rules[stage][n-1].Final() {
-			c.p.report.Warnf(c.pos, "previous '%s' action is final and has no condition attached, further entries are NOOP", stage)
+		if n := len(d.Rules[stage]); n > 0 && (d.base == nil || n > len(d.base.Rules[stage])) {
+			r.Follows(d.Rules[stage][n-1])
+			if stage.HTTP() && d.Rules[stage][n-1].Final() {
+				c.p.report.Warnf(c.pos, "previous '%s' action is final and has no condition attached, further entries are NOOP", stage)
+			}
 		}
 		r.Place = &sample.Place{File: c.pos.File, Line: c.pos.Line}
 		if name, _ := r.Pages(); name != "" {

@@ -68,7 +68,7 @@ type Ctx struct {
 	// Place is where the rule stands that is evaluated.
 	Place *Place
 
-	// Hints are the lines of a response with early hints, but for the last, empty one.
+	// Hints are responses with early hints.
 	Hints []byte
 
 	// Reply is filled by an action that answers in the server's place.

@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"bytes"
+
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/sample"
 	"lbsyslogd/lb/wire"
@@ -67,18 +69,21 @@ func (t *txn) invite() (sent bool) {
 	return n == len(text)
 }
 
-// hint sends the client what early-hint rules say, all of one set of rules in one
-// response; false when the client is gone. In HTTP/1.0 there are no such
-// responses.
+// hint sends the client what early-hint rules say; false when the client is
+// gone. In HTTP/1.0 there are no such responses.
 func (t *txn) hint(x *sample.Ctx) (goOn bool) {
-	text := append(x.Hints, "\r\n"...)
+	text := x.Hints
 	x.Hints = text[:0]
 	if t.clientMinor == 0 && !t.rec.HTTP2 {
 		return true
 	}
-	if n, _ := t.s.write(text); n < len(text) { // a client that has read nothing for long
-		t.clientAborted()
-		return false
+	for len(text) > 0 {
+		one := text[:bytes.Index(text, []byte("\r\n\r\n"))+4] // HTTP/2 takes one head at a time
+		if n, _ := t.s.write(one); n < len(one) {             // a client that has read nothing for long
+			t.clientAborted()
+			return false
+		}
+		text = text[len(one):]
 	}
 	return true
 }

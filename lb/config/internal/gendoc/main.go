@@ -116,8 +116,7 @@ RFC 9112 allows, is a 400 in HAProxy.
   has nothing, ` + "`req.len` and `res.len`" + ` have no value, and ` + "`tcp-request inspect-delay`" + ` is for mode tcp. There ` + "`http-request`" + ` rules do not run before an upgrade (` + "`switch-mode http`" + `), but the request's fields are known to
   ` + "`tcp-request content`" + ` rules and ` + "`use_backend`" + ` once its head has come.
 - ` + "`http-request normalize-uri`" + ` with one of the normalizers that have an option, without it and with a condition, does what it says; HAProxy 2.6.12 merges slashes then.
-- ` + "`http-request early-hint`" + ` rules of one set make one response 103, as the manual says; HAProxy 2.6.12 sends one for each. The converter ` + "`debug`" + ` gives its
-  value on and writes it nowhere.
+- The converter ` + "`debug`" + ` gives its value on and writes it nowhere.
 - Beside ` + "`dispatch`" + ` without ` + "`balance`" + `, lb asks the ` + "`server`" + ` lines in turn with it; HAProxy asks the address of ` + "`dispatch`" + ` alone, but for what cookies or ` + "`use-server`" + ` send to a server.
 - ` + "`option checkcache`" + ` answers 502, as the manual says; HAProxy 2.6.12 sends its page for the status that the server gave.
 - Arrays of stick tables (` + "`gpc(N)`, `gpt(N)`, `gpc_rate(N,PERIOD)`" + `) have at most 12 elements. Their first elements are ` + "`gpc0`, `gpc1` and `gpt0`" + `
