@@ -10,6 +10,7 @@ import (
 type Target struct {
 	Scheme    string // http or https; "" is https, as in HAProxy
 	Authority bool   // the Host field is the authority; else it is passed on as a field
+	KeyMade   bool   // a Sec-WebSocket-Key is lb's own and stays here; a client's is passed on, as in HAProxy
 }
 
 // Request is the field block of a request's head, without what belongs to
@@ -42,7 +43,7 @@ func (e *Encoder) Request(h *http1.Head, as Target, protocol string) []byte {
 	if protocol != "" {
 		w.field([]byte(":protocol"), []byte(protocol))
 	}
-	e.fields(h, protocol != "", len(t.authority) > 0)
+	e.fields(h, protocol != "" && as.KeyMade, len(t.authority) > 0)
 	return w.buf
 }
 
@@ -92,8 +93,8 @@ func split(h *http1.Head, as Target) (t target) {
 	return t
 }
 
-// fields writes the fields that pass. named says that there is an authority.
-func (e *Encoder) fields(h *http1.Head, tunnel, named bool) {
+// fields writes the fields that pass. keyMade says that there may be a key of lb's, named that there is an authority.
+func (e *Encoder) fields(h *http1.Head, keyMade, named bool) {
 	w := &e.w
 	for i := range h.Len() {
 		if h.Deleted(i) {
@@ -113,8 +114,8 @@ func (e *Encoder) fields(h *http1.Head, tunnel, named bool) {
 			}
 			value = []byte("trailers")
 		case "sec-websocket-key":
-			if tunnel {
-				continue // there is no key in HTTP/2 (RFC 8441 section 5)
+			if keyMade {
+				continue // HTTP/2 needs none (RFC 8441 section 5)
 			}
 		case "authorization", "proxy-authorization":
 			secret = true // no table may remember it: requests of several clients share a connection to a server

@@ -29,6 +29,7 @@ type Request struct {
 	Length  int64  // content-length, -1 when there is none
 	Chunked bool   // the body follows in chunks, because nobody said how long it is
 
+	KeyMade   bool // its Sec-WebSocket-Key is of ours
 	WebSocket bool // an extended CONNECT (RFC 8441): Head asks to upgrade, and what follows is the tunnel's
 
 	TooLarge bool   // more than MaxFields: there is no head
@@ -45,7 +46,7 @@ type Decoder struct {
 	table uint32 // the size that the dynamic table may have
 
 	method, scheme, authority, path string
-	protocol, host                  string
+	protocol, host, key             string
 	pseudos                         int
 	regular                         bool
 	fields, cookie                  []byte
@@ -72,7 +73,7 @@ func (d *Decoder) SetMax(max int) {
 }
 
 func (d *Decoder) reset(trailers bool) {
-	d.method, d.scheme, d.authority, d.path, d.protocol, d.host, d.fault = "", "", "", "", "", "", ""
+	d.method, d.scheme, d.authority, d.path, d.protocol, d.host, d.key, d.fault = "", "", "", "", "", "", "", ""
 	d.pseudos, d.regular, d.size, d.length, d.trailers = 0, false, 0, -1, trailers
 	d.fields, d.cookie, d.head = d.fields[:0], d.cookie[:0], d.head[:0]
 }
@@ -182,8 +183,11 @@ func (d *Decoder) field(f hpack.HeaderField) {
 		d.length = int64(n)
 		d.fields = appendField(d.fields, f.Name, f.Value)
 	case "sec-websocket-key":
-		if d.protocol == "" { // there is none in HTTP/2 (RFC 8441 section 5): build makes one
+		switch {
+		case d.protocol == "":
 			d.fields = appendField(d.fields, f.Name, f.Value)
+		case d.key == "" && properKey(f.Value): // HTTP/2 needs none (RFC 8441 section 5), but one of HTTP/1 may have come this way
+			d.key = f.Value
 		}
 	default:
 		d.fields = appendField(d.fields, f.Name, f.Value)
@@ -268,6 +272,17 @@ func (d *Decoder) check(end bool) string {
 // Others are those of HTTP/1.1.
 func (d *Decoder) webSocket() bool { return strings.EqualFold(d.protocol, "websocket") }
 
+const keyBytes = 16 // of a Sec-WebSocket-Key, before base64 (RFC 6455 section 4.1)
+
+func properKey(key string) bool {
+	var raw [keyBytes + 2]byte
+	if len(key) != base64.StdEncoding.EncodedLen(keyBytes) {
+		return false
+	}
+	n, err := base64.StdEncoding.Strict().Decode(raw[:], []byte(key))
+	return err == nil && n == keyBytes
+}
+
 func (d *Decoder) build(end bool) Request {
 	webSocket := d.webSocket()
 	switch {
@@ -303,12 +318,15 @@ func (d *Decoder) build(end bool) Request {
 	}
 	if webSocket {
 		b = append(b, "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: "...)
-		var key [16]byte
-		_, _ = rand.Read(key[:]) // it never fails
-		b = base64.StdEncoding.AppendEncode(b, key[:])
+		b = append(b, d.key...)
+		if d.key == "" {
+			var key [keyBytes]byte
+			_, _ = rand.Read(key[:]) // it never fails
+			b = base64.StdEncoding.AppendEncode(b, key[:])
+		}
 		b = append(b, "\r\n"...)
 	}
-	r := Request{Length: d.length, Chunked: !end && d.length < 0, WebSocket: webSocket}
+	r := Request{Length: d.length, Chunked: !end && d.length < 0, WebSocket: webSocket, KeyMade: webSocket && d.key == ""}
 	if r.Chunked {
 		b = append(b, "transfer-encoding: chunked\r\n"...)
 	}

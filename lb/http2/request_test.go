@@ -76,6 +76,40 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// TestWebSocketKeys: one that has come from HTTP/1 stays, where it is one.
+func TestWebSocketKeys(t *testing.T) {
+	const good = "dGhlIHNhbXBsZSBub25jZQ=="
+	for _, c := range []struct {
+		name string
+		keys []string
+		kept bool
+	}{
+		{"none", nil, false},
+		{"a good one", []string{good}, true},
+		{"two", []string{good, "AAECAwQFBgcICQoLDA0ODw=="}, true},
+		{"short", []string{"dGhlIHNhbXBsZSBub25jZQ="}, false},
+		{"not base64", []string{"what is no key, however!"}, false},
+		{"18 bytes", []string{"dGhlIHNhbXBsZSBub25jZQAA"}, false},
+		{"bits after the last byte", []string{"dGhlIHNhbXBsZSBub25jZR=="}, false},
+	} {
+		fields := []string{":method", "CONNECT", ":protocol", "websocket", ":scheme", "https", ":authority", "a", ":path", "/ws"}
+		for _, key := range c.keys {
+			fields = append(fields, "sec-websocket-key", key)
+		}
+		d := NewDecoder()
+		d.Connect = true
+		r, err := d.Request(block(fields...), false)
+		if err != nil || r.Fault != "" {
+			t.Fatalf("%s: %+v, %v", c.name, r, err)
+		}
+		_, after, _ := strings.Cut(string(r.Head), "sec-websocket-key: ")
+		key, rest, _ := strings.Cut(after, "\r\n")
+		if (key == good) != c.kept || r.KeyMade == c.kept || !properKey(key) || strings.Contains(rest, "sec-websocket-key") {
+			t.Errorf("%s: %q, %v", c.name, r.Head, r.KeyMade)
+		}
+	}
+}
+
 func TestLargeRequest(t *testing.T) {
 	d := NewDecoder()
 	if r, err := d.Request(block(with("x", strings.Repeat("y", MaxFields))...), true); err != nil || !r.TooLarge || r.Head != nil {

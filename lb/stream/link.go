@@ -179,6 +179,7 @@ func (t *txn) attach(l *link) {
 	*c = serverConn{sh: sh, srv: t.srv, be: t.be, t: t, uses: base.uses, at: base.at, made: base.made, sni: base.sni, open: true, link: l}
 	c.stream = l.Open(c)
 	c.stream.NoLength, c.stream.Target = t.s.stream != nil, t.askedAs
+	c.stream.Target.KeyMade = t.s.stream != nil && t.s.stream.madeKey
 	c.Conn = wire.OpenStream(sh.Loop, c.stream)
 	t.c = c
 }

@@ -400,10 +400,16 @@ func playWebSockets(t *testing.T) string {
 			case *http2.MetaHeadersFrame:
 				id = frame.StreamID
 				method, protocol := frame.PseudoValue("method"), frame.PseudoValue("protocol")
+				key := "none"
+				for _, one := range frame.RegularFields() {
+					if one.Name == "sec-websocket-key" {
+						key = one.Value
+					}
+				}
 				if method != "CONNECT" || protocol != "websocket" || frame.PseudoValue("path") != "/ws" {
 					t.Errorf("asked by %s for %s", method, protocol)
 				}
-				f.head(id, false, ":status", "200", "sec-websocket-protocol", "echo")
+				f.head(id, false, ":status", "200", "sec-websocket-protocol", "echo", "x-key", key)
 			case *http2.DataFrame:
 				f.WriteData(id, frame.StreamEnded(), frame.Data())
 				if n := len(frame.Data()); n > 0 {
@@ -426,7 +432,7 @@ func TestWebSocketOverHTTP2(t *testing.T) {
 	c, in := dial(t, r.addr)
 	io.WriteString(c, "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
 	resp, err := http.ReadResponse(in, nil)
-	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
+	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" || resp.Header.Get("X-Key") != "dGhlIHNhbXBsZSBub25jZQ==" {
 		t.Fatal(resp, err)
 	}
 	for _, text := range []string{"hello", strings.Repeat("x", 40_000), "bye"} {

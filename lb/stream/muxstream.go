@@ -18,11 +18,12 @@ type muxStream struct {
 	s  *session
 
 	// The request.
-	in    http2.Incoming // Granted is counted as held
-	head  []byte         // what in.Head lies in
-	fed   bool           // in mux.fed
-	held  bool           // its session does not run yet, see muxmove.go
-	early bool           // begun before the client knew our SETTINGS
+	in      http2.Incoming // Granted is counted as held
+	head    []byte         // what in.Head lies in
+	fed     bool           // in mux.fed
+	held    bool           // its session does not run yet, see muxmove.go
+	madeKey bool           // the key of its WebSocket is ours: servers of HTTP/2 do not get it
+	early   bool           // begun before the client knew our SETTINGS
 
 	// The response.
 	headSent bool
@@ -111,7 +112,7 @@ func (m *mux) open(id uint32, r http2.Request, end bool) {
 	st.in.Head, st.in.Length, st.in.Chunked, st.in.Ended = st.head, r.Length, r.Chunked, end
 	st.in.Window.Left = minWindow
 	if r.WebSocket {
-		st.tunnel, st.in.Withheld = asked, true
+		st.tunnel, st.in.Withheld, st.madeKey = asked, true, r.KeyMade
 	}
 	m.streams.add(st)
 	if !end {

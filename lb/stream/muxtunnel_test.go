@@ -170,7 +170,7 @@ func TestWebSocketsOfHTTP2(t *testing.T) {
 	var line func() string
 	r := newRig(t, true, []string{echoWebSockets(t, nil)}, func(r *rig) { line = logTo(t, r, "%HM %HPO%HQ %HV %ST %tsc") })
 	c := newWebSocketClient(t, r.addr)
-	c.open(1, "/ws?a=b", "sec-websocket-key", "what a client may not choose")
+	c.open(1, "/ws?a=b", "sec-websocket-key", "what is no key")
 	c.WriteData(1, false, []byte("early ")) // before anybody has agreed
 	c.request(3, true)
 	c.readUntil("the answer", func() bool { return c.heads[1] != nil })
@@ -243,7 +243,7 @@ func TestWebSocketsOfHTTP2Servers(t *testing.T) {
 	c := newWebSocketClient(t, r.addr)
 	c.open(1, "/ws")
 	c.readUntil("the answer", func() bool { return c.heads[1] != nil })
-	if h := c.heads[1]; h[":status"] != "200" || h["sec-websocket-protocol"] != "echo" {
+	if h := c.heads[1]; h[":status"] != "200" || h["sec-websocket-protocol"] != "echo" || h["x-key"] != "none" {
 		t.Fatalf("answered %v", h)
 	}
 	want := ""
