@@ -67,7 +67,7 @@ func TestNamedFormats(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := time.Date(2026, 11, 21, 3, 4, 5, 6e6, time.Local)
-	x := &sample.Ctx{Rec: &sample.Record{Parties: sample.Parties{Client: netip.MustParseAddrPort("10.0.1.2:33312"), FrontAddr: netip.MustParseAddrPort("10.0.3.31:8012"), Frontend: "www", Backend: "www", Server: "<NOSRV>"}, Timers: sample.Timers{Accept: at, Request: at, TR: -1, Tw: -1, Tc: -1, Tr: -1, Ta: 7, Tt: 7}, Term: [4]byte{'C', 'R', '-', '-'}, Status: -1, BadReq: true}}
+	x := &sample.Ctx{Rec: &sample.Record{Parties: sample.Parties{Client: netip.MustParseAddrPort("10.0.1.2:33312"), FrontAddr: netip.MustParseAddrPort("10.0.3.31:8012"), Frontend: "www", Backend: "www", Server: "<NOSRV>"}, Timers: sample.Timers{Accept: at, Request: at, TR: -1, Tw: -1, Tc: -1, Tr: -1, Ta: 7, Tt: 7}, Term: [4]byte{'C', 'R', '-', '-'}, Status: -1, BadReq: true, Received: 11, Sent: 207}}
 	local := *x
 	local.Rec, local.Listener = &sample.Record{Parties: sample.Parties{Frontend: "www", Backend: "www", Server: "<NOSRV>"}, Timers: x.Rec.Timers, Term: x.Rec.Term}, &sample.Listener{ID: 3}
 	for _, c := range []struct {

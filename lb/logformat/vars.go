@@ -172,11 +172,15 @@ func number(get func(*sample.Record) int64) func([]byte, *sample.Ctx, option) ([
 }
 
 // count is a number of bytes; early ones get a "+", when option logasap wrote
-// the line before the end.
+// the line before the end. What was no request has none, as in HAProxy: neither
+// what was read of it nor the answer to it.
 func count(get func(*sample.Record) uint64, early bool) func([]byte, *sample.Ctx, option) ([]byte, bool) {
 	return func(dst []byte, x *sample.Ctx, _ option) ([]byte, bool) {
 		if early && x.Rec.Asap {
 			dst = append(dst, '+')
+		}
+		if x.Rec.BadReq {
+			return append(dst, '0'), true
 		}
 		return strconv.AppendUint(dst, get(x.Rec), 10), true
 	}

@@ -89,7 +89,7 @@ var messages = []scene{
 	{name: "connect_refused", wire: true, server: says("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"), client: asks("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")},
 	{name: "absolute_uri", client: asks("GET http://b/x HTTP/1.1\r\nHost: b\r\n\r\n")},
 	{name: "absolute_uri_other_host", client: asks("GET http://b/x HTTP/1.1\r\nHost: c\r\n\r\n")},
-	{name: "no_host", wire: true, ours: `no_host no_host/<NOSRV> -1/-1/-1/-1/+ 400 + - - PR-- 0 0/0 "<BADREQ>"`, client: asks("GET / HTTP/1.1\r\n\r\n")},
+	{name: "no_host", wire: true, ours: `no_host no_host/<NOSRV> -1/-1/-1/-1/+ 400 0 - - PR-- 0 0/0 "<BADREQ>"`, client: asks("GET / HTTP/1.1\r\n\r\n")},
 	{name: "bad_request", client: asks("GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n")},
 	{name: "bad_request_line", client: asks("hello\r\n\r\n")},
 	{name: "no_request_at_all", client: asksToTheEnd("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")},

@@ -162,9 +162,6 @@ func reduce(line string) string {
 		}
 	}
 	rest := strings.SplitN(m[3], " ", 3)
-	if strings.HasSuffix(line, `"<BADREQ>"`) {
-		rest[1] = "+" // HAProxy does not count the page it answers with
-	}
 	bytes := 1 // of the words behind the timers; TCP has no status
 	if len(timers) == 3 {
 		bytes = 0
