@@ -35,7 +35,7 @@ var fetchesParties = []fetchRow{
 	{name: "cur_client_timeout", kind: Int, where: Anywhere, get: sideOf(true, func(s *Side) int64 { return s.ClientTimeout })},
 	{name: "cur_connect_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.ConnectTimeout })},
 	{name: "cur_queue_timeout", kind: Int, where: Anywhere, get: sideOf(false, func(s *Side) int64 { return s.QueueTimeout })},
-	{name: "cur_server_timeout", kind: Int, where: InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.ServerTimeout }, func(s *Side) int64 { return s.ServerTimeout })},
+	{name: "cur_server_timeout", kind: Int, where: InRequest | InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.ServerTimeout }, func(s *Side) int64 { return s.ServerTimeout })},
 	{name: "cur_tarpit_timeout", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		s := cmp.Or(x.Back, x.Front) // nobody is held by a backend that is not chosen
 		if s == nil {
@@ -43,7 +43,7 @@ var fetchesParties = []fetchRow{
 		}
 		return IntValue(s.TarpitTimeout), true
 	}},
-	{name: "cur_tunnel_timeout", kind: Int, where: InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.TunnelTimeout }, func(s *Side) int64 { return s.TunnelTimeout })},
+	{name: "cur_tunnel_timeout", kind: Int, where: InRequest | InResponse | InLog, get: currentTimeout(func(r *Record) int64 { return r.TunnelTimeout }, func(s *Side) int64 { return s.TunnelTimeout })},
 	{name: "dst_conn", kind: Int, where: Anywhere, get: func(x *Ctx, _ *args) (Value, bool) {
 		if x.Listener == nil || x.Listener.Conns == nil {
 			return Value{}, false
@@ -150,7 +150,8 @@ func sideOf(front bool, get func(*Side) int64) func(*Ctx, *args) (Value, bool) {
 	}
 }
 
-// currentTimeout is what set-timeout asked for, or the backend's.
+// currentTimeout is what set-timeout asked for, or the backend's once a server is
+// connected.
 func currentTimeout(set func(*Record) int64, own func(*Side) int64) func(*Ctx, *args) (Value, bool) {
 	return func(x *Ctx, _ *args) (Value, bool) {
 		if n := set(x.Rec); n > 0 {
@@ -158,6 +159,9 @@ func currentTimeout(set func(*Record) int64, own func(*Side) int64) func(*Ctx, *
 		}
 		if x.Back == nil {
 			return Value{}, false
+		}
+		if x.Rec.Tc < 0 {
+			return IntValue(0), true // as in HAProxy: nothing runs yet
 		}
 		return IntValue(own(x.Back)), true
 	}

@@ -365,7 +365,9 @@ func (e *Engine) Start(threads int) error {
 		}
 		fe.choice = acl.NewChoice(conds)
 		fe.side.ReqCaptures, fe.side.ResCaptures = lengths(fe.ReqCaptures), lengths(fe.ResCaptures)
-		fe.side.ServerTimeout, fe.side.TunnelTimeout, fe.side.ConnectTimeout, fe.side.QueueTimeout = 0, 0, 0, 0 // those are a backend's
+		if be := e.Names[fe.Name]; be == nil || be.ID != fe.ID { // no listen section
+			fe.side.ServerTimeout, fe.side.TunnelTimeout, fe.side.ConnectTimeout, fe.side.QueueTimeout = 0, 0, 0, 0 // those are a backend's
+		}
 		for _, ln := range fe.Listeners {
 			ln.facts = sample.Listener{ID: ln.ID, Name: ln.Bind, Conns: func() int64 { return int64(ln.cur.Load()) }}
 		}
