@@ -21,7 +21,12 @@ var fetchesParties = []fetchRow{
 		f := x.Rec.BackTLS.NotMade
 		return stringValue(x, f.words()), f != nil || x.Rec.Answered
 	}},
-	{name: "bc_http_major", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(1), x.Rec.Answered }},
+	{name: "bc_http_major", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) {
+		if x.Rec.ServerHTTP2 {
+			return IntValue(2), x.Rec.Answered
+		}
+		return IntValue(1), x.Rec.Answered
+	}},
 	{name: "bc_src", kind: Addr, where: InResponse | InLog, needs: NeedsBackAddr, get: addrOf(backAddr)},
 	{name: "bc_src_port", kind: Int, where: InResponse | InLog, needs: NeedsBackAddr, get: portOf(backAddr)},
 	{name: "bc_srv_queue", kind: Int, where: InResponse | InLog, get: func(x *Ctx, _ *args) (Value, bool) { return IntValue(int64(x.Rec.SrvQueue)), true }}, // 2.9

@@ -98,6 +98,8 @@ type Parties struct {
 	Backend  string // %b
 	Server   string // %s, "<NOSRV>", "<STATS>"
 	ServerID int    // 0 without one
+
+	ServerHTTP2 bool // bc_http_major
 }
 
 // TLSFacts are what a handshake agreed on.

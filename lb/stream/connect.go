@@ -294,7 +294,7 @@ func (t *txn) established(now int64) {
 	t.describeBackTLS()
 	t.sentAt, t.srvAct = now, now
 	t.rec.Tc = int32(now - t.dialAt)
-	t.rec.Answered = true
+	t.rec.Answered, t.rec.ServerHTTP2 = true, t.c.stream != nil
 	t.rec.Vars.EndRequest()
 	if t.tunnel() {
 		t.flightPhase('D')
