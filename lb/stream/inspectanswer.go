@@ -43,6 +43,9 @@ func (t *txn) lookAtAnswer() step {
 	case rule.Continue, rule.Allow, rule.Close:
 	default:
 		t.unread = true
+		if !t.s.outer().silent {
+			t.rec.Sent += uint64(len(t.heard())) // as in HAProxy, which counts what it receives
+		}
 		t.denyAnswer()
 		return left
 	}
