@@ -75,7 +75,7 @@ func (c *Config) AddedServer(to *Proxy, name string, words []string) (s Server, 
 	one := &call{p: p}
 	err = one.serverOptions(&s, words[1:], "add server")
 	if n := outOfWeight(0); errors.As(err, &n) { // in HAProxy's words, and with its dots
-		return s, nil, fmt.Errorf("weight of server %s is not within 0 and 256 (%d)..", name, n)
+		return s, nil, fmt.Errorf("weight of server %s is not within 0 and 256 (%d)%s", name, n, "..")
 	}
 	if err != nil {
 		return s, nil, err

@@ -78,8 +78,9 @@ func (t *txn) hint(x *sample.Ctx) (goOn bool) {
 		return true
 	}
 	for len(text) > 0 {
-		one := text[:bytes.Index(text, []byte("\r\n\r\n"))+4] // HTTP/2 takes one head at a time
-		if n, _ := t.s.write(one); n < len(one) {             // a client that has read nothing for long
+		head, _, _ := bytes.Cut(text, []byte("\r\n\r\n"))
+		one := text[:min(len(head)+4, len(text))] // HTTP/2 takes one head at a time
+		if n, _ := t.s.write(one); n < len(one) { // a client that has read nothing for long
 			t.clientAborted()
 			return false
 		}
