@@ -188,7 +188,10 @@ func TestTakeoverByCommand(t *testing.T) {
 		} {
 			m.sh("%s", c.command)
 			m.await(c.other+" to leave", "! pgrep -x "+c.other)
-			m.sh("echo 'show info' | socat - /run/%s/admin.sock | grep -qi '^Name: %[2]s' && test -s /run/%[2]s.pid", c.directory, c.serves)
+			info := m.sh("echo 'show info' | socat - /run/%s/admin.sock; test -s /run/%s.pid", c.directory, c.serves)
+			if ours := strings.Contains(info, "\nBuild info: lb "); !strings.HasPrefix(info, "Name: HAProxy\n") || ours != (c.serves == "lb") {
+				t.Errorf("%s serves:\n%s", c.other, info)
+			}
 		}
 	})
 }
