@@ -6,31 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/sys/unix"
-
-	"lbsyslogd/lb/http1"
-	"lbsyslogd/lb/loop"
-	"lbsyslogd/lb/wire"
 )
 
 // TestAnswerBeforeTheEnd: a server answers and closes, and what is written next finds the connection gone. What the server said before counts.
 func TestAnswerBeforeTheEnd(t *testing.T) {
-	l, err := loop.New(0, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fds[0])
-	h := &host{}
-	w := wire.Open(l, h, fds[0], true)
-	var scratch http1.Head
-	c := New(Options{Wire: &w, Loop: l, Host: h, Head: &scratch, Again: h})
+	e := newEnds(t, newLoop(t))
+	c := e.c
 	var streams [3]*Stream // as many as the scene answers
 	for i := range streams {
 		streams[i] = ask(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -38,16 +22,16 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 	c.Flush()
 	const settings = 9 + 6 // bytes of the frame that the scene begins with
 	said := seeds()[0]
-	if _, err := unix.Write(fds[1], said[:settings]); err != nil {
+	if _, err := unix.Write(e.server, said[:settings]); err != nil {
 		t.Fatal(err)
 	}
 	c.Pump()
 	c.Flush()
-	if _, err := unix.Write(fds[1], said[settings:]); err != nil {
+	if _, err := unix.Write(e.server, said[settings:]); err != nil {
 		t.Fatal(err)
 	}
-	w.Retry()
-	unix.Close(fds[1])
+	e.w.Retry()
+	e.close()
 	c.Doubt() // something is to be written
 	c.Flush()
 	b := make([]byte, 1024)
@@ -58,42 +42,30 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 	for _, s := range streams {
 		s.Close()
 	}
-	if h.held != 0 {
-		t.Errorf("%d bytes are held", h.held)
+	if e.h.held != 0 {
+		t.Errorf("%d bytes are held", e.h.held)
 	}
 }
 
 // TestSettingsFirst: requests wait for the server's SETTINGS, follow our acknowledgement, and are no more at once than it takes; before its first DATA
 // the server hears nothing of windows. What it says of a stream beyond its end is reset.
 func TestSettingsFirst(t *testing.T) {
-	l, err := loop.New(0, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fds[0])
-	defer unix.Close(fds[1])
-	h := &host{}
-	w := wire.Open(l, h, fds[0], true)
-	var scratch http1.Head
-	c := New(Options{Wire: &w, Loop: l, Host: h, Head: &scratch, Again: h})
+	e := newEnds(t, newLoop(t))
+	c := e.c
 	streams := []*Stream{ask(c, "HEAD /1 HTTP/1.1\r\nHost: a\r\n\r\n"), ask(c, "HEAD /2 HTTP/1.1\r\nHost: a\r\n\r\n")}
 	say := func(write func(f *http2.Framer)) {
 		var b bytes.Buffer
 		write(http2.NewFramer(&b, nil))
-		if _, err := unix.Write(fds[1], b.Bytes()); err != nil {
+		if _, err := unix.Write(e.server, b.Bytes()); err != nil {
 			t.Fatal(err)
 		}
-		w.Retry()
+		e.w.Retry()
 		c.Pump()
 	}
 	heard := func() (frames []string) {
 		c.Flush()
 		b := make([]byte, 4096)
-		n, _ := unix.Read(fds[1], b)
+		n, _ := unix.Read(e.server, b)
 		in := bytes.NewReader(bytes.TrimPrefix(b[:max(n, 0)], []byte(http2.ClientPreface)))
 		for peer := http2.NewFramer(nil, in); ; {
 			f, err := peer.ReadFrame()
@@ -127,36 +99,24 @@ func TestSettingsFirst(t *testing.T) {
 	streams[1].Close()
 	say(func(f *http2.Framer) { f.WriteData(3, true, nil) })
 	check("after DATA beyond the end", "RST_STREAM 3 0")
-	if h.held != 0 {
-		t.Errorf("%d bytes are held", h.held)
+	if e.h.held != 0 {
+		t.Errorf("%d bytes are held", e.h.held)
 	}
 }
 
 // TestWindowOfTheDead: DATA on its way to streams that we have ended takes nothing away from those to come.
 func TestWindowOfTheDead(t *testing.T) {
-	l, err := loop.New(0, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fds[0])
-	defer unix.Close(fds[1])
-	h := &host{}
-	w := wire.Open(l, h, fds[0], true)
-	var scratch http1.Head
-	c := New(Options{Wire: &w, Loop: l, Host: h, Head: &scratch, Again: h})
+	e := newEnds(t, newLoop(t))
+	c := e.c
 	var b bytes.Buffer
 	f := http2.NewFramer(&b, nil)
 	f.WriteSettings()
 	say := func() {
-		if _, err := unix.Write(fds[1], b.Bytes()); err != nil {
+		if _, err := unix.Write(e.server, b.Bytes()); err != nil {
 			t.Fatal(err)
 		}
 		b.Reset()
-		w.Retry()
+		e.w.Retry()
 		c.Pump()
 		c.Flush()
 	}

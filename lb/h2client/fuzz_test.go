@@ -53,6 +53,49 @@ func ask(c *Conn, request string) *Stream {
 	return u.s
 }
 
+// ends are a connection to a server, and the server's end of it.
+type ends struct {
+	c      *Conn
+	w      wire.Conn
+	h      host
+	head   http1.Head
+	server int // a descriptor; -1 closed
+}
+
+// newEnds opens both, until the test's end.
+func newEnds(t testing.TB, l *loop.Loop) *ends {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &ends{server: fds[1]}
+	t.Cleanup(func() {
+		unix.Close(fds[0])
+		e.close()
+	})
+	e.w = wire.Open(l, &e.h, fds[0], true)
+	e.c = New(Options{Wire: &e.w, Loop: l, Host: &e.h, Head: &e.head, Again: &e.h})
+	return e
+}
+
+// close ends the server's side.
+func (e *ends) close() {
+	if e.server >= 0 {
+		unix.Close(e.server)
+		e.server = -1
+	}
+}
+
+func newLoop(t testing.TB) *loop.Loop {
+	t.Helper()
+	l, err := loop.New(0, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // FuzzServer has a server say what it likes to three requests: whatever comes is a prefix of an HTTP/1.1 answer that its parser reads, or an
 // error, and in the end nothing is held.
 func FuzzServer(f *testing.F) {
@@ -60,24 +103,13 @@ func FuzzServer(f *testing.F) {
 		f.Add(scene, 100)
 		f.Add(scene, 7)
 	}
-	l, err := loop.New(0, time.Now())
-	if err != nil {
-		f.Fatal(err)
-	}
+	l := newLoop(f)
 	f.Fuzz(func(t *testing.T, said []byte, piece int) {
 		if len(said) > 64<<10 || piece <= 0 {
 			return
 		}
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fds[0])
-		defer unix.Close(fds[1])
-		h := &host{}
-		w := wire.Open(l, h, fds[0], true)
-		var scratch http1.Head
-		c := New(Options{Wire: &w, Loop: l, Host: h, Head: &scratch, Again: h})
+		e := newEnds(t, l)
+		c := e.c
 		requests := []string{
 			"GET / HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\n\r\n", "HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n",
 			"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx: y\r\n\r\n",
@@ -90,15 +122,15 @@ func FuzzServer(f *testing.F) {
 		buf := make([]byte, 32<<10)
 		sink := make([]byte, 64<<10)
 		for len(said) > 0 {
-			n, err := unix.Write(fds[1], said[:min(piece, len(said))])
+			n, err := unix.Write(e.server, said[:min(piece, len(said))])
 			if err != nil {
 				break
 			}
 			said = said[n:]
-			w.Retry()
+			e.w.Retry()
 			c.Pump()
 			c.Flush()
-			unix.Read(fds[1], sink)
+			unix.Read(e.server, sink)
 			for i, s := range streams {
 				for {
 					n, st := s.Read(buf)
@@ -125,8 +157,8 @@ func FuzzServer(f *testing.F) {
 			}
 			s.Close()
 		}
-		if h.held != 0 {
-			t.Fatalf("%d bytes are held", h.held)
+		if e.h.held != 0 {
+			t.Fatalf("%d bytes are held", e.h.held)
 		}
 		if c.Streams() != 0 {
 			t.Fatalf("%d streams are open", c.Streams())

@@ -300,15 +300,17 @@ func (x *differ) write(c *net.TCPConn, d dice, text string) (leaves bool) {
 	if d.one(3) {
 		rest = 0
 	}
-	go func() {
-		io.WriteString(c, part)
-		time.Sleep(rest) // which phase it is in is left to chance
+	leave := func() {
 		if how < 3 {
 			c.CloseWrite()
 			return
 		}
 		c.SetLinger(0)
 		c.Close()
+	}
+	go func() {
+		io.WriteString(c, part)
+		time.AfterFunc(rest, leave) // the moment is the client's whim: any phase will do
 	}()
 	return true
 }
