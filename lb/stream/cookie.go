@@ -53,6 +53,14 @@ func (c *Cookie) Making() (on bool, key string) {
 	return m.on, m.key
 }
 
+// makes is how values are made now; nil if none are.
+func (c *Cookie) makes() *cookieMaking {
+	if m := c.making.Load(); m != nil && m.on && m.key != "" {
+		return m
+	}
+	return nil
+}
+
 // CookieMode is who writes the cookie.
 type CookieMode uint8
 
@@ -91,7 +99,7 @@ func (c *Cookie) Bind(servers []*backend.Server) {
 
 // Value is the cookie's value for a server, "" when it has none.
 func (c *Cookie) Value(srv *backend.Server) string {
-	if srv.Cookie != "" {
+	if srv.Cookie != "" || c.makes() == nil {
 		return srv.Cookie
 	}
 	for i := range c.servers {
@@ -108,8 +116,8 @@ func (c *Cookie) value(s *cookieServer) string {
 	if s.made == nil {
 		return s.Cookie
 	}
-	by := c.making.Load()
-	if by == nil || !by.on || by.key == "" {
+	by := c.makes()
+	if by == nil {
 		return ""
 	}
 	at := s.Addr()
