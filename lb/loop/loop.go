@@ -35,8 +35,9 @@ type Handler interface {
 // descriptor from an earlier one of the same number, whose events may still
 // be in the current batch.
 type slot struct {
-	h   Handler
-	gen int32
+	h     Handler
+	gen   int32
+	early bool // see Early
 }
 
 // maxEvents is how many events one wait takes over.
@@ -66,6 +67,7 @@ type Loop struct {
 	patience int64     // ms: what the present wait may take; < 0 any time
 	brisk    bool      // waits are short at present: see wait
 	looks    bool      // several events came together: while they were handled more have come, most likely, and a look takes them at once
+	informed bool      // see Informed
 	again    []Handler
 	spare    []Handler
 	turn     []func()
@@ -159,9 +161,18 @@ func (l *Loop) add(fd int, h Handler, events uint32) error {
 	}
 	s := &l.slots[fd]
 	s.gen++
-	s.h = h
+	s.h, s.early = h, false
 	return l.ctl(unix.EPOLL_CTL_ADD, fd, events, s.gen)
 }
+
+// Early has what comes over fd, or its end, handled before anything else that the same wait has told of: others want to know of
+// it before they use what fd leads to. It holds until it is taken back or fd is closed.
+func (l *Loop) Early(fd int, on bool) { l.slots[fd].early = on }
+
+// Informed reports whether all that had happened to early descriptors when the loop last looked has been handled. A handler of an
+// event may then trust what it has been told of them, instead of asking them; what comes after the events, such as timers, and
+// functions from elsewhere may come long after the look.
+func (l *Loop) Informed() bool { return l.informed }
 
 // Forget takes fd out of the loop without closing it. It must come before the
 // close of a descriptor that another process holds too: epoll watches open
@@ -230,9 +241,14 @@ func (l *Loop) Run() {
 	for !l.stopped.Load() {
 		n := l.wait()
 		l.readClock()
+		if n > 1 {
+			l.dispatchEarly(l.events[:n])
+		}
+		l.informed = n < maxEvents // else there may be more
 		for i := range n {
 			l.dispatch(&l.events[i])
 		}
+		l.informed = false
 		l.runAgain()
 		l.wheel.expire(l.now)
 		for _, f := range l.turn {
@@ -327,8 +343,21 @@ func (l *Loop) epollWait(timeout int, raw bool) (n int, interrupted bool) {
 	return int(r), false
 }
 
+// dispatchEarly handles, of several events, those of early descriptors, and has dispatch pass over them.
+func (l *Loop) dispatchEarly(events []unix.EpollEvent) {
+	for i := range events {
+		e := &events[i]
+		if int(e.Fd) >= len(l.slots) || !l.slots[e.Fd].early || e.Events == unix.EPOLLOUT {
+			continue
+		}
+		l.dispatch(e)
+		e.Pad = -1 // no descriptor's gen
+	}
+}
+
 func (l *Loop) dispatch(e *unix.EpollEvent) {
 	if int(e.Fd) == l.wakeFD {
+		l.informed = false // for what comes from elsewhere, and after it, as it may take long
 		l.runMailbox()
 		return
 	}

@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -464,4 +466,102 @@ func BenchmarkTurn(b *testing.B) {
 	l.Run()
 	CloseRaw(ours)
 	CloseRaw(theirs)
+}
+
+// earlyScene is descriptors of a loop that are written to while it stands still, so that one wait tells of them all.
+type earlyScene struct {
+	t     *testing.T
+	l     *Loop
+	heard []string // owned by the loop
+}
+
+// add has the loop watch a descriptor whose handler notes its name, what it knows, and what comes.
+func (e *earlyScene) add(name string, early bool) (theirs int) {
+	ours, theirs := pair(e.t)
+	h := handler(func(ev Events) {
+		var b [8]byte
+		if ev&In != 0 {
+			n, _ := Read(ours, b[:])
+			if !e.l.Informed() {
+				name += " uninformed"
+			}
+			e.heard = append(e.heard, name+":"+string(b[:n]))
+		}
+	})
+	e.l.Call(func() {
+		if err := e.l.Add(ours, h); err != nil {
+			e.t.Error(err)
+		}
+		e.l.Early(ours, early)
+	})
+	e.t.Cleanup(func() {
+		e.l.Call(func() { e.l.CloseFD(ours) })
+		CloseRaw(theirs)
+	})
+	return theirs
+}
+
+func (e *earlyScene) write(fd int) {
+	_, errno := Write(fd, []byte("x"))
+	want(e.t, "write", errno, 0)
+}
+
+// TestEarly: what happened to early descriptors is told first, once, and the others know that.
+func TestEarly(t *testing.T) {
+	e := &earlyScene{t: t, l: start(t)}
+	a, b, c, d := e.add("a", false), e.add("b", true), e.add("c", false), e.add("d", true)
+	barrier(e.l)
+	e.l.Call(func() {
+		for _, fd := range []int{a, b, c, d} {
+			e.write(fd)
+		}
+	})
+	barrier(e.l)
+	var heard []string
+	e.l.Call(func() { heard = e.heard })
+	if got := fmt.Sprint(heard); got != "[b uninformed:x d uninformed:x a:x c:x]" {
+		t.Errorf("heard %s", got)
+	}
+	e.l.Call(func() {
+		if e.l.Informed() {
+			t.Error("what comes from elsewhere is informed")
+		}
+		e.l.Again(handler(func(Events) {
+			if e.l.Informed() {
+				t.Error("what runs again is informed")
+			}
+		}))
+	})
+	barrier(e.l)
+}
+
+// TestEarlyAmongMany: while there may be more than one wait can tell, nobody is informed.
+func TestEarlyAmongMany(t *testing.T) {
+	e := &earlyScene{t: t, l: start(t)}
+	var all []int
+	for range maxEvents {
+		all = append(all, e.add("a", false))
+	}
+	end := e.add("end", true)
+	barrier(e.l)
+	e.l.Call(func() {
+		for _, fd := range all {
+			e.write(fd)
+		}
+		e.write(end)
+	})
+	barrier(e.l)
+	var heard []string
+	e.l.Call(func() { heard = e.heard })
+	if len(heard) != maxEvents+1 {
+		t.Fatalf("%d were told of", len(heard))
+	}
+	for i, h := range heard {
+		if strings.HasPrefix(h, "end") {
+			break
+		}
+		if h != "a uninformed:x" {
+			t.Fatalf("event %d: %s before the end was told", i, h)
+		}
+	}
 }

@@ -204,7 +204,7 @@ func (sh *Shard) adoptOwn(s *session, p *Parcel) {
 	}
 	c := sh.takeConn(be, be.Servers[i], p.FDs[1], true)
 	c.resume(p.BackTLS)
-	c.Rest()
+	sh.Loop.Early(c.FD(), true)
 	c.uses = 1
 	c.private, s.own = p.Private, c
 	sh.pools[c.srv.Index].own(c, s)
@@ -299,7 +299,7 @@ func (sh *Shard) adoptServer(p *Parcel) (start func()) {
 		c := sh.takeConn(be, srv, p.FDs[0], true)
 		c.resume(state)
 		c.uses = 1 // it has served before
-		c.Rest()
+		sh.Loop.Early(c.FD(), true)
 		pool.push(c)
 	}
 }

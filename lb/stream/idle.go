@@ -12,8 +12,10 @@ import (
 // is not, as nobody knows whether its server reads the rest of that request as
 // the next one. It goes to the shard's pool for the server, for any client that
 // http-reuse allows; with http-reuse never, and once it was authenticated
-// (NTLM, Negotiate), it stays with its client. Before each use it is looked at:
-// what came over it while it was idle is no answer to anybody.
+// (NTLM, Negotiate), it stays with its client. What came over it while it was
+// idle is no answer to anybody. The loop tells of that before anything else that
+// it has learned at the same time. A request that is sent again should the server end the connection
+// at this very moment trusts in that; before any other the connection itself is asked (quiet).
 
 // idlePool holds one shard's idle connections to one server, the last used
 // first. Each is registered with epoll, so its end is noticed. It keeps no
@@ -156,7 +158,7 @@ func (t *txn) reuse(now int64) bool {
 		fits := own.srv == t.srv && own.sni == t.sni && t.same(own)
 		if fits || s.stream == nil || !own.current() { // another stream may still want it
 			holder.own = nil
-			if fits && own.current() && own.Quiet() {
+			if fits && own.current() && t.quiet(own) {
 				t.use(own, now)
 				return true
 			}
@@ -171,12 +173,21 @@ func (t *txn) reuse(now int64) bool {
 		if c == nil {
 			return false
 		}
-		if c.current() && c.Quiet() {
+		if c.current() && t.quiet(c) {
 			t.use(c, now)
 			return true
 		}
 		c.bye()
 	}
+}
+
+// quiet reports whether nothing has come over an idle connection, not even its end. To ask the socket is a call for each request, which
+// those do without that can be sent again.
+func (t *txn) quiet(c *serverConn) bool {
+	if c.Still() && t.reqDone && !t.gone && t.askedFor.idempotent() && t.retriesLeft() > 0 && c.sh.Loop.Informed() {
+		return true
+	}
+	return c.Quiet()
 }
 
 // current reports whether the connection goes where its server is by now, and is
@@ -188,6 +199,8 @@ func (c *serverConn) current() bool { return c.at == c.srv.Addr() && c.made == c
 func (t *txn) use(c *serverConn, now int64) {
 	pool := &t.s.sh.pools[c.srv.Index]
 	pool.own(c, nil)
+	t.s.sh.Loop.Early(c.FD(), false)
+	c.Rest()
 	c.t, t.c = t, c
 	c.uses++
 	pool.begin()
@@ -211,7 +224,7 @@ func (t *txn) keepIdle(c *serverConn) {
 		return
 	}
 	pool.end()
-	c.Rest()
+	s.sh.Loop.Early(c.FD(), true)
 	c.t = nil
 	if own {
 		if holder.own != nil {

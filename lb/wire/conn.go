@@ -280,6 +280,9 @@ func (c *Conn) Quiet() bool {
 	return c.Absorb()
 }
 
+// Still reports whether nothing has come over an idle connection as far as is known: it was read until it was empty, and no event has come since.
+func (c *Conn) Still() bool { return !c.MayRead() && !c.ended && !c.broken }
+
 // Absorb takes what a connection may get while it is idle, such as the session
 // tickets of TLS; false when something else has come.
 func (c *Conn) Absorb() bool {
