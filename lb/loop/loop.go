@@ -51,6 +51,7 @@ type Loop struct {
 	Pipes   Pipes
 	Sealed  Pool // for what fills one of Buffers, in the form of TLS records: a little larger
 	Wide    Wide // the same for several of Buffers
+	Calls   Calls
 	// Roomy says that the Go scheduler has more places (GOMAXPROCS) than there are loops, so that one that waits may
 	// keep its own: see wait. Set it before Run.
 	Roomy bool
@@ -70,6 +71,8 @@ type Loop struct {
 	informed bool      // see Informed
 	again    []Handler
 	spare    []Handler
+	batch    int    // events of this turn, while they are handled
+	gathered func() // of AfterEvents; nil: nothing
 	turn     []func()
 
 	mailbox mailbox
@@ -139,6 +142,12 @@ func (l *Loop) sinceBase(t time.Time) int64 { return t.Sub(l.base).Milliseconds(
 // Skipped is for how many milliseconds of the time since base the process did
 // not run; Now does not count them.
 func (l *Loop) Skipped() int64 { return l.skipped }
+
+// AfterEvents sets a hook that runs when the events of a turn have been handled, before anything else.
+func (l *Loop) AfterEvents(f func()) { l.gathered = f }
+
+// Batch is how many events this turn has, while they are handled.
+func (l *Loop) Batch() int { return l.batch }
 
 // AtTurnEnd adds a hook that runs at the end of every turn.
 func (l *Loop) AtTurnEnd(f func()) { l.turn = append(l.turn, f) }
@@ -238,17 +247,21 @@ func (l *Loop) Stop() { l.Post(func() { l.stopped.Store(true) }) }
 func (l *Loop) Run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	_ = l.Calls.Open() // without it there is nothing to put together
 	for !l.stopped.Load() {
-		n := l.wait()
+		l.batch = l.wait()
 		l.readClock()
-		if n > 1 {
-			l.dispatchEarly(l.events[:n])
+		if l.batch > 1 {
+			l.dispatchEarly(l.events[:l.batch])
 		}
-		l.informed = n < maxEvents // else there may be more
-		for i := range n {
+		l.informed = l.batch < maxEvents // else there may be more
+		for i := range l.batch {
 			l.dispatch(&l.events[i])
 		}
-		l.informed = false
+		l.informed, l.batch = false, 0
+		if l.gathered != nil {
+			l.gathered()
+		}
 		l.runAgain()
 		l.wheel.expire(l.now)
 		for _, f := range l.turn {
@@ -264,6 +277,7 @@ func (l *Loop) Run() {
 		f()
 	}
 	l.Pipes.Drop()
+	l.Calls.Close()
 	unix.Close(l.ep)
 	unix.Close(l.wakeFD)
 }

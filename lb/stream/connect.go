@@ -54,7 +54,7 @@ func (c *serverConn) Ready(ev loop.Events) {
 		s := c.t.s
 		switch {
 		case s.state == movingAway:
-		case c.t.flows && bytesAlone(ev) && c.sh.mover == nil && c.t.pieceToClient():
+		case c.t.flows && bytesAlone(ev) && c.sh.mover == nil && (c.sh.together(s, false) || c.t.pieceToClient()):
 		default:
 			c.Flush()
 			s.run()

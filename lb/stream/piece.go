@@ -24,56 +24,95 @@ func bytesAlone(ev loop.Events) bool { return ev&^loop.Out == loop.In }
 
 // pieceToServer passes what the client of a tunnel that flows has sent; false if run is to go on.
 func (t *txn) pieceToServer() bool {
-	s, c := t.s, t.c
-	b := s.sh.Loop.Buffers.Get()
-	n, st := s.read(b.Data)
-	if st != wire.OK {
-		s.sh.Loop.Buffers.Put(b)
-		if st == wire.Error {
-			t.clientAborted()
-		}
+	b := t.s.sh.Loop.Buffers.Get()
+	n, st := t.s.Read(b.Data)
+	if !t.tookPiece(b, n, st) {
+		t.clientFails(st)
 		return false
 	}
+	sent, st := t.c.Write(b.Bytes())
+	return t.gavePiece(b, sent, st)
+}
+
+// tookPiece notes what a read from the client into b gave, if that was anything.
+func (t *txn) tookPiece(b *loop.Buffer, n int, st wire.Status) bool {
+	s := t.s
+	s.hasRead(st)
+	if st != wire.OK {
+		s.sh.Loop.Buffers.Put(b)
+		return false
+	}
+	s.took(n)
 	t.gone = true
 	t.rec.Received += uint64(n)
-	sent, st := c.Write(b.Data[:n])
+	b.W = n
+	return true
+}
+
+func (t *txn) clientFails(st wire.Status) {
+	if st == wire.Error {
+		t.clientAborted()
+	}
+}
+
+// gavePiece notes what the server was given of a piece; false if run is to go on.
+func (t *txn) gavePiece(b *loop.Buffer, sent int, st wire.Status) bool {
 	if st == wire.OK {
 		t.gave(sent)
-		t.srvAct = s.sh.Loop.Now()
+		t.srvAct = t.s.sh.Loop.Now()
 	}
-	if sent == n && n < len(b.Data) {
-		s.sh.Loop.Buffers.Put(b)
+	if sent == b.W && sent < len(b.Data) {
+		t.s.sh.Loop.Buffers.Put(b)
 		return true
 	}
-	b.R, b.W = sent, n
-	t.relay, t.src, t.ready, t.reqStreams = b, b, n-sent, n == len(b.Data)
+	b.R = sent
+	t.relay, t.src, t.ready, t.reqStreams = b, b, b.W-sent, b.W == len(b.Data)
 	return false
 }
 
 // pieceToClient passes what the server of a tunnel that flows has sent; false if run is to go on.
 func (t *txn) pieceToClient() bool {
-	s, c := t.s, t.c
-	b := s.sh.Loop.Buffers.Get()
-	n, st := c.Read(b.Data)
-	if st != wire.OK {
-		s.sh.Loop.Buffers.Put(b)
-		if st == wire.Error {
-			t.serverEnded(st)
-		}
+	b := t.s.sh.Loop.Buffers.Get()
+	n, st := t.c.Read(b.Data)
+	if !t.gotPiece(b, n, st) {
+		t.serverFails(st)
 		return false
 	}
-	t.srvAct = s.sh.Loop.Now()
+	sent, st := t.s.Write(b.Bytes())
+	return t.passedPiece(b, sent, st)
+}
+
+// gotPiece notes what a read from the server into b gave, if that was anything.
+func (t *txn) gotPiece(b *loop.Buffer, n int, st wire.Status) bool {
+	if st != wire.OK {
+		t.s.sh.Loop.Buffers.Put(b)
+		return false
+	}
+	t.srvAct = t.s.sh.Loop.Now()
 	t.took(n)
-	sent, st := s.write(b.Data[:n])
+	b.W = n
+	return true
+}
+
+func (t *txn) serverFails(st wire.Status) {
+	if st == wire.Error {
+		t.serverEnded(st)
+	}
+}
+
+// passedPiece notes what the client was given of a piece; false if run is to go on.
+func (t *txn) passedPiece(b *loop.Buffer, sent int, st wire.Status) bool {
+	t.s.wrote(sent, b.W, st)
 	if st == wire.OK {
+		t.s.gave(sent)
 		t.resBegun = true
 		t.rec.Sent += uint64(sent)
 	}
-	if sent == n && n < len(b.Data) {
-		s.sh.Loop.Buffers.Put(b)
+	if sent == b.W && sent < len(b.Data) {
+		t.s.sh.Loop.Buffers.Put(b)
 		return true
 	}
-	b.R, b.W = sent, n
-	t.res, t.resReady, t.resStreams = b, n-sent, n == len(b.Data)
+	b.R = sent
+	t.res, t.resReady, t.resStreams = b, b.W-sent, b.W == len(b.Data)
 	return false
 }

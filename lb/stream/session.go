@@ -157,9 +157,14 @@ func (sh *Shard) takeSession(ln *Listener, fd int) *session {
 // Ready implements loop.Handler.
 func (s *session) Ready(ev loop.Events) {
 	s.Note(ev)
-	if s.state == exchanging && s.t.flows && bytesAlone(ev) && s.sh.mover == nil && s.t.pieceToServer() {
+	if s.state == exchanging && s.t.flows && bytesAlone(ev) && s.sh.mover == nil && (s.sh.together(s, true) || s.t.pieceToServer()) {
 		return
 	}
+	s.goOn()
+}
+
+// goOn does what events are for.
+func (s *session) goOn() {
 	switch s.state {
 	case handshaking, movingAway:
 	case announcing:
@@ -227,13 +232,18 @@ func (s *session) took(n int) {
 // readRaw reads what is not counted: of HTTP/2, where the streams count.
 func (s *session) readRaw(b []byte) (n int, st wire.Status) {
 	n, st = s.Read(b)
+	s.hasRead(st)
+	return n, st
+}
+
+// hasRead notes what became of a read.
+func (s *session) hasRead(st wire.Status) {
 	switch st {
 	case wire.OK:
 		s.act = s.sh.Loop.Now()
 	case wire.Again:
 		s.watch()
 	}
-	return n, st
 }
 
 // write writes to the client and counts.

@@ -45,6 +45,7 @@ type Shard struct {
 
 	names     serverNames
 	sessions  sessionList
+	pieces    []piece                // put off, see piece.go
 	halfHeads map[*session][]byte    // half heads, see halfhead.go
 	lookups   map[*session][]*lookup // names that content rules ask for, see resolve.go; nil until one does
 	late      []lateEntry
@@ -145,6 +146,7 @@ func newShard(e *Engine, l *loop.Loop) (*Shard, error) {
 	sh.lateTick.OnExpire = expireFunc(sh.registerLate)
 	sh.trim.OnExpire = expireFunc(sh.trimMemory)
 	l.Arm(&sh.trim, trimInterval.Milliseconds())
+	l.AfterEvents(sh.passPieces)
 	l.AtTurnEnd(sh.sendFresh)
 	l.AtTurnEnd(sh.flushFrames) // which may log
 	l.AtTurnEnd(sh.flushLogs)

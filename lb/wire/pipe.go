@@ -38,5 +38,5 @@ func (c *Conn) DrainPipe(p *loop.Pipe) (int, Status) {
 	}
 	want := p.Len()
 	n, errno := p.Drain(c.fd)
-	return c.sent(n, want, errno)
+	return c.Sent(n, want, errno)
 }

@@ -19,6 +19,11 @@ func (c *Conn) recv(b []byte) (int, Status) {
 		return 0, Again
 	}
 	n, errno := loop.Read(c.fd, b)
+	return c.Received(n, len(b), errno)
+}
+
+// Received notes what became of a receive into room bytes, of at least one: Read does, and who had the loop make the call (loop.Calls).
+func (c *Conn) Received(n, room int, errno syscall.Errno) (int, Status) {
 	switch {
 	case errno == syscall.EAGAIN:
 		c.readable = false
@@ -30,7 +35,7 @@ func (c *Conn) recv(b []byte) (int, Status) {
 		c.eof, c.readable = true, false
 		return 0, EOF
 	}
-	if n < len(b) && !c.ended {
+	if n < room && !c.ended {
 		c.readable = false
 	}
 	return n, OK
@@ -42,7 +47,7 @@ func (c *Conn) send(b []byte) (int, Status) {
 		return 0, Again
 	}
 	n, errno := loop.Write(c.fd, b)
-	return c.sent(n, len(b), errno)
+	return c.Sent(n, len(b), errno)
 }
 
 func (c *Conn) send2(a, b []byte) (int, Status) {
@@ -50,10 +55,11 @@ func (c *Conn) send2(a, b []byte) (int, Status) {
 		return 0, Again
 	}
 	n, errno := loop.Write2(c.fd, a, b)
-	return c.sent(n, len(a)+len(b), errno)
+	return c.Sent(n, len(a)+len(b), errno)
 }
 
-func (c *Conn) sent(n, want int, errno syscall.Errno) (int, Status) {
+// Sent notes what became of a send of want bytes: Write does, and who had the loop make the call (loop.Calls).
+func (c *Conn) Sent(n, want int, errno syscall.Errno) (int, Status) {
 	switch {
 	case errno == syscall.EAGAIN:
 		c.writable = false
