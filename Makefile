@@ -10,9 +10,11 @@ VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null | s
 
 DATE ?= $(shell TZ=UTC git log -1 --format=%cd --date=format-local:%Y/%m/%d 2>/dev/null)
 
+# The profile is named here and in packaging, and is no default.pgo: with that, each go test, go vet and test program would compile all
+# of lb's dependencies once more.
 GO         ?= go
 LDFLAGS    := -s -w -X lbsyslogd/cmd/internal/buildinfo.version=$(VERSION) -X lbsyslogd/cmd/internal/buildinfo.date=$(DATE)
-BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -pgo=cmd/profile.pgo -ldflags "$(LDFLAGS)"
 STATICCHECK:= $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK   := $(GO) run github.com/kisielk/errcheck@v1.9.0
 
@@ -33,7 +35,7 @@ FUZZTIME ?= 20s
 # How long a package's tests may take on a slow machine: they end by themselves, each wait with its own message.
 PATIENCE ?= 20m
 
-.PHONY: help build run test unit race e2e record grpc h2spec sinks compare picture long soak soak-short soak-bugs explore FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog bench-cluster fuzz deb image clean
+.PHONY: help build run test unit race e2e record grpc h2spec sinks compare picture long soak soak-short soak-bugs explore FORCE lint setup bench bench-quick bench-scale bench-maps bench-syslog bench-cluster fuzz deb image pgo clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +55,7 @@ setup:
 
 lint: ## go vet, gofmt, staticcheck, errcheck (test/errcheck: the functions whose failure leaves nothing to do)
 	$(GO) vet ./...
+	$(GO) vet -tags profile ./cmd/lb
 	@unformatted=$$(gofmt -l cmd lb logrotate packaging rotate syslogd test); [ -z "$$unformatted" ] || { echo "gofmt: $$unformatted"; exit 1; }
 	$(STATICCHECK) ./...
 	$(ERRCHECK) -ignoretests -exclude test/errcheck ./cmd/... ./lb/... ./rotate/... ./syslogd/... ./packaging/...
@@ -126,6 +129,9 @@ bench-syslog: build ## CPU per message, burst losses, messages/s with 1 and 2 re
 
 bench-cluster: build ## what a hundred balancers need, computed from figures that are measured: the tables of docs/cluster.md
 	@$(GO) run ./test/bench/syslog -syslogd bin/syslogd -lb bin/lb -cluster 100 $(ARGS)
+
+pgo: ## cmd/profile.pgo anew, which lb and syslogd are compiled with: two minutes of load on a quiet machine
+	@test/pgo
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	@test/fuzz $(FUZZTIME)

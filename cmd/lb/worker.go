@@ -63,7 +63,7 @@ func beWorker(args []string, out *console.Writer) int {
 			return status(err, out)
 		}
 	}
-	return p.Run()
+	return profiled(p.Run)
 }
 
 // born reads what the master says about this worker.
