@@ -247,12 +247,12 @@ func (h *Head) origin() []byte {
 	if len(u) == 0 || u[0] == '/' {
 		return u
 	}
-	i := bytes.Index(u, []byte("://"))
+	i := schemeEnd(u)
 	if i < 0 {
 		return nil
 	}
 	u = u[i+3:]
-	if j := bytes.IndexAny(u, "/?"); j >= 0 {
+	if j := AuthorityEnd(u); j < len(u) {
 		return u[j:]
 	}
 	return nil

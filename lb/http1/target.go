@@ -14,7 +14,7 @@ import (
 func (h *Head) authority() (scheme, host []byte) {
 	u := h.uri
 	if string(h.method) != "CONNECT" {
-		i := bytes.Index(u, []byte("://"))
+		i := schemeEnd(u)
 		if i <= 0 {
 			return nil, nil
 		}
@@ -24,9 +24,7 @@ func (h *Head) authority() (scheme, host []byte) {
 				return nil, nil
 			}
 		}
-		if i := bytes.IndexAny(u, "/?"); i >= 0 {
-			u = u[:i]
-		}
+		u = u[:AuthorityEnd(u)]
 	}
 	if !all(u, isHost) {
 		return nil, nil
@@ -35,6 +33,24 @@ func (h *Head) authority() (scheme, host []byte) {
 		return nil, nil
 	}
 	return scheme, u
+}
+
+// schemeEnd is where "://" stands in a target; -1 where it does not.
+func schemeEnd(u []byte) int {
+	if i := bytes.IndexByte(u, ':'); i >= 0 && i+2 < len(u) && u[i+1] == '/' && u[i+2] == '/' {
+		return i
+	}
+	return bytes.Index(u, []byte("://"))
+}
+
+// AuthorityEnd is where the authority that u begins with ends: before a slash or a question mark, or with u.
+func AuthorityEnd(u []byte) int {
+	for i, c := range u {
+		if c == '/' || c == '?' {
+			return i
+		}
+	}
+	return len(u)
 }
 
 // Origin is the scheme of an absolute target of http or https, and its origin form (RFC 9112 section 3.2.1); "" and nil of another target.
@@ -85,6 +101,9 @@ func (h *Head) checkAuthority() *Error {
 	}
 	i := h.Find("host", 0)
 	a, b := named, h.Value(i)
+	if bytes.Equal(a, b) && bytes.IndexByte(a, ':') < 0 { // as nearly always
+		return nil
+	}
 	if port := defaultPort(scheme, named); port != "" {
 		a, b = bytes.TrimSuffix(a, []byte(port)), bytes.TrimSuffix(b, []byte(port))
 	}

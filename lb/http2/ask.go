@@ -80,9 +80,8 @@ func split(h *http1.Head, as Target) (t target) {
 		return t
 	}
 	t.scheme, t.path = bytes.ToLower(scheme), []byte("/")
-	end := bytes.IndexAny(rest, "/?")
-	if end < 0 {
-		end = len(rest)
+	end := http1.AuthorityEnd(rest)
+	if end == len(rest) {
 		if string(h.Method()) == "OPTIONS" {
 			t.path = []byte("*") // section 8.3.1
 		}
