@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +16,7 @@ const (
 	opRecv = 27 // IORING_OP_RECV
 
 	ringGetEvents = 1 << 0 // IORING_ENTER_GETEVENTS
+	ringSends     = 1 << 4 // IORING_FEAT_CUR_PERSONALITY: Linux 5.6, the first that sends and receives
 
 	offSubmissions = 0         // IORING_OFF_SQ_RING
 	offCompletions = 0x8000000 // IORING_OFF_CQ_RING
@@ -92,6 +94,10 @@ func (c *Calls) Open() error {
 		return fmt.Errorf("set up io_uring: %w", errno)
 	}
 	c.fd = int(fd) // close-on-exec
+	if p.features&ringSends == 0 {
+		c.Close()
+		return errors.New("io_uring neither sends nor receives before Linux 5.6")
+	}
 	sq, err := c.mapRing(offSubmissions, int(p.sq.array+p.entries*4))
 	if err != nil {
 		return err
@@ -139,14 +145,14 @@ func (c *Calls) Close() {
 	c.fd = -1
 }
 
-// Worth reports whether calls together cost less than each by itself.
-func (c *Calls) Worth() bool { return c.fd >= 0 }
+// Cheaper reports whether calls together cost less than each by itself: there is a ring.
+func (c *Calls) Cheaper() bool { return len(c.mapped) > 0 }
 
-// Send puts send(2) in line, and says under which number Result has what became of it. b must not be empty, and stay as it is until Make. At most CallsMost
-// calls are in line.
+// Send queues send(2), and says under which number Result has what became of it. b must not be empty, and stay as it is until Make. At most CallsMost
+// calls are queued.
 func (c *Calls) Send(fd int, b []byte) int { return c.add(opSend, fd, b) }
 
-// Recv puts recv(2) in line, as Send does.
+// Recv queues recv(2), as Send does.
 func (c *Calls) Recv(fd int, b []byte) int { return c.add(opRecv, fd, b) }
 
 func (c *Calls) add(op uint8, fd int, b []byte) int {
@@ -157,11 +163,11 @@ func (c *Calls) add(op uint8, fd int, b []byte) int {
 	return i
 }
 
-// Make makes the calls that are in line.
+// Make makes the calls that are queued.
 func (c *Calls) Make() {
 	list := c.list[:c.n]
 	c.n = 0
-	if len(list) > 1 && c.fd >= 0 {
+	if len(list) > 1 && c.Cheaper() {
 		c.enter(list)
 	}
 	for i := range list {
@@ -197,7 +203,7 @@ func (c *Calls) enter(list []call) {
 	atomic.StoreUint32(c.tail, tail+n)
 	_, _, _ = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(c.fd), uintptr(n), 0, 0, 0, 0)
 	taken := atomic.LoadUint32(c.head) - tail
-	if taken < n { // out of memory
+	if taken < n { // refused, or out of memory
 		atomic.StoreUint32(c.tail, tail+taken)
 	}
 	for missing := taken - c.collect(); missing > 0; missing -= c.collect() { // no kernel leaves such a call for later
@@ -205,7 +211,8 @@ func (c *Calls) enter(list []call) {
 	}
 }
 
-// collect takes over what the kernel says of calls, and returns of how many; one that a signal kept from beginning stays at -1.
+// collect takes over what the kernel says of calls, and returns of how many. One that a signal kept from beginning stays at -1, and so does one that the kernel
+// cannot make of a ring.
 func (c *Calls) collect() uint32 {
 	head, tail := *c.doneHead, atomic.LoadUint32(c.doneTail)
 	n, mask := tail-head, uint32(len(c.done)-1)
@@ -215,7 +222,7 @@ func (c *Calls) collect() uint32 {
 		switch errno := syscall.Errno(-e.res); {
 		case e.res >= 0:
 			l.n, l.errno = int(e.res), 0
-		case errno != syscall.EINTR:
+		case errno != syscall.EINTR && errno != syscall.EINVAL && errno != syscall.EOPNOTSUPP:
 			l.n, l.errno = 0, errno
 		}
 	}

@@ -2,8 +2,8 @@
 // one locked OS thread, no goroutine per connection.
 //
 //  1. Run waits for readiness (edge-triggered; a file descriptor is registered
-//     once in its life) and calls each descriptor's Handler: those first of which
-//     others want to know before they run (Early).
+//     once in its life) and calls each descriptor's Handler, those first that other
+//     handlers depend on (Early).
 //  2. Handlers read and write with the raw system calls of sys.go: they never
 //     block, so the scheduler need not hear of them.
 //     Those of a turn that are alike may be put off to its end, and be made as one

@@ -37,7 +37,9 @@ type Handler interface {
 type slot struct {
 	h     Handler
 	gen   int32
-	early bool // see Early
+	early bool   // see Early
+	since uint32 // the turn in which that was said
+	heard uint32 // the turn of its last event
 }
 
 // maxEvents is how many events one wait takes over.
@@ -69,6 +71,7 @@ type Loop struct {
 	brisk    bool      // waits are short at present: see wait
 	looks    bool      // several events came together: while they were handled more have come, most likely, and a look takes them at once
 	informed bool      // see Informed
+	number   uint32    // of this turn
 	again    []Handler
 	spare    []Handler
 	batch    int    // events of this turn, while they are handled
@@ -174,14 +177,23 @@ func (l *Loop) add(fd int, h Handler, events uint32) error {
 	return l.ctl(unix.EPOLL_CTL_ADD, fd, events, s.gen)
 }
 
-// Early has what comes over fd, or its end, handled before anything else that the same wait has told of: others want to know of
-// it before they use what fd leads to. It holds until it is taken back or fd is closed.
-func (l *Loop) Early(fd int, on bool) { l.slots[fd].early = on }
+// Early has the events of fd handled before all others of the same wait: other handlers want to know what came over it, or that it
+// ended, before they use what fd leads to. It holds until it is taken back or fd is closed.
+func (l *Loop) Early(fd int, on bool) {
+	s := &l.slots[fd]
+	s.early, s.since = on, l.number
+}
 
-// Informed reports whether all that had happened to early descriptors when the loop last looked has been handled. A handler of an
-// event may then trust what it has been told of them, instead of asking them; what comes after the events, such as timers, and
-// functions from elsewhere may come long after the look.
-func (l *Loop) Informed() bool { return l.informed }
+// Informed reports whether an event of the early descriptor fd, if the loop's last wait had one, has been handled. A handler of an event may then go by
+// what it knows of fd instead of asking the socket. Nobody is informed who runs after the events, such as a timer, or long after the wait (Stale), or who comes from
+// elsewhere; nor of a descriptor that became early in this turn, if its own event may be still to come.
+func (l *Loop) Informed(fd int) bool {
+	s := &l.slots[fd]
+	return l.informed && (s.since != l.number || s.heard == l.number)
+}
+
+// Stale says that a handler has taken long: nobody is Informed any more in this turn.
+func (l *Loop) Stale() { l.informed = false }
 
 // Forget takes fd out of the loop without closing it. It must come before the
 // close of a descriptor that another process holds too: epoll watches open
@@ -247,9 +259,10 @@ func (l *Loop) Stop() { l.Post(func() { l.stopped.Store(true) }) }
 func (l *Loop) Run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	_ = l.Calls.Open() // without it there is nothing to put together
+	_ = l.Calls.Open() // else calls are made one by one
 	for !l.stopped.Load() {
 		l.batch = l.wait()
+		l.number++
 		l.readClock()
 		if l.batch > 1 {
 			l.dispatchEarly(l.events[:l.batch])
@@ -375,9 +388,9 @@ func (l *Loop) dispatch(e *unix.EpollEvent) {
 		l.runMailbox()
 		return
 	}
-	// A copied slot: the handler may grow the table.
-	if s := l.slots[e.Fd]; s.h != nil && s.gen == e.Pad {
-		s.h.Ready(Events(e.Events))
+	if s := &l.slots[e.Fd]; s.h != nil && s.gen == e.Pad {
+		s.heard = l.number
+		s.h.Ready(Events(e.Events)) // which may grow the table
 	}
 }
 

@@ -115,30 +115,38 @@ func noAllocationsOver(t *testing.T, change func(*rig), over func(net.Conn) io.R
 	}
 }
 
-// TestTunnelDoesNotAllocate is the same for pieces that pass through a tunnel, small ones and such as fill buffers.
+// TestTunnelDoesNotAllocate is the same for pieces that pass through tunnels, small ones and such as fill buffers, of one client and of several at once.
 func TestTunnelDoesNotAllocate(t *testing.T) {
 	srv := accept.Each(t, "127.0.0.1:0", func(c net.Conn) { io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c}, make([]byte, 64<<10)) })
-	for _, size := range []int{200, 128 << 10} {
+	for _, row := range []struct{ clients, size int }{{1, 200}, {1, 128 << 10}, {16, 200}} {
 		r := newRig(t, false, []string{srv}, nil)
-		c, err := net.Dial("tcp", r.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		text, b := make([]byte, size), make([]byte, size)
-		exchange := func() {
-			if _, err := c.Write(text); err != nil {
-				t.Error(err)
+		var clients []net.Conn
+		for range row.clients {
+			c, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if _, err := io.ReadFull(c, b); err != nil {
-				t.Error(err)
+			defer c.Close()
+			clients = append(clients, c)
+		}
+		text, b := make([]byte, row.size), make([]byte, row.size)
+		exchange := func() {
+			for _, c := range clients {
+				if _, err := c.Write(text); err != nil {
+					t.Error(err)
+				}
+			}
+			for _, c := range clients {
+				if _, err := io.ReadFull(c, b); err != nil {
+					t.Error(err)
+				}
 			}
 		}
 		for range 10 {
 			exchange()
 		}
 		if n := testing.AllocsPerRun(500, exchange); n != 0 {
-			t.Errorf("%v allocations for a piece of %d bytes, want 0", n, size)
+			t.Errorf("%v allocations for a piece of %d bytes of each of %d clients, want 0", n, row.size, row.clients)
 		}
 	}
 }

@@ -13,9 +13,11 @@ import (
 // the next one. It goes to the shard's pool for the server, for any client that
 // http-reuse allows; with http-reuse never, and once it was authenticated
 // (NTLM, Negotiate), it stays with its client. What came over it while it was
-// idle is no answer to anybody. The loop tells of that before anything else that
-// it has learned at the same time. A request that is sent again should the server end the connection
-// at this very moment trusts in that; before any other the connection itself is asked (quiet).
+// idle is no answer to anybody. The loop handles that first of all that one wait
+// has reported (loop.Early). A request that is sent again, should the server end the
+// connection at this very moment, relies on it: what comes between the wait and the
+// request, within one turn, may be taken for its answer, as in HAProxy. Before any
+// other request the connection itself is asked (quiet).
 
 // idlePool holds one shard's idle connections to one server, the last used
 // first. Each is registered with epoll, so its end is noticed. It keeps no
@@ -184,7 +186,7 @@ func (t *txn) reuse(now int64) bool {
 // quiet reports whether nothing has come over an idle connection, not even its end. To ask the socket is a call for each request, which
 // those do without that can be sent again.
 func (t *txn) quiet(c *serverConn) bool {
-	if c.Still() && t.reqDone && !t.gone && t.askedFor.idempotent() && t.retriesLeft() > 0 && c.sh.Loop.Informed() {
+	if c.Still() && t.reqDone && !t.gone && t.askedFor.idempotent() && t.retriesLeft() > 0 && c.sh.Loop.Informed(c.FD()) {
 		return true
 	}
 	return c.Quiet()

@@ -5,7 +5,7 @@ import (
 	"lbsyslogd/lb/wire"
 )
 
-// Pieces that come together pass together. The event of a tunnel that flows is put off until all others of its turn have been handled; then one system call reads from
+// Pieces that come together pass together. The event of a tunnel that flows is put off until the others of its turn have been handled, or enough have been put off; then one system call reads from
 // all such tunnels, one sends what was read (loop.Calls), and what became of it is noted. Whatever happens to a tunnel in between happens before its bytes are
 // touched, so the event is as good later; and between the reads and the notes nothing else runs.
 
@@ -25,7 +25,7 @@ type piece struct {
 
 // together puts off what one side of s has sent, if others may come in this turn.
 func (sh *Shard) together(s *session, up bool) bool {
-	if sh.Loop.Batch() < fewest || !sh.Loop.Calls.Worth() {
+	if sh.Loop.Batch() < fewest || !sh.Loop.Calls.Cheaper() {
 		return false
 	}
 	sh.pieces = append(sh.pieces, piece{s: s, gen: s.gen, up: up})
@@ -124,10 +124,12 @@ func (p *piece) note() {
 
 // goOn does for a piece what is done for any other event.
 func (p *piece) goOn() {
-	if p.up {
-		p.s.t.clientFails(p.st)
-	} else {
-		p.s.t.serverFails(p.st)
+	switch t := p.s.t; {
+	case t == nil: // the other piece of this session has ended the exchange
+	case p.up:
+		t.clientFails(p.st)
+	default:
+		t.serverFails(p.st)
 	}
 	p.s.goOn()
 }

@@ -8,6 +8,7 @@ import (
 
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/test/accept"
+	"lbsyslogd/test/tape"
 	"lbsyslogd/test/wait"
 )
 
@@ -56,11 +57,15 @@ func TestPiecesTogether(t *testing.T) {
 			cs[i].hear(down)
 		}
 	}
-	r.Still(func() {
-		if sh := r.Shards[0]; sh.Loop.Calls.Worth() && cap(sh.pieces) < loop.CallsMost {
-			t.Errorf("at most %d were put off", cap(sh.pieces))
-		}
-	})
+	var ring bool
+	var most int
+	r.Still(func() { ring, most = r.Shards[0].Loop.Calls.Cheaper(), cap(r.Shards[0].pieces) })
+	switch {
+	case !ring:
+		tape.Skipf(t, "this kernel does not let us have io_uring")
+	case most < loop.CallsMost:
+		t.Errorf("at most %d were put off", most)
+	}
 	want := map[int]string{}
 	r.Still(func() {
 		for i, c := range cs {

@@ -108,7 +108,8 @@ func (c *Conn) Note(ev loop.Events) {
 		c.broken = true
 	}
 	if c.hs != nil {
-		c.hs.advance()
+		c.loop.Stale() // a step of it takes as long as many requests
+		c.hs.advance() // which may end the connection
 	}
 }
 

@@ -22,7 +22,7 @@ func (c *Conn) recv(b []byte) (int, Status) {
 	return c.Received(n, len(b), errno)
 }
 
-// Received notes what became of a receive into room bytes, of at least one: Read does, and who had the loop make the call (loop.Calls).
+// Received notes what became of a receive into room bytes, of at least one. It is for Read, and for receives that the loop made (loop.Calls).
 func (c *Conn) Received(n, room int, errno syscall.Errno) (int, Status) {
 	switch {
 	case errno == syscall.EAGAIN:
@@ -58,7 +58,7 @@ func (c *Conn) send2(a, b []byte) (int, Status) {
 	return c.Sent(n, len(a)+len(b), errno)
 }
 
-// Sent notes what became of a send of want bytes: Write does, and who had the loop make the call (loop.Calls).
+// Sent notes what became of a send of want bytes. It is for Write, and for sends that the loop made (loop.Calls).
 func (c *Conn) Sent(n, want int, errno syscall.Errno) (int, Status) {
 	switch {
 	case errno == syscall.EAGAIN:
