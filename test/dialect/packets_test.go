@@ -117,8 +117,8 @@ listen response
 				c := s.dial(s.fill(name))
 				for _, path := range []string{"/status/404", "/r/a"} {
 					c.do(request(path))
-					s.words = append(s.words, "CLIENT-OF-"+name, c.LocalAddr().String())
-					got = append(got, path+" "+s.options(s.fill(name), c.LocalAddr().String(), word))
+					client := c.LocalAddr().String() // another connection may have had it, to another port
+					got = append(got, path+" "+strings.ReplaceAll(s.options(s.fill(name), client, word), client, "CLIENT-OF-"+name))
 				}
 			}
 			return append(got, s.options("", s.fill("S1"), word))
