@@ -74,7 +74,6 @@ type Loop struct {
 	number   uint32    // of this turn
 	again    []Handler
 	spare    []Handler
-	batch    int    // events of this turn, while they are handled
 	gathered func() // of AfterEvents; nil: nothing
 	turn     []func()
 
@@ -148,9 +147,6 @@ func (l *Loop) Skipped() int64 { return l.skipped }
 
 // AfterEvents sets a hook that runs when the events of a turn have been handled, before anything else.
 func (l *Loop) AfterEvents(f func()) { l.gathered = f }
-
-// Batch is how many events this turn has, while they are handled.
-func (l *Loop) Batch() int { return l.batch }
 
 // AtTurnEnd adds a hook that runs at the end of every turn.
 func (l *Loop) AtTurnEnd(f func()) { l.turn = append(l.turn, f) }
@@ -261,17 +257,17 @@ func (l *Loop) Run() {
 	defer runtime.UnlockOSThread()
 	_ = l.Calls.Open() // else calls are made one by one
 	for !l.stopped.Load() {
-		l.batch = l.wait()
+		n := l.wait()
 		l.number++
 		l.readClock()
-		if l.batch > 1 {
-			l.dispatchEarly(l.events[:l.batch])
+		if n > 1 {
+			l.dispatchEarly(l.events[:n])
 		}
-		l.informed = l.batch < maxEvents // else there may be more
-		for i := range l.batch {
+		l.informed = n < maxEvents // else there may be more
+		for i := range n {
 			l.dispatch(&l.events[i])
 		}
-		l.informed, l.batch = false, 0
+		l.informed = false
 		if l.gathered != nil {
 			l.gathered()
 		}

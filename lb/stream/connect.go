@@ -54,7 +54,8 @@ func (c *serverConn) Ready(ev loop.Events) {
 		s := c.t.s
 		switch {
 		case s.state == movingAway:
-		case c.t.flows && bytesAlone(ev) && c.sh.mover == nil && (c.sh.together(s, false) || c.t.pieceToClient()):
+		case c.t.flows && bytesAlone(ev) && c.sh.mover == nil:
+			c.sh.putOff(s, false)
 		default:
 			c.Flush()
 			s.run()

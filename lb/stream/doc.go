@@ -23,7 +23,7 @@
 //     read by what it was asked, and the client's written by what is said
 //     (response.go, after.go); the body goes from one framing to the other
 //     (body.go), perhaps compressed (pack.go). A tunnel is the same without framing;
-//     its small pieces take a shorter way (piece.go, together.go).
+//     its small pieces take a shorter way (piece.go).
 //     What cannot be read is kept (bad.go).
 //  8. The exchange ends: log line, counters, and both connections are kept or
 //     closed (finish.go).

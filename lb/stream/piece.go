@@ -6,8 +6,10 @@ import (
 	"lbsyslogd/lb/wire"
 )
 
-// A tunnel in which nothing is under way, both sides in the clear, passes a small piece without the steps that everything else needs: one read, one write, and
-// the counting. What does not go smoothly is left to session.run, as if that had done the first half.
+// A tunnel in which nothing is under way, both sides in the clear, passes a small piece without the steps that everything else needs. Pieces that come together pass together:
+// the event of such a tunnel is put off until the others of its turn have been handled, or enough have been put off; then one system call reads from all such tunnels,
+// one sends what was read (loop.Calls), and what became of it is noted. What does not go smoothly is left to session.run. Whatever happens to a tunnel in between
+// happens before its bytes are touched, so the event is as good later; and between the reads and the notes nothing else runs.
 
 // flowing reports whether a tunnel is in that state: nothing of it is held, looked into, spliced or ended. Its deadline is set and only moves away, which its timer
 // finds out when it expires.
@@ -22,97 +24,148 @@ func (t *txn) flowing() bool {
 // bytesAlone are the events that say no more than that there is something to read.
 func bytesAlone(ev loop.Events) bool { return ev&^loop.Out == loop.In }
 
-// pieceToServer passes what the client of a tunnel that flows has sent; false if run is to go on.
-func (t *txn) pieceToServer() bool {
-	b := t.s.sh.Loop.Buffers.Get()
-	n, st := t.s.Read(b.Data)
-	if !t.tookPiece(b, n, st) {
-		t.clientFails(st)
-		return false
-	}
-	sent, st := t.c.Write(b.Bytes())
-	return t.gavePiece(b, sent, st)
+// piece is what one side of a tunnel that flows has sent.
+type piece struct {
+	s    *session
+	gen  uint32 // of s
+	up   bool   // from the client to the server
+	done bool   // nothing is left to do
+	call int    // its number in loop.Calls; < 0: it has none
+	b    *loop.Buffer
+	st   wire.Status // of its read
 }
 
-// tookPiece notes what a read from the client into b gave, if that was anything.
-func (t *txn) tookPiece(b *loop.Buffer, n int, st wire.Status) bool {
-	s := t.s
-	s.hasRead(st)
-	if st != wire.OK {
-		s.sh.Loop.Buffers.Put(b)
-		return false
-	}
-	s.took(n)
-	t.gone = true
-	t.rec.Received += uint64(n)
-	b.W = n
-	return true
-}
-
-func (t *txn) clientFails(st wire.Status) {
-	if st == wire.Error {
-		t.clientAborted()
+// putOff has a piece pass with the others of this turn.
+func (sh *Shard) putOff(s *session, up bool) {
+	sh.pieces = append(sh.pieces, piece{s: s, gen: s.gen, up: up})
+	if len(sh.pieces) == loop.CallsMost {
+		sh.passPieces()
 	}
 }
 
-// gavePiece notes what the server was given of a piece; false if run is to go on.
-func (t *txn) gavePiece(b *loop.Buffer, sent int, st wire.Status) bool {
-	if st == wire.OK {
-		t.gave(sent)
-		t.srvAct = t.s.sh.Loop.Now()
+// passPieces passes what was put off.
+func (sh *Shard) passPieces() {
+	if len(sh.pieces) == 0 {
+		return
 	}
-	if sent == b.W && sent < len(b.Data) {
-		t.s.sh.Loop.Buffers.Put(b)
-		return true
+	for i := range sh.pieces {
+		sh.pieces[i].read()
 	}
-	b.R = sent
-	t.relay, t.src, t.ready, t.reqStreams = b, b, b.W-sent, b.W == len(b.Data)
-	return false
+	sh.Loop.Calls.Make()
+	for i := range sh.pieces {
+		sh.pieces[i].send()
+	}
+	sh.Loop.Calls.Make()
+	for i := range sh.pieces {
+		sh.pieces[i].note()
+	}
+	for i := range sh.pieces { // only now, as it may end any session
+		if p := &sh.pieces[i]; !p.done && p.s.gen == p.gen {
+			p.goOn()
+		}
+	}
+	clear(sh.pieces)
+	sh.pieces = sh.pieces[:0]
 }
 
-// pieceToClient passes what the server of a tunnel that flows has sent; false if run is to go on.
-func (t *txn) pieceToClient() bool {
-	b := t.s.sh.Loop.Buffers.Get()
-	n, st := t.c.Read(b.Data)
-	if !t.gotPiece(b, n, st) {
-		t.serverFails(st)
-		return false
+// ends are where a piece comes from and goes to.
+func (p *piece) ends() (from, to *wire.Conn) {
+	if p.up {
+		return &p.s.Conn, &p.s.t.c.Conn
 	}
-	sent, st := t.s.Write(b.Bytes())
-	return t.passedPiece(b, sent, st)
+	return &p.s.t.c.Conn, &p.s.Conn
 }
 
-// gotPiece notes what a read from the server into b gave, if that was anything.
-func (t *txn) gotPiece(b *loop.Buffer, n int, st wire.Status) bool {
-	if st != wire.OK {
-		t.s.sh.Loop.Buffers.Put(b)
-		return false
+// read has a piece read, if the tunnel still flows.
+func (p *piece) read() {
+	s := p.s
+	if s.gen != p.gen || s.state != exchanging || !s.t.flows || s.sh.mover != nil {
+		return
 	}
-	t.srvAct = t.s.sh.Loop.Now()
-	t.took(n)
-	b.W = n
-	return true
-}
-
-func (t *txn) serverFails(st wire.Status) {
-	if st == wire.Error {
-		t.serverEnded(st)
+	if from, _ := p.ends(); from.MayRead() {
+		p.b = s.sh.Loop.Buffers.Get()
+		p.call = s.sh.Loop.Calls.Recv(from.FD(), p.b.Data)
 	}
 }
 
-// passedPiece notes what the client was given of a piece; false if run is to go on.
-func (t *txn) passedPiece(b *loop.Buffer, sent int, st wire.Status) bool {
-	t.s.wrote(sent, b.W, st)
-	if st == wire.OK {
-		t.s.gave(sent)
+// send notes what was read of a piece, and has it sent.
+func (p *piece) send() {
+	if p.b == nil {
+		return
+	}
+	s, t, calls := p.s, p.s.t, &p.s.sh.Loop.Calls
+	from, to := p.ends()
+	n, errno := calls.Result(p.call)
+	n, p.st = from.Received(n, len(p.b.Data), errno)
+	if p.up {
+		s.hasRead(p.st)
+	}
+	if p.call = -1; p.st != wire.OK {
+		s.sh.Loop.Buffers.Put(p.b)
+		p.b = nil
+		return
+	}
+	p.b.W = n
+	if p.up {
+		s.took(n)
+		t.gone = true
+		t.rec.Received += uint64(n)
+	} else {
+		t.srvAct = s.sh.Loop.Now()
+		t.took(n)
+	}
+	if to.MayWrite() {
+		p.call = calls.Send(to.FD(), p.b.Bytes())
+	}
+}
+
+// note notes what was sent of a piece, and leaves the rest to run.
+func (p *piece) note() {
+	b, s, t := p.b, p.s, p.s.t
+	if b == nil {
+		return
+	}
+	p.b = nil
+	n, st := 0, wire.Again
+	if p.call >= 0 {
+		_, to := p.ends()
+		sent, errno := s.sh.Loop.Calls.Result(p.call)
+		n, st = to.Sent(sent, b.W, errno)
+	}
+	if !p.up {
+		s.wrote(n, b.W, st)
+	}
+	switch {
+	case st != wire.OK:
+	case p.up:
+		t.gave(n)
+		t.srvAct = s.sh.Loop.Now()
+	default:
+		s.gave(n)
 		t.resBegun = true
-		t.rec.Sent += uint64(sent)
+		t.rec.Sent += uint64(n)
 	}
-	if sent == b.W && sent < len(b.Data) {
-		t.s.sh.Loop.Buffers.Put(b)
-		return true
+	full := b.W == len(b.Data)
+	if p.done = n == b.W && !full; p.done {
+		s.sh.Loop.Buffers.Put(b)
+		return
 	}
-	b.R = sent
-	t.res, t.resReady, t.resStreams = b, b.W-sent, b.W == len(b.Data)
-	return false
+	b.R = n
+	if p.up {
+		t.relay, t.src, t.ready, t.reqStreams = b, b, b.Len(), full
+	} else {
+		t.res, t.resReady, t.resStreams = b, b.Len(), full
+	}
+}
+
+// goOn does for a piece what is done for any other event.
+func (p *piece) goOn() {
+	switch t := p.s.t; {
+	case t == nil || p.st != wire.Error: // the other piece of this session may have ended the exchange
+	case p.up:
+		t.clientAborted()
+	default:
+		t.serverEnded(p.st)
+	}
+	p.s.goOn()
 }

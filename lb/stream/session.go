@@ -157,7 +157,8 @@ func (sh *Shard) takeSession(ln *Listener, fd int) *session {
 // Ready implements loop.Handler.
 func (s *session) Ready(ev loop.Events) {
 	s.Note(ev)
-	if s.state == exchanging && s.t.flows && bytesAlone(ev) && s.sh.mover == nil && (s.sh.together(s, true) || s.t.pieceToServer()) {
+	if s.state == exchanging && s.t.flows && bytesAlone(ev) && s.sh.mover == nil {
+		s.sh.putOff(s, true)
 		return
 	}
 	s.goOn()

@@ -45,7 +45,7 @@ type Shard struct {
 
 	names     serverNames
 	sessions  sessionList
-	pieces    []piece                // put off, see together.go
+	pieces    []piece                // put off, see piece.go
 	halfHeads map[*session][]byte    // half heads, see halfhead.go
 	lookups   map[*session][]*lookup // names that content rules ask for, see resolve.go; nil until one does
 	late      []lateEntry
