@@ -110,14 +110,16 @@ frontend fe
   http-request return status 200 hdr X-Env "%[env(LANGA)] %[env(LANGB)] %[env(LANGC)] %[env(LANGD)] $LANGA ${LANGB}"
 `, map[string]string{"403.http": "HTTP/1.0 403 Mine\r\n\r\nmine"})
 	drive := func(s *subject) (got []string) {
-		got = append(got, s.get("/"), s.get("/denied"))
-		for range 2 {
-			text, ok := s.logged()
+		var lines []string
+		for _, path := range []string{"/", "/denied"} {
+			got = append(got, s.get(path))
+			text, ok := s.logged() // before the next request, which another thread may serve and log first
 			if !ok {
 				t.Fatal("no line")
 			}
-			got = append(got, regexp.MustCompile(`^(<\d+>).{15} (\S+) \w+\[\d+\]`).ReplaceAllString(strings.TrimSpace(text), "$1 $2"))
+			lines = append(lines, regexp.MustCompile(`^(<\d+>).{15} (\S+) \w+\[\d+\]`).ReplaceAllString(strings.TrimSpace(text), "$1 $2"))
 		}
+		got = append(got, lines...)
 		got = append(got, s.info("ConnRateLimit", "SessRateLimit", "SslRateLimit", "MaxSslConns", "CompressBpsRateLim", "node", "description", "Node", "Description")...)
 		for _, name := range []string{"LANGA", "LANGB", "LANGC", "LANGD"} {
 			got = append(got, s.command("show env "+name))
