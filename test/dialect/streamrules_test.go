@@ -76,8 +76,8 @@ backend arrays
 				}
 				body, _ := io.ReadAll(res.Body)
 				res.Body.Close()
-				s.words = append(s.words, "CLIENT-OF-"+name, own)
-				got = append(got, fmt.Sprintf("%s %s: %d %q %s", name, path, res.StatusCode, body, s.options(s.fill(name), own, "tos")))
+				options := strings.ReplaceAll(s.options(s.fill(name), own, "tos"), own, "CLIENT-OF-"+name) // another connection may have had it, to another port
+				got = append(got, fmt.Sprintf("%s %s: %d %q %s", name, path, res.StatusCode, body, options))
 			}
 			tr.CloseIdleConnections()
 		}

@@ -97,13 +97,14 @@ backend plain
 				}
 				answer := make([]byte, len(strings.Join(pieces, "")))
 				io.ReadFull(c, answer)
-				s.words = append(s.words, "CLIENT-OF-"+name, c.LocalAddr().String())
-				got = append(got, fmt.Sprintf("%s %s", answer, s.options(s.fill(name), c.LocalAddr().String(), "tos")))
+				client := c.LocalAddr().String() // another connection may have had it, to another port
+				named := func(text string) string { return strings.ReplaceAll(text, client, "CLIENT-OF-"+name) }
+				got = append(got, fmt.Sprintf("%s %s", answer, named(s.options(s.fill(name), client, "tos"))))
 				c.Close()
 				text, _ := s.logged()
 				level, _, _ := strings.Cut(text, ">")
 				_, line, _ := strings.Cut(text, "LINE ")
-				got = append(got, level+"> "+highPort.ReplaceAllString(s.mask(strings.TrimSpace(line)), ":N"))
+				got = append(got, level+"> "+highPort.ReplaceAllString(s.mask(named(strings.TrimSpace(line))), ":N"))
 			}
 		}
 		s.letGo("plain")
