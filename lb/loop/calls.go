@@ -65,29 +65,41 @@ const CallsMost = 32
 // and MSG_NOSIGNAL, one after the other, and returns when all are done. Nothing is ever under way between two of them. Where a kernel has no io_uring, or does not
 // let us have it, each is a call of its own. Owned by a loop.
 type Calls struct {
-	n    int
-	list [CallsMost]call
+	n       int                // of the calls that are queued
+	first   uint32             // where in entries their first is
+	entries []submission       // of the ring, or, without one, of our own
+	results [CallsMost]outcome // of the entry of the same place
 
 	fd                 int // of the ring; -1: none
-	entries            []submission
 	done               []completion
 	head, tail         *uint32 // of the submissions
 	doneHead, doneTail *uint32
 	mapped             [][]byte
 }
 
-// call is one call of a list.
-type call struct {
-	op    uint8
-	fd    int32
-	b     []byte
-	n     int // bytes; -1: it was not made
-	errno syscall.Errno
+// outcome is what became of a call.
+type outcome struct {
+	n     int32 // bytes; -1: it was not made
+	errno int32 // syscall.Errno
 }
 
-// Open makes the ring; an error says why there is none.
+// Open makes the ring; an error says why there is none, and that calls are made one by one.
 func (c *Calls) Open() error {
+	c.oneByOne()
+	err := c.openRing()
+	if err != nil {
+		c.Close()
+	}
+	return err
+}
+
+// oneByOne is how calls are made before Open.
+func (c *Calls) oneByOne() {
 	c.fd = -1
+	c.use(make([]submission, CallsMost))
+}
+
+func (c *Calls) openRing() error {
 	var p ringParams
 	fd, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, CallsMost, uintptr(unsafe.Pointer(&p)), 0)
 	if errno != 0 {
@@ -95,7 +107,6 @@ func (c *Calls) Open() error {
 	}
 	c.fd = int(fd) // close-on-exec
 	if p.features&ringSends == 0 {
-		c.Close()
 		return errors.New("io_uring neither sends nor receives before Linux 5.6")
 	}
 	sq, err := c.mapRing(offSubmissions, int(p.sq.array+p.entries*4))
@@ -111,14 +122,22 @@ func (c *Calls) Open() error {
 		return err
 	}
 	c.head, c.tail = at[uint32](sq, p.sq.head), at[uint32](sq, p.sq.tail)
-	array := unsafe.Slice(at[uint32](sq, p.sq.array), p.entries)
-	c.entries = unsafe.Slice(at[submission](entries, 0), p.entries)
-	c.doneHead, c.doneTail = at[uint32](cq, p.cq.head), at[uint32](cq, p.cq.tail)
-	c.done = unsafe.Slice(at[completion](cq, p.cq.cqes), p.completions)
+	array := unsafe.Slice(at[uint32](sq, p.sq.array), CallsMost)
 	for i := range array {
 		array[i] = uint32(i)
 	}
+	c.doneHead, c.doneTail = at[uint32](cq, p.cq.head), at[uint32](cq, p.cq.tail)
+	c.done = unsafe.Slice(at[completion](cq, p.cq.cqes), p.completions)
+	c.use(unsafe.Slice(at[submission](entries, 0), CallsMost))
 	return nil
+}
+
+// use has calls queued in entries.
+func (c *Calls) use(entries []submission) {
+	for i := range entries {
+		entries[i] = submission{msgFlags: unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL, data: uint64(i)}
+	}
+	c.n, c.first, c.entries = 0, 0, entries
 }
 
 func at[T any](mapped []byte, off uint32) *T { return (*T)(unsafe.Pointer(&mapped[off])) }
@@ -126,15 +145,15 @@ func at[T any](mapped []byte, off uint32) *T { return (*T)(unsafe.Pointer(&mappe
 func (c *Calls) mapRing(off int64, size int) ([]byte, error) {
 	b, err := unix.Mmap(c.fd, off, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
 	if err != nil {
-		c.Close()
 		return nil, fmt.Errorf("map io_uring: %w", err)
 	}
 	c.mapped = append(c.mapped, b)
 	return b, nil
 }
 
-// Close gives the ring back.
+// Close gives the ring back; calls are made one by one from then on.
 func (c *Calls) Close() {
+	c.use(make([]submission, CallsMost))
 	for _, b := range c.mapped {
 		_ = unix.Munmap(b)
 	}
@@ -148,84 +167,102 @@ func (c *Calls) Close() {
 // Cheaper reports whether calls together cost less than each by itself: there is a ring.
 func (c *Calls) Cheaper() bool { return len(c.mapped) > 0 }
 
-// Send queues send(2), and says under which number Result has what became of it. b must not be empty, and stay as it is until Make. At most CallsMost
-// calls are queued.
+// Send queues send(2), and says under which number Result has what became of it. b must not be empty, and has to be kept, and to stay as it is, until Make. At most
+// CallsMost calls are queued.
 func (c *Calls) Send(fd int, b []byte) int { return c.add(opSend, fd, b) }
 
 // Recv queues recv(2), as Send does.
 func (c *Calls) Recv(fd int, b []byte) int { return c.add(opRecv, fd, b) }
 
 func (c *Calls) add(op uint8, fd int, b []byte) int {
-	i := c.n
-	l := &c.list[i]
-	l.op, l.fd, l.b, l.n = op, int32(fd), b, -1
+	i := (c.first + uint32(c.n)) % CallsMost
+	e := &c.entries[i]
+	e.opcode, e.fd, e.addr, e.len = op, int32(fd), uint64(uintptr(unsafe.Pointer(&b[0]))), uint32(len(b))
+	c.results[i].n = -1
 	c.n++
-	return i
+	return int(i)
 }
 
 // Make makes the calls that are queued.
 func (c *Calls) Make() {
-	list := c.list[:c.n]
+	n, first := uint32(c.n), c.first
 	c.n = 0
-	if len(list) > 1 && c.Cheaper() {
-		c.enter(list)
+	if n == 0 || n > 1 && c.Cheaper() && c.enter(n) {
+		return
 	}
-	for i := range list {
-		if list[i].n < 0 {
-			list[i].alone()
+	for i := range n {
+		if at := (first + i) % CallsMost; c.results[at].n < 0 {
+			c.alone(at)
 		}
 	}
 }
 
 // Result is what became of the call of that number.
 func (c *Calls) Result(i int) (n int, errno syscall.Errno) {
-	l := &c.list[i]
-	l.b = nil
-	return l.n, l.errno
+	r := c.results[i%CallsMost]
+	return int(r.n), syscall.Errno(r.errno)
 }
 
-func (l *call) alone() {
-	if l.op == opSend {
-		l.n, l.errno = Write(int(l.fd), l.b)
-	} else {
-		l.n, l.errno = Read(int(l.fd), l.b)
+// alone makes one call.
+func (c *Calls) alone(i uint32) {
+	e := &c.entries[i]
+	trap := uintptr(unix.SYS_RECVFROM)
+	if e.opcode == opSend {
+		trap = unix.SYS_SENDTO
+	}
+	for {
+		n, _, errno := syscall.RawSyscall6(trap, uintptr(e.fd), uintptr(e.addr), uintptr(e.len), uintptr(e.msgFlags), 0, 0)
+		if errno == syscall.EINTR {
+			continue
+		}
+		if c.results[i] = (outcome{n: int32(n)}); errno != 0 {
+			c.results[i] = outcome{errno: int32(errno)}
+		}
+		return
 	}
 }
 
-func (c *Calls) enter(list []call) {
-	tail, mask := *c.tail, uint32(len(c.entries)-1)
-	for i := range list {
-		l, e := &list[i], &c.entries[(tail+uint32(i))&mask]
-		e.opcode, e.fd, e.msgFlags, e.data = l.op, l.fd, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uint64(i)
-		e.addr, e.len = uint64(uintptr(unsafe.Pointer(&l.b[0]))), uint32(len(l.b))
-	}
-	n := uint32(len(list))
+// enter has the kernel make n calls, and reports whether all were made.
+func (c *Calls) enter(n uint32) bool {
+	tail := *c.tail // that of first, but for the multiples of CallsMost
 	atomic.StoreUint32(c.tail, tail+n)
 	_, _, _ = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(c.fd), uintptr(n), 0, 0, 0, 0)
 	taken := atomic.LoadUint32(c.head) - tail
 	if taken < n { // refused, or out of memory
 		atomic.StoreUint32(c.tail, tail+taken)
 	}
-	for missing := taken - c.collect(); missing > 0; missing -= c.collect() { // no kernel leaves such a call for later
+	c.first = (tail + taken) % CallsMost
+	made := uint32(0)
+	for missing := taken; ; {
+		k, m := c.collect()
+		made += m
+		if missing -= k; missing == 0 {
+			return made == n
+		}
+		// No kernel leaves such a call for later.
 		_, _, _ = syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(c.fd), 0, uintptr(missing), ringGetEvents, 0, 0)
 	}
 }
 
-// collect takes over what the kernel says of calls, and returns of how many. One that a signal kept from beginning stays at -1, and so does one that the kernel
-// cannot make of a ring.
-func (c *Calls) collect() uint32 {
+// collect takes over what the kernel says of calls, and returns of how many, and how many of them it has made. One that a signal kept from beginning is not, nor
+// is one that the kernel cannot make of a ring.
+func (c *Calls) collect() (n, made uint32) {
 	head, tail := *c.doneHead, atomic.LoadUint32(c.doneTail)
-	n, mask := tail-head, uint32(len(c.done)-1)
+	n = tail - head
+	mask := uint32(len(c.done) - 1)
 	for ; head != tail; head++ {
 		e := &c.done[head&mask]
-		l := &c.list[e.data]
+		r := &c.results[e.data%CallsMost]
 		switch errno := syscall.Errno(-e.res); {
 		case e.res >= 0:
-			l.n, l.errno = int(e.res), 0
+			*r = outcome{n: e.res}
 		case errno != syscall.EINTR && errno != syscall.EINVAL && errno != syscall.EOPNOTSUPP:
-			l.n, l.errno = 0, errno
+			*r = outcome{errno: -e.res}
+		default:
+			continue
 		}
+		made++
 	}
 	atomic.StoreUint32(c.doneHead, head)
-	return n
+	return n, made
 }

@@ -41,6 +41,7 @@ func testCalls(t *testing.T, c *Calls, n int) {
 	text := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB, more than a socket takes
 	var pairs [][2]int
 	var into [CallsMost][8]byte
+	var numbers [CallsMost]int
 	for i := range n {
 		p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
@@ -71,13 +72,11 @@ func testCalls(t *testing.T, c *Calls, n int) {
 		if i%len(kinds) >= 5 {
 			call, b = c.Recv, into[i][:]
 		}
-		if got := call(p[0], b); got != i {
-			t.Fatalf("call %d has number %d", i, got)
-		}
+		numbers[i] = call(p[0], b)
 	}
 	c.Make()
 	for i, p := range pairs {
-		n, errno := c.Result(i)
+		n, errno := c.Result(numbers[i])
 		got := make([]byte, 8)
 		var ok bool
 		switch kinds[i%len(kinds)] {

@@ -64,8 +64,9 @@ type Loop struct {
 	events   [maxEvents]unix.EpollEvent
 	wheel    wheel
 	base     time.Time
-	clock    time.Time // read once a turn
-	now      int64     // the same, in ms since base, without what was skipped
+	now      int64     // ms since base, read once a turn, without what was skipped
+	clock    time.Time // of this turn, once somebody has asked
+	dated    bool      // somebody has
 	skipped  int64     // ms: pauses of the process, of which no timer knows
 	patience int64     // ms: what the present wait may take; < 0 any time
 	brisk    bool      // waits are short at present: see wait
@@ -103,6 +104,7 @@ func New(id int, base time.Time) (*Loop, error) {
 	}
 	l := &Loop{ID: id, ep: ep, wakeFD: wake, base: base}
 	l.patience = -1
+	l.Calls.oneByOne()
 	l.readClock()
 	l.wheel.init()
 	if err := l.ctl(unix.EPOLL_CTL_ADD, wake, unix.EPOLLIN, 0); err != nil {
@@ -116,8 +118,15 @@ func New(id int, base time.Time) (*Loop, error) {
 // Now is the time of this turn in milliseconds since the loop began.
 func (l *Loop) Now() int64 { return l.now }
 
-// Time is the time of this turn.
-func (l *Loop) Time() time.Time { return l.clock }
+// Time is the time of this turn. Many turns need none, so it is found out when it is first asked for.
+func (l *Loop) Time() time.Time {
+	if !l.dated {
+		t := time.Now()
+		late := l.sinceBase(t) - l.now
+		l.clock, l.dated = t.Add(-time.Duration(late)*time.Millisecond), true
+	}
+	return l.clock
+}
 
 // hiccup is how many milliseconds a turn may take longer than it meant to wait
 // before that counts as a pause.
@@ -127,8 +136,8 @@ const hiccup = 1000
 // (SIGSTOP, a machine that stood still) could neither read nor write, so that no
 // timeout may count that time.
 func (l *Loop) readClock() {
-	l.clock = time.Now()
-	now := l.sinceBase(l.clock)
+	l.dated = false
+	now := l.elapsed()
 	if pause := now - l.now - max(l.patience, 0); l.patience >= 0 && pause > hiccup {
 		l.skipped += pause
 		now -= pause
@@ -137,7 +146,7 @@ func (l *Loop) readClock() {
 }
 
 // elapsed is the time since base that timers know of, in ms.
-func (l *Loop) elapsed() int64 { return l.sinceBase(time.Now()) }
+func (l *Loop) elapsed() int64 { return time.Since(l.base).Milliseconds() - l.skipped }
 
 func (l *Loop) sinceBase(t time.Time) int64 { return t.Sub(l.base).Milliseconds() - l.skipped }
 

@@ -606,3 +606,25 @@ func TestEarlyAmongMany(t *testing.T) {
 		}
 	}
 }
+
+// TestTime: Time is that of the turn's beginning, also if nobody asks for it until the turn has gone on for long; the next turn has another.
+func TestTime(t *testing.T) {
+	l := start(t)
+	var began, first, second time.Time
+	l.Call(func() {
+		for began = time.Now(); time.Since(began) < 20*time.Millisecond; {
+		}
+		first = l.Time()
+		second = l.Time()
+	})
+	if first.Sub(began) > time.Millisecond { // of which it is a multiple
+		t.Errorf("the turn's time is %v after its beginning", first.Sub(began))
+	}
+	if second != first {
+		t.Errorf("one turn has two times: %v and %v", first, second)
+	}
+	l.Call(func() { second = l.Time() })
+	if second.Sub(first) < 10*time.Millisecond {
+		t.Errorf("20 ms later the time is %v later", second.Sub(first))
+	}
+}
