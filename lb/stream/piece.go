@@ -1,6 +1,8 @@
 package stream
 
 import (
+	"syscall"
+
 	"lbsyslogd/lb/http1"
 	"lbsyslogd/lb/loop"
 	"lbsyslogd/lb/wire"
@@ -24,15 +26,19 @@ func (t *txn) flowing() bool {
 // bytesAlone are the events that say no more than that there is something to read.
 func bytesAlone(ev loop.Events) bool { return ev&^loop.Out == loop.In }
 
-// piece is what one side of a tunnel that flows has sent.
+// piece is what one side of a tunnel that flows has sent. Between two system calls that carry many pieces each, the caches lose what lies about in memory: so it has
+// all that the second one needs, and the exchange is looked at before the first one and after the second one only.
 type piece struct {
-	s    *session
-	gen  uint32 // of s
-	up   bool   // from the client to the server
-	done bool   // nothing is left to do
-	call int    // its number in loop.Calls; < 0: it has none
-	b    *loop.Buffer
-	st   wire.Status // of its read
+	s     *session
+	b     *loop.Buffer
+	gen   uint32 // of s
+	to    int32  // the descriptor that it goes to; < 0: that takes nothing now
+	call  int    // its number in loop.Calls; < 0: it has none
+	n     int    // bytes received
+	errno syscall.Errno
+	up    bool        // from the client to the server
+	done  bool        // nothing is left to do
+	st    wire.Status // of its read
 }
 
 // putOff has a piece pass with the others of this turn.
@@ -53,18 +59,17 @@ func (sh *Shard) passPieces() {
 	}
 	sh.Loop.Calls.Make()
 	for i := range sh.pieces {
-		sh.pieces[i].send()
+		sh.pieces[i].send(&sh.Loop.Calls)
 	}
 	sh.Loop.Calls.Make()
 	for i := range sh.pieces {
-		sh.pieces[i].note()
+		sh.pieces[i].note(&sh.Loop.Calls)
 	}
 	for i := range sh.pieces { // only now, as it may end any session
 		if p := &sh.pieces[i]; !p.done && p.s.gen == p.gen {
 			p.goOn()
 		}
 	}
-	clear(sh.pieces)
 	sh.pieces = sh.pieces[:0]
 }
 
@@ -82,64 +87,62 @@ func (p *piece) read() {
 	if s.gen != p.gen || s.state != exchanging || !s.t.flows || s.sh.mover != nil {
 		return
 	}
-	if from, _ := p.ends(); from.MayRead() {
-		p.b = s.sh.Loop.Buffers.Get()
-		p.call = s.sh.Loop.Calls.Recv(from.FD(), p.b.Data)
+	from, to := p.ends()
+	if !from.MayRead() {
+		return
+	}
+	p.b = s.sh.Loop.Buffers.Get()
+	p.call = s.sh.Loop.Calls.Recv(from.FD(), p.b.Data)
+	if p.to = -1; to.MayWrite() {
+		p.to = int32(to.FD())
 	}
 }
 
-// send notes what was read of a piece, and has it sent.
-func (p *piece) send() {
+// send has what was read of a piece sent.
+func (p *piece) send(calls *loop.Calls) {
 	if p.b == nil {
 		return
 	}
-	s, t, calls := p.s, p.s.t, &p.s.sh.Loop.Calls
-	from, to := p.ends()
-	n, errno := calls.Result(p.call)
-	n, p.st = from.Received(n, len(p.b.Data), errno)
-	if p.up {
-		s.hasRead(p.st)
-	}
-	if p.call = -1; p.st != wire.OK {
-		s.sh.Loop.Buffers.Put(p.b)
-		p.b = nil
-		return
-	}
-	p.b.W = n
-	if p.up {
-		s.took(n)
-		t.gone = true
-		t.rec.Received += uint64(n)
-	} else {
-		t.srvAct = s.sh.Loop.Now()
-		t.took(n)
-	}
-	if to.MayWrite() {
-		p.call = calls.Send(to.FD(), p.b.Bytes())
+	p.n, p.errno = calls.Result(p.call)
+	if p.call = -1; p.n > 0 && p.to >= 0 {
+		p.call = calls.Send(int(p.to), p.b.Data[:p.n])
 	}
 }
 
-// note notes what was sent of a piece, and leaves the rest to run.
-func (p *piece) note() {
+// note notes what was read of a piece and what was sent of it, and leaves the rest to run.
+func (p *piece) note(calls *loop.Calls) {
 	b, s, t := p.b, p.s, p.s.t
 	if b == nil {
 		return
 	}
 	p.b = nil
+	from, to := p.ends()
+	if b.W, p.st = from.Received(p.n, len(b.Data), p.errno); p.up {
+		s.hasRead(p.st)
+	}
+	if p.st != wire.OK {
+		s.sh.Loop.Buffers.Put(b)
+		return
+	}
 	n, st := 0, wire.Again
 	if p.call >= 0 {
-		_, to := p.ends()
-		sent, errno := s.sh.Loop.Calls.Result(p.call)
+		sent, errno := calls.Result(p.call)
 		n, st = to.Sent(sent, b.W, errno)
 	}
-	if !p.up {
+	if p.up {
+		s.took(b.W)
+		t.gone = true
+		t.rec.Received += uint64(b.W)
+	} else {
+		t.srvAct = s.sh.Loop.Now()
+		t.took(b.W)
 		s.wrote(n, b.W, st)
 	}
 	switch {
 	case st != wire.OK:
 	case p.up:
-		t.gave(n)
 		t.srvAct = s.sh.Loop.Now()
+		t.gave(n)
 	default:
 		s.gave(n)
 		t.resBegun = true

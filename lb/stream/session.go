@@ -29,15 +29,21 @@ const (
 
 // session is one client connection. Idle, it holds no buffer and no txn; with
 // half a head, no buffer either (halfhead.go).
-// Owned by the shard's loop.
+// Owned by the shard's loop. What each piece of a tunnel needs (piece.go) stands first, here and in txn, in few cache lines.
 type session struct {
 	wire.Conn
-	spoken
+	t      *txn // while exchanging
 	sh     *Shard
+	act    int64  // ms: last progress on the client side
+	gen    uint32 // changes when the struct is reused
+	state  state
+	before state // while movingAway: what to go back to
+	fixed  bool  // stays in this process until it ends
+	silent bool  // silent-drop: it is closed without a word
+	spoken
 	fe     *Frontend
 	ln     *Listener
 	in     *loop.Buffer // bytes from the client that no exchange has taken yet
-	t      *txn         // while exchanging
 	mux    *mux         // while multiplexing
 	stream *muxStream   // what it has in place of a socket, if it is one of a connection's
 	own    *serverConn  // kept for this client alone (http-reuse never)
@@ -48,20 +54,14 @@ type session struct {
 	accepted  time.Time
 	since     int64 // ms: when the present wait began (accept, or the end of the last exchange)
 	began     int64 // ms: first byte of the current head; -1 before it
-	act       int64 // ms: last progress on the client side
 	waiting   int64 // ms: an earlier process had the current request wait for a server since; 0 none did
 	lookUntil int64 // ms: when rules that look into content must decide
 	leaveAt   int64 // ms: when it is closed if it is idle then, or has not ended its handshake; 0 never
 	hsTime    int32 // ms: TLS handshake
 	scanned   int32 // bytes of in known not to end a head
 	requests  uint32
-	gen       uint32 // changes when the struct is reused
-	state     state
-	before    state           // while movingAway: what to go back to
-	fixed     bool            // stays in this process until it ends
 	expect    sample.Preface  // what the connection begins with
 	proxied   *sample.Proxied // what a PROXY header said; nil: none came
-	silent    bool            // silent-drop: it is closed without a word
 
 	vars      sample.Vars    // of scope sess
 	track     sample.Tracks  // entries of stick tables that it is counted in

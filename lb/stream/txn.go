@@ -37,19 +37,20 @@ const (
 // connection and whether there is a body for it go by what the client asked and
 // what is said; log lines show what the client asked.
 type txn struct {
-	s *session
-	request
-	response
-	placement
 	clock
-
+	s        *session
 	phase    phase
 	flows    bool // a tunnel with nothing under way (piece.go)
+	gone     bool // body bytes of the request were dropped: it cannot be sent again
+	resBegun bool // some of the response was given to the client's kernel
 	keep     bool // the client's connection outlives the exchange
 	unread   bool // the client may still send: close gently
 	unlogged bool // monitor requests
 	lined    bool // its log line has been written
 	h1       bool // of a client that speaks HTTP/1: counted as open
+	placement
+	request
+	response
 
 	flight *flight // what is left of the request should this process be killed
 	rec    sample.Record
@@ -100,7 +101,6 @@ type request struct {
 	reqCh      http1.Chunks
 	reqDone    bool // nothing more to read of the request
 	reqSent    bool // some of it was given to the server's kernel
-	gone       bool // body bytes were dropped: it cannot be sent again
 	reqStreams bool // the client sends much at a time (splice.go)
 
 	await  awaiting   // what rules wait for
@@ -121,7 +121,6 @@ type response struct {
 	packer      *compress.Writer   // nil: the body is not compressed
 	resHeadDone bool
 	resDone     bool        // nothing more to read of the response
-	resBegun    bool        // some of it was given to the client's kernel
 	resStreams  bool        // a tunnel's server sends much at a time (splice.go)
 	page        []byte      // the unsent rest of our own answer
 	trailers    []byte      // lines after the chunks, where something needs them (body.go)
