@@ -68,7 +68,7 @@ type Calls struct {
 	n       int                // of the calls that are queued
 	first   uint32             // where in entries their first is
 	entries []submission       // of the ring, or, without one, of our own
-	results [CallsMost]outcome // of the entry of the same place
+	results [CallsMost]outcome // by number: the place in the queue
 
 	fd                 int // of the ring; -1: none
 	done               []completion
@@ -135,7 +135,7 @@ func (c *Calls) openRing() error {
 // use has calls queued in entries.
 func (c *Calls) use(entries []submission) {
 	for i := range entries {
-		entries[i] = submission{msgFlags: unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL, data: uint64(i)}
+		entries[i] = submission{msgFlags: unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL}
 	}
 	c.n, c.first, c.entries = 0, 0, entries
 }
@@ -167,21 +167,24 @@ func (c *Calls) Close() {
 // Cheaper reports whether calls together cost less than each by itself: there is a ring.
 func (c *Calls) Cheaper() bool { return len(c.mapped) > 0 }
 
-// Send queues send(2), and says under which number Result has what became of it. b must not be empty, and has to be kept, and to stay as it is, until Make. At most
-// CallsMost calls are queued.
+// Send queues send(2), and says under which number Result has what became of it. b must not be empty, has to lie on the heap, and to be kept as it is until
+// Make. At most CallsMost calls are queued. Results stay until a call of the same number is queued: numbers count from 0 after each Make.
 func (c *Calls) Send(fd int, b []byte) int { return c.add(opSend, fd, b) }
 
 // Recv queues recv(2), as Send does.
 func (c *Calls) Recv(fd int, b []byte) int { return c.add(opRecv, fd, b) }
 
 func (c *Calls) add(op uint8, fd int, b []byte) int {
-	i := (c.first + uint32(c.n)) % CallsMost
-	e := &c.entries[i]
-	e.opcode, e.fd, e.addr, e.len = op, int32(fd), uint64(uintptr(unsafe.Pointer(&b[0]))), uint32(len(b))
+	i := c.n
+	e := c.entry(c.first, uint32(i))
+	e.opcode, e.fd, e.addr, e.len, e.data = op, int32(fd), uint64(uintptr(unsafe.Pointer(&b[0]))), uint32(len(b)), uint64(i)
 	c.results[i].n = -1
 	c.n++
-	return int(i)
+	return i
 }
+
+// entry is that of call i of those that begin at first.
+func (c *Calls) entry(first, i uint32) *submission { return &c.entries[(first+i)%CallsMost] }
 
 // Make makes the calls that are queued.
 func (c *Calls) Make() {
@@ -191,34 +194,33 @@ func (c *Calls) Make() {
 		return
 	}
 	for i := range n {
-		if at := (first + i) % CallsMost; c.results[at].n < 0 {
-			c.alone(at)
+		if c.results[i].n < 0 {
+			c.results[i] = c.entry(first, i).alone()
 		}
 	}
 }
 
 // Result is what became of the call of that number.
 func (c *Calls) Result(i int) (n int, errno syscall.Errno) {
-	r := c.results[i%CallsMost]
+	r := c.results[i]
 	return int(r.n), syscall.Errno(r.errno)
 }
 
 // alone makes one call.
-func (c *Calls) alone(i uint32) {
-	e := &c.entries[i]
+func (e *submission) alone() outcome {
 	trap := uintptr(unix.SYS_RECVFROM)
 	if e.opcode == opSend {
 		trap = unix.SYS_SENDTO
 	}
 	for {
 		n, _, errno := syscall.RawSyscall6(trap, uintptr(e.fd), uintptr(e.addr), uintptr(e.len), uintptr(e.msgFlags), 0, 0)
-		if errno == syscall.EINTR {
-			continue
+		switch errno {
+		case 0:
+			return outcome{n: int32(n)}
+		case syscall.EINTR:
+		default:
+			return outcome{errno: int32(errno)}
 		}
-		if c.results[i] = (outcome{n: int32(n)}); errno != 0 {
-			c.results[i] = outcome{errno: int32(errno)}
-		}
-		return
 	}
 }
 

@@ -108,3 +108,48 @@ func testCalls(t *testing.T, c *Calls, n int) {
 		}
 	}
 }
+
+// TestCallsTakenInPart: where the kernel stops in the middle of the queue the others are made one by one, and their results stay until they have been read, though what
+// was received is queued for sending meanwhile.
+func TestCallsTakenInPart(t *testing.T) {
+	var c Calls
+	if err := c.Open(); err != nil {
+		tape.Skipf(t, "%v", err)
+	}
+	defer c.Close()
+	const n, stop = 20, 5
+	var from, to [n][2]int
+	var b [n][]byte
+	for i := range n {
+		from[i][0], from[i][1] = pair(t)
+		to[i][0], to[i][1] = pair(t)
+		b[i] = make([]byte, 8)
+		Write(from[i][1], fmt.Appendf(nil, "piece%02d", i))
+		if got := c.Recv(from[i][0], b[i]); got != i {
+			t.Fatalf("call %d has number %d", i, got)
+		}
+	}
+	c.entry(c.first, stop).opcode = 0xff // none that there is: the kernel goes no further
+	c.Make()
+	if c.first != stop+1 {
+		t.Errorf("the kernel took %d calls, and not %d", c.first, stop+1)
+	}
+	for i := range n {
+		k, errno := c.Result(i)
+		if k != len("piece00") || errno != 0 {
+			t.Fatalf("call %d: %d bytes, %v", i, k, errno)
+		}
+		c.Send(to[i][0], b[i][:k])
+	}
+	c.Make()
+	for i := range n {
+		got := make([]byte, 8)
+		k, errno := Read(to[i][1], got)
+		if want := fmt.Sprintf("piece%02d", i); string(got[:k]) != want || errno != 0 {
+			t.Errorf("piece %d came as %q, %v", i, got[:k], errno)
+		}
+		for _, fd := range []int{from[i][0], from[i][1], to[i][0], to[i][1]} {
+			CloseRaw(fd)
+		}
+	}
+}
