@@ -251,6 +251,8 @@ func account(t *testing.T, dir, prefix string, first, n, size int) ledger {
 	seen := make([]uint8, n)
 	var l ledger
 	want := []byte(nil)
+	var head string     // what comes before a line's text
+	var odd [][2]string // a file's name, and a line without such a head
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -283,13 +285,13 @@ func account(t *testing.T, dir, prefix string, first, n, size int) ledger {
 				}
 				break
 			}
-			l.lines++
-			_, text, found := bytes.Cut(line, []byte(" flood[42]: "))
+			before, text, found := bytes.Cut(line, []byte(" flood[42]: "))
 			if !found {
-				l.lines--
-				l.other = append(l.other, e.Name()+": "+string(line))
+				odd = append(odd, [2]string{e.Name(), string(line)})
 				continue
 			}
+			head = string(before) + " flood[42]: "
+			l.lines++
 			number, _, _ := bytes.Cut(bytes.TrimPrefix(text, []byte("n=")), []byte(" "))
 			k, err := strconv.Atoi(string(number))
 			want = append(flood.Line(want[:0], k, flood.TextSize(size)), '\n')
@@ -302,6 +304,14 @@ func account(t *testing.T, dir, prefix string, first, n, size int) ledger {
 			}
 		}
 		f.Close()
+	}
+	for _, o := range odd {
+		if cut := strings.TrimSuffix(o[1], "\n"); cut != "" && strings.HasPrefix(head, cut) { // torn before its text
+			l.lines++
+			l.torn++
+			continue
+		}
+		l.other = append(l.other, o[0]+": "+o[1])
 	}
 	for _, k := range seen {
 		if k == 0 {
@@ -340,6 +350,21 @@ func send(t *testing.T, path string, messages ...string) {
 	for _, m := range messages {
 		if _, err := conn.Write([]byte(m)); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestAccount: a line that was cut off anywhere counts as torn, and one of somebody else does not.
+func TestAccount(t *testing.T) {
+	line := string(flood.Line([]byte("Nov 21 03:04:05 vm flood[42]: "), 0, flood.TextSize(200)))
+	for cut := 1; cut < len(line); cut++ {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "lb.log"), []byte(line[:cut]+"\n"+line+"\nNov 21 03:04:05 vm other[42]: n=1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l := account(t, dir, "lb", 0, 1, 200)
+		if l.lines != 2 || l.torn != 1 || l.lost != 0 || l.twice != 0 || len(l.other) != 1 {
+			t.Errorf("cut after %d bytes: %+v", cut, l)
 		}
 	}
 }
