@@ -49,7 +49,9 @@ func speaker(t *testing.T) (addr string, heard <-chan bool) {
 			if _, err := io.WriteString(c, p); err != nil {
 				return
 			}
-			time.Sleep(10 * time.Millisecond)
+			for unread(c) {
+				time.Sleep(time.Millisecond)
+			}
 		}
 	}
 	go func() {
@@ -121,7 +123,7 @@ listen atonce
 				if _, err := io.WriteString(c, p); err != nil {
 					t.Errorf("%s: %v", s.name, err)
 				}
-				time.Sleep(10 * time.Millisecond)
+				s.taken(c)
 			}
 			text, err := c.r.ReadString('\n')
 			said := strings.ReplaceAll(what, "\n", "")

@@ -58,22 +58,25 @@ func (s *subject) exchange(addr string, pieces ...string) string {
 // taken waits until the balancer has read what was sent to it, which the kernel's list of sockets says.
 func (s *subject) taken(c net.Conn) {
 	s.t.Helper()
+	wait.Until(s.t, s.name+" to read", func() bool { return !unread(c) })
+}
+
+// unread reports whether the process at the other end of c, of this machine, has yet to read some of what was sent to it.
+func unread(c net.Conn) bool {
 	local, remote := tcpEntry(c.LocalAddr()), tcpEntry(c.RemoteAddr())
-	wait.Until(s.t, s.name+" to read", func() bool {
-		text, err := os.ReadFile("/proc/net/tcp")
-		if err != nil {
-			s.t.Fatal(err)
+	text, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		panic(err)
+	}
+	open := false
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) > 4 && f[1] == remote && f[2] == local {
+			return !strings.HasSuffix(f[4], ":00000000")
 		}
-		open := false
-		for line := range strings.Lines(string(text)) {
-			f := strings.Fields(line)
-			if len(f) > 4 && f[1] == remote && f[2] == local {
-				return strings.HasSuffix(f[4], ":00000000")
-			}
-			open = open || len(f) > 4 && f[1] == local && f[2] == remote
-		}
-		return !open
-	})
+		open = open || len(f) > 4 && f[1] == local && f[2] == remote
+	}
+	return open
 }
 
 // tcpEntry is an address as /proc/net/tcp has it.
